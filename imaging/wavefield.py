@@ -1,0 +1,37 @@
+"""The wave field: the complex displacement that every later step starts from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class WaveField:
+    """One run's displacement at one frequency, u(t) = Re(U exp(+i omega t)).
+
+    Attributes:
+        displacement_m: U, complex, shape (i, j, k, 3), metres, components along the world axes R, A, S.
+        mask: tissue voxels, bool, shape (i, j, k).
+        affine_mm: voxel indices to world RAS millimetres, shape (4, 4); may be oblique and anisotropic.
+        frequency_hz: f, of the actuator; omega = 2 pi f.
+        noise_std_m: sigma, standard deviation of the real and of the imaginary part of each component,
+            metres; None where nobody measured or stated it.
+        density_kg_m3: rho.
+        label: the file-name stem of BIDS entities, such as "sub-01_ses-01" or "sub-01_ses-01_run-2".
+    """
+
+    displacement_m: NDArray[np.complex128]
+    mask: NDArray[np.bool_]
+    affine_mm: NDArray[np.float64]
+    frequency_hz: float
+    noise_std_m: float | None
+    density_kg_m3: float
+    label: str
+
+    @property
+    def voxel_size_mm(self) -> NDArray[np.float64]:
+        """Edge lengths of a voxel along i, j, k, in millimetres."""
+        return np.asarray(np.linalg.norm(self.affine_mm[:3, :3], axis=0))
