@@ -1,0 +1,228 @@
+"""Maps of one number per voxel (stiffness, its spread, a mask) as NIfTI files with a JSON sidecar."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+import palpate
+from palpate.errors import InputError
+
+NIFTI_ENDING = ".nii.gz"
+
+
+@dataclass(frozen=True, slots=True)
+class Map:
+    """One number per voxel, with its unit and its place in the world.
+
+    Attributes:
+        values: shape (i, j, k), float32, in `units`; NaN where the map says nothing (outside its mask).
+        affine_mm: voxel indices to world RAS millimetres, shape (4, 4); may be oblique and anisotropic.
+        units: the unit of the values, such as "kPa", or "1" for a mask or a ratio.
+        description: what the values are, in words.
+        source_digest: digest of the data the map was computed from; None where it was not stated.
+    """
+
+    values: NDArray[np.float32]
+    affine_mm: NDArray[np.float64]
+    units: str
+    description: str
+    source_digest: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what is not a map.
+
+        Raises:
+            ValueError: if the values are not a volume, or the affine is not invertible or not (4, 4).
+        """
+        if self.values.ndim != 3:
+            raise ValueError(f"values: shape (i, j, k) expected, got {self.values.shape}")
+        if self.affine_mm.shape != (4, 4) or not np.all(np.isfinite(self.affine_mm)):
+            raise ValueError(f"affine_mm: finite, shape (4, 4) expected, got {self.affine_mm.shape}")
+        if np.linalg.det(self.affine_mm[:3, :3]) == 0.0:
+            raise ValueError("affine_mm: the three voxel edges must span a volume")
+        if not self.units:
+            raise ValueError("units: a unit is needed ('1' for a ratio)")
+
+    @property
+    def covered(self) -> NDArray[np.bool_]:
+        """Voxels for which the map says something, shape (i, j, k)."""
+        return np.isfinite(self.values)
+
+
+def sidecar_path(path: Path) -> Path:
+    """The JSON file that describes the NIfTI file `path`: the same stem, ending `.json`."""
+    return path.with_name(path.name.removesuffix(NIFTI_ENDING) + ".json")
+
+
+def write_map(
+    path: Path,
+    values: ArrayLike,
+    affine_mm: ArrayLike,
+    *,
+    units: str,
+    description: str,
+    source_digest: str | None = None,
+) -> None:
+    """Write a map and its sidecar; both appear whole or not at all, and equal input gives equal bytes.
+
+    Args:
+        path: the file to write, ending `.nii.gz`; the sidecar gets the same stem.
+        values: shape (i, j, k), in `units`; NaN outside the mask. Stored as float32.
+        affine_mm: voxel indices to world RAS millimetres, shape (4, 4).
+        units: the unit of the values, such as "kPa".
+        description: what the values are, in words.
+        source_digest: digest of the data the map was computed from.
+
+    Raises:
+        ValueError: if the arguments do not make a map (see Map) or the path has another ending.
+    """
+    the_map = Map(
+        values=np.asarray(values, dtype=np.float32),
+        affine_mm=np.asarray(affine_mm, dtype=np.float64),
+        units=units,
+        description=description,
+        source_digest=source_digest,
+    )
+    _write(path, the_map.values, the_map)
+
+
+def write_mask(
+    path: Path, mask: ArrayLike, affine_mm: ArrayLike, *, description: str, source_digest: str | None = None
+) -> None:
+    """Write a mask as 0 and 1 (uint8) with a sidecar of units "1".
+
+    Args:
+        path: the file to write, ending `.nii.gz`; the sidecar gets the same stem.
+        mask: shape (i, j, k), bool.
+        affine_mm: voxel indices to world RAS millimetres, shape (4, 4).
+        description: what being inside the mask means.
+        source_digest: digest of the data the mask was computed from.
+
+    Raises:
+        ValueError: as write_map does.
+    """
+    inside = np.asarray(mask, dtype=bool)
+    the_map = Map(
+        values=inside.astype(np.float32),
+        affine_mm=np.asarray(affine_mm, dtype=np.float64),
+        units="1",
+        description=description,
+        source_digest=source_digest,
+    )
+    _write(path, inside.astype(np.uint8), the_map)
+
+
+def read_map(path: Path, *, units: str | None = None) -> Map:
+    """Read a map and, where there is one, its sidecar.
+
+    Args:
+        path: a NIfTI file with one value per voxel.
+        units: the unit the caller counts on; None takes any. A file without a sidecar is taken to be in it.
+
+    Raises:
+        InputError: if the file or its sidecar cannot be read, is not a volume, or has another unit.
+    """
+    image = _load(path)
+    sidecar = _read_sidecar(sidecar_path(path))
+    found_units = sidecar.get("Units", units or "1")
+    if units is not None and found_units != units:
+        raise InputError(
+            sidecar_path(path),
+            found=f"Units {found_units!r}",
+            expected=f"Units {units!r}",
+            advice="Convert the values, or name the right file.",
+        )
+    try:
+        return Map(
+            values=np.asarray(image.dataobj, dtype=np.float32),
+            affine_mm=np.asarray(image.affine, dtype=np.float64),
+            units=str(found_units),
+            description=str(sidecar.get("Description", "")),
+            source_digest=sidecar.get("SourceDigest"),
+        )
+    except (ValueError, OSError, EOFError) as error:
+        raise InputError(
+            path,
+            found=f"values that cannot be used ({error})",
+            expected="one number per voxel (i, j, k)",
+            advice="Give a three-dimensional NIfTI file that is complete.",
+        ) from error
+
+
+def read_mask(path: Path) -> NDArray[np.bool_]:
+    """Read a mask: True where the file's value is above one half.
+
+    Raises:
+        InputError: as read_map does.
+    """
+    return np.asarray(read_map(path).values > 0.5)
+
+
+def _write(path: Path, stored: NDArray[Any], the_map: Map) -> None:
+    """Put the NIfTI file and its sidecar in place through temporary siblings."""
+    if not path.name.endswith(NIFTI_ENDING):
+        raise ValueError(f"path: a name ending {NIFTI_ENDING} expected, got {path.name}")
+    image = nib.Nifti1Image(stored, the_map.affine_mm)
+    image.set_sform(the_map.affine_mm, code=1)
+    image.header.set_xyzt_units("mm")
+    sidecar = {
+        "Units": the_map.units,
+        "Description": the_map.description,
+        "SourceDigest": the_map.source_digest,
+        "Versions": {"palpate": palpate.__version__, "nibabel": nib.__version__, "numpy": np.__version__},
+    }
+    # The sidecar goes first: a map that is there always has its unit beside it.
+    _replace(sidecar_path(path), (json.dumps(sidecar, indent=2) + "\n").encode())
+    _replace(path, gzip.compress(image.to_bytes(), compresslevel=6, mtime=0))
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Give the file this content in one step."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        temporary.write_bytes(content)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _load(path: Path) -> nib.Nifti1Image:
+    """Open a NIfTI file."""
+    try:
+        image = nib.load(path)
+    except FileNotFoundError as error:
+        raise InputError(
+            path, found="no such file", expected="a NIfTI map", advice="Check the path and the step before."
+        ) from error
+    except (nib.filebasedimages.ImageFileError, OSError, EOFError) as error:
+        raise InputError(
+            path, found="a file that is not readable NIfTI", expected="a NIfTI map", advice="Write the file again."
+        ) from error
+    if not isinstance(image, nib.Nifti1Image):
+        raise InputError(path, found="another image format", expected="a NIfTI map", advice="Convert it to NIfTI.")
+    return image
+
+
+def _read_sidecar(path: Path) -> dict[str, Any]:
+    """The sidecar's content; empty where there is no sidecar."""
+    if not path.exists():
+        return {}
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(
+            path, found="text that is not JSON", expected="a JSON sidecar", advice="Write the file again."
+        ) from error
+    if not isinstance(content, dict):
+        raise InputError(path, found="JSON without keys", expected="a JSON object", advice="Write the file again.")
+    return content
