@@ -1,0 +1,334 @@
+"""The wave-field folder: how wave fields lie on disk, read strictly and written in one way.
+
+For each run and frequency, with `<label>` such as `sub-01_ses-01` or `sub-01_ses-01_run-1`:
+
+    <label>_acq-<f>Hz_part-real_wavefield.nii.gz    Re U, float32 (i, j, k, 3), world axes R, A, S
+    <label>_acq-<f>Hz_part-imag_wavefield.nii.gz    Im U
+    <label>_acq-<f>Hz_wavefield.json                MechanicalFrequency (Hz), Units, Density (kg/m3), NoiseStd
+    <label>_mask.nii.gz                             tissue = 1
+
+Time convention: u(t) = Re(U exp(+i omega t)).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from palpate.errors import InputError
+from palpate.imaging.nifti import Volume, read_nifti, same_grid, write_nifti
+from palpate.imaging.wavefield import WaveField
+
+METRES_PER_UNIT: Final[Mapping[str, float]] = {
+    "nm": 1e-9,
+    "um": 1e-6,
+    "\N{MICRO SIGN}m": 1e-6,
+    "\N{GREEK SMALL LETTER MU}m": 1e-6,
+    "mm": 1e-3,
+    "m": 1.0,
+}
+
+_FIELD_FILE = re.compile(
+    r"(?P<label>[A-Za-z0-9][A-Za-z0-9_-]*?)_acq-(?P<frequency>-?[0-9]+(?:\.[0-9]+)?)Hz"
+    r"_part-(?P<part>real|imag)_wavefield\.nii(?:\.gz)?"
+)
+_NAME_RULE = "a name like sub-01_ses-01_acq-50Hz_part-real_wavefield.nii.gz"
+_LAYOUT = "a wave-field folder: part-real and part-imag NIfTI, a JSON sidecar per frequency, and a mask"
+
+
+def frequency_text(frequency_hz: float) -> str:
+    """The frequency as file names carry it: 50.0 -> "50", 62.5 -> "62.5"."""
+    return f"{frequency_hz:.6g}"
+
+
+def is_wave_field_folder(path: Path) -> bool:
+    """Whether the path is a folder with at least one file that claims to be part of a wave field."""
+    return path.is_dir() and any(path.glob("*_wavefield.*"))
+
+
+def read_wave_fields(folder: Path) -> tuple[WaveField, ...]:
+    """Read and check every wave field of a folder, ordered by label, then frequency.
+
+    Args:
+        folder: a wave-field folder; see the module's docstring.
+
+    Returns:
+        One valid WaveField for each run and frequency, in SI units.
+
+    Raises:
+        InputError: anything missing, unreadable, inconsistent or physically impossible, naming the file.
+    """
+    if not folder.is_dir():
+        raise InputError(folder, found="no such folder", expected=_LAYOUT, advice="Check the path.")
+    parts = _find_parts(folder)
+    if not parts:
+        raise InputError(
+            folder, found="no *_wavefield.nii.gz", expected=_LAYOUT, advice="Run palpate ingest on the DICOM first."
+        )
+    fields = [_read_one(folder, label, files) for (label, _), files in sorted(parts.items())]
+    seen: set[tuple[str, float]] = set()
+    for field in fields:
+        key = (field.label, field.frequency_hz)
+        if key in seen:
+            raise InputError(
+                folder,
+                found=f"two wave fields of {field.label} at {field.frequency_hz:g} Hz",
+                expected="one for each run and frequency",
+                advice="Remove one, or give it another run label.",
+            )
+        seen.add(key)
+    return tuple(sorted(fields, key=lambda field: (field.label, field.frequency_hz)))
+
+
+def write_wave_field(folder: Path, field: WaveField, *, sidecar: Mapping[str, object] | None = None) -> None:
+    """Write one wave field into a folder, in micrometres and float32.
+
+    The folder must exist. Whole-or-nothing is the caller's part, because a folder may hold several fields.
+
+    Args:
+        folder: where to; files of the same label and frequency are replaced.
+        field: the wave field.
+        sidecar: further facts for the sidecar; its fixed keys cannot be overridden.
+    """
+    per_metre = 1.0 / METRES_PER_UNIT["um"]
+    stem = f"{field.label}_acq-{frequency_text(field.frequency_hz)}Hz"
+    for part, values in (("real", field.displacement_m.real), ("imag", field.displacement_m.imag)):
+        path = folder / f"{stem}_part-{part}_wavefield.nii.gz"
+        write_nifti(path, np.asarray(values * per_metre, dtype=np.float32), field.affine_mm)
+    facts: dict[str, object] = {
+        **(sidecar or {}),
+        "MechanicalFrequency": field.frequency_hz,
+        "Units": "um",
+        "Density": field.density_kg_m3,
+        "TimeConvention": "exp(+i omega t)",
+    }
+    if field.noise_std_m is not None:
+        facts["NoiseStd"] = field.noise_std_m * per_metre
+    (folder / f"{stem}_wavefield.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+    write_nifti(folder / f"{field.label}_mask.nii.gz", field.mask.astype(np.uint8), field.affine_mm)
+
+
+def _find_parts(folder: Path) -> dict[tuple[str, str], dict[str, Path]]:
+    """The field files, by (label, frequency text), then by part."""
+    parts: dict[tuple[str, str], dict[str, Path]] = {}
+    for path in sorted(folder.glob("*_wavefield.nii*")):
+        match = _FIELD_FILE.fullmatch(path.name)
+        if match is None:
+            raise InputError(path, found="an unexpected file name", expected=_NAME_RULE, advice="Rename the file.")
+        files = parts.setdefault((match["label"], match["frequency"]), {})
+        if match["part"] in files:
+            raise InputError(
+                path, found="the same part twice", expected="either .nii or .nii.gz", advice="Remove one of them."
+            )
+        files[match["part"]] = path
+    return parts
+
+
+def _read_one(folder: Path, label: str, files: Mapping[str, Path]) -> WaveField:
+    """Read the field of one label and frequency from its two parts, its sidecar and its mask."""
+    present = next(iter(files.values()))
+    for part in ("real", "imag"):
+        if part not in files:
+            raise InputError(
+                present,
+                found=f"no part-{part} partner",
+                expected="both part-real and part-imag",
+                advice="Add the missing file.",
+            )
+    real = _read_part(files["real"])
+    imag = _read_part(files["imag"])
+    _demand_same_grid(files["imag"], imag, files["real"], real)
+    sidecar_path = folder / f"{present.name.partition('_part-')[0]}_wavefield.json"
+    sidecar = _Sidecar(sidecar_path)
+    frequency_hz = sidecar.number("MechanicalFrequency", above=0.0)
+    _demand_named_frequency(present, sidecar_path, frequency_hz)
+    metres = sidecar.metres_per_unit()
+    noise_std = sidecar.number("NoiseStd", at_least=0.0, default=0.0)
+    mask_path = _mask_path(folder, label)
+    mask = _read_mask(mask_path)
+    _demand_same_grid(mask_path, mask, files["real"], real)
+    inside = mask.values != 0
+    displacement_m = np.asarray((real.values + 1j * imag.values) * metres, dtype=np.complex128)
+    if not np.any(displacement_m[inside]):
+        raise InputError(
+            files["real"],
+            found="no displacement anywhere inside the mask",
+            expected="a vibrating tissue",
+            advice="Check the export of the wave field.",
+        )
+    return WaveField(
+        displacement_m=displacement_m,
+        mask=inside,
+        affine_mm=real.affine_mm,
+        frequency_hz=frequency_hz,
+        # A stated zero says that the field is noise free or that nobody knew; neither is a measured noise level.
+        noise_std_m=noise_std * metres if noise_std > 0 else None,
+        density_kg_m3=sidecar.number("Density", above=0.0),
+        label=label,
+    )
+
+
+def _read_part(path: Path) -> Volume:
+    """Read Re U or Im U, shape (i, j, k, 3), and refuse what is not finite."""
+    volume = read_nifti(path)
+    if volume.values.ndim != 4 or volume.values.shape[3] != 3:
+        raise InputError(
+            path,
+            found=f"an array of shape {volume.values.shape}",
+            expected="shape (i, j, k, 3), the components along R, A, S",
+            advice="Put the three components into the fourth dimension.",
+        )
+    bad = int(np.count_nonzero(~np.isfinite(volume.values)))
+    if bad:
+        raise InputError(
+            path,
+            found=f"{bad} values that are not finite (NaN or infinite)",
+            expected="finite displacements everywhere",
+            advice="Set voxels without signal to 0 and leave them out of the mask.",
+        )
+    return volume
+
+
+def _mask_path(folder: Path, label: str) -> Path:
+    """The mask of a label: the one of that name, or the only mask of the folder."""
+    for suffix in (".nii.gz", ".nii"):
+        own = folder / f"{label}_mask{suffix}"
+        if own.exists():
+            return own
+    masks = sorted(folder.glob("*_mask.nii*"))
+    if len(masks) == 1:
+        return masks[0]
+    raise InputError(
+        folder,
+        found=f"{len(masks)} masks, none named {label}_mask.nii.gz",
+        expected="the mask of the wave field",
+        advice="Add it: tissue = 1, background = 0, on the grid of the wave field.",
+    )
+
+
+def _read_mask(path: Path) -> Volume:
+    """Read a mask, shape (i, j, k), with only zeros and ones and not only zeros."""
+    volume = read_nifti(path)
+    if volume.values.ndim != 3:
+        raise InputError(
+            path,
+            found=f"an array of shape {volume.values.shape}",
+            expected="shape (i, j, k)",
+            advice="Write one mask for all components.",
+        )
+    if not np.all((volume.values == 0) | (volume.values == 1)):
+        raise InputError(
+            path,
+            found="values other than 0 and 1",
+            expected="tissue = 1, background = 0",
+            advice="Threshold the mask before writing it.",
+        )
+    if not np.any(volume.values):
+        raise InputError(
+            path, found="an empty mask", expected="tissue = 1 somewhere", advice="Draw or compute the mask anew."
+        )
+    return volume
+
+
+def _demand_same_grid(path: Path, volume: Volume, reference_path: Path, reference: Volume) -> None:
+    """Raise InputError unless both volumes lie on one voxel grid."""
+    if volume.values.shape[:3] != reference.values.shape[:3]:
+        raise InputError(
+            path,
+            found=f"a grid of {volume.values.shape[:3]} voxels",
+            expected=f"the grid {reference.values.shape[:3]} of {reference_path.name}",
+            advice="Resample it onto the wave field's grid.",
+        )
+    if not same_grid(volume.affine_mm, reference.affine_mm, volume.values.shape[:3]):
+        raise InputError(
+            path,
+            found="another affine",
+            expected=f"the voxel positions of {reference_path.name}",
+            advice="Resample it onto the wave field's grid.",
+        )
+
+
+def _demand_named_frequency(path: Path, sidecar_path: Path, frequency_hz: float) -> None:
+    """Raise InputError unless the sidecar's frequency is the one in the file name."""
+    match = _FIELD_FILE.fullmatch(path.name)
+    named_hz = float(match["frequency"]) if match else math.nan
+    if not math.isclose(named_hz, frequency_hz, rel_tol=1e-4):
+        raise InputError(
+            sidecar_path,
+            found=f"MechanicalFrequency {frequency_hz:g} Hz",
+            expected=f"{named_hz:g} Hz as in the name of {path.name}",
+            advice="Correct whichever is wrong.",
+        )
+
+
+class _Sidecar:
+    """A JSON sidecar whose every look-up is checked and every error names the file and the key."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        if not path.exists():
+            raise InputError(
+                path,
+                found="no such file",
+                expected="the sidecar of the wave field",
+                advice='Write it, such as {"MechanicalFrequency": 50.0, "Units": "um", "Density": 1000.0}.',
+            )
+        try:
+            facts = json.loads(path.read_text(encoding="utf-8"))
+        except (ValueError, OSError) as error:
+            raise InputError(
+                path, found="no readable JSON", expected="a JSON object", advice="Write the sidecar anew."
+            ) from error
+        if not isinstance(facts, dict):
+            raise InputError(
+                path, found=f"a {type(facts).__name__}", expected="a JSON object", advice="Write the sidecar anew."
+            )
+        self.facts: dict[str, object] = facts
+
+    def number(
+        self, key: str, *, above: float = -math.inf, at_least: float = -math.inf, default: float | None = None
+    ) -> float:
+        """The finite number under a key, above or at least a bound; the default where the key is absent or null."""
+        value = self.facts.get(key)
+        if value is None and default is not None:
+            return default
+        allowed = f"a number above {above:g}" if above > -math.inf else f"a number of at least {at_least:g}"
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise InputError(
+                self.path,
+                found=f"{key}: {value!r}" if key in self.facts else f"no {key}",
+                expected=f"{key}: {allowed}",
+                advice="Correct the sidecar.",
+            )
+        if not math.isfinite(value) or value <= above or value < at_least:
+            raise InputError(
+                self.path, found=f"{key}: {value!r}", expected=f"{key}: {allowed}", advice="Correct the sidecar."
+            )
+        return float(value)
+
+    def metres_per_unit(self) -> float:
+        """The length of the unit in which the displacement and its noise are stored."""
+        unit = self.facts.get("Units")
+        if not isinstance(unit, str) or unit not in METRES_PER_UNIT:
+            raise InputError(
+                self.path,
+                found=f"Units: {unit!r}" if "Units" in self.facts else "no Units",
+                expected="Units: one of nm, um, mm, m",
+                advice="Say in which unit of length the displacement is stored.",
+            )
+        return METRES_PER_UNIT[unit]
+
+
+def relative_noise(field: WaveField) -> float | None:
+    """sigma / mean |u| inside the mask, |u| being the length of the complex vector; None where sigma is unknown."""
+    if field.noise_std_m is None:
+        return None
+    length: NDArray[np.float64] = np.linalg.norm(np.abs(field.displacement_m[field.mask]), axis=-1)
+    return float(field.noise_std_m / length.mean())
