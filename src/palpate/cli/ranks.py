@@ -1,0 +1,39 @@
+"""How a command that failed leaves, whether it runs alone or as one of several MPI ranks."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from typing import NoReturn
+
+from palpate.progress import launcher_rank, launcher_size
+
+_PATIENCE_S = 3.0
+"""How long another rank lets rank 0 speak first, seconds."""
+
+
+def leave(code: int, message: str = "") -> NoReturn:
+    """Print `message` once and exit with `code`, without leaving other ranks waiting.
+
+    Where all ranks fail alike (they read the same bad input) rank 0 speaks for them and ends the job. Where only
+    another rank fails, rank 0 may sit in a collective call for ever: then that rank speaks and ends the job.
+    """
+    if launcher_size() == 1:
+        _tell(message)
+        sys.exit(code)
+    if launcher_rank() != 0:
+        time.sleep(_PATIENCE_S)  # the job is over before this ends, if rank 0 fails too
+    _tell(message)
+    mpi = sys.modules.get("mpi4py.MPI")
+    if mpi is None or not mpi.Is_initialized() or mpi.Is_finalized():
+        sys.exit(code)  # the launcher ends the other ranks
+    sys.stdout.flush()
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())  # MPI's own words would hide our sentence
+    mpi.COMM_WORLD.Abort(code)
+    sys.exit(code)  # never reached; Abort has no return type
+
+
+def _tell(message: str) -> None:
+    if message:
+        print(message, file=sys.stderr, flush=True)
