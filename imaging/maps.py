@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import gzip
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import nibabel as nib
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 import palpate
 from palpate.errors import InputError
+from palpate.imaging.nifti import read_nifti, write_nifti
+from palpate.provenance import atomic_file
 
 NIFTI_ENDING = ".nii.gz"
 
@@ -131,7 +130,7 @@ def read_map(path: Path, *, units: str | None = None) -> Map:
     Raises:
         InputError: if the file or its sidecar cannot be read, is not a volume, or has another unit.
     """
-    image = _load(path)
+    volume = read_nifti(path)
     sidecar = _read_sidecar(sidecar_path(path))
     found_units = sidecar.get("Units", units or "1")
     if units is not None and found_units != units:
@@ -141,21 +140,20 @@ def read_map(path: Path, *, units: str | None = None) -> Map:
             expected=f"Units {units!r}",
             advice="Convert the values, or name the right file.",
         )
-    try:
-        return Map(
-            values=np.asarray(image.dataobj, dtype=np.float32),
-            affine_mm=np.asarray(image.affine, dtype=np.float64),
-            units=str(found_units),
-            description=str(sidecar.get("Description", "")),
-            source_digest=sidecar.get("SourceDigest"),
-        )
-    except (ValueError, OSError, EOFError) as error:
+    if volume.values.ndim != 3:
         raise InputError(
             path,
-            found=f"values that cannot be used ({error})",
-            expected="one number per voxel (i, j, k)",
-            advice="Give a three-dimensional NIfTI file that is complete.",
-        ) from error
+            found=f"an array of shape {volume.values.shape}",
+            expected="one number per voxel, shape (i, j, k)",
+            advice="Name the file of a map.",
+        )
+    return Map(
+        values=np.asarray(volume.values, dtype=np.float32),
+        affine_mm=volume.affine_mm,
+        units=str(found_units),
+        description=str(sidecar.get("Description", "")),
+        source_digest=sidecar.get("SourceDigest"),
+    )
 
 
 def read_mask(path: Path) -> NDArray[np.bool_]:
@@ -167,50 +165,20 @@ def read_mask(path: Path) -> NDArray[np.bool_]:
     return np.asarray(read_map(path).values > 0.5)
 
 
-def _write(path: Path, stored: NDArray[Any], the_map: Map) -> None:
-    """Put the NIfTI file and its sidecar in place through temporary siblings."""
+def _write(path: Path, stored: NDArray[np.generic], the_map: Map) -> None:
+    """Put the NIfTI file and its sidecar in place, each in one step."""
     if not path.name.endswith(NIFTI_ENDING):
         raise ValueError(f"path: a name ending {NIFTI_ENDING} expected, got {path.name}")
-    image = nib.Nifti1Image(stored, the_map.affine_mm)
-    image.set_sform(the_map.affine_mm, code=1)
-    image.header.set_xyzt_units("mm")
     sidecar = {
         "Units": the_map.units,
         "Description": the_map.description,
         "SourceDigest": the_map.source_digest,
-        "Versions": {"palpate": palpate.__version__, "nibabel": nib.__version__, "numpy": np.__version__},
+        "Versions": {"palpate": palpate.__version__, "numpy": np.__version__},
     }
-    # The sidecar goes first: a map that is there always has its unit beside it.
-    _replace(sidecar_path(path), (json.dumps(sidecar, indent=2) + "\n").encode())
-    _replace(path, gzip.compress(image.to_bytes(), compresslevel=6, mtime=0))
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Give the file this content in one step."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_bytes(content)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _load(path: Path) -> nib.Nifti1Image:
-    """Open a NIfTI file."""
-    try:
-        image = nib.load(path)
-    except FileNotFoundError as error:
-        raise InputError(
-            path, found="no such file", expected="a NIfTI map", advice="Check the path and the step before."
-        ) from error
-    except (nib.filebasedimages.ImageFileError, OSError, EOFError) as error:
-        raise InputError(
-            path, found="a file that is not readable NIfTI", expected="a NIfTI map", advice="Write the file again."
-        ) from error
-    if not isinstance(image, nib.Nifti1Image):
-        raise InputError(path, found="another image format", expected="a NIfTI map", advice="Convert it to NIfTI.")
-    return image
+    # Left in reverse order: the sidecar takes its name first, so a map that is there always has its unit beside it.
+    with atomic_file(path) as partial, atomic_file(sidecar_path(path)) as partial_sidecar:
+        partial_sidecar.write_text(json.dumps(sidecar, indent=2) + "\n", encoding="utf-8")
+        write_nifti(partial, stored, the_map.affine_mm)
 
 
 def _read_sidecar(path: Path) -> dict[str, Any]:
