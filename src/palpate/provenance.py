@@ -126,7 +126,12 @@ def revision() -> str | None:
 
 def _git(home: Path, *arguments: str) -> str:
     done = subprocess.run(
-        ["git", "-C", str(home), *arguments], capture_output=True, text=True, check=True, timeout=20, stdin=subprocess.DEVNULL
+        ["git", "-C", str(home), *arguments],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=20,
+        stdin=subprocess.DEVNULL,
     )
     return done.stdout.strip()
 

@@ -10,17 +10,15 @@ import signal
 import sys
 import traceback
 from types import FrameType
-from typing import NoReturn
+from typing import Annotated, NoReturn
 
-import click
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
 from palpate import __version__
 from palpate.cli.ranks import leave
 from palpate.errors import InputError
-from palpate.progress import launcher_rank
 
 COMMANDS = ("phantom", "ingest", "mesh", "invert", "maps", "report", "verify")
 """In the order a study meets them; each is the function of its own name in palpate.cli.<name>."""
@@ -29,30 +27,32 @@ COMMANDS = ("phantom", "ingest", "mesh", "invert", "maps", "report", "verify")
 class _LazyGroup(TyperGroup):
     """Imports a command's module when it is asked for, so that no command pays for another's."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+    def list_commands(self, ctx: typer.Context) -> list[str]:  # noqa: ARG002 - typer's signature
         """Names of the commands, in the order of a study."""
         return list(COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
+    def get_command(self, ctx: typer.Context, cmd_name: str) -> TyperCommand | None:  # noqa: ARG002 - typer's signature
         """The command of that name, or None."""
         if cmd_name not in COMMANDS:
             return None
         single = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
         single.command(cmd_name)(getattr(importlib.import_module(f"palpate.cli.{cmd_name}"), cmd_name))
-        return get_command(single)
+        command = get_command(single)
+        return command if isinstance(command, TyperCommand) else None
 
 
-app = typer.Typer(
-    cls=_LazyGroup, add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None
-)
+app = typer.Typer(cls=_LazyGroup, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
 
 @app.callback(invoke_without_command=True)
-def _palpate(version: bool = typer.Option(default=False, help="Print the version and leave.")) -> None:
+def _palpate(
+    context: typer.Context, *, version: Annotated[bool, typer.Option(help="Print the version.")] = False
+) -> None:
     """Virtual palpation: from MR elastography to stiffness maps that know their uncertainty. Not a medical device."""
     if version:
         print(f"palpate {__version__}")
-        raise typer.Exit
+    elif context.invoked_subcommand is None:
+        print(context.get_help())
 
 
 def main() -> NoReturn:
@@ -61,13 +61,11 @@ def main() -> NoReturn:
     signal.signal(signal.SIGTERM, _terminated)
     try:
         code = app(standalone_mode=False, prog_name="palpate")
-    except click.ClickException as error:
-        if launcher_rank() == 0:
-            error.show()
-        leave(error.exit_code)
+    except typer.TyperException as error:  # an unknown option, a missing argument
+        leave(error.exit_code, f"palpate: {error.format_message()} Try 'palpate --help'.")
     except InputError as error:
         leave(2, f"palpate: {error}")
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, typer.Abort):
         leave(130, "palpate: interrupted; nothing half-written was left behind.")
     except Exception:  # noqa: BLE001 - the outermost door: whatever arrives here is ours to mend
         leave(1, f"{traceback.format_exc()}palpate: this is our bug, not your input. Please report the lines above.")
