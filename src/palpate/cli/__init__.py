@@ -27,11 +27,11 @@ COMMANDS = ("phantom", "ingest", "mesh", "invert", "maps", "report", "verify")
 class _LazyGroup(TyperGroup):
     """Imports a command's module when it is asked for, so that no command pays for another's."""
 
-    def list_commands(self, ctx: typer.Context) -> list[str]:  # noqa: ARG002 - typer's signature
+    def list_commands(self, ctx: object) -> list[str]:  # noqa: ARG002 - typer's signature
         """Names of the commands, in the order of a study."""
         return list(COMMANDS)
 
-    def get_command(self, ctx: typer.Context, cmd_name: str) -> TyperCommand | None:  # noqa: ARG002 - typer's signature
+    def get_command(self, ctx: object, cmd_name: str) -> TyperCommand | None:  # noqa: ARG002 - typer's signature
         """The command of that name, or None."""
         if cmd_name not in COMMANDS:
             return None

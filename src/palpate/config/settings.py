@@ -1,0 +1,79 @@
+"""A study's whole configuration: where its table and results are, and one section a step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import yaml
+from pydantic import ValidationError
+
+from palpate.config.ingest import IngestSettings
+from palpate.config.inversion import InversionSettings
+from palpate.config.mesh import MeshSettings
+from palpate.config.phantom import PhantomSettings
+from palpate.config.report import ReportSettings
+from palpate.config.section import Section, settings_error
+from palpate.errors import InputError
+
+
+class Settings(Section):
+    """The choices of a study. Science only: cores, memory and launchers belong to the workflow profile."""
+
+    sessions: Path
+    """The table of sessions (sessions.tsv); relative to the working directory."""
+
+    results: Path
+    """The folder for everything that is computed; relative to the working directory."""
+
+    phantom: PhantomSettings = PhantomSettings()
+    """The in-silico patient."""
+
+    ingest: IngestSettings = IngestSettings()
+    """From DICOM to the wave field."""
+
+    mesh: MeshSettings = MeshSettings()
+    """From the wave field's mask to elements."""
+
+    inversion: InversionSettings = InversionSettings()
+    """From the wave field to the stiffness posterior."""
+
+    report: ReportSettings = ReportSettings()
+    """The page of a session."""
+
+
+def load_settings(config: Mapping[str, object], where: str = "config") -> Settings:
+    """Check a configuration that somebody else has parsed.
+
+    Args:
+        config: keys and values, as YAML gives them.
+        where: what to name in an error.
+
+    Raises:
+        InputError: a key is unknown or missing, or a value is not allowed.
+    """
+    try:
+        return Settings.model_validate(dict(config))
+    except ValidationError as error:
+        raise settings_error(where, error, Settings) from error
+
+
+def read_settings(path: Path) -> Settings:
+    """Read and check a configuration file.
+
+    Args:
+        path: YAML, such as config.yaml.
+
+    Raises:
+        InputError: the file cannot be read, is not YAML, or holds an unknown key or a value that is not allowed.
+    """
+    advice = "Start from the config.yaml of the checkout."
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(path, found="no readable file", expected="a configuration", advice=advice) from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(path, found="text that is not YAML", expected="a configuration", advice=advice) from error
+    if not isinstance(content, dict):
+        raise InputError(path, found="no keys", expected="YAML with key: value lines", advice=advice)
+    return load_settings(content, str(path))

@@ -1,0 +1,161 @@
+"""The table of sessions: what a study consists of, checked before anything runs."""
+
+from __future__ import annotations
+
+import datetime
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from palpate.errors import InputError
+
+REQUIRED = ("subject", "session", "mre")
+OPTIONAL = ("anatomy", "labels", "date", "growth", "treatment", "truth")
+_PATHS = ("mre", "anatomy", "labels", "growth", "treatment", "truth")
+_EMPTY = ("", "n/a")
+_LABEL = re.compile(r"[0-9A-Za-z]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One visit of one subject.
+
+    Attributes:
+        subject: BIDS label, letters and digits, without "sub-".
+        session: BIDS label, letters and digits, without "ses-".
+        mre: DICOM folder or zip, or a wave-field folder; None where there is no elastography.
+        anatomy: T1, DICOM folder or NIfTI file.
+        labels: segmentation in the anatomy's space, NIfTI file.
+        date: day of the scan.
+        growth: folder with tumour maps of this date.
+        treatment: table of treatments.
+        truth: folder with the true maps, for an in-silico patient.
+    """
+
+    subject: str
+    session: str
+    mre: Path | None = None
+    anatomy: Path | None = None
+    labels: Path | None = None
+    date: datetime.date | None = None
+    growth: Path | None = None
+    treatment: Path | None = None
+    truth: Path | None = None
+
+    @property
+    def label(self) -> str:
+        """The stem of the session's file names, such as "sub-01_ses-01"."""
+        return f"sub-{self.subject}_ses-{self.session}"
+
+    @property
+    def folder(self) -> Path:
+        """The session's folder below the results, such as sub-01/ses-01."""
+        return Path(f"sub-{self.subject}", f"ses-{self.session}")
+
+    @property
+    def brings_dicom(self) -> bool:
+        """Whether the elastography is a scanner's DICOM rather than a finished wave-field folder."""
+        return self.mre is not None and not (self.mre.is_dir() and any(self.mre.glob("*_wavefield.json")))
+
+
+def read_study(table: Path) -> tuple[Session, ...]:
+    """Read and check the table of sessions.
+
+    Args:
+        table: tab-separated text with a header line; paths in it are relative to the table.
+
+    Returns:
+        The sessions in the table's order.
+
+    Raises:
+        InputError: the table cannot be read, has an unknown or missing column, or one of its cells is unusable.
+    """
+    rows = _rows(table)
+    sessions = tuple(_session(table, line, row) for line, row in rows)
+    if not sessions:
+        raise InputError(table, found="no session", expected="at least one line below the header", advice="Add one.")
+    seen: set[str] = set()
+    for (line, _), session in zip(rows, sessions, strict=True):
+        if session.label in seen:
+            found = f"{session.label} a second time"
+            raise _cell_error(table, line, "session", found, "each subject and session once", "Give it its own label.")
+        seen.add(session.label)
+    return sessions
+
+
+def _rows(table: Path) -> list[tuple[int, dict[str, str]]]:
+    """Non-empty lines with their line numbers, as column to stripped text."""
+    advice = "Give the path of the study's sessions.tsv."
+    try:
+        text = table.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        found = "no such file" if not table.exists() else f"a file that cannot be read ({error.strerror})"
+        raise InputError(table, found=found, expected="a table of sessions", advice=advice) from error
+    except UnicodeDecodeError as error:
+        expected = "tab-separated text in UTF-8"
+        raise InputError(table, found="bytes that are no text", expected=expected, advice=advice) from error
+    lines = [line.split("\t") for line in text.splitlines()]
+    header = [cell.strip() for cell in lines[0]] if lines else []
+    _check_header(table, header)
+    rows = []
+    for number, cells in enumerate(lines[1:], start=2):
+        if not any(cell.strip() for cell in cells):
+            continue
+        if len(cells) != len(header):
+            found = f"{len(cells)} cells in line {number}"
+            expected = f"{len(header)}, as in the header"
+            raise InputError(table, found=found, expected=expected, advice="Separate cells by one tab each.")
+        rows.append((number, {name: cell.strip() for name, cell in zip(header, cells, strict=True)}))
+    return rows
+
+
+def _check_header(table: Path, header: list[str]) -> None:
+    known = ", ".join(REQUIRED + OPTIONAL)
+    for name in header:
+        if name not in REQUIRED + OPTIONAL or header.count(name) > 1:
+            found = f"column {name!r}" + (" twice" if header.count(name) > 1 else "")
+            advice = "Separate columns by tabs and check the spelling."
+            raise InputError(table, found=found, expected=f"columns among {known}", advice=advice)
+    for name in REQUIRED:
+        if name not in header:
+            found = f"no column {name!r} in the header line"
+            raise InputError(table, found=found, expected=f"columns among {known}", advice="Add it.")
+
+
+def _session(table: Path, line: int, row: Mapping[str, str]) -> Session:
+    for name in ("subject", "session"):
+        if not _LABEL.fullmatch(row[name]):
+            advice = f"Write the label without '{name[:3]}-', dashes or spaces."
+            raise _cell_error(table, line, name, repr(row[name]), "ASCII letters and digits", advice)
+    paths = {name: _path(table, line, name, row.get(name, "")) for name in _PATHS}
+    return Session(row["subject"], row["session"], date=_date(table, line, row.get("date", "")), **paths)
+
+
+def _path(table: Path, line: int, column: str, cell: str) -> Path | None:
+    if cell in _EMPTY:
+        return None
+    path = (table.parent / cell).absolute()
+    if not path.exists():
+        advice = "Paths are relative to the table's own folder."
+        raise _cell_error(table, line, column, f"{cell!r}", "a path that exists", advice)
+    return path
+
+
+def _date(table: Path, line: int, cell: str) -> datetime.date | None:
+    if cell in _EMPTY:
+        return None
+    expected = "a day like 2026-03-31, not in the future"
+    advice = "Write year, month and day as ISO 8601 does."
+    try:
+        day = datetime.datetime.strptime(cell, "%Y-%m-%d").date()
+    except ValueError as error:
+        raise _cell_error(table, line, "date", repr(cell), expected, advice) from error
+    if day > datetime.date.today():
+        raise _cell_error(table, line, "date", repr(cell), expected, advice)
+    return day
+
+
+def _cell_error(table: Path, line: int, column: str, found: str, expected: str, advice: str) -> InputError:
+    where = f"{table}, line {line}, column {column}"
+    return InputError(where, found=found, expected=expected, advice=advice)
