@@ -1,0 +1,274 @@
+"""The folder of finished stiffness maps (`mre/`): how the posterior of a session lies on disk, read strictly.
+
+For each run, with `<label>` such as `sub-01_ses-01` or `sub-01_ses-01_run-1`; `[...]` only where the run holds several
+frequencies:
+
+    <label>[_acq-<f>Hz]_stat-{mean,std,lower,upper}_{storagemodulus,lossmodulus}.nii.gz    kPa, NaN outside the mask
+    <label>[_acq-<f>Hz]_desc-informed_mask.nii.gz                   where data, not the prior, decides
+    <label>[_acq-<f>Hz]_desc-direct_{storagemodulus,lossmodulus}.nii.gz    the algebraic baseline
+    <label>[_acq-<f>Hz]_desc-residual_map.nii.gz                    residual over its standard deviation
+    <label>[_acq-<f>Hz]_samples.h5                                  joint draws of the posterior
+    <label>_inversion.json                                          how it was computed
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from palpate.errors import InputError
+from palpate.imaging.maps import Map, read_map, read_mask
+from palpate.imaging.nifti import same_grid
+
+type Modulus = Literal["storagemodulus", "lossmodulus"]
+
+MODULI: Final[tuple[Modulus, ...]] = ("storagemodulus", "lossmodulus")
+_MEAN = re.compile(r"(?P<stem>(?P<label>.+?)(?:_acq-(?P<frequency>[0-9.]+)Hz)?)_stat-mean_storagemodulus\.nii\.gz")
+
+
+@dataclass(frozen=True, slots=True)
+class Marginals:
+    """What the posterior says of one modulus, voxel by voxel.
+
+    Attributes:
+        mean: posterior mean, kPa.
+        std: posterior standard deviation, kPa.
+        lower: lower end of the 95 % credible interval, kPa.
+        upper: upper end of the 95 % credible interval, kPa.
+        direct: the algebraic baseline, kPa; None where there is none.
+    """
+
+    mean: Map
+    std: Map
+    lower: Map
+    upper: Map
+    direct: Map | None
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """Joint draws of the posterior, so that a region's figure gets an interval of its own.
+
+    Attributes:
+        moduli_kpa: for each modulus its draws, shape (n_samples, n_voxels).
+        voxels: indices of the voxels, shape (n_voxels, 3).
+    """
+
+    moduli_kpa: Mapping[Modulus, NDArray[np.float32]]
+    voxels: NDArray[np.int32]
+
+    def at(self, mask: NDArray[np.bool_]) -> dict[Modulus, NDArray[np.float32]]:
+        """The draws in the voxels of a mask, each of shape (n_samples, n_inside)."""
+        inside = mask[tuple(self.voxels.T)]
+        return {modulus: values[:, inside] for modulus, values in self.moduli_kpa.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Stiffness:
+    """The posterior of one run at one frequency.
+
+    Attributes:
+        label: the run, such as "sub-01_ses-01_run-1".
+        stem: the label, with the frequency where the run holds several.
+        frequency_hz: f, of the actuator.
+        moduli: for each modulus its marginal maps, all on one grid.
+        informed: where data, not the prior, decides; shape (i, j, k).
+        samples_path: the file of joint draws; None where there is none.
+        residual: residual over its standard deviation; None where there is none.
+        inversion: the content of the run's inversion.json.
+    """
+
+    label: str
+    stem: str
+    frequency_hz: float
+    moduli: Mapping[Modulus, Marginals]
+    informed: NDArray[np.bool_]
+    samples_path: Path | None
+    residual: Map | None
+    inversion: Mapping[str, Any]
+
+    @property
+    def affine_mm(self) -> NDArray[np.float64]:
+        """Voxel indices to world RAS millimetres, shape (4, 4)."""
+        return self.moduli["storagemodulus"].mean.affine_mm
+
+    def samples(self) -> Samples | None:
+        """Read the joint draws; None where there are none.
+
+        Raises:
+            InputError: if the file cannot be read or does not fit the maps.
+        """
+        return None if self.samples_path is None else read_samples(self.samples_path, self.informed.shape)
+
+
+def read_stiffness(folder: Path) -> tuple[Stiffness, ...]:
+    """Read every run and frequency of a folder of stiffness maps, in the order of their names.
+
+    Args:
+        folder: the `mre` folder, or the session folder that holds it.
+
+    Raises:
+        InputError: if the folder holds no maps, or maps that are incomplete or do not fit each other.
+    """
+    folder = folder / "mre" if (folder / "mre").is_dir() else folder
+    found = [(path, match) for path in sorted(folder.glob("*.nii.gz")) if (match := _MEAN.fullmatch(path.name))]
+    if not found:
+        raise InputError(
+            folder,
+            found="no *_stat-mean_storagemodulus.nii.gz",
+            expected="the maps that palpate invert writes",
+            advice="Run palpate invert first, or name its output folder.",
+        )
+    return tuple(_read_one(folder, match["label"], match["stem"], match["frequency"]) for _, match in found)
+
+
+def read_samples(path: Path, shape: tuple[int, ...]) -> Samples:
+    """Read joint draws of the posterior.
+
+    Args:
+        path: HDF5 file with `storagemodulus_kpa`, `lossmodulus_kpa` (n_samples, n_voxels) and `voxels` (n_voxels, 3).
+        shape: (i, j, k) of the grid that the voxels must lie in.
+
+    Raises:
+        InputError: if the file cannot be read or does not fit the grid.
+    """
+    try:
+        with h5py.File(path) as file:
+            moduli_kpa = {modulus: np.asarray(file[f"{modulus}_kpa"], dtype=np.float32) for modulus in MODULI}
+            voxels = np.asarray(file["voxels"], dtype=np.int32)
+    except (OSError, KeyError) as error:
+        raise InputError(
+            path, found=f"a file that cannot be used ({error})", expected="samples", advice="Run palpate invert again."
+        ) from error
+    sizes = {values.shape for values in moduli_kpa.values()}
+    fits = len(sizes) == 1 and voxels.ndim == 2 and voxels.shape[1] == 3 and {(len(voxels),)} == {s[1:] for s in sizes}
+    if not fits or np.any(voxels < 0) or np.any(voxels >= np.array(shape)):
+        raise InputError(
+            path,
+            found=f"draws of shapes {sorted(sizes)} for {len(voxels)} voxels",
+            expected=f"(n_samples, n_voxels) in a grid of {shape}",
+            advice="Run palpate invert again.",
+        )
+    return Samples(moduli_kpa=moduli_kpa, voxels=voxels)
+
+
+def _read_one(folder: Path, label: str, stem: str, frequency: str | None) -> Stiffness:
+    """Read the files of one run at one frequency."""
+    inversion = read_json(folder / f"{label}_inversion.json")
+    moduli = {modulus: _read_marginals(folder, label, stem, modulus) for modulus in MODULI}
+    reference = moduli["storagemodulus"].mean
+    informed_path = _first(folder, label, stem, "desc-informed_mask.nii.gz")
+    if informed_path is None:
+        raise InputError(
+            folder / f"{stem}_desc-informed_mask.nii.gz",
+            found="no such file",
+            expected="the mask of voxels that data decide",
+            advice="Run palpate invert again.",
+        )
+    informed = read_mask(informed_path)
+    if informed.shape != reference.values.shape:
+        raise _other_grid(informed_path, reference)
+    residual_path = _first(folder, label, stem, "desc-residual_map.nii.gz")
+    return Stiffness(
+        label=label,
+        stem=stem,
+        frequency_hz=_frequency_hz(folder / f"{label}_inversion.json", frequency, inversion),
+        moduli=moduli,
+        informed=informed & reference.covered,
+        samples_path=_first(folder, label, stem, "samples.h5"),
+        residual=None if residual_path is None else read_map(residual_path),
+        inversion=inversion,
+    )
+
+
+def _read_marginals(folder: Path, label: str, stem: str, modulus: Modulus) -> Marginals:
+    """Read the maps of one modulus and make sure that they share a grid."""
+    mean = read_map(folder / f"{stem}_stat-mean_{modulus}.nii.gz", units="kPa")
+
+    def fitting(path: Path) -> Map:
+        the_map = read_map(path, units="kPa")
+        if not on_grid(the_map, mean):
+            raise _other_grid(path, mean)
+        return the_map
+
+    direct_path = _first(folder, label, stem, f"desc-direct_{modulus}.nii.gz")
+    return Marginals(
+        mean=mean,
+        std=fitting(folder / f"{stem}_stat-std_{modulus}.nii.gz"),
+        lower=fitting(folder / f"{stem}_stat-lower_{modulus}.nii.gz"),
+        upper=fitting(folder / f"{stem}_stat-upper_{modulus}.nii.gz"),
+        direct=None if direct_path is None else fitting(direct_path),
+    )
+
+
+def on_grid(the_map: Map, reference: Map) -> bool:
+    """Whether two maps have their voxels at the same places."""
+    shape = the_map.values.shape
+    return shape == reference.values.shape and same_grid(the_map.affine_mm, reference.affine_mm, shape)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object.
+
+    Raises:
+        InputError: if the file is missing or holds something else.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise InputError(
+            path, found="no such file", expected="the record of a step", advice="Run the step that writes it."
+        ) from error
+    except (OSError, ValueError) as error:
+        raise InputError(
+            path, found="text that is not JSON", expected="a JSON object", advice="Run the step that writes it again."
+        ) from error
+    if not isinstance(content, dict):
+        raise InputError(
+            path, found=f"a {type(content).__name__}", expected="a JSON object", advice="Write the file again."
+        )
+    return content
+
+
+def _first(folder: Path, label: str, stem: str, ending: str) -> Path | None:
+    """The file of the frequency where there is one, else that of the run, else None."""
+    candidates = (folder / f"{name}_{ending}" for name in (stem, label))
+    return next((path for path in candidates if path.exists()), None)
+
+
+def _frequency_hz(path: Path, named: str | None, inversion: Mapping[str, Any]) -> float:
+    """The frequency in the file name, or the only one of inversion.json."""
+    stated = named if named is not None else inversion.get("frequency_hz")
+    if isinstance(stated, list) and len(stated) == 1:
+        stated = stated[0]
+    try:
+        frequency_hz = float(stated)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        frequency_hz = math.nan
+    if not frequency_hz > 0.0:
+        raise InputError(
+            path,
+            found=f"frequency_hz = {stated!r}",
+            expected="one frequency above 0 Hz",
+            advice="Run palpate invert again.",
+        )
+    return frequency_hz
+
+
+def _other_grid(path: Path, reference: Map) -> InputError:
+    """The error of a map that lies elsewhere."""
+    return InputError(
+        path,
+        found="another voxel grid",
+        expected=f"the grid of the posterior mean, {reference.values.shape}",
+        advice="Keep the files of one inversion together.",
+    )
