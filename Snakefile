@@ -1,0 +1,18 @@
+"""From a table of sessions to stiffness maps that know their uncertainty."""
+
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/ingest.smk"
+include: "workflow/rules/mesh.smk"
+include: "workflow/rules/inversion.smk"
+include: "workflow/rules/outputs.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        session_results(),
