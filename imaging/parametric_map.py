@@ -1,0 +1,294 @@
+"""Stiffness maps as DICOM Parametric Maps, in the study and the frame of reference of the scan they came from.
+
+One file and one series for each map. Voxels outside the mask hold 0 kPa, declared as FloatPixelPaddingValue: no tissue
+has a modulus or a standard deviation of 0, so that nothing is lost, whereas a NaN spoils the histogram and the window
+of viewers that do not look for it.
+
+Names, dates and numbers of the patient never pass through palpate; the maps carry the study's label for the subject and
+say that the identity was removed.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Final
+
+import highdicom as hd
+import numpy as np
+from numpy.typing import NDArray
+from pydicom.config import IGNORE
+from pydicom.dataset import Dataset
+from pydicom.sr.coding import Code
+from pydicom.uid import UID, MRImageStorage, generate_uid
+
+import palpate
+from palpate.errors import InputError
+from palpate.imaging.maps import Map
+
+_KILOPASCAL = Code("kPa", "UCUM", "kilopascal")
+_SCHEME: Final = "99PALPATE"
+_RAS_TO_LPS: Final = np.diag([-1.0, -1.0, 1.0, 1.0])
+_OUTSIDE_KPA: Final = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """What a parametric map shows.
+
+    Attributes:
+        code: the code value in palpate's private scheme, at most 16 characters.
+        meaning: the quantity in words, at most 64 characters.
+        series_number: the number of the map's series in the study.
+    """
+
+    code: str
+    meaning: str
+    series_number: int
+
+
+# DICOM has no code for a shear modulus, so the scheme is private; the unit is UCUM's.
+QUANTITIES: Final[Mapping[tuple[str, str], Quantity]] = {
+    ("mean", "storagemodulus"): Quantity("STORAGE-MEAN", "Shear storage modulus, posterior mean", 9001),
+    ("std", "storagemodulus"): Quantity("STORAGE-SD", "Shear storage modulus, posterior standard deviation", 9002),
+    ("mean", "lossmodulus"): Quantity("LOSS-MEAN", "Shear loss modulus, posterior mean", 9003),
+    ("std", "lossmodulus"): Quantity("LOSS-SD", "Shear loss modulus, posterior standard deviation", 9004),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class DicomSource:
+    """The scan that a map was computed from, as far as the map must name it.
+
+    Attributes:
+        study_instance_uid: the study that the map joins.
+        frame_of_reference_uid: the frame of reference in which its positions hold.
+        series_instance_uid: the series of the source image.
+        sop_instance_uid: one image of that series.
+        sop_class_uid: the class of that image.
+        body_part: BodyPartExamined, such as "BRAIN"; empty where it is unknown.
+    """
+
+    study_instance_uid: str
+    frame_of_reference_uid: str
+    series_instance_uid: str
+    sop_instance_uid: str
+    sop_class_uid: str = str(MRImageStorage)
+    body_part: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse identifiers that DICOM would refuse.
+
+        Raises:
+            ValueError: naming the identifier that is not valid.
+        """
+        for name in ("study_instance_uid", "frame_of_reference_uid", "series_instance_uid", "sop_instance_uid"):
+            if not UID(getattr(self, name), validation_mode=IGNORE).is_valid:
+                raise ValueError(f"{name}: not a valid DICOM identifier")
+
+
+def write_parametric_map(
+    path: Path,
+    the_map: Map,
+    quantity: Quantity,
+    source: DicomSource,
+    *,
+    subject: str,
+    description: str,
+    made: datetime,
+) -> None:
+    """Write one map as a DICOM Parametric Map with float32 pixels in kPa.
+
+    The same map, source and time give the same identifiers, so that writing twice does not make two results.
+
+    Args:
+        path: the file to write; the caller makes sure that it appears whole.
+        the_map: the values, kPa; NaN outside the mask.
+        quantity: what the values are.
+        source: the scan that the map was computed from.
+        subject: the study's label of the subject, which stands in for name and number.
+        description: the description of the series, at most 64 characters.
+        made: when the map was computed.
+
+    Raises:
+        InputError: if the voxel axes of the map are not at right angles, which DICOM planes cannot express.
+    """
+    values, affine_lps_mm = to_dicom_planes(the_map)
+    try:
+        volume = hd.Volume(
+            values,
+            affine_lps_mm,
+            coordinate_system="PATIENT",
+            frame_of_reference_uid=source.frame_of_reference_uid,
+        )
+    except ValueError as error:
+        raise InputError(
+            path.name,
+            found="voxel axes that are not at right angles",
+            expected="a grid without shear, as DICOM planes need",
+            advice="Resample the wave field onto a grid without shear, or use the NIfTI maps.",
+        ) from error
+    uid_base = _digest(source, quantity, values, affine_lps_mm, description, made)
+    with warnings.catch_warnings():
+        # A label is not a person's name; highdicom is right to wonder and we mean it.
+        warnings.filterwarnings("ignore", message=".*unlikely to represent the intended person name.*")
+        dataset = hd.pm.ParametricMap(
+            source_images=[_source_image(source, subject)],
+            pixel_array=volume,
+            series_instance_uid=generate_uid(entropy_srcs=[uid_base, "series"]),
+            series_number=quantity.series_number,
+            sop_instance_uid=generate_uid(entropy_srcs=[uid_base, "instance"]),
+            instance_number=1,
+            manufacturer="palpate",
+            manufacturer_model_name="palpate (research software, not a medical device)",
+            software_versions=palpate.__version__,
+            device_serial_number=palpate.__version__,
+            contains_recognizable_visual_features=False,
+            real_world_value_mappings=[_mapping(quantity, float(values.max()))],
+            voi_lut_transformations=[_window(values)],
+            content_label=quantity.code.replace("-", "_"),
+            content_description=quantity.meaning,
+        )
+    _complete(dataset, source, description, made, uid_base)
+    dataset.save_as(path)
+
+
+def to_dicom_planes(the_map: Map) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    """The map as frames of rows and columns, with its affine in DICOM's world axes.
+
+    Frames run along k, rows along j and columns along i; rows and columns are turned so that, as far as the obliquity
+    of the slab allows, columns run to the left, rows to the back or down: the way a reader expects an image.
+
+    Args:
+        the_map: values (i, j, k), kPa, NaN outside the mask; affine to RAS.
+
+    Returns:
+        Values, shape (k, j, i), 0 outside the mask; affine from (k, j, i) to LPS millimetres, shape (4, 4).
+    """
+    values = np.where(the_map.covered, the_map.values, np.float32(_OUTSIDE_KPA)).transpose(2, 1, 0)
+    affine = (_RAS_TO_LPS @ the_map.affine_mm)[:, [2, 1, 0, 3]]
+    for axis in (1, 2):
+        direction = affine[:3, axis]
+        dominant = int(np.argmax(np.abs(direction)))
+        wanted = -1.0 if dominant == 2 else 1.0
+        if direction[dominant] * wanted < 0.0:
+            values = np.flip(values, axis)
+            affine[:3, 3] += direction * (values.shape[axis] - 1)
+            affine[:3, axis] = -direction
+    return np.ascontiguousarray(values, dtype=np.float32), affine
+
+
+def dicom_source(ingest: Mapping[str, Any], where: Path) -> DicomSource | None:
+    """The scan named in the record of `palpate ingest`; None where the source was not DICOM.
+
+    Args:
+        ingest: the content of `<label>_ingest.json`.
+        where: its path, for the error.
+
+    Raises:
+        InputError: if a scan is named but an identifier is missing or not valid.
+    """
+    named = ingest.get("dicom")
+    if not named:
+        return None
+    try:
+        return DicomSource(
+            study_instance_uid=str(named["StudyInstanceUID"]),
+            frame_of_reference_uid=str(named["FrameOfReferenceUID"]),
+            series_instance_uid=str(named["SeriesInstanceUID"]),
+            sop_instance_uid=str(named["SOPInstanceUID"]),
+            sop_class_uid=str(named.get("SOPClassUID", MRImageStorage)),
+            body_part=str(named.get("BodyPartExamined") or ""),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(
+            where,
+            found=f"a DICOM source that cannot be referenced ({error})",
+            expected="StudyInstanceUID, FrameOfReferenceUID, SeriesInstanceUID and SOPInstanceUID under 'dicom'",
+            advice="Run palpate ingest again.",
+        ) from error
+
+
+def _source_image(source: DicomSource, subject: str) -> Dataset:
+    """The header of the source image as far as highdicom copies or references it."""
+    image = Dataset()
+    image.StudyInstanceUID = source.study_instance_uid
+    image.SeriesInstanceUID = source.series_instance_uid
+    image.SOPInstanceUID = source.sop_instance_uid
+    image.SOPClassUID = source.sop_class_uid
+    image.FrameOfReferenceUID = source.frame_of_reference_uid
+    image.Modality = "MR"
+    image.PatientID = subject
+    image.PatientName = f"{subject}^"
+    for keyword in ("PatientBirthDate", "PatientSex", "AccessionNumber", "StudyID", "StudyDate", "StudyTime"):
+        setattr(image, keyword, None)
+    # Planes of the map are given, not taken from here; these say only that the source lies in patient coordinates.
+    image.ImagePositionPatient = [0, 0, 0]
+    image.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
+    image.PixelSpacing = [1, 1]
+    image.SliceThickness = 1
+    image.Rows = image.Columns = 1
+    return image
+
+
+def _mapping(quantity: Quantity, largest_kpa: float) -> hd.pm.RealWorldValueMapping:
+    """Stored values are kilopascals."""
+    return hd.pm.RealWorldValueMapping(
+        lut_label=quantity.code,
+        lut_explanation=quantity.meaning,
+        unit=_KILOPASCAL,
+        value_range=(_OUTSIDE_KPA, largest_kpa),
+        slope=1.0,
+        intercept=0.0,
+        quantity_definition=Code(quantity.code, _SCHEME, quantity.meaning),
+    )
+
+
+def _window(values: NDArray[np.float32]) -> hd.VOILUTTransformation:
+    """A grey-scale window from 0 to just above nearly all of the tissue."""
+    inside = values[values != _OUTSIDE_KPA]
+    top = round(float(np.percentile(inside, 99.0)), 4) if inside.size else 1.0
+    return hd.VOILUTTransformation(window_center=top / 2.0, window_width=top)
+
+
+def _complete(dataset: Dataset, source: DicomSource, description: str, made: datetime, uid_base: str) -> None:
+    """Add what highdicom leaves open: padding, body part, identity, and times that do not change on a re-run."""
+    dataset.SeriesDescription = description[:64]
+    if source.body_part:
+        dataset.BodyPartExamined = source.body_part
+    else:
+        # Without a body part, DICOM asks for a laterality; an empty one says that it does not apply.
+        dataset.Laterality = None
+    dataset.FloatPixelPaddingValue = _OUTSIDE_KPA
+    dataset.FloatPixelPaddingRangeLimit = _OUTSIDE_KPA
+    dataset.PatientIdentityRemoved = "YES"
+    dataset.DeidentificationMethod = "subject label in place of identity; no dates, no free text"
+    made = made.astimezone(UTC)
+    date, time = made.strftime("%Y%m%d"), made.strftime("%H%M%S")
+    dataset.InstanceCreationDate = dataset.ContentDate = date
+    dataset.InstanceCreationTime = dataset.ContentTime = time
+    dataset.TimezoneOffsetFromUTC = "+0000"
+    for equipment in dataset.get("ContributingEquipmentSequence", []):
+        equipment.ContributionDateTime = date + time
+    organization = generate_uid(entropy_srcs=[uid_base, "dimensions"])
+    dataset.DimensionOrganizationSequence[0].DimensionOrganizationUID = organization
+    for index in dataset.DimensionIndexSequence:
+        index.DimensionOrganizationUID = organization
+
+
+def _digest(
+    source: DicomSource,
+    quantity: Quantity,
+    values: NDArray[np.float32],
+    affine_mm: NDArray[np.float64],
+    description: str,
+    made: datetime,
+) -> str:
+    """What makes a map itself and no other."""
+    total = sha256(values.tobytes() + affine_mm.tobytes())
+    total.update(repr((source, quantity, description, made.isoformat(), palpate.__version__)).encode())
+    return total.hexdigest()
