@@ -85,6 +85,7 @@ class Stiffness:
         samples_path: the file of joint draws; None where there is none.
         residual: residual over its standard deviation; None where there is none.
         inversion: the content of the run's inversion.json.
+        made_s: when inversion.json was written, seconds since 1970.
     """
 
     label: str
@@ -95,6 +96,7 @@ class Stiffness:
     samples_path: Path | None
     residual: Map | None
     inversion: Mapping[str, Any]
+    made_s: float
 
     @property
     def affine_mm(self) -> NDArray[np.float64]:
@@ -163,7 +165,8 @@ def read_samples(path: Path, shape: tuple[int, ...]) -> Samples:
 
 def _read_one(folder: Path, label: str, stem: str, frequency: str | None) -> Stiffness:
     """Read the files of one run at one frequency."""
-    inversion = read_json(folder / f"{label}_inversion.json")
+    record_path = folder / f"{label}_inversion.json"
+    inversion = read_json(record_path)
     moduli = {modulus: _read_marginals(folder, label, stem, modulus) for modulus in MODULI}
     reference = moduli["storagemodulus"].mean
     informed_path = _first(folder, label, stem, "desc-informed_mask.nii.gz")
@@ -181,12 +184,13 @@ def _read_one(folder: Path, label: str, stem: str, frequency: str | None) -> Sti
     return Stiffness(
         label=label,
         stem=stem,
-        frequency_hz=_frequency_hz(folder / f"{label}_inversion.json", frequency, inversion),
+        frequency_hz=_frequency_hz(record_path, frequency, inversion),
         moduli=moduli,
         informed=informed & reference.covered,
         samples_path=_first(folder, label, stem, "samples.h5"),
         residual=None if residual_path is None else read_map(residual_path),
         inversion=inversion,
+        made_s=float(int(record_path.stat().st_mtime)),
     )
 
 
