@@ -1,0 +1,72 @@
+# make demo   set everything up, run the main job on the embedded patient, say where to look
+# make test   set everything up, run the linters and the tests
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := demo
+
+BIN := .venv/bin
+READY := .venv/.ready
+CORES ?= 2
+
+PATIENT := demo/patient
+RESULTS := demo/results
+SESSION := sub-01/ses-01
+PHANTOM_SOURCE := $(wildcard imaging/phantom/*.py) $(wildcard solvers/wave.py solvers/virtual_patient.py) \
+    $(wildcard src/palpate/config/phantom.py src/palpate/cli/phantom.py)
+
+# One thread a rank: OpenBLAS would otherwise start as many threads as cores in each. UCX_TLS keeps ranks on this
+# machine off network devices that a guest may not open.
+export OMP_NUM_THREADS := 1
+export UCX_TLS := self,sm,tcp
+
+.PHONY: demo test setup lint pytest mpi lock clean
+
+demo: $(READY) $(PATIENT)/sessions.tsv
+	$(BIN)/snakemake -c$(CORES) --config sessions=$(PATIENT)/sessions.tsv results=$(RESULTS)
+	$(BIN)/palpate verify $(RESULTS) --truth $(PATIENT)/$(SESSION)/truth
+	@printf '\nLook at:\n'
+	@printf '  page            %s\n' $(RESULTS)/$(SESSION)/report.html
+	@printf '  maps in kPa     %s\n' $(RESULTS)/$(SESSION)/mre
+	@printf '  DICOM           %s\n' $(RESULTS)/$(SESSION)/dicom
+	@printf '  the true maps   %s\n' $(PATIENT)/$(SESSION)/truth
+
+$(PATIENT)/sessions.tsv: config.yaml $(PHANTOM_SOURCE) | $(READY)
+	settings=$$($(BIN)/python -m palpate.config config.yaml phantom) && \
+	$(BIN)/palpate phantom --settings "$$settings" --out $(PATIENT)
+
+test: lint pytest mpi
+
+setup: $(READY)
+
+# The lock pins and hashes everything, so pip neither resolves nor trusts an index.
+$(READY): envs/requirements.lock pyproject.toml
+	python=$$(envs/find-python) && "$$python" envs/check_system.py && \
+	{ [ -x $(BIN)/python ] && $(BIN)/python -c '' 2>/dev/null || "$$python" -m venv --clear .venv; }
+	@echo 'Installing the pinned environment into .venv (about 2 GB, once; a few minutes).'
+	$(BIN)/python -m pip install --quiet --no-compile --no-deps --require-hashes -r envs/requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	touch $@
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/snakefmt --check Snakefile workflow
+	$(BIN)/snakemake --lint --config sessions=tests/configs/study/sessions.tsv results=demo/results
+
+pytest: $(READY)
+	$(BIN)/python -m pytest -n $(CORES) --dist worksteal
+
+mpi: $(READY)
+	timeout -k 10 900 $(BIN)/mpiexec -n 2 $(BIN)/python -m pytest -m mpi -p no:xdist -p no:cacheprovider
+
+lock:
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile --universal --python-version 3.12 --generate-hashes --no-emit-index-url \
+	    --no-emit-find-links --no-header --no-annotate --overrides envs/overrides.txt \
+	    envs/requirements.in -o envs/requirements.lock
+
+clean:
+	rm -rf demo .snakemake
