@@ -1,0 +1,270 @@
+"""Stiffness maps against known truth: how large the error is, and whether the intervals hold what they promise."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import norm
+
+from palpate.errors import InputError
+from palpate.imaging.maps import Map, read_map
+from palpate.imaging.stiffness_folder import MODULI, Marginals, Modulus, Samples, Stiffness, on_grid
+from palpate.imaging.wavefield_folder import frequency_text
+from palpate.service.statistics import crps, share_interval
+
+LEVELS: Final = (0.5, 0.8, 0.9, 0.95)
+_BLOCK_MM: Final = 10.0
+"""Edge of the blocks within which errors count as one: the correlation length of brain stiffness (field.md, 2)."""
+_DRAWS_NEEDED: Final = 20
+"""Fewer joint draws than this say nothing about quantiles."""
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """How often the intervals of one level hold the truth.
+
+    Attributes:
+        level: the probability the intervals promise.
+        share: the share of voxels whose interval holds the truth.
+        lower: lower end of the 95 % interval of that share, for this many independent blocks of tissue.
+        upper: upper end of it.
+        expected_lower: lower end of where the share of a calibrated posterior lies in 95 % of patients like this one.
+        expected_upper: upper end of it; both None without joint draws.
+    """
+
+    level: float
+    share: float
+    lower: float
+    upper: float
+    expected_lower: float | None
+    expected_upper: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """One modulus of one run against truth, over the voxels that count.
+
+    Attributes:
+        voxels: how many voxels count.
+        median_error: median |estimate - truth| / truth of the posterior mean.
+        median_bias: median (estimate - truth) / truth.
+        direct_median_error: median |error| of the algebraic baseline, over the same voxels; None without one.
+        direct_missing: share of those voxels where the baseline gives no positive modulus; it counts as error 1.
+        coverage: of the 50, 80, 90 and 95 % intervals.
+        interval_width: median width of the 95 % interval over the posterior mean (sharpness).
+        crps_kpa: mean continuous ranked probability score, kPa; None without joint draws.
+    """
+
+    voxels: int
+    median_error: float
+    median_bias: float
+    direct_median_error: float | None
+    direct_missing: float | None
+    coverage: tuple[Coverage, ...]
+    interval_width: float
+    crps_kpa: float | None
+
+    def covered(self, level: float) -> Coverage:
+        """The coverage of one level."""
+        return next(item for item in self.coverage if item.level == level)
+
+
+def read_truth(folder: Path, run: Stiffness) -> dict[Modulus, Map]:
+    """Read the true moduli, kPa, on the grid of a run.
+
+    Args:
+        folder: with `truth_storagemodulus.nii.gz` and `truth_lossmodulus.nii.gz`, or with the same names and
+            `truth_acq-<f>Hz_...` where the truth depends on frequency.
+        run: the run to compare with.
+
+    Raises:
+        InputError: if a file is missing or lies on another grid.
+    """
+    truth: dict[Modulus, Map] = {}
+    for modulus in MODULI:
+        own = folder / f"truth_acq-{frequency_text(run.frequency_hz)}Hz_{modulus}.nii.gz"
+        path = own if own.exists() else folder / f"truth_{modulus}.nii.gz"
+        truth[modulus] = read_map(path, units="kPa")
+        if not on_grid(truth[modulus], run.moduli[modulus].mean):
+            raise InputError(
+                path,
+                found=f"a grid of {truth[modulus].values.shape} voxels at other places",
+                expected=f"the grid of the maps, {run.informed.shape}",
+                advice="Name the truth that belongs to these maps.",
+            )
+    return truth
+
+
+def counted_voxels(run: Stiffness, truth: Mapping[Modulus, Map], margin_voxels: int = 0) -> NDArray[np.bool_]:
+    """The voxels that count: informed, with known truth, and at least so many voxels from the edge of the grid.
+
+    Raises:
+        InputError: if none is left.
+    """
+    counted = run.informed.copy()
+    for modulus in MODULI:
+        counted &= truth[modulus].covered & (truth[modulus].values > 0.0)
+    if margin_voxels:
+        interior = np.zeros_like(counted)
+        interior[(slice(margin_voxels, -margin_voxels),) * 3] = True
+        counted &= interior
+    if not counted.any():
+        raise InputError(
+            run.stem,
+            found="no voxel that is informed and has a truth",
+            expected="at least one",
+            advice="Look at the informed mask; the data may decide nowhere.",
+        )
+    return counted
+
+
+def score_run(run: Stiffness, truth: Mapping[Modulus, Map], *, margin_voxels: int = 0) -> dict[Modulus, Score]:
+    """Score both moduli of a run inside its informed mask.
+
+    Args:
+        run: the posterior.
+        truth: for each modulus the true map, kPa, on the same grid.
+        margin_voxels: leave out voxels closer than this to the edge of the grid.
+
+    Raises:
+        InputError: if no voxel counts, or the draws cannot be read.
+    """
+    counted = counted_voxels(run, truth, margin_voxels)
+    samples = run.samples()
+    return {
+        modulus: score_modulus(
+            run.moduli[modulus], truth[modulus], counted, _draws(samples, modulus, counted), modulus=modulus
+        )
+        for modulus in MODULI
+    }
+
+
+def score_modulus(
+    marginals: Marginals,
+    truth: Map,
+    counted: NDArray[np.bool_],
+    draws_kpa: NDArray[np.float64] | None,
+    *,
+    modulus: Modulus = "storagemodulus",
+) -> Score:
+    """Score one modulus.
+
+    Args:
+        marginals: its posterior maps, kPa.
+        truth: its true map, kPa, positive in the voxels that count.
+        counted: the voxels that count, shape (i, j, k).
+        draws_kpa: joint draws in these voxels, shape (n_samples, n_counted), in the order of `counted`'s voxels.
+        modulus: its name, for the error.
+
+    Raises:
+        InputError: if a map has no value in a voxel that counts.
+    """
+    true_kpa = truth.values[counted].astype(float)
+    mean_kpa, std_kpa, lower_kpa, upper_kpa = (
+        the_map.values[counted].astype(float)
+        for the_map in (marginals.mean, marginals.std, marginals.lower, marginals.upper)
+    )
+    if not np.all(np.isfinite([mean_kpa, std_kpa, lower_kpa, upper_kpa])):
+        raise InputError(
+            modulus,
+            found="informed voxels without a mean, a spread or a bound",
+            expected="finite values wherever the informed mask is 1",
+            advice="Run palpate invert again.",
+        )
+    relative = (mean_kpa - true_kpa) / true_kpa
+    direct_error, direct_missing = _direct_error(marginals, true_kpa, counted)
+    blocks = _blocks(counted, truth.affine_mm)
+    return Score(
+        voxels=int(counted.sum()),
+        median_error=float(np.median(np.abs(relative))),
+        median_bias=float(np.median(relative)),
+        direct_median_error=direct_error,
+        direct_missing=direct_missing,
+        coverage=tuple(
+            _coverage(
+                level,
+                *_interval(level, mean_kpa, std_kpa, lower_kpa, upper_kpa, draws_kpa),
+                true_kpa,
+                blocks,
+                draws_kpa,
+            )
+            for level in LEVELS
+        ),
+        interval_width=float(np.median((upper_kpa - lower_kpa) / mean_kpa)),
+        crps_kpa=None if draws_kpa is None else float(np.mean(crps(draws_kpa, true_kpa))),
+    )
+
+
+def _draws(samples: Samples | None, modulus: Modulus, counted: NDArray[np.bool_]) -> NDArray[np.float64] | None:
+    """The draws of the voxels that count, in the order in which numpy lists these voxels; None if there are too few."""
+    if samples is None or len(samples.moduli_kpa[modulus]) < _DRAWS_NEEDED:
+        return None
+    column = np.full(counted.shape, -1)
+    column[tuple(samples.voxels.T)] = np.arange(len(samples.voxels))
+    wanted = column[counted]
+    return None if np.any(wanted < 0) else samples.moduli_kpa[modulus][:, wanted].astype(float)
+
+
+def _interval(
+    level: float,
+    mean_kpa: NDArray[np.float64],
+    std_kpa: NDArray[np.float64],
+    lower_kpa: NDArray[np.float64],
+    upper_kpa: NDArray[np.float64],
+    draws_kpa: NDArray[np.float64] | None,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The central interval of a level: the bounds given for 95 %, else quantiles of the draws, else log-normal."""
+    if level == 0.95:
+        return lower_kpa, upper_kpa
+    tail = (1.0 - level) / 2.0
+    if draws_kpa is not None:
+        # Weibull's positions p (n + 1): a further draw lies in the interval with exactly the level's probability.
+        low, high = np.quantile(draws_kpa, [tail, 1.0 - tail], axis=0, method="weibull")
+        return low, high
+    log_variance = np.log1p((std_kpa / mean_kpa) ** 2)
+    log_median = np.log(mean_kpa) - log_variance / 2.0
+    reach = norm.ppf(1.0 - tail) * np.sqrt(log_variance)
+    return np.exp(log_median - reach), np.exp(log_median + reach)
+
+
+def _coverage(
+    level: float,
+    low: NDArray[np.float64],
+    high: NDArray[np.float64],
+    true_kpa: NDArray[np.float64],
+    blocks: NDArray[np.int64],
+    draws_kpa: NDArray[np.float64] | None,
+) -> Coverage:
+    """Coverage of one level, with the interval of the share and the range a calibrated posterior would give."""
+    held = (low <= true_kpa) & (true_kpa <= high)
+    share_low, share_high = share_interval(held, blocks)
+    expected: tuple[float | None, float | None] = (None, None)
+    if draws_kpa is not None:
+        # Each draw in turn plays the truth; joint draws carry the correlation between voxels.
+        shares = np.mean((low <= draws_kpa) & (draws_kpa <= high), axis=1)
+        expected = (float(np.quantile(shares, 0.025)), float(np.quantile(shares, 0.975)))
+    return Coverage(level, float(held.mean()), share_low, share_high, *expected)
+
+
+def _direct_error(
+    marginals: Marginals, true_kpa: NDArray[np.float64], counted: NDArray[np.bool_]
+) -> tuple[float | None, float | None]:
+    """Median |error| of the baseline; where it gives nothing usable, error 1: gaps do not help it."""
+    if marginals.direct is None:
+        return None, None
+    direct_kpa = marginals.direct.values[counted].astype(float)
+    usable = np.isfinite(direct_kpa) & (direct_kpa > 0.0)
+    error = np.where(usable, np.abs(np.where(usable, direct_kpa, 0.0) - true_kpa) / true_kpa, 1.0)
+    return float(np.median(error)), float(1.0 - usable.mean())
+
+
+def _blocks(counted: NDArray[np.bool_], affine_mm: NDArray[np.float64]) -> NDArray[np.int64]:
+    """For each voxel that counts the number of the cube of tissue that it lies in."""
+    edge_voxels = np.maximum(1, np.round(_BLOCK_MM / np.linalg.norm(affine_mm[:3, :3], axis=0))).astype(int)
+    cube = np.argwhere(counted) // edge_voxels
+    return np.asarray(np.unique(cube, axis=0, return_inverse=True)[1].ravel(), dtype=np.int64)
