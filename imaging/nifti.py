@@ -50,7 +50,10 @@ def read_nifti(path: Path) -> Volume:
         ) from error
     if not real:
         raise InputError(
-            path, found=f"voxels of type {dtype}", expected="real numbers", advice="Write real and imaginary parts apart."
+            path,
+            found=f"voxels of type {dtype}",
+            expected="real numbers",
+            advice="Write real and imaginary parts apart.",
         )
     return Volume(values=values, affine_mm=_affine_mm(path, image))
 

@@ -1,0 +1,55 @@
+"""One MRE acquisition as the scanner made it: phase and magnitude per encoding direction and time offset."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseAcquisition:
+    """Phase images of one frequency, before any processing; what every vendor's reader delivers.
+
+    Attributes:
+        phase_rad: phi, wrapped to [-pi, pi], shape (direction, offset, i, j, k).
+        magnitude: signal, arbitrary units, same shape.
+        affine_mm: voxel indices to world RAS millimetres, shape (4, 4).
+        frequency_hz: f, of the vibration.
+        encoding_axes: E, unit vectors in RAS along which each direction measures displacement,
+            shape (direction, 3); linearly independent.
+        slice_time_s: when each slice k was acquired after the first instant of its image, shape (k,);
+            None where the header does not say.
+        menc_um_per_rad: displacement per radian; None where the header does not say.
+        run: position of this acquisition's series among those of its study, from 0; frequencies of one series
+            share it.
+        facts: technical parameters worth keeping, by allow-list; nothing that names a person.
+    """
+
+    phase_rad: NDArray[np.float64]
+    magnitude: NDArray[np.float64]
+    affine_mm: NDArray[np.float64]
+    frequency_hz: float
+    encoding_axes: NDArray[np.float64]
+    slice_time_s: NDArray[np.float64] | None
+    menc_um_per_rad: float | None
+    run: int
+    facts: Mapping[str, object]
+
+    def __post_init__(self) -> None:
+        """Refuse an acquisition whose parts do not fit together.
+
+        Raises:
+            ValueError: shapes disagree, there are fewer than 3 offsets, or the axes do not span space.
+        """
+        if self.phase_rad.ndim != 5 or self.phase_rad.shape != self.magnitude.shape:
+            raise ValueError(f"phase {self.phase_rad.shape} and magnitude {self.magnitude.shape} must be alike, 5-D")
+        directions, offsets = self.phase_rad.shape[:2]
+        if offsets < 3:
+            raise ValueError(f"{offsets} offsets cannot determine a harmonic; at least 3 are needed")
+        if self.encoding_axes.shape != (directions, 3) or np.linalg.matrix_rank(self.encoding_axes, tol=0.1) < 3:
+            raise ValueError("the encoding axes must span the three dimensions of space")
+        if self.slice_time_s is not None and self.slice_time_s.shape != (self.phase_rad.shape[4],):
+            raise ValueError("one time per slice is needed")

@@ -1,0 +1,64 @@
+"""The vendors' readers. A new vendor is one more class that satisfies VendorReader, added to READERS."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final, Protocol
+
+from palpate.errors import InputError
+from palpate.imaging.acquisition import PhaseAcquisition
+from palpate.imaging.dicom.files import Instance, read_instances
+from palpate.imaging.dicom.series import Series, group_series
+from palpate.imaging.dicom.siemens_mosaic import SiemensMosaicReader
+
+
+class VendorReader(Protocol):
+    """Turns the series of one study, as one vendor writes them, into acquisitions.
+
+    Attributes:
+        name: what to call the reader in messages.
+    """
+
+    name: str
+
+    def recognises(self, series: Sequence[Series]) -> bool:
+        """Whether this reader can make acquisitions of these series; must not raise and must not read pixels."""
+        ...
+
+    def read(self, series: Sequence[Series]) -> tuple[PhaseAcquisition, ...]:
+        """The acquisitions, in the order of series and frequency; at least one where `recognises` said so.
+
+        Raises:
+            InputError: the series are recognised but incomplete, damaged or contradictory.
+        """
+        ...
+
+
+READERS: Final[tuple[VendorReader, ...]] = (SiemensMosaicReader(),)
+
+
+def read_acquisitions(container: Path) -> tuple[tuple[PhaseAcquisition, ...], tuple[Instance, ...]]:
+    """All MRE acquisitions of one session's DICOM.
+
+    Args:
+        container: folder or zip.
+
+    Returns:
+        The acquisitions, and all instances that were found (for comparison with the anatomy's).
+
+    Raises:
+        InputError: no reader recognises the series, or their reader refuses them.
+    """
+    instances = read_instances(container)
+    series = group_series(instances)
+    for reader in READERS:
+        if reader.recognises(series):
+            return reader.read(series), instances
+    found = ", ".join(f"{one.number} ({'/'.join(one.image_type) or 'no image type'})" for one in series[:6])
+    raise InputError(
+        container,
+        found=f"no MRE phase images that any reader knows; series {found}",
+        expected=f"series for one of the readers: {', '.join(reader.name for reader in READERS)}",
+        advice="Include the phase series of the MRE sequence, or convert to a wave-field folder.",
+    )

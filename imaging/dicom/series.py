@@ -1,0 +1,163 @@
+"""DICOM series: instances that belong together, and look-ups whose errors name the file and the attribute."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pydicom
+from numpy.typing import NDArray
+from pydicom.datadict import dictionary_description
+
+from palpate.errors import InputError
+from palpate.imaging.dicom.files import Instance
+
+_TECHNICAL = (
+    "Manufacturer",
+    "ManufacturerModelName",
+    "SoftwareVersions",
+    "MagneticFieldStrength",
+    "MRAcquisitionType",
+    "ScanningSequence",
+    "RepetitionTime",
+    "EchoTime",
+    "InversionTime",
+    "FlipAngle",
+    "SliceThickness",
+    "SpacingBetweenSlices",
+    "PixelBandwidth",
+    "PatientPosition",
+    "InPlanePhaseEncodingDirection",
+)
+"""Attributes that describe the measurement and never a person; the only ones copied to outputs, with the UIDs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """The instances of one DICOM series, ordered by InstanceNumber.
+
+    Attributes:
+        number: SeriesNumber.
+        instances: at least one.
+    """
+
+    number: int
+    instances: tuple[Instance, ...]
+
+    @property
+    def header(self) -> pydicom.Dataset:
+        """The header of the first instance."""
+        return self.instances[0].header
+
+    @property
+    def image_type(self) -> tuple[str, ...]:
+        """The values of ImageType."""
+        return tuple(str(value) for value in self.header.get("ImageType", ()) or ())
+
+    def technical_facts(self) -> dict[str, object]:
+        """Technical parameters by allow-list, as plain JSON values."""
+        header = self.header
+        return {name: _plain(header.get(name)) for name in _TECHNICAL if header.get(name) not in (None, "")}
+
+
+def group_series(instances: Sequence[Instance]) -> tuple[Series, ...]:
+    """Sort instances into series, ordered by SeriesNumber; all of them must be of one person and one study.
+
+    Raises:
+        InputError: two persons, two studies, or one image twice.
+    """
+    demand_one_patient(instances)
+    _demand_one("StudyInstanceUID", "one study", instances)
+    by_uid: dict[str, list[Instance]] = {}
+    seen: set[str] = set()
+    for instance in instances:
+        uid = str(instance.header.get("SOPInstanceUID", ""))
+        if uid and uid in seen:
+            raise InputError(
+                instance.place, found="the same image a second time", expected="every image once", advice="Remove one."
+            )
+        seen.add(uid)
+        by_uid.setdefault(str(demand(instance, "SeriesInstanceUID")), []).append(instance)
+    series = [
+        Series(number=_integer(group[0], "SeriesNumber"), instances=tuple(sorted(group, key=_instance_number)))
+        for group in by_uid.values()
+    ]
+    return tuple(sorted(series, key=lambda one: one.number))
+
+
+def demand_one_patient(instances: Sequence[Instance]) -> None:
+    """Raise InputError, which names nobody, where images carry different patient numbers, names or birth dates."""
+    for name in ("PatientID", "PatientName", "PatientBirthDate"):
+        _demand_one(name, "images of one person", instances)
+
+
+def _demand_one(name: str, expected: str, instances: Sequence[Instance]) -> None:
+    first = str(instances[0].header.get(name, ""))
+    for instance in instances:
+        if str(instance.header.get(name, "")) != first:
+            raise InputError(
+                instance.place,
+                found=f"another {dictionary_description(name)} than in {instances[0].place}",
+                expected=expected,
+                advice="Give the folder of one session only.",
+            )
+
+
+def demand(instance: Instance, name: str) -> object:
+    """The value of an attribute that must be there and not empty.
+
+    Args:
+        instance: the image.
+        name: the attribute's DICOM keyword.
+
+    Raises:
+        InputError: it is missing or empty.
+    """
+    value = instance.header.get(name)
+    if value is None or (hasattr(value, "__len__") and len(value) == 0):
+        raise InputError(
+            instance.place,
+            found=f"no {dictionary_description(name)}",
+            expected="a header that states it",
+            advice="Export the series again with its full headers.",
+        )
+    return value
+
+
+def numbers(instance: Instance, name: str, count: int) -> NDArray[np.float64]:
+    """The finite numbers of an attribute, shape (count,).
+
+    Raises:
+        InputError: it is missing, has another multiplicity, or holds something that is not a finite number.
+    """
+    value = demand(instance, name)
+    try:
+        found = np.atleast_1d(np.asarray(value, dtype=np.float64))
+    except (TypeError, ValueError):
+        found = np.empty(0)
+    if found.shape != (count,) or not np.all(np.isfinite(found)):
+        raise InputError(
+            instance.place,
+            found=f"an unusable {dictionary_description(name)}",
+            expected=f"{count} finite numbers",
+            advice="Export the series again with its full headers.",
+        )
+    return found
+
+
+def _integer(instance: Instance, name: str) -> int:
+    return int(numbers(instance, name, 1)[0])
+
+
+def _instance_number(instance: Instance) -> int:
+    return _integer(instance, "InstanceNumber")
+
+
+def _plain(value: object) -> object:
+    """A DICOM value as JSON would hold it."""
+    if isinstance(value, pydicom.multival.MultiValue):
+        return [_plain(one) for one in value]
+    if isinstance(value, (int, float)):
+        return float(value) if isinstance(value, float) else int(value)
+    return str(value)

@@ -1,0 +1,114 @@
+"""What Siemens MRE sequences say in ImageComments about vibration and encoding.
+
+    MRE: fI[0]dI[1]az[270]po[90]tI[3]VP[50000]TC[...]
+
+fI, dI and tI count frequencies, encoding directions and time offsets; az and po are the angles of the encoding axis in
+degrees; VP is the vibration period in microseconds. ME, where present, is the motion encoding in micrometres per radian.
+TC lists slice delays for the first slices only; the header's own slice times are complete and are used instead.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from palpate.errors import InputError
+from palpate.imaging.dicom.files import Instance
+
+_TOKEN = re.compile(r"([A-Za-z]{2})\[([^\]]*)\]")
+
+
+@dataclass(frozen=True, slots=True)
+class EncodingComment:
+    """One phase image's place in the acquisition.
+
+    Attributes:
+        frequency_index: fI.
+        direction: dI.
+        offset: tI.
+        azimuth_deg: az.
+        polar_deg: po.
+        whole_degrees: whether both angles were written without decimals, hence rounded to a degree.
+        frequency_hz: 1e6 / VP.
+        menc_um_per_rad: ME; None where the comment does not say.
+    """
+
+    frequency_index: int
+    direction: int
+    offset: int
+    azimuth_deg: float
+    polar_deg: float
+    whole_degrees: bool
+    frequency_hz: float
+    menc_um_per_rad: float | None
+
+    @property
+    def axis_device(self) -> NDArray[np.float64]:
+        """Unit vector of the encoding axis in the scanner's device axes, shape (3,)."""
+        azimuth, polar = np.radians([self.azimuth_deg, self.polar_deg])
+        return np.array([np.sin(polar) * np.cos(azimuth), np.sin(polar) * np.sin(azimuth), np.cos(polar)])
+
+
+def has_comment(instance: Instance) -> bool:
+    """Whether the image carries such a comment."""
+    return comment_text(instance).startswith("MRE:")
+
+
+def comment_text(instance: Instance) -> str:
+    """ImageComments as one line; some exports store it as a list of single characters."""
+    value = instance.header.get("ImageComments", "")
+    return value.strip() if isinstance(value, str) else "".join(str(one) for one in value or ()).strip()
+
+
+def parse_comment(instance: Instance) -> EncodingComment:
+    """Read the comment of a phase image.
+
+    Raises:
+        InputError: a token is missing or not a number, or the vibration period is not positive.
+    """
+    tokens = dict(_TOKEN.findall(comment_text(instance)))
+    period_us = _number(instance, tokens, "VP")
+    if period_us <= 0:
+        raise InputError(
+            instance.place,
+            found=f"a vibration period of {period_us:g} us",
+            expected="a period above 0",
+            advice="The frequency cannot be read; check the MRE sequence's ImageComments.",
+        )
+    menc = _number(instance, tokens, "ME") if "ME" in tokens else None
+    if menc is not None and menc <= 0:
+        raise InputError(
+            instance.place,
+            found=f"a motion encoding of {menc:g} um/rad",
+            expected="a value above 0",
+            advice="Correct the header, or remove ME[] and set menc_um_per_rad.",
+        )
+    return EncodingComment(
+        frequency_index=int(_number(instance, tokens, "fI")),
+        direction=int(_number(instance, tokens, "dI")),
+        offset=int(_number(instance, tokens, "tI")),
+        azimuth_deg=_number(instance, tokens, "az"),
+        polar_deg=_number(instance, tokens, "po"),
+        whole_degrees="." not in tokens["az"] + tokens["po"],
+        frequency_hz=1e6 / period_us,
+        menc_um_per_rad=menc,
+    )
+
+
+def _number(instance: Instance, tokens: dict[str, str], name: str) -> float:
+    """The finite number of one token."""
+    try:
+        value = float(tokens[name])
+    except (KeyError, ValueError):
+        value = np.nan
+    if not np.isfinite(value):
+        raise InputError(
+            instance.place,
+            found=f"an MRE comment without a usable {name}[...]",
+            expected="fI[..]dI[..]az[..]po[..]tI[..]VP[..]",
+            advice="Export the series again with its full headers.",
+        )
+    return value

@@ -1,0 +1,328 @@
+"""Siemens MRE as echo-planar mosaics: magnitude and phase in separate series, vibration facts in ImageComments."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom.dataset import PrivateBlock
+
+from palpate.errors import InputError
+from palpate.imaging.acquisition import PhaseAcquisition
+from palpate.imaging.dicom.encoding import encoding_axes
+from palpate.imaging.dicom.files import Instance
+from palpate.imaging.dicom.geometry import (
+    affine_from,
+    mosaic_corner_mm,
+    pixel_spacing_mm,
+    slice_axes,
+    split_mosaic,
+    tiles_per_side,
+)
+from palpate.imaging.dicom.series import Series, numbers
+from palpate.imaging.dicom.siemens_comment import EncodingComment, has_comment, parse_comment
+
+_CREATOR: Final = "SIEMENS MR HEADER"
+_FULL_EXPORT: Final = "Export the complete series again from the scanner or archive."
+_PHASE_LIMIT: Final = 4096.0
+"""Rescaled phase that means pi."""
+
+
+class SiemensMosaicReader:
+    """Reads every pair of a phase and a magnitude series; see palpate.imaging.dicom.registry.VendorReader."""
+
+    name = "Siemens mosaic"
+
+    def recognises(self, series: Sequence[Series]) -> bool:
+        """Whether any series is a Siemens phase mosaic with an MRE comment."""
+        return any(_is_phase(one) for one in series)
+
+    def read(self, series: Sequence[Series]) -> tuple[PhaseAcquisition, ...]:
+        """Every acquisition, in the order of series and, within a series, of frequency."""
+        used: set[int] = set()
+        acquisitions: list[PhaseAcquisition] = []
+        for run, phase in enumerate(one for one in series if _is_phase(one)):
+            magnitude = _partner(phase, [one for one in series if one.number not in used])
+            used |= {phase.number, magnitude.number}
+            acquisitions += _read_pair(run, phase, magnitude)
+        return tuple(acquisitions)
+
+
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """How the slices of one series lie in its mosaics and in the world."""
+
+    n_slices: int
+    mosaic_shape: tuple[int, int]
+    affine_mm: NDArray[np.float64]
+
+    def volume(self, instance: Instance) -> NDArray[np.float64]:
+        """The pixels of one mosaic as a volume, shape (i, j, k)."""
+        pixels = instance.pixels()
+        if pixels.shape != self.mosaic_shape:
+            raise InputError(
+                instance.place,
+                found=f"{pixels.shape} pixels",
+                expected=f"{self.mosaic_shape} as in its header",
+                advice=_FULL_EXPORT,
+            )
+        return split_mosaic(pixels, self.n_slices)
+
+
+def _is_mosaic(series: Series) -> bool:
+    return "SIEMENS" in str(series.header.get("Manufacturer", "")).upper() and "MOSAIC" in series.image_type
+
+
+def _is_phase(series: Series) -> bool:
+    return _is_mosaic(series) and "P" in series.image_type and any(has_comment(one) for one in series.instances)
+
+
+def _partner(phase: Series, candidates: Sequence[Series]) -> Series:
+    """The magnitude series of a phase series: of those with as many images on the same grid, the nearest number."""
+    place = np.round(_layout(phase.instances[0]).affine_mm, 3)
+    matching = [
+        one
+        for one in candidates
+        if _is_mosaic(one)
+        and "M" in one.image_type
+        and np.array_equal(np.round(_layout(one.instances[0]).affine_mm, 3), place)
+    ]
+    # Scanners number the magnitude of a pair first, so of two equally near the one before is the partner.
+    matching.sort(key=lambda one: (abs(one.number - phase.number), one.number > phase.number))
+    if not matching:
+        raise InputError(
+            f"series {phase.number}",
+            found="phase images without magnitude images on the same grid",
+            expected="the magnitude series of the same acquisition",
+            advice=_FULL_EXPORT,
+        )
+    partner = matching[0]
+    ours = [one.header.get("InstanceNumber") for one in phase.instances]
+    theirs = [one.header.get("InstanceNumber") for one in partner.instances]
+    if ours != theirs:
+        lacking = sorted({int(n) for n in ours} ^ {int(n) for n in theirs})
+        shown = ", ".join(str(n) for n in lacking[:5]) or "an order"
+        raise InputError(
+            f"series {phase.number} and {partner.number}",
+            found=f"{len(ours)} phase and {len(theirs)} magnitude images (unpaired instances: {shown})",
+            expected="one magnitude image for every phase image",
+            advice=_FULL_EXPORT,
+        )
+    return partner
+
+
+def _layout(instance: Instance) -> _Layout:
+    """Slices, mosaic size and affine from one image's header."""
+    n_slices = int(_private_numbers(instance, 0x0A, "number of slices in the mosaic")[0])
+    rows, columns = (int(numbers(instance, name, 1)[0]) for name in ("Rows", "Columns"))
+    side = tiles_per_side(max(n_slices, 1))
+    if n_slices < 1 or rows % side or columns % side:
+        raise InputError(
+            instance.place,
+            found=f"{n_slices} slices in a mosaic of {rows} x {columns} pixels",
+            expected=f"a size that divides into {side} x {side} tiles",
+            advice=_FULL_EXPORT,
+        )
+    axes = slice_axes(instance)
+    spacing_mm = pixel_spacing_mm(instance)
+    between_mm = float(numbers(instance, "SpacingBetweenSlices", 1)[0])
+    if between_mm <= 0:
+        raise InputError(
+            instance.place, found=f"slices {between_mm:g} mm apart", expected="a distance above 0", advice=_FULL_EXPORT
+        )
+    corner_mm = mosaic_corner_mm(
+        numbers(instance, "ImagePositionPatient", 3), axes, spacing_mm, (rows, columns), (rows // side, columns // side)
+    )
+    affine_mm = affine_from(axes, np.append(spacing_mm, between_mm), corner_mm)
+    return _Layout(n_slices=n_slices, mosaic_shape=(rows, columns), affine_mm=affine_mm)
+
+
+def _read_pair(run: int, phase: Series, magnitude: Series) -> list[PhaseAcquisition]:
+    """The acquisitions, one for each frequency, of a phase series and its magnitude series."""
+    comments = [parse_comment(one) for one in phase.instances]
+    layout = _demand_one_layout((*phase.instances, *magnitude.instances))
+    acquisitions = []
+    for index in sorted({comment.frequency_index for comment in comments}):
+        chosen = [number for number, comment in enumerate(comments) if comment.frequency_index == index]
+        table = _order(phase, comments, chosen)
+        phases = np.array([[_phase_rad(phase.instances[n], layout) for n in row] for row in table])
+        magnitudes = np.array([[_signal(magnitude.instances[n], layout) for n in row] for row in table])
+        first = phase.instances[table[0][0]]
+        acquisitions.append(
+            PhaseAcquisition(
+                phase_rad=phases,
+                magnitude=magnitudes,
+                affine_mm=layout.affine_mm,
+                frequency_hz=comments[chosen[0]].frequency_hz,
+                encoding_axes=encoding_axes([comments[row[0]] for row in table], first),
+                slice_time_s=_slice_times_s(first, layout.n_slices),
+                menc_um_per_rad=comments[chosen[0]].menc_um_per_rad,
+                run=run,
+                facts=_facts(phase, magnitude),
+            )
+        )
+    return acquisitions
+
+
+def _order(phase: Series, comments: Sequence[EncodingComment], chosen: Sequence[int]) -> list[list[int]]:
+    """Positions in the series as a table direction x offset, complete and without doubles.
+
+    Raises:
+        InputError: a direction or offset is missing or appears twice, or frequency or encoding change between them.
+    """
+    where = f"series {phase.number}"
+    cells: dict[tuple[int, int], int] = {}
+    for number in chosen:
+        comment, instance = comments[number], phase.instances[number]
+        reference = comments[chosen[0]]
+        if comment.frequency_hz != reference.frequency_hz or comment.menc_um_per_rad != reference.menc_um_per_rad:
+            raise InputError(
+                instance.place,
+                found=f"another frequency or motion encoding ({comment.frequency_hz:g} Hz) than in the images before",
+                expected=f"{reference.frequency_hz:g} Hz throughout frequency index {comment.frequency_index}",
+                advice="Give each acquisition as a series of its own.",
+            )
+        if (comment.direction, comment.offset) in cells:
+            raise InputError(
+                instance.place,
+                found=f"direction {comment.direction}, offset {comment.offset} a second time",
+                expected="every direction and offset once",
+                advice="Remove the repeated images.",
+            )
+        cells[comment.direction, comment.offset] = number
+    directions = sorted({direction for direction, _ in cells})
+    offsets = range(max(offset for _, offset in cells) + 1)
+    if len(directions) != 3 or len(offsets) < 3:
+        raise InputError(
+            where,
+            found=f"{len(directions)} encoding directions and {len(offsets)} offsets",
+            expected="3 directions and at least 3 offsets",
+            advice=_FULL_EXPORT,
+        )
+    missing = [(d, t) for d in directions for t in offsets if (d, t) not in cells]
+    if missing:
+        direction, offset = missing[0]
+        raise InputError(
+            where,
+            found=f"no image of direction {direction}, offset {offset} ({len(missing)} missing in all)",
+            expected=f"all {len(offsets)} offsets of 3 directions",
+            advice=_FULL_EXPORT,
+        )
+    _demand_one_axis(phase, comments, chosen)
+    return [[cells[direction, offset] for offset in offsets] for direction in directions]
+
+
+def _demand_one_axis(phase: Series, comments: Sequence[EncodingComment], chosen: Sequence[int]) -> None:
+    """Raise InputError where the encoding axis changes within a direction."""
+    angles: dict[int, tuple[float, float]] = {}
+    for number in chosen:
+        comment = comments[number]
+        stated = (comment.azimuth_deg, comment.polar_deg)
+        if angles.setdefault(comment.direction, stated) != stated:
+            raise InputError(
+                phase.instances[number].place,
+                found=f"another encoding axis within direction {comment.direction}",
+                expected="one axis for all offsets of a direction",
+                advice=_FULL_EXPORT,
+            )
+
+
+def _demand_one_layout(instances: Sequence[Instance]) -> _Layout:
+    """The layout that all images share.
+
+    Raises:
+        InputError: one image has other slices, another size or another place.
+    """
+    first = _layout(instances[0])
+    for instance in instances[1:]:
+        layout = _layout(instance)
+        same = layout.n_slices == first.n_slices and layout.mosaic_shape == first.mosaic_shape
+        if not same or not np.allclose(layout.affine_mm, first.affine_mm, atol=1e-3):
+            raise InputError(
+                instance.place,
+                found=f"{layout.n_slices} slices, or another size or place than in {instances[0].place}",
+                expected=f"{first.n_slices} slices at the same place in every image",
+                advice=_FULL_EXPORT,
+            )
+    return first
+
+
+def _phase_rad(instance: Instance, layout: _Layout) -> NDArray[np.float64]:
+    """phi = (slope * stored + intercept) / 4096 * pi, shape (i, j, k)."""
+    slope = float(numbers(instance, "RescaleSlope", 1)[0])
+    intercept = float(numbers(instance, "RescaleIntercept", 1)[0])
+    scaled = slope * layout.volume(instance) + intercept
+    if np.abs(scaled).max() > _PHASE_LIMIT:
+        raise InputError(
+            instance.place,
+            found=f"a rescaled phase of {np.abs(scaled).max():g}",
+            expected="values within -4096 to 4096, which mean -pi to pi",
+            advice="Check that the series holds unprocessed phase images.",
+        )
+    return scaled / _PHASE_LIMIT * np.pi
+
+
+def _signal(instance: Instance, layout: _Layout) -> NDArray[np.float64]:
+    """Magnitude, shape (i, j, k), with signal in every slice."""
+    volume = layout.volume(instance)
+    empty = np.flatnonzero(~volume.any(axis=(0, 1)))
+    if empty.size:
+        raise InputError(
+            instance.place,
+            found=f"no signal in slice {empty[0] + 1} of {layout.n_slices}",
+            expected="an image in every tile of the mosaic",
+            advice=_FULL_EXPORT,
+        )
+    return volume
+
+
+def _slice_times_s(instance: Instance, n_slices: int) -> NDArray[np.float64] | None:
+    """Acquisition time of each slice within its mosaic, shape (k,); None where the header does not say."""
+    block = _private_block(instance)
+    if block is None or 0x29 not in block:
+        return None
+    times_ms = np.atleast_1d(np.asarray(block[0x29].value, dtype=np.float64))
+    return times_ms / 1e3 if times_ms.shape == (n_slices,) and np.all(np.isfinite(times_ms)) else None
+
+
+def _private_numbers(instance: Instance, element: int, meaning: str) -> NDArray[np.float64]:
+    """The numbers of an element of Siemens' private block (0019,xx00)."""
+    block = _private_block(instance)
+    value = block[element].value if block is not None and element in block else None
+    if not isinstance(value, (int, float)):
+        raise InputError(
+            instance.place,
+            found=f"no (0019,10{element:02X}), the {meaning}",
+            expected="Siemens' private header",
+            advice="De-identify with private group 0019 kept.",
+        )
+    return np.array([float(value)])
+
+
+def _private_block(instance: Instance) -> PrivateBlock | None:
+    try:
+        return instance.header.private_block(0x0019, _CREATOR)
+    except KeyError:
+        return None
+
+
+def _facts(phase: Series, magnitude: Series) -> dict[str, object]:
+    """What a later reader needs to know of the two series, and what DICOM output refers to."""
+    header = phase.header
+    return {
+        "reader": SiemensMosaicReader.name,
+        "series_number_phase": phase.number,
+        "series_number_magnitude": magnitude.number,
+        "acquisition": phase.technical_facts(),
+        "dicom": {
+            "StudyInstanceUID": str(header.get("StudyInstanceUID", "")),
+            "FrameOfReferenceUID": str(header.get("FrameOfReferenceUID", "")),
+            "SeriesInstanceUID": str(header.get("SeriesInstanceUID", "")),
+            "SOPClassUID": str(header.get("SOPClassUID", "")),
+            "SOPInstanceUID": str(header.get("SOPInstanceUID", "")),
+            "BodyPartExamined": str(header.get("BodyPartExamined", "")),
+        },
+    }
