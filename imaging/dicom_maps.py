@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from palpate.imaging.maps import Map
 from palpate.imaging.parametric_map import QUANTITIES, DicomSource, dicom_source, write_parametric_map
 from palpate.imaging.stiffness_folder import Stiffness, read_json, read_stiffness
 from palpate.imaging.wavefield_folder import frequency_text
@@ -58,12 +57,11 @@ def _write_run(folder: Path, run: Stiffness, source: DicomSource) -> list[Path]:
     paths = []
     subject = run.label.partition("_")[0]
     for (statistic, modulus), quantity in QUANTITIES.items():
-        marginals = next(values for name, values in run.moduli.items() if name == modulus)
-        the_map: Map = marginals.mean if statistic == "mean" else marginals.std
+        marginals = run.moduli[modulus]
         path = folder / f"{run.stem}_stat-{statistic}_{modulus}.dcm"
         write_parametric_map(
             path,
-            the_map,
+            marginals.mean if statistic == "mean" else marginals.std,
             quantity,
             source,
             subject=subject,

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import highdicom as hd
 import numpy as np
@@ -29,6 +29,9 @@ from pydicom.uid import UID, MRImageStorage, generate_uid
 import palpate
 from palpate.errors import InputError
 from palpate.imaging.maps import Map
+from palpate.imaging.stiffness_folder import Modulus
+
+type Statistic = Literal["mean", "std"]
 
 _KILOPASCAL = Code("kPa", "UCUM", "kilopascal")
 _SCHEME: Final = "99PALPATE"
@@ -52,7 +55,7 @@ class Quantity:
 
 
 # DICOM has no code for a shear modulus, so the scheme is private; the unit is UCUM's.
-QUANTITIES: Final[Mapping[tuple[str, str], Quantity]] = {
+QUANTITIES: Final[Mapping[tuple[Statistic, Modulus], Quantity]] = {
     ("mean", "storagemodulus"): Quantity("STORAGE-MEAN", "Shear storage modulus, posterior mean", 9001),
     ("std", "storagemodulus"): Quantity("STORAGE-SD", "Shear storage modulus, posterior standard deviation", 9002),
     ("mean", "lossmodulus"): Quantity("LOSS-MEAN", "Shear loss modulus, posterior mean", 9003),

@@ -17,7 +17,8 @@ from scipy.spatial.transform import Rotation
 
 from palpate.errors import InputError
 from palpate.imaging.maps import Map
-from palpate.imaging.parametric_map import QUANTITIES, DicomSource, dicom_source, write_parametric_map
+from palpate.imaging.parametric_map import QUANTITIES, DicomSource, Statistic, dicom_source, write_parametric_map
+from palpate.imaging.stiffness_folder import Modulus
 
 MADE = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 ORIENTATIONS = {
@@ -47,7 +48,9 @@ def _map(rotation: NDArray[np.float64]) -> Map:
     return Map(values, affine_mm.astype(np.float32).astype(np.float64), "kPa", "posterior mean")
 
 
-def _write(path: Path, the_map: Map, source: DicomSource, key: tuple[str, str] = ("mean", "storagemodulus")) -> None:
+def _write(
+    path: Path, the_map: Map, source: DicomSource, key: tuple[Statistic, Modulus] = ("mean", "storagemodulus")
+) -> None:
     write_parametric_map(
         path, the_map, QUANTITIES[key], source, subject="sub-01", description="palpate sub-01", made=MADE
     )
@@ -81,7 +84,7 @@ def test_the_image_is_not_shown_mirrored(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("key", QUANTITIES)
-def test_unit_study_and_frame_of_reference(tmp_path: Path, key: tuple[str, str]) -> None:
+def test_unit_study_and_frame_of_reference(tmp_path: Path, key: tuple[Statistic, Modulus]) -> None:
     """Fusion with the planning MRI works only in the source's frame of reference; numbers mean nothing without kPa."""
     source, the_map = _source(), _map(ORIENTATIONS["oblique"])
     _write(tmp_path / "map.dcm", the_map, source, key)
@@ -125,7 +128,7 @@ def test_writing_twice_gives_the_same_file(tmp_path: Path) -> None:
 @pytest.mark.skipif(shutil.which("dciodvfy") is None, reason="needs dciodvfy (Debian: dicom3tools)")
 @pytest.mark.parametrize("body_part", ["BRAIN", ""])
 @pytest.mark.parametrize("key", QUANTITIES)
-def test_dciodvfy_finds_no_error(tmp_path: Path, key: tuple[str, str], body_part: str) -> None:
+def test_dciodvfy_finds_no_error(tmp_path: Path, key: tuple[Statistic, Modulus], body_part: str) -> None:
     """An archive may refuse what breaks the standard; dciodvfy reads it against the standard's own tables."""
     _write(tmp_path / "map.dcm", _map(ORIENTATIONS["oblique"]), _source(body_part), key)
     done = subprocess.run(["dciodvfy", str(tmp_path / "map.dcm")], capture_output=True, text=True, check=False)
