@@ -41,12 +41,12 @@ setup: $(READY)
 
 # The lock pins and hashes everything, so pip neither resolves nor trusts an index.
 $(READY): envs/requirements.lock pyproject.toml
-	python=$$(envs/find-python) && "$$python" envs/check_system.py && \
+	@python=$$(envs/find-python) && "$$python" envs/check_system.py && \
 	{ [ -x $(BIN)/python ] && $(BIN)/python -c '' 2>/dev/null || "$$python" -m venv --clear .venv; }
 	@echo 'Installing the pinned environment into .venv (about 2 GB, once; a few minutes).'
-	$(BIN)/python -m pip install --quiet --no-compile --no-deps --require-hashes -r envs/requirements.lock
-	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
-	touch $@
+	@$(BIN)/python -m pip install -qq --no-compile --no-deps --require-hashes -r envs/requirements.lock
+	@$(BIN)/python -m pip install -qq --no-deps --no-build-isolation --editable .
+	@touch $@
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -1,0 +1,79 @@
+"""What all tests share: the command line as a user meets it, and care for runs on several ranks."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+from palpate.progress import launcher_rank, launcher_size
+
+CHECKOUT = Path(__file__).parents[1]
+BIN = Path(sys.executable).parent
+
+type Command = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def user_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The environment of a user's own terminal: not inside an MPI job, one thread a rank."""
+    launcher = ("PMI_", "PMIX_", "HYDRA_", "MPICH_", "MPI_")
+    plain = {name: value for name, value in os.environ.items() if not name.startswith(launcher)}
+    return plain | {"OMP_NUM_THREADS": "1", "UCX_TLS": "self,sm,tcp"} | dict(extra or {})
+
+
+def run(*arguments: object, cwd: Path | None = None, timeout_s: float = 300.0) -> subprocess.CompletedProcess[str]:
+    """Run a program of the environment and keep what it prints."""
+    program, *rest = (str(argument) for argument in arguments)
+    return subprocess.run(
+        [str(BIN / program), *rest],
+        cwd=cwd,
+        env=user_environment(),
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        timeout=timeout_s,
+        check=False,
+    )
+
+
+@pytest.fixture
+def palpate(tmp_path: Path) -> Command:
+    """Run `palpate ...` in an empty folder, as from a terminal."""
+
+    def command(*arguments: object, timeout_s: float = 300.0) -> subprocess.CompletedProcess[str]:
+        return run("palpate", *arguments, cwd=tmp_path, timeout_s=timeout_s)
+
+    return command
+
+
+@pytest.fixture
+def snakemake(tmp_path: Path) -> Command:
+    """Run the checkout's workflow from an empty folder, as from a terminal."""
+
+    def command(*arguments: object, timeout_s: float = 900.0) -> subprocess.CompletedProcess[str]:
+        return run("snakemake", "-s", CHECKOUT / "Snakefile", *arguments, cwd=tmp_path, timeout_s=timeout_s)
+
+    return command
+
+
+@pytest.fixture
+def shared_tmp_path(tmp_path: Path) -> Path:
+    """A temporary folder that is the same on every rank; on one rank it is tmp_path."""
+    if launcher_size() == 1:
+        return tmp_path
+    from mpi4py import MPI
+
+    return Path(MPI.COMM_WORLD.bcast(str(tmp_path), root=0))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Let rank 0 alone report; a failure on another rank still decides the exit code."""
+    if launcher_rank() == 0:
+        return
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    reporter._tw._file = Path(os.devnull).open("w")  # noqa: SIM115 - lives as long as the process

@@ -1,0 +1,48 @@
+"""The top-level folders are part of the installed package through relative links, and locks name no place."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+CHECKOUT = Path(__file__).parents[2]
+PACKAGES = ("imaging", "meshing", "solvers", "service")
+
+
+@pytest.mark.parametrize("name", PACKAGES)
+def test_folder_is_linked(name: str) -> None:
+    """Without the link a wheel would miss the package; an absolute link would break in every other checkout."""
+    link = CHECKOUT / "src" / "palpate" / name
+    assert link.is_symlink()
+    assert not link.readlink().is_absolute()
+    assert link.resolve() == CHECKOUT / name
+    assert (link / "__init__.py").is_file()
+
+
+def test_no_other_links() -> None:
+    """Each link in the package is one of the known folders, so no code is reached by two names."""
+    links = {path.name for path in (CHECKOUT / "src").rglob("*") if path.is_symlink()}
+    assert links == set(PACKAGES)
+
+
+def test_lock_has_hashes_and_no_addresses() -> None:
+    """The lock must install from any index a site allows, and only the very files that were tested."""
+    lock = (CHECKOUT / "envs" / "requirements.lock").read_text()
+    assert not re.search(r"https?://|pypi|index-url|file:|--find-links", lock)
+    pins = re.split(r"\n(?=\S)", lock.strip())
+    assert all("==" in pin and "--hash=sha256:" in pin for pin in pins)
+
+
+def test_conda_environment_has_the_versions_of_the_lock() -> None:
+    """A cluster's conda environment must not compute with other versions than the ones that were tested."""
+    locked = dict(re.findall(r"^([\w.-]+)==([\w.]+)", (CHECKOUT / "envs" / "requirements.lock").read_text(), re.M))
+    other_names = {"fenics-dolfinx": "dolfinx-solver-complex", "matplotlib-base": "matplotlib"}
+    conda = yaml.safe_load((CHECKOUT / "envs" / "palpate.yaml").read_text())
+    pinned = [entry.split("=")[:2] for entry in conda["dependencies"] if "=" in entry]
+    both = [(other_names.get(name, name), version) for name, version in pinned]
+    compared = {name: version for name, version in both if name in locked}
+    assert compared == {name: locked[name].removesuffix(".post0") for name in compared}
+    assert len(compared) == len(pinned) - 2  # the interpreter and PETSc's scalar type are no pins of the lock

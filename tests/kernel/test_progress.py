@@ -1,0 +1,30 @@
+"""Progress that a log can hold and that several ranks do not repeat."""
+
+from __future__ import annotations
+
+import pytest
+
+from palpate.progress import Progress, launcher_rank, launcher_size, say, track
+
+
+def test_log_stays_short(capsys: pytest.CaptureFixture[str]) -> None:
+    """Thousands of quick zones make one line in a log: the last."""
+    assert list(track(range(5000), "zones", total=5000)) == list(range(5000))
+    assert [line.split("] ")[1] for line in capsys.readouterr().err.splitlines()] == ["5000/5000 zones"]
+
+
+def test_slow_work_is_heard(capsys: pytest.CaptureFixture[str]) -> None:
+    """Between two lines no more than the chosen time passes, with an estimate of what is left."""
+    progress = Progress("zones", total=2, log_every_s=0.0)
+    progress.step()
+    assert "1/2 zones, about 0 s left" in capsys.readouterr().err
+
+
+def test_only_the_first_rank_speaks(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Thirty-two ranks must not print each line thirty-two times."""
+    monkeypatch.setenv("PMI_RANK", "1")
+    monkeypatch.setenv("PMI_SIZE", "2")
+    assert (launcher_rank(), launcher_size()) == (1, 2)
+    say("hello")
+    Progress("zones", total=1).step()
+    assert capsys.readouterr().err == ""

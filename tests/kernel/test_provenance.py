@@ -1,0 +1,147 @@
+"""Outputs appear whole or not at all, and a digest changes with the content and with nothing else."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from palpate.errors import InputError
+from palpate.provenance import (
+    MARKER,
+    atomic_directory,
+    atomic_file,
+    digest,
+    input_digests,
+    source_digest,
+    versions,
+)
+
+
+class Stopped(Exception):  # noqa: N818 - an event, not an error
+    """Stands for whatever ends a step half-way."""
+
+
+def _names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+def test_finished_file_has_its_name_and_suffix(tmp_path: Path) -> None:
+    """Libraries choose the format by the suffix, so the temporary name must end like the final one."""
+    with atomic_file(tmp_path / "deep" / "map.nii.gz") as partial:
+        assert partial.name.endswith(".nii.gz")
+        partial.write_text("whole")
+    assert _names(tmp_path / "deep") == {"map.nii.gz"}
+
+
+def test_stopped_file_leaves_the_old_one(tmp_path: Path) -> None:
+    """A reader must never meet half a file, and a failed re-run must not cost the earlier result."""
+    path = tmp_path / "map.json"
+    path.write_text("old")
+    with pytest.raises(Stopped), atomic_file(path) as partial:
+        partial.write_text("hal")
+        raise Stopped
+    assert _names(tmp_path) == {"map.json"}
+    assert path.read_text() == "old"
+
+
+def test_folder_is_replaced_as_a_whole(tmp_path: Path) -> None:
+    """A map of an earlier run must not survive beside the maps of a later one."""
+    path = tmp_path / "mre"
+    for name in ("first", "second"):
+        with atomic_directory(path) as partial:
+            (partial / name).write_text(name)
+    assert _names(path) == {"second", MARKER}
+    assert _names(tmp_path) == {"mre"}
+
+
+def test_stopped_folder_leaves_the_old_one(tmp_path: Path) -> None:
+    """As for files: whole or not at all."""
+    path = tmp_path / "mre"
+    with atomic_directory(path) as partial:
+        (partial / "first").write_text("first")
+    with pytest.raises(Stopped), atomic_directory(path) as partial:
+        (partial / "second").write_text("hal")
+        raise Stopped
+    assert _names(path) == {"first", MARKER}
+    assert _names(tmp_path) == {"mre"}
+
+
+def test_foreign_folder_is_refused(tmp_path: Path) -> None:
+    """`--out ~` must not delete a home folder."""
+    (tmp_path / "thesis.tex").write_text("years")
+    with pytest.raises(InputError, match="did not write"), atomic_directory(tmp_path):
+        pytest.fail("a foreign folder was opened for writing")
+    assert _names(tmp_path) == {"thesis.tex"}
+
+
+def test_file_in_the_way_is_refused(tmp_path: Path) -> None:
+    """The user confused a file with a folder; the file must survive."""
+    path = tmp_path / "mre"
+    path.write_text("mine")
+    with pytest.raises(InputError, match="a file"), atomic_directory(path):
+        pytest.fail("a file was opened as a folder")
+    with pytest.raises(InputError), atomic_file(path / "below.json"):
+        pytest.fail("a file was taken for a folder")
+    assert path.read_text() == "mine"
+
+
+def test_termination_leaves_nothing(tmp_path: Path) -> None:
+    """A cluster ends jobs with SIGTERM; the command line turns it into an exception that cleans up."""
+    script = (
+        "import signal, sys, time, pathlib\n"
+        "from palpate.cli import _terminated\n"
+        "from palpate.provenance import atomic_directory\n"
+        "signal.signal(signal.SIGTERM, _terminated)\n"
+        f"with atomic_directory(pathlib.Path({str(tmp_path / 'mre')!r})) as partial:\n"
+        "    (partial / 'half').write_text('x')\n"
+        "    print('writing', flush=True)\n"
+        "    time.sleep(60)\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "writing\n"
+    time.sleep(0.1)
+    process.terminate()
+    assert process.wait(timeout=30) == 143
+    assert not _names(tmp_path)
+
+
+def test_digest_sees_content_and_names_only(tmp_path: Path) -> None:
+    """A re-run must be recognised as the same input wherever it lies, and one changed byte as another one."""
+    for name in ("a", "b"):
+        (tmp_path / name / "sub").mkdir(parents=True)
+        (tmp_path / name / "sub" / "x").write_bytes(b"one")
+        (tmp_path / name / f".{name}").write_bytes(name.encode())
+    assert digest(tmp_path / "a") == digest(tmp_path / "b")
+    (tmp_path / "b" / "sub" / "x").write_bytes(b"two")
+    assert digest(tmp_path / "a") != digest(tmp_path / "b")
+
+
+def test_input_digests_name_roles_not_paths(tmp_path: Path) -> None:
+    """A scanner's folder is often named after the patient, and no name may reach an output."""
+    folder = tmp_path / "Doe^Jane"
+    folder.mkdir()
+    assert "Doe" not in str(input_digests({"mre": folder}))
+
+
+def test_source_digest_follows_the_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Editing a step's code must re-run that step; the digest in the workflow's params is what notices."""
+    import palpate.provenance
+
+    (tmp_path / "solvers").mkdir()
+    (tmp_path / "solvers" / "wave.py").write_text("rho = 1")
+    (tmp_path / "errors.py").write_text("")
+    monkeypatch.setattr(palpate.provenance, "__file__", str(tmp_path / "provenance.py"))
+    before = source_digest(["solvers", "errors"])
+    assert before == source_digest(["errors", "solvers"])
+    (tmp_path / "solvers" / "wave.py").write_text("rho = 2")
+    assert source_digest(["solvers", "errors"]) != before
+
+
+def test_versions_name_the_stack() -> None:
+    """A result must say which solver computed it."""
+    assert {"palpate", "python", "numpy", "dolfinx-solver-complex"} <= set(versions())
