@@ -1,0 +1,81 @@
+"""Real head anatomy: the ICBM152 average brain (symmetric, 2009a) that nilearn's wheel carries.
+
+Only the files are used; nilearn itself is never imported (it would bring scikit-learn along). Licence and
+references of the atlas are in docs/phantom.md.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from dataclasses import dataclass
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from palpate.errors import InputError
+
+_FILE = "mni_icbm152_{kind}_tal_nlin_sym_09a_converted.nii.gz"
+
+
+@dataclass(frozen=True, slots=True)
+class Atlas:
+    """Tissue fractions of an average brain on a 1 mm grid.
+
+    Attributes:
+        t1: T1-weighted intensity, 0..1, shape (i, j, k); zero outside the brain.
+        grey: share of grey matter in each voxel, 0..1, same shape.
+        white: share of white matter, same shape.
+        brain: brain and the fluid inside it, bool, same shape.
+        affine_mm: voxel indices to world RAS millimetres, shape (4, 4).
+    """
+
+    t1: NDArray[np.float64]
+    grey: NDArray[np.float64]
+    white: NDArray[np.float64]
+    brain: NDArray[np.bool_]
+    affine_mm: NDArray[np.float64]
+
+    @property
+    def points_mm(self) -> NDArray[np.float64]:
+        """World coordinates of all voxel centres, shape (i, j, k, 3)."""
+        indices = np.moveaxis(np.indices(self.t1.shape, dtype=np.float64), 0, -1)
+        return np.asarray(indices @ self.affine_mm[:3, :3].T + self.affine_mm[:3, 3])
+
+
+def load_atlas() -> Atlas:
+    """Read the atlas from nilearn's data folder.
+
+    Raises:
+        InputError: nilearn is not installed, or its data files are missing.
+    """
+    found = importlib.util.find_spec("nilearn")
+    if found is None or found.origin is None:
+        raise InputError(
+            "the package nilearn",
+            found="not installed",
+            expected="its ICBM152 brain maps",
+            advice="Install palpate's environment again (make demo does it).",
+        )
+    folder = Path(found.origin).parent / "datasets" / "data"
+    t1, affine_mm = _read(folder / _FILE.format(kind="t1"))
+    grey, _ = _read(folder / _FILE.format(kind="gm"))
+    white, _ = _read(folder / _FILE.format(kind="wm"))
+    # The T1 average is already cut to the brain; small holes in dark fluid belong to it.
+    brain = ndimage.binary_fill_holes(t1 > 0)
+    return Atlas(t1, grey * brain, white * brain, np.asarray(brain, dtype=np.bool_), affine_mm)
+
+
+def _read(path: Path) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Values scaled from bytes to 0..1, and the affine."""
+    if not path.exists():
+        raise InputError(
+            f"nilearn's data file {path.name}",
+            found="no such file",
+            expected="the ICBM152 map of nilearn 0.13",
+            advice="Install the nilearn version that palpate's lock names.",
+        )
+    image = nib.load(path)
+    return np.asarray(image.dataobj, dtype=np.float64) / 255.0, np.asarray(image.affine, dtype=np.float64)

@@ -1,0 +1,67 @@
+"""The forward solver's mesh: a lattice of cubes, each cut into six tetrahedra, in the frame of the slices.
+
+Its edge is no multiple of the voxel, so that no node pattern of the inversion can repeat it.
+"""
+
+from __future__ import annotations
+
+from itertools import permutations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from palpate.config.phantom import PhantomSettings
+from palpate.imaging.phantom.grid import ScanGrid, block
+from palpate.imaging.phantom.tissue import Head
+
+
+def forward_lattice(settings: PhantomSettings, grid: ScanGrid, head: Head) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Vertices (n, 3) in world RAS millimetres and tetrahedra (m, 4) of the domain in which waves are computed.
+
+    The block: the imaged one with a margin. The whole brain: all cubes whose centre lies in the brain or within
+    half an element of it, without loose pieces.
+    """
+    edges_mm = np.asarray(grid.shape) * grid.voxel_mm + 2 * settings.margin_mm
+    counts = np.ceil(edges_mm / settings.element_mm).astype(int)
+    shape = (int(counts[0]), int(counts[1]), int(counts[2]))
+    centre = grid.affine_mm[:3, :3] @ ((np.asarray(grid.shape) - 1) / 2) + grid.affine_mm[:3, 3]
+    if settings.extent == "region":
+        return kuhn_lattice(centre, grid.axes, edges_mm / counts, np.ones(shape, dtype=np.bool_))
+    cubes = block(centre, grid.axes, shape, settings.element_mm)
+    chosen = ndimage.binary_dilation(head.in_brain(cubes.points_mm))
+    labels, _ = ndimage.label(chosen)
+    largest = labels == np.argmax(np.bincount(labels.ravel())[1:]) + 1
+    return kuhn_lattice(centre, grid.axes, np.full(3, settings.element_mm), largest)
+
+
+def kuhn_lattice(
+    centre_mm: NDArray[np.float64],
+    axes: NDArray[np.float64],
+    edge_mm: NDArray[np.float64],
+    chosen: NDArray[np.bool_],
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Cut the chosen cells of a lattice into six tetrahedra each (Kuhn's subdivision, conforming).
+
+    Args:
+        centre_mm: centre of the whole lattice, world RAS.
+        axes: unit vectors of the lattice as columns, shape (3, 3).
+        edge_mm: cell edges along these axes, shape (3,).
+        chosen: which cells to keep, shape of the lattice.
+
+    Returns:
+        Vertices (n, 3), world RAS millimetres, and positively oriented tetrahedra (m, 4).
+    """
+    nodes = np.asarray(chosen.shape) + 1
+    strides = np.array([nodes[1] * nodes[2], nodes[2], 1])
+    corner = np.argwhere(chosen) @ strides
+    paths = []
+    for order in permutations(range(3)):
+        steps = np.concatenate([[0], np.cumsum(strides[list(order)])])
+        parity = np.linalg.det(np.eye(3)[list(order)]) * np.linalg.det(axes)
+        paths.append(steps if parity > 0 else steps[[0, 2, 1, 3]])
+    cells = (corner[:, None, None] + np.asarray(paths)).reshape(-1, 4)
+    used, compact = np.unique(cells, return_inverse=True)
+    index = np.stack(np.unravel_index(used, tuple(nodes)), axis=-1)
+    local_mm = (index - np.asarray(chosen.shape) / 2) * edge_mm
+    return centre_mm + local_mm @ axes.T, np.asarray(compact.reshape(-1, 4), dtype=np.int64)

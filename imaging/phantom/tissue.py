@@ -1,0 +1,130 @@
+"""The truth: complex shear modulus and image contrast everywhere in the head.
+
+On the 1 mm atlas each voxel is a mixture of grey matter, white matter, fluid and lesion; its modulus is the
+weighted geometric mean
+
+    log G'(x) = sum_t f_t(x) log G'_t + s(x) z_1(x),       likewise G'' with its own z_2,
+
+with s = variation x share of solid tissue, and z Gaussian random fields of Matern covariance (smoothness 3/2),
+so that the modulus varies smoothly within tissue. Between voxel centres it is interpolated trilinearly.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import fft, ndimage
+
+from palpate.config.phantom import LesionSettings, PhantomSettings
+from palpate.imaging.phantom.atlas import Atlas
+
+_SHARED = 0.7
+"""Share of the variation of G'' that follows G' (their residuals are correlated in atlases of healthy adults)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """Tissue of the in-silico patient on the atlas grid.
+
+    Attributes:
+        modulus_kpa: G* = G' + i G'', complex, shape (i, j, k).
+        magnitude: relative MRE signal, zero in air, same shape.
+        t1: relative T1-weighted signal, same shape.
+        brain: brain and its fluid, bool, same shape.
+        affine_mm: voxel indices to world RAS millimetres, shape (4, 4).
+    """
+
+    modulus_kpa: NDArray[np.complex128]
+    magnitude: NDArray[np.float64]
+    t1: NDArray[np.float64]
+    brain: NDArray[np.bool_]
+    affine_mm: NDArray[np.float64]
+
+    def modulus_kpa_at(self, points_mm: NDArray[np.float64]) -> NDArray[np.complex128]:
+        """G* at world points, shape (..., 3), in kPa."""
+        return self._at(self.modulus_kpa.real, points_mm) + 1j * self._at(self.modulus_kpa.imag, points_mm)
+
+    def magnitude_at(self, points_mm: NDArray[np.float64]) -> NDArray[np.float64]:
+        """MRE signal at world points, shape (..., 3)."""
+        return self._at(self.magnitude, points_mm)
+
+    def t1_at(self, points_mm: NDArray[np.float64]) -> NDArray[np.float64]:
+        """T1 signal at world points, shape (..., 3)."""
+        return self._at(self.t1, points_mm)
+
+    def in_brain(self, points_mm: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Whether world points, shape (..., 3), lie in the brain or its fluid."""
+        return self._at(self.brain.astype(np.float64), points_mm) > 0.5
+
+    def _at(self, values: NDArray[np.float64], points_mm: NDArray[np.float64]) -> NDArray[np.float64]:
+        inverse = np.linalg.inv(self.affine_mm)
+        indices = points_mm @ inverse[:3, :3].T + inverse[:3, 3]
+        return np.asarray(
+            ndimage.map_coordinates(values, np.moveaxis(indices, -1, 0), order=1, mode="nearest"), dtype=np.float64
+        )
+
+
+def build_head(settings: PhantomSettings, atlas: Atlas) -> Head:
+    """Give the atlas its moduli, its lesion and its image contrasts. Deterministic in settings.seed."""
+    lesion = lesion_share(settings.lesion, atlas)
+    healthy = 1.0 - lesion
+    grey, white = atlas.grey * healthy, atlas.white * healthy
+    fluid = np.clip(1.0 - grey - white - lesion, 0.0, 1.0)
+    tissues = [(grey, settings.grey), (white, settings.white), (fluid, settings.fluid)]
+    if settings.lesion is not None:
+        tissues.append((lesion, settings.lesion.tissue))
+    log_storage = sum((share * np.log(tissue.storage_kpa) for share, tissue in tissues), np.zeros(lesion.shape))
+    log_loss = sum((share * np.log(tissue.loss_kpa) for share, tissue in tissues), np.zeros(lesion.shape))
+    magnitude = sum((share * tissue.magnitude for share, tissue in tissues), np.zeros(lesion.shape))
+    generator = np.random.default_rng([settings.seed, 1])
+    spacing_mm = float(np.abs(np.linalg.det(atlas.affine_mm[:3, :3])) ** (1 / 3))
+    first = random_field(generator, lesion.shape, settings.correlation_mm / spacing_mm)
+    second = random_field(generator, lesion.shape, settings.correlation_mm / spacing_mm)
+    spread = settings.variation * (1.0 - fluid)
+    log_storage += spread * first
+    log_loss += spread * (_SHARED * first + np.sqrt(1 - _SHARED**2) * second)
+    return Head(
+        modulus_kpa=np.exp(log_storage) + 1j * np.exp(log_loss),
+        magnitude=magnitude * atlas.brain,
+        t1=atlas.t1 * (1.0 - 0.3 * lesion),
+        brain=atlas.brain,
+        affine_mm=atlas.affine_mm,
+    )
+
+
+def lesion_share(lesion: LesionSettings | None, atlas: Atlas) -> NDArray[np.float64]:
+    """Share of lesion in each atlas voxel, 0..1: a logistic step at the lesion's radius."""
+    if lesion is None:
+        return np.zeros(atlas.t1.shape)
+    distance = np.linalg.norm(atlas.points_mm - np.asarray(lesion.centre_mm), axis=-1)
+    steepness = np.clip((distance - lesion.radius_mm) / lesion.edge_mm, -50, 50)
+    return np.asarray(1.0 / (1.0 + np.exp(steepness)) * atlas.brain)
+
+
+def random_field(
+    generator: np.random.Generator, shape: tuple[int, ...], correlation_voxels: float
+) -> NDArray[np.float64]:
+    """A Gaussian random field with zero mean, unit variance and covariance (1 + a r) exp(-a r), a = sqrt(3) / length.
+
+    White noise is filtered in Fourier space with the square root of the spectrum (a^2 + k^2)^-3; the field is
+    periodic over the grid.
+
+    Args:
+        generator: source of the white noise.
+        shape: grid, three numbers.
+        correlation_voxels: correlation length, voxels.
+    """
+    white = generator.standard_normal(shape)
+    frequencies = [2 * np.pi * fft.fftfreq(n) for n in shape[:-1]] + [2 * np.pi * fft.rfftfreq(shape[-1])]
+    squared = sum(axis**2 for axis in np.meshgrid(*frequencies, indexing="ij", sparse=True))
+    amplitude = (3.0 / correlation_voxels**2 + squared) ** -1.5
+    field = fft.irfftn(fft.rfftn(white) * amplitude, s=shape)
+    # Parseval: the expected variance of the filtered noise, without having to measure it on one draw.
+    weights = np.full(amplitude.shape[-1], 2.0)
+    weights[0] = 1.0
+    if shape[-1] % 2 == 0:
+        weights[-1] = 1.0
+    variance = float((amplitude**2 * weights).sum() / np.prod(shape))
+    return np.asarray(field / np.sqrt(variance))

@@ -1,0 +1,102 @@
+"""The waves inside the in-silico patient."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from mpi4py import MPI
+from numpy.typing import NDArray
+
+from palpate.config.phantom import PhantomSettings
+from palpate.imaging.phantom.grid import ScanGrid
+from palpate.imaging.phantom.lattice import forward_lattice
+from palpate.imaging.phantom.tissue import Head
+from palpate.solvers.wave import Tetrahedra, WaveProblem, WaveStatistics, distribute, solve_wave
+from palpate.units import kpa_to_pa, m_to_mm, mm_to_m, um_to_m
+
+_SIDES = np.concatenate([np.eye(3), -np.eye(3)])
+"""Directions of travel: a wave enters from every side, so that no region is without shear."""
+_JITTER = 0.35
+"""How far, relative to unit length, a wave's direction may deviate from the normal of its side."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShearWaves:
+    """A sum of plane shear waves, u(x) = sum_n a_n d_n exp(i (phi_n - k n_n . (x - x_n))), all without divergence.
+
+    Attributes:
+        directions: n, unit vectors of travel, shape (w, 3).
+        amplitudes_m: a d exp(i phi), complex, across the direction of travel, shape (w, 3), metres.
+        origins_m: x, where each wave has its full amplitude, shape (w, 3), metres.
+        wavenumber: k, complex with Im k <= 0 where the waves are damped, 1/m.
+    """
+
+    directions: NDArray[np.float64]
+    amplitudes_m: NDArray[np.complex128]
+    origins_m: NDArray[np.float64]
+    wavenumber: complex
+
+    def __call__(self, points_m: NDArray[np.float64]) -> NDArray[np.complex128]:
+        """Displacement at points, shape (n, 3), metres."""
+        path = np.einsum("nwc,wc->nw", points_m[:, None, :] - self.origins_m, self.directions)
+        return np.asarray(np.exp(-1j * self.wavenumber * path) @ self.amplitudes_m)
+
+
+def incoming_waves(settings: PhantomSettings, points_m: NDArray[np.float64]) -> ShearWaves:
+    """One wave from each of the six sides of the domain, with seeded direction, polarisation and phase.
+
+    In a block the waves are damped like waves in average tissue; for the whole brain they only drive the skull
+    and keep their amplitude.
+
+    Args:
+        settings: amplitude, frequency, tissue, seed.
+        points_m: vertices of the domain, shape (n, 3), metres.
+    """
+    generator = np.random.default_rng([settings.seed, 2])
+    directions = _SIDES + _JITTER * generator.uniform(-1, 1, _SIDES.shape)
+    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+    across = np.cross(directions, generator.standard_normal(_SIDES.shape))
+    across /= np.linalg.norm(across, axis=1, keepdims=True)
+    phases = np.exp(2j * np.pi * generator.uniform(size=(len(_SIDES), 1)))
+    middle = (points_m.min(axis=0) + points_m.max(axis=0)) / 2
+    reach = ((points_m - middle) @ directions.T).min(axis=0)
+    tissue = (settings.grey.storage_kpa + settings.white.storage_kpa) / 2 + 0.5j * (
+        settings.grey.loss_kpa + settings.white.loss_kpa
+    )
+    omega = 2 * np.pi * settings.frequency_hz
+    wavenumber = complex(omega * np.sqrt(settings.density_kg_m3 / kpa_to_pa(tissue)))
+    if settings.extent == "whole-brain":
+        wavenumber = complex(wavenumber.real)
+    return ShearWaves(
+        directions=directions,
+        amplitudes_m=um_to_m(settings.amplitude_um) * phases * across,
+        origins_m=middle + reach[:, None] * directions,
+        wavenumber=wavenumber,
+    )
+
+
+def vibrate(
+    comm: MPI.Comm, settings: PhantomSettings, head: Head, grid: ScanGrid
+) -> tuple[NDArray[np.complex128], WaveStatistics]:
+    """Compute the displacement at the voxel centres of the scan. Collective; equal on every rank.
+
+    Returns:
+        U along world R, A, S, shape (i, j, k, 3), metres, zero outside the brain; and the cost of the solve.
+    """
+    points_mm, cells = forward_lattice(settings, grid, head)
+    points_m = mm_to_m(points_mm)
+    domain = distribute(comm, Tetrahedra(points_m, cells))
+    problem = WaveProblem(
+        modulus_pa=lambda x: kpa_to_pa(head.modulus_kpa_at(m_to_mm(x))),
+        boundary_displacement_m=incoming_waves(settings, points_m),
+        frequency_hz=settings.frequency_hz,
+        density_kg_m3=settings.density_kg_m3,
+        bulk_modulus_pa=kpa_to_pa(settings.bulk_modulus_kpa),
+    )
+    solution = solve_wave(domain, problem)
+    voxels_mm = grid.points_mm
+    inside = head.in_brain(voxels_mm)
+    displacement_m = np.zeros((*grid.shape, 3), dtype=np.complex128)
+    displacement_m[inside] = solution.at(mm_to_m(voxels_mm[inside]))
+    return displacement_m, solution.statistics

@@ -1,0 +1,104 @@
+"""The choices behind the in-silico patient."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from palpate.config.section import Section
+
+type Positive = Annotated[float, Field(gt=0)]
+type Triple = tuple[float, float, float]
+type Label = Annotated[str, Field(pattern=r"^[0-9A-Za-z]+$")]
+
+
+class TissueSettings(Section):
+    """Shear moduli at the phantom's frequency and the image contrast of one tissue."""
+
+    storage_kpa: Positive
+    """G', kPa."""
+    loss_kpa: Positive
+    """G'', kPa."""
+    magnitude: Positive
+    """Relative signal of the MRE magnitude image (T2-like contrast)."""
+
+
+class LesionSettings(Section):
+    """A stiff lesion: a ball with a soft edge, placed into the anatomy."""
+
+    centre_mm: Triple = (-33.0, -16.0, 30.0)
+    """Centre in the atlas' world coordinates R, A, S."""
+    radius_mm: Positive = 7.5
+    """Radius at which half of the tissue is lesion."""
+    edge_mm: Positive = 0.6
+    """Width of the transition."""
+    tissue: TissueSettings = TissueSettings(storage_kpa=4.5, loss_kpa=1.6, magnitude=1.15)
+    """Meningioma-like: the stiffest common intracranial tumour."""
+
+
+class PhantomSettings(Section):
+    """The in-silico patient: anatomy, mechanics, vibration and acquisition."""
+
+    subject: Label = "01"
+    """BIDS subject label."""
+    session: Label = "01"
+    """BIDS session label."""
+    seed: Annotated[int, Field(ge=0)] = 7
+    """Everything random follows from it: tissue variation, wave phases, noise, motion, identifiers."""
+
+    extent: Literal["region", "whole-brain"] = "region"
+    """A block inside the brain (minutes), or the whole brain (needs a larger machine or larger elements)."""
+    centre_mm: Triple = (-30.0, -14.0, 30.0)
+    """Centre of the imaged block in the atlas' world coordinates R, A, S; not used for the whole brain."""
+    shape: tuple[int, int, int] = (22, 22, 12)
+    """Voxels along columns, rows and slices of the imaged block; not used for the whole brain."""
+    voxel_mm: Positive = 2.0
+    """Edge of the cubic MRE voxel."""
+    tilt_deg: Triple = (4.0, -3.0, 6.0)
+    """Rotation of the slices about R, A and S, as an operator would tilt them."""
+
+    grey: TissueSettings = TissueSettings(storage_kpa=2.378, loss_kpa=0.883, magnitude=1.0)
+    """Grey matter; moduli at 50 Hz (docs/phantom.md)."""
+    white: TissueSettings = TissueSettings(storage_kpa=2.603, loss_kpa=1.157, magnitude=0.8)
+    """White matter; moduli at 50 Hz."""
+    fluid: TissueSettings = TissueSettings(storage_kpa=0.3, loss_kpa=0.3, magnitude=1.35)
+    """Cerebrospinal fluid, as a very soft solid."""
+    lesion: LesionSettings | None = LesionSettings()
+    """A stiff lesion, or null for a healthy brain."""
+    variation: Annotated[float, Field(ge=0, le=1)] = 0.12
+    """Standard deviation of log G' and log G'' within solid tissue."""
+    correlation_mm: Positive = 9.0
+    """Correlation length of that variation (Matern, smoothness 3/2)."""
+
+    frequency_hz: Positive = 50.0
+    """Vibration frequency."""
+    amplitude_um: Positive = 11.0
+    """Amplitude of each wave where it enters the tissue."""
+    density_kg_m3: Positive = 1000.0
+    """Mass density."""
+    bulk_modulus_kpa: Positive = 2.2e6
+    """Bulk modulus; that of water makes the tissue incompressible for all purposes."""
+    element_mm: Positive = 2.35
+    """Edge of the forward solver's lattice; deliberately not a multiple of the voxel."""
+    margin_mm: Positive = 3.0
+    """How far the computed block reaches beyond the imaged one."""
+
+    offsets: Annotated[int, Field(ge=4, le=64)] = 8
+    """Phase images per vibration period and direction."""
+    menc_um_per_rad: Positive = 6.0
+    """Motion encoding: displacement along the encoding axis per radian of phase."""
+    noise_percent: Annotated[float, Field(ge=0, lt=50)] = 2.0
+    """Noise of the first harmonic (each of real and imaginary part, where the signal is median) in percent of
+    mean |U|, |U| being the length of the complex vector."""
+    background_rad: Annotated[float, Field(ge=0)] = 0.8
+    """Amplitude of the static background phase."""
+    motion_rad: Annotated[float, Field(ge=0)] = 0.03
+    """Standard deviation of the phase that bulk motion adds to each image: an offset, and a ramp of that size
+    across the image."""
+
+    @model_validator(mode="after")
+    def _block_has_voxels(self) -> Self:
+        if min(self.shape) < 3:
+            raise ValueError("the imaged block needs at least 3 voxels along each axis")
+        return self
