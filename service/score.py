@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -242,12 +243,15 @@ def _coverage(
 ) -> Coverage:
     """Coverage of one level, with the interval of the share and the range a calibrated posterior would give."""
     held = (low <= true_kpa) & (true_kpa <= high)
-    share_low, share_high = share_interval(held, blocks)
     expected: tuple[float | None, float | None] = (None, None)
+    most_independent = math.inf
     if draws_kpa is not None:
-        # Each draw in turn plays the truth; joint draws carry the correlation between voxels.
+        # Each draw in turn plays the truth; joint draws carry the correlation between voxels, also between blocks.
         shares = np.mean((low <= draws_kpa) & (draws_kpa <= high), axis=1)
         expected = (float(np.quantile(shares, 0.025)), float(np.quantile(shares, 0.975)))
+        variance = float(shares.var(ddof=1))
+        most_independent = level * (1.0 - level) / variance if variance > 0.0 else math.inf
+    share_low, share_high = share_interval(held, blocks, most_independent=most_independent)
     return Coverage(level, float(held.mean()), share_low, share_high, *expected)
 
 

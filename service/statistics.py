@@ -28,7 +28,9 @@ def crps(draws: NDArray[np.float64], truth: NDArray[np.float64]) -> NDArray[np.f
     return np.asarray(np.abs(draws - truth).mean(axis=0) - spread)
 
 
-def share_interval(held: NDArray[np.bool_], blocks: NDArray[np.int64]) -> tuple[float, float]:
+def share_interval(
+    held: NDArray[np.bool_], blocks: NDArray[np.int64], *, most_independent: float = math.inf
+) -> tuple[float, float]:
     """Wilson's 95 % interval of a share whose voxels are correlated within blocks.
 
     The number of independent voxels is the number of voxels over the design effect: the variance of the share between
@@ -37,6 +39,7 @@ def share_interval(held: NDArray[np.bool_], blocks: NDArray[np.int64]) -> tuple[
     Args:
         held: for each voxel whether its interval holds the truth, shape (n,).
         blocks: for each voxel the number of its block, shape (n,).
+        most_independent: an upper bound on the number of independent voxels, from elsewhere.
     """
     count, share = len(held), float(held.mean())
     totals = np.bincount(blocks)
@@ -49,6 +52,7 @@ def share_interval(held: NDArray[np.bool_], blocks: NDArray[np.int64]) -> tuple[
         effective = min(max(count * independent / between if between > 0.0 else count, n_blocks), count)
     else:
         effective = n_blocks
+    effective = min(effective, max(most_independent, 1.0))
     z = _Z_95
     centre = (share + z**2 / (2.0 * effective)) / (1.0 + z**2 / effective)
     reach = z / (1.0 + z**2 / effective) * math.sqrt(share * (1.0 - share) / effective + z**2 / (4.0 * effective**2))
