@@ -1,0 +1,85 @@
+"""The command line tells a user's mistake from a bug of ours, alone and on several ranks."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import palpate.cli
+from palpate.cli import COMMANDS
+from tests.conftest import Command, run
+
+ON_TWO_RANKS = """
+import sys
+from mpi4py import MPI
+from palpate.cli.ranks import leave
+if MPI.COMM_WORLD.rank in {failing}:
+    leave(2, "palpate: bad input")
+MPI.COMM_WORLD.Barrier()
+"""
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_of_each_command(name: str, palpate: Command) -> None:
+    """Every command answers --help at once: heavy libraries are imported only when it works."""
+    began = time.monotonic()
+    done = palpate(name, "--help")
+    assert done.returncode == 0, done.stderr
+    assert f"palpate {name}" in done.stdout
+    assert time.monotonic() - began < 20.0
+
+
+def test_overview_lists_each_command(palpate: Command) -> None:
+    """`palpate --help` is where a newcomer starts."""
+    done = palpate("--help")
+    assert done.returncode == 0
+    assert all(name in done.stdout for name in COMMANDS)
+
+
+@pytest.mark.parametrize("arguments", [["inver"], ["--nonsense"], ["mesh"], ["mesh", "--nonsense"]])
+def test_usage_error_is_one_sentence(arguments: list[str], palpate: Command) -> None:
+    """A typing mistake is the user's: exit code 2 and no traceback."""
+    done = palpate(*arguments)
+    assert done.returncode == 2
+    assert done.stderr.startswith("palpate: ")
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("name", ["phantom", "ingest", "mesh", "invert"])
+def test_unknown_setting_is_refused(name: str, tmp_path: Path, palpate: Command) -> None:
+    """A misspelt setting must not silently become the default, and nothing may be written before it is noticed."""
+    where = [] if name == "phantom" else [tmp_path]
+    label = ["--label", "sub-01_ses-01"] if name == "ingest" else []
+    done = palpate(name, *where, *label, "--settings", '{"nonsense": 1}', "--out", "out")
+    assert done.returncode == 2, done.stderr
+    assert "unknown key nonsense" in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_bug_is_ours(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whatever is no InputError keeps its traceback and says that the user is not to blame."""
+
+    def broken(**_: object) -> None:
+        raise ZeroDivisionError("of ours")
+
+    monkeypatch.setattr(palpate.cli, "app", broken)
+    with pytest.raises(SystemExit) as caught:
+        palpate.cli.main()
+    assert caught.value.code == 1
+    printed = capsys.readouterr().err
+    assert "ZeroDivisionError: of ours" in printed
+    assert "this is our bug" in printed
+
+
+@pytest.mark.parametrize("failing", ["{0}", "{1}", "{0, 1}"], ids=["first", "other", "both"])
+def test_bad_input_ends_all_ranks(failing: str, tmp_path: Path) -> None:
+    """A rank that fails alone must not leave the others waiting for ever; the sentence appears once."""
+    script = tmp_path / "rank.py"
+    script.write_text(ON_TWO_RANKS.format(failing=failing))
+    done = run("mpiexec", "-n", 2, sys.executable, script, timeout_s=60.0)
+    assert done.returncode == 2
+    assert (done.stdout + done.stderr).count("palpate: bad input") == 1
+    assert "Abort" not in done.stdout + done.stderr
