@@ -57,7 +57,8 @@ def test_honest_intervals_are_told_from_overconfident_ones(spread_factor: float,
 
     def fields(count: int) -> NDArray[np.float64]:
         noise = gaussian_filter(rng.standard_normal((count, *(n + 12 for n in shape))), (0.0, 1.5, 1.5, 1.5))
-        return np.asarray(noise[:, 6:-6, 6:-6, 6:-6] / noise.std())
+        inner = noise[:, 6:-6, 6:-6, 6:-6]
+        return np.asarray(inner / inner.std())
 
     def as_map(values: NDArray[np.float64]) -> Map:
         return Map(values.astype(np.float32), affine_mm, "kPa", "")
@@ -79,22 +80,7 @@ def test_honest_intervals_are_told_from_overconfident_ones(spread_factor: float,
         bar_holds = sum(item.lower <= level <= item.upper for item in found)
         # Both ranges should hold in 95 % of patients; this many or more of 40 do with probability 0.999.
         enough = int(binom.ppf(0.001, patients, 0.95))
-        print(
-            level,
-            expected,
-            bar_holds,
-            enough,
-            [
-                (
-                    round(i.share, 3),
-                    round(i.lower, 3),
-                    round(i.upper, 3),
-                    round(i.expected_lower, 3),
-                    round(i.expected_upper, 3),
-                )
-                for i in found[:12]
-            ],
-        )
+        assert (expected >= enough and bar_holds >= enough) if honest else max(expected, bar_holds) < patients // 2
 
 
 def test_sharper_or_truer_draws_score_better() -> None:
