@@ -6,10 +6,12 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from palpate.cli import main
 from palpate.progress import launcher_rank, launcher_size
 
 CHECKOUT = Path(__file__).parents[1]
@@ -46,6 +48,28 @@ def palpate(tmp_path: Path) -> Command:
 
     def command(*arguments: object, timeout_s: float = 300.0) -> subprocess.CompletedProcess[str]:
         return run("palpate", *arguments, cwd=tmp_path, timeout_s=timeout_s)
+
+    return command
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a command ended: its exit code, and what it printed on stdout and stderr."""
+
+    code: int
+    printed: str
+
+
+@pytest.fixture
+def palpate_inside(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Outcome]:
+    """Run `palpate ...` within this process, for the many cases that would else pay for importing everything."""
+
+    def command(*arguments: object) -> Outcome:
+        monkeypatch.setattr(sys, "argv", ["palpate", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        printed = capsys.readouterr()
+        return Outcome(int(ended.value.code or 0), printed.out + printed.err)
 
     return command
 

@@ -56,7 +56,7 @@ class Session:
     @property
     def brings_dicom(self) -> bool:
         """Whether the elastography is a scanner's DICOM rather than a finished wave-field folder."""
-        return self.mre is not None and not (self.mre.is_dir() and any(self.mre.glob("*_wavefield.json")))
+        return self.mre is not None and not (self.mre.is_dir() and any(self.mre.glob("*_wavefield.*")))
 
 
 def read_study(table: Path) -> tuple[Session, ...]:
