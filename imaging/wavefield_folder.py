@@ -327,7 +327,7 @@ class _Sidecar:
 
 
 def relative_noise(field: WaveField) -> float | None:
-    """sigma / mean |u| inside the mask, |u| being the length of the complex vector; None where sigma is unknown."""
+    """Noise sigma / mean |u| inside the mask, |u| being the complex vector's length; None where sigma is unknown."""
     if field.noise_std_m is None:
         return None
     length: NDArray[np.float64] = np.linalg.norm(np.abs(field.displacement_m[field.mask]), axis=-1)

@@ -1,20 +1,20 @@
 """Encoding axes from the angles in Siemens headers to world axes.
 
-In which axes are az and po given? Nobody documents it, so this was inferred from a real oblique scan (head first, supine;
-slices tilted by 1.6 degrees). Its three axes must be, up to sign, the slice normal, the phase-encoding and the read
-direction. Written in the axes (L, A, I) = (L, -P, -S) of a supine, head-first patient,
+In which axes are az and po given? Nobody documents it, so this was inferred from a real oblique scan (head first,
+supine; slices tilted by 1.6 degrees). Its three axes must be, up to sign, the slice normal, the phase-encoding and the
+read direction. Written in the axes (L, A, I) = (L, -P, -S) of a supine, head-first patient,
 
     slice normal (-0.0283, -0.0043, -0.9996)  az 188.7 po 178.4   header 189, 178
     columns      (-0.0075, -1.0000,  0.0045)  az 269.6 po  89.7   header 270,  90
     -rows        (-0.9996,  0.0076,  0.0283)  az 179.6 po  88.4   header 180,  88
 
-so all six angles agree to the rounding of a degree. The tilt of the normal settles the signs of the horizontal axes: with
-either flipped, az would read 351 or 171. These are the scanner's own right-handed device axes, whose relation to the
-patient follows PatientPosition; only HFS is confirmed by data, the other three by the rotation of the patient on the
-table. What stays unknown is one sign common to all three axes, and that changes no modulus.
+so all six angles agree to the rounding of a degree. The tilt of the normal settles the signs of the horizontal axes:
+with either flipped, az would read 351 or 171. These are the scanner's own right-handed device axes, whose relation to
+the patient follows PatientPosition; only HFS is confirmed by data, the other three by the rotation of the patient on
+the table. What stays unknown is one sign common to all three axes, and that changes no modulus.
 
-Angles written in whole degrees may be off by half a degree, 0.9 % of cross-talk between components. Where all three axes
-lie within that rounding of the image's own axes, the image's axes are used instead.
+Angles written in whole degrees may be off by half a degree, 0.9 % of cross-talk between components. Where all three
+axes lie within that rounding of the image's own axes, the image's axes are used instead.
 """
 
 from __future__ import annotations

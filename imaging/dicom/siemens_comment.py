@@ -3,7 +3,7 @@
     MRE: fI[0]dI[1]az[270]po[90]tI[3]VP[50000]TC[...]
 
 fI, dI and tI count frequencies, encoding directions and time offsets; az and po are the angles of the encoding axis in
-degrees; VP is the vibration period in microseconds. ME, where present, is the motion encoding in micrometres per radian.
+degrees; VP is the vibration period in microseconds. ME, where present, is the motion encoding in um per radian.
 TC lists slice delays for the first slices only; the header's own slice times are complete and are used instead.
 """
 

@@ -251,7 +251,7 @@ def _demand_one_layout(instances: Sequence[Instance]) -> _Layout:
 
 
 def _phase_rad(instance: Instance, layout: _Layout) -> NDArray[np.float64]:
-    """phi = (slope * stored + intercept) / 4096 * pi, shape (i, j, k)."""
+    """Phase = (slope * stored + intercept) / 4096 * pi, shape (i, j, k)."""
     slope = float(numbers(instance, "RescaleSlope", 1)[0])
     intercept = float(numbers(instance, "RescaleIntercept", 1)[0])
     scaled = slope * layout.volume(instance) + intercept

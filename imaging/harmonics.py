@@ -1,0 +1,134 @@
+"""Temporal harmonics of the phase, and the noise that the signal-free ones measure.
+
+With N offsets phi_k at t_k = k T / N and the convention u(t) = Re(U exp(+i omega t)),
+
+    U_h = (2/N) sum_k phi_k exp(-2 pi i h k / N),    0 < h < N/2.
+
+White noise of standard deviation s per phase image gives the real and the imaginary part of each U_h the standard
+deviation sigma = s sqrt(2/N). Harmonics above the second hold next to no motion, so they measure sigma.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage, stats
+
+
+def first_harmonic(phase_rad: NDArray[np.float64]) -> NDArray[np.complex128]:
+    """U_1 of unwrapped phase.
+
+    Args:
+        phase_rad: phi_k at t_k = k T / N, shape (offset, ...), at least 3 offsets.
+
+    Returns:
+        U_1 in radians, shape (...), convention exp(+i omega t).
+    """
+    return np.asarray(harmonics(phase_rad)[1])
+
+
+def forward_in_time(phase_rad: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The offsets of a scanner that samples t_k = -k T / N, put into the order t_k = +k T / N; axis 0 is the offset."""
+    return np.roll(phase_rad[::-1], 1, axis=0)
+
+
+def harmonics(phase_rad: NDArray[np.float64]) -> NDArray[np.complex128]:
+    """All harmonics U_h, h = 0 ... N // 2, shape (harmonic, ...).
+
+    U_0 (the mean over time) and U_(N/2) (real, cosine only) are scaled by 1/N, so that every |U_h| is an amplitude.
+    """
+    n_offsets = phase_rad.shape[0]
+    spectrum = np.fft.rfft(phase_rad, axis=0) * (2.0 / n_offsets)
+    spectrum[0] /= 2.0
+    if n_offsets % 2 == 0:
+        spectrum[-1] /= 2.0
+    return np.asarray(spectrum, dtype=np.complex128)
+
+
+def signal_free_harmonics(n_offsets: int) -> tuple[int, ...]:
+    """Which harmonics to measure noise from: the third and higher, or the second where four offsets offer no other."""
+    highest = n_offsets // 2
+    return tuple(range(3, highest + 1)) or ((2,) if highest == 2 else ())
+
+
+@dataclass(frozen=True, slots=True)
+class Noise:
+    """The noise of the first harmonic, as the signal-free harmonics show it.
+
+    Attributes:
+        std_rad: sigma, standard deviation of the real and of the imaginary part, typical of the mask (robust).
+        local_std_rad: the same from differences between neighbouring voxels only: the part of the noise that is
+            independent from voxel to voxel. Much less than std_rad where higher harmonics hold real motion or where
+            whole images drift.
+        image_offset_rad: root mean square over slices of the harmonics' spatial mean, scaled like sigma: jitter of
+            whole images, which std_rad leaves out.
+        voxel_std_rad: sigma of each voxel, shape (i, j, k); coarse, for it has few degrees of freedom.
+    """
+
+    std_rad: float
+    local_std_rad: float
+    image_offset_rad: float
+    voxel_std_rad: NDArray[np.float64]
+
+
+def measure_noise(phase_rad: NDArray[np.float64], mask: NDArray[np.bool_]) -> Noise | None:
+    """Measure sigma of one encoding direction; None where there are too few offsets to tell (fewer than four).
+
+    Per voxel, sigma^2 is the mean square of the signal-free coefficients after scaling each to variance sigma^2 and
+    taking off its slice's mean; sigma of the mask is the square root of the voxels' median, divided by the median of
+    the chi-square distribution, which a few bad voxels cannot move.
+
+    Args:
+        phase_rad: unwrapped phase, shape (offset, i, j, k).
+        mask: tissue, shape (i, j, k).
+    """
+    free = signal_free_harmonics(phase_rad.shape[0])
+    if not free or not mask.any():
+        return None
+    coefficients = _unit_coefficients(phase_rad, free)
+    means = np.zeros((coefficients.shape[0], 1, 1, mask.shape[2]))
+    for k in np.flatnonzero(mask.any(axis=(0, 1))):
+        means[:, 0, 0, k] = coefficients[..., k][:, mask[..., k]].mean(axis=1)
+    variance = np.mean((coefficients - means) ** 2, axis=0)
+    degrees = coefficients.shape[0]
+    used = means[..., mask.any(axis=(0, 1))]
+    return Noise(
+        std_rad=_robust_std(variance[mask], degrees),
+        local_std_rad=_local_std(coefficients, mask),
+        image_offset_rad=float(np.sqrt(np.mean(used**2))),
+        voxel_std_rad=np.where(mask, np.sqrt(variance), 0.0),
+    )
+
+
+def _unit_coefficients(phase_rad: NDArray[np.float64], free: tuple[int, ...]) -> NDArray[np.float64]:
+    """Real coefficients of the signal-free harmonics, scaled to the variance of Re U_1, shape (coefficient, i, j, k)."""
+    n_offsets = phase_rad.shape[0]
+    spectrum = harmonics(phase_rad)
+    parts = []
+    for number in free:
+        if 2 * number == n_offsets:
+            # One real coefficient, mean of +-phi: variance s^2/N, half of sigma^2.
+            parts.append(spectrum[number].real * np.sqrt(2.0))
+        else:
+            parts += [spectrum[number].real, spectrum[number].imag]
+    return np.stack(parts)
+
+
+def _robust_std(variance: NDArray[np.float64], degrees: int) -> float:
+    """Sigma from the median of voxels' mean squares with so many degrees of freedom each."""
+    return float(np.sqrt(np.median(variance) * degrees / stats.chi2.median(degrees)))
+
+
+def _local_std(coefficients: NDArray[np.float64], mask: NDArray[np.bool_]) -> float:
+    """Sigma from in-plane second differences, (4 f - neighbours) / sqrt(20), whose variance is that of white noise."""
+    cross = np.zeros((3, 3))
+    cross[1, :] = cross[:, 1] = -1.0
+    cross[1, 1] = 4.0
+    kernel = cross[None, :, :, None] / np.sqrt(20.0)
+    inside = ndimage.binary_erosion(mask, structure=(cross != 0)[:, :, None])
+    if not inside.any():
+        inside = mask
+    differences = ndimage.correlate(coefficients, kernel, mode="nearest")
+    return _robust_std(np.mean(differences[:, inside] ** 2, axis=0), coefficients.shape[0])

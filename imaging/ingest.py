@@ -1,0 +1,212 @@
+"""The first step of a session: whatever came from the scanner becomes a wave-field folder, or an error that helps."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from palpate.config.ingest import IngestSettings
+from palpate.errors import InputError
+from palpate.imaging.acquisition import PhaseAcquisition
+from palpate.imaging.dicom.anatomy import read_anatomy
+from palpate.imaging.dicom.files import Instance
+from palpate.imaging.dicom.registry import read_acquisitions
+from palpate.imaging.dicom.series import demand_one_patient
+from palpate.imaging.nifti import read_nifti, write_nifti
+from palpate.imaging.reconstruct import quality, reconstruct
+from palpate.imaging.tissue_mask import largest_piece, tissue_mask
+from palpate.imaging.wavefield import WaveField
+from palpate.imaging.wavefield_folder import (
+    is_wave_field_folder,
+    read_wave_fields,
+    relative_noise,
+    write_wave_field,
+)
+from palpate.progress import say
+from palpate.provenance import atomic_directory, input_digests, refuse_foreign_folder, versions
+from palpate.units import m_to_um
+
+_LABEL = re.compile(r"[A-Za-z0-9]+(?:[-_][A-Za-z0-9]+)*")
+_FEWEST_VOXELS = 27
+
+
+def ingest(
+    mre: Path, label: str, out: Path, *, anatomy: Path | None, settings: IngestSettings
+) -> tuple[WaveField, ...]:
+    """Turn one session's MRE into a wave-field folder, whole or not at all.
+
+    Args:
+        mre: DICOM folder or zip, or a finished wave-field folder, which is checked and relabelled.
+        label: file-name stem, such as "sub-01_ses-01"; several runs get "_run-1", "_run-2", ... in series order.
+        out: the folder to write.
+        anatomy: T1-weighted DICOM folder or zip, or NIfTI; None where there is none.
+        settings: the study's choices.
+
+    Returns:
+        The wave fields that were written.
+
+    Raises:
+        InputError: the input cannot be used; the message says why and where.
+    """
+    if not _LABEL.fullmatch(label):
+        raise InputError(
+            "--label",
+            found=repr(label),
+            expected="letters and digits joined by - and _",
+            advice="Give a label such as sub-01_ses-01.",
+        )
+    refuse_foreign_folder(out)
+    inputs = {"mre": mre} | ({"anatomy": anatomy} if anatomy is not None else {})
+    with atomic_directory(out) as folder:
+        if is_wave_field_folder(mre):
+            fields, records = _from_wave_fields(mre, label, folder)
+            images: Sequence[Instance] = ()
+        else:
+            fields, records, images = _from_dicom(mre, label, folder, settings)
+        common: dict[str, object] = {
+            "anatomy": None if anatomy is None else _write_anatomy(anatomy, label, folder, images),
+            "settings": settings.model_dump(),
+            # Digests need the inputs to exist, which reading them has shown by now.
+            "input_digests": input_digests(inputs),
+            "versions": versions(),
+        }
+        for name, record in records.items():
+            text = json.dumps({"label": name, **record, **common}, indent=2, allow_nan=False)
+            (folder / f"{name}_ingest.json").write_text(text + "\n", encoding="utf-8")
+    return fields
+
+
+def _from_dicom(
+    mre: Path, label: str, folder: Path, settings: IngestSettings
+) -> tuple[tuple[WaveField, ...], dict[str, dict[str, object]], Sequence[Instance]]:
+    """Read, reconstruct and write every run of a DICOM export."""
+    acquisitions, instances = read_acquisitions(mre)
+    say(f"read {len(instances)} DICOM images, {len(acquisitions)} MRE acquisitions")
+    runs = sorted({one.run for one in acquisitions})
+    fields: list[WaveField] = []
+    records: dict[str, dict[str, object]] = {}
+    for number, run in enumerate(runs, start=1):
+        name = label if len(runs) == 1 else f"{label}_run-{number}"
+        of_run = [one for one in acquisitions if one.run == run]
+        written, record = _reconstruct_run(of_run, name, folder, settings)
+        fields += written
+        records[name] = record
+    return tuple(fields), records, instances
+
+
+def _reconstruct_run(
+    acquisitions: Sequence[PhaseAcquisition], label: str, folder: Path, settings: IngestSettings
+) -> tuple[list[WaveField], dict[str, object]]:
+    """Reconstruct and write the frequencies of one run, which share a mask."""
+    magnitude = np.mean([one.magnitude.mean(axis=(0, 1)) for one in acquisitions], axis=0)
+    affine_mm = acquisitions[0].affine_mm
+    voxel_mm = np.linalg.norm(affine_mm[:3, :3], axis=0)
+    bright = tissue_mask(magnitude, voxel_mm, threshold=settings.mask_threshold, opening_mm=settings.mask_opening_mm)
+    _demand_tissue(bright, label, "mask_threshold")
+    made = [reconstruct(one, bright, settings) for one in acquisitions]
+    noisy = np.max([one.worst_noise_rad() for one in made], axis=0) > settings.max_noise_rad
+    mask = largest_piece(bright & ~noisy)
+    _demand_tissue(mask, label, "max_noise_rad")
+    fields, qualities = [], []
+    for one in made:
+        field = one.wave_field(mask, label, settings.density_kg_m3)
+        write_wave_field(folder, field, sidecar={"MotionEncodingKnown": one.menc_known})
+        figures = quality(one, field)
+        _say_quality(field, figures)
+        fields.append(field)
+        qualities.append(figures)
+    write_nifti(folder / f"{label}_magnitude.nii.gz", magnitude.astype(np.float32), affine_mm)
+    voxel_ml = float(np.prod(voxel_mm)) / 1e3
+    record: dict[str, object] = {
+        "source": "DICOM",
+        **acquisitions[0].facts,
+        "mask": {
+            "voxels": int(mask.sum()),
+            "volume_ml": float(mask.sum() * voxel_ml),
+            "left_out_as_noisy": int((bright & ~mask).sum()),
+        },
+        "frequencies": qualities,
+    }
+    return fields, record
+
+
+def _demand_tissue(mask: NDArray[np.bool_], label: str, setting: str) -> None:
+    if mask.sum() < _FEWEST_VOXELS:
+        raise InputError(
+            label,
+            found=f"{int(mask.sum())} voxels of tissue with a usable phase",
+            expected=f"at least {_FEWEST_VOXELS}",
+            advice=f"Check the images, or change {setting} in the ingest settings.",
+        )
+
+
+def _say_quality(field: WaveField, figures: Mapping[str, object]) -> None:
+    """One line of progress for a finished wave field."""
+    noise = relative_noise(field)
+    noise_text = "unknown noise" if noise is None else f"noise {100 * noise:.1f} % of mean |u|"
+    say(f"{field.label}: {field.frequency_hz:g} Hz, {int(field.mask.sum())} voxels, {noise_text}")
+    if not figures["motion_encoding_known"]:
+        say(f"{field.label}: motion encoding unknown; displacement is in arbitrary units, moduli are not affected")
+
+
+def _from_wave_fields(
+    source: Path, label: str, folder: Path
+) -> tuple[tuple[WaveField, ...], dict[str, dict[str, object]]]:
+    """Check a finished wave-field folder and write it under a new label, its noise kept."""
+    fields = read_wave_fields(source)
+    old_labels = sorted({field.label for field in fields})
+    names = {
+        old: label if len(old_labels) == 1 else f"{label}_run-{number}"
+        for number, old in enumerate(old_labels, start=1)
+    }
+    renamed = tuple(replace(field, label=names[field.label]) for field in fields)
+    records: dict[str, dict[str, object]] = {}
+    for field in renamed:
+        write_wave_field(folder, field)
+        noise_um = None if field.noise_std_m is None else m_to_um(field.noise_std_m)
+        record = records.setdefault(
+            field.label, {"source": "wave-field folder", "dicom": None, "mask": {"voxels": int(field.mask.sum())}}
+        )
+        frequencies = record.setdefault("frequencies", [])
+        assert isinstance(frequencies, list)
+        frequencies.append({"frequency_hz": field.frequency_hz, "noise_std_um": noise_um})
+    for old, new in names.items():
+        magnitude = source / f"{old}_magnitude.nii.gz"
+        if magnitude.exists():
+            shutil.copyfile(magnitude, folder / f"{new}_magnitude.nii.gz")
+    say(f"checked {len(fields)} wave fields")
+    return renamed, records
+
+
+def _write_anatomy(anatomy: Path, label: str, folder: Path, mre: Sequence[Instance]) -> dict[str, object]:
+    """Write the T1-weighted volume in its own grid, and say whether it shares the MRE's frame of reference."""
+    path = folder / f"{label}_T1w.nii.gz"
+    if anatomy.is_file() and anatomy.name.endswith((".nii", ".nii.gz")):
+        volume = read_nifti(anatomy)
+        if volume.values.ndim != 3:
+            raise InputError(
+                anatomy,
+                found=f"an array of shape {volume.values.shape}",
+                expected="one volume, shape (i, j, k)",
+                advice="Give a single T1-weighted volume.",
+            )
+        write_nifti(path, volume.values.astype(np.float32), volume.affine_mm)
+        return {"source": "NIfTI", "same_frame_of_reference": None}
+    read = read_anatomy(anatomy)
+    same: bool | None = None
+    if mre:
+        demand_one_patient((mre[0], *read.series.instances))
+        frames = [str(one.header.get("FrameOfReferenceUID", "")) for one in (mre[0], read.series.instances[0])]
+        same = frames[0] == frames[1] != ""
+        if not same:
+            say("the anatomy has another frame of reference than the MRE: the patient may have moved between them")
+    write_nifti(path, read.volume.values.astype(np.float32), read.volume.affine_mm)
+    say(f"anatomy: {' x '.join(str(n) for n in read.volume.values.shape)} voxels")
+    return {"source": "DICOM", "series_number": read.series.number, "same_frame_of_reference": same}

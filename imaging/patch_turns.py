@@ -1,0 +1,113 @@
+"""Whole turns of a patch's mean motion, which unwrapping within images cannot know.
+
+Inside a connected patch of a slice, spatial unwrapping leaves one unknown multiple of 2 pi in each step between
+offsets. Rigid motion of a head can exceed several turns, so these multiples matter. Two facts select them:
+
+- motion of one frequency has no energy beyond its first harmonic;
+- neighbouring slices move alike, once each slice's own time of acquisition is accounted for.
+
+The best chain of choices through all slices minimises the sum of both misfits, in radians squared, exactly (dynamic
+programming). A slice is in doubt where another choice, with everything else chosen anew, costs hardly more.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from itertools import pairwise, product
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from palpate.imaging.harmonics import harmonics
+
+_TURN: Final = 2.0 * np.pi
+_MAX_OFFSETS_SEARCHED: Final = 9
+"""More offsets make steps so small that whole patches do not wrap, and the search grow without need."""
+_KEPT: Final = 60
+"""Choices per patch that go into the search, best first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What one patch's mean motion may be.
+
+    Attributes:
+        turns: whole turns added to each step, shape (choice, offset).
+        misfit: sum of |U_h|^2 beyond the first harmonic, shape (choice,).
+        first: U_1 at the common time of all slices, shape (choice,).
+    """
+
+    turns: NDArray[np.float64]
+    misfit: NDArray[np.float64]
+    first: NDArray[np.complex128]
+
+
+def integrate_steps(steps: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The cyclic series with these steps (axis 0) and zero mean; a sum that is not zero is spread evenly first."""
+    spectrum = np.fft.rfft(steps, axis=0)
+    factor = np.exp(_TURN * 1j * np.arange(spectrum.shape[0]) / steps.shape[0]) - 1.0
+    spectrum[0] = 0.0
+    spectrum[1:] /= factor[1:].reshape(-1, *[1] * (steps.ndim - 1))
+    return np.asarray(np.fft.irfft(spectrum, n=steps.shape[0], axis=0))
+
+
+def patch_choices(steps: NDArray[np.float64], slice_phase_rad: float) -> Choices:
+    """The most plausible mean motions of one patch, best first; all of them close the cycle.
+
+    Args:
+        steps: median step of the patch between neighbouring offsets, shape (offset,).
+        slice_phase_rad: omega times the patch's slice's own time of acquisition.
+    """
+    turns = _closing_turns(steps)
+    spectrum = harmonics(integrate_steps((steps + _TURN * turns).T))
+    misfit = (np.abs(spectrum[2:]) ** 2).sum(axis=0)
+    best = np.argsort(misfit, kind="stable")[:_KEPT]
+    return Choices(turns[best], misfit[best], spectrum[1, best] * np.exp(-1j * slice_phase_rad))
+
+
+def best_chain(chain: list[Choices]) -> tuple[list[int], float]:
+    """The cheapest choice for each patch of a chain of neighbouring slices.
+
+    Args:
+        chain: choices of the main patch of each slice, in the order of slices.
+
+    Returns:
+        Index of the choice for each patch, and the least extra cost, radians squared, at which any one patch could
+        have been chosen differently (infinite where no patch has a second choice).
+    """
+    links = [np.abs(b.first[None, :] - a.first[:, None]) ** 2 for a, b in pairwise(chain)]
+    forward = [chain[0].misfit]
+    for link, choices in zip(links, chain[1:], strict=True):
+        forward.append((forward[-1][:, None] + link).min(axis=0) + choices.misfit)
+    backward = [np.zeros_like(chain[-1].misfit)]
+    for link, choices in zip(reversed(links), reversed(chain[1:]), strict=True):
+        backward.append((link + (choices.misfit + backward[-1])[None, :]).min(axis=1))
+    totals = [ahead + behind for ahead, behind in zip(forward, reversed(backward), strict=True)]
+    chosen = [int(np.argmin(total)) for total in totals]
+    margins = [float(np.partition(total, 1)[1] - total.min()) for total in totals if total.size > 1]
+    return chosen, min(margins, default=np.inf)
+
+
+def nearest_choice(choices: Choices, first: complex) -> int:
+    """The choice for a side patch whose slice's main patch moves with U_1 = `first`."""
+    return int(np.argmin(choices.misfit + np.abs(choices.first - first) ** 2))
+
+
+def _closing_turns(steps: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Ways to add -1, 0 or 1 turn to each step so that all add up to zero over the cycle, shape (choice, offset)."""
+    excess = int(np.round(steps.sum() / _TURN))
+    if steps.size <= _MAX_OFFSETS_SEARCHED:
+        every = _every_choice(steps.size)
+        closing = every[every.sum(axis=1) == -excess]
+        if closing.size:
+            return np.asarray(closing)
+    single = np.zeros(steps.size)
+    single[np.argsort(-np.sign(excess) * steps)[: abs(excess)]] = -np.sign(excess)
+    return single[None, :]
+
+
+@cache
+def _every_choice(n_offsets: int) -> NDArray[np.float64]:
+    return np.array(list(product((0.0, -1.0, 1.0), repeat=n_offsets)), dtype=np.float64)

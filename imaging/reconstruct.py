@@ -1,0 +1,165 @@
+"""From one acquisition's phase images to its wave field: unwrap, transform over time, scale, turn into world axes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from palpate.config.ingest import IngestSettings
+from palpate.imaging.acquisition import PhaseAcquisition
+from palpate.imaging.displacement import oss_snr, to_world, without_slice_means, world_noise
+from palpate.imaging.harmonics import Noise, first_harmonic, forward_in_time, harmonics, measure_noise
+from palpate.imaging.slice_timing import SliceTiming, slice_timing
+from palpate.imaging.unwrap import Unwrapped, unwrap_vibration, unwrapped_steps
+from palpate.imaging.wavefield import WaveField
+from palpate.units import hz_to_rad_s, m_to_um, um_to_m
+
+
+@dataclass(frozen=True, slots=True)
+class Direction:
+    """What became of one encoding direction.
+
+    Attributes:
+        unwrapped: the vibration phase.
+        noise: measured noise; None with fewer than four offsets.
+        first_rad: U_1, as measured along the encoding axis and at one common time, shape (i, j, k).
+        mean_kept: whether the slices' mean motion is still in first_rad.
+    """
+
+    unwrapped: Unwrapped
+    noise: Noise | None
+    first_rad: NDArray[np.complex128]
+    mean_kept: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Reconstruction:
+    """One frequency's harmonic motion in phase units, before the mask is final.
+
+    Attributes:
+        acquisition: what it was made from.
+        directions: one for each encoding direction.
+        timing: what was done about slices acquired at different times.
+        menc_um_per_rad: motion encoding in use.
+        menc_known: whether a header or the settings stated it.
+    """
+
+    acquisition: PhaseAcquisition
+    directions: tuple[Direction, ...]
+    timing: SliceTiming
+    menc_um_per_rad: float
+    menc_known: bool
+
+    def worst_noise_rad(self) -> NDArray[np.float64]:
+        """Noise of the noisiest direction in each voxel, shape (i, j, k); zeros where nothing could be measured."""
+        measured = [one.noise.voxel_std_rad for one in self.directions if one.noise is not None]
+        return np.max(measured, axis=0) if measured else np.zeros(self.acquisition.phase_rad.shape[2:])
+
+    def wave_field(self, mask: NDArray[np.bool_], label: str, density_kg_m3: float) -> WaveField:
+        """The wave field on a mask; 0 outside it."""
+        axes = self.acquisition.encoding_axes
+        encoded = np.stack([one.first_rad for one in self.directions]) * mask
+        stds = np.array([one.noise.std_rad if one.noise else np.nan for one in self.directions])
+        noise_m = um_to_m(world_noise(stds, axes) * self.menc_um_per_rad)
+        return WaveField(
+            displacement_m=um_to_m(to_world(encoded, axes) * self.menc_um_per_rad),
+            mask=mask,
+            affine_mm=self.acquisition.affine_mm,
+            frequency_hz=self.acquisition.frequency_hz,
+            # A noise of exactly zero is no measurement: synthetic phase without noise, or phase stored as constants.
+            noise_std_m=noise_m if noise_m > 0 else None,
+            density_kg_m3=density_kg_m3,
+            label=label,
+        )
+
+
+def reconstruct(acquisition: PhaseAcquisition, mask: NDArray[np.bool_], settings: IngestSettings) -> Reconstruction:
+    """Turn phase images into harmonic motion along each encoding direction.
+
+    Args:
+        acquisition: phase images of one frequency.
+        mask: tissue, shape (i, j, k).
+        settings: the study's choices.
+    """
+    omega = hz_to_rad_s(acquisition.frequency_hz)
+    times_s = acquisition.slice_time_s
+    forward = settings.time_step_sign == "positive"
+    phases = [one if forward else forward_in_time(one) for one in acquisition.phase_rad]
+    steps = np.stack([unwrapped_steps(one, mask) for one in phases])
+    timing = slice_timing(steps, mask, None if times_s is None else omega * times_s, choice=settings.slice_timing)
+    directions = tuple(
+        _direction(phase, mask, step, timing, settings) for phase, step in zip(phases, steps, strict=True)
+    )
+    stated = settings.menc_um_per_rad or acquisition.menc_um_per_rad
+    return Reconstruction(
+        acquisition=acquisition,
+        directions=directions,
+        timing=timing,
+        menc_um_per_rad=stated or settings.assumed_menc_um_per_rad,
+        menc_known=stated is not None,
+    )
+
+
+def _direction(
+    phase_rad: NDArray[np.float64],
+    mask: NDArray[np.bool_],
+    steps: NDArray[np.float64],
+    timing: SliceTiming,
+    settings: IngestSettings,
+) -> Direction:
+    """Harmonic motion of one encoding direction."""
+    unwrapped = unwrap_vibration(phase_rad, mask, steps=steps, slice_phase_rad=timing.phase_rad)
+    first_rad = first_harmonic(unwrapped.phase_rad) * np.exp(-1j * timing.phase_rad)
+    kept = settings.bulk_motion == "keep" or (settings.bulk_motion == "auto" and unwrapped.mean_determined)
+    return Direction(
+        unwrapped=unwrapped,
+        noise=measure_noise(unwrapped.phase_rad, mask),
+        first_rad=first_rad if kept else without_slice_means(first_rad, mask),
+        mean_kept=kept,
+    )
+
+
+def quality(reconstruction: Reconstruction, field: WaveField) -> Mapping[str, object]:
+    """What a user should know of one frequency's reconstruction, as JSON values; medians are over the mask."""
+    acquisition, timing = reconstruction.acquisition, reconstruction.timing
+    noise_um = None if field.noise_std_m is None else m_to_um(field.noise_std_m)
+    length_um = float(m_to_um(np.linalg.norm(np.abs(field.displacement_m[field.mask]), axis=-1).mean()))
+    snr = oss_snr(field.displacement_m, field.mask, field.affine_mm, field.noise_std_m or 0.0)
+    return {
+        "frequency_hz": acquisition.frequency_hz,
+        "offsets": acquisition.phase_rad.shape[1],
+        "menc_um_per_rad": reconstruction.menc_um_per_rad,
+        "motion_encoding_known": reconstruction.menc_known,
+        "encoding_axes_ras": acquisition.encoding_axes.round(6).tolist(),
+        "mean_displacement_um": length_um,
+        "noise_std_um": noise_um,
+        "noise_percent_of_mean_displacement": None if noise_um is None else 100.0 * noise_um / length_um,
+        "oss_snr": snr if np.isfinite(snr) else None,
+        "slice_timing": {
+            "applied": timing.applied,
+            "agreement_of_neighbouring_slices_as_measured": timing.agreement_as_measured,
+            "agreement_corrected": timing.agreement_corrected,
+        },
+        "directions": [_direction_quality(one, field.mask) for one in reconstruction.directions],
+    }
+
+
+def _direction_quality(direction: Direction, mask: NDArray[np.bool_]) -> dict[str, object]:
+    """Figures of one encoding direction, in radians of phase."""
+    unwrapped, noise = direction.unwrapped, direction.noise
+    amplitudes = np.median(np.abs(harmonics(unwrapped.phase_rad)[1:, mask]), axis=1)
+    waves = np.median(np.abs(without_slice_means(direction.first_rad, mask)[mask]))
+    return {
+        "harmonic_amplitudes_rad": amplitudes.tolist(),
+        "first_harmonic_without_slice_means_rad": float(waves),
+        "noise_std_rad": None if noise is None else noise.std_rad,
+        "noise_std_between_neighbours_rad": None if noise is None else noise.local_std_rad,
+        "image_offset_rad": None if noise is None else noise.image_offset_rad,
+        "wrapped_share": unwrapped.wrapped_share,
+        "repaired_share": unwrapped.repaired_share,
+        "slice_means": "kept" if direction.mean_kept else "removed",
+        "slice_mean_margin_rad2": unwrapped.margin_rad2 if np.isfinite(unwrapped.margin_rad2) else None,
+    }

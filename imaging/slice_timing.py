@@ -1,0 +1,72 @@
+"""Slices that saw the vibration at different times.
+
+An actuator that runs freely while slices are acquired one after another shows each slice another phase of the
+vibration: slice k, acquired t_k after the first, measures U_k exp(+i omega t_k). Where the header knows t_k, this is
+undone.
+Sequences that restart the actuator for every slice need no correction, and headers do not say which kind they are;
+but neighbouring slices of a wave field move alike, so the data does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from palpate.imaging.harmonics import first_harmonic
+from palpate.imaging.patch_turns import integrate_steps
+
+
+@dataclass(frozen=True, slots=True)
+class SliceTiming:
+    """Whether slices are moved to a common time, and why.
+
+    Attributes:
+        phase_rad: what to divide slice k by is exp(+i phase_rad[k]), shape (k,); zeros where nothing is done.
+        applied: whether the header's times are used.
+        agreement_as_measured: sum Re(U_(k+1) conj U_k) / sum |U_(k+1) U_k| over neighbouring slices, slice means
+            taken off, at most 1.
+        agreement_corrected: the same after the correction; None where the header knows no times.
+    """
+
+    phase_rad: NDArray[np.float64]
+    applied: bool
+    agreement_as_measured: float
+    agreement_corrected: float | None
+
+
+def slice_timing(
+    steps: NDArray[np.float64],
+    mask: NDArray[np.bool_],
+    slice_phase_rad: NDArray[np.float64] | None,
+    *,
+    choice: Literal["auto", "apply", "ignore"],
+) -> SliceTiming:
+    """Decide whether slices are moved to a common time.
+
+    Args:
+        steps: unwrapped steps of all directions, shape (direction, offset, i, j, k).
+        mask: tissue, shape (i, j, k).
+        slice_phase_rad: omega times the header's acquisition times, shape (k,); None where it has none.
+        choice: "apply", "ignore", or "auto" for whichever makes neighbouring slices agree better.
+    """
+    field = np.stack([first_harmonic(integrate_steps(one)) for one in steps])
+    as_measured = _agreement(field, mask)
+    still = np.zeros(mask.shape[2])
+    if slice_phase_rad is None:
+        return SliceTiming(still, applied=False, agreement_as_measured=as_measured, agreement_corrected=None)
+    corrected = _agreement(field * np.exp(-1j * slice_phase_rad), mask)
+    applied = choice == "apply" or (choice == "auto" and corrected > as_measured)
+    return SliceTiming(slice_phase_rad if applied else still, applied, as_measured, corrected)
+
+
+def _agreement(field: NDArray[np.complex128], mask: NDArray[np.bool_]) -> float:
+    """How alike neighbouring slices move, between -1 and 1; 1 for a single slice."""
+    both = mask[..., 1:] & mask[..., :-1]
+    counts = np.maximum(mask.sum(axis=(0, 1)), 1)
+    centred = field - (field * mask).sum(axis=(1, 2), keepdims=True) / counts
+    products = (centred[..., 1:] * centred[..., :-1].conj())[:, both]
+    total = float(np.abs(products).sum())
+    return float(products.real.sum() / total) if total > 0 else 1.0

@@ -1,0 +1,62 @@
+"""Which voxels are tissue, from magnitude alone: no atlas, no network, only threshold and shape."""
+
+from __future__ import annotations
+
+import numpy as np
+import SimpleITK as sitk
+from numpy.typing import NDArray
+
+_BRIGHT_PERCENTILE = 90.0
+_SMALL_PATCH = 0.05
+
+
+def tissue_mask(
+    magnitude: NDArray[np.float64], voxel_size_mm: NDArray[np.float64], *, threshold: float, opening_mm: float
+) -> NDArray[np.bool_]:
+    """Tissue as the largest bright piece of an image.
+
+    Voxels above a share of the bright tissue's signal; thin bridges cut in the plane of the slices (slices may be far
+    apart); largest connected piece; crumbs of that piece that touch it only through other slices dropped; holes filled
+    slice by slice. Fluid spaces inside stay in: they carry waves, and the inversion needs an unbroken domain.
+
+    Args:
+        magnitude: mean signal, shape (i, j, k).
+        voxel_size_mm: voxel edges along i, j, k, shape (3,).
+        threshold: share of the 90th percentile of the signal, between 0 and 1.
+        opening_mm: bridges narrower than this are cut.
+
+    Returns:
+        The mask, shape (i, j, k); empty where the image is.
+    """
+    bright = magnitude > threshold * np.percentile(magnitude, _BRIGHT_PERCENTILE)
+    radius = [int(np.round(opening_mm / 2.0 / edge)) for edge in voxel_size_mm[:2]] + [0]
+    # SimpleITK counts axes backwards; the arrays are transposed once here and once on the way out.
+    image = sitk.GetImageFromArray(bright.T.astype(np.uint8))
+    if any(radius):
+        # Erosion treats the outside as tissue, so that a block cut out of tissue keeps its rim.
+        image = sitk.BinaryErode(image, radius, boundaryToForeground=True)
+        image = sitk.BinaryDilate(image, radius, boundaryToForeground=False)
+    piece = largest_piece(np.asarray(sitk.GetArrayFromImage(image)).T.astype(bool))
+    return np.stack([_tidy(piece[..., k]) for k in range(piece.shape[2])], axis=2)
+
+
+def largest_piece(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The largest face-connected piece of a mask."""
+    if not mask.any():
+        return mask
+    image = sitk.GetImageFromArray(mask.T.astype(np.uint8))
+    pieces = sitk.RelabelComponent(sitk.ConnectedComponent(image))
+    return np.asarray(np.asarray(sitk.GetArrayFromImage(pieces)).T == 1)
+
+
+def _tidy(piece: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """One slice without its crumbs, holes filled."""
+    if not piece.any():
+        return piece
+    image = sitk.GetImageFromArray(piece.T.astype(np.uint8))
+    patches = sitk.RelabelComponent(sitk.ConnectedComponent(image))
+    labels = np.asarray(sitk.GetArrayFromImage(patches)).T
+    sizes = np.bincount(labels.ravel())
+    kept = np.isin(labels, [n for n in range(1, sizes.size) if sizes[n] >= _SMALL_PATCH * piece.sum()])
+    filled = sitk.BinaryFillhole(sitk.GetImageFromArray(kept.T.astype(np.uint8)))
+    return np.asarray(sitk.GetArrayFromImage(filled)).T.astype(bool)

@@ -1,0 +1,27 @@
+"""`palpate ingest`: from the scanner's DICOM to a wave field."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def ingest(
+    mre: Annotated[Path, typer.Argument(help="MRE as DICOM folder or zip, or a finished wave-field folder.")],
+    label: Annotated[str, typer.Option(help="Stem of the file names, such as sub-01_ses-01.")],
+    out: Annotated[Path, typer.Option(help="Folder to write; it appears whole or not at all.")],
+    anatomy: Annotated[Path | None, typer.Option(help="T1-weighted anatomy: DICOM folder or zip, or NIfTI.")] = None,
+    settings: Annotated[str | None, typer.Option(help="The ingest section of the configuration, as JSON.")] = None,
+) -> None:
+    """Turn phase images into displacement (um, axes R A S) with its measured noise, mask and anatomy.
+
+    Reads Siemens mosaics. Several runs of one session get _run-1, _run-2, ... in the order of their series; the JSON
+    beside each says what was taken, how good it is, and which series it came from.
+    """
+    from palpate.config.ingest import IngestSettings
+    from palpate.config.section import parse_settings
+    from palpate.imaging.ingest import ingest as ingest_session
+
+    ingest_session(mre, label, out, anatomy=anatomy, settings=parse_settings(IngestSettings, settings))
