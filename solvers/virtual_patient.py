@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import numpy as np
 from mpi4py import MPI
 from numpy.typing import NDArray
 
 from palpate.config.phantom import PhantomSettings
-from palpate.imaging.phantom.grid import ScanGrid
+from palpate.imaging.phantom.atlas import load_atlas
+from palpate.imaging.phantom.grid import ScanGrid, scan_grid
 from palpate.imaging.phantom.lattice import forward_lattice
-from palpate.imaging.phantom.tissue import Head
+from palpate.imaging.phantom.study import write_study
+from palpate.imaging.phantom.tissue import Head, build_head
+from palpate.progress import say
+from palpate.provenance import atomic_directory, refuse_foreign_folder
 from palpate.solvers.wave import Tetrahedra, WaveProblem, WaveStatistics, distribute, solve_wave
 from palpate.units import kpa_to_pa, m_to_mm, mm_to_m, um_to_m
 
@@ -41,6 +46,32 @@ class ShearWaves:
         """Displacement at points, shape (n, 3), metres."""
         path = np.einsum("nwc,wc->nw", points_m[:, None, :] - self.origins_m, self.directions)
         return np.asarray(np.exp(-1j * self.wavenumber * path) @ self.amplitudes_m)
+
+
+def create(out: Path, settings: PhantomSettings) -> None:
+    """Make the in-silico patient and write its study. Collective over MPI's world; rank 0 writes.
+
+    Args:
+        out: folder to create, or to replace where palpate wrote it.
+        settings: of the patient.
+
+    Raises:
+        InputError: the folder holds somebody else's files, or the atlas is not installed.
+    """
+    comm = MPI.COMM_WORLD
+    refuse_foreign_folder(out)
+    atlas = load_atlas()
+    head = build_head(settings, atlas)
+    grid = scan_grid(settings, atlas)
+    say(f"in-silico head ready: {grid.shape} voxels of {settings.voxel_mm:g} mm")
+    displacement_m, statistics = vibrate(comm, settings, head, grid)
+    seconds = statistics.assembly_s + statistics.factorisation_s + statistics.solution_s
+    say(f"waves at {settings.frequency_hz:g} Hz: {statistics.unknowns} unknowns in {seconds:.0f} s")
+    if comm.rank == 0:
+        with atomic_directory(out) as partial:
+            scan = write_study(partial, settings, head, grid, displacement_m, asdict(statistics))
+        say(f"scan written to {out}: noise {scan.noise_std_um:.2f} um, {scan.wrapped_share:.1%} of samples wrapped")
+    comm.Barrier()
 
 
 def incoming_waves(settings: PhantomSettings, points_m: NDArray[np.float64]) -> ShearWaves:

@@ -86,6 +86,9 @@ class PhantomSettings(Section):
 
     offsets: Annotated[int, Field(ge=4, le=64)] = 8
     """Phase images per vibration period and direction."""
+    slice_interval_ms: Annotated[float, Field(ge=0)] = 187.0
+    """Time between slices of one image; the actuator runs on, so each slice sees another moment of the vibration.
+    0 means that the actuator starts anew for every slice."""
     menc_um_per_rad: Positive = 6.0
     """Motion encoding: displacement along the encoding axis per radian of phase."""
     noise_percent: Annotated[float, Field(ge=0, lt=50)] = 2.0

@@ -1,0 +1,44 @@
+"""The in-silico patient's T1-weighted anatomy as a DICOM series of axial 1 mm slices."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from palpate.imaging.phantom.grid import ScanGrid, block
+from palpate.imaging.phantom.identity import RAS_TO_LPS, Identity, fill, place, save
+from palpate.imaging.phantom.tissue import Head
+
+ANATOMY_SERIES = 12
+_WHITE = 800.0
+"""Stored value of the brightest tissue."""
+_AIR_MM = 4.0
+"""Empty border around the brain."""
+
+
+def anatomy_grid(head: Head, slice_mm: float = 1.0) -> ScanGrid:
+    """Axial slices around the whole brain, in the order DICOM stores them."""
+    points = np.argwhere(head.brain) @ head.affine_mm[:3, :3].T + head.affine_mm[:3, 3]
+    low, high = points.min(axis=0) - _AIR_MM, points.max(axis=0) + _AIR_MM
+    counts = np.ceil((high - low) / slice_mm).astype(int) + 1
+    shape = (int(counts[0]), int(counts[1]), int(counts[2]))
+    return block((low + high) / 2, np.diag([-1.0, -1.0, 1.0]), shape, slice_mm)
+
+
+def write_anatomy(folder: Path, identity: Identity, head: Head) -> None:
+    """Write the series into an existing folder, one file a slice."""
+    grid = anatomy_grid(head)
+    values = np.rint(head.t1_at(grid.points_mm) / head.t1.max() * _WHITE).astype(np.uint16)
+    for k in range(grid.shape[2]):
+        image = identity.image(ANATOMY_SERIES, k + 1)
+        image.ImageType = ["ORIGINAL", "PRIMARY", "M", "ND", "NORM"]
+        image.SeriesDescription = image.ProtocolName = "t1_mprage"
+        image.ScanningSequence, image.SequenceVariant, image.ScanOptions = ["GR", "IR"], ["SP", "MP"], ""
+        image.MRAcquisitionType = "3D"
+        image.RepetitionTime, image.EchoTime, image.InversionTime, image.EchoTrainLength = 2300, 3, 900, 1
+        image.FlipAngle, image.NumberOfAverages = 9, 1
+        place(image, grid, RAS_TO_LPS @ (grid.affine_mm @ [0, 0, k, 1])[:3])
+        fill(image, values[:, :, k].T, bits=12)
+        image.WindowCenter, image.WindowWidth = _WHITE / 2, _WHITE
+        save(image, folder / f"{k + 1:04d}.dcm")

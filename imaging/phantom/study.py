@@ -1,0 +1,127 @@
+"""The in-silico patient's folder: DICOM as from a scanner, the truth beside it, and the table of sessions.
+
+    sessions.tsv
+    sub-01/ses-01/dicom/mre/series045_mre_M, series046_mre_P     mosaics
+    sub-01/ses-01/dicom/t1                                       anatomy
+    sub-01/ses-01/truth/truth_{storagemodulus,lossmodulus}.nii.gz   kPa, at the voxel centres of the MRE grid
+    sub-01/ses-01/truth/wavefield                                noise-free wave field
+    sub-01/ses-01/truth/truth.json                               how it was made
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from palpate.config.phantom import PhantomSettings
+from palpate.imaging.nifti import write_nifti
+from palpate.imaging.phantom.anatomy_series import write_anatomy
+from palpate.imaging.phantom.grid import ScanGrid
+from palpate.imaging.phantom.identity import STUDY_DATE, Identity
+from palpate.imaging.phantom.scan import Scan, acquire
+from palpate.imaging.phantom.siemens import write_mosaics
+from palpate.imaging.phantom.tissue import Head
+from palpate.imaging.wavefield import WaveField
+from palpate.imaging.wavefield_folder import write_wave_field
+from palpate.provenance import versions
+
+ANATOMY_SOURCE = (
+    "ICBM152 nonlinear symmetric average brain, 2009a (Fonov et al. 2011), from nilearn's wheel; "
+    "copyright 1993-2009 Louis Collins, McConnell Brain Imaging Centre, Montreal Neurological Institute; "
+    "use, copying, modification and distribution permitted with this notice"
+)
+
+
+def write_study(
+    root: Path,
+    settings: PhantomSettings,
+    head: Head,
+    grid: ScanGrid,
+    displacement_m: NDArray[np.complex128],
+    facts: Mapping[str, object],
+) -> Scan:
+    """Measure the displacement and write everything into an existing, empty folder.
+
+    Args:
+        root: the study's folder.
+        settings: of the patient.
+        head: tissue.
+        grid: MRE voxels.
+        displacement_m: U along world R, A, S, shape (i, j, k, 3), metres.
+        facts: about the forward solve, for truth.json.
+    """
+    session = Path(f"sub-{settings.subject}", f"ses-{settings.session}")
+    for name in ("dicom/mre", "dicom/t1", "truth/wavefield"):
+        (root / session / name).mkdir(parents=True)
+    contrast = np.where(head.in_brain(grid.points_mm), head.magnitude_at(grid.points_mm), 0.0)
+    scan = acquire(settings, grid, displacement_m, contrast)
+    identity = Identity(settings.subject, settings.session, settings.model_dump_json())
+    write_mosaics(root / session / "dicom" / "mre", identity, settings, grid, scan)
+    write_anatomy(root / session / "dicom" / "t1", identity, head)
+    _write_truth(root / session / "truth", settings, head, grid, displacement_m)
+    record = _record(settings, displacement_m, scan, facts)
+    (root / session / "truth" / "truth.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    row = {
+        "subject": settings.subject,
+        "session": settings.session,
+        "mre": f"{session.as_posix()}/dicom/mre",
+        "anatomy": f"{session.as_posix()}/dicom/t1",
+        "labels": "",
+        "date": f"{STUDY_DATE[:4]}-{STUDY_DATE[4:6]}-{STUDY_DATE[6:]}",
+        "growth": "",
+        "treatment": "",
+        "truth": f"{session.as_posix()}/truth",
+    }
+    table = "\t".join(row) + "\n" + "\t".join(row.values()) + "\n"
+    (root / "sessions.tsv").write_text(table, encoding="utf-8")
+    return scan
+
+
+def _write_truth(
+    folder: Path,
+    settings: PhantomSettings,
+    head: Head,
+    grid: ScanGrid,
+    displacement_m: NDArray[np.complex128],
+) -> None:
+    """The true moduli, NaN outside the brain, and the noise-free wave field."""
+    inside = head.in_brain(grid.points_mm)
+    modulus = np.where(inside, head.modulus_kpa_at(grid.points_mm), np.nan)
+    write_nifti(folder / "truth_storagemodulus.nii.gz", modulus.real.astype(np.float32), grid.affine_mm)
+    loss = np.where(inside, modulus.imag, np.nan)
+    write_nifti(folder / "truth_lossmodulus.nii.gz", loss.astype(np.float32), grid.affine_mm)
+    field = WaveField(
+        displacement_m=displacement_m,
+        mask=inside,
+        affine_mm=grid.affine_mm,
+        frequency_hz=settings.frequency_hz,
+        noise_std_m=None,
+        density_kg_m3=settings.density_kg_m3,
+        label=f"sub-{settings.subject}_ses-{settings.session}",
+    )
+    write_wave_field(folder / "wavefield", field)
+
+
+def _record(
+    settings: PhantomSettings, displacement_m: NDArray[np.complex128], scan: Scan, facts: Mapping[str, object]
+) -> dict[str, object]:
+    """How the patient was made."""
+    return {
+        "seed": settings.seed,
+        "units": {"storagemodulus": "kPa", "lossmodulus": "kPa", "wavefield": "um"},
+        "truth": "complex shear modulus at the voxel centres; the forward solver saw it at 1 mm resolution",
+        "menc_um_per_rad": settings.menc_um_per_rad,
+        "noise_std_um": scan.noise_std_um,
+        "noise_percent": settings.noise_percent,
+        "wrapped_share": scan.wrapped_share,
+        "encoding_axes_ras": scan.encoding_axes.tolist(),
+        "slice_times_ms": scan.slice_times_ms.tolist(),
+        "forward": dict(facts),
+        "anatomy": ANATOMY_SOURCE,
+        "settings": settings.model_dump(mode="json"),
+        "versions": versions(),
+    }

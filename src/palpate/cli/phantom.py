@@ -1,0 +1,23 @@
+"""`palpate phantom`: the in-silico patient with known truth."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def phantom(
+    out: Annotated[Path, typer.Option(help="Folder for the study: sessions.tsv, DICOM and truth.")],
+    settings: Annotated[str | None, typer.Option(help="The phantom section of the configuration, as JSON.")] = None,
+) -> None:
+    """Make an in-silico patient: MRE and T1 DICOM as from a scanner, with the true stiffness beside them.
+
+    Lengths are mm, moduli kPa, displacements um. The wave solve runs in parallel under `mpiexec -n N palpate phantom`.
+    """
+    from palpate.config.phantom import PhantomSettings
+    from palpate.config.section import parse_settings
+    from palpate.solvers.virtual_patient import create
+
+    create(out, parse_settings(PhantomSettings, settings))
