@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-type Number = float | NDArray[np.floating] | NDArray[np.complexfloating]
+type Number = float | complex | NDArray[np.floating] | NDArray[np.complexfloating]
 
 PA_PER_KPA = 1e3
 M_PER_MM = 1e-3
