@@ -57,7 +57,7 @@ lint: $(READY)
 	$(BIN)/snakemake --lint --config sessions=tests/configs/study/sessions.tsv results=demo/results
 
 pytest: $(READY)
-	$(BIN)/python -m pytest -n $(CORES) --dist worksteal
+	$(BIN)/python -m pytest -n $(CORES) --dist loadgroup
 
 mpi: $(READY)
 	timeout -k 10 900 $(BIN)/mpiexec -n 2 $(BIN)/python -m pytest -m mpi -p no:xdist -p no:cacheprovider
