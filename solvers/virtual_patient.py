@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -69,7 +69,7 @@ def create(out: Path, settings: PhantomSettings) -> None:
     say(f"waves at {settings.frequency_hz:g} Hz: {statistics.unknowns} unknowns in {seconds:.0f} s")
     if comm.rank == 0:
         with atomic_directory(out) as partial:
-            scan = write_study(partial, settings, head, grid, displacement_m, asdict(statistics))
+            scan = write_study(partial, settings, head, grid, displacement_m)
         say(f"scan written to {out}: noise {scan.noise_std_um:.2f} um, {scan.wrapped_share:.1%} of samples wrapped")
     comm.Barrier()
 

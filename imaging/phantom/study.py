@@ -11,7 +11,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -42,7 +41,6 @@ def write_study(
     head: Head,
     grid: ScanGrid,
     displacement_m: NDArray[np.complex128],
-    facts: Mapping[str, object],
 ) -> Scan:
     """Measure the displacement and write everything into an existing, empty folder.
 
@@ -52,7 +50,6 @@ def write_study(
         head: tissue.
         grid: MRE voxels.
         displacement_m: U along world R, A, S, shape (i, j, k, 3), metres.
-        facts: about the forward solve, for truth.json.
     """
     session = Path(f"sub-{settings.subject}", f"ses-{settings.session}")
     for name in ("dicom/mre", "dicom/t1", "truth/wavefield"):
@@ -63,7 +60,7 @@ def write_study(
     write_mosaics(root / session / "dicom" / "mre", identity, settings, grid, scan)
     write_anatomy(root / session / "dicom" / "t1", identity, head)
     _write_truth(root / session / "truth", settings, head, grid, displacement_m)
-    record = _record(settings, displacement_m, scan, facts)
+    record = _record(settings, scan)
     (root / session / "truth" / "truth.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     row = {
         "subject": settings.subject,
@@ -106,9 +103,7 @@ def _write_truth(
     write_wave_field(folder / "wavefield", field)
 
 
-def _record(
-    settings: PhantomSettings, displacement_m: NDArray[np.complex128], scan: Scan, facts: Mapping[str, object]
-) -> dict[str, object]:
+def _record(settings: PhantomSettings, scan: Scan) -> dict[str, object]:
     """How the patient was made."""
     return {
         "seed": settings.seed,
@@ -120,7 +115,6 @@ def _record(
         "wrapped_share": scan.wrapped_share,
         "encoding_axes_ras": scan.encoding_axes.tolist(),
         "slice_times_ms": scan.slice_times_ms.tolist(),
-        "forward": dict(facts),
         "anatomy": ANATOMY_SOURCE,
         "settings": settings.model_dump(mode="json"),
         "versions": versions(),

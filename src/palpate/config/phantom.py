@@ -89,12 +89,12 @@ class PhantomSettings(Section):
     slice_interval_ms: Annotated[float, Field(ge=0)] = 187.0
     """Time between slices of one image; the actuator runs on, so each slice sees another moment of the vibration.
     0 means that the actuator starts anew for every slice."""
-    menc_um_per_rad: Positive = 6.0
+    menc_um_per_rad: Positive = 4.0
     """Motion encoding: displacement along the encoding axis per radian of phase."""
     noise_percent: Annotated[float, Field(ge=0, lt=50)] = 2.0
     """Noise of the first harmonic (each of real and imaginary part, where the signal is median) in percent of
     mean |U|, |U| being the length of the complex vector."""
-    background_rad: Annotated[float, Field(ge=0)] = 0.8
+    background_rad: Annotated[float, Field(ge=0)] = 1.6
     """Amplitude of the static background phase."""
     motion_rad: Annotated[float, Field(ge=0)] = 0.03
     """Standard deviation of the phase that bulk motion adds to each image: an offset, and a ramp of that size
