@@ -226,10 +226,28 @@ def _write_ingest(
         write_wave_field(wavefield, field)
     magnitude = np.where(mask, 400.0 + 60.0 * x[0], 20.0) + rng.normal(0.0, 12.0, SHAPE)
     write_map(wavefield / f"{label}_magnitude.nii.gz", magnitude, affine_mm, units="1", description="magnitude")
+    directions = [
+        {"harmonic_amplitudes_rad": [size, 0.11 * size, 0.07, 0.06], "wrapped_share": share}
+        for size, share in ((1.45, 0.034), (1.38, 0.031), (0.55, 0.0))
+    ]
     record: dict[str, object] = {
-        "noise_std_um": 0.21,
-        "harmonic_amplitude_um": [[8.1, 0.3, 0.25, 0.24], [5.6, 0.3, 0.2, 0.2], [4.1, 0.2, 0.2, 0.2]],
-        "wrap_share": 0.034,
+        "label": label,
+        "source": "DICOM" if dicom else "wave-field folder",
+        "acquisition": {"ManufacturerModelName": "Prisma", "RepetitionTime": 2000.0},
+        "anatomy": {"source": "DICOM", "same_frame_of_reference": True},
+        "frequencies": [
+            {
+                "frequency_hz": frequency_hz,
+                "offsets": 8,
+                "motion_encoding_known": True,
+                "mean_displacement_um": 10.2,
+                "noise_std_um": 0.21,
+                "noise_percent_of_mean_displacement": 2.06,
+                "oss_snr": 7.4,
+                "directions": directions,
+            }
+            for frequency_hz in frequencies_hz
+        ],
     }
     if dicom:
         record["dicom"] = {

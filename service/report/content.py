@@ -1,0 +1,258 @@
+"""From a session's numbers to the words, figures and tables of its page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from palpate.imaging.stiffness_folder import MODULI, Modulus
+from palpate.service.regions import RegionFigure
+from palpate.service.report.session import RunView
+from palpate.service.score import Score
+
+_FEW_SLICES = 8
+_LOW_INFORMED = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A number on the page, with the value it was rounded from.
+
+    Attributes:
+        key: what it is, for programs that read the page; empty for plain text.
+        value: the number itself; None for plain text.
+        text: as people read it, with its unit.
+    """
+
+    key: str
+    value: float | None
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row of a table: its heading and its cells."""
+
+    name: str
+    cells: tuple[Number, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table of the page; `title` names the box it is folded into, where it is."""
+
+    rows: tuple[Row, ...]
+    head: tuple[str, ...] = ()
+    caption: str = ""
+    title: str = ""
+
+
+def kpa(key: str, value: float) -> Number:
+    """A modulus with three significant digits, at most three decimals."""
+    return Number(key, value, f"{_significant(value)} kPa")
+
+
+def percent(key: str, value: float, decimals: int = 1) -> Number:
+    """A share or a relative error, given as a fraction of 1."""
+    return Number(key, value, f"{100.0 * value:.{decimals}f} %")
+
+
+def plain(text: object) -> Number:
+    """Text that is no figure of ours."""
+    return Number("", None, str(text))
+
+
+def figure_number(figure: RegionFigure, end: str = "value") -> Number | None:
+    """The value or an end ("lower", "upper") of a region's figure; None where there is no interval."""
+    value = getattr(figure, end)
+    if value is None:
+        return None
+    key = f"{figure.key}_{end}"
+    return kpa(key, value) if figure.unit == "kPa" else Number(key, value, _significant(value))
+
+
+def region_table(figures: tuple[RegionFigure, ...]) -> Table:
+    """Medians of the informed region with their intervals."""
+    rows = []
+    for figure in figures:
+        ends = [figure_number(figure, end) for end in ("value", "lower", "upper")]
+        rows.append(Row(figure.name, tuple(end if end is not None else plain("–") for end in ends)))
+    return Table(
+        rows=tuple(rows),
+        head=("Where data decide, median of", "estimate", "95 % from", "to"),
+        caption="Each figure is taken from every joint draw of the posterior, so its interval is that of the region.",
+    )
+
+
+def score_table(scores: Mapping[Modulus, Score]) -> Table:
+    """Errors, coverage and width of the intervals against truth."""
+    any_score = next(iter(scores.values()))
+    rows = [
+        Row(name, tuple(_or_dash(f"{modulus}_{key}", getattr(score, field)) for modulus, score in scores.items()))
+        for name, key, field in (
+            ("Median |error| of the posterior mean", "error", "median_error"),
+            ("Median |error| of the direct inversion", "direct", "direct_median_error"),
+            ("Median error (bias)", "bias", "median_bias"),
+        )
+    ]
+    rows.extend(
+        Row(f"Truth inside the {item.level:.0%} interval", tuple(_covered(m, s, item.level) for m, s in scores.items()))
+        for item in reversed(any_score.coverage)
+    )
+    width = tuple(percent(f"{m}_width", s.interval_width, 0) for m, s in scores.items())
+    rows.append(Row("Width of the 95 % interval over the mean", width))
+    return Table(
+        rows=tuple(rows),
+        head=("", "G′", "G″"),
+        caption=f"Over the {any_score.voxels} voxels where data decide. In brackets the 95 % error bar of the share "
+        "itself, which counts correlated voxels as few.",
+    )
+
+
+def quality_table(run: RunView) -> Table | None:
+    """What ingest measured on this run's wave field; None where it came from elsewhere."""
+    measured = frequency_record(run)
+    rows = [
+        Row(name, (plain(_value(measured[key], unit)),))
+        for key, name, unit in (
+            ("mean_displacement_um", "Mean |u|", "µm"),
+            ("noise_std_um", "Measured noise, of real and imaginary part", "µm"),
+            ("noise_percent_of_mean_displacement", "Noise over mean |u|", "%"),
+            ("oss_snr", "Octahedral-shear-strain SNR", ""),
+            ("offsets", "Phase offsets", ""),
+        )
+        if measured.get(key) is not None
+    ]
+    directions = measured.get("directions") or []
+    shares = [one["wrapped_share"] for one in directions if one.get("wrapped_share") is not None]
+    if shares:
+        rows.append(Row("Phase wraps, share of samples", (plain(", ".join(f"{100 * s:.1f} %" for s in shares)),)))
+    return Table(tuple(rows), caption="Quality of the wave field, as ingest measured it.") if rows else None
+
+
+def fit_table(run: RunView) -> Table | None:
+    """Misfit and whiteness of the residual, as the inversion recorded them."""
+    record = run.stiffness.inversion
+    keys = ("converged", "misfit_per_frequency", "residual_whiteness", "noise_std_um")
+    rows = tuple(row for key in keys if key in record for row in _flat_rows(key, record[key]))
+    return (
+        Table(rows, caption="How well the model explains the waves; white residuals are uncorrelated.")
+        if rows
+        else None
+    )
+
+
+def provenance_tables(run: RunView, title: str) -> list[Table]:
+    """Settings, prior, counts, times, versions and digests of one run, and how it was acquired."""
+    tables = []
+    record, ingest = run.stiffness.inversion, run.ingest
+    inversion = {
+        key: record[key] for key in ("prior", "settings", "counts", "seconds", "peak_memory_mb") if key in record
+    }
+    tables.append(_folded(f"{title}: settings, work and time of the inversion", inversion))
+    versions = {key: record[key] for key in ("versions", "input_digests") if key in record}
+    tables.append(_folded(f"{title}: versions and input digests", versions))
+    # Identifiers of the study stay out of the page.
+    acquired = {key: value for key, value in ingest.items() if key not in ("dicom", "versions", "frequencies", "label")}
+    tables.append(_folded(f"{title}: acquisition and ingest", acquired))
+    return [table for table in tables if table.rows]
+
+
+def notes(run: RunView) -> list[str]:
+    """What a reader must know before trusting the numbers."""
+    found = []
+    if run.stiffness.inversion.get("converged") is False:
+        found.append("The inversion did not converge; its maps are not a result.")
+    if run.informed_share < _LOW_INFORMED:
+        found.append(
+            f"The data decide in only {run.informed_share:.0%} of the tissue; elsewhere the maps show the prior."
+        )
+    slices = run.stiffness.informed.shape[2]
+    if slices < _FEW_SLICES:
+        found.append(f"The slab has only {slices} slices; what they do not determine has wide intervals.")
+    if frequency_record(run).get("motion_encoding_known") is False:
+        found.append(
+            "The motion encoding is unknown: displacements are in arbitrary units; the moduli do not depend on it."
+        )
+    anatomy = run.ingest.get("anatomy")
+    if isinstance(anatomy, Mapping) and anatomy.get("same_frame_of_reference") is False:
+        found.append(
+            "The anatomical image has another frame of reference: the patient may have moved between the scans."
+        )
+    if run.figures and run.figures[0].lower is None:
+        found.append("There are no joint draws, so the figures of the region come without intervals.")
+    return found
+
+
+def frequency_record(run: RunView) -> Mapping[str, Any]:
+    """What ingest recorded of this run's frequency; empty where nothing."""
+    for record in run.ingest.get("frequencies") or []:
+        if (
+            isinstance(record, Mapping)
+            and abs(float(record.get("frequency_hz", 0.0)) - run.stiffness.frequency_hz) < 1e-3
+        ):
+            return record
+    return {}
+
+
+def verdict(run: RunView) -> dict[str, Number | None] | None:
+    """The figures of the sentence about the truth; None where it is not known."""
+    if run.scores is None:
+        return None
+    found: dict[str, Number | None] = {}
+    for modulus, short in zip(MODULI, ("storage", "loss"), strict=True):
+        score = run.scores[modulus]
+        direct = score.direct_median_error
+        found[f"{short}_error"] = percent(f"{modulus}_error", score.median_error)
+        found[f"{short}_direct"] = None if direct is None else percent(f"{modulus}_direct", direct)
+        found[f"{short}_coverage"] = percent(f"{modulus}_coverage_95", score.covered(0.95).share)
+    return found
+
+
+def _covered(modulus: str, score: Score, level: float) -> Number:
+    item = score.covered(level)
+    text = f"{100 * item.share:.1f} % ({100 * item.lower:.0f} to {100 * item.upper:.0f})"
+    return Number(f"{modulus}_coverage_{100 * level:.0f}", item.share, text)
+
+
+def _or_dash(key: str, value: float | None) -> Number:
+    return plain("–") if value is None else percent(key, value)
+
+
+def _folded(title: str, record: Mapping[str, Any]) -> Table:
+    rows = tuple(row for key, value in record.items() for row in _flat_rows(key, value))
+    return Table(rows, title=title)
+
+
+def _flat_rows(name: str, value: object) -> list[Row]:
+    """A JSON value as rows: nested keys are joined, long lists are counted."""
+    if isinstance(value, Mapping):
+        return [row for key, inner in value.items() for row in _flat_rows(f"{name}: {key}", inner)]
+    if isinstance(value, list) and (len(value) > 8 or any(isinstance(item, list | Mapping) for item in value)):
+        return [Row(_words(name), (plain(f"{len(value)} entries"),))]
+    return [Row(_words(name), (plain(_value(value, "")),))]
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _value(value: object, unit: str) -> str:
+    """A JSON value for people."""
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return ", ".join(_value(item, "") for item in value)
+    text = f"{value:.4g}" if isinstance(value, float) else str(value)
+    return f"{text} {unit}".rstrip()
+
+
+def _significant(value: float) -> str:
+    """Three significant digits, without exponents for the sizes that moduli have."""
+    if value == 0.0 or not 1e-3 <= abs(value) < 1e4:
+        return f"{value:.3g}"
+    digits = 3 if abs(value) < 1.0 else 2 if abs(value) < 10.0 else 1 if abs(value) < 100.0 else 0
+    return f"{value:.{digits}f}"

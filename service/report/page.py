@@ -1,0 +1,125 @@
+"""The page itself: one file, with a policy under which a browser can load nothing from anywhere."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterable
+from hashlib import sha256
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+
+import palpate
+from palpate.config.report import ReportSettings
+from palpate.imaging.stiffness_folder import MODULI
+from palpate.provenance import atomic_file
+from palpate.service.report import content
+from palpate.service.report.panels import Panels
+from palpate.service.report.session import RunView, SessionView, read_session
+from palpate.service.report.viewer import viewer_data
+
+
+def write_report(folder: Path, out: Path, *, truth: Path | None, settings: ReportSettings) -> None:
+    """Write the page of a session; it appears whole or not at all.
+
+    Args:
+        folder: the session folder.
+        out: the HTML file to write.
+        truth: folder of the true maps, kPa; None where the truth is not known.
+        settings: of the page.
+
+    Raises:
+        InputError: if the session's files cannot be used.
+    """
+    page = render(read_session(folder, truth), settings)
+    with atomic_file(out) as partial:
+        partial.write_text(page, encoding="utf-8")
+
+
+def render(view: SessionView, settings: ReportSettings) -> str:
+    """The page of a session as HTML text. The same session gives the same text."""
+    environment = Environment(autoescape=True, undefined=StrictUndefined)
+    template = environment.from_string(_asset("page.html"))
+    scripts = _viewer(view, settings) if settings.viewer else None
+    style = _asset("page.css")
+    hashed = [scripts["library"], scripts["script"]] if scripts else []
+    return template.render(
+        title=" ".join(["Stiffness of", f"sub-{view.subject}", *([f"ses-{view.session}"] if view.session else [])]),
+        policy=Markup(content_policy(hashed)),
+        style=Markup(style),
+        version=palpate.__version__,
+        viewer=None if scripts is None else {name: Markup(text) for name, text in scripts.items()},
+        runs=[_run_context(run, number, settings) for number, run in enumerate(view.runs, start=1)],
+        dicom_names=view.dicom_names,
+        provenance=[table for run in view.runs for table in content.provenance_tables(run, run.title)],
+    )
+
+
+def content_policy(scripts: Iterable[str]) -> str:
+    """The Content-Security-Policy of the page: only its own scripts, no address outside the file.
+
+    Args:
+        scripts: the text of every script that may run.
+    """
+    digests = (base64.b64encode(sha256(script.encode("utf-8")).digest()).decode("ascii") for script in scripts)
+    allowed = " ".join(f"'sha256-{digest}'" for digest in digests) or "'none'"
+    return "; ".join(
+        (
+            "default-src 'none'",
+            f"script-src {allowed}",
+            "style-src 'unsafe-inline'",
+            "img-src data: blob:",
+            # The viewer unpacks its images through data: addresses.
+            "connect-src data: blob:",
+            "base-uri 'none'",
+            "form-action 'none'",
+        )
+    )
+
+
+def _viewer(view: SessionView, settings: ReportSettings) -> dict[str, str]:
+    """The viewer's data and scripts, safe to stand between script tags."""
+    # "<" as an escape: no text in the data can end the script element.
+    data = json.dumps(viewer_data(view, settings), separators=(",", ":")).replace("<", "\\u003c")
+    return {"data": data, "library": _asset("niivue.umd.js"), "script": _asset("viewer.js")}
+
+
+def _run_context(run: RunView, number: int, settings: ReportSettings) -> dict[str, Any]:
+    """What the template needs of one run."""
+    panels = Panels.of(run, settings)
+    beside = panels.beside()
+    by_key = {figure.key: figure for figure in run.figures}
+    ends = {
+        short: {end: content.figure_number(by_key[f"{modulus}_median_kpa"], end) for end in ("value", "lower", "upper")}
+        if run.figures
+        else None
+        for modulus, short in zip(MODULI, ("storage", "loss"), strict=True)
+    }
+    return {
+        "id": f"run-{number}",
+        "title": run.title,
+        "frequency": f"{run.stiffness.frequency_hz:g} Hz",
+        "informed": content.percent("informed_share", run.informed_share, 0),
+        **ends,
+        "verdict": content.verdict(run),
+        "notes": content.notes(run),
+        "maps": panels.maps(),
+        "region": content.region_table(run.figures) if run.figures else None,
+        "beside": None if beside is None else {"title": beside[0], "picture": beside[1]},
+        "scores": None if run.scores is None else content.score_table(run.scores),
+        "scatter": panels.scatter(),
+        "plots": panels.plots(),
+        "residual": panels.residual(),
+        "fit": content.fit_table(run),
+        "waves": panels.waves(),
+        "quality": content.quality_table(run),
+    }
+
+
+def _asset(name: str) -> str:
+    """A text file that the package carries."""
+    return files("palpate.service.report.assets").joinpath(name).read_text(encoding="utf-8")

@@ -1,0 +1,255 @@
+"""The pictures of one run, from maps to plots, each with words for those who cannot see it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from palpate.config.report import ReportSettings
+from palpate.imaging.stiffness_folder import MODULI, Modulus
+from palpate.service.report import plots
+from palpate.service.report.content import frequency_record
+from palpate.service.report.pictures import Layer, sheet
+from palpate.service.report.session import RunView
+from palpate.service.report.slices import SliceView, chosen_slices
+from palpate.service.report.viewer import MODULUS_COLOURS, SPREAD_COLOURS, colour_tops_kpa
+from palpate.units import m_to_um
+
+_ERROR_COLOURS = "RdBu_r"
+_WAVE_COLOURS = "PuOr"
+_ORIENTATION = "The patient's right is on the left; the dark line encloses what data decide."
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A picture of the page.
+
+    Attributes:
+        source: data URI.
+        alt: what it shows, for those who cannot see it.
+        caption: how to read it.
+        title: its heading; empty where it stands under another.
+    """
+
+    source: str
+    alt: str
+    caption: str
+    title: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Panels:
+    """Draws the pictures of one run on one set of slices.
+
+    Attributes:
+        run: the run.
+        settings: of the page.
+        view: how its slices are shown.
+        slices: which slices.
+    """
+
+    run: RunView
+    settings: ReportSettings
+    view: SliceView
+    slices: tuple[int, ...]
+
+    @classmethod
+    def of(cls, run: RunView, settings: ReportSettings) -> Panels:
+        """Choose slices through the informed region, or through the mask where data decide nowhere."""
+        stiffness = run.stiffness
+        region = stiffness.informed if stiffness.informed.any() else stiffness.moduli["storagemodulus"].mean.covered
+        return cls(run, settings, SliceView.of(stiffness.affine_mm, region.shape), chosen_slices(region))
+
+    def maps(self) -> Picture:
+        """Anatomy or magnitude, means and spreads of both moduli, and the relative spread."""
+        moduli, informed = self.run.stiffness.moduli, self.run.stiffness.informed
+        tops = colour_tops_kpa(self.run, self.settings)
+        layers = []
+        for modulus in MODULI:
+            name = plots.NAMES[modulus]
+            mean, std = moduli[modulus].mean.values, moduli[modulus].std.values
+            top = tops["mean", modulus]
+            layers.append(Layer(f"{name}, posterior mean", mean, MODULUS_COLOURS, 0.0, top, "kPa", informed))
+            top = tops["std", modulus]
+            layers.append(Layer(f"{name}, standard deviation", std, SPREAD_COLOURS, 0.0, top, "kPa", informed))
+        if self.run.magnitude is not None and self.run.magnitude.values.shape == informed.shape:
+            grey = self.run.magnitude.values
+            bottom, top = (float(v) for v in np.nanpercentile(grey, [1.0, 99.5]))
+            layers.append(Layer("MRE magnitude", grey, "gray", bottom, top, None, informed))
+            relative = std_over_mean(self.run, "storagemodulus")
+            layers.append(Layer("G′, standard deviation over mean", relative, SPREAD_COLOURS, 0.0, 0.5, "", informed))
+        return Picture(
+            source=sheet(layers, self.view, self.slices),
+            alt=f"Slices of posterior mean and standard deviation of both moduli. {self._range_words()}",
+            caption=f"Three slices through the slab, from low to high. {_ORIENTATION}",
+        )
+
+    def beside(self) -> tuple[str, Picture] | None:
+        """The direct baseline, the posterior and, where it is known, the truth, on one scale; with a heading."""
+        run = self.run
+        tops = colour_tops_kpa(run, self.settings)
+        layers = []
+        for modulus in MODULI:
+            marginals, name = run.stiffness.moduli[modulus], plots.NAMES[modulus]
+            rows = [("direct inversion", marginals.direct), ("posterior mean", marginals.mean)]
+            if run.truth is not None:
+                rows.append(("truth", run.truth[modulus]))
+            for words, the_map in rows:
+                if the_map is not None:
+                    values, top = the_map.values, tops["mean", modulus]
+                    layers.append(Layer(f"{name}, {words}", values, MODULUS_COLOURS, 0.0, top, "kPa"))
+            if run.truth is not None:
+                error = 100.0 * (marginals.mean.values / run.truth[modulus].values - 1.0)
+                layers.append(Layer(f"{name}, error of the mean", error, _ERROR_COLOURS, -40.0, 40.0, "%"))
+        if run.truth is None and all(run.stiffness.moduli[modulus].direct is None for modulus in MODULI):
+            return None
+        title = "Beside the direct inversion" + ("" if run.truth is None else " and the truth")
+        caption = "The direct inversion divides measured derivatives; it has no interval."
+        picture = Picture(
+            source=sheet(by_column(layers), self.view, self.slices),
+            alt="The same slices of G′ (left) and G″ (right): " + "; ".join(layer.name for layer in layers),
+            caption=caption + (" The truth is known because the patient is in silico." if run.truth else ""),
+        )
+        return title, picture
+
+    def waves(self) -> Picture | None:
+        """Real and imaginary part of the displacement along R, A and S."""
+        field = self.run.field
+        if field is None:
+            return None
+        u_um = np.where(field.mask[..., None], m_to_um(field.displacement_m), np.nan)
+        top = float(np.nanpercentile(np.abs(np.stack([u_um.real, u_um.imag])), 99.5))
+        layers = [
+            Layer(f"{words} U along {axis}", part[..., number], _WAVE_COLOURS, -top, top, "µm")
+            for number, axis in enumerate("RAS")
+            for words, part in (("Re", u_um.real), ("Im", u_um.imag))
+        ]
+        return Picture(
+            source=sheet(layers, self.view, self.slices),
+            alt=f"Slices of real and imaginary part of the displacement along three axes, up to {top:.3g} µm.",
+            caption="The measured displacement, the input of the inversion, along right, anterior and superior.",
+        )
+
+    def residual(self) -> Picture | None:
+        """Where the residual is larger than its standard deviation."""
+        residual = self.run.stiffness.residual
+        if residual is None or residual.values.shape != self.run.stiffness.informed.shape:
+            return None
+        signed = is_signed(residual.values)
+        colours, bottom = (_ERROR_COLOURS, -4.0) if signed else (SPREAD_COLOURS, 0.0)
+        layer = Layer("residual over its standard deviation", residual.values, colours, bottom, 4.0, "")
+        return Picture(
+            source=sheet([layer], self.view, self.slices, columns=1),
+            alt="Slices of the normalised residual.",
+            caption="Structure here is what the model cannot explain: waves it lacks, or noise that is not white.",
+        )
+
+    def plots(self) -> list[Picture]:
+        """Convergence, calibration, histogram of residuals and harmonics, as far as their data are there."""
+        return [
+            made for made in (self._convergence(), self._calibration(), self._histogram(), self._harmonics()) if made
+        ]
+
+    def scatter(self) -> Picture | None:
+        """Truth against estimate where the truth is known."""
+        if self.run.truth is None or self.run.scores is None:
+            return None
+        pairs: dict[Modulus, tuple[NDArray[np.floating], NDArray[np.floating]]] = {}
+        for modulus in MODULI:
+            true_kpa = self.run.truth[modulus].values
+            counted = self.run.stiffness.informed & np.isfinite(true_kpa)
+            pairs[modulus] = (true_kpa[counted], self.run.stiffness.moduli[modulus].mean.values[counted])
+        words = [f"{plots.NAMES[m]}: correlation {np.corrcoef(*pair)[0, 1]:.2f}" for m, pair in pairs.items()]
+        return Picture(
+            source=plots.truth_against_estimate(pairs),
+            alt="Density of voxels over true and estimated moduli. " + "; ".join(words),
+            caption="Voxels where data decide; darker is more voxels. On the dotted line the estimate is right.",
+        )
+
+    def _range_words(self) -> str:
+        """The spread of the posterior mean over the tissue, in words."""
+        words = []
+        for modulus in MODULI:
+            the_map = self.run.stiffness.moduli[modulus].mean
+            low, high = np.percentile(the_map.values[the_map.covered], [5.0, 95.0])
+            words.append(f"{plots.NAMES[modulus]} from {low:.2f} to {high:.2f} kPa in nine tenths of the tissue")
+        return "; ".join(words) + "."
+
+    def _convergence(self) -> Picture | None:
+        steps = [step for step in self.run.stiffness.inversion.get("iterations") or [] if step.get("objective")]
+        if len(steps) < 2:
+            return None
+        misfit = [step["misfit"] for step in steps if step.get("misfit")]
+        first, last = steps[0]["objective"], steps[-1]["objective"]
+        return Picture(
+            source=plots.convergence(
+                [step["objective"] for step in steps], misfit if len(misfit) == len(steps) else []
+            ),
+            alt=f"The objective falls from {first:.3g} to {last:.3g} in {len(steps) - 1} iterations.",
+            caption="A flat end means that further iterations change nothing.",
+            title="Convergence",
+        )
+
+    def _calibration(self) -> Picture | None:
+        if self.run.scores is None:
+            return None
+        words = [
+            f"{plots.NAMES[modulus]}, {item.level:.0%} interval: {item.share:.1%}"
+            for modulus, score in self.run.scores.items()
+            for item in score.coverage
+        ]
+        return Picture(
+            source=plots.calibration(self.run.scores),
+            alt="Share of voxels whose interval holds the truth. " + "; ".join(words),
+            caption="On the dotted line the intervals keep their promise; below it they are too narrow.",
+            title="Do the intervals keep their promise?",
+        )
+
+    def _histogram(self) -> Picture | None:
+        residual = self.run.stiffness.residual
+        if residual is None or not residual.covered.any():
+            return None
+        values = residual.values[residual.covered]
+        size = float(np.sqrt(np.mean(values.astype(float) ** 2)))
+        return Picture(
+            source=plots.residual_histogram(values, signed=is_signed(residual.values)),
+            alt=f"Histogram of the normalised residual; its root mean square is {size:.2f}.",
+            caption="Much larger than white noise: the model misses something. Much smaller: the noise is overstated.",
+            title="Residual",
+        )
+
+    def _harmonics(self) -> Picture | None:
+        directions = frequency_record(self.run).get("directions") or []
+        rows = [one["harmonic_amplitudes_rad"] for one in directions if one.get("harmonic_amplitudes_rad")]
+        if not rows or len({len(row) for row in rows}) != 1:
+            return None
+        names = [f"encoding {number}" for number in range(1, len(rows) + 1)]
+        return Picture(
+            source=plots.harmonics(np.asarray(rows, dtype=float), names, "rad"),
+            alt="Amplitude of each harmonic: "
+            + "; ".join(
+                f"{name} {', '.join(f'{v:.2g}' for v in row)} rad" for name, row in zip(names, rows, strict=True)
+            ),
+            caption="The vibration is the first harmonic; the others hold noise, from which its strength was measured.",
+            title="Signal and noise of the scan",
+        )
+
+
+def std_over_mean(run: RunView, modulus: Modulus) -> NDArray[np.floating]:
+    """Posterior standard deviation over mean, shape (i, j, k)."""
+    marginals = run.stiffness.moduli[modulus]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray(marginals.std.values / marginals.mean.values)
+
+
+def is_signed(values: NDArray[np.floating]) -> bool:
+    """Whether a residual has a sign, rather than being a size."""
+    return bool(np.nanmin(values) < 0.0)
+
+
+def by_column(layers: list[Layer]) -> list[Layer]:
+    """The first half of the layers as the left column of a sheet, the second as the right."""
+    half = len(layers) // 2
+    return [layer for pair in zip(layers[:half], layers[half:], strict=True) for layer in pair]

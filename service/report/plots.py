@@ -1,0 +1,155 @@
+"""Line and bar plots as SVG data: convergence, calibration, residuals, harmonics; and truth against estimate as PNG."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
+from scipy.stats import norm
+
+from palpate.imaging.stiffness_folder import Modulus
+from palpate.service.report.pictures import INK, QUIET, png
+from palpate.service.score import Score
+
+# Told apart by people with any colour vision, and in grey.
+COLOURS: Final[Mapping[Modulus, str]] = {"storagemodulus": "#0b6e6e", "lossmodulus": "#c4622d"}
+NAMES: Final[Mapping[Modulus, str]] = {"storagemodulus": "G′", "lossmodulus": "G″"}
+_SIZE = (4.7, 3.1)
+
+
+def convergence(objective: Sequence[float], misfit: Sequence[float]) -> str:
+    """Objective and misfit over Gauss-Newton iterations, logarithmic."""
+    figure, axes = _figure()
+    axes.semilogy(range(len(objective)), objective, "-o", color=COLOURS["storagemodulus"], ms=4, label="objective")
+    if misfit:
+        axes.semilogy(range(len(misfit)), misfit, "--s", color=COLOURS["lossmodulus"], ms=3.5, label="misfit")
+    axes.set_xlabel("Gauss-Newton iteration")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.legend(frameon=False, fontsize=8)
+    return _svg(figure)
+
+
+def calibration(scores: Mapping[Modulus, Score]) -> str:
+    """Promised against observed coverage; on the diagonal the intervals keep their promise."""
+    figure, axes = _figure()
+    axes.plot([0.4, 1.0], [0.4, 1.0], color=QUIET, lw=1, ls=":")
+    for shift, (modulus, score) in zip((-0.004, 0.004), scores.items(), strict=True):
+        levels = np.array([item.level for item in score.coverage])
+        shares = np.array([item.share for item in score.coverage])
+        below = shares - [item.lower for item in score.coverage]
+        above = [item.upper for item in score.coverage] - shares
+        axes.errorbar(
+            levels + shift,
+            shares,
+            yerr=np.maximum([below, above], 0.0),
+            fmt="o",
+            ms=5,
+            capsize=3,
+            lw=1.3,
+            color=COLOURS[modulus],
+            label=NAMES[modulus],
+        )
+    axes.set_xlabel("probability the interval promises")
+    axes.set_ylabel("share that holds the truth")
+    axes.set_ylim(0.3, 1.02)
+    axes.legend(frameon=False, fontsize=8, loc="upper left")
+    return _svg(figure)
+
+
+def residual_histogram(residual: NDArray[np.floating], *, signed: bool) -> str:
+    """Normalised residuals against what white noise of the assumed strength would give.
+
+    Args:
+        residual: residual over its standard deviation, shape (n,).
+        signed: whether it has a sign; else it is a root mean square over components.
+    """
+    figure, axes = _figure()
+    top = float(np.clip(np.percentile(np.abs(residual), 99.5), 2.0, 8.0))
+    bins = np.linspace(-top if signed else 0.0, top, 46)
+    axes.hist(residual, bins=list(bins), density=True, color=COLOURS["storagemodulus"], alpha=0.55, label="residual")
+    if signed:
+        axes.plot(bins, norm.pdf(bins), color=INK, lw=1.4, label="white noise")
+    else:
+        axes.axvline(1.0, color=INK, lw=1.4, label="expected size")
+    axes.set_xlabel("residual / its standard deviation")
+    axes.set_yticks([])
+    axes.legend(frameon=False, fontsize=8)
+    return _svg(figure)
+
+
+def harmonics(amplitudes: NDArray[np.floating], names: Sequence[str], unit: str) -> str:
+    """Amplitude of each temporal harmonic for each encoding direction, logarithmic.
+
+    Args:
+        amplitudes: shape (n_directions, n_harmonics).
+        names: of the directions.
+        unit: of the amplitudes.
+    """
+    figure, axes = _figure()
+    n_directions, n_harmonics = amplitudes.shape
+    width = 0.8 / n_directions
+    shades = [COLOURS["storagemodulus"], "#6fb1a8", COLOURS["lossmodulus"], "#e2b48c"]
+    for number, (row, name) in enumerate(zip(amplitudes, names, strict=True)):
+        at = np.arange(1, n_harmonics + 1) + (number - (n_directions - 1) / 2.0) * width
+        axes.bar(at, row, width=0.92 * width, color=shades[number % len(shades)], label=name)
+    axes.set_yscale("log")
+    axes.set_xticks(range(1, n_harmonics + 1))
+    axes.set_xlabel("harmonic of the vibration")
+    axes.set_ylabel(f"amplitude, {unit}" if unit else "amplitude")
+    axes.legend(frameon=False, fontsize=8)
+    return _svg(figure)
+
+
+def truth_against_estimate(pairs: Mapping[Modulus, tuple[NDArray[np.floating], NDArray[np.floating]]]) -> str:
+    """Density of voxels over true and estimated moduli, kPa; on the diagonal the estimate is right.
+
+    Args:
+        pairs: for each modulus truth and posterior mean in the voxels that count, kPa, each of shape (n,).
+    """
+    figure = Figure(figsize=(9.6, 3.5), dpi=110, facecolor="white", layout="constrained")
+    for axes, (modulus, (true_kpa, mean_kpa)) in zip(figure.subplots(1, len(pairs)), pairs.items(), strict=True):
+        top = float(np.percentile(np.concatenate([true_kpa, mean_kpa]), 99.8)) * 1.05
+        axes.hexbin(true_kpa, mean_kpa, gridsize=45, extent=(0, top, 0, top), cmap="YlGnBu", mincnt=1, linewidths=0.1)
+        axes.plot([0, top], [0, top], color=INK, lw=1, ls=":")
+        axes.set_xlim(0, top)
+        axes.set_ylim(0, top)
+        axes.set_aspect("equal")
+        axes.set_xlabel(f"true {NAMES[modulus]}, kPa")
+        axes.set_ylabel(f"posterior mean {NAMES[modulus]}, kPa")
+        _quiet(axes)
+    return png(figure)
+
+
+def _figure() -> tuple[Figure, Axes]:
+    """An empty plot in the page's style."""
+    figure = Figure(figsize=_SIZE, facecolor="white", layout="constrained")
+    axes = figure.subplots()
+    _quiet(axes)
+    return figure, axes
+
+
+def _quiet(axes: Axes) -> None:
+    """Take away what does not carry meaning."""
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    for side in ("left", "bottom"):
+        axes.spines[side].set_color("#b8c2c8")
+    axes.tick_params(colors=QUIET, labelsize=8)
+    axes.xaxis.label.set(fontsize=8.5, color=INK)
+    axes.yaxis.label.set(fontsize=8.5, color=INK)
+
+
+def _svg(figure: Figure) -> str:
+    """The figure as a data URI; equal figures give equal bytes, and no reader's fonts change it."""
+    buffer = io.BytesIO()
+    with mpl.rc_context({"svg.fonttype": "path", "svg.hashsalt": "palpate"}):
+        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    return "data:image/svg+xml;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")

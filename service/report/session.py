@@ -1,0 +1,129 @@
+"""Everything a page shows, gathered from the files of a session."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from palpate.errors import InputError
+from palpate.imaging.maps import Map, read_map
+from palpate.imaging.stiffness_folder import Modulus, Stiffness, read_json, read_stiffness
+from palpate.imaging.wavefield import WaveField
+from palpate.imaging.wavefield_folder import read_wave_fields
+from palpate.service.regions import RegionFigure, region_figures
+from palpate.service.score import Score, read_truth, score_run
+
+_SUBJECT = re.compile(r"sub-(?P<subject>[0-9A-Za-z]+)")
+_SESSION = re.compile(r"ses-(?P<session>[0-9A-Za-z]+)")
+
+
+@dataclass(frozen=True, slots=True)
+class RunView:
+    """One run at one frequency.
+
+    Attributes:
+        stiffness: the posterior.
+        figures: figures of the informed region, with intervals; empty where data decide nowhere.
+        field: the wave field it came from; None where it is not at hand.
+        magnitude: the MRE magnitude image on its own grid; None where there is none.
+        ingest: the record of ingest; empty where the wave field was made elsewhere.
+        truth: the true moduli, kPa; None where the truth is not known.
+        scores: the maps against the truth; None where the truth is not known or no voxel counts.
+    """
+
+    stiffness: Stiffness
+    figures: tuple[RegionFigure, ...]
+    field: WaveField | None
+    magnitude: Map | None
+    ingest: Mapping[str, Any]
+    truth: Mapping[Modulus, Map] | None
+    scores: Mapping[Modulus, Score] | None
+
+    @property
+    def title(self) -> str:
+        """The run in words, such as "Run 1, 20 Hz"."""
+        run = re.search(r"_run-([0-9A-Za-z]+)", self.stiffness.label)
+        frequency = f"{self.stiffness.frequency_hz:g} Hz"
+        return f"Run {run[1]}, {frequency}" if run else frequency
+
+    @property
+    def informed_share(self) -> float:
+        """Share of the covered voxels in which data, not the prior, decide."""
+        covered = int(self.stiffness.moduli["storagemodulus"].mean.covered.sum())
+        return float(self.stiffness.informed.sum()) / covered if covered else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class SessionView:
+    """A session.
+
+    Attributes:
+        subject: the study's label of the subject.
+        session: its label of the session; empty where there is none.
+        runs: every run and frequency.
+        anatomy: a T1-weighted image; None where the study has none.
+        dicom_names: names of the DICOM maps beside the page.
+    """
+
+    subject: str
+    session: str
+    runs: tuple[RunView, ...]
+    anatomy: Map | None
+    dicom_names: tuple[str, ...]
+
+
+def read_session(folder: Path, truth: Path | None = None) -> SessionView:
+    """Gather what is known of a session.
+
+    Args:
+        folder: the session folder, with `mre/` and, where they exist, `wavefield/` and `dicom/`.
+        truth: folder of the true maps, kPa; None where the truth is not known.
+
+    Raises:
+        InputError: if there are no maps, or files do not fit each other.
+    """
+    runs = read_stiffness(folder / "mre")
+    subject = _SUBJECT.search(runs[0].label)
+    session = _SESSION.search(runs[0].label)
+    wavefield = folder / "wavefield"
+    fields = read_wave_fields(wavefield) if wavefield.is_dir() else ()
+    anatomies = sorted(wavefield.glob("*_T1w.nii.gz"))
+    return SessionView(
+        subject=subject["subject"] if subject else runs[0].label,
+        session=session["session"] if session else "",
+        runs=tuple(_read_run(run, wavefield, fields, truth) for run in runs),
+        anatomy=read_map(anatomies[0]) if anatomies else None,
+        dicom_names=tuple(path.name for path in sorted((folder / "dicom").glob("*.dcm"))),
+    )
+
+
+def _read_run(run: Stiffness, wavefield: Path, fields: tuple[WaveField, ...], truth: Path | None) -> RunView:
+    """Gather what is known of one run at one frequency."""
+    field = next((f for f in fields if f.label == run.label and _same_frequency(f, run)), None)
+    if field is not None and field.mask.shape != run.informed.shape:
+        raise InputError(
+            wavefield,
+            found=f"a wave field of {field.mask.shape} voxels",
+            expected=f"the grid of the maps, {run.informed.shape}",
+            advice="Keep the wave field and the maps of one session together.",
+        )
+    magnitude_path = wavefield / f"{run.label}_magnitude.nii.gz"
+    ingest_path = wavefield / f"{run.label}_ingest.json"
+    true_maps = read_truth(truth, run) if truth is not None else None
+    informed_somewhere = bool(run.informed.any())
+    return RunView(
+        stiffness=run,
+        figures=region_figures(run, run.informed, run.samples()) if informed_somewhere else (),
+        field=field,
+        magnitude=read_map(magnitude_path) if magnitude_path.exists() else None,
+        ingest=read_json(ingest_path) if ingest_path.exists() else {},
+        truth=true_maps,
+        scores=score_run(run, true_maps) if true_maps is not None and informed_somewhere else None,
+    )
+
+
+def _same_frequency(field: WaveField, run: Stiffness) -> bool:
+    return abs(field.frequency_hz - run.frequency_hz) < 1e-4 * run.frequency_hz
