@@ -62,14 +62,14 @@ class Noise:
         local_std_rad: the same from differences between neighbouring voxels only: the part of the noise that is
             independent from voxel to voxel. Much less than std_rad where higher harmonics hold real motion or where
             whole images drift.
-        image_offset_rad: root mean square over slices of the harmonics' spatial mean, scaled like sigma: jitter of
-            whole images, which std_rad leaves out.
+        image_drift_rad: root mean square of the part of the harmonics that is linear in space within each slice,
+            scaled like sigma: whole images that shift or tilt in phase, which std_rad leaves out.
         voxel_std_rad: sigma of each voxel, shape (i, j, k); coarse, for it has few degrees of freedom.
     """
 
     std_rad: float
     local_std_rad: float
-    image_offset_rad: float
+    image_drift_rad: float
     voxel_std_rad: NDArray[np.float64]
 
 
@@ -77,8 +77,8 @@ def measure_noise(phase_rad: NDArray[np.float64], mask: NDArray[np.bool_]) -> No
     """Measure sigma of one encoding direction; None where there are too few offsets to tell (fewer than four).
 
     Per voxel, sigma^2 is the mean square of the signal-free coefficients after scaling each to variance sigma^2 and
-    taking off its slice's mean; sigma of the mask is the square root of the voxels' median, divided by the median of
-    the chi-square distribution, which a few bad voxels cannot move.
+    taking off its slice's plane of best fit; sigma of the mask is the square root of the voxels' median, divided by
+    the median of the chi-square distribution, which a few bad voxels cannot move.
 
     Args:
         phase_rad: unwrapped phase, shape (offset, i, j, k).
@@ -88,22 +88,19 @@ def measure_noise(phase_rad: NDArray[np.float64], mask: NDArray[np.bool_]) -> No
     if not free or not mask.any():
         return None
     coefficients = _unit_coefficients(phase_rad, free)
-    means = np.zeros((coefficients.shape[0], 1, 1, mask.shape[2]))
-    for k in np.flatnonzero(mask.any(axis=(0, 1))):
-        means[:, 0, 0, k] = coefficients[..., k][:, mask[..., k]].mean(axis=1)
-    variance = np.mean((coefficients - means) ** 2, axis=0)
+    planes = _slice_planes(coefficients, mask)
+    variance = np.mean((coefficients - planes) ** 2, axis=0)
     degrees = coefficients.shape[0]
-    used = means[..., mask.any(axis=(0, 1))]
     return Noise(
         std_rad=_robust_std(variance[mask], degrees),
         local_std_rad=_local_std(coefficients, mask),
-        image_offset_rad=float(np.sqrt(np.mean(used**2))),
+        image_drift_rad=float(np.sqrt(np.mean(planes[:, mask] ** 2))),
         voxel_std_rad=np.where(mask, np.sqrt(variance), 0.0),
     )
 
 
 def _unit_coefficients(phase_rad: NDArray[np.float64], free: tuple[int, ...]) -> NDArray[np.float64]:
-    """Real coefficients of the signal-free harmonics, scaled to the variance of Re U_1, shape (coefficient, i, j, k)."""
+    """Real coefficients of the signal-free harmonics, each as noisy as Re U_1, shape (coefficient, i, j, k)."""
     n_offsets = phase_rad.shape[0]
     spectrum = harmonics(phase_rad)
     parts = []
@@ -114,6 +111,18 @@ def _unit_coefficients(phase_rad: NDArray[np.float64], free: tuple[int, ...]) ->
         else:
             parts += [spectrum[number].real, spectrum[number].imag]
     return np.stack(parts)
+
+
+def _slice_planes(coefficients: NDArray[np.float64], mask: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """The least-squares plane a + b i + c j of every coefficient in every slice of the mask, same shape, else 0."""
+    planes = np.zeros_like(coefficients)
+    for k in np.flatnonzero(mask.any(axis=(0, 1))).tolist():
+        inside = mask[..., k]
+        i, j = np.nonzero(inside)
+        terms = np.stack([np.ones(i.size), i - i.mean(), j - j.mean()], axis=1)
+        values = coefficients[..., k][:, inside]
+        planes[:, i, j, k] = (terms @ np.linalg.lstsq(terms, values.T, rcond=None)[0]).T
+    return planes
 
 
 def _robust_std(variance: NDArray[np.float64], degrees: int) -> float:

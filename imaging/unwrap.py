@@ -117,7 +117,7 @@ def unwrap_vibration(
         mean_determined=margin_rad2 > _DECISIVE_RAD2,
         margin_rad2=margin_rad2,
         wrapped_share=_jump_share(phase_rad, mask),
-        repaired_share=float(np.count_nonzero(broken)) / max(np.count_nonzero(mask), 1),
+        repaired_share=int(broken.sum()) / max(int(mask.sum()), 1),
     )
 
 

@@ -13,11 +13,25 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import pydicom
 from numpy.typing import NDArray
-from pydicom.errors import InvalidDicomError
+from pydicom.errors import BytesLengthException, InvalidDicomError
+from pydicom.uid import UID
 
 from palpate.errors import InputError
 
-_UNREADABLE = (InvalidDicomError, OSError, EOFError, ValueError, struct.error, KeyError, zipfile.BadZipFile, zlib.error)
+# What pydicom and its pixel decoders raise on damaged bytes; they promise no common class.
+_UNREADABLE = (
+    InvalidDicomError,
+    BytesLengthException,
+    OSError,
+    EOFError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    LookupError,
+    NotImplementedError,
+    RuntimeError,
+    struct.error,
+)
 _COMPLETE = "a complete DICOM image"
 _COPY_AGAIN = "Copy the file from the scanner or archive again."
 
@@ -52,7 +66,7 @@ class Instance:
         """
         try:
             values = pydicom.dcmread(io.BytesIO(_content(self.container, self.member))).pixel_array
-        except (*_UNREADABLE, AttributeError, RuntimeError, NotImplementedError) as error:
+        except _UNREADABLE as error:
             raise InputError(
                 self.place, found="pixels that cannot be read to their end", expected=_COMPLETE, advice=_COPY_AGAIN
             ) from error
@@ -96,17 +110,13 @@ def _header(member: str, content: bytes) -> pydicom.Dataset | None:
         # Elements are parsed on access: touch them all, so that a cut header fails here and names its file.
         for element in header:
             _ = element.value
-    except (*_UNREADABLE, AttributeError, NotImplementedError) as error:
+    except _UNREADABLE as error:
         raise InputError(name, found="a damaged DICOM header", expected=_COMPLETE, advice=_COPY_AGAIN) from error
-    if "SOPClassUID" not in header:
-        # A file meta group without a data set is a truncated file; with one it is a DICOMDIR or a report.
-        if not len(header):
-            raise InputError(name, found="a truncated DICOM file", expected=_COMPLETE, advice=_COPY_AGAIN)
-        return None
-    if "Rows" in header:
+    if "Rows" in header and "SOPClassUID" in header:
         return header
-    storage = str(header.SOPClassUID.name)
-    if "Image Storage" in storage:
+    # The file meta group comes first and survives truncation, so it tells a cut image from a DICOMDIR or a report.
+    announced = header.file_meta.get("MediaStorageSOPClassUID", header.get("SOPClassUID"))
+    if announced is None or "Image Storage" in UID(str(announced)).name:
         raise InputError(name, found="a truncated DICOM image", expected=_COMPLETE, advice=_COPY_AGAIN)
     return None
 
