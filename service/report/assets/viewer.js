@@ -17,7 +17,7 @@
   const viewer = new niivue.Niivue({
     backColor: [1, 1, 1, 1],
     crosshairColor: [0.77, 0.38, 0.18, 0.9],
-    crosshairWidth: 0.6,
+    crosshairWidth: 0.4,
     crosshairWidthUnit: "mm",
     fontColor: [0.36, 0.42, 0.46, 1],
     fontSizeScaling: 0.3,
@@ -30,6 +30,7 @@
     multiplanarLayout: niivue.MULTIPLANAR_TYPE.ROW,
     multiplanarEqualSize: true,
     tileMargin: 6,
+    multiplanarPadPixels: 6,
     dragAndDropEnabled: false,
     scrollRequiresFocus: true,
     loadingText: "",
@@ -39,8 +40,13 @@
   viewer.addColormap("page-veil", { R: [255, 255, 255], G: [255, 255, 255], B: [255, 255, 255], A: [0, 255, 255], I: [0, 1, 255] });
 
   const state = { run: 0, layer: 0, volumes: [] };
-  const load = (name, base64, options) =>
-    niivue.NVImage.loadFromBase64({ name: name + ".nii.gz", base64, trustCalMinMax: false, ...options });
+  // The library replaces a given colour range by one it takes from the values, so the range is set after loading.
+  async function load(name, base64, colormap, bottom, top) {
+    const volume = await niivue.NVImage.loadFromBase64({ name: name + ".nii.gz", base64, colormap, opacity: 0 });
+    volume.cal_min = bottom;
+    volume.cal_max = top;
+    return volume;
+  }
 
   // All volumes of a run stay loaded, so that the cross-hair can read mean and spread together.
   async function showRun() {
@@ -50,18 +56,14 @@
     const wanted = element("background").value;
     const anatomy = wanted === "anatomy" ? data.anatomy : run.magnitude;
     const below = anatomy || run.magnitude || data.anatomy;
-    const first = below
-      ? await load("below", below, { colormap: "gray", cal_min: 0, cal_max: 255 })
-      : await load("below", run.veil, { colormap: "gray", opacity: 0 });
-    const volumes = [first];
+    const volumes = [await load("below", below || run.veil, "gray", 0, 255)];
+    volumes[0].opacity = below ? 1 : 0;
     for (const layer of run.layers) {
-      const volume = await load(layer.key, layer.data, {
-        colormap: "page-" + layer.colours, opacity: 0, cal_min: layer.top / 1000, cal_max: layer.top,
-      });
+      const volume = await load(layer.key, layer.data, "page-" + layer.colours, layer.top / 1000, layer.top);
       volume.colormapType = 2; // colours from zero, transparent below the smallest value
       volumes.push(volume);
     }
-    volumes.push(await load("veil", run.veil, { colormap: "page-veil", opacity: 0, cal_min: 0.5, cal_max: 1 }));
+    volumes.push(await load("veil", run.veil, "page-veil", 0.5, 1));
     for (const volume of volumes) viewer.addVolume(volume);
     state.volumes = volumes;
     paint();
