@@ -10,6 +10,7 @@ from mpi4py import MPI
 from numpy.typing import NDArray
 
 from palpate.config.phantom import PhantomSettings
+from palpate.errors import InputError
 from palpate.imaging.phantom.atlas import load_atlas
 from palpate.imaging.phantom.grid import ScanGrid, scan_grid
 from palpate.imaging.phantom.lattice import forward_lattice
@@ -24,6 +25,11 @@ _SIDES = np.concatenate([np.eye(3), -np.eye(3)])
 """Directions of travel: a wave enters from every side, so that no region is without shear."""
 _JITTER = 0.35
 """How far, relative to unit length, a wave's direction may deviate from the normal of its side."""
+
+_LEAST_BRAIN = 0.1
+"""Smallest share of the block that must be brain."""
+_ELEMENTS_PER_WAVELENGTH = 4.0
+"""Fewest quadratic elements for each wavelength in solid tissue."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +69,7 @@ def create(out: Path, settings: PhantomSettings) -> None:
     atlas = load_atlas()
     head = build_head(settings, atlas)
     grid = scan_grid(settings, atlas)
+    _demand_possible(settings, head, grid)
     say(f"in-silico head ready: {grid.shape} voxels of {settings.voxel_mm:g} mm")
     displacement_m, statistics = vibrate(comm, settings, head, grid)
     seconds = statistics.assembly_s + statistics.factorisation_s + statistics.solution_s
@@ -72,6 +79,27 @@ def create(out: Path, settings: PhantomSettings) -> None:
             scan = write_study(partial, settings, head, grid, displacement_m)
         say(f"scan written to {out}: noise {scan.noise_std_um:.2f} um, {scan.wrapped_share:.1%} of samples wrapped")
     comm.Barrier()
+
+
+def _demand_possible(settings: PhantomSettings, head: Head, grid: ScanGrid) -> None:
+    """Raise InputError where no brain is imaged or where the elements cannot carry the waves."""
+    imaged = float(head.in_brain(grid.points_mm).mean())
+    if imaged < _LEAST_BRAIN:
+        raise InputError(
+            "phantom.centre_mm",
+            found=f"a block with {imaged:.0%} brain",
+            expected=f"at least {_LEAST_BRAIN:.0%}",
+            advice="Move the block into the head; the default centre is -30, -14, 30.",
+        )
+    softest_pa = kpa_to_pa(min(settings.grey.storage_kpa, settings.white.storage_kpa))
+    wavelength_mm = float(m_to_mm(np.sqrt(softest_pa / settings.density_kg_m3) / settings.frequency_hz))
+    if settings.element_mm > wavelength_mm / _ELEMENTS_PER_WAVELENGTH:
+        raise InputError(
+            "phantom.element_mm",
+            found=f"{settings.element_mm:g} mm",
+            expected=f"at most {wavelength_mm / _ELEMENTS_PER_WAVELENGTH:.1f} mm at {settings.frequency_hz:g} Hz",
+            advice="Choose smaller elements or a lower frequency.",
+        )
 
 
 def incoming_waves(settings: PhantomSettings, points_m: NDArray[np.float64]) -> ShearWaves:
@@ -101,7 +129,7 @@ def incoming_waves(settings: PhantomSettings, points_m: NDArray[np.float64]) -> 
         wavenumber = complex(wavenumber.real)
     return ShearWaves(
         directions=directions,
-        amplitudes_m=um_to_m(settings.amplitude_um) * phases * across,
+        amplitudes_m=np.asarray(um_to_m(settings.amplitude_um) * phases * across, dtype=np.complex128),
         origins_m=middle + reach[:, None] * directions,
         wavenumber=wavenumber,
     )

@@ -221,15 +221,19 @@ def _forms(space: fem.FunctionSpace, problem: WaveProblem) -> tuple[fem.Form, fe
     local = np.array([np.abs(modulus.x.array).sum(), modulus.x.array.size, _mean_edge_m(domain) / domain.comm.size])
     magnitude_sum, count, edge_m = domain.comm.allreduce(local, op=MPI.SUM)
     unit = float(magnitude_sum / count / edge_m)
+    # Constants, not numbers: the compiled form is then the same for every problem and comes from the cache.
+    inertia, coupling, softness = (
+        fem.Constant(domain, PETSc.ScalarType(value))
+        for value in (problem.density_kg_m3 * problem.omega**2, unit, unit**2 / problem.bulk_modulus_pa)
+    )
     (u, p), (v, q) = ufl.TrialFunctions(space), ufl.TestFunctions(space)
-    inertia = problem.density_kg_m3 * problem.omega**2
     strain_u, strain_v = ufl.sym(ufl.grad(u)), ufl.sym(ufl.grad(v))
     bilinear = (
         2 * modulus * ufl.inner(strain_u, strain_v)
         - inertia * ufl.inner(u, v)
-        - unit * ufl.inner(p, ufl.div(v))
-        - unit * ufl.inner(ufl.div(u), q)
-        - unit**2 / problem.bulk_modulus_pa * ufl.inner(p, q)
+        - coupling * ufl.inner(p, ufl.div(v))
+        - coupling * ufl.inner(ufl.div(u), q)
+        - softness * ufl.inner(p, q)
     ) * measure
     if problem.body_force is None:
         force = fem.Constant(domain, np.zeros(3, dtype=PETSc.ScalarType))

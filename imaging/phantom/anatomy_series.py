@@ -19,7 +19,7 @@ _AIR_MM = 4.0
 
 def anatomy_grid(head: Head, slice_mm: float = 1.0) -> ScanGrid:
     """Axial slices around the whole brain, in the order DICOM stores them."""
-    points = np.argwhere(head.brain) @ head.affine_mm[:3, :3].T + head.affine_mm[:3, 3]
+    points = head.brain_points_mm
     low, high = points.min(axis=0) - _AIR_MM, points.max(axis=0) + _AIR_MM
     counts = np.ceil((high - low) / slice_mm).astype(int) + 1
     shape = (int(counts[0]), int(counts[1]), int(counts[2]))

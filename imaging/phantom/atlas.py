@@ -10,13 +10,15 @@ import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
 
-import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
 from palpate.errors import InputError
+from palpate.imaging.nifti import read_nifti
 
+_BORDER = 2
+"""Empty voxels kept around the brain; the rest of the atlas is air."""
 _FILE = "mni_icbm152_{kind}_tal_nlin_sym_09a_converted.nii.gz"
 
 
@@ -64,8 +66,11 @@ def load_atlas() -> Atlas:
     grey, _ = _read(folder / _FILE.format(kind="gm"))
     white, _ = _read(folder / _FILE.format(kind="wm"))
     # The T1 average is already cut to the brain; small holes in dark fluid belong to it.
-    brain = ndimage.binary_fill_holes(t1 > 0)
-    return Atlas(t1, grey * brain, white * brain, np.asarray(brain, dtype=np.bool_), affine_mm)
+    brain = np.asarray(ndimage.binary_fill_holes(t1 > 0), dtype=np.bool_)
+    occupied = [np.flatnonzero(brain.any(axis=others)) for others in ((1, 2), (0, 2), (0, 1))]
+    box = tuple(slice(max(one[0] - _BORDER, 0), one[-1] + 1 + _BORDER) for one in occupied)
+    affine_mm[:3, 3] += affine_mm[:3, :3] @ [one.start for one in box]
+    return Atlas(t1[box], (grey * brain)[box], (white * brain)[box], brain[box], affine_mm)
 
 
 def _read(path: Path) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -77,5 +82,5 @@ def _read(path: Path) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
             expected="the ICBM152 map of nilearn 0.13",
             advice="Install the nilearn version that palpate's lock names.",
         )
-    image = nib.load(path)
-    return np.asarray(image.dataobj, dtype=np.float64) / 255.0, np.asarray(image.affine, dtype=np.float64)
+    volume = read_nifti(path)
+    return volume.values / 255.0, volume.affine_mm

@@ -13,8 +13,9 @@ from palpate.imaging.phantom.atlas import Atlas
 
 @dataclass(frozen=True, slots=True)
 class ScanGrid:
-    """A voxel grid in the order DICOM stores it: i along a row (towards the patient's left), j down the rows
-    (towards posterior), k over the slices (towards superior).
+    """A voxel grid in the order DICOM stores it: i along a row, j down the rows, k over the slices.
+
+    That is towards the patient's left, posterior and superior, apart from the tilt of the slices.
 
     Attributes:
         affine_mm: voxel indices to world RAS millimetres, shape (4, 4).

@@ -1,4 +1,4 @@
-"""What all DICOM images of the in-silico patient share: an openly fictitious person, one study, one frame of reference."""
+"""What all DICOM images of the in-silico patient share: a fictitious person, one study, one frame of reference."""
 
 from __future__ import annotations
 
@@ -33,7 +33,8 @@ class Identity:
 
     def uid(self, *names: object) -> UID:
         """The unique identifier of a named thing of this study."""
-        return generate_uid(entropy_srcs=["palpate phantom", self.subject, self.session, self.fingerprint, *map(str, names)])
+        parts = ["palpate phantom", self.subject, self.session, self.fingerprint, *map(str, names)]
+        return generate_uid(entropy_srcs=parts)
 
     def image(self, series: int, instance: int) -> Dataset:
         """A new MR image of this study, without geometry, pixels or description."""

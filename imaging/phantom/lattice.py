@@ -9,18 +9,18 @@ from itertools import permutations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from palpate.config.phantom import PhantomSettings
-from palpate.imaging.phantom.grid import ScanGrid, block
+from palpate.imaging.phantom.grid import ScanGrid
 from palpate.imaging.phantom.tissue import Head
 
 
-def forward_lattice(settings: PhantomSettings, grid: ScanGrid, head: Head) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+def forward_lattice(
+    settings: PhantomSettings, grid: ScanGrid, head: Head
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Vertices (n, 3) in world RAS millimetres and tetrahedra (m, 4) of the domain in which waves are computed.
 
-    The block: the imaged one with a margin. The whole brain: all cubes whose centre lies in the brain or within
-    half an element of it, without loose pieces.
+    The block: the imaged one with a margin. The whole brain: every cube that holds a piece of it.
     """
     edges_mm = np.asarray(grid.shape) * grid.voxel_mm + 2 * settings.margin_mm
     counts = np.ceil(edges_mm / settings.element_mm).astype(int)
@@ -28,11 +28,12 @@ def forward_lattice(settings: PhantomSettings, grid: ScanGrid, head: Head) -> tu
     centre = grid.affine_mm[:3, :3] @ ((np.asarray(grid.shape) - 1) / 2) + grid.affine_mm[:3, 3]
     if settings.extent == "region":
         return kuhn_lattice(centre, grid.axes, edges_mm / counts, np.ones(shape, dtype=np.bool_))
-    cubes = block(centre, grid.axes, shape, settings.element_mm)
-    chosen = ndimage.binary_dilation(head.in_brain(cubes.points_mm))
-    labels, _ = ndimage.label(chosen)
-    largest = labels == np.argmax(np.bincount(labels.ravel())[1:]) + 1
-    return kuhn_lattice(centre, grid.axes, np.full(3, settings.element_mm), largest)
+    voxels_mm = grid.points_mm
+    tissue_mm = np.concatenate([head.brain_points_mm, voxels_mm[head.in_brain(voxels_mm)]])
+    along = (tissue_mm - centre) @ grid.axes / settings.element_mm + counts / 2
+    chosen = np.zeros(shape, dtype=np.bool_)
+    chosen[tuple(np.clip(np.floor(along).astype(int), 0, counts - 1).T)] = True
+    return kuhn_lattice(centre, grid.axes, np.full(3, settings.element_mm), chosen)
 
 
 def kuhn_lattice(

@@ -101,9 +101,7 @@ def _vibration_rad(
     return np.asarray((amplitude_rad[:, None] * moments[None, :, None, None, :]).real)
 
 
-def _background_rad(
-    settings: PhantomSettings, grid: ScanGrid, generator: np.random.Generator
-) -> NDArray[np.float64]:
+def _background_rad(settings: PhantomSettings, grid: ScanGrid, generator: np.random.Generator) -> NDArray[np.float64]:
     """Static phase of each direction: a random paraboloid over the block, shape (direction, 1, i, j, k)."""
     x, y, z = _normalised(grid)
     terms = np.stack([np.ones_like(x), x, y, z, x * y, y * z, x * z, x**2, y**2])

@@ -1,11 +1,15 @@
 """The in-silico patient's folder: DICOM as from a scanner, the truth beside it, and the table of sessions.
 
+It holds, for subject and session 01:
+
     sessions.tsv
     sub-01/ses-01/dicom/mre/series045_mre_M, series046_mre_P     mosaics
     sub-01/ses-01/dicom/t1                                       anatomy
     sub-01/ses-01/truth/truth_{storagemodulus,lossmodulus}.nii.gz   kPa, at the voxel centres of the MRE grid
     sub-01/ses-01/truth/wavefield                                noise-free wave field
     sub-01/ses-01/truth/truth.json                               how it was made
+
+The truth lies on the grid on which a reader of the mosaics arrives, so that it can be compared voxel by voxel.
 """
 
 from __future__ import annotations

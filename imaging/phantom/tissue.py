@@ -54,6 +54,11 @@ class Head:
         """T1 signal at world points, shape (..., 3)."""
         return self._at(self.t1, points_mm)
 
+    @property
+    def brain_points_mm(self) -> NDArray[np.float64]:
+        """World coordinates of the atlas voxels inside the brain, shape (n, 3)."""
+        return np.asarray(np.argwhere(self.brain) @ self.affine_mm[:3, :3].T + self.affine_mm[:3, 3])
+
     def in_brain(self, points_mm: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Whether world points, shape (..., 3), lie in the brain or its fluid."""
         return self._at(self.brain.astype(np.float64), points_mm) > 0.5

@@ -96,7 +96,7 @@ class PhantomSettings(Section):
     mean |U|, |U| being the length of the complex vector."""
     background_rad: Annotated[float, Field(ge=0)] = 1.6
     """Amplitude of the static background phase."""
-    motion_rad: Annotated[float, Field(ge=0)] = 0.03
+    motion_rad: Annotated[float, Field(ge=0)] = 0.02
     """Standard deviation of the phase that bulk motion adds to each image: an offset, and a ramp of that size
     across the image."""
 
