@@ -11,10 +11,13 @@ deviation sigma = s sqrt(2/N). Harmonics above the second hold next to no motion
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage, stats
+
+_KEPT_SHARE: Final = 0.95
 
 
 def first_harmonic(phase_rad: NDArray[np.float64]) -> NDArray[np.complex128]:
@@ -58,7 +61,7 @@ class Noise:
     """The noise of the first harmonic, as the signal-free harmonics show it.
 
     Attributes:
-        std_rad: sigma, standard deviation of the real and of the imaginary part, typical of the mask (robust).
+        std_rad: sigma, standard deviation of the real and of the imaginary part, root mean square over the mask.
         local_std_rad: the same from differences between neighbouring voxels only: the part of the noise that is
             independent from voxel to voxel. Much less than std_rad where higher harmonics hold real motion or where
             whole images drift.
@@ -77,8 +80,9 @@ def measure_noise(phase_rad: NDArray[np.float64], mask: NDArray[np.bool_]) -> No
     """Measure sigma of one encoding direction; None where there are too few offsets to tell (fewer than four).
 
     Per voxel, sigma^2 is the mean square of the signal-free coefficients after scaling each to variance sigma^2 and
-    taking off its slice's plane of best fit; sigma of the mask is the square root of the voxels' median, divided by
-    the median of the chi-square distribution, which a few bad voxels cannot move.
+    taking off its slice's plane of best fit. Sigma of the mask is the root of the mean of sigma^2 over all but the
+    noisiest twentieth of the voxels, corrected for leaving those out: a few bad voxels cannot move it, but tissue with
+    less signal, and hence more noise, counts.
 
     Args:
         phase_rad: unwrapped phase, shape (offset, i, j, k).
@@ -126,8 +130,14 @@ def _slice_planes(coefficients: NDArray[np.float64], mask: NDArray[np.bool_]) ->
 
 
 def _robust_std(variance: NDArray[np.float64], degrees: int) -> float:
-    """Sigma from the median of voxels' mean squares with so many degrees of freedom each."""
-    return float(np.sqrt(np.median(variance) * degrees / stats.chi2.median(degrees)))
+    """Sigma from voxels' mean squares with so many degrees of freedom each, the largest twentieth left out.
+
+    Of a chi-square variable X with n degrees of freedom and its quantile q, E[X | X < q] = n F_(n+2)(q) / F_n(q).
+    """
+    lowest = np.sort(variance, axis=None)[: max(int(_KEPT_SHARE * variance.size), 1)]
+    limit = stats.chi2.ppf(_KEPT_SHARE, degrees)
+    expected = stats.chi2.cdf(limit, degrees + 2) / _KEPT_SHARE
+    return float(np.sqrt(lowest.mean() / expected))
 
 
 def _local_std(coefficients: NDArray[np.float64], mask: NDArray[np.bool_]) -> float:
