@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.conftest import run
+from tests.conftest import BIN, run
 
 
 def test_the_wave_does_not_depend_on_the_number_of_ranks(tmp_path: Path) -> None:
@@ -14,7 +14,7 @@ def test_the_wave_does_not_depend_on_the_number_of_ranks(tmp_path: Path) -> None
     waves = []
     for ranks in (1, 2, 3):
         out = tmp_path / f"{ranks}.npy"
-        done = run("mpiexec", "-n", ranks, "python", Path(__file__).parent / "wave_on_ranks.py", out)
+        done = run("mpiexec", "-n", ranks, BIN / "python", Path(__file__).parent / "wave_on_ranks.py", out)
         assert done.returncode == 0, done.stderr
         waves.append(np.load(out))
     assert np.isfinite(waves[0]).all()
