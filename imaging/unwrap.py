@@ -10,8 +10,7 @@ the N true steps of a voxel add up to zero.
 2. The whole turns of each connected patch's mean motion are chosen as in palpate.imaging.patch_turns.
 3. Voxels whose steps do not add up to zero are unwrapped anew around the motion of their sound neighbours.
 
-On the real scan that this was chosen on, fewer voxels were left with a wrong turn than by unwrapping the phases in 3-D,
-in 2-D, in 2-D + time, by np.unwrap along time, or by a Laplacian (docs/decisions).
+Measured against other ways of unwrapping in docs/decisions/0010.
 """
 
 from __future__ import annotations
