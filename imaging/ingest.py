@@ -87,6 +87,7 @@ def _from_dicom(
     mre: Path, label: str, folder: Path, settings: IngestSettings
 ) -> tuple[tuple[WaveField, ...], dict[str, dict[str, object]], Sequence[Instance]]:
     """Read, reconstruct and write every run of a DICOM export."""
+    say("reading DICOM")
     acquisitions, instances = read_acquisitions(mre)
     say(f"read {len(instances)} DICOM images, {len(acquisitions)} MRE acquisitions")
     runs = sorted({one.run for one in acquisitions})
@@ -148,12 +149,15 @@ def _demand_tissue(mask: NDArray[np.bool_], label: str, setting: str) -> None:
 
 
 def _say_quality(field: WaveField, figures: Mapping[str, object]) -> None:
-    """One line of progress for a finished wave field."""
+    """One line of progress for a finished wave field, and what a user should look at."""
     noise = relative_noise(field)
     noise_text = "unknown noise" if noise is None else f"noise {100 * noise:.1f} % of mean |u|"
     say(f"{field.label}: {field.frequency_hz:g} Hz, {int(field.mask.sum())} voxels, {noise_text}")
     if not figures["motion_encoding_known"]:
         say(f"{field.label}: motion encoding unknown; displacement is in arbitrary units, moduli are not affected")
+    loss = figures["apparent_loss_tangent"]
+    if isinstance(loss, float) and loss < 0:
+        say(f"{field.label}: waves seem to gain energy as they travel; check time_step_sign in the ingest settings")
 
 
 def _from_wave_fields(

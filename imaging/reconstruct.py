@@ -12,6 +12,7 @@ from palpate.config.ingest import IngestSettings
 from palpate.imaging.acquisition import PhaseAcquisition
 from palpate.imaging.displacement import oss_snr, to_world, without_slice_means, world_noise
 from palpate.imaging.harmonics import Noise, first_harmonic, forward_in_time, harmonics, measure_noise
+from palpate.imaging.passivity import apparent_modulus_pa
 from palpate.imaging.slice_timing import SliceTiming, slice_timing
 from palpate.imaging.unwrap import Unwrapped, unwrap_vibration, unwrapped_steps
 from palpate.imaging.wavefield import WaveField
@@ -127,6 +128,7 @@ def quality(reconstruction: Reconstruction, field: WaveField) -> Mapping[str, ob
     acquisition, timing = reconstruction.acquisition, reconstruction.timing
     noise_um = None if field.noise_std_m is None else m_to_um(field.noise_std_m)
     length_um = float(m_to_um(np.linalg.norm(np.abs(field.displacement_m[field.mask]), axis=-1).mean()))
+    modulus = apparent_modulus_pa(field)
     snr = oss_snr(field.displacement_m, field.mask, field.affine_mm, field.noise_std_m or 0.0)
     return {
         "frequency_hz": acquisition.frequency_hz,
@@ -138,6 +140,7 @@ def quality(reconstruction: Reconstruction, field: WaveField) -> Mapping[str, ob
         "noise_std_um": noise_um,
         "noise_percent_of_mean_displacement": None if noise_um is None else 100.0 * noise_um / length_um,
         "oss_snr": snr if np.isfinite(snr) else None,
+        "apparent_loss_tangent": None if modulus is None else modulus.imag / modulus.real,
         "slice_timing": {
             "applied": timing.applied,
             "agreement_of_neighbouring_slices_as_measured": timing.agreement_as_measured,

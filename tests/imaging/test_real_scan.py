@@ -10,6 +10,7 @@ import pytest
 
 from palpate.config.ingest import IngestSettings
 from palpate.imaging.ingest import ingest
+from palpate.imaging.passivity import apparent_modulus_pa
 from palpate.imaging.wavefield import WaveField
 from palpate.imaging.wavefield_folder import read_wave_fields
 from tests.conftest import CHECKOUT
@@ -82,20 +83,9 @@ def test_rigid_motion_is_that_of_one_head(fields: tuple[WaveField, ...]) -> None
 
 
 def test_waves_lose_energy(fields: tuple[WaveField, ...]) -> None:
-    """Passivity, G'' > 0, fixes the sign of time: with the conjugate field the same estimate has G'' < 0."""
-    from scipy import ndimage
-
+    """Passivity, G'' > 0, is the only proof of the sign of time that does not rest on what a header means."""
     for field in fields:
-        products, squares = 0.0, 0.0
-        for k in range(field.mask.shape[2]):
-            inside = ndimage.binary_erosion(field.mask[..., k], iterations=6)
-            for component in range(3):
-                u = field.displacement_m[..., k, component]
-                u = np.where(field.mask[..., k], u - u[field.mask[..., k]].mean(), 0)
-                u = ndimage.gaussian_filter(u, 1.5)
-                laplacian = ndimage.laplace(u.real) + 1j * ndimage.laplace(u.imag)
-                products += (u * laplacian.conj())[inside].sum()
-                squares += (np.abs(laplacian) ** 2)[inside].sum()
-        modulus = -1000 * (2 * np.pi * 20) ** 2 * products / squares * 0.002**2
+        modulus = apparent_modulus_pa(field)
+        assert modulus is not None
         assert modulus.real > 100
         assert modulus.imag > 0.1 * modulus.real

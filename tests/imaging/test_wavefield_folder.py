@@ -1,0 +1,156 @@
+"""The wave-field folder is the door for other laboratories: what is in order passes, what is doubtful does not."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from palpate.errors import InputError
+from palpate.imaging.wavefield import WaveField
+from palpate.imaging.wavefield_folder import read_wave_fields, relative_noise, write_wave_field
+
+AFFINE = np.array([[-1.9, 0.3, 0.2, 40], [0.3, 1.9, -0.4, -30], [0.1, 0.4, 3.9, 12], [0, 0, 0, 1.0]])
+
+
+def _field(label: str = "sub-01_ses-01", frequency_hz: float = 50.0, seed: int = 0) -> WaveField:
+    generator = np.random.default_rng(seed)
+    values = generator.normal(size=(2, 5, 4, 3, 3)).astype(np.float32) * 1e-6
+    mask = np.ones((5, 4, 3), dtype=bool)
+    mask[0] = False
+    return WaveField(values[0] + 1j * values[1], mask, AFFINE, frequency_hz, 3e-8, 1040.0, label)
+
+
+@pytest.mark.parametrize("frequency_hz", [50.0, 62.5, 33.333])
+def test_round_trip(frequency_hz: float, tmp_path: Path) -> None:
+    """What one step writes the next must read unchanged, on an oblique anisotropic grid and at any frequency."""
+    field = _field(frequency_hz=frequency_hz)
+    write_wave_field(tmp_path, field)
+    (again,) = read_wave_fields(tmp_path)
+    # float32 on disk in micrometres: one rounding.
+    np.testing.assert_allclose(again.displacement_m, field.displacement_m, rtol=1e-6, atol=1e-13)
+    np.testing.assert_array_equal(again.mask, field.mask)
+    np.testing.assert_allclose(again.affine_mm, field.affine_mm, atol=1e-5)
+    assert again.frequency_hz == frequency_hz
+    assert again.noise_std_m == pytest.approx(field.noise_std_m)
+    assert again.density_kg_m3 == field.density_kg_m3
+    assert again.label == field.label
+
+
+def test_runs_and_frequencies_come_in_order(tmp_path: Path) -> None:
+    """Later steps number their results by this order, so it must not depend on the file system or on text order."""
+    for label, frequency_hz in (("sub-01_run-2", 30.0), ("sub-01_run-1", 100.0), ("sub-01_run-1", 30.0)):
+        write_wave_field(tmp_path, _field(label, frequency_hz))
+    found = [(field.label, field.frequency_hz) for field in read_wave_fields(tmp_path)]
+    assert found == [("sub-01_run-1", 30.0), ("sub-01_run-1", 100.0), ("sub-01_run-2", 30.0)]
+
+
+def test_stated_zero_noise_is_no_measurement(tmp_path: Path) -> None:
+    """Taken at its word, a noise of zero would make infinitely narrow intervals."""
+    write_wave_field(tmp_path, _field())
+    _change_sidecar(tmp_path, NoiseStd=0.0)
+    (found,) = read_wave_fields(tmp_path)
+    assert found.noise_std_m is None
+    assert relative_noise(found) is None
+
+
+def test_relative_noise_is_of_the_whole_vector() -> None:
+    """Published noise levels are in percent of mean |u|; |u| of one component would state them too large."""
+    field = replace(_field(), displacement_m=np.full((5, 4, 3, 3), 3e-6 + 4e-6j), noise_std_m=1e-7)
+    assert relative_noise(field) == pytest.approx(1e-7 / (5e-6 * np.sqrt(3)))
+
+
+def _change_sidecar(folder: Path, **changes: object) -> None:
+    path = folder / "sub-01_ses-01_acq-50Hz_wavefield.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def _real(folder: Path) -> Path:
+    return folder / "sub-01_ses-01_acq-50Hz_part-real_wavefield.nii.gz"
+
+
+def _rewrite(folder: Path, change: Callable[[nib.Nifti1Image], nib.Nifti1Image]) -> None:
+    image = nib.load(_real(folder))
+    nib.save(change(nib.Nifti1Image(image.get_fdata(), image.affine, image.header)), _real(folder))
+
+
+def _in_metres(image: nib.Nifti1Image) -> nib.Nifti1Image:
+    image.header.set_xyzt_units("meter")
+    return image
+
+
+def _nowhere(image: nib.Nifti1Image) -> nib.Nifti1Image:
+    image.set_sform(None, code=0)
+    image.set_qform(None, code=0)
+    return image
+
+
+def _second_name(folder: Path) -> None:
+    for part in ("real", "imag"):
+        old = folder / f"sub-01_ses-01_acq-50Hz_part-{part}_wavefield.nii.gz"
+        (folder / old.name.replace("50Hz", "50.0Hz")).write_bytes(old.read_bytes())
+    old = folder / "sub-01_ses-01_acq-50Hz_wavefield.json"
+    (folder / old.name.replace("50Hz", "50.0Hz")).write_bytes(old.read_bytes())
+
+
+SPOILT: dict[str, tuple[Callable[[Path], object], str]] = {
+    "positions in metres": (lambda path: _rewrite(path, _in_metres), "millimetres"),
+    "no position": (lambda path: _rewrite(path, _nowhere), "neither sform nor qform"),
+    "complex voxels": (
+        lambda path: _rewrite(path, lambda image: nib.Nifti1Image(image.get_fdata() * 1j, image.affine)),
+        "real numbers",
+    ),
+    "unknown file name": (lambda path: _real(path).rename(path / "wave_wavefield.nii.gz"), "file name"),
+    "same field twice": (_second_name, "two wave fields"),
+    "both .nii and .nii.gz": (lambda path: nib.save(nib.load(_real(path)), str(_real(path))[:-3]), "twice"),
+    "mask with labels": (
+        lambda path: nib.save(
+            nib.Nifti1Image(np.full((5, 4, 3), 2, np.uint8), AFFINE), path / "sub-01_ses-01_mask.nii.gz"
+        ),
+        "other than 0 and 1",
+    ),
+    "two foreign masks": (
+        lambda path: (
+            [
+                (path / f"{name}_mask.nii.gz").write_bytes((path / "sub-01_ses-01_mask.nii.gz").read_bytes())
+                for name in "ab"
+            ]
+            and (path / "sub-01_ses-01_mask.nii.gz").unlink()
+        ),
+        "2 masks",
+    ),
+    "true as a number": (lambda path: _change_sidecar(path, Density=True), "Density"),
+    "infinite noise": (lambda path: _change_sidecar(path, NoiseStd=float("inf")), "NoiseStd"),
+    "nothing moves": (
+        lambda path: [
+            nib.save(
+                nib.Nifti1Image(np.zeros((5, 4, 3, 3), np.float32), AFFINE),
+                path / _real(path).name.replace("real", part),
+            )
+            for part in ("real", "imag")
+        ],
+        "no displacement",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", SPOILT)
+def test_doubtful_folder_is_refused(what: str, tmp_path: Path) -> None:
+    """Each of these can be read somehow; reading it somehow is how wrong maps are made."""
+    write_wave_field(tmp_path, _field())
+    spoil, mentioned = SPOILT[what]
+    spoil(tmp_path)
+    with pytest.raises(InputError, match=mentioned):
+        read_wave_fields(tmp_path)
+
+
+def test_only_mask_of_a_folder_serves_all(tmp_path: Path) -> None:
+    """Other laboratories write one mask for several runs; it need not bear a run's name."""
+    write_wave_field(tmp_path, _field())
+    (tmp_path / "sub-01_ses-01_mask.nii.gz").rename(tmp_path / "brain_mask.nii.gz")
+    assert read_wave_fields(tmp_path)[0].mask.sum() == 48
