@@ -10,7 +10,7 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from palpate.errors import InputError
 from palpate.imaging.maps import Map, read_map
@@ -229,7 +229,7 @@ def _interval(
         return low, high
     log_variance = np.log1p((std_kpa / mean_kpa) ** 2)
     log_median = np.log(mean_kpa) - log_variance / 2.0
-    reach = norm.ppf(1.0 - tail) * np.sqrt(log_variance)
+    reach = ndtri(1.0 - tail) * np.sqrt(log_variance)
     return np.exp(log_median - reach), np.exp(log_median + reach)
 
 

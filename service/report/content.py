@@ -85,6 +85,31 @@ def region_table(figures: tuple[RegionFigure, ...]) -> Table:
     )
 
 
+def summary_table(runs: tuple[RunView, ...]) -> Table:
+    """The runs of a session side by side: how much of them data decide, their medians, and their errors if known."""
+    scored = any(run.scores is not None for run in runs)
+    rows = []
+    for run in runs:
+        cells = [percent("informed_share", run.informed_share, 0)]
+        for place, modulus in enumerate(MODULI):
+            cells.append(_with_interval(run.figures[place]) if run.figures else plain("–"))
+            if scored:
+                cells.append(_or_dash(f"{modulus}_error", run.scores[modulus].median_error if run.scores else None))
+        rows.append(Row(run.title, tuple(cells)))
+    errors = [", median |error|"] if scored else []
+    head = ["", "data decide in", "G′, median there", *("G′" + e for e in errors), "G″, median there"]
+    caption = "Medians where data decide, with the 95 % interval of each median."
+    return Table(tuple(rows), head=(*head, *("G″" + e for e in errors)), caption=caption)
+
+
+def _with_interval(figure: RegionFigure) -> Number:
+    """A region's figure with its interval in one cell."""
+    text = kpa("", figure.value).text
+    if figure.lower is not None and figure.upper is not None:
+        text += f" ({_significant(figure.lower)} to {_significant(figure.upper)})"
+    return Number(f"{figure.key}_value", figure.value, text)
+
+
 def score_table(scores: Mapping[Modulus, Score]) -> Table:
     """Errors, coverage and width of the intervals against truth."""
     any_score = next(iter(scores.values()))
@@ -159,8 +184,21 @@ def provenance_tables(run: RunView, title: str) -> list[Table]:
     return [table for table in tables if table.rows]
 
 
+def all_notes(runs: tuple[RunView, ...]) -> list[str]:
+    """What a reader must know before trusting the numbers; what holds for every run is said once."""
+    found = [notes(run) for run in runs]
+    shared = [note for note in found[0] if all(note in others for others in found)]
+    own = [
+        f"{run.title}: {note[0].lower()}{note[1:]}"
+        for run, of_run in zip(runs, found, strict=True)
+        for note in of_run
+        if note not in shared
+    ]
+    return shared + own
+
+
 def notes(run: RunView) -> list[str]:
-    """What a reader must know before trusting the numbers."""
+    """What a reader must know before trusting the numbers of one run."""
     found = []
     if run.stiffness.inversion.get("converged") is False:
         found.append("The inversion did not converge; its maps are not a result.")

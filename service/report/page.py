@@ -54,6 +54,8 @@ def render(view: SessionView, settings: ReportSettings) -> str:
         version=palpate.__version__,
         viewer=None if scripts is None else {name: Markup(text) for name, text in scripts.items()},
         runs=[_run_context(run, number, settings) for number, run in enumerate(view.runs, start=1)],
+        summary=content.summary_table(view.runs) if len(view.runs) > 1 else None,
+        notes=content.all_notes(view.runs),
         dicom_names=view.dicom_names,
         provenance=[table for run in view.runs for table in content.provenance_tables(run, run.title)],
     )
@@ -106,7 +108,6 @@ def _run_context(run: RunView, number: int, settings: ReportSettings) -> dict[st
         "informed": content.percent("informed_share", run.informed_share, 0),
         **ends,
         "verdict": content.verdict(run),
-        "notes": content.notes(run),
         "maps": panels.maps(),
         "region": content.region_table(run.figures) if run.figures else None,
         "beside": None if beside is None else {"title": beside[0], "picture": beside[1]},
