@@ -1,0 +1,166 @@
+"""Zones: overlapping blocks of hexahedral cells that cover a mask and share its data between them.
+
+A cell spans two voxels along each axis and has a node at each of its 27 voxel centres, so that the triquadratic
+displacement has exactly the data's nodes. A zone is a box of such cells; cells that reach outside the mask are left
+out. Each voxel's datum is shared by the zones that hold it: the shares chi_z >= 0 obey sum_z chi_z = 1, which is
+what keeps data from being counted twice (docs/theory/zones.md).
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from palpate.errors import InputError
+
+CELL_SPAN = 2
+"""Voxels along an edge of a cell."""
+
+NODES_PER_CELL = (CELL_SPAN + 1) ** 3
+
+
+@dataclass(frozen=True, slots=True)
+class Zone:
+    """A block of cells with the voxels at its nodes.
+
+    Attributes:
+        voxels: indices into the mask's voxels (C order) of the zone's n nodes, shape (n,).
+        ijk: the same nodes as voxel indices, shape (n, 3).
+        cells: the nodes of each cell as indices into `voxels`, lexicographic in (i, j, k), shape (c, 27).
+        share: chi, each node's share of its datum, shape (n,), in (0, 1].
+        interior: nodes that cells surround on all sides, where equilibrium holds, shape (n,), bool.
+    """
+
+    voxels: NDArray[np.int64]
+    ijk: NDArray[np.int64]
+    cells: NDArray[np.int64]
+    share: NDArray[np.float64]
+    interior: NDArray[np.bool_]
+
+    @property
+    def work(self) -> float:
+        """An estimate of the cost of solving on the zone, for balancing ranks: factor fill grows as n^(4/3)."""
+        return float(len(self.voxels) ** (4 / 3))
+
+
+def cut_zones(mask: NDArray[np.bool_], *, width_voxels: Sequence[int], stride_voxels: Sequence[int]) -> list[Zone]:
+    """Cover the mask with overlapping zones.
+
+    Args:
+        mask: tissue voxels, shape (i, j, k).
+        width_voxels: largest number of nodes along each axis of a zone.
+        stride_voxels: largest distance between neighbouring zones along each axis.
+
+    Returns:
+        Zones in lexicographic order of their position; those without an interior node are dropped.
+
+    Raises:
+        InputError: no zone has an interior node, so no voxel obeys an equation.
+    """
+    starts = [
+        axis_starts(extent, width, stride)
+        for extent, width, stride in zip(_extents(mask), width_voxels, stride_voxels, strict=True)
+    ]
+    low = np.argwhere(mask).min(axis=0) if mask.any() else np.zeros(3, dtype=np.int64)
+    number = np.full(mask.shape, -1, dtype=np.int64)
+    number[mask] = np.arange(np.count_nonzero(mask))
+    blocks = [
+        block
+        for corner in itertools.product(*(axis for axis, _ in starts))
+        if (block := _block(number, low + np.array(corner), [width for _, width in starts])) is not None
+    ]
+    if not blocks:
+        raise InputError(
+            "mask",
+            found=f"tissue too thin for a cell with neighbours ({np.count_nonzero(mask)} voxels)",
+            expected="at least 5 x 5 x 5 connected tissue voxels somewhere",
+            advice="Check the mask, or scan more slices.",
+        )
+    total = np.zeros(np.count_nonzero(mask))
+    for block in blocks:
+        np.add.at(total, block.voxels, block.share)
+    return [
+        Zone(block.voxels, block.ijk, block.cells, block.share / total[block.voxels], block.interior)
+        for block in blocks
+    ]
+
+
+def axis_starts(extent: int, width: int, stride: int) -> tuple[list[int], int]:
+    """First nodes of the zones along one axis, spread evenly, and the number of nodes each has (always odd).
+
+    Args:
+        extent: number of voxels that the mask spans.
+        width: largest number of nodes of a zone.
+        stride: largest distance between neighbouring zones.
+    """
+    largest = min(width, extent)
+    nodes = largest if largest % CELL_SPAN == 1 else largest - 1
+    last = extent - nodes
+    count = math.ceil(last / stride) + 1
+    return sorted({round(start) for start in np.linspace(0, last, count)}), nodes
+
+
+def _extents(mask: NDArray[np.bool_]) -> list[int]:
+    where = np.argwhere(mask)
+    return [int(extent) for extent in np.ptp(where, axis=0) + 1] if len(where) else [0, 0, 0]
+
+
+def _block(number: NDArray[np.int64], corner: NDArray[np.int64], widths: Sequence[int]) -> Zone | None:
+    """The zone at a corner with raw (not yet normalised) shares; None where no node is surrounded by cells."""
+    if min(widths) < 2 * CELL_SPAN + 1:
+        return None
+    window = number[tuple(slice(start, start + width) for start, width in zip(corner, widths, strict=True))]
+    cells = _cells_inside(window)
+    if not len(cells):
+        return None
+    used, local = np.unique(cells, return_inverse=True)
+    inside = np.stack(np.unravel_index(used, window.shape), axis=1)
+    interior = _surrounded(cells, window.shape)[used]
+    if not interior.any():
+        return None
+    return Zone(
+        voxels=window.ravel()[used],
+        ijk=inside + corner,
+        cells=local.reshape(cells.shape),
+        share=_taper(inside, widths),
+        interior=interior,
+    )
+
+
+def _cells_inside(window: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Cells all of whose 27 voxels are tissue, as flat indices into the window, shape (c, 27)."""
+    flat = np.arange(window.size).reshape(window.shape)
+    firsts = [slice(0, extent - CELL_SPAN, CELL_SPAN) for extent in window.shape]
+    offsets = itertools.product(range(CELL_SPAN + 1), repeat=3)
+    cells = np.stack(
+        [
+            flat[tuple(slice(s.start + o, s.stop + o, s.step) for s, o in zip(firsts, offset, strict=True))].ravel()
+            for offset in offsets
+        ],
+        axis=1,
+    )
+    return cells[(window.ravel()[cells] >= 0).all(axis=1)]
+
+
+def _surrounded(cells: NDArray[np.int64], shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Nodes whose eight neighbouring voxel-sized subcells all belong to a cell, flat over the window."""
+    filled = np.zeros([extent + 1 for extent in shape], dtype=bool)  # subcell s lies between voxels s - 1 and s
+    first = np.stack(np.unravel_index(cells[:, 0], shape), axis=1)
+    for offset in itertools.product(range(1, CELL_SPAN + 1), repeat=3):
+        filled[tuple((first + offset).T)] = True
+    around = [
+        filled[tuple(slice(o, extent + o) for o, extent in zip(offset, shape, strict=True))]
+        for offset in itertools.product((0, 1), repeat=3)
+    ]
+    return np.logical_and.reduce(around).ravel()
+
+
+def _taper(inside: NDArray[np.int64], widths: Sequence[int]) -> NDArray[np.float64]:
+    """Raw shares: a tent along each axis, highest in the zone's middle, so that shares pass smoothly between zones."""
+    tents = [1.0 - np.abs(2.0 * inside[:, axis] - (width - 1)) / (width + 1) for axis, width in enumerate(widths)]
+    return np.asarray(np.prod(tents, axis=0))

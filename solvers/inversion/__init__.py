@@ -1,0 +1,1 @@
+"""From a wave field to the posterior of the complex shear modulus."""

@@ -1,0 +1,190 @@
+"""The maximum of the joint posterior over all zones, by Gauss-Newton steps with a line search."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from mpi4py import MPI
+from numpy.typing import NDArray
+
+from palpate.solvers.inversion.evidence import ZoneEvidence, fit_prior
+from palpate.solvers.inversion.joint import JointPosterior, ZoneCurvature
+from palpate.solvers.inversion.prior import FIELDS, MaternField, PriorScale
+from palpate.solvers.inversion.zone_solver import ZoneSolver, ZoneState
+
+EVIDENCE_ZONES = 6
+"""How many zones, spread over the organ, set the prior's hyper-parameters."""
+
+SMALLEST_STEP = 1.0 / 16.0
+
+
+@dataclass(frozen=True, slots=True)
+class Iteration:
+    """One Gauss-Newton step.
+
+    Attributes:
+        objective: misfit / 2 + prior / 2 before the step.
+        misfit: twice the negative log-likelihood, all zones, before the step.
+        step: length of the step taken, 1 = full.
+        change: root mean square change of m in the step.
+    """
+
+    objective: float
+    misfit: float
+    step: float
+    change: float
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """The end of the iterations: value, status and statistics.
+
+    Attributes:
+        parameters: m at the maximum, shape (2 N,).
+        posterior: the Gaussian posterior of m around it.
+        prior: hyper-parameters that were used.
+        converged: whether the last step was small.
+        iterations: history.
+        zones: this rank's zone states at the last linearisation.
+        misfit: of all zones at the last linearisation.
+    """
+
+    parameters: NDArray[np.float64]
+    posterior: JointPosterior
+    prior: PriorScale
+    converged: bool
+    iterations: tuple[Iteration, ...]
+    zones: tuple[ZoneState, ...] = field(repr=False)
+    misfit: float
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What is inverted.
+
+    Attributes:
+        solvers: this rank's zones.
+        zone_count: zones on all ranks.
+        mask: shape (i, j, k); N voxels.
+        voxel_size_mm: shape (3,).
+        centre: prior means of ln G'/g and ln G''/g.
+        comm: the ranks.
+    """
+
+    solvers: Sequence[ZoneSolver]
+    zone_count: int
+    mask: NDArray[np.bool_]
+    voxel_size_mm: NDArray[np.float64]
+    centre: NDArray[np.float64]
+    comm: MPI.Comm
+
+    @property
+    def voxels(self) -> int:
+        """N."""
+        return int(np.count_nonzero(self.mask))
+
+    def local(self, solver: ZoneSolver, x: NDArray[np.float64]) -> NDArray[np.float64]:
+        """m on a zone's voxels from the deviation x on all, shape (2 n,)."""
+        fields = x.reshape(FIELDS, -1)[:, solver.voxels] + self.centre[:, None]
+        return np.asarray(fields.ravel())
+
+
+def maximise(
+    problem: Problem,
+    scale: PriorScale,
+    *,
+    fit_hyperparameters: bool,
+    limit: int,
+    tolerance: float,
+    report: Callable[[int, Iteration], None],
+) -> Fit:
+    """Find the maximum of the posterior.
+
+    Args:
+        problem: zones, data and ranks.
+        scale: hyper-parameters to start with.
+        fit_hyperparameters: whether they are refitted by the evidence after the second and the third step.
+        limit: most steps.
+        tolerance: root mean square change of m below which a full step counts as converged.
+        report: called after every step.
+    """
+    x = w = np.zeros(FIELDS * problem.voxels)
+    history: list[Iteration] = []
+    converged = False
+    states, misfit = _evaluate(problem, x)
+    while True:
+        if fit_hyperparameters and len(history) in (2, 3):
+            scale = _refit(problem, states, x, scale)
+        posterior = _posterior(problem, states, scale)
+        if converged or len(history) == limit:
+            break
+        target, weights = posterior.improve(_information(problem, states, x))
+        settled = not fit_hyperparameters or len(history) > 3
+        before = 0.5 * misfit + 0.5 * float(x @ w)
+        step, states, misfit = _search(problem, x, w, target, weights, before if settled else None)
+        change = step * float(np.sqrt(np.mean((target - x) ** 2)))
+        x, w = x + step * (target - x), w + step * (weights - w)
+        history.append(Iteration(before, misfit, step, change))
+        report(len(history), history[-1])
+        converged = settled and step == 1.0 and change < tolerance
+    m = (x.reshape(FIELDS, -1) + problem.centre[:, None]).ravel()
+    return Fit(m, posterior, scale, converged, tuple(history), tuple(states), misfit)
+
+
+def _evaluate(problem: Problem, x: NDArray[np.float64]) -> tuple[list[ZoneState], float]:
+    states = [solver.evaluate(problem.local(solver, x)) for solver in problem.solvers]
+    return states, float(problem.comm.allreduce(sum(state.misfit for state in states)))
+
+
+def _posterior(problem: Problem, states: Sequence[ZoneState], scale: PriorScale) -> JointPosterior:
+    zones = [
+        ZoneCurvature(solver.voxels, solver.data.zone.ijk, state.half_hessian)
+        for solver, state in zip(problem.solvers, states, strict=True)
+    ]
+    return JointPosterior(MaternField(problem.mask, problem.voxel_size_mm, scale), zones, problem.comm)
+
+
+def _zone_information(solver: ZoneSolver, state: ZoneState, x: NDArray[np.float64]) -> NDArray[np.float64]:
+    """b = H x - gradient on one zone."""
+    own = x.reshape(FIELDS, -1)[:, solver.voxels].ravel()
+    return np.asarray(state.half_hessian @ (state.half_hessian.T @ own) - state.gradient)
+
+
+def _information(problem: Problem, states: Sequence[ZoneState], x: NDArray[np.float64]) -> NDArray[np.float64]:
+    total = np.zeros((FIELDS, problem.voxels))
+    for solver, state in zip(problem.solvers, states, strict=True):
+        total[:, solver.voxels] += _zone_information(solver, state, x).reshape(FIELDS, -1)
+    problem.comm.Allreduce(MPI.IN_PLACE, total)
+    return total.ravel()
+
+
+def _refit(problem: Problem, states: Sequence[ZoneState], x: NDArray[np.float64], scale: PriorScale) -> PriorScale:
+    """Hyper-parameters from zones spread evenly over the list, whichever rank holds them."""
+    chosen = set(np.linspace(0, problem.zone_count - 1, min(EVIDENCE_ZONES, problem.zone_count)).round().astype(int))
+    zones = [
+        ZoneEvidence(solver.data.zone.ijk, state.half_hessian, _zone_information(solver, state, x))
+        for solver, state in zip(problem.solvers, states, strict=True)
+        if solver.number in chosen
+    ]
+    return fit_prior(zones, problem.voxel_size_mm, scale.mean_std, problem.comm)
+
+
+def _search(
+    problem: Problem,
+    x: NDArray[np.float64],
+    w: NDArray[np.float64],
+    target: NDArray[np.float64],
+    weights: NDArray[np.float64],
+    before: float | None,
+) -> tuple[float, list[ZoneState], float]:
+    """The longest of 1, 1/2, ... that lowers the objective; without `before` (the prior just changed) the full step."""
+    step = 1.0
+    while True:
+        trial = x + step * (target - x)
+        states, misfit = _evaluate(problem, trial)
+        prior = float(trial @ (w + step * (weights - w)))
+        if before is None or step <= SMALLEST_STEP or 0.5 * (misfit + prior) <= before * (1.0 + 1e-9):
+            return step, states, misfit
+        step *= 0.5

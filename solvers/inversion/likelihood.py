@@ -1,0 +1,142 @@
+"""What one zone's data say about G*: errors in variables, boundary included.
+
+The whole displacement of a zone is unknown; the data are its values at the voxels with known noise, and equilibrium
+holds inside. For given G* the best displacement minimises the misfit subject to equilibrium,
+
+    min_U  sum_i chi_i |U_i - d_i|^2 / (2 sigma^2)   subject to   K(G*) U + B p = 0,  D U = 0,
+
+which is one sparse saddle-point solve. It needs no boundary data, is never resonant, and its value is the exact
+negative log-likelihood of G* with U and p marginalised under flat priors (docs/theory/likelihood.md). In units of
+sigma, with C = [K; D] and S = C chi^-1 C^H (pressure eliminated), r = C d:
+
+    misfit   = r^H S^-1 r                         (twice the negative log-likelihood)
+    gradient = Re(F^H S^-1 r),  F dG* = dK U      (exact, not only at small residuals)
+    Hessian  ~ Re(F^H S^-1 F)                     (Gauss-Newton)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse as sparse
+from numpy.typing import NDArray
+
+from palpate.meshing.zones import Zone
+from palpate.solvers.inversion.equilibrium import Equilibrium
+from palpate.solvers.inversion.factor import Factorisation
+
+PRESSURE_FREEDOM = 1e-6
+"""Prior precision of the pressure against the scales of the zone: small enough to be free, large enough to pin
+the constants that no equation determines."""
+
+
+@dataclass(frozen=True, slots=True)
+class ZoneData:
+    """The data of one zone, in units of their noise.
+
+    Attributes:
+        zone: cells and nodes, n nodes.
+        displacement: d / sigma, complex, components along the voxel axes, shape (3 n,).
+        voxel_size: voxel edges in units of Scales.length_m, shape (3,).
+        inertia: rho omega^2 h^2 / g.
+        divergence_tolerance: tau / sigma, the standard deviation of div U that discretisation causes, per unit length.
+    """
+
+    zone: Zone
+    displacement: NDArray[np.complex128]
+    voxel_size: NDArray[np.float64]
+    inertia: float
+    divergence_tolerance: float
+
+
+class Linearised:
+    """The likelihood of one zone around given moduli: misfit, gradient and Gauss-Newton curvature.
+
+    Parameters are m = (ln G'/g, ln G''/g) at the n nodes, shape (2 n,).
+
+    Args:
+        data: the zone's data.
+        equilibrium: its equations.
+        parameters: m, shape (2 n,).
+    """
+
+    def __init__(self, data: ZoneData, equilibrium: Equilibrium, parameters: NDArray[np.float64]) -> None:
+        self._equilibrium = equilibrium
+        storage, loss = np.exp(parameters.reshape(2, -1))
+        self._slope = np.stack([storage.astype(np.complex128), 1j * loss])  # dG*/dm, one row a field
+        self._momentum = equilibrium.momentum(storage + 1j * loss)
+        self._sizes = (self._momentum.shape[1], self._momentum.shape[0], equilibrium.divergence.shape[0])
+        self._factor = Factorisation(_saddle(data, equilibrium, self._momentum))
+        displacements, pressures = self._sizes[0], self._sizes[2]
+        share = np.repeat(data.zone.share, 3)
+        load = np.zeros((sum(self._sizes) + pressures, 1), dtype=np.complex128)
+        load[:displacements, 0] = share * data.displacement
+        solution = self._factor.solve(load)[:, 0]
+        self.displacement: NDArray[np.complex128] = solution[:displacements]
+        """U / sigma, the best displacement for these moduli, shape (3 n,)."""
+        multiplier = solution[displacements + pressures :][: self._sizes[1]]
+        residual = data.displacement - self.displacement
+        self.residual: NDArray[np.complex128] = residual
+        """(d - U) / sigma at the nodes, shape (3 n,)."""
+        tolerance = _slack(data, equilibrium, solution[-pressures:])
+        self.misfit: float = float(np.sum(share * np.abs(residual) ** 2)) + tolerance
+        """Twice the negative log-likelihood; in expectation `degrees_of_freedom` at the truth."""
+        self._sensitivity = equilibrium.sensitivity(self.displacement)
+        self.gradient: NDArray[np.float64] = self._to_parameters(
+            (self._sensitivity.conj().T @ multiplier)[:, None]
+        )[:, 0]
+        """Of half the misfit with respect to m, shape (2 n,)."""
+
+    @property
+    def equations(self) -> int:
+        """Real equations that tie the data: two for every complex row of momentum and divergence, less the pressure."""
+        return 2 * self._sizes[1]
+
+    def curvature(self, directions: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Gauss-Newton Hessian of half the misfit, applied to directions.
+
+        Args:
+            directions: shape (2 n, k).
+        """
+        n = directions.shape[0] // 2
+        change = self._slope[0][:, None] * directions[:n] + self._slope[1][:, None] * directions[n:]
+        return self._to_parameters(self._sensitivity.conj().T @ self._inverse_covariance(self._sensitivity @ change))
+
+    def close(self) -> None:
+        """Free the factors."""
+        self._factor.close()
+
+    def _inverse_covariance(self, forces: NDArray[np.complex128]) -> NDArray[np.complex128]:
+        """S^-1 on momentum residuals, shape (rows, k)."""
+        displacements, rows, pressures = self._sizes
+        load = np.zeros((sum(self._sizes) + pressures, forces.shape[1]), dtype=np.complex128)
+        first = displacements + pressures
+        load[first : first + rows] = -forces
+        return self._factor.solve(load)[first : first + rows]
+
+    def _to_parameters(self, dual: NDArray[np.complex128]) -> NDArray[np.float64]:
+        """From derivatives by G* to derivatives by m: Re(conj(dG*/dm) dual), shape (2 n, k)."""
+        return np.concatenate([(slope.conj()[:, None] * dual).real for slope in self._slope])
+
+
+def _saddle(data: ZoneData, equilibrium: Equilibrium, momentum: sparse.csr_matrix) -> sparse.csr_matrix:
+    """The optimality conditions in (U, p, momentum multipliers, divergence multipliers)."""
+    share = sparse.diags(np.repeat(data.zone.share, 3))
+    divergence, gradient = equilibrium.divergence, equilibrium.pressure_gradient
+    mass = equilibrium.pressure_mass
+    slack = -(data.divergence_tolerance**2) * mass
+    return sparse.bmat(
+        [
+            [share, None, momentum.conj().T, divergence.conj().T],
+            [None, PRESSURE_FREEDOM * mass, gradient.conj().T, None],
+            [momentum, gradient, None, None],
+            [divergence, None, None, slack],
+        ],
+        format="csr",
+    )
+
+
+def _slack(data: ZoneData, equilibrium: Equilibrium, multiplier: NDArray[np.complex128]) -> float:
+    """The part of the misfit that the divergence tolerance takes."""
+    return float(data.divergence_tolerance**2 * np.vdot(multiplier, equilibrium.pressure_mass @ multiplier).real)

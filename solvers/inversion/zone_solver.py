@@ -1,0 +1,110 @@
+"""One zone through the Gauss-Newton iterations: its equations, its data and what it remembers between steps."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from palpate.solvers.inversion.curvature import Whitening, informed_directions
+from palpate.solvers.inversion.equilibrium import Equilibrium
+from palpate.solvers.inversion.likelihood import Linearised, ZoneData
+
+
+@dataclass(frozen=True, slots=True)
+class ZoneState:
+    """What a zone's data say at the present moduli.
+
+    Attributes:
+        misfit: twice the negative log-likelihood.
+        gradient: of half the misfit by m, shape (2 n,).
+        half_hessian: Y with Gauss-Newton Hessian ~ Y Y^T, shape (2 n, k).
+        residual: (d - U) / sigma, shape (3 n,).
+        displacement: U / sigma, shape (3 n,).
+    """
+
+    misfit: float
+    gradient: NDArray[np.float64]
+    half_hessian: NDArray[np.float64]
+    residual: NDArray[np.complex128]
+    displacement: NDArray[np.complex128]
+
+
+@dataclass(slots=True)
+class Tally:
+    """Work done on this rank: counts of factorisations and right-hand sides, seconds by phase."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    seconds: Counter[str] = field(default_factory=Counter)
+
+    def timed(self, phase: str, since: float) -> float:
+        """Add the time since `since` to a phase; returns now."""
+        now = time.perf_counter()
+        self.seconds[phase] += now - since  # type: ignore[assignment]
+        return now
+
+
+class ZoneSolver:
+    """Evaluates one zone's likelihood again and again as the moduli change.
+
+    Args:
+        number: the zone's position in the list of all zones; seeds its random start, so that every distribution
+            of zones over ranks gives the same numbers.
+        data: its data.
+        voxel_size_mm: shape (3,), for the reference prior.
+        rank_of_hessian: k, how many directions are followed.
+        tally: where to count the work.
+    """
+
+    def __init__(
+        self, number: int, data: ZoneData, voxel_size_mm: NDArray[np.float64], rank_of_hessian: int, tally: Tally
+    ) -> None:
+        self.number = number
+        self.data = data
+        self.voxels = data.zone.voxels
+        began = time.perf_counter()
+        self._equilibrium = Equilibrium(data.zone, data.voxel_size, data.inertia)
+        self._whitening = Whitening(data.zone.ijk, voxel_size_mm)
+        size = 2 * len(self.voxels)
+        self._start = np.random.default_rng([20, number]).standard_normal((size, min(rank_of_hessian, size)))
+        self._followed = False
+        self._tally = tally
+        tally.timed("set-up", began)
+
+    @property
+    def equations(self) -> int:
+        """Real momentum equations inside the zone: the misfit expected of the truth."""
+        return 2 * len(self._equilibrium.rows)
+
+    def evaluate(self, parameters: NDArray[np.float64]) -> ZoneState:
+        """Misfit, gradient and compressed Hessian at m, shape (2 n,) (this zone's voxels)."""
+        began = time.perf_counter()
+        likelihood = Linearised(self.data, self._equilibrium, parameters)
+        began = self._tally.timed("factorise", began)
+        passes = 1 if self._followed else 2
+        half, self._start = informed_directions(likelihood, self._whitening, self._start, passes=passes)
+        self._followed = True
+        self._tally.counts["factorisations"] += 1
+        self._tally.counts["right_hand_sides"] += 1 + passes * self._start.shape[1]
+        likelihood.close()
+        self._tally.timed("hessian", began)
+        return ZoneState(
+            misfit=likelihood.misfit,
+            gradient=likelihood.gradient,
+            half_hessian=half,
+            residual=likelihood.residual,
+            displacement=likelihood.displacement,
+        )
+
+    def misfit(self, parameters: NDArray[np.float64]) -> float:
+        """The misfit alone, for the line search."""
+        began = time.perf_counter()
+        likelihood = Linearised(self.data, self._equilibrium, parameters)
+        likelihood.close()
+        self._tally.counts["factorisations"] += 1
+        self._tally.counts["right_hand_sides"] += 1
+        self._tally.timed("line search", began)
+        return likelihood.misfit
