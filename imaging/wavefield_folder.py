@@ -17,7 +17,6 @@ import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,15 +24,7 @@ from numpy.typing import NDArray
 from palpate.errors import InputError
 from palpate.imaging.nifti import Volume, read_nifti, same_grid, write_nifti
 from palpate.imaging.wavefield import WaveField
-
-METRES_PER_UNIT: Final[Mapping[str, float]] = {
-    "nm": 1e-9,
-    "um": 1e-6,
-    "\N{MICRO SIGN}m": 1e-6,
-    "\N{GREEK SMALL LETTER MU}m": 1e-6,
-    "mm": 1e-3,
-    "m": 1.0,
-}
+from palpate.imaging.wavefield_sidecar import METRES_PER_UNIT, Sidecar
 
 _FIELD_FILE = re.compile(
     r"(?P<label>[A-Za-z0-9][A-Za-z0-9_-]*?)_acq-(?P<frequency>-?[0-9]+(?:\.[0-9]+)?)Hz"
@@ -146,7 +137,7 @@ def _read_one(folder: Path, label: str, files: Mapping[str, Path]) -> WaveField:
     imag = _read_part(files["imag"])
     _demand_same_grid(files["imag"], imag, files["real"], real)
     sidecar_path = folder / f"{present.name.partition('_part-')[0]}_wavefield.json"
-    sidecar = _Sidecar(sidecar_path)
+    sidecar = Sidecar(sidecar_path)
     frequency_hz = sidecar.number("MechanicalFrequency", above=0.0)
     _demand_named_frequency(present, sidecar_path, frequency_hz)
     metres = sidecar.metres_per_unit()
@@ -266,64 +257,6 @@ def _demand_named_frequency(path: Path, sidecar_path: Path, frequency_hz: float)
             expected=f"{named_hz:g} Hz as in the name of {path.name}",
             advice="Correct whichever is wrong.",
         )
-
-
-class _Sidecar:
-    """A JSON sidecar whose every look-up is checked and every error names the file and the key."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        if not path.exists():
-            raise InputError(
-                path,
-                found="no such file",
-                expected="the sidecar of the wave field",
-                advice='Write it, such as {"MechanicalFrequency": 50.0, "Units": "um", "Density": 1000.0}.',
-            )
-        try:
-            facts = json.loads(path.read_text(encoding="utf-8"))
-        except (ValueError, OSError) as error:
-            raise InputError(
-                path, found="no readable JSON", expected="a JSON object", advice="Write the sidecar anew."
-            ) from error
-        if not isinstance(facts, dict):
-            raise InputError(
-                path, found=f"a {type(facts).__name__}", expected="a JSON object", advice="Write the sidecar anew."
-            )
-        self.facts: dict[str, object] = facts
-
-    def number(
-        self, key: str, *, above: float = -math.inf, at_least: float = -math.inf, default: float | None = None
-    ) -> float:
-        """The finite number under a key, above or at least a bound; the default where the key is absent or null."""
-        value = self.facts.get(key)
-        if value is None and default is not None:
-            return default
-        allowed = f"a number above {above:g}" if above > -math.inf else f"a number of at least {at_least:g}"
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise InputError(
-                self.path,
-                found=f"{key}: {value!r}" if key in self.facts else f"no {key}",
-                expected=f"{key}: {allowed}",
-                advice="Correct the sidecar.",
-            )
-        if not math.isfinite(value) or value <= above or value < at_least:
-            raise InputError(
-                self.path, found=f"{key}: {value!r}", expected=f"{key}: {allowed}", advice="Correct the sidecar."
-            )
-        return float(value)
-
-    def metres_per_unit(self) -> float:
-        """The length of the unit in which the displacement and its noise are stored."""
-        unit = self.facts.get("Units")
-        if not isinstance(unit, str) or unit not in METRES_PER_UNIT:
-            raise InputError(
-                self.path,
-                found=f"Units: {unit!r}" if "Units" in self.facts else "no Units",
-                expected="Units: one of nm, um, mm, m",
-                advice="Say in which unit of length the displacement is stored.",
-            )
-        return METRES_PER_UNIT[unit]
 
 
 def relative_noise(field: WaveField) -> float | None:

@@ -8,7 +8,6 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from pydicom.dataset import PrivateBlock
 
 from palpate.errors import InputError
 from palpate.imaging.acquisition import PhaseAcquisition
@@ -24,8 +23,8 @@ from palpate.imaging.dicom.geometry import (
 )
 from palpate.imaging.dicom.series import Series, numbers
 from palpate.imaging.dicom.siemens_comment import EncodingComment, has_comment, parse_comment
+from palpate.imaging.dicom.siemens_private import slice_times_s, slices_in_mosaic
 
-_CREATOR: Final = "SIEMENS MR HEADER"
 _FULL_EXPORT: Final = "Export the complete series again from the scanner or archive."
 _PHASE_LIMIT: Final = 4096.0
 """Rescaled phase that means pi."""
@@ -116,7 +115,7 @@ def _partner(phase: Series, candidates: Sequence[Series]) -> Series:
 
 def _layout(instance: Instance) -> _Layout:
     """Slices, mosaic size and affine from one image's header."""
-    n_slices = int(_private_numbers(instance, 0x0A, "number of slices in the mosaic")[0])
+    n_slices = slices_in_mosaic(instance)
     rows, columns = (int(numbers(instance, name, 1)[0]) for name in ("Rows", "Columns"))
     side = tiles_per_side(max(n_slices, 1))
     if n_slices < 1 or rows % side or columns % side:
@@ -158,7 +157,7 @@ def _read_pair(run: int, phase: Series, magnitude: Series) -> list[PhaseAcquisit
                 affine_mm=layout.affine_mm,
                 frequency_hz=comments[chosen[0]].frequency_hz,
                 encoding_axes=encoding_axes([comments[row[0]] for row in table], first),
-                slice_time_s=_slice_times_s(first, layout.n_slices),
+                slice_time_s=slice_times_s(first, layout.n_slices),
                 menc_um_per_rad=comments[chosen[0]].menc_um_per_rad,
                 run=run,
                 facts=_facts(phase, magnitude),
@@ -277,36 +276,6 @@ def _signal(instance: Instance, layout: _Layout) -> NDArray[np.float64]:
             advice=_FULL_EXPORT,
         )
     return volume
-
-
-def _slice_times_s(instance: Instance, n_slices: int) -> NDArray[np.float64] | None:
-    """Acquisition time of each slice within its mosaic, shape (k,); None where the header does not say."""
-    block = _private_block(instance)
-    if block is None or 0x29 not in block:
-        return None
-    times_ms = np.atleast_1d(np.asarray(block[0x29].value, dtype=np.float64))
-    return times_ms / 1e3 if times_ms.shape == (n_slices,) and np.all(np.isfinite(times_ms)) else None
-
-
-def _private_numbers(instance: Instance, element: int, meaning: str) -> NDArray[np.float64]:
-    """The numbers of an element of Siemens' private block (0019,xx00)."""
-    block = _private_block(instance)
-    value = block[element].value if block is not None and element in block else None
-    if not isinstance(value, (int, float)):
-        raise InputError(
-            instance.place,
-            found=f"no (0019,10{element:02X}), the {meaning}",
-            expected="Siemens' private header",
-            advice="De-identify with private group 0019 kept.",
-        )
-    return np.array([float(value)])
-
-
-def _private_block(instance: Instance) -> PrivateBlock | None:
-    try:
-        return instance.header.private_block(0x0019, _CREATOR)
-    except KeyError:
-        return None
 
 
 def _facts(phase: Series, magnitude: Series) -> dict[str, object]:
