@@ -18,6 +18,8 @@ def phantom(
     """
     from palpate.config.phantom import PhantomSettings
     from palpate.config.section import parse_settings
+
+    chosen = parse_settings(PhantomSettings, settings)
     from palpate.solvers.virtual_patient import create
 
-    create(out, parse_settings(PhantomSettings, settings))
+    create(out, chosen)
