@@ -252,10 +252,13 @@ def _mapping(quantity: Quantity, largest_kpa: float) -> hd.pm.RealWorldValueMapp
 
 
 def _window(values: NDArray[np.float32]) -> hd.VOILUTTransformation:
-    """A grey-scale window from 0 to just above nearly all of the tissue."""
+    """A grey-scale window from 0 to just above nearly all of the tissue.
+
+    LINEAR_EXACT is the window for real numbers: the default takes pixels for integers and refuses widths below 1.
+    """
     inside = values[values != _OUTSIDE_KPA]
     top = round(float(np.percentile(inside, 99.0)), 4) if inside.size else 1.0
-    return hd.VOILUTTransformation(window_center=top / 2.0, window_width=top)
+    return hd.VOILUTTransformation(window_center=top / 2.0, window_width=top, voi_lut_function="LINEAR_EXACT")
 
 
 def _complete(dataset: Dataset, source: DicomSource, description: str, made: datetime, uid_base: str) -> None:

@@ -119,17 +119,21 @@ class Panels:
         field = self.run.field
         if field is None:
             return None
-        u_um = np.where(field.mask[..., None], m_to_um(field.displacement_m), np.nan)
-        top = float(np.nanpercentile(np.abs(np.stack([u_um.real, u_um.imag])), 99.5))
-        layers = [
-            Layer(f"{words} U along {axis}", part[..., number], _WAVE_COLOURS, -top, top, "µm")
-            for number, axis in enumerate("RAS")
-            for words, part in (("Re", u_um.real), ("Im", u_um.imag))
-        ]
+        u_um = m_to_um(field.displacement_m)
+        layers = []
+        tops = []
+        for number, axis in enumerate("RAS"):
+            tops.append(float(np.percentile(np.abs(u_um[field.mask, number]), 99.0)))
+            for words, part in (("Re", u_um.real), ("Im", u_um.imag)):
+                values = np.where(field.mask, part[..., number], np.nan)
+                layers.append(Layer(f"{words} U along {axis}", values, _WAVE_COLOURS, -tops[-1], tops[-1], "µm"))
         return Picture(
             source=sheet(layers, self.view, self.slices),
-            alt=f"Slices of real and imaginary part of the displacement along three axes, up to {top:.3g} µm.",
-            caption="The measured displacement, the input of the inversion, along right, anterior and superior.",
+            alt="Slices of real and imaginary part of the displacement along R, A, S, up to "
+            + ", ".join(f"{top:.3g}" for top in tops)
+            + " µm.",
+            caption="The measured displacement, the input of the inversion, along right, anterior and superior,"
+            " bulk motion included.",
         )
 
     def residual(self) -> Picture | None:
