@@ -7,7 +7,9 @@ offsets. Rigid motion of a head can exceed several turns, so these multiples mat
 - neighbouring slices move alike, once each slice's own time of acquisition is accounted for.
 
 The best chain of choices through all slices minimises the sum of both misfits, in radians squared, exactly (dynamic
-programming). A slice is in doubt where another choice, with everything else chosen anew, costs hardly more.
+programming). A slice is in doubt where another choice for it, with all but the first slice chosen anew, costs hardly
+more. The first slice is held because with 3, 4 or 6 offsets some patterns of whole turns are pure first harmonics: then
+a motion common to all slices is not known, and the smallest is taken. Such a uniform translation strains nothing.
 """
 
 from __future__ import annotations
@@ -27,6 +29,8 @@ _MAX_OFFSETS_SEARCHED: Final = 9
 """More offsets make steps so small that whole patches do not wrap, and the search grow without need."""
 _KEPT: Final = 60
 """Choices per patch that go into the search, best first."""
+_TIE_BREAK: Final = 1e-3
+"""Misfit per squared amplitude, which decides between motions that explain the data equally well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +39,7 @@ class Choices:
 
     Attributes:
         turns: whole turns added to each step, shape (choice, offset).
-        misfit: sum of |U_h|^2 beyond the first harmonic, shape (choice,).
+        misfit: sum of |U_h|^2 beyond the first harmonic, and next to nothing for |U_1|^2, shape (choice,).
         first: U_1 at the common time of all slices, shape (choice,).
     """
 
@@ -62,7 +66,7 @@ def patch_choices(steps: NDArray[np.float64], slice_phase_rad: float) -> Choices
     """
     turns = _closing_turns(steps)
     spectrum = harmonics(integrate_steps((steps + _TURN * turns).T))
-    misfit = (np.abs(spectrum[2:]) ** 2).sum(axis=0)
+    misfit = (np.abs(spectrum[2:]) ** 2).sum(axis=0) + _TIE_BREAK * np.abs(spectrum[1]) ** 2
     best = np.argsort(misfit, kind="stable")[:_KEPT]
     return Choices(turns[best], misfit[best], spectrum[1, best] * np.exp(-1j * slice_phase_rad))
 
@@ -74,9 +78,19 @@ def best_chain(chain: list[Choices]) -> tuple[list[int], float]:
         chain: choices of the main patch of each slice, in the order of slices.
 
     Returns:
-        Index of the choice for each patch, and the least extra cost, radians squared, at which any one patch could
-        have been chosen differently (infinite where no patch has a second choice).
+        Index of the choice for each patch, and the least extra cost, radians squared, at which any patch but the first
+        could have been chosen differently beside that first one (infinite where there is no such choice).
     """
+    chosen = [int(np.argmin(total)) for total in _best_totals(chain)]
+    held = np.array([chosen[0]])
+    first = Choices(chain[0].turns[held], chain[0].misfit[held], chain[0].first[held])
+    totals = _best_totals([first, *chain[1:]])[1:]
+    margins = [float(np.partition(total, 1)[1] - total.min()) for total in totals if total.size > 1]
+    return chosen, min(margins, default=np.inf)
+
+
+def _best_totals(chain: list[Choices]) -> list[NDArray[np.float64]]:
+    """For each patch and choice, the cost of the cheapest chain through that choice."""
     links = [np.abs(b.first[None, :] - a.first[:, None]) ** 2 for a, b in pairwise(chain)]
     forward = [chain[0].misfit]
     for link, choices in zip(links, chain[1:], strict=True):
@@ -84,10 +98,7 @@ def best_chain(chain: list[Choices]) -> tuple[list[int], float]:
     backward = [np.zeros_like(chain[-1].misfit)]
     for link, choices in zip(reversed(links), reversed(chain[1:]), strict=True):
         backward.append((link + (choices.misfit + backward[-1])[None, :]).min(axis=1))
-    totals = [ahead + behind for ahead, behind in zip(forward, reversed(backward), strict=True)]
-    chosen = [int(np.argmin(total)) for total in totals]
-    margins = [float(np.partition(total, 1)[1] - total.min()) for total in totals if total.size > 1]
-    return chosen, min(margins, default=np.inf)
+    return [ahead + behind for ahead, behind in zip(forward, reversed(backward), strict=True)]
 
 
 def nearest_choice(choices: Choices, first: complex) -> int:

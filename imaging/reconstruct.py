@@ -164,5 +164,6 @@ def _direction_quality(direction: Direction, mask: NDArray[np.bool_]) -> dict[st
         "wrapped_share": unwrapped.wrapped_share,
         "repaired_share": unwrapped.repaired_share,
         "slice_means": "kept" if direction.mean_kept else "removed",
+        "slice_mean_misfit_rad2": unwrapped.misfit_rad2,
         "slice_mean_margin_rad2": unwrapped.margin_rad2 if np.isfinite(unwrapped.margin_rad2) else None,
     }

@@ -27,7 +27,9 @@ from palpate.imaging.patch_turns import best_chain, integrate_steps, nearest_cho
 
 _TURN: Final = 2.0 * np.pi
 _DECISIVE_RAD2: Final = 0.5
-"""A chain of patches is free of doubt if any other choice costs at least this much more."""
+"""A chain of patches is free of doubt if any other choice costs at least this much more,"""
+_PLAUSIBLE_RAD2: Final = 1.0
+"""and if no patch has more energy than this beyond its first harmonic."""
 _NEIGHBOURHOOD_VOXELS: Final = 1.5
 
 
@@ -39,6 +41,7 @@ class Unwrapped:
         phase_rad: vibration phase with zero mean over time, shape (offset, i, j, k); 0 outside the mask.
         mean_determined: whether the mean motion of every slice is free of doubt.
         margin_rad2: what the next best mean motion would cost more; see palpate.imaging.patch_turns.
+        misfit_rad2: energy of the mean motion beyond its first harmonic, worst slice.
         wrapped_share: share of in-plane neighbours, inside the mask, whose measured phases jump by more than pi.
         repaired_share: share of voxels that step 3 had to repair.
     """
@@ -46,6 +49,7 @@ class Unwrapped:
     phase_rad: NDArray[np.float64]
     mean_determined: bool
     margin_rad2: float
+    misfit_rad2: float
     wrapped_share: float
     repaired_share: float
 
@@ -106,15 +110,16 @@ def unwrap_vibration(
     """
     steps = unwrapped_steps(phase_rad, mask) if steps is None else steps.copy()
     lateness = np.zeros(mask.shape[2]) if slice_phase_rad is None else slice_phase_rad
-    margin_rad2 = _settle_patches(steps, mask, lateness)
+    margin_rad2, misfit_rad2 = _settle_patches(steps, mask, lateness)
     broken = mask & (np.abs(steps.sum(axis=0)) > np.pi)
     vibration = integrate_steps(steps)
     if broken.any():
         vibration[:, broken] = _repair(phase_rad, vibration, mask, broken)
     return Unwrapped(
         phase_rad=vibration,
-        mean_determined=margin_rad2 > _DECISIVE_RAD2,
+        mean_determined=margin_rad2 > _DECISIVE_RAD2 and misfit_rad2 < _PLAUSIBLE_RAD2,
         margin_rad2=margin_rad2,
+        misfit_rad2=misfit_rad2,
         wrapped_share=_jump_share(phase_rad, mask),
         repaired_share=int(broken.sum()) / max(int(mask.sum()), 1),
     )
@@ -128,11 +133,13 @@ def _jump_share(phase_rad: NDArray[np.float64], mask: NDArray[np.bool_]) -> floa
     return float(jumps.mean()) if jumps.size else 0.0
 
 
-def _settle_patches(steps: NDArray[np.float64], mask: NDArray[np.bool_], slice_phase_rad: NDArray[np.float64]) -> float:
-    """Add the chosen whole turns to the steps of every patch, in place; the margin of the choice."""
+def _settle_patches(
+    steps: NDArray[np.float64], mask: NDArray[np.bool_], slice_phase_rad: NDArray[np.float64]
+) -> tuple[float, float]:
+    """Add the chosen whole turns to the steps of every patch, in place; margin and worst misfit of the choice."""
     slices = [(k, patches) for k, patches in enumerate(slice_patches(mask)) if patches]
     if not slices:
-        return np.inf
+        return np.inf, 0.0
     options = [
         [patch_choices(np.median(steps[..., k][:, patch], axis=1), float(slice_phase_rad[k])) for patch in patches]
         for k, patches in slices
@@ -143,7 +150,8 @@ def _settle_patches(steps: NDArray[np.float64], mask: NDArray[np.bool_], slice_p
         for number, (patch, choices) in enumerate(zip(patches, of_slice, strict=True)):
             choice = main if number == 0 else nearest_choice(choices, motion)
             steps[..., k][:, patch] += _TURN * choices.turns[choice][:, None]
-    return margin_rad2
+    misfits = [float(of_slice[0].misfit[main]) for of_slice, main in zip(options, chosen, strict=True)]
+    return margin_rad2, max(misfits)
 
 
 def _repair(

@@ -61,9 +61,22 @@ def test_rigid_motion_of_several_turns(rigid_rad: complex) -> None:
 
 
 def test_doubt_about_rigid_motion_is_reported() -> None:
-    """Three offsets show no higher harmonic, so whole turns of a slice cannot be known; the result must not pretend."""
-    scan = Scan(offsets=3, rigid_rad=2.0)
-    assert not _unwrapped(scan, scan.phase_rad()[0]).mean_determined
+    """Where a slice's images jump about at random, its mean motion cannot be known; the result must not pretend."""
+    scan = Scan()
+    phase = scan.phase_rad()[0]
+    phase[..., 1] += np.random.default_rng(1).uniform(-np.pi, np.pi, size=(8, 1, 1))
+    assert not _unwrapped(scan, wrap(phase)).mean_determined
+
+
+@pytest.mark.parametrize("offsets", [4, 6])
+def test_few_offsets_know_all_but_a_common_motion(offsets: int) -> None:
+    """With 4 or 6 offsets some whole turns look like vibration; slices must still agree with each other."""
+    scan = Scan(offsets=offsets, amplitude_rad=1.0, rigid_rad=4.0)
+    found = _unwrapped(scan, scan.phase_rad()[0])
+    error = first_harmonic(found.phase_rad) - scan.encoded_rad()[0]
+    assert found.mean_determined
+    np.testing.assert_allclose(error, error[0, 0, 0], atol=1e-9)
+    assert np.abs(first_harmonic(found.phase_rad)).mean() < 4.2
 
 
 def test_patches_are_settled_apart() -> None:
