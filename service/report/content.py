@@ -137,12 +137,12 @@ def score_table(scores: Mapping[Modulus, Score]) -> Table:
 
 def quality_table(run: RunView) -> Table | None:
     """What ingest measured on this run's wave field; None where it came from elsewhere."""
-    measured = frequency_record(run)
+    measured, unit_of_u = frequency_record(run), displacement_unit(run)
     rows = [
         Row(name, (plain(_value(measured[key], unit)),))
         for key, name, unit in (
-            ("mean_displacement_um", "Mean |u|", "µm"),
-            ("noise_std_um", "Measured noise, of real and imaginary part", "µm"),
+            ("mean_displacement_um", "Mean |u|", unit_of_u),
+            ("noise_std_um", "Measured noise, of real and imaginary part", unit_of_u),
             ("noise_percent_of_mean_displacement", "Noise over mean |u|", "%"),
             ("oss_snr", "Octahedral-shear-strain SNR", ""),
             ("offsets", "Phase offsets", ""),
@@ -221,6 +221,11 @@ def notes(run: RunView) -> list[str]:
     if run.figures and run.figures[0].lower is None:
         found.append("There are no joint draws, so the figures of the region come without intervals.")
     return found
+
+
+def displacement_unit(run: RunView) -> str:
+    """The unit of displacements; arbitrary where nobody stated the motion encoding."""
+    return "a.u." if frequency_record(run).get("motion_encoding_known") is False else "µm"
 
 
 def frequency_record(run: RunView) -> Mapping[str, Any]:

@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 
 from palpate.config.report import ReportSettings
 from palpate.imaging.stiffness_folder import MODULI, Modulus
-from palpate.service.report import plots
-from palpate.service.report.content import frequency_record
+from palpate.service.report import content, plots
 from palpate.service.report.pictures import Layer, sheet
 from palpate.service.report.session import RunView
 from palpate.service.report.slices import SliceView, chosen_slices
@@ -19,7 +18,7 @@ from palpate.units import m_to_um
 
 _ERROR_COLOURS = "RdBu_r"
 _WAVE_COLOURS = "PuOr"
-_ORIENTATION = "The patient's right is on the left; the dark line encloses what data decide."
+_ORIENTATION = "The patient's right is on the left; the line encloses what data decide."
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +58,9 @@ class Panels:
     def of(cls, run: RunView, settings: ReportSettings) -> Panels:
         """Choose slices through the informed region, or through the mask where data decide nowhere."""
         stiffness = run.stiffness
-        region = stiffness.informed if stiffness.informed.any() else stiffness.moduli["storagemodulus"].mean.covered
-        return cls(run, settings, SliceView.of(stiffness.affine_mm, region.shape), chosen_slices(region))
+        covered = stiffness.moduli["storagemodulus"].mean.covered
+        region = stiffness.informed if stiffness.informed.any() else covered
+        return cls(run, settings, SliceView.of(stiffness.affine_mm, covered), chosen_slices(region))
 
     def maps(self) -> Picture:
         """Anatomy or magnitude, means and spreads of both moduli, and the relative spread."""
@@ -120,18 +120,19 @@ class Panels:
         if field is None:
             return None
         u_um = m_to_um(field.displacement_m)
+        unit = content.displacement_unit(self.run)
         layers = []
         tops = []
         for number, axis in enumerate("RAS"):
             tops.append(float(np.percentile(np.abs(u_um[field.mask, number]), 99.0)))
             for words, part in (("Re", u_um.real), ("Im", u_um.imag)):
                 values = np.where(field.mask, part[..., number], np.nan)
-                layers.append(Layer(f"{words} U along {axis}", values, _WAVE_COLOURS, -tops[-1], tops[-1], "µm"))
+                layers.append(Layer(f"{words} U along {axis}", values, _WAVE_COLOURS, -tops[-1], tops[-1], unit))
         return Picture(
             source=sheet(layers, self.view, self.slices),
             alt="Slices of real and imaginary part of the displacement along R, A, S, up to "
             + ", ".join(f"{top:.3g}" for top in tops)
-            + " µm.",
+            + f" {unit}.",
             caption="The measured displacement, the input of the inversion, along right, anterior and superior,"
             " bulk motion included.",
         )
@@ -225,7 +226,7 @@ class Panels:
         )
 
     def _harmonics(self) -> Picture | None:
-        directions = frequency_record(self.run).get("directions") or []
+        directions = content.frequency_record(self.run).get("directions") or []
         rows = [one["harmonic_amplitudes_rad"] for one in directions if one.get("harmonic_amplitudes_rad")]
         if not rows or len({len(row) for row in rows}) != 1:
             return None

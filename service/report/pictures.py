@@ -113,7 +113,8 @@ def _panel(axes: Axes, layer: Layer, view: SliceView, index: int, *, labelled: b
     if layer.outline is not None:
         outline = view.picture(layer.outline, index)
         if outline.any() and not outline.all():
-            axes.contour(outline.astype(float), levels=[0.5], colors=[INK], linewidths=0.8)
+            colour = "white" if layer.colours == "gray" else INK
+            axes.contour(outline.astype(float), levels=[0.5], colors=[colour], linewidths=0.8)
     axes.axis("off")
     if labelled:
         left, _, top, _ = view.labels

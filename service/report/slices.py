@@ -22,6 +22,7 @@ class SliceView:
         labels: the patient's directions at the left, right, top and bottom edge of the picture.
         aspect: height over width of a pixel.
         size_mm: width and height of the picture, mm.
+        window: the voxels along i and j that are shown.
     """
 
     transposed: bool
@@ -30,20 +31,23 @@ class SliceView:
     labels: tuple[str, str, str, str]
     aspect: float
     size_mm: tuple[float, float]
+    window: tuple[slice, slice]
 
     @classmethod
-    def of(cls, affine_mm: NDArray[np.float64], shape: tuple[int, ...]) -> SliceView:
-        """The view of a grid.
+    def of(cls, affine_mm: NDArray[np.float64], region: NDArray[np.bool_]) -> SliceView:
+        """The view of a grid, cut to a region and two voxels around it.
 
         Args:
             affine_mm: voxel indices to world RAS millimetres, shape (4, 4); may be oblique.
-            shape: (i, j, k).
+            region: what must be seen, shape (i, j, k); where it is empty all of the grid is shown.
         """
         edges = affine_mm[:3, :3]
         sizes_mm = np.linalg.norm(edges, axis=0)
         main = _main_axes(edges / sizes_mm)
         transposed = main[0] > main[1]
         across, down = (1, 0) if transposed else (0, 1)
+        window = (_extent(region.any(axis=(1, 2))), _extent(region.any(axis=(0, 2))))
+        counts = [part.stop - part.start for part in window]
         # Left of the picture shows the patient's right or front; the top shows front or head.
         flip_across = edges[main[across], across] > 0.0
         flip_down = edges[main[down], down] > 0.0
@@ -53,15 +57,24 @@ class SliceView:
             flip_down=bool(flip_down),
             labels=(_POSITIVE[main[across]], _NEGATIVE[main[across]], _POSITIVE[main[down]], _NEGATIVE[main[down]]),
             aspect=float(sizes_mm[down] / sizes_mm[across]),
-            size_mm=(float(shape[across] * sizes_mm[across]), float(shape[down] * sizes_mm[down])),
+            size_mm=(float(counts[across] * sizes_mm[across]), float(counts[down] * sizes_mm[down])),
+            window=window,
         )
 
     def picture[T: np.generic](self, volume: NDArray[T], index: int) -> NDArray[T]:
         """One slice as rows from top to bottom and columns from left to right."""
-        plane = volume[:, :, index]
+        plane = volume[self.window[0], self.window[1], index]
         plane = plane if self.transposed else plane.T
         plane = plane[:, ::-1] if self.flip_across else plane
         return plane[::-1] if self.flip_down else plane
+
+
+def _extent(seen: NDArray[np.bool_]) -> slice:
+    """From two voxels before the first that is seen to two after the last; all where none is."""
+    places = np.flatnonzero(seen)
+    if not len(places):
+        return slice(0, len(seen))
+    return slice(max(0, int(places[0]) - 2), min(len(seen), int(places[-1]) + 3))
 
 
 def _main_axes(directions: NDArray[np.float64]) -> tuple[int, int, int]:

@@ -252,7 +252,7 @@ def test_slices_are_shown_the_radiological_way() -> None:
         affine_mm = np.eye(4)
         affine_mm[:3, :3] = edges
         world = position @ edges.T
-        view = SliceView.of(affine_mm, (6, 5, 4))
+        view = SliceView.of(affine_mm, np.ones((6, 5, 4), dtype=bool))
         right, front = view.picture(world[..., 0], 1), view.picture(world[..., 1], 1)
         assert np.all(np.diff(right, axis=1) < 0.0)
         assert np.all(np.diff(front, axis=0) < 0.0)
