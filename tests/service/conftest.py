@@ -59,6 +59,13 @@ def make_session(tmp_path: Path) -> SessionMaker:
     return make
 
 
+@pytest.fixture(scope="session")
+def finished_session(tmp_path_factory: pytest.TempPathFactory) -> SessionFiles:
+    """One session for all tests that only read it."""
+    folder = tmp_path_factory.mktemp("study")
+    return write_session(folder / "results" / "sub-01" / "ses-01", folder / "truth")
+
+
 def write_session(
     folder: Path,
     truth: Path,

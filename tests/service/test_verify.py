@@ -22,11 +22,12 @@ from palpate.service.verify import score_table, verify_folder, write_scores
 
 type SessionMaker = Callable[..., Any]
 type Command = Callable[..., Any]
+type Files = Any
 
 
-def test_errors_and_coverage_are_what_the_files_say(make_session: SessionMaker) -> None:
+def test_errors_and_coverage_are_what_the_files_say(finished_session: Files) -> None:
     """Every published figure passes through here; it is computed once more from the raw files, the plain way."""
-    files = make_session()
+    files = finished_session
     (run,) = verify_folder(files.mre, files.truth)
     informed = read_mask(files.mre / "sub-01_ses-01_desc-informed_mask.nii.gz")
     assert run.informed_voxels == informed.sum()
@@ -148,9 +149,9 @@ def test_margin_and_missing_baseline_values(make_session: SessionMaker) -> None:
     assert "-" in score_table((none,))
 
 
-def test_table_and_json_tell_the_same(make_session: SessionMaker, tmp_path: Path) -> None:
+def test_table_and_json_tell_the_same(finished_session: Files, tmp_path: Path) -> None:
     """`make demo` ends with the table, benchmarks read the JSON: they must never differ."""
-    files = make_session()
+    files = finished_session
     scores = verify_folder(files.mre, files.truth)
     write_scores(tmp_path / "scores.json", scores)
     written = json.loads((tmp_path / "scores.json").read_text())["sub-01_ses-01"]
