@@ -1,0 +1,104 @@
+"""The mesh folder: for each run the zones, a summary of what they cover, and the cells for ParaView."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from palpate.config.mesh import MeshSettings
+from palpate.errors import InputError
+from palpate.imaging.wavefield import WaveField
+from palpate.imaging.wavefield_folder import read_wave_fields
+from palpate.meshing.zone_file import write_zones
+from palpate.meshing.zone_mesh import coverage, world_mesh, zone_extents, zones_of
+from palpate.meshing.zones import Zone
+from palpate.progress import say
+from palpate.provenance import atomic_directory, digest, refuse_foreign_folder, versions
+from palpate.units import kpa_to_pa, m_to_mm
+
+REFERENCE_MODULUS_KPA = 2.0
+"""|G*| for which the summary states wavelengths: middling brain at 50 Hz. Wavelengths grow as its square root."""
+
+
+def zones_path(folder: Path, label: str) -> Path:
+    """The file of a run's zones in a mesh folder."""
+    return folder / f"{label}_zones.h5"
+
+
+def write_mesh_folder(wavefield: Path, out: Path, settings: MeshSettings) -> None:
+    """Cut the mask of each run of a wave-field folder into zones and write them.
+
+    For each label: `<label>_zones.h5`, `<label>_mesh.json`, `<label>_mesh.vtu`. Frequencies of one run share them.
+
+    Args:
+        wavefield: the wave-field folder.
+        out: the folder to write; it appears whole or not at all.
+        settings: size of the zones.
+
+    Raises:
+        InputError: the wave-field folder is not in order, a mask is too thin, or `out` holds somebody else's files.
+    """
+    refuse_foreign_folder(out)
+    runs: dict[str, list[WaveField]] = {}
+    for field in read_wave_fields(wavefield):
+        runs.setdefault(field.label, []).append(field)
+    source = digest(wavefield)
+    with atomic_directory(out) as folder:
+        for label, fields in runs.items():
+            mask, affine_mm = fields[0].mask, fields[0].affine_mm
+            zones = _zones_of_run(label, mask, fields[0].voxel_size_mm, settings)
+            write_zones(zones_path(folder, label), zones)
+            world_mesh(zones, affine_mm).write(folder / f"{label}_mesh.vtu")
+            summary = _summary(zones, fields, settings) | {"input_digests": {"wavefield": source}}
+            (folder / f"{label}_mesh.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+            say(f"{label}: {len(zones)} zones cover {summary['covered_share']:.1%} of the mask")
+
+
+def _zones_of_run(
+    label: str, mask: NDArray[np.bool_], voxel_size_mm: NDArray[np.float64], settings: MeshSettings
+) -> list[Zone]:
+    """zones_of, with the run's mask named in the error."""
+    try:
+        return zones_of(mask, voxel_size_mm, settings)
+    except InputError as error:
+        raise InputError(f"{label}_mask", found=error.found, expected=error.expected, advice=error.advice) from error
+
+
+def _summary(zones: Sequence[Zone], fields: Sequence[WaveField], settings: MeshSettings) -> dict[str, object]:
+    """What the zones of one run cover, in the units of users."""
+    voxel_size_mm = fields[0].voxel_size_mm
+    nodes, stride = zone_extents(voxel_size_mm, settings)
+    covered = coverage(zones, int(np.count_nonzero(fields[0].mask)))
+    width_mm = [float((count - 1) * edge) for count, edge in zip(nodes, voxel_size_mm, strict=True)]
+    return {
+        **asdict(covered),
+        "covered_share": covered.covered_voxels / covered.mask_voxels,
+        "uncovered_voxels": covered.mask_voxels - covered.covered_voxels,
+        "voxel_size_mm": [float(edge) for edge in voxel_size_mm],
+        "zone_nodes": nodes,
+        "zone_width_mm": width_mm,
+        "zone_stride_voxels": stride,
+        "reference_modulus_kpa": REFERENCE_MODULUS_KPA,
+        "frequencies": [
+            {
+                "frequency_hz": field.frequency_hz,
+                "reference_wavelength_mm": wavelength_mm,
+                "zone_width_wavelengths": [width / wavelength_mm for width in width_mm],
+            }
+            for field in fields
+            if (wavelength_mm := _wavelength_mm(field))
+        ],
+        "settings": settings.model_dump(),
+        "versions": versions(),
+    }
+
+
+def _wavelength_mm(field: WaveField) -> float:
+    """Length lambda = sqrt(|G*| / rho) / f of a shear wave in tissue of the reference modulus."""
+    speed_m_s = float(np.sqrt(kpa_to_pa(REFERENCE_MODULUS_KPA) / field.density_kg_m3))
+    return m_to_mm(speed_m_s / field.frequency_hz)
