@@ -66,10 +66,11 @@ def create(out: Path, settings: PhantomSettings) -> None:
     """
     comm = MPI.COMM_WORLD
     refuse_foreign_folder(out)
+    _demand_resolved_waves(settings)
     atlas = load_atlas()
     head = build_head(settings, atlas)
     grid = scan_grid(settings, atlas)
-    _demand_possible(settings, head, grid)
+    _demand_brain(head, grid)
     say(f"in-silico head ready: {grid.shape} voxels of {settings.voxel_mm:g} mm")
     displacement_m, statistics = vibrate(comm, settings, head, grid)
     seconds = statistics.assembly_s + statistics.factorisation_s + statistics.solution_s
@@ -81,8 +82,8 @@ def create(out: Path, settings: PhantomSettings) -> None:
     comm.Barrier()
 
 
-def _demand_possible(settings: PhantomSettings, head: Head, grid: ScanGrid) -> None:
-    """Raise InputError where no brain is imaged or where the elements cannot carry the waves."""
+def _demand_brain(head: Head, grid: ScanGrid) -> None:
+    """Raise InputError where hardly any brain is imaged."""
     imaged = float(head.in_brain(grid.points_mm).mean())
     if imaged < _LEAST_BRAIN:
         raise InputError(
@@ -91,12 +92,16 @@ def _demand_possible(settings: PhantomSettings, head: Head, grid: ScanGrid) -> N
             expected=f"at least {_LEAST_BRAIN:.0%}",
             advice="Move the block into the head; the default centre is -30, -14, 30.",
         )
+
+
+def _demand_resolved_waves(settings: PhantomSettings) -> None:
+    """Raise InputError where the elements cannot carry the waves."""
     softest_pa = kpa_to_pa(min(settings.grey.storage_kpa, settings.white.storage_kpa))
     wavelength_mm = float(m_to_mm(np.sqrt(softest_pa / settings.density_kg_m3) / settings.frequency_hz))
-    if settings.element_mm > wavelength_mm / _ELEMENTS_PER_WAVELENGTH:
+    if settings.element_edge_mm > wavelength_mm / _ELEMENTS_PER_WAVELENGTH:
         raise InputError(
             "phantom.element_mm",
-            found=f"{settings.element_mm:g} mm",
+            found=f"{settings.element_edge_mm:g} mm",
             expected=f"at most {wavelength_mm / _ELEMENTS_PER_WAVELENGTH:.1f} mm at {settings.frequency_hz:g} Hz",
             advice="Choose smaller elements or a lower frequency.",
         )

@@ -23,17 +23,17 @@ def forward_lattice(
     The block: the imaged one with a margin. The whole brain: every cube that holds a piece of it.
     """
     edges_mm = np.asarray(grid.shape) * grid.voxel_mm + 2 * settings.margin_mm
-    counts = np.ceil(edges_mm / settings.element_mm).astype(int)
+    counts = np.ceil(edges_mm / settings.element_edge_mm).astype(int)
     shape = (int(counts[0]), int(counts[1]), int(counts[2]))
     centre = grid.affine_mm[:3, :3] @ ((np.asarray(grid.shape) - 1) / 2) + grid.affine_mm[:3, 3]
     if settings.extent == "region":
         return kuhn_lattice(centre, grid.axes, edges_mm / counts, np.ones(shape, dtype=np.bool_))
     voxels_mm = grid.points_mm
     tissue_mm = np.concatenate([head.brain_points_mm, voxels_mm[head.in_brain(voxels_mm)]])
-    along = (tissue_mm - centre) @ grid.axes / settings.element_mm + counts / 2
+    along = (tissue_mm - centre) @ grid.axes / settings.element_edge_mm + counts / 2
     chosen = np.zeros(shape, dtype=np.bool_)
     chosen[tuple(np.clip(np.floor(along).astype(int), 0, counts - 1).T)] = True
-    return kuhn_lattice(centre, grid.axes, np.full(3, settings.element_mm), chosen)
+    return kuhn_lattice(centre, grid.axes, np.full(3, settings.element_edge_mm), chosen)
 
 
 def kuhn_lattice(
