@@ -39,7 +39,7 @@ class Whitening:
             scipy.linalg.cholesky(
                 std**2 * base + REFERENCE_PRIOR.mean_std**2 + 1e-9 * np.eye(len(base)), lower=True, overwrite_a=True
             )
-            for std in REFERENCE_PRIOR.stds
+            for std in (REFERENCE_PRIOR.storage_std, REFERENCE_PRIOR.loss_std)
         ]
 
     def spread(self, standard: NDArray[np.float64]) -> NDArray[np.float64]:

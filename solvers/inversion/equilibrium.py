@@ -67,13 +67,9 @@ class Equilibrium:
             },
         )
         cell = "hexahedron"
-        displacement = fem.functionspace(
-            self._domain, basix.ufl.element("Lagrange", cell, CELL_SPAN, shape=(3,))
-        )
+        displacement = fem.functionspace(self._domain, basix.ufl.element("Lagrange", cell, CELL_SPAN, shape=(3,)))
         pressure = fem.functionspace(self._domain, basix.ufl.element("DPC", cell, 1))
-        at_points = fem.functionspace(
-            self._domain, basix.ufl.quadrature_element(cell, points=points, weights=weights)
-        )
+        at_points = fem.functionspace(self._domain, basix.ufl.quadrature_element(cell, points=points, weights=weights))
         self._modulus = fem.Function(at_points)
         self._displacement = fem.Function(displacement)
         self._dofs = _dofs_of_nodes(displacement, zone, voxel_size)
@@ -167,9 +163,7 @@ def _dofs_of_nodes(space: Any, zone: Zone, voxel_size: NDArray[np.float64]) -> N
     return np.asarray((3 * blocks[:, None] + np.arange(3)).ravel())
 
 
-def _interpolation(
-    zone: Zone, domain: mesh.Mesh, at_points: Any, points: NDArray[np.float64]
-) -> sparse.csr_matrix:
+def _interpolation(zone: Zone, domain: mesh.Mesh, at_points: Any, points: NDArray[np.float64]) -> sparse.csr_matrix:
     """Trilinear interpolation from nodes to quadrature points, shape (cells * 64, n); rows in DOLFINx's order."""
     line = CELL_SPAN * points  # position in voxels
     hats = np.maximum(0.0, 1.0 - np.abs(line[:, :, None] - np.arange(CELL_SPAN + 1)))  # (points, axis, node)

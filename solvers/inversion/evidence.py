@@ -25,10 +25,13 @@ from palpate.solvers.inversion.prior import FIELDS, PriorScale, correlation
 LENGTHS_MM = (5.0, 8.0, 12.0, 18.0, 26.0)
 """Correlation lengths that are compared."""
 
-STD_BOUNDS = (0.05, 1.2)
+STD_BOUNDS = (0.05, 0.8)
 """Bounds of the standard deviations of ln G' and ln G''."""
 
-HYPERPRIOR_STD, HYPERPRIOR_LENGTH_MM, HYPERPRIOR_SPREAD = 0.3, 12.0, 1.0
+COUPLING_BOUNDS = (0.0, 0.95)
+"""Bounds of the correlation between ln G' and ln G''."""
+
+HYPERPRIOR_STD, HYPERPRIOR_LENGTH_MM, HYPERPRIOR_SPREAD = 0.3, 12.0, 0.5
 """Log-normal hyper-priors: medians of the standard deviations and of the length, and the spread of their logarithms."""
 
 
@@ -49,13 +52,13 @@ class ZoneEvidence:
 
 @dataclass(frozen=True, slots=True)
 class _Projected:
-    """[Y, b]^T R [Y, b] for each field, and the same with R = 1 for the mean: (k + 1, k + 1) each."""
+    """[Y, b]_f^T R [Y, b]_g for each pair of fields, shape (2, 2, k + 1, k + 1), and for the mean with R = 1."""
 
-    correlated: tuple[NDArray[np.float64], ...]
-    mean: tuple[NDArray[np.float64], ...]
+    correlated: NDArray[np.float64]
+    mean: NDArray[np.float64]
 
-    def log_evidence(self, stds: NDArray[np.float64], mean_std: float) -> float:
-        total = sum(s**2 * c + mean_std**2 * m for s, c, m in zip(stds, self.correlated, self.mean, strict=True))
+    def log_evidence(self, scale: PriorScale) -> float:
+        total = np.einsum("fg,fgab->ab", scale.covariance, self.correlated) + scale.mean_std**2 * self.mean
         inner = np.eye(len(total) - 1) + total[:-1, :-1]
         lower = scipy.linalg.cholesky(inner, lower=True)
         reduced = scipy.linalg.solve_triangular(lower, total[:-1, -1], lower=True)
@@ -76,40 +79,44 @@ def fit_prior(
     best: tuple[float, PriorScale] | None = None
     for length in LENGTHS_MM:
         projected = [_project(zone, voxel_size_mm, length) for zone in zones]
-        value, stds = _best_stds(projected, mean_std, comm)
-        value += _log_hyperprior(length / HYPERPRIOR_LENGTH_MM)
-        if best is None or value > best[0]:
-            best = value, PriorScale(float(stds[0]), float(stds[1]), length, mean_std)
+        candidate = _best_at_length(projected, length, mean_std, comm)
+        if best is None or candidate[0] > best[0]:
+            best = candidate
     assert best is not None  # LENGTHS_MM is not empty
     return best[1]
 
 
-def _best_stds(
-    projected: Sequence[_Projected], mean_std: float, comm: MPI.Comm
-) -> tuple[float, NDArray[np.float64]]:
-    """Maximise over the two standard deviations at one length."""
+def _best_at_length(
+    projected: Sequence[_Projected], length_mm: float, mean_std: float, comm: MPI.Comm
+) -> tuple[float, PriorScale]:
+    """Maximise log evidence plus log hyper-prior over the standard deviations and their coupling at one length."""
 
-    def loss(log_stds: NDArray[np.float64]) -> float:
-        stds = np.exp(log_stds)
-        data = comm.allreduce(sum(p.log_evidence(stds, mean_std) for p in projected))
-        return -float(data) - sum(_log_hyperprior(s / HYPERPRIOR_STD) for s in stds)
+    def scale_of(free: NDArray[np.float64]) -> PriorScale:
+        return PriorScale(float(np.exp(free[0])), float(np.exp(free[1])), length_mm, float(free[2]), mean_std)
+
+    def loss(free: NDArray[np.float64]) -> float:
+        scale = scale_of(free)
+        data = comm.allreduce(sum(p.log_evidence(scale) for p in projected))
+        ratios = (scale.storage_std / HYPERPRIOR_STD, scale.loss_std / HYPERPRIOR_STD, length_mm / HYPERPRIOR_LENGTH_MM)
+        return -float(data) - sum(_log_hyperprior(ratio) for ratio in ratios)
 
     # A derivative-free search takes the same steps on every rank, because every rank sees the same sum.
     found = scipy.optimize.minimize(
         loss,
-        np.full(FIELDS, np.log(HYPERPRIOR_STD)),
+        [np.log(HYPERPRIOR_STD), np.log(HYPERPRIOR_STD), 0.5],
         method="Nelder-Mead",
-        bounds=[tuple(np.log(STD_BOUNDS))] * FIELDS,
-        options={"xatol": 0.03, "fatol": 0.05, "maxfev": 60},
+        bounds=[tuple(np.log(STD_BOUNDS)), tuple(np.log(STD_BOUNDS)), COUPLING_BOUNDS],
+        options={"xatol": 0.03, "fatol": 0.05, "maxfev": 100},
     )
-    return -float(found.fun), np.exp(found.x)
+    return -float(found.fun), scale_of(found.x)
 
 
 def _project(zone: ZoneEvidence, voxel_size_mm: NDArray[np.float64], length_mm: float) -> _Projected:
     base = correlation(zone.ijk, voxel_size_mm, length_mm)
     columns = np.split(np.column_stack([zone.half_hessian, zone.information]), FIELDS)
-    sums = [c.sum(axis=0) for c in columns]
-    return _Projected(tuple(c.T @ (base @ c) for c in columns), tuple(np.outer(s, s) for s in sums))
+    smooth = [base @ c for c in columns]
+    correlated = np.array([[a.T @ b for b in smooth] for a in columns])
+    return _Projected(correlated, sum(np.outer(c.sum(axis=0), c.sum(axis=0)) for c in columns))
 
 
 def _log_hyperprior(ratio: float) -> float:

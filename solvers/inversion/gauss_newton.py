@@ -19,14 +19,23 @@ EVIDENCE_ZONES = 6
 
 SMALLEST_STEP = 1.0 / 16.0
 
+REFITS = 2
+"""How often hyper-parameters are refitted; a third changes them by less than their own uncertainty."""
+
+NEAR = 0.1
+"""Root mean square change of m below which the linearisation is good enough to fit hyper-parameters to."""
+
+LONGEST_CHANGE = 0.5
+"""Largest root mean square change of m in one step: G* by a factor of 1.6."""
+
 
 @dataclass(frozen=True, slots=True)
 class Iteration:
     """One Gauss-Newton step.
 
     Attributes:
-        objective: misfit / 2 + prior / 2 before the step.
-        misfit: twice the negative log-likelihood, all zones, before the step.
+        objective: misfit / 2 + prior / 2 after the step.
+        misfit: twice the negative log-likelihood, all zones, after the step.
         step: length of the step taken, 1 = full.
         change: root mean square change of m in the step.
     """
@@ -47,8 +56,9 @@ class Fit:
         prior: hyper-parameters that were used.
         converged: whether the last step was small.
         iterations: history.
-        zones: this rank's zone states at the last linearisation.
-        misfit: of all zones at the last linearisation.
+        zones: this rank's zone states at the last linearisation, at the stated noise.
+        inflation: factor on the noise variance, above 1 where the model cannot explain the waves at the stated noise.
+        misfit_ratio: misfit over the misfit of noise alone, at the stated noise.
     """
 
     parameters: NDArray[np.float64]
@@ -57,7 +67,8 @@ class Fit:
     converged: bool
     iterations: tuple[Iteration, ...]
     zones: tuple[ZoneState, ...] = field(repr=False)
-    misfit: float
+    inflation: float
+    misfit_ratio: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,37 +116,59 @@ def maximise(
     Args:
         problem: zones, data and ranks.
         scale: hyper-parameters to start with.
-        fit_hyperparameters: whether they are refitted by the evidence after the second and the third step.
+        fit_hyperparameters: whether they are refitted by the evidence once the steps are small.
         limit: most steps.
         tolerance: root mean square change of m below which a full step counts as converged.
         report: called after every step.
     """
     x = w = np.zeros(FIELDS * problem.voxels)
     history: list[Iteration] = []
-    converged = False
-    states, misfit = _evaluate(problem, x)
+    refits = REFITS if fit_hyperparameters else 0
+    comparable = True  # whether w belongs to x under the present prior, so that objectives can be compared
+    inflation = 1.0
+    states, misfit = _evaluate(problem, x, inflation)
     while True:
-        if fit_hyperparameters and len(history) in (2, 3):
-            scale = _refit(problem, states, x, scale)
+        if refits and history and history[-1].change < NEAR:
+            states, misfit, inflation = _reweigh(problem, states, misfit, inflation)
+            scale, refits, comparable = _refit(problem, states, x, scale), refits - 1, False
         posterior = _posterior(problem, states, scale)
+        converged = bool(history) and comparable and history[-1].step == 1.0 and history[-1].change < tolerance
         if converged or len(history) == limit:
             break
         target, weights = posterior.improve(_information(problem, states, x))
-        settled = not fit_hyperparameters or len(history) > 3
-        before = 0.5 * misfit + 0.5 * float(x @ w)
-        step, states, misfit = _search(problem, x, w, target, weights, before if settled else None)
-        change = step * float(np.sqrt(np.mean((target - x) ** 2)))
+        before = 0.5 * misfit + 0.5 * float(x @ w) if comparable else None
+        step, states, misfit = _search(problem, (x, w), (target, weights), before, inflation)
+        change = step * _rms(target - x)
         x, w = x + step * (target - x), w + step * (weights - w)
-        history.append(Iteration(before, misfit, step, change))
+        comparable = comparable or step == 1.0
+        history.append(Iteration(0.5 * misfit + 0.5 * float(x @ w), misfit, step, change))
         report(len(history), history[-1])
-        converged = settled and step == 1.0 and change < tolerance
     m = (x.reshape(FIELDS, -1) + problem.centre[:, None]).ravel()
-    return Fit(m, posterior, scale, converged, tuple(history), tuple(states), misfit)
+    raw = tuple(state.tempered(1.0 / inflation) for state in states)
+    return Fit(m, posterior, scale, converged, tuple(history), raw, inflation, _misfit_ratio(problem, raw))
 
 
-def _evaluate(problem: Problem, x: NDArray[np.float64]) -> tuple[list[ZoneState], float]:
-    states = [solver.evaluate(problem.local(solver, x)) for solver in problem.solvers]
+def _rms(values: NDArray[np.float64]) -> float:
+    return float(np.sqrt(np.mean(values**2)))
+
+
+def _evaluate(problem: Problem, x: NDArray[np.float64], inflation: float) -> tuple[list[ZoneState], float]:
+    states = [solver.evaluate(problem.local(solver, x)).tempered(inflation) for solver in problem.solvers]
     return states, float(problem.comm.allreduce(sum(state.misfit for state in states)))
+
+
+def _misfit_ratio(problem: Problem, states: Sequence[ZoneState]) -> float:
+    misfit = problem.comm.allreduce(sum(state.misfit for state in states))
+    return float(misfit / problem.comm.allreduce(sum(state.expected_misfit for state in states)))
+
+
+def _reweigh(
+    problem: Problem, states: Sequence[ZoneState], misfit: float, inflation: float
+) -> tuple[list[ZoneState], float, float]:
+    """Inflate the noise variance until the misfit is what noise would leave; never below the stated noise."""
+    stated = [state.tempered(1.0 / inflation) for state in states]
+    renewed = max(1.0, _misfit_ratio(problem, stated))
+    return [state.tempered(renewed) for state in stated], misfit * inflation / renewed, renewed
 
 
 def _posterior(problem: Problem, states: Sequence[ZoneState], scale: PriorScale) -> JointPosterior:
@@ -173,18 +206,22 @@ def _refit(problem: Problem, states: Sequence[ZoneState], x: NDArray[np.float64]
 
 def _search(
     problem: Problem,
-    x: NDArray[np.float64],
-    w: NDArray[np.float64],
-    target: NDArray[np.float64],
-    weights: NDArray[np.float64],
+    start: tuple[NDArray[np.float64], NDArray[np.float64]],
+    target: tuple[NDArray[np.float64], NDArray[np.float64]],
     before: float | None,
+    inflation: float,
 ) -> tuple[float, list[ZoneState], float]:
-    """The longest of 1, 1/2, ... that lowers the objective; without `before` (the prior just changed) the full step."""
-    step = 1.0
+    """The longest of 1, 1/2, ... that lowers the objective; without `before` (the prior just changed) the full step.
+
+    `start` and `target` are pairs (x, w) with x = C w, so that the prior's part of the objective is x w / 2.
+    """
+    move = target[0] - start[0]
+    step = min(1.0, LONGEST_CHANGE / max(_rms(move), 1e-12))
+    smallest = SMALLEST_STEP * step
     while True:
-        trial = x + step * (target - x)
-        states, misfit = _evaluate(problem, trial)
-        prior = float(trial @ (w + step * (weights - w)))
-        if before is None or step <= SMALLEST_STEP or 0.5 * (misfit + prior) <= before * (1.0 + 1e-9):
+        trial = start[0] + step * move
+        states, misfit = _evaluate(problem, trial, inflation)
+        prior = float(trial @ (start[1] + step * (target[1] - start[1])))
+        if before is None or step <= smallest or 0.5 * (misfit + prior) <= before * (1.0 + 1e-9):
             return step, states, misfit
         step *= 0.5

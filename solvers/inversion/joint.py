@@ -106,11 +106,14 @@ class JointPosterior:
         """I + Y_z^T C Y_z for one zone."""
         scale = self._prior.scale
         base = correlation(zone.ijk, self._prior.voxel_size_mm, scale.length_mm)
+        halves = np.split(zone.half_hessian, FIELDS)
+        smooth = [base @ half for half in halves]
         block = np.eye(zone.half_hessian.shape[1])
-        for std, half in zip(scale.stds, np.split(zone.half_hessian, FIELDS), strict=True):
+        for f, half in enumerate(halves):
             total = half.sum(axis=0)
-            block += std**2 * half.T @ (base @ half) + scale.mean_std**2 * np.outer(total, total)
-        return block
+            block += scale.mean_std**2 * np.outer(total, total)
+            block += half.T @ sum(scale.covariance[f, g] * smooth[g] for g in range(FIELDS))
+        return 0.5 * (block + block.T)
 
     def _covariance(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
         """C times columns that every rank holds; the columns' work is shared between the ranks."""

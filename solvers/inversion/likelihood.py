@@ -38,6 +38,7 @@ class ZoneData:
     Attributes:
         zone: cells and nodes, n nodes.
         displacement: d / sigma, complex, components along the voxel axes, shape (3 n,).
+        probe: unit noise that the misfit and the residual are compared with, shape (3 n,).
         voxel_size: voxel edges in units of Scales.length_m, shape (3,).
         inertia: rho omega^2 h^2 / g.
         divergence_tolerance: tau / sigma, the standard deviation of div U that discretisation causes, per unit length.
@@ -45,6 +46,7 @@ class ZoneData:
 
     zone: Zone
     displacement: NDArray[np.complex128]
+    probe: NDArray[np.complex128]
     voxel_size: NDArray[np.float64]
     inertia: float
     divergence_tolerance: float
@@ -70,28 +72,28 @@ class Linearised:
         self._factor = Factorisation(_saddle(data, equilibrium, self._momentum))
         displacements, pressures = self._sizes[0], self._sizes[2]
         share = np.repeat(data.zone.share, 3)
-        load = np.zeros((sum(self._sizes) + pressures, 1), dtype=np.complex128)
-        load[:displacements, 0] = share * data.displacement
-        solution = self._factor.solve(load)[:, 0]
-        self.displacement: NDArray[np.complex128] = solution[:displacements]
+        seen = np.column_stack([data.displacement, data.probe])
+        load = np.zeros((sum(self._sizes) + pressures, 2), dtype=np.complex128)
+        load[:displacements] = share[:, None] * seen
+        solution = self._factor.solve(load)
+        self.displacement: NDArray[np.complex128] = solution[:displacements, 0]
         """U / sigma, the best displacement for these moduli, shape (3 n,)."""
-        multiplier = solution[displacements + pressures :][: self._sizes[1]]
-        residual = data.displacement - self.displacement
-        self.residual: NDArray[np.complex128] = residual
+        multiplier = solution[displacements + pressures :, 0][: self._sizes[1]]
+        residuals = seen - solution[:displacements]
+        self.residual: NDArray[np.complex128] = residuals[:, 0]
         """(d - U) / sigma at the nodes, shape (3 n,)."""
-        tolerance = _slack(data, equilibrium, solution[-pressures:])
-        self.misfit: float = float(np.sum(share * np.abs(residual) ** 2)) + tolerance
-        """Twice the negative log-likelihood; in expectation `degrees_of_freedom` at the truth."""
+        self.probe_residual: NDArray[np.complex128] = residuals[:, 1]
+        """What of the probe no displacement in equilibrium explains, shape (3 n,)."""
+        misfits = share @ np.abs(residuals) ** 2 + _slack(data, equilibrium, solution[-pressures:])
+        self.misfit: float = float(misfits[0])
+        """Twice the negative log-likelihood, up to a constant."""
+        self.expected_misfit: float = float(misfits[1])
+        """The misfit of the probe: what noise alone would leave at the true moduli."""
         self._sensitivity = equilibrium.sensitivity(self.displacement)
-        self.gradient: NDArray[np.float64] = self._to_parameters(
-            (self._sensitivity.conj().T @ multiplier)[:, None]
-        )[:, 0]
+        self.gradient: NDArray[np.float64] = self._to_parameters((self._sensitivity.conj().T @ multiplier)[:, None])[
+            :, 0
+        ]
         """Of half the misfit with respect to m, shape (2 n,)."""
-
-    @property
-    def equations(self) -> int:
-        """Real equations that tie the data: two for every complex row of momentum and divergence, less the pressure."""
-        return 2 * self._sizes[1]
 
     def curvature(self, directions: NDArray[np.float64]) -> NDArray[np.float64]:
         """Gauss-Newton Hessian of half the misfit, applied to directions.
@@ -137,6 +139,7 @@ def _saddle(data: ZoneData, equilibrium: Equilibrium, momentum: sparse.csr_matri
     )
 
 
-def _slack(data: ZoneData, equilibrium: Equilibrium, multiplier: NDArray[np.complex128]) -> float:
-    """The part of the misfit that the divergence tolerance takes."""
-    return float(data.divergence_tolerance**2 * np.vdot(multiplier, equilibrium.pressure_mass @ multiplier).real)
+def _slack(data: ZoneData, equilibrium: Equilibrium, multipliers: NDArray[np.complex128]) -> NDArray[np.float64]:
+    """The part of each column's misfit that the divergence tolerance takes, shape (columns,)."""
+    weighted = equilibrium.pressure_mass @ multipliers
+    return np.asarray(data.divergence_tolerance**2 * np.sum(multipliers.conj() * weighted, axis=0).real)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,17 +20,29 @@ class ZoneState:
 
     Attributes:
         misfit: twice the negative log-likelihood.
+        expected_misfit: what noise alone would leave.
         gradient: of half the misfit by m, shape (2 n,).
         half_hessian: Y with Gauss-Newton Hessian ~ Y Y^T, shape (2 n, k).
         residual: (d - U) / sigma, shape (3 n,).
-        displacement: U / sigma, shape (3 n,).
+        probe_residual: the same of the probe, shape (3 n,).
     """
 
     misfit: float
+    expected_misfit: float
     gradient: NDArray[np.float64]
     half_hessian: NDArray[np.float64]
     residual: NDArray[np.complex128]
-    displacement: NDArray[np.complex128]
+    probe_residual: NDArray[np.complex128]
+
+    def tempered(self, inflation: float) -> ZoneState:
+        """The same with the noise variance multiplied by `inflation`; residuals stay in units of the stated noise."""
+        return replace(
+            self,
+            misfit=self.misfit / inflation,
+            expected_misfit=self.expected_misfit / inflation,
+            gradient=self.gradient / inflation,
+            half_hessian=self.half_hessian / np.sqrt(inflation),
+        )
 
 
 @dataclass(slots=True)
@@ -74,11 +86,6 @@ class ZoneSolver:
         self._tally = tally
         tally.timed("set-up", began)
 
-    @property
-    def equations(self) -> int:
-        """Real momentum equations inside the zone: the misfit expected of the truth."""
-        return 2 * len(self._equilibrium.rows)
-
     def evaluate(self, parameters: NDArray[np.float64]) -> ZoneState:
         """Misfit, gradient and compressed Hessian at m, shape (2 n,) (this zone's voxels)."""
         began = time.perf_counter()
@@ -88,23 +95,14 @@ class ZoneSolver:
         half, self._start = informed_directions(likelihood, self._whitening, self._start, passes=passes)
         self._followed = True
         self._tally.counts["factorisations"] += 1
-        self._tally.counts["right_hand_sides"] += 1 + passes * self._start.shape[1]
+        self._tally.counts["right_hand_sides"] += 2 + passes * self._start.shape[1]
         likelihood.close()
         self._tally.timed("hessian", began)
         return ZoneState(
             misfit=likelihood.misfit,
+            expected_misfit=likelihood.expected_misfit,
             gradient=likelihood.gradient,
             half_hessian=half,
             residual=likelihood.residual,
-            displacement=likelihood.displacement,
+            probe_residual=likelihood.probe_residual,
         )
-
-    def misfit(self, parameters: NDArray[np.float64]) -> float:
-        """The misfit alone, for the line search."""
-        began = time.perf_counter()
-        likelihood = Linearised(self.data, self._equilibrium, parameters)
-        likelihood.close()
-        self._tally.counts["factorisations"] += 1
-        self._tally.counts["right_hand_sides"] += 1
-        self._tally.timed("line search", began)
-        return likelihood.misfit

@@ -1,0 +1,71 @@
+"""What the waves leave unexplained, beside what noise alone would leave: does the model hold?
+
+The residual of a fit is never white: equilibrium explains the smooth part of any noise. So the measured residual is
+compared with that of a probe of unit white noise, sent through the same solves: the same size and the same correlation
+between neighbours mean that nothing but noise is left.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from mpi4py import MPI
+from numpy.typing import NDArray
+
+from palpate.solvers.inversion.gauss_newton import Fit, Problem
+
+
+@dataclass(frozen=True, slots=True)
+class Residuals:
+    """Residuals over all zones.
+
+    Attributes:
+        size: root mean square over components of (d - U) / sigma, over the same of the probe's mean; shape (N,);
+            1 on average where only noise is left. NaN where no zone reaches.
+        correlation: of neighbouring voxels along each axis, measured.
+        expected_correlation: the same of the probe.
+        ratio: mean square of the measured residual over that of the probe.
+    """
+
+    size: NDArray[np.float64]
+    correlation: tuple[float, ...]
+    expected_correlation: tuple[float, ...]
+    ratio: float
+
+
+def join_residuals(problem: Problem, fit: Fit) -> Residuals:
+    """Zones' residuals, averaged by their shares of the data."""
+    joined = np.zeros((2, problem.voxels, 3), dtype=np.complex128)
+    covered = np.zeros(problem.voxels)
+    for solver, state in zip(problem.solvers, fit.zones, strict=True):
+        share = solver.data.zone.share
+        for row, values in enumerate((state.residual, state.probe_residual)):
+            joined[row, solver.voxels] += share[:, None] * values.reshape(-1, 3)
+        covered[solver.voxels] += share
+    problem.comm.Allreduce(MPI.IN_PLACE, joined)
+    problem.comm.Allreduce(MPI.IN_PLACE, covered)
+    inside = covered > 0.5
+    measured, probe = joined
+    power = np.mean(np.abs(probe[inside]) ** 2)
+    size = np.full(problem.voxels, np.nan)
+    size[inside] = np.sqrt(np.mean(np.abs(measured[inside]) ** 2, axis=1) / power)
+    return Residuals(
+        size=size,
+        correlation=_neighbour_correlation(measured, problem.mask),
+        expected_correlation=_neighbour_correlation(probe, problem.mask),
+        ratio=float(np.mean(np.abs(measured[inside]) ** 2) / power),
+    )
+
+
+def _neighbour_correlation(values: NDArray[np.complex128], mask: NDArray[np.bool_]) -> tuple[float, ...]:
+    volume = np.zeros((*mask.shape, 3), dtype=np.complex128)
+    volume[mask] = values
+    found = []
+    for axis in range(3):
+        moved, inside = np.moveaxis(volume, axis, 0), np.moveaxis(mask, axis, 0)
+        both = inside[1:] & inside[:-1]
+        a, b = moved[1:][both], moved[:-1][both]
+        scale = np.sqrt(np.sum(np.abs(a) ** 2) * np.sum(np.abs(b) ** 2))
+        found.append(float(np.vdot(a, b).real / scale) if scale > 0 else 0.0)
+    return tuple(found)

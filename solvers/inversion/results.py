@@ -1,0 +1,162 @@
+"""The files of an inversion: maps in kPa, joint draws and the record of how they came about."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from palpate.config.inversion import InversionSettings
+from palpate.imaging.maps import write_map, write_mask
+from palpate.imaging.wavefield import WaveField
+from palpate.imaging.wavefield_folder import frequency_text
+from palpate.provenance import versions
+from palpate.solvers.inversion.direct import DirectResult
+from palpate.solvers.inversion.run import Inversion
+from palpate.units import pa_to_kpa
+
+MODULI = ("storagemodulus", "lossmodulus")
+WORDS = {"storagemodulus": "storage modulus G'", "lossmodulus": "loss modulus G''"}
+INTERVAL_95 = 1.959963984540054
+"""Half the width of a 95 % interval in standard deviations of a normal distribution."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where the files of one wave field go.
+
+    Attributes:
+        folder: the output folder.
+        field: the wave field.
+        stem: the label, with the frequency where the run holds several.
+        digest: of the wave-field folder.
+    """
+
+    folder: Path
+    field: WaveField
+    stem: str
+    digest: str
+
+    def map(self, values: NDArray[np.float64], name: str, units: str, description: str) -> None:
+        """Write one value per mask voxel, shape (N,), as a map."""
+        volume = np.full(self.field.mask.shape, np.nan, dtype=np.float32)
+        volume[self.field.mask] = values
+        path = self.folder / f"{self.stem}_{name}.nii.gz"
+        write_map(path, volume, self.field.affine_mm, units=units, description=description, source_digest=self.digest)
+
+    def mask(self, inside: NDArray[np.bool_], name: str, description: str) -> None:
+        """Write one truth value per mask voxel, shape (N,), as a mask."""
+        volume = np.zeros(self.field.mask.shape, dtype=bool)
+        volume[self.field.mask] = inside
+        path = self.folder / f"{self.stem}_{name}.nii.gz"
+        write_mask(path, volume, self.field.affine_mm, description=description, source_digest=self.digest)
+
+
+def stems(fields: Sequence[WaveField]) -> list[str]:
+    """The file-name stem of each wave field: its label, and its frequency where the label holds several."""
+    labels = [field.label for field in fields]
+    return [
+        f"{field.label}_acq-{frequency_text(field.frequency_hz)}Hz" if labels.count(field.label) > 1 else field.label
+        for field in fields
+    ]
+
+
+def informed_voxels(inversion: Inversion, settings: InversionSettings) -> NDArray[np.bool_]:
+    """Where data, not the prior, decide G': the share of prior variance they remove exceeds the setting, shape (N,)."""
+    removed = 1.0 - (inversion.log_std[0] / inversion.prior_std[0]) ** 2
+    return np.asarray(removed > settings.informed_above)
+
+
+def write_posterior(target: Target, inversion: Inversion, settings: InversionSettings) -> None:
+    """Maps of mean, std and 95 % bounds, informed mask, residual map, baseline and draws of one wave field."""
+    for row, modulus in enumerate(MODULI):
+        log_mean, log_std, what = inversion.log_mean[row], inversion.log_std[row], WORDS[modulus]
+        mean = np.exp(log_mean + 0.5 * log_std**2)  # of a log-normal distribution
+        spread = INTERVAL_95 * log_std
+        maps = {
+            "mean": (mean, f"posterior mean of the {what}"),
+            "std": (mean * np.sqrt(np.expm1(log_std**2)), f"posterior standard deviation of the {what}"),
+            "lower": (np.exp(log_mean - spread), f"lower end of the 95 % credible interval of the {what}"),
+            "upper": (np.exp(log_mean + spread), f"upper end of the 95 % credible interval of the {what}"),
+        }
+        for name, (values_pa, description) in maps.items():
+            target.map(pa_to_kpa(values_pa), f"stat-{name}_{modulus}", "kPa", description)
+    target.mask(informed_voxels(inversion, settings), "desc-informed_mask", "voxels where data, not the prior, decide")
+    target.map(
+        inversion.residuals.size, "desc-residual_map", "1", "size of the residual over what noise alone would leave"
+    )
+    write_direct(target, inversion.direct)
+    _write_draws(target, inversion)
+
+
+def write_direct(target: Target, direct: DirectResult) -> None:
+    """Maps of the algebraic baseline."""
+    for modulus, values_pa in zip(MODULI, (direct.storage_pa, direct.loss_pa), strict=True):
+        inside = pa_to_kpa(values_pa[target.field.mask])
+        target.map(inside, f"desc-direct_{modulus}", "kPa", f"{WORDS[modulus]} by direct inversion, no uncertainty")
+
+
+def _write_draws(target: Target, inversion: Inversion) -> None:
+    with h5py.File(target.folder / f"{target.stem}_samples.h5", "w", track_order=True) as file:
+        for modulus, draws in zip(MODULI, inversion.log_draws, strict=True):
+            values = pa_to_kpa(np.exp(draws.T)).astype(np.float32)
+            file.create_dataset(f"{modulus}_kpa", data=values, compression="gzip", shuffle=True, track_times=False)
+        voxels = np.argwhere(target.field.mask).astype(np.int32)
+        file.create_dataset("voxels", data=voxels, compression="gzip", track_times=False)
+        file.attrs["affine_mm"] = target.field.affine_mm
+
+
+def record(target: Target, inversion: Inversion, settings: InversionSettings) -> dict[str, Any]:
+    """What inversion.json says of one wave field."""
+    fit, noise, residuals = inversion.fit, inversion.noise, inversion.residuals
+    return {
+        "frequency_hz": target.field.frequency_hz,
+        "noise_std_um": noise.std_m * 1e6,
+        "noise_stated_std_um": None if noise.stated_std_m is None else noise.stated_std_m * 1e6,
+        "noise_source": noise.source,
+        "noise_inflation": float(np.sqrt(fit.inflation)),
+        "converged": fit.converged,
+        "iterations": [asdict(iteration) for iteration in fit.iterations],
+        "misfit_per_frequency": {frequency_text(target.field.frequency_hz): fit.misfit_ratio},
+        "residual_whiteness": {
+            "power_over_noise": residuals.ratio,
+            "lag1_correlation": list(residuals.correlation),
+            "lag1_correlation_of_noise": list(residuals.expected_correlation),
+        },
+        "informed_share": float(informed_voxels(inversion, settings).mean()),
+        "prior": asdict(fit.prior) | {"fitted": settings.fit_prior},
+        "counts": dict(inversion.tally.counts) | {"conjugate_gradients": fit.posterior.iterations},
+        "seconds": {phase: round(value, 3) for phase, value in inversion.tally.seconds.items()},
+        "peak_memory_mb": max(inversion.peak_memory_mb),
+        "ranks": len(inversion.peak_memory_mb),
+        "samples": settings.samples,
+    }
+
+
+def write_record(folder: Path, label: str, records: Sequence[Mapping[str, Any]], common: Mapping[str, Any]) -> None:
+    """inversion.json of a label: the record of its wave field, or of each where it holds several frequencies."""
+    content = dict(records[0])
+    if len(records) > 1:
+        content |= {
+            "frequency_hz": [one["frequency_hz"] for one in records],
+            "converged": all(one["converged"] for one in records),
+            "misfit_per_frequency": {k: v for one in records for k, v in one["misfit_per_frequency"].items()},
+            "per_frequency": list(records),
+        }
+    text = json.dumps(content | dict(common), indent=2)
+    (folder / f"{label}_inversion.json").write_text(text + "\n", encoding="utf-8")
+
+
+def common_record(settings: InversionSettings, digest: str) -> dict[str, Any]:
+    """What inversion.json says of every wave field alike."""
+    return {
+        "versions": versions(),
+        "settings": settings.model_dump(mode="json"),
+        "input_digests": {"wavefield": digest},
+    }

@@ -1,0 +1,175 @@
+"""One wave field from noise to posterior, over all MPI ranks."""
+
+from __future__ import annotations
+
+import resource
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from mpi4py import MPI
+from numpy.typing import NDArray
+
+from palpate.config.inversion import InversionSettings
+from palpate.imaging.wavefield import WaveField
+from palpate.meshing.zones import Zone
+from palpate.progress import say
+from palpate.solvers.inversion.direct import DirectResult, direct_inversion
+from palpate.solvers.inversion.equilibrium import Scales
+from palpate.solvers.inversion.gauss_newton import Fit, Iteration, Problem, maximise
+from palpate.solvers.inversion.likelihood import ZoneData
+from palpate.solvers.inversion.noise import Noise, noise_of
+from palpate.solvers.inversion.prior import FIELDS, PriorScale
+from palpate.solvers.inversion.residuals import Residuals, join_residuals
+from palpate.solvers.inversion.zone_solver import Tally, ZoneSolver
+
+DIVERGENCE_PER_STRAIN = 5e-3
+"""Divergence that triquadratic elements leave in an incompressible wave, per |U| and millimetre."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inversion:
+    """The posterior of one wave field: value, status and statistics; the same on every rank.
+
+    Attributes:
+        log_mean: posterior mean of (ln G', ln G'') over the N mask voxels, G in pascal, shape (2, N).
+        log_std: its standard deviation, shape (2, N).
+        log_draws: joint draws, shape (2, N, count).
+        prior_std: prior standard deviation of (ln G', ln G'') around their means.
+        direct: the algebraic baseline.
+        residuals: what the waves leave unexplained.
+        noise: the noise that was used.
+        fit: history and hyper-parameters of the iterations (its zones are this rank's).
+        tally: counts and seconds summed over ranks.
+        peak_memory_mb: largest resident size of each rank.
+    """
+
+    log_mean: NDArray[np.float64]
+    log_std: NDArray[np.float64]
+    log_draws: NDArray[np.float64]
+    prior_std: tuple[float, float]
+    direct: DirectResult
+    residuals: Residuals
+    noise: Noise
+    fit: Fit
+    tally: Tally
+    peak_memory_mb: tuple[float, ...]
+
+
+def invert_wave_field(
+    field: WaveField, zones: Sequence[Zone], settings: InversionSettings, comm: MPI.Comm
+) -> Inversion:
+    """The posterior of G* over the voxels of a wave field's mask.
+
+    Args:
+        field: displacement, mask and noise.
+        zones: of the mask, all of them on every rank.
+        settings: the inversion section.
+        comm: the ranks that share the zones.
+    """
+    began = time.perf_counter()
+    tally = Tally()
+    direct = direct_inversion(field)
+    noise = noise_of(field, factor=settings.noise_factor, discretisation_percent=settings.discretisation_percent)
+    centre_pa = np.array([np.nanmedian(direct.storage_pa), np.nanmedian(direct.loss_pa)])
+    scales = Scales(float(field.voxel_size_mm.min()) * 1e-3, float(np.hypot(*centre_pa)))
+    began = tally.timed("direct", began)
+    say(f"{field.label}: {len(zones)} zones, noise {noise.std_m * 1e6:.3g} um ({noise.source}), {comm.size} ranks")
+    problem = Problem(
+        solvers=_solvers(field, zones, noise, scales, settings, tally, comm),
+        zone_count=len(zones),
+        mask=field.mask,
+        voxel_size_mm=field.voxel_size_mm,
+        centre=np.log(centre_pa / scales.modulus_pa),
+        comm=comm,
+    )
+    fit = maximise(
+        problem,
+        PriorScale(settings.storage_std, settings.loss_std, settings.length_mm, settings.coupling),
+        fit_hyperparameters=settings.fit_prior,
+        limit=settings.max_iterations,
+        tolerance=settings.tolerance,
+        report=_report_iteration,
+    )
+    began = time.perf_counter()
+    draws = fit.posterior.draw(settings.samples, settings.seed).reshape(FIELDS, problem.voxels, -1)
+    mean = fit.parameters.reshape(FIELDS, -1) + np.log(scales.modulus_pa)
+    tally.timed("draws", began)
+    say(f"{field.label}: {settings.samples} joint draws")
+    return Inversion(
+        log_mean=mean,
+        log_std=draws.std(axis=-1, ddof=1),
+        log_draws=mean[:, :, None] + draws,
+        prior_std=(fit.prior.storage_std, fit.prior.loss_std),
+        direct=direct,
+        residuals=join_residuals(problem, fit),
+        noise=noise,
+        fit=fit,
+        tally=_sum_tally(tally, comm),
+        peak_memory_mb=tuple(comm.allgather(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024.0)),
+    )
+
+
+def _solvers(
+    field: WaveField,
+    zones: Sequence[Zone],
+    noise: Noise,
+    scales: Scales,
+    settings: InversionSettings,
+    tally: Tally,
+    comm: MPI.Comm,
+) -> list[ZoneSolver]:
+    """This rank's zones with their data, in voxel axes and in units of the noise."""
+    axes = field.affine_mm[:3, :3] / field.voxel_size_mm
+    data = field.displacement_m[field.mask] @ axes / noise.std_m
+    probe = np.random.default_rng(settings.seed).standard_normal((2, *data.shape))
+    mean = float(np.linalg.norm(data, axis=-1).mean())
+    slack = DIVERGENCE_PER_STRAIN * mean * scales.length_m * 1e3
+    return [
+        ZoneSolver(
+            number,
+            ZoneData(
+                zone=zones[number],
+                displacement=data[zones[number].voxels].ravel(),
+                probe=(probe[0] + 1j * probe[1])[zones[number].voxels].ravel(),
+                voxel_size=field.voxel_size_mm * 1e-3 / scales.length_m,
+                inertia=scales.inertia(field.density_kg_m3, field.frequency_hz),
+                divergence_tolerance=slack,
+            ),
+            field.voxel_size_mm,
+            settings.hessian_rank,
+            tally,
+        )
+        for number in share_out([zone.work for zone in zones], comm.size)[comm.rank]
+    ]
+
+
+def share_out(work: Sequence[float], ranks: int) -> list[list[int]]:
+    """Zones for each rank: the largest first, always to the rank with the least work so far.
+
+    Args:
+        work: estimated cost of each zone.
+        ranks: how many ranks there are.
+    """
+    loads = np.zeros(ranks)
+    mine: list[list[int]] = [[] for _ in range(ranks)]
+    for number in sorted(range(len(work)), key=lambda i: (-work[i], i)):
+        rank = int(np.argmin(loads))
+        loads[rank] += work[number]
+        mine[rank].append(number)
+    return [sorted(numbers) for numbers in mine]
+
+
+def _report_iteration(number: int, iteration: Iteration) -> None:
+    say(
+        f"step {number}: objective {iteration.objective:.6g}, misfit {iteration.misfit:.6g}, "
+        f"length {iteration.step:.3g}, change of ln G* {iteration.change:.3f}"
+    )
+
+
+def _sum_tally(tally: Tally, comm: MPI.Comm) -> Tally:
+    counts: Counter[str] = sum(comm.allgather(tally.counts), Counter())
+    seconds: Counter[str] = sum(comm.allgather(tally.seconds), Counter())
+    return Tally(counts, seconds)

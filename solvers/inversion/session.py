@@ -1,0 +1,89 @@
+"""Every wave field of a session, inverted and written: the public function behind `palpate invert`."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+from mpi4py import MPI
+
+from palpate.config.inversion import InversionSettings
+from palpate.config.mesh import MeshSettings
+from palpate.imaging.wavefield import WaveField
+from palpate.imaging.wavefield_folder import read_wave_fields
+from palpate.meshing.zone_file import check_zones, read_zones
+from palpate.meshing.zone_mesh import zones_of
+from palpate.meshing.zones import Zone
+from palpate.progress import say
+from palpate.provenance import atomic_directory, digest, refuse_foreign_folder
+from palpate.solvers.inversion.direct import direct_inversion
+from palpate.solvers.inversion.results import (
+    Target,
+    common_record,
+    record,
+    stems,
+    write_direct,
+    write_posterior,
+    write_record,
+)
+from palpate.solvers.inversion.run import invert_wave_field
+
+
+def invert_session(
+    wavefield: Path, out: Path, settings: InversionSettings, *, mesh: Path | None = None, comm: MPI.Comm | None = None
+) -> None:
+    """Invert every run and frequency of a wave-field folder and write the folder of stiffness maps.
+
+    Args:
+        wavefield: folder of wave fields.
+        out: folder to write; it appears whole or not at all.
+        settings: the inversion section.
+        mesh: folder of palpate mesh; without it zones are cut with default settings.
+        comm: ranks that share the work; all of the job by default.
+
+    Raises:
+        InputError: the wave fields or the mesh cannot be used, or `out` holds files that are not palpate's.
+    """
+    comm = comm or MPI.COMM_WORLD
+    refuse_foreign_folder(out)
+    fields = read_wave_fields(wavefield)
+    zones = {field.label: _zones(field, mesh) for field in fields}
+    source = digest(wavefield)
+    records: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    writing = atomic_directory(out) if comm.rank == 0 else nullcontext(None)
+    with writing as folder:
+        for field, stem in zip(fields, stems(fields), strict=True):
+            if settings.method == "direct":
+                direct = direct_inversion(field)
+                if folder is not None:
+                    write_direct(Target(folder, field, stem, source), direct)
+                    records[field.label].append({"frequency_hz": field.frequency_hz, "converged": True})
+                continue
+            inversion = invert_wave_field(field, zones[field.label], settings, comm)
+            if folder is not None:
+                target = Target(folder, field, stem, source)
+                write_posterior(target, inversion, settings)
+                records[field.label].append(record(target, inversion, settings))
+                _say_result(records[field.label][-1], field.label)
+        if folder is not None:
+            for label, parts in records.items():
+                write_record(folder, label, parts, common_record(settings, source))
+
+
+def _zones(field: WaveField, mesh: Path | None) -> list[Zone]:
+    if mesh is None:
+        return zones_of(field.mask, field.voxel_size_mm, MeshSettings())
+    zones = read_zones(mesh / f"{field.label}_zones.h5")
+    check_zones(zones, field.mask)
+    return zones
+
+
+def _say_result(result: dict[str, Any], label: str) -> None:
+    state = "converged" if result["converged"] else "NOT converged: raise max_iterations, or check the wave field"
+    say(
+        f"{label}: {state} after {len(result['iterations'])} steps, data decide in "
+        f"{100 * result['informed_share']:.0f} % of the voxels, misfit "
+        f"{next(iter(result['misfit_per_frequency'].values())):.2f} of noise alone"
+    )

@@ -1,0 +1,31 @@
+"""`palpate invert`: from a wave field to the stiffness posterior."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+
+def invert(
+    wavefield: Annotated[Path, typer.Argument(help="Wave-field folder (um, Hz), as palpate ingest writes it.")],
+    out: Annotated[Path, typer.Option(help="Folder for maps in kPa; it appears whole or not at all.")],
+    mesh: Annotated[Path | None, typer.Option(help="Folder of palpate mesh; cut with defaults where absent.")] = None,
+    method: Annotated[
+        Literal["nonlinear", "direct"] | None, typer.Option(help="Overrides the settings' method.")
+    ] = None,
+    settings: Annotated[str | None, typer.Option(help="The inversion section of the configuration, as JSON.")] = None,
+) -> None:
+    """Recover G' and G'' (kPa) with 95 % credible intervals, joint draws and the mask of voxels that data decide.
+
+    Runs alone or under mpiexec -n N: zones are shared out over the ranks and the answer does not depend on N.
+    """
+    from palpate.config.inversion import InversionSettings
+    from palpate.config.section import parse_settings
+    from palpate.solvers.inversion.session import invert_session
+
+    chosen = parse_settings(InversionSettings, settings)
+    if method is not None:
+        chosen = chosen.model_copy(update={"method": method})
+    invert_session(wavefield, out, chosen, mesh=mesh)

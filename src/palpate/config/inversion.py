@@ -1,0 +1,57 @@
+"""The choices between a wave field and the stiffness posterior."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from palpate.config.section import Section
+
+type Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class InversionSettings(Section):
+    """From the wave field to the stiffness posterior."""
+
+    method: Literal["nonlinear", "direct"] = "nonlinear"
+    """nonlinear: the posterior. direct: the algebraic baseline alone, which knows no uncertainty."""
+
+    fit_prior: bool = True
+    """Whether the prior's spread, length and coupling are fitted to the data (evidence) or taken as stated below."""
+
+    storage_std: Annotated[float, Field(gt=0, le=2)] = 0.4
+    """Prior standard deviation of ln G' around its mean; a start where fit_prior is true."""
+
+    loss_std: Annotated[float, Field(gt=0, le=2)] = 0.4
+    """Prior standard deviation of ln G''; a start where fit_prior is true."""
+
+    length_mm: Positive = 12.0
+    """Prior correlation length; a start where fit_prior is true."""
+
+    coupling: Annotated[float, Field(gt=-1, lt=1)] = 0.5
+    """Prior correlation of ln G' and ln G'' at a point; a start where fit_prior is true."""
+
+    noise_factor: Positive = 1.0
+    """Multiplies the noise that the wave field states, where you know better than the importer."""
+
+    discretisation_percent: Annotated[float, Field(ge=0, le=20)] = 0.3
+    """What the finite elements cannot represent, as noise in percent of the mean displacement; added to the noise."""
+
+    hessian_rank: Annotated[int, Field(ge=20, le=2000)] = 250
+    """Directions followed in each zone. More cannot narrow intervals wrongly; fewer make them wider."""
+
+    samples: Annotated[int, Field(ge=20, le=5000)] = 200
+    """Joint draws of the posterior; its spread is computed from them."""
+
+    max_iterations: Annotated[int, Field(ge=1, le=100)] = 14
+    """Most Gauss-Newton steps."""
+
+    tolerance: Positive = 0.02
+    """Root mean square change of ln G* below which the iterations have converged."""
+
+    informed_above: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    """A voxel is informed where data take away more than this share of the prior variance of ln G'."""
+
+    seed: Annotated[int, Field(ge=0)] = 1
+    """Of the posterior draws."""
