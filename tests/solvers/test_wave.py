@@ -25,6 +25,8 @@ type Formula = Any
 EDGE_M = 0.04
 FREQUENCY_HZ = 50.0
 DENSITY = 1000.0
+pytestmark = pytest.mark.mpi
+
 POINTS_M = np.random.default_rng(0).uniform(0.1, 0.9, (40, 3)) * EDGE_M
 
 
