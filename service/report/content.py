@@ -55,7 +55,8 @@ def kpa(key: str, value: float) -> Number:
 
 def percent(key: str, value: float, decimals: int = 1) -> Number:
     """A share or a relative error, given as a fraction of 1."""
-    return Number(key, value, f"{100.0 * value:.{decimals}f} %")
+    # Adding zero turns a rounded -0.0 into 0.0.
+    return Number(key, value, f"{round(100.0 * value, decimals) + 0.0:.{decimals}f} %")
 
 
 def plain(text: object) -> Number:
@@ -122,7 +123,10 @@ def score_table(scores: Mapping[Modulus, Score]) -> Table:
         )
     ]
     rows.extend(
-        Row(f"Truth inside the {item.level:.0%} interval", tuple(_covered(m, s, item.level) for m, s in scores.items()))
+        Row(
+            f"Truth inside the {100 * item.level:.0f} % interval",
+            tuple(_covered(m, s, item.level) for m, s in scores.items()),
+        )
         for item in reversed(any_score.coverage)
     )
     width = tuple(percent(f"{m}_width", s.interval_width, 0) for m, s in scores.items())
@@ -204,7 +208,7 @@ def notes(run: RunView) -> list[str]:
         found.append("The inversion did not converge; its maps are not a result.")
     if run.informed_share < _LOW_INFORMED:
         found.append(
-            f"The data decide in only {run.informed_share:.0%} of the tissue; elsewhere the maps show the prior."
+            f"The data decide in only {100 * run.informed_share:.0f} % of the tissue; elsewhere the maps show the prior."
         )
     slices = run.stiffness.informed.shape[2]
     if slices < _FEW_SLICES:

@@ -110,7 +110,7 @@ class Panels:
         picture = Picture(
             source=sheet(by_column(layers), self.view, self.slices),
             alt="The same slices of G′ (left) and G″ (right): " + "; ".join(layer.name for layer in layers),
-            caption=caption + (" The truth is known because the patient is in silico." if run.truth else ""),
+            caption=caption + (" The truth was given with the session." if run.truth else ""),
         )
         return title, picture
 
@@ -201,7 +201,7 @@ class Panels:
         if self.run.scores is None:
             return None
         words = [
-            f"{plots.NAMES[modulus]}, {item.level:.0%} interval: {item.share:.1%}"
+            f"{plots.NAMES[modulus]}, {100 * item.level:.0f} % interval: {100 * item.share:.1f} %"
             for modulus, score in self.run.scores.items()
             for item in score.coverage
         ]
