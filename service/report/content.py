@@ -208,7 +208,7 @@ def notes(run: RunView) -> list[str]:
         found.append("The inversion did not converge; its maps are not a result.")
     if run.informed_share < _LOW_INFORMED:
         found.append(
-            f"The data decide in only {100 * run.informed_share:.0f} % of the tissue; elsewhere the maps show the prior."
+            f"Data decide in only {100 * run.informed_share:.0f} % of the tissue; elsewhere the maps show the prior."
         )
     slices = run.stiffness.informed.shape[2]
     if slices < _FEW_SLICES:
