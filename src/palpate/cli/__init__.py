@@ -41,12 +41,18 @@ class _LazyGroup(TyperGroup):
         return command if isinstance(command, TyperCommand) else None
 
 
-app = typer.Typer(cls=_LazyGroup, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+app = typer.Typer(
+    cls=_LazyGroup,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"max_content_width": 120},
+)
 
 
 @app.callback(invoke_without_command=True)
 def _palpate(
-    context: typer.Context, *, version: Annotated[bool, typer.Option(help="Print the version.")] = False
+    context: typer.Context, *, version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False
 ) -> None:
     """Virtual palpation: from MR elastography to stiffness maps that know their uncertainty. Not a medical device."""
     if version:
