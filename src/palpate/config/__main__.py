@@ -15,7 +15,7 @@ from palpate.errors import InputError
 
 def schema_text() -> str:
     """The JSON schema of config.yaml, as committed in workflow/schemas."""
-    return json.dumps(Settings.model_json_schema(), indent=2) + "\n"
+    return json.dumps(Settings.model_json_schema(), indent=2)
 
 
 def main(arguments: list[str]) -> str:
