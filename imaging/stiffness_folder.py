@@ -84,7 +84,7 @@ class Stiffness:
         informed: where data, not the prior, decides; shape (i, j, k).
         samples_path: the file of joint draws; None where there is none.
         residual: residual over its standard deviation; None where there is none.
-        inversion: the content of the run's inversion.json.
+        inversion: what inversion.json says of this run and frequency.
         made_s: when inversion.json was written, seconds since 1970.
     """
 
@@ -181,15 +181,16 @@ def _read_one(folder: Path, label: str, stem: str, frequency: str | None) -> Sti
     if informed.shape != reference.values.shape:
         raise _other_grid(informed_path, reference)
     residual_path = _first(folder, label, stem, "desc-residual_map.nii.gz")
+    frequency_hz = _frequency_hz(record_path, frequency, inversion)
     return Stiffness(
         label=label,
         stem=stem,
-        frequency_hz=_frequency_hz(record_path, frequency, inversion),
+        frequency_hz=frequency_hz,
         moduli=moduli,
         informed=informed & reference.covered,
         samples_path=_first(folder, label, stem, "samples.h5"),
         residual=None if residual_path is None else read_map(residual_path),
-        inversion=inversion,
+        inversion=_of_frequency(inversion, frequency_hz),
         made_s=float(int(record_path.stat().st_mtime)),
     )
 
@@ -266,6 +267,15 @@ def _frequency_hz(path: Path, named: str | None, inversion: Mapping[str, Any]) -
             advice="Run palpate invert again.",
         )
     return frequency_hz
+
+
+def _of_frequency(inversion: Mapping[str, Any], frequency_hz: float) -> dict[str, Any]:
+    """The record with the entries of one frequency in front, where it holds several."""
+    common = {key: value for key, value in inversion.items() if key != "per_frequency"}
+    for own in inversion.get("per_frequency") or []:
+        if isinstance(own, Mapping) and own.get("frequency_hz") == frequency_hz:
+            return common | dict(own)
+    return common
 
 
 def _other_grid(path: Path, reference: Map) -> InputError:

@@ -163,7 +163,15 @@ def quality_table(run: RunView) -> Table | None:
 def fit_table(run: RunView) -> Table | None:
     """Misfit and whiteness of the residual, as the inversion recorded them."""
     record = run.stiffness.inversion
-    keys = ("converged", "misfit_per_frequency", "residual_whiteness", "noise_std_um")
+    keys = (
+        "converged",
+        "misfit_per_frequency",
+        "residual_whiteness",
+        "noise_source",
+        "noise_std_um",
+        "noise_stated_std_um",
+        "noise_inflation",
+    )
     rows = tuple(row for key in keys if key in record for row in _flat_rows(key, record[key]))
     return (
         Table(rows, caption="How well the model explains the waves; white residuals are uncorrelated.")

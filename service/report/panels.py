@@ -183,10 +183,10 @@ class Panels:
         return "; ".join(words) + "."
 
     def _convergence(self) -> Picture | None:
-        steps = [step for step in self.run.stiffness.inversion.get("iterations") or [] if step.get("objective")]
+        steps = [s for s in self.run.stiffness.inversion.get("iterations") or [] if s.get("objective") is not None]
         if len(steps) < 2:
             return None
-        misfit = [step["misfit"] for step in steps if step.get("misfit")]
+        misfit = [step["misfit"] for step in steps if step.get("misfit") is not None]
         first, last = steps[0]["objective"], steps[-1]["objective"]
         return Picture(
             source=plots.convergence(

@@ -25,11 +25,13 @@ _SIZE = (4.7, 3.1)
 
 
 def convergence(objective: Sequence[float], misfit: Sequence[float]) -> str:
-    """Objective and misfit over Gauss-Newton iterations, logarithmic."""
+    """Objective and misfit over Gauss-Newton iterations; logarithmic where all are positive."""
     figure, axes = _figure()
-    axes.semilogy(range(len(objective)), objective, "-o", color=COLOURS["storagemodulus"], ms=4, label="objective")
+    if min([*objective, *misfit]) > 0.0:
+        axes.set_yscale("log")
+    axes.plot(range(len(objective)), objective, "-o", color=COLOURS["storagemodulus"], ms=4, label="objective")
     if misfit:
-        axes.semilogy(range(len(misfit)), misfit, "--s", color=COLOURS["lossmodulus"], ms=3.5, label="misfit")
+        axes.plot(range(len(misfit)), misfit, "--s", color=COLOURS["lossmodulus"], ms=3.5, label="misfit")
     axes.set_xlabel("Gauss-Newton iteration")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(frameon=False, fontsize=8)

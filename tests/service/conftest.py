@@ -189,7 +189,7 @@ def _write_posterior(
 
 def _write_record(mre: Path, label: str, frequencies_hz: tuple[float, ...]) -> None:
     """inversion.json, as palpate invert writes it."""
-    record = {
+    record: dict[str, object] = {
         "frequency_hz": frequencies_hz[0] if len(frequencies_hz) == 1 else list(frequencies_hz),
         "noise_std_um": 0.21,
         "converged": True,
@@ -207,6 +207,9 @@ def _write_record(mre: Path, label: str, frequencies_hz: tuple[float, ...]) -> N
         "settings": {"zone_mm": 24.0, "noise": "measured"},
         "input_digests": {"wavefield": "0" * 64},
     }
+    if len(frequencies_hz) > 1:
+        own = [{"frequency_hz": f, "converged": f < 60.0, "noise_inflation": f / 40.0} for f in frequencies_hz]
+        record |= {"per_frequency": own, "converged": all(one["converged"] for one in own)}
     (mre / f"{label}_inversion.json").write_text(json.dumps(record))
 
 

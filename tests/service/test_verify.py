@@ -15,7 +15,7 @@ from scipy.stats import binom, norm
 
 from palpate.errors import InputError
 from palpate.imaging.maps import Map, read_map, read_mask, write_map
-from palpate.imaging.stiffness_folder import MODULI, Marginals
+from palpate.imaging.stiffness_folder import MODULI, Marginals, read_stiffness
 from palpate.service.score import LEVELS, score_modulus
 from palpate.service.statistics import crps, share_interval
 from palpate.service.verify import score_table, verify_folder, write_scores
@@ -129,6 +129,8 @@ def test_several_runs_and_frequencies(make_session: SessionMaker) -> None:
     assert [(run.stem, run.frequency_hz) for run in scores] == [
         (f"sub-01_ses-01_run-{run}_acq-{f}Hz", float(f)) for run in (1, 2) for f in ("40", "62.5")
     ]
+    # Each frequency converges, or does not, on its own.
+    assert [run.inversion["converged"] for run in read_stiffness(files.mre)] == [True, False, True, False]
 
 
 def test_margin_and_missing_baseline_values(make_session: SessionMaker) -> None:
