@@ -157,7 +157,7 @@ def _surrounded(cells: NDArray[np.int64], shape: tuple[int, ...]) -> NDArray[np.
         filled[tuple(slice(o, extent + o) for o, extent in zip(offset, shape, strict=True))]
         for offset in itertools.product((0, 1), repeat=3)
     ]
-    return np.logical_and.reduce(around).ravel()
+    return np.asarray(np.logical_and.reduce(around).ravel())
 
 
 def _taper(inside: NDArray[np.int64], widths: Sequence[int]) -> NDArray[np.float64]:

@@ -40,7 +40,7 @@ class Scales:
     modulus_pa: float
 
     def inertia(self, density_kg_m3: float, frequency_hz: float) -> float:
-        """rho omega^2 h^2 / g: inertia against stiffness, dimensionless."""
+        """Inertia against stiffness, rho omega^2 h^2 / g."""
         omega = 2.0 * np.pi * frequency_hz
         return float(density_kg_m3 * omega**2 * self.length_m**2 / self.modulus_pa)
 

@@ -41,11 +41,13 @@ class ZoneEvidence:
 
     Attributes:
         ijk: voxel indices, shape (n, 3).
+        relative_spread: of the prior at the voxels, shape (2, n).
         half_hessian: Y, shape (2 n, k).
         information: b = H x - gradient, shape (2 n,).
     """
 
     ijk: NDArray[np.int64]
+    relative_spread: NDArray[np.float64]
     half_hessian: NDArray[np.float64]
     information: NDArray[np.float64]
 
@@ -58,7 +60,8 @@ class _Projected:
     mean: NDArray[np.float64]
 
     def log_evidence(self, scale: PriorScale) -> float:
-        total = np.einsum("fg,fgab->ab", scale.covariance, self.correlated) + scale.mean_std**2 * self.mean
+        total = np.einsum("f,fg,g,fgab->ab", scale.stds, scale.mixing, scale.stds, self.correlated)
+        total = total + scale.mean_std**2 * self.mean
         inner = np.eye(len(total) - 1) + total[:-1, :-1]
         lower = scipy.linalg.cholesky(inner, lower=True)
         reduced = scipy.linalg.solve_triangular(lower, total[:-1, -1], lower=True)
@@ -114,9 +117,11 @@ def _best_at_length(
 def _project(zone: ZoneEvidence, voxel_size_mm: NDArray[np.float64], length_mm: float) -> _Projected:
     base = correlation(zone.ijk, voxel_size_mm, length_mm)
     columns = np.split(np.column_stack([zone.half_hessian, zone.information]), FIELDS)
-    smooth = [base @ c for c in columns]
-    correlated = np.array([[a.T @ b for b in smooth] for a in columns])
-    return _Projected(correlated, sum(np.outer(c.sum(axis=0), c.sum(axis=0)) for c in columns))
+    scaled = [spread[:, None] * c for spread, c in zip(zone.relative_spread, columns, strict=True)]
+    smooth = [base @ c for c in scaled]
+    correlated = np.array([[a.T @ b for b in smooth] for a in scaled])
+    totals = np.stack([c.sum(axis=0) for c in columns])
+    return _Projected(correlated, totals.T @ totals)
 
 
 def _log_hyperprior(ratio: float) -> float:

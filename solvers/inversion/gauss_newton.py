@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from mpi4py import MPI
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from palpate.solvers.inversion.evidence import ZoneEvidence, fit_prior
 from palpate.solvers.inversion.joint import JointPosterior, ZoneCurvature
+from palpate.solvers.inversion.local_spread import update_relative_spread
 from palpate.solvers.inversion.prior import FIELDS, MaternField, PriorScale
 from palpate.solvers.inversion.zone_solver import ZoneSolver, ZoneState
 
@@ -21,6 +22,12 @@ SMALLEST_STEP = 1.0 / 16.0
 
 REFITS = 2
 """How often hyper-parameters are refitted; a third changes them by less than their own uncertainty."""
+
+SWEEPS = 4
+"""Fixed-point updates of the local spread at a refit."""
+
+PROBES = 16
+"""Random signs behind the gains of a refit."""
 
 NEAR = 0.1
 """Root mean square change of m below which the linearisation is good enough to fit hyper-parameters to."""
@@ -53,7 +60,7 @@ class Fit:
     Attributes:
         parameters: m at the maximum, shape (2 N,).
         posterior: the Gaussian posterior of m around it.
-        prior: hyper-parameters that were used.
+        prior: the prior that was used.
         converged: whether the last step was small.
         iterations: history.
         zones: this rank's zone states at the last linearisation, at the stated noise.
@@ -63,7 +70,7 @@ class Fit:
 
     parameters: NDArray[np.float64]
     posterior: JointPosterior
-    prior: PriorScale
+    prior: MaternField
     converged: bool
     iterations: tuple[Iteration, ...]
     zones: tuple[ZoneState, ...] = field(repr=False)
@@ -97,7 +104,7 @@ class Problem:
         return int(np.count_nonzero(self.mask))
 
     def local(self, solver: ZoneSolver, x: NDArray[np.float64]) -> NDArray[np.float64]:
-        """m on a zone's voxels from the deviation x on all, shape (2 n,)."""
+        """The parameters m on a zone's voxels from the deviation x on all, shape (2 n,)."""
         fields = x.reshape(FIELDS, -1)[:, solver.voxels] + self.centre[:, None]
         return np.asarray(fields.ravel())
 
@@ -126,12 +133,13 @@ def maximise(
     refits = REFITS if fit_hyperparameters else 0
     comparable = True  # whether w belongs to x under the present prior, so that objectives can be compared
     inflation = 1.0
+    prior = MaternField(problem.mask, problem.voxel_size_mm, scale, np.ones((FIELDS, problem.voxels)))
     states, misfit = _evaluate(problem, x, inflation)
     while True:
         if refits and history and history[-1].change < NEAR:
             states, misfit, inflation = _reweigh(problem, states, misfit, inflation)
-            scale, refits, comparable = _refit(problem, states, x, scale), refits - 1, False
-        posterior = _posterior(problem, states, scale)
+            prior, refits, comparable = _refit(problem, states, x, prior), refits - 1, False
+        posterior = _posterior(problem, states, prior)
         converged = bool(history) and comparable and history[-1].step == 1.0 and history[-1].change < tolerance
         if converged or len(history) == limit:
             break
@@ -145,7 +153,7 @@ def maximise(
         report(len(history), history[-1])
     m = (x.reshape(FIELDS, -1) + problem.centre[:, None]).ravel()
     raw = tuple(state.tempered(1.0 / inflation) for state in states)
-    return Fit(m, posterior, scale, converged, tuple(history), raw, inflation, _misfit_ratio(problem, raw))
+    return Fit(m, posterior, prior, converged, tuple(history), raw, inflation, _misfit_ratio(problem, raw))
 
 
 def _rms(values: NDArray[np.float64]) -> float:
@@ -171,16 +179,16 @@ def _reweigh(
     return [state.tempered(renewed) for state in stated], misfit * inflation / renewed, renewed
 
 
-def _posterior(problem: Problem, states: Sequence[ZoneState], scale: PriorScale) -> JointPosterior:
+def _posterior(problem: Problem, states: Sequence[ZoneState], prior: MaternField) -> JointPosterior:
     zones = [
         ZoneCurvature(solver.voxels, solver.data.zone.ijk, state.half_hessian)
         for solver, state in zip(problem.solvers, states, strict=True)
     ]
-    return JointPosterior(MaternField(problem.mask, problem.voxel_size_mm, scale), zones, problem.comm)
+    return JointPosterior(prior, zones, problem.comm)
 
 
 def _zone_information(solver: ZoneSolver, state: ZoneState, x: NDArray[np.float64]) -> NDArray[np.float64]:
-    """b = H x - gradient on one zone."""
+    """The vector b = H x - gradient of one zone."""
     own = x.reshape(FIELDS, -1)[:, solver.voxels].ravel()
     return np.asarray(state.half_hessian @ (state.half_hessian.T @ own) - state.gradient)
 
@@ -193,15 +201,29 @@ def _information(problem: Problem, states: Sequence[ZoneState], x: NDArray[np.fl
     return total.ravel()
 
 
-def _refit(problem: Problem, states: Sequence[ZoneState], x: NDArray[np.float64], scale: PriorScale) -> PriorScale:
-    """Hyper-parameters from zones spread evenly over the list, whichever rank holds them."""
+def _refit(problem: Problem, states: Sequence[ZoneState], x: NDArray[np.float64], prior: MaternField) -> MaternField:
+    """The prior from the data: first its hyper-parameters, from zones spread over the organ, then its local spread."""
     chosen = set(np.linspace(0, problem.zone_count - 1, min(EVIDENCE_ZONES, problem.zone_count)).round().astype(int))
     zones = [
-        ZoneEvidence(solver.data.zone.ijk, state.half_hessian, _zone_information(solver, state, x))
+        ZoneEvidence(
+            solver.data.zone.ijk,
+            prior.relative_spread[:, solver.voxels],
+            state.half_hessian,
+            _zone_information(solver, state, x),
+        )
         for solver, state in zip(problem.solvers, states, strict=True)
         if solver.number in chosen
     ]
-    return fit_prior(zones, problem.voxel_size_mm, scale.mean_std, problem.comm)
+    fitted = replace(prior, scale=fit_prior(zones, problem.voxel_size_mm, prior.scale.mean_std, problem.comm))
+    information = _information(problem, states, x)
+    for sweep in range(SWEEPS):
+        posterior = _posterior(problem, states, fitted)
+        _, weights = posterior.improve(information)
+        energy = posterior.field_part(weights) * weights
+        gains = posterior.gains(PROBES, sweep)
+        relative = update_relative_spread(fitted.relative_spread, energy, gains, problem.mask, problem.voxel_size_mm)
+        fitted = replace(fitted, relative_spread=relative)
+    return fitted
 
 
 def _search(

@@ -102,28 +102,45 @@ class JointPosterior:
         t = self._solve(stacked - self._to_zones(prior_draws))
         return prior_draws + self._covariance(self._from_zones(t))
 
+    def gains(self, probes: int, seed: int) -> NDArray[np.float64]:
+        """How much of each parameter's prior freedom the data take: diagonal of H (C^-1 + H)^-1, shape (2 N,).
+
+        Around the means; estimated with random signs (Hutchinson), so single values are noisy and sums are not.
+        Their sum is the number of parameters that the data determine.
+        """
+        coins = np.random.default_rng([seed, 2]).integers(0, 2, size=(FIELDS * self._count, probes))
+        signs = np.where(coins == 1, 1.0, -1.0)
+        t = self._solve(self._to_zones(self._covariance(signs, around_means=True)))
+        return np.asarray((signs * self._from_zones(t)).mean(axis=1))
+
+    def field_part(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        """C w without the part of the unknown means, shape (2 N,)."""
+        return self._covariance(weights[:, None], around_means=True)[:, 0]
+
     def _own_block(self, zone: ZoneCurvature) -> NDArray[np.float64]:
         """I + Y_z^T C Y_z for one zone."""
         scale = self._prior.scale
         base = correlation(zone.ijk, self._prior.voxel_size_mm, scale.length_mm)
         halves = np.split(zone.half_hessian, FIELDS)
-        smooth = [base @ half for half in halves]
+        spread = self._prior.spread[:, zone.voxels, None]
+        smooth = [base @ (own * half) for own, half in zip(spread, halves, strict=True)]
         block = np.eye(zone.half_hessian.shape[1])
         for f, half in enumerate(halves):
             total = half.sum(axis=0)
             block += scale.mean_std**2 * np.outer(total, total)
-            block += half.T @ sum(scale.covariance[f, g] * smooth[g] for g in range(FIELDS))
+            block += (spread[f] * half).T @ sum(scale.mixing[f, g] * smooth[g] for g in range(FIELDS))
         return 0.5 * (block + block.T)
 
-    def _covariance(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    def _covariance(self, weights: NDArray[np.float64], *, around_means: bool = False) -> NDArray[np.float64]:
         """C times columns that every rank holds; the columns' work is shared between the ranks."""
+        apply = self._prior.apply_around_means if around_means else self._prior.apply
         size, rank = self._comm.size, self._comm.rank
         if size == 1:
-            return self._prior.apply(weights)
+            return apply(weights)
         out = np.zeros_like(weights)
         mine = slice(rank * weights.shape[1] // size, (rank + 1) * weights.shape[1] // size)
         if mine.stop > mine.start:
-            out[:, mine] = self._prior.apply(np.ascontiguousarray(weights[:, mine]))
+            out[:, mine] = apply(np.ascontiguousarray(weights[:, mine]))
         self._comm.Allreduce(MPI.IN_PLACE, out)
         return out
 
@@ -163,7 +180,7 @@ class JointPosterior:
     def _deflate(self, r: NDArray[np.float64]) -> NDArray[np.float64]:
         """Preconditioner: the directions of the coarse basis solved exactly, the others left alone."""
         dual = self._comm.allreduce(self._coarse.T @ r - self._coarse_image.T @ r)
-        return r + self._coarse @ scipy.linalg.cho_solve(self._coarse_factor, dual)
+        return np.asarray(r + self._coarse @ scipy.linalg.cho_solve(self._coarse_factor, dual))
 
     def _dot(self, a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.asarray(self._comm.allreduce(np.sum(a * b, axis=0)))
@@ -171,7 +188,7 @@ class JointPosterior:
     def _solve(self, rhs: NDArray[np.float64]) -> NDArray[np.float64]:
         """Deflated conjugate gradients on (I + Y^T C Y) t = rhs, all columns at once."""
         start = scipy.linalg.cho_solve(self._coarse_factor, self._comm.allreduce(self._coarse.T @ rhs))
-        t = self._coarse @ start
+        t: NDArray[np.float64] = self._coarse @ start
         residual = rhs - self._coarse_image @ start
         direction = z = self._deflate(residual)
         rho = self._dot(residual, z)

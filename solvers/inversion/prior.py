@@ -1,11 +1,11 @@
 """The prior of stiffness before any wave is seen: log-normal Matern random fields around an unknown mean.
 
-m = (ln G'/g, ln G''/g), each field m_f = mean_f + x_f with x_f ~ Matern(nu = 1/2, standard deviation s_f, length l). The two fields are
-correlated by rho, because fluid is low and tumour high in both:
+m = (ln G'/g, ln G''/g), each field m_f = mean_f + x_f with x_f Matern of order nu = 1/2. The two fields are correlated,
+because fluid is low and tumour high in both, and their spread s_f(a) may change from place to place (local_spread):
 
-    Cov(x_f(a), x_g(b)) = Sigma_fg exp(-|a - b| / l),   Sigma = [[s'^2, rho s' s''], [rho s' s'', s''^2]],
+    Cov(x_f(a), x_g(b)) = s_f(a) rho_fg s_g(b) exp(-|a - b| / l),   rho_11 = rho_22 = 1,
 
-the solution of the stochastic equation (1/l^2 - Laplacian) x = white noise in three dimensions. Its correlation at
+for constant spread the solution of the stochastic equation (1/l^2 - Laplacian) x = white noise. Its correlation at
 2, 4, 6, 8, 10 mm with l = 12 mm (0.85, 0.72, 0.61, 0.51, 0.43) is what 134 adult brains show (0.90, 0.78, 0.64, 0.53,
 0.44). The mean has a normal prior so wide that data decide it: s_mean = 1 in ln G, a factor of 2.7 either way.
 
@@ -45,10 +45,14 @@ class PriorScale:
     mean_std: float = 1.0
 
     @property
-    def covariance(self) -> NDArray[np.float64]:
-        """Sigma, of the two fields at a point around their means, shape (2, 2)."""
-        cross = self.coupling * self.storage_std * self.loss_std
-        return np.array([[self.storage_std**2, cross], [cross, self.loss_std**2]])
+    def mixing(self) -> NDArray[np.float64]:
+        """Correlation of the two fields at a point, shape (2, 2)."""
+        return np.array([[1.0, self.coupling], [self.coupling, 1.0]])
+
+    @property
+    def stds(self) -> NDArray[np.float64]:
+        """Standard deviations of the two fields, shape (2,)."""
+        return np.array([self.storage_std, self.loss_std])
 
 
 @dataclass(frozen=True)
@@ -59,11 +63,18 @@ class MaternField:
         mask: shape (i, j, k); its N voxels in C order carry the parameters, shape (2 N,), field after field.
         voxel_size_mm: shape (3,).
         scale: hyper-parameters.
+        relative_spread: s_f(a) over the hyper-parameters' standard deviation, shape (2, N).
     """
 
     mask: NDArray[np.bool_]
     voxel_size_mm: NDArray[np.float64]
     scale: PriorScale
+    relative_spread: NDArray[np.float64]
+
+    @property
+    def spread(self) -> NDArray[np.float64]:
+        """s_f(a), standard deviation of the fields around their means, shape (2, N)."""
+        return np.asarray(self.scale.stds[:, None] * self.relative_spread)
 
     @cached_property
     def _box(self) -> tuple[slice, ...]:
@@ -102,17 +113,23 @@ class MaternField:
         Args:
             weights: shape (2 N, k).
         """
-        smooth = np.stack([self._correlate(field) for field in np.split(weights, FIELDS)])
-        totals = np.stack([field.sum(axis=0) for field in np.split(weights, FIELDS)])
-        mixed = np.einsum("fg,gnk->fnk", self.scale.covariance, smooth)
-        return np.concatenate(mixed + self.scale.mean_std**2 * totals[:, None, :])
+        totals = weights.reshape(FIELDS, -1, weights.shape[1]).sum(axis=1)
+        means = np.repeat(self.scale.mean_std**2 * totals, self.relative_spread.shape[1], axis=0)
+        return self.apply_around_means(weights) + means
+
+    def apply_around_means(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        """C times weights without the part of the unknown means, shape (2 N, k)."""
+        spread = self.spread[:, :, None]
+        scaled = spread * weights.reshape(FIELDS, -1, weights.shape[1])
+        smooth = np.stack([self._correlate(field) for field in scaled])
+        return np.concatenate(spread * np.einsum("fg,gnk->fnk", self.scale.mixing, smooth))
 
     def draw(self, count: int, generator: np.random.Generator) -> NDArray[np.float64]:
         """Independent draws from N(0, C), shape (2 N, count)."""
         unit = np.stack([[self._draw_one(generator) for _ in range(count)] for _ in range(FIELDS)])
         means = self.scale.mean_std * generator.standard_normal((FIELDS, 1, count))
-        mixed = np.einsum("fg,gkn->fnk", np.linalg.cholesky(self.scale.covariance), unit)
-        return np.concatenate(mixed + means)
+        mixed = np.einsum("fg,gkn->fnk", np.linalg.cholesky(self.scale.mixing), unit)
+        return np.concatenate(self.spread[:, :, None] * mixed + means)
 
     def _correlate(self, field: NDArray[np.float64]) -> NDArray[np.float64]:
         out = np.empty_like(field)

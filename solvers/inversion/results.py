@@ -130,7 +130,7 @@ def record(target: Target, inversion: Inversion, settings: InversionSettings) ->
             "lag1_correlation_of_noise": list(residuals.expected_correlation),
         },
         "informed_share": float(informed_voxels(inversion, settings).mean()),
-        "prior": asdict(fit.prior) | {"fitted": settings.fit_prior},
+        "prior": asdict(fit.prior.scale) | {"fitted": settings.fit_prior},
         "counts": dict(inversion.tally.counts) | {"conjugate_gradients": fit.posterior.iterations},
         "seconds": {phase: round(value, 3) for phase, value in inversion.tally.seconds.items()},
         "peak_memory_mb": max(inversion.peak_memory_mb),

@@ -102,7 +102,7 @@ def invert_wave_field(
         log_mean=mean,
         log_std=draws.std(axis=-1, ddof=1),
         log_draws=mean[:, :, None] + draws,
-        prior_std=(fit.prior.storage_std, fit.prior.loss_std),
+        prior_std=(fit.prior.scale.storage_std, fit.prior.scale.loss_std),
         direct=direct,
         residuals=join_residuals(problem, fit),
         noise=noise,
