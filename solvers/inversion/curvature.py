@@ -6,7 +6,8 @@ one), so a randomised Nystroem approximation from k block solves keeps what matt
 
     H ~ Y Y^T,   Y of shape (2 n, k).
 
-What is dropped makes intervals wider, never narrower.
+The gradient is projected onto the same directions: what the data hardly know is left to the prior, in the estimate as in
+its spread. What is dropped makes intervals wider, never narrower.
 """
 
 from __future__ import annotations
@@ -45,6 +46,16 @@ class Whitening:
     def spread(self, standard: NDArray[np.float64]) -> NDArray[np.float64]:
         """L times standard directions, shape (2 n, k)."""
         return np.concatenate([lower @ part for lower, part in zip(self._lower, np.split(standard, 2), strict=True)])
+
+    def project(self, dual: NDArray[np.float64], half_hessian: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The part of a dual vector, shape (2 n,), that lies in the range of Y (orthogonal in standard directions)."""
+        basis = np.linalg.qr(self.gather(half_hessian))[0]
+        inside = basis @ (basis.T @ self.gather(dual[:, None]))
+        parts = [
+            scipy.linalg.solve_triangular(lower, part, lower=True, trans="T")
+            for lower, part in zip(self._lower, np.split(inside, 2), strict=True)
+        ]
+        return np.asarray(np.concatenate(parts)[:, 0])
 
     def gather(self, dual: NDArray[np.float64]) -> NDArray[np.float64]:
         """L^T times dual vectors, shape (2 n, k)."""

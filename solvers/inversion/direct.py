@@ -31,7 +31,10 @@ from palpate.imaging.wavefield import WaveField
 from palpate.units import hz_to_rad_s, mm_to_m
 
 WINDOW_MM = 10.0
-"""Edge of the window of psi: the whole number of voxels, odd and at least three, that is nearest."""
+"""Edge of the window of psi: the odd number of voxels that is nearest, at least five."""
+
+_LEAST_REACH = 2
+"""Three voxels along an axis do not tell a third derivative from a first: waves along it would look 20 % too stiff."""
 
 AVERAGE_MM = 3.0
 """Standard deviation of the Gaussian weights w with which neighbouring windows are joined."""
@@ -100,10 +103,9 @@ def direct_inversion(field: WaveField, *, window_mm: float = WINDOW_MM, average_
 
 def _reach(field: WaveField, window_mm: float) -> list[int]:
     """Voxels from the window's middle to its edge along each axis; a thin slab narrows the window."""
-    where = np.argwhere(field.mask)
-    fits = (np.ptp(where, axis=0) // 2).tolist()
+    fits = [int(extent) // 2 for extent in np.ptp(np.argwhere(field.mask), axis=0)]
     wanted = [round((window_mm / float(edge) - 1.0) / 2.0) for edge in field.voxel_size_mm]
-    return [max(1, min(reach, limit)) for reach, limit in zip(wanted, fits, strict=True)]
+    return [max(_LEAST_REACH, min(reach, limit)) for reach, limit in zip(wanted, fits, strict=True)]
 
 
 def _kernel(order: int, reach: int, edge_m: float) -> NDArray[np.float64]:

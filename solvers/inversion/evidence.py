@@ -41,7 +41,7 @@ class ZoneEvidence:
 
     Attributes:
         ijk: voxel indices, shape (n, 3).
-        relative_spread: of the prior at the voxels, shape (2, n).
+        relative_spread: of the prior at the voxels, shape (n,).
         half_hessian: Y, shape (2 n, k).
         information: b = H x - gradient, shape (2 n,).
     """
@@ -117,7 +117,7 @@ def _best_at_length(
 def _project(zone: ZoneEvidence, voxel_size_mm: NDArray[np.float64], length_mm: float) -> _Projected:
     base = correlation(zone.ijk, voxel_size_mm, length_mm)
     columns = np.split(np.column_stack([zone.half_hessian, zone.information]), FIELDS)
-    scaled = [spread[:, None] * c for spread, c in zip(zone.relative_spread, columns, strict=True)]
+    scaled = [zone.relative_spread[:, None] * c for c in columns]
     smooth = [base @ c for c in scaled]
     correlated = np.array([[a.T @ b for b in smooth] for a in scaled])
     totals = np.stack([c.sum(axis=0) for c in columns])

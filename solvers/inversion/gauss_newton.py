@@ -133,7 +133,7 @@ def maximise(
     refits = REFITS if fit_hyperparameters else 0
     comparable = True  # whether w belongs to x under the present prior, so that objectives can be compared
     inflation = 1.0
-    prior = MaternField(problem.mask, problem.voxel_size_mm, scale, np.ones((FIELDS, problem.voxels)))
+    prior = MaternField(problem.mask, problem.voxel_size_mm, scale, np.ones(problem.voxels))
     states, misfit = _evaluate(problem, x, inflation)
     while True:
         if refits and history and history[-1].change < NEAR:
@@ -207,7 +207,7 @@ def _refit(problem: Problem, states: Sequence[ZoneState], x: NDArray[np.float64]
     zones = [
         ZoneEvidence(
             solver.data.zone.ijk,
-            prior.relative_spread[:, solver.voxels],
+            prior.relative_spread[solver.voxels],
             state.half_hessian,
             _zone_information(solver, state, x),
         )

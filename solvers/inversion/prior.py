@@ -1,7 +1,7 @@
 """The prior of stiffness before any wave is seen: log-normal Matern random fields around an unknown mean.
 
 m = (ln G'/g, ln G''/g), each field m_f = mean_f + x_f with x_f Matern of order nu = 1/2. The two fields are correlated,
-because fluid is low and tumour high in both, and their spread s_f(a) may change from place to place (local_spread):
+because fluid is low and tumour high in both, and their spread s_f(a) may change from place to place by a common factor (local_spread):
 
     Cov(x_f(a), x_g(b)) = s_f(a) rho_fg s_g(b) exp(-|a - b| / l),   rho_11 = rho_22 = 1,
 
@@ -63,7 +63,7 @@ class MaternField:
         mask: shape (i, j, k); its N voxels in C order carry the parameters, shape (2 N,), field after field.
         voxel_size_mm: shape (3,).
         scale: hyper-parameters.
-        relative_spread: s_f(a) over the hyper-parameters' standard deviation, shape (2, N).
+        relative_spread: s_f(a) over the hyper-parameters' standard deviation, shape (N,).
     """
 
     mask: NDArray[np.bool_]
@@ -114,7 +114,7 @@ class MaternField:
             weights: shape (2 N, k).
         """
         totals = weights.reshape(FIELDS, -1, weights.shape[1]).sum(axis=1)
-        means = np.repeat(self.scale.mean_std**2 * totals, self.relative_spread.shape[1], axis=0)
+        means = np.repeat(self.scale.mean_std**2 * totals, len(self.relative_spread), axis=0)
         return self.apply_around_means(weights) + means
 
     def apply_around_means(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -21,7 +21,7 @@ class ZoneState:
     Attributes:
         misfit: twice the negative log-likelihood.
         expected_misfit: what noise alone would leave.
-        gradient: of half the misfit by m, shape (2 n,).
+        gradient: of half the misfit by m, in the informed directions, shape (2 n,).
         half_hessian: Y with Gauss-Newton Hessian ~ Y Y^T, shape (2 n, k).
         residual: (d - U) / sigma, shape (3 n,).
         probe_residual: the same of the probe, shape (3 n,).
@@ -101,7 +101,7 @@ class ZoneSolver:
         return ZoneState(
             misfit=likelihood.misfit,
             expected_misfit=likelihood.expected_misfit,
-            gradient=likelihood.gradient,
+            gradient=self._whitening.project(likelihood.gradient, half),
             half_hessian=half,
             residual=likelihood.residual,
             probe_residual=likelihood.probe_residual,
