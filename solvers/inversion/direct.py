@@ -12,7 +12,7 @@ window, both derivatives of the data:
 
 The usual least squares divides by sum |a_e|^2, where noise adds up and stiffness comes out too low; here the noise in
 |b|^2 and conj(b) a is known and is taken off. Weighting with b also keeps soft tissue, whose waves curve most, from
-deciding for its neighbours. Measured against the fit of local polynomials in docs/decisions/0040-direct-baseline.md.
+deciding for its neighbours. Measured against the fit of local polynomials in docs/decisions/0021-direct-baseline.md.
 """
 
 from __future__ import annotations
