@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -19,6 +18,7 @@ from palpate.provenance import (
     source_digest,
     versions,
 )
+from tests.conftest import user_environment
 
 
 class Stopped(Exception):  # noqa: N818 - an event, not an error
@@ -90,23 +90,37 @@ def test_file_in_the_way_is_refused(tmp_path: Path) -> None:
 
 
 def test_termination_leaves_nothing(tmp_path: Path) -> None:
-    """A cluster ends jobs with SIGTERM; the command line turns it into an exception that cleans up."""
+    """A cluster ends jobs with SIGTERM; the command line turns it into an exception that cleans up.
+
+    PETSc must be loaded: it would catch the signal first.
+    """
     script = (
-        "import signal, sys, time, pathlib\n"
-        "from palpate.cli import _terminated\n"
+        "import pathlib, sys, time\n"
+        "import palpate.cli\n"
         "from palpate.provenance import atomic_directory\n"
-        "signal.signal(signal.SIGTERM, _terminated)\n"
-        f"with atomic_directory(pathlib.Path({str(tmp_path / 'mre')!r})) as partial:\n"
-        "    (partial / 'half').write_text('x')\n"
-        "    print('writing', flush=True)\n"
-        "    time.sleep(60)\n"
+        "def step(**_):\n"
+        "    import dolfinx_solver\n"
+        "    from petsc4py import PETSc\n"
+        f"    with atomic_directory(pathlib.Path({str(tmp_path / 'mre')!r})) as partial:\n"
+        "        (partial / 'half').write_text('x')\n"
+        "        print('writing', flush=True)\n"
+        "        time.sleep(60)\n"
+        "palpate.cli.app = step\n"
+        "palpate.cli.main()\n"
     )
-    process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-c", script],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=user_environment(),
+    )
     assert process.stdout is not None
     assert process.stdout.readline() == "writing\n"
-    time.sleep(0.1)
     process.terminate()
-    assert process.wait(timeout=30) == 143
+    _, told = process.communicate(timeout=30)
+    assert process.returncode == 143
+    assert told.startswith("palpate: terminated")
     assert not _names(tmp_path)
 
 

@@ -8,12 +8,14 @@ import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.conftest import CHECKOUT, run
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("end-to-end")]
 
 PHANTOM = {"shape": [9, 8, 6], "element_mm": 4.0, "lesion": None}
+QUICK = {"fit_prior": False, "max_iterations": 3, "hessian_rank": 40, "samples": 40}
 LABEL = "sub-01_ses-01"
 
 
@@ -31,6 +33,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "01\t02\tfield\t\t",
     ]
     (home / "sessions.tsv").write_text("\n".join(lines) + "\n")
+    (home / "study.yaml").write_text(yaml.safe_dump({"inversion": QUICK}))
     done = _workflow(home)
     assert done[0] == 0, done[1]
     return home
@@ -38,8 +41,8 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _workflow(home: Path, *arguments: str) -> tuple[int, str]:
     """Exit code and output of the workflow, started from another folder than the checkout."""
-    config = ("--config", "sessions=sessions.tsv", "results=results")
-    done = run("snakemake", "-s", CHECKOUT / "Snakefile", "-c2", *arguments, *config, cwd=home, timeout_s=900)
+    given = ("--configfile", "study.yaml", "--config", "sessions=sessions.tsv", "results=results")
+    done = run("snakemake", "-s", CHECKOUT / "Snakefile", "-c2", *given, *arguments, cwd=home, timeout_s=900)
     return done.returncode, done.stdout + done.stderr
 
 
@@ -78,9 +81,7 @@ def test_second_run_computes_nothing(study: Path) -> None:
 
 def test_change_runs_only_what_it_touches(study: Path) -> None:
     """A change of the page's settings must not cost the inversions again."""
-    override = study / "page.yaml"
-    override.write_text("report: {viewer: false}\n")
-    code, printed = _workflow(study, "-n", "--configfile", str(override))
+    code, printed = _workflow(study, "report={'viewer': false}", "-n")
     assert code == 0
     planned = {name for name, _ in re.findall(r"^(\w+) +(\d+)$", printed, re.M)}
     assert planned == {"report", "all", "total"}

@@ -6,6 +6,7 @@ Exit codes: 0 done, 2 the input is at fault (one sentence says what to do), 1 a 
 from __future__ import annotations
 
 import importlib
+import os
 import signal
 import sys
 import traceback
@@ -63,8 +64,10 @@ def _palpate(
 
 def main() -> NoReturn:
     """Run the command line and leave with the exit code that says whose fault a failure is."""
-    # A cluster ends a job with SIGTERM; as an exception it lets half-written outputs be removed.
+    # A cluster ends a job with SIGTERM; as an exception it lets half-written outputs be removed. PETSc would catch the
+    # signal first and abort with a page of its own.
     signal.signal(signal.SIGTERM, _terminated)
+    os.environ["PETSC_OPTIONS"] = f"-no_signal_handler {os.environ.get('PETSC_OPTIONS', '')}"
     try:
         code = app(standalone_mode=False, prog_name="palpate")
     except typer.TyperException as error:  # an unknown option, a missing argument
@@ -73,10 +76,16 @@ def main() -> NoReturn:
         leave(2, f"palpate: {error}")
     except (KeyboardInterrupt, typer.Abort):
         leave(130, "palpate: interrupted; nothing half-written was left behind.")
+    except _Terminated:
+        leave(143, "palpate: terminated; nothing half-written was left behind.")
     except Exception:  # noqa: BLE001 - the outermost door: whatever arrives here is ours to mend
         leave(1, f"{traceback.format_exc()}palpate: this is our bug, not your input. Please report the lines above.")
     sys.exit(code if isinstance(code, int) else 0)
 
 
+class _Terminated(BaseException):
+    """Somebody asked the process to end. No Exception, so that no step takes it for a failure it can handle."""
+
+
 def _terminated(_signal: int, _frame: FrameType | None) -> NoReturn:
-    raise SystemExit(143)
+    raise _Terminated
