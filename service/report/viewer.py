@@ -23,13 +23,17 @@ _MARGIN_MM: Final = 12.0
 
 
 def colour_tops_kpa(run: RunView, settings: ReportSettings) -> dict[tuple[str, Modulus], float]:
-    """Upper ends of the colour scales of mean and spread, kPa: two significant digits, above nearly all tissue."""
+    """Upper ends of the colour scales of mean and spread, kPa: two significant digits, above nearly all tissue.
+
+    Where the truth is known the scale of the mean holds it as well, so that both can be compared by eye.
+    """
     chosen = {"storagemodulus": settings.storage_top_kpa, "lossmodulus": settings.loss_top_kpa}
     tops: dict[tuple[str, Modulus], float] = {}
     for modulus in MODULI:
         marginals = run.stiffness.moduli[modulus]
         own = chosen[modulus]
-        tops["mean", modulus] = own if own is not None else _round_up(_high(marginals.mean))
+        shown = [marginals.mean, *([run.truth[modulus]] if run.truth is not None else [])]
+        tops["mean", modulus] = own if own is not None else _round_up(max(_high(the_map) for the_map in shown))
         tops["std", modulus] = _round_up(_high(marginals.std))
     return tops
 
