@@ -64,6 +64,7 @@ class Reconstruction:
         axes = self.acquisition.encoding_axes
         encoded = np.stack([one.first_rad for one in self.directions]) * mask
         stds = np.array([one.noise.std_rad if one.noise else np.nan for one in self.directions])
+        drifts = np.array([one.noise.image_drift_rad if one.noise else 0.0 for one in self.directions])
         noise_m = um_to_m(world_noise(stds, axes) * self.menc_um_per_rad)
         return WaveField(
             displacement_m=um_to_m(to_world(encoded, axes) * self.menc_um_per_rad),
@@ -74,6 +75,7 @@ class Reconstruction:
             noise_std_m=noise_m if noise_m > 0 else None,
             density_kg_m3=density_kg_m3,
             label=label,
+            drift_std_m=um_to_m(world_noise(drifts, axes) * self.menc_um_per_rad),
         )
 
 

@@ -21,6 +21,8 @@ class WaveField:
             metres; None where nobody measured or stated it.
         density_kg_m3: rho.
         label: the file-name stem of BIDS entities, such as "sub-01_ses-01" or "sub-01_ses-01_run-2".
+        drift_std_m: root mean square of the error that is linear in space within each slice (axis k), of the real and
+            of the imaginary part of each component, metres: whole images whose phase shifts or tilts.
     """
 
     displacement_m: NDArray[np.complex128]
@@ -30,6 +32,7 @@ class WaveField:
     noise_std_m: float | None
     density_kg_m3: float
     label: str
+    drift_std_m: float = 0.0
 
     @property
     def voxel_size_mm(self) -> NDArray[np.float64]:

@@ -4,7 +4,8 @@ For each run and frequency, with `<label>` such as `sub-01_ses-01` or `sub-01_se
 
     <label>_acq-<f>Hz_part-real_wavefield.nii.gz    Re U, float32 (i, j, k, 3), world axes R, A, S
     <label>_acq-<f>Hz_part-imag_wavefield.nii.gz    Im U
-    <label>_acq-<f>Hz_wavefield.json                MechanicalFrequency (Hz), Units, Density (kg/m3), NoiseStd
+    <label>_acq-<f>Hz_wavefield.json                MechanicalFrequency (Hz), Units, Density (kg/m3), NoiseStd,
+                                                    DriftStd (both optional, in Units)
     <label>_mask.nii.gz                             tissue = 1
 
 Time convention: u(t) = Re(U exp(+i omega t)).
@@ -102,6 +103,8 @@ def write_wave_field(folder: Path, field: WaveField, *, sidecar: Mapping[str, ob
     }
     if field.noise_std_m is not None:
         facts["NoiseStd"] = field.noise_std_m * per_metre
+    if field.drift_std_m > 0:
+        facts["DriftStd"] = field.drift_std_m * per_metre
     (folder / f"{stem}_wavefield.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
     write_nifti(folder / f"{field.label}_mask.nii.gz", field.mask.astype(np.uint8), field.affine_mm)
 
@@ -142,6 +145,7 @@ def _read_one(folder: Path, label: str, files: Mapping[str, Path]) -> WaveField:
     _demand_named_frequency(present, sidecar_path, frequency_hz)
     metres = sidecar.metres_per_unit()
     noise_std = sidecar.number("NoiseStd", at_least=0.0, default=0.0)
+    drift_std = sidecar.number("DriftStd", at_least=0.0, default=0.0)
     mask_path = _mask_path(folder, label)
     mask = _read_mask(mask_path)
     _demand_same_grid(mask_path, mask, files["real"], real)
@@ -163,6 +167,7 @@ def _read_one(folder: Path, label: str, files: Mapping[str, Path]) -> WaveField:
         noise_std_m=noise_std * metres if noise_std > 0 else None,
         density_kg_m3=sidecar.number("Density", above=0.0),
         label=label,
+        drift_std_m=drift_std * metres,
     )
 
 

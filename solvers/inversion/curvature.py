@@ -25,6 +25,9 @@ REFERENCE_PRIOR = PriorScale(storage_std=0.5, loss_std=0.5, length_mm=12.0)
 KEEP_ABOVE = 0.03
 """Directions in which the data add less than this share of the reference prior's precision are dropped."""
 
+FOLLOW_ABOVE = 0.3 * KEEP_ABOVE
+"""Directions below this are not followed into the next step: a zone that waves hardly see becomes cheap."""
+
 
 class Whitening:
     """L of the reference prior on a zone: turns prior-standard directions into parameters.
@@ -78,7 +81,8 @@ def informed_directions(
         passes: block applications of the Hessian; two from a random start, one from a good one.
 
     Returns:
-        Y with H ~ Y Y^T, shape (2 n, k'), and an orthonormal basis to start from next time, shape (2 n, k).
+        Y with H ~ Y Y^T, shape (2 n, k'), and an orthonormal basis to start from next time, shape (2 n, k'') with
+        k' <= k'' <= k.
     """
     basis = np.linalg.qr(start)[0]
     for last in [False] * (passes - 1) + [True]:
@@ -90,4 +94,5 @@ def informed_directions(
     values, vectors = np.linalg.eigh(0.5 * (small + small.T))
     good = values > KEEP_ABOVE
     half = raw @ (vectors[:, good] / np.sqrt(values[good]))  # Nystroem: H ~ (H B) (B^T H B)^-1 (H B)^T
-    return half, np.linalg.qr(image)[0]
+    follow = values > FOLLOW_ABOVE
+    return half, np.linalg.qr(image @ vectors[:, follow])[0]

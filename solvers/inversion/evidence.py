@@ -28,8 +28,9 @@ LENGTHS_MM = (5.0, 8.0, 12.0, 18.0, 26.0)
 STD_BOUNDS = (0.05, 0.8)
 """Bounds of the standard deviations of ln G' and ln G''."""
 
-COUPLING_BOUNDS = (0.0, 0.95)
-"""Bounds of the correlation between ln G' and ln G''."""
+COUPLING_BOUNDS = (0.0, 0.75)
+"""Bounds of the correlation between ln G' and ln G''. Zones at the edge of fluid ask for more, which would let G'' copy
+G' inside tissue, where they differ."""
 
 HYPERPRIOR_STD, HYPERPRIOR_LENGTH_MM, HYPERPRIOR_SPREAD = 0.3, 12.0, 0.5
 """Log-normal hyper-priors: medians of the standard deviations and of the length, and the spread of their logarithms."""

@@ -3,11 +3,12 @@
 The whole displacement of a zone is unknown; the data are its values at the voxels with known noise, and equilibrium
 holds inside. For given G* the best displacement minimises the misfit subject to equilibrium,
 
-    min_U  sum_i chi_i |U_i - d_i|^2 / (2 sigma^2)   subject to   K(G*) U + B p = 0,  D U = 0,
+    min_{U,c}  sum_i chi_i |U_i + (Z c)_i - d_i|^2 / (2 sigma^2) + |c|^2 / 2   subject to   K(G*) U + B p = 0,  D U = 0,
 
-which is one sparse saddle-point solve. It needs no boundary data, is never resonant, and its value is the exact
+where Z c is what whole images drift (a plane in each slice of each component, of known size), and p is free. That
+is one sparse saddle-point solve. It needs no boundary data, is never resonant, and its value is the exact
 negative log-likelihood of G* with U and p marginalised under flat priors (docs/theory/likelihood.md). In units of
-sigma, with C = [K; D] and S = C chi^-1 C^H (pressure eliminated), r = C d:
+sigma, with C = [K; D] and S = C (chi^-1 + Z Z^H) C^H (pressure eliminated), r = C d:
 
     misfit   = r^H S^-1 r                         (twice the negative log-likelihood)
     gradient = Re(F^H S^-1 r),  F dG* = dK U      (exact, not only at small residuals)
@@ -38,6 +39,7 @@ class ZoneData:
     Attributes:
         zone: cells and nodes, n nodes.
         displacement: d / sigma, complex, components along the voxel axes, shape (3 n,).
+        drift: Z / sigma, planes scaled so that c has unit standard deviation, shape (3 n, q); q may be 0.
         probe: unit noise that the misfit and the residual are compared with, shape (3 n,).
         voxel_size: voxel edges in units of Scales.length_m, shape (3,).
         inertia: rho omega^2 h^2 / g.
@@ -46,6 +48,7 @@ class ZoneData:
 
     zone: Zone
     displacement: NDArray[np.complex128]
+    drift: sparse.csr_matrix
     probe: NDArray[np.complex128]
     voxel_size: NDArray[np.float64]
     inertia: float
@@ -68,23 +71,28 @@ class Linearised:
         storage, loss = np.exp(parameters.reshape(2, -1))
         self._slope = np.stack([storage.astype(np.complex128), 1j * loss])  # dG*/dm, one row a field
         self._momentum = equilibrium.momentum(storage + 1j * loss)
-        self._sizes = (self._momentum.shape[1], self._momentum.shape[0], equilibrium.divergence.shape[0])
+        rows, displacements = self._momentum.shape
+        pressures, drifts = equilibrium.divergence.shape[0], data.drift.shape[1]
+        self._blocks = np.cumsum([0, displacements, pressures, rows, pressures, drifts])
         self._factor = Factorisation(_saddle(data, equilibrium, self._momentum))
-        displacements, pressures = self._sizes[0], self._sizes[2]
-        share = np.repeat(data.zone.share, 3)
+        share = np.repeat(data.zone.share, 3)[:, None]
         seen = np.column_stack([data.displacement, data.probe])
-        load = np.zeros((sum(self._sizes) + pressures, 2), dtype=np.complex128)
-        load[:displacements] = share[:, None] * seen
+        blocks = self._blocks
+        load = np.zeros((blocks[-1], 2), dtype=np.complex128)
+        load[: blocks[1]] = share * seen
+        load[blocks[4] :] = data.drift.T @ (share * seen)
         solution = self._factor.solve(load)
-        self.displacement: NDArray[np.complex128] = solution[:displacements, 0]
+        displacement, drift = solution[: blocks[1]], data.drift @ solution[blocks[4] :]
+        multiplier = solution[blocks[2] : blocks[3], 0]
+        residuals = seen - displacement
+        self.displacement: NDArray[np.complex128] = displacement[:, 0]
         """U / sigma, the best displacement for these moduli, shape (3 n,)."""
-        multiplier = solution[displacements + pressures :, 0][: self._sizes[1]]
-        residuals = seen - solution[:displacements]
         self.residual: NDArray[np.complex128] = residuals[:, 0]
         """(d - U) / sigma at the nodes, shape (3 n,)."""
         self.probe_residual: NDArray[np.complex128] = residuals[:, 1]
         """What of the probe no displacement in equilibrium explains, shape (3 n,)."""
-        misfits = share @ np.abs(residuals) ** 2 + _slack(data, equilibrium, solution[-pressures:])
+        # A quadratic's minimum is half its linear part at the minimum, which counts the slack and the drift too.
+        misfits = np.sum((share * seen).conj() * (residuals - drift), axis=0).real
         self.misfit: float = float(misfits[0])
         """Twice the negative log-likelihood, up to a constant."""
         self.expected_misfit: float = float(misfits[1])
@@ -111,11 +119,10 @@ class Linearised:
 
     def _inverse_covariance(self, forces: NDArray[np.complex128]) -> NDArray[np.complex128]:
         """S^-1 on momentum residuals, shape (rows, k)."""
-        displacements, rows, pressures = self._sizes
-        load = np.zeros((sum(self._sizes) + pressures, forces.shape[1]), dtype=np.complex128)
-        first = displacements + pressures
-        load[first : first + rows] = -forces
-        return self._factor.solve(load)[first : first + rows]
+        load = np.zeros((self._blocks[-1], forces.shape[1]), dtype=np.complex128)
+        rows = slice(self._blocks[2], self._blocks[3])
+        load[rows] = -forces
+        return self._factor.solve(load)[rows]
 
     def _to_parameters(self, dual: NDArray[np.complex128]) -> NDArray[np.float64]:
         """From derivatives by G* to derivatives by m: Re(conj(dG*/dm) dual), shape (2 n, k)."""
@@ -123,23 +130,20 @@ class Linearised:
 
 
 def _saddle(data: ZoneData, equilibrium: Equilibrium, momentum: sparse.csr_matrix) -> sparse.csr_matrix:
-    """The optimality conditions in (U, p, momentum multipliers, divergence multipliers)."""
+    """The optimality conditions in (U, p, momentum multipliers, divergence multipliers, drift)."""
     share = sparse.diags(np.repeat(data.zone.share, 3))
     divergence, gradient = equilibrium.divergence, equilibrium.pressure_gradient
-    mass = equilibrium.pressure_mass
+    mass, drift = equilibrium.pressure_mass, data.drift
     slack = -(data.divergence_tolerance**2) * mass
+    shared = share @ drift
+    own = drift.T @ shared + sparse.identity(drift.shape[1])
     return sparse.bmat(
         [
-            [share, None, momentum.conj().T, divergence.conj().T],
-            [None, PRESSURE_FREEDOM * mass, gradient.conj().T, None],
-            [momentum, gradient, None, None],
-            [divergence, None, None, slack],
+            [share, None, momentum.conj().T, divergence.conj().T, shared],
+            [None, PRESSURE_FREEDOM * mass, gradient.conj().T, None, None],
+            [momentum, gradient, None, None, None],
+            [divergence, None, None, slack, None],
+            [shared.T, None, None, None, own],
         ],
         format="csr",
     )
-
-
-def _slack(data: ZoneData, equilibrium: Equilibrium, multipliers: NDArray[np.complex128]) -> NDArray[np.float64]:
-    """The part of each column's misfit that the divergence tolerance takes, shape (columns,)."""
-    weighted = equilibrium.pressure_mass @ multipliers
-    return np.asarray(data.divergence_tolerance**2 * np.sum(multipliers.conj() * weighted, axis=0).real)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import scipy.sparse as sparse
 from mpi4py import MPI
 from numpy.typing import NDArray
 
@@ -17,6 +18,7 @@ from palpate.imaging.wavefield import WaveField
 from palpate.meshing.zones import Zone
 from palpate.progress import say
 from palpate.solvers.inversion.direct import DirectResult, direct_inversion
+from palpate.solvers.inversion.drift import drift_planes
 from palpate.solvers.inversion.equilibrium import Scales
 from palpate.solvers.inversion.gauss_newton import Fit, Iteration, Problem, maximise
 from palpate.solvers.inversion.likelihood import ZoneData
@@ -124,8 +126,10 @@ def _solvers(
     """This rank's zones with their data, in voxel axes and in units of the noise."""
     axes = field.affine_mm[:3, :3] / field.voxel_size_mm
     data = field.displacement_m[field.mask] @ axes / noise.std_m
-    probe = np.random.default_rng(settings.seed).standard_normal((2, *data.shape))
     mean = float(np.linalg.norm(data, axis=-1).mean())
+    planes = drift_planes(field.mask, field.drift_std_m / noise.std_m)
+    probe_drift = planes @ _complex_normal(np.random.default_rng([settings.seed, 3]), (planes.shape[1],))
+    probe = _complex_normal(np.random.default_rng([settings.seed, 4]), data.shape) + probe_drift.reshape(data.shape)
     slack = DIVERGENCE_PER_STRAIN * mean * scales.length_m * 1e3
     return [
         ZoneSolver(
@@ -133,7 +137,8 @@ def _solvers(
             ZoneData(
                 zone=zones[number],
                 displacement=data[zones[number].voxels].ravel(),
-                probe=(probe[0] + 1j * probe[1])[zones[number].voxels].ravel(),
+                drift=_of_zone(planes, zones[number]),
+                probe=probe[zones[number].voxels].ravel(),
                 voxel_size=field.voxel_size_mm * 1e-3 / scales.length_m,
                 inertia=scales.inertia(field.density_kg_m3, field.frequency_hz),
                 divergence_tolerance=slack,
@@ -144,6 +149,19 @@ def _solvers(
         )
         for number in share_out([zone.work for zone in zones], comm.size)[comm.rank]
     ]
+
+
+def _complex_normal(generator: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.complex128]:
+    """Independent complex numbers whose real and imaginary parts have unit variance."""
+    parts = generator.standard_normal((2, *shape))
+    return np.asarray(parts[0] + 1j * parts[1])
+
+
+def _of_zone(planes: sparse.csr_matrix, zone: Zone) -> sparse.csr_matrix:
+    """The rows of a zone's displacement components, less the planes of slices that it does not reach."""
+    rows = (3 * zone.voxels[:, None] + np.arange(3)).ravel()
+    own = planes[rows].tocsc()
+    return own[:, np.flatnonzero(np.diff(own.indptr))].tocsr()
 
 
 def share_out(work: Sequence[float], ranks: int) -> list[list[int]]:

@@ -1,0 +1,45 @@
+"""Images that shift or tilt in phase as a whole: an error shared by every voxel of a slice.
+
+Motion and heating between images add a plane of phase to each. In the first harmonic this leaves an unknown plane
+a + b x + c y in every slice and component, of a size that the importer measures in the signal-free harmonics. It is
+small beside the noise of a voxel but does not average out over a slice, so the likelihood has to know it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy.sparse as sparse
+from numpy.typing import NDArray
+
+_MODES = 3
+"""Constant, slope along i, slope along j."""
+
+
+def drift_planes(mask: NDArray[np.bool_], size: float) -> sparse.csr_matrix:
+    """Z with Z c the drift of every displacement component, for c of unit variance.
+
+    Args:
+        mask: shape (i, j, k), slices along k; N voxels.
+        size: root mean square of the drift, in the unit of the displacement.
+
+    Returns:
+        Shape (3 N, q), components of a voxel together; q = 0 where size is 0.
+    """
+    count = int(np.count_nonzero(mask))
+    if size <= 0.0:
+        return sparse.csr_matrix((3 * count, 0))
+    ijk = np.argwhere(mask)
+    columns = []
+    for k in np.unique(ijk[:, 2]):
+        inside = np.flatnonzero(ijk[:, 2] == k)
+        place = ijk[inside, :2] - ijk[inside, :2].mean(axis=0)
+        modes = np.linalg.qr(np.column_stack([np.ones(len(inside)), place]))[0]
+        modes *= size * np.sqrt(len(inside) / _MODES)
+        for component in range(3):
+            for mode in modes.T:
+                columns.append(
+                    sparse.csr_matrix(
+                        (mode, (3 * inside + component, np.zeros(len(inside), dtype=int))), shape=(3 * count, 1)
+                    )
+                )
+    return sparse.hstack(columns, format="csr")
