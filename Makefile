@@ -33,7 +33,7 @@ demo: $(READY) $(PATIENT)/sessions.tsv
 
 $(PATIENT)/sessions.tsv: config.yaml $(PHANTOM_SOURCE) | $(READY)
 	settings=$$($(BIN)/python -m palpate.config config.yaml phantom) && \
-	$(BIN)/palpate phantom --settings "$$settings" --out $(PATIENT)
+	$(BIN)/mpiexec -n $(CORES) $(BIN)/palpate phantom --settings "$$settings" --out $(PATIENT)
 
 test: lint pytest mpi
 
