@@ -1,0 +1,99 @@
+"""Hyper-parameters from the data: the dense marginal likelihood agrees, and truth is found."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from tests.laws.ranks import dealt
+
+import palpate.solvers  # noqa: F401  # isort: skip  (loads MPI before dolfinx)
+from mpi4py import MPI  # isort: skip
+
+from palpate.solvers.inversion.evidence import (  # isort: skip
+    COUPLING_BOUNDS,
+    HYPERPRIOR_LENGTH_MM,
+    HYPERPRIOR_SPREAD,
+    HYPERPRIOR_STD,
+    LENGTHS_MM,
+    STD_BOUNDS,
+    ZoneEvidence,
+    fit_prior,
+)
+from palpate.solvers.inversion.prior import FIELDS, MaternField, PriorScale  # isort: skip
+
+VOXEL_MM = np.array([3.0, 3.0, 4.0])
+BLOCK = np.ones((7, 7, 5), dtype=bool)
+SEARCH = 0.05
+"""Log evidence within which the search stops."""
+
+TRUTH = PriorScale(storage_std=0.35, loss_std=0.2, length_mm=12.0, coupling=0.6)
+
+
+def _zone(seed: int, directions: int = 100) -> tuple[ZoneEvidence, NDArray[np.float64], NDArray[np.float64]]:
+    """A block whose fields are drawn from TRUTH and seen through Y^T with unit noise: the zone, Y and what was seen."""
+    rng = np.random.default_rng(seed)
+    relative = rng.uniform(0.7, 1.4, BLOCK.sum())
+    x = MaternField(BLOCK, VOXEL_MM, TRUTH, relative).draw(1, rng)[:, 0]
+    half = rng.standard_normal((FIELDS * BLOCK.sum(), directions))
+    seen = half.T @ x + rng.standard_normal(directions)
+    return ZoneEvidence(np.argwhere(BLOCK), relative, half, half @ seen), half, seen
+
+
+def _dense_log_evidence(zones: list, scale: PriorScale) -> float:
+    """The value of log N(seen; 0, I + Y^T C Y) with C entry by entry, plus the log hyper-prior."""
+    total = 0.0
+    for zone, half, seen in zones:
+        place = zone.ijk * VOXEL_MM
+        distance = np.linalg.norm(place[:, None] - place[None], axis=2)
+        spread = np.concatenate([scale.storage_std * zone.relative_spread, scale.loss_std * zone.relative_spread])
+        coupling = np.array([[1.0, scale.coupling], [scale.coupling, 1.0]])
+        prior = np.kron(coupling, np.exp(-distance / scale.length_mm)) * np.outer(spread, spread)
+        prior += np.kron(np.eye(2), np.full(distance.shape, scale.mean_std**2))
+        covariance = np.eye(len(seen)) + half.T @ prior @ half
+        total -= 0.5 * (np.linalg.slogdet(covariance)[1] + seen @ np.linalg.solve(covariance, seen))
+    for value, median in (
+        (scale.storage_std, HYPERPRIOR_STD),
+        (scale.loss_std, HYPERPRIOR_STD),
+        (scale.length_mm, HYPERPRIOR_LENGTH_MM),
+    ):
+        total -= 0.5 * (np.log(value / median) / HYPERPRIOR_SPREAD) ** 2
+    return total
+
+
+@pytest.mark.mpi
+def test_fit_is_where_the_dense_marginal_likelihood_is_largest() -> None:
+    """No other choice of spreads, coupling and length is more probable by more than the search resolves.
+
+    A wrong determinant or a lost half of the formula moves the maximum, and with it every width of every interval.
+    Zones are dealt to the ranks: all must find the same.
+    """
+    zones = [_zone(seed) for seed in range(3)]
+    own = dealt([zone for zone, _, _ in zones], MPI.COMM_WORLD)
+    found = fit_prior(own, VOXEL_MM, 1.0, MPI.COMM_WORLD)
+    best = _dense_log_evidence(zones, found)
+    rng = np.random.default_rng(9)
+    for _ in range(60):
+        near = rng.uniform() < 0.5
+        factors = np.exp(rng.normal(0.0, 0.15 if near else 0.5, 2))
+        other = PriorScale(
+            float(np.clip(found.storage_std * factors[0], *STD_BOUNDS)),
+            float(np.clip(found.loss_std * factors[1], *STD_BOUNDS)),
+            float(found.length_mm if near else rng.choice(LENGTHS_MM)),
+            float(np.clip(found.coupling + rng.normal(0.0, 0.15), *COUPLING_BOUNDS)),
+        )
+        assert _dense_log_evidence(zones, other) <= best + SEARCH, (found, other)
+
+
+def test_the_true_hyper_parameters_are_found() -> None:
+    """From fields drawn with known spread, within what so much data can tell.
+
+    Six blocks with 100 directions each, of which some 100 exceed the noise, know a standard deviation to about
+    1 / sqrt(2 * 100) = 7 %; four of these, and a neighbour on the ladder of lengths, are allowed.
+    """
+    found = fit_prior([_zone(seed)[0] for seed in range(10, 16)], VOXEL_MM, 1.0, MPI.COMM_SELF)
+    assert found.storage_std == pytest.approx(TRUTH.storage_std, rel=0.28)
+    assert found.loss_std == pytest.approx(TRUTH.loss_std, rel=0.28)
+    assert abs(LENGTHS_MM.index(found.length_mm) - LENGTHS_MM.index(TRUTH.length_mm)) <= 1
+    assert found.coupling == pytest.approx(TRUTH.coupling, abs=0.25)

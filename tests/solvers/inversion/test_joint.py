@@ -1,0 +1,148 @@
+"""The joint posterior against dense linear algebra, and its independence of how zones are dealt to ranks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from tests.laws.chance import assert_covariance
+from tests.laws.ranks import dealt
+
+import palpate.solvers  # noqa: F401  # isort: skip  (loads MPI before dolfinx)
+from mpi4py import MPI  # isort: skip
+
+from palpate.meshing.zones import cut_zones  # isort: skip
+from palpate.solvers.inversion.joint import TOLERANCE, JointPosterior, ZoneCurvature  # isort: skip
+from palpate.solvers.inversion.prior import FIELDS, MaternField, PriorScale  # isort: skip
+
+DIRECTIONS = 24
+"""Informed directions of each zone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Small:
+    """A problem small enough for dense matrices.
+
+    Attributes:
+        prior: over N voxels.
+        zones: overlapping, with random smooth and rough directions of very different weight.
+        information: b, shape (2 N,).
+        covariance: C, shape (2 N, 2 N).
+        hessian: H, shape (2 N, 2 N).
+    """
+
+    prior: MaternField
+    zones: list[ZoneCurvature]
+    information: NDArray[np.float64]
+    covariance: NDArray[np.float64]
+    hessian: NDArray[np.float64]
+
+    @property
+    def posterior(self) -> NDArray[np.float64]:
+        """(C^-1 + H)^-1 = C - C H (I + C H)^-1 C, which needs no inverse of C."""
+        identity = np.eye(len(self.hessian))
+        return np.asarray(np.linalg.solve(identity + self.covariance @ self.hessian, self.covariance))
+
+
+@pytest.fixture(scope="module")
+def small() -> Small:
+    mask = np.ones((9, 6, 5), dtype=bool)
+    mask[:2, :2, 0] = False
+    count = int(mask.sum())
+    rng = np.random.default_rng(0)
+    scale = PriorScale(0.4, 0.25, length_mm=6.0, coupling=0.6, mean_std=0.7)
+    prior = MaternField(mask, np.array([2.0, 2.5, 3.0]), scale, rng.uniform(0.5, 2.0, count))
+    zones, hessian = [], np.zeros((FIELDS * count,) * 2)
+    for zone in cut_zones(mask, width_voxels=(5, 5, 5), stride_voxels=(2, 1, 1)):
+        half = rng.standard_normal((FIELDS * len(zone.voxels), DIRECTIONS))
+        half = (half + 3.0 * half.mean(axis=0)) * np.logspace(1.5, -1.5, DIRECTIONS)
+        zones.append(ZoneCurvature(zone.voxels, zone.ijk, half))
+        at = np.concatenate([zone.voxels, zone.voxels + count])
+        hessian[np.ix_(at, at)] += half @ half.T
+    assert len(zones) > 3
+    truth = prior.draw(1, rng)[:, 0]
+    return Small(prior, zones, hessian @ truth, prior.apply(np.eye(FIELDS * count)), hessian)
+
+
+@pytest.fixture(scope="module")
+def joint(small: Small) -> JointPosterior:
+    return JointPosterior(small.prior, small.zones, MPI.COMM_SELF)
+
+
+@pytest.fixture(scope="module")
+def draws(joint: JointPosterior) -> NDArray[np.float64]:
+    return joint.draw(1500, seed=1)
+
+
+def test_mean_is_the_dense_one(small: Small, joint: JointPosterior) -> None:
+    """The mean x = (C^-1 + H)^-1 b within the promised fraction of a standard deviation, and w with x = C w."""
+    x, w = joint.improve(small.information)
+    expected = small.posterior @ small.information
+    assert np.all(np.abs(x - expected) <= TOLERANCE * np.sqrt(np.diag(small.posterior)))
+    assert small.covariance @ w == pytest.approx(x, abs=1e-9 * np.abs(x).max())
+
+
+def test_draws_have_the_dense_covariance(small: Small, draws: NDArray[np.float64]) -> None:
+    """Every voxel's spread and every pair's correlation: regions' intervals are made of nothing else."""
+    assert_covariance(draws, small.posterior)
+
+
+def test_regions_get_the_exact_interval(small: Small, draws: NDArray[np.float64]) -> None:
+    """The mean over a region, across zones: assembled from voxels' own spreads it would be several times too narrow."""
+    count = len(small.hessian) // FIELDS
+    place = np.argwhere(small.prior.mask)
+    regions = np.zeros((4, FIELDS * count))
+    regions[0, :count] = 1.0 / count
+    regions[1, count:] = 1.0 / count
+    regions[2, :count] = (place[:, 0] < 4) / np.sum(place[:, 0] < 4)
+    regions[3, :count] = np.where(place[:, 0] < 4, 1.0, -1.0)
+    assert_covariance(regions @ draws, regions @ small.posterior @ regions.T)
+
+
+def test_draws_repeat_with_their_seed(joint: JointPosterior) -> None:
+    """A published interval can be reproduced, and another seed is another sample."""
+    assert np.array_equal(joint.draw(3, seed=1), joint.draw(3, seed=1))
+    assert not np.allclose(joint.draw(3, seed=1), joint.draw(3, seed=2))
+
+
+def test_gains_count_what_the_data_determine(small: Small, joint: JointPosterior) -> None:
+    """The diagonal of H (C^-1 + H)^-1, for fields around their means, sets how stiffness may vary from place to place.
+
+    With random signs one probe's error of an entry is the norm of the rest of its row; five of them over sqrt(probes).
+    """
+    around = small.prior.apply_around_means(np.eye(len(small.hessian)))
+    half = np.linalg.cholesky(small.hessian + 1e-12 * np.trace(small.hessian) * np.eye(len(small.hessian)))
+    inner = np.linalg.inv(np.eye(len(half)) + half.T @ small.covariance @ half)
+    shares = half @ inner @ half.T @ around
+    probes = 400
+    found = joint.gains(probes, seed=3)
+    error = np.sqrt(np.maximum(np.sum(shares**2, axis=1) - np.diag(shares) ** 2, 0.0) / probes)
+    assert np.all(np.abs(found - np.diag(shares)) <= 5.0 * error + 1e-6)
+
+
+def test_no_zone_leaves_the_prior(small: Small) -> None:
+    """Where no wave arrives the posterior is the prior, not a failure."""
+    silent = [ZoneCurvature(zone.voxels, zone.ijk, zone.half_hessian[:, :0]) for zone in small.zones]
+    draws = JointPosterior(small.prior, silent, MPI.COMM_SELF).draw(1500, seed=4)
+    assert_covariance(draws[::7], small.covariance[::7, ::7])
+
+
+@pytest.mark.mpi
+def test_dealing_zones_to_ranks_changes_nothing(small: Small, joint: JointPosterior) -> None:
+    """Mean, draws and gains are the same on every rank and for every number of ranks, to the solver's tolerance."""
+    comm = MPI.COMM_WORLD
+    shared = JointPosterior(small.prior, dealt(small.zones, comm), comm)
+    spread = np.sqrt(np.diag(small.posterior))
+    for alone, together in (
+        (joint.improve(small.information)[0], shared.improve(small.information)[0]),
+        (joint.draw(5, seed=1), shared.draw(5, seed=1)),
+    ):
+        error = np.abs(alone - together).reshape(len(spread), -1) / spread[:, None]
+        assert error.max() <= 2 * TOLERANCE
+        assert np.array_equal(together, comm.bcast(together, root=0))
+    # A gain is H times what a prior of spread sqrt(C) allows; the error of t is below TOLERANCE in each direction.
+    scale = np.linalg.norm(small.hessian, 2) ** 0.5
+    assert np.abs(joint.gains(4, seed=2) - shared.gains(4, seed=2)).max() <= 2 * TOLERANCE * scale

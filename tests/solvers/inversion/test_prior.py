@@ -1,0 +1,144 @@
+"""The prior: the covariance it promises, draws that have it, and a spread that is learned in the right direction."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from tests.laws.chance import assert_covariance, assert_mean_square
+from tests.laws.operators import assert_adjoint, assert_positive, assert_symmetric
+
+import palpate.solvers  # noqa: F401  # isort: skip  (loads MPI before dolfinx)
+from palpate.solvers.inversion.local_spread import RELATIVE_BOUNDS, update_relative_spread  # isort: skip
+from palpate.solvers.inversion.prior import FIELDS, MaternField, PriorScale  # isort: skip
+
+VOXEL_MM = np.array([2.0, 2.5, 3.0])
+SCALE = PriorScale(storage_std=0.4, loss_std=0.25, length_mm=6.0, coupling=0.6, mean_std=0.7)
+
+
+def _field(scale: PriorScale = SCALE) -> MaternField:
+    """A mask with a notch away from the corner of its grid, and a spread that changes from voxel to voxel."""
+    mask = np.zeros((8, 6, 5), dtype=bool)
+    mask[2:7, 1:5, 1:4] = True
+    mask[2:4, 1:3, 1] = False
+    relative = np.random.default_rng(0).uniform(0.5, 2.0, np.count_nonzero(mask))
+    return MaternField(mask, VOXEL_MM, scale, relative)
+
+
+def _by_hand(field: MaternField) -> NDArray[np.float64]:
+    """s_f(a) rho_fg s_g(b) exp(-|a - b| / l) + s_mean^2, entry by entry, shape (2 N, 2 N)."""
+    place = np.argwhere(field.mask) * field.voxel_size_mm
+    distance = np.linalg.norm(place[:, None] - place[None], axis=2)
+    scale = field.scale
+    spread = np.concatenate([std * field.relative_spread for std in (scale.storage_std, scale.loss_std)])
+    coupling = np.array([[1.0, scale.coupling], [scale.coupling, 1.0]])
+    around = np.kron(coupling, np.exp(-distance / scale.length_mm)) * np.outer(spread, spread)
+    return np.asarray(around + np.kron(np.eye(2), np.full(distance.shape, scale.mean_std**2)))
+
+
+def _matrix(field: MaternField) -> NDArray[np.float64]:
+    return field.apply(np.eye(FIELDS * len(field.relative_spread)))
+
+
+def test_covariance_is_the_exponential_one() -> None:
+    """FFT on a padded lattice against the formula, entry by entry.
+
+    On the lattice distance folds back at half its extent. The fold takes a little energy below zero, which is cut off,
+    and the variance is set to one again: what both may change is computed here from the fold itself.
+    """
+    field = _field()
+    reach = np.ceil(3.0 * SCALE.length_mm / VOXEL_MM).astype(int)
+    extents = np.ptp(np.argwhere(field.mask), axis=0) + 1 + reach
+    folded = [np.minimum(np.arange(n), n - np.arange(n)) * edge for n, edge in zip(extents, VOXEL_MM, strict=True)]
+    distance = np.sqrt(sum(np.square(a) for a in np.meshgrid(*folded, indexing="ij")))
+    spectrum = np.fft.fftn(np.exp(-distance / SCALE.length_mm)).real
+    cut = 2.0 * np.abs(spectrum[spectrum < 0.0]).sum() / spectrum.size  # the cut itself, and variance set to one again
+    expected = _by_hand(field)
+    largest = np.abs(_matrix(field) - expected).max()
+    assert cut < 0.01
+    assert largest <= max(cut, 1e-9) * (field.spread.max() ** 2)
+
+
+def test_covariance_is_symmetric_and_positive() -> None:
+    """It weighs every step and every draw; one negative direction and a conjugate-gradient solve goes astray."""
+    for field in (_field(), _field(PriorScale(0.4, 0.25, length_mm=40.0, coupling=-0.9))):
+        matrix = _matrix(field)
+        assert_symmetric(matrix)
+        assert_positive(matrix)
+        x, y = np.random.default_rng(1).standard_normal((2, len(matrix), 1))
+        assert_adjoint(field.apply_around_means, field.apply_around_means, x, y)
+
+
+def test_draws_have_the_covariance_that_is_applied() -> None:
+    """Draws and the operator are two pieces of code for one C; posterior draws are wrong where they differ."""
+    field = _field()
+    assert_covariance(field.draw(3000, np.random.default_rng(2)), _matrix(field))
+
+
+def test_means_are_as_free_as_stated() -> None:
+    """Mean stiffness differs between patients by its own spread, not by that of neighbouring voxels."""
+    narrow = _field(PriorScale(0.4, 0.25, length_mm=6.0, mean_std=0.0))
+    wide = _field(PriorScale(0.4, 0.25, length_mm=6.0, mean_std=0.7))
+    added = _matrix(wide) - _matrix(narrow)
+    blocks = np.kron(np.eye(FIELDS), np.full((len(narrow.relative_spread),) * 2, 0.49))
+    assert added == pytest.approx(blocks, abs=1e-12)
+
+
+def test_neither_grid_nor_axis_order_matters() -> None:
+    """The prior of a mask must not know where in its grid the mask lies, nor which axis comes first."""
+    field = _field()
+    grown = MaternField(np.pad(field.mask, 3), VOXEL_MM, SCALE, field.relative_spread)
+    assert np.array_equal(_matrix(grown), _matrix(field))
+    axes = (2, 0, 1)
+    order = np.argsort(_numbers(field.mask).transpose(axes)[field.mask.transpose(axes)])
+    turned = MaternField(
+        field.mask.transpose(axes), VOXEL_MM[list(axes)], SCALE, field.relative_spread[np.argsort(order)]
+    )
+    both = np.concatenate([order, order + len(order)])
+    assert _matrix(turned)[np.ix_(both, both)] == pytest.approx(_matrix(field), abs=1e-10)
+
+
+def _numbers(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
+    number = np.full(mask.shape, -1)
+    number[mask] = np.arange(np.count_nonzero(mask))
+    return number
+
+
+BAR = np.ones((40, 8, 8), dtype=bool)
+EDGES_MM = np.full(3, 2.0)
+
+
+def test_spread_that_explains_the_data_stays() -> None:
+    """Where x w sums to what the data determine, the fixed point is reached."""
+    relative = np.random.default_rng(3).uniform(0.5, 2.0, BAR.size)
+    gains = np.random.default_rng(4).uniform(0.0, 1.0, FIELDS * BAR.size)
+    kept = update_relative_spread(relative, gains.copy(), gains, BAR, EDGES_MM)
+    assert kept == pytest.approx(relative, rel=1e-9)
+
+
+def test_spread_is_found_where_data_decide_and_kept_where_they_do_not() -> None:
+    """Fields of 1.8 times the prior's spread, fully seen in one half: there it is found, elsewhere it stays.
+
+    A patch in the middle of the seen half holds some 10.6 x 8 x 8 voxels of two fields, so that its variance is known
+    to sqrt(2 / 1360) = 4 %; four of these are allowed.
+    """
+    seen = np.tile((np.argwhere(BAR)[:, 0] < 20), FIELDS)
+    square = (1.8 * np.random.default_rng(5).standard_normal(FIELDS * BAR.size)) ** 2 * seen
+    relative = np.ones(BAR.size)
+    for _ in range(60):
+        energy = square / np.tile(relative, FIELDS) ** 2
+        relative = update_relative_spread(relative, energy, seen.astype(np.float64), BAR, EDGES_MM)
+    along = relative.reshape(BAR.shape).mean(axis=(1, 2))
+    assert along[10] ** 2 == pytest.approx(1.8**2, rel=4 * 0.04)
+    assert along[-1] == pytest.approx(1.0, abs=0.01)
+    assert np.all((relative >= RELATIVE_BOUNDS[0]) & (relative <= RELATIVE_BOUNDS[1]))
+
+
+def test_unit_spread_is_unit_variance() -> None:
+    """The stated standard deviation is that of the draws: a wider one would hide what data leave open."""
+    mask = np.zeros((30, 30, 30), dtype=bool)
+    mask[::9, ::9, ::9] = True  # far apart, so that values are nearly independent
+    scale = PriorScale(0.4, 0.4, length_mm=2.0, mean_std=0.0)
+    field = MaternField(mask, EDGES_MM, scale, np.ones(mask.sum()))
+    assert_mean_square(field.draw(60, np.random.default_rng(6)), 0.16, slack=np.exp(-9.0))
