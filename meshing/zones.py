@@ -23,6 +23,9 @@ CELL_SPAN = 2
 
 NODES_PER_CELL = (CELL_SPAN + 1) ** 3
 
+TAPER = 2
+"""Steepness of the shares: each datum goes mostly to the zone in whose middle it lies."""
+
 
 @dataclass(frozen=True, slots=True)
 class Zone:
@@ -161,6 +164,6 @@ def _surrounded(cells: NDArray[np.int64], shape: tuple[int, ...]) -> NDArray[np.
 
 
 def _taper(inside: NDArray[np.int64], widths: Sequence[int]) -> NDArray[np.float64]:
-    """Raw shares: a tent along each axis, highest in the zone's middle, so that shares pass smoothly between zones."""
+    """Raw shares: a tent along each axis to the power TAPER, highest in the zone's middle."""
     tents = [1.0 - np.abs(2.0 * inside[:, axis] - (width - 1)) / (width + 1) for axis, width in enumerate(widths)]
-    return np.asarray(np.prod(tents, axis=0))
+    return np.asarray(np.prod(tents, axis=0) ** TAPER)

@@ -6,8 +6,8 @@ one), so a randomised Nystroem approximation from k block solves keeps what matt
 
     H ~ Y Y^T,   Y of shape (2 n, k).
 
-The gradient is projected onto the same directions: what the data hardly know is left to the prior, in the estimate as in
-its spread. What is dropped makes intervals wider, never narrower.
+The gradient is projected onto the same directions: what the data hardly know is left to the prior, in the estimate as
+in its spread. What is dropped makes intervals wider, never narrower.
 """
 
 from __future__ import annotations

@@ -29,17 +29,14 @@ def drift_planes(mask: NDArray[np.bool_], size: float) -> sparse.csr_matrix:
     if size <= 0.0:
         return sparse.csr_matrix((3 * count, 0))
     ijk = np.argwhere(mask)
-    columns = []
+    blocks = []
     for k in np.unique(ijk[:, 2]):
         inside = np.flatnonzero(ijk[:, 2] == k)
         place = ijk[inside, :2] - ijk[inside, :2].mean(axis=0)
         modes = np.linalg.qr(np.column_stack([np.ones(len(inside)), place]))[0]
         modes *= size * np.sqrt(len(inside) / _MODES)
         for component in range(3):
-            for mode in modes.T:
-                columns.append(
-                    sparse.csr_matrix(
-                        (mode, (3 * inside + component, np.zeros(len(inside), dtype=int))), shape=(3 * count, 1)
-                    )
-                )
-    return sparse.hstack(columns, format="csr")
+            rows = np.tile(3 * inside + component, _MODES)
+            places = (rows, np.repeat(np.arange(_MODES), len(inside)))
+            blocks.append(sparse.csr_matrix((modes.T.ravel(), places), shape=(3 * count, _MODES)))
+    return sparse.hstack(blocks, format="csr")

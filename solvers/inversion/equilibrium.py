@@ -3,7 +3,9 @@
 With U on triquadratic hexahedra (nodes at voxel centres), p and q discontinuous and linear (Q2-P1, inf-sup stable),
 
     K(G*) U + B p = 0   at interior nodes:   (2 G* eps(U), eps(V)) - (p, div V) - rho omega^2 (U, V) = 0
-    D U           = 0:                       (div U, q) = 0      (kappa is 10^6 |G*|: p / kappa vanishes)
+    D U           = 0:                       (div U, q) = 0,  up to the tolerance that the likelihood gives it
+
+(kappa is 10^6 |G*|, so that p / kappa vanishes).
 
 G* is trilinear between voxels. The quadrature has 2 x 2 x 2 Gauss points in every voxel-sized subcell, so that
 stiffness that changes from voxel to voxel is integrated for what it is. Everything here is dimensionless (Scales).

@@ -70,20 +70,27 @@ class _Projected:
 
 
 def fit_prior(
-    zones: Sequence[ZoneEvidence], voxel_size_mm: NDArray[np.float64], mean_std: float, comm: MPI.Comm
+    zones: Sequence[ZoneEvidence],
+    voxel_size_mm: NDArray[np.float64],
+    start: PriorScale,
+    comm: MPI.Comm,
+    *,
+    every_length: bool,
 ) -> PriorScale:
     """The hyper-parameters under which the chosen zones' data are most probable; the same on every rank.
 
     Args:
         zones: this rank's share of the chosen zones (may be empty).
         voxel_size_mm: shape (3,).
-        mean_std: of the unknown means, not fitted.
+        start: where to start; its mean_std is not fitted.
         comm: the ranks.
+        every_length: whether all lengths are compared, or the present one and its neighbours.
     """
     best: tuple[float, PriorScale] | None = None
-    for length in LENGTHS_MM:
+    near = int(np.argmin(np.abs(np.log(np.array(LENGTHS_MM) / start.length_mm))))
+    for length in LENGTHS_MM if every_length else LENGTHS_MM[max(near - 1, 0) : near + 2]:
         projected = [_project(zone, voxel_size_mm, length) for zone in zones]
-        candidate = _best_at_length(projected, length, mean_std, comm)
+        candidate = _best_at_length(projected, length, start, comm)
         if best is None or candidate[0] > best[0]:
             best = candidate
     assert best is not None  # LENGTHS_MM is not empty
@@ -91,12 +98,12 @@ def fit_prior(
 
 
 def _best_at_length(
-    projected: Sequence[_Projected], length_mm: float, mean_std: float, comm: MPI.Comm
+    projected: Sequence[_Projected], length_mm: float, start: PriorScale, comm: MPI.Comm
 ) -> tuple[float, PriorScale]:
     """Maximise log evidence plus log hyper-prior over the standard deviations and their coupling at one length."""
 
     def scale_of(free: NDArray[np.float64]) -> PriorScale:
-        return PriorScale(float(np.exp(free[0])), float(np.exp(free[1])), length_mm, float(free[2]), mean_std)
+        return PriorScale(float(np.exp(free[0])), float(np.exp(free[1])), length_mm, float(free[2]), start.mean_std)
 
     def loss(free: NDArray[np.float64]) -> float:
         scale = scale_of(free)
@@ -107,10 +114,10 @@ def _best_at_length(
     # A derivative-free search takes the same steps on every rank, because every rank sees the same sum.
     found = scipy.optimize.minimize(
         loss,
-        [np.log(HYPERPRIOR_STD), np.log(HYPERPRIOR_STD), 0.5],
+        [*np.log(np.clip(start.stds, *STD_BOUNDS)), float(np.clip(start.coupling, *COUPLING_BOUNDS))],
         method="Nelder-Mead",
         bounds=[tuple(np.log(STD_BOUNDS)), tuple(np.log(STD_BOUNDS)), COUPLING_BOUNDS],
-        options={"xatol": 0.03, "fatol": 0.05, "maxfev": 100},
+        options={"xatol": 0.03, "fatol": 0.05, "maxfev": 60},
     )
     return -float(found.fun), scale_of(found.x)
 

@@ -20,17 +20,21 @@ EVIDENCE_ZONES = 6
 
 SMALLEST_STEP = 1.0 / 16.0
 
-REFITS = 2
-"""How often hyper-parameters are refitted; a third changes them by less than their own uncertainty."""
+REFITS = 3
+"""How often the prior is refitted; a fourth changes it by less than its own uncertainty."""
 
-SWEEPS = 4
+SWEEPS = 2
 """Fixed-point updates of the local spread at a refit."""
 
-PROBES = 16
+PROBES = 12
 """Random signs behind the gains of a refit."""
 
 NEAR = 0.1
 """Root mean square change of m below which the linearisation is good enough to fit hyper-parameters to."""
+
+SMALL = 0.02
+"""Root mean square change of m that is taken without asking whether the objective fell: near the maximum it changes by
+less than what the compressed Hessian leaves out."""
 
 LONGEST_CHANGE = 0.5
 """Largest root mean square change of m in one step: G* by a factor of 1.6."""
@@ -130,7 +134,7 @@ def maximise(
     """
     x = w = np.zeros(FIELDS * problem.voxels)
     history: list[Iteration] = []
-    refits = REFITS if fit_hyperparameters else 0
+    refits = REFITS
     comparable = True  # whether w belongs to x under the present prior, so that objectives can be compared
     inflation = 1.0
     prior = MaternField(problem.mask, problem.voxel_size_mm, scale, np.ones(problem.voxels))
@@ -138,7 +142,8 @@ def maximise(
     while True:
         if refits and history and history[-1].change < NEAR:
             states, misfit, inflation = _reweigh(problem, states, misfit, inflation)
-            prior, refits, comparable = _refit(problem, states, x, prior), refits - 1, False
+            prior = _refit(problem, states, x, prior, first=refits == REFITS) if fit_hyperparameters else prior
+            refits, comparable = refits - 1 if fit_hyperparameters else 0, False
         posterior = _posterior(problem, states, prior)
         converged = bool(history) and comparable and history[-1].step == 1.0 and history[-1].change < tolerance
         if converged or len(history) == limit:
@@ -201,7 +206,9 @@ def _information(problem: Problem, states: Sequence[ZoneState], x: NDArray[np.fl
     return total.ravel()
 
 
-def _refit(problem: Problem, states: Sequence[ZoneState], x: NDArray[np.float64], prior: MaternField) -> MaternField:
+def _refit(
+    problem: Problem, states: Sequence[ZoneState], x: NDArray[np.float64], prior: MaternField, *, first: bool
+) -> MaternField:
     """The prior from the data: first its hyper-parameters, from zones spread over the organ, then its local spread."""
     chosen = set(np.linspace(0, problem.zone_count - 1, min(EVIDENCE_ZONES, problem.zone_count)).round().astype(int))
     zones = [
@@ -214,7 +221,8 @@ def _refit(problem: Problem, states: Sequence[ZoneState], x: NDArray[np.float64]
         for solver, state in zip(problem.solvers, states, strict=True)
         if solver.number in chosen
     ]
-    fitted = replace(prior, scale=fit_prior(zones, problem.voxel_size_mm, prior.scale.mean_std, problem.comm))
+    scale = fit_prior(zones, problem.voxel_size_mm, prior.scale, problem.comm, every_length=first)
+    fitted = replace(prior, scale=scale)
     information = _information(problem, states, x)
     for sweep in range(SWEEPS):
         posterior = _posterior(problem, states, fitted)
@@ -240,10 +248,11 @@ def _search(
     move = target[0] - start[0]
     step = min(1.0, LONGEST_CHANGE / max(_rms(move), 1e-12))
     smallest = SMALLEST_STEP * step
+    trusted = before is None or step * _rms(move) < SMALL
     while True:
         trial = start[0] + step * move
         states, misfit = _evaluate(problem, trial, inflation)
         prior = float(trial @ (start[1] + step * (target[1] - start[1])))
-        if before is None or step <= smallest or 0.5 * (misfit + prior) <= before * (1.0 + 1e-9):
+        if trusted or step <= smallest or before is None or 0.5 * (misfit + prior) <= before * (1.0 + 1e-9):
             return step, states, misfit
         step *= 0.5

@@ -43,7 +43,8 @@ class ZoneData:
         probe: unit noise that the misfit and the residual are compared with, shape (3 n,).
         voxel_size: voxel edges in units of Scales.length_m, shape (3,).
         inertia: rho omega^2 h^2 / g.
-        divergence_tolerance: tau / sigma, the standard deviation of div U that discretisation causes, per unit length.
+        divergence_tolerance: tau / sigma; the mean of div U over a volume V has standard deviation tau / sqrt(V) from
+            what the elements cannot represent, lengths in units of Scales.length_m.
     """
 
     zone: Zone

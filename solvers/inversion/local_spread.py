@@ -20,13 +20,13 @@ from palpate.solvers.inversion.prior import FIELDS
 PATCH_MM = 6.0
 """Standard deviation of the Gaussian patch; about the correlation length of tissue."""
 
-PSEUDO_PARAMETERS = 4.0
+PSEUDO_PARAMETERS = 2.0
 """Weight of keeping the spread, in well-determined parameters per patch."""
 
 LARGEST_FACTOR = 2.0
 """Most that a spread changes in one update."""
 
-DAMPING = 0.7
+DAMPING = 0.9
 """Share of the fixed-point step that is taken, in the logarithm."""
 
 RELATIVE_BOUNDS = (0.15, 4.0)

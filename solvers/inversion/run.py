@@ -31,6 +31,10 @@ DIVERGENCE_PER_STRAIN = 5e-3
 """Divergence that triquadratic elements leave in an incompressible wave, per |U| and millimetre."""
 
 
+SMALLEST_PART = 1e-3
+"""Smallest part of a drift's prior that a zone is given; below, the drift is free there."""
+
+
 @dataclass(frozen=True, slots=True)
 class Inversion:
     """The posterior of one wave field: value, status and statistics; the same on every rank.
@@ -39,7 +43,7 @@ class Inversion:
         log_mean: posterior mean of (ln G', ln G'') over the N mask voxels, G in pascal, shape (2, N).
         log_std: its standard deviation, shape (2, N).
         log_draws: joint draws, shape (2, N, count).
-        prior_std: prior standard deviation of (ln G', ln G'') around their means.
+        prior_std: prior standard deviation of (ln G', ln G'') around their means, shape (2, N).
         direct: the algebraic baseline.
         residuals: what the waves leave unexplained.
         noise: the noise that was used.
@@ -51,7 +55,7 @@ class Inversion:
     log_mean: NDArray[np.float64]
     log_std: NDArray[np.float64]
     log_draws: NDArray[np.float64]
-    prior_std: tuple[float, float]
+    prior_std: NDArray[np.float64]
     direct: DirectResult
     residuals: Residuals
     noise: Noise
@@ -104,7 +108,7 @@ def invert_wave_field(
         log_mean=mean,
         log_std=draws.std(axis=-1, ddof=1),
         log_draws=mean[:, :, None] + draws,
-        prior_std=(fit.prior.scale.storage_std, fit.prior.scale.loss_std),
+        prior_std=fit.prior.spread,
         direct=direct,
         residuals=join_residuals(problem, fit),
         noise=noise,
@@ -158,10 +162,17 @@ def _complex_normal(generator: np.random.Generator, shape: tuple[int, ...]) -> N
 
 
 def _of_zone(planes: sparse.csr_matrix, zone: Zone) -> sparse.csr_matrix:
-    """The rows of a zone's displacement components, less the planes of slices that it does not reach."""
+    """A zone's rows of the planes, less those of slices that it does not reach.
+
+    A slice's drift is one error for all zones, so its prior is shared between them as the data are: a zone with the
+    part omega of a plane's energy takes the prior to the power omega, that is its standard deviation over sqrt(omega).
+    """
     rows = (3 * zone.voxels[:, None] + np.arange(3)).ravel()
     own = planes[rows].tocsc()
-    return own[:, np.flatnonzero(np.diff(own.indptr))].tocsr()
+    reached = np.flatnonzero(np.diff(own.indptr))
+    energy = np.asarray(planes.power(2).sum(axis=0)).ravel()[reached]
+    part = np.asarray(own[:, reached].power(2).T @ np.repeat(zone.share, 3)) / energy
+    return (own[:, reached] @ sparse.diags(1.0 / np.sqrt(np.maximum(part, SMALLEST_PART)))).tocsr()
 
 
 def share_out(work: Sequence[float], ranks: int) -> list[list[int]]:
