@@ -29,8 +29,11 @@ functional of the solution is below this many posterior standard deviations."""
 
 LIMIT = 400
 
-DEFLATED_PER_ZONE = 16
-"""Best-known directions of each zone that are solved directly."""
+DEFLATED = 256
+"""Directions that are solved directly, all zones together; each costs one product with the prior covariance."""
+
+DEFLATED_PER_ZONE = (2, 16)
+"""Fewest and most of them from one zone: those it knows best."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,9 +163,11 @@ class JointPosterior:
     def _coarse_basis(self) -> NDArray[np.float64]:
         """Each zone's leading eigenvectors as columns, this rank's rows, shape (sum k, all deflated directions)."""
         vectors = []
+        all_zones = max(1, self._comm.allreduce(len(self._zones)))
+        share = int(np.clip(DEFLATED // all_zones, *DEFLATED_PER_ZONE))
         for zone in self._zones:
             block = self._own_block(zone)
-            keep = min(DEFLATED_PER_ZONE, len(block))
+            keep = min(share, len(block))
             vectors.append(scipy.linalg.eigh(block, subset_by_index=(len(block) - keep, len(block) - 1))[1])
         widths = self._comm.allgather(sum(v.shape[1] for v in vectors))
         first = sum(widths[: self._comm.rank])
