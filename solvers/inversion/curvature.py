@@ -28,6 +28,9 @@ KEEP_ABOVE = 0.03
 FOLLOW_ABOVE = 0.3 * KEEP_ABOVE
 """Directions below this are not followed into the next step: a zone that waves hardly see becomes cheap."""
 
+FEWEST_FOLLOWED = 20
+"""Directions that every zone keeps following, because what waves see changes with the moduli."""
+
 
 class Whitening:
     """L of the reference prior on a zone: turns prior-standard directions into parameters.
@@ -94,5 +97,5 @@ def informed_directions(
     values, vectors = np.linalg.eigh(0.5 * (small + small.T))
     good = values > KEEP_ABOVE
     half = raw @ (vectors[:, good] / np.sqrt(values[good]))  # Nystroem: H ~ (H B) (B^T H B)^-1 (H B)^T
-    follow = values > FOLLOW_ABOVE
-    return half, np.linalg.qr(image @ vectors[:, follow])[0]
+    follow = max(int(np.count_nonzero(values > FOLLOW_ABOVE)), min(FEWEST_FOLLOWED, len(values)))
+    return half, np.linalg.qr(image @ vectors[:, -follow:])[0]  # eigenvalues ascend
