@@ -95,7 +95,7 @@ def informed_directions(
     image = whitening.gather(raw)
     small = basis.T @ image
     values, vectors = np.linalg.eigh(0.5 * (small + small.T))
-    good = values > KEEP_ABOVE
+    good = values > min(KEEP_ABOVE, 0.5 * values[-1])  # the best one always, so that no zone is empty
     half = raw @ (vectors[:, good] / np.sqrt(values[good]))  # Nystroem: H ~ (H B) (B^T H B)^-1 (H B)^T
     follow = max(int(np.count_nonzero(values > FOLLOW_ABOVE)), min(FEWEST_FOLLOWED, len(values)))
     return half, np.linalg.qr(image @ vectors[:, -follow:])[0]  # eigenvalues ascend
