@@ -12,6 +12,8 @@ in its spread. What is dropped makes intervals wider, never narrower.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import scipy.linalg
 from numpy.typing import NDArray
@@ -53,9 +55,8 @@ class Whitening:
         """L times standard directions, shape (2 n, k)."""
         return np.concatenate([lower @ part for lower, part in zip(self._lower, np.split(standard, 2), strict=True)])
 
-    def project(self, dual: NDArray[np.float64], half_hessian: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The part of a dual vector, shape (2 n,), that lies in the range of Y (orthogonal in standard directions)."""
-        basis = np.linalg.qr(self.gather(half_hessian))[0]
+    def project(self, dual: NDArray[np.float64], basis: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The part of a dual vector, shape (2 n,), along orthonormal standard directions, shape (2 n, k)."""
         inside = basis @ (basis.T @ self.gather(dual[:, None]))
         parts = [
             scipy.linalg.solve_triangular(lower, part, lower=True, trans="T")
@@ -68,34 +69,46 @@ class Whitening:
         return np.concatenate([lower.T @ part for lower, part in zip(self._lower, np.split(dual, 2), strict=True)])
 
 
+@dataclass(frozen=True, slots=True)
+class Informed:
+    """A zone's Hessian, compressed.
+
+    Attributes:
+        half_hessian: Y with H ~ Y Y^T, shape (2 n, k).
+        basis: orthonormal standard directions; the first k span what Y sees, the others are worth following into the
+            next step, shape (2 n, k + ...).
+    """
+
+    half_hessian: NDArray[np.float64]
+    basis: NDArray[np.float64]
+
+    @property
+    def range(self) -> NDArray[np.float64]:
+        """The directions that Y sees, shape (2 n, k)."""
+        return self.basis[:, : self.half_hessian.shape[1]]
+
+
 def informed_directions(
-    likelihood: Linearised,
-    whitening: Whitening,
-    start: NDArray[np.float64],
-    *,
-    passes: int = 1,
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    likelihood: Linearised, whitening: Whitening, start: NDArray[np.float64], *, passes: int = 1
+) -> Informed:
     """Compress a zone's Hessian.
 
     Args:
         likelihood: the linearised zone.
         whitening: the reference prior on it.
-        start: standard directions to begin with: random, or the last call's, shape (2 n, k).
+        start: standard directions to begin with: random, or the last call's basis, shape (2 n, k).
         passes: block applications of the Hessian; two from a random start, one from a good one.
-
-    Returns:
-        Y with H ~ Y Y^T, shape (2 n, k'), and an orthonormal basis to start from next time, shape (2 n, k'') with
-        k' <= k'' <= k.
     """
     basis = np.linalg.qr(start)[0]
-    for last in [False] * (passes - 1) + [True]:
+    raw = likelihood.curvature(whitening.spread(basis))
+    for _ in range(passes - 1):
+        basis = np.linalg.qr(whitening.gather(raw))[0]
         raw = likelihood.curvature(whitening.spread(basis))
-        if not last:
-            basis = np.linalg.qr(whitening.gather(raw))[0]
     image = whitening.gather(raw)
     small = basis.T @ image
     values, vectors = np.linalg.eigh(0.5 * (small + small.T))
-    good = values > min(KEEP_ABOVE, 0.5 * values[-1])  # the best one always, so that no zone is empty
-    half = raw @ (vectors[:, good] / np.sqrt(values[good]))  # Nystroem: H ~ (H B) (B^T H B)^-1 (H B)^T
-    follow = max(int(np.count_nonzero(values > FOLLOW_ABOVE)), min(FEWEST_FOLLOWED, len(values)))
-    return half, np.linalg.qr(image @ vectors[:, -follow:])[0]  # eigenvalues ascend
+    values, vectors = values[::-1], vectors[:, ::-1]
+    kept = max(int(np.count_nonzero(values > KEEP_ABOVE)), 1)  # no zone is empty
+    followed = max(int(np.count_nonzero(values > FOLLOW_ABOVE)), min(FEWEST_FOLLOWED, len(values)))
+    half = raw @ (vectors[:, :kept] / np.sqrt(values[:kept]))  # Nystroem: H ~ (H B) (B^T H B)^-1 (H B)^T
+    return Informed(half, np.linalg.qr(image @ vectors[:, :followed])[0])

@@ -13,6 +13,9 @@ from palpate.solvers.inversion.curvature import Whitening, informed_directions
 from palpate.solvers.inversion.equilibrium import Equilibrium
 from palpate.solvers.inversion.likelihood import Linearised, ZoneData
 
+VOXELS_PER_DIRECTION, FEWEST_DIRECTIONS = 8, 60
+"""What waves can tell grows with a zone's volume: so do the directions followed in it, up to the setting."""
+
 
 @dataclass(frozen=True, slots=True)
 class ZoneState:
@@ -81,7 +84,8 @@ class ZoneSolver:
         self._equilibrium = Equilibrium(data.zone, data.voxel_size, data.inertia)
         self._whitening = Whitening(data.zone.ijk, voxel_size_mm)
         size = 2 * len(self.voxels)
-        self._start = np.random.default_rng([20, number]).standard_normal((size, min(rank_of_hessian, size)))
+        directions = min(rank_of_hessian, max(FEWEST_DIRECTIONS, len(self.voxels) // VOXELS_PER_DIRECTION))
+        self._start = np.random.default_rng([20, number]).standard_normal((size, directions))
         self._followed = False
         self._tally = tally
         tally.timed("set-up", began)
@@ -92,7 +96,8 @@ class ZoneSolver:
         likelihood = Linearised(self.data, self._equilibrium, parameters)
         began = self._tally.timed("factorise", began)
         passes = 1 if self._followed else 2
-        half, self._start = informed_directions(likelihood, self._whitening, self._start, passes=passes)
+        informed = informed_directions(likelihood, self._whitening, self._start, passes=passes)
+        self._start = informed.basis
         self._followed = True
         self._tally.counts["factorisations"] += 1
         self._tally.counts["right_hand_sides"] += 2 + passes * self._start.shape[1]
@@ -101,8 +106,8 @@ class ZoneSolver:
         return ZoneState(
             misfit=likelihood.misfit,
             expected_misfit=likelihood.expected_misfit,
-            gradient=self._whitening.project(likelihood.gradient, half),
-            half_hessian=half,
+            gradient=self._whitening.project(likelihood.gradient, informed.range),
+            half_hessian=informed.half_hessian,
             residual=likelihood.residual,
             probe_residual=likelihood.probe_residual,
         )
