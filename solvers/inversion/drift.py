@@ -11,9 +11,6 @@ import numpy as np
 import scipy.sparse as sparse
 from numpy.typing import NDArray
 
-_MODES = 3
-"""Constant, slope along i, slope along j."""
-
 
 def drift_planes(mask: NDArray[np.bool_], size: float) -> sparse.csr_matrix:
     """Z with Z c the drift of every displacement component, for c of unit variance.
@@ -34,9 +31,10 @@ def drift_planes(mask: NDArray[np.bool_], size: float) -> sparse.csr_matrix:
         inside = np.flatnonzero(ijk[:, 2] == k)
         place = ijk[inside, :2] - ijk[inside, :2].mean(axis=0)
         modes = np.linalg.qr(np.column_stack([np.ones(len(inside)), place]))[0]
-        modes *= size * np.sqrt(len(inside) / _MODES)
+        modes_here = modes.shape[1]  # fewer than three where a slice has fewer voxels
+        modes *= size * np.sqrt(len(inside) / modes_here)
         for component in range(3):
-            rows = np.tile(3 * inside + component, _MODES)
-            places = (rows, np.repeat(np.arange(_MODES), len(inside)))
-            blocks.append(sparse.csr_matrix((modes.T.ravel(), places), shape=(3 * count, _MODES)))
+            rows = np.tile(3 * inside + component, modes_here)
+            places = (rows, np.repeat(np.arange(modes_here), len(inside)))
+            blocks.append(sparse.csr_matrix((modes.T.ravel(), places), shape=(3 * count, modes_here)))
     return sparse.hstack(blocks, format="csr")

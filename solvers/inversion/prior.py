@@ -115,14 +115,14 @@ class MaternField:
         Args:
             weights: shape (2 N, k).
         """
-        totals = weights.reshape(FIELDS, -1, weights.shape[1]).sum(axis=1)
+        totals = weights.reshape(FIELDS, len(self.relative_spread), weights.shape[1]).sum(axis=1)
         means = np.repeat(self.scale.mean_std**2 * totals, len(self.relative_spread), axis=0)
         return self.apply_around_means(weights) + means
 
     def apply_around_means(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
         """C times weights without the part of the unknown means, shape (2 N, k)."""
         spread = self.spread[:, :, None]
-        scaled = spread * weights.reshape(FIELDS, -1, weights.shape[1])
+        scaled = spread * weights.reshape(FIELDS, len(self.relative_spread), weights.shape[1])
         smooth = np.stack([self._correlate(field) for field in scaled])
         return np.concatenate(spread * np.einsum("fg,gnk->fnk", self.scale.mixing, smooth))
 
