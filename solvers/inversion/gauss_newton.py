@@ -9,6 +9,7 @@ import numpy as np
 from mpi4py import MPI
 from numpy.typing import NDArray
 
+from palpate.progress import track
 from palpate.solvers.inversion.evidence import ZoneEvidence, fit_prior
 from palpate.solvers.inversion.joint import JointPosterior, ZoneCurvature
 from palpate.solvers.inversion.local_spread import update_relative_spread
@@ -166,7 +167,8 @@ def _rms(values: NDArray[np.float64]) -> float:
 
 
 def _evaluate(problem: Problem, x: NDArray[np.float64], inflation: float) -> tuple[list[ZoneState], float]:
-    states = [solver.evaluate(problem.local(solver, x)).tempered(inflation) for solver in problem.solvers]
+    solvers = track(problem.solvers, "zones of this rank", len(problem.solvers))
+    states = [solver.evaluate(problem.local(solver, x)).tempered(inflation) for solver in solvers]
     return states, float(problem.comm.allreduce(sum(state.misfit for state in states)))
 
 
