@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 import palpate.solvers  # noqa: F401  (loads MPI before dolfinx)
 
 from palpate.meshing.zones import Zone, cut_zones  # isort: skip
+from palpate.solvers.inversion.drift import drift_planes  # isort: skip
 from palpate.solvers.inversion.equilibrium import Equilibrium  # isort: skip
 from palpate.solvers.inversion.likelihood import Linearised, ZoneData  # isort: skip
 
@@ -61,12 +62,31 @@ def unit_noise(zone: Zone, seed: int) -> NDArray[np.complex128]:
     return np.asarray(real + 1j * imaginary)
 
 
-def plane_wave_data(zone: Zone, seed: int = 0, noise: float = 1.0, tolerance: float = 0.3) -> ZoneData:
-    """Shear waves of the homogeneous medium with noise of this many sigma and a probe."""
+def plane_wave_data(
+    zone: Zone, seed: int = 0, noise: float = 1.0, tolerance: float = 0.3, drift: float = 0.0
+) -> ZoneData:
+    """Shear waves of the homogeneous medium with noise of this many sigma and a probe; drift of slices is allowed for.
+
+    The zone holds every voxel of its mask, in their order.
+    """
     clean = shear_waves(zone.ijk * UNIT_VOXEL, wavenumber(INERTIA, 1.0 + 1j * LOSS))
     clean *= SIGNAL_TO_NOISE / np.linalg.norm(clean, axis=1).mean()
     seen = clean.ravel() + noise * unit_noise(zone, seed)
-    return ZoneData(zone, seen, unit_noise(zone, seed + 1000), UNIT_VOXEL, INERTIA, tolerance)
+    return ZoneData(
+        zone=zone,
+        displacement=seen,
+        drift=drift_planes(_mask_of(zone), drift),
+        probe=unit_noise(zone, seed + 1000),
+        voxel_size=UNIT_VOXEL,
+        inertia=INERTIA,
+        divergence_tolerance=tolerance,
+    )
+
+
+def _mask_of(zone: Zone) -> NDArray[np.bool_]:
+    mask = np.zeros(zone.ijk.max(axis=0) + 1, dtype=bool)
+    mask[tuple(zone.ijk.T)] = True
+    return mask
 
 
 def linearise(data: ZoneData, parameters: NDArray[np.float64], equilibrium: Equilibrium | None = None) -> Linearised:

@@ -29,6 +29,8 @@ SEARCH = 0.05
 """Log evidence within which the search stops."""
 
 TRUTH = PriorScale(storage_std=0.35, loss_std=0.2, length_mm=12.0, coupling=0.6)
+START = PriorScale(storage_std=0.4, loss_std=0.4, length_mm=26.0, coupling=0.5)
+"""Far from TRUTH, so that the search has to move."""
 
 
 def _zone(seed: int, directions: int = 100) -> tuple[ZoneEvidence, NDArray[np.float64], NDArray[np.float64]]:
@@ -71,7 +73,7 @@ def test_fit_is_where_the_dense_marginal_likelihood_is_largest() -> None:
     """
     zones = [_zone(seed) for seed in range(3)]
     own = dealt([zone for zone, _, _ in zones], MPI.COMM_WORLD)
-    found = fit_prior(own, VOXEL_MM, 1.0, MPI.COMM_WORLD)
+    found = fit_prior(own, VOXEL_MM, START, MPI.COMM_WORLD, every_length=True)
     best = _dense_log_evidence(zones, found)
     rng = np.random.default_rng(9)
     for _ in range(60):
@@ -92,7 +94,7 @@ def test_the_true_hyper_parameters_are_found() -> None:
     Six blocks with 100 directions each, of which some 100 exceed the noise, know a standard deviation to about
     1 / sqrt(2 * 100) = 7 %; four of these, and a neighbour on the ladder of lengths, are allowed.
     """
-    found = fit_prior([_zone(seed)[0] for seed in range(10, 16)], VOXEL_MM, 1.0, MPI.COMM_SELF)
+    found = fit_prior([_zone(seed)[0] for seed in range(10, 16)], VOXEL_MM, START, MPI.COMM_SELF, every_length=True)
     assert found.storage_std == pytest.approx(TRUTH.storage_std, rel=0.28)
     assert found.loss_std == pytest.approx(TRUTH.loss_std, rel=0.28)
     assert abs(LENGTHS_MM.index(found.length_mm) - LENGTHS_MM.index(TRUTH.length_mm)) <= 1

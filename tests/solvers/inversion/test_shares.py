@@ -16,6 +16,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import scipy.sparse as sparse
 from numpy.typing import NDArray
 
 from tests.laws.chance import assert_mean_square, assert_mean_square_not_above
@@ -49,7 +50,8 @@ def _part(whole: ZoneData, zone: Zone) -> ZoneData:
     def own(values: NDArray[np.complex128]) -> NDArray[np.complex128]:
         return values.reshape(-1, 3)[zone.voxels].ravel()
 
-    return replace(whole, zone=zone, displacement=own(whole.displacement), probe=own(whole.probe))
+    drift = sparse.csr_matrix((3 * len(zone.voxels), 0))
+    return replace(whole, zone=zone, displacement=own(whole.displacement), drift=drift, probe=own(whole.probe))
 
 
 def _own(zone: Zone, values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,0 +1,70 @@
+"""The compressed Hessian: what it drops only widens intervals, and the gradient goes with it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from tests.laws.operators import ROUNDING, assert_adjoint, assert_not_above
+from tests.solvers.inversion.cases import box, linearise, plane_wave_data, varied
+
+from palpate.solvers.inversion.curvature import KEEP_ABOVE, Informed, Whitening, informed_directions  # isort: skip
+
+ZONE = box(7, 5, 5)
+SIZE = 2 * len(ZONE.voxels)
+VOXEL_MM = np.full(3, 2.0)
+SOLVER = 1e-7
+
+
+@pytest.fixture(scope="module")
+def whitening() -> Whitening:
+    return Whitening(ZONE.ijk, VOXEL_MM)
+
+
+@pytest.fixture(scope="module")
+def hessian() -> NDArray[np.float64]:
+    raw = linearise(plane_wave_data(ZONE), varied(ZONE, 2)).curvature(np.eye(SIZE))
+    return np.asarray(0.5 * (raw + raw.T))
+
+
+def _informed(whitening: Whitening, followed: int, passes: int) -> Informed:
+    start = np.random.default_rng(0).standard_normal((SIZE, followed))
+    likelihood = linearise(plane_wave_data(ZONE), varied(ZONE, 2))
+    return informed_directions(likelihood, whitening, start, passes=passes)
+
+
+@pytest.mark.parametrize(("followed", "passes"), [(15, 1), (80, 2)])
+def test_compression_never_adds_information(
+    whitening: Whitening, hessian: NDArray[np.float64], followed: int, passes: int
+) -> None:
+    """Y Y^T <= H however few directions are followed: intervals become wider by it, never narrower."""
+    half = _informed(whitening, followed, passes).half_hessian
+    assert_not_above(half @ half.T, hessian, tolerance=SOLVER)
+
+
+def test_nothing_that_counts_is_dropped(whitening: Whitening, hessian: NDArray[np.float64]) -> None:
+    """In units of the reference prior, H - Y Y^T is at most what is dropped knowingly, with room in the basis."""
+    half = _informed(whitening, 150, 2).half_hessian
+    lost = whitening.gather(hessian - half @ half.T)
+    values = np.linalg.eigvalsh(whitening.gather(np.ascontiguousarray(lost.T)))
+    assert values[-1] <= 1.5 * KEEP_ABOVE  # the Nystroem error of a value near the threshold comes on top
+
+
+def test_whitening_is_one_matrix_and_its_transpose(whitening: Whitening) -> None:
+    """Gather = spread^T: else the compressed matrix would not be the Hessian's."""
+    x, y = np.random.default_rng(1).standard_normal((2, SIZE, 1))
+    assert_adjoint(whitening.spread, whitening.gather, x, y)
+
+
+def test_gradient_keeps_to_the_informed_directions(whitening: Whitening) -> None:
+    """What is known of a direction moves the estimate along it, what is dropped does not; twice is once."""
+    informed = _informed(whitening, 60, 2)
+    half, seen = informed.half_hessian, informed.range
+    dual = np.random.default_rng(2).standard_normal(SIZE)
+    once = whitening.project(dual, seen)
+    assert whitening.project(once, seen) == pytest.approx(once, abs=ROUNDING * np.abs(dual).max() * SIZE)
+    inside = half @ np.random.default_rng(3).standard_normal(half.shape[1])
+    assert np.abs(whitening.project(inside, seen) - inside).max() < SOLVER * np.abs(inside).max()
+    outside = whitening.gather((dual - once)[:, None])
+    assert np.abs(whitening.gather(half).T @ outside).max() < SOLVER * np.abs(whitening.gather(half)).max() * SIZE
