@@ -61,8 +61,8 @@ class _Projected:
     mean: NDArray[np.float64]
 
     def log_evidence(self, scale: PriorScale) -> float:
-        total = np.einsum("f,fg,g,fgab->ab", scale.stds, scale.mixing, scale.stds, self.correlated)
-        total = total + scale.mean_std**2 * self.mean
+        covariance = scale.stds[:, None] * scale.mixing * scale.stds
+        total = np.tensordot(covariance, self.correlated, axes=2) + scale.mean_std**2 * self.mean
         inner = np.eye(len(total) - 1) + total[:-1, :-1]
         lower = scipy.linalg.cholesky(inner, lower=True)
         reduced = scipy.linalg.solve_triangular(lower, total[:-1, -1], lower=True)
