@@ -1,0 +1,146 @@
+"""Simulation-based calibration: over truths drawn from the prior, intervals hold as often as they say.
+
+Stiffness is drawn from the prior, the wave is made by other elements than the inversion's, noise is added, and the
+truth's rank among the posterior's draws is noted. If everything fits together - likelihood, prior, curvature, draws,
+noise, units - the ranks are uniform, whatever the data. One zone, so that no data are shared; fixed hyper-parameters.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scipy.ndimage import map_coordinates
+
+from tests.laws.chance import assert_coverage, assert_uniform
+from tests.solvers.inversion.cases import UNIT_VOXEL, box, unit_noise
+from tests.solvers.inversion.tetrahedra import (
+    BACKGROUND_PA,
+    DENSITY_KG_M3,
+    FREQUENCY_HZ,
+    VOXEL_M,
+    scanned,
+    wave_through,
+)
+
+from mpi4py import MPI  # isort: skip
+
+from palpate.solvers.inversion.drift import drift_planes  # isort: skip
+from palpate.solvers.inversion.equilibrium import Scales  # isort: skip
+from palpate.solvers.inversion.gauss_newton import Fit, Problem, maximise  # isort: skip
+from palpate.solvers.inversion.likelihood import ZoneData  # isort: skip
+from palpate.solvers.inversion.prior import FIELDS, MaternField, PriorScale  # isort: skip
+from palpate.solvers.inversion.run import DIVERGENCE_PER_STRAIN  # isort: skip
+from palpate.solvers.inversion.zone_solver import Tally, ZoneSolver  # isort: skip
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("calibration")]
+
+SHAPE = (7, 7, 5)
+AROUND = 2
+"""Voxels of tissue around the zone, which the tetrahedra fill."""
+
+SCALES = Scales(VOXEL_M, BACKGROUND_PA.real)
+CENTRE = np.log([1.0, BACKGROUND_PA.imag / BACKGROUND_PA.real])
+PRIOR = PriorScale(storage_std=0.15, loss_std=0.15, length_mm=12.0, coupling=0.5, mean_std=0.15)
+"""Narrow enough for the Gaussian posterior: at twice this spread its skewness shows in so small a zone."""
+
+NOISE = 0.02
+ELEMENT_M = 2.8e-3
+REPETITIONS = 30
+DRAWS = 99
+VOXEL_MM = np.full(3, 1e3 * VOXEL_M)
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """All repetitions.
+
+    Attributes:
+        ranks: of the truth among DRAWS, for each repetition and functional.
+        standard: error over the draws' spread, for each repetition and functional.
+    """
+
+    ranks: NDArray[np.int64]
+    standard: NDArray[np.float64]
+
+
+def _truth(seed: int) -> NDArray[np.float64]:
+    """The m of G* from the prior over zone and surroundings, shape (2, i, j, k)."""
+    extent = tuple(n + 2 * AROUND for n in SHAPE)
+    field = MaternField(np.ones(extent, dtype=bool), VOXEL_MM, PRIOR, np.ones(int(np.prod(extent))))
+    x = field.draw(1, np.random.default_rng([1, seed]))
+    return np.asarray(x.reshape(FIELDS, *extent) + CENTRE[:, None, None, None])
+
+
+def _wave(m: NDArray[np.float64]) -> NDArray[np.complex128]:
+    modulus = SCALES.modulus_pa * (np.exp(m[0]) + 1j * np.exp(m[1]))
+
+    def between_voxels(points_m: NDArray[np.float64]) -> NDArray[np.complex128]:
+        place = (points_m / VOXEL_M + AROUND).T
+        real, imaginary = (map_coordinates(part, place, order=1) for part in (modulus.real, modulus.imag))
+        return np.asarray(real + 1j * imaginary)
+
+    return wave_through(between_voxels, SHAPE, ELEMENT_M)
+
+
+def _fit(displacement_m: NDArray[np.complex128], seed: int) -> Fit:
+    field = scanned(displacement_m, NOISE, seed=1000 + seed)
+    assert field.noise_std_m is not None
+    zone = box(*SHAPE)
+    seen = field.displacement_m.reshape(-1, 3) / field.noise_std_m
+    data = ZoneData(
+        zone=zone,
+        displacement=seen.ravel(),
+        drift=drift_planes(field.mask, 0.0),
+        probe=unit_noise(zone, 2000 + seed),
+        voxel_size=UNIT_VOXEL,
+        inertia=SCALES.inertia(DENSITY_KG_M3, FREQUENCY_HZ),
+        divergence_tolerance=DIVERGENCE_PER_STRAIN * float(np.linalg.norm(seen, axis=1).mean()) * VOXEL_MM[0],
+    )
+    problem = Problem([ZoneSolver(0, data, VOXEL_MM, 120, Tally())], 1, field.mask, VOXEL_MM, CENTRE, MPI.COMM_SELF)
+    return maximise(
+        problem, PRIOR, fit_hyperparameters=False, limit=14, tolerance=0.02, report=lambda _number, _iteration: None
+    )
+
+
+def _functionals() -> NDArray[np.float64]:
+    """Means of ln G' and ln G'', slopes of ln G' along the axes, ln G' and ln G'' in the middle: shape (7, 2 N)."""
+    zone = box(*SHAPE)
+    place = zone.ijk - (np.array(SHAPE) - 1) / 2
+    ones, zeros = np.ones(len(place)), np.zeros(len(place))
+    middle = (np.abs(place) < 1.5).all(axis=1).astype(float)
+    slopes = [np.concatenate([place[:, axis], zeros]) for axis in range(3)]
+    means = [np.concatenate(pair) for pair in ((ones, zeros), (zeros, ones), (middle, zeros), (zeros, middle))]
+    return np.stack([*means, *slopes])
+
+
+@pytest.fixture(scope="module")
+def ranked() -> Ranked:
+    functionals = _functionals()
+    ranks, standard = [], []
+    for seed in range(REPETITIONS):
+        truth = _truth(seed)
+        fit = _fit(_wave(truth), seed)
+        inner = truth[(slice(None), *(slice(AROUND, -AROUND),) * 3)].ravel()
+        draws = functionals @ fit.posterior.draw(2 * DRAWS, seed)
+        error = functionals @ (inner - fit.parameters)
+        # Whitened by the first half of the draws, functionals are independent; the second half ranks the truth.
+        whiten = np.linalg.inv(np.linalg.cholesky(np.cov(draws[:, :DRAWS])))
+        ranks.append(np.sum(whiten @ draws[:, DRAWS:] < (whiten @ error)[:, None], axis=1))
+        standard.append(whiten @ error)
+    return Ranked(np.array(ranks), np.array(standard))
+
+
+def test_ranks_of_the_truth_are_uniform(ranked: Ranked) -> None:
+    """Intervals too narrow pile ranks up at the ends, too wide in the middle, bias tilts the histogram."""
+    assert_uniform(ranked.ranks.ravel(), DRAWS, bins=10)
+
+
+@pytest.mark.parametrize("level", [0.5, 0.8, 0.9])
+def test_intervals_hold_as_often_as_they_say(ranked: Ranked, level: float) -> None:
+    """Central intervals between draws: of ranks 0 ... 99, the middle ones are inside."""
+    outside = round((1 - level) / 2 * (DRAWS + 1))
+    inside = (ranked.ranks >= outside) & (ranked.ranks <= DRAWS - outside)
+    assert_coverage(int(inside.sum()), inside.size, 1 - 2 * outside / (DRAWS + 1))

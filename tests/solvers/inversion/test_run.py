@@ -1,0 +1,171 @@
+"""The whole inversion of a wave field: truth is found, and nothing that has no meaning changes the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from tests.laws.chance import assert_mean_square
+from tests.solvers.inversion.tetrahedra import BACKGROUND_PA, VOXEL_M, scanned, wave_through
+
+from mpi4py import MPI  # isort: skip
+
+from palpate.config.inversion import InversionSettings  # isort: skip
+from palpate.imaging.wavefield import WaveField  # isort: skip
+from palpate.meshing.zones import cut_zones  # isort: skip
+from palpate.solvers.inversion.joint import TOLERANCE  # isort: skip
+from palpate.solvers.inversion.run import Inversion, invert_wave_field, share_out  # isort: skip
+
+BOX = (9, 9, 9)
+BAR = (9, 5, 5)
+BRIEF = InversionSettings(samples=20, hessian_rank=60, max_iterations=4)
+"""For laws that hold after any number of steps."""
+
+
+def lesion(points_m: NDArray[np.float64]) -> NDArray[np.complex128]:
+    """A soft-edged sphere, twice as stiff as its surroundings, in the middle of BOX."""
+    radius_m = np.linalg.norm(points_m - 4 * VOXEL_M, axis=1)
+    inside = 1.0 / (1.0 + np.exp((radius_m - 4.5e-3) / 0.8e-3))
+    return np.asarray(BACKGROUND_PA + 3000.0 * inside)
+
+
+@pytest.fixture(scope="module")
+def found() -> Inversion:
+    """A lesion in 9^3 voxels seen through tetrahedra of another size at 2 % noise."""
+    field = scanned(wave_through(lesion, BOX, 2.4e-3), 0.02, seed=0)
+    (zone,) = cut_zones(field.mask, width_voxels=BOX, stride_voxels=BOX)
+    return invert_wave_field(field, [zone], InversionSettings(samples=200), MPI.COMM_SELF)
+
+
+@pytest.fixture(scope="module")
+def bar() -> WaveField:
+    """A small field for laws of invariance, with noise."""
+    return scanned(wave_through(lambda x: np.full(len(x), BACKGROUND_PA), BAR, 2.4e-3), 0.02, seed=1)
+
+
+def _invert(field: WaveField, settings: InversionSettings = BRIEF, comm: MPI.Comm = MPI.COMM_SELF) -> Inversion:
+    zones = cut_zones(field.mask, width_voxels=(5, 5, 5), stride_voxels=(2, 5, 5))
+    return invert_wave_field(field, zones, settings, comm)
+
+
+def _inner(values: NDArray[np.float64], margin: int) -> NDArray[np.float64]:
+    """Values at least `margin` voxels from the edge of BOX."""
+    inner = slice(margin, -margin)
+    return values.reshape(BOX)[inner, inner, inner].ravel()
+
+
+def test_truth_is_found_at_two_percent_noise(found: Inversion) -> None:
+    """Median |error| of G' at most 8 %, what the issue demands of the demo at this noise, in less than a wavelength.
+
+    The wave comes from other elements, and the stiffness is none that the inversion's nodes can represent.
+    """
+    truth = lesion(np.argwhere(np.ones(BOX, dtype=bool)) * VOXEL_M)
+    error = _inner(np.abs(np.exp(found.log_mean[0]) / truth.real - 1.0), 2)
+    assert found.fit.converged
+    assert np.median(error) <= 0.08
+
+
+def test_intervals_are_as_wide_as_the_errors(found: Inversion) -> None:
+    """Mean square of error / std near one: of 125 correlated voxels some tens are independent, so a factor of 2."""
+    truth = lesion(np.argwhere(np.ones(BOX, dtype=bool)) * VOXEL_M)
+    standard = _inner((found.log_mean[0] - np.log(truth.real)) / found.log_std[0], 2)
+    assert 0.25 < np.mean(standard**2) < 2.0
+
+
+def test_what_is_left_is_noise(found: Inversion) -> None:
+    """The residual has the size and the neighbour correlation of the probe: nothing that stiffness could explain."""
+    residuals = found.residuals
+    # Residual and probe are chi-square over 2 x 3 x 7^3 real equations; the fit itself takes off a few percent.
+    error = 2 / np.sqrt(3 * 7**3)
+    for ratio in (residuals.ratio, found.fit.misfit_ratio):
+        assert 1.0 - 4 * error < ratio < 1.0 + 3 * error
+    for measured, expected in zip(residuals.correlation, residuals.expected_correlation, strict=True):
+        assert measured == pytest.approx(expected, abs=4 * error)
+
+
+def _same(first: Inversion, second: Inversion, shift: float = 0.0) -> None:
+    """Equal means, draws and spreads, up to the solver's tolerance in each step, in posterior standard deviations."""
+    allowed = 2 * TOLERANCE * (BRIEF.max_iterations + 1)
+    for a, b in ((first.log_mean, second.log_mean), (first.log_draws[..., 0], second.log_draws[..., 0])):
+        assert np.max(np.abs(b - shift - a) / first.log_std) <= allowed
+    assert second.log_std == pytest.approx(first.log_std, rel=allowed)
+
+
+@pytest.fixture(scope="module")
+def plain(bar: WaveField) -> Inversion:
+    return _invert(bar)
+
+
+def _in_another_unit(field: WaveField) -> WaveField:
+    assert field.noise_std_m is not None
+    return replace(field, displacement_m=1e-3 * field.displacement_m, noise_std_m=1e-3 * field.noise_std_m)
+
+
+def _at_another_time(field: WaveField) -> WaveField:
+    return replace(field, displacement_m=np.exp(2.1j) * field.displacement_m)
+
+
+def _head_turned(field: WaveField) -> WaveField:
+    turn = np.linalg.qr(np.random.default_rng(3).standard_normal((3, 3)))[0]
+    affine = field.affine_mm.copy()
+    affine[:3, :3] = turn @ affine[:3, :3]
+    affine[:3, 3] = [30.0, -20.0, 55.0]
+    return replace(field, displacement_m=field.displacement_m @ turn.T, affine_mm=affine)
+
+
+def _in_a_larger_grid(field: WaveField) -> WaveField:
+    pads = ((2, 1), (0, 3), (1, 1))
+    grown = np.pad(field.displacement_m, (*pads, (0, 0)), constant_values=7.0)
+    return replace(field, displacement_m=grown, mask=np.pad(field.mask, pads))
+
+
+@pytest.mark.parametrize("changed", [_in_another_unit, _at_another_time, _head_turned, _in_a_larger_grid])
+def test_what_has_no_meaning_changes_nothing(
+    changed: Callable[[WaveField], WaveField], bar: WaveField, plain: Inversion
+) -> None:
+    """Amplitude with its noise, the actuator's phase, the pose of the head and air around it tell nothing of G*."""
+    _same(plain, _invert(changed(bar)))
+
+
+def test_stiffness_is_known_relative_to_density(bar: WaveField, plain: Inversion) -> None:
+    """Only G* / rho enters the waves: four times the density is four times the stiffness, with equal certainty."""
+    _same(plain, _invert(replace(bar, density_kg_m3=4 * bar.density_kg_m3)), shift=np.log(4.0))
+
+
+def test_noise_that_is_not_stated_is_measured(bar: WaveField) -> None:
+    """Others' wave fields come without NoiseStd; the inversion then says that it measured, and never below it."""
+    silent = _invert(replace(bar, noise_std_m=None), BRIEF.model_copy(update={"max_iterations": 1}))
+    assert silent.noise.source == "measured"
+    assert silent.noise.stated_std_m is None
+
+
+@pytest.mark.mpi
+def test_ranks_share_the_work_and_not_the_answer(bar: WaveField) -> None:
+    """Every `mpiexec -n N` gives the same posterior, to the solver's tolerance, fitted prior included."""
+    alone, together = _invert(bar), _invert(bar, comm=MPI.COMM_WORLD)
+    _same(alone, together)
+    assert len(together.peak_memory_mb) == MPI.COMM_WORLD.size
+    assert together.tally.counts["factorisations"] == alone.tally.counts["factorisations"]
+    assert np.array_equal(together.log_draws, MPI.COMM_WORLD.bcast(together.log_draws, root=0))
+
+
+def test_work_is_shared_out_whole_and_evenly() -> None:
+    """Each zone once; the busiest rank at most a third over the best possible (Graham's bound for largest first)."""
+    work = np.random.default_rng(4).uniform(1.0, 9.0, 37).tolist()
+    for ranks in (1, 2, 5, 50):
+        shares = share_out(work, ranks)
+        assert sorted(number for share in shares for number in share) == list(range(len(work)))
+        busiest = max(sum(work[number] for number in share) for share in shares)
+        assert busiest <= 4 / 3 * max(sum(work) / ranks, *work) + 1e-9
+
+
+def test_spread_of_draws_is_the_spread_of_the_map(plain: Inversion) -> None:
+    """Maps and samples.h5 are two views of one posterior."""
+    around = plain.log_draws - plain.log_mean[..., None]
+    assert around.std(axis=-1, ddof=1) == pytest.approx(plain.log_std)
+    standard = around.mean(axis=-1) / plain.log_std * np.sqrt(BRIEF.samples)
+    assert_mean_square(standard[0, :: standard.shape[1] // 6], 1.0, slack=0.5)
