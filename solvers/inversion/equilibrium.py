@@ -27,6 +27,7 @@ from mpi4py import MPI
 from numpy.typing import NDArray
 
 from palpate.meshing.zones import CELL_SPAN, Zone
+from palpate.units import hz_to_rad_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ class Scales:
 
     def inertia(self, density_kg_m3: float, frequency_hz: float) -> float:
         """Inertia against stiffness, rho omega^2 h^2 / g."""
-        omega = 2.0 * np.pi * frequency_hz
+        omega = hz_to_rad_s(frequency_hz)
         return float(density_kg_m3 * omega**2 * self.length_m**2 / self.modulus_pa)
 
 

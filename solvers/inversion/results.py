@@ -19,7 +19,7 @@ from palpate.imaging.wavefield_folder import frequency_text
 from palpate.provenance import versions
 from palpate.solvers.inversion.direct import DirectResult
 from palpate.solvers.inversion.run import Inversion
-from palpate.units import pa_to_kpa
+from palpate.units import m_to_um, pa_to_kpa
 
 MODULI = ("storagemodulus", "lossmodulus")
 WORDS = {"storagemodulus": "storage modulus G'", "lossmodulus": "loss modulus G''"}
@@ -117,8 +117,8 @@ def record(target: Target, inversion: Inversion, settings: InversionSettings) ->
     fit, noise, residuals = inversion.fit, inversion.noise, inversion.residuals
     return {
         "frequency_hz": target.field.frequency_hz,
-        "noise_std_um": noise.std_m * 1e6,
-        "noise_stated_std_um": None if noise.stated_std_m is None else noise.stated_std_m * 1e6,
+        "noise_std_um": m_to_um(noise.std_m),
+        "noise_stated_std_um": None if noise.stated_std_m is None else m_to_um(noise.stated_std_m),
         "noise_source": noise.source,
         "noise_inflation": float(np.sqrt(fit.inflation)),
         "converged": fit.converged,

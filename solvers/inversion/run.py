@@ -26,10 +26,10 @@ from palpate.solvers.inversion.noise import Noise, noise_of
 from palpate.solvers.inversion.prior import FIELDS, PriorScale
 from palpate.solvers.inversion.residuals import Residuals, join_residuals
 from palpate.solvers.inversion.zone_solver import Tally, ZoneSolver
+from palpate.units import m_to_mm, m_to_um, mm_to_m
 
 DIVERGENCE_PER_STRAIN = 5e-3
 """Divergence that triquadratic elements leave in an incompressible wave, per |U| and millimetre."""
-
 
 SMALLEST_PART = 1e-3
 """Smallest part of a drift's prior that a zone is given; below, the drift is free there."""
@@ -80,9 +80,9 @@ def invert_wave_field(
     direct = direct_inversion(field)
     noise = noise_of(field, factor=settings.noise_factor, discretisation_percent=settings.discretisation_percent)
     centre_pa = np.array([np.nanmedian(direct.storage_pa), np.nanmedian(direct.loss_pa)])
-    scales = Scales(float(field.voxel_size_mm.min()) * 1e-3, float(np.hypot(*centre_pa)))
+    scales = Scales(mm_to_m(float(field.voxel_size_mm.min())), float(np.hypot(*centre_pa)))
     began = tally.timed("direct", began)
-    say(f"{field.label}: {len(zones)} zones, noise {noise.std_m * 1e6:.3g} um ({noise.source}), {comm.size} ranks")
+    say(f"{field.label}: {len(zones)} zones, noise {m_to_um(noise.std_m):.3g} um ({noise.source}), {comm.size} ranks")
     problem = Problem(
         solvers=_solvers(field, zones, noise, scales, settings, tally, comm),
         zone_count=len(zones),
@@ -134,7 +134,7 @@ def _solvers(
     planes = drift_planes(field.mask, field.drift_std_m / noise.std_m)
     probe_drift = planes @ _complex_normal(np.random.default_rng([settings.seed, 3]), (planes.shape[1],))
     probe = _complex_normal(np.random.default_rng([settings.seed, 4]), data.shape) + probe_drift.reshape(data.shape)
-    slack = DIVERGENCE_PER_STRAIN * mean * scales.length_m * 1e3
+    slack = DIVERGENCE_PER_STRAIN * mean * m_to_mm(scales.length_m)
     return [
         ZoneSolver(
             number,
@@ -143,7 +143,7 @@ def _solvers(
                 displacement=data[zones[number].voxels].ravel(),
                 drift=_of_zone(planes, zones[number]),
                 probe=probe[zones[number].voxels].ravel(),
-                voxel_size=field.voxel_size_mm * 1e-3 / scales.length_m,
+                voxel_size=mm_to_m(field.voxel_size_mm) / scales.length_m,
                 inertia=scales.inertia(field.density_kg_m3, field.frequency_hz),
                 divergence_tolerance=slack,
             ),

@@ -96,11 +96,11 @@ class ZoneSolver:
         likelihood = Linearised(self.data, self._equilibrium, parameters)
         began = self._tally.timed("factorise", began)
         passes = 1 if self._followed else 2
+        self._tally.counts["factorisations"] += 1
+        self._tally.counts["right_hand_sides"] += 2 + passes * self._start.shape[1]
         informed = informed_directions(likelihood, self._whitening, self._start, passes=passes)
         self._start = informed.basis
         self._followed = True
-        self._tally.counts["factorisations"] += 1
-        self._tally.counts["right_hand_sides"] += 2 + passes * self._start.shape[1]
         likelihood.close()
         self._tally.timed("hessian", began)
         return ZoneState(
