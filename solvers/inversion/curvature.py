@@ -43,7 +43,7 @@ class Whitening:
     """
 
     def __init__(self, ijk: NDArray[np.int64], voxel_size_mm: NDArray[np.float64]) -> None:
-        base = correlation(ijk, voxel_size_mm, REFERENCE_PRIOR.length_mm)
+        base = correlation(ijk, voxel_size_mm, REFERENCE_PRIOR)
         self._lower = [
             scipy.linalg.cholesky(
                 std**2 * base + REFERENCE_PRIOR.mean_std**2 + 1e-9 * np.eye(len(base)), lower=True, overwrite_a=True

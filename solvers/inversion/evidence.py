@@ -12,7 +12,7 @@ inside what tissue is known to do.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.linalg
@@ -31,6 +31,12 @@ STD_BOUNDS = (0.05, 0.8)
 COUPLING_BOUNDS = (0.0, 0.75)
 """Bounds of the correlation between ln G' and ln G''. Zones at the edge of fluid ask for more, which would let G'' copy
 G' inside tissue, where they differ."""
+
+ROUGHNESS_BOUNDS = (0.0, 1.0)
+"""Bounds of the rough share of the variance, with a flat prior between them."""
+
+ROUGHNESS_START = (0.1, 0.9)
+"""The search starts inside its bounds, where it can move both ways."""
 
 HYPERPRIOR_STD, HYPERPRIOR_LENGTH_MM, HYPERPRIOR_SPREAD = 0.3, 12.0, 0.5
 """Log-normal hyper-priors: medians of the standard deviations and of the length, and the spread of their logarithms."""
@@ -55,14 +61,21 @@ class ZoneEvidence:
 
 @dataclass(frozen=True, slots=True)
 class _Projected:
-    """[Y, b]_f^T R [Y, b]_g for each pair of fields, shape (2, 2, k + 1, k + 1), and for the mean with R = 1."""
+    """[Y, b]_f^T R [Y, b]_g of one zone.
+
+    Attributes:
+        correlated: for R smooth and rough and each pair of fields, shape (2, 2, 2, k + 1, k + 1).
+        mean: for R = 1, which is what the unknown mean adds, shape (k + 1, k + 1).
+    """
 
     correlated: NDArray[np.float64]
     mean: NDArray[np.float64]
 
     def log_evidence(self, scale: PriorScale) -> float:
         covariance = scale.stds[:, None] * scale.mixing * scale.stds
-        total = np.tensordot(covariance, self.correlated, axes=2) + scale.mean_std**2 * self.mean
+        shares = np.array([1.0 - scale.roughness, scale.roughness])
+        weights = shares[:, None, None] * covariance
+        total = np.tensordot(weights, self.correlated, axes=3) + scale.mean_std**2 * self.mean
         inner = np.eye(len(total) - 1) + total[:-1, :-1]
         lower = scipy.linalg.cholesky(inner, lower=True)
         reduced = scipy.linalg.solve_triangular(lower, total[:-1, -1], lower=True)
@@ -103,7 +116,15 @@ def _best_at_length(
     """Maximise log evidence plus log hyper-prior over the standard deviations and their coupling at one length."""
 
     def scale_of(free: NDArray[np.float64]) -> PriorScale:
-        return PriorScale(float(np.exp(free[0])), float(np.exp(free[1])), length_mm, float(free[2]), start.mean_std)
+        storage_std, loss_std = np.exp(free[:2])
+        return replace(
+            start,
+            storage_std=float(storage_std),
+            loss_std=float(loss_std),
+            length_mm=length_mm,
+            coupling=float(free[2]),
+            roughness=float(free[3]),
+        )
 
     def loss(free: NDArray[np.float64]) -> float:
         scale = scale_of(free)
@@ -114,22 +135,28 @@ def _best_at_length(
     # A derivative-free search takes the same steps on every rank, because every rank sees the same sum.
     found = scipy.optimize.minimize(
         loss,
-        [*np.log(np.clip(start.stds, *STD_BOUNDS)), float(np.clip(start.coupling, *COUPLING_BOUNDS))],
+        [
+            *np.log(np.clip(start.stds, *STD_BOUNDS)),
+            float(np.clip(start.coupling, *COUPLING_BOUNDS)),
+            float(np.clip(start.roughness, *ROUGHNESS_START)),
+        ],
         method="Nelder-Mead",
-        bounds=[tuple(np.log(STD_BOUNDS)), tuple(np.log(STD_BOUNDS)), COUPLING_BOUNDS],
-        options={"xatol": 0.03, "fatol": 0.05, "maxfev": 60},
+        bounds=[tuple(np.log(STD_BOUNDS)), tuple(np.log(STD_BOUNDS)), COUPLING_BOUNDS, ROUGHNESS_BOUNDS],
+        options={"xatol": 0.03, "fatol": 0.05, "maxfev": 120},
     )
     return -float(found.fun), scale_of(found.x)
 
 
 def _project(zone: ZoneEvidence, voxel_size_mm: NDArray[np.float64], length_mm: float) -> _Projected:
-    base = correlation(zone.ijk, voxel_size_mm, length_mm)
     columns = np.split(np.column_stack([zone.half_hessian, zone.information]), FIELDS)
     scaled = [zone.relative_spread[:, None] * c for c in columns]
-    smooth = [base @ c for c in scaled]
-    correlated = np.array([[a.T @ b for b in smooth] for a in scaled])
+    correlated = []
+    for roughness in ROUGHNESS_BOUNDS:
+        base = correlation(zone.ijk, voxel_size_mm, PriorScale(1.0, 1.0, length_mm, roughness=roughness))
+        smooth = [base @ c for c in scaled]
+        correlated.append([[a.T @ b for b in smooth] for a in scaled])
     totals = np.stack([c.sum(axis=0) for c in columns])
-    return _Projected(correlated, totals.T @ totals)
+    return _Projected(np.array(correlated), totals.T @ totals)
 
 
 def _log_hyperprior(ratio: float) -> float:

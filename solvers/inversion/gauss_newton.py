@@ -33,6 +33,10 @@ PROBES = 12
 NEAR = 0.1
 """Root mean square change of m below which the linearisation is good enough to fit hyper-parameters to."""
 
+PATIENCE = 4
+"""Steps after which the prior is refitted although they are still long: a prior that is too wide keeps them long where
+data say little."""
+
 SMALL = 0.02
 """Root mean square change of m that is taken without asking whether the objective fell: near the maximum it changes by
 less than what the compressed Hessian leaves out."""
@@ -46,8 +50,8 @@ class Iteration:
     """One Gauss-Newton step.
 
     Attributes:
-        objective: misfit / 2 + prior / 2 after the step.
-        misfit: twice the negative log-likelihood, all zones, after the step.
+        objective: negative log posterior after the step, noise factor included, up to a constant.
+        misfit: twice the negative log-likelihood at the stated noise, all zones, after the step.
         step: length of the step taken, 1 = full.
         change: root mean square change of m in the step.
     """
@@ -133,63 +137,89 @@ def maximise(
         tolerance: root mean square change of m below which a full step counts as converged.
         report: called after every step.
     """
-    x = w = np.zeros(FIELDS * problem.voxels)
-    history: list[Iteration] = []
-    refits = REFITS
-    comparable = True  # whether w belongs to x under the present prior, so that objectives can be compared
-    inflation = 1.0
     prior = MaternField(problem.mask, problem.voxel_size_mm, scale, np.ones(problem.voxels))
-    states, misfit = _evaluate(problem, x, inflation)
+    nowhere = np.zeros(FIELDS * problem.voxels)
+    point = _evaluate(problem, nowhere, nowhere)
+    history: list[Iteration] = []
+    refits, waited = REFITS if fit_hyperparameters else 0, 0
+    comparable = True  # whether w belongs to x under the present prior, so that objectives can be compared
     while True:
-        if refits and history and history[-1].change < NEAR:
-            states, misfit, inflation = _reweigh(problem, states, misfit, inflation)
-            prior = _refit(problem, states, x, prior, first=refits == REFITS) if fit_hyperparameters else prior
-            refits, comparable = refits - 1 if fit_hyperparameters else 0, False
-        posterior = _posterior(problem, states, prior)
+        if refits and history and (history[-1].change < NEAR or waited == PATIENCE):
+            prior = _refit(problem, point, prior, first=refits == REFITS)
+            refits, waited, comparable = refits - 1, 0, False
+        posterior = _posterior(problem, point, prior)
         converged = bool(history) and comparable and history[-1].step == 1.0 and history[-1].change < tolerance
-        if converged or len(history) == limit:
+        if (converged and not refits) or len(history) == limit:
             break
-        target, weights = posterior.improve(_information(problem, states, x))
-        before = 0.5 * misfit + 0.5 * float(x @ w) if comparable else None
-        step, states, misfit = _search(problem, (x, w), (target, weights), before, inflation)
-        change = step * _rms(target - x)
-        x, w = x + step * (target - x), w + step * (weights - w)
+        target = posterior.improve(_information(problem, point))
+        step, found = _search(problem, point, target, comparable=comparable)
+        history.append(Iteration(found.objective(found), found.misfit, step, step * _rms(target[0] - point.x)))
+        point, waited = found, waited + 1
         comparable = comparable or step == 1.0
-        history.append(Iteration(0.5 * misfit + 0.5 * float(x @ w), misfit, step, change))
         report(len(history), history[-1])
-    m = (x.reshape(FIELDS, -1) + problem.centre[:, None]).ravel()
-    raw = tuple(state.tempered(1.0 / inflation) for state in states)
-    return Fit(m, posterior, prior, converged, tuple(history), raw, inflation, _misfit_ratio(problem, raw))
+    m = (point.x.reshape(FIELDS, -1) + problem.centre[:, None]).ravel()
+    return Fit(m, posterior, prior, converged, tuple(history), point.states, point.inflation, point.ratio)
+
+
+@dataclass(frozen=True, slots=True)
+class _Point:
+    """One set of moduli and what all zones say of it, at the stated noise.
+
+    Attributes:
+        x: deviation of m from the prior's centre, shape (2 N,).
+        w: weights with x = C w, so that the prior energy is x w.
+        states: this rank's zones.
+        misfit: of all zones on all ranks.
+        expected_misfit: what noise alone would leave there.
+    """
+
+    x: NDArray[np.float64]
+    w: NDArray[np.float64]
+    states: tuple[ZoneState, ...]
+    misfit: float
+    expected_misfit: float
+
+    @property
+    def ratio(self) -> float:
+        """Misfit over what noise alone would leave."""
+        return self.misfit / self.expected_misfit
+
+    @property
+    def inflation(self) -> float:
+        """The most probable factor on the noise variance; never below the stated noise."""
+        return max(1.0, self.ratio)
+
+    def objective(self, reference: _Point) -> float:
+        """Negative log posterior with the noise factor at its most probable value, up to a constant.
+
+        Args:
+            reference: whose expected misfit counts the data, the same for all points that are compared.
+        """
+        count = reference.expected_misfit
+        inflation = max(1.0, self.misfit / count)
+        return 0.5 * (self.misfit / inflation + count * float(np.log(inflation)) + float(self.x @ self.w))
+
+    def tempered(self) -> list[ZoneState]:
+        """The zones at the inflated noise."""
+        return [state.tempered(self.inflation) for state in self.states]
 
 
 def _rms(values: NDArray[np.float64]) -> float:
     return float(np.sqrt(np.mean(values**2)))
 
 
-def _evaluate(problem: Problem, x: NDArray[np.float64], inflation: float) -> tuple[list[ZoneState], float]:
+def _evaluate(problem: Problem, x: NDArray[np.float64], w: NDArray[np.float64]) -> _Point:
     solvers = track(problem.solvers, "zones of this rank", len(problem.solvers))
-    states = [solver.evaluate(problem.local(solver, x)).tempered(inflation) for solver in solvers]
-    return states, float(problem.comm.allreduce(sum(state.misfit for state in states)))
+    states = tuple(solver.evaluate(problem.local(solver, x)) for solver in solvers)
+    own = np.array([[state.misfit, state.expected_misfit] for state in states]).reshape(-1, 2).sum(axis=0)
+    misfit, expected = problem.comm.allreduce(own)
+    return _Point(x, w, states, float(misfit), float(expected))
 
 
-def _misfit_ratio(problem: Problem, states: Sequence[ZoneState]) -> float:
-    misfit = problem.comm.allreduce(sum(state.misfit for state in states))
-    return float(misfit / problem.comm.allreduce(sum(state.expected_misfit for state in states)))
-
-
-def _reweigh(
-    problem: Problem, states: Sequence[ZoneState], misfit: float, inflation: float
-) -> tuple[list[ZoneState], float, float]:
-    """Inflate the noise variance until the misfit is what noise would leave; never below the stated noise."""
-    stated = [state.tempered(1.0 / inflation) for state in states]
-    renewed = max(1.0, _misfit_ratio(problem, stated))
-    return [state.tempered(renewed) for state in stated], misfit * inflation / renewed, renewed
-
-
-def _posterior(problem: Problem, states: Sequence[ZoneState], prior: MaternField) -> JointPosterior:
+def _posterior(problem: Problem, point: _Point, prior: MaternField) -> JointPosterior:
     zones = [
         ZoneCurvature(solver.voxels, solver.data.zone.ijk, state.half_hessian)
-        for solver, state in zip(problem.solvers, states, strict=True)
+        for solver, state in zip(problem.solvers, point.tempered(), strict=True)
     ]
     return JointPosterior(prior, zones, problem.comm)
 
@@ -200,17 +230,15 @@ def _zone_information(solver: ZoneSolver, state: ZoneState, x: NDArray[np.float6
     return np.asarray(state.half_hessian @ (state.half_hessian.T @ own) - state.gradient)
 
 
-def _information(problem: Problem, states: Sequence[ZoneState], x: NDArray[np.float64]) -> NDArray[np.float64]:
+def _information(problem: Problem, point: _Point) -> NDArray[np.float64]:
     total = np.zeros((FIELDS, problem.voxels))
-    for solver, state in zip(problem.solvers, states, strict=True):
-        total[:, solver.voxels] += _zone_information(solver, state, x).reshape(FIELDS, -1)
+    for solver, state in zip(problem.solvers, point.tempered(), strict=True):
+        total[:, solver.voxels] += _zone_information(solver, state, point.x).reshape(FIELDS, -1)
     problem.comm.Allreduce(MPI.IN_PLACE, total)
     return total.ravel()
 
 
-def _refit(
-    problem: Problem, states: Sequence[ZoneState], x: NDArray[np.float64], prior: MaternField, *, first: bool
-) -> MaternField:
+def _refit(problem: Problem, point: _Point, prior: MaternField, *, first: bool) -> MaternField:
     """The prior from the data: first its hyper-parameters, from zones spread over the organ, then its local spread."""
     chosen = set(np.linspace(0, problem.zone_count - 1, min(EVIDENCE_ZONES, problem.zone_count)).round().astype(int))
     zones = [
@@ -218,16 +246,16 @@ def _refit(
             solver.data.zone.ijk,
             prior.relative_spread[solver.voxels],
             state.half_hessian,
-            _zone_information(solver, state, x),
+            _zone_information(solver, state, point.x),
         )
-        for solver, state in zip(problem.solvers, states, strict=True)
+        for solver, state in zip(problem.solvers, point.tempered(), strict=True)
         if solver.number in chosen
     ]
     scale = fit_prior(zones, problem.voxel_size_mm, prior.scale, problem.comm, every_length=first)
     fitted = replace(prior, scale=scale)
-    information = _information(problem, states, x)
+    information = _information(problem, point)
     for sweep in range(SWEEPS):
-        posterior = _posterior(problem, states, fitted)
+        posterior = _posterior(problem, point, fitted)
         _, weights = posterior.improve(information)
         energy = posterior.field_part(weights) * weights
         gains = posterior.gains(PROBES, sweep)
@@ -237,24 +265,20 @@ def _refit(
 
 
 def _search(
-    problem: Problem,
-    start: tuple[NDArray[np.float64], NDArray[np.float64]],
-    target: tuple[NDArray[np.float64], NDArray[np.float64]],
-    before: float | None,
-    inflation: float,
-) -> tuple[float, list[ZoneState], float]:
-    """The longest of 1, 1/2, ... that lowers the objective; without `before` (the prior just changed) the full step.
+    problem: Problem, start: _Point, target: tuple[NDArray[np.float64], NDArray[np.float64]], *, comparable: bool
+) -> tuple[float, _Point]:
+    """The longest of 1, 1/2, ... that lowers the objective; the full step where the prior just changed.
 
-    `start` and `target` are pairs (x, w) with x = C w, so that the prior's part of the objective is x w / 2.
+    `target` is the pair (x, w) that Gauss-Newton asks for.
     """
-    move = target[0] - start[0]
-    step = min(1.0, LONGEST_CHANGE / max(_rms(move), 1e-12))
+    move = (target[0] - start.x, target[1] - start.w)
+    size = _rms(move[0])
+    step = min(1.0, LONGEST_CHANGE / max(size, 1e-12))
     smallest = SMALLEST_STEP * step
-    trusted = before is None or step * _rms(move) < SMALL
+    trusted = not comparable or step * size < SMALL
+    before = start.objective(start)
     while True:
-        trial = start[0] + step * move
-        states, misfit = _evaluate(problem, trial, inflation)
-        prior = float(trial @ (start[1] + step * (target[1] - start[1])))
-        if trusted or step <= smallest or before is None or 0.5 * (misfit + prior) <= before * (1.0 + 1e-9):
-            return step, states, misfit
+        trial = _evaluate(problem, start.x + step * move[0], start.w + step * move[1])
+        if trusted or step <= smallest or trial.objective(start) <= before + 1e-9 * abs(before):
+            return step, trial
         step *= 0.5

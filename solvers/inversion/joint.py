@@ -123,7 +123,7 @@ class JointPosterior:
     def _own_block(self, zone: ZoneCurvature) -> NDArray[np.float64]:
         """I + Y_z^T C Y_z for one zone."""
         scale = self._prior.scale
-        base = correlation(zone.ijk, self._prior.voxel_size_mm, scale.length_mm)
+        base = correlation(zone.ijk, self._prior.voxel_size_mm, scale)
         halves = np.split(zone.half_hessian, FIELDS)
         spread = self._prior.spread[:, zone.voxels, None]
         smooth = [base @ (own * half) for own, half in zip(spread, halves, strict=True)]

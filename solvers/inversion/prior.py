@@ -1,18 +1,20 @@
 """The prior of stiffness before any wave is seen: log-normal Matern random fields around an unknown mean.
 
-m = (ln G'/g, ln G''/g), each field m_f = mean_f + x_f with x_f Matern of order nu = 1/2. The two fields are correlated,
-because fluid is low and tumour high in both, and their spread s_f(a) may change from place to place by a common factor
-(local_spread):
+m = (ln G'/g, ln G''/g), each field m_f = mean_f + x_f with x_f part rough, as at the borders of tissues, and part
+smooth, as within them: Matern fields of order 1/2 and 3/2 in shares that the data choose. The two fields are
+correlated, because fluid is low and tumour high in both, and their spread s_f(a) may change from place to place by a
+common factor (local_spread):
 
-    Cov(x_f(a), x_g(b)) = s_f(a) rho_fg s_g(b) exp(-|a - b| / l),   rho_11 = rho_22 = 1,
+    Cov(x_f(a), x_g(b)) = s_f(a) rho_fg s_g(b) R(|a - b|),   rho_11 = rho_22 = 1,
+    R(r) = alpha exp(-r / l) + (1 - alpha) (1 + sqrt(3) r / l) exp(-sqrt(3) r / l).
 
-for constant spread the solution of the stochastic equation (1/l^2 - Laplacian) x = white noise. Its correlation at
-2, 4, 6, 8, 10 mm with l = 12 mm (0.85, 0.72, 0.61, 0.51, 0.43) is what 134 adult brains show (0.90, 0.78, 0.64, 0.53,
-0.44). The mean has a normal prior so wide that data decide it: s_mean = 1 in ln G, a factor of 2.7 either way.
+The rough part's correlation at 2, 4, 6, 8, 10 mm with l = 12 mm (0.85, 0.72, 0.61, 0.51, 0.43) is what 134 adult
+brains show (0.90, 0.78, 0.64, 0.53, 0.44). The mean has a normal prior so wide that data decide it: s_mean = 1 in
+ln G, a factor of 2.7 either way.
 
 On the voxel lattice the covariance is a convolution, so that applying it and drawing from it are FFTs on a lattice
 padded against wrap-around: no mesh, no boundary effects, N log N. Correlations inside the box are within 0.03 of the
-exponential, the error sitting at the longest distances.
+formula, the error sitting at the longest distances.
 """
 
 from __future__ import annotations
@@ -37,6 +39,7 @@ class PriorScale:
         loss_std: s of ln G''.
         length_mm: correlation length l.
         coupling: rho, correlation of the two fields at a point.
+        roughness: alpha, the share of the variance that is rough (order 1/2); the rest is smooth (order 3/2).
         mean_std: standard deviation of the unknown means.
     """
 
@@ -44,6 +47,7 @@ class PriorScale:
     loss_std: float
     length_mm: float
     coupling: float = 0.0
+    roughness: float = 1.0
     mean_std: float = 1.0
 
     @property
@@ -104,7 +108,7 @@ class MaternField:
             for extent, size in zip(self._padded, self.voxel_size_mm, strict=True)
         ]
         distance = np.sqrt(sum(np.square(a) for a in np.meshgrid(*axes, indexing="ij", sparse=True)))
-        spectrum = scipy.fft.rfftn(np.exp(-distance / self.scale.length_mm)).real
+        spectrum = scipy.fft.rfftn(matern(distance, self.scale.length_mm, self.scale.roughness)).real
         spectrum = np.maximum(spectrum, 0.0)  # wrap-around can leave tiny negative values
         points = float(np.prod(self._padded))
         return np.asarray(spectrum * points / _full_sum(spectrum, self._padded[-1]))  # variance exactly one
@@ -149,19 +153,31 @@ class MaternField:
         return np.asarray(field[tuple(slice(0, extent) for extent in self._inside.shape)][self._inside])
 
 
-def correlation(ijk: NDArray[np.int64], voxel_size_mm: NDArray[np.float64], length_mm: float) -> NDArray[np.float64]:
-    """exp(-|a - b| / l) between voxels.
+def matern(distance_mm: NDArray[np.float64], length_mm: float, roughness: float) -> NDArray[np.float64]:
+    """Correlation at a distance, alpha exp(-r / l) + (1 - alpha) (1 + sqrt(3) r / l) exp(-sqrt(3) r / l), any shape.
+
+    Args:
+        distance_mm: r.
+        length_mm: l.
+        roughness: alpha in [0, 1].
+    """
+    rough, scaled = distance_mm / length_mm, np.sqrt(3.0) * distance_mm / length_mm
+    return np.asarray(roughness * np.exp(-rough) + (1.0 - roughness) * (1.0 + scaled) * np.exp(-scaled))
+
+
+def correlation(ijk: NDArray[np.int64], voxel_size_mm: NDArray[np.float64], scale: PriorScale) -> NDArray[np.float64]:
+    """Correlation of one field between voxels, shape (n, n).
 
     Args:
         ijk: voxel indices, shape (n, 3).
         voxel_size_mm: shape (3,).
-        length_mm: l.
+        scale: its length and roughness count.
     """
     place = ijk * voxel_size_mm
     square = np.sum(place**2, axis=1)
     distance = np.sqrt(np.maximum(square[:, None] + square[None] - 2.0 * place @ place.T, 0.0))
     np.fill_diagonal(distance, 0.0)
-    return np.asarray(np.exp(-distance / length_mm))
+    return matern(distance, scale.length_mm, scale.roughness)
 
 
 def _full_sum(half: NDArray[np.float64], last: int) -> float:

@@ -93,7 +93,7 @@ def invert_wave_field(
     )
     fit = maximise(
         problem,
-        PriorScale(settings.storage_std, settings.loss_std, settings.length_mm, settings.coupling),
+        PriorScale(settings.storage_std, settings.loss_std, settings.length_mm, settings.coupling, settings.roughness),
         fit_hyperparameters=settings.fit_prior,
         limit=settings.max_iterations,
         tolerance=settings.tolerance,

@@ -32,6 +32,10 @@ class InversionSettings(Section):
     coupling: Annotated[float, Field(gt=-1, lt=1)] = 0.5
     """Prior correlation of ln G' and ln G'' at a point; a start where fit_prior is true."""
 
+    roughness: Annotated[float, Field(ge=0, le=1)] = 0.5
+    """Share of the prior variance that is rough (Matern 1/2, as tissue borders are); the rest is smooth (Matern 3/2).
+    A start where fit_prior is true."""
+
     noise_factor: Positive = 1.0
     """Multiplies the noise that the wave field states, where you know better than the importer."""
 
@@ -44,7 +48,7 @@ class InversionSettings(Section):
     samples: Annotated[int, Field(ge=20, le=5000)] = 200
     """Joint draws of the posterior; its spread is computed from them."""
 
-    max_iterations: Annotated[int, Field(ge=1, le=100)] = 14
+    max_iterations: Annotated[int, Field(ge=1, le=100)] = 30
     """Most Gauss-Newton steps."""
 
     tolerance: Positive = 0.02

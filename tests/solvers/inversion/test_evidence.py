@@ -17,6 +17,7 @@ from palpate.solvers.inversion.evidence import (  # isort: skip
     HYPERPRIOR_SPREAD,
     HYPERPRIOR_STD,
     LENGTHS_MM,
+    ROUGHNESS_BOUNDS,
     STD_BOUNDS,
     ZoneEvidence,
     fit_prior,
@@ -28,8 +29,8 @@ BLOCK = np.ones((7, 7, 5), dtype=bool)
 SEARCH = 0.05
 """Log evidence within which the search stops."""
 
-TRUTH = PriorScale(storage_std=0.35, loss_std=0.2, length_mm=12.0, coupling=0.6)
-START = PriorScale(storage_std=0.4, loss_std=0.4, length_mm=26.0, coupling=0.5)
+TRUTH = PriorScale(storage_std=0.35, loss_std=0.2, length_mm=12.0, coupling=0.6, roughness=0.4)
+START = PriorScale(storage_std=0.4, loss_std=0.4, length_mm=26.0, coupling=0.5, roughness=0.9)
 """Far from TRUTH, so that the search has to move."""
 
 
@@ -51,7 +52,9 @@ def _dense_log_evidence(zones: list, scale: PriorScale) -> float:
         distance = np.linalg.norm(place[:, None] - place[None], axis=2)
         spread = np.concatenate([scale.storage_std * zone.relative_spread, scale.loss_std * zone.relative_spread])
         coupling = np.array([[1.0, scale.coupling], [scale.coupling, 1.0]])
-        prior = np.kron(coupling, np.exp(-distance / scale.length_mm)) * np.outer(spread, spread)
+        rough, smooth = distance / scale.length_mm, np.sqrt(3.0) * distance / scale.length_mm
+        along = scale.roughness * np.exp(-rough) + (1.0 - scale.roughness) * (1.0 + smooth) * np.exp(-smooth)
+        prior = np.kron(coupling, along) * np.outer(spread, spread)
         prior += np.kron(np.eye(2), np.full(distance.shape, scale.mean_std**2))
         covariance = np.eye(len(seen)) + half.T @ prior @ half
         total -= 0.5 * (np.linalg.slogdet(covariance)[1] + seen @ np.linalg.solve(covariance, seen))
@@ -84,6 +87,7 @@ def test_fit_is_where_the_dense_marginal_likelihood_is_largest() -> None:
             float(np.clip(found.loss_std * factors[1], *STD_BOUNDS)),
             float(found.length_mm if near else rng.choice(LENGTHS_MM)),
             float(np.clip(found.coupling + rng.normal(0.0, 0.15), *COUPLING_BOUNDS)),
+            float(np.clip(found.roughness + rng.normal(0.0, 0.3), *ROUGHNESS_BOUNDS)),
         )
         assert _dense_log_evidence(zones, other) <= best + SEARCH, (found, other)
 
