@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -10,6 +11,7 @@ from mpi4py import MPI
 from numpy.typing import NDArray
 
 from palpate.progress import track
+from palpate.solvers.inversion.acceleration import Acceleration, Pair
 from palpate.solvers.inversion.evidence import ZoneEvidence, fit_prior
 from palpate.solvers.inversion.joint import JointPosterior, ZoneCurvature
 from palpate.solvers.inversion.local_spread import update_relative_spread
@@ -19,7 +21,8 @@ from palpate.solvers.inversion.zone_solver import ZoneSolver, ZoneState
 EVIDENCE_ZONES = 6
 """How many zones, spread over the organ, set the prior's hyper-parameters."""
 
-SMALLEST_STEP = 1.0 / 16.0
+HALVINGS = 4
+"""How often a step that does not lower the objective is halved before it is taken anyhow."""
 
 REFITS = 3
 """How often the prior is refitted; a fourth changes it by less than its own uncertainty."""
@@ -28,7 +31,7 @@ SWEEPS = 2
 """Fixed-point updates of the local spread at a refit."""
 
 PROBES = 12
-"""Random signs behind the gains of a refit."""
+"""Random signs behind the gains of a refit, and draws behind the posterior's typical spread."""
 
 NEAR = 0.1
 """Root mean square change of m below which the linearisation is good enough to fit hyper-parameters to."""
@@ -50,7 +53,7 @@ class Iteration:
     """One Gauss-Newton step.
 
     Attributes:
-        objective: negative log posterior after the step, noise factor included, up to a constant.
+        objective: negative log posterior after the step, noise factors included, up to a constant.
         misfit: twice the negative log-likelihood at the stated noise, all zones, after the step.
         step: length of the step taken, 1 = full.
         change: root mean square change of m in the step.
@@ -70,10 +73,11 @@ class Fit:
         parameters: m at the maximum, shape (2 N,).
         posterior: the Gaussian posterior of m around it.
         prior: the prior that was used.
-        converged: whether the last step was small.
+        converged: whether the last step was small against the posterior's spread.
         iterations: history.
         zones: this rank's zone states at the last linearisation, at the stated noise.
-        inflation: factor on the noise variance, above 1 where the model cannot explain the waves at the stated noise.
+        inflations: every zone's factor on the noise variance, ascending; above 1 where the model cannot explain the
+            waves at the stated noise.
         misfit_ratio: misfit over the misfit of noise alone, at the stated noise.
     """
 
@@ -83,7 +87,7 @@ class Fit:
     converged: bool
     iterations: tuple[Iteration, ...]
     zones: tuple[ZoneState, ...] = field(repr=False)
-    inflation: float
+    inflations: tuple[float, ...]
     misfit_ratio: float
 
 
@@ -93,7 +97,6 @@ class Problem:
 
     Attributes:
         solvers: this rank's zones.
-        zone_count: zones on all ranks.
         mask: shape (i, j, k); N voxels.
         voxel_size_mm: shape (3,).
         centre: prior means of ln G'/g and ln G''/g.
@@ -101,7 +104,6 @@ class Problem:
     """
 
     solvers: Sequence[ZoneSolver]
-    zone_count: int
     mask: NDArray[np.bool_]
     voxel_size_mm: NDArray[np.float64]
     centre: NDArray[np.float64]
@@ -134,7 +136,7 @@ def maximise(
         scale: hyper-parameters to start with.
         fit_hyperparameters: whether they are refitted by the evidence once the steps are small.
         limit: most steps.
-        tolerance: root mean square change of m below which a full step counts as converged.
+        tolerance: size of a full step, in posterior standard deviations, below which the iterations have converged.
         report: called after every step.
     """
     prior = MaternField(problem.mask, problem.voxel_size_mm, scale, np.ones(problem.voxels))
@@ -142,23 +144,39 @@ def maximise(
     point = _evaluate(problem, nowhere, nowhere)
     history: list[Iteration] = []
     refits, waited = REFITS if fit_hyperparameters else 0, 0
+    spread: float | None = None  # posterior standard deviation, root mean square over all parameters
+    acceleration = Acceleration()
     comparable = True  # whether w belongs to x under the present prior, so that objectives can be compared
     while True:
         if refits and history and (history[-1].change < NEAR or waited == PATIENCE):
             prior = _refit(problem, point, prior, first=refits == REFITS)
             refits, waited, comparable = refits - 1, 0, False
+            acceleration.forget()
         posterior = _posterior(problem, point, prior)
-        converged = bool(history) and comparable and history[-1].step == 1.0 and history[-1].change < tolerance
-        if (converged and not refits) or len(history) == limit:
+        if not refits and spread is None and history and history[-1].change < NEAR:
+            spread = _rms(posterior.draw(PROBES, 0))
+        converged = comparable and spread is not None and history[-1].change < tolerance * history[-1].step * spread
+        if converged or len(history) == limit:
             break
         target = posterior.improve(_information(problem, point))
-        step, found = _search(problem, point, target, comparable=comparable)
-        history.append(Iteration(found.objective(found), found.misfit, step, step * _rms(target[0] - point.x)))
+        aim = acceleration.aim((point.x, point.w), target) if comparable else target
+        step, found = _search(problem, point, [aim, target] if comparable else [aim], comparable=comparable)
+        objective = _objective(problem, found, found)
+        history.append(Iteration(objective, found.misfit, step, _rms(found.x - point.x)))
         point, waited = found, waited + 1
         comparable = comparable or step == 1.0
         report(len(history), history[-1])
     m = (point.x.reshape(FIELDS, -1) + problem.centre[:, None]).ravel()
-    return Fit(m, posterior, prior, converged, tuple(history), point.states, point.inflation, point.ratio)
+    return Fit(
+        parameters=m,
+        posterior=posterior,
+        prior=prior,
+        converged=converged,
+        iterations=tuple(history),
+        zones=point.states,
+        inflations=tuple(sorted(_gather(problem.comm, [state.inflation for state in point.states]))),
+        misfit_ratio=point.misfit / point.expected_misfit,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,29 +197,9 @@ class _Point:
     misfit: float
     expected_misfit: float
 
-    @property
-    def ratio(self) -> float:
-        """Misfit over what noise alone would leave."""
-        return self.misfit / self.expected_misfit
 
-    @property
-    def inflation(self) -> float:
-        """The most probable factor on the noise variance; never below the stated noise."""
-        return max(1.0, self.ratio)
-
-    def objective(self, reference: _Point) -> float:
-        """Negative log posterior with the noise factor at its most probable value, up to a constant.
-
-        Args:
-            reference: whose expected misfit counts the data, the same for all points that are compared.
-        """
-        count = reference.expected_misfit
-        inflation = max(1.0, self.misfit / count)
-        return 0.5 * (self.misfit / inflation + count * float(np.log(inflation)) + float(self.x @ self.w))
-
-    def tempered(self) -> list[ZoneState]:
-        """The zones at the inflated noise."""
-        return [state.tempered(self.inflation) for state in self.states]
+def _gather[T](comm: MPI.Comm, own: list[T]) -> list[T]:
+    return list(itertools.chain.from_iterable(comm.allgather(own)))
 
 
 def _rms(values: NDArray[np.float64]) -> float:
@@ -216,39 +214,57 @@ def _evaluate(problem: Problem, x: NDArray[np.float64], w: NDArray[np.float64]) 
     return _Point(x, w, states, float(misfit), float(expected))
 
 
+def _objective(problem: Problem, point: _Point, reference: _Point) -> float:
+    """Negative log posterior with each zone's noise factor at its most probable value, up to a constant.
+
+    The reference's expected misfits count the data: the same for all points that are compared.
+    """
+    zones = zip(point.states, reference.states, strict=True)
+    data = sum(here.negative_log_likelihood(there.expected_misfit) for here, there in zones)
+    return float(problem.comm.allreduce(data)) + 0.5 * float(point.x @ point.w)
+
+
 def _posterior(problem: Problem, point: _Point, prior: MaternField) -> JointPosterior:
     zones = [
-        ZoneCurvature(solver.voxels, solver.data.zone.ijk, state.half_hessian)
-        for solver, state in zip(problem.solvers, point.tempered(), strict=True)
+        ZoneCurvature(solver.voxels, solver.data.zone.ijk, state.tempered_half_hessian)
+        for solver, state in zip(problem.solvers, point.states, strict=True)
     ]
     return JointPosterior(prior, zones, problem.comm)
 
 
 def _zone_information(solver: ZoneSolver, state: ZoneState, x: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The vector b = H x - gradient of one zone."""
-    own = x.reshape(FIELDS, -1)[:, solver.voxels].ravel()
-    return np.asarray(state.half_hessian @ (state.half_hessian.T @ own) - state.gradient)
+    """The vector b = H x - gradient of one zone, at its inflated noise."""
+    own, half = x.reshape(FIELDS, -1)[:, solver.voxels].ravel(), state.half_hessian
+    return np.asarray(half @ (half.T @ own) - state.gradient) / state.inflation
 
 
 def _information(problem: Problem, point: _Point) -> NDArray[np.float64]:
     total = np.zeros((FIELDS, problem.voxels))
-    for solver, state in zip(problem.solvers, point.tempered(), strict=True):
+    for solver, state in zip(problem.solvers, point.states, strict=True):
         total[:, solver.voxels] += _zone_information(solver, state, point.x).reshape(FIELDS, -1)
     problem.comm.Allreduce(MPI.IN_PLACE, total)
     return total.ravel()
 
 
+def _evidence_zones(problem: Problem) -> set[int]:
+    """Numbers of zones spread over the organ, without the slivers at its surface."""
+    sizes = dict(_gather(problem.comm, [(solver.number, len(solver.voxels)) for solver in problem.solvers]))
+    large = sorted(number for number, size in sizes.items() if 2 * size >= max(sizes.values()))
+    places = np.linspace(0, len(large) - 1, min(EVIDENCE_ZONES, len(large))).round().astype(int)
+    return {large[place] for place in places}
+
+
 def _refit(problem: Problem, point: _Point, prior: MaternField, *, first: bool) -> MaternField:
     """The prior from the data: first its hyper-parameters, from zones spread over the organ, then its local spread."""
-    chosen = set(np.linspace(0, problem.zone_count - 1, min(EVIDENCE_ZONES, problem.zone_count)).round().astype(int))
+    chosen = _evidence_zones(problem)
     zones = [
         ZoneEvidence(
             solver.data.zone.ijk,
             prior.relative_spread[solver.voxels],
-            state.half_hessian,
+            state.tempered_half_hessian,
             _zone_information(solver, state, point.x),
         )
-        for solver, state in zip(problem.solvers, point.tempered(), strict=True)
+        for solver, state in zip(problem.solvers, point.states, strict=True)
         if solver.number in chosen
     ]
     scale = fit_prior(zones, problem.voxel_size_mm, prior.scale, problem.comm, every_length=first)
@@ -264,21 +280,19 @@ def _refit(problem: Problem, point: _Point, prior: MaternField, *, first: bool) 
     return fitted
 
 
-def _search(
-    problem: Problem, start: _Point, target: tuple[NDArray[np.float64], NDArray[np.float64]], *, comparable: bool
-) -> tuple[float, _Point]:
-    """The longest of 1, 1/2, ... that lowers the objective; the full step where the prior just changed.
+def _search(problem: Problem, start: _Point, targets: Sequence[Pair], *, comparable: bool) -> tuple[float, _Point]:
+    """The first point that lowers the objective, and the length of its step; the first of all where the prior changed.
 
-    `target` is the pair (x, w) that Gauss-Newton asks for.
+    Towards each target in full, then towards the last by 1/2, 1/4, ...; no step is longer than LONGEST_CHANGE.
     """
-    move = (target[0] - start.x, target[1] - start.w)
-    size = _rms(move[0])
-    step = min(1.0, LONGEST_CHANGE / max(size, 1e-12))
-    smallest = SMALLEST_STEP * step
-    trusted = not comparable or step * size < SMALL
-    before = start.objective(start)
-    while True:
-        trial = _evaluate(problem, start.x + step * move[0], start.w + step * move[1])
-        if trusted or step <= smallest or trial.objective(start) <= before + 1e-9 * abs(before):
-            return step, trial
-        step *= 0.5
+    before = _objective(problem, start, start)
+    lengths = [min(1.0, LONGEST_CHANGE / max(_rms(target[0] - start.x), 1e-12)) for target in targets]
+    tries = list(zip(targets, lengths, strict=True))
+    tries += [(targets[-1], lengths[-1] * 0.5**halving) for halving in range(1, HALVINGS + 1)]
+    for (x, w), length in tries:
+        move = length * (x - start.x)
+        found = _evaluate(problem, start.x + move, start.w + length * (w - start.w))
+        trusted = not comparable or _rms(move) < SMALL
+        if trusted or _objective(problem, found, start) <= before + 1e-9 * abs(before):
+            break
+    return length, found

@@ -85,15 +85,15 @@ class Linearised:
         solution = self._factor.solve(load)
         displacement, drift = solution[: blocks[1]], data.drift @ solution[blocks[4] :]
         multiplier = solution[blocks[2] : blocks[3], 0]
-        residuals = seen - displacement
+        residuals = seen - displacement - drift
         self.displacement: NDArray[np.complex128] = displacement[:, 0]
         """U / sigma, the best displacement for these moduli, shape (3 n,)."""
         self.residual: NDArray[np.complex128] = residuals[:, 0]
-        """(d - U) / sigma at the nodes, shape (3 n,)."""
+        """(d - U - Z c) / sigma at the nodes, what neither waves nor drift explain, shape (3 n,)."""
         self.probe_residual: NDArray[np.complex128] = residuals[:, 1]
-        """What of the probe no displacement in equilibrium explains, shape (3 n,)."""
+        """What of the probe neither explains, shape (3 n,)."""
         # A quadratic's minimum is half its linear part at the minimum, which counts the slack and the drift too.
-        misfits = np.sum((share * seen).conj() * (residuals - drift), axis=0).real
+        misfits = np.sum((share * seen).conj() * residuals, axis=0).real
         self.misfit: float = float(misfits[0])
         """Twice the negative log-likelihood, up to a constant."""
         self.expected_misfit: float = float(misfits[1])

@@ -21,7 +21,7 @@ class Residuals:
     """Residuals over all zones.
 
     Attributes:
-        size: root mean square over components of (d - U) / sigma, over the same of the probe's mean; shape (N,);
+        size: root mean square over components of (d - U - Z c) / sigma, over the same of the probe's mean; shape (N,);
             1 on average where only noise is left. NaN where no zone reaches.
         correlation: of neighbouring voxels along each axis, measured.
         expected_correlation: the same of the probe.

@@ -85,7 +85,6 @@ def invert_wave_field(
     say(f"{field.label}: {len(zones)} zones, noise {m_to_um(noise.std_m):.3g} um ({noise.source}), {comm.size} ranks")
     problem = Problem(
         solvers=_solvers(field, zones, noise, scales, settings, tally, comm),
-        zone_count=len(zones),
         mask=field.mask,
         voxel_size_mm=field.voxel_size_mm,
         centre=np.log(centre_pa / scales.modulus_pa),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,14 +19,14 @@ VOXELS_PER_DIRECTION, FEWEST_DIRECTIONS = 8, 60
 
 @dataclass(frozen=True, slots=True)
 class ZoneState:
-    """What a zone's data say at the present moduli.
+    """What a zone's data say at the present moduli, at the stated noise.
 
     Attributes:
         misfit: twice the negative log-likelihood.
         expected_misfit: what noise alone would leave.
         gradient: of half the misfit by m, in the informed directions, shape (2 n,).
         half_hessian: Y with Gauss-Newton Hessian ~ Y Y^T, shape (2 n, k).
-        residual: (d - U) / sigma, shape (3 n,).
+        residual: (d - U - Z c) / sigma, shape (3 n,).
         probe_residual: the same of the probe, shape (3 n,).
     """
 
@@ -37,15 +37,24 @@ class ZoneState:
     residual: NDArray[np.complex128]
     probe_residual: NDArray[np.complex128]
 
-    def tempered(self, inflation: float) -> ZoneState:
-        """The same with the noise variance multiplied by `inflation`; residuals stay in units of the stated noise."""
-        return replace(
-            self,
-            misfit=self.misfit / inflation,
-            expected_misfit=self.expected_misfit / inflation,
-            gradient=self.gradient / inflation,
-            half_hessian=self.half_hessian / np.sqrt(inflation),
-        )
+    @property
+    def inflation(self) -> float:
+        """The most probable factor on the noise variance, where the model cannot explain the waves; at least 1."""
+        return max(1.0, self.misfit / self.expected_misfit)
+
+    def negative_log_likelihood(self, count: float) -> float:
+        """With the noise factor at its most probable value, up to a constant.
+
+        Args:
+            count: how many data equilibrium leaves unexplained, the expected misfit.
+        """
+        inflation = max(1.0, self.misfit / count)
+        return 0.5 * (self.misfit / inflation + count * float(np.log(inflation)))
+
+    @property
+    def tempered_half_hessian(self) -> NDArray[np.float64]:
+        """Y at the inflated noise."""
+        return np.asarray(self.half_hessian / np.sqrt(self.inflation))
 
 
 @dataclass(slots=True)

@@ -51,8 +51,8 @@ class InversionSettings(Section):
     max_iterations: Annotated[int, Field(ge=1, le=100)] = 30
     """Most Gauss-Newton steps."""
 
-    tolerance: Positive = 0.02
-    """Root mean square change of ln G* below which the iterations have converged."""
+    tolerance: Positive = 0.1
+    """A step of ln G* below this many posterior standard deviations (root mean squares) ends the iterations."""
 
     informed_above: Annotated[float, Field(gt=0, lt=1)] = 0.5
     """A voxel is informed where data take away more than this share of the prior variance of ln G'."""
