@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -83,3 +85,26 @@ def test_bad_input_ends_all_ranks(failing: str, tmp_path: Path) -> None:
     assert done.returncode == 2
     assert (done.stdout + done.stderr).count("palpate: bad input") == 1
     assert "Abort" not in done.stdout + done.stderr
+
+
+def test_ranks_that_share_cores_do_not_start_threads_of_their_own() -> None:
+    """Snakemake gives all threads of a job to every rank's OpenBLAS, which waits by spinning: four times slower.
+
+    The command line must speak before NumPy is loaded, so the number of threads is read after everything is.
+    """
+    script = (
+        "import sys; sys.argv = ['palpate', '--version']\n"
+        "import palpate.cli\n"
+        "try: palpate.cli.main()\n"
+        "except SystemExit: pass\n"
+        "import numpy, os; a = numpy.ones((600, 600)); a @ a\n"
+        "print(len(os.listdir('/proc/self/task')))"
+    )
+    counts = []
+    for ranks in ("1", "2"):
+        environment = os.environ | {"OPENBLAS_NUM_THREADS": "2", "PMI_SIZE": ranks, "PMI_RANK": "0"}
+        done = subprocess.run(
+            [sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True
+        )
+        counts.append(int(done.stdout.split()[-1]))
+    assert counts == [2, 1]

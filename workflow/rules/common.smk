@@ -40,9 +40,8 @@ wildcard_constraints:
     session="[0-9A-Za-z]+",
 
 
-# The steps run with the programs beside this Python, whether or not its environment was activated,
-# and with one thread a rank: OpenBLAS would otherwise start as many threads as cores in each of them.
-shell.prefix(f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH OMP_NUM_THREADS=1; ")
+# The steps run with the programs beside this Python, whether or not its environment was activated.
+shell.prefix(f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; ")
 
 
 def session_of(wildcards):

@@ -18,7 +18,7 @@ from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
 from palpate import __version__
-from palpate.cli.ranks import leave
+from palpate.cli.ranks import leave, one_thread_a_rank
 from palpate.errors import InputError
 
 COMMANDS = ("phantom", "ingest", "mesh", "invert", "maps", "report", "verify")
@@ -68,6 +68,7 @@ def main() -> NoReturn:
     # signal first and abort with a page of its own.
     signal.signal(signal.SIGTERM, _terminated)
     os.environ["PETSC_OPTIONS"] = f"-no_signal_handler {os.environ.get('PETSC_OPTIONS', '')}"
+    one_thread_a_rank()
     try:
         code = app(standalone_mode=False, prog_name="palpate")
     except typer.TyperException as error:  # an unknown option, a missing argument

@@ -12,6 +12,18 @@ from palpate.progress import launcher_rank, launcher_size
 _PATIENCE_S = 3.0
 """How long another rank lets rank 0 speak first, seconds."""
 
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+def one_thread_a_rank() -> None:
+    """Keep linear algebra to one thread where ranks share the cores; call it before NumPy is imported.
+
+    Snakemake tells every job's libraries to use all threads of the job. Two ranks with two threads each fight for two
+    cores, and OpenBLAS waits by spinning: the demo's inversion took four times as long.
+    """
+    if launcher_size() > 1:
+        os.environ.update(dict.fromkeys(_THREADS, "1"))
+
 
 def leave(code: int, message: str = "") -> NoReturn:
     """Print `message` once and exit with `code`, without leaving other ranks waiting.
