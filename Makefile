@@ -24,7 +24,7 @@ export UCX_TLS := self,sm,tcp
 
 demo: $(READY) $(PATIENT)/sessions.tsv
 	$(BIN)/snakemake -c$(CORES) --config sessions=$(PATIENT)/sessions.tsv results=$(RESULTS)
-	$(BIN)/palpate verify $(RESULTS)/$(SESSION) --truth $(PATIENT)/$(SESSION)/truth
+	$(BIN)/palpate verify maps $(RESULTS)/$(SESSION) --truth $(PATIENT)/$(SESSION)/truth
 	@printf '\nLook at:\n'
 	@printf '  page            %s\n' $(RESULTS)/$(SESSION)/report.html
 	@printf '  maps in kPa     %s\n' $(RESULTS)/$(SESSION)/mre

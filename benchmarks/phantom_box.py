@@ -52,7 +52,9 @@ def main() -> None:
         )
         print(f"\nphantom box, {level:g} % noise", flush=True)
         margin = ["--margin", str(MARGIN_VOXELS), "--out", folder / "scores.json"]
-        subprocess.run([programs / "palpate", "verify", folder / "mre", "--truth", options.box, *margin], check=True)
+        subprocess.run(
+            [programs / "palpate", "verify", "maps", folder / "mre", "--truth", options.box, *margin], check=True
+        )
 
 
 if __name__ == "__main__":

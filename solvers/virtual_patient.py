@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,9 +13,10 @@ from numpy.typing import NDArray
 from palpate.config.phantom import PhantomSettings
 from palpate.errors import InputError
 from palpate.imaging.phantom.atlas import load_atlas
+from palpate.imaging.phantom.cohort import cohort
 from palpate.imaging.phantom.grid import ScanGrid, scan_grid
 from palpate.imaging.phantom.lattice import forward_lattice
-from palpate.imaging.phantom.study import write_study
+from palpate.imaging.phantom.study import write_sessions, write_study
 from palpate.imaging.phantom.tissue import Head, build_head
 from palpate.progress import say
 from palpate.provenance import atomic_directory, refuse_foreign_folder
@@ -54,31 +56,41 @@ class ShearWaves:
         return np.asarray(np.exp(-1j * self.wavenumber * path) @ self.amplitudes_m)
 
 
-def create(out: Path, settings: PhantomSettings) -> None:
-    """Make the in-silico patient and write its study. Collective over MPI's world; rank 0 writes.
+def create(out: Path, settings: PhantomSettings, patients: int | None = None) -> None:
+    """Make in-silico patients and write their study. Collective over MPI's world; rank 0 writes.
 
     Args:
         out: folder to create, or to replace where palpate wrote it.
-        settings: of the patient.
+        settings: of the patient; of a cohort, what its members have in common.
+        patients: how many patients that differ as people and scans do; None for the one that the settings describe.
 
     Raises:
         InputError: the folder holds somebody else's files, or the atlas is not installed.
     """
     comm = MPI.COMM_WORLD
     refuse_foreign_folder(out)
-    _demand_resolved_waves(settings)
     atlas = load_atlas()
-    head = build_head(settings, atlas)
-    grid = scan_grid(settings, atlas)
-    _demand_brain(head, grid)
-    say(f"in-silico head ready: {grid.shape} voxels of {settings.voxel_mm:g} mm")
-    displacement_m, statistics = vibrate(comm, settings, head, grid)
-    seconds = statistics.assembly_s + statistics.factorisation_s + statistics.solution_s
-    say(f"waves at {settings.frequency_hz:g} Hz: {statistics.unknowns} unknowns in {seconds:.0f} s")
-    if comm.rank == 0:
-        with atomic_directory(out) as partial:
-            scan = write_study(partial, settings, head, grid, displacement_m)
-        say(f"scan written to {out}: noise {scan.noise_std_um:.2f} um, {scan.wrapped_share:.1%} of samples wrapped")
+    members = [settings] if patients is None else list(cohort(settings, atlas, patients))
+    for member in members:
+        _demand_resolved_waves(member)
+    writing = atomic_directory(out) if comm.rank == 0 else nullcontext(None)
+    rows = []
+    with writing as partial:
+        for member in members:
+            head = build_head(member, atlas)
+            grid = scan_grid(member, atlas)
+            _demand_brain(head, grid)
+            say(f"sub-{member.subject}: head ready, {grid.shape} voxels of {member.voxel_mm:g} mm")
+            displacement_m, statistics = vibrate(comm, member, head, grid)
+            seconds = statistics.assembly_s + statistics.factorisation_s + statistics.solution_s
+            say(f"waves at {member.frequency_hz:g} Hz: {statistics.unknowns} unknowns in {seconds:.0f} s")
+            if partial is not None:
+                scan, row = write_study(partial, member, head, grid, displacement_m)
+                rows.append(row)
+                say(f"scan: noise {scan.noise_std_um:.2f} um, {scan.wrapped_share:.1%} of samples wrapped")
+        if partial is not None:
+            write_sessions(partial, rows)
+    say(f"study written to {out}")
     comm.Barrier()
 
 

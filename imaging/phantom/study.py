@@ -1,11 +1,12 @@
 """The in-silico patient's folder: DICOM as from a scanner, the truth beside it, and the table of sessions.
 
-It holds, for subject and session 01:
+It holds, for subject and session 01 (and for every other patient of a cohort):
 
     sessions.tsv
     sub-01/ses-01/dicom/mre/series045_mre_M, series046_mre_P     mosaics
     sub-01/ses-01/dicom/t1                                       anatomy
     sub-01/ses-01/truth/truth_{storagemodulus,lossmodulus}.nii.gz   kPa, at the voxel centres of the MRE grid
+    sub-01/ses-01/truth/truth_tissue.nii.gz                      1 grey, 2 white, 3 fluid, 4 lesion; 0 outside
     sub-01/ses-01/truth/wavefield                                noise-free wave field
     sub-01/ses-01/truth/truth.json                               how it was made
 
@@ -15,6 +16,7 @@ The truth lies on the grid on which a reader of the mosaics arrives, so that it 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +29,7 @@ from palpate.imaging.phantom.grid import ScanGrid
 from palpate.imaging.phantom.identity import STUDY_DATE, Identity
 from palpate.imaging.phantom.scan import Scan, acquire
 from palpate.imaging.phantom.siemens import write_mosaics
-from palpate.imaging.phantom.tissue import Head
+from palpate.imaging.phantom.tissue import TISSUES, Head
 from palpate.imaging.wavefield import WaveField
 from palpate.imaging.wavefield_folder import write_wave_field
 from palpate.provenance import versions
@@ -45,8 +47,8 @@ def write_study(
     head: Head,
     grid: ScanGrid,
     displacement_m: NDArray[np.complex128],
-) -> Scan:
-    """Measure the displacement and write everything into an existing, empty folder.
+) -> tuple[Scan, dict[str, str]]:
+    """Measure the displacement and write everything but the table into an existing folder without this patient.
 
     Args:
         root: the study's folder.
@@ -54,6 +56,9 @@ def write_study(
         head: tissue.
         grid: MRE voxels.
         displacement_m: U along world R, A, S, shape (i, j, k, 3), metres.
+
+    Returns:
+        The scan, and the patient's row of the table of sessions.
     """
     session = Path(f"sub-{settings.subject}", f"ses-{settings.session}")
     for name in ("dicom/mre", "dicom/t1", "truth/wavefield"):
@@ -77,9 +82,13 @@ def write_study(
         "treatment": "",
         "truth": f"{session.as_posix()}/truth",
     }
-    table = "\t".join(row) + "\n" + "\t".join(row.values()) + "\n"
-    (root / "sessions.tsv").write_text(table, encoding="utf-8")
-    return scan
+    return scan, row
+
+
+def write_sessions(root: Path, rows: Sequence[Mapping[str, str]]) -> None:
+    """Write the table of sessions, one row a patient."""
+    lines = ["\t".join(rows[0]), *("\t".join(row.values()) for row in rows)]
+    (root / "sessions.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def _write_truth(
@@ -95,6 +104,8 @@ def _write_truth(
     write_nifti(folder / "truth_storagemodulus.nii.gz", modulus.real.astype(np.float32), grid.affine_mm)
     loss = np.where(inside, modulus.imag, np.nan)
     write_nifti(folder / "truth_lossmodulus.nii.gz", loss.astype(np.float32), grid.affine_mm)
+    tissue = np.where(inside, head.tissue_at(grid.points_mm), 0).astype(np.uint8)
+    write_nifti(folder / "truth_tissue.nii.gz", tissue, grid.affine_mm)
     field = WaveField(
         displacement_m=displacement_m,
         mask=inside,
@@ -111,6 +122,7 @@ def _record(settings: PhantomSettings, scan: Scan) -> dict[str, object]:
     """How the patient was made."""
     return {
         "seed": settings.seed,
+        "tissues": {str(number): name for number, name in enumerate(TISSUES, start=1)},
         "units": {"storagemodulus": "kPa", "lossmodulus": "kPa", "wavefield": "um"},
         "truth": "complex shear modulus at the voxel centres; the forward solver saw it at 1 mm resolution",
         "menc_um_per_rad": settings.menc_um_per_rad,

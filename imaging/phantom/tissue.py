@@ -20,6 +20,9 @@ from scipy import fft, ndimage
 from palpate.config.phantom import LesionSettings, PhantomSettings
 from palpate.imaging.phantom.atlas import Atlas
 
+TISSUES = ("grey matter", "white matter", "fluid", "lesion")
+"""Names of the tissues, in the order of their numbers 1, 2, ..."""
+
 _SHARED = 0.7
 """Share of the variation of G'' that follows G' (their residuals are correlated in atlases of healthy adults)."""
 
@@ -33,6 +36,7 @@ class Head:
         magnitude: relative MRE signal, zero in air, same shape.
         t1: relative T1-weighted signal, same shape.
         brain: brain and its fluid, bool, same shape.
+        tissue: number of the tissue that prevails, TISSUES from 1 on, same shape.
         affine_mm: voxel indices to world RAS millimetres, shape (4, 4).
     """
 
@@ -40,6 +44,7 @@ class Head:
     magnitude: NDArray[np.float64]
     t1: NDArray[np.float64]
     brain: NDArray[np.bool_]
+    tissue: NDArray[np.uint8]
     affine_mm: NDArray[np.float64]
 
     def modulus_kpa_at(self, points_mm: NDArray[np.float64]) -> NDArray[np.complex128]:
@@ -53,6 +58,13 @@ class Head:
     def t1_at(self, points_mm: NDArray[np.float64]) -> NDArray[np.float64]:
         """T1 signal at world points, shape (..., 3)."""
         return self._at(self.t1, points_mm)
+
+    def tissue_at(self, points_mm: NDArray[np.float64]) -> NDArray[np.uint8]:
+        """Number of the prevailing tissue at world points, shape (..., 3)."""
+        inverse = np.linalg.inv(self.affine_mm)
+        indices = np.rint(points_mm @ inverse[:3, :3].T + inverse[:3, 3]).astype(int)
+        inside = np.clip(indices, 0, np.array(self.tissue.shape) - 1)
+        return np.asarray(self.tissue[tuple(np.moveaxis(inside, -1, 0))])
 
     @property
     def brain_points_mm(self) -> NDArray[np.float64]:
@@ -95,6 +107,7 @@ def build_head(settings: PhantomSettings, atlas: Atlas) -> Head:
         magnitude=magnitude * atlas.brain,
         t1=atlas.t1 * (1.0 - 0.3 * lesion),
         brain=atlas.brain,
+        tissue=(1 + np.argmax([grey, white, fluid, lesion], axis=0)).astype(np.uint8),
         affine_mm=atlas.affine_mm,
     )
 

@@ -65,6 +65,47 @@ def calibration(scores: Mapping[Modulus, Score]) -> str:
     return _svg(figure)
 
 
+def rank_histograms(densities: Mapping[Modulus, NDArray[np.floating]]) -> str:
+    """Ranks of the truth among posterior draws; flat if calibrated, a bowl if too sure, a hill if too cautious.
+
+    Args:
+        densities: for each modulus the density in equal bins of [0, 1].
+    """
+    figure, axes = _figure()
+    axes.axhline(1.0, color=QUIET, lw=1, ls=":")
+    for modulus, density in densities.items():
+        axes.stairs(
+            density, np.linspace(0.0, 1.0, len(density) + 1), color=COLOURS[modulus], lw=1.5, label=NAMES[modulus]
+        )
+    axes.set_xlabel("rank of the truth among the draws")
+    axes.set_ylabel("density")
+    axes.set_ylim(bottom=0.0)
+    axes.legend(frameon=False, fontsize=8)
+    return _svg(figure)
+
+
+def coverage_by_kind(shares: Mapping[str, Mapping[Modulus, tuple[float, float]]], level: float) -> str:
+    """Share of intervals of one level that hold the truth, a row for each kind of thing, with two standard errors.
+
+    Args:
+        shares: for each kind and modulus the share and its standard error.
+        level: what the intervals promise.
+    """
+    figure, axes = _figure()
+    axes.axvline(level, color=QUIET, lw=1, ls=":")
+    for row, by_modulus in enumerate(shares.values()):
+        for shift, (modulus, (share, error)) in zip((-0.13, 0.13), by_modulus.items(), strict=True):
+            axes.errorbar(
+                share, row + shift, xerr=2.0 * error, fmt="o", ms=4, capsize=2, lw=1.2, color=COLOURS[modulus],
+                label=NAMES[modulus] if row == 0 else None,
+            )  # fmt: skip
+    axes.set_yticks(range(len(shares)), list(shares), fontsize=7.5)
+    axes.invert_yaxis()
+    axes.set_xlabel(f"share of {level:.0%} intervals that hold the truth")
+    axes.legend(frameon=False, fontsize=8, loc="best")
+    return _svg(figure)
+
+
 def residual_histogram(residual: NDArray[np.floating], *, signed: bool) -> str:
     """Normalised residuals against what white noise of the assumed strength would give.
 

@@ -199,7 +199,7 @@ def _write_record(mre: Path, label: str, frequencies_hz: tuple[float, ...]) -> N
         "misfit_per_frequency": {f"{f:g}": 1.02 for f in frequencies_hz},
         "residual_whiteness": {"chi2_per_dof": 1.03, "lag1_correlation": [0.02, -0.01, 0.03]},
         "informed_share": 0.81,
-        "prior": {"log_std": 0.4, "correlation_length_mm": 8.0},
+        "prior": {"storage_std": 0.4, "loss_std": 0.4, "length_mm": 8.0, "roughness": 0.5, "mean_std": 1.0},
         "counts": {"zones": 12, "factorisations": 72, "solves": 2304},
         "seconds": {"read": 0.4, "gauss_newton": 71.2, "posterior": 22.0, "write": 1.3},
         "peak_memory_mb": 812.0,

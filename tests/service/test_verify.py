@@ -205,11 +205,11 @@ def test_bad_results_are_the_users_input(make_session: SessionMaker, tmp_path: P
 def test_exit_codes_of_the_command(make_session: SessionMaker, palpate: Command) -> None:
     """Scripts and the demo rely on 0 and 2, on one sentence, and on no file after a failure."""
     files = make_session()
-    done = palpate("verify", files.mre, "--truth", files.truth)
+    done = palpate("verify", "maps", files.mre, "--truth", files.truth)
     assert done.returncode == 0, done.stderr
     assert "coverage of 95% intervals" in done.stdout
     (files.mre / "scores.json").unlink()
-    done = palpate("verify", files.mre, "--truth", files.folder)
+    done = palpate("verify", "maps", files.mre, "--truth", files.folder)
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
     assert not (files.mre / "scores.json").exists()

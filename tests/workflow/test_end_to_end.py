@@ -65,9 +65,11 @@ def test_nothing_half_written_remains(study: Path) -> None:
 
 
 def test_scores_against_truth(study: Path) -> None:
-    """`palpate verify` reads what the pipeline wrote; the figures themselves are judged on the demo, not here."""
+    """`palpate verify maps` reads what the pipeline wrote; the figures themselves are judged on the demo, not here."""
     session = study / "results" / "sub-01" / "ses-01"
-    done = run("palpate", "verify", session, "--truth", study / "patient" / "sub-01" / "ses-01" / "truth", cwd=study)
+    done = run(
+        "palpate", "verify", "maps", session, "--truth", study / "patient" / "sub-01" / "ses-01" / "truth", cwd=study
+    )
     assert done.returncode == 0, done.stderr
     assert "G'" in done.stdout
 

@@ -22,7 +22,7 @@ from palpate.cli.ranks import leave, one_thread_a_rank
 from palpate.errors import InputError
 
 COMMANDS = ("phantom", "ingest", "mesh", "invert", "maps", "report", "verify")
-"""In the order a study meets them; each is the function of its own name in palpate.cli.<name>."""
+"""In the order a study meets them; each is the function or group of its own name in palpate.cli.<name>."""
 
 
 class _LazyGroup(TyperGroup):
@@ -32,14 +32,18 @@ class _LazyGroup(TyperGroup):
         """Names of the commands, in the order of a study."""
         return list(COMMANDS)
 
-    def get_command(self, ctx: object, cmd_name: str) -> TyperCommand | None:  # noqa: ARG002 - typer's signature
-        """The command of that name, or None."""
+    def get_command(self, ctx: object, cmd_name: str) -> TyperCommand | TyperGroup | None:  # noqa: ARG002
+        """The command or group of commands of that name, or None."""
         if cmd_name not in COMMANDS:
             return None
-        single = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-        single.command(cmd_name)(getattr(importlib.import_module(f"palpate.cli.{cmd_name}"), cmd_name))
-        command = get_command(single)
-        return command if isinstance(command, TyperCommand) else None
+        named = getattr(importlib.import_module(f"palpate.cli.{cmd_name}"), cmd_name)
+        if not isinstance(named, typer.Typer):
+            single = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+            single.command(cmd_name)(named)
+            named = single
+        command = get_command(named)
+        command.name = cmd_name
+        return command if isinstance(command, TyperCommand | TyperGroup) else None
 
 
 app = typer.Typer(

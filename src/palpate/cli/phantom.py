@@ -11,6 +11,9 @@ import typer
 def phantom(
     out: Annotated[Path, typer.Option(help="Folder for the study: sessions.tsv, DICOM and truth.")],
     settings: Annotated[str | None, typer.Option(help="The phantom section of the configuration, as JSON.")] = None,
+    patients: Annotated[
+        int | None, typer.Option(min=1, help="A cohort of so many: anatomy, stiffness, lesion, wave and noise differ.")
+    ] = None,
 ) -> None:
     """Make an in-silico patient: MRE and T1 DICOM as from a scanner, with the true stiffness beside them.
 
@@ -22,4 +25,4 @@ def phantom(
     chosen = parse_settings(PhantomSettings, settings)
     from palpate.solvers.virtual_patient import create
 
-    create(out, chosen)
+    create(out, chosen, patients)

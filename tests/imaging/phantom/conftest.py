@@ -44,6 +44,7 @@ def vibration() -> Vibration:
         magnitude=np.ones(shape),
         t1=np.ones(shape),
         brain=np.ones(shape, dtype=np.bool_),
+        tissue=np.ones(shape, dtype=np.uint8),
         affine_mm=affine,
     )
     points = grid.points_mm

@@ -18,7 +18,7 @@ from palpate.imaging.dicom.registry import read_acquisitions
 from palpate.imaging.ingest import ingest
 from palpate.imaging.nifti import read_nifti
 from palpate.imaging.phantom.siemens import stored_phase
-from palpate.imaging.phantom.study import write_study
+from palpate.imaging.phantom.study import write_sessions, write_study
 from palpate.imaging.wavefield_folder import read_wave_fields
 from palpate.provenance import digest
 from tests.imaging.phantom.conftest import Vibration
@@ -30,7 +30,8 @@ def write(vibration: Vibration, folder: Path, **changes: object) -> Path:
     """Write the study with other settings; returns its session's folder."""
     folder.mkdir()
     settings = vibration.settings.model_copy(update=changes)
-    write_study(folder, settings, vibration.head, vibration.grid, vibration.displacement_m)
+    _, row = write_study(folder, settings, vibration.head, vibration.grid, vibration.displacement_m)
+    write_sessions(folder, [row])
     return folder / "sub-01" / "ses-01"
 
 

@@ -1,0 +1,115 @@
+"""Virtual patients that differ as people and scans do: anatomy, stiffness, lesion, wave, noise.
+
+Calibration is a statement about a population, so the population is written down here, once, and shared by every
+benchmark. Nothing of it is known to the inversion: its prior is fitted to each patient's own waves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from palpate.config.phantom import LesionSettings, PhantomSettings, TissueSettings
+from palpate.imaging.phantom.atlas import Atlas
+from palpate.imaging.phantom.grid import ScanGrid, scan_grid
+
+BETWEEN_PATIENTS = 0.07
+"""Standard deviation of ln of a patient's mean stiffness; 134 adults: 186 / 2770 Pa."""
+
+BETWEEN_TISSUES = 0.10
+"""Standard deviation of ln of a tissue's moduli around the patient's own."""
+
+FREQUENCIES_HZ = (40.0, 50.0, 60.0)
+NOISE_PERCENT = (1.0, 4.0)
+VARIATION = (0.05, 0.20)
+CORRELATION_MM = (6.0, 14.0)
+LESION_SHARE = 0.6
+"""Share of patients with a lesion."""
+
+LESION_RADIUS_MM = (4.0, 10.0)
+LESION_CONTRAST = (0.5, 2.0)
+"""Stiffness of a lesion over that of white matter, softer as often as stiffer."""
+
+TILT_DEG = 8.0
+LEAST_BRAIN = 0.9
+"""Smallest share of a block that is brain or its fluid."""
+
+
+def cohort(settings: PhantomSettings, atlas: Atlas, count: int) -> Iterator[PhantomSettings]:
+    """Settings of `count` patients, the same for the same seed; an earlier patient does not depend on a later one.
+
+    Args:
+        settings: block, voxel and scan that all share; its tissues are the population's means.
+        atlas: where blocks are placed.
+        count: how many.
+    """
+    for number in range(1, count + 1):
+        yield _patient(settings, atlas, number, np.random.default_rng([settings.seed, 9, number]))
+
+
+def _patient(settings: PhantomSettings, atlas: Atlas, number: int, generator: np.random.Generator) -> PhantomSettings:
+    own = float(np.exp(BETWEEN_PATIENTS * generator.standard_normal()))
+    white = _tissue(settings.white, own, generator)
+    moved = settings.model_copy(
+        update={
+            "subject": f"{number:02d}",
+            "seed": int(generator.integers(2**31)),
+            "tilt_deg": tuple(generator.uniform(-TILT_DEG, TILT_DEG, 3).tolist()),
+            "grey": _tissue(settings.grey, own, generator),
+            "white": white,
+            "variation": float(generator.uniform(*VARIATION)),
+            "correlation_mm": float(generator.uniform(*CORRELATION_MM)),
+            "frequency_hz": float(generator.choice(FREQUENCIES_HZ)),
+            "noise_percent": float(np.exp(generator.uniform(*np.log(NOISE_PERCENT)))),
+        }
+    )
+    grid = _placed(moved, atlas, generator)
+    centre_mm = tuple((grid.affine_mm @ [*(np.asarray(grid.shape) - 1) / 2, 1.0])[:3].tolist())
+    lesion = _lesion(grid, white, generator) if generator.uniform() < LESION_SHARE else None
+    return moved.model_copy(update={"centre_mm": centre_mm, "lesion": lesion})
+
+
+def _tissue(mean: TissueSettings, own: float, generator: np.random.Generator) -> TissueSettings:
+    storage, loss = own * np.exp(BETWEEN_TISSUES * generator.standard_normal(2))
+    return mean.model_copy(
+        update={"storage_kpa": float(mean.storage_kpa * storage), "loss_kpa": float(mean.loss_kpa * loss)}
+    )
+
+
+def _placed(settings: PhantomSettings, atlas: Atlas, generator: np.random.Generator) -> ScanGrid:
+    """A block at a random place of the brain, hardly any of it outside."""
+    places = atlas.points_mm[atlas.brain]
+    while True:
+        centre = places[generator.integers(len(places))]
+        grid = scan_grid(settings.model_copy(update={"centre_mm": tuple(centre.tolist())}), atlas)
+        if _inside(atlas, grid.points_mm).mean() >= LEAST_BRAIN:
+            return grid
+
+
+def _inside(atlas: Atlas, points_mm: NDArray[np.float64]) -> NDArray[np.bool_]:
+    inverse = np.linalg.inv(atlas.affine_mm)
+    nearest = np.rint(points_mm @ inverse[:3, :3].T + inverse[:3, 3]).astype(int)
+    valid = np.all((nearest >= 0) & (nearest < atlas.brain.shape), axis=-1)
+    found = np.zeros(valid.shape, dtype=bool)
+    found[valid] = atlas.brain[tuple(nearest[valid].T)]
+    return found
+
+
+def _lesion(grid: ScanGrid, tissue: TissueSettings, generator: np.random.Generator) -> LesionSettings:
+    """A ball inside the block, harder or softer than white matter."""
+    radius = float(generator.uniform(*LESION_RADIUS_MM))
+    room = np.maximum((np.asarray(grid.shape) * grid.voxel_mm) / 2 - radius, 0.0)
+    place = (np.asarray(grid.shape) - 1) / 2 + generator.uniform(-1.0, 1.0, 3) * room / grid.voxel_mm
+    contrast = np.exp(generator.uniform(*np.log(LESION_CONTRAST)))
+    return LesionSettings(
+        centre_mm=tuple((grid.affine_mm @ [*place, 1.0])[:3].tolist()),
+        radius_mm=radius,
+        tissue=tissue.model_copy(
+            update={
+                "storage_kpa": float(tissue.storage_kpa * contrast),
+                "loss_kpa": float(tissue.loss_kpa * contrast * np.exp(0.2 * generator.standard_normal())),
+            }
+        ),
+    )

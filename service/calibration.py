@@ -1,0 +1,258 @@
+"""Are the intervals right, over many patients whose truth is known? Simulation-based calibration.
+
+For each thing whose truth is known - a voxel, the mean of a region - its rank among the posterior's joint draws,
+
+    u = (number of draws below the truth + a uniform number) / (draws + 1),
+
+is uniform on [0, 1] if the posterior is calibrated (Talts et al. 2018). The central interval of level L holds the truth
+where |u - 1/2| <= L / 2. Patients are independent, voxels are not: error bars come from the spread between patients.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from palpate.config.study import Session
+from palpate.errors import InputError
+from palpate.imaging.nifti import read_nifti
+from palpate.imaging.stiffness_folder import MODULI, Modulus, Stiffness, read_json, read_stiffness
+from palpate.service.score import counted_voxels, read_truth
+from palpate.service.statistics import crps
+
+LEVELS: Final = (0.5, 0.8, 0.9, 0.95)
+_FINE_LEVELS: Final = np.arange(0.05, 1.0, 0.05)
+REGION_EDGES_MM: Final = (6.0, 10.0, 16.0, 24.0)
+"""Edges of the cubes whose mean stiffness is judged."""
+
+_FULLEST: Final = 0.5
+"""A cube counts where more than this share of its voxels counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ranks:
+    """Ranks of truths among draws, for one modulus and one kind of thing.
+
+    Attributes:
+        patients: one array of ranks u in (0, 1) for each patient that has such things.
+    """
+
+    patients: tuple[NDArray[np.float64], ...]
+
+    @property
+    def pooled(self) -> NDArray[np.float64]:
+        """All ranks."""
+        return np.concatenate(self.patients)
+
+    def coverage(self, level: float) -> tuple[float, float]:
+        """Share of central intervals of a level that hold the truth, and its standard error between patients."""
+        held = [np.abs(u - 0.5) <= level / 2.0 for u in self.patients]
+        share = float(np.concatenate(held).mean())
+        weights = np.array([h.size for h in held]) / sum(h.size for h in held)
+        spread = np.sum((weights * (np.array([h.mean() for h in held]) - share)) ** 2)
+        count = len(held)
+        return share, float(np.sqrt(spread * count / (count - 1))) if count > 1 else float("nan")
+
+    @property
+    def calibration_error(self) -> float:
+        """Expected calibration error: mean of |share - level| over the levels 5, 10, ... 95 %."""
+        distance = np.abs(self.pooled - 0.5)
+        return float(np.mean([abs(np.mean(distance <= level / 2.0) - level) for level in _FINE_LEVELS]))
+
+    def histogram(self, bins: int = 20) -> NDArray[np.float64]:
+        """Density of the ranks in equal bins; 1 everywhere if calibrated."""
+        return np.histogram(self.pooled, bins=bins, range=(0.0, 1.0))[0] * bins / self.pooled.size
+
+
+@dataclass(frozen=True, slots=True)
+class Sharpness:
+    """How narrow and how close: the mean over patients' voxels.
+
+    Attributes:
+        width: median width of the 95 % interval over the truth.
+        crps_kpa: continuous ranked probability score of the posterior.
+        direct_crps_kpa: of the direct inversion, a point, whose score is its absolute error.
+        prior_crps_kpa: of the prior alone, a log-normal distribution around the direct inversion's median.
+    """
+
+    width: float
+    crps_kpa: float
+    direct_crps_kpa: float
+    prior_crps_kpa: float
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """A cohort against its truth.
+
+    Attributes:
+        patients: how many.
+        ranks: by modulus and by kind: "voxels", "regions of 10 mm", "voxels of white matter", ...
+        sharpness: by modulus, over voxels.
+        informed_share: of tissue voxels, over all patients.
+    """
+
+    patients: int
+    ranks: Mapping[Modulus, Mapping[str, Ranks]]
+    sharpness: Mapping[Modulus, Sharpness]
+    informed_share: float
+
+    def to_json(self) -> dict[str, Any]:
+        """The same as JSON values."""
+        return {
+            "patients": self.patients,
+            "informed_share": self.informed_share,
+            **{modulus: self._modulus_json(modulus) for modulus in MODULI},
+        }
+
+    def _modulus_json(self, modulus: Modulus) -> dict[str, Any]:
+        sharp = self.sharpness[modulus]
+        return {
+            "interval_width": sharp.width,
+            "crps_kpa": sharp.crps_kpa,
+            "crps_direct_kpa": sharp.direct_crps_kpa,
+            "crps_prior_kpa": sharp.prior_crps_kpa,
+            **{
+                kind: {
+                    "count": ranks.pooled.size,
+                    "calibration_error": ranks.calibration_error,
+                    "coverage": {
+                        f"{level:g}": dict(zip(("share", "standard_error"), ranks.coverage(level), strict=True))
+                        for level in LEVELS
+                    },
+                    "rank_histogram": ranks.histogram().round(4).tolist(),
+                }
+                for kind, ranks in self.ranks[modulus].items()
+            },
+        }
+
+
+def calibrate_cohort(results: Path, sessions: Sequence[Session]) -> Calibration:
+    """Judge every session of a study that names its truth.
+
+    Args:
+        results: the study's results folder.
+        sessions: the study's table.
+
+    Raises:
+        InputError: no session has a truth, or results are missing.
+    """
+    known = [session for session in sessions if session.truth is not None]
+    if not known:
+        raise InputError(
+            results,
+            found="no session with a truth",
+            expected="a table of sessions with the column truth, as palpate phantom --patients writes it",
+            advice="Name that table with --sessions.",
+        )
+    ranks: dict[Modulus, dict[str, list[NDArray[np.float64]]]] = {modulus: defaultdict(list) for modulus in MODULI}
+    scores: dict[Modulus, list[NDArray[np.float64]]] = {modulus: [] for modulus in MODULI}
+    informed = tissue = 0
+    for number, session in enumerate(known):
+        assert session.truth is not None
+        for run in read_stiffness(results / session.folder):
+            patient = _Patient.read(run, session.truth, np.random.default_rng([31, number]))
+            informed += int(run.informed.sum())
+            tissue += int(run.moduli["storagemodulus"].mean.covered.sum())
+            for modulus in MODULI:
+                for kind, values in patient.ranks(modulus).items():
+                    ranks[modulus][kind].append(values)
+                scores[modulus].append(patient.scores(modulus))
+    return Calibration(
+        patients=len(known),
+        ranks={m: {kind: Ranks(tuple(values)) for kind, values in by.items()} for m, by in ranks.items()},
+        sharpness={m: _sharpness(np.concatenate(values, axis=1)) for m, values in scores.items()},
+        informed_share=informed / tissue,
+    )
+
+
+def _sharpness(scores: NDArray[np.float64]) -> Sharpness:
+    return Sharpness(float(np.median(scores[0])), *(float(np.nanmean(row)) for row in scores[1:]))
+
+
+@dataclass(frozen=True)
+class _Patient:
+    """One run and its truth, over the voxels that count."""
+
+    run: Stiffness
+    counted: NDArray[np.bool_]
+    true_kpa: Mapping[Modulus, NDArray[np.float64]]
+    draws_kpa: Mapping[Modulus, NDArray[np.float64]]
+    tissue: NDArray[np.int64]
+    tissues: Mapping[int, str]
+    generator: np.random.Generator
+
+    @classmethod
+    def read(cls, run: Stiffness, folder: Path, generator: np.random.Generator) -> _Patient:
+        truth = read_truth(folder, run)
+        counted = counted_voxels(run, truth)
+        samples = run.samples()
+        if samples is None:
+            raise InputError(
+                run.stem, found="no joint draws", expected="*_samples.h5", advice="Run palpate invert again."
+            )
+        order = np.lexsort(samples.voxels[counted[tuple(samples.voxels.T)]].T[::-1])
+        path = folder / "truth_tissue.nii.gz"
+        tissue = read_nifti(path).values if path.exists() else np.zeros(counted.shape)
+        names = read_json(folder / "truth.json").get("tissues", {}) if path.exists() else {}
+        return cls(
+            run=run,
+            counted=counted,
+            true_kpa={m: truth[m].values[counted].astype(float) for m in MODULI},
+            draws_kpa={m: values[:, order].astype(float) for m, values in samples.at(counted).items()},
+            tissue=tissue[counted].astype(int),
+            tissues={int(number): name for number, name in names.items()},
+            generator=generator,
+        )
+
+    def ranks(self, modulus: Modulus) -> dict[str, NDArray[np.float64]]:
+        """Ranks by kind."""
+        draws, truth = self.draws_kpa[modulus], self.true_kpa[modulus]
+        voxels = self._rank(draws, truth)
+        found = {"voxels": voxels}
+        for number, name in self.tissues.items():
+            if np.any(self.tissue == number):
+                found[f"voxels of {name}"] = voxels[self.tissue == number]
+        for edge_mm in REGION_EDGES_MM:
+            means = self._region_means(edge_mm)
+            if means.shape[0]:
+                found[f"regions of {edge_mm:g} mm"] = self._rank((means @ draws.T).T, means @ truth)
+        return found
+
+    def _rank(self, draws: NDArray[np.float64], truth: NDArray[np.float64]) -> NDArray[np.float64]:
+        below = np.sum(draws < truth, axis=0)
+        return np.asarray((below + self.generator.uniform(size=truth.shape)) / (len(draws) + 1))
+
+    def _region_means(self, edge_mm: float) -> sparse.csr_matrix:
+        """The means over well-filled cubes as a matrix on the voxels that count, shape (regions, n)."""
+        size_mm = np.linalg.norm(self.run.affine_mm[:3, :3], axis=0)
+        edge = np.maximum(1, np.round(edge_mm / size_mm)).astype(int)
+        cube = np.argwhere(self.counted) // edge
+        _, number, counts = np.unique(cube, axis=0, return_inverse=True, return_counts=True)
+        number = number.ravel()
+        means = sparse.csr_matrix((1.0 / counts[number], (number, np.arange(number.size))))
+        return means[counts > _FULLEST * np.prod(edge)]
+
+    def scores(self, modulus: Modulus) -> NDArray[np.float64]:
+        """Relative width, CRPS of the posterior, of the direct inversion and of the prior, shape (4, n)."""
+        marginals, truth = self.run.moduli[modulus], self.true_kpa[modulus]
+        width = (marginals.upper.values - marginals.lower.values)[self.counted] / truth
+        direct = np.full(truth.shape, np.nan)
+        if marginals.direct is not None:
+            direct = marginals.direct.values[self.counted].astype(float)
+        usable = np.isfinite(direct) & (direct > 0.0)
+        error = np.where(usable, np.abs(np.where(usable, direct, 0.0) - truth), truth)
+        prior = self.run.inversion.get("prior", {})
+        of_field = prior.get(f"{modulus.removesuffix('modulus')}_std", np.nan)
+        std = np.hypot(prior.get("mean_std", np.nan), of_field)
+        middle = np.log(np.median(direct[usable])) if usable.any() else np.log(np.median(truth))
+        guesses = np.exp(middle + std * self.generator.standard_normal((200, 1)))
+        draws = np.broadcast_to(guesses, (len(guesses), truth.size))
+        return np.stack([width, crps(self.draws_kpa[modulus], truth), error, crps(draws, truth)])

@@ -1,0 +1,124 @@
+"""The calibration of a cohort as a table for the terminal, figures for programs and a page for people."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+
+import palpate
+from palpate.imaging.stiffness_folder import MODULI
+from palpate.provenance import atomic_file, versions
+from palpate.service.calibration import LEVELS, Calibration
+from palpate.service.report.page import content_policy
+from palpate.service.report.plots import NAMES, coverage_by_kind, rank_histograms
+
+_SHOWN = ("voxels", "regions of 10 mm", "regions of 16 mm")
+"""Kinds whose rank histograms are drawn."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    caption: str
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+def write_calibration(page: Path, found: Calibration) -> None:
+    """Write the page and, beside it, the figures as JSON; each appears whole or not at all."""
+    with atomic_file(page.with_suffix(".json")) as partial:
+        content = found.to_json() | {"versions": versions()}
+        partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    with atomic_file(page) as partial:
+        partial.write_text(render(found), encoding="utf-8")
+
+
+def calibration_table(found: Calibration) -> str:
+    """The coverage as lines for a terminal."""
+    lines = [f"{found.patients} patients; data decide in {found.informed_share:.0%} of the voxels"]
+    for table in _tables(found):
+        lines += ["", table.caption]
+        lines += [
+            "  " + f"{row[0]:<26}" + "".join(f"{cell:>16}" for cell in row[1:]) for row in (table.head, *table.rows)
+        ]
+    return "\n".join(lines)
+
+
+def render(found: Calibration) -> str:
+    """The page as HTML text. The same figures give the same text."""
+    assets = files("palpate.service.report") / "assets"
+    environment = Environment(autoescape=True, undefined=StrictUndefined)
+    template = environment.from_string((assets / "calibration.html").read_text(encoding="utf-8"))
+    return template.render(
+        policy=Markup(content_policy([])),
+        style=Markup((assets / "page.css").read_text(encoding="utf-8")),
+        version=palpate.__version__,
+        headline=_headline(found),
+        figures=_figures(found),
+        tables=_tables(found),
+    )
+
+
+def _headline(found: Calibration) -> str:
+    shares = [f"{found.ranks[m]['voxels'].coverage(0.95)[0]:.1%} of the voxels for {NAMES[m]}" for m in MODULI]
+    return f"Over {found.patients} patients, 95 % intervals hold the truth in {' and '.join(shares)}."
+
+
+def _figures(found: Calibration) -> list[tuple[str, str, list[tuple[str, str]]]]:
+    kinds = list(found.ranks["storagemodulus"])
+    coverage = [
+        (
+            coverage_by_kind(
+                {kind: {m: found.ranks[m][kind].coverage(level) for m in MODULI} for kind in kinds}, level
+            ),
+            f"Coverage of {level:.0%} intervals by kind; the table holds the numbers.",
+        )
+        for level in (0.5, 0.95)
+    ]
+    ranks = [
+        (rank_histograms({m: found.ranks[m][kind].histogram() for m in MODULI}), f"Rank histogram of {kind}.")
+        for kind in _SHOWN
+        if kind in kinds
+    ]
+    return [
+        ("Coverage", "Dotted: what the intervals promise. Bars: two standard errors between patients.", coverage),
+        ("Ranks", f"Flat is calibrated, a bowl too sure, a hill too cautious. In turn: {', '.join(_SHOWN)}.", ranks),
+    ]
+
+
+def _tables(found: Calibration) -> list[_Table]:
+    tables = []
+    for modulus in MODULI:
+        head = ("", "count", "ECE", *(f"{level:.0%}" for level in LEVELS))
+        rows = tuple(
+            (
+                kind,
+                f"{ranks.pooled.size}",
+                f"{ranks.calibration_error:.3f}",
+                *("{:.1%} ± {:.1%}".format(*ranks.coverage(level)) for level in LEVELS),
+            )
+            for kind, ranks in found.ranks[modulus].items()
+        )
+        tables.append(_Table(f"{NAMES[modulus]}: coverage of credible intervals, ± standard error", head, rows))
+    sharp = found.sharpness
+    tables.append(
+        _Table(
+            "Sharpness over voxels",
+            ("", "width of 95 %", "CRPS, kPa", "direct", "prior alone"),
+            tuple(
+                (
+                    NAMES[m],
+                    f"{sharp[m].width:.0%}",
+                    f"{sharp[m].crps_kpa:.3f}",
+                    f"{sharp[m].direct_crps_kpa:.3f}",
+                    f"{sharp[m].prior_crps_kpa:.3f}",
+                )
+                for m in MODULI
+            ),
+        )
+    )
+    return tables
