@@ -23,18 +23,21 @@ _MARGIN_MM: Final = 12.0
 
 
 def colour_tops_kpa(run: RunView, settings: ReportSettings) -> dict[tuple[str, Modulus], float]:
-    """Upper ends of the colour scales of mean and spread, kPa: two significant digits, above nearly all tissue.
+    """Upper ends of the colour scales of mean and spread, kPa, above nearly all tissue that data decide.
 
     Where the truth is known the scale of the mean holds it as well, so that both can be compared by eye.
     """
     chosen = {"storagemodulus": settings.storage_top_kpa, "lossmodulus": settings.loss_top_kpa}
     tops: dict[tuple[str, Modulus], float] = {}
+    informed = run.stiffness.informed
     for modulus in MODULI:
         marginals = run.stiffness.moduli[modulus]
         own = chosen[modulus]
         shown = [marginals.mean, *([run.truth[modulus]] if run.truth is not None else [])]
-        tops["mean", modulus] = own if own is not None else _round_up(max(_high(the_map) for the_map in shown))
-        tops["std", modulus] = _round_up(_high(marginals.std))
+        tops["mean", modulus] = (
+            own if own is not None else _round_up(max(_high(the_map, informed) for the_map in shown))
+        )
+        tops["std", modulus] = _round_up(_high(marginals.std, informed))
     return tops
 
 
@@ -150,10 +153,11 @@ def _grey(values: NDArray[np.float32]) -> NDArray[np.uint8]:
     return np.asarray(np.clip(225.0 * (filled - bottom) / max(top - bottom, 1e-12), 0, 255), dtype=np.uint8)
 
 
-def _high(the_map: Map) -> float:
-    """A value above nearly all of the tissue."""
-    inside = the_map.values[the_map.covered]
-    return float(np.percentile(inside, 99.0)) if inside.size else 1.0
+def _high(the_map: Map, informed: NDArray[np.bool_]) -> float:
+    """A value above nearly all of the tissue, where data decide: elsewhere the prior's tail would set the colours."""
+    decided = the_map.covered & informed
+    inside = the_map.values[decided if decided.any() else the_map.covered]
+    return float(np.percentile(inside, 98.0)) if inside.size else 1.0
 
 
 def _round_up(value: float) -> float:

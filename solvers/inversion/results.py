@@ -68,9 +68,13 @@ def stems(fields: Sequence[WaveField]) -> list[str]:
 
 
 def informed_voxels(inversion: Inversion, settings: InversionSettings) -> NDArray[np.bool_]:
-    """Where data, not the prior, decide G': the share of prior variance they remove exceeds the setting, shape (N,)."""
+    """Where data, not the prior, decide G', shape (N,).
+
+    The share of prior variance that they remove exceeds one setting, and what they leave is below the other: next to
+    fluid the prior is so wide that its larger part can go and little be known.
+    """
     removed = 1.0 - (inversion.log_std[0] / inversion.prior_std[0]) ** 2
-    return np.asarray(removed > settings.informed_above)
+    return np.asarray((removed > settings.informed_above) & (inversion.log_std[0] < settings.informed_std))
 
 
 def write_posterior(target: Target, inversion: Inversion, settings: InversionSettings) -> None:

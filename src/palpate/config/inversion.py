@@ -55,7 +55,10 @@ class InversionSettings(Section):
     """A step of ln G* below this many posterior standard deviations (root mean squares) ends the iterations."""
 
     informed_above: Annotated[float, Field(gt=0, lt=1)] = 0.5
-    """A voxel is informed where data take away more than this share of the prior variance of ln G'."""
+    """A voxel is informed where data take away more than this share of the prior variance of ln G', ..."""
+
+    informed_std: Positive = 0.5
+    """... and leave ln G' with a standard deviation below this: 0.5 is a 95 % interval of a factor 2.7 either way."""
 
     seed: Annotated[int, Field(ge=0)] = 1
     """Of the posterior draws."""
