@@ -13,13 +13,14 @@ in its spread. What is dropped makes intervals wider, never narrower.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import scipy.linalg
 from numpy.typing import NDArray
 
 from palpate.solvers.inversion.likelihood import Linearised
-from palpate.solvers.inversion.prior import PriorScale, correlation
+from palpate.solvers.inversion.prior import FIELDS, PriorScale, correlation
 
 REFERENCE_PRIOR = PriorScale(storage_std=0.5, loss_std=0.5, length_mm=12.0)
 """Only decides which directions count as informed; the inversion's own prior comes in later, exactly."""
@@ -35,7 +36,9 @@ FEWEST_FOLLOWED = 20
 
 
 class Whitening:
-    """L of the reference prior on a zone: turns prior-standard directions into parameters.
+    """L of the reference prior on a zone: turns prior-standard directions into parameters, both fields alike.
+
+    Zones of one shape share their factor; few factors are kept, so that memory does not grow with the organ.
 
     Args:
         ijk: the zone's voxels, shape (n, 3).
@@ -43,30 +46,34 @@ class Whitening:
     """
 
     def __init__(self, ijk: NDArray[np.int64], voxel_size_mm: NDArray[np.float64]) -> None:
-        base = correlation(ijk, voxel_size_mm, REFERENCE_PRIOR)
-        self._lower = [
-            scipy.linalg.cholesky(
-                std**2 * base + REFERENCE_PRIOR.mean_std**2 + 1e-9 * np.eye(len(base)), lower=True, overwrite_a=True
-            )
-            for std in (REFERENCE_PRIOR.storage_std, REFERENCE_PRIOR.loss_std)
-        ]
+        self._places_mm = ((ijk - ijk.min(axis=0)) * voxel_size_mm).tobytes()
 
     def spread(self, standard: NDArray[np.float64]) -> NDArray[np.float64]:
         """L times standard directions, shape (2 n, k)."""
-        return np.concatenate([lower @ part for lower, part in zip(self._lower, np.split(standard, 2), strict=True)])
+        lower = _reference_factor(self._places_mm)
+        return np.concatenate([lower @ part for part in np.split(standard, FIELDS)])
 
     def project(self, dual: NDArray[np.float64], basis: NDArray[np.float64]) -> NDArray[np.float64]:
         """The part of a dual vector, shape (2 n,), along orthonormal standard directions, shape (2 n, k)."""
         inside = basis @ (basis.T @ self.gather(dual[:, None]))
-        parts = [
-            scipy.linalg.solve_triangular(lower, part, lower=True, trans="T")
-            for lower, part in zip(self._lower, np.split(inside, 2), strict=True)
-        ]
+        lower = _reference_factor(self._places_mm)
+        parts = [scipy.linalg.solve_triangular(lower, part, lower=True, trans="T") for part in np.split(inside, FIELDS)]
         return np.asarray(np.concatenate(parts)[:, 0])
 
     def gather(self, dual: NDArray[np.float64]) -> NDArray[np.float64]:
         """L^T times dual vectors, shape (2 n, k)."""
-        return np.concatenate([lower.T @ part for lower, part in zip(self._lower, np.split(dual, 2), strict=True)])
+        lower = _reference_factor(self._places_mm)
+        return np.concatenate([lower.T @ part for part in np.split(dual, FIELDS)])
+
+
+@lru_cache(maxsize=8)
+def _reference_factor(places_mm: bytes) -> NDArray[np.float64]:
+    """L with L L^T the reference covariance of one field over voxels at the places that these bytes hold, (n, n)."""
+    place = np.frombuffer(places_mm).reshape(-1, 3)
+    covariance = REFERENCE_PRIOR.storage_std**2 * correlation(place, np.ones(3), REFERENCE_PRIOR)
+    covariance += REFERENCE_PRIOR.mean_std**2
+    covariance[np.diag_indices_from(covariance)] += 1e-9
+    return np.asarray(scipy.linalg.cholesky(covariance, lower=True, overwrite_a=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,10 +103,10 @@ def informed_directions(
     Args:
         likelihood: the linearised zone.
         whitening: the reference prior on it.
-        start: standard directions to begin with: random, or the last call's basis, shape (2 n, k).
+        start: orthonormal standard directions to begin with: random ones, or the last call's basis, shape (2 n, k).
         passes: block applications of the Hessian; two from a random start, one from a good one.
     """
-    basis = np.linalg.qr(start)[0]
+    basis = start
     raw = likelihood.curvature(whitening.spread(basis))
     for _ in range(passes - 1):
         basis = np.linalg.qr(whitening.gather(raw))[0]

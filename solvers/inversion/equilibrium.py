@@ -1,32 +1,24 @@
 """The balance of momentum on a zone, as matrices that act on the displacement at the voxels.
 
-With U on triquadratic hexahedra (nodes at voxel centres), p and q discontinuous and linear (Q2-P1, inf-sup stable),
-
     K(G*) U + B p = 0   at interior nodes:   (2 G* eps(U), eps(V)) - (p, div V) - rho omega^2 (U, V) = 0
     D U           = 0:                       (div U, q) = 0,  up to the tolerance that the likelihood gives it
 
-(kappa is 10^6 |G*|, so that p / kappa vanishes).
-
-G* is trilinear between voxels. The quadrature has 2 x 2 x 2 Gauss points in every voxel-sized subcell, so that
-stiffness that changes from voxel to voxel is integrated for what it is. Everything here is dimensionless (Scales).
+(kappa is 10^6 |G*|, so that p / kappa vanishes). All cells are equal, so the matrices are sums of one cell's integrals
+(cell.py), scattered to the zone's nodes. Everything here is dimensionless (Scales).
 """
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
-import basix.ufl
-import dolfinx.fem.petsc
 import numpy as np
 import scipy.sparse as sparse
-import ufl
-from dolfinx import fem, mesh
-from mpi4py import MPI
 from numpy.typing import NDArray
 
-from palpate.meshing.zones import CELL_SPAN, Zone
+from palpate.meshing.zones import NODES_PER_CELL, Zone
+from palpate.solvers.inversion.cell import COMPONENTS, PRESSURES, cell_integrals
 from palpate.units import hz_to_rad_s
 
 
@@ -52,57 +44,39 @@ class Equilibrium:
     """Assembles the balance equations of one zone.
 
     Args:
-        zone: the cells, n nodes.
-        voxel_size: voxel edges in units of Scales.length_m, shape (3,).
+        cells: nodes of each cell, shape (c, 27), see Zone.
+        interior: nodes where momentum balances, shape (n,), bool.
+        voxel_size: voxel edges in units of Scales.length_m.
         inertia: rho omega^2 h^2 / g, see Scales.
     """
 
-    def __init__(self, zone: Zone, voxel_size: NDArray[np.float64], inertia: float) -> None:
-        self._domain = _mesh_of(zone, voxel_size)
-        points, weights = _composite_gauss()
-        measure = ufl.Measure(
-            "dx",
-            domain=self._domain,
-            metadata={
-                "quadrature_rule": "custom",
-                "quadrature_points": points,
-                "quadrature_weights": weights,
-            },
-        )
-        cell = "hexahedron"
-        displacement = fem.functionspace(self._domain, basix.ufl.element("Lagrange", cell, CELL_SPAN, shape=(3,)))
-        pressure = fem.functionspace(self._domain, basix.ufl.element("DPC", cell, 1))
-        at_points = fem.functionspace(self._domain, basix.ufl.quadrature_element(cell, points=points, weights=weights))
-        self._modulus = fem.Function(at_points)
-        self._displacement = fem.Function(displacement)
-        self._dofs = _dofs_of_nodes(displacement, zone, voxel_size)
-        self._interpolation = _interpolation(zone, self._domain, at_points, points)
-        self._assemble_forms(displacement, pressure, at_points, inertia, measure)
-        self.rows = (3 * np.flatnonzero(zone.interior)[:, None] + np.arange(3)).ravel()
+    def __init__(
+        self,
+        cells: NDArray[np.int64],
+        interior: NDArray[np.bool_],
+        voxel_size: tuple[float, float, float],
+        inertia: float,
+    ) -> None:
+        self._cells = cells
+        self._cell = cell_integrals(voxel_size)
+        self._inertia = inertia * self._cell.inertia
+        self._components = (3 * cells[:, :, None] + np.arange(3)).reshape(len(cells), COMPONENTS)
+        count, nodes = len(cells), len(interior)
+        self.rows = (3 * np.flatnonzero(interior)[:, None] + np.arange(3)).ravel()
         """Interior momentum equations as indices into the 3 n displacement components."""
-
-    def _assemble_forms(self, displacement: Any, pressure: Any, at_points: Any, inertia: float, dx: Any) -> None:
-        u, v = ufl.TrialFunction(displacement), ufl.TestFunction(displacement)
-        q, change = ufl.TestFunction(pressure), ufl.TrialFunction(at_points)
-
-        def strain(w: Any) -> Any:
-            return ufl.sym(ufl.grad(w))
-
-        self._stiffness_form = fem.form(2 * self._modulus * ufl.inner(strain(u), strain(v)) * dx)
-        self._sensitivity_form = fem.form(2 * change * ufl.inner(strain(self._displacement), strain(v)) * dx)
-        mass = _matrix(fem.form(inertia * ufl.inner(u, v) * dx))
-        divergence = _matrix(fem.form(ufl.inner(ufl.div(u), q) * dx))
-        self._inertia = mass[self._dofs][:, self._dofs].tocsr()
-        self.divergence = divergence[:, self._dofs].tocsr()
+        equation = np.full(3 * nodes, -1)
+        equation[self.rows] = np.arange(len(self.rows))
+        own = equation[self._components]
+        self._momentum = _Scatter(own[:, :, None], self._components[:, None, :], (len(self.rows), 3 * nodes))
+        self._sensitivity = _Scatter(own[:, None, :], cells[:, :, None], (len(self.rows), nodes))
+        modes = np.arange(count * PRESSURES).reshape(count, PRESSURES)
+        divergence = _Scatter(modes[:, :, None], self._components[:, None, :], (modes.size, 3 * nodes))
+        self.divergence: sparse.csr_matrix = divergence.matrix(np.tile(self._cell.divergence, (count, 1, 1)))
         """D, shape (pressures, 3 n)."""
-        trial = ufl.TrialFunction(pressure)
-        self.pressure_mass = _matrix(fem.form(ufl.inner(trial, q) * dx))
+        self.pressure_mass: sparse.csr_matrix = sparse.kron(sparse.identity(count), self._cell.pressure_mass, "csr")
         """Mass matrix of the pressures, shape (pressures, pressures)."""
-
-    @property
-    def pressure_gradient(self) -> sparse.csr_matrix:
+        self.pressure_gradient: sparse.csr_matrix = -self.divergence.T.tocsr()[self.rows]
         """B, the pressure in the interior momentum equations, shape (rows, pressures)."""
-        return -self.divergence.T.tocsr()[self.rows]
 
     def momentum(self, modulus: NDArray[np.complex128]) -> sparse.csr_matrix:
         """K(G*), interior rows only, shape (rows, 3 n).
@@ -110,9 +84,10 @@ class Equilibrium:
         Args:
             modulus: G* / g at the nodes, shape (n,).
         """
-        self._modulus.x.array[:] = self._interpolation @ modulus
-        stiffness = _matrix(self._stiffness_form)[self._dofs][:, self._dofs]
-        return (stiffness - self._inertia).tocsr()[self.rows]
+        flat = self._cell.stiffness.reshape(NODES_PER_CELL, -1)
+        of_cells = modulus[self._cells]
+        stiffness = (of_cells.real @ flat) + 1j * (of_cells.imag @ flat)
+        return self._momentum.matrix(stiffness.reshape(-1, COMPONENTS, COMPONENTS) - self._inertia)
 
     def sensitivity(self, displacement: NDArray[np.complex128]) -> sparse.csr_matrix:
         """F, with F dG* = dK(G*) U for every change dG* of the nodal moduli, shape (rows, n).
@@ -120,60 +95,55 @@ class Equilibrium:
         Args:
             displacement: U at the nodes, shape (3 n,), components of a node together.
         """
-        self._displacement.x.array[self._dofs] = displacement
-        at_points = _matrix(self._sensitivity_form)[self._dofs][self.rows]
-        return (at_points @ self._interpolation).tocsr()
+        flat = self._cell.stiffness.reshape(-1, COMPONENTS).T
+        of_cells = displacement[self._components]
+        forces = (of_cells.real @ flat) + 1j * (of_cells.imag @ flat)
+        return self._sensitivity.matrix(forces.reshape(-1, NODES_PER_CELL, COMPONENTS))
 
 
-def _matrix(form: Any) -> sparse.csr_matrix:
-    """Assemble a form into a SciPy matrix (DOLFINx's own CSR cannot hold blocks that are not square)."""
-    assembled = dolfinx.fem.petsc.assemble_matrix(form)
-    assembled.assemble()
-    indptr, indices, data = assembled.getValuesCSR()
-    matrix = sparse.csr_matrix((data, indices, indptr), shape=assembled.getSize())
-    assembled.destroy()
-    return matrix
+def equilibrium_of(zone: Zone, voxel_size: NDArray[np.float64], inertia: float) -> Equilibrium:
+    """The equations of a zone; zones of one shape share them, and few are kept.
+
+    Args:
+        zone: the cells, n nodes.
+        voxel_size: voxel edges in units of Scales.length_m, shape (3,).
+        inertia: rho omega^2 h^2 / g, see Scales.
+    """
+    size = (float(voxel_size[0]), float(voxel_size[1]), float(voxel_size[2]))
+    return _of_shape(zone.cells.tobytes(), zone.interior.tobytes(), size, inertia)
 
 
-def _composite_gauss() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Two-point Gauss rule in each subcell and axis of the reference cell: points (64, 3) and weights (64,)."""
-    nodes, weights = np.polynomial.legendre.leggauss(2)
-    line = np.concatenate([(0.5 * (nodes + 1.0) + part) / CELL_SPAN for part in range(CELL_SPAN)])
-    line_weights = np.tile(0.5 * weights / CELL_SPAN, CELL_SPAN)
-    points = np.array(list(itertools.product(line, repeat=3)))
-    return points, np.array([np.prod(w) for w in itertools.product(line_weights, repeat=3)])
+@lru_cache(maxsize=8)
+def _of_shape(cells: bytes, interior: bytes, voxel_size: tuple[float, float, float], inertia: float) -> Equilibrium:
+    numbers = np.frombuffer(cells, dtype=np.int64).reshape(-1, NODES_PER_CELL)
+    return Equilibrium(numbers, np.frombuffer(interior, dtype=np.bool_), voxel_size, inertia)
 
 
-def _mesh_of(zone: Zone, voxel_size: NDArray[np.float64]) -> mesh.Mesh:
-    """The zone's cells as a DOLFINx mesh on this rank alone; coordinates are voxel indices times voxel size."""
-    step, last = CELL_SPAN, CELL_SPAN + 1
-    corners = [
-        (last * last * i + last * j + k) for k, j, i in itertools.product((0, step), repeat=3)
-    ]  # DOLFINx counts vertices with the first axis fastest
-    used, cells = np.unique(zone.cells[:, corners], return_inverse=True)
-    element = basix.ufl.element("Lagrange", "hexahedron", 1, shape=(3,))
-    cells = cells.reshape(-1, 8).astype(np.int64)
-    return mesh.create_mesh(MPI.COMM_SELF, cells, element, zone.ijk[used] * voxel_size)
+class _Scatter:
+    """Where the entries of the cells' matrices go in a sparse matrix; entries without a row are dropped.
 
+    Args:
+        rows: row of each entry, -1 for none; broadcast against `columns` to the shape of the cells' matrices.
+        columns: column of each entry.
+        shape: of the sparse matrix.
+    """
 
-def _dofs_of_nodes(space: Any, zone: Zone, voxel_size: NDArray[np.float64]) -> NDArray[np.int64]:
-    """The unrolled degrees of freedom of each node's three components, shape (3 n,)."""
-    ijk = np.rint(space.tabulate_dof_coordinates() / voxel_size).astype(np.int64)
-    extent = zone.ijk.max(axis=0) + 1
-    lookup = np.full(tuple(extent), -1, dtype=np.int64)
-    lookup[tuple(ijk.T)] = np.arange(len(ijk))
-    blocks = lookup[tuple(zone.ijk.T)]
-    return np.asarray((3 * blocks[:, None] + np.arange(3)).ravel())
+    def __init__(self, rows: NDArray[np.int64], columns: NDArray[np.int64], shape: tuple[int, int]) -> None:
+        self._shape = shape
+        rows, columns = (a.ravel() for a in np.broadcast_arrays(rows, columns))
+        self._kept = np.flatnonzero(rows >= 0)
+        keys, self._place = np.unique(rows[self._kept] * shape[1] + columns[self._kept], return_inverse=True)
+        self._indices = (keys % shape[1]).astype(np.int32)
+        self._starts = np.searchsorted(keys, np.arange(shape[0] + 1) * shape[1]).astype(np.int32)
 
+    def matrix(self, values: NDArray[np.float64] | NDArray[np.complex128]) -> sparse.csr_matrix:
+        """The sparse matrix with the sums of the cells' entries.
 
-def _interpolation(zone: Zone, domain: mesh.Mesh, at_points: Any, points: NDArray[np.float64]) -> sparse.csr_matrix:
-    """Trilinear interpolation from nodes to quadrature points, shape (cells * 64, n); rows in DOLFINx's order."""
-    line = CELL_SPAN * points  # position in voxels
-    hats = np.maximum(0.0, 1.0 - np.abs(line[:, :, None] - np.arange(CELL_SPAN + 1)))  # (points, axis, node)
-    weight = np.einsum("qi,qj,qk->qijk", hats[:, 0], hats[:, 1], hats[:, 2]).reshape(len(points), -1)
-    cells = zone.cells[domain.topology.original_cell_index]
-    rows = np.repeat(at_points.dofmap.list.reshape(len(cells), -1), cells.shape[1], axis=1)
-    columns = np.tile(cells, (1, len(points)))
-    values = np.tile(weight.ravel(), len(cells))
-    shape = (len(cells) * len(points), len(zone.voxels))
-    return sparse.csr_matrix((values, (rows.ravel(), columns.ravel())), shape=shape)
+        Args:
+            values: the cells' matrices, shape (cells, ...).
+        """
+        kept = values.ravel()[self._kept]
+        data: NDArray[Any] = np.bincount(self._place, weights=kept.real, minlength=len(self._indices))
+        if np.iscomplexobj(kept):
+            data = data + 1j * np.bincount(self._place, weights=kept.imag, minlength=len(self._indices))
+        return sparse.csr_matrix((data, self._indices, self._starts), shape=self._shape)

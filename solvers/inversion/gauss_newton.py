@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -16,7 +17,7 @@ from palpate.solvers.inversion.evidence import ZoneEvidence, fit_prior
 from palpate.solvers.inversion.joint import JointPosterior, ZoneCurvature
 from palpate.solvers.inversion.local_spread import update_relative_spread
 from palpate.solvers.inversion.prior import FIELDS, MaternField, PriorScale
-from palpate.solvers.inversion.zone_solver import ZoneSolver, ZoneState
+from palpate.solvers.inversion.zone_solver import Tally, ZoneSolver, ZoneState
 
 EVIDENCE_ZONES = 6
 """How many zones, spread over the organ, set the prior's hyper-parameters."""
@@ -101,6 +102,7 @@ class Problem:
         voxel_size_mm: shape (3,).
         centre: prior means of ln G'/g and ln G''/g.
         comm: the ranks.
+        tally: where to count the work.
     """
 
     solvers: Sequence[ZoneSolver]
@@ -108,6 +110,7 @@ class Problem:
     voxel_size_mm: NDArray[np.float64]
     centre: NDArray[np.float64]
     comm: MPI.Comm
+    tally: Tally
 
     @property
     def voxels(self) -> int:
@@ -148,8 +151,10 @@ def maximise(
     acceleration = Acceleration()
     comparable = True  # whether w belongs to x under the present prior, so that objectives can be compared
     while True:
+        began = time.perf_counter()
         if refits and history and (history[-1].change < NEAR or waited == PATIENCE):
             prior = _refit(problem, point, prior, first=refits == REFITS)
+            began = problem.tally.timed("hyper-parameters", began)
             refits, waited, comparable = refits - 1, 0, False
             acceleration.forget()
         posterior = _posterior(problem, point, prior)
@@ -160,6 +165,7 @@ def maximise(
             break
         target = posterior.improve(_information(problem, point))
         aim = acceleration.aim((point.x, point.w), target) if comparable else target
+        problem.tally.timed("joint posterior", began)
         step, found = _search(problem, point, [aim, target] if comparable else [aim], comparable=comparable)
         objective = _objective(problem, found, found)
         history.append(Iteration(objective, found.misfit, step, _rms(found.x - point.x)))

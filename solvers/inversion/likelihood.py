@@ -75,14 +75,15 @@ class Linearised:
         rows, displacements = self._momentum.shape
         pressures, drifts = equilibrium.divergence.shape[0], data.drift.shape[1]
         self._blocks = np.cumsum([0, displacements, pressures, rows, pressures, drifts])
-        self._factor = Factorisation(_saddle(data, equilibrium, self._momentum))
+        self.factor = Factorisation(_saddle(data, equilibrium, self._momentum))
+        """The factors, and what they cost."""
         share = np.repeat(data.zone.share, 3)[:, None]
         seen = np.column_stack([data.displacement, data.probe])
         blocks = self._blocks
         load = np.zeros((blocks[-1], 2), dtype=np.complex128)
         load[: blocks[1]] = share * seen
         load[blocks[4] :] = data.drift.T @ (share * seen)
-        solution = self._factor.solve(load)
+        solution = self.factor.solve(load)
         displacement, drift = solution[: blocks[1]], data.drift @ solution[blocks[4] :]
         multiplier = solution[blocks[2] : blocks[3], 0]
         residuals = seen - displacement - drift
@@ -116,14 +117,14 @@ class Linearised:
 
     def close(self) -> None:
         """Free the factors."""
-        self._factor.close()
+        self.factor.close()
 
     def _inverse_covariance(self, forces: NDArray[np.complex128]) -> NDArray[np.complex128]:
         """S^-1 on momentum residuals, shape (rows, k)."""
         load = np.zeros((self._blocks[-1], forces.shape[1]), dtype=np.complex128)
         rows = slice(self._blocks[2], self._blocks[3])
         load[rows] = -forces
-        return self._factor.solve(load)[rows]
+        return self.factor.solve(load)[rows]
 
     def _to_parameters(self, dual: NDArray[np.complex128]) -> NDArray[np.float64]:
         """From derivatives by G* to derivatives by m: Re(conj(dG*/dm) dual), shape (2 n, k)."""

@@ -20,7 +20,7 @@ formula, the error sitting at the longest distances.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 import scipy.fft
@@ -165,19 +165,31 @@ def matern(distance_mm: NDArray[np.float64], length_mm: float, roughness: float)
     return np.asarray(roughness * np.exp(-rough) + (1.0 - roughness) * (1.0 + scaled) * np.exp(-scaled))
 
 
-def correlation(ijk: NDArray[np.int64], voxel_size_mm: NDArray[np.float64], scale: PriorScale) -> NDArray[np.float64]:
-    """Correlation of one field between voxels, shape (n, n).
+def correlation(
+    ijk: NDArray[np.int64] | NDArray[np.float64], voxel_size_mm: NDArray[np.float64], scale: PriorScale
+) -> NDArray[np.float64]:
+    """Correlation of one field between voxels, shape (n, n), read-only.
+
+    Zones of one shape share the matrix; few are kept, so that memory does not grow with the organ.
 
     Args:
         ijk: voxel indices, shape (n, 3).
         voxel_size_mm: shape (3,).
         scale: its length and roughness count.
     """
-    place = ijk * voxel_size_mm
+    place_mm = (ijk - ijk.min(axis=0)) * voxel_size_mm
+    return _correlation(place_mm.tobytes(), scale.length_mm, scale.roughness)
+
+
+@lru_cache(maxsize=8)
+def _correlation(places_mm: bytes, length_mm: float, roughness: float) -> NDArray[np.float64]:
+    place = np.frombuffer(places_mm).reshape(-1, 3)
     square = np.sum(place**2, axis=1)
     distance = np.sqrt(np.maximum(square[:, None] + square[None] - 2.0 * place @ place.T, 0.0))
     np.fill_diagonal(distance, 0.0)
-    return matern(distance, scale.length_mm, scale.roughness)
+    values = matern(distance, length_mm, roughness)
+    values.setflags(write=False)
+    return values
 
 
 def _full_sum(half: NDArray[np.float64], last: int) -> float:

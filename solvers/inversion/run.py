@@ -89,6 +89,7 @@ def invert_wave_field(
         voxel_size_mm=field.voxel_size_mm,
         centre=np.log(centre_pa / scales.modulus_pa),
         comm=comm,
+        tally=tally,
     )
     fit = maximise(
         problem,

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palpate.solvers.inversion.curvature import Whitening, informed_directions
-from palpate.solvers.inversion.equilibrium import Equilibrium
+from palpate.solvers.inversion.equilibrium import equilibrium_of
 from palpate.solvers.inversion.likelihood import Linearised, ZoneData
 
 VOXELS_PER_DIRECTION, FEWEST_DIRECTIONS = 8, 60
@@ -89,30 +89,23 @@ class ZoneSolver:
         self.number = number
         self.data = data
         self.voxels = data.zone.voxels
-        began = time.perf_counter()
-        self._equilibrium = Equilibrium(data.zone, data.voxel_size, data.inertia)
         self._whitening = Whitening(data.zone.ijk, voxel_size_mm)
-        size = 2 * len(self.voxels)
-        directions = min(rank_of_hessian, max(FEWEST_DIRECTIONS, len(self.voxels) // VOXELS_PER_DIRECTION))
-        self._start = np.random.default_rng([20, number]).standard_normal((size, directions))
-        self._followed = False
+        self._directions = min(rank_of_hessian, max(FEWEST_DIRECTIONS, len(self.voxels) // VOXELS_PER_DIRECTION))
+        self._basis: NDArray[np.float64] | None = None  # of the last evaluation
         self._tally = tally
-        tally.timed("set-up", began)
 
     def evaluate(self, parameters: NDArray[np.float64]) -> ZoneState:
         """Misfit, gradient and compressed Hessian at m, shape (2 n,) (this zone's voxels)."""
         began = time.perf_counter()
-        likelihood = Linearised(self.data, self._equilibrium, parameters)
-        began = self._tally.timed("factorise", began)
-        passes = 1 if self._followed else 2
+        equilibrium = equilibrium_of(self.data.zone, self.data.voxel_size, self.data.inertia)
+        likelihood = Linearised(self.data, equilibrium, parameters)
+        start, passes = (self._random_basis(), 2) if self._basis is None else (self._basis, 1)
         self._tally.counts["factorisations"] += 1
-        self._tally.counts["right_hand_sides"] += 2 + passes * self._start.shape[1]
-        informed = informed_directions(likelihood, self._whitening, self._start, passes=passes)
-        self._start = informed.basis
-        self._followed = True
+        self._tally.counts["right_hand_sides"] += 2 + passes * start.shape[1]
+        informed = informed_directions(likelihood, self._whitening, start, passes=passes)
+        self._basis = informed.basis
         likelihood.close()
-        self._tally.timed("hessian", began)
-        return ZoneState(
+        state = ZoneState(
             misfit=likelihood.misfit,
             expected_misfit=likelihood.expected_misfit,
             gradient=self._whitening.project(likelihood.gradient, informed.range),
@@ -120,3 +113,11 @@ class ZoneSolver:
             residual=likelihood.residual,
             probe_residual=likelihood.probe_residual,
         )
+        self._tally.seconds["factorisations"] += likelihood.factor.factorisation_s  # type: ignore[assignment]
+        self._tally.seconds["triangular solves"] += likelihood.factor.solution_s  # type: ignore[assignment]
+        self._tally.timed("zones, with factorisations and solves", began)
+        return state
+
+    def _random_basis(self) -> NDArray[np.float64]:
+        generator = np.random.default_rng([20, self.number])
+        return np.asarray(np.linalg.qr(generator.standard_normal((2 * len(self.voxels), self._directions)))[0])

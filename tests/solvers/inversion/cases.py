@@ -9,7 +9,7 @@ import palpate.solvers  # noqa: F401  (loads MPI before dolfinx)
 
 from palpate.meshing.zones import Zone, cut_zones  # isort: skip
 from palpate.solvers.inversion.drift import drift_planes  # isort: skip
-from palpate.solvers.inversion.equilibrium import Equilibrium  # isort: skip
+from palpate.solvers.inversion.equilibrium import Equilibrium, equilibrium_of  # isort: skip
 from palpate.solvers.inversion.likelihood import Linearised, ZoneData  # isort: skip
 
 UNIT_VOXEL = np.ones(3)
@@ -91,7 +91,7 @@ def _mask_of(zone: Zone) -> NDArray[np.bool_]:
 
 def linearise(data: ZoneData, parameters: NDArray[np.float64], equilibrium: Equilibrium | None = None) -> Linearised:
     """The likelihood of a zone; without `equilibrium` it is assembled anew."""
-    return Linearised(data, equilibrium or Equilibrium(data.zone, data.voxel_size, data.inertia), parameters)
+    return Linearised(data, equilibrium or equilibrium_of(data.zone, data.voxel_size, data.inertia), parameters)
 
 
 def consistent(data: ZoneData, parameters: NDArray[np.float64]) -> NDArray[np.complex128]:

@@ -84,7 +84,9 @@ def _fit(displacement_m: NDArray[np.complex128], seed: int) -> Fit:
         inertia=SCALES.inertia(DENSITY_KG_M3, FREQUENCY_HZ),
         divergence_tolerance=DIVERGENCE_PER_STRAIN * float(np.linalg.norm(seen, axis=1).mean()) * VOXEL_MM[0],
     )
-    problem = Problem([ZoneSolver(0, data, VOXEL_MM, 120, Tally())], field.mask, VOXEL_MM, CENTRE, MPI.COMM_SELF)
+    tally = Tally()
+    solvers = [ZoneSolver(0, data, VOXEL_MM, 120, tally)]
+    problem = Problem(solvers, field.mask, VOXEL_MM, CENTRE, MPI.COMM_SELF, tally)
     return maximise(
         problem, PRIOR, fit_hyperparameters=False, limit=14, tolerance=0.1, report=lambda _number, _iteration: None
     )

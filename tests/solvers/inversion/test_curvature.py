@@ -29,7 +29,7 @@ def hessian() -> NDArray[np.float64]:
 
 
 def _informed(whitening: Whitening, followed: int, passes: int) -> Informed:
-    start = np.random.default_rng(0).standard_normal((SIZE, followed))
+    start = np.linalg.qr(np.random.default_rng(0).standard_normal((SIZE, followed)))[0]
     likelihood = linearise(plane_wave_data(ZONE), varied(ZONE, 2))
     return informed_directions(likelihood, whitening, start, passes=passes)
 

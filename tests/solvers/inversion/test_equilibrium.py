@@ -16,7 +16,7 @@ from tests.laws.taylor import rates
 from tests.solvers.inversion.cases import INERTIA, box, shear_waves, wavenumber
 
 from palpate.meshing.zones import Zone, cut_zones  # isort: skip
-from palpate.solvers.inversion.equilibrium import Equilibrium, Scales  # isort: skip
+from palpate.solvers.inversion.equilibrium import Equilibrium, Scales, equilibrium_of  # isort: skip
 from palpate.solvers.inversion.factor import Factorisation  # isort: skip
 
 UNEQUAL = np.array([1.0, 1.3, 1.7])
@@ -48,7 +48,7 @@ def notched() -> Notched:
     mask = np.ones((7, 5, 7), dtype=bool)
     mask[:2, :, :2] = False
     (zone,) = cut_zones(mask, width_voxels=mask.shape, stride_voxels=mask.shape)
-    return Notched(zone, Equilibrium(zone, UNEQUAL, INERTIA))
+    return Notched(zone, equilibrium_of(zone, UNEQUAL, INERTIA))
 
 
 def _complex(shape: int, seed: int) -> NDArray[np.complex128]:
@@ -89,7 +89,7 @@ def test_translation_weighs_what_the_tissue_weighs() -> None:
     vertices (Simpson's rule): a lost density, frequency or voxel edge would show in every stiffness.
     """
     zone = box(7, 5, 5)
-    equilibrium = Equilibrium(zone, UNEQUAL, INERTIA)
+    equilibrium = equilibrium_of(zone, UNEQUAL, INERTIA)
     inertia = equilibrium.momentum(np.zeros(len(zone.voxels), dtype=np.complex128))
     for axis in range(3):
         force = inertia @ np.tile(np.eye(3)[axis], len(zone.voxels))
@@ -133,7 +133,7 @@ def test_exact_waves_obey_the_equations_ever_better(wave: Medium, medium: Medium
         zone = box(*(2 * cells + 1,) * 3)
         edges = np.array([1.0, 1.2, 0.8]) * 6.0 / (2 * cells)
         inertia = 0.5 * edges.min() ** 2
-        equilibrium = Equilibrium(zone, edges / edges.min(), inertia)
+        equilibrium = equilibrium_of(zone, edges / edges.min(), inertia)
         place = zone.ijk * edges
         u = wave(place).ravel()
         force = equilibrium.momentum(medium(place)) @ u

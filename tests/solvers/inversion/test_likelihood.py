@@ -25,7 +25,7 @@ from tests.solvers.inversion.cases import (
 )
 
 from palpate.meshing.zones import Zone, cut_zones  # isort: skip
-from palpate.solvers.inversion.equilibrium import Equilibrium  # isort: skip
+from palpate.solvers.inversion.equilibrium import equilibrium_of  # isort: skip
 from palpate.solvers.inversion.likelihood import PRESSURE_FREEDOM, Linearised, ZoneData  # isort: skip
 
 ZONE = box(5, 7, 5)
@@ -55,7 +55,7 @@ def test_gradient_is_exact(noisy: ZoneData) -> None:
 
     A gradient that is right only at small residuals would stop Gauss-Newton at a biased stiffness.
     """
-    equilibrium = Equilibrium(ZONE, UNIT_VOXEL, INERTIA)
+    equilibrium = equilibrium_of(ZONE, UNIT_VOXEL, INERTIA)
     m, steps = varied(ZONE, 2), [0.04, 0.02, 0.01, 0.005]
 
     def half_misfit(parameters: NDArray[np.float64]) -> float:
@@ -68,7 +68,7 @@ def test_gradient_is_exact(noisy: ZoneData) -> None:
 
 def test_curvature_is_the_hessian_where_nothing_is_left(exact: ZoneData) -> None:
     """At residual zero Gauss-Newton's Hessian is the Hessian: it is what becomes the width of every interval."""
-    equilibrium = Equilibrium(ZONE, UNIT_VOXEL, INERTIA)
+    equilibrium = equilibrium_of(ZONE, UNIT_VOXEL, INERTIA)
     m, v, steps = varied(ZONE, 1), _direction(4), [0.04, 0.02, 0.01]
     action = linearise(exact, m, equilibrium).curvature(v[:, None])[:, 0]
     remainders = hessian_remainders(lambda x: linearise(exact, x, equilibrium).gradient, action, m, v, steps)
@@ -85,7 +85,7 @@ def test_curvature_is_symmetric_and_positive(noisy: ZoneData) -> None:
 
 def _equations(zone: Zone) -> int:
     """Independent complex equations for U: momentum and volume, less those that determine the pressures."""
-    equilibrium = Equilibrium(zone, UNIT_VOXEL, INERTIA)
+    equilibrium = equilibrium_of(zone, UNIT_VOXEL, INERTIA)
     determined = np.linalg.matrix_rank(equilibrium.pressure_gradient.toarray())
     return len(equilibrium.rows) + equilibrium.divergence.shape[0] - int(determined)
 
@@ -97,7 +97,7 @@ def test_noise_alone_leaves_a_misfit_of_two_for_each_equation() -> None:
     it is exact.
     """
     zone = box(5, 5, 5)
-    equilibrium = Equilibrium(zone, UNIT_VOXEL, INERTIA)
+    equilibrium = equilibrium_of(zone, UNIT_VOXEL, INERTIA)
     misfits = [
         linearise(plane_wave_data(zone, seed, tolerance=0.0), varied(zone, seed), equilibrium).expected_misfit
         for seed in range(30)

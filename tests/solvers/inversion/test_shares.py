@@ -24,7 +24,7 @@ from tests.laws.operators import assert_not_above
 from tests.solvers.inversion.cases import UNIT_VOXEL, consistent, linearise, plane_wave_data, unit_noise, varied
 
 from palpate.meshing.zones import Zone, cut_zones  # isort: skip
-from palpate.solvers.inversion.equilibrium import Equilibrium  # isort: skip
+from palpate.solvers.inversion.equilibrium import equilibrium_of  # isort: skip
 from palpate.solvers.inversion.likelihood import PRESSURE_FREEDOM, ZoneData  # isort: skip
 
 SHAPE = (7, 5, 5)
@@ -113,7 +113,7 @@ def _scores(
     m, small = varied(whole.zone, 1), 1e-3
     scores, stated = np.zeros((len(directions), count)), np.zeros(len(directions))
     for zone in zones:
-        equilibrium = Equilibrium(zone, UNIT_VOXEL, whole.inertia)
+        equilibrium = equilibrium_of(zone, UNIT_VOXEL, whole.inertia)
         own = np.stack([_own(zone, v) for v in directions])
         quiet = linearise(_part(whole, zone), _own(zone, m), equilibrium)
         stated += np.sum(own.T * quiet.curvature(own.T), axis=0)
