@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -90,6 +91,11 @@ def _figures(found: Calibration) -> list[tuple[str, str, list[tuple[str, str]]]]
     ]
 
 
+def _share(share: float, error: float) -> str:
+    """A share with its standard error, which one patient alone does not have."""
+    return f"{share:.1%} ± {error:.1%}" if math.isfinite(error) else f"{share:.1%}"
+
+
 def _tables(found: Calibration) -> list[_Table]:
     tables = []
     for modulus in MODULI:
@@ -99,7 +105,7 @@ def _tables(found: Calibration) -> list[_Table]:
                 kind,
                 f"{ranks.pooled.size}",
                 f"{ranks.calibration_error:.3f}",
-                *("{:.1%} ± {:.1%}".format(*ranks.coverage(level)) for level in LEVELS),
+                *(_share(*ranks.coverage(level)) for level in LEVELS),
             )
             for kind, ranks in found.ranks[modulus].items()
         )

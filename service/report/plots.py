@@ -101,6 +101,7 @@ def coverage_by_kind(shares: Mapping[str, Mapping[Modulus, tuple[float, float]]]
             )  # fmt: skip
     axes.set_yticks(range(len(shares)), list(shares), fontsize=7.5)
     axes.invert_yaxis()
+    axes.set_xlim(-0.02, 1.02)
     axes.set_xlabel(f"share of {level:.0%} intervals that hold the truth")
     axes.legend(frameon=False, fontsize=8, loc="best")
     return _svg(figure)
