@@ -24,7 +24,7 @@ from palpate.config.study import Session
 from palpate.errors import InputError
 from palpate.imaging.nifti import read_nifti
 from palpate.imaging.stiffness_folder import MODULI, Modulus, Stiffness, read_json, read_stiffness
-from palpate.service.score import counted_voxels, read_truth
+from palpate.service.score import counted_draws, counted_voxels, cube_voxels, cubes, direct_errors, read_truth
 from palpate.service.statistics import crps
 
 LEVELS: Final = (0.5, 0.8, 0.9, 0.95)
@@ -194,11 +194,12 @@ class _Patient:
         truth = read_truth(folder, run)
         counted = counted_voxels(run, truth)
         samples = run.samples()
-        if samples is None:
+        draws = {m: counted_draws(samples, m, counted) for m in MODULI}
+        draws_kpa = {m: values for m, values in draws.items() if values is not None}
+        if len(draws_kpa) < len(MODULI):
             raise InputError(
                 run.stem, found="no joint draws", expected="*_samples.h5", advice="Run palpate invert again."
             )
-        order = np.lexsort(samples.voxels[counted[tuple(samples.voxels.T)]].T[::-1])
         path = folder / "truth_tissue.nii.gz"
         tissue = read_nifti(path).values if path.exists() else np.zeros(counted.shape)
         names = read_json(folder / "truth.json").get("tissues", {}) if path.exists() else {}
@@ -206,7 +207,7 @@ class _Patient:
             run=run,
             counted=counted,
             true_kpa={m: truth[m].values[counted].astype(float) for m in MODULI},
-            draws_kpa={m: values[:, order].astype(float) for m, values in samples.at(counted).items()},
+            draws_kpa=draws_kpa,
             tissue=tissue[counted].astype(int),
             tissues={int(number): name for number, name in names.items()},
             generator=generator,
@@ -232,27 +233,24 @@ class _Patient:
 
     def _region_means(self, edge_mm: float) -> sparse.csr_matrix:
         """The means over well-filled cubes as a matrix on the voxels that count, shape (regions, n)."""
-        size_mm = np.linalg.norm(self.run.affine_mm[:3, :3], axis=0)
-        edge = np.maximum(1, np.round(edge_mm / size_mm)).astype(int)
-        cube = np.argwhere(self.counted) // edge
-        _, number, counts = np.unique(cube, axis=0, return_inverse=True, return_counts=True)
-        number = number.ravel()
+        number = cubes(self.counted, self.run.affine_mm, edge_mm)
+        counts = np.bincount(number)
         means = sparse.csr_matrix((1.0 / counts[number], (number, np.arange(number.size))))
-        return means[counts > _FULLEST * np.prod(edge)]
+        return means[counts > _FULLEST * np.prod(cube_voxels(self.run.affine_mm, edge_mm))]
 
     def scores(self, modulus: Modulus) -> NDArray[np.float64]:
         """Relative width, CRPS of the posterior, of the direct inversion and of the prior, shape (4, n)."""
         marginals, truth = self.run.moduli[modulus], self.true_kpa[modulus]
         width = (marginals.upper.values - marginals.lower.values)[self.counted] / truth
-        direct = np.full(truth.shape, np.nan)
+        error, middle = truth, np.log(np.median(truth))
         if marginals.direct is not None:
-            direct = marginals.direct.values[self.counted].astype(float)
-        usable = np.isfinite(direct) & (direct > 0.0)
-        error = np.where(usable, np.abs(np.where(usable, direct, 0.0) - truth), truth)
+            relative, usable = direct_errors(marginals.direct, truth, self.counted)
+            error = relative * truth
+            if usable.any():
+                middle = np.log(np.median(marginals.direct.values[self.counted][usable].astype(float)))
         prior = self.run.inversion.get("prior", {})
         of_field = prior.get(f"{modulus.removesuffix('modulus')}_std", np.nan)
         std = np.hypot(prior.get("mean_std", np.nan), of_field)
-        middle = np.log(np.median(direct[usable])) if usable.any() else np.log(np.median(truth))
         guesses = np.exp(middle + std * self.generator.standard_normal((200, 1)))
         draws = np.broadcast_to(guesses, (len(guesses), truth.size))
         return np.stack([width, crps(self.draws_kpa[modulus], truth), error, crps(draws, truth)])

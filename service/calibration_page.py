@@ -5,17 +5,15 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 
-from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 import palpate
 from palpate.imaging.stiffness_folder import MODULI
 from palpate.provenance import atomic_file, versions
 from palpate.service.calibration import LEVELS, Calibration
-from palpate.service.report.page import content_policy
+from palpate.service.report.page import content_policy, page_style, page_template
 from palpate.service.report.plots import NAMES, coverage_by_kind, rank_histograms
 
 _SHOWN = ("voxels", "regions of 10 mm", "regions of 16 mm")
@@ -51,12 +49,9 @@ def calibration_table(found: Calibration) -> str:
 
 def render(found: Calibration) -> str:
     """The page as HTML text. The same figures give the same text."""
-    assets = files("palpate.service.report") / "assets"
-    environment = Environment(autoescape=True, undefined=StrictUndefined)
-    template = environment.from_string((assets / "calibration.html").read_text(encoding="utf-8"))
-    return template.render(
+    return page_template("calibration.html").render(
         policy=Markup(content_policy([])),
-        style=Markup((assets / "page.css").read_text(encoding="utf-8")),
+        style=Markup(page_style()),
         version=palpate.__version__,
         headline=_headline(found),
         figures=_figures(found),

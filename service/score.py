@@ -139,7 +139,7 @@ def score_run(run: Stiffness, truth: Mapping[Modulus, Map], *, margin_voxels: in
     samples = run.samples()
     return {
         modulus: score_modulus(
-            run.moduli[modulus], truth[modulus], counted, _draws(samples, modulus, counted), modulus=modulus
+            run.moduli[modulus], truth[modulus], counted, counted_draws(samples, modulus, counted), modulus=modulus
         )
         for modulus in MODULI
     }
@@ -179,7 +179,7 @@ def score_modulus(
         )
     relative = (mean_kpa - true_kpa) / true_kpa
     direct_error, direct_missing = _direct_error(marginals, true_kpa, counted)
-    blocks = _blocks(counted, truth.affine_mm)
+    blocks = cubes(counted, truth.affine_mm, _BLOCK_MM)
     return Score(
         voxels=int(counted.sum()),
         median_error=float(np.median(np.abs(relative))),
@@ -201,7 +201,7 @@ def score_modulus(
     )
 
 
-def _draws(samples: Samples | None, modulus: Modulus, counted: NDArray[np.bool_]) -> NDArray[np.float64] | None:
+def counted_draws(samples: Samples | None, modulus: Modulus, counted: NDArray[np.bool_]) -> NDArray[np.float64] | None:
     """The draws of the voxels that count, in the order in which numpy lists these voxels; None if there are too few."""
     if samples is None or len(samples.moduli_kpa[modulus]) < _DRAWS_NEEDED:
         return None
@@ -258,17 +258,31 @@ def _coverage(
 def _direct_error(
     marginals: Marginals, true_kpa: NDArray[np.float64], counted: NDArray[np.bool_]
 ) -> tuple[float | None, float | None]:
-    """Median |error| of the baseline; where it gives nothing usable, error 1: gaps do not help it."""
+    """Median |error| of the baseline, and the share of voxels where it gives nothing usable."""
     if marginals.direct is None:
         return None, None
-    direct_kpa = marginals.direct.values[counted].astype(float)
-    usable = np.isfinite(direct_kpa) & (direct_kpa > 0.0)
-    error = np.where(usable, np.abs(np.where(usable, direct_kpa, 0.0) - true_kpa) / true_kpa, 1.0)
+    error, usable = direct_errors(marginals.direct, true_kpa, counted)
     return float(np.median(error)), float(1.0 - usable.mean())
 
 
-def _blocks(counted: NDArray[np.bool_], affine_mm: NDArray[np.float64]) -> NDArray[np.int64]:
+def direct_errors(
+    direct: Map, true_kpa: NDArray[np.float64], counted: NDArray[np.bool_]
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Relative |error| of the baseline in each voxel that counts, and where it is usable; elsewhere error 1.
+
+    Gaps do not help the baseline.
+    """
+    direct_kpa = direct.values[counted].astype(float)
+    usable = np.isfinite(direct_kpa) & (direct_kpa > 0.0)
+    return np.where(usable, np.abs(np.where(usable, direct_kpa, 0.0) - true_kpa) / true_kpa, 1.0), usable
+
+
+def cubes(counted: NDArray[np.bool_], affine_mm: NDArray[np.float64], edge_mm: float) -> NDArray[np.int64]:
     """For each voxel that counts the number of the cube of tissue that it lies in."""
-    edge_voxels = np.maximum(1, np.round(_BLOCK_MM / np.linalg.norm(affine_mm[:3, :3], axis=0))).astype(int)
-    cube = np.argwhere(counted) // edge_voxels
+    cube = np.argwhere(counted) // cube_voxels(affine_mm, edge_mm)
     return np.asarray(np.unique(cube, axis=0, return_inverse=True)[1].ravel(), dtype=np.int64)
+
+
+def cube_voxels(affine_mm: NDArray[np.float64], edge_mm: float) -> NDArray[np.int64]:
+    """Voxels along the edges of a cube, at least one, shape (3,)."""
+    return np.maximum(1, np.round(edge_mm / np.linalg.norm(affine_mm[:3, :3], axis=0))).astype(np.int64)

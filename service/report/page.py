@@ -10,7 +10,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 
 import palpate
@@ -42,15 +42,12 @@ def write_report(folder: Path, out: Path, *, truth: Path | None, settings: Repor
 
 def render(view: SessionView, settings: ReportSettings) -> str:
     """The page of a session as HTML text. The same session gives the same text."""
-    environment = Environment(autoescape=True, undefined=StrictUndefined)
-    template = environment.from_string(_asset("page.html"))
     scripts = _viewer(view, settings) if settings.viewer else None
-    style = _asset("page.css")
     hashed = [scripts["library"], scripts["script"]] if scripts else []
-    return template.render(
+    return page_template("page.html").render(
         title=" ".join(["Stiffness of", f"sub-{view.subject}", *([f"ses-{view.session}"] if view.session else [])]),
         policy=Markup(content_policy(hashed)),
-        style=Markup(style),
+        style=Markup(page_style()),
         version=palpate.__version__,
         viewer=None if scripts is None else {name: Markup(text) for name, text in scripts.items()},
         runs=[_run_context(run, number, settings) for number, run in enumerate(view.runs, start=1)],
@@ -59,6 +56,16 @@ def render(view: SessionView, settings: ReportSettings) -> str:
         dicom_names=view.dicom_names,
         provenance=[table for run in view.runs for table in content.provenance_tables(run, run.title)],
     )
+
+
+def page_template(name: str) -> Template:
+    """A page of the assets; text that is filled in is escaped, and a name that is not given is an error."""
+    return Environment(autoescape=True, undefined=StrictUndefined).from_string(_asset(name))
+
+
+def page_style() -> str:
+    """The style that all pages share."""
+    return _asset("page.css")
 
 
 def content_policy(scripts: Iterable[str]) -> str:
