@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from palpate.config.phantom import LesionSettings, PhantomSettings, TissueSettings
 from palpate.imaging.phantom.atlas import Atlas
-from palpate.imaging.phantom.grid import ScanGrid, scan_grid
+from palpate.imaging.phantom.grid import ScanGrid, scan_grid, voxel_indices
 
 BETWEEN_PATIENTS = 0.07
 """Standard deviation of ln of a patient's mean stiffness; 134 adults: 186 / 2770 Pa."""
@@ -89,8 +89,7 @@ def _placed(settings: PhantomSettings, atlas: Atlas, generator: np.random.Genera
 
 
 def _inside(atlas: Atlas, points_mm: NDArray[np.float64]) -> NDArray[np.bool_]:
-    inverse = np.linalg.inv(atlas.affine_mm)
-    nearest = np.rint(points_mm @ inverse[:3, :3].T + inverse[:3, 3]).astype(int)
+    nearest = np.rint(voxel_indices(atlas.affine_mm, points_mm)).astype(int)
     valid = np.all((nearest >= 0) & (nearest < atlas.brain.shape), axis=-1)
     found = np.zeros(valid.shape, dtype=bool)
     found[valid] = atlas.brain[tuple(nearest[valid].T)]

@@ -19,6 +19,7 @@ from scipy import fft, ndimage
 
 from palpate.config.phantom import LesionSettings, PhantomSettings
 from palpate.imaging.phantom.atlas import Atlas
+from palpate.imaging.phantom.grid import voxel_indices
 
 TISSUES = ("grey matter", "white matter", "fluid", "lesion")
 """Names of the tissues, in the order of their numbers 1, 2, ..."""
@@ -61,8 +62,7 @@ class Head:
 
     def tissue_at(self, points_mm: NDArray[np.float64]) -> NDArray[np.uint8]:
         """Number of the prevailing tissue at world points, shape (..., 3)."""
-        inverse = np.linalg.inv(self.affine_mm)
-        indices = np.rint(points_mm @ inverse[:3, :3].T + inverse[:3, 3]).astype(int)
+        indices = np.rint(voxel_indices(self.affine_mm, points_mm)).astype(int)
         inside = np.clip(indices, 0, np.array(self.tissue.shape) - 1)
         return np.asarray(self.tissue[tuple(np.moveaxis(inside, -1, 0))])
 
@@ -76,8 +76,7 @@ class Head:
         return self._at(self.brain.astype(np.float64), points_mm) > 0.5
 
     def _at(self, values: NDArray[np.float64], points_mm: NDArray[np.float64]) -> NDArray[np.float64]:
-        inverse = np.linalg.inv(self.affine_mm)
-        indices = points_mm @ inverse[:3, :3].T + inverse[:3, 3]
+        indices = voxel_indices(self.affine_mm, points_mm)
         return np.asarray(
             ndimage.map_coordinates(values, np.moveaxis(indices, -1, 0), order=1, mode="nearest"), dtype=np.float64
         )
