@@ -8,12 +8,10 @@ rearrangement of the rest can save. The goal is 1.5; field.md's systems publish 
 
 from __future__ import annotations
 
-import argparse
 import json
-import subprocess
-import sys
 import time
-from pathlib import Path
+
+from command_line import invert, options
 
 BARE = ("factorisations", "triangular solves")
 GOAL = 1.5
@@ -21,18 +19,12 @@ GOAL = 1.5
 
 def main() -> None:
     """Invert a wave field, print where the time went and the ratio."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("wavefield", type=Path)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--ranks", type=int, default=2)
-    options = parser.parse_args()
-    programs = Path(sys.executable).parent
-    command = [programs / "mpiexec", "-n", str(options.ranks), programs / "palpate", "invert", options.wavefield]
+    chosen = options(__doc__, "wavefield")
     began = time.perf_counter()
-    subprocess.run([*command, "--out", options.out], check=True)
-    wall_s = options.ranks * (time.perf_counter() - began)
+    invert(chosen.wavefield, chosen.out, chosen.ranks)
+    wall_s = chosen.ranks * (time.perf_counter() - began)
     bare_s = rest_s = 0.0
-    for path in sorted(options.out.glob("*_inversion.json")):
+    for path in sorted(chosen.out.glob("*_inversion.json")):
         content = json.loads(path.read_text(encoding="utf-8"))
         for record in content.get("per_frequency", [content]):
             seconds = dict(record["seconds"])

@@ -10,13 +10,12 @@ scores voxels at least 3 from the edge. For comparison: published nonlinear inve
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
+from command_line import PROGRAMS, invert, options
 
 from palpate.imaging.wavefield_folder import read_wave_fields, write_wave_field
 
@@ -37,23 +36,15 @@ def add_noise(box: Path, folder: Path, level_percent: float) -> None:
 
 def main() -> None:
     """Run both noise levels and print the scores."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("box", type=Path)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--ranks", type=int, default=2)
-    options = parser.parse_args()
-    programs = Path(sys.executable).parent
+    chosen = options(__doc__, "box")
     for level in LEVELS_PERCENT:
-        folder = options.out / f"noise-{level:g}"
-        add_noise(options.box, folder / "wavefield", level)
-        ranks = [programs / "mpiexec", "-n", str(options.ranks)]
-        subprocess.run(
-            [*ranks, programs / "palpate", "invert", folder / "wavefield", "--out", folder / "mre"], check=True
-        )
+        folder = chosen.out / f"noise-{level:g}"
+        add_noise(chosen.box, folder / "wavefield", level)
+        invert(folder / "wavefield", folder / "mre", chosen.ranks)
         print(f"\nphantom box, {level:g} % noise", flush=True)
         margin = ["--margin", str(MARGIN_VOXELS), "--out", folder / "scores.json"]
         subprocess.run(
-            [programs / "palpate", "verify", "maps", folder / "mre", "--truth", options.box, *margin], check=True
+            [PROGRAMS / "palpate", "verify", "maps", folder / "mre", "--truth", chosen.box, *margin], check=True
         )
 
 
