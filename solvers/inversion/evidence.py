@@ -19,6 +19,7 @@ import scipy.linalg
 import scipy.optimize
 from mpi4py import MPI
 from numpy.typing import NDArray
+from scipy import sparse
 
 from palpate.solvers.inversion.prior import FIELDS, PriorScale, correlation
 
@@ -27,6 +28,9 @@ LENGTHS_MM = (5.0, 8.0, 12.0, 18.0, 26.0)
 
 STD_BOUNDS = (0.05, 0.8)
 """Bounds of the standard deviations of ln G' and ln G''."""
+
+REGION_BOUNDS = (0.01, 1.0)
+"""Bounds of the standard deviation of regions' means: from regions that say nothing to a factor of 2.7."""
 
 COUPLING_BOUNDS = (0.0, 0.75)
 """Bounds of the correlation between ln G' and ln G''. Zones at the edge of fluid ask for more, which would let G'' copy
@@ -49,12 +53,14 @@ class ZoneEvidence:
     Attributes:
         ijk: voxel indices, shape (n, 3).
         relative_spread: of the prior at the voxels, shape (n,).
+        regions: shares of labelled regions in the voxels, shape (n, R).
         half_hessian: Y, shape (2 n, k).
         information: b = H x - gradient, shape (2 n,).
     """
 
     ijk: NDArray[np.int64]
     relative_spread: NDArray[np.float64]
+    regions: sparse.csr_matrix
     half_hessian: NDArray[np.float64]
     information: NDArray[np.float64]
 
@@ -66,16 +72,19 @@ class _Projected:
     Attributes:
         correlated: for R smooth and rough and each pair of fields, shape (2, 2, 2, k + 1, k + 1).
         mean: for R = 1, which is what the unknown mean adds, shape (k + 1, k + 1).
+        regional: for R = W W^T, which is what regions add, and each pair of fields, shape (2, 2, k + 1, k + 1).
     """
 
     correlated: NDArray[np.float64]
     mean: NDArray[np.float64]
+    regional: NDArray[np.float64]
 
     def log_evidence(self, scale: PriorScale) -> float:
         covariance = scale.stds[:, None] * scale.mixing * scale.stds
         shares = np.array([1.0 - scale.roughness, scale.roughness])
         weights = shares[:, None, None] * covariance
         total = np.tensordot(weights, self.correlated, axes=3) + scale.mean_std**2 * self.mean
+        total = total + scale.region_std**2 * np.tensordot(scale.mixing, self.regional, axes=2)
         inner = np.eye(len(total) - 1) + total[:-1, :-1]
         lower = scipy.linalg.cholesky(inner, lower=True)
         reduced = scipy.linalg.solve_triangular(lower, total[:-1, -1], lower=True)
@@ -95,7 +104,7 @@ def fit_prior(
     Args:
         zones: this rank's share of the chosen zones (may be empty).
         voxel_size_mm: shape (3,).
-        start: where to start; its mean_std is not fitted.
+        start: where to start; its mean_std is not fitted, its region_std only where it is not zero.
         comm: the ranks.
         every_length: whether all lengths are compared, or the present one and its neighbours.
     """
@@ -113,7 +122,8 @@ def fit_prior(
 def _best_at_length(
     projected: Sequence[_Projected], length_mm: float, start: PriorScale, comm: MPI.Comm
 ) -> tuple[float, PriorScale]:
-    """Maximise log evidence plus log hyper-prior over the standard deviations and their coupling at one length."""
+    """Maximise log evidence plus log hyper-prior over standard deviations, coupling and roughness at one length."""
+    regional = start.region_std > 0.0
 
     def scale_of(free: NDArray[np.float64]) -> PriorScale:
         storage_std, loss_std = np.exp(free[:2])
@@ -124,12 +134,19 @@ def _best_at_length(
             length_mm=length_mm,
             coupling=float(free[2]),
             roughness=float(free[3]),
+            region_std=float(np.exp(free[4])) if regional else 0.0,
         )
 
     def loss(free: NDArray[np.float64]) -> float:
         scale = scale_of(free)
         data = comm.allreduce(sum(p.log_evidence(scale) for p in projected))
-        ratios = (scale.storage_std / HYPERPRIOR_STD, scale.loss_std / HYPERPRIOR_STD, length_mm / HYPERPRIOR_LENGTH_MM)
+        ratios: tuple[float, ...] = (
+            scale.storage_std / HYPERPRIOR_STD,
+            scale.loss_std / HYPERPRIOR_STD,
+            length_mm / HYPERPRIOR_LENGTH_MM,
+        )
+        if regional:
+            ratios = (*ratios, scale.region_std / HYPERPRIOR_STD)
         return -float(data) - sum(_log_hyperprior(ratio) for ratio in ratios)
 
     # A derivative-free search takes the same steps on every rank, because every rank sees the same sum.
@@ -139,10 +156,17 @@ def _best_at_length(
             *np.log(np.clip(start.stds, *STD_BOUNDS)),
             float(np.clip(start.coupling, *COUPLING_BOUNDS)),
             float(np.clip(start.roughness, *ROUGHNESS_START)),
+            *([float(np.log(np.clip(start.region_std, *REGION_BOUNDS)))] if regional else []),
         ],
         method="Nelder-Mead",
-        bounds=[tuple(np.log(STD_BOUNDS)), tuple(np.log(STD_BOUNDS)), COUPLING_BOUNDS, ROUGHNESS_BOUNDS],
-        options={"xatol": 0.03, "fatol": 0.05, "maxfev": 120},
+        bounds=[
+            tuple(np.log(STD_BOUNDS)),
+            tuple(np.log(STD_BOUNDS)),
+            COUPLING_BOUNDS,
+            ROUGHNESS_BOUNDS,
+            *([tuple(np.log(REGION_BOUNDS))] if regional else []),
+        ],
+        options={"xatol": 0.03, "fatol": 0.05, "maxfev": 160 if regional else 120},
     )
     return -float(found.fun), scale_of(found.x)
 
@@ -156,7 +180,10 @@ def _project(zone: ZoneEvidence, voxel_size_mm: NDArray[np.float64], length_mm: 
         smooth = [base @ c for c in scaled]
         correlated.append([[a.T @ b for b in smooth] for a in scaled])
     totals = np.stack([c.sum(axis=0) for c in columns])
-    return _Projected(np.array(correlated), totals.T @ totals)
+    regional = [zone.regions.T @ c for c in columns]
+    return _Projected(
+        np.array(correlated), totals.T @ totals, np.array([[a.T @ b for b in regional] for a in regional])
+    )
 
 
 def _log_hyperprior(ratio: float) -> float:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from mpi4py import MPI
 from numpy.typing import NDArray
+from scipy import sparse
 
 from palpate.progress import track
 from palpate.solvers.inversion.acceleration import Acceleration, Pair
@@ -100,6 +101,7 @@ class Problem:
         solvers: this rank's zones.
         mask: shape (i, j, k); N voxels.
         voxel_size_mm: shape (3,).
+        regions: shares of labelled regions in the voxels, shape (N, R).
         centre: prior means of ln G'/g and ln G''/g.
         comm: the ranks.
         tally: where to count the work.
@@ -108,6 +110,7 @@ class Problem:
     solvers: Sequence[ZoneSolver]
     mask: NDArray[np.bool_]
     voxel_size_mm: NDArray[np.float64]
+    regions: sparse.csr_matrix
     centre: NDArray[np.float64]
     comm: MPI.Comm
     tally: Tally
@@ -142,7 +145,7 @@ def maximise(
         tolerance: size of a full step, in posterior standard deviations, below which the iterations have converged.
         report: called after every step.
     """
-    prior = MaternField(problem.mask, problem.voxel_size_mm, scale, np.ones(problem.voxels))
+    prior = MaternField(problem.mask, problem.voxel_size_mm, scale, np.ones(problem.voxels), problem.regions)
     nowhere = np.zeros(FIELDS * problem.voxels)
     point = _evaluate(problem, nowhere, nowhere)
     history: list[Iteration] = []
@@ -267,6 +270,7 @@ def _refit(problem: Problem, point: _Point, prior: MaternField, *, first: bool) 
         ZoneEvidence(
             solver.data.zone.ijk,
             prior.relative_spread[solver.voxels],
+            problem.regions[solver.voxels],
             state.tempered_half_hessian,
             _zone_information(solver, state, point.x),
         )

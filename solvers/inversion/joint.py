@@ -127,11 +127,13 @@ class JointPosterior:
         halves = np.split(zone.half_hessian, FIELDS)
         spread = self._prior.spread[:, zone.voxels, None]
         smooth = [base @ (own * half) for own, half in zip(spread, halves, strict=True)]
+        in_regions = [scale.region_std * (self._prior.regions[zone.voxels].T @ half) for half in halves]
         block = np.eye(zone.half_hessian.shape[1])
         for f, half in enumerate(halves):
             total = half.sum(axis=0)
             block += scale.mean_std**2 * np.outer(total, total)
             block += (spread[f] * half).T @ sum(scale.mixing[f, g] * smooth[g] for g in range(FIELDS))
+            block += in_regions[f].T @ sum(scale.mixing[f, g] * in_regions[g] for g in range(FIELDS))
         return 0.5 * (block + block.T)
 
     def _covariance(self, weights: NDArray[np.float64], *, around_means: bool = False) -> NDArray[np.float64]:

@@ -158,10 +158,10 @@ def write_record(folder: Path, label: str, records: Sequence[Mapping[str, Any]],
     (folder / f"{label}_inversion.json").write_text(text + "\n", encoding="utf-8")
 
 
-def common_record(settings: InversionSettings, digest: str) -> dict[str, Any]:
+def common_record(settings: InversionSettings, digests: Mapping[str, str]) -> dict[str, Any]:
     """What inversion.json says of every wave field alike."""
     return {
         "versions": versions(),
         "settings": settings.model_dump(mode="json"),
-        "input_digests": {"wavefield": digest},
+        "input_digests": dict(digests),
     }

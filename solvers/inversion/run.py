@@ -14,6 +14,7 @@ from mpi4py import MPI
 from numpy.typing import NDArray
 
 from palpate.config.inversion import InversionSettings
+from palpate.imaging.labels import Regions, no_regions
 from palpate.imaging.wavefield import WaveField
 from palpate.meshing.zones import Zone
 from palpate.progress import say
@@ -65,7 +66,7 @@ class Inversion:
 
 
 def invert_wave_field(
-    field: WaveField, zones: Sequence[Zone], settings: InversionSettings, comm: MPI.Comm
+    field: WaveField, zones: Sequence[Zone], settings: InversionSettings, comm: MPI.Comm, regions: Regions | None = None
 ) -> Inversion:
     """The posterior of G* over the voxels of a wave field's mask.
 
@@ -74,9 +75,11 @@ def invert_wave_field(
         zones: of the mask, all of them on every rank.
         settings: the inversion section.
         comm: the ranks that share the zones.
+        regions: of the anatomy, where somebody labelled it.
     """
     began = time.perf_counter()
     tally = Tally()
+    regions = regions or no_regions(int(np.count_nonzero(field.mask)))
     direct = direct_inversion(field)
     noise = noise_of(field, factor=settings.noise_factor, discretisation_percent=settings.discretisation_percent)
     centre_pa = np.array([np.nanmedian(direct.storage_pa), np.nanmedian(direct.loss_pa)])
@@ -87,13 +90,21 @@ def invert_wave_field(
         solvers=_solvers(field, zones, noise, scales, settings, tally, comm),
         mask=field.mask,
         voxel_size_mm=field.voxel_size_mm,
+        regions=regions.shares,
         centre=np.log(centre_pa / scales.modulus_pa),
         comm=comm,
         tally=tally,
     )
     fit = maximise(
         problem,
-        PriorScale(settings.storage_std, settings.loss_std, settings.length_mm, settings.coupling, settings.roughness),
+        PriorScale(
+            settings.storage_std,
+            settings.loss_std,
+            settings.length_mm,
+            settings.coupling,
+            settings.roughness,
+            region_std=settings.region_std if regions.numbers.size else 0.0,
+        ),
         fit_hyperparameters=settings.fit_prior,
         limit=settings.max_iterations,
         tolerance=settings.tolerance,
@@ -108,7 +119,7 @@ def invert_wave_field(
         log_mean=mean,
         log_std=draws.std(axis=-1, ddof=1),
         log_draws=mean[:, :, None] + draws,
-        prior_std=fit.prior.spread,
+        prior_std=fit.prior.spread_with_regions,
         direct=direct,
         residuals=join_residuals(problem, fit),
         noise=noise,

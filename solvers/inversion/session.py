@@ -11,13 +11,14 @@ from mpi4py import MPI
 
 from palpate.config.inversion import InversionSettings
 from palpate.config.mesh import MeshSettings
+from palpate.imaging.labels import Regions, read_regions
 from palpate.imaging.wavefield import WaveField
 from palpate.imaging.wavefield_folder import read_wave_fields
 from palpate.meshing.zone_file import check_zones, read_zones
 from palpate.meshing.zone_mesh import zones_of
 from palpate.meshing.zones import Zone
 from palpate.progress import say
-from palpate.provenance import atomic_directory, digest, refuse_foreign_folder
+from palpate.provenance import atomic_directory, input_digests, refuse_foreign_folder
 from palpate.solvers.inversion.direct import direct_inversion
 from palpate.solvers.inversion.results import (
     Target,
@@ -32,7 +33,13 @@ from palpate.solvers.inversion.run import invert_wave_field
 
 
 def invert_session(
-    wavefield: Path, out: Path, settings: InversionSettings, *, mesh: Path | None = None, comm: MPI.Comm | None = None
+    wavefield: Path,
+    out: Path,
+    settings: InversionSettings,
+    *,
+    mesh: Path | None = None,
+    labels: Path | None = None,
+    comm: MPI.Comm | None = None,
 ) -> None:
     """Invert every run and frequency of a wave-field folder and write the folder of stiffness maps.
 
@@ -41,16 +48,19 @@ def invert_session(
         out: folder to write; it appears whole or not at all.
         settings: the inversion section.
         mesh: folder of palpate mesh; without it zones are cut with default settings.
+        labels: segmentation of the anatomy, NIfTI in the same world coordinates; its regions may differ in stiffness.
         comm: ranks that share the work; all of the job by default.
 
     Raises:
-        InputError: the wave fields or the mesh cannot be used, or `out` holds files that are not palpate's.
+        InputError: the wave fields, the mesh or the labels cannot be used, or `out` holds files that are not palpate's.
     """
     comm = comm or MPI.COMM_WORLD
     refuse_foreign_folder(out)
     fields = read_wave_fields(wavefield)
     zones = {field.label: _zones(field, mesh) for field in fields}
-    source = digest(wavefield)
+    regions = {field.label: _regions(field, labels) for field in fields}
+    digests = input_digests({"wavefield": wavefield} | ({"labels": labels} if labels is not None else {}))
+    source = digests["wavefield"]
     records: dict[str, list[dict[str, Any]]] = defaultdict(list)
     writing = atomic_directory(out) if comm.rank == 0 else nullcontext(None)
     with writing as folder:
@@ -61,7 +71,7 @@ def invert_session(
                     write_direct(Target(folder, field, stem, source), direct)
                     records[field.label].append({"frequency_hz": field.frequency_hz, "converged": True})
                 continue
-            inversion = invert_wave_field(field, zones[field.label], settings, comm)
+            inversion = invert_wave_field(field, zones[field.label], settings, comm, regions[field.label])
             if folder is not None:
                 target = Target(folder, field, stem, source)
                 write_posterior(target, inversion, settings)
@@ -69,7 +79,7 @@ def invert_session(
                 _say_result(records[field.label][-1], field.label)
         if folder is not None:
             for label, parts in records.items():
-                write_record(folder, label, parts, common_record(settings, source))
+                write_record(folder, label, parts, common_record(settings, digests))
 
 
 def _zones(field: WaveField, mesh: Path | None) -> list[Zone]:
@@ -78,6 +88,10 @@ def _zones(field: WaveField, mesh: Path | None) -> list[Zone]:
     zones = read_zones(mesh / f"{field.label}_zones.h5")
     check_zones(zones, field.mask)
     return zones
+
+
+def _regions(field: WaveField, labels: Path | None) -> Regions | None:
+    return None if labels is None else read_regions(labels, field.mask, field.affine_mm)
 
 
 def _say_result(result: dict[str, Any], label: str) -> None:

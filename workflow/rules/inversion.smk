@@ -3,6 +3,7 @@ rule invert:
     input:
         wavefield=rules.ingest.output,
         mesh=rules.mesh.output,
+        labels=lambda wildcards: session_of(wildcards).labels or [],
     output:
         directory(f"{SESSION}/mre"),
     log:
@@ -21,7 +22,8 @@ rule invert:
         runtime=480,
     params:
         settings=settings.inversion.model_dump_json(),
+        labels=lambda wildcards, input: ["--labels", input.labels] if input.labels else [],
         source=source_digest(["solvers", "meshing", "cli/invert"]),
     shell:
-        "{resources.mpi} -n {resources.tasks} palpate invert {input.wavefield:q} --mesh {input.mesh:q}"
+        "{resources.mpi} -n {resources.tasks} palpate invert {input.wavefield:q} --mesh {input.mesh:q} {params.labels:q}"
         " --settings {params.settings:q} --out {output:q} 2> >(tee {log:q} >&2)"

@@ -12,6 +12,9 @@ def invert(
     wavefield: Annotated[Path, typer.Argument(help="Wave-field folder (um, Hz), as palpate ingest writes it.")],
     out: Annotated[Path, typer.Option(help="Folder for maps in kPa; it appears whole or not at all.")],
     mesh: Annotated[Path | None, typer.Option(help="Folder of palpate mesh; cut with defaults where absent.")] = None,
+    labels: Annotated[
+        Path | None, typer.Option(help="Segmentation of the anatomy (NIfTI): regions may differ in mean stiffness.")
+    ] = None,
     method: Annotated[
         Literal["nonlinear", "direct"] | None, typer.Option(help="Overrides the settings' method.")
     ] = None,
@@ -28,4 +31,4 @@ def invert(
     chosen = parse_settings(InversionSettings, settings)
     if method is not None:
         chosen = chosen.model_copy(update={"method": method})
-    invert_session(wavefield, out, chosen, mesh=mesh)
+    invert_session(wavefield, out, chosen, mesh=mesh, labels=labels)

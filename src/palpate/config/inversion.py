@@ -36,6 +36,10 @@ class InversionSettings(Section):
     """Share of the prior variance that is rough (Matern 1/2, as tissue borders are); the rest is smooth (Matern 3/2).
     A start where fit_prior is true."""
 
+    region_std: Annotated[float, Field(gt=0, le=1)] = 0.3
+    """Prior standard deviation of the means of ln G' and ln G'' of labelled regions, where labels are given; a start
+    where fit_prior is true."""
+
     noise_factor: Positive = 1.0
     """Multiplies the noise that the wave field states, where you know better than the importer."""
 

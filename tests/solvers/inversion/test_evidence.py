@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy import sparse
 
 from tests.laws.ranks import dealt
 
@@ -17,6 +18,7 @@ from palpate.solvers.inversion.evidence import (  # isort: skip
     HYPERPRIOR_SPREAD,
     HYPERPRIOR_STD,
     LENGTHS_MM,
+    REGION_BOUNDS,
     ROUGHNESS_BOUNDS,
     STD_BOUNDS,
     ZoneEvidence,
@@ -29,8 +31,8 @@ BLOCK = np.ones((7, 7, 5), dtype=bool)
 SEARCH = 0.05
 """Log evidence within which the search stops."""
 
-TRUTH = PriorScale(storage_std=0.35, loss_std=0.2, length_mm=12.0, coupling=0.6, roughness=0.4)
-START = PriorScale(storage_std=0.4, loss_std=0.4, length_mm=26.0, coupling=0.5, roughness=0.9)
+TRUTH = PriorScale(storage_std=0.35, loss_std=0.2, length_mm=12.0, coupling=0.6, roughness=0.4, region_std=0.3)
+START = PriorScale(storage_std=0.4, loss_std=0.4, length_mm=26.0, coupling=0.5, roughness=0.9, region_std=0.1)
 """Far from TRUTH, so that the search has to move."""
 
 
@@ -38,10 +40,11 @@ def _zone(seed: int, directions: int = 100) -> tuple[ZoneEvidence, NDArray[np.fl
     """A block whose fields are drawn from TRUTH and seen through Y^T with unit noise: the zone, Y and what was seen."""
     rng = np.random.default_rng(seed)
     relative = rng.uniform(0.7, 1.4, BLOCK.sum())
-    x = MaternField(BLOCK, VOXEL_MM, TRUTH, relative).draw(1, rng)[:, 0]
+    regions = sparse.csr_matrix(rng.dirichlet(np.full(4, 0.2), BLOCK.sum())[:, :3])
+    x = MaternField(BLOCK, VOXEL_MM, TRUTH, relative, regions).draw(1, rng)[:, 0]
     half = rng.standard_normal((FIELDS * BLOCK.sum(), directions))
     seen = half.T @ x + rng.standard_normal(directions)
-    return ZoneEvidence(np.argwhere(BLOCK), relative, half, half @ seen), half, seen
+    return ZoneEvidence(np.argwhere(BLOCK), relative, regions, half, half @ seen), half, seen
 
 
 def _dense_log_evidence(zones: list, scale: PriorScale) -> float:
@@ -56,11 +59,14 @@ def _dense_log_evidence(zones: list, scale: PriorScale) -> float:
         along = scale.roughness * np.exp(-rough) + (1.0 - scale.roughness) * (1.0 + smooth) * np.exp(-smooth)
         prior = np.kron(coupling, along) * np.outer(spread, spread)
         prior += np.kron(np.eye(2), np.full(distance.shape, scale.mean_std**2))
+        shares = zone.regions.toarray()
+        prior += scale.region_std**2 * np.kron(coupling, shares @ shares.T)
         covariance = np.eye(len(seen)) + half.T @ prior @ half
         total -= 0.5 * (np.linalg.slogdet(covariance)[1] + seen @ np.linalg.solve(covariance, seen))
     for value, median in (
         (scale.storage_std, HYPERPRIOR_STD),
         (scale.loss_std, HYPERPRIOR_STD),
+        (scale.region_std, HYPERPRIOR_STD),
         (scale.length_mm, HYPERPRIOR_LENGTH_MM),
     ):
         total -= 0.5 * (np.log(value / median) / HYPERPRIOR_SPREAD) ** 2
@@ -88,6 +94,7 @@ def test_fit_is_where_the_dense_marginal_likelihood_is_largest() -> None:
             float(found.length_mm if near else rng.choice(LENGTHS_MM)),
             float(np.clip(found.coupling + rng.normal(0.0, 0.15), *COUPLING_BOUNDS)),
             float(np.clip(found.roughness + rng.normal(0.0, 0.3), *ROUGHNESS_BOUNDS)),
+            region_std=float(np.clip(found.region_std * np.exp(rng.normal(0.0, 0.3)), *REGION_BOUNDS)),
         )
         assert _dense_log_evidence(zones, other) <= best + SEARCH, (found, other)
 
@@ -103,3 +110,5 @@ def test_the_true_hyper_parameters_are_found() -> None:
     assert found.loss_std == pytest.approx(TRUTH.loss_std, rel=0.28)
     assert abs(LENGTHS_MM.index(found.length_mm) - LENGTHS_MM.index(TRUTH.length_mm)) <= 1
     assert found.coupling == pytest.approx(TRUTH.coupling, abs=0.25)
+    # 36 means of regions, coupled in pairs, are known to 1 / sqrt(2 * 24) = 14 %.
+    assert found.region_std == pytest.approx(TRUTH.region_std, rel=4 * 0.14)

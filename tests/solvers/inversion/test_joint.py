@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy import sparse
 
 from tests.laws.chance import assert_covariance
 from tests.laws.ranks import dealt
@@ -53,8 +54,9 @@ def small() -> Small:
     mask[:2, :2, 0] = False
     count = int(mask.sum())
     rng = np.random.default_rng(0)
-    scale = PriorScale(0.4, 0.25, length_mm=6.0, coupling=0.6, mean_std=0.7)
-    prior = MaternField(mask, np.array([2.0, 2.5, 3.0]), scale, rng.uniform(0.5, 2.0, count))
+    scale = PriorScale(0.4, 0.25, length_mm=6.0, coupling=0.6, mean_std=0.7, region_std=0.3)
+    shares = sparse.csr_matrix(rng.dirichlet(np.ones(3), count)[:, :2])
+    prior = MaternField(mask, np.array([2.0, 2.5, 3.0]), scale, rng.uniform(0.5, 2.0, count), shares)
     zones, hessian = [], np.zeros((FIELDS * count,) * 2)
     for zone in cut_zones(mask, width_voxels=(5, 5, 5), stride_voxels=(2, 1, 1)):
         half = rng.standard_normal((FIELDS * len(zone.voxels), DIRECTIONS))

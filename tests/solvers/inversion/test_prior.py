@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy import sparse
 
 from tests.laws.chance import assert_covariance, assert_mean_square
 from tests.laws.operators import assert_adjoint, assert_positive, assert_symmetric
@@ -16,7 +17,9 @@ from palpate.solvers.inversion.local_spread import RELATIVE_BOUNDS, update_relat
 from palpate.solvers.inversion.prior import FIELDS, MaternField, PriorScale  # isort: skip
 
 VOXEL_MM = np.array([2.0, 2.5, 3.0])
-SCALE = PriorScale(storage_std=0.4, loss_std=0.25, length_mm=6.0, coupling=0.6, roughness=0.3, mean_std=0.7)
+SCALE = PriorScale(
+    storage_std=0.4, loss_std=0.25, length_mm=6.0, coupling=0.6, roughness=0.3, mean_std=0.7, region_std=0.5
+)
 
 
 def _field(scale: PriorScale = SCALE) -> MaternField:
@@ -25,7 +28,13 @@ def _field(scale: PriorScale = SCALE) -> MaternField:
     mask[2:7, 1:5, 1:4] = True
     mask[2:4, 1:3, 1] = False
     relative = np.random.default_rng(0).uniform(0.5, 2.0, np.count_nonzero(mask))
-    return MaternField(mask, VOXEL_MM, scale, relative)
+    return MaternField(mask, VOXEL_MM, scale, relative, _shares(len(relative)))
+
+
+def _shares(count: int) -> sparse.csr_matrix:
+    """Two labelled regions with a soft border, and voxels that belong to neither."""
+    first = np.clip(np.linspace(2.0, -1.0, count), 0.0, 1.0)
+    return sparse.csr_matrix(np.stack([first, np.where(first > 0.2, 0.0, 0.7 * (1.0 - first))], axis=1))
 
 
 def _correlation(distance: NDArray[np.float64], scale: PriorScale) -> NDArray[np.float64]:
@@ -35,14 +44,16 @@ def _correlation(distance: NDArray[np.float64], scale: PriorScale) -> NDArray[np
 
 
 def _by_hand(field: MaternField) -> NDArray[np.float64]:
-    """s_f(a) rho_fg s_g(b) R(|a - b|) + s_mean^2, entry by entry, shape (2 N, 2 N)."""
+    """s_f(a) rho_fg s_g(b) R(|a - b|) + s_mean^2 + s_region^2 rho_fg W W^T, entry by entry, shape (2 N, 2 N)."""
     place = np.argwhere(field.mask) * field.voxel_size_mm
     distance = np.linalg.norm(place[:, None] - place[None], axis=2)
     scale = field.scale
     spread = np.concatenate([std * field.relative_spread for std in (scale.storage_std, scale.loss_std)])
     coupling = np.array([[1.0, scale.coupling], [scale.coupling, 1.0]])
     around = np.kron(coupling, _correlation(distance, scale)) * np.outer(spread, spread)
-    return np.asarray(around + np.kron(np.eye(2), np.full(distance.shape, scale.mean_std**2)))
+    shares = field.regions.toarray()
+    regional = scale.region_std**2 * np.kron(coupling, shares @ shares.T)
+    return np.asarray(around + regional + np.kron(np.eye(2), np.full(distance.shape, scale.mean_std**2)))
 
 
 def _matrix(field: MaternField) -> NDArray[np.float64]:
@@ -100,12 +111,16 @@ def test_means_are_as_free_as_stated() -> None:
 def test_neither_grid_nor_axis_order_matters() -> None:
     """The prior of a mask must not know where in its grid the mask lies, nor which axis comes first."""
     field = _field()
-    grown = MaternField(np.pad(field.mask, 3), VOXEL_MM, SCALE, field.relative_spread)
+    grown = MaternField(np.pad(field.mask, 3), VOXEL_MM, SCALE, field.relative_spread, field.regions)
     assert np.array_equal(_matrix(grown), _matrix(field))
     axes = (2, 0, 1)
     order = np.argsort(_numbers(field.mask).transpose(axes)[field.mask.transpose(axes)])
     turned = MaternField(
-        field.mask.transpose(axes), VOXEL_MM[list(axes)], SCALE, field.relative_spread[np.argsort(order)]
+        field.mask.transpose(axes),
+        VOXEL_MM[list(axes)],
+        SCALE,
+        field.relative_spread[np.argsort(order)],
+        field.regions[np.argsort(order)],
     )
     both = np.concatenate([order, order + len(order)])
     assert _matrix(turned)[np.ix_(both, both)] == pytest.approx(_matrix(field), abs=1e-10)
@@ -152,5 +167,5 @@ def test_unit_spread_is_unit_variance() -> None:
     mask = np.zeros((30, 30, 30), dtype=bool)
     mask[::9, ::9, ::9] = True  # far apart, so that values are nearly independent
     scale = PriorScale(0.4, 0.4, length_mm=2.0, mean_std=0.0)
-    field = MaternField(mask, EDGES_MM, scale, np.ones(mask.sum()))
+    field = MaternField(mask, EDGES_MM, scale, np.ones(mask.sum()), sparse.csr_matrix((mask.sum(), 0)))
     assert_mean_square(field.draw(60, np.random.default_rng(6)), 0.16, slack=np.exp(-9.0))
