@@ -112,14 +112,20 @@ def versions() -> dict[str, str]:
     return found | ({"commit": commit} if commit else {})
 
 
-def revision() -> str | None:
-    """The checkout's git commit, with "+changes" where tracked files differ; None outside a checkout."""
+def revision(ignoring: Iterable[str] = ()) -> str | None:
+    """The checkout's git commit, with "+changes" where tracked files differ; None outside a checkout.
+
+    Args:
+        ignoring: files and folders of the checkout, relative to it, whose changes do not count.
+    """
     home = Path(__file__).resolve().parents[2]
     if not (home / ".git").exists():
         return None
     try:
         head = _git(home, "rev-parse", "HEAD")
-        return head + ("+changes" if _git(home, "status", "--porcelain", "--untracked-files=no") else "")
+        counted = (".", *(f":(exclude){path}" for path in ignoring))
+        status = _git(home, "status", "--porcelain", "--untracked-files=no", "--", *counted)
+        return head + ("+changes" if status else "")
     except (OSError, subprocess.SubprocessError):
         return None
 

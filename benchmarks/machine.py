@@ -1,0 +1,36 @@
+"""The machine that a benchmark ran on, without anything that names its owner."""
+
+from __future__ import annotations
+
+import os
+import platform
+from pathlib import Path
+
+
+def machine() -> dict[str, str | int | float]:
+    """CPU model, cores this process may use, memory in GB, Python and operating system; no host, user or path."""
+    return {
+        "cpu": _cpu_model(),
+        "cores": len(os.sched_getaffinity(0)),
+        "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1),
+        "python": platform.python_version(),
+        "system": f"{_system()}, {platform.machine()}",
+    }
+
+
+def _cpu_model() -> str:
+    """The model's name as the kernel tells it; the architecture where it does not."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(named, platform.machine())
+
+
+def _system() -> str:
+    """The distribution's name and version."""
+    try:
+        return platform.freedesktop_os_release()["PRETTY_NAME"]
+    except (OSError, KeyError):
+        return platform.system()
