@@ -19,7 +19,7 @@ def options(description: str | None, source: str) -> argparse.Namespace:
     return parser.parse_args()
 
 
-def invert(wavefield: Path, out: Path, ranks: int) -> None:
-    """Run `palpate invert` on so many ranks."""
+def invert(wavefield: Path, out: Path, ranks: int, *further: str) -> None:
+    """Run `palpate invert` on so many ranks, with further options."""
     launcher = [PROGRAMS / "mpiexec", "-n", str(ranks)]
-    subprocess.run([*launcher, PROGRAMS / "palpate", "invert", wavefield, "--out", out], check=True)
+    subprocess.run([*launcher, PROGRAMS / "palpate", "invert", wavefield, "--out", out, *further], check=True)

@@ -50,8 +50,7 @@ class Whitening:
 
     def spread(self, standard: NDArray[np.float64]) -> NDArray[np.float64]:
         """L times standard directions, shape (2 n, k)."""
-        lower = _reference_factor(self._places_mm)
-        return np.concatenate([lower @ part for part in np.split(standard, FIELDS)])
+        return np.concatenate([self._times(part) for part in np.split(standard, FIELDS)])
 
     def project(self, dual: NDArray[np.float64], basis: NDArray[np.float64]) -> NDArray[np.float64]:
         """The part of a dual vector, shape (2 n,), along orthonormal standard directions, shape (2 n, k)."""
@@ -62,8 +61,12 @@ class Whitening:
 
     def gather(self, dual: NDArray[np.float64]) -> NDArray[np.float64]:
         """L^T times dual vectors, shape (2 n, k)."""
+        return np.concatenate([self._times(part, transposed=True) for part in np.split(dual, FIELDS)])
+
+    def _times(self, values: NDArray[np.float64], *, transposed: bool = False) -> NDArray[np.float64]:
+        """L or L^T times one field's columns; knowing that L is triangular halves the arithmetic."""
         lower = _reference_factor(self._places_mm)
-        return np.concatenate([lower.T @ part for part in np.split(dual, FIELDS)])
+        return np.asarray(scipy.linalg.blas.dtrmm(1.0, lower, values, lower=True, trans_a=transposed))
 
 
 @lru_cache(maxsize=8)
@@ -73,7 +76,7 @@ def _reference_factor(places_mm: bytes) -> NDArray[np.float64]:
     covariance = REFERENCE_PRIOR.storage_std**2 * correlation(place, np.ones(3), REFERENCE_PRIOR)
     covariance += REFERENCE_PRIOR.mean_std**2
     covariance[np.diag_indices_from(covariance)] += 1e-9
-    return np.asarray(scipy.linalg.cholesky(covariance, lower=True, overwrite_a=True))
+    return np.asfortranarray(scipy.linalg.cholesky(covariance, lower=True, overwrite_a=True))  # as BLAS wants it
 
 
 @dataclass(frozen=True, slots=True)

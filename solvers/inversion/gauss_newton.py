@@ -155,12 +155,13 @@ def maximise(
     comparable = True  # whether w belongs to x under the present prior, so that objectives can be compared
     while True:
         began = time.perf_counter()
+        deflated = None
         if refits and history and (history[-1].change < NEAR or waited == PATIENCE):
-            prior = _refit(problem, point, prior, first=refits == REFITS)
+            prior, deflated = _refit(problem, point, prior, first=refits == REFITS)
             began = problem.tally.timed("hyper-parameters", began)
             refits, waited, comparable = refits - 1, 0, False
             acceleration.forget()
-        posterior = _posterior(problem, point, prior)
+        posterior = _posterior(problem, point, prior, deflated)
         if not refits and spread is None and history and history[-1].change < NEAR:
             spread = _rms(posterior.draw(PROBES, 0))
         converged = comparable and spread is not None and history[-1].change < tolerance * history[-1].step * spread
@@ -233,12 +234,14 @@ def _objective(problem: Problem, point: _Point, reference: _Point) -> float:
     return float(problem.comm.allreduce(data)) + 0.5 * float(point.x @ point.w)
 
 
-def _posterior(problem: Problem, point: _Point, prior: MaternField) -> JointPosterior:
+def _posterior(
+    problem: Problem, point: _Point, prior: MaternField, deflated: NDArray[np.float64] | None = None
+) -> JointPosterior:
     zones = [
         ZoneCurvature(solver.voxels, solver.data.zone.ijk, state.tempered_half_hessian)
         for solver, state in zip(problem.solvers, point.states, strict=True)
     ]
-    return JointPosterior(prior, zones, problem.comm)
+    return JointPosterior(prior, zones, problem.comm, deflated)
 
 
 def _zone_information(solver: ZoneSolver, state: ZoneState, x: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -263,8 +266,13 @@ def _evidence_zones(problem: Problem) -> set[int]:
     return {large[place] for place in places}
 
 
-def _refit(problem: Problem, point: _Point, prior: MaternField, *, first: bool) -> MaternField:
-    """The prior from the data: first its hyper-parameters, from zones spread over the organ, then its local spread."""
+def _refit(
+    problem: Problem, point: _Point, prior: MaternField, *, first: bool
+) -> tuple[MaternField, NDArray[np.float64] | None]:
+    """The prior from the data: first its hyper-parameters, from zones spread over the organ, then its local spread.
+
+    Beside it what JointPosterior may deflate with, for the same zones.
+    """
     chosen = _evidence_zones(problem)
     zones = [
         ZoneEvidence(
@@ -280,14 +288,16 @@ def _refit(problem: Problem, point: _Point, prior: MaternField, *, first: bool) 
     scale = fit_prior(zones, problem.voxel_size_mm, prior.scale, problem.comm, every_length=first)
     fitted = replace(prior, scale=scale)
     information = _information(problem, point)
+    deflated: NDArray[np.float64] | None = None
     for sweep in range(SWEEPS):
-        posterior = _posterior(problem, point, fitted)
+        posterior = _posterior(problem, point, fitted, deflated)
+        deflated = posterior.deflated
         _, weights = posterior.improve(information)
         energy = posterior.field_part(weights) * weights
         gains = posterior.gains(PROBES, sweep)
         relative = update_relative_spread(fitted.relative_spread, energy, gains, problem.mask, problem.voxel_size_mm)
         fitted = replace(fitted, relative_spread=relative)
-    return fitted
+    return fitted, deflated
 
 
 def _search(problem: Problem, start: _Point, targets: Sequence[Pair], *, comparable: bool) -> tuple[float, _Point]:

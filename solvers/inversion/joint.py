@@ -27,6 +27,9 @@ TOLERANCE = 1e-4
 """Largest residual of the small system. As its matrix is not less than the identity, the error of any linear
 functional of the solution is below this many posterior standard deviations."""
 
+DRAW_TOLERANCE = 1e-3
+"""The same of draws, of which some hundred give a standard deviation to 5 % or so."""
+
 LIMIT = 400
 
 DEFLATED = 256
@@ -58,9 +61,16 @@ class JointPosterior:
         prior: C over the N voxels of the mask.
         zones: this rank's zones.
         comm: the ranks.
+        deflated: of a posterior with the same zones and nearly the same prior, to save finding them anew.
     """
 
-    def __init__(self, prior: MaternField, zones: Sequence[ZoneCurvature], comm: MPI.Comm) -> None:
+    def __init__(
+        self,
+        prior: MaternField,
+        zones: Sequence[ZoneCurvature],
+        comm: MPI.Comm,
+        deflated: NDArray[np.float64] | None = None,
+    ) -> None:
         self._prior = prior
         self._zones = zones
         self._comm = comm
@@ -69,9 +79,10 @@ class JointPosterior:
         self._ends = np.cumsum([z.half_hessian.shape[1] for z in zones]) if zones else np.zeros(0, dtype=np.int64)
         self.iterations = 0
         """Conjugate-gradient iterations spent so far."""
-        self._coarse = self._coarse_basis()
-        self._coarse_image = self._apply(self._coarse)
-        inner = np.asarray(comm.allreduce(self._coarse.T @ self._coarse_image))
+        self.deflated = self._coarse_basis() if deflated is None else deflated
+        """Directions that are solved directly, this rank's rows, shape (sum k, all deflated directions)."""
+        self._coarse_image = self._apply(self.deflated)
+        inner = np.asarray(comm.allreduce(self.deflated.T @ self._coarse_image))
         self._coarse_factor = scipy.linalg.cho_factor(0.5 * (inner + inner.T), lower=True)
 
     def improve(self, information: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -102,7 +113,7 @@ class JointPosterior:
             for zone in self._zones
         ]
         stacked = np.concatenate(noise) if noise else np.zeros((0, count))
-        t = self._solve(stacked - self._to_zones(prior_draws))
+        t = self._solve(stacked - self._to_zones(prior_draws), DRAW_TOLERANCE)
         return prior_draws + self._covariance(self._from_zones(t))
 
     def gains(self, probes: int, seed: int) -> NDArray[np.float64]:
@@ -113,7 +124,7 @@ class JointPosterior:
         """
         coins = np.random.default_rng([seed, 2]).integers(0, 2, size=(FIELDS * self._count, probes))
         signs = np.where(coins == 1, 1.0, -1.0)
-        t = self._solve(self._to_zones(self._covariance(signs, around_means=True)))
+        t = self._solve(self._to_zones(self._covariance(signs, around_means=True)), DRAW_TOLERANCE)
         return np.asarray((signs * self._from_zones(t)).mean(axis=1))
 
     def field_part(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -186,21 +197,21 @@ class JointPosterior:
 
     def _deflate(self, r: NDArray[np.float64]) -> NDArray[np.float64]:
         """Preconditioner: the directions of the coarse basis solved exactly, the others left alone."""
-        dual = self._comm.allreduce(self._coarse.T @ r - self._coarse_image.T @ r)
-        return np.asarray(r + self._coarse @ scipy.linalg.cho_solve(self._coarse_factor, dual))
+        dual = self._comm.allreduce(self.deflated.T @ r - self._coarse_image.T @ r)
+        return np.asarray(r + self.deflated @ scipy.linalg.cho_solve(self._coarse_factor, dual))
 
     def _dot(self, a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.asarray(self._comm.allreduce(np.sum(a * b, axis=0)))
 
-    def _solve(self, rhs: NDArray[np.float64]) -> NDArray[np.float64]:
+    def _solve(self, rhs: NDArray[np.float64], tolerance: float = TOLERANCE) -> NDArray[np.float64]:
         """Deflated conjugate gradients on (I + Y^T C Y) t = rhs, all columns at once."""
-        start = scipy.linalg.cho_solve(self._coarse_factor, self._comm.allreduce(self._coarse.T @ rhs))
-        t: NDArray[np.float64] = self._coarse @ start
+        start = scipy.linalg.cho_solve(self._coarse_factor, self._comm.allreduce(self.deflated.T @ rhs))
+        t: NDArray[np.float64] = self.deflated @ start
         residual = rhs - self._coarse_image @ start
         direction = z = self._deflate(residual)
         rho = self._dot(residual, z)
         for _ in range(LIMIT):
-            if np.all(self._dot(residual, residual) <= TOLERANCE**2):
+            if np.all(self._dot(residual, residual) <= tolerance**2):
                 return t
             image = self._apply(direction)
             step = rho / np.maximum(self._dot(direction, image), 1e-300)

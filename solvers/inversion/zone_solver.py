@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from palpate.solvers.inversion.curvature import Whitening, informed_directions
+from palpate.solvers.inversion.curvature import Informed, Whitening, informed_directions
 from palpate.solvers.inversion.equilibrium import equilibrium_of
 from palpate.solvers.inversion.likelihood import Linearised, ZoneData
 
 VOXELS_PER_DIRECTION, FEWEST_DIRECTIONS = 8, 60
 """What waves can tell grows with a zone's volume: so do the directions followed in it, up to the setting."""
+
+SETTLED = 0.003
+"""A zone whose m moved less than this (root mean square) since its waves were solved for is not solved again: the
+linearisation is exact to second order, some 1e-5."""
+
+RELINEARISED = 0.03
+"""A zone whose m moved less than this since its Hessian was compressed keeps the Hessian; misfit and gradient are still
+exact. It is off by a few percent of itself then, which moves an interval's width by half of that at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +58,12 @@ class ZoneState:
         """
         inflation = max(1.0, self.misfit / count)
         return 0.5 * (self.misfit / inflation + count * float(np.log(inflation)))
+
+    def moved(self, change: NDArray[np.float64]) -> ZoneState:
+        """The state after a small change of m, shape (2 n,), by the linearisation."""
+        dual = self.half_hessian @ (self.half_hessian.T @ change)
+        misfit = self.misfit + float(change @ (2.0 * self.gradient + dual))
+        return replace(self, misfit=misfit, gradient=self.gradient + dual)
 
     @property
     def tempered_half_hessian(self) -> NDArray[np.float64]:
@@ -91,19 +105,27 @@ class ZoneSolver:
         self.voxels = data.zone.voxels
         self._whitening = Whitening(data.zone.ijk, voxel_size_mm)
         self._directions = min(rank_of_hessian, max(FEWEST_DIRECTIONS, len(self.voxels) // VOXELS_PER_DIRECTION))
-        self._basis: NDArray[np.float64] | None = None  # of the last evaluation
+        self._informed: tuple[NDArray[np.float64], Informed] | None = None  # and the m at which it was compressed
+        self._solved: tuple[NDArray[np.float64], ZoneState] | None = None  # and the m at which waves were solved for
         self._tally = tally
 
     def evaluate(self, parameters: NDArray[np.float64]) -> ZoneState:
         """Misfit, gradient and compressed Hessian at m, shape (2 n,) (this zone's voxels)."""
+        if self._solved is not None and _distance(parameters, self._solved[0]) < SETTLED:
+            return self._solved[1].moved(parameters - self._solved[0])
+        state = self._solve(parameters)
+        self._solved = (parameters, state)
+        return state
+
+    def _solve(self, parameters: NDArray[np.float64]) -> ZoneState:
         began = time.perf_counter()
         equilibrium = equilibrium_of(self.data.zone, self.data.voxel_size, self.data.inertia)
         likelihood = Linearised(self.data, equilibrium, parameters)
-        start, passes = (self._random_basis(), 2) if self._basis is None else (self._basis, 1)
         self._tally.counts["factorisations"] += 1
-        self._tally.counts["right_hand_sides"] += 2 + passes * start.shape[1]
-        informed = informed_directions(likelihood, self._whitening, start, passes=passes)
-        self._basis = informed.basis
+        self._tally.counts["right_hand_sides"] += 2
+        if self._informed is None or _distance(parameters, self._informed[0]) > RELINEARISED:
+            self._informed = (parameters, self._compress(likelihood))
+        informed = self._informed[1]
         likelihood.close()
         state = ZoneState(
             misfit=likelihood.misfit,
@@ -118,6 +140,16 @@ class ZoneSolver:
         self._tally.timed("zones, with factorisations and solves", began)
         return state
 
+    def _compress(self, likelihood: Linearised) -> Informed:
+        """The Hessian here, followed from where it was last compressed."""
+        start, passes = (self._random_basis(), 2) if self._informed is None else (self._informed[1].basis, 1)
+        self._tally.counts["right_hand_sides"] += passes * start.shape[1]
+        return informed_directions(likelihood, self._whitening, start, passes=passes)
+
     def _random_basis(self) -> NDArray[np.float64]:
         generator = np.random.default_rng([20, self.number])
         return np.asarray(np.linalg.qr(generator.standard_normal((2 * len(self.voxels), self._directions)))[0])
+
+
+def _distance(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
+    return float(np.sqrt(np.mean((a - b) ** 2)))
