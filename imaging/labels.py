@@ -1,7 +1,9 @@
-"""Labelled regions of the anatomy on the voxels of a wave field.
+"""Regions of the anatomy on the voxels of a wave field: from a segmentation, or from the anatomical image itself.
 
-A voxel of the wave field is larger than one of the segmentation and may lie across a border, so that it belongs to
-each region by a share: the part of 27 points spread through it that carry the label. Label 0 is no region.
+A voxel of the wave field is larger than one of the anatomy and may lie across a border, so that it belongs to each
+region by a share, the mean over 27 points spread through it. At a point a segmentation says yes or no; label 0 is no
+region. An image is divided into three classes by its brightness - in a T1-weighted brain fluid, grey and white matter -
+and between the means of two classes a point belongs to both in proportion (partial volume).
 """
 
 from __future__ import annotations
@@ -13,9 +15,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
+from scipy.ndimage import map_coordinates
+from skimage.filters import threshold_multiotsu
 
 from palpate.errors import InputError
 from palpate.imaging.nifti import Volume, read_nifti
+
+_FEWEST_INTENSITIES = 100
+"""An image with fewer different values in the mask has no tissue contrast to speak of."""
 
 _OFFSETS = np.array(list(product((-1.0, 0.0, 1.0), repeat=3))) / 3.0
 """Points within a voxel, in voxels from its centre."""
@@ -56,8 +63,7 @@ def read_regions(path: Path, mask: NDArray[np.bool_], affine_mm: NDArray[np.floa
     """
     volume = read_nifti(path)
     _demand_labels(path, volume)
-    points = np.argwhere(mask)[:, None] + _OFFSETS
-    inside = _labels_at(volume, points @ affine_mm[:3, :3].T + affine_mm[:3, 3])
+    inside = _labels_at(volume, _points_mm(mask, affine_mm))
     numbers = np.unique(inside[inside > 0])
     if not numbers.size:
         raise InputError(
@@ -68,6 +74,57 @@ def read_regions(path: Path, mask: NDArray[np.bool_], affine_mm: NDArray[np.floa
         )
     counts = [(inside == number).mean(axis=1) for number in numbers]
     return Regions(numbers, sparse.csr_matrix(np.stack(counts, axis=1)))
+
+
+def read_classes(path: Path, mask: NDArray[np.bool_], affine_mm: NDArray[np.float64]) -> Regions:
+    """Shares of three classes of brightness of an anatomical image in the voxels of a mask: dark 1, middle 2, bright 3.
+
+    Thresholds are Otsu's for three classes (IEEE Trans. Syst. Man Cybern. 9 (1979) 62), over the points in the mask.
+
+    Args:
+        path: NIfTI of intensities in the same world coordinates.
+        mask: shape (i, j, k); its N voxels in C order.
+        affine_mm: voxel indices of the mask to world RAS millimetres, shape (4, 4).
+
+    Returns:
+        The shares; no regions where the image does not reach the mask, or is nearly uniform in it.
+
+    Raises:
+        InputError: unreadable, or not a volume of finite numbers.
+    """
+    volume = read_nifti(path)
+    if volume.values.ndim != 3 or not np.all(np.isfinite(volume.values)):
+        raise InputError(
+            path,
+            found=f"shape {volume.values.shape}, {int(np.sum(~np.isfinite(volume.values)))} values not finite",
+            expected="one finite intensity a voxel, shape (i, j, k)",
+            advice="Write the anatomy again, or leave it out.",
+        )
+    index = _indices(volume, _points_mm(mask, affine_mm))
+    seen = map_coordinates(volume.values, np.moveaxis(index, -1, 0), order=1, mode="constant", cval=np.nan)
+    inside = np.isfinite(seen)
+    if not inside.any() or len(np.unique(seen[inside])) < _FEWEST_INTENSITIES:
+        return no_regions(int(np.count_nonzero(mask)))
+    dark, middle, bright = _class_means(seen[inside])
+    first = np.clip((middle - seen) / (middle - dark), 0.0, 1.0)
+    third = np.clip((seen - middle) / (bright - middle), 0.0, 1.0)
+    shares = np.stack([first, 1.0 - first - third, third], axis=-1)
+    return Regions(np.arange(1, 4), sparse.csr_matrix(np.where(inside[..., None], shares, 0.0).mean(axis=1)))
+
+
+def _class_means(values: NDArray[np.float64]) -> list[float]:
+    number = np.digitize(values, threshold_multiotsu(values, classes=3))
+    return [float(values[number == k].mean()) for k in range(3)]
+
+
+def _points_mm(mask: NDArray[np.bool_], affine_mm: NDArray[np.float64]) -> NDArray[np.float64]:
+    """World coordinates of the points in each voxel of a mask, shape (N, 27, 3)."""
+    return np.asarray((np.argwhere(mask)[:, None] + _OFFSETS) @ affine_mm[:3, :3].T + affine_mm[:3, 3])
+
+
+def _indices(volume: Volume, points_mm: NDArray[np.float64]) -> NDArray[np.float64]:
+    inverse = np.linalg.inv(volume.affine_mm)
+    return np.asarray(points_mm @ inverse[:3, :3].T + inverse[:3, 3])
 
 
 def _demand_labels(path: Path, volume: Volume) -> None:
@@ -87,8 +144,7 @@ def _demand_labels(path: Path, volume: Volume) -> None:
 
 def _labels_at(volume: Volume, points_mm: NDArray[np.float64]) -> NDArray[np.int64]:
     """Labels of the nearest voxels to world points, shape (..., 3); 0 outside the volume."""
-    inverse = np.linalg.inv(volume.affine_mm)
-    index = np.rint(points_mm @ inverse[:3, :3].T + inverse[:3, 3]).astype(np.int64)
+    index = np.rint(_indices(volume, points_mm)).astype(np.int64)
     within = np.all((index >= 0) & (index < volume.values.shape), axis=-1)
     found = np.zeros(within.shape, dtype=np.int64)
     found[within] = volume.values[tuple(index[within].T)].astype(np.int64)

@@ -21,7 +21,7 @@ from mpi4py import MPI
 from numpy.typing import NDArray
 from scipy import sparse
 
-from palpate.solvers.inversion.prior import FIELDS, PriorScale, correlation
+from palpate.solvers.inversion.prior import FIELDS, UNRESOLVED, PriorScale, correlation
 
 LENGTHS_MM = (5.0, 8.0, 12.0, 18.0, 26.0)
 """Correlation lengths that are compared."""
@@ -72,11 +72,13 @@ class _Projected:
     Attributes:
         correlated: for R smooth and rough and each pair of fields, shape (2, 2, 2, k + 1, k + 1).
         mean: for R = 1, which is what the unknown mean adds, shape (k + 1, k + 1).
+        unresolved: for R of what waves do not resolve and each pair of fields, shape (2, 2, k + 1, k + 1).
         regional: for R = W W^T, which is what regions add, and each pair of fields, shape (2, 2, k + 1, k + 1).
     """
 
     correlated: NDArray[np.float64]
     mean: NDArray[np.float64]
+    unresolved: NDArray[np.float64]
     regional: NDArray[np.float64]
 
     def log_evidence(self, scale: PriorScale) -> float:
@@ -84,7 +86,8 @@ class _Projected:
         shares = np.array([1.0 - scale.roughness, scale.roughness])
         weights = shares[:, None, None] * covariance
         total = np.tensordot(weights, self.correlated, axes=3) + scale.mean_std**2 * self.mean
-        total = total + scale.region_std**2 * np.tensordot(scale.mixing, self.regional, axes=2)
+        further = scale.region_std**2 * self.regional + scale.unresolved_std**2 * self.unresolved
+        total = total + np.tensordot(scale.mixing, further, axes=2)
         inner = np.eye(len(total) - 1) + total[:-1, :-1]
         lower = scipy.linalg.cholesky(inner, lower=True)
         reduced = scipy.linalg.solve_triangular(lower, total[:-1, -1], lower=True)
@@ -174,16 +177,26 @@ def _best_at_length(
 def _project(zone: ZoneEvidence, voxel_size_mm: NDArray[np.float64], length_mm: float) -> _Projected:
     columns = np.split(np.column_stack([zone.half_hessian, zone.information]), FIELDS)
     scaled = [zone.relative_spread[:, None] * c for c in columns]
-    correlated = []
-    for roughness in ROUGHNESS_BOUNDS:
-        base = correlation(zone.ijk, voxel_size_mm, PriorScale(1.0, 1.0, length_mm, roughness=roughness))
-        smooth = [base @ c for c in scaled]
-        correlated.append([[a.T @ b for b in smooth] for a in scaled])
-    totals = np.stack([c.sum(axis=0) for c in columns])
+
+    def through(values: Sequence[NDArray[np.float64]], scale: PriorScale) -> NDArray[np.float64]:
+        base = correlation(zone.ijk, voxel_size_mm, scale)
+        return _pairs(values, [base @ c for c in values])
+
     regional = [zone.regions.T @ c for c in columns]
+    totals = np.stack([c.sum(axis=0) for c in columns])
     return _Projected(
-        np.array(correlated), totals.T @ totals, np.array([[a.T @ b for b in regional] for a in regional])
+        correlated=np.array(
+            [through(scaled, PriorScale(1.0, 1.0, length_mm, roughness=share)) for share in ROUGHNESS_BOUNDS]
+        ),
+        mean=totals.T @ totals,
+        unresolved=through(columns, UNRESOLVED),
+        regional=_pairs(regional, regional),
     )
+
+
+def _pairs(left: Sequence[NDArray[np.float64]], right: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
+    """All products between fields, shape (2, 2, k + 1, k + 1)."""
+    return np.array([[a.T @ b for b in right] for a in left])
 
 
 def _log_hyperprior(ratio: float) -> float:

@@ -293,7 +293,7 @@ def _refit(
         posterior = _posterior(problem, point, fitted, deflated)
         deflated = posterior.deflated
         _, weights = posterior.improve(information)
-        energy = posterior.field_part(weights) * weights
+        energy = posterior.fitted_part(weights) * weights
         gains = posterior.gains(PROBES, sweep)
         relative = update_relative_spread(fitted.relative_spread, energy, gains, problem.mask, problem.voxel_size_mm)
         fitted = replace(fitted, relative_spread=relative)

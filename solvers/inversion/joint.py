@@ -13,7 +13,7 @@ the whole organ is ever formed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,7 +21,7 @@ import scipy.linalg
 from mpi4py import MPI
 from numpy.typing import NDArray
 
-from palpate.solvers.inversion.prior import FIELDS, MaternField, correlation
+from palpate.solvers.inversion.prior import FIELDS, UNRESOLVED, MaternField, correlation
 
 TOLERANCE = 1e-4
 """Largest residual of the small system. As its matrix is not less than the identity, the error of any linear
@@ -117,19 +117,19 @@ class JointPosterior:
         return prior_draws + self._covariance(self._from_zones(t))
 
     def gains(self, probes: int, seed: int) -> NDArray[np.float64]:
-        """How much of each parameter's prior freedom the data take: diagonal of H (C^-1 + H)^-1, shape (2 N,).
+        """How much of each parameter's fitted prior freedom the data take, shape (2 N,).
 
-        Around the means; estimated with random signs (Hutchinson), so single values are noisy and sums are not.
-        Their sum is the number of parameters that the data determine.
+        The diagonal of H (C^-1 + H)^-1 C^-1 C_fitted; estimated with random signs (Hutchinson), so that single values
+        are noisy and sums are not. Their sum is the number of parameters of the fitted part that the data determine.
         """
         coins = np.random.default_rng([seed, 2]).integers(0, 2, size=(FIELDS * self._count, probes))
         signs = np.where(coins == 1, 1.0, -1.0)
-        t = self._solve(self._to_zones(self._covariance(signs, around_means=True)), DRAW_TOLERANCE)
+        t = self._solve(self._to_zones(self._covariance(signs, self._prior.apply_fitted)), DRAW_TOLERANCE)
         return np.asarray((signs * self._from_zones(t)).mean(axis=1))
 
-    def field_part(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
-        """C w without the part of the unknown means, shape (2 N,)."""
-        return self._covariance(weights[:, None], around_means=True)[:, 0]
+    def fitted_part(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The part of C w whose spread is fitted, shape (2 N,)."""
+        return self._covariance(weights[:, None], self._prior.apply_fitted)[:, 0]
 
     def _own_block(self, zone: ZoneCurvature) -> NDArray[np.float64]:
         """I + Y_z^T C Y_z for one zone."""
@@ -139,17 +139,26 @@ class JointPosterior:
         spread = self._prior.spread[:, zone.voxels, None]
         smooth = [base @ (own * half) for own, half in zip(spread, halves, strict=True)]
         in_regions = [scale.region_std * (self._prior.regions[zone.voxels].T @ half) for half in halves]
+        unresolved = correlation(zone.ijk, self._prior.voxel_size_mm, UNRESOLVED)
         block = np.eye(zone.half_hessian.shape[1])
         for f, half in enumerate(halves):
             total = half.sum(axis=0)
             block += scale.mean_std**2 * np.outer(total, total)
             block += (spread[f] * half).T @ sum(scale.mixing[f, g] * smooth[g] for g in range(FIELDS))
             block += in_regions[f].T @ sum(scale.mixing[f, g] * in_regions[g] for g in range(FIELDS))
+        if scale.unresolved_std > 0.0:
+            rough = [scale.unresolved_std**2 * (unresolved @ half) for half in halves]
+            for f, half in enumerate(halves):
+                block += half.T @ sum(scale.mixing[f, g] * rough[g] for g in range(FIELDS))
         return 0.5 * (block + block.T)
 
-    def _covariance(self, weights: NDArray[np.float64], *, around_means: bool = False) -> NDArray[np.float64]:
-        """C times columns that every rank holds; the columns' work is shared between the ranks."""
-        apply = self._prior.apply_around_means if around_means else self._prior.apply
+    def _covariance(
+        self,
+        weights: NDArray[np.float64],
+        apply: Callable[[NDArray[np.float64]], NDArray[np.float64]] | None = None,
+    ) -> NDArray[np.float64]:
+        """C, or a part of it, times columns that every rank holds; the columns' work is shared between the ranks."""
+        apply = apply or self._prior.apply
         size, rank = self._comm.size, self._comm.rank
         if size == 1:
             return apply(weights)

@@ -8,6 +8,11 @@ common factor (local_spread):
     Cov(x_f(a), x_g(b)) = s_f(a) rho_fg s_g(b) R(|a - b|),   rho_11 = rho_22 = 1,
     R(r) = alpha exp(-r / l) + (1 - alpha) (1 + sqrt(3) r / l) exp(-sqrt(3) r / l).
 
+Tissue also differs from voxel to voxel by more than waves resolve. Nothing in the data tells how much, so that a fitted
+prior that happens to be smooth would promise too much; the population tells (UNRESOLVED_LENGTH_MM):
+
+    Cov += s_unresolved^2 rho_fg exp(-|a - b| / 4 mm).
+
 Where the anatomy is labelled, every region r has a mean of its own, added where a voxel lies in it by the share W_ar:
 
     Cov += s_region^2 rho_fg sum_r W_ar W_br.
@@ -36,6 +41,9 @@ from scipy import sparse
 FIELDS = 2
 """ln G' and ln G''."""
 
+UNRESOLVED_LENGTH_MM = 4.0
+"""Correlation length of what waves do not resolve, half of the smallest length that they do."""
+
 
 @dataclass(frozen=True, slots=True)
 class PriorScale:
@@ -48,6 +56,7 @@ class PriorScale:
         coupling: rho, correlation of the two fields at a point.
         roughness: alpha, the share of the variance that is rough (order 1/2); the rest is smooth (order 3/2).
         mean_std: standard deviation of the unknown means.
+        unresolved_std: s_unresolved, of the variation that waves do not resolve, in both fields; not fitted.
         region_std: s_region, standard deviation of labelled regions' means around the organ's, in both fields.
     """
 
@@ -57,6 +66,7 @@ class PriorScale:
     coupling: float = 0.0
     roughness: float = 1.0
     mean_std: float = 1.0
+    unresolved_std: float = 0.0
     region_std: float = 0.0
 
     @property
@@ -68,6 +78,10 @@ class PriorScale:
     def stds(self) -> NDArray[np.float64]:
         """Standard deviations of the two fields, shape (2,)."""
         return np.array([self.storage_std, self.loss_std])
+
+
+UNRESOLVED = PriorScale(1.0, 1.0, UNRESOLVED_LENGTH_MM, roughness=1.0)
+"""Its length and roughness are those of what waves do not resolve."""
 
 
 @dataclass(frozen=True)
@@ -90,14 +104,15 @@ class MaternField:
 
     @property
     def spread(self) -> NDArray[np.float64]:
-        """s_f(a), standard deviation of the fields around their means, shape (2, N)."""
+        """s_f(a), standard deviation of what is fitted of the fields around their means, shape (2, N)."""
         return np.asarray(self.scale.stds[:, None] * self.relative_spread)
 
     @property
-    def spread_with_regions(self) -> NDArray[np.float64]:
-        """Standard deviation around the organ's means, that of the voxel's region included, shape (2, N)."""
-        own = np.asarray(self.regions.power(2).sum(axis=1)).ravel()
-        return np.hypot(self.spread, self.scale.region_std * np.sqrt(own))
+    def total_spread(self) -> NDArray[np.float64]:
+        """Standard deviation around the organ's means, of all parts, shape (2, N)."""
+        in_region = np.asarray(self.regions.power(2).sum(axis=1)).ravel()
+        further = self.scale.unresolved_std**2 + self.scale.region_std**2 * in_region
+        return np.sqrt(self.spread**2 + further)
 
     @cached_property
     def _box(self) -> tuple[slice, ...]:
@@ -118,15 +133,18 @@ class MaternField:
         )
 
     @cached_property
-    def _spectrum(self) -> NDArray[np.float64]:
-        """Eigenvalues of the unit-variance correlation on the periodic lattice, half of them (real FFT)."""
+    def _spectra(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Eigenvalues of the fitted and the unresolved correlation on the periodic lattice, half of them (real FFT)."""
         axes = [
             np.minimum(np.arange(extent), extent - np.arange(extent)) * size
             for extent, size in zip(self._padded, self.voxel_size_mm, strict=True)
         ]
         distance = np.sqrt(sum(np.square(a) for a in np.meshgrid(*axes, indexing="ij", sparse=True)))
-        spectrum = scipy.fft.rfftn(matern(distance, self.scale.length_mm, self.scale.roughness)).real
-        spectrum = np.maximum(spectrum, 0.0)  # wrap-around can leave tiny negative values
+        fitted = matern(distance, self.scale.length_mm, self.scale.roughness)
+        return self._spectrum(fitted), self._spectrum(matern(distance, UNRESOLVED_LENGTH_MM, 1.0))
+
+    def _spectrum(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        spectrum = np.maximum(scipy.fft.rfftn(values).real, 0.0)  # wrap-around can leave tiny negative values
         points = float(np.prod(self._padded))
         return np.asarray(spectrum * points / _full_sum(spectrum, self._padded[-1]))  # variance exactly one
 
@@ -140,38 +158,48 @@ class MaternField:
         means = self.scale.mean_std**2 * fields.sum(axis=1, keepdims=True)
         mixed = np.einsum("fg,grk->frk", self.scale.mixing, np.stack([self.regions.T @ field for field in fields]))
         of_regions = self.scale.region_std**2 * np.stack([self.regions @ field for field in mixed])
-        return self.apply_around_means(weights) + np.concatenate(means + of_regions)
+        unresolved = self._apply_part(weights, np.full((FIELDS, 1), self.scale.unresolved_std), self._spectra[1])
+        return self.apply_fitted(weights) + unresolved + np.concatenate(means + of_regions)
 
-    def apply_around_means(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
-        """C times weights without the part of the unknown means, of the organ and of regions, shape (2 N, k)."""
-        spread = self.spread[:, :, None]
-        scaled = spread * weights.reshape(FIELDS, len(self.relative_spread), weights.shape[1])
-        smooth = np.stack([self._correlate(field) for field in scaled])
-        return np.concatenate(spread * np.einsum("fg,gnk->fnk", self.scale.mixing, smooth))
+    def apply_fitted(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The part of C times weights whose spread is fitted: without means, regions and what is not resolved."""
+        return self._apply_part(weights, self.spread, self._spectra[0])
+
+    def _apply_part(
+        self, weights: NDArray[np.float64], spread: NDArray[np.float64], spectrum: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        scaled = spread[:, :, None] * weights.reshape(FIELDS, len(self.relative_spread), weights.shape[1])
+        correlated = np.stack([self._correlate(field, spectrum) for field in scaled])
+        return np.concatenate(spread[:, :, None] * np.einsum("fg,gnk->fnk", self.scale.mixing, correlated))
 
     def draw(self, count: int, generator: np.random.Generator) -> NDArray[np.float64]:
         """Independent draws from N(0, C), shape (2 N, count)."""
-        unit = np.stack([[self._draw_one(generator) for _ in range(count)] for _ in range(FIELDS)])
+        fitted, unresolved = (
+            np.stack([[self._draw_one(generator, spectrum) for _ in range(count)] for _ in range(FIELDS)])
+            for spectrum in self._spectra
+        )
         means = self.scale.mean_std * generator.standard_normal((FIELDS, 1, count))
         coupled = np.linalg.cholesky(self.scale.mixing)
-        mixed = np.einsum("fg,gkn->fnk", coupled, unit)
+        unit_spread, own_spread = np.full((FIELDS, 1, 1), self.scale.unresolved_std), self.spread[:, :, None]
+        mixed = own_spread * np.einsum("fg,gkn->fnk", coupled, fitted)
+        mixed += unit_spread * np.einsum("fg,gkn->fnk", coupled, unresolved)
         of_each = np.einsum("fg,grk->frk", coupled, generator.standard_normal((FIELDS, self.regions.shape[1], count)))
         of_regions = self.scale.region_std * np.stack([self.regions @ field for field in of_each])
-        return np.concatenate(self.spread[:, :, None] * mixed + means + of_regions)
+        return np.concatenate(mixed + means + of_regions)
 
-    def _correlate(self, field: NDArray[np.float64]) -> NDArray[np.float64]:
+    def _correlate(self, field: NDArray[np.float64], spectrum: NDArray[np.float64]) -> NDArray[np.float64]:
         out = np.empty_like(field)
         lattice = np.zeros(self._padded)
         box = tuple(slice(0, extent) for extent in self._inside.shape)
         for column in range(field.shape[1]):
             lattice[box][self._inside] = field[:, column]
-            smooth = scipy.fft.irfftn(scipy.fft.rfftn(lattice) * self._spectrum, s=self._padded)
+            smooth = scipy.fft.irfftn(scipy.fft.rfftn(lattice) * spectrum, s=self._padded)
             out[:, column] = smooth[box][self._inside]
         return out
 
-    def _draw_one(self, generator: np.random.Generator) -> NDArray[np.float64]:
+    def _draw_one(self, generator: np.random.Generator, spectrum: NDArray[np.float64]) -> NDArray[np.float64]:
         white = scipy.fft.rfftn(generator.standard_normal(self._padded))
-        field = scipy.fft.irfftn(white * np.sqrt(self._spectrum), s=self._padded)
+        field = scipy.fft.irfftn(white * np.sqrt(spectrum), s=self._padded)
         return np.asarray(field[tuple(slice(0, extent) for extent in self._inside.shape)][self._inside])
 
 

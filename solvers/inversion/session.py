@@ -11,7 +11,7 @@ from mpi4py import MPI
 
 from palpate.config.inversion import InversionSettings
 from palpate.config.mesh import MeshSettings
-from palpate.imaging.labels import Regions, read_regions
+from palpate.imaging.labels import Regions, read_classes, read_regions
 from palpate.imaging.wavefield import WaveField
 from palpate.imaging.wavefield_folder import read_wave_fields
 from palpate.meshing.zone_file import check_zones, read_zones
@@ -58,7 +58,7 @@ def invert_session(
     refuse_foreign_folder(out)
     fields = read_wave_fields(wavefield)
     zones = {field.label: _zones(field, mesh) for field in fields}
-    regions = {field.label: _regions(field, labels) for field in fields}
+    regions = {field.label: _regions(field, wavefield, labels, settings) for field in fields}
     digests = input_digests({"wavefield": wavefield} | ({"labels": labels} if labels is not None else {}))
     source = digests["wavefield"]
     records: dict[str, list[dict[str, Any]]] = defaultdict(list)
@@ -90,8 +90,14 @@ def _zones(field: WaveField, mesh: Path | None) -> list[Zone]:
     return zones
 
 
-def _regions(field: WaveField, labels: Path | None) -> Regions | None:
-    return None if labels is None else read_regions(labels, field.mask, field.affine_mm)
+def _regions(field: WaveField, wavefield: Path, labels: Path | None, settings: InversionSettings) -> Regions | None:
+    """Regions by the labels; without them by the anatomy that palpate ingest keeps beside the wave field, if any."""
+    anatomy = sorted(wavefield.glob("*_T1w.nii.gz"))
+    if labels is not None:
+        return read_regions(labels, field.mask, field.affine_mm)
+    if settings.use_anatomy and len(anatomy) == 1:
+        return read_classes(anatomy[0], field.mask, field.affine_mm)
+    return None
 
 
 def _say_result(result: dict[str, Any], label: str) -> None:

@@ -36,9 +36,17 @@ class InversionSettings(Section):
     """Share of the prior variance that is rough (Matern 1/2, as tissue borders are); the rest is smooth (Matern 3/2).
     A start where fit_prior is true."""
 
+    use_anatomy: bool = True
+    """Whether the anatomical image beside the wave field, divided into three classes by its brightness, may tell where
+    mean stiffness differs. Labels, where given, are used instead."""
+
+    unresolved_std: Annotated[float, Field(ge=0, le=1)] = 0.1
+    """Prior standard deviation of ln G' and ln G'' of what varies from voxel to voxel and waves do not resolve. Not
+    fitted, because data do not tell (docs/theory/prior.md)."""
+
     region_std: Annotated[float, Field(gt=0, le=1)] = 0.3
-    """Prior standard deviation of the means of ln G' and ln G'' of labelled regions, where labels are given; a start
-    where fit_prior is true."""
+    """Prior standard deviation of the means of ln G' and ln G'' of regions of the anatomy, by labels or
+    brightness; a start where fit_prior is true."""
 
     noise_factor: Positive = 1.0
     """Multiplies the noise that the wave field states, where you know better than the importer."""

@@ -31,8 +31,12 @@ BLOCK = np.ones((7, 7, 5), dtype=bool)
 SEARCH = 0.05
 """Log evidence within which the search stops."""
 
-TRUTH = PriorScale(storage_std=0.35, loss_std=0.2, length_mm=12.0, coupling=0.6, roughness=0.4, region_std=0.3)
-START = PriorScale(storage_std=0.4, loss_std=0.4, length_mm=26.0, coupling=0.5, roughness=0.9, region_std=0.1)
+TRUTH = PriorScale(
+    storage_std=0.35, loss_std=0.2, length_mm=12.0, coupling=0.6, roughness=0.4, unresolved_std=0.1, region_std=0.3
+)
+START = PriorScale(
+    storage_std=0.4, loss_std=0.4, length_mm=26.0, coupling=0.5, roughness=0.9, unresolved_std=0.1, region_std=0.1
+)
 """Far from TRUTH, so that the search has to move."""
 
 
@@ -59,6 +63,7 @@ def _dense_log_evidence(zones: list, scale: PriorScale) -> float:
         along = scale.roughness * np.exp(-rough) + (1.0 - scale.roughness) * (1.0 + smooth) * np.exp(-smooth)
         prior = np.kron(coupling, along) * np.outer(spread, spread)
         prior += np.kron(np.eye(2), np.full(distance.shape, scale.mean_std**2))
+        prior += scale.unresolved_std**2 * np.kron(coupling, np.exp(-distance / 4.0))
         shares = zone.regions.toarray()
         prior += scale.region_std**2 * np.kron(coupling, shares @ shares.T)
         covariance = np.eye(len(seen)) + half.T @ prior @ half
@@ -94,6 +99,7 @@ def test_fit_is_where_the_dense_marginal_likelihood_is_largest() -> None:
             float(found.length_mm if near else rng.choice(LENGTHS_MM)),
             float(np.clip(found.coupling + rng.normal(0.0, 0.15), *COUPLING_BOUNDS)),
             float(np.clip(found.roughness + rng.normal(0.0, 0.3), *ROUGHNESS_BOUNDS)),
+            unresolved_std=found.unresolved_std,
             region_std=float(np.clip(found.region_std * np.exp(rng.normal(0.0, 0.3)), *REGION_BOUNDS)),
         )
         assert _dense_log_evidence(zones, other) <= best + SEARCH, (found, other)

@@ -54,7 +54,7 @@ def small() -> Small:
     mask[:2, :2, 0] = False
     count = int(mask.sum())
     rng = np.random.default_rng(0)
-    scale = PriorScale(0.4, 0.25, length_mm=6.0, coupling=0.6, mean_std=0.7, region_std=0.3)
+    scale = PriorScale(0.4, 0.25, length_mm=6.0, coupling=0.6, mean_std=0.7, unresolved_std=0.15, region_std=0.3)
     shares = sparse.csr_matrix(rng.dirichlet(np.ones(3), count)[:, :2])
     prior = MaternField(mask, np.array([2.0, 2.5, 3.0]), scale, rng.uniform(0.5, 2.0, count), shares)
     zones, hessian = [], np.zeros((FIELDS * count,) * 2)
@@ -115,7 +115,7 @@ def test_gains_count_what_the_data_determine(small: Small, joint: JointPosterior
 
     With random signs one probe's error of an entry is the norm of the rest of its row; five of them over sqrt(probes).
     """
-    around = small.prior.apply_around_means(np.eye(len(small.hessian)))
+    around = small.prior.apply_fitted(np.eye(len(small.hessian)))
     half = np.linalg.cholesky(small.hessian + 1e-12 * np.trace(small.hessian) * np.eye(len(small.hessian)))
     inner = np.linalg.inv(np.eye(len(half)) + half.T @ small.covariance @ half)
     shares = half @ inner @ half.T @ around

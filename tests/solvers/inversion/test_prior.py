@@ -18,7 +18,14 @@ from palpate.solvers.inversion.prior import FIELDS, MaternField, PriorScale  # i
 
 VOXEL_MM = np.array([2.0, 2.5, 3.0])
 SCALE = PriorScale(
-    storage_std=0.4, loss_std=0.25, length_mm=6.0, coupling=0.6, roughness=0.3, mean_std=0.7, region_std=0.5
+    storage_std=0.4,
+    loss_std=0.25,
+    length_mm=6.0,
+    coupling=0.6,
+    roughness=0.3,
+    mean_std=0.7,
+    unresolved_std=0.1,
+    region_std=0.5,
 )
 
 
@@ -44,13 +51,14 @@ def _correlation(distance: NDArray[np.float64], scale: PriorScale) -> NDArray[np
 
 
 def _by_hand(field: MaternField) -> NDArray[np.float64]:
-    """s_f(a) rho_fg s_g(b) R(|a - b|) + s_mean^2 + s_region^2 rho_fg W W^T, entry by entry, shape (2 N, 2 N)."""
+    """All parts of the prior covariance as docs/theory/prior.md has them, entry by entry, shape (2 N, 2 N)."""
     place = np.argwhere(field.mask) * field.voxel_size_mm
     distance = np.linalg.norm(place[:, None] - place[None], axis=2)
     scale = field.scale
     spread = np.concatenate([std * field.relative_spread for std in (scale.storage_std, scale.loss_std)])
     coupling = np.array([[1.0, scale.coupling], [scale.coupling, 1.0]])
     around = np.kron(coupling, _correlation(distance, scale)) * np.outer(spread, spread)
+    around += scale.unresolved_std**2 * np.kron(coupling, np.exp(-distance / 4.0))
     shares = field.regions.toarray()
     regional = scale.region_std**2 * np.kron(coupling, shares @ shares.T)
     return np.asarray(around + regional + np.kron(np.eye(2), np.full(distance.shape, scale.mean_std**2)))
@@ -90,7 +98,7 @@ def test_covariance_is_symmetric_and_positive() -> None:
         assert_symmetric(matrix)
         assert_positive(matrix)
         x, y = np.random.default_rng(1).standard_normal((2, len(matrix), 1))
-        assert_adjoint(field.apply_around_means, field.apply_around_means, x, y)
+        assert_adjoint(field.apply_fitted, field.apply_fitted, x, y)
 
 
 def test_draws_have_the_covariance_that_is_applied() -> None:
