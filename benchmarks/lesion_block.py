@@ -37,7 +37,7 @@ class Lesion:
 
     diameter_mm: float
     contrast: float
-    voxels: int = 19
+    voxels: int
 
     @property
     def name(self) -> str:

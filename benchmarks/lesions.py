@@ -1,10 +1,11 @@
 """Spheres of 6 to 20 mm: from which size and contrast on they are seen, how sharply, and with honest intervals.
 
-Each sphere lies in a block of homogeneous viscoelastic tissue (G* = 2.6 + 1.1i kPa at 50 Hz, 19^3 voxels of 2 mm) and
-is 1.5, 2 or 3 times as stiff or half as stiff. Shear waves of random direction, polarisation and phase come from all
-sides, others for every sphere, made with P2-P1 tetrahedra of 2.3 mm (from a mesh of 1.3 mm they differ by 0.1 % of mean
-|U|, root mean square, and 2 % in the worst voxel at the edge; 9^3 voxels, 6 mm, three times as stiff). Complex Gaussian
-noise of 2 % of mean |U| is added, 5 % as well for contrasts 0.5 and 2, and `palpate invert` run as a user would.
+Each sphere lies in a block of homogeneous viscoelastic tissue (G* = 2.6 + 1.1i kPa at 50 Hz; voxels of 2 mm, 13^3
+around spheres up to 10 mm, 19^3 around larger ones) and is 1.5, 2 or 3 times as stiff or half as stiff. Shear waves of
+random direction, polarisation and phase come from all sides, others for every sphere, made with P2-P1 tetrahedra of
+2.3 mm (from a mesh of 1.3 mm they differ by 0.1 % of mean |U|, root mean square, and 2 % in the worst voxel at the
+edge; 9^3 voxels, 6 mm, three times as stiff). Complex Gaussian noise of 2 % of mean |U| is added, 5 % as well to
+spheres up to 10 mm of contrast 0.5 and 2, and `palpate invert` run as a user would.
 
 - Contrast-to-noise ratio (CNR): |mean of G' in the sphere - mean in the background| over the standard deviation of the
   background's voxels. Rose (1948) puts the limit of seeing at 5.
@@ -23,7 +24,6 @@ Here --ranks says how many spheres are worked on at a time, each by one process.
 
 from __future__ import annotations
 
-import itertools
 import json
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -46,11 +46,13 @@ from scipy import stats
 from palpate.imaging.stiffness_folder import read_stiffness
 from palpate.provenance import atomic_file
 
-DIAMETERS_MM: Final = (6.0, 10.0, 14.0, 20.0)
-CONTRASTS: Final = (0.5, 1.5, 2.0, 3.0)
+LESIONS: Final = tuple(
+    Lesion(diameter_mm, contrast, voxels)
+    for contrast in (0.5, 1.5, 2.0, 3.0)
+    for diameter_mm, voxels in ((6.0, 13), (10.0, 13), (14.0, 19), (20.0, 19))
+)
 NOISE_PERCENT: Final = 2.0
-MORE_NOISE: Final = {0.5: (5.0,), 2.0: (5.0,)}
-"""Further noise levels, by contrast."""
+MORE_NOISE_PERCENT: Final = 5.0
 SHORT: Final = Lesion(6.0, 3.0, voxels=11)
 
 PUBLISHED: Final = "Solamen 2018, Phys Med Biol 63:065010 (edge response); Rose 1948, J Opt Soc Am 38:196 (CNR of 5)"
@@ -68,14 +70,17 @@ def run(lesion: Lesion, levels_percent: Sequence[float], out: Path) -> list[Case
     cases = []
     for level in levels_percent:
         folder = out / f"{lesion.name}-noise{level:g}"
-        # No two cases share their noise: errors of different cases are then independent.
-        write_noisy(
-            field, folder / "wavefield", level, round(1000 * lesion.diameter_mm + 100 * lesion.contrast + level)
-        )
+        write_noisy(field, folder / "wavefield", level, seed=lesion.seed + round(level))
         invert(folder / "wavefield", folder / "mre", 1)
         (maps,) = read_stiffness(folder / "mre")
         cases.append(score(lesion, level, maps))
     return cases
+
+
+def levels_of(lesion: Lesion) -> tuple[float, ...]:
+    """The noise levels of a sphere: more of them where noise decides and the block is small."""
+    more = lesion.diameter_mm <= 10.0 and lesion.contrast in (0.5, 2.0)
+    return (NOISE_PERCENT, MORE_NOISE_PERCENT) if more else (NOISE_PERCENT,)
 
 
 def rows_of(cases: Sequence[Case]) -> list[Row]:
@@ -135,11 +140,10 @@ def main() -> None:
     """Run all spheres, draw the picture and write the record."""
     began = time.perf_counter()
     chosen = options(__doc__)
-    lesions = [SHORT] if chosen.short else [Lesion(d, c) for c, d in itertools.product(CONTRASTS, DIAMETERS_MM)]
-    levels = [(NOISE_PERCENT, *(() if chosen.short else MORE_NOISE.get(one.contrast, ()))) for one in lesions]
+    lesions = (SHORT,) if chosen.short else LESIONS
     # Each process starts anew: MPI does not survive a fork.
     with ProcessPoolExecutor(chosen.ranks, mp_context=get_context("spawn")) as pool:
-        found = pool.map(partial(run, out=chosen.out), lesions, levels)
+        found = pool.map(partial(run, out=chosen.out), lesions, map(levels_of, lesions))
         cases = [case for part in found for case in part]
     with atomic_file(chosen.out / "cases.json") as partial_file:
         partial_file.write_text(json.dumps([asdict(case) for case in cases], indent=2) + "\n", encoding="utf-8")

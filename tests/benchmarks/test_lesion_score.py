@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from lesion_block import BACKGROUND_KPA, VOXEL_MM, Lesion, distance_mm, waves_through
 from lesion_score import GAP_MM, regions, seen_in
+from lesions import LESIONS
 from numpy.typing import NDArray
 from scipy.special import erfc
 
-LARGE = Lesion(20.0, 2.0)
+LARGE = Lesion(20.0, 2.0, 19)
 WIDTH_OF_BLUR = 2 * 1.2815515655446004
 """10-90 % width of a step blurred by a Gaussian of standard deviation one."""
 
@@ -20,18 +21,16 @@ def blurred(radius_mm: float, blur_mm: float, step_kpa: float = 2.0) -> NDArray[
     return np.asarray(2.0 + 0.5 * step_kpa * erfc((r - radius_mm) / (np.sqrt(2.0) * blur_mm)))
 
 
-@pytest.mark.parametrize("diameter_mm", [6.0, 10.0, 14.0, 20.0])
-@pytest.mark.parametrize("contrast", [0.5, 1.5, 3.0])
-def test_the_truth_scores_as_true(diameter_mm: float, contrast: float) -> None:
+@pytest.mark.parametrize("lesion", LESIONS, ids=lambda lesion: lesion.name)
+def test_the_truth_scores_as_true(lesion: Lesion) -> None:
     """On the true map the contrast is exact and size and edge are exact to the voxel, the finest a map can show."""
-    lesion = Lesion(diameter_mm, contrast)
     noise = 1e-3 * np.random.default_rng(0).standard_normal(lesion.grid.shape)
     seen = seen_in(lesion.modulus_kpa(lesion.grid.points_mm).real + noise, lesion)
-    assert seen.contrast == pytest.approx(contrast, rel=1e-3)
+    assert seen.contrast == pytest.approx(lesion.contrast, rel=1e-3)
     assert seen.edge_mm is not None
     assert seen.size_mm is not None
     assert seen.edge_mm < VOXEL_MM
-    assert abs(seen.size_mm - diameter_mm) < VOXEL_MM
+    assert abs(seen.size_mm - lesion.diameter_mm) < VOXEL_MM
 
 
 @pytest.mark.parametrize(("radius_mm", "blur_mm"), [(10.0, 1.0), (9.0, 2.0), (7.0, 1.7)])
@@ -64,13 +63,12 @@ def test_what_is_not_there_has_no_edge() -> None:
 
 def test_background_is_clear_of_the_sphere() -> None:
     """Blur of the edge would count as noise; and of every sphere enough background is left to have a spread."""
-    for diameter_mm in (6.0, 10.0, 14.0, 20.0):
-        lesion = Lesion(diameter_mm, 2.0)
+    for lesion in LESIONS:
         inside, background = regions(lesion)
         distance = distance_mm(lesion.grid.points_mm)
-        assert distance[inside].max() <= diameter_mm / 2
-        assert distance[background].min() >= diameter_mm / 2 + GAP_MM
-        assert background.sum() > 1000
+        assert distance[inside].max() <= lesion.diameter_mm / 2
+        assert distance[background].min() >= lesion.diameter_mm / 2 + GAP_MM
+        assert background.sum() > 300
 
 
 def test_without_a_lesion_waves_pass_unchanged() -> None:
