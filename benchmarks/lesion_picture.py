@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 import matplotlib as mpl
-from lesion_score import Case, Seen
+from lesion_score import SEEN_CNR, Case, Seen
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -15,7 +15,7 @@ from matplotlib.lines import Line2D
 from palpate.provenance import atomic_file
 
 _OURS, _DIRECT, _TRUTH = "#0b5a8a", "#b5651d", "#555555"
-_ROSE: Final = 5.0
+
 _QUANTITIES: Final = ("CNR", "contrast", "edge (mm)", "size (mm)")
 
 
@@ -60,7 +60,7 @@ def _panel(panel: Axes, quantity: str, cases: Sequence[Case]) -> None:
         panel.set_yscale("log", subs=[2, 5])
         panel.yaxis.set_major_formatter("{x:g}")
         panel.yaxis.set_minor_formatter("{x:g}")
-        panel.axhline(_ROSE, color=_TRUTH, linestyle=":")
+        panel.axhline(SEEN_CNR, color=_TRUTH, linestyle=":")
     if quantity == "contrast":
         panel.axhline(cases[0].contrast, color=_TRUTH)
         panel.axhline(1.0, color=_TRUTH, linestyle=":", linewidth=0.6)

@@ -18,7 +18,12 @@ MARGIN_VOXELS: Final = 2
 GAP_MM: Final = 4.0
 """Background begins so far outside the sphere, beyond what the edge's blur reaches."""
 
+SEEN_CNR: Final = 5.0
+"""Rose's limit: below it nothing is seen, and a step fitted to noise has no edge."""
+
 _LEVELS: Final = (0.9, 0.5, 0.1)
+_PARTS: Final = 10
+"""Points along the edge of a voxel for its partial volume."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +33,8 @@ class Seen:
     Attributes:
         cnr: |mean inside - mean of background| / standard deviation of background, both over voxels.
         contrast: mean inside over mean of background.
-        edge_mm: distance over which the radial profile falls from 90 % to 10 %; None where no edge is seen.
-        size_mm: full width at half maximum of the profile; None where no edge is seen.
+        edge_mm: distance over which the radial profile falls from 90 % to 10 %; None where nothing is seen.
+        size_mm: full width at half maximum of the profile; None where nothing is seen.
     """
 
     cnr: float
@@ -47,7 +52,8 @@ class Case:
         noise_percent: of mean |U|.
         posterior, direct: what the maps show.
         interval: 95 % interval of the contrast, mean inside over mean of background in every joint draw.
-        sphere_kpa: 95 % interval of the mean of G' inside.
+        sphere_kpa: 95 % interval of the mean of G' over the voxels whose centre is inside.
+        voxels_kpa: true mean over these voxels, the parts of them that lie outside the sphere included.
     """
 
     diameter_mm: float
@@ -57,6 +63,7 @@ class Case:
     direct: Seen
     interval: tuple[float, float]
     sphere_kpa: tuple[float, float]
+    voxels_kpa: float
 
     @property
     def contrast_held(self) -> bool:
@@ -65,8 +72,13 @@ class Case:
 
     @property
     def sphere_held(self) -> bool:
-        """Whether the interval of the sphere's mean holds the truth."""
+        """Whether the interval of the sphere's mean holds the modulus of the sphere."""
         return self.sphere_kpa[0] <= self.contrast * BACKGROUND_KPA.real <= self.sphere_kpa[1]
+
+    @property
+    def voxels_held(self) -> bool:
+        """Whether it holds the true mean of the sphere's voxels, which is all that voxels can show."""
+        return self.sphere_kpa[0] <= self.voxels_kpa <= self.sphere_kpa[1]
 
 
 def regions(lesion: Lesion) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
@@ -104,20 +116,24 @@ def score(lesion: Lesion, noise_percent: float, run: Stiffness) -> Case:
         direct=seen_in(marginals.direct.values, lesion),
         interval=_interval_95(draws["in"] / draws["out"]),
         sphere_kpa=_interval_95(draws["in"]),
+        voxels_kpa=true_mean_kpa(lesion, inside),
     )
+
+
+def true_mean_kpa(lesion: Lesion, voxels: NDArray[np.bool_]) -> float:
+    """The true mean of G' over voxels, shape (i, j, k), as bodies and not as points."""
+    along = ((np.arange(_PARTS) + 0.5) / _PARTS - 0.5) * VOXEL_MM
+    parts_mm = np.stack(np.meshgrid(along, along, along), axis=-1).reshape(-1, 3)
+    return float(lesion.modulus_kpa(lesion.grid.points_mm[voxels][:, None] + parts_mm).real.mean())
 
 
 def seen_in(values_kpa: NDArray[np.floating], lesion: Lesion) -> Seen:
     """What a map of G', shape (i, j, k), shows of the lesion."""
     inside, background = regions(lesion)
     mean, behind = float(values_kpa[inside].mean()), float(values_kpa[background].mean())
-    edge_mm, size_mm = edge_response(values_kpa.astype(np.float64), lesion)
-    return Seen(
-        cnr=abs(mean - behind) / float(values_kpa[background].std()),
-        contrast=mean / behind,
-        edge_mm=edge_mm,
-        size_mm=size_mm,
-    )
+    cnr = abs(mean - behind) / float(values_kpa[background].std())
+    edge_mm, size_mm = edge_response(values_kpa.astype(np.float64), lesion) if cnr >= SEEN_CNR else (None, None)
+    return Seen(cnr, mean / behind, edge_mm, size_mm)
 
 
 def edge_response(values_kpa: NDArray[np.float64], lesion: Lesion) -> tuple[float | None, float | None]:
@@ -128,7 +144,7 @@ def edge_response(values_kpa: NDArray[np.float64], lesion: Lesion) -> tuple[floa
     blur is as wide as the sphere.
 
     Returns:
-        Both widths in mm; None where the profile is flat or of the wrong sign, or leaves the block.
+        Both widths in mm; None where the step has the wrong sign or its foot lies outside the block.
     """
     kept = scored(lesion)
     r, values = distance_mm(lesion.grid.points_mm)[kept], values_kpa[kept]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from lesion_block import BACKGROUND_KPA, VOXEL_MM, Lesion, distance_mm, waves_through
-from lesion_score import GAP_MM, regions, seen_in
+from lesion_score import GAP_MM, regions, seen_in, true_mean_kpa
 from lesions import LESIONS
 from numpy.typing import NDArray
 from scipy.special import erfc
@@ -55,10 +55,21 @@ def test_cnr_is_the_step_over_the_noise() -> None:
 
 
 def test_what_is_not_there_has_no_edge() -> None:
-    """A soft spot where a stiff one was put must not count as an edge that was found."""
-    seen = seen_in(blurred(10.0, 1.0, step_kpa=-1.0), LARGE)
-    assert seen.edge_mm is None
-    assert seen.size_mm is None
+    """A soft spot where a stiff one was put, or plain noise, must not count as an edge that was found."""
+    noise = 2.0 + 0.1 * np.random.default_rng(0).standard_normal(LARGE.grid.shape)
+    for values in (blurred(10.0, 1.0, step_kpa=-1.0), noise):
+        seen = seen_in(values, LARGE)
+        assert seen.edge_mm is None
+        assert seen.size_mm is None
+
+
+def test_partial_volumes_agree_with_the_exact_integral() -> None:
+    """All voxels together hold the whole sphere: (contrast - 1) times its volume more than plain background."""
+    for lesion in LESIONS:
+        everywhere = np.ones(lesion.grid.shape, dtype=bool)
+        excess = true_mean_kpa(lesion, everywhere) / BACKGROUND_KPA.real - 1.0
+        share = np.pi / 6 * lesion.diameter_mm**3 / (lesion.voxels * VOXEL_MM) ** 3
+        assert excess == pytest.approx((lesion.contrast - 1.0) * share, rel=0.01)
 
 
 def test_background_is_clear_of_the_sphere() -> None:
