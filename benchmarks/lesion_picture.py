@@ -15,7 +15,6 @@ from matplotlib.lines import Line2D
 from palpate.provenance import atomic_file
 
 _OURS, _DIRECT, _TRUTH = "#0b5a8a", "#b5651d", "#555555"
-
 _QUANTITIES: Final = ("CNR", "contrast", "edge (mm)", "size (mm)")
 
 
