@@ -5,21 +5,54 @@ from __future__ import annotations
 import argparse
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 PROGRAMS = Path(sys.executable).parent
 
 
-def options(description: str | None, source: str) -> argparse.Namespace:
-    """The parsed command line: the source under its own name, `out` and `ranks`."""
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The parsed command line.
+
+    Attributes:
+        source: what to read; the output folder where the benchmark makes its data itself.
+        out: folder for everything that is computed on the way.
+        ranks: processes at a time.
+        short: whether to run the quick version, which shows that the benchmark works and no more.
+    """
+
+    source: Path
+    out: Path
+    ranks: int
+    short: bool
+
+    @property
+    def record(self) -> Path | None:
+        """Where the record goes; None for benchmarks/results, which a short run must not touch."""
+        return self.out / "record.json" if self.short else None
+
+
+def options(description: str | None, source: str | None = None) -> Options:
+    """Parse the command line.
+
+    Args:
+        description: the benchmark's docstring.
+        source: name of the positional argument; None for a benchmark that makes its data itself.
+    """
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(source, type=Path)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--ranks", type=int, default=2)
-    return parser.parse_args()
+    if source is not None:
+        parser.add_argument(source, type=Path)
+    parser.add_argument("--out", type=Path, required=True, help="folder for data and maps")
+    parser.add_argument("--ranks", type=int, default=2, help="processes at a time")
+    parser.add_argument("--short", action="store_true", help="a quick version; its record stays in --out")
+    chosen = parser.parse_args()
+    read = chosen.out if source is None else getattr(chosen, source)
+    return Options(read, chosen.out, chosen.ranks, chosen.short)
 
 
-def invert(wavefield: Path, out: Path, ranks: int, *further: str) -> None:
+def invert(wavefield: Path, out: Path, ranks: int, *further: str | Path) -> None:
     """Run `palpate invert` on so many ranks, with further options."""
-    launcher = [PROGRAMS / "mpiexec", "-n", str(ranks)]
-    subprocess.run([*launcher, PROGRAMS / "palpate", "invert", wavefield, "--out", out, *further], check=True)
+    launcher = (PROGRAMS / "mpiexec", "-n", ranks)
+    command = (*launcher, PROGRAMS / "palpate", "invert", wavefield, "--out", out, *further)
+    subprocess.run([str(part) for part in command], check=True)

@@ -8,10 +8,10 @@ from pathlib import Path
 
 
 def machine() -> dict[str, str | int | float]:
-    """CPU model, cores this process may use, memory in GB, Python and operating system; no host, user or path."""
+    """CPU model, cores, memory in GB, Python and operating system; no host, user or path."""
     return {
         "cpu": _cpu_model(),
-        "cores": len(os.sched_getaffinity(0)),
+        "cores": os.cpu_count() or 1,
         "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1),
         "python": platform.python_version(),
         "system": f"{_system()}, {platform.machine()}",

@@ -1,0 +1,98 @@
+"""A block of tissue around one sphere, its waves by tetrahedra, its noise: what the lesion benchmark inverts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from mpi4py import MPI
+from numpy.typing import NDArray
+
+from palpate.config.phantom import PhantomSettings, TissueSettings
+from palpate.imaging.phantom.grid import ScanGrid, block
+from palpate.imaging.phantom.lattice import kuhn_lattice
+from palpate.imaging.wavefield import WaveField
+from palpate.solvers.virtual_patient import incoming_waves
+from palpate.solvers.wave import Tetrahedra, WaveProblem, distribute, solve_wave
+from palpate.units import kpa_to_pa, m_to_mm, mm_to_m
+
+BACKGROUND_KPA: Final = 2.6 + 1.1j
+"""White matter at 50 Hz."""
+VOXEL_MM: Final = 2.0
+_CENTRE_MM: Final = np.array([0.37, -0.53, 0.71])
+"""Of the sphere; the block's middle voxel is at 0. No lesion is centred on a voxel."""
+_TISSUE: Final = TissueSettings(storage_kpa=BACKGROUND_KPA.real, loss_kpa=BACKGROUND_KPA.imag, magnitude=1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Lesion:
+    """A sphere with a sharp edge in homogeneous tissue.
+
+    Attributes:
+        diameter_mm: its diameter.
+        contrast: G* inside over G* outside, real: the loss tangent is the same.
+        voxels: of 2 mm along each edge of the imaged block.
+    """
+
+    diameter_mm: float
+    contrast: float
+    voxels: int
+
+    @property
+    def name(self) -> str:
+        """For folders: "10mm-x1.5"."""
+        return f"{self.diameter_mm:g}mm-x{self.contrast:g}"
+
+    @property
+    def seed(self) -> int:
+        """Of its waves and, with the noise level added, of its noise: no two spheres share either."""
+        return round(1000 * self.diameter_mm + 100 * self.contrast)
+
+    @property
+    def grid(self) -> ScanGrid:
+        """The imaged block."""
+        return block(np.zeros(3), np.eye(3), (self.voxels,) * 3, VOXEL_MM)
+
+    def modulus_kpa(self, points_mm: NDArray[np.float64]) -> NDArray[np.complex128]:
+        """G* at points, shape (..., 3)."""
+        inside = distance_mm(points_mm) <= self.diameter_mm / 2.0
+        return np.where(inside, self.contrast * BACKGROUND_KPA, BACKGROUND_KPA)
+
+
+def distance_mm(points_mm: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Distance of points, shape (..., 3), from the sphere's centre."""
+    return np.asarray(np.linalg.norm(points_mm - _CENTRE_MM, axis=-1))
+
+
+def waves_through(lesion: Lesion) -> WaveField:
+    """The wave field of a block, noise free, made as the in-silico patient's is.
+
+    Shear waves of random direction, polarisation and phase enter from all six sides, damped like waves in the
+    background, and are given on the boundary of a cube that is larger than the voxels'.
+    """
+    settings = PhantomSettings(seed=lesion.seed, grey=_TISSUE, white=_TISSUE)
+    grid = lesion.grid
+    extent_mm = lesion.voxels * VOXEL_MM + 2 * settings.margin_mm
+    count = int(np.ceil(extent_mm / settings.element_edge_mm))
+    chosen = np.ones((count,) * 3, dtype=np.bool_)
+    points_mm, cells = kuhn_lattice(np.zeros(3), np.eye(3), np.full(3, extent_mm / count), chosen)
+    points_m = mm_to_m(points_mm)
+    problem = WaveProblem(
+        modulus_pa=lambda x: kpa_to_pa(lesion.modulus_kpa(m_to_mm(x))),
+        boundary_displacement_m=incoming_waves(settings, points_m),
+        frequency_hz=settings.frequency_hz,
+        density_kg_m3=settings.density_kg_m3,
+        bulk_modulus_pa=kpa_to_pa(settings.bulk_modulus_kpa),
+    )
+    solution = solve_wave(distribute(MPI.COMM_SELF, Tetrahedra(points_m, cells)), problem)
+    displacement_m = solution.at(mm_to_m(grid.points_mm.reshape(-1, 3)))
+    return WaveField(
+        displacement_m=displacement_m.reshape(*grid.shape, 3),
+        mask=np.ones(grid.shape, dtype=np.bool_),
+        affine_mm=grid.affine_mm,
+        frequency_hz=settings.frequency_hz,
+        noise_std_m=None,
+        density_kg_m3=settings.density_kg_m3,
+        label="sub-lesion",
+    )

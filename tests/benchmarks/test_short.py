@@ -1,0 +1,69 @@
+"""Each benchmark in its short version, as from a terminal: it runs, and what it says can be wrong."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from lesion_block import Lesion, waves_through
+from noise import write_noisy
+from record import Row
+
+from tests.conftest import CHECKOUT, run
+
+BOX = CHECKOUT.parent / "shared" / "data" / "phantom-box"
+RESULTS = CHECKOUT / "benchmarks" / "results"
+
+
+def record_of(name: str, out: Path, *source: Path) -> tuple[dict[str, Row], dict[str, Any]]:
+    """Run a benchmark's short version on one process; its rows by quantity, and the rest of its record."""
+    before = sorted((path.name, path.stat().st_mtime_ns) for path in RESULTS.glob("*"))
+    script = CHECKOUT / "benchmarks" / f"{name}.py"
+    done = run("python", script, *source, "--out", out, "--ranks", 1, "--short", timeout_s=600.0)
+    assert done.returncode == 0, done.stderr
+    assert sorted((path.name, path.stat().st_mtime_ns) for path in RESULTS.glob("*")) == before
+    content = json.loads((out / "record.json").read_text(encoding="utf-8"))
+    return {row["quantity"]: Row(**row) for row in content.pop("rows")}, content
+
+
+def test_limit(tmp_path: Path) -> None:
+    """The whole costs more than its bare part, and the parts of the rest are times: none negative."""
+    write_noisy(waves_through(Lesion(6.0, 1.0, voxels=7)), tmp_path / "wavefield", 2.0, seed=1)
+    rows, facts = record_of("limit", tmp_path / "out", tmp_path / "wavefield")
+    (row,) = rows.values()
+    assert row.ours is not None
+    assert row.ours > 1.0
+    shares = [note.rpartition(", ")[2] for note in facts["notes"][1:]]
+    assert all(share.endswith("%") and not share.startswith("-") for share in shares)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not BOX.exists(), reason="the shared data set phantom-box is not here")
+def test_phantom_box(tmp_path: Path) -> None:
+    """A window of 11 voxels is recovered better than by the baseline, whose figure stands beside ours."""
+    rows, _ = record_of("phantom_box", tmp_path, BOX)
+    for modulus in ("G'", "G''"):
+        error, coverage = (
+            rows[f"{name} of {modulus}, 2 % noise"] for name in ("median error", "coverage of 95 % intervals")
+        )
+        assert error.ours is not None
+        assert coverage.ours is not None
+        assert 0.0 < error.ours < error.baselines["direct inversion"]
+        assert 50.0 < coverage.ours <= 100.0
+    assert rows["median error of G', 2 % noise"].verdict
+    assert rows["median error of G', 2 % noise"].published == 9.4
+
+
+@pytest.mark.slow
+def test_lesions(tmp_path: Path) -> None:
+    """A sphere of 6 mm, three times as stiff, in a block of 11 voxels: seen, and better than by the baseline."""
+    rows, _ = record_of("lesions", tmp_path)
+    (case,) = json.loads((tmp_path / "cases.json").read_text(encoding="utf-8"))
+    ours, direct = case["posterior"], case["direct"]
+    assert ours["contrast"] > 1.0
+    assert abs(ours["contrast"] - 3.0) < abs(direct["contrast"] - 3.0)
+    assert case["interval"][0] < ours["contrast"] < case["interval"][1]
+    assert rows["CNR, 6 mm, contrast 3, 2 % noise"].ours == pytest.approx(ours["cnr"])
+    assert "<svg" in (tmp_path / "lesions.svg").read_text(encoding="utf-8")
