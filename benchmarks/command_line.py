@@ -19,7 +19,8 @@ def options(description: str | None, source: str) -> argparse.Namespace:
     return parser.parse_args()
 
 
-def invert(wavefield: Path, out: Path, ranks: int) -> None:
-    """Run `palpate invert` on so many ranks."""
+def invert(wavefield: Path, out: Path, ranks: int, settings: str | None = None) -> None:
+    """Run `palpate invert` on so many ranks, with default settings or those given as JSON."""
     launcher = [PROGRAMS / "mpiexec", "-n", str(ranks)]
-    subprocess.run([*launcher, PROGRAMS / "palpate", "invert", wavefield, "--out", out], check=True)
+    chosen = [] if settings is None else ["--settings", settings]
+    subprocess.run([*launcher, PROGRAMS / "palpate", "invert", wavefield, "--out", out, *chosen], check=True)
