@@ -111,7 +111,7 @@ def waves(box: Box, frequency_hz: float) -> WaveField:
 def with_noise(field: WaveField, level_percent: float, seed: int) -> WaveField:
     """Complex Gaussian noise as MRE-PINN's code has it: sqrt(E |n|^2) is a share of the root mean square of |u|.
 
-    Its ratios of power, 1e-4 and 1e-3, are the 1 % and 3.2 % of amplitude here. One level for all three components.
+    Its `noise_ratio` is a ratio of powers: 1e-4 and 1e-3 are 1 % and 3.2 % of amplitude. One level for all components.
 
     Args:
         field: without noise.

@@ -50,7 +50,7 @@ def write_record(
         published: where the published figures stand.
         notes: what a reader must know.
         seconds: wall time of the benchmark.
-        out: folder of the file; benchmarks/results by default.
+        out: the file to write instead of benchmarks/results/<name>.json.
 
     Returns:
         The file.
@@ -71,7 +71,7 @@ def write_record(
         "machine": platform.machine(),
         "commit": commit,
     }
-    path = (out or RESULTS) / f"{name}.json"
+    path = RESULTS / f"{name}.json" if out is None else out
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     return path

@@ -43,7 +43,7 @@ def block_average(field: WaveField, factors: Factors) -> WaveField:
             advice="Average over fewer voxels.",
         )
     inside = np.where(field.mask[..., None], field.displacement_m, 0.0)
-    displacement = _blocks(inside, factors).mean(axis=(1, 3, 5))
+    displacement = np.asarray(_blocks(inside, factors).mean(axis=(1, 3, 5)), dtype=np.complex128)
     affine = field.affine_mm.copy()
     affine[:3, :3] *= factors
     affine[:3, 3] += field.affine_mm[:3, :3] @ ((np.array(factors) - 1) / 2)

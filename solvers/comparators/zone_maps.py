@@ -49,7 +49,7 @@ class ZoneProblem:
 
 
 @dataclass(frozen=True, slots=True)
-class Units:
+class FieldUnits:
     """The units of all zones of a field, from the algebraic inversion.
 
     Attributes:
@@ -63,17 +63,17 @@ class Units:
     start: complex
 
 
-def units_of(field: WaveField) -> Units:
+def units_of(field: WaveField) -> FieldUnits:
     """Scales and a homogeneous start."""
     direct: DirectResult = direct_inversion(field)
     median = complex(np.nanmedian(direct.storage_pa), np.nanmedian(direct.loss_pa))
     scales = Scales(mm_to_m(float(field.voxel_size_mm.min())), abs(median))
     mean_m = float(np.linalg.norm(field.displacement_m[field.mask], axis=-1).mean())
-    return Units(scales, mean_m, median / scales.modulus_pa)
+    return FieldUnits(scales, mean_m, median / scales.modulus_pa)
 
 
 def map_from_zones(
-    field: WaveField, zones: Sequence[Zone], units: Units, solve: Callable[[ZoneProblem], NDArray[np.complex128]]
+    field: WaveField, zones: Sequence[Zone], units: FieldUnits, solve: Callable[[ZoneProblem], NDArray[np.complex128]]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
     """Solve every zone and average G* where zones overlap, weighted with their shares, which sum to one.
 

@@ -33,7 +33,7 @@ from palpate.imaging.wavefield import WaveField  # isort: skip
 from palpate.meshing.zones import Zone, cut_zones  # isort: skip
 from palpate.solvers.comparators.direct_fe import corner_interpolation, direct_fe_inversion, least_squares  # isort: skip
 from palpate.solvers.comparators.dirichlet import ForwardProblem, dirichlet_inversion  # isort: skip
-from palpate.solvers.comparators.zone_maps import ZoneProblem, map_from_zones, units_of  # isort: skip
+from palpate.solvers.comparators.zone_maps import ComparatorResult, ZoneProblem, map_from_zones, units_of  # isort: skip
 from palpate.solvers.inversion.direct import direct_inversion  # isort: skip
 from palpate.solvers.inversion.equilibrium import equilibrium_of  # isort: skip
 
@@ -64,8 +64,8 @@ def _zones(field: WaveField, width: int, stride: int) -> list[Zone]:
     return cut_zones(field.mask, width_voxels=(width,) * 3, stride_voxels=(stride,) * 3)
 
 
-def _modulus(result: object) -> NDArray[np.complex128]:
-    return np.asarray(result.storage_pa + 1j * result.loss_pa)  # type: ignore[attr-defined]
+def _modulus(result: ComparatorResult) -> NDArray[np.complex128]:
+    return np.asarray(result.storage_pa + 1j * result.loss_pa)
 
 
 # Zones
