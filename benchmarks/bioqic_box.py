@@ -104,7 +104,8 @@ def _invert(fields: Sequence[WaveField], out: Path, ranks: int) -> None:
     for field in fields:
         write_wave_field(folder, field)
     joint = len(fields) > 1 and "rheology" in InversionSettings.model_fields
-    invert(folder, out / "mre", ranks, json.dumps({"rheology": "kelvin-voigt"}) if joint else None)
+    settings = ["--settings", json.dumps({"rheology": "kelvin-voigt"})] if joint else []
+    invert(folder, out / "mre", ranks, *settings)
 
 
 def _comparators(field: WaveField, box: Box) -> dict[str, tuple[Volume, Volume]]:

@@ -19,8 +19,7 @@ def options(description: str | None, source: str) -> argparse.Namespace:
     return parser.parse_args()
 
 
-def invert(wavefield: Path, out: Path, ranks: int, settings: str | None = None) -> None:
-    """Run `palpate invert` on so many ranks, with default settings or those given as JSON."""
+def invert(wavefield: Path, out: Path, ranks: int, *further: str) -> None:
+    """Run `palpate invert` on so many ranks, with further options."""
     launcher = [PROGRAMS / "mpiexec", "-n", str(ranks)]
-    chosen = [] if settings is None else ["--settings", settings]
-    subprocess.run([*launcher, PROGRAMS / "palpate", "invert", wavefield, "--out", out, *chosen], check=True)
+    subprocess.run([*launcher, PROGRAMS / "palpate", "invert", wavefield, "--out", out, *further], check=True)
