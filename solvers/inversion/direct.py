@@ -98,7 +98,7 @@ def direct_inversion(field: WaveField, *, window_mm: float = WINDOW_MM, average_
     inertia = field.density_kg_m3 * hz_to_rad_s(field.frequency_hz) ** 2
     modulus[usable] = inertia * energy[usable] / stiffness[usable]
     own = whole & (modulus.real > 0.0) & (modulus.imag > 0.0)
-    return DirectResult(_positive(modulus.real, field.mask), _positive(modulus.imag, field.mask), own)
+    return DirectResult(filled_positive(modulus.real, field.mask), filled_positive(modulus.imag, field.mask), own)
 
 
 def _reach(field: WaveField, window_mm: float) -> list[int]:
@@ -195,8 +195,12 @@ def _blurred[T: np.generic](values: NDArray[T], std_voxels: NDArray[np.float64])
     return np.asarray(ndimage.gaussian_filter(values.astype(np.complex128), std_voxels, mode="constant"))
 
 
-def _positive(values: NDArray[np.float64], mask: NDArray[np.bool_]) -> NDArray[np.float64]:
+def filled_positive(values: NDArray[np.float64], mask: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Values where positive, else the median of the positive ones among the 27 neighbours, else the nearest value.
+
+    Args:
+        values: shape (i, j, k); NaN counts as not positive.
+        mask: tissue voxels, shape (i, j, k); NaN is returned outside.
 
     Raises:
         InputError: no value is positive.
