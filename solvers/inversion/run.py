@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import scipy.sparse as sparse
@@ -17,15 +18,17 @@ from palpate.config.inversion import InversionSettings
 from palpate.imaging.wavefield import WaveField
 from palpate.meshing.zones import Zone
 from palpate.progress import say
+from palpate.solvers.inversion.checkpoint import Checkpoint
+from palpate.solvers.inversion.course import Iteration
 from palpate.solvers.inversion.direct import DirectResult, direct_inversion
 from palpate.solvers.inversion.drift import drift_planes
 from palpate.solvers.inversion.equilibrium import Scales
-from palpate.solvers.inversion.gauss_newton import Fit, Iteration, Problem, maximise
+from palpate.solvers.inversion.gauss_newton import Fit, Problem, maximise
 from palpate.solvers.inversion.likelihood import ZoneData
 from palpate.solvers.inversion.noise import Noise, noise_of
 from palpate.solvers.inversion.prior import FIELDS, PriorScale
 from palpate.solvers.inversion.residuals import Residuals, join_residuals
-from palpate.solvers.inversion.zone_solver import Tally, ZoneSolver
+from palpate.solvers.inversion.zone_solver import ZONES, Tally, ZoneSolver
 from palpate.units import m_to_mm, m_to_um, mm_to_m
 
 DIVERGENCE_PER_STRAIN = 5e-3
@@ -49,6 +52,7 @@ class Inversion:
         noise: the noise that was used.
         fit: history and hyper-parameters of the iterations (its zones are this rank's).
         tally: counts and seconds summed over ranks.
+        zone_seconds: how long each rank worked on its zones, without waiting for the others.
         peak_memory_mb: largest resident size of each rank.
     """
 
@@ -61,11 +65,17 @@ class Inversion:
     noise: Noise
     fit: Fit
     tally: Tally
+    zone_seconds: tuple[float, ...]
     peak_memory_mb: tuple[float, ...]
 
 
 def invert_wave_field(
-    field: WaveField, zones: Sequence[Zone], settings: InversionSettings, comm: MPI.Comm
+    field: WaveField,
+    zones: Sequence[Zone],
+    settings: InversionSettings,
+    comm: MPI.Comm,
+    *,
+    unfinished: Path | None = None,
 ) -> Inversion:
     """The posterior of G* over the voxels of a wave field's mask.
 
@@ -74,6 +84,7 @@ def invert_wave_field(
         zones: of the mask, all of them on every rank.
         settings: the inversion section.
         comm: the ranks that share the zones.
+        unfinished: folder that keeps what is finished, and goes on from what an earlier run of the same left there.
     """
     began = time.perf_counter()
     tally = Tally()
@@ -90,6 +101,7 @@ def invert_wave_field(
         centre=np.log(centre_pa / scales.modulus_pa),
         comm=comm,
         tally=tally,
+        checkpoint=Checkpoint(unfinished, comm, tally),
     )
     fit = maximise(
         problem,
@@ -114,6 +126,7 @@ def invert_wave_field(
         noise=noise,
         fit=fit,
         tally=_sum_tally(tally, comm),
+        zone_seconds=tuple(comm.allgather(tally.seconds[ZONES])),
         peak_memory_mb=tuple(comm.allgather(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024.0)),
     )
 

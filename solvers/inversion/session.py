@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from contextlib import nullcontext
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,8 @@ from palpate.meshing.zone_file import check_zones, read_zones
 from palpate.meshing.zone_mesh import zones_of
 from palpate.meshing.zones import Zone
 from palpate.progress import say
-from palpate.provenance import atomic_directory, digest, refuse_foreign_folder
+from palpate.provenance import atomic_directory, digest, refuse_foreign_folder, source_digest, versions
+from palpate.solvers.inversion.checkpoint import unfinished
 from palpate.solvers.inversion.direct import direct_inversion
 from palpate.solvers.inversion.results import (
     Target,
@@ -53,7 +56,7 @@ def invert_session(
     source = digest(wavefield)
     records: dict[str, list[dict[str, Any]]] = defaultdict(list)
     writing = atomic_directory(out) if comm.rank == 0 else nullcontext(None)
-    with writing as folder:
+    with unfinished(out, _key(source, mesh, settings), comm) as kept, writing as folder:
         for field, stem in zip(fields, stems(fields), strict=True):
             if settings.method == "direct":
                 direct = direct_inversion(field)
@@ -61,7 +64,7 @@ def invert_session(
                     write_direct(Target(folder, field, stem, source), direct)
                     records[field.label].append({"frequency_hz": field.frequency_hz, "converged": True})
                 continue
-            inversion = invert_wave_field(field, zones[field.label], settings, comm)
+            inversion = invert_wave_field(field, zones[field.label], settings, comm, unfinished=kept / stem)
             if folder is not None:
                 target = Target(folder, field, stem, source)
                 write_posterior(target, inversion, settings)
@@ -70,6 +73,14 @@ def invert_session(
         if folder is not None:
             for label, parts in records.items():
                 write_record(folder, label, parts, common_record(settings, source))
+
+
+def _key(wavefield_digest: str, mesh: Path | None, settings: InversionSettings) -> str:
+    """Digest of everything that decides the result: a run goes on only where nothing of it has changed."""
+    program = source_digest(["config", "imaging", "meshing", "solvers", "units"])
+    libraries = {name: version for name, version in versions().items() if name != "commit"}
+    decisive = [wavefield_digest, digest(mesh) if mesh else None, settings.model_dump(mode="json"), program, libraries]
+    return sha256(json.dumps(decisive).encode()).hexdigest()[:16]
 
 
 def _zones(field: WaveField, mesh: Path | None) -> list[Zone]:

@@ -13,6 +13,9 @@ from palpate.solvers.inversion.curvature import Whitening, informed_directions
 from palpate.solvers.inversion.equilibrium import equilibrium_of
 from palpate.solvers.inversion.likelihood import Linearised, ZoneData
 
+ZONES = "zones, with factorisations and solves"
+"""The phase in which ranks work alone."""
+
 VOXELS_PER_DIRECTION, FEWEST_DIRECTIONS = 8, 60
 """What waves can tell grows with a zone's volume: so do the directions followed in it, up to the setting."""
 
@@ -91,7 +94,8 @@ class ZoneSolver:
         self.voxels = data.zone.voxels
         self._whitening = Whitening(data.zone.ijk, voxel_size_mm)
         self._directions = min(rank_of_hessian, max(FEWEST_DIRECTIONS, len(self.voxels) // VOXELS_PER_DIRECTION))
-        self._basis: NDArray[np.float64] | None = None  # of the last evaluation
+        self.basis: NDArray[np.float64] | None = None
+        """The directions followed in the last evaluation, where the next one starts, shape (2 n, k)."""
         self._tally = tally
 
     def evaluate(self, parameters: NDArray[np.float64]) -> ZoneState:
@@ -99,11 +103,11 @@ class ZoneSolver:
         began = time.perf_counter()
         equilibrium = equilibrium_of(self.data.zone, self.data.voxel_size, self.data.inertia)
         likelihood = Linearised(self.data, equilibrium, parameters)
-        start, passes = (self._random_basis(), 2) if self._basis is None else (self._basis, 1)
+        start, passes = (self._random_basis(), 2) if self.basis is None else (self.basis, 1)
         self._tally.counts["factorisations"] += 1
         self._tally.counts["right_hand_sides"] += 2 + passes * start.shape[1]
         informed = informed_directions(likelihood, self._whitening, start, passes=passes)
-        self._basis = informed.basis
+        self.basis = informed.basis
         likelihood.close()
         state = ZoneState(
             misfit=likelihood.misfit,
@@ -115,7 +119,7 @@ class ZoneSolver:
         )
         self._tally.seconds["factorisations"] += likelihood.factor.factorisation_s  # type: ignore[assignment]
         self._tally.seconds["triangular solves"] += likelihood.factor.solution_s  # type: ignore[assignment]
-        self._tally.timed("zones, with factorisations and solves", began)
+        self._tally.timed(ZONES, began)
         return state
 
     def _random_basis(self) -> NDArray[np.float64]:
