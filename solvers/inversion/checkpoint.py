@@ -68,7 +68,7 @@ class Checkpoint:
         self._accepted, self._course, self._begun = left
 
     def resume(self) -> Course | None:
-        """Where an earlier run got to; None where there was none, or it did not finish a step."""
+        """Where an earlier run got to; None where there was none, or it did not evaluate all zones once."""
         if self._folder is not None and self._begun:
             steps, number = len(self._course.history) if self._course else 0, self._begun[-1][0]
             zones = len(list(_folder_of(self._folder, number).glob("zone-*"))) if number > self._accepted else 0
@@ -119,7 +119,7 @@ class Checkpoint:
         return state
 
     def save(self, course: Course) -> None:
-        """Remember the end of a step, whose zones are those of the present evaluation. All ranks together."""
+        """Remember the start or the end of a step; its zones are the present evaluation's. All ranks together."""
         if self._folder is None:
             return
         fault = next(filter(None, self._comm.allgather(self._fault)), "")

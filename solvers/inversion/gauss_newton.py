@@ -135,6 +135,7 @@ def maximise(
     course = problem.checkpoint.resume() or _start(problem.voxels, scale, refits)
     prior = MaternField(problem.mask, problem.voxel_size_mm, course.scale, course.relative_spread)
     point = _evaluate(problem, course.x, course.w)
+    problem.checkpoint.save(course)
     history = course.history
     while True:
         began = time.perf_counter()

@@ -25,10 +25,11 @@ from palpate.solvers.inversion.drift import drift_planes
 from palpate.solvers.inversion.equilibrium import Scales
 from palpate.solvers.inversion.gauss_newton import Fit, Problem, maximise
 from palpate.solvers.inversion.likelihood import ZoneData
+from palpate.solvers.inversion.load_balance import LoadBalance, load_balance_of
 from palpate.solvers.inversion.noise import Noise, noise_of
 from palpate.solvers.inversion.prior import FIELDS, PriorScale
 from palpate.solvers.inversion.residuals import Residuals, join_residuals
-from palpate.solvers.inversion.zone_solver import ZONES, Tally, ZoneSolver
+from palpate.solvers.inversion.zone_solver import Tally, ZoneSolver
 from palpate.units import m_to_mm, m_to_um, mm_to_m
 
 DIVERGENCE_PER_STRAIN = 5e-3
@@ -52,7 +53,7 @@ class Inversion:
         noise: the noise that was used.
         fit: history and hyper-parameters of the iterations (its zones are this rank's).
         tally: counts and seconds summed over ranks.
-        zone_seconds: how long each rank worked on its zones, without waiting for the others.
+        load_balance: how evenly the zones were shared out.
         peak_memory_mb: largest resident size of each rank.
     """
 
@@ -65,7 +66,7 @@ class Inversion:
     noise: Noise
     fit: Fit
     tally: Tally
-    zone_seconds: tuple[float, ...]
+    load_balance: LoadBalance
     peak_memory_mb: tuple[float, ...]
 
 
@@ -126,7 +127,7 @@ def invert_wave_field(
         noise=noise,
         fit=fit,
         tally=_sum_tally(tally, comm),
-        zone_seconds=tuple(comm.allgather(tally.seconds[ZONES])),
+        load_balance=load_balance_of(tally, comm),
         peak_memory_mb=tuple(comm.allgather(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024.0)),
     )
 

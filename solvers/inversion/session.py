@@ -98,3 +98,8 @@ def _say_result(result: dict[str, Any], label: str) -> None:
         f"{100 * result['informed_share']:.0f} % of the voxels, misfit "
         f"{next(iter(result['misfit_per_frequency'].values())):.2f} of noise alone"
     )
+    busy_s = result["load_balance"]["busy_s_per_rank"]
+    say(
+        f"{label}: ranks were busy with zones for {min(busy_s):.0f} to {max(busy_s):.0f} s, "
+        f"{100 * result['load_balance']['efficiency']:.0f} % of the slowest on average"
+    )

@@ -22,7 +22,7 @@ LABEL = "sub-box"
 SHAPE = (9, 7, 5)
 MESH = {"zone_width_mm": 8.0, "zone_stride_mm": 4.0}
 ZONES = 6
-BRIEF = {"samples": 20, "hessian_rank": 20, "max_iterations": 3}
+BRIEF = {"samples": 20, "hessian_rank": 20, "max_iterations": 3, "fit_prior": False}
 KILLED_AT = 2 * ZONES + 4
 """The file of the fourth zone of the third evaluation."""
 
