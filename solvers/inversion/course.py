@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +29,7 @@ class Iteration:
     change: float
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Course:
     """The state of the iterations between two steps.
 
@@ -39,7 +39,7 @@ class Course:
         scale: hyper-parameters of the prior.
         relative_spread: of the prior, one value a voxel.
         refits: how many refits of the prior are left.
-        acceleration: points and steps under the present prior.
+        acceleration: remembers points and steps under the present prior.
         history: steps so far.
         waited: steps since the last refit.
         spread: posterior standard deviation, root mean square over all parameters; None before it is needed.
@@ -52,22 +52,28 @@ class Course:
     relative_spread: NDArray[np.float64]
     refits: int
     acceleration: Acceleration
-    history: list[Iteration]
+    history: tuple[Iteration, ...]
     waited: int = 0
     spread: float | None = None
     comparable: bool = True
 
-    def refit(self, scale: PriorScale, relative_spread: NDArray[np.float64]) -> None:
-        """Go on under another prior."""
-        self.scale, self.relative_spread = scale, relative_spread
-        self.refits, self.waited, self.comparable = self.refits - 1, 0, False
+    def refitted(self, scale: PriorScale, relative_spread: NDArray[np.float64]) -> Course:
+        """The same point under another prior, under which earlier points and steps mean nothing."""
         self.acceleration.forget()
+        return replace(
+            self, scale=scale, relative_spread=relative_spread, refits=self.refits - 1, waited=0, comparable=False
+        )
 
-    def step(self, point: Pair, iteration: Iteration) -> None:
-        """Move to (x, w)."""
-        self.x, self.w = point
-        self.history.append(iteration)
-        self.waited, self.comparable = self.waited + 1, self.comparable or iteration.step == 1.0
+    def moved(self, point: Pair, iteration: Iteration) -> Course:
+        """A step further, at (x, w)."""
+        return replace(
+            self,
+            x=point[0],
+            w=point[1],
+            history=(*self.history, iteration),
+            waited=self.waited + 1,
+            comparable=self.comparable or iteration.step == 1.0,
+        )
 
     def to_arrays(self) -> dict[str, NDArray[np.generic]]:
         """The same as arrays for a file, exact to the last bit."""
@@ -98,7 +104,7 @@ class Course:
             relative_spread=np.asarray(arrays["relative_spread"], dtype=np.float64),
             refits=numbers["refits"],
             acceleration=Acceleration.from_array(np.asarray(arrays["acceleration"], dtype=np.float64)),
-            history=[Iteration(**iteration) for iteration in numbers["history"]],
+            history=tuple(Iteration(**iteration) for iteration in numbers["history"]),
             waited=numbers["waited"],
             spread=numbers["spread"],
             comparable=numbers["comparable"],

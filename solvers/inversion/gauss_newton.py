@@ -136,16 +136,15 @@ def maximise(
     prior = MaternField(problem.mask, problem.voxel_size_mm, course.scale, course.relative_spread)
     point = _evaluate(problem, course.x, course.w)
     problem.checkpoint.save(course)
-    history = course.history
     while True:
-        began = time.perf_counter()
+        began, history = time.perf_counter(), course.history
         if course.refits and history and (history[-1].change < NEAR or course.waited == PATIENCE):
             prior = _refit(problem, point, prior, first=course.refits == REFITS)
             began = problem.tally.timed("hyper-parameters", began)
-            course.refit(prior.scale, prior.relative_spread)
+            course = course.refitted(prior.scale, prior.relative_spread)
         posterior = _posterior(problem, point, prior)
         if not course.refits and course.spread is None and history and history[-1].change < NEAR:
-            course.spread = _rms(posterior.draw(PROBES, 0))
+            course = replace(course, spread=_rms(posterior.draw(PROBES, 0)))
         spread = course.spread if course.comparable else None
         converged = spread is not None and history[-1].change < tolerance * history[-1].step * spread
         if converged or len(history) == limit:
@@ -156,17 +155,17 @@ def maximise(
         targets = [aim, target] if course.comparable else [aim]
         step, found = _search(problem, point, targets, comparable=course.comparable)
         objective = _objective(problem, found, found)
-        course.step((found.x, found.w), Iteration(objective, found.misfit, step, _rms(found.x - point.x)))
+        course = course.moved((found.x, found.w), Iteration(objective, found.misfit, step, _rms(found.x - point.x)))
         point = found
         problem.checkpoint.save(course)
-        report(len(history), history[-1])
+        report(len(course.history), course.history[-1])
     m = (point.x.reshape(FIELDS, -1) + problem.centre[:, None]).ravel()
     return Fit(
         parameters=m,
         posterior=posterior,
         prior=prior,
         converged=converged,
-        iterations=tuple(history),
+        iterations=course.history,
         zones=point.states,
         inflations=tuple(sorted(_gather(problem.comm, [state.inflation for state in point.states]))),
         misfit_ratio=point.misfit / point.expected_misfit,
@@ -194,7 +193,7 @@ class _Point:
 
 def _start(voxels: int, scale: PriorScale, refits: int) -> Course:
     nowhere = np.zeros(FIELDS * voxels)
-    return Course(nowhere, nowhere, scale, np.ones(voxels), refits, Acceleration(), [])
+    return Course(nowhere, nowhere, scale, np.ones(voxels), refits, Acceleration(), ())
 
 
 def _gather[T](comm: MPI.Comm, own: list[T]) -> list[T]:

@@ -108,6 +108,17 @@ def test_a_run_may_be_killed_between_any_two_files(search: str, field: WaveField
         assert resumed.tally.counts["factorisations"] <= factorisations - finished
 
 
+def test_what_is_finished_is_only_joined_again(field: WaveField, tmp_path: Path) -> None:
+    """Of several frequencies the finished ones must not cost their zones again; a zone lost since costs its own."""
+    folder = tmp_path / "kept"
+    whole = _invert(field, folder)
+    again = _invert(field, folder)
+    assert np.array_equal(again.log_draws, whole.log_draws)
+    assert again.tally.counts["factorisations"] == 0
+    max(folder.glob("evaluation-*/zone-0.npz")).unlink()
+    assert _invert(field, folder).tally.counts["factorisations"] == 1
+
+
 @pytest.mark.parametrize("room", [0, 1, 5])
 def test_a_full_disk_costs_the_checkpoint_and_not_the_run(
     room: int, field: WaveField, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
