@@ -47,8 +47,12 @@ class Zone:
 
     @property
     def work(self) -> float:
-        """An estimate of the cost of solving on the zone, for balancing ranks: factor fill grows as n^(4/3)."""
-        return float(len(self.voxels) ** (4 / 3))
+        """An estimate of the cost of solving on the zone, for balancing ranks: interior nodes to the power 1.5.
+
+        Measured on zones of 300 to 2200 nodes of a whole brain: within 17 % of the seconds that they take, where the
+        fill of the factors, n^(4/3), was wrong by a factor of five between small and large ones (docs/scaling.md).
+        """
+        return float(np.count_nonzero(self.interior) ** 1.5)
 
 
 def cut_zones(mask: NDArray[np.bool_], *, width_voxels: Sequence[int], stride_voxels: Sequence[int]) -> list[Zone]:

@@ -32,6 +32,17 @@ class Acceleration:
         self._points: list[Pair] = []
         self._steps: list[Pair] = []
 
+    def to_array(self, size: int) -> NDArray[np.float64]:
+        """What is remembered, shape (2, count, 2, size): points and steps, each x and w of 2 N = size values."""
+        return np.array([self._points, self._steps]).reshape(2, len(self._points), 2, size)
+
+    @classmethod
+    def from_array(cls, remembered: NDArray[np.float64]) -> Acceleration:
+        """What to_array was made from."""
+        restored = cls()
+        restored._points, restored._steps = ([(x, w) for x, w in pairs] for pairs in remembered)
+        return restored
+
     def forget(self) -> None:
         """Start again: the prior changed."""
         self._points.clear()

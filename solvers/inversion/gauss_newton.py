@@ -14,6 +14,8 @@ from scipy import sparse
 
 from palpate.progress import track
 from palpate.solvers.inversion.acceleration import Acceleration, Pair
+from palpate.solvers.inversion.checkpoint import Checkpoint
+from palpate.solvers.inversion.course import Course, Iteration
 from palpate.solvers.inversion.evidence import ZoneEvidence, fit_prior
 from palpate.solvers.inversion.joint import JointPosterior, ZoneCurvature
 from palpate.solvers.inversion.local_spread import update_relative_spread
@@ -46,25 +48,10 @@ SMALL = 0.02
 """Root mean square change of m that is taken without asking whether the objective fell: near the maximum it changes by
 less than what the compressed Hessian leaves out."""
 
+WAITING = "waiting for other ranks' zones"
+
 LONGEST_CHANGE = 0.5
 """Largest root mean square change of m in one step: G* by a factor of 1.6."""
-
-
-@dataclass(frozen=True, slots=True)
-class Iteration:
-    """One Gauss-Newton step.
-
-    Attributes:
-        objective: negative log posterior after the step, noise factors included, up to a constant.
-        misfit: twice the negative log-likelihood at the stated noise, all zones, after the step.
-        step: length of the step taken, 1 = full.
-        change: root mean square change of m in the step.
-    """
-
-    objective: float
-    misfit: float
-    step: float
-    change: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +92,7 @@ class Problem:
         centre: prior means of ln G'/g and ln G''/g.
         comm: the ranks.
         tally: where to count the work.
+        checkpoint: where finished zones and steps are kept.
     """
 
     solvers: Sequence[ZoneSolver]
@@ -114,6 +102,7 @@ class Problem:
     centre: NDArray[np.float64]
     comm: MPI.Comm
     tally: Tally
+    checkpoint: Checkpoint
 
     @property
     def voxels(self) -> int:
@@ -145,44 +134,42 @@ def maximise(
         tolerance: size of a full step, in posterior standard deviations, below which the iterations have converged.
         report: called after every step.
     """
-    prior = MaternField(problem.mask, problem.voxel_size_mm, scale, np.ones(problem.voxels), problem.regions)
-    nowhere = np.zeros(FIELDS * problem.voxels)
-    point = _evaluate(problem, nowhere, nowhere)
-    history: list[Iteration] = []
-    refits, waited = REFITS if fit_hyperparameters else 0, 0
-    spread: float | None = None  # posterior standard deviation, root mean square over all parameters
-    acceleration = Acceleration()
-    comparable = True  # whether w belongs to x under the present prior, so that objectives can be compared
+    refits = REFITS if fit_hyperparameters else 0
+    course = problem.checkpoint.resume() or _start(problem.voxels, scale, refits)
+    prior = MaternField(problem.mask, problem.voxel_size_mm, course.scale, course.relative_spread, problem.regions)
+    point = _evaluate(problem, course.x, course.w)
+    problem.checkpoint.save(course)
     while True:
-        began = time.perf_counter()
+        began, history = time.perf_counter(), course.history
         deflated = None
-        if refits and history and (history[-1].change < NEAR or waited == PATIENCE):
-            prior, deflated = _refit(problem, point, prior, first=refits == REFITS)
+        if course.refits and history and (history[-1].change < NEAR or course.waited == PATIENCE):
+            prior, deflated = _refit(problem, point, prior, first=course.refits == REFITS)
             began = problem.tally.timed("hyper-parameters", began)
-            refits, waited, comparable = refits - 1, 0, False
-            acceleration.forget()
+            course = course.refitted(prior.scale, prior.relative_spread)
         posterior = _posterior(problem, point, prior, deflated)
-        if not refits and spread is None and history and history[-1].change < NEAR:
-            spread = _rms(posterior.draw(PROBES, 0))
-        converged = comparable and spread is not None and history[-1].change < tolerance * history[-1].step * spread
+        if not course.refits and course.spread is None and history and history[-1].change < NEAR:
+            course = replace(course, spread=_rms(posterior.draw(PROBES, 0)))
+        spread = course.spread if course.comparable else None
+        converged = spread is not None and history[-1].change < tolerance * history[-1].step * spread
         if converged or len(history) == limit:
             break
         target = posterior.improve(_information(problem, point))
-        aim = acceleration.aim((point.x, point.w), target) if comparable else target
+        aim = course.acceleration.aim((point.x, point.w), target) if course.comparable else target
         problem.tally.timed("joint posterior", began)
-        step, found = _search(problem, point, [aim, target] if comparable else [aim], comparable=comparable)
+        targets = [aim, target] if course.comparable else [aim]
+        step, found = _search(problem, point, targets, comparable=course.comparable)
         objective = _objective(problem, found, found)
-        history.append(Iteration(objective, found.misfit, step, _rms(found.x - point.x)))
-        point, waited = found, waited + 1
-        comparable = comparable or step == 1.0
-        report(len(history), history[-1])
+        course = course.moved((found.x, found.w), Iteration(objective, found.misfit, step, _rms(found.x - point.x)))
+        point = found
+        problem.checkpoint.save(course)
+        report(len(course.history), course.history[-1])
     m = (point.x.reshape(FIELDS, -1) + problem.centre[:, None]).ravel()
     return Fit(
         parameters=m,
         posterior=posterior,
         prior=prior,
         converged=converged,
-        iterations=tuple(history),
+        iterations=course.history,
         zones=point.states,
         inflations=tuple(sorted(_gather(problem.comm, [state.inflation for state in point.states]))),
         misfit_ratio=point.misfit / point.expected_misfit,
@@ -208,6 +195,11 @@ class _Point:
     expected_misfit: float
 
 
+def _start(voxels: int, scale: PriorScale, refits: int) -> Course:
+    nowhere = np.zeros(FIELDS * voxels)
+    return Course(nowhere, nowhere, scale, np.ones(voxels), refits, Acceleration(), ())
+
+
 def _gather[T](comm: MPI.Comm, own: list[T]) -> list[T]:
     return list(itertools.chain.from_iterable(comm.allgather(own)))
 
@@ -217,10 +209,13 @@ def _rms(values: NDArray[np.float64]) -> float:
 
 
 def _evaluate(problem: Problem, x: NDArray[np.float64], w: NDArray[np.float64]) -> _Point:
+    x, w = problem.checkpoint.begin(x, w)
     solvers = track(problem.solvers, "zones of this rank", len(problem.solvers))
-    states = tuple(solver.evaluate(problem.local(solver, x)) for solver in solvers)
+    states = tuple(problem.checkpoint.evaluate(solver, problem.local(solver, x)) for solver in solvers)
     own = np.array([[state.misfit, state.expected_misfit] for state in states]).reshape(-1, 2).sum(axis=0)
+    began = time.perf_counter()
     misfit, expected = problem.comm.allreduce(own)
+    problem.tally.timed(WAITING, began)
     return _Point(x, w, states, float(misfit), float(expected))
 
 
@@ -309,7 +304,7 @@ def _search(problem: Problem, start: _Point, targets: Sequence[Pair], *, compara
     lengths = [min(1.0, LONGEST_CHANGE / max(_rms(target[0] - start.x), 1e-12)) for target in targets]
     tries = list(zip(targets, lengths, strict=True))
     tries += [(targets[-1], lengths[-1] * 0.5**halving) for halving in range(1, HALVINGS + 1)]
-    for (x, w), length in tries:
+    for (x, w), length in tries[problem.checkpoint.rejected() :]:
         move = length * (x - start.x)
         found = _evaluate(problem, start.x + move, start.w + length * (w - start.w))
         trusted = not comparable or _rms(move) < SMALL

@@ -118,7 +118,7 @@ def _write_draws(target: Target, inversion: Inversion) -> None:
 
 def record(target: Target, inversion: Inversion, settings: InversionSettings) -> dict[str, Any]:
     """What inversion.json says of one wave field."""
-    fit, noise, residuals = inversion.fit, inversion.noise, inversion.residuals
+    fit, noise, residuals, balance = inversion.fit, inversion.noise, inversion.residuals, inversion.load_balance
     return {
         "frequency_hz": target.field.frequency_hz,
         "noise_std_um": m_to_um(noise.std_m),
@@ -138,6 +138,11 @@ def record(target: Target, inversion: Inversion, settings: InversionSettings) ->
         "prior": asdict(fit.prior.scale) | {"fitted": settings.fit_prior},
         "counts": dict(inversion.tally.counts) | {"conjugate_gradients": fit.posterior.iterations},
         "seconds": {phase: round(value, 3) for phase, value in inversion.tally.seconds.items()},
+        "load_balance": {
+            "busy_s_per_rank": [round(seconds, 3) for seconds in balance.busy_s],
+            "waiting_s_per_rank": [round(seconds, 3) for seconds in balance.waiting_s],
+            "efficiency": round(balance.efficiency, 4),
+        },
         "peak_memory_mb": max(inversion.peak_memory_mb),
         "ranks": len(inversion.peak_memory_mb),
         "samples": settings.samples,

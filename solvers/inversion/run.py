@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import scipy.sparse as sparse
@@ -18,11 +19,14 @@ from palpate.imaging.labels import Regions, no_regions
 from palpate.imaging.wavefield import WaveField
 from palpate.meshing.zones import Zone
 from palpate.progress import say
+from palpate.solvers.inversion.checkpoint import Checkpoint
+from palpate.solvers.inversion.course import Iteration
 from palpate.solvers.inversion.direct import DirectResult, direct_inversion
 from palpate.solvers.inversion.drift import drift_planes
 from palpate.solvers.inversion.equilibrium import Scales
-from palpate.solvers.inversion.gauss_newton import Fit, Iteration, Problem, maximise
+from palpate.solvers.inversion.gauss_newton import Fit, Problem, maximise
 from palpate.solvers.inversion.likelihood import ZoneData
+from palpate.solvers.inversion.load_balance import LoadBalance, load_balance_of
 from palpate.solvers.inversion.noise import Noise, noise_of
 from palpate.solvers.inversion.prior import FIELDS, PriorScale
 from palpate.solvers.inversion.residuals import Residuals, join_residuals
@@ -50,6 +54,7 @@ class Inversion:
         noise: the noise that was used.
         fit: history and hyper-parameters of the iterations (its zones are this rank's).
         tally: counts and seconds summed over ranks.
+        load_balance: how evenly the zones were shared out.
         peak_memory_mb: largest resident size of each rank.
     """
 
@@ -62,11 +67,18 @@ class Inversion:
     noise: Noise
     fit: Fit
     tally: Tally
+    load_balance: LoadBalance
     peak_memory_mb: tuple[float, ...]
 
 
 def invert_wave_field(
-    field: WaveField, zones: Sequence[Zone], settings: InversionSettings, comm: MPI.Comm, regions: Regions | None = None
+    field: WaveField,
+    zones: Sequence[Zone],
+    settings: InversionSettings,
+    comm: MPI.Comm,
+    regions: Regions | None = None,
+    *,
+    unfinished: Path | None = None,
 ) -> Inversion:
     """The posterior of G* over the voxels of a wave field's mask.
 
@@ -76,6 +88,7 @@ def invert_wave_field(
         settings: the inversion section.
         comm: the ranks that share the zones.
         regions: of the anatomy, where somebody labelled it.
+        unfinished: folder that keeps what is finished, and goes on from what an earlier run of the same left there.
     """
     began = time.perf_counter()
     tally = Tally()
@@ -94,6 +107,7 @@ def invert_wave_field(
         centre=np.log(centre_pa / scales.modulus_pa),
         comm=comm,
         tally=tally,
+        checkpoint=Checkpoint(unfinished, comm, tally),
     )
     fit = maximise(
         problem,
@@ -126,6 +140,7 @@ def invert_wave_field(
         noise=noise,
         fit=fit,
         tally=_sum_tally(tally, comm),
+        load_balance=load_balance_of(tally, comm),
         peak_memory_mb=tuple(comm.allgather(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024.0)),
     )
 

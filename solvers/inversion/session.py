@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
+from collections.abc import Mapping
 from contextlib import nullcontext
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +21,8 @@ from palpate.meshing.zone_file import check_zones, read_zones
 from palpate.meshing.zone_mesh import zones_of
 from palpate.meshing.zones import Zone
 from palpate.progress import say
-from palpate.provenance import atomic_directory, input_digests, refuse_foreign_folder
+from palpate.provenance import atomic_directory, input_digests, refuse_foreign_folder, source_digest, versions
+from palpate.solvers.inversion.checkpoint import unfinished
 from palpate.solvers.inversion.direct import direct_inversion
 from palpate.solvers.inversion.results import (
     Target,
@@ -59,11 +63,12 @@ def invert_session(
     fields = read_wave_fields(wavefield)
     zones = {field.label: _zones(field, mesh) for field in fields}
     regions = {field.label: _regions(field, wavefield, labels, settings) for field in fields}
-    digests = input_digests({"wavefield": wavefield} | ({"labels": labels} if labels is not None else {}))
+    given = {"wavefield": wavefield, "mesh": mesh, "labels": labels}
+    digests = input_digests({role: path for role, path in given.items() if path is not None})
     source = digests["wavefield"]
     records: dict[str, list[dict[str, Any]]] = defaultdict(list)
     writing = atomic_directory(out) if comm.rank == 0 else nullcontext(None)
-    with writing as folder:
+    with unfinished(out, _key(digests, settings), comm) as kept, writing as folder:
         for field, stem in zip(fields, stems(fields), strict=True):
             if settings.method == "direct":
                 direct = direct_inversion(field)
@@ -71,7 +76,9 @@ def invert_session(
                     write_direct(Target(folder, field, stem, source), direct)
                     records[field.label].append({"frequency_hz": field.frequency_hz, "converged": True})
                 continue
-            inversion = invert_wave_field(field, zones[field.label], settings, comm, regions[field.label])
+            inversion = invert_wave_field(
+                field, zones[field.label], settings, comm, regions[field.label], unfinished=kept / stem
+            )
             if folder is not None:
                 target = Target(folder, field, stem, source)
                 write_posterior(target, inversion, settings)
@@ -80,6 +87,14 @@ def invert_session(
         if folder is not None:
             for label, parts in records.items():
                 write_record(folder, label, parts, common_record(settings, digests))
+
+
+def _key(digests: Mapping[str, str], settings: InversionSettings) -> str:
+    """Digest of everything that decides the result: a run goes on only where nothing of it has changed."""
+    program = source_digest(["config", "imaging", "meshing", "solvers", "units"])
+    libraries = {name: version for name, version in versions().items() if name != "commit"}
+    decisive = [digests, settings.model_dump(mode="json"), program, libraries]
+    return sha256(json.dumps(decisive).encode()).hexdigest()[:16]
 
 
 def _zones(field: WaveField, mesh: Path | None) -> list[Zone]:
@@ -106,4 +121,9 @@ def _say_result(result: dict[str, Any], label: str) -> None:
         f"{label}: {state} after {len(result['iterations'])} steps, data decide in "
         f"{100 * result['informed_share']:.0f} % of the voxels, misfit "
         f"{next(iter(result['misfit_per_frequency'].values())):.2f} of noise alone"
+    )
+    busy_s = result["load_balance"]["busy_s_per_rank"]
+    say(
+        f"{label}: ranks were busy with zones for {min(busy_s):.0f} to {max(busy_s):.0f} s, "
+        f"{100 * result['load_balance']['efficiency']:.0f} % of the slowest on average"
     )

@@ -13,6 +13,9 @@ from palpate.solvers.inversion.curvature import Informed, Whitening, informed_di
 from palpate.solvers.inversion.equilibrium import equilibrium_of
 from palpate.solvers.inversion.likelihood import Linearised, ZoneData
 
+ZONES = "zones, with factorisations and solves"
+"""The phase in which ranks work alone."""
+
 VOXELS_PER_DIRECTION, FEWEST_DIRECTIONS = 8, 60
 """What waves can tell grows with a zone's volume: so do the directions followed in it, up to the setting."""
 
@@ -71,6 +74,31 @@ class ZoneState:
         return np.asarray(self.half_hessian / np.sqrt(self.inflation))
 
 
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """What a zone carries from one evaluation to the next.
+
+    Attributes:
+        basis: directions that are followed, those that the Hessian sees first, shape (2 n, k + ...).
+        compressed_at: m where the Hessian was compressed, shape (2 n,).
+        solved_at: m where waves were solved for, shape (2 n,).
+        solved: the state there.
+    """
+
+    basis: NDArray[np.float64]
+    compressed_at: NDArray[np.float64]
+    solved_at: NDArray[np.float64]
+    solved: ZoneState
+
+    def state_at(self, parameters: NDArray[np.float64]) -> ZoneState:
+        """The state there, or by the linearisation nearby, at m of shape (2 n,)."""
+        return (
+            self.solved
+            if np.array_equal(parameters, self.solved_at)
+            else self.solved.moved(parameters - self.solved_at)
+        )
+
+
 @dataclass(slots=True)
 class Tally:
     """Work done on this rank: counts of factorisations and right-hand sides, seconds by phase."""
@@ -105,27 +133,23 @@ class ZoneSolver:
         self.voxels = data.zone.voxels
         self._whitening = Whitening(data.zone.ijk, voxel_size_mm)
         self._directions = min(rank_of_hessian, max(FEWEST_DIRECTIONS, len(self.voxels) // VOXELS_PER_DIRECTION))
-        self._informed: tuple[NDArray[np.float64], Informed] | None = None  # and the m at which it was compressed
-        self._solved: tuple[NDArray[np.float64], ZoneState] | None = None  # and the m at which waves were solved for
+        self.carried: Carried | None = None
+        """What the next evaluation starts from."""
         self._tally = tally
 
     def evaluate(self, parameters: NDArray[np.float64]) -> ZoneState:
         """Misfit, gradient and compressed Hessian at m, shape (2 n,) (this zone's voxels)."""
-        if self._solved is not None and _distance(parameters, self._solved[0]) < SETTLED:
-            return self._solved[1].moved(parameters - self._solved[0])
-        state = self._solve(parameters)
-        self._solved = (parameters, state)
-        return state
+        if self.carried is None or _distance(parameters, self.carried.solved_at) >= SETTLED:
+            self.carried = self._solve(parameters)
+        return self.carried.state_at(parameters)
 
-    def _solve(self, parameters: NDArray[np.float64]) -> ZoneState:
+    def _solve(self, parameters: NDArray[np.float64]) -> Carried:
         began = time.perf_counter()
         equilibrium = equilibrium_of(self.data.zone, self.data.voxel_size, self.data.inertia)
         likelihood = Linearised(self.data, equilibrium, parameters)
         self._tally.counts["factorisations"] += 1
         self._tally.counts["right_hand_sides"] += 2
-        if self._informed is None or _distance(parameters, self._informed[0]) > RELINEARISED:
-            self._informed = (parameters, self._compress(likelihood))
-        informed = self._informed[1]
+        informed, compressed_at = self._informed(likelihood, parameters)
         likelihood.close()
         state = ZoneState(
             misfit=likelihood.misfit,
@@ -137,14 +161,18 @@ class ZoneSolver:
         )
         self._tally.seconds["factorisations"] += likelihood.factor.factorisation_s  # type: ignore[assignment]
         self._tally.seconds["triangular solves"] += likelihood.factor.solution_s  # type: ignore[assignment]
-        self._tally.timed("zones, with factorisations and solves", began)
-        return state
+        self._tally.timed(ZONES, began)
+        return Carried(informed.basis, compressed_at, parameters, state)
 
-    def _compress(self, likelihood: Linearised) -> Informed:
-        """The Hessian here, followed from where it was last compressed."""
-        start, passes = (self._random_basis(), 2) if self._informed is None else (self._informed[1].basis, 1)
+    def _informed(
+        self, likelihood: Linearised, parameters: NDArray[np.float64]
+    ) -> tuple[Informed, NDArray[np.float64]]:
+        """The compressed Hessian and where it was compressed: here, or where it was last if that is near enough."""
+        if self.carried is not None and _distance(parameters, self.carried.compressed_at) <= RELINEARISED:
+            return Informed(self.carried.solved.half_hessian, self.carried.basis), self.carried.compressed_at
+        start, passes = (self._random_basis(), 2) if self.carried is None else (self.carried.basis, 1)
         self._tally.counts["right_hand_sides"] += passes * start.shape[1]
-        return informed_directions(likelihood, self._whitening, start, passes=passes)
+        return informed_directions(likelihood, self._whitening, start, passes=passes), parameters
 
     def _random_basis(self) -> NDArray[np.float64]:
         generator = np.random.default_rng([20, self.number])

@@ -19,7 +19,9 @@ from palpate.config.inversion import InversionSettings  # isort: skip
 from palpate.imaging.wavefield import WaveField  # isort: skip
 from palpate.meshing.zones import cut_zones  # isort: skip
 from palpate.solvers.inversion.joint import TOLERANCE  # isort: skip
+from palpate.solvers.inversion.load_balance import LoadBalance  # isort: skip
 from palpate.solvers.inversion.run import Inversion, invert_wave_field, share_out  # isort: skip
+from palpate.solvers.inversion.zone_solver import ZONES  # isort: skip
 
 BOX = (9, 9, 9)
 BAR = (9, 5, 5)
@@ -153,6 +155,7 @@ def test_ranks_share_the_work_and_not_the_answer(bar: WaveField) -> None:
     alone, together = _invert(bar), _invert(bar, comm=MPI.COMM_WORLD)
     _same(alone, together)
     assert len(together.peak_memory_mb) == MPI.COMM_WORLD.size
+    assert len(together.load_balance.busy_s) == MPI.COMM_WORLD.size
     assert together.tally.counts["factorisations"] == alone.tally.counts["factorisations"]
     assert np.array_equal(together.log_draws, MPI.COMM_WORLD.bcast(together.log_draws, root=0))
 
@@ -171,3 +174,11 @@ def test_spread_of_draws_is_the_spread_of_the_map(plain: Inversion) -> None:
     """Maps and samples.h5 are two views of one posterior."""
     around = plain.log_draws - plain.log_mean[..., None]
     assert around.std(axis=-1, ddof=1) == pytest.approx(plain.log_std)
+
+
+def test_load_balance_says_how_long_ranks_wait(plain: Inversion) -> None:
+    """The efficiency is the share of all ranks' time, until the slowest ends, in which they work."""
+    assert LoadBalance((3.0, 1.0, 2.0), (0.0, 2.0, 1.0)).efficiency == pytest.approx(6.0 / 9.0)
+    assert LoadBalance((0.0,), (0.0,)).efficiency == 1.0  # a resumed run may find all zones finished
+    assert plain.load_balance.efficiency == 1.0
+    assert plain.load_balance.busy_s == (plain.tally.seconds[ZONES],)

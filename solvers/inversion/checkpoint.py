@@ -1,0 +1,244 @@
+"""What a killed inversion had finished, so that the same command goes on from there.
+
+Zones are expensive and what joins them is cheap, and both are deterministic. So it is enough to keep, in a folder
+beside the output,
+
+    evaluation-<e>/point.npz        where the moduli of the e-th evaluation of all zones are (x, w)
+    evaluation-<e>/zone-<z>.npz     what zone z found there, and the directions that it carries on
+    course.npz                      the iterations at the end of the last step, and which evaluation that was
+
+A resumed run reads the course, takes that evaluation's zones from their files, joins them again, and goes on with the
+evaluation that was under way, whose finished zones it takes over as well. Kept are the last accepted evaluation, the
+one under way and, in a line search, the rejected one between them. Files are named by zone, so that any number of ranks
+goes on; each begins with a digest of the rest, so that a torn one counts as not written.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import fields
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mpi4py import MPI
+from numpy.typing import NDArray
+
+from palpate.errors import InputError
+from palpate.progress import say
+from palpate.provenance import atomic_file
+from palpate.solvers.inversion.course import Course
+from palpate.solvers.inversion.zone_solver import Carried, Tally, ZoneSolver, ZoneState
+
+type Arrays = Mapping[str, NDArray[Any]]
+type Vector = NDArray[np.float64]
+
+type _Left = tuple[int, Course | None, list[tuple[int, Vector, Vector]]]
+"""The evaluation that ended the last step, the course then, and the evaluations (number, x, w) to go through again."""
+
+_DIGEST = sha256().digest_size
+
+
+class Checkpoint:
+    """Remembers the finished zones and steps of one wave field.
+
+    A disk that fails or fills costs the ability to resume, not the run.
+
+    Args:
+        folder: where; the same for all ranks. None remembers nothing.
+        comm: the ranks.
+        tally: where to count zones taken over and seconds.
+    """
+
+    def __init__(self, folder: Path | None, comm: MPI.Comm, tally: Tally) -> None:
+        self._folder = folder
+        self._comm = comm
+        self._tally = tally
+        self._fault = ""
+        self._evaluation = -1
+        self._again = False  # whether the present evaluation was begun by an earlier run
+        found = _left_behind(folder) if folder is not None and comm.rank == 0 else (-1, None, [])
+        left: _Left = comm.bcast(found, root=0)
+        self._accepted, self._course, self._begun = left
+
+    def resume(self) -> Course | None:
+        """Where an earlier run got to; None where there was none, or it did not evaluate all zones once."""
+        if self._folder is not None and self._begun:
+            steps, number = len(self._course.history) if self._course else 0, self._begun[-1][0]
+            zones = len(list(_folder_of(self._folder, number).glob("zone-*"))) if number > self._accepted else 0
+            say(f"goes on where an earlier run ended: {steps} steps are done, and {zones} zones of the next one")
+        return self._course
+
+    def rejected(self) -> int:
+        """How many trials of the line search an earlier run had rejected in the step that it did not finish."""
+        return max(0, self._begun[0][0] - self._accepted - 1) if self._begun else 0
+
+    def begin(self, x: Vector, w: Vector) -> tuple[Vector, Vector]:
+        """Begin an evaluation of all zones at a point, or go on with the one that an earlier run began there.
+
+        Args:
+            x: deviation of m from the prior's centre, shape (2 N,).
+            w: weights with x = C w, shape (2 N,).
+
+        Returns:
+            The point: the earlier run's to the last bit, where this machine or number of ranks would round otherwise.
+        """
+        self._again = bool(self._begun)
+        if self._again:
+            self._evaluation, x, w = self._begun.pop(0)
+            return x, w
+        self._evaluation += 1
+        if self._folder is not None and self._comm.rank == 0:
+            _remove_evaluations(self._folder, {self._accepted, self._evaluation - 1, self._evaluation})
+            self._write(self._file("point"), {"x": x, "w": w})
+        return x, w
+
+    def evaluate(self, solver: ZoneSolver, parameters: Vector) -> ZoneState:
+        """What a zone's data say at m, shape (2 n,): from its file where an earlier run finished it."""
+        if self._again and self._folder is not None:
+            began = time.perf_counter()
+            found = read_arrays(self._file(f"zone-{solver.number}"))
+            if found is not None and np.array_equal(found["parameters"], parameters):
+                solver.carried = _carried(found)
+                self._tally.counts["zones taken over"] += 1
+                self._tally.timed("checkpoint", began)
+                return solver.carried.state_at(parameters)
+            before = read_arrays(_folder_of(self._folder, self._evaluation - 1) / f"zone-{solver.number}.npz")
+            solver.carried = _carried(before) if before is not None else solver.carried
+        state = solver.evaluate(parameters)
+        if self._folder is not None and solver.carried is not None:
+            self._write(self._file(f"zone-{solver.number}"), {"parameters": parameters, **_arrays(solver.carried)})
+        return state
+
+    def save(self, course: Course) -> None:
+        """Remember the start or the end of a step; its zones are the present evaluation's. All ranks together."""
+        if self._folder is None:
+            return
+        fault = next(filter(None, self._comm.allgather(self._fault)), "")
+        if fault:
+            say(f"finished zones cannot be kept ({fault}): if this run is killed, the next one starts afresh")
+            if self._comm.rank == 0:
+                shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder = None
+            return
+        self._accepted = self._evaluation
+        if self._comm.rank == 0:
+            self._write(self._folder / "course.npz", course.to_arrays() | {"evaluation": np.array(self._accepted)})
+
+    def _file(self, name: str) -> Path:
+        assert self._folder is not None  # callers ask first
+        return _folder_of(self._folder, self._evaluation) / f"{name}.npz"
+
+    def _write(self, path: Path, arrays: Arrays) -> None:
+        if self._fault:
+            return
+        began = time.perf_counter()
+        try:
+            write_arrays(path, arrays)
+        except OSError as error:
+            self._fault = error.strerror or "the disk failed"
+        except InputError:  # names a path, which a log should not
+            self._fault = "their folder cannot be made"
+        self._tally.timed("checkpoint", began)
+
+
+@contextmanager
+def unfinished(out: Path, key: str, comm: MPI.Comm) -> Iterator[Path]:
+    """The folder beside an output that keeps what is finished until the output is; then it goes.
+
+    Args:
+        out: the output folder.
+        key: digest of everything that decides the result; what was kept under another one is thrown away.
+        comm: the ranks.
+    """
+    home = out.resolve().with_name(f".unfinished-{out.resolve().name}")
+    key = comm.bcast(key, root=0)
+    if comm.rank == 0:
+        for other in home.glob("*"):
+            if other.name != key:
+                say("an unfinished run had other inputs, settings or another program: starting afresh")
+                shutil.rmtree(other, ignore_errors=True)
+    comm.barrier()
+    yield home / key
+    if comm.rank == 0:
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def write_arrays(path: Path, arrays: Arrays) -> None:
+    """Write arrays, whole or not at all, so that a machine that loses power has them.
+
+    Raises:
+        OSError, InputError: the place cannot be written.
+    """
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)  # type: ignore[arg-type]  # its stub takes the names for options
+    content = buffer.getbuffer()
+    with atomic_file(path) as partial, partial.open("wb") as file:
+        file.write(sha256(content).digest())
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def read_arrays(path: Path) -> dict[str, NDArray[Any]] | None:
+    """What write_arrays wrote; None where there is nothing, or not all of it, or something else."""
+    try:
+        content = memoryview(path.read_bytes())
+    except OSError:
+        return None
+    if sha256(content[_DIGEST:]).digest() != content[:_DIGEST]:
+        return None
+    with np.load(io.BytesIO(content[_DIGEST:])) as file:
+        return dict(file)
+
+
+def _left_behind(folder: Path) -> _Left:
+    stored = read_arrays(folder / "course.npz")
+    course = Course.from_arrays(stored) if stored is not None else None
+    accepted = int(stored["evaluation"]) if stored is not None else -1
+    begun = [(accepted, course.x, course.w)] if course is not None else []
+    under_way = [number for number in _numbers(folder) if number > accepted]
+    if course is None:
+        under_way = [number for number in under_way if number == 0]  # without its course, a later one means nothing
+    for number in reversed(under_way):
+        point = read_arrays(_folder_of(folder, number) / "point.npz")
+        if point is not None:
+            return accepted, course, [*begun, (number, point["x"], point["w"])]
+    return accepted, course, begun
+
+
+def _folder_of(folder: Path, evaluation: int) -> Path:
+    return folder / f"evaluation-{evaluation}"
+
+
+def _numbers(folder: Path) -> list[int]:
+    """Evaluations that were begun, ascending."""
+    return sorted(int(path.name.rpartition("-")[2]) for path in folder.glob("evaluation-*"))
+
+
+def _remove_evaluations(folder: Path, keep: set[int]) -> None:
+    for number in _numbers(folder):
+        if number not in keep:
+            shutil.rmtree(_folder_of(folder, number), ignore_errors=True)
+
+
+def _arrays(carried: Carried) -> Arrays:
+    """The same as named arrays."""
+    state = {field.name: np.asarray(getattr(carried.solved, field.name)) for field in fields(carried.solved)}
+    return state | {name: getattr(carried, name) for name in ("basis", "compressed_at", "solved_at")}
+
+
+def _carried(arrays: Arrays) -> Carried:
+    """What _arrays was made from."""
+    state = ZoneState(**{field.name: _value(arrays[field.name]) for field in fields(ZoneState)})
+    return Carried(arrays["basis"], arrays["compressed_at"], arrays["solved_at"], state)
+
+
+def _value(stored: NDArray[Any]) -> Any:
+    return stored.item() if stored.ndim == 0 else stored

@@ -1,0 +1,111 @@
+"""Where the Gauss-Newton iterations stand between two steps: with the zones there, all that decides the next step."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from palpate.solvers.inversion.acceleration import Acceleration, Pair
+from palpate.solvers.inversion.prior import PriorScale
+
+
+@dataclass(frozen=True, slots=True)
+class Iteration:
+    """One Gauss-Newton step.
+
+    Attributes:
+        objective: negative log posterior after the step, noise factors included, up to a constant.
+        misfit: twice the negative log-likelihood at the stated noise, all zones, after the step.
+        step: length of the step taken, 1 = full.
+        change: root mean square change of m in the step.
+    """
+
+    objective: float
+    misfit: float
+    step: float
+    change: float
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """The state of the iterations between two steps.
+
+    Attributes:
+        x: deviation of m from the prior's centre, shape (2 N,).
+        w: weights with x = C w, shape (2 N,).
+        scale: hyper-parameters of the prior.
+        relative_spread: of the prior, one value a voxel.
+        refits: how many refits of the prior are left.
+        acceleration: remembers points and steps under the present prior.
+        history: steps so far.
+        waited: steps since the last refit.
+        spread: posterior standard deviation, root mean square over all parameters; None before it is needed.
+        comparable: whether w belongs to x under the present prior, so that objectives can be compared.
+    """
+
+    x: NDArray[np.float64]
+    w: NDArray[np.float64]
+    scale: PriorScale
+    relative_spread: NDArray[np.float64]
+    refits: int
+    acceleration: Acceleration
+    history: tuple[Iteration, ...]
+    waited: int = 0
+    spread: float | None = None
+    comparable: bool = True
+
+    def refitted(self, scale: PriorScale, relative_spread: NDArray[np.float64]) -> Course:
+        """The same point under another prior, under which earlier points and steps mean nothing."""
+        self.acceleration.forget()
+        return replace(
+            self, scale=scale, relative_spread=relative_spread, refits=self.refits - 1, waited=0, comparable=False
+        )
+
+    def moved(self, point: Pair, iteration: Iteration) -> Course:
+        """A step further, at (x, w)."""
+        return replace(
+            self,
+            x=point[0],
+            w=point[1],
+            history=(*self.history, iteration),
+            waited=self.waited + 1,
+            comparable=self.comparable or iteration.step == 1.0,
+        )
+
+    def to_arrays(self) -> dict[str, NDArray[np.generic]]:
+        """The same as arrays for a file, exact to the last bit."""
+        numbers = {
+            "scale": asdict(self.scale),
+            "history": [asdict(iteration) for iteration in self.history],
+            "refits": self.refits,
+            "waited": self.waited,
+            "spread": self.spread,
+            "comparable": self.comparable,
+        }
+        return {
+            "x": self.x,
+            "w": self.w,
+            "relative_spread": self.relative_spread,
+            "acceleration": self.acceleration.to_array(len(self.x)),
+            "numbers": np.array(json.dumps(numbers)),
+        }
+
+    @classmethod
+    def from_arrays(cls, arrays: dict[str, NDArray[np.generic]]) -> Course:
+        """What to_arrays was made from."""
+        numbers = json.loads(str(arrays["numbers"]))
+        return cls(
+            x=np.asarray(arrays["x"], dtype=np.float64),
+            w=np.asarray(arrays["w"], dtype=np.float64),
+            scale=PriorScale(**numbers["scale"]),
+            relative_spread=np.asarray(arrays["relative_spread"], dtype=np.float64),
+            refits=numbers["refits"],
+            acceleration=Acceleration.from_array(np.asarray(arrays["acceleration"], dtype=np.float64)),
+            history=tuple(Iteration(**iteration) for iteration in numbers["history"]),
+            waited=numbers["waited"],
+            spread=numbers["spread"],
+            comparable=numbers["comparable"],
+        )

@@ -1,0 +1,161 @@
+"""`palpate invert` killed in the middle: the same command goes on from there, to the same result."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from tests.conftest import BIN, Outcome, run
+from tests.solvers.inversion.tetrahedra import BACKGROUND_PA, scanned, wave_through
+
+from palpate.imaging.wavefield_folder import write_wave_field  # isort: skip
+from palpate.solvers.inversion.joint import TOLERANCE  # isort: skip
+
+LABEL = "sub-box"
+SHAPE = (9, 7, 5)
+MESH = {"zone_width_mm": 8.0, "zone_stride_mm": 4.0}
+ZONES = 6
+BRIEF = {"samples": 20, "hessian_rank": 20, "max_iterations": 3, "fit_prior": False}
+KILLED_AT = 2 * ZONES + 4
+"""The file of the fourth zone of the third evaluation."""
+
+type Inside = Callable[..., Outcome]
+type Resume = Callable[..., tuple[Path, dict[str, int], str]]
+
+
+@pytest.fixture(scope="module")
+def given(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the wave field, its mesh, and `whole`: what a run that nobody kills makes of them."""
+    home = tmp_path_factory.mktemp("given")
+    (home / "wavefield").mkdir()
+    write_wave_field(
+        home / "wavefield", scanned(wave_through(lambda x: BACKGROUND_PA + 0 * x[:, 0], SHAPE, 3e-3), 0.02, 1)
+    )
+    for arguments in (["mesh", "--settings", json.dumps(MESH), "--out", "mesh"], _arguments("whole")):
+        done = run("palpate", arguments[0], "wavefield", *arguments[1:], cwd=home)
+        assert done.returncode == 0, done.stderr
+    return home
+
+
+def _arguments(out: Path | str, **settings: object) -> list[object]:
+    return ["invert", "--mesh", "mesh", "--settings", json.dumps(BRIEF | settings), "--out", out]
+
+
+def _kill(given: Path, out: str, *launcher: object, count: int = KILLED_AT) -> None:
+    """Start an inversion that is killed; its output must not be there, what it finished must."""
+    command, *rest = _arguments(out)
+    program = (*launcher, BIN / "python", Path(__file__).parent / "killed_invert.py", count)
+    done = run(*program, command, "wavefield", *rest, cwd=given)
+    assert done.returncode != 0
+    assert not (given / out).exists()
+    assert (given / f".unfinished-{out}").exists()
+
+
+@pytest.fixture(scope="module")
+def killed(given: Path) -> Path:
+    """What a run left that was killed in its third evaluation, beside the output `killed` that it did not make."""
+    _kill(given, "killed")
+    return given / ".unfinished-killed"
+
+
+@pytest.fixture
+def resume(
+    given: Path, killed: Path, palpate_inside: Inside, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> Resume:
+    """Run again in a copy of what the killed run left; gives the output, its counts and what was printed."""
+    monkeypatch.chdir(given)
+
+    def again(spoil: Callable[[Path], None] = lambda _: None, **settings: object) -> tuple[Path, dict[str, int], str]:
+        name = request.node.name.replace("[", "-").strip("]")
+        left = shutil.copytree(killed, given / f".unfinished-{name}")
+        spoil(left)
+        command, *rest = _arguments(name, **settings)
+        ended = palpate_inside(command, "wavefield", *rest)
+        assert ended.code == 0, ended.printed
+        assert not left.exists()  # what is finished needs no checkpoint
+        return given / name, _counts(given / name), ended.printed
+
+    return again
+
+
+def _counts(out: Path) -> dict[str, int]:
+    counts: dict[str, int] = json.loads((out / f"{LABEL}_inversion.json").read_text())["counts"]
+    return counts
+
+
+def _results(out: Path) -> dict[str, bytes]:
+    """Every file but the record of times and counts."""
+    return {path.name: path.read_bytes() for path in out.iterdir() if not path.name.endswith("_inversion.json")}
+
+
+def test_resumed_run_gives_the_same_bits_for_less_work(given: Path, resume: Resume) -> None:
+    """A run that resumes to something else would make results depend on power cuts; one that redoes all helps nobody.
+
+    The fourth zone's file was being written when SIGKILL came: 3 zones of that evaluation were finished, and the last
+    accepted evaluation gives all of its.
+    """
+    out, counts, _ = resume()
+    assert _results(out) == _results(given / "whole")
+    assert counts["factorisations"] == _counts(given / "whole")["factorisations"] - KILLED_AT + 1
+    assert counts["zones taken over"] == ZONES + 3
+
+
+def _files(left: Path, pattern: str) -> list[Path]:
+    return sorted(left.rglob(pattern))
+
+
+def _truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def _flip(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 3] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("damage", [_truncate, _flip, Path.unlink], ids=["truncated", "flipped", "lost"])
+def test_damaged_zone_is_computed_again(damage: Callable[[Path], None], given: Path, resume: Resume) -> None:
+    """A disk that tore a file must cost one zone's work, not a wrong map."""
+    out, counts, _ = resume(lambda left: damage(_files(left, "evaluation-2/zone-*.npz")[0]))
+    assert _results(out) == _results(given / "whole")
+    assert counts["zones taken over"] == ZONES + 2
+
+
+def test_damaged_course_starts_afresh(given: Path, resume: Resume) -> None:
+    """Without the state of the iterations the zones' files mean nothing."""
+    out, counts, _ = resume(lambda left: _truncate(*_files(left, "course.npz")))
+    assert _results(out) == _results(given / "whole")
+    assert counts == _counts(given / "whole")
+
+
+def test_changed_settings_do_not_resume(given: Path, resume: Resume) -> None:
+    """Zones at another noise answer another question; mixing them in silence would be the worst of all results."""
+    out, counts, printed = resume(noise_factor=2.0)
+    assert "starting afresh" in printed
+    assert "zones taken over" not in counts
+    assert _results(out) != _results(given / "whole")
+
+
+def test_another_number_of_ranks_goes_on(given: Path, palpate_inside: Inside, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a node failed there may be fewer; the answer is the same to the solver's tolerance in each step."""
+    _kill(given, "ranks", "mpiexec", "-n", 2, count=ZONES + 2)
+    monkeypatch.chdir(given)
+    command, *rest = _arguments("ranks")
+    assert palpate_inside(command, "wavefield", *rest).code == 0
+    assert _counts(given / "ranks")["zones taken over"] >= ZONES + 1
+    whole, ranks = (_log_storage(given / name) for name in ("whole", "ranks"))
+    allowed = 2 * TOLERANCE * (int(str(BRIEF["max_iterations"])) + 1)
+    assert np.abs(ranks - whole).max() <= allowed * whole.std(axis=0).max()
+
+
+def _log_storage(out: Path) -> NDArray[np.float64]:
+    with h5py.File(out / f"{LABEL}_samples.h5") as file:
+        return np.log(np.asarray(file["storagemodulus_kpa"], dtype=np.float64))
