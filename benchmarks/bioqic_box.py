@@ -1,7 +1,7 @@
 """The BIOQIC box: stiff cylinders of 10, 5, 3 and 2 mm radius, on which open inversions are off by half and more.
 
 Waves are simulated anew (bioqic_waves.py), with 1 % and 3.2 % noise, averaged over 2 x 2 x 2 voxels (a zone of
-25 x 25 x 9 nodes takes some 20 times as long as one of 13 x 13 x 5), and inverted by `palpate invert` as a user would. Three
+25 x 25 x 9 nodes takes 20 times as long as one of 13 x 13 x 5), and inverted by `palpate invert` as a user would. Three
 other methods run on the same averaged field (palpate.solvers.comparators), the algebraic one also on the unaveraged.
 Maps are interpolated back (linearly, in the logarithm) and scored on all voxels of 1 mm:
 
