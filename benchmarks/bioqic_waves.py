@@ -2,7 +2,7 @@
 
 A box of 80 x 100 x 10 mm and voxels of 1 mm, 3 kPa, with four cylinders of 10 kPa through its thickness, in a row along
 its length; Kelvin-Voigt, G* = mu + i omega eta with eta = 1 Pa s. Positions and radii are those of MRE-PINN's ground
-truth (mattragoza/MRE-PINN, mre_pinn/data/bioqic.py). How the original was driven is not published there; here the
+truth (mattragoza/MRE-PINN, mre_pinn/data/bioqic.py). How the original was driven was not found; here the
 long face i = 0 is moved harmonically by 10 um along (1, 1, 1), so that waves cross the row of cylinders, and all other
 faces are free of traction. P2-P1 tetrahedra of about 2.3 mm, no multiple of the voxel, kappa 2.2 GPa.
 """
@@ -111,7 +111,9 @@ def waves(box: Box, frequency_hz: float) -> WaveField:
 def with_noise(field: WaveField, level_percent: float, seed: int) -> WaveField:
     """Complex Gaussian noise as MRE-PINN's code has it: sqrt(E |n|^2) is a share of the root mean square of |u|.
 
-    Its `noise_ratio` is a ratio of powers: 1e-4 and 1e-3 are 1 % and 3.2 % of amplitude. One level for all components.
+    Its `noise_ratio` is a ratio of powers, so 1e-4 and 1e-3 would be the published 1 % and 3.2 % of amplitude: that the
+    paper means this is our reading. One level for all components. In the convention of our other benchmarks (each part
+    over mean |U|) it is about half as much.
 
     Args:
         field: without noise.
