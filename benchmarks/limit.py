@@ -26,7 +26,8 @@ def main() -> None:
     bare_s = rest_s = 0.0
     for path in sorted(chosen.out.glob("*_inversion.json")):
         content = json.loads(path.read_text(encoding="utf-8"))
-        for record in content.get("per_frequency", [content]):
+        fits = [one for one in content.get("per_frequency", []) if "seconds" in one] or [content]
+        for record in fits:
             seconds = dict(record["seconds"])
             own = sum(seconds.pop(phase) for phase in BARE)
             zones = seconds.pop("zones, with factorisations and solves")

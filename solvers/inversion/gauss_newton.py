@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from palpate.progress import track
 from palpate.solvers.inversion.acceleration import Acceleration, Pair
-from palpate.solvers.inversion.evidence import ZoneEvidence, fit_prior
+from palpate.solvers.inversion.evidence import ZoneEvidence, fit_prior, join_frequencies
 from palpate.solvers.inversion.joint import JointPosterior, ZoneCurvature
 from palpate.solvers.inversion.local_spread import update_relative_spread
 from palpate.solvers.inversion.prior import FIELDS, MaternField, PriorScale
@@ -77,9 +77,7 @@ class Fit:
         converged: whether the last step was small against the posterior's spread.
         iterations: history.
         zones: this rank's zone states at the last linearisation, at the stated noise.
-        inflations: every zone's factor on the noise variance, ascending; above 1 where the model cannot explain the
-            waves at the stated noise.
-        misfit_ratio: misfit over the misfit of noise alone, at the stated noise.
+        energy: of the prior at the maximum, x^T C^-1 x / 2.
     """
 
     parameters: NDArray[np.float64]
@@ -88,8 +86,7 @@ class Fit:
     converged: bool
     iterations: tuple[Iteration, ...]
     zones: tuple[ZoneState, ...] = field(repr=False)
-    inflations: tuple[float, ...]
-    misfit_ratio: float
+    energy: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +94,7 @@ class Problem:
     """What is inverted.
 
     Attributes:
-        solvers: this rank's zones.
+        solvers: this rank's zones, one solver for each frequency.
         mask: shape (i, j, k); N voxels.
         voxel_size_mm: shape (3,).
         centre: prior means of ln G'/g and ln G''/g.
@@ -180,8 +177,7 @@ def maximise(
         converged=converged,
         iterations=tuple(history),
         zones=point.states,
-        inflations=tuple(sorted(_gather(problem.comm, [state.inflation for state in point.states]))),
-        misfit_ratio=point.misfit / point.expected_misfit,
+        energy=0.5 * float(point.x @ point.w),
     )
 
 
@@ -194,14 +190,12 @@ class _Point:
         w: weights with x = C w, so that the prior energy is x w.
         states: this rank's zones.
         misfit: of all zones on all ranks.
-        expected_misfit: what noise alone would leave there.
     """
 
     x: NDArray[np.float64]
     w: NDArray[np.float64]
     states: tuple[ZoneState, ...]
     misfit: float
-    expected_misfit: float
 
 
 def _gather[T](comm: MPI.Comm, own: list[T]) -> list[T]:
@@ -215,9 +209,7 @@ def _rms(values: NDArray[np.float64]) -> float:
 def _evaluate(problem: Problem, x: NDArray[np.float64], w: NDArray[np.float64]) -> _Point:
     solvers = track(problem.solvers, "zones of this rank", len(problem.solvers))
     states = tuple(solver.evaluate(problem.local(solver, x)) for solver in solvers)
-    own = np.array([[state.misfit, state.expected_misfit] for state in states]).reshape(-1, 2).sum(axis=0)
-    misfit, expected = problem.comm.allreduce(own)
-    return _Point(x, w, states, float(misfit), float(expected))
+    return _Point(x, w, states, float(problem.comm.allreduce(sum(state.misfit for state in states))))
 
 
 def _objective(problem: Problem, point: _Point, reference: _Point) -> float:
@@ -232,7 +224,7 @@ def _objective(problem: Problem, point: _Point, reference: _Point) -> float:
 
 def _posterior(problem: Problem, point: _Point, prior: MaternField) -> JointPosterior:
     zones = [
-        ZoneCurvature(solver.voxels, solver.data.zone.ijk, state.tempered_half_hessian)
+        ZoneCurvature(solver.voxels, solver.data.zone.ijk, state.tempered_half_hessian, solver.dispersion.frequency)
         for solver, state in zip(problem.solvers, point.states, strict=True)
     ]
     return JointPosterior(prior, zones, problem.comm)
@@ -263,17 +255,20 @@ def _evidence_zones(problem: Problem) -> set[int]:
 def _refit(problem: Problem, point: _Point, prior: MaternField, *, first: bool) -> MaternField:
     """The prior from the data: first its hyper-parameters, from zones spread over the organ, then its local spread."""
     chosen = _evidence_zones(problem)
-    zones = [
+    parts = [
         ZoneEvidence(
             solver.data.zone.ijk,
             prior.relative_spread[solver.voxels],
             state.tempered_half_hessian,
             _zone_information(solver, state, point.x),
+            number=solver.number,
         )
         for solver, state in zip(problem.solvers, point.states, strict=True)
         if solver.number in chosen
     ]
-    scale = fit_prior(zones, problem.voxel_size_mm, prior.scale, problem.comm, every_length=first)
+    scale = fit_prior(
+        join_frequencies(parts, problem.comm), problem.voxel_size_mm, prior.scale, problem.comm, every_length=first
+    )
     fitted = replace(prior, scale=scale)
     information = _information(problem, point)
     for sweep in range(SWEEPS):

@@ -89,7 +89,7 @@ def test_what_is_left_is_noise(found: Inversion) -> None:
     residuals = found.residuals
     # Residual and probe are chi-square over 2 x 3 x 7^3 real equations; the fit itself takes off a few percent.
     error = 2 / np.sqrt(3 * 7**3)
-    for ratio in (residuals.ratio, found.fit.misfit_ratio):
+    for ratio in (residuals.ratio, residuals.misfit_ratio):
         assert 1.0 - 4 * error < ratio < 1.0 + 3 * error
     for measured, expected in zip(residuals.correlation, residuals.expected_correlation, strict=True):
         assert measured == pytest.approx(expected, abs=4 * error)
