@@ -20,11 +20,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palpate.config.inversion import InversionSettings
-from palpate.solvers.inversion.summary import Summary, log_normal, of_increasing
+from palpate.solvers.inversion.summary import Summary, log_normal, of_draws, of_increasing
 from palpate.units import hz_to_rad_s
 
 SPRINGPOT_VISCOSITY_PA_S = 1.0
 """Viscosity eta at which the springpot's modulus mu is stated, G* = mu^(1 - alpha) eta^alpha (i omega)^alpha."""
+
+LARGEST_EXPONENT = 0.9
+"""Where alpha may be as large as this, nearly a fluid, mu says nothing: an error of 1 % in |G*| is one of 10 % in mu."""
 
 
 class Rheology(Protocol):
@@ -91,11 +94,16 @@ class Springpot:
     def parameters(
         self, fields: NDArray[np.float64], draws: NDArray[np.float64], omega: float
     ) -> Mapping[str, Summary]:
-        """The exponent alpha, and the modulus mu at the viscosity SPRINGPOT_VISCOSITY_PA_S."""
-        return {
-            "springpotmodulus": log_normal(_log_modulus(fields, omega), _spread(_log_modulus(draws, omega))),
-            "springpotalpha": of_increasing(_exponent, fields[1] - fields[0], _spread(draws[1] - draws[0])),
-        }
+        """The exponent alpha, and the modulus mu at the viscosity SPRINGPOT_VISCOSITY_PA_S.
+
+        The logarithm of mu goes with 1 / (1 - alpha) and is not normal, so that mu is summed up from the draws; it is
+        NaN where the interval of alpha reaches LARGEST_EXPONENT.
+        """
+        alpha = of_increasing(_exponent, fields[1] - fields[0], _spread(draws[1] - draws[0]))
+        defined = alpha.upper < LARGEST_EXPONENT
+        modulus = np.full(draws.shape[1:], np.nan)
+        modulus[defined] = np.exp(_log_modulus(draws[:, defined], omega))
+        return {"springpotmodulus": of_draws(modulus), "springpotalpha": alpha}
 
 
 def _exponent(log_loss_tangent: NDArray[np.float64]) -> NDArray[np.float64]:

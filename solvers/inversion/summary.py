@@ -1,4 +1,4 @@
-"""From a normal posterior of a transformed quantity to what maps show of it: mean, spread and a 95 % interval."""
+"""From a posterior to what maps show of it, voxel by voxel: mean, spread and a 95 % interval."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 
 INTERVAL_95 = 1.959963984540054
 """Half the width of a 95 % interval in standard deviations of a normal distribution."""
+
+OUTSIDE_95 = (0.025, 0.975)
+"""Quantiles at the ends of a 95 % interval."""
 
 NODES = 16
 """Of the Gauss-Hermite rule; a bounded function with bends of the size of one needs fewer."""
@@ -41,6 +44,16 @@ def log_normal(centre: NDArray[np.float64], std: NDArray[np.float64]) -> Summary
     """
     mean, spread = np.exp(centre + 0.5 * std**2), INTERVAL_95 * std
     return Summary(mean, mean * np.sqrt(np.expm1(std**2)), np.exp(centre - spread), np.exp(centre + spread))
+
+
+def of_draws(draws: NDArray[np.float64]) -> Summary:
+    """The summary of a quantity whose distribution is known by draws alone.
+
+    Args:
+        draws: shape (N, count).
+    """
+    lower, upper = np.quantile(draws, OUTSIDE_95, axis=1, method="weibull")
+    return Summary(draws.mean(axis=1), draws.std(axis=1, ddof=1), lower, upper)
 
 
 def of_increasing(

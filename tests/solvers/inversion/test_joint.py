@@ -133,7 +133,7 @@ def test_no_zone_leaves_the_prior(small: Small) -> None:
 
 
 def test_frequencies_of_a_zone_are_data_of_their_own(small: Small) -> None:
-    """Draws correct the prior by noise of each datum: the same noise for two frequencies would leave too wide a spread."""
+    """Draws correct the prior by noise of each datum: the same for two frequencies would leave too wide a spread."""
     (zone, *_) = small.zones
     both = [zone, replace(zone, frequency=1)]
     half = np.zeros((len(small.hessian), 2 * DIRECTIONS))

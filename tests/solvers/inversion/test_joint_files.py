@@ -76,7 +76,9 @@ def test_every_reader_reads_a_joint_folder(rheology: str, session: Path, palpate
             read_map(session / "mre" / f"{LABEL}_stat-{statistic}_{name}.nii.gz", units=units).values
             for statistic in ("mean", "std", "lower", "upper")
         )
-        assert np.all((lower < mean) & (mean < upper) & (std > 0))
+        stated = np.isfinite(mean)
+        assert np.all((lower < upper)[stated] & (std > 0)[stated])
+        assert stated.all() or name == "springpotmodulus"  # which a fluid has not
     assert len(write_dicom_maps(session / "mre", session / "wavefield", session / "dicom")) == 8
     page = palpate_inside("report", "--session", session, "--out", session / "report.html")
     assert page.code == 0, page.printed

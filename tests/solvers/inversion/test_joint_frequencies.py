@@ -1,4 +1,4 @@
-"""Two frequencies inverted together: more is known, the right law is recognised, and nothing depends on the bookkeeping."""
+"""Two frequencies inverted together: more is known, the right law is recognised, bookkeeping changes nothing."""
 
 from __future__ import annotations
 
