@@ -27,7 +27,7 @@ SPRINGPOT_VISCOSITY_PA_S = 1.0
 """Viscosity eta at which the springpot's modulus mu is stated, G* = mu^(1 - alpha) eta^alpha (i omega)^alpha."""
 
 LARGEST_EXPONENT = 0.9
-"""Where alpha may be as large as this, nearly a fluid, mu says nothing: an error of 1 % in |G*| is one of 10 % in mu."""
+"""Where alpha may be as large as this, nearly a fluid, mu says nothing: 1 % of error in |G*| is 10 % in mu."""
 
 
 class Rheology(Protocol):

@@ -19,7 +19,7 @@ from palpate.meshing.zones import cut_zones  # isort: skip
 from palpate.solvers.inversion.joint import TOLERANCE  # isort: skip
 from palpate.solvers.inversion.run import Inversion, invert_together, invert_wave_field  # isort: skip
 
-BOX, BAR = (9, 9, 9), (9, 5, 5)
+BOX, BAR, ZONES = (9, 9, 9), (9, 5, 5), 3
 INNER = (slice(2, -2),) * 3
 FREQUENCIES_HZ = (70.0, 105.0)
 REFERENCE_HZ = float(np.sqrt(np.prod(FREQUENCIES_HZ)))
@@ -27,9 +27,7 @@ ALPHA = 0.25
 """Of the springpot, and of the loss tangent that the Kelvin-Voigt solid has at the reference."""
 
 LAWS = ("springpot", "kelvin-voigt")
-KNOWN_PRIOR = InversionSettings(
-    fit_prior=False, storage_std=0.2, loss_std=0.2, samples=100, hessian_rank=80, rheology="springpot"
-)
+KNOWN_PRIOR = InversionSettings(fit_prior=False, storage_std=0.2, loss_std=0.2, samples=100, hessian_rank=80)
 BRIEF = InversionSettings(samples=20, hessian_rank=60, max_iterations=4)
 STRONG = 5.0
 """Difference of log evidence that is called very strong (Kass, Raftery 1995)."""
@@ -81,8 +79,7 @@ def springpot() -> Compared:
 def alone(springpot: Compared) -> list[Inversion]:
     """The same waves, one frequency after the other."""
     zones = cut_zones(springpot.fields[0].mask, width_voxels=BOX, stride_voxels=BOX)
-    settings = KNOWN_PRIOR.model_copy(update={"rheology": "per-frequency"})
-    return [invert_wave_field(field, zones, settings, MPI.COMM_SELF) for field in springpot.fields]
+    return [invert_wave_field(field, zones, KNOWN_PRIOR, MPI.COMM_SELF) for field in springpot.fields]
 
 
 def _truth(law: str, frequency_hz: float) -> NDArray[np.float64]:
@@ -152,6 +149,7 @@ def _together(
     fields: tuple[WaveField, ...], settings: InversionSettings, comm: MPI.Comm = MPI.COMM_SELF
 ) -> tuple[Inversion, ...]:
     zones = cut_zones(fields[0].mask, width_voxels=(5, 5, 5), stride_voxels=(2, 5, 5))
+    assert len(zones) == ZONES
     return invert_together(fields, zones, settings, comm)
 
 
@@ -173,17 +171,18 @@ def test_one_frequency_has_no_law(law: str, bars: tuple[WaveField, WaveField]) -
 
 
 def test_order_of_frequencies_means_nothing(bars: tuple[WaveField, WaveField]) -> None:
-    """Each result belongs to its own wave field: noise, drift, misfit and residual go with it, whatever comes first.
+    """Each result belongs to its own wave field: noise and residual go with it, whatever comes first.
 
-    Random starts and probes are seeded by position, so that estimates agree to what the compressed Hessian leaves out.
+    Random starts and probes are seeded by position; each fit ends within its tolerance of the maximum. Residuals are
+    the field's own noise, so that those of one field agree; two fields share only that edges are explained best.
     """
     settings = BRIEF.model_copy(update={"rheology": "springpot", "fit_prior": False})
     forward, backward = _together(bars, settings), _together(bars[::-1], settings)
     for one, other in zip(forward, backward[::-1], strict=True):
         assert other.noise == one.noise
-        assert other.residuals.misfit_ratio == pytest.approx(one.residuals.misfit_ratio, rel=0.2)
-        assert np.max(np.abs(other.log_mean - one.log_mean) / one.log_std) < 0.1
-    assert forward[0].residuals.misfit_ratio != forward[1].residuals.misfit_ratio
+        assert np.sqrt(np.mean(((other.log_mean - one.log_mean) / one.log_std) ** 2)) < 2 * settings.tolerance
+        assert np.corrcoef(other.residuals.size, one.residuals.size)[0, 1] > 0.95
+    assert np.corrcoef(forward[0].residuals.size, forward[1].residuals.size)[0, 1] < 0.95
 
 
 @pytest.mark.mpi
@@ -194,7 +193,7 @@ def test_ranks_share_zones_and_frequencies(bars: tuple[WaveField, WaveField]) ->
     for found, expected in zip(all_ranks, one, strict=True):
         _assert_same(expected, found)
         assert found.residuals.misfit_ratio == pytest.approx(expected.residuals.misfit_ratio, rel=1e-3)
-        assert len(found.residuals.inflations) == 2
+        assert len(found.residuals.inflations) == ZONES
         assert found.tally.counts["factorisations"] == expected.tally.counts["factorisations"]
         assert (found.evidence is None) == (expected.evidence is None)
         if found.evidence is not None and expected.evidence is not None:
