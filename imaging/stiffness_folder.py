@@ -8,6 +8,7 @@ frequencies:
     <label>[_acq-<f>Hz]_desc-direct_{storagemodulus,lossmodulus}.nii.gz    the algebraic baseline
     <label>[_acq-<f>Hz]_desc-residual_map.nii.gz                    residual over its standard deviation
     <label>[_acq-<f>Hz]_samples.h5                                  joint draws of the posterior
+    <label>_stat-{mean,std,lower,upper}_{springpotmodulus,springpotalpha,viscosity}.nii.gz    of a rheology; not read
     <label>_inversion.json                                          how it was computed
 """
 

@@ -103,17 +103,17 @@ class Checkpoint:
         """What a zone's data say at m, shape (2 n,): from its file where an earlier run finished it."""
         if self._again and self._folder is not None:
             began = time.perf_counter()
-            found = read_arrays(self._file(f"zone-{solver.number}"))
+            found = read_arrays(self._file(solver.name))
             if found is not None and np.array_equal(found["parameters"], parameters):
                 solver.carried = _carried(found)
                 self._tally.counts["zones taken over"] += 1
                 self._tally.timed("checkpoint", began)
                 return solver.carried.state_at(parameters)
-            before = read_arrays(_folder_of(self._folder, self._evaluation - 1) / f"zone-{solver.number}.npz")
+            before = read_arrays(_folder_of(self._folder, self._evaluation - 1) / f"{solver.name}.npz")
             solver.carried = _carried(before) if before is not None else solver.carried
         state = solver.evaluate(parameters)
         if self._folder is not None and solver.carried is not None:
-            self._write(self._file(f"zone-{solver.number}"), {"parameters": parameters, **_arrays(solver.carried)})
+            self._write(self._file(solver.name), {"parameters": parameters, **_arrays(solver.carried)})
         return state
 
     def save(self, course: Course) -> None:
@@ -231,13 +231,17 @@ def _remove_evaluations(folder: Path, keep: set[int]) -> None:
 def _arrays(carried: Carried) -> Arrays:
     """The same as named arrays."""
     state = {field.name: np.asarray(getattr(carried.solved, field.name)) for field in fields(carried.solved)}
-    return state | {name: getattr(carried, name) for name in ("basis", "compressed_at", "solved_at")}
+    further = {name: getattr(carried, name) for name in ("basis", "compressed_at", "solved_at")}
+    if carried.half_hessian is not carried.solved.half_hessian:  # with one frequency they are the same
+        further["own_half_hessian"] = carried.half_hessian
+    return state | further
 
 
 def _carried(arrays: Arrays) -> Carried:
     """What _arrays was made from."""
     state = ZoneState(**{field.name: _value(arrays[field.name]) for field in fields(ZoneState)})
-    return Carried(arrays["basis"], arrays["compressed_at"], arrays["solved_at"], state)
+    half_hessian = arrays.get("own_half_hessian", state.half_hessian)
+    return Carried(half_hessian, arrays["basis"], arrays["compressed_at"], arrays["solved_at"], state)
 
 
 def _value(stored: NDArray[Any]) -> Any:

@@ -11,6 +11,7 @@ inside what tissue is known to do.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -56,6 +57,7 @@ class ZoneEvidence:
         regions: shares of labelled regions in the voxels, shape (n, R).
         half_hessian: Y, shape (2 n, k).
         information: b = H x - gradient, shape (2 n,).
+        number: the zone's position in the list of all zones; its data at several frequencies share it.
     """
 
     ijk: NDArray[np.int64]
@@ -63,6 +65,7 @@ class ZoneEvidence:
     regions: sparse.csr_matrix
     half_hessian: NDArray[np.float64]
     information: NDArray[np.float64]
+    number: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +95,31 @@ class _Projected:
         lower = scipy.linalg.cholesky(inner, lower=True)
         reduced = scipy.linalg.solve_triangular(lower, total[:-1, -1], lower=True)
         return float(-np.log(np.diag(lower)).sum() + 0.5 * (total[-1, -1] - reduced @ reduced))
+
+
+def join_frequencies(parts: Sequence[ZoneEvidence], comm: MPI.Comm) -> list[ZoneEvidence]:
+    """This rank's share of whole zones: what all frequencies say of a zone, wherever it was computed, side by side.
+
+    Each frequency's data speak of the same stiffness; taken as zones of their own they would count it several times.
+
+    Args:
+        parts: zones at one frequency each, this rank's.
+        comm: the ranks.
+    """
+    sent: list[list[ZoneEvidence]] = [[] for _ in range(comm.size)]
+    for part in parts:
+        sent[part.number % comm.size].append(part)
+    received: dict[int, list[ZoneEvidence]] = {}
+    for part in itertools.chain.from_iterable(comm.alltoall(sent)):
+        received.setdefault(part.number, []).append(part)
+    return [
+        replace(
+            same[0],
+            half_hessian=np.concatenate([part.half_hessian for part in same], axis=1),
+            information=np.sum([part.information for part in same], axis=0),
+        )
+        for _, same in sorted(received.items())
+    ]
 
 
 def fit_prior(

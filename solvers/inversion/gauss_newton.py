@@ -16,7 +16,7 @@ from palpate.progress import track
 from palpate.solvers.inversion.acceleration import Acceleration, Pair
 from palpate.solvers.inversion.checkpoint import Checkpoint
 from palpate.solvers.inversion.course import Course, Iteration
-from palpate.solvers.inversion.evidence import ZoneEvidence, fit_prior
+from palpate.solvers.inversion.evidence import ZoneEvidence, fit_prior, join_frequencies
 from palpate.solvers.inversion.joint import JointPosterior, ZoneCurvature
 from palpate.solvers.inversion.local_spread import update_relative_spread
 from palpate.solvers.inversion.prior import FIELDS, MaternField, PriorScale
@@ -65,9 +65,7 @@ class Fit:
         converged: whether the last step was small against the posterior's spread.
         iterations: history.
         zones: this rank's zone states at the last linearisation, at the stated noise.
-        inflations: every zone's factor on the noise variance, ascending; above 1 where the model cannot explain the
-            waves at the stated noise.
-        misfit_ratio: misfit over the misfit of noise alone, at the stated noise.
+        energy: of the prior at the maximum, x^T C^-1 x / 2.
     """
 
     parameters: NDArray[np.float64]
@@ -76,8 +74,7 @@ class Fit:
     converged: bool
     iterations: tuple[Iteration, ...]
     zones: tuple[ZoneState, ...] = field(repr=False)
-    inflations: tuple[float, ...]
-    misfit_ratio: float
+    energy: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +82,7 @@ class Problem:
     """What is inverted.
 
     Attributes:
-        solvers: this rank's zones.
+        solvers: this rank's zones, one solver for each frequency.
         mask: shape (i, j, k); N voxels.
         voxel_size_mm: shape (3,).
         regions: shares of labelled regions in the voxels, shape (N, R).
@@ -171,8 +168,7 @@ def maximise(
         converged=converged,
         iterations=course.history,
         zones=point.states,
-        inflations=tuple(sorted(_gather(problem.comm, [state.inflation for state in point.states]))),
-        misfit_ratio=point.misfit / point.expected_misfit,
+        energy=0.5 * float(point.x @ point.w),
     )
 
 
@@ -185,14 +181,12 @@ class _Point:
         w: weights with x = C w, so that the prior energy is x w.
         states: this rank's zones.
         misfit: of all zones on all ranks.
-        expected_misfit: what noise alone would leave there.
     """
 
     x: NDArray[np.float64]
     w: NDArray[np.float64]
     states: tuple[ZoneState, ...]
     misfit: float
-    expected_misfit: float
 
 
 def _start(voxels: int, scale: PriorScale, refits: int) -> Course:
@@ -212,11 +206,10 @@ def _evaluate(problem: Problem, x: NDArray[np.float64], w: NDArray[np.float64]) 
     x, w = problem.checkpoint.begin(x, w)
     solvers = track(problem.solvers, "zones of this rank", len(problem.solvers))
     states = tuple(problem.checkpoint.evaluate(solver, problem.local(solver, x)) for solver in solvers)
-    own = np.array([[state.misfit, state.expected_misfit] for state in states]).reshape(-1, 2).sum(axis=0)
     began = time.perf_counter()
-    misfit, expected = problem.comm.allreduce(own)
+    misfit = problem.comm.allreduce(sum(state.misfit for state in states))
     problem.tally.timed(WAITING, began)
-    return _Point(x, w, states, float(misfit), float(expected))
+    return _Point(x, w, states, float(misfit))
 
 
 def _objective(problem: Problem, point: _Point, reference: _Point) -> float:
@@ -233,7 +226,7 @@ def _posterior(
     problem: Problem, point: _Point, prior: MaternField, deflated: NDArray[np.float64] | None = None
 ) -> JointPosterior:
     zones = [
-        ZoneCurvature(solver.voxels, solver.data.zone.ijk, state.tempered_half_hessian)
+        ZoneCurvature(solver.voxels, solver.data.zone.ijk, state.tempered_half_hessian, solver.dispersion.frequency)
         for solver, state in zip(problem.solvers, point.states, strict=True)
     ]
     return JointPosterior(prior, zones, problem.comm, deflated)
@@ -269,18 +262,21 @@ def _refit(
     Beside it what JointPosterior may deflate with, for the same zones.
     """
     chosen = _evidence_zones(problem)
-    zones = [
+    parts = [
         ZoneEvidence(
             solver.data.zone.ijk,
             prior.relative_spread[solver.voxels],
             problem.regions[solver.voxels],
             state.tempered_half_hessian,
             _zone_information(solver, state, point.x),
+            number=solver.number,
         )
         for solver, state in zip(problem.solvers, point.states, strict=True)
         if solver.number in chosen
     ]
-    scale = fit_prior(zones, problem.voxel_size_mm, prior.scale, problem.comm, every_length=first)
+    scale = fit_prior(
+        join_frequencies(parts, problem.comm), problem.voxel_size_mm, prior.scale, problem.comm, every_length=first
+    )
     fitted = replace(prior, scale=scale)
     information = _information(problem, point)
     deflated: NDArray[np.float64] | None = None

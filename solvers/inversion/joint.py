@@ -21,6 +21,8 @@ import scipy.linalg
 from mpi4py import MPI
 from numpy.typing import NDArray
 
+from palpate.solvers.inversion import log_determinant
+from palpate.solvers.inversion.log_determinant import LogDeterminant
 from palpate.solvers.inversion.prior import FIELDS, UNRESOLVED, MaternField, correlation
 
 TOLERANCE = 1e-4
@@ -47,11 +49,17 @@ class ZoneCurvature:
         voxels: indices into the mask's voxels, shape (n,).
         ijk: voxel indices, shape (n, 3).
         half_hessian: Y of the zone, shape (2 n, k).
+        frequency: position of the data's frequency in the run; with the voxels it seeds the columns' random numbers.
     """
 
     voxels: NDArray[np.int64]
     ijk: NDArray[np.int64]
     half_hessian: NDArray[np.float64]
+    frequency: int = 0
+
+    def generator(self, seed: int) -> np.random.Generator:
+        """Random numbers for the columns, the same on whichever rank they are."""
+        return np.random.default_rng([seed, 1 + self.frequency, int(self.voxels[0]), len(self.voxels)])
 
 
 class JointPosterior:
@@ -106,12 +114,7 @@ class JointPosterior:
         x = x0 + C Y (I + Y^T C Y)^-1 (noise - Y^T x0). The same seed gives the same draws on any number of ranks.
         """
         prior_draws = self._prior.draw(count, np.random.default_rng([seed, 0]))
-        noise = [
-            np.random.default_rng([seed, 1, int(zone.voxels[0]), len(zone.voxels)]).standard_normal(
-                (zone.half_hessian.shape[1], count)
-            )
-            for zone in self._zones
-        ]
+        noise = [zone.generator(seed).standard_normal((zone.half_hessian.shape[1], count)) for zone in self._zones]
         stacked = np.concatenate(noise) if noise else np.zeros((0, count))
         t = self._solve(stacked - self._to_zones(prior_draws), DRAW_TOLERANCE)
         return prior_draws + self._covariance(self._from_zones(t))
@@ -126,6 +129,32 @@ class JointPosterior:
         signs = np.where(coins == 1, 1.0, -1.0)
         t = self._solve(self._to_zones(self._covariance(signs, self._prior.apply_fitted)), DRAW_TOLERANCE)
         return np.asarray((signs * self._from_zones(t)).mean(axis=1))
+
+    def log_determinant(self, seed: int) -> LogDeterminant:
+        """The value of ln det (I + Y^T C Y), by how much data narrow the prior; the same on any number of ranks.
+
+        With W the deflated directions it is ln det (W^T A W) and that of the Schur complement on the rest,
+        P (A - A W (W^T A W)^-1 W^T A) P with P = I - W W^T, which is not less than the identity either.
+        """
+        rows = self.deflated.shape[0]
+        if self._comm.allreduce(rows) <= log_determinant.DENSE:
+            return log_determinant.dense(self._apply, rows, self._comm)
+
+        def rest(t: NDArray[np.float64]) -> NDArray[np.float64]:
+            return np.asarray(t - self.deflated @ self._comm.allreduce(self.deflated.T @ t))
+
+        def complement(t: NDArray[np.float64]) -> NDArray[np.float64]:
+            known = scipy.linalg.cho_solve(self._coarse_factor, self._comm.allreduce(self._coarse_image.T @ t))
+            return rest(self._apply(t) - self._coarse_image @ known)
+
+        coins = [
+            zone.generator(seed).integers(0, 2, (zone.half_hessian.shape[1], log_determinant.PROBES))
+            for zone in self._zones
+        ]
+        signs = 2.0 * np.concatenate(coins) - 1.0 if coins else np.zeros((0, log_determinant.PROBES))
+        found = log_determinant.by_quadrature(complement, rest(signs), self._comm)
+        coarse = 2.0 * float(np.log(np.diag(self._coarse_factor[0])).sum())
+        return LogDeterminant(coarse + found.value, found.standard_error)
 
     def fitted_part(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
         """The part of C w whose spread is fitted, shape (2 N,)."""

@@ -7,6 +7,7 @@ between neighbours mean that nothing but noise is left.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +19,7 @@ from palpate.solvers.inversion.gauss_newton import Fit, Problem
 
 @dataclass(frozen=True, slots=True)
 class Residuals:
-    """Residuals over all zones.
+    """What is left at one frequency, over all zones.
 
     Attributes:
         size: root mean square over components of (d - U - Z c) / sigma, over the same of the probe's mean; shape (N,);
@@ -26,19 +27,36 @@ class Residuals:
         correlation: of neighbouring voxels along each axis, measured.
         expected_correlation: the same of the probe.
         ratio: mean square of the measured residual over that of the probe.
+        misfit_ratio: misfit over the misfit of noise alone, at the stated noise.
+        inflations: every zone's factor on the noise variance, ascending; above 1 where the model cannot explain the
+            waves at the stated noise.
     """
 
     size: NDArray[np.float64]
     correlation: tuple[float, ...]
     expected_correlation: tuple[float, ...]
     ratio: float
+    misfit_ratio: float
+    inflations: tuple[float, ...]
 
 
-def join_residuals(problem: Problem, fit: Fit) -> Residuals:
-    """Zones' residuals, averaged by their shares of the data."""
+def join_residuals(problem: Problem, fit: Fit, frequency: int) -> Residuals:
+    """Zones' residuals at one frequency, averaged by their shares of the data.
+
+    Args:
+        problem: what was fitted.
+        fit: its end.
+        frequency: position of the frequency in the run.
+    """
+    zones = [
+        (solver, state)
+        for solver, state in zip(problem.solvers, fit.zones, strict=True)
+        if solver.dispersion.frequency == frequency
+    ]
     joined = np.zeros((2, problem.voxels, 3), dtype=np.complex128)
     covered = np.zeros(problem.voxels)
-    for solver, state in zip(problem.solvers, fit.zones, strict=True):
+    inflations = problem.comm.allgather([state.inflation for _, state in zones])
+    for solver, state in zones:
         share = solver.data.zone.share
         for row, values in enumerate((state.residual, state.probe_residual)):
             joined[row, solver.voxels] += share[:, None] * values.reshape(-1, 3)
@@ -55,7 +73,14 @@ def join_residuals(problem: Problem, fit: Fit) -> Residuals:
         correlation=_neighbour_correlation(measured, problem.mask),
         expected_correlation=_neighbour_correlation(probe, problem.mask),
         ratio=float(np.mean(np.abs(measured[inside]) ** 2) / power),
+        misfit_ratio=_total(problem, [s.misfit for _, s in zones])
+        / _total(problem, [s.expected_misfit for _, s in zones]),
+        inflations=tuple(sorted(itertools.chain.from_iterable(inflations))),
     )
+
+
+def _total(problem: Problem, own: list[float]) -> float:
+    return float(problem.comm.allreduce(sum(own)))
 
 
 def _neighbour_correlation(values: NDArray[np.complex128], mask: NDArray[np.bool_]) -> tuple[float, ...]:

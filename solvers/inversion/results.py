@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,13 +18,45 @@ from palpate.imaging.wavefield import WaveField
 from palpate.imaging.wavefield_folder import frequency_text
 from palpate.provenance import versions
 from palpate.solvers.inversion.direct import DirectResult
+from palpate.solvers.inversion.model_evidence import Evidence
+from palpate.solvers.inversion.rheology import SPRINGPOT_VISCOSITY_PA_S
 from palpate.solvers.inversion.run import Inversion
+from palpate.solvers.inversion.summary import Summary, log_normal
 from palpate.units import m_to_um, pa_to_kpa
 
 MODULI = ("storagemodulus", "lossmodulus")
-WORDS = {"storagemodulus": "storage modulus G'", "lossmodulus": "loss modulus G''"}
-INTERVAL_95 = 1.959963984540054
-"""Half the width of a 95 % interval in standard deviations of a normal distribution."""
+STATISTICS = {
+    "mean": "posterior mean",
+    "std": "posterior standard deviation",
+    "lower": "lower end of the 95 % credible interval",
+    "upper": "upper end of the 95 % credible interval",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """What a map shows.
+
+    Attributes:
+        words: the quantity, in words.
+        units: of its maps.
+        in_files: from SI units to those of its maps.
+    """
+
+    words: str
+    units: str
+    in_files: Callable[[NDArray[np.float64]], NDArray[np.float64]]
+
+
+QUANTITIES = {
+    "storagemodulus": Quantity("storage modulus G'", "kPa", pa_to_kpa),
+    "lossmodulus": Quantity("loss modulus G''", "kPa", pa_to_kpa),
+    "springpotmodulus": Quantity(
+        f"springpot modulus mu at a viscosity of {SPRINGPOT_VISCOSITY_PA_S:g} Pa s", "kPa", pa_to_kpa
+    ),
+    "springpotalpha": Quantity("springpot exponent alpha", "1", np.asarray),
+    "viscosity": Quantity("Kelvin-Voigt viscosity eta", "Pa s", np.asarray),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,18 +111,8 @@ def informed_voxels(inversion: Inversion, settings: InversionSettings) -> NDArra
 
 def write_posterior(target: Target, inversion: Inversion, settings: InversionSettings) -> None:
     """Maps of mean, std and 95 % bounds, informed mask, residual map, baseline and draws of one wave field."""
-    for row, modulus in enumerate(MODULI):
-        log_mean, log_std, what = inversion.log_mean[row], inversion.log_std[row], WORDS[modulus]
-        mean = np.exp(log_mean + 0.5 * log_std**2)  # of a log-normal distribution
-        spread = INTERVAL_95 * log_std
-        maps = {
-            "mean": (mean, f"posterior mean of the {what}"),
-            "std": (mean * np.sqrt(np.expm1(log_std**2)), f"posterior standard deviation of the {what}"),
-            "lower": (np.exp(log_mean - spread), f"lower end of the 95 % credible interval of the {what}"),
-            "upper": (np.exp(log_mean + spread), f"upper end of the 95 % credible interval of the {what}"),
-        }
-        for name, (values_pa, description) in maps.items():
-            target.map(pa_to_kpa(values_pa), f"stat-{name}_{modulus}", "kPa", description)
+    for modulus, log_mean, log_std in zip(MODULI, inversion.log_mean, inversion.log_std, strict=True):
+        _write_summary(target, log_normal(log_mean, log_std), modulus, QUANTITIES[modulus])
     target.mask(informed_voxels(inversion, settings), "desc-informed_mask", "voxels where data, not the prior, decide")
     target.map(
         inversion.residuals.size, "desc-residual_map", "1", "size of the residual over what noise alone would leave"
@@ -99,11 +121,25 @@ def write_posterior(target: Target, inversion: Inversion, settings: InversionSet
     _write_draws(target, inversion)
 
 
+def write_parameters(target: Target, parameters: Mapping[str, Summary]) -> None:
+    """Maps of mean, std and 95 % bounds of the rheology's own parameters, which hold for all frequencies of a run."""
+    for name, summary in parameters.items():
+        _write_summary(target, summary, name, QUANTITIES[name])
+
+
+def _write_summary(target: Target, summary: Summary, name: str, quantity: Quantity) -> None:
+    for statistic, what in STATISTICS.items():
+        values = quantity.in_files(getattr(summary, statistic))
+        target.map(values, f"stat-{statistic}_{name}", quantity.units, f"{what} of the {quantity.words}")
+
+
 def write_direct(target: Target, direct: DirectResult) -> None:
     """Maps of the algebraic baseline."""
     for modulus, values_pa in zip(MODULI, (direct.storage_pa, direct.loss_pa), strict=True):
         inside = pa_to_kpa(values_pa[target.field.mask])
-        target.map(inside, f"desc-direct_{modulus}", "kPa", f"{WORDS[modulus]} by direct inversion, no uncertainty")
+        target.map(
+            inside, f"desc-direct_{modulus}", "kPa", f"{QUANTITIES[modulus].words} by direct inversion, no uncertainty"
+        )
 
 
 def _write_draws(target: Target, inversion: Inversion) -> None:
@@ -116,25 +152,32 @@ def _write_draws(target: Target, inversion: Inversion) -> None:
         file.attrs["affine_mm"] = target.field.affine_mm
 
 
-def record(target: Target, inversion: Inversion, settings: InversionSettings) -> dict[str, Any]:
+def frequency_record(target: Target, inversion: Inversion, settings: InversionSettings) -> dict[str, Any]:
     """What inversion.json says of one wave field."""
-    fit, noise, residuals, balance = inversion.fit, inversion.noise, inversion.residuals, inversion.load_balance
+    noise, residuals = inversion.noise, inversion.residuals
     return {
         "frequency_hz": target.field.frequency_hz,
+        "converged": inversion.fit.converged,
         "noise_std_um": m_to_um(noise.std_m),
         "noise_stated_std_um": None if noise.stated_std_m is None else m_to_um(noise.stated_std_m),
         "noise_source": noise.source,
-        "noise_inflation": float(np.sqrt(np.median(fit.inflations))),
-        "noise_inflation_of_zones": [float(np.sqrt(np.quantile(fit.inflations, q))) for q in (0.05, 0.95)],
-        "converged": fit.converged,
-        "iterations": [asdict(iteration) for iteration in fit.iterations],
-        "misfit_per_frequency": {frequency_text(target.field.frequency_hz): fit.misfit_ratio},
+        "noise_inflation": float(np.sqrt(np.median(residuals.inflations))),
+        "noise_inflation_of_zones": [float(np.sqrt(np.quantile(residuals.inflations, q))) for q in (0.05, 0.95)],
+        "misfit_per_frequency": {frequency_text(target.field.frequency_hz): residuals.misfit_ratio},
         "residual_whiteness": {
             "power_over_noise": residuals.ratio,
             "lag1_correlation": list(residuals.correlation),
             "lag1_correlation_of_noise": list(residuals.expected_correlation),
         },
         "informed_share": float(informed_voxels(inversion, settings).mean()),
+    }
+
+
+def fit_record(inversion: Inversion, settings: InversionSettings) -> dict[str, Any]:
+    """What inversion.json says of one fit, of one wave field or of several together."""
+    fit, balance = inversion.fit, inversion.load_balance
+    return evidence_record(inversion.evidence) | {
+        "iterations": [asdict(iteration) for iteration in fit.iterations],
         "prior": asdict(fit.prior.scale) | {"fitted": settings.fit_prior},
         "counts": dict(inversion.tally.counts) | {"conjugate_gradients": fit.posterior.iterations},
         "seconds": {phase: round(value, 3) for phase, value in inversion.tally.seconds.items()},
@@ -149,8 +192,23 @@ def record(target: Target, inversion: Inversion, settings: InversionSettings) ->
     }
 
 
+def evidence_record(evidence: Evidence | None) -> dict[str, Any]:
+    """What inversion.json says of how probable a model makes the data."""
+    return {
+        "log_evidence": None if evidence is None else evidence.log_value,
+        "log_evidence_standard_error": None if evidence is None else evidence.standard_error,
+    }
+
+
 def write_record(folder: Path, label: str, records: Sequence[Mapping[str, Any]], common: Mapping[str, Any]) -> None:
-    """inversion.json of a label: the record of its wave field, or of each where it holds several frequencies."""
+    """inversion.json of a label: the record of its wave field, or of each where it holds several frequencies.
+
+    Args:
+        folder: where to.
+        label: of the run.
+        records: one a frequency.
+        common: what holds for all of them; it prevails.
+    """
     content = dict(records[0])
     if len(records) > 1:
         content |= {

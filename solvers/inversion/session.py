@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,10 @@ from mpi4py import MPI
 
 from palpate.config.inversion import InversionSettings
 from palpate.config.mesh import MeshSettings
+from palpate.errors import InputError
 from palpate.imaging.labels import Regions, read_classes, read_regions
 from palpate.imaging.wavefield import WaveField
-from palpate.imaging.wavefield_folder import read_wave_fields
+from palpate.imaging.wavefield_folder import frequency_text, read_wave_fields
 from palpate.meshing.zone_file import check_zones, read_zones
 from palpate.meshing.zone_mesh import zones_of
 from palpate.meshing.zones import Zone
@@ -24,16 +25,22 @@ from palpate.progress import say
 from palpate.provenance import atomic_directory, input_digests, refuse_foreign_folder, source_digest, versions
 from palpate.solvers.inversion.checkpoint import unfinished
 from palpate.solvers.inversion.direct import direct_inversion
+from palpate.solvers.inversion.load_balance import LoadBalance
+from palpate.solvers.inversion.model_evidence import sum_of
 from palpate.solvers.inversion.results import (
     Target,
     common_record,
-    record,
+    evidence_record,
+    fit_record,
+    frequency_record,
     stems,
     write_direct,
+    write_parameters,
     write_posterior,
     write_record,
 )
-from palpate.solvers.inversion.run import invert_wave_field
+from palpate.solvers.inversion.rheology import reference_hz
+from palpate.solvers.inversion.run import Ground, Inversion, invert_together, invert_wave_field
 
 
 def invert_session(
@@ -61,32 +68,102 @@ def invert_session(
     comm = comm or MPI.COMM_WORLD
     refuse_foreign_folder(out)
     fields = read_wave_fields(wavefield)
+    named = list(zip(fields, stems(fields), strict=True))
     zones = {field.label: _zones(field, mesh) for field in fields}
+    runs = {label: [field for field in fields if field.label == label] for label in zones}
+    if settings.rheology != "per-frequency":
+        for run in runs.values():
+            _check_joint(run)
     regions = {field.label: _regions(field, wavefield, labels, settings) for field in fields}
     given = {"wavefield": wavefield, "mesh": mesh, "labels": labels}
     digests = input_digests({role: path for role, path in given.items() if path is not None})
     source = digests["wavefield"]
-    records: dict[str, list[dict[str, Any]]] = defaultdict(list)
     writing = atomic_directory(out) if comm.rank == 0 else nullcontext(None)
     with unfinished(out, _key(digests, settings), comm) as kept, writing as folder:
-        for field, stem in zip(fields, stems(fields), strict=True):
-            if settings.method == "direct":
-                direct = direct_inversion(field)
-                if folder is not None:
-                    write_direct(Target(folder, field, stem, source), direct)
-                    records[field.label].append({"frequency_hz": field.frequency_hz, "converged": True})
-                continue
-            inversion = invert_wave_field(
-                field, zones[field.label], settings, comm, regions[field.label], unfinished=kept / stem
-            )
+        for label, run in runs.items():
+            ground = Ground(zones[label], regions[label], kept / label, compare=len(run) > 1)
+            targets = {}
             if folder is not None:
-                target = Target(folder, field, stem, source)
-                write_posterior(target, inversion, settings)
-                records[field.label].append(record(target, inversion, settings))
-                _say_result(records[field.label][-1], field.label)
-        if folder is not None:
-            for label, parts in records.items():
-                write_record(folder, label, parts, common_record(settings, digests))
+                own = [(field, stem) for field, stem in named if field.label == label]
+                targets = {field.frequency_hz: Target(folder, field, stem, source) for field, stem in own}
+            if settings.method == "direct":
+                records, common = _direct(run, targets)
+            elif settings.rheology == "per-frequency":
+                records, common = _one_by_one(run, targets, ground, settings, comm)
+            else:
+                records, common = _together(run, targets, ground, settings, comm)
+            if folder is not None:
+                write_record(folder, label, records, common | common_record(settings, digests))
+
+
+type Targets = Mapping[float, Target]
+"""Where the files of each frequency go, by hertz; empty on ranks that do not write."""
+
+type Records = tuple[list[dict[str, Any]], dict[str, Any]]
+"""What inversion.json says of each frequency of a run, and of all of them."""
+
+
+def _direct(run: Sequence[WaveField], targets: Targets) -> Records:
+    """The algebraic baseline of a run."""
+    for field in run:
+        direct = direct_inversion(field)
+        if field.frequency_hz in targets:
+            write_direct(targets[field.frequency_hz], direct)
+    return [{"frequency_hz": frequency_hz, "converged": True} for frequency_hz in targets], {}
+
+
+def _one_by_one(
+    run: Sequence[WaveField], targets: Targets, ground: Ground, settings: InversionSettings, comm: MPI.Comm
+) -> Records:
+    """The posterior of each frequency of a run, from its own data."""
+    records, evidence = [], []
+    for field in run:
+        own = replace(ground, unfinished=ground.unfinished and ground.unfinished / frequency_text(field.frequency_hz))
+        inversion = invert_wave_field(field, own, settings, comm)
+        evidence.append(inversion.evidence)
+        of_fit = fit_record(inversion, settings)
+        records += [one | of_fit for one in _write([field], [inversion], targets, settings)]
+    return records, evidence_record(sum_of(evidence))
+
+
+def _together(
+    run: Sequence[WaveField], targets: Targets, ground: Ground, settings: InversionSettings, comm: MPI.Comm
+) -> Records:
+    """The posterior of each frequency of a run, from the data of all."""
+    inversions = invert_together(run, ground, settings, comm)
+    if targets:
+        write_parameters(replace(targets[run[0].frequency_hz], stem=run[0].label), inversions[0].parameters)
+    reference = {"reference_hz": reference_hz(settings, [field.frequency_hz for field in run])}
+    return _write(run, inversions, targets, settings), fit_record(inversions[0], settings) | reference
+
+
+def _write(
+    run: Sequence[WaveField], inversions: Sequence[Inversion], targets: Targets, settings: InversionSettings
+) -> list[dict[str, Any]]:
+    """Write the maps of wave fields where this rank writes; what inversion.json says of each."""
+    records = []
+    for field, inversion in zip(run, inversions, strict=True):
+        if field.frequency_hz in targets:
+            target = targets[field.frequency_hz]
+            write_posterior(target, inversion, settings)
+            records.append(frequency_record(target, inversion, settings))
+            _say_result(records[-1], len(inversion.fit.iterations), target.stem)
+            _say_balance(inversion.load_balance, target.stem)
+    return records
+
+
+def _check_joint(run: Sequence[WaveField]) -> None:
+    """Refuse what cannot be one tissue, and say where a rheology is assumed rather than tested."""
+    densities = {field.density_kg_m3 for field in run}
+    if len(densities) > 1:
+        raise InputError(
+            f"the wave fields of {run[0].label}",
+            found=f"densities of {', '.join(f'{d:g}' for d in sorted(densities))} kg/m3",
+            expected="one density at all frequencies that are inverted together",
+            advice="Correct Density in the sidecars, or set rheology to per-frequency.",
+        )
+    if len(run) == 1:
+        say(f"{run[0].label}: one frequency only, so that nothing tests the rheology")
 
 
 def _key(digests: Mapping[str, str], settings: InversionSettings) -> str:
@@ -115,15 +192,17 @@ def _regions(field: WaveField, wavefield: Path, labels: Path | None, settings: I
     return None
 
 
-def _say_result(result: dict[str, Any], label: str) -> None:
+def _say_result(result: dict[str, Any], steps: int, label: str) -> None:
     state = "converged" if result["converged"] else "NOT converged: raise max_iterations, or check the wave field"
     say(
-        f"{label}: {state} after {len(result['iterations'])} steps, data decide in "
+        f"{label}: {state} after {steps} steps, data decide in "
         f"{100 * result['informed_share']:.0f} % of the voxels, misfit "
         f"{next(iter(result['misfit_per_frequency'].values())):.2f} of noise alone"
     )
-    busy_s = result["load_balance"]["busy_s_per_rank"]
+
+
+def _say_balance(balance: LoadBalance, label: str) -> None:
     say(
-        f"{label}: ranks were busy with zones for {min(busy_s):.0f} to {max(busy_s):.0f} s, "
-        f"{100 * result['load_balance']['efficiency']:.0f} % of the slowest on average"
+        f"{label}: ranks were busy with zones for {min(balance.busy_s):.0f} to {max(balance.busy_s):.0f} s, "
+        f"{100 * balance.efficiency:.0f} % of the slowest on average"
     )

@@ -1,4 +1,4 @@
-"""One zone through the Gauss-Newton iterations: its equations, its data and what it remembers between steps."""
+"""One zone at one frequency through the iterations: its equations, its data and what it remembers between steps."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from palpate.solvers.inversion.curvature import Informed, Whitening, informed_directions
 from palpate.solvers.inversion.equilibrium import equilibrium_of
 from palpate.solvers.inversion.likelihood import Linearised, ZoneData
+from palpate.solvers.inversion.prior import FIELDS
+from palpate.solvers.inversion.rheology import AS_MEASURED, Dispersion
 
 ZONES = "zones, with factorisations and solves"
 """The phase in which ranks work alone."""
@@ -30,12 +32,12 @@ exact. It is off by a few percent of itself then, which moves an interval's widt
 
 @dataclass(frozen=True, slots=True)
 class ZoneState:
-    """What a zone's data say at the present moduli, at the stated noise.
+    """What a zone's data at one frequency say at the present moduli, at the stated noise.
 
     Attributes:
         misfit: twice the negative log-likelihood.
         expected_misfit: what noise alone would leave.
-        gradient: of half the misfit by m, in the informed directions, shape (2 n,).
+        gradient: of half the misfit by m at the reference, in the informed directions, shape (2 n,).
         half_hessian: Y with Gauss-Newton Hessian ~ Y Y^T, shape (2 n, k).
         residual: (d - U - Z c) / sigma, shape (3 n,).
         probe_residual: the same of the probe, shape (3 n,).
@@ -79,12 +81,14 @@ class Carried:
     """What a zone carries from one evaluation to the next.
 
     Attributes:
+        half_hessian: Y by m at the data's own frequency, shape (2 n, k).
         basis: directions that are followed, those that the Hessian sees first, shape (2 n, k + ...).
         compressed_at: m where the Hessian was compressed, shape (2 n,).
         solved_at: m where waves were solved for, shape (2 n,).
         solved: the state there.
     """
 
+    half_hessian: NDArray[np.float64]
     basis: NDArray[np.float64]
     compressed_at: NDArray[np.float64]
     solved_at: NDArray[np.float64]
@@ -92,11 +96,9 @@ class Carried:
 
     def state_at(self, parameters: NDArray[np.float64]) -> ZoneState:
         """The state there, or by the linearisation nearby, at m of shape (2 n,)."""
-        return (
-            self.solved
-            if np.array_equal(parameters, self.solved_at)
-            else self.solved.moved(parameters - self.solved_at)
-        )
+        if np.array_equal(parameters, self.solved_at):
+            return self.solved
+        return self.solved.moved(parameters - self.solved_at)
 
 
 @dataclass(slots=True)
@@ -114,68 +116,99 @@ class Tally:
 
 
 class ZoneSolver:
-    """Evaluates one zone's likelihood again and again as the moduli change.
+    """Evaluates one zone's likelihood at one frequency again and again as the moduli change.
 
     Args:
-        number: the zone's position in the list of all zones; seeds its random start, so that every distribution
-            of zones over ranks gives the same numbers.
+        number: the zone's position in the list of all zones; with the frequency it seeds the random start, so that
+            every distribution of work over ranks gives the same numbers.
         data: its data.
         voxel_size_mm: shape (3,), for the reference prior.
         rank_of_hessian: k, how many directions are followed.
         tally: where to count the work.
+        dispersion: from the fields that are inverted to those at the data's frequency.
     """
 
     def __init__(
-        self, number: int, data: ZoneData, voxel_size_mm: NDArray[np.float64], rank_of_hessian: int, tally: Tally
+        self,
+        number: int,
+        data: ZoneData,
+        voxel_size_mm: NDArray[np.float64],
+        rank_of_hessian: int,
+        tally: Tally,
+        dispersion: Dispersion = AS_MEASURED,
     ) -> None:
         self.number = number
         self.data = data
+        self.dispersion = dispersion
         self.voxels = data.zone.voxels
         self._whitening = Whitening(data.zone.ijk, voxel_size_mm)
         self._directions = min(rank_of_hessian, max(FEWEST_DIRECTIONS, len(self.voxels) // VOXELS_PER_DIRECTION))
+        self.name = f"zone-{number}" if dispersion is AS_MEASURED else f"zone-{number}-{dispersion.frequency}"
+        """Unlike that of any other solver of the problem."""
         self.carried: Carried | None = None
         """What the next evaluation starts from."""
         self._tally = tally
 
     def evaluate(self, parameters: NDArray[np.float64]) -> ZoneState:
-        """Misfit, gradient and compressed Hessian at m, shape (2 n,) (this zone's voxels)."""
+        """Misfit, gradient and compressed Hessian at m, shape (2 n,) (this zone's voxels, at the reference)."""
         if self.carried is None or _distance(parameters, self.carried.solved_at) >= SETTLED:
             self.carried = self._solve(parameters)
         return self.carried.state_at(parameters)
 
     def _solve(self, parameters: NDArray[np.float64]) -> Carried:
         began = time.perf_counter()
-        equilibrium = equilibrium_of(self.data.zone, self.data.voxel_size, self.data.inertia)
-        likelihood = Linearised(self.data, equilibrium, parameters)
-        self._tally.counts["factorisations"] += 1
-        self._tally.counts["right_hand_sides"] += 2
+        fields = parameters.reshape(FIELDS, -1)
+        likelihood = self._linearised(self.dispersion.at(fields).ravel())
         informed, compressed_at = self._informed(likelihood, parameters)
         likelihood.close()
         state = ZoneState(
             misfit=likelihood.misfit,
             expected_misfit=likelihood.expected_misfit,
-            gradient=self._whitening.project(likelihood.gradient, informed.range),
-            half_hessian=informed.half_hessian,
+            gradient=self.dispersion.pull_back(fields, self._whitening.project(likelihood.gradient, informed.range)),
+            half_hessian=self.dispersion.pull_back(fields, informed.half_hessian),
             residual=likelihood.residual,
             probe_residual=likelihood.probe_residual,
         )
+        self._count(likelihood, began)
+        return Carried(informed.half_hessian, informed.basis, compressed_at, parameters, state)
+
+    def expected_misfit(self, fields: NDArray[np.float64]) -> float:
+        """What noise alone would leave in uniform tissue.
+
+        Args:
+            fields: ln G'/g and ln G''/g at this zone's own frequency, shape (2,).
+        """
+        began = time.perf_counter()
+        likelihood = self._linearised(np.repeat(fields, len(self.voxels)))
+        likelihood.close()
+        self._count(likelihood, began)
+        return likelihood.expected_misfit
+
+    def _linearised(self, parameters: NDArray[np.float64]) -> Linearised:
+        """The likelihood around moduli at this zone's own frequency, shape (2 n,)."""
+        self._tally.counts["factorisations"] += 1
+        self._tally.counts["right_hand_sides"] += 2
+        equilibrium = equilibrium_of(self.data.zone, self.data.voxel_size, self.data.inertia)
+        return Linearised(self.data, equilibrium, parameters)
+
+    def _count(self, likelihood: Linearised, began: float) -> None:
+        """Add a likelihood's work since `began` to the tally."""
         self._tally.seconds["factorisations"] += likelihood.factor.factorisation_s  # type: ignore[assignment]
         self._tally.seconds["triangular solves"] += likelihood.factor.solution_s  # type: ignore[assignment]
         self._tally.timed(ZONES, began)
-        return Carried(informed.basis, compressed_at, parameters, state)
 
     def _informed(
         self, likelihood: Linearised, parameters: NDArray[np.float64]
     ) -> tuple[Informed, NDArray[np.float64]]:
         """The compressed Hessian and where it was compressed: here, or where it was last if that is near enough."""
         if self.carried is not None and _distance(parameters, self.carried.compressed_at) <= RELINEARISED:
-            return Informed(self.carried.solved.half_hessian, self.carried.basis), self.carried.compressed_at
+            return Informed(self.carried.half_hessian, self.carried.basis), self.carried.compressed_at
         start, passes = (self._random_basis(), 2) if self.carried is None else (self.carried.basis, 1)
         self._tally.counts["right_hand_sides"] += passes * start.shape[1]
         return informed_directions(likelihood, self._whitening, start, passes=passes), parameters
 
     def _random_basis(self) -> NDArray[np.float64]:
-        generator = np.random.default_rng([20, self.number])
+        generator = np.random.default_rng([20, self.number, self.dispersion.frequency])
         return np.asarray(np.linalg.qr(generator.standard_normal((2 * len(self.voxels), self._directions)))[0])
 
 

@@ -17,6 +17,15 @@ class InversionSettings(Section):
     method: Literal["nonlinear", "direct"] = "nonlinear"
     """nonlinear: the posterior. direct: the algebraic baseline alone, which knows no uncertainty."""
 
+    rheology: Literal["per-frequency", "kelvin-voigt", "springpot"] = "per-frequency"
+    """How G* follows frequency. per-frequency: the frequencies of a run are inverted one by one. kelvin-voigt
+    (G' constant, G'' proportional to frequency) or springpot (G* a power of frequency): jointly, two parameters a
+    voxel. Compare the log_evidence of several on the same data."""
+
+    reference_hz: Positive | None = None
+    """Frequency at which the prior of a joint inversion is stated; the geometric mean of those measured where absent.
+    Without a rheology it has no effect."""
+
     fit_prior: bool = True
     """Whether the prior's spread, length and coupling are fitted to the data (evidence) or taken as stated below."""
 

@@ -21,7 +21,7 @@ from palpate.meshing.zones import cut_zones  # isort: skip
 from palpate.solvers.inversion import checkpoint, evidence, gauss_newton  # isort: skip
 from palpate.solvers.inversion.acceleration import Acceleration, Pair  # isort: skip
 from palpate.solvers.inversion.checkpoint import read_arrays, write_arrays  # isort: skip
-from palpate.solvers.inversion.run import Inversion, invert_wave_field  # isort: skip
+from palpate.solvers.inversion.run import Ground, Inversion, invert_wave_field  # isort: skip
 
 SHAPE = (7, 5, 5)
 ZONES = 2
@@ -41,7 +41,7 @@ def field() -> WaveField:
 def _invert(field: WaveField, folder: Path | None, **changes: object) -> Inversion:
     zones = cut_zones(field.mask, width_voxels=(5, 5, 5), stride_voxels=(2, 5, 5))
     assert len(zones) == ZONES
-    return invert_wave_field(field, zones, BRIEF.model_copy(update=changes), MPI.COMM_SELF, unfinished=folder)
+    return invert_wave_field(field, Ground(zones, unfinished=folder), BRIEF.model_copy(update=changes), MPI.COMM_SELF)
 
 
 class _Disk:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -23,6 +25,7 @@ from palpate.solvers.inversion.evidence import (  # isort: skip
     STD_BOUNDS,
     ZoneEvidence,
     fit_prior,
+    join_frequencies,
 )
 from palpate.solvers.inversion.prior import FIELDS, MaternField, PriorScale  # isort: skip
 
@@ -103,6 +106,29 @@ def test_fit_is_where_the_dense_marginal_likelihood_is_largest() -> None:
             region_std=float(np.clip(found.region_std * np.exp(rng.normal(0.0, 0.3)), *REGION_BOUNDS)),
         )
         assert _dense_log_evidence(zones, other) <= best + SEARCH, (found, other)
+
+
+@pytest.mark.mpi
+def test_frequencies_of_a_zone_are_one_zone() -> None:
+    """A zone's data in two halves, as at two frequencies on two ranks, are worth as much as together and no more.
+
+    Counted as two zones they would claim two independent tissues, and the spread would be fitted too surely.
+    """
+    whole = [replace(_zone(seed)[0], number=seed) for seed in range(3)]
+    parts = []
+    for zone in whole:
+        first, second = np.split(zone.half_hessian, 2, axis=1)
+        seen = np.linalg.lstsq(zone.half_hessian, zone.information, rcond=None)[0]
+        for half, values in zip((first, second), np.split(seen, 2), strict=True):
+            parts.append(replace(zone, half_hessian=half, information=half @ values))
+    comm = MPI.COMM_WORLD
+    joined = join_frequencies(dealt(parts, comm), comm)
+    everywhere = sorted((zone for share in comm.allgather(joined) for zone in share), key=lambda zone: zone.number)
+    assert [zone.number for zone in everywhere] == [0, 1, 2]
+    for found, expected in zip(everywhere, whole, strict=True):
+        assert found.information == pytest.approx(expected.information)
+        hessian = expected.half_hessian @ expected.half_hessian.T
+        assert np.allclose(found.half_hessian @ found.half_hessian.T, hessian, atol=1e-12 * np.abs(hessian).max())
 
 
 def test_the_true_hyper_parameters_are_found() -> None:

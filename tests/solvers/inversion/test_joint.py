@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -16,6 +16,8 @@ import palpate.solvers  # noqa: F401  # isort: skip  (loads MPI before dolfinx)
 from mpi4py import MPI  # isort: skip
 
 from palpate.meshing.zones import cut_zones  # isort: skip
+from palpate.solvers.inversion import joint as joint_module  # isort: skip
+from palpate.solvers.inversion import log_determinant  # isort: skip
 from palpate.solvers.inversion.joint import TOLERANCE, JointPosterior, ZoneCurvature  # isort: skip
 from palpate.solvers.inversion.prior import FIELDS, MaternField, PriorScale  # isort: skip
 
@@ -159,6 +161,54 @@ def test_no_zone_leaves_the_prior(small: Small) -> None:
     silent = [ZoneCurvature(zone.voxels, zone.ijk, zone.half_hessian[:, :0]) for zone in small.zones]
     draws = JointPosterior(small.prior, silent, MPI.COMM_SELF).draw(1500, seed=4)
     assert_covariance(draws[::7], small.covariance[::7, ::7])
+
+
+def test_frequencies_of_a_zone_are_data_of_their_own(small: Small) -> None:
+    """Draws correct the prior by noise of each datum: the same for two frequencies would leave too wide a spread."""
+    (zone, *_) = small.zones
+    both = [zone, replace(zone, frequency=1)]
+    half = np.zeros((len(small.hessian), 2 * DIRECTIONS))
+    half[np.concatenate([zone.voxels, zone.voxels + len(half) // FIELDS])] = np.tile(zone.half_hessian, 2)
+    gain = np.linalg.solve(np.eye(2 * DIRECTIONS) + half.T @ small.covariance @ half, half.T @ small.covariance)
+    posterior = small.covariance - small.covariance @ half @ gain
+    draws = JointPosterior(small.prior, both, MPI.COMM_SELF).draw(1500, seed=5)
+    seen = zone.half_hessian.T @ draws[np.concatenate([zone.voxels, zone.voxels + len(half) // FIELDS])]
+    assert_covariance(seen, half.T[:DIRECTIONS] @ posterior @ half[:, :DIRECTIONS])
+
+
+def _log_determinant(small: Small) -> float:
+    """The value of ln det (I + C H), which is that of I + Y^T C Y."""
+    return float(np.linalg.slogdet(np.eye(len(small.hessian)) + small.covariance @ small.hessian)[1])
+
+
+@pytest.mark.mpi
+def test_determinant_is_the_dense_one(small: Small) -> None:
+    """What the evidence charges for freedom, exactly where the system is small, on any number of ranks."""
+    shared = JointPosterior(small.prior, dealt(small.zones, MPI.COMM_WORLD), MPI.COMM_WORLD)
+    found = shared.log_determinant(0)
+    assert found.standard_error == 0.0
+    assert found.value == pytest.approx(_log_determinant(small), rel=1e-9)
+
+
+@pytest.mark.mpi
+def test_determinant_of_a_large_system_states_its_error(small: Small, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Estimates scatter around the dense value by what they state, and neither ranks nor deflation shift them.
+
+    A lost projection or a complement taken twice would be off by the deflated part, which is most of it. A mean of 24
+    probes is nearly normal: four of its errors are allowed to each of five seeds, and chi-square to all of them.
+    """
+    monkeypatch.setattr(log_determinant, "DENSE", 0)
+    monkeypatch.setattr(joint_module, "DEFLATED_PER_ZONE", (2, 2))
+    alone = JointPosterior(small.prior, small.zones, MPI.COMM_SELF)
+    shared = JointPosterior(small.prior, dealt(small.zones, MPI.COMM_WORLD), MPI.COMM_WORLD)
+    found = [alone.log_determinant(seed) for seed in range(5)]
+    expected = _log_determinant(small)
+    errors = [(one.value - expected) / one.standard_error for one in found]
+    assert max(np.abs(errors)) < 4.0, errors
+    assert np.mean(np.square(errors)) > 0.05, "stated errors are far too wide"
+    assert all(one.standard_error < 0.05 * expected for one in found)
+    together = shared.log_determinant(0)
+    assert together.value == pytest.approx(found[0].value, abs=2 * log_determinant.SETTLED)
 
 
 @pytest.mark.mpi

@@ -15,7 +15,7 @@ from mpi4py import MPI  # isort: skip
 from palpate.config.inversion import InversionSettings  # isort: skip
 from palpate.imaging.wavefield_folder import read_wave_fields  # isort: skip
 from palpate.meshing.zones import cut_zones  # isort: skip
-from palpate.solvers.inversion.run import invert_wave_field  # isort: skip
+from palpate.solvers.inversion.run import Ground, invert_wave_field  # isort: skip
 
 BOX = CHECKOUT.parent / "shared" / "data" / "phantom-box"
 pytestmark = pytest.mark.skipif(not BOX.exists(), reason="the shared data set phantom-box is not here")
@@ -45,7 +45,7 @@ def test_stiffness_of_the_box_at_two_percent_noise() -> None:
     )
     extent = seen.mask.shape
     zones = cut_zones(seen.mask, width_voxels=extent, stride_voxels=extent)
-    found = invert_wave_field(seen, zones, InversionSettings(samples=20), MPI.COMM_SELF)
+    found = invert_wave_field(seen, Ground(zones), InversionSettings(samples=20), MPI.COMM_SELF)
     truth_kpa = np.asarray(nib.load(BOX / "truth_storagemodulus.nii.gz").dataobj)[WINDOW]
     error = np.abs(1e-3 * np.exp(found.log_mean[0]).reshape(extent) / truth_kpa - 1.0)
     assert np.median(error[(slice(EDGE, -EDGE),) * 3]) <= 0.07

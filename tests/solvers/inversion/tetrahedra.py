@@ -29,7 +29,9 @@ type Medium = Callable[[NDArray[np.float64]], NDArray[np.complex128]]
 """G* at points (n, 3) in metres, pascal."""
 
 
-def wave_through(medium: Medium, shape: tuple[int, int, int], element_m: float) -> NDArray[np.complex128]:
+def wave_through(
+    medium: Medium, shape: tuple[int, int, int], element_m: float, frequency_hz: float = FREQUENCY_HZ
+) -> NDArray[np.complex128]:
     """U at the centres of a box of voxels, the first at the origin; shape (i, j, k, 3), metres.
 
     The box of tetrahedra is larger by a margin that is no multiple of the voxel; on its boundary three shear waves of
@@ -38,13 +40,13 @@ def wave_through(medium: Medium, shape: tuple[int, int, int], element_m: float) 
     low, high = np.full(3, -MARGIN_M), (np.array(shape) - 1) * VOXEL_M + MARGIN_M
     counts = [round(extent / element_m) for extent in high - low]
     domain = dolfinx.mesh.create_box(MPI.COMM_SELF, [low, high], counts, dolfinx.mesh.CellType.tetrahedron)
-    k = complex(2 * np.pi * FREQUENCY_HZ * np.sqrt(DENSITY_KG_M3 / BACKGROUND_PA))
+    k = complex(2 * np.pi * frequency_hz * np.sqrt(DENSITY_KG_M3 / BACKGROUND_PA))
     solution = solve_wave(
         domain,
         WaveProblem(
             modulus_pa=medium,
             boundary_displacement_m=lambda x: AMPLITUDE_M * shear_waves(x, k),
-            frequency_hz=FREQUENCY_HZ,
+            frequency_hz=frequency_hz,
             density_kg_m3=DENSITY_KG_M3,
         ),
     )
@@ -52,7 +54,9 @@ def wave_through(medium: Medium, shape: tuple[int, int, int], element_m: float) 
     return solution.at(centres).reshape(*shape, 3)
 
 
-def scanned(displacement_m: NDArray[np.complex128], noise: float, seed: int) -> WaveField:
+def scanned(
+    displacement_m: NDArray[np.complex128], noise: float, seed: int, frequency_hz: float = FREQUENCY_HZ
+) -> WaveField:
     """A wave field with noise of a share of the mean |U| in each real and imaginary part, stated as such."""
     std_m = noise * float(np.linalg.norm(displacement_m, axis=-1).mean())
     real, imaginary = np.random.default_rng(seed).standard_normal((2, *displacement_m.shape))
@@ -60,7 +64,7 @@ def scanned(displacement_m: NDArray[np.complex128], noise: float, seed: int) -> 
         displacement_m=displacement_m + std_m * (real + 1j * imaginary),
         mask=np.ones(displacement_m.shape[:3], dtype=bool),
         affine_mm=np.diag([2.0, 2.0, 2.0, 1.0]),
-        frequency_hz=FREQUENCY_HZ,
+        frequency_hz=frequency_hz,
         noise_std_m=std_m,
         density_kg_m3=DENSITY_KG_M3,
         label="sub-box",
