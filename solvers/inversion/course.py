@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palpate.solvers.inversion.acceleration import Acceleration, Pair
-from palpate.solvers.inversion.prior import PriorScale
+from palpate.solvers.inversion.prior import Hypotheses, PriorScale
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Course:
     Attributes:
         x: deviation of m from the prior's centre, shape (2 N,).
         w: weights with x = C w, shape (2 N,).
-        scale: hyper-parameters of the prior.
+        hypotheses: hyper-parameters of the prior.
         relative_spread: of the prior, one value a voxel.
         refits: how many refits of the prior are left.
         acceleration: remembers points and steps under the present prior.
@@ -48,7 +48,7 @@ class Course:
 
     x: NDArray[np.float64]
     w: NDArray[np.float64]
-    scale: PriorScale
+    hypotheses: Hypotheses
     relative_spread: NDArray[np.float64]
     refits: int
     acceleration: Acceleration
@@ -57,11 +57,16 @@ class Course:
     spread: float | None = None
     comparable: bool = True
 
-    def refitted(self, scale: PriorScale, relative_spread: NDArray[np.float64]) -> Course:
+    def refitted(self, hypotheses: Hypotheses, relative_spread: NDArray[np.float64]) -> Course:
         """The same point under another prior, under which earlier points and steps mean nothing."""
         self.acceleration.forget()
         return replace(
-            self, scale=scale, relative_spread=relative_spread, refits=self.refits - 1, waited=0, comparable=False
+            self,
+            hypotheses=hypotheses,
+            relative_spread=relative_spread,
+            refits=self.refits - 1,
+            waited=0,
+            comparable=False,
         )
 
     def moved(self, point: Pair, iteration: Iteration) -> Course:
@@ -78,7 +83,8 @@ class Course:
     def to_arrays(self) -> dict[str, NDArray[np.generic]]:
         """The same as arrays for a file, exact to the last bit."""
         numbers = {
-            "scale": asdict(self.scale),
+            "scales": [asdict(scale) for scale in self.hypotheses.scales],
+            "probabilities": self.hypotheses.probabilities,
             "history": [asdict(iteration) for iteration in self.history],
             "refits": self.refits,
             "waited": self.waited,
@@ -100,7 +106,9 @@ class Course:
         return cls(
             x=np.asarray(arrays["x"], dtype=np.float64),
             w=np.asarray(arrays["w"], dtype=np.float64),
-            scale=PriorScale(**numbers["scale"]),
+            hypotheses=Hypotheses(
+                tuple(PriorScale(**scale) for scale in numbers["scales"]), tuple(numbers["probabilities"])
+            ),
             relative_spread=np.asarray(arrays["relative_spread"], dtype=np.float64),
             refits=numbers["refits"],
             acceleration=Acceleration.from_array(np.asarray(arrays["acceleration"], dtype=np.float64)),

@@ -1,4 +1,4 @@
-"""Hyper-parameters of the prior from the data: maximum of the marginal likelihood of a few zones.
+"""Hyper-parameters of the prior from the data: the marginal likelihood of a few zones.
 
 For a zone with Gaussian likelihood exp(-x^T H x / 2 + b^T x), H = Y Y^T, and prior N(0, C) the log evidence is
 
@@ -22,10 +22,16 @@ from mpi4py import MPI
 from numpy.typing import NDArray
 from scipy import sparse
 
-from palpate.solvers.inversion.prior import FIELDS, UNRESOLVED, PriorScale, correlation
+from palpate.solvers.inversion.prior import FIELDS, UNRESOLVED, Hypotheses, PriorScale, correlation
 
-LENGTHS_MM = (5.0, 8.0, 12.0, 18.0, 26.0)
+LENGTHS_MM = (6.0, 12.0, 24.0)
 """Correlation lengths that are compared."""
+
+ROUGHNESSES = (0.0, 0.5, 1.0)
+"""Rough shares of the variance that are compared."""
+
+LEAST_PROBABLE = 0.01
+"""Hypotheses less probable than this are left out."""
 
 STD_BOUNDS = (0.05, 0.8)
 """Bounds of the standard deviations of ln G' and ln G''."""
@@ -36,12 +42,6 @@ REGION_BOUNDS = (0.01, 1.0)
 COUPLING_BOUNDS = (0.0, 0.75)
 """Bounds of the correlation between ln G' and ln G''. Zones at the edge of fluid ask for more, which would let G'' copy
 G' inside tissue, where they differ."""
-
-ROUGHNESS_BOUNDS = (0.0, 1.0)
-"""Bounds of the rough share of the variance, with a flat prior between them."""
-
-ROUGHNESS_START = (0.1, 0.9)
-"""The search starts inside its bounds, where it can move both ways."""
 
 HYPERPRIOR_STD, HYPERPRIOR_LENGTH_MM, HYPERPRIOR_SPREAD = 0.3, 12.0, 0.5
 """Log-normal hyper-priors: medians of the standard deviations and of the length, and the spread of their logarithms."""
@@ -123,37 +123,38 @@ def join_frequencies(parts: Sequence[ZoneEvidence], comm: MPI.Comm) -> list[Zone
 
 
 def fit_prior(
-    zones: Sequence[ZoneEvidence],
-    voxel_size_mm: NDArray[np.float64],
-    start: PriorScale,
-    comm: MPI.Comm,
-    *,
-    every_length: bool,
-) -> PriorScale:
-    """The hyper-parameters under which the chosen zones' data are most probable; the same on every rank.
+    zones: Sequence[ZoneEvidence], voxel_size_mm: NDArray[np.float64], start: PriorScale, comm: MPI.Comm
+) -> Hypotheses:
+    """The hyper-parameters that the chosen zones' data leave possible; the same on every rank.
+
+    For each length and roughness the most probable standard deviations and coupling; their probabilities follow from
+    the evidence there.
 
     Args:
         zones: this rank's share of the chosen zones (may be empty).
         voxel_size_mm: shape (3,).
-        start: where to start; its mean_std is not fitted, its region_std only where it is not zero.
+        start: where to start; its mean_std and unresolved_std are not fitted, its region_std only where it is not zero.
         comm: the ranks.
-        every_length: whether all lengths are compared, or the present one and its neighbours.
     """
-    best: tuple[float, PriorScale] | None = None
-    near = int(np.argmin(np.abs(np.log(np.array(LENGTHS_MM) / start.length_mm))))
-    for length in LENGTHS_MM if every_length else LENGTHS_MM[max(near - 1, 0) : near + 2]:
-        projected = [_project(zone, voxel_size_mm, length) for zone in zones]
-        candidate = _best_at_length(projected, length, start, comm)
-        if best is None or candidate[0] > best[0]:
-            best = candidate
-    assert best is not None  # LENGTHS_MM is not empty
-    return best[1]
+    found: list[tuple[float, PriorScale]] = []
+    parts = [_Parts.of(zone, voxel_size_mm) for zone in zones]
+    for length in LENGTHS_MM:
+        projected = [part.at_length(length) for part in parts]
+        for roughness in ROUGHNESSES:
+            near = found[-1][1] if found else start
+            found.append(_most_probable(projected, replace(near, length_mm=length, roughness=roughness), comm))
+    logs = np.array([value for value, _ in found])
+    probabilities = np.exp(logs - logs.max())
+    probabilities /= probabilities.sum()
+    kept = np.flatnonzero(probabilities >= LEAST_PROBABLE)
+    total = float(probabilities[kept].sum())
+    return Hypotheses(
+        tuple(found[index][1] for index in kept), tuple(float(probabilities[index]) / total for index in kept)
+    )
 
 
-def _best_at_length(
-    projected: Sequence[_Projected], length_mm: float, start: PriorScale, comm: MPI.Comm
-) -> tuple[float, PriorScale]:
-    """Maximise log evidence plus log hyper-prior over standard deviations, coupling and roughness at one length."""
+def _most_probable(projected: Sequence[_Projected], start: PriorScale, comm: MPI.Comm) -> tuple[float, PriorScale]:
+    """Maximise log evidence plus log hyper-prior over the standard deviations and the coupling."""
     regional = start.region_std > 0.0
 
     def scale_of(free: NDArray[np.float64]) -> PriorScale:
@@ -162,64 +163,71 @@ def _best_at_length(
             start,
             storage_std=float(storage_std),
             loss_std=float(loss_std),
-            length_mm=length_mm,
             coupling=float(free[2]),
-            roughness=float(free[3]),
-            region_std=float(np.exp(free[4])) if regional else 0.0,
+            region_std=float(np.exp(free[3])) if regional else 0.0,
         )
 
     def loss(free: NDArray[np.float64]) -> float:
         scale = scale_of(free)
         data = comm.allreduce(sum(p.log_evidence(scale) for p in projected))
-        ratios: tuple[float, ...] = (
-            scale.storage_std / HYPERPRIOR_STD,
-            scale.loss_std / HYPERPRIOR_STD,
-            length_mm / HYPERPRIOR_LENGTH_MM,
-        )
-        if regional:
-            ratios = (*ratios, scale.region_std / HYPERPRIOR_STD)
-        return -float(data) - sum(_log_hyperprior(ratio) for ratio in ratios)
+        return -float(data) - _log_hyperprior(scale)
 
+    bounds = [tuple(np.log(STD_BOUNDS)), tuple(np.log(STD_BOUNDS)), COUPLING_BOUNDS]
+    first = [*np.log(np.clip(start.stds, *STD_BOUNDS)), float(np.clip(start.coupling, *COUPLING_BOUNDS))]
+    if regional:
+        bounds.append(tuple(np.log(REGION_BOUNDS)))
+        first.append(float(np.log(np.clip(start.region_std, *REGION_BOUNDS))))
     # A derivative-free search takes the same steps on every rank, because every rank sees the same sum.
-    found = scipy.optimize.minimize(
-        loss,
-        [
-            *np.log(np.clip(start.stds, *STD_BOUNDS)),
-            float(np.clip(start.coupling, *COUPLING_BOUNDS)),
-            float(np.clip(start.roughness, *ROUGHNESS_START)),
-            *([float(np.log(np.clip(start.region_std, *REGION_BOUNDS)))] if regional else []),
-        ],
-        method="Nelder-Mead",
-        bounds=[
-            tuple(np.log(STD_BOUNDS)),
-            tuple(np.log(STD_BOUNDS)),
-            COUPLING_BOUNDS,
-            ROUGHNESS_BOUNDS,
-            *([tuple(np.log(REGION_BOUNDS))] if regional else []),
-        ],
-        options={"xatol": 0.03, "fatol": 0.05, "maxfev": 160 if regional else 120},
-    )
+    options = {"xatol": 0.03, "fatol": 0.05, "maxfev": 40 * len(first)}
+    found = scipy.optimize.minimize(loss, first, method="Nelder-Mead", bounds=bounds, options=options)
     return -float(found.fun), scale_of(found.x)
 
 
-def _project(zone: ZoneEvidence, voxel_size_mm: NDArray[np.float64], length_mm: float) -> _Projected:
-    columns = np.split(np.column_stack([zone.half_hessian, zone.information]), FIELDS)
-    scaled = [zone.relative_spread[:, None] * c for c in columns]
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """What of a zone's projections does not depend on the smooth part's length.
 
-    def through(values: Sequence[NDArray[np.float64]], scale: PriorScale) -> NDArray[np.float64]:
-        base = correlation(zone.ijk, voxel_size_mm, scale)
-        return _pairs(values, [base @ c for c in values])
+    Attributes:
+        zone: its data.
+        voxel_size_mm: shape (3,).
+        fixed: the projections, with nothing in the place of `correlated`.
+    """
 
-    regional = [zone.regions.T @ c for c in columns]
-    totals = np.stack([c.sum(axis=0) for c in columns])
-    return _Projected(
-        correlated=np.array(
-            [through(scaled, PriorScale(1.0, 1.0, length_mm, roughness=share)) for share in ROUGHNESS_BOUNDS]
-        ),
-        mean=totals.T @ totals,
-        unresolved=through(columns, UNRESOLVED),
-        regional=_pairs(regional, regional),
-    )
+    zone: ZoneEvidence
+    voxel_size_mm: NDArray[np.float64]
+    fixed: _Projected
+
+    @classmethod
+    def of(cls, zone: ZoneEvidence, voxel_size_mm: NDArray[np.float64]) -> _Parts:
+        columns = _columns(zone)
+        regional = [zone.regions.T @ c for c in columns]
+        totals = np.stack([c.sum(axis=0) for c in columns])
+        fixed = _Projected(
+            correlated=np.zeros(0),
+            mean=totals.T @ totals,
+            unresolved=_through(zone, voxel_size_mm, columns, UNRESOLVED),
+            regional=_pairs(regional, regional),
+        )
+        return cls(zone, voxel_size_mm, fixed)
+
+    def at_length(self, length_mm: float) -> _Projected:
+        scaled = [self.zone.relative_spread[:, None] * c for c in _columns(self.zone)]
+        shares = [PriorScale(1.0, 1.0, length_mm, roughness=share) for share in (0.0, 1.0)]
+        return replace(
+            self.fixed, correlated=np.array([_through(self.zone, self.voxel_size_mm, scaled, s) for s in shares])
+        )
+
+
+def _columns(zone: ZoneEvidence) -> list[NDArray[np.float64]]:
+    """[Y, b], field by field."""
+    return np.split(np.column_stack([zone.half_hessian, zone.information]), FIELDS)
+
+
+def _through(
+    zone: ZoneEvidence, voxel_size_mm: NDArray[np.float64], values: Sequence[NDArray[np.float64]], scale: PriorScale
+) -> NDArray[np.float64]:
+    base = correlation(zone.ijk, voxel_size_mm, scale)
+    return _pairs(values, [base @ c for c in values])
 
 
 def _pairs(left: Sequence[NDArray[np.float64]], right: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
@@ -227,5 +235,9 @@ def _pairs(left: Sequence[NDArray[np.float64]], right: Sequence[NDArray[np.float
     return np.array([[a.T @ b for b in right] for a in left])
 
 
-def _log_hyperprior(ratio: float) -> float:
-    return -0.5 * float(np.log(ratio) / HYPERPRIOR_SPREAD) ** 2
+def _log_hyperprior(scale: PriorScale) -> float:
+    ratios = [scale.storage_std / HYPERPRIOR_STD, scale.loss_std / HYPERPRIOR_STD]
+    ratios.append(scale.length_mm / HYPERPRIOR_LENGTH_MM)
+    if scale.region_std > 0.0:
+        ratios.append(scale.region_std / HYPERPRIOR_STD)
+    return -0.5 * float(np.sum((np.log(ratios) / HYPERPRIOR_SPREAD) ** 2))

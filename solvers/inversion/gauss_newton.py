@@ -19,7 +19,7 @@ from palpate.solvers.inversion.course import Course, Iteration
 from palpate.solvers.inversion.evidence import ZoneEvidence, fit_prior, join_frequencies
 from palpate.solvers.inversion.joint import JointPosterior, ZoneCurvature
 from palpate.solvers.inversion.local_spread import update_relative_spread
-from palpate.solvers.inversion.prior import FIELDS, MaternField, PriorScale
+from palpate.solvers.inversion.prior import FIELDS, Hypotheses, MaternField
 from palpate.solvers.inversion.zone_solver import Tally, ZoneSolver, ZoneState
 
 EVIDENCE_ZONES = 6
@@ -114,7 +114,7 @@ class Problem:
 
 def maximise(
     problem: Problem,
-    scale: PriorScale,
+    hypotheses: Hypotheses,
     *,
     fit_hyperparameters: bool,
     limit: int,
@@ -125,24 +125,24 @@ def maximise(
 
     Args:
         problem: zones, data and ranks.
-        scale: hyper-parameters to start with.
+        hypotheses: hyper-parameters to start with.
         fit_hyperparameters: whether they are refitted by the evidence once the steps are small.
         limit: most steps.
         tolerance: size of a full step, in posterior standard deviations, below which the iterations have converged.
         report: called after every step.
     """
     refits = REFITS if fit_hyperparameters else 0
-    course = problem.checkpoint.resume() or _start(problem.voxels, scale, refits)
-    prior = MaternField(problem.mask, problem.voxel_size_mm, course.scale, course.relative_spread, problem.regions)
+    course = problem.checkpoint.resume() or _start(problem.voxels, hypotheses, refits)
+    prior = MaternField(problem.mask, problem.voxel_size_mm, course.hypotheses, course.relative_spread, problem.regions)
     point = _evaluate(problem, course.x, course.w)
     problem.checkpoint.save(course)
     while True:
         began, history = time.perf_counter(), course.history
         deflated = None
         if course.refits and history and (history[-1].change < NEAR or course.waited == PATIENCE):
-            prior, deflated = _refit(problem, point, prior, first=course.refits == REFITS)
+            prior, deflated = _refit(problem, point, prior)
             began = problem.tally.timed("hyper-parameters", began)
-            course = course.refitted(prior.scale, prior.relative_spread)
+            course = course.refitted(prior.hypotheses, prior.relative_spread)
         posterior = _posterior(problem, point, prior, deflated)
         if not course.refits and course.spread is None and history and history[-1].change < NEAR:
             course = replace(course, spread=_rms(posterior.draw(PROBES, 0)))
@@ -189,9 +189,9 @@ class _Point:
     misfit: float
 
 
-def _start(voxels: int, scale: PriorScale, refits: int) -> Course:
+def _start(voxels: int, hypotheses: Hypotheses, refits: int) -> Course:
     nowhere = np.zeros(FIELDS * voxels)
-    return Course(nowhere, nowhere, scale, np.ones(voxels), refits, Acceleration(), ())
+    return Course(nowhere, nowhere, hypotheses, np.ones(voxels), refits, Acceleration(), ())
 
 
 def _gather[T](comm: MPI.Comm, own: list[T]) -> list[T]:
@@ -254,9 +254,7 @@ def _evidence_zones(problem: Problem) -> set[int]:
     return {large[place] for place in places}
 
 
-def _refit(
-    problem: Problem, point: _Point, prior: MaternField, *, first: bool
-) -> tuple[MaternField, NDArray[np.float64] | None]:
+def _refit(problem: Problem, point: _Point, prior: MaternField) -> tuple[MaternField, NDArray[np.float64] | None]:
     """The prior from the data: first its hyper-parameters, from zones spread over the organ, then its local spread.
 
     Beside it what JointPosterior may deflate with, for the same zones.
@@ -265,7 +263,7 @@ def _refit(
     parts = [
         ZoneEvidence(
             solver.data.zone.ijk,
-            prior.relative_spread[solver.voxels],
+            np.ones(len(solver.voxels)),
             problem.regions[solver.voxels],
             state.tempered_half_hessian,
             _zone_information(solver, state, point.x),
@@ -274,10 +272,8 @@ def _refit(
         for solver, state in zip(problem.solvers, point.states, strict=True)
         if solver.number in chosen
     ]
-    scale = fit_prior(
-        join_frequencies(parts, problem.comm), problem.voxel_size_mm, prior.scale, problem.comm, every_length=first
-    )
-    fitted = replace(prior, scale=scale)
+    zones = join_frequencies(parts, problem.comm)
+    fitted = replace(prior, hypotheses=fit_prior(zones, problem.voxel_size_mm, prior.scale, problem.comm))
     information = _information(problem, point)
     deflated: NDArray[np.float64] | None = None
     for sweep in range(SWEEPS):

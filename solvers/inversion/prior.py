@@ -8,8 +8,13 @@ common factor (local_spread):
     Cov(x_f(a), x_g(b)) = s_f(a) rho_fg s_g(b) R(|a - b|),   rho_11 = rho_22 = 1,
     R(r) = alpha exp(-r / l) + (1 - alpha) (1 + sqrt(3) r / l) exp(-sqrt(3) r / l).
 
-Tissue also differs from voxel to voxel by more than waves resolve. Nothing in the data tells how much, so that a fitted
-prior that happens to be smooth would promise too much; the population tells (UNRESOLVED_LENGTH_MM):
+Data seldom decide between a long smooth and a short rough correlation, and the one that fits best by a little is not
+the truth. So C is the average over hypotheses j of the hyper-parameters, weighted by their probability given the data:
+
+    Cov(x_f(a), x_g(b)) = lambda(a) lambda(b) sum_j p_j s_fj s_gj rho_fgj R_j(|a - b|),
+
+with lambda(a) the spread relative to the organ's. Tissue also differs from voxel to voxel by more than waves resolve.
+Nothing in the data tells how much, so that a fitted prior that happens to be smooth would promise too much:
 
     Cov += s_unresolved^2 rho_fg exp(-|a - b| / 4 mm).
 
@@ -30,7 +35,7 @@ formula, the error sitting at the longest distances.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 
 import numpy as np
@@ -79,6 +84,52 @@ class PriorScale:
         """Standard deviations of the two fields, shape (2,)."""
         return np.array([self.storage_std, self.loss_std])
 
+    def covariance(self, correlation: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The value s_f s_g rho_fg R for a correlation R of any shape, shape (2, 2, ...)."""
+        between = self.stds[:, None] * self.mixing * self.stds
+        return np.asarray(between.reshape(FIELDS, FIELDS, *[1] * correlation.ndim) * correlation)
+
+
+@dataclass(frozen=True, slots=True)
+class Hypotheses:
+    """Hyper-parameters that the data leave possible.
+
+    Attributes:
+        scales: one set each; their mean_std, unresolved_std and region_std may not differ between them but by the fit.
+        probabilities: given the data, shape of `scales`; they sum to one.
+    """
+
+    scales: tuple[PriorScale, ...]
+    probabilities: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        """Refuse weights that are no probabilities."""
+        if len(self.scales) != len(self.probabilities) or abs(sum(self.probabilities) - 1.0) > 1e-9:
+            raise ValueError(f"{len(self.scales)} hypotheses need as many probabilities with sum 1")
+
+    @classmethod
+    def certain(cls, scale: PriorScale) -> Hypotheses:
+        """One hypothesis without alternative."""
+        return cls((scale,), (1.0,))
+
+    @property
+    def mean(self) -> PriorScale:
+        """One set with the same covariance of the two fields at a point, and typical length and roughness."""
+        weights = np.array(self.probabilities)
+        between = sum(w * s.covariance(np.ones(())) for w, s in zip(weights, self.scales, strict=True))
+        stds = np.sqrt(np.diag(between))
+        share = weights * [s.storage_std**2 + s.loss_std**2 for s in self.scales]
+        share = share / share.sum()
+        return replace(
+            self.scales[0],
+            storage_std=float(stds[0]),
+            loss_std=float(stds[1]),
+            coupling=float(between[0, 1] / np.prod(stds)),
+            length_mm=float(np.exp(share @ np.log([s.length_mm for s in self.scales]))),
+            roughness=float(share @ [s.roughness for s in self.scales]),
+            region_std=float(np.sqrt(weights @ [s.region_std**2 for s in self.scales])),
+        )
+
 
 UNRESOLVED = PriorScale(1.0, 1.0, UNRESOLVED_LENGTH_MM, roughness=1.0)
 """Its length and roughness are those of what waves do not resolve."""
@@ -91,16 +142,21 @@ class MaternField:
     Attributes:
         mask: shape (i, j, k); its N voxels in C order carry the parameters, shape (2 N,), field after field.
         voxel_size_mm: shape (3,).
-        scale: hyper-parameters.
-        relative_spread: s_f(a) over the hyper-parameters' standard deviation, shape (N,).
+        hypotheses: hyper-parameters.
+        relative_spread: lambda, the spread relative to the hyper-parameters', shape (N,).
         regions: W, share of each labelled region in each voxel, shape (N, R); R may be 0.
     """
 
     mask: NDArray[np.bool_]
     voxel_size_mm: NDArray[np.float64]
-    scale: PriorScale
+    hypotheses: Hypotheses
     relative_spread: NDArray[np.float64]
     regions: sparse.csr_matrix
+
+    @cached_property
+    def scale(self) -> PriorScale:
+        """The hypotheses' mean; what they share is exact in it."""
+        return self.hypotheses.mean
 
     @property
     def spread(self) -> NDArray[np.float64]:
@@ -126,22 +182,38 @@ class MaternField:
     @cached_property
     def _padded(self) -> tuple[int, ...]:
         """Lattice on which the covariance wraps only where it has fallen to exp(-3)."""
-        reach = np.ceil(3.0 * self.scale.length_mm / self.voxel_size_mm).astype(int)
+        longest = max(scale.length_mm for scale in self.hypotheses.scales)
+        reach = np.ceil(3.0 * longest / self.voxel_size_mm).astype(int)
         return tuple(
             scipy.fft.next_fast_len(int(extent + pad), real=True)
             for extent, pad in zip(self._inside.shape, reach, strict=True)
         )
 
     @cached_property
-    def _spectra(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Eigenvalues of the fitted and the unresolved correlation on the periodic lattice, half of them (real FFT)."""
+    def _fitted_spectrum(self) -> NDArray[np.float64]:
+        """Eigenvalues of the fitted covariance on the periodic lattice, half of them (real FFT), shape (2, 2, ...)."""
+        return np.asarray(
+            sum(
+                weight * scale.covariance(self._spectrum(matern(self._distance, scale.length_mm, scale.roughness)))
+                for weight, scale in zip(self.hypotheses.probabilities, self.hypotheses.scales, strict=True)
+            )
+        )
+
+    @cached_property
+    def _unresolved_spectrum(self) -> NDArray[np.float64]:
+        """The same of what waves do not resolve, shape (2, 2, ...)."""
+        values = self._spectrum(matern(self._distance, UNRESOLVED_LENGTH_MM, 1.0))
+        alike = replace(self.scale, storage_std=self.scale.unresolved_std, loss_std=self.scale.unresolved_std)
+        return alike.covariance(values)
+
+    @cached_property
+    def _distance(self) -> NDArray[np.float64]:
+        """Shortest distance to the origin on the periodic lattice, mm."""
         axes = [
             np.minimum(np.arange(extent), extent - np.arange(extent)) * size
             for extent, size in zip(self._padded, self.voxel_size_mm, strict=True)
         ]
-        distance = np.sqrt(sum(np.square(a) for a in np.meshgrid(*axes, indexing="ij", sparse=True)))
-        fitted = matern(distance, self.scale.length_mm, self.scale.roughness)
-        return self._spectrum(fitted), self._spectrum(matern(distance, UNRESOLVED_LENGTH_MM, 1.0))
+        return np.asarray(np.sqrt(sum(np.square(a) for a in np.meshgrid(*axes, indexing="ij", sparse=True))))
 
     def _spectrum(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         spectrum = np.maximum(scipy.fft.rfftn(values).real, 0.0)  # wrap-around can leave tiny negative values
@@ -158,49 +230,51 @@ class MaternField:
         means = self.scale.mean_std**2 * fields.sum(axis=1, keepdims=True)
         mixed = np.einsum("fg,grk->frk", self.scale.mixing, np.stack([self.regions.T @ field for field in fields]))
         of_regions = self.scale.region_std**2 * np.stack([self.regions @ field for field in mixed])
-        unresolved = self._apply_part(weights, np.full((FIELDS, 1), self.scale.unresolved_std), self._spectra[1])
-        return self.apply_fitted(weights) + unresolved + np.concatenate(means + of_regions)
+        unresolved = self._correlate(fields, self._unresolved_spectrum)
+        return self.apply_fitted(weights) + np.concatenate(unresolved + means + of_regions)
 
     def apply_fitted(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
         """The part of C times weights whose spread is fitted: without means, regions and what is not resolved."""
-        return self._apply_part(weights, self.spread, self._spectra[0])
-
-    def _apply_part(
-        self, weights: NDArray[np.float64], spread: NDArray[np.float64], spectrum: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
-        scaled = spread[:, :, None] * weights.reshape(FIELDS, len(self.relative_spread), weights.shape[1])
-        correlated = np.stack([self._correlate(field, spectrum) for field in scaled])
-        return np.concatenate(spread[:, :, None] * np.einsum("fg,gnk->fnk", self.scale.mixing, correlated))
+        relative = self.relative_spread[:, None]
+        fields = weights.reshape(FIELDS, len(self.relative_spread), weights.shape[1])
+        return np.concatenate(relative * self._correlate(relative * fields, self._fitted_spectrum))
 
     def draw(self, count: int, generator: np.random.Generator) -> NDArray[np.float64]:
         """Independent draws from N(0, C), shape (2 N, count)."""
-        fitted, unresolved = (
-            np.stack([[self._draw_one(generator, spectrum) for _ in range(count)] for _ in range(FIELDS)])
-            for spectrum in self._spectra
-        )
+        fitted = self._draw_part(count, generator, self._fitted_spectrum)
+        unresolved = self._draw_part(count, generator, self._unresolved_spectrum)
         means = self.scale.mean_std * generator.standard_normal((FIELDS, 1, count))
         coupled = np.linalg.cholesky(self.scale.mixing)
-        unit_spread, own_spread = np.full((FIELDS, 1, 1), self.scale.unresolved_std), self.spread[:, :, None]
-        mixed = own_spread * np.einsum("fg,gkn->fnk", coupled, fitted)
-        mixed += unit_spread * np.einsum("fg,gkn->fnk", coupled, unresolved)
         of_each = np.einsum("fg,grk->frk", coupled, generator.standard_normal((FIELDS, self.regions.shape[1], count)))
         of_regions = self.scale.region_std * np.stack([self.regions @ field for field in of_each])
-        return np.concatenate(mixed + means + of_regions)
+        return np.concatenate(self.relative_spread[:, None] * fitted + unresolved + means + of_regions)
 
-    def _correlate(self, field: NDArray[np.float64], spectrum: NDArray[np.float64]) -> NDArray[np.float64]:
-        out = np.empty_like(field)
-        lattice = np.zeros(self._padded)
-        box = tuple(slice(0, extent) for extent in self._inside.shape)
-        for column in range(field.shape[1]):
-            lattice[box][self._inside] = field[:, column]
-            smooth = scipy.fft.irfftn(scipy.fft.rfftn(lattice) * spectrum, s=self._padded)
-            out[:, column] = smooth[box][self._inside]
+    def _correlate(self, fields: NDArray[np.float64], spectrum: NDArray[np.float64]) -> NDArray[np.float64]:
+        """A covariance, given by its spectrum, times columns of both fields, shape (2, N, k)."""
+        out = np.empty_like(fields)
+        lattice = np.zeros((FIELDS, *self._padded))
+        box = (slice(None), *(slice(0, extent) for extent in self._inside.shape))
+        for column in range(fields.shape[2]):
+            lattice[box][:, self._inside] = fields[:, :, column]
+            waves = scipy.fft.rfftn(lattice, axes=(1, 2, 3))
+            mixed = np.einsum("fg...,g...->f...", spectrum, waves)
+            out[:, :, column] = scipy.fft.irfftn(mixed, s=self._padded, axes=(1, 2, 3))[box][:, self._inside]
         return out
 
-    def _draw_one(self, generator: np.random.Generator, spectrum: NDArray[np.float64]) -> NDArray[np.float64]:
-        white = scipy.fft.rfftn(generator.standard_normal(self._padded))
-        field = scipy.fft.irfftn(white * np.sqrt(spectrum), s=self._padded)
-        return np.asarray(field[tuple(slice(0, extent) for extent in self._inside.shape)][self._inside])
+    def _draw_part(
+        self, count: int, generator: np.random.Generator, spectrum: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Draws of both fields with a covariance, given by its spectrum, shape (2, N, count)."""
+        first = np.sqrt(spectrum[0, 0])
+        along = np.divide(spectrum[1, 0], first, out=np.zeros_like(first), where=first > 0.0)
+        across = np.sqrt(np.maximum(spectrum[1, 1] - along**2, 0.0))
+        box = (slice(None), *(slice(0, extent) for extent in self._inside.shape))
+        out = np.empty((FIELDS, len(self.relative_spread), count))
+        for column in range(count):
+            white = scipy.fft.rfftn(generator.standard_normal((FIELDS, *self._padded)), axes=(1, 2, 3))
+            mixed = np.stack([first * white[0], along * white[0] + across * white[1]])
+            out[:, :, column] = scipy.fft.irfftn(mixed, s=self._padded, axes=(1, 2, 3))[box][:, self._inside]
+        return out
 
 
 def matern(distance_mm: NDArray[np.float64], length_mm: float, roughness: float) -> NDArray[np.float64]:

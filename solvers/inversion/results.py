@@ -178,7 +178,16 @@ def fit_record(inversion: Inversion, settings: InversionSettings) -> dict[str, A
     fit, balance = inversion.fit, inversion.load_balance
     return evidence_record(inversion.evidence) | {
         "iterations": [asdict(iteration) for iteration in fit.iterations],
-        "prior": asdict(fit.prior.scale) | {"fitted": settings.fit_prior},
+        "prior": asdict(fit.prior.scale)
+        | {
+            "fitted": settings.fit_prior,
+            "hypotheses": [
+                {"probability": probability} | asdict(scale)
+                for probability, scale in zip(
+                    fit.prior.hypotheses.probabilities, fit.prior.hypotheses.scales, strict=True
+                )
+            ],
+        },
         "counts": dict(inversion.tally.counts) | {"conjugate_gradients": fit.posterior.iterations},
         "seconds": {phase: round(value, 3) for phase, value in inversion.tally.seconds.items()},
         "load_balance": {

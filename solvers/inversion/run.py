@@ -29,7 +29,7 @@ from palpate.solvers.inversion.likelihood import ZoneData
 from palpate.solvers.inversion.load_balance import LoadBalance, load_balance_of
 from palpate.solvers.inversion.model_evidence import Evidence, evidence_of
 from palpate.solvers.inversion.noise import Noise, noise_of
-from palpate.solvers.inversion.prior import FIELDS, PriorScale
+from palpate.solvers.inversion.prior import FIELDS, Hypotheses, PriorScale
 from palpate.solvers.inversion.residuals import Residuals, join_residuals
 from palpate.solvers.inversion.rheology import Dispersion, dispersions, parameters_of
 from palpate.solvers.inversion.summary import Summary
@@ -144,14 +144,16 @@ def invert_together(
     problem, scales = _problem(measured, ground, settings, tally, comm)
     fit = maximise(
         problem,
-        PriorScale(
-            settings.storage_std,
-            settings.loss_std,
-            settings.length_mm,
-            settings.coupling,
-            settings.roughness,
-            unresolved_std=settings.unresolved_std,
-            region_std=settings.region_std if problem.regions.shape[1] else 0.0,
+        Hypotheses.certain(
+            PriorScale(
+                settings.storage_std,
+                settings.loss_std,
+                settings.length_mm,
+                settings.coupling,
+                settings.roughness,
+                unresolved_std=settings.unresolved_std,
+                region_std=settings.region_std if problem.regions.shape[1] else 0.0,
+            )
         ),
         fit_hyperparameters=settings.fit_prior,
         limit=settings.max_iterations,
