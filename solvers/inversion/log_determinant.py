@@ -14,13 +14,13 @@ import numpy as np
 from mpi4py import MPI
 from numpy.typing import NDArray
 
-DENSE = 1500
+DENSE = 3000
 """Rows up to which the determinant is computed densely: as many products with the matrix as quadrature takes."""
 
 BLOCK = 64
 """Columns of the dense matrix that are formed at once."""
 
-PROBES = 24
+PROBES = 40
 """Random sign vectors."""
 
 LONGEST, CHECK = 200, 10

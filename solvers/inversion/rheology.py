@@ -129,7 +129,7 @@ class Dispersion:
     Attributes:
         rheology: the law.
         log_ratio: L = ln(omega / omega_0); at 0 every law is the identity.
-        frequency: position of the frequency among those of the run; seeds what must differ between them.
+        frequency: position of the frequency among those that are inverted together.
     """
 
     rheology: Rheology

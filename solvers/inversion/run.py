@@ -248,14 +248,14 @@ def _solvers(
     tally: Tally,
 ) -> list[ZoneSolver]:
     """The chosen zones with their data at one frequency, in voxel axes and in units of the noise."""
-    field, std_m, frequency = measured.field, measured.noise.std_m, measured.dispersion.frequency
+    field, std_m = measured.field, measured.noise.std_m
     axes = field.affine_mm[:3, :3] / field.voxel_size_mm
     data = field.displacement_m[field.mask] @ axes / std_m
     mean = float(np.linalg.norm(data, axis=-1).mean())
     planes = drift_planes(field.mask, field.drift_std_m / std_m)
-    probe_drift = planes @ _complex_normal(np.random.default_rng([settings.seed, 3, frequency]), (planes.shape[1],))
-    probe = _complex_normal(np.random.default_rng([settings.seed, 4, frequency]), data.shape)
-    probe += probe_drift.reshape(data.shape)
+    # One probe for all frequencies: the counts behind the evidence must not depend on which are inverted together.
+    probe_drift = planes @ _complex_normal(np.random.default_rng([settings.seed, 3]), (planes.shape[1],))
+    probe = _complex_normal(np.random.default_rng([settings.seed, 4]), data.shape) + probe_drift.reshape(data.shape)
     slack = DIVERGENCE_PER_STRAIN * mean * m_to_mm(scales.length_m)
     return [
         ZoneSolver(

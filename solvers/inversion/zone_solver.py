@@ -119,8 +119,8 @@ class ZoneSolver:
     """Evaluates one zone's likelihood at one frequency again and again as the moduli change.
 
     Args:
-        number: the zone's position in the list of all zones; with the frequency it seeds the random start, so that
-            every distribution of work over ranks gives the same numbers.
+        number: the zone's position in the list of all zones; seeds its random start, so that every distribution
+            of zones over ranks gives the same numbers.
         data: its data.
         voxel_size_mm: shape (3,), for the reference prior.
         rank_of_hessian: k, how many directions are followed.
@@ -208,7 +208,7 @@ class ZoneSolver:
         return informed_directions(likelihood, self._whitening, start, passes=passes), parameters
 
     def _random_basis(self) -> NDArray[np.float64]:
-        generator = np.random.default_rng([20, self.number, self.dispersion.frequency])
+        generator = np.random.default_rng([20, self.number])
         return np.asarray(np.linalg.qr(generator.standard_normal((2 * len(self.voxels), self._directions)))[0])
 
 

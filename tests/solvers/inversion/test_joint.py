@@ -194,7 +194,7 @@ def test_determinant_is_the_dense_one(small: Small) -> None:
 def test_determinant_of_a_large_system_states_its_error(small: Small, monkeypatch: pytest.MonkeyPatch) -> None:
     """Estimates scatter around the dense value by what they state, and neither ranks nor deflation shift them.
 
-    A lost projection or a complement taken twice would be off by the deflated part, which is most of it. A mean of 24
+    A lost projection or a complement taken twice would be off by the deflated part, which is most of it. A mean of 40
     probes is nearly normal: four of its errors are allowed to each of five seeds, and chi-square to all of them.
     """
     monkeypatch.setattr(log_determinant, "DENSE", 0)
