@@ -53,7 +53,6 @@ class ZoneEvidence:
 
     Attributes:
         ijk: voxel indices, shape (n, 3).
-        relative_spread: of the prior at the voxels, shape (n,).
         regions: shares of labelled regions in the voxels, shape (n, R).
         half_hessian: Y, shape (2 n, k).
         information: b = H x - gradient, shape (2 n,).
@@ -61,7 +60,6 @@ class ZoneEvidence:
     """
 
     ijk: NDArray[np.int64]
-    relative_spread: NDArray[np.float64]
     regions: sparse.csr_matrix
     half_hessian: NDArray[np.float64]
     information: NDArray[np.float64]
@@ -211,10 +209,10 @@ class _Parts:
         return cls(zone, voxel_size_mm, fixed)
 
     def at_length(self, length_mm: float) -> _Projected:
-        scaled = [self.zone.relative_spread[:, None] * c for c in _columns(self.zone)]
+        columns = _columns(self.zone)
         shares = [PriorScale(1.0, 1.0, length_mm, roughness=share) for share in (0.0, 1.0)]
         return replace(
-            self.fixed, correlated=np.array([_through(self.zone, self.voxel_size_mm, scaled, s) for s in shares])
+            self.fixed, correlated=np.array([_through(self.zone, self.voxel_size_mm, columns, s) for s in shares])
         )
 
 

@@ -263,7 +263,6 @@ def _refit(problem: Problem, point: _Point, prior: MaternField) -> tuple[MaternF
     parts = [
         ZoneEvidence(
             solver.data.zone.ijk,
-            np.ones(len(solver.voxels)),
             problem.regions[solver.voxels],
             state.tempered_half_hessian,
             _zone_information(solver, state, point.x),

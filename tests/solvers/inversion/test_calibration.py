@@ -30,7 +30,7 @@ from palpate.solvers.inversion.equilibrium import Scales  # isort: skip
 from palpate.solvers.inversion.gauss_newton import Fit, Problem, maximise  # isort: skip
 from palpate.solvers.inversion.likelihood import ZoneData  # isort: skip
 from palpate.imaging.labels import no_regions  # isort: skip
-from palpate.solvers.inversion.prior import FIELDS, MaternField, PriorScale  # isort: skip
+from palpate.solvers.inversion.prior import FIELDS, Hypotheses, MaternField, PriorScale  # isort: skip
 from palpate.solvers.inversion.run import DIVERGENCE_PER_STRAIN  # isort: skip
 from palpate.solvers.inversion.zone_solver import Tally, ZoneSolver  # isort: skip
 
@@ -56,7 +56,9 @@ def _truth(seed: int) -> NDArray[np.float64]:
     """The m of G* from the prior over zone and surroundings, shape (2, i, j, k)."""
     extent = tuple(n + 2 * AROUND for n in SHAPE)
     count = int(np.prod(extent))
-    field = MaternField(np.ones(extent, bool), VOXEL_MM, PRIOR, np.ones(count), no_regions(count).shares)
+    field = MaternField(
+        np.ones(extent, bool), VOXEL_MM, Hypotheses.certain(PRIOR), np.ones(count), no_regions(count).shares
+    )
     x = field.draw(1, np.random.default_rng([1, seed]))
     return np.asarray(x.reshape(FIELDS, *extent) + CENTRE[:, None, None, None])
 

@@ -21,13 +21,12 @@ from palpate.solvers.inversion.evidence import (  # isort: skip
     HYPERPRIOR_STD,
     LENGTHS_MM,
     REGION_BOUNDS,
-    ROUGHNESS_BOUNDS,
     STD_BOUNDS,
     ZoneEvidence,
     fit_prior,
     join_frequencies,
 )
-from palpate.solvers.inversion.prior import FIELDS, MaternField, PriorScale  # isort: skip
+from palpate.solvers.inversion.prior import FIELDS, Hypotheses, MaternField, PriorScale  # isort: skip
 
 VOXEL_MM = np.array([3.0, 3.0, 4.0])
 BLOCK = np.ones((7, 7, 5), dtype=bool)
@@ -46,12 +45,11 @@ START = PriorScale(
 def _zone(seed: int, directions: int = 100) -> tuple[ZoneEvidence, NDArray[np.float64], NDArray[np.float64]]:
     """A block whose fields are drawn from TRUTH and seen through Y^T with unit noise: the zone, Y and what was seen."""
     rng = np.random.default_rng(seed)
-    relative = rng.uniform(0.7, 1.4, BLOCK.sum())
     regions = sparse.csr_matrix(rng.dirichlet(np.full(4, 0.2), BLOCK.sum())[:, :3])
-    x = MaternField(BLOCK, VOXEL_MM, TRUTH, relative, regions).draw(1, rng)[:, 0]
+    x = MaternField(BLOCK, VOXEL_MM, Hypotheses.certain(TRUTH), np.ones(BLOCK.sum()), regions).draw(1, rng)[:, 0]
     half = rng.standard_normal((FIELDS * BLOCK.sum(), directions))
     seen = half.T @ x + rng.standard_normal(directions)
-    return ZoneEvidence(np.argwhere(BLOCK), relative, regions, half, half @ seen), half, seen
+    return ZoneEvidence(np.argwhere(BLOCK), regions, half, half @ seen), half, seen
 
 
 def _dense_log_evidence(zones: list, scale: PriorScale) -> float:
@@ -60,7 +58,7 @@ def _dense_log_evidence(zones: list, scale: PriorScale) -> float:
     for zone, half, seen in zones:
         place = zone.ijk * VOXEL_MM
         distance = np.linalg.norm(place[:, None] - place[None], axis=2)
-        spread = np.concatenate([scale.storage_std * zone.relative_spread, scale.loss_std * zone.relative_spread])
+        spread = np.repeat([scale.storage_std, scale.loss_std], len(place))
         coupling = np.array([[1.0, scale.coupling], [scale.coupling, 1.0]])
         rough, smooth = distance / scale.length_mm, np.sqrt(3.0) * distance / scale.length_mm
         along = scale.roughness * np.exp(-rough) + (1.0 - scale.roughness) * (1.0 + smooth) * np.exp(-smooth)
@@ -82,30 +80,42 @@ def _dense_log_evidence(zones: list, scale: PriorScale) -> float:
 
 
 @pytest.mark.mpi
-def test_fit_is_where_the_dense_marginal_likelihood_is_largest() -> None:
-    """No other choice of spreads, coupling and length is more probable by more than the search resolves.
+def test_hypotheses_are_where_the_dense_marginal_likelihood_is_largest() -> None:
+    """At each length and roughness no other spreads and coupling are more probable by more than the search resolves.
 
     A wrong determinant or a lost half of the formula moves the maximum, and with it every width of every interval.
     Zones are dealt to the ranks: all must find the same.
     """
     zones = [_zone(seed) for seed in range(3)]
     own = dealt([zone for zone, _, _ in zones], MPI.COMM_WORLD)
-    found = fit_prior(own, VOXEL_MM, START, MPI.COMM_WORLD, every_length=True)
-    best = _dense_log_evidence(zones, found)
+    found = fit_prior(own, VOXEL_MM, START, MPI.COMM_WORLD)
     rng = np.random.default_rng(9)
-    for _ in range(60):
-        near = rng.uniform() < 0.5
-        factors = np.exp(rng.normal(0.0, 0.15 if near else 0.5, 2))
-        other = PriorScale(
-            float(np.clip(found.storage_std * factors[0], *STD_BOUNDS)),
-            float(np.clip(found.loss_std * factors[1], *STD_BOUNDS)),
-            float(found.length_mm if near else rng.choice(LENGTHS_MM)),
-            float(np.clip(found.coupling + rng.normal(0.0, 0.15), *COUPLING_BOUNDS)),
-            float(np.clip(found.roughness + rng.normal(0.0, 0.3), *ROUGHNESS_BOUNDS)),
-            unresolved_std=found.unresolved_std,
-            region_std=float(np.clip(found.region_std * np.exp(rng.normal(0.0, 0.3)), *REGION_BOUNDS)),
-        )
-        assert _dense_log_evidence(zones, other) <= best + SEARCH, (found, other)
+    for scale in found.scales:
+        best = _dense_log_evidence(zones, scale)
+        for _ in range(15):
+            factors = np.exp(rng.normal(0.0, 0.3, 3))
+            other = replace(
+                scale,
+                storage_std=float(np.clip(scale.storage_std * factors[0], *STD_BOUNDS)),
+                loss_std=float(np.clip(scale.loss_std * factors[1], *STD_BOUNDS)),
+                coupling=float(np.clip(scale.coupling + rng.normal(0.0, 0.15), *COUPLING_BOUNDS)),
+                region_std=float(np.clip(scale.region_std * factors[2], *REGION_BOUNDS)),
+            )
+            assert _dense_log_evidence(zones, other) <= best + SEARCH, (scale, other)
+
+
+def test_probabilities_are_those_of_the_dense_marginal_likelihood() -> None:
+    """Ratios of probabilities are ratios of evidence, each known to what the search resolves.
+
+    They decide how much roughness is left in the prior that data cannot see.
+    """
+    zones = [_zone(seed) for seed in range(2)]
+    found = fit_prior([zone for zone, _, _ in zones], VOXEL_MM, START, MPI.COMM_SELF)
+    assert len(found.scales) > 1
+    logs = np.array([_dense_log_evidence(zones, scale) for scale in found.scales])
+    assert np.log(found.probabilities) - logs == pytest.approx(
+        np.full(len(logs), np.log(found.probabilities[0]) - logs[0]), abs=1e-6
+    )
 
 
 @pytest.mark.mpi
@@ -135,12 +145,12 @@ def test_the_true_hyper_parameters_are_found() -> None:
     """From fields drawn with known spread, within what so much data can tell.
 
     Six blocks with 100 directions each, of which some 100 exceed the noise, know a standard deviation to about
-    1 / sqrt(2 * 100) = 7 %; four of these, and a neighbour on the ladder of lengths, are allowed.
+    1 / sqrt(2 * 100) = 7 %; four of these are allowed, and a typical length between the shortest and the longest.
     """
-    found = fit_prior([_zone(seed)[0] for seed in range(10, 16)], VOXEL_MM, START, MPI.COMM_SELF, every_length=True)
+    found = fit_prior([_zone(seed)[0] for seed in range(10, 16)], VOXEL_MM, START, MPI.COMM_SELF).mean
     assert found.storage_std == pytest.approx(TRUTH.storage_std, rel=0.28)
     assert found.loss_std == pytest.approx(TRUTH.loss_std, rel=0.28)
-    assert abs(LENGTHS_MM.index(found.length_mm) - LENGTHS_MM.index(TRUTH.length_mm)) <= 1
+    assert LENGTHS_MM[0] < found.length_mm < LENGTHS_MM[-1]
     assert found.coupling == pytest.approx(TRUTH.coupling, abs=0.25)
     # 36 means of regions, coupled in pairs, are known to 1 / sqrt(2 * 24) = 14 %.
     assert found.region_std == pytest.approx(TRUTH.region_std, rel=4 * 0.14)

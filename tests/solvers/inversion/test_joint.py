@@ -19,7 +19,7 @@ from palpate.meshing.zones import cut_zones  # isort: skip
 from palpate.solvers.inversion import joint as joint_module  # isort: skip
 from palpate.solvers.inversion import log_determinant  # isort: skip
 from palpate.solvers.inversion.joint import TOLERANCE, JointPosterior, ZoneCurvature  # isort: skip
-from palpate.solvers.inversion.prior import FIELDS, MaternField, PriorScale  # isort: skip
+from palpate.solvers.inversion.prior import FIELDS, Hypotheses, MaternField, PriorScale  # isort: skip
 
 DIRECTIONS = 24
 """Informed directions of each zone."""
@@ -61,7 +61,9 @@ def small() -> Small:
     rng = np.random.default_rng(0)
     scale = PriorScale(0.4, 0.25, length_mm=6.0, coupling=0.6, mean_std=0.7, unresolved_std=0.15, region_std=0.3)
     shares = sparse.csr_matrix(rng.dirichlet(np.ones(3), count)[:, :2])
-    prior = MaternField(mask, np.array([2.0, 2.5, 3.0]), scale, rng.uniform(0.5, 2.0, count), shares)
+    prior = MaternField(
+        mask, np.array([2.0, 2.5, 3.0]), Hypotheses.certain(scale), rng.uniform(0.5, 2.0, count), shares
+    )
     zones, hessian = [], np.zeros((FIELDS * count,) * 2)
     for zone in cut_zones(mask, width_voxels=(5, 5, 5), stride_voxels=(2, 1, 1)):
         half = rng.standard_normal((FIELDS * len(zone.voxels), DIRECTIONS))

@@ -14,7 +14,7 @@ from tests.laws.operators import assert_adjoint, assert_positive, assert_symmetr
 
 import palpate.solvers  # noqa: F401  # isort: skip  (loads MPI before dolfinx)
 from palpate.solvers.inversion.local_spread import RELATIVE_BOUNDS, update_relative_spread  # isort: skip
-from palpate.solvers.inversion.prior import FIELDS, MaternField, PriorScale  # isort: skip
+from palpate.solvers.inversion.prior import FIELDS, Hypotheses, MaternField, PriorScale  # isort: skip
 
 VOXEL_MM = np.array([2.0, 2.5, 3.0])
 SCALE = PriorScale(
@@ -29,13 +29,18 @@ SCALE = PriorScale(
 )
 
 
-def _field(scale: PriorScale = SCALE) -> MaternField:
+OTHER = replace(SCALE, storage_std=0.2, loss_std=0.3, length_mm=4.0, coupling=0.1, roughness=0.9)
+"""Another hypothesis of what is fitted."""
+
+
+def _field(*scales: PriorScale) -> MaternField:
     """A mask with a notch away from the corner of its grid, and a spread that changes from voxel to voxel."""
     mask = np.zeros((8, 6, 5), dtype=bool)
     mask[2:7, 1:5, 1:4] = True
     mask[2:4, 1:3, 1] = False
     relative = np.random.default_rng(0).uniform(0.5, 2.0, np.count_nonzero(mask))
-    return MaternField(mask, VOXEL_MM, scale, relative, _shares(len(relative)))
+    hypotheses = Hypotheses(scales, (1.0,)) if len(scales) == 1 else Hypotheses((SCALE, OTHER), (0.7, 0.3))
+    return MaternField(mask, VOXEL_MM, hypotheses, relative, _shares(len(relative)))
 
 
 def _shares(count: int) -> sparse.csr_matrix:
@@ -55,9 +60,12 @@ def _by_hand(field: MaternField) -> NDArray[np.float64]:
     place = np.argwhere(field.mask) * field.voxel_size_mm
     distance = np.linalg.norm(place[:, None] - place[None], axis=2)
     scale = field.scale
-    spread = np.concatenate([std * field.relative_spread for std in (scale.storage_std, scale.loss_std)])
     coupling = np.array([[1.0, scale.coupling], [scale.coupling, 1.0]])
-    around = np.kron(coupling, _correlation(distance, scale)) * np.outer(spread, spread)
+    around = np.zeros((FIELDS * len(place),) * 2)
+    for probability, one in zip(field.hypotheses.probabilities, field.hypotheses.scales, strict=True):
+        between = np.outer(one.stds, one.stds) * np.array([[1.0, one.coupling], [one.coupling, 1.0]])
+        around += probability * np.kron(between, _correlation(distance, one))
+    around *= np.outer(np.tile(field.relative_spread, FIELDS), np.tile(field.relative_spread, FIELDS))
     around += scale.unresolved_std**2 * np.kron(coupling, np.exp(-distance / 4.0))
     shares = field.regions.toarray()
     regional = scale.region_std**2 * np.kron(coupling, shares @ shares.T)
@@ -79,8 +87,9 @@ def test_covariance_is_the_stated_one() -> None:
     extents = np.ptp(np.argwhere(field.mask), axis=0) + 1 + reach
     folded = [np.minimum(np.arange(n), n - np.arange(n)) * edge for n, edge in zip(extents, VOXEL_MM, strict=True)]
     distance = np.sqrt(sum(np.square(a) for a in np.meshgrid(*folded, indexing="ij")))
-    spectrum = np.fft.fftn(_correlation(distance, SCALE)).real
-    cut = 2.0 * np.abs(spectrum[spectrum < 0.0]).sum() / spectrum.size  # the cut itself, and variance set to one again
+    spectra = [np.fft.fftn(_correlation(distance, scale)).real for scale in (SCALE, OTHER)]
+    # The cut itself, and variance set to one again.
+    cut = max(2.0 * np.abs(spectrum[spectrum < 0.0]).sum() / spectrum.size for spectrum in spectra)
     expected = _by_hand(field)
     largest = np.abs(_matrix(field) - expected).max()
     assert cut < 0.03  # what docs/theory/prior.md promises
@@ -119,14 +128,14 @@ def test_means_are_as_free_as_stated() -> None:
 def test_neither_grid_nor_axis_order_matters() -> None:
     """The prior of a mask must not know where in its grid the mask lies, nor which axis comes first."""
     field = _field()
-    grown = MaternField(np.pad(field.mask, 3), VOXEL_MM, SCALE, field.relative_spread, field.regions)
+    grown = MaternField(np.pad(field.mask, 3), VOXEL_MM, field.hypotheses, field.relative_spread, field.regions)
     assert np.array_equal(_matrix(grown), _matrix(field))
     axes = (2, 0, 1)
     order = np.argsort(_numbers(field.mask).transpose(axes)[field.mask.transpose(axes)])
     turned = MaternField(
         field.mask.transpose(axes),
         VOXEL_MM[list(axes)],
-        SCALE,
+        field.hypotheses,
         field.relative_spread[np.argsort(order)],
         field.regions[np.argsort(order)],
     )
@@ -175,5 +184,7 @@ def test_unit_spread_is_unit_variance() -> None:
     mask = np.zeros((30, 30, 30), dtype=bool)
     mask[::9, ::9, ::9] = True  # far apart, so that values are nearly independent
     scale = PriorScale(0.4, 0.4, length_mm=2.0, mean_std=0.0)
-    field = MaternField(mask, EDGES_MM, scale, np.ones(mask.sum()), sparse.csr_matrix((mask.sum(), 0)))
+    field = MaternField(
+        mask, EDGES_MM, Hypotheses.certain(scale), np.ones(mask.sum()), sparse.csr_matrix((mask.sum(), 0))
+    )
     assert_mean_square(field.draw(60, np.random.default_rng(6)), 0.16, slack=np.exp(-9.0))
