@@ -37,7 +37,6 @@ class Course:
         x: deviation of m from the prior's centre, shape (2 N,).
         w: weights with x = C w, shape (2 N,).
         hypotheses: hyper-parameters of the prior.
-        relative_spread: of the prior, one value a voxel.
         refits: how many refits of the prior are left.
         acceleration: remembers points and steps under the present prior.
         history: steps so far.
@@ -49,7 +48,6 @@ class Course:
     x: NDArray[np.float64]
     w: NDArray[np.float64]
     hypotheses: Hypotheses
-    relative_spread: NDArray[np.float64]
     refits: int
     acceleration: Acceleration
     history: tuple[Iteration, ...]
@@ -57,13 +55,12 @@ class Course:
     spread: float | None = None
     comparable: bool = True
 
-    def refitted(self, hypotheses: Hypotheses, relative_spread: NDArray[np.float64]) -> Course:
+    def refitted(self, hypotheses: Hypotheses) -> Course:
         """The same point under another prior, under which earlier points and steps mean nothing."""
         self.acceleration.forget()
         return replace(
             self,
             hypotheses=hypotheses,
-            relative_spread=relative_spread,
             refits=self.refits - 1,
             waited=0,
             comparable=False,
@@ -94,7 +91,6 @@ class Course:
         return {
             "x": self.x,
             "w": self.w,
-            "relative_spread": self.relative_spread,
             "acceleration": self.acceleration.to_array(len(self.x)),
             "numbers": np.array(json.dumps(numbers)),
         }
@@ -109,7 +105,6 @@ class Course:
             hypotheses=Hypotheses(
                 tuple(PriorScale(**scale) for scale in numbers["scales"]), tuple(numbers["probabilities"])
             ),
-            relative_spread=np.asarray(arrays["relative_spread"], dtype=np.float64),
             refits=numbers["refits"],
             acceleration=Acceleration.from_array(np.asarray(arrays["acceleration"], dtype=np.float64)),
             history=tuple(Iteration(**iteration) for iteration in numbers["history"]),

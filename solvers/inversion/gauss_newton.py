@@ -18,7 +18,6 @@ from palpate.solvers.inversion.checkpoint import Checkpoint
 from palpate.solvers.inversion.course import Course, Iteration
 from palpate.solvers.inversion.evidence import ZoneEvidence, fit_prior, join_frequencies
 from palpate.solvers.inversion.joint import JointPosterior, ZoneCurvature
-from palpate.solvers.inversion.local_spread import update_relative_spread
 from palpate.solvers.inversion.prior import FIELDS, Hypotheses, MaternField
 from palpate.solvers.inversion.zone_solver import Tally, ZoneSolver, ZoneState
 
@@ -31,11 +30,8 @@ HALVINGS = 4
 REFITS = 3
 """How often the prior is refitted; a fourth changes it by less than its own uncertainty."""
 
-SWEEPS = 2
-"""Fixed-point updates of the local spread at a refit."""
-
 PROBES = 12
-"""Random signs behind the gains of a refit, and draws behind the posterior's typical spread."""
+"""Draws behind the posterior's typical spread."""
 
 NEAR = 0.1
 """Root mean square change of m below which the linearisation is good enough to fit hyper-parameters to."""
@@ -133,17 +129,16 @@ def maximise(
     """
     refits = REFITS if fit_hyperparameters else 0
     course = problem.checkpoint.resume() or _start(problem.voxels, hypotheses, refits)
-    prior = MaternField(problem.mask, problem.voxel_size_mm, course.hypotheses, course.relative_spread, problem.regions)
+    prior = MaternField(problem.mask, problem.voxel_size_mm, course.hypotheses, problem.regions)
     point = _evaluate(problem, course.x, course.w)
     problem.checkpoint.save(course)
     while True:
         began, history = time.perf_counter(), course.history
-        deflated = None
         if course.refits and history and (history[-1].change < NEAR or course.waited == PATIENCE):
-            prior, deflated = _refit(problem, point, prior)
+            prior = replace(prior, hypotheses=_refit(problem, point, prior))
             began = problem.tally.timed("hyper-parameters", began)
-            course = course.refitted(prior.hypotheses, prior.relative_spread)
-        posterior = _posterior(problem, point, prior, deflated)
+            course = course.refitted(prior.hypotheses)
+        posterior = _posterior(problem, point, prior)
         if not course.refits and course.spread is None and history and history[-1].change < NEAR:
             course = replace(course, spread=_rms(posterior.draw(PROBES, 0)))
         spread = course.spread if course.comparable else None
@@ -191,7 +186,7 @@ class _Point:
 
 def _start(voxels: int, hypotheses: Hypotheses, refits: int) -> Course:
     nowhere = np.zeros(FIELDS * voxels)
-    return Course(nowhere, nowhere, hypotheses, np.ones(voxels), refits, Acceleration(), ())
+    return Course(nowhere, nowhere, hypotheses, refits, Acceleration(), ())
 
 
 def _gather[T](comm: MPI.Comm, own: list[T]) -> list[T]:
@@ -222,14 +217,12 @@ def _objective(problem: Problem, point: _Point, reference: _Point) -> float:
     return float(problem.comm.allreduce(data)) + 0.5 * float(point.x @ point.w)
 
 
-def _posterior(
-    problem: Problem, point: _Point, prior: MaternField, deflated: NDArray[np.float64] | None = None
-) -> JointPosterior:
+def _posterior(problem: Problem, point: _Point, prior: MaternField) -> JointPosterior:
     zones = [
         ZoneCurvature(solver.voxels, solver.data.zone.ijk, state.tempered_half_hessian, solver.dispersion.frequency)
         for solver, state in zip(problem.solvers, point.states, strict=True)
     ]
-    return JointPosterior(prior, zones, problem.comm, deflated)
+    return JointPosterior(prior, zones, problem.comm)
 
 
 def _zone_information(solver: ZoneSolver, state: ZoneState, x: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -254,11 +247,8 @@ def _evidence_zones(problem: Problem) -> set[int]:
     return {large[place] for place in places}
 
 
-def _refit(problem: Problem, point: _Point, prior: MaternField) -> tuple[MaternField, NDArray[np.float64] | None]:
-    """The prior from the data: first its hyper-parameters, from zones spread over the organ, then its local spread.
-
-    Beside it what JointPosterior may deflate with, for the same zones.
-    """
+def _refit(problem: Problem, point: _Point, prior: MaternField) -> Hypotheses:
+    """The prior's hyper-parameters from the data of zones spread over the organ."""
     chosen = _evidence_zones(problem)
     parts = [
         ZoneEvidence(
@@ -272,18 +262,7 @@ def _refit(problem: Problem, point: _Point, prior: MaternField) -> tuple[MaternF
         if solver.number in chosen
     ]
     zones = join_frequencies(parts, problem.comm)
-    fitted = replace(prior, hypotheses=fit_prior(zones, problem.voxel_size_mm, prior.scale, problem.comm))
-    information = _information(problem, point)
-    deflated: NDArray[np.float64] | None = None
-    for sweep in range(SWEEPS):
-        posterior = _posterior(problem, point, fitted, deflated)
-        deflated = posterior.deflated
-        _, weights = posterior.improve(information)
-        energy = posterior.fitted_part(weights) * weights
-        gains = posterior.gains(PROBES, sweep)
-        relative = update_relative_spread(fitted.relative_spread, energy, gains, problem.mask, problem.voxel_size_mm)
-        fitted = replace(fitted, relative_spread=relative)
-    return fitted, deflated
+    return fit_prior(zones, problem.voxel_size_mm, prior.scale, problem.comm)
 
 
 def _search(problem: Problem, start: _Point, targets: Sequence[Pair], *, comparable: bool) -> tuple[float, _Point]:

@@ -13,7 +13,7 @@ the whole organ is ever formed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from palpate.solvers.inversion import log_determinant
 from palpate.solvers.inversion.log_determinant import LogDeterminant
-from palpate.solvers.inversion.prior import FIELDS, UNRESOLVED, MaternField, correlation
+from palpate.solvers.inversion.prior import FIELDS, MaternField, correlation
 
 TOLERANCE = 1e-4
 """Largest residual of the small system. As its matrix is not less than the identity, the error of any linear
@@ -69,16 +69,9 @@ class JointPosterior:
         prior: C over the N voxels of the mask.
         zones: this rank's zones.
         comm: the ranks.
-        deflated: of a posterior with the same zones and nearly the same prior, to save finding them anew.
     """
 
-    def __init__(
-        self,
-        prior: MaternField,
-        zones: Sequence[ZoneCurvature],
-        comm: MPI.Comm,
-        deflated: NDArray[np.float64] | None = None,
-    ) -> None:
+    def __init__(self, prior: MaternField, zones: Sequence[ZoneCurvature], comm: MPI.Comm) -> None:
         self._prior = prior
         self._zones = zones
         self._comm = comm
@@ -87,10 +80,9 @@ class JointPosterior:
         self._ends = np.cumsum([z.half_hessian.shape[1] for z in zones]) if zones else np.zeros(0, dtype=np.int64)
         self.iterations = 0
         """Conjugate-gradient iterations spent so far."""
-        self.deflated = self._coarse_basis() if deflated is None else deflated
-        """Directions that are solved directly, this rank's rows, shape (sum k, all deflated directions)."""
-        self._coarse_image = self._apply(self.deflated)
-        inner = np.asarray(comm.allreduce(self.deflated.T @ self._coarse_image))
+        self._coarse = self._coarse_basis()
+        self._coarse_image = self._apply(self._coarse)
+        inner = np.asarray(comm.allreduce(self._coarse.T @ self._coarse_image))
         self._coarse_factor = scipy.linalg.cho_factor(0.5 * (inner + inner.T), lower=True)
 
     def improve(self, information: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -119,29 +111,18 @@ class JointPosterior:
         t = self._solve(stacked - self._to_zones(prior_draws), DRAW_TOLERANCE)
         return prior_draws + self._covariance(self._from_zones(t))
 
-    def gains(self, probes: int, seed: int) -> NDArray[np.float64]:
-        """How much of each parameter's fitted prior freedom the data take, shape (2 N,).
-
-        The diagonal of H (C^-1 + H)^-1 C^-1 C_fitted; estimated with random signs (Hutchinson), so that single values
-        are noisy and sums are not. Their sum is the number of parameters of the fitted part that the data determine.
-        """
-        coins = np.random.default_rng([seed, 2]).integers(0, 2, size=(FIELDS * self._count, probes))
-        signs = np.where(coins == 1, 1.0, -1.0)
-        t = self._solve(self._to_zones(self._covariance(signs, self._prior.apply_fitted)), DRAW_TOLERANCE)
-        return np.asarray((signs * self._from_zones(t)).mean(axis=1))
-
     def log_determinant(self, seed: int) -> LogDeterminant:
         """The value of ln det (I + Y^T C Y), by how much data narrow the prior; the same on any number of ranks.
 
         With W the deflated directions it is ln det (W^T A W) and that of the Schur complement on the rest,
         P (A - A W (W^T A W)^-1 W^T A) P with P = I - W W^T, which is not less than the identity either.
         """
-        rows = self.deflated.shape[0]
+        rows = self._coarse.shape[0]
         if self._comm.allreduce(rows) <= log_determinant.DENSE:
             return log_determinant.dense(self._apply, rows, self._comm)
 
         def rest(t: NDArray[np.float64]) -> NDArray[np.float64]:
-            return np.asarray(t - self.deflated @ self._comm.allreduce(self.deflated.T @ t))
+            return np.asarray(t - self._coarse @ self._comm.allreduce(self._coarse.T @ t))
 
         def complement(t: NDArray[np.float64]) -> NDArray[np.float64]:
             known = scipy.linalg.cho_solve(self._coarse_factor, self._comm.allreduce(self._coarse_image.T @ t))
@@ -156,45 +137,30 @@ class JointPosterior:
         coarse = 2.0 * float(np.log(np.diag(self._coarse_factor[0])).sum())
         return LogDeterminant(coarse + found.value, found.standard_error)
 
-    def fitted_part(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The part of C w whose spread is fitted, shape (2 N,)."""
-        return self._covariance(weights[:, None], self._prior.apply_fitted)[:, 0]
-
     def _own_block(self, zone: ZoneCurvature) -> NDArray[np.float64]:
-        """I + Y_z^T C Y_z for one zone."""
+        """I + Y_z^T C Y_z for one zone, nearly: with typical hyper-parameters, without what waves do not resolve."""
         scale = self._prior.scale
         base = correlation(zone.ijk, self._prior.voxel_size_mm, scale)
         halves = np.split(zone.half_hessian, FIELDS)
-        spread = self._prior.spread[:, zone.voxels, None]
-        smooth = [base @ (own * half) for own, half in zip(spread, halves, strict=True)]
+        local = [std * (base @ half) for std, half in zip(scale.stds, halves, strict=True)]
         in_regions = [scale.region_std * (self._prior.regions[zone.voxels].T @ half) for half in halves]
-        unresolved = correlation(zone.ijk, self._prior.voxel_size_mm, UNRESOLVED)
         block = np.eye(zone.half_hessian.shape[1])
         for f, half in enumerate(halves):
             total = half.sum(axis=0)
             block += scale.mean_std**2 * np.outer(total, total)
-            block += (spread[f] * half).T @ sum(scale.mixing[f, g] * smooth[g] for g in range(FIELDS))
+            block += scale.stds[f] * half.T @ sum(scale.mixing[f, g] * local[g] for g in range(FIELDS))
             block += in_regions[f].T @ sum(scale.mixing[f, g] * in_regions[g] for g in range(FIELDS))
-        if scale.unresolved_std > 0.0:
-            rough = [scale.unresolved_std**2 * (unresolved @ half) for half in halves]
-            for f, half in enumerate(halves):
-                block += half.T @ sum(scale.mixing[f, g] * rough[g] for g in range(FIELDS))
         return 0.5 * (block + block.T)
 
-    def _covariance(
-        self,
-        weights: NDArray[np.float64],
-        apply: Callable[[NDArray[np.float64]], NDArray[np.float64]] | None = None,
-    ) -> NDArray[np.float64]:
-        """C, or a part of it, times columns that every rank holds; the columns' work is shared between the ranks."""
-        apply = apply or self._prior.apply
+    def _covariance(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        """C times columns that every rank holds; the columns' work is shared between the ranks."""
         size, rank = self._comm.size, self._comm.rank
         if size == 1:
-            return apply(weights)
+            return self._prior.apply(weights)
         out = np.zeros_like(weights)
         mine = slice(rank * weights.shape[1] // size, (rank + 1) * weights.shape[1] // size)
         if mine.stop > mine.start:
-            out[:, mine] = apply(np.ascontiguousarray(weights[:, mine]))
+            out[:, mine] = self._prior.apply(np.ascontiguousarray(weights[:, mine]))
         self._comm.Allreduce(MPI.IN_PLACE, out)
         return out
 
@@ -235,16 +201,16 @@ class JointPosterior:
 
     def _deflate(self, r: NDArray[np.float64]) -> NDArray[np.float64]:
         """Preconditioner: the directions of the coarse basis solved exactly, the others left alone."""
-        dual = self._comm.allreduce(self.deflated.T @ r - self._coarse_image.T @ r)
-        return np.asarray(r + self.deflated @ scipy.linalg.cho_solve(self._coarse_factor, dual))
+        dual = self._comm.allreduce(self._coarse.T @ r - self._coarse_image.T @ r)
+        return np.asarray(r + self._coarse @ scipy.linalg.cho_solve(self._coarse_factor, dual))
 
     def _dot(self, a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.asarray(self._comm.allreduce(np.sum(a * b, axis=0)))
 
     def _solve(self, rhs: NDArray[np.float64], tolerance: float = TOLERANCE) -> NDArray[np.float64]:
         """Deflated conjugate gradients on (I + Y^T C Y) t = rhs, all columns at once."""
-        start = scipy.linalg.cho_solve(self._coarse_factor, self._comm.allreduce(self.deflated.T @ rhs))
-        t: NDArray[np.float64] = self.deflated @ start
+        start = scipy.linalg.cho_solve(self._coarse_factor, self._comm.allreduce(self._coarse.T @ rhs))
+        t: NDArray[np.float64] = self._coarse @ start
         residual = rhs - self._coarse_image @ start
         direction = z = self._deflate(residual)
         rho = self._dot(residual, z)

@@ -2,19 +2,18 @@
 
 m = (ln G'/g, ln G''/g), each field m_f = mean_f + x_f with x_f part rough, as at the borders of tissues, and part
 smooth, as within them: Matern fields of order 1/2 and 3/2 in shares that the data choose. The two fields are
-correlated, because fluid is low and tumour high in both, and their spread s_f(a) may change from place to place by a
-common factor (local_spread):
+correlated, because fluid is low and tumour high in both:
 
-    Cov(x_f(a), x_g(b)) = s_f(a) rho_fg s_g(b) R(|a - b|),   rho_11 = rho_22 = 1,
+    Cov(x_f(a), x_g(b)) = s_f rho_fg s_g R(|a - b|),   rho_11 = rho_22 = 1,
     R(r) = alpha exp(-r / l) + (1 - alpha) (1 + sqrt(3) r / l) exp(-sqrt(3) r / l).
 
 Data seldom decide between a long smooth and a short rough correlation, and the one that fits best by a little is not
 the truth. So C is the average over hypotheses j of the hyper-parameters, weighted by their probability given the data:
 
-    Cov(x_f(a), x_g(b)) = lambda(a) lambda(b) sum_j p_j s_fj s_gj rho_fgj R_j(|a - b|),
+    Cov(x_f(a), x_g(b)) = sum_j p_j s_fj s_gj rho_fgj R_j(|a - b|).
 
-with lambda(a) the spread relative to the organ's. Tissue also differs from voxel to voxel by more than waves resolve.
-Nothing in the data tells how much, so that a fitted prior that happens to be smooth would promise too much:
+Tissue also differs from voxel to voxel by more than waves resolve. Nothing in the data tells how much, so that a fitted
+prior that happens to be smooth would promise too much:
 
     Cov += s_unresolved^2 rho_fg exp(-|a - b| / 4 mm).
 
@@ -143,14 +142,12 @@ class MaternField:
         mask: shape (i, j, k); its N voxels in C order carry the parameters, shape (2 N,), field after field.
         voxel_size_mm: shape (3,).
         hypotheses: hyper-parameters.
-        relative_spread: lambda, the spread relative to the hyper-parameters', shape (N,).
         regions: W, share of each labelled region in each voxel, shape (N, R); R may be 0.
     """
 
     mask: NDArray[np.bool_]
     voxel_size_mm: NDArray[np.float64]
     hypotheses: Hypotheses
-    relative_spread: NDArray[np.float64]
     regions: sparse.csr_matrix
 
     @cached_property
@@ -160,15 +157,10 @@ class MaternField:
 
     @property
     def spread(self) -> NDArray[np.float64]:
-        """s_f(a), standard deviation of what is fitted of the fields around their means, shape (2, N)."""
-        return np.asarray(self.scale.stds[:, None] * self.relative_spread)
-
-    @property
-    def total_spread(self) -> NDArray[np.float64]:
-        """Standard deviation around the organ's means, of all parts, shape (2, N)."""
+        """Standard deviation around the organ's means, that of the voxel's region included, shape (2, N)."""
         in_region = np.asarray(self.regions.power(2).sum(axis=1)).ravel()
         further = self.scale.unresolved_std**2 + self.scale.region_std**2 * in_region
-        return np.sqrt(self.spread**2 + further)
+        return np.sqrt(self.scale.stds[:, None] ** 2 + further)
 
     @cached_property
     def _box(self) -> tuple[slice, ...]:
@@ -190,21 +182,13 @@ class MaternField:
         )
 
     @cached_property
-    def _fitted_spectrum(self) -> NDArray[np.float64]:
-        """Eigenvalues of the fitted covariance on the periodic lattice, half of them (real FFT), shape (2, 2, ...)."""
-        return np.asarray(
-            sum(
-                weight * scale.covariance(self._spectrum(matern(self._distance, scale.length_mm, scale.roughness)))
-                for weight, scale in zip(self.hypotheses.probabilities, self.hypotheses.scales, strict=True)
-            )
-        )
-
-    @cached_property
-    def _unresolved_spectrum(self) -> NDArray[np.float64]:
-        """The same of what waves do not resolve, shape (2, 2, ...)."""
-        values = self._spectrum(matern(self._distance, UNRESOLVED_LENGTH_MM, 1.0))
-        alike = replace(self.scale, storage_std=self.scale.unresolved_std, loss_std=self.scale.unresolved_std)
-        return alike.covariance(values)
+    def _spectrum(self) -> NDArray[np.float64]:
+        """Eigenvalues of C without means and regions on the periodic lattice, half of them, shape (2, 2, ...)."""
+        unresolved = replace(self.scale, storage_std=self.scale.unresolved_std, loss_std=self.scale.unresolved_std)
+        total = unresolved.covariance(self._unit_spectrum(UNRESOLVED_LENGTH_MM, 1.0))
+        for weight, scale in zip(self.hypotheses.probabilities, self.hypotheses.scales, strict=True):
+            total += weight * scale.covariance(self._unit_spectrum(scale.length_mm, scale.roughness))
+        return total
 
     @cached_property
     def _distance(self) -> NDArray[np.float64]:
@@ -215,10 +199,12 @@ class MaternField:
         ]
         return np.asarray(np.sqrt(sum(np.square(a) for a in np.meshgrid(*axes, indexing="ij", sparse=True))))
 
-    def _spectrum(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        spectrum = np.maximum(scipy.fft.rfftn(values).real, 0.0)  # wrap-around can leave tiny negative values
+    def _unit_spectrum(self, length_mm: float, roughness: float) -> NDArray[np.float64]:
+        """Of a correlation, so that the variance is exactly one."""
+        spectrum = scipy.fft.rfftn(matern(self._distance, length_mm, roughness)).real
+        spectrum = np.maximum(spectrum, 0.0)  # wrap-around can leave tiny negative values
         points = float(np.prod(self._padded))
-        return np.asarray(spectrum * points / _full_sum(spectrum, self._padded[-1]))  # variance exactly one
+        return np.asarray(spectrum * points / _full_sum(spectrum, self._padded[-1]))
 
     def apply(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
         """C times weights.
@@ -226,50 +212,42 @@ class MaternField:
         Args:
             weights: shape (2 N, k).
         """
-        fields = weights.reshape(FIELDS, len(self.relative_spread), weights.shape[1])
+        fields = weights.reshape(FIELDS, -1, weights.shape[1])
         means = self.scale.mean_std**2 * fields.sum(axis=1, keepdims=True)
         mixed = np.einsum("fg,grk->frk", self.scale.mixing, np.stack([self.regions.T @ field for field in fields]))
         of_regions = self.scale.region_std**2 * np.stack([self.regions @ field for field in mixed])
-        unresolved = self._correlate(fields, self._unresolved_spectrum)
-        return self.apply_fitted(weights) + np.concatenate(unresolved + means + of_regions)
-
-    def apply_fitted(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The part of C times weights whose spread is fitted: without means, regions and what is not resolved."""
-        relative = self.relative_spread[:, None]
-        fields = weights.reshape(FIELDS, len(self.relative_spread), weights.shape[1])
-        return np.concatenate(relative * self._correlate(relative * fields, self._fitted_spectrum))
+        local = self._correlate(fields)
+        return np.concatenate(local + means + of_regions)
 
     def draw(self, count: int, generator: np.random.Generator) -> NDArray[np.float64]:
         """Independent draws from N(0, C), shape (2 N, count)."""
-        fitted = self._draw_part(count, generator, self._fitted_spectrum)
-        unresolved = self._draw_part(count, generator, self._unresolved_spectrum)
+        local = self._draw_local(count, generator)
         means = self.scale.mean_std * generator.standard_normal((FIELDS, 1, count))
         coupled = np.linalg.cholesky(self.scale.mixing)
         of_each = np.einsum("fg,grk->frk", coupled, generator.standard_normal((FIELDS, self.regions.shape[1], count)))
         of_regions = self.scale.region_std * np.stack([self.regions @ field for field in of_each])
-        return np.concatenate(self.relative_spread[:, None] * fitted + unresolved + means + of_regions)
+        return np.concatenate(local + means + of_regions)
 
-    def _correlate(self, fields: NDArray[np.float64], spectrum: NDArray[np.float64]) -> NDArray[np.float64]:
-        """A covariance, given by its spectrum, times columns of both fields, shape (2, N, k)."""
+    def _correlate(self, fields: NDArray[np.float64]) -> NDArray[np.float64]:
+        """C without means and regions, times columns of both fields, shape (2, N, k)."""
         out = np.empty_like(fields)
         lattice = np.zeros((FIELDS, *self._padded))
         box = (slice(None), *(slice(0, extent) for extent in self._inside.shape))
         for column in range(fields.shape[2]):
             lattice[box][:, self._inside] = fields[:, :, column]
             waves = scipy.fft.rfftn(lattice, axes=(1, 2, 3))
-            mixed = np.einsum("fg...,g...->f...", spectrum, waves)
+            mixed = np.einsum("fg...,g...->f...", self._spectrum, waves)
             out[:, :, column] = scipy.fft.irfftn(mixed, s=self._padded, axes=(1, 2, 3))[box][:, self._inside]
         return out
 
-    def _draw_part(
-        self, count: int, generator: np.random.Generator, spectrum: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
-        """Draws of both fields with a covariance, given by its spectrum, shape (2, N, count)."""
+    def _draw_local(self, count: int, generator: np.random.Generator) -> NDArray[np.float64]:
+        """Draws of both fields without means and regions, shape (2, N, count)."""
+        spectrum = self._spectrum
         first = np.sqrt(spectrum[0, 0])
         along = np.divide(spectrum[1, 0], first, out=np.zeros_like(first), where=first > 0.0)
         across = np.sqrt(np.maximum(spectrum[1, 1] - along**2, 0.0))
         box = (slice(None), *(slice(0, extent) for extent in self._inside.shape))
-        out = np.empty((FIELDS, len(self.relative_spread), count))
+        out = np.empty((FIELDS, self.regions.shape[0], count))
         for column in range(count):
             white = scipy.fft.rfftn(generator.standard_normal((FIELDS, *self._padded)), axes=(1, 2, 3))
             mixed = np.stack([first * white[0], along * white[0] + across * white[1]])

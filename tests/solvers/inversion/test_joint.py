@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ from mpi4py import MPI  # isort: skip
 from palpate.meshing.zones import cut_zones  # isort: skip
 from palpate.solvers.inversion import joint as joint_module  # isort: skip
 from palpate.solvers.inversion import log_determinant  # isort: skip
-from palpate.solvers.inversion.joint import TOLERANCE, JointPosterior, ZoneCurvature  # isort: skip
+from palpate.solvers.inversion.joint import DRAW_TOLERANCE, TOLERANCE, JointPosterior, ZoneCurvature  # isort: skip
 from palpate.solvers.inversion.prior import FIELDS, Hypotheses, MaternField, PriorScale  # isort: skip
 
 DIRECTIONS = 24
@@ -61,9 +61,7 @@ def small() -> Small:
     rng = np.random.default_rng(0)
     scale = PriorScale(0.4, 0.25, length_mm=6.0, coupling=0.6, mean_std=0.7, unresolved_std=0.15, region_std=0.3)
     shares = sparse.csr_matrix(rng.dirichlet(np.ones(3), count)[:, :2])
-    prior = MaternField(
-        mask, np.array([2.0, 2.5, 3.0]), Hypotheses.certain(scale), rng.uniform(0.5, 2.0, count), shares
-    )
+    prior = MaternField(mask, np.array([2.0, 2.5, 3.0]), Hypotheses.certain(scale), shares)
     zones, hessian = [], np.zeros((FIELDS * count,) * 2)
     for zone in cut_zones(mask, width_voxels=(5, 5, 5), stride_voxels=(2, 1, 1)):
         half = rng.standard_normal((FIELDS * len(zone.voxels), DIRECTIONS))
@@ -143,41 +141,6 @@ def test_draws_repeat_with_their_seed(joint: JointPosterior) -> None:
     assert not np.allclose(joint.draw(3, seed=1), joint.draw(3, seed=2))
 
 
-def test_gains_count_what_the_data_determine(small: Small, joint: JointPosterior) -> None:
-    """The diagonal of H (C^-1 + H)^-1, for fields around their means, sets how stiffness may vary from place to place.
-
-    With random signs one probe's error of an entry is the norm of the rest of its row; five of them over sqrt(probes).
-    """
-    around = small.prior.apply_fitted(np.eye(len(small.hessian)))
-    half = np.linalg.cholesky(small.hessian + 1e-12 * np.trace(small.hessian) * np.eye(len(small.hessian)))
-    inner = np.linalg.inv(np.eye(len(half)) + half.T @ small.covariance @ half)
-    shares = half @ inner @ half.T @ around
-    probes = 400
-    found = joint.gains(probes, seed=3)
-    error = np.sqrt(np.maximum(np.sum(shares**2, axis=1) - np.diag(shares) ** 2, 0.0) / probes)
-    assert np.all(np.abs(found - np.diag(shares)) <= 5.0 * error + 1e-6)
-
-
-def test_no_zone_leaves_the_prior(small: Small) -> None:
-    """Where no wave arrives the posterior is the prior, not a failure."""
-    silent = [ZoneCurvature(zone.voxels, zone.ijk, zone.half_hessian[:, :0]) for zone in small.zones]
-    draws = JointPosterior(small.prior, silent, MPI.COMM_SELF).draw(1500, seed=4)
-    assert_covariance(draws[::7], small.covariance[::7, ::7])
-
-
-def test_frequencies_of_a_zone_are_data_of_their_own(small: Small) -> None:
-    """Draws correct the prior by noise of each datum: the same for two frequencies would leave too wide a spread."""
-    (zone, *_) = small.zones
-    both = [zone, replace(zone, frequency=1)]
-    half = np.zeros((len(small.hessian), 2 * DIRECTIONS))
-    half[np.concatenate([zone.voxels, zone.voxels + len(half) // FIELDS])] = np.tile(zone.half_hessian, 2)
-    gain = np.linalg.solve(np.eye(2 * DIRECTIONS) + half.T @ small.covariance @ half, half.T @ small.covariance)
-    posterior = small.covariance - small.covariance @ half @ gain
-    draws = JointPosterior(small.prior, both, MPI.COMM_SELF).draw(1500, seed=5)
-    seen = zone.half_hessian.T @ draws[np.concatenate([zone.voxels, zone.voxels + len(half) // FIELDS])]
-    assert_covariance(seen, half.T[:DIRECTIONS] @ posterior @ half[:, :DIRECTIONS])
-
-
 def _log_determinant(small: Small) -> float:
     """The value of ln det (I + C H), which is that of I + Y^T C Y."""
     return float(np.linalg.slogdet(np.eye(len(small.hessian)) + small.covariance @ small.hessian)[1])
@@ -215,17 +178,14 @@ def test_determinant_of_a_large_system_states_its_error(small: Small, monkeypatc
 
 @pytest.mark.mpi
 def test_dealing_zones_to_ranks_changes_nothing(small: Small, joint: JointPosterior) -> None:
-    """Mean, draws and gains are the same on every rank and for every number of ranks, to the solver's tolerance."""
+    """Mean and draws are the same on every rank and for every number of ranks, to the solver's tolerance."""
     comm = MPI.COMM_WORLD
     shared = JointPosterior(small.prior, dealt(small.zones, comm), comm)
     spread = np.sqrt(np.diag(small.posterior))
-    for alone, together in (
-        (joint.improve(small.information)[0], shared.improve(small.information)[0]),
-        (joint.draw(5, seed=1), shared.draw(5, seed=1)),
+    for alone, together, tolerance in (
+        (joint.improve(small.information)[0], shared.improve(small.information)[0], TOLERANCE),
+        (joint.draw(5, seed=1), shared.draw(5, seed=1), DRAW_TOLERANCE),
     ):
         error = np.abs(alone - together).reshape(len(spread), -1) / spread[:, None]
-        assert error.max() <= 2 * TOLERANCE
+        assert error.max() <= 2 * tolerance
         assert np.array_equal(together, comm.bcast(together, root=0))
-    # A gain is H times what a prior of spread sqrt(C) allows; the error of t is below TOLERANCE in each direction.
-    scale = np.linalg.norm(small.hessian, 2) ** 0.5
-    assert np.abs(joint.gains(4, seed=2) - shared.gains(4, seed=2)).max() <= 2 * TOLERANCE * scale

@@ -1,4 +1,4 @@
-"""The prior: the covariance it promises, draws that have it, and a spread that is learned in the right direction."""
+"""The prior: the covariance it promises, and draws that have it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from tests.laws.chance import assert_covariance, assert_mean_square
 from tests.laws.operators import assert_adjoint, assert_positive, assert_symmetric
 
 import palpate.solvers  # noqa: F401  # isort: skip  (loads MPI before dolfinx)
-from palpate.solvers.inversion.local_spread import RELATIVE_BOUNDS, update_relative_spread  # isort: skip
 from palpate.solvers.inversion.prior import FIELDS, Hypotheses, MaternField, PriorScale  # isort: skip
 
 VOXEL_MM = np.array([2.0, 2.5, 3.0])
@@ -34,13 +33,12 @@ OTHER = replace(SCALE, storage_std=0.2, loss_std=0.3, length_mm=4.0, coupling=0.
 
 
 def _field(*scales: PriorScale) -> MaternField:
-    """A mask with a notch away from the corner of its grid, and a spread that changes from voxel to voxel."""
+    """A mask with a notch away from the corner of its grid."""
     mask = np.zeros((8, 6, 5), dtype=bool)
     mask[2:7, 1:5, 1:4] = True
     mask[2:4, 1:3, 1] = False
-    relative = np.random.default_rng(0).uniform(0.5, 2.0, np.count_nonzero(mask))
     hypotheses = Hypotheses(scales, (1.0,)) if len(scales) == 1 else Hypotheses((SCALE, OTHER), (0.7, 0.3))
-    return MaternField(mask, VOXEL_MM, hypotheses, relative, _shares(len(relative)))
+    return MaternField(mask, VOXEL_MM, hypotheses, _shares(np.count_nonzero(mask)))
 
 
 def _shares(count: int) -> sparse.csr_matrix:
@@ -65,7 +63,6 @@ def _by_hand(field: MaternField) -> NDArray[np.float64]:
     for probability, one in zip(field.hypotheses.probabilities, field.hypotheses.scales, strict=True):
         between = np.outer(one.stds, one.stds) * np.array([[1.0, one.coupling], [one.coupling, 1.0]])
         around += probability * np.kron(between, _correlation(distance, one))
-    around *= np.outer(np.tile(field.relative_spread, FIELDS), np.tile(field.relative_spread, FIELDS))
     around += scale.unresolved_std**2 * np.kron(coupling, np.exp(-distance / 4.0))
     shares = field.regions.toarray()
     regional = scale.region_std**2 * np.kron(coupling, shares @ shares.T)
@@ -73,7 +70,7 @@ def _by_hand(field: MaternField) -> NDArray[np.float64]:
 
 
 def _matrix(field: MaternField) -> NDArray[np.float64]:
-    return field.apply(np.eye(FIELDS * len(field.relative_spread)))
+    return field.apply(np.eye(FIELDS * np.count_nonzero(field.mask)))
 
 
 def test_covariance_is_the_stated_one() -> None:
@@ -107,7 +104,7 @@ def test_covariance_is_symmetric_and_positive() -> None:
         assert_symmetric(matrix)
         assert_positive(matrix)
         x, y = np.random.default_rng(1).standard_normal((2, len(matrix), 1))
-        assert_adjoint(field.apply_fitted, field.apply_fitted, x, y)
+        assert_adjoint(field.apply, field.apply, x, y)
 
 
 def test_draws_have_the_covariance_that_is_applied() -> None:
@@ -121,14 +118,14 @@ def test_means_are_as_free_as_stated() -> None:
     narrow = _field(PriorScale(0.4, 0.25, length_mm=6.0, mean_std=0.0))
     wide = _field(PriorScale(0.4, 0.25, length_mm=6.0, mean_std=0.7))
     added = _matrix(wide) - _matrix(narrow)
-    blocks = np.kron(np.eye(FIELDS), np.full((len(narrow.relative_spread),) * 2, 0.49))
+    blocks = np.kron(np.eye(FIELDS), np.full((np.count_nonzero(narrow.mask),) * 2, 0.49))
     assert added == pytest.approx(blocks, abs=1e-12)
 
 
 def test_neither_grid_nor_axis_order_matters() -> None:
     """The prior of a mask must not know where in its grid the mask lies, nor which axis comes first."""
     field = _field()
-    grown = MaternField(np.pad(field.mask, 3), VOXEL_MM, field.hypotheses, field.relative_spread, field.regions)
+    grown = MaternField(np.pad(field.mask, 3), VOXEL_MM, field.hypotheses, field.regions)
     assert np.array_equal(_matrix(grown), _matrix(field))
     axes = (2, 0, 1)
     order = np.argsort(_numbers(field.mask).transpose(axes)[field.mask.transpose(axes)])
@@ -136,7 +133,6 @@ def test_neither_grid_nor_axis_order_matters() -> None:
         field.mask.transpose(axes),
         VOXEL_MM[list(axes)],
         field.hypotheses,
-        field.relative_spread[np.argsort(order)],
         field.regions[np.argsort(order)],
     )
     both = np.concatenate([order, order + len(order)])
@@ -149,34 +145,7 @@ def _numbers(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
     return number
 
 
-BAR = np.ones((40, 8, 8), dtype=bool)
 EDGES_MM = np.full(3, 2.0)
-
-
-def test_spread_that_explains_the_data_stays() -> None:
-    """Where x w sums to what the data determine, the fixed point is reached."""
-    relative = np.random.default_rng(3).uniform(0.5, 2.0, BAR.size)
-    gains = np.random.default_rng(4).uniform(0.0, 1.0, FIELDS * BAR.size)
-    kept = update_relative_spread(relative, gains.copy(), gains, BAR, EDGES_MM)
-    assert kept == pytest.approx(relative, rel=1e-9)
-
-
-def test_spread_is_found_where_data_decide_and_kept_where_they_do_not() -> None:
-    """Fields of 1.8 times the prior's spread, fully seen in one half: there it is found, elsewhere it stays.
-
-    A patch in the middle of the seen half holds some 10.6 x 8 x 8 voxels of two fields, so that its variance is known
-    to sqrt(2 / 1360) = 4 %; four of these are allowed.
-    """
-    seen = np.tile((np.argwhere(BAR)[:, 0] < 20), FIELDS)
-    square = (1.8 * np.random.default_rng(5).standard_normal(FIELDS * BAR.size)) ** 2 * seen
-    relative = np.ones(BAR.size)
-    for _ in range(60):
-        energy = square / np.tile(relative, FIELDS) ** 2
-        relative = update_relative_spread(relative, energy, seen.astype(np.float64), BAR, EDGES_MM)
-    along = relative.reshape(BAR.shape).mean(axis=(1, 2))
-    assert along[10] ** 2 == pytest.approx(1.8**2, rel=4 * 0.04)
-    assert along[-1] == pytest.approx(1.0, abs=0.01)
-    assert np.all((relative >= RELATIVE_BOUNDS[0]) & (relative <= RELATIVE_BOUNDS[1]))
 
 
 def test_unit_spread_is_unit_variance() -> None:
@@ -184,7 +153,5 @@ def test_unit_spread_is_unit_variance() -> None:
     mask = np.zeros((30, 30, 30), dtype=bool)
     mask[::9, ::9, ::9] = True  # far apart, so that values are nearly independent
     scale = PriorScale(0.4, 0.4, length_mm=2.0, mean_std=0.0)
-    field = MaternField(
-        mask, EDGES_MM, Hypotheses.certain(scale), np.ones(mask.sum()), sparse.csr_matrix((mask.sum(), 0))
-    )
+    field = MaternField(mask, EDGES_MM, Hypotheses.certain(scale), sparse.csr_matrix((mask.sum(), 0)))
     assert_mean_square(field.draw(60, np.random.default_rng(6)), 0.16, slack=np.exp(-9.0))
