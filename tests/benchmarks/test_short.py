@@ -67,3 +67,28 @@ def test_lesions(tmp_path: Path) -> None:
     assert case["interval"][0] < ours["contrast"] < case["interval"][1]
     assert rows["CNR, 6 mm, contrast 3, 2 % noise"].ours == pytest.approx(ours["cnr"])
     assert "<svg" in (tmp_path / "lesions.svg").read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+def test_hiscox2022_cortex(tmp_path: Path) -> None:
+    """Uniform parcels beside fluid: known regions make the map better, and both are better than the baseline."""
+    rows, facts = record_of("hiscox2022_cortex", tmp_path)
+    plain, known = rows["error of mu, no labels"], rows["error of mu, regions known"]
+    assert plain.ours is not None
+    assert known.ours is not None
+    assert 0.0 < known.ours < plain.ours < plain.baselines["algebraic"]
+    assert (plain.published, known.published) == (9.4, 3.1)
+    assert any("parcels" in note for note in facts["notes"])
+
+
+@pytest.mark.slow
+def test_calibration_cohort(tmp_path: Path) -> None:
+    """Two patients through the workflow: intervals hold most truths, and draws are closer to it than the baseline."""
+    rows, _ = record_of("calibration_cohort", tmp_path)
+    held = rows["95 % intervals of G' that hold the truth, voxels"]
+    assert held.ours is not None
+    assert held.ours > 50.0
+    score = rows["CRPS of G'"]
+    assert score.ours is not None
+    assert score.ours < min(score.baselines.values())
+    assert (tmp_path / "calibration.html").exists()
