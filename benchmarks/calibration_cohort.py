@@ -59,7 +59,7 @@ def rows(found: dict[str, Any]) -> Iterator[Row]:
         baselines = {"algebraic": of_modulus["crps_direct_kpa"], "prior alone": of_modulus["crps_prior_kpa"]}
         yield Row(f"CRPS of {symbol}", "kPa", of_modulus["crps_kpa"], None, baselines)
         yield Row(
-            f"median width of the 95 % interval of {symbol} over the truth", "", of_modulus["interval_width"], "none"
+            f"median width of the 95 % interval of {symbol} over the truth", "", of_modulus["interval_width"], None
         )
 
 
