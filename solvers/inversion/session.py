@@ -27,6 +27,7 @@ from palpate.solvers.inversion.checkpoint import unfinished
 from palpate.solvers.inversion.direct import direct_inversion
 from palpate.solvers.inversion.load_balance import LoadBalance
 from palpate.solvers.inversion.model_evidence import sum_of
+from palpate.solvers.inversion.problem import Ground
 from palpate.solvers.inversion.results import (
     Target,
     common_record,
@@ -40,7 +41,7 @@ from palpate.solvers.inversion.results import (
     write_record,
 )
 from palpate.solvers.inversion.rheology import reference_hz
-from palpate.solvers.inversion.run import Ground, Inversion, invert_together, invert_wave_field
+from palpate.solvers.inversion.run import Inversion, invert_together, invert_wave_field
 
 
 def invert_session(

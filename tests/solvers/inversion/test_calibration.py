@@ -31,7 +31,7 @@ from palpate.solvers.inversion.gauss_newton import Fit, Problem, maximise  # iso
 from palpate.solvers.inversion.likelihood import ZoneData  # isort: skip
 from palpate.imaging.labels import no_regions  # isort: skip
 from palpate.solvers.inversion.prior import FIELDS, Hypotheses, MaternField, PriorScale  # isort: skip
-from palpate.solvers.inversion.run import DIVERGENCE_PER_STRAIN  # isort: skip
+from palpate.solvers.inversion.problem import DIVERGENCE_PER_STRAIN  # isort: skip
 from palpate.solvers.inversion.zone_solver import Tally, ZoneSolver  # isort: skip
 
 pytestmark = pytest.mark.slow

@@ -21,7 +21,8 @@ from palpate.meshing.zones import cut_zones  # isort: skip
 from palpate.solvers.inversion import checkpoint, evidence, gauss_newton  # isort: skip
 from palpate.solvers.inversion.acceleration import Acceleration, Pair  # isort: skip
 from palpate.solvers.inversion.checkpoint import read_arrays, write_arrays  # isort: skip
-from palpate.solvers.inversion.run import Ground, Inversion, invert_wave_field  # isort: skip
+from palpate.solvers.inversion.problem import Ground  # isort: skip
+from palpate.solvers.inversion.run import Inversion, invert_wave_field  # isort: skip
 
 SHAPE = (7, 5, 5)
 ZONES = 2

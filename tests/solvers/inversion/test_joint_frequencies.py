@@ -17,7 +17,8 @@ from palpate.config.inversion import InversionSettings  # isort: skip
 from palpate.imaging.wavefield import WaveField  # isort: skip
 from palpate.meshing.zones import cut_zones  # isort: skip
 from palpate.solvers.inversion.joint import TOLERANCE  # isort: skip
-from palpate.solvers.inversion.run import Ground, Inversion, invert_together, invert_wave_field  # isort: skip
+from palpate.solvers.inversion.problem import Ground  # isort: skip
+from palpate.solvers.inversion.run import Inversion, invert_together, invert_wave_field  # isort: skip
 
 BOX, BAR, ZONES = (9, 9, 9), (9, 5, 5), 3
 INNER = (slice(2, -2),) * 3

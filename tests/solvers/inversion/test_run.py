@@ -20,7 +20,8 @@ from palpate.imaging.wavefield import WaveField  # isort: skip
 from palpate.meshing.zones import cut_zones  # isort: skip
 from palpate.solvers.inversion.joint import TOLERANCE  # isort: skip
 from palpate.solvers.inversion.load_balance import LoadBalance  # isort: skip
-from palpate.solvers.inversion.run import Ground, Inversion, invert_wave_field, share_out  # isort: skip
+from palpate.solvers.inversion.problem import Ground, share_out  # isort: skip
+from palpate.solvers.inversion.run import Inversion, invert_wave_field  # isort: skip
 from palpate.solvers.inversion.zone_solver import ZONES  # isort: skip
 
 BOX = (9, 9, 9)

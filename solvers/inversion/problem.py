@@ -1,0 +1,208 @@
+"""What is inverted: a run's wave fields and zones, in voxel axes and units of the noise, shared out over the ranks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import scipy.sparse as sparse
+from mpi4py import MPI
+from numpy.typing import NDArray
+
+from palpate.config.inversion import InversionSettings
+from palpate.imaging.labels import Regions, no_regions
+from palpate.imaging.wavefield import WaveField
+from palpate.meshing.zones import Zone
+from palpate.progress import say
+from palpate.solvers.inversion.checkpoint import Checkpoint
+from palpate.solvers.inversion.direct import DirectResult, direct_inversion
+from palpate.solvers.inversion.drift import drift_planes
+from palpate.solvers.inversion.equilibrium import Scales
+from palpate.solvers.inversion.gauss_newton import Problem
+from palpate.solvers.inversion.likelihood import ZoneData
+from palpate.solvers.inversion.noise import Noise, noise_of
+from palpate.solvers.inversion.rheology import Dispersion, dispersions
+from palpate.solvers.inversion.zone_solver import Tally, ZoneSolver
+from palpate.units import m_to_mm, m_to_um, mm_to_m
+
+DIVERGENCE_PER_STRAIN = 5e-3
+"""Divergence that triquadratic elements leave in an incompressible wave, per |U| and millimetre."""
+
+SMALLEST_PART = 1e-3
+"""Smallest part of a drift's prior that a zone is given; below, the drift is free there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What an inversion stands on beside the waves.
+
+    Attributes:
+        zones: of the mask, all of them on every rank.
+        regions: of the anatomy, where somebody labelled it or its image shows them.
+        unfinished: folder that keeps what is finished, and goes on from what an earlier run of the same left there;
+            None keeps nothing.
+        compare: whether the evidence is wanted, which takes one more factorisation for each zone and frequency.
+    """
+
+    zones: Sequence[Zone]
+    regions: Regions | None = None
+    unfinished: Path | None = None
+    compare: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One wave field of a run with what is known of it before the fit.
+
+    Attributes:
+        field: displacement, mask and noise as stated.
+        direct: the algebraic baseline.
+        noise: the noise to invert with.
+        dispersion: from the fields that are inverted to those at its frequency.
+    """
+
+    field: WaveField
+    direct: DirectResult
+    noise: Noise
+    dispersion: Dispersion
+
+    @property
+    def log_median(self) -> NDArray[np.float64]:
+        """The logarithms of the direct inversion's medians of G' and G'', pascal, shape (2,)."""
+        return np.log([np.nanmedian(self.direct.storage_pa), np.nanmedian(self.direct.loss_pa)])
+
+
+def measure(fields: Sequence[WaveField], settings: InversionSettings) -> list[Measured]:
+    """The wave fields of a run with their baselines and noise.
+
+    Args:
+        fields: of one run, one a frequency.
+        settings: the inversion section.
+    """
+    laws = dispersions(settings, [field.frequency_hz for field in fields])
+    return [
+        Measured(
+            field,
+            direct_inversion(field),
+            noise_of(field, factor=settings.noise_factor, discretisation_percent=settings.discretisation_percent),
+            dispersion,
+        )
+        for field, dispersion in zip(fields, laws, strict=True)
+    ]
+
+
+def problem_of(
+    measured: Sequence[Measured], ground: Ground, settings: InversionSettings, tally: Tally, comm: MPI.Comm
+) -> tuple[Problem, Scales]:
+    """Zones and frequencies shared out over the ranks, with the units that all of them have in common.
+
+    Args:
+        measured: wave fields, one a frequency.
+        ground: zones and regions.
+        settings: the inversion section.
+        tally: where to count the work.
+        comm: the ranks.
+    """
+    first, zones = measured[0].field, ground.zones
+    regions = ground.regions or no_regions(int(np.count_nonzero(first.mask)))
+    centre = np.mean([one.dispersion.back(one.log_median) for one in measured], axis=0)
+    scales = Scales(mm_to_m(float(first.voxel_size_mm.min())), float(np.hypot(*np.exp(centre))))
+    for one in measured:
+        say(
+            f"{first.label}: {one.field.frequency_hz:g} Hz, {len(zones)} zones, "
+            f"noise {m_to_um(one.noise.std_m):.3g} um ({one.noise.source}), {comm.size} ranks"
+        )
+    mine = share_out([zone.work for zone in zones] * len(measured), comm.size)[comm.rank]
+    solvers = []
+    for one in measured:
+        before = one.dispersion.frequency * len(zones)
+        numbers = [item - before for item in mine if 0 <= item - before < len(zones)]
+        solvers += _solvers(one, zones, numbers, scales, settings, tally)
+    problem = Problem(
+        solvers=solvers,
+        mask=first.mask,
+        voxel_size_mm=first.voxel_size_mm,
+        regions=regions.shares,
+        centre=centre - np.log(scales.modulus_pa),
+        comm=comm,
+        tally=tally,
+        checkpoint=Checkpoint(ground.unfinished, comm, tally),
+    )
+    return problem, scales
+
+
+def _solvers(
+    measured: Measured,
+    zones: Sequence[Zone],
+    numbers: Sequence[int],
+    scales: Scales,
+    settings: InversionSettings,
+    tally: Tally,
+) -> list[ZoneSolver]:
+    """The chosen zones with their data at one frequency, in voxel axes and in units of the noise."""
+    field, std_m = measured.field, measured.noise.std_m
+    axes = field.affine_mm[:3, :3] / field.voxel_size_mm
+    data = field.displacement_m[field.mask] @ axes / std_m
+    mean = float(np.linalg.norm(data, axis=-1).mean())
+    planes = drift_planes(field.mask, field.drift_std_m / std_m)
+    # One probe for all frequencies: the counts behind the evidence must not depend on which are inverted together.
+    probe_drift = planes @ _complex_normal(np.random.default_rng([settings.seed, 3]), (planes.shape[1],))
+    probe = _complex_normal(np.random.default_rng([settings.seed, 4]), data.shape) + probe_drift.reshape(data.shape)
+    slack = DIVERGENCE_PER_STRAIN * mean * m_to_mm(scales.length_m)
+    return [
+        ZoneSolver(
+            number,
+            ZoneData(
+                zone=zones[number],
+                displacement=data[zones[number].voxels].ravel(),
+                drift=_of_zone(planes, zones[number]),
+                probe=probe[zones[number].voxels].ravel(),
+                voxel_size=mm_to_m(field.voxel_size_mm) / scales.length_m,
+                inertia=scales.inertia(field.density_kg_m3, field.frequency_hz),
+                divergence_tolerance=slack,
+            ),
+            field.voxel_size_mm,
+            settings.hessian_rank,
+            tally,
+            measured.dispersion,
+        )
+        for number in numbers
+    ]
+
+
+def _complex_normal(generator: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.complex128]:
+    """Independent complex numbers whose real and imaginary parts have unit variance."""
+    parts = generator.standard_normal((2, *shape))
+    return np.asarray(parts[0] + 1j * parts[1])
+
+
+def _of_zone(planes: sparse.csr_matrix, zone: Zone) -> sparse.csr_matrix:
+    """A zone's rows of the planes, less those of slices that it does not reach.
+
+    A slice's drift is one error for all zones, so its prior is shared between them as the data are: a zone with the
+    part omega of a plane's energy takes the prior to the power omega, that is its standard deviation over sqrt(omega).
+    """
+    rows = (3 * zone.voxels[:, None] + np.arange(3)).ravel()
+    own = planes[rows].tocsc()
+    reached = np.flatnonzero(np.diff(own.indptr))
+    energy = np.asarray(planes.power(2).sum(axis=0)).ravel()[reached]
+    part = np.asarray(own[:, reached].power(2).T @ np.repeat(zone.share, 3)) / energy
+    return (own[:, reached] @ sparse.diags(1.0 / np.sqrt(np.maximum(part, SMALLEST_PART)))).tocsr()
+
+
+def share_out(work: Sequence[float], ranks: int) -> list[list[int]]:
+    """Zones for each rank: the largest first, always to the rank with the least work so far.
+
+    Args:
+        work: estimated cost of each zone.
+        ranks: how many ranks there are.
+    """
+    loads = np.zeros(ranks)
+    mine: list[list[int]] = [[] for _ in range(ranks)]
+    for number in sorted(range(len(work)), key=lambda i: (-work[i], i)):
+        rank = int(np.argmin(loads))
+        loads[rank] += work[number]
+        mine[rank].append(number)
+    return [sorted(numbers) for numbers in mine]
