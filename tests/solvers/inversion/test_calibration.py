@@ -25,6 +25,7 @@ from tests.solvers.inversion.tetrahedra import (
 
 from mpi4py import MPI  # isort: skip
 
+from palpate.solvers.inversion.checkpoint import Checkpoint  # isort: skip
 from palpate.solvers.inversion.drift import drift_planes  # isort: skip
 from palpate.solvers.inversion.equilibrium import Scales  # isort: skip
 from palpate.solvers.inversion.gauss_newton import Fit, Problem, maximise  # isort: skip
@@ -88,9 +89,23 @@ def _fit(displacement_m: NDArray[np.complex128], seed: int) -> Fit:
     )
     tally = Tally()
     solvers = [ZoneSolver(0, data, VOXEL_MM, 120, tally)]
-    problem = Problem(solvers, field.mask, VOXEL_MM, CENTRE, MPI.COMM_SELF, tally)
+    problem = Problem(
+        solvers=solvers,
+        mask=field.mask,
+        voxel_size_mm=VOXEL_MM,
+        regions=no_regions(np.count_nonzero(field.mask)).shares,
+        centre=CENTRE,
+        comm=MPI.COMM_SELF,
+        tally=tally,
+        checkpoint=Checkpoint(None, MPI.COMM_SELF, tally),
+    )
     return maximise(
-        problem, PRIOR, fit_hyperparameters=False, limit=14, tolerance=0.1, report=lambda _number, _iteration: None
+        problem,
+        Hypotheses.certain(PRIOR),
+        fit_hyperparameters=False,
+        limit=14,
+        tolerance=0.1,
+        report=lambda _number, _iteration: None,
     )
 
 
