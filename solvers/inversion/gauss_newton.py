@@ -27,8 +27,8 @@ EVIDENCE_ZONES = 6
 HALVINGS = 4
 """How often a step that does not lower the objective is halved before it is taken anyhow."""
 
-REFITS = 3
-"""How often the prior is refitted; a fourth changes it by less than its own uncertainty."""
+REFITS = 2
+"""How often the prior is refitted: far from the maximum and near it; a third changes it by less than it is known."""
 
 PROBES = 12
 """Draws behind the posterior's typical spread."""
