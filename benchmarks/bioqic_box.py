@@ -9,8 +9,8 @@ Maps are interpolated back (linearly, in the logarithm) and scored on all voxels
 
 Published on the original (Ragoza, Batmanghelich, MICCAI 2023): MRE-PINN 44-45 % at 1 to 3 % noise, algebraic inversion
 52 -> 62-77 %, their direct finite elements 49-56 -> 96-99 %, without -> with noise. Our waves are not theirs: how the
-original was driven was not found. Where `palpate invert` joins frequencies (`rheology`), it does; otherwise each
-frequency is inverted by itself and the mean of their scores is given.
+original was driven was not found. Several frequencies are inverted jointly (`rheology: kelvin-voigt`); scores
+are the mean over frequencies.
 
     python benchmarks/bioqic_box.py --out folder [--frequencies 60 90] [--levels 1 3.2] [--ranks 2] [--short]
 """
@@ -31,7 +31,6 @@ from command_line import invert
 from numpy.typing import NDArray
 from record import Row, write_record
 
-from palpate.config.inversion import InversionSettings
 from palpate.config.mesh import MeshSettings
 from palpate.imaging.block_average import block_average
 from palpate.imaging.maps import read_map
@@ -98,13 +97,12 @@ def study(box: Box, fields: Sequence[WaveField], level_percent: float, out: Path
 
 
 def _invert(fields: Sequence[WaveField], out: Path, ranks: int) -> None:
-    """Write the fields and run palpate on them, jointly where it can."""
+    """Write the fields and run palpate on them, several jointly."""
     folder = out / "wavefield"
     folder.mkdir(parents=True, exist_ok=True)
     for field in fields:
         write_wave_field(folder, field)
-    joint = len(fields) > 1 and "rheology" in InversionSettings.model_fields
-    settings = ["--settings", json.dumps({"rheology": "kelvin-voigt"})] if joint else []
+    settings = ["--settings", json.dumps({"rheology": "kelvin-voigt"})] if len(fields) > 1 else []
     invert(folder, out / "mre", ranks, *settings)
 
 

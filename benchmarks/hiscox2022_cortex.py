@@ -28,6 +28,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 from command_line import invert
+from noise import write_noisy
 from numpy.typing import NDArray
 from record import Row, write_record
 
@@ -41,7 +42,6 @@ from palpate.imaging.phantom.atlas import Atlas, load_atlas
 from palpate.imaging.phantom.grid import scan_grid
 from palpate.imaging.phantom.tissue import Head
 from palpate.imaging.wavefield import WaveField
-from palpate.imaging.wavefield_folder import write_wave_field
 from palpate.solvers.virtual_patient import vibrate
 
 PUBLISHED = {2.0: (9.4, 28.7), 1.25: (7.0, 22.9)}
@@ -149,19 +149,16 @@ def simulate(folder: Path, voxel_mm: float, edges_mm: tuple[float, float, float]
     head = piecewise_head(atlas, number)
     displacement_m, _ = vibrate(MPI.COMM_SELF, settings, head, grid)
     mask = head.in_brain(grid.points_mm)
-    sigma_m = NOISE_PERCENT / 100.0 * float(np.linalg.norm(displacement_m[mask], axis=-1).mean())
-    parts = np.random.default_rng([SEED, 3]).standard_normal((2, *displacement_m.shape))
     field = WaveField(
-        displacement_m=displacement_m + sigma_m * (parts[0] + 1j * parts[1]),
+        displacement_m=displacement_m,
         mask=mask,
         affine_mm=grid.affine_mm,
         frequency_hz=FREQUENCY_HZ,
-        noise_std_m=sigma_m,
+        noise_std_m=None,
         density_kg_m3=settings.density_kg_m3,
         label="sub-cortex",
     )
-    (folder / "wavefield").mkdir(parents=True, exist_ok=True)
-    write_wave_field(folder / "wavefield", field)
+    write_noisy(field, folder / "wavefield", NOISE_PERCENT, [SEED, 3])
     moved = atlas.affine_mm.copy()
     moved[:3, 3] += LABELS_OFF_MM
     write_nifti(folder / "labels.nii.gz", number, atlas.affine_mm)

@@ -13,9 +13,9 @@ from palpate.config.phantom import PhantomSettings, TissueSettings
 from palpate.imaging.phantom.grid import ScanGrid, block
 from palpate.imaging.phantom.lattice import kuhn_lattice
 from palpate.imaging.wavefield import WaveField
-from palpate.solvers.virtual_patient import incoming_waves
-from palpate.solvers.wave import Tetrahedra, WaveProblem, distribute, solve_wave
-from palpate.units import kpa_to_pa, m_to_mm, mm_to_m
+from palpate.solvers.virtual_patient import driven
+from palpate.solvers.wave import Tetrahedra, distribute, solve_wave
+from palpate.units import mm_to_m
 
 BACKGROUND_KPA: Final = 2.6 + 1.1j
 """White matter at 50 Hz."""
@@ -78,14 +78,9 @@ def waves_through(lesion: Lesion) -> WaveField:
     chosen = np.ones((count,) * 3, dtype=np.bool_)
     points_mm, cells = kuhn_lattice(np.zeros(3), np.eye(3), np.full(3, extent_mm / count), chosen)
     points_m = mm_to_m(points_mm)
-    problem = WaveProblem(
-        modulus_pa=lambda x: kpa_to_pa(lesion.modulus_kpa(m_to_mm(x))),
-        boundary_displacement_m=incoming_waves(settings, points_m),
-        frequency_hz=settings.frequency_hz,
-        density_kg_m3=settings.density_kg_m3,
-        bulk_modulus_pa=kpa_to_pa(settings.bulk_modulus_kpa),
+    solution = solve_wave(
+        distribute(MPI.COMM_SELF, Tetrahedra(points_m, cells)), driven(settings, points_m, lesion.modulus_kpa)
     )
-    solution = solve_wave(distribute(MPI.COMM_SELF, Tetrahedra(points_m, cells)), problem)
     displacement_m = solution.at(mm_to_m(grid.points_mm.reshape(-1, 3)))
     return WaveField(
         displacement_m=displacement_m.reshape(*grid.shape, 3),

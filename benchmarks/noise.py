@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from palpate.imaging.wavefield import WaveField
 from palpate.imaging.wavefield_folder import write_wave_field
 
 
-def write_noisy(field: WaveField, folder: Path, level_percent: float, seed: int) -> None:
+def write_noisy(field: WaveField, folder: Path, level_percent: float, seed: int | Sequence[int]) -> None:
     """Write a wave field with complex Gaussian noise, and its level in the sidecar.
 
     Args:

@@ -19,7 +19,7 @@ from scipy.ndimage import map_coordinates
 from skimage.filters import threshold_multiotsu
 
 from palpate.errors import InputError
-from palpate.imaging.nifti import Volume, read_nifti
+from palpate.imaging.nifti import Volume, read_nifti, voxel_indices
 
 _FEWEST_INTENSITIES = 100
 """An image with fewer different values in the mask has no tissue contrast to speak of."""
@@ -100,7 +100,7 @@ def read_classes(path: Path, mask: NDArray[np.bool_], affine_mm: NDArray[np.floa
             expected="one finite intensity a voxel, shape (i, j, k)",
             advice="Write the anatomy again, or leave it out.",
         )
-    index = _indices(volume, _points_mm(mask, affine_mm))
+    index = voxel_indices(volume.affine_mm, _points_mm(mask, affine_mm))
     seen = map_coordinates(volume.values, np.moveaxis(index, -1, 0), order=1, mode="constant", cval=np.nan)
     inside = np.isfinite(seen)
     if not inside.any() or len(np.unique(seen[inside])) < _FEWEST_INTENSITIES:
@@ -122,11 +122,6 @@ def _points_mm(mask: NDArray[np.bool_], affine_mm: NDArray[np.float64]) -> NDArr
     return np.asarray((np.argwhere(mask)[:, None] + _OFFSETS) @ affine_mm[:3, :3].T + affine_mm[:3, 3])
 
 
-def _indices(volume: Volume, points_mm: NDArray[np.float64]) -> NDArray[np.float64]:
-    inverse = np.linalg.inv(volume.affine_mm)
-    return np.asarray(points_mm @ inverse[:3, :3].T + inverse[:3, 3])
-
-
 def _demand_labels(path: Path, volume: Volume) -> None:
     values = volume.values
     if values.ndim != 3:
@@ -144,7 +139,7 @@ def _demand_labels(path: Path, volume: Volume) -> None:
 
 def _labels_at(volume: Volume, points_mm: NDArray[np.float64]) -> NDArray[np.int64]:
     """Labels of the nearest voxels to world points, shape (..., 3); 0 outside the volume."""
-    index = np.rint(_indices(volume, points_mm)).astype(np.int64)
+    index = np.rint(voxel_indices(volume.affine_mm, points_mm)).astype(np.int64)
     within = np.all((index >= 0) & (index < volume.values.shape), axis=-1)
     found = np.zeros(within.shape, dtype=np.int64)
     found[within] = volume.values[tuple(index[within].T)].astype(np.int64)

@@ -110,3 +110,9 @@ def same_grid(
     distance = np.linalg.norm((corners @ (first_mm - second_mm).T)[:, :3], axis=1)
     edge = float(np.linalg.norm(first_mm[:3, :3], axis=0).min())
     return bool(distance.max() <= tolerance_voxel * edge)
+
+
+def voxel_indices(affine_mm: NDArray[np.float64], points_mm: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Voxel indices, not rounded, of world points, shape (..., 3)."""
+    inverse = np.linalg.inv(affine_mm)
+    return np.asarray(points_mm @ inverse[:3, :3].T + inverse[:3, 3])

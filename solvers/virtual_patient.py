@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -152,6 +153,27 @@ def incoming_waves(settings: PhantomSettings, points_m: NDArray[np.float64]) -> 
     )
 
 
+def driven(
+    settings: PhantomSettings,
+    points_m: NDArray[np.float64],
+    modulus_kpa: Callable[[NDArray[np.float64]], NDArray[np.complex128]],
+) -> WaveProblem:
+    """The wave that the settings' incoming waves drive through tissue.
+
+    Args:
+        settings: frequency, density, bulk modulus and incoming waves.
+        points_m: vertices of the domain, shape (n, 3), metres.
+        modulus_kpa: G* in kPa at points in millimetres, shape (n, 3).
+    """
+    return WaveProblem(
+        modulus_pa=lambda x: kpa_to_pa(modulus_kpa(m_to_mm(x))),
+        boundary_displacement_m=incoming_waves(settings, points_m),
+        frequency_hz=settings.frequency_hz,
+        density_kg_m3=settings.density_kg_m3,
+        bulk_modulus_pa=kpa_to_pa(settings.bulk_modulus_kpa),
+    )
+
+
 def vibrate(
     comm: MPI.Comm, settings: PhantomSettings, head: Head, grid: ScanGrid
 ) -> tuple[NDArray[np.complex128], WaveStatistics]:
@@ -163,14 +185,7 @@ def vibrate(
     points_mm, cells = forward_lattice(settings, grid, head)
     points_m = mm_to_m(points_mm)
     domain = distribute(comm, Tetrahedra(points_m, cells))
-    problem = WaveProblem(
-        modulus_pa=lambda x: kpa_to_pa(head.modulus_kpa_at(m_to_mm(x))),
-        boundary_displacement_m=incoming_waves(settings, points_m),
-        frequency_hz=settings.frequency_hz,
-        density_kg_m3=settings.density_kg_m3,
-        bulk_modulus_pa=kpa_to_pa(settings.bulk_modulus_kpa),
-    )
-    solution = solve_wave(domain, problem)
+    solution = solve_wave(domain, driven(settings, points_m, head.modulus_kpa_at))
     voxels_mm = grid.points_mm
     inside = head.in_brain(voxels_mm)
     displacement_m = np.zeros((*grid.shape, 3), dtype=np.complex128)

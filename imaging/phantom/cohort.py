@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palpate.config.phantom import LesionSettings, PhantomSettings, TissueSettings
+from palpate.imaging.nifti import voxel_indices
 from palpate.imaging.phantom.atlas import Atlas
-from palpate.imaging.phantom.grid import ScanGrid, scan_grid, voxel_indices
+from palpate.imaging.phantom.grid import ScanGrid, scan_grid
 
 BETWEEN_PATIENTS = 0.07
 """Standard deviation of ln of a patient's mean stiffness; 134 adults: 186 / 2770 Pa."""

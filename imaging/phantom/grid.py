@@ -74,9 +74,3 @@ def rotation(degrees: tuple[float, float, float]) -> NDArray[np.float64]:
     about_a = np.array([[np.cos(b), 0, np.sin(b)], [0, 1, 0], [-np.sin(b), 0, np.cos(b)]])
     about_s = np.array([[np.cos(c), -np.sin(c), 0], [np.sin(c), np.cos(c), 0], [0, 0, 1]])
     return np.asarray(about_s @ about_a @ about_r)
-
-
-def voxel_indices(affine_mm: NDArray[np.float64], points_mm: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Voxel indices, not rounded, of world points, shape (..., 3)."""
-    inverse = np.linalg.inv(affine_mm)
-    return np.asarray(points_mm @ inverse[:3, :3].T + inverse[:3, 3])

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from scipy import fft, ndimage
 
 from palpate.config.phantom import LesionSettings, PhantomSettings
+from palpate.imaging.nifti import voxel_indices
 from palpate.imaging.phantom.atlas import Atlas
-from palpate.imaging.phantom.grid import voxel_indices
 
 TISSUES = ("grey matter", "white matter", "fluid", "lesion")
 """Names of the tissues, in the order of their numbers 1, 2, ..."""

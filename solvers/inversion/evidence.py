@@ -135,9 +135,9 @@ def fit_prior(
         comm: the ranks.
     """
     found: list[tuple[float, PriorScale]] = []
-    parts = [_Parts.of(zone, voxel_size_mm) for zone in zones]
-    for length in LENGTHS_MM:
-        projected = [part.at_length(length) for part in parts]
+    at_lengths = [_project(zone, voxel_size_mm) for zone in zones]
+    for number, length in enumerate(LENGTHS_MM):
+        projected = [lengths[number] for lengths in at_lengths]
         for roughness in ROUGHNESSES:
             near = found[-1][1] if found else start
             found.append(_most_probable(projected, replace(near, length_mm=length, roughness=roughness), comm))
@@ -181,51 +181,24 @@ def _most_probable(projected: Sequence[_Projected], start: PriorScale, comm: MPI
     return -float(found.fun), scale_of(found.x)
 
 
-@dataclass(frozen=True, slots=True)
-class _Parts:
-    """What of a zone's projections does not depend on the smooth part's length.
+def _project(zone: ZoneEvidence, voxel_size_mm: NDArray[np.float64]) -> list[_Projected]:
+    """The zone's projections at each of LENGTHS_MM; only the fitted part depends on the length."""
+    columns = np.split(np.column_stack([zone.half_hessian, zone.information]), FIELDS)
 
-    Attributes:
-        zone: its data.
-        voxel_size_mm: shape (3,).
-        fixed: the projections, with nothing in the place of `correlated`.
-    """
+    def through(length_mm: float, roughness: float) -> NDArray[np.float64]:
+        base = correlation(zone.ijk, voxel_size_mm, PriorScale(1.0, 1.0, length_mm, roughness=roughness))
+        return _pairs(columns, [base @ c for c in columns])
 
-    zone: ZoneEvidence
-    voxel_size_mm: NDArray[np.float64]
-    fixed: _Projected
-
-    @classmethod
-    def of(cls, zone: ZoneEvidence, voxel_size_mm: NDArray[np.float64]) -> _Parts:
-        columns = _columns(zone)
-        regional = [zone.regions.T @ c for c in columns]
-        totals = np.stack([c.sum(axis=0) for c in columns])
-        fixed = _Projected(
-            correlated=np.zeros(0),
-            mean=totals.T @ totals,
-            unresolved=_through(zone, voxel_size_mm, columns, UNRESOLVED),
-            regional=_pairs(regional, regional),
-        )
-        return cls(zone, voxel_size_mm, fixed)
-
-    def at_length(self, length_mm: float) -> _Projected:
-        columns = _columns(self.zone)
-        shares = [PriorScale(1.0, 1.0, length_mm, roughness=share) for share in (0.0, 1.0)]
-        return replace(
-            self.fixed, correlated=np.array([_through(self.zone, self.voxel_size_mm, columns, s) for s in shares])
-        )
-
-
-def _columns(zone: ZoneEvidence) -> list[NDArray[np.float64]]:
-    """[Y, b], field by field."""
-    return np.split(np.column_stack([zone.half_hessian, zone.information]), FIELDS)
-
-
-def _through(
-    zone: ZoneEvidence, voxel_size_mm: NDArray[np.float64], values: Sequence[NDArray[np.float64]], scale: PriorScale
-) -> NDArray[np.float64]:
-    base = correlation(zone.ijk, voxel_size_mm, scale)
-    return _pairs(values, [base @ c for c in values])
+    regional = [zone.regions.T @ c for c in columns]
+    totals = np.stack([c.sum(axis=0) for c in columns])
+    fixed = _Projected(
+        correlated=np.stack([through(LENGTHS_MM[0], share) for share in (0.0, 1.0)]),
+        mean=totals.T @ totals,
+        unresolved=through(UNRESOLVED.length_mm, UNRESOLVED.roughness),
+        regional=_pairs(regional, regional),
+    )
+    longer = (np.stack([through(length, share) for share in (0.0, 1.0)]) for length in LENGTHS_MM[1:])
+    return [fixed, *(replace(fixed, correlated=correlated) for correlated in longer)]
 
 
 def _pairs(left: Sequence[NDArray[np.float64]], right: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:

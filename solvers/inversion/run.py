@@ -45,7 +45,7 @@ class Inversion:
         noise: the noise that was used.
         fit: history and hyper-parameters of the iterations (its zones are this rank's).
         parameters: the rheology's own parameters by name, SI units; empty without a rheology.
-        evidence: of the fit; None where it did not converge.
+        evidence: of the fit; None where it did not converge or nobody asked.
         tally: counts and seconds summed over ranks.
         load_balance: how evenly the zones were shared out.
         peak_memory_mb: largest resident size of each rank.

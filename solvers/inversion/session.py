@@ -70,12 +70,12 @@ def invert_session(
     refuse_foreign_folder(out)
     fields = read_wave_fields(wavefield)
     named = list(zip(fields, stems(fields), strict=True))
-    zones = {field.label: _zones(field, mesh) for field in fields}
-    runs = {label: [field for field in fields if field.label == label] for label in zones}
+    runs = {one.label: [field for field in fields if field.label == one.label] for one in fields}
+    zones = {label: _zones(run[0], mesh) for label, run in runs.items()}
     if settings.rheology != "per-frequency":
         for run in runs.values():
             _check_joint(run)
-    regions = {field.label: _regions(field, wavefield, labels, settings) for field in fields}
+    regions = {label: _regions(run[0], wavefield, labels, settings) for label, run in runs.items()}
     given = {"wavefield": wavefield, "mesh": mesh, "labels": labels}
     digests = input_digests({role: path for role, path in given.items() if path is not None})
     source = digests["wavefield"]
