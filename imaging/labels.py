@@ -4,6 +4,9 @@ A voxel of the wave field is larger than one of the anatomy and may lie across a
 region by a share, the mean over 27 points spread through it. At a point a segmentation says yes or no; label 0 is no
 region. An image is divided into three classes by its brightness - in a T1-weighted brain fluid, grey and white matter -
 and between the means of two classes a point belongs to both in proportion (partial volume).
+
+Where one tissue is much softer than its neighbours, what little of them shares its voxels changes it by a large factor,
+so that the dark class, fluid in a T1, is expected to vary twice as much as the others.
 """
 
 from __future__ import annotations
@@ -24,6 +27,9 @@ from palpate.imaging.nifti import Volume, read_nifti, voxel_indices
 _FEWEST_INTENSITIES = 100
 """An image with fewer different values in the mask has no tissue contrast to speak of."""
 
+_VARIABILITY = np.array([2.0, 1.0, 1.0])
+"""Of the dark, middle and bright class."""
+
 _OFFSETS = np.array(list(product((-1.0, 0.0, 1.0), repeat=3))) / 3.0
 """Points within a voxel, in voxels from its centre."""
 
@@ -35,10 +41,12 @@ class Regions:
     Attributes:
         numbers: the labels, ascending, shape (R,).
         shares: W, share of each region in each voxel, shape (N, R); rows sum to at most one.
+        variability: by how much more than other tissue each region is expected to vary within itself, shape (R,).
     """
 
     numbers: NDArray[np.int64]
     shares: sparse.csr_matrix
+    variability: NDArray[np.float64]
 
 
 def no_regions(voxels: int) -> Regions:
@@ -47,7 +55,7 @@ def no_regions(voxels: int) -> Regions:
     Args:
         voxels: N.
     """
-    return Regions(np.zeros(0, dtype=np.int64), sparse.csr_matrix((voxels, 0)))
+    return Regions(np.zeros(0, dtype=np.int64), sparse.csr_matrix((voxels, 0)), np.ones(0))
 
 
 def read_regions(path: Path, mask: NDArray[np.bool_], affine_mm: NDArray[np.float64]) -> Regions:
@@ -73,7 +81,7 @@ def read_regions(path: Path, mask: NDArray[np.bool_], affine_mm: NDArray[np.floa
             advice="Register the segmentation to the scan, or leave the labels out.",
         )
     counts = [(inside == number).mean(axis=1) for number in numbers]
-    return Regions(numbers, sparse.csr_matrix(np.stack(counts, axis=1)))
+    return Regions(numbers, sparse.csr_matrix(np.stack(counts, axis=1)), np.ones(len(numbers)))
 
 
 def read_classes(path: Path, mask: NDArray[np.bool_], affine_mm: NDArray[np.float64]) -> Regions:
@@ -109,7 +117,8 @@ def read_classes(path: Path, mask: NDArray[np.bool_], affine_mm: NDArray[np.floa
     first = np.clip((middle - seen) / (middle - dark), 0.0, 1.0)
     third = np.clip((seen - middle) / (bright - middle), 0.0, 1.0)
     shares = np.stack([first, 1.0 - first - third, third], axis=-1)
-    return Regions(np.arange(1, 4), sparse.csr_matrix(np.where(inside[..., None], shares, 0.0).mean(axis=1)))
+    shares = np.where(inside[..., None], shares, 0.0).mean(axis=1)
+    return Regions(np.arange(1, 4), sparse.csr_matrix(shares), _VARIABILITY)
 
 
 def _class_means(values: NDArray[np.float64]) -> list[float]:

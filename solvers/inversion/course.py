@@ -82,6 +82,7 @@ class Course:
         numbers = {
             "scales": [asdict(scale) for scale in self.hypotheses.scales],
             "probabilities": self.hypotheses.probabilities,
+            "factors": self.hypotheses.factors,
             "history": [asdict(iteration) for iteration in self.history],
             "refits": self.refits,
             "waited": self.waited,
@@ -103,7 +104,9 @@ class Course:
             x=np.asarray(arrays["x"], dtype=np.float64),
             w=np.asarray(arrays["w"], dtype=np.float64),
             hypotheses=Hypotheses(
-                tuple(PriorScale(**scale) for scale in numbers["scales"]), tuple(numbers["probabilities"])
+                tuple(PriorScale(**scale) for scale in numbers["scales"]),
+                tuple(numbers["probabilities"]),
+                tuple(map(tuple, numbers["factors"])),
             ),
             refits=numbers["refits"],
             acceleration=Acceleration.from_array(np.asarray(arrays["acceleration"], dtype=np.float64)),

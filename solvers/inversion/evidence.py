@@ -65,6 +65,11 @@ class ZoneEvidence:
     information: NDArray[np.float64]
     number: int = 0
 
+    @property
+    def columns(self) -> NDArray[np.float64]:
+        """[Y, b], shape (2 n, k + 1)."""
+        return np.column_stack([self.half_hessian, self.information])
+
 
 @dataclass(frozen=True, slots=True)
 class _Projected:
@@ -121,7 +126,7 @@ def join_frequencies(parts: Sequence[ZoneEvidence], comm: MPI.Comm) -> list[Zone
 
 
 def fit_prior(
-    zones: Sequence[ZoneEvidence], voxel_size_mm: NDArray[np.float64], start: PriorScale, comm: MPI.Comm
+    zones: Sequence[ZoneEvidence], voxel_size_mm: NDArray[np.float64], start: Hypotheses, comm: MPI.Comm
 ) -> Hypotheses:
     """The hyper-parameters that the chosen zones' data leave possible; the same on every rank.
 
@@ -131,15 +136,16 @@ def fit_prior(
     Args:
         zones: this rank's share of the chosen zones (may be empty).
         voxel_size_mm: shape (3,).
-        start: where to start; its mean_std and unresolved_std are not fitted, its region_std only where it is not zero.
+        start: where to start; its factors, mean_std and unresolved_std are not fitted, its region_std only where it is
+            not zero.
         comm: the ranks.
     """
     found: list[tuple[float, PriorScale]] = []
-    at_lengths = [_project(zone, voxel_size_mm) for zone in zones]
+    at_lengths = [_project(zone, start.amplitude(zone.regions), voxel_size_mm) for zone in zones]
     for number, length in enumerate(LENGTHS_MM):
         projected = [lengths[number] for lengths in at_lengths]
         for roughness in ROUGHNESSES:
-            near = found[-1][1] if found else start
+            near = found[-1][1] if found else start.mean
             found.append(_most_probable(projected, replace(near, length_mm=length, roughness=roughness), comm))
     logs = np.array([value for value, _ in found])
     probabilities = np.exp(logs - logs.max())
@@ -147,7 +153,9 @@ def fit_prior(
     kept = np.flatnonzero(probabilities >= LEAST_PROBABLE)
     total = float(probabilities[kept].sum())
     return Hypotheses(
-        tuple(found[index][1] for index in kept), tuple(float(probabilities[index]) / total for index in kept)
+        tuple(found[index][1] for index in kept),
+        tuple(float(probabilities[index]) / total for index in kept),
+        start.factors,
     )
 
 
@@ -181,13 +189,16 @@ def _most_probable(projected: Sequence[_Projected], start: PriorScale, comm: MPI
     return -float(found.fun), scale_of(found.x)
 
 
-def _project(zone: ZoneEvidence, voxel_size_mm: NDArray[np.float64]) -> list[_Projected]:
+def _project(
+    zone: ZoneEvidence, amplitude: NDArray[np.float64], voxel_size_mm: NDArray[np.float64]
+) -> list[_Projected]:
     """The zone's projections at each of LENGTHS_MM; only the fitted part depends on the length."""
-    columns = np.split(np.column_stack([zone.half_hessian, zone.information]), FIELDS)
+    columns = np.split(zone.columns, FIELDS)
+    scaled = [a[:, None] * c for a, c in zip(amplitude, columns, strict=True)]
 
     def through(length_mm: float, roughness: float) -> NDArray[np.float64]:
         base = correlation(zone.ijk, voxel_size_mm, PriorScale(1.0, 1.0, length_mm, roughness=roughness))
-        return _pairs(columns, [base @ c for c in columns])
+        return _pairs(scaled, [base @ c for c in scaled])
 
     regional = [zone.regions.T @ c for c in columns]
     totals = np.stack([c.sum(axis=0) for c in columns])

@@ -10,13 +10,14 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from mpi4py import MPI
 from numpy.typing import NDArray
-from scipy import sparse
 
+from palpate.imaging.labels import Regions
 from palpate.progress import track
 from palpate.solvers.inversion.acceleration import Acceleration, Pair
 from palpate.solvers.inversion.checkpoint import Checkpoint
 from palpate.solvers.inversion.course import Course, Iteration
 from palpate.solvers.inversion.evidence import ZoneEvidence, fit_prior, join_frequencies
+from palpate.solvers.inversion.factors import fit_factors
 from palpate.solvers.inversion.joint import JointPosterior, ZoneCurvature
 from palpate.solvers.inversion.prior import FIELDS, Hypotheses, MaternField
 from palpate.solvers.inversion.zone_solver import Tally, ZoneSolver, ZoneState
@@ -81,7 +82,7 @@ class Problem:
         solvers: this rank's zones, one solver for each frequency.
         mask: shape (i, j, k); N voxels.
         voxel_size_mm: shape (3,).
-        regions: shares of labelled regions in the voxels, shape (N, R).
+        regions: of the anatomy, R may be 0.
         centre: prior means of ln G'/g and ln G''/g.
         comm: the ranks.
         tally: where to count the work.
@@ -91,7 +92,7 @@ class Problem:
     solvers: Sequence[ZoneSolver]
     mask: NDArray[np.bool_]
     voxel_size_mm: NDArray[np.float64]
-    regions: sparse.csr_matrix
+    regions: Regions
     centre: NDArray[np.float64]
     comm: MPI.Comm
     tally: Tally
@@ -129,7 +130,7 @@ def maximise(
     """
     refits = REFITS if fit_hyperparameters else 0
     course = problem.checkpoint.resume() or _start(problem.voxels, hypotheses, refits)
-    prior = MaternField(problem.mask, problem.voxel_size_mm, course.hypotheses, problem.regions)
+    prior = MaternField(problem.mask, problem.voxel_size_mm, course.hypotheses, problem.regions.shares)
     point = _evaluate(problem, course.x, course.w)
     problem.checkpoint.save(course)
     while True:
@@ -253,7 +254,7 @@ def _refit(problem: Problem, point: _Point, prior: MaternField) -> Hypotheses:
     parts = [
         ZoneEvidence(
             solver.data.zone.ijk,
-            problem.regions[solver.voxels],
+            problem.regions.shares[solver.voxels],
             state.tempered_half_hessian,
             _zone_information(solver, state, point.x),
             number=solver.number,
@@ -262,7 +263,8 @@ def _refit(problem: Problem, point: _Point, prior: MaternField) -> Hypotheses:
         if solver.number in chosen
     ]
     zones = join_frequencies(parts, problem.comm)
-    return fit_prior(zones, problem.voxel_size_mm, prior.scale, problem.comm)
+    hypotheses = fit_prior(zones, problem.voxel_size_mm, prior.hypotheses, problem.comm)
+    return fit_factors(zones, problem.voxel_size_mm, hypotheses, problem.regions.variability, problem.comm)
 
 
 def _search(problem: Problem, start: _Point, targets: Sequence[Pair], *, comparable: bool) -> tuple[float, _Point]:

@@ -145,13 +145,15 @@ class JointPosterior:
         scale = self._prior.scale
         base = correlation(zone.ijk, self._prior.voxel_size_mm, scale)
         halves = np.split(zone.half_hessian, FIELDS)
-        local = [std * (base @ half) for std, half in zip(scale.stds, halves, strict=True)]
+        amplitudes = scale.stds[:, None] * self._prior.amplitude[:, zone.voxels]
+        scaled = [amplitude[:, None] * half for amplitude, half in zip(amplitudes, halves, strict=True)]
+        local = [base @ half for half in scaled]
         in_regions = [scale.region_std * (self._prior.regions[zone.voxels].T @ half) for half in halves]
         block = np.eye(zone.half_hessian.shape[1])
         for f, half in enumerate(halves):
             total = half.sum(axis=0)
             block += scale.mean_std**2 * np.outer(total, total)
-            block += scale.stds[f] * half.T @ sum(scale.mixing[f, g] * local[g] for g in range(FIELDS))
+            block += scaled[f].T @ sum(scale.mixing[f, g] * local[g] for g in range(FIELDS))
             block += in_regions[f].T @ sum(scale.mixing[f, g] * in_regions[g] for g in range(FIELDS))
         return 0.5 * (block + block.T)
 

@@ -124,7 +124,7 @@ def problem_of(
         solvers=solvers,
         mask=first.mask,
         voxel_size_mm=first.voxel_size_mm,
-        regions=regions.shares,
+        regions=regions,
         centre=centre - np.log(scales.modulus_pa),
         comm=comm,
         tally=tally,

@@ -181,6 +181,7 @@ def fit_record(inversion: Inversion, settings: InversionSettings) -> dict[str, A
         "prior": asdict(fit.prior.scale)
         | {
             "fitted": settings.fit_prior,
+            "region_factors": fit.prior.hypotheses.factors,
             "hypotheses": [
                 {"probability": probability} | asdict(scale)
                 for probability, scale in zip(

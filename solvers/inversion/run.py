@@ -13,10 +13,12 @@ from mpi4py import MPI
 from numpy.typing import NDArray
 
 from palpate.config.inversion import InversionSettings
+from palpate.imaging.labels import Regions
 from palpate.imaging.wavefield import WaveField
 from palpate.progress import say
 from palpate.solvers.inversion.course import Iteration
 from palpate.solvers.inversion.direct import DirectResult
+from palpate.solvers.inversion.factors import expected_factors
 from palpate.solvers.inversion.gauss_newton import Fit, maximise
 from palpate.solvers.inversion.load_balance import LoadBalance, load_balance_of
 from palpate.solvers.inversion.model_evidence import Evidence, evidence_of
@@ -90,17 +92,7 @@ def invert_together(
     problem, scales = problem_of(measured, ground, settings, tally, comm)
     fit = maximise(
         problem,
-        Hypotheses.certain(
-            PriorScale(
-                settings.storage_std,
-                settings.loss_std,
-                settings.length_mm,
-                settings.coupling,
-                settings.roughness,
-                unresolved_std=settings.unresolved_std,
-                region_std=settings.region_std if problem.regions.shape[1] else 0.0,
-            )
-        ),
+        _first_guess(settings, problem.regions),
         fit_hyperparameters=settings.fit_prior,
         limit=settings.max_iterations,
         tolerance=settings.tolerance,
@@ -137,6 +129,20 @@ def invert_together(
         )
         found.append(inversion)
     return tuple(found)
+
+
+def _first_guess(settings: InversionSettings, regions: Regions) -> Hypotheses:
+    """The prior as the settings have it, before any data."""
+    scale = PriorScale(
+        settings.storage_std,
+        settings.loss_std,
+        settings.length_mm,
+        settings.coupling,
+        settings.roughness,
+        unresolved_std=settings.unresolved_std,
+        region_std=settings.region_std if len(regions.numbers) else 0.0,
+    )
+    return Hypotheses((scale,), (1.0,), expected_factors(regions.variability))
 
 
 def _report_iteration(number: int, iteration: Iteration) -> None:

@@ -49,7 +49,7 @@ class InversionSettings(Section):
     """Whether the anatomical image beside the wave field, divided into three classes by its brightness, may tell where
     mean stiffness differs. Labels, where given, are used instead."""
 
-    unresolved_std: Annotated[float, Field(ge=0, le=1)] = 0.1
+    unresolved_std: Annotated[float, Field(ge=0, le=1)] = 0.08
     """Prior standard deviation of ln G' and ln G'' of what varies from voxel to voxel and waves do not resolve. Not
     fitted, because data do not tell (docs/theory/prior.md)."""
 

@@ -93,7 +93,7 @@ def _fit(displacement_m: NDArray[np.complex128], seed: int) -> Fit:
         solvers=solvers,
         mask=field.mask,
         voxel_size_mm=VOXEL_MM,
-        regions=no_regions(np.count_nonzero(field.mask)).shares,
+        regions=no_regions(np.count_nonzero(field.mask)),
         centre=CENTRE,
         comm=MPI.COMM_SELF,
         tally=tally,

@@ -36,24 +36,33 @@ SEARCH = 0.05
 TRUTH = PriorScale(
     storage_std=0.35, loss_std=0.2, length_mm=12.0, coupling=0.6, roughness=0.4, unresolved_std=0.1, region_std=0.3
 )
-START = PriorScale(
-    storage_std=0.4, loss_std=0.4, length_mm=26.0, coupling=0.5, roughness=0.9, unresolved_std=0.1, region_std=0.1
+FACTORS = ((1.6, 0.6, 1.0), (0.7, 1.3, 1.0))
+"""Of the truth's three regions, in both fields; what lies in none varies by 1."""
+
+START = Hypotheses(
+    (
+        PriorScale(
+            storage_std=0.4, loss_std=0.4, length_mm=26.0, coupling=0.5, roughness=0.9, unresolved_std=0.1, region_std=0.1
+        ),
+    ),
+    (1.0,),
+    FACTORS,
 )
-"""Far from TRUTH, so that the search has to move."""
+"""Far from TRUTH but in its factors, so that the search has to move."""
 
 
 def _zone(seed: int, directions: int = 100) -> tuple[ZoneEvidence, NDArray[np.float64], NDArray[np.float64]]:
     """A block whose fields are drawn from TRUTH and seen through Y^T with unit noise: the zone, Y and what was seen."""
     rng = np.random.default_rng(seed)
     regions = sparse.csr_matrix(rng.dirichlet(np.full(4, 0.2), BLOCK.sum())[:, :3])
-    x = MaternField(BLOCK, VOXEL_MM, Hypotheses.certain(TRUTH), regions).draw(1, rng)[:, 0]
+    x = MaternField(BLOCK, VOXEL_MM, Hypotheses((TRUTH,), (1.0,), FACTORS), regions).draw(1, rng)[:, 0]
     half = rng.standard_normal((FIELDS * BLOCK.sum(), directions))
     seen = half.T @ x + rng.standard_normal(directions)
     return ZoneEvidence(np.argwhere(BLOCK), regions, half, half @ seen), half, seen
 
 
-def _dense_log_evidence(zones: list, scale: PriorScale) -> float:
-    """The value of log N(seen; 0, I + Y^T C Y) with C entry by entry, plus the log hyper-prior."""
+def _dense_log_evidence(zones: list, scale: PriorScale, factors: tuple[tuple[float, ...], ...] = FACTORS) -> float:
+    """The value of log N(seen; 0, I + Y^T C Y) with C entry by entry, plus the log hyper-prior of all but factors."""
     total = 0.0
     for zone, half, seen in zones:
         place = zone.ijk * VOXEL_MM
@@ -63,9 +72,11 @@ def _dense_log_evidence(zones: list, scale: PriorScale) -> float:
         rough, smooth = distance / scale.length_mm, np.sqrt(3.0) * distance / scale.length_mm
         along = scale.roughness * np.exp(-rough) + (1.0 - scale.roughness) * (1.0 + smooth) * np.exp(-smooth)
         prior = np.kron(coupling, along) * np.outer(spread, spread)
-        prior += np.kron(np.eye(2), np.full(distance.shape, scale.mean_std**2))
         prior += scale.unresolved_std**2 * np.kron(coupling, np.exp(-distance / 4.0))
         shares = zone.regions.toarray()
+        amplitude = np.ravel([1.0 + shares @ (np.array(tau) - 1.0) for tau in factors])
+        prior *= np.outer(amplitude, amplitude)
+        prior += np.kron(np.eye(2), np.full(distance.shape, scale.mean_std**2))
         prior += scale.region_std**2 * np.kron(coupling, shares @ shares.T)
         covariance = np.eye(len(seen)) + half.T @ prior @ half
         total -= 0.5 * (np.linalg.slogdet(covariance)[1] + seen @ np.linalg.solve(covariance, seen))
@@ -89,6 +100,7 @@ def test_hypotheses_are_where_the_dense_marginal_likelihood_is_largest() -> None
     zones = [_zone(seed) for seed in range(3)]
     own = dealt([zone for zone, _, _ in zones], MPI.COMM_WORLD)
     found = fit_prior(own, VOXEL_MM, START, MPI.COMM_WORLD)
+    assert found.factors == FACTORS
     rng = np.random.default_rng(9)
     for scale in found.scales:
         best = _dense_log_evidence(zones, scale)

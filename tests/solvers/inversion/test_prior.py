@@ -31,13 +31,16 @@ SCALE = PriorScale(
 OTHER = replace(SCALE, storage_std=0.2, loss_std=0.3, length_mm=4.0, coupling=0.1, roughness=0.9)
 """Another hypothesis of what is fitted."""
 
+FACTORS = ((1.8, 0.6), (1.2, 0.9))
+"""Of two regions in ln G' and ln G''."""
+
 
 def _field(*scales: PriorScale) -> MaternField:
     """A mask with a notch away from the corner of its grid."""
     mask = np.zeros((8, 6, 5), dtype=bool)
     mask[2:7, 1:5, 1:4] = True
     mask[2:4, 1:3, 1] = False
-    hypotheses = Hypotheses(scales, (1.0,)) if len(scales) == 1 else Hypotheses((SCALE, OTHER), (0.7, 0.3))
+    hypotheses = Hypotheses(scales, (1.0,)) if len(scales) == 1 else Hypotheses((SCALE, OTHER), (0.7, 0.3), FACTORS)
     return MaternField(mask, VOXEL_MM, hypotheses, _shares(np.count_nonzero(mask)))
 
 
@@ -65,6 +68,8 @@ def _by_hand(field: MaternField) -> NDArray[np.float64]:
         around += probability * np.kron(between, _correlation(distance, one))
     around += scale.unresolved_std**2 * np.kron(coupling, np.exp(-distance / 4.0))
     shares = field.regions.toarray()
+    amplitude = np.ravel([1.0 + shares @ (np.array(tau) - 1.0) for tau in field.hypotheses.factors])
+    around *= np.outer(amplitude, amplitude)
     regional = scale.region_std**2 * np.kron(coupling, shares @ shares.T)
     return np.asarray(around + regional + np.kron(np.eye(2), np.full(distance.shape, scale.mean_std**2)))
 

@@ -1,0 +1,153 @@
+"""How much each region varies, against the others: the factors tau of the prior, by the marginal likelihood.
+
+White matter is more uniform than fluid at the voxels' resolution, where folds of cortex share the voxel. With the
+columns [Y, b] of a zone cut by field f and region r (what belongs to no region counts as one more, whose factor is 1),
+
+    [Y, b]^T C [Y, b] = sum_{fr, gs} tau_fr tau_gs P_{fr,gs} + M,
+
+where P and M (unknown means and regions) do not depend on tau, so that evidence and gradient cost no product over
+voxels. With A = I + Y^T C Y, c = Y^T C b and v = (-A^-1 c, 1) the evidence changes by
+
+    d ln Z = (v^T dP v - tr(A^-1 dP)) / 2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import scipy.linalg
+import scipy.optimize
+from mpi4py import MPI
+from numpy.typing import NDArray
+
+from palpate.solvers.inversion.evidence import ZoneEvidence
+from palpate.solvers.inversion.prior import FIELDS, UNRESOLVED, Hypotheses, PriorScale, correlation
+
+MOST_REGIONS = 6
+"""More regions than these share one factor: of each there is too little in the zones that are asked."""
+
+BOUNDS = (0.2, 5.0)
+"""Bounds of the factors."""
+
+HYPERPRIOR_SPREAD = 0.5
+"""Of the factors' logarithms around what is expected."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Cut:
+    """What one zone contributes, columns cut by field and region, the rest last; R + 1 parts of each field.
+
+    Attributes:
+        varying: P, shape (2 (R + 1), 2 (R + 1), k + 1, k + 1).
+        fixed: M, shape (k + 1, k + 1).
+    """
+
+    varying: NDArray[np.float64]
+    fixed: NDArray[np.float64]
+
+    def log_evidence(self, tau: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        """And its gradient by tau, both of shape (2 (R + 1),) but the value."""
+        total = np.einsum("a,b,abij->ij", tau, tau, self.varying, optimize=True) + self.fixed
+        count = len(total) - 1
+        factor = scipy.linalg.cho_factor(np.eye(count) + total[:-1, :-1], lower=True)
+        solved = scipy.linalg.cho_solve(factor, total[:-1, -1])
+        value = -np.log(np.diag(factor[0])).sum() + 0.5 * (total[-1, -1] - total[:-1, -1] @ solved)
+        ends = np.append(-solved, 1.0)
+        weights = np.outer(ends, ends)
+        weights[:-1, :-1] -= scipy.linalg.cho_solve(factor, np.eye(count))
+        slopes = np.tensordot(self.varying, weights, axes=2) @ tau
+        return float(value), np.asarray(slopes)
+
+
+def expected_factors(variability: NDArray[np.float64]) -> tuple[tuple[float, ...], ...]:
+    """Factors before any data, the same in both fields, shape (2, R); none where regions are none or too many.
+
+    Args:
+        variability: by how much more than other tissue each region is expected to vary, shape (R,).
+    """
+    if not 0 < len(variability) <= MOST_REGIONS:
+        return ()
+    return (tuple(variability.tolist()),) * FIELDS
+
+
+def fit_factors(
+    zones: Sequence[ZoneEvidence],
+    voxel_size_mm: NDArray[np.float64],
+    start: Hypotheses,
+    variability: NDArray[np.float64],
+    comm: MPI.Comm,
+) -> Hypotheses:
+    """The same hypotheses with the most probable factors of the regions; the same on every rank.
+
+    Args:
+        zones: this rank's share of the chosen zones (may be empty).
+        voxel_size_mm: shape (3,).
+        start: hypotheses; their scales and probabilities stay, their factors are where to start.
+        variability: what is expected of them, shape (R,).
+        comm: the ranks.
+
+    Returns:
+        The hypotheses as they are where none have factors.
+    """
+    if not start.factors:
+        return start
+    regions = len(variability)
+    cuts = [_cut(zone, voxel_size_mm, start) for zone in zones]
+    expected = np.tile(np.log(variability), FIELDS)
+
+    def loss(logs: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        tau = np.ones((FIELDS, regions + 1))
+        tau[:, :-1] = np.exp(logs).reshape(FIELDS, regions)
+        own = np.zeros(1 + tau.size)
+        for cut in cuts:
+            value, slopes = cut.log_evidence(tau.ravel())
+            own += np.concatenate([[value], slopes])
+        total = np.asarray(comm.allreduce(own))
+        slopes = (total[1:].reshape(tau.shape) * tau)[:, :-1].ravel()
+        strange = (logs - expected) / HYPERPRIOR_SPREAD
+        return 0.5 * float(strange @ strange) - total[0], strange / HYPERPRIOR_SPREAD - slopes
+
+    bounds = [tuple(np.log(BOUNDS))] * expected.size
+    found = scipy.optimize.minimize(loss, np.log(start.factors).ravel(), jac=True, method="L-BFGS-B", bounds=bounds)
+    fitted = np.exp(found.x).reshape(FIELDS, regions)
+    return replace(start, factors=tuple(tuple(float(tau) for tau in field) for field in fitted))
+
+
+def _cut(zone: ZoneEvidence, voxel_size_mm: NDArray[np.float64], hypotheses: Hypotheses) -> _Cut:
+    columns = np.split(zone.columns, FIELDS)
+    shares = zone.regions.toarray()
+    shares = np.column_stack([shares, 1.0 - shares.sum(axis=1)])
+    parts = [[share[:, None] * column for share in shares.T] for column in columns]
+    flat = [np.concatenate(field, axis=1) for field in parts]
+    width, pieces = columns[0].shape[1], shares.shape[1]
+    varying = np.empty((FIELDS, pieces, FIELDS, pieces, width, width))
+    for g in range(FIELDS):
+        for f in range(FIELDS):
+            image = _covariance(zone, voxel_size_mm, hypotheses, f, g) @ flat[g]
+            product = (flat[f].T @ image).reshape(pieces, width, pieces, width)
+            varying[f, :, g] = product.transpose(0, 2, 1, 3)
+    scale = hypotheses.mean
+    totals = [column.sum(axis=0) for column in columns]
+    regional = [zone.regions.T @ column for column in columns]
+    fixed = scale.mean_std**2 * sum(np.outer(total, total) for total in totals)
+    for f in range(FIELDS):
+        for g in range(FIELDS):
+            fixed = fixed + scale.region_std**2 * scale.mixing[f, g] * regional[f].T @ regional[g]
+    return _Cut(varying.reshape(FIELDS * pieces, FIELDS * pieces, width, width), np.asarray(fixed))
+
+
+def _covariance(
+    zone: ZoneEvidence, voxel_size_mm: NDArray[np.float64], hypotheses: Hypotheses, f: int, g: int
+) -> NDArray[np.float64]:
+    """Of two fields between the zone's voxels at factors of 1, without means and regions, shape (n, n)."""
+
+    def part(scale: PriorScale, weight: float) -> NDArray[np.float64]:
+        return weight * correlation(zone.ijk, voxel_size_mm, scale)
+
+    mean = hypotheses.mean
+    total = part(UNRESOLVED, mean.unresolved_std**2 * mean.mixing[f, g])
+    for probability, scale in zip(hypotheses.probabilities, hypotheses.scales, strict=True):
+        total = total + part(scale, probability * float(scale.covariance(np.ones(()))[f, g]))
+    return total
