@@ -5,10 +5,9 @@ C, everything asked of the posterior precision C^-1 + Y Y^T goes through one sma
 
     (I + Y^T C Y) t = rhs                                       (Woodbury),
 
-solved by conjugate gradients. Each rank holds the columns of its own zones; vectors over the voxels are replicated.
-The matrix has eigenvalue 1 wherever zones repeat each other and large ones along the few smooth directions that waves
-see best; those are deflated with every zone's best-known directions. Neither the prior's precision nor any matrix over
-the whole organ is ever formed.
+solved by conjugate gradients, for all but the directions that waves see best (deflation.py). Each rank holds the
+columns of its own zones; vectors over the voxels are replicated. Neither the prior's precision nor any matrix over the
+whole organ is ever formed.
 """
 
 from __future__ import annotations
@@ -20,28 +19,30 @@ import numpy as np
 import scipy.linalg
 from mpi4py import MPI
 from numpy.typing import NDArray
+from scipy import sparse
 
 from palpate.solvers.inversion import log_determinant
+from palpate.solvers.inversion.deflation import Spectrum, deflation_of
 from palpate.solvers.inversion.log_determinant import LogDeterminant
 from palpate.solvers.inversion.prior import FIELDS, MaternField, correlation
 
-TOLERANCE = 1e-4
+TOLERANCE = 1e-3
 """Largest residual of the small system. As its matrix is not less than the identity, the error of any linear
 functional of the solution is below this many posterior standard deviations."""
 
-DRAW_TOLERANCE = 1e-3
-"""The same of draws, of which some hundred give a standard deviation to 5 % or so."""
+DRAW_TOLERANCE = 0.05
+"""The same of draws: what it adds to any variance is at most 0.3 %, where 200 draws know it to 10 %."""
 
 LIMIT = 400
 
-DEFLATED = 256
-"""Directions that are solved directly, all zones together; each costs one product with the prior covariance."""
+FEW = 3
+"""Right-hand sides of a step."""
+
+COARSE_VOXELS = 2
+"""Edge of the blocks of voxels in which a zone's own block of the matrix is estimated."""
 
 COLUMNS = 64
 """Vectors over the whole organ that are held at a time: of 240,000 voxels they take 250 MB."""
-
-DEFLATED_PER_ZONE = (2, 16)
-"""Fewest and most of them from one zone: those it knows best."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +84,9 @@ class JointPosterior:
         self._ends = np.cumsum([z.half_hessian.shape[1] for z in zones]) if zones else np.zeros(0, dtype=np.int64)
         self.iterations = 0
         """Conjugate-gradient iterations spent so far."""
-        self._coarse = self._coarse_basis()
-        self._coarse_image = self._apply(self._coarse)
-        inner = np.asarray(comm.allreduce(self._coarse.T @ self._coarse_image))
-        self._coarse_factor = scipy.linalg.cho_factor(0.5 * (inner + inner.T), lower=True)
+        self._spectra = [Spectrum(*scipy.linalg.eigh(self._own_block(zone))) for zone in zones]
+        self._deflation = deflation_of(self._spectra, self._apply, FEW, comm)
+        self._columns = FEW
 
     def improve(self, information: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """The posterior mean x = (C^-1 + H)^-1 b as x = C w.
@@ -111,6 +111,7 @@ class JointPosterior:
         prior_draws = self._prior.draw(count, np.random.default_rng([seed, 0]))
         noise = [zone.generator(seed).standard_normal((zone.half_hessian.shape[1], count)) for zone in self._zones]
         stacked = np.concatenate(noise) if noise else np.zeros((0, count))
+        self._expect(count)
         t = self._solve(stacked - self._to_zones(prior_draws), DRAW_TOLERANCE)
         return prior_draws + self._covariance(self._from_zones(t))
 
@@ -120,42 +121,44 @@ class JointPosterior:
         With W the deflated directions it is ln det (W^T A W) and that of the Schur complement on the rest,
         P (A - A W (W^T A W)^-1 W^T A) P with P = I - W W^T, which is not less than the identity either.
         """
-        rows = self._coarse.shape[0]
+        rows = sum(zone.half_hessian.shape[1] for zone in self._zones)
         if self._comm.allreduce(rows) <= log_determinant.DENSE:
             return log_determinant.dense(self._apply, rows, self._comm)
-
-        def rest(t: NDArray[np.float64]) -> NDArray[np.float64]:
-            return np.asarray(t - self._coarse @ self._comm.allreduce(self._coarse.T @ t))
-
-        def complement(t: NDArray[np.float64]) -> NDArray[np.float64]:
-            known = scipy.linalg.cho_solve(self._coarse_factor, self._comm.allreduce(self._coarse_image.T @ t))
-            return rest(self._apply(t) - self._coarse_image @ known)
-
+        self._expect(log_determinant.PROBES)
         coins = [
             zone.generator(seed).integers(0, 2, (zone.half_hessian.shape[1], log_determinant.PROBES))
             for zone in self._zones
         ]
         signs = 2.0 * np.concatenate(coins) - 1.0 if coins else np.zeros((0, log_determinant.PROBES))
-        found = log_determinant.by_quadrature(complement, rest(signs), self._comm)
-        coarse = 2.0 * float(np.log(np.diag(self._coarse_factor[0])).sum())
-        return LogDeterminant(coarse + found.value, found.standard_error)
+        found = log_determinant.by_quadrature(
+            lambda t: self._deflation.complement(t, self._apply(t)), self._deflation.without(signs), self._comm
+        )
+        return LogDeterminant(self._deflation.log_determinant + found.value, found.standard_error)
+
+    def _expect(self, columns: int) -> None:
+        """Deflate as many directions as are worth it for so many right-hand sides."""
+        if columns > self._columns:
+            self._deflation = deflation_of(self._spectra, self._apply, columns, self._comm)
+            self._columns = columns
 
     def _own_block(self, zone: ZoneCurvature) -> NDArray[np.float64]:
-        """I + Y_z^T C Y_z for one zone, nearly: with typical hyper-parameters, without what waves do not resolve."""
+        """I + Y_z^T C Y_z for one zone, nearly: on blocks of voxels, with typical hyper-parameters."""
         scale = self._prior.scale
-        base = correlation(zone.ijk, self._prior.voxel_size_mm, scale)
+        blocks, block = np.unique(zone.ijk // COARSE_VOXELS, axis=0, return_inverse=True)
+        gather = sparse.csr_matrix((np.ones(len(block)), (block, np.arange(len(block)))))
+        base = correlation(blocks, COARSE_VOXELS * self._prior.voxel_size_mm, scale)
         halves = np.split(zone.half_hessian, FIELDS)
         amplitudes = scale.stds[:, None] * self._prior.amplitude[:, zone.voxels]
-        scaled = [amplitude[:, None] * half for amplitude, half in zip(amplitudes, halves, strict=True)]
+        scaled = [gather @ (a[:, None] * half) for a, half in zip(amplitudes, halves, strict=True)]
         local = [base @ half for half in scaled]
         in_regions = [scale.region_std * (self._prior.regions[zone.voxels].T @ half) for half in halves]
-        block = np.eye(zone.half_hessian.shape[1])
+        own = np.eye(zone.half_hessian.shape[1])
         for f, half in enumerate(halves):
             total = half.sum(axis=0)
-            block += scale.mean_std**2 * np.outer(total, total)
-            block += scaled[f].T @ sum(scale.mixing[f, g] * local[g] for g in range(FIELDS))
-            block += in_regions[f].T @ sum(scale.mixing[f, g] * in_regions[g] for g in range(FIELDS))
-        return 0.5 * (block + block.T)
+            own += scale.mean_std**2 * np.outer(total, total)
+            own += scaled[f].T @ sum(scale.mixing[f, g] * local[g] for g in range(FIELDS))
+            own += in_regions[f].T @ sum(scale.mixing[f, g] * in_regions[g] for g in range(FIELDS))
+        return np.asarray(0.5 * (own + own.T))
 
     def _covariance(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
         """C times columns that every rank holds; the columns' work is shared between the ranks."""
@@ -182,24 +185,6 @@ class JointPosterior:
         self._comm.Allreduce(MPI.IN_PLACE, out)
         return out
 
-    def _coarse_basis(self) -> NDArray[np.float64]:
-        """Each zone's leading eigenvectors as columns, this rank's rows, shape (sum k, all deflated directions)."""
-        vectors = []
-        all_zones = max(1, self._comm.allreduce(len(self._zones)))
-        share = int(np.clip(DEFLATED // all_zones, *DEFLATED_PER_ZONE))
-        for zone in self._zones:
-            block = self._own_block(zone)
-            keep = min(share, len(block))
-            vectors.append(scipy.linalg.eigh(block, subset_by_index=(len(block) - keep, len(block) - 1))[1])
-        widths = self._comm.allgather(sum(v.shape[1] for v in vectors))
-        first = sum(widths[: self._comm.rank])
-        basis = np.zeros((sum(len(v) for v in vectors), sum(widths)))
-        row = 0
-        for v in vectors:
-            basis[row : row + len(v), first : first + v.shape[1]] = v
-            row, first = row + len(v), first + v.shape[1]
-        return basis
-
     def _apply(self, t: NDArray[np.float64]) -> NDArray[np.float64]:
         """(I + Y^T C Y) t, a block of columns at a time: each costs a vector over the whole organ on every rank."""
         out = np.empty_like(t)
@@ -208,20 +193,13 @@ class JointPosterior:
             out[:, first : first + COLUMNS] = block + self._to_zones(self._covariance(self._from_zones(block)))
         return out
 
-    def _deflate(self, r: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Preconditioner: the directions of the coarse basis solved exactly, the others left alone."""
-        dual = self._comm.allreduce(self._coarse.T @ r - self._coarse_image.T @ r)
-        return np.asarray(r + self._coarse @ scipy.linalg.cho_solve(self._coarse_factor, dual))
-
     def _dot(self, a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.asarray(self._comm.allreduce(np.sum(a * b, axis=0)))
 
     def _solve(self, rhs: NDArray[np.float64], tolerance: float = TOLERANCE) -> NDArray[np.float64]:
         """Deflated conjugate gradients on (I + Y^T C Y) t = rhs, all columns at once."""
-        start = scipy.linalg.cho_solve(self._coarse_factor, self._comm.allreduce(self._coarse.T @ rhs))
-        t: NDArray[np.float64] = self._coarse @ start
-        residual = rhs - self._coarse_image @ start
-        direction = z = self._deflate(residual)
+        t, residual = self._deflation.start(rhs)
+        direction = z = self._deflation.precondition(residual)
         rho = self._dot(residual, z)
         for _ in range(LIMIT):
             if np.all(self._dot(residual, residual) <= tolerance**2):
@@ -230,7 +208,7 @@ class JointPosterior:
             step = rho / np.maximum(self._dot(direction, image), 1e-300)
             t = t + step * direction
             residual = residual - step * image
-            z = self._deflate(residual)
+            z = self._deflation.precondition(residual)
             rho, previous = self._dot(residual, z), rho
             direction = z + rho / np.maximum(previous, 1e-300) * direction
             self.iterations += 1

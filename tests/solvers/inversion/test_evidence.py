@@ -42,7 +42,13 @@ FACTORS = ((1.6, 0.6, 1.0), (0.7, 1.3, 1.0))
 START = Hypotheses(
     (
         PriorScale(
-            storage_std=0.4, loss_std=0.4, length_mm=26.0, coupling=0.5, roughness=0.9, unresolved_std=0.1, region_std=0.1
+            storage_std=0.4,
+            loss_std=0.4,
+            length_mm=26.0,
+            coupling=0.5,
+            roughness=0.9,
+            unresolved_std=0.1,
+            region_std=0.1,
         ),
     ),
     (1.0,),

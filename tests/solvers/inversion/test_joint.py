@@ -16,8 +16,8 @@ import palpate.solvers  # noqa: F401  # isort: skip  (loads MPI before dolfinx)
 from mpi4py import MPI  # isort: skip
 
 from palpate.meshing.zones import cut_zones  # isort: skip
-from palpate.solvers.inversion import joint as joint_module  # isort: skip
-from palpate.solvers.inversion import log_determinant  # isort: skip
+
+from palpate.solvers.inversion import deflation, log_determinant  # isort: skip
 from palpate.solvers.inversion.joint import DRAW_TOLERANCE, TOLERANCE, JointPosterior, ZoneCurvature  # isort: skip
 from palpate.solvers.inversion.prior import FIELDS, Hypotheses, MaternField, PriorScale  # isort: skip
 
@@ -164,7 +164,7 @@ def test_determinant_of_a_large_system_states_its_error(small: Small, monkeypatc
     probes is nearly normal: four of its errors are allowed to each of five seeds, and chi-square to all of them.
     """
     monkeypatch.setattr(log_determinant, "DENSE", 0)
-    monkeypatch.setattr(joint_module, "DEFLATED_PER_ZONE", (2, 2))
+    monkeypatch.setattr(deflation, "MOST", 2 * len(small.zones))
     alone = JointPosterior(small.prior, small.zones, MPI.COMM_SELF)
     shared = JointPosterior(small.prior, dealt(small.zones, MPI.COMM_WORLD), MPI.COMM_WORLD)
     found = [alone.log_determinant(seed) for seed in range(5)]
