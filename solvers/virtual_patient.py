@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,7 @@ from palpate.imaging.phantom.cohort import cohort
 from palpate.imaging.phantom.grid import ScanGrid, scan_grid
 from palpate.imaging.phantom.lattice import forward_lattice
 from palpate.imaging.phantom.study import write_sessions, write_study
-from palpate.imaging.phantom.tissue import Head, build_head
+from palpate.imaging.phantom.tissue import FIBRES, Head, build_head
 from palpate.progress import say
 from palpate.provenance import atomic_directory, refuse_foreign_folder
 from palpate.solvers.wave import Tetrahedra, WaveProblem, WaveStatistics, distribute, solve_wave
@@ -185,7 +185,10 @@ def vibrate(
     points_mm, cells = forward_lattice(settings, grid, head)
     points_m = mm_to_m(points_mm)
     domain = distribute(comm, Tetrahedra(points_m, cells))
-    solution = solve_wave(domain, driven(settings, points_m, head.modulus_kpa_at))
+    problem = driven(settings, points_m, head.modulus_kpa_at)
+    if head.anisotropy is not None:
+        problem = replace(problem, anisotropy=lambda x: head.anisotropy_at(m_to_mm(x)), fibres=FIBRES)
+    solution = solve_wave(domain, problem)
     voxels_mm = grid.points_mm
     inside = head.in_brain(voxels_mm)
     displacement_m = np.zeros((*grid.shape, 3), dtype=np.complex128)

@@ -3,9 +3,15 @@
 With the time convention u(t) = Re(U exp(+i omega t)) and G* = G' + i G'', the displacement U and the
 pressure p satisfy
 
-    div(2 G* eps(U)) - grad p + rho omega^2 U + f = 0,      div U + p / kappa = 0,
+    div(2 G* eps(U)) - grad p + rho omega^2 U + b = 0,      div U + p / kappa = 0,
 
-with U given on the boundary, except where it is free of traction. Displacement and pressure are
+with U given on the boundary, except where it is free of traction. Tissue with fibres along f may be stiffer by phi in
+shear along them than across; with the modulus across, G_0 = G* / (1 + 2/5 phi), of which G* is the isotropic part, the
+stress is then
+
+    2 G_0 (eps + phi (eps f f^T + f f^T eps - 2 (f . eps f) f f^T)) - p I          (Spencer 1984, no tension along f).
+
+Displacement and pressure are
 approximated on tetrahedra with Taylor-Hood elements (P2-P1), so that the solution does not lock as
 kappa / |G*| grows; G* is evaluated at the quadrature points and may vary within an element.
 
@@ -33,6 +39,9 @@ from palpate.errors import InputError
 
 type PointFunction = Callable[[NDArray[np.float64]], NDArray[np.complex128]]
 """Values at points: takes coordinates (n, 3) in metres, returns (n,) for scalars or (n, 3) for vectors."""
+
+type RealPointFunction = Callable[[NDArray[np.float64]], NDArray[np.float64]]
+"""The same with real values, shape (n,)."""
 
 QUADRATURE_DEGREE = 4
 COMPRESSION_TOLERANCE = 1e-3
@@ -75,7 +84,9 @@ class WaveProblem:
         density_kg_m3: rho.
         bulk_modulus_pa: kappa, real, pascal.
         traction_free: of points (n, 3), which lie on the part of the boundary without traction; None for nowhere.
-        body_force: f, as a UFL expression of the spatial coordinate, N/m^3; None for zero.
+        anisotropy: phi(x), not less than 0; None for isotropic tissue.
+        fibres: f, the fibres' direction, a unit vector.
+        body_force: as a UFL expression of the spatial coordinate, N/m^3; None for zero.
     """
 
     modulus_pa: PointFunction
@@ -84,6 +95,8 @@ class WaveProblem:
     density_kg_m3: float = 1000.0
     bulk_modulus_pa: float = 2.2e9
     traction_free: Callable[[NDArray[np.float64]], NDArray[np.bool_]] | None = None
+    anisotropy: RealPointFunction | None = None
+    fibres: tuple[float, float, float] = (1.0, 0.0, 0.0)
     body_force: Callable[[Any], Any] | None = None
 
     def __post_init__(self) -> None:
@@ -228,8 +241,11 @@ def _forms(space: fem.FunctionSpace, problem: WaveProblem) -> tuple[fem.Form, fe
     )
     (u, p), (v, q) = ufl.TrialFunctions(space), ufl.TestFunctions(space)
     strain_u, strain_v = ufl.sym(ufl.grad(u)), ufl.sym(ufl.grad(v))
+    elastic = 2 * modulus * ufl.inner(strain_u, strain_v)
+    if problem.anisotropy is not None:
+        elastic = _along_fibres(domain, problem, modulus, strain_u, strain_v)
     bilinear = (
-        2 * modulus * ufl.inner(strain_u, strain_v)
+        elastic
         - inertia * ufl.inner(u, v)
         - coupling * ufl.inner(p, ufl.div(v))
         - coupling * ufl.inner(ufl.div(u), q)
@@ -242,7 +258,17 @@ def _forms(space: fem.FunctionSpace, problem: WaveProblem) -> tuple[fem.Form, fe
     return fem.form(bilinear), fem.form(ufl.inner(force, v) * measure), unit
 
 
-def _at_quadrature_points(domain: mesh.Mesh, values: PointFunction) -> fem.Function:
+def _along_fibres(domain: mesh.Mesh, problem: WaveProblem, modulus: fem.Function, strain_u: Any, strain_v: Any) -> Any:
+    """The virtual work of the stress in tissue with fibres."""
+    assert problem.anisotropy is not None  # the caller asks first
+    phi = _at_quadrature_points(domain, problem.anisotropy)
+    fibres = fem.Constant(domain, np.asarray(problem.fibres, dtype=PETSc.ScalarType))
+    along_u, along_v = ufl.dot(strain_u, fibres), ufl.dot(strain_v, fibres)
+    shear = ufl.inner(along_u, along_v) - ufl.dot(fibres, along_u) * ufl.conj(ufl.dot(fibres, along_v))
+    return 2 * modulus / (1 + 0.4 * phi) * (ufl.inner(strain_u, strain_v) + 2 * phi * shear)
+
+
+def _at_quadrature_points(domain: mesh.Mesh, values: PointFunction | RealPointFunction) -> fem.Function:
     """A scalar coefficient that holds its own value at each quadrature point."""
     element = basix.ufl.quadrature_element(domain.basix_cell(), degree=QUADRATURE_DEGREE)
     coefficient = fem.Function(fem.functionspace(domain, element))

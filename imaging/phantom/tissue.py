@@ -6,7 +6,11 @@ weighted geometric mean
     log G'(x) = sum_t f_t(x) log G'_t + s(x) z_1(x),       likewise G'' with its own z_2,
 
 with s = variation x share of solid tissue, and z Gaussian random fields of Matern covariance (smoothness 3/2),
-so that the modulus varies smoothly within tissue. Between voxel centres it is interpolated trilinearly.
+so that the modulus varies smoothly within tissue; on request a second pair of fields varies from voxel to voxel.
+Between voxel centres it is interpolated trilinearly.
+
+White matter may be stiffer by phi in shear along its fibres than across: G* is then the isotropic part of the tensor,
+(1 + 2/5 phi) times the modulus across, two of the five ways of shearing being along the fibres.
 """
 
 from __future__ import annotations
@@ -24,6 +28,12 @@ from palpate.imaging.phantom.atlas import Atlas
 TISSUES = ("grey matter", "white matter", "fluid", "lesion")
 """Names of the tissues, in the order of their numbers 1, 2, ..."""
 
+FIBRES = (2**-0.5, 2**-0.5, 0.0)
+"""Direction of the fibres of anisotropic white matter, world R, A, S."""
+
+_FINE_MM = 2.0
+"""Correlation length of the variation from voxel to voxel."""
+
 _SHARED = 0.7
 """Share of the variation of G'' that follows G' (their residuals are correlated in atlases of healthy adults)."""
 
@@ -39,6 +49,7 @@ class Head:
         brain: brain and its fluid, bool, same shape.
         tissue: number of the tissue that prevails, TISSUES from 1 on, same shape.
         affine_mm: voxel indices to world RAS millimetres, shape (4, 4).
+        anisotropy: phi, same shape; None where all tissue is isotropic.
     """
 
     modulus_kpa: NDArray[np.complex128]
@@ -47,10 +58,17 @@ class Head:
     brain: NDArray[np.bool_]
     tissue: NDArray[np.uint8]
     affine_mm: NDArray[np.float64]
+    anisotropy: NDArray[np.float64] | None = None
 
     def modulus_kpa_at(self, points_mm: NDArray[np.float64]) -> NDArray[np.complex128]:
         """G* at world points, shape (..., 3), in kPa."""
         return self._at(self.modulus_kpa.real, points_mm) + 1j * self._at(self.modulus_kpa.imag, points_mm)
+
+    def anisotropy_at(self, points_mm: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The share phi at world points, shape (..., 3)."""
+        if self.anisotropy is None:
+            return np.zeros(points_mm.shape[:-1])
+        return self._at(self.anisotropy, points_mm)
 
     def magnitude_at(self, points_mm: NDArray[np.float64]) -> NDArray[np.float64]:
         """MRE signal at world points, shape (..., 3)."""
@@ -96,11 +114,15 @@ def build_head(settings: PhantomSettings, atlas: Atlas) -> Head:
     magnitude = sum((share * tissue.magnitude for share, tissue in tissues), np.zeros(lesion.shape))
     generator = np.random.default_rng([settings.seed, 1])
     spacing_mm = float(np.abs(np.linalg.det(atlas.affine_mm[:3, :3])) ** (1 / 3))
-    first = random_field(generator, lesion.shape, settings.correlation_mm / spacing_mm)
-    second = random_field(generator, lesion.shape, settings.correlation_mm / spacing_mm)
-    spread = settings.variation * (1.0 - fluid)
-    log_storage += spread * first
-    log_loss += spread * (_SHARED * first + np.sqrt(1 - _SHARED**2) * second)
+    scales = [(settings.variation, settings.correlation_mm), (settings.fine_variation, _FINE_MM)]
+    for variation, correlation_mm in scales:
+        if variation == 0.0:
+            continue
+        first = random_field(generator, lesion.shape, correlation_mm / spacing_mm)
+        second = random_field(generator, lesion.shape, correlation_mm / spacing_mm)
+        spread = variation * (1.0 - fluid)
+        log_storage += spread * first
+        log_loss += spread * (_SHARED * first + np.sqrt(1 - _SHARED**2) * second)
     return Head(
         modulus_kpa=np.exp(log_storage) + 1j * np.exp(log_loss),
         magnitude=magnitude * atlas.brain,
@@ -108,6 +130,7 @@ def build_head(settings: PhantomSettings, atlas: Atlas) -> Head:
         brain=atlas.brain,
         tissue=(1 + np.argmax([grey, white, fluid, lesion], axis=0)).astype(np.uint8),
         affine_mm=atlas.affine_mm,
+        anisotropy=settings.anisotropy * white if settings.anisotropy else None,
     )
 
 

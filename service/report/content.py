@@ -214,6 +214,7 @@ def notes(run: RunView) -> list[str]:
     found = []
     if run.stiffness.inversion.get("converged") is False:
         found.append("The inversion did not converge; its maps are not a result.")
+    found += run.stiffness.inversion.get("doubts", [])
     if run.informed_share < _LOW_INFORMED:
         found.append(
             f"Data decide in only {100 * run.informed_share:.0f} % of the tissue; elsewhere the maps show the prior."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from palpate.config.inversion import InversionSettings
 from palpate.imaging.labels import Regions, no_regions
+from palpate.imaging.outliers import outlying_voxels
 from palpate.imaging.wavefield import WaveField
 from palpate.meshing.zones import Zone
 from palpate.progress import say
@@ -29,6 +30,9 @@ from palpate.units import m_to_mm, m_to_um, mm_to_m
 
 DIVERGENCE_PER_STRAIN = 5e-3
 """Divergence that triquadratic elements leave in an incompressible wave, per |U| and millimetre."""
+
+USELESS = 1e-6
+"""Weight of a voxel that is no measurement of the wave; not zero, which could leave a corner without any equation."""
 
 SMALLEST_PART = 1e-3
 """Smallest part of a drift's prior that a zone is given; below, the drift is free there."""
@@ -60,12 +64,14 @@ class Measured:
         field: displacement, mask and noise as stated.
         direct: the algebraic baseline.
         noise: the noise to invert with.
+        outlying: voxels that are no measurement of the wave, and not used as such, shape (N,).
         dispersion: from the fields that are inverted to those at its frequency.
     """
 
     field: WaveField
     direct: DirectResult
     noise: Noise
+    outlying: NDArray[np.bool_]
     dispersion: Dispersion
 
     @property
@@ -87,6 +93,7 @@ def measure(fields: Sequence[WaveField], settings: InversionSettings) -> list[Me
             field,
             direct_inversion(field),
             noise_of(field, factor=settings.noise_factor, discretisation_percent=settings.discretisation_percent),
+            outlying_voxels(field),
             dispersion,
         )
         for field, dispersion in zip(fields, laws, strict=True)
@@ -151,14 +158,15 @@ def _solvers(
     probe_drift = planes @ _complex_normal(np.random.default_rng([settings.seed, 3]), (planes.shape[1],))
     probe = _complex_normal(np.random.default_rng([settings.seed, 4]), data.shape) + probe_drift.reshape(data.shape)
     slack = DIVERGENCE_PER_STRAIN * mean * m_to_mm(scales.length_m)
+    own = {number: replace(zones[number], share=_usable_share(zones[number], measured.outlying)) for number in numbers}
     return [
         ZoneSolver(
             number,
             ZoneData(
-                zone=zones[number],
-                displacement=data[zones[number].voxels].ravel(),
-                drift=_of_zone(planes, zones[number]),
-                probe=probe[zones[number].voxels].ravel(),
+                zone=own[number],
+                displacement=data[own[number].voxels].ravel(),
+                drift=_of_zone(planes, own[number]),
+                probe=probe[own[number].voxels].ravel(),
                 voxel_size=mm_to_m(field.voxel_size_mm) / scales.length_m,
                 inertia=scales.inertia(field.density_kg_m3, field.frequency_hz),
                 divergence_tolerance=slack,
@@ -170,6 +178,11 @@ def _solvers(
         )
         for number in numbers
     ]
+
+
+def _usable_share(zone: Zone, outlying: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """A zone's shares of its data: of what is no datum next to nothing, so that equilibrium alone says what moves."""
+    return np.where(outlying[zone.voxels], USELESS, 1.0) * zone.share
 
 
 def _complex_normal(generator: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.complex128]:

@@ -18,6 +18,7 @@ from palpate.imaging.wavefield import WaveField
 from palpate.imaging.wavefield_folder import frequency_text
 from palpate.provenance import versions
 from palpate.solvers.inversion.direct import DirectResult
+from palpate.solvers.inversion.doubts import doubts_of
 from palpate.solvers.inversion.model_evidence import Evidence
 from palpate.solvers.inversion.rheology import SPRINGPOT_VISCOSITY_PA_S
 from palpate.solvers.inversion.run import Inversion
@@ -170,6 +171,8 @@ def frequency_record(target: Target, inversion: Inversion, settings: InversionSe
             "lag1_correlation_of_noise": list(residuals.expected_correlation),
         },
         "informed_share": float(informed_voxels(inversion, settings).mean()),
+        "outlying_voxels": int(inversion.outlying.sum()),
+        "doubts": doubts_of(noise, residuals, inversion.outlying.size, int(inversion.outlying.sum())),
     }
 
 

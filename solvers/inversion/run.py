@@ -45,6 +45,7 @@ class Inversion:
         direct: the algebraic baseline.
         residuals: what the waves leave unexplained.
         noise: the noise that was used.
+        outlying: voxels whose displacement was not used, shape (N,).
         fit: history and hyper-parameters of the iterations (its zones are this rank's).
         parameters: the rheology's own parameters by name, SI units; empty without a rheology.
         evidence: of the fit; None where it did not converge or nobody asked.
@@ -60,6 +61,7 @@ class Inversion:
     direct: DirectResult
     residuals: Residuals
     noise: Noise
+    outlying: NDArray[np.bool_]
     fit: Fit
     parameters: Mapping[str, Summary]
     evidence: Evidence | None
@@ -104,6 +106,7 @@ def invert_together(
     began = time.perf_counter()
     mean = fit.parameters.reshape(FIELDS, -1) + unit
     draws = mean[:, :, None] + fit.posterior.draw(settings.samples, settings.seed).reshape(FIELDS, problem.voxels, -1)
+    draws += _log_densities(settings)
     tally.timed("draws", began)
     say(f"{fields[0].label}: {settings.samples} joint draws")
     parameters = parameters_of(settings, [field.frequency_hz for field in fields], mean, draws)
@@ -120,6 +123,7 @@ def invert_together(
             direct=one.direct,
             residuals=join_residuals(problem, fit, one.dispersion.frequency),
             noise=one.noise,
+            outlying=one.outlying,
             fit=fit,
             parameters=parameters,
             evidence=evidence,
@@ -143,6 +147,15 @@ def _first_guess(settings: InversionSettings, regions: Regions) -> Hypotheses:
         region_std=settings.region_std if len(regions.numbers) else 0.0,
     )
     return Hypotheses((scale,), (1.0,), expected_factors(regions.variability))
+
+
+def _log_densities(settings: InversionSettings) -> NDArray[np.float64]:
+    """What an unknown density adds to both moduli of each draw, everywhere alike, shape (samples,).
+
+    Waves tell G* / rho and nothing else, so that ln G* is known no better than ln rho.
+    """
+    generator = np.random.default_rng([settings.seed, 6])
+    return settings.density_percent / 100.0 * generator.standard_normal(settings.samples)
 
 
 def _report_iteration(number: int, iteration: Iteration) -> None:

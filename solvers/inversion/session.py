@@ -200,6 +200,8 @@ def _say_result(result: dict[str, Any], steps: int, label: str) -> None:
         f"{100 * result['informed_share']:.0f} % of the voxels, misfit "
         f"{next(iter(result['misfit_per_frequency'].values())):.2f} of noise alone"
     )
+    for doubt in result["doubts"]:
+        say(f"{label}: {doubt}")
 
 
 def _say_balance(balance: LoadBalance, label: str) -> None:

@@ -82,6 +82,18 @@ def test_hiscox2022_cortex(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_misspecification(tmp_path: Path) -> None:
+    """Wrong turns of the phase are found and said, and do not spoil the intervals; without them nothing is flagged."""
+    rows, _ = record_of("misspecification", tmp_path)
+    flagged = [rows[f"{fault}: sessions flagged"].ours for fault in ("as assumed", "unwrapping")]
+    assert flagged == [0.0, 100.0]
+    for fault in ("as assumed", "unwrapping"):
+        held = rows[f"{fault}: G', 95 % intervals of voxels"]
+        assert held.ours is not None
+        assert 80.0 < held.ours <= 100.0
+
+
+@pytest.mark.slow
 def test_calibration_cohort(tmp_path: Path) -> None:
     """Two patients through the workflow: intervals hold most truths, and draws are closer to it than the baseline."""
     rows, _ = record_of("calibration_cohort", tmp_path)

@@ -70,6 +70,11 @@ class PhantomSettings(Section):
     """Standard deviation of log G' and log G'' within solid tissue."""
     correlation_mm: Positive = 9.0
     """Correlation length of that variation (Matern, smoothness 3/2)."""
+    fine_variation: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Standard deviation of what log G' and log G'' vary by from voxel to voxel of 2 mm, beyond what waves resolve."""
+    anisotropy: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """By what share white matter is stiffer in shear along its fibres than across, the fibres running along A + R. The
+    truth is then the isotropic part, the mean over all five ways of shearing."""
 
     frequency_hz: Positive = 50.0
     """Vibration frequency."""

@@ -75,6 +75,24 @@ def test_variation_is_log_normal_in_solid_tissue_only(layers: Atlas) -> None:
     assert np.ptp(modulus[16:].real) == pytest.approx(0)
 
 
+def test_fine_variation_comes_on_top(layers: Atlas) -> None:
+    """What waves do not resolve adds its own spread, nearly independent between voxels of 2 mm."""
+    smooth = PhantomSettings(variation=0.12, lesion=None, correlation_mm=6.0)
+    fine = build_head(smooth.model_copy(update={"fine_variation": 0.08}), layers).modulus_kpa
+    added = np.log(fine[:16].real / build_head(smooth, layers).modulus_kpa[:16].real)
+    assert added.std() == pytest.approx(0.08, abs=0.02)
+    assert np.mean(added[4:] * added[:-4]) < 0.3 * added.var()
+
+
+def test_only_white_matter_has_fibres(layers: Atlas) -> None:
+    """The share by which it is stiffer along them is as stated, and the modulus stays the isotropic part."""
+    plain, with_fibres = (build_head(PhantomSettings(lesion=None, anisotropy=phi), layers) for phi in (0.0, 0.3))
+    points = np.array([[4.0, 6.0, 6.0], [12.0, 6.0, 6.0], [20.0, 6.0, 6.0]])
+    assert with_fibres.anisotropy_at(points) == pytest.approx([0.3, 0.0, 0.0])
+    assert plain.anisotropy_at(points) == pytest.approx(np.zeros(3))
+    assert np.array_equal(plain.modulus_kpa, with_fibres.modulus_kpa)
+
+
 def test_lesion_is_where_and_what_it_should_be(layers: Atlas) -> None:
     """Deep inside its radius the lesion's own moduli, far outside the healthy ones."""
     lesion = LesionSettings(centre_mm=(6, 6, 6), radius_mm=3, edge_mm=0.2)

@@ -1,0 +1,115 @@
+"""Voxels whose displacement cannot be that of their neighbours' wave: wrong turns of the phase, vessels, spikes.
+
+A wave is smooth on the scale of a voxel. In each voxel every component is compared with a quadratic polynomial fitted
+to the voxels around it, itself left out. What the polynomial misses has a spread that noise and the wave's curvature
+set, known robustly from all voxels that are surrounded alike: at the organ's surface it must extrapolate. Beyond
+OUTLYING of these a voxel is no measurement of the wave. An outlier spoils its neighbours' polynomials, so that in each
+round only those that stick out most among their neighbours go.
+"""
+
+from __future__ import annotations
+
+from itertools import product
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from palpate.imaging.wavefield import WaveField
+
+OUTLYING = 7.0
+"""Robust standard deviations beyond which a voxel is left out: above the largest in a few thousand good voxels, some 5,
+where waves bend most."""
+
+_REACH = 5
+"""Largest square of the distance of a voxel that is taken into the polynomial, voxels."""
+
+_AROUND = np.array([step for step in product(range(-2, 3), repeat=3) if 0 < np.dot(step, step) <= _REACH])
+_CLOSE = np.exp(-0.5 * np.sum(_AROUND**2, axis=1))
+"""Weights: the nearer, the better a polynomial holds."""
+
+_WORST_CONDITION = 1e4
+"""Above it the neighbours do not determine ten coefficients."""
+
+_ROUNDS = 12
+_AT_A_TIME = 20_000
+"""Voxels whose neighbours are held at a time: 20 MB."""
+
+_MEDIAN_OF_ABSOLUTE_NORMAL = 0.6744897501960817
+
+
+def outlying_voxels(field: WaveField) -> NDArray[np.bool_]:
+    """Which voxels of the mask do not belong to their neighbours' wave, shape (N,).
+
+    Args:
+        field: the wave field.
+    """
+    trusted = field.mask.copy()
+    ijk = np.argwhere(field.mask)
+    at = tuple(ijk.T)
+    for _ in range(_ROUNDS):
+        strange = np.zeros(trusted.shape)
+        strange[at] = _strangeness(field.displacement_m, trusted, ijk)
+        strange[~trusted] = 0.0
+        worst = (strange > OUTLYING) & (strange == ndimage.maximum_filter(strange, size=5))
+        if not worst.any():
+            break
+        trusted &= ~worst
+    return np.asarray(~trusted[field.mask])
+
+
+def _strangeness(
+    displacement_m: NDArray[np.complex128], trusted: NDArray[np.bool_], ijk: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """The largest miss of any component over its robust spread, shape (N,); 0 where neighbours do not tell."""
+    parts = np.array_split(ijk, max(1, -(-len(ijk) // _AT_A_TIME)))
+    both = [_misses(displacement_m, trusted, part) for part in parts]
+    misses, surface = (np.concatenate(side) for side in zip(*both, strict=True))
+    strange = np.zeros(len(ijk))
+    for group in (surface, ~surface):
+        known = group & np.isfinite(misses).all(axis=1)
+        if known.any():
+            size = np.abs(misses[known])
+            spread = np.median(size, axis=0) / _MEDIAN_OF_ABSOLUTE_NORMAL
+            strange[known] = (size / np.maximum(spread, 1e-300)).max(axis=1)
+    return strange
+
+
+def _misses(
+    displacement_m: NDArray[np.complex128], trusted: NDArray[np.bool_], ijk: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """What the neighbours' polynomial misses, real and imaginary parts, and where it extrapolates.
+
+    Returns:
+        Misses, shape (N, 6), over their standard deviation for white noise of unit size, NaN where the neighbours do
+        not determine the polynomial; and whether it lies on one side of the voxel, shape (N,).
+    """
+    weights = _CLOSE * _near(trusted, ijk)
+    basis = _quadratics(_AROUND.astype(np.float64))
+    normal = np.einsum("nv,va,vb->nab", weights, basis, basis, optimize=True)
+    usable = np.linalg.cond(normal) < _WORST_CONDITION
+    middle = np.zeros((int(usable.sum()), basis.shape[1], 1))
+    middle[:, 0] = 1.0
+    # The polynomial's value in the middle is its first coefficient, a weighted sum of the neighbours.
+    share = np.einsum("va,na->nv", basis, np.linalg.solve(normal[usable], middle)[..., 0]) * weights[usable]
+    gain = np.full(len(ijk), np.inf)
+    gain[usable] = np.sum(share**2, axis=1)
+    misses = np.full((len(ijk), 6), np.nan)
+    for component in range(3):
+        near = _near(displacement_m[..., component], ijk[usable])
+        missed = displacement_m[(*ijk[usable].T, component)] - np.sum(share * near, axis=1)
+        for part, column in ((missed.real, component), (missed.imag, 3 + component)):
+            misses[usable, column] = part / np.sqrt(1.0 + gain[usable])
+    return misses, gain > 0.5
+
+
+def _near[T: np.generic](values: NDArray[T], ijk: NDArray[np.int64]) -> NDArray[T]:
+    """Values at the neighbours of voxels, zero outside the grid, shape (n, v)."""
+    padded = np.pad(values, 2)
+    return np.asarray(padded[tuple(np.moveaxis(ijk[:, None] + 2 + _AROUND, -1, 0))])
+
+
+def _quadratics(place: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The ten monomials up to second order, 1 first, at places of shape (v, 3)."""
+    x, y, z = place.T
+    return np.stack([np.ones_like(x), x, y, z, x * x, y * y, z * z, x * y, y * z, x * z], axis=1)

@@ -1,0 +1,59 @@
+"""What casts doubt on a result, in sentences: for inversion.json, the log and the page.
+
+A posterior is right if its model is. Where the waves contradict the model, the noise is taken larger until they do not,
+and outlying voxels are left out; whoever reads the map must know that it happened.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from palpate.solvers.inversion.noise import Noise
+from palpate.solvers.inversion.residuals import Residuals
+
+INFLATED = 1.1
+"""Factor on the noise, median over zones, above which the waves contradict the model or the stated noise."""
+
+LOCALLY_INFLATED = 1.4
+"""The same of the worst twentieth of the zones."""
+
+OUTLYING_SHARE = 0.002
+"""Share of voxels without use above which it is more than a vessel or two."""
+
+CORRELATED = 0.15
+"""Correlation of neighbouring residuals, beyond that of noise, above which they are a pattern."""
+
+
+def doubts_of(noise: Noise, residuals: Residuals, voxels: int, outlying: int) -> list[str]:
+    """Sentences; none where waves and model agree.
+
+    Args:
+        noise: what was stated or measured.
+        residuals: what the fit leaves.
+        voxels: N.
+        outlying: how many of them were left out of the data.
+    """
+    found = []
+    typical, worst = np.sqrt(np.median(residuals.inflations)), np.sqrt(np.quantile(residuals.inflations, 0.95))
+    if typical > INFLATED:
+        found.append(
+            f"The waves do not fit at the {noise.source} noise, which was taken {typical:.2f} times as large: "
+            "intervals are wider for it. Check NoiseStd, and whether slices or phases moved."
+        )
+    elif worst > LOCALLY_INFLATED:
+        found.append(
+            f"In some parts the waves do not fit at the {noise.source} noise, which was taken {worst:.2f} times as "
+            "large there: look for artefacts where the residual map is above 1."
+        )
+    if outlying > OUTLYING_SHARE * voxels:
+        found.append(
+            f"{outlying} voxels ({100 * outlying / voxels:.1f} %) do not belong to their neighbours' wave and were "
+            "left out of the data: check the unwrapping of the phase."
+        )
+    excess = np.subtract(residuals.correlation, residuals.expected_correlation)
+    if excess.max() > CORRELATED:
+        found.append(
+            f"What the fit leaves is a pattern along axis {'ijk'[int(excess.argmax())]} (correlation "
+            f"{excess.max():.2f} beyond that of noise): the model lacks something; intervals may be too narrow."
+        )
+    return found
