@@ -30,8 +30,8 @@ TOLERANCE = 1e-3
 """Largest residual of the small system. As its matrix is not less than the identity, the error of any linear
 functional of the solution is below this many posterior standard deviations."""
 
-DRAW_TOLERANCE = 0.05
-"""The same of draws: what it adds to any variance is at most 0.3 %, where 200 draws know it to 10 %."""
+DRAW_TOLERANCE = 0.02
+"""The same of draws: what it adds to any variance is at most 0.04 %, where 200 draws know it to 10 %."""
 
 LIMIT = 400
 
