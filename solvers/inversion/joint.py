@@ -26,7 +26,7 @@ from palpate.solvers.inversion.deflation import Spectrum, deflation_of
 from palpate.solvers.inversion.log_determinant import LogDeterminant
 from palpate.solvers.inversion.prior import FIELDS, MaternField, correlation
 
-TOLERANCE = 1e-3
+TOLERANCE = 1e-4
 """Largest residual of the small system. As its matrix is not less than the identity, the error of any linear
 functional of the solution is below this many posterior standard deviations."""
 
