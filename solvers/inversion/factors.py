@@ -28,10 +28,10 @@ from palpate.solvers.inversion.prior import FIELDS, UNRESOLVED, Hypotheses, Prio
 MOST_REGIONS = 6
 """More regions than these share one factor: of each there is too little in the zones that are asked."""
 
-BOUNDS = (0.2, 5.0)
-"""Bounds of the factors."""
+BOUNDS = (0.6, 5.0)
+"""Bounds of the factors: from tissue that is nearly as uniform as the rest to fluid between folds."""
 
-HYPERPRIOR_SPREAD = 0.5
+HYPERPRIOR_SPREAD = 0.4
 """Of the factors' logarithms around what is expected."""
 
 
