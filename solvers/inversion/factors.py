@@ -6,9 +6,7 @@ columns [Y, b] of a zone cut by field f and region r (what belongs to no region 
     [Y, b]^T C [Y, b] = sum_{fr, gs} tau_fr tau_gs P_{fr,gs} + M,
 
 where P and M (unknown means and regions) do not depend on tau, so that evidence and gradient cost no product over
-voxels. With A = I + Y^T C Y, c = Y^T C b and v = (-A^-1 c, 1) the evidence changes by
-
-    d ln Z = (v^T dP v - tr(A^-1 dP)) / 2.
+voxels.
 """
 
 from __future__ import annotations
@@ -17,12 +15,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import scipy.linalg
 import scipy.optimize
 from mpi4py import MPI
 from numpy.typing import NDArray
 
-from palpate.solvers.inversion.evidence import ZoneEvidence
+from palpate.solvers.inversion.evidence import ZoneEvidence, evidence_of
 from palpate.solvers.inversion.prior import FIELDS, UNRESOLVED, Hypotheses, PriorScale, correlation
 
 MOST_REGIONS = 6
@@ -50,15 +47,8 @@ class _Cut:
     def log_evidence(self, tau: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         """And its gradient by tau, both of shape (2 (R + 1),) but the value."""
         total = np.einsum("a,b,abij->ij", tau, tau, self.varying, optimize=True) + self.fixed
-        count = len(total) - 1
-        factor = scipy.linalg.cho_factor(np.eye(count) + total[:-1, :-1], lower=True)
-        solved = scipy.linalg.cho_solve(factor, total[:-1, -1])
-        value = -np.log(np.diag(factor[0])).sum() + 0.5 * (total[-1, -1] - total[:-1, -1] @ solved)
-        ends = np.append(-solved, 1.0)
-        weights = np.outer(ends, ends)
-        weights[:-1, :-1] -= scipy.linalg.cho_solve(factor, np.eye(count))
-        slopes = np.tensordot(self.varying, weights, axes=2) @ tau
-        return float(value), np.asarray(slopes)
+        value, slope = evidence_of(total)
+        return value, np.asarray(2.0 * np.tensordot(self.varying, slope, axes=2) @ tau)
 
 
 def expected_factors(variability: NDArray[np.float64]) -> tuple[tuple[float, ...], ...]:

@@ -30,7 +30,7 @@ from palpate.solvers.inversion.prior import FIELDS, Hypotheses, MaternField, Pri
 
 VOXEL_MM = np.array([3.0, 3.0, 4.0])
 BLOCK = np.ones((7, 7, 5), dtype=bool)
-SEARCH = 0.05
+SEARCH = 0.005
 """Log evidence within which the search stops."""
 
 TRUTH = PriorScale(

@@ -1,0 +1,229 @@
+"""A whole brain on two cores: minutes and memory, and how they grow with the number of voxels.
+
+The ICBM152 brain, scaled to 93 % (it is an average of registered heads, larger than most), 2 mm, 50 Hz, 2 % noise,
+with its T1; waves on P2-P1 tetrahedra of 5.5 mm, driven at the skull. Slabs of it through its middle, of some 20,000
+and 60,000 voxels, and the whole. `palpate invert` with 100 joint draws, as a user runs it.
+
+- time: wall seconds of the command, start to finish
+- memory: largest resident size of any rank
+- exponent: of time against voxels, by least squares through the logarithms
+
+The exponent is measured between the sizes that were run; a run that has not been made is not in the record.
+
+    python benchmarks/whole_brain.py --out folder [--voxels 20000 60000 0] [--ranks 2] [--short]
+
+0 voxels are the whole brain. Waves and finished sizes are kept in the folder and taken over.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from command_line import invert
+from noise import write_noisy
+from record import Row, write_record
+from whole_brain_picture import draw
+
+import palpate.solvers  # noqa: F401  # isort: skip  (loads MPI before dolfinx)
+from mpi4py import MPI
+
+from palpate.config.mesh import MeshSettings
+from palpate.config.phantom import PhantomSettings
+from palpate.imaging.maps import read_map
+from palpate.imaging.nifti import read_nifti, write_nifti
+from palpate.imaging.phantom.atlas import Atlas, load_atlas
+from palpate.imaging.phantom.grid import scan_grid
+from palpate.imaging.phantom.tissue import Head, build_head
+from palpate.imaging.wavefield import WaveField
+from palpate.meshing.zone_mesh import zones_of
+from palpate.provenance import atomic_file
+from palpate.solvers.virtual_patient import vibrate
+
+SCALE: Final = 0.93
+SETTINGS: Final = PhantomSettings(extent="whole-brain", element_mm=5.5, seed=12)
+SHORT: Final = PhantomSettings(shape=(13, 13, 9), seed=12)
+NOISE_PERCENT: Final = 2.0
+SAMPLES: Final = 100
+VOXELS: Final = (20_000, 60_000, 0)
+SHORT_VOXELS: Final = (700, 0)
+MINUTES_GOAL, GIGABYTES_GOAL, EXPONENT_GOAL = "<= 60", "<= 12", "<= 1.1"
+PICTURE: Final = Path(__file__).parents[1] / "docs" / "pictures" / "whole_brain.svg"
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One size.
+
+    Attributes:
+        voxels: of the mask.
+        tissue: of them solid tissue.
+        zones: how many.
+        steps: of Gauss-Newton.
+        seconds: wall time of the command.
+        zone_seconds: of it the ranks' work on zones, mean over ranks.
+        memory_gb: largest resident size of a rank.
+        ranks: how many.
+        error_percent: median error of G' in solid tissue.
+        coverage_percent: share of its voxels whose 95 % interval of G' holds the truth.
+    """
+
+    voxels: int
+    tissue: int
+    zones: int
+    steps: int
+    seconds: float
+    zone_seconds: float
+    memory_gb: float
+    ranks: int
+    error_percent: float
+    coverage_percent: float
+
+
+def patient(settings: PhantomSettings) -> tuple[Head, Atlas]:
+    """The head of the patient, and the atlas it was made from, scaled."""
+    atlas = load_atlas()
+    atlas = replace(atlas, affine_mm=np.diag([SCALE, SCALE, SCALE, 1.0]) @ atlas.affine_mm)
+    return build_head(settings, atlas), atlas
+
+
+def waves(settings: PhantomSettings, head: Head, atlas: Atlas, kept: Path) -> WaveField:
+    """The noise-free wave field; computed once."""
+    grid = scan_grid(settings, atlas)
+    if not kept.exists():
+        displacement_m, _ = vibrate(MPI.COMM_SELF, settings, head, grid)
+        with atomic_file(kept) as partial, partial.open("wb") as file:
+            np.save(file, displacement_m)
+    return WaveField(
+        displacement_m=np.load(kept),
+        mask=head.in_brain(grid.points_mm),
+        affine_mm=grid.affine_mm,
+        frequency_hz=settings.frequency_hz,
+        noise_std_m=None,
+        density_kg_m3=settings.density_kg_m3,
+        label="sub-brain",
+    )
+
+
+def slab(field: WaveField, voxels: int) -> WaveField:
+    """The middle slices that hold about so many voxels of the mask; all for 0."""
+    if voxels == 0:
+        return field
+    filled = np.count_nonzero(field.mask, axis=(0, 1))
+    middle = int(np.searchsorted(np.cumsum(filled), filled.sum() / 2))
+    sizes = [int(filled[max(0, middle - half) : middle + half + 1].sum()) for half in range(len(filled))]
+    half = int(np.argmin(np.abs(np.subtract(sizes, voxels))))
+    mask = np.zeros_like(field.mask)
+    inside = slice(max(0, middle - half), middle + half + 1)
+    mask[:, :, inside] = field.mask[:, :, inside]
+    return replace(field, mask=mask)
+
+
+def measure(field: WaveField, head: Head, folder: Path, ranks: int) -> Run:
+    """Invert one size; what it took and how good it is."""
+    kept = folder / "run.json"
+    if kept.exists():
+        return Run(**json.loads(kept.read_text(encoding="utf-8")))
+    write_noisy(field, folder / "wavefield", NOISE_PERCENT, [SETTINGS.seed, 3])
+    write_nifti(folder / "wavefield" / "sub-brain_T1w.nii.gz", head.t1.astype(np.float32), head.affine_mm)
+    began = time.perf_counter()
+    invert(folder / "wavefield", folder / "mre", ranks, "--settings", json.dumps({"samples": SAMPLES}))
+    found = _judge(field, head, folder / "mre", time.perf_counter() - began)
+    with atomic_file(kept) as partial:
+        partial.write_text(json.dumps(asdict(found)), encoding="utf-8")
+    return found
+
+
+def _judge(field: WaveField, head: Head, results: Path, seconds: float) -> Run:
+    (path,) = results.glob("*_inversion.json")
+    record = json.loads(path.read_text(encoding="utf-8"))
+    affine_mm = read_nifti(next(results.glob("*_stat-mean_storagemodulus.nii.gz"))).affine_mm
+    ijk = np.argwhere(field.mask)
+    places_mm = ijk @ affine_mm[:3, :3].T + affine_mm[:3, 3]
+    truth = head.modulus_kpa_at(places_mm).real
+    solid = head.tissue_at(places_mm) != 3
+    mean, lower, upper = (
+        read_map(next(results.glob(f"*_stat-{name}_storagemodulus.nii.gz")), units="kPa").values[field.mask]
+        for name in ("mean", "lower", "upper")
+    )
+    busy = record["load_balance"]["busy_s_per_rank"]
+    return Run(
+        voxels=len(ijk),
+        tissue=int(solid.sum()),
+        zones=len(zones_of(field.mask, field.voxel_size_mm, MeshSettings())),
+        steps=len(record["iterations"]),
+        seconds=seconds,
+        zone_seconds=float(np.mean(busy)),
+        memory_gb=record["peak_memory_mb"] / 1024.0,
+        ranks=record["ranks"],
+        error_percent=100.0 * float(np.median(np.abs(mean[solid] / truth[solid] - 1.0))),
+        coverage_percent=100.0 * float(np.mean((lower[solid] <= truth[solid]) & (truth[solid] <= upper[solid]))),
+    )
+
+
+def exponent(runs: Sequence[Run]) -> float:
+    """Of wall time against voxels."""
+    return float(np.polyfit(np.log([run.voxels for run in runs]), np.log([run.seconds for run in runs]), 1)[0])
+
+
+def rows_of(runs: Sequence[Run], *, whole: bool) -> list[Row]:
+    """The record's rows; goals are for the whole brain."""
+    rows = []
+    for run in runs:
+        goals = (MINUTES_GOAL, GIGABYTES_GOAL) if whole and run is runs[-1] else ("", "")
+        size = f"{run.voxels} voxels ({run.tissue} of tissue, {run.zones} zones)"
+        rows += [
+            Row(f"wall time on {run.ranks} ranks, {size}", "min", run.seconds / 60.0, None, goal=goals[0]),
+            Row(
+                f"memory of all ranks at most, {run.voxels} voxels",
+                "GB",
+                run.ranks * run.memory_gb,
+                None,
+                goal=goals[1],
+            ),
+            Row(f"of the time on zones, {run.voxels} voxels", "%", 100.0 * run.zone_seconds / run.seconds, None),
+            Row(f"median error of G' in tissue, {run.voxels} voxels", "%", run.error_percent, None),
+            Row(f"95 % intervals of G' that hold, {run.voxels} voxels", "%", run.coverage_percent, None),
+        ]
+    if len(runs) > 1:
+        rows.append(Row("exponent of time against voxels", "", exponent(runs), None, goal=EXPONENT_GOAL))
+    return rows
+
+
+def main() -> None:
+    """All sizes, one after the other, and the picture."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--voxels", type=int, nargs="+", default=list(VOXELS), help="sizes; 0 is the whole brain")
+    parser.add_argument("--ranks", type=int, default=2)
+    parser.add_argument("--short", action="store_true", help="a block instead of a brain; its record stays in --out")
+    chosen = parser.parse_args()
+    began = time.perf_counter()
+    settings, sizes = (SHORT, SHORT_VOXELS) if chosen.short else (SETTINGS, chosen.voxels)
+    chosen.out.mkdir(parents=True, exist_ok=True)
+    head, atlas = patient(settings)
+    field = waves(settings, head, atlas, chosen.out / "waves.npy")
+    runs = [measure(slab(field, voxels), head, chosen.out / f"voxels-{voxels}", chosen.ranks) for voxels in sizes]
+    draw(
+        [run.voxels for run in runs],
+        {"all": [run.seconds for run in runs], "zones": [run.zone_seconds for run in runs]},
+        chosen.out / "whole_brain.svg" if chosen.short else PICTURE,
+    )
+    write_record(
+        "whole_brain",
+        rows_of(runs, whole=0 in sizes and not chosen.short),
+        published="none: open tools do not invert a whole brain with uncertainty",
+        notes=[f"{SAMPLES} joint draws, {NOISE_PERCENT:g} % noise, steps: {', '.join(str(run.steps) for run in runs)}"],
+        seconds=time.perf_counter() - began,
+        out=chosen.out / "record.json" if chosen.short else None,
+    )
+
+
+if __name__ == "__main__":
+    main()

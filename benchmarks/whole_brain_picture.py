@@ -1,0 +1,40 @@
+"""Wall time against voxels, in logarithms, beside the slope 1.1 that was aimed at."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.figure import Figure
+
+from palpate.provenance import atomic_file
+
+_COLOURS = {"all": "#0b5a8a", "zones": "#b5651d"}
+_WORDS = {"all": "whole command", "zones": "of it on zones"}
+
+
+def draw(voxels: Sequence[int], seconds: Mapping[str, Sequence[float]], path: Path) -> None:
+    """Draw seconds against voxels into an SVG file.
+
+    Args:
+        voxels: sizes.
+        seconds: by "all" and "zones", as many as sizes.
+        path: of the file.
+    """
+    with mpl.rc_context({"svg.hashsalt": "palpate", "font.size": 9.0}):
+        figure = Figure(figsize=(4.8, 3.6), layout="constrained")
+        panel = figure.subplots()
+        sizes = np.asarray(voxels, dtype=np.float64)
+        for name, values in seconds.items():
+            panel.loglog(sizes, np.asarray(values) / 60.0, "o-", color=_COLOURS[name], label=_WORDS[name])
+        first = seconds["all"][0] / 60.0
+        panel.loglog(sizes, first * (sizes / sizes[0]) ** 1.1, ":", color="#555555", label="slope 1.1")
+        panel.set_xlabel("voxels of the mask")
+        panel.set_ylabel("minutes")
+        panel.spines[["top", "right"]].set_visible(False)
+        panel.legend(frameon=False)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_file(path) as partial:
+            figure.savefig(partial, format="svg", metadata={"Date": None})
