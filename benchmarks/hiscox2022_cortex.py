@@ -13,7 +13,9 @@ is no multiple of a voxel; complex Gaussian noise of 2 % of mean |u| in every re
 The error of a region is the mean over its voxels of |estimate - truth| / truth; a voxel counts to a region that fills
 more than half of it; figures are means over regions. The error of a region's mean is given beside.
 
-    python benchmarks/hiscox2022_cortex.py --out folder [--voxel-mm 2] [--ranks 2] [--short]
+    python benchmarks/hiscox2022_cortex.py --out folder [--voxel-mm 2 1.25] [--variants plain] [--ranks 2] [--short]
+
+Variants that are finished in the folder are taken over.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,6 +64,7 @@ MU_KPA = {"grey": (2.0, 3.3), "white": (2.6, 3.9)}
 XI = (0.13, 0.25)
 LABELS_OFF_MM = (2.0, 0.0, 0.0)
 SEED = 2022
+VARIANTS = ("plain", "labels", "labels-2mm-off")
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,56 +227,72 @@ def score_folder(case: Case, mre: Path) -> tuple[Score, Score]:
     return score(case, read("stat-mean"), draws), score(case, read("desc-direct"))
 
 
-def main() -> None:
-    """Simulate, invert three times, score, record."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--voxel-mm", type=float, default=2.0)
-    parser.add_argument("--ranks", type=int, default=2)
-    parser.add_argument("--short", action="store_true", help="A small block, for the tests.")
-    parser.add_argument("--record", type=Path, help="file for the record; by default the one of the documentation")
-    chosen = parser.parse_args()
-    began = time.perf_counter()
-    case = simulate(chosen.out, chosen.voxel_mm, SHORT_EDGES_MM if chosen.short else EDGES_MM)
-    variants = {"plain": None, "labels": case.labels, "labels-2mm-off": case.displaced}
-    if chosen.short:
-        del variants["labels-2mm-off"]
+def run(out: Path, voxel_mm: float, variants: Sequence[str], *, short: bool, ranks: int) -> tuple[list[Row], list[str]]:
+    """One voxel size: simulate, invert each variant that is not there yet, score; the record's rows and notes."""
+    case = simulate(out, voxel_mm, SHORT_EDGES_MM if short else EDGES_MM)
+    labels = {"plain": None, "labels": case.labels, "labels-2mm-off": case.displaced}
     scores: dict[str, Score] = {}
     number = len(list(_parcels_of(case)))
-    notes = [f"{number} parcels of grey and white matter, {len(case.mu_kpa)} voxels of {chosen.voxel_mm:g} mm"]
-    for name, labels in variants.items():
-        mre = chosen.out / name
-        invert(case.wavefield, mre, chosen.ranks, *(() if labels is None else ("--labels", str(labels))))
+    notes = [f"{number} parcels of grey and white matter, {len(case.mu_kpa)} voxels of {voxel_mm:g} mm"]
+    for name in variants:
+        mre, given = out / name, labels[name]
+        if not mre.exists():
+            invert(case.wavefield, mre, ranks, *(() if given is None else ("--labels", given)))
         scores[name], scores["algebraic"] = score_folder(case, mre)
-        prior = json.loads(next(mre.glob("*_inversion.json")).read_text(encoding="utf-8"))["prior"]
+        record = json.loads(next(mre.glob("*_inversion.json")).read_text(encoding="utf-8"))
         shown = ("storage_std", "loss_std", "length_mm", "roughness", "coupling", "region_std")
-        notes.append(f"{name}: prior {', '.join(f'{key} {prior[key]:.3g}' for key in shown)}")
+        prior = ", ".join(f"{key} {record['prior'][key]:.3g}" for key in shown)
+        seconds = sum(record["load_balance"]["busy_s_per_rank"])
+        notes.append(
+            f"{name}, {voxel_mm:g} mm: prior {prior}; zones took {seconds:.0f} s of all {record['ranks']} ranks"
+        )
+    return list(_rows(scores, voxel_mm)), notes
+
+
+def main() -> None:
+    """All voxel sizes, one after the other."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--voxel-mm", type=float, nargs="+", default=[2.0])
+    parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=list(VARIANTS))
+    parser.add_argument("--ranks", type=int, default=2)
+    parser.add_argument("--short", action="store_true", help="A small block, for the tests.")
+    chosen = parser.parse_args()
+    began = time.perf_counter()
+    rows, notes = [], []
+    for voxel_mm in chosen.voxel_mm:
+        variants = ("plain", "labels") if chosen.short else chosen.variants
+        folder = chosen.out / f"voxels-{voxel_mm:g}mm"
+        found = run(folder, voxel_mm, variants, short=chosen.short, ranks=chosen.ranks)
+        rows += found[0]
+        notes += found[1]
     write_record(
         "hiscox2022_cortex",
-        list(_rows(scores, PUBLISHED.get(chosen.voxel_mm))),
+        rows,
         published="Hiscox et al. 2022, Phys Med Biol 67:095002: nonlinear inversion of a simulated brain, 50 Hz, 2 %",
         notes=notes,
         seconds=time.perf_counter() - began,
-        out=chosen.record or (chosen.out / "record.json" if chosen.short else None),
+        out=chosen.out / "record.json" if chosen.short else None,
     )
 
 
-def _rows(scores: dict[str, Score], published: tuple[float, float] | None) -> Iterator[Row]:
+def _rows(scores: dict[str, Score], voxel_mm: float) -> Iterator[Row]:
     for which, symbol in enumerate(("mu", "xi")):
         baseline = {"algebraic": scores["algebraic"].voxels[which]}
         for name, words, other in (
-            ("plain", "no labels", published),
+            ("plain", "no labels", PUBLISHED.get(voxel_mm)),
             ("labels", "regions known", PUBLISHED_WITH_REGIONS),
             ("labels-2mm-off", "regions 2 mm off", PUBLISHED_WITH_REGIONS),
         ):
             if name not in scores:
                 continue
+            case = f"{words}, {voxel_mm:g} mm"
             bar = None if other is None else other[which]
             goal = "" if bar is None or name == "labels-2mm-off" else f"< {bar:g}"
             own = scores[name]
-            yield Row(f"error of {symbol}, {words}", "%", own.voxels[which], bar, baseline, goal)
-            yield Row(f"error of regions' mean {symbol}, {words}", "%", own.means[which], None)
-            yield Row(f"regions whose mean {symbol} the 95 % interval holds, {words}", "%", own.held[which], None)
+            yield Row(f"error of {symbol}, {case}", "%", own.voxels[which], bar, baseline, goal)
+            yield Row(f"error of regions' mean {symbol}, {case}", "%", own.means[which], None)
+            yield Row(f"regions whose mean {symbol} the 95 % interval holds, {case}", "%", own.held[which], None)
 
 
 if __name__ == "__main__":

@@ -73,12 +73,26 @@ def test_lesions(tmp_path: Path) -> None:
 def test_hiscox2022_cortex(tmp_path: Path) -> None:
     """Uniform parcels beside fluid: known regions make the map better, and both are better than the baseline."""
     rows, facts = record_of("hiscox2022_cortex", tmp_path)
-    plain, known = rows["error of mu, no labels"], rows["error of mu, regions known"]
+    plain, known = rows["error of mu, no labels, 2 mm"], rows["error of mu, regions known, 2 mm"]
     assert plain.ours is not None
     assert known.ours is not None
     assert 0.0 < known.ours < plain.ours < plain.baselines["algebraic"]
     assert (plain.published, known.published) == (9.4, 3.1)
     assert any("parcels" in note for note in facts["notes"])
+
+
+@pytest.mark.slow
+def test_whole_brain(tmp_path: Path) -> None:
+    """Two crops of a block: more voxels take longer, intervals hold, and a second run takes over what is there."""
+    rows, _ = record_of("whole_brain", tmp_path)
+    exponent = rows["exponent of time against voxels"]
+    assert exponent.ours is not None
+    assert exponent.ours > 0.0
+    held = [row.ours for name, row in rows.items() if name.startswith("95 % intervals")]
+    assert len(held) == 2
+    assert min(value or 0.0 for value in held) > 70.0
+    again, _ = record_of("whole_brain", tmp_path)
+    assert again == rows
 
 
 @pytest.mark.slow
