@@ -43,6 +43,8 @@ class Course:
         waited: steps since the last refit.
         spread: posterior standard deviation, root mean square over all parameters; None before it is needed.
         comparable: whether w belongs to x under the present prior, so that objectives can be compared.
+        loosening: of the prior, shape (N,).
+        loosenings: how often it may be loosened yet.
     """
 
     x: NDArray[np.float64]
@@ -51,9 +53,16 @@ class Course:
     refits: int
     acceleration: Acceleration
     history: tuple[Iteration, ...]
+    loosening: NDArray[np.float64]
+    loosenings: int
     waited: int = 0
     spread: float | None = None
     comparable: bool = True
+
+    @property
+    def may_loosen(self) -> bool:
+        """Whether the prior's hyper-parameters are settled, w is its own, and it may be loosened once more."""
+        return not self.refits and self.loosenings > 0 and self.comparable and bool(self.history)
 
     def refitted(self, hypotheses: Hypotheses) -> Course:
         """The same point under another prior, under which earlier points and steps mean nothing."""
@@ -65,6 +74,13 @@ class Course:
             waited=0,
             comparable=False,
         )
+
+    def loosened(self, loosening: NDArray[np.float64], *, notable: float) -> Course:
+        """The same point under a prior that is looser here and there; the same prior where it is not notably so."""
+        if float(loosening.max()) < notable:
+            return replace(self, loosenings=0)
+        self.acceleration.forget()
+        return replace(self, loosening=loosening, loosenings=self.loosenings - 1, comparable=False)
 
     def moved(self, point: Pair, iteration: Iteration) -> Course:
         """A step further, at (x, w)."""
@@ -88,8 +104,10 @@ class Course:
             "waited": self.waited,
             "spread": self.spread,
             "comparable": self.comparable,
+            "loosenings": self.loosenings,
         }
         return {
+            "loosening": self.loosening,
             "x": self.x,
             "w": self.w,
             "acceleration": self.acceleration.to_array(len(self.x)),
@@ -114,4 +132,6 @@ class Course:
             waited=numbers["waited"],
             spread=numbers["spread"],
             comparable=numbers["comparable"],
+            loosening=np.asarray(arrays["loosening"], dtype=np.float64),
+            loosenings=numbers["loosenings"],
         )

@@ -45,7 +45,7 @@ COUPLING_BOUNDS = (0.0, 0.75)
 """Bounds of the correlation between ln G' and ln G''. Zones at the edge of fluid ask for more, which would let G'' copy
 G' inside tissue, where they differ."""
 
-SLOPE = 1e-3
+SLOPE = 1e-4
 """Slope of the log evidence by the logarithm of a standard deviation at which the search ends."""
 
 HYPERPRIOR_STD, HYPERPRIOR_LENGTH_MM, HYPERPRIOR_SPREAD = 0.3, 12.0, 0.5
@@ -229,7 +229,7 @@ def _most_probable(projected: Sequence[Projected], start: PriorScale, comm: MPI.
     if free > 3:
         first.append(float(np.log(np.clip(start.region_std, *REGION_BOUNDS))))
     # Every rank sees the same sums, and so takes the same steps.
-    options = {"ftol": 1e-9, "gtol": SLOPE}
+    options = {"ftol": 1e-11, "gtol": SLOPE}
     found = scipy.optimize.minimize(loss, first, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
     return -float(found.fun), scale_of(found.x)
 

@@ -20,6 +20,7 @@ from palpate.solvers.inversion.evidence import ZoneEvidence, fit_prior, join_fre
 from palpate.solvers.inversion.factors import fit_factors
 from palpate.solvers.inversion.joint import JointPosterior, ZoneCurvature
 from palpate.solvers.inversion.prior import FIELDS, Hypotheses, MaternField
+from palpate.solvers.inversion.surprise import NOTABLE, loosened
 from palpate.solvers.inversion.zone_solver import Tally, ZoneSolver, ZoneState
 
 EVIDENCE_ZONES = 6
@@ -30,6 +31,9 @@ HALVINGS = 4
 
 REFITS = 2
 """How often the prior is refitted: far from the maximum and near it; a third changes it by less than it is known."""
+
+LOOSENINGS = 2
+"""How often the prior is loosened where tissue deviates from what it expects, after the last refit."""
 
 PROBES = 12
 """Draws behind the posterior's typical spread."""
@@ -130,7 +134,9 @@ def maximise(
     """
     refits = REFITS if fit_hyperparameters else 0
     course = problem.checkpoint.resume() or _start(problem.voxels, hypotheses, refits)
-    prior = MaternField(problem.mask, problem.voxel_size_mm, course.hypotheses, problem.regions.shares)
+    prior = MaternField(
+        problem.mask, problem.voxel_size_mm, course.hypotheses, problem.regions.shares, course.loosening
+    )
     point = _evaluate(problem, course.x, course.w)
     problem.checkpoint.save(course)
     while True:
@@ -139,6 +145,9 @@ def maximise(
             prior = replace(prior, hypotheses=_refit(problem, point, prior))
             began = problem.tally.timed("hyper-parameters", began)
             course = course.refitted(prior.hypotheses)
+        elif fit_hyperparameters and course.may_loosen and history[-1].change < NEAR:
+            course = course.loosened(loosened(prior, point.w), notable=NOTABLE)
+            prior = replace(prior, loosening=course.loosening)
         posterior = _posterior(problem, point, prior)
         if not course.refits and course.spread is None and history and history[-1].change < NEAR:
             course = replace(course, spread=_rms(posterior.draw(PROBES, 0)))
@@ -187,7 +196,7 @@ class _Point:
 
 def _start(voxels: int, hypotheses: Hypotheses, refits: int) -> Course:
     nowhere = np.zeros(FIELDS * voxels)
-    return Course(nowhere, nowhere, hypotheses, refits, Acceleration(), ())
+    return Course(nowhere, nowhere, hypotheses, refits, Acceleration(), (), np.ones(voxels), LOOSENINGS)
 
 
 def _gather[T](comm: MPI.Comm, own: list[T]) -> list[T]:

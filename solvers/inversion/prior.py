@@ -162,12 +162,25 @@ class MaternField:
         voxel_size_mm: shape (3,).
         hypotheses: hyper-parameters.
         regions: W, share of each labelled region in each voxel, shape (N, R); R may be 0.
+        loosening: what the variation of each voxel is multiplied by beside its region's factor, shape (N,).
     """
 
     mask: NDArray[np.bool_]
     voxel_size_mm: NDArray[np.float64]
     hypotheses: Hypotheses
     regions: sparse.csr_matrix
+    loosening: NDArray[np.float64]
+
+    @classmethod
+    def over(
+        cls,
+        mask: NDArray[np.bool_],
+        voxel_size_mm: NDArray[np.float64],
+        hypotheses: Hypotheses,
+        regions: sparse.csr_matrix,
+    ) -> MaternField:
+        """The prior of a mask, nowhere loosened."""
+        return cls(mask, voxel_size_mm, hypotheses, regions, np.ones(int(np.count_nonzero(mask))))
 
     @cached_property
     def scale(self) -> PriorScale:
@@ -177,14 +190,18 @@ class MaternField:
     @cached_property
     def amplitude(self) -> NDArray[np.float64]:
         """A, what each voxel's variation is multiplied by, shape (2, N)."""
-        return self.hypotheses.amplitude(self.regions)
+        return self.loosening * self.hypotheses.amplitude(self.regions)
+
+    @property
+    def local_std(self) -> NDArray[np.float64]:
+        """Standard deviation around the means of organ and regions, shape (2, N)."""
+        return self.amplitude * np.hypot(self.scale.stds, self.scale.unresolved_std)[:, None]
 
     @property
     def spread(self) -> NDArray[np.float64]:
         """Standard deviation around the organ's means, that of the voxel's region included, shape (2, N)."""
         in_region = np.asarray(self.regions.power(2).sum(axis=1)).ravel()
-        local = self.scale.stds[:, None] ** 2 + self.scale.unresolved_std**2
-        return np.sqrt(self.amplitude**2 * local + self.scale.region_std**2 * in_region)
+        return np.sqrt(self.local_std**2 + self.scale.region_std**2 * in_region)
 
     @cached_property
     def _box(self) -> tuple[slice, ...]:
@@ -240,8 +257,15 @@ class MaternField:
         means = self.scale.mean_std**2 * fields.sum(axis=1, keepdims=True)
         mixed = np.einsum("fg,grk->frk", self.scale.mixing, np.stack([self.regions.T @ field for field in fields]))
         of_regions = self.scale.region_std**2 * np.stack([self.regions @ field for field in mixed])
-        local = self.amplitude[:, :, None] * self._correlate(self.amplitude[:, :, None] * fields)
-        return np.concatenate(local + means + of_regions)
+        return np.concatenate(self._local(fields) + means + of_regions)
+
+    def local_part(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        """What of x = C w is neither the organ's mean nor a region's, shape (2, N).
+
+        Args:
+            weights: w, shape (2 N,).
+        """
+        return self._local(weights.reshape(FIELDS, -1, 1))[..., 0]
 
     def draw(self, count: int, generator: np.random.Generator) -> NDArray[np.float64]:
         """Independent draws from N(0, C), shape (2 N, count)."""
@@ -251,6 +275,11 @@ class MaternField:
         of_each = np.einsum("fg,grk->frk", coupled, generator.standard_normal((FIELDS, self.regions.shape[1], count)))
         of_regions = self.scale.region_std * np.stack([self.regions @ field for field in of_each])
         return np.concatenate(local + means + of_regions)
+
+    def _local(self, fields: NDArray[np.float64]) -> NDArray[np.float64]:
+        """C without means and regions, times columns of both fields, shape (2, N, k)."""
+        amplitude = self.amplitude[:, :, None]
+        return np.asarray(amplitude * self._correlate(amplitude * fields))
 
     def _correlate(self, fields: NDArray[np.float64]) -> NDArray[np.float64]:
         """C without means, regions and A, times columns of both fields, shape (2, N, k)."""

@@ -1,0 +1,42 @@
+"""Where tissue deviates by more than its surroundings led the prior to expect: there the prior is loosened.
+
+One spread for a whole organ is set by the many voxels in which nothing happens. A lesion that no anatomy announces is
+then several of its standard deviations away: the Gaussian prior draws it towards its surroundings and is sure of it. A
+scale mixture of Gaussians has the heavier tail that tissue has. Given x, the local deviation, the amplitude of its
+variation is, with as many degrees of freedom before the data as the neighbourhood has,
+
+    A^2 = max(1, (1 + t^2) / 2),      t^2 = mean over the neighbourhood and both fields of (x_f / s_f)^2,
+
+by which the prior's standard deviation is multiplied. It is never narrowed: that tissue is smooth where waves look says
+nothing certain about where they do not (docs/theory/prior.md).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from palpate.solvers.inversion.prior import MaternField
+
+NEIGHBOURHOOD_MM = 3.0
+"""Standard deviation of the Gaussian over which deviations are averaged: a third of what waves resolve."""
+
+NOTABLE = 1.1
+"""Largest amplitude below which nothing is gained by another step."""
+
+
+def loosened(prior: MaternField, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Amplitudes of the prior's local variation, at least 1, shape (N,).
+
+    Args:
+        prior: the present prior; what it was loosened by before counts anew.
+        weights: w with x = C w at the present point, shape (2 N,).
+    """
+    deviation = prior.local_part(weights) * prior.loosening / prior.local_std
+    squares = np.zeros(prior.mask.shape)
+    squares[prior.mask] = np.mean(deviation**2, axis=0)
+    width = NEIGHBOURHOOD_MM / prior.voxel_size_mm
+    inside = ndimage.gaussian_filter(prior.mask.astype(np.float64), width)
+    mean = ndimage.gaussian_filter(squares, width)[prior.mask] / inside[prior.mask]
+    return np.asarray(np.sqrt(np.maximum(1.0, 0.5 * (1.0 + mean))))

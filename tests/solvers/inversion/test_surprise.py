@@ -1,0 +1,60 @@
+"""The prior is loosened where tissue deviates from what it expects, there alone, and never narrowed."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import palpate.solvers  # noqa: F401  # isort: skip  (loads MPI before dolfinx)
+from palpate.imaging.labels import no_regions  # isort: skip
+from palpate.solvers.inversion.prior import Hypotheses, MaternField, PriorScale  # isort: skip
+from palpate.solvers.inversion.surprise import loosened  # isort: skip
+
+MASK = np.ones((15, 13, 11), dtype=bool)
+VOXEL_MM = np.full(3, 2.0)
+SCALE = PriorScale(0.15, 0.15, 12.0, coupling=0.5, unresolved_std=0.08)
+PRIOR = MaternField.over(MASK, VOXEL_MM, Hypotheses.certain(SCALE), no_regions(MASK.sum()).shares)
+
+
+def _weights(prior: MaternField, bump: float) -> np.ndarray:
+    """Weights of a ball of 5 voxels across in the middle whose ln G* deviates by about `bump`."""
+    place = (np.argwhere(MASK) - (np.array(MASK.shape) - 1) / 2).astype(np.float64)
+    shape = np.tile(np.exp(-0.5 * np.sum((place / 2.0) ** 2, axis=1)), 2)
+    reached = prior.local_part(shape).ravel().max()
+    return np.asarray(bump / reached * shape)
+
+
+def test_what_the_prior_expects_is_left_alone() -> None:
+    """Draws from the prior itself are no surprise: few voxels are loosened, and by little.
+
+    Where the neighbourhood is smaller than the correlation length, t^2 is nearly chi-square with two degrees of freedom
+    over two: it exceeds 3.5, for an amplitude of 1.5, with probability exp(-3.5) = 3 %, and 7, for 2, with 0.1 %.
+    """
+    mask = np.ones((9, 8, 7), dtype=bool)
+    prior = MaternField.over(mask, VOXEL_MM, PRIOR.hypotheses, no_regions(mask.sum()).shares)
+    covariance = prior.apply(np.eye(2 * mask.sum()))
+    weights = np.linalg.solve(covariance, prior.draw(40, np.random.default_rng(0)))
+    found = np.array([loosened(prior, column) for column in weights.T])
+    assert found.min() == 1.0
+    assert np.mean(found > 1.5) < 2 * 0.03
+    assert np.mean(found > 2.0) < 0.01
+
+
+def test_a_lesion_is_given_room() -> None:
+    """Five standard deviations in the middle: loosened there, by about sqrt((1 + 25) / 2), and hardly far away."""
+    found = np.zeros(MASK.shape)
+    found[MASK] = loosened(PRIOR, _weights(PRIOR, 5 * float(np.hypot(0.15, 0.08))))
+    assert found[7, 6, 5] > 2.5
+    assert found[7, 6, 5] == found.max()
+    assert found[0, 0, 0] < 1.5
+
+
+def test_what_was_loosened_before_counts_anew() -> None:
+    """The measure is the organ's own spread: loosening twice at one point does not go on and on."""
+    weights = _weights(PRIOR, 1.0)
+    once = loosened(PRIOR, weights)
+    looser = MaternField(MASK, VOXEL_MM, PRIOR.hypotheses, PRIOR.regions, once)
+    # Weights that give the same deviation under the looser prior, where it is loosened evenly.
+    even = MaternField(MASK, VOXEL_MM, PRIOR.hypotheses, PRIOR.regions, np.full(MASK.sum(), 2.0))
+    assert loosened(even, weights / 4.0) == pytest.approx(once)
+    assert looser.local_std == pytest.approx(once * PRIOR.local_std)
