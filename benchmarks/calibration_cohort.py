@@ -10,28 +10,20 @@ informed.
 
 from __future__ import annotations
 
-import json
-import subprocess
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-from command_line import PROGRAMS, options
+from cohort_study import MODULI, judged, made, share_percent
+from command_line import options, run
 from record import Row, write_record
 
 PATIENTS, SHAPE = 20, (21, 13, 9)
 SHORT_PATIENTS, SHORT_SHAPE = 2, (9, 9, 9)
 COVERAGE_GOAL = "93..97"
 ERROR_GOAL = "<= 0.02"
-MODULI = {"storagemodulus": "G'", "lossmodulus": "G''"}
 JUDGED = ("voxels", "regions of 6 mm", "regions of 10 mm", "regions of 16 mm")
 """What has a goal; by tissue it is reported."""
-
-
-def run(*command: str | Path) -> None:
-    """Run a program of this environment."""
-    subprocess.run([str(PROGRAMS / str(command[0])), *map(str, command[1:])], check=True)
 
 
 def rows(found: dict[str, Any]) -> Iterator[Row]:
@@ -40,7 +32,7 @@ def rows(found: dict[str, Any]) -> Iterator[Row]:
         of_modulus = found[modulus]
         for kind in JUDGED:
             if kind in of_modulus:
-                share = 100.0 * of_modulus[kind]["coverage"]["0.95"]["share"]
+                share = share_percent(found, modulus, kind)
                 yield Row(
                     f"95 % intervals of {symbol} that hold the truth, {kind}", "%", share, None, goal=COVERAGE_GOAL
                 )
@@ -54,7 +46,7 @@ def rows(found: dict[str, Any]) -> Iterator[Row]:
     for modulus, symbol in MODULI.items():
         of_modulus = found[modulus]
         for kind in (kind for kind in of_modulus if kind.startswith("voxels of")):
-            share = 100.0 * of_modulus[kind]["coverage"]["0.95"]["share"]
+            share = share_percent(found, modulus, kind)
             yield Row(f"95 % intervals of {symbol} that hold the truth, {kind}", "%", share, None)
         baselines = {"algebraic": of_modulus["crps_direct_kpa"], "prior alone": of_modulus["crps_prior_kpa"]}
         yield Row(f"CRPS of {symbol}", "kPa", of_modulus["crps_kpa"], None, baselines)
@@ -63,33 +55,16 @@ def rows(found: dict[str, Any]) -> Iterator[Row]:
         )
 
 
-def score(results: Path, sessions: Path, page: Path) -> list[Row]:
-    """Judge a cohort's results and write the page."""
-    run("palpate", "verify", "calibration", results, "--sessions", sessions, "--out", page)
-    return list(rows(json.loads(page.with_suffix(".json").read_text(encoding="utf-8"))))
-
-
 def main() -> None:
     """Make the cohort, run the workflow, judge, record."""
     chosen = options(__doc__)
     began = time.perf_counter()
     patients, shape = (SHORT_PATIENTS, SHORT_SHAPE) if chosen.short else (PATIENTS, SHAPE)
-    study, results = chosen.out / "study", chosen.out / "results"
-    if not (study / "sessions.tsv").exists():
-        run(
-            "palpate",
-            "phantom",
-            "--patients",
-            str(patients),
-            "--settings",
-            json.dumps({"shape": shape}),
-            "--out",
-            study,
-        )
+    results = chosen.out / "results"
+    table = made(chosen.out / "study", patients, {"shape": shape})
     wanted = [results / f"sub-{number:02d}" / "ses-01" / "mre" for number in range(1, patients + 1)]
-    given = (f"sessions={study / 'sessions.tsv'}", f"results={results}")
-    run("snakemake", "-c", str(chosen.ranks), "--config", *given, "--", *wanted)
-    found = score(results, study / "sessions.tsv", chosen.out / "calibration.html")
+    run("snakemake", "-c", chosen.ranks, "--config", f"sessions={table}", f"results={results}", "--", *wanted)
+    found = list(rows(judged(results, table, chosen.out / "calibration.html")))
     write_record(
         "calibration_cohort",
         found,

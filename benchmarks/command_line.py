@@ -51,8 +51,11 @@ def options(description: str | None, source: str | None = None) -> Options:
     return Options(read, chosen.out, chosen.ranks, chosen.short)
 
 
+def run(program: str, *arguments: str | int | Path) -> None:
+    """Run a program of this environment."""
+    subprocess.run([str(PROGRAMS / program), *map(str, arguments)], check=True)
+
+
 def invert(wavefield: Path, out: Path, ranks: int, *further: str | Path) -> None:
     """Run `palpate invert` on so many ranks, with further options."""
-    launcher = (PROGRAMS / "mpiexec", "-n", ranks)
-    command = (*launcher, PROGRAMS / "palpate", "invert", wavefield, "--out", out, *further)
-    subprocess.run([str(part) for part in command], check=True)
+    run("mpiexec", "-n", ranks, PROGRAMS / "palpate", "invert", wavefield, "--out", out, *further)

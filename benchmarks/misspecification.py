@@ -19,7 +19,6 @@ inversion.json). Wave fields come from DICOM by `palpate ingest`; faults of the 
 from __future__ import annotations
 
 import json
-import subprocess
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -29,7 +28,8 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from command_line import PROGRAMS, options
+from cohort_study import MODULI, judged, made, share_percent
+from command_line import invert, options, run
 from record import Row, write_record
 
 from palpate.config.study import Session, read_study
@@ -42,7 +42,6 @@ SHORT_PATIENTS, SHORT_SHAPE = 1, (9, 9, 9)
 GOAL: Final = ">= 90"
 NOISE_FACTOR, DENSITY_KG_M3, JITTER_S, WRONG_SHARE = 1.5, 1040.0, 0.3e-3, 0.01
 OFFSETS, MENC_UM_PER_RAD = 8, 4.0
-MODULI = {"storagemodulus": "G'", "lossmodulus": "G''"}
 JUDGED = ("voxels", "regions of 10 mm")
 
 type Change = Callable[[WaveField, np.random.Generator], WaveField]
@@ -116,20 +115,6 @@ FAULTS: Final = (
 SHORT_FAULTS: Final = tuple(fault for fault in FAULTS if fault.name in ("as assumed", "unwrapping"))
 
 
-def palpate(*arguments: str | Path) -> None:
-    """Run palpate of this environment."""
-    subprocess.run([PROGRAMS / "palpate", *map(str, arguments)], check=True)
-
-
-def study(out: Path, patients: int, settings: dict[str, Any]) -> Path:
-    """The patients' scans, made once for each set of settings; returns the table of sessions."""
-    folder = out / ("study-" + "-".join(settings)).rstrip("-")
-    table = folder / "sessions.tsv"
-    if not table.exists():
-        palpate("phantom", "--patients", str(patients), "--settings", json.dumps(settings), "--out", folder)
-    return table
-
-
 def invert_with(fault: Fault, scans: Path, results: Path, session: Session) -> list[str]:
     """Ingest a session once, put the fault in, invert; returns the doubts."""
     assert session.mre is not None
@@ -137,7 +122,7 @@ def invert_with(fault: Fault, scans: Path, results: Path, session: Session) -> l
     if not clean.exists():
         clean.parent.mkdir(parents=True, exist_ok=True)
         anatomy = ["--anatomy", session.anatomy] if session.anatomy else []
-        palpate("ingest", session.mre, "--label", session.label, *anatomy, "--out", clean)
+        run("palpate", "ingest", session.mre, "--label", session.label, *anatomy, "--out", clean)
     faulty = results / session.folder / "wavefield"
     faulty.mkdir(parents=True, exist_ok=True)
     for image in clean.glob("*_T1w.*"):
@@ -145,7 +130,7 @@ def invert_with(fault: Fault, scans: Path, results: Path, session: Session) -> l
     generator = np.random.default_rng([5, int(session.subject)])
     for field in read_wave_fields(clean):
         write_wave_field(faulty, fault.change(field, generator))
-    palpate("invert", faulty, "--out", results / session.folder / "mre")
+    invert(faulty, results / session.folder / "mre", 1)
     (record,) = (results / session.folder / "mre").glob("*_inversion.json")
     return list(json.loads(record.read_text(encoding="utf-8"))["doubts"])
 
@@ -156,7 +141,7 @@ def rows_of(fault: Fault, found: dict[str, Any], doubts: Sequence[list[str]]) ->
     rows = []
     for modulus, symbol in MODULI.items():
         for kind in (kind for kind in JUDGED if kind in found[modulus]):
-            share = 100.0 * found[modulus][kind]["coverage"]["0.95"]["share"]
+            share = share_percent(found, modulus, kind)
             rows.append(Row(f"{fault.name}: {symbol}, 95 % intervals of {kind}", "%", share, None, goal=GOAL))
     width = found["storagemodulus"]["interval_width"]
     rows.append(Row(f"{fault.name}: median width of the 95 % interval of G' over the truth", "", width, None))
@@ -170,14 +155,12 @@ def main() -> None:
     patients, shape = (SHORT_PATIENTS, SHORT_SHAPE) if chosen.short else (PATIENTS, SHAPE)
     rows: list[Row] = []
     for fault in SHORT_FAULTS if chosen.short else FAULTS:
-        table = study(chosen.out, patients, {"shape": shape} | fault.settings)
+        table = made(chosen.out / "-".join(["study", *fault.settings]), patients, {"shape": shape} | fault.settings)
         results = chosen.out / fault.folder
         work = partial(invert_with, fault, table.parent / "scans", results)
         with ThreadPoolExecutor(chosen.ranks) as pool:  # threads only wait for palpate
             doubts = list(pool.map(work, read_study(table)))
-        page = chosen.out / f"{fault.folder}.html"
-        palpate("verify", "calibration", results, "--sessions", table, "--out", page)
-        rows += rows_of(fault, json.loads(page.with_suffix(".json").read_text(encoding="utf-8")), doubts)
+        rows += rows_of(fault, judged(results, table, chosen.out / f"{fault.folder}.html"), doubts)
     write_record(
         "misspecification",
         rows,
