@@ -29,7 +29,7 @@ MOST = 4096
 """Most directions: each is a column over all rows of A, and A W is kept."""
 
 COLUMNS = 64
-"""Directions whose image is computed at a time."""
+"""Vectors over the whole organ that are held at a time: of 240,000 voxels they take 250 MB."""
 
 
 @dataclass(frozen=True, slots=True)

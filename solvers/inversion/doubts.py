@@ -34,7 +34,7 @@ def doubts_of(noise: Noise, residuals: Residuals, voxels: int, outlying: int) ->
         outlying: how many of them were left out of the data.
     """
     found = []
-    typical, worst = np.sqrt(np.median(residuals.inflations)), np.sqrt(np.quantile(residuals.inflations, 0.95))
+    typical, worst = residuals.noise_factor(0.5), residuals.noise_factor(0.95)
     if typical > INFLATED:
         found.append(
             f"The waves do not fit at the {noise.source} noise, which was taken {typical:.2f} times as large: "

@@ -109,7 +109,7 @@ class Projected:
         across = rho * first * second * both
         total = first**2 * alone_1 + second**2 * alone_2 + across + scale.mean_std**2 * self.mean
         total += region[0] + rho * region[1] + further[0] + rho * further[1]
-        value, slope = evidence_of(total)
+        value, slope = log_evidence_of(total)
 
         def along(change: NDArray[np.float64]) -> float:
             return float(np.vdot(slope, change))
@@ -121,7 +121,7 @@ class Projected:
         return value, np.array([*slopes, by_rho, by_region])
 
 
-def evidence_of(total: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+def log_evidence_of(total: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
     """The log evidence from T = [Y, b]^T C [Y, b], and its derivative by T, both shapes (k + 1, k + 1).
 
     Args:
@@ -222,9 +222,8 @@ def _most_probable(projected: Sequence[Projected], start: PriorScale, comm: MPI.
         prior, slopes = _log_hyperprior(scale)
         return -float(data[0]) - prior, -(data[1:] + slopes)[:free]
 
-    bounds = [tuple(np.log(STD_BOUNDS)), tuple(np.log(STD_BOUNDS)), COUPLING_BOUNDS, tuple(np.log(REGION_BOUNDS))][
-        :free
-    ]
+    of_stds = tuple(np.log(STD_BOUNDS))
+    bounds = [of_stds, of_stds, COUPLING_BOUNDS, tuple(np.log(REGION_BOUNDS))][:free]
     first = [*np.log(np.clip(start.stds, *STD_BOUNDS)), float(np.clip(start.coupling, *COUPLING_BOUNDS))]
     if free > 3:
         first.append(float(np.log(np.clip(start.region_std, *REGION_BOUNDS))))
@@ -243,16 +242,29 @@ def _project(zone: ZoneEvidence, amplitude: NDArray[np.float64], voxel_size_mm: 
         base = correlation(zone.ijk, voxel_size_mm, PriorScale(1.0, 1.0, length_mm, roughness=roughness))
         return _pairs(scaled, [base @ c for c in scaled])
 
-    regional = [zone.regions.T @ c for c in columns]
-    totals = np.stack([c.sum(axis=0) for c in columns])
+    mean, regional = of_means(zone)
     fixed = Projected(
         correlated=np.stack([through(LENGTHS_MM[0], share) for share in (0.0, 1.0)]),
-        mean=totals.T @ totals,
+        mean=mean,
         unresolved=_together(through(UNRESOLVED.length_mm, UNRESOLVED.roughness)),
-        regional=_together(_pairs(regional, regional)),
+        regional=regional,
     )
     longer = (np.stack([through(length, share) for share in (0.0, 1.0)]) for length in LENGTHS_MM[1:])
     return [fixed, *(replace(fixed, correlated=correlated) for correlated in longer)]
+
+
+def of_means(zone: ZoneEvidence) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """T of the unknown means, shape (k + 1, k + 1), and of regions, fields with themselves and each other, (2, ...).
+
+    Both for a standard deviation of one.
+
+    Args:
+        zone: its columns and regions.
+    """
+    columns = np.split(zone.columns, FIELDS)
+    totals = np.stack([c.sum(axis=0) for c in columns])
+    regional = [zone.regions.T @ c for c in columns]
+    return totals.T @ totals, _together(_pairs(regional, regional))
 
 
 def _pairs(left: Sequence[NDArray[np.float64]], right: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:

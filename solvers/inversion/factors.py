@@ -19,7 +19,7 @@ import scipy.optimize
 from mpi4py import MPI
 from numpy.typing import NDArray
 
-from palpate.solvers.inversion.evidence import ZoneEvidence, evidence_of
+from palpate.solvers.inversion.evidence import ZoneEvidence, log_evidence_of, of_means
 from palpate.solvers.inversion.prior import FIELDS, UNRESOLVED, Hypotheses, PriorScale, correlation
 
 MOST_REGIONS = 6
@@ -47,7 +47,7 @@ class _Cut:
     def log_evidence(self, tau: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         """And its gradient by tau, both of shape (2 (R + 1),) but the value."""
         total = np.einsum("a,b,abij->ij", tau, tau, self.varying, optimize=True) + self.fixed
-        value, slope = evidence_of(total)
+        value, slope = log_evidence_of(total)
         return value, np.asarray(2.0 * np.tensordot(self.varying, slope, axes=2) @ tau)
 
 
@@ -113,19 +113,15 @@ def _cut(zone: ZoneEvidence, voxel_size_mm: NDArray[np.float64], hypotheses: Hyp
     flat = [np.concatenate(field, axis=1) for field in parts]
     width, pieces = columns[0].shape[1], shares.shape[1]
     varying = np.empty((FIELDS, pieces, FIELDS, pieces, width, width))
-    for g in range(FIELDS):
-        for f in range(FIELDS):
-            image = _covariance(zone, voxel_size_mm, hypotheses, f, g) @ flat[g]
-            product = (flat[f].T @ image).reshape(pieces, width, pieces, width)
-            varying[f, :, g] = product.transpose(0, 2, 1, 3)
+    for f, g in ((0, 0), (1, 1), (0, 1)):
+        image = _covariance(zone, voxel_size_mm, hypotheses, f, g) @ flat[g]
+        product = (flat[f].T @ image).reshape(pieces, width, pieces, width)
+        varying[f, :, g] = product.transpose(0, 2, 1, 3)
+        varying[g, :, f] = product.transpose(2, 0, 3, 1)
     scale = hypotheses.mean
-    totals = [column.sum(axis=0) for column in columns]
-    regional = [zone.regions.T @ column for column in columns]
-    fixed = scale.mean_std**2 * sum(np.outer(total, total) for total in totals)
-    for f in range(FIELDS):
-        for g in range(FIELDS):
-            fixed = fixed + scale.region_std**2 * scale.mixing[f, g] * regional[f].T @ regional[g]
-    return _Cut(varying.reshape(FIELDS * pieces, FIELDS * pieces, width, width), np.asarray(fixed))
+    mean, (alone, across) = of_means(zone)
+    fixed = scale.mean_std**2 * mean + scale.region_std**2 * (alone + scale.coupling * across)
+    return _Cut(varying.reshape(FIELDS * pieces, FIELDS * pieces, width, width), fixed)
 
 
 def _covariance(

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from palpate.solvers.inversion import log_determinant
-from palpate.solvers.inversion.deflation import Spectrum, deflation_of
+from palpate.solvers.inversion.deflation import COLUMNS, Spectrum, deflation_of
 from palpate.solvers.inversion.log_determinant import LogDeterminant
 from palpate.solvers.inversion.prior import FIELDS, MaternField, correlation
 
@@ -40,9 +40,6 @@ FEW = 3
 
 COARSE_VOXELS = 2
 """Edge of the blocks of voxels in which a zone's own block of the matrix is estimated."""
-
-COLUMNS = 64
-"""Vectors over the whole organ that are held at a time: of 240,000 voxels they take 250 MB."""
 
 
 @dataclass(frozen=True, slots=True)

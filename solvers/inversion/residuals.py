@@ -39,6 +39,10 @@ class Residuals:
     misfit_ratio: float
     inflations: tuple[float, ...]
 
+    def noise_factor(self, quantile: float) -> float:
+        """The factor on the noise that this share of the zones does not exceed."""
+        return float(np.sqrt(np.quantile(self.inflations, quantile)))
+
 
 def join_residuals(problem: Problem, fit: Fit, frequency: int) -> Residuals:
     """Zones' residuals at one frequency, averaged by their shares of the data.

@@ -155,15 +155,15 @@ def _write_draws(target: Target, inversion: Inversion) -> None:
 
 def frequency_record(target: Target, inversion: Inversion, settings: InversionSettings) -> dict[str, Any]:
     """What inversion.json says of one wave field."""
-    noise, residuals = inversion.noise, inversion.residuals
+    noise, residuals, outlying = inversion.noise, inversion.residuals, int(inversion.outlying.sum())
     return {
         "frequency_hz": target.field.frequency_hz,
         "converged": inversion.fit.converged,
         "noise_std_um": m_to_um(noise.std_m),
         "noise_stated_std_um": None if noise.stated_std_m is None else m_to_um(noise.stated_std_m),
         "noise_source": noise.source,
-        "noise_inflation": float(np.sqrt(np.median(residuals.inflations))),
-        "noise_inflation_of_zones": [float(np.sqrt(np.quantile(residuals.inflations, q))) for q in (0.05, 0.95)],
+        "noise_inflation": residuals.noise_factor(0.5),
+        "noise_inflation_of_zones": [residuals.noise_factor(quantile) for quantile in (0.05, 0.95)],
         "misfit_per_frequency": {frequency_text(target.field.frequency_hz): residuals.misfit_ratio},
         "residual_whiteness": {
             "power_over_noise": residuals.ratio,
@@ -171,8 +171,8 @@ def frequency_record(target: Target, inversion: Inversion, settings: InversionSe
             "lag1_correlation_of_noise": list(residuals.expected_correlation),
         },
         "informed_share": float(informed_voxels(inversion, settings).mean()),
-        "outlying_voxels": int(inversion.outlying.sum()),
-        "doubts": doubts_of(noise, residuals, inversion.outlying.size, int(inversion.outlying.sum())),
+        "outlying_voxels": outlying,
+        "doubts": doubts_of(noise, residuals, inversion.outlying.size, outlying),
     }
 
 
