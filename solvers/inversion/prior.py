@@ -162,25 +162,14 @@ class MaternField:
         voxel_size_mm: shape (3,).
         hypotheses: hyper-parameters.
         regions: W, share of each labelled region in each voxel, shape (N, R); R may be 0.
-        loosening: what the variation of each voxel is multiplied by beside its region's factor, shape (N,).
+        loosening: what the variation of each voxel is multiplied by beside its region's factor, shape (N,), or all.
     """
 
     mask: NDArray[np.bool_]
     voxel_size_mm: NDArray[np.float64]
     hypotheses: Hypotheses
     regions: sparse.csr_matrix
-    loosening: NDArray[np.float64]
-
-    @classmethod
-    def over(
-        cls,
-        mask: NDArray[np.bool_],
-        voxel_size_mm: NDArray[np.float64],
-        hypotheses: Hypotheses,
-        regions: sparse.csr_matrix,
-    ) -> MaternField:
-        """The prior of a mask, nowhere loosened."""
-        return cls(mask, voxel_size_mm, hypotheses, regions, np.ones(int(np.count_nonzero(mask))))
+    loosening: NDArray[np.float64] | float = 1.0
 
     @cached_property
     def scale(self) -> PriorScale:

@@ -57,7 +57,7 @@ def _truth(seed: int) -> NDArray[np.float64]:
     """The m of G* from the prior over zone and surroundings, shape (2, i, j, k)."""
     extent = tuple(n + 2 * AROUND for n in SHAPE)
     count = int(np.prod(extent))
-    field = MaternField.over(np.ones(extent, bool), VOXEL_MM, Hypotheses.certain(PRIOR), no_regions(count).shares)
+    field = MaternField(np.ones(extent, bool), VOXEL_MM, Hypotheses.certain(PRIOR), no_regions(count).shares)
     x = field.draw(1, np.random.default_rng([1, seed]))
     return np.asarray(x.reshape(FIELDS, *extent) + CENTRE[:, None, None, None])
 

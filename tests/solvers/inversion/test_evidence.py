@@ -61,7 +61,7 @@ def _zone(seed: int, directions: int = 100) -> tuple[ZoneEvidence, NDArray[np.fl
     """A block whose fields are drawn from TRUTH and seen through Y^T with unit noise: the zone, Y and what was seen."""
     rng = np.random.default_rng(seed)
     regions = sparse.csr_matrix(rng.dirichlet(np.full(4, 0.2), BLOCK.sum())[:, :3])
-    x = MaternField.over(BLOCK, VOXEL_MM, Hypotheses((TRUTH,), (1.0,), FACTORS), regions).draw(1, rng)[:, 0]
+    x = MaternField(BLOCK, VOXEL_MM, Hypotheses((TRUTH,), (1.0,), FACTORS), regions).draw(1, rng)[:, 0]
     half = rng.standard_normal((FIELDS * BLOCK.sum(), directions))
     seen = half.T @ x + rng.standard_normal(directions)
     return ZoneEvidence(np.argwhere(BLOCK), regions, half, half @ seen), half, seen

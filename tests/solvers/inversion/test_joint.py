@@ -62,7 +62,7 @@ def small() -> Small:
     scale = PriorScale(0.4, 0.25, length_mm=6.0, coupling=0.6, mean_std=0.7, unresolved_std=0.15, region_std=0.3)
     shares = sparse.csr_matrix(rng.dirichlet(np.ones(3), count)[:, :2])
     hypotheses = Hypotheses((scale,), (1.0,), factors=((1.5, 0.7), (0.8, 1.2)))
-    prior = MaternField.over(mask, np.array([2.0, 2.5, 3.0]), hypotheses, shares)
+    prior = MaternField(mask, np.array([2.0, 2.5, 3.0]), hypotheses, shares)
     zones, hessian = [], np.zeros((FIELDS * count,) * 2)
     for zone in cut_zones(mask, width_voxels=(5, 5, 5), stride_voxels=(2, 1, 1)):
         half = rng.standard_normal((FIELDS * len(zone.voxels), DIRECTIONS))

@@ -29,7 +29,7 @@ class _Linear:
     def __init__(self, scale: PriorScale, inflation: float) -> None:
         rng = np.random.default_rng(1)
         count = FIELDS * int(MASK.sum())
-        self.prior = MaternField.over(MASK, VOXEL_MM, Hypotheses.certain(scale), no_regions(count // FIELDS).shares)
+        self.prior = MaternField(MASK, VOXEL_MM, Hypotheses.certain(scale), no_regions(count // FIELDS).shares)
         self.half: NDArray[np.float64] = rng.standard_normal((count, DATA)) * np.logspace(1, -2, DATA)
         self.seen = self.half.T @ self.prior.draw(1, rng)[:, 0] + np.sqrt(inflation) * rng.standard_normal(DATA)
         ijk, voxels = np.argwhere(MASK), np.arange(int(MASK.sum()))

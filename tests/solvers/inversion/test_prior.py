@@ -41,7 +41,7 @@ def _field(*scales: PriorScale) -> MaternField:
     mask[2:7, 1:5, 1:4] = True
     mask[2:4, 1:3, 1] = False
     hypotheses = Hypotheses(scales, (1.0,)) if len(scales) == 1 else Hypotheses((SCALE, OTHER), (0.7, 0.3), FACTORS)
-    return MaternField.over(mask, VOXEL_MM, hypotheses, _shares(np.count_nonzero(mask)))
+    return MaternField(mask, VOXEL_MM, hypotheses, _shares(np.count_nonzero(mask)))
 
 
 def _shares(count: int) -> sparse.csr_matrix:
@@ -130,11 +130,11 @@ def test_means_are_as_free_as_stated() -> None:
 def test_neither_grid_nor_axis_order_matters() -> None:
     """The prior of a mask must not know where in its grid the mask lies, nor which axis comes first."""
     field = _field()
-    grown = MaternField.over(np.pad(field.mask, 3), VOXEL_MM, field.hypotheses, field.regions)
+    grown = MaternField(np.pad(field.mask, 3), VOXEL_MM, field.hypotheses, field.regions)
     assert np.array_equal(_matrix(grown), _matrix(field))
     axes = (2, 0, 1)
     order = np.argsort(_numbers(field.mask).transpose(axes)[field.mask.transpose(axes)])
-    turned = MaternField.over(
+    turned = MaternField(
         field.mask.transpose(axes),
         VOXEL_MM[list(axes)],
         field.hypotheses,
@@ -158,5 +158,5 @@ def test_unit_spread_is_unit_variance() -> None:
     mask = np.zeros((30, 30, 30), dtype=bool)
     mask[::9, ::9, ::9] = True  # far apart, so that values are nearly independent
     scale = PriorScale(0.4, 0.4, length_mm=2.0, mean_std=0.0)
-    field = MaternField.over(mask, EDGES_MM, Hypotheses.certain(scale), sparse.csr_matrix((mask.sum(), 0)))
+    field = MaternField(mask, EDGES_MM, Hypotheses.certain(scale), sparse.csr_matrix((mask.sum(), 0)))
     assert_mean_square(field.draw(60, np.random.default_rng(6)), 0.16, slack=np.exp(-9.0))

@@ -13,7 +13,7 @@ from palpate.solvers.inversion.surprise import loosened  # isort: skip
 MASK = np.ones((15, 13, 11), dtype=bool)
 VOXEL_MM = np.full(3, 2.0)
 SCALE = PriorScale(0.15, 0.15, 12.0, coupling=0.5, unresolved_std=0.08)
-PRIOR = MaternField.over(MASK, VOXEL_MM, Hypotheses.certain(SCALE), no_regions(MASK.sum()).shares)
+PRIOR = MaternField(MASK, VOXEL_MM, Hypotheses.certain(SCALE), no_regions(MASK.sum()).shares)
 
 
 def _weights(prior: MaternField, bump: float) -> np.ndarray:
@@ -31,7 +31,7 @@ def test_what_the_prior_expects_is_left_alone() -> None:
     over two: it exceeds 3.5, for an amplitude of 1.5, with probability exp(-3.5) = 3 %, and 7, for 2, with 0.1 %.
     """
     mask = np.ones((9, 8, 7), dtype=bool)
-    prior = MaternField.over(mask, VOXEL_MM, PRIOR.hypotheses, no_regions(mask.sum()).shares)
+    prior = MaternField(mask, VOXEL_MM, PRIOR.hypotheses, no_regions(mask.sum()).shares)
     covariance = prior.apply(np.eye(2 * mask.sum()))
     weights = np.linalg.solve(covariance, prior.draw(40, np.random.default_rng(0)))
     found = np.array([loosened(prior, column) for column in weights.T])
