@@ -61,8 +61,8 @@ class Course:
 
     @property
     def may_loosen(self) -> bool:
-        """Whether the prior's hyper-parameters are settled, w is its own, and it may be loosened once more."""
-        return not self.refits and self.loosenings > 0 and self.comparable and bool(self.history)
+        """Whether the prior is settled or nearly, w is its own, and it may be loosened once more."""
+        return self.refits <= 1 and self.loosenings > 0 and self.comparable
 
     def refitted(self, hypotheses: Hypotheses) -> Course:
         """The same point under another prior, under which earlier points and steps mean nothing."""

@@ -98,24 +98,18 @@ class Informed:
         return self.basis[:, : self.half_hessian.shape[1]]
 
 
-def informed_directions(
-    likelihood: Linearised, whitening: Whitening, start: NDArray[np.float64], *, passes: int = 1
-) -> Informed:
-    """Compress a zone's Hessian.
+def informed_directions(likelihood: Linearised, whitening: Whitening, start: NDArray[np.float64]) -> Informed:
+    """Compress a zone's Hessian by one block application of it.
 
     Args:
         likelihood: the linearised zone.
         whitening: the reference prior on it.
-        start: orthonormal standard directions to begin with: random ones, or the last call's basis, shape (2 n, k).
-        passes: block applications of the Hessian; two from a random start, one from a good one.
+        start: orthonormal standard directions to begin with, shape (2 n, k): the last call's basis, or random ones,
+            from which weak directions are found only in part until the next call; what is not found widens intervals.
     """
-    basis = start
-    raw = likelihood.curvature(whitening.spread(basis))
-    for _ in range(passes - 1):
-        basis = np.linalg.qr(whitening.gather(raw))[0]
-        raw = likelihood.curvature(whitening.spread(basis))
+    raw = likelihood.curvature(whitening.spread(start))
     image = whitening.gather(raw)
-    small = basis.T @ image
+    small = start.T @ image
     values, vectors = np.linalg.eigh(0.5 * (small + small.T))
     values, vectors = values[::-1], vectors[:, ::-1]
     kept = max(int(np.count_nonzero(values > KEEP_ABOVE)), 1)  # no zone is empty

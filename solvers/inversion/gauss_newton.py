@@ -29,17 +29,16 @@ EVIDENCE_ZONES = 6
 HALVINGS = 4
 """How often a step that does not lower the objective is halved before it is taken anyhow."""
 
-REFITS = 2
-"""How often the prior is refitted: far from the maximum and near it; a third changes it by less than it is known."""
+REFIT_BELOW = (0.5, 0.2)
+"""Root mean square changes of m in the last step below which the prior is refitted, in turn: once the first step is
+not cut short, and near the maximum, which a Gauss-Newton step leaves a small part of its own length away. A third refit
+changes hyper-parameters by less than they are known."""
 
 LOOSENINGS = 2
-"""How often the prior is loosened where tissue deviates from what it expects, after the last refit."""
+"""How often the prior is loosened where tissue deviates from what it expects, with the last refit and after it."""
 
 PROBES = 12
 """Draws behind the posterior's typical spread."""
-
-NEAR = 0.1
-"""Root mean square change of m below which the linearisation is good enough to fit hyper-parameters to."""
 
 PATIENCE = 4
 """Steps after which the prior is refitted although they are still long: a prior that is too wide keeps them long where
@@ -132,7 +131,7 @@ def maximise(
         tolerance: size of a full step, in posterior standard deviations, below which the iterations have converged.
         report: called after every step.
     """
-    refits = REFITS if fit_hyperparameters else 0
+    refits = len(REFIT_BELOW) if fit_hyperparameters else 0
     course = problem.checkpoint.resume() or _start(problem.voxels, hypotheses, refits)
     prior = MaternField(
         problem.mask, problem.voxel_size_mm, course.hypotheses, problem.regions.shares, course.loosening
@@ -141,15 +140,18 @@ def maximise(
     problem.checkpoint.save(course)
     while True:
         began, history = time.perf_counter(), course.history
-        if course.refits and history and (history[-1].change < NEAR or course.waited == PATIENCE):
+        change = history[-1].change if history else np.inf
+        near = change < REFIT_BELOW[-1]
+        amplitudes = loosened(prior, point.w) if fit_hyperparameters and near and course.may_loosen else None
+        if course.refits and (change < REFIT_BELOW[-course.refits] or course.waited == PATIENCE):
             prior = replace(prior, hypotheses=_refit(problem, point, prior))
             began = problem.tally.timed("hyper-parameters", began)
             course = course.refitted(prior.hypotheses)
-        elif fit_hyperparameters and course.may_loosen and history[-1].change < NEAR:
-            course = course.loosened(loosened(prior, point.w), notable=NOTABLE)
+        if amplitudes is not None:
+            course = course.loosened(amplitudes, notable=NOTABLE)
             prior = replace(prior, loosening=course.loosening)
         posterior = _posterior(problem, point, prior)
-        if not course.refits and course.spread is None and history and history[-1].change < NEAR:
+        if not course.refits and course.spread is None and near:
             course = replace(course, spread=_rms(posterior.draw(PROBES, 0)))
         spread = course.spread if course.comparable else None
         converged = spread is not None and history[-1].change < tolerance * history[-1].step * spread

@@ -21,9 +21,9 @@ ZONES = "zones, with factorisations and solves"
 VOXELS_PER_DIRECTION, FEWEST_DIRECTIONS = 8, 60
 """What waves can tell grows with a zone's volume: so do the directions followed in it, up to the setting."""
 
-SETTLED = 0.003
+SETTLED = 0.01
 """A zone whose m moved less than this (root mean square) since its waves were solved for is not solved again: the
-linearisation is exact to second order, some 1e-5."""
+linearisation is exact to second order, some 1e-4, where m is known to a few percent."""
 
 RELINEARISED = 0.03
 """A zone whose m moved less than this since its Hessian was compressed keeps the Hessian; misfit and gradient are still
@@ -203,9 +203,9 @@ class ZoneSolver:
         """The compressed Hessian and where it was compressed: here, or where it was last if that is near enough."""
         if self.carried is not None and _distance(parameters, self.carried.compressed_at) <= RELINEARISED:
             return Informed(self.carried.half_hessian, self.carried.basis), self.carried.compressed_at
-        start, passes = (self._random_basis(), 2) if self.carried is None else (self.carried.basis, 1)
-        self._tally.counts["right_hand_sides"] += passes * start.shape[1]
-        return informed_directions(likelihood, self._whitening, start, passes=passes), parameters
+        start = self._random_basis() if self.carried is None else self.carried.basis
+        self._tally.counts["right_hand_sides"] += start.shape[1]
+        return informed_directions(likelihood, self._whitening, start), parameters
 
     def _random_basis(self) -> NDArray[np.float64]:
         generator = np.random.default_rng([20, self.number])

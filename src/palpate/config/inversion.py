@@ -60,9 +60,9 @@ class InversionSettings(Section):
     noise_factor: Positive = 1.0
     """Multiplies the noise that the wave field states, where you know better than the importer."""
 
-    density_percent: Annotated[float, Field(ge=0, le=50)] = 2.0
+    density_percent: Annotated[float, Field(ge=0, le=50)] = 3.0
     """How well the stated density is known, one standard deviation: waves tell G* only in proportion to it. Most soft
-    tissue lies between 1000 and 1060 kg/m3."""
+    tissue lies between 1000 and 1060 kg/m3, and 1000 is what is mostly stated."""
 
     discretisation_percent: Annotated[float, Field(ge=0, le=20)] = 0.3
     """What the finite elements cannot represent, as noise in percent of the mean displacement; added to the noise."""
