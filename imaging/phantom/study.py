@@ -3,14 +3,14 @@
 It holds, for subject and session 01 (and for every other patient of a cohort):
 
     sessions.tsv
-    sub-01/ses-01/dicom/mre/series045_mre_M, series046_mre_P     mosaics
+    sub-01/ses-01/dicom/mre                                      MRE as the chosen vendor stores it
     sub-01/ses-01/dicom/t1                                       anatomy
     sub-01/ses-01/truth/truth_{storagemodulus,lossmodulus}.nii.gz   kPa, at the voxel centres of the MRE grid
     sub-01/ses-01/truth/truth_tissue.nii.gz                      1 grey, 2 white, 3 fluid, 4 lesion; 0 outside
     sub-01/ses-01/truth/wavefield                                noise-free wave field
     sub-01/ses-01/truth/truth.json                               how it was made
 
-The truth lies on the grid on which a reader of the mosaics arrives, so that it can be compared voxel by voxel.
+The truth lies on the grid on which a reader of the MRE arrives, so that it can be compared voxel by voxel.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from palpate.imaging.phantom.anatomy_series import write_anatomy
 from palpate.imaging.phantom.grid import ScanGrid
 from palpate.imaging.phantom.identity import STUDY_DATE, Identity
 from palpate.imaging.phantom.scan import Scan, acquire
-from palpate.imaging.phantom.siemens import write_mosaics
 from palpate.imaging.phantom.tissue import TISSUES, Head
+from palpate.imaging.phantom.vendors import WRITERS
 from palpate.imaging.wavefield import WaveField
 from palpate.imaging.wavefield_folder import write_wave_field
 from palpate.provenance import versions
@@ -66,7 +66,7 @@ def write_study(
     contrast = np.where(head.in_brain(grid.points_mm), head.magnitude_at(grid.points_mm), 0.0)
     scan = acquire(settings, grid, displacement_m, contrast)
     identity = Identity(settings.subject, settings.session, settings.model_dump_json())
-    write_mosaics(root / session / "dicom" / "mre", identity, settings, grid, scan)
+    WRITERS[settings.vendor](root / session / "dicom" / "mre", identity, settings, grid, scan)
     write_anatomy(root / session / "dicom" / "t1", identity, head)
     _write_truth(root / session / "truth", settings, head, grid, displacement_m)
     record = _record(settings, scan)

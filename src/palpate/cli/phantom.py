@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +12,7 @@ import typer
 def phantom(
     out: Annotated[Path, typer.Option(help="Folder for the study: sessions.tsv, DICOM and truth.")],
     settings: Annotated[str | None, typer.Option(help="The phantom section of the configuration, as JSON.")] = None,
+    vendor: Annotated[str | None, typer.Option(help="How MRE is stored: siemens. Overrides the settings.")] = None,
     patients: Annotated[
         int | None, typer.Option(min=1, help="A cohort of so many: anatomy, stiffness, lesion, wave and noise differ.")
     ] = None,
@@ -23,6 +25,8 @@ def phantom(
     from palpate.config.section import parse_settings
 
     chosen = parse_settings(PhantomSettings, settings)
+    if vendor is not None:
+        chosen = parse_settings(PhantomSettings, json.dumps(chosen.model_dump(mode="json") | {"vendor": vendor}))
     from palpate.solvers.virtual_patient import create
 
     create(out, chosen, patients)

@@ -10,6 +10,7 @@ from palpate.config.section import Section
 
 type Positive = Annotated[float, Field(gt=0)]
 type Triple = tuple[float, float, float]
+type Vendor = Literal["siemens"]
 type Label = Annotated[str, Field(pattern=r"^[0-9A-Za-z]+$")]
 
 
@@ -46,6 +47,9 @@ class PhantomSettings(Section):
     """BIDS session label."""
     seed: Annotated[int, Field(ge=0)] = 7
     """Everything random follows from it: tissue variation, wave phases, noise, motion, identifiers."""
+
+    vendor: Vendor = "siemens"
+    """How the MRE images are stored."""
 
     extent: Literal["region", "whole-brain"] = "region"
     """A block inside the brain (minutes), or the whole brain (needs a larger machine or larger elements)."""

@@ -1,0 +1,25 @@
+"""How each vendor stores the same scan. A new vendor is one more function that satisfies Writer, added to WRITERS."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final, Protocol
+
+from palpate.config.phantom import PhantomSettings, Vendor
+from palpate.imaging.phantom.grid import ScanGrid
+from palpate.imaging.phantom.identity import Identity
+from palpate.imaging.phantom.scan import Scan
+from palpate.imaging.phantom.siemens import write_mosaics
+
+
+class Writer(Protocol):
+    """Writes the MRE series of a scan below an existing, empty folder."""
+
+    def __call__(self, folder: Path, identity: Identity, settings: PhantomSettings, grid: ScanGrid, scan: Scan) -> None:
+        """Write the files."""
+        ...
+
+
+WRITERS: Final[Mapping[Vendor, Writer]] = {"siemens": write_mosaics}
+"""By the names that `palpate phantom --vendor` takes."""
