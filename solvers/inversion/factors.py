@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 
 import numpy as np
 import scipy.optimize
@@ -24,6 +25,9 @@ from palpate.solvers.inversion.prior import FIELDS, UNRESOLVED, Hypotheses, Prio
 
 MOST_REGIONS = 6
 """More regions than these share one factor: of each there is too little in the zones that are asked."""
+
+NOTHING = 1e-9
+"""A share of a voxel below it is rounding."""
 
 BOUNDS = (0.6, 5.0)
 """Bounds of the factors: from tissue that is nearly as uniform as the rest to fluid between folds."""
@@ -109,15 +113,18 @@ def _cut(zone: ZoneEvidence, voxel_size_mm: NDArray[np.float64], hypotheses: Hyp
     columns = np.split(zone.columns, FIELDS)
     shares = zone.regions.toarray()
     shares = np.column_stack([shares, 1.0 - shares.sum(axis=1)])
-    parts = [[share[:, None] * column for share in shares.T] for column in columns]
-    flat = [np.concatenate(field, axis=1) for field in parts]
     width, pieces = columns[0].shape[1], shares.shape[1]
+    # A voxel belongs to one region or few: only its own rows of each piece are there to be multiplied.
+    own = [np.flatnonzero(share > NOTHING) for share in shares.T]
+    parts = [[shares[rows, r, None] * column[rows] for r, rows in enumerate(own)] for column in columns]
     varying = np.empty((FIELDS, pieces, FIELDS, pieces, width, width))
     for f, g in ((0, 0), (1, 1), (0, 1)):
-        image = _covariance(zone, voxel_size_mm, hypotheses, f, g) @ flat[g]
-        product = (flat[f].T @ image).reshape(pieces, width, pieces, width)
-        varying[f, :, g] = product.transpose(0, 2, 1, 3)
-        varying[g, :, f] = product.transpose(2, 0, 3, 1)
+        between = _covariance(zone, voxel_size_mm, hypotheses, f, g)
+        for r, s in product(range(pieces), repeat=2):
+            if f == g and s < r:
+                continue  # known by symmetry
+            varying[f, r, g, s] = parts[f][r].T @ (between[np.ix_(own[r], own[s])] @ parts[g][s])
+            varying[g, s, f, r] = varying[f, r, g, s].T
     scale = hypotheses.mean
     mean, (alone, across) = of_means(zone)
     fixed = scale.mean_std**2 * mean + scale.region_std**2 * (alone + scale.coupling * across)

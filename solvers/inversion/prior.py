@@ -273,14 +273,28 @@ class MaternField:
     def _correlate(self, fields: NDArray[np.float64]) -> NDArray[np.float64]:
         """C without means, regions and A, times columns of both fields, shape (2, N, k)."""
         out = np.empty_like(fields)
-        lattice = np.zeros((FIELDS, *self._padded))
-        box = (slice(None), *(slice(0, extent) for extent in self._inside.shape))
+        block = np.zeros((FIELDS, *self._inside.shape))
+        own, other, both = self._spectrum[0, 0], self._spectrum[1, 1], self._spectrum[0, 1]
         for column in range(fields.shape[2]):
-            lattice[box][:, self._inside] = fields[:, :, column]
-            waves = scipy.fft.rfftn(lattice, axes=(1, 2, 3))
-            mixed = np.einsum("fg...,g...->f...", self._spectrum, waves)
-            out[:, :, column] = scipy.fft.irfftn(mixed, s=self._padded, axes=(1, 2, 3))[box][:, self._inside]
+            block[:, self._inside] = fields[:, :, column]
+            first, second = self._waves(block)
+            mixed = np.stack([own * first + both * second, both * first + other * second])
+            out[:, :, column] = self._inside_of(mixed)
         return out
+
+    def _waves(self, block: NDArray[np.float64]) -> NDArray[np.complex128]:
+        """Fourier transform of both fields on the mask's box, padded with zeros; their transforms are left out."""
+        rows, columns, slices = self._padded
+        waves = scipy.fft.rfft(block, slices, axis=3)
+        waves = scipy.fft.fft(waves, columns, axis=2, overwrite_x=True)
+        return np.asarray(scipy.fft.fft(waves, rows, axis=1, overwrite_x=True))
+
+    def _inside_of(self, waves: NDArray[np.complex128]) -> NDArray[np.float64]:
+        """Both fields in the mask, shape (2, N), from their transform; what lies outside its box is left out."""
+        rows, columns, slices = self._inside.shape
+        fields = scipy.fft.ifft(waves, axis=1, overwrite_x=True)[:, :rows]
+        fields = scipy.fft.ifft(fields, axis=2)[:, :, :columns]
+        return np.asarray(scipy.fft.irfft(fields, self._padded[2], axis=3)[..., :slices][:, self._inside])
 
     def _draw_local(self, count: int, generator: np.random.Generator) -> NDArray[np.float64]:
         """Draws of both fields without means, regions and A, shape (2, N, count)."""
@@ -288,12 +302,11 @@ class MaternField:
         first = np.sqrt(spectrum[0, 0])
         along = np.divide(spectrum[1, 0], first, out=np.zeros_like(first), where=first > 0.0)
         across = np.sqrt(np.maximum(spectrum[1, 1] - along**2, 0.0))
-        box = (slice(None), *(slice(0, extent) for extent in self._inside.shape))
         out = np.empty((FIELDS, self.regions.shape[0], count))
         for column in range(count):
             white = scipy.fft.rfftn(generator.standard_normal((FIELDS, *self._padded)), axes=(1, 2, 3))
             mixed = np.stack([first * white[0], along * white[0] + across * white[1]])
-            out[:, :, column] = scipy.fft.irfftn(mixed, s=self._padded, axes=(1, 2, 3))[box][:, self._inside]
+            out[:, :, column] = self._inside_of(mixed)
         return out
 
 
