@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from palpate.imaging.robust import robust_std
 from palpate.imaging.wavefield import WaveField
 
 OUTLYING = 7.0
@@ -34,8 +35,6 @@ _WORST_CONDITION = 1e4
 _ROUNDS = 12
 _AT_A_TIME = 20_000
 """Voxels whose neighbours are held at a time: 20 MB."""
-
-_MEDIAN_OF_ABSOLUTE_NORMAL = 0.6744897501960817
 
 
 def outlying_voxels(field: WaveField) -> NDArray[np.bool_]:
@@ -69,9 +68,8 @@ def _strangeness(
     for group in (surface, ~surface):
         known = group & np.isfinite(misses).all(axis=1)
         if known.any():
-            size = np.abs(misses[known])
-            spread = np.median(size, axis=0) / _MEDIAN_OF_ABSOLUTE_NORMAL
-            strange[known] = (size / np.maximum(spread, 1e-300)).max(axis=1)
+            spread = np.maximum(robust_std(misses[known]), 1e-300)
+            strange[known] = (np.abs(misses[known]) / spread).max(axis=1)
     return strange
 
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from palpate.imaging.robust import robust_std
 from palpate.imaging.wavefield import WaveField
 
 _THIRD_DIFFERENCE = np.array([-1.0, 3.0, -3.0, 1.0])
-_MEDIAN_OF_ABSOLUTE_NORMAL = 0.6744897501960817
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,6 @@ def measured_noise(displacement_m: NDArray[np.complex128], mask: NDArray[np.bool
         valid = np.logical_and.reduce([inside[i : i + length] for i in range(len(_THIRD_DIFFERENCE))])
         values = difference[valid]
         if values.size:
-            parts = np.abs(np.concatenate([values.real.ravel(), values.imag.ravel()]))
-            gain = float(np.linalg.norm(_THIRD_DIFFERENCE))
-            estimates.append(float(np.median(parts)) / (_MEDIAN_OF_ABSOLUTE_NORMAL * gain))
+            parts = np.concatenate([values.real.ravel(), values.imag.ravel()])
+            estimates.append(float(robust_std(parts) / np.linalg.norm(_THIRD_DIFFERENCE)))
     return min(estimates) if estimates else 0.0
