@@ -5,6 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+LEAST_OSS_SNR = 3.0
+"""Signal-to-noise of the octahedral shear strain that inversions are usually trusted from (McGarry et al. 2011)."""
+
 
 def to_world(encoded: NDArray[np.complex128], encoding_axes: NDArray[np.float64]) -> NDArray[np.complex128]:
     """Displacement along R, A, S from displacement along three oblique axes: u = E^-1 m.
@@ -43,7 +46,7 @@ def oss_snr(
     noise_std: float,
     seed: int = 0,
 ) -> float:
-    """Signal-to-noise of the octahedral shear strain, median over the mask (McGarry et al. 2011), for information.
+    """Signal-to-noise of the octahedral shear strain, median over the mask (McGarry et al. 2011).
 
     The noise's share of the strain comes from one draw of white noise through the same differences.
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from palpate.imaging.displacement import LEAST_OSS_SNR
 from palpate.imaging.stiffness_folder import MODULI, Modulus
 from palpate.service.regions import RegionFigure
 from palpate.service.report.session import RunView
@@ -140,7 +141,7 @@ def score_table(scores: Mapping[Modulus, Score]) -> Table:
 
 
 def quality_table(run: RunView) -> Table | None:
-    """What ingest measured on this run's wave field; None where it came from elsewhere."""
+    """What is known of the quality of this run's wave field; None where nothing is."""
     measured, unit_of_u = frequency_record(run), displacement_unit(run)
     rows = [
         Row(name, (plain(_value(measured[key], unit)),))
@@ -157,7 +158,11 @@ def quality_table(run: RunView) -> Table | None:
     shares = [one["wrapped_share"] for one in directions if one.get("wrapped_share") is not None]
     if shares:
         rows.append(Row("Phase wraps, share of samples", (plain(", ".join(f"{100 * s:.1f} %" for s in shares)),)))
-    return Table(tuple(rows), caption="Quality of the wave field, as ingest measured it.") if rows else None
+    if run.directions is not None:
+        divergence, one_way = run.directions.divergence_share, run.directions.directionality
+        rows.append(Row("Divergence over curl; 0 for shear waves, 0.71 for noise", (plain(f"{divergence:.2f}"),)))
+        rows.append(Row("Travel; 0 from all sides, 1 all one way", (plain(f"{one_way:.2f}"),)))
+    return Table(tuple(rows), caption="Quality of the wave field.") if rows else None
 
 
 def fit_table(run: RunView) -> Table | None:
@@ -225,6 +230,12 @@ def notes(run: RunView) -> list[str]:
     if frequency_record(run).get("motion_encoding_known") is False:
         found.append(
             "The motion encoding is unknown: displacements are in arbitrary units; the moduli do not depend on it."
+        )
+    snr = frequency_record(run).get("oss_snr")
+    if snr is not None and snr < LEAST_OSS_SNR:
+        found.append(
+            f"The waves are weak: octahedral-shear-strain SNR is {snr:.1f}; inversions are usually trusted from"
+            f" {LEAST_OSS_SNR:g} on. Intervals are wide for it."
         )
     anatomy = run.ingest.get("anatomy")
     if isinstance(anatomy, Mapping) and anatomy.get("same_frame_of_reference") is False:

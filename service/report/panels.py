@@ -152,10 +152,9 @@ class Panels:
         )
 
     def plots(self) -> list[Picture]:
-        """Convergence, calibration, histogram of residuals and harmonics, as far as their data are there."""
-        return [
-            made for made in (self._convergence(), self._calibration(), self._histogram(), self._harmonics()) if made
-        ]
+        """Convergence, calibration, residuals, harmonics and directions of travel, as far as their data are there."""
+        kinds = (self._convergence, self._calibration, self._histogram, self._harmonics, self._directions)
+        return [made for made in (kind() for kind in kinds) if made]
 
     def scatter(self) -> Picture | None:
         """Truth against estimate where the truth is known."""
@@ -239,6 +238,19 @@ class Panels:
             ),
             caption="The vibration is the first harmonic; the others hold noise, from which its strength was measured.",
             title="Signal and noise of the scan",
+        )
+
+    def _directions(self) -> Picture | None:
+        travel = self.run.directions
+        if travel is None:
+            return None
+        shares = ", ".join(f"{side} {100 * share:.0f} %" for side, share in travel.towards().items())
+        return Picture(
+            source=plots.directions(travel.flux),
+            alt=f"Share of the waves' flux by the side of the patient that it travels towards: {shares}.",
+            caption=f"Towards {shares}. Waves from many sides show every part of the tissue; where all travel one way,"
+            " what lies in their shadow is known less.",
+            title="Where the waves travel",
         )
 
 

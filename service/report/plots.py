@@ -151,6 +151,30 @@ def harmonics(amplitudes: NDArray[np.floating], names: Sequence[str], unit: str)
     return _svg(figure)
 
 
+def directions(flux: NDArray[np.floating]) -> str:
+    """How much of the waves travels which way, on a map of the sphere in which equal areas are equal angles.
+
+    Args:
+        flux: direction and strength of travel along R, A, S, shape (n, 3).
+    """
+    figure, axes = _figure()
+    size = np.linalg.norm(flux, axis=1)
+    azimuth = np.degrees(np.arctan2(flux[:, 1], flux[:, 0])) % 360.0
+    height = flux[:, 2] / np.maximum(size, 1e-300)
+    density, *_ = np.histogram2d(azimuth, height, bins=(24, 12), range=((0.0, 360.0), (-1.0, 1.0)), weights=size)
+    uniform = size.sum() / density.size
+    image = axes.imshow(
+        density.T / max(uniform, 1e-300), origin="lower", extent=(0, 360, -1, 1), aspect="auto", cmap="YlGnBu", vmin=0.0
+    )
+    axes.set_xticks([0, 90, 180, 270, 360], ["R", "A", "L", "P", "R"])
+    axes.set_yticks([-1.0, 0.0, 1.0], ["I", "level", "S"])
+    bar = figure.colorbar(image, ax=axes)
+    bar.outline.set_visible(False)
+    bar.ax.tick_params(labelsize=7.5, colors=QUIET)
+    bar.set_label("flux over its mean", fontsize=8, color=QUIET)
+    return _svg(figure)
+
+
 def truth_against_estimate(pairs: Mapping[Modulus, tuple[NDArray[np.floating], NDArray[np.floating]]]) -> str:
     """Density of voxels over true and estimated moduli, kPa; on the diagonal the estimate is right.
 

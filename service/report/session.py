@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from palpate.errors import InputError
 from palpate.imaging.maps import Map, read_map
 from palpate.imaging.stiffness_folder import Modulus, Stiffness, read_json, read_stiffness
+from palpate.imaging.wave_directions import WaveDirections, wave_directions
 from palpate.imaging.wavefield import WaveField
 from palpate.imaging.wavefield_folder import read_wave_fields
 from palpate.service.regions import RegionFigure, region_figures
@@ -20,7 +22,7 @@ _SUBJECT = re.compile(r"sub-(?P<subject>[0-9A-Za-z]+)")
 _SESSION = re.compile(r"ses-(?P<session>[0-9A-Za-z]+)")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class RunView:
     """One run at one frequency.
 
@@ -48,6 +50,11 @@ class RunView:
         run = re.search(r"_run-([0-9A-Za-z]+)", self.stiffness.label)
         frequency = f"{self.stiffness.frequency_hz:g} Hz"
         return f"Run {run[1]}, {frequency}" if run else frequency
+
+    @cached_property
+    def directions(self) -> WaveDirections | None:
+        """Where the waves travel; None where the wave field is not at hand or too thin."""
+        return wave_directions(self.field) if self.field is not None else None
 
     @property
     def informed_share(self) -> float:
