@@ -1,0 +1,96 @@
+"""A real archive: Orthanc on loopback with its DICOMweb plugin, filled with a pretend scanner's study."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests.imaging.scanner import STUDY, Scan, write_mre
+
+PLUGINS = Path("/usr/share/orthanc/plugins")
+TITLE, CALLING, ACCESSION = "ARCHIVE", "PALPATE", "A-17"
+
+
+@dataclass(frozen=True)
+class RunningArchive:
+    """An archive that answers.
+
+    Attributes:
+        web: address of its DICOMweb service.
+        classic: address for DIMSE.
+        listen_port: where it sends what is moved.
+        source: the files that it was filled with.
+        study: their StudyInstanceUID.
+    """
+
+    web: str
+    classic: str
+    listen_port: int
+    source: Path
+    study: str = STUDY
+
+
+def free_port() -> int:
+    """A port nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningArchive]:
+    """One archive for all tests, which only read it."""
+    program = shutil.which("Orthanc")
+    if program is None or not (PLUGINS / "libOrthancDicomWeb.so").exists():
+        pytest.skip("needs Debian's orthanc and orthanc-dicomweb")
+    home = tmp_path_factory.mktemp("orthanc")
+    http, dimse, listen = free_port(), free_port(), free_port()
+    settings = {
+        "StorageDirectory": str(home / "storage"),
+        "IndexDirectory": str(home / "index"),
+        "HttpPort": http,
+        "DicomPort": dimse,
+        "DicomAet": TITLE,
+        "RemoteAccessAllowed": False,
+        "DicomAlwaysAllowGet": True,
+        "DicomAlwaysAllowMove": True,
+        "DicomModalities": {"palpate": [CALLING, "127.0.0.1", listen]},
+        "Plugins": [str(PLUGINS / "libOrthancDicomWeb.so")],
+        "DicomWeb": {"Enable": True, "Root": "/dicom-web/"},
+    }
+    (home / "orthanc.json").write_text(json.dumps(settings), encoding="utf-8")
+    with (home / "log").open("w") as log:
+        running = subprocess.Popen([program, home / "orthanc.json"], stdout=log, stderr=log)
+    try:
+        root = f"http://127.0.0.1:{http}"
+        _wait_for(root, running)
+        source = home / "source"
+        write_mre(source, Scan(shape=(8, 6, 3), offsets=4, extra={"AccessionNumber": ACCESSION}))
+        for path in sorted(source.rglob("*")):
+            if path.is_file():
+                requests.post(f"{root}/instances", data=path.read_bytes(), timeout=20).raise_for_status()
+        yield RunningArchive(f"{root}/dicom-web", f"dicom://{TITLE}@127.0.0.1:{dimse}", listen, source)
+    finally:
+        running.terminate()
+        running.wait(20)
+
+
+def _wait_for(root: str, running: subprocess.Popen[bytes]) -> None:
+    for _ in range(120):
+        assert running.poll() is None, "Orthanc ended"
+        try:
+            requests.get(f"{root}/system", timeout=5).raise_for_status()
+        except requests.RequestException:
+            time.sleep(0.25)
+        else:
+            return
+    raise AssertionError("Orthanc did not answer within 30 s")
