@@ -1,7 +1,8 @@
 """Are the intervals right? Coverage over a cohort of simulated patients; no other tool publishes such a figure.
 
-Twenty patients who differ in anatomy, stiffness, lesion, wave, frequency and noise: blocks of 21 x 13 x 9 voxels of
-2 mm with their T1, made as a scanner's DICOM by another mesh and element. They go through the workflow as any study
+Twenty patients who differ in anatomy, stiffness, lesion, wave, frequency, noise, density (1000 to 1040 kg/m3, stated as
+1000) and in how much tissue varies from voxel to voxel (0 to 14 %): blocks of 21 x 13 x 9 voxels of 2 mm with their T1,
+made as a scanner's DICOM by another mesh and element. They go through the workflow as any study
 does; then `palpate verify calibration` ranks each truth among the joint draws, in voxels that the inversion calls
 informed.
 

@@ -32,7 +32,17 @@ def test_a_patient_is_the_same_in_a_larger_cohort(atlas: Atlas, members: list[Ph
 
 def test_patients_differ_in_all_that_intervals_must_not_depend_on(members: list[PhantomSettings]) -> None:
     """Coverage measured on one anatomy, noise or frequency says nothing of the others."""
-    for name in ("subject", "seed", "centre_mm", "grey", "white", "noise_percent", "variation"):
+    for name in (
+        "subject",
+        "seed",
+        "centre_mm",
+        "grey",
+        "white",
+        "noise_percent",
+        "variation",
+        "fine_variation",
+        "density_kg_m3",
+    ):
         assert len({str(getattr(member, name)) for member in members}) == COUNT
     assert len({member.frequency_hz for member in members}) > 1
     assert 0 < sum(member.lesion is not None for member in members) < COUNT
