@@ -12,6 +12,7 @@ from pydicom.datadict import dictionary_description
 
 from palpate.errors import InputError
 from palpate.imaging.dicom.files import Instance
+from palpate.imaging.dicom.vocabulary import plain
 
 _TECHNICAL = (
     "Manufacturer",
@@ -30,7 +31,8 @@ _TECHNICAL = (
     "PatientPosition",
     "InPlanePhaseEncodingDirection",
 )
-"""Attributes that describe the measurement and never a person; the only ones copied to outputs, with the UIDs."""
+"""Attributes that describe the measurement and never a person; the only ones copied to outputs, with the UIDs. Text is
+copied only if palpate.imaging.dicom.vocabulary knows it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +59,8 @@ class Series:
 
     def technical_facts(self) -> dict[str, object]:
         """Technical parameters by allow-list, as plain JSON values."""
-        header = self.header
-        return {name: _plain(header.get(name)) for name in _TECHNICAL if header.get(name) not in (None, "")}
+        facts = {name: plain(name, self.header.get(name)) for name in _TECHNICAL}
+        return {name: value for name, value in facts.items() if value is not None}
 
 
 def group_series(instances: Sequence[Instance]) -> tuple[Series, ...]:
@@ -75,7 +77,10 @@ def group_series(instances: Sequence[Instance]) -> tuple[Series, ...]:
         uid = str(instance.header.get("SOPInstanceUID", ""))
         if uid and uid in seen:
             raise InputError(
-                instance.place, found="the same image a second time", expected="every image once", advice="Remove one."
+                instance.place,
+                found="another image with the identifier of one before",
+                expected="every identifier once",
+                advice="Remove the image that does not belong there.",
             )
         seen.add(uid)
         by_uid.setdefault(str(demand(instance, "SeriesInstanceUID")), []).append(instance)
@@ -152,12 +157,3 @@ def _integer(instance: Instance, name: str) -> int:
 
 def _instance_number(instance: Instance) -> int:
     return _integer(instance, "InstanceNumber")
-
-
-def _plain(value: object) -> object:
-    """A DICOM value as JSON would hold it."""
-    if isinstance(value, pydicom.multival.MultiValue):
-        return [_plain(one) for one in value]
-    if isinstance(value, (int, float)):
-        return float(value) if isinstance(value, float) else int(value)
-    return str(value)
