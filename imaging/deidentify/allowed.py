@@ -51,7 +51,7 @@ SEQUENCES: Final = _words(
     FrameVOILUTSequence MRDiffusionSequence MREchoSequence MRImageFrameTypeSequence
     MRTimingAndRelatedParametersSequence MRVelocityEncodingSequence PerFrameFunctionalGroupsSequence
     PixelMeasuresSequence PixelValueTransformationSequence PlaneOrientationSequence PlanePositionSequence
-    SharedFunctionalGroupsSequence VelocityEncodingDirectionSequence
+    SharedFunctionalGroupsSequence
     """
 )
 EMPTIED: Final = ("AccessionNumber", "PatientBirthDate", "PatientSex", "ReferringPhysicianName", "StudyID")

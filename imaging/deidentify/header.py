@@ -55,7 +55,7 @@ def without_identity(header: Dataset, key: Key, subject: str) -> Dataset:
     cleaned.PatientID = subject
     cleaned.PatientName = f"{subject}^"
     cleaned.PatientIdentityRemoved = "YES"
-    cleaned.DeidentificationMethod = "palpate: allow-list of elements and of words, keyed identifiers, shifted dates"
+    cleaned.DeidentificationMethod = "palpate: elements and words by allow-list, keyed UIDs and dates"
     cleaned.DeidentificationMethodCodeSequence = [_code(value, meaning) for value, meaning in _METHODS]
     cleaned.LongitudinalTemporalInformationModified = "MODIFIED"
     return cleaned
