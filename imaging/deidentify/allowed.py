@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from pydicom.multival import MultiValue
@@ -58,21 +57,8 @@ EMPTIED: Final = ("AccessionNumber", "PatientBirthDate", "PatientSex", "Referrin
 """Elements that an image must have and that may be empty."""
 
 
-@dataclass(frozen=True, slots=True)
-class PrivateElement:
-    """A private element that readers of MRE need.
-
-    Attributes:
-        group: such as 0x0019.
-        creator: the exact text of the private creator.
-        element: the last two digits, such as 0x0A of (0019,100A).
-        reduced: what may be kept of a value; None where nothing may.
-    """
-
-    group: int
-    creator: str
-    element: int
-    reduced: Callable[[object], object | None]
+type Reduction = Callable[[object], object | None]
+"""What may be kept of a private element's value; None where nothing may."""
 
 
 def numbers_only(value: object) -> object | None:
@@ -82,13 +68,13 @@ def numbers_only(value: object) -> object | None:
     return value if isinstance(value, int | float) else None
 
 
-def matching(form: str) -> Callable[[object], object | None]:
+def matching(form: str) -> Reduction:
     """The first piece of a text, or of a list of texts, of this form and nothing around it; None where there is none.
 
     Args:
         form: a regular expression.
     """
-    compiled = re.compile(form, re.ASCII)
+    compiled = re.compile(form, re.ASCII | re.IGNORECASE)
 
     def reduced(value: object) -> object | None:
         texts = value if isinstance(value, MultiValue | list) else (value,)
@@ -98,29 +84,18 @@ def matching(form: str) -> Callable[[object], object | None]:
     return reduced
 
 
-_SIEMENS, _GE, _GE_PARAMETERS, _PHILIPS = (
-    "SIEMENS MR HEADER",
-    "GEMS_ACQU_01",
-    "GEMS_PARM_01",
-    "Philips Imaging DD 001",
-)
-PRIVATE: Final[Mapping[tuple[int, str], Mapping[int, PrivateElement]]] = {
-    (group, creator): {
-        element: PrivateElement(group, creator, element, reduced) for element, reduced in elements.items()
-    }
-    for group, creator, elements in (
-        # Slices in a mosaic, the times at which each was acquired.
-        (0x0019, _SIEMENS, {0x0A: numbers_only, 0x29: numbers_only}),
-        # Name of the pulse sequence, vibration frequency in either of two places.
-        (
-            0x0019,
-            _GE,
-            {0x9C: matching(r"^(?:epi|fgre|efgre3d|ssfse|se)?_?mre$"), 0xB4: numbers_only, 0xBC: numbers_only},
-        ),
-        # Vibration frequency among the sequence's other words.
-        (0x0043, _GE_PARAMETERS, {0x82: matching(r"\blineFreq=\d{1,4}(?:\.\d{1,4})?")}),
-        # Slices, dynamics.
-        (0x2001, _PHILIPS, {0x18: numbers_only, 0x81: numbers_only}),
-    )
+PRIVATE: Final[Mapping[tuple[int, str], Mapping[int, Reduction]]] = {
+    # Slices in a mosaic, the times at which each was acquired.
+    (0x0019, "SIEMENS MR HEADER"): {0x0A: numbers_only, 0x29: numbers_only},
+    # The pulse sequence, the vibration's frequency in either of two places.
+    (0x0019, "GEMS_ACQU_01"): {0x9C: matching(r"(?:epi|fgre)mre"), 0xB4: numbers_only, 0xBC: numbers_only},
+    # Slices.
+    (0x0021, "GEMS_RELA_01"): {0x4F: numbers_only},
+    # Magnitude, phase, real or imaginary; the vibration's frequency among other words.
+    (0x0043, "GEMS_PARM_01"): {0x2F: numbers_only, 0x82: matching(r"lineFreq ?= ?\d{1,4}(?:\.\d{1,4})?")},
+    # Slices, dynamics; the kind of image.
+    (0x2001, "Philips Imaging DD 001"): {0x18: numbers_only, 0x81: numbers_only},
+    (0x2005, "Philips MR Imaging DD 001"): {0x11: matching(r"^[MPRI]$")},
 }
-"""By group and creator, then by element."""
+"""What may be kept of private elements that readers of MRE need: by group and the creator's exact text, then by the
+last two digits of the element, such as 0x0A of (0019,100A)."""

@@ -111,7 +111,8 @@ def _write(folder: Path, instance: Instance, key: Key, subject: str | None, writ
     """
     header = instance.header
     name = key.pseudonym(patient_of(header)) if subject is None else f"sub-{subject}"
-    cleaned = without_identity(header, key, name)
+    with silence():
+        cleaned = without_identity(header, key, name)
     _add_pixels(cleaned, instance)
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = cleaned.SOPClassUID

@@ -145,8 +145,8 @@ def _copy_private(dataset: Dataset, cleaned: Dataset) -> None:
             block = dataset.private_block(group, creator)
         except KeyError:
             continue
-        for number, rule in elements.items():
-            value = rule.reduced(block[number].value) if number in block else None
+        for number, reduced in elements.items():
+            value = reduced(block[number].value) if number in block else None
             if value is not None:
                 kept = cleaned.private_block(group, creator, create=True)
                 kept.add_new(number, block[number].VR, value)

@@ -150,10 +150,12 @@ def _contents(container: Path) -> Iterator[tuple[str, bytes]]:
             if path.is_file() and not any(part.startswith(".") for part in inside.parts):
                 yield inside.as_posix(), path.read_bytes()
     elif zipfile.is_zipfile(container):
-        with zipfile.ZipFile(container) as archive:
+        with _archive(container) as archive:
             for member in sorted(archive.namelist()):
                 if not member.endswith("/") and not PurePosixPath(member).name.startswith("."):
-                    yield member, _member(archive, container, member)
+                    with _unpacking(container):
+                        content = archive.read(member)
+                    yield member, content
     elif container.suffix.lower() == ".zip":
         raise InputError(
             container, found="a damaged zip file", expected="a complete zip", advice="Copy the archive again."
@@ -167,15 +169,22 @@ def _content(container: Path, member: str) -> bytes:
     if container.is_dir():
         return (container / member).read_bytes()
     if zipfile.is_zipfile(container):
-        with zipfile.ZipFile(container) as archive:
-            return _member(archive, container, member)
+        with _archive(container) as archive, _unpacking(container):
+            return archive.read(member)
     return container.read_bytes()
 
 
-def _member(archive: zipfile.ZipFile, container: Path, member: str) -> bytes:
+def _archive(container: Path) -> zipfile.ZipFile:
+    with _unpacking(container):
+        return zipfile.ZipFile(container)
+
+
+@contextmanager
+def _unpacking(container: Path) -> Iterator[None]:
+    """Raise InputError for whatever goes wrong with a zip."""
     try:
-        return archive.read(member)
-    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:
+        yield
+    except (zipfile.BadZipFile, zlib.error, OverflowError, MemoryError, *UNREADABLE) as error:
         raise InputError(
             shown(container),
             found="a zip whose content cannot be unpacked (damaged or encrypted)",

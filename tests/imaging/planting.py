@@ -73,7 +73,7 @@ def _plant_private(image: Dataset) -> None:
     image.private_block(0x0029, "SIEMENS CSA HEADER", create=True).add_new(0x10, "OB", f"{MARK}CSA ".encode())
     parameters = image.private_block(0x0043, "GEMS_PARM_01", create=True)
     parameters.add_new(0x82, "LO", [f"{MARK} 12", f"lineFreq=60.5 {MARK}"])
-    image.private_block(0x0019, "GEMS_ACQU_01", create=True).add_new(0x9C, "LO", f"{MARK}epimre")
+    image.private_block(0x0019, "GEMS_ACQU_01", create=True).add_new(0x9C, "LO", f"{MARK}")
     image.private_block(0x2001, "Philips Imaging DD 001", create=True).add_new(0x18, "LO", f"{MARK}philips")
     image.private_block(0x0071, f"{MARK}CREATOR", create=True).add_new(0x01, "UT", f"{MARK}text")
     unknown = image.private_block(0x0073, "UNKNOWN", create=True)

@@ -16,6 +16,7 @@ from palpate.config.ingest import IngestSettings
 from palpate.errors import InputError
 from palpate.imaging.deidentify import allowed
 from palpate.imaging.deidentify.folder import deidentify
+from palpate.imaging.deidentify.header import without_identity
 from palpate.imaging.deidentify.key import Key, open_key
 from palpate.imaging.ingest import ingest
 from tests.conftest import Outcome
@@ -99,6 +100,56 @@ def test_only_allowed_private_elements_remain(cleaned: Path) -> None:
         0x00430010: "GEMS_PARM_01",
         0x00431082: "lineFreq=60.5",
     }
+
+
+@pytest.mark.parametrize(
+    ("group", "creator", "element", "vr", "value", "kept"),
+    [
+        (0x0019, "GEMS_ACQU_01", 0x9C, "LO", "/home/erika/epimre", "epimre"),
+        (0x0019, "GEMS_ACQU_01", 0xBC, "DS", "60.5", 60.5),
+        (0x0021, "GEMS_RELA_01", 0x4F, "SS", 12, 12),
+        (0x0043, "GEMS_PARM_01", 0x82, "LO", ["erika", "lineFreq=60.5 erika"], "lineFreq=60.5"),
+        (0x0043, "GEMS_PARM_01", 0x2F, "SS", 1, 1),
+        (0x2001, "Philips Imaging DD 001", 0x18, "SL", 9, 9),
+        (0x2005, "Philips MR Imaging DD 001", 0x11, "CS", "P", "P"),
+        (0x2005, "Philips MR Imaging DD 001", 0x11, "CS", "ERIKA", None),
+        (0x2001, "Philips Imaging DD 001", 0x81, "LO", "7", None),
+        (0x0019, "SIEMENS MR HEADER", 0x0A, "UN", b"ERIKA1", None),
+    ],
+)
+def test_what_other_vendors_need_is_kept(
+    group: int, creator: str, element: int, vr: str, value: object, kept: object
+) -> None:
+    """Readers of GE and Philips find frequency and kind of image in private elements, and nothing else of them."""
+    header = pydicom.Dataset()
+    header.PatientID = "MUSTER77"
+    header.private_block(group, creator, create=True).add_new(element, vr, value)
+    cleaned = without_identity(header, Key(bytes(32)), "sub-01")
+    found = [one.value for one in cleaned if one.tag.is_private and not one.tag.is_private_creator]
+    assert found == ([] if kept is None else [kept])
+
+
+def test_frames_of_enhanced_images_keep_place_and_vibration() -> None:
+    """Enhanced images state place, scale and vibration in nested sequences, where text hides as well."""
+    frame = pydicom.Dataset()
+    frame.PlanePositionSequence, frame.FrameContentSequence = [pydicom.Dataset()], [pydicom.Dataset()]
+    frame.PlanePositionSequence[0].ImagePositionPatient = [1.0, 2.0, 3.5]
+    frame.FrameContentSequence[0].FrameComments = "MRE: fI[0]dI[0]az[0]po[0]tI[1]VP[20000]"
+    frame.FrameContentSequence[0].FrameAcquisitionDateTime = "20240229101530.5"
+    frame.FrameContentSequence[0].FrameLabel = "Erika"
+    other = pydicom.Dataset()
+    other.FrameContentSequence = [pydicom.Dataset()]
+    other.FrameContentSequence[0].FrameComments = "Erika Mustermann"
+    header = pydicom.Dataset()
+    header.PatientID, header.PerFrameFunctionalGroupsSequence = "MUSTER77", [frame, other]
+    one, two = without_identity(header, Key(bytes(32)), "sub-01").PerFrameFunctionalGroupsSequence
+    assert one.PlanePositionSequence == frame.PlanePositionSequence
+    content = one.FrameContentSequence[0]
+    assert content.FrameComments == frame.FrameContentSequence[0].FrameComments
+    assert str(content.FrameAcquisitionDateTime).endswith("101530.5")
+    assert not str(content.FrameAcquisitionDateTime).startswith("20240229")
+    assert "FrameLabel" not in content
+    assert len(two.FrameContentSequence[0]) == 0
 
 
 def _write_study(folder: Path, day: str, study: str, patient: str = "MUSTER77") -> None:

@@ -190,7 +190,7 @@ def test_facts_of_any_reader_are_filtered() -> None:
     ],
 )
 def test_real_headers_pass(keyword: str, value: str) -> None:
-    """A vocabulary that knows too little would cost the record its scanner; one that knows too much would pass names."""
+    """A vocabulary that knows too little costs the record its scanner; one that knows too much passes names."""
     assert is_known(keyword, value)
     assert not is_known(keyword, f"{value} Erika")
     assert known_words("mre_noInv Mustermann 19600102") == "mre noinv"
