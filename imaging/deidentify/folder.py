@@ -20,6 +20,7 @@ from palpate.errors import InputError
 from palpate.imaging.deidentify.header import patient_of, without_identity
 from palpate.imaging.deidentify.key import Key, open_key
 from palpate.imaging.dicom.files import UNREADABLE, Instance, read_instances, shown, silence
+from palpate.imaging.dicom.series import demand, numbers
 from palpate.imaging.dicom.sorting import why_no_image
 from palpate.progress import say, track
 from palpate.provenance import atomic_directory, refuse_foreign_folder, versions
@@ -104,30 +105,35 @@ def _demand_one_patient(source: Path, taken: Sequence[Instance]) -> None:
 
 
 def _write(folder: Path, instance: Instance, key: Key, subject: str | None, written: set[str]) -> None:
-    """Write one image below a folder under a name that tells nothing; an image met a second time is passed over.
+    """Write one image below a folder under a name that tells nothing.
 
     Raises:
-        InputError: its pixels cannot be read, or another image has the same identifier.
+        InputError: it cannot be read, or another image has the same identifier.
     """
     header = instance.header
     name = key.pseudonym(patient_of(header)) if subject is None else f"sub-{subject}"
-    with silence():
-        cleaned = without_identity(header, key, name)
-    _add_pixels(cleaned, instance)
-    meta = FileMetaDataset()
-    meta.MediaStorageSOPClassUID = cleaned.SOPClassUID
-    meta.MediaStorageSOPInstanceUID = cleaned.SOPInstanceUID
-    meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    series = int(cleaned.get("SeriesNumber", 0) or 0)
-    number = int(cleaned.get("InstanceNumber", 0) or 0)
-    study = str(cleaned.get("StudyInstanceUID", "0"))[-6:]
-    place = folder / name / f"study-{study}" / f"series-{series:03d}-{str(cleaned.get('SeriesInstanceUID', '0'))[-6:]}"
+    series, number = (int(numbers(instance, one, 1)[0]) for one in ("SeriesNumber", "InstanceNumber"))
+    for uid in ("SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID"):
+        demand(instance, uid)
+    try:
+        with silence():
+            cleaned = without_identity(header, key, name)
+            _add_pixels(cleaned, instance)
+            content = _as_file(cleaned)
+        # Six digits of each new identifier tell series and images apart.
+        study, group, image = (
+            str(cleaned[uid].value)[-6:] for uid in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
+        )
+    except UNREADABLE as error:
+        raise InputError(
+            instance.place,
+            found="a header or pixels that cannot be read to their end",
+            expected="whole numbers of one colour, in a compression that can be read",
+            advice="Copy the file from the scanner or archive again, without compression.",
+        ) from error
+    place = folder / name / f"study-{study}" / f"series-{series:03d}-{group}"
     place.mkdir(parents=True, exist_ok=True)
-    path = place / f"{number:05d}-{str(cleaned.SOPInstanceUID)[-6:]}.dcm"
-    content = io.BytesIO()
-    with silence():
-        FileDataset(content, cleaned, file_meta=meta, preamble=bytes(128)).save_as(content, enforce_file_format=True)
-    if cleaned.SOPInstanceUID in written and (not path.exists() or path.read_bytes() != content.getvalue()):
+    if cleaned.SOPInstanceUID in written:
         raise InputError(
             instance.place,
             found="another image with the identifier of one before",
@@ -135,7 +141,18 @@ def _write(folder: Path, instance: Instance, key: Key, subject: str | None, writ
             advice="Remove the image that does not belong there.",
         )
     written.add(str(cleaned.SOPInstanceUID))
-    path.write_bytes(content.getvalue())
+    (place / f"{number:05d}-{image}.dcm").write_bytes(content)
+
+
+def _as_file(cleaned: Dataset) -> bytes:
+    """The bytes of a DICOM file, its meta information made anew."""
+    meta = FileMetaDataset()
+    meta.MediaStorageSOPClassUID = cleaned.SOPClassUID
+    meta.MediaStorageSOPInstanceUID = cleaned.SOPInstanceUID
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    content = io.BytesIO()
+    FileDataset(content, cleaned, file_meta=meta, preamble=bytes(128)).save_as(content, enforce_file_format=True)
+    return content.getvalue()
 
 
 def _add_pixels(cleaned: Dataset, instance: Instance) -> None:
@@ -144,24 +161,15 @@ def _add_pixels(cleaned: Dataset, instance: Instance) -> None:
     Compressed data may carry comments, and old overlays lie in unused bits.
 
     Raises:
-        InputError: the pixels cannot be read, or are no whole numbers of one colour.
+        ValueError: they are no whole numbers, or the header contradicts itself; damaged data raise UNREADABLE.
     """
-    try:
-        with silence():
-            values = np.asarray(pydicom.dcmread(io.BytesIO(instance.content())).pixel_array)
-        bits, stored = int(cleaned.BitsAllocated), int(cleaned.BitsStored)
-        if values.dtype.kind not in "iu" or not 1 <= stored <= bits:
-            raise ValueError("no whole numbers")
-        content = _only_stored_bits(values, stored).astype(values.dtype.newbyteorder("<")).tobytes()
-        cleaned.PixelData = content + bytes(len(content) % 2)
-        cleaned["PixelData"].VR = "OW" if bits > 8 else "OB"
-    except UNREADABLE as error:
-        raise InputError(
-            instance.place,
-            found="pixels that cannot be read to their end",
-            expected="whole numbers of one colour, in a compression that can be read",
-            advice="Copy the file from the scanner or archive again, without compression.",
-        ) from error
+    values = np.asarray(pydicom.dcmread(io.BytesIO(instance.content())).pixel_array)
+    bits, stored = int(cleaned.BitsAllocated), int(cleaned.BitsStored)
+    if values.dtype.kind not in "iu" or not 1 <= stored <= bits:
+        raise ValueError("no whole numbers")
+    content = _only_stored_bits(values, stored).astype(values.dtype.newbyteorder("<")).tobytes()
+    cleaned.PixelData = content + bytes(len(content) % 2)
+    cleaned["PixelData"].VR = "OW" if bits > 8 else "OB"
 
 
 def _only_stored_bits(values: NDArray[np.integer], stored: int) -> NDArray[np.generic]:

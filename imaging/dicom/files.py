@@ -32,6 +32,9 @@ UNREADABLE = (
     TypeError,
     AttributeError,
     LookupError,
+    ArithmeticError,
+    MemoryError,
+    zlib.error,
     NotImplementedError,
     RuntimeError,
     struct.error,
@@ -130,7 +133,7 @@ def _header(member: str, position: int, content: bytes) -> pydicom.Dataset | Non
             header = pydicom.dcmread(io.BytesIO(content), stop_before_pixels=True)
             # Elements are parsed on access: touch them all, so that a cut header fails here and names its file.
             for element in header.iterall():
-                _ = element.value
+                _ = str(element.value) if element.VR == "PN" else element.value
     except UNREADABLE as error:
         raise InputError(name, found="a damaged DICOM header", expected=_COMPLETE, advice=_COPY_AGAIN) from error
     if "Rows" in header and "SOPClassUID" in header:
@@ -184,7 +187,7 @@ def _unpacking(container: Path) -> Iterator[None]:
     """Raise InputError for whatever goes wrong with a zip."""
     try:
         yield
-    except (zipfile.BadZipFile, zlib.error, OverflowError, MemoryError, *UNREADABLE) as error:
+    except (zipfile.BadZipFile, *UNREADABLE) as error:
         raise InputError(
             shown(container),
             found="a zip whose content cannot be unpacked (damaged or encrypted)",

@@ -9,6 +9,7 @@ import numpy as np
 import pydicom
 from numpy.typing import NDArray
 from pydicom.datadict import dictionary_description
+from pydicom.multival import MultiValue
 
 from palpate.errors import InputError
 from palpate.imaging.dicom.files import Instance
@@ -55,12 +56,25 @@ class Series:
     @property
     def image_type(self) -> tuple[str, ...]:
         """The values of ImageType."""
-        return tuple(str(value) for value in self.header.get("ImageType", ()) or ())
+        return texts(self.header, "ImageType")
 
     def technical_facts(self) -> dict[str, object]:
         """Technical parameters by allow-list, as plain JSON values."""
         facts = {name: plain(name, self.header.get(name)) for name in _TECHNICAL}
         return {name: value for name, value in facts.items() if value is not None}
+
+
+def texts(header: pydicom.Dataset, name: str) -> tuple[str, ...]:
+    """The values of an attribute as texts; none where it is missing or empty.
+
+    Args:
+        header: of an image.
+        name: the attribute's DICOM keyword.
+    """
+    value = header.get(name)
+    if value is None or value == "":
+        return ()
+    return tuple(str(one) for one in value) if isinstance(value, MultiValue | list) else (str(value),)
 
 
 def group_series(instances: Sequence[Instance]) -> tuple[Series, ...]:
@@ -139,7 +153,7 @@ def numbers(instance: Instance, name: str, count: int) -> NDArray[np.float64]:
     value = demand(instance, name)
     try:
         found = np.atleast_1d(np.asarray(value, dtype=np.float64))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         found = np.empty(0)
     if found.shape != (count,) or not np.all(np.isfinite(found)):
         raise InputError(

@@ -17,7 +17,7 @@ from pydicom.uid import EnhancedMRImageStorage, LegacyConvertedEnhancedMRImageSt
 from palpate.errors import InputError
 from palpate.imaging.acquisition import PhaseAcquisition
 from palpate.imaging.dicom.files import Instance, shown
-from palpate.imaging.dicom.series import Series, group_series
+from palpate.imaging.dicom.series import Series, group_series, texts
 from palpate.imaging.dicom.vocabulary import is_known, known_words
 
 _MR_CLASSES: Final = (MRImageStorage, EnhancedMRImageStorage, LegacyConvertedEnhancedMRImageStorage)
@@ -73,7 +73,7 @@ class Export:
 def why_no_image(instance: Instance) -> str | None:
     """Why an instance is no MR image of the kind that can be read and shown without identity; None where it is one."""
     header = instance.header
-    kinds = " ".join(str(one).upper() for one in header.get("ImageType", ()) or ())
+    kinds = " ".join(texts(header, "ImageType")).upper()
     if header.get("SOPClassUID") not in _MR_CLASSES or header.get("Modality", "MR") != "MR":
         return "no MR image, such as a screen save or a report"
     if "SCREEN" in kinds or "CAPTURE" in kinds:

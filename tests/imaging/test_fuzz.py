@@ -32,6 +32,7 @@ from palpate.imaging.dicom.anatomy import read_anatomy
 from palpate.imaging.dicom.registry import read_acquisitions
 from palpate.imaging.ingest import ingest
 from palpate.imaging.labels import read_classes, read_regions
+from palpate.imaging.wavefield_folder import read_wave_fields
 from tests.imaging.scanner import Scan, write_mre, write_t1
 
 TOTAL = int(os.environ.get("PALPATE_FUZZ", "240"))
@@ -127,6 +128,7 @@ def _table(home: Path) -> None:
 
 def _labels(home: Path) -> None:
     _save(home / "labels.nii.gz", np.random.default_rng(0).integers(0, 4, size=SHAPE).astype(np.int16))
+    _save(home / "t1.nii.gz", np.random.default_rng(1).normal(100.0, 30.0, size=SHAPE).astype(np.float32))
 
 
 def _save(path: Path, values: np.ndarray) -> None:
@@ -141,22 +143,23 @@ def _ingest(given: Path, out: Path) -> object:
 
 def _regions(given: Path, _: Path) -> object:
     mask = np.ones(SHAPE, bool)
-    read_classes(given / "labels.nii.gz", mask, AFFINE_MM)
+    read_classes(given / "t1.nii.gz", mask, AFFINE_MM)
     return read_regions(given / "labels.nii.gz", mask, AFFINE_MM)
 
 
 # What is written, which files are damaged, how far into them most damage goes, what reads them, share of variants.
 KINDS: dict[str, tuple[Callable[[Path], None], str, int, Reader, float]] = {
-    "DICOM": (_dicom, "*.ima", 1600, lambda given, _: read_acquisitions(given), 0.26),
-    "DICOM of an anatomy": (_t1, "*.dcm", 1200, lambda given, _: read_anatomy(given), 0.1),
+    "DICOM": (_dicom, "*.ima", 1600, lambda given, _: read_acquisitions(given), 0.16),
+    "DICOM of an anatomy": (_t1, "*.dcm", 1200, lambda given, _: read_anatomy(given), 0.2),
     "DICOM to de-identify": (
-        _dicom, "*.ima", 1600, lambda given, out: deidentify(given, out, out.parent / "key"), 0.06,
+        _dicom, "*.ima", 1600, lambda given, out: deidentify(given, out, out.parent / "key"), 0.04,
     ),
-    "zip": (_zip, "*.zip", 10**6, lambda given, _: read_acquisitions(given / "in.zip"), 0.12),
-    "NIfTI": (_field, "*.nii*", 400, _ingest, 0.18),
-    "sidecar": (_field, "*.json", 10**6, _ingest, 0.08),
+    "zip": (_zip, "*.zip", 10**6, lambda given, _: read_acquisitions(given / "in.zip"), 0.08),
+    "NIfTI": (_field, "*.nii*", 400, lambda given, _: read_wave_fields(given), 0.12),
+    "NIfTI through ingest": (_field, "*.nii*", 400, _ingest, 0.04),
+    "sidecar": (_field, "*.json", 10**6, lambda given, _: read_wave_fields(given), 0.08),
     "sessions.tsv": (_table, "*.tsv", 10**6, lambda given, _: read_study(given / "sessions.tsv"), 0.1),
-    "segmentation": (_labels, "*.nii.gz", 400, _regions, 0.1),
+    "segmentation": (_labels, "*.nii.gz", 400, _regions, 0.18),
 }  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -32,8 +33,10 @@ SMALL = Scan(shape=(8, 6, 3), offsets=4)
 NAMED = f"{MARK}_Erika"
 
 
-def _planted(folder: Path) -> None:
+@pytest.fixture(scope="module")
+def planted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """MRE and T1 with identifying text everywhere, in files and folders named after the patient."""
+    folder = tmp_path_factory.mktemp("planted")
     write_mre(folder / f"mre {NAMED}", SMALL)
     values = np.random.default_rng(0).integers(0, 4000, size=(8, 8, 4)).astype(np.uint16)
     write_t1(folder / f"t1 {NAMED}", values, SMALL, (1.0, 1.0, 1.5))
@@ -41,6 +44,7 @@ def _planted(folder: Path) -> None:
     for number, file in enumerate(files):
         edit(file, lambda image, number=number: plant(image, everywhere=number in (0, 12, 24)))
         file.rename(file.with_name(f"{NAMED}_{file.name}"))
+    return folder
 
 
 def _maps(session: Path) -> None:
@@ -58,16 +62,16 @@ def _maps(session: Path) -> None:
 @pytest.mark.parametrize("as_zip", [False, True])
 def test_nothing_planted_passes_the_chain(
     as_zip: bool,  # noqa: FBT001 - a parameter of the test
+    planted: Path,
     tmp_path: Path,
     palpate_inside: Callable[..., Outcome],
 ) -> None:
     """From a full header to wave field, DICOM maps and page: files, names and terminal hold nothing of the person."""
-    _planted(tmp_path / "in")
-    given, anatomy = tmp_path / "in" / f"mre {NAMED}", tmp_path / "in" / f"t1 {NAMED}"
+    given, anatomy = planted / f"mre {NAMED}", planted / f"t1 {NAMED}"
     if as_zip:
         with zipfile.ZipFile(tmp_path / f"{NAMED}.zip", "w") as archive:
             for file in sorted(given.rglob("*.ima")):
-                archive.write(file, file.relative_to(tmp_path))
+                archive.write(file, file.relative_to(planted))
         given = tmp_path / f"{NAMED}.zip"
     session = tmp_path / "results" / "sub-01" / "ses-01"
     done = palpate_inside("ingest", given, "--anatomy", anatomy, "--label", STEM, "--out", session / "wavefield")
@@ -100,11 +104,12 @@ ERRORS: dict[str, dict[str, object]] = {
 
 
 @pytest.mark.parametrize("what", ERRORS)
-def test_refusals_name_nobody(what: str, tmp_path: Path, palpate_inside: Callable[..., Outcome]) -> None:
+def test_refusals_name_nobody(what: str, planted: Path, tmp_path: Path, palpate_inside: Callable[..., Outcome]) -> None:
     """An error is where a program shows what it read; it must show the place and the kind, never the text."""
-    _planted(tmp_path / "in")
-    _spoil(tmp_path / "in", **ERRORS[what])
-    outcome = palpate_inside("ingest", tmp_path / "in" / f"mre {NAMED}", "--label", STEM, "--out", tmp_path / "out")
+    given = tmp_path / f"mre {NAMED}"
+    shutil.copytree(planted / f"mre {NAMED}", given)
+    _spoil(given, **ERRORS[what])
+    outcome = palpate_inside("ingest", given, "--label", STEM, "--out", tmp_path / "out")
     assert outcome.code == 2, outcome.printed
     assert not [secret for secret in SECRETS if secret.lower() in outcome.printed.lower()]
     assert not (tmp_path / "out").exists()
