@@ -7,6 +7,7 @@ model of scanner that is missing below costs a line in a report, never a name.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from typing import Final
@@ -130,7 +131,7 @@ def is_identifier(uid: object) -> bool:
 
 
 def plain(keyword: str, value: object) -> object | None:
-    """A header's value as JSON holds it, or None where it is absent, unknown text, or in a list with unknown text.
+    """A header's value as JSON holds it, or None where it is absent, unknown text, not finite, or beside such.
 
     Args:
         keyword: the attribute's DICOM keyword.
@@ -139,8 +140,10 @@ def plain(keyword: str, value: object) -> object | None:
     if isinstance(value, MultiValue | list | tuple):
         items = [plain(keyword, one) for one in value]
         return items if items and None not in items else None
-    if isinstance(value, bool | int | float):
-        return float(value) if isinstance(value, float) else int(value)
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None
+    if isinstance(value, int):
+        return int(value)
     text = "" if value is None else str(value)
     return text if text and is_known(keyword, text) else None
 
