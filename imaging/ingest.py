@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,10 +14,13 @@ from numpy.typing import NDArray
 from palpate.config.ingest import IngestSettings
 from palpate.errors import InputError
 from palpate.imaging.acquisition import PhaseAcquisition
+from palpate.imaging.deidentify.facts import clean_facts
+from palpate.imaging.deidentify.key import Key, open_key
 from palpate.imaging.dicom.anatomy import read_anatomy
 from palpate.imaging.dicom.files import Instance
 from palpate.imaging.dicom.registry import read_acquisitions
 from palpate.imaging.dicom.series import demand_one_patient
+from palpate.imaging.dicom.sorting import SeriesRow, anatomy_row, table_text
 from palpate.imaging.nifti import read_nifti, write_nifti
 from palpate.imaging.reconstruct import quality, reconstruct
 from palpate.imaging.tissue_mask import largest_piece, tissue_mask
@@ -68,11 +70,16 @@ def ingest(
         if is_wave_field_folder(mre):
             fields, records = _from_wave_fields(mre, label, folder)
             images: Sequence[Instance] = ()
+            rows: tuple[SeriesRow, ...] = ()
         else:
-            fields, records, images = _from_dicom(mre, label, folder, settings)
+            key = None if settings.key is None else open_key(settings.key, away_from=out)
+            fields, records, images, rows = _from_dicom(mre, label, folder, settings, key)
+        beside, more_rows = (None, ()) if anatomy is None else _write_anatomy(anatomy, label, folder, images)
+        _write_series_table(folder / f"{label}_series.tsv", (*rows, *more_rows))
         common: dict[str, object] = {
-            "anatomy": None if anatomy is None else _write_anatomy(anatomy, label, folder, images),
-            "settings": settings.model_dump(),
+            "anatomy": beside,
+            # Where the key lies concerns nobody who gets the results.
+            "settings": settings.model_dump(mode="json", exclude={"key"}),
             # Digests need the inputs to exist, which reading them has shown by now.
             "input_digests": input_digests(inputs),
             "versions": versions(),
@@ -84,12 +91,13 @@ def ingest(
 
 
 def _from_dicom(
-    mre: Path, label: str, folder: Path, settings: IngestSettings
-) -> tuple[tuple[WaveField, ...], dict[str, dict[str, object]], Sequence[Instance]]:
+    mre: Path, label: str, folder: Path, settings: IngestSettings, key: Key | None
+) -> tuple[tuple[WaveField, ...], dict[str, dict[str, object]], Sequence[Instance], tuple[SeriesRow, ...]]:
     """Read, reconstruct and write every run of a DICOM export."""
     say("reading DICOM")
-    acquisitions, instances = read_acquisitions(mre)
-    say(f"read {len(instances)} DICOM images, {len(acquisitions)} MRE acquisitions")
+    acquisitions, export = read_acquisitions(mre)
+    images = export.used(acquisitions)
+    say(f"read {len(images)} DICOM images, {len(acquisitions)} MRE acquisitions")
     runs = sorted({one.run for one in acquisitions})
     fields: list[WaveField] = []
     records: dict[str, dict[str, object]] = {}
@@ -98,8 +106,8 @@ def _from_dicom(
         of_run = [one for one in acquisitions if one.run == run]
         written, record = _reconstruct_run(of_run, name, folder, settings)
         fields += written
-        records[name] = record
-    return tuple(fields), records, instances
+        records[name] = {"source": "DICOM", **clean_facts(of_run[0].facts, key), **record}
+    return tuple(fields), records, images, export.rows(acquisitions)
 
 
 def _reconstruct_run(
@@ -126,8 +134,6 @@ def _reconstruct_run(
     write_nifti(folder / f"{label}_magnitude.nii.gz", magnitude.astype(np.float32), affine_mm)
     voxel_ml = float(np.prod(voxel_mm)) / 1e3
     record: dict[str, object] = {
-        "source": "DICOM",
-        **acquisitions[0].facts,
         "mask": {
             "voxels": int(mask.sum()),
             "volume_ml": float(mask.sum() * voxel_ml),
@@ -184,12 +190,16 @@ def _from_wave_fields(
     for old, new in names.items():
         magnitude = source / f"{old}_magnitude.nii.gz"
         if magnitude.exists():
-            shutil.copyfile(magnitude, folder / f"{new}_magnitude.nii.gz")
+            # Read and written, not copied: the header of another laboratory's file may hold a description.
+            volume = read_nifti(magnitude)
+            write_nifti(folder / f"{new}_magnitude.nii.gz", volume.values.astype(np.float32), volume.affine_mm)
     say(f"checked {len(fields)} wave fields")
     return renamed, records
 
 
-def _write_anatomy(anatomy: Path, label: str, folder: Path, mre: Sequence[Instance]) -> dict[str, object]:
+def _write_anatomy(
+    anatomy: Path, label: str, folder: Path, mre: Sequence[Instance]
+) -> tuple[dict[str, object], tuple[SeriesRow, ...]]:
     """Write the T1-weighted volume in its own grid, and say whether it shares the MRE's frame of reference."""
     path = folder / f"{label}_T1w.nii.gz"
     if anatomy.is_file() and anatomy.name.endswith((".nii", ".nii.gz")):
@@ -202,7 +212,7 @@ def _write_anatomy(anatomy: Path, label: str, folder: Path, mre: Sequence[Instan
                 advice="Give a single T1-weighted volume.",
             )
         write_nifti(path, volume.values.astype(np.float32), volume.affine_mm)
-        return {"source": "NIfTI", "same_frame_of_reference": None}
+        return {"source": "NIfTI", "same_frame_of_reference": None}, ()
     read = read_anatomy(anatomy)
     same: bool | None = None
     if mre:
@@ -213,4 +223,15 @@ def _write_anatomy(anatomy: Path, label: str, folder: Path, mre: Sequence[Instan
             say("the anatomy has another frame of reference than the MRE: the patient may have moved between them")
     write_nifti(path, read.volume.values.astype(np.float32), read.volume.affine_mm)
     say(f"anatomy: {' x '.join(str(n) for n in read.volume.values.shape)} voxels")
-    return {"source": "DICOM", "series_number": read.series.number, "same_frame_of_reference": same}
+    record = {"source": "DICOM", "series_number": read.series.number, "same_frame_of_reference": same}
+    return record, (anatomy_row(read.series),)
+
+
+def _write_series_table(path: Path, rows: Sequence[SeriesRow]) -> None:
+    """Write and say which series were taken, for what, and why others were not; nothing where no DICOM came in."""
+    if not rows:
+        return
+    for row in rows:
+        number = f"series {row.number}: " if row.number else ""
+        say(f"{number}{row.role}, {row.images} images ({row.reason})")
+    path.write_text(table_text(rows), encoding="utf-8")

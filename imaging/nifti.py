@@ -2,15 +2,37 @@
 
 from __future__ import annotations
 
+import math
+import struct
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 
 from palpate.errors import InputError
+
+# What nibabel raises on damaged bytes; it promises no common class.
+_UNREADABLE: Final = (
+    OSError,
+    EOFError,
+    ValueError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    AttributeError,
+    MemoryError,
+    struct.error,
+    zlib.error,
+    nib.filebasedimages.ImageFileError,
+    nib.spatialimages.HeaderDataError,
+    nib.spatialimages.ImageDataError,
+)
+_BEST_COMPRESSION: Final = 1032
+"""No gzip file holds more than this many times its own size."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +61,12 @@ def read_nifti(path: Path) -> Volume:
         if not isinstance(image, nib.Nifti1Image):
             raise nib.filebasedimages.ImageFileError("another image format")
         dtype = image.get_data_dtype()
+        _demand_room(path, image)
         real = dtype.kind in "fiub"
         values = np.asarray(image.dataobj, dtype=np.float64) if real else np.empty(0)
-    except (OSError, EOFError, ValueError, zlib.error, nib.filebasedimages.ImageFileError) as error:
+        affine_mm = np.asarray(image.affine, dtype=np.float64)
+        unit = image.header.get_xyzt_units()[0]
+    except _UNREADABLE as error:
         raise InputError(
             path,
             found="a file that cannot be read to its end as NIfTI",
@@ -55,12 +80,19 @@ def read_nifti(path: Path) -> Volume:
             expected="real numbers",
             advice="Write real and imaginary parts apart.",
         )
-    return Volume(values=values, affine_mm=_affine_mm(path, image))
+    _demand_position(path, image.header, unit, affine_mm)
+    return Volume(values=values, affine_mm=affine_mm)
 
 
-def _affine_mm(path: Path, image: nib.Nifti1Image) -> NDArray[np.float64]:
-    """The stated affine, refused where a reader would have to guess it."""
-    header = image.header
+def _demand_room(path: Path, image: nib.Nifti1Image) -> None:
+    """Raise ValueError where a damaged header states more voxels than the file can hold, before memory is taken."""
+    stated = math.prod(image.shape) * image.get_data_dtype().itemsize
+    if stated > path.stat().st_size * (_BEST_COMPRESSION if path.suffix == ".gz" else 1):
+        raise ValueError("more voxels than bytes")
+
+
+def _demand_position(path: Path, header: nib.Nifti1Header, unit: str, affine: NDArray[np.float64]) -> None:
+    """Raise InputError where a reader would have to guess the place of the voxels."""
     if int(header["sform_code"]) == 0 and int(header["qform_code"]) == 0:
         raise InputError(
             path,
@@ -68,14 +100,13 @@ def _affine_mm(path: Path, image: nib.Nifti1Image) -> NDArray[np.float64]:
             expected="the position of the voxels in world RAS millimetres",
             advice="Write the file with its affine.",
         )
-    if header.get_xyzt_units()[0] not in ("mm", "unknown"):
+    if unit not in ("mm", "unknown"):
         raise InputError(
             path,
-            found=f"voxel positions in {header.get_xyzt_units()[0]}",
+            found=f"voxel positions in {unit}",
             expected="millimetres",
             advice="Convert the affine to mm.",
         )
-    affine = np.asarray(image.affine, dtype=np.float64)
     if not np.all(np.isfinite(affine)) or abs(np.linalg.det(affine[:3, :3])) < 1e-9:
         raise InputError(
             path,
@@ -83,7 +114,6 @@ def _affine_mm(path: Path, image: nib.Nifti1Image) -> NDArray[np.float64]:
             expected="three independent voxel axes",
             advice="Write the file with its true affine.",
         )
-    return affine
 
 
 def write_nifti(path: Path, values: NDArray[np.generic], affine_mm: NDArray[np.float64]) -> None:

@@ -41,7 +41,7 @@ class Sidecar:
             )
         try:
             facts = json.loads(path.read_text(encoding="utf-8"))
-        except (ValueError, OSError) as error:
+        except (ValueError, OSError, RecursionError) as error:
             raise InputError(
                 path, found="no readable JSON", expected="a JSON object", advice="Write the sidecar anew."
             ) from error
@@ -66,11 +66,15 @@ class Sidecar:
                 expected=f"{key}: {allowed}",
                 advice="Correct the sidecar.",
             )
+        try:
+            value = float(value)
+        except OverflowError:
+            value = math.inf
         if not math.isfinite(value) or value <= above or value < at_least:
             raise InputError(
                 self.path, found=f"{key}: {value!r}", expected=f"{key}: {allowed}", advice="Correct the sidecar."
             )
-        return float(value)
+        return value
 
     def metres_per_unit(self) -> float:
         """The length of the unit in which the displacement and its noise are stored."""

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palpate.errors import InputError
-from palpate.imaging.dicom.files import Instance, read_instances
+from palpate.imaging.dicom.files import Instance, read_instances, shown
 from palpate.imaging.dicom.geometry import affine_from, pixel_spacing_mm, slice_axes
 from palpate.imaging.dicom.series import Series, group_series, numbers
 from palpate.imaging.nifti import Volume
@@ -45,7 +45,7 @@ def read_anatomy(container: Path) -> Anatomy:
     if len(series) != 1:
         found = ", ".join(str(one.number) for one in series) or "none"
         raise InputError(
-            container,
+            shown(container),
             found=f"{len(series)} series with one slice per file ({found})",
             expected="exactly one, the T1-weighted anatomy",
             advice="Give the folder of that one series.",

@@ -30,6 +30,7 @@ from palpate.imaging.dicom.files import Instance
 from palpate.imaging.dicom.geometry import LPS_TO_RAS, slice_axes
 from palpate.imaging.dicom.series import demand
 from palpate.imaging.dicom.siemens_comment import EncodingComment
+from palpate.imaging.dicom.vocabulary import is_known
 
 _ROUNDING_DEG: Final = 0.75
 """Half a degree in each of two orthogonal angles, and a little for the header's own digits."""
@@ -57,7 +58,7 @@ def encoding_axes(comments: Sequence[EncodingComment], instance: Instance) -> ND
     if position not in DEVICE_TO_LPS:
         raise InputError(
             instance.place,
-            found=f"Patient Position {position}",
+            found=f"Patient Position {position if is_known('PatientPosition', position) else 'of another kind'}",
             expected=f"one of {', '.join(DEVICE_TO_LPS)}",
             advice="The encoding axes of other positions are not known yet.",
         )

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import io
 import struct
+import warnings
 import zipfile
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -17,9 +20,10 @@ from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.uid import UID
 
 from palpate.errors import InputError
+from palpate.imaging.dicom.vocabulary import is_plain_name
+from palpate.progress import say
 
-# What pydicom and its pixel decoders raise on damaged bytes; they promise no common class.
-_UNREADABLE = (
+UNREADABLE = (
     InvalidDicomError,
     BytesLengthException,
     OSError,
@@ -28,10 +32,14 @@ _UNREADABLE = (
     TypeError,
     AttributeError,
     LookupError,
+    ArithmeticError,
+    MemoryError,
+    zlib.error,
     NotImplementedError,
     RuntimeError,
     struct.error,
 )
+"""What pydicom and its pixel decoders raise on damaged bytes; they promise no common class."""
 _COMPLETE = "a complete DICOM image"
 _COPY_AGAIN = "Copy the file from the scanner or archive again."
 
@@ -52,9 +60,9 @@ class Instance:
 
     @property
     def place(self) -> str:
-        """How errors name this file: its base name, unless the name carries the patient's name or number."""
+        """How errors name this file: its base name where that is a mere number or word, else its instance number."""
         name = PurePosixPath(self.member).name
-        if _names_patient(name, self.header):
+        if not is_plain_name(name):
             name = f"instance {self.header.get('InstanceNumber', '?')}"
         return f"series {self.header.get('SeriesNumber', '?')}, {name}"
 
@@ -65,52 +73,68 @@ class Instance:
             InputError: the pixels are missing, truncated or compressed in a way that cannot be read.
         """
         try:
-            values = pydicom.dcmread(io.BytesIO(_content(self.container, self.member))).pixel_array
-        except _UNREADABLE as error:
+            with silence():
+                values = pydicom.dcmread(io.BytesIO(self.content())).pixel_array
+        except UNREADABLE as error:
             raise InputError(
                 self.place, found="pixels that cannot be read to their end", expected=_COMPLETE, advice=_COPY_AGAIN
             ) from error
         return np.asarray(values, dtype=np.float64)
 
+    def content(self) -> bytes:
+        """The bytes of the file."""
+        return _content(self.container, self.member)
+
 
 def read_instances(container: Path) -> tuple[Instance, ...]:
     """Headers of all DICOM images in a folder (searched deeply), a zip, or a single file.
 
-    Files that announce themselves as something else than DICOM images (DICOMDIR, text, hidden) are passed over.
+    Files that announce themselves as something else than DICOM images (DICOMDIR, text, hidden) are passed over, and so
+    are second copies of a file, which archives like to hand out.
 
     Raises:
         InputError: the path does not exist, a zip is damaged, a DICOM file is truncated, or there is no image.
     """
     if not container.exists():
-        raise InputError(container, found="no such file or folder", expected="DICOM images", advice="Check the path.")
-    instances = [
-        Instance(header=header, container=container, member=member)
-        for member, content in _contents(container)
-        if (header := _header(member, content)) is not None
-    ]
+        raise InputError(
+            shown(container), found="no such file or folder", expected="DICOM images", advice="Check the path."
+        )
+    instances: dict[bytes, Instance] = {}
+    copies = 0
+    for position, (member, content) in enumerate(_contents(container), start=1):
+        header = _header(member, position, content)
+        if header is not None:
+            known = instances.setdefault(sha256(content).digest(), Instance(header, container, member))
+            copies += known.member != member
+    if copies:
+        say(f"{copies} files passed over: copies of others, byte by byte")
     if not instances:
         raise InputError(
-            container,
+            shown(container),
             found="no DICOM image",
             expected="a folder or zip with the scanner's DICOM files",
             advice="Point at the DICOM export of the MRE series.",
         )
-    return tuple(instances)
+    return tuple(instances.values())
 
 
-def _header(member: str, content: bytes) -> pydicom.Dataset | None:
+def _header(member: str, position: int, content: bytes) -> pydicom.Dataset | None:
     """The header of an image; None for a file that is no DICOM image."""
     name = PurePosixPath(member).name
+    suffixed = name.lower().endswith((".dcm", ".ima"))
+    if not is_plain_name(name):
+        name = f"file {position} in the order of names"
     if content[128:132] != b"DICM":
-        if name.lower().endswith((".dcm", ".ima")):
+        if suffixed:
             raise InputError(name, found="no DICOM file", expected=_COMPLETE, advice=_COPY_AGAIN)
         return None
     try:
-        header = pydicom.dcmread(io.BytesIO(content), stop_before_pixels=True)
-        # Elements are parsed on access: touch them all, so that a cut header fails here and names its file.
-        for element in header:
-            _ = element.value
-    except _UNREADABLE as error:
+        with silence():
+            header = pydicom.dcmread(io.BytesIO(content), stop_before_pixels=True)
+            # Elements are parsed on access: touch them all, so that a cut header fails here and names its file.
+            for element in header.iterall():
+                _ = str(element.value) if element.VR == "PN" else element.value
+    except UNREADABLE as error:
         raise InputError(name, found="a damaged DICOM header", expected=_COMPLETE, advice=_COPY_AGAIN) from error
     if "Rows" in header and "SOPClassUID" in header:
         return header
@@ -129,10 +153,12 @@ def _contents(container: Path) -> Iterator[tuple[str, bytes]]:
             if path.is_file() and not any(part.startswith(".") for part in inside.parts):
                 yield inside.as_posix(), path.read_bytes()
     elif zipfile.is_zipfile(container):
-        with zipfile.ZipFile(container) as archive:
+        with _archive(container) as archive:
             for member in sorted(archive.namelist()):
                 if not member.endswith("/") and not PurePosixPath(member).name.startswith("."):
-                    yield member, _member(archive, container, member)
+                    with _unpacking(container):
+                        content = archive.read(member)
+                    yield member, content
     elif container.suffix.lower() == ".zip":
         raise InputError(
             container, found="a damaged zip file", expected="a complete zip", advice="Copy the archive again."
@@ -146,25 +172,41 @@ def _content(container: Path, member: str) -> bytes:
     if container.is_dir():
         return (container / member).read_bytes()
     if zipfile.is_zipfile(container):
-        with zipfile.ZipFile(container) as archive:
-            return _member(archive, container, member)
+        with _archive(container) as archive, _unpacking(container):
+            return archive.read(member)
     return container.read_bytes()
 
 
-def _member(archive: zipfile.ZipFile, container: Path, member: str) -> bytes:
+def _archive(container: Path) -> zipfile.ZipFile:
+    with _unpacking(container):
+        return zipfile.ZipFile(container)
+
+
+@contextmanager
+def _unpacking(container: Path) -> Iterator[None]:
+    """Raise InputError for whatever goes wrong with a zip."""
     try:
-        return archive.read(member)
-    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:
+        yield
+    except (zipfile.BadZipFile, *UNREADABLE) as error:
         raise InputError(
-            container,
+            shown(container),
             found="a zip whose content cannot be unpacked (damaged or encrypted)",
             expected="a complete, unencrypted zip",
             advice="Copy the archive again.",
         ) from error
 
 
-def _names_patient(name: str, header: pydicom.Dataset) -> bool:
-    """Whether a file name carries a part of the patient's name or number, as vendors' exports often do."""
-    stated = [str(header.get("PatientName", "")), str(header.get("PatientID", ""))]
-    words = " ".join(stated).replace("^", " ").replace("=", " ").split()
-    return any(len(word) > 2 and word.casefold() in name.casefold() for word in words)
+def shown(path: Path) -> str:
+    """How errors name a file or folder that a user gave: its base name where that is a mere number or usual word.
+
+    A scanner's folders are named after patients, and what is printed stays in logs.
+    """
+    return path.name if is_plain_name(path.name) else "the given folder" if path.is_dir() else "the given path"
+
+
+@contextmanager
+def silence() -> Iterator[None]:
+    """Keep pydicom's warnings off the terminal: they quote what they found in the header."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield

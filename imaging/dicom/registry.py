@@ -8,9 +8,11 @@ from typing import Final, Protocol
 
 from palpate.errors import InputError
 from palpate.imaging.acquisition import PhaseAcquisition
-from palpate.imaging.dicom.files import Instance, read_instances
-from palpate.imaging.dicom.series import Series, group_series
+from palpate.imaging.dicom.files import read_instances, shown
+from palpate.imaging.dicom.series import Series
 from palpate.imaging.dicom.siemens_mosaic import SiemensMosaicReader
+from palpate.imaging.dicom.sorting import Export, sort_export
+from palpate.imaging.dicom.vocabulary import is_known
 
 
 class VendorReader(Protocol):
@@ -38,27 +40,33 @@ class VendorReader(Protocol):
 READERS: Final[tuple[VendorReader, ...]] = (SiemensMosaicReader(),)
 
 
-def read_acquisitions(container: Path) -> tuple[tuple[PhaseAcquisition, ...], tuple[Instance, ...]]:
-    """All MRE acquisitions of one session's DICOM.
+def read_acquisitions(container: Path) -> tuple[tuple[PhaseAcquisition, ...], Export]:
+    """All MRE acquisitions of one session's DICOM, whatever else lies beside it.
 
     Args:
         container: folder or zip.
 
     Returns:
-        The acquisitions, and all instances that were found (for comparison with the anatomy's).
+        The acquisitions, and what was found: the images they came from, and what was left out.
 
     Raises:
-        InputError: no reader recognises the series, or their reader refuses them.
+        InputError: no reader recognises the series, their reader refuses them, or there is MRE of several patients.
     """
-    instances = read_instances(container)
-    series = group_series(instances)
+    export = sort_export(
+        container, read_instances(container), lambda series: any(reader.recognises(series) for reader in READERS)
+    )
     for reader in READERS:
-        if reader.recognises(series):
-            return reader.read(series), instances
-    found = ", ".join(f"{one.number} ({'/'.join(one.image_type) or 'no image type'})" for one in series[:6])
+        if reader.recognises(export.series):
+            return reader.read(export.series), export
+    found = ", ".join(f"{one.number} ({_kinds(one)})" for one in export.series[:6]) or "none"
     raise InputError(
-        container,
+        shown(container),
         found=f"no MRE phase images that any reader knows; series {found}",
         expected=f"series for one of the readers: {', '.join(reader.name for reader in READERS)}",
         advice="Include the phase series of the MRE sequence, or convert to a wave-field folder.",
     )
+
+
+def _kinds(series: Series) -> str:
+    """The known words of a series' image type."""
+    return "/".join(one for one in series.image_type if is_known("ImageType", one)) or "no known image type"

@@ -9,9 +9,11 @@ import numpy as np
 import pydicom
 from numpy.typing import NDArray
 from pydicom.datadict import dictionary_description
+from pydicom.multival import MultiValue
 
 from palpate.errors import InputError
 from palpate.imaging.dicom.files import Instance
+from palpate.imaging.dicom.vocabulary import plain
 
 _TECHNICAL = (
     "Manufacturer",
@@ -30,7 +32,8 @@ _TECHNICAL = (
     "PatientPosition",
     "InPlanePhaseEncodingDirection",
 )
-"""Attributes that describe the measurement and never a person; the only ones copied to outputs, with the UIDs."""
+"""Attributes that describe the measurement and never a person; the only ones copied to outputs, with the UIDs. Text is
+copied only if palpate.imaging.dicom.vocabulary knows it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +56,25 @@ class Series:
     @property
     def image_type(self) -> tuple[str, ...]:
         """The values of ImageType."""
-        return tuple(str(value) for value in self.header.get("ImageType", ()) or ())
+        return texts(self.header, "ImageType")
 
     def technical_facts(self) -> dict[str, object]:
         """Technical parameters by allow-list, as plain JSON values."""
-        header = self.header
-        return {name: _plain(header.get(name)) for name in _TECHNICAL if header.get(name) not in (None, "")}
+        facts = {name: plain(name, self.header.get(name)) for name in _TECHNICAL}
+        return {name: value for name, value in facts.items() if value is not None}
+
+
+def texts(header: pydicom.Dataset, name: str) -> tuple[str, ...]:
+    """The values of an attribute as texts; none where it is missing or empty.
+
+    Args:
+        header: of an image.
+        name: the attribute's DICOM keyword.
+    """
+    value = header.get(name)
+    if value is None or value == "":
+        return ()
+    return tuple(str(one) for one in value) if isinstance(value, MultiValue | list) else (str(value),)
 
 
 def group_series(instances: Sequence[Instance]) -> tuple[Series, ...]:
@@ -75,7 +91,10 @@ def group_series(instances: Sequence[Instance]) -> tuple[Series, ...]:
         uid = str(instance.header.get("SOPInstanceUID", ""))
         if uid and uid in seen:
             raise InputError(
-                instance.place, found="the same image a second time", expected="every image once", advice="Remove one."
+                instance.place,
+                found="another image with the identifier of one before",
+                expected="every identifier once",
+                advice="Remove the image that does not belong there.",
             )
         seen.add(uid)
         by_uid.setdefault(str(demand(instance, "SeriesInstanceUID")), []).append(instance)
@@ -134,7 +153,7 @@ def numbers(instance: Instance, name: str, count: int) -> NDArray[np.float64]:
     value = demand(instance, name)
     try:
         found = np.atleast_1d(np.asarray(value, dtype=np.float64))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         found = np.empty(0)
     if found.shape != (count,) or not np.all(np.isfinite(found)):
         raise InputError(
@@ -152,12 +171,3 @@ def _integer(instance: Instance, name: str) -> int:
 
 def _instance_number(instance: Instance) -> int:
     return _integer(instance, "InstanceNumber")
-
-
-def _plain(value: object) -> object:
-    """A DICOM value as JSON would hold it."""
-    if isinstance(value, pydicom.multival.MultiValue):
-        return [_plain(one) for one in value]
-    if isinstance(value, (int, float)):
-        return float(value) if isinstance(value, float) else int(value)
-    return str(value)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from palpate.errors import InputError
 from palpate.imaging.dicom.files import Instance
+from palpate.imaging.dicom.series import texts
 
 _TOKEN = re.compile(r"([A-Za-z]{2})\[([^\]]*)\]")
 
@@ -59,8 +60,7 @@ def has_comment(instance: Instance) -> bool:
 
 def comment_text(instance: Instance) -> str:
     """ImageComments as one line; some exports store it as a list of single characters."""
-    value = instance.header.get("ImageComments", "")
-    return value.strip() if isinstance(value, str) else "".join(str(one) for one in value or ()).strip()
+    return "".join(texts(instance.header, "ImageComments")).strip()
 
 
 def parse_comment(instance: Instance) -> EncodingComment:

@@ -193,7 +193,8 @@ def _order(phase: Series, comments: Sequence[EncodingComment], chosen: Sequence[
             )
         cells[comment.direction, comment.offset] = number
     directions = sorted({direction for direction, _ in cells})
-    offsets = range(max(offset for _, offset in cells) + 1)
+    # A damaged offset may be any number; of more offsets than images some are missing anyway.
+    offsets = range(min(max(offset for _, offset in cells), len(cells)) + 1)
     if len(directions) != 3 or len(offsets) < 3:
         raise InputError(
             where,

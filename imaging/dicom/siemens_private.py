@@ -24,7 +24,7 @@ def slices_in_mosaic(instance: Instance) -> int:
     """
     block = _private_block(instance)
     value = block[_N_SLICES].value if block is not None and _N_SLICES in block else None
-    if not isinstance(value, (int, float)):
+    if not isinstance(value, (int, float)) or not np.isfinite(value):
         raise InputError(
             instance.place,
             found="no (0019,100A), the number of slices in the mosaic",

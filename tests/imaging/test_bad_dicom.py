@@ -82,7 +82,7 @@ SCANS: dict[str, tuple[Spoiler, str]] = {
         "2 encoding directions",
     ),
     "offset twice": (_one(_comment("tI[2]", "tI[1]")), "0011.ima"),
-    "image twice": (lambda path: shutil.copy(path / "s46" / "0011.ima", path / "s46" / "copy.ima"), "second time"),
+    "one identifier on two images": (_every("s46", _set(SOPInstanceUID="1.2.3.4.9")), "identifier"),
     "phase without magnitude": (lambda path: shutil.rmtree(path / "s45"), "series 46"),
     "magnitude without phase": (lambda path: shutil.rmtree(path / "s46"), "no MRE phase"),
     "two patients": (_one(_set(PatientID="OTHER99")), "Patient ID"),

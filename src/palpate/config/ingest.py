@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from pathlib import Path
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from palpate.config.section import Section
 
@@ -45,3 +46,16 @@ class IngestSettings(Section):
     max_noise_rad: Positive = 0.5
     """Voxels whose first harmonic is noisier than this (standard deviation of its real and imaginary part, worst
     encoding direction) are left out of the mask."""
+
+    uids: Literal["retained", "keyed"] = "retained"
+    """Unique identifiers of study, series and frame of reference in records and DICOM maps. retained: the scan's own,
+    so that maps join their study in an archive. keyed: those that `palpate deidentify` gives with the same key."""
+
+    key: Path | None = None
+    """The key's file for keyed identifiers; relative to the working directory, outside the results."""
+
+    @model_validator(mode="after")
+    def _key_where_it_is_needed(self) -> Self:
+        if (self.uids == "keyed") != (self.key is not None):
+            raise ValueError("uids: keyed and a key belong together")
+        return self

@@ -136,7 +136,11 @@ def _path(table: Path, line: int, column: str, cell: str) -> Path | None:
     if cell in _EMPTY:
         return None
     path = (table.parent / cell).absolute()
-    if not path.exists():
+    try:
+        there = path.exists()
+    except OSError:  # such as a name that no file system takes
+        there = False
+    if not there:
         advice = "Paths are relative to the table's own folder."
         raise _cell_error(table, line, column, f"{cell!r}", "a path that exists", advice)
     return path

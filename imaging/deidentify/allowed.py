@@ -1,0 +1,101 @@
+"""What may stay in a DICOM header, by keyword and by private element; everything that is not here goes.
+
+Based on the basic application confidentiality profile of DICOM PS3.15, annex E, turned round: that table lists what
+must go, and what it does not know stays. Here what is not known goes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from pydicom.multival import MultiValue
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+# Of the measurement, of where pixels lie and what they mean, and of the order within a study.
+NUMBERS: Final = _words(
+    """
+    AcquisitionDuration AcquisitionMatrix AcquisitionNumber DiffusionBValue DiffusionGradientOrientation EchoNumbers
+    EchoTime EchoTrainLength EffectiveEchoTime FlipAngle FrameAcquisitionDuration ImagingFrequency InversionTime
+    InversionTimes MagneticFieldStrength NumberOfAverages NumberOfPhaseEncodingSteps NumberOfTemporalPositions
+    PercentPhaseFieldOfView PercentSampling PixelBandwidth RepetitionTime TemporalPositionIdentifier
+    TemporalPositionIndex TemporalResolution TriggerTime VelocityEncodingDirection VelocityEncodingMaximumValue
+    VelocityEncodingMinimumValue BitsAllocated BitsStored Columns HighBit ImageOrientationPatient
+    ImagePositionPatient NumberOfFrames PixelRepresentation PixelSpacing RescaleIntercept RescaleSlope
+    RealWorldValueIntercept RealWorldValueSlope RealWorldValueFirstValueMapped RealWorldValueLastValueMapped Rows
+    SamplesPerPixel SliceLocation SliceThickness SmallestImagePixelValue LargestImagePixelValue SpacingBetweenSlices
+    WindowCenter WindowWidth DimensionIndexPointer DimensionIndexValues FrameIncrementPointer FrameAcquisitionNumber
+    FunctionalGroupPointer ImagesInAcquisition InConcatenationNumber InConcatenationTotalNumber
+    InStackPositionNumber InstanceNumber SeriesNumber
+    """
+)
+DATES: Final = _words("AcquisitionDate ContentDate InstanceCreationDate SeriesDate StudyDate")
+TIMES: Final = _words("AcquisitionTime ContentTime InstanceCreationTime SeriesTime StudyTime")
+MOMENTS: Final = _words("AcquisitionDateTime FrameAcquisitionDateTime FrameReferenceDateTime")
+IDENTIFIERS: Final = _words(
+    """
+    ConcatenationUID DimensionOrganizationUID FrameOfReferenceUID ReferencedSOPInstanceUID SeriesInstanceUID
+    SOPInstanceUID StudyInstanceUID
+    """
+)
+CLASSES: Final = _words("ReferencedSOPClassUID SOPClassUID")
+SEQUENCES: Final = _words(
+    """
+    DiffusionGradientDirectionSequence DimensionIndexSequence DimensionOrganizationSequence FrameContentSequence
+    FrameVOILUTSequence MRDiffusionSequence MREchoSequence MRImageFrameTypeSequence
+    MRTimingAndRelatedParametersSequence MRVelocityEncodingSequence PerFrameFunctionalGroupsSequence
+    PixelMeasuresSequence PixelValueTransformationSequence PlaneOrientationSequence PlanePositionSequence
+    SharedFunctionalGroupsSequence
+    """
+)
+EMPTIED: Final = ("AccessionNumber", "PatientBirthDate", "PatientSex", "ReferringPhysicianName", "StudyID")
+"""Elements that an image must have and that may be empty."""
+
+
+type Reduction = Callable[[object], object | None]
+"""What may be kept of a private element's value; None where nothing may."""
+
+
+def numbers_only(value: object) -> object | None:
+    """A number or a list of numbers as it is; None for anything else."""
+    if isinstance(value, MultiValue | list):
+        return value if value and all(isinstance(one, int | float) for one in value) else None
+    return value if isinstance(value, int | float) else None
+
+
+def matching(form: str) -> Reduction:
+    """The first piece of a text, or of a list of texts, of this form and nothing around it; None where there is none.
+
+    Args:
+        form: a regular expression.
+    """
+    compiled = re.compile(form, re.ASCII | re.IGNORECASE)
+
+    def reduced(value: object) -> object | None:
+        texts = value if isinstance(value, MultiValue | list) else (value,)
+        found = (compiled.search(text) for text in texts if isinstance(text, str))
+        return next((match.group() for match in found if match is not None), None)
+
+    return reduced
+
+
+PRIVATE: Final[Mapping[tuple[int, str], Mapping[int, Reduction]]] = {
+    # Slices in a mosaic, the times at which each was acquired.
+    (0x0019, "SIEMENS MR HEADER"): {0x0A: numbers_only, 0x29: numbers_only},
+    # The pulse sequence, the vibration's frequency in either of two places.
+    (0x0019, "GEMS_ACQU_01"): {0x9C: matching(r"(?:epi|fgre)mre"), 0xB4: numbers_only, 0xBC: numbers_only},
+    # Slices.
+    (0x0021, "GEMS_RELA_01"): {0x4F: numbers_only},
+    # Magnitude, phase, real or imaginary; the vibration's frequency among other words.
+    (0x0043, "GEMS_PARM_01"): {0x2F: numbers_only, 0x82: matching(r"lineFreq ?= ?\d{1,4}(?:\.\d{1,4})?")},
+    # Slices, dynamics; the kind of image.
+    (0x2001, "Philips Imaging DD 001"): {0x18: numbers_only, 0x81: numbers_only},
+    (0x2005, "Philips MR Imaging DD 001"): {0x11: matching(r"^[MPRI]$")},
+}
+"""What may be kept of private elements that readers of MRE need: by group and the creator's exact text, then by the
+last two digits of the element, such as 0x0A of (0019,100A)."""

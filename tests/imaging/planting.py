@@ -1,0 +1,137 @@
+"""Identifying text in every place of a DICOM file that can hold any, and a search through everything that came out."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import re
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import h5py
+import pydicom
+from pydicom.config import IGNORE
+from pydicom.datadict import DicomDictionary
+from pydicom.dataelem import DataElement
+from pydicom.dataset import Dataset
+
+from palpate.imaging.deidentify.allowed import NUMBERS, SEQUENCES
+from tests.imaging.scanner import PATIENT
+
+MARK = "ZQXJKV"
+DAY, NUMBER, AGE = "19470213", "7390126", "077Y"
+IDENTIFIER = "1.2.840.99999.7390126"
+SECRETS = (MARK, DAY, NUMBER, *PATIENT.split("^"), "MUSTER77", "19600102")
+
+_TEXT = ("AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT")
+_OTHER = {"AS": AGE, "DA": DAY, "DT": f"{DAY}112233.5", "TM": f"{MARK}1", "DS": f"{NUMBER}.5", "IS": NUMBER}
+# An image that says that text is burned in, or that is in colour, is left out as a whole: other tests see to that.
+_DECISIVE = ("BurnedInAnnotation", "PhotometricInterpretation", "SpecificCharacterSet", "NumberOfFrames")
+
+
+def plant(image: pydicom.Dataset, *, everywhere: bool) -> None:
+    """Put identifying text into an image.
+
+    Args:
+        image: what it needs to be read is not touched.
+        everywhere: into every text element of the standard's dictionary, not only into some of each type.
+    """
+    for number, (tag, (vr, _, _, _, keyword)) in enumerate(sorted(DicomDictionary.items())):
+        if tag >> 16 in (0x0000, 0x0002, 0x0004) or tag in image or keyword in _DECISIVE:
+            continue
+        if everywhere or number % 60 == 0 or tag >> 16 == 0x0010:
+            element = _planted(tag, vr, keyword)
+            if element is not None:
+                image.add(element)
+    _plant_private(image)
+    _plant_nested(image)
+    image.file_meta.SourceApplicationEntityTitle = f"{MARK}AE"
+    image.file_meta.PrivateInformationCreatorUID = IDENTIFIER
+    image.file_meta.PrivateInformation = f"{MARK}BYTES".encode()
+    for group in (0x5000, 0x6000):
+        image.add_new((group, 0x0022), "LO", f"{MARK}overlay")
+        image.add_new((group, 0x3000), "OB", f"{MARK}bytes!".encode())
+    image.PixelData += f"{MARK}after the pixels".encode()
+
+
+def _planted(tag: int, vr: str, keyword: str) -> DataElement | None:
+    """One element with a text of its own; None for types without text and for numbers that readers use."""
+    if vr in _TEXT:
+        return DataElement(tag, vr, f"{MARK}{tag:08X}", validation_mode=IGNORE)
+    if vr == "UI" and keyword not in ("SOPClassUID",):
+        return DataElement(tag, vr, f"{IDENTIFIER}.{tag}", validation_mode=IGNORE)
+    if vr in ("DS", "IS") and keyword in NUMBERS:
+        return None
+    return DataElement(tag, vr, _OTHER[vr], validation_mode=IGNORE) if vr in _OTHER else None
+
+
+def _plant_private(image: Dataset) -> None:
+    """Text in private blocks: beside the elements that may stay, within them, in blocks of unknown creators."""
+    siemens = image.private_block(0x0019, "SIEMENS MR HEADER", create=True)
+    siemens.add_new(0x0B, "LO", f"{MARK}siemens")
+    image.private_block(0x0029, "SIEMENS CSA HEADER", create=True).add_new(0x10, "OB", f"{MARK}CSA ".encode())
+    parameters = image.private_block(0x0043, "GEMS_PARM_01", create=True)
+    parameters.add_new(0x82, "LO", [f"{MARK} 12", f"lineFreq=60.5 {MARK}"])
+    image.private_block(0x0019, "GEMS_ACQU_01", create=True).add_new(0x9C, "LO", f"{MARK}")
+    image.private_block(0x2001, "Philips Imaging DD 001", create=True).add_new(0x18, "LO", f"{MARK}philips")
+    image.private_block(0x0071, f"{MARK}CREATOR", create=True).add_new(0x01, "UT", f"{MARK}text")
+    unknown = image.private_block(0x0073, "UNKNOWN", create=True)
+    unknown.add_new(0x02, "UN", f"{MARK}unknown!".encode())
+    unknown.add_new(0x03, "SQ", [_item()])
+
+
+def _plant_nested(image: Dataset) -> None:
+    """Sequences within sequences, of names that go and of names that stay."""
+    for name in ("RequestAttributesSequence", "ReferencedImageSequence", "DeidentificationMethodCodeSequence"):
+        inner, outer = _item(), _item()
+        outer.ContentSequence = [inner]
+        setattr(image, name, [outer])
+    for name in SEQUENCES:
+        if name != "PerFrameFunctionalGroupsSequence":
+            inner, outer = _item(), _item()
+            outer.FrameContentSequence = [inner]
+            setattr(image, name, [outer])
+
+
+def _item() -> Dataset:
+    item = Dataset()
+    for name, vr in (
+        ("PatientName", "PN"), ("FrameComments", "LT"), ("TextValue", "UT"), ("CodeMeaning", "LO"),
+        ("FrameLaterality", "CS"), ("StationAETitle", "AE"), ("RetrieveURI", "UR"), ("StackID", "SH"),
+    ):  # fmt: skip
+        item.add(DataElement(pydicom.datadict.tag_for_keyword(name), vr, f"{MARK}{name[:6]}", validation_mode=IGNORE))
+    item.StudyDate, item.AcquisitionDateTime, item.PatientAge = DAY, f"{DAY}01", AGE
+    item.ReferencedSOPInstanceUID, item.PatientWeight = f"{IDENTIFIER}.8", NUMBER
+    item.private_block(0x0019, "SIEMENS MR HEADER", create=True).add_new(0x0A, "LO", f"{MARK}nested")
+    return item
+
+
+def leaks(folder: Path, secrets: tuple[str, ...] = SECRETS) -> list[tuple[str, str]]:
+    """File and secret for every secret that occurs in a name or in the unpacked content of a folder's files."""
+    found = []
+    for name, content in everything(folder):
+        low = content.lower()
+        found += [(name, one) for one in secrets if one.lower().encode() in low or one.lower() in name.lower()]
+    return found
+
+
+def everything(folder: Path) -> Iterator[tuple[str, bytes]]:
+    """Name and bytes of all files, once as they are and once unpacked: gzip, zip, HDF5 attributes, embedded base64."""
+    for path in sorted(folder.rglob("*")):
+        if not path.is_file():
+            continue
+        name, content = path.relative_to(folder).as_posix(), path.read_bytes()
+        yield name, content
+        if path.suffix == ".gz":
+            yield name, gzip.decompress(content)
+        elif path.suffix == ".zip":
+            with zipfile.ZipFile(path) as archive:
+                yield from ((f"{name} {one}", archive.read(one)) for one in archive.namelist())
+        elif path.suffix == ".h5":
+            with h5py.File(path) as stored:
+                yield name, repr([dict(stored.attrs), *((key, dict(stored[key].attrs)) for key in stored)]).encode()
+        elif path.suffix == ".html":
+            for piece in re.findall(rb"[A-Za-z0-9+/]{40,}={0,2}", content):
+                data = base64.b64decode(piece + b"=" * (-len(piece) % 4))
+                yield name, gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data
