@@ -88,7 +88,7 @@ def _from_dicom(
 ) -> tuple[tuple[WaveField, ...], dict[str, dict[str, object]], Sequence[Instance]]:
     """Read, reconstruct and write every run of a DICOM export."""
     say("reading DICOM")
-    acquisitions, instances = read_acquisitions(mre)
+    acquisitions, instances = read_acquisitions(mre, settings)
     say(f"read {len(instances)} DICOM images, {len(acquisitions)} MRE acquisitions")
     runs = sorted({one.run for one in acquisitions})
     fields: list[WaveField] = []

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, Protocol
 
+from palpate.config.ingest import IngestSettings
 from palpate.errors import InputError
 from palpate.imaging.acquisition import PhaseAcquisition
 from palpate.imaging.dicom.files import Instance, read_instances
@@ -26,8 +27,12 @@ class VendorReader(Protocol):
         """Whether this reader can make acquisitions of these series; must not raise and must not read pixels."""
         ...
 
-    def read(self, series: Sequence[Series]) -> tuple[PhaseAcquisition, ...]:
+    def read(self, series: Sequence[Series], settings: IngestSettings) -> tuple[PhaseAcquisition, ...]:
         """The acquisitions, in the order of series and frequency; at least one where `recognises` said so.
+
+        Args:
+            series: of the study, ordered by number.
+            settings: for what headers do not say, such as the encoding matrix.
 
         Raises:
             InputError: the series are recognised but incomplete, damaged or contradictory.
@@ -38,11 +43,14 @@ class VendorReader(Protocol):
 READERS: Final[tuple[VendorReader, ...]] = (SiemensMosaicReader(),)
 
 
-def read_acquisitions(container: Path) -> tuple[tuple[PhaseAcquisition, ...], tuple[Instance, ...]]:
+def read_acquisitions(
+    container: Path, settings: IngestSettings | None = None
+) -> tuple[tuple[PhaseAcquisition, ...], tuple[Instance, ...]]:
     """All MRE acquisitions of one session's DICOM.
 
     Args:
         container: folder or zip.
+        settings: for what headers do not say; None takes the defaults.
 
     Returns:
         The acquisitions, and all instances that were found (for comparison with the anatomy's).
@@ -54,7 +62,7 @@ def read_acquisitions(container: Path) -> tuple[tuple[PhaseAcquisition, ...], tu
     series = group_series(instances)
     for reader in READERS:
         if reader.recognises(series):
-            return reader.read(series), instances
+            return reader.read(series, settings or IngestSettings()), instances
     found = ", ".join(f"{one.number} ({'/'.join(one.image_type) or 'no image type'})" for one in series[:6])
     raise InputError(
         container,

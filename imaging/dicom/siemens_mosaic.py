@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from palpate.config.ingest import IngestSettings
 from palpate.errors import InputError
 from palpate.imaging.acquisition import PhaseAcquisition
 from palpate.imaging.dicom.encoding import encoding_axes
@@ -39,8 +40,9 @@ class SiemensMosaicReader:
         """Whether any series is a Siemens phase mosaic with an MRE comment."""
         return any(_is_phase(one) for one in series)
 
-    def read(self, series: Sequence[Series]) -> tuple[PhaseAcquisition, ...]:
+    def read(self, series: Sequence[Series], settings: IngestSettings) -> tuple[PhaseAcquisition, ...]:
         """Every acquisition, in the order of series and, within a series, of frequency."""
+        del settings  # the sequence's comments say everything
         used: set[int] = set()
         acquisitions: list[PhaseAcquisition] = []
         for run, phase in enumerate(one for one in series if _is_phase(one)):
