@@ -60,6 +60,11 @@ class Series:
         header = self.header
         return {name: _plain(header.get(name)) for name in _TECHNICAL if header.get(name) not in (None, "")}
 
+    def references(self) -> dict[str, str]:
+        """What DICOM output made of this series refers to, and the part of the body."""
+        names = ("StudyInstanceUID", "FrameOfReferenceUID", "SeriesInstanceUID", "SOPClassUID", "SOPInstanceUID")
+        return {name: str(self.header.get(name, "")) for name in (*names, "BodyPartExamined")}
+
 
 def group_series(instances: Sequence[Instance]) -> tuple[Series, ...]:
     """Sort instances into series, ordered by SeriesNumber; all of them must be of one person and one study.

@@ -9,6 +9,8 @@ from typing import Final, Protocol
 from palpate.config.phantom import PhantomSettings, Vendor
 from palpate.imaging.phantom.grid import ScanGrid
 from palpate.imaging.phantom.identity import Identity
+from palpate.imaging.phantom.philips import write_classic
+from palpate.imaging.phantom.philips_enhanced import write_enhanced
 from palpate.imaging.phantom.scan import Scan
 from palpate.imaging.phantom.siemens import write_mosaics
 
@@ -21,5 +23,9 @@ class Writer(Protocol):
         ...
 
 
-WRITERS: Final[Mapping[Vendor, Writer]] = {"siemens": write_mosaics}
+WRITERS: Final[Mapping[Vendor, Writer]] = {
+    "siemens": write_mosaics,
+    "philips": write_classic,
+    "philips-enhanced": write_enhanced,
+}
 """By the names that `palpate phantom --vendor` takes."""

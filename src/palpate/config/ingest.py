@@ -42,6 +42,9 @@ class IngestSettings(Section):
     density_kg_m3: Positive = 1000.0
     """Mass density of the tissue, rho."""
 
+    frequency_hz: Positive | None = None
+    """Frequency of the vibration where the header does not state it, as on Philips scanners."""
+
     time_step_sign: Literal["positive", "negative"] = "positive"
     """Positive: offset k samples the vibration k/N of a period later; negative: earlier. A wrong sign turns the
     wave field into its complex conjugate, in which waves gain energy as they travel."""
