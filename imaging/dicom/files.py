@@ -159,11 +159,10 @@ def _content(container: Path, member: str) -> bytes:
 
 
 @lru_cache(maxsize=1)
-def _frames(container: Path, member: str, changed_ns: int) -> NDArray[np.generic]:
+def _frames(container: Path, member: str, changed_ns: int) -> NDArray[np.generic]:  # noqa: ARG001 - tells versions apart
     """All images of a multi-frame file, shape (frame, rows, columns).
 
     The last file is kept: its frames are asked for one by one, and headers of thousands of frames are slow to parse.
-    `changed_ns` tells a file from an older one of the same name.
     """
     values = pydicom.dcmread(io.BytesIO(_content(container, member))).pixel_array
     return np.asarray(values if values.ndim == 3 else values[np.newaxis])

@@ -89,7 +89,7 @@ def _runs(scans: Sequence[Series], settings: IngestSettings) -> list[list[Series
         InputError: series of one encoding are left over.
     """
     single = [one for one in scans if len(_directions([one])) < 2]
-    wanted = len(settings.encoding_matrix or _directions(single)) or 3
+    wanted = len(_directions(single) or settings.encoding_matrix or range(3))
     if len(single) % wanted:
         raise InputError(
             ", ".join(f"series {one.number}" for one in single),
@@ -265,7 +265,7 @@ def _demodulated(
             advice="Give all scans of the acquisition, or correct encoding_matrix.",
         )
     try:
-        made = demodulate(magnitude * np.exp(1j * phase_rad), with_background(rows))
+        made = demodulate(np.asarray(magnitude * np.exp(1j * phase_rad)), with_background(rows))
     except ValueError as error:
         raise InputError(
             where,

@@ -12,6 +12,7 @@ from palpate.imaging.acquisition import PhaseAcquisition
 from palpate.imaging.dicom.files import Instance, read_instances
 from palpate.imaging.dicom.philips import PhilipsReader
 from palpate.imaging.dicom.series import Series, group_series
+from palpate.imaging.dicom.siemens_enhanced import SiemensEnhancedReader
 from palpate.imaging.dicom.siemens_mosaic import SiemensMosaicReader
 
 
@@ -41,7 +42,7 @@ class VendorReader(Protocol):
         ...
 
 
-READERS: Final[tuple[VendorReader, ...]] = (SiemensMosaicReader(), PhilipsReader())
+READERS: Final[tuple[VendorReader, ...]] = (SiemensMosaicReader(), SiemensEnhancedReader(), PhilipsReader())
 
 
 def read_acquisitions(

@@ -149,9 +149,10 @@ def _read_pair(run: int, phase: Series, magnitude: Series) -> list[PhaseAcquisit
     for index in sorted({comment.frequency_index for comment in comments}):
         chosen = [number for number, comment in enumerate(comments) if comment.frequency_index == index]
         table = _order(phase, comments, chosen)
-        phases = np.array([[_phase_rad(phase.instances[n], layout) for n in row] for row in table])
+        images = [[phase.instances[n] for n in row] for row in table]
+        phases = np.array([[siemens_phase_rad(one, layout.volume(one)) for one in row] for row in images])
         magnitudes = np.array([[_signal(magnitude.instances[n], layout) for n in row] for row in table])
-        first = phase.instances[table[0][0]]
+        first = images[0][0]
         acquisitions.append(
             PhaseAcquisition(
                 phase_rad=phases,
@@ -251,11 +252,15 @@ def _demand_one_layout(instances: Sequence[Instance]) -> _Layout:
     return first
 
 
-def _phase_rad(instance: Instance, layout: _Layout) -> NDArray[np.float64]:
-    """Phase = (slope * stored + intercept) / 4096 * pi, shape (i, j, k)."""
+def siemens_phase_rad(instance: Instance, stored: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Phase = (slope * stored + intercept) / 4096 * pi, in the shape of the stored values.
+
+    Raises:
+        InputError: slope or intercept is missing, or values lie beyond pi.
+    """
     slope = float(numbers(instance, "RescaleSlope", 1)[0])
     intercept = float(numbers(instance, "RescaleIntercept", 1)[0])
-    scaled = slope * layout.volume(instance) + intercept
+    scaled = slope * stored + intercept
     if np.abs(scaled).max() > _PHASE_LIMIT:
         raise InputError(
             instance.place,
