@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from palpate.config.arrays import ArraySettings
 from palpate.config.section import Section
 
 type Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -66,3 +67,6 @@ class IngestSettings(Section):
     max_noise_rad: Positive = 0.5
     """Voxels whose first harmonic is noisier than this (standard deviation of its real and imaginary part, worst
     encoding direction) are left out of the mask."""
+
+    arrays: ArraySettings = ArraySettings()
+    """What displacement arrays of other laboratories do not say about themselves."""
