@@ -12,7 +12,7 @@ type Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class ArraySettings(Section):
-    """For `*_50Hz_disp_re.nii.gz` with `*_disp_im.nii.gz`, and for MATLAB files; what is needed and missing is asked for."""
+    """For `*_50Hz_disp_re.nii.gz` with `*_disp_im.nii.gz`, and for MATLAB files; what is missing is asked for."""
 
     units: Literal["nm", "um", "mm", "m"] | None = None
     """Unit of length of the displacement."""
