@@ -61,7 +61,9 @@ def frame_comments(instance: Instance) -> list[str]:
     comments = []
     for own in instance.header.get(_OWN, None) or ():
         content = own.get("FrameContentSequence", None) or [Dataset()]
-        comments.append(str(content[0].get("FrameComments", "")))
+        comment = content[0].get("FrameComments", "")
+        # Some exports hold text as a list of characters.
+        comments.append(comment if isinstance(comment, str) else "".join(str(one) for one in comment or ()))
     return comments
 
 

@@ -94,6 +94,13 @@ def image_table(places: Iterable[Place], grid: SliceGrid, where: str) -> ImageTa
     cells: dict[tuple[int, int, int], Instance] = {}
     for one in places:
         key = (one.encoding, one.offset, grid.index_of(one.instance))
+        if min(key) < 0:
+            raise InputError(
+                one.instance.place,
+                found=f"time offset {one.offset + 1}, encoding {one.encoding + 1}",
+                expected="both counted from 1",
+                advice=FULL_EXPORT,
+            )
         if key in cells:
             raise InputError(
                 one.instance.place,

@@ -189,7 +189,8 @@ def _signal(tables: Mapping[str, ImageTable], where: str) -> tuple[NDArray[np.fl
     Raises:
         InputError: a block is absent or smaller than the other.
     """
-    pair = (header.PHASE, header.MAGNITUDE) if header.PHASE in tables else (header.REAL, header.IMAGINARY)
+    is_complex = header.REAL in tables and header.PHASE not in tables
+    pair = (header.REAL, header.IMAGINARY) if is_complex else (header.PHASE, header.MAGNITUDE)
     for kind in pair:
         if kind not in tables:
             raise InputError(
@@ -206,7 +207,7 @@ def _signal(tables: Mapping[str, ImageTable], where: str) -> tuple[NDArray[np.fl
             expected="as many of one as of the other",
             advice=FULL_EXPORT,
         )
-    if pair[0] == header.PHASE:
+    if not is_complex:
         return first.values(header.phase_rad), second.values(_magnitude)
     signal = first.values(header.rescaled) + 1j * second.values(header.rescaled)
     return np.angle(signal), np.abs(signal)

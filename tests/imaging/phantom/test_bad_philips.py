@@ -117,6 +117,7 @@ CLASSIC: dict[str, tuple[Callable[[Path], object], str]] = {
         "no magnitude images",
     ),
     "one scan absent": (lambda path: shutil.rmtree(path / "series0501_mre"), "2 encodings|three independent|separated"),
+    "offset before the first": (_one(_set(TemporalPositionIdentifier=0)), "time offset 0"),
     "wrong rescale type": (_one(_set(RescaleType="US")), "mrad"),
     "no rescale type": (_one(lambda image: delattr(image, "RescaleType")), "without Rescale Type"),
     "no slope": (_one(lambda image: delattr(image, "RescaleSlope")), "Rescale Slope"),
@@ -183,7 +184,7 @@ ENHANCED: dict[str, tuple[Change | float, str]] = {
     "frame missing": (_without_frame, "no image of slice"),
     "more frames than descriptions": (_set(NumberOfFrames=2 * 3 * PHASE_BLOCK + 1), "descriptions"),
     "truncated pixels": (0.97, "pixels that cannot be read"),
-    "phase frames absent": (_no_phase, "no phase|no real"),
+    "phase frames absent": (_no_phase, "no phase images"),
     "frame twice": (_frames(lambda g: setattr(g.FrameContentSequence[0], "TemporalPositionIndex", 1), LAST), "second"),
     "frame in other units": (
         _frames(lambda g: setattr(g.PixelValueTransformationSequence[0], "RescaleType", "US"), LAST),
