@@ -10,6 +10,7 @@ from palpate.config.ingest import IngestSettings
 from palpate.errors import InputError
 from palpate.imaging.acquisition import PhaseAcquisition
 from palpate.imaging.dicom.files import Instance, read_instances
+from palpate.imaging.dicom.ge import GeReader
 from palpate.imaging.dicom.series import Series, group_series
 from palpate.imaging.dicom.siemens_mosaic import SiemensMosaicReader
 
@@ -40,7 +41,7 @@ class VendorReader(Protocol):
         ...
 
 
-READERS: Final[tuple[VendorReader, ...]] = (SiemensMosaicReader(),)
+READERS: Final[tuple[VendorReader, ...]] = (SiemensMosaicReader(), GeReader())
 
 
 def read_acquisitions(

@@ -282,18 +282,10 @@ def _signal(instance: Instance, layout: _Layout) -> NDArray[np.float64]:
 
 def _facts(phase: Series, magnitude: Series) -> dict[str, object]:
     """What a later reader needs to know of the two series, and what DICOM output refers to."""
-    header = phase.header
     return {
         "reader": SiemensMosaicReader.name,
         "series_number_phase": phase.number,
         "series_number_magnitude": magnitude.number,
         "acquisition": phase.technical_facts(),
-        "dicom": {
-            "StudyInstanceUID": str(header.get("StudyInstanceUID", "")),
-            "FrameOfReferenceUID": str(header.get("FrameOfReferenceUID", "")),
-            "SeriesInstanceUID": str(header.get("SeriesInstanceUID", "")),
-            "SOPClassUID": str(header.get("SOPClassUID", "")),
-            "SOPInstanceUID": str(header.get("SOPInstanceUID", "")),
-            "BodyPartExamined": str(header.get("BodyPartExamined", "")),
-        },
+        "dicom": phase.references(),
     }

@@ -17,8 +17,9 @@ def ingest(
 ) -> None:
     """Turn phase images into displacement (um, axes R A S) with its measured noise, mask and anatomy.
 
-    Reads Siemens mosaics. Several runs of one session get _run-1, _run-2, ... in the order of their series; the JSON
-    beside each says what was taken, how good it is, and which series it came from.
+    Reads Siemens mosaics, GE liver waves of three directions and GE brain images. Several runs of one session get
+    _run-1, _run-2, ... in the order of their series; the JSON beside each says what was taken, how good it is, and
+    which series it came from.
     """
     from palpate.config.ingest import IngestSettings
     from palpate.config.section import parse_settings

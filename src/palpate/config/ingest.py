@@ -25,6 +25,9 @@ class IngestSettings(Section):
     """Used, and said so in the sidecar, where neither the setting above nor the header knows the motion encoding.
     Moduli do not depend on it; displacements do."""
 
+    frequency_hz: Positive | None = None
+    """Vibration frequency, taken where headers state none or contradict themselves; else they are believed."""
+
     encoding_matrix: Annotated[tuple[tuple[Finite, Finite, Finite], ...], Field(min_length=3, max_length=8)] | None = (
         None
     )
