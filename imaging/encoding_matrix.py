@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palpate.config.ingest import EncodingFrame
+from palpate.errors import InputError
 
 _PARALLEL: Final = 1e-3
 """Sine of the angle below which a combination counts as being along an axis."""
@@ -88,6 +89,28 @@ def with_background(rows: Sequence[Sequence[float]] | NDArray[np.float64]) -> ND
     sensitivity = np.asarray(rows, dtype=np.float64)
     shared = np.full((len(sensitivity), 1), 1.0 if len(sensitivity) > 3 else 0.0)
     return np.hstack([sensitivity, shared])
+
+
+def scheme_matrix(rows: Sequence[Sequence[float]]) -> NDArray[np.float64]:
+    """A study's scheme of encodings, with its static-phase column, shape (encoding, 4).
+
+    Args:
+        rows: A, shape (encoding, 3).
+
+    Raises:
+        InputError: the encodings do not determine three directions.
+    """
+    matrix = with_background(rows)
+    try:
+        difference_weights(matrix)
+    except ValueError as error:
+        raise InputError(
+            "encoding_matrix",
+            found=str(error),
+            expected="3 to 8 rows that span the three directions of space",
+            advice="State one row for each encoding in the ingest settings, 0, 0, 0 for one without motion encoding.",
+        ) from error
+    return matrix
 
 
 def difference_weights(matrix: NDArray[np.float64]) -> NDArray[np.int64]:

@@ -10,12 +10,10 @@ from numpy.typing import NDArray
 
 from palpate.errors import InputError
 from palpate.imaging.dicom.files import Instance, read_instances
-from palpate.imaging.dicom.geometry import affine_from
+from palpate.imaging.dicom.geometry import affine_from, pixel_spacing_mm, slice_axes
 from palpate.imaging.dicom.series import Series, group_series, numbers
-from palpate.imaging.dicom.slices import demand_parallel, even_spacing_mm
+from palpate.imaging.dicom.slices import FULL_EXPORT, even_spacing_mm
 from palpate.imaging.nifti import Volume
-
-_FULL_EXPORT = "Export the complete series again from the scanner or archive."
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,18 +53,29 @@ def read_anatomy(container: Path) -> Anatomy:
 def _volume(series: Series) -> Volume:
     """Slices of one series, sorted along their normal."""
     instances = series.instances
-    axes, spacing_mm = demand_parallel(instances)
+    axes = slice_axes(instances[0])
+    spacing_mm = pixel_spacing_mm(instances[0])
+    for instance in instances[1:]:
+        if not np.allclose(slice_axes(instance), axes, atol=1e-4) or not np.allclose(
+            pixel_spacing_mm(instance), spacing_mm, rtol=1e-4
+        ):
+            raise InputError(
+                instance.place,
+                found="another slice orientation or pixel spacing than in the slices before",
+                expected="parallel slices of one size",
+                advice="Give the folder of one series only.",
+            )
     corners = np.stack([numbers(instance, "ImagePositionPatient", 3) for instance in instances])
     heights = corners @ axes[:, 2]
     order = np.argsort(heights)
-    between_mm = even_spacing_mm(instances, heights, order)
+    between_mm = even_spacing_mm([instances[n].place for n in order], heights[order])
     slices = [_rescaled(instances[n]) for n in order]
     if len({one.shape for one in slices}) != 1:
         raise InputError(
             f"series {series.number}",
             found="slices of different sizes",
             expected="one matrix size",
-            advice=_FULL_EXPORT,
+            advice=FULL_EXPORT,
         )
     values = np.stack([one.T for one in slices], axis=2)
     return Volume(values, affine_from(axes, np.append(spacing_mm, between_mm), corners[order[0]]))

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from palpate.errors import InputError
 from palpate.imaging.dicom.files import Instance
-from palpate.imaging.dicom.slices import FULL_EXPORT, SliceGrid
+from palpate.imaging.dicom.slice_grid import SliceGrid
+from palpate.imaging.dicom.slices import FULL_EXPORT
 
 _SECONDS_A_DAY: Final = 86400.0
 _TIME_TOLERANCE_S: Final = 5e-4

@@ -27,7 +27,8 @@ from palpate.imaging.dicom.frames import is_multi_frame, with_frames
 from palpate.imaging.dicom.image_table import ImageTable, Place, image_table
 from palpate.imaging.dicom.philips_encoding import philips_directions
 from palpate.imaging.dicom.series import Series
-from palpate.imaging.dicom.slices import FULL_EXPORT, SliceGrid, slice_grid
+from palpate.imaging.dicom.slice_grid import SliceGrid, slice_grid
+from palpate.imaging.dicom.slices import FULL_EXPORT
 
 _FREQUENCY_DIGITS: Final = 6
 _NAMES: Final = {

@@ -12,7 +12,7 @@ from palpate.errors import InputError
 from palpate.imaging.dicom import philips_header as header
 from palpate.imaging.dicom.files import Instance
 from palpate.imaging.dicom.geometry import LPS_TO_RAS
-from palpate.imaging.dicom.slices import SliceGrid
+from palpate.imaging.dicom.slice_grid import SliceGrid
 from palpate.imaging.encoding_matrix import Demodulated, column_axes, demodulate, with_background
 
 

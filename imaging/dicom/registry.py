@@ -10,6 +10,7 @@ from palpate.config.ingest import IngestSettings
 from palpate.errors import InputError
 from palpate.imaging.acquisition import PhaseAcquisition
 from palpate.imaging.dicom.files import Instance, read_instances
+from palpate.imaging.dicom.ge import GeReader
 from palpate.imaging.dicom.philips import PhilipsReader
 from palpate.imaging.dicom.series import Series, group_series
 from palpate.imaging.dicom.siemens_enhanced import SiemensEnhancedReader
@@ -42,7 +43,12 @@ class VendorReader(Protocol):
         ...
 
 
-READERS: Final[tuple[VendorReader, ...]] = (SiemensMosaicReader(), SiemensEnhancedReader(), PhilipsReader())
+READERS: Final[tuple[VendorReader, ...]] = (
+    SiemensMosaicReader(),
+    SiemensEnhancedReader(),
+    GeReader(),
+    PhilipsReader(),
+)
 
 
 def read_acquisitions(

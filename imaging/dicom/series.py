@@ -32,6 +32,15 @@ _TECHNICAL = (
 )
 """Attributes that describe the measurement and never a person; the only ones copied to outputs, with the UIDs."""
 
+_REFERENCES = (
+    "StudyInstanceUID",
+    "FrameOfReferenceUID",
+    "SeriesInstanceUID",
+    "SOPClassUID",
+    "SOPInstanceUID",
+    "BodyPartExamined",
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Series:
@@ -61,9 +70,8 @@ class Series:
         return {name: _plain(header.get(name)) for name in _TECHNICAL if header.get(name) not in (None, "")}
 
     def references(self) -> dict[str, str]:
-        """What DICOM output made of this series refers to, and the part of the body."""
-        names = ("StudyInstanceUID", "FrameOfReferenceUID", "SeriesInstanceUID", "SOPClassUID", "SOPInstanceUID")
-        return {name: str(self.header.get(name, "")) for name in (*names, "BodyPartExamined")}
+        """What DICOM output refers to, and the part of the body."""
+        return {name: str(self.header.get(name, "")) for name in _REFERENCES}
 
 
 def group_series(instances: Sequence[Instance]) -> tuple[Series, ...]:

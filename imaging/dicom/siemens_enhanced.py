@@ -22,7 +22,8 @@ from palpate.imaging.dicom.image_table import ImageTable, Place, image_table
 from palpate.imaging.dicom.series import Series
 from palpate.imaging.dicom.siemens_comment import EncodingComment, parse_comment
 from palpate.imaging.dicom.siemens_mosaic import siemens_phase_rad
-from palpate.imaging.dicom.slices import FULL_EXPORT, SliceGrid, slice_grid
+from palpate.imaging.dicom.slice_grid import SliceGrid, slice_grid
+from palpate.imaging.dicom.slices import FULL_EXPORT
 from palpate.imaging.nifti import same_grid
 
 _MARK: Final = "MRE:"

@@ -1,9 +1,10 @@
-"""Images of one slice each: where their stack lies, and which slice each of them is."""
+"""Images of one slice each, sorted into a stack by where they lie."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -16,122 +17,72 @@ from palpate.imaging.dicom.series import numbers
 
 FULL_EXPORT: Final = "Export the complete series again from the scanner or archive."
 _SPACING_TOLERANCE: Final = 0.02
-_SAME_SLICE_MM: Final = 0.01
-"""Positions are written with at least two decimals; slices are never this close."""
+_SAME_PLACE_MM: Final = 0.01
 
 
 @dataclass(frozen=True, slots=True)
-class SliceGrid:
-    """The voxel grid of a stack of parallel slices.
+class Stack:
+    """Parallel slices, evenly spaced, each with equally many images.
 
     Attributes:
+        slices: for each slice, from the lowest along the normal i x j, its images in the order of InstanceNumber.
         affine_mm: voxel indices to world RAS millimetres, shape (4, 4).
-        shape: voxels along i (within a row), j (down the rows), k (slices along their normal).
-        normal_lps: unit vector along which slices are counted, shape (3,).
-        heights_mm: where each slice lies along it, shape (k,).
     """
 
+    slices: tuple[tuple[Instance, ...], ...]
     affine_mm: NDArray[np.float64]
-    shape: tuple[int, int, int]
-    normal_lps: NDArray[np.float64]
-    heights_mm: NDArray[np.float64]
 
-    def index_of(self, instance: Instance) -> int:
-        """Which slice, k, an image of this stack is."""
-        height_mm = numbers(instance, "ImagePositionPatient", 3) @ self.normal_lps
-        return int(np.abs(self.heights_mm - height_mm).argmin())
+    @property
+    def images_per_slice(self) -> int:
+        """How many images each slice has."""
+        return len(self.slices[0])
 
-    def pixels(self, instance: Instance) -> NDArray[np.float64]:
-        """Stored values of one slice, shape (i, j).
+    def volumes(self, number: int) -> NDArray[np.float64]:
+        """Stored values of the image of that number of every slice, shape (i, j, k).
 
         Raises:
-            InputError: there are other pixels than the header announces.
+            InputError: pixels cannot be read, or have another size than their header says.
         """
-        pixels = instance.pixels()
-        if pixels.shape != self.shape[1::-1]:
-            raise InputError(
-                instance.place,
-                found=f"{pixels.shape} pixels",
-                expected=f"{self.shape[1::-1]} as in its header",
-                advice=FULL_EXPORT,
-            )
-        return pixels.T
+        return np.stack([_pixels(images[number]).T for images in self.slices], axis=2)
 
 
-def slice_grid(instances: Sequence[Instance]) -> SliceGrid:
-    """The grid on which images lie, of which any number may show the same slice.
+def stack_slices(instances: Sequence[Instance]) -> Stack:
+    """Sort images of one grid into slices.
 
     Raises:
-        InputError: slices are tilted or shifted against each other, of several sizes, unevenly spaced, or only one.
-    """
-    axes, spacing_mm = demand_parallel(instances)
-    _demand_one_size(instances)
-    corners = np.stack([numbers(instance, "ImagePositionPatient", 3) for instance in instances])
-    heights = corners @ axes[:, 2]
-    order = np.argsort(heights, kind="stable")
-    firsts = order[np.flatnonzero(np.diff(heights[order], prepend=-np.inf) > _SAME_SLICE_MM)]
-    if len(firsts) < 2:
-        raise InputError(
-            instances[0].place,
-            found="images of one slice only",
-            expected="at least two slices, as a wave field needs volume",
-            advice=FULL_EXPORT,
-        )
-    slices = [instances[n] for n in firsts]
-    between_mm = even_spacing_mm(slices, heights[firsts], np.arange(len(firsts)))
-    within = corners - np.outer(heights, axes[:, 2])
-    shifted = np.linalg.norm(within - within[firsts[0]], axis=1) > _SPACING_TOLERANCE * spacing_mm.min()
-    if shifted.any():
-        raise InputError(
-            instances[int(np.argmax(shifted))].place,
-            found="a slice shifted sideways against the others",
-            expected="slices stacked along their normal",
-            advice="Give the images of one acquisition only.",
-        )
-    rows, columns = (int(numbers(instances[0], name, 1)[0]) for name in ("Rows", "Columns"))
-    return SliceGrid(
-        affine_mm=affine_from(axes, np.append(spacing_mm, between_mm), corners[firsts[0]]),
-        shape=(columns, rows, len(firsts)),
-        normal_lps=axes[:, 2],
-        heights_mm=heights[firsts],
-    )
-
-
-def demand_parallel(instances: Sequence[Instance]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The axes of all slices, as slice_axes, and their pixel spacing.
-
-    Raises:
-        InputError: a slice has another orientation or spacing than the first.
+        InputError: orientation, spacing, size or in-plane position change, slices are missing, a slice has more or
+            fewer images than another, or an image number appears twice.
     """
     axes = slice_axes(instances[0])
-    spacing_mm = pixel_spacing_mm(instances[0])
-    for instance in instances[1:]:
-        if not np.allclose(slice_axes(instance), axes, atol=1e-4) or not np.allclose(
-            pixel_spacing_mm(instance), spacing_mm, rtol=1e-4
-        ):
-            raise InputError(
-                instance.place,
-                found="another slice orientation or pixel spacing than in the slices before",
-                expected="parallel slices of one size",
-                advice="Give the folder of one series only.",
-            )
-    return axes, spacing_mm
+    _demand_one_grid(instances, axes)
+    corners = np.stack([numbers(one, "ImagePositionPatient", 3) for one in instances])
+    heights = corners @ axes[:, 2]
+    order = np.argsort(heights, kind="stable")
+    starts = [0, *(np.flatnonzero(np.diff(heights[order]) > _SAME_PLACE_MM) + 1).tolist(), len(order)]
+    groups = [[instances[n] for n in order[a:b]] for a, b in pairwise(starts)]
+    lowest = np.array([heights[order[a]] for a in starts[:-1]])
+    between_mm = even_spacing_mm([one[0].place for one in groups], lowest)
+    slices = tuple(tuple(sorted(one, key=_image_number)) for one in groups)
+    _demand_equal_counts(slices)
+    edges_mm = np.append(pixel_spacing_mm(instances[0]), between_mm)
+    return Stack(slices, affine_from(axes, edges_mm, corners[order[0]]))
 
 
-def even_spacing_mm(instances: Sequence[Instance], heights: NDArray[np.float64], order: NDArray[np.intp]) -> float:
+def even_spacing_mm(places: Sequence[str], heights: NDArray[np.float64]) -> float:
     """The distance between slices.
 
     Args:
-        instances: one a slice.
-        heights: where each lies along the slices' normal, mm.
-        order: instances sorted by height.
+        places: what errors call each slice.
+        heights: positions along the normal, ascending, shape (k,), millimetres.
 
     Raises:
-        InputError: two slices coincide, or one is missing.
+        InputError: there is one slice only, two coincide, or one is missing.
     """
-    gaps = np.diff(heights[order])
+    if len(heights) < 2:
+        raise InputError(places[0], found="a single slice", expected="at least two", advice=FULL_EXPORT)
+    gaps = np.diff(heights)
     typical = float(np.median(gaps))
-    where = instances[int(order[1 + int(np.argmax(np.abs(gaps - typical)))])].place
+    where = places[1 + int(np.argmax(np.abs(gaps - typical)))]
     if gaps.min() < 1e-3:
         raise InputError(
             where, found="two slices at one place", expected="every slice once", advice="Give one series only."
@@ -146,15 +97,67 @@ def even_spacing_mm(instances: Sequence[Instance], heights: NDArray[np.float64],
     return typical
 
 
-def _demand_one_size(instances: Sequence[Instance]) -> None:
-    """Raise InputError where images have different numbers of rows or columns."""
-    first = [instances[0].header.get(name) for name in ("Rows", "Columns")]
-    for instance in instances[1:]:
-        size = [instance.header.get(name) for name in ("Rows", "Columns")]
-        if size != first:
+def _demand_one_grid(instances: Sequence[Instance], axes: NDArray[np.float64]) -> None:
+    """Raise InputError where an image has another orientation, spacing, size or in-plane position than the first."""
+    first = instances[0]
+    spacing_mm, size = pixel_spacing_mm(first), _size(first)
+    corner = numbers(first, "ImagePositionPatient", 3) @ axes[:, :2]
+    for one in instances[1:]:
+        same = (
+            np.allclose(slice_axes(one), axes, atol=1e-4)
+            and np.allclose(pixel_spacing_mm(one), spacing_mm, rtol=1e-4)
+            and _size(one) == size
+            and np.allclose(numbers(one, "ImagePositionPatient", 3) @ axes[:, :2], corner, atol=0.05)
+        )
+        if not same:
             raise InputError(
-                instance.place,
-                found=f"{size[0]} x {size[1]} pixels",
-                expected=f"{first[0]} x {first[1]} as in {instances[0].place}",
+                one.place,
+                found="another orientation, pixel spacing, size or in-plane position than in the images before",
+                expected="parallel slices of one size, one above the other",
+                advice="Give the images of one acquisition, not resampled.",
+            )
+
+
+def _demand_equal_counts(slices: Sequence[Sequence[Instance]]) -> None:
+    """Raise InputError where a slice lacks an image or has one too many."""
+    for images in slices:
+        seen = [_image_number(one) for one in images]
+        for (before, after), one in zip(pairwise(seen), images[1:], strict=True):
+            if before == after:
+                raise InputError(
+                    one.place,
+                    found=f"image number {after} a second time",
+                    expected="every image once",
+                    advice="Remove the repeated images.",
+                )
+    counts = [len(images) for images in slices]
+    usual = max(set(counts), key=counts.count)
+    for number, images in enumerate(slices, start=1):
+        if len(images) != usual:
+            raise InputError(
+                images[0].place,
+                found=f"{len(images)} images of slice {number} of {len(slices)}",
+                expected=f"{usual}, as of the other slices",
                 advice=FULL_EXPORT,
             )
+
+
+def _size(instance: Instance) -> tuple[int, int]:
+    rows, columns = (int(numbers(instance, name, 1)[0]) for name in ("Rows", "Columns"))
+    return rows, columns
+
+
+def _image_number(instance: Instance) -> int:
+    return int(numbers(instance, "InstanceNumber", 1)[0])
+
+
+def _pixels(instance: Instance) -> NDArray[np.float64]:
+    pixels = instance.pixels()
+    if pixels.shape != _size(instance):
+        raise InputError(
+            instance.place,
+            found=f"{pixels.shape} pixels",
+            expected=f"{_size(instance)} as in its header",
+            advice=FULL_EXPORT,
+        )
+    return pixels

@@ -14,7 +14,9 @@ def phantom(
     settings: Annotated[str | None, typer.Option(help="The phantom section of the configuration, as JSON.")] = None,
     vendor: Annotated[
         str | None,
-        typer.Option(help="How MRE is stored: siemens, philips or philips-enhanced. Overrides the settings."),
+        typer.Option(
+            help="How MRE is stored: siemens, ge, ge-brain, philips or philips-enhanced. Overrides the settings."
+        ),
     ] = None,
     patients: Annotated[
         int | None, typer.Option(min=1, help="A cohort of so many: anatomy, stiffness, lesion, wave and noise differ.")

@@ -26,6 +26,9 @@ class IngestSettings(Section):
     """Used, and said so in the sidecar, where neither the setting above nor the header knows the motion encoding.
     Moduli do not depend on it; displacements do."""
 
+    frequency_hz: Positive | None = None
+    """Vibration frequency, taken where headers state none or contradict themselves; else they are believed."""
+
     encoding_matrix: Annotated[tuple[tuple[Finite, Finite, Finite], ...], Field(min_length=3, max_length=8)] | None = (
         None
     )
@@ -42,9 +45,6 @@ class IngestSettings(Section):
 
     density_kg_m3: Positive = 1000.0
     """Mass density of the tissue, rho."""
-
-    frequency_hz: Positive | None = None
-    """Frequency of the vibration where the header does not state it, as on Philips scanners."""
 
     time_step_sign: Literal["positive", "negative"] = "positive"
     """Positive: offset k samples the vibration k/N of a period later; negative: earlier. A wrong sign turns the
