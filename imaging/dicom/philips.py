@@ -170,11 +170,10 @@ def _acquisition(
 
 def _places(images: Sequence[_Image], grid: SliceGrid) -> list[Place]:
     """Images with their time offsets: as stated, or in the order of images where the statement tells none apart."""
-    stated = {header.temporal_position(one.instance) for one in images}
-    if len(stated) > 1 and None not in stated:
-        return [
-            Place(one.instance, one.encoding, int(header.temporal_position(one.instance) or 1) - 1) for one in images
-        ]
+    positions = [header.temporal_position(one.instance) for one in images]
+    stated = [position for position in positions if position is not None]
+    if len(stated) == len(images) and len(set(stated)) > 1:
+        return [Place(one.instance, one.encoding, n - 1) for one, n in zip(images, stated, strict=True)]
     seen: Counter[tuple[int, int]] = Counter()
     places = []
     for one in images:

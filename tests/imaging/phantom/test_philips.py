@@ -29,6 +29,8 @@ from tests.imaging.phantom.conftest import Vibration
 from tests.imaging.scanner import edit
 
 LEVEL_RAD = 1.5346e-3
+FEW = (5, 4, 2)
+"""Voxels for laws that need many files."""
 PHILIPS = ("philips", "philips-enhanced")
 QUIET = PhantomSettings(lesion=None, noise_percent=0.0, motion_rad=0.0, background_rad=0.5, offsets=4)
 
@@ -65,7 +67,7 @@ def field(folder: Path, out: Path, **settings: object) -> WaveField:
 
 
 @pytest.mark.parametrize("vendor", PHILIPS)
-@pytest.mark.parametrize("tilt_deg", [(0.0, 0.0, 0.0), (4.0, -3.0, 6.0), (35.0, -20.0, 50.0)])
+@pytest.mark.parametrize("tilt_deg", [(0.0, 0.0, 0.0), (35.0, -20.0, 50.0)])
 def test_phase_comes_back_to_half_a_level(vendor: str, tilt_deg: tuple[float, ...], tmp_path: Path) -> None:
     """The reader must give what was measured, where it was measured: scale, slices, time and axes, however oblique."""
     settings = QUIET.model_copy(update={"tilt_deg": tilt_deg})
@@ -104,7 +106,7 @@ def test_both_layouts_are_one_measurement(tmp_path: Path) -> None:
     """With noise and motion: packing must not change a bit of what is read."""
     settings = QUIET.model_copy(update={"noise_percent": 2.0, "motion_rad": 0.02})
     for vendor in PHILIPS:
-        write(tmp_path / vendor, vendor, settings)
+        write(tmp_path / vendor, vendor, settings, FEW)
     one, other = (read(tmp_path / vendor) for vendor in PHILIPS)
     np.testing.assert_array_equal(one.phase_rad, other.phase_rad)
     np.testing.assert_array_equal(one.magnitude, other.magnitude)
@@ -136,7 +138,7 @@ def test_order_of_files_and_frames_does_not_matter(
     vendor: str, shuffle: Callable[[Path], None], tmp_path: Path
 ) -> None:
     """Archives give images back in any order."""
-    write(tmp_path / "mre", vendor)
+    write(tmp_path / "mre", vendor, shape=FEW)
     before = read(tmp_path / "mre")
     shuffle(tmp_path / "mre")
     after = read(tmp_path / "mre")
@@ -147,7 +149,7 @@ def test_order_of_files_and_frames_does_not_matter(
 @pytest.mark.parametrize("vendor", PHILIPS)
 def test_every_image_has_its_own_scale(vendor: str, tmp_path: Path) -> None:
     """Philips chooses slope and intercept image by image; one image's scale for all is a silent error."""
-    write(tmp_path / "mre", vendor)
+    write(tmp_path / "mre", vendor, shape=FEW)
     before = read(tmp_path / "mre")
     generator = np.random.default_rng(1)
     for file in sorted((tmp_path / "mre").rglob("*.dcm")):
@@ -207,11 +209,13 @@ SCHEMES = {
 }
 
 
-@pytest.mark.parametrize("vendor", PHILIPS)
-@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize(
+    ("scheme", "vendor"),
+    [("three and a reference", "philips"), ("six-point", "philips-enhanced"), ("tetrahedral", "philips-enhanced")],
+)
 def test_other_schemes_of_encoding(scheme: str, vendor: str, tmp_path: Path) -> None:
     """Differences of encodings, with a static phase that no smooth function describes, give the same motion."""
-    _, grid, moved_m = write(tmp_path / "unused", "philips")
+    _, grid, moved_m = write(tmp_path / "unused", "philips-enhanced")
     axes = SCHEMES[scheme] @ grid.axes.T
     settings = QUIET.model_copy(update={"menc_um_per_rad": 30.0, "slice_interval_ms": 0.0})
     moments = np.exp(2j * np.pi * np.arange(settings.offsets) / settings.offsets)
@@ -252,7 +256,7 @@ def _as_later_image(image: pydicom.Dataset) -> None:
 
 def test_real_and_imaginary_images_serve_as_well(tmp_path: Path) -> None:
     """Some exports hold complex images instead of phase and magnitude."""
-    scan, _, _ = write(tmp_path / "mre", "philips")
+    scan, _, _ = write(tmp_path / "mre", "philips", shape=FEW)
     before = read(tmp_path / "mre")
     for file in sorted((tmp_path / "mre").rglob("*.dcm")):
         edit(file, lambda image: _complex_part(image, scan))
@@ -265,7 +269,7 @@ def _complex_part(image: pydicom.Dataset, scan: Scan) -> None:
     """Turn a magnitude image into the real part of the signal, and a phase image into the imaginary part."""
     direction = (int(image.SeriesNumber) - 401) // 100
     offset = int(image.TemporalPositionIdentifier) - 1
-    within = (int(image.InstanceNumber) - 1) % (3 * scan.phase_rad.shape[1])
+    within = (int(image.InstanceNumber) - 1) % (FEW[2] * scan.phase_rad.shape[1])
     index = (direction, offset, slice(None), slice(None), within // scan.phase_rad.shape[1])
     signal = scan.magnitude[index] * np.exp(1j * scan.phase_rad[index])
     kind, values = ("R", signal.real) if image.ImageType[3] == "M" else ("I", signal.imag)
@@ -280,7 +284,7 @@ def _complex_part(image: pydicom.Dataset, scan: Scan) -> None:
 @pytest.mark.parametrize("vendor", PHILIPS)
 def test_images_are_valid_dicom(vendor: str, tmp_path: Path) -> None:
     """Viewers and archives must accept both layouts."""
-    write(tmp_path / "mre", vendor)
+    write(tmp_path / "mre", vendor, shape=FEW)
     files = sorted((tmp_path / "mre").rglob("*.dcm"))
     for file in (files[0], files[-1]):
         done = subprocess.run(["dciodvfy", file], capture_output=True, text=True, check=False)
@@ -289,8 +293,7 @@ def test_images_are_valid_dicom(vendor: str, tmp_path: Path) -> None:
 
 def test_two_runs_of_three_scans(tmp_path: Path) -> None:
     """Six series of one encoding each are two acquisitions, in the order of their numbers."""
-    write(tmp_path / "mre" / "first", "philips")
-    scan, grid, _ = write(tmp_path / "unused", "philips")
+    scan, grid, _ = write(tmp_path / "mre" / "first", "philips", shape=FEW)
     save(tmp_path / "mre" / "second", "philips", QUIET, grid, replace(scan, phase_rad=-scan.phase_rad))
     for file in sorted((tmp_path / "mre" / "second").rglob("*.dcm")):
         edit(file, _as_later_series)
