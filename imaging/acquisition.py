@@ -19,13 +19,17 @@ class PhaseAcquisition:
         affine_mm: voxel indices to world RAS millimetres, shape (4, 4).
         frequency_hz: f, of the vibration.
         encoding_axes: E, unit vectors in RAS along which each direction measures displacement,
-            shape (direction, 3); linearly independent.
+            shape (direction, 3); linearly independent. Shorter where a direction's gain is below encoding_gain.
         slice_time_s: when each slice k was acquired after the first instant of its image, shape (k,);
             None where the header does not say.
-        menc_um_per_rad: displacement per radian; None where the header does not say.
+        menc_um_per_rad: displacement per radian of one encoding; None where the header does not say.
         run: position of this acquisition's series among those of its study, from 0; frequencies of one series
             share it.
         facts: technical parameters worth keeping, by allow-list; nothing that names a person.
+        encoding_gain: radians of phase_rad per radian of one encoding: 1 for an image as it is, 2 for the difference
+            of two opposite encodings.
+        still_phase_rad: phase of a scan with the actuator off, relative to its mean over time, shape as phase_rad;
+            None where there is none.
     """
 
     phase_rad: NDArray[np.float64]
@@ -37,6 +41,8 @@ class PhaseAcquisition:
     menc_um_per_rad: float | None
     run: int
     facts: Mapping[str, object]
+    encoding_gain: float = 1.0
+    still_phase_rad: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
         """Refuse an acquisition whose parts do not fit together.
@@ -53,3 +59,5 @@ class PhaseAcquisition:
             raise ValueError("the encoding axes must span the three dimensions of space")
         if self.slice_time_s is not None and self.slice_time_s.shape != (self.phase_rad.shape[4],):
             raise ValueError("one time per slice is needed")
+        if self.still_phase_rad is not None and self.still_phase_rad.shape != self.phase_rad.shape:
+            raise ValueError("the scan without motion must have the shape of the scan with motion")

@@ -50,9 +50,16 @@ def harmonics(phase_rad: NDArray[np.float64]) -> NDArray[np.complex128]:
     return np.asarray(spectrum, dtype=np.complex128)
 
 
-def signal_free_harmonics(n_offsets: int) -> tuple[int, ...]:
-    """Which harmonics to measure noise from: the third and higher, or the second where four offsets offer no other."""
+def signal_free_harmonics(n_offsets: int, *, still: bool = False) -> tuple[int, ...]:
+    """Which harmonics to measure noise from: the third and higher, or the second where four offsets offer no other.
+
+    Args:
+        n_offsets: N.
+        still: whether nothing moved; then every harmonic but the mean is noise.
+    """
     highest = n_offsets // 2
+    if still:
+        return tuple(range(1, highest + 1))
     return tuple(range(3, highest + 1)) or ((2,) if highest == 2 else ())
 
 
@@ -76,7 +83,7 @@ class Noise:
     voxel_std_rad: NDArray[np.float64]
 
 
-def measure_noise(phase_rad: NDArray[np.float64], mask: NDArray[np.bool_]) -> Noise | None:
+def measure_noise(phase_rad: NDArray[np.float64], mask: NDArray[np.bool_], *, still: bool = False) -> Noise | None:
     """Measure sigma of one encoding direction; None where there are too few offsets to tell (fewer than four).
 
     Per voxel, sigma^2 is the mean square of the signal-free coefficients after scaling each to variance sigma^2 and
@@ -87,8 +94,9 @@ def measure_noise(phase_rad: NDArray[np.float64], mask: NDArray[np.bool_]) -> No
     Args:
         phase_rad: unwrapped phase, shape (offset, i, j, k).
         mask: tissue, shape (i, j, k).
+        still: whether the phase is of a scan without motion.
     """
-    free = signal_free_harmonics(phase_rad.shape[0])
+    free = signal_free_harmonics(phase_rad.shape[0], still=still)
     if not free or not mask.any():
         return None
     coefficients = _unit_coefficients(phase_rad, free)

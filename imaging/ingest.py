@@ -21,6 +21,7 @@ from palpate.imaging.dicom.files import Instance
 from palpate.imaging.dicom.registry import read_acquisitions
 from palpate.imaging.dicom.series import demand_one_patient
 from palpate.imaging.dicom.sorting import SeriesRow, anatomy_row, table_text
+from palpate.imaging.displacement_arrays import is_displacement_array, read_displacement_arrays
 from palpate.imaging.nifti import read_nifti, write_nifti
 from palpate.imaging.reconstruct import quality, reconstruct
 from palpate.imaging.tissue_mask import largest_piece, tissue_mask
@@ -45,7 +46,8 @@ def ingest(
     """Turn one session's MRE into a wave-field folder, whole or not at all.
 
     Args:
-        mre: DICOM folder or zip, or a finished wave-field folder, which is checked and relabelled.
+        mre: DICOM folder or zip; a finished wave-field folder, which is checked and relabelled; or displacement arrays
+            (palpate.imaging.displacement_arrays).
         label: file-name stem, such as "sub-01_ses-01"; several runs get "_run-1", "_run-2", ... in series order.
         out: the folder to write.
         anatomy: T1-weighted DICOM folder or zip, or NIfTI; None where there is none.
@@ -71,6 +73,9 @@ def ingest(
             fields, records = _from_wave_fields(mre, label, folder)
             images: Sequence[Instance] = ()
             rows: tuple[SeriesRow, ...] = ()
+        elif is_displacement_array(mre):
+            fields, records = _from_arrays(mre, label, folder, settings)
+            images, rows = (), ()
         else:
             key = None if settings.key is None else open_key(settings.key, away_from=out)
             fields, records, images, rows = _from_dicom(mre, label, folder, settings, key)
@@ -95,7 +100,7 @@ def _from_dicom(
 ) -> tuple[tuple[WaveField, ...], dict[str, dict[str, object]], Sequence[Instance], tuple[SeriesRow, ...]]:
     """Read, reconstruct and write every run of a DICOM export."""
     say("reading DICOM")
-    acquisitions, export = read_acquisitions(mre)
+    acquisitions, export = read_acquisitions(mre, settings)
     images = export.used(acquisitions)
     say(f"read {len(images)} DICOM images, {len(acquisitions)} MRE acquisitions")
     runs = sorted({one.run for one in acquisitions})
@@ -177,16 +182,7 @@ def _from_wave_fields(
         for number, old in enumerate(old_labels, start=1)
     }
     renamed = tuple(replace(field, label=names[field.label]) for field in fields)
-    records: dict[str, dict[str, object]] = {}
-    for field in renamed:
-        write_wave_field(folder, field)
-        noise_um = None if field.noise_std_m is None else m_to_um(field.noise_std_m)
-        record = records.setdefault(
-            field.label, {"source": "wave-field folder", "dicom": None, "mask": {"voxels": int(field.mask.sum())}}
-        )
-        frequencies = record.setdefault("frequencies", [])
-        assert isinstance(frequencies, list)
-        frequencies.append({"frequency_hz": field.frequency_hz, "noise_std_um": noise_um})
+    records = _write_finished(renamed, folder, "wave-field folder")
     for old, new in names.items():
         magnitude = source / f"{old}_magnitude.nii.gz"
         if magnitude.exists():
@@ -195,6 +191,30 @@ def _from_wave_fields(
             write_nifti(folder / f"{new}_magnitude.nii.gz", volume.values.astype(np.float32), volume.affine_mm)
     say(f"checked {len(fields)} wave fields")
     return renamed, records
+
+
+def _from_arrays(
+    source: Path, label: str, folder: Path, settings: IngestSettings
+) -> tuple[tuple[WaveField, ...], dict[str, dict[str, object]]]:
+    """Turn another laboratory's arrays into wave fields; their noise is unknown."""
+    fields = read_displacement_arrays(source, label, settings)
+    say(f"read {len(fields)} arrays of displacement")
+    return fields, _write_finished(fields, folder, "displacement arrays")
+
+
+def _write_finished(fields: Sequence[WaveField], folder: Path, source: str) -> dict[str, dict[str, object]]:
+    """Write wave fields that nobody had to reconstruct; the record of each label."""
+    records: dict[str, dict[str, object]] = {}
+    for field in fields:
+        write_wave_field(folder, field)
+        noise_um = None if field.noise_std_m is None else m_to_um(field.noise_std_m)
+        record = records.setdefault(
+            field.label, {"source": source, "dicom": None, "mask": {"voxels": int(field.mask.sum())}}
+        )
+        frequencies = record.setdefault("frequencies", [])
+        assert isinstance(frequencies, list)
+        frequencies.append({"frequency_hz": field.frequency_hz, "noise_std_um": noise_um})
+    return records
 
 
 def _write_anatomy(

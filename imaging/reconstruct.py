@@ -25,7 +25,7 @@ class Direction:
 
     Attributes:
         unwrapped: the vibration phase.
-        noise: measured noise; None with fewer than four offsets.
+        noise: measured noise; None with fewer than four offsets and no scan without motion.
         first_rad: U_1, as measured along the encoding axis and at one common time, shape (i, j, k).
         mean_kept: whether the slices' mean motion is still in first_rad.
     """
@@ -44,7 +44,7 @@ class Reconstruction:
         acquisition: what it was made from.
         directions: one for each encoding direction.
         timing: what was done about slices acquired at different times.
-        menc_um_per_rad: motion encoding in use.
+        menc_um_per_rad: displacement per radian of the acquisition's phase in use.
         menc_known: whether a header or the settings stated it.
     """
 
@@ -93,15 +93,17 @@ def reconstruct(acquisition: PhaseAcquisition, mask: NDArray[np.bool_], settings
     phases = [one if forward else forward_in_time(one) for one in acquisition.phase_rad]
     steps = np.stack([unwrapped_steps(one, mask) for one in phases])
     timing = slice_timing(steps, mask, None if times_s is None else omega * times_s, choice=settings.slice_timing)
+    stills = acquisition.still_phase_rad if acquisition.still_phase_rad is not None else [None] * len(phases)
     directions = tuple(
-        _direction(phase, mask, step, timing, settings) for phase, step in zip(phases, steps, strict=True)
+        _direction(phase, mask, step, still, timing, settings)
+        for phase, step, still in zip(phases, steps, stills, strict=True)
     )
     stated = settings.menc_um_per_rad or acquisition.menc_um_per_rad
     return Reconstruction(
         acquisition=acquisition,
         directions=directions,
         timing=timing,
-        menc_um_per_rad=stated or settings.assumed_menc_um_per_rad,
+        menc_um_per_rad=(stated or settings.assumed_menc_um_per_rad) / acquisition.encoding_gain,
         menc_known=stated is not None,
     )
 
@@ -110,16 +112,21 @@ def _direction(
     phase_rad: NDArray[np.float64],
     mask: NDArray[np.bool_],
     steps: NDArray[np.float64],
+    still_phase_rad: NDArray[np.float64] | None,
     timing: SliceTiming,
     settings: IngestSettings,
 ) -> Direction:
-    """Harmonic motion of one encoding direction."""
+    """Harmonic motion of one encoding direction, its noise from the scan without motion where there is one."""
     unwrapped = unwrap_vibration(phase_rad, mask, steps=steps, slice_phase_rad=timing.phase_rad)
     first_rad = first_harmonic(unwrapped.phase_rad) * np.exp(-1j * timing.phase_rad)
     kept = settings.bulk_motion == "keep" or (settings.bulk_motion == "auto" and unwrapped.mean_determined)
+    if still_phase_rad is None:
+        noise = measure_noise(unwrapped.phase_rad, mask)
+    else:
+        noise = measure_noise(still_phase_rad, mask, still=True)
     return Direction(
         unwrapped=unwrapped,
-        noise=measure_noise(unwrapped.phase_rad, mask),
+        noise=noise,
         first_rad=first_rad if kept else without_slice_means(first_rad, mask),
         mean_kept=kept,
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,10 +12,8 @@ from palpate.errors import InputError
 from palpate.imaging.dicom.files import Instance, read_instances, shown
 from palpate.imaging.dicom.geometry import affine_from, pixel_spacing_mm, slice_axes
 from palpate.imaging.dicom.series import Series, group_series, numbers
+from palpate.imaging.dicom.slices import FULL_EXPORT, even_spacing_mm
 from palpate.imaging.nifti import Volume
-
-_FULL_EXPORT = "Export the complete series again from the scanner or archive."
-_SPACING_TOLERANCE = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,40 +68,17 @@ def _volume(series: Series) -> Volume:
     corners = np.stack([numbers(instance, "ImagePositionPatient", 3) for instance in instances])
     heights = corners @ axes[:, 2]
     order = np.argsort(heights)
-    between_mm = _even_spacing(instances, heights, order)
+    between_mm = even_spacing_mm([instances[n].place for n in order], heights[order])
     slices = [_rescaled(instances[n]) for n in order]
     if len({one.shape for one in slices}) != 1:
         raise InputError(
             f"series {series.number}",
             found="slices of different sizes",
             expected="one matrix size",
-            advice=_FULL_EXPORT,
+            advice=FULL_EXPORT,
         )
     values = np.stack([one.T for one in slices], axis=2)
     return Volume(values, affine_from(axes, np.append(spacing_mm, between_mm), corners[order[0]]))
-
-
-def _even_spacing(instances: Sequence[Instance], heights: NDArray[np.float64], order: NDArray[np.intp]) -> float:
-    """The distance between slices.
-
-    Raises:
-        InputError: two slices coincide, or one is missing.
-    """
-    gaps = np.diff(heights[order])
-    typical = float(np.median(gaps))
-    where = instances[int(order[1 + int(np.argmax(np.abs(gaps - typical)))])].place
-    if gaps.min() < 1e-3:
-        raise InputError(
-            where, found="two slices at one place", expected="every slice once", advice="Give one series only."
-        )
-    if np.abs(gaps - typical).max() > max(_SPACING_TOLERANCE * typical, 0.01):
-        raise InputError(
-            where,
-            found=f"gaps of {gaps.min():.3g} to {gaps.max():.3g} mm between slices",
-            expected=f"{typical:.3g} mm throughout (a slice is missing)",
-            advice=_FULL_EXPORT,
-        )
-    return typical
 
 
 def _rescaled(instance: Instance) -> NDArray[np.float64]:

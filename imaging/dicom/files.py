@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
 
@@ -52,11 +53,13 @@ class Instance:
         header: everything but the pixels.
         container: the folder or zip file that the user named.
         member: the file's path inside the container.
+        frame: index of the image in a file that holds several; None in a file of one image.
     """
 
     header: pydicom.Dataset
     container: Path
     member: str
+    frame: int | None = None
 
     @property
     def place(self) -> str:
@@ -64,7 +67,8 @@ class Instance:
         name = PurePosixPath(self.member).name
         if not is_plain_name(name):
             name = f"instance {self.header.get('InstanceNumber', '?')}"
-        return f"series {self.header.get('SeriesNumber', '?')}, {name}"
+        frame = "" if self.frame is None else f", frame {self.frame + 1}"
+        return f"series {self.header.get('SeriesNumber', '?')}, {name}{frame}"
 
     def pixels(self) -> NDArray[np.float64]:
         """The stored pixel values, before any rescaling, shape (rows, columns).
@@ -74,7 +78,10 @@ class Instance:
         """
         try:
             with silence():
-                values = pydicom.dcmread(io.BytesIO(self.content())).pixel_array
+                if self.frame is None:
+                    values = pydicom.dcmread(io.BytesIO(self.content())).pixel_array
+                else:
+                    values = _frames(self.container, self.member, _changed_ns(self.container, self.member))[self.frame]
         except UNREADABLE as error:
             raise InputError(
                 self.place, found="pixels that cannot be read to their end", expected=_COMPLETE, advice=_COPY_AGAIN
@@ -175,6 +182,21 @@ def _content(container: Path, member: str) -> bytes:
         with _archive(container) as archive, _unpacking(container):
             return archive.read(member)
     return container.read_bytes()
+
+
+@lru_cache(maxsize=1)
+def _frames(container: Path, member: str, changed_ns: int) -> NDArray[np.generic]:  # noqa: ARG001 - tells versions apart
+    """All images of a multi-frame file, shape (frame, rows, columns).
+
+    The last file is kept: its frames are asked for one by one, and headers of thousands of frames are slow to parse.
+    """
+    values = pydicom.dcmread(io.BytesIO(_content(container, member))).pixel_array
+    return np.asarray(values if values.ndim == 3 else values[np.newaxis])
+
+
+def _changed_ns(container: Path, member: str) -> int:
+    """When a member's bytes were last written."""
+    return (container / member if container.is_dir() else container).stat().st_mtime_ns
 
 
 def _archive(container: Path) -> zipfile.ZipFile:

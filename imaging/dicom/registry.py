@@ -6,10 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, Protocol
 
+from palpate.config.ingest import IngestSettings
 from palpate.errors import InputError
 from palpate.imaging.acquisition import PhaseAcquisition
 from palpate.imaging.dicom.files import read_instances, shown
+from palpate.imaging.dicom.ge import GeReader
+from palpate.imaging.dicom.philips import PhilipsReader
 from palpate.imaging.dicom.series import Series
+from palpate.imaging.dicom.siemens_enhanced import SiemensEnhancedReader
 from palpate.imaging.dicom.siemens_mosaic import SiemensMosaicReader
 from palpate.imaging.dicom.sorting import Export, sort_export
 from palpate.imaging.dicom.vocabulary import is_known
@@ -28,8 +32,12 @@ class VendorReader(Protocol):
         """Whether this reader can make acquisitions of these series; must not raise and must not read pixels."""
         ...
 
-    def read(self, series: Sequence[Series]) -> tuple[PhaseAcquisition, ...]:
+    def read(self, series: Sequence[Series], settings: IngestSettings) -> tuple[PhaseAcquisition, ...]:
         """The acquisitions, in the order of series and frequency; at least one where `recognises` said so.
+
+        Args:
+            series: of the study, ordered by number.
+            settings: for what headers do not say, such as the encoding matrix.
 
         Raises:
             InputError: the series are recognised but incomplete, damaged or contradictory.
@@ -37,14 +45,22 @@ class VendorReader(Protocol):
         ...
 
 
-READERS: Final[tuple[VendorReader, ...]] = (SiemensMosaicReader(),)
+READERS: Final[tuple[VendorReader, ...]] = (
+    SiemensMosaicReader(),
+    SiemensEnhancedReader(),
+    GeReader(),
+    PhilipsReader(),
+)
 
 
-def read_acquisitions(container: Path) -> tuple[tuple[PhaseAcquisition, ...], Export]:
+def read_acquisitions(
+    container: Path, settings: IngestSettings | None = None
+) -> tuple[tuple[PhaseAcquisition, ...], Export]:
     """All MRE acquisitions of one session's DICOM, whatever else lies beside it.
 
     Args:
         container: folder or zip.
+        settings: for what headers do not say; None takes the defaults.
 
     Returns:
         The acquisitions, and what was found: the images they came from, and what was left out.
@@ -57,7 +73,7 @@ def read_acquisitions(container: Path) -> tuple[tuple[PhaseAcquisition, ...], Ex
     )
     for reader in READERS:
         if reader.recognises(export.series):
-            return reader.read(export.series), export
+            return reader.read(export.series, settings or IngestSettings()), export
     found = ", ".join(f"{one.number} ({_kinds(one)})" for one in export.series[:6]) or "none"
     raise InputError(
         shown(container),

@@ -35,6 +35,15 @@ _TECHNICAL = (
 """Attributes that describe the measurement and never a person; the only ones copied to outputs, with the UIDs. Text is
 copied only if palpate.imaging.dicom.vocabulary knows it."""
 
+_REFERENCES = (
+    "StudyInstanceUID",
+    "FrameOfReferenceUID",
+    "SeriesInstanceUID",
+    "SOPClassUID",
+    "SOPInstanceUID",
+    "BodyPartExamined",
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Series:
@@ -62,6 +71,10 @@ class Series:
         """Technical parameters by allow-list, as plain JSON values."""
         facts = {name: plain(name, self.header.get(name)) for name in _TECHNICAL}
         return {name: value for name, value in facts.items() if value is not None}
+
+    def references(self) -> dict[str, str]:
+        """What DICOM output refers to, and the part of the body."""
+        return {name: str(self.header.get(name, "")) for name in _REFERENCES}
 
 
 def texts(header: pydicom.Dataset, name: str) -> tuple[str, ...]:

@@ -69,8 +69,8 @@ def parse_comment(instance: Instance) -> EncodingComment:
     Raises:
         InputError: a token is missing or not a number, or the vibration period is not positive.
     """
-    tokens = dict(_TOKEN.findall(comment_text(instance)))
-    period_us = _number(instance, tokens, "VP")
+    tokens = comment_tokens(instance)
+    period_us = comment_number(instance, tokens, "VP")
     if period_us <= 0:
         raise InputError(
             instance.place,
@@ -78,7 +78,7 @@ def parse_comment(instance: Instance) -> EncodingComment:
             expected="a period above 0",
             advice="The frequency cannot be read; check the MRE sequence's ImageComments.",
         )
-    menc = _number(instance, tokens, "ME") if "ME" in tokens else None
+    menc = comment_number(instance, tokens, "ME") if "ME" in tokens else None
     if menc is not None and menc <= 0:
         raise InputError(
             instance.place,
@@ -87,19 +87,28 @@ def parse_comment(instance: Instance) -> EncodingComment:
             advice="Correct the header, or remove ME[] and set menc_um_per_rad.",
         )
     return EncodingComment(
-        frequency_index=int(_number(instance, tokens, "fI")),
-        direction=int(_number(instance, tokens, "dI")),
-        offset=int(_number(instance, tokens, "tI")),
-        azimuth_deg=_number(instance, tokens, "az"),
-        polar_deg=_number(instance, tokens, "po"),
+        frequency_index=int(comment_number(instance, tokens, "fI")),
+        direction=int(comment_number(instance, tokens, "dI")),
+        offset=int(comment_number(instance, tokens, "tI")),
+        azimuth_deg=comment_number(instance, tokens, "az"),
+        polar_deg=comment_number(instance, tokens, "po"),
         whole_degrees="." not in tokens["az"] + tokens["po"],
         frequency_hz=1e6 / period_us,
         menc_um_per_rad=menc,
     )
 
 
-def _number(instance: Instance, tokens: dict[str, str], name: str) -> float:
-    """The finite number of one token."""
+def comment_tokens(instance: Instance) -> dict[str, str]:
+    """The comment's tokens by name, such as VP; empty where the image has no such comment."""
+    return dict(_TOKEN.findall(comment_text(instance))) if has_comment(instance) else {}
+
+
+def comment_number(instance: Instance, tokens: dict[str, str], name: str) -> float:
+    """The finite number of one token.
+
+    Raises:
+        InputError: the token is missing or no finite number.
+    """
     try:
         value = float(tokens[name])
     except (KeyError, ValueError):

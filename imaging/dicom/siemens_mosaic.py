@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from palpate.config.ingest import IngestSettings
 from palpate.errors import InputError
 from palpate.imaging.acquisition import PhaseAcquisition
 from palpate.imaging.dicom.encoding import encoding_axes
@@ -39,8 +40,9 @@ class SiemensMosaicReader:
         """Whether any series is a Siemens phase mosaic with an MRE comment."""
         return any(_is_phase(one) for one in series)
 
-    def read(self, series: Sequence[Series]) -> tuple[PhaseAcquisition, ...]:
+    def read(self, series: Sequence[Series], settings: IngestSettings) -> tuple[PhaseAcquisition, ...]:
         """Every acquisition, in the order of series and, within a series, of frequency."""
+        del settings  # the sequence's comments say everything
         used: set[int] = set()
         acquisitions: list[PhaseAcquisition] = []
         for run, phase in enumerate(one for one in series if _is_phase(one)):
@@ -147,9 +149,10 @@ def _read_pair(run: int, phase: Series, magnitude: Series) -> list[PhaseAcquisit
     for index in sorted({comment.frequency_index for comment in comments}):
         chosen = [number for number, comment in enumerate(comments) if comment.frequency_index == index]
         table = _order(phase, comments, chosen)
-        phases = np.array([[_phase_rad(phase.instances[n], layout) for n in row] for row in table])
+        images = [[phase.instances[n] for n in row] for row in table]
+        phases = np.array([[siemens_phase_rad(one, layout.volume(one)) for one in row] for row in images])
         magnitudes = np.array([[_signal(magnitude.instances[n], layout) for n in row] for row in table])
-        first = phase.instances[table[0][0]]
+        first = images[0][0]
         acquisitions.append(
             PhaseAcquisition(
                 phase_rad=phases,
@@ -250,11 +253,15 @@ def _demand_one_layout(instances: Sequence[Instance]) -> _Layout:
     return first
 
 
-def _phase_rad(instance: Instance, layout: _Layout) -> NDArray[np.float64]:
-    """Phase = (slope * stored + intercept) / 4096 * pi, shape (i, j, k)."""
+def siemens_phase_rad(instance: Instance, stored: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Phase = (slope * stored + intercept) / 4096 * pi, in the shape of the stored values.
+
+    Raises:
+        InputError: slope or intercept is missing, or values lie beyond pi.
+    """
     slope = float(numbers(instance, "RescaleSlope", 1)[0])
     intercept = float(numbers(instance, "RescaleIntercept", 1)[0])
-    scaled = slope * layout.volume(instance) + intercept
+    scaled = slope * stored + intercept
     if np.abs(scaled).max() > _PHASE_LIMIT:
         raise InputError(
             instance.place,
@@ -281,18 +288,10 @@ def _signal(instance: Instance, layout: _Layout) -> NDArray[np.float64]:
 
 def _facts(phase: Series, magnitude: Series) -> dict[str, object]:
     """What a later reader needs to know of the two series, and what DICOM output refers to."""
-    header = phase.header
     return {
         "reader": SiemensMosaicReader.name,
         "series_number_phase": phase.number,
         "series_number_magnitude": magnitude.number,
         "acquisition": phase.technical_facts(),
-        "dicom": {
-            "StudyInstanceUID": str(header.get("StudyInstanceUID", "")),
-            "FrameOfReferenceUID": str(header.get("FrameOfReferenceUID", "")),
-            "SeriesInstanceUID": str(header.get("SeriesInstanceUID", "")),
-            "SOPClassUID": str(header.get("SOPClassUID", "")),
-            "SOPInstanceUID": str(header.get("SOPInstanceUID", "")),
-            "BodyPartExamined": str(header.get("BodyPartExamined", "")),
-        },
+        "dicom": phase.references(),
     }

@@ -70,10 +70,10 @@ class Identity:
 def place(image: Dataset, grid: ScanGrid, corner_lps_mm: NDArray[np.float64]) -> None:
     """State where the pixels lie: orientation of rows and columns, spacing, and the first pixel's position."""
     axes = RAS_TO_LPS @ grid.axes
-    image.ImageOrientationPatient = _decimals(np.concatenate([axes[:, 0], axes[:, 1]]))
-    image.ImagePositionPatient = _decimals(corner_lps_mm)
-    image.PixelSpacing = _decimals(grid.voxel_mm[[1, 0]])
-    image.SliceThickness = image.SpacingBetweenSlices = _decimals(grid.voxel_mm[2:])[0]
+    image.ImageOrientationPatient = decimals(np.concatenate([axes[:, 0], axes[:, 1]]))
+    image.ImagePositionPatient = decimals(corner_lps_mm)
+    image.PixelSpacing = decimals(grid.voxel_mm[[1, 0]])
+    image.SliceThickness = image.SpacingBetweenSlices = decimals(grid.voxel_mm[2:])[0]
 
 
 def fill(image: Dataset, pixels: NDArray[np.uint16], *, bits: int) -> None:
@@ -96,6 +96,6 @@ def save(image: Dataset, path: Path) -> None:
     FileDataset(path, image, file_meta=meta, preamble=bytes(128)).save_as(path, enforce_file_format=True)
 
 
-def _decimals(values: NDArray[np.float64]) -> list[str]:
+def decimals(values: NDArray[np.float64]) -> list[str]:
     """Numbers as DICOM decimal strings (at most 16 characters)."""
     return [f"{value:.10f}"[:16] for value in values]

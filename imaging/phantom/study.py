@@ -29,7 +29,7 @@ from palpate.imaging.phantom.grid import ScanGrid
 from palpate.imaging.phantom.identity import STUDY_DATE, Identity
 from palpate.imaging.phantom.scan import Scan, acquire
 from palpate.imaging.phantom.tissue import TISSUES, Head
-from palpate.imaging.phantom.vendors import WRITERS
+from palpate.imaging.phantom.vendors import WRITERS, ingest_settings
 from palpate.imaging.wavefield import WaveField
 from palpate.imaging.wavefield_folder import write_wave_field
 from palpate.provenance import versions
@@ -131,6 +131,7 @@ def _record(settings: PhantomSettings, scan: Scan) -> dict[str, object]:
         "wrapped_share": scan.wrapped_share,
         "encoding_axes_ras": scan.encoding_axes.tolist(),
         "slice_times_ms": scan.slice_times_ms.tolist(),
+        "ingest": dict(ingest_settings(settings)),
         "anatomy": ANATOMY_SOURCE,
         "settings": settings.model_dump(mode="json"),
         "versions": versions(),

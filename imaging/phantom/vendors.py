@@ -7,8 +7,11 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from palpate.config.phantom import PhantomSettings, Vendor
+from palpate.imaging.phantom.ge import PAIRED_ENCODINGS, write_complex_images, write_waves
 from palpate.imaging.phantom.grid import ScanGrid
 from palpate.imaging.phantom.identity import Identity
+from palpate.imaging.phantom.philips import write_classic
+from palpate.imaging.phantom.philips_enhanced import write_enhanced
 from palpate.imaging.phantom.scan import Scan
 from palpate.imaging.phantom.siemens import write_mosaics
 
@@ -21,5 +24,24 @@ class Writer(Protocol):
         ...
 
 
-WRITERS: Final[Mapping[Vendor, Writer]] = {"siemens": write_mosaics}
+WRITERS: Final[Mapping[Vendor, Writer]] = {
+    "siemens": write_mosaics,
+    "ge": write_waves,
+    "ge-brain": write_complex_images,
+    "philips": write_classic,
+    "philips-enhanced": write_enhanced,
+}
 """By the names that `palpate phantom --vendor` takes."""
+
+
+def ingest_settings(settings: PhantomSettings) -> Mapping[str, object]:
+    """What a reader must be told because the vendor's headers do not say it, as ingest settings."""
+    along_image = [[1, 0, 0], [0, 1, 0], [0, 0, 1]]
+    by_vendor: Mapping[Vendor, Mapping[str, object]] = {
+        "siemens": {},
+        "ge": {"menc_um_per_rad": settings.menc_um_per_rad, "encoding_matrix": along_image},
+        "ge-brain": {"menc_um_per_rad": PAIRED_ENCODINGS * settings.menc_um_per_rad},
+        "philips": {},
+        "philips-enhanced": {},
+    }
+    return by_vendor[settings.vendor]

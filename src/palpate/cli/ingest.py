@@ -9,7 +9,9 @@ import typer
 
 
 def ingest(
-    mre: Annotated[Path, typer.Argument(help="MRE as DICOM folder or zip, or a finished wave-field folder.")],
+    mre: Annotated[
+        Path, typer.Argument(help="MRE: DICOM folder or zip, wave-field folder, or displacement arrays (NIfTI, .mat).")
+    ],
     label: Annotated[str, typer.Option(help="Stem of the file names, such as sub-01_ses-01.")],
     out: Annotated[Path, typer.Option(help="Folder to write; it appears whole or not at all.")],
     anatomy: Annotated[Path | None, typer.Option(help="T1-weighted anatomy: DICOM folder or zip, or NIfTI.")] = None,
@@ -17,8 +19,11 @@ def ingest(
 ) -> None:
     """Turn phase images into displacement (um, axes R A S) with its measured noise, mask and anatomy.
 
-    Reads Siemens mosaics. Several runs of one session get _run-1, _run-2, ... in the order of their series; the JSON
-    beside each says what was taken, how good it is, and which series it came from.
+    Reads Siemens mosaics and enhanced images, GE liver waves of three directions, GE brain images, Philips classic and
+    enhanced images, folders with *_50Hz_disp_{re,im}.nii.gz and MATLAB files of complex displacement. What a source
+    does not say about itself is stated in the settings; an error names the setting that is missing. Several runs of
+    one session get _run-1, _run-2, ... in the order of their series; the JSON beside each says what was taken, how good
+    it is, and which series it came from.
     """
     from palpate.config.ingest import IngestSettings
     from palpate.config.section import parse_settings

@@ -12,7 +12,12 @@ import typer
 def phantom(
     out: Annotated[Path, typer.Option(help="Folder for the study: sessions.tsv, DICOM and truth.")],
     settings: Annotated[str | None, typer.Option(help="The phantom section of the configuration, as JSON.")] = None,
-    vendor: Annotated[str | None, typer.Option(help="How MRE is stored: siemens. Overrides the settings.")] = None,
+    vendor: Annotated[
+        str | None,
+        typer.Option(
+            help="How MRE is stored: siemens, ge, ge-brain, philips or philips-enhanced. Overrides the settings."
+        ),
+    ] = None,
     patients: Annotated[
         int | None, typer.Option(min=1, help="A cohort of so many: anatomy, stiffness, lesion, wave and noise differ.")
     ] = None,

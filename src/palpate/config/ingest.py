@@ -7,20 +7,42 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from palpate.config.arrays import ArraySettings
 from palpate.config.section import Section
 
 type Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+type Finite = Annotated[float, Field(allow_inf_nan=False)]
+type EncodingFrame = Literal["image", "world"]
 
 
 class IngestSettings(Section):
     """From DICOM to the wave field."""
 
     menc_um_per_rad: Positive | None = None
-    """Motion encoding: displacement along the encoding axis per radian of phase. None takes it from the header."""
+    """Motion encoding: displacement along the encoding axis per radian of phase, in one image of weight 1 in the
+    encoding matrix; where images are subtracted from each other, the factor of two or four is applied on top. None
+    takes it from the header."""
 
     assumed_menc_um_per_rad: Positive = 1.0
     """Used, and said so in the sidecar, where neither the setting above nor the header knows the motion encoding.
     Moduli do not depend on it; displacements do."""
+
+    frequency_hz: Positive | None = None
+    """Vibration frequency, taken where headers state none or contradict themselves; else they are believed."""
+
+    encoding_matrix: Annotated[tuple[tuple[Finite, Finite, Finite], ...], Field(min_length=3, max_length=8)] | None = (
+        None
+    )
+    """How the images encode motion, where headers do not say: one row for each encoding, in the order in which the
+    scanner stores them; in a row the sensitivity along the three axes of encoding_frame, in units of 1 / MENC. A
+    reference without motion encoding is a row of zeros. None takes the header's scheme, or the vendor's usual one."""
+
+    encoding_frame: EncodingFrame = "image"
+    """In which axes the encoding matrix is given. image: along a row of pixels, down the rows, along the slice normal
+    (row x column). world: patient's right, anterior, superior."""
+
+    no_motion_series: tuple[int, ...] = ()
+    """SeriesNumbers of scans with the actuator off. They give no wave field; the noise is measured from them."""
 
     density_kg_m3: Positive = 1000.0
     """Mass density of the tissue, rho."""
@@ -46,6 +68,9 @@ class IngestSettings(Section):
     max_noise_rad: Positive = 0.5
     """Voxels whose first harmonic is noisier than this (standard deviation of its real and imaginary part, worst
     encoding direction) are left out of the mask."""
+
+    arrays: ArraySettings = ArraySettings()
+    """What displacement arrays of other laboratories do not say about themselves."""
 
     uids: Literal["retained", "keyed"] = "retained"
     """Unique identifiers of study, series and frame of reference in records and DICOM maps. retained: the scan's own,

@@ -10,7 +10,7 @@ from palpate.config.section import Section
 
 type Positive = Annotated[float, Field(gt=0)]
 type Triple = tuple[float, float, float]
-type Vendor = Literal["siemens"]
+type Vendor = Literal["siemens", "ge", "ge-brain", "philips", "philips-enhanced"]
 type Label = Annotated[str, Field(pattern=r"^[0-9A-Za-z]+$")]
 
 

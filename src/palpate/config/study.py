@@ -24,7 +24,7 @@ class Session:
     Attributes:
         subject: BIDS label, letters and digits, without "sub-".
         session: BIDS label, letters and digits, without "ses-".
-        mre: DICOM folder or zip, or a wave-field folder; None where there is no elastography.
+        mre: DICOM folder or zip, a wave-field folder, or arrays of displacement; None where there is no elastography.
         anatomy: T1, DICOM folder or NIfTI file.
         labels: segmentation in the anatomy's space, NIfTI file.
         date: day of the scan.
@@ -55,8 +55,10 @@ class Session:
 
     @property
     def brings_dicom(self) -> bool:
-        """Whether the elastography is a scanner's DICOM rather than a finished wave-field folder."""
-        return self.mre is not None and not (self.mre.is_dir() and any(self.mre.glob("*_wavefield.*")))
+        """Whether the elastography is a scanner's DICOM rather than a wave field or arrays of displacement."""
+        if self.mre is None or self.mre.suffix.lower() == ".mat":
+            return False
+        return not (self.mre.is_dir() and (any(self.mre.glob("*_wavefield.*")) or any(self.mre.glob("*_disp_??.nii*"))))
 
 
 def read_study(table: Path) -> tuple[Session, ...]:

@@ -1,0 +1,264 @@
+"""GE elastography: liver waves, one direction a series, and brain images of real and imaginary parts.
+
+The scanner numbers what it derives from series s as 100 s + role: 1 stiffness, 5 processed waves, 7 confidence. Only
+raw series are read: processed waves are interpolated to eight offsets, so their harmonics hold no noise to measure.
+
+A wave field needs three directions, and no header says which one a liver series encodes. So several series are joined
+where the study's encoding matrix states them, one row for each series in the order of SeriesNumber; a single direction
+is refused. Brain series bring six encodings, +x -x +y -y +z -z in the image's axes unless the matrix says otherwise.
+GE's headers do not state the motion encoding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from palpate.config.ingest import IngestSettings
+from palpate.errors import InputError
+from palpate.imaging.acquisition import PhaseAcquisition
+from palpate.imaging.dicom.ge_images import Encoded, is_complex, read_complex, read_waves
+from palpate.imaging.dicom.ge_private import frequency_hz, is_mre
+from palpate.imaging.dicom.series import Series
+from palpate.imaging.encoding_matrix import column_axes, demodulate, scheme_matrix
+
+BRAIN_SCHEME: Final = ((1, 0, 0), (-1, 0, 0), (0, 1, 0), (0, -1, 0), (0, 0, 1), (0, 0, -1))
+"""Encodings of brain sequences: +x -x +y -y +z -z."""
+_DERIVED_ROLES: Final = (1, 5, 7)
+
+
+class GeReader:
+    """Reads raw liver and brain series; see palpate.imaging.dicom.registry.VendorReader."""
+
+    name = "GE"
+
+    def recognises(self, series: Sequence[Series]) -> bool:
+        """Whether any series comes from a GE elastography sequence."""
+        return any(is_mre(one) for one in series)
+
+    def read(self, series: Sequence[Series], settings: IngestSettings) -> tuple[PhaseAcquisition, ...]:
+        """Every acquisition, liver before brain, in the order of series."""
+        raw = _raw_series(series)
+        still = [one for one in raw if one.number in settings.no_motion_series]
+        moving = [one for one in raw if one.number not in settings.no_motion_series]
+        if not moving:
+            raise InputError(
+                "no_motion_series",
+                found="every elastography series among those without motion",
+                expected="at least one with the actuator on",
+                advice="Correct no_motion_series in the ingest settings.",
+            )
+        found: list[PhaseAcquisition] = []
+        for of_kind in (False, True):
+            scans = [one for one in moving if is_complex(one) == of_kind]
+            if scans:
+                references = [one for one in still if is_complex(one) == of_kind]
+                found += (_read_brain if of_kind else _read_liver)(scans, references, settings)
+        return _numbered(found)
+
+
+def _raw_series(series: Sequence[Series]) -> list[Series]:
+    """Elastography series as acquired, without screen saves and derived maps.
+
+    Raises:
+        InputError: there is none.
+    """
+    of_mre = [one for one in series if is_mre(one)]
+    gray = [one for one in map(_without_screen_saves, of_mre) if one is not None]
+    acquired = {one.number for one in gray}
+    raw = [
+        one
+        for one in gray
+        if one.number < 100 or (one.number % 100 not in _DERIVED_ROLES and one.number // 100 not in acquired)
+    ]
+    if not raw:
+        found = ", ".join(str(one.number) for one in of_mre)
+        raise InputError(
+            f"series {found}",
+            found="only screen saves, stiffness, processed waves or confidence maps"
+            if gray
+            else "only colour screen saves",
+            expected="the raw series with waves and magnitudes (GE numbers derived ones 100 s + 1, 5 or 7)",
+            advice="Export the raw elastography series too.",
+        )
+    return raw
+
+
+def _without_screen_saves(series: Series) -> Series | None:
+    """The grey images of a series; None where there is none."""
+    gray = tuple(one for one in series.instances if one.header.get("SamplesPerPixel", 1) == 1)
+    return Series(series.number, gray) if gray else None
+
+
+def _read_liver(
+    scans: Sequence[Series], references: Sequence[Series], settings: IngestSettings
+) -> list[PhaseAcquisition]:
+    """Series of one direction each, joined as the encoding matrix says."""
+    _demand_directions(scans, settings)
+    matrix = scheme_matrix(settings.encoding_matrix or ())
+    frequencies = [frequency_hz(one, settings.frequency_hz) for one in scans]
+    still = [_joined([read_waves(one) for one in group]) for group in _chunks(references, len(matrix))]
+    made = []
+    for frequency in sorted(set(frequencies)):
+        of_frequency = [one for one, stated in zip(scans, frequencies, strict=True) if stated == frequency]
+        for group in _chunks(of_frequency, len(matrix), f" at {frequency:g} Hz"):
+            encoded = _joined([read_waves(one) for one in group])
+            made.append(_acquisition(encoded, [one.number for one in group], still, matrix, frequency, settings))
+    return made
+
+
+def _read_brain(
+    scans: Sequence[Series], references: Sequence[Series], settings: IngestSettings
+) -> list[PhaseAcquisition]:
+    """Series of real and imaginary parts, each with all encodings."""
+    matrix = scheme_matrix(settings.encoding_matrix or BRAIN_SCHEME)
+    still = [read_complex(one, len(matrix)) for one in references]
+    return [
+        _acquisition(
+            read_complex(one, len(matrix)),
+            [one.number],
+            still,
+            matrix,
+            frequency_hz(one, settings.frequency_hz),
+            settings,
+        )
+        for one in scans
+    ]
+
+
+def _demand_directions(scans: Sequence[Series], settings: IngestSettings) -> None:
+    """Raise InputError where waves of one direction each cannot become three."""
+    if settings.encoding_matrix is not None and len(scans) >= len(settings.encoding_matrix):
+        return
+    where = "series " + ", ".join(str(one.number) for one in scans)
+    if len(scans) < 3:
+        raise InputError(
+            where,
+            found=f"waves of {len(scans)} encoding direction{'s' if len(scans) > 1 else ''}",
+            expected="three series with different encoding directions, for displacement is a vector",
+            advice="Acquire and export the other directions too, and state all of them as encoding_matrix in the "
+            "ingest settings; stiffness from one direction is what the scanner's own inversion gives.",
+        )
+    raise InputError(
+        where,
+        found=f"{len(scans)} series of waves, whose headers do not say which directions they encode",
+        expected="an encoding_matrix with one row for each series of an acquisition",
+        advice="State it in the ingest settings, such as [[1,0,0],[0,1,0],[0,0,1]] for along rows, down rows, normal.",
+    )
+
+
+def _chunks(series: Sequence[Series], length: int, what: str = "") -> list[Sequence[Series]]:
+    """Consecutive series that make one acquisition.
+
+    Raises:
+        InputError: some are left over.
+    """
+    if len(series) % length:
+        raise InputError(
+            "series " + ", ".join(str(one.number) for one in series),
+            found=f"{len(series)} series{what}",
+            expected=f"a multiple of {length}, the rows of encoding_matrix",
+            advice="Give complete acquisitions only, one series for each encoding.",
+        )
+    return [series[start : start + length] for start in range(0, len(series), length)]
+
+
+def _joined(parts: Sequence[Encoded]) -> Encoded:
+    """Encodings of several series as one.
+
+    Raises:
+        InputError: they differ in grid or offsets.
+    """
+    first = parts[0]
+    for part in parts[1:]:
+        if not part.has_grid_of(first):
+            raise InputError(
+                f"series {part.series.number}",
+                found=f"another grid or number of offsets than in series {first.series.number}",
+                expected="all encodings of an acquisition on the same voxels",
+                advice="Acquire all directions with the same slices; do not resample.",
+            )
+    return replace(first, signals=np.concatenate([part.signals for part in parts]))
+
+
+def _acquisition(
+    encoded: Encoded,
+    series_numbers: list[int],
+    still: Sequence[Encoded],
+    matrix: NDArray[np.float64],
+    frequency: float,
+    settings: IngestSettings,
+) -> PhaseAcquisition:
+    """Three directions from one acquisition's encodings."""
+    made = demodulate(encoded.signals, matrix)
+    reference = _still_scan(encoded, still)
+    return PhaseAcquisition(
+        phase_rad=made.phase_rad,
+        magnitude=made.magnitude,
+        affine_mm=encoded.affine_mm,
+        frequency_hz=frequency,
+        encoding_axes=made.axes_in_world(column_axes(settings.encoding_frame, encoded.affine_mm)),
+        slice_time_s=encoded.slice_time_s,
+        menc_um_per_rad=None,
+        run=0,
+        facts={
+            "reader": GeReader.name,
+            "series_numbers": series_numbers,
+            "series_number_without_motion": None if reference is None else reference.series.number,
+            "acquisition": encoded.series.technical_facts(),
+            "dicom": encoded.series.references(),
+        },
+        encoding_gain=made.gain,
+        still_phase_rad=None if reference is None else _around_mean(demodulate(reference.signals, matrix).phase_rad),
+    )
+
+
+def _still_scan(encoded: Encoded, still: Sequence[Encoded]) -> Encoded | None:
+    """The scan without motion on the same voxels; None where none was announced.
+
+    Raises:
+        InputError: those that were announced have other voxels or offsets.
+    """
+    matching = [one for one in still if one.has_grid_of(encoded)]
+    if still and not matching:
+        raise InputError(
+            f"series {still[0].series.number}",
+            found=f"a scan without motion on other voxels or offsets than series {encoded.series.number}",
+            expected="the same protocol, with the actuator off",
+            advice="Take it out of no_motion_series in the ingest settings.",
+        )
+    return matching[0] if matching else None
+
+
+def _around_mean(phase_rad: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Phase relative to the mean phasor over the offsets, shape (direction, offset, i, j, k)."""
+    turns = np.exp(1j * phase_rad)
+    return np.angle(turns * turns.mean(axis=1, keepdims=True).conj())
+
+
+def _numbered(acquisitions: Sequence[PhaseAcquisition]) -> tuple[PhaseAcquisition, ...]:
+    """Runs counted: a frequency on the same voxels joins the first run that has none of its own."""
+    runs: list[list[PhaseAcquisition]] = []
+    made = []
+    for one in acquisitions:
+        places = [number for number, run in enumerate(runs) if _joins(one, run)]
+        if not places:
+            runs.append([])
+            places = [len(runs) - 1]
+        runs[places[0]].append(one)
+        made.append(replace(one, run=places[0]))
+    return tuple(made)
+
+
+def _joins(acquisition: PhaseAcquisition, run: Sequence[PhaseAcquisition]) -> bool:
+    """Whether a run lies on the same voxels and lacks the acquisition's frequency."""
+    same_voxels = all(
+        acquisition.phase_rad.shape[2:] == other.phase_rad.shape[2:]
+        and np.allclose(acquisition.affine_mm, other.affine_mm, atol=1e-3)
+        for other in run
+    )
+    return same_voxels and all(acquisition.frequency_hz != other.frequency_hz for other in run)

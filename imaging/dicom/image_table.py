@@ -1,0 +1,140 @@
+"""Single-slice images of an acquisition in their places: encoding by encoding, offset by offset, slice by slice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from palpate.errors import InputError
+from palpate.imaging.dicom.files import Instance
+from palpate.imaging.dicom.slice_grid import SliceGrid
+from palpate.imaging.dicom.slices import FULL_EXPORT
+
+_SECONDS_A_DAY: Final = 86400.0
+_TIME_TOLERANCE_S: Final = 5e-4
+"""By how much the time of a slice after the first may differ between images and still count as one time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """An image and which part of the acquisition it is.
+
+    Attributes:
+        instance: the image.
+        encoding: index of the motion encoding.
+        offset: index of the time offset.
+    """
+
+    instance: Instance
+    encoding: int
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class ImageTable:
+    """Every image of one kind (phase, magnitude, ...) of an acquisition, complete and without doubles.
+
+    Attributes:
+        grid: where the slices lie.
+        images: table[encoding][offset][slice].
+    """
+
+    grid: SliceGrid
+    images: tuple[tuple[tuple[Instance, ...], ...], ...]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """How many encodings and offsets there are."""
+        return len(self.images), len(self.images[0])
+
+    def values(self, read: Callable[[Instance, NDArray[np.float64]], NDArray[np.float64]]) -> NDArray[np.float64]:
+        """The images' values, shape (encoding, offset, i, j, k).
+
+        Args:
+            read: an image and its stored pixels, shape (i, j), to its values.
+        """
+        volumes = np.empty((*self.shape, *self.grid.shape))
+        for encoding, offsets in enumerate(self.images):
+            for offset, slices in enumerate(offsets):
+                for k, image in enumerate(slices):
+                    volumes[encoding, offset, :, :, k] = read(image, self.grid.pixels(image))
+        return volumes
+
+    def slice_time_s(self) -> NDArray[np.float64] | None:
+        """When each slice was acquired after the first of its image, shape (k,).
+
+        None where headers do not say, where they say the same time for all slices, or where images disagree by more
+        than half a millisecond: then the times are not those of single slices.
+        """
+        times = np.array([[[_time_s(one) for one in slices] for slices in offsets] for offsets in self.images])
+        if not np.all(np.isfinite(times)):
+            return None
+        # Seconds of the day: an image that crosses midnight still has its first slice before its last.
+        after = (times - times[..., :1] + _SECONDS_A_DAY / 2) % _SECONDS_A_DAY - _SECONDS_A_DAY / 2
+        typical = np.median(after, axis=(0, 1))
+        if np.abs(after - typical).max() > _TIME_TOLERANCE_S or np.ptp(typical) == 0:
+            return None
+        return np.asarray(typical - typical.min())
+
+
+def image_table(places: Iterable[Place], grid: SliceGrid, where: str) -> ImageTable:
+    """Put images into their places.
+
+    Args:
+        places: in any order.
+        grid: on which all of them lie.
+        where: how errors name what is incomplete.
+
+    Raises:
+        InputError: an image is missing or there twice.
+    """
+    cells: dict[tuple[int, int, int], Instance] = {}
+    for one in places:
+        key = (one.encoding, one.offset, grid.index_of(one.instance))
+        if min(key) < 0:
+            raise InputError(
+                one.instance.place,
+                found=f"time offset {one.offset + 1}, encoding {one.encoding + 1}",
+                expected="both counted from 1",
+                advice=FULL_EXPORT,
+            )
+        if key in cells:
+            raise InputError(
+                one.instance.place,
+                found=f"{_spoken(*key)} a second time",
+                expected="every slice of every encoding and offset once",
+                advice="Remove the repeated images; scans of several encodings are told apart by series or direction.",
+            )
+        cells[key] = one.instance
+    encodings, offsets = (1 + max(key[axis] for key in cells) for axis in (0, 1))
+    slices = range(grid.shape[2])
+    wanted = [(e, n, k) for e in range(encodings) for n in range(offsets) for k in slices]
+    missing = [key for key in wanted if key not in cells]
+    if missing:
+        raise InputError(
+            where,
+            found=f"no image of {_spoken(*missing[0])} ({len(missing)} missing in all)",
+            expected=f"{len(slices)} slices of {encodings} encodings and {offsets} offsets",
+            advice=FULL_EXPORT,
+        )
+    rows = tuple(tuple(tuple(cells[e, n, k] for k in slices) for n in range(offsets)) for e in range(encodings))
+    return ImageTable(grid, rows)
+
+
+def _spoken(encoding: int, offset: int, k: int) -> str:
+    """Where an image belongs, counted from 1."""
+    return f"slice {k + 1} of encoding {encoding + 1}, offset {offset + 1}"
+
+
+def _time_s(instance: Instance) -> float:
+    """When an image was acquired, in seconds of its day; NaN where its header does not say."""
+    text = str(instance.header.get("FrameAcquisitionDateTime", "") or "")[8:]
+    text = text or str(instance.header.get("AcquisitionTime", "") or "")
+    try:
+        return 3600.0 * int(text[:2]) + 60.0 * int(text[2:4]) + float(text[4:].split("+")[0].split("-")[0])
+    except ValueError:
+        return float("nan")

@@ -1,0 +1,269 @@
+"""Philips MRE: one file an image or enhanced multi-frame, all encodings in one series or each in a scan of its own.
+
+A scan holds a block of magnitude images, then a block of phase images (or real and imaginary ones), each of all slices
+and all dynamics. Nothing relies on that order: every image says what it is (palpate.imaging.dicom.philips_header).
+
+Which images are one acquisition: a series whose images state several directions of encoding holds all of them. Series
+of one encoding each are taken in the order of their numbers, as many as there are encodings. A series may hold several
+frequencies; each is an acquisition.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from palpate.config.ingest import IngestSettings
+from palpate.errors import InputError
+from palpate.imaging.acquisition import PhaseAcquisition
+from palpate.imaging.dicom import philips_header as header
+from palpate.imaging.dicom.files import Instance
+from palpate.imaging.dicom.frames import is_multi_frame, with_frames
+from palpate.imaging.dicom.image_table import ImageTable, Place, image_table
+from palpate.imaging.dicom.philips_encoding import philips_directions
+from palpate.imaging.dicom.series import Series
+from palpate.imaging.dicom.slice_grid import SliceGrid, slice_grid
+from palpate.imaging.dicom.slices import FULL_EXPORT
+
+_FREQUENCY_DIGITS: Final = 6
+_NAMES: Final = {
+    header.PHASE: "phase",
+    header.MAGNITUDE: "magnitude",
+    header.REAL: "real",
+    header.IMAGINARY: "imaginary",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Image:
+    """An image, its kind, and which encoding of its acquisition it shows."""
+
+    instance: Instance
+    kind: str
+    encoding: int
+
+
+class PhilipsReader:
+    """Reads classic and enhanced images alike; see palpate.imaging.dicom.registry.VendorReader."""
+
+    name = "Philips"
+
+    def recognises(self, series: Sequence[Series]) -> bool:
+        """Whether any series is of Philips and holds phase images."""
+        return any(_has_phase(one) for one in series)
+
+    def read(self, series: Sequence[Series], settings: IngestSettings) -> tuple[PhaseAcquisition, ...]:
+        """Every acquisition, in the order of series and, within a series, of frequency."""
+        if settings.no_motion_series:
+            raise InputError(
+                "no_motion_series",
+                found="scans without motion",
+                expected="none, as they are not used with Philips images",
+                advice="Leave those scans out; the noise is measured from the higher harmonics.",
+            )
+        scans = [with_frames(one) for one in series if _has_phase(one)]
+        acquisitions: list[PhaseAcquisition] = []
+        for run, members in enumerate(_runs(scans, settings)):
+            acquisitions += _read_run(run, members, settings)
+        return tuple(acquisitions)
+
+
+def _has_phase(series: Series) -> bool:
+    """Whether single images say so, or the header of a multi-frame file does not deny it."""
+    if not header.is_philips(series.header):
+        return False
+    kinds = {header.kind(one) for one in series.instances}
+    mixed = any(is_multi_frame(one) and one.header.get("ComplexImageComponent") == "MIXED" for one in series.instances)
+    return mixed or bool(kinds & {header.PHASE, header.REAL})
+
+
+def _runs(scans: Sequence[Series], settings: IngestSettings) -> list[list[Series]]:
+    """Series that make up one acquisition each, in the order of their numbers.
+
+    Raises:
+        InputError: series of one encoding are left over.
+    """
+    single = [one for one in scans if len(_directions([one])) < 2]
+    wanted = len(_directions(single) or settings.encoding_matrix or range(3))
+    if len(single) % wanted:
+        raise InputError(
+            ", ".join(f"series {one.number}" for one in single),
+            found=f"{len(single)} series of one motion encoding each",
+            expected=f"{wanted} for every acquisition",
+            advice="Give the scans of all encodings; if there are not 3, state them all in encoding_matrix.",
+        )
+    runs = [single[start : start + wanted] for start in range(0, len(single), wanted)]
+    runs += [[one] for one in scans if one not in single]
+    return sorted(runs, key=lambda members: members[0].number)
+
+
+def _directions(members: Sequence[Series]) -> list[tuple[float, ...]]:
+    """The different directions of encoding that phase images state, in an order that no order of files changes."""
+    stated = {header.direction_lps(one) for series in members for one in series.instances if _is_signal(one)}
+    return sorted(direction for direction in stated if direction is not None)
+
+
+def _is_signal(instance: Instance) -> bool:
+    return header.kind(instance) is not None
+
+
+def _read_run(run: int, members: Sequence[Series], settings: IngestSettings) -> list[PhaseAcquisition]:
+    """The acquisitions, one for each frequency, of the series of one run."""
+    directions = _directions(members)
+    images: dict[float, list[_Image]] = {}
+    for number, series in enumerate(members):
+        for instance in filter(_is_signal, series.instances):
+            direction = header.direction_lps(instance)
+            if (direction is None) != (not directions):
+                raise InputError(
+                    instance.place,
+                    found="no direction of the motion encoding" if direction is None else "a direction of encoding",
+                    expected="all images of an acquisition to state it, or none",
+                    advice=FULL_EXPORT,
+                )
+            encoding = number if direction is None else directions.index(direction)
+            frequency_hz = round(header.frequency_hz(instance, settings.frequency_hz), _FREQUENCY_DIGITS)
+            images.setdefault(frequency_hz, []).append(_Image(instance, str(header.kind(instance)), encoding))
+    return [_acquisition(run, members, hz, images[hz], settings) for hz in sorted(images)]
+
+
+def _acquisition(
+    run: int, members: Sequence[Series], frequency_hz: float, images: Sequence[_Image], settings: IngestSettings
+) -> PhaseAcquisition:
+    """One frequency of one run."""
+    where = ", ".join(f"series {one.number}" for one in members)
+    grid = slice_grid([one.instance for one in images])
+    _demand_slices(images[0].instance, grid)
+    tables = {
+        kind: image_table(_places([one for one in images if one.kind == kind], grid), grid, f"{where}, {name}")
+        for kind, name in _NAMES.items()
+        if any(one.kind == kind for one in images)
+    }
+    phase_rad, magnitude = _signal(tables, where)
+    first = next(iter(tables.values()))
+    _demand_offsets(first, where)
+    encodings = [offsets[0][0] for offsets in first.images]
+    directions, axes = philips_directions(phase_rad, magnitude, encodings, grid, settings, where)
+    return PhaseAcquisition(
+        phase_rad=directions.phase_rad,
+        magnitude=directions.magnitude,
+        affine_mm=grid.affine_mm,
+        frequency_hz=frequency_hz,
+        encoding_axes=axes,
+        slice_time_s=first.slice_time_s(),
+        menc_um_per_rad=_menc(images),
+        encoding_gain=directions.gain,
+        run=run,
+        facts={
+            "reader": PhilipsReader.name,
+            "series_numbers": [one.number for one in members],
+            "acquisition": members[0].technical_facts(),
+            "dicom": members[0].references(),
+        },
+    )
+
+
+def _places(images: Sequence[_Image], grid: SliceGrid) -> list[Place]:
+    """Images with their time offsets: as stated, or in the order of images where the statement tells none apart."""
+    positions = [header.temporal_position(one.instance) for one in images]
+    stated = [position for position in positions if position is not None]
+    if len(stated) == len(images) and len(set(stated)) > 1:
+        return [Place(one.instance, one.encoding, n - 1) for one, n in zip(images, stated, strict=True)]
+    seen: Counter[tuple[int, int]] = Counter()
+    places = []
+    for one in images:
+        key = one.encoding, grid.index_of(one.instance)
+        places.append(Place(one.instance, one.encoding, seen[key]))
+        seen[key] += 1
+    return places
+
+
+def _signal(tables: Mapping[str, ImageTable], where: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Phase (rad) and magnitude from the two blocks of a scan, shape (encoding, offset, i, j, k) each.
+
+    Raises:
+        InputError: a block is absent or smaller than the other.
+    """
+    is_complex = header.REAL in tables and header.PHASE not in tables
+    pair = (header.REAL, header.IMAGINARY) if is_complex else (header.PHASE, header.MAGNITUDE)
+    for kind in pair:
+        if kind not in tables:
+            raise InputError(
+                where,
+                found=f"no {_NAMES[kind]} images",
+                expected="magnitude and phase, or real and imaginary images of every scan",
+                advice=FULL_EXPORT,
+            )
+    first, second = tables[pair[0]], tables[pair[1]]
+    if first.shape != second.shape:
+        raise InputError(
+            where,
+            found=f"{_spoken(first)} of {_NAMES[pair[0]]} and {_spoken(second)} of {_NAMES[pair[1]]} images",
+            expected="as many of one as of the other",
+            advice=FULL_EXPORT,
+        )
+    if not is_complex:
+        return first.values(header.phase_rad), second.values(_magnitude)
+    signal = first.values(header.rescaled) + 1j * second.values(header.rescaled)
+    return np.angle(signal), np.abs(signal)
+
+
+def _magnitude(instance: Instance, stored: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Magnitude after its image's own rescaling, with signal somewhere."""
+    if not stored.any():
+        raise InputError(
+            instance.place, found="no signal", expected="a magnitude image of the slice", advice=FULL_EXPORT
+        )
+    return header.rescaled(instance, stored) if "RescaleSlope" in instance.header else stored
+
+
+def _menc(images: Sequence[_Image]) -> float | None:
+    """The motion encoding that all images state alike; None where none does.
+
+    Raises:
+        InputError: images state different ones.
+    """
+    stated = {header.menc_um_per_rad(one.instance): one.instance for one in images if one.kind != header.MAGNITUDE}
+    if len(stated) > 1:
+        raise InputError(
+            list(stated.values())[1].place,
+            found="another motion encoding than in other images",
+            expected="one for the whole acquisition",
+            advice="Give each acquisition as scans of its own.",
+        )
+    return next(iter(stated))
+
+
+def _demand_slices(instance: Instance, grid: SliceGrid) -> None:
+    """Raise InputError where slices are missing at an end of the stack, which no gap would show."""
+    stated = header.stated_slices(instance)
+    if stated is not None and stated != grid.shape[2]:
+        raise InputError(
+            instance.place,
+            found=f"{grid.shape[2]} slices",
+            expected=f"{stated} as (2001,1018) says",
+            advice=FULL_EXPORT,
+        )
+
+
+def _demand_offsets(table: ImageTable, where: str) -> None:
+    """Raise InputError where there are too few offsets for a harmonic, or fewer than the header counts."""
+    encodings, offsets = table.shape
+    # Some counts run over the encodings of a scan as well.
+    stated = header.stated_offsets(table.images[0][0][0])
+    if offsets < 3 or any(number not in (offsets, offsets * encodings) for number in stated):
+        raise InputError(
+            where,
+            found=f"{offsets} time offsets",
+            expected=f"{stated[0]} as the header counts" if stated else "at least 3",
+            advice=FULL_EXPORT,
+        )
+
+
+def _spoken(table: ImageTable) -> str:
+    return f"{table.shape[0]} encodings x {table.shape[1]} offsets"

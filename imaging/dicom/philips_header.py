@@ -1,0 +1,188 @@
+"""What the headers of Philips MRE images say: kind, encoding, offset, vibration, and the scale of the phase.
+
+| fact | where, first that is there |
+|---|---|
+| kind: magnitude, phase, real, imaginary | Complex Image Component; (2005,1011); fourth value of Image Type |
+| direction of the motion encoding | Velocity Encoding Direction; Diffusion Gradient Orientation |
+| time offset | Temporal Position Index; Temporal Position Identifier; the order of images of one slice |
+| slices and offsets to expect | (2001,1018); (2001,1081) and Number of Temporal Positions, 1 meaning "not counted" |
+| frequency, motion encoding | VP[us] and ME[um/rad] in an image comment that begins with MRE:; the settings |
+
+The scanner itself states no frequency; the comment is how the in-silico patient, and whoever wants to, states it.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import pydicom
+from numpy.typing import NDArray
+from pydicom.multival import MultiValue
+
+from palpate.errors import InputError
+from palpate.imaging.dicom.files import Instance
+from palpate.imaging.dicom.series import numbers
+from palpate.imaging.dicom.siemens_comment import comment_number, comment_tokens
+
+PHASE, MAGNITUDE, REAL, IMAGINARY = "P", "M", "R", "I"
+_COMPONENTS: Final = {"MAGNITUDE": MAGNITUDE, "PHASE": PHASE, "REAL": REAL, "IMAGINARY": IMAGINARY}
+_DIRECTIONS: Final = ("VelocityEncodingDirection", "DiffusionGradientOrientation")
+_TEMPORAL: Final = ("TemporalPositionIndex", "TemporalPositionIdentifier")
+_IMAGING, _MR_IMAGING = "Philips Imaging DD 001", "Philips MR Imaging DD 001"
+_N_SLICES, _N_DYNAMICS, _IMAGE_KIND = (0x2001, 0x18), (0x2001, 0x81), (0x2005, 0x11)
+_DIRECTION_DECIMALS: Final = 4
+
+
+def is_philips(header: pydicom.Dataset) -> bool:
+    """Whether a header names Philips as the maker of the scanner."""
+    return "PHILIPS" in str(header.get("Manufacturer", "")).upper()
+
+
+def kind(instance: Instance) -> str | None:
+    """PHASE, MAGNITUDE, REAL or IMAGINARY; None for other images, such as those derived from several."""
+    image_type = [str(value) for value in instance.header.get("ImageType", ()) or ()]
+    if image_type[:1] == ["DERIVED"]:
+        return None
+    component = _COMPONENTS.get(str(instance.header.get("ComplexImageComponent", "")))
+    private = _private(instance, _MR_IMAGING, _IMAGE_KIND)
+    for candidate in (component, private, *image_type[3:4]):
+        if candidate in _COMPONENTS.values():
+            return str(candidate)
+    return None
+
+
+def direction_lps(instance: Instance) -> tuple[float, ...] | None:
+    """The motion encoding's direction in the patient's axes L, P, S; None where the header does not say."""
+    for name in _DIRECTIONS:
+        if instance.header.get(name) is not None:
+            return tuple(float(value) for value in numbers(instance, name, 3).round(_DIRECTION_DECIMALS) + 0.0)
+    return None
+
+
+def exact_direction_lps(instance: Instance) -> NDArray[np.float64]:
+    """The direction with all its decimals, shape (3,); only where direction_lps is not None."""
+    name = next(name for name in _DIRECTIONS if instance.header.get(name) is not None)
+    return numbers(instance, name, 3)
+
+
+def temporal_position(instance: Instance) -> int | None:
+    """The time offset's number, from 1; None where the header does not say."""
+    for name in _TEMPORAL:
+        if instance.header.get(name) is not None:
+            return int(numbers(instance, name, 1)[0])
+    return None
+
+
+def frequency_hz(instance: Instance, otherwise_hz: float | None) -> float:
+    """The frequency of the vibration: the comment's, or the settings'.
+
+    Raises:
+        InputError: neither states it, or the comment's period is not positive.
+    """
+    tokens = comment_tokens(instance)
+    if "VP" in tokens:
+        period_us = comment_number(instance, tokens, "VP")
+        if period_us <= 0:
+            raise InputError(
+                instance.place,
+                found=f"a vibration period of {period_us:g} us",
+                expected="a period above 0",
+                advice="Correct VP[..] in the image comment, or remove it and set frequency_hz.",
+            )
+        return 1e6 / period_us
+    if otherwise_hz is None:
+        raise InputError(
+            instance.place,
+            found="no frequency of the vibration",
+            expected="it in the settings, as Philips' headers do not hold it",
+            advice="Set frequency_hz in the ingest section, such as frequency_hz: 50.",
+        )
+    return otherwise_hz
+
+
+def menc_um_per_rad(instance: Instance) -> float | None:
+    """The motion encoding that the comment states; None where there is none.
+
+    Raises:
+        InputError: it is not positive.
+    """
+    tokens = comment_tokens(instance)
+    if "ME" not in tokens:
+        return None
+    menc = comment_number(instance, tokens, "ME")
+    if menc <= 0:
+        raise InputError(
+            instance.place,
+            found=f"a motion encoding of {menc:g} um/rad",
+            expected="a value above 0",
+            advice="Correct ME[..] in the image comment, or remove it and set menc_um_per_rad.",
+        )
+    return menc
+
+
+def stated_slices(instance: Instance) -> int | None:
+    """How many slices the scan has; None where the header does not say."""
+    return _count(_private(instance, _IMAGING, _N_SLICES))
+
+
+def stated_offsets(instance: Instance) -> tuple[int, ...]:
+    """What the header says of the number of dynamics, at most two numbers above 1."""
+    stated = (_private(instance, _IMAGING, _N_DYNAMICS), instance.header.get("NumberOfTemporalPositions"))
+    return tuple(number for value in stated if (number := _count(value)) is not None and number > 1)
+
+
+def rescaled(instance: Instance, stored: NDArray[np.float64]) -> NDArray[np.float64]:
+    """This image's own slope times its stored values, and its own intercept; other images' differ.
+
+    Raises:
+        InputError: slope or intercept is missing.
+    """
+    slope = float(numbers(instance, "RescaleSlope", 1)[0])
+    return slope * stored + float(numbers(instance, "RescaleIntercept", 1)[0])
+
+
+def phase_rad(instance: Instance, stored: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Phase within -pi to pi: rescaled values are thousandths of a radian.
+
+    Raises:
+        InputError: the values are not stated as mrad, or lie beyond pi.
+    """
+    unit = str(instance.header.get("RescaleType", "") or "")
+    if unit.lower() != "mrad":
+        raise InputError(
+            instance.place,
+            found=f"a phase with Rescale Type {unit!r}" if unit else "a phase without Rescale Type",
+            expected="'mrad', thousandths of a radian",
+            advice="Export the images with Philips' own scaling.",
+        )
+    values = rescaled(instance, stored) / 1e3
+    # The scanner's range is that of 12 bits, which ends half a milliradian beyond pi; one step of the scale is allowed.
+    if np.abs(values).max() > np.pi + 1e-3 + abs(float(instance.header.RescaleSlope)) / 1e3:
+        raise InputError(
+            instance.place,
+            found=f"a phase of {1e3 * np.abs(values).max():.5g} mrad",
+            expected="values within -3142 to 3142, which mean -pi to pi",
+            advice="Check that the series holds unprocessed phase images.",
+        )
+    return np.asarray(values - 2 * np.pi * np.rint(values / (2 * np.pi)))
+
+
+def _private(instance: Instance, creator: str, element: tuple[int, int]) -> object:
+    """The value of a private element; None where it is absent."""
+    try:
+        block = instance.header.private_block(element[0], creator)
+    except KeyError:
+        return None
+    return block[element[1]].value if element[1] in block else None
+
+
+def _count(value: object) -> int | None:
+    """A positive whole number; None for anything else."""
+    if isinstance(value, MultiValue) or value is None:
+        return None
+    try:
+        number = int(str(value))
+    except ValueError:
+        return None
+    return number if number > 0 else None

@@ -1,0 +1,204 @@
+"""Siemens MRE as enhanced multi-frame: one slice a frame, and the mosaic's comment in each phase frame.
+
+Magnitude and phase are separate series, as with mosaics. Magnitude frames need no comment: of the frames that show one
+slice, the first of the magnitude belongs to the first of the phase, and so on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from palpate.config.ingest import IngestSettings
+from palpate.errors import InputError
+from palpate.imaging.acquisition import PhaseAcquisition
+from palpate.imaging.dicom.encoding import encoding_axes
+from palpate.imaging.dicom.files import Instance
+from palpate.imaging.dicom.frames import frame_comments, is_multi_frame, with_frames
+from palpate.imaging.dicom.image_table import ImageTable, Place, image_table
+from palpate.imaging.dicom.series import Series
+from palpate.imaging.dicom.siemens_comment import EncodingComment, parse_comment
+from palpate.imaging.dicom.siemens_mosaic import siemens_phase_rad
+from palpate.imaging.dicom.slice_grid import SliceGrid, slice_grid
+from palpate.imaging.dicom.slices import FULL_EXPORT
+from palpate.imaging.nifti import same_grid
+
+_MARK: Final = "MRE:"
+
+
+class SiemensEnhancedReader:
+    """Reads every pair of a phase and a magnitude series; see palpate.imaging.dicom.registry.VendorReader."""
+
+    name = "Siemens enhanced"
+
+    def recognises(self, series: Sequence[Series]) -> bool:
+        """Whether any series has Siemens frames with an MRE comment."""
+        return any(_is_phase(one) for one in series)
+
+    def read(self, series: Sequence[Series], settings: IngestSettings) -> tuple[PhaseAcquisition, ...]:
+        """Every acquisition, in the order of series and, within a series, of frequency."""
+        del settings  # the sequence's comments say everything
+        magnitudes = [with_frames(one) for one in series if _is_siemens(one) and not _is_phase(one)]
+        acquisitions: list[PhaseAcquisition] = []
+        for run, phase in enumerate(with_frames(one) for one in series if _is_phase(one)):
+            grid = slice_grid(phase.instances)
+            magnitude = _partner(phase, grid, magnitudes)
+            magnitudes.remove(magnitude)
+            acquisitions += _read_pair(run, phase, magnitude, grid)
+        return tuple(acquisitions)
+
+
+def _is_siemens(series: Series) -> bool:
+    maker = str(series.header.get("Manufacturer", "")).upper()
+    return "SIEMENS" in maker and all(is_multi_frame(one) for one in series.instances)
+
+
+def _is_phase(series: Series) -> bool:
+    return _is_siemens(series) and any(
+        comment.startswith(_MARK) for one in series.instances for comment in frame_comments(one)
+    )
+
+
+def _partner(phase: Series, grid: SliceGrid, candidates: Sequence[Series]) -> Series:
+    """The magnitude series of a phase series: of those with as many frames on the same grid, the nearest number.
+
+    Raises:
+        InputError: there is none.
+    """
+    matching = [one for one in candidates if _matches(one, phase, grid)]
+    # Scanners number the magnitude of a pair first, so of two equally near the one before is the partner.
+    matching.sort(key=lambda one: (abs(one.number - phase.number), one.number > phase.number))
+    if not matching:
+        raise InputError(
+            f"series {phase.number}",
+            found=f"{len(phase.instances)} phase frames without a series of as many magnitude frames on the same grid",
+            expected="the magnitude series of the same acquisition",
+            advice=FULL_EXPORT,
+        )
+    return matching[0]
+
+
+def _matches(candidate: Series, phase: Series, grid: SliceGrid) -> bool:
+    kinds = {str(one.header.get("ComplexImageComponent", "")) for one in candidate.instances}
+    if kinds != {"MAGNITUDE"} or len(candidate.instances) != len(phase.instances):
+        return False
+    theirs = slice_grid(candidate.instances)
+    return theirs.shape == grid.shape and same_grid(theirs.affine_mm, grid.affine_mm, grid.shape)
+
+
+def _read_pair(run: int, phase: Series, magnitude: Series, grid: SliceGrid) -> list[PhaseAcquisition]:
+    """The acquisitions, one for each frequency, of a phase series and its magnitude series."""
+    comments = [parse_comment(one) for one in phase.instances]
+    partners = _paired(phase.instances, magnitude.instances, grid)
+    acquisitions = []
+    for index in sorted({comment.frequency_index for comment in comments}):
+        chosen = [n for n, comment in enumerate(comments) if comment.frequency_index == index]
+        by_direction = _directions(phase, comments, chosen)
+        phases, signals = (
+            image_table(
+                [
+                    Place(images[n], sorted(by_direction).index(comments[n].direction), comments[n].offset)
+                    for n in chosen
+                ],
+                grid,
+                f"series {number}",
+            )
+            for images, number in ((phase.instances, phase.number), (partners, magnitude.number))
+        )
+        _demand_offsets(phases, phase)
+        first = phases.images[0][0][0]
+        stated = comments[chosen[0]]
+        acquisitions.append(
+            PhaseAcquisition(
+                phase_rad=phases.values(siemens_phase_rad),
+                magnitude=signals.values(_signal),
+                affine_mm=grid.affine_mm,
+                frequency_hz=stated.frequency_hz,
+                encoding_axes=encoding_axes([by_direction[one] for one in sorted(by_direction)], first),
+                slice_time_s=phases.slice_time_s(),
+                menc_um_per_rad=stated.menc_um_per_rad,
+                run=run,
+                facts={
+                    "reader": SiemensEnhancedReader.name,
+                    "series_number_phase": phase.number,
+                    "series_number_magnitude": magnitude.number,
+                    "acquisition": phase.technical_facts(),
+                    "dicom": phase.references(),
+                },
+            )
+        )
+    return acquisitions
+
+
+def _paired(phases: Sequence[Instance], magnitudes: Sequence[Instance], grid: SliceGrid) -> list[Instance]:
+    """For each phase frame the magnitude frame of the same slice and the same place among its slice's frames.
+
+    Raises:
+        InputError: a slice has more frames of one kind than of the other.
+    """
+    by_slice: dict[int, list[Instance]] = {}
+    for one in magnitudes:
+        by_slice.setdefault(grid.index_of(one), []).append(one)
+    partners = []
+    for one in phases:
+        left = by_slice.get(grid.index_of(one), [])
+        if not left:
+            raise InputError(
+                one.place, found="no magnitude frame to it", expected="one for every phase frame", advice=FULL_EXPORT
+            )
+        partners.append(left.pop(0))
+    return partners
+
+
+def _directions(
+    phase: Series, comments: Sequence[EncodingComment], chosen: Sequence[int]
+) -> Mapping[int, EncodingComment]:
+    """The three directions of one frequency, each by a comment of its own.
+
+    Raises:
+        InputError: there are not three, or frequency, encoding or an axis changes from frame to frame.
+    """
+    found: dict[int, EncodingComment] = {}
+    first = comments[chosen[0]]
+    for n in chosen:
+        comment = comments[n]
+        reference = found.setdefault(comment.direction, comment)
+        axes_differ = (comment.azimuth_deg, comment.polar_deg) != (reference.azimuth_deg, reference.polar_deg)
+        facts_differ = (comment.frequency_hz, comment.menc_um_per_rad) != (first.frequency_hz, first.menc_um_per_rad)
+        if axes_differ or facts_differ:
+            raise InputError(
+                phase.instances[n].place,
+                found="another encoding axis within its direction" if axes_differ else "another frequency or encoding",
+                expected="what the frames before it state",
+                advice=FULL_EXPORT,
+            )
+    if len(found) != 3:
+        raise InputError(
+            f"series {phase.number}",
+            found=f"{len(found)} encoding directions",
+            expected="3 directions",
+            advice=FULL_EXPORT,
+        )
+    return found
+
+
+def _demand_offsets(table: ImageTable, phase: Series) -> None:
+    if table.shape[1] < 3:
+        raise InputError(
+            f"series {phase.number}",
+            found=f"{table.shape[1]} time offsets",
+            expected="at least 3",
+            advice=FULL_EXPORT,
+        )
+
+
+def _signal(instance: Instance, stored: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Magnitude with signal somewhere."""
+    if not stored.any():
+        raise InputError(
+            instance.place, found="no signal", expected="a magnitude image of the slice", advice=FULL_EXPORT
+        )
+    return stored

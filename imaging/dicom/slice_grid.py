@@ -1,0 +1,132 @@
+"""Where the slices of a scan lie, and which of them an image shows, whatever else tells its images apart."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from palpate.errors import InputError
+from palpate.imaging.dicom.files import Instance
+from palpate.imaging.dicom.geometry import affine_from, pixel_spacing_mm, slice_axes
+from palpate.imaging.dicom.series import numbers
+from palpate.imaging.dicom.slices import FULL_EXPORT, even_spacing_mm
+
+_SHIFT_TOLERANCE: Final = 0.02
+"""Share of a pixel by which slices may lie beside each other."""
+_SAME_SLICE_MM: Final = 0.01
+"""Positions are written with at least two decimals; slices are never this close."""
+
+
+@dataclass(frozen=True, slots=True)
+class SliceGrid:
+    """The voxel grid of a stack of parallel slices.
+
+    Attributes:
+        affine_mm: voxel indices to world RAS millimetres, shape (4, 4).
+        shape: voxels along i (within a row), j (down the rows), k (slices along their normal).
+        normal_lps: unit vector along which slices are counted, shape (3,).
+        heights_mm: where each slice lies along it, shape (k,).
+    """
+
+    affine_mm: NDArray[np.float64]
+    shape: tuple[int, int, int]
+    normal_lps: NDArray[np.float64]
+    heights_mm: NDArray[np.float64]
+
+    def index_of(self, instance: Instance) -> int:
+        """Which slice, k, an image of this stack is."""
+        height_mm = numbers(instance, "ImagePositionPatient", 3) @ self.normal_lps
+        return int(np.abs(self.heights_mm - height_mm).argmin())
+
+    def pixels(self, instance: Instance) -> NDArray[np.float64]:
+        """Stored values of one slice, shape (i, j).
+
+        Raises:
+            InputError: there are other pixels than the header announces.
+        """
+        pixels = instance.pixels()
+        if pixels.shape != self.shape[1::-1]:
+            raise InputError(
+                instance.place,
+                found=f"{pixels.shape} pixels",
+                expected=f"{self.shape[1::-1]} as in its header",
+                advice=FULL_EXPORT,
+            )
+        return pixels.T
+
+
+def slice_grid(instances: Sequence[Instance]) -> SliceGrid:
+    """The grid on which images lie, of which any number may show the same slice.
+
+    Raises:
+        InputError: slices are tilted or shifted against each other, of several sizes, unevenly spaced, or only one.
+    """
+    axes, spacing_mm = _demand_parallel(instances)
+    _demand_one_size(instances)
+    corners = np.stack([numbers(instance, "ImagePositionPatient", 3) for instance in instances])
+    heights = corners @ axes[:, 2]
+    order = np.argsort(heights, kind="stable")
+    firsts = order[np.flatnonzero(np.diff(heights[order], prepend=-np.inf) > _SAME_SLICE_MM)]
+    if len(firsts) < 2:
+        raise InputError(
+            instances[0].place,
+            found="images of one slice only",
+            expected="at least two slices, as a wave field needs volume",
+            advice=FULL_EXPORT,
+        )
+    between_mm = even_spacing_mm([instances[n].place for n in firsts], heights[firsts])
+    within = corners - np.outer(heights, axes[:, 2])
+    shifted = np.linalg.norm(within - within[firsts[0]], axis=1) > _SHIFT_TOLERANCE * spacing_mm.min()
+    if shifted.any():
+        raise InputError(
+            instances[int(np.argmax(shifted))].place,
+            found="a slice shifted sideways against the others",
+            expected="slices stacked along their normal",
+            advice="Give the images of one acquisition only.",
+        )
+    rows, columns = (int(numbers(instances[0], name, 1)[0]) for name in ("Rows", "Columns"))
+    return SliceGrid(
+        affine_mm=affine_from(axes, np.append(spacing_mm, between_mm), corners[firsts[0]]),
+        shape=(columns, rows, len(firsts)),
+        normal_lps=axes[:, 2],
+        heights_mm=heights[firsts],
+    )
+
+
+def _demand_parallel(instances: Sequence[Instance]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The axes of all slices, as slice_axes, and their pixel spacing.
+
+    Raises:
+        InputError: a slice has another orientation or spacing than the first.
+    """
+    axes = slice_axes(instances[0])
+    spacing_mm = pixel_spacing_mm(instances[0])
+    for instance in instances[1:]:
+        if not np.allclose(slice_axes(instance), axes, atol=1e-4) or not np.allclose(
+            pixel_spacing_mm(instance), spacing_mm, rtol=1e-4
+        ):
+            raise InputError(
+                instance.place,
+                found="another slice orientation or pixel spacing than in the slices before",
+                expected="parallel slices of one size",
+                advice="Give the folder of one series only.",
+            )
+    return axes, spacing_mm
+
+
+def _demand_one_size(instances: Sequence[Instance]) -> None:
+    """Raise InputError where images have different numbers of rows or columns."""
+    first = [instances[0].header.get(name) for name in ("Rows", "Columns")]
+    for instance in instances[1:]:
+        size = [instance.header.get(name) for name in ("Rows", "Columns")]
+        if size != first:
+            raise InputError(
+                instance.place,
+                found=f"{size[0]} x {size[1]} pixels",
+                expected=f"{first[0]} x {first[1]} as in {instances[0].place}",
+                advice=FULL_EXPORT,
+            )

@@ -1,0 +1,286 @@
+"""Displacement as other laboratories publish it: complex arrays, without a word on units, axes or mask.
+
+Two layouts are read:
+
+    a folder of <name>_<f>Hz_disp_re.nii.gz and <name>_<f>Hz_disp_im.nii.gz, shape (i, j, k, 3), as in the Brain
+    Biomechanics Imaging Repository (micrometres, 1.5 mm), with at most one *_mask.nii.gz;
+
+    a MATLAB file (up to version 7) with a complex variable of shape (i, j, k, 3) or (i, j, k, 3, frequency), as the
+    BIOQIC server's simulated phantom (1 mm). Nobody knows where it lay: i, j, k are taken for R, A, S.
+
+What they do not say stands in the ingest section's `arrays`; nothing is guessed.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import scipy.io
+from numpy.typing import NDArray
+
+from palpate.config.arrays import ArraySettings
+from palpate.config.ingest import IngestSettings
+from palpate.errors import InputError
+from palpate.imaging.nifti import Volume, read_nifti, same_grid
+from palpate.imaging.wavefield import WaveField
+from palpate.imaging.wavefield_sidecar import METRES_PER_UNIT
+from palpate.units import m_to_um
+
+_FILE: Final = re.compile(r"(?P<name>.+)_(?P<frequency>[0-9]+(?:\.[0-9]+)?)Hz_disp_(?P<part>re|im)\.nii(?:\.gz)?")
+_SMALLEST_M, _LARGEST_M = 1e-9, 1e-3
+"""Between these the mean displacement of any MRE lies; in a wrong unit it is a thousand times off."""
+
+
+def is_displacement_array(path: Path) -> bool:
+    """Whether the path is a MATLAB file or a folder with at least one *_disp_re or *_disp_im NIfTI."""
+    if path.is_dir():
+        return any(path.glob("*_disp_re.nii*")) or any(path.glob("*_disp_im.nii*"))
+    return path.suffix.lower() == ".mat"
+
+
+def read_displacement_arrays(path: Path, label: str, settings: IngestSettings) -> tuple[WaveField, ...]:
+    """Wave fields of every frequency, ordered by it; their noise is unknown.
+
+    Args:
+        path: the folder or MATLAB file.
+        label: of the wave fields.
+        settings: unit, axes and mask; density; the sign of time.
+
+    Raises:
+        InputError: a file is missing, unreadable, of a wrong shape or not finite, or the settings lack what it needs.
+    """
+    metres = METRES_PER_UNIT[_needed(path, "units", settings.arrays.units, "Say in which unit displacement is stored.")]
+    if path.is_dir():
+        arrays, mask, affine_mm = _read_folder(path, settings.arrays)
+    else:
+        arrays, mask, affine_mm = _read_matlab(path, settings.arrays)
+    conjugated = settings.time_step_sign == "negative"
+    fields = []
+    for frequency_hz, values in sorted(arrays.items()):
+        displacement_m = np.asarray(metres * (values.conj() if conjugated else values), dtype=np.complex128)
+        inside = np.any(displacement_m != 0, axis=-1) if mask is None else mask
+        _demand_motion(path, frequency_hz, displacement_m[inside], settings.arrays)
+        fields.append(
+            WaveField(
+                displacement_m=displacement_m,
+                mask=inside,
+                affine_mm=affine_mm,
+                frequency_hz=frequency_hz,
+                noise_std_m=None,
+                density_kg_m3=settings.density_kg_m3,
+                label=label,
+            )
+        )
+    return tuple(fields)
+
+
+def _needed[T](path: Path, name: str, value: T | None, advice: str) -> T:
+    """A setting that must be there."""
+    if value is None:
+        raise InputError(
+            path,
+            found="an array that does not say it",
+            expected=f"arrays.{name} in the ingest section",
+            advice=f"{advice} Set it as arrays: {{{name}: ...}}.",
+        )
+    return value
+
+
+type _Arrays = tuple[Mapping[float, NDArray[np.complex128]], NDArray[np.bool_] | None, NDArray[np.float64]]
+"""Displacement along R, A, S by frequency; the mask, None for where anything moves; the affine."""
+
+
+def _read_folder(folder: Path, settings: ArraySettings) -> _Arrays:
+    """The arrays of a folder of NIfTI files, which lie on one grid."""
+    axes = _needed(
+        folder, "components", settings.components, "Say along which axes the components lie: world or image."
+    )
+    parts: dict[tuple[str, float], dict[str, Volume]] = {}
+    reference: Volume | None = None
+    for path in sorted(folder.glob("*_disp_??.nii*")):
+        match = _FILE.fullmatch(path.name)
+        if match is None:
+            raise InputError(
+                path,
+                found="a name without frequency",
+                expected="a name like sub_50Hz_disp_re.nii.gz",
+                advice="Rename the file.",
+            )
+        volume = read_nifti(path)
+        reference = reference or volume
+        _demand_shape(path, volume.values.shape, (*reference.values.shape[:3], 3))
+        _demand_grid(path, volume, reference)
+        files = parts.setdefault((match["name"], float(match["frequency"])), {})
+        if match["part"] in files:
+            raise InputError(path, found="the same part twice", expected="each once", advice="Remove one of them.")
+        files[match["part"]] = volume
+    assert reference is not None
+    arrays: dict[float, NDArray[np.complex128]] = {}
+    turn = np.eye(3)
+    if axes == "image":
+        turn = reference.affine_mm[:3, :3] / np.linalg.norm(reference.affine_mm[:3, :3], axis=0)
+    for (name, frequency_hz), files in parts.items():
+        if len(files) != 2 or frequency_hz in arrays or frequency_hz <= 0:
+            raise InputError(
+                folder,
+                found=f"{' and '.join(files)} of {name} at {frequency_hz:g} Hz"
+                + (", and another array of that frequency" if frequency_hz in arrays else ""),
+                expected="one re and one im file for each frequency above 0",
+                advice="Complete the pair; give every scan a folder of its own.",
+            )
+        arrays[frequency_hz] = np.asarray((files["re"].values + 1j * files["im"].values) @ turn.T)
+        _demand_finite(folder, arrays[frequency_hz])
+    return arrays, _mask_of_folder(folder, settings, reference), reference.affine_mm
+
+
+def _mask_of_folder(folder: Path, settings: ArraySettings, reference: Volume) -> NDArray[np.bool_] | None:
+    shape = reference.values.shape[:3]
+    if settings.mask != "file":
+        return np.ones(shape, dtype=np.bool_) if settings.mask == "all" else None
+    masks = sorted(folder.glob("*_mask.nii*"))
+    if len(masks) != 1:
+        raise InputError(
+            folder,
+            found=f"{len(masks)} files named *_mask.nii.gz",
+            expected="one mask, tissue = 1",
+            advice="Add it, or set arrays: {mask: nonzero} or {mask: all}.",
+        )
+    volume = read_nifti(masks[0])
+    _demand_shape(masks[0], volume.values.shape, shape)
+    _demand_grid(masks[0], volume, reference)
+    return _as_mask(masks[0], volume.values)
+
+
+def _read_matlab(path: Path, settings: ArraySettings) -> _Arrays:
+    """The arrays of a MATLAB file, whose axes become the world's."""
+    content = _load_matlab(path)
+    values = _displacement_variable(path, content, settings.variable)
+    frequencies = _needed(path, "frequencies_hz", settings.frequencies_hz, "Say the frequency, or one for each array.")
+    edges = _needed(path, "voxel_mm", settings.voxel_mm, "Say the edges of a voxel along i, j, k.")
+    stacked = values if values.ndim == 5 else values[..., np.newaxis]
+    if stacked.shape[4] != len(frequencies) or len(set(frequencies)) != len(frequencies):
+        raise InputError(
+            path,
+            found=f"{stacked.shape[4]} arrays in the variable",
+            expected=f"as many as the {len(frequencies)} different numbers in arrays.frequencies_hz",
+            advice="State the frequency of each array, in the order of the last axis.",
+        )
+    _demand_finite(path, stacked)
+    arrays = {float(hz): np.ascontiguousarray(stacked[..., n]) for n, hz in enumerate(frequencies)}
+    return arrays, _mask_of_matlab(path, content, settings, stacked.shape[:3]), np.diag([*edges, 1.0])
+
+
+def _load_matlab(path: Path) -> Mapping[str, object]:
+    if not path.exists():
+        raise InputError(path, found="no such file", expected="a MATLAB file", advice="Check the path.")
+    try:
+        content: Mapping[str, object] = scipy.io.loadmat(path)
+    except NotImplementedError as error:
+        raise InputError(
+            path,
+            found="a MATLAB file of version 7.3",
+            expected="version 7 or older",
+            advice="Save it again with save(..., '-v7').",
+        ) from error
+    except (ValueError, TypeError, OSError, EOFError, IndexError, KeyError, zlib.error) as error:
+        raise InputError(
+            path, found="no readable MATLAB file", expected="a complete .mat", advice="Copy the file again."
+        ) from error
+    return content
+
+
+def _displacement_variable(path: Path, content: Mapping[str, object], name: str | None) -> NDArray[np.complex128]:
+    """The variable of that name, or the only complex one with three components in its fourth dimension."""
+    arrays = {
+        key: value for key, value in content.items() if isinstance(value, np.ndarray) and not key.startswith("__")
+    }
+    fitting = [
+        key
+        for key, value in arrays.items()
+        if value.ndim in (4, 5) and value.shape[3] == 3 and np.iscomplexobj(value) and name in (None, key)
+    ]
+    if len(fitting) != 1:
+        shown = ", ".join(f"{key} {value.shape} {value.dtype}" for key, value in arrays.items()) or "no array"
+        raise InputError(
+            path,
+            found=shown,
+            expected=f"{name or 'one variable'}, complex, shape (i, j, k, 3) or (i, j, k, 3, frequency)",
+            advice="Name the displacement by arrays: {variable: ...}.",
+        )
+    return np.asarray(arrays[fitting[0]], dtype=np.complex128)
+
+
+def _mask_of_matlab(
+    path: Path, content: Mapping[str, object], settings: ArraySettings, shape: tuple[int, ...]
+) -> NDArray[np.bool_] | None:
+    if settings.mask != "file":
+        return np.ones(shape, dtype=np.bool_) if settings.mask == "all" else None
+    values = content.get("mask")
+    if not isinstance(values, np.ndarray):
+        raise InputError(
+            path,
+            found="no variable 'mask'",
+            expected="tissue = 1 on the array's grid",
+            advice="Add it, or set arrays: {mask: nonzero} or {mask: all}.",
+        )
+    _demand_shape(path, values.shape, shape)
+    return _as_mask(path, values)
+
+
+def _as_mask(path: Path, values: NDArray[np.generic]) -> NDArray[np.bool_]:
+    if not np.all(np.isin(values, (0, 1))) or not np.any(values):
+        raise InputError(
+            path,
+            found="a mask that is empty or has values other than 0 and 1",
+            expected="tissue = 1, background = 0",
+            advice="Threshold the mask before writing it.",
+        )
+    return np.asarray(values != 0)
+
+
+def _demand_shape(path: Path, shape: tuple[int, ...], expected: tuple[int, ...]) -> None:
+    if shape != expected:
+        raise InputError(
+            path,
+            found=f"an array of shape {shape}",
+            expected=f"shape {expected}",
+            advice="Put the three components into the fourth dimension; all files must lie on one grid.",
+        )
+
+
+def _demand_grid(path: Path, volume: Volume, reference: Volume) -> None:
+    if not same_grid(volume.affine_mm, reference.affine_mm, volume.values.shape[:3]):
+        raise InputError(
+            path,
+            found="another affine than in the other files",
+            expected="one voxel grid",
+            advice="Resample it onto that grid.",
+        )
+
+
+def _demand_finite(path: Path, values: NDArray[np.complex128]) -> None:
+    bad = int(np.count_nonzero(~np.isfinite(values)))
+    if bad:
+        raise InputError(
+            path,
+            found=f"{bad} values that are not finite (NaN or infinite)",
+            expected="finite displacements everywhere",
+            advice="Set voxels without signal to 0 and leave them out of the mask.",
+        )
+
+
+def _demand_motion(path: Path, frequency_hz: float, inside_m: NDArray[np.complex128], settings: ArraySettings) -> None:
+    """Raise InputError where nothing moves, or so little or much that the unit must be another one."""
+    mean_m = float(np.linalg.norm(np.abs(inside_m), axis=-1).mean()) if inside_m.size else 0.0
+    if not _SMALLEST_M < mean_m < _LARGEST_M:
+        raise InputError(
+            path,
+            found=f"a mean displacement of {m_to_um(mean_m):.3g} um at {frequency_hz:g} Hz, read as {settings.units}",
+            expected="between 0.001 and 1000 um",
+            advice="Correct arrays.units, or check the export of the wave field.",
+        )

@@ -1,0 +1,205 @@
+"""From any scheme of motion encodings to three directions, on complex data and before anything is unwrapped.
+
+Encoding e at offset t has the phase
+
+    phi_e = sum_d A_ed theta_d + b_e beta,    theta_d = u_d / MENC,
+
+where u_d is displacement along axis d, A_ed the sensitivity in units of 1 / MENC, and beta the static phase of coils
+and field that all encodings share (b_e = 1). A direction is a product of signals, each taken as it is (w = 1),
+conjugated (w = -1) or left out, whose static phases cancel:
+
+    angle(prod_e s_e^w_e) = sum_d (w A)_d theta_d,    sum_e w_e b_e = 0.
+
+The weights are whole because a fraction of a wrapped phase means nothing. The phase of a direction is `gain` times that
+of an encoding of weight 1: twice for a pair of opposite signs, four times for four tetrahedral encodings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from palpate.config.ingest import EncodingFrame
+from palpate.errors import InputError
+
+_PARALLEL: Final = 1e-3
+"""Sine of the angle below which a combination counts as being along an axis."""
+_MOST_ENCODINGS: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Demodulated:
+    """Three directions of motion, as a phase acquisition wants them.
+
+    Attributes:
+        phase_rad: wrapped to (-pi, pi], shape (direction, offset, i, j, k).
+        magnitude: mean |s| over the encodings that a direction is made of, same shape.
+        axes: unit vectors in the axes of the matrix' columns, shape (direction, 3).
+        gains: radians of phase_rad for each radian of an encoding of weight 1, shape (direction,).
+    """
+
+    phase_rad: NDArray[np.float64]
+    magnitude: NDArray[np.float64]
+    axes: NDArray[np.float64]
+    gains: NDArray[np.float64]
+
+    @property
+    def gain(self) -> float:
+        """The largest gain; what the motion encoding of a single encoding is divided by."""
+        return float(self.gains.max())
+
+    def axes_in_world(self, columns: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The axes in RAS, for a phase acquisition of this gain: shorter than 1 where a direction's gain is smaller.
+
+        Args:
+            columns: unit vectors in RAS of the matrix' columns, as columns, shape (3, 3); see column_axes.
+        """
+        return np.asarray(self.axes @ columns.T * (self.gains / self.gain)[:, None])
+
+
+def column_axes(frame: EncodingFrame, affine_mm: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The axes in which a matrix' columns are given, as unit vectors in RAS, as columns, shape (3, 3).
+
+    Args:
+        frame: "world" for R, A, S; "image" for the directions in which i, j and k increase.
+        affine_mm: voxel indices to world RAS millimetres, shape (4, 4).
+    """
+    if frame == "world":
+        return np.eye(3)
+    return np.asarray(affine_mm[:3, :3] / np.linalg.norm(affine_mm[:3, :3], axis=0))
+
+
+def with_background(rows: Sequence[Sequence[float]] | NDArray[np.float64]) -> NDArray[np.float64]:
+    """A matrix of sensitivities with its static-phase column.
+
+    More than three encodings share a static phase that their differences cancel (b = 1). Exactly three have nothing to
+    subtract from: the static phase stays, and goes with the mean over time (b = 0).
+
+    Args:
+        rows: A, shape (encoding, 3); a reference without motion encoding is a row of zeros.
+
+    Returns:
+        A and b, shape (encoding, 4).
+    """
+    sensitivity = np.asarray(rows, dtype=np.float64)
+    shared = np.full((len(sensitivity), 1), 1.0 if len(sensitivity) > 3 else 0.0)
+    return np.hstack([sensitivity, shared])
+
+
+def scheme_matrix(rows: Sequence[Sequence[float]]) -> NDArray[np.float64]:
+    """A study's scheme of encodings, with its static-phase column, shape (encoding, 4).
+
+    Args:
+        rows: A, shape (encoding, 3).
+
+    Raises:
+        InputError: the encodings do not determine three directions.
+    """
+    matrix = with_background(rows)
+    try:
+        difference_weights(matrix)
+    except ValueError as error:
+        raise InputError(
+            "encoding_matrix",
+            found=str(error),
+            expected="3 to 8 rows that span the three directions of space",
+            advice="State one row for each encoding in the ingest settings, 0, 0, 0 for one without motion encoding.",
+        ) from error
+    return matrix
+
+
+def difference_weights(matrix: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Which signals to multiply, plain (1) or conjugated (-1), for three independent directions.
+
+    Along each column's axis the combination with the least noise is taken, and of equals the one with the smallest
+    gain, which wraps least. Where a column has none of its own, the best independent combinations fill up.
+
+    Args:
+        matrix: A and b, shape (encoding, 4).
+
+    Returns:
+        w, shape (3, encoding); a combination along a column's axis has a positive gain.
+
+    Raises:
+        ValueError: the shape is another, numbers are not finite, there are more than eight encodings, or no three
+            independent directions exist that are free of the static phase.
+    """
+    if matrix.ndim != 2 or matrix.shape[1] != 4 or not np.all(np.isfinite(matrix)):
+        raise ValueError(f"an encoding matrix has finite rows of 4, not shape {matrix.shape}")
+    if len(matrix) > _MOST_ENCODINGS:
+        raise ValueError(f"{len(matrix)} encodings; at most {_MOST_ENCODINGS} are combined")
+    ranked = _ranked_candidates(matrix)
+    along = ranked @ matrix[:, :3]
+    gains = np.linalg.norm(along, axis=1)
+    chosen: list[int] = []
+    for axis in range(3):
+        own = np.flatnonzero(along[:, axis] > gains * np.sqrt(1 - _PARALLEL**2))
+        chosen += own[:1].tolist()
+    for candidate in range(len(ranked)):
+        if len(chosen) < 3 and _independent(along[[*chosen, candidate]]):
+            chosen.append(candidate)
+    if len(chosen) < 3:
+        raise ValueError("no three independent directions can be made of the encodings without their static phase")
+    return np.asarray(ranked[chosen])
+
+
+def demodulate(signals: NDArray[np.complex128], matrix: NDArray[np.float64]) -> Demodulated:
+    """Three directions from the complex images of a scheme of encodings.
+
+    Args:
+        signals: s, shape (encoding, offset, i, j, k).
+        matrix: A and b, shape (encoding, 4); or shape (offset, encoding, 4) where the encodings change from offset to
+            offset, as where their polarity alternates.
+
+    Raises:
+        ValueError: shapes disagree; the matrix has no three directions (see difference_weights); or directions change
+            from offset to offset, as with alternating polarity and nothing to subtract the static phase from.
+    """
+    matrices = matrix if matrix.ndim == 3 else np.broadcast_to(matrix, (signals.shape[1], *matrix.shape))
+    if signals.ndim != 5 or matrices.shape[:2] != (signals.shape[1], signals.shape[0]):
+        raise ValueError(f"signals {signals.shape} and encoding matrix {matrix.shape} do not belong together")
+    weights = np.stack([difference_weights(one) for one in matrices])
+    if np.any(weights != weights[0]) and not np.any(matrices[..., 3]):
+        raise ValueError("encodings change between offsets, and there is no reference to subtract")
+    sensitivities = weights @ matrices[..., :3]
+    if not np.allclose(sensitivities, sensitivities[0], rtol=1e-6, atol=1e-9):
+        raise ValueError("the encodings of different offsets measure different directions")
+    gains = np.linalg.norm(sensitivities[0], axis=1)
+    used = np.abs(weights)
+    return Demodulated(
+        phase_rad=np.stack([_difference(signals, one) for one in np.moveaxis(weights, 1, 0)]),
+        magnitude=np.einsum("tde,et...->dt...", used / used.sum(axis=2, keepdims=True), np.abs(signals)),
+        axes=sensitivities[0] / gains[:, None],
+        gains=gains,
+    )
+
+
+def _ranked_candidates(matrix: NDArray[np.float64]) -> NDArray[np.int64]:
+    """All usable weights, shape (candidate, encoding): least noise first, then smallest gain, then a fixed order."""
+    weights = np.array(list(product((1, 0, -1), repeat=len(matrix))), dtype=np.int64)
+    gains = np.linalg.norm(weights @ matrix[:, :3], axis=1)
+    usable = (np.abs(weights @ matrix[:, 3]) < 1e-9) & (gains > 1e-6)
+    weights, gains = weights[usable], gains[usable]
+    precision = gains**2 / np.abs(weights).sum(axis=1)
+    return np.asarray(weights[np.lexsort((np.round(gains, 9), -np.round(precision, 9)))])
+
+
+def _independent(rows: NDArray[np.float64]) -> bool:
+    unit = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    return int(np.linalg.matrix_rank(unit, tol=0.1)) == len(rows)
+
+
+def _difference(signals: NDArray[np.complex128], weights: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Phase of one direction, shape (offset, i, j, k), from weights of shape (offset, encoding)."""
+    phase = np.zeros(signals.shape[1:])
+    for offset, row in enumerate(weights):
+        turned = np.ones(signals.shape[2:], dtype=np.complex128)
+        for encoding in np.flatnonzero(row):
+            turned *= np.exp(1j * row[encoding] * np.angle(signals[encoding, offset]))
+        phase[offset] = np.angle(turned)
+    return phase
