@@ -24,6 +24,11 @@ _SEED = 20131
 _CLIP_PERCENT = (0.5, 99.5)
 """Vessels and fat are so bright that without this they leave few bins to the brain."""
 
+_SHADING_MM = 12.0
+"""Standard deviation of the Gaussian that separates shading from tissue."""
+_LEAST_WEIGHT = 1e-3
+"""Farther from tissue there is no mean of it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Pair:
@@ -38,12 +43,20 @@ class Pair:
     moving: tuple[sitk.Image, ...]
 
 
-def make_pair(magnitude: Volume, anatomy: Volume, blurs_mm: tuple[float, ...]) -> Pair:
-    """Clip the intensities and blur the anatomy by Gaussians of the given standard deviations."""
+def make_pair(magnitude: Volume, tissue: NDArray[np.bool_], anatomy: Volume, blurs_mm: tuple[float, ...]) -> Pair:
+    """Even out the elastogram's shading, clip intensities, blur the anatomy.
+
+    Args:
+        magnitude: of the elastogram, shape (i, j, k).
+        tissue: its mask, same shape.
+        anatomy: shape (i, j, k).
+        blurs_mm: standard deviations of the Gaussians, one a level.
+    """
     values = _clipped(anatomy.values)
     edges_mm = np.linalg.norm(anatomy.affine_mm[:3, :3], axis=0)
     moving = [image_of(ndimage.gaussian_filter(values, blur / edges_mm), anatomy.affine_mm) for blur in blurs_mm]
-    return Pair(image_of(_clipped(magnitude.values), magnitude.affine_mm), tuple(moving))
+    even = _evened(magnitude, tissue)
+    return Pair(image_of(_clipped(even), magnitude.affine_mm), tuple(moving))
 
 
 def image_of(values: NDArray[np.generic], affine_mm: NDArray[np.float64]) -> sitk.Image:
@@ -89,7 +102,11 @@ def climb(pair: Pair, level: int, where: sitk.Image, start: Rigid, *, step_mm: f
     """
     method = _method(where)
     method.SetOptimizerAsRegularStepGradientDescent(
-        learningRate=step_mm, minStep=0.01, numberOfIterations=100, relaxationFactor=0.6, gradientMagnitudeTolerance=1e-9
+        learningRate=step_mm,
+        minStep=0.01,
+        numberOfIterations=100,
+        relaxationFactor=0.6,
+        gradientMagnitudeTolerance=1e-9,
     )
     method.SetOptimizerScalesFromPhysicalShift()
     method.SetInitialTransform(start.transform, inPlace=False)
@@ -114,6 +131,15 @@ def _method(where: sitk.Image) -> sitk.ImageRegistrationMethod:
     method.MetricUseFixedImageGradientFilterOff()
     method.MetricUseMovingImageGradientFilterOff()
     return method
+
+
+def _evened(magnitude: Volume, tissue: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """The magnitude over its mean in the tissue around: coils shade a block more than tissues differ."""
+    width = _SHADING_MM / np.linalg.norm(magnitude.affine_mm[:3, :3], axis=0)
+    weight = ndimage.gaussian_filter(tissue.astype(np.float64), width)
+    around = ndimage.gaussian_filter(np.where(tissue, magnitude.values, 0.0), width)
+    mean = np.divide(around, weight, out=np.zeros_like(around), where=weight > _LEAST_WEIGHT)
+    return np.divide(magnitude.values, mean, out=np.zeros_like(mean), where=mean > 0)
 
 
 def _clipped(values: NDArray[np.float64]) -> NDArray[np.float32]:

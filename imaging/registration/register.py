@@ -6,8 +6,8 @@ once; the jackknife turns the scatter of the maxima theta_g into a covariance (K
 
     C = (G - 1) / G  sum_g (theta_g - theta) (theta_g - theta)^T.
 
-It counts what noise and unlike contrast do. It does not know what all groups share: an image distorted as a whole, or
-a mirrored one.
+It counts what noise and unlike contrast do. What all groups share it does not see: interpolation, which is therefore
+added, an image distorted as a whole, or a mirrored one.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ START_MM = 8.0
 START_DEG = 8.0
 """How far from the files' placement the other starts lie."""
 STARTS = 7
-FEWEST_AGREEING = 4
+FEWEST_AGREEING = 3
 """Starts that must end at the best maximum."""
 AGREE_MM = 1.0
 MOST_MM = 30.0
@@ -42,6 +42,8 @@ FEWEST_OVERLAP = 0.8
 """Share of the tissue that the anatomy must show."""
 GROUPS = 10
 CUBE_MM = 8.0
+INTERPOLATION_MM = 0.08
+"""Error along each axis that heads without noise still show (decision 0045)."""
 SEED = 4711
 _RIM_MM = 6.0
 """The border of the tissue tells more than its inside; so much beyond it counts too."""
@@ -115,12 +117,12 @@ def overlap(anatomy: Volume, points_mm: NDArray[np.float64]) -> float:
     return float(np.mean(np.all((index >= -0.5) & (index <= top), axis=-1)))
 
 
-def _scene(
-    magnitude: Volume, tissue: NDArray[np.bool_], anatomy: Volume, points_mm: NDArray[np.float64]
-) -> Scene:
+def _scene(magnitude: Volume, tissue: NDArray[np.bool_], anatomy: Volume, points_mm: NDArray[np.float64]) -> Scene:
     edges_mm = np.linalg.norm(magnitude.affine_mm[:3, :3], axis=0)
     counts = ndimage.distance_transform_edt(~tissue, sampling=edges_mm) <= _RIM_MM
-    return Scene(make_pair(magnitude, _cropped(anatomy, points_mm), BLURS_MM), counts, magnitude.affine_mm, points_mm)
+    return Scene(
+        make_pair(magnitude, tissue, _cropped(anatomy, points_mm), BLURS_MM), counts, magnitude.affine_mm, points_mm
+    )
 
 
 def _cropped(anatomy: Volume, points_mm: NDArray[np.float64]) -> Volume:
@@ -166,7 +168,9 @@ def _displaced(motion: Rigid) -> list[Rigid]:
 def _covariance(scene: Scene, best: Rigid) -> NDArray[np.float64]:
     """The jackknife's covariance of the parameters, shape (6, 6)."""
     edges_mm = np.linalg.norm(scene.affine_mm[:3, :3], axis=0)
-    cubes = np.indices(scene.counts.shape) // np.maximum(np.round(CUBE_MM / edges_mm), 1).astype(int)[:, None, None, None]
+    cubes = (
+        np.indices(scene.counts.shape) // np.maximum(np.round(CUBE_MM / edges_mm), 1).astype(int)[:, None, None, None]
+    )
     _, cube = np.unique(cubes.reshape(3, -1), axis=1, return_inverse=True)
     dealt = np.random.default_rng(SEED).permutation(cube.max() + 1) % GROUPS
     group = dealt[cube].reshape(scene.counts.shape)
@@ -175,7 +179,8 @@ def _covariance(scene: Scene, best: Rigid) -> NDArray[np.float64]:
         where = image_of((scene.counts & (group != number)).astype(np.uint8), scene.affine_mm)
         maxima.append(climb(scene.pair, len(BLURS_MM) - 1, where, best, step_mm=STEPS_MM[-1] / 2).parameters)
     away = np.array(maxima) - np.mean(maxima, axis=0)
-    return np.asarray((GROUPS - 1) / GROUPS * away.T @ away)
+    interpolation = np.diag([0.0] * 3 + [INTERPOLATION_MM**2] * 3)
+    return np.asarray((GROUPS - 1) / GROUPS * away.T @ away + interpolation)
 
 
 def _reasons(figures: dict[str, float], uncertainty_mm: float) -> list[str]:

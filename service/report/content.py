@@ -227,7 +227,10 @@ def notes(run: RunView) -> list[str]:
             "The motion encoding is unknown: displacements are in arbitrary units; the moduli do not depend on it."
         )
     anatomy = run.ingest.get("anatomy")
-    if isinstance(anatomy, Mapping) and anatomy.get("same_frame_of_reference") is False:
+    registration = anatomy.get("registration") if isinstance(anatomy, Mapping) else None
+    if isinstance(registration, Mapping):
+        found += registration["doubts"]
+    elif isinstance(anatomy, Mapping) and anatomy.get("same_frame_of_reference") is False:
         found.append(
             "The anatomical image has another frame of reference: the patient may have moved between the scans."
         )

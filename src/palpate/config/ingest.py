@@ -45,3 +45,7 @@ class IngestSettings(Section):
     max_noise_rad: Positive = 0.5
     """Voxels whose first harmonic is noisier than this (standard deviation of its real and imaginary part, worst
     encoding direction) are left out of the mask."""
+
+    registration: Literal["auto", "never"] = "auto"
+    """Whether the anatomy is registered to the elastogram (rigid motion, mutual information). auto: it is, and is moved
+    where it lies off by more than its own uncertainty; never: it stays where its file says."""
