@@ -22,8 +22,8 @@ def _planned(printed: str) -> dict[str, int]:
 def test_configuration_plans_each_stage_of_each_session(path: Path, snakemake: Command) -> None:
     """A workflow can be green and plan nothing, so the counts are compared.
 
-    Three sessions bring elastography, two of them as DICOM, one of these with an anatomy; a fourth brings none and takes
-    no part.
+    Three sessions bring elastography, two of them as DICOM, one of these with an anatomy; one brings none and
+    takes no part.
     """
     done = snakemake("-n", "--configfile", path, "--config", f"sessions={TABLE}", "results=out")
     assert done.returncode == 0, done.stdout + done.stderr
