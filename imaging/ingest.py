@@ -14,17 +14,17 @@ from numpy.typing import NDArray
 from palpate.config.ingest import IngestSettings
 from palpate.errors import InputError
 from palpate.imaging.acquisition import PhaseAcquisition
+from palpate.imaging.anatomy import AnatomyImage, place_anatomy, read_anatomy_image, write_anatomy
 from palpate.imaging.deidentify.facts import clean_facts
 from palpate.imaging.deidentify.key import Key, open_key
-from palpate.imaging.dicom.anatomy import read_anatomy
 from palpate.imaging.dicom.files import Instance
 from palpate.imaging.dicom.registry import read_acquisitions
-from palpate.imaging.dicom.series import demand_one_patient
-from palpate.imaging.dicom.sorting import SeriesRow, anatomy_row, table_text
+from palpate.imaging.dicom.sorting import SeriesRow, table_text
 from palpate.imaging.displacement_arrays import is_displacement_array, read_displacement_arrays
-from palpate.imaging.nifti import read_nifti, write_nifti
+from palpate.imaging.nifti import Volume, read_nifti, write_nifti
 from palpate.imaging.reconstruct import quality, reconstruct
 from palpate.imaging.tissue_mask import largest_piece, tissue_mask
+from palpate.imaging.user_mask import read_user_mask
 from palpate.imaging.wavefield import WaveField
 from palpate.imaging.wavefield_folder import (
     is_wave_field_folder,
@@ -41,7 +41,7 @@ _FEWEST_VOXELS = 27
 
 
 def ingest(
-    mre: Path, label: str, out: Path, *, anatomy: Path | None, settings: IngestSettings
+    mre: Path, label: str, out: Path, *, anatomy: Path | None, settings: IngestSettings, mask: Path | None = None
 ) -> tuple[WaveField, ...]:
     """Turn one session's MRE into a wave-field folder, whole or not at all.
 
@@ -52,6 +52,7 @@ def ingest(
         out: the folder to write.
         anatomy: T1-weighted DICOM folder or zip, or NIfTI; None where there is none.
         settings: the study's choices.
+        mask: binary NIfTI in the MRE's world coordinates, instead of the mask from the magnitude; only with DICOM.
 
     Returns:
         The wave fields that were written.
@@ -67,9 +68,17 @@ def ingest(
             advice="Give a label such as sub-01_ses-01.",
         )
     refuse_foreign_folder(out)
-    inputs = {"mre": mre} | ({"anatomy": anatomy} if anatomy is not None else {})
+    given = {"mre": mre, "anatomy": anatomy, "mask": mask}
+    inputs = {role: path for role, path in given.items() if path is not None}
     with atomic_directory(out) as folder:
         if is_wave_field_folder(mre):
+            if mask is not None:
+                raise InputError(
+                    "--mask",
+                    found="a mask for a finished wave-field folder",
+                    expected="a mask for DICOM",
+                    advice="Put the mask into the folder as its *_mask.nii.gz.",
+                )
             fields, records = _from_wave_fields(mre, label, folder)
             images: Sequence[Instance] = ()
             rows: tuple[SeriesRow, ...] = ()
@@ -78,25 +87,34 @@ def ingest(
             images, rows = (), ()
         else:
             key = None if settings.key is None else open_key(settings.key, away_from=out)
-            fields, records, images, rows = _from_dicom(mre, label, folder, settings, key)
-        beside, more_rows = (None, ()) if anatomy is None else _write_anatomy(anatomy, label, folder, images)
-        _write_series_table(folder / f"{label}_series.tsv", (*rows, *more_rows))
+            fields, records, images, rows = _from_dicom(mre, label, folder, settings, key, mask)
+        image = None if anatomy is None else read_anatomy_image(anatomy, images)
+        _write_series_table(folder / f"{label}_series.tsv", (*rows, *(image.rows if image else ())))
         common: dict[str, object] = {
-            "anatomy": beside,
             # Where the key lies concerns nobody who gets the results.
             "settings": settings.model_dump(mode="json", exclude={"key"}),
             # Digests need the inputs to exist, which reading them has shown by now.
             "input_digests": input_digests(inputs),
             "versions": versions(),
         }
+        placed = {} if image is None else _place(image, label, folder, list(records), settings)
         for name, record in records.items():
+            record["anatomy"] = placed.get(name)
             text = json.dumps({"label": name, **record, **common}, indent=2, allow_nan=False)
             (folder / f"{name}_ingest.json").write_text(text + "\n", encoding="utf-8")
     return fields
 
 
+def _place(
+    image: AnatomyImage, label: str, folder: Path, runs: Sequence[str], settings: IngestSettings
+) -> dict[str, dict[str, object]]:
+    """Write the anatomy and where it lies on each run; what the records say of that."""
+    write_anatomy(image, label, folder)
+    return {run: place_anatomy(image, run, folder, registration=settings.registration) for run in runs}
+
+
 def _from_dicom(
-    mre: Path, label: str, folder: Path, settings: IngestSettings, key: Key | None
+    mre: Path, label: str, folder: Path, settings: IngestSettings, key: Key | None, mask: Path | None
 ) -> tuple[tuple[WaveField, ...], dict[str, dict[str, object]], Sequence[Instance], tuple[SeriesRow, ...]]:
     """Read, reconstruct and write every run of a DICOM export."""
     say("reading DICOM")
@@ -109,20 +127,25 @@ def _from_dicom(
     for number, run in enumerate(runs, start=1):
         name = label if len(runs) == 1 else f"{label}_run-{number}"
         of_run = [one for one in acquisitions if one.run == run]
-        written, record = _reconstruct_run(of_run, name, folder, settings)
+        written, record = _reconstruct_run(of_run, name, folder, settings, mask)
         fields += written
         records[name] = {"source": "DICOM", **clean_facts(of_run[0].facts, key), **record}
     return tuple(fields), records, images, export.rows(acquisitions)
 
 
 def _reconstruct_run(
-    acquisitions: Sequence[PhaseAcquisition], label: str, folder: Path, settings: IngestSettings
+    acquisitions: Sequence[PhaseAcquisition], label: str, folder: Path, settings: IngestSettings, drawn: Path | None
 ) -> tuple[list[WaveField], dict[str, object]]:
     """Reconstruct and write the frequencies of one run, which share a mask."""
     magnitude = np.mean([one.magnitude.mean(axis=(0, 1)) for one in acquisitions], axis=0)
     affine_mm = acquisitions[0].affine_mm
     voxel_mm = np.linalg.norm(affine_mm[:3, :3], axis=0)
-    bright = tissue_mask(magnitude, voxel_mm, threshold=settings.mask_threshold, opening_mm=settings.mask_opening_mm)
+    origin: Mapping[str, object] = {"source": "magnitude"}
+    if drawn is None:
+        limits = {"threshold": settings.mask_threshold, "opening_mm": settings.mask_opening_mm}
+        bright = tissue_mask(magnitude, voxel_mm, **limits)
+    else:
+        bright, origin = read_user_mask(drawn, Volume(magnitude, affine_mm))
     _demand_tissue(bright, label, "mask_threshold")
     made = [reconstruct(one, bright, settings) for one in acquisitions]
     noisy = np.max([one.worst_noise_rad() for one in made], axis=0) > settings.max_noise_rad
@@ -140,6 +163,7 @@ def _reconstruct_run(
     voxel_ml = float(np.prod(voxel_mm)) / 1e3
     record: dict[str, object] = {
         "mask": {
+            **origin,
             "voxels": int(mask.sum()),
             "volume_ml": float(mask.sum() * voxel_ml),
             "left_out_as_noisy": int((bright & ~mask).sum()),
@@ -215,36 +239,6 @@ def _write_finished(fields: Sequence[WaveField], folder: Path, source: str) -> d
         assert isinstance(frequencies, list)
         frequencies.append({"frequency_hz": field.frequency_hz, "noise_std_um": noise_um})
     return records
-
-
-def _write_anatomy(
-    anatomy: Path, label: str, folder: Path, mre: Sequence[Instance]
-) -> tuple[dict[str, object], tuple[SeriesRow, ...]]:
-    """Write the T1-weighted volume in its own grid, and say whether it shares the MRE's frame of reference."""
-    path = folder / f"{label}_T1w.nii.gz"
-    if anatomy.is_file() and anatomy.name.endswith((".nii", ".nii.gz")):
-        volume = read_nifti(anatomy)
-        if volume.values.ndim != 3:
-            raise InputError(
-                anatomy,
-                found=f"an array of shape {volume.values.shape}",
-                expected="one volume, shape (i, j, k)",
-                advice="Give a single T1-weighted volume.",
-            )
-        write_nifti(path, volume.values.astype(np.float32), volume.affine_mm)
-        return {"source": "NIfTI", "same_frame_of_reference": None}, ()
-    read = read_anatomy(anatomy)
-    same: bool | None = None
-    if mre:
-        demand_one_patient((mre[0], *read.series.instances))
-        frames = [str(one.header.get("FrameOfReferenceUID", "")) for one in (mre[0], read.series.instances[0])]
-        same = frames[0] == frames[1] != ""
-        if not same:
-            say("the anatomy has another frame of reference than the MRE: the patient may have moved between them")
-    write_nifti(path, read.volume.values.astype(np.float32), read.volume.affine_mm)
-    say(f"anatomy: {' x '.join(str(n) for n in read.volume.values.shape)} voxels")
-    record = {"source": "DICOM", "series_number": read.series.number, "same_frame_of_reference": same}
-    return record, (anatomy_row(read.series),)
 
 
 def _write_series_table(path: Path, rows: Sequence[SeriesRow]) -> None:

@@ -23,6 +23,7 @@ from skimage.filters import threshold_multiotsu
 
 from palpate.errors import InputError
 from palpate.imaging.nifti import Volume, read_nifti, voxel_indices
+from palpate.imaging.registration.rigid import Rigid
 
 _FEWEST_INTENSITIES = 100
 """An image with fewer different values in the mask has no tissue contrast to speak of."""
@@ -58,20 +59,23 @@ def no_regions(voxels: int) -> Regions:
     return Regions(np.zeros(0, dtype=np.int64), sparse.csr_matrix((voxels, 0)), np.ones(0))
 
 
-def read_regions(path: Path, mask: NDArray[np.bool_], affine_mm: NDArray[np.float64]) -> Regions:
+def read_regions(
+    path: Path, mask: NDArray[np.bool_], affine_mm: NDArray[np.float64], motion: Rigid | None = None
+) -> Regions:
     """Shares of a segmentation's regions in the voxels of a mask.
 
     Args:
-        path: NIfTI of whole numbers in the same world coordinates.
+        path: NIfTI of whole numbers.
         mask: shape (i, j, k); its N voxels in C order.
         affine_mm: voxel indices of the mask to world RAS millimetres, shape (4, 4).
+        motion: from the mask's world to the segmentation's; None where they are the same.
 
     Raises:
         InputError: unreadable, not a volume of whole numbers, or no label lies in the mask.
     """
     volume = read_nifti(path)
     _demand_labels(path, volume)
-    inside = _labels_at(volume, _points_mm(mask, affine_mm))
+    inside = _labels_at(volume, _points_mm(mask, affine_mm, motion))
     numbers = np.unique(inside[inside > 0])
     if not numbers.size:
         raise InputError(
@@ -84,15 +88,18 @@ def read_regions(path: Path, mask: NDArray[np.bool_], affine_mm: NDArray[np.floa
     return Regions(numbers, sparse.csr_matrix(np.stack(counts, axis=1)), np.ones(len(numbers)))
 
 
-def read_classes(path: Path, mask: NDArray[np.bool_], affine_mm: NDArray[np.float64]) -> Regions:
+def read_classes(
+    path: Path, mask: NDArray[np.bool_], affine_mm: NDArray[np.float64], motion: Rigid | None = None
+) -> Regions:
     """Shares of three classes of brightness of an anatomical image in the voxels of a mask: dark 1, middle 2, bright 3.
 
     Thresholds are Otsu's for three classes (IEEE Trans. Syst. Man Cybern. 9 (1979) 62), over the points in the mask.
 
     Args:
-        path: NIfTI of intensities in the same world coordinates.
+        path: NIfTI of intensities.
         mask: shape (i, j, k); its N voxels in C order.
         affine_mm: voxel indices of the mask to world RAS millimetres, shape (4, 4).
+        motion: from the mask's world to the image's; None where they are the same.
 
     Returns:
         The shares; no regions where the image does not reach the mask, or is nearly uniform in it.
@@ -108,7 +115,7 @@ def read_classes(path: Path, mask: NDArray[np.bool_], affine_mm: NDArray[np.floa
             expected="one finite intensity a voxel, shape (i, j, k)",
             advice="Write the anatomy again, or leave it out.",
         )
-    index = voxel_indices(volume.affine_mm, _points_mm(mask, affine_mm))
+    index = voxel_indices(volume.affine_mm, _points_mm(mask, affine_mm, motion))
     seen = map_coordinates(volume.values, np.moveaxis(index, -1, 0), order=1, mode="constant", cval=np.nan)
     inside = np.isfinite(seen)
     if not inside.any() or len(np.unique(seen[inside])) < _FEWEST_INTENSITIES:
@@ -126,9 +133,10 @@ def _class_means(values: NDArray[np.float64]) -> list[float]:
     return [float(values[number == k].mean()) for k in range(3)]
 
 
-def _points_mm(mask: NDArray[np.bool_], affine_mm: NDArray[np.float64]) -> NDArray[np.float64]:
-    """World coordinates of the points in each voxel of a mask, shape (N, 27, 3)."""
-    return np.asarray((np.argwhere(mask)[:, None] + _OFFSETS) @ affine_mm[:3, :3].T + affine_mm[:3, 3])
+def _points_mm(mask: NDArray[np.bool_], affine_mm: NDArray[np.float64], motion: Rigid | None) -> NDArray[np.float64]:
+    """World coordinates, in the anatomy, of the points in each voxel of a mask, shape (N, 27, 3)."""
+    points_mm = np.asarray((np.argwhere(mask)[:, None] + _OFFSETS) @ affine_mm[:3, :3].T + affine_mm[:3, 3])
+    return points_mm if motion is None else motion.moved(points_mm)
 
 
 def _demand_labels(path: Path, volume: Volume) -> None:

@@ -238,7 +238,10 @@ def notes(run: RunView) -> list[str]:
             f" {LEAST_OSS_SNR:g} on. Intervals are wide for it."
         )
     anatomy = run.ingest.get("anatomy")
-    if isinstance(anatomy, Mapping) and anatomy.get("same_frame_of_reference") is False:
+    registration = anatomy.get("registration") if isinstance(anatomy, Mapping) else None
+    if isinstance(registration, Mapping):
+        found += registration["doubts"]
+    elif isinstance(anatomy, Mapping) and anatomy.get("same_frame_of_reference") is False:
         found.append(
             "The anatomical image has another frame of reference: the patient may have moved between the scans."
         )

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from palpate.errors import InputError
 from palpate.imaging.maps import Map, read_map
+from palpate.imaging.registration.placement import Placement, read_placement
 from palpate.imaging.stiffness_folder import Modulus, Stiffness, read_json, read_stiffness
 from palpate.imaging.wave_directions import WaveDirections, wave_directions
 from palpate.imaging.wavefield import WaveField
@@ -71,7 +72,7 @@ class SessionView:
         subject: the study's label of the subject.
         session: its label of the session; empty where there is none.
         runs: every run and frequency.
-        anatomy: a T1-weighted image; None where the study has none.
+        anatomy: a T1-weighted image where it lies on the first run; None where the study has none, or nobody knows.
         dicom_names: names of the DICOM maps beside the page.
     """
 
@@ -97,14 +98,20 @@ def read_session(folder: Path, truth: Path | None = None) -> SessionView:
     session = _SESSION.search(runs[0].label)
     wavefield = folder / "wavefield"
     fields = read_wave_fields(wavefield) if wavefield.is_dir() else ()
-    anatomies = sorted(wavefield.glob("*_T1w.nii.gz"))
+    placement = read_placement(wavefield, runs[0].label)
+    anatomies = sorted(wavefield.glob("*_T1w.nii.gz")) if placement.usable else []
     return SessionView(
         subject=subject["subject"] if subject else runs[0].label,
         session=session["session"] if session else "",
         runs=tuple(_read_run(run, wavefield, fields, truth) for run in runs),
-        anatomy=read_map(anatomies[0]) if anatomies else None,
+        anatomy=_placed(read_map(anatomies[0]), placement) if anatomies else None,
         dicom_names=tuple(path.name for path in sorted((folder / "dicom").glob("*.dcm"))),
     )
+
+
+def _placed(anatomy: Map, placement: Placement) -> Map:
+    """The anatomy in the elastogram's world."""
+    return replace(anatomy, affine_mm=placement.affine_on_elastogram_mm(anatomy.affine_mm))
 
 
 def _read_run(run: Stiffness, wavefield: Path, fields: tuple[WaveField, ...], truth: Path | None) -> RunView:

@@ -16,6 +16,7 @@ from palpate.config.inversion import InversionSettings
 from palpate.config.mesh import MeshSettings
 from palpate.errors import InputError
 from palpate.imaging.labels import Regions, read_classes, read_regions
+from palpate.imaging.registration.placement import read_placement
 from palpate.imaging.wavefield import WaveField
 from palpate.imaging.wavefield_folder import frequency_text, read_wave_fields
 from palpate.meshing.zone_file import check_zones, read_zones
@@ -186,10 +187,14 @@ def _zones(field: WaveField, mesh: Path | None) -> list[Zone]:
 def _regions(field: WaveField, wavefield: Path, labels: Path | None, settings: InversionSettings) -> Regions | None:
     """Regions by the labels; without them by the anatomy that palpate ingest keeps beside the wave field, if any."""
     anatomy = sorted(wavefield.glob("*_T1w.nii.gz"))
+    placement = read_placement(wavefield, field.label)
+    if not placement.usable:
+        say(f"{field.label}: nobody knows where the anatomy lies on the elastogram, so it is not used")
+        return None
     if labels is not None:
-        return read_regions(labels, field.mask, field.affine_mm)
+        return read_regions(labels, field.mask, field.affine_mm, placement.motion)
     if settings.use_anatomy and len(anatomy) == 1:
-        return read_classes(anatomy[0], field.mask, field.affine_mm)
+        return read_classes(anatomy[0], field.mask, field.affine_mm, placement.motion)
     return None
 
 

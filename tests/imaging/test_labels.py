@@ -10,6 +10,7 @@ import pytest
 from palpate.errors import InputError
 from palpate.imaging.labels import read_regions
 from palpate.imaging.nifti import write_nifti
+from palpate.imaging.registration.rigid import Rigid
 
 FINE_MM = np.diag([0.5, 0.5, 0.5, 1.0])
 COARSE_MM = np.array([[2.0, 0.0, 0.0, 5.0], [0.0, 0.0, 2.0, 6.0], [0.0, -2.0, 0.0, 20.0], [0.0, 0.0, 0.0, 1.0]])
@@ -39,6 +40,16 @@ def test_shares_are_volumes(tmp_path: Path, border_mm: float) -> None:
     assert shares.sum(axis=1) == pytest.approx(1.0)
     low_mm = (np.argwhere(mask) @ COARSE_MM[:3, :3].T + COARSE_MM[:3, 3])[:, 0] - 1.0
     assert np.abs(shares[:, 0] - np.clip((border_mm - low_mm) / 2.0, 0.0, 1.0)).max() <= 1 / 6 + 1e-9
+
+
+def test_regions_follow_the_head(tmp_path: Path) -> None:
+    """The head moved by 3 mm before the anatomy was taken: the elastogram sees the border 3 mm short of it."""
+    mask = np.ones((8, 5, 5), dtype=bool)
+    moved = read_regions(
+        _halves(tmp_path / "moved.nii.gz", 14.25), mask, COARSE_MM, Rigid(np.array([0, 0, 0, 3.0, 0, 0]), np.zeros(3))
+    )
+    still = read_regions(_halves(tmp_path / "still.nii.gz", 11.25), mask, COARSE_MM)
+    np.testing.assert_allclose(moved.shares.toarray(), still.shares.toarray(), atol=1e-12)
 
 
 def test_outside_the_segmentation_is_no_region(tmp_path: Path) -> None:

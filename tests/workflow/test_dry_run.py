@@ -22,11 +22,12 @@ def _planned(printed: str) -> dict[str, int]:
 def test_configuration_plans_each_stage_of_each_session(path: Path, snakemake: Command) -> None:
     """A workflow can be green and plan nothing, so the counts are compared.
 
-    Three sessions bring elastography, two of them as DICOM; one brings none and takes no part.
+    Three sessions bring elastography, two of them as DICOM, one of these with an anatomy; one brings none and
+    takes no part.
     """
     done = snakemake("-n", "--configfile", path, "--config", f"sessions={TABLE}", "results=out")
     assert done.returncode == 0, done.stdout + done.stderr
-    expected = {"ingest": 3, "mesh": 3, "invert": 3, "maps": 2, "report": 3, "all": 1, "total": 15}
+    expected = {"ingest": 3, "mesh": 3, "invert": 3, "maps": 2, "overlay": 1, "report": 3, "all": 1, "total": 16}
     assert _planned(done.stdout + done.stderr) == expected
 
 
@@ -35,7 +36,7 @@ def test_catalogue_entry_plans_the_same(tmp_path: Path) -> None:
     entry = CHECKOUT / "workflow" / "Snakefile"
     done = run("snakemake", "-s", entry, "-n", "--config", f"sessions={TABLE}", "results=out", cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert _planned(done.stdout + done.stderr)["total"] == 15
+    assert _planned(done.stdout + done.stderr)["total"] == 16
 
 
 @pytest.mark.parametrize("name", ["local", "slurm"])

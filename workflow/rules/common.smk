@@ -50,10 +50,11 @@ def session_of(wildcards):
 
 
 def session_results():
-    """Every file the study asks for: a page a session, and DICOM maps where DICOM came in."""
+    """Every file the study asks for: a page a session, DICOM maps where DICOM came in, maps on the anatomy if any."""
     pages = [f"{RESULTS}/{session.folder}/report.html" for session in sessions.values()]
     maps = [f"{RESULTS}/{session.folder}/dicom" for session in sessions.values() if session.brings_dicom]
-    return pages + maps
+    on_anatomy = [f"{RESULTS}/{session.folder}/anat" for session in sessions.values() if session.anatomy]
+    return pages + maps + on_anatomy
 
 
 def dicom_maps(wildcards):

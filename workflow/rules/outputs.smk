@@ -19,6 +19,27 @@ rule maps:
         "palpate maps {input.mre:q} --wavefield {input.wavefield:q} --out {output:q} 2> >(tee {log:q} >&2)"
 
 
+rule overlay:
+    """Lay the stiffness and its uncertainty on the anatomical image."""
+    input:
+        mre=rules.invert.output,
+        wavefield=rules.ingest.output,
+    output:
+        directory(f"{SESSION}/anat"),
+    log:
+        f"{LOGS}_overlay.log",
+    conda:
+        "../../envs/palpate.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        source=source_digest(["imaging", "cli/overlay"]),
+    shell:
+        "palpate overlay {input.mre:q} --wavefield {input.wavefield:q} --out {output:q} 2> >(tee {log:q} >&2)"
+
+
 rule report:
     """Show one session on one page that opens without a network."""
     input:

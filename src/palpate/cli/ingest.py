@@ -15,6 +15,9 @@ def ingest(
     label: Annotated[str, typer.Option(help="Stem of the file names, such as sub-01_ses-01.")],
     out: Annotated[Path, typer.Option(help="Folder to write; it appears whole or not at all.")],
     anatomy: Annotated[Path | None, typer.Option(help="T1-weighted anatomy: DICOM folder or zip, or NIfTI.")] = None,
+    mask: Annotated[
+        Path | None, typer.Option(help="Binary NIfTI in the MRE's world coordinates, instead of a mask by magnitude.")
+    ] = None,
     settings: Annotated[str | None, typer.Option(help="The ingest section of the configuration, as JSON.")] = None,
 ) -> None:
     """Turn phase images into displacement (um, axes R A S) with its measured noise, mask and anatomy.
@@ -23,10 +26,11 @@ def ingest(
     enhanced images, folders with *_50Hz_disp_{re,im}.nii.gz and MATLAB files of complex displacement. What a source
     does not say about itself is stated in the settings; an error names the setting that is missing. Several runs of
     one session get _run-1, _run-2, ... in the order of their series; the JSON beside each says what was taken, how good
-    it is, and which series it came from.
+    it is, and which series it came from. The anatomy is registered to each run.
     """
     from palpate.config.ingest import IngestSettings
     from palpate.config.section import parse_settings
     from palpate.imaging.ingest import ingest as ingest_session
 
-    ingest_session(mre, label, out, anatomy=anatomy, settings=parse_settings(IngestSettings, settings))
+    chosen = parse_settings(IngestSettings, settings)
+    ingest_session(mre, label, out, anatomy=anatomy, settings=chosen, mask=mask)

@@ -69,6 +69,10 @@ class IngestSettings(Section):
     """Voxels whose first harmonic is noisier than this (standard deviation of its real and imaginary part, worst
     encoding direction) are left out of the mask."""
 
+    registration: Literal["auto", "never"] = "auto"
+    """Whether the anatomy is registered to the elastogram (rigid motion, mutual information). auto: it is, and is moved
+    where it lies off by more than its own uncertainty; never: it stays where its file says."""
+
     arrays: ArraySettings = ArraySettings()
     """What displacement arrays of other laboratories do not say about themselves."""
 

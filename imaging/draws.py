@@ -1,0 +1,69 @@
+"""Joint draws of a posterior, read a few at a time: all draws of a whole brain need not fit into memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from palpate.errors import InputError
+from palpate.imaging.stiffness_folder import MODULI, Modulus
+
+_BLOCK: Final = 16
+
+
+@dataclass(frozen=True, slots=True)
+class DrawsFile:
+    """A file of draws that fits its grid.
+
+    Attributes:
+        path: the HDF5 file.
+        count: draws of each modulus.
+        voxels: indices of the N voxels, shape (N, 3).
+    """
+
+    path: Path
+    count: int
+    voxels: NDArray[np.int32]
+
+    def log_draws(self, modulus: Modulus) -> Iterator[NDArray[np.float64]]:
+        """The logarithm of the modulus in kPa, draw by draw, each of shape (N,)."""
+        with h5py.File(self.path) as file:
+            stored = file[f"{modulus}_kpa"]
+            for first in range(0, self.count, _BLOCK):
+                yield from np.log(np.asarray(stored[first : first + _BLOCK], dtype=np.float64))
+
+
+def open_draws(path: Path, shape: tuple[int, ...]) -> DrawsFile:
+    """Look into a file of draws without reading them.
+
+    Args:
+        path: HDF5 file with `storagemodulus_kpa`, `lossmodulus_kpa` (n_samples, n_voxels) and `voxels` (n_voxels, 3).
+        shape: (i, j, k) of the grid that the voxels must lie in.
+
+    Raises:
+        InputError: it cannot be read, does not fit the grid, or holds fewer than two draws.
+    """
+    try:
+        with h5py.File(path) as file:
+            sizes = {tuple(file[f"{modulus}_kpa"].shape) for modulus in MODULI}
+            voxels = np.asarray(file["voxels"], dtype=np.int32)
+    except (OSError, KeyError) as error:
+        raise InputError(
+            path, found=f"a file that cannot be used ({error})", expected="samples", advice="Run palpate invert again."
+        ) from error
+    size = next(iter(sizes))
+    fits = len(sizes) == 1 and len(size) == 2 and voxels.shape == (size[1], 3) and size[0] > 1 and len(voxels) > 0
+    if not fits or np.any(voxels < 0) or np.any(voxels >= np.array(shape)):
+        raise InputError(
+            path,
+            found=f"draws of shapes {sorted(sizes)} for {len(voxels)} voxels",
+            expected=f"(n_samples, n_voxels) in a grid of {shape}, two draws or more",
+            advice="Run palpate invert again.",
+        )
+    return DrawsFile(path, int(size[0]), voxels)

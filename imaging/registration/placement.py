@@ -1,0 +1,127 @@
+"""Where the anatomy lies on an elastogram: the outcome of a registration, and its file.
+
+`<label>_from-T1w_to-MRE_mode-image_xfm.json` holds, in millimetres, radians and world axes R, A, S: `matrix_mm`, which
+takes points of the anatomy to those of the elastogram; the motion the other way as angles and translation about a
+centre, with the covariance of these six numbers; what was measured on the way; and doubts in words.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from palpate.errors import InputError
+from palpate.imaging.registration.rigid import Rigid, at_rest
+from palpate.provenance import atomic_file, versions
+
+type Status = Literal["registered", "aligned", "assumed", "failed"]
+
+ENDING: Final = "_from-T1w_to-MRE_mode-image_xfm.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where the anatomy lies.
+
+    Attributes:
+        status: registered: by mutual information; aligned: mutual information found no movement that exceeds its own
+            uncertainty, and nothing is moved; assumed: nothing is moved because nothing better is known; failed:
+            nobody knows, and the anatomy must not be used.
+        motion: from the elastogram to the anatomy.
+        covariance: of its parameters, shape (6, 6); zero where nobody measured it.
+        uncertainty_mm: what that means as root mean square error over the tissue; None where nobody measured it.
+        figures: what was measured on the way.
+        doubts: what a reader should know, in sentences.
+    """
+
+    status: Status
+    motion: Rigid
+    covariance: NDArray[np.float64]
+    uncertainty_mm: float | None = None
+    figures: Mapping[str, object] = field(default_factory=dict)
+    doubts: tuple[str, ...] = ()
+
+    @property
+    def usable(self) -> bool:
+        """Whether the anatomy may be laid on the elastogram."""
+        return self.status != "failed"
+
+    def affine_on_elastogram_mm(self, affine_mm: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Voxels of the anatomy to the elastogram's world, from voxels to the anatomy's own world; shape (4, 4)."""
+        return np.asarray(np.linalg.inv(self.motion.matrix_mm) @ affine_mm)
+
+
+def not_moved(status: Status, *doubts: str) -> Placement:
+    """An anatomy that stays where its file says."""
+    return Placement(status, at_rest(np.zeros(3)), np.zeros((6, 6)), doubts=doubts)
+
+
+def write_placement(folder: Path, label: str, placement: Placement) -> None:
+    """Write the file of a run, whole or not at all.
+
+    Args:
+        folder: where to.
+        label: of the run.
+        placement: of the anatomy on this run.
+    """
+    content = {
+        "from": "T1w",
+        "to": "MRE",
+        "status": placement.status,
+        "matrix_mm": np.linalg.inv(placement.motion.matrix_mm).tolist(),
+        "mre_to_t1w": {
+            "parameters": ["R_x (rad)", "R_y (rad)", "R_z (rad)", "t_R (mm)", "t_A (mm)", "t_S (mm)"],
+            "rotation": "y = R_z R_x R_y (x - centre) + centre + t",
+            "values": placement.motion.parameters.tolist(),
+            "centre_mm": placement.motion.centre_mm.tolist(),
+            "covariance": placement.covariance.tolist(),
+        },
+        "uncertainty_mm": placement.uncertainty_mm,
+        "figures": dict(placement.figures),
+        "doubts": list(placement.doubts),
+        "versions": versions(),
+    }
+    with atomic_file(folder / f"{label}{ENDING}") as partial:
+        partial.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def read_placement(folder: Path, label: str) -> Placement:
+    """Read the file of a run; without one the anatomy is taken to lie where its own file says.
+
+    Args:
+        folder: the wave-field folder.
+        label: of the run.
+
+    Raises:
+        InputError: a file that cannot be read as such a record.
+    """
+    path = folder / f"{label}{ENDING}"
+    if not path.exists():
+        return not_moved("assumed")
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        motion = content["mre_to_t1w"]
+        covariance = np.array(motion["covariance"], dtype=np.float64)
+        if content["status"] not in get_args(Status.__value__) or covariance.shape != (6, 6):
+            raise ValueError("status or covariance")
+        return Placement(
+            content["status"],
+            Rigid(np.array(motion["values"], dtype=np.float64), np.array(motion["centre_mm"], dtype=np.float64)),
+            covariance,
+            content["uncertainty_mm"],
+            content["figures"],
+            tuple(content["doubts"]),
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            path,
+            found="a record that cannot be used",
+            expected="the transform that palpate ingest writes",
+            advice="Run palpate ingest again.",
+        ) from error

@@ -1,0 +1,227 @@
+"""Rigid registration of an anatomical image to an elastogram, with its uncertainty and the ways in which it fails.
+
+The motion is the maximum of mutual information, climbed to from the files' own placement and from starts around it.
+How sure it is comes from the elastogram itself: cut into cubes that are dealt into G groups, of which each is left out
+once; the jackknife turns the scatter of the maxima theta_g into a covariance (Kuensch, Ann. Statist. 17 (1989) 1217),
+
+    C = (G - 1) / G  sum_g (theta_g - theta) (theta_g - theta)^T.
+
+It counts what noise and unlike contrast do. What all groups share it does not see: interpolation, which is therefore
+added, an image distorted as a whole, or a mirrored one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import SimpleITK as sitk
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from palpate.imaging.nifti import Volume, voxel_indices
+from palpate.imaging.registration.metric import Pair, climb, image_of, information, make_pair
+from palpate.imaging.registration.placement import Placement
+from palpate.imaging.registration.rigid import Rigid, at_rest
+
+BLURS_MM = (3.0, 1.5, 0.7)
+STEPS_MM = (2.0, 1.0, 0.5)
+START_MM = 8.0
+START_DEG = 8.0
+"""How far from the files' placement the other starts lie."""
+STARTS = 7
+FEWEST_AGREEING = 3
+"""Starts that must end at the best maximum."""
+AGREE_MM = 1.0
+MOST_MM = 30.0
+MOST_DEG = 20.0
+"""A head that moved farther between two scans of one visit did so on purpose."""
+MOST_UNCERTAIN_MM = 2.0
+"""Beyond a voxel of the elastogram a placement decides nothing."""
+FEWEST_OVERLAP = 0.8
+"""Share of the tissue that the anatomy must show."""
+GROUPS = 10
+CUBE_MM = 8.0
+INTERPOLATION_MM = 0.08
+"""Error along each axis that heads without noise still show (decision 0045)."""
+SEED = 4711
+_RIM_MM = 6.0
+"""The border of the tissue tells more than its inside; so much beyond it counts too."""
+_MARGIN_MM = 25.0
+"""What of the anatomy around the tissue is looked at."""
+_DISPLACED_MM = 4.0
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What is registered.
+
+    Attributes:
+        pair: the images.
+        counts: voxels of the elastogram that count, shape (i, j, k).
+        affine_mm: of the elastogram, shape (4, 4).
+        tissue_mm: world points of its tissue, shape (N, 3).
+    """
+
+    pair: Pair
+    counts: NDArray[np.bool_]
+    affine_mm: NDArray[np.float64]
+    tissue_mm: NDArray[np.float64]
+
+    @property
+    def where(self) -> sitk.Image:
+        """The voxels that count, as an image."""
+        return image_of(self.counts.astype(np.uint8), self.affine_mm)
+
+
+def register(magnitude: Volume, tissue: NDArray[np.bool_], anatomy: Volume) -> Placement:
+    """Where the anatomy lies on the elastogram. Equal input gives equal output.
+
+    Args:
+        magnitude: of the elastogram, shape (i, j, k).
+        tissue: its mask, same shape, not empty.
+        anatomy: finite intensities that are not all the same, shape (i, j, k); overlaps the elastogram.
+
+    Returns:
+        A placement that is registered, or failed with the reasons among its doubts.
+    """
+    points_mm = np.argwhere(tissue) @ magnitude.affine_mm[:3, :3].T + magnitude.affine_mm[:3, 3]
+    scene = _scene(magnitude, tissue, anatomy, points_mm)
+    rest = at_rest(points_mm.mean(axis=0))
+    ends = [_refined(scene, start) for start in _starts(rest)]
+    found = [_information(scene, end) for end in ends]
+    best = ends[int(np.argmax(found))]
+    covariance = _covariance(scene, best)
+    uncertainty_mm = best.spread_mm(covariance, points_mm)
+    figures: dict[str, float] = {
+        "information": max(found),
+        "information_at_rest": _information(scene, rest),
+        "information_displaced": max(_information(scene, one) for one in _displaced(best)),
+        "agreeing_starts": sum(best.distance_mm(end, points_mm) <= AGREE_MM for end in ends),
+        "starts": STARTS,
+        "overlap": overlap(anatomy, best.moved(points_mm)),
+        "moved_mm": best.distance_mm(rest, points_mm),
+        "turned_deg": best.angle_deg,
+    }
+    doubts = _reasons(figures, uncertainty_mm)
+    if not doubts:
+        doubts = _turned_over(magnitude, tissue, anatomy, points_mm, figures["information"])
+    finite = {name: value if np.isfinite(value) else None for name, value in figures.items()}
+    return Placement("failed" if doubts else "registered", best, covariance, uncertainty_mm, finite, tuple(doubts))
+
+
+def overlap(anatomy: Volume, points_mm: NDArray[np.float64]) -> float:
+    """Share of world points, shape (N, 3), that lie within the anatomy's field of view."""
+    index = voxel_indices(anatomy.affine_mm, points_mm)
+    top = np.array(anatomy.values.shape) - 0.5
+    return float(np.mean(np.all((index >= -0.5) & (index <= top), axis=-1)))
+
+
+def _scene(magnitude: Volume, tissue: NDArray[np.bool_], anatomy: Volume, points_mm: NDArray[np.float64]) -> Scene:
+    edges_mm = np.linalg.norm(magnitude.affine_mm[:3, :3], axis=0)
+    counts = ndimage.distance_transform_edt(~tissue, sampling=edges_mm) <= _RIM_MM
+    return Scene(
+        make_pair(magnitude, tissue, _cropped(anatomy, points_mm), BLURS_MM), counts, magnitude.affine_mm, points_mm
+    )
+
+
+def _cropped(anatomy: Volume, points_mm: NDArray[np.float64]) -> Volume:
+    """The part of the anatomy around world points, shape (N, 3); all of it where that part is thin."""
+    index = voxel_indices(anatomy.affine_mm, points_mm)
+    margin = _MARGIN_MM / np.linalg.norm(anatomy.affine_mm[:3, :3], axis=0)
+    first = np.maximum(np.floor(index.min(axis=0) - margin).astype(int), 0)
+    last = np.minimum(np.ceil(index.max(axis=0) + margin).astype(int) + 1, anatomy.values.shape)
+    if np.any(last - first < margin):
+        return anatomy
+    affine_mm = anatomy.affine_mm.copy()
+    affine_mm[:3, 3] += affine_mm[:3, :3] @ first
+    return Volume(anatomy.values[tuple(slice(a, b) for a, b in zip(first, last, strict=True))], affine_mm)
+
+
+def _starts(rest: Rigid) -> list[Rigid]:
+    """The files' placement, and others around it in directions drawn once and for all."""
+    generator = np.random.default_rng(SEED)
+    starts = [rest]
+    for _ in range(STARTS - 1):
+        turn, shift = (axis / np.linalg.norm(axis) for axis in generator.standard_normal((2, 3)))
+        starts.append(Rigid(np.concatenate([np.deg2rad(START_DEG) * turn, START_MM * shift]), rest.centre_mm))
+    return starts
+
+
+def _refined(scene: Scene, motion: Rigid) -> Rigid:
+    """The maximum above a start, sought through the blurs."""
+    for level, step_mm in enumerate(STEPS_MM):
+        motion = climb(scene.pair, level, scene.where, motion, step_mm=step_mm)
+    return motion
+
+
+def _information(scene: Scene, motion: Rigid) -> float:
+    return information(scene.pair, len(BLURS_MM) - 1, scene.where, motion)
+
+
+def _displaced(motion: Rigid) -> list[Rigid]:
+    """Six motions beside one, along either direction of each axis."""
+    shifts = np.vstack([np.eye(3), -np.eye(3)]) * _DISPLACED_MM
+    return [Rigid(motion.parameters + np.concatenate([np.zeros(3), shift]), motion.centre_mm) for shift in shifts]
+
+
+def _covariance(scene: Scene, best: Rigid) -> NDArray[np.float64]:
+    """The jackknife's covariance of the parameters, shape (6, 6)."""
+    edges_mm = np.linalg.norm(scene.affine_mm[:3, :3], axis=0)
+    cubes = (
+        np.indices(scene.counts.shape) // np.maximum(np.round(CUBE_MM / edges_mm), 1).astype(int)[:, None, None, None]
+    )
+    _, cube = np.unique(cubes.reshape(3, -1), axis=1, return_inverse=True)
+    dealt = np.random.default_rng(SEED).permutation(cube.max() + 1) % GROUPS
+    group = dealt[cube].reshape(scene.counts.shape)
+    maxima = []
+    for number in range(GROUPS):
+        where = image_of((scene.counts & (group != number)).astype(np.uint8), scene.affine_mm)
+        maxima.append(climb(scene.pair, len(BLURS_MM) - 1, where, best, step_mm=STEPS_MM[-1] / 2).parameters)
+    away = np.array(maxima) - np.mean(maxima, axis=0)
+    interpolation = np.diag([0.0] * 3 + [INTERPOLATION_MM**2] * 3)
+    return np.asarray((GROUPS - 1) / GROUPS * away.T @ away + interpolation)
+
+
+def _reasons(figures: dict[str, float], uncertainty_mm: float) -> list[str]:
+    """Why a registration has to be called failed, in sentences."""
+    best = figures["information"]
+    checks = [
+        (
+            figures["agreeing_starts"] < FEWEST_AGREEING,
+            f"Only {figures['agreeing_starts']:.0f} of {STARTS} starts end at the same placement.",
+        ),
+        (
+            not best > max(figures["information_at_rest"], figures["information_displaced"]) - 1e-3 * abs(best),
+            "Placements beside the one found fit as well.",
+        ),
+        (
+            figures["moved_mm"] > MOST_MM or figures["turned_deg"] > MOST_DEG,
+            f"The anatomy would have moved by {figures['moved_mm']:.0f} mm and {figures['turned_deg']:.0f} degrees.",
+        ),
+        (
+            figures["overlap"] < FEWEST_OVERLAP,
+            f"The anatomy shows only {100 * figures['overlap']:.0f} % of the elastogram's tissue.",
+        ),
+        (
+            not uncertainty_mm <= MOST_UNCERTAIN_MM,
+            f"Parts of the elastogram disagree about the placement by {uncertainty_mm:.1f} mm.",
+        ),
+    ]
+    return [sentence for wrong, sentence in checks if wrong]
+
+
+def _turned_over(
+    magnitude: Volume, tissue: NDArray[np.bool_], anatomy: Volume, points_mm: NDArray[np.float64], best: float
+) -> list[str]:
+    """Whether the anatomy fits better with front and back or top and bottom exchanged.
+
+    Left and right cannot be told: a head is nearly its own mirror image.
+    """
+    along = np.abs(anatomy.affine_mm[:3, :3] / np.linalg.norm(anatomy.affine_mm[:3, :3], axis=0))
+    for world, what in ((1, "back to front"), (2, "upside down")):
+        turned = Volume(np.flip(anatomy.values, int(np.argmax(along[world]))), anatomy.affine_mm)
+        scene = _scene(magnitude, tissue, turned, points_mm)
+        if _information(scene, _refined(scene, at_rest(points_mm.mean(axis=0)))) > best:
+            return [f"The anatomy fits better {what}: its file may have the wrong orientation."]
+    return []

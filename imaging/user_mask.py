@@ -1,0 +1,90 @@
+"""A mask that somebody drew: taken as it is on the elastogram's grid, carried to it from another, or refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from palpate.errors import InputError
+from palpate.imaging.nifti import Volume, read_nifti, same_grid, voxel_indices
+
+_SIGNAL: Final = 0.1
+"""Share of the magnitude's 90th percentile above which there is signal."""
+_FEWEST_WITH_SIGNAL: Final = 0.5
+
+
+def read_user_mask(path: Path, magnitude: Volume) -> tuple[NDArray[np.bool_], dict[str, object]]:
+    """Read a mask in the elastogram's world coordinates.
+
+    On another grid each voxel of the elastogram takes the value of the mask's voxel in which its centre lies.
+
+    Args:
+        path: NIfTI of zeros and one other value.
+        magnitude: of the elastogram, shape (i, j, k).
+
+    Returns:
+        The mask on the elastogram's grid, and what the record of ingest says of it: `kept_share`, the volume on that
+        grid over the volume that was drawn, and `share_with_signal`.
+
+    Raises:
+        InputError: unreadable, not one volume, not binary, empty, beside the elastogram, or mostly where it shows none.
+    """
+    drawn = _binary(path, read_nifti(path))
+    shape = magnitude.values.shape
+    on_grid = drawn.values.shape == shape and same_grid(drawn.affine_mm, magnitude.affine_mm, shape)
+    mask = drawn.values > 0 if on_grid else _carried(drawn, magnitude)
+    if not mask.any():
+        raise InputError(
+            path,
+            found="a mask that touches no voxel of the elastogram",
+            expected="a mask in the elastogram's world coordinates (RAS, mm)",
+            advice="Draw it on the elastogram's magnitude, or check which scan it belongs to.",
+        )
+    signal = magnitude.values > _SIGNAL * np.percentile(magnitude.values, 90.0)
+    with_signal = float(signal[mask].mean())
+    if with_signal < _FEWEST_WITH_SIGNAL:
+        raise InputError(
+            path,
+            found=f"a mask of which {100 * with_signal:.0f} % show any signal",
+            expected="a mask of tissue that the elastogram shows",
+            advice="Look at the mask on the magnitude; it may be inverted, shifted or flipped.",
+        )
+    drawn_mm3 = float(np.sum(drawn.values > 0) * abs(np.linalg.det(drawn.affine_mm[:3, :3])))
+    kept = float(mask.sum() * abs(np.linalg.det(magnitude.affine_mm[:3, :3]))) / drawn_mm3
+    return mask, {"source": "user", "on_grid": on_grid, "kept_share": kept, "share_with_signal": with_signal}
+
+
+def _binary(path: Path, volume: Volume) -> Volume:
+    found = ""
+    if volume.values.ndim != 3:
+        found = f"an array of shape {volume.values.shape}"
+    elif not np.all(np.isfinite(volume.values)):
+        found = f"{int(np.sum(~np.isfinite(volume.values)))} values that are not finite"
+    else:
+        values = np.unique(volume.values)
+        if values[-1] <= 0.0:
+            found = "no voxel above 0"
+        elif values.size > 2 or values[0] < 0.0 or (values.size == 2 and values[0] != 0.0):
+            found = f"{values.size} different values from {values[0]:g} to {values[-1]:g}"
+    if found:
+        raise InputError(
+            path,
+            found=found,
+            expected="a binary mask, shape (i, j, k): 0 outside, one other value inside",
+            advice="Threshold probabilities, and give one label only.",
+        )
+    return volume
+
+
+def _carried(drawn: Volume, magnitude: Volume) -> NDArray[np.bool_]:
+    """The mask's value at the centre of each voxel of the elastogram."""
+    indices = np.moveaxis(np.indices(magnitude.values.shape, dtype=np.float64), 0, -1)
+    points_mm = indices @ magnitude.affine_mm[:3, :3].T + magnitude.affine_mm[:3, 3]
+    index = np.rint(voxel_indices(drawn.affine_mm, points_mm)).astype(np.int64)
+    within = np.all((index >= 0) & (index < drawn.values.shape), axis=-1)
+    mask = np.zeros(within.shape, dtype=bool)
+    mask[within] = drawn.values[tuple(index[within].T)] > 0
+    return mask
