@@ -1,4 +1,4 @@
-"""Fields on a mesh of tetrahedra: one HDF5 file to go on from, exact, and a page of XDMF through which ParaView reads it.
+"""Fields on a mesh of tetrahedra: one HDF5 file to go on from, exact, and XDMF through which ParaView reads it.
 
 Beside the mesh's own arrays (palpate.meshing.conforming.mesh_file) the HDF5 holds the groups `node_fields` and
 `cell_fields` with one array a field, float64, in the order of the mesh.
@@ -99,7 +99,8 @@ def _xdmf(name: str, fields: MeshFields) -> str:
     lines = [
         '<?xml version="1.0"?>',
         '<Xdmf Version="3.0"><Domain><Grid Name="Grid" GridType="Uniform">',
-        f'<Topology TopologyType="Tetrahedron" NumberOfElements="{cells}">{item("cells", f"{cells} 4", "Int")}</Topology>',
+        f'<Topology TopologyType="Tetrahedron" NumberOfElements="{cells}">',
+        f"{item('cells', f'{cells} 4', 'Int')}</Topology>",
         f'<Geometry GeometryType="XYZ">{item("points_mm", f"{nodes} 3", "Float")}</Geometry>',
         _attribute("label", "Cell", item("labels", str(cells), "Int")),
         *(_attribute(one, "Node", item(f"node_fields/{one}", str(nodes), "Float")) for one in sorted(fields.nodes)),

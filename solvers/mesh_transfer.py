@@ -75,7 +75,7 @@ class VoxelTransfer:
         return self._means(np.asarray(self.overlap.nodes @ nodes), outside)
 
     def from_cells(self, field: fem.Function, outside: float = np.nan) -> Values:
-        """Means over voxels of a cell-wise constant function's real part, shape (i, j, k), on every rank. Collective."""
+        """Means over voxels of a cell-wise constant function's real part, on every rank. Collective."""
         own = _owned_cells(self.constant.mesh)
         values = field.x.array.real[self.constant.dofmap.list[own, 0]]
         return self._means(np.asarray(self.overlap.cells @ values), outside)

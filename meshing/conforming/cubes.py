@@ -13,10 +13,10 @@ from palpate.config.mesh import TetrahedraSettings
 from palpate.errors import InputError
 from palpate.imaging.segmentation import Segmentation
 from palpate.meshing.conforming.composed import compose
-from palpate.meshing.conforming.lattice import lattice_of, vote
+from palpate.meshing.conforming.lattice import Lattice, lattice_of, vote
 
 _ROUNDS = 3
-"""Votes; after each the targets make up for what mending the pinched places took from a label."""
+"""Votes; after each the targets make up for what mending the pinched places took from a label. The best is kept."""
 
 _LEAST_KEPT = 0.5
 """Share of a label's voxels that must lie in its own cubes: a sheet half as thick as a cube keeps less."""
@@ -64,17 +64,27 @@ def label_cubes(segmentation: Segmentation, settings: TetrahedraSettings, where:
     for position, number in enumerate(numbers, start=1):
         compact[segmentation.labels == number] = position
     lattice = lattice_of(compact, len(numbers), segmentation.affine_mm, settings.edge_mm)
-    targets = lattice.targets.copy()
-    for _ in range(_ROUNDS):
-        chosen, offsets = vote(lattice, targets)
-        composed, pinched = compose(chosen, lattice.scores + offsets[:, None, None, None].astype(np.float32))
-        targets += lattice.targets - np.bincount(composed.ravel(), minlength=len(targets))
+    composed, pinched = _composed(lattice)
     at_voxels = _labels_at_voxels(composed, lattice.affine_mm, segmentation)
     crumbs = {
         int(number): _missed(segmentation, compact == position, at_voxels == position, int(number), settings, where)
         for position, number in enumerate(numbers, start=1)
     }
     return Cubes(np.concatenate([[0], numbers])[composed].astype(np.int16), lattice.affine_mm, pinched, crumbs)
+
+
+def _composed(lattice: Lattice) -> tuple[NDArray[np.int16], int]:
+    """Cubes of the vote whose worst volume is best, and the pinched places left in them."""
+    found: list[tuple[float, NDArray[np.int16], int]] = []
+    targets = lattice.targets.copy()
+    for _ in range(_ROUNDS):
+        chosen, offsets = vote(lattice, targets)
+        cubes, pinched = compose(chosen, lattice.scores + offsets[:, None, None, None].astype(np.float32))
+        lack = lattice.targets - np.bincount(cubes.ravel(), minlength=len(targets))
+        found.append((float(np.abs(lack[1:] / lattice.targets[1:]).max()), cubes, pinched))
+        targets += lack
+    _, cubes, pinched = min(found, key=lambda one: one[0])
+    return cubes, pinched
 
 
 def _demand_memory(segmentation: Segmentation, settings: TetrahedraSettings, where: str) -> None:

@@ -1,4 +1,4 @@
-"""The folder of a mesh of labels: the mesh to go on from, the same for viewers, its quality in figures and a picture."""
+"""The folder of a mesh of labels: the mesh to go on from, the same for viewers, its quality and a picture."""
 
 from __future__ import annotations
 

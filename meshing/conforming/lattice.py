@@ -1,8 +1,8 @@
 """A lattice of cubes over labelled voxels, each cube of one label, with the labels' volumes kept.
 
 A cube takes the label l with the largest s_l + w_l, where s_l is the label's share of the cube, smoothed a little, and
-the offsets w_l are such that each label gets as many cubes as its voxels fill. A plain majority would starve whatever is
-thinner than a cube, such as the horns of ventricles.
+the offsets w_l are such that each label gets as many cubes as its voxels fill. A plain majority would starve whatever
+is thinner than a cube, such as the horns of ventricles.
 """
 
 from __future__ import annotations
@@ -18,6 +18,9 @@ _SMOOTHING = 0.6
 
 _SWEEPS = 40
 """Offsets of all labels are renewed at most so often; they settle after about ten."""
+
+_TIES = 1e-3
+"""Fixed pseudo-random differences between cubes with equal shares, which else were all or none a label's."""
 
 BORDER = 2
 """Empty cubes around the labels, so that no interface lies on the lattice's end."""
@@ -52,9 +55,8 @@ def lattice_of(labels: NDArray[np.integer], count: int, affine_mm: NDArray[np.fl
     low_mm, high_mm = (where.min(axis=0) - 0.5) * voxel_mm, (where.max(axis=0) + 0.5) * voxel_mm
     cubes = np.ceil((high_mm - low_mm) / edge_mm).astype(int) + 2 * BORDER
     first_mm = (low_mm + high_mm) / 2 - (cubes - 1) / 2 * edge_mm
-    samples = np.ceil(2 * edge_mm / voxel_mm).astype(int)
-    index = [_sample_indices(cubes[a], first_mm[a] / voxel_mm[a], edge_mm / voxel_mm[a], samples[a]) for a in range(3)]
-    scores = np.stack([_share(labels == number, index, cubes, samples) for number in range(1, count + 1)])
+    along = [_overlaps(labels.shape[a], cubes[a], first_mm[a] / voxel_mm[a], edge_mm / voxel_mm[a]) for a in range(3)]
+    scores = np.stack([_share(labels == number, along) for number in range(1, count + 1)])
     scores = np.concatenate([1.0 - scores.sum(axis=0, keepdims=True), scores])
     for share in scores:
         ndimage.gaussian_filter(share, _SMOOTHING, output=share, mode="nearest")
@@ -79,6 +81,7 @@ def vote(lattice: Lattice, targets: NDArray[np.float64]) -> tuple[NDArray[np.int
     scores = lattice.scores.reshape(len(lattice.scores), -1)
     # Cubes deep in one label have no say in where its border lies.
     mixed = np.flatnonzero(scores.max(axis=0) < 1 - 1e-6)
+    scores = scores + np.random.default_rng(0).uniform(0.0, _TIES, scores.shape).astype(np.float32)
     sure = np.bincount(np.delete(scores, mixed, axis=1).argmax(axis=0), minlength=len(scores))
     offsets = np.zeros(len(scores))
     wanted = np.clip(np.rint(targets - sure).astype(int), 0, len(mixed) - 1)
@@ -97,21 +100,16 @@ def vote(lattice: Lattice, targets: NDArray[np.float64]) -> tuple[NDArray[np.int
     return chosen.reshape(lattice.scores.shape[1:]), offsets
 
 
-def _sample_indices(cubes: int, first: float, edge: float, samples: int) -> NDArray[np.int64]:
-    """Voxels nearest to sample points along one axis, shape (cubes * samples,)."""
-    within = (np.arange(samples) + 0.5) / samples - 0.5
-    return np.rint((first + edge * (np.arange(cubes)[:, None] + within)).ravel()).astype(np.int64)
+def _overlaps(voxels: int, cubes: int, first: float, edge: float) -> NDArray[np.float64]:
+    """Share of each cube's edge that lies in each voxel, along one axis and in voxels, shape (cubes, voxels)."""
+    low = first + edge * (np.arange(cubes)[:, None] - 0.5)
+    voxel = np.arange(voxels)
+    return np.clip(np.minimum(low + edge, voxel + 0.5) - np.maximum(low, voxel - 0.5), 0.0, None) / edge
 
 
-def _share(
-    inside: NDArray[np.bool_], index: list[NDArray[np.int64]], cubes: NDArray[np.int64], samples: NDArray[np.int64]
-) -> NDArray[np.float64]:
-    """Share of the sample points of each cube that lie inside: the mean along one axis after the other."""
+def _share(inside: NDArray[np.bool_], along: list[NDArray[np.float64]]) -> NDArray[np.float64]:
+    """Share of each cube that lies inside: exact, one axis after the other."""
     share = inside.astype(np.float64)
-    for axis in range(3):
-        known = (index[axis] >= 0) & (index[axis] < inside.shape[axis])
-        taken = np.take(share, np.clip(index[axis], 0, inside.shape[axis] - 1), axis=axis)
-        taken *= np.expand_dims(known, tuple(other for other in range(3) if other != axis))
-        shape = [*taken.shape[:axis], cubes[axis], samples[axis], *taken.shape[axis + 1 :]]
-        share = taken.reshape(shape).mean(axis=axis + 1)
+    for overlaps in along:
+        share = np.tensordot(share, overlaps, axes=(0, 1))  # takes the first axis, puts the cubes last
     return share

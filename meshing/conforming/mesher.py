@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-
 from palpate.config.mesh import TetrahedraSettings
 from palpate.errors import InputError
 from palpate.imaging.segmentation import Segmentation

@@ -30,7 +30,7 @@ class TetrahedraSettings(Section):
     elements_per_wavelength: Positive = 8.0
     """Edges in one shear wavelength sqrt(|G*| / density) / frequency, at least."""
 
-    modulus_kpa: dict[str, Positive] = {}
+    modulus_kpa: dict[str, Positive] = Field(default_factory=dict)
     """|G*| of labels by name, for their wavelengths; labels that are not named get no limit."""
 
     density_kg_m3: Positive = 1000.0

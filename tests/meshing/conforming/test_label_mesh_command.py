@@ -29,7 +29,7 @@ def _labels(folder: Path, labels: NDArray[np.int32]) -> Path:
 
 def test_labels_to_folder(tmp_path: Path, palpate_inside: Inside) -> None:
     """What goes on from here finds mesh, names and quality; the report's figures are those of the mesh in the file."""
-    body = balls(9.0, 5.0)
+    body = balls(10.0, 6.0)
     done = palpate_inside("mesh", _labels(tmp_path, body.labels), "--out", tmp_path / "mesh")
     assert done.code == 0, done.printed
     names = {f"labels_mesh.{kind}" for kind in ("h5", "vtu", "json", "png")}
