@@ -27,7 +27,7 @@ _LARGEST_LOSS = 0.02
 _BYTES_PER_CUBE = 15_000
 """Peak memory for each cube with a label, six tetrahedra each, MMG's own included (measured, decision 0040)."""
 
-_FACES = ndimage.generate_binary_structure(3, 3)
+_NEIGHBOURS = ndimage.generate_binary_structure(3, 3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Cubes:
         crumbs: voxels of each label in pieces smaller than a cube that no cube represents.
     """
 
-    labels: NDArray[np.int16]
+    labels: NDArray[np.int64]
     affine_mm: NDArray[np.float64]
     pinched: int
     crumbs: Mapping[int, int]
@@ -70,7 +70,7 @@ def label_cubes(segmentation: Segmentation, settings: TetrahedraSettings, where:
         int(number): _missed(segmentation, compact == position, at_voxels == position, int(number), settings, where)
         for position, number in enumerate(numbers, start=1)
     }
-    return Cubes(np.concatenate([[0], numbers])[composed].astype(np.int16), lattice.affine_mm, pinched, crumbs)
+    return Cubes(np.concatenate([[0], numbers])[composed], lattice.affine_mm, pinched, crumbs)
 
 
 def _composed(lattice: Lattice) -> tuple[NDArray[np.int16], int]:
@@ -132,7 +132,7 @@ def _missed(
     advice = f"Use elements smaller than edge_mm = {settings.edge_mm:g}, or merge the label with its neighbour."
     kept = int(np.count_nonzero(voxels & meshed)) / total
     middle = np.argwhere(voxels)[total // 2]
-    pieces, count = ndimage.label(voxels, structure=_FACES)
+    pieces, count = ndimage.label(voxels, structure=_NEIGHBOURS)
     sizes = np.bincount(pieces.ravel(), minlength=count + 1)
     met = np.bincount(pieces[meshed], minlength=count + 1)
     lost = np.flatnonzero((met == 0) & (np.arange(count + 1) > 0))

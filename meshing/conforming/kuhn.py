@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from palpate.meshing.conforming.tetrahedral_mesh import TetrahedralMesh, oriented
 
 
-def kuhn_split(cubes: NDArray[np.int16], affine_mm: NDArray[np.float64], names: dict[int, str]) -> TetrahedralMesh:
+def kuhn_split(cubes: NDArray[np.integer], affine_mm: NDArray[np.float64], names: Mapping[int, str]) -> TetrahedralMesh:
     """The mesh of all cubes with a label.
 
     Args:

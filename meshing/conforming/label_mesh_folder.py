@@ -44,9 +44,8 @@ def write_label_mesh(labels: Path, table: Path, out: Path, settings: TetrahedraS
         (folder / "labels_mesh.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     for label, voxels in meshed.crumbs.items():
         if voxels:
-            say(
-                f"label {label} {meshed.mesh.names[label]!r}: {voxels} voxels in pieces too small for an element left out"
-            )
+            name = meshed.mesh.names[label]
+            say(f"label {label} {name!r}: {voxels} voxels in pieces too small for an element left out")
 
 
 def _report(meshed: MeshedLabels, segmentation: Segmentation, settings: TetrahedraSettings) -> dict[str, object]:
@@ -58,6 +57,7 @@ def _report(meshed: MeshedLabels, segmentation: Segmentation, settings: Tetrahed
     wanted_mm3, errors = segmentation.volumes_mm3, volume_errors(mesh, segmentation.volumes_mm3)
     return {
         "way": meshed.way,
+        "pinched_places": meshed.pinched,
         "nodes": len(mesh.points_mm),
         "tetrahedra": len(mesh.cells),
         "least_dihedral_angle_deg": float(angles.min()),

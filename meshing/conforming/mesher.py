@@ -40,11 +40,13 @@ class MeshedLabels:
     Attributes:
         mesh: the mesh.
         way: in words.
+        pinched: places where a label still touches itself across an edge or corner only.
         crumbs: voxels of each label in pieces too small for a cube, which were left out.
     """
 
     mesh: TetrahedralMesh
     way: str
+    pinched: int
     crumbs: Mapping[int, int]
 
 
@@ -74,7 +76,7 @@ def mesh_labels(segmentation: Segmentation, settings: TetrahedraSettings, where:
         fault = gate_fault(mesh, wanted_mm3)
         say(f"interfaces moved by up to {deviation:g} edges: {len(mesh.cells)} tetrahedra, {fault or 'accepted'}")
         if not fault:
-            return MeshedLabels(mesh, f"MMG, interfaces moved by up to {deviation:g} edges", cubes.crumbs)
+            return MeshedLabels(mesh, f"MMG, interfaces moved by up to {deviation:g} edges", cubes.pinched, cubes.crumbs)
     fault = gate_fault(lattice, wanted_mm3)
     if fault:
         raise InputError(
@@ -83,7 +85,7 @@ def mesh_labels(segmentation: Segmentation, settings: TetrahedraSettings, where:
             expected=f"volumes within {LARGEST_VOLUME_ERROR:.0%} and angles of at least {LEAST_ANGLE_DEG:g} degrees",
             advice=f"Use elements smaller than edge_mm = {settings.edge_mm:g}, or merge the label with its neighbour.",
         )
-    return MeshedLabels(lattice, "plain lattice: interfaces are stairs", cubes.crumbs)
+    return MeshedLabels(lattice, "plain lattice: interfaces are stairs", cubes.pinched, cubes.crumbs)
 
 
 def gate_fault(mesh: TetrahedralMesh, wanted_mm3: Mapping[int, float]) -> str | None:
