@@ -31,6 +31,8 @@ _FEWEST_INTENSITIES = 100
 _VARIABILITY = np.array([2.0, 1.0, 1.0])
 """Of the dark, middle and bright class."""
 
+_LARGEST = np.iinfo(np.int32).max
+
 _OFFSETS = np.array(list(product((-1.0, 0.0, 1.0), repeat=3))) / 3.0
 """Points within a voxel, in voxels from its centre."""
 
@@ -74,7 +76,7 @@ def read_regions(
         InputError: unreadable, not a volume of whole numbers, or no label lies in the mask.
     """
     volume = read_nifti(path)
-    _demand_labels(path, volume)
+    demand_labels(path, volume)
     inside = _labels_at(volume, _points_mm(mask, affine_mm, motion))
     numbers = np.unique(inside[inside > 0])
     if not numbers.size:
@@ -139,12 +141,21 @@ def _points_mm(mask: NDArray[np.bool_], affine_mm: NDArray[np.float64], motion: 
     return points_mm if motion is None else motion.moved(points_mm)
 
 
-def _demand_labels(path: Path, volume: Volume) -> None:
+def demand_labels(path: Path, volume: Volume) -> None:
+    """Refuse a volume that is no segmentation.
+
+    Args:
+        path: the file to name.
+        volume: what it holds.
+
+    Raises:
+        InputError: more than one value a voxel, or values that are no whole numbers from 0 on.
+    """
     values = volume.values
     if values.ndim != 3:
         found = f"an array of shape {values.shape}"
         raise InputError(path, found=found, expected="shape (i, j, k)", advice="Write one label a voxel.")
-    wrong = ~np.isfinite(values) | (values < 0) | (values != np.round(values))
+    wrong = ~np.isfinite(values) | (values < 0) | (values > _LARGEST) | (values != np.round(values))
     if wrong.any():
         raise InputError(
             path,

@@ -1,4 +1,4 @@
-"""`palpate mesh`: from the wave field's mask to the zones of the inversion."""
+"""`palpate mesh`: from the wave field's mask to the zones of the inversion, or from labels to tetrahedra."""
 
 from __future__ import annotations
 
@@ -9,16 +9,33 @@ import typer
 
 
 def mesh(
-    wavefield: Annotated[Path, typer.Argument(help="Wave-field folder, as palpate ingest writes it.")],
+    source: Annotated[Path, typer.Argument(help="Wave-field folder of palpate ingest, or NIfTI of labels.")],
     out: Annotated[Path, typer.Option(help="Folder to write; it appears whole or not at all.")],
+    names: Annotated[
+        Path | None, typer.Option(help="Of labels: table with index and name; labels.tsv beside them where absent.")
+    ] = None,
     settings: Annotated[str | None, typer.Option(help="The mesh section of the configuration, as JSON.")] = None,
 ) -> None:
-    """Cover each run's mask with overlapping zones of hexahedra whose nodes are the voxel centres.
+    """Make elements: overlapping zones of hexahedra from a wave field, or tetrahedra from labels.
 
-    Writes the zones (HDF5), what they cover (JSON) and their cells for ParaView (VTU, world RAS in mm).
+    A wave field's zones have their nodes at the voxel centres; writes the zones (HDF5), what they cover (JSON) and
+    their cells for ParaView (VTU, world RAS in mm). Tetrahedra conform to the interfaces of labels and keep their
+    volumes; writes the mesh (HDF5, VTU), its quality (JSON) and a picture (PNG).
     """
     from palpate.config.mesh import MeshSettings
     from palpate.config.section import parse_settings
-    from palpate.meshing.mesh_folder import write_mesh_folder
+    from palpate.errors import InputError
 
-    write_mesh_folder(wavefield, out, parse_settings(MeshSettings, settings))
+    chosen = parse_settings(MeshSettings, settings)
+    if source.name.endswith((".nii", ".nii.gz")):
+        from palpate.meshing.conforming.label_mesh_folder import write_label_mesh
+
+        write_label_mesh(source, names or source.parent / "labels.tsv", out, chosen.tetrahedra)
+    elif names is not None:
+        raise InputError(
+            "--names", found="a wave-field folder", expected="labels (.nii.gz) to go with it", advice="Leave it out."
+        )
+    else:
+        from palpate.meshing.mesh_folder import write_mesh_folder
+
+        write_mesh_folder(source, out, chosen)

@@ -1,0 +1,123 @@
+"""A segmentation with the names of its labels: one NIfTI and one table, read strictly.
+
+The table, `labels.tsv`, has a header line with the columns index and name, and one line for each label; further
+columns are not read. Label 0 is no region and needs no name.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from palpate.errors import InputError
+from palpate.imaging.labels import demand_labels
+from palpate.imaging.nifti import read_nifti
+
+_SHEAR = 1e-3
+"""Cosine between voxel axes up to which they count as orthogonal; float32 affines leave about 1e-6."""
+
+_TABLE = "a tab-separated table with the columns index and name, a whole number above 0 and a name on each line"
+
+
+@dataclass(frozen=True, slots=True)
+class Segmentation:
+    """Voxels with labels that have names.
+
+    Attributes:
+        labels: 0 for none, shape (i, j, k).
+        names: name of each label that some voxel has, ascending.
+        affine_mm: voxel indices to world RAS millimetres, orthogonal axes, shape (4, 4).
+    """
+
+    labels: NDArray[np.int32]
+    names: Mapping[int, str]
+    affine_mm: NDArray[np.float64]
+
+    @property
+    def voxel_size_mm(self) -> NDArray[np.float64]:
+        """Edges of a voxel along i, j, k, shape (3,)."""
+        return np.asarray(np.linalg.norm(self.affine_mm[:3, :3], axis=0))
+
+    @property
+    def volumes_mm3(self) -> dict[int, float]:
+        """Volume of each label's voxels."""
+        one_mm3 = float(np.prod(self.voxel_size_mm))
+        return {label: int(np.count_nonzero(self.labels == label)) * one_mm3 for label in self.names}
+
+
+def read_segmentation(path: Path, table: Path) -> Segmentation:
+    """Read labels and their names.
+
+    Args:
+        path: NIfTI of whole numbers, one a voxel.
+        table: names of the labels.
+
+    Raises:
+        InputError: a file is unreadable; values are no labels; all are 0; a label has no name; a name or an index
+            occurs twice; voxel axes are not orthogonal.
+    """
+    names = read_names(table)
+    volume = read_nifti(path)
+    demand_labels(path, volume)
+    labels = volume.values.astype(np.int32)
+    present = [int(number) for number in np.unique(labels) if number]
+    if not present:
+        raise InputError(
+            path,
+            found="no voxel with a label above 0",
+            expected="at least one region",
+            advice="Check the segmentation.",
+        )
+    nameless = [number for number in present if number not in names]
+    if nameless:
+        raise InputError(
+            path,
+            found=f"labels without a name: {', '.join(map(str, nameless[:5]))}",
+            expected=f"only labels that {table.name} lists",
+            advice="Add them to the table, or set their voxels to 0.",
+        )
+    _demand_orthogonal(path, volume.affine_mm)
+    return Segmentation(labels, {number: names[number] for number in present}, volume.affine_mm)
+
+
+def read_names(table: Path) -> dict[int, str]:
+    """Names of labels by their number.
+
+    Raises:
+        InputError: no such file, no table of that form, or an index or name that occurs twice.
+    """
+    try:
+        with table.open(encoding="utf-8-sig", newline="") as stream:
+            rows = list(csv.DictReader(stream, delimiter="\t"))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(table, found="no readable table", expected=_TABLE, advice="Check the path.") from error
+    names: dict[int, str] = {}
+    for line, row in enumerate(rows, start=2):
+        index, name = (row.get("index") or "").strip(), (row.get("name") or "").strip()
+        if not index.isdecimal() or not int(index) or not name:
+            found = f"index {index!r} with name {name!r} on line {line}"
+            raise InputError(table, found=found, expected=_TABLE, advice="Correct that line.")
+        if int(index) in names or name in names.values():
+            found = f"index {index} or name {name!r} for the second time on line {line}"
+            raise InputError(table, found=found, expected="each index and each name once", advice="Correct that line.")
+        names[int(index)] = name
+    if not names:
+        raise InputError(table, found="no line with a label", expected=_TABLE, advice="Write the names of the labels.")
+    return names
+
+
+def _demand_orthogonal(path: Path, affine_mm: NDArray[np.float64]) -> None:
+    axes = affine_mm[:3, :3] / np.linalg.norm(affine_mm[:3, :3], axis=0)
+    worst = float(np.abs(axes.T @ axes - np.eye(3)).max())
+    if worst > _SHEAR:
+        raise InputError(
+            path,
+            found=f"voxel axes that are not orthogonal (cosine {worst:.3f})",
+            expected="box-shaped voxels",
+            advice="Resample the segmentation to a grid without shear.",
+        )

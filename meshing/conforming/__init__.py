@@ -1,0 +1,1 @@
+"""From labelled voxels to tetrahedra that meet face to face, one label each."""

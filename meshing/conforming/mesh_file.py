@@ -1,0 +1,76 @@
+"""A mesh of tetrahedra on disk: HDF5 to go on from, exact and read strictly; VTU for viewers.
+
+points_mm (n, 3) float64     cells (m, 4) int64     labels (m,) int64     names: JSON, label to name
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import h5py
+import meshio
+import numpy as np
+
+from palpate.errors import InputError
+from palpate.meshing.conforming.quality import dihedral_angles_deg
+from palpate.meshing.conforming.tetrahedral_mesh import TetrahedralMesh
+
+FORMAT, FORMAT_VERSION = "palpate tetrahedra", 1
+
+_EXPECTED = "a complete mesh of tetrahedra written by palpate mesh"
+
+
+def write_tetrahedra(path: Path, mesh: TetrahedralMesh) -> None:
+    """Write a mesh; equal meshes give equal bytes. Whole-or-nothing is the caller's part.
+
+    Args:
+        path: the file to write, ending `.h5`.
+        mesh: any.
+    """
+    with h5py.File(path, "w") as file:
+        file.attrs["format"] = FORMAT
+        file.attrs["version"] = FORMAT_VERSION
+        file.attrs["names"] = json.dumps({str(label): mesh.names[label] for label in sorted(mesh.names)})
+        for name in ("points_mm", "cells", "labels"):
+            file.create_dataset(name, data=getattr(mesh, name), compression="gzip", shuffle=True)
+
+
+def read_tetrahedra(path: Path) -> TetrahedralMesh:
+    """Read and check a mesh.
+
+    Args:
+        path: a file of write_tetrahedra.
+
+    Raises:
+        InputError: missing, truncated, foreign, of another version, or no valid mesh.
+    """
+    advice = "Run palpate mesh on the labels again."
+    if not path.is_file():
+        raise InputError(path, found="no such file", expected=_EXPECTED, advice=advice)
+    try:
+        with h5py.File(path, "r") as file:
+            made_as = (file.attrs.get("format"), file.attrs.get("version"))
+            if made_as != (FORMAT, FORMAT_VERSION):
+                raise InputError(path, found=f"{made_as[0]!r} {made_as[1]!r}", expected=_EXPECTED, advice=advice)
+            names = {int(label): str(name) for label, name in json.loads(file.attrs["names"]).items()}
+            points, cells, labels = (np.asarray(file[name]) for name in ("points_mm", "cells", "labels"))
+            kinds = points.dtype.kind + cells.dtype.kind + labels.dtype.kind
+        if kinds != "fii":
+            raise ValueError(f"numbers of kind {kinds}")
+        return TetrahedralMesh(points.astype(np.float64), cells.astype(np.int64), labels.astype(np.int64), names)
+    except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
+        found = "a file that cannot be read to its end as a mesh"
+        raise InputError(path, found=found, expected=_EXPECTED, advice=advice) from error
+
+
+def write_vtu(path: Path, mesh: TetrahedralMesh) -> None:
+    """Write a mesh with the label and the smallest dihedral angle of each cell for ParaView.
+
+    Args:
+        path: the file to write, ending `.vtu`.
+        mesh: any.
+    """
+    angles = dihedral_angles_deg(mesh.points_mm, mesh.cells).min(axis=1)
+    data = {"label": [mesh.labels.astype(np.int32)], "least_dihedral_angle_deg": [angles]}
+    meshio.Mesh(mesh.points_mm, [("tetra", mesh.cells)], cell_data=data).write(path)

@@ -1,0 +1,118 @@
+"""Labels to a mesh that passes the gate, by the finest way that does.
+
+Ways, in order: MMG with interfaces that may move by half an edge, then by a quarter; last the plain lattice, whose
+angles are 45 degrees or more but whose interfaces are stairs. A mesh passes if every dihedral angle is at least
+LEAST_ANGLE_DEG and every label's volume is within LARGEST_VOLUME_ERROR of its voxels'.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from palpate.config.mesh import TetrahedraSettings
+from palpate.errors import InputError
+from palpate.imaging.segmentation import Segmentation
+from palpate.meshing.conforming.cubes import label_cubes
+from palpate.meshing.conforming.kuhn import kuhn_split
+from palpate.meshing.conforming.polish import fit_volumes, open_angles
+from palpate.meshing.conforming.quality import dihedral_angles_deg
+from palpate.meshing.conforming.remesh import remesh
+from palpate.meshing.conforming.sizes import edge_lengths_mm
+from palpate.meshing.conforming.tetrahedral_mesh import TetrahedralMesh
+from palpate.progress import say
+
+LEAST_ANGLE_DEG = 10.0
+
+LARGEST_VOLUME_ERROR = 0.02
+
+_POLISHED_DEG = 12.0
+"""Cells below this angle are opened up, so that the gate is passed with room to spare."""
+
+_DEVIATIONS = (0.5, 0.25)
+"""How far interfaces may move, in edges."""
+
+
+@dataclass(frozen=True, slots=True)
+class MeshedLabels:
+    """A mesh that passed the gate and how it came about.
+
+    Attributes:
+        mesh: the mesh.
+        way: in words.
+        pinched: places where a label still touches itself across an edge or corner only.
+        crumbs: voxels of each label in pieces too small for a cube, which were left out.
+    """
+
+    mesh: TetrahedralMesh
+    way: str
+    pinched: int
+    crumbs: Mapping[int, int]
+
+
+def mesh_labels(segmentation: Segmentation, settings: TetrahedraSettings, where: str = "labels") -> MeshedLabels:
+    """A conforming mesh of all labels.
+
+    Args:
+        segmentation: voxels and names.
+        settings: lengths of edges.
+        where: the file, for errors.
+
+    Raises:
+        InputError: a label is thinner than an element, or the mesh would be too large.
+    """
+    cubes = label_cubes(segmentation, settings, where)
+    lattice = kuhn_split(cubes.labels, cubes.affine_mm, segmentation.names)
+    say(f"lattice: {len(lattice.cells)} tetrahedra, {cubes.pinched} pinched places left")
+    wanted_mm3 = segmentation.volumes_mm3
+    lengths_mm = edge_lengths_mm(lattice, settings)
+    for deviation in _DEVIATIONS:
+        mesh = remesh(lattice, lengths_mm, deviation * settings.edge_mm)
+        if mesh is None:
+            say(f"interfaces moved by up to {deviation:g} edges: MMG gave no mesh")
+            continue
+        mesh = open_angles(mesh, _POLISHED_DEG, settings.edge_mm)
+        mesh = fit_volumes(mesh, wanted_mm3, LEAST_ANGLE_DEG)
+        fault = gate_fault(mesh, wanted_mm3)
+        say(f"interfaces moved by up to {deviation:g} edges: {len(mesh.cells)} tetrahedra, {fault or 'accepted'}")
+        if not fault:
+            return MeshedLabels(
+                mesh, f"MMG, interfaces moved by up to {deviation:g} edges", cubes.pinched, cubes.crumbs
+            )
+    fault = gate_fault(lattice, wanted_mm3)
+    if fault:
+        raise InputError(
+            where,
+            found=f"labels that no way of meshing keeps: {fault}",
+            expected=f"volumes within {LARGEST_VOLUME_ERROR:.0%} and angles of at least {LEAST_ANGLE_DEG:g} degrees",
+            advice=f"Use elements smaller than edge_mm = {settings.edge_mm:g}, or merge the label with its neighbour.",
+        )
+    return MeshedLabels(lattice, "plain lattice: interfaces are stairs", cubes.pinched, cubes.crumbs)
+
+
+def gate_fault(mesh: TetrahedralMesh, wanted_mm3: Mapping[int, float]) -> str | None:
+    """What keeps a mesh from being accepted; None where nothing does.
+
+    Args:
+        mesh: valid at birth, so no cell is inverted and all faces are shared by at most two.
+        wanted_mm3: volume of each label's voxels.
+    """
+    angle_deg = float(dihedral_angles_deg(mesh.points_mm, mesh.cells).min())
+    if angle_deg < LEAST_ANGLE_DEG:
+        return f"a dihedral angle of {angle_deg:.1f} degrees"
+    errors = volume_errors(mesh, wanted_mm3)
+    worst = max(errors, key=lambda label: abs(errors[label]))
+    if abs(errors[worst]) > LARGEST_VOLUME_ERROR:
+        return f"label {mesh.names[worst]!r} with {errors[worst]:+.1%} of its volume"
+    return None
+
+
+def volume_errors(mesh: TetrahedralMesh, wanted_mm3: Mapping[int, float]) -> dict[int, float]:
+    """Relative error of each label's volume.
+
+    Args:
+        mesh: any.
+        wanted_mm3: volume of each label's voxels.
+    """
+    volumes = mesh.label_volumes_mm3
+    return {label: volumes[label] / wanted_mm3[label] - 1.0 for label in wanted_mm3}

@@ -1,0 +1,120 @@
+"""Small moves of nodes after remeshing: labels get their volumes back, and the flattest cells open up.
+
+Volumes: of all displacements d of the nodes that give the labels their volumes to first order, the smallest in the
+least-squares sense is d = sum_l c_l g_l, with g_l the gradient of label l's volume and c from the normal equations
+sum_m <g_l, g_m> c_m = wanted change of l. It moves interfaces along their normals and nothing else.
+
+Angles: around a cell that is too flat each node in turn looks in fixed directions for a place where the smallest angle
+of all its cells is largest. Topology stays as it is, so neighbours keep sharing their faces.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from palpate.meshing.conforming.quality import dihedral_angles_deg
+from palpate.meshing.conforming.tetrahedral_mesh import FACES, TetrahedralMesh, signed_volumes_mm3
+
+_VOLUME_ROUNDS = 6
+
+_ANGLE_ROUNDS = 8
+
+_DIRECTIONS = np.array([d for d in itertools.product((-1.0, 0.0, 1.0), repeat=3) if any(d)])
+_DIRECTIONS /= np.linalg.norm(_DIRECTIONS, axis=1, keepdims=True)
+
+_REACHES = (0.02, 0.05, 0.1, 0.2)
+"""Lengths of trial moves, in edges of the lattice."""
+
+type Points = NDArray[np.float64]
+
+
+def fit_volumes(mesh: TetrahedralMesh, wanted_mm3: Mapping[int, float], floor_deg: float) -> TetrahedralMesh:
+    """Move interfaces so that labels have their volumes.
+
+    A node whose move would leave a cell with an angle below the floor stays where it is.
+
+    Args:
+        mesh: any.
+        wanted_mm3: volume of each label.
+        floor_deg: smallest angle that moves may make.
+    """
+    points = mesh.points_mm
+    floors = np.minimum(dihedral_angles_deg(points, mesh.cells).min(axis=1) - 1e-9, floor_deg)
+    frozen = np.zeros(len(points), dtype=bool)
+    labels = sorted(wanted_mm3)
+    for _ in range(_VOLUME_ROUNDS):
+        volumes = signed_volumes_mm3(points, mesh.cells)
+        lack = np.array([wanted_mm3[label] - volumes[mesh.labels == label].sum() for label in labels])
+        gradients = np.stack([_volume_gradient(points, mesh.cells[mesh.labels == label]) for label in labels])
+        gradients[:, frozen] = 0.0
+        flat = gradients.reshape(len(labels), -1)
+        moved = points + np.tensordot(np.linalg.lstsq(flat @ flat.T, lack, rcond=1e-10)[0], gradients, axes=1)
+        spoiled = _spoiled(moved, mesh.cells, floors)
+        while spoiled.any():
+            back = np.unique(mesh.cells[spoiled])
+            frozen[back] = True
+            moved[back] = points[back]
+            spoiled = _spoiled(moved, mesh.cells, floors)
+        points = moved
+    return replace(mesh, points_mm=points)
+
+
+def open_angles(mesh: TetrahedralMesh, wanted_deg: float, edge_mm: float) -> TetrahedralMesh:
+    """Move the nodes of cells with too small an angle to where the smallest angle around them is largest.
+
+    Args:
+        mesh: any.
+        wanted_deg: smallest angle to reach; what cannot be reached is left as good as it gets.
+        edge_mm: length that trial moves are shares of.
+    """
+    points = mesh.points_mm.copy()
+    order = np.argsort(mesh.cells.ravel(), kind="stable")
+    first = np.searchsorted(mesh.cells.ravel()[order], np.arange(len(points) + 1))
+    smallest = dihedral_angles_deg(points, mesh.cells).min(axis=1)
+    for _ in range(_ANGLE_ROUNDS):
+        bad = np.flatnonzero(smallest < wanted_deg)
+        for cell in bad[np.argsort(smallest[bad], kind="stable")]:
+            for node in mesh.cells[cell]:
+                around = order[first[node] : first[node + 1]] // 4
+                points[node] = _best_place(points, mesh.cells[around], node, edge_mm)
+                smallest[around] = dihedral_angles_deg(points, mesh.cells[around]).min(axis=1)
+    return replace(mesh, points_mm=points)
+
+
+def _best_place(points: Points, around: NDArray[np.int64], node: int, edge_mm: float) -> Points:
+    """Of a node's trial places the one where the smallest angle of its cells is largest; its own where none helps."""
+    moves = [np.zeros((1, 3)), *(reach * edge_mm * _DIRECTIONS for reach in _REACHES)]
+    places = points[node] + np.concatenate(moves)
+    corners = np.where((around == node)[None, ..., None], places[:, None, None], points[around])
+    trial = corners.reshape(-1, 3)
+    cells = np.arange(len(trial)).reshape(-1, 4)
+    angles = _angles_of_positive(trial, cells).reshape(len(places), -1).min(axis=1)
+    return np.asarray(places[int(angles.argmax())])
+
+
+def _angles_of_positive(points: Points, cells: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Smallest angle of each cell, shape (m,); -1 where the volume is not positive."""
+    angles = np.full(len(cells), -1.0)
+    positive = signed_volumes_mm3(points, cells) > 0
+    angles[positive] = dihedral_angles_deg(points, cells[positive]).min(axis=1)
+    return angles
+
+
+def _spoiled(points: Points, cells: NDArray[np.int64], floors: NDArray[np.float64]) -> NDArray[np.bool_]:
+    return np.asarray(_angles_of_positive(points, cells) < floors)
+
+
+def _volume_gradient(points: Points, cells: NDArray[np.int64]) -> Points:
+    """Derivative of the cells' total volume to each node: a third of the area of the opposite faces, shape (n, 3)."""
+    gradient = np.zeros_like(points)
+    for corner in range(4):
+        face = points[cells[:, FACES[corner]]]
+        inward = -np.cross(face[:, 1] - face[:, 0], face[:, 2] - face[:, 0]) / 6.0
+        for axis in range(3):
+            gradient[:, axis] += np.bincount(cells[:, corner], weights=inward[:, axis], minlength=len(points))
+    return gradient

@@ -1,0 +1,51 @@
+"""How long edges should be: short at interfaces, longer away from them, never too long for a wave."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from palpate.config.mesh import TetrahedraSettings
+from palpate.meshing.conforming.tetrahedral_mesh import FACES, TetrahedralMesh
+from palpate.units import kpa_to_pa, m_to_mm
+
+
+def edge_lengths_mm(mesh: TetrahedralMesh, settings: TetrahedraSettings) -> NDArray[np.float64]:
+    """Wanted length h(x) = min(edge + growth * d(x), largest, lambda(x) / n) at each node, shape (nodes,).
+
+    d is the distance to the nearest interface, lambda = sqrt(|G*| / rho) / f the wavelength in the label's tissue.
+
+    Args:
+        mesh: the lattice's tetrahedra.
+        settings: edge, growth, largest; frequency, moduli by name and n elements a wavelength.
+    """
+    at_interface = interface_nodes(mesh)
+    distance_mm, _ = cKDTree(mesh.points_mm[at_interface]).query(mesh.points_mm)
+    lengths = np.minimum(settings.edge_mm + settings.growth * distance_mm, settings.largest_mm)
+    for label, name in mesh.names.items():
+        longest_mm = wave_limit_mm(settings, name)
+        if longest_mm is not None:
+            nodes = np.unique(mesh.cells[mesh.labels == label])
+            lengths[nodes] = np.minimum(lengths[nodes], longest_mm)
+    return np.asarray(lengths)
+
+
+def wave_limit_mm(settings: TetrahedraSettings, name: str) -> float | None:
+    """Longest edge for a wave in the tissue of that name; None where no frequency or modulus is given."""
+    if settings.frequency_hz is None or name not in settings.modulus_kpa:
+        return None
+    speed_m_s = float(np.sqrt(kpa_to_pa(settings.modulus_kpa[name]) / settings.density_kg_m3))
+    return m_to_mm(speed_m_s / settings.frequency_hz) / settings.elements_per_wavelength
+
+
+def interface_nodes(mesh: TetrahedralMesh) -> NDArray[np.int64]:
+    """Nodes on a face between two labels, or between a label and nothing."""
+    faces = np.sort(mesh.cells[:, FACES].reshape(-1, 3), axis=1)
+    order = np.lexsort(faces.T)
+    same = (faces[order][1:] == faces[order][:-1]).all(axis=1)
+    labels = np.repeat(mesh.labels, len(FACES))[order]
+    inner = np.zeros(len(faces), dtype=bool)
+    pairs = np.flatnonzero(same & (labels[1:] == labels[:-1]))
+    inner[pairs] = inner[pairs + 1] = True
+    return np.unique(faces[order][~inner])
