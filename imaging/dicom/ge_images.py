@@ -93,10 +93,12 @@ def read_complex(series: Series, encodings: int) -> Encoded:
     )
     turns = (range(0, stack.images_per_slice, 2), range(1, stack.images_per_slice, 2))
     reals, imaginaries = _told_apart(stack, (ge_private.REAL, ge_private.IMAGINARY), turns)
-    shape = (offsets, encodings)
-    parts = [np.stack([stack.volumes(number) for number in which]) for which in (reals, imaginaries)]
-    signals = (parts[0] + 1j * parts[1]).reshape(*shape, *parts[0].shape[1:])
-    return Encoded(series, np.ascontiguousarray(np.swapaxes(signals, 0, 1)), stack.affine_mm, _slice_times_s(stack))
+    voxels = stack.volumes(0).shape
+    signals = np.empty((encodings, offsets, *voxels), dtype=np.complex128)
+    for number, (real, imaginary) in enumerate(zip(reals, imaginaries, strict=True)):
+        offset, encoding = divmod(number, encodings)
+        signals[encoding, offset] = stack.volumes(real) + 1j * stack.volumes(imaginary)
+    return Encoded(series, signals, stack.affine_mm, _slice_times_s(stack))
 
 
 def _stack(series: Series, images: int, meaning: str) -> Stack:

@@ -35,6 +35,8 @@ COMPLEX_SERIES: Final = 5
 PAIRED_ENCODINGS: Final = 2
 """How many times the phase of one encoding the difference of a pair of opposite ones is."""
 _MAGNITUDE, _PHASE, _REAL, _IMAGINARY = range(4)
+_TRIGGERED = "CG"
+"""Scan Options; DICOM allows a Trigger Time only where they announce gating."""
 _PI_STORED = 3141.5
 _LARGEST_SIGNAL = 16000.0
 """Largest magnitude in stored units of the brain images; both parts fit into 16 bits with a sign."""
@@ -53,7 +55,7 @@ def write_waves(folder: Path, identity: Identity, settings: PhantomSettings, gri
             block = image.private_block(0x0019, "GEMS_ACQU_01", create=True)
             block.add_new(0x9C, "LO", "fgremre")
             block.add_new(0xBC, "DS", "-1")
-            image.ScanningSequence, image.SequenceVariant, image.ScanOptions = "GR", "SK", "FAST_GEMS"
+            image.ScanningSequence, image.SequenceVariant, image.ScanOptions = "GR", "SK", _TRIGGERED
             _fill(image, stored[kind][offset, :, :, k])
             save(image, series_folder / f"i{instance:05d}.dcm")
 
@@ -77,7 +79,7 @@ def write_complex_images(
         block = image.private_block(0x0019, "GEMS_ACQU_01", create=True)
         block.add_new(0x9C, "LO", "epimre")
         block.add_new(0xBC, "DS", f"{settings.frequency_hz:g}")
-        image.ScanningSequence, image.SequenceVariant, image.ScanOptions = ["EP", "SE"], "SK", "EPI_GEMS"
+        image.ScanningSequence, image.SequenceVariant, image.ScanOptions = ["EP", "SE"], "SK", _TRIGGERED
         signal = signals[encoding, offset, :, :, k]
         _fill(image, np.rint(signal.imag if part else signal.real).astype(np.int16))
         save(image, series_folder / f"i{instance:05d}.dcm")

@@ -41,6 +41,17 @@ def test_harmonics_that_measure_noise(n_offsets: int, expected: tuple[int, ...])
     assert signal_free_harmonics(n_offsets) == expected
 
 
+@pytest.mark.parametrize(("n_offsets", "expected"), [(3, (1,)), (4, (1, 2)), (8, (1, 2, 3, 4))])
+def test_without_motion_every_harmonic_is_noise(n_offsets: int, expected: tuple[int, ...]) -> None:
+    """A scan with the actuator off measures noise even where three offsets leave no harmonic free of signal."""
+    assert signal_free_harmonics(n_offsets, still=True) == expected
+    mask = np.ones((30, 30, 4), dtype=np.bool_)
+    phase = 0.1 * np.random.default_rng(0).normal(size=(n_offsets, *mask.shape))
+    noise = measure_noise(phase, mask, still=True)
+    assert noise is not None
+    assert noise.std_rad == pytest.approx(0.1 * np.sqrt(2 / n_offsets), rel=0.05)
+
+
 @pytest.mark.parametrize("n_offsets", [4, 6, 8, 9])
 def test_noise_is_recovered_within_sampling_error(n_offsets: int) -> None:
     """Sigma scales every interval. It must be that of Re U_1 itself, measured here from many draws."""
