@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
+from pydicom.uid import generate_uid
 
 from palpate.config.ingest import IngestSettings
 from palpate.errors import InputError
@@ -85,7 +86,7 @@ def _cut(name: str, share: float) -> Callable[[Path], object]:
 
 def _duplicate(file: Path) -> None:
     image = pydicom.dcmread(file)
-    image.SOPInstanceUID += ".1"
+    image.SOPInstanceUID = generate_uid(entropy_srcs=["again"])
     image.save_as(file.with_name("again.dcm"), enforce_file_format=True)
 
 
