@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import struct
 import warnings
 import zipfile
@@ -134,12 +135,12 @@ def _header(member: str, position: int, content: bytes) -> pydicom.Dataset | Non
             # Elements are parsed on access: touch them all, so that a cut header fails here and names its file.
             for element in header.iterall():
                 _ = str(element.value) if element.VR == "PN" else element.value
+            # The file meta group comes first and survives truncation: it tells a cut image from a DICOMDIR or a report.
+            announced = header.file_meta.get("MediaStorageSOPClassUID", header.get("SOPClassUID"))
     except UNREADABLE as error:
         raise InputError(name, found="a damaged DICOM header", expected=_COMPLETE, advice=_COPY_AGAIN) from error
     if "Rows" in header and "SOPClassUID" in header:
         return header
-    # The file meta group comes first and survives truncation, so it tells a cut image from a DICOMDIR or a report.
-    announced = header.file_meta.get("MediaStorageSOPClassUID", header.get("SOPClassUID"))
     if announced is None or "Image Storage" in UID(str(announced)).name:
         raise InputError(name, found="a truncated DICOM image", expected=_COMPLETE, advice=_COPY_AGAIN)
     return None
@@ -206,7 +207,12 @@ def shown(path: Path) -> str:
 
 @contextmanager
 def silence() -> Iterator[None]:
-    """Keep pydicom's warnings off the terminal: they quote what they found in the header."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
+    """Keep pydicom's warnings off the terminal and out of logs: they quote what they found in the header."""
+    logger = logging.getLogger("pydicom")
+    before, logger.disabled = logger.disabled, True
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.disabled = before
