@@ -17,6 +17,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import pydicom
 from numpy.typing import NDArray
+from pydicom.config import IGNORE
 from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.uid import UID
 
@@ -64,8 +65,8 @@ class Instance:
         """How errors name this file: its base name where that is a mere number or word, else its instance number."""
         name = PurePosixPath(self.member).name
         if not is_plain_name(name):
-            name = f"instance {self.header.get('InstanceNumber', '?')}"
-        return f"series {self.header.get('SeriesNumber', '?')}, {name}"
+            name = f"instance {_number(self.header, 'InstanceNumber')}"
+        return f"series {_number(self.header, 'SeriesNumber')}, {name}"
 
     def pixels(self) -> NDArray[np.float64]:
         """The stored pixel values, before any rescaling, shape (rows, columns).
@@ -141,7 +142,7 @@ def _header(member: str, position: int, content: bytes) -> pydicom.Dataset | Non
         raise InputError(name, found="a damaged DICOM header", expected=_COMPLETE, advice=_COPY_AGAIN) from error
     if "Rows" in header and "SOPClassUID" in header:
         return header
-    if announced is None or "Image Storage" in UID(str(announced)).name:
+    if announced is None or "Image Storage" in UID(str(announced), validation_mode=IGNORE).name:
         raise InputError(name, found="a truncated DICOM image", expected=_COMPLETE, advice=_COPY_AGAIN)
     return None
 
@@ -195,6 +196,12 @@ def _unpacking(container: Path) -> Iterator[None]:
             expected="a complete, unencrypted zip",
             advice="Copy the archive again.",
         ) from error
+
+
+def _number(header: pydicom.Dataset, name: str) -> str:
+    """A whole number of a header; "?" where it is missing or, in a damaged or odd header, text."""
+    value = header.get(name)
+    return str(int(value)) if isinstance(value, int) else "?"
 
 
 def shown(path: Path) -> str:
