@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import struct
 import warnings
 import zipfile
@@ -17,6 +18,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import pydicom
 from numpy.typing import NDArray
+from pydicom.config import IGNORE
 from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.uid import UID
 
@@ -66,9 +68,9 @@ class Instance:
         """How errors name this file: its base name where that is a mere number or word, else its instance number."""
         name = PurePosixPath(self.member).name
         if not is_plain_name(name):
-            name = f"instance {self.header.get('InstanceNumber', '?')}"
+            name = f"instance {_number(self.header, 'InstanceNumber')}"
         frame = "" if self.frame is None else f", frame {self.frame + 1}"
-        return f"series {self.header.get('SeriesNumber', '?')}, {name}{frame}"
+        return f"series {_number(self.header, 'SeriesNumber')}, {name}{frame}"
 
     def pixels(self) -> NDArray[np.float64]:
         """The stored pixel values, before any rescaling, shape (rows, columns).
@@ -141,13 +143,13 @@ def _header(member: str, position: int, content: bytes) -> pydicom.Dataset | Non
             # Elements are parsed on access: touch them all, so that a cut header fails here and names its file.
             for element in header.iterall():
                 _ = str(element.value) if element.VR == "PN" else element.value
+            # The file meta group comes first and survives truncation: it tells a cut image from a DICOMDIR or a report.
+            announced = header.file_meta.get("MediaStorageSOPClassUID", header.get("SOPClassUID"))
     except UNREADABLE as error:
         raise InputError(name, found="a damaged DICOM header", expected=_COMPLETE, advice=_COPY_AGAIN) from error
     if "Rows" in header and "SOPClassUID" in header:
         return header
-    # The file meta group comes first and survives truncation, so it tells a cut image from a DICOMDIR or a report.
-    announced = header.file_meta.get("MediaStorageSOPClassUID", header.get("SOPClassUID"))
-    if announced is None or "Image Storage" in UID(str(announced)).name:
+    if announced is None or "Image Storage" in UID(str(announced), validation_mode=IGNORE).name:
         raise InputError(name, found="a truncated DICOM image", expected=_COMPLETE, advice=_COPY_AGAIN)
     return None
 
@@ -190,7 +192,8 @@ def _frames(container: Path, member: str, changed_ns: int) -> NDArray[np.generic
 
     The last file is kept: its frames are asked for one by one, and headers of thousands of frames are slow to parse.
     """
-    values = pydicom.dcmread(io.BytesIO(_content(container, member))).pixel_array
+    with silence():
+        values = pydicom.dcmread(io.BytesIO(_content(container, member))).pixel_array
     return np.asarray(values if values.ndim == 3 else values[np.newaxis])
 
 
@@ -218,6 +221,12 @@ def _unpacking(container: Path) -> Iterator[None]:
         ) from error
 
 
+def _number(header: pydicom.Dataset, name: str) -> str:
+    """A whole number of a header; "?" where it is missing or, in a damaged or odd header, text."""
+    value = header.get(name)
+    return str(int(value)) if isinstance(value, int) else "?"
+
+
 def shown(path: Path) -> str:
     """How errors name a file or folder that a user gave: its base name where that is a mere number or usual word.
 
@@ -228,7 +237,12 @@ def shown(path: Path) -> str:
 
 @contextmanager
 def silence() -> Iterator[None]:
-    """Keep pydicom's warnings off the terminal: they quote what they found in the header."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
+    """Keep pydicom's warnings off the terminal and out of logs: they quote what they found in the header."""
+    logger = logging.getLogger("pydicom")
+    before, logger.disabled = logger.disabled, True
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.disabled = before

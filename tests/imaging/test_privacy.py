@@ -18,6 +18,7 @@ from palpate.config.report import ReportSettings
 from palpate.imaging.deidentify.facts import clean_facts
 from palpate.imaging.deidentify.folder import deidentify
 from palpate.imaging.deidentify.key import open_key
+from palpate.imaging.dicom.files import Instance
 from palpate.imaging.dicom.vocabulary import is_known, known_words
 from palpate.imaging.dicom_maps import write_dicom_maps
 from palpate.imaging.ingest import ingest
@@ -113,6 +114,14 @@ def test_refusals_name_nobody(what: str, planted: Path, tmp_path: Path, palpate_
     assert outcome.code == 2, outcome.printed
     assert not [secret for secret in SECRETS if secret.lower() in outcome.printed.lower()]
     assert not (tmp_path / "out").exists()
+
+
+def test_text_in_place_of_a_number_is_not_shown() -> None:
+    """A header may say that its number is a text; what names the place of an error must not repeat it."""
+    header = pydicom.Dataset()
+    for tag in (0x00200011, 0x00200013):
+        header.add_new(tag, "LO", MARK)
+    assert Instance(header, Path("given"), f"{NAMED}.dcm").place == "series ?, instance ?"
 
 
 def test_damaged_file_with_a_name_is_found_by_its_position(
