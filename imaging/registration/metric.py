@@ -153,7 +153,7 @@ def _evened(magnitude: Volume, tissue: NDArray[np.bool_]) -> NDArray[np.float64]
     weight = ndimage.gaussian_filter(tissue.astype(np.float64), width)
     around = ndimage.gaussian_filter(np.where(tissue, magnitude.values, 0.0), width)
     mean = np.divide(around, weight, out=np.zeros_like(around), where=weight > _LEAST_WEIGHT)
-    return np.divide(magnitude.values, mean, out=np.zeros_like(mean), where=mean > 0)
+    return np.asarray(np.divide(magnitude.values, mean, out=np.zeros_like(mean), where=mean > 0))
 
 
 def _clipped(values: NDArray[np.float64]) -> NDArray[np.float32]:
