@@ -140,7 +140,7 @@ def _reconstruct_run(
     magnitude = np.mean([one.magnitude.mean(axis=(0, 1)) for one in acquisitions], axis=0)
     affine_mm = acquisitions[0].affine_mm
     voxel_mm = np.linalg.norm(affine_mm[:3, :3], axis=0)
-    origin: Mapping[str, object] = {"source": "magnitude"}
+    origin: dict[str, object] = {"source": "magnitude"}
     if drawn is None:
         limits = {"threshold": settings.mask_threshold, "opening_mm": settings.mask_opening_mm}
         bright = tissue_mask(magnitude, voxel_mm, **limits)

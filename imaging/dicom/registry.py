@@ -75,6 +75,8 @@ def read_acquisitions(
         if reader.recognises(export.series):
             return reader.read(export.series, settings or IngestSettings()), export
     found = ", ".join(f"{one.number} ({_kinds(one)})" for one in export.series[:6]) or "none"
+    reasons = sorted({row.reason for row in export.left_out})
+    found += f" (left out: {'; '.join(reasons)})" if reasons else ""
     raise InputError(
         shown(container),
         found=f"no MRE phase images that any reader knows; series {found}",
