@@ -107,7 +107,8 @@ def means(integrals: Values, volumes_mm3: Values, outside: float) -> Values:
         volumes_mm3: same shape.
         outside: value where there is nothing.
     """
-    return np.divide(integrals, volumes_mm3, out=np.full(integrals.shape, outside), where=volumes_mm3 > 0)
+    mean = np.divide(integrals, volumes_mm3, out=np.full(integrals.shape, outside), where=volumes_mm3 > 0)
+    return np.asarray(mean)
 
 
 def overlap(points_mm: Values, cells: NDArray[np.int64], affine_mm: Values, shape: tuple[int, int, int]) -> Overlap:

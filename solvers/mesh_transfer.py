@@ -70,7 +70,7 @@ class VoxelTransfer:
     def from_nodes(self, field: fem.Function, outside: float = np.nan) -> Values:
         """Means over voxels of a linear function's real part, shape (i, j, k), on every rank. Collective."""
         nodes = np.empty(self.overlap.nodes.shape[1])
-        dofs, geometry = self.linear.dofmap.list, self.linear.mesh.geometry.dofmap
+        dofs, geometry = self.linear.dofmap.list, self.linear.mesh.geometry.dofmaps[0]
         nodes[geometry.ravel()] = field.x.array.real[dofs.ravel()]
         return self._means(np.asarray(self.overlap.nodes @ nodes), outside)
 
@@ -97,7 +97,7 @@ def voxel_transfer(domain: mesh.Mesh, affine_mm: Values, shape: tuple[int, int, 
         InputError: much of the mesh lies beyond the grid; on all ranks alike.
     """
     own = _owned_cells(domain)
-    shared = overlap(m_to_mm(domain.geometry.x), domain.geometry.dofmap[own].astype(np.int64), affine_mm, shape)
+    shared = overlap(m_to_mm(domain.geometry.x), domain.geometry.dofmaps[0][own].astype(np.int64), affine_mm, shape)
     volumes = _all_sum(domain.comm, shared.voxel_volumes_mm3)
     demand_inside(domain.comm.allreduce(shared.beyond_mm3), float(volumes.sum()))
     linear = fem.functionspace(domain, ("Lagrange", 1))
@@ -150,14 +150,14 @@ def _file_numbers_of_nodes(space: fem.FunctionSpace) -> NDArray[np.int64]:
     """The file's node at each local degree of freedom, ghosts included."""
     numbers = np.empty(space.dofmap.index_map.size_local + space.dofmap.index_map.num_ghosts, dtype=np.int64)
     geometry = space.mesh.geometry
-    numbers[space.dofmap.list.ravel()] = geometry.input_global_indices[geometry.dofmap.ravel()]
+    numbers[space.dofmap.list.ravel()] = geometry.input_global_indices[geometry.dofmaps[0].ravel()]
     return numbers
 
 
 def _summed(space: fem.FunctionSpace, by_node: Values) -> fem.Function:
     """A linear function from each rank's contributions to its geometry nodes. Collective."""
     field = fem.Function(space)
-    field.x.array[space.dofmap.list.ravel()] = by_node[space.mesh.geometry.dofmap.ravel()]
+    field.x.array[space.dofmap.list.ravel()] = by_node[space.mesh.geometry.dofmaps[0].ravel()]
     field.x.scatter_reverse(la.InsertMode.add)
     field.x.scatter_forward()
     return field

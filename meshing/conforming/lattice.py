@@ -60,7 +60,8 @@ def lattice_of(labels: NDArray[np.integer], count: int, affine_mm: NDArray[np.fl
     scores = np.concatenate([1.0 - scores.sum(axis=0, keepdims=True), scores])
     for share in scores:
         ndimage.gaussian_filter(share, _SMOOTHING, output=share, mode="nearest")
-    targets = np.bincount(labels.ravel(), minlength=count + 1) * float(np.prod(voxel_mm)) / edge_mm**3
+    counts = np.bincount(labels.ravel(), minlength=count + 1)
+    targets = np.asarray(counts * float(np.prod(voxel_mm)) / edge_mm**3, dtype=np.float64)
     targets[0] = float(np.prod(cubes)) - targets[1:].sum()
     to_world = np.eye(4)
     to_world[:3, :3] = affine_mm[:3, :3] / voxel_mm * edge_mm
@@ -104,7 +105,8 @@ def _overlaps(voxels: int, cubes: int, first: float, edge: float) -> NDArray[np.
     """Share of each cube's edge that lies in each voxel, along one axis and in voxels, shape (cubes, voxels)."""
     low = first + edge * (np.arange(cubes)[:, None] - 0.5)
     voxel = np.arange(voxels)
-    return np.clip(np.minimum(low + edge, voxel + 0.5) - np.maximum(low, voxel - 0.5), 0.0, None) / edge
+    shared = np.minimum(low + edge, voxel + 0.5) - np.maximum(low, voxel - 0.5)
+    return np.asarray(np.clip(shared, 0.0, None) / edge)
 
 
 def _share(inside: NDArray[np.bool_], along: list[NDArray[np.float64]]) -> NDArray[np.float64]:

@@ -1,4 +1,7 @@
-"""Small moves of nodes after remeshing: labels get their volumes back, and the flattest cells open up.
+"""Small moves of nodes: stairs become slopes, labels get their volumes back, and the flattest cells open up.
+
+Stairs: interface nodes go towards the mean of their neighbours in the interface and, a little less, back outwards
+(Taubin, SIGGRAPH 1995, 351), which takes away stairs and leaves what is longer than a few edges.
 
 Volumes: of all displacements d of the nodes that give the labels their volumes to first order, the smallest in the
 least-squares sense is d = sum_l c_l g_l, with g_l the gradient of label l's volume and c from the normal equations
@@ -16,9 +19,21 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 from palpate.meshing.conforming.quality import dihedral_angles_deg
-from palpate.meshing.conforming.tetrahedral_mesh import FACES, TetrahedralMesh, signed_volumes_mm3
+from palpate.meshing.conforming.tetrahedral_mesh import (
+    FACES,
+    TetrahedralMesh,
+    interface_faces,
+    signed_volumes_mm3,
+)
+
+_SLOPES = (0.5, -0.53) * 4
+"""Shares of the way to the neighbours' mean, step by step."""
+
+_LONGEST_MOVE = 0.5
+"""Of a node on its way from stair to slope, in edges of the lattice."""
 
 _VOLUME_ROUNDS = 6
 
@@ -31,6 +46,35 @@ _REACHES = (0.02, 0.05, 0.1, 0.2)
 """Lengths of trial moves, in edges of the lattice."""
 
 type Points = NDArray[np.float64]
+
+
+def smooth_stairs(mesh: TetrahedralMesh, floor_deg: float, edge_mm: float) -> TetrahedralMesh:
+    """Move interfaces from stairs to slopes.
+
+    A node whose move would leave a cell with an angle below the floor stays where it is for that step.
+
+    Args:
+        mesh: a lattice's tetrahedra.
+        floor_deg: smallest angle that moves may make, below the lattice's own.
+        edge_mm: of the lattice.
+    """
+    faces = interface_faces(mesh)
+    pairs = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [0, 2]]])
+    pairs = np.unique(np.concatenate([pairs, pairs[:, ::-1]]), axis=0)
+    count = len(mesh.points_mm)
+    neighbours = sparse.csr_matrix((np.ones(len(pairs)), tuple(pairs.T)), shape=(count, count))
+    degrees = np.asarray(neighbours.sum(axis=1))
+    here = np.flatnonzero(degrees.ravel())
+    floors = np.full(len(mesh.cells), floor_deg)
+    points = mesh.points_mm
+    for share in _SLOPES:
+        moved = points.copy()
+        moved[here] += share * ((neighbours @ points)[here] / degrees.reshape(-1, 1)[here] - points[here])
+        way = moved - mesh.points_mm
+        length = np.linalg.norm(way, axis=1, keepdims=True)
+        moved = mesh.points_mm + way * np.minimum(1.0, _LONGEST_MOVE * edge_mm / np.maximum(length, 1e-12))
+        points, _ = _held(points, moved, mesh.cells, floors)
+    return replace(mesh, points_mm=points)
 
 
 def fit_volumes(mesh: TetrahedralMesh, wanted_mm3: Mapping[int, float], floor_deg: float) -> TetrahedralMesh:
@@ -54,13 +98,8 @@ def fit_volumes(mesh: TetrahedralMesh, wanted_mm3: Mapping[int, float], floor_de
         gradients[:, frozen] = 0.0
         flat = gradients.reshape(len(labels), -1)
         moved = points + np.tensordot(np.linalg.lstsq(flat @ flat.T, lack, rcond=1e-10)[0], gradients, axes=1)
-        spoiled = _spoiled(moved, mesh.cells, floors)
-        while spoiled.any():
-            back = np.unique(mesh.cells[spoiled])
-            frozen[back] = True
-            moved[back] = points[back]
-            spoiled = _spoiled(moved, mesh.cells, floors)
-        points = moved
+        points, stayed = _held(points, moved, mesh.cells, floors)
+        frozen |= stayed
     return replace(mesh, points_mm=points)
 
 
@@ -103,6 +142,20 @@ def _angles_of_positive(points: Points, cells: NDArray[np.int64]) -> NDArray[np.
     positive = signed_volumes_mm3(points, cells) > 0
     angles[positive] = dihedral_angles_deg(points, cells[positive]).min(axis=1)
     return angles
+
+
+def _held(
+    points: Points, moved: Points, cells: NDArray[np.int64], floors: NDArray[np.float64]
+) -> tuple[Points, NDArray[np.bool_]]:
+    """The moved points, those of spoiled cells put back until no cell is spoiled; and which ones those are."""
+    moved, stayed = moved.copy(), np.zeros(len(points), dtype=bool)
+    spoiled = _spoiled(moved, cells, floors)
+    while spoiled.any():
+        back = np.unique(cells[spoiled])
+        stayed[back] = True
+        moved[back] = points[back]
+        spoiled = _spoiled(moved, cells, floors)
+    return moved, stayed
 
 
 def _spoiled(points: Points, cells: NDArray[np.int64], floors: NDArray[np.float64]) -> NDArray[np.bool_]:

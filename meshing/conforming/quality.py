@@ -22,7 +22,7 @@ def dihedral_angles_deg(points_mm: NDArray[np.float64], cells: NDArray[np.int64]
     normals = np.cross(face[:, :, 1] - face[:, :, 0], face[:, :, 2] - face[:, :, 0])
     normals /= np.linalg.norm(normals, axis=2, keepdims=True)
     cosines = [-np.einsum("ij,ij->i", normals[:, a], normals[:, b]) for a, b in _PAIRS]
-    return np.rad2deg(np.arccos(np.clip(np.stack(cosines, axis=1), -1.0, 1.0)))
+    return np.asarray(np.rad2deg(np.arccos(np.clip(np.stack(cosines, axis=1), -1.0, 1.0))))
 
 
 def radius_ratios(points_mm: NDArray[np.float64], cells: NDArray[np.int64]) -> NDArray[np.float64]:

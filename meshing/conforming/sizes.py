@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from palpate.config.mesh import TetrahedraSettings
-from palpate.meshing.conforming.tetrahedral_mesh import FACES, TetrahedralMesh
+from palpate.meshing.conforming.tetrahedral_mesh import TetrahedralMesh, interface_faces
 from palpate.units import kpa_to_pa, m_to_mm
 
 
@@ -20,7 +20,7 @@ def edge_lengths_mm(mesh: TetrahedralMesh, settings: TetrahedraSettings) -> NDAr
         mesh: the lattice's tetrahedra.
         settings: edge, growth, largest; frequency, moduli by name and n elements a wavelength.
     """
-    at_interface = interface_nodes(mesh)
+    at_interface = np.unique(interface_faces(mesh))
     distance_mm, _ = cKDTree(mesh.points_mm[at_interface]).query(mesh.points_mm)
     lengths = np.minimum(settings.edge_mm + settings.growth * distance_mm, settings.largest_mm)
     for label, name in mesh.names.items():
@@ -37,15 +37,3 @@ def wave_limit_mm(settings: TetrahedraSettings, name: str) -> float | None:
         return None
     speed_m_s = float(np.sqrt(kpa_to_pa(settings.modulus_kpa[name]) / settings.density_kg_m3))
     return m_to_mm(speed_m_s / settings.frequency_hz) / settings.elements_per_wavelength
-
-
-def interface_nodes(mesh: TetrahedralMesh) -> NDArray[np.int64]:
-    """Nodes on a face between two labels, or between a label and nothing."""
-    faces = np.sort(mesh.cells[:, FACES].reshape(-1, 3), axis=1)
-    order = np.lexsort(faces.T)
-    same = (faces[order][1:] == faces[order][:-1]).all(axis=1)
-    labels = np.repeat(mesh.labels, len(FACES))[order]
-    inner = np.zeros(len(faces), dtype=bool)
-    pairs = np.flatnonzero(same & (labels[1:] == labels[:-1]))
-    inner[pairs] = inner[pairs + 1] = True
-    return np.unique(faces[order][~inner])

@@ -79,3 +79,15 @@ def oriented(points_mm: NDArray[np.float64], cells: NDArray[np.int64]) -> NDArra
     negative = signed_volumes_mm3(points_mm, cells) < 0
     turned[negative, 2:] = turned[negative, :1:-1]
     return turned
+
+
+def interface_faces(mesh: TetrahedralMesh) -> NDArray[np.int64]:
+    """Faces between two labels, or between a label and nothing, each once, nodes ascending, shape (f, 3)."""
+    faces = np.sort(mesh.cells[:, FACES].reshape(-1, 3), axis=1)
+    order = np.lexsort(faces.T)
+    faces, labels = faces[order], np.repeat(mesh.labels, len(FACES))[order]
+    again = (faces[1:] == faces[:-1]).all(axis=1)
+    inner = np.zeros(len(faces), dtype=bool)
+    inner[1:] |= again  # of two equal faces only the first counts, and that one only between two labels
+    inner[:-1] |= again & (labels[1:] == labels[:-1])
+    return np.asarray(faces[~inner])

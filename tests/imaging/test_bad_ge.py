@@ -174,7 +174,7 @@ LIVERS: dict[str, tuple[Spoiler, str]] = {
     "no frequency anywhere": (_every(_no_frequency), "no vibration frequency.*frequency_hz"),
     "frequencies that contradict": (_every(_private(0x0019, 0x10BC, "60")), "contradict.*50 Hz.*60 Hz"),
     "only derived maps": (_every(_renumbered), "701, 805, 907.*raw"),
-    "only screen saves": (_every(_set(SamplesPerPixel=3, PhotometricInterpretation="RGB")), "screen saves"),
+    "only screen saves": (_every(_set(SamplesPerPixel=3, PhotometricInterpretation="RGB")), "left out: colour image"),
     "pixels truncated": (_truncated, "i00002.dcm"),
     "not milliradians": (_one(_pixels(4000)), "4000.*milliradians"),
     "rescaled": (_every(_set(RescaleSlope=2, RescaleIntercept=0)), "rescale slope"),

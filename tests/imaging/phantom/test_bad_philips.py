@@ -105,10 +105,6 @@ CLASSIC: dict[str, tuple[Callable[[Path], object], str]] = {
     "last slice missing everywhere": (_last_slice, r"\(2001,1018\)"),
     "last dynamic missing everywhere": (_last_offset, "3 time offsets"),
     "image twice": (lambda path: _duplicate(path / _file(PHASE_BLOCK + 6)), "offset 2 a second time"),
-    "same file twice": (
-        lambda path: shutil.copy(path / _file(3), path / "copy.dcm"),
-        "the same image a second time",
-    ),
     "phase block absent": (
         _drop(*range(PHASE_BLOCK + 1, 2 * PHASE_BLOCK + 1), series=(401, 501, 601)),
         "no MRE phase",

@@ -74,10 +74,11 @@ def test_the_table_leads_to_readable_inputs(vibration: Vibration, tmp_path: Path
     assert session.mre is not None
     assert session.anatomy is not None
     assert session.truth is not None
-    _, instances = read_acquisitions(session.mre)
+    acquisitions, export = read_acquisitions(session.mre)
+    (first, *_) = export.used(acquisitions)
     anatomy = read_anatomy(session.anatomy)
     for name in ("StudyInstanceUID", "FrameOfReferenceUID", "PatientID"):
-        assert instances[0].header[name].value == anatomy.series.header[name].value
+        assert first.header[name].value == anatomy.series.header[name].value
     inverse = np.linalg.inv(anatomy.volume.affine_mm)
     indices = vibration.grid.points_mm.reshape(-1, 3) @ inverse[:3, :3].T + inverse[:3, 3]
     assert (indices > 0).all()

@@ -12,8 +12,7 @@ from palpate.imaging.segmentation import Segmentation
 from palpate.meshing.conforming import mesher
 from palpate.meshing.conforming.mesher import LEAST_ANGLE_DEG, mesh_labels
 from palpate.meshing.conforming.quality import dihedral_angles_deg, edge_lengths_of
-from palpate.meshing.conforming.sizes import interface_nodes
-from palpate.meshing.conforming.tetrahedral_mesh import TetrahedralMesh
+from palpate.meshing.conforming.tetrahedral_mesh import TetrahedralMesh, interface_faces
 from tests.meshing.conforming.cases import AFFINE, balls, folded
 
 SETTINGS = TetrahedraSettings(edge_mm=3.0)
@@ -65,7 +64,7 @@ def test_interfaces_lie_where_the_labels_change() -> None:
     mesh = mesh_labels(segmentation, SETTINGS).mesh
     extent = 27
     centre_mm = AFFINE[:3, :3] @ [extent / 2 - 0.4, extent / 2, extent / 2 + 0.3] + AFFINE[:3, 3]
-    distance_mm = np.linalg.norm(mesh.points_mm[interface_nodes(mesh)] - centre_mm, axis=1)
+    distance_mm = np.linalg.norm(mesh.points_mm[np.unique(interface_faces(mesh))] - centre_mm, axis=1)
     off_mm = np.minimum(np.abs(distance_mm - 11.0), np.abs(distance_mm - 6.0))
     assert off_mm.max() < (np.sqrt(3) / 2 + 0.5) * SETTINGS.edge_mm
     assert off_mm.mean() < SETTINGS.edge_mm / 2
