@@ -106,7 +106,7 @@ def read_instances(container: Path) -> tuple[Instance, ...]:
     """
     if not container.exists():
         raise InputError(
-            shown(container), found="no such file or folder", expected="DICOM images", advice="Check the path."
+            container, found="no such file or folder", expected="DICOM images", advice="Check the path."
         )
     instances: dict[bytes, Instance] = {}
     copies = 0
