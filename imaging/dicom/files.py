@@ -105,9 +105,7 @@ def read_instances(container: Path) -> tuple[Instance, ...]:
         InputError: the path does not exist, a zip is damaged, a DICOM file is truncated, or there is no image.
     """
     if not container.exists():
-        raise InputError(
-            container, found="no such file or folder", expected="DICOM images", advice="Check the path."
-        )
+        raise InputError(container, found="no such file or folder", expected="DICOM images", advice="Check the path.")
     instances: dict[bytes, Instance] = {}
     copies = 0
     for position, (member, content) in enumerate(_contents(container), start=1):
