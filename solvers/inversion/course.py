@@ -9,7 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palpate.solvers.inversion.acceleration import Acceleration, Pair
-from palpate.solvers.inversion.prior import Hypotheses, PriorScale
+from palpate.solvers.inversion.prior import FIELDS, Hypotheses, PriorScale
+
+REFIT_BELOW = (0.5, 0.25)
+"""Root mean square changes of m in the last step below which the prior is refitted, in turn: once the first step is
+not cut short, and near the maximum, which a Gauss-Newton step leaves a small part of its own length away. A third refit
+changes hyper-parameters by less than they are known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +45,10 @@ class Course:
         refits: how many refits of the prior are left.
         acceleration: remembers points and steps under the present prior.
         history: steps so far.
-        waited: steps since the last refit.
+        waited: steps since the prior last changed.
         spread: posterior standard deviation, root mean square over all parameters; None before it is needed.
         comparable: whether w belongs to x under the present prior, so that objectives can be compared.
         loosening: of the prior, shape (N,).
-        loosenings: how often it may be loosened yet.
     """
 
     x: NDArray[np.float64]
@@ -54,33 +58,70 @@ class Course:
     acceleration: Acceleration
     history: tuple[Iteration, ...]
     loosening: NDArray[np.float64]
-    loosenings: int
     waited: int = 0
     spread: float | None = None
     comparable: bool = True
 
-    @property
-    def may_loosen(self) -> bool:
-        """Whether the prior is settled or nearly, w is its own, and it may be loosened once more."""
-        return self.refits <= 1 and self.loosenings > 0 and self.comparable
+    @classmethod
+    def ignorant(cls, voxels: int, hypotheses: Hypotheses, *, fit_hyperparameters: bool) -> Course:
+        """A start at the prior's centre.
 
-    def refitted(self, hypotheses: Hypotheses) -> Course:
+        Args:
+            voxels: N.
+            hypotheses: hyper-parameters before any data.
+            fit_hyperparameters: whether they are refitted.
+        """
+        nowhere = np.zeros(FIELDS * voxels)
+        refits = len(REFIT_BELOW) if fit_hyperparameters else 0
+        return cls(nowhere, nowhere, hypotheses, refits, Acceleration(), (), np.ones(voxels))
+
+    @classmethod
+    def nearby(cls, x: NDArray[np.float64], hypotheses: Hypotheses, *, fit_hyperparameters: bool) -> Course:
+        """A start near the maximum, so that one refit of the prior is enough.
+
+        Args:
+            x: where, shape (2 N,); nobody knows its w.
+            hypotheses: hyper-parameters before any data.
+            fit_hyperparameters: whether they are refitted.
+        """
+        refits = int(fit_hyperparameters)
+        return cls(
+            x, np.zeros_like(x), hypotheses, refits, Acceleration(), (), np.ones(len(x) // FIELDS), comparable=False
+        )
+
+    @property
+    def change(self) -> float:
+        """Root mean square change of m in the last step."""
+        return self.history[-1].change if self.history else np.inf
+
+    @property
+    def near(self) -> bool:
+        """Whether the maximum is near enough for what is done once."""
+        return self.change < REFIT_BELOW[-1]
+
+    @property
+    def remaining(self) -> float:
+        """About how far the maximum is: the last step, less what its ratio to the one before promises, over its length.
+
+        Steps of a linear convergence with ratio q leave q / (1 - q) of the last one.
+        """
+        last = self.history[-1]
+        if self.waited < 2 or min(last.step, self.history[-2].step) < 1.0:
+            return last.change / last.step
+        ratio = min(last.change / max(self.history[-2].change, last.change, np.finfo(float).tiny), 0.5)
+        return last.change * ratio / (1.0 - ratio)
+
+    def under(self, hypotheses: Hypotheses, loosening: NDArray[np.float64]) -> Course:
         """The same point under another prior, under which earlier points and steps mean nothing."""
         self.acceleration.forget()
         return replace(
             self,
             hypotheses=hypotheses,
+            loosening=loosening,
             refits=self.refits - 1,
             waited=0,
             comparable=False,
         )
-
-    def loosened(self, loosening: NDArray[np.float64], *, notable: float) -> Course:
-        """The same point under a prior that is looser here and there; the same prior where it is not notably so."""
-        if float(loosening.max()) < notable:
-            return replace(self, loosenings=0)
-        self.acceleration.forget()
-        return replace(self, loosening=loosening, loosenings=self.loosenings - 1, comparable=False)
 
     def moved(self, point: Pair, iteration: Iteration) -> Course:
         """A step further, at (x, w)."""
@@ -104,7 +145,6 @@ class Course:
             "waited": self.waited,
             "spread": self.spread,
             "comparable": self.comparable,
-            "loosenings": self.loosenings,
         }
         return {
             "loosening": self.loosening,
@@ -133,5 +173,4 @@ class Course:
             spread=numbers["spread"],
             comparable=numbers["comparable"],
             loosening=np.asarray(arrays["loosening"], dtype=np.float64),
-            loosenings=numbers["loosenings"],
         )

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from palpate.imaging.labels import Regions
 from palpate.progress import track
-from palpate.solvers.inversion.acceleration import Acceleration, Pair
+from palpate.solvers.inversion.acceleration import Pair
 from palpate.solvers.inversion.checkpoint import Checkpoint
-from palpate.solvers.inversion.course import Course, Iteration
+from palpate.solvers.inversion.course import REFIT_BELOW, Course, Iteration
 from palpate.solvers.inversion.evidence import ZoneEvidence, fit_prior, join_frequencies
 from palpate.solvers.inversion.factors import fit_factors
 from palpate.solvers.inversion.joint import JointPosterior, ZoneCurvature
@@ -29,13 +29,12 @@ EVIDENCE_ZONES = 6
 HALVINGS = 4
 """How often a step that does not lower the objective is halved before it is taken anyhow."""
 
-REFIT_BELOW = (0.5, 0.2)
-"""Root mean square changes of m in the last step below which the prior is refitted, in turn: once the first step is
-not cut short, and near the maximum, which a Gauss-Newton step leaves a small part of its own length away. A third refit
-changes hyper-parameters by less than they are known."""
-
 LOOSENINGS = 2
-"""How often the prior is loosened where tissue deviates from what it expects, with the last refit and after it."""
+"""How often the last prior is loosened where tissue deviates from what it expects."""
+
+LAST_ROUNDS = 2
+"""How often standard deviations and regions' factors are fitted in turn at the last refit: a third time changes them
+by a twentieth."""
 
 PROBES = 12
 """Draws behind the posterior's typical spread."""
@@ -62,8 +61,8 @@ class Fit:
         parameters: m at the maximum, shape (2 N,).
         posterior: the Gaussian posterior of m around it.
         prior: the prior that was used.
-        converged: whether the last step was small against the posterior's spread.
-        iterations: history.
+        converged: whether what is left to go is small against the posterior's spread.
+        course: the end of the iterations, with their history.
         zones: this rank's zone states at the last linearisation, at the stated noise.
         energy: of the prior at the maximum, x^T C^-1 x / 2.
     """
@@ -72,7 +71,7 @@ class Fit:
     posterior: JointPosterior
     prior: MaternField
     converged: bool
-    iterations: tuple[Iteration, ...]
+    course: Course
     zones: tuple[ZoneState, ...] = field(repr=False)
     energy: float
 
@@ -114,9 +113,8 @@ class Problem:
 
 def maximise(
     problem: Problem,
-    hypotheses: Hypotheses,
+    start: Callable[[], Course],
     *,
-    fit_hyperparameters: bool,
     limit: int,
     tolerance: float,
     report: Callable[[int, Iteration], None],
@@ -125,14 +123,12 @@ def maximise(
 
     Args:
         problem: zones, data and ranks.
-        hypotheses: hyper-parameters to start with.
-        fit_hyperparameters: whether they are refitted by the evidence once the steps are small.
+        start: where to start, unless an earlier run is gone on with.
         limit: most steps.
         tolerance: size of a full step, in posterior standard deviations, below which the iterations have converged.
         report: called after every step.
     """
-    refits = len(REFIT_BELOW) if fit_hyperparameters else 0
-    course = problem.checkpoint.resume() or _start(problem.voxels, hypotheses, refits)
+    course = problem.checkpoint.resume() or start()
     prior = MaternField(
         problem.mask, problem.voxel_size_mm, course.hypotheses, problem.regions.shares, course.loosening
     )
@@ -140,21 +136,18 @@ def maximise(
     problem.checkpoint.save(course)
     while True:
         began, history = time.perf_counter(), course.history
-        change = history[-1].change if history else np.inf
-        near = change < REFIT_BELOW[-1]
-        amplitudes = loosened(prior, point.w) if fit_hyperparameters and near and course.may_loosen else None
-        if course.refits and (change < REFIT_BELOW[-course.refits] or course.waited == PATIENCE):
-            prior = replace(prior, hypotheses=_refit(problem, point, prior))
+        if course.refits and (course.change < REFIT_BELOW[-course.refits] or course.waited == PATIENCE):
+            last = course.refits == 1
+            prior = replace(prior, hypotheses=_refit(problem, point, prior, rounds=LAST_ROUNDS if last else 1))
             began = problem.tally.timed("hyper-parameters", began)
-            course = course.refitted(prior.hypotheses)
-        if amplitudes is not None:
-            course = course.loosened(amplitudes, notable=NOTABLE)
-            prior = replace(prior, loosening=course.loosening)
+            if last:
+                prior = _loosened(problem, point, prior)
+            course = course.under(prior.hypotheses, np.broadcast_to(prior.loosening, problem.voxels))
         posterior = _posterior(problem, point, prior)
-        if not course.refits and course.spread is None and near:
+        if not course.refits and course.spread is None and course.near:
             course = replace(course, spread=_rms(posterior.draw(PROBES, 0)))
         spread = course.spread if course.comparable else None
-        converged = spread is not None and history[-1].change < tolerance * history[-1].step * spread
+        converged = spread is not None and bool(history) and course.remaining < tolerance * spread
         if converged or len(history) == limit:
             break
         target = posterior.improve(_information(problem, point))
@@ -173,7 +166,7 @@ def maximise(
         posterior=posterior,
         prior=prior,
         converged=converged,
-        iterations=course.history,
+        course=course,
         zones=point.states,
         energy=0.5 * float(point.x @ point.w),
     )
@@ -194,11 +187,6 @@ class _Point:
     w: NDArray[np.float64]
     states: tuple[ZoneState, ...]
     misfit: float
-
-
-def _start(voxels: int, hypotheses: Hypotheses, refits: int) -> Course:
-    nowhere = np.zeros(FIELDS * voxels)
-    return Course(nowhere, nowhere, hypotheses, refits, Acceleration(), (), np.ones(voxels), LOOSENINGS)
 
 
 def _gather[T](comm: MPI.Comm, own: list[T]) -> list[T]:
@@ -259,8 +247,8 @@ def _evidence_zones(problem: Problem) -> set[int]:
     return {large[place] for place in places}
 
 
-def _refit(problem: Problem, point: _Point, prior: MaternField) -> Hypotheses:
-    """The prior's hyper-parameters from the data of zones spread over the organ."""
+def _refit(problem: Problem, point: _Point, prior: MaternField, *, rounds: int) -> Hypotheses:
+    """The prior's hyper-parameters from the data of zones spread over the organ, its two halves in turn."""
     chosen = _evidence_zones(problem)
     parts = [
         ZoneEvidence(
@@ -274,8 +262,27 @@ def _refit(problem: Problem, point: _Point, prior: MaternField) -> Hypotheses:
         if solver.number in chosen
     ]
     zones = join_frequencies(parts, problem.comm)
-    hypotheses = fit_prior(zones, problem.voxel_size_mm, prior.hypotheses, problem.comm)
-    return fit_factors(zones, problem.voxel_size_mm, hypotheses, problem.regions.variability, problem.comm)
+    hypotheses = prior.hypotheses
+    for _ in range(rounds):
+        hypotheses = fit_prior(zones, problem.voxel_size_mm, hypotheses, problem.comm)
+        hypotheses = fit_factors(zones, problem.voxel_size_mm, hypotheses, problem.regions.variability, problem.comm)
+    return hypotheses
+
+
+def _loosened(problem: Problem, point: _Point, prior: MaternField) -> MaternField:
+    """The prior loosened where its maximum surprises it; the zones' linearisation at the point serves for every prior.
+
+    What an earlier prior was loosened by is forgotten: looser tissue deviates more, and would be loosened on and on.
+    """
+    information = _information(problem, point)
+    prior = replace(prior, loosening=np.ones(problem.voxels))
+    for _ in range(LOOSENINGS):
+        _, w = _posterior(problem, point, prior).improve(information)
+        amplitudes = loosened(prior, w)
+        if float(amplitudes.max()) < NOTABLE:
+            break
+        prior = replace(prior, loosening=amplitudes)
+    return prior
 
 
 def _search(problem: Problem, start: _Point, targets: Sequence[Pair], *, comparable: bool) -> tuple[float, _Point]:

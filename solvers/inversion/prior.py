@@ -248,6 +248,15 @@ class MaternField:
         of_regions = self.scale.region_std**2 * np.stack([self.regions @ field for field in mixed])
         return np.concatenate(self._local(fields) + means + of_regions)
 
+    @cached_property
+    def variance_around_mean(self) -> NDArray[np.float64]:
+        """Of the local variation over its standard deviation, around its own mean over the voxels, shape (2,)."""
+        voxels = self.regions.shape[0]
+        alone = np.zeros((FIELDS, voxels, FIELDS))
+        alone[range(FIELDS), :, range(FIELDS)] = 1.0
+        sums = np.einsum("fvf->f", self._correlate(alone)) / voxels**2
+        return np.asarray(1.0 - sums / np.hypot(self.scale.stds, self.scale.unresolved_std) ** 2)
+
     def local_part(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
         """What of x = C w is neither the organ's mean nor a region's, shape (2, N).
 

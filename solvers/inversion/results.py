@@ -180,7 +180,7 @@ def fit_record(inversion: Inversion, settings: InversionSettings) -> dict[str, A
     """What inversion.json says of one fit, of one wave field or of several together."""
     fit, balance = inversion.fit, inversion.load_balance
     return evidence_record(inversion.evidence) | {
-        "iterations": [asdict(iteration) for iteration in fit.iterations],
+        "iterations": [asdict(iteration) for iteration in fit.course.history],
         "prior": asdict(fit.prior.scale)
         | {
             "fitted": settings.fit_prior,

@@ -16,6 +16,7 @@ from palpate.config.inversion import InversionSettings
 from palpate.imaging.labels import Regions
 from palpate.imaging.wavefield import WaveField
 from palpate.progress import say
+from palpate.solvers.inversion.coarse import starting_course
 from palpate.solvers.inversion.course import Iteration
 from palpate.solvers.inversion.direct import DirectResult
 from palpate.solvers.inversion.factors import expected_factors
@@ -92,10 +93,10 @@ def invert_together(
     measured = measure(fields, settings)
     tally.timed("direct", began)
     problem, scales = problem_of(measured, ground, settings, tally, comm)
+    guess = _first_guess(settings, problem.regions)
     fit = maximise(
         problem,
-        _first_guess(settings, problem.regions),
-        fit_hyperparameters=settings.fit_prior,
+        lambda: starting_course(measured, ground, settings, problem, guess, _report_iteration),
         limit=settings.max_iterations,
         tolerance=settings.tolerance,
         report=_report_iteration,

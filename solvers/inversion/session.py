@@ -149,7 +149,7 @@ def _write(
             target = targets[field.frequency_hz]
             write_posterior(target, inversion, settings)
             records.append(frequency_record(target, inversion, settings))
-            _say_result(records[-1], len(inversion.fit.iterations), target.stem)
+            _say_result(records[-1], len(inversion.fit.course.history), target.stem)
             _say_balance(inversion.load_balance, target.stem)
     return records
 

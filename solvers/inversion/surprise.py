@@ -5,10 +5,12 @@ then several of its standard deviations away: the Gaussian prior draws it toward
 scale mixture of Gaussians has the heavier tail that tissue has. Given x, the local deviation, the amplitude of its
 variation is, with as many degrees of freedom before the data as the neighbourhood has,
 
-    A^2 = max(1, (1 + t^2) / 2),      t^2 = mean over the neighbourhood and both fields of (x_f / s_f)^2,
+    A^2 = max(1, (1 + t^2) / 2),      t^2 = mean over the neighbourhood and both fields of (u_f - median u_f)^2 / v_f,
 
-by which the prior's standard deviation is multiplied. It is never narrowed: that tissue is smooth where waves look says
-nothing certain about where they do not (docs/theory/prior.md).
+with u_f = x_f / s_f, its median over the organ, and v_f the variance that the prior expects of u_f around that mean, by
+which the prior's standard deviation is multiplied. It is never narrowed: that tissue is smooth where waves look says
+nothing certain about where they do not (docs/theory/prior.md). The middle of u is left out because data do not tell it
+from the organ's own mean: in an organ of few correlation lengths much of what is common to all voxels ends up in x.
 """
 
 from __future__ import annotations
@@ -34,8 +36,9 @@ def loosened(prior: MaternField, weights: NDArray[np.float64]) -> NDArray[np.flo
         weights: w with x = C w at the present point, shape (2 N,).
     """
     deviation = prior.local_part(weights) * prior.loosening / prior.local_std
+    around = (deviation - np.median(deviation, axis=1, keepdims=True)) ** 2 / prior.variance_around_mean[:, None]
     squares = np.zeros(prior.mask.shape)
-    squares[prior.mask] = np.mean(deviation**2, axis=0)
+    squares[prior.mask] = around.mean(axis=0)
     width = NEIGHBOURHOOD_MM / prior.voxel_size_mm
     inside = ndimage.gaussian_filter(prior.mask.astype(np.float64), width)
     mean = ndimage.gaussian_filter(squares, width)[prior.mask] / inside[prior.mask]

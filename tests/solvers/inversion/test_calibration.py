@@ -28,6 +28,7 @@ from mpi4py import MPI  # isort: skip
 from palpate.solvers.inversion.checkpoint import Checkpoint  # isort: skip
 from palpate.solvers.inversion.drift import drift_planes  # isort: skip
 from palpate.solvers.inversion.equilibrium import Scales  # isort: skip
+from palpate.solvers.inversion.course import Course  # isort: skip
 from palpate.solvers.inversion.gauss_newton import Fit, Problem, maximise  # isort: skip
 from palpate.solvers.inversion.likelihood import ZoneData  # isort: skip
 from palpate.imaging.labels import no_regions  # isort: skip
@@ -101,8 +102,7 @@ def _fit(displacement_m: NDArray[np.complex128], seed: int) -> Fit:
     )
     return maximise(
         problem,
-        Hypotheses.certain(PRIOR),
-        fit_hyperparameters=False,
+        lambda: Course.ignorant(problem.voxels, Hypotheses.certain(PRIOR), fit_hyperparameters=False),
         limit=14,
         tolerance=0.1,
         report=lambda _number, _iteration: None,

@@ -93,7 +93,7 @@ def test_a_run_may_be_killed_between_any_two_files(search: str, field: WaveField
     """Before, in and after a line search, a refit and a step: no moment may lead to other numbers or to a full disk."""
     fit_prior = search == "accepted"
     whole = _invert(field, tmp_path / "whole", fit_prior=fit_prior)
-    files, steps, factorisations = disk.written, len(whole.fit.iterations), whole.tally.counts["factorisations"]
+    files, steps, factorisations = disk.written, len(whole.fit.course.history), whole.tally.counts["factorisations"]
     assert files == (1 + ZONES) * factorisations // ZONES + 1 + steps
     assert (factorisations > (1 + steps) * ZONES) == (search == "rejected")
     assert disk.most_evaluations <= 3
@@ -105,7 +105,7 @@ def test_a_run_may_be_killed_between_any_two_files(search: str, field: WaveField
         disk.left = None
         resumed = _invert(field, folder, fit_prior=fit_prior)
         assert np.array_equal(resumed.log_draws, whole.log_draws)
-        assert resumed.fit.iterations == whole.fit.iterations
+        assert resumed.fit.course.history == whole.fit.course.history
         assert resumed.tally.counts["factorisations"] <= factorisations - finished
 
 

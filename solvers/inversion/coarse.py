@@ -1,0 +1,211 @@
+"""Where the fine inversion starts: at the posterior of the same waves on voxels twice as large, which costs little.
+
+A zone costs as the square of its nodes, so that an inversion on blocks of 2^3 voxels takes a thirtieth of the time.
+Its elements are worse, which its noise is told (their error grows with the cube of the cell), but what it finds is
+near: the fine inversion then spends its steps on what only fine voxels tell, not on the overall stiffness. With
+x_c = C_c w_c the coarse maximum, each block's weight is shared out evenly among its voxels,
+
+    w = B^T w_c,     x = C w,     B the mean over blocks,
+
+which is how the fine prior interpolates what was learned about blocks: smooth where it is smooth, with its regions'
+borders. Where blocks of blocks still carry the waves, the coarse inversion starts from those.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from math import prod
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage, sparse
+
+from palpate.config.inversion import InversionSettings
+from palpate.config.mesh import MeshSettings
+from palpate.errors import InputError
+from palpate.imaging.block_average import Factors, block_average
+from palpate.imaging.labels import Regions
+from palpate.imaging.wavefield import WaveField
+from palpate.meshing.zone_mesh import zones_of
+from palpate.progress import say
+from palpate.solvers.inversion.course import Course, Iteration
+from palpate.solvers.inversion.gauss_newton import Fit, Problem, maximise
+from palpate.solvers.inversion.noise import noise_of
+from palpate.solvers.inversion.prior import FIELDS, Hypotheses, MaternField
+from palpate.solvers.inversion.problem import Ground, Measured, problem_of
+from palpate.units import hz_to_rad_s, m_to_mm
+
+VOXELS_PER_WAVELENGTH = 6.0
+"""Blocks are no longer than the shortest shear wavelength over this: three cells for each wave."""
+
+LEAST_BLOCKS = 4.0
+"""Where a wave is shorter than so many blocks, what the coarse inversion says of it is worth nothing."""
+
+ERROR_ORDER = 3
+"""The elements' error grows with this power of the voxels' size (docs/theory/discretisation.md)."""
+
+MOST_PERCENT = 20.0
+"""Of discretisation that the settings allow to be stated."""
+
+
+@dataclass(frozen=True, slots=True)
+class Blocks:
+    """Voxels of a mask and the blocks that they make up.
+
+    Attributes:
+        mean: B, from the N voxels to the means of the blocks, shape (blocks, N).
+        nearest: of each voxel the nearest block, shape (N,).
+    """
+
+    mean: sparse.csr_matrix
+    nearest: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, mask: NDArray[np.bool_], coarse_mask: NDArray[np.bool_], factors: Factors) -> Blocks:
+        """The blocks of a mask that are all tissue.
+
+        Args:
+            mask: shape (i, j, k).
+            coarse_mask: blocks that are all tissue, see block_average.
+            factors: voxels of a block along i, j, k.
+        """
+        number = np.full(coarse_mask.shape, -1)
+        number[coarse_mask] = np.arange(np.count_nonzero(coarse_mask))
+        inside = np.minimum(np.argwhere(mask) // factors, np.array(coarse_mask.shape) - 1)
+        whole = np.all(np.argwhere(mask) // factors < coarse_mask.shape, axis=1)
+        own = np.where(whole, number[tuple(inside.T)], -1)
+        rows, columns = own[own >= 0], np.flatnonzero(own >= 0)
+        mean = sparse.csr_matrix(
+            (np.full(len(rows), 1.0 / prod(factors)), (rows, columns)), shape=(number.max() + 1, len(own))
+        )
+        places = ndimage.distance_transform_edt(~coarse_mask, return_distances=False, return_indices=True)
+        return cls(mean, number[tuple(places[(slice(None), *inside.T)])])
+
+    def lifted(self, fit: Fit, problem: Problem) -> NDArray[np.float64]:
+        """The coarse inversion's maximum on voxels, shape (2, N), by its own prior.
+
+        Args:
+            fit: the coarse inversion's.
+            problem: the fine one.
+        """
+        loosening = fit.course.loosening[self.nearest]
+        shares, hypotheses = problem.regions.shares, fit.course.hypotheses
+        prior = MaternField(problem.mask, problem.voxel_size_mm, hypotheses, shares, loosening)
+        w = (fit.course.w.reshape(FIELDS, -1) @ self.mean).ravel()
+        return prior.apply(w[:, None]).reshape(FIELDS, -1)
+
+
+def starting_course(
+    measured: Sequence[Measured],
+    ground: Ground,
+    settings: InversionSettings,
+    problem: Problem,
+    hypotheses: Hypotheses,
+    report: Callable[[int, Iteration], None],
+) -> Course:
+    """Where to start: at the end of an inversion of blocks of voxels, or knowing nothing where blocks are too large.
+
+    Args:
+        measured: wave fields of a run, one a frequency.
+        ground: zones and regions of the mask.
+        settings: the inversion section.
+        problem: what the start is for.
+        hypotheses: hyper-parameters of the prior before any data.
+        report: called after every step.
+    """
+    coarse = _coarse(measured, ground, settings)
+    if coarse is None:
+        return Course.ignorant(problem.voxels, hypotheses, fit_hyperparameters=settings.fit_prior)
+    fields, below, blocks = coarse
+    say(f"{fields[0].field.label}: first on blocks of voxels")
+    smaller, _ = problem_of(fields, below, settings, problem.tally, problem.comm)
+    fit = maximise(
+        smaller,
+        lambda: starting_course(fields, below, settings, smaller, hypotheses, report),
+        limit=settings.max_iterations,
+        tolerance=settings.tolerance,
+        report=report,
+    )
+    if not fit.converged:
+        return Course.ignorant(problem.voxels, hypotheses, fit_hyperparameters=settings.fit_prior)
+    lifted = blocks.lifted(fit, problem)
+    x = _with_soft_tissue(measured, lifted, float(fields[0].field.voxel_size_mm.max())).ravel()
+    return Course.nearby(x, hypotheses, fit_hyperparameters=settings.fit_prior)
+
+
+def _coarse(
+    measured: Sequence[Measured], ground: Ground, settings: InversionSettings
+) -> tuple[list[Measured], Ground, Blocks] | None:
+    """The same on blocks of voxels; None where blocks would not carry the waves, or leave too little tissue."""
+    field = measured[0].field
+    shortest_mm = min(float(_wavelength_mm(one, one.log_median)) for one in measured)
+    factors = _factors(field.voxel_size_mm, shortest_mm)
+    if prod(factors) == 1:
+        return None
+    try:
+        averaged = [_averaged(one, factors) for one in measured]
+        zones = zones_of(averaged[0].mask, averaged[0].voxel_size_mm, MeshSettings())
+    except InputError:  # too little tissue is left
+        return None
+    blocks = Blocks.of(field.mask, averaged[0].mask, factors)
+    return (
+        [_on_blocks(one, coarse, blocks, factors, settings) for one, coarse in zip(measured, averaged, strict=True)],
+        Ground(zones, _regions(ground.regions, blocks), ground.unfinished and ground.unfinished / "blocks"),
+        blocks,
+    )
+
+
+def _factors(voxel_size_mm: NDArray[np.float64], wavelength_mm: float) -> Factors:
+    """Voxels of a block along each axis: two where that is short enough."""
+    i, j, k = (2 if 2.0 * size <= wavelength_mm / VOXELS_PER_WAVELENGTH else 1 for size in voxel_size_mm)
+    return i, j, k
+
+
+def _wavelength_mm(measured: Measured, log_moduli: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Of shear waves at the frequency of a wave field where ln G' and ln G'' are such, pascal, shape (2, ...)."""
+    speed = np.sqrt(np.hypot(*np.exp(log_moduli)) / measured.field.density_kg_m3)
+    return np.asarray(m_to_mm(speed * 2.0 * np.pi / hz_to_rad_s(measured.field.frequency_hz)))
+
+
+def _with_soft_tissue(measured: Sequence[Measured], x: NDArray[np.float64], block_mm: float) -> NDArray[np.float64]:
+    """The start with the direct inversion's moduli where either says that blocks do not carry the waves: in fluid.
+
+    Args:
+        measured: wave fields.
+        x: the coarse inversion's deviation of m from the prior's centre, shape (2, N).
+        block_mm: longest edge of a block.
+    """
+    inside = measured[0].field.mask
+    maps = [np.stack([one.direct.storage_pa[inside], one.direct.loss_pa[inside]]) for one in measured]
+    direct = np.mean([one.dispersion.back(np.log(pa)) for one, pa in zip(measured, maps, strict=True)], axis=0)
+    centre = np.mean([one.dispersion.back(one.log_median) for one in measured], axis=0)[:, None]
+    shortest_mm = [
+        _wavelength_mm(one, one.dispersion.at(fields)) for one in measured for fields in (direct, centre + x)
+    ]
+    with np.errstate(invalid="ignore"):
+        soft = (np.min(shortest_mm, axis=0) < LEAST_BLOCKS * block_mm) & np.isfinite(direct).all(axis=0)
+    return np.where(soft, direct - centre, x)
+
+
+def _averaged(measured: Measured, factors: Factors) -> WaveField:
+    """The wave field on blocks, with the noise that is inverted with on voxels, averaged."""
+    return block_average(replace(measured.field, noise_std_m=measured.noise.std_m), factors)
+
+
+def _on_blocks(
+    measured: Measured, averaged: WaveField, blocks: Blocks, factors: Factors, settings: InversionSettings
+) -> Measured:
+    """The same of blocks: with their elements' error, and without those that hold a wrong voxel."""
+    percent = min(MOST_PERCENT, settings.discretisation_percent * float(max(factors)) ** ERROR_ORDER)
+    return replace(
+        measured,
+        field=averaged,
+        noise=noise_of(averaged, factor=1.0, discretisation_percent=percent),
+        outlying=np.asarray(blocks.mean @ measured.outlying.astype(np.float64)) > 0.0,
+    )
+
+
+def _regions(regions: Regions | None, blocks: Blocks) -> Regions | None:
+    """The regions' shares in blocks."""
+    return None if regions is None else replace(regions, shares=(blocks.mean @ regions.shares).tocsr())
