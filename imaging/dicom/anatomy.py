@@ -38,7 +38,8 @@ def read_anatomy(container: Path) -> Anatomy:
         InputError: there is no such series or more than one; slices are missing, doubled, tilted or truncated.
     """
     instances = read_instances(container)
-    series = [one for one in group_series(instances) if len(one.instances) > 1 and "MOSAIC" not in one.image_type]
+    found_series = group_series(instances)
+    series = [one for one in found_series if len(one.instances) > 1 and "MOSAIC" not in one.image_type]
     if len(series) != 1:
         found = ", ".join(str(one.number) for one in series) or "none"
         raise InputError(
@@ -46,6 +47,14 @@ def read_anatomy(container: Path) -> Anatomy:
             found=f"{len(series)} series with one slice per file ({found})",
             expected="exactly one, the T1-weighted anatomy",
             advice="Give the folder of that one series.",
+        )
+    if sum(one.number == series[0].number for one in found_series) > 1:
+        # A slice with a damaged identifier would be a series of its own, and missing at an end of the stack.
+        raise InputError(
+            f"series {series[0].number}",
+            found="images of this number under another Series Instance UID",
+            expected="all slices of the anatomy in one series",
+            advice="Export the series again from the scanner or archive.",
         )
     return Anatomy(volume=_volume(series[0]), series=series[0], instances=instances)
 

@@ -19,8 +19,9 @@ import numpy as np
 import pydicom
 from numpy.typing import NDArray
 from pydicom.config import IGNORE
+from pydicom.dataelem import RawDataElement
 from pydicom.errors import BytesLengthException, InvalidDicomError
-from pydicom.uid import UID
+from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
 
 from palpate.errors import InputError
 from palpate.imaging.dicom.vocabulary import is_plain_name
@@ -43,6 +44,9 @@ UNREADABLE = (
     struct.error,
 )
 """What pydicom and its pixel decoders raise on damaged bytes; they promise no common class."""
+_UNKNOWN_LENGTH = 0xFFFFFFFF
+_AFTER_PIXELS = (b"\xfc\xff\xfc\xff", b"\xff\xfc\xff\xfc", b"\xfa\xff\xfa\xff", b"\xff\xfa\xff\xfa")
+"""Tags that may follow pixels, in either order of bytes: padding, signatures."""
 _COMPLETE = "a complete DICOM image"
 _COPY_AGAIN = "Copy the file from the scanner or archive again."
 
@@ -81,7 +85,7 @@ class Instance:
         try:
             with silence():
                 if self.frame is None:
-                    values = pydicom.dcmread(io.BytesIO(self.content())).pixel_array
+                    values = whole_image(self.content()).pixel_array
                 else:
                     values = _frames(self.container, self.member, _changed_ns(self.container, self.member))[self.frame]
         except UNREADABLE as error:
@@ -184,6 +188,26 @@ def _content(container: Path, member: str) -> bytes:
     return container.read_bytes()
 
 
+def whole_image(content: bytes) -> pydicom.Dataset:
+    """A DICOM file with its pixels.
+
+    Raises:
+        ValueError: bytes follow the pixels that belong to no element: some were inserted, and all after them are moved.
+            Damaged bytes raise whatever is in UNREADABLE.
+    """
+    image = pydicom.dcmread(io.BytesIO(content))
+    pixels = image.get_item("PixelData")
+    if isinstance(pixels, RawDataElement) and pixels.length != _UNKNOWN_LENGTH and not _is_deflated(image):
+        rest = content[pixels.value_tell + pixels.length :]
+        if rest.strip(b"\0") and rest[:4] not in _AFTER_PIXELS:
+            raise ValueError("bytes after the pixels")
+    return image
+
+
+def _is_deflated(image: pydicom.Dataset) -> bool:
+    return bool(image.file_meta.get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian)
+
+
 @lru_cache(maxsize=1)
 def _frames(container: Path, member: str, changed_ns: int) -> NDArray[np.generic]:  # noqa: ARG001 - tells versions apart
     """All images of a multi-frame file, shape (frame, rows, columns).
@@ -191,7 +215,7 @@ def _frames(container: Path, member: str, changed_ns: int) -> NDArray[np.generic
     The last file is kept: its frames are asked for one by one, and headers of thousands of frames are slow to parse.
     """
     with silence():
-        values = pydicom.dcmread(io.BytesIO(_content(container, member))).pixel_array
+        values = whole_image(_content(container, member)).pixel_array
     return np.asarray(values if values.ndim == 3 else values[np.newaxis])
 
 
