@@ -14,6 +14,7 @@ What they do not say stands in the ingest section's `arrays`; nothing is guessed
 from __future__ import annotations
 
 import re
+import struct
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,6 +23,7 @@ from typing import Final
 import numpy as np
 import scipy.io
 from numpy.typing import NDArray
+from scipy.io.matlab import MatReadError
 
 from palpate.config.arrays import ArraySettings
 from palpate.config.ingest import IngestSettings
@@ -34,6 +36,21 @@ from palpate.units import m_to_um
 _FILE: Final = re.compile(r"(?P<name>.+)_(?P<frequency>[0-9]+(?:\.[0-9]+)?)Hz_disp_(?P<part>re|im)\.nii(?:\.gz)?")
 _SMALLEST_M, _LARGEST_M = 1e-9, 1e-3
 """Between these the mean displacement of any MRE lies; in a wrong unit it is a thousand times off."""
+# What scipy raises on damaged bytes; it promises no common class.
+_UNREADABLE: Final = (
+    OSError,
+    EOFError,
+    ValueError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    AttributeError,
+    MemoryError,
+    RuntimeError,
+    struct.error,
+    zlib.error,
+    MatReadError,
+)
 
 
 def is_displacement_array(path: Path) -> bool:
@@ -187,7 +204,7 @@ def _load_matlab(path: Path) -> Mapping[str, object]:
             expected="version 7 or older",
             advice="Save it again with save(..., '-v7').",
         ) from error
-    except (ValueError, TypeError, OSError, EOFError, IndexError, KeyError, zlib.error) as error:
+    except _UNREADABLE as error:
         raise InputError(
             path, found="no readable MATLAB file", expected="a complete .mat", advice="Copy the file again."
         ) from error

@@ -47,6 +47,9 @@ UNREADABLE = (
 _UNKNOWN_LENGTH = 0xFFFFFFFF
 _AFTER_PIXELS = (b"\xfc\xff\xfc\xff", b"\xff\xfc\xff\xfc", b"\xfa\xff\xfa\xff", b"\xff\xfa\xff\xfa")
 """Tags that may follow pixels, in either order of bytes: padding, signatures."""
+_BLOCK_BYTES = 512
+"""Files are padded with zeros to multiples of this, where they are."""
+_STANDARD_ROOT = "1.2.840.10008."
 _COMPLETE = "a complete DICOM image"
 _COPY_AGAIN = "Copy the file from the scanner or archive again."
 
@@ -151,9 +154,19 @@ def _header(member: str, position: int, content: bytes) -> pydicom.Dataset | Non
         raise InputError(name, found="a damaged DICOM header", expected=_COMPLETE, advice=_COPY_AGAIN) from error
     if "Rows" in header and "SOPClassUID" in header:
         return header
-    if announced is None or "Image Storage" in UID(str(announced), validation_mode=IGNORE).name:
+    if not _is_something_else(header, UID(str(announced or ""), validation_mode=IGNORE)):
         raise InputError(name, found="a truncated DICOM image", expected=_COMPLETE, advice=_COPY_AGAIN)
     return None
+
+
+def _is_something_else(header: pydicom.Dataset, announced: UID) -> bool:
+    """Whether a file without pixels is meant to have none: by a class of the standard, or a maker's own stated twice.
+
+    An image whose class is damaged must not pass for something else: it would be missing without a word.
+    """
+    if announced.name != announced:
+        return "Image Storage" not in announced.name
+    return not announced.startswith(_STANDARD_ROOT) and announced != "" and header.get("SOPClassUID") == announced
 
 
 def _contents(container: Path) -> Iterator[tuple[str, bytes]]:
@@ -199,7 +212,8 @@ def whole_image(content: bytes) -> pydicom.Dataset:
     pixels = image.get_item("PixelData")
     if isinstance(pixels, RawDataElement) and pixels.length != _UNKNOWN_LENGTH and not _is_deflated(image):
         rest = content[pixels.value_tell + pixels.length :]
-        if rest.strip(b"\0") and rest[:4] not in _AFTER_PIXELS:
+        padded = not rest.strip(b"\0") and len(content) % _BLOCK_BYTES == 0
+        if rest and not padded and rest[:4] not in _AFTER_PIXELS:
             raise ValueError("bytes after the pixels")
     return image
 

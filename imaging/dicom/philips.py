@@ -25,6 +25,7 @@ from palpate.imaging.dicom import philips_header as header
 from palpate.imaging.dicom.files import Instance
 from palpate.imaging.dicom.frames import with_frames
 from palpate.imaging.dicom.image_table import ImageTable, Place, image_table
+from palpate.imaging.dicom.no_motion import with_noise_scans
 from palpate.imaging.dicom.philips_encoding import philips_directions
 from palpate.imaging.dicom.philips_scans import elastography
 from palpate.imaging.dicom.series import Series
@@ -60,18 +61,13 @@ class PhilipsReader:
 
     def read(self, series: Sequence[Series], settings: IngestSettings) -> tuple[PhaseAcquisition, ...]:
         """Every acquisition, in the order of series and, within a series, of frequency."""
-        if settings.no_motion_series:
-            raise InputError(
-                "no_motion_series",
-                found="scans without motion",
-                expected="none, as they are not used with Philips images",
-                advice="Leave those scans out; the noise is measured from the higher harmonics.",
-            )
         scans = [with_frames(one) for one in elastography(series)]
         acquisitions: list[PhaseAcquisition] = []
-        for run, members in enumerate(_runs(scans, settings)):
+        still = [one for one in scans if one.number in settings.no_motion_series]
+        moving = [one for one in scans if one not in still]
+        for run, members in enumerate([*_runs(moving, settings), *_runs(still, settings)]):
             acquisitions += _read_run(run, members, settings)
-        return tuple(acquisitions)
+        return with_noise_scans(acquisitions, settings.no_motion_series)
 
 
 def _runs(scans: Sequence[Series], settings: IngestSettings) -> list[list[Series]]:

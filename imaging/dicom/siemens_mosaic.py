@@ -22,6 +22,7 @@ from palpate.imaging.dicom.geometry import (
     split_mosaic,
     tiles_per_side,
 )
+from palpate.imaging.dicom.no_motion import with_noise_scans
 from palpate.imaging.dicom.series import Series, numbers
 from palpate.imaging.dicom.siemens_comment import EncodingComment, has_comment, parse_comment
 from palpate.imaging.dicom.siemens_private import slice_times_s, slices_in_mosaic
@@ -42,14 +43,14 @@ class SiemensMosaicReader:
 
     def read(self, series: Sequence[Series], settings: IngestSettings) -> tuple[PhaseAcquisition, ...]:
         """Every acquisition, in the order of series and, within a series, of frequency."""
-        del settings  # the sequence's comments say everything
         used: set[int] = set()
         acquisitions: list[PhaseAcquisition] = []
         for run, phase in enumerate(one for one in series if _is_phase(one)):
             magnitude = _partner(phase, [one for one in series if one.number not in used])
             used |= {phase.number, magnitude.number}
             acquisitions += _read_pair(run, phase, magnitude)
-        return tuple(acquisitions)
+        # Everything else that settings could say is in the sequence's comments.
+        return with_noise_scans(acquisitions, settings.no_motion_series)
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,10 +66,33 @@ def _cut(name: str, share: float) -> Spoiler:
     return spoil
 
 
+def _inserted(name: str, place: int) -> Spoiler:
+    """Four bytes more: all pixels after them are moved, and as many are read as before."""
+
+    def spoil(path: Path) -> None:
+        content = (path / name).read_bytes()
+        (path / name).write_bytes(content[:place] + b"\x01\x02\x03\x04" + content[place:])
+
+    return spoil
+
+
+def _shorten(file: Path, length: int) -> None:
+    file.write_bytes(file.read_bytes()[:length])
+
+
+def _garbled(path: Path) -> None:
+    """Bytes within the class that a file announces first of all: whether it is an image is no longer known."""
+    file = path / "s46" / "0011.ima"
+    _inserted("s46/0011.ima", file.read_bytes().index(b"1.2.840.10008.5.1.4.1.1.4") + 15)(path)
+
+
 # What is spoilt, how, and what the sentence must mention so that a user finds it.
 SCANS: dict[str, tuple[Spoiler, str]] = {
     "not DICOM": (lambda path: (path / "s46" / "0011.ima").write_text("hello"), "0011.ima"),
     "truncated pixels": (_cut("s46/0011.ima", 0.9), "0011.ima"),
+    "bytes inserted into pixels": (_inserted("s46/0011.ima", -200), "0011.ima"),
+    "class garbled": (_garbled, "0011.ima"),
+    "hardly begun": (lambda path: _shorten(path / "s46" / "0011.ima", 170), "0011.ima"),
     "truncated header": (_cut("s46/0011.ima", 0.3), "0011.ima"),
     "phase file missing": (lambda path: (path / "s46" / "0011.ima").unlink(), "11"),
     "magnitude file missing": (lambda path: (path / "s45" / "0011.ima").unlink(), "11"),
@@ -166,6 +189,10 @@ ANATOMIES: dict[str, tuple[Spoiler, str]] = {
     "of another person": (
         lambda path: [edit(file, _set(PatientID="OTHER99")) for file in path.glob("*.dcm")],
         "Patient ID",
+    ),
+    "slice under another identifier": (
+        lambda path: edit(path / "005.dcm", _set(SeriesInstanceUID="9.9")),
+        "another Series Instance UID",
     ),
     "two series": (lambda path: edit(path / "002.dcm", _set(SeriesInstanceUID="9.9")) or _more(path), "2 series"),
 }

@@ -208,6 +208,8 @@ FILES: dict[str, tuple[Spoiler, Mapping[str, object], str]] = {
     "real numbers": (lambda path: scipy.io.savemat(path, {"u": _waves_um().real}), BIOQIC, "complex"),
     "not a number": (_bad_waves, BIOQIC, "not finite"),
     "truncated": (_truncated, BIOQIC, "no readable MATLAB file"),
+    "hardly begun": (lambda path: path.write_bytes(path.read_bytes()[:100]), BIOQIC, "no readable MATLAB file"),
+    "empty": (lambda path: path.write_bytes(b""), BIOQIC, "no readable MATLAB file"),
     "no MATLAB file": (lambda path: path.write_text("hello " * 50), BIOQIC, "no readable MATLAB file"),
     "missing": (lambda path: path.unlink(), BIOQIC, "no such file"),
 }
