@@ -144,7 +144,7 @@ def test_spoilt_classic_scan_is_refused(what: str, good: Path, tmp_path: Path) -
     shutil.copytree(good / "philips", tmp_path / "mre")
     spoil, mentioned = CLASSIC[what]
     spoil(tmp_path / "mre")
-    settings = IngestSettings(no_motion_series=(401,) if what == "scans without motion" else ())
+    settings = IngestSettings(no_motion_series=(401, 501, 601) if what == "scans without motion" else ())
     with pytest.raises(InputError, match=mentioned) as refused:
         read_acquisitions(tmp_path / "mre", settings)
     assert "PHANTOM" not in str(refused.value)
