@@ -28,7 +28,7 @@ class Layout:
         mre: folder of its files.
         slice_number: k, from 0, of the slice that is drawn.
         magnitude: as read, shape (i, j).
-        phase_rad: as read, of one encoding direction and offset, shape (i, j).
+        phase_rad: as read, of the encoding direction and offset with the most wraps, shape (i, j).
         wave_um: Re U along S, NaN outside the mask, shape (i, j).
         error_um: difference from truth of the same, shape (i, j).
         error_percent: largest difference of all components, relative to the largest displacement.
@@ -58,12 +58,12 @@ def draw(layout: Layout, path: Path) -> None:
     error_nm = 1e3 * layout.error_um
     largest_nm = max(float(np.nanmax(np.abs(error_nm))), 1e-3)
     with mpl.rc_context({"font.size": 8.0}):
-        figure = Figure(figsize=(11.6, 2.25), layout="constrained", dpi=_DOTS_AN_INCH)
+        figure = Figure(figsize=(11.6, 2.35), layout="constrained", dpi=_DOTS_AN_INCH)
         panels = figure.subplots(1, 6)
         for panel, stored in zip(panels, _stored(layout), strict=False):
             _show(panel, stored.pixels, stored.words, "gray", None)
         _show(panels[2], layout.magnitude.T, "magnitude, as read", "gray", (0.0, float(layout.magnitude.max())))
-        _show(panels[3], layout.phase_rad.T, "phase, as read (rad)", "twilight", (-np.pi, np.pi), bar=True)
+        _show(panels[3], layout.phase_rad.T, "wrapped phase, as read (rad)", "gray", (-np.pi, np.pi), bar=True)
         _show(panels[4], layout.wave_um.T, "Re U along S (µm)", "RdBu_r", (-largest_um, largest_um), bar=True)
         words = f"minus truth (nm)\nlargest {layout.error_percent:.3f} %"
         _show(panels[5], error_nm.T, words, "PuOr_r", (-largest_nm, largest_nm), bar=True)

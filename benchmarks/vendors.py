@@ -131,12 +131,19 @@ def layout(vendor: Vendor, one: Imported) -> Layout:
         mre=one.session / "dicom" / "mre",
         slice_number=k,
         magnitude=acquisition.magnitude[0, 0, :, :, k],
-        phase_rad=acquisition.phase_rad[0, 0, :, :, k],
+        phase_rad=most_wrapped(acquisition.phase_rad[..., k]),
         wave_um=1e6 * np.where(one.found.mask, one.found.displacement_m[..., 2].real, np.nan)[:, :, k],
         error_um=1e6
         * np.where(one.found.mask, (one.found.displacement_m - one.truth.displacement_m)[..., 2].real, np.nan)[:, :, k],
         error_percent=one.error_percent,
     )
+
+
+def most_wrapped(phase_rad: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Of the images of a slice, shape (direction, offset, i, j), the one with the most jumps of more than pi."""
+    images = phase_rad.reshape(-1, *phase_rad.shape[2:])
+    jumps = sum((np.abs(np.diff(images, axis=axis)) > np.pi).sum(axis=(1, 2)) for axis in (1, 2))
+    return np.asarray(images[int(np.argmax(jumps))])
 
 
 def main() -> None:
@@ -146,7 +153,7 @@ def main() -> None:
     who = patient(SHORT_SETTINGS if chosen.short else SETTINGS)
     rows, notes = [], ["no noise, no motion of the head; 4.0 um per radian"]
     files = faulty = 0
-    for vendor in VENDORS:
+    for vendor in VENDORS[:2] if chosen.short else VENDORS:
         for offsets in OFFSETS[: 1 if chosen.short else None]:
             one = imported(who, vendor, offsets, chosen.out / f"{vendor}-{offsets}")
             rows.append(

@@ -134,6 +134,7 @@ CLASSIC: dict[str, tuple[Callable[[Path], object], str]] = {
         _one(lambda image: setattr(image, "PixelData", bytes(len(image.PixelData))), 6),
         "no signal",
     ),
+    "one image without its time": (_one(lambda image: delattr(image, "AcquisitionTime")), "acquisition time"),
     "scans without motion": (lambda _: None, "no_motion_series"),
 }
 
