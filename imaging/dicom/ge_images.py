@@ -199,7 +199,7 @@ def _slice_times_s(stack: Stack) -> NDArray[np.float64] | None:
     if not np.any(np.isfinite(times_ms)):
         return None
     demand_all_times(firsts, times_ms)
-    return (times_ms - times_ms.min()) / 1e3
+    return np.asarray((times_ms - times_ms.min()) / 1e3)
 
 
 def _trigger_ms(instance: Instance) -> float:

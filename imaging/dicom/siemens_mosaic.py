@@ -25,7 +25,7 @@ from palpate.imaging.dicom.geometry import (
 from palpate.imaging.dicom.no_motion import with_noise_scans
 from palpate.imaging.dicom.series import Series, numbers
 from palpate.imaging.dicom.siemens_comment import EncodingComment, has_comment, parse_comment
-from palpate.imaging.dicom.siemens_private import slice_times_s, slices_in_mosaic
+from palpate.imaging.dicom.siemens_private import common_slice_times_s, slices_in_mosaic
 
 _FULL_EXPORT: Final = "Export the complete series again from the scanner or archive."
 _PHASE_LIMIT: Final = 4096.0
@@ -161,7 +161,7 @@ def _read_pair(run: int, phase: Series, magnitude: Series) -> list[PhaseAcquisit
                 affine_mm=layout.affine_mm,
                 frequency_hz=comments[chosen[0]].frequency_hz,
                 encoding_axes=encoding_axes([comments[row[0]] for row in table], first),
-                slice_time_s=slice_times_s(first, layout.n_slices),
+                slice_time_s=common_slice_times_s([one for row in images for one in row], layout.n_slices),
                 menc_um_per_rad=comments[chosen[0]].menc_um_per_rad,
                 run=run,
                 facts=_facts(phase, magnitude),

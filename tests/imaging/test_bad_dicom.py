@@ -15,7 +15,7 @@ from tests.conftest import Outcome
 from tests.imaging.scanner import PATIENT, Scan, edit, write_mre, write_t1
 
 STEM = "sub-01_ses-01"
-SMALL = Scan(shape=(8, 6, 3))
+SMALL = Scan(shape=(8, 6, 3), slice_time_ms=(0.0, 213.0, 107.0))
 
 type Spoiler = Callable[[Path], object]
 
@@ -48,7 +48,7 @@ def _comment(old: str, new: str) -> Callable[[pydicom.Dataset], object]:
     return lambda image: setattr(image, "ImageComments", image.ImageComments.replace(old, new))
 
 
-def _private(element: int, value: int) -> Callable[[pydicom.Dataset], object]:
+def _private(element: int, value: object) -> Callable[[pydicom.Dataset], object]:
     return lambda image: setattr(image.private_block(0x0019, "SIEMENS MR HEADER")[element], "value", value)
 
 
@@ -120,6 +120,8 @@ SCANS: dict[str, tuple[Spoiler, str]] = {
     "zero motion encoding": (_every("s46", _comment("ME[4]", "ME[0]")), "motion encoding"),
     "slice missing in one image": (_one(_private(0x0A, 2)), "0011.ima"),
     "slice without signal": (_one(_blank_slice, "s45/0011.ima"), "slice 2 of 3"),
+    "slice times missing in one image": (_one(lambda image: image.__delitem__((0x0019, 0x1029))), "0011.ima"),
+    "other slice times in the first image": (_one(_private(0x29, [0.0, 107.0, 213.0]), "s46/0001.ima"), "0001.ima"),
     "no number of slices": (_every("s46", lambda image: image.__delitem__((0x0019, 0x100A))), "slice"),
     "mosaic of odd size": (_every("s46", _private(0x0A, 50)), "50 slices"),
     "no slice distance": (_every("s46", _without("SpacingBetweenSlices")), "Spacing Between Slices"),
