@@ -188,13 +188,23 @@ ANATOMIES: dict[str, tuple[Spoiler, str]] = {
     "slice twice": (lambda path: edit(path / "002.dcm", lambda image: _onto(image, path / "003.dcm")), "one place"),
     "slice truncated": (_cut("002.dcm", 0.8), "002.dcm"),
     "slice tilted": (lambda path: edit(path / "002.dcm", _set(ImageOrientationPatient=[0, 1, 0, -1, 0, 0])), "002.dcm"),
+    "burned-in text": (
+        lambda path: [edit(file, _set(BurnedInAnnotation="YES")) for file in path.glob("*.dcm")],
+        "burned-in text",
+    ),
+    "screen saves": (
+        lambda path: [
+            edit(file, _set(ImageType=["DERIVED", "SECONDARY", "SCREEN SAVE"])) for file in path.glob("*.dcm")
+        ],
+        "screen save",
+    ),
     "of another person": (
         lambda path: [edit(file, _set(PatientID="OTHER99")) for file in path.glob("*.dcm")],
         "Patient ID",
     ),
     "slice under another identifier": (
         lambda path: edit(path / "005.dcm", _set(SeriesInstanceUID="9.9")),
-        "another Series Instance UID",
+        "no part of it",
     ),
     "two series": (lambda path: edit(path / "002.dcm", _set(SeriesInstanceUID="9.9")) or _more(path), "2 series"),
 }
