@@ -97,11 +97,13 @@ class _Laws:
         sealed: a checksum covers the damaged bytes, so that it must be that of the sound file.
         in_pixels: only pixels were damaged.
         repeated: many files state the same facts, of which one was damaged.
+        tolerance: of the facts.
     """
 
     sealed: bool
     in_pixels: bool
     repeated: bool
+    tolerance: float
 
     def broken(self, sound: Reading | None, read: Reading | None, damage: _Damage) -> str:
         """What is wrong with a reading; nothing where it may be right."""
@@ -113,7 +115,7 @@ class _Laws:
         if not (self.sealed or self.in_pixels or self.repeated):
             return ""
         same = read.facts.shape == sound.facts.shape and np.allclose(
-            read.facts[known], sound.facts[known], rtol=1e-3, atol=1e-3
+            read.facts[known], sound.facts[known], rtol=self.tolerance, atol=1e-3
         )
         if not same or read.values.shape != sound.values.shape:
             return f"other facts: {read.facts} {read.values.shape} instead of {sound.facts} {sound.values.shape}"
@@ -182,6 +184,7 @@ def fuzz(kind: Kind, count: int, home: Path) -> Outcome:
             sealed=kind.sealed or (file.suffix == ".gz" and not inside),
             in_pixels=0 <= pixels <= damage.start - len(_PIXELS) - 4,
             repeated=kind.repeated,
+            tolerance=kind.tolerance,
         )
         _try(found, f"{kind.name} {number}", lambda d=damage, w=laws: w.broken(sound, kind.read(given, out), d), out)
         file.write_bytes(whole)

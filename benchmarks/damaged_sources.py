@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import shutil
 import zipfile
@@ -12,6 +13,7 @@ from typing import Final
 
 import nibabel as nib
 import numpy as np
+import pydicom
 import scipy.io
 from numpy.typing import NDArray
 
@@ -27,7 +29,8 @@ from palpate.imaging.labels import read_classes, read_regions
 from palpate.imaging.nifti import Volume
 from palpate.imaging.phantom.grid import ScanGrid, block, rotation
 from palpate.imaging.phantom.identity import RAS_TO_LPS, Identity, fill, place, save
-from palpate.imaging.phantom.scan import acquire
+from palpate.imaging.phantom.scan import Scan, acquire
+from palpate.imaging.phantom.siemens import encoding_comment, stored_phase
 from palpate.imaging.phantom.vendors import WRITERS, ingest_settings
 from palpate.imaging.user_mask import read_user_mask
 from palpate.imaging.wavefield import WaveField
@@ -69,6 +72,7 @@ class Kind:
         share: of all variants.
         sealed: whether a checksum covers the content, so that a reading must be that of the sound file.
         repeated: whether many files state the same facts, so that damage to one must not change them.
+        tolerance: share by which facts may differ: readers take slices for evenly spaced that are so to 2 %.
     """
 
     name: str
@@ -79,6 +83,7 @@ class Kind:
     share: float
     sealed: bool = False
     repeated: bool = False
+    tolerance: float = 1e-3
 
 
 def _grid(shape: tuple[int, int, int]) -> ScanGrid:
@@ -102,12 +107,46 @@ def _vendor(name: Vendor, share: float) -> Kind:
     )
 
 
-def _write_mre(home: Path, settings: PhantomSettings) -> None:
+def _scan(settings: PhantomSettings) -> tuple[ScanGrid, Scan]:
     grid = _grid((6, 5, 2))
     points = grid.points_mm
     waves = np.exp(-0.2j * points[..., :1]) * [0, 6, 4j] + np.exp(-0.18j * points[..., 2:]) * [5j, 3, 0]
-    scan = acquire(settings, grid, 1e-6 * waves, np.ones(grid.shape))
-    WRITERS[settings.vendor](home, _PERSON, settings, grid, scan)
+    return grid, acquire(settings, grid, 1e-6 * waves, np.ones(grid.shape))
+
+
+def _write_mre(home: Path, settings: PhantomSettings) -> None:
+    WRITERS[settings.vendor](home, _PERSON, settings, *_scan(settings))
+
+
+def _siemens_frames(home: Path) -> None:
+    """Enhanced files as Siemens packs them: the frames of the Philips layout, apart by kind, with Siemens' comments."""
+    settings = _SETTINGS.model_copy(update={"vendor": "philips-enhanced"})
+    _, scan = _scan(settings)
+    _write_mre(home, settings)
+    given = pydicom.dcmread(home / "mre.dcm")
+    (home / "mre.dcm").unlink()
+    places = [(d, n, k) for d, k, n in np.ndindex(3, 2, settings.offsets)]
+    for series, (kind, scale) in enumerate((("MAGNITUDE", (1, 0)), ("PHASE", (2, -4096))), start=45):
+        image = copy.deepcopy(given)
+        frames = [
+            own
+            for own in image.PerFrameFunctionalGroupsSequence
+            if own.MRImageFrameTypeSequence[0].ComplexImageComponent == kind
+        ]
+        pixels = []
+        for own, (d, n, k) in zip(frames, places, strict=True):
+            signal = scan.phase_rad[d, n, :, :, k] if kind == "PHASE" else scan.magnitude[d, n, :, :, k]
+            pixels.append((stored_phase(signal) if kind == "PHASE" else np.rint(signal).astype(np.uint16)).T)
+            comment = encoding_comment(settings, scan.encoding_axes[d], d, n) if kind == "PHASE" else ""
+            own.FrameContentSequence[0].FrameComments = comment
+            scaling = own.PixelValueTransformationSequence[0]
+            scaling.RescaleSlope, scaling.RescaleIntercept = scale
+        image.Manufacturer, image.ComplexImageComponent, image.SeriesNumber = "SIEMENS", kind, series
+        image.SeriesInstanceUID = _PERSON.uid("enhanced", series)
+        image.SOPInstanceUID = image.file_meta.MediaStorageSOPInstanceUID = _PERSON.uid("enhanced file", series)
+        image.PerFrameFunctionalGroupsSequence, image.NumberOfFrames = frames, len(frames)
+        image.PixelData = np.ascontiguousarray(np.stack(pixels), dtype="<u2").tobytes()
+        image.save_as(home / f"{series}.dcm", enforce_file_format=True)
 
 
 def _acquired(given: Path, told: IngestSettings) -> Reading:
@@ -224,14 +263,22 @@ KINDS: Final = (
     _vendor("ge-brain", 0.08),
     _vendor("philips", 0.08),
     _vendor("philips-enhanced", 0.08),
-    Kind("DICOM of an anatomy", _t1, "*.dcm", 1200, _anatomy, 0.1, repeated=True),
+    Kind(
+        "DICOM, Siemens enhanced",
+        _siemens_frames,
+        "*.dcm",
+        30_000,
+        lambda given, _: _acquired(given, IngestSettings()),
+        0.04,
+    ),
+    Kind("DICOM of an anatomy", _t1, "*.dcm", 1200, _anatomy, 0.1, repeated=True, tolerance=0.02),
     Kind("DICOM to de-identify", lambda home: _write_mre(home, _SETTINGS), "*.ima", 1800, _without_identity, 0.04),
     Kind("zip", _zipped, "*.zip", 10**6, lambda g, _: _acquired(g / "in.zip", IngestSettings()), 0.06, sealed=True),
-    Kind("NIfTI", _field, "*.nii*", 400, lambda given, _: _fields(read_wave_fields(given)), 0.08),
+    Kind("NIfTI", _field, "*.nii*", 400, lambda given, _: _fields(read_wave_fields(given)), 0.06),
     Kind("NIfTI through ingest", _field, "*.nii*", 400, _ingested, 0.04),
     Kind("sidecar", _field, "*.json", 10**6, lambda given, _: _fields(read_wave_fields(given)), 0.06),
     Kind("arrays, NIfTI", _bbir, "*.nii.gz", 400, lambda g, _: _arrays(g), 0.04),
     Kind("arrays, MATLAB", _bioqic, "*.mat", 400, lambda g, _: _arrays(g / "box.mat"), 0.04),
     Kind("sessions.tsv", _table, "*.tsv", 10**6, _study, 0.06),
-    Kind("segmentation, T1 and mask", _labels, "*.nii.gz", 400, _regions, 0.06),
+    Kind("segmentation, T1 and mask", _labels, "*.nii.gz", 400, _regions, 0.04),
 )  # fmt: skip

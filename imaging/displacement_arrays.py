@@ -37,20 +37,8 @@ _FILE: Final = re.compile(r"(?P<name>.+)_(?P<frequency>[0-9]+(?:\.[0-9]+)?)Hz_di
 _SMALLEST_M, _LARGEST_M = 1e-9, 1e-3
 """Between these the mean displacement of any MRE lies; in a wrong unit it is a thousand times off."""
 # What scipy raises on damaged bytes; it promises no common class.
-_UNREADABLE: Final = (
-    OSError,
-    EOFError,
-    ValueError,
-    TypeError,
-    LookupError,
-    ArithmeticError,
-    AttributeError,
-    MemoryError,
-    RuntimeError,
-    struct.error,
-    zlib.error,
-    MatReadError,
-)
+_PYTHONS: Final = (OSError, EOFError, ValueError, TypeError, LookupError, ArithmeticError, AttributeError, RuntimeError)
+_UNREADABLE: Final = (*_PYTHONS, MemoryError, struct.error, zlib.error, MatReadError)
 
 
 def is_displacement_array(path: Path) -> bool:

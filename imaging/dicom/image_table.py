@@ -114,7 +114,8 @@ def image_table(places: Iterable[Place], grid: SliceGrid, where: str) -> ImageTa
                 advice="Remove the repeated images; scans of several encodings are told apart by series or direction.",
             )
         cells[key] = one.instance
-    encodings, offsets = (1 + max(key[axis] for key in cells) for axis in (0, 1))
+    # A damaged offset may be any number; of more offsets than images some are missing anyway.
+    encodings, offsets = (1 + min(max(key[axis] for key in cells), len(cells)) for axis in (0, 1))
     slices = range(grid.shape[2])
     wanted = [(e, n, k) for e in range(encodings) for n in range(offsets) for k in slices]
     missing = [key for key in wanted if key not in cells]

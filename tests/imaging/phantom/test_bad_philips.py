@@ -115,6 +115,7 @@ CLASSIC: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "one scan absent": (lambda path: shutil.rmtree(path / "series0501_mre"), "2 encodings|three independent|separated"),
     "offset before the first": (_one(_set(TemporalPositionIdentifier=0)), "time offset 0"),
+    "offset beyond all": (_one(_set(TemporalPositionIndex=2**31 - 1)), "no image of slice"),
     "wrong rescale type": (_one(_set(RescaleType="US")), "mrad"),
     "no rescale type": (_one(lambda image: delattr(image, "RescaleType")), "without Rescale Type"),
     "no slope": (_one(lambda image: delattr(image, "RescaleSlope")), "Rescale Slope"),
