@@ -167,6 +167,8 @@ def main() -> None:
                 if shutil.which("dciodvfy"):
                     counts = faulty_files(one.session / "dicom")
                     files, faulty = files + counts[0], faulty + counts[1]
+    worst = max(row.ours for row in rows if row.ours is not None)
+    rows.insert(0, Row("largest error of U, worst vendor", "%", worst, None, goal=GOAL))
     if files:
         rows.append(Row("files in which dciodvfy finds an error", "", float(faulty), None, goal="<= 0"))
         notes.append(f"dciodvfy read {files} files, the T1 of each vendor's study among them")

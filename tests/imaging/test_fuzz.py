@@ -31,8 +31,8 @@ def test_kinds_share_all_variants() -> None:
 
 
 def test_the_full_run_is_on_record() -> None:
-    """The claim of the documentation is a run of at least 2000 variants without a failure, of a clean tree."""
+    """The claim of the documentation is a run of at least 2000 variants without a failure."""
     record = json.loads((CHECKOUT / "benchmarks" / "results" / "damaged_bytes.json").read_text(encoding="utf-8"))
     figures = {row["quantity"]: row["ours"] for row in record["rows"]}
     assert figures["variants"] >= 2000
-    assert figures["failures"] == 0
+    assert figures["failures of all variants"] == 0
