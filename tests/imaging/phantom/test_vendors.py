@@ -248,3 +248,35 @@ def test_deidentified_scans_give_the_same_wave_field(planted: Planted, tmp_path:
     np.testing.assert_array_equal(after.mask, before.mask)
     np.testing.assert_allclose(after.affine_mm, before.affine_mm, atol=1e-9)
     assert after.frequency_hz == before.frequency_hz
+
+
+def _cut(files: list[Path]) -> None:
+    files[-1].write_bytes(files[-1].read_bytes()[:-100])
+
+
+def _no_bits(files: list[Path]) -> None:
+    for file in files:
+        edit(file, lambda image: setattr(image, "BitsStored", 99))
+
+
+def _no_maker(files: list[Path]) -> None:
+    for file in files:
+        edit(file, lambda image: setattr(image, "Manufacturer", f"{MARK} Scanners"))
+
+
+@pytest.mark.parametrize("spoil", [_cut, _no_bits, _no_maker])
+def test_no_vendors_reader_names_a_person_in_a_refusal(
+    spoil: Callable[[list[Path]], None],
+    planted: Planted,
+    tmp_path: Path,
+    palpate_inside: Callable[..., Outcome],
+) -> None:
+    """An error is where a program shows what it read, and each reader has its own."""
+    given = tmp_path / planted.mre.name
+    shutil.copytree(planted.mre, given)
+    spoil(sorted(path for path in given.rglob("*") if path.is_file()))
+    told = ("--settings", planted.told.model_dump_json())
+    outcome = palpate_inside("ingest", given, "--label", STEM, "--out", tmp_path / "out", *told)
+    assert outcome.code == 2, outcome.printed
+    assert not [secret for secret in SECRETS if secret.lower() in outcome.printed.lower()]
+    assert not (tmp_path / "out").exists()
