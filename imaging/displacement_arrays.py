@@ -38,7 +38,8 @@ _SMALLEST_M, _LARGEST_M = 1e-9, 1e-3
 """Between these the mean displacement of any MRE lies; in a wrong unit it is a thousand times off."""
 # What scipy raises on damaged bytes; it promises no common class.
 _PYTHONS: Final = (OSError, EOFError, ValueError, TypeError, LookupError, ArithmeticError, AttributeError, RuntimeError)
-_UNREADABLE: Final = (*_PYTHONS, MemoryError, struct.error, zlib.error, MatReadError)
+# scipy names a variable that it never set, where a type is damaged: NameError.
+_UNREADABLE: Final = (*_PYTHONS, NameError, MemoryError, struct.error, zlib.error, MatReadError)
 
 
 def is_displacement_array(path: Path) -> bool:
