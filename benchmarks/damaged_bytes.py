@@ -36,7 +36,7 @@ from record import Row, write_record
 
 from palpate.errors import InputError
 
-VARIANTS: Final = 6000
+VARIANTS: Final = 2400
 SHORT_VARIANTS: Final = 240
 SECONDS: Final = 20.0
 """Of processor time, for one variant; a healthy one takes a tenth of a second."""
