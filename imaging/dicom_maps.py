@@ -6,8 +6,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from palpate.imaging.parametric_map import QUANTITIES, DicomSource, dicom_source, write_parametric_map
-from palpate.imaging.stiffness_folder import Stiffness, read_json, read_stiffness
+from palpate.imaging.dicom_source import DicomSource, dicom_source
+from palpate.imaging.json_object import read_json
+from palpate.imaging.parametric_map import QUANTITIES, write_parametric_map
+from palpate.imaging.stiffness_folder import Stiffness, read_stiffness
 from palpate.imaging.wavefield_folder import frequency_text
 from palpate.provenance import atomic_directory, refuse_foreign_folder
 

@@ -14,18 +14,17 @@ What they do not say stands in the ingest section's `arrays`; nothing is guessed
 from __future__ import annotations
 
 import re
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 import numpy as np
-import scipy.io
 from numpy.typing import NDArray
 
 from palpate.config.arrays import ArraySettings
 from palpate.config.ingest import IngestSettings
 from palpate.errors import InputError
+from palpate.imaging.matlab_file import read_matlab
 from palpate.imaging.nifti import Volume, read_nifti, same_grid
 from palpate.imaging.wavefield import WaveField
 from palpate.imaging.wavefield_sidecar import METRES_PER_UNIT
@@ -158,7 +157,7 @@ def _mask_of_folder(folder: Path, settings: ArraySettings, reference: Volume) ->
 
 def _read_matlab(path: Path, settings: ArraySettings) -> _Arrays:
     """The arrays of a MATLAB file, whose axes become the world's."""
-    content = _load_matlab(path)
+    content = read_matlab(path)
     values = _displacement_variable(path, content, settings.variable)
     frequencies = _needed(path, "frequencies_hz", settings.frequencies_hz, "Say the frequency, or one for each array.")
     edges = _needed(path, "voxel_mm", settings.voxel_mm, "Say the edges of a voxel along i, j, k.")
@@ -173,25 +172,6 @@ def _read_matlab(path: Path, settings: ArraySettings) -> _Arrays:
     _demand_finite(path, stacked)
     arrays = {float(hz): np.ascontiguousarray(stacked[..., n]) for n, hz in enumerate(frequencies)}
     return arrays, _mask_of_matlab(path, content, settings, stacked.shape[:3]), np.diag([*edges, 1.0])
-
-
-def _load_matlab(path: Path) -> Mapping[str, object]:
-    if not path.exists():
-        raise InputError(path, found="no such file", expected="a MATLAB file", advice="Check the path.")
-    try:
-        content: Mapping[str, object] = scipy.io.loadmat(path)
-    except NotImplementedError as error:
-        raise InputError(
-            path,
-            found="a MATLAB file of version 7.3",
-            expected="version 7 or older",
-            advice="Save it again with save(..., '-v7').",
-        ) from error
-    except (ValueError, TypeError, OSError, EOFError, IndexError, KeyError, zlib.error) as error:
-        raise InputError(
-            path, found="no readable MATLAB file", expected="a complete .mat", advice="Copy the file again."
-        ) from error
-    return content
 
 
 def _displacement_variable(path: Path, content: Mapping[str, object], name: str | None) -> NDArray[np.complex128]:

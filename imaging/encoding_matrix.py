@@ -24,7 +24,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from palpate.config.ingest import EncodingFrame
+from palpate.config.ingest import EncodingFrame, EncodingPolarity
 from palpate.errors import InputError
 
 _PARALLEL: Final = 1e-3
@@ -177,6 +177,34 @@ def demodulate(signals: NDArray[np.complex128], matrix: NDArray[np.float64]) -> 
         axes=sensitivities[0] / gains[:, None],
         gains=gains,
     )
+
+
+def demodulate_as_told(
+    signals: NDArray[np.complex128], matrix: NDArray[np.float64], polarity: EncodingPolarity, where: str
+) -> Demodulated:
+    """Three directions from the complex images of a scheme of encodings, as a study's settings state it.
+
+    Args:
+        signals: s, shape (encoding, offset, i, j, k).
+        matrix: A and b at the first offset, shape (encoding, 4).
+        polarity: "alternating" where every other offset, from the second on, plays -A.
+        where: how errors name the acquisition.
+
+    Raises:
+        InputError: three directions cannot be made of the encodings.
+    """
+    signs = np.where(np.arange(signals.shape[1]) % 2 * (polarity == "alternating"), -1.0, 1.0)
+    matrices = matrix * np.stack([signs, signs, signs, np.ones_like(signs)], axis=-1)[:, None, :]
+    try:
+        return demodulate(signals, matrices)
+    except ValueError as error:
+        raise InputError(
+            where,
+            found=f"motion encodings that cannot be separated ({error})",
+            expected="encodings that measure three independent directions",
+            advice="A wave field needs all three components of motion; check the scans, encoding_matrix and "
+            "encoding_polarity.",
+        ) from error
 
 
 def _ranked_candidates(matrix: NDArray[np.float64]) -> NDArray[np.int64]:

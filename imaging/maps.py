@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 import palpate
 from palpate.errors import InputError
+from palpate.imaging.json_object import read_json
 from palpate.imaging.nifti import read_nifti, write_nifti
 from palpate.provenance import atomic_file
 
@@ -131,7 +131,8 @@ def read_map(path: Path, *, units: str | None = None) -> Map:
         InputError: if the file or its sidecar cannot be read, is not a volume, or has another unit.
     """
     volume = read_nifti(path)
-    sidecar = _read_sidecar(sidecar_path(path))
+    described = sidecar_path(path)
+    sidecar = read_json(described, advice="Write the map again.") if described.exists() else {}
     found_units = sidecar.get("Units", units or "1")
     if units is not None and found_units != units:
         raise InputError(
@@ -179,18 +180,3 @@ def _write(path: Path, stored: NDArray[np.generic], the_map: Map) -> None:
     with atomic_file(path) as partial, atomic_file(sidecar_path(path)) as partial_sidecar:
         partial_sidecar.write_text(json.dumps(sidecar, indent=2) + "\n", encoding="utf-8")
         write_nifti(partial, stored, the_map.affine_mm)
-
-
-def _read_sidecar(path: Path) -> dict[str, Any]:
-    """The sidecar's content; empty where there is no sidecar."""
-    if not path.exists():
-        return {}
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(
-            path, found="text that is not JSON", expected="a JSON sidecar", advice="Write the file again."
-        ) from error
-    if not isinstance(content, dict):
-        raise InputError(path, found="JSON without keys", expected="a JSON object", advice="Write the file again.")
-    return content

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import math
 import struct
 import zlib
@@ -33,6 +34,7 @@ _UNREADABLE: Final = (
 )
 _BEST_COMPRESSION: Final = 1032
 """No gzip file holds more than this many times its own size."""
+_PIECE_BYTES: Final = 1 << 22
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,7 @@ def read_nifti(path: Path) -> Volume:
     if not path.exists():
         raise InputError(path, found="no such file", expected="a NIfTI file", advice="Check the path.")
     try:
+        _demand_checksum(path)
         image = nib.load(path)
         if not isinstance(image, nib.Nifti1Image):
             raise nib.filebasedimages.ImageFileError("another image format")
@@ -82,6 +85,14 @@ def read_nifti(path: Path) -> Volume:
         )
     _demand_position(path, image.header, unit, affine_mm)
     return Volume(values=values, affine_mm=affine_mm)
+
+
+def _demand_checksum(path: Path) -> None:
+    """Raise what gzip raises where a compressed file is damaged: nibabel stops at the last voxel, before the sum."""
+    if path.suffix == ".gz":
+        with gzip.open(path) as stream:
+            while stream.read(_PIECE_BYTES):
+                pass
 
 
 def _demand_room(path: Path, image: nib.Nifti1Image) -> None:

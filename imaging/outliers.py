@@ -26,6 +26,8 @@ _REACH = 5
 """Largest square of the distance of a voxel that is taken into the polynomial, voxels."""
 
 _AROUND = np.array([step for step in product(range(-2, 3), repeat=3) if 0 < np.dot(step, step) <= _REACH])
+_FOOTPRINT = np.zeros((5, 5, 5), dtype=np.bool_)
+_FOOTPRINT[tuple((_AROUND + 2).T)] = True
 _CLOSE = np.exp(-0.5 * np.sum(_AROUND**2, axis=1))
 """Weights: the nearer, the better a polynomial holds."""
 
@@ -46,31 +48,41 @@ def outlying_voxels(field: WaveField) -> NDArray[np.bool_]:
     trusted = field.mask.copy()
     ijk = np.argwhere(field.mask)
     at = tuple(ijk.T)
+    misses, surface = _misses_by_parts(field.displacement_m, trusted, ijk)
     for _ in range(_ROUNDS):
         strange = np.zeros(trusted.shape)
-        strange[at] = _strangeness(field.displacement_m, trusted, ijk)
+        strange[at] = _strangeness(misses, surface)
         strange[~trusted] = 0.0
         worst = (strange > OUTLYING) & (strange == ndimage.maximum_filter(strange, size=5))
         if not worst.any():
             break
         trusted &= ~worst
+        # Polynomials change only around what has just gone.
+        changed = ndimage.binary_dilation(worst, structure=_FOOTPRINT)[at]
+        if changed.any():
+            misses[changed], surface[changed] = _misses_by_parts(field.displacement_m, trusted, ijk[changed])
     return np.asarray(~trusted[field.mask])
 
 
-def _strangeness(
-    displacement_m: NDArray[np.complex128], trusted: NDArray[np.bool_], ijk: NDArray[np.int64]
-) -> NDArray[np.float64]:
+def _strangeness(misses: NDArray[np.float64], surface: NDArray[np.bool_]) -> NDArray[np.float64]:
     """The largest miss of any component over its robust spread, shape (N,); 0 where neighbours do not tell."""
-    parts = np.array_split(ijk, max(1, -(-len(ijk) // _AT_A_TIME)))
-    both = [_misses(displacement_m, trusted, part) for part in parts]
-    misses, surface = (np.concatenate(side) for side in zip(*both, strict=True))
-    strange = np.zeros(len(ijk))
+    strange = np.zeros(len(misses))
     for group in (surface, ~surface):
         known = group & np.isfinite(misses).all(axis=1)
         if known.any():
             spread = np.maximum(robust_std(misses[known]), 1e-300)
             strange[known] = (np.abs(misses[known]) / spread).max(axis=1)
     return strange
+
+
+def _misses_by_parts(
+    displacement_m: NDArray[np.complex128], trusted: NDArray[np.bool_], ijk: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """As _misses, so many voxels at a time that memory suffices."""
+    parts = np.array_split(ijk, max(1, -(-len(ijk) // _AT_A_TIME)))
+    both = [_misses(displacement_m, trusted, part) for part in parts]
+    misses, surface = (np.concatenate(side) for side in zip(*both, strict=True))
+    return misses, surface
 
 
 def _misses(

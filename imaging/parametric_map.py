@@ -16,18 +16,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import highdicom as hd
 import numpy as np
 from numpy.typing import NDArray
-from pydicom.config import IGNORE
 from pydicom.dataset import Dataset
 from pydicom.sr.coding import Code
-from pydicom.uid import UID, MRImageStorage, generate_uid
+from pydicom.uid import generate_uid
 
 import palpate
 from palpate.errors import InputError
+from palpate.imaging.dicom_source import DicomSource, source_image
 from palpate.imaging.maps import Map
 from palpate.imaging.stiffness_folder import Modulus
 
@@ -61,37 +61,6 @@ QUANTITIES: Final[Mapping[tuple[Statistic, Modulus], Quantity]] = {
     ("mean", "lossmodulus"): Quantity("LOSS-MEAN", "Shear loss modulus, posterior mean", 9003),
     ("std", "lossmodulus"): Quantity("LOSS-SD", "Shear loss modulus, posterior standard deviation", 9004),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class DicomSource:
-    """The scan that a map was computed from, as far as the map must name it.
-
-    Attributes:
-        study_instance_uid: the study that the map joins.
-        frame_of_reference_uid: the frame of reference in which its positions hold.
-        series_instance_uid: the series of the source image.
-        sop_instance_uid: one image of that series.
-        sop_class_uid: the class of that image.
-        body_part: BodyPartExamined, such as "BRAIN"; empty where it is unknown.
-    """
-
-    study_instance_uid: str
-    frame_of_reference_uid: str
-    series_instance_uid: str
-    sop_instance_uid: str
-    sop_class_uid: str = str(MRImageStorage)
-    body_part: str = ""
-
-    def __post_init__(self) -> None:
-        """Refuse identifiers that DICOM would refuse.
-
-        Raises:
-            ValueError: naming the identifier that is not valid.
-        """
-        for name in ("study_instance_uid", "frame_of_reference_uid", "series_instance_uid", "sop_instance_uid"):
-            if not UID(getattr(self, name), validation_mode=IGNORE).is_valid:
-                raise ValueError(f"{name}: not a valid DICOM identifier")
 
 
 def write_parametric_map(
@@ -140,7 +109,7 @@ def write_parametric_map(
         # A label is not a person's name; highdicom is right to wonder and we mean it.
         warnings.filterwarnings("ignore", message=".*unlikely to represent the intended person name.*")
         dataset = hd.pm.ParametricMap(
-            source_images=[_source_image(source, subject)],
+            source_images=[source_image(source, subject)],
             pixel_array=volume,
             series_instance_uid=generate_uid(entropy_srcs=[uid_base, "series"]),
             series_number=quantity.series_number,
@@ -183,59 +152,6 @@ def to_dicom_planes(the_map: Map) -> tuple[NDArray[np.float32], NDArray[np.float
             affine[:3, 3] += direction * (values.shape[axis] - 1)
             affine[:3, axis] = -direction
     return np.ascontiguousarray(values, dtype=np.float32), affine
-
-
-def dicom_source(ingest: Mapping[str, Any], where: Path) -> DicomSource | None:
-    """The scan named in the record of `palpate ingest`; None where the source was not DICOM.
-
-    Args:
-        ingest: the content of `<label>_ingest.json`.
-        where: its path, for the error.
-
-    Raises:
-        InputError: if a scan is named but an identifier is missing or not valid.
-    """
-    named = ingest.get("dicom")
-    if not named:
-        return None
-    try:
-        return DicomSource(
-            study_instance_uid=str(named["StudyInstanceUID"]),
-            frame_of_reference_uid=str(named["FrameOfReferenceUID"]),
-            series_instance_uid=str(named["SeriesInstanceUID"]),
-            sop_instance_uid=str(named["SOPInstanceUID"]),
-            sop_class_uid=str(named.get("SOPClassUID", MRImageStorage)),
-            body_part=str(named.get("BodyPartExamined") or ""),
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputError(
-            where,
-            found=f"a DICOM source that cannot be referenced ({error})",
-            expected="StudyInstanceUID, FrameOfReferenceUID, SeriesInstanceUID and SOPInstanceUID under 'dicom'",
-            advice="Run palpate ingest again.",
-        ) from error
-
-
-def _source_image(source: DicomSource, subject: str) -> Dataset:
-    """The header of the source image as far as highdicom copies or references it."""
-    image = Dataset()
-    image.StudyInstanceUID = source.study_instance_uid
-    image.SeriesInstanceUID = source.series_instance_uid
-    image.SOPInstanceUID = source.sop_instance_uid
-    image.SOPClassUID = source.sop_class_uid
-    image.FrameOfReferenceUID = source.frame_of_reference_uid
-    image.Modality = "MR"
-    image.PatientID = subject
-    image.PatientName = f"{subject}^"
-    for keyword in ("PatientBirthDate", "PatientSex", "AccessionNumber", "StudyID", "StudyDate", "StudyTime"):
-        setattr(image, keyword, None)
-    # Planes of the map are given, not taken from here; these say only that the source lies in patient coordinates.
-    image.ImagePositionPatient = [0, 0, 0]
-    image.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
-    image.PixelSpacing = [1, 1]
-    image.SliceThickness = 1
-    image.Rows = image.Columns = 1
-    return image
 
 
 def _mapping(quantity: Quantity, largest_kpa: float) -> hd.pm.RealWorldValueMapping:

@@ -14,7 +14,6 @@ frequencies:
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Mapping
@@ -27,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palpate.errors import InputError
+from palpate.imaging.json_object import read_json
 from palpate.imaging.maps import Map, read_map, read_mask
 from palpate.imaging.nifti import same_grid
 
@@ -220,29 +220,6 @@ def on_grid(the_map: Map, reference: Map) -> bool:
     """Whether two maps have their voxels at the same places."""
     shape = the_map.values.shape
     return shape == reference.values.shape and same_grid(the_map.affine_mm, reference.affine_mm, shape)
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON object.
-
-    Raises:
-        InputError: if the file is missing or holds something else.
-    """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise InputError(
-            path, found="no such file", expected="the record of a step", advice="Run the step that writes it."
-        ) from error
-    except (OSError, ValueError) as error:
-        raise InputError(
-            path, found="text that is not JSON", expected="a JSON object", advice="Run the step that writes it again."
-        ) from error
-    if not isinstance(content, dict):
-        raise InputError(
-            path, found=f"a {type(content).__name__}", expected="a JSON object", advice="Write the file again."
-        )
-    return content
 
 
 def _first(folder: Path, label: str, stem: str, ending: str) -> Path | None:

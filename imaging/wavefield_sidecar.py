@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 from palpate.errors import InputError
+from palpate.imaging.json_object import read_json
 
 METRES_PER_UNIT: Final[Mapping[str, float]] = {
     "nm": 1e-9,
@@ -32,24 +32,10 @@ class Sidecar:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        if not path.exists():
-            raise InputError(
-                path,
-                found="no such file",
-                expected="the sidecar of the wave field",
-                advice='Write it, such as {"MechanicalFrequency": 50.0, "Units": "um", "Density": 1000.0}.',
-            )
-        try:
-            facts = json.loads(path.read_text(encoding="utf-8"))
-        except (ValueError, OSError, RecursionError) as error:
-            raise InputError(
-                path, found="no readable JSON", expected="a JSON object", advice="Write the sidecar anew."
-            ) from error
-        if not isinstance(facts, dict):
-            raise InputError(
-                path, found=f"a {type(facts).__name__}", expected="a JSON object", advice="Write the sidecar anew."
-            )
-        self.facts: dict[str, object] = facts
+        example = '{"MechanicalFrequency": 50.0, "Units": "um", "Density": 1000.0}'
+        self.facts: dict[str, object] = read_json(
+            path, what="the sidecar of the wave field", advice=f"Write it, such as {example}."
+        )
 
     def number(
         self, key: str, *, above: float = -math.inf, at_least: float = -math.inf, default: float | None = None

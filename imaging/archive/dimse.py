@@ -8,7 +8,14 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from pydicom.dataset import Dataset
-from pydicom.uid import UID, EnhancedMRImageStorage, ExplicitVRLittleEndian, ImplicitVRLittleEndian, MRImageStorage
+from pydicom.uid import (
+    UID,
+    EnhancedMRImageStorage,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    LegacyConvertedEnhancedMRImageStorage,
+    MRImageStorage,
+)
 from pynetdicom import AE, build_role, evt
 from pynetdicom.association import Association
 from pynetdicom.events import Event
@@ -21,7 +28,7 @@ _MOVE: Final = UID("1.2.840.10008.5.1.4.1.2.2.2")
 _GET: Final = UID("1.2.840.10008.5.1.4.1.2.2.3")
 """Study root information models."""
 
-_IMAGES: Final = (MRImageStorage, EnhancedMRImageStorage)
+_IMAGES: Final = (MRImageStorage, EnhancedMRImageStorage, LegacyConvertedEnhancedMRImageStorage)
 _PLAIN: Final = [ExplicitVRLittleEndian, ImplicitVRLittleEndian]
 """Uncompressed: an archive that keeps images compressed unpacks them for whoever asks so."""
 

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-import pydicom
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
@@ -19,7 +18,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 from palpate.errors import InputError
 from palpate.imaging.deidentify.header import patient_of, without_identity
 from palpate.imaging.deidentify.key import Key, open_key
-from palpate.imaging.dicom.files import UNREADABLE, Instance, read_instances, shown, silence
+from palpate.imaging.dicom.files import UNREADABLE, Instance, read_instances, shown, silence, whole_image
 from palpate.imaging.dicom.series import demand, numbers
 from palpate.imaging.dicom.sorting import why_no_image
 from palpate.progress import say, track
@@ -163,7 +162,7 @@ def _add_pixels(cleaned: Dataset, instance: Instance) -> None:
     Raises:
         ValueError: they are no whole numbers, or the header contradicts itself; damaged data raise UNREADABLE.
     """
-    values = np.asarray(pydicom.dcmread(io.BytesIO(instance.content())).pixel_array)
+    values = np.asarray(whole_image(instance.content()).pixel_array)
     bits, stored = int(cleaned.BitsAllocated), int(cleaned.BitsStored)
     if values.dtype.kind not in "iu" or not 1 <= stored <= bits:
         raise ValueError("no whole numbers")

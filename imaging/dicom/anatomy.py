@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from palpate.imaging.dicom.files import Instance, read_instances, shown
 from palpate.imaging.dicom.geometry import affine_from, pixel_spacing_mm, slice_axes
 from palpate.imaging.dicom.series import Series, group_series, numbers
 from palpate.imaging.dicom.slices import FULL_EXPORT, even_spacing_mm
+from palpate.imaging.dicom.sorting import why_no_image
 from palpate.imaging.nifti import Volume
 
 
@@ -37,17 +39,40 @@ def read_anatomy(container: Path) -> Anatomy:
     Raises:
         InputError: there is no such series or more than one; slices are missing, doubled, tilted or truncated.
     """
-    instances = read_instances(container)
-    series = [one for one in group_series(instances) if len(one.instances) > 1 and "MOSAIC" not in one.image_type]
+    every = read_instances(container)
+    reasons = [why_no_image(one) for one in every]
+    instances = tuple(one for one, reason in zip(every, reasons, strict=True) if reason is None)
+    found_series = group_series(instances) if instances else ()
+    series = [one for one in found_series if len(one.instances) > 1 and "MOSAIC" not in one.image_type]
     if len(series) != 1:
         found = ", ".join(str(one.number) for one in series) or "none"
+        left_out = sorted({reason for reason in reasons if reason is not None})
+        found += f"; left out: {'; '.join(left_out)}" if left_out else ""
         raise InputError(
             shown(container),
             found=f"{len(series)} series with one slice per file ({found})",
             expected="exactly one, the T1-weighted anatomy",
             advice="Give the folder of that one series.",
         )
+    _demand_no_strays(series[0], every)
     return Anatomy(volume=_volume(series[0]), series=series[0], instances=instances)
+
+
+def _demand_no_strays(series: Series, every: Sequence[Instance]) -> None:
+    """Raise InputError where an image bears the series' number or identifier and is no part of it.
+
+    A slice with a damaged header would be missing, and at an end of the stack no gap would show it.
+    """
+    within = {id(one) for one in series.instances}
+    for one in every:
+        same = [one.header.get(name) == series.header.get(name) for name in ("SeriesNumber", "SeriesInstanceUID")]
+        if id(one) not in within and any(same):
+            raise InputError(
+                one.place,
+                found=f"an image of the number or identifier of series {series.number} that is no part of it",
+                expected="all slices of the anatomy under one Series Instance UID, as MR images without burned-in text",
+                advice="Export the series again from the scanner or archive.",
+            )
 
 
 def _volume(series: Series) -> Volume:

@@ -19,8 +19,9 @@ import numpy as np
 import pydicom
 from numpy.typing import NDArray
 from pydicom.config import IGNORE
+from pydicom.dataelem import RawDataElement
 from pydicom.errors import BytesLengthException, InvalidDicomError
-from pydicom.uid import UID
+from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
 
 from palpate.errors import InputError
 from palpate.imaging.dicom.vocabulary import is_plain_name
@@ -43,6 +44,12 @@ UNREADABLE = (
     struct.error,
 )
 """What pydicom and its pixel decoders raise on damaged bytes; they promise no common class."""
+_UNKNOWN_LENGTH = 0xFFFFFFFF
+_AFTER_PIXELS = (b"\xfc\xff\xfc\xff", b"\xff\xfc\xff\xfc", b"\xfa\xff\xfa\xff", b"\xff\xfa\xff\xfa")
+"""Tags that may follow pixels, in either order of bytes: padding, signatures."""
+_BLOCK_BYTES = 512
+"""Files are padded with zeros to multiples of this, where they are."""
+_STANDARD_ROOT = "1.2.840.10008."
 _COMPLETE = "a complete DICOM image"
 _COPY_AGAIN = "Copy the file from the scanner or archive again."
 
@@ -81,7 +88,7 @@ class Instance:
         try:
             with silence():
                 if self.frame is None:
-                    values = pydicom.dcmread(io.BytesIO(self.content())).pixel_array
+                    values = whole_image(self.content()).pixel_array
                 else:
                     values = _frames(self.container, self.member, _changed_ns(self.container, self.member))[self.frame]
         except UNREADABLE as error:
@@ -147,9 +154,19 @@ def _header(member: str, position: int, content: bytes) -> pydicom.Dataset | Non
         raise InputError(name, found="a damaged DICOM header", expected=_COMPLETE, advice=_COPY_AGAIN) from error
     if "Rows" in header and "SOPClassUID" in header:
         return header
-    if announced is None or "Image Storage" in UID(str(announced), validation_mode=IGNORE).name:
+    if not _is_something_else(header, UID(str(announced or ""), validation_mode=IGNORE)):
         raise InputError(name, found="a truncated DICOM image", expected=_COMPLETE, advice=_COPY_AGAIN)
     return None
+
+
+def _is_something_else(header: pydicom.Dataset, announced: UID) -> bool:
+    """Whether a file without pixels is meant to have none: by a class of the standard, or a maker's own stated twice.
+
+    An image whose class is damaged must not pass for something else: it would be missing without a word.
+    """
+    if announced.name != announced:
+        return "Image Storage" not in announced.name
+    return not announced.startswith(_STANDARD_ROOT) and announced != "" and header.get("SOPClassUID") == announced
 
 
 def _contents(container: Path) -> Iterator[tuple[str, bytes]]:
@@ -184,6 +201,27 @@ def _content(container: Path, member: str) -> bytes:
     return container.read_bytes()
 
 
+def whole_image(content: bytes) -> pydicom.Dataset:
+    """A DICOM file with its pixels.
+
+    Raises:
+        ValueError: bytes follow the pixels that belong to no element: some were inserted, and all after them are moved.
+            Damaged bytes raise whatever is in UNREADABLE.
+    """
+    image = pydicom.dcmread(io.BytesIO(content))
+    pixels = image.get_item("PixelData")
+    if isinstance(pixels, RawDataElement) and pixels.length != _UNKNOWN_LENGTH and not _is_deflated(image):
+        rest = content[pixels.value_tell + pixels.length :]
+        padded = not rest.strip(b"\0") and len(content) % _BLOCK_BYTES == 0
+        if rest and not padded and rest[:4] not in _AFTER_PIXELS:
+            raise ValueError("bytes after the pixels")
+    return image
+
+
+def _is_deflated(image: pydicom.Dataset) -> bool:
+    return bool(image.file_meta.get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian)
+
+
 @lru_cache(maxsize=1)
 def _frames(container: Path, member: str, changed_ns: int) -> NDArray[np.generic]:  # noqa: ARG001 - tells versions apart
     """All images of a multi-frame file, shape (frame, rows, columns).
@@ -191,7 +229,7 @@ def _frames(container: Path, member: str, changed_ns: int) -> NDArray[np.generic
     The last file is kept: its frames are asked for one by one, and headers of thousands of frames are slow to parse.
     """
     with silence():
-        values = pydicom.dcmread(io.BytesIO(_content(container, member))).pixel_array
+        values = whole_image(_content(container, member)).pixel_array
     return np.asarray(values if values.ndim == 3 else values[np.newaxis])
 
 

@@ -22,9 +22,10 @@ from palpate.config.ingest import IngestSettings
 from palpate.errors import InputError
 from palpate.imaging.acquisition import PhaseAcquisition
 from palpate.imaging.dicom.ge_images import Encoded, is_complex, read_complex, read_waves
-from palpate.imaging.dicom.ge_private import frequency_hz, is_mre
+from palpate.imaging.dicom.ge_private import by_frequency, frequency_hz, is_mre
+from palpate.imaging.dicom.no_motion import around_mean, demand_motion
 from palpate.imaging.dicom.series import Series
-from palpate.imaging.encoding_matrix import column_axes, demodulate, scheme_matrix
+from palpate.imaging.encoding_matrix import column_axes, demodulate_as_told, scheme_matrix
 
 BRAIN_SCHEME: Final = ((1, 0, 0), (-1, 0, 0), (0, 1, 0), (0, -1, 0), (0, 0, 1), (0, 0, -1))
 """Encodings of brain sequences: +x -x +y -y +z -z."""
@@ -42,16 +43,10 @@ class GeReader:
 
     def read(self, series: Sequence[Series], settings: IngestSettings) -> tuple[PhaseAcquisition, ...]:
         """Every acquisition, liver before brain, in the order of series."""
-        raw = _raw_series(series)
+        raw = [part for one in _raw_series(series) for part in by_frequency(one)]
         still = [one for one in raw if one.number in settings.no_motion_series]
         moving = [one for one in raw if one.number not in settings.no_motion_series]
-        if not moving:
-            raise InputError(
-                "no_motion_series",
-                found="every elastography series among those without motion",
-                expected="at least one with the actuator on",
-                advice="Correct no_motion_series in the ingest settings.",
-            )
+        demand_motion(moving)
         found: list[PhaseAcquisition] = []
         for of_kind in (False, True):
             scans = [one for one in moving if is_complex(one) == of_kind]
@@ -194,8 +189,14 @@ def _acquisition(
     settings: IngestSettings,
 ) -> PhaseAcquisition:
     """Three directions from one acquisition's encodings."""
-    made = demodulate(encoded.signals, matrix)
+    where = "series " + ", ".join(str(number) for number in series_numbers)
+    made = demodulate_as_told(encoded.signals, matrix, settings.encoding_polarity, where)
     reference = _still_scan(encoded, still)
+    at_rest = (
+        None
+        if reference is None
+        else demodulate_as_told(reference.signals, matrix, settings.encoding_polarity, where).phase_rad
+    )
     return PhaseAcquisition(
         phase_rad=made.phase_rad,
         magnitude=made.magnitude,
@@ -213,7 +214,7 @@ def _acquisition(
             "dicom": encoded.series.references(),
         },
         encoding_gain=made.gain,
-        still_phase_rad=None if reference is None else _around_mean(demodulate(reference.signals, matrix).phase_rad),
+        still_phase_rad=None if at_rest is None else around_mean(at_rest),
     )
 
 
@@ -232,12 +233,6 @@ def _still_scan(encoded: Encoded, still: Sequence[Encoded]) -> Encoded | None:
             advice="Take it out of no_motion_series in the ingest settings.",
         )
     return matching[0] if matching else None
-
-
-def _around_mean(phase_rad: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Phase relative to the mean phasor over the offsets, shape (direction, offset, i, j, k)."""
-    turns = np.exp(1j * phase_rad)
-    return np.angle(turns * turns.mean(axis=1, keepdims=True).conj())
 
 
 def _numbered(acquisitions: Sequence[PhaseAcquisition]) -> tuple[PhaseAcquisition, ...]:

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from palpate.errors import InputError
 from palpate.imaging.dicom import ge_private
 from palpate.imaging.dicom.files import Instance
+from palpate.imaging.dicom.image_table import demand_all_times
 from palpate.imaging.dicom.series import Series
 from palpate.imaging.dicom.slices import FULL_EXPORT, Stack, stack_slices
 
@@ -192,9 +193,18 @@ def _demand_no_rescaling(instance: Instance) -> None:
 
 
 def _slice_times_s(stack: Stack) -> NDArray[np.float64] | None:
-    """Trigger Time of each slice's first image, from the earliest; None where one is missing."""
-    try:
-        times_ms = np.array([float(images[0].header.get("TriggerTime")) for images in stack.slices])
-    except (TypeError, ValueError):
+    """Trigger Time of each slice's first image, from the earliest; None where no slice has one."""
+    firsts = [images[0] for images in stack.slices]
+    times_ms = np.array([_trigger_ms(one) for one in firsts])
+    if not np.any(np.isfinite(times_ms)):
         return None
-    return (times_ms - times_ms.min()) / 1e3 if np.all(np.isfinite(times_ms)) else None
+    demand_all_times(firsts, times_ms)
+    return np.asarray((times_ms - times_ms.min()) / 1e3)
+
+
+def _trigger_ms(instance: Instance) -> float:
+    """Trigger Time; NaN where there is none."""
+    try:
+        return float(instance.header.get("TriggerTime"))
+    except (TypeError, ValueError):
+        return float("nan")

@@ -38,6 +38,19 @@ def is_mre(series: Series) -> bool:
     return maker.startswith("GE") and any(name in sequence for name in _SEQUENCES)
 
 
+def by_frequency(series: Series) -> list[Series]:
+    """A series of several frequencies as one series for each; any other as it is.
+
+    Only equally many images of each frequency make one of several: a single image that differs is a fault.
+    """
+    groups: dict[tuple[tuple[str, float], ...], list[Instance]] = {}
+    for one in series.instances:
+        groups.setdefault(tuple(sorted(_stated_hz(one.header).items())), []).append(one)
+    if len({len(group) for group in groups.values()}) > 1 or () in groups:
+        return [series]
+    return [Series(series.number, tuple(group)) for group in groups.values()]
+
+
 def frequency_hz(series: Series, fallback_hz: float | None) -> float:
     """The frequency of the vibration.
 

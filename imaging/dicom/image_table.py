@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -69,10 +69,14 @@ class ImageTable:
 
         None where headers do not say, where they say the same time for all slices, or where images disagree by more
         than half a millisecond: then the times are not those of single slices.
+
+        Raises:
+            InputError: some images state a time and others do not, so that slices of one image could not be told apart.
         """
         times = np.array([[[_time_s(one) for one in slices] for slices in offsets] for offsets in self.images])
-        if not np.all(np.isfinite(times)):
+        if not np.any(np.isfinite(times)):
             return None
+        demand_all_times([one for offsets in self.images for slices in offsets for one in slices], times.ravel())
         # Seconds of the day: an image that crosses midnight still has its first slice before its last.
         after = (times - times[..., :1] + _SECONDS_A_DAY / 2) % _SECONDS_A_DAY - _SECONDS_A_DAY / 2
         typical = np.median(after, axis=(0, 1))
@@ -110,7 +114,8 @@ def image_table(places: Iterable[Place], grid: SliceGrid, where: str) -> ImageTa
                 advice="Remove the repeated images; scans of several encodings are told apart by series or direction.",
             )
         cells[key] = one.instance
-    encodings, offsets = (1 + max(key[axis] for key in cells) for axis in (0, 1))
+    # A damaged offset may be any number; of more offsets than images some are missing anyway.
+    encodings, offsets = (1 + min(max(key[axis] for key in cells), len(cells)) for axis in (0, 1))
     slices = range(grid.shape[2])
     wanted = [(e, n, k) for e in range(encodings) for n in range(offsets) for k in slices]
     missing = [key for key in wanted if key not in cells]
@@ -123,6 +128,23 @@ def image_table(places: Iterable[Place], grid: SliceGrid, where: str) -> ImageTa
         )
     rows = tuple(tuple(tuple(cells[e, n, k] for k in slices) for n in range(offsets)) for e in range(encodings))
     return ImageTable(grid, rows)
+
+
+def demand_all_times(images: Sequence[Instance], times: NDArray[np.float64]) -> None:
+    """Raise InputError where some images lack the time that others state: slices would count as simultaneous.
+
+    Args:
+        images: of an acquisition.
+        times: theirs, NaN where there is none, shape (n,).
+    """
+    lacking = np.flatnonzero(~np.isfinite(times))
+    if 0 < len(lacking) < len(images):
+        raise InputError(
+            images[int(lacking[0])].place,
+            found="no readable acquisition time, which other images of the series have",
+            expected="the time in every image, or in none",
+            advice=FULL_EXPORT,
+        )
 
 
 def _spoken(encoding: int, offset: int, k: int) -> str:

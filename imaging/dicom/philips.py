@@ -23,9 +23,11 @@ from palpate.errors import InputError
 from palpate.imaging.acquisition import PhaseAcquisition
 from palpate.imaging.dicom import philips_header as header
 from palpate.imaging.dicom.files import Instance
-from palpate.imaging.dicom.frames import is_multi_frame, with_frames
+from palpate.imaging.dicom.frames import with_frames
 from palpate.imaging.dicom.image_table import ImageTable, Place, image_table
+from palpate.imaging.dicom.no_motion import with_noise_scans
 from palpate.imaging.dicom.philips_encoding import philips_directions
+from palpate.imaging.dicom.philips_scans import elastography
 from palpate.imaging.dicom.series import Series
 from palpate.imaging.dicom.slice_grid import SliceGrid, slice_grid
 from palpate.imaging.dicom.slices import FULL_EXPORT
@@ -54,32 +56,18 @@ class PhilipsReader:
     name = "Philips"
 
     def recognises(self, series: Sequence[Series]) -> bool:
-        """Whether any series is of Philips and holds phase images."""
-        return any(_has_phase(one) for one in series)
+        """Whether any series is of Philips and may be elastography."""
+        return bool(elastography(series))
 
     def read(self, series: Sequence[Series], settings: IngestSettings) -> tuple[PhaseAcquisition, ...]:
         """Every acquisition, in the order of series and, within a series, of frequency."""
-        if settings.no_motion_series:
-            raise InputError(
-                "no_motion_series",
-                found="scans without motion",
-                expected="none, as they are not used with Philips images",
-                advice="Leave those scans out; the noise is measured from the higher harmonics.",
-            )
-        scans = [with_frames(one) for one in series if _has_phase(one)]
+        scans = [with_frames(one) for one in elastography(series)]
         acquisitions: list[PhaseAcquisition] = []
-        for run, members in enumerate(_runs(scans, settings)):
+        still = [one for one in scans if one.number in settings.no_motion_series]
+        moving = [one for one in scans if one not in still]
+        for run, members in enumerate([*_runs(moving, settings), *_runs(still, settings)]):
             acquisitions += _read_run(run, members, settings)
-        return tuple(acquisitions)
-
-
-def _has_phase(series: Series) -> bool:
-    """Whether single images say so, or the header of a multi-frame file does not deny it."""
-    if not header.is_philips(series.header):
-        return False
-    kinds = {header.kind(one) for one in series.instances}
-    mixed = any(is_multi_frame(one) and one.header.get("ComplexImageComponent") == "MIXED" for one in series.instances)
-    return mixed or bool(kinds & {header.PHASE, header.REAL})
+        return with_noise_scans(acquisitions, settings.no_motion_series)
 
 
 def _runs(scans: Sequence[Series], settings: IngestSettings) -> list[list[Series]]:

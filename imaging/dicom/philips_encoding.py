@@ -13,7 +13,7 @@ from palpate.imaging.dicom import philips_header as header
 from palpate.imaging.dicom.files import Instance
 from palpate.imaging.dicom.geometry import LPS_TO_RAS
 from palpate.imaging.dicom.slice_grid import SliceGrid
-from palpate.imaging.encoding_matrix import Demodulated, column_axes, demodulate, with_background
+from palpate.imaging.encoding_matrix import Demodulated, column_axes, demodulate_as_told, with_background
 
 
 def philips_directions(
@@ -58,13 +58,6 @@ def philips_directions(
             expected=f"{len(rows)} as encoding_matrix has rows",
             advice="Give all scans of the acquisition, or correct encoding_matrix.",
         )
-    try:
-        made = demodulate(np.asarray(magnitude * np.exp(1j * phase_rad)), with_background(rows))
-    except ValueError as error:
-        raise InputError(
-            where,
-            found=f"motion encodings that cannot be separated ({error})",
-            expected="encodings that measure three independent directions",
-            advice="A wave field needs all three components of motion; check the scans and encoding_matrix.",
-        ) from error
+    signals = np.asarray(magnitude * np.exp(1j * phase_rad), dtype=np.complex128)
+    made = demodulate_as_told(signals, with_background(rows), settings.encoding_polarity, where)
     return made, made.axes_in_world(columns)

@@ -11,6 +11,7 @@ from palpate.errors import InputError
 from palpate.imaging.acquisition import PhaseAcquisition
 from palpate.imaging.dicom.files import read_instances, shown
 from palpate.imaging.dicom.ge import GeReader
+from palpate.imaging.dicom.no_motion import demand_listed
 from palpate.imaging.dicom.philips import PhilipsReader
 from palpate.imaging.dicom.series import Series
 from palpate.imaging.dicom.siemens_enhanced import SiemensEnhancedReader
@@ -71,9 +72,11 @@ def read_acquisitions(
     export = sort_export(
         container, read_instances(container), lambda series: any(reader.recognises(series) for reader in READERS)
     )
+    chosen = settings or IngestSettings()
     for reader in READERS:
         if reader.recognises(export.series):
-            return reader.read(export.series, settings or IngestSettings()), export
+            demand_listed(chosen.no_motion_series, [one.number for one in export.series])
+            return reader.read(export.series, chosen), export
     found = ", ".join(f"{one.number} ({_kinds(one)})" for one in export.series[:6]) or "none"
     reasons = sorted({row.reason for row in export.left_out})
     found += f" (left out: {'; '.join(reasons)})" if reasons else ""

@@ -19,6 +19,7 @@ from palpate.imaging.dicom.encoding import encoding_axes
 from palpate.imaging.dicom.files import Instance
 from palpate.imaging.dicom.frames import frame_comments, is_multi_frame, with_frames
 from palpate.imaging.dicom.image_table import ImageTable, Place, image_table
+from palpate.imaging.dicom.no_motion import with_noise_scans
 from palpate.imaging.dicom.series import Series
 from palpate.imaging.dicom.siemens_comment import EncodingComment, parse_comment
 from palpate.imaging.dicom.siemens_mosaic import siemens_phase_rad
@@ -40,7 +41,6 @@ class SiemensEnhancedReader:
 
     def read(self, series: Sequence[Series], settings: IngestSettings) -> tuple[PhaseAcquisition, ...]:
         """Every acquisition, in the order of series and, within a series, of frequency."""
-        del settings  # the sequence's comments say everything
         magnitudes = [with_frames(one) for one in series if _is_siemens(one) and not _is_phase(one)]
         acquisitions: list[PhaseAcquisition] = []
         for run, phase in enumerate(with_frames(one) for one in series if _is_phase(one)):
@@ -48,7 +48,8 @@ class SiemensEnhancedReader:
             magnitude = _partner(phase, grid, magnitudes)
             magnitudes.remove(magnitude)
             acquisitions += _read_pair(run, phase, magnitude, grid)
-        return tuple(acquisitions)
+        # Everything else that settings could say is in the sequence's comments.
+        return with_noise_scans(acquisitions, settings.no_motion_series)
 
 
 def _is_siemens(series: Series) -> bool:

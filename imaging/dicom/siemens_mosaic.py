@@ -22,9 +22,10 @@ from palpate.imaging.dicom.geometry import (
     split_mosaic,
     tiles_per_side,
 )
+from palpate.imaging.dicom.no_motion import with_noise_scans
 from palpate.imaging.dicom.series import Series, numbers
 from palpate.imaging.dicom.siemens_comment import EncodingComment, has_comment, parse_comment
-from palpate.imaging.dicom.siemens_private import slice_times_s, slices_in_mosaic
+from palpate.imaging.dicom.siemens_private import common_slice_times_s, slices_in_mosaic
 
 _FULL_EXPORT: Final = "Export the complete series again from the scanner or archive."
 _PHASE_LIMIT: Final = 4096.0
@@ -42,14 +43,14 @@ class SiemensMosaicReader:
 
     def read(self, series: Sequence[Series], settings: IngestSettings) -> tuple[PhaseAcquisition, ...]:
         """Every acquisition, in the order of series and, within a series, of frequency."""
-        del settings  # the sequence's comments say everything
         used: set[int] = set()
         acquisitions: list[PhaseAcquisition] = []
         for run, phase in enumerate(one for one in series if _is_phase(one)):
             magnitude = _partner(phase, [one for one in series if one.number not in used])
             used |= {phase.number, magnitude.number}
             acquisitions += _read_pair(run, phase, magnitude)
-        return tuple(acquisitions)
+        # Everything else that settings could say is in the sequence's comments.
+        return with_noise_scans(acquisitions, settings.no_motion_series)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +161,7 @@ def _read_pair(run: int, phase: Series, magnitude: Series) -> list[PhaseAcquisit
                 affine_mm=layout.affine_mm,
                 frequency_hz=comments[chosen[0]].frequency_hz,
                 encoding_axes=encoding_axes([comments[row[0]] for row in table], first),
-                slice_time_s=slice_times_s(first, layout.n_slices),
+                slice_time_s=common_slice_times_s([one for row in images for one in row], layout.n_slices),
                 menc_um_per_rad=comments[chosen[0]].menc_um_per_rad,
                 run=run,
                 facts=_facts(phase, magnitude),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -14,6 +15,8 @@ from palpate.imaging.dicom.files import Instance
 _CREATOR: Final = "SIEMENS MR HEADER"
 _N_SLICES: Final = 0x0A
 _SLICE_TIMES: Final = 0x29
+_RASTER_S: Final = 2.5e-3 + 1e-9
+"""Some software versions write times in steps of 2.5 ms, so that those of two images may differ by one."""
 
 
 def slices_in_mosaic(instance: Instance) -> int:
@@ -44,6 +47,29 @@ def slice_times_s(instance: Instance, n_slices: int) -> NDArray[np.float64] | No
     except (TypeError, ValueError):
         return None
     return times_ms / 1e3 if times_ms.shape == (n_slices,) and np.all(np.isfinite(times_ms)) else None
+
+
+def common_slice_times_s(images: Sequence[Instance], n_slices: int) -> NDArray[np.float64] | None:
+    """The slice times that all mosaics of an acquisition state, shape (k,); None where none states any.
+
+    Raises:
+        InputError: an image lacks them, or states others by more than the raster in which scanners write them: one
+            damaged header must not decide when slices saw the vibration.
+    """
+    stated = [slice_times_s(one, n_slices) for one in images]
+    known = [one for one in stated if one is not None]
+    if not known:
+        return None
+    typical = np.median(known, axis=0)
+    for image, times in zip(images, stated, strict=True):
+        if times is None or np.abs(times - typical).max() > _RASTER_S:
+            raise InputError(
+                image.place,
+                found="no slice times in (0019,1029)" if times is None else "other slice times than in other images",
+                expected="the same in every image of the series",
+                advice="Export the series again from the scanner or archive.",
+            )
+    return np.asarray(typical)
 
 
 def _private_block(instance: Instance) -> PrivateBlock | None:

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from palpate.errors import InputError
+from palpate.imaging.json_object import read_json
 from palpate.imaging.maps import Map, read_map
 from palpate.imaging.registration.placement import Placement, read_placement
-from palpate.imaging.stiffness_folder import Modulus, Stiffness, read_json, read_stiffness
+from palpate.imaging.stiffness_folder import Modulus, Stiffness, read_stiffness
 from palpate.imaging.wave_directions import WaveDirections, wave_directions
 from palpate.imaging.wavefield import WaveField
 from palpate.imaging.wavefield_folder import read_wave_fields

@@ -118,3 +118,15 @@ def test_calibration_cohort(tmp_path: Path) -> None:
     assert score.ours is not None
     assert score.ours < min(score.baselines.values())
     assert (tmp_path / "calibration.html").exists()
+
+
+@pytest.mark.slow
+def test_vendors(tmp_path: Path) -> None:
+    """Two vendors on a small block: errors are there and small, and each has its figure."""
+    rows, facts = record_of("vendors", tmp_path)
+    for vendor in ("siemens", "ge"):
+        row = rows[f"{vendor}, 8 offsets: largest error of U"]
+        assert row.ours is not None
+        assert 0.0 < row.ours <= 0.1
+        assert (tmp_path / f"vendor-{vendor}.png").read_bytes().startswith(b"\x89PNG")
+    assert any("samples wrapped" in note for note in facts["notes"])

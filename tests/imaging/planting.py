@@ -28,6 +28,12 @@ _TEXT = ("AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT")
 _OTHER = {"AS": AGE, "DA": DAY, "DT": f"{DAY}112233.5", "TM": f"{MARK}1", "DS": f"{NUMBER}.5", "IS": NUMBER}
 # An image that says that text is burned in, or that is in colour, is left out as a whole: other tests see to that.
 _DECISIVE = ("BurnedInAnnotation", "PhotometricInterpretation", "SpecificCharacterSet", "NumberOfFrames")
+_ALL = [
+    (tag, vr, keyword)
+    for tag, (vr, _, _, _, keyword) in sorted(DicomDictionary.items())
+    if tag >> 16 not in (0x0000, 0x0002, 0x0004) and keyword not in _DECISIVE
+]
+_SOME = [one for number, one in enumerate(_ALL) if number % 60 == 0 or one[0] >> 16 == 0x0010]
 
 
 def plant(image: pydicom.Dataset, *, everywhere: bool) -> None:
@@ -37,13 +43,10 @@ def plant(image: pydicom.Dataset, *, everywhere: bool) -> None:
         image: what it needs to be read is not touched.
         everywhere: into every text element of the standard's dictionary, not only into some of each type.
     """
-    for number, (tag, (vr, _, _, _, keyword)) in enumerate(sorted(DicomDictionary.items())):
-        if tag >> 16 in (0x0000, 0x0002, 0x0004) or tag in image or keyword in _DECISIVE:
-            continue
-        if everywhere or number % 60 == 0 or tag >> 16 == 0x0010:
-            element = _planted(tag, vr, keyword)
-            if element is not None:
-                image.add(element)
+    for tag, vr, keyword in _ALL if everywhere else _SOME:
+        element = None if tag in image else _planted(tag, vr, keyword)
+        if element is not None:
+            image.add(element)
     _plant_private(image)
     _plant_nested(image)
     image.file_meta.SourceApplicationEntityTitle = f"{MARK}AE"
@@ -67,31 +70,58 @@ def _planted(tag: int, vr: str, keyword: str) -> DataElement | None:
 
 
 def _plant_private(image: Dataset) -> None:
-    """Text in private blocks: beside the elements that may stay, within them, in blocks of unknown creators."""
-    siemens = image.private_block(0x0019, "SIEMENS MR HEADER", create=True)
-    siemens.add_new(0x0B, "LO", f"{MARK}siemens")
-    image.private_block(0x0029, "SIEMENS CSA HEADER", create=True).add_new(0x10, "OB", f"{MARK}CSA ".encode())
-    parameters = image.private_block(0x0043, "GEMS_PARM_01", create=True)
-    parameters.add_new(0x82, "LO", [f"{MARK} 12", f"lineFreq=60.5 {MARK}"])
-    image.private_block(0x0019, "GEMS_ACQU_01", create=True).add_new(0x9C, "LO", f"{MARK}")
-    image.private_block(0x2001, "Philips Imaging DD 001", create=True).add_new(0x18, "LO", f"{MARK}philips")
-    image.private_block(0x0071, f"{MARK}CREATOR", create=True).add_new(0x01, "UT", f"{MARK}text")
-    unknown = image.private_block(0x0073, "UNKNOWN", create=True)
-    unknown.add_new(0x02, "UN", f"{MARK}unknown!".encode())
-    unknown.add_new(0x03, "SQ", [_item()])
+    """Text in private blocks: beside the elements that may stay, within them, in blocks of unknown creators.
+
+    Elements that a vendor's reader needs keep their values, with text around them where they are text.
+    """
+    _add_private(image, 0x0019, "SIEMENS MR HEADER", 0x0B, "LO", f"{MARK}siemens")
+    _add_private(image, 0x0029, "SIEMENS CSA HEADER", 0x10, "OB", f"{MARK}CSA ".encode())
+    stated_elsewhere = (0x0019, 0x10BC) in image
+    _add_private(image, 0x0043, "GEMS_PARM_01", 0x82, "LO", MARK if stated_elsewhere else f"lineFreq=60.5 {MARK}")
+    parameters = image.private_block(0x0043, "GEMS_PARM_01")[0x82]
+    parameters.value = [f"{MARK} 12", *([parameters.value] if parameters.VM == 1 else parameters.value), MARK]
+    _add_private(image, 0x0019, "GEMS_ACQU_01", 0x9C, "LO", "")
+    sequence = image.private_block(0x0019, "GEMS_ACQU_01")[0x9C]
+    sequence.value = f"/home/{MARK}/{sequence.value}"
+    _add_private(image, 0x2001, "Philips Imaging DD 001", 0x18, "LO", f"{MARK}philips")
+    _add_private(image, 0x2005, "Philips MR Imaging DD 001", 0x12, "LO", f"{MARK}philips")
+    _add_private(image, 0x0071, f"{MARK}CREATOR", 0x01, "UT", f"{MARK}text")
+    _add_private(image, 0x0073, "UNKNOWN", 0x02, "UN", f"{MARK}unknown!".encode())
+    _add_private(image, 0x0073, "UNKNOWN", 0x03, "SQ", [_item()])
+
+
+def _add_private(image: Dataset, group: int, creator: str, element: int, vr: str, value: object) -> None:
+    """Add a private element where there is none."""
+    block = image.private_block(group, creator, create=True)
+    if element not in block:
+        block.add_new(element, vr, value)
 
 
 def _plant_nested(image: Dataset) -> None:
-    """Sequences within sequences, of names that go and of names that stay."""
+    """Sequences within sequences, of names that go and of names that stay; where one is there, beside what it holds."""
     for name in ("RequestAttributesSequence", "ReferencedImageSequence", "DeidentificationMethodCodeSequence"):
         inner, outer = _item(), _item()
         outer.ContentSequence = [inner]
         setattr(image, name, [outer])
     for name in SEQUENCES:
-        if name != "PerFrameFunctionalGroupsSequence":
+        if name in image:
+            for item in image[name].value:
+                _plant_beside(item)
+        elif name != "PerFrameFunctionalGroupsSequence" and "PerFrameFunctionalGroupsSequence" not in image:
             inner, outer = _item(), _item()
             outer.FrameContentSequence = [inner]
             setattr(image, name, [outer])
+
+
+def _plant_beside(item: Dataset) -> None:
+    """Text into an item and the items within it, beside what they hold; a comment that is there stays the comment."""
+    for element in item:
+        if element.VR == "SQ":
+            for inner in element.value:
+                _plant_beside(inner)
+    for element in _item():
+        if element.tag not in item and element.keyword != "FrameComments":
+            item.add(element)
 
 
 def _item() -> Dataset:

@@ -15,7 +15,7 @@ from tests.conftest import Outcome
 from tests.imaging.scanner import PATIENT, Scan, edit, write_mre, write_t1
 
 STEM = "sub-01_ses-01"
-SMALL = Scan(shape=(8, 6, 3))
+SMALL = Scan(shape=(8, 6, 3), slice_time_ms=(0.0, 213.0, 107.0))
 
 type Spoiler = Callable[[Path], object]
 
@@ -48,7 +48,7 @@ def _comment(old: str, new: str) -> Callable[[pydicom.Dataset], object]:
     return lambda image: setattr(image, "ImageComments", image.ImageComments.replace(old, new))
 
 
-def _private(element: int, value: int) -> Callable[[pydicom.Dataset], object]:
+def _private(element: int, value: object) -> Callable[[pydicom.Dataset], object]:
     return lambda image: setattr(image.private_block(0x0019, "SIEMENS MR HEADER")[element], "value", value)
 
 
@@ -66,10 +66,33 @@ def _cut(name: str, share: float) -> Spoiler:
     return spoil
 
 
+def _inserted(name: str, place: int) -> Spoiler:
+    """Four bytes more: all pixels after them are moved, and as many are read as before."""
+
+    def spoil(path: Path) -> None:
+        content = (path / name).read_bytes()
+        (path / name).write_bytes(content[:place] + b"\x01\x02\x03\x04" + content[place:])
+
+    return spoil
+
+
+def _shorten(file: Path, length: int) -> None:
+    file.write_bytes(file.read_bytes()[:length])
+
+
+def _garbled(path: Path) -> None:
+    """Bytes within the class that a file announces first of all: whether it is an image is no longer known."""
+    file = path / "s46" / "0011.ima"
+    _inserted("s46/0011.ima", file.read_bytes().index(b"1.2.840.10008.5.1.4.1.1.4") + 15)(path)
+
+
 # What is spoilt, how, and what the sentence must mention so that a user finds it.
 SCANS: dict[str, tuple[Spoiler, str]] = {
     "not DICOM": (lambda path: (path / "s46" / "0011.ima").write_text("hello"), "0011.ima"),
     "truncated pixels": (_cut("s46/0011.ima", 0.9), "0011.ima"),
+    "bytes inserted into pixels": (_inserted("s46/0011.ima", -200), "0011.ima"),
+    "class garbled": (_garbled, "0011.ima"),
+    "hardly begun": (lambda path: _shorten(path / "s46" / "0011.ima", 170), "0011.ima"),
     "truncated header": (_cut("s46/0011.ima", 0.3), "0011.ima"),
     "phase file missing": (lambda path: (path / "s46" / "0011.ima").unlink(), "11"),
     "magnitude file missing": (lambda path: (path / "s45" / "0011.ima").unlink(), "11"),
@@ -97,6 +120,8 @@ SCANS: dict[str, tuple[Spoiler, str]] = {
     "zero motion encoding": (_every("s46", _comment("ME[4]", "ME[0]")), "motion encoding"),
     "slice missing in one image": (_one(_private(0x0A, 2)), "0011.ima"),
     "slice without signal": (_one(_blank_slice, "s45/0011.ima"), "slice 2 of 3"),
+    "slice times missing in one image": (_one(lambda image: image.__delitem__((0x0019, 0x1029))), "0011.ima"),
+    "other slice times in the first image": (_one(_private(0x29, [0.0, 107.0, 213.0]), "s46/0001.ima"), "0001.ima"),
     "no number of slices": (_every("s46", lambda image: image.__delitem__((0x0019, 0x100A))), "slice"),
     "mosaic of odd size": (_every("s46", _private(0x0A, 50)), "50 slices"),
     "no slice distance": (_every("s46", _without("SpacingBetweenSlices")), "Spacing Between Slices"),
@@ -163,9 +188,23 @@ ANATOMIES: dict[str, tuple[Spoiler, str]] = {
     "slice twice": (lambda path: edit(path / "002.dcm", lambda image: _onto(image, path / "003.dcm")), "one place"),
     "slice truncated": (_cut("002.dcm", 0.8), "002.dcm"),
     "slice tilted": (lambda path: edit(path / "002.dcm", _set(ImageOrientationPatient=[0, 1, 0, -1, 0, 0])), "002.dcm"),
+    "burned-in text": (
+        lambda path: [edit(file, _set(BurnedInAnnotation="YES")) for file in path.glob("*.dcm")],
+        "burned-in text",
+    ),
+    "screen saves": (
+        lambda path: [
+            edit(file, _set(ImageType=["DERIVED", "SECONDARY", "SCREEN SAVE"])) for file in path.glob("*.dcm")
+        ],
+        "screen save",
+    ),
     "of another person": (
         lambda path: [edit(file, _set(PatientID="OTHER99")) for file in path.glob("*.dcm")],
         "Patient ID",
+    ),
+    "slice under another identifier": (
+        lambda path: edit(path / "005.dcm", _set(SeriesInstanceUID="9.9")),
+        "no part of it",
     ),
     "two series": (lambda path: edit(path / "002.dcm", _set(SeriesInstanceUID="9.9")) or _more(path), "2 series"),
 }

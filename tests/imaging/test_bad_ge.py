@@ -182,6 +182,7 @@ LIVERS: dict[str, tuple[Spoiler, str]] = {
     "magnitudes before waves": (_every(_swapped_halves), "negative|milliradians"),
     "no number of offsets": (_every(lambda one: delattr(one, "NumberOfTemporalPositions")), "Temporal Positions"),
     "numbers of offsets differ": (_one(_set(NumberOfTemporalPositions=8)), "another Number of Temporal Positions"),
+    "slice without its time": (_one(lambda one: delattr(one, "TriggerTime"), 1), "acquisition time"),
     "two offsets": (_every(_set(NumberOfTemporalPositions=2)), "2 time offsets"),
     "one direction": (
         lambda path: [shutil.rmtree(path / f"series00{n}_mre") for n in (8, 9)],

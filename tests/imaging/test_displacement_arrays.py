@@ -208,6 +208,8 @@ FILES: dict[str, tuple[Spoiler, Mapping[str, object], str]] = {
     "real numbers": (lambda path: scipy.io.savemat(path, {"u": _waves_um().real}), BIOQIC, "complex"),
     "not a number": (_bad_waves, BIOQIC, "not finite"),
     "truncated": (_truncated, BIOQIC, "no readable MATLAB file"),
+    "hardly begun": (lambda path: path.write_bytes(path.read_bytes()[:100]), BIOQIC, "no readable MATLAB file"),
+    "empty": (lambda path: path.write_bytes(b""), BIOQIC, "no readable MATLAB file"),
     "no MATLAB file": (lambda path: path.write_text("hello " * 50), BIOQIC, "no readable MATLAB file"),
     "missing": (lambda path: path.unlink(), BIOQIC, "no such file"),
 }
@@ -233,3 +235,14 @@ def test_from_the_command_line(tmp_path: Path, palpate_inside: Callable[..., Out
     assert "arrays.units" in refused.printed
     taken = palpate_inside(*given, "--settings", '{"arrays": {"units": "um", "components": "world"}}')
     assert taken.code == 0, taken.printed
+
+
+def test_a_reader_that_crashes_is_a_refusal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Scipy's compiled reader crashes on some damaged types; the process it runs in may go, palpate may not."""
+    _write_bioqic(tmp_path / "box.mat")
+    crashing = tmp_path / "python"
+    crashing.write_text("#!/bin/sh\nkill -SEGV $$\n")
+    crashing.chmod(0o755)
+    monkeypatch.setattr("sys.executable", str(crashing))
+    with pytest.raises(InputError, match="no readable MATLAB file"):
+        _ingest(tmp_path / "box.mat", tmp_path / "out", BIOQIC)

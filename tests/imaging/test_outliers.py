@@ -65,6 +65,20 @@ def test_wrong_turns_are_found(seed: int) -> None:
     assert found[~wrong].mean() <= 2e-3
 
 
+def test_what_is_left_holds_no_outlier() -> None:
+    """A round judges only the neighbours of what went before; judging all of the rest anew must find nothing more."""
+    field, generator = _field(0), np.random.default_rng(7)
+    ijk = np.argwhere(field.mask)
+    wrong = generator.random(len(ijk)) < 0.02
+    displacement_m = field.displacement_m.copy()
+    displacement_m[tuple(ijk[wrong].T)] += 6.3e-6
+    spoilt = replace(field, displacement_m=displacement_m)
+    left = field.mask.copy()
+    left[field.mask] = ~outlying_voxels(spoilt)
+    assert left.sum() < field.mask.sum() - 0.9 * wrong.sum()
+    assert outlying_voxels(replace(spoilt, mask=left)).mean() <= 1e-3
+
+
 def test_units_do_not_matter() -> None:
     """Displacements of an unknown motion encoding come in arbitrary units: what is strange is so in any."""
     field = _field(0)

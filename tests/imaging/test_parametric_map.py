@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,12 +13,18 @@ import numpy as np
 import pydicom
 import pytest
 from numpy.typing import NDArray
-from pydicom.uid import generate_uid
+from pydicom.uid import (
+    EnhancedMRImageStorage,
+    LegacyConvertedEnhancedMRImageStorage,
+    MRImageStorage,
+    generate_uid,
+)
 from scipy.spatial.transform import Rotation
 
 from palpate.errors import InputError
+from palpate.imaging.dicom_source import DicomSource, dicom_source
 from palpate.imaging.maps import Map
-from palpate.imaging.parametric_map import QUANTITIES, DicomSource, Statistic, dicom_source, write_parametric_map
+from palpate.imaging.parametric_map import QUANTITIES, Statistic, write_parametric_map
 from palpate.imaging.stiffness_folder import Modulus
 
 MADE = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
@@ -139,6 +146,15 @@ def test_dciodvfy_finds_no_error(tmp_path: Path, key: tuple[Statistic, Modulus],
     done = subprocess.run(["dciodvfy", str(tmp_path / "map.dcm")], capture_output=True, text=True, check=False)
     errors = [line for line in (done.stdout + done.stderr).splitlines() if line.startswith("Error")]
     assert not errors
+
+
+@pytest.mark.parametrize("sop_class", [MRImageStorage, EnhancedMRImageStorage, LegacyConvertedEnhancedMRImageStorage])
+def test_scans_of_one_frame_and_of_many_can_be_the_source(sop_class: str, tmp_path: Path) -> None:
+    """Philips' and Siemens' enhanced scans are files of many frames; their maps must refer to them as such."""
+    _write(tmp_path / "map.dcm", _map(ORIENTATIONS["oblique"]), replace(_source(), sop_class_uid=str(sop_class)))
+    made = pydicom.dcmread(tmp_path / "map.dcm")
+    referenced = {one.value for one in made.iterall() if one.keyword == "ReferencedSOPClassUID"}
+    assert referenced == {sop_class}
 
 
 def test_shear_is_refused(tmp_path: Path) -> None:

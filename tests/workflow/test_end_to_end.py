@@ -1,4 +1,7 @@
-"""A tiny study from DICOM to page: one in-silico patient, once as DICOM and once as a finished wave field."""
+"""A tiny study from DICOM to page: one in-silico patient, as DICOM of two scanners and as a finished wave field.
+
+All the DICOM is full of identifying text, so that whatever any stage, its log or the workflow itself repeats is found.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,13 @@ import re
 import shutil
 from pathlib import Path
 
+import pydicom
 import pytest
 import yaml
 
 from tests.conftest import CHECKOUT, run
+from tests.imaging.planting import MARK, SECRETS, leaks, plant
+from tests.imaging.scanner import PATIENT, edit
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("end-to-end")]
 
@@ -21,22 +27,47 @@ LABEL = "sub-01_ses-01"
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with patient/ (DICOM and truth), sessions.tsv and the finished results/."""
+    """A folder with the patient's DICOM and truth, sessions.tsv, the finished results/ and what was printed."""
     home = tmp_path_factory.mktemp("study with a space")
-    made = run("palpate", "phantom", "--settings", json.dumps(PHANTOM), "--out", "patient", cwd=home)
-    assert made.returncode == 0, made.stderr
-    given = home / "patient" / "sub-01" / "ses-01"
+    for vendor in ("siemens", "philips-enhanced"):
+        made = run(
+            "palpate", "phantom", "--settings", json.dumps(PHANTOM), "--vendor", vendor, "--out", vendor, cwd=home
+        )
+        assert made.returncode == 0, made.stderr
+        _plant(home / vendor / "sub-01" / "ses-01" / "dicom")
+    given, other = (home / vendor / "sub-01" / "ses-01" for vendor in ("siemens", "philips-enhanced"))
     shutil.copytree(given / "truth" / "wavefield", home / "field")
     lines = [
         "subject\tsession\tmre\tanatomy\ttruth",
         f"01\t01\t{given}/dicom/mre\t{given}/dicom/t1\t{given}/truth",
         "01\t02\tfield\t\t",
+        f"01\t03\t{other}/dicom/mre\t\t",
     ]
     (home / "sessions.tsv").write_text("\n".join(lines) + "\n")
     (home / "study.yaml").write_text(yaml.safe_dump({"inversion": QUICK}))
     done = _workflow(home)
     assert done[0] == 0, done[1]
+    (home / "printed").write_text(done[1])
     return home
+
+
+def _plant(dicom: Path) -> None:
+    """Identifying text into every place of every header, and a person's name into the names of files and folders."""
+    for folder in (dicom / "mre", dicom / "t1"):
+        files = sorted(path for path in folder.rglob("*") if path.is_file())
+        for file in files:
+            edit(file, _person)
+            everywhere = file in (files[0], files[-1])
+            edit(file, lambda image, everywhere=everywhere: plant(image, everywhere=everywhere))
+            file.rename(file.with_name(f"{MARK}_Erika_{file.name}"))
+        for inner in [path for path in folder.iterdir() if path.is_dir()]:
+            inner.rename(inner.with_name(f"{inner.name} {MARK} Erika"))
+
+
+def _person(image: pydicom.Dataset) -> None:
+    image.PatientName, image.PatientID, image.PatientBirthDate = PATIENT, "MUSTER77", "19600102"
+    # What the phantom says of itself would take the place of text.
+    del image.PatientComments, image.StudyDescription
 
 
 def _workflow(home: Path, *arguments: str) -> tuple[int, str]:
@@ -46,9 +77,24 @@ def _workflow(home: Path, *arguments: str) -> tuple[int, str]:
     return done.returncode, done.stdout + done.stderr
 
 
+def test_nothing_of_the_person_is_left_anywhere(study: Path) -> None:
+    """Maps, pages, records, logs of every rule, Snakemake's own files and the terminal, unpacked: nothing planted.
+
+    One reader that is careful is not enough: whatever a later stage copies, quotes or names would leave the hospital.
+    """
+    source = [file for file in sorted((study / "siemens").rglob("*.ima")) if MARK in file.name]
+    assert source[0].read_bytes().count(MARK.encode()) > 1500
+    for folder in (study / "results", study / ".snakemake"):
+        assert len([path for path in folder.rglob("*") if path.is_file()]) > 3
+        assert leaks(folder) == []
+    printed = (study / "printed").read_text().lower()
+    assert not [secret for secret in SECRETS if secret.lower() in printed]
+    assert list((study / "results" / "logs").iterdir())
+
+
 def test_each_session_has_its_page_and_maps(study: Path) -> None:
     """What design and README promise lies where they say, and DICOM only where DICOM came in."""
-    for session, brings_dicom in (("01", True), ("02", False)):
+    for session, brings_dicom in (("01", True), ("02", False), ("03", True)):
         folder = study / "results" / "sub-01" / f"ses-{session}"
         assert (folder / "report.html").stat().st_size > 10_000
         assert (folder / "dicom").exists() == brings_dicom
@@ -68,7 +114,7 @@ def test_scores_against_truth(study: Path) -> None:
     """`palpate verify maps` reads what the pipeline wrote; the figures themselves are judged on the demo, not here."""
     session = study / "results" / "sub-01" / "ses-01"
     done = run(
-        "palpate", "verify", "maps", session, "--truth", study / "patient" / "sub-01" / "ses-01" / "truth", cwd=study
+        "palpate", "verify", "maps", session, "--truth", study / "siemens" / "sub-01" / "ses-01" / "truth", cwd=study
     )
     assert done.returncode == 0, done.stderr
     assert "G'" in done.stdout

@@ -13,6 +13,7 @@ from palpate.config.section import Section
 type Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 type Finite = Annotated[float, Field(allow_inf_nan=False)]
 type EncodingFrame = Literal["image", "world"]
+type EncodingPolarity = Literal["constant", "alternating"]
 
 
 class IngestSettings(Section):
@@ -40,6 +41,10 @@ class IngestSettings(Section):
     encoding_frame: EncodingFrame = "image"
     """In which axes the encoding matrix is given. image: along a row of pixels, down the rows, along the slice normal
     (row x column). world: patient's right, anterior, superior."""
+
+    encoding_polarity: EncodingPolarity = "constant"
+    """alternating: every other time offset, from the second on, plays all encodings with the opposite sign. Only where
+    images are subtracted from each other, so that the static phase cancels within each offset."""
 
     no_motion_series: tuple[int, ...] = ()
     """SeriesNumbers of scans with the actuator off. They give no wave field; the noise is measured from them."""

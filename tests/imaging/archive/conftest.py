@@ -11,9 +11,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
 import requests
 
+from palpate.config.phantom import PhantomSettings
+from palpate.imaging.phantom.grid import block
+from palpate.imaging.phantom.identity import Identity
+from palpate.imaging.phantom.scan import acquire
+from palpate.imaging.phantom.vendors import WRITERS
 from tests.imaging.scanner import STUDY, Scan, write_mre
 
 PLUGINS = Path("/usr/share/orthanc/plugins")
@@ -30,12 +36,14 @@ class RunningArchive:
         listen_port: where it sends what is moved.
         source: the files that it was filled with.
         study: their StudyInstanceUID.
+        frames: folder of the one enhanced file of another study in it.
     """
 
     web: str
     classic: str
     listen_port: int
     source: Path
+    frames: Path
     study: str = STUDY
 
 
@@ -75,13 +83,25 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningArchive
         _wait_for(root, running)
         source = home / "source"
         write_mre(source, Scan(shape=(8, 6, 3), offsets=4, extra={"AccessionNumber": ACCESSION}))
-        for path in sorted(source.rglob("*")):
+        frames = home / "frames"
+        write_mre_frames(frames)
+        for path in (*sorted(source.rglob("*")), *sorted(frames.iterdir())):
             if path.is_file():
                 requests.post(f"{root}/instances", data=path.read_bytes(), timeout=20).raise_for_status()
-        yield RunningArchive(f"{root}/dicom-web", f"dicom://{TITLE}@127.0.0.1:{dimse}", listen, source)
+        yield RunningArchive(f"{root}/dicom-web", f"dicom://{TITLE}@127.0.0.1:{dimse}", listen, source, frames)
     finally:
         running.terminate()
         running.wait(20)
+
+
+def write_mre_frames(folder: Path) -> None:
+    """One enhanced multi-frame file of an MRE, as Philips packs it."""
+    folder.mkdir()
+    settings = PhantomSettings(lesion=None, noise_percent=0.0, motion_rad=0.0, offsets=4)
+    grid = block(np.zeros(3), np.diag([-1.0, -1.0, 1.0]), (6, 5, 3), 2.0)
+    waves = 1e-6 * np.exp(-0.2j * grid.points_mm) @ np.array([[3, 1j, 0], [0, 4, 2], [1, 0, 5j]])
+    scan = acquire(settings, grid, waves, np.ones(grid.shape))
+    WRITERS["philips-enhanced"](folder, Identity("01", "01", "archive"), settings, grid, scan)
 
 
 def _wait_for(root: str, running: subprocess.Popen[bytes]) -> None:

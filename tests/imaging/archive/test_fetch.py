@@ -56,6 +56,19 @@ def test_the_wave_field_is_that_of_the_files(archive: RunningArchive, tmp_path: 
     np.testing.assert_array_equal(ours[0].displacement_m, theirs[0].displacement_m)
 
 
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_a_file_of_many_frames_arrives_as_well(protocol: str, archive: RunningArchive, tmp_path: Path) -> None:
+    """Enhanced scans are one file of another class; every protocol must ask for that class and bring all frames."""
+    study = pydicom.dcmread(next(archive.frames.iterdir()), stop_before_pixels=True).StudyInstanceUID
+    (series,) = fetch(PROTOCOLS[protocol](archive), Wanted(study), tmp_path / "fetched")
+    assert series.number == 401
+    ours, theirs = (
+        ingest(source, "sub-01", tmp_path / name, anatomy=None, settings=IngestSettings())[0]
+        for source, name in ((tmp_path / "fetched", "a"), (archive.frames, "b"))
+    )
+    np.testing.assert_array_equal(ours.displacement_m, theirs.displacement_m)
+
+
 def test_names_say_nothing_of_the_patient(archive: RunningArchive, tmp_path: Path) -> None:
     """Folders and files are numbered: a listing of the results must name nobody."""
     fetch(archive_at(archive.classic), Wanted(archive.study), tmp_path / "out", numbers=[46])

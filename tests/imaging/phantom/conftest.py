@@ -33,6 +33,11 @@ class Vibration:
 @pytest.fixture
 def vibration() -> Vibration:
     """Crossing waves of 10 um in an oblique block of 16 x 14 x 5 voxels."""
+    return crossing_waves()
+
+
+def crossing_waves() -> Vibration:
+    """What the fixture gives, for tests that make it once for several."""
     settings = PhantomSettings(lesion=None, background_rad=0.5)
     axes = rotation(settings.tilt_deg) @ np.diag([-1.0, -1.0, 1.0])
     grid = block(np.array([-12.0, 5.0, 20.0]), axes, (16, 14, 5), 2.0)

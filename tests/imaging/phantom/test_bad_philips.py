@@ -115,6 +115,7 @@ CLASSIC: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "one scan absent": (lambda path: shutil.rmtree(path / "series0501_mre"), "2 encodings|three independent|separated"),
     "offset before the first": (_one(_set(TemporalPositionIdentifier=0)), "time offset 0"),
+    "offset beyond all": (_one(_set(TemporalPositionIndex=2**31 - 1)), "no image of slice"),
     "wrong rescale type": (_one(_set(RescaleType="US")), "mrad"),
     "no rescale type": (_one(lambda image: delattr(image, "RescaleType")), "without Rescale Type"),
     "no slope": (_one(lambda image: delattr(image, "RescaleSlope")), "Rescale Slope"),
@@ -134,6 +135,7 @@ CLASSIC: dict[str, tuple[Callable[[Path], object], str]] = {
         _one(lambda image: setattr(image, "PixelData", bytes(len(image.PixelData))), 6),
         "no signal",
     ),
+    "one image without its time": (_one(lambda image: delattr(image, "AcquisitionTime")), "acquisition time"),
     "scans without motion": (lambda _: None, "no_motion_series"),
 }
 
@@ -144,7 +146,7 @@ def test_spoilt_classic_scan_is_refused(what: str, good: Path, tmp_path: Path) -
     shutil.copytree(good / "philips", tmp_path / "mre")
     spoil, mentioned = CLASSIC[what]
     spoil(tmp_path / "mre")
-    settings = IngestSettings(no_motion_series=(401,) if what == "scans without motion" else ())
+    settings = IngestSettings(no_motion_series=(401, 501, 601) if what == "scans without motion" else ())
     with pytest.raises(InputError, match=mentioned) as refused:
         read_acquisitions(tmp_path / "mre", settings)
     assert "PHANTOM" not in str(refused.value)

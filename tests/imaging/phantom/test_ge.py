@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -21,9 +20,6 @@ from palpate.imaging.phantom.ge import stored_phase, write_complex_images, write
 from palpate.imaging.phantom.grid import block, rotation
 from palpate.imaging.phantom.identity import Identity
 from palpate.imaging.phantom.scan import Scan, acquire
-from palpate.imaging.phantom.study import write_study
-from palpate.imaging.wavefield import WaveField
-from palpate.imaging.wavefield_folder import read_wave_fields
 from tests.imaging.phantom.conftest import Vibration
 
 IDENTITY = Identity("01", "01", "test")
@@ -69,19 +65,6 @@ def write(folder: Path, vendor: str, vibration: Vibration, scan: Scan) -> Path:
     return folder
 
 
-def imported(vibration: Vibration, folder: Path, vendor: str) -> tuple[WaveField, WaveField]:
-    """The wave field as ingested from a whole study, and the truth."""
-    folder.mkdir()
-    settings = vibration.settings.model_copy(update=QUIET | {"vendor": vendor, "background_rad": 1.6})
-    write_study(folder, settings, vibration.head, vibration.grid, vibration.displacement_m)
-    session = folder / "sub-01" / "ses-01"
-    record = json.loads((session / "truth" / "truth.json").read_text())
-    chosen = IngestSettings.model_validate(record["ingest"])
-    (found,) = ingest(session / "dicom" / "mre", "sub-01_ses-01", folder / "out", anatomy=None, settings=chosen)
-    (truth,) = read_wave_fields(session / "truth" / "wavefield")
-    return found, truth
-
-
 def edit_all(folder: Path, change: Callable[[pydicom.Dataset], object]) -> None:
     """Change every DICOM file below a folder."""
     for path in sorted(folder.rglob("*.dcm")):
@@ -115,22 +98,6 @@ def test_the_reader_finds_what_was_measured(vendor: str, small: Vibration, tmp_p
     assert found.encoding_gain == {"ge": 1.0, "ge-brain": 2.0}[vendor]
     assert found.slice_time_s == pytest.approx(scan.slice_times_ms / 1e3)
     assert found.magnitude / found.magnitude.mean() == pytest.approx(np.ones_like(found.magnitude), abs=2e-3)
-
-
-def test_ingest_gives_back_the_true_wave_field_whatever_the_vendor(vibration: Vibration, tmp_path: Path) -> None:
-    """The whole way to displacement in metres: wraps, free-running slices, and the MENC of a difference of images.
-
-    And a study over several hospitals must not see the scanner in its wave fields.
-    """
-    found = {vendor: imported(vibration, tmp_path / vendor, vendor) for vendor in ("siemens", *VENDORS)}
-    siemens, truth = found["siemens"]
-    largest_m = np.abs(truth.displacement_m).max()
-    for vendor in VENDORS:
-        field, _ = found[vendor]
-        assert np.array_equal(field.mask, truth.mask)
-        assert field.affine_mm == pytest.approx(siemens.affine_mm, abs=1e-5)
-        assert np.abs(field.displacement_m - truth.displacement_m).max() < 1e-3 * largest_m
-        assert np.abs(field.displacement_m - siemens.displacement_m).max() < 1e-3 * largest_m
 
 
 @pytest.mark.parametrize("vendor", VENDORS)
@@ -263,13 +230,3 @@ def test_noise_comes_from_the_scan_without_motion(vibration: Vibration, tmp_path
     assert found.noise_std_m == pytest.approx(expected_m, rel=0.05)
     record = json.loads((tmp_path / "out" / "sub-01_ses-01_ingest.json").read_text())
     assert record["series_number_without_motion"] == 6
-
-
-@pytest.mark.skipif(shutil.which("dciodvfy") is None, reason="dicom3tools is not installed")
-@pytest.mark.parametrize("vendor", VENDORS)
-def test_images_are_valid_dicom(vendor: str, small: Vibration, tmp_path: Path) -> None:
-    """Viewers and archives must accept the patient, whichever scanner it pretends to come from."""
-    files = sorted(write(tmp_path / "mre", vendor, small, measure(small)).rglob("*.dcm"))
-    for path in (files[0], files[len(files) // 2], files[-1]):
-        done = subprocess.run(["dciodvfy", path], capture_output=True, text=True, check=False)
-        assert "Error" not in done.stderr + done.stdout

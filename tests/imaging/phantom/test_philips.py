@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -25,7 +23,6 @@ from palpate.imaging.phantom.identity import Identity
 from palpate.imaging.phantom.scan import Scan, acquire
 from palpate.imaging.phantom.vendors import WRITERS
 from palpate.imaging.wavefield import WaveField
-from tests.imaging.phantom.conftest import Vibration
 from tests.imaging.scanner import edit
 
 LEVEL_RAD = 1.5346e-3
@@ -87,19 +84,6 @@ def test_phase_comes_back_to_half_a_level(vendor: str, tilt_deg: tuple[float, ..
     assert np.abs(difference).max() < 0.5 * LEVEL_RAD + 1e-9
     # Magnitude has 12 bits of each image's largest value.
     np.testing.assert_allclose(found.magnitude[order], scan.magnitude, rtol=0.6 / 4095)
-
-
-def test_wave_field_is_the_same_whoever_wrote_it(vibration: Vibration, tmp_path: Path) -> None:
-    """The whole way with wraps and free-running slices: each vendor's field is the truth to 1e-3 of the largest."""
-    settings = vibration.settings.model_copy(update={"noise_percent": 0.0, "motion_rad": 0.0, "background_rad": 1.6})
-    scan = acquire(settings, vibration.grid, vibration.displacement_m, np.ones(vibration.grid.shape))
-    assert scan.wrapped_share > 0.01
-    largest_m = np.abs(vibration.displacement_m).max()
-    for vendor in ("siemens", *PHILIPS):
-        save(tmp_path / vendor, vendor, settings, vibration.grid, scan)
-        found = field(tmp_path / vendor, tmp_path / f"{vendor}-out")
-        assert found.mask.all()
-        assert np.abs(found.displacement_m - vibration.displacement_m).max() < 1e-3 * largest_m
 
 
 def test_both_layouts_are_one_measurement(tmp_path: Path) -> None:
@@ -278,17 +262,6 @@ def _complex_part(image: pydicom.Dataset, scan: Scan) -> None:
     image.RescaleSlope, image.RescaleIntercept, image.RescaleType = "0.05", "-1638.4", "normalized"
     image.BitsStored, image.HighBit = 16, 15
     image.PixelData = np.ascontiguousarray(np.rint((values.T + 1638.4) / 0.05).astype(np.uint16)).tobytes()
-
-
-@pytest.mark.skipif(shutil.which("dciodvfy") is None, reason="dicom3tools is not installed")
-@pytest.mark.parametrize("vendor", PHILIPS)
-def test_images_are_valid_dicom(vendor: str, tmp_path: Path) -> None:
-    """Viewers and archives must accept both layouts."""
-    write(tmp_path / "mre", vendor, shape=FEW)
-    files = sorted((tmp_path / "mre").rglob("*.dcm"))
-    for file in (files[0], files[-1]):
-        done = subprocess.run(["dciodvfy", file], capture_output=True, text=True, check=False)
-        assert "Error" not in done.stderr + done.stdout
 
 
 def test_two_runs_of_three_scans(tmp_path: Path) -> None:

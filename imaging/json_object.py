@@ -1,0 +1,33 @@
+"""JSON objects from files: sidecars and records of steps."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from palpate.errors import InputError
+
+
+def read_json(
+    path: Path, *, what: str = "the record of a step", advice: str = "Run the step that writes it again."
+) -> dict[str, Any]:
+    """Read a JSON object.
+
+    Args:
+        path: the file.
+        what: it is, in words, where it is missing.
+        advice: what to do where it is missing or no JSON object.
+
+    Raises:
+        InputError: the file is missing or holds something else.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise InputError(path, found="no such file", expected=what, advice=advice) from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(path, found="text that is not JSON", expected="a JSON object", advice=advice) from error
+    if not isinstance(content, dict):
+        raise InputError(path, found=f"a {type(content).__name__}", expected="a JSON object", advice=advice)
+    return content

@@ -1,0 +1,71 @@
+"""Arrays out of MATLAB files (up to version 7), read in a process of its own.
+
+scipy's reader is compiled and crashes on some damaged bytes; it must not take palpate with it.
+"""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import scipy.io
+from numpy.typing import NDArray
+
+from palpate.errors import InputError
+
+_NEWER_VERSION: Final = 3
+"""Exit code where the file is of version 7.3."""
+_SECONDS: Final = 120.0
+
+
+def read_matlab(path: Path) -> dict[str, NDArray[np.generic]]:
+    """The numeric arrays of a file by name.
+
+    Raises:
+        InputError: it is missing, of version 7.3, or cannot be read to its end.
+    """
+    if not path.exists():
+        raise InputError(path, found="no such file", expected="a MATLAB file", advice="Check the path.")
+    command = [sys.executable, "-P", "-m", "palpate.imaging.matlab_file", str(path.resolve())]
+    try:
+        done = subprocess.run(command, capture_output=True, timeout=_SECONDS, check=False)
+        if done.returncode == 0:
+            with np.load(io.BytesIO(done.stdout), allow_pickle=False) as arrays:
+                return {name: arrays[name] for name in arrays.files}
+        newer = done.returncode == _NEWER_VERSION
+    except (subprocess.TimeoutExpired, ValueError, OSError, zipfile.BadZipFile):
+        newer = False
+    if newer:
+        raise InputError(
+            path,
+            found="a MATLAB file of version 7.3",
+            expected="version 7 or older",
+            advice="Save it again with save(..., '-v7').",
+        )
+    raise InputError(path, found="no readable MATLAB file", expected="a complete .mat", advice="Copy the file again.")
+
+
+def main() -> int:
+    """Write the numeric arrays of the file that the command line names to stdout, as numpy's archive."""
+    try:
+        content = scipy.io.loadmat(sys.argv[1])
+    except NotImplementedError:
+        return _NEWER_VERSION
+    numeric = {
+        name: value
+        for name, value in content.items()
+        if not name.startswith("__") and isinstance(value, np.ndarray) and value.dtype.kind in "biufc"
+    }
+    packed = io.BytesIO()
+    np.savez(packed, allow_pickle=False, **numeric)
+    sys.stdout.buffer.write(packed.getvalue())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
