@@ -1,7 +1,7 @@
 """A brain with ventricles and a tumour as labels of 1 mm voxels, for benchmarks and pictures of meshing.
 
-Tissue is that of the in-silico head (ICBM152). Ventricles are the fluid deep inside; the tumour is a lobulated body with
-a necrotic core beside them, from three balls and a fixed smooth noise, so that three labels meet along lines.
+Tissue is that of the in-silico head (ICBM152). Ventricles are the fluid deep inside; the tumour is a lobulated body
+with a necrotic core beside them, from three balls and a fixed smooth noise, so that three labels meet along lines.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from palpate.imaging.segmentation import Segmentation
 
 type Detail = Literal["brain", "tissues"]
 
-NAMES: Final = {1: "brain", 2: "ventricles", 3: "tumour", 4: "necrosis", 5: "white matter", 6: "outer fluid"}
+NAMES: Final = {1: "brain", 2: "ventricles", 3: "tumour", 4: "necrosis", 5: "white matter"}
 
 _DEEP_MM: Final = 16.0
 """Fluid at least so deep below the brain's surface is ventricle, not sulcus."""
@@ -34,8 +34,8 @@ def labelled_brain(detail: Detail, atlas: Atlas | None = None) -> Segmentation:
     """The labelled brain.
 
     Args:
-        detail: "brain" has one label for what is neither ventricle nor tumour, "tissues" tells grey matter (as brain),
-            white matter and outer fluid apart.
+        detail: "brain" has one label for what is neither ventricle nor tumour, "tissues" tells white matter from the
+            rest, whose sulci are thinner than elements of 2 mm.
         atlas: where it is at hand.
     """
     atlas = load_atlas() if atlas is None else atlas
@@ -43,7 +43,6 @@ def labelled_brain(detail: Detail, atlas: Atlas | None = None) -> Segmentation:
     fluid = atlas.brain & (1.0 - atlas.grey - atlas.white > np.maximum(atlas.grey, atlas.white))
     if detail == "tissues":
         labels[atlas.brain & (atlas.white > atlas.grey) & ~fluid] = 5
-        labels[fluid] = 6
     labels[_ventricles(atlas, fluid)] = 2
     tumour = _tumour(atlas)
     labels[tumour] = 3

@@ -12,6 +12,7 @@ from noise import write_noisy
 from record import Row
 
 from tests.conftest import CHECKOUT, run
+from tests.imaging.scanner import Scan, write_mre
 
 BOX = CHECKOUT.parent / "shared" / "data" / "phantom-box"
 RESULTS = CHECKOUT / "benchmarks" / "results"
@@ -37,6 +38,20 @@ def test_limit(tmp_path: Path) -> None:
     assert row.ours > 1.0
     shares = [note.rpartition(", ")[2] for note in facts["notes"][1:]]
     assert all(share.endswith("%") and not share.startswith("-") for share in shares)
+
+
+def test_unwrapping(tmp_path: Path) -> None:
+    """On a brain whose motion is known fewer than one voxel in a thousand is wrong, as no way image by image has it."""
+    write_mre(tmp_path / "scan", Scan(noise_rad=0.05))
+    rows, facts = record_of("unwrapping", tmp_path / "out", tmp_path / "scan")
+    wrong = rows["block: voxels with a wrong turn"]
+    assert wrong.verdict == "met"
+    assert min(wrong.baselines[name] for name in ("numpy, along time", "scikit-image, slices")) > 1.0
+    left_out = rows["block: brain left out as noisy"].ours
+    assert left_out is not None
+    assert left_out < 1.0
+    assert rows["scan, run 1: voxels with motion above the second harmonic"].ours == 0.0
+    assert any("9 rad" in note for note in facts["notes"])
 
 
 @pytest.mark.slow
