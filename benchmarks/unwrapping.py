@@ -46,8 +46,8 @@ CONDITIONS: Final[Mapping[str, Shake]] = {
 PUBLISHED_RAD: Final = (0.55, 1.45, 1.38)
 """First harmonic |F|/N along the three directions of the public scan by other software, which lost whole turns."""
 LOST_TURNS: Final = (
-    "In the scan's last direction the head sways by 9 rad, more than a turn a step; the published figure, like those of "
-    "all ways but palpate's, has lost these turns. Slices and time by scikit-image reproduce all three published figures."
+    "In the scan's last direction the head sways by 9 rad, more than a turn a step; the published figure, like those of"
+    " all ways but palpate's, has lost these turns. Slices and time by scikit-image give all three published figures."
 )
 _LEFT_OVER_RAD: Final = 0.5
 
