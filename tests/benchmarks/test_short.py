@@ -54,6 +54,23 @@ def test_unwrapping(tmp_path: Path) -> None:
     assert any("9 rad" in note for note in facts["notes"])
 
 
+def test_meshing(tmp_path: Path) -> None:
+    """A tumour with a core, white matter and a piece of ventricle of a real brain: all there, by volume and in place.
+
+    A node lies on average closer than half an edge to where the voxels change their label, and hardly any farther off
+    than the half diagonal of a cube.
+    """
+    rows, _ = record_of("meshing", tmp_path)
+    name = "brain and white matter, 3 mm"
+    judged = ("seconds of one core", "least dihedral angle", "worst label's volume", "ventricles in pieces too small")
+    assert [rows[f"{name}: {quantity}"].verdict for quantity in judged] == ["met"] * len(judged)
+    mean, far = (rows[f"{name}: distance of interfaces, {which}"].ours for which in ("mean", "99 of 100"))
+    assert mean is not None
+    assert far is not None
+    assert mean < 1.5
+    assert far < 3.0**0.5 / 2.0 * 3.0
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(not BOX.exists(), reason="the shared data set phantom-box is not here")
 def test_phantom_box(tmp_path: Path) -> None:
