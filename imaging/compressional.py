@@ -30,7 +30,7 @@ _MOST_ITERATIONS: Final = 3000
 def compressional_part(
     displacement: NDArray[np.complex128], mask: NDArray[np.bool_], affine_mm: NDArray[np.float64]
 ) -> NDArray[np.complex128]:
-    """grad phi of a displacement; 0 outside the mask.
+    """The gradient of phi of a displacement; 0 outside the mask.
 
     Args:
         displacement: U along R, A, S, shape (i, j, k, 3), any unit.
@@ -80,6 +80,6 @@ def corner_gradient(mask: NDArray[np.bool_], affine_mm: NDArray[np.float64]) -> 
 
 
 def _potential(gradient: sparse.csr_matrix, values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """phi of least |values - G phi|."""
+    """The phi of least |values - G phi|."""
     found = lsmr(gradient, values, atol=_TOLERANCE, btol=_TOLERANCE, conlim=0.0, maxiter=_MOST_ITERATIONS)
     return np.asarray(found[0])

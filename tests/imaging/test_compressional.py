@@ -33,8 +33,8 @@ def _random(seed: int) -> np.ndarray:
 
 
 def test_rigid_motion_stays(mask: np.ndarray) -> None:
-    """A head that sways or turns is not compressed; to rounding, for rotations have no divergence on the grid either."""
-    turn = np.cross(np.array([0.3, -0.2, 0.5]), _points_mm()) + [1.0, 2.0j, -3.0]
+    """A head that sways or turns is not compressed; exact, for rotations have no divergence on the grid either."""
+    turn = np.cross(np.array([0.3, -0.2, 0.5]), _points_mm()) + np.array([1.0, 2.0j, -3.0])
     part = compressional_part(turn, mask, AFFINE_MM)
     assert np.abs(part).max() < 1e-7 * np.abs(turn).max()
 
