@@ -15,6 +15,7 @@ from palpate.config.ingest import IngestSettings
 from palpate.errors import InputError
 from palpate.imaging.acquisition import PhaseAcquisition
 from palpate.imaging.anatomy import AnatomyImage, place_anatomy, read_anatomy_image, write_anatomy
+from palpate.imaging.brain_mask import brain_mask
 from palpate.imaging.compressional import compressional_part
 from palpate.imaging.deidentify.facts import clean_facts
 from palpate.imaging.deidentify.key import Key, open_key
@@ -147,11 +148,15 @@ def _reconstruct_run(
     affine_mm = acquisitions[0].affine_mm
     voxel_mm = np.linalg.norm(affine_mm[:3, :3], axis=0)
     origin: dict[str, object] = {"source": "magnitude"}
-    if drawn is None:
+    if drawn is not None:
+        bright, origin = read_user_mask(drawn, Volume(magnitude, affine_mm))
+    elif settings.mask_by == "atlas":
+        found = brain_mask(Volume(magnitude, affine_mm), threshold=settings.mask_threshold, where=label)
+        bright = found.mask
+        origin = {"source": "atlas", "agreeing_starts": found.agreeing_starts, "bright_share": found.bright_share}
+    else:
         limits = {"threshold": settings.mask_threshold, "opening_mm": settings.mask_opening_mm}
         bright = tissue_mask(magnitude, voxel_mm, **limits)
-    else:
-        bright, origin = read_user_mask(drawn, Volume(magnitude, affine_mm))
     _demand_tissue(bright, label, "mask_threshold")
     made = [reconstruct(one, bright, settings) for one in acquisitions]
     noisy = np.max([one.worst_noise_rad() for one in made], axis=0) > settings.max_noise_rad

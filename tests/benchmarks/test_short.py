@@ -54,6 +54,17 @@ def test_unwrapping(tmp_path: Path) -> None:
     assert any("9 rad" in note for note in facts["notes"])
 
 
+@pytest.mark.slow
+def test_brain_mask(tmp_path: Path) -> None:
+    """In a whole head the atlas finds what the magnitude alone does not; in a slab both do."""
+    rows, _ = record_of("brain_mask", tmp_path)
+    for name in ("whole head", "slab"):
+        assert rows[f"{name}: Dice with brain and film, worst"].verdict == "met"
+    whole = rows["whole head: Dice with brain and film, worst"]
+    assert whole.ours is not None
+    assert whole.ours > whole.baselines["magnitude"] + 0.05
+
+
 def test_meshing(tmp_path: Path) -> None:
     """A tumour with a core, white matter and a piece of ventricle of a real brain: all there, by volume and in place.
 

@@ -73,6 +73,10 @@ class IngestSettings(Section):
     weak_waves: Literal["warn", "refuse"] = "warn"
     """Below that. warn: records and page say so, and intervals are wide; refuse: the session ends with an error."""
 
+    mask_by: Literal["magnitude", "atlas"] = "magnitude"
+    """Where a mask that nobody drew comes from. magnitude: the largest bright piece, for fat-suppressed images and
+    other organs; atlas: the ICBM152 brain laid on the mean magnitude, where scalp or neck are as bright as it."""
+
     mask_threshold: Annotated[float, Field(gt=0, lt=1)] = 0.2
     """Tissue is where the mean magnitude exceeds this share of its 90th percentile."""
 
