@@ -16,8 +16,7 @@ import numpy as np
 from command_line import options
 from moved_heads import slab_grid
 from record import Row, write_record
-from scipy import ndimage
-from skulled_heads import FILM_MM, HeadShape, Skulled, skulled_head
+from skulled_heads import HeadShape, Skulled, skulled_head
 
 from palpate.config.ingest import IngestSettings
 from palpate.errors import InputError
@@ -51,8 +50,7 @@ def overlaps(head: Skulled, grid: ScanGrid, seed: int) -> dict[str, tuple[float,
         found["atlas"] = brain_mask(head.image, threshold=SETTINGS.mask_threshold, where=f"head {seed}").mask
     except InputError as error:
         print(error, flush=True)
-    film = head.brain | (ndimage.distance_transform_edt(~head.brain, sampling=grid.voxel_mm) < FILM_MM)
-    overlap = {way: (dice(mask, head.brain), dice(mask, film)) for way, mask in found.items()}
+    overlap = {way: (dice(mask, head.brain), dice(mask, head.with_film)) for way, mask in found.items()}
     return {way: overlap.get(way) for way in ("atlas", "magnitude")}
 
 

@@ -54,10 +54,12 @@ class Skulled:
     Attributes:
         image: magnitude, shape (i, j, k).
         brain: the true mask, same shape.
+        with_film: the same with the film of fluid around it, which no image tells apart.
     """
 
     image: Volume
     brain: NDArray[np.bool_]
+    with_film: NDArray[np.bool_]
 
 
 def skulled_head(atlas: Atlas, grid: ScanGrid, shape: HeadShape) -> Skulled:
@@ -88,7 +90,8 @@ def skulled_head(atlas: Atlas, grid: ScanGrid, shape: HeadShape) -> Skulled:
         signal[~brain & (np.linalg.norm(at_mm - np.array(centre), axis=-1) < _EYE_RADIUS_MM)] = _EYE
     shading = 1.0 + 0.2 * np.sin(grid.points_mm @ np.array([0.012, 0.009, 0.007]))
     noise = generator.standard_normal((2, *signal.shape)) / shape.snr
-    return Skulled(Volume(np.hypot(signal * shading + noise[0], noise[1]), grid.affine_mm), brain)
+    image = Volume(np.hypot(signal * shading + noise[0], noise[1]), grid.affine_mm)
+    return Skulled(image, brain, brain | (away < FILM_MM))
 
 
 def _in_atlas(grid: ScanGrid, shape: HeadShape, generator: np.random.Generator) -> NDArray[np.float64]:

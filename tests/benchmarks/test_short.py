@@ -65,13 +65,13 @@ def test_brain_mask(tmp_path: Path) -> None:
     assert whole.ours > whole.baselines["magnitude"] + 0.05
 
 
-def test_meshing(tmp_path: Path) -> None:
+def test_tetrahedra(tmp_path: Path) -> None:
     """A tumour with a core, white matter and a piece of ventricle of a real brain: all there, by volume and in place.
 
     A node lies on average closer than half an edge to where the voxels change their label, and hardly any farther off
     than the half diagonal of a cube.
     """
-    rows, _ = record_of("meshing", tmp_path)
+    rows, _ = record_of("tetrahedra", tmp_path)
     name = "brain and white matter, 3 mm"
     judged = ("seconds of one core", "least dihedral angle", "worst label's volume", "ventricles in pieces too small")
     assert [rows[f"{name}: {quantity}"].verdict for quantity in judged] == ["met"] * len(judged)

@@ -8,8 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from brain_mask import wide_slab
-from scipy import ndimage
-from skulled_heads import FILM_MM, HeadShape, Skulled, skulled_head
+from skulled_heads import HeadShape, Skulled, skulled_head
 
 from palpate.config.ingest import IngestSettings
 from palpate.errors import InputError
@@ -17,17 +16,11 @@ from palpate.imaging.brain_mask import BrainMask, brain_mask, dice
 from palpate.imaging.ingest import ingest
 from palpate.imaging.nifti import Volume
 from palpate.imaging.phantom.atlas import load_atlas
-from palpate.imaging.phantom.grid import ScanGrid, block
+from palpate.imaging.phantom.grid import block
 from palpate.imaging.tissue_mask import tissue_mask
 from tests.imaging.scanner import Scan, write_mre
 
 COARSE = block(np.array([0.0, -18.0, 10.0]), np.diag([-1.0, -1.0, 1.0]), (60, 70, 52), 4.0)
-
-
-def _with_film(head: Skulled, grid: ScanGrid) -> np.ndarray:
-    """Brain and the film of fluid around it, which no image tells apart."""
-    away_mm = ndimage.distance_transform_edt(~head.brain, sampling=grid.voxel_mm)
-    return np.asarray(head.brain | (away_mm < FILM_MM))
 
 
 @pytest.fixture(scope="module")
@@ -46,9 +39,9 @@ def test_the_atlas_finds_the_brain_in_a_head(head: Skulled, found: BrainMask) ->
     The mask by magnitude takes in the neck and the eyes, so that the bound means something.
     """
     assert found.agreeing_starts >= 2
-    assert dice(found.mask, _with_film(head, COARSE)) > 0.925
+    assert dice(found.mask, head.with_film) > 0.925
     plain = tissue_mask(head.image.values, COARSE.voxel_mm, threshold=0.2, opening_mm=4.0)
-    assert dice(plain, _with_film(head, COARSE)) < 0.9
+    assert dice(plain, head.with_film) < 0.9
 
 
 def test_equal_heads_give_equal_masks(head: Skulled, found: BrainMask) -> None:
@@ -65,7 +58,7 @@ def test_a_slab_is_enough(way: str) -> None:
         mask = brain_mask(slab.image, threshold=0.2, where="slab").mask
     else:
         mask = tissue_mask(slab.image.values, grid.voxel_mm, threshold=0.2, opening_mm=4.0)
-    assert dice(mask, _with_film(slab, grid)) > 0.95
+    assert dice(mask, slab.with_film) > 0.95
 
 
 def _noise(shape: tuple[int, ...]) -> np.ndarray:

@@ -4,7 +4,7 @@ The labels (`brain_labels.py`) are the ICBM152 brain with ventricles and a lobul
 with white matter apart and once without. "Distance of interfaces" is that of the mesh's interface nodes from the faces
 of voxels between the same labels. Seconds are of one core: the machine that measures runs other things as well.
 
-    python benchmarks/meshing.py --out folder [--short]
+    python benchmarks/tetrahedra.py --out folder [--short]
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ def main() -> None:
             rows += rows_of(name, meshed, segmentation, seconds)
             _keep(chosen.out, f"{detail}_{edge_mm:g}mm.h5", meshed)
     write_record(
-        "meshing",
+        "tetrahedra",
         rows,
         published="least angles of other meshers on a similar brain, measured for this project",
         notes=["Labels: brain, ventricles, tumour and its necrosis, of 1 mm; with and without white matter."],
