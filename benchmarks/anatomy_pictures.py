@@ -8,6 +8,7 @@ pictures are of heads and labels made here.
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Final
 
@@ -22,6 +23,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from moved_heads import healthy_head, moved_head, random_motion, slab_grid
 from numpy.typing import NDArray
+from PIL import Image
 from scipy import ndimage
 from skulled_heads import HeadShape, skulled_head
 from tetrahedra import crop
@@ -48,6 +50,8 @@ SETTINGS: Final = TetrahedraSettings(edge_mm=2.5)
 INGEST: Final = IngestSettings()
 COLOURS: Final = {1: "#c9ced6", 2: "#3d7ea6", 3: "#d9773f", 4: "#7a2e1d", 5: "#f1ead8"}
 _DPI: Final = 90
+_BESIDE: Final = 20
+"""Voxels of T1 shown around the maps."""
 
 type Values = NDArray[np.float64]
 
@@ -176,18 +180,18 @@ def draw_overlay(path: Path, session: Path) -> None:
         for name in ("mean", "std")
     ]
     k = int(np.isfinite(maps[0]).sum(axis=(0, 1)).argmax())
-    figure, axes = _sheet(1, 3, (12.0, 4.6))
-    _grey(axes[0, 0], anatomy[:, :, k].T)
-    axes[0, 0].set_title("T1", fontsize=10)
-    for place, values, name, colours in zip(
-        axes[0, 1:], maps, ("G', mean", "G', standard deviation"), ("viridis", "magma"), strict=True
-    ):
-        _grey(place, anatomy[:, :, k].T)
-        top = float(np.nanpercentile(values, 99.0))
-        image = place.imshow(values[:, :, k].T, cmap=colours, vmin=0.0, vmax=top)
-        figure.colorbar(image, ax=place, shrink=0.75, label="kPa")
+    covered = np.argwhere(np.isfinite(maps[0][:, :, k]))
+    first, last = np.maximum(covered.min(axis=0) - _BESIDE, 0), covered.max(axis=0) + _BESIDE
+    part = (slice(int(first[0]), int(last[0])), slice(int(first[1]), int(last[1])), k)
+    figure, axes = _sheet(1, 3, (11.0, 3.9))
+    names = ("T1", "G', mean", "G', standard deviation")
+    for place, values, name, colours in zip(axes[0], (None, *maps), names, ("", "viridis", "magma"), strict=True):
+        _grey(place, anatomy[part].T)
         place.set_title(name, fontsize=10)
-    _save(figure, path)
+        if values is not None:
+            image = place.imshow(values[part].T, cmap=colours, vmin=0.0, vmax=float(np.nanpercentile(values, 99.0)))
+            figure.colorbar(image, ax=place, shrink=0.8, label="kPa")
+    _save(figure, path, few_colours=False)
 
 
 def main() -> None:
@@ -247,8 +251,14 @@ def _legend(place: Axes, segmentation: Segmentation) -> None:
     place.legend(handles=keys, frameon=False, fontsize=9, loc="upper center", bbox_to_anchor=(0.5, 0.0), ncols=5)
 
 
-def _save(figure: Figure, path: Path) -> None:
-    figure.savefig(path, dpi=_DPI, metadata={"Software": None})
+def _save(figure: Figure, path: Path, *, few_colours: bool = True) -> None:
+    """A PNG; of few colours it is a third as large, which colour maps do not bear."""
+    drawn = io.BytesIO()
+    figure.savefig(drawn, dpi=_DPI)
+    image = Image.open(drawn).convert("RGB")
+    if few_colours:
+        image = image.quantize(128, dither=Image.Dither.NONE)
+    image.save(path, optimize=True)
 
 
 if __name__ == "__main__":
