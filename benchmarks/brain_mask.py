@@ -64,7 +64,7 @@ def main() -> None:
     for name, grid in (("whole head", whole_head()), ("slab", wide_slab())):
         found = [overlaps(skulled_head(atlas, grid, HeadShape(seed=seed)), grid, seed) for seed in range(seeds)]
         print(name, found, flush=True)
-        for number, what in enumerate(("brain", "brain and film")):
+        for number, what in ((1, "brain and film"), (0, "brain")):
             ours = [one["atlas"][number] for one in found if one["atlas"] is not None]
             plain = [one["magnitude"][number] for one in found if one["magnitude"] is not None]
             goal = ">= 0.95" if number else ""
