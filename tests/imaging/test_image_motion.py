@@ -84,3 +84,21 @@ def test_tiny_images_say_nothing() -> None:
         facts={},
     )
     assert image_motion(small).largest_mm == 0.0
+
+
+def test_images_without_contrast_say_nothing() -> None:
+    """Noise on a level follows no motion: of 24 such images none may be taken for moved, however its noise lies."""
+    generator = np.random.default_rng(8)
+    magnitude = 100.0 + 3.0 * generator.standard_normal((3, 8, 24, 24, 6))
+    flat = PhaseAcquisition(
+        phase_rad=np.zeros(magnitude.shape),
+        magnitude=magnitude,
+        affine_mm=np.eye(4),
+        frequency_hz=50.0,
+        encoding_axes=np.eye(3),
+        slice_time_s=None,
+        menc_um_per_rad=None,
+        run=0,
+        facts={},
+    )
+    assert not image_motion(flat).moved.any()
