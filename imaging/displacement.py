@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 LEAST_OSS_SNR = 3.0
 """Signal-to-noise of the octahedral shear strain that inversions are usually trusted from (McGarry et al. 2011)."""
@@ -46,24 +47,39 @@ def oss_snr(
     noise_std: float,
     seed: int = 0,
 ) -> float:
-    """Signal-to-noise of the octahedral shear strain, median over the mask (McGarry et al. 2011).
-
-    The noise's share of the strain comes from one draw of white noise through the same differences.
-
-    Args:
-        displacement: U, shape (i, j, k, 3).
-        mask: tissue, shape (i, j, k).
-        affine_mm: voxel indices to world millimetres, shape (4, 4).
-        noise_std: sigma of real and imaginary parts, in the unit of U.
-        seed: of that draw.
-    """
+    """Median over the mask of oss_snr_map; NaN for a single slice or where the noise is not known."""
     if min(displacement.shape[:3]) < 2 or noise_std <= 0:
         return float("nan")
+    return float(np.median(oss_snr_map(displacement, mask, affine_mm, noise_std, seed)[mask]))
+
+
+def oss_snr_map(
+    displacement: NDArray[np.complex128],
+    mask: NDArray[np.bool_],
+    affine_mm: NDArray[np.float64],
+    noise_std: float,
+    seed: int = 0,
+) -> NDArray[np.float64]:
+    """Signal-to-noise of the octahedral shear strain (McGarry et al. 2011), shape (i, j, k).
+
+    The noise's share of the strain, its median, comes from one draw of white noise through the same differences.
+
+    Args:
+        displacement: U, shape (i, j, k, 3), at least two voxels along each axis.
+        mask: tissue, shape (i, j, k).
+        affine_mm: voxel indices to world millimetres, shape (4, 4).
+        noise_std: sigma of real and imaginary parts, in the unit of U, above zero.
+        seed: of that draw.
+    """
     generator = np.random.default_rng(seed)
     noise = generator.normal(scale=noise_std, size=(2, *displacement.shape))
-    signal = _octahedral_strain(displacement, affine_mm)[mask]
-    spread = _octahedral_strain(np.asarray(noise[0] + 1j * noise[1]), affine_mm)[mask]
-    return float(np.median(signal) / np.median(spread))
+    # Beyond the border the nearest tissue's motion goes on; zeros there would be strain that is none.
+    nearest = ndimage.distance_transform_edt(~mask, return_distances=False, return_indices=True)
+    signal, spread = (
+        _octahedral_strain(np.asarray(one[tuple(nearest)]), affine_mm)
+        for one in (displacement, noise[0] + 1j * noise[1])
+    )
+    return np.asarray(signal / np.median(spread[mask]))
 
 
 def _octahedral_strain(displacement: NDArray[np.complex128], affine_mm: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -15,16 +15,20 @@ from palpate.config.ingest import IngestSettings
 from palpate.errors import InputError
 from palpate.imaging.acquisition import PhaseAcquisition
 from palpate.imaging.anatomy import AnatomyImage, place_anatomy, read_anatomy_image, write_anatomy
+from palpate.imaging.brain_mask import brain_mask
+from palpate.imaging.compressional import compressional_part
 from palpate.imaging.deidentify.facts import clean_facts
 from palpate.imaging.deidentify.key import Key, open_key
 from palpate.imaging.dicom.files import Instance
 from palpate.imaging.dicom.registry import read_acquisitions
 from palpate.imaging.dicom.sorting import SeriesRow, table_text
 from palpate.imaging.displacement_arrays import is_displacement_array, read_displacement_arrays
+from palpate.imaging.image_motion import ImageMotion, image_motion, without_motion
 from palpate.imaging.nifti import Volume, read_nifti, write_nifti
 from palpate.imaging.reconstruct import quality, reconstruct
 from palpate.imaging.tissue_mask import largest_piece, tissue_mask
 from palpate.imaging.user_mask import read_user_mask
+from palpate.imaging.wave_quality import gate, write_wave_quality
 from palpate.imaging.wavefield import WaveField
 from palpate.imaging.wavefield_folder import (
     is_wave_field_folder,
@@ -137,25 +141,34 @@ def _reconstruct_run(
     acquisitions: Sequence[PhaseAcquisition], label: str, folder: Path, settings: IngestSettings, drawn: Path | None
 ) -> tuple[list[WaveField], dict[str, object]]:
     """Reconstruct and write the frequencies of one run, which share a mask."""
+    motions = [image_motion(one) for one in acquisitions]
+    if settings.image_motion == "auto":
+        acquisitions = [without_motion(one, motion) for one, motion in zip(acquisitions, motions, strict=True)]
     magnitude = np.mean([one.magnitude.mean(axis=(0, 1)) for one in acquisitions], axis=0)
     affine_mm = acquisitions[0].affine_mm
     voxel_mm = np.linalg.norm(affine_mm[:3, :3], axis=0)
     origin: dict[str, object] = {"source": "magnitude"}
-    if drawn is None:
+    if drawn is not None:
+        bright, origin = read_user_mask(drawn, Volume(magnitude, affine_mm))
+    elif settings.mask_by == "atlas":
+        found = brain_mask(Volume(magnitude, affine_mm), threshold=settings.mask_threshold, where=label)
+        bright = found.mask
+        origin = {"source": "atlas", "agreeing_starts": found.agreeing_starts, "bright_share": found.bright_share}
+    else:
         limits = {"threshold": settings.mask_threshold, "opening_mm": settings.mask_opening_mm}
         bright = tissue_mask(magnitude, voxel_mm, **limits)
-    else:
-        bright, origin = read_user_mask(drawn, Volume(magnitude, affine_mm))
     _demand_tissue(bright, label, "mask_threshold")
     made = [reconstruct(one, bright, settings) for one in acquisitions]
     noisy = np.max([one.worst_noise_rad() for one in made], axis=0) > settings.max_noise_rad
     mask = largest_piece(bright & ~noisy)
     _demand_tissue(mask, label, "max_noise_rad")
     fields, qualities = [], []
-    for one in made:
-        field = one.wave_field(mask, label, settings.density_kg_m3)
+    for one, motion in zip(made, motions, strict=True):
+        field, facts = _settled_field(one.wave_field(mask, label, settings.density_kg_m3), settings)
         write_wave_field(folder, field, sidecar={"MotionEncodingKnown": one.menc_known})
-        figures = quality(one, field)
+        write_wave_quality(folder, one, field)
+        figures = {**quality(one, field), **facts, **_motion_facts(motion, settings)}
+        figures |= _gate_facts(label, figures["oss_snr"], settings)
         _say_quality(field, figures)
         fields.append(field)
         qualities.append(figures)
@@ -171,6 +184,34 @@ def _reconstruct_run(
         "frequencies": qualities,
     }
     return fields, record
+
+
+def _settled_field(field: WaveField, settings: IngestSettings) -> tuple[WaveField, dict[str, object]]:
+    """The field without its compressional part where the settings want it so, and what the record says of that."""
+    if settings.compressional == "keep":
+        return field, {"compressional": "kept"}
+    part = compressional_part(field.displacement_m, field.mask, field.affine_mm)
+    share = float(np.linalg.norm(part) / max(np.linalg.norm(field.displacement_m[field.mask]), 1e-300))
+    removed = replace(field, displacement_m=np.asarray(field.displacement_m - part))
+    return removed, {"compressional": "removed", "compressional_share": share}
+
+
+def _motion_facts(motion: ImageMotion, settings: IngestSettings) -> dict[str, object]:
+    """What the record says of the head's motion between images."""
+    return {
+        "image_motion": {
+            "largest_mm": motion.largest_mm,
+            "images_moved": int(motion.moved.sum()),
+            "put_back": settings.image_motion == "auto" and bool(motion.moved.any()),
+        }
+    }
+
+
+def _gate_facts(label: str, snr: object, settings: IngestSettings) -> dict[str, object]:
+    """Whether the waves pass the gate, as the record says it."""
+    measured = snr if isinstance(snr, float) else float("nan")
+    passed = gate(label, measured, settings.least_oss_snr, settings.weak_waves)
+    return {"least_oss_snr": settings.least_oss_snr, "waves_strong_enough": passed}
 
 
 def _demand_tissue(mask: NDArray[np.bool_], label: str, setting: str) -> None:
@@ -190,6 +231,8 @@ def _say_quality(field: WaveField, figures: Mapping[str, object]) -> None:
     say(f"{field.label}: {field.frequency_hz:g} Hz, {int(field.mask.sum())} voxels, {noise_text}")
     if not figures["motion_encoding_known"]:
         say(f"{field.label}: motion encoding unknown; displacement is in arbitrary units, moduli are not affected")
+    if not figures["waves_strong_enough"]:
+        say(f"{field.label}: weak waves, octahedral-shear-strain SNR {figures['oss_snr']:.2g}; intervals will be wide")
     loss = figures["apparent_loss_tangent"]
     if isinstance(loss, float) and loss < 0:
         say(f"{field.label}: waves seem to gain energy as they travel; check time_step_sign in the ingest settings")

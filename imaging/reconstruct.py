@@ -15,6 +15,7 @@ from palpate.imaging.harmonics import Noise, first_harmonic, forward_in_time, ha
 from palpate.imaging.passivity import apparent_modulus_pa
 from palpate.imaging.slice_timing import SliceTiming, slice_timing
 from palpate.imaging.unwrap import Unwrapped, unwrap_vibration, unwrapped_steps
+from palpate.imaging.wave_directions import wave_directions
 from palpate.imaging.wavefield import WaveField
 from palpate.units import hz_to_rad_s, m_to_um, um_to_m
 
@@ -134,6 +135,7 @@ def _direction(
 
 def quality(reconstruction: Reconstruction, field: WaveField) -> Mapping[str, object]:
     """What a user should know of one frequency's reconstruction, as JSON values; medians are over the mask."""
+    travel = wave_directions(field)
     acquisition, timing = reconstruction.acquisition, reconstruction.timing
     noise_um = None if field.noise_std_m is None else m_to_um(field.noise_std_m)
     length_um = float(m_to_um(np.linalg.norm(np.abs(field.displacement_m[field.mask]), axis=-1).mean()))
@@ -149,6 +151,7 @@ def quality(reconstruction: Reconstruction, field: WaveField) -> Mapping[str, ob
         "noise_std_um": noise_um,
         "noise_percent_of_mean_displacement": None if noise_um is None else 100.0 * noise_um / length_um,
         "oss_snr": snr if np.isfinite(snr) else None,
+        "divergence_over_curl": None if travel is None else travel.divergence_share,
         "apparent_loss_tangent": None if modulus is None else modulus.imag / modulus.real,
         "slice_timing": {
             "applied": timing.applied,

@@ -21,6 +21,9 @@ from palpate.imaging.nifti import read_nifti
 _SHEAR = 1e-3
 """Cosine between voxel axes up to which they count as orthogonal; float32 affines leave about 1e-6."""
 
+_DIGITS = 9
+_LONGEST_NAME = 100
+
 _TABLE = "a tab-separated table with the columns index and name, a whole number above 0 and a name on each line"
 
 
@@ -93,14 +96,20 @@ def read_names(table: Path) -> dict[int, str]:
     """
     try:
         with table.open(encoding="utf-8-sig", newline="") as stream:
-            rows = list(csv.DictReader(stream, delimiter="\t"))
+            reader = csv.DictReader(stream, delimiter="\t")
+            rows = list(reader)
+            columns = list(reader.fieldnames or ())
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(table, found="no readable table", expected=_TABLE, advice="Check the path.") from error
+    if max(columns.count("index"), columns.count("name")) > 1:
+        found = "a column index or name for the second time"
+        raise InputError(table, found=found, expected=_TABLE, advice="Keep one of them.")
     names: dict[int, str] = {}
     for line, row in enumerate(rows, start=2):
         index, name = (row.get("index") or "").strip(), (row.get("name") or "").strip()
-        if not index.isdecimal() or not int(index) or not name:
-            found = f"index {index!r} with name {name!r} on line {line}"
+        sound = index.isascii() and index.isdecimal() and len(index) <= _DIGITS and int(index) > 0
+        if not sound or not name.isprintable() or not 0 < len(name) <= _LONGEST_NAME:
+            found = f"index {index[:20]!r} with name {name[:20]!r} on line {line}"
             raise InputError(table, found=found, expected=_TABLE, advice="Correct that line.")
         if int(index) in names or name in names.values():
             found = f"index {index} or name {name!r} for the second time on line {line}"

@@ -28,7 +28,7 @@ def tissue_mask(
     Returns:
         The mask, shape (i, j, k); empty where the image is.
     """
-    bright = magnitude > threshold * np.percentile(magnitude, _BRIGHT_PERCENTILE)
+    bright = bright_voxels(magnitude, threshold)
     radius = [int(np.round(opening_mm / 2.0 / edge)) for edge in voxel_size_mm[:2]] + [0]
     # SimpleITK counts axes backwards; the arrays are transposed once here and once on the way out.
     image = sitk.GetImageFromArray(bright.T.astype(np.uint8))
@@ -38,6 +38,11 @@ def tissue_mask(
         image = sitk.BinaryDilate(image, radius, boundaryToForeground=False)
     piece = largest_piece(np.asarray(sitk.GetArrayFromImage(image)).T.astype(bool))
     return np.stack([_tidy(piece[..., k]) for k in range(piece.shape[2])], axis=2)
+
+
+def bright_voxels(magnitude: NDArray[np.float64], threshold: float) -> NDArray[np.bool_]:
+    """Voxels above a share of the 90th percentile of an image's signal."""
+    return np.asarray(magnitude > threshold * np.percentile(magnitude, _BRIGHT_PERCENTILE))
 
 
 def largest_piece(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -70,7 +70,7 @@ class Overlap:
         Args:
             voxels: finite, shape (i, j, k).
         """
-        return np.asarray(self.cells.T @ voxels.ravel()) / self.cell_volumes_mm3
+        return np.asarray(self.cells.T @ checked(voxels, self.shape)) / self.cell_volumes_mm3
 
     def nodes_from_voxels(self, voxels: Values) -> Values:
         """Mean of a voxel field around each node, weighted by its hat function, shape (n,).
@@ -78,7 +78,7 @@ class Overlap:
         Args:
             voxels: finite, shape (i, j, k).
         """
-        return np.asarray(self.nodes.T @ voxels.ravel()) / self.node_volumes_mm3
+        return np.asarray(self.nodes.T @ checked(voxels, self.shape)) / self.node_volumes_mm3
 
     def voxels_from_cells(self, cells: Values, outside: float = np.nan) -> Values:
         """Mean over each voxel of a field that is constant in each cell, shape (i, j, k).
@@ -87,6 +87,7 @@ class Overlap:
             cells: shape (m,).
             outside: value of voxels that the mesh does not touch.
         """
+        cells = checked(cells, (self.cells.shape[1],))
         return means(np.asarray(self.cells @ cells).reshape(self.shape), self.voxel_volumes_mm3, outside)
 
     def voxels_from_nodes(self, nodes: Values, outside: float = np.nan) -> Values:
@@ -96,7 +97,25 @@ class Overlap:
             nodes: shape (n,).
             outside: value of voxels that the mesh does not touch.
         """
+        nodes = checked(nodes, (self.nodes.shape[1],))
         return means(np.asarray(self.nodes @ nodes).reshape(self.shape), self.voxel_volumes_mm3, outside)
+
+
+def checked(values: Values, shape: tuple[int, ...]) -> Values:
+    """Values in one row, shape (n,), before they are carried.
+
+    Args:
+        values: of voxels, cells or nodes.
+        shape: what they must have.
+
+    Raises:
+        ValueError: another shape, or values that are not finite, which would spread over all their neighbours.
+    """
+    if values.shape != shape or not np.all(np.isfinite(values)):
+        raise ValueError(
+            f"a field of {shape} finite numbers is needed, not of {values.shape}; fill what is unknown first"
+        )
+    return np.asarray(values.ravel())
 
 
 def means(integrals: Values, volumes_mm3: Values, outside: float) -> Values:

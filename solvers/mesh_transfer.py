@@ -14,7 +14,7 @@ from mpi4py import MPI
 from numpy.typing import NDArray
 
 from palpate.meshing.conforming.tetrahedral_mesh import TetrahedralMesh
-from palpate.meshing.transfer import Overlap, demand_inside, means, overlap
+from palpate.meshing.transfer import Overlap, checked, demand_inside, means, overlap
 from palpate.solvers.wave import Tetrahedra, distribute
 from palpate.units import m_to_mm, mm_to_m
 
@@ -55,7 +55,7 @@ class VoxelTransfer:
 
     def to_nodes(self, voxels: Values) -> fem.Function:
         """A linear function from a voxel field, shape (i, j, k), finite. Collective."""
-        field = _summed(self.linear, np.asarray(self.overlap.nodes.T @ voxels.ravel()))
+        field = _summed(self.linear, np.asarray(self.overlap.nodes.T @ checked(voxels, self.overlap.shape)))
         field.x.array[:] /= self.node_volumes.x.array
         return field
 

@@ -81,7 +81,7 @@ def information(pair: Pair, level: int, where: sitk.Image, motion: Rigid) -> flo
         where: voxels of the elastogram that count, an image of 0 and 1.
         motion: from the elastogram to the anatomy.
     """
-    with _one_thread():
+    with one_thread():
         method = _method(where)
         method.SetInitialTransform(motion.transform, inPlace=False)
         try:
@@ -103,7 +103,7 @@ def climb(pair: Pair, level: int, where: sitk.Image, start: Rigid, *, step_mm: f
     Returns:
         The maximum; the start where the images lose their overlap on the way.
     """
-    with _one_thread():
+    with one_thread():
         method = _method(where)
         method.SetOptimizerAsRegularStepGradientDescent(
             learningRate=step_mm,
@@ -122,7 +122,7 @@ def climb(pair: Pair, level: int, where: sitk.Image, start: Rigid, *, step_mm: f
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
+def one_thread() -> Iterator[None]:
     """Sums in one order. The metric's threads follow the library's default, not the number set on the method."""
     before = sitk.ProcessObject.GetGlobalDefaultNumberOfThreads()
     sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)

@@ -108,8 +108,7 @@ def read_placement(folder: Path, label: str) -> Placement:
         content = json.loads(path.read_text(encoding="utf-8"))
         motion = content["mre_to_t1w"]
         covariance = np.array(motion["covariance"], dtype=np.float64)
-        if content["status"] not in get_args(Status.__value__) or covariance.shape != (6, 6):
-            raise ValueError("status or covariance")
+        _demand_record(content, covariance)
         return Placement(
             content["status"],
             Rigid(np.array(motion["values"], dtype=np.float64), np.array(motion["centre_mm"], dtype=np.float64)),
@@ -125,3 +124,30 @@ def read_placement(folder: Path, label: str) -> Placement:
             expected="the transform that palpate ingest writes",
             advice="Run palpate ingest again.",
         ) from error
+
+
+def _demand_record(content: Mapping[str, object], covariance: NDArray[np.float64]) -> None:
+    """Refuse what no registration leaves behind.
+
+    Raises:
+        ValueError: which part.
+    """
+    if content["status"] not in get_args(Status.__value__):
+        raise ValueError("status")
+    if covariance.shape != (6, 6) or not np.all(np.isfinite(covariance)):
+        raise ValueError("covariance")
+    # A jackknife of six numbers loses a few digits; beyond that draws from it would be of nothing.
+    scale = np.sqrt(np.maximum(np.diag(covariance), 1e-300))
+    even = covariance / np.outer(scale, scale)
+    if np.diag(covariance).min() < 0.0 or not np.allclose(even, even.T, atol=1e-9):
+        raise ValueError("covariance")
+    if np.linalg.eigvalsh(even).min() < -1e-9:
+        raise ValueError("covariance")
+    uncertainty_mm = content["uncertainty_mm"]
+    if uncertainty_mm is not None and not (isinstance(uncertainty_mm, float | int) and 0.0 <= uncertainty_mm < np.inf):
+        raise ValueError("uncertainty")
+    doubts = content["doubts"]
+    if not isinstance(content["figures"], dict) or not isinstance(doubts, list):
+        raise ValueError("figures or doubts")
+    if not all(isinstance(doubt, str) for doubt in doubts):
+        raise ValueError("doubts")

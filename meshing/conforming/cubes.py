@@ -14,6 +14,7 @@ from palpate.errors import InputError
 from palpate.imaging.segmentation import Segmentation
 from palpate.meshing.conforming.composed import compose
 from palpate.meshing.conforming.lattice import Lattice, lattice_of, vote
+from palpate.meshing.conforming.sizes import wave_limit_mm
 
 _ROUNDS = 3
 """Votes; after each the targets make up for what mending the pinched places took from a label. The best is kept."""
@@ -56,8 +57,10 @@ def label_cubes(segmentation: Segmentation, settings: TetrahedraSettings, where:
         where: the file, for errors.
 
     Raises:
-        InputError: the mesh would be too large; a label is thinner than a cube, or loses a piece.
+        InputError: the mesh would be too large; a modulus names no label; a label is thinner than a cube, or loses a
+            piece.
     """
+    _demand_known_names(segmentation, settings)
     _demand_memory(segmentation, settings, where)
     numbers = np.array(sorted(segmentation.names))
     compact = np.zeros(segmentation.labels.shape, dtype=np.int16)
@@ -88,15 +91,40 @@ def _composed(lattice: Lattice) -> tuple[NDArray[np.int16], int]:
 
 
 def _demand_memory(segmentation: Segmentation, settings: TetrahedraSettings, where: str) -> None:
-    cubes = sum(segmentation.volumes_mm3.values()) / settings.edge_mm**3
-    needed_mb = cubes * _BYTES_PER_CUBE / 1e6
-    if needed_mb > settings.largest_memory_mb:
+    """Refuse what would not fit: elements are as long as the cubes, or shorter where waves are."""
+    lengths_mm = {
+        number: min(settings.edge_mm, wave_limit_mm(settings, name) or np.inf)
+        for number, name in segmentation.names.items()
+    }
+    elements = sum(volume / lengths_mm[number] ** 3 for number, volume in segmentation.volumes_mm3.items())
+    needed_mb = elements * _BYTES_PER_CUBE / 1e6
+    if needed_mb <= settings.largest_memory_mb:
+        return
+    shortest = min(lengths_mm, key=lambda number: lengths_mm[number])
+    if lengths_mm[shortest] < settings.edge_mm:
+        words = f"elements of {lengths_mm[shortest]:.2g} mm for the waves in {segmentation.names[shortest]!r}"
+        advice = "Ask for fewer elements_per_wavelength, a lower frequency_hz, or allow more memory."
+    else:
         fitting_mm = settings.edge_mm * (needed_mb / settings.largest_memory_mb) ** (1 / 3)
+        words = f"{elements:.0f} cubes of {settings.edge_mm:g} mm"
+        advice = f"Use edge_mm = {np.ceil(10 * fitting_mm) / 10:g} or more, or allow more memory."
+    raise InputError(
+        where,
+        found=f"{words}, which need about {needed_mb:.0f} MB",
+        expected=f"at most largest_memory_mb = {settings.largest_memory_mb:g}",
+        advice=advice,
+    )
+
+
+def _demand_known_names(segmentation: Segmentation, settings: TetrahedraSettings) -> None:
+    """Refuse a modulus of a tissue that is not there: it would quietly limit nothing."""
+    unknown = sorted(set(settings.modulus_kpa) - set(segmentation.names.values()))
+    if unknown:
         raise InputError(
-            where,
-            found=f"{cubes:.0f} cubes of {settings.edge_mm:g} mm, which need about {needed_mb:.0f} MB",
-            expected=f"at most largest_memory_mb = {settings.largest_memory_mb:g}",
-            advice=f"Use edge_mm = {np.ceil(10 * fitting_mm) / 10:g} or more, or allow more memory.",
+            "tetrahedra.modulus_kpa",
+            found=f"a modulus for {unknown[0]!r}",
+            expected=f"names of labels: {', '.join(sorted(segmentation.names.values())[:8])}",
+            advice="Correct the name, or leave it out.",
         )
 
 

@@ -149,13 +149,18 @@ def _held(
 ) -> tuple[Points, NDArray[np.bool_]]:
     """The moved points, those of spoiled cells put back until no cell is spoiled; and which ones those are."""
     moved, stayed = moved.copy(), np.zeros(len(points), dtype=bool)
-    spoiled = _spoiled(moved, cells, floors)
-    while spoiled.any():
+    seen = np.arange(len(cells))
+    while True:
+        spoiled = seen[_spoiled(moved, cells[seen], floors[seen])]
+        if not spoiled.size:
+            return moved, stayed
         back = np.unique(cells[spoiled])
         stayed[back] = True
         moved[back] = points[back]
-        spoiled = _spoiled(moved, cells, floors)
-    return moved, stayed
+        # Only cells of a node that went back can have changed.
+        returned = np.zeros(len(points), dtype=bool)
+        returned[back] = True
+        seen = np.flatnonzero(returned[cells].any(axis=1))
 
 
 def _spoiled(points: Points, cells: NDArray[np.int64], floors: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -165,9 +170,11 @@ def _spoiled(points: Points, cells: NDArray[np.int64], floors: NDArray[np.float6
 def _volume_gradient(points: Points, cells: NDArray[np.int64]) -> Points:
     """Derivative of the cells' total volume to each node: a third of the area of the opposite faces, shape (n, 3)."""
     gradient = np.zeros_like(points)
+    corners = np.ascontiguousarray(points[cells].transpose(1, 2, 0))
     for corner in range(4):
-        face = points[cells[:, FACES[corner]]]
-        inward = -np.cross(face[:, 1] - face[:, 0], face[:, 2] - face[:, 0]) / 6.0
+        first, second, third = corners[FACES[corner]]
+        (a0, a1, a2), (b0, b1, b2) = second - first, third - first
+        inward = (a2 * b1 - a1 * b2, a0 * b2 - a2 * b0, a1 * b0 - a0 * b1)
         for axis in range(3):
-            gradient[:, axis] += np.bincount(cells[:, corner], weights=inward[:, axis], minlength=len(points))
-    return gradient
+            gradient[:, axis] += np.bincount(cells[:, corner], weights=inward[axis], minlength=len(points))
+    return gradient / 6.0

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from palpate.imaging.displacement import LEAST_OSS_SNR
 from palpate.imaging.stiffness_folder import MODULI, Modulus
 from palpate.service.regions import RegionFigure
 from palpate.service.report.session import RunView
+from palpate.service.report.wave_notes import wave_notes
 from palpate.service.score import Score
 
 _FEW_SLICES = 8
@@ -158,6 +158,9 @@ def quality_table(run: RunView) -> Table | None:
     shares = [one["wrapped_share"] for one in directions if one.get("wrapped_share") is not None]
     if shares:
         rows.append(Row("Phase wraps, share of samples", (plain(", ".join(f"{100 * s:.1f} %" for s in shares)),)))
+    moved = measured.get("image_motion")
+    if isinstance(moved, Mapping):
+        rows.append(Row("Largest shift of the head between images", (plain(f"{moved['largest_mm']:.2f} mm"),)))
     if run.directions is not None:
         divergence, one_way = run.directions.divergence_share, run.directions.directionality
         rows.append(Row("Divergence over curl; 0 for shear waves, 0.71 for noise", (plain(f"{divergence:.2f}"),)))
@@ -231,12 +234,7 @@ def notes(run: RunView) -> list[str]:
         found.append(
             "The motion encoding is unknown: displacements are in arbitrary units; the moduli do not depend on it."
         )
-    snr = frequency_record(run).get("oss_snr")
-    if snr is not None and snr < LEAST_OSS_SNR:
-        found.append(
-            f"The waves are weak: octahedral-shear-strain SNR is {snr:.1f}; inversions are usually trusted from"
-            f" {LEAST_OSS_SNR:g} on. Intervals are wide for it."
-        )
+    found += wave_notes(frequency_record(run))
     anatomy = run.ingest.get("anatomy")
     registration = anatomy.get("registration") if isinstance(anatomy, Mapping) else None
     if isinstance(registration, Mapping):

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 import itertools
+import json
+from collections.abc import Callable
 from pathlib import Path
 
+import h5py
 import meshio
 import numpy as np
 import pytest
@@ -92,6 +95,21 @@ def test_bounds_are_kept(both: tuple[TetrahedralMesh, Overlap]) -> None:
         assert values.max() <= 1.0 + 4 * np.finfo(float).eps
 
 
+@pytest.mark.parametrize("spoil", [np.nan, np.inf, None], ids=["nan", "inf", "shape"])
+@pytest.mark.parametrize("way", ["cells_from_voxels", "nodes_from_voxels", "voxels_from_cells", "voxels_from_nodes"])
+def test_what_is_unknown_is_not_carried(both: tuple[TetrahedralMesh, Overlap], way: str, spoil: float | None) -> None:
+    """Maps are NaN outside their mask; one such voxel would make all nodes around it unknown without a word."""
+    mesh, shared = both
+    count = len(mesh.cells) if way.endswith("cells") else len(mesh.points_mm)
+    values = np.zeros(SHAPE) if way.endswith("from_voxels") else np.zeros(count)
+    if spoil is None:
+        values = values[:-1]
+    else:
+        values.flat[5] = spoil
+    with pytest.raises(ValueError, match="finite numbers is needed"):
+        getattr(shared, way)(values)
+
+
 def test_linear_fields_are_exact(both: tuple[TetrahedralMesh, Overlap]) -> None:
     """The mean of a linear function over a full voxel is its value at the centre: volumes and places are exact."""
     mesh, shared = both
@@ -143,6 +161,90 @@ def test_truncated_fields(share: float, tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
     with pytest.raises(InputError):
         read_fields(path)
+
+
+def _without_fields(file: h5py.File) -> None:
+    del file["node_fields"]
+
+
+def _longer(file: h5py.File) -> None:
+    del file["node_fields/density"]
+    file["node_fields/density"] = np.zeros(7)
+
+
+def _not_finite(file: h5py.File) -> None:
+    file["cell_fields/E"][3] = np.nan
+
+
+def _whole_numbers(file: h5py.File) -> None:
+    del file["cell_fields/E"]
+    file["cell_fields/E"] = np.zeros(len(file["cells"]), dtype=np.int64)
+
+
+def _foreign(file: h5py.File) -> None:
+    file.attrs["format"] = "another program"
+
+
+def _newer(file: h5py.File) -> None:
+    file.attrs["version"] = 99
+
+
+def _no_such_node(file: h5py.File) -> None:
+    file["cells"][0, 0] = 10**6
+
+
+def _negative_node(file: h5py.File) -> None:
+    file["cells"][0, 0] = -1
+
+
+def _turned_over(file: h5py.File) -> None:
+    file["cells"][0] = file["cells"][0][[1, 0, 2, 3]]
+
+
+def _point_nowhere(file: h5py.File) -> None:
+    file["points_mm"][2, 1] = np.inf
+
+
+def _nameless(file: h5py.File) -> None:
+    file.attrs["names"] = json.dumps({"1": "left"})
+
+
+def _names_no_text(file: h5py.File) -> None:
+    file.attrs["names"] = "{"
+
+
+SPOILS = (
+    _without_fields,
+    _longer,
+    _not_finite,
+    _whole_numbers,
+    _foreign,
+    _newer,
+    _no_such_node,
+    _negative_node,
+    _turned_over,
+    _point_nowhere,
+    _nameless,
+    _names_no_text,
+)
+
+
+@pytest.mark.parametrize("spoil", SPOILS)
+def test_states_that_nobody_should_go_on_from(spoil: Callable[[h5py.File], None], tmp_path: Path) -> None:
+    """A file that opens is not yet a state: everything that a solver would trip over is found at the door."""
+    write_fields(tmp_path, "state", _fields())
+    with h5py.File(tmp_path / "state.h5", "a") as file:
+        spoil(file)
+    with pytest.raises(InputError, match=r"state\.h5"):
+        read_fields(tmp_path / "state.h5")
+
+
+def test_a_state_that_is_no_file(tmp_path: Path) -> None:
+    """A wrong path, or a folder in its place."""
+    (tmp_path / "folder.h5").mkdir()
+    for name in ("none.h5", "folder.h5"):
+        with pytest.raises(InputError, match=name):
+            read_fields(tmp_path / name)
 
 
 @pytest.mark.parametrize("values", [np.zeros(3), np.full(125, np.nan), np.zeros(125, dtype=np.float32)])

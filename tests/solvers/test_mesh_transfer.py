@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from mpi4py import MPI
 
 from palpate.errors import InputError
+from palpate.meshing.field_file import MeshFields, read_fields, write_fields
 from palpate.meshing.transfer import overlap
 from palpate.solvers.mesh_transfer import (
     distribute_labels,
@@ -64,3 +67,48 @@ def test_all_ranks_refuse_alike() -> None:
     far[:3, 3] += 12.0
     with pytest.raises(InputError, match="outside the voxels"):
         voxel_transfer(domain, far, SHAPE)
+
+
+def test_what_one_number_of_ranks_wrote_any_number_reads(shared_tmp_path: Path) -> None:
+    """A restart through the file: gathered, written by rank 0, read and spread again, the values are the same bits."""
+    mesh = shaken()
+    domain, _ = distribute_labels(COMM, mesh if COMM.rank == 0 else None)
+    transfer = voxel_transfer(domain, GRID, SHAPE)
+    voxels = np.random.default_rng(6).random(SHAPE)
+    nodes, cells = transfer.to_nodes(voxels), transfer.to_cells(voxels)
+    gathered_nodes, gathered_cells = gather_nodes(nodes), gather_cells(cells)
+    read = None
+    if COMM.rank == 0:
+        assert gathered_nodes is not None
+        assert gathered_cells is not None
+        fields = MeshFields(mesh, {"density": gathered_nodes}, {"amount": gathered_cells})
+        write_fields(shared_tmp_path, "state", fields)
+        read = read_fields(shared_tmp_path / "state.h5")
+    again, _ = distribute_labels(COMM, None if read is None else read.mesh)
+    restarted = voxel_transfer(again, GRID, SHAPE)
+    back_nodes = scatter_nodes(restarted.linear, None if read is None else read.nodes["density"])
+    back_cells = scatter_cells(restarted.constant, None if read is None else read.cells["amount"])
+    for found, expected in ((gather_nodes(back_nodes), gathered_nodes), (gather_cells(back_cells), gathered_cells)):
+        if found is not None:
+            np.testing.assert_array_equal(found, expected)
+    assert restarted.from_nodes(back_nodes) == pytest.approx(transfer.from_nodes(nodes), rel=1e-12, nan_ok=True)
+
+
+def test_the_amount_is_the_same_on_any_number_of_ranks() -> None:
+    """Conserved and within bounds, whoever owns the cells: what voxels hold is what nodes and cells hold together."""
+    mesh = shaken()
+    domain, _ = distribute_labels(COMM, mesh if COMM.rank == 0 else None)
+    transfer = voxel_transfer(domain, GRID, SHAPE)
+    voxels = np.random.default_rng(7).integers(0, 2, SHAPE).astype(float)
+    amount = (voxels * transfer.volumes_mm3).sum()
+    nodes, cells = transfer.to_nodes(voxels), transfer.to_cells(voxels)
+    for field, back in ((nodes, transfer.from_nodes(nodes, 0.0)), (cells, transfer.from_cells(cells, 0.0))):
+        assert (back * transfer.volumes_mm3).sum() == pytest.approx(amount, rel=1e-12)
+        assert field.x.array.real.min() >= 0.0
+        assert field.x.array.real.max() <= 1.0 + 4 * np.finfo(float).eps
+    broken = voxels.copy()
+    broken[3, 3, 3] = np.nan
+    with pytest.raises(ValueError, match="finite numbers is needed"):
+        transfer.to_nodes(broken)
+    with pytest.raises(ValueError, match="finite numbers is needed"):
+        transfer.to_cells(broken)

@@ -64,6 +64,24 @@ class IngestSettings(Section):
     """The mean displacement of each slice. keep: rigid motion satisfies the wave equation like any other motion.
     remove: of every slice. auto: keep, except along directions where phase wraps leave the mean undetermined."""
 
+    compressional: Literal["keep", "remove"] = "keep"
+    """The part of the wave field that has divergence. keep: the inversion's pressure takes it up. remove: for what
+    takes the field for shear waves alone; the nearest field without divergence is written."""
+
+    image_motion: Literal["auto", "keep"] = "auto"
+    """Images in which the head lies off their mean by more than a quarter of a voxel within the slices. auto: they are
+    shifted back; keep: they stay."""
+
+    least_oss_snr: Positive = 3.0
+    """Signal-to-noise of the octahedral shear strain, median over the mask, that waves should have."""
+
+    weak_waves: Literal["warn", "refuse"] = "warn"
+    """Below that. warn: records and page say so, and intervals are wide; refuse: the session ends with an error."""
+
+    mask_by: Literal["magnitude", "atlas"] = "magnitude"
+    """Where a mask that nobody drew comes from. magnitude: the largest bright piece, for fat-suppressed images and
+    other organs; atlas: the ICBM152 brain laid on the mean magnitude, where scalp or neck are as bright as it."""
+
     mask_threshold: Annotated[float, Field(gt=0, lt=1)] = 0.2
     """Tissue is where the mean magnitude exceeds this share of its 90th percentile."""
 

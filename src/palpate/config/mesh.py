@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from palpate.config.section import Section
@@ -38,6 +38,12 @@ class TetrahedraSettings(Section):
 
     largest_memory_mb: Positive = 8000.0
     """Meshes that are expected to need more are refused before the work begins."""
+
+    @model_validator(mode="after")
+    def _waves_have_a_speed(self) -> Self:
+        if (self.frequency_hz is None) != (not self.modulus_kpa):
+            raise PydanticCustomError("waves", "frequency_hz and modulus_kpa together, or neither")
+        return self
 
     @field_validator("largest_mm")
     @classmethod

@@ -1,0 +1,134 @@
+"""The head moved between images: how far each image of an acquisition lies off their mean, and images put back.
+
+Phase is measured in each voxel over all offsets, so tissue that moves between images mixes with its neighbours'. The
+shift d within the slices, and the gain a, of each image are those of the least squares of
+
+    image(x) - a mean(x - d),
+
+by Gauss-Newton steps (Lucas & Kanade 1981) from where the cross-correlation of the middle slice is largest. Images off
+by more than a limit are shifted back as complex numbers, so that wraps of the phase do not matter.
+
+Motion across slices and turns are not undone; what they spoil, the signal-free harmonics show as noise.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+from skimage.registration import phase_cross_correlation
+
+from palpate.imaging.acquisition import PhaseAcquisition
+
+LIMIT_VOXELS: Final = 0.25
+"""Images off by less stay as they are: shifting smooths, and small blocks are known to 0.1 voxels."""
+_MOST_SLICES: Final = 12
+_MOST_STEPS: Final = 10
+_SETTLED_VOXELS: Final = 0.005
+_BLUR: Final = 1.0
+_EXPLAINED: Final = 0.85
+"""A shift counts if no more than this share of the mean square difference is left: noise that happens to agree leaves
+0.90 or more, half a voxel of motion in a block of 22 voxels 0.81 or less (decision 0057)."""
+_NOTHING: Final = 1e-12
+"""Share of an image's mean square below which its difference from the mean is rounding."""
+_EDGE: Final = 2
+"""Voxels at the image's edge that shifts may have brought in from nowhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageMotion:
+    """Shifts of images against their mean.
+
+    Attributes:
+        shifts: in voxels along i and j, shape (direction, offset, 2): image(x) = mean(x - shift).
+        voxel_mm: edges of a voxel along i and j, shape (2,).
+    """
+
+    shifts: NDArray[np.float64]
+    voxel_mm: NDArray[np.float64]
+
+    @property
+    def moved(self) -> NDArray[np.bool_]:
+        """Images that lie off by more than the limit, shape (direction, offset)."""
+        return np.asarray(np.abs(self.shifts).max(axis=-1) > LIMIT_VOXELS)
+
+    @property
+    def largest_mm(self) -> float:
+        """Largest shift of any image."""
+        return float(np.linalg.norm(self.shifts * self.voxel_mm, axis=-1).max())
+
+
+def image_motion(acquisition: PhaseAcquisition) -> ImageMotion:
+    """Measure how far each image lies off the mean of all.
+
+    Args:
+        acquisition: at least 8 voxels along rows and columns, else nothing is said to have moved.
+    """
+    magnitude = acquisition.magnitude
+    shifts = np.zeros((*magnitude.shape[:2], 2))
+    mean = magnitude.mean(axis=(0, 1))
+    voxel_mm = np.linalg.norm(acquisition.affine_mm[:3, :2], axis=0)
+    step = -(-mean.shape[2] // _MOST_SLICES)
+    slices = [k for k in range(0, mean.shape[2], step) if np.ptp(mean[..., k]) > 0.0]
+    if min(mean.shape[:2]) >= 8 and slices:
+        for place in np.ndindex(*magnitude.shape[:2]):
+            shifts[place] = _shift(mean[..., slices], magnitude[place][..., slices])
+    return ImageMotion(shifts, voxel_mm)
+
+
+def without_motion(acquisition: PhaseAcquisition, motion: ImageMotion) -> PhaseAcquisition:
+    """The acquisition with the images that moved shifted back.
+
+    Args:
+        acquisition: as measured.
+        motion: its image_motion.
+    """
+    phase, magnitude = acquisition.phase_rad.copy(), acquisition.magnitude.copy()
+    for direction, offset in np.argwhere(motion.moved):
+        image = magnitude[direction, offset] * np.exp(1j * phase[direction, offset])
+        back = (*-motion.shifts[direction, offset], 0.0)
+        shifted = [ndimage.shift(part, back, order=3, mode="nearest") for part in (image.real, image.imag)]
+        phase[direction, offset] = np.arctan2(shifted[1], shifted[0])
+        magnitude[direction, offset] = np.hypot(*shifted)
+    return replace(acquisition, phase_rad=phase, magnitude=magnitude)
+
+
+def _shift(reference: NDArray[np.float64], image: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Shift d of a stack of slices against another, voxels; none where it explains too little of their difference."""
+    reference, image = (ndimage.gaussian_filter(one, (_BLUR, _BLUR, 0.0)) for one in (reference, image))
+    middle = image.shape[2] // 2
+    slopes = np.stack([reference, -np.gradient(reference, axis=0), -np.gradient(reference, axis=1)])
+    inner = (slice(_EDGE, -_EDGE), slice(_EDGE, -_EDGE))
+    columns = slopes[:, *inner].reshape(3, -1).T
+    at_rest = _misfit(columns[:, :1], image[inner].ravel())
+    if at_rest <= _NOTHING * float(np.mean(image[inner] ** 2)) or np.ptp(reference[..., middle]) == 0.0:
+        return np.zeros(2)
+    total = _whole_shift(reference[..., middle], image[..., middle])
+    for _ in range(_MOST_STEPS):
+        back = ndimage.shift(image, (*-total, 0.0), order=3, mode="nearest")[inner].ravel()
+        gain, *rest = np.linalg.lstsq(columns, back, rcond=None)[0]
+        if not gain > 0.0:
+            return np.zeros(2)
+        total = total + np.array(rest) / gain
+        if np.abs(rest).max() < _SETTLED_VOXELS * gain:
+            break
+    back = ndimage.shift(image, (*-total, 0.0), order=3, mode="nearest")[inner].ravel()
+    return total if _misfit(columns[:, :1], back) < _EXPLAINED * at_rest else np.zeros(2)
+
+
+def _misfit(reference: NDArray[np.float64], image: NDArray[np.float64]) -> float:
+    """Mean square of what an image has besides its share of the reference, shape (n, 1)."""
+    gain = np.linalg.lstsq(reference, image, rcond=None)[0]
+    return float(np.mean((image - reference @ gain) ** 2))
+
+
+def _whole_shift(reference: NDArray[np.float64], image: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Shift of one slice in whole voxels."""
+    # A level, or an edge of the image, would correlate best at no shift, whatever the slices show.
+    window = np.hanning(image.shape[0] + 2)[1:-1, None] * np.hanning(image.shape[1] + 2)[1:-1]
+    parts = [(one - one.mean()) * window for one in (image, reference)]
+    found, _, _ = phase_cross_correlation(parts[0], parts[1], normalization=None)
+    return np.asarray(found, dtype=np.float64)

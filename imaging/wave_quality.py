@@ -1,0 +1,153 @@
+"""How good a wave field is, voxel by voxel, on one picture, and whether it is good enough.
+
+Beside each wave field that `palpate ingest` reconstructs, `<stem>` being label and frequency:
+
+    <stem>_desc-noise_map.nii.gz     sigma of real and imaginary part along each encoding axis, um, (i, j, k, direction)
+    <stem>_desc-osssnr_map.nii.gz    signal-to-noise of the octahedral shear strain
+    <stem>_quality.png               amplitude, both maps, harmonics, wraps, where the waves travel
+
+Sigma of a voxel rests on three numbers where there are eight offsets, so it scatters by 40 %; what inverts takes the
+root mean square over the mask from the sidecar.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from palpate.errors import InputError
+from palpate.imaging.displacement import oss_snr_map
+from palpate.imaging.harmonics import harmonics
+from palpate.imaging.maps import write_map
+from palpate.imaging.nifti import write_nifti
+from palpate.imaging.reconstruct import Reconstruction
+from palpate.imaging.wave_directions import wave_directions
+from palpate.imaging.wavefield import WaveField
+from palpate.imaging.wavefield_folder import frequency_text
+from palpate.units import m_to_um
+
+
+def write_wave_quality(folder: Path, reconstruction: Reconstruction, field: WaveField) -> None:
+    """Write the maps and the picture of one wave field. Whole-or-nothing is the caller's part.
+
+    Args:
+        folder: the wave-field folder.
+        reconstruction: of the field's frequency.
+        field: the wave field.
+    """
+    stem = f"{field.label}_acq-{frequency_text(field.frequency_hz)}Hz"
+    noise_um, snr = noise_map_um(reconstruction, field.mask), strain_snr(field)
+    if noise_um is not None:
+        write_nifti(folder / f"{stem}_desc-noise_map.nii.gz", noise_um.astype(np.float32), field.affine_mm)
+    if snr is not None:
+        words = "signal-to-noise of the octahedral shear strain"
+        path = folder / f"{stem}_desc-osssnr_map.nii.gz"
+        write_map(path, snr, field.affine_mm, units="1", description=words)
+    _write_picture(folder / f"{stem}_quality.png", reconstruction, field, noise_um, snr)
+
+
+def noise_map_um(reconstruction: Reconstruction, mask: NDArray[np.bool_]) -> NDArray[np.float64] | None:
+    """Sigma along each encoding axis in each voxel, NaN outside, shape (i, j, k, direction); None if not measured."""
+    measured = [one.noise.voxel_std_rad for one in reconstruction.directions if one.noise is not None]
+    if len(measured) < len(reconstruction.directions):
+        return None
+    return np.where(mask[..., None], np.stack(measured, axis=-1) * reconstruction.menc_um_per_rad, np.nan)
+
+
+def strain_snr(field: WaveField) -> NDArray[np.float64] | None:
+    """Signal-to-noise of the octahedral strain, NaN outside the mask; None without noise or with a single slice."""
+    if field.noise_std_m is None or min(field.mask.shape) < 2:
+        return None
+    snr = oss_snr_map(field.displacement_m, field.mask, field.affine_mm, field.noise_std_m)
+    return np.where(field.mask, snr, np.nan)
+
+
+def gate(label: str, snr: float, least: float, choice: Literal["warn", "refuse"]) -> bool:
+    """Whether waves are strong enough to be inverted.
+
+    Args:
+        label: of the wave field, for the error.
+        snr: median signal-to-noise of the octahedral strain; NaN where it could not be measured, which passes.
+        least: what it should be.
+        choice: what happens below that.
+
+    Raises:
+        InputError: too weak, and the choice is to refuse.
+    """
+    passed = not snr < least
+    if not passed and choice == "refuse":
+        raise InputError(
+            label,
+            found=f"waves with an octahedral-shear-strain SNR of {snr:.2g}",
+            expected=f"at least least_oss_snr = {least:g}",
+            advice="Scan again with more vibration or more averages, or set weak_waves to warn.",
+        )
+    return passed
+
+
+def _write_picture(
+    path: Path,
+    reconstruction: Reconstruction,
+    field: WaveField,
+    noise_um: NDArray[np.float64] | None,
+    snr: NDArray[np.float64] | None,
+) -> None:
+    figure = Figure(figsize=(11.0, 6.6), layout="constrained")
+    (amplitude, noise, strain), (bars, wraps, travel) = figure.subplots(2, 3)
+    k = int(field.mask.sum(axis=(0, 1)).argmax())
+    unit = "um" if reconstruction.menc_known else "a.u."
+    length = np.where(field.mask, m_to_um(np.linalg.norm(np.abs(field.displacement_m), axis=-1)), np.nan)
+    _show(amplitude, length[..., k], f"amplitude |U|, {unit}", "viridis")
+    worst = None if noise_um is None else noise_um.max(axis=-1)[..., k]
+    _show(noise, worst, f"noise, worst direction, {unit}", "magma")
+    _show(strain, None if snr is None else snr[..., k], "strain SNR", "cividis", top_percent=95.0)
+    phases = [one.unwrapped.phase_rad[:, field.mask] for one in reconstruction.directions]
+    heights = np.array([np.median(np.abs(harmonics(one)[1:]), axis=1) for one in phases])
+    for number, row in enumerate(heights):
+        bars.bar(np.arange(1, row.size + 1) + 0.25 * (number - 1), row, 0.25, label=f"encoding {number + 1}")
+    bars.set(yscale="log", xlabel="harmonic", ylabel="median amplitude, rad", xticks=range(1, heights.shape[1] + 1))
+    bars.legend(frameon=False, fontsize=8)
+    shares = [(one.unwrapped.wrapped_share, one.unwrapped.repaired_share) for one in reconstruction.directions]
+    _paired_bars(wraps, 100.0 * np.array(shares))
+    _show_travel(travel, field)
+    figure.savefig(path, dpi=90, metadata={"Software": None})
+
+
+def _show(
+    axes: Axes, values: NDArray[np.float64] | None, title: str, colours: str, *, top_percent: float = 99.0
+) -> None:
+    axes.set_title(title, fontsize=10)
+    axes.set_axis_off()
+    if values is None or not np.isfinite(values).any():
+        axes.text(0.5, 0.5, "not measured", ha="center", va="center")
+        return
+    top = float(np.nanpercentile(values, top_percent))
+    image = axes.imshow(values.T, cmap=mpl.colormaps[colours], vmin=0.0, vmax=top, interpolation="nearest")
+    assert axes.figure is not None
+    axes.figure.colorbar(image, ax=axes, shrink=0.8)
+
+
+def _paired_bars(axes: Axes, percent: NDArray[np.float64]) -> None:
+    """Wraps and repaired voxels of each direction, shape (direction, 2)."""
+    for column, words in enumerate(("neighbours across a wrap", "voxels unwrapped anew")):
+        axes.bar(np.arange(len(percent)) + 0.35 * (column - 0.5), percent[:, column], 0.35, label=words)
+    axes.set(xticks=range(len(percent)), xticklabels=[f"encoding {n + 1}" for n in range(len(percent))], ylabel="%")
+    axes.legend(frameon=False, fontsize=8)
+
+
+def _show_travel(axes: Axes, field: WaveField) -> None:
+    travel = wave_directions(field)
+    axes.set_title("where the waves travel, share of flux", fontsize=10)
+    if travel is None:
+        axes.set_axis_off()
+        return
+    shares = travel.towards()
+    axes.bar(list(shares), [100.0 * share for share in shares.values()], color="#0b6e6e")
+    axes.set_ylabel("%")
+    axes.set_xlabel(f"directionality {travel.directionality:.2f}, divergence over curl {travel.divergence_share:.2f}")

@@ -1,0 +1,32 @@
+"""What a reader of the page must know of the waves themselves, in sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from palpate.imaging.displacement import LEAST_OSS_SNR
+
+
+def wave_notes(measured: Mapping[str, Any]) -> list[str]:
+    """What a reader must know of the waves themselves.
+
+    Args:
+        measured: the record of ingest of one frequency.
+    """
+    found = []
+    snr, least = measured.get("oss_snr"), measured.get("least_oss_snr", LEAST_OSS_SNR)
+    if snr is not None and snr < least:
+        found.append(
+            f"The waves are weak: octahedral-shear-strain SNR is {snr:.1f}; inversions are trusted from"
+            f" {least:g} on. Intervals are wide for it."
+        )
+    moved = measured.get("image_motion")
+    if isinstance(moved, Mapping) and moved["images_moved"]:
+        done = "they were put back" if moved["put_back"] else "they were left where they are"
+        found.append(
+            f"In {moved['images_moved']} images the head lay off by up to {moved['largest_mm']:.1f} mm; {done}."
+        )
+    if measured.get("compressional") == "removed":
+        found.append("The part of the displacement that has divergence was removed before the inversion.")
+    return found
