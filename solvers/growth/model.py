@@ -251,7 +251,7 @@ class _Run:
                 yield segment, Resect(self._open.copy())
             for fraction in stop.fractions:
                 yield segment, self._irradiate(fraction.time_s, fraction.dose_gy)
-            if stop.renewed and stop.time_s > 0.0:
+            if stop.resections or (stop.renewed and stop.time_s > 0.0):
                 segment = self._segment()
             for operation in self._stretch(stop, segment.diffusion):
                 yield segment, operation

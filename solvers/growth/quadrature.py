@@ -22,13 +22,16 @@ type Values = NDArray[np.float64]
 _POINTS, _WEIGHTS = np.polynomial.legendre.leggauss(12)
 _LONGEST: Final = 4.0
 """Of a panel, in units of 1/r."""
+_HALVINGS: Final = 20
 _DECAYED: Final = 45.0
 """In units of 1/r; exp(-45) is below rounding."""
 _GROWTH_S: Final = days_to_s(2.0)
 """Longest panel without a drug: growth, a few per cent a day, is smooth on this scale."""
 
 
-def panels(start_s: float, end_s: float, doses_s: Sequence[float], rates_1_s: Sequence[float]) -> Values:
+def panels(
+    start_s: float, end_s: float, doses_s: Sequence[float], rates_1_s: Sequence[float], *, steep: bool = False
+) -> Values:
     """Edges of panels between two times, ascending, both included.
 
     Args:
@@ -36,8 +39,9 @@ def panels(start_s: float, end_s: float, doses_s: Sequence[float], rates_1_s: Se
         end_s: end, later.
         doses_s: times after which something decays.
         rates_1_s: the rates at which.
+        steep: whether the function may rise within a millionth of 1/r behind a dose, as a saturating effect does.
     """
-    behind = _behind(max(rates_1_s), min(rates_1_s))
+    behind = _behind(max(rates_1_s), min(rates_1_s), steep)
     edges = np.add.outer(np.array([dose for dose in doses_s if dose < end_s]), behind).ravel()
     edges = np.unique(np.concatenate([[start_s, end_s], edges[(edges > start_s) & (edges < end_s)]]))
     parts = np.ceil(np.diff(edges) / _GROWTH_S).astype(int)
@@ -46,9 +50,9 @@ def panels(start_s: float, end_s: float, doses_s: Sequence[float], rates_1_s: Se
 
 
 @lru_cache
-def _behind(fast_1_s: float, slow_1_s: float) -> Values:
+def _behind(fast_1_s: float, slow_1_s: float, steep: bool) -> Values:  # noqa: FBT001
     """Edges after a dose at time zero."""
-    edges = [0.0, 1.0 / fast_1_s]
+    edges = [0.0, *(2.0 ** np.arange(-_HALVINGS if steep else 0, 1) / fast_1_s)]
     while edges[-1] < _DECAYED / slow_1_s:
         rate = fast_1_s if edges[-1] < _DECAYED / fast_1_s else slow_1_s
         edges.append(edges[-1] + min(edges[-1], _LONGEST / rate))
@@ -85,6 +89,6 @@ def cumulative(
     total = np.zeros(times_s.size)
     for i, end_s in enumerate(times_s.ravel()):
         if end_s > start_s:
-            points, weights = gauss(panels(start_s, float(end_s), doses_s, rates_1_s))
+            points, weights = gauss(panels(start_s, float(end_s), doses_s, rates_1_s, steep=True))
             total[i] = weights @ rate(points)
     return total.reshape(times_s.shape)

@@ -21,11 +21,12 @@ type Values = NDArray[np.float64]
 
 FEWEST: Final = 2
 """Fewer products with P cannot be of second order."""
+ROUNDING: Final = 1e-15
 
 
 @lru_cache(maxsize=64)
 def stage_weights(mean: float, tolerance: float) -> tuple[float, ...]:
-    """Fewest weights w_0..w_m >= 0 with the Poisson moments of order 0, 1 and 2 that are near the Poisson's own.
+    """The fewest weights w_0..w_m >= 0 with the Poisson moments of order 0, 1 and 2 that are near the Poisson's own.
 
     All but the last three are p_k; those take over the tail so that the moments are right. The distance bounds the
     error of a step in the maximum norm, relative to the range of the data: sum_k |w_k - p_k| over all k.
@@ -42,12 +43,12 @@ def stage_weights(mean: float, tolerance: float) -> tuple[float, ...]:
     longest = int(mean + 12.0 * np.sqrt(mean) + 40.0)  # the Poisson tail beyond is below rounding
     poisson = _poisson(mean, longest)
     first = max(FEWEST, int(mean))
-    for last in range(first, longest - 3):
-        weights = _closed(poisson, mean, last)
-        if (
-            weights.min() >= 0.0
-            and np.abs(weights - poisson[: last + 1]).sum() + poisson[last + 1 :].sum() <= tolerance
-        ):
+    for last in range(first, longest):
+        tail = float(poisson[last + 1 :].sum())
+        if tail <= ROUNDING:  # nothing is left to take over
+            return tuple((poisson[: last + 1] / poisson[: last + 1].sum()).tolist())
+        weights = _closed(poisson, last)
+        if weights.min() >= 0.0 and np.abs(weights - poisson[: last + 1]).sum() + tail <= tolerance:
             return tuple(weights.tolist())
     raise ValueError(f"no {longest} stages reach a distance of {tolerance}")
 
@@ -57,15 +58,19 @@ def _poisson(mean: float, longest: int) -> Values:
     log_factorial = np.concatenate([[0.0], np.cumsum(np.log(k[1:]))])
     if mean == 0.0:
         return np.where(k == 0, 1.0, 0.0)
-    return np.asarray(np.exp(k * np.log(mean) - mean - log_factorial))
+    probabilities = np.exp(k * np.log(mean) - mean - log_factorial)
+    return np.asarray(probabilities / probabilities.sum())
 
 
-def _closed(poisson: Values, mean: float, last: int) -> Values:
-    """The weights 0..last: Poisson's, but for the last three, which make the three moments exact."""
+def _closed(poisson: Values, last: int) -> Values:
+    """The weights 0..last: Poisson's, but for the last three, to which the tail moves by quadratic extrapolation.
+
+    Extrapolation keeps moments up to the second, and without the cancellation that solving for them would have.
+    """
+    tail = poisson[last + 1 :]
+    beyond = np.arange(1.0, len(tail) + 1.0)
     weights = poisson[: last + 1].copy()
-    k = np.arange(last - 2, last + 1, dtype=np.float64)
-    before = np.arange(last - 2, dtype=np.float64)
-    rest = poisson[: last - 2]
-    missing = [1.0 - rest.sum(), mean - before @ rest, mean**2 - (before * (before - 1.0)) @ rest]
-    weights[-3:] = np.linalg.solve(np.stack([np.ones(3), k, k * (k - 1.0)]), np.array(missing))
+    weights[-3] += tail @ (beyond * (beyond + 1.0)) / 2.0
+    weights[-2] -= tail @ (beyond * (beyond + 2.0))
+    weights[-1] += tail @ ((beyond + 1.0) * (beyond + 2.0)) / 2.0
     return weights
