@@ -118,3 +118,13 @@ def test_calibration_cohort(tmp_path: Path) -> None:
     assert score.ours is not None
     assert score.ours < min(score.baselines.values())
     assert (tmp_path / "calibration.html").exists()
+
+
+def test_growth(tmp_path: Path) -> None:
+    """Ours and explicit finite differences agree on the burden, which is what makes their seconds comparable."""
+    rows, facts = record_of("growth", tmp_path)
+    forecast = rows["forecast, 1 rank"]
+    assert forecast.ours is not None
+    assert forecast.ours < max(forecast.baselines.values())
+    assert rows["error of the burden, time"].verdict == "met"
+    assert any("exact mean" in note for note in facts["notes"])
