@@ -23,6 +23,7 @@ _POINTS, _WEIGHTS = np.polynomial.legendre.leggauss(12)
 _LONGEST: Final = 4.0
 """Of a panel, in units of 1/r."""
 _HALVINGS: Final = 20
+"""Of the panels towards a dose, where a saturating effect rises within a tiny part of 1/r."""
 _DECAYED: Final = 45.0
 """In units of 1/r; exp(-45) is below rounding."""
 _GROWTH_S: Final = days_to_s(2.0)
