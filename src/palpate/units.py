@@ -10,6 +10,9 @@ type Number = float | complex | NDArray[np.floating] | NDArray[np.complexfloatin
 PA_PER_KPA = 1e3
 M_PER_MM = 1e-3
 M_PER_UM = 1e-6
+S_PER_DAY = 86400.0
+KG_PER_MG = 1e-6
+KG_M3_PER_MG_L = 1e-3
 
 
 def kpa_to_pa[N: Number](value_kpa: N) -> N:
@@ -40,6 +43,46 @@ def um_to_m[N: Number](value_um: N) -> N:
 def m_to_um[N: Number](value_m: N) -> N:
     """Metre to micrometre."""
     return _scaled(value_m, 1.0 / M_PER_UM)
+
+
+def days_to_s[N: Number](value_days: N) -> N:
+    """Days to seconds."""
+    return _scaled(value_days, S_PER_DAY)
+
+
+def s_to_days[N: Number](value_s: N) -> N:
+    """Seconds to days."""
+    return _scaled(value_s, 1.0 / S_PER_DAY)
+
+
+def per_day_to_per_s[N: Number](value_1_day: N) -> N:
+    """Rate per day to rate per second."""
+    return _scaled(value_1_day, 1.0 / S_PER_DAY)
+
+
+def per_s_to_per_day[N: Number](value_1_s: N) -> N:
+    """Rate per second to rate per day."""
+    return _scaled(value_1_s, S_PER_DAY)
+
+
+def mm2_day_to_m2_s[N: Number](value_mm2_day: N) -> N:
+    """Diffusivity, square millimetre per day to square metre per second."""
+    return _scaled(value_mm2_day, M_PER_MM**2 / S_PER_DAY)
+
+
+def m2_s_to_mm2_day[N: Number](value_m2_s: N) -> N:
+    """Diffusivity, square metre per second to square millimetre per day."""
+    return _scaled(value_m2_s, S_PER_DAY / M_PER_MM**2)
+
+
+def mg_to_kg[N: Number](value_mg: N) -> N:
+    """Amount of a drug, milligram to kilogram."""
+    return _scaled(value_mg, KG_PER_MG)
+
+
+def mg_l_to_kg_m3[N: Number](value_mg_l: N) -> N:
+    """Concentration, milligram per litre to kilogram per cubic metre."""
+    return _scaled(value_mg_l, KG_M3_PER_MG_L)
 
 
 def hz_to_rad_s(frequency_hz: float) -> float:

@@ -173,3 +173,15 @@ def test_vendors(tmp_path: Path) -> None:
         assert 0.0 < row.ours <= 0.1
         assert (tmp_path / f"vendor-{vendor}.png").read_bytes().startswith(b"\x89PNG")
     assert any("samples wrapped" in note for note in facts["notes"])
+
+
+def test_growth(tmp_path: Path) -> None:
+    """Ours and explicit finite differences agree on the burden, which is what makes their seconds comparable."""
+    rows, facts = record_of("growth", tmp_path)
+    forecast = rows["forecast, 1 rank"]
+    assert forecast.ours is not None
+    assert forecast.ours > 0.0
+    assert len(forecast.baselines) == 2
+    assert rows["error of the burden, time"].verdict == "met"
+    (baselines,) = (note for note in facts["notes"] if "exact mean" in note)
+    assert "-0." in baselines or "+0." in baselines

@@ -1,0 +1,187 @@
+"""One diffusion step, its derivative along a direction, and the transpose of that (see stages and space).
+
+P = 1 - L / q with (L u)_i = sum_j a_i S_ij a_j (u_i - u_j) / M_i is self-adjoint in the inner product with weights M,
+so that adjoint states divided by M obey the forward recurrence. With W_ij = M_i P_ij off the diagonal,
+dW_ij = W_ij (d_i + d_j) / 2 for a change d of ln D; hence all that derivatives need are further products with P itself:
+
+    dP x = -(d x - d Px + x Pd - P(d x)) / 2,
+    z^T M dP x = -d^T M (z x - z Px - x Pz + P(z x)) / 2.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from palpate.solvers.growth.space import Space
+from palpate.solvers.growth.stages import stage_weights
+
+type Values = NDArray[np.float64]
+
+_RATES_AN_OCTAVE = 4
+"""q comes in such steps, so that it and the number of stages are constant where derivatives are taken."""
+
+
+_TINY = 1e-85
+"""Against this, what is below 1e-101 rounds to zero. Tails fall by orders of magnitude from voxel to voxel; processors
+take a hundred times as long for products of theirs that are below the smallest normal number, 1e-308."""
+
+
+def without_tails(values: Values) -> Values:
+    """The same array, with numbers below 1e-101 replaced by zero in place."""
+    values += _TINY
+    values -= _TINY
+    return values
+
+
+@dataclass(slots=True)
+class Work:
+    """What was computed so far.
+
+    Attributes:
+        products: products of P and a vector.
+    """
+
+    products: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Diffusion:
+    """Diffusion with a fixed field D.
+
+    Attributes:
+        space: control volumes.
+        transition: P, shape (n, n + ghosts).
+        rate_1_s: q.
+        tolerance: of stage_weights.
+        work: counts products.
+    """
+
+    space: Space
+    transition: sparse.csr_matrix
+    rate_1_s: float
+    tolerance: float
+    work: Work = field(default_factory=Work)
+
+    def multiply(self, values: Values) -> Values:
+        """P x, shape (n,). Collective."""
+        self.work.products += 1
+        return np.asarray(self.transition @ self.space.halo.extended(values))
+
+    def weights(self, duration_s: float) -> tuple[float, ...]:
+        """w_0..w_m of a step."""
+        return stage_weights(self.rate_1_s * duration_s, self.tolerance)
+
+    def step(self, density: Values, duration_s: float) -> Values:
+        """sum_k w_k P^k u, shape (n,). Collective.
+
+        Args:
+            density: u, shape (n,).
+            duration_s: of the step.
+        """
+        weights = self.weights(duration_s)
+        total, stage = weights[0] * density, density
+        for weight in weights[1:]:
+            stage = self.multiply(stage)
+            total += weight * stage
+        return without_tails(total)
+
+    def stages(self, density: Values, duration_s: float) -> tuple[Values, list[Values]]:
+        """The step's result and x_0..x_m, x_k = P^k u. Collective."""
+        weights = self.weights(duration_s)
+        total, stages = weights[0] * density, [density]
+        for weight in weights[1:]:
+            stages.append(self.multiply(stages[-1]))
+            total += weight * stages[-1]
+        return without_tails(total), stages
+
+    def tangent(self, density: Values, change: Values, log_change: Values, duration_s: float) -> tuple[Values, Values]:
+        """The step's result and its derivative, shape (n,) each. Collective.
+
+        Args:
+            density: u, shape (n,).
+            change: of u, shape (n,).
+            log_change: d, of ln D, shape (n,).
+            duration_s: of the step.
+        """
+        weights = self.weights(duration_s)
+        spread = self.multiply(log_change)
+        total, stage = weights[0] * density, density
+        total_change, stage_change = weights[0] * change, change
+        for weight in weights[1:]:
+            following = self.multiply(stage)
+            # P stage_change + dP stage, with one product for both terms that P acts on.
+            stage_change = self.multiply(stage_change + 0.5 * log_change * stage) - 0.5 * (
+                log_change * (stage - following) + stage * spread
+            )
+            stage = following
+            total += weight * stage
+            total_change += weight * stage_change
+        return without_tails(total), without_tails(total_change)
+
+    def pull_back(self, stages: list[Values], adjoint: Values, duration_s: float, moments: Moments | None) -> Values:
+        """The transpose of the step on an adjoint state over M, shape (n,). Collective.
+
+        Args:
+            stages: x_0..x_m.
+            adjoint: of the step's result, over M, shape (n,).
+            duration_s: of the step.
+            moments: where to add what the gradient in ln D needs; None to leave it out.
+        """
+        weights = self.weights(duration_s)
+        state = weights[-1] * adjoint
+        for k in range(len(weights) - 2, -1, -1):
+            following = self.multiply(state)
+            if moments is not None:
+                moments.add(state, following, stages[k], stages[k + 1])
+            state = following + weights[k] * adjoint
+        return without_tails(state)
+
+
+class Moments:
+    """Sums of z x and of z Px + x Pz over stages, from which the gradient in ln D follows with one product."""
+
+    def __init__(self, size: int) -> None:
+        self._plain = np.zeros(size)
+        self._crossed = np.zeros(size)
+
+    def add(self, z: Values, pz: Values, x: Values, px: Values) -> None:
+        """Add one stage; all of shape (n,)."""
+        self._plain += z * x
+        self._crossed += z * px
+        self._crossed += x * pz
+
+    def gradient(self, diffusion: Diffusion) -> Values:
+        """Derivative of the functional by ln D at every control volume, shape (n,). Collective."""
+        spread = diffusion.multiply(self._plain)
+        return np.asarray(-0.5 * diffusion.space.volumes_m3 * (self._plain - self._crossed + spread))
+
+
+def diffusion(space: Space, diffusivity_m2_s: Values, tolerance: float) -> Diffusion:
+    """Prepare diffusion with a field D. Collective.
+
+    Args:
+        space: control volumes.
+        diffusivity_m2_s: D >= 0, zero where nothing passes, such as a cavity, shape (n,).
+        tolerance: of the weights of a step's stages.
+    """
+    roots = space.halo.extended(np.sqrt(diffusivity_m2_s))
+    own = space.size
+    rates = sparse.diags_array(roots[:own] / space.volumes_m3) @ space.conductances_m @ sparse.diags_array(roots)
+    losses = np.asarray(rates.sum(axis=1)).ravel()
+    largest = 0.5 * space.extremes(losses + np.asarray(abs(rates).sum(axis=1)).ravel())[1]
+    rate = _rounded_up(largest)
+    stay = sparse.csr_matrix((1.0 - losses / rate, (np.arange(own), np.arange(own))), shape=rates.shape)
+    transition = sparse.csr_matrix(rates / rate + stay)
+    transition.sort_indices()
+    return Diffusion(space, transition, rate, tolerance)
+
+
+def _rounded_up(rate: float) -> float:
+    """The next rate of the scale; any positive one where nothing diffuses."""
+    if rate <= 0.0:
+        return 1.0
+    return float(2.0 ** (np.ceil(_RATES_AN_OCTAVE * np.log2(rate)) / _RATES_AN_OCTAVE))

@@ -1,0 +1,81 @@
+"""Values of other ranks that a rank's own rows refer to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from mpi4py import MPI
+from numpy.typing import NDArray
+
+type Values = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Halo:
+    """Who sends what to whom, for vectors that are split over ranks into contiguous ranges.
+
+    Attributes:
+        comm: the ranks.
+        start: global number of the first own entry.
+        own: number of own entries.
+        ghosts: global numbers of the foreign entries that are needed, ascending, shape (g,).
+        sources: (rank, first, last) of the ghosts that each other rank owns.
+        targets: (rank, own entries to send).
+    """
+
+    comm: MPI.Comm
+    start: int
+    own: int
+    ghosts: NDArray[np.int64]
+    sources: tuple[tuple[int, int, int], ...]
+    targets: tuple[tuple[int, NDArray[np.int64]], ...]
+
+    def extended(self, values: Values) -> Values:
+        """Own values followed by ghosts, shape (own + g,); the argument itself where there are no ghosts. Collective.
+
+        Args:
+            values: own, shape (own,).
+        """
+        if not self.sources and not self.targets:
+            return values
+        whole = np.empty(self.own + len(self.ghosts))
+        whole[: self.own] = values
+        requests = [
+            self.comm.Irecv(whole[self.own + first : self.own + last], source=rank)
+            for rank, first, last in self.sources
+        ]
+        parts = [(rank, values[chosen]) for rank, chosen in self.targets]
+        requests += [self.comm.Isend(part, dest=rank) for rank, part in parts]
+        MPI.Request.Waitall(requests)
+        return whole
+
+    def gathered(self, values: Values) -> Values:
+        """All entries in global order, on every rank. Collective."""
+        return np.concatenate(self.comm.allgather(np.ascontiguousarray(values)))
+
+    def summed(self, value: float) -> float:
+        """Sum over ranks. Collective."""
+        return float(self.comm.allreduce(value))
+
+
+def halo(comm: MPI.Comm, own: int, ghosts: NDArray[np.int64]) -> Halo:
+    """Agree on what to exchange. Collective.
+
+    Args:
+        comm: the ranks.
+        own: number of own entries; ranks own contiguous ranges in their order.
+        ghosts: global numbers of foreign entries, ascending, shape (g,).
+    """
+    ends = np.cumsum(comm.allgather(own))
+    start = int(ends[comm.rank]) - own
+    owners = np.searchsorted(ends, ghosts, side="right")
+    wanted = [ghosts[owners == rank] for rank in range(comm.size)]
+    sources, first = [], 0
+    for rank, some in enumerate(wanted):
+        if len(some):
+            sources.append((rank, first, first + len(some)))
+            first += len(some)
+    asked = comm.alltoall(wanted)
+    targets = [(rank, some - start) for rank, some in enumerate(asked) if len(some)]
+    return Halo(comm, start, own, ghosts, tuple(sources), tuple(targets))

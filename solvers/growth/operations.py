@@ -1,0 +1,198 @@
+"""What happens to a density between two observations, one operation after the other, each with its exact transpose.
+
+Adjoint states are over M: the derivative by u_i is M_i times the adjoint state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from palpate.solvers.growth.diffusion import Diffusion, Moments
+from palpate.solvers.growth.parameters import Derivative
+from palpate.solvers.growth.pharmacokinetics import Course
+from palpate.solvers.growth.reaction import Reaction, growth, growth_under_drugs
+
+type Values = NDArray[np.float64]
+
+_KEPT_REACTIONS: Final = 16
+
+
+class Sums:
+    """What the gradient has gathered so far, on this rank.
+
+    Attributes:
+        log_proliferation: by ln k at each control volume, over M, shape (n,).
+        log_alpha: by ln alpha.
+        log_sensitivities: by ln s_d, shape (d,).
+        volumes_m3: M.
+    """
+
+    def __init__(self, volumes_m3: Values, courses: int) -> None:
+        self.volumes_m3 = volumes_m3
+        self.log_proliferation = np.zeros(len(volumes_m3))
+        self.log_alpha = 0.0
+        self.log_sensitivities = np.zeros(courses)
+
+
+class Operation(Protocol):
+    """One event or interval."""
+
+    def apply(self, density: Values) -> Values:
+        """The density after it, shape (n,)."""
+
+    def tangent(self, density: Values, change: Values, by: Derivative) -> tuple[Values, Values]:
+        """The density after it and how that changes with the density before and along a direction."""
+
+    def pull_back(self, density: Values, adjoint: Values, sums: Sums, moments: Moments) -> Values:
+        """The adjoint state before it, from the density before and the adjoint state after; adds to the gradient."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """Growth and death at given parameters.
+
+    Attributes:
+        proliferation_1_s: k, shape (n,) or ().
+        capacity: theta.
+        courses: drugs.
+        sensitivities: s.
+    """
+
+    proliferation_1_s: Values
+    capacity: float
+    courses: Sequence[Course]
+    sensitivities: Values
+    _kept: dict[float, Reaction] = field(default_factory=dict)
+
+    def reaction(self, start_s: float, duration_s: float) -> Reaction:
+        """Coefficients of an interval; those without drugs are kept, since they depend on its length alone."""
+        end_s = start_s + duration_s
+        if any(course.acts(start_s, end_s) for course in self.courses):
+            return growth_under_drugs(
+                start_s, end_s, self.proliferation_1_s, self.capacity, self.courses, self.sensitivities
+            )
+        if duration_s not in self._kept:
+            if len(self._kept) >= _KEPT_REACTIONS:
+                self._kept.clear()
+            self._kept[duration_s] = growth(duration_s, self.proliferation_1_s, self.capacity, len(self.courses))
+        return self._kept[duration_s]
+
+
+@dataclass(frozen=True, slots=True)
+class React:
+    """Growth and death in place.
+
+    Attributes:
+        pace: how fast.
+        start_s: beginning.
+        duration_s: length.
+    """
+
+    pace: Pace
+    start_s: float
+    duration_s: float
+
+    def apply(self, density: Values) -> Values:
+        """See Operation."""
+        return self._reaction().apply(density)
+
+    def tangent(self, density: Values, change: Values, by: Derivative) -> tuple[Values, Values]:
+        """See Operation."""
+        reaction = self._reaction()
+        moved = reaction.tangent(density, change, by.log_proliferation, by.log_sensitivities)
+        return reaction.apply(density), moved
+
+    def pull_back(self, density: Values, adjoint: Values, sums: Sums, moments: Moments) -> Values:  # noqa: ARG002
+        """See Operation."""
+        before, by_k, by_drug = self._reaction().pull_back(density, adjoint)
+        sums.log_proliferation += by_k
+        for course, some in enumerate(by_drug):
+            sums.log_sensitivities[course] += float(sums.volumes_m3 @ some)
+        return before
+
+    def _reaction(self) -> Reaction:
+        return self.pace.reaction(self.start_s, self.duration_s)
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """Diffusion, and the reaction behind it, so that only the density before both is stored.
+
+    Attributes:
+        diffusion: D of these days.
+        duration_s: length of the diffusion.
+        react: what follows.
+    """
+
+    diffusion: Diffusion
+    duration_s: float
+    react: React
+
+    def apply(self, density: Values) -> Values:
+        """See Operation."""
+        return self.react.apply(self.diffusion.step(density, self.duration_s))
+
+    def tangent(self, density: Values, change: Values, by: Derivative) -> tuple[Values, Values]:
+        """See Operation."""
+        moved = self.diffusion.tangent(density, change, by.log_diffusivity, self.duration_s)
+        return self.react.tangent(*moved, by)
+
+    def pull_back(self, density: Values, adjoint: Values, sums: Sums, moments: Moments) -> Values:
+        """See Operation."""
+        between, stages = self.diffusion.stages(density, self.duration_s)
+        adjoint = self.react.pull_back(between, adjoint, sums, moments)
+        return self.diffusion.pull_back(stages, adjoint, self.duration_s, moments)
+
+
+@dataclass(frozen=True, slots=True)
+class Irradiate:
+    """One fraction: u -> S u, with d ln S / d ln alpha = ln S.
+
+    Attributes:
+        log_survival: ln S, shape (n,) or ().
+    """
+
+    log_survival: Values
+
+    def apply(self, density: Values) -> Values:
+        """See Operation."""
+        return np.exp(self.log_survival) * density
+
+    def tangent(self, density: Values, change: Values, by: Derivative) -> tuple[Values, Values]:
+        """See Operation."""
+        after = self.apply(density)
+        return after, self.apply(change) + self.log_survival * by.log_alpha * after
+
+    def pull_back(self, density: Values, adjoint: Values, sums: Sums, moments: Moments) -> Values:  # noqa: ARG002
+        """See Operation."""
+        after = self.apply(density)
+        sums.log_alpha += float(sums.volumes_m3 @ (adjoint * self.log_survival * after))
+        return self.apply(adjoint)
+
+
+@dataclass(frozen=True, slots=True)
+class Resect:
+    """Removal: u -> 0 in a region.
+
+    Attributes:
+        kept: where tissue is left, shape (n,).
+    """
+
+    kept: NDArray[np.bool_]
+
+    def apply(self, density: Values) -> Values:
+        """See Operation."""
+        return density * self.kept
+
+    def tangent(self, density: Values, change: Values, by: Derivative) -> tuple[Values, Values]:  # noqa: ARG002
+        """See Operation."""
+        return density * self.kept, change * self.kept
+
+    def pull_back(self, density: Values, adjoint: Values, sums: Sums, moments: Moments) -> Values:  # noqa: ARG002
+        """See Operation."""
+        return adjoint * self.kept

@@ -1,0 +1,91 @@
+"""What is unknown about a tumour, all of it in logarithms, and derivatives by it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from palpate.solvers.growth.space import Space
+
+type Values = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Parameters:
+    """A tumour's parameters on this rank's n control volumes.
+
+    Attributes:
+        log_diffusivity: ln D, D in m2/s, shape (n,).
+        log_proliferation: ln k, k in 1/s, shape (n,), or () where it is one number.
+        log_alpha: ln alpha, alpha in 1/Gy.
+        log_sensitivities: ln s_d of each course of the treatment, shape (d,).
+    """
+
+    log_diffusivity: Values
+    log_proliferation: Values
+    log_alpha: float = 0.0
+    log_sensitivities: Values = field(default_factory=lambda: np.zeros(0))
+
+    def __post_init__(self) -> None:
+        """Refuse what is not finite."""
+        for name in ("log_diffusivity", "log_proliferation", "log_alpha", "log_sensitivities"):
+            if not np.isfinite(getattr(self, name)).all():
+                raise ValueError(f"{name} is not finite")
+
+
+@dataclass(frozen=True, slots=True)
+class Derivative:
+    """A direction in the space of unknowns, or a gradient there: one entry for each number of Parameters and state.
+
+    A gradient holds plain partial derivatives, by each control volume's value; those by single numbers are the same
+    on every rank.
+
+    Attributes:
+        density: by the initial density, shape (n,).
+        log_diffusivity: by ln D, shape (n,).
+        log_proliferation: by ln k, shape (n,) or ().
+        log_alpha: by ln alpha.
+        log_sensitivities: by ln s_d, shape (d,).
+    """
+
+    density: Values
+    log_diffusivity: Values
+    log_proliferation: Values
+    log_alpha: float
+    log_sensitivities: Values
+
+    def dot(self, other: Derivative, space: Space) -> float:
+        """Sum of products over everything, once over all ranks. Collective."""
+        local = float(self.density @ other.density + self.log_diffusivity @ other.log_diffusivity)
+        single = self.log_alpha * other.log_alpha + float(self.log_sensitivities @ other.log_sensitivities)
+        rates = float(np.sum(self.log_proliferation * other.log_proliferation))
+        if self.log_proliferation.ndim:
+            local += rates
+        else:
+            single += rates
+        return space.halo.summed(local) + single
+
+
+def spread(values: Values, labels: NDArray[np.integer]) -> Values:
+    """A number for each tissue as a field, shape (n,).
+
+    Args:
+        values: of each tissue, shape (t,).
+        labels: tissue of each control volume, 0..t-1, shape (n,).
+    """
+    return np.asarray(values[labels])
+
+
+def collect(gradient: Values, labels: NDArray[np.integer], tissues: int, space: Space) -> Values:
+    """The transpose of spread: derivative by each tissue's number, shape (t,), on every rank. Collective.
+
+    Args:
+        gradient: by the field, shape (n,).
+        labels: as for spread.
+        tissues: t.
+        space: whose control volumes these are.
+    """
+    sums = np.bincount(labels, weights=gradient, minlength=tissues)
+    return np.asarray(space.halo.comm.allreduce(sums))

@@ -1,0 +1,158 @@
+"""What was done to a tumour: fractions of radiotherapy, courses of drugs, resections. Values that are valid at birth.
+
+A fraction of dose d leaves, at once, the share S = exp(-alpha (1 + sum_c x_c C_c) d - alpha d^2 / (alpha/beta)) of the
+cells alive (linear-quadratic law). A resection removes all cells in a region; what is left is a cavity full of fluid,
+through whose walls nothing diffuses. Times are seconds since the beginning of the forecast.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from palpate.errors import InputError
+from palpate.solvers.growth.pharmacokinetics import Course, ordered
+from palpate.units import s_to_days
+
+type Values = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Fraction:
+    """One irradiation.
+
+    Attributes:
+        time_s: when.
+        dose_gy: d of every own control volume, shape (n,), or () where all get the same.
+    """
+
+    time_s: float
+    dose_gy: Values
+
+    def __post_init__(self) -> None:
+        """Refuse what is no dose.
+
+        Raises:
+            InputError: a dose is negative or not finite.
+        """
+        dose = np.asarray(self.dose_gy)
+        if not (np.isfinite(dose).all() and (dose >= 0.0).all()):
+            raise InputError(
+                f"radiotherapy on day {s_to_days(self.time_s):g}",
+                found=f"a dose of {float(np.min(dose)):g} Gy",
+                expected="doses that are finite and not negative",
+                advice="Correct the dose in the table of treatments or the dose grid.",
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Resection:
+    """Removal of a region by surgery.
+
+    Attributes:
+        time_s: when.
+        removed: which own control volumes are gone, shape (n,).
+    """
+
+    time_s: float
+    removed: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Treatment:
+    """Everything that was done, or will be.
+
+    Attributes:
+        fractions: in order of time.
+        courses: of drugs; each has a sensitivity of its own.
+        resections: in order of time.
+    """
+
+    fractions: tuple[Fraction, ...] = ()
+    courses: tuple[Course, ...] = ()
+    resections: tuple[Resection, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse disorder.
+
+        Raises:
+            InputError: dates out of order, or two courses of one name.
+        """
+        ordered("radiotherapy", [fraction.time_s for fraction in self.fractions])
+        ordered("surgery", [resection.time_s for resection in self.resections])
+        names = [course.drug for course in self.courses]
+        for name in names:
+            if names.count(name) > 1:
+                raise InputError(
+                    "chemotherapy",
+                    found=f"{names.count(name)} courses of {name}",
+                    expected="one course a drug, with all its doses",
+                    advice="Join the doses of a drug.",
+                )
+
+    @property
+    def event_times_s(self) -> tuple[float, ...]:
+        """When something happens, in order; also the doses of drugs."""
+        instants = [one.time_s for one in self.fractions] + [one.time_s for one in self.resections]
+        return tuple(sorted({*instants, *(time_s for course in self.courses for time_s in course.times_s)}))
+
+    def demand_within(self, start_s: float, end_s: float) -> None:
+        """Refuse events outside the forecast.
+
+        Raises:
+            InputError: one lies outside.
+        """
+        for time_s in self.event_times_s:
+            if not start_s <= time_s <= end_s:
+                raise InputError(
+                    "treatment",
+                    found=f"an event on day {s_to_days(time_s):g}",
+                    expected=f"events from day {s_to_days(start_s):g} to day {s_to_days(end_s):g} of the forecast",
+                    advice="Lengthen the forecast or leave the event out.",
+                )
+
+
+def log_survival(dose_gy: Values, alpha_1_gy: float, alpha_beta_gy: float, sensitisation: float = 0.0) -> Values:
+    """Logarithm of S, the survival of one fraction, same shape as the dose.
+
+    Args:
+        dose_gy: d.
+        alpha_1_gy: alpha.
+        alpha_beta_gy: alpha / beta.
+        sensitisation: sum_c x_c C_c at the time of the fraction.
+    """
+    return -alpha_1_gy * dose_gy * (1.0 + sensitisation + dose_gy / alpha_beta_gy)
+
+
+def dose_on_grid(
+    dose_gy: Values, dose_affine_mm: Values, shape: tuple[int, int, int], affine_mm: Values, tissue: NDArray[np.bool_]
+) -> Values:
+    """A dose grid on the patient's voxels, by trilinear interpolation; no dose outside the grid. Shape (i, j, k).
+
+    Args:
+        dose_gy: on its own grid, shape (a, b, c).
+        dose_affine_mm: its voxel indices to world RAS, shape (4, 4).
+        shape: of the patient's grid.
+        affine_mm: the patient's voxel indices to world RAS, shape (4, 4).
+        tissue: where the tumour may grow, shape (i, j, k).
+
+    Raises:
+        InputError: the grid does not overlap with the tissue.
+    """
+    between = np.linalg.inv(dose_affine_mm) @ affine_mm
+    indices = np.indices(shape, dtype=np.float64).reshape(3, -1)
+    there = (between[:3, :3] @ indices + between[:3, 3:]).reshape(3, *shape)
+    limits = np.array(dose_gy.shape)[:, None, None, None] - 0.5
+    inside = ((there >= -0.5) & (there <= limits)).all(axis=0)
+    if not (inside & tissue).any():
+        raise InputError(
+            "dose grid",
+            found="no voxel of it in the patient's tissue",
+            expected="a dose of the same place (RAS, mm)",
+            advice="Register the planning image to the patient's, or check that the dose is of this patient.",
+        )
+    at_edges = np.clip(there, 0.0, limits - 0.5)  # half a voxel around the grid has the outermost value
+    return np.where(inside, ndimage.map_coordinates(dose_gy, at_edges, order=1), 0.0)
