@@ -219,7 +219,9 @@ def _objective(problem: Problem, point: _Point, reference: _Point) -> float:
 
 def _posterior(problem: Problem, point: _Point, prior: MaternField) -> JointPosterior:
     zones = [
-        ZoneCurvature(solver.voxels, solver.data.zone.ijk, state.tempered_half_hessian, solver.dispersion.frequency)
+        ZoneCurvature(
+            solver.voxels, solver.data.zone.ijk, state.half_hessian, state.inflation, solver.dispersion.frequency
+        )
         for solver, state in zip(problem.solvers, point.states, strict=True)
     ]
     return JointPosterior(prior, zones, problem.comm)

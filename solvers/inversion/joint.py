@@ -49,14 +49,30 @@ class ZoneCurvature:
     Attributes:
         voxels: indices into the mask's voxels, shape (n,).
         ijk: voxel indices, shape (n, 3).
-        half_hessian: Y of the zone, shape (2 n, k).
+        half_hessian: Y of the zone at the stated noise, shape (2 n, k).
+        inflation: factor on its noise variance, by whose root Y is divided wherever it is used: a copy of all zones
+            would be half of the memory that a rank takes.
         frequency: position of the data's frequency in the run; with the voxels it seeds the columns' random numbers.
     """
 
     voxels: NDArray[np.int64]
     ijk: NDArray[np.int64]
     half_hessian: NDArray[np.float64]
+    inflation: float = 1.0
     frequency: int = 0
+
+    @property
+    def columns(self) -> int:
+        """How many, k."""
+        return int(self.half_hessian.shape[1])
+
+    def gather(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Y^T times columns on the zone's voxels, shape (k, columns)."""
+        return np.asarray(self.half_hessian.T @ values / np.sqrt(self.inflation))
+
+    def spread(self, t: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Y times coefficients, shape (2 n, columns)."""
+        return np.asarray(self.half_hessian @ (t / np.sqrt(self.inflation)))
 
     def generator(self, seed: int) -> np.random.Generator:
         """Random numbers for the columns, the same on whichever rank they are."""
@@ -78,7 +94,7 @@ class JointPosterior:
         self._comm = comm
         self._count = int(np.count_nonzero(prior.mask))
         self._index = [np.concatenate([z.voxels + f * self._count for f in range(FIELDS)]) for z in zones]
-        self._ends = np.cumsum([z.half_hessian.shape[1] for z in zones]) if zones else np.zeros(0, dtype=np.int64)
+        self._ends = np.cumsum([z.columns for z in zones]) if zones else np.zeros(0, dtype=np.int64)
         self.iterations = 0
         """Conjugate-gradient iterations spent so far."""
         self._spectra = [Spectrum(*scipy.linalg.eigh(self._own_block(zone))) for zone in zones]
@@ -106,7 +122,7 @@ class JointPosterior:
         x = x0 + C Y (I + Y^T C Y)^-1 (noise - Y^T x0). The same seed gives the same draws on any number of ranks.
         """
         prior_draws = self._prior.draw(count, np.random.default_rng([seed, 0]))
-        noise = [zone.generator(seed).standard_normal((zone.half_hessian.shape[1], count)) for zone in self._zones]
+        noise = [zone.generator(seed).standard_normal((zone.columns, count)) for zone in self._zones]
         stacked = np.concatenate(noise) if noise else np.zeros((0, count))
         self._expect(count)
         t = self._solve(stacked - self._to_zones(prior_draws), DRAW_TOLERANCE)
@@ -118,14 +134,11 @@ class JointPosterior:
         With W the deflated directions it is ln det (W^T A W) and that of the Schur complement on the rest,
         P (A - A W (W^T A W)^-1 W^T A) P with P = I - W W^T, which is not less than the identity either.
         """
-        rows = sum(zone.half_hessian.shape[1] for zone in self._zones)
+        rows = sum(zone.columns for zone in self._zones)
         if self._comm.allreduce(rows) <= log_determinant.DENSE:
             return log_determinant.dense(self._apply, rows, self._comm)
         self._expect(log_determinant.PROBES)
-        coins = [
-            zone.generator(seed).integers(0, 2, (zone.half_hessian.shape[1], log_determinant.PROBES))
-            for zone in self._zones
-        ]
+        coins = [zone.generator(seed).integers(0, 2, (zone.columns, log_determinant.PROBES)) for zone in self._zones]
         signs = 2.0 * np.concatenate(coins) - 1.0 if coins else np.zeros((0, log_determinant.PROBES))
         found = log_determinant.by_quadrature(
             lambda t: self._deflation.complement(t, self._apply(t)), self._deflation.without(signs), self._comm
@@ -144,12 +157,12 @@ class JointPosterior:
         blocks, block = np.unique(zone.ijk // COARSE_VOXELS, axis=0, return_inverse=True)
         gather = sparse.csr_matrix((np.ones(len(block)), (block, np.arange(len(block)))))
         base = correlation(blocks, COARSE_VOXELS * self._prior.voxel_size_mm, scale)
-        halves = np.split(zone.half_hessian, FIELDS)
+        halves = np.split(zone.half_hessian / np.sqrt(zone.inflation), FIELDS)
         amplitudes = scale.stds[:, None] * self._prior.amplitude[:, zone.voxels]
         scaled = [gather @ (a[:, None] * half) for a, half in zip(amplitudes, halves, strict=True)]
         local = [base @ half for half in scaled]
         in_regions = [scale.region_std * (self._prior.regions[zone.voxels].T @ half) for half in halves]
-        own = np.eye(zone.half_hessian.shape[1])
+        own = np.eye(zone.columns)
         for f, half in enumerate(halves):
             total = half.sum(axis=0)
             own += scale.mean_std**2 * np.outer(total, total)
@@ -171,14 +184,14 @@ class JointPosterior:
 
     def _to_zones(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Y^T times vectors over the voxels: this rank's rows, shape (sum k, columns)."""
-        parts = [z.half_hessian.T @ values[index] for z, index in zip(self._zones, self._index, strict=True)]
+        parts = [z.gather(values[index]) for z, index in zip(self._zones, self._index, strict=True)]
         return np.concatenate(parts) if parts else np.zeros((0, values.shape[1]))
 
     def _from_zones(self, t: NDArray[np.float64]) -> NDArray[np.float64]:
         """Y times zone coefficients, summed over all ranks, shape (2 N, columns)."""
         out = np.zeros((FIELDS * self._count, t.shape[1]))
         for zone, index, part in zip(self._zones, self._index, np.split(t, self._ends[:-1]), strict=False):
-            out[index] += zone.half_hessian @ part
+            out[index] += zone.spread(part)
         self._comm.Allreduce(MPI.IN_PLACE, out)
         return out
 
