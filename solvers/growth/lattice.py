@@ -73,7 +73,7 @@ class Lattice:
     @property
     def volumes_m3(self) -> Values:
         """Eighths of boxes around each corner, shape (c,)."""
-        return np.bincount(self.corners.ravel()) * float(np.prod(self.edges_m)) / 8.0
+        return np.asarray(np.bincount(self.corners.ravel()) * (np.prod(self.edges_m) / 8.0), dtype=np.float64)
 
     def corner_means(self) -> sparse.csr_matrix:
         """From values of tetrahedra to means over the boxes around each corner, shape (c, 6 b).

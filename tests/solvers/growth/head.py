@@ -16,7 +16,7 @@ from palpate.units import days_to_s
 from tests.solvers.growth.patient import SHAPE, Patient, patient
 
 EDGES_M = np.array([2e-3, 2e-3, 3e-3])
-PRESSURE = Pressure(growth_pa=2000.0, slowing_1_pa=4e-3)
+PRESSURE = Pressure(growth_pa=20e3, slowing_1_pa=4e-3)
 
 
 def coupled(comm: MPI.Comm, stiffer: float = 1.0, pressure: Pressure = PRESSURE) -> tuple[Patient, Mechanics]:

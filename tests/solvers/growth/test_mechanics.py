@@ -78,7 +78,7 @@ def test_only_the_ratio_of_push_to_stiffness_moves() -> None:
     """G and lambda times s leave w as it is; the scale is a factor of G; stresses do not know it."""
     who, pushing = coupled(MPI.COMM_SELF)
     there = pushing.mass_effect(who.density)
-    assert 0.0 < there.largest_m
+    assert there.largest_m > 0.0
     _, both = coupled(MPI.COMM_SELF, 3.0, replace(PRESSURE, growth_pa=3.0 * PRESSURE.growth_pa))
     moved = both.mass_effect(who.density).displacement_m
     np.testing.assert_allclose(moved, there.displacement_m, rtol=0, atol=SOLVED * there.largest_m)
@@ -93,7 +93,7 @@ def test_only_the_ratio_of_push_to_stiffness_moves() -> None:
 
 
 def test_stress_slows_invasion() -> None:
-    """ln D falls by gamma sigma_vm and nowhere rises; with gamma = 0 the forecast is that without mechanics."""
+    """Stress lowers D by exp(-gamma sigma_vm); with gamma = 0 the forecast is that without mechanics."""
     who, pushing = coupled(MPI.COMM_SELF)
     shift = pushing.shift(who.density)
     np.testing.assert_allclose(shift, -PRESSURE.slowing_1_pa * pushing.stress_pa(who.density))
