@@ -1,6 +1,6 @@
 """How the tumour's own pressure slows diffusion: what the model needs to know about it.
 
-ln D = ln D_0 + shift(u), renewed every few days from the density of that time (solvers.growth.elasticity).
+ln D = ln D_0 + shift(u), renewed every few days from the density of that time (solvers.growth.mechanics).
 """
 
 from __future__ import annotations

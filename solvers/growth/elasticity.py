@@ -1,0 +1,182 @@
+"""What a swelling tumour does to the tissue around it: quasi-static, nearly incompressible small-strain elasticity.
+
+    div(2 G' eps(w)) - grad p = lambda grad u,   div w = -p / Lame,   w = 0 at the skull,   Lame = 2 G' nu / (1 - 2 nu)
+
+on the tetrahedra of a lattice (P2 displacement, P1 pressure; Taylor and Hood), so that nothing locks as nu -> 1/2.
+Weakly, the right-hand side is the integral of lambda u div v: no gradient of the density is needed, and its matrix is
+that of the pressure. All is linear, and one factor serves every density.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import dolfinx.fem.petsc
+import numpy as np
+import ufl
+from dolfinx import fem, mesh
+from mpi4py import MPI
+from numpy.typing import NDArray
+from petsc4py import PETSc
+from scipy import sparse
+
+from palpate.solvers.growth.lattice import Lattice
+from palpate.solvers.wave import Tetrahedra, distribute
+
+type Values = NDArray[np.float64]
+
+RESIDUAL_LIMIT: Final = 1e-9
+"""Largest relative residual of a solve; MUMPS leaves about 1e-14."""
+
+
+@dataclass(frozen=True, slots=True)
+class Elasticity:
+    """The elastic problem of a lattice, factorised. Serial: one rank has all of it.
+
+    Attributes:
+        displacements: P2 vector functions.
+        free: degrees of freedom that are not at the skull, shape (f,).
+        system: rows and columns of free displacements, then of pressures over their unit, shape (f + c, f + c).
+        solver: its L D L^T.
+        swelling: load by a pressure of one pascal at each corner, shape (f, c); columns in the lattice's order.
+        stress: deviatoric stress of each tetrahedron, nine components, by free displacements, shape (9 t, f).
+        at_corners: free displacements to w at the lattice's corners, shape (3 c, f).
+    """
+
+    displacements: fem.FunctionSpace
+    free: NDArray[np.int64]
+    system: sparse.csr_matrix
+    solver: PETSc.KSP
+    swelling: sparse.csr_matrix
+    stress: sparse.csr_matrix
+    at_corners: sparse.csr_matrix
+
+    def solve(self, load: Values, other: Values | None = None) -> tuple[Values, Values]:
+        """Displacements by one or two loads on free degrees of freedom, shape (f,) each, at the price of one.
+
+        Args:
+            load: in newton, shape (f,).
+            other: another one; it travels as the imaginary part, since PETSc is complex here and the system real.
+        """
+        both = np.zeros(self.system.shape[0], dtype=np.complex128)
+        both[: len(load)] = load if other is None else load + 1j * other
+        size = float(np.linalg.norm(both))
+        if size == 0.0:
+            return np.zeros(len(load)), np.zeros(len(load))
+        right, solution = (PETSc.Vec().createSeq(len(both), comm=MPI.COMM_SELF) for _ in range(2))
+        right.setArray(both)
+        self.solver.solve(right, solution)
+        found = solution.getArray().copy()
+        right.destroy()
+        solution.destroy()
+        # Written so that NaN fails too.
+        if not float(np.linalg.norm(self.system @ found - both)) <= RESIDUAL_LIMIT * size:
+            raise RuntimeError("the elastic system was not solved")
+        return found.real[: len(load)].copy(), found.imag[: len(load)].copy()
+
+
+def elasticity(lattice: Lattice, poisson: float) -> Elasticity:
+    """Assemble and factorise, on this rank alone.
+
+    Args:
+        lattice: boxes and moduli.
+        poisson: nu, in 0..1/2, excluding both.
+    """
+    domain = distribute(MPI.COMM_SELF, Tetrahedra(lattice.points_m, lattice.tetrahedra))
+    displacements = fem.functionspace(domain, ("Lagrange", 2, (3,)))
+    pressures = fem.functionspace(domain, ("Lagrange", 1))
+    cells = domain.topology.original_cell_index.astype(np.int64)
+    modulus = fem.Function(fem.functionspace(domain, ("DG", 0)))
+    modulus.x.array[:] = lattice.storage_pa[cells // 6]
+    w, v = ufl.TrialFunction(displacements), ufl.TestFunction(displacements)
+    p, q = ufl.TrialFunction(pressures), ufl.TestFunction(pressures)
+    stiffness = _assembled(2 * modulus * ufl.inner(ufl.sym(ufl.grad(w)), ufl.sym(ufl.grad(v))))
+    divergence = _assembled(ufl.inner(ufl.div(w), q))
+    softness = _assembled((1 - 2 * poisson) / (2 * poisson) / modulus * ufl.inner(p, q))
+    free = _free(displacements)
+    corner_dofs = _corner_dofs(pressures)
+    inner, swelling = stiffness[free][:, free], divergence.T.tocsr()[free]
+    # Pressures in a unit that gives all blocks entries of one magnitude, for good pivots.
+    unit = float(np.median(lattice.storage_pa) / lattice.edges_m.mean())
+    system = sparse.bmat([[inner, -unit * swelling], [-unit * swelling.T, -(unit**2) * softness]], format="csr")
+    system.sort_indices()
+    return Elasticity(
+        displacements,
+        free,
+        system,
+        _factor(system),
+        swelling[:, corner_dofs].tocsr(),
+        _stress(displacements, modulus, cells)[:, free],
+        _at_corners(displacements, pressures, corner_dofs)[:, free],
+    )
+
+
+def _assembled(integrand: Any) -> sparse.csr_matrix:
+    """A matrix of real numbers; by PETSc, whose scalars are complex, since DOLFINx's own are square only."""
+    matrix = dolfinx.fem.petsc.assemble_matrix(fem.form(integrand * ufl.dx))
+    matrix.assemble()
+    starts, columns, values = matrix.getValuesCSR()
+    shape = matrix.getSize()
+    matrix.destroy()
+    return sparse.csr_matrix((values.real.copy(), columns, starts), shape=shape)
+
+
+def _free(displacements: fem.FunctionSpace) -> NDArray[np.int64]:
+    domain = displacements.mesh
+    dim = domain.topology.dim
+    domain.topology.create_connectivity(dim - 1, dim)
+    held = fem.locate_dofs_topological(displacements, dim - 1, mesh.exterior_facet_indices(domain.topology))
+    blocks = np.ones(displacements.dofmap.index_map.size_local, dtype=np.bool_)
+    blocks[held] = False
+    return np.flatnonzero(np.repeat(blocks, 3)).astype(np.int64)
+
+
+def _corner_dofs(pressures: fem.FunctionSpace) -> NDArray[np.int64]:
+    """Degree of freedom of each of the lattice's corners, shape (c,)."""
+    domain = pressures.mesh
+    dofs = np.empty(pressures.dofmap.index_map.size_local, dtype=np.int64)
+    given = domain.geometry.input_global_indices[domain.geometry.dofmaps[0].ravel()]
+    dofs[given] = pressures.dofmap.list.ravel()
+    return dofs
+
+
+def _stress(displacements: fem.FunctionSpace, modulus: fem.Function, cells: NDArray[np.int64]) -> sparse.csr_matrix:
+    """Means over tetrahedra, in the lattice's order, of 2 G' dev(eps)."""
+    domain = displacements.mesh
+    w = ufl.TrialFunction(displacements)
+    tensors = fem.functionspace(domain, ("DG", 0, (3, 3)))
+    integrals = _assembled(ufl.inner(2 * modulus * ufl.dev(ufl.sym(ufl.grad(w))), ufl.TestFunction(tensors)))
+    order = np.empty(len(cells), dtype=np.int64)
+    order[cells] = tensors.dofmap.list.ravel()
+    rows = (9 * order[:, None] + np.arange(9)).ravel()
+    volume = _assembled(ufl.inner(ufl.TrialFunction(tensors), ufl.TestFunction(tensors))).diagonal()[rows]
+    return sparse.csr_matrix(sparse.diags(1.0 / volume) @ integrals[rows])
+
+
+def _at_corners(
+    displacements: fem.FunctionSpace, pressures: fem.FunctionSpace, corner_dofs: NDArray[np.int64]
+) -> sparse.csr_matrix:
+    """P2's degrees of freedom at vertices are values there; DOLFINx lists the vertices' first in every cell."""
+    blocks = np.empty(len(corner_dofs), dtype=np.int64)
+    blocks[pressures.dofmap.list.ravel()] = displacements.dofmap.list[:, :4].ravel()
+    columns = (3 * blocks[corner_dofs][:, None] + np.arange(3)).ravel()
+    size = 3 * displacements.dofmap.index_map.size_local
+    return sparse.csr_matrix((np.ones(len(columns)), (np.arange(len(columns)), columns)), shape=(len(columns), size))
+
+
+def _factor(system: sparse.csr_matrix) -> PETSc.KSP:
+    matrix = PETSc.Mat().createAIJ(
+        size=system.shape,
+        csr=(system.indptr.astype(np.int32), system.indices.astype(np.int32), system.data.astype(np.complex128)),
+        comm=MPI.COMM_SELF,
+    )
+    matrix.setOption(PETSc.Mat.Option.SYMMETRIC, True)
+    matrix.setOption(PETSc.Mat.Option.HERMITIAN, False)
+    solver = PETSc.KSP().create(MPI.COMM_SELF)
+    solver.setOperators(matrix)
+    solver.setType("preonly")
+    solver.getPC().setType("cholesky")
+    solver.getPC().setFactorSolverType("mumps")
+    solver.setUp()
+    return solver

@@ -1,0 +1,247 @@
+"""Pressure slows invasion: D = D_0 exp(-gamma sigma_vm), with the stress that the tumour's own growth exerts.
+
+The elastic system lives on rank 0 and the others wait for it; densities reach it, and stresses return, at the corners
+of a lattice (some thousand numbers). Tangent and transpose are of exactly this map.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from mpi4py import MPI
+from numpy.typing import NDArray
+from scipy import sparse
+
+from palpate.errors import InputError
+from palpate.solvers.growth.elasticity import Elasticity, elasticity
+from palpate.solvers.growth.lattice import Lattice
+from palpate.solvers.growth.space import Space
+from palpate.solvers.growth.voxels import Voxels
+from palpate.units import days_to_s
+
+type Values = NDArray[np.float64]
+
+POISSON: Final = 0.47
+EVERY_S: Final = days_to_s(5.0)
+SMOOTHING_PA: Final = 1.0
+"""s_0 in sigma_vm = sqrt(3/2 s : s + s_0^2) - s_0, which is differentiable where the stress vanishes: it takes at most
+1 Pa off stresses of 100 Pa and more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pressure:
+    """How strongly a tumour pushes and how much that slows it.
+
+    Attributes:
+        growth_pa: lambda, at a density of one.
+        slowing_1_pa: gamma.
+        scale: of the storage moduli that the lattice was made with, since at 30 to 60 Hz tissue is stiffer than at
+            rest. It scales displacements down and leaves stresses as they are (docs/theory/growth.md).
+    """
+
+    growth_pa: float
+    slowing_1_pa: float
+    scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Refuse numbers without a meaning.
+
+        Raises:
+            InputError: one is negative or not finite, or the scale is zero.
+        """
+        for name, text in (("growth_pa", "lambda"), ("slowing_1_pa", "gamma"), ("scale", "scale of stiffness")):
+            value = getattr(self, name)
+            if not (np.isfinite(value) and (value > 0.0 or (value == 0.0 and name != "scale"))):
+                raise InputError(
+                    f"mechanics, {text}",
+                    found=f"{value:g}",
+                    expected="a finite positive number" if name == "scale" else "a finite number, not negative",
+                    advice="Correct the setting; lambda = 0 or gamma = 0 switches the coupling off.",
+                )
+
+
+@dataclass(frozen=True, slots=True)
+class MassEffect:
+    """How far tissue is pushed.
+
+    Attributes:
+        displacement_m: w at this rank's control volumes, along the voxel axes, shape (n, 3).
+        largest_m: largest length of w at the lattice's corners.
+    """
+
+    displacement_m: Values
+    largest_m: float
+
+
+@dataclass(frozen=True, slots=True)
+class Mechanics:
+    """A Coupling (solvers.growth.coupling) by elasticity.
+
+    Attributes:
+        space: control volumes.
+        lattice: boxes, the same on every rank.
+        weights: trilinear, from the lattice's corners to own control volumes, shape (n, c).
+        elastic: factorised, on rank 0; None elsewhere.
+        pressure: lambda, gamma and the scale; `dataclasses.replace` it freely, the factor stays valid.
+        every_s: how often D is renewed.
+        smoothing_pa: s_0.
+    """
+
+    space: Space
+    lattice: Lattice
+    weights: sparse.csr_matrix
+    elastic: Elasticity | None
+    pressure: Pressure
+    every_s: float = EVERY_S
+    smoothing_pa: float = SMOOTHING_PA
+
+    def shift(self, density: Values) -> Values:
+        """See Coupling: -gamma sigma_vm."""
+        at_corners = self._deposited(density)
+        found = None
+        if self.elastic is not None:
+            found = self._von_mises(self._stresses(at_corners)[0])[0]
+        return self._slowing(found)
+
+    def tangent(self, density: Values, change: Values) -> Values:
+        """See Coupling."""
+        at_corners, moved = self._deposited(density), self._deposited(change)
+        found = None
+        if self.elastic is not None:
+            stress, by = self._stresses(at_corners, moved)
+            found = np.sum(self._von_mises(stress)[1] * by, axis=1)
+        return self._slowing(found)
+
+    def pull_back(self, density: Values, by_shift: Values) -> Values:
+        """See Coupling."""
+        at_corners = self._deposited(density)
+        comm = self.space.halo.comm
+        by_mises = np.asarray(comm.allreduce(-self.pressure.slowing_1_pa * (self.weights.T @ by_shift)))
+        found = None
+        if self.elastic is not None:
+            by_tetrahedra = self.lattice.corner_means().T @ by_mises
+            by_stress = self._von_mises(self._stresses(at_corners)[0])[1] * by_tetrahedra[:, None]
+            adjoint, _ = self.elastic.solve(self.elastic.stress.T @ by_stress.ravel())
+            found = self.pressure.growth_pa * (self.elastic.swelling.T @ adjoint)
+        by_corners = _from_root(comm, found) / self.lattice.volumes_m3
+        return np.asarray(self.space.volumes_m3 * (self.weights @ by_corners))
+
+    def stress_pa(self, density: Values) -> Values:
+        """Von Mises stress at own control volumes, shape (n,). Collective.
+
+        Args:
+            density: shape (n,).
+        """
+        at_corners = self._deposited(density)
+        found = None
+        if self.elastic is not None:
+            found = self.lattice.corner_means() @ self._von_mises(self._stresses(at_corners)[0])[0]
+        return np.asarray(self.weights @ _from_root(self.space.halo.comm, found))
+
+    def mass_effect(self, density: Values) -> MassEffect:
+        """How far the tumour pushes the tissue around it. Collective.
+
+        Args:
+            density: shape (n,).
+        """
+        at_corners = self._deposited(density)
+        found = None
+        if self.elastic is not None:
+            push = self.pressure.growth_pa / self.pressure.scale
+            found = self.elastic.at_corners @ self.elastic.solve(self.elastic.swelling @ (push * at_corners))[0]
+        displacement = _from_root(self.space.halo.comm, found).reshape(-1, 3)
+        largest = float(np.linalg.norm(displacement, axis=1).max())
+        return MassEffect(np.asarray(self.weights @ displacement), largest)
+
+    def _deposited(self, density: Values) -> Values:
+        """Density at the lattice's corners, which keeps the number of cells, shape (c,)."""
+        cells = self.weights.T @ (self.space.volumes_m3 * density)
+        return np.asarray(self.space.halo.comm.allreduce(cells)) / self.lattice.volumes_m3
+
+    def _stresses(self, at_corners: Values, other: Values | None = None) -> tuple[Values, Values]:
+        """Deviatoric stress of each tetrahedron by one or two densities, shape (t, 9) each; the scale cancels."""
+        elastic = self.elastic
+        assert elastic is not None  # callers ask on rank 0 only
+        push = self.pressure.growth_pa * elastic.swelling
+        found = elastic.solve(push @ at_corners, None if other is None else push @ other)
+        first, second = ((elastic.stress @ one).reshape(-1, 9) for one in found)
+        return first, second
+
+    def _von_mises(self, stress: Values) -> tuple[Values, Values]:
+        """Smoothed von Mises stress, shape (t,), and its derivative by the stress, shape (t, 9)."""
+        root = np.sqrt(1.5 * np.sum(stress**2, axis=1) + self.smoothing_pa**2)
+        return root - self.smoothing_pa, 1.5 * stress / root[:, None]
+
+    def _slowing(self, tetrahedra: Values | None) -> Values:
+        """Change of ln D at own control volumes from values of tetrahedra on rank 0."""
+        found = None if tetrahedra is None else self.lattice.corner_means() @ tetrahedra
+        return np.asarray(-self.pressure.slowing_1_pa * (self.weights @ _from_root(self.space.halo.comm, found)))
+
+
+def mechanics(
+    space: Space,
+    points_m: Values,
+    lattice: Lattice,
+    pressure: Pressure,
+    *,
+    poisson: float = POISSON,
+    every_s: float = EVERY_S,
+) -> Mechanics:
+    """Factorise the elastic system once. Collective.
+
+    Args:
+        space: control volumes.
+        points_m: where this rank's lie, in the lattice's coordinates, shape (n, 3) (`middles_m` for voxels).
+        lattice: the same on every rank.
+        pressure: lambda, gamma and the scale.
+        poisson: nu; tissue has 0.45 to 0.49.
+        every_s: how often D is renewed.
+
+    Raises:
+        InputError: Poisson's ratio or the renewal is out of range, or tissue lies outside the skull.
+    """
+    if not 0.0 < poisson < 0.5:
+        raise InputError(
+            "mechanics, Poisson's ratio",
+            found=f"{poisson:g}",
+            expected="a number between 0 and 0.5, both excluded",
+            advice="Brain tissue has 0.45 to 0.49.",
+        )
+    if not 0.0 < every_s < np.inf:
+        raise InputError(
+            "mechanics, renewal",
+            found=f"every {every_s:g} s",
+            expected="a positive time",
+            advice="Renew the stress every few days.",
+        )
+    weights, error = None, None
+    try:
+        weights = lattice.interpolation(points_m)
+    except InputError as found:
+        error = found
+    comm = space.halo.comm
+    # All ranks refuse what one of them refuses; the others would wait for ever.
+    for refusal in comm.allgather(error and (error.where, error.found, error.expected, error.advice)):
+        if refusal:
+            where, what, expected, advice = refusal
+            raise InputError(where, found=what, expected=expected, advice=advice)
+    assert weights is not None  # else some rank had refused
+    elastic = elasticity(lattice, poisson) if comm.rank == 0 else None
+    return Mechanics(space, lattice, weights, elastic, pressure, every_s)
+
+
+def middles_m(place: Voxels, edges_m: Values) -> Values:
+    """Middles of this rank's voxels in the lattice's coordinates, shape (n, 3).
+
+    Args:
+        place: voxels.
+        edges_m: their edges, shape (3,).
+    """
+    return np.asarray((np.stack(np.unravel_index(place.own, place.mask.shape), axis=1) + 0.5) * edges_m)
+
+
+def _from_root(comm: MPI.Comm, values: Values | None) -> Values:
+    """Rank 0's values, on every rank."""
+    return np.asarray(comm.bcast(values, root=0))

@@ -1,0 +1,31 @@
+"""The small patient of these tests with stiffness, a skull and a tumour that pushes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+import palpate.solvers  # noqa: F401  (the wheel's MPI before mpi4py)
+
+from mpi4py import MPI  # isort: skip
+
+from palpate.solvers.growth.lattice import lattice
+from palpate.solvers.growth.mechanics import Mechanics, Pressure, mechanics, middles_m
+from palpate.units import days_to_s
+from tests.solvers.growth.patient import SHAPE, Patient, patient
+
+EDGES_M = np.array([2e-3, 2e-3, 3e-3])
+PRESSURE = Pressure(growth_pa=20e3, slowing_1_pa=4e-3)
+
+
+def coupled(comm: MPI.Comm, stiffer: float = 1.0, pressure: Pressure = PRESSURE) -> tuple[Patient, Mechanics]:
+    """The patient, and mechanics on boxes of two voxels, renewed off the beat of treatment and observations."""
+    who = patient(comm)
+    rng = np.random.default_rng(11)
+    skull = np.ones(SHAPE, dtype=np.bool_)
+    skull[0] = skull[-1] = False  # tissue there hangs on the nearest box
+    boxes = lattice(skull, EDGES_M, stiffer * 2000.0 * np.exp(0.5 * rng.normal(size=SHAPE)), 5e-3)
+    place = who.voxels
+    pushing = mechanics(place.space, middles_m(place, EDGES_M), boxes, pressure, every_s=days_to_s(2.7))
+    return replace(who, model=replace(who.model, coupling=pushing)), pushing
