@@ -32,6 +32,9 @@ _BLUR: Final = 1.0
 _EXPLAINED: Final = 0.85
 """A shift counts if no more than this share of the mean square difference is left: noise that happens to agree leaves
 0.90 or more, half a voxel of motion in a block of 22 voxels 0.81 or less (decision 0057)."""
+_CHANCE: Final = 1e-4
+"""Probability that noise of an image alone makes a shift count. Of n independent samples the two components of a shift
+leave less than the share s of noise's mean square with probability s^((n - 3) / 2): small images need more proof."""
 _NOTHING: Final = 1e-12
 """Share of an image's mean square below which its difference from the mean is rounding."""
 _EDGE: Final = 2
@@ -116,7 +119,13 @@ def _shift(reference: NDArray[np.float64], image: NDArray[np.float64]) -> NDArra
         if np.abs(rest).max() < _SETTLED_VOXELS * gain:
             break
     back = ndimage.shift(image, (*-total, 0.0), order=3, mode="nearest")[inner].ravel()
-    return total if _misfit(columns[:, :1], back) < _EXPLAINED * at_rest else np.zeros(2)
+    return total if _misfit(columns[:, :1], back) < _share_left(len(back)) * at_rest else np.zeros(2)
+
+
+def _share_left(voxels: int) -> float:
+    """Share of the mean square difference that a shift must go below to count, by how many voxels are compared."""
+    samples = voxels / (4.0 * np.pi * _BLUR**2)
+    return min(_EXPLAINED, _CHANCE ** (2.0 / (samples - 3.0))) if samples > 3.0 else 0.0
 
 
 def _misfit(reference: NDArray[np.float64], image: NDArray[np.float64]) -> float:
