@@ -8,7 +8,7 @@ x_c = C_c w_c the coarse maximum, each block's weight is shared out evenly among
     w = B^T w_c,     x = C w,     B the mean over blocks,
 
 which is how the fine prior interpolates what was learned about blocks: smooth where it is smooth, with its regions'
-borders. Where blocks of blocks still carry the waves, the coarse inversion starts from those.
+borders. The coarse inversion itself starts knowing nothing.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from palpate.solvers.inversion.prior import FIELDS, Hypotheses, MaternField
 from palpate.solvers.inversion.problem import Ground, Measured, problem_of
 from palpate.units import hz_to_rad_s, m_to_mm
 
-VOXELS_PER_WAVELENGTH = 6.0
+BLOCKS_PER_WAVELENGTH = 6.0
 """Blocks are no longer than the shortest shear wavelength over this: three cells for each wave."""
 
 LEAST_BLOCKS = 4.0
@@ -122,7 +122,7 @@ def starting_course(
     smaller, _ = problem_of(fields, below, settings, problem.tally, problem.comm)
     fit = maximise(
         smaller,
-        lambda: starting_course(fields, below, settings, smaller, hypotheses, report),
+        lambda: Course.ignorant(smaller.voxels, hypotheses, fit_hyperparameters=settings.fit_prior),
         limit=settings.max_iterations,
         tolerance=settings.tolerance,
         report=report,
@@ -145,6 +145,7 @@ def _coarse(
         return None
     try:
         averaged = [_averaged(one, factors) for one in measured]
+        # Zones of the usual size, whatever the fine ones' is: only the start depends on them.
         zones = zones_of(averaged[0].mask, averaged[0].voxel_size_mm, MeshSettings())
     except InputError:  # too little tissue is left
         return None
@@ -158,7 +159,7 @@ def _coarse(
 
 def _factors(voxel_size_mm: NDArray[np.float64], wavelength_mm: float) -> Factors:
     """Voxels of a block along each axis: two where that is short enough."""
-    i, j, k = (2 if 2.0 * size <= wavelength_mm / VOXELS_PER_WAVELENGTH else 1 for size in voxel_size_mm)
+    i, j, k = (2 if 2.0 * size <= wavelength_mm / BLOCKS_PER_WAVELENGTH else 1 for size in voxel_size_mm)
     return i, j, k
 
 

@@ -91,8 +91,8 @@ class Course:
 
     @property
     def change(self) -> float:
-        """Root mean square change of m in the last step."""
-        return self.history[-1].change if self.history else np.inf
+        """Root mean square change of m in the last step, had it been taken in full: a cut one says nothing is near."""
+        return self.history[-1].change / self.history[-1].step if self.history else np.inf
 
     @property
     def near(self) -> bool:
@@ -101,13 +101,14 @@ class Course:
 
     @property
     def remaining(self) -> float:
-        """About how far the maximum is: the last step, less what its ratio to the one before promises, over its length.
+        """About how far the maximum is: the last step had it been taken in full, or what two full steps promise.
 
-        Steps of a linear convergence with ratio q leave q / (1 - q) of the last one.
+        Steps of a linear convergence with ratio q leave q / (1 - q) of the last one. Never more than all of it is
+        taken, so that slow convergence (q > 1/2) is judged by the last step alone.
         """
         last = self.history[-1]
         if self.waited < 2 or min(last.step, self.history[-2].step) < 1.0:
-            return last.change / last.step
+            return self.change
         ratio = min(last.change / max(self.history[-2].change, last.change, np.finfo(float).tiny), 0.5)
         return last.change * ratio / (1.0 - ratio)
 

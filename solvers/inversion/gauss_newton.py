@@ -133,6 +133,7 @@ def maximise(
         problem.mask, problem.voxel_size_mm, course.hypotheses, problem.regions.shares, course.loosening
     )
     point = _evaluate(problem, course.x, course.w)
+    course = replace(course, x=point.x, w=point.w)  # an earlier run's, to the last bit
     problem.checkpoint.save(course)
     while True:
         began, history = time.perf_counter(), course.history
