@@ -33,7 +33,7 @@ from palpate.solvers.inversion.course import Course, Iteration
 from palpate.solvers.inversion.gauss_newton import Fit, Problem, maximise
 from palpate.solvers.inversion.noise import noise_of
 from palpate.solvers.inversion.prior import FIELDS, Hypotheses, MaternField
-from palpate.solvers.inversion.problem import Ground, Measured, problem_of
+from palpate.solvers.inversion.problem import Ground, Measured, centre_of, problem_of
 from palpate.units import hz_to_rad_s, m_to_mm
 
 BLOCKS_PER_WAVELENGTH = 6.0
@@ -180,13 +180,11 @@ def _with_soft_tissue(measured: Sequence[Measured], x: NDArray[np.float64], bloc
     inside = measured[0].field.mask
     maps = [np.stack([one.direct.storage_pa[inside], one.direct.loss_pa[inside]]) for one in measured]
     direct = np.mean([one.dispersion.back(np.log(pa)) for one, pa in zip(measured, maps, strict=True)], axis=0)
-    centre = np.mean([one.dispersion.back(one.log_median) for one in measured], axis=0)[:, None]
+    centre = centre_of(measured)[:, None]
     shortest_mm = [
         _wavelength_mm(one, one.dispersion.at(fields)) for one in measured for fields in (direct, centre + x)
     ]
-    with np.errstate(invalid="ignore"):
-        soft = (np.min(shortest_mm, axis=0) < LEAST_BLOCKS * block_mm) & np.isfinite(direct).all(axis=0)
-    return np.where(soft, direct - centre, x)
+    return np.where(np.min(shortest_mm, axis=0) < LEAST_BLOCKS * block_mm, direct - centre, x)
 
 
 def _averaged(measured: Measured, factors: Factors) -> WaveField:

@@ -100,6 +100,15 @@ def measure(fields: Sequence[WaveField], settings: InversionSettings) -> list[Me
     ]
 
 
+def centre_of(measured: Sequence[Measured]) -> NDArray[np.float64]:
+    """Where the prior is centred: the direct inversions' medians of ln G' and ln G'' at the reference, shape (2,).
+
+    Args:
+        measured: wave fields, one a frequency.
+    """
+    return np.asarray(np.mean([one.dispersion.back(one.log_median) for one in measured], axis=0))
+
+
 def problem_of(
     measured: Sequence[Measured], ground: Ground, settings: InversionSettings, tally: Tally, comm: MPI.Comm
 ) -> tuple[Problem, Scales]:
@@ -114,7 +123,7 @@ def problem_of(
     """
     first, zones = measured[0].field, ground.zones
     regions = ground.regions or no_regions(int(np.count_nonzero(first.mask)))
-    centre = np.mean([one.dispersion.back(one.log_median) for one in measured], axis=0)
+    centre = centre_of(measured)
     scales = Scales(mm_to_m(float(first.voxel_size_mm.min())), float(np.hypot(*np.exp(centre))))
     for one in measured:
         say(
