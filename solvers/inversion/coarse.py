@@ -34,7 +34,7 @@ from palpate.solvers.inversion.gauss_newton import Fit, Problem, maximise
 from palpate.solvers.inversion.noise import noise_of
 from palpate.solvers.inversion.prior import FIELDS, Hypotheses, MaternField
 from palpate.solvers.inversion.problem import Ground, Measured, centre_of, problem_of
-from palpate.units import hz_to_rad_s, m_to_mm
+from palpate.units import m_to_mm
 
 BLOCKS_PER_WAVELENGTH = 6.0
 """Blocks are no longer than the shortest shear wavelength over this: three cells for each wave."""
@@ -72,8 +72,9 @@ class Blocks:
         """
         number = np.full(coarse_mask.shape, -1)
         number[coarse_mask] = np.arange(np.count_nonzero(coarse_mask))
-        inside = np.minimum(np.argwhere(mask) // factors, np.array(coarse_mask.shape) - 1)
-        whole = np.all(np.argwhere(mask) // factors < coarse_mask.shape, axis=1)
+        place = np.argwhere(mask) // factors
+        inside = np.minimum(place, np.array(coarse_mask.shape) - 1)
+        whole = np.all(place < coarse_mask.shape, axis=1)
         own = np.where(whole, number[tuple(inside.T)], -1)
         rows, columns = own[own >= 0], np.flatnonzero(own >= 0)
         mean = sparse.csr_matrix(
@@ -166,7 +167,7 @@ def _factors(voxel_size_mm: NDArray[np.float64], wavelength_mm: float) -> Factor
 def _wavelength_mm(measured: Measured, log_moduli: NDArray[np.float64]) -> NDArray[np.float64]:
     """Of shear waves at the frequency of a wave field where ln G' and ln G'' are such, pascal, shape (2, ...)."""
     speed = np.sqrt(np.hypot(*np.exp(log_moduli)) / measured.field.density_kg_m3)
-    return np.asarray(m_to_mm(speed * 2.0 * np.pi / hz_to_rad_s(measured.field.frequency_hz)))
+    return np.asarray(m_to_mm(speed / measured.field.frequency_hz))
 
 
 def _with_soft_tissue(measured: Sequence[Measured], x: NDArray[np.float64], block_mm: float) -> NDArray[np.float64]:
