@@ -1,0 +1,1 @@
+"""A tumour over time: images of every date and what was done in between, on one grid."""
