@@ -24,7 +24,8 @@ from mpi4py import MPI
 from numpy.typing import NDArray
 from scipy import sparse
 
-from palpate.solvers.inversion.prior import FIELDS, UNRESOLVED, Hypotheses, PriorScale, correlation
+from palpate.solvers.inversion.prior import FIELDS, UNRESOLVED, Hypotheses, PriorScale, matern
+from palpate.solvers.inversion.reflections import Reflections
 
 LENGTHS_MM = (6.0, 12.0, 24.0)
 """Correlation lengths that are compared."""
@@ -133,7 +134,8 @@ def log_evidence_of(total: NDArray[np.float64]) -> tuple[float, NDArray[np.float
     value = -np.log(np.diag(factor[0])).sum() + 0.5 * (total[-1, -1] - total[:-1, -1] @ solved)
     ends = np.append(-solved, 1.0)
     slope = 0.5 * np.outer(ends, ends)
-    slope[:-1, :-1] -= 0.5 * scipy.linalg.cho_solve(factor, np.eye(count))
+    inverse, _ = scipy.linalg.lapack.dpotri(factor[0], lower=True)  # its lower half
+    slope[:-1, :-1] -= 0.5 * (np.tril(inverse) + np.tril(inverse, -1).T)
     return float(value), slope
 
 
@@ -235,12 +237,12 @@ def _most_probable(projected: Sequence[Projected], start: PriorScale, comm: MPI.
 
 def _project(zone: ZoneEvidence, amplitude: NDArray[np.float64], voxel_size_mm: NDArray[np.float64]) -> list[Projected]:
     """The zone's projections at each of LENGTHS_MM; only the fitted part depends on the length."""
-    columns = np.split(zone.columns, FIELDS)
-    scaled = [a[:, None] * c for a, c in zip(amplitude, columns, strict=True)]
+    box = Reflections(zone.ijk, voxel_size_mm)
+    folded = [box.fold(a[:, None] * c) for a, c in zip(amplitude, np.split(zone.columns, FIELDS), strict=True)]
 
     def through(length_mm: float, roughness: float) -> NDArray[np.float64]:
-        base = correlation(zone.ijk, voxel_size_mm, PriorScale(1.0, 1.0, length_mm, roughness=roughness))
-        return _pairs(scaled, [base @ c for c in scaled])
+        by_steps = matern(box.distance_mm, length_mm, roughness)
+        return _pairs(folded, [box.times(by_steps, c) for c in folded])
 
     mean, regional = of_means(zone)
     fixed = Projected(

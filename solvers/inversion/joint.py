@@ -125,8 +125,8 @@ class JointPosterior:
         noise = [zone.generator(seed).standard_normal((zone.columns, count)) for zone in self._zones]
         stacked = np.concatenate(noise) if noise else np.zeros((0, count))
         self._expect(count)
-        t = self._solve(stacked - self._to_zones(prior_draws), DRAW_TOLERANCE)
-        return prior_draws + self._covariance(self._from_zones(t))
+        t = self._solve(stacked - self._to_zones(prior_draws), DRAW_TOLERANCE, single=True)
+        return prior_draws + self._covariance(self._from_zones(t), single=True)
 
     def log_determinant(self, seed: int) -> LogDeterminant:
         """The value of ln det (I + Y^T C Y), by how much data narrow the prior; the same on any number of ranks.
@@ -137,7 +137,7 @@ class JointPosterior:
         rows = sum(zone.columns for zone in self._zones)
         if self._comm.allreduce(rows) <= log_determinant.DENSE:
             return log_determinant.dense(self._apply, rows, self._comm)
-        self._expect(log_determinant.PROBES)
+        self._deflation = deflation_of(self._spectra, self._apply, log_determinant.PROBES, self._comm, exact=True)
         coins = [zone.generator(seed).integers(0, 2, (zone.columns, log_determinant.PROBES)) for zone in self._zones]
         signs = 2.0 * np.concatenate(coins) - 1.0 if coins else np.zeros((0, log_determinant.PROBES))
         found = log_determinant.by_quadrature(
@@ -170,15 +170,15 @@ class JointPosterior:
             own += in_regions[f].T @ sum(scale.mixing[f, g] * in_regions[g] for g in range(FIELDS))
         return np.asarray(0.5 * (own + own.T))
 
-    def _covariance(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    def _covariance(self, weights: NDArray[np.float64], *, single: bool = False) -> NDArray[np.float64]:
         """C times columns that every rank holds; the columns' work is shared between the ranks."""
         size, rank = self._comm.size, self._comm.rank
         if size == 1:
-            return self._prior.apply(weights)
+            return self._prior.apply(weights, single=single)
         out = np.zeros_like(weights)
         mine = slice(rank * weights.shape[1] // size, (rank + 1) * weights.shape[1] // size)
         if mine.stop > mine.start:
-            out[:, mine] = self._prior.apply(np.ascontiguousarray(weights[:, mine]))
+            out[:, mine] = self._prior.apply(np.ascontiguousarray(weights[:, mine]), single=single)
         self._comm.Allreduce(MPI.IN_PLACE, out)
         return out
 
@@ -195,26 +195,31 @@ class JointPosterior:
         self._comm.Allreduce(MPI.IN_PLACE, out)
         return out
 
-    def _apply(self, t: NDArray[np.float64]) -> NDArray[np.float64]:
+    def _apply(self, t: NDArray[np.float64], *, single: bool = False) -> NDArray[np.float64]:
         """(I + Y^T C Y) t, a block of columns at a time: each costs a vector over the whole organ on every rank."""
         out = np.empty_like(t)
         for first in range(0, t.shape[1], COLUMNS):
             block = np.ascontiguousarray(t[:, first : first + COLUMNS])
-            out[:, first : first + COLUMNS] = block + self._to_zones(self._covariance(self._from_zones(block)))
+            out[:, first : first + COLUMNS] = block + self._to_zones(
+                self._covariance(self._from_zones(block), single=single)
+            )
         return out
 
     def _dot(self, a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.asarray(self._comm.allreduce(np.sum(a * b, axis=0)))
 
-    def _solve(self, rhs: NDArray[np.float64], tolerance: float = TOLERANCE) -> NDArray[np.float64]:
+    def _solve(
+        self, rhs: NDArray[np.float64], tolerance: float = TOLERANCE, *, single: bool = False
+    ) -> NDArray[np.float64]:
         """Deflated conjugate gradients on (I + Y^T C Y) t = rhs, all columns at once."""
-        t, residual = self._deflation.start(rhs)
+        t = self._deflation.start(rhs)
+        residual = rhs - self._apply(t)
         direction = z = self._deflation.precondition(residual)
         rho = self._dot(residual, z)
         for _ in range(LIMIT):
             if np.all(self._dot(residual, residual) <= tolerance**2):
                 return t
-            image = self._apply(direction)
+            image = self._apply(direction, single=single)
             step = rho / np.maximum(self._dot(direction, image), 1e-300)
             t = t + step * direction
             residual = residual - step * image
