@@ -24,7 +24,8 @@ from mpi4py import MPI
 from numpy.typing import NDArray
 from scipy import sparse
 
-from palpate.solvers.inversion.prior import FIELDS, UNRESOLVED, Hypotheses, PriorScale, matern
+from palpate.solvers.inversion.correlation import matern
+from palpate.solvers.inversion.hyperparameters import FIELDS, UNRESOLVED, Hypotheses, PriorScale
 from palpate.solvers.inversion.reflections import Reflections
 
 LENGTHS_MM = (6.0, 12.0, 24.0)

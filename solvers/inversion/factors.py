@@ -19,8 +19,9 @@ import scipy.optimize
 from mpi4py import MPI
 from numpy.typing import NDArray
 
+from palpate.solvers.inversion.correlation import matern
 from palpate.solvers.inversion.evidence import ZoneEvidence, log_evidence_of, of_means
-from palpate.solvers.inversion.prior import FIELDS, UNRESOLVED, Hypotheses, PriorScale, matern
+from palpate.solvers.inversion.hyperparameters import FIELDS, UNRESOLVED, Hypotheses, PriorScale
 from palpate.solvers.inversion.reflections import Reflections
 
 MOST_REGIONS = 6

@@ -26,7 +26,8 @@ from palpate.solvers.inversion.evidence import (  # isort: skip
     fit_prior,
     join_frequencies,
 )
-from palpate.solvers.inversion.prior import FIELDS, Hypotheses, MaternField, PriorScale  # isort: skip
+from palpate.solvers.inversion.hyperparameters import FIELDS, Hypotheses, PriorScale  # isort: skip
+from palpate.solvers.inversion.prior import MaternField  # isort: skip
 
 VOXEL_MM = np.array([3.0, 3.0, 4.0])
 BLOCK = np.ones((7, 7, 5), dtype=bool)

@@ -19,7 +19,8 @@ from palpate.meshing.zones import cut_zones  # isort: skip
 
 from palpate.solvers.inversion import deflation, log_determinant  # isort: skip
 from palpate.solvers.inversion.joint import DRAW_TOLERANCE, TOLERANCE, JointPosterior, ZoneCurvature  # isort: skip
-from palpate.solvers.inversion.prior import FIELDS, Hypotheses, MaternField, PriorScale  # isort: skip
+from palpate.solvers.inversion.hyperparameters import FIELDS, Hypotheses, PriorScale  # isort: skip
+from palpate.solvers.inversion.prior import MaternField  # isort: skip
 
 DIRECTIONS = 24
 """Informed directions of each zone."""

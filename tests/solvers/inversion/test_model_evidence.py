@@ -15,7 +15,8 @@ from mpi4py import MPI  # isort: skip
 from palpate.solvers.inversion.joint import TOLERANCE, JointPosterior, ZoneCurvature  # isort: skip
 from palpate.solvers.inversion.model_evidence import Evidence, evidence_of, sum_of  # isort: skip
 from palpate.imaging.labels import no_regions  # isort: skip
-from palpate.solvers.inversion.prior import FIELDS, Hypotheses, MaternField, PriorScale  # isort: skip
+from palpate.solvers.inversion.hyperparameters import FIELDS, Hypotheses, PriorScale  # isort: skip
+from palpate.solvers.inversion.prior import MaternField  # isort: skip
 from palpate.solvers.inversion.zone_solver import Tally, ZoneSolver, ZoneState  # isort: skip
 
 MASK = np.ones((5, 4, 4), dtype=bool)

@@ -13,7 +13,8 @@ from tests.laws.chance import assert_covariance, assert_mean_square
 from tests.laws.operators import assert_adjoint, assert_positive, assert_symmetric
 
 import palpate.solvers  # noqa: F401  # isort: skip  (loads MPI before dolfinx)
-from palpate.solvers.inversion.prior import FIELDS, Hypotheses, MaternField, PriorScale  # isort: skip
+from palpate.solvers.inversion.hyperparameters import FIELDS, Hypotheses, PriorScale  # isort: skip
+from palpate.solvers.inversion.prior import MaternField  # isort: skip
 
 VOXEL_MM = np.array([2.0, 2.5, 3.0])
 SCALE = PriorScale(

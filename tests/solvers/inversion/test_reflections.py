@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from palpate.solvers.inversion.prior import PriorScale, correlation, matern
+from palpate.solvers.inversion.correlation import correlation, matern
+from palpate.solvers.inversion.hyperparameters import PriorScale
 from palpate.solvers.inversion.reflections import Reflections
 
 VOXEL_MM = np.array([2.0, 2.0, 3.0])

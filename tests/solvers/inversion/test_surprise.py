@@ -7,7 +7,8 @@ import pytest
 
 import palpate.solvers  # noqa: F401  # isort: skip  (loads MPI before dolfinx)
 from palpate.imaging.labels import no_regions  # isort: skip
-from palpate.solvers.inversion.prior import Hypotheses, MaternField, PriorScale  # isort: skip
+from palpate.solvers.inversion.hyperparameters import Hypotheses, PriorScale  # isort: skip
+from palpate.solvers.inversion.prior import MaternField  # isort: skip
 from palpate.solvers.inversion.surprise import loosened  # isort: skip
 
 MASK = np.ones((25, 23, 21), dtype=bool)
