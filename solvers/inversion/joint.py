@@ -123,7 +123,7 @@ class JointPosterior:
         A prior draw x0 is corrected by what data with noise would have said of it:
         x = x0 + C Y (I + Y^T C Y)^-1 (noise - Y^T x0). The same seed gives the same draws on any number of ranks.
         """
-        prior_draws = self._prior.draw(count, np.random.default_rng([seed, 0]))
+        prior_draws = self._prior_draws(count, seed)
         noise = [zone.generator(seed).standard_normal((zone.columns, count)) for zone in self._zones]
         stacked = np.concatenate(noise) if noise else np.zeros((0, count))
         self._expect(count)
@@ -171,6 +171,17 @@ class JointPosterior:
             own += scaled[f].T @ sum(scale.mixing[f, g] * local[g] for g in range(FIELDS))
             own += in_regions[f].T @ sum(scale.mixing[f, g] * in_regions[g] for g in range(FIELDS))
         return np.asarray(0.5 * (own + own.T))
+
+    def _prior_draws(self, count: int, seed: int) -> NDArray[np.float64]:
+        """Draws from the prior, each made by one rank, shape (2 N, count)."""
+        size, rank = self._comm.size, self._comm.rank
+        mine = range(rank * count // size, (rank + 1) * count // size)
+        if size == 1:
+            return self._prior.draw(mine, seed)
+        out = np.zeros((FIELDS * self._count, count))
+        out[:, mine.start : mine.stop] = self._prior.draw(mine, seed)
+        self._comm.Allreduce(MPI.IN_PLACE, out)
+        return out
 
     def _covariance(self, weights: NDArray[np.float64], *, single: bool = False) -> NDArray[np.float64]:
         """C times columns that every rank holds; the columns' work is shared between the ranks."""

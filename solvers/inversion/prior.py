@@ -170,14 +170,22 @@ class MaternField:
         """
         return self._local(weights.reshape(FIELDS, -1, 1))[..., 0]
 
-    def draw(self, count: int, generator: np.random.Generator) -> NDArray[np.float64]:
-        """Independent draws from N(0, C), shape (2 N, count)."""
-        local = self.amplitude[:, :, None] * self._draw_local(count, generator)
-        means = self.scale.mean_std * generator.standard_normal((FIELDS, 1, count))
+    def draw(self, numbers: range, seed: int) -> NDArray[np.float64]:
+        """Independent draws from N(0, C), shape (2 N, len(numbers)).
+
+        Args:
+            numbers: which draws; each has random numbers of its own, whoever makes it.
+            seed: of all of them.
+        """
         coupled = np.linalg.cholesky(self.scale.mixing)
-        of_each = np.einsum("fg,grk->frk", coupled, generator.standard_normal((FIELDS, self.regions.shape[1], count)))
-        of_regions = self.scale.region_std * np.stack([self.regions @ field for field in of_each])
-        return np.concatenate(local + means + of_regions)
+        drawn = np.empty((FIELDS, self.regions.shape[0], len(numbers)))
+        for column, number in enumerate(numbers):
+            generator = np.random.default_rng([seed, number])
+            local = self.amplitude * self._draw_local(generator)
+            means = self.scale.mean_std * generator.standard_normal((FIELDS, 1))
+            of_each = coupled @ generator.standard_normal((FIELDS, self.regions.shape[1]))
+            drawn[:, :, column] = local + means + self.scale.region_std * (self.regions @ of_each.T).T
+        return drawn.reshape(-1, len(numbers))
 
     def _local(self, fields: NDArray[np.float64], *, single: bool = False) -> NDArray[np.float64]:
         """C without means and regions, times columns of both fields, shape (2, N, k)."""
@@ -219,19 +227,20 @@ class MaternField:
         fields = scipy.fft.irfft(fields, self._padded[2], axis=3)[..., :slices]
         return np.asarray(fields.reshape(FIELDS, -1)[:, inside])
 
-    def _draw_local(self, count: int, generator: np.random.Generator) -> NDArray[np.float64]:
-        """Draws of both fields without means, regions and A, shape (2, N, count)."""
-        spectrum = self._spectrum
+    def _draw_local(self, generator: np.random.Generator) -> NDArray[np.floating]:
+        """Both fields without means, regions and A, shape (2, N)."""
+        first, along, across = self._spectrum_roots
+        white = scipy.fft.rfftn(generator.standard_normal((FIELDS, *self._padded), np.float32), axes=(1, 2, 3))
+        mixed = np.stack([first * white[0], along * white[0] + across * white[1]])
+        return self._inside_of(mixed, np.flatnonzero(self._inside))
+
+    @cached_property
+    def _spectrum_roots(self) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+        """The triangular root of the two fields' spectrum: 1 with 1, 2 with 1 and 2 with 2."""
+        spectrum = self._single_spectrum
         first = np.sqrt(spectrum[0, 0])
         along = np.divide(spectrum[1, 0], first, out=np.zeros_like(first), where=first > 0.0)
-        across = np.sqrt(np.maximum(spectrum[1, 1] - along**2, 0.0))
-        out = np.empty((FIELDS, self.regions.shape[0], count))
-        inside = np.flatnonzero(self._inside)
-        for column in range(count):
-            white = scipy.fft.rfftn(generator.standard_normal((FIELDS, *self._padded)), axes=(1, 2, 3))
-            mixed = np.stack([first * white[0], along * white[0] + across * white[1]])
-            out[:, :, column] = self._inside_of(mixed, inside)
-        return out
+        return first, along, np.sqrt(np.maximum(spectrum[1, 1] - along**2, 0.0))
 
 
 def _full_sum(half: NDArray[np.float64], last: int) -> float:

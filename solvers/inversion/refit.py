@@ -51,7 +51,7 @@ def refitted(problem: Problem, point: Point, prior: MaternField, *, rounds: int)
         for solver, state in zip(problem.solvers, point.states, strict=True)
         if solver.number in chosen
     ]
-    zones = join_frequencies(parts, problem.comm)
+    zones = [zone.decisive(problem.voxel_size_mm) for zone in join_frequencies(parts, problem.comm)]
     hypotheses = prior.hypotheses
     for _ in range(rounds):
         hypotheses = fit_prior(zones, problem.voxel_size_mm, hypotheses, problem.comm)

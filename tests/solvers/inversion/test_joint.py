@@ -72,7 +72,7 @@ def small() -> Small:
         at = np.concatenate([zone.voxels, zone.voxels + count])
         hessian[np.ix_(at, at)] += half @ half.T
     assert len(zones) > 3
-    truth = prior.draw(1, rng)[:, 0]
+    truth = prior.draw(range(1), 8)[:, 0]
     return Small(prior, zones, hessian @ truth, prior.apply(np.eye(FIELDS * count)), hessian)
 
 
