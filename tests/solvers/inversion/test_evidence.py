@@ -176,7 +176,7 @@ def test_the_true_hyper_parameters_are_found() -> None:
 
 
 def test_what_is_not_decisive_decides_nothing() -> None:
-    """The evidence is asked of the strongest data alone, in less than half of the time: what is left out must not matter.
+    """The evidence is asked of the strongest data alone, in half of the time: what is left out must not matter.
 
     Of the data of a zone whose strengths fall as those of real zones do, the weak ones tell two far priors apart by
     less than half a unit of log evidence, the strong ones by more than ten times that.
