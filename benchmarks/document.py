@@ -81,7 +81,7 @@ def page(records: Sequence[Record]) -> str:
 
 
 def with_table(readme: str, records: Sequence[Record]) -> str:
-    """The README with the table between its markers renewed: each benchmark's first quantity, if it can one with a goal."""
+    """The README with the table between its markers renewed: each benchmark's first goal, or quantity."""
     heads = ["benchmark", "quantity", "palpate", "published", "goal", ""]
     firsts = [(record, next((row for row in record.rows if row.goal), record.rows[0])) for record in records]
     cells = [
