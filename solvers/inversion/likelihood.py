@@ -124,7 +124,7 @@ class Linearised:
         load = np.zeros((self._blocks[-1], forces.shape[1]), dtype=np.complex128, order="F")  # as the solver wants it
         rows = slice(self._blocks[2], self._blocks[3])
         load[rows] = -forces
-        return self.factor.solve(load)[rows]
+        return self.factor.solve(load, rows)
 
     def _to_parameters(self, dual: NDArray[np.complex128]) -> NDArray[np.float64]:
         """From derivatives by G* to derivatives by m: Re(conj(dG*/dm) dual), shape (2 n, k)."""
