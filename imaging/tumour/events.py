@@ -173,9 +173,9 @@ class Placer:
         """Refuse a largest dose of a fraction that cannot be, or is not the one stated."""
         low, high = _LIKE
         if most_gy > MOST_GY:
-            found, expected = f"{most_gy:g} Gy a fraction", f"at most {MOST_GY:g}"
+            found, expected = f"{most_gy:.4g} Gy a fraction", f"at most {MOST_GY:g}"
         elif row.dose_gy is not None and not low <= most_gy / row.dose_gy <= high:
-            found = f"up to {most_gy:g} Gy a fraction in the file beside dose_gy {row.dose_gy:g}"
+            found = f"up to {most_gy:.4g} Gy a fraction in the file beside dose_gy {row.dose_gy:g}"
             expected = f"a largest dose of {low:g} to {high:g} times dose_gy"
         else:
             return
