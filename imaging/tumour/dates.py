@@ -9,13 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from palpate.config.study import Session
+from palpate.config.study import FEWEST_SCANS, Session, growth_scans
 from palpate.errors import InputError
 from palpate.imaging.anatomy import AnatomyImage, read_anatomy_image
 from palpate.imaging.dicom.anatomy import read_anatomy
-
-FEWEST_SCANS = 2
-"""One scan shows a tumour, two show its growth."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +45,7 @@ def dated_scans(sessions: Sequence[Session], subject: str, table: Path | str) ->
     if not own:
         known = ", ".join(sorted({one.subject for one in sessions})[:8]) or "nobody"
         raise InputError(table, found=f"no subject {subject}", expected=f"one of {known}", advice="Check the label.")
-    scans = [one for one in own if one.growth is not None]
+    scans = growth_scans(sessions, subject)
     if len(scans) < FEWEST_SCANS:
         raise InputError(
             f"{table}, subject {subject}",
@@ -73,7 +70,7 @@ def dated_scans(sessions: Sequence[Session], subject: str, table: Path | str) ->
                 expected="tumour maps in order of their dates, one set a day",
                 advice="Correct the date or the order of rows.",
             )
-    return tuple(scans)
+    return scans
 
 
 def one_table(sessions: Sequence[Session], subject: str, table: Path | str) -> Path | None:

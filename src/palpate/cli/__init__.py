@@ -32,6 +32,9 @@ COMMANDS = (
     "overlay",
     "report",
     "tumour",
+    "calibrate",
+    "forecast",
+    "outlook",
     "verify",
 )
 """In the order a study meets them; each is the function or group of its own name in palpate.cli.<name>."""

@@ -39,9 +39,9 @@ class LongitudinalSettings(Section):
     """Radius of the tumour when it begins."""
     before_days: NotNegative = 110.0
     """How long it grows before the first scan."""
-    days: tuple[int, ...] = (0, 21, 52, 95)
+    days: tuple[int, ...] = (0, 21, 80)
     """Days of the scans, the first 0."""
-    beyond_days: tuple[int, ...] = (125, 155)
+    beyond_days: tuple[int, ...] = (110, 140)
     """Days after the last scan at which the truth is kept, to check a forecast."""
 
     diffusivity_mm2_day: Positive = 0.1
