@@ -70,7 +70,7 @@ class LongitudinalSettings(Section):
     kill_1_g: Positive = 0.12
     """Logarithm of the share of cells that survives one gram, with a plus sign."""
 
-    voxel_mm: Positive = 2.5
+    voxel_mm: Positive = 3.0
     """Edge of the voxels of the growth maps."""
     adc_noise_mm2_s: NotNegative = 0.2e-3
     """Noise of ADC."""
