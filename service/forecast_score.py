@@ -58,7 +58,8 @@ def score_forecast(folder: Path, truth: Path) -> tuple[ForecastScore, ...]:
                 continue
             true, told = float(known[true_name][day]), row[name]
             held = tuple(level for level in _LEVELS if told[level][0] <= true <= told[level][1])
-            scores.append(ForecastScore(float(row["day"]), name, true, told["median"], *told["95"], held))
+            lower, upper = told["95"]
+            scores.append(ForecastScore(float(row["day"]), name, true, told["median"], lower, upper, held))
     if not scores:
         days = ", ".join(str(day) for day in known.get("days", [])) or "none"
         raise InputError(
