@@ -2,9 +2,9 @@
 
     u_0(x) = p / (1 + exp(-z)),     z(x) = (a - d(x) - sum_j phi_j(x) xi_j) / w,    w = c sqrt(D_white / k).
 
-d is the signed distance to the outline seen, a and the shapes phi_j move it, p is the plateau. Far outside u_0 falls as
-exp(-d / w), the tail of a wave of Fisher's equation at its natural speed where c = 1: what no image shows is tied to the
-rates. The shapes are a Matern 3/2 field given its values at centres spread over the outline: the prior of
+d is the signed distance to the outline seen, a and the shapes phi_j move it, p is the plateau. Far outside u_0 falls
+as exp(-d / w), the tail of a wave of Fisher's equation at its natural speed where c = 1: what no image shows is tied to
+the rates. The shapes are a Matern 3/2 field given its values at centres spread over the outline: the prior of
 the displacement at the centres is exactly that field's.
 """
 
@@ -73,7 +73,7 @@ def signed_distance_mm(inside: NDArray[np.bool_], edges_mm: Values) -> Values:
     half = 0.5 * float(np.cbrt(np.prod(edges_mm)))
     outside = ndimage.distance_transform_edt(~inside, sampling=edges_mm)
     within = ndimage.distance_transform_edt(inside, sampling=edges_mm)
-    return np.where(inside, half - within, outside - half)
+    return np.asarray(np.where(inside, half - within, outside - half))
 
 
 def matern(a: Values, b: Values, length: float) -> Values:

@@ -2,9 +2,9 @@
 
     minimise  phi(xi) = r^T R^-1 r / 2 + xi^T xi / 2,     r = y - F(xi),     H = 1 + J^T R^-1 J.
 
-R depends on how steep the front is. Where that is follows from the data, so that R is taken from the model only twice, near
-the minimum of the phi before, and stays then: renewed for ever, R and xi need not settle. With it q is renewed, the size of
-the front's straying: it maximises the evidence of the linearised problem times its prior,
+R depends on how steep the front is. Where that is follows from the data, so that R is taken from the model only twice,
+near the minimum of the phi before, and stays then: renewed for ever, R and xi need not settle. With it q is renewed,
+the size of the front's straying: it maximises the evidence of the linearised problem times its prior,
 
     -2 ln p(y | q) = r_0^T (R + J J^T)^-1 r_0 + ln det(R + J J^T),     r_0 = y - F + J xi.
 """

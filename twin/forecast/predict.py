@@ -20,8 +20,7 @@ from palpate.solvers.growth.parameters import Parameters
 from palpate.solvers.growth.voxels import voxels
 from palpate.twin.calibration.calibrate import Calibration
 from palpate.twin.dynamics import CENTURY_DAYS, Events, brownian, interval_model, kills_1_g
-from palpate.twin.priors import ALPHA, DIFFUSIVITY, KILL, PROLIFERATION, WHITE_TO_GREY, drugs, kill_prior
-from palpate.twin.priors import Unknown
+from palpate.twin.priors import ALPHA, DIFFUSIVITY, KILL, PROLIFERATION, WHITE_TO_GREY, Unknown, drugs, kill_prior
 from palpate.units import mm_to_m
 
 type Values = NDArray[np.float64]
@@ -96,8 +95,7 @@ class Forecast:
 
     def _share_above(self, density: NDArray[np.float32], above: float) -> Values:
         """Share of each voxel where the density exceeds a threshold, by a plane through it."""
-        edges_mm = self.calibration.history.edges_mm
-        return share_above(density.astype(np.float64), above, self._tissue, edges_mm)
+        return share_above(density.astype(np.float64), above, self._tissue)
 
 
 def predict(calibration: Calibration, day: float, plan: Plan | None = None, comm: MPI.Comm = MPI.COMM_SELF) -> Forecast:
@@ -186,7 +184,7 @@ class _Future:
         return Parameters(log_d, np.asarray(layout.value(xi, PROLIFERATION)), float(alpha), sensitivities)
 
     def _drifts(self, xi: Values, days: Values, rng: np.random.Generator) -> Values:
-        """b of each piece of the future, given the past's."""
+        """The b of each piece of the future, given the past's."""
         past = [scan.day for scan in self._history.scans]
         half = brownian([*past, *days[1:]], self._settings)
         known = xi[self._calibration.unknowns.drift_slice()]
@@ -208,19 +206,20 @@ def log_odds(density: Values) -> Values:
     return np.asarray(np.log(inside) - np.log1p(-inside))
 
 
-def share_above(density: Values, above: float, tissue: NDArray[np.bool_], edges_mm: Values) -> Values:
+def share_above(density: Values, above: float, tissue: NDArray[np.bool_]) -> Values:
     """Share of each voxel with a density above a threshold, if the logit is linear within it, shape (n,).
 
     Args:
         density: at tissue voxels, shape (n,).
         above: threshold.
         tissue: shape (i, j, k).
-        edges_mm: of a voxel, shape (3,).
     """
     z = log_odds(density)
-    volume = np.full(tissue.shape, z.min())
+    volume = np.zeros(tissue.shape)
     volume[tissue] = z
-    reach = sum(np.abs(part) for part in np.gradient(volume))[tissue]
+    # Beyond the tissue goes on what is at its surface: there is no front between them.
+    nearest = ndimage.distance_transform_edt(~tissue, return_distances=False, return_indices=True)
+    reach = sum(np.abs(part) for part in np.gradient(volume[tuple(nearest)]))[tissue]
     away = z - float(np.log(above / (1.0 - above)))
     # A plane with normal m cuts a unit cube; its share rises over about sum |m| / 1.5 of the value.
     return np.asarray(np.clip(0.5 + away / np.maximum(reach / 1.5, 1e-9), 0.0, 1.0))

@@ -86,7 +86,8 @@ class Observations:
         Args:
             states: as for predicted.
             by: derivatives of the states by xi, shape (n, size) each.
-            xi, unknown: as for predicted.
+            xi: as for predicted.
+            unknown: as for predicted.
         """
         parts = []
         for scan, state, change in zip(self.scans, states, by, strict=True):
@@ -101,7 +102,9 @@ class Observations:
         """R around given densities.
 
         Args:
-            states, xi, unknown: as for predicted.
+            states: as for predicted.
+            xi: as for predicted.
+            unknown: as for predicted.
             front_drift_mm: q, of the model error.
         """
         slopes = []

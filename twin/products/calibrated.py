@@ -25,6 +25,8 @@ from palpate.twin.forecast.predict import share_above
 from palpate.twin.products.figures import intervals, observed, parameters
 from palpate.twin.storage import save_calibration
 
+LEAST_ACCEPTED: Final = 0.05
+"""Below this share of accepted proposals the draws may not be the posterior's."""
 _FITTED: Final = 40
 """Draws whose past is looked at."""
 
@@ -71,8 +73,8 @@ def calibration_record(found: Calibration, history: TumourHistory, notes: tuple[
         notes: what was taken for granted.
     """
     doubts = [] if found.statistics.converged else ["The calibration did not converge; do not use its forecast."]
-    if found.draws.effective_share < 0.05:
-        doubts.append("The posterior is far from Gaussian: its intervals may be too narrow or too wide.")
+    if found.draws.acceptance < LEAST_ACCEPTED:
+        doubts.append("The draws of the posterior hardly moved: its intervals may be too narrow or too wide.")
     return {
         "subject": history.subject,
         "units": {"volumes": "mL", "days": "since the first scan"},
@@ -85,7 +87,8 @@ def calibration_record(found: Calibration, history: TumourHistory, notes: tuple[
             "chemotherapy": [one.day for one in history.drug_doses],
             "surgery": [one.day for one in history.surgeries],
         },
-        "statistics": dataclasses.asdict(found.statistics) | {"effective_share": found.draws.effective_share},
+        "statistics": dataclasses.asdict(found.statistics)
+        | {"effective_share": found.draws.effective_share, "acceptance": found.draws.acceptance},
         "notes": list(notes),
         "doubts": doubts,
         "settings": found.settings.model_dump(mode="json"),
@@ -108,7 +111,7 @@ def fitted(found: Calibration) -> list[dict[str, object]]:
     for number, scan in enumerate(lattice.scans):
         states = [past[number] for past in pasts]
         volumes = {
-            name: np.array([share_above(u, above, lattice.tissue, lattice.edges_mm).sum() for u in states]) * voxel_ml
+            name: np.array([share_above(u, above, lattice.tissue).sum() for u in states]) * voxel_ml
             for name, above in thresholds(found.settings).items()
         }
         burden = np.array([u.sum() for u in states]) * voxel_ml

@@ -67,7 +67,7 @@ class TwinSettings(Section):
     alpha_beta_gy: Positive = 10.0
     """alpha over beta; not calibrated."""
 
-    drugs: dict[str, DrugSettings] = {"temozolomide": TEMOZOLOMIDE}
+    drugs: dict[str, DrugSettings] = Field(default_factory=lambda: {"temozolomide": TEMOZOLOMIDE})
     """By name in lower case."""
 
     enhancing_above: Share = 0.8
