@@ -1,6 +1,6 @@
 """Joint draws of the posterior: from the Laplace approximation to the posterior itself, by sequential Monte Carlo.
 
-Draws of the Laplace approximation N(m, H^-1) have log weights ell = (xi - m)^T H (xi - m) / 2 - phi(xi). Their effective
+Draws of Laplace's N(m, H^-1) have log weights ell = (xi - m)^T H (xi - m) / 2 - phi(xi). Their effective
 number says how Gaussian the posterior is. The weights are taken on in powers, each the largest that leaves half of
 the draws effective. After each the draws are resampled and moved: the proposal
 
