@@ -175,6 +175,8 @@ def _minimised(problem: Problem, at: _Point, work: _Work, tolerance: float) -> t
         residual = problem.residual(at.states, at.xi)
         here = objective(residual, at.xi, at.errors)
         gradient, hessian = gradient_and_hessian(residual, at.jacobian, at.xi, at.errors)
+        if float(gradient @ cho_solve(cho_factor(hessian), gradient)) < tolerance**2 * size:
+            return at, True
         for _ in range(_HALVINGS):
             move = -cho_solve(cho_factor(hessian + damping * np.diag(np.diag(hessian))), gradient)
             ahead = problem.states(at.xi + move)
@@ -186,12 +188,10 @@ def _minimised(problem: Problem, at: _Point, work: _Work, tolerance: float) -> t
                 break
             damping = max(0.05, 5.0 * damping)
         else:
-            return at, float(-gradient @ move) < tolerance**2 * size
+            return at, False
         states, jacobian = problem.tangents(at.xi + move)
         work.forecasts += 3 * size
         at = _Point(at.xi + move, states, jacobian, at.errors)
-        if damping == 0.0 and float(move @ hessian @ move) < tolerance**2 * size:
-            return at, True
     return at, False
 
 

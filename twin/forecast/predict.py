@@ -57,26 +57,37 @@ class Forecast:
     densities: NDArray[np.float32]
     calibration: Calibration
 
-    def volumes_ml(self, above: float) -> Values:
+    def volumes_ml(self, above: float | Values) -> Values:
         """Volume where the density exceeds a threshold, of each draw, shape (draws,).
 
         Args:
-            above: threshold; `enhancing_above` and `infiltrated_above` of the settings, for instance.
+            above: threshold, of all draws or of each, shape (draws,); `thresholds` gives those of what images show.
         """
-        return np.array([self._share_above(one, above).sum() for one in self.densities]) * self._voxel_ml
+        each = np.broadcast_to(above, len(self.densities))
+        pairs = zip(self.densities, each, strict=True)
+        return np.array([self._share_above(one, float(a)).sum() for one, a in pairs]) * self._voxel_ml
+
+    def thresholds(self, name: str) -> Values:
+        """The density above which this patient's images show something, of each draw, shape (draws,).
+
+        Args:
+            name: ENHANCING_ABOVE or INFILTRATED_ABOVE of palpate.twin.priors.
+        """
+        return np.array([self.calibration.unknowns.natural(xi, name) for xi in self.calibration.draws.xi])
 
     def burdens_ml(self) -> Values:
         """Integral of the density, of each draw: millilitres of packed tumour cells, shape (draws,)."""
         return self.densities.astype(np.float64).sum(axis=1) * self._voxel_ml
 
-    def probability_above(self, above: float) -> Values:
+    def probability_above(self, above: float | Values) -> Values:
         """Probability that the density exceeds a threshold, on the lattice, shape (i, j, k).
 
         Args:
-            above: threshold.
+            above: as for volumes_ml.
         """
         volume = np.zeros(self._tissue.shape)
-        volume[self._tissue] = np.mean([self._share_above(one, above) for one in self.densities], axis=0)
+        pairs = zip(self.densities, np.broadcast_to(above, len(self.densities)), strict=True)
+        volume[self._tissue] = np.mean([self._share_above(one, float(a)) for one, a in pairs], axis=0)
         return volume
 
     def mean_density(self) -> Values:

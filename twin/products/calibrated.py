@@ -22,11 +22,14 @@ from palpate.progress import say
 from palpate.provenance import atomic_directory, refuse_foreign_folder, versions
 from palpate.twin.calibration.calibrate import Calibration, calibrate, prepared
 from palpate.twin.forecast.predict import share_above
+from palpate.twin.priors import ENHANCING_ABOVE, INFILTRATED_ABOVE
 from palpate.twin.products.figures import intervals, observed, parameters
 from palpate.twin.storage import save_calibration
 
 LEAST_ACCEPTED: Final = 0.05
 """Below this share of accepted proposals the draws may not be the posterior's."""
+THRESHOLDS: Final = {"enhancing_ml": ENHANCING_ABOVE, "visible_ml": INFILTRATED_ABOVE}
+"""Volumes, and the unknown density above which images show them."""
 _FITTED: Final = 40
 """Draws whose past is looked at."""
 
@@ -107,19 +110,16 @@ def fitted(found: Calibration) -> list[dict[str, object]]:
     voxel_ml = float(np.prod(lattice.edges_mm)) / 1e3
     chosen = found.draws.xi[:: max(1, len(found.draws.xi) // _FITTED)]
     pasts = [problem.states(xi) for xi in chosen]
+    above = {name: [found.unknowns.natural(xi, kind) for xi in chosen] for name, kind in THRESHOLDS.items()}
     rows: list[dict[str, object]] = []
     for number, scan in enumerate(lattice.scans):
         states = [past[number] for past in pasts]
         volumes = {
-            name: np.array([share_above(u, above, lattice.tissue).sum() for u in states]) * voxel_ml
-            for name, above in thresholds(found.settings).items()
+            name: np.array([share_above(u, a, lattice.tissue).sum() for u, a in zip(states, each, strict=True)])
+            * voxel_ml
+            for name, each in above.items()
         }
         burden = np.array([u.sum() for u in states]) * voxel_ml
         row: dict[str, object] = {name: intervals(values) for name, values in volumes.items()}
         rows.append({"day": scan.day, "burden_ml": intervals(burden)} | row)
     return rows
-
-
-def thresholds(settings: TwinSettings) -> dict[str, float]:
-    """Density above which a volume counts, by the volume's name."""
-    return {"enhancing_ml": settings.enhancing_above, "visible_ml": settings.infiltrated_above}

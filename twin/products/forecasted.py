@@ -19,7 +19,7 @@ from palpate.progress import say
 from palpate.provenance import atomic_directory, refuse_foreign_folder, versions
 from palpate.twin.calibration.calibrate import Calibration
 from palpate.twin.forecast.predict import Forecast, predict
-from palpate.twin.products.calibrated import thresholds
+from palpate.twin.products.calibrated import THRESHOLDS
 from palpate.twin.products.figures import LEVELS, QUANTITIES, intervals
 
 type Values = NDArray[np.float64]
@@ -71,10 +71,9 @@ def _beyond(calibration: Calibration, end: float) -> list[str]:
 
 
 def _figures(found: Forecast) -> dict[str, object]:
-    settings = found.calibration.settings
     row: dict[str, object] = {"day": found.day}
-    for name, above in thresholds(settings).items():
-        row[name] = intervals(found.volumes_ml(above))
+    for name, kind in THRESHOLDS.items():
+        row[name] = intervals(found.volumes_ml(found.thresholds(kind)))
     return row | {"burden_ml": intervals(found.burdens_ml())}
 
 
@@ -88,10 +87,10 @@ def _write_maps(folder: Path, found: Forecast) -> None:
         volume = np.full(history.tissue.shape, np.nan, dtype=np.float32)
         volume[history.tissue] = values
         write_nifti(folder / f"{stem}_stat-{name}_density.nii.gz", volume, history.affine_mm)
-    for name, above in thresholds(found.calibration.settings).items():
-        kind = name.removesuffix("_ml")
-        probability = found.probability_above(above).astype(np.float32)
-        write_nifti(folder / f"{stem}_desc-{kind}_probability.nii.gz", probability, history.affine_mm)
+    for name, kind in THRESHOLDS.items():
+        probability = found.probability_above(found.thresholds(kind)).astype(np.float32)
+        shown = name.removesuffix("_ml")
+        write_nifti(folder / f"{stem}_desc-{shown}_probability.nii.gz", probability, history.affine_mm)
 
 
 def _table(rows: Sequence[dict[str, object]]) -> str:
