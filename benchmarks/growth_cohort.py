@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import time
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
@@ -37,6 +38,7 @@ from palpate.config.longitudinal import LongitudinalSettings
 from palpate.config.twin import TwinSettings
 from palpate.errors import InputError
 from palpate.imaging.phantom.atlas import Atlas, load_atlas
+from palpate.imaging.tumour.history import TumourHistory
 from palpate.provenance import atomic_file
 from palpate.service.statistics import crps
 
@@ -99,25 +101,32 @@ def patient(number: int, atlas: Atlas) -> LongitudinalSettings:
     )
 
 
-def study(number: int, folder: Path) -> tuple[Path, LongitudinalSettings]:
-    """A patient's images and truth, made once; the place moves until a tumour can grow there."""
+def study(number: int, folder: Path) -> tuple[Path, LongitudinalSettings, TumourHistory]:
+    """A patient's images and truth, and what is read of them; drawn again until every scan shows a tumour."""
     import palpate.solvers  # noqa: F401  (loads MPI before dolfinx)
+    from palpate.config.study import read_study
+    from palpate.config.tumour import TumourSettings
     from palpate.imaging.phantom.study import write_sessions
     from palpate.imaging.phantom.tumour_scene import tumour_scene
     from palpate.imaging.phantom.tumour_study import write_tumour_patient
+    from palpate.imaging.tumour.reading import read_tumour
     from palpate.solvers.virtual_tumour import grow
 
+    table = folder / "sessions.tsv"
     atlas = load_atlas()
     for attempt in range(50):
         settings = patient(number + 1000 * attempt, atlas).model_copy(update={"subject": f"{number:02d}"})
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
         try:
             scene = tumour_scene(settings, atlas)
+            write_sessions(folder, list(write_tumour_patient(folder, settings, scene, grow(settings, scene))))
+            found = read_tumour(
+                read_study(table), settings.subject, TumourSettings(), table=table, drugs=None, stiffness=None
+            )
         except InputError:
             continue
-        if not (folder / "sessions.tsv").exists():
-            folder.mkdir(parents=True, exist_ok=True)
-            write_sessions(folder, list(write_tumour_patient(folder, settings, scene, grow(settings, scene))))
-        return folder / "sessions.tsv", settings
+        return table, settings, found.history
     raise RuntimeError(f"no place for the tumour of patient {number}")
 
 
@@ -127,19 +136,15 @@ def forecast_of(number: int, folder: Path) -> dict[str, Any]:
     kept = folder / "told.json"
     if kept.exists():
         return dict(json.loads(kept.read_text(encoding="utf-8")))
-    table, settings = study(number, folder / "study")
-    from palpate.config.study import read_study
-    from palpate.config.tumour import TumourSettings
-    from palpate.imaging.tumour.reading import read_tumour
+    table, settings, history = study(number, folder / "study")
     from palpate.twin.calibration.calibrate import calibrate
     from palpate.twin.forecast.predict import predict
     from palpate.twin.priors import INFILTRATED_ABOVE
     from palpate.twin.products.figures import observed
 
-    found = read_tumour(read_study(table), settings.subject, TumourSettings(), table=table, drugs=None, stiffness=None)
     truth = json.loads((table.parent / f"sub-{settings.subject}" / "truth" / "truth.json").read_text(encoding="utf-8"))
     *days, day = settings.days
-    *seen, held_out = observed(found.history.scans, float(np.prod(found.history.edges_mm)) / 1e3)
+    *seen, held_out = observed(history.scans, float(np.prod(history.edges_mm)) / 1e3)
     told: dict[str, Any] = {
         "day": day,
         "days": days,
@@ -147,7 +152,7 @@ def forecast_of(number: int, folder: Path) -> dict[str, Any]:
         "observed": seen,
         "variants": {},
     }
-    history = replace(found.history, scans=found.history.scans[:-1])
+    history = replace(history, scans=history.scans[:-1])
     for name, changes in VARIANTS.items():
         chosen = TwinSettings.model_validate(SETTINGS | changes)
         began = time.perf_counter()
