@@ -29,8 +29,7 @@ MOST = 4096
 """Most directions: each is a column over all rows of A, and A W is kept."""
 
 SINGLE_BELOW = 1e3
-"""Eigenvalue of a zone's own block below which A w is computed in single precision: it errs by some 1e-7 of that, which
-is the solver's tolerance, where the least eigenvalue of A is 1. Larger errors would let W grow back in the residual."""
+"""Eigenvalue of a zone's own block below which A w may be computed in single precision."""
 
 COLUMNS = 64
 """Vectors over the whole organ that are held at a time: of 240,000 voxels they take 250 MB."""
