@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pytest
@@ -19,6 +18,7 @@ from mpi4py import MPI  # isort: skip
 from palpate.meshing.zones import cut_zones  # isort: skip
 
 from palpate.solvers.inversion import deflation, log_determinant  # isort: skip
+from palpate.solvers.inversion.deflation import Deflation  # isort: skip
 from palpate.solvers.inversion.joint import (  # isort: skip
     DRAW_TOLERANCE,
     TOLERANCE,
@@ -169,10 +169,12 @@ def test_draws_that_diverge_are_made_again_in_double(small: Small, monkeypatch: 
     single = fresh.draw(5, seed=1)
     solve = JointPosterior._solve
 
-    def only_double(*arguments: Any, **options: Any) -> NDArray[np.float64]:
-        if options.get("single"):
+    def only_double(
+        self: JointPosterior, rhs: NDArray[np.float64], used: Deflation, tolerance: float, *, single: bool = False
+    ) -> NDArray[np.float64]:
+        if single:
             raise DivergenceError("too far apart")
-        return solve(*arguments, **options)
+        return solve(self, rhs, used, tolerance)
 
     monkeypatch.setattr(JointPosterior, "_solve", only_double)
     spread = np.sqrt(np.diag(small.posterior))[:, None]
