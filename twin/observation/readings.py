@@ -1,6 +1,7 @@
 """What is compared with the model: means over blocks of cellularity, and shares of blocks inside the regions seen.
 
-Cellularity is g times the density. Where it was not measured, regions speak: the share of a block that is enhancing (or
+Cellularity is g times the density. Regions speak everywhere, also where cellularity was measured, since an edge has two
+sides: told only what lies outside, the threshold would rise as it likes. The share of a block that is enhancing (or
 necrotic within) is compared with the mean of 1 / (1 + exp(-(u - t) / s)), t the uncertain threshold of enhancement, and
 likewise for everything marked with the threshold of infiltration, if the scan marks infiltration at all.
 """
@@ -91,12 +92,11 @@ def _scan_readings(
 ) -> tuple[Reading, ...]:
     measured = where & np.isfinite(scan.cellularity) & (scan.cellularity_std > 0) & (scan.roi != NECROTIC)
     kinds = [(GAIN, measured, scan.cellularity, scan.cellularity_std**2)]
-    marked = where & ~measured
     core, any_region = np.isin(scan.roi, (ENHANCING, NECROTIC)), scan.roi > 0
     if core.any():
-        kinds.append((ENHANCING_ABOVE, marked, core.astype(np.float64), np.zeros(scan.roi.shape)))
+        kinds.append((ENHANCING_ABOVE, where, core.astype(np.float64), np.zeros(scan.roi.shape)))
     if (scan.roi == NON_ENHANCING).any():
-        kinds.append((INFILTRATED_ABOVE, marked, any_region.astype(np.float64), np.zeros(scan.roi.shape)))
+        kinds.append((INFILTRATED_ABOVE, where, any_region.astype(np.float64), np.zeros(scan.roi.shape)))
     found = []
     for kind, there, values, variances in kinds:
         average, points = _blocks(there, tissue, factors)
