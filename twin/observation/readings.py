@@ -26,8 +26,8 @@ REACH_MM: Final = 15.0
 SOFTNESS: Final = {ENHANCING_ABOVE: 0.06, INFILTRATED_ABOVE: 0.04}
 """s: a voxel near a threshold may be on either side of it."""
 SHARE_STD: Final = 0.25
-"""Error of a block's share in a region that its neighbours do not have. At 0.1 the posterior is so far from Gaussian that
-its draws are too narrow: 80 % intervals held 60 % of simulated truths."""
+"""Error of a block's share in a region that its neighbours do not have. At 0.1 the posterior is so far from Gaussian
+that its draws are too narrow: 80 % intervals held 60 % of simulated truths."""
 _LEAST_VOXELS: Final = 0.25
 """A block needs this share of its voxels measured."""
 
