@@ -65,6 +65,14 @@ class Lattice:
         total = self._sums(weights)
         return np.asarray(self._sums(np.where(weights > 0, volume, 0.0) * weights) / np.where(total > 0, total, 1.0))
 
+    def irradiation(self, one: Irradiation) -> Irradiation:
+        """A fraction on the blocks."""
+        return Irradiation(one.day, self.mean(one.dose_gy))
+
+    def surgery(self, one: Surgery) -> Surgery:
+        """A resection on the blocks: of those of which half was removed."""
+        return Surgery(one.day, self.mean(one.removed.astype(np.float64)) >= _TISSUE_SHARE)
+
     def refined(self, values: Values, outside: float = 0.0) -> Values:
         """Blocks' values on the images' grid, constant in a block.
 
@@ -97,6 +105,18 @@ class Lattice:
         whole[tuple(slice(0, n) for n in inside.shape)] = inside
         (a, b, c), (f, g, h) = self.shape, self.factors
         return np.asarray(whole.reshape(a, f, b, g, c, h).sum(axis=(1, 3, 5)))
+
+
+def nearest_tissue(tissue: Mask, edges_mm: Values | None = None) -> tuple[NDArray[np.int64], ...]:
+    """Indices of the nearest tissue voxel of every voxel: beyond the tissue goes on what is at its surface.
+
+    Args:
+        tissue: shape (i, j, k).
+        edges_mm: of a voxel, shape (3,); None to count in voxels.
+    """
+    return tuple(
+        ndimage.distance_transform_edt(~tissue, sampling=edges_mm, return_distances=False, return_indices=True)
+    )
 
 
 def visible(scan: TumourScan, edges_mm: Values) -> Mask:
@@ -181,14 +201,10 @@ def on_lattice(history: TumourHistory, grid: Lattice) -> TumourHistory:
         tissue=tissue,
         white=np.where(tissue, np.clip(white, 0.0, 1.0), 0.0),
         scans=tuple(_scan(scan, history.tissue, grid) for scan in history.scans),
-        irradiations=tuple(Irradiation(one.day, grid.mean(one.dose_gy)) for one in history.irradiations),
-        surgeries=tuple(_surgery(one, grid) for one in history.surgeries),
+        irradiations=tuple(map(grid.irradiation, history.irradiations)),
+        surgeries=tuple(map(grid.surgery, history.surgeries)),
         stiffness=None,
     )
-
-
-def _surgery(surgery: Surgery, grid: Lattice) -> Surgery:
-    return Surgery(surgery.day, grid.mean(surgery.removed.astype(np.float64)) >= _TISSUE_SHARE)
 
 
 def _scan(scan: TumourScan, tissue: Mask, grid: Lattice) -> TumourScan:

@@ -20,6 +20,7 @@ from scipy.linalg import cholesky, solve_triangular
 
 from palpate.config.twin import TwinSettings
 from palpate.imaging.tumour.history import ENHANCING, NECROTIC, TumourHistory
+from palpate.solvers.inversion import correlation
 from palpate.twin.lattice import smoothed, visible
 
 type Values = NDArray[np.float64]
@@ -85,8 +86,7 @@ def matern(a: Values, b: Values, length: float) -> Values:
         length: l, in the points' unit.
     """
     squares = (a**2).sum(axis=1)[:, None] + (b**2).sum(axis=1) - 2.0 * a @ b.T
-    r = np.sqrt(3.0 * np.maximum(squares, 0.0)) / length
-    return np.asarray((1.0 + r) * np.exp(-r))
+    return correlation.matern(np.sqrt(np.maximum(squares, 0.0)), length, roughness=0.0)
 
 
 def spread_out(points: Values, count: int) -> Values:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import datetime
 import tempfile
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -75,9 +74,10 @@ def read_tumour(
     i, j, k = first.roi.shape
     grid = TumourGrid((i, j, k), first.affine_mm)
     anatomies = [anatomy_of(one) for one in scans]
-    demand_one_person(
-        [(f"anatomy of {one.label}", t1.patient) for one, t1 in zip(scans, anatomies, strict=True) if t1 is not None]
-    )
+    known = [
+        (f"anatomy of {one.label}", t1.patient) for one, t1 in zip(scans, anatomies, strict=True) if t1 is not None
+    ]
+    demand_one_person(known)
     tissue, tissue_at = _tissue(scans, anatomies, grid, table)
     moves = _movements(anatomies, grid, tissue, settings)
     if tissue_at > 0 and moves[tissue_at].motion is not None:
@@ -98,7 +98,6 @@ def read_tumour(
     }
     placer = Placer(grid, tissue.tissue, dates[0], placed, spaces)
     history = _history(subject, grid, tissue, placed, placer, rows)
-    known = [(f"anatomy of {one.label}", t1.patient) for one, t1 in zip(scans, anatomies, strict=True) if t1]
     demand_one_person([*known, *placer.patients])
     if stiffness is not None:
         history = _with_stiffness(history, stiffness, scans, moves, grid, settings, notes)
@@ -138,8 +137,6 @@ def _with_stiffness(
     notes: list[str],
 ) -> TumourHistory:
     """The history with draws of the modulus."""
-    from dataclasses import replace
-
     label, folder = stiffness
     of = {session.session: move.motion for session, move in zip(scans, moves, strict=True)}
     if label not in of:
@@ -221,13 +218,3 @@ def _demand_tumour(scans: Sequence[Session], placed: Sequence[TumourScan], tissu
                 expected=f"at least {_LEAST_INSIDE:.0%}",
                 advice="Check that maps and anatomy are of the same head and place (RAS, mm), and left is left.",
             )
-
-
-def first_date(sessions: Sequence[Session], subject: str) -> datetime.date:
-    """The day that is day 0 of a subject's history.
-
-    Args:
-        sessions: rows of the study.
-        subject: BIDS label.
-    """
-    return min(one.date for one in sessions if one.subject == subject and one.growth and one.date)

@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, get_args
 
+from palpate.config.table import header_of, rows_of
 from palpate.errors import InputError
 from palpate.imaging.tumour.history import CAVITY, ENHANCING
 
@@ -115,8 +116,8 @@ def _lines(table: Path) -> list[tuple[int, dict[str, str]]]:
         text = table.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(table, found="no readable text", expected="a table of treatments", advice=advice) from error
-    rows = [line.split("\t") for line in text.splitlines()]
-    header = [cell.strip() for cell in rows[0]] if rows else []
+    lines = text.splitlines()
+    header = header_of(lines)
     for name in header:
         if name not in REQUIRED + OPTIONAL or header.count(name) > 1:
             found = f"column {name[:30]!r}" + (" twice" if header.count(name) > 1 else "")
@@ -125,17 +126,8 @@ def _lines(table: Path) -> list[tuple[int, dict[str, str]]]:
     for name in REQUIRED:
         if name not in header:
             raise InputError(table, found=f"no column {name!r}", expected="at least date and kind", advice=advice)
-    found_rows = []
-    for number, cells in enumerate(rows[1:], start=2):
-        if not any(cell.strip() for cell in cells):
-            continue
-        if len(cells) != len(header):
-            found = f"{len(cells)} cells in line {number}"
-            expected = f"{len(header)}, as in the header"
-            raise InputError(table, found=found, expected=expected, advice="Separate cells by one tab each.")
-        stripped = {name: cell.strip() for name, cell in zip(header, cells, strict=True)}
-        found_rows.append((number, {name: "" if cell in _EMPTY else cell for name, cell in stripped.items()}))
-    return found_rows
+    rows = rows_of(table, lines)
+    return [(number, {name: "" if cell in _EMPTY else cell for name, cell in row.items()}) for number, row in rows]
 
 
 def _demand_no_strays(where: str, kind: str, cells: Mapping[str, str]) -> None:

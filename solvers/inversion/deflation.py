@@ -102,12 +102,12 @@ class Deflation:
         """W^T times values, shape (w, columns)."""
         return self._sum(transposed_product(self.vectors, self.first, values, self.image.shape[1]))
 
-    def _sum(self, own: NDArray[np.floating]) -> NDArray[np.float64]:
-        return np.asarray(self.comm.allreduce(own), dtype=np.float64)
+    def _sum(self, own: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.asarray(self.comm.allreduce(own))
 
 
 def transposed_product(
-    vectors: Sequence[NDArray[np.float64]], first: Sequence[int], values: NDArray[np.floating], width: int
+    vectors: Sequence[NDArray[np.float64]], first: Sequence[int], values: NDArray[np.float64], width: int
 ) -> NDArray[np.float64]:
     """This rank's part of W^T times values, shape (w, columns).
 

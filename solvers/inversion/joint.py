@@ -12,7 +12,7 @@ whole organ is ever formed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -172,25 +172,26 @@ class JointPosterior:
         return np.asarray(0.5 * (own + own.T))
 
     def _prior_draws(self, count: int, seed: int) -> NDArray[np.float64]:
-        """Draws from the prior, each made by one rank, shape (2 N, count)."""
-        size, rank = self._comm.size, self._comm.rank
-        mine = range(rank * count // size, (rank + 1) * count // size)
-        if size == 1:
-            return self._prior.draw(mine, seed)
-        out = np.zeros((FIELDS * self._count, count))
-        out[:, mine.start : mine.stop] = self._prior.draw(mine, seed)
-        self._comm.Allreduce(MPI.IN_PLACE, out)
-        return out
+        """Draws from the prior, shape (2 N, count)."""
+        return self._shared_out(count, lambda mine: self._prior.draw(mine, seed))
 
     def _covariance(self, weights: NDArray[np.float64], *, single: bool = False) -> NDArray[np.float64]:
-        """C times columns that every rank holds; the columns' work is shared between the ranks."""
+        """C times columns that every rank holds, same shape."""
+
+        def part(mine: range) -> NDArray[np.float64]:
+            return self._prior.apply(np.ascontiguousarray(weights[:, mine.start : mine.stop]), single=single)
+
+        return self._shared_out(weights.shape[1], part)
+
+    def _shared_out(self, columns: int, part: Callable[[range], NDArray[np.float64]]) -> NDArray[np.float64]:
+        """Columns over the voxels, each made by one rank, on every rank, shape (2 N, columns)."""
         size, rank = self._comm.size, self._comm.rank
         if size == 1:
-            return self._prior.apply(weights, single=single)
-        out = np.zeros_like(weights)
-        mine = slice(rank * weights.shape[1] // size, (rank + 1) * weights.shape[1] // size)
-        if mine.stop > mine.start:
-            out[:, mine] = self._prior.apply(np.ascontiguousarray(weights[:, mine]), single=single)
+            return part(range(columns))
+        out = np.zeros((FIELDS * self._count, columns))
+        mine = range(rank * columns // size, (rank + 1) * columns // size)
+        if mine:
+            out[:, mine.start : mine.stop] = part(mine)
         self._comm.Allreduce(MPI.IN_PLACE, out)
         return out
 

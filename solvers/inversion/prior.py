@@ -102,6 +102,11 @@ class MaternField:
         return self.mask[self._box]
 
     @cached_property
+    def _places(self) -> NDArray[np.int64]:
+        """Places of the mask's voxels in its box, shape (N,)."""
+        return np.flatnonzero(self._inside)
+
+    @cached_property
     def _padded(self) -> tuple[int, ...]:
         """Lattice on which the covariance wraps only where it has fallen to exp(-2)."""
         longest = max(scale.length_mm for scale in self.hypotheses.scales)
@@ -196,15 +201,14 @@ class MaternField:
         """C without means, regions and A, times columns of both fields, shape (2, N, k)."""
         spectrum = self._single_spectrum if single else self._spectrum
         block = np.zeros((FIELDS, *self._inside.shape), dtype=spectrum.dtype)
-        inside = np.flatnonzero(self._inside)
         columns = np.ascontiguousarray(np.moveaxis(fields, 2, 0), dtype=spectrum.dtype)
         out = np.empty(columns.shape)
         own, other, both = spectrum[0, 0], spectrum[1, 1], spectrum[0, 1]
         for number, column in enumerate(columns):
-            block.reshape(FIELDS, -1)[:, inside] = column
+            block.reshape(FIELDS, -1)[:, self._places] = column
             first, second = self._waves(block)
             mixed = np.stack([own * first + both * second, both * first + other * second])
-            out[number] = self._inside_of(mixed, inside)
+            out[number] = self._inside_of(mixed)
         return np.moveaxis(out, 0, 2)
 
     def _waves(self, block: NDArray[np.floating]) -> NDArray[np.complexfloating]:
@@ -214,25 +218,20 @@ class MaternField:
         waves = scipy.fft.fft(waves, columns, axis=2, overwrite_x=True)
         return np.asarray(scipy.fft.fft(waves, rows, axis=1, overwrite_x=True))
 
-    def _inside_of(self, waves: NDArray[np.complexfloating], inside: NDArray[np.int64]) -> NDArray[np.floating]:
-        """Both fields in the mask, shape (2, N), from their transform; what lies outside its box is left out.
-
-        Args:
-            waves: the transform; it is overwritten.
-            inside: places of the mask's voxels in its box, shape (N,).
-        """
+    def _inside_of(self, waves: NDArray[np.complexfloating]) -> NDArray[np.floating]:
+        """Both fields in the mask, shape (2, N), from their transform; what lies outside its box is left out."""
         rows, columns, slices = self._inside.shape
         fields = scipy.fft.ifft(waves, axis=1, overwrite_x=True)[:, :rows]
         fields = scipy.fft.ifft(fields, axis=2)[:, :, :columns]
         fields = scipy.fft.irfft(fields, self._padded[2], axis=3)[..., :slices]
-        return np.asarray(fields.reshape(FIELDS, -1)[:, inside])
+        return np.asarray(fields.reshape(FIELDS, -1)[:, self._places])
 
     def _draw_local(self, generator: np.random.Generator) -> NDArray[np.floating]:
         """Both fields without means, regions and A, shape (2, N)."""
         first, along, across = self._spectrum_roots
         white = scipy.fft.rfftn(generator.standard_normal((FIELDS, *self._padded), np.float32), axes=(1, 2, 3))
         mixed = np.stack([first * white[0], along * white[0] + across * white[1]])
-        return self._inside_of(mixed, np.flatnonzero(self._inside))
+        return self._inside_of(mixed)
 
     @cached_property
     def _spectrum_roots(self) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:

@@ -6,13 +6,14 @@ front strays further; the latter is applied at the end, logit u + eta |grad logi
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Final
 
 import numpy as np
 from mpi4py import MPI
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from palpate.errors import InputError
 from palpate.imaging.tumour.history import DrugDose, Irradiation, Surgery, TumourHistory
@@ -20,6 +21,7 @@ from palpate.solvers.growth.parameters import Parameters
 from palpate.solvers.growth.voxels import voxels
 from palpate.twin.calibration.calibrate import Calibration
 from palpate.twin.dynamics import CENTURY_DAYS, Events, brownian, interval_model, kills_1_g
+from palpate.twin.lattice import nearest_tissue
 from palpate.twin.priors import ALPHA, DIFFUSIVITY, KILL, PROLIFERATION, WHITE_TO_GREY, Unknown, drugs, kill_prior
 from palpate.units import mm_to_m
 
@@ -63,9 +65,7 @@ class Forecast:
         Args:
             above: threshold, of all draws or of each, shape (draws,); `thresholds` gives those of what images show.
         """
-        each = np.broadcast_to(above, len(self.densities))
-        pairs = zip(self.densities, each, strict=True)
-        return np.array([self._share_above(one, float(a)).sum() for one, a in pairs]) * self._voxel_ml
+        return np.array([share.sum() for share in self._shares_above(above)]) * self._voxel_ml
 
     def thresholds(self, name: str) -> Values:
         """The density above which this patient's images show something, of each draw, shape (draws,).
@@ -86,8 +86,7 @@ class Forecast:
             above: as for volumes_ml.
         """
         volume = np.zeros(self._tissue.shape)
-        pairs = zip(self.densities, np.broadcast_to(above, len(self.densities)), strict=True)
-        volume[self._tissue] = np.mean([self._share_above(one, float(a)) for one, a in pairs], axis=0)
+        volume[self._tissue] = np.mean(list(self._shares_above(above)), axis=0)
         return volume
 
     def mean_density(self) -> Values:
@@ -104,9 +103,14 @@ class Forecast:
     def _voxel_ml(self) -> float:
         return float(np.prod(self.calibration.history.edges_mm)) * 1e-3
 
-    def _share_above(self, density: NDArray[np.float32], above: float) -> Values:
-        """Share of each voxel where the density exceeds a threshold, by a plane through it."""
-        return share_above(density.astype(np.float64), above, self._tissue)
+    @cached_property
+    def _nearest(self) -> tuple[NDArray[np.int64], ...]:
+        return nearest_tissue(self._tissue)
+
+    def _shares_above(self, above: float | Values) -> Iterator[Values]:
+        """Of each draw, the share of each voxel where the density exceeds its threshold, shape (n,)."""
+        for density, each in zip(self.densities, np.broadcast_to(above, len(self.densities)), strict=True):
+            yield share_above(density.astype(np.float64), float(each), self._tissue, self._nearest)
 
 
 def predict(calibration: Calibration, day: float, plan: Plan | None = None, comm: MPI.Comm = MPI.COMM_SELF) -> Forecast:
@@ -150,11 +154,7 @@ class _Future:
         self._events = Events(whole.irradiations, whole.drug_doses, whole.surgeries)
         points = np.argwhere(whole.tissue) * whole.edges_mm
         self._phi = calibration.field.at(points)
-        self._nearest = tuple(
-            ndimage.distance_transform_edt(
-                ~whole.tissue, sampling=whole.edges_mm, return_distances=False, return_indices=True
-            )
-        )
+        self._nearest = nearest_tissue(whole.tissue, whole.edges_mm)
 
     def advanced(self, number: int, days: Values, rng: np.random.Generator) -> NDArray[np.float32]:
         """One draw's density on the last of the days."""
@@ -217,20 +217,21 @@ def log_odds(density: Values) -> Values:
     return np.asarray(np.log(inside) - np.log1p(-inside))
 
 
-def share_above(density: Values, above: float, tissue: NDArray[np.bool_]) -> Values:
+def share_above(
+    density: Values, above: float, tissue: NDArray[np.bool_], nearest: tuple[NDArray[np.int64], ...]
+) -> Values:
     """Share of each voxel with a density above a threshold, if the logit is linear within it, shape (n,).
 
     Args:
         density: at tissue voxels, shape (n,).
         above: threshold.
         tissue: shape (i, j, k).
+        nearest: see nearest_tissue: at the tissue's surface there is no front.
     """
     z = log_odds(density)
     volume = np.zeros(tissue.shape)
     volume[tissue] = z
-    # Beyond the tissue goes on what is at its surface: there is no front between them.
-    nearest = ndimage.distance_transform_edt(~tissue, return_distances=False, return_indices=True)
-    reach = sum(np.abs(part) for part in np.gradient(volume[tuple(nearest)]))[tissue]
+    reach = sum(np.abs(part) for part in np.gradient(volume[nearest]))[tissue]
     away = z - float(np.log(above / (1.0 - above)))
     # A plane with normal m cuts a unit cube; its share rises over about sum |m| / 1.5 of the value.
     return np.asarray(np.clip(0.5 + away / np.maximum(reach / 1.5, 1e-9), 0.0, 1.0))
@@ -238,9 +239,8 @@ def share_above(density: Values, above: float, tissue: NDArray[np.bool_]) -> Val
 
 def _planned(history: TumourHistory, plan: Plan, calibration: Calibration) -> TumourHistory:
     """The history with the plan's events on the lattice."""
-    grid = calibration.grid
-    doses = tuple(Irradiation(one.day, grid.mean(one.dose_gy)) for one in plan.irradiations)
-    cuts = tuple(Surgery(one.day, grid.mean(one.removed.astype(np.float64)) >= 0.5) for one in plan.surgeries)
+    doses = tuple(map(calibration.grid.irradiation, plan.irradiations))
+    cuts = tuple(map(calibration.grid.surgery, plan.surgeries))
     return replace(
         history,
         irradiations=tuple(sorted((*history.irradiations, *doses), key=lambda one: one.day)),

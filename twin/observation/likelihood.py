@@ -13,7 +13,7 @@ from scipy import ndimage
 from palpate.config.twin import TwinSettings
 from palpate.errors import InputError
 from palpate.imaging.tumour.history import TumourHistory
-from palpate.twin.lattice import visible
+from palpate.twin.lattice import nearest_tissue, visible
 from palpate.twin.observation.errors import Field, SharedErrors, error_columns, shared_errors
 from palpate.twin.observation.readings import REACH_MM, Reading, readings
 from palpate.twin.outline import spread_out
@@ -53,10 +53,7 @@ class Observations:
     @cached_property
     def _nearest(self) -> tuple[NDArray[np.int64], ...]:
         """Of every voxel, the nearest tissue voxel."""
-        found = ndimage.distance_transform_edt(
-            ~self.tissue, sampling=self.edges_mm, return_distances=False, return_indices=True
-        )
-        return tuple(found)
+        return nearest_tissue(self.tissue, self.edges_mm)
 
     def volume(self, values: Values) -> Values:
         """Tissue voxels' values as a volume, each other voxel with the value of the nearest, shape (i, j, k)."""

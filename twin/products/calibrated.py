@@ -22,6 +22,7 @@ from palpate.progress import say
 from palpate.provenance import atomic_directory, refuse_foreign_folder, versions
 from palpate.twin.calibration.calibrate import Calibration, calibrate, prepared
 from palpate.twin.forecast.predict import share_above
+from palpate.twin.lattice import nearest_tissue
 from palpate.twin.priors import ENHANCING_ABOVE, INFILTRATED_ABOVE
 from palpate.twin.products.figures import intervals, observed, parameters
 from palpate.twin.storage import save_calibration
@@ -108,6 +109,7 @@ def fitted(found: Calibration) -> list[dict[str, object]]:
     problem = prepared(found.history, found.settings, MPI.COMM_SELF)
     lattice = found.history
     voxel_ml = float(np.prod(lattice.edges_mm)) / 1e3
+    nearest = nearest_tissue(lattice.tissue)
     chosen = found.draws.xi[:: max(1, len(found.draws.xi) // _FITTED)]
     pasts = [problem.states(xi) for xi in chosen]
     above = {name: [found.unknowns.natural(xi, kind) for xi in chosen] for name, kind in THRESHOLDS.items()}
@@ -115,7 +117,9 @@ def fitted(found: Calibration) -> list[dict[str, object]]:
     for number, scan in enumerate(lattice.scans):
         states = [past[number] for past in pasts]
         volumes = {
-            name: np.array([share_above(u, a, lattice.tissue).sum() for u, a in zip(states, each, strict=True)])
+            name: np.array(
+                [share_above(u, a, lattice.tissue, nearest).sum() for u, a in zip(states, each, strict=True)]
+            )
             * voxel_ml
             for name, each in above.items()
         }

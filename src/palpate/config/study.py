@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from palpate.config.table import header_of, rows_of
 from palpate.errors import InputError
 
 REQUIRED = ("subject", "session", "mre")
@@ -113,19 +114,9 @@ def _rows(table: Path) -> list[tuple[int, dict[str, str]]]:
     except UnicodeDecodeError as error:
         expected = "tab-separated text in UTF-8"
         raise InputError(table, found="bytes that are no text", expected=expected, advice=advice) from error
-    lines = [line.split("\t") for line in text.splitlines()]
-    header = [cell.strip() for cell in lines[0]] if lines else []
-    _check_header(table, header)
-    rows = []
-    for number, cells in enumerate(lines[1:], start=2):
-        if not any(cell.strip() for cell in cells):
-            continue
-        if len(cells) != len(header):
-            found = f"{len(cells)} cells in line {number}"
-            expected = f"{len(header)}, as in the header"
-            raise InputError(table, found=found, expected=expected, advice="Separate cells by one tab each.")
-        rows.append((number, {name: cell.strip() for name, cell in zip(header, cells, strict=True)}))
-    return rows
+    lines = text.splitlines()
+    _check_header(table, header_of(lines))
+    return rows_of(table, lines)
 
 
 def _check_header(table: Path, header: list[str]) -> None:
