@@ -67,7 +67,8 @@ def timeline(
     end_s = observations_s[-1]
     treatment.demand_within(0.0, end_s)
     renewals = set() if renewal_s is None else set(np.arange(0.0, end_s, renewal_s).tolist())
-    times = sorted({0.0, *observations_s, *treatment.event_times_s, *renewals})
+    events = {time_s for time_s in treatment.event_times_s if time_s >= 0.0}
+    times = sorted({0.0, *observations_s, *events, *renewals})
     stops = []
     for time_s, next_s in zip(times, [*times[1:], end_s], strict=True):
         steps = int(np.ceil((next_s - time_s) / step_s * (1.0 - 1e-12)))

@@ -100,13 +100,14 @@ class Treatment:
         return tuple(sorted({*instants, *(time_s for course in self.courses for time_s in course.times_s)}))
 
     def demand_within(self, start_s: float, end_s: float) -> None:
-        """Refuse events outside the forecast.
+        """Refuse events outside the forecast. A drug may have been given before it, and what is left of it acts.
 
         Raises:
             InputError: one lies outside.
         """
+        lasting = {time_s for course in self.courses for time_s in course.times_s if time_s < start_s}
         for time_s in self.event_times_s:
-            if not start_s <= time_s <= end_s:
+            if not (start_s <= time_s <= end_s or time_s in lasting):
                 raise InputError(
                     "treatment",
                     found=f"an event on day {s_to_days(time_s):g}",

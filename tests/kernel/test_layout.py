@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 CHECKOUT = Path(__file__).parents[2]
-PACKAGES = ("imaging", "meshing", "solvers", "service")
+PACKAGES = ("imaging", "meshing", "solvers", "twin", "service")
 
 
 @pytest.mark.parametrize("name", PACKAGES)

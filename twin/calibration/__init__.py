@@ -1,0 +1,1 @@
+"""From a tumour's images to the posterior of its parameters."""

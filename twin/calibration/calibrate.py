@@ -1,0 +1,150 @@
+"""The twin's first door: from a tumour's history to its calibration."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from mpi4py import MPI
+from numpy.typing import NDArray
+
+from palpate.config.twin import TwinSettings
+from palpate.errors import InputError
+from palpate.imaging.tumour.history import TumourHistory
+from palpate.twin.calibration.draws import Draws, draw
+from palpate.twin.calibration.posterior import Laplace, Problem, Statistics, laplace
+from palpate.twin.dynamics import dynamics
+from palpate.twin.lattice import Lattice, lattice, on_lattice
+from palpate.twin.observation.errors import Field
+from palpate.twin.observation.likelihood import observations
+from palpate.twin.outline import outline
+from palpate.twin.priors import Unknowns, unknowns
+
+type Values = NDArray[np.float64]
+
+UNIDENTIFIED: float = 0.9
+"""A posterior spread above this share of the prior's says that the data know nothing of the number."""
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What is known of a tumour after its last scan.
+
+    Attributes:
+        settings: with which.
+        grid: where the lattice lies in the images.
+        history: on the lattice.
+        unknowns: layout of xi.
+        mode: most probable xi, shape (p,).
+        covariance: of xi around it, shape (p, p).
+        front_drift_mm: q, as estimated.
+        field: of shared errors.
+        draws: of the posterior.
+        statistics: how it went.
+    """
+
+    settings: TwinSettings
+    grid: Lattice
+    history: TumourHistory
+    unknowns: Unknowns
+    mode: Values
+    covariance: Values
+    front_drift_mm: float
+    field: Field
+    draws: Draws
+    statistics: Statistics
+
+    def estimates(self) -> tuple[Estimate, ...]:
+        """The single numbers, in SI."""
+        found = []
+        for at, one in enumerate(self.unknowns.single):
+            q, std = one.mean + one.std * self.mode[at], one.std * float(np.sqrt(self.covariance[at, at]))
+            bounds = one.natural(np.array([q - 1.96 * std, q, q + 1.96 * std]))
+            found.append(
+                Estimate(one.name, float(bounds[1]), float(bounds[0]), float(bounds[2]), std / one.std < UNIDENTIFIED)
+            )
+        return tuple(found)
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """One number.
+
+    Attributes:
+        name: of it.
+        median: SI; thresholds and plateau are densities, the outline's offset is in millimetres.
+        lower: 95 % bound.
+        upper: 95 % bound.
+        identified: whether the data say more than the prior.
+    """
+
+    name: str
+    median: float
+    lower: float
+    upper: float
+    identified: bool
+
+
+def calibrate(
+    history: TumourHistory, settings: TwinSettings | None = None, comm: MPI.Comm = MPI.COMM_SELF
+) -> Calibration:
+    """Find the posterior of a tumour's parameters and of its density. Collective.
+
+    Args:
+        history: images and treatment so far; treatment after the last scan may be given to the forecast instead.
+        settings: of the twin; None for the defaults.
+        comm: ranks to share the work; the result is the same on every rank and for every number of them.
+
+    Raises:
+        InputError: scans out of order, no tumour, treatment before the first scan or an unknown drug.
+    """
+    settings = TwinSettings() if settings is None else settings
+    _demand_order(history)
+    grid = lattice(history, settings.voxel_mm, settings.margin_mm)
+    coarse = on_lattice(history, grid)
+    problem = prepared(coarse, settings, comm)
+    found = laplace(problem)
+    problem = Problem(problem.dynamics, problem.observations, found.front_drift_mm)
+    drawn = draw(problem, found, settings)
+    return _calibration(problem, found, drawn, grid, coarse)
+
+
+def prepared(coarse: TumourHistory, settings: TwinSettings, comm: MPI.Comm = MPI.COMM_SELF) -> Problem:
+    """The problem whose posterior `calibrate` finds. Collective.
+
+    Args:
+        coarse: history on the lattice.
+        settings: of the twin.
+        comm: ranks.
+    """
+    edge = outline(coarse, settings)
+    layout = unknowns(coarse, settings, edge.shapes_mm.shape[1])
+    model = dynamics(coarse, edge, layout, settings, comm)
+    return Problem(model, observations(coarse, settings), settings.front_drift_mm)
+
+
+def _calibration(problem: Problem, found: Laplace, drawn: Draws, grid: Lattice, coarse: TumourHistory) -> Calibration:
+    return Calibration(
+        problem.observations.settings,
+        grid,
+        coarse,
+        problem.dynamics.unknowns,
+        found.mode,
+        found.covariance,
+        found.front_drift_mm,
+        problem.observations.field,
+        drawn,
+        found.statistics,
+    )
+
+
+def _demand_order(history: TumourHistory) -> None:
+    days = [scan.day for scan in history.scans]
+    if not days or any(later <= earlier for earlier, later in pairwise(days)):
+        raise InputError(
+            f"scans of {history.subject}",
+            found="no scan" if not days else "scans that are not in the order of their days",
+            expected="at least one scan, and each on a day of its own",
+            advice="Correct the dates in the table of sessions.",
+        )

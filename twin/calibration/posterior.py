@@ -1,0 +1,206 @@
+"""The Laplace posterior: Gauss-Newton to the most probable xi, and the Gaussian around it.
+
+    minimise  phi(xi) = r^T R^-1 r / 2 + xi^T xi / 2,     r = y - F(xi),     H = 1 + J^T R^-1 J.
+
+R depends on how steep the front is. It is fixed while phi is minimised and renewed in between, together with q, the
+size of the front's straying: q maximises the evidence of the linearised problem times its prior,
+
+    -2 ln p(y | q) = r_0^T (R + J J^T)^-1 r_0 + ln det(R + J J^T),     r_0 = y - F + J xi.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import cho_factor, cho_solve, solve_triangular
+
+from palpate.twin.dynamics import Dynamics
+from palpate.twin.observation.errors import SharedErrors
+from palpate.twin.observation.likelihood import Observations
+
+type Values = NDArray[np.float64]
+
+RENEWALS: Final = 4
+"""How often R and q are renewed at most."""
+GRID: Final = tuple(float(x) for x in np.exp(np.linspace(-1.5, 1.5, 7)))
+"""Multiples of the stated q that are tried."""
+_HALVINGS: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What a posterior is of.
+
+    Attributes:
+        dynamics: the tumour.
+        observations: the scans.
+        front_drift_mm: q.
+    """
+
+    dynamics: Dynamics
+    observations: Observations
+    front_drift_mm: float
+
+    def states(self, xi: Values) -> tuple[Values, ...]:
+        """Densities at the scans on all tissue voxels, on every rank, shape (n,) each. Collective."""
+        return tuple(self.dynamics.place.space.halo.gathered(one) for one in self.dynamics.states(xi))
+
+    def tangents(self, xi: Values) -> tuple[tuple[Values, ...], Values]:
+        """The same, and J. Collective."""
+        states, by = self.dynamics.tangents(xi)
+        halo = self.dynamics.place.space.halo
+        whole = tuple(halo.gathered(one) for one in states)
+        changes = tuple(halo.gathered(one) for one in by)
+        return whole, self.observations.derivative(whole, changes, xi, self.dynamics.unknowns)
+
+    def residual(self, states: tuple[Values, ...], xi: Values) -> Values:
+        """r, shape (m,)."""
+        return self.observations.values - self.observations.predicted(states, xi, self.dynamics.unknowns)
+
+    def errors(self, states: tuple[Values, ...], xi: Values) -> SharedErrors:
+        """R around these densities."""
+        return self.observations.errors(states, xi, self.dynamics.unknowns, self.front_drift_mm)
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """How the calibration went.
+
+    Attributes:
+        converged: whether the last step was within the tolerance.
+        iterations: Gauss-Newton steps.
+        forecasts: of the model, tangents counted as three.
+        objective: phi at the end.
+        misfit: r^T R^-1 r over the number of data.
+        data: m.
+    """
+
+    converged: bool
+    iterations: int
+    forecasts: int
+    objective: float
+    misfit: float
+    data: int
+
+
+@dataclass(frozen=True, slots=True)
+class Laplace:
+    """N(xi, H^-1) with the errors it belongs to.
+
+    Attributes:
+        mode: most probable xi, shape (p,).
+        covariance: H^-1, shape (p, p).
+        front_drift_mm: q.
+        errors: R at the mode.
+        statistics: how it was found.
+    """
+
+    mode: Values
+    covariance: Values
+    front_drift_mm: float
+    errors: SharedErrors
+    statistics: Statistics
+
+    def draws(self, count: int, rng: np.random.Generator) -> Values:
+        """Of xi, shape (count, p)."""
+        half = np.linalg.cholesky(self.covariance)
+        return np.asarray(self.mode + rng.standard_normal((count, len(self.mode))) @ half.T)
+
+
+def objective(residual: Values, xi: Values, errors: SharedErrors) -> float:
+    """Value of phi, without its constant."""
+    return 0.5 * float(residual @ errors.solve(residual) + xi @ xi)
+
+
+def gradient_and_hessian(residual: Values, jacobian: Values, xi: Values, errors: SharedErrors) -> tuple[Values, Values]:
+    """Gradient of phi and its Gauss-Newton Hessian H, shapes (p,) and (p, p)."""
+    weighted = errors.solve(jacobian)
+    hessian = np.eye(len(xi)) + jacobian.T @ weighted
+    return xi - weighted.T @ residual, 0.5 * (hessian + hessian.T)
+
+
+def laplace(problem: Problem) -> Laplace:
+    """Find the mode and the Gaussian around it. Collective.
+
+    Args:
+        problem: with q as stated; it is estimated if there are several scans.
+    """
+    settings = problem.observations.settings
+    xi = np.zeros(problem.dynamics.unknowns.size)
+    q, iterations, forecasts, settled = problem.front_drift_mm, 0, 0, False
+    budget = settings.max_iterations
+    for _ in range(RENEWALS):
+        problem = Problem(problem.dynamics, problem.observations, q)
+        xi, jacobian, states, done, taken, cost = _minimised(problem, xi, budget)
+        budget, iterations, forecasts = budget - taken, iterations + taken, forecasts + cost
+        before, q = q, _straying(problem, states, jacobian, xi)
+        settled = abs(np.log(q / before)) < 1e-9 if before > 0.0 else True
+        if not done or budget <= 0:
+            break
+        if settled and taken <= 1:
+            break
+    errors = problem.errors(states, xi)
+    residual = problem.residual(states, xi)
+    _, hessian = gradient_and_hessian(residual, jacobian, xi, errors)
+    covariance = cho_solve(cho_factor(hessian), np.eye(len(xi)))
+    misfit = float(residual @ errors.solve(residual)) / len(residual)
+    statistics = Statistics(done, iterations, forecasts, objective(residual, xi, errors), misfit, len(residual))
+    return Laplace(xi, 0.5 * (covariance + covariance.T), problem.front_drift_mm, errors, statistics)
+
+
+def _minimised(problem: Problem, xi: Values, budget: int) -> tuple[Values, Values, tuple[Values, ...], bool, int, int]:
+    """Gauss-Newton with R fixed: xi, J and densities there, whether converged, steps, cost."""
+    tolerance, size = problem.observations.settings.tolerance, len(xi)
+    states, jacobian = problem.tangents(xi)
+    errors, cost, damping = problem.errors(states, xi), 3 * size, 0.0
+    for step in range(1, budget + 1):
+        residual = problem.residual(states, xi)
+        here = objective(residual, xi, errors)
+        gradient, hessian = gradient_and_hessian(residual, jacobian, xi, errors)
+        for _ in range(_HALVINGS):
+            move = -cho_solve(cho_factor(hessian + damping * np.diag(np.diag(hessian))), gradient)
+            ahead = problem.states(xi + move)
+            cost += 1
+            there = objective(problem.residual(ahead, xi + move), xi + move, errors)
+            predicted = float(-gradient @ move - 0.5 * move @ hessian @ move)
+            if np.isfinite(there) and here - there >= 0.1 * predicted:
+                damping = 0.0 if damping < 0.02 else damping / 5.0
+                break
+            damping = max(0.05, 5.0 * damping)
+        else:
+            return xi, jacobian, states, float(-gradient @ move) < tolerance**2 * size, step, cost
+        decrement = float(move @ hessian @ move)
+        xi = xi + move
+        states, jacobian = problem.tangents(xi)
+        cost += 3 * size
+        if decrement < tolerance**2 * size and damping == 0.0:
+            return xi, jacobian, states, True, step, cost
+    return xi, jacobian, states, False, budget, cost
+
+
+def _straying(problem: Problem, states: tuple[Values, ...], jacobian: Values, xi: Values) -> float:
+    """The q of the grid with the largest evidence times prior; as stated where there is one scan or none is wanted."""
+    settings = problem.observations.settings
+    if len(states) < 2 or settings.front_drift_mm == 0.0:
+        return settings.front_drift_mm
+    start = problem.residual(states, xi) + jacobian @ xi
+    scores = []
+    for factor in GRID:
+        q = factor * settings.front_drift_mm
+        errors = problem.observations.errors(states, xi, problem.dynamics.unknowns, q)
+        prior = (np.log(factor) / settings.front_drift_log_std) ** 2
+        scores.append(prior + evidence(start, jacobian, errors))
+    return GRID[int(np.argmin(scores))] * settings.front_drift_mm
+
+
+def evidence(start: Values, jacobian: Values, errors: SharedErrors) -> float:
+    """The value of -2 ln p(y | q) without its constant, for y - F = start - J xi."""
+    weighted = errors.solve(jacobian)
+    inner = np.eye(jacobian.shape[1]) + jacobian.T @ weighted
+    half = np.linalg.cholesky(inner)
+    explained = solve_triangular(half, weighted.T @ start, lower=True)
+    fit = float(start @ errors.solve(start) - explained @ explained)
+    return fit + errors.log_determinant + 2.0 * float(np.log(np.diag(half)).sum())

@@ -1,0 +1,284 @@
+"""The tumour from scan to scan: the growth model between two dates, its rate drifting, and what each state depends on.
+
+Between scans i and i + 1 the rate of growth is k exp(b_i), where b is a Brownian motion at the intervals' middles:
+Cov(b_i, b_j) = s^2 min(t_i, t_j), so that b = B xi with B B^T this covariance. Events on the day of a scan follow it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final
+
+import numpy as np
+from mpi4py import MPI
+from numpy.typing import NDArray
+
+from palpate.config.twin import DrugSettings, TwinSettings
+from palpate.errors import InputError
+from palpate.imaging.tumour.history import DrugDose, Irradiation, Surgery, TumourHistory
+from palpate.solvers.growth.model import GrowthModel
+from palpate.solvers.growth.parameters import Derivative, Parameters
+from palpate.solvers.growth.pharmacokinetics import Course, Pharmacokinetics, one_compartment
+from palpate.solvers.growth.treatment import Fraction, Resection, Treatment
+from palpate.solvers.growth.voxels import Voxels, voxels
+from palpate.twin.outline import Outline
+from palpate.twin.priors import (
+    ALPHA,
+    DIFFUSIVITY,
+    KILL,
+    OFFSET,
+    PLATEAU,
+    PROLIFERATION,
+    WHITE_TO_GREY,
+    WIDTH,
+    Unknowns,
+    drugs,
+)
+from palpate.units import days_to_s, m_to_mm, mg_to_kg, mm_to_m, per_day_to_per_s
+
+type Values = NDArray[np.float64]
+
+CENTURY_DAYS: Final = 100.0
+"""Drifts are stated after so many days."""
+LOGIT_LIMIT: Final = 60.0
+_KG_A_GRAM: Final = 1e-3
+_M3_A_LITRE: Final = 1e-3
+
+
+@dataclass(frozen=True, slots=True)
+class Events:
+    """All that was or will be done, in order.
+
+    Attributes:
+        irradiations, drug_doses, surgeries: on the lattice.
+    """
+
+    irradiations: tuple[Irradiation, ...]
+    drug_doses: tuple[DrugDose, ...]
+    surgeries: tuple[Surgery, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Dynamics:
+    """A tumour's growth as a function of xi.
+
+    Attributes:
+        place: tissue voxels of this rank.
+        white: share of white matter at them, shape (n,).
+        outline: at this rank's voxels.
+        unknowns: what xi is.
+        days: of the scans.
+        models: of the intervals between them.
+        drift: B, shape (intervals, intervals).
+        kill_1_g: what a sensitivity of one does to cells by one gram, by drug, s m3/kg inside.
+    """
+
+    place: Voxels
+    white: Values
+    outline: Outline
+    unknowns: Unknowns
+    days: tuple[float, ...]
+    models: tuple[GrowthModel, ...]
+    drift: Values
+    kill_1_g: Values
+
+    def start(self, xi: Values) -> tuple[Values, Values]:
+        """u_0 and its derivatives by xi, shapes (n,) and (n, size)."""
+        own = self.unknowns
+        p = 1.0 / (1.0 + np.exp(-own.value(xi, PLATEAU)))
+        log_width = own.value(xi, WIDTH) + 0.5 * (own.value(xi, DIFFUSIVITY) - own.value(xi, PROLIFERATION))
+        width_mm = m_to_mm(float(np.exp(log_width)))
+        shift = self.outline.shapes_mm @ xi[own.shape_slice()]
+        z = (own.value(xi, OFFSET) - self.outline.distance_mm - shift) / width_mm
+        share = 1.0 / (1.0 + np.exp(-np.clip(z, -LOGIT_LIMIT, LOGIT_LIMIT)))
+        slope = p * share * (1.0 - share)
+        by = np.zeros((len(z), own.size))
+        for name, column in (
+            (PLATEAU, p * (1.0 - p) * share),
+            (WIDTH, -slope * z),
+            (DIFFUSIVITY, -0.5 * slope * z),
+            (PROLIFERATION, 0.5 * slope * z),
+            (OFFSET, slope / width_mm),
+        ):
+            at = own.names.index(name)
+            by[:, at] = own.single[at].std * column
+        by[:, own.shape_slice()] = -(slope / width_mm)[:, None] * self.outline.shapes_mm
+        return p * share, by
+
+    def parameters(self, xi: Values, drift: float) -> Parameters:
+        """Of the growth model, where ln k has drifted so far."""
+        own = self.unknowns
+        log_d = own.value(xi, DIFFUSIVITY) - (1.0 - self.white) * own.value(xi, WHITE_TO_GREY)
+        alpha = own.value(xi, ALPHA) if own.index(ALPHA) is not None else 0.0
+        kills = [own.value(xi, name) for name in own.names if name.startswith(KILL)]
+        return Parameters(
+            log_d, np.asarray(own.value(xi, PROLIFERATION) + drift), alpha, np.array(kills) - np.log(self.kill_1_g)
+        )
+
+    def drifts(self, xi: Values) -> Values:
+        """B of the intervals between scans."""
+        return np.asarray(self.drift @ xi[self.unknowns.drift_slice()])
+
+    def states(self, xi: Values) -> tuple[Values, ...]:
+        """Density at every scan, shape (n,) each. Collective."""
+        state, _ = self.start(xi)
+        found = [state]
+        for model, drift in zip(self.models, self.drifts(xi), strict=True):
+            (state,) = model.forecast(self.parameters(xi, float(drift)), state).states
+            found.append(state)
+        return tuple(found)
+
+    def tangents(self, xi: Values) -> tuple[tuple[Values, ...], tuple[Values, ...]]:
+        """Densities at the scans and their derivatives by xi, shapes (n,) and (n, size) each. Collective."""
+        state, by = self.start(xi)
+        states, derivatives = [state], [by]
+        for interval, model in enumerate(self.models):
+            parameters = self.parameters(xi, float(self.drifts(xi)[interval]))
+            following = np.zeros_like(by)
+            for at in range(self.unknowns.size):
+                direction = self._direction(at, interval, by[:, at])
+                if direction is None:
+                    continue
+                (after,), (following[:, at],) = model.tangent(parameters, state, direction)
+            state, by = after, following
+            states.append(state)
+            derivatives.append(by)
+        return tuple(states), tuple(derivatives)
+
+    def _direction(self, at: int, interval: int, change: Values) -> Derivative | None:
+        """Along one entry of xi within an interval; None where nothing depends on it."""
+        own = self.unknowns
+        log_d, log_k, log_alpha = np.zeros_like(change), 0.0, 0.0
+        sensitivities = np.zeros(len(self.kill_1_g))
+        moved = own.shape_slice().start <= at
+        if at < len(own.single):
+            one = own.single[at]
+            if one.name == DIFFUSIVITY:
+                log_d += one.std
+            elif one.name == WHITE_TO_GREY:
+                log_d -= one.std * (1.0 - self.white)
+            elif one.name == PROLIFERATION:
+                log_k = one.std
+            elif one.name == ALPHA:
+                log_alpha = one.std
+            elif one.name.startswith(KILL):
+                sensitivities[sum(name.startswith(KILL) for name in own.names[:at])] = one.std
+            elif one.name not in (WIDTH, OFFSET, PLATEAU):
+                return None
+            moved = True
+        elif not moved:
+            log_k = float(self.drift[interval, at - len(own.single)])
+            moved = at - len(own.single) <= interval
+        return Derivative(change, log_d, np.asarray(log_k), log_alpha, sensitivities) if moved else None
+
+
+def dynamics(
+    history: TumourHistory,
+    outline: Outline,
+    unknown: Unknowns,
+    settings: TwinSettings,
+    comm: MPI.Comm = MPI.COMM_SELF,
+) -> Dynamics:
+    """Make the models of all intervals. Collective.
+
+    Args:
+        history: on the lattice, the same on every rank.
+        outline: of all tissue voxels.
+        unknown: layout of xi.
+        settings: of the twin.
+        comm: ranks to share the voxels.
+
+    Raises:
+        InputError: an event before the first scan, or a drug that is not in the configuration.
+    """
+    days = tuple(scan.day for scan in history.scans)
+    demand_events_after(history)
+    place = voxels(history.tissue, mm_to_m(history.edges_mm), comm)
+    events = Events(history.irradiations, history.drug_doses, history.surgeries)
+    names = drugs(history)
+    models = tuple(interval_model(place, events, names, (first, last), settings) for first, last in pairwise(days))
+    own = slice(place.space.halo.start, place.space.halo.start + place.space.size)
+    part = Outline(outline.distance_mm[own], outline.shapes_mm[own])
+    kill = kills_1_g(names, settings)
+    return Dynamics(
+        place, place.from_volume(history.white), part, unknown, days, models, brownian(days, settings), kill
+    )
+
+
+def brownian(days: Sequence[float], settings: TwinSettings) -> Values:
+    """B, lower triangular, shape (intervals, intervals).
+
+    Args:
+        days: between which the intervals lie.
+        settings: drift after a hundred days.
+    """
+    middles = 0.5 * (np.array(days[1:]) + np.array(days[:-1])) - days[0]
+    steps = np.sqrt(np.diff(middles, prepend=0.0) / CENTURY_DAYS)
+    return settings.drift_per_100_days * np.tril(np.broadcast_to(steps, (len(steps), len(steps))))
+
+
+def kills_1_g(names: Sequence[str], settings: TwinSettings) -> Values:
+    """Exposure to one gram of each drug, kg/m3 s: a sensitivity s lets exp(-s times this) of the cells live."""
+    kinetics = [pharmacokinetics(settings.drugs[name]) for name in names]
+    areas = [sum(c / r for c, r in zip(k.coefficients_1_m3, k.rates_1_s, strict=True)) for k in kinetics]
+    return _KG_A_GRAM * np.array(areas)
+
+
+def pharmacokinetics(drug: DrugSettings) -> Pharmacokinetics:
+    """Concentration of a drug in time."""
+    elimination = np.log(2.0) / days_to_s(drug.half_life_h / 24.0)
+    absorption = None if drug.absorption_1_day is None else per_day_to_per_s(drug.absorption_1_day)
+    return one_compartment(_M3_A_LITRE * drug.volume_l, float(elimination), absorption)
+
+
+def interval_model(
+    place: Voxels, events: Events, names: Sequence[str], span: tuple[float, float], settings: TwinSettings
+) -> GrowthModel:
+    """The growth model from one day to another, with what is done from the first day on until before the last.
+
+    Args:
+        place: voxels.
+        events: of all times.
+        names: of the drugs that have a sensitivity, in its order.
+        span: first and last day.
+        settings: of the twin.
+    """
+    first, last = span
+    fractions = tuple(
+        Fraction(days_to_s(one.day - first), place.from_volume(one.dose_gy))
+        for one in events.irradiations
+        if first <= one.day < last
+    )
+    # Cavities of earlier intervals stay closed: they are made again, where nothing is left to remove.
+    resections = tuple(
+        Resection(days_to_s(max(one.day - first, 0.0)), place.from_volume(one.removed))
+        for one in events.surgeries
+        if one.day < last
+    )
+    courses = []
+    for name in names:
+        doses = [dose for dose in events.drug_doses if dose.drug == name and dose.day < last]
+        times = tuple(days_to_s(dose.day - first) for dose in doses)
+        amounts = tuple(mg_to_kg(dose.amount_mg) for dose in doses)
+        courses.append(Course(name, times, amounts, pharmacokinetics(settings.drugs[name])))
+    treatment = Treatment(fractions, tuple(courses), resections)
+    return GrowthModel(place.space, (days_to_s(last - first),), treatment, alpha_beta_gy=settings.alpha_beta_gy)
+
+
+def demand_events_after(history: TumourHistory) -> None:
+    """Refuse treatment before the first scan, whose effect that scan shows already.
+
+    Raises:
+        InputError: there is some.
+    """
+    events: list[Irradiation | DrugDose | Surgery] = [*history.irradiations, *history.drug_doses, *history.surgeries]
+    for event in events:
+        if not event.day >= history.scans[0].day:
+            raise InputError(
+                "treatments",
+                found=f"an event on day {event.day:g}, before the first scan of the tumour",
+                expected="events after the first scan",
+                advice="Leave out what came before the first scan.",
+            )

@@ -1,0 +1,1 @@
+"""From the posterior to what a later day may bring."""

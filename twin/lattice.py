@@ -1,0 +1,203 @@
+"""The grid that a tumour is grown on: the part of the images around it, in voxels coarse enough to be fast."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from palpate.errors import InputError
+from palpate.imaging.tumour.history import (
+    CAVITY,
+    ENHANCING,
+    NECROTIC,
+    NON_ENHANCING,
+    Irradiation,
+    Surgery,
+    TumourHistory,
+    TumourScan,
+)
+
+type Values = NDArray[np.float64]
+type Mask = NDArray[np.bool_]
+
+SEEN: float = 0.3
+"""Smoothed cellularity above which a voxel counts as visibly tumour."""
+_LEAST_MM3 = 300.0
+"""A visible island below this volume is taken for noise."""
+_TISSUE_SHARE = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Lattice:
+    """Blocks of whole image voxels inside a box.
+
+    Attributes:
+        first: the box's first voxel in the images, shape (3,).
+        factors: image voxels a block along each axis, shape (3,).
+        shape: blocks along each axis.
+        image_shape: voxels of the images.
+        affine_mm: block indices to world RAS, shape (4, 4).
+    """
+
+    first: tuple[int, int, int]
+    factors: tuple[int, int, int]
+    shape: tuple[int, int, int]
+    image_shape: tuple[int, int, int]
+    affine_mm: Values
+
+    @property
+    def edges_mm(self) -> Values:
+        """Edges of a block, shape (3,)."""
+        return np.asarray(np.linalg.norm(self.affine_mm[:3, :3], axis=0))
+
+    def mean(self, volume: Values, weights: Values | None = None) -> Values:
+        """Mean over each block, where weighted voxels exist, else 0; shape `shape`.
+
+        Args:
+            volume: on the images' grid.
+            weights: of its voxels, same shape; None for one each.
+        """
+        if weights is None:
+            return self._sums(volume) / float(np.prod(self.factors))
+        total = self._sums(weights)
+        return np.asarray(self._sums(np.where(weights > 0, volume, 0.0) * weights) / np.where(total > 0, total, 1.0))
+
+    def refined(self, values: Values, outside: float = 0.0) -> Values:
+        """Blocks' values on the images' grid, constant in a block.
+
+        Args:
+            values: shape `shape`.
+            outside: value beyond the box.
+        """
+        volume = np.full(self.image_shape, outside)
+        for axis, factor in enumerate(self.factors):
+            values = values.repeat(factor, axis=axis)
+        volume[self._box] = values[tuple(slice(0, one.stop - one.start) for one in self._box)]
+        return volume
+
+    @property
+    def _box(self) -> tuple[slice, slice, slice]:
+        begin = self.first
+        ends = [min(a + f * n, m) for a, f, n, m in zip(begin, self.factors, self.shape, self.image_shape, strict=True)]
+        return (slice(begin[0], ends[0]), slice(begin[1], ends[1]), slice(begin[2], ends[2]))
+
+    def _sums(self, volume: Values) -> Values:
+        if volume.shape != self.image_shape:
+            raise InputError(
+                "tumour images",
+                found=f"a volume of shape {volume.shape}",
+                expected=f"{self.image_shape}, as the first scan has it",
+                advice="Resample it to the first scan's grid.",
+            )
+        inside = np.asarray(volume[self._box], dtype=np.float64)
+        whole = np.zeros(np.array(self.shape) * self.factors)
+        whole[tuple(slice(0, n) for n in inside.shape)] = inside
+        (a, b, c), (f, g, h) = self.shape, self.factors
+        return np.asarray(whole.reshape(a, f, b, g, c, h).sum(axis=(1, 3, 5)))
+
+
+def visible(scan: TumourScan, edges_mm: Values) -> Mask:
+    """Where a scan shows tumour, by its regions or by smoothed cellularity, shape (i, j, k).
+
+    Args:
+        scan: one date.
+        edges_mm: of a voxel, shape (3,).
+    """
+    marked = np.isin(scan.roi, (ENHANCING, NON_ENHANCING, NECROTIC))
+    smooth = smoothed(scan, 3.0 / edges_mm)
+    found = marked | (smooth > SEEN)
+    islands, count = ndimage.label(found)
+    if count > 1:
+        sizes = ndimage.sum_labels(found, islands, np.arange(1, count + 1)) * float(np.prod(edges_mm))
+        keep = (sizes >= _LEAST_MM3) | (sizes == sizes.max())
+        found = found & np.isin(islands, 1 + np.flatnonzero(keep))
+    return np.asarray(found)
+
+
+def smoothed(scan: TumourScan, sigmas: Values) -> Values:
+    """Cellularity under a Gaussian, weighted by its inverse variance; 0 where nothing was measured nearby."""
+    measured = np.isfinite(scan.cellularity) & (scan.cellularity_std > 0)
+    std = np.where(measured, scan.cellularity_std, 1.0)
+    weight = np.where(measured, 1.0 / std**2, 0.0)
+    above = ndimage.gaussian_filter(weight * np.where(measured, scan.cellularity, 0.0), sigmas, mode="constant")
+    below = ndimage.gaussian_filter(weight, sigmas, mode="constant")
+    near = below > 1e-3 * weight.max(initial=0.0)
+    return np.where(near & (below > 0.0), above / np.where(below > 0.0, below, 1.0), 0.0)
+
+
+def lattice(history: TumourHistory, voxel_mm: float, margin_mm: float) -> Lattice:
+    """The box around everything visible, in blocks of about an edge.
+
+    Args:
+        history: images.
+        voxel_mm: wanted edge of a block; images with larger voxels stay as they are.
+        margin_mm: around what is visible.
+
+    Raises:
+        InputError: no scan shows a tumour.
+    """
+    edges_mm = history.edges_mm
+    seen = np.any([visible(scan, edges_mm) & history.tissue for scan in history.scans], axis=0)
+    if not seen.any():
+        raise InputError(
+            f"tumour images of {history.subject}",
+            found="no tumour in any scan",
+            expected="cellularity or regions of a tumour in the brain",
+            advice="Check cellularity and regions against the anatomy.",
+        )
+    factors = np.maximum(1, np.floor(voxel_mm / edges_mm + 1e-3)).astype(int)
+    at = np.argwhere(seen)
+    margin = np.ceil(margin_mm / edges_mm).astype(int)
+    limits = np.array(seen.shape)
+    low = np.maximum(at.min(axis=0) - margin, 0)
+    high = np.minimum(at.max(axis=0) + margin + 1, limits)
+    counts = -(-(high - low) // factors)
+    affine = history.affine_mm.copy()
+    affine[:3, 3] += affine[:3, :3] @ (low + 0.5 * (factors - 1))
+    affine[:3, :3] = affine[:3, :3] * factors
+    a, b, c = (int(one) for one in low)
+    f, g, h = (int(one) for one in factors)
+    i, j, k = (int(one) for one in counts)
+    x, y, z = (int(one) for one in limits)
+    return Lattice((a, b, c), (f, g, h), (i, j, k), (x, y, z), affine)
+
+
+def on_lattice(history: TumourHistory, grid: Lattice) -> TumourHistory:
+    """The same tumour in the lattice's blocks. Errors of voxels are taken as independent, so that means have less.
+
+    Args:
+        history: on the images' grid.
+        grid: blocks.
+    """
+    tissue_share = grid.mean(history.tissue.astype(np.float64))
+    tissue = tissue_share >= _TISSUE_SHARE
+    white = grid.mean(history.white, history.tissue.astype(np.float64))
+    return replace(
+        history,
+        affine_mm=grid.affine_mm,
+        tissue=tissue,
+        white=np.where(tissue, np.clip(white, 0.0, 1.0), 0.0),
+        scans=tuple(_scan(scan, history.tissue, grid) for scan in history.scans),
+        irradiations=tuple(Irradiation(one.day, grid.mean(one.dose_gy)) for one in history.irradiations),
+        surgeries=tuple(_surgery(one, grid) for one in history.surgeries),
+        stiffness=None,
+    )
+
+
+def _surgery(surgery: Surgery, grid: Lattice) -> Surgery:
+    return Surgery(surgery.day, grid.mean(surgery.removed.astype(np.float64)) >= _TISSUE_SHARE)
+
+
+def _scan(scan: TumourScan, tissue: Mask, grid: Lattice) -> TumourScan:
+    measured = np.isfinite(scan.cellularity) & (scan.cellularity_std > 0) & tissue
+    weights = measured.astype(np.float64)
+    enough = grid.mean(weights) >= 0.5 * _TISSUE_SHARE
+    mean = np.where(enough, grid.mean(np.where(measured, scan.cellularity, 0.0), weights), np.nan)
+    count = grid.mean(weights) * float(np.prod(grid.factors))
+    variance = grid.mean(np.where(measured, scan.cellularity_std, 0.0) ** 2, weights) / np.maximum(count, 1.0)
+    std = np.where(enough, np.sqrt(variance), np.nan)
+    shares = np.stack([grid.mean((scan.roi == region).astype(np.float64)) for region in range(CAVITY + 1)])
+    return TumourScan(scan.day, mean, std, np.argmax(shares, axis=0).astype(np.uint8))

@@ -1,0 +1,1 @@
+"""What images say about the density of cells, and how wrong they may be."""

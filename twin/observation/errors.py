@@ -1,0 +1,136 @@
+"""Errors that neighbours share, and the model's own, as one low-rank Gaussian.
+
+    y = F(xi) + U zeta + e,     zeta ~ N(0, 1),     e ~ N(0, diag(d)).
+
+Columns of U, with phi the values of a smooth random field (Matern 3/2, length l) from its centres and g = |grad f(u)|
+averaged over a block:
+
+    contour of scan i        s_c g phi       (segmentation, resolution; registration after the first scan)
+    shared noise of scan i   s_n phi         (cellularity)
+    the front's straying     q sqrt(dt_j / 100 d) g phi   for every interval j before the scan (model error).
+
+A displacement eta of the front along its normal changes f(u) by g eta. The straying is a Brownian motion, so that
+later scans share what earlier ones had; its state at the last scan is carried into the forecast.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import cho_factor, cho_solve
+
+from palpate.config.twin import TwinSettings
+from palpate.twin.dynamics import CENTURY_DAYS
+from palpate.twin.observation.readings import Reading
+from palpate.twin.outline import matern
+
+type Values = NDArray[np.float64]
+
+JITTER: Final = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A smooth random field of unit variance by its values at centres.
+
+    Attributes:
+        centres_mm: shape (r, 3).
+        length_mm: l.
+    """
+
+    centres_mm: Values
+    length_mm: float
+
+    def at(self, points_mm: Values) -> Values:
+        """phi, shape (len(points), r); phi phi^T is the field's covariance, exact at the centres."""
+        r = len(self.centres_mm)
+        between = matern(self.centres_mm, self.centres_mm, self.length_mm) + JITTER * np.eye(r)
+        half = np.linalg.cholesky(between)
+        return np.asarray(np.linalg.solve(half, matern(self.centres_mm, points_mm, self.length_mm)).T)
+
+
+@dataclass(frozen=True, slots=True)
+class SharedErrors:
+    """R = diag(d) + U U^T, ready for use.
+
+    Attributes:
+        diagonal: d, shape (m,).
+        columns: U, shape (m, r).
+        factor: Cholesky factor of 1 + U^T d^-1 U, as scipy's cho_factor gives it.
+    """
+
+    diagonal: Values
+    columns: Values
+    factor: tuple[Values, bool]
+
+    def solve(self, values: Values) -> Values:
+        """R^-1 v, for v of shape (m,) or (m, k)."""
+        scaled = (values.T / self.diagonal).T
+        inner = cho_solve(self.factor, self.columns.T @ scaled)
+        return np.asarray(scaled - ((self.columns @ inner).T / self.diagonal).T)
+
+    @property
+    def log_determinant(self) -> float:
+        """Ln det R."""
+        return float(np.log(self.diagonal).sum() + 2.0 * np.log(np.diag(self.factor[0])).sum())
+
+    def draw_shared(self, residual: Values, rng: np.random.Generator) -> Values:
+        """Zeta given y - F, shape (r,): a draw of N(0, 1), corrected by what data say against it (Matheron)."""
+        zeta = rng.standard_normal(self.columns.shape[1])
+        noise = np.sqrt(self.diagonal) * rng.standard_normal(len(self.diagonal))
+        return np.asarray(zeta + self.columns.T @ self.solve(residual - self.columns @ zeta - noise))
+
+
+def shared_errors(diagonal: Values, columns: Values) -> SharedErrors:
+    """Factorise R."""
+    inner = np.eye(columns.shape[1]) + columns.T @ (columns / diagonal[:, None])
+    return SharedErrors(diagonal, columns, cho_factor(inner))
+
+
+def error_columns(
+    scans: tuple[tuple[Reading, ...], ...],
+    slopes: tuple[Values, ...],
+    days: tuple[float, ...],
+    field: Field,
+    settings: TwinSettings,
+    front_drift_mm: float,
+) -> tuple[Values, Values]:
+    """Both parts of R for all scans: d, shape (m,), and U, shape (m, (3 scans - 1) r), the straying's intervals first.
+
+    Args:
+        scans: readings of each.
+        slopes: g of each scan's rows, shape (m_i,).
+        days: of the scans.
+        field: phi.
+        settings: the other standard deviations.
+        front_drift_mm: q.
+    """
+    r, count = len(field.centres_mm), len(scans)
+    rows, diagonals = [], []
+    for scan, (its, slope) in enumerate(zip(scans, slopes, strict=True)):
+        points = np.concatenate([one.points_mm for one in its]) if its else np.zeros((0, 3))
+        phi = field.at(points)
+        # What the centres do not resolve of the field stays as a voxel's own error.
+        rest = np.maximum(1.0 - (phi**2).sum(axis=1), 0.0)
+        edge = np.hypot(settings.contour_std_mm, settings.registration_std_mm if scan else 0.0)
+        strays = front_drift_mm * np.sqrt(np.diff(days[: scan + 1]) / CENTURY_DAYS)
+        noise = np.concatenate([np.full(len(one.values), _shared(one, settings)) for one in its] or [np.zeros(0)])
+        block = np.zeros((len(points), (3 * count - 1) * r))
+        moved = slope[:, None] * phi
+        for interval, stray in enumerate(strays):
+            block[:, interval * r : (interval + 1) * r] = stray * moved
+        first = count - 1
+        block[:, (first + scan) * r : (first + scan + 1) * r] = edge * moved
+        first += count
+        block[:, (first + scan) * r : (first + scan + 1) * r] = noise[:, None] * phi
+        own = np.concatenate([one.variances for one in its] or [np.zeros(0)])
+        diagonals.append(own + rest * (slope**2 * (edge**2 + float(strays @ strays)) + noise**2))
+        rows.append(block)
+    return np.concatenate(diagonals), np.concatenate(rows)
+
+
+def _shared(reading: Reading, settings: TwinSettings) -> float:
+    return settings.shared_noise_std if reading.kind == "cellularity_gain" else 0.0

@@ -1,0 +1,122 @@
+"""What is compared with the model: means over blocks of cellularity, and shares of blocks inside the regions seen.
+
+Cellularity is g times the density. Where it was not measured, regions speak: the share of a block that is enhancing (or
+necrotic within) is compared with the mean of 1 / (1 + exp(-(u - t) / s)), t the uncertain threshold of enhancement, and
+likewise for everything marked with the threshold of infiltration, if the scan marks infiltration at all.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage, sparse
+
+from palpate.imaging.tumour.history import ENHANCING, NECROTIC, NON_ENHANCING, TumourHistory, TumourScan
+from palpate.twin.lattice import visible
+from palpate.twin.priors import ENHANCING_ABOVE, GAIN, INFILTRATED_ABOVE, Unknowns
+
+type Values = NDArray[np.float64]
+
+REACH_MM: Final = 15.0
+"""Data farther than this from everything visible are left out: there is no tumour there in data or model."""
+SOFTNESS: Final = {ENHANCING_ABOVE: 0.06, INFILTRATED_ABOVE: 0.04}
+"""s: a voxel near a threshold may be on either side of it."""
+SHARE_STD: Final = 0.1
+"""Error of a block's share in a region that its neighbours do not have."""
+_LEAST_VOXELS: Final = 0.25
+"""A block needs this share of its voxels measured."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One kind of data of one scan: y = mean over blocks of a function of u, plus errors.
+
+    Attributes:
+        kind: GAIN for cellularity, else the threshold's name.
+        average: means over blocks, shape (m, n).
+        values: y, shape (m,).
+        variances: of the errors that blocks have on their own, shape (m,).
+        points_mm: middles of the blocks on the lattice, shape (m, 3).
+    """
+
+    kind: str
+    average: sparse.csr_matrix
+    values: Values
+    variances: Values
+    points_mm: Values
+
+    def of(self, density: Values, xi: Values, unknown: Unknowns) -> tuple[Values, Values, Values]:
+        """The function f of u at voxels, its derivative by u, and its derivative by xi's entry of this kind.
+
+        Args:
+            density: u at all tissue voxels, shape (n,).
+            xi: unknowns.
+            unknown: their layout.
+        """
+        one = unknown.single[unknown.names.index(self.kind)]
+        q = unknown.value(xi, self.kind)
+        if self.kind == GAIN:
+            gain = np.exp(q)
+            return gain * density, np.full_like(density, gain), one.std * gain * density
+        softness, threshold = SOFTNESS[self.kind], 1.0 / (1.0 + np.exp(-q))
+        share = 1.0 / (1.0 + np.exp(-(density - threshold) / softness))
+        slope = share * (1.0 - share) / softness
+        return share, slope, -slope * one.std * threshold * (1.0 - threshold)
+
+
+def readings(history: TumourHistory, block_mm: float) -> tuple[tuple[Reading, ...], ...]:
+    """Of every scan, those that it has.
+
+    Args:
+        history: on the lattice.
+        block_mm: edge of a block.
+    """
+    edges_mm = history.edges_mm
+    seen = np.any([visible(scan, edges_mm) for scan in history.scans], axis=0)
+    near = ndimage.distance_transform_edt(~seen, sampling=edges_mm) <= REACH_MM
+    where = near & history.tissue
+    factors = np.maximum(1, np.round(block_mm / edges_mm)).astype(int)
+    return tuple(_scan_readings(scan, where, history.tissue, factors, edges_mm) for scan in history.scans)
+
+
+def _scan_readings(
+    scan: TumourScan,
+    where: NDArray[np.bool_],
+    tissue: NDArray[np.bool_],
+    factors: NDArray[np.int64],
+    edges_mm: Values,
+) -> tuple[Reading, ...]:
+    measured = where & np.isfinite(scan.cellularity) & (scan.cellularity_std > 0) & (scan.roi != NECROTIC)
+    kinds = [(GAIN, measured, scan.cellularity, scan.cellularity_std**2)]
+    marked = where & ~measured
+    core, any_region = np.isin(scan.roi, (ENHANCING, NECROTIC)), scan.roi > 0
+    if core.any():
+        kinds.append((ENHANCING_ABOVE, marked, core.astype(np.float64), np.zeros(scan.roi.shape)))
+    if (scan.roi == NON_ENHANCING).any():
+        kinds.append((INFILTRATED_ABOVE, marked, any_region.astype(np.float64), np.zeros(scan.roi.shape)))
+    found = []
+    for kind, there, values, variances in kinds:
+        average, points = _blocks(there, tissue, factors)
+        if not average.shape[0]:
+            continue
+        y = average @ np.where(there, values, 0.0)[tissue]
+        own = average.power(2) @ np.where(there, variances, 0.0)[tissue]
+        found.append(Reading(kind, average, y, own if kind == GAIN else own + SHARE_STD**2, points * edges_mm))
+    return tuple(found)
+
+
+def _blocks(
+    there: NDArray[np.bool_], tissue: NDArray[np.bool_], factors: NDArray[np.int64]
+) -> tuple[sparse.csr_matrix, Values]:
+    """Means over blocks that have enough voxels, shape (m, n), and where the blocks' voxels have their middle."""
+    at = np.argwhere(tissue)
+    chosen = np.flatnonzero(there[tissue])
+    counts = -(-np.array(tissue.shape) // factors)
+    blocks = np.ravel_multi_index(tuple((at[chosen] // factors).T), tuple(counts))
+    names, rows, sizes = np.unique(blocks, return_inverse=True, return_counts=True)
+    average = sparse.csr_matrix((1.0 / sizes[rows], (rows, chosen)), shape=(len(names), len(at)))
+    average = average[sizes >= _LEAST_VOXELS * float(np.prod(factors))]
+    return average, np.asarray(average @ at.astype(np.float64))

@@ -1,0 +1,165 @@
+"""What is unknown about a tumour, in one place: independent normal numbers, most of them logarithms.
+
+Every unknown is q = mean + std xi with xi ~ N(0, 1); calibration works in xi. The ranges of the rates are those of the
+literature and come from the configuration (palpate.config.twin), the others are stated here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from palpate.config.twin import LogNormal, TwinSettings
+from palpate.errors import InputError
+from palpate.imaging.tumour.history import TumourHistory
+from palpate.units import mm2_day_to_m2_s, per_day_to_per_s
+
+type Values = NDArray[np.float64]
+type Scale = Literal["log", "logit", "mm"]
+
+PROLIFERATION: Final = "proliferation"
+DIFFUSIVITY: Final = "diffusivity"
+WHITE_TO_GREY: Final = "white_to_grey"
+ALPHA: Final = "alpha"
+KILL: Final = "kill:"
+WIDTH: Final = "front_width"
+OFFSET: Final = "outline_offset"
+PLATEAU: Final = "plateau"
+GAIN: Final = "cellularity_gain"
+ENHANCING_ABOVE: Final = "enhancing_above"
+INFILTRATED_ABOVE: Final = "infiltrated_above"
+
+WIDTH_LOG_STD: Final = 0.35
+"""Of the front's width around sqrt(D / k), the tail of a wave that travels at its natural speed."""
+PLATEAU_LOGIT: Final = (2.5, 1.0)
+"""Mean and standard deviation of the logit of the largest density at the first scan; its median is 0.92."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """One number.
+
+    Attributes:
+        name: of it.
+        mean: of the transformed number, SI inside logarithms.
+        std: of the transformed number.
+        scale: its transform; "mm" is none.
+    """
+
+    name: str
+    mean: float
+    std: float
+    scale: Scale = "log"
+
+    def natural(self, transformed: Values) -> Values:
+        """The number itself, from its transform."""
+        if self.scale == "log":
+            return np.exp(transformed)
+        if self.scale == "logit":
+            return np.asarray(1.0 / (1.0 + np.exp(-transformed)))
+        return transformed
+
+
+@dataclass(frozen=True, slots=True)
+class Unknowns:
+    """All of them, in the order of xi: single numbers, drifts of ln k by interval, shapes of the outline.
+
+    Attributes:
+        single: numbers.
+        drifts: number of intervals between scans.
+        shapes: number of the outline's shapes.
+    """
+
+    single: tuple[Unknown, ...]
+    drifts: int
+    shapes: int
+
+    @property
+    def size(self) -> int:
+        """Length of xi."""
+        return len(self.single) + self.drifts + self.shapes
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the single numbers."""
+        return tuple(one.name for one in self.single)
+
+    def index(self, name: str) -> int | None:
+        """Where a single number stands in xi; None if this tumour has none of it."""
+        return self.names.index(name) if name in self.names else None
+
+    def value(self, xi: Values, name: str) -> float:
+        """The transformed number q; its prior mean must exist."""
+        at = self.names.index(name)
+        return self.single[at].mean + self.single[at].std * float(xi[at])
+
+    def drift_slice(self) -> slice:
+        """Of xi, the drifts."""
+        return slice(len(self.single), len(self.single) + self.drifts)
+
+    def shape_slice(self) -> slice:
+        """Of xi, the outline's shapes."""
+        return slice(len(self.single) + self.drifts, self.size)
+
+
+def unknowns(history: TumourHistory, settings: TwinSettings, shapes: int) -> Unknowns:
+    """What is unknown about this tumour.
+
+    Args:
+        history: its scans and treatment; what was not given has no unknown.
+        settings: priors.
+        shapes: of the outline.
+
+    Raises:
+        InputError: a drug is not in the configuration.
+    """
+    single = [
+        _log(PROLIFERATION, settings.proliferation_1_day, per_day_to_per_s(1.0)),
+        _log(DIFFUSIVITY, settings.diffusivity_mm2_day, mm2_day_to_m2_s(1.0)),
+        _log(WHITE_TO_GREY, settings.white_to_grey),
+    ]
+    if history.irradiations:
+        single.append(_log(ALPHA, settings.alpha_1_gy))
+    single += [kill_prior(drug, settings) for drug in drugs(history)]
+    single += [
+        Unknown(WIDTH, 0.0, WIDTH_LOG_STD),
+        Unknown(OFFSET, 0.0, settings.outline_std_mm, "mm"),
+        Unknown(PLATEAU, *PLATEAU_LOGIT, "logit"),
+        Unknown(GAIN, 0.0, settings.gain_std),
+        Unknown(ENHANCING_ABOVE, logit(settings.enhancing_above), settings.threshold_logit_std, "logit"),
+        Unknown(INFILTRATED_ABOVE, logit(settings.infiltrated_above), settings.threshold_logit_std, "logit"),
+    ]
+    return Unknowns(tuple(single), len(history.scans) - 1, shapes)
+
+
+def drugs(history: TumourHistory) -> tuple[str, ...]:
+    """Names of the drugs that were given, in alphabetical order."""
+    return tuple(sorted({dose.drug for dose in history.drug_doses}))
+
+
+def kill_prior(drug: str, settings: TwinSettings) -> Unknown:
+    """What is known of a drug before its effect was seen.
+
+    Raises:
+        InputError: it is not in the configuration.
+    """
+    if drug not in settings.drugs:
+        raise InputError(
+            "treatments",
+            found=f"the drug {drug}",
+            expected=f"one of {', '.join(sorted(settings.drugs))}",
+            advice="Add its half-life and what it kills to the drugs of the twin's settings.",
+        )
+    return _log(KILL + drug, settings.drugs[drug].kill_1_g)
+
+
+def logit(share: float) -> float:
+    """Logarithm of the odds."""
+    return float(np.log(share / (1.0 - share)))
+
+
+def _log(name: str, known: LogNormal, unit: float = 1.0) -> Unknown:
+    return Unknown(name, float(np.log(known.median * unit)), known.log_std)

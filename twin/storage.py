@@ -1,0 +1,132 @@
+"""A calibration as one HDF5 file, which appears whole or not at all."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any, Final
+
+import h5py
+import numpy as np
+from pydantic import ValidationError
+
+from palpate.config.twin import TwinSettings
+from palpate.errors import InputError
+from palpate.imaging.tumour.history import DrugDose, Irradiation, Surgery, TumourHistory, TumourScan
+from palpate.provenance import atomic_file, versions
+from palpate.twin.calibration.calibrate import Calibration
+from palpate.twin.calibration.draws import Draws
+from palpate.twin.calibration.posterior import Statistics
+from palpate.twin.lattice import Lattice
+from palpate.twin.observation.errors import Field
+from palpate.twin.priors import Unknown, Unknowns
+
+FORMAT: Final = "palpate calibration 1"
+
+
+def save_calibration(calibration: Calibration, path: Path) -> None:
+    """Write a calibration. Under MPI on one rank only.
+
+    Args:
+        calibration: what to write; its history as it is on the lattice.
+        path: the file, .h5.
+    """
+    with atomic_file(path) as partial, h5py.File(partial, "w") as file:
+        file.attrs["format"] = FORMAT
+        file.attrs["versions"] = json.dumps(versions())
+        file.attrs["settings"] = calibration.settings.model_dump_json()
+        file.attrs["statistics"] = json.dumps(dataclasses.asdict(calibration.statistics))
+        file.attrs["single"] = json.dumps([dataclasses.asdict(one) for one in calibration.unknowns.single])
+        file.attrs["drifts"], file.attrs["shapes"] = calibration.unknowns.drifts, calibration.unknowns.shapes
+        file.attrs["front_drift_mm"] = calibration.front_drift_mm
+        file["mode"], file["covariance"] = calibration.mode, calibration.covariance
+        _write(file.create_group("field"), calibration.field)
+        _write(file.create_group("grid"), calibration.grid)
+        _write(file.create_group("draws"), calibration.draws)
+        _write_history(file.create_group("history"), calibration.history)
+
+
+def load_calibration(path: Path) -> Calibration:
+    """Read what `save_calibration` wrote.
+
+    Args:
+        path: the file.
+
+    Raises:
+        InputError: it is not such a file.
+    """
+    try:
+        with h5py.File(path, "r") as file:
+            if file.attrs.get("format") != FORMAT:
+                raise KeyError(str(file.attrs.get("format")))
+            return _read_calibration(file)
+    except (OSError, KeyError, ValueError, ValidationError) as error:
+        raise InputError(
+            path,
+            found="no readable calibration",
+            expected=f"a file of the format '{FORMAT}'",
+            advice="Make it again with palpate calibrate.",
+        ) from error
+
+
+def _read_calibration(file: h5py.File) -> Calibration:
+    single = tuple(Unknown(**one) for one in json.loads(file.attrs["single"]))
+    return Calibration(
+        TwinSettings.model_validate_json(file.attrs["settings"]),
+        Lattice(**_read(file["grid"], tuples=("first", "factors", "shape", "image_shape"))),
+        _read_history(file["history"]),
+        Unknowns(single, int(file.attrs["drifts"]), int(file.attrs["shapes"])),
+        file["mode"][()],
+        file["covariance"][()],
+        float(file.attrs["front_drift_mm"]),
+        Field(**_read(file["field"])),
+        Draws(**_read(file["draws"])),
+        Statistics(**json.loads(file.attrs["statistics"])),
+    )
+
+
+def _write(group: h5py.Group, values: Any) -> None:  # noqa: ANN401 (any dataclass of arrays and numbers)
+    """Fields of a dataclass as data sets or, single numbers, attributes."""
+    for field in dataclasses.fields(values):
+        value = np.asarray(getattr(values, field.name))
+        if value.ndim > 1:
+            group.create_dataset(field.name, data=value, compression="gzip", compression_opts=1, shuffle=True)
+        else:
+            group.attrs[field.name] = value
+
+
+def _read(group: h5py.Group, tuples: tuple[str, ...] = ()) -> dict[str, Any]:
+    found: dict[str, Any] = {name: dataset[()] for name, dataset in group.items()}
+    for name, value in group.attrs.items():
+        found[name] = tuple(int(one) for one in value) if name in tuples else value
+        if np.ndim(found[name]) == 0:
+            found[name] = value.item() if isinstance(value, np.generic) else value
+    return found
+
+
+def _write_history(group: h5py.Group, history: TumourHistory) -> None:
+    group.attrs["subject"] = history.subject
+    for name in ("affine_mm", "tissue", "white"):
+        group.create_dataset(name, data=getattr(history, name), compression="gzip", compression_opts=1)
+    group.attrs["drug_doses"] = json.dumps([dataclasses.asdict(one) for one in history.drug_doses])
+    for kind in ("scans", "irradiations", "surgeries"):
+        for number, one in enumerate(getattr(history, kind)):
+            _write(group.create_group(f"{kind}/{number:04d}"), one)
+
+
+def _read_history(group: h5py.Group) -> TumourHistory:
+    parts = {kind: [_read(one) for one in group[kind].values()] if kind in group else [] for kind in _KINDS}
+    return TumourHistory(
+        group.attrs["subject"],
+        group["affine_mm"][()],
+        group["tissue"][()],
+        group["white"][()],
+        tuple(TumourScan(**one) for one in parts["scans"]),
+        tuple(Irradiation(**one) for one in parts["irradiations"]),
+        tuple(DrugDose(**one) for one in json.loads(group.attrs["drug_doses"])),
+        tuple(Surgery(**one) for one in parts["surgeries"]),
+    )
+
+
+_KINDS: Final = ("scans", "irradiations", "surgeries")
