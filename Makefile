@@ -12,8 +12,8 @@ CORES ?= 2
 PATIENT := demo/patient
 RESULTS := demo/results
 SESSION := sub-01/ses-01
-PHANTOM_SOURCE := $(wildcard imaging/phantom/*.py) $(wildcard solvers/wave.py solvers/virtual_patient.py) \
-    $(wildcard src/palpate/config/phantom.py src/palpate/cli/phantom.py)
+PHANTOM_SOURCE := $(wildcard imaging/phantom/*.py) $(wildcard solvers/wave.py solvers/virtual_*.py solvers/growth/*.py) \
+    $(wildcard src/palpate/config/phantom.py src/palpate/config/longitudinal.py src/palpate/cli/phantom.py)
 
 # One thread a rank: OpenBLAS would otherwise start as many threads as cores in each. UCX_TLS keeps ranks on this
 # machine off network devices that a guest may not open.
@@ -23,17 +23,19 @@ export UCX_TLS := self,sm,tcp
 .PHONY: demo test setup lint pytest mpi lock clean
 
 demo: $(READY) $(PATIENT)/sessions.tsv
-	$(BIN)/snakemake -c$(CORES) --config sessions=$(PATIENT)/sessions.tsv results=$(RESULTS)
+	$(BIN)/snakemake -c$(CORES) --configfile workflow/demo.yaml --config sessions=$(PATIENT)/sessions.tsv results=$(RESULTS)
 	$(BIN)/palpate verify maps $(RESULTS)/$(SESSION) --truth $(PATIENT)/$(SESSION)/truth
+	$(BIN)/palpate verify forecast $(RESULTS)/sub-02/twin/forecast --truth $(PATIENT)/sub-02/truth/truth.json
 	@printf '\nLook at:\n'
 	@printf '  page            %s\n' $(RESULTS)/$(SESSION)/report.html
 	@printf '  maps in kPa     %s\n' $(RESULTS)/$(SESSION)/mre
 	@printf '  DICOM           %s\n' $(RESULTS)/$(SESSION)/dicom
 	@printf '  the true maps   %s\n' $(PATIENT)/$(SESSION)/truth
+	@printf '  tumour forecast %s\n' $(RESULTS)/sub-02/twin/outlook.html
 
 $(PATIENT)/sessions.tsv: config.yaml $(PHANTOM_SOURCE) | $(READY)
 	settings=$$($(BIN)/python -m palpate.config config.yaml phantom) && \
-	$(BIN)/mpiexec -n $(CORES) $(BIN)/palpate phantom --settings "$$settings" --out $(PATIENT)
+	$(BIN)/mpiexec -n $(CORES) $(BIN)/palpate phantom --settings "$$settings" --longitudinal --out $(PATIENT)
 
 test: lint pytest mpi
 

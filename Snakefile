@@ -10,6 +10,7 @@ include: "workflow/rules/ingest.smk"
 include: "workflow/rules/mesh.smk"
 include: "workflow/rules/inversion.smk"
 include: "workflow/rules/outputs.smk"
+include: "workflow/rules/twin.smk"
 
 
 rule all:

@@ -81,16 +81,17 @@ def page(records: Sequence[Record]) -> str:
 
 
 def with_table(readme: str, records: Sequence[Record]) -> str:
-    """The README with the table between its markers renewed: of each benchmark the first quantity."""
+    """The README with the table between its markers renewed: each benchmark's first goal, or quantity."""
     heads = ["benchmark", "quantity", "palpate", "published", "goal", ""]
+    firsts = [(record, next((row for row in record.rows if row.goal), record.rows[0])) for record in records]
     cells = [
         [
             f"[{record.facts['name']}](docs/benchmarks.md#{record.facts['name']})",
-            *_cells(record.rows[0]),
-            record.rows[0].goal or "-",
-            record.rows[0].verdict,
+            *_cells(row),
+            row.goal or "-",
+            row.verdict,
         ]
-        for record in records
+        for record, row in firsts
     ]
     before, _, rest = readme.partition(_BEGIN)
     _, _, after = rest.partition(_END)

@@ -174,7 +174,7 @@ def exponent(runs: Sequence[Run]) -> float:
 def rows_of(runs: Sequence[Run], *, whole: bool) -> list[Row]:
     """The record's rows; goals are for the whole brain."""
     rows = []
-    for run in runs:
+    for run in reversed(runs):  # the largest is what is asked for
         goals = (MINUTES_GOAL, GIGABYTES_GOAL) if whole and run is runs[-1] else ("", "")
         size = f"{run.voxels} voxels ({run.tissue} of tissue, {run.zones} zones)"
         rows += [

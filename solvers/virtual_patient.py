@@ -11,16 +11,20 @@ import numpy as np
 from mpi4py import MPI
 from numpy.typing import NDArray
 
+from palpate.config.longitudinal import LongitudinalSettings
 from palpate.config.phantom import PhantomSettings
 from palpate.errors import InputError
-from palpate.imaging.phantom.atlas import load_atlas
+from palpate.imaging.phantom.atlas import Atlas, load_atlas
 from palpate.imaging.phantom.cohort import cohort
 from palpate.imaging.phantom.grid import ScanGrid, scan_grid
 from palpate.imaging.phantom.lattice import forward_lattice
 from palpate.imaging.phantom.study import write_sessions, write_study
 from palpate.imaging.phantom.tissue import FIBRES, Head, build_head
+from palpate.imaging.phantom.tumour_scene import tumour_scene
+from palpate.imaging.phantom.tumour_study import write_tumour_patient
 from palpate.progress import say
 from palpate.provenance import atomic_directory, refuse_foreign_folder
+from palpate.solvers.virtual_tumour import grow
 from palpate.solvers.wave import Tetrahedra, WaveProblem, WaveStatistics, distribute, solve_wave
 from palpate.units import kpa_to_pa, m_to_mm, mm_to_m, um_to_m
 
@@ -89,10 +93,22 @@ def create(out: Path, settings: PhantomSettings, patients: int | None = None) ->
                 scan, row = write_study(partial, member, head, grid, displacement_m)
                 rows.append(row)
                 say(f"scan: noise {scan.noise_std_um:.2f} um, {scan.wrapped_share:.1%} of samples wrapped")
+        if partial is not None and settings.longitudinal is not None:
+            rows += _tumour_patient(partial, settings.longitudinal, atlas)
         if partial is not None:
             write_sessions(partial, rows)
     say(f"study written to {out}")
     comm.Barrier()
+
+
+def _tumour_patient(root: Path, settings: LongitudinalSettings, atlas: Atlas) -> list[dict[str, str]]:
+    """Grow a tumour and write its images; the rows of the table of sessions."""
+    scene = tumour_scene(settings, atlas)
+    truth = grow(settings, scene)
+    say(f"sub-{settings.subject}: tumour grown on {int(scene.tissue.sum())} voxels in {truth.seconds:.0f} s")
+    rows = write_tumour_patient(root, settings, scene, truth)
+    say(f"sub-{settings.subject}: {len(rows)} dates of {settings.voxel_mm:g} mm")
+    return list(rows)
 
 
 def _demand_brain(head: Head, grid: ScanGrid) -> None:

@@ -6,9 +6,9 @@ Cov(b_i, b_j) = s^2 min(t_i, t_j), so that b = B xi with B B^T this covariance. 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -118,7 +118,7 @@ class Dynamics:
         )
 
     def drifts(self, xi: Values) -> Values:
-        """B of the intervals between scans."""
+        """The b of the intervals between scans."""
         return np.asarray(self.drift @ xi[self.unknowns.drift_slice()])
 
     def states(self, xi: Values) -> tuple[Values, ...]:
@@ -198,7 +198,9 @@ def dynamics(
     place = voxels(history.tissue, mm_to_m(history.edges_mm), comm)
     events = Events(history.irradiations, history.drug_doses, history.surgeries)
     names = drugs(history)
-    models = tuple(interval_model(place, events, names, (first, last), settings) for first, last in pairwise(days))
+    models = tuple(
+        interval_model(place, events, names, (first, last), settings) for first, last in itertools.pairwise(days)
+    )
     own = slice(place.space.halo.start, place.space.halo.start + place.space.size)
     part = Outline(outline.distance_mm[own], outline.shapes_mm[own])
     kill = kills_1_g(names, settings)
@@ -273,12 +275,12 @@ def demand_events_after(history: TumourHistory) -> None:
     Raises:
         InputError: there is some.
     """
-    events: list[Irradiation | DrugDose | Surgery] = [*history.irradiations, *history.drug_doses, *history.surgeries]
-    for event in events:
-        if not event.day >= history.scans[0].day:
+    events = (history.irradiations, history.drug_doses, history.surgeries)
+    for day in (event.day for kind in events for event in kind):
+        if not day >= history.scans[0].day:
             raise InputError(
                 "treatments",
-                found=f"an event on day {event.day:g}, before the first scan of the tumour",
+                found=f"an event on day {day:g}, before the first scan of the tumour",
                 expected="events after the first scan",
                 advice="Leave out what came before the first scan.",
             )

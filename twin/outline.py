@@ -64,7 +64,7 @@ def outline(history: TumourHistory, settings: TwinSettings) -> Outline:
     centres = spread_out(points[np.abs(d) < _REACH_MM], settings.outline_modes)
     between = matern(centres, centres, settings.correlation_mm) + 1e-8 * np.eye(len(centres))
     half = cholesky(between, lower=True)
-    shapes = np.asarray(solve_triangular(half, matern(centres, points, settings.correlation_mm), lower=True)).T
+    shapes = solve_triangular(half, matern(centres, points, settings.correlation_mm), lower=True).T
     return Outline(d, settings.outline_std_mm * shapes)
 
 

@@ -96,6 +96,10 @@ class Unknowns:
         at = self.names.index(name)
         return self.single[at].mean + self.single[at].std * float(xi[at])
 
+    def natural(self, xi: Values, name: str) -> float:
+        """The number itself."""
+        return float(self.single[self.names.index(name)].natural(np.asarray(self.value(xi, name))))
+
     def drift_slice(self) -> slice:
         """Of xi, the drifts."""
         return slice(len(self.single), len(self.single) + self.drifts)

@@ -13,20 +13,23 @@ one right-hand side; how many are worth it follows from how many right-hand side
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import scipy.linalg
 from mpi4py import MPI
 from numpy.typing import NDArray
-from scipy import sparse
 
 ITERATIONS = 7.5
 """Iterations that conjugate gradients take, over the square root of the largest eigenvalue left to them."""
 
 MOST = 4096
 """Most directions: each is a column over all rows of A, and A W is kept."""
+
+SINGLE_BELOW = 1e3
+"""Eigenvalue of a zone's own block below which A w may be computed in single precision."""
 
 COLUMNS = 64
 """Vectors over the whole organ that are held at a time: of 240,000 voxels they take 250 MB."""
@@ -50,81 +53,129 @@ class Deflation:
     """Directions W that are solved directly; rows of all arrays are this rank's.
 
     Attributes:
-        basis: W, orthonormal columns, shape (rows, w).
-        image: A W, same shape.
+        vectors: of each of this rank's zones, orthonormal columns: the blocks of W, shapes (k, w_zone).
+        first: the first column of each block in W.
+        image: A W, shape (rows, w).
         factor: of W^T A W.
         comm: the ranks.
     """
 
-    basis: sparse.csr_matrix
+    vectors: tuple[NDArray[np.float64], ...]
+    first: tuple[int, ...]
     image: NDArray[np.float64]
     factor: tuple[NDArray[np.float64], bool]
     comm: MPI.Comm
-
-    @property
-    def size(self) -> int:
-        """How many directions."""
-        return int(self.basis.shape[1])
 
     @property
     def log_determinant(self) -> float:
         """The value of ln det (W^T A W)."""
         return 2.0 * float(np.log(np.diag(self.factor[0])).sum())
 
-    def start(self, rhs: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """The solution within W, and the residual that it leaves.
+    def start(self, rhs: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The solution within W.
 
         Args:
             rhs: shape (rows, columns).
         """
-        known = scipy.linalg.cho_solve(self.factor, self._sum(self.basis.T @ rhs))
-        return np.asarray(self.basis @ known), np.asarray(rhs - self.image @ known)
+        return self._combined(scipy.linalg.cho_solve(self.factor, self._along(rhs)))
 
     def precondition(self, residual: NDArray[np.float64]) -> NDArray[np.float64]:
         """The residual made conjugate to W, of a residual that W leaves nothing of, shape (rows, columns)."""
-        dual = self._sum(self.basis.T @ residual - self.image.T @ residual)
-        return np.asarray(residual + self.basis @ scipy.linalg.cho_solve(self.factor, dual))
+        dual = self._along(residual) - self._sum(self.image.T @ residual)
+        return np.asarray(residual + self._combined(scipy.linalg.cho_solve(self.factor, dual)))
 
     def without(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """What is orthogonal to W, shape (rows, columns)."""
-        return np.asarray(values - self.basis @ self._sum(self.basis.T @ values))
+        return np.asarray(values - self._combined(self._along(values)))
 
     def complement(self, values: NDArray[np.float64], image: NDArray[np.float64]) -> NDArray[np.float64]:
         """The Schur complement of W^T A W in A times values that are orthogonal to W, from their image A v."""
         known = scipy.linalg.cho_solve(self.factor, self._sum(self.image.T @ values))
         return self.without(image - self.image @ known)
 
-    def _sum(self, own: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.asarray(self.comm.allreduce(own))
+    def _combined(self, along: NDArray[np.float64]) -> NDArray[np.float64]:
+        """W times coefficients, shape (rows, columns)."""
+        parts = [v @ along[at : at + v.shape[1]] for v, at in zip(self.vectors, self.first, strict=True)]
+        return np.concatenate(parts) if parts else np.zeros((0, along.shape[1]))
+
+    def _along(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """W^T times values, shape (w, columns)."""
+        return self._sum(transposed_product(self.vectors, self.first, values, self.image.shape[1]))
+
+    def _sum(self, own: NDArray[np.floating]) -> NDArray[np.float64]:
+        return np.asarray(self.comm.allreduce(own), dtype=np.float64)
+
+
+def transposed_product(
+    vectors: Sequence[NDArray[np.float64]], first: Sequence[int], values: NDArray[np.floating], width: int
+) -> NDArray[np.float64]:
+    """This rank's part of W^T times values, shape (w, columns).
+
+    Args:
+        vectors: blocks of W.
+        first: the first column of each.
+        values: this rank's rows, shape (rows, columns).
+        width: w.
+    """
+    out, row = np.zeros((width, values.shape[1])), 0
+    for block, column in zip(vectors, first, strict=True):
+        out[column : column + block.shape[1]] = block.T @ values[row : row + len(block)]
+        row += len(block)
+    return out
+
+
+class Action(Protocol):
+    """A times columns, this rank's rows in and out."""
+
+    def __call__(self, t: NDArray[np.float64], *, single: bool) -> NDArray[np.float64]:
+        """The product, in single precision if that is enough."""
 
 
 def deflation_of(
-    spectra: Sequence[Spectrum],
-    apply: Callable[[NDArray[np.float64]], NDArray[np.float64]],
-    columns: int,
-    comm: MPI.Comm,
+    spectra: Sequence[Spectrum], apply: Action, columns: int, comm: MPI.Comm, *, exact: bool = False
 ) -> Deflation:
     """The directions worth solving directly for so many right-hand sides.
 
     Args:
         spectra: of this rank's zones.
-        apply: A times columns, this rank's rows in and out.
+        apply: A.
         columns: how many right-hand sides there will be.
         comm: the ranks.
+        exact: whether A W is wanted in double precision throughout.
     """
     own = np.concatenate([spectrum.values for spectrum in spectra]) if spectra else np.zeros(0)
     least = least_deflated(np.concatenate(comm.allgather(own)), columns)
-    kept = [spectrum.vectors[:, spectrum.values >= least] for spectrum in spectra]
-    widths = comm.allgather(sum(vectors.shape[1] for vectors in kept))
-    before, total = sum(widths[: comm.rank]), sum(widths)
-    blocks = sparse.block_diag([sparse.csr_matrix(vectors) for vectors in [np.zeros((0, 0)), *kept]], format="coo")
-    place = (blocks.row, before + blocks.col)
-    basis = sparse.csr_matrix((blocks.data, place), shape=(blocks.shape[0], total))
-    image = np.empty(basis.shape)
-    for first in range(0, total, COLUMNS):
-        image[:, first : first + COLUMNS] = apply(basis[:, first : first + COLUMNS].toarray())
-    inner = np.asarray(comm.allreduce(basis.T @ image))
-    return Deflation(basis, image, scipy.linalg.cho_factor(0.5 * (inner + inner.T), lower=True), comm)
+    values = [spectrum.values[spectrum.values >= least] for spectrum in spectra]
+    vectors = tuple(spectrum.vectors[:, spectrum.values >= least] for spectrum in spectra)
+    widths = [block.shape[1] for block in vectors]
+    before = sum(comm.allgather(sum(widths))[: comm.rank])
+    first = tuple(before + sum(widths[:number]) for number in range(len(widths)))
+    size = np.concatenate(comm.allgather(np.concatenate(values) if values else np.zeros(0)))
+    rows = sum(len(block) for block in vectors)
+    image = np.empty((rows, len(size)))
+    inner = np.zeros((len(size), len(size)))
+    single = np.zeros_like(size, dtype=np.bool_) if exact else size < SINGLE_BELOW
+    for chosen, is_single in ((np.flatnonzero(single), True), (np.flatnonzero(~single), False)):
+        for at in range(0, len(chosen), COLUMNS):
+            places = chosen[at : at + COLUMNS]
+            found = apply(_columns_of(vectors, first, places), single=is_single)
+            image[:, places] = found
+            inner[:, places] = transposed_product(vectors, first, found, len(size))
+    comm.Allreduce(MPI.IN_PLACE, inner)
+    factor = scipy.linalg.cho_factor(0.5 * (inner + inner.T), lower=True)
+    return Deflation(vectors, first, image, factor, comm)
+
+
+def _columns_of(
+    vectors: Sequence[NDArray[np.float64]], first: Sequence[int], places: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Some columns of W, this rank's rows, shape (rows, columns)."""
+    out, row = np.zeros((sum(len(block) for block in vectors), len(places))), 0
+    for block, column in zip(vectors, first, strict=True):
+        here = np.flatnonzero((places >= column) & (places < column + block.shape[1]))
+        out[row : row + len(block), here] = block[:, places[here] - column]
+        row += len(block)
+    return out
 
 
 def least_deflated(values: NDArray[np.float64], columns: int) -> float:

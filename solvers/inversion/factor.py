@@ -53,11 +53,12 @@ class Factorisation:
         if preconditioner.getFailedReason():
             raise RuntimeError(f"MUMPS could not factorise a zone (INFOG(1) = {self._factor.getMumpsInfog(1)})")
 
-    def solve(self, right_hand_sides: NDArray[np.complex128]) -> NDArray[np.complex128]:
-        """A^-1 B.
+    def solve(self, right_hand_sides: NDArray[np.complex128], rows: slice = slice(None)) -> NDArray[np.complex128]:
+        """Rows of A^-1 B.
 
         Args:
             right_hand_sides: B, shape (n, k).
+            rows: which are wanted; the others are not copied.
         """
         size, count = right_hand_sides.shape
         b = PETSc.Mat().createDense((size, count), array=np.asfortranarray(right_hand_sides), comm=MPI.COMM_SELF)
@@ -66,7 +67,7 @@ class Factorisation:
         began = time.perf_counter()
         self._factor.matSolve(b, x)
         self.solution_s += time.perf_counter() - began
-        solution = np.array(x.getDenseArray())
+        solution = np.array(x.getDenseArray()[rows])
         b.destroy()
         x.destroy()
         return solution

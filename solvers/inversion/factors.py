@@ -13,15 +13,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import product
 
 import numpy as np
 import scipy.optimize
 from mpi4py import MPI
 from numpy.typing import NDArray
 
+from palpate.solvers.inversion.correlation import matern
 from palpate.solvers.inversion.evidence import ZoneEvidence, log_evidence_of, of_means
-from palpate.solvers.inversion.prior import FIELDS, UNRESOLVED, Hypotheses, PriorScale, correlation
+from palpate.solvers.inversion.hyperparameters import FIELDS, UNRESOLVED, Hypotheses, PriorScale
+from palpate.solvers.inversion.reflections import Reflections
 
 MOST_REGIONS = 6
 """More regions than these share one factor: of each there is too little in the zones that are asked."""
@@ -117,27 +118,26 @@ def _cut(zone: ZoneEvidence, voxel_size_mm: NDArray[np.float64], hypotheses: Hyp
     # A voxel belongs to one region or few: only its own rows of each piece are there to be multiplied.
     own = [np.flatnonzero(share > NOTHING) for share in shares.T]
     parts = [[shares[rows, r, None] * column[rows] for r, rows in enumerate(own)] for column in columns]
+    box = Reflections(zone.ijk, voxel_size_mm)
+    folded = [box.fold((shares[:, :, None] * c[:, None]).reshape(len(shares), -1)) for c in columns]
     varying = np.empty((FIELDS, pieces, FIELDS, pieces, width, width))
     for f, g in ((0, 0), (1, 1), (0, 1)):
-        between = _covariance(zone, voxel_size_mm, hypotheses, f, g)
-        for r, s in product(range(pieces), repeat=2):
-            if f == g and s < r:
-                continue  # known by symmetry
-            varying[f, r, g, s] = parts[f][r].T @ (between[np.ix_(own[r], own[s])] @ parts[g][s])
-            varying[g, s, f, r] = varying[f, r, g, s].T
+        image = box.unfold(box.times(_by_steps(box.distance_mm, hypotheses, f, g), folded[g]))
+        for r, rows in enumerate(own):
+            between = parts[f][r].T @ image[rows]
+            varying[f, r, g] = between.reshape(width, pieces, width).transpose(1, 0, 2)
+        varying[g, :, f] = varying[f, :, g].transpose(1, 0, 3, 2)
     scale = hypotheses.mean
     mean, (alone, across) = of_means(zone)
     fixed = scale.mean_std**2 * mean + scale.region_std**2 * (alone + scale.coupling * across)
     return _Cut(varying.reshape(FIELDS * pieces, FIELDS * pieces, width, width), fixed)
 
 
-def _covariance(
-    zone: ZoneEvidence, voxel_size_mm: NDArray[np.float64], hypotheses: Hypotheses, f: int, g: int
-) -> NDArray[np.float64]:
-    """Of two fields between the zone's voxels at factors of 1, without means and regions, shape (n, n)."""
+def _by_steps(distance_mm: NDArray[np.float64], hypotheses: Hypotheses, f: int, g: int) -> NDArray[np.float64]:
+    """Covariance of two fields at a distance, at factors of 1, without means and regions, shape of the distances."""
 
     def part(scale: PriorScale, weight: float) -> NDArray[np.float64]:
-        return weight * correlation(zone.ijk, voxel_size_mm, scale)
+        return weight * matern(distance_mm, scale.length_mm, scale.roughness)
 
     mean = hypotheses.mean
     total = part(UNRESOLVED, mean.unresolved_std**2 * mean.mixing[f, g])

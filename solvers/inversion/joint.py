@@ -22,9 +22,11 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from palpate.solvers.inversion import log_determinant
-from palpate.solvers.inversion.deflation import COLUMNS, Spectrum, deflation_of
+from palpate.solvers.inversion.correlation import correlation
+from palpate.solvers.inversion.deflation import COLUMNS, Deflation, Spectrum, deflation_of
+from palpate.solvers.inversion.hyperparameters import FIELDS
 from palpate.solvers.inversion.log_determinant import LogDeterminant
-from palpate.solvers.inversion.prior import FIELDS, MaternField, correlation
+from palpate.solvers.inversion.prior import MaternField
 
 TOLERANCE = 1e-4
 """Largest residual of the small system. As its matrix is not less than the identity, the error of any linear
@@ -34,6 +36,9 @@ DRAW_TOLERANCE = 0.02
 """The same of draws: what it adds to any variance is at most 0.04 %, where 200 draws know it to 10 %."""
 
 LIMIT = 400
+
+HOPELESS = 1e30
+"""Square of a residual that no more iterations will mend."""
 
 FEW = 3
 """Right-hand sides of a step."""
@@ -79,6 +84,10 @@ class ZoneCurvature:
         return np.random.default_rng([seed, 1 + self.frequency, int(self.voxels[0]), len(self.voxels)])
 
 
+class DivergenceError(RuntimeError):
+    """Conjugate gradients did not converge; the same on every rank."""
+
+
 class JointPosterior:
     """The Gaussian posterior of m around a mean, from this rank's zones and everybody else's.
 
@@ -98,8 +107,7 @@ class JointPosterior:
         self.iterations = 0
         """Conjugate-gradient iterations spent so far."""
         self._spectra = [Spectrum(*scipy.linalg.eigh(self._own_block(zone))) for zone in zones]
-        self._deflation = deflation_of(self._spectra, self._apply, FEW, comm)
-        self._columns = FEW
+        self._deflation = deflation_of(self._spectra, self._apply, FEW, comm, exact=True)
 
     def improve(self, information: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """The posterior mean x = (C^-1 + H)^-1 b as x = C w.
@@ -111,7 +119,7 @@ class JointPosterior:
             x and w, each of shape (2 N,).
         """
         b = information[:, None]
-        t = self._solve(self._to_zones(self._covariance(b)))
+        t = self._solve(self._to_zones(self._covariance(b)), self._deflation, TOLERANCE)
         w = b - self._from_zones(t)
         return self._covariance(w)[:, 0], w[:, 0]
 
@@ -121,12 +129,11 @@ class JointPosterior:
         A prior draw x0 is corrected by what data with noise would have said of it:
         x = x0 + C Y (I + Y^T C Y)^-1 (noise - Y^T x0). The same seed gives the same draws on any number of ranks.
         """
-        prior_draws = self._prior.draw(count, np.random.default_rng([seed, 0]))
+        prior_draws = self._prior_draws(count, seed)
         noise = [zone.generator(seed).standard_normal((zone.columns, count)) for zone in self._zones]
         stacked = np.concatenate(noise) if noise else np.zeros((0, count))
-        self._expect(count)
-        t = self._solve(stacked - self._to_zones(prior_draws), DRAW_TOLERANCE)
-        return prior_draws + self._covariance(self._from_zones(t))
+        t = self._solve_draws(stacked - self._to_zones(prior_draws))
+        return prior_draws + self._covariance(self._from_zones(t), single=True)
 
     def log_determinant(self, seed: int) -> LogDeterminant:
         """The value of ln det (I + Y^T C Y), by how much data narrow the prior; the same on any number of ranks.
@@ -137,19 +144,13 @@ class JointPosterior:
         rows = sum(zone.columns for zone in self._zones)
         if self._comm.allreduce(rows) <= log_determinant.DENSE:
             return log_determinant.dense(self._apply, rows, self._comm)
-        self._expect(log_determinant.PROBES)
+        deflation = deflation_of(self._spectra, self._apply, log_determinant.PROBES, self._comm, exact=True)
         coins = [zone.generator(seed).integers(0, 2, (zone.columns, log_determinant.PROBES)) for zone in self._zones]
         signs = 2.0 * np.concatenate(coins) - 1.0 if coins else np.zeros((0, log_determinant.PROBES))
         found = log_determinant.by_quadrature(
-            lambda t: self._deflation.complement(t, self._apply(t)), self._deflation.without(signs), self._comm
+            lambda t: deflation.complement(t, self._apply(t)), deflation.without(signs), self._comm
         )
-        return LogDeterminant(self._deflation.log_determinant + found.value, found.standard_error)
-
-    def _expect(self, columns: int) -> None:
-        """Deflate as many directions as are worth it for so many right-hand sides."""
-        if columns > self._columns:
-            self._deflation = deflation_of(self._spectra, self._apply, columns, self._comm)
-            self._columns = columns
+        return LogDeterminant(deflation.log_determinant + found.value, found.standard_error)
 
     def _own_block(self, zone: ZoneCurvature) -> NDArray[np.float64]:
         """I + Y_z^T C Y_z for one zone, nearly: on blocks of voxels, with typical hyper-parameters."""
@@ -170,15 +171,26 @@ class JointPosterior:
             own += in_regions[f].T @ sum(scale.mixing[f, g] * in_regions[g] for g in range(FIELDS))
         return np.asarray(0.5 * (own + own.T))
 
-    def _covariance(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    def _prior_draws(self, count: int, seed: int) -> NDArray[np.float64]:
+        """Draws from the prior, each made by one rank, shape (2 N, count)."""
+        size, rank = self._comm.size, self._comm.rank
+        mine = range(rank * count // size, (rank + 1) * count // size)
+        if size == 1:
+            return self._prior.draw(mine, seed)
+        out = np.zeros((FIELDS * self._count, count))
+        out[:, mine.start : mine.stop] = self._prior.draw(mine, seed)
+        self._comm.Allreduce(MPI.IN_PLACE, out)
+        return out
+
+    def _covariance(self, weights: NDArray[np.float64], *, single: bool = False) -> NDArray[np.float64]:
         """C times columns that every rank holds; the columns' work is shared between the ranks."""
         size, rank = self._comm.size, self._comm.rank
         if size == 1:
-            return self._prior.apply(weights)
+            return self._prior.apply(weights, single=single)
         out = np.zeros_like(weights)
         mine = slice(rank * weights.shape[1] // size, (rank + 1) * weights.shape[1] // size)
         if mine.stop > mine.start:
-            out[:, mine] = self._prior.apply(np.ascontiguousarray(weights[:, mine]))
+            out[:, mine] = self._prior.apply(np.ascontiguousarray(weights[:, mine]), single=single)
         self._comm.Allreduce(MPI.IN_PLACE, out)
         return out
 
@@ -195,31 +207,49 @@ class JointPosterior:
         self._comm.Allreduce(MPI.IN_PLACE, out)
         return out
 
-    def _apply(self, t: NDArray[np.float64]) -> NDArray[np.float64]:
+    def _apply(self, t: NDArray[np.float64], *, single: bool = False) -> NDArray[np.float64]:
         """(I + Y^T C Y) t, a block of columns at a time: each costs a vector over the whole organ on every rank."""
         out = np.empty_like(t)
         for first in range(0, t.shape[1], COLUMNS):
             block = np.ascontiguousarray(t[:, first : first + COLUMNS])
-            out[:, first : first + COLUMNS] = block + self._to_zones(self._covariance(self._from_zones(block)))
+            out[:, first : first + COLUMNS] = block + self._to_zones(
+                self._covariance(self._from_zones(block), single=single)
+            )
         return out
 
     def _dot(self, a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.asarray(self._comm.allreduce(np.sum(a * b, axis=0)))
 
-    def _solve(self, rhs: NDArray[np.float64], tolerance: float = TOLERANCE) -> NDArray[np.float64]:
+    def _solve_draws(self, rhs: NDArray[np.float64]) -> NDArray[np.float64]:
+        """In single precision, or, where eigenvalues are so far apart that this diverges, in double."""
+        count = rhs.shape[1]
+        try:
+            quick = deflation_of(self._spectra, self._apply, count, self._comm)
+            return self._solve(rhs, quick, DRAW_TOLERANCE, single=True)
+        except DivergenceError:
+            exact = deflation_of(self._spectra, self._apply, count, self._comm, exact=True)
+            return self._solve(rhs, exact, DRAW_TOLERANCE)
+
+    def _solve(
+        self, rhs: NDArray[np.float64], deflation: Deflation, tolerance: float, *, single: bool = False
+    ) -> NDArray[np.float64]:
         """Deflated conjugate gradients on (I + Y^T C Y) t = rhs, all columns at once."""
-        t, residual = self._deflation.start(rhs)
-        direction = z = self._deflation.precondition(residual)
+        t = deflation.start(rhs)
+        residual = rhs - self._apply(t)
+        direction = z = deflation.precondition(residual)
         rho = self._dot(residual, z)
         for _ in range(LIMIT):
-            if np.all(self._dot(residual, residual) <= tolerance**2):
+            squares = self._dot(residual, residual)
+            if np.all(squares <= tolerance**2):
                 return t
-            image = self._apply(direction)
+            if not np.all(squares < HOPELESS):
+                break
+            image = self._apply(direction, single=single)
             step = rho / np.maximum(self._dot(direction, image), 1e-300)
             t = t + step * direction
             residual = residual - step * image
-            z = self._deflation.precondition(residual)
+            z = deflation.precondition(residual)
             rho, previous = self._dot(residual, z), rho
             direction = z + rho / np.maximum(previous, 1e-300) * direction
             self.iterations += 1
-        raise RuntimeError(f"the joint posterior did not converge in {LIMIT} conjugate-gradient iterations")
+        raise DivergenceError(f"the joint posterior did not converge in {LIMIT} conjugate-gradient iterations")

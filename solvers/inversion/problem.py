@@ -21,9 +21,9 @@ from palpate.solvers.inversion.checkpoint import Checkpoint
 from palpate.solvers.inversion.direct import DirectResult, direct_inversion
 from palpate.solvers.inversion.drift import drift_planes
 from palpate.solvers.inversion.equilibrium import Scales
-from palpate.solvers.inversion.gauss_newton import Problem
 from palpate.solvers.inversion.likelihood import ZoneData
 from palpate.solvers.inversion.noise import Noise, noise_of
+from palpate.solvers.inversion.point import Problem
 from palpate.solvers.inversion.rheology import Dispersion, dispersions
 from palpate.solvers.inversion.zone_solver import Tally, ZoneSolver
 from palpate.units import m_to_mm, m_to_um, mm_to_m

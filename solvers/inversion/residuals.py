@@ -14,7 +14,8 @@ import numpy as np
 from mpi4py import MPI
 from numpy.typing import NDArray
 
-from palpate.solvers.inversion.gauss_newton import Fit, Problem
+from palpate.solvers.inversion.gauss_newton import Fit
+from palpate.solvers.inversion.point import Problem
 
 
 @dataclass(frozen=True, slots=True)

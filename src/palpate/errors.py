@@ -21,3 +21,11 @@ class InputError(Exception):
         self.expected = expected
         self.advice = advice
         super().__init__(f"{self.where}: found {found}; expected {expected}. {advice}")
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Survive the way from a worker process, which knows positional arguments only."""
+        return _again, (self.where, self.found, self.expected, self.advice)
+
+
+def _again(where: str, found: str, expected: str, advice: str) -> InputError:
+    return InputError(where, found=found, expected=expected, advice=advice)

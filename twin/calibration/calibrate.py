@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 from mpi4py import MPI
@@ -141,7 +141,7 @@ def _calibration(problem: Problem, found: Laplace, drawn: Draws, grid: Lattice, 
 
 def _demand_order(history: TumourHistory) -> None:
     days = [scan.day for scan in history.scans]
-    if not days or any(later <= earlier for earlier, later in pairwise(days)):
+    if not days or any(later <= earlier for earlier, later in itertools.pairwise(days)):
         raise InputError(
             f"scans of {history.subject}",
             found="no scan" if not days else "scans that are not in the order of their days",

@@ -1,8 +1,13 @@
-"""Joint draws of the posterior, each run through the model, and how far from Gaussian it is.
+"""Joint draws of the posterior: from the Laplace approximation to the posterior itself, by sequential Monte Carlo.
 
-Draws of the Laplace approximation have weights exp(-phi(xi) + (xi - m)^T H (xi - m) / 2). Their effective number says
-how good the approximation is. The draws are resampled by the weights to a power, the largest up to one that leaves a
-quarter of them effective: exact where the weights allow it, Laplace's where they do not.
+Draws of Laplace's N(m, H^-1) have log weights ell = (xi - m)^T H (xi - m) / 2 - phi(xi). Their effective
+number says how Gaussian the posterior is. The weights are taken on in powers, each the largest that leaves half of
+the draws effective. After each the draws are resampled and moved: the proposal
+
+    xi' = m + sqrt(1 - b^2) (xi - m) + b H^-1/2 z,     z ~ N(0, 1),
+
+keeps the Laplace approximation as it is, and is accepted with probability min(1, exp(power (ell' - ell))), which keeps
+what has been reached (Neal 1999; Del Moral, Doucet, Jasra 2006). At power one the draws are the posterior's.
 """
 
 from __future__ import annotations
@@ -14,11 +19,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palpate.config.twin import TwinSettings
+from palpate.progress import track
 from palpate.twin.calibration.posterior import Laplace, Problem, objective
 
 type Values = NDArray[np.float64]
 
-EFFECTIVE: Final = 0.25
+EFFECTIVE: Final = 0.5
+"""Share of the draws that each power leaves effective."""
+MOVES: Final = 4
+"""Proposals to each draw after each power, and as many again at the end."""
+ACCEPTED: Final = 0.3
+"""Share of proposals that the step is adapted to."""
+FIRST_STEP: Final = 0.4
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,18 +42,30 @@ class Draws:
         density: at the last scan, on the lattice's tissue voxels in C order, shape (draws, n).
         straying: of the front until the last scan, in the field's coefficients, mm, shape (draws, r).
         effective_share: effective number over number of Laplace's draws; near one, the posterior is Gaussian.
-        power: of the weights by which they were resampled; one is exact.
+        powers: how many powers it took from there.
+        acceptance: share of proposals accepted at power one.
     """
 
     xi: Values
     density: NDArray[np.float32]
     straying: Values
     effective_share: float
-    power: float
+    powers: int
+    acceptance: float
+
+
+@dataclass(slots=True)
+class _Particle:
+    """One draw, its log weight over the Laplace approximation, and what the model makes of it."""
+
+    xi: Values
+    log_weight: float
+    density: NDArray[np.float32]
+    residual: Values
 
 
 def draw(problem: Problem, found: Laplace, settings: TwinSettings) -> Draws:
-    """Draw, forecast, weigh, resample. Collective.
+    """Draw, weigh, resample and move until the draws are the posterior's. Collective.
 
     Args:
         problem: whose posterior it is.
@@ -49,21 +73,45 @@ def draw(problem: Problem, found: Laplace, settings: TwinSettings) -> Draws:
         settings: number of draws and seed.
     """
     rng = np.random.default_rng(settings.seed)
-    xi = found.draws(settings.draws, rng)
+    half = np.linalg.cholesky(found.covariance)
     precision = np.linalg.inv(found.covariance)
-    log_weights, densities, strayings = [], [], []
-    for one in xi:
-        states = problem.states(one)
-        residual = problem.residual(states, one)
-        away = one - found.mode
-        log_weights.append(0.5 * float(away @ precision @ away) - objective(residual, one, found.errors))
-        densities.append(states[-1].astype(np.float32))
-        zeta = found.errors.draw_shared(residual, rng)
-        strayings.append(strayed(zeta, problem))
-    log_w = np.array(log_weights)
-    share, power = effective(log_w), power_of(log_w)
-    chosen = systematic(log_w * power, rng)
-    return Draws(xi[chosen], np.stack(densities)[chosen], np.stack(strayings)[chosen], share, power)
+
+    def particle(xi: Values) -> _Particle:
+        states = problem.states(xi)
+        residual, away = problem.residual(states, xi), xi - found.mode
+        log_weight = 0.5 * float(away @ precision @ away) - objective(residual, xi, found.errors)
+        return _Particle(xi, log_weight, states[-1].astype(np.float32), residual)
+
+    def moved(one: _Particle, power: float, step: float) -> tuple[_Particle, bool]:
+        proposal = np.sqrt(1.0 - step**2) * (one.xi - found.mode) + step * (half @ rng.standard_normal(len(one.xi)))
+        other = particle(found.mode + proposal)
+        if np.log(rng.random()) < power * (other.log_weight - one.log_weight):
+            return other, True
+        return one, False
+
+    first = found.draws(settings.draws, rng)
+    particles = [particle(xi) for xi in track(list(first), "draws of the posterior", len(first))]
+    share = effective(np.array([one.log_weight for one in particles]))
+    power, step, powers, accepted = 0.0, FIRST_STEP, 0, 1.0
+    while power < 1.0:
+        log_weights = np.array([one.log_weight for one in particles])
+        added = min(1.0 - power, _power_of(log_weights))
+        power, powers = power + added, powers + 1
+        particles = [particles[index] for index in systematic(added * log_weights, rng)]
+        for _ in range(MOVES if power < 1.0 else 2 * MOVES):
+            tried = [moved(one, power, step) for one in particles]
+            particles = [one for one, _ in tried]
+            accepted = float(np.mean([yes for _, yes in tried]))
+            step = float(np.clip(step * np.exp(accepted - ACCEPTED), 0.02, 1.0))
+    straying = [strayed(found.errors.draw_shared(one.residual, rng), problem) for one in particles]
+    return Draws(
+        np.stack([one.xi for one in particles]),
+        np.stack([one.density for one in particles]),
+        np.stack(straying),
+        share,
+        powers,
+        accepted,
+    )
 
 
 def strayed(zeta: Values, problem: Problem) -> Values:
@@ -82,7 +130,7 @@ def effective(log_weights: Values) -> float:
     return float(w.sum() ** 2 / (len(w) * (w**2).sum()))
 
 
-def power_of(log_weights: Values) -> float:
+def _power_of(log_weights: Values) -> float:
     """Largest power up to one of the weights that leaves EFFECTIVE of the draws."""
     if effective(log_weights) >= EFFECTIVE:
         return 1.0

@@ -2,15 +2,16 @@
 
     minimise  phi(xi) = r^T R^-1 r / 2 + xi^T xi / 2,     r = y - F(xi),     H = 1 + J^T R^-1 J.
 
-R depends on how steep the front is. It is fixed while phi is minimised and renewed in between, together with q, the
-size of the front's straying: q maximises the evidence of the linearised problem times its prior,
+R depends on how steep the front is. Where that is follows from the data, so that R is taken from the model only twice,
+near the minimum of the phi before, and stays then: renewed for ever, R and xi need not settle. With it q is renewed,
+the size of the front's straying: it maximises the evidence of the linearised problem times its prior,
 
     -2 ln p(y | q) = r_0^T (R + J J^T)^-1 r_0 + ln det(R + J J^T),     r_0 = y - F + J xi.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -23,8 +24,9 @@ from palpate.twin.observation.likelihood import Observations
 
 type Values = NDArray[np.float64]
 
-RENEWALS: Final = 4
-"""How often R and q are renewed at most."""
+LOOSE: Final = 0.5
+"""Tolerance of the minima near which R and q are renewed, in posterior standard deviations."""
+RENEWALS: Final = 2
 GRID: Final = tuple(float(x) for x in np.exp(np.linspace(-1.5, 1.5, 7)))
 """Multiples of the stated q that are tried."""
 _HALVINGS: Final = 8
@@ -130,55 +132,67 @@ def laplace(problem: Problem) -> Laplace:
     """
     settings = problem.observations.settings
     xi = np.zeros(problem.dynamics.unknowns.size)
-    q, iterations, forecasts, settled = problem.front_drift_mm, 0, 0, False
-    budget = settings.max_iterations
+    states, jacobian = problem.tangents(xi)
+    at, work = _Point(xi, states, jacobian, problem.errors(states, xi)), _Work(settings.max_iterations, 3 * len(xi))
     for _ in range(RENEWALS):
-        problem = Problem(problem.dynamics, problem.observations, q)
-        xi, jacobian, states, done, taken, cost = _minimised(problem, xi, budget)
-        budget, iterations, forecasts = budget - taken, iterations + taken, forecasts + cost
-        before, q = q, _straying(problem, states, jacobian, xi)
-        settled = abs(np.log(q / before)) < 1e-9 if before > 0.0 else True
-        if not done or budget <= 0:
-            break
-        if settled and taken <= 1:
-            break
-    errors = problem.errors(states, xi)
-    residual = problem.residual(states, xi)
+        at, _ = _minimised(problem, at, work, LOOSE)
+        problem = replace(problem, front_drift_mm=_straying(problem, at.states, at.jacobian, at.xi))
+        at = replace(at, errors=problem.errors(at.states, at.xi))
+    at, done = _minimised(problem, at, work, settings.tolerance)
+    xi, jacobian, errors = at.xi, at.jacobian, at.errors
+    residual = problem.residual(at.states, xi)
     _, hessian = gradient_and_hessian(residual, jacobian, xi, errors)
     covariance = cho_solve(cho_factor(hessian), np.eye(len(xi)))
     misfit = float(residual @ errors.solve(residual)) / len(residual)
-    statistics = Statistics(done, iterations, forecasts, objective(residual, xi, errors), misfit, len(residual))
+    taken = settings.max_iterations - work.left
+    statistics = Statistics(done, taken, work.forecasts, objective(residual, xi, errors), misfit, len(residual))
     return Laplace(xi, 0.5 * (covariance + covariance.T), problem.front_drift_mm, errors, statistics)
 
 
-def _minimised(problem: Problem, xi: Values, budget: int) -> tuple[Values, Values, tuple[Values, ...], bool, int, int]:
-    """Gauss-Newton with R fixed: xi, J and densities there, whether converged, steps, cost."""
-    tolerance, size = problem.observations.settings.tolerance, len(xi)
-    states, jacobian = problem.tangents(xi)
-    errors, cost, damping = problem.errors(states, xi), 3 * size, 0.0
-    for step in range(1, budget + 1):
-        residual = problem.residual(states, xi)
-        here = objective(residual, xi, errors)
-        gradient, hessian = gradient_and_hessian(residual, jacobian, xi, errors)
+@dataclass(frozen=True, slots=True)
+class _Point:
+    """Some xi, what the model makes of it, and R, which need not be the R there."""
+
+    xi: Values
+    states: tuple[Values, ...]
+    jacobian: Values
+    errors: SharedErrors
+
+
+@dataclass(slots=True)
+class _Work:
+    """Gauss-Newton steps that are left, and forecasts so far."""
+
+    left: int
+    forecasts: int
+
+
+def _minimised(problem: Problem, at: _Point, work: _Work, tolerance: float) -> tuple[_Point, bool]:
+    """Gauss-Newton (Levenberg-Marquardt where that fails) with R fixed, and whether it converged."""
+    damping, size = 0.0, len(at.xi)
+    while work.left > 0:
+        work.left -= 1
+        residual = problem.residual(at.states, at.xi)
+        here = objective(residual, at.xi, at.errors)
+        gradient, hessian = gradient_and_hessian(residual, at.jacobian, at.xi, at.errors)
+        if float(gradient @ cho_solve(cho_factor(hessian), gradient)) < tolerance**2 * size:
+            return at, True
         for _ in range(_HALVINGS):
             move = -cho_solve(cho_factor(hessian + damping * np.diag(np.diag(hessian))), gradient)
-            ahead = problem.states(xi + move)
-            cost += 1
-            there = objective(problem.residual(ahead, xi + move), xi + move, errors)
+            ahead = problem.states(at.xi + move)
+            work.forecasts += 1
+            there = objective(problem.residual(ahead, at.xi + move), at.xi + move, at.errors)
             predicted = float(-gradient @ move - 0.5 * move @ hessian @ move)
             if np.isfinite(there) and here - there >= 0.1 * predicted:
                 damping = 0.0 if damping < 0.02 else damping / 5.0
                 break
             damping = max(0.05, 5.0 * damping)
         else:
-            return xi, jacobian, states, float(-gradient @ move) < tolerance**2 * size, step, cost
-        decrement = float(move @ hessian @ move)
-        xi = xi + move
-        states, jacobian = problem.tangents(xi)
-        cost += 3 * size
-        if decrement < tolerance**2 * size and damping == 0.0:
-            return xi, jacobian, states, True, step, cost
-    return xi, jacobian, states, False, budget, cost
+            return at, False
+        states, jacobian = problem.tangents(at.xi + move)
+        work.forecasts += 3 * size
+        at = _Point(at.xi + move, states, jacobian, at.errors)
+    return at, False
 
 
 def _straying(problem: Problem, states: tuple[Values, ...], jacobian: Values, xi: Values) -> float:

@@ -57,26 +57,37 @@ class Forecast:
     densities: NDArray[np.float32]
     calibration: Calibration
 
-    def volumes_ml(self, above: float) -> Values:
+    def volumes_ml(self, above: float | Values) -> Values:
         """Volume where the density exceeds a threshold, of each draw, shape (draws,).
 
         Args:
-            above: threshold; `enhancing_above` and `infiltrated_above` of the settings, for instance.
+            above: threshold, of all draws or of each, shape (draws,); `thresholds` gives those of what images show.
         """
-        return np.array([self._share_above(one, above).sum() for one in self.densities]) * self._voxel_ml
+        each = np.broadcast_to(above, len(self.densities))
+        pairs = zip(self.densities, each, strict=True)
+        return np.array([self._share_above(one, float(a)).sum() for one, a in pairs]) * self._voxel_ml
+
+    def thresholds(self, name: str) -> Values:
+        """The density above which this patient's images show something, of each draw, shape (draws,).
+
+        Args:
+            name: ENHANCING_ABOVE or INFILTRATED_ABOVE of palpate.twin.priors.
+        """
+        return np.array([self.calibration.unknowns.natural(xi, name) for xi in self.calibration.draws.xi])
 
     def burdens_ml(self) -> Values:
         """Integral of the density, of each draw: millilitres of packed tumour cells, shape (draws,)."""
         return self.densities.astype(np.float64).sum(axis=1) * self._voxel_ml
 
-    def probability_above(self, above: float) -> Values:
+    def probability_above(self, above: float | Values) -> Values:
         """Probability that the density exceeds a threshold, on the lattice, shape (i, j, k).
 
         Args:
-            above: threshold.
+            above: as for volumes_ml.
         """
         volume = np.zeros(self._tissue.shape)
-        volume[self._tissue] = np.mean([self._share_above(one, above) for one in self.densities], axis=0)
+        pairs = zip(self.densities, np.broadcast_to(above, len(self.densities)), strict=True)
+        volume[self._tissue] = np.mean([self._share_above(one, float(a)) for one, a in pairs], axis=0)
         return volume
 
     def mean_density(self) -> Values:
@@ -184,7 +195,7 @@ class _Future:
         return Parameters(log_d, np.asarray(layout.value(xi, PROLIFERATION)), float(alpha), sensitivities)
 
     def _drifts(self, xi: Values, days: Values, rng: np.random.Generator) -> Values:
-        """B of each piece of the future, given the past's."""
+        """The b of each piece of the future, given the past's."""
         past = [scan.day for scan in self._history.scans]
         half = brownian([*past, *days[1:]], self._settings)
         known = xi[self._calibration.unknowns.drift_slice()]
@@ -215,9 +226,11 @@ def share_above(density: Values, above: float, tissue: NDArray[np.bool_]) -> Val
         tissue: shape (i, j, k).
     """
     z = log_odds(density)
-    volume = np.full(tissue.shape, z.min())
+    volume = np.zeros(tissue.shape)
     volume[tissue] = z
-    reach = sum(np.abs(part) for part in np.gradient(volume))[tissue]
+    # Beyond the tissue goes on what is at its surface: there is no front between them.
+    nearest = ndimage.distance_transform_edt(~tissue, return_distances=False, return_indices=True)
+    reach = sum(np.abs(part) for part in np.gradient(volume[tuple(nearest)]))[tissue]
     away = z - float(np.log(above / (1.0 - above)))
     # A plane with normal m cuts a unit cube; its share rises over about sum |m| / 1.5 of the value.
     return np.asarray(np.clip(0.5 + away / np.maximum(reach / 1.5, 1e-9), 0.0, 1.0))

@@ -74,11 +74,11 @@ class SharedErrors:
 
     @property
     def log_determinant(self) -> float:
-        """Ln det R."""
+        """The value of ln det R."""
         return float(np.log(self.diagonal).sum() + 2.0 * np.log(np.diag(self.factor[0])).sum())
 
     def draw_shared(self, residual: Values, rng: np.random.Generator) -> Values:
-        """Zeta given y - F, shape (r,): a draw of N(0, 1), corrected by what data say against it (Matheron)."""
+        """A zeta given y - F, shape (r,): a draw of N(0, 1), corrected by what data say against it (Matheron)."""
         zeta = rng.standard_normal(self.columns.shape[1])
         noise = np.sqrt(self.diagonal) * rng.standard_normal(len(self.diagonal))
         return np.asarray(zeta + self.columns.T @ self.solve(residual - self.columns @ zeta - noise))
@@ -98,7 +98,7 @@ def error_columns(
     settings: TwinSettings,
     front_drift_mm: float,
 ) -> tuple[Values, Values]:
-    """Both parts of R for all scans: d, shape (m,), and U, shape (m, (3 scans - 1) r), the straying's intervals first.
+    """The vectors d and U of all scans, shapes (m,) and (m, (3 scans - 1) r); the straying's intervals come first in U.
 
     Args:
         scans: readings of each.

@@ -86,8 +86,8 @@ class Observations:
         Args:
             states: as for predicted.
             by: derivatives of the states by xi, shape (n, size) each.
-            xi: unknowns.
-            unknown: their layout.
+            xi: as for predicted.
+            unknown: as for predicted.
         """
         parts = []
         for scan, state, change in zip(self.scans, states, by, strict=True):
@@ -103,8 +103,8 @@ class Observations:
 
         Args:
             states: as for predicted.
-            xi: unknowns.
-            unknown: their layout.
+            xi: as for predicted.
+            unknown: as for predicted.
             front_drift_mm: q, of the model error.
         """
         slopes = []

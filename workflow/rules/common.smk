@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from palpate.config.settings import load_settings
-from palpate.config.study import read_study
+from palpate.config.study import FEWEST_SCANS, ONE_SCAN, growth_scans, read_study
 from palpate.errors import InputError
 from palpate.provenance import source_digest
 
@@ -28,11 +28,14 @@ settings = checked(load_settings, config)
 RESULTS = str(settings.results)
 SESSION = f"{RESULTS}/sub-{{subject}}/ses-{{session}}"
 LOGS = f"{RESULTS}/logs/sub-{{subject}}_ses-{{session}}"
-sessions = {
-    (session.subject, session.session): session
-    for session in checked(read_study, settings.sessions)
-    if session.mre is not None
-}
+TWIN = f"{RESULTS}/sub-{{subject}}/twin"
+TWIN_LOGS = f"{RESULTS}/logs/sub-{{subject}}"
+study = checked(read_study, settings.sessions)
+sessions = {(session.subject, session.session): session for session in study if session.mre is not None}
+dated = {subject: scans for subject in {one.subject for one in study} if (scans := growth_scans(study, subject))}
+twins = sorted(subject for subject, scans in dated.items() if len(scans) >= FEWEST_SCANS)
+for subject in sorted(set(dated) - set(twins)):
+    print(f"palpate: sub-{subject}: {ONE_SCAN}", file=sys.stderr)
 
 
 wildcard_constraints:
@@ -54,9 +57,29 @@ def session_results():
     pages = [f"{RESULTS}/{session.folder}/report.html" for session in sessions.values()]
     maps = [f"{RESULTS}/{session.folder}/dicom" for session in sessions.values() if session.brings_dicom]
     on_anatomy = [f"{RESULTS}/{session.folder}/anat" for session in sessions.values() if session.anatomy]
-    return pages + maps + on_anatomy
+    return pages + maps + on_anatomy + [f"{RESULTS}/sub-{subject}/twin/outlook.html" for subject in twins]
 
 
 def dicom_maps(wildcards):
     """The session's DICOM maps, where there are any; the page links to them."""
     return [f"{SESSION}/dicom".format(**wildcards)] if session_of(wildcards).brings_dicom else []
+
+
+def inverted_session(subject):
+    """The first session of a subject with both elastography and maps of the tumour; None where there is none."""
+    return next((one for one in dated[subject] if one.mre is not None), None)
+
+
+def tumour_sources(wildcards):
+    """Every file and folder that a tumour's history is read from."""
+    scans = dated[wildcards.subject]
+    roles = {role: [getattr(one, role) for one in scans] for role in ("growth", "anatomy", "labels", "treatment")}
+    files = {role: sorted({str(path) for path in paths if path}) for role, paths in roles.items()}
+    inverted = inverted_session(wildcards.subject)
+    return files | ({"mre": f"{RESULTS}/{inverted.folder}/mre"} if inverted else {})
+
+
+def stiffness_options(wildcards, input):
+    """Where the stiffness of the tumour's surroundings is, if it was measured."""
+    inverted = inverted_session(wildcards.subject)
+    return ["--stiffness", str(input.mre), "--stiffness-session", inverted.session] if inverted else []

@@ -21,7 +21,22 @@ from palpate import __version__
 from palpate.cli.ranks import leave, one_thread_a_rank
 from palpate.errors import InputError
 
-COMMANDS = ("phantom", "fetch", "deidentify", "ingest", "mesh", "invert", "maps", "overlay", "report", "verify")
+COMMANDS = (
+    "phantom",
+    "fetch",
+    "deidentify",
+    "ingest",
+    "mesh",
+    "invert",
+    "maps",
+    "overlay",
+    "report",
+    "tumour",
+    "calibrate",
+    "forecast",
+    "outlook",
+    "verify",
+)
 """In the order a study meets them; each is the function or group of its own name in palpate.cli.<name>."""
 
 

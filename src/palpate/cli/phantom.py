@@ -21,6 +21,10 @@ def phantom(
     patients: Annotated[
         int | None, typer.Option(min=1, help="A cohort of so many: anatomy, stiffness, lesion, wave and noise differ.")
     ] = None,
+    longitudinal: Annotated[
+        bool,
+        typer.Option("--longitudinal", help="Add a patient with a tumour over time, even if the settings have none."),
+    ] = False,
 ) -> None:
     """Make an in-silico patient: MRE and T1 DICOM as from a scanner, with the true stiffness beside them.
 
@@ -32,6 +36,8 @@ def phantom(
     chosen = parse_settings(PhantomSettings, settings)
     if vendor is not None:
         chosen = parse_settings(PhantomSettings, json.dumps(chosen.model_dump(mode="json") | {"vendor": vendor}))
+    if longitudinal and chosen.longitudinal is None:
+        chosen = parse_settings(PhantomSettings, json.dumps(chosen.model_dump(mode="json") | {"longitudinal": {}}))
     from palpate.solvers.virtual_patient import create
 
     create(out, chosen, patients)

@@ -42,6 +42,25 @@ def maps(
 
 
 @verify.command()
+def forecast(
+    results: Annotated[Path, typer.Argument(help="Folder of palpate forecast.")],
+    truth: Annotated[Path, typer.Option(help="truth.json of the in-silico patient (palpate phantom --longitudinal).")],
+    out: Annotated[
+        Path | None, typer.Option(help="JSON file for the scores; by default scores.json in RESULTS.")
+    ] = None,
+) -> None:
+    """Compare forecast volumes and burden (mL) with the truth: error, and which intervals hold it."""
+    from palpate.progress import say
+    from palpate.service.forecast_score import score_forecast, table_of, write_scores
+
+    scores = score_forecast(results, truth)
+    path = out if out is not None else results / "scores.json"
+    write_scores(path, scores)
+    print(table_of(scores))
+    say(f"scores in {path}")
+
+
+@verify.command()
 def calibration(
     results: Annotated[Path, typer.Argument(help="Results folder of a study of in-silico patients.")],
     sessions: Annotated[

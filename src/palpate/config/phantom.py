@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from palpate.config.longitudinal import LongitudinalSettings
 from palpate.config.section import Section
 
 type Positive = Annotated[float, Field(gt=0)]
@@ -109,6 +110,9 @@ class PhantomSettings(Section):
     motion_rad: Annotated[float, Field(ge=0)] = 0.02
     """Standard deviation of the phase that bulk motion adds to each image: an offset, and a ramp of that size
     across the image."""
+
+    longitudinal: LongitudinalSettings | None = None
+    """A second patient with a tumour over time, or null for none."""
 
     @property
     def element_edge_mm(self) -> float:

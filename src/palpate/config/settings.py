@@ -8,12 +8,15 @@ from pathlib import Path
 import yaml
 from pydantic import ValidationError
 
+from palpate.config.forecast import ForecastSettings
 from palpate.config.ingest import IngestSettings
 from palpate.config.inversion import InversionSettings
 from palpate.config.mesh import MeshSettings
 from palpate.config.phantom import PhantomSettings
 from palpate.config.report import ReportSettings
 from palpate.config.section import Section, settings_error
+from palpate.config.tumour import TumourSettings
+from palpate.config.twin import TwinSettings
 from palpate.errors import InputError
 
 
@@ -40,6 +43,15 @@ class Settings(Section):
 
     report: ReportSettings = ReportSettings()
     """The page of a session."""
+
+    tumour: TumourSettings = TumourSettings()
+    """From a tumour's images and treatments to its history."""
+
+    twin: TwinSettings = TwinSettings()
+    """From the history to the twin."""
+
+    forecast: ForecastSettings = ForecastSettings()
+    """What is asked of the twin."""
 
 
 def load_settings(config: Mapping[str, object], where: str = "config") -> Settings:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,12 @@ REQUIRED = ("subject", "session", "mre")
 OPTIONAL = ("anatomy", "labels", "date", "growth", "treatment", "truth")
 _PATHS = ("mre", "anatomy", "labels", "growth", "treatment", "truth")
 _EMPTY = ("", "n/a")
+FEWEST_SCANS = 2
+"""One scan shows a tumour, two show its growth."""
+ONE_SCAN = (
+    "one session with tumour maps shows a tumour and not its growth, so there is no forecast. "
+    "Add the maps of another date in the column growth, with its date."
+)
 _LABEL = re.compile(r"[0-9A-Za-z]+")
 
 
@@ -84,6 +90,16 @@ def read_study(table: Path) -> tuple[Session, ...]:
             raise _cell_error(table, line, "session", found, "each subject and session once", "Give it its own label.")
         seen.add(session.label)
     return sessions
+
+
+def growth_scans(sessions: Sequence[Session], subject: str) -> tuple[Session, ...]:
+    """A subject's sessions with maps of the tumour, in the table's order.
+
+    Args:
+        sessions: of the study.
+        subject: label.
+    """
+    return tuple(one for one in sessions if one.subject == subject and one.growth is not None)
 
 
 def _rows(table: Path) -> list[tuple[int, dict[str, str]]]:

@@ -29,10 +29,12 @@ from palpate.solvers.inversion.checkpoint import Checkpoint  # isort: skip
 from palpate.solvers.inversion.drift import drift_planes  # isort: skip
 from palpate.solvers.inversion.equilibrium import Scales  # isort: skip
 from palpate.solvers.inversion.course import Course  # isort: skip
-from palpate.solvers.inversion.gauss_newton import Fit, Problem, maximise  # isort: skip
+from palpate.solvers.inversion.gauss_newton import Fit, maximise  # isort: skip
+from palpate.solvers.inversion.point import Problem  # isort: skip
 from palpate.solvers.inversion.likelihood import ZoneData  # isort: skip
 from palpate.imaging.labels import no_regions  # isort: skip
-from palpate.solvers.inversion.prior import FIELDS, Hypotheses, MaternField, PriorScale  # isort: skip
+from palpate.solvers.inversion.hyperparameters import FIELDS, Hypotheses, PriorScale  # isort: skip
+from palpate.solvers.inversion.prior import MaternField  # isort: skip
 from palpate.solvers.inversion.problem import DIVERGENCE_PER_STRAIN  # isort: skip
 from palpate.solvers.inversion.zone_solver import Tally, ZoneSolver  # isort: skip
 
@@ -59,7 +61,7 @@ def _truth(seed: int) -> NDArray[np.float64]:
     extent = tuple(n + 2 * AROUND for n in SHAPE)
     count = int(np.prod(extent))
     field = MaternField(np.ones(extent, bool), VOXEL_MM, Hypotheses.certain(PRIOR), no_regions(count).shares)
-    x = field.draw(1, np.random.default_rng([1, seed]))
+    x = field.draw(range(1), 1000 + seed)
     return np.asarray(x.reshape(FIELDS, *extent) + CENTRE[:, None, None, None])
 
 

@@ -16,7 +16,8 @@ from palpate.imaging.wavefield import WaveField  # isort: skip
 from palpate.meshing.zones import cut_zones  # isort: skip
 from palpate.solvers.inversion import coarse  # isort: skip
 from palpate.solvers.inversion.coarse import Blocks, starting_course  # isort: skip
-from palpate.solvers.inversion.prior import Hypotheses, MaternField, PriorScale  # isort: skip
+from palpate.solvers.inversion.hyperparameters import Hypotheses, PriorScale  # isort: skip
+from palpate.solvers.inversion.prior import MaternField  # isort: skip
 from palpate.solvers.inversion.problem import Ground, measure, problem_of  # isort: skip
 from palpate.solvers.inversion.run import Inversion, invert_wave_field  # isort: skip
 from palpate.solvers.inversion.zone_solver import Tally  # isort: skip

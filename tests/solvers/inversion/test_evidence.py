@@ -26,7 +26,8 @@ from palpate.solvers.inversion.evidence import (  # isort: skip
     fit_prior,
     join_frequencies,
 )
-from palpate.solvers.inversion.prior import FIELDS, Hypotheses, MaternField, PriorScale  # isort: skip
+from palpate.solvers.inversion.hyperparameters import FIELDS, Hypotheses, PriorScale  # isort: skip
+from palpate.solvers.inversion.prior import MaternField  # isort: skip
 
 VOXEL_MM = np.array([3.0, 3.0, 4.0])
 BLOCK = np.ones((7, 7, 5), dtype=bool)
@@ -61,7 +62,7 @@ def _zone(seed: int, directions: int = 100) -> tuple[ZoneEvidence, NDArray[np.fl
     """A block whose fields are drawn from TRUTH and seen through Y^T with unit noise: the zone, Y and what was seen."""
     rng = np.random.default_rng(seed)
     regions = sparse.csr_matrix(rng.dirichlet(np.full(4, 0.2), BLOCK.sum())[:, :3])
-    x = MaternField(BLOCK, VOXEL_MM, Hypotheses((TRUTH,), (1.0,), FACTORS), regions).draw(1, rng)[:, 0]
+    x = MaternField(BLOCK, VOXEL_MM, Hypotheses((TRUTH,), (1.0,), FACTORS), regions).draw(range(1), 100 + seed)[:, 0]
     half = rng.standard_normal((FIELDS * BLOCK.sum(), directions))
     seen = half.T @ x + rng.standard_normal(directions)
     return ZoneEvidence(np.argwhere(BLOCK), regions, half, half @ seen), half, seen
@@ -172,3 +173,25 @@ def test_the_true_hyper_parameters_are_found() -> None:
     assert found.coupling == pytest.approx(TRUTH.coupling, abs=0.25)
     # 36 means of regions, coupled in pairs, are known to 1 / sqrt(2 * 24) = 14 %.
     assert found.region_std == pytest.approx(TRUTH.region_std, rel=4 * 0.14)
+
+
+def test_what_is_not_decisive_decides_nothing() -> None:
+    """The evidence is asked of the strongest data alone, in half of the time: what is left out must not matter.
+
+    Of the data of a zone whose strengths fall as those of real zones do, the weak ones tell two far priors apart by
+    less than half a unit of log evidence, the strong ones by more than ten times that.
+    """
+    zone, half, _ = _zone(0)
+    half = half * np.logspace(0.5, -3.0, half.shape[1])
+    rng = np.random.default_rng(17)
+    truth = MaternField(BLOCK, VOXEL_MM, Hypotheses((TRUTH,), (1.0,), FACTORS), zone.regions)
+    seen = half.T @ truth.draw(range(1), 18)[:, 0] + rng.standard_normal(half.shape[1])
+    whole = replace(zone, half_hessian=half, information=half @ seen)
+    strong = whole.decisive(VOXEL_MM)
+    assert strong.half_hessian.shape[1] <= 0.8 * half.shape[1]
+    rotated = np.linalg.lstsq(strong.half_hessian, strong.information, rcond=None)[0]
+    far, gains = replace(TRUTH, storage_std=0.1, loss_std=0.8), []
+    for case in ((whole, half, seen), (strong, strong.half_hessian, rotated)):
+        right, wrong = (_dense_log_evidence([case], scale) for scale in (TRUTH, far))
+        gains.append(right - wrong)
+    assert abs(gains[0] - gains[1]) < 0.5 < 5.0 < abs(gains[0])

@@ -12,7 +12,7 @@ import palpate.solvers  # noqa: F401  # isort: skip  (loads MPI before dolfinx)
 from mpi4py import MPI  # isort: skip
 
 from palpate.solvers.inversion.factors import BOUNDS, HYPERPRIOR_SPREAD, expected_factors, fit_factors  # isort: skip
-from palpate.solvers.inversion.prior import Hypotheses  # isort: skip
+from palpate.solvers.inversion.hyperparameters import Hypotheses  # isort: skip
 
 EXPECTED = np.array([2.0, 1.0, 1.0])
 START = Hypotheses((TRUTH,), (1.0,), expected_factors(EXPECTED))

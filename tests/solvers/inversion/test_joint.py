@@ -18,8 +18,16 @@ from mpi4py import MPI  # isort: skip
 from palpate.meshing.zones import cut_zones  # isort: skip
 
 from palpate.solvers.inversion import deflation, log_determinant  # isort: skip
-from palpate.solvers.inversion.joint import DRAW_TOLERANCE, TOLERANCE, JointPosterior, ZoneCurvature  # isort: skip
-from palpate.solvers.inversion.prior import FIELDS, Hypotheses, MaternField, PriorScale  # isort: skip
+from palpate.solvers.inversion.deflation import Deflation  # isort: skip
+from palpate.solvers.inversion.joint import (  # isort: skip
+    DRAW_TOLERANCE,
+    TOLERANCE,
+    DivergenceError,
+    JointPosterior,
+    ZoneCurvature,
+)
+from palpate.solvers.inversion.hyperparameters import FIELDS, Hypotheses, PriorScale  # isort: skip
+from palpate.solvers.inversion.prior import MaternField  # isort: skip
 
 DIRECTIONS = 24
 """Informed directions of each zone."""
@@ -71,7 +79,7 @@ def small() -> Small:
         at = np.concatenate([zone.voxels, zone.voxels + count])
         hessian[np.ix_(at, at)] += half @ half.T
     assert len(zones) > 3
-    truth = prior.draw(1, rng)[:, 0]
+    truth = prior.draw(range(1), 8)[:, 0]
     return Small(prior, zones, hessian @ truth, prior.apply(np.eye(FIELDS * count)), hessian)
 
 
@@ -145,6 +153,32 @@ def test_draws_repeat_with_their_seed(joint: JointPosterior) -> None:
 def _log_determinant(small: Small) -> float:
     """The value of ln det (I + C H), which is that of I + Y^T C Y."""
     return float(np.linalg.slogdet(np.eye(len(small.hessian)) + small.covariance @ small.hessian)[1])
+
+
+def test_draws_leave_the_mean_alone(small: Small) -> None:
+    """A step after draws is as exact as one before: what served draws in single precision must not serve a step."""
+    fresh = JointPosterior(small.prior, small.zones, MPI.COMM_SELF)
+    before, _ = fresh.improve(small.information)
+    fresh.draw(12, seed=0)
+    assert np.array_equal(fresh.improve(small.information)[0], before)
+
+
+def test_draws_that_diverge_are_made_again_in_double(small: Small, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Eigenvalues may be too far apart for single precision; a run of an hour must not end with that."""
+    fresh = JointPosterior(small.prior, small.zones, MPI.COMM_SELF)
+    single = fresh.draw(5, seed=1)
+    solve = JointPosterior._solve
+
+    def only_double(
+        self: JointPosterior, rhs: NDArray[np.float64], used: Deflation, tolerance: float, *, single: bool = False
+    ) -> NDArray[np.float64]:
+        if single:
+            raise DivergenceError("too far apart")
+        return solve(self, rhs, used, tolerance)
+
+    monkeypatch.setattr(JointPosterior, "_solve", only_double)
+    spread = np.sqrt(np.diag(small.posterior))[:, None]
+    assert np.abs((fresh.draw(5, seed=1) - single) / spread).max() <= 2 * DRAW_TOLERANCE
 
 
 @pytest.mark.mpi

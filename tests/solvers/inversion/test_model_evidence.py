@@ -15,7 +15,8 @@ from mpi4py import MPI  # isort: skip
 from palpate.solvers.inversion.joint import TOLERANCE, JointPosterior, ZoneCurvature  # isort: skip
 from palpate.solvers.inversion.model_evidence import Evidence, evidence_of, sum_of  # isort: skip
 from palpate.imaging.labels import no_regions  # isort: skip
-from palpate.solvers.inversion.prior import FIELDS, Hypotheses, MaternField, PriorScale  # isort: skip
+from palpate.solvers.inversion.hyperparameters import FIELDS, Hypotheses, PriorScale  # isort: skip
+from palpate.solvers.inversion.prior import MaternField  # isort: skip
 from palpate.solvers.inversion.zone_solver import Tally, ZoneSolver, ZoneState  # isort: skip
 
 MASK = np.ones((5, 4, 4), dtype=bool)
@@ -31,7 +32,7 @@ class _Linear:
         count = FIELDS * int(MASK.sum())
         self.prior = MaternField(MASK, VOXEL_MM, Hypotheses.certain(scale), no_regions(count // FIELDS).shares)
         self.half: NDArray[np.float64] = rng.standard_normal((count, DATA)) * np.logspace(1, -2, DATA)
-        self.seen = self.half.T @ self.prior.draw(1, rng)[:, 0] + np.sqrt(inflation) * rng.standard_normal(DATA)
+        self.seen = self.half.T @ self.prior.draw(range(1), 2)[:, 0] + np.sqrt(inflation) * rng.standard_normal(DATA)
         ijk, voxels = np.argwhere(MASK), np.arange(int(MASK.sum()))
         tempered = self.half / np.sqrt(inflation)
         posterior = JointPosterior(self.prior, [ZoneCurvature(voxels, ijk, tempered)], MPI.COMM_SELF)

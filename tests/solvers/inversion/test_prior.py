@@ -13,7 +13,8 @@ from tests.laws.chance import assert_covariance, assert_mean_square
 from tests.laws.operators import assert_adjoint, assert_positive, assert_symmetric
 
 import palpate.solvers  # noqa: F401  # isort: skip  (loads MPI before dolfinx)
-from palpate.solvers.inversion.prior import FIELDS, Hypotheses, MaternField, PriorScale  # isort: skip
+from palpate.solvers.inversion.hyperparameters import FIELDS, Hypotheses, PriorScale  # isort: skip
+from palpate.solvers.inversion.prior import MaternField  # isort: skip
 
 VOXEL_MM = np.array([2.0, 2.5, 3.0])
 SCALE = PriorScale(
@@ -115,7 +116,7 @@ def test_covariance_is_symmetric_and_positive() -> None:
 def test_draws_have_the_covariance_that_is_applied() -> None:
     """Draws and the operator are two pieces of code for one C; posterior draws are wrong where they differ."""
     field = _field()
-    assert_covariance(field.draw(3000, np.random.default_rng(2)), _matrix(field))
+    assert_covariance(field.draw(range(3000), 2), _matrix(field))
 
 
 def test_means_are_as_free_as_stated() -> None:
@@ -159,4 +160,12 @@ def test_unit_spread_is_unit_variance() -> None:
     mask[::9, ::9, ::9] = True  # far apart, so that values are nearly independent
     scale = PriorScale(0.4, 0.4, length_mm=2.0, mean_std=0.0)
     field = MaternField(mask, EDGES_MM, Hypotheses.certain(scale), sparse.csr_matrix((mask.sum(), 0)))
-    assert_mean_square(field.draw(60, np.random.default_rng(6)), 0.16, slack=np.exp(-9.0))
+    assert_mean_square(field.draw(range(60), 6), 0.16, slack=np.exp(-9.0))
+
+
+def test_single_precision_is_exact_to_what_it_promises() -> None:
+    """Draws and deflation take it: an error above 1e-6 of the covariance's size would show against the identity."""
+    field = _field()
+    columns = np.random.default_rng(3).standard_normal((FIELDS * np.count_nonzero(field.mask), 5))
+    exact = field.apply(columns)
+    assert 0.0 < np.abs(field.apply(columns, single=True) - exact).max() <= 1e-6 * np.abs(exact).max()

@@ -7,7 +7,8 @@ import pytest
 
 import palpate.solvers  # noqa: F401  # isort: skip  (loads MPI before dolfinx)
 from palpate.imaging.labels import no_regions  # isort: skip
-from palpate.solvers.inversion.prior import Hypotheses, MaternField, PriorScale  # isort: skip
+from palpate.solvers.inversion.hyperparameters import Hypotheses, PriorScale  # isort: skip
+from palpate.solvers.inversion.prior import MaternField  # isort: skip
 from palpate.solvers.inversion.surprise import loosened  # isort: skip
 
 MASK = np.ones((25, 23, 21), dtype=bool)
@@ -34,7 +35,7 @@ def test_what_the_prior_expects_is_left_alone() -> None:
     mask = np.ones((9, 8, 7), dtype=bool)
     prior = MaternField(mask, VOXEL_MM, PRIOR.hypotheses, no_regions(mask.sum()).shares)
     covariance = prior.apply(np.eye(2 * mask.sum()))
-    weights = np.linalg.solve(covariance, prior.draw(40, np.random.default_rng(0)))
+    weights = np.linalg.solve(covariance, prior.draw(range(40), 0))
     found = np.array([loosened(prior, column) for column in weights.T])
     assert found.min() == 1.0
     assert np.mean(found > 1.5) < 2 * 0.03

@@ -1,0 +1,220 @@
+"""The images of the in-silico tumour at every date, its treatments, and the truth beside them.
+
+sub-02/treatments.tsv, sub-02/dose.dcm
+sub-02/ses-<n>/T1w.nii.gz                        as the head lay that day
+sub-02/ses-<n>/growth/{adc,roi}.nii.gz, adc.json
+sub-02/ses-<n>/truth/truth_density.nii.gz        on the truth's own grid, in the first scan's world
+sub-02/ses-01/{labels.nii.gz,labels.tsv}
+sub-02/truth/truth_density-day<d>.nii.gz, truth.json   of days after the last scan; volumes, burdens, parameters
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from palpate.config.longitudinal import LongitudinalSettings
+from palpate.config.tumour import TumourSettings
+from palpate.imaging.nifti import voxel_indices, write_nifti
+from palpate.imaging.phantom.grid import ScanGrid, block, rotation
+from palpate.imaging.phantom.identity import Identity
+from palpate.imaging.phantom.rtdose import write_rtdose
+from palpate.imaging.phantom.tissue import random_field
+from palpate.imaging.phantom.tumour_scene import Scene, dose_gy, drug_days, fraction_days
+from palpate.imaging.registration.rigid import Rigid, at_rest
+from palpate.imaging.tumour.history import ENHANCING, NON_ENHANCING
+from palpate.provenance import versions
+
+type Values = NDArray[np.float64]
+
+FIRST_DATE: Final = datetime.date(2025, 1, 6)
+ENHANCES_ABOVE: Final = 0.8
+INFILTRATES_ABOVE: Final = 0.18
+_BLUR: Final = 0.4
+"""Standard deviation of the scanner's blur in voxels of the image."""
+_HEALTHY_MM2_S: Final = 0.8e-3
+_EDGE_MM: Final = 6.0
+_T1_MM: Final = 1.5
+_T1_NOISE: Final = 0.02
+_TILT_DEG: Final = (3.0, -2.0, 4.0)
+_DOSE_MM: Final = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """The grown tumour.
+
+    Attributes:
+        densities: by day, of scans and of days beyond them, shape (i, j, k) each.
+        radius_mm: of the ball as large as the tumour on the day of the planning scan; the dose covers it.
+        seconds: of growing it.
+    """
+
+    densities: Mapping[int, Values]
+    radius_mm: float
+    seconds: float
+
+
+def write_tumour_patient(
+    root: Path, settings: LongitudinalSettings, scene: Scene, truth: Truth
+) -> tuple[dict[str, str], ...]:
+    """Image the tumour and write everything into an existing study.
+
+    Args:
+        root: the study's folder.
+        settings: of the patient.
+        scene: its brain.
+        truth: its tumour.
+
+    Returns:
+        The patient's rows of the table of sessions.
+    """
+    home = root / f"sub-{settings.subject}"
+    home.mkdir()
+    _write_treatments(home, settings, truth)
+    _write_truth(home / "truth", settings, scene, truth)
+    rows = []
+    for number, day in enumerate(settings.days, start=1):
+        label = f"{number:02d}"
+        session = Path(f"sub-{settings.subject}", f"ses-{label}")
+        generator = np.random.default_rng([settings.seed, 22, number])
+        motion = _moved(settings, generator, still=number == 1)
+        (root / session / "growth").mkdir(parents=True)
+        (root / session / "truth").mkdir()
+        density = truth.densities[day]
+        _write_growth(root / session / "growth", settings, scene, density, motion, generator)
+        _write_t1(root / session / "T1w.nii.gz", settings, scene, density, motion, generator)
+        stored = density.astype(np.float32)
+        write_nifti(root / session / "truth" / "truth_density.nii.gz", stored, scene.grid.affine_mm)
+        if number == 1:
+            _write_labels(root / session, scene)
+        rows.append(
+            {
+                "subject": settings.subject,
+                "session": label,
+                "mre": "",
+                "anatomy": f"{session.as_posix()}/T1w.nii.gz",
+                "labels": f"{session.as_posix()}/labels.nii.gz" if number == 1 else "",
+                "date": str(FIRST_DATE + datetime.timedelta(days=day)),
+                "growth": f"{session.as_posix()}/growth",
+                "treatment": f"sub-{settings.subject}/treatments.tsv",
+                "truth": f"{session.as_posix()}/truth",
+            }
+        )
+    return tuple(rows)
+
+
+def _moved(settings: LongitudinalSettings, generator: np.random.Generator, *, still: bool) -> Rigid:
+    """From the first scan's world to a date's."""
+    centre = np.asarray(settings.centre_mm)
+    if still:
+        return at_rest(centre)
+    turn = np.deg2rad(settings.turned_deg) * generator.standard_normal(3)
+    return Rigid(np.concatenate([turn, settings.moved_mm * generator.standard_normal(3)]), centre)
+
+
+def _image_grid(settings: LongitudinalSettings, voxel_mm: float, half_mm: float, tilted: bool) -> ScanGrid:  # noqa: FBT001
+    count = int(np.floor(2.0 * half_mm / voxel_mm))
+    axes = rotation(_TILT_DEG if tilted else (0.0, 0.0, 0.0)) @ np.diag([-1.0, -1.0, 1.0])
+    return block(np.asarray(settings.centre_mm), axes, (count, count, count), voxel_mm)
+
+
+def _seen(scene: Scene, values: Values, grid: ScanGrid, motion: Rigid) -> Values:
+    """The truth's values where a date's voxels show them, blurred by the scanner, shape of the grid."""
+    sigma = _BLUR * float(grid.voxel_mm.max()) / scene.grid.voxel_mm
+    blurred = ndimage.gaussian_filter(values, sigma)
+    back = np.linalg.inv(motion.matrix_mm)
+    points = grid.points_mm @ back[:3, :3].T + back[:3, 3]
+    index = np.moveaxis(voxel_indices(scene.grid.affine_mm, points), -1, 0)
+    return np.asarray(ndimage.map_coordinates(blurred, index, order=1))
+
+
+def _write_growth(
+    folder: Path,
+    settings: LongitudinalSettings,
+    scene: Scene,
+    density: Values,
+    motion: Rigid,
+    generator: np.random.Generator,
+) -> None:
+    grid = _image_grid(settings, settings.voxel_mm, settings.half_mm - _EDGE_MM, tilted=True)
+    tissue = _seen(scene, scene.tissue.astype(np.float64), grid, motion)
+    # Density of what is tissue in a voxel, not diluted by fluid.
+    cells = _seen(scene, density * scene.tissue, grid, motion) / np.maximum(tissue, 0.2)
+    jitter = settings.contour_noise * random_field(generator, grid.shape, 8.0 / settings.voxel_mm)
+    drawn = np.where(tissue > 0.5, cells + jitter * (cells > 0.05), 0.0)
+    roi = np.where(drawn > ENHANCES_ABOVE, ENHANCING, np.where(drawn > INFILTRATES_ABOVE, NON_ENHANCING, 0))
+    said = TumourSettings()
+    span = said.adc_water_mm2_s - said.adc_least_mm2_s
+    adc = np.where(roi > 0, said.adc_water_mm2_s - span * cells, _HEALTHY_MM2_S)
+    adc = np.where(tissue > 0.5, adc, said.adc_water_mm2_s)
+    adc = adc + settings.adc_noise_mm2_s * generator.standard_normal(grid.shape)
+    stored = np.rint(1e6 * np.maximum(adc, 0.0)).astype(np.int16)
+    write_nifti(folder / "adc.nii.gz", stored, grid.affine_mm)
+    sidecar = {"Units": "1e-6 mm2/s", "NoiseStd": max(1e6 * settings.adc_noise_mm2_s, 1.0)}
+    (folder / "adc.json").write_text(json.dumps(sidecar) + "\n", encoding="utf-8")
+    write_nifti(folder / "roi.nii.gz", roi.astype(np.uint8), grid.affine_mm)
+
+
+def _write_t1(
+    path: Path,
+    settings: LongitudinalSettings,
+    scene: Scene,
+    density: Values,
+    motion: Rigid,
+    generator: np.random.Generator,
+) -> None:
+    grid = _image_grid(settings, _T1_MM, settings.half_mm - 1.0, tilted=False)
+    signal = _seen(scene, scene.t1 * (1.0 - 0.3 * density), grid, motion)
+    signal = np.maximum(signal + _T1_NOISE * generator.standard_normal(grid.shape), 0.0)
+    write_nifti(path, np.rint(1000.0 * signal).astype(np.int16), grid.affine_mm)
+
+
+def _write_labels(folder: Path, scene: Scene) -> None:
+    white = scene.tissue & (scene.white >= 0.5)
+    labels = np.where(white, 2, np.where(scene.tissue, 1, np.where(scene.t1 > 0, 3, 0))).astype(np.uint8)
+    write_nifti(folder / "labels.nii.gz", labels, scene.grid.affine_mm)
+    names = "index\tname\n1\tgrey matter\n2\twhite matter\n3\tcerebrospinal fluid\n"
+    (folder / "labels.tsv").write_text(names, encoding="utf-8")
+
+
+def _write_treatments(home: Path, settings: LongitudinalSettings, truth: Truth) -> None:
+    """Planned ones after the last scan too: a forecast is of what will be done."""
+    last = (*settings.days, *settings.beyond_days)[-1]
+    days = [day for day in fraction_days(settings) if day <= last]
+    if days:
+        half_mm = truth.radius_mm + 40.0
+        grid = _image_grid(settings, _DOSE_MM, half_mm, tilted=False)
+        identity = Identity(settings.subject, "01", settings.model_dump_json())
+        total = settings.fractions * dose_gy(settings, grid.points_mm, truth.radius_mm)
+        write_rtdose(home / "dose.dcm", identity, grid, total)
+    lines = [(day, f"radiotherapy\t{settings.fraction_gy:g}\t\t\tdose.dcm\t{settings.fractions}") for day in days]
+    lines += [(day, f"chemotherapy\t\t{amount:g}\ttemozolomide\t\t") for day, amount in drug_days(settings, last)]
+    header = "date\tkind\tdose_gy\tamount\tdrug\tdose_file\tfractions"
+    rows = [f"{FIRST_DATE + datetime.timedelta(days=day)}\t{rest}" for day, rest in sorted(lines)]
+    (home / "treatments.tsv").write_text("\n".join([header, *rows]) + "\n", encoding="utf-8")
+
+
+def _write_truth(folder: Path, settings: LongitudinalSettings, scene: Scene, truth: Truth) -> None:
+    folder.mkdir()
+    for day in settings.beyond_days:
+        stored = truth.densities[day].astype(np.float32)
+        write_nifti(folder / f"truth_density-day{day}.nii.gz", stored, scene.grid.affine_mm)
+    voxel_ml = float(np.prod(scene.grid.voxel_mm)) / 1e3
+    record = {
+        "days": sorted(truth.densities),
+        "volume_enhancing_ml": {d: voxel_ml * float(np.sum(u > ENHANCES_ABOVE)) for d, u in truth.densities.items()},
+        "volume_visible_ml": {d: voxel_ml * float(np.sum(u > INFILTRATES_ABOVE)) for d, u in truth.densities.items()},
+        "burden_ml": {day: voxel_ml * float(u.sum()) for day, u in truth.densities.items()},
+        "settings": settings.model_dump(mode="json"),
+        "versions": versions(),
+    }
+    (folder / "truth.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")

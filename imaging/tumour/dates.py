@@ -1,0 +1,136 @@
+"""The rows of one subject in the table of sessions, put in order and checked as a course of time."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from palpate.config.study import FEWEST_SCANS, Session, growth_scans
+from palpate.errors import InputError
+from palpate.imaging.anatomy import AnatomyImage, read_anatomy_image
+from palpate.imaging.dicom.anatomy import read_anatomy
+
+
+@dataclass(frozen=True, slots=True)
+class DatedAnatomy:
+    """A T1 and what its DICOM says of where and whose it is.
+
+    Attributes:
+        image: the T1.
+        frame_uid: frame of reference; empty where it came as NIfTI.
+        patient: PatientID, only ever compared; empty where it came as NIfTI.
+    """
+
+    image: AnatomyImage
+    frame_uid: str
+    patient: str
+
+
+def dated_scans(sessions: Sequence[Session], subject: str, table: Path | str) -> tuple[Session, ...]:
+    """The subject's rows with maps of the tumour, on which a history stands.
+
+    Args:
+        sessions: of the study, or of the subject alone.
+        subject: BIDS label.
+        table: for errors.
+
+    Raises:
+        InputError: no such subject, no maps or those of one date only, a date missing, doubled or out of order.
+    """
+    own = [one for one in sessions if one.subject == subject]
+    if not own:
+        known = ", ".join(sorted({one.subject for one in sessions})[:8]) or "nobody"
+        raise InputError(table, found=f"no subject {subject}", expected=f"one of {known}", advice="Check the label.")
+    scans = growth_scans(sessions, subject)
+    if len(scans) < FEWEST_SCANS:
+        raise InputError(
+            f"{table}, subject {subject}",
+            found=f"{len(scans)} session{'s' if len(scans) != 1 else ''} with tumour maps in the column growth",
+            expected=f"at least {FEWEST_SCANS}, with their dates: one scan shows a tumour, two show its growth",
+            advice="Add the maps of another date, or calibrate this subject later.",
+        )
+    for one in scans:
+        if one.date is None:
+            raise InputError(
+                f"{table}, {one.label}",
+                found="tumour maps without a date",
+                expected="the day of the scan in the column date, such as 2026-03-31",
+                advice="Fill it in; it is kept out of every output.",
+            )
+    days = [one.date for one in scans if one.date is not None]
+    for before, after, session in zip(days, days[1:], scans[1:], strict=False):
+        if after <= before:
+            raise InputError(
+                f"{table}, {session.label}",
+                found=f"date {after} {'again' if after == before else f'below {before}'}",
+                expected="tumour maps in order of their dates, one set a day",
+                advice="Correct the date or the order of rows.",
+            )
+    return scans
+
+
+def one_table(sessions: Sequence[Session], subject: str, table: Path | str) -> Path | None:
+    """The subject's table of treatments; None where there is none.
+
+    Raises:
+        InputError: its rows name different tables.
+    """
+    named = {one.treatment.resolve() for one in sessions if one.subject == subject and one.treatment is not None}
+    if len(named) > 1:
+        raise InputError(
+            f"{table}, subject {subject}",
+            found=f"{len(named)} different tables in the column treatment",
+            expected="one table with all treatments of the subject",
+            advice="Join them; mixed tables may be of different subjects.",
+        )
+    return next(iter(named), None)
+
+
+def day_of(date: datetime.date, first: datetime.date) -> float:
+    """Days since the first scan."""
+    return float((date - first).days)
+
+
+def anatomy_of(session: Session) -> DatedAnatomy | None:
+    """The T1 of a session; None where it has none.
+
+    Raises:
+        InputError: it cannot be used.
+    """
+    path = session.anatomy
+    if path is None:
+        return None
+    if path.is_file() and path.name.endswith((".nii", ".nii.gz")):
+        return DatedAnatomy(read_anatomy_image(path, ()), "", "")
+    read = read_anatomy(path)
+    if not np.ptp(read.volume.values):
+        raise InputError(
+            session.label, found="a T1 of one intensity", expected="an image with contrast", advice="Export it again."
+        )
+    header = read.series.header
+    image = AnatomyImage(Path(f"anatomy of {session.label}"), read.volume, {"source": "DICOM"}, None)
+    return DatedAnatomy(image, str(header.get("FrameOfReferenceUID", "")), str(header.get("PatientID", "")))
+
+
+def demand_one_person(patients: Sequence[tuple[str, str]]) -> None:
+    """Refuse images of different people under one subject.
+
+    Args:
+        patients: what to name in the error, and the PatientID of each image; empty where there is none.
+
+    Raises:
+        InputError: two differ. It names nobody.
+    """
+    known = [(where, patient) for where, patient in patients if patient]
+    for where, patient in known[1:]:
+        if patient != known[0][1]:
+            raise InputError(
+                where,
+                found=f"another Patient ID than in {known[0][0]}",
+                expected="images of one person for one subject",
+                advice="Check the rows of the table; de-identify all dates with the same key.",
+            )

@@ -1,0 +1,202 @@
+"""Treatments with their place: dose and removed tissue on the grid of the first scan."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from palpate.errors import InputError
+from palpate.imaging.nifti import read_nifti
+from palpate.imaging.registration.rigid import Rigid
+from palpate.imaging.tumour.dates import day_of
+from palpate.imaging.tumour.dose import DoseFile, read_dose
+from palpate.imaging.tumour.history import DrugDose, Irradiation, Surgery, TumourScan
+from palpate.imaging.tumour.onto_grid import TumourGrid
+from palpate.imaging.tumour.treatments import MOST_GY, TreatmentRow
+
+type Values = NDArray[np.float64]
+
+_LIKE: Final = (0.8, 1.6)
+"""A file's largest dose over the dose stated for the fraction; hot spots and prescriptions to 80 % lie within."""
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """A date's world.
+
+    Attributes:
+        motion: from the first scan's world to this one; None where they are the same.
+        frame_uid: its frame of reference; empty where nobody says.
+    """
+
+    motion: Rigid | None
+    frame_uid: str = ""
+
+
+@dataclass(slots=True)
+class Placer:
+    """Reads files of treatments once and puts them on the grid.
+
+    Attributes:
+        grid: of the history.
+        tissue: brain on it, shape (i, j, k).
+        first: day of the first scan.
+        scans: in order.
+        spaces: by session label; the first is the first scan's.
+        notes: what was taken for granted, in sentences, as it comes up.
+        patients: PatientID of each RTDOSE, to be compared.
+    """
+
+    grid: TumourGrid
+    tissue: NDArray[np.bool_]
+    first: datetime.date
+    scans: Sequence[TumourScan]
+    spaces: Mapping[str, Space]
+    notes: list[str] = field(default_factory=list)
+    patients: list[tuple[str, str]] = field(default_factory=list)
+    _doses: dict[tuple[Path, str, int], Values] = field(default_factory=dict)
+    _uniform: dict[tuple[object, ...], Values] = field(default_factory=dict)
+
+    def irradiation(self, row: TreatmentRow) -> Irradiation:
+        """One fraction.
+
+        Raises:
+            InputError: before the first scan; a dose that is none, of another place or frame of reference, or absurd.
+        """
+        day = self._day(row)
+        if row.dose_file is not None:
+            return Irradiation(day, self._from_file(row, row.dose_file))
+        assert row.dose_gy is not None
+        key = (row.mask_file, row.roi, row.space, row.dose_gy, self._scan_before(day) if row.roi else None)
+        if key not in self._uniform:
+            where = self._region(row, day) if row.mask_file or row.roi else self.tissue
+            self._uniform[key] = np.where(where, row.dose_gy, 0.0)
+        return Irradiation(day, self._uniform[key])
+
+    def drug_dose(self, row: TreatmentRow) -> DrugDose:
+        """One dose of a drug; it may precede the first scan, because what is left of it still acts."""
+        return DrugDose(day_of(row.date, self.first), row.drug, row.amount_mg)
+
+    def surgery(self, row: TreatmentRow) -> Surgery:
+        """One resection.
+
+        Raises:
+            InputError: before the first scan, or its region is empty or of another place.
+        """
+        day = self._day(row)
+        return Surgery(day, self._region(row, day))
+
+    def _day(self, row: TreatmentRow) -> float:
+        day = day_of(row.date, self.first)
+        if day < 0.0:
+            raise InputError(
+                row.where,
+                found=f"{row.kind} {-day:g} days before the first scan of the tumour",
+                expected="treatments from the day of the first scan on",
+                advice="Leave the line out (the first scan shows its effect), or add an earlier scan.",
+            )
+        return day
+
+    def _scan_before(self, day: float) -> int:
+        return max(number for number, scan in enumerate(self.scans) if scan.day <= day)
+
+    def _region(self, row: TreatmentRow, day: float) -> NDArray[np.bool_]:
+        if row.roi:
+            found = np.isin(self.scans[self._scan_before(day)].roi, row.roi)
+            if not found.any():
+                raise InputError(
+                    row.where,
+                    found=f"no voxel of roi {'+'.join(map(str, row.roi))} in the last scan before",
+                    expected="a region that this scan shows",
+                    advice="Give a mask_file, or other numbers of roi.nii.gz.",
+                )
+            return np.asarray(found)
+        assert row.mask_file is not None
+        volume = read_nifti(row.mask_file)
+        values = np.unique(volume.values) if volume.values.ndim == 3 else np.zeros(0)
+        if not np.all(np.isfinite(values)) or values.size != 2 or values[0] != 0.0 or values[1] <= 0.0:
+            raise InputError(
+                row.mask_file,
+                found=f"an array of shape {volume.values.shape} with {values.size} different values",
+                expected="a binary mask, shape (i, j, k): 0 outside, one other value inside",
+                advice="Draw the mask again.",
+            )
+        mask = self.grid.nearest(volume, self._space(row).motion) > 0.0
+        if not (mask & self.tissue).any():
+            raise InputError(
+                row.mask_file,
+                found="a mask that touches no brain on the grid of the first scan",
+                expected="a region in the world coordinates (RAS, mm) of the session that the column space names",
+                advice="Check which scan it was drawn on.",
+            )
+        return mask
+
+    def _space(self, row: TreatmentRow) -> Space:
+        name = row.space.removeprefix("ses-") or next(iter(self.spaces))
+        if name not in self.spaces:
+            expected = f"one of {', '.join(self.spaces)}"
+            raise InputError(
+                row.where,
+                found=f"space {row.space[:30]!r}",
+                expected=expected,
+                advice="Name a session with tumour maps.",
+            )
+        return self.spaces[name]
+
+    def _from_file(self, row: TreatmentRow, path: Path) -> Values:
+        key = (path, row.space, row.fractions)
+        if key not in self._doses:
+            dose = read_dose(path)
+            if dose.patient:
+                self.patients.append((f"{row.where}, column dose_file", dose.patient))
+            motion = self._motion_of(row, dose)
+            volume = dose.volume
+            placed = self.grid.interpolated(volume, motion, outside=0.0) / row.fractions
+            if not self.grid.covered(volume, motion)[self.tissue].any():
+                raise InputError(
+                    f"{row.where}, column dose_file",
+                    found="a dose grid that touches no brain of the first scan",
+                    expected="a dose of the same place (RAS, mm)",
+                    advice="Register the planning image to the first scan and export the dose from there.",
+                )
+            self._doses[key] = np.clip(placed, 0.0, None)
+            self._demand_sound(row, float(volume.values.max()) / row.fractions)
+        return self._doses[key]
+
+    def _demand_sound(self, row: TreatmentRow, most_gy: float) -> None:
+        """Refuse a largest dose of a fraction that cannot be, or is not the one stated."""
+        low, high = _LIKE
+        if most_gy > MOST_GY:
+            found, expected = f"{most_gy:.4g} Gy a fraction", f"at most {MOST_GY:g}"
+        elif row.dose_gy is not None and not low <= most_gy / row.dose_gy <= high:
+            found = f"up to {most_gy:.4g} Gy a fraction in the file beside dose_gy {row.dose_gy:g}"
+            expected = f"a largest dose of {low:g} to {high:g} times dose_gy"
+        else:
+            return
+        advice = "A file of a whole plan needs the number of its fractions in the column fractions."
+        raise InputError(f"{row.where}, column dose_file", found=found, expected=expected, advice=advice)
+
+    def _motion_of(self, row: TreatmentRow, dose: DoseFile) -> Rigid | None:
+        """From the first scan's world to the dose's: by the column space, else by the frame of reference."""
+        if not dose.frame_uid:
+            return self._space(row).motion
+        frames = {one.frame_uid for one in self.spaces.values()} - {""}
+        if not frames:
+            self.notes.append("RTDOSE taken as aligned: no T1 came as DICOM to compare frames of reference")
+            return self._space(row).motion
+        chosen = [self._space(row)] if row.space else list(self.spaces.values())
+        for one in chosen:
+            if one.frame_uid == dose.frame_uid:
+                return one.motion
+        raise InputError(
+            f"{row.where}, column dose_file",
+            found="a frame of reference that no T1 of the subject has",
+            expected="a dose planned on one of these images, or carried to it",
+            advice="Resample the dose to a T1 of the subject in the planning system (or give it as NIfTI there).",
+        )

@@ -1,0 +1,218 @@
+"""The tumour's maps of one date, read strictly.
+
+    cellularity.nii.gz    0..1, with cellularity.json {"NoiseStd": 0.15} if known, or
+    adc.nii.gz            with adc.json {"Units": "1e-6 mm2/s", "NoiseStd": 120} if known, and
+    roi.nii.gz            0 none, 1 enhancing, 2 non-enhancing (oedema, infiltration), 3 necrotic, 4 cavity
+
+roi.nii.gz is needed beside adc.nii.gz, because ADC tells cells from free water and not tumour from healthy brain;
+beside cellularity.nii.gz it adds what is seen. All maps of a folder share one grid.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from palpate.config.tumour import TumourSettings
+from palpate.errors import InputError
+from palpate.imaging.json_object import read_json
+from palpate.imaging.nifti import Volume, read_nifti, same_grid
+from palpate.imaging.tumour.adc import Cellularity, cellularity, demand_possible, detected_unit, in_mm2_s, unit_of
+from palpate.imaging.tumour.history import CAVITY, ENHANCING
+
+CELLULARITY: Final = "cellularity.nii.gz"
+ADC: Final = "adc.nii.gz"
+ROI: Final = "roi.nii.gz"
+_ROUNDING: Final = 1e-3
+"""By how much a cellularity may leave 0..1: eight bits and a scale factor."""
+_REGIONS: Final = "0 none, 1 enhancing, 2 non-enhancing, 3 necrotic, 4 cavity"
+
+
+@dataclass(frozen=True, slots=True)
+class GrowthMaps:
+    """What the images of one date say, on their own grid.
+
+    Attributes:
+        cellularity: with its error; NaN where it was not measured, shape (i, j, k).
+        roi: regions, same shape.
+        affine_mm: voxel indices to world RAS millimetres of this date, shape (4, 4).
+        notes: what was taken for granted, in sentences.
+    """
+
+    cellularity: Cellularity
+    roi: NDArray[np.uint8]
+    affine_mm: NDArray[np.float64]
+    notes: tuple[str, ...] = ()
+
+
+def read_growth(folder: Path, settings: TumourSettings) -> GrowthMaps:
+    """Read the maps of one date.
+
+    Args:
+        folder: as in the module's description.
+        settings: the ADC of water and of dense cells; noise where none is stated.
+
+    Raises:
+        InputError: a map is missing, unreadable, no volume, on another grid, or holds what cannot be.
+    """
+    if not folder.is_dir():
+        raise InputError(folder, found="no folder", expected=f"a folder with {CELLULARITY} or {ADC}", advice=_ADVICE)
+    if (folder / CELLULARITY).exists() and (folder / ADC).exists():
+        # Both are kept by some pipelines: the finished map counts, and the other must at least be of the same scan.
+        _demand_same(folder / ADC, _volume(folder / ADC), _volume(folder / CELLULARITY))
+    if (folder / CELLULARITY).exists():
+        return _from_cellularity(folder, settings)
+    if (folder / ADC).exists():
+        return _from_adc(folder, settings)
+    raise InputError(
+        folder, found=f"neither {CELLULARITY} nor {ADC}", expected=f"{CELLULARITY}, or {ADC} with {ROI}", advice=_ADVICE
+    )
+
+
+_ADVICE: Final = "Write the maps of this date there (docs/longitudinal.md), or leave the cell growth empty."
+
+
+def _from_cellularity(folder: Path, settings: TumourSettings) -> GrowthMaps:
+    path = folder / CELLULARITY
+    volume = _volume(path)
+    _demand_finite_or_nan(path, volume.values)
+    known = volume.values[np.isfinite(volume.values)]
+    low, high = float(known.min()), float(known.max())
+    if low < -_ROUNDING or high > 1.0 + _ROUNDING:
+        raise InputError(
+            path,
+            found=f"values from {low:g} to {high:g}",
+            expected="density relative to the most that fits, 0 to 1",
+            advice="Scale the map, or give the ADC map as adc.nii.gz with roi.nii.gz.",
+        )
+    if high <= 0.0:
+        raise InputError(
+            path,
+            found="0 in every voxel",
+            expected="a positive cellularity somewhere",
+            advice="Check the map; leave the cell growth empty where no tumour was measured.",
+        )
+    sidecar = _sidecar(path)
+    std = _noise(path, sidecar, settings.cellularity_std)
+    notes = () if "NoiseStd" in sidecar else (f"noise of cellularity taken as {std:g}",)
+    values = np.clip(volume.values, 0.0, 1.0)
+    maps = Cellularity(values, np.where(np.isfinite(values), std, np.nan))
+    roi_path = folder / ROI
+    roi = _roi(roi_path, volume, empty_allowed=True) if roi_path.exists() else np.zeros(values.shape, np.uint8)
+    return GrowthMaps(maps, roi, volume.affine_mm, notes)
+
+
+def _from_adc(folder: Path, settings: TumourSettings) -> GrowthMaps:
+    path = folder / ADC
+    volume = _volume(path)
+    if not (folder / ROI).exists():
+        raise InputError(
+            folder / ROI,
+            found="no such file",
+            expected=f"the tumour's regions beside {ADC}: {_REGIONS}",
+            advice="Draw the tumour on this date's images.",
+        )
+    roi = _roi(folder / ROI, volume, empty_allowed=False)
+    counts = (roi > 0) & (roi != CAVITY)
+    if not counts.any():
+        counts = roi > 0
+    inside = volume.values[counts]
+    if not np.all(np.isfinite(inside)):
+        raise InputError(
+            path,
+            found=f"{int(np.sum(~np.isfinite(inside)))} values in the tumour that are not finite",
+            expected="ADC in every voxel of the tumour",
+            advice="Fill or leave out these voxels in roi.nii.gz.",
+        )
+    sidecar = _sidecar(path)
+    unit = unit_of(sidecar["Units"], path.with_name("adc.json")) if "Units" in sidecar else detected_unit(inside, path)
+    demand_possible(in_mm2_s(inside, unit), path)
+    stated = _noise(path, sidecar, 0.0)
+    std_mm2_s = float(in_mm2_s(np.array(stated), unit)) if "NoiseStd" in sidecar else settings.adc_std_mm2_s
+    notes = [] if "Units" in sidecar else [f"unit of ADC taken as {unit}, the only one that is possible"]
+    if "NoiseStd" not in sidecar:
+        notes.append(f"noise of ADC taken as {std_mm2_s:g} mm2/s")
+    kept = np.where(counts & (roi != CAVITY), in_mm2_s(volume.values, unit), np.nan)
+    return GrowthMaps(cellularity(kept, std_mm2_s, settings), roi, volume.affine_mm, tuple(notes))
+
+
+def _volume(path: Path) -> Volume:
+    volume = read_nifti(path)
+    if volume.values.ndim != 3 or min(volume.values.shape) < 2:
+        raise InputError(
+            path,
+            found=f"an array of shape {volume.values.shape}",
+            expected="one volume, shape (i, j, k), at least 2 voxels each way",
+            advice="Give one map a file; split or average images over time.",
+        )
+    return volume
+
+
+def _demand_finite_or_nan(path: Path, values: NDArray[np.float64]) -> None:
+    if np.isinf(values).any() or not np.isfinite(values).any():
+        raise InputError(
+            path,
+            found="infinite values" if np.isinf(values).any() else "no finite value",
+            expected="a density in each voxel, NaN where it was not measured",
+            advice="Compute the map again.",
+        )
+
+
+def _roi(path: Path, reference: Volume, *, empty_allowed: bool) -> NDArray[np.uint8]:
+    volume = _volume(path)
+    _demand_same(path, volume, reference)
+    known = np.isin(volume.values, np.arange(ENHANCING - 1, CAVITY + 1))
+    if not known.all():
+        raise InputError(
+            path,
+            found=f"{int(np.sum(~known))} voxels with values such as {float(volume.values[~known][0]):g}",
+            expected=_REGIONS,
+            advice="Translate the labels of your segmentation to these numbers (BraTS: 4 becomes 1, 1 becomes 3).",
+        )
+    if not empty_allowed and not volume.values.any():
+        raise InputError(
+            path, found="0 in every voxel", expected="a tumour, or a cavity where it was removed", advice=_ADVICE
+        )
+    return np.asarray(volume.values.astype(np.uint8))
+
+
+def _demand_same(path: Path, volume: Volume, reference: Volume) -> None:
+    shapes = volume.values.shape, reference.values.shape
+    if shapes[0] != shapes[1] or not same_grid(volume.affine_mm, reference.affine_mm, shapes[0]):
+        raise InputError(
+            path,
+            found=f"another grid than the map beside it ({shapes[0]} and {shapes[1]} voxels)",
+            expected="one grid for all maps of a date",
+            advice="Resample one of them to the other.",
+        )
+
+
+def _sidecar(path: Path) -> Mapping[str, Any]:
+    sidecar = path.with_name(path.name.removesuffix(".nii.gz") + ".json")
+    if not sidecar.exists():
+        return {}
+    return read_json(sidecar, what="a sidecar with Units and NoiseStd", advice="Write it as JSON, or remove it.")
+
+
+def _noise(path: Path, sidecar: Mapping[str, Any], default: float) -> float:
+    stated = sidecar.get("NoiseStd", default)
+    if isinstance(stated, bool) or not isinstance(stated, int | float) or not 0.0 <= stated < np.inf:
+        raise InputError(
+            path.with_name(path.name.removesuffix(".nii.gz") + ".json"),
+            found=f"NoiseStd {str(stated)[:30]!r}",
+            expected="a standard deviation by voxel in the map's unit",
+            advice="Correct it, or remove the key.",
+        )
+    if stated == 0.0 and "NoiseStd" in sidecar:
+        raise InputError(
+            path.with_name(path.name.removesuffix(".nii.gz") + ".json"),
+            found="NoiseStd 0",
+            expected="a positive standard deviation: no measured map is exact",
+            advice="Correct it, or remove the key.",
+        )
+    return float(stated)

@@ -1,0 +1,73 @@
+"""Volumes of any date and source carried onto the grid of the first scan."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from palpate.imaging.nifti import Volume, voxel_indices
+from palpate.imaging.registration.rigid import Rigid
+
+type Values = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class TumourGrid:
+    """The voxels of a history.
+
+    Attributes:
+        shape: (i, j, k).
+        affine_mm: voxel indices to world RAS millimetres of the first scan, shape (4, 4).
+    """
+
+    shape: tuple[int, int, int]
+    affine_mm: Values
+
+    def points_mm(self, motion: Rigid | None = None) -> Values:
+        """World coordinates of the voxels' centres, shape (i, j, k, 3).
+
+        Args:
+            motion: from the first scan's world to another date's; None for the first scan's own.
+        """
+        indices = np.moveaxis(np.indices(self.shape, dtype=np.float64), 0, -1)
+        points = np.asarray(indices @ self.affine_mm[:3, :3].T + self.affine_mm[:3, 3])
+        return points if motion is None else motion.moved(points)
+
+    def _indices(self, volume: Volume, motion: Rigid | None) -> Values:
+        index = voxel_indices(volume.affine_mm, self.points_mm(motion))
+        # Equal grids must give equal values: without this, rounding would lose the outermost voxels.
+        nearest = np.rint(index)
+        return np.where(np.abs(index - nearest) < 1e-4, nearest, index)
+
+    def covered(self, volume: Volume, motion: Rigid | None = None) -> NDArray[np.bool_]:
+        """Which voxels' centres lie in the volume's field of view, shape (i, j, k)."""
+        index = self._indices(volume, motion)
+        return np.asarray(np.all((index >= -0.5) & (index <= np.array(volume.values.shape) - 0.5), axis=-1))
+
+    def interpolated(self, volume: Volume, motion: Rigid | None = None, outside: float = np.nan) -> Values:
+        """Values between voxels by trilinear interpolation, shape (i, j, k).
+
+        A voxel that is not finite does not count; where less than half of the weight is left, nothing is known.
+
+        Args:
+            volume: shape (a, b, c).
+            motion: from the first scan's world to the volume's.
+            outside: value beyond the volume, and where nothing is known.
+        """
+        index = np.moveaxis(self._indices(volume, motion), -1, 0)
+        known = np.isfinite(volume.values)
+        # A voxel reaches half an edge beyond its centre: there the nearest value holds.
+        held = np.clip(index, 0.0, (np.array(volume.values.shape) - 1.0)[:, None, None, None])
+        weight = ndimage.map_coordinates(known.astype(np.float64), held, order=1)
+        total = ndimage.map_coordinates(np.where(known, volume.values, 0.0), held, order=1)
+        there = self.covered(volume, motion) & (weight >= 0.5)
+        return np.where(there, total / np.where(there, weight, 1.0), outside)
+
+    def nearest(self, volume: Volume, motion: Rigid | None = None) -> Values:
+        """Values of the nearest voxels, for labels; 0 outside, shape (i, j, k)."""
+        index = np.moveaxis(self._indices(volume, motion), -1, 0)
+        held = np.clip(np.rint(index).astype(int), 0, (np.array(volume.values.shape) - 1)[:, None, None, None])
+        return np.where(self.covered(volume, motion), volume.values[tuple(held)], 0.0)

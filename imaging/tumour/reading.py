@@ -1,0 +1,233 @@
+"""From the rows of one subject in the table of sessions to the history of its tumour, on the grid of the first scan."""
+
+from __future__ import annotations
+
+import datetime
+import tempfile
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from palpate.config.study import Session
+from palpate.config.tumour import TumourSettings
+from palpate.errors import InputError
+from palpate.imaging.nifti import Volume, write_nifti
+from palpate.imaging.tumour.dates import DatedAnatomy, anatomy_of, dated_scans, day_of, demand_one_person, one_table
+from palpate.imaging.tumour.events import Placer, Space
+from palpate.imaging.tumour.growth_folder import GrowthMaps, read_growth
+from palpate.imaging.tumour.history import CAVITY, Stiffness, TumourHistory, TumourScan
+from palpate.imaging.tumour.movement import Movement, movement
+from palpate.imaging.tumour.onto_grid import TumourGrid
+from palpate.imaging.tumour.stiffness import stiffness_on
+from palpate.imaging.tumour.tissue import Tissue, tissue_from_labels, tissue_from_t1
+from palpate.imaging.tumour.treatments import TreatmentRow, read_treatments
+from palpate.progress import say
+
+_SEEN: Final = 0.3
+"""Cellularity that counts as tumour where there are no regions."""
+_LEAST_INSIDE: Final = 0.5
+"""Share of a tumour that must lie in the brain; less is another place or another head."""
+
+
+@dataclass(frozen=True, slots=True)
+class TumourReading:
+    """A history and what was taken for granted in making it.
+
+    Attributes:
+        history: on the first scan's grid, in days since it.
+        notes: in sentences, without names or dates.
+    """
+
+    history: TumourHistory
+    notes: tuple[str, ...]
+
+
+def read_tumour(
+    sessions: Sequence[Session],
+    subject: str,
+    settings: TumourSettings,
+    *,
+    table: Path | str = "sessions.tsv",
+    drugs: Collection[str] | None = None,
+    stiffness: tuple[str, Path] | None = None,
+) -> TumourReading:
+    """Read everything that is known of a tumour.
+
+    Args:
+        sessions: rows of the study.
+        subject: BIDS label.
+        settings: ADC of water and dense cells, noise, registration.
+        table: the table's path, for errors.
+        drugs: names that the configuration knows; None to take any.
+        stiffness: label of the session whose elastography was inverted, and its results folder.
+
+    Raises:
+        InputError: anything in the subject's files that cannot be used; it names the file and what to do.
+    """
+    scans = dated_scans(sessions, subject, table)
+    treatments = one_table(sessions, subject, table)
+    rows = () if treatments is None else read_treatments(treatments, drugs)
+    growth = [read_growth(one.growth, settings) for one in scans if one.growth is not None]
+    first = growth[0]
+    i, j, k = first.roi.shape
+    grid = TumourGrid((i, j, k), first.affine_mm)
+    anatomies = [anatomy_of(one) for one in scans]
+    demand_one_person(
+        [(f"anatomy of {one.label}", t1.patient) for one, t1 in zip(scans, anatomies, strict=True) if t1 is not None]
+    )
+    tissue, tissue_at = _tissue(scans, anatomies, grid, table)
+    moves = _movements(anatomies, grid, tissue, settings)
+    if tissue_at > 0 and moves[tissue_at].motion is not None:
+        # Found where the later date's file says; now that the movement is known it is put right.
+        tissue, _ = _tissue(scans, anatomies, grid, table, moves[tissue_at])
+    notes = [*tissue.notes]
+    for number, (session, maps, move) in enumerate(zip(scans, growth, moves, strict=True)):
+        notes += [f"ses-{session.session}: {note}" for note in (*maps.notes, *((move.note,) if number else ()))]
+    dates = [one.date for one in scans if one.date is not None]
+    placed = tuple(
+        _scan(session, maps, move, day_of(date, dates[0]), grid)
+        for session, maps, move, date in zip(scans, growth, moves, dates, strict=True)
+    )
+    _demand_tumour(scans, placed, tissue)
+    spaces = {
+        session.session: Space(move.motion, t1.frame_uid if t1 is not None else "")
+        for session, move, t1 in zip(scans, moves, anatomies, strict=True)
+    }
+    placer = Placer(grid, tissue.tissue, dates[0], placed, spaces)
+    history = _history(subject, grid, tissue, placed, placer, rows)
+    known = [(f"anatomy of {one.label}", t1.patient) for one, t1 in zip(scans, anatomies, strict=True) if t1]
+    demand_one_person([*known, *placer.patients])
+    if stiffness is not None:
+        history = _with_stiffness(history, stiffness, scans, moves, grid, settings, notes)
+    for note in dict.fromkeys([*notes, *placer.notes]):
+        say(f"sub-{subject}: {note}")
+    return TumourReading(history, tuple(dict.fromkeys([*notes, *placer.notes])))
+
+
+def _history(
+    subject: str,
+    grid: TumourGrid,
+    tissue: Tissue,
+    scans: tuple[TumourScan, ...],
+    placer: Placer,
+    rows: Sequence[TreatmentRow],
+) -> TumourHistory:
+    of = {kind: [row for row in rows if row.kind == kind] for kind in ("radiotherapy", "chemotherapy", "surgery")}
+    return TumourHistory(
+        subject,
+        grid.affine_mm,
+        tissue.tissue,
+        tissue.white,
+        scans,
+        tuple(placer.irradiation(row) for row in of["radiotherapy"]),
+        tuple(placer.drug_dose(row) for row in of["chemotherapy"]),
+        tuple(placer.surgery(row) for row in of["surgery"]),
+    )
+
+
+def _with_stiffness(
+    history: TumourHistory,
+    stiffness: tuple[str, Path],
+    scans: Sequence[Session],
+    moves: Sequence[Movement],
+    grid: TumourGrid,
+    settings: TumourSettings,
+    notes: list[str],
+) -> TumourHistory:
+    """The history with draws of the modulus."""
+    from dataclasses import replace
+
+    label, folder = stiffness
+    of = {session.session: move.motion for session, move in zip(scans, moves, strict=True)}
+    if label not in of:
+        notes.append(f"stiffness of ses-{label} taken as aligned with the first scan, since it has no tumour maps")
+    found: Stiffness = stiffness_on(folder, grid, of.get(label), settings.stiffness_draws)
+    return replace(history, stiffness=found)
+
+
+def _tissue(
+    scans: Sequence[Session],
+    anatomies: Sequence[DatedAnatomy | None],
+    grid: TumourGrid,
+    table: Path | str,
+    move: Movement | None = None,
+) -> tuple[Tissue, int]:
+    """Brain from the first labels, else from the first T1, and the number of the scan they belong to."""
+    motion = None if move is None else move.motion
+    for number, session in enumerate(scans):
+        if session.labels is not None:
+            return tissue_from_labels(session.labels, grid, motion), number
+    for number, t1 in enumerate(anatomies):
+        if t1 is not None:
+            with tempfile.TemporaryDirectory() as folder:
+                path = Path(folder) / "T1w.nii.gz"
+                write_nifti(path, t1.image.volume.values.astype(np.float32), t1.image.volume.affine_mm)
+                return tissue_from_t1(t1.image, path, grid, motion), number
+    raise InputError(
+        f"{table}, subject {scans[0].subject}",
+        found="neither labels nor anatomy in the rows with tumour maps",
+        expected="a segmentation with labels.tsv, or a T1, to know where the brain is",
+        advice="Fill in the column labels or anatomy of the first scan.",
+    )
+
+
+def _movements(
+    anatomies: Sequence[DatedAnatomy | None], grid: TumourGrid, tissue: Tissue, settings: TumourSettings
+) -> tuple[Movement, ...]:
+    images = [None if one is None else one.image for one in anatomies]
+    still = Movement(None, None, "the first scan")
+    return (
+        still,
+        *(movement(images[0], later, grid, tissue.tissue, settings.registration) for later in images[1:]),
+    )
+
+
+def _scan(session: Session, maps: GrowthMaps, move: Movement, day: float, grid: TumourGrid) -> TumourScan:
+    """One date on the grid. Interpolation would lower the noise; it is left as high as it was, to be safe."""
+    values = Volume(maps.cellularity.values, maps.affine_mm)
+    if not grid.covered(values, move.motion).any():
+        raise InputError(
+            session.growth or session.label,
+            found="maps that show nothing of the first scan's grid",
+            expected="maps of the same place in world coordinates (RAS, mm)",
+            advice="Register them to the first date, or give the T1 of both dates.",
+        )
+    roi = grid.nearest(Volume(maps.roi.astype(np.float64), maps.affine_mm), move.motion).astype(np.uint8)
+    cellularity = grid.interpolated(values, move.motion)
+    std = grid.interpolated(Volume(maps.cellularity.std, maps.affine_mm), move.motion)
+    return TumourScan(day, cellularity, np.where(np.isfinite(cellularity), std, np.nan), roi)
+
+
+def _demand_tumour(scans: Sequence[Session], placed: Sequence[TumourScan], tissue: Tissue) -> None:
+    """Refuse a first tumour that is none or lies outside the brain, and later maps that do not show its place."""
+    for number, (session, scan) in enumerate(zip(scans, placed, strict=True)):
+        marked = (scan.roi > 0) & (scan.roi != CAVITY)
+        seen = marked if scan.roi.any() else np.nan_to_num(scan.cellularity) > _SEEN
+        where = session.growth or session.label
+        if number == 0 and not seen.any():
+            raise InputError(
+                where,
+                found=f"no tumour: no region, and no cellularity above {_SEEN:g}",
+                expected="a visible tumour in the first scan",
+                advice="Begin with the first scan that shows it.",
+            )
+        if seen.any() and float(tissue.tissue[seen].mean()) < _LEAST_INSIDE:
+            raise InputError(
+                where,
+                found=f"a tumour of which {float(tissue.tissue[seen].mean()):.0%} lies in brain tissue",
+                expected=f"at least {_LEAST_INSIDE:.0%}",
+                advice="Check that maps and anatomy are of the same head and place (RAS, mm), and left is left.",
+            )
+
+
+def first_date(sessions: Sequence[Session], subject: str) -> datetime.date:
+    """The day that is day 0 of a subject's history.
+
+    Args:
+        sessions: rows of the study.
+        subject: BIDS label.
+    """
+    return min(one.date for one in sessions if one.subject == subject and one.growth and one.date)

@@ -1,0 +1,5 @@
+"""The page of a tumour's twin."""
+
+from palpate.service.outlook.page import write_outlook
+
+__all__ = ["write_outlook"]

@@ -1,0 +1,124 @@
+"""One self-contained page: the tumour over time, what the images told, and what the forecast looks like."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from markupsafe import Markup
+
+import palpate
+from palpate.provenance import atomic_file
+from palpate.service.outlook.figures import NAMES, curve, slices
+from palpate.service.outlook.finished import Finished, read_finished
+from palpate.service.report.page import content_policy, page_style, page_template
+
+_LEVELS: Final = ("50", "80", "90", "95")
+_WORDS: Final[Mapping[str, str]] = {
+    "proliferation": "rate of growth k",
+    "diffusivity": "diffusivity D in white matter",
+    "white_to_grey": "D in white over D in grey matter",
+    "alpha": "radiosensitivity α",
+    "front_width": "width of the first front over its natural one",
+    "outline_offset": "first outline beyond the one seen",
+    "plateau": "largest density at the first scan",
+    "cellularity_gain": "factor on all measured cellularity",
+    "enhancing_above": "density above which tissue enhances",
+    "infiltrated_above": "density above which infiltration is seen",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    caption: str
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+def write_outlook(calibration: Path, forecast: Path, out: Path) -> None:
+    """Write the page of a twin; it appears whole or not at all.
+
+    Args:
+        calibration: folder of palpate calibrate.
+        forecast: folder of palpate forecast.
+        out: the HTML file to write.
+
+    Raises:
+        InputError: a file is missing, unreadable or of another subject.
+    """
+    page = render(read_finished(calibration, forecast))
+    with atomic_file(out) as partial:
+        partial.write_text(page, encoding="utf-8")
+
+
+def render(finished: Finished) -> str:
+    """The page as HTML text. The same results give the same text."""
+    told = finished.calibration
+    return page_template("outlook.html").render(
+        policy=Markup(content_policy([])),
+        style=Markup(page_style()),
+        version=palpate.__version__,
+        subject=told["subject"],
+        headline=_headline(finished),
+        doubts=[*told["doubts"], *finished.forecast["left_out"]],
+        curves=[(curve(finished, name), f"{words}, mL, over days.") for name, words in NAMES.items()],
+        slices=slices(finished),
+        tables=[_forecast_table(finished), _parameter_table(told["parameters"]), _past_table(told)],
+        notes=told["notes"],
+        went=_went(told),
+        commit=str(told["versions"].get("commit", ""))[:12],
+    )
+
+
+def _headline(finished: Finished) -> str:
+    last = finished.forecast["forecast"][-1]
+    volume = last["visible_ml"]
+    lower, upper = volume["95"]
+    return (
+        f"On day {last['day']:g} the visible tumour is forecast to be {volume['median']:.0f} mL, "
+        f"with 95 % probability between {lower:.0f} and {upper:.0f} mL."
+    )
+
+
+def _forecast_table(finished: Finished) -> _Table:
+    rows = []
+    for row in finished.forecast["forecast"]:
+        for name, words in NAMES.items():
+            ends = tuple(f"{row[name][level][0]:.3g} to {row[name][level][1]:.3g}" for level in _LEVELS)
+            rows.append((f"{row['day']:g}", words, f"{row[name]['median']:.3g}", *ends))
+    head = ("day", "quantity, mL", "median", *(f"{level} %" for level in _LEVELS))
+    return _Table("Forecast, with the intervals that hold the truth with the probability stated", head, tuple(rows))
+
+
+def _parameter_table(parameters: Sequence[Mapping[str, Any]]) -> _Table:
+    rows = []
+    for one in parameters:
+        name = str(one["name"])
+        words = _WORDS.get(name, name.replace("kill:", "kill by ")) + (f", {one['unit']}" if one["unit"] else "")
+        before, after = (f"{v[0]:.3g} ({v[1]:.3g} to {v[2]:.3g})" for v in (one["prior"], one["posterior"]))
+        rows.append((words, before, after, "" if one["identified"] else "unidentified"))
+    head = ("parameter", "before the images", "after", "")
+    caption = "Parameters: median (95 % bounds). Unidentified: the images hardly tell more than was assumed before"
+    return _Table(caption, head, tuple(rows))
+
+
+def _past_table(told: Mapping[str, Any]) -> _Table:
+    rows = []
+    for seen, model in zip(told["observed"], told["fitted"], strict=True):
+        for name, words in NAMES.items():
+            value = "not measured" if seen[name] is None else f"{seen[name]:.3g}"
+            lower, upper = model[name]["95"]
+            rows.append((f"{seen['day']:g}", words, value, f"{model[name]['median']:.3g} ({lower:.3g} to {upper:.3g})"))
+    head = ("day", "quantity, mL", "scan", "model (95 %), without its own error")
+    return _Table("Past: what the scans show and what the model makes of it", head, tuple(rows))
+
+
+def _went(told: Mapping[str, Any]) -> str:
+    went = told["statistics"]
+    end = "converged" if went["converged"] else "did not converge"
+    return (
+        f"Calibration {end} after {went['iterations']} steps; {went['data']} data, misfit {went['misfit']:.2f} a datum "
+        f"(1 where errors are as assumed); the front strays by {told['front_drift_mm_per_100_days']:.1f} mm in 100 d."
+    )

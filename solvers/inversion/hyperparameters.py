@@ -1,0 +1,113 @@
+"""What the prior is told or learns: spreads, lengths, coupling, and how likely each set of them is (see prior.py)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+FIELDS = 2
+"""ln G' and ln G''."""
+
+UNRESOLVED_LENGTH_MM = 4.0
+"""Correlation length of what waves do not resolve, half of the smallest length that they do."""
+
+
+@dataclass(frozen=True, slots=True)
+class PriorScale:
+    """Hyper-parameters.
+
+    Attributes:
+        storage_std: s of ln G'.
+        loss_std: s of ln G''.
+        length_mm: correlation length l.
+        coupling: rho, correlation of the two fields at a point.
+        roughness: alpha, the share of the variance that is rough (order 1/2); the rest is smooth (order 3/2).
+        mean_std: standard deviation of the unknown means.
+        unresolved_std: s_unresolved, of the variation that waves do not resolve, in both fields; not fitted.
+        region_std: s_region, standard deviation of labelled regions' means around the organ's, in both fields.
+    """
+
+    storage_std: float
+    loss_std: float
+    length_mm: float
+    coupling: float = 0.0
+    roughness: float = 1.0
+    mean_std: float = 1.0
+    unresolved_std: float = 0.0
+    region_std: float = 0.0
+
+    @property
+    def mixing(self) -> NDArray[np.float64]:
+        """Correlation of the two fields at a point, shape (2, 2)."""
+        return np.array([[1.0, self.coupling], [self.coupling, 1.0]])
+
+    @property
+    def stds(self) -> NDArray[np.float64]:
+        """Standard deviations of the two fields, shape (2,)."""
+        return np.array([self.storage_std, self.loss_std])
+
+    def covariance(self, correlation: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The value s_f s_g rho_fg R for a correlation R of any shape, shape (2, 2, ...)."""
+        between = self.stds[:, None] * self.mixing * self.stds
+        return np.asarray(between.reshape(FIELDS, FIELDS, *[1] * correlation.ndim) * correlation)
+
+
+@dataclass(frozen=True, slots=True)
+class Hypotheses:
+    """Hyper-parameters that the data leave possible.
+
+    Attributes:
+        scales: one set each; their mean_std, unresolved_std and region_std may not differ between them but by the fit.
+        probabilities: given the data, shape of `scales`; they sum to one.
+        factors: tau, how much more each region varies than the others in ln G' and ln G'', shape (2, R); empty where
+            all vary alike.
+    """
+
+    scales: tuple[PriorScale, ...]
+    probabilities: tuple[float, ...]
+    factors: tuple[tuple[float, ...], ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse weights that are no probabilities."""
+        if len(self.scales) != len(self.probabilities) or abs(sum(self.probabilities) - 1.0) > 1e-9:
+            raise ValueError(f"{len(self.scales)} hypotheses need as many probabilities with sum 1")
+
+    @classmethod
+    def certain(cls, scale: PriorScale) -> Hypotheses:
+        """One hypothesis without alternative."""
+        return cls((scale,), (1.0,))
+
+    def amplitude(self, regions: sparse.csr_matrix) -> NDArray[np.float64]:
+        """A, what voxels' variation is multiplied by, shape (2, n).
+
+        Args:
+            regions: shares of the regions in the voxels, shape (n, R).
+        """
+        if not self.factors:
+            return np.ones((FIELDS, regions.shape[0]))
+        return np.asarray(1.0 + (regions @ (np.array(self.factors).T - 1.0)).T)
+
+    @property
+    def mean(self) -> PriorScale:
+        """One set with the same covariance of the two fields at a point, and typical length and roughness."""
+        weights = np.array(self.probabilities)
+        between = sum(w * s.covariance(np.ones(())) for w, s in zip(weights, self.scales, strict=True))
+        stds = np.sqrt(np.diag(between))
+        share = weights * [s.storage_std**2 + s.loss_std**2 for s in self.scales]
+        share = share / share.sum()
+        return replace(
+            self.scales[0],
+            storage_std=float(stds[0]),
+            loss_std=float(stds[1]),
+            coupling=float(between[0, 1] / np.prod(stds)),
+            length_mm=float(np.exp(share @ np.log([s.length_mm for s in self.scales]))),
+            roughness=float(share @ [s.roughness for s in self.scales]),
+            region_std=float(np.sqrt(weights @ [s.region_std**2 for s in self.scales])),
+        )
+
+
+UNRESOLVED = PriorScale(1.0, 1.0, UNRESOLVED_LENGTH_MM, roughness=1.0)
+"""Its length and roughness are those of what waves do not resolve."""

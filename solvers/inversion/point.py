@@ -1,0 +1,132 @@
+"""One set of moduli and what all zones say of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from mpi4py import MPI
+from numpy.typing import NDArray
+
+from palpate.imaging.labels import Regions
+from palpate.progress import track
+from palpate.solvers.inversion.checkpoint import Checkpoint
+from palpate.solvers.inversion.hyperparameters import FIELDS
+from palpate.solvers.inversion.joint import JointPosterior, ZoneCurvature
+from palpate.solvers.inversion.prior import MaternField
+from palpate.solvers.inversion.zone_solver import Tally, ZoneSolver, ZoneState
+
+WAITING = "waiting for other ranks' zones"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What is inverted.
+
+    Attributes:
+        solvers: this rank's zones, one solver for each frequency.
+        mask: shape (i, j, k); N voxels.
+        voxel_size_mm: shape (3,).
+        regions: of the anatomy, R may be 0.
+        centre: prior means of ln G'/g and ln G''/g.
+        comm: the ranks.
+        tally: where to count the work.
+        checkpoint: where finished zones and steps are kept.
+    """
+
+    solvers: Sequence[ZoneSolver]
+    mask: NDArray[np.bool_]
+    voxel_size_mm: NDArray[np.float64]
+    regions: Regions
+    centre: NDArray[np.float64]
+    comm: MPI.Comm
+    tally: Tally
+    checkpoint: Checkpoint
+
+    @property
+    def voxels(self) -> int:
+        """N."""
+        return int(np.count_nonzero(self.mask))
+
+    def local(self, solver: ZoneSolver, x: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The parameters m on a zone's voxels from the deviation x on all, shape (2 n,)."""
+        fields = x.reshape(FIELDS, -1)[:, solver.voxels] + self.centre[:, None]
+        return np.asarray(fields.ravel())
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One set of moduli and what all zones say of it, at the stated noise.
+
+    Attributes:
+        x: deviation of m from the prior's centre, shape (2 N,).
+        w: weights with x = C w, so that the prior energy is x w.
+        states: this rank's zones.
+        misfit: of all zones on all ranks.
+    """
+
+    x: NDArray[np.float64]
+    w: NDArray[np.float64]
+    states: tuple[ZoneState, ...]
+    misfit: float
+
+
+def evaluate(problem: Problem, x: NDArray[np.float64], w: NDArray[np.float64]) -> Point:
+    """Ask all zones, or take what an interrupted run has kept of this point. Collective.
+
+    Args:
+        problem: zones and ranks.
+        x: deviation of m from the prior's centre, shape (2 N,).
+        w: weights with x = C w, shape (2 N,).
+    """
+    x, w = problem.checkpoint.begin(x, w)
+    solvers = track(problem.solvers, "zones of this rank", len(problem.solvers))
+    states = tuple(problem.checkpoint.evaluate(solver, problem.local(solver, x)) for solver in solvers)
+    began = time.perf_counter()
+    misfit = problem.comm.allreduce(sum(state.misfit for state in states))
+    problem.tally.timed(WAITING, began)
+    return Point(x, w, states, float(misfit))
+
+
+def objective_of(problem: Problem, point: Point, reference: Point) -> float:
+    """Negative log posterior with each zone's noise factor at its most probable value, up to a constant.
+
+    The reference's expected misfits count the data: the same for all points that are compared.
+    """
+    zones = zip(point.states, reference.states, strict=True)
+    data = sum(here.negative_log_likelihood(there.expected_misfit) for here, there in zones)
+    return float(problem.comm.allreduce(data)) + 0.5 * float(point.x @ point.w)
+
+
+def posterior_of(problem: Problem, point: Point, prior: MaternField) -> JointPosterior:
+    """The Gaussian posterior by the zones' Hessians at a point. Collective.
+
+    Args:
+        problem: zones and ranks.
+        point: with every zone at its inflated noise.
+        prior: C.
+    """
+    zones = [
+        ZoneCurvature(
+            solver.voxels, solver.data.zone.ijk, state.half_hessian, state.inflation, solver.dispersion.frequency
+        )
+        for solver, state in zip(problem.solvers, point.states, strict=True)
+    ]
+    return JointPosterior(prior, zones, problem.comm)
+
+
+def zone_information(solver: ZoneSolver, state: ZoneState, x: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The vector b = H x - gradient of one zone, at its inflated noise."""
+    own, half = x.reshape(FIELDS, -1)[:, solver.voxels].ravel(), state.half_hessian
+    return np.asarray(half @ (half.T @ own) - state.gradient) / state.inflation
+
+
+def information_of(problem: Problem, point: Point) -> NDArray[np.float64]:
+    """The vector b = H x - gradient of all zones, shape (2 N,). Collective."""
+    total = np.zeros((FIELDS, problem.voxels))
+    for solver, state in zip(problem.solvers, point.states, strict=True):
+        total[:, solver.voxels] += zone_information(solver, state, point.x).reshape(FIELDS, -1)
+    problem.comm.Allreduce(MPI.IN_PLACE, total)
+    return total.ravel()

@@ -1,0 +1,127 @@
+"""Correlations within a box of voxels by its reflections: eight small blocks instead of one large matrix.
+
+A correlation R(|a - b|) stays as it is where both voxels are reflected in the middle of the box along an axis. So it
+does not mix what is even along an axis with what is odd: in the basis (e_p + e_p') / sqrt 2, (e_p - e_p') / sqrt 2 of
+every axis, p' being p reflected, it falls into eight blocks of an eighth of the box. Products with it cost an eighth,
+and so does making it, since along an axis a block is R(|p - q|) + R(|p - q'|) or their difference.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import product
+
+import numpy as np
+from numpy.typing import NDArray
+
+AXES = 3
+
+
+@dataclass(frozen=True)
+class Reflections:
+    """The smallest box around a zone's voxels.
+
+    Attributes:
+        ijk: voxel indices, shape (n, 3).
+        voxel_size_mm: shape (3,).
+    """
+
+    ijk: NDArray[np.int64]
+    voxel_size_mm: NDArray[np.float64]
+
+    @cached_property
+    def places(self) -> NDArray[np.int64]:
+        """The voxels' indices in the box, shape (n, 3)."""
+        return self.ijk - self.ijk.min(axis=0)
+
+    @cached_property
+    def shape(self) -> tuple[int, int, int]:
+        """The box."""
+        rows, columns, slices = (int(extent) for extent in self.places.max(axis=0) + 1)
+        return rows, columns, slices
+
+    @cached_property
+    def distance_mm(self) -> NDArray[np.float64]:
+        """Distances that occur: of voxels so many steps apart along each axis, shape of the box."""
+        steps = np.indices(self.shape) * self.voxel_size_mm[:, None, None, None]
+        return np.asarray(np.linalg.norm(steps, axis=0))
+
+    def fold(self, columns: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Columns in the basis of even and odd parts, of the same length, shape (box, k).
+
+        Args:
+            columns: on the voxels, shape (n, k).
+        """
+        box = np.zeros((*self.shape, columns.shape[1]))
+        box[tuple(self.places.T)] = columns
+        for axis in range(AXES):
+            box = np.moveaxis(_even_and_odd(np.moveaxis(box, axis, 0)), 0, axis)
+        return box.reshape(-1, columns.shape[1])
+
+    def unfold(self, folded: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The columns on the voxels whose even and odd parts these are, shape (n, k).
+
+        Args:
+            folded: shape (box, k).
+        """
+        box = folded.reshape(*self.shape, -1)
+        for axis in range(AXES):
+            box = np.moveaxis(_from_even_and_odd(np.moveaxis(box, axis, 0)), 0, axis)
+        return np.asarray(box[tuple(self.places.T)])
+
+    def times(self, by_steps: NDArray[np.float64], folded: NDArray[np.float64]) -> NDArray[np.float64]:
+        """A correlation times folded columns, folded as well, shape (box, k).
+
+        Args:
+            by_steps: the correlation at distance_mm, shape of the box.
+            folded: what `fold` made, shape (box, k).
+        """
+        box = folded.reshape(*self.shape, -1)
+        out = np.empty_like(box)
+        for odd in product((False, True), repeat=AXES):
+            part = tuple(_half(extent, upper) for extent, upper in zip(self.shape, odd, strict=True))
+            values = box[part].reshape(-1, folded.shape[1])
+            if len(values):  # one voxel is even and has no odd part
+                out[part] = (self._block(by_steps, odd) @ values).reshape(out[part].shape)
+        return out.reshape(folded.shape)
+
+    def _block(self, by_steps: NDArray[np.float64], odd: tuple[bool, ...]) -> NDArray[np.float64]:
+        """The correlation between parts that are even or odd along each axis, shape (b, b)."""
+        block = by_steps
+        for axis, (extent, upper) in enumerate(zip(self.shape, odd, strict=True)):
+            block = _between_parts(block, 2 * axis, extent, odd=upper)
+        rows = int(np.prod(block.shape[::2]))
+        return block.transpose(0, 2, 4, 1, 3, 5).reshape(rows, rows)
+
+
+def _half(extent: int, odd: bool) -> slice:  # noqa: FBT001
+    """Where even or odd parts lie after folding; the middle of an odd extent is even."""
+    even = (extent + 1) // 2
+    return slice(even, None) if odd else slice(even)
+
+
+def _even_and_odd(box: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Even and odd parts along the first axis, one after the other."""
+    half = len(box) // 2
+    near, far = box[:half], box[::-1][:half]
+    middle = box[half : len(box) - half]
+    return np.concatenate([(near + far) / np.sqrt(2.0), middle, (near - far) / np.sqrt(2.0)])
+
+
+def _from_even_and_odd(box: NDArray[np.float64]) -> NDArray[np.float64]:
+    """What _even_and_odd made its parts from."""
+    half = len(box) // 2
+    even, middle, odd = box[:half], box[half : len(box) - half], box[len(box) - half :]
+    return np.concatenate([(even + odd) / np.sqrt(2.0), middle, ((even - odd) / np.sqrt(2.0))[::-1]])
+
+
+def _between_parts(by_steps: NDArray[np.float64], axis: int, extent: int, *, odd: bool) -> NDArray[np.float64]:
+    """Turn an axis of steps into two axes of parts."""
+    parts = np.arange(extent // 2 if odd else (extent + 1) // 2)
+    direct = np.abs(parts[:, None] - parts[None])
+    reflected = extent - 1 - parts[:, None] - parts[None]
+    weight = np.where(2 * parts == extent - 1, np.sqrt(0.5), 1.0)  # the middle is its own reflection
+    there, back = np.take(by_steps, direct, axis=axis), np.take(by_steps, reflected, axis=axis)
+    both = there - back if odd else there + back
+    return np.asarray(both * np.expand_dims(np.outer(weight, weight), tuple(range(2, both.ndim - axis))))

@@ -1,0 +1,98 @@
+"""The in-silico tumour: grown on finer voxels and in shorter steps than a calibration uses, along fibres."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+
+from palpate.config.longitudinal import LongitudinalSettings
+from palpate.imaging.phantom.tumour_scene import Scene, dose_gy, drug_days, fraction_days
+from palpate.imaging.phantom.tumour_study import INFILTRATES_ABOVE, Truth
+from palpate.solvers.growth.model import GrowthModel
+from palpate.solvers.growth.parameters import Parameters
+from palpate.solvers.growth.pharmacokinetics import Course, one_compartment
+from palpate.solvers.growth.treatment import Fraction, Treatment
+from palpate.solvers.growth.voxels import Voxels, voxels
+from palpate.units import days_to_s, mg_to_kg, mm2_day_to_m2_s, mm_to_m, per_day_to_per_s
+
+_HALF_LIFE_DAYS = 1.8 / 24.0
+_ABSORPTION_1_DAY = 40.0
+_VOLUME_M3 = 0.03
+_TOLERANCE = 2e-3
+_KG_A_GRAM = 1e-3
+
+
+def grow(settings: LongitudinalSettings, scene: Scene) -> Truth:
+    """Grow the tumour from its beginning through its treatment to the last day that is kept.
+
+    Args:
+        settings: of the patient.
+        scene: its brain.
+    """
+    began = time.monotonic()
+    place = voxels(scene.tissue, mm_to_m(scene.grid.voxel_mm), tensors=scene.tensors)
+    parameters = Parameters(
+        np.log(mm2_day_to_m2_s(place.from_volume(scene.diffusivity_mm2_day))),
+        np.log(per_day_to_per_s(place.from_volume(scene.proliferation_1_day))),
+        float(np.log(max(settings.alpha_1_gy, 1e-12))),
+    )
+    start = place.from_volume(scene.begin)
+    if settings.before_days > 0.0:
+        before = _model(settings, place, (float(settings.before_days),), Treatment())
+        (start,) = before.forecast(parameters, start).states
+    every = (*settings.days, *settings.beyond_days)
+    # The dose is planned on the last scan before radiotherapy; its tumour must be grown to first.
+    planning = [day for day in settings.days if day <= settings.first_fraction_day][-1]
+    radius_mm = _radius_mm(settings, place, parameters, start, planning)
+    treatment, log_sensitivities = _treatment(settings, scene, place, radius_mm, every[-1])
+    treated = Parameters(
+        parameters.log_diffusivity, parameters.log_proliferation, parameters.log_alpha, log_sensitivities
+    )
+    model = _model(settings, place, tuple(float(day) for day in every[1:]), treatment)
+    states = (start, *model.forecast(treated, start).states) if len(every) > 1 else (start,)
+    densities = {day: place.to_volume(state) for day, state in zip(every, states, strict=True)}
+    return Truth(densities, radius_mm, time.monotonic() - began)
+
+
+def _model(settings: LongitudinalSettings, place: Voxels, days: tuple[float, ...], treatment: Treatment) -> GrowthModel:
+    return GrowthModel(
+        place.space,
+        tuple(days_to_s(day) for day in days),
+        treatment,
+        step_s=days_to_s(settings.truth_step_days),
+        tolerance=_TOLERANCE,
+    )
+
+
+def _radius_mm(
+    settings: LongitudinalSettings, place: Voxels, parameters: Parameters, start: np.ndarray, day: int
+) -> float:
+    """Of the ball as large as what is visible on a day without treatment."""
+    state = start
+    if day > 0:
+        (state,) = _model(settings, place, (float(day),), Treatment()).forecast(parameters, start).states
+    volume_m3 = float(place.space.volumes_m3[state > INFILTRATES_ABOVE].sum())
+    return 1e3 * float((3.0 * volume_m3 / (4.0 * np.pi)) ** (1.0 / 3.0))
+
+
+def _treatment(
+    settings: LongitudinalSettings, scene: Scene, place: Voxels, radius_mm: float, last: int
+) -> tuple[Treatment, np.ndarray]:
+    """Fractions and temozolomide up to a day, and the logarithm of the drug's sensitivity, s m3/kg."""
+    dose = place.from_volume(dose_gy(settings, scene.grid.points_mm, radius_mm))
+    days = [day for day in fraction_days(settings) if day <= last]
+    fractions = tuple(Fraction(days_to_s(float(day)), dose) for day in days)
+    given = drug_days(settings, last)
+    if not given:
+        return Treatment(fractions), np.zeros(0)
+    elimination = float(np.log(2.0)) / days_to_s(_HALF_LIFE_DAYS)
+    kinetics = one_compartment(_VOLUME_M3, elimination, per_day_to_per_s(_ABSORPTION_1_DAY))
+    course = Course(
+        "temozolomide",
+        tuple(days_to_s(float(day)) for day, _ in given),
+        tuple(mg_to_kg(amount) for _, amount in given),
+        kinetics,
+    )
+    exposure = _KG_A_GRAM / (_VOLUME_M3 * elimination)
+    return Treatment(fractions, (course,)), np.array([np.log(settings.kill_1_g / exposure)])

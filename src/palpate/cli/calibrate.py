@@ -1,0 +1,27 @@
+"""`palpate calibrate`: from a tumour's history to its twin."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def calibrate(
+    history: Annotated[Path, typer.Argument(help="HDF5 file of palpate tumour.")],
+    out: Annotated[Path, typer.Option(help="Folder to write; it appears whole or not at all.")],
+    settings: Annotated[str | None, typer.Option(help="The twin section of the configuration, as JSON.")] = None,
+) -> None:
+    """Find the posterior of a tumour's growth: rates (1/day, mm2/day), radiosensitivity (1/Gy), kill by drugs (1/g).
+
+    calibration.json holds every parameter before and after the images with 95 % bounds, and says which of them the
+    images do not tell. calibration.h5 is for palpate forecast. Volumes are mL, days count from the first scan.
+    """
+    from palpate.config.section import parse_settings
+    from palpate.config.twin import TwinSettings
+    from palpate.imaging.tumour.store import history_notes, read_history
+    from palpate.twin.products.calibrated import calibrate_into
+
+    chosen = parse_settings(TwinSettings, settings)
+    calibrate_into(read_history(history), chosen, out, history_notes(history))

@@ -1,0 +1,25 @@
+"""`palpate outlook`: the page of a tumour's twin."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def outlook(
+    calibration: Annotated[Path, typer.Argument(help="Folder of palpate calibrate.")],
+    forecast: Annotated[Path, typer.Option(help="Folder of palpate forecast.")],
+    out: Annotated[Path, typer.Option(help="HTML file to write.")],
+) -> None:
+    """Show a tumour's past and forecast on one HTML page that opens without a network.
+
+    Volumes and burden (mL) over time with intervals and what the scans show, parameters before and after, slices of
+    the forecast.
+    """
+    from palpate.progress import say
+    from palpate.service.outlook import write_outlook
+
+    write_outlook(calibration, forecast, out)
+    say(f"page of {out.stat().st_size / 1e6:.1f} MB: {out}")

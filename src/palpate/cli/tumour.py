@@ -1,0 +1,51 @@
+"""`palpate tumour`: from a subject's dated images and treatments to one history."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def tumour(
+    sessions: Annotated[Path, typer.Argument(help="The table of sessions, sessions.tsv.")],
+    subject: Annotated[str, typer.Option(help="Label of the subject, without sub-.")],
+    out: Annotated[Path, typer.Option(help="HDF5 file to write; it appears whole or not at all.")],
+    drug: Annotated[
+        list[str] | None, typer.Option(help="A drug that the configuration describes; repeat for each. Without: any.")
+    ] = None,
+    stiffness: Annotated[
+        Path | None, typer.Option(help="Folder of palpate invert (kPa), whose draws are carried to the tumour's grid.")
+    ] = None,
+    stiffness_session: Annotated[str, typer.Option(help="Session whose elastography that is.")] = "",
+    settings: Annotated[str | None, typer.Option(help="The tumour section of the configuration, as JSON.")] = None,
+) -> None:
+    """Read a tumour's maps of every date (cellularity 0..1, or ADC in mm2/s), regions, dose (Gy) and drugs (mg).
+
+    Everything is put on the grid of the first scan; days count from it, and no date is kept. Later dates are laid on
+    the first by their T1 images where both have one. At least two dates are needed. What the table and folders must
+    hold is in docs/longitudinal.md.
+    """
+    from palpate.config.section import parse_settings
+    from palpate.config.study import read_study
+    from palpate.config.tumour import TumourSettings
+    from palpate.imaging.tumour.reading import read_tumour
+    from palpate.imaging.tumour.store import write_history
+    from palpate.progress import say
+
+    chosen = parse_settings(TumourSettings, settings)
+    found = read_tumour(
+        read_study(sessions),
+        subject,
+        chosen,
+        table=sessions,
+        drugs=None if drug is None else {one.lower() for one in drug},
+        stiffness=None if stiffness is None else (stiffness_session, stiffness),
+    )
+    write_history(out, found.history, found.notes)
+    history = found.history
+    say(
+        f"sub-{subject}: {len(history.scans)} scans, {len(history.irradiations)} fractions, "
+        f"{len(history.drug_doses)} doses of drugs, {len(history.surgeries)} resections in {out}"
+    )

@@ -1,0 +1,95 @@
+"""The in-silico tumour: a study that reads back, with a truth that the door does not know."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from palpate.config.longitudinal import LongitudinalSettings
+from palpate.config.study import read_study
+from palpate.config.tumour import TumourSettings
+from palpate.errors import InputError
+from palpate.imaging.nifti import Volume, read_nifti
+from palpate.imaging.phantom.atlas import load_atlas
+from palpate.imaging.phantom.study import write_sessions
+from palpate.imaging.phantom.tumour_scene import Scene, drug_days, fraction_days, tumour_scene
+from palpate.imaging.phantom.tumour_study import Truth, write_tumour_patient
+from palpate.imaging.tumour.onto_grid import TumourGrid
+from palpate.imaging.tumour.reading import TumourReading, read_tumour
+from palpate.solvers.virtual_tumour import grow
+
+SMALL = LongitudinalSettings(half_mm=36.0, truth_voxel_mm=2.5, truth_step_days=2.0, before_days=90.0)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Scene, Truth]:
+    """A coarse patient."""
+    root = tmp_path_factory.mktemp("patient")
+    scene = tumour_scene(SMALL, load_atlas())
+    truth = grow(SMALL, scene)
+    write_sessions(root, write_tumour_patient(root, SMALL, scene, truth))
+    return root, scene, truth
+
+
+@pytest.fixture(scope="module")
+def reading(made: tuple[Path, Scene, Truth]) -> TumourReading:
+    """What the door makes of it."""
+    table = made[0] / "sessions.tsv"
+    return read_tumour(read_study(table), "02", TumourSettings(), table=table, drugs={"temozolomide"})
+
+
+def test_misplaced_dates_are_put_back(made: tuple[Path, Scene, Truth], reading: TumourReading) -> None:
+    """Every date's head lay elsewhere; on the first scan's grid the cellularity must agree with the truth in place.
+
+    The scanner's blur and noise leave 0.12 or so; a head left 3 mm off would add its own error at the tumour's edge.
+    """
+    _, scene, truth = made
+    history = reading.history
+    grid = TumourGrid(history.tissue.shape, history.affine_mm)  # type: ignore[arg-type]
+
+    for day, scan in zip(SMALL.days, history.scans, strict=True):
+        true = grid.interpolated(Volume(truth.densities[day], scene.grid.affine_mm))
+        known = np.isfinite(scan.cellularity) & np.isfinite(true) & history.tissue
+        error = (scan.cellularity - true)[known]
+        assert known.sum() > 200
+        assert abs(float(np.median(error))) < 0.05
+        assert float(np.sqrt(np.mean(error**2))) < 0.2
+    assert any("moved" in note for note in reading.notes)
+
+
+def test_treatments_are_those_of_the_truth(reading: TumourReading) -> None:
+    """Days, numbers and amounts survive the table; what is planned after the last scan is kept for the forecast."""
+    history = reading.history
+    assert tuple(one.day for one in history.irradiations) == fraction_days(SMALL)
+    last = SMALL.beyond_days[-1]
+    assert [(one.day, one.amount_mg) for one in history.drug_doses] == [(d, a) for d, a in drug_days(SMALL, last)]
+    assert history.irradiations[0].dose_gy.max() == pytest.approx(SMALL.fraction_gy, rel=0.02)
+
+
+def test_truth_is_kept_and_no_reader_needs_it(made: tuple[Path, Scene, Truth]) -> None:
+    """Volumes beside the maps are those of the maps."""
+    root, _, truth = made
+    record = json.loads((root / "sub-02" / "truth" / "truth.json").read_text())
+    for day in SMALL.beyond_days:
+        volume = read_nifti(root / "sub-02" / "truth" / f"truth_density-day{day}.nii.gz")
+        voxel_ml = abs(float(np.linalg.det(volume.affine_mm[:3, :3]))) / 1e3
+        assert record["burden_ml"][str(day)] == pytest.approx(volume.values.sum() * voxel_ml, rel=1e-5)
+        assert 0.0 <= truth.densities[day].min() <= truth.densities[day].max() <= 1.0
+
+
+def test_treatment_holds_the_tumour_back(made: tuple[Path, Scene, Truth]) -> None:
+    """Without its treatment the truth would be larger: events reach the model, in days and Gy."""
+    _, scene, truth = made
+    free = grow(SMALL.model_copy(update={"fractions": 0}), scene)
+    day = SMALL.days[-1]
+    assert truth.densities[day].sum() < 0.7 * free.densities[day].sum()
+
+
+def test_seed_outside_white_matter_is_refused() -> None:
+    """A tumour in a ventricle would not grow and nobody would see why."""
+    settings = SMALL.model_copy(update={"centre_mm": (0.0, 10.0, 80.0)})
+    with pytest.raises(InputError, match="white matter"):
+        tumour_scene(settings, load_atlas())

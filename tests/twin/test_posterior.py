@@ -1,0 +1,105 @@
+"""The twin's posterior: derivatives, curvature, calibration over simulated tumours, any number of ranks."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.twin.small import SETTINGS, history, problem, simulated
+
+import palpate.solvers  # noqa: F401  # isort: skip  (loads MPI before dolfinx)
+from mpi4py import MPI  # isort: skip
+
+from palpate.twin.calibration.calibrate import calibrate  # isort: skip
+from palpate.twin.calibration.draws import draw  # isort: skip
+from palpate.twin.calibration.posterior import Problem, gradient_and_hessian, laplace, objective  # isort: skip
+from palpate.twin.forecast.predict import predict  # isort: skip
+
+TUMOURS = 14
+LEVELS = (0.5, 0.8)
+
+
+@pytest.fixture(scope="module")
+def small() -> Problem:
+    """The problem of a small tumour."""
+    return problem()
+
+
+def test_predictions_have_their_derivative(small: Problem) -> None:
+    """Every unknown acts through outline, growth, two fractions, a drug and thresholds: a Taylor rate of 2 or a bug."""
+    rng = np.random.default_rng(0)
+    xi, direction = 0.3 * rng.standard_normal((2, small.dynamics.unknowns.size))
+    states, jacobian = small.tangents(xi)
+    base = small.observations.predicted(states, xi, small.dynamics.unknowns)
+    rests = []
+    for step in (1e-2, 5e-3, 2.5e-3):
+        there = xi + step * direction
+        moved = small.observations.predicted(small.states(there), there, small.dynamics.unknowns)
+        rests.append(np.linalg.norm(moved - base - step * jacobian @ direction))
+    rates = np.log2(np.array(rests[:-1]) / rests[1:])
+    assert rates == pytest.approx(2.0, abs=0.1)
+
+
+def test_gradient_is_that_of_the_objective_and_curvature_is_symmetric(small: Problem) -> None:
+    """With R fixed, as Gauss-Newton has it; a curvature that is not at least the prior's would lose what is known."""
+    rng = np.random.default_rng(1)
+    xi, direction = 0.3 * rng.standard_normal((2, small.dynamics.unknowns.size))
+    states, jacobian = small.tangents(xi)
+    errors = small.errors(states, xi)
+    gradient, hessian = gradient_and_hessian(small.residual(states, xi), jacobian, xi, errors)
+
+    def phi(there: np.ndarray) -> float:
+        return objective(small.residual(small.states(there), there), there, errors)
+
+    step = 1e-4
+    slope = (phi(xi + step * direction) - phi(xi - step * direction)) / (2.0 * step)
+    assert slope == pytest.approx(float(gradient @ direction), rel=1e-5)
+    assert np.array_equal(hessian, hessian.T)
+    assert np.linalg.eigvalsh(hessian).min() >= 1.0 - 1e-9
+
+
+def test_correlated_errors_are_those_of_the_dense_matrix(small: Problem) -> None:
+    """Solves and determinant of R go by its low rank; a wrong one would move every width of every forecast."""
+    xi = np.zeros(small.dynamics.unknowns.size)
+    errors = small.errors(small.states(xi), xi)
+    dense = np.diag(errors.diagonal) + errors.columns @ errors.columns.T
+    values = np.random.default_rng(2).standard_normal((len(dense), 3))
+    assert np.allclose(errors.solve(values), np.linalg.solve(dense, values), rtol=1e-7, atol=1e-9)
+    assert errors.log_determinant == pytest.approx(np.linalg.slogdet(dense)[1], rel=1e-9)
+
+
+def test_posteriors_are_calibrated(small: Problem) -> None:
+    """Simulation-based calibration: truths from the prior, data from the model, intervals hold as many as they say.
+
+    With 14 tumours of 16 numbers, not quite independent, a share has a standard error below 4 %; three are allowed.
+    """
+    ranks = []
+    for number in range(TUMOURS):
+        rng = np.random.default_rng([5, number])
+        truth = rng.standard_normal(small.dynamics.unknowns.size)
+        seen = simulated(small, truth, rng)
+        found = laplace(seen)
+        drawn = draw(Problem(seen.dynamics, seen.observations, found.front_drift_mm), found, SETTINGS)
+        below = (drawn.xi < truth).sum(axis=0)
+        ranks.append((below + rng.random(len(truth))) / (len(drawn.xi) + 1.0))
+    away = np.abs(np.concatenate(ranks) - 0.5)
+    shares = [float(np.mean(away <= level / 2.0)) for level in LEVELS]
+    assert shares == pytest.approx(LEVELS, abs=0.12)
+
+
+def test_forecast_begins_where_the_posterior_ends() -> None:
+    """A minute after the last scan a forecast is the posterior's density, whatever drifts later."""
+    found = calibrate(history(), SETTINGS.model_copy(update={"front_drift_mm": 0.0}))
+    ahead = predict(found, 70.0 + 1.0 / 1440.0)
+    assert np.allclose(ahead.densities, found.draws.density, atol=1e-3)
+
+
+@pytest.mark.mpi
+def test_ranks_share_the_work_and_change_nothing(small: Problem) -> None:
+    """Voxels dealt to ranks give the same predictions and derivatives on each of them."""
+    shared = problem(comm=MPI.COMM_WORLD)
+    xi = np.full(small.dynamics.unknowns.size, 0.2)
+    (one, jacobian), (other, shared_jacobian) = small.tangents(xi), shared.tangents(xi)
+    for here, there in zip(one, other, strict=True):
+        assert np.allclose(here, there, rtol=0.0, atol=1e-12)
+    assert np.allclose(jacobian, shared_jacobian, rtol=0.0, atol=1e-10)

@@ -1,0 +1,111 @@
+"""A small longitudinal patient from the table of sessions to the page of its forecast."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from palpate.config.longitudinal import LongitudinalSettings
+from palpate.imaging.nifti import read_nifti
+from palpate.imaging.phantom.atlas import load_atlas
+from palpate.imaging.phantom.study import write_sessions
+from palpate.imaging.phantom.tumour_scene import tumour_scene
+from palpate.imaging.phantom.tumour_study import write_tumour_patient
+from palpate.solvers.virtual_tumour import grow
+from tests.conftest import CHECKOUT, Command, run
+
+SMALL = LongitudinalSettings(
+    half_mm=33.0, truth_voxel_mm=3.0, truth_step_days=2.0, before_days=80.0, voxel_mm=4.0, beyond_days=(110,)
+)
+QUICK = {
+    "twin": {"voxel_mm": 8.0, "outline_modes": 3, "draws": 20, "max_iterations": 3, "block_mm": 8.0},
+    "forecast": {"days_after_last_scan": [30]},
+}
+
+
+def _patient(home: Path) -> list[dict[str, str]]:
+    scene = tumour_scene(SMALL, load_atlas())
+    return list(write_tumour_patient(home, SMALL, scene, grow(SMALL, scene)))
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The patient, another with one date only, and the finished workflow."""
+    home = tmp_path_factory.mktemp("longitudinal study")
+    rows = _patient(home)
+    write_sessions(home, [*rows, rows[0] | {"subject": "03", "session": "01"}])
+    (home / "study.yaml").write_text(yaml.safe_dump(QUICK))
+    config = ("--configfile", "study.yaml", "--config", "sessions=sessions.tsv", "results=results")
+    done = run("snakemake", "-s", CHECKOUT / "Snakefile", "-c1", *config, cwd=home, timeout_s=900.0)
+    (home / "printed").write_text(done.stdout + done.stderr)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return home
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("end-to-end-twin")
+def test_every_output_is_there_and_says_the_same(home: Path) -> None:
+    """Page, table, record and maps are of one forecast; bounds enclose the mean, and densities stay in 0..1."""
+    twin = home / "results" / "sub-02" / "twin"
+    record = json.loads((twin / "forecast" / "forecast.json").read_text())
+    (row,) = record["forecast"]
+    assert row["day"] == SMALL.days[-1] + 30
+    stem = f"sub-02_day-{row['day']:g}"
+    lower, mean, upper = (
+        read_nifti(twin / "forecast" / f"{stem}_stat-{name}_density.nii.gz").values
+        for name in ("lower", "mean", "upper")
+    )
+    inside = np.isfinite(mean)
+    assert inside.any()
+    assert (lower[inside] >= 0.0).all()
+    assert (upper[inside] <= 1.0).all()
+    assert (lower[inside] <= upper[inside]).all()
+    for level in ("50", "80", "90", "95"):
+        assert row["visible_ml"][level][0] <= row["visible_ml"]["median"] <= row["visible_ml"][level][1]
+    lines = (twin / "forecast" / "forecast.tsv").read_text().splitlines()
+    assert len(lines) == 4
+    page = (twin / "outlook.html").read_text()
+    assert f"{row['visible_ml']['median']:.0f} mL" in page
+    assert not re.search(r"(src|href)=\"(?!data:)", page)
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("end-to-end-twin")
+def test_one_date_gets_a_sentence_and_no_twin(home: Path) -> None:
+    """A subject with one scan must neither fail the study nor vanish without a word."""
+    assert "sub-03: one session with tumour maps" in (home / "printed").read_text()
+    assert not (home / "results" / "sub-03").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("end-to-end-twin")
+def test_no_date_reaches_the_results(home: Path) -> None:
+    """Days of a person's scans identify; results count days from the first."""
+    for path in (home / "results" / "sub-02").rglob("*"):
+        if path.is_file():
+            assert b"2025-0" not in path.read_bytes(), path.name
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("end-to-end-twin")
+def test_forecast_is_compared_with_the_truth(home: Path, palpate: Command) -> None:
+    """The demo prints this table; it must find its days."""
+    forecast = home / "results" / "sub-02" / "twin" / "forecast"
+    done = palpate("verify", "forecast", forecast, "--truth", home / "sub-02" / "truth" / "truth.json")
+    assert done.returncode == 0, done.stderr
+    assert "burden_ml" in done.stdout
+
+
+def test_bad_twin_settings_are_refused_at_once(tmp_path: Path, snakemake: Command) -> None:
+    """A typo in a section of the twin must end planning, like any other."""
+    table = CHECKOUT / "tests" / "configs" / "study" / "sessions.tsv"
+    path = tmp_path / "bad.yaml"
+    path.write_text("tumour: {adc_watr_mm2_s: 0.003}\n")
+    done = snakemake("-n", "--configfile", path, "--config", f"sessions={table}", "results=out")
+    assert done.returncode == 2
+    assert "unknown key tumour.adc_watr_mm2_s" in done.stderr

@@ -1,0 +1,125 @@
+"""The folder of a calibration.
+
+calibration.h5        the calibration itself, for palpate forecast
+calibration.json      parameters before and after, what was observed, how well the model explains it, how it went
+<label>_white.nii.gz, <label>_roi.nii.gz    anatomy and regions of the last scan on the twin's lattice
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from mpi4py import MPI
+
+from palpate.config.twin import TwinSettings
+from palpate.imaging.nifti import write_nifti
+from palpate.imaging.tumour.history import TumourHistory
+from palpate.progress import say
+from palpate.provenance import atomic_directory, refuse_foreign_folder, versions
+from palpate.twin.calibration.calibrate import Calibration, calibrate, prepared
+from palpate.twin.forecast.predict import share_above
+from palpate.twin.priors import ENHANCING_ABOVE, INFILTRATED_ABOVE
+from palpate.twin.products.figures import intervals, observed, parameters
+from palpate.twin.storage import save_calibration
+
+LEAST_ACCEPTED: Final = 0.05
+"""Below this share of accepted proposals the draws may not be the posterior's."""
+THRESHOLDS: Final = {"enhancing_ml": ENHANCING_ABOVE, "visible_ml": INFILTRATED_ABOVE}
+"""Volumes, and the unknown density above which images show them."""
+_FITTED: Final = 40
+"""Draws whose past is looked at."""
+
+
+def calibrate_into(
+    history: TumourHistory, settings: TwinSettings, out: Path, notes: tuple[str, ...] = ()
+) -> Calibration:
+    """Calibrate a twin and write its folder, whole or not at all.
+
+    Args:
+        history: of the tumour.
+        settings: of the twin.
+        out: folder to create, or to replace where palpate wrote it.
+        notes: what was taken for granted in reading the history.
+
+    Raises:
+        InputError: the history cannot be calibrated, or the folder holds somebody else's files.
+    """
+    refuse_foreign_folder(out)
+    say(f"sub-{history.subject}: calibrating on {len(history.scans)} scans")
+    found = calibrate(history, settings)
+    went = found.statistics
+    say(
+        f"{'converged' if went.converged else 'NOT converged'} after {went.iterations} steps, "
+        f"misfit {went.misfit:.2f} a datum"
+    )
+    with atomic_directory(out) as partial:
+        save_calibration(found, partial / "calibration.h5")
+        record = calibration_record(found, history, notes)
+        (partial / "calibration.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+        lattice = found.history
+        white = np.where(lattice.tissue, 0.3 + 0.7 * lattice.white, 0.0).astype(np.float32)
+        write_nifti(partial / f"sub-{history.subject}_white.nii.gz", white, lattice.affine_mm)
+        write_nifti(partial / f"sub-{history.subject}_roi.nii.gz", lattice.scans[-1].roi, lattice.affine_mm)
+    return found
+
+
+def calibration_record(found: Calibration, history: TumourHistory, notes: tuple[str, ...]) -> dict[str, object]:
+    """What programs and the page read of a calibration, as plain JSON values.
+
+    Args:
+        found: the calibration.
+        history: on the images' grid.
+        notes: what was taken for granted.
+    """
+    doubts = [] if found.statistics.converged else ["The calibration did not converge; do not use its forecast."]
+    if found.draws.acceptance < LEAST_ACCEPTED:
+        doubts.append("The draws of the posterior hardly moved: its intervals may be too narrow or too wide.")
+    return {
+        "subject": history.subject,
+        "units": {"volumes": "mL", "days": "since the first scan"},
+        "parameters": parameters(found),
+        "front_drift_mm_per_100_days": found.front_drift_mm,
+        "observed": observed(history.scans, float(np.prod(history.edges_mm)) / 1e3),
+        "fitted": fitted(found),
+        "treatment_days": {
+            "radiotherapy": [one.day for one in history.irradiations],
+            "chemotherapy": [one.day for one in history.drug_doses],
+            "surgery": [one.day for one in history.surgeries],
+        },
+        "statistics": dataclasses.asdict(found.statistics)
+        | {"effective_share": found.draws.effective_share, "acceptance": found.draws.acceptance},
+        "notes": list(notes),
+        "doubts": doubts,
+        "settings": found.settings.model_dump(mode="json"),
+        "versions": versions(),
+    }
+
+
+def fitted(found: Calibration) -> list[dict[str, object]]:
+    """The posterior's own past: volumes and burden at every scan, without the front's straying.
+
+    Args:
+        found: the calibration.
+    """
+    problem = prepared(found.history, found.settings, MPI.COMM_SELF)
+    lattice = found.history
+    voxel_ml = float(np.prod(lattice.edges_mm)) / 1e3
+    chosen = found.draws.xi[:: max(1, len(found.draws.xi) // _FITTED)]
+    pasts = [problem.states(xi) for xi in chosen]
+    above = {name: [found.unknowns.natural(xi, kind) for xi in chosen] for name, kind in THRESHOLDS.items()}
+    rows: list[dict[str, object]] = []
+    for number, scan in enumerate(lattice.scans):
+        states = [past[number] for past in pasts]
+        volumes = {
+            name: np.array([share_above(u, a, lattice.tissue).sum() for u, a in zip(states, each, strict=True)])
+            * voxel_ml
+            for name, each in above.items()
+        }
+        burden = np.array([u.sum() for u in states]) * voxel_ml
+        row: dict[str, object] = {name: intervals(values) for name, values in volumes.items()}
+        rows.append({"day": scan.day, "burden_ml": intervals(burden)} | row)
+    return rows

@@ -1,0 +1,100 @@
+"""Volumes and burdens with intervals, and parameters in a user's units."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from palpate.imaging.tumour.history import ENHANCING, NECROTIC, NON_ENHANCING, TumourScan
+from palpate.twin.calibration.calibrate import UNIDENTIFIED, Calibration
+from palpate.twin.priors import DIFFUSIVITY, KILL, PROLIFERATION, Unknown
+from palpate.units import m2_s_to_mm2_day, per_s_to_per_day
+
+type Values = NDArray[np.float64]
+
+LEVELS: Final = (0.5, 0.8, 0.9, 0.95)
+"""Of the intervals."""
+QUANTITIES: Final = ("enhancing_ml", "visible_ml", "burden_ml")
+"""Volume that takes up contrast agent; all that is visible; integral of the density."""
+_UNITS: Final[Mapping[str, tuple[str, float]]] = {
+    PROLIFERATION: ("1/day", per_s_to_per_day(1.0)),
+    DIFFUSIVITY: ("mm2/day", m2_s_to_mm2_day(1.0)),
+    "alpha": ("1/Gy", 1.0),
+    "outline_offset": ("mm", 1.0),
+}
+
+
+def intervals(draws: Values) -> dict[str, object]:
+    """Median, mean and central intervals of equally probable draws, as plain JSON values.
+
+    Args:
+        draws: shape (n,).
+    """
+    found: dict[str, object] = {"median": float(np.median(draws)), "mean": float(draws.mean())}
+    for level in LEVELS:
+        ends = np.quantile(draws, [0.5 - level / 2.0, 0.5 + level / 2.0])
+        found[f"{100 * level:g}"] = [float(ends[0]), float(ends[1])]
+    return found
+
+
+def observed(scans: Sequence[TumourScan], voxel_ml: float) -> list[dict[str, float | None]]:
+    """What the images themselves show; None where a scan has no regions.
+
+    Args:
+        scans: on the grid.
+        voxel_ml: of it.
+    """
+    found: list[dict[str, float | None]] = []
+    for scan in scans:
+        marked = bool(scan.roi.any())
+        inside = np.isin(scan.roi, (ENHANCING, NECROTIC))
+        every = np.isin(scan.roi, (ENHANCING, NON_ENHANCING, NECROTIC))
+        counted = every & np.isfinite(scan.cellularity) if marked else np.isfinite(scan.cellularity)
+        burden = float(scan.cellularity[counted].sum()) * voxel_ml if counted.any() else None
+        found.append(
+            {
+                "day": scan.day,
+                "enhancing_ml": float(inside.sum()) * voxel_ml if marked else None,
+                "visible_ml": float(every.sum()) * voxel_ml if marked else None,
+                "burden_ml": burden,
+            }
+        )
+    return found
+
+
+def parameters(calibration: Calibration) -> list[dict[str, object]]:
+    """Every single unknown before and after the images, in a user's units: median and 95 % bounds.
+
+    Args:
+        calibration: of the tumour.
+    """
+    rows: list[dict[str, object]] = []
+    for at, one in enumerate(calibration.unknowns.single):
+        unit, factor = _unit(one)
+        spread = one.std * float(np.sqrt(calibration.covariance[at, at]))
+        middle = one.mean + one.std * float(calibration.mode[at])
+        rows.append(
+            {
+                "name": one.name,
+                "unit": unit,
+                "prior": _bounds(one, one.mean, one.std, factor),
+                "posterior": _bounds(one, middle, spread, factor),
+                "identified": bool(spread / one.std < UNIDENTIFIED),
+            }
+        )
+    return rows
+
+
+def _unit(one: Unknown) -> tuple[str, float]:
+    if one.name.startswith(KILL):
+        return "1/g", 1.0
+    return _UNITS.get(one.name, ("", 1.0))
+
+
+def _bounds(one: Unknown, middle: float, spread: float, factor: float) -> list[float]:
+    """Median, lower and upper 95 % bound."""
+    ends = np.array([middle, middle - 1.96 * spread, middle + 1.96 * spread])
+    return [float(value) for value in one.natural(ends) * factor]

@@ -1,0 +1,107 @@
+"""The folder of a forecast.
+
+<label>_day-<d>_stat-{mean,std,lower,upper}_density.nii.gz    0..1, 95 % bounds, on the twin's lattice
+<label>_day-<d>_desc-{enhancing,visible}_probability.nii.gz   that the voxel is, 0..1
+forecast.tsv, forecast.json                                   volumes and burden with intervals
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from palpate.imaging.nifti import write_nifti
+from palpate.progress import say
+from palpate.provenance import atomic_directory, refuse_foreign_folder, versions
+from palpate.twin.calibration.calibrate import Calibration
+from palpate.twin.forecast.predict import Forecast, predict
+from palpate.twin.products.calibrated import THRESHOLDS
+from palpate.twin.products.figures import LEVELS, QUANTITIES, intervals
+
+type Values = NDArray[np.float64]
+
+
+def forecast_into(calibration: Calibration, after_days: Sequence[float], out: Path) -> list[dict[str, object]]:
+    """Forecast some days and write the folder, whole or not at all.
+
+    Args:
+        calibration: of the tumour; treatments of its history after the last scan are taken as planned.
+        after_days: days after the last scan.
+        out: folder to create, or to replace where palpate wrote it.
+
+    Returns:
+        For each day the volumes and burden with intervals.
+
+    Raises:
+        InputError: a day is not after the last scan, or the folder holds somebody else's files.
+    """
+    refuse_foreign_folder(out)
+    history = calibration.history
+    last = history.scans[-1].day
+    rows: list[dict[str, object]] = []
+    with atomic_directory(out) as partial:
+        for after in sorted(set(after_days)):
+            found = predict(calibration, last + after)
+            _write_maps(partial, found)
+            rows.append(_figures(found))
+            say(f"sub-{history.subject}: day {found.day:g} forecast by {len(found.densities)} draws")
+        record = {
+            "subject": history.subject,
+            "units": {"volumes": "mL", "days": "since the first scan"},
+            "last_scan_day": last,
+            "forecast": rows,
+            "left_out": _beyond(calibration, last + max(after_days)),
+            "versions": versions(),
+        }
+        (partial / "forecast.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+        (partial / "forecast.tsv").write_text(_table(rows), encoding="utf-8")
+    return rows
+
+
+def _beyond(calibration: Calibration, end: float) -> list[str]:
+    """Treatments after the last day that is asked for, which have no part in any figure."""
+    history = calibration.history
+    days = [one.day for one in history.irradiations] + [one.day for one in history.drug_doses]
+    count = sum(day > end for day in (*days, *(one.day for one in history.surgeries)))
+    return [f"{count} treatments after day {end:g} have no part in the forecast"] if count else []
+
+
+def _figures(found: Forecast) -> dict[str, object]:
+    row: dict[str, object] = {"day": found.day}
+    for name, kind in THRESHOLDS.items():
+        row[name] = intervals(found.volumes_ml(found.thresholds(kind)))
+    return row | {"burden_ml": intervals(found.burdens_ml())}
+
+
+def _write_maps(folder: Path, found: Forecast) -> None:
+    history = found.calibration.history
+    stem = f"sub-{history.subject}_day-{found.day:g}"
+    draws = found.densities.astype(np.float64)
+    lower, upper = np.quantile(draws, [0.025, 0.975], axis=0)
+    stats = {"mean": draws.mean(axis=0), "std": draws.std(axis=0, ddof=1), "lower": lower, "upper": upper}
+    for name, values in stats.items():
+        volume = np.full(history.tissue.shape, np.nan, dtype=np.float32)
+        volume[history.tissue] = values
+        write_nifti(folder / f"{stem}_stat-{name}_density.nii.gz", volume, history.affine_mm)
+    for name, kind in THRESHOLDS.items():
+        probability = found.probability_above(found.thresholds(kind)).astype(np.float32)
+        shown = name.removesuffix("_ml")
+        write_nifti(folder / f"{stem}_desc-{shown}_probability.nii.gz", probability, history.affine_mm)
+
+
+def _table(rows: Sequence[dict[str, object]]) -> str:
+    """One line a day and quantity."""
+    ends = [f"{end}_{100 * level:g}" for level in LEVELS for end in ("lower", "upper")]
+    lines = ["\t".join(["day", "quantity", "median", *ends])]
+    for row in rows:
+        for name in QUANTITIES:
+            values = row[name]
+            assert isinstance(values, dict)
+            bounds = [values[f"{100 * level:g}"][end] for level in LEVELS for end in (0, 1)]
+            numbers = "\t".join(f"{value:.4g}" for value in (values["median"], *bounds))
+            lines.append(f"{row['day']:g}\t{name}\t{numbers}")
+    return "\n".join(lines) + "\n"

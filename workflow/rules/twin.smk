@@ -1,0 +1,88 @@
+rule tumour:
+    """Bring a tumour's images of every date, its treatments and its stiffness onto one grid."""
+    input:
+        unpack(tumour_sources),
+        table=str(settings.sessions),
+    output:
+        f"{TWIN}/history.h5",
+    log:
+        f"{TWIN_LOGS}_tumour.log",
+    conda:
+        "../../envs/palpate.yaml"
+    threads: 1
+    resources:
+        mem_mb=8000,
+        runtime=60,
+    params:
+        settings=settings.tumour.model_dump_json(),
+        drugs=[word for drug in settings.twin.drugs for word in ("--drug", drug)],
+        stiffness=stiffness_options,
+        source=source_digest(["imaging", "cli/tumour"]),
+    shell:
+        "palpate tumour {input.table:q} --subject {wildcards.subject} {params.drugs:q} {params.stiffness:q}"
+        " --settings {params.settings:q} --out {output:q} 2> >(tee {log:q} >&2)"
+
+
+rule calibrate:
+    """Find the posterior of a tumour's growth and of what treatment does to it."""
+    input:
+        rules.tumour.output,
+    output:
+        directory(f"{TWIN}/calibration"),
+    log:
+        f"{TWIN_LOGS}_calibrate.log",
+    benchmark:
+        f"{TWIN_LOGS}_calibrate.tsv"
+    conda:
+        "../../envs/palpate.yaml"
+    threads: 1
+    resources:
+        mem_mb=8000,
+        runtime=240,
+    params:
+        settings=settings.twin.model_dump_json(),
+        source=source_digest(["twin", "solvers/growth", "cli/calibrate"]),
+    shell:
+        "palpate calibrate {input:q} --settings {params.settings:q} --out {output:q} 2> >(tee {log:q} >&2)"
+
+
+rule forecast:
+    """Let every draw of a calibrated tumour grow on through what is planned."""
+    input:
+        rules.calibrate.output,
+    output:
+        directory(f"{TWIN}/forecast"),
+    log:
+        f"{TWIN_LOGS}_forecast.log",
+    conda:
+        "../../envs/palpate.yaml"
+    threads: 1
+    resources:
+        mem_mb=8000,
+        runtime=120,
+    params:
+        settings=settings.forecast.model_dump_json(),
+        source=source_digest(["twin", "solvers/growth", "cli/forecast"]),
+    shell:
+        "palpate forecast {input:q} --settings {params.settings:q} --out {output:q} 2> >(tee {log:q} >&2)"
+
+
+rule outlook:
+    """Show a tumour's past and forecast on one page that opens without a network."""
+    input:
+        calibration=rules.calibrate.output,
+        forecast=rules.forecast.output,
+    output:
+        f"{TWIN}/outlook.html",
+    log:
+        f"{TWIN_LOGS}_outlook.log",
+    conda:
+        "../../envs/palpate.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        source=source_digest(["service", "cli/outlook"]),
+    shell:
+        "palpate outlook {input.calibration:q} --forecast {input.forecast:q} --out {output:q} 2> >(tee {log:q} >&2)"
