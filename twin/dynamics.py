@@ -43,6 +43,8 @@ type Values = NDArray[np.float64]
 CENTURY_DAYS: Final = 100.0
 """Drifts are stated after so many days."""
 LOGIT_LIMIT: Final = 60.0
+WAVE: Final = float(np.sqrt(6.0))
+"""Width of Ablowitz and Zeppetella's wave over sqrt(D / k)."""
 _KG_A_GRAM: Final = 1e-3
 _M3_A_LITRE: Final = 1e-3
 
@@ -89,17 +91,17 @@ class Dynamics:
         own = self.unknowns
         p = 1.0 / (1.0 + np.exp(-own.value(xi, PLATEAU)))
         log_width = own.value(xi, WIDTH) + 0.5 * (own.value(xi, DIFFUSIVITY) - own.value(xi, PROLIFERATION))
-        width_mm = m_to_mm(float(np.exp(log_width)))
+        width_mm = WAVE * m_to_mm(float(np.exp(log_width)))
         shift = self.outline.shapes_mm @ xi[own.shape_slice()]
-        z = (own.value(xi, OFFSET) - self.outline.distance_mm - shift) / width_mm
-        share = 1.0 / (1.0 + np.exp(-np.clip(z, -LOGIT_LIMIT, LOGIT_LIMIT)))
-        slope = p * share * (1.0 - share)
-        by = np.zeros((len(z), own.size))
+        moved = (own.value(xi, OFFSET) - self.outline.distance_mm - shift) / width_mm
+        root = 1.0 / (1.0 + np.exp(-np.clip(self.outline.base + moved, -LOGIT_LIMIT, LOGIT_LIMIT)))
+        share, slope = root**2, 2.0 * p * root**2 * (1.0 - root)
+        by = np.zeros((len(moved), own.size))
         for name, column in (
             (PLATEAU, p * (1.0 - p) * share),
-            (WIDTH, -slope * z),
-            (DIFFUSIVITY, -0.5 * slope * z),
-            (PROLIFERATION, 0.5 * slope * z),
+            (WIDTH, -slope * moved),
+            (DIFFUSIVITY, -0.5 * slope * moved),
+            (PROLIFERATION, 0.5 * slope * moved),
             (OFFSET, slope / width_mm),
         ):
             at = own.names.index(name)
@@ -202,7 +204,7 @@ def dynamics(
         interval_model(place, events, names, (first, last), settings) for first, last in itertools.pairwise(days)
     )
     own = slice(place.space.halo.start, place.space.halo.start + place.space.size)
-    part = Outline(outline.distance_mm[own], outline.shapes_mm[own])
+    part = Outline(outline.base[own], outline.distance_mm[own], outline.shapes_mm[own])
     kill = kills_1_g(names, settings)
     return Dynamics(
         place, place.from_volume(history.white), part, unknown, days, models, brownian(days, settings), kill

@@ -118,14 +118,13 @@ def visible(scan: TumourScan, edges_mm: Values) -> Mask:
 
 
 def smoothed(scan: TumourScan, sigmas: Values) -> Values:
-    """Cellularity under a Gaussian, weighted by its inverse variance; 0 where nothing was measured nearby."""
+    """Cellularity under a Gaussian, weighted by its inverse variance; 0 where it was not measured."""
     measured = np.isfinite(scan.cellularity) & (scan.cellularity_std > 0)
     std = np.where(measured, scan.cellularity_std, 1.0)
     weight = np.where(measured, 1.0 / std**2, 0.0)
     above = ndimage.gaussian_filter(weight * np.where(measured, scan.cellularity, 0.0), sigmas, mode="constant")
     below = ndimage.gaussian_filter(weight, sigmas, mode="constant")
-    near = below > 1e-3 * weight.max(initial=0.0)
-    return np.where(near & (below > 0.0), above / np.where(below > 0.0, below, 1.0), 0.0)
+    return np.where(measured & (below > 0.0), above / np.where(below > 0.0, below, 1.0), 0.0)
 
 
 def lattice(history: TumourHistory, voxel_mm: float, margin_mm: float) -> Lattice:

@@ -32,10 +32,11 @@ GAIN: Final = "cellularity_gain"
 ENHANCING_ABOVE: Final = "enhancing_above"
 INFILTRATED_ABOVE: Final = "infiltrated_above"
 
-WIDTH_LOG_STD: Final = 0.35
-"""Of the front's width around sqrt(D / k), the tail of a wave that travels at its natural speed."""
-PLATEAU_LOGIT: Final = (2.5, 1.0)
-"""Mean and standard deviation of the logit of the largest density at the first scan; its median is 0.92."""
+WIDTH_LOG: Final = (-0.5, 0.4)
+"""Mean and standard deviation of ln c, the front's width beyond what is visible over that of a free wave in white matter;
+grey matter, slower, makes it narrower."""
+PLATEAU_LOGIT: Final = (4.0, 1.0)
+"""Mean and standard deviation of the logit of the largest density at the first scan; its median is 0.98."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +130,7 @@ def unknowns(history: TumourHistory, settings: TwinSettings, shapes: int) -> Unk
         single.append(_log(ALPHA, settings.alpha_1_gy))
     single += [kill_prior(drug, settings) for drug in drugs(history)]
     single += [
-        Unknown(WIDTH, 0.0, WIDTH_LOG_STD),
+        Unknown(WIDTH, *WIDTH_LOG),
         Unknown(OFFSET, 0.0, settings.outline_std_mm, "mm"),
         Unknown(PLATEAU, *PLATEAU_LOGIT, "logit"),
         Unknown(GAIN, 0.0, settings.gain_std),

@@ -45,7 +45,7 @@ def test_gradient_is_that_of_the_objective_and_curvature_is_symmetric(small: Pro
     rng = np.random.default_rng(1)
     xi, direction = 0.3 * rng.standard_normal((2, small.dynamics.unknowns.size))
     states, jacobian = small.tangents(xi)
-    errors = small.errors(states, xi)
+    errors = small.errors()
     gradient, hessian = gradient_and_hessian(small.residual(states, xi), jacobian, xi, errors)
 
     def phi(there: np.ndarray) -> float:
@@ -60,8 +60,7 @@ def test_gradient_is_that_of_the_objective_and_curvature_is_symmetric(small: Pro
 
 def test_correlated_errors_are_those_of_the_dense_matrix(small: Problem) -> None:
     """Solves and determinant of R go by its low rank; a wrong one would move every width of every forecast."""
-    xi = np.zeros(small.dynamics.unknowns.size)
-    errors = small.errors(small.states(xi), xi)
+    errors = small.errors()
     dense = np.diag(errors.diagonal) + errors.columns @ errors.columns.T
     values = np.random.default_rng(2).standard_normal((len(dense), 3))
     assert np.allclose(errors.solve(values), np.linalg.solve(dense, values), rtol=1e-7, atol=1e-9)

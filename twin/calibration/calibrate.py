@@ -121,7 +121,7 @@ def prepared(coarse: TumourHistory, settings: TwinSettings, comm: MPI.Comm = MPI
     edge = outline(coarse, settings)
     layout = unknowns(coarse, settings, edge.shapes_mm.shape[1])
     model = dynamics(coarse, edge, layout, settings, comm)
-    return Problem(model, observations(coarse, settings), settings.front_drift_mm)
+    return Problem(model, observations(coarse, layout, settings), settings.front_drift_mm)
 
 
 def _calibration(problem: Problem, found: Laplace, drawn: Draws, grid: Lattice, coarse: TumourHistory) -> Calibration:

@@ -1,8 +1,10 @@
 """What is compared with the model: means over blocks of cellularity, and shares of blocks inside the regions seen.
 
-Cellularity is g times the density. Where it was not measured, regions speak: the share of a block that is enhancing (or
-necrotic within) is compared with the mean of 1 / (1 + exp(-(u - t) / s)), t the uncertain threshold of enhancement, and
-likewise for everything marked with the threshold of infiltration, if the scan marks infiltration at all.
+Cellularity is g times the density. Of the regions drawn, the share of a block that is enhancing (or necrotic within) is
+compared with the mean of 1 / (1 + exp(-kappa (logit u - logit t))), t the uncertain threshold of enhancement, and
+likewise everything marked with the threshold of infiltration, if the scan marks any. Regions count also where
+cellularity was measured: that is often just inside of them, and to hear only those outside, which all lie below the
+threshold, would raise it without end.
 """
 
 from __future__ import annotations
@@ -22,10 +24,10 @@ type Values = NDArray[np.float64]
 
 REACH_MM: Final = 15.0
 """Data farther than this from everything visible are left out: there is no tumour there in data or model."""
-SOFTNESS: Final = {ENHANCING_ABOVE: 0.06, INFILTRATED_ABOVE: 0.04}
-"""s: a voxel near a threshold may be on either side of it."""
-SHARE_STD: Final = 0.1
-"""Error of a block's share in a region that its neighbours do not have."""
+STEEPNESS: Final = 2.0
+"""Kappa: across a voxel at a front the logit changes by about 2, and part of the voxel is above the threshold."""
+_TINY: Final = 1e-9
+_FAR: Final = 60.0
 _LEAST_VOXELS: Final = 0.25
 """A block needs this share of its voxels measured."""
 
@@ -38,7 +40,8 @@ class Reading:
         kind: GAIN for cellularity, else the threshold's name.
         average: means over blocks, shape (m, n).
         values: y, shape (m,).
-        variances: of the errors that blocks have on their own, shape (m,).
+        variances: of the errors that blocks have on their own, shape (m,); those of shares come with densities
+            (Observations.around).
         points_mm: middles of the blocks on the lattice, shape (m, 3).
     """
 
@@ -61,10 +64,11 @@ class Reading:
         if self.kind == GAIN:
             gain = np.exp(q)
             return gain * density, np.full_like(density, gain), one.std * gain * density
-        softness, threshold = SOFTNESS[self.kind], 1.0 / (1.0 + np.exp(-q))
-        share = 1.0 / (1.0 + np.exp(-(density - threshold) / softness))
-        slope = share * (1.0 - share) / softness
-        return share, slope, -slope * one.std * threshold * (1.0 - threshold)
+        inside = np.clip(density, _TINY, 1.0 - _TINY)
+        odds = np.exp(np.clip(STEEPNESS * (np.log(inside) - np.log1p(-inside) - q), -_FAR, _FAR))
+        share = odds / (1.0 + odds)
+        slope = STEEPNESS * share / (1.0 + odds)
+        return share, slope / (inside * (1.0 - inside)), -one.std * slope
 
 
 def readings(history: TumourHistory, block_mm: float) -> tuple[tuple[Reading, ...], ...]:
@@ -91,12 +95,11 @@ def _scan_readings(
 ) -> tuple[Reading, ...]:
     measured = where & np.isfinite(scan.cellularity) & (scan.cellularity_std > 0) & (scan.roi != NECROTIC)
     kinds = [(GAIN, measured, scan.cellularity, scan.cellularity_std**2)]
-    marked = where & ~measured
     core, any_region = np.isin(scan.roi, (ENHANCING, NECROTIC)), scan.roi > 0
     if core.any():
-        kinds.append((ENHANCING_ABOVE, marked, core.astype(np.float64), np.zeros(scan.roi.shape)))
+        kinds.append((ENHANCING_ABOVE, where, core.astype(np.float64), np.zeros(scan.roi.shape)))
     if (scan.roi == NON_ENHANCING).any():
-        kinds.append((INFILTRATED_ABOVE, marked, any_region.astype(np.float64), np.zeros(scan.roi.shape)))
+        kinds.append((INFILTRATED_ABOVE, where, any_region.astype(np.float64), np.zeros(scan.roi.shape)))
     found = []
     for kind, there, values, variances in kinds:
         average, points = _blocks(there, tissue, factors)
@@ -104,7 +107,7 @@ def _scan_readings(
             continue
         y = average @ np.where(there, values, 0.0)[tissue]
         own = average.power(2) @ np.where(there, variances, 0.0)[tissue]
-        found.append(Reading(kind, average, y, own if kind == GAIN else own + SHARE_STD**2, points * edges_mm))
+        found.append(Reading(kind, average, y, own, points * edges_mm))
     return tuple(found)
 
 

@@ -85,13 +85,13 @@ class TwinSettings(Section):
     block_mm: Positive = 6.0
     """Data enter as means over blocks of this edge, about the resolution of diffusion images."""
 
-    shared_noise_std: Annotated[float, Field(gt=0, le=1)] = 0.04
+    shared_noise_std: Annotated[float, Field(gt=0, le=1)] = 0.01
     """Error of cellularity that neighbouring voxels share (artefacts, registration of b-values)."""
 
-    contour_std_mm: Positive = 1.0
+    contour_std_mm: Positive = 0.5
     """Error of where a scan shows the tumour's edge: segmentation, resolution."""
 
-    registration_std_mm: Annotated[float, Field(ge=0)] = 1.0
+    registration_std_mm: Annotated[float, Field(ge=0)] = 0.3
     """Further error of that in scans after the first, which were registered to it."""
 
     correlation_mm: Positive = 15.0
@@ -100,7 +100,7 @@ class TwinSettings(Section):
     drift_per_100_days: Annotated[float, Field(ge=0, le=2)] = 0.25
     """Model error in time: ln k is a Brownian motion, with this standard deviation after 100 days. 0: none."""
 
-    front_drift_mm: Annotated[float, Field(ge=0)] = 2.0
+    front_drift_mm: Annotated[float, Field(ge=0)] = 0.8
     """Model error in space: the front strays from the forecast, by this standard deviation after 100 days (as the root
     of time). Where there are several scans they decide up to the factor below. 0: none."""
 
