@@ -14,6 +14,7 @@ from palpate.twin.calibration.calibrate import calibrate  # isort: skip
 from palpate.twin.calibration.draws import draw  # isort: skip
 from palpate.twin.calibration.posterior import Problem, gradient_and_hessian, laplace, objective  # isort: skip
 from palpate.twin.forecast.predict import predict  # isort: skip
+from palpate.twin.growth_field import growth_shapes  # isort: skip
 
 TUMOURS = 14
 LEVELS = (0.5, 0.8)
@@ -25,8 +26,10 @@ def small() -> Problem:
     return problem()
 
 
-def test_predictions_have_their_derivative(small: Problem) -> None:
+@pytest.mark.parametrize("field_std", [0.0, 0.3])
+def test_predictions_have_their_derivative(field_std: float) -> None:
     """Every unknown acts through outline, growth, two fractions, a drug and thresholds: a Taylor rate of 2 or a bug."""
+    small = problem(SETTINGS.model_copy(update={"growth_field_log_std": field_std, "growth_field_modes": 5}))
     rng = np.random.default_rng(0)
     xi, direction = 0.3 * rng.standard_normal((2, small.dynamics.unknowns.size))
     states, jacobian = small.tangents(xi)
@@ -38,6 +41,15 @@ def test_predictions_have_their_derivative(small: Problem) -> None:
         rests.append(np.linalg.norm(moved - base - step * jacobian @ direction))
     rates = np.log2(np.array(rests[:-1]) / rests[1:])
     assert rates == pytest.approx(2.0, abs=0.1)
+
+
+def test_shapes_of_growth_have_the_fields_covariance() -> None:
+    """At the centres exactly, elsewhere never more: shapes may lose variance of the field but not invent any."""
+    tumour = history()
+    shapes = growth_shapes(tumour, SETTINGS.model_copy(update={"growth_field_log_std": 0.3, "growth_field_modes": 9}))
+    variances = (shapes**2).sum(axis=1) / 0.3**2
+    assert np.sum(np.isclose(variances, 1.0, atol=1e-6)) >= 9
+    assert variances.max() <= 1.0 + 1e-6
 
 
 def test_gradient_is_that_of_the_objective_and_curvature_is_symmetric(small: Problem) -> None:

@@ -20,6 +20,7 @@ from palpate.solvers.growth.parameters import Parameters
 from palpate.solvers.growth.voxels import voxels
 from palpate.twin.calibration.calibrate import Calibration
 from palpate.twin.dynamics import CENTURY_DAYS, Events, brownian, interval_model, kills_1_g
+from palpate.twin.growth_field import growth_shapes
 from palpate.twin.priors import ALPHA, DIFFUSIVITY, KILL, PROLIFERATION, WHITE_TO_GREY, Unknown, drugs, kill_prior
 from palpate.units import mm_to_m
 
@@ -150,6 +151,8 @@ class _Future:
         self._events = Events(whole.irradiations, whole.drug_doses, whole.surgeries)
         points = np.argwhere(whole.tissue) * whole.edges_mm
         self._phi = calibration.field.at(points)
+        halo = self._place.space.halo
+        self._rates = growth_shapes(calibration.history, calibration.settings)[halo.start : halo.start + halo.own]
         self._nearest = tuple(
             ndimage.distance_transform_edt(
                 ~whole.tissue, sampling=whole.edges_mm, return_distances=False, return_indices=True
@@ -191,8 +194,11 @@ class _Future:
                 prior = kill_prior(name, settings)
                 kills.append(prior.mean + prior.std * other)
         log_d = layout.value(xi, DIFFUSIVITY) - (1.0 - self._white) * layout.value(xi, WHITE_TO_GREY)
+        log_k = np.asarray(layout.value(xi, PROLIFERATION))
+        if layout.fields:
+            log_k = log_k + self._rates @ xi[layout.field_slice()]
         sensitivities = np.array(kills) - np.log(kills_1_g(self._names, settings))
-        return Parameters(log_d, np.asarray(layout.value(xi, PROLIFERATION)), float(alpha), sensitivities)
+        return Parameters(log_d, log_k, float(alpha), sensitivities)
 
     def _drifts(self, xi: Values, days: Values, rng: np.random.Generator) -> Values:
         """The b of each piece of the future, given the past's."""

@@ -113,8 +113,14 @@ class TwinSettings(Section):
     outline_modes: Annotated[int, Field(ge=1, le=200)] = 24
     """Number of shapes by which the outline may differ."""
 
-    rank: Annotated[int, Field(ge=1, le=1000)] = 100
-    """Directions followed where the rate of growth is a field."""
+    growth_field_log_std: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """How much ln k varies in space: standard deviation of a smooth field. 0: one rate for the whole tumour."""
+
+    growth_field_mm: Positive = 18.0
+    """Its correlation length (Matern, smoothness 3/2)."""
+
+    growth_field_modes: Annotated[int, Field(ge=1, le=200)] = 20
+    """Number of shapes by which it may vary."""
 
     draws: Annotated[int, Field(ge=20, le=5000)] = 200
     """Joint draws of the posterior, each of them a forecast."""
