@@ -97,10 +97,10 @@ class TwinSettings(Section):
     correlation_mm: Positive = 15.0
     """Length over which errors of the edge and shared noise are alike."""
 
-    drift_per_100_days: Annotated[float, Field(ge=0, le=2)] = 0.25
+    drift_per_100_days: Annotated[float, Field(ge=0, le=2)] = 0.4
     """Model error in time: ln k is a Brownian motion, with this standard deviation after 100 days. 0: none."""
 
-    front_drift_mm: Annotated[float, Field(ge=0)] = 0.8
+    front_drift_mm: Annotated[float, Field(ge=0)] = 1.0
     """Model error in space: the front strays from the forecast, by this standard deviation after 100 days (as the root
     of time). Where there are several scans they decide up to the factor below. 0: none."""
 
