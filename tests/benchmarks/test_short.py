@@ -189,7 +189,7 @@ def test_growth(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_growth_cohort(tmp_path: Path) -> None:
-    """Two tumours forecast: contours are placed better than by the last scan; coverage stands beside the published one."""
+    """Two tumours forecast: contours lie better than the last scan's; coverage beside the published one."""
     rows, facts = record_of("growth_cohort", tmp_path)
     held = rows["burden: 90% intervals that hold it"]
     assert held.ours is not None
