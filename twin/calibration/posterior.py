@@ -124,17 +124,18 @@ def gradient_and_hessian(residual: Values, jacobian: Values, xi: Values, errors:
     return xi - weighted.T @ residual, 0.5 * (hessian + hessian.T)
 
 
-def laplace(problem: Problem) -> Laplace:
+def laplace(problem: Problem, renewals: int = RENEWALS) -> Laplace:
     """Find the mode and the Gaussian around it. Collective.
 
     Args:
         problem: with q as stated; it is estimated if there are several scans.
+        renewals: of R and q; none takes both as they are.
     """
     settings = problem.observations.settings
     xi = np.zeros(problem.dynamics.unknowns.size)
     states, jacobian = problem.tangents(xi)
     at, work = _Point(xi, states, jacobian, problem.errors()), _Work(settings.max_iterations, 3 * len(xi))
-    for _ in range(RENEWALS):
+    for _ in range(renewals):
         at, _ = _minimised(problem, at, work, LOOSE)
         around = problem.observations.around(at.states, problem.dynamics.unknowns)
         problem = replace(problem, observations=around)
