@@ -80,6 +80,8 @@ def draw(problem: Problem, found: Laplace, settings: TwinSettings) -> Draws:
         states = problem.states(xi)
         residual, away = problem.residual(states, xi), xi - found.mode
         log_weight = 0.5 * float(away @ precision @ away) - objective(residual, xi, found.errors)
+        # What is no number is not the posterior's.
+        log_weight = log_weight if np.isfinite(log_weight) else -np.inf
         return _Particle(xi, log_weight, states[-1].astype(np.float32), residual)
 
     def moved(one: _Particle, power: float, step: float) -> tuple[_Particle, bool]:
@@ -131,7 +133,10 @@ def effective(log_weights: Values) -> float:
 
 
 def _power_of(log_weights: Values) -> float:
-    """Largest power up to one of the weights that leaves EFFECTIVE of the draws."""
+    """Largest power up to one of the weights that leaves EFFECTIVE of the draws that have any weight."""
+    log_weights = log_weights[np.isfinite(log_weights)]
+    if not len(log_weights):
+        raise RuntimeError("no draw of the Laplace approximation gives a finite likelihood")
     if effective(log_weights) >= EFFECTIVE:
         return 1.0
     low, high = 0.0, 1.0
