@@ -43,6 +43,8 @@ type Values = NDArray[np.float64]
 CENTURY_DAYS: Final = 100.0
 """Drifts are stated after so many days."""
 LOGIT_LIMIT: Final = 60.0
+WAVE: Final = float(np.sqrt(6.0))
+"""Width of Ablowitz and Zeppetella's wave over sqrt(D / k)."""
 _KG_A_GRAM: Final = 1e-3
 _M3_A_LITRE: Final = 1e-3
 
@@ -68,6 +70,7 @@ class Dynamics:
         place: tissue voxels of this rank.
         white: share of white matter at them, shape (n,).
         outline: at this rank's voxels.
+        growth_shapes: by which ln k varies in space, at this rank's voxels, shape (n, fields).
         unknowns: what xi is.
         days: of the scans.
         models: of the intervals between them.
@@ -78,6 +81,7 @@ class Dynamics:
     place: Voxels
     white: Values
     outline: Outline
+    growth_shapes: Values
     unknowns: Unknowns
     days: tuple[float, ...]
     models: tuple[GrowthModel, ...]
@@ -89,17 +93,17 @@ class Dynamics:
         own = self.unknowns
         p = 1.0 / (1.0 + np.exp(-own.value(xi, PLATEAU)))
         log_width = own.value(xi, WIDTH) + 0.5 * (own.value(xi, DIFFUSIVITY) - own.value(xi, PROLIFERATION))
-        width_mm = m_to_mm(float(np.exp(log_width)))
+        width_mm = WAVE * m_to_mm(float(np.exp(log_width)))
         shift = self.outline.shapes_mm @ xi[own.shape_slice()]
-        z = (own.value(xi, OFFSET) - self.outline.distance_mm - shift) / width_mm
-        share = 1.0 / (1.0 + np.exp(-np.clip(z, -LOGIT_LIMIT, LOGIT_LIMIT)))
-        slope = p * share * (1.0 - share)
-        by = np.zeros((len(z), own.size))
+        moved = (own.value(xi, OFFSET) - self.outline.distance_mm - shift) / width_mm
+        root = 1.0 / (1.0 + np.exp(-np.clip(self.outline.base + moved, -LOGIT_LIMIT, LOGIT_LIMIT)))
+        share, slope = root**2, 2.0 * p * root**2 * (1.0 - root)
+        by = np.zeros((len(moved), own.size))
         for name, column in (
             (PLATEAU, p * (1.0 - p) * share),
-            (WIDTH, -slope * z),
-            (DIFFUSIVITY, -0.5 * slope * z),
-            (PROLIFERATION, 0.5 * slope * z),
+            (WIDTH, -slope * moved),
+            (DIFFUSIVITY, -0.5 * slope * moved),
+            (PROLIFERATION, 0.5 * slope * moved),
             (OFFSET, slope / width_mm),
         ):
             at = own.names.index(name)
@@ -113,9 +117,10 @@ class Dynamics:
         log_d = own.value(xi, DIFFUSIVITY) - (1.0 - self.white) * own.value(xi, WHITE_TO_GREY)
         alpha = own.value(xi, ALPHA) if own.index(ALPHA) is not None else 0.0
         kills = [own.value(xi, name) for name in own.names if name.startswith(KILL)]
-        return Parameters(
-            log_d, np.asarray(own.value(xi, PROLIFERATION) + drift), alpha, np.array(kills) - np.log(self.kill_1_g)
-        )
+        log_k = np.asarray(own.value(xi, PROLIFERATION) + drift)
+        if own.fields:
+            log_k = log_k + self.growth_shapes @ xi[own.field_slice()]
+        return Parameters(log_d, log_k, alpha, np.array(kills) - np.log(self.kill_1_g))
 
     def drifts(self, xi: Values) -> Values:
         """The b of the intervals between scans."""
@@ -150,9 +155,11 @@ class Dynamics:
     def _direction(self, at: int, interval: int, change: Values) -> Derivative | None:
         """Along one entry of xi within an interval; None where nothing depends on it."""
         own = self.unknowns
-        log_d, log_k, log_alpha = np.zeros_like(change), 0.0, 0.0
+        log_d, log_k, log_alpha = np.zeros_like(change), np.zeros(()), 0.0
         sensitivities = np.zeros(len(self.kill_1_g))
         moved = own.shape_slice().start <= at
+        if own.field_slice().start <= at:
+            log_k = self.growth_shapes[:, at - own.field_slice().start]
         if at < len(own.single):
             one = own.single[at]
             if one.name == DIFFUSIVITY:
@@ -160,7 +167,7 @@ class Dynamics:
             elif one.name == WHITE_TO_GREY:
                 log_d -= one.std * (1.0 - self.white)
             elif one.name == PROLIFERATION:
-                log_k = one.std
+                log_k = np.array(one.std)
             elif one.name == ALPHA:
                 log_alpha = one.std
             elif one.name.startswith(KILL):
@@ -169,14 +176,15 @@ class Dynamics:
                 return None
             moved = True
         elif not moved:
-            log_k = float(self.drift[interval, at - len(own.single)])
+            log_k = np.asarray(self.drift[interval, at - len(own.single)])
             moved = at - len(own.single) <= interval
-        return Derivative(change, log_d, np.asarray(log_k), log_alpha, sensitivities) if moved else None
+        return Derivative(change, log_d, log_k, log_alpha, sensitivities) if moved else None
 
 
 def dynamics(
     history: TumourHistory,
     outline: Outline,
+    growth_shapes: Values,
     unknown: Unknowns,
     settings: TwinSettings,
     comm: MPI.Comm = MPI.COMM_SELF,
@@ -186,6 +194,7 @@ def dynamics(
     Args:
         history: on the lattice, the same on every rank.
         outline: of all tissue voxels.
+        growth_shapes: of all tissue voxels, shape (n, fields).
         unknown: layout of xi.
         settings: of the twin.
         comm: ranks to share the voxels.
@@ -202,11 +211,11 @@ def dynamics(
         interval_model(place, events, names, (first, last), settings) for first, last in itertools.pairwise(days)
     )
     own = slice(place.space.halo.start, place.space.halo.start + place.space.size)
-    part = Outline(outline.distance_mm[own], outline.shapes_mm[own])
+    part = Outline(outline.base[own], outline.distance_mm[own], outline.shapes_mm[own])
     kill = kills_1_g(names, settings)
-    return Dynamics(
-        place, place.from_volume(history.white), part, unknown, days, models, brownian(days, settings), kill
-    )
+    drift = brownian(days, settings)
+    white = place.from_volume(history.white)
+    return Dynamics(place, white, part, growth_shapes[own], unknown, days, models, drift, kill)
 
 
 def brownian(days: Sequence[float], settings: TwinSettings) -> Values:

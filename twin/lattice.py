@@ -107,15 +107,15 @@ class Lattice:
         return np.asarray(whole.reshape(a, f, b, g, c, h).sum(axis=(1, 3, 5)))
 
 
-def nearest_tissue(tissue: Mask, edges_mm: Values | None = None) -> tuple[NDArray[np.int64], ...]:
-    """Indices of the nearest tissue voxel of every voxel: beyond the tissue goes on what is at its surface.
+def nearest_in(region: Mask, edges_mm: Values | None = None) -> tuple[NDArray[np.int64], ...]:
+    """Indices of a region's voxel nearest to each voxel: what is at its surface then goes on beyond.
 
     Args:
-        tissue: shape (i, j, k).
+        region: shape (i, j, k).
         edges_mm: of a voxel, shape (3,); None to count in voxels.
     """
     return tuple(
-        ndimage.distance_transform_edt(~tissue, sampling=edges_mm, return_distances=False, return_indices=True)
+        ndimage.distance_transform_edt(~region, sampling=edges_mm, return_distances=False, return_indices=True)
     )
 
 
@@ -138,14 +138,13 @@ def visible(scan: TumourScan, edges_mm: Values) -> Mask:
 
 
 def smoothed(scan: TumourScan, sigmas: Values) -> Values:
-    """Cellularity under a Gaussian, weighted by its inverse variance; 0 where nothing was measured nearby."""
+    """Cellularity under a Gaussian, weighted by its inverse variance; 0 where it was not measured."""
     measured = np.isfinite(scan.cellularity) & (scan.cellularity_std > 0)
     std = np.where(measured, scan.cellularity_std, 1.0)
     weight = np.where(measured, 1.0 / std**2, 0.0)
     above = ndimage.gaussian_filter(weight * np.where(measured, scan.cellularity, 0.0), sigmas, mode="constant")
     below = ndimage.gaussian_filter(weight, sigmas, mode="constant")
-    near = below > 1e-3 * weight.max(initial=0.0)
-    return np.where(near & (below > 0.0), above / np.where(below > 0.0, below, 1.0), 0.0)
+    return np.where(measured & (below > 0.0), above / np.where(below > 0.0, below, 1.0), 0.0)
 
 
 def lattice(history: TumourHistory, voxel_mm: float, margin_mm: float) -> Lattice:

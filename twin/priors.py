@@ -32,10 +32,11 @@ GAIN: Final = "cellularity_gain"
 ENHANCING_ABOVE: Final = "enhancing_above"
 INFILTRATED_ABOVE: Final = "infiltrated_above"
 
-WIDTH_LOG_STD: Final = 0.35
-"""Of the front's width around sqrt(D / k), the tail of a wave that travels at its natural speed."""
-PLATEAU_LOGIT: Final = (2.5, 1.0)
-"""Mean and standard deviation of the logit of the largest density at the first scan; its median is 0.92."""
+WIDTH_LOG: Final = (-0.5, 0.4)
+"""Mean and standard deviation of ln c, the front's width beyond what is visible over that of a free wave in white
+matter; grey matter, slower, makes it narrower."""
+PLATEAU_LOGIT: Final = (4.0, 1.0)
+"""Mean and standard deviation of the logit of the largest density at the first scan; its median is 0.98."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,22 +66,24 @@ class Unknown:
 
 @dataclass(frozen=True, slots=True)
 class Unknowns:
-    """All of them, in the order of xi: single numbers, drifts of ln k by interval, shapes of the outline.
+    """All of them, in the order of xi: single numbers, drifts of ln k by interval, shapes of the outline, of ln k.
 
     Attributes:
         single: numbers.
         drifts: number of intervals between scans.
         shapes: number of the outline's shapes.
+        fields: number of the shapes by which ln k varies in space; 0 where it does not.
     """
 
     single: tuple[Unknown, ...]
     drifts: int
     shapes: int
+    fields: int = 0
 
     @property
     def size(self) -> int:
         """Length of xi."""
-        return len(self.single) + self.drifts + self.shapes
+        return len(self.single) + self.drifts + self.shapes + self.fields
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -106,16 +109,21 @@ class Unknowns:
 
     def shape_slice(self) -> slice:
         """Of xi, the outline's shapes."""
-        return slice(len(self.single) + self.drifts, self.size)
+        return slice(len(self.single) + self.drifts, self.size - self.fields)
+
+    def field_slice(self) -> slice:
+        """Of xi, the shapes of ln k."""
+        return slice(self.size - self.fields, self.size)
 
 
-def unknowns(history: TumourHistory, settings: TwinSettings, shapes: int) -> Unknowns:
+def unknowns(history: TumourHistory, settings: TwinSettings, shapes: int, fields: int = 0) -> Unknowns:
     """What is unknown about this tumour.
 
     Args:
         history: its scans and treatment; what was not given has no unknown.
         settings: priors.
         shapes: of the outline.
+        fields: shapes of ln k.
 
     Raises:
         InputError: a drug is not in the configuration.
@@ -129,14 +137,14 @@ def unknowns(history: TumourHistory, settings: TwinSettings, shapes: int) -> Unk
         single.append(_log(ALPHA, settings.alpha_1_gy))
     single += [kill_prior(drug, settings) for drug in drugs(history)]
     single += [
-        Unknown(WIDTH, 0.0, WIDTH_LOG_STD),
+        Unknown(WIDTH, *WIDTH_LOG),
         Unknown(OFFSET, 0.0, settings.outline_std_mm, "mm"),
         Unknown(PLATEAU, *PLATEAU_LOGIT, "logit"),
         Unknown(GAIN, 0.0, settings.gain_std),
         Unknown(ENHANCING_ABOVE, logit(settings.enhancing_above), settings.threshold_logit_std, "logit"),
         Unknown(INFILTRATED_ABOVE, logit(settings.infiltrated_above), settings.threshold_logit_std, "logit"),
     ]
-    return Unknowns(tuple(single), len(history.scans) - 1, shapes)
+    return Unknowns(tuple(single), len(history.scans) - 1, shapes, fields)
 
 
 def drugs(history: TumourHistory) -> tuple[str, ...]:

@@ -39,6 +39,7 @@ def save_calibration(calibration: Calibration, path: Path) -> None:
         file.attrs["statistics"] = json.dumps(dataclasses.asdict(calibration.statistics))
         file.attrs["single"] = json.dumps([dataclasses.asdict(one) for one in calibration.unknowns.single])
         file.attrs["drifts"], file.attrs["shapes"] = calibration.unknowns.drifts, calibration.unknowns.shapes
+        file.attrs["fields"] = calibration.unknowns.fields
         file.attrs["front_drift_mm"] = calibration.front_drift_mm
         file["mode"], file["covariance"] = calibration.mode, calibration.covariance
         _write(file.create_group("field"), calibration.field)
@@ -76,7 +77,7 @@ def _read_calibration(file: h5py.File) -> Calibration:
         TwinSettings.model_validate_json(file.attrs["settings"]),
         Lattice(**_read(file["grid"], tuples=("first", "factors", "shape", "image_shape"))),
         _read_history(file["history"]),
-        Unknowns(single, int(file.attrs["drifts"]), int(file.attrs["shapes"])),
+        Unknowns(single, int(file.attrs["drifts"]), int(file.attrs["shapes"]), int(file.attrs["fields"])),
         file["mode"][()],
         file["covariance"][()],
         float(file.attrs["front_drift_mm"]),

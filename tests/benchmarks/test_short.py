@@ -185,3 +185,18 @@ def test_growth(tmp_path: Path) -> None:
     assert rows["error of the burden, time"].verdict == "met"
     (baselines,) = (note for note in facts["notes"] if "exact mean" in note)
     assert "-0." in baselines or "+0." in baselines
+
+
+@pytest.mark.slow
+def test_growth_cohort(tmp_path: Path) -> None:
+    """Two tumours forecast: contours lie better than the last scan's; coverage beside the published one."""
+    rows, facts = record_of("growth_cohort", tmp_path)
+    held = rows["burden: 90% intervals that hold it"]
+    assert held.ours is not None
+    assert held.published == 0.0
+    assert "without discrepancy" in held.baselines
+    placed = rows["Dice of the visible contour, mean"]
+    assert placed.ours is not None
+    assert placed.ours > placed.baselines["last scan"]
+    assert "<svg" in (tmp_path / "growth_cohort.svg").read_text(encoding="utf-8")
+    assert any("converged" in note for note in facts["notes"])

@@ -58,7 +58,7 @@ def problem(settings: TwinSettings = SETTINGS, comm: MPI.Comm = MPI.COMM_SELF) -
 def simulated(own: Problem, xi: NDArray[np.float64], rng: np.random.Generator) -> Problem:
     """The same problem with data that the observation model draws at xi."""
     states = own.states(xi)
-    errors = own.errors(states, xi)
+    errors = own.errors()
     shared = errors.columns @ rng.standard_normal(errors.columns.shape[1])
     noise = np.sqrt(errors.diagonal) * rng.standard_normal(len(errors.diagonal))
     values = own.observations.predicted(states, xi, own.dynamics.unknowns) + shared + noise

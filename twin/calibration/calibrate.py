@@ -15,6 +15,7 @@ from palpate.imaging.tumour.history import TumourHistory
 from palpate.twin.calibration.draws import Draws, draw
 from palpate.twin.calibration.posterior import Laplace, Problem, Statistics, laplace
 from palpate.twin.dynamics import dynamics
+from palpate.twin.growth_field import growth_shapes
 from palpate.twin.lattice import Lattice, lattice, on_lattice
 from palpate.twin.observation.errors import Field
 from palpate.twin.observation.likelihood import observations
@@ -119,9 +120,10 @@ def prepared(coarse: TumourHistory, settings: TwinSettings, comm: MPI.Comm = MPI
         comm: ranks.
     """
     edge = outline(coarse, settings)
-    layout = unknowns(coarse, settings, edge.shapes_mm.shape[1])
-    model = dynamics(coarse, edge, layout, settings, comm)
-    return Problem(model, observations(coarse, settings), settings.front_drift_mm)
+    rates = growth_shapes(coarse, settings)
+    layout = unknowns(coarse, settings, edge.shapes_mm.shape[1], rates.shape[1])
+    model = dynamics(coarse, edge, rates, layout, settings, comm)
+    return Problem(model, observations(coarse, layout, settings), settings.front_drift_mm)
 
 
 def _calibration(problem: Problem, found: Laplace, drawn: Draws, grid: Lattice, coarse: TumourHistory) -> Calibration:

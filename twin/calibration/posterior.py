@@ -2,9 +2,9 @@
 
     minimise  phi(xi) = r^T R^-1 r / 2 + xi^T xi / 2,     r = y - F(xi),     H = 1 + J^T R^-1 J.
 
-R depends on how steep the front is. Where that is follows from the data, so that R is taken from the model only twice,
-near the minimum of the phi before, and stays then: renewed for ever, R and xi need not settle. With it q is renewed,
-the size of the front's straying: it maximises the evidence of the linearised problem times its prior,
+R depends on how steep fronts are. At first that is taken from the images; twice, near the minimum of the phi before,
+from the model, and stays then: renewed for ever, R and xi need not settle. With it q is renewed, the size of the
+front's straying: it maximises the evidence of the linearised problem times its prior,
 
     -2 ln p(y | q) = r_0^T (R + J J^T)^-1 r_0 + ln det(R + J J^T),     r_0 = y - F + J xi.
 """
@@ -25,7 +25,7 @@ from palpate.twin.observation.likelihood import Observations
 type Values = NDArray[np.float64]
 
 LOOSE: Final = 0.5
-"""Tolerance of the minima near which R and q are renewed, in posterior standard deviations."""
+"""Tolerance of the minima near which q is renewed, in posterior standard deviations."""
 RENEWALS: Final = 2
 GRID: Final = tuple(float(x) for x in np.exp(np.linspace(-1.5, 1.5, 7)))
 """Multiples of the stated q that are tried."""
@@ -62,9 +62,9 @@ class Problem:
         """r, shape (m,)."""
         return self.observations.values - self.observations.predicted(states, xi, self.dynamics.unknowns)
 
-    def errors(self, states: tuple[Values, ...], xi: Values) -> SharedErrors:
-        """R around these densities."""
-        return self.observations.errors(states, xi, self.dynamics.unknowns, self.front_drift_mm)
+    def errors(self) -> SharedErrors:
+        """R."""
+        return self.observations.errors(self.front_drift_mm)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,20 +124,23 @@ def gradient_and_hessian(residual: Values, jacobian: Values, xi: Values, errors:
     return xi - weighted.T @ residual, 0.5 * (hessian + hessian.T)
 
 
-def laplace(problem: Problem) -> Laplace:
+def laplace(problem: Problem, renewals: int = RENEWALS) -> Laplace:
     """Find the mode and the Gaussian around it. Collective.
 
     Args:
         problem: with q as stated; it is estimated if there are several scans.
+        renewals: of R and q; none takes both as they are.
     """
     settings = problem.observations.settings
     xi = np.zeros(problem.dynamics.unknowns.size)
     states, jacobian = problem.tangents(xi)
-    at, work = _Point(xi, states, jacobian, problem.errors(states, xi)), _Work(settings.max_iterations, 3 * len(xi))
-    for _ in range(RENEWALS):
+    at, work = _Point(xi, states, jacobian, problem.errors()), _Work(settings.max_iterations, 3 * len(xi))
+    for _ in range(renewals):
         at, _ = _minimised(problem, at, work, LOOSE)
+        around = problem.observations.around(at.states, problem.dynamics.unknowns)
+        problem = replace(problem, observations=around)
         problem = replace(problem, front_drift_mm=_straying(problem, at.states, at.jacobian, at.xi))
-        at = replace(at, errors=problem.errors(at.states, at.xi))
+        at = replace(at, errors=problem.errors())
     at, done = _minimised(problem, at, work, settings.tolerance)
     xi, jacobian, errors = at.xi, at.jacobian, at.errors
     residual = problem.residual(at.states, xi)
@@ -151,7 +154,7 @@ def laplace(problem: Problem) -> Laplace:
 
 @dataclass(frozen=True, slots=True)
 class _Point:
-    """Some xi, what the model makes of it, and R, which need not be the R there."""
+    """Some xi, what the model makes of it, and R."""
 
     xi: Values
     states: tuple[Values, ...]
@@ -204,7 +207,7 @@ def _straying(problem: Problem, states: tuple[Values, ...], jacobian: Values, xi
     scores = []
     for factor in GRID:
         q = factor * settings.front_drift_mm
-        errors = problem.observations.errors(states, xi, problem.dynamics.unknowns, q)
+        errors = problem.observations.errors(q)
         prior = (np.log(factor) / settings.front_drift_log_std) ** 2
         scores.append(prior + evidence(start, jacobian, errors))
     return GRID[int(np.argmin(scores))] * settings.front_drift_mm

@@ -21,7 +21,8 @@ from palpate.solvers.growth.parameters import Parameters
 from palpate.solvers.growth.voxels import voxels
 from palpate.twin.calibration.calibrate import Calibration
 from palpate.twin.dynamics import CENTURY_DAYS, Events, brownian, interval_model, kills_1_g
-from palpate.twin.lattice import nearest_tissue
+from palpate.twin.growth_field import growth_shapes
+from palpate.twin.lattice import nearest_in
 from palpate.twin.priors import ALPHA, DIFFUSIVITY, KILL, PROLIFERATION, WHITE_TO_GREY, Unknown, drugs, kill_prior
 from palpate.units import mm_to_m
 
@@ -105,7 +106,7 @@ class Forecast:
 
     @cached_property
     def _nearest(self) -> tuple[NDArray[np.int64], ...]:
-        return nearest_tissue(self._tissue)
+        return nearest_in(self._tissue)
 
     def _shares_above(self, above: float | Values) -> Iterator[Values]:
         """Of each draw, the share of each voxel where the density exceeds its threshold, shape (n,)."""
@@ -154,7 +155,9 @@ class _Future:
         self._events = Events(whole.irradiations, whole.drug_doses, whole.surgeries)
         points = np.argwhere(whole.tissue) * whole.edges_mm
         self._phi = calibration.field.at(points)
-        self._nearest = nearest_tissue(whole.tissue, whole.edges_mm)
+        halo = self._place.space.halo
+        self._rates = growth_shapes(calibration.history, calibration.settings)[halo.start : halo.start + halo.own]
+        self._nearest = nearest_in(whole.tissue, whole.edges_mm)
 
     def advanced(self, number: int, days: Values, rng: np.random.Generator) -> NDArray[np.float32]:
         """One draw's density on the last of the days."""
@@ -191,8 +194,11 @@ class _Future:
                 prior = kill_prior(name, settings)
                 kills.append(prior.mean + prior.std * other)
         log_d = layout.value(xi, DIFFUSIVITY) - (1.0 - self._white) * layout.value(xi, WHITE_TO_GREY)
+        log_k = np.asarray(layout.value(xi, PROLIFERATION))
+        if layout.fields:
+            log_k = log_k + self._rates @ xi[layout.field_slice()]
         sensitivities = np.array(kills) - np.log(kills_1_g(self._names, settings))
-        return Parameters(log_d, np.asarray(layout.value(xi, PROLIFERATION)), float(alpha), sensitivities)
+        return Parameters(log_d, log_k, float(alpha), sensitivities)
 
     def _drifts(self, xi: Values, days: Values, rng: np.random.Generator) -> Values:
         """The b of each piece of the future, given the past's."""
@@ -226,7 +232,7 @@ def share_above(
         density: at tissue voxels, shape (n,).
         above: threshold.
         tissue: shape (i, j, k).
-        nearest: see nearest_tissue: at the tissue's surface there is no front.
+        nearest: see nearest_in: at the tissue's surface there is no front.
     """
     z = log_odds(density)
     volume = np.zeros(tissue.shape)

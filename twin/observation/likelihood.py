@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -13,16 +13,23 @@ from scipy import ndimage
 from palpate.config.twin import TwinSettings
 from palpate.errors import InputError
 from palpate.imaging.tumour.history import TumourHistory
-from palpate.twin.lattice import nearest_tissue, visible
+from palpate.twin.lattice import nearest_in, visible
 from palpate.twin.observation.errors import Field, SharedErrors, error_columns, shared_errors
 from palpate.twin.observation.readings import REACH_MM, Reading, readings
-from palpate.twin.outline import spread_out
-from palpate.twin.priors import Unknowns
+from palpate.twin.outline import apparent_density, spread_out
+from palpate.twin.priors import GAIN, Unknowns
 
 type Values = NDArray[np.float64]
 
 CENTRES = 60
 """Of the field of shared errors."""
+SHARE_STD = 0.03
+"""Error of a block's share in a region, far from its edge."""
+EDGE_MM = 1.2
+LEVEL = 0.4
+ALIKE = 4.0
+"""Factor on the variances of shares, since blocks of 6 mm are not independent: contours wander over some 8 mm. These
+four are as found on in-silico patients whose density was known (decision 0053)."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +41,7 @@ class Observations:
         edges_mm: of a voxel, shape (3,).
         days: of the scans.
         scans: readings of each.
+        slopes: length of the gradient of what each reading is of, by the images alone, 1/mm, shape (m,) each.
         field: of what neighbours share.
         settings: standard deviations.
     """
@@ -42,6 +50,7 @@ class Observations:
     edges_mm: Values
     days: tuple[float, ...]
     scans: tuple[tuple[Reading, ...], ...]
+    slopes: tuple[Values, ...]
     field: Field
     settings: TwinSettings
 
@@ -49,22 +58,6 @@ class Observations:
     def values(self) -> Values:
         """y, shape (m,)."""
         return np.concatenate([one.values for scan in self.scans for one in scan])
-
-    @cached_property
-    def _nearest(self) -> tuple[NDArray[np.int64], ...]:
-        """Of every voxel, the nearest tissue voxel."""
-        return nearest_tissue(self.tissue, self.edges_mm)
-
-    def volume(self, values: Values) -> Values:
-        """Tissue voxels' values as a volume, each other voxel with the value of the nearest, shape (i, j, k)."""
-        volume = np.zeros(self.tissue.shape)
-        volume[self.tissue] = values
-        return np.asarray(volume[self._nearest])
-
-    def slope_1_mm(self, values: Values) -> Values:
-        """Length of the gradient at tissue voxels, shape (n,)."""
-        parts = np.gradient(self.volume(values), *self.edges_mm)
-        return np.asarray(np.sqrt(sum(part**2 for part in parts))[self.tissue])
 
     def predicted(self, states: Sequence[Values], xi: Values, unknown: Unknowns) -> Values:
         """F, shape (m,).
@@ -95,28 +88,58 @@ class Observations:
                 parts.append(rows)
         return np.concatenate(parts)
 
-    def errors(self, states: Sequence[Values], xi: Values, unknown: Unknowns, front_drift_mm: float) -> SharedErrors:
-        """R around given densities.
+    def around(self, states: Sequence[Values], unknown: Unknowns) -> Observations:
+        """The same data with errors for these densities: how fast each reading would change if the front moved.
+
+        A region's edge is off by EDGE_MM voxel by voxel, and it is drawn at a level of density that wanders by LEVEL in
+        its logit, which matters where density is flat, as after radiotherapy.
 
         Args:
-            states: as for predicted.
-            xi: as for predicted.
-            unknown: as for predicted.
+            states: density at all tissue voxels, shape (n,), at each scan.
+            unknown: layout of xi; thresholds are taken as the prior has them.
+        """
+        pairs = [self._steepness(its, state, unknown) for its, state in zip(self.scans, states, strict=True)]
+        return replace(self, scans=tuple(its for its, _ in pairs), slopes=tuple(slope for _, slope in pairs))
+
+    def _steepness(
+        self, its: tuple[Reading, ...], density: Values, unknown: Unknowns
+    ) -> tuple[tuple[Reading, ...], Values]:
+        """One scan's readings with their own errors, and slopes, 1/mm, shape (m,)."""
+        xi, readings, slopes = np.zeros(unknown.size), [], []
+        for one in its:
+            values, _, by_threshold = one.of(density, xi, unknown)
+            volume = np.zeros(self.tissue.shape)
+            volume[self.tissue] = values
+            parts = np.gradient(volume[self._nearest], *self.edges_mm)
+            slope = one.average @ np.sqrt(sum(part**2 for part in parts))[self.tissue]
+            slopes.append(slope)
+            if one.kind == GAIN:
+                readings.append(one)
+                continue
+            level = LEVEL / unknown.single[unknown.names.index(one.kind)].std * (one.average @ by_threshold)
+            readings.append(replace(one, variances=ALIKE * (SHARE_STD**2 + (EDGE_MM * slope) ** 2 + level**2)))
+        return tuple(readings), np.concatenate(slopes or [np.zeros(0)])
+
+    @cached_property
+    def _nearest(self) -> tuple[NDArray[np.int64], ...]:
+        return nearest_in(self.tissue, self.edges_mm)
+
+    def errors(self, front_drift_mm: float) -> SharedErrors:
+        """R. How steep fronts are is taken from the images, so that R does not depend on what is inferred.
+
+        Args:
             front_drift_mm: q, of the model error.
         """
-        slopes = []
-        for scan, state in zip(self.scans, states, strict=True):
-            rows = [one.average @ self.slope_1_mm(one.of(state, xi, unknown)[0]) for one in scan]
-            slopes.append(np.concatenate(rows or [np.zeros(0)]))
-        parts = error_columns(self.scans, tuple(slopes), self.days, self.field, self.settings, front_drift_mm)
+        parts = error_columns(self.scans, self.slopes, self.days, self.field, self.settings, front_drift_mm)
         return shared_errors(*parts)
 
 
-def observations(history: TumourHistory, settings: TwinSettings) -> Observations:
+def observations(history: TumourHistory, unknown: Unknowns, settings: TwinSettings) -> Observations:
     """Prepare what the scans say.
 
     Args:
         history: on the lattice.
+        unknown: layout of xi.
         settings: of the twin.
 
     Raises:
@@ -130,9 +153,12 @@ def observations(history: TumourHistory, settings: TwinSettings) -> Observations
             expected="at least one of them",
             advice="Check that images and anatomy are of the same place.",
         )
-    edges_mm = history.edges_mm
+    edges_mm, tissue = history.edges_mm, history.tissue
     seen = np.any([visible(scan, edges_mm) for scan in history.scans], axis=0)
-    near = (ndimage.distance_transform_edt(~seen, sampling=edges_mm) <= REACH_MM) & history.tissue
+    near = (ndimage.distance_transform_edt(~seen, sampling=edges_mm) <= REACH_MM) & tissue
     points = np.argwhere(near) * edges_mm
     field = Field(spread_out(points, CENTRES), settings.correlation_mm)
-    return Observations(history.tissue, edges_mm, tuple(scan.day for scan in history.scans), found, field, settings)
+    days = tuple(scan.day for scan in history.scans)
+    none = tuple(np.zeros(sum(len(one.values) for one in its)) for its in found)
+    plain = Observations(history.tissue, edges_mm, days, found, none, field, settings)
+    return plain.around([apparent_density(scan, tissue, edges_mm)[tissue] for scan in history.scans], unknown)

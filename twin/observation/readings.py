@@ -1,9 +1,10 @@
 """What is compared with the model: means over blocks of cellularity, and shares of blocks inside the regions seen.
 
-Cellularity is g times the density. Regions speak everywhere, also where cellularity was measured, since an edge has two
-sides: told only what lies outside, the threshold would rise as it likes. The share of a block that is enhancing (or
-necrotic within) is compared with the mean of 1 / (1 + exp(-(u - t) / s)), t the uncertain threshold of enhancement, and
-likewise for everything marked with the threshold of infiltration, if the scan marks infiltration at all.
+Cellularity is g times the density. Of the regions drawn, the share of a block that is enhancing (or necrotic within) is
+compared with the mean of 1 / (1 + exp(-kappa (logit u - logit t))), t the uncertain threshold of enhancement, and
+likewise everything marked with the threshold of infiltration, if the scan marks any. Regions count also where
+cellularity was measured: that is often just inside of them, and to hear only those outside, which all lie below the
+threshold, would raise it without end.
 """
 
 from __future__ import annotations
@@ -23,11 +24,10 @@ type Values = NDArray[np.float64]
 
 REACH_MM: Final = 15.0
 """Data farther than this from everything visible are left out: there is no tumour there in data or model."""
-SOFTNESS: Final = {ENHANCING_ABOVE: 0.06, INFILTRATED_ABOVE: 0.04}
-"""s: a voxel near a threshold may be on either side of it."""
-SHARE_STD: Final = 0.25
-"""Error of a block's share in a region that its neighbours do not have. At 0.1 the posterior is so far from Gaussian
-that its draws are too narrow: 80 % intervals held 60 % of simulated truths."""
+STEEPNESS: Final = 2.0
+"""Kappa: across a voxel at a front the logit changes by about 2, and part of the voxel is above the threshold."""
+_TINY: Final = 1e-9
+_FAR: Final = 60.0
 _LEAST_VOXELS: Final = 0.25
 """A block needs this share of its voxels measured."""
 
@@ -40,7 +40,8 @@ class Reading:
         kind: GAIN for cellularity, else the threshold's name.
         average: means over blocks, shape (m, n).
         values: y, shape (m,).
-        variances: of the errors that blocks have on their own, shape (m,).
+        variances: of the errors that blocks have on their own, shape (m,); those of shares come with densities
+            (Observations.around).
         points_mm: middles of the blocks on the lattice, shape (m, 3).
     """
 
@@ -63,10 +64,11 @@ class Reading:
         if self.kind == GAIN:
             gain = np.exp(q)
             return gain * density, np.full_like(density, gain), one.std * gain * density
-        softness, threshold = SOFTNESS[self.kind], 1.0 / (1.0 + np.exp(-q))
-        share = 1.0 / (1.0 + np.exp(-(density - threshold) / softness))
-        slope = share * (1.0 - share) / softness
-        return share, slope, -slope * one.std * threshold * (1.0 - threshold)
+        inside = np.clip(density, _TINY, 1.0 - _TINY)
+        odds = np.exp(np.clip(STEEPNESS * (np.log(inside) - np.log1p(-inside) - q), -_FAR, _FAR))
+        share = odds / (1.0 + odds)
+        slope = STEEPNESS * share / (1.0 + odds)
+        return share, slope / (inside * (1.0 - inside)), -one.std * slope
 
 
 def readings(history: TumourHistory, block_mm: float) -> tuple[tuple[Reading, ...], ...]:
@@ -105,7 +107,7 @@ def _scan_readings(
             continue
         y = average @ np.where(there, values, 0.0)[tissue]
         own = average.power(2) @ np.where(there, variances, 0.0)[tissue]
-        found.append(Reading(kind, average, y, own if kind == GAIN else own + SHARE_STD**2, points * edges_mm))
+        found.append(Reading(kind, average, y, own, points * edges_mm))
     return tuple(found)
 
 

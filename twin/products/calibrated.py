@@ -22,7 +22,7 @@ from palpate.progress import say
 from palpate.provenance import atomic_directory, refuse_foreign_folder, versions
 from palpate.twin.calibration.calibrate import Calibration, calibrate, prepared
 from palpate.twin.forecast.predict import share_above
-from palpate.twin.lattice import nearest_tissue
+from palpate.twin.lattice import nearest_in
 from palpate.twin.priors import ENHANCING_ABOVE, INFILTRATED_ABOVE
 from palpate.twin.products.figures import intervals, observed, parameters
 from palpate.twin.storage import save_calibration
@@ -109,7 +109,7 @@ def fitted(found: Calibration) -> list[dict[str, object]]:
     problem = prepared(found.history, found.settings, MPI.COMM_SELF)
     lattice = found.history
     voxel_ml = float(np.prod(lattice.edges_mm)) / 1e3
-    nearest = nearest_tissue(lattice.tissue)
+    nearest = nearest_in(lattice.tissue)
     chosen = found.draws.xi[:: max(1, len(found.draws.xi) // _FITTED)]
     pasts = [problem.states(xi) for xi in chosen]
     above = {name: [found.unknowns.natural(xi, kind) for xi in chosen] for name, kind in THRESHOLDS.items()}

@@ -85,22 +85,22 @@ class TwinSettings(Section):
     block_mm: Positive = 6.0
     """Data enter as means over blocks of this edge, about the resolution of diffusion images."""
 
-    shared_noise_std: Annotated[float, Field(gt=0, le=1)] = 0.04
+    shared_noise_std: Annotated[float, Field(gt=0, le=1)] = 0.01
     """Error of cellularity that neighbouring voxels share (artefacts, registration of b-values)."""
 
-    contour_std_mm: Positive = 1.0
+    contour_std_mm: Positive = 0.5
     """Error of where a scan shows the tumour's edge: segmentation, resolution."""
 
-    registration_std_mm: Annotated[float, Field(ge=0)] = 1.0
+    registration_std_mm: Annotated[float, Field(ge=0)] = 0.3
     """Further error of that in scans after the first, which were registered to it."""
 
     correlation_mm: Positive = 15.0
     """Length over which errors of the edge and shared noise are alike."""
 
-    drift_per_100_days: Annotated[float, Field(ge=0, le=2)] = 0.25
+    drift_per_100_days: Annotated[float, Field(ge=0, le=2)] = 0.4
     """Model error in time: ln k is a Brownian motion, with this standard deviation after 100 days. 0: none."""
 
-    front_drift_mm: Annotated[float, Field(ge=0)] = 2.0
+    front_drift_mm: Annotated[float, Field(ge=0)] = 1.0
     """Model error in space: the front strays from the forecast, by this standard deviation after 100 days (as the root
     of time). Where there are several scans they decide up to the factor below. 0: none."""
 
@@ -113,8 +113,14 @@ class TwinSettings(Section):
     outline_modes: Annotated[int, Field(ge=1, le=200)] = 24
     """Number of shapes by which the outline may differ."""
 
-    rank: Annotated[int, Field(ge=1, le=1000)] = 100
-    """Directions followed where the rate of growth is a field."""
+    growth_field_log_std: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """How much ln k varies in space: standard deviation of a smooth field. 0: one rate for the whole tumour."""
+
+    growth_field_mm: Positive = 18.0
+    """Its correlation length (Matern, smoothness 3/2)."""
+
+    growth_field_modes: Annotated[int, Field(ge=1, le=200)] = 20
+    """Number of shapes by which it may vary."""
 
     draws: Annotated[int, Field(ge=20, le=5000)] = 200
     """Joint draws of the posterior, each of them a forecast."""
