@@ -23,7 +23,7 @@ from palpate.imaging.tumour.history import (
 )
 from palpate.provenance import atomic_file
 
-FORMAT: Final = "palpate tumour history 1"
+FORMAT: Final = "palpate tumour history 2"
 _PACKED: Final[dict[str, Any]] = {"compression": "gzip", "compression_opts": 4, "shuffle": True}
 
 
@@ -44,7 +44,7 @@ def write_history(path: Path, history: TumourHistory, notes: Sequence[str] = ())
         file.create_dataset("white", data=history.white.astype(np.float32), **_PACKED)
         for number, scan in enumerate(history.scans):
             group = file.create_group(f"scans/{number:04d}")
-            group.attrs["day"] = scan.day
+            group.attrs["day"], group.attrs["drawn"] = scan.day, scan.drawn
             group.create_dataset("cellularity", data=scan.cellularity.astype(np.float32), **_PACKED)
             group.create_dataset("cellularity_std", data=scan.cellularity_std.astype(np.float32), **_PACKED)
             group.create_dataset("roi", data=scan.roi, **_PACKED)
@@ -115,6 +115,7 @@ def _parts(file: h5py.File) -> TumourHistory:
             np.asarray(group["cellularity"], dtype=np.float64),
             np.asarray(group["cellularity_std"], dtype=np.float64),
             np.asarray(group["roi"], dtype=np.uint8),
+            bool(group.attrs["drawn"]),
         )
         for group in (file["scans"][name] for name in sorted(file["scans"]))
     )

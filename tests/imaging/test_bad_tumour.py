@@ -70,6 +70,16 @@ def _map(name: str, change: Callable[[np.ndarray], np.ndarray], affine: np.ndarr
     return spoil
 
 
+def _cropped(name: str, *, zero: bool = False) -> Spoiler:
+    """The first planes only, which do not reach the tumour."""
+
+    def spoil(root: Path) -> None:
+        values = read_nifti(root / name).values[..., :7]
+        write_nifti(root / name, (0.0 * values if zero else values).astype(np.float32), AFFINE)
+
+    return spoil
+
+
 def _voxel(value: float) -> Callable[[np.ndarray], np.ndarray]:
     def change(values: np.ndarray) -> np.ndarray:
         values[10, 9, 8] = value
@@ -149,7 +159,28 @@ CASES: dict[str, tuple[Spoiler, str]] = {
     "ADC without regions": (lambda root: (root / "growth2" / "roi.nii.gz").unlink(), "roi.nii.gz"),
     "unknown region": (_map("growth2/roi.nii.gz", _voxel(7)), "values such as 7"),
     "half a region": (_map("growth2/roi.nii.gz", _voxel(0.5)), "values such as 0.5"),
-    "regions empty": (_map("growth2/roi.nii.gz", np.zeros_like), "0 in every voxel"),
+    "regions empty beside a dense tumour": (_map("growth1/roi.nii.gz", np.zeros_like), "no tumour, where"),
+    "regions and ADC empty": (
+        _all(_map("growth2/roi.nii.gz", np.zeros_like), _map("growth2/adc.nii.gz", np.zeros_like)),
+        "no contrast at all",
+    ),
+    "regions empty, of another slab": (
+        _all(_cropped("growth2/roi.nii.gz", zero=True), _cropped("growth2/adc.nii.gz")),
+        "of where other dates have it",
+    ),
+    "regions empty at every date": (
+        _all(
+            *(_map(f"growth{n}/roi.nii.gz", np.zeros_like) for n in (1, 2, 3)),
+            _map("growth1/cellularity.nii.gz", lambda v: 0.2 * v),
+        ),
+        "no tumour in any of 3 scans",
+    ),
+    "later tumour beyond what the first scan shows": (
+        _all(
+            *(_map(f"growth2/{name}.nii.gz", lambda v: v, AFFINE + np.eye(4, k=3) * 35.0) for name in ("adc", "roi")),
+        ),
+        "in what the first scan shows",
+    ),
     "regions on another grid": (_map("growth2/roi.nii.gz", lambda v: v[:-1]), "another grid"),
     "regions elsewhere": (_map("growth2/roi.nii.gz", lambda v: v, FAR), "another grid"),
     "ADC and cellularity on different grids": (
@@ -177,13 +208,13 @@ CASES: dict[str, tuple[Spoiler, str]] = {
     "cellularity in percent": (_map("growth1/cellularity.nii.gz", lambda v: 100.0 * v), "Scale the map"),
     "cellularity infinite": (_map("growth1/cellularity.nii.gz", _voxel(np.inf)), "infinite"),
     "cellularity all NaN": (_map("growth1/cellularity.nii.gz", lambda v: v * np.nan), "no finite value"),
-    "no tumour": (_map("growth1/cellularity.nii.gz", np.zeros_like), "0 in every voxel"),
-    "hardly a tumour": (
+    "no tumour where regions have one": (_map("growth1/cellularity.nii.gz", np.zeros_like), "0 in every voxel"),
+    "blank map without regions": (
         _all(
-            _map("growth1/cellularity.nii.gz", lambda v: 0.1 * v),
+            _map("growth1/cellularity.nii.gz", np.zeros_like),
             lambda root: (root / "growth1" / "roi.nii.gz").unlink(),
         ),
-        "no tumour",
+        "0 in every voxel",
     ),
     "truncated map": (_cut("growth2/adc.nii.gz", 300), "truncated"),
     "map that is text": (_text("growth2/adc.nii.gz", "hello"), "NIfTI"),

@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from mpi4py import MPI
@@ -18,6 +18,7 @@ from mpi4py import MPI
 from palpate.config.twin import TwinSettings
 from palpate.imaging.nifti import write_nifti
 from palpate.imaging.tumour.history import TumourHistory
+from palpate.imaging.tumour.visibility import LEAST_ML
 from palpate.progress import say
 from palpate.provenance import atomic_directory, refuse_foreign_folder, versions
 from palpate.twin.calibration.calibrate import Calibration, calibrate, prepared
@@ -79,13 +80,15 @@ def calibration_record(found: Calibration, history: TumourHistory, notes: tuple[
     doubts = [] if found.statistics.converged else ["The calibration did not converge; do not use its forecast."]
     if found.draws.acceptance < LEAST_ACCEPTED:
         doubts.append("The draws of the posterior hardly moved: its intervals may be too narrow or too wide.")
+    past = fitted(found)
+    doubts += contradicted(found.history, past)
     return {
         "subject": history.subject,
         "units": {"volumes": "mL", "days": "since the first scan"},
         "parameters": parameters(found),
         "front_drift_mm_per_100_days": found.front_drift_mm,
         "observed": observed(history.scans, float(np.prod(history.edges_mm)) / 1e3),
-        "fitted": fitted(found),
+        "fitted": past,
         "treatment_days": {
             "radiotherapy": [one.day for one in history.irradiations],
             "chemotherapy": [one.day for one in history.drug_doses],
@@ -100,7 +103,22 @@ def calibration_record(found: Calibration, history: TumourHistory, notes: tuple[
     }
 
 
-def fitted(found: Calibration) -> list[dict[str, object]]:
+def contradicted(history: TumourHistory, past: list[dict[str, Any]]) -> list[str]:
+    """A sentence for each scan that shows no tumour where the model is sure of one.
+
+    Args:
+        history: on the lattice.
+        past: of `fitted`.
+    """
+    return [
+        f"The scan of day {scan.day:g} shows no tumour, the model at least {row['visible_ml']['95'][0]:.1f} mL of one: "
+        "check that scan, and that all treatment is in the table."
+        for scan, row in zip(history.scans, past, strict=True)
+        if scan.marked and not scan.tumour.any() and row["visible_ml"]["95"][0] > LEAST_ML
+    ]
+
+
+def fitted(found: Calibration) -> list[dict[str, Any]]:
     """The posterior's own past: volumes and burden at every scan, without the front's straying.
 
     Args:
@@ -113,7 +131,7 @@ def fitted(found: Calibration) -> list[dict[str, object]]:
     chosen = found.draws.xi[:: max(1, len(found.draws.xi) // _FITTED)]
     pasts = [problem.states(xi) for xi in chosen]
     above = {name: [found.unknowns.natural(xi, kind) for xi in chosen] for name, kind in THRESHOLDS.items()}
-    rows: list[dict[str, object]] = []
+    rows: list[dict[str, Any]] = []
     for number, scan in enumerate(lattice.scans):
         states = [past[number] for past in pasts]
         volumes = {

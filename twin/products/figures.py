@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from palpate.imaging.tumour.history import ENHANCING, NECROTIC, NON_ENHANCING, TumourScan
+from palpate.imaging.tumour.history import ENHANCING, NECROTIC, TumourScan
 from palpate.twin.calibration.calibrate import UNIDENTIFIED, Calibration
 from palpate.twin.priors import DIFFUSIVITY, KILL, PROLIFERATION, Unknown
 from palpate.units import m2_s_to_mm2_day, per_s_to_per_day
@@ -41,7 +41,7 @@ def intervals(draws: Values) -> dict[str, object]:
 
 
 def observed(scans: Sequence[TumourScan], voxel_ml: float) -> list[dict[str, float | None]]:
-    """What the images themselves show; None where a scan has no regions.
+    """What the images themselves show; None where a scan has no regions. Burden is that within what is visible.
 
     Args:
         scans: on the grid.
@@ -49,11 +49,11 @@ def observed(scans: Sequence[TumourScan], voxel_ml: float) -> list[dict[str, flo
     """
     found: list[dict[str, float | None]] = []
     for scan in scans:
-        marked = bool(scan.roi.any())
+        marked, every = scan.marked, scan.tumour
         inside = np.isin(scan.roi, (ENHANCING, NECROTIC))
-        every = np.isin(scan.roi, (ENHANCING, NON_ENHANCING, NECROTIC))
         counted = every & np.isfinite(scan.cellularity) if marked else np.isfinite(scan.cellularity)
-        burden = float(scan.cellularity[counted].sum()) * voxel_ml if counted.any() else None
+        known = counted.any() or (marked and not every.any())
+        burden = float(scan.cellularity[counted].sum()) * voxel_ml if known else None
         found.append(
             {
                 "day": scan.day,
