@@ -24,14 +24,11 @@ from palpate.provenance import atomic_directory, refuse_foreign_folder, versions
 from palpate.twin.calibration.calibrate import Calibration, calibrate, prepared
 from palpate.twin.forecast.predict import share_above
 from palpate.twin.lattice import nearest_in
-from palpate.twin.priors import ENHANCING_ABOVE, INFILTRATED_ABOVE
-from palpate.twin.products.figures import intervals, observed, parameters
+from palpate.twin.products.figures import THRESHOLDS, intervals, observed, parameters
 from palpate.twin.storage import save_calibration
 
 LEAST_ACCEPTED: Final = 0.05
 """Below this share of accepted proposals the draws may not be the posterior's."""
-THRESHOLDS: Final = {"enhancing_ml": ENHANCING_ABOVE, "visible_ml": INFILTRATED_ABOVE}
-"""Volumes, and the unknown density above which images show them."""
 _FITTED: Final = 40
 """Draws whose past is looked at."""
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from palpate.imaging.tumour.history import ENHANCING, NECROTIC, TumourScan
 from palpate.twin.calibration.calibrate import UNIDENTIFIED, Calibration
-from palpate.twin.priors import DIFFUSIVITY, KILL, PROLIFERATION, Unknown
+from palpate.twin.priors import DIFFUSIVITY, ENHANCING_ABOVE, INFILTRATED_ABOVE, KILL, PROLIFERATION, Unknown
 from palpate.units import m2_s_to_mm2_day, per_s_to_per_day
 
 type Values = NDArray[np.float64]
@@ -19,6 +19,8 @@ LEVELS: Final = (0.5, 0.8, 0.9, 0.95)
 """Of the intervals."""
 QUANTITIES: Final = ("enhancing_ml", "visible_ml", "burden_ml")
 """Volume that takes up contrast agent; all that is visible; integral of the density."""
+THRESHOLDS: Final = {"enhancing_ml": ENHANCING_ABOVE, "visible_ml": INFILTRATED_ABOVE}
+"""Volumes, and the unknown density above which images show them."""
 _UNITS: Final[Mapping[str, tuple[str, float]]] = {
     PROLIFERATION: ("1/day", per_s_to_per_day(1.0)),
     DIFFUSIVITY: ("mm2/day", m2_s_to_mm2_day(1.0)),

@@ -36,6 +36,11 @@ dated = {subject: scans for subject in {one.subject for one in study} if (scans 
 twins = sorted(subject for subject, scans in dated.items() if len(scans) >= FEWEST_SCANS)
 for subject in sorted(set(dated) - set(twins)):
     print(f"palpate: sub-{subject}: {ONE_SCAN}", file=sys.stderr)
+meshed = {subject for subject in twins if settings.forecast.on_mesh and dated[subject][0].labels is not None}
+if settings.forecast.on_mesh:
+    for subject in sorted(set(twins) - meshed):
+        told = "no labels in the row of the first scan with tumour maps, so that its forecast is not written on a mesh"
+        print(f"palpate: sub-{subject}: {told}", file=sys.stderr)
 
 
 wildcard_constraints:
@@ -83,3 +88,19 @@ def stiffness_options(wildcards, input):
     """Where the stiffness of the tumour's surroundings is, if it was measured."""
     inverted = inverted_session(wildcards.subject)
     return ["--stiffness", str(input.mre), "--stiffness-session", inverted.session] if inverted else []
+
+
+def first_labels(wildcards):
+    """The labels of a tumour's first scan, in whose world the forecast lies, and their names."""
+    labels = dated[wildcards.subject][0].labels
+    return {"labels": str(labels), "names": str(labels.parent / "labels.tsv")}
+
+
+def tissue_mesh(wildcards):
+    """The mesh that a subject's forecast is written on, if the study asks for one."""
+    return {"mesh": f"{TWIN}/mesh".format(**wildcards)} if wildcards.subject in meshed else {}
+
+
+def mesh_options(wildcards, input):
+    """Where that mesh is."""
+    return ["--mesh", str(input.mesh)] if wildcards.subject in meshed else []
