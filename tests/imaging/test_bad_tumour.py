@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pydicom
 import pytest
@@ -317,6 +318,15 @@ def test_broken_history_is_refused(content: bytes | None, tmp_path: Path) -> Non
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(InputError, match="palpate tumour"):
+        read_history(path)
+
+
+def test_history_of_another_version_says_so(tmp_path: Path) -> None:
+    """Files outlive versions; whoever meets an old one must not look for a broken disk."""
+    path = tmp_path / "history.h5"
+    with h5py.File(path, "w") as file:
+        file.attrs["format"] = "palpate tumour history 1"
+    with pytest.raises(InputError, match=r"history 1'; expected 'palpate tumour history \d.*palpate tumour again"):
         read_history(path)
 
 
