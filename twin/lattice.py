@@ -70,19 +70,6 @@ class Lattice:
         """A resection on the blocks: of those of which half was removed."""
         return Surgery(one.day, self.mean(one.removed.astype(np.float64)) >= _TISSUE_SHARE)
 
-    def refined(self, values: Values, outside: float = 0.0) -> Values:
-        """Blocks' values on the images' grid, constant in a block.
-
-        Args:
-            values: shape `shape`.
-            outside: value beyond the box.
-        """
-        volume = np.full(self.image_shape, outside)
-        for axis, factor in enumerate(self.factors):
-            values = values.repeat(factor, axis=axis)
-        volume[self._box] = values[tuple(slice(0, one.stop - one.start) for one in self._box)]
-        return volume
-
     @property
     def _box(self) -> tuple[slice, slice, slice]:
         begin = self.first

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from mpi4py import MPI
 
 from palpate.config.twin import TwinSettings
 from palpate.imaging.nifti import write_nifti
@@ -21,7 +20,8 @@ from palpate.imaging.tumour.history import TumourHistory
 from palpate.imaging.tumour.visibility import LEAST_ML
 from palpate.progress import say
 from palpate.provenance import atomic_directory, refuse_foreign_folder, versions
-from palpate.twin.calibration.calibrate import Calibration, calibrate, prepared
+from palpate.twin.calibration.calibrate import Calibration, calibrated
+from palpate.twin.calibration.posterior import Problem
 from palpate.twin.forecast.predict import share_above
 from palpate.twin.lattice import nearest_in
 from palpate.twin.products.figures import THRESHOLDS, intervals, observed, parameters
@@ -49,7 +49,7 @@ def calibrate_into(
     """
     refuse_foreign_folder(out)
     say(f"sub-{history.subject}: calibrating on {len(history.scans)} scans")
-    found = calibrate(history, settings)
+    found, problem = calibrated(history, settings)
     went = found.statistics
     say(
         f"{'converged' if went.converged else 'NOT converged'} after {went.iterations} steps, "
@@ -57,7 +57,7 @@ def calibrate_into(
     )
     with atomic_directory(out) as partial:
         save_calibration(found, partial / "calibration.h5")
-        record = calibration_record(found, history, notes)
+        record = calibration_record(found, problem, history, notes)
         (partial / "calibration.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
         lattice = found.history
         white = np.where(lattice.tissue, 0.3 + 0.7 * lattice.white, 0.0).astype(np.float32)
@@ -66,18 +66,21 @@ def calibrate_into(
     return found
 
 
-def calibration_record(found: Calibration, history: TumourHistory, notes: tuple[str, ...]) -> dict[str, object]:
+def calibration_record(
+    found: Calibration, problem: Problem, history: TumourHistory, notes: tuple[str, ...]
+) -> dict[str, object]:
     """What programs and the page read of a calibration, as plain JSON values.
 
     Args:
         found: the calibration.
+        problem: that it solves.
         history: on the images' grid.
         notes: what was taken for granted.
     """
     doubts = [] if found.statistics.converged else ["The calibration did not converge; do not use its forecast."]
     if found.draws.acceptance < LEAST_ACCEPTED:
         doubts.append("The draws of the posterior hardly moved: its intervals may be too narrow or too wide.")
-    past = fitted(found)
+    past = fitted(found, problem)
     doubts += contradicted(found.history, past)
     return {
         "subject": history.subject,
@@ -115,13 +118,13 @@ def contradicted(history: TumourHistory, past: list[dict[str, Any]]) -> list[str
     ]
 
 
-def fitted(found: Calibration) -> list[dict[str, Any]]:
+def fitted(found: Calibration, problem: Problem) -> list[dict[str, Any]]:
     """The posterior's own past: volumes and burden at every scan, without the front's straying.
 
     Args:
         found: the calibration.
+        problem: that it solves.
     """
-    problem = prepared(found.history, found.settings, MPI.COMM_SELF)
     lattice = found.history
     voxel_ml = float(np.prod(lattice.edges_mm)) / 1e3
     nearest = nearest_in(lattice.tissue)

@@ -84,7 +84,7 @@ class MeshedLattice:
         Raises:
             InputError: less than LEAST_HELD.
         """
-        mean = found.densities.mean(axis=0, dtype=np.float64)
+        mean = found.mean_density()[found.calibration.history.tissue]
         share = float(self.node_volumes_mm3 @ (self.carry @ mean)) / (float(mean.sum()) * self.voxel_mm3)
         if share < LEAST_HELD:
             raise InputError(
