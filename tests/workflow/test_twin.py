@@ -94,6 +94,23 @@ def test_forecast_is_on_the_tissues_mesh_too(home: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.xdist_group("end-to-end-twin")
+def test_without_labels_there_is_a_sentence_and_no_mesh(home: Path) -> None:
+    """Labels of another date lie in that date's world; a mesh of them would show the tumour in another place."""
+    lines = (home / "sessions.tsv").read_text().splitlines()
+    at = lines[0].split("\t").index("labels")
+    rows = [line.split("\t") for line in lines[1:]]
+    table = [lines[0], *("\t".join([*row[:at], "", *row[at + 1 :]]) for row in rows)]
+    (home / "unlabelled.tsv").write_text("\n".join(table) + "\n")
+    config = ("--configfile", "study.yaml", "--config", "sessions=unlabelled.tsv", "results=other")
+    done = run("snakemake", "-s", CHECKOUT / "Snakefile", "-n", *config, cwd=home)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "sub-02: no labels in the row of the first scan" in done.stdout + done.stderr
+    assert "rule tetrahedra" not in done.stdout + done.stderr
+    assert "rule forecast" in done.stdout + done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("end-to-end-twin")
 def test_one_date_gets_a_sentence_and_no_twin(home: Path) -> None:
     """A subject with one scan must neither fail the study nor vanish without a word."""
     assert "sub-03: one session with tumour maps" in (home / "printed").read_text()
