@@ -32,6 +32,9 @@ KEEP_ABOVE = 0.03
 FOLLOW_ABOVE = 0.3 * KEEP_ABOVE
 """Directions below this are not followed into the next step: a zone that waves hardly see becomes cheap."""
 
+WELL_CONDITIONED = 0.01
+"""Ratio of pivots of X^T X = R^T R above which X R^-1 is orthonormal to 1e-10 or better."""
+
 FEWEST_FOLLOWED = 20
 """Directions that every zone keeps following, because what waves see changes with the moduli."""
 
@@ -67,7 +70,9 @@ class Whitening:
     def _times(self, values: NDArray[np.float64], *, transposed: bool = False) -> NDArray[np.float64]:
         """L or L^T times one field's columns; knowing that L is triangular halves the arithmetic."""
         lower = _reference_factor(self._places_mm)
-        return np.asarray(scipy.linalg.blas.dtrmm(1.0, lower, values, lower=True, trans_a=transposed))
+        # From the right on the transpose, whose memory is as BLAS wants it: no copies by columns and back.
+        product = scipy.linalg.blas.dtrmm(1.0, lower, values.T, side=True, lower=True, trans_a=not transposed)
+        return np.asarray(product.T)
 
 
 @lru_cache(maxsize=8)
@@ -116,4 +121,20 @@ def informed_directions(likelihood: Linearised, whitening: Whitening, start: NDA
     kept = max(int(np.count_nonzero(values > KEEP_ABOVE)), 1)  # no zone is empty
     followed = max(int(np.count_nonzero(values > FOLLOW_ABOVE)), min(FEWEST_FOLLOWED, len(values)))
     half = raw @ (vectors[:, :kept] / np.sqrt(values[:kept]))  # Nystroem: H ~ (H B) (B^T H B)^-1 (H B)^T
-    return Informed(half, np.linalg.qr(image @ vectors[:, :followed])[0])
+    return Informed(half, orthonormal(image @ (vectors[:, :followed] / values[:followed])))
+
+
+def orthonormal(columns: NDArray[np.float64]) -> NDArray[np.float64]:
+    """An orthonormal basis of the span of columns that are nearly orthonormal already, shape (n, k).
+
+    X -> X R^-1 with X^T X = R^T R, a third of the time of Householder's QR. It loses the square of the columns'
+    condition, so that those far from orthonormal are left to QR.
+
+    Args:
+        columns: X, shape (n, k).
+    """
+    upper = scipy.linalg.cholesky(columns.T @ columns, check_finite=False)
+    pivots = np.diag(upper)
+    if pivots.min() < WELL_CONDITIONED * pivots.max():
+        return np.asarray(np.linalg.qr(columns)[0])
+    return np.asarray(scipy.linalg.solve_triangular(upper, columns.T, trans="T", check_finite=False).T)
