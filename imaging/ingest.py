@@ -18,7 +18,8 @@ from palpate.imaging.anatomy import AnatomyImage, place_anatomy, read_anatomy_im
 from palpate.imaging.brain_mask import brain_mask
 from palpate.imaging.compressional import compressional_part
 from palpate.imaging.deidentify.facts import clean_facts
-from palpate.imaging.deidentify.key import Key, open_key
+from palpate.imaging.deidentify.key import Key
+from palpate.imaging.deidentify.key_file import open_key
 from palpate.imaging.dicom.files import Instance
 from palpate.imaging.dicom.registry import read_acquisitions
 from palpate.imaging.dicom.sorting import SeriesRow, table_text

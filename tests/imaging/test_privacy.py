@@ -17,7 +17,7 @@ from palpate.config.ingest import IngestSettings
 from palpate.config.report import ReportSettings
 from palpate.imaging.deidentify.facts import clean_facts
 from palpate.imaging.deidentify.folder import deidentify
-from palpate.imaging.deidentify.key import open_key
+from palpate.imaging.deidentify.key_file import open_key
 from palpate.imaging.dicom.files import Instance
 from palpate.imaging.dicom.vocabulary import is_known, known_words
 from palpate.imaging.dicom_maps import write_dicom_maps
