@@ -18,7 +18,7 @@ _TAGS: Final = ("StudyInstanceUID", "FrameOfReferenceUID", "SeriesInstanceUID", 
 
 
 def original_place(recorded: DicomSource, scan: Path, key: Key) -> DicomSource:
-    """A recorded scan under its own study and frame of reference; series and image stay keyed.
+    """A recorded scan under its own identifiers: viewers look up the series that a map refers to, and lay it over that.
 
     Args:
         recorded: identifiers that the key gave for the scan's own.
@@ -37,7 +37,13 @@ def original_place(recorded: DicomSource, scan: Path, key: Key) -> DicomSource:
         if key.identifier(image) != recorded.sop_instance_uid:
             continue
         if (*map(key.identifier, (study, frame, series)),) == wanted:
-            return replace(recorded, study_instance_uid=study, frame_of_reference_uid=frame)
+            return replace(
+                recorded,
+                study_instance_uid=study,
+                frame_of_reference_uid=frame,
+                series_instance_uid=series,
+                sop_instance_uid=image,
+            )
     raise InputError(
         shown(scan),
         found="no image that the record of ingest stands for: another scan, or changed identifiers",

@@ -149,11 +149,14 @@ def identifiers_in(folder: Path) -> tuple[str, ...]:
 
 
 def without_place(maps: Path, to: Path) -> None:
-    """DICOM maps once more, without the two elements in which they may name the scan's own study and frame."""
+    """DICOM maps once more, without the elements in which they may name the scan: its study, frame, series, image."""
     to.mkdir()
     for path in maps.glob("*.dcm"):
         image = pydicom.dcmread(path)
         image.StudyInstanceUID = image.FrameOfReferenceUID = "2.25.1"
+        for element in image.iterall():
+            if element.keyword in ("ReferencedSOPInstanceUID", "SeriesInstanceUID"):
+                element.value = "2.25.1"
         image.save_as(to / path.name)
 
 

@@ -98,7 +98,7 @@ def test_nothing_of_the_person_is_left_anywhere(study: Path) -> None:
 
 
 def test_scans_own_identifiers_are_in_the_place_of_dicom_maps_only(study: Path, tmp_path: Path) -> None:
-    """With access to the archive an identifier is a name: a viewer needs two of them in the maps, nobody any other."""
+    """With access to the archive an identifier is a name: viewers need them in the maps, nobody anywhere else."""
     sources = {"01": study / "siemens", "03": study / "philips-enhanced"}
     results = study / "results" / "sub-01"
     own = tuple(one for source in sources.values() for one in identifiers_in(source / "sub-01" / "ses-01" / "dicom"))

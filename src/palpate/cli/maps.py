@@ -23,7 +23,7 @@ def maps(
     """Write mean and standard deviation of G' and G'' as DICOM Parametric Maps (kPa) in the source's study.
 
     They lie in the frame of reference of the scan and carry the subject's label in place of the identity. Records are
-    keyed, so that study and frame of reference are read from --scan, which must be the scan of the record; with the
+    keyed, so that what maps name of the scan is read from --scan, which must be the scan of the record; with the
     setting uids: keyed the maps carry keyed ones and need no scan. Where the wave field did not come from DICOM there
     is no study to join: then the folder holds a note that says so.
     """

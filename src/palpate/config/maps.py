@@ -11,6 +11,6 @@ class MapsSettings(Section):
     """From stiffness maps to DICOM."""
 
     uids: Literal["retained", "keyed"] = "retained"
-    """Study and frame of reference of the DICOM maps. retained: the scan's own, read from it again where records are
-    keyed, so that a planner's viewer lays the maps over the scan. keyed: those of `palpate deidentify`, for maps that
+    """Study, frame of reference and series that DICOM maps name. retained: the scan's own, read from it again where
+    records are keyed, so that a planner's viewer lays the maps over the scan. keyed: those of `palpate deidentify`, for maps that
     are handed on."""
