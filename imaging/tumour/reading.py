@@ -48,6 +48,7 @@ def read_tumour(
     table: Path | str = "sessions.tsv",
     drugs: Collection[str] | None = None,
     stiffness: tuple[str, Path] | None = None,
+    key_file: Path | None = None,
 ) -> TumourReading:
     """Read everything that is known of a tumour.
 
@@ -58,6 +59,7 @@ def read_tumour(
         table: the table's path, for errors.
         drugs: names that the configuration knows; None to take any.
         stiffness: label of the session whose elastography was inverted, and its results folder.
+        key_file: of palpate deidentify's key, where it wrote the T1 and not the RTDOSE; None for the user's own.
 
     Raises:
         InputError: anything in the subject's files that cannot be used; it names the file and what to do.
@@ -101,7 +103,7 @@ def read_tumour(
         session.session: Space(move.motion, t1.frame_uid if t1 is not None else "")
         for session, move, t1 in zip(scans, moves, anatomies, strict=True)
     }
-    placer = Placer(grid, tissue.tissue, dates[0], placed, spaces)
+    placer = Placer(grid, tissue.tissue, dates[0], placed, spaces, key_file)
     history = _history(subject, grid, tissue, placed, placer, rows)
     demand_one_person([*known, *placer.patients])
     if stiffness is not None:

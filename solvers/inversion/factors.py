@@ -122,7 +122,7 @@ def _cut(zone: ZoneEvidence, voxel_size_mm: NDArray[np.float64], hypotheses: Hyp
     folded = [box.fold((shares[:, :, None] * c[:, None]).reshape(len(shares), -1)) for c in columns]
     varying = np.empty((FIELDS, pieces, FIELDS, pieces, width, width))
     for f, g in ((0, 0), (1, 1), (0, 1)):
-        image = box.unfold(box.times(_by_steps(box.distance_mm, hypotheses, f, g), folded[g]))
+        image = box.unfold(box.times(box.blocks(_by_steps(box.distance_mm, hypotheses, f, g)), folded[g]))
         for r, rows in enumerate(own):
             between = parts[f][r].T @ image[rows]
             varying[f, r, g] = between.reshape(width, pieces, width).transpose(1, 0, 2)

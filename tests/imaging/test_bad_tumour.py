@@ -15,6 +15,7 @@ import pytest
 from palpate.config.study import read_study
 from palpate.config.tumour import TumourSettings
 from palpate.errors import InputError
+from palpate.imaging.deidentify.key_file import open_key
 from palpate.imaging.nifti import read_nifti, write_nifti
 from palpate.imaging.tumour.dates import demand_one_person
 from palpate.imaging.tumour.events import Placer, Space
@@ -22,7 +23,7 @@ from palpate.imaging.tumour.history import TumourScan
 from palpate.imaging.tumour.onto_grid import TumourGrid
 from palpate.imaging.tumour.reading import read_tumour
 from palpate.imaging.tumour.store import read_history
-from palpate.imaging.tumour.treatments import read_treatments
+from palpate.imaging.tumour.treatments import TreatmentRow, read_treatments
 from tests.imaging.tumour_study import (
     AFFINE,
     ROWS,
@@ -330,11 +331,11 @@ def test_history_of_another_version_says_so(tmp_path: Path) -> None:
         read_history(path)
 
 
-def _placer(frame_uid: str) -> Placer:
+def _placer(frame_uid: str, key_file: Path | None = None) -> Placer:
     scan = TumourScan(0.0, np.zeros(SHAPE), np.ones(SHAPE), np.ones(SHAPE, np.uint8))
     grid = TumourGrid(SHAPE, AFFINE)
     first = datetime.date(2025, 1, 6)
-    return Placer(grid, np.ones(SHAPE, np.bool_), first, (scan,), {"01": Space(None, frame_uid)})
+    return Placer(grid, np.ones(SHAPE, np.bool_), first, (scan,), {"01": Space(None, frame_uid)}, key_file)
 
 
 def test_dose_of_another_frame_of_reference_is_refused(study: Path) -> None:
@@ -344,6 +345,27 @@ def test_dose_of_another_frame_of_reference_is_refused(study: Path) -> None:
     assert _placer(own).irradiation(row).dose_gy.max() > 1.9
     with pytest.raises(InputError, match="frame of reference that no T1"):
         _placer("1.2.3").irradiation(row)
+
+
+def test_dose_lies_on_a_deidentified_t1(study: Path, tmp_path: Path) -> None:
+    """A planner's dose stays in the scan's own frame of reference; the key shows that the T1 is of the same frame."""
+    (row, *_) = read_treatments(study / "treatments.tsv")
+    own = str(pydicom.dcmread(study / "dose.dcm").FrameOfReferenceUID)
+    key = open_key(tmp_path / "key", away_from=tmp_path / "results")
+    placer = _placer(key.identifier(own), tmp_path / "key")
+    assert placer.irradiation(row).dose_gy.max() > 1.9
+    # The T1's PatientID is a pseudonym, which the dose's own would seem to contradict.
+    assert placer.patients == []
+    assert len(_placed_patients(own, tmp_path / "key", row)) == 1
+    for frame_uid, key_file in ((key.identifier("1.2.3"), tmp_path / "key"), (key.identifier(own), None)):
+        with pytest.raises(InputError, match="frame of reference that no T1"):
+            _placer(frame_uid, key_file).irradiation(row)
+
+
+def _placed_patients(frame_uid: str, key_file: Path, row: TreatmentRow) -> list[tuple[str, str]]:
+    placer = _placer(frame_uid, key_file)
+    placer.irradiation(row)
+    return placer.patients
 
 
 def test_images_of_two_people_are_refused() -> None:

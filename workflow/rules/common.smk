@@ -28,6 +28,7 @@ settings = checked(load_settings, config)
 RESULTS = str(settings.results)
 SESSION = f"{RESULTS}/sub-{{subject}}/ses-{{session}}"
 LOGS = f"{RESULTS}/logs/sub-{{subject}}_ses-{{session}}"
+KEY = ["--key", str(settings.ingest.key)] if settings.ingest.key else []
 TWIN = f"{RESULTS}/sub-{{subject}}/twin"
 TWIN_LOGS = f"{RESULTS}/logs/sub-{{subject}}"
 study = checked(read_study, settings.sessions)
@@ -68,6 +69,13 @@ def session_results():
 def dicom_maps(wildcards):
     """The session's DICOM maps, where there are any; the page links to them."""
     return [f"{SESSION}/dicom".format(**wildcards)] if session_of(wildcards).brings_dicom else []
+
+
+def scan_of_maps(wildcards):
+    """The session's own DICOM, where its maps are to lie in its study and its record does not name that any more."""
+    session = session_of(wildcards)
+    needed = session.brings_dicom and settings.maps.uids == "retained" and settings.ingest.uids == "keyed"
+    return session.mre if needed else []
 
 
 def inverted_session(subject):

@@ -17,9 +17,10 @@ rule tumour:
         settings=settings.tumour.model_dump_json(),
         drugs=[word for drug in settings.twin.drugs for word in ("--drug", drug)],
         stiffness=stiffness_options,
+        key=KEY,
         source=source_digest(["imaging", "cli/tumour"]),
     shell:
-        "palpate tumour {input.table:q} --subject {wildcards.subject} {params.drugs:q} {params.stiffness:q}"
+        "palpate tumour {input.table:q} --subject {wildcards.subject} {params.drugs:q} {params.stiffness:q} {params.key:q}"
         " --settings {params.settings:q} --out {output:q} 2> >(tee {log:q} >&2)"
 
 
