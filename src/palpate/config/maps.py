@@ -12,5 +12,5 @@ class MapsSettings(Section):
 
     uids: Literal["retained", "keyed"] = "retained"
     """Study, frame of reference and series that DICOM maps name. retained: the scan's own, read from it again where
-    records are keyed, so that a planner's viewer lays the maps over the scan. keyed: those of `palpate deidentify`, for maps that
-    are handed on."""
+    records are keyed, so that a planner's viewer lays the maps over the scan. keyed: those of `palpate deidentify`, for
+    maps that are handed on."""
