@@ -130,7 +130,7 @@ class Projected:
         """
         (first, second), rho = scale.stds, scale.coupling
         alone_1, alone_2, both = self.correlated[0]
-        region, further = scale.region_std**2 * self.regional, scale.unresolved_std**2 * self.unresolved
+        region, further = scale.region_std**2 * self.regional, scale.unresolved_variance * self.unresolved
         across = rho * first * second * both
         total = first**2 * alone_1 + second**2 * alone_2 + across + scale.mean_std**2 * self.mean
         total += region[0] + rho * region[1] + further[0] + rho * further[1]

@@ -140,7 +140,7 @@ def _by_steps(distance_mm: NDArray[np.float64], hypotheses: Hypotheses, f: int, 
         return weight * matern(distance_mm, scale.length_mm, scale.roughness)
 
     mean = hypotheses.mean
-    total = part(UNRESOLVED, mean.unresolved_std**2 * mean.mixing[f, g])
+    total = part(UNRESOLVED, hypotheses.unresolved_variance * mean.mixing[f, g])
     for probability, scale in zip(hypotheses.probabilities, hypotheses.scales, strict=True):
         total = total + part(scale, probability * float(scale.covariance(np.ones(()))[f, g]))
     return total
