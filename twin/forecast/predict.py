@@ -17,13 +17,25 @@ from numpy.typing import NDArray
 
 from palpate.errors import InputError
 from palpate.imaging.tumour.history import DrugDose, Irradiation, Surgery, TumourHistory
+from palpate.solvers.growth.model import GrowthModel
 from palpate.solvers.growth.parameters import Parameters
 from palpate.solvers.growth.voxels import voxels
 from palpate.twin.calibration.calibrate import Calibration
-from palpate.twin.dynamics import CENTURY_DAYS, Events, brownian, interval_model, kills_1_g
+from palpate.twin.dynamics import CENTURY_DAYS, Events, brownian, interval_model, kills_1_g, slowed
 from palpate.twin.growth_field import growth_shapes
 from palpate.twin.lattice import nearest_in
-from palpate.twin.priors import ALPHA, DIFFUSIVITY, KILL, PROLIFERATION, WHITE_TO_GREY, Unknown, drugs, kill_prior
+from palpate.twin.priors import (
+    ALPHA,
+    DIFFUSIVITY,
+    KILL,
+    PROLIFERATION,
+    SLOWING,
+    WHITE_TO_GREY,
+    Unknown,
+    drugs,
+    kill_prior,
+)
+from palpate.twin.stress import elastic, followed, pattern
 from palpate.units import mm_to_m
 
 type Values = NDArray[np.float64]
@@ -140,6 +152,7 @@ def predict(calibration: Calibration, day: float, plan: Plan | None = None, comm
     rng = np.random.default_rng([settings.seed, 1])
     pieces = max(1, int(np.ceil((day - last) / DRIFT_DAYS)))
     days = np.linspace(last, day, pieces + 1)
+    future.stress(days)
     found = [future.advanced(number, days, rng) for number in range(len(calibration.draws.xi))]
     return Forecast(day, np.stack(found), calibration)
 
@@ -158,30 +171,61 @@ class _Future:
         halo = self._place.space.halo
         self._rates = growth_shapes(calibration.history, calibration.settings)[halo.start : halo.start + halo.own]
         self._nearest = nearest_in(whole.tissue, whole.edges_mm)
+        self._stress: tuple[Values, ...] = ()
+
+    def stress(self, days: Values) -> None:
+        """Find the stress of each piece of the future, along what the most probable tumour will do. Collective.
+
+        Args:
+            days: between which the pieces lie.
+        """
+        known, xi = self._calibration.stress, self._calibration.mode
+        if known is None:
+            return
+        halo, unknown = self._place.space.halo, self._calibration.unknowns
+        pushing = elastic(self._history, self._settings, self._place, known.log_moduli[0])
+        slowing = unknown.natural(xi, SLOWING)
+        parameters = self._parameters(xi, np.zeros(1 + len(self._names)))
+        own = slice(halo.start, halo.start + halo.own)
+        density = np.clip(self._calibration.draws.density[:, own].mean(axis=0, dtype=np.float64), 0.0, 1.0)
+        half = brownian([*(scan.day for scan in self._history.scans), *days[1:]], self._settings)
+        past = xi[unknown.drift_slice()]
+        drifts = half[len(past) :, : len(past)] @ past
+        found = []
+        for first, until, drift in zip(days[:-1], days[1:], drifts, strict=True):
+            model = self._model((float(first), float(until)))
+            drifted = replace(parameters, log_proliferation=parameters.log_proliferation + drift)
+            mean, density = followed(pushing, slowing, model, drifted, density)
+            found.append(pattern(pushing, mean, known.log_moduli[1:])[:, own])
+        self._stress = tuple(found)
+
+    def _model(self, span: tuple[float, float]) -> GrowthModel:
+        return interval_model(self._place, self._events, self._names, span, self._settings)
 
     def advanced(self, number: int, days: Values, rng: np.random.Generator) -> NDArray[np.float32]:
         """One draw's density on the last of the days."""
         drawn = self._calibration.draws
-        parameters = self._parameters(drawn.xi[number], rng)
+        parameters = self._parameters(drawn.xi[number], rng.standard_normal(1 + len(self._names)))
         drifts = self._drifts(drawn.xi[number], days, rng)
         state = self._place.space.halo
         own = slice(state.start, state.start + state.own)
         density = np.clip(drawn.density[number, own].astype(np.float64), 0.0, 1.0)
-        for first, until, drift in zip(days[:-1], days[1:], drifts, strict=True):
-            span = (float(first), float(until))
-            model = interval_model(self._place, self._events, self._names, span, self._settings)
-            drifted = replace(parameters, log_proliferation=parameters.log_proliferation + drift)
+        for piece, drift in enumerate(drifts):
+            log_d = parameters.log_diffusivity
+            if self._stress:
+                log_d = log_d - slowed(self._calibration.unknowns, drawn.xi[number], self._stress[piece])
+            drifted = replace(parameters, log_diffusivity=log_d, log_proliferation=parameters.log_proliferation + drift)
+            model = self._model((float(days[piece]), float(days[piece + 1])))
             (density,) = model.forecast(drifted, density).states
         step = np.sqrt((days[-1] - days[0]) / CENTURY_DAYS)
         fresh = self._calibration.front_drift_mm * step * rng.standard_normal(drawn.straying.shape[1])
         whole = state.gathered(density)
         return self._strayed(whole, self._phi @ (drawn.straying[number] + fresh)).astype(np.float32)
 
-    def _parameters(self, xi: Values, rng: np.random.Generator) -> Parameters:
-        """Of a draw; of what only the plan holds, from the prior."""
+    def _parameters(self, xi: Values, chance: Values) -> Parameters:
+        """Of a draw, where no stress slows; of what only the plan holds, from the prior with these standard normals."""
         layout, settings = self._calibration.unknowns, self._settings
         prior_alpha = Unknown(ALPHA, float(np.log(settings.alpha_1_gy.median)), settings.alpha_1_gy.log_std)
-        chance = rng.standard_normal(1 + len(self._names))
         if layout.index(ALPHA) is not None:
             alpha = layout.value(xi, ALPHA)
         else:

@@ -106,7 +106,7 @@ def fitted(found: Calibration) -> list[dict[str, object]]:
     Args:
         found: the calibration.
     """
-    problem = prepared(found.history, found.settings, MPI.COMM_SELF)
+    problem = prepared(found.history, found.settings, MPI.COMM_SELF, found.stress)
     lattice = found.history
     voxel_ml = float(np.prod(lattice.edges_mm)) / 1e3
     nearest = nearest_in(lattice.tissue)
