@@ -67,7 +67,7 @@ class Unknown:
 
 @dataclass(frozen=True, slots=True)
 class Unknowns:
-    """All of them, in the order of xi: single numbers, drifts of ln k by interval, shapes of the outline, of ln k, of ln G'.
+    """All of them, in the order of xi: single numbers, drifts of ln k by interval, shapes of outline, ln k and ln G'.
 
     Attributes:
         single: numbers.

@@ -1,4 +1,4 @@
-"""Stiffness of everything inside the skull, as joint draws: this patient's where elastography saw it, else a population's.
+"""Stiffness inside the skull, as joint draws: this patient's where elastography saw it, else a population's.
 
 Only contrasts matter: stresses do not depend on the scale of G' (docs/theory/growth.md). Population values therefore
 take the level of what was measured.
@@ -74,9 +74,12 @@ def coarse_stiffness(history: TumourHistory, grid: Lattice, most: int) -> Stiffn
     _demand_draws(draws, history)
     measured = np.isfinite(draws).all(axis=0) & history.tissue
     weights = measured.astype(np.float64)
-    enough = grid.mean(weights) >= _LEAST_SHARE * np.maximum(grid.mean(history.tissue.astype(np.float64)), 1e-9)
+    share = grid.mean(weights)
+    enough = (share > 0.0) & (share >= _LEAST_SHARE * grid.mean(history.tissue.astype(np.float64)))
+    if not enough.any():
+        raise _elsewhere(history)
     logs = np.log(draws, where=measured, out=np.zeros(draws.shape))
-    means = [np.where(enough & (grid.mean(weights) > 0), np.exp(grid.mean(one, weights)), np.nan) for one in logs]
+    means = [np.where(enough, np.exp(grid.mean(one, weights)), np.nan) for one in logs]
     return Stiffness(np.stack(means).astype(np.float32))
 
 
@@ -97,15 +100,16 @@ def log_stiffness(history: TumourHistory, skull: Mask, settings: TwinSettings) -
     points = np.argwhere(skull) * history.edges_mm
     shapes = matern_shapes(spread_out(points, _CENTRES), points, WITHIN_MM)
     found = np.zeros((count, *skull.shape))
-    for number, one in enumerate(found):
+    for number in range(count):
         levels = np.concatenate([[0.0], BETWEEN_LOG_STD * rng.standard_normal(2)])
         contrast = TUMOUR_LOG[0] + TUMOUR_LOG[1] * rng.standard_normal()
-        one[skull] = (plain + levels[tissues] + contrast * tumour)[skull]
+        middle, one = plain + contrast * tumour, found[number]
+        one[skull] = (middle + levels[tissues])[skull]
         one[skull] += WITHIN_LOG_STD * (shapes @ rng.standard_normal(shapes.shape[1])) * history.tissue[skull]
         if given is not None:
             measured = np.isfinite(given.draws_pa[number])
             known = np.log(given.draws_pa[number].astype(np.float64), where=measured, out=np.zeros(skull.shape))
-            one += np.median((known - plain - contrast * tumour)[measured])
+            one += np.median((known - middle)[measured])
             one[measured] = known[measured]
     found[:, ~skull] = 0.0
     return found
@@ -128,9 +132,13 @@ def _demand_draws(draws_pa: Values, history: TumourHistory) -> None:
     measured = np.isfinite(draws_pa).all(axis=0)
     tumour = np.any([visible(scan, history.edges_mm) for scan in history.scans], axis=0) & history.tissue
     if not (measured & tumour).any():
-        raise InputError(
-            f"stiffness of {history.subject}",
-            found="an elastogram that shows nothing of the tumour",
-            expected="moduli in at least a part of what any scan shows of it",
-            advice="Leave the stiffness out, or check whose it is and how it was registered.",
-        )
+        raise _elsewhere(history)
+
+
+def _elsewhere(history: TumourHistory) -> InputError:
+    return InputError(
+        f"stiffness of {history.subject}",
+        found="an elastogram that shows nothing of the tumour",
+        expected="moduli in at least a part of what any scan shows of it",
+        advice="Leave the stiffness out, or check whose it is and how it was registered.",
+    )

@@ -2,13 +2,14 @@
 
     ln D = ln D_0 - gamma lambda (s_i(x) + sum_j S_ij(x) xi_j)          within interval i
 
-s_i is the von Mises stress over lambda of the interval's mean density, along the most probable course found so far; S_ij
-is its derivative along a field of ln G'. Those fields are combinations of the draws of the stiffness, the ones that move
+s_i is the von Mises stress over lambda of the interval's mean density, on the most probable course found so far; S_ij
+is its derivative along a field of ln G'. Those fields are combinations of the draws of the stiffness, those that move
 the stress most where the tumour invades, so that xi_j ~ N(0, 1) spreads the stress as the draws do, to first order.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -58,7 +59,7 @@ class Stress:
 
 
 def first_stress(history: TumourHistory, settings: TwinSettings, place: Voxels) -> tuple[Stress, Mechanics]:
-    """Factorise at the draws' mean, choose fields, and take the stress of densities as the images suggest them. Collective.
+    """Factorise at the draws' mean, choose fields, take the stress of densities as images suggest them. Collective.
 
     Args:
         history: on the lattice, with its stiffness or none.
@@ -72,7 +73,7 @@ def first_stress(history: TumourHistory, settings: TwinSettings, place: Voxels) 
     middle = draws.mean(axis=0)
     pushing = elastic(history, settings, place, middle)
     seen = [apparent_density(scan, history.tissue, history.edges_mm) for scan in history.scans]
-    between = [0.5 * (one + other) for one, other in zip(seen[:-1], seen[1:], strict=True)]
+    between = [0.5 * (one + other) for one, other in itertools.pairwise(seen)]
     densities = [place.from_volume(one) for one in between or seen]
     modes, explained = _leading(pushing, draws - middle, densities, settings.stiffness_modes)
     found = [pattern(pushing, one, modes) for one in densities[: len(between)]]
@@ -96,7 +97,7 @@ def elastic(history: TumourHistory, settings: TwinSettings, place: Voxels, log_m
 
 
 def pattern(pushing: Mechanics, density: Values, modes: Values) -> Values:
-    """s and S of a density, at all tissue voxels, on every rank, shape (1 + r, n). Collective.
+    """Stress s and S of a density, at all tissue voxels, on every rank, shape (1 + r, n). Collective.
 
     Args:
         pushing: the elastic system.
@@ -128,7 +129,7 @@ def followed(
 
 
 def _leading(pushing: Mechanics, deviations: Values, densities: Sequence[Values], most: int) -> tuple[Values, float]:
-    """Fields of ln G' that spread the stress as the draws do, where densities have fronts; shape (r, b), and their share.
+    """Fields of ln G' that spread the stress as the draws do, where densities have fronts: (r, b), and their share.
 
     With K deviations and their stresses D, shape (K, n), A of D D^T = A diag(v) A^T combines draws: the fields
     a_j^T deviations / sqrt(K - 1) have the stresses whose outer products add up to the draws' covariance.

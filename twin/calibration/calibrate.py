@@ -104,7 +104,8 @@ def calibrate(
         comm: ranks to share the work; the result is the same on every rank and for every number of them.
 
     Raises:
-        InputError: scans out of order, no tumour, treatment before the first scan, an unknown drug, or unusable stiffness.
+        InputError: scans out of order, no tumour, treatment before the first scan, an unknown drug or unusable
+            stiffness.
     """
     settings = TwinSettings() if settings is None else settings
     _demand_order(history)

@@ -3,8 +3,8 @@
     minimise  phi(xi) = r^T R^-1 r / 2 + xi^T xi / 2,     r = y - F(xi),     H = 1 + J^T R^-1 J.
 
 R depends on how steep fronts are. At first that is taken from the images; twice, near the minimum of the phi before,
-from the model, and stays then: renewed for ever, R and xi need not settle. With it the stress is renewed (twin.stress), and q, the size of the
-front's straying: it maximises the evidence of the linearised problem times its prior,
+from the model, and stays then: renewed for ever, R and xi need not settle. With it the stress is renewed (twin.stress),
+and q, the size of the front's straying: it maximises the evidence of the linearised problem times its prior,
 
     -2 ln p(y | q) = r_0^T (R + J J^T)^-1 r_0 + ln det(R + J J^T),     r_0 = y - F + J xi.
 """
@@ -166,7 +166,8 @@ def laplace(problem: Problem, renewals: int = RENEWALS) -> Laplace:
         at, _ = _minimised(problem, at, work, LOOSE)
         if problem.pushing is not None:
             problem = problem.stressed(at.xi)
-            at = replace(at, **dict(zip(("states", "jacobian"), problem.tangents(at.xi), strict=True)))
+            states, jacobian = problem.tangents(at.xi)
+            at = replace(at, states=states, jacobian=jacobian)
             work.forecasts += 3 * len(xi)
         around = problem.observations.around(at.states, problem.dynamics.unknowns)
         problem = replace(problem, observations=around)
