@@ -2,10 +2,10 @@
 
 Each patient has an own place in the ICBM152 brain, own rates, treatment or none, and is grown on 1.75 mm voxels in
 half-day steps, along fibres, with rates that vary in space, slowed by stress in a stiffness and on boxes of its own:
-none of which the twin knows. It sees what a scanner would:
-ADC and contours of dates with noise, blur and misplacement, 3 mm, registered by T1; and an elastogram of the first date with
-errors of 12 %, honest draws of which it is given. It is calibrated on three of them;
-a fourth, some weeks later, is held out: the volume that its contours enclose, and the true number of cells.
+none of which the twin knows. It sees what a scanner would: ADC and contours of dates with noise, blur and misplacement,
+3 mm, registered by T1; and honest draws of an elastogram of the first date with errors of 12 %. It is calibrated on
+three of the dates; a fourth, some weeks later, is held out: the volume that its contours enclose, and the true number
+of cells.
 
 - the twin as it is
 - without discrepancy: as if the model were true (no drift of the rate, no straying of the front)
