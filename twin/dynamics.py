@@ -183,8 +183,7 @@ class Dynamics:
         sensitivities = np.zeros(len(self.kill_1_g))
         moved = own.shape_slice().start <= at
         if own.mode_slice().start <= at:
-            slowing = float(np.exp(own.value(xi, SLOWING)))
-            log_d -= slowing * self.stress[interval, 1 + at - own.mode_slice().start]
+            log_d -= self._slowed(xi, interval) * self.stress[interval, 1 + at - own.mode_slice().start]
         elif own.field_slice().start <= at:
             log_k = self.growth_shapes[:, at - own.field_slice().start]
         if at < len(own.single):
@@ -256,7 +255,7 @@ def slowed(unknown: Unknowns, xi: Values, pattern: Values) -> Values:
         xi: unknowns.
         pattern: s, and S for each of the stiffness' modes, shape (1 + modes, n).
     """
-    return np.asarray(np.exp(unknown.value(xi, SLOWING)) * (pattern[0] + xi[unknown.mode_slice()] @ pattern[1:]))
+    return np.asarray(pattern[0] * np.exp(unknown.value(xi, SLOWING) + xi[unknown.mode_slice()] @ pattern[1:]))
 
 
 def brownian(days: Sequence[float], settings: TwinSettings) -> Values:

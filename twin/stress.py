@@ -1,10 +1,11 @@
 """The stress that slows invasion, frozen between renewals, and what an uncertain stiffness does to it.
 
-    ln D = ln D_0 - gamma lambda (s_i(x) + sum_j S_ij(x) xi_j)          within interval i
+    ln D = ln D_0 - gamma lambda s_i(x) exp(sum_j S_ij(x) xi_j)         within interval i
 
-s_i is the von Mises stress over lambda of the interval's mean density, on the most probable course found so far; S_ij
-is its derivative along a field of ln G'. Those fields are combinations of the draws of the stiffness, those that move
-the stress most where the tumour invades, so that xi_j ~ N(0, 1) spreads the stress as the draws do, to first order.
+s_i is the von Mises stress over lambda of the interval's mean density, on the most probable course found so far, and
+S_ij the derivative of ln s_i along a field of ln G'. Those fields are combinations of the draws of the stiffness, those
+that move the stress most where the tumour invades, so that xi_j ~ N(0, 1) spreads the stress as the draws do, to first
+order.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ class Stress:
 
     Attributes:
         log_moduli: ln G' of the elastic boxes, G' in Pa, then the fields it may differ by, shape (1 + r, b).
-        patterns: s and S of each interval between scans, at all tissue voxels, shape (intervals, 1 + r, n).
+        patterns: s and S = d ln s of each interval between scans, at all tissue voxels, shape (intervals, 1 + r, n).
         explained: share of the stress's variance by the draws that the fields hold.
     """
 
@@ -105,8 +106,9 @@ def pattern(pushing: Mechanics, density: Values, modes: Values) -> Values:
         modes: fields of ln G' of the boxes, shape (r, b).
     """
     stress, by = pushing.stress_by_stiffness_pa(density, modes.T)
-    whole = pushing.space.halo.gathered(np.column_stack([stress, by]))
-    return np.asarray(whole.T / LAMBDA_PA)
+    # As a factor: a sum could become negative far from the mode, and D without bound.
+    by = np.divide(by, stress[:, None], where=stress[:, None] > 0.0, out=np.zeros_like(by))
+    return np.asarray(pushing.space.halo.gathered(np.column_stack([stress / LAMBDA_PA, by])).T)
 
 
 def followed(

@@ -32,6 +32,8 @@ LOOSE: Final = 0.5
 RENEWALS: Final = 2
 GRID: Final = tuple(float(x) for x in np.exp(np.linspace(-1.5, 1.5, 7)))
 """Multiples of the stated q that are tried."""
+LONGEST: Final = 4.0
+"""Of a step in any unknown, in prior standard deviations: a first step along a line may ask for growth by e^6."""
 _HALVINGS: Final = 8
 
 
@@ -214,6 +216,7 @@ def _minimised(problem: Problem, at: _Point, work: _Work, tolerance: float) -> t
             return at, True
         for _ in range(_HALVINGS):
             move = -cho_solve(cho_factor(hessian + damping * np.diag(np.diag(hessian))), gradient)
+            move *= min(1.0, LONGEST / float(np.abs(move).max(initial=LONGEST)))
             ahead = problem.states(at.xi + move)
             work.forecasts += 1
             there = objective(problem.residual(ahead, at.xi + move), at.xi + move, at.errors)
