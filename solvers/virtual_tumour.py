@@ -9,6 +9,8 @@ import numpy as np
 from palpate.config.longitudinal import LongitudinalSettings
 from palpate.imaging.phantom.tumour_scene import Scene, dose_gy, drug_days, fraction_days
 from palpate.imaging.phantom.tumour_study import INFILTRATES_ABOVE, Truth
+from palpate.solvers.growth.lattice import lattice
+from palpate.solvers.growth.mechanics import Mechanics, Pressure, mechanics, middles_m
 from palpate.solvers.growth.model import GrowthModel
 from palpate.solvers.growth.parameters import Parameters
 from palpate.solvers.growth.pharmacokinetics import Course, one_compartment
@@ -21,6 +23,8 @@ _ABSORPTION_1_DAY = 40.0
 _VOLUME_M3 = 0.03
 _TOLERANCE = 2e-3
 _KG_A_GRAM = 1e-3
+_LAMBDA_PA = 10e3
+"""Only the slowing, gamma lambda, matters."""
 
 
 def grow(settings: LongitudinalSettings, scene: Scene) -> Truth:
@@ -39,39 +43,72 @@ def grow(settings: LongitudinalSettings, scene: Scene) -> Truth:
     )
     start = place.from_volume(scene.begin)
     if settings.before_days > 0.0:
-        before = _model(settings, place, (float(settings.before_days),), Treatment())
+        pushing = _pushing(settings, scene, place, scene.storage_pa)
+        before = _model(settings, place, (float(settings.before_days),), Treatment(), pushing)
         (start,) = before.forecast(parameters, start).states
+    # Softer or stiffer where the tumour is on the day of the elastogram; it stays so.
+    storage_pa = scene.storage_pa * np.exp(settings.tumour_log_stiffness * place.to_volume(start))
+    pushing = _pushing(settings, scene, place, storage_pa)
     every = (*settings.days, *settings.beyond_days)
     # The dose is planned on the last scan before radiotherapy; its tumour must be grown to first.
     planning = [day for day in settings.days if day <= settings.first_fraction_day][-1]
-    radius_mm = _radius_mm(settings, place, parameters, start, planning)
+    radius_mm = _radius_mm(settings, place, parameters, start, planning, pushing)
     treatment, log_sensitivities = _treatment(settings, scene, place, radius_mm, every[-1])
     treated = Parameters(
         parameters.log_diffusivity, parameters.log_proliferation, parameters.log_alpha, log_sensitivities
     )
-    model = _model(settings, place, tuple(float(day) for day in every[1:]), treatment)
+    model = _model(settings, place, tuple(float(day) for day in every[1:]), treatment, pushing)
     states = (start, *model.forecast(treated, start).states) if len(every) > 1 else (start,)
     densities = {day: place.to_volume(state) for day, state in zip(every, states, strict=True)}
-    return Truth(densities, radius_mm, time.monotonic() - began)
+    if pushing is None:
+        return Truth(densities, radius_mm, time.monotonic() - began)
+    slowed = {
+        day: -float(np.average(pushing.shift(state), weights=state * (1.0 - state) + 1e-12))
+        for day, state in zip(every, states, strict=True)
+    }
+    return Truth(densities, radius_mm, time.monotonic() - began, storage_pa, slowed)
 
 
-def _model(settings: LongitudinalSettings, place: Voxels, days: tuple[float, ...], treatment: Treatment) -> GrowthModel:
+def _pushing(settings: LongitudinalSettings, scene: Scene, place: Voxels, storage_pa: np.ndarray) -> Mechanics | None:
+    """Stress that slows the truth, on boxes of its own; None if none does."""
+    if settings.stress_slowing == 0.0:
+        return None
+    edges_m = mm_to_m(scene.grid.voxel_mm)
+    boxes = lattice(scene.head, edges_m, storage_pa, float(mm_to_m(settings.elastic_box_mm)))
+    pressure = Pressure(_LAMBDA_PA, settings.stress_slowing / _LAMBDA_PA)
+    every_s = days_to_s(settings.stress_every_days)
+    return mechanics(place.space, middles_m(place, edges_m), boxes, pressure, every_s=every_s)
+
+
+def _model(
+    settings: LongitudinalSettings,
+    place: Voxels,
+    days: tuple[float, ...],
+    treatment: Treatment,
+    pushing: Mechanics | None,
+) -> GrowthModel:
     return GrowthModel(
         place.space,
         tuple(days_to_s(day) for day in days),
         treatment,
         step_s=days_to_s(settings.truth_step_days),
         tolerance=_TOLERANCE,
+        coupling=pushing,
     )
 
 
 def _radius_mm(
-    settings: LongitudinalSettings, place: Voxels, parameters: Parameters, start: np.ndarray, day: int
+    settings: LongitudinalSettings,
+    place: Voxels,
+    parameters: Parameters,
+    start: np.ndarray,
+    day: int,
+    pushing: Mechanics | None,
 ) -> float:
     """Of the ball as large as what is visible on a day without treatment."""
     state = start
     if day > 0:
-        (state,) = _model(settings, place, (float(day),), Treatment()).forecast(parameters, start).states
+        (state,) = _model(settings, place, (float(day),), Treatment(), pushing).forecast(parameters, start).states
     volume_m3 = float(place.space.volumes_m3[state > INFILTRATES_ABOVE].sum())
     return 1e3 * float((3.0 * volume_m3 / (4.0 * np.pi)) ** (1.0 / 3.0))
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -31,6 +31,7 @@ from palpate.twin.priors import (
     OFFSET,
     PLATEAU,
     PROLIFERATION,
+    SLOWING,
     WHITE_TO_GREY,
     WIDTH,
     Unknowns,
@@ -75,6 +76,8 @@ class Dynamics:
         days: of the scans.
         models: of the intervals between them.
         drift: B, shape (intervals, intervals).
+        stress: s and S of each interval at this rank's voxels (twin.stress), shape (intervals, 1 + modes, n); of no
+            account where stress does not slow.
         kill_1_g: what a sensitivity of one does to cells by one gram, by drug, s m3/kg inside.
     """
 
@@ -86,6 +89,7 @@ class Dynamics:
     days: tuple[float, ...]
     models: tuple[GrowthModel, ...]
     drift: Values
+    stress: Values
     kill_1_g: Values
 
     def start(self, xi: Values) -> tuple[Values, Values]:
@@ -111,9 +115,30 @@ class Dynamics:
         by[:, own.shape_slice()] = -(slope / width_mm)[:, None] * self.outline.shapes_mm
         return p * share, by
 
-    def parameters(self, xi: Values, drift: float) -> Parameters:
-        """Of the growth model, where ln k has drifted so far."""
+    def with_stress(self, patterns: Values) -> Dynamics:
+        """The same tumour under other stress.
+
+        Args:
+            patterns: at all tissue voxels, shape (intervals, 1 + modes, n).
+        """
+        halo = self.place.space.halo
+        return replace(self, stress=patterns[:, :, halo.start : halo.start + halo.own])
+
+    def parameters(self, xi: Values, interval: int) -> Parameters:
+        """Of the growth model between two scans."""
+        free = self.unstressed(xi, interval)
+        return replace(free, log_diffusivity=free.log_diffusivity - self._slowed(xi, interval))
+
+    def unstressed(self, xi: Values, interval: int) -> Parameters:
+        """The same where no stress slows: with D_0."""
+        drift = float(self.drifts(xi)[interval])
         return growth_parameters(self.unknowns, xi, self.white, self.growth_shapes, self.kill_1_g, drift)
+
+    def _slowed(self, xi: Values, interval: int) -> Values:
+        """By how much stress lowers ln D, shape (n,)."""
+        if SLOWING not in self.unknowns.names:
+            return np.zeros(len(self.white))
+        return slowed(self.unknowns, xi, self.stress[interval])
 
     def drifts(self, xi: Values) -> Values:
         """The b of the intervals between scans."""
@@ -123,8 +148,8 @@ class Dynamics:
         """Density at every scan, shape (n,) each. Collective."""
         state, _ = self.start(xi)
         found = [state]
-        for model, drift in zip(self.models, self.drifts(xi), strict=True):
-            (state,) = model.forecast(self.parameters(xi, float(drift)), state).states
+        for interval, model in enumerate(self.models):
+            (state,) = model.forecast(self.parameters(xi, interval), state).states
             found.append(state)
         return tuple(found)
 
@@ -133,10 +158,10 @@ class Dynamics:
         state, by = self.start(xi)
         states, derivatives = [state], [by]
         for interval, model in enumerate(self.models):
-            parameters = self.parameters(xi, float(self.drifts(xi)[interval]))
+            parameters = self.parameters(xi, interval)
             following = np.zeros_like(by)
             for at in range(self.unknowns.size):
-                direction = self._direction(at, interval, by[:, at])
+                direction = self._direction(at, interval, by[:, at], xi)
                 if direction is None:
                     continue
                 (after,), (following[:, at],) = model.tangent(parameters, state, direction)
@@ -145,13 +170,15 @@ class Dynamics:
             derivatives.append(by)
         return tuple(states), tuple(derivatives)
 
-    def _direction(self, at: int, interval: int, change: Values) -> Derivative | None:
+    def _direction(self, at: int, interval: int, change: Values, xi: Values) -> Derivative | None:
         """Along one entry of xi within an interval; None where nothing depends on it."""
         own = self.unknowns
         log_d, log_k, log_alpha = np.zeros_like(change), np.zeros(()), 0.0
         sensitivities = np.zeros(len(self.kill_1_g))
         moved = own.shape_slice().start <= at
-        if own.field_slice().start <= at:
+        if own.mode_slice().start <= at:
+            log_d -= self._slowed(xi, interval) * self.stress[interval, 1 + at - own.mode_slice().start]
+        elif own.field_slice().start <= at:
             log_k = self.growth_shapes[:, at - own.field_slice().start]
         if at < len(own.single):
             one = own.single[at]
@@ -159,6 +186,8 @@ class Dynamics:
                 log_d += one.std
             elif one.name == WHITE_TO_GREY:
                 log_d -= one.std * (1.0 - self.white)
+            elif one.name == SLOWING:
+                log_d -= one.std * self._slowed(xi, interval)
             elif one.name == PROLIFERATION:
                 log_k = np.array(one.std)
             elif one.name == ALPHA:
@@ -208,7 +237,19 @@ def dynamics(
     kill = kills_1_g(names, settings)
     drift = brownian(days, settings)
     white = place.from_volume(history.white)
-    return Dynamics(place, white, part, growth_shapes[own], unknown, days, models, drift, kill)
+    still = np.zeros((len(models), 1 + unknown.modes, place.space.size))
+    return Dynamics(place, white, part, growth_shapes[own], unknown, days, models, drift, still, kill)
+
+
+def slowed(unknown: Unknowns, xi: Values, pattern: Values) -> Values:
+    """By how much stress lowers ln D, shape (n,).
+
+    Args:
+        unknown: layout of xi, with a slowing.
+        xi: unknowns.
+        pattern: s, and S for each of the stiffness' modes, shape (1 + modes, n).
+    """
+    return np.asarray(pattern[0] * np.exp(unknown.value(xi, SLOWING) + xi[unknown.mode_slice()] @ pattern[1:]))
 
 
 def brownian(days: Sequence[float], settings: TwinSettings) -> Values:

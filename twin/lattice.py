@@ -170,6 +170,8 @@ def lattice(history: TumourHistory, voxel_mm: float, margin_mm: float) -> Lattic
 def on_lattice(history: TumourHistory, grid: Lattice) -> TumourHistory:
     """The same tumour in the lattice's blocks. Errors of voxels are taken as independent, so that means have less.
 
+    Stiffness is left out; see palpate.twin.stiffness.
+
     Args:
         history: on the images' grid.
         grid: blocks.

@@ -25,6 +25,7 @@ DIFFUSIVITY: Final = "diffusivity"
 WHITE_TO_GREY: Final = "white_to_grey"
 ALPHA: Final = "alpha"
 KILL: Final = "kill:"
+SLOWING: Final = "stress_slowing"
 WIDTH: Final = "front_width"
 OFFSET: Final = "outline_offset"
 PLATEAU: Final = "plateau"
@@ -66,24 +67,26 @@ class Unknown:
 
 @dataclass(frozen=True, slots=True)
 class Unknowns:
-    """All of them, in the order of xi: single numbers, drifts of ln k by interval, shapes of the outline, of ln k.
+    """All of them, in the order of xi: single numbers, drifts of ln k by interval, shapes of outline, ln k and ln G'.
 
     Attributes:
         single: numbers.
         drifts: number of intervals between scans.
         shapes: number of the outline's shapes.
         fields: number of the shapes by which ln k varies in space; 0 where it does not.
+        modes: number of the shapes by which the stiffness may differ.
     """
 
     single: tuple[Unknown, ...]
     drifts: int
     shapes: int
     fields: int = 0
+    modes: int = 0
 
     @property
     def size(self) -> int:
         """Length of xi."""
-        return len(self.single) + self.drifts + self.shapes + self.fields
+        return len(self.single) + self.drifts + self.shapes + self.fields + self.modes
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -109,14 +112,18 @@ class Unknowns:
 
     def shape_slice(self) -> slice:
         """Of xi, the outline's shapes."""
-        return slice(len(self.single) + self.drifts, self.size - self.fields)
+        return slice(len(self.single) + self.drifts, self.field_slice().start)
 
     def field_slice(self) -> slice:
         """Of xi, the shapes of ln k."""
-        return slice(self.size - self.fields, self.size)
+        return slice(self.mode_slice().start - self.fields, self.mode_slice().start)
+
+    def mode_slice(self) -> slice:
+        """Of xi, the shapes of the stiffness."""
+        return slice(self.size - self.modes, self.size)
 
 
-def unknowns(history: TumourHistory, settings: TwinSettings, shapes: int, fields: int = 0) -> Unknowns:
+def unknowns(history: TumourHistory, settings: TwinSettings, shapes: int, fields: int = 0, modes: int = 0) -> Unknowns:
     """What is unknown about this tumour.
 
     Args:
@@ -124,6 +131,7 @@ def unknowns(history: TumourHistory, settings: TwinSettings, shapes: int, fields
         settings: priors.
         shapes: of the outline.
         fields: shapes of ln k.
+        modes: shapes of the stiffness.
 
     Raises:
         InputError: a drug is not in the configuration.
@@ -136,6 +144,8 @@ def unknowns(history: TumourHistory, settings: TwinSettings, shapes: int, fields
     if history.irradiations:
         single.append(_log(ALPHA, settings.alpha_1_gy))
     single += [kill_prior(drug, settings) for drug in drugs(history)]
+    if settings.mechanics:
+        single.append(_log(SLOWING, settings.stress_slowing))
     single += [
         Unknown(WIDTH, *WIDTH_LOG),
         Unknown(OFFSET, 0.0, settings.outline_std_mm, "mm"),
@@ -144,7 +154,7 @@ def unknowns(history: TumourHistory, settings: TwinSettings, shapes: int, fields
         Unknown(ENHANCING_ABOVE, logit(settings.enhancing_above), settings.threshold_logit_std, "logit"),
         Unknown(INFILTRATED_ABOVE, logit(settings.infiltrated_above), settings.threshold_logit_std, "logit"),
     ]
-    return Unknowns(tuple(single), len(history.scans) - 1, shapes, fields)
+    return Unknowns(tuple(single), len(history.scans) - 1, shapes, fields, modes)
 
 
 def drugs(history: TumourHistory) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ from palpate.twin.calibration.posterior import Statistics
 from palpate.twin.lattice import Lattice
 from palpate.twin.observation.errors import Field
 from palpate.twin.priors import Unknown, Unknowns
+from palpate.twin.stress import Stress
 
 FORMAT: Final = "palpate calibration 2"
 _ADVICE: Final = "Make it again with palpate calibrate."
@@ -43,6 +44,9 @@ def save_calibration(calibration: Calibration, path: Path) -> None:
         file.attrs["fields"] = calibration.unknowns.fields
         file.attrs["front_drift_mm"] = calibration.front_drift_mm
         file["mode"], file["covariance"] = calibration.mode, calibration.covariance
+        file.attrs["modes"] = calibration.unknowns.modes
+        if calibration.stress is not None:
+            _write(file.create_group("stress"), calibration.stress)
         _write(file.create_group("field"), calibration.field)
         _write(file.create_group("grid"), calibration.grid)
         _write(file.create_group("draws"), calibration.draws)
@@ -80,10 +84,11 @@ def _read_calibration(file: h5py.File, path: Path) -> Calibration:
         TwinSettings.model_validate_json(file.attrs["settings"]),
         Lattice(**_read(file["grid"], tuples=("first", "factors", "shape", "image_shape"))),
         take_history(file["history"], path, _ADVICE),
-        Unknowns(single, int(file.attrs["drifts"]), int(file.attrs["shapes"]), int(file.attrs["fields"])),
+        Unknowns(single, *(int(file.attrs[name]) for name in ("drifts", "shapes", "fields", "modes"))),
         file["mode"][()],
         file["covariance"][()],
         float(file.attrs["front_drift_mm"]),
+        Stress(**_read(file["stress"])) if "stress" in file else None,
         Field(**_read(file["field"])),
         Draws(**_read(file["draws"])),
         Statistics(**json.loads(file.attrs["statistics"])),

@@ -39,6 +39,8 @@ class Scene:
         proliferation_1_day: k, same shape.
         tensors: T along R, A, S, mean eigenvalue 1, shape (i, j, k, 3, 3).
         begin: density when the tumour begins, same shape as tissue.
+        head: what is inside the skull, fluid too, same shape.
+        storage_pa: G' of the healthy brain, same shape.
     """
 
     grid: ScanGrid
@@ -50,6 +52,8 @@ class Scene:
     proliferation_1_day: Values
     tensors: Values
     begin: Values
+    head: NDArray[np.bool_]
+    storage_pa: Values
 
 
 def tumour_scene(settings: LongitudinalSettings, atlas: Atlas) -> Scene:
@@ -94,7 +98,17 @@ def tumour_scene(settings: LongitudinalSettings, atlas: Atlas) -> Scene:
         settings.proliferation_1_day * np.exp(wander[1]),
         _tensors(generator, shape, length, settings.fibres * share),
         np.where(tissue, 0.9 / (1.0 + np.exp((distance - settings.begin_mm) / 1.5)), 0.0),
+        tissue | (brain > _TISSUE),
+        _storage_pa(settings, tissue, share, length),
     )
+
+
+def _storage_pa(settings: LongitudinalSettings, tissue: NDArray[np.bool_], share: Values, length: float) -> Values:
+    """G' by tissue, varying within it."""
+    generator = np.random.default_rng([settings.seed, 23])
+    grey, white = np.log(settings.grey_storage_pa), np.log(settings.white_storage_pa)
+    wander = settings.stiffness_variation * random_field(generator, tissue.shape, length)
+    return np.where(tissue, np.exp(grey + share * (white - grey) + wander), settings.fluid_storage_pa)
 
 
 def _tensors(generator: np.random.Generator, shape: tuple[int, ...], length: float, along: Values) -> Values:

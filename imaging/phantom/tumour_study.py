@@ -13,7 +13,7 @@ from __future__ import annotations
 import datetime
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -56,11 +56,16 @@ class Truth:
         densities: by day, of scans and of days beyond them, shape (i, j, k) each.
         radius_mm: of the ball as large as the tumour on the day of the planning scan; the dose covers it.
         seconds: of growing it.
+        storage_pa: G' from the first scan on, softer or stiffer where the tumour is, shape (i, j, k); None without
+            mechanics.
+        slowed: by day, how far stress lowers ln D at the front (mean by u (1 - u)).
     """
 
     densities: Mapping[int, Values]
     radius_mm: float
     seconds: float
+    storage_pa: Values | None = None
+    slowed: Mapping[int, float] = field(default_factory=dict)
 
 
 def write_tumour_patient(
@@ -214,6 +219,7 @@ def _write_truth(folder: Path, settings: LongitudinalSettings, scene: Scene, tru
         "volume_enhancing_ml": {d: voxel_ml * float(np.sum(u > ENHANCES_ABOVE)) for d, u in truth.densities.items()},
         "volume_visible_ml": {d: voxel_ml * float(np.sum(u > INFILTRATES_ABOVE)) for d, u in truth.densities.items()},
         "burden_ml": {day: voxel_ml * float(u.sum()) for day, u in truth.densities.items()},
+        "stress_slowing_at_front": truth.slowed,
         "settings": settings.model_dump(mode="json"),
         "versions": versions(),
     }

@@ -20,6 +20,7 @@ _WORDS: Final[Mapping[str, str]] = {
     "proliferation": "rate of growth k",
     "diffusivity": "diffusivity D in white matter",
     "white_to_grey": "D in white over D in grey matter",
+    "stress_slowing": "slowing by stress γλ",
     "alpha": "radiosensitivity α",
     "front_width": "width of the first front over its natural one",
     "outline_offset": "first outline beyond the one seen",

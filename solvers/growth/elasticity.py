@@ -36,6 +36,10 @@ class Elasticity:
 
     Attributes:
         displacements: P2 vector functions.
+        pressures: P1 functions.
+        modulus: G', constant in tetrahedra.
+        poisson: nu.
+        unit: of the pressures in the system, Pa/m.
         free: degrees of freedom that are not at the skull, shape (f,).
         system: rows and columns of free displacements, then of pressures over their unit, shape (f + c, f + c).
         solver: its L D L^T.
@@ -45,6 +49,10 @@ class Elasticity:
     """
 
     displacements: fem.FunctionSpace
+    pressures: fem.FunctionSpace
+    modulus: fem.Function
+    poisson: float
+    unit: float
     free: NDArray[np.int64]
     system: sparse.csr_matrix
     solver: PETSc.KSP
@@ -59,11 +67,21 @@ class Elasticity:
             load: in newton, shape (f,).
             other: another one; it travels as the imaginary part, since PETSc is complex here and the system real.
         """
+        first, second = self.solutions(load, other)
+        return first[: len(self.free)].copy(), second[: len(self.free)].copy()
+
+    def solutions(self, load: Values, other: Values | None = None) -> tuple[Values, Values]:
+        """The same with pressures after displacements, shape (f + c,) each.
+
+        Args:
+            load: on free degrees of freedom, shape (f,), or on all, shape (f + c,).
+            other: another one.
+        """
         both = np.zeros(self.system.shape[0], dtype=np.complex128)
         both[: len(load)] = load if other is None else load + 1j * other
         size = float(np.linalg.norm(both))
         if size == 0.0:
-            return np.zeros(len(load)), np.zeros(len(load))
+            return both.real, both.imag
         right, solution = (PETSc.Vec().createSeq(len(both), comm=MPI.COMM_SELF) for _ in range(2))
         right.setArray(both)
         self.solver.solve(right, solution)
@@ -73,7 +91,7 @@ class Elasticity:
         # Written so that NaN fails too.
         if not float(np.linalg.norm(self.system @ found - both)) <= RESIDUAL_LIMIT * size:
             raise RuntimeError("the elastic system was not solved")
-        return found.real[: len(load)].copy(), found.imag[: len(load)].copy()
+        return found.real, found.imag
 
 
 def elasticity(lattice: Lattice, poisson: float) -> Elasticity:
@@ -93,7 +111,7 @@ def elasticity(lattice: Lattice, poisson: float) -> Elasticity:
     p, q = ufl.TrialFunction(pressures), ufl.TestFunction(pressures)
     stiffness = _assembled(2 * modulus * ufl.inner(ufl.sym(ufl.grad(w)), ufl.sym(ufl.grad(v))))
     divergence = _assembled(ufl.inner(ufl.div(w), q))
-    softness = _assembled((1 - 2 * poisson) / (2 * poisson) / modulus * ufl.inner(p, q))
+    softness = _assembled(_compliance(poisson) / modulus * ufl.inner(p, q))
     free = _free(displacements)
     corner_dofs = _corner_dofs(pressures)
     inner, swelling = stiffness[free][:, free], divergence.T.tocsr()[free]
@@ -103,6 +121,10 @@ def elasticity(lattice: Lattice, poisson: float) -> Elasticity:
     system.sort_indices()
     return Elasticity(
         displacements,
+        pressures,
+        modulus,
+        poisson,
+        unit,
         free,
         system,
         _factor(system),
@@ -110,6 +132,33 @@ def elasticity(lattice: Lattice, poisson: float) -> Elasticity:
         _stress(displacements, modulus, cells)[:, free],
         _at_corners(displacements, pressures, corner_dofs)[:, free],
     )
+
+
+def load_by_log_modulus(elastic: Elasticity, solution: Values) -> sparse.csr_matrix:
+    """What a change of ln G' does to a solved problem, as a load: A dx = -(dA/d ln G') x, shape (f + c, boxes).
+
+    The stiffness is linear in G' and the softness in 1 / G', so that both are the same integrals with the change.
+
+    Args:
+        elastic: factorised.
+        solution: x, displacements and pressures in their unit, shape (f + c,).
+    """
+    count, domain = len(elastic.free), elastic.displacements.mesh
+    w, p = fem.Function(elastic.displacements), fem.Function(elastic.pressures)
+    w.x.array[elastic.free], p.x.array[:] = solution[:count], solution[count:]
+    change = ufl.TrialFunction(elastic.modulus.function_space)
+    v, q = ufl.TestFunction(elastic.displacements), ufl.TestFunction(elastic.pressures)
+    strained = _assembled(2 * elastic.modulus * change * ufl.inner(ufl.sym(ufl.grad(w)), ufl.sym(ufl.grad(v))))
+    squeezed = _assembled(_compliance(elastic.poisson) / elastic.modulus * change * ufl.inner(p, q))
+    by_cells = sparse.vstack([-strained.tocsr()[elastic.free], -(elastic.unit**2) * squeezed], format="csr")
+    boxes = domain.topology.original_cell_index // 6
+    onto = sparse.csr_matrix((np.ones(len(boxes)), (np.arange(len(boxes)), boxes)))
+    return sparse.csr_matrix(by_cells @ onto)
+
+
+def _compliance(poisson: float) -> float:
+    """G' / Lame."""
+    return (1 - 2 * poisson) / (2 * poisson)
 
 
 def _assembled(integrand: Any) -> sparse.csr_matrix:

@@ -131,9 +131,8 @@ def lattice(skull: NDArray[np.bool_], edges_m: Values, storage_pa: Values, edge_
     if skull.shape != storage_pa.shape or edges_m.shape != (3,) or not edge_m > 0.0:
         raise ValueError(f"a skull of shape {skull.shape}, moduli of {storage_pa.shape}, boxes of {edge_m} m")
     demand_moduli(storage_pa[skull])
-    voxels_a_box = np.maximum(np.round(edge_m / edges_m).astype(np.int64), 1)
+    voxels_a_box = _voxels_a_box(edges_m, edge_m)
     inside = _box_sums(skull.astype(np.float64), voxels_a_box)
-    logarithms = np.log(storage_pa, where=skull, out=np.zeros(skull.shape))
     boxes = inside >= 0.5 * voxels_a_box.prod()
     if not boxes.any():
         raise InputError(
@@ -147,8 +146,23 @@ def lattice(skull: NDArray[np.bool_], edges_m: Values, storage_pa: Values, edge_
     touched[tuple(at.transpose(2, 0, 1))] = True
     numbers = np.full(touched.shape, -1, dtype=np.int64)
     numbers[touched] = np.arange(np.count_nonzero(touched))
-    means = np.exp(_box_sums(logarithms, voxels_a_box)[boxes] / inside[boxes])
+    means = np.exp(box_means(skull, edges_m, np.log(storage_pa, where=skull, out=np.zeros(skull.shape)), edge_m))
     return Lattice(edges_m * voxels_a_box, boxes, numbers, numbers[tuple(at.transpose(2, 0, 1))], means)
+
+
+def box_means(skull: NDArray[np.bool_], edges_m: Values, volume: Values, edge_m: float = EDGE_M) -> Values:
+    """Means over the voxels inside the skull of each of a lattice's boxes, in its order, shape (b,).
+
+    Args:
+        skull: what lies inside it, shape (i, j, k).
+        edges_m: voxel edges, shape (3,).
+        volume: shape (i, j, k).
+        edge_m: of a box, as for lattice.
+    """
+    voxels_a_box = _voxels_a_box(edges_m, edge_m)
+    inside = _box_sums(skull.astype(np.float64), voxels_a_box)
+    boxes = inside >= 0.5 * voxels_a_box.prod()
+    return np.asarray(_box_sums(np.where(skull, volume, 0.0), voxels_a_box)[boxes] / inside[boxes])
 
 
 def storage_by_tissue(
@@ -192,6 +206,10 @@ def demand_moduli(storage_pa: Values) -> None:
             expected="positive moduli",
             advice="Fill what elastography did not measure with population values of the tissue.",
         )
+
+
+def _voxels_a_box(edges_m: Values, edge_m: float) -> Indices:
+    return np.maximum(np.round(edge_m / edges_m).astype(np.int64), 1)
 
 
 def _box_sums(volume: Values, voxels_a_box: Indices) -> Values:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from palpate.errors import InputError
-from palpate.solvers.growth.elasticity import Elasticity, elasticity
+from palpate.solvers.growth.elasticity import Elasticity, elasticity, load_by_log_modulus
 from palpate.solvers.growth.lattice import Lattice
 from palpate.solvers.growth.space import Space
 from palpate.solvers.growth.voxels import Voxels
@@ -139,6 +139,36 @@ class Mechanics:
         if self.elastic is not None:
             found = self.lattice.corner_means() @ self._von_mises(self._stresses(at_corners)[0])[0]
         return np.asarray(self.weights @ _from_root(self.space.halo.comm, found))
+
+    def stress_by_stiffness_pa(self, density: Values, log_moduli: Values) -> tuple[Values, Values]:
+        """The same and its derivatives along changes of ln G', shapes (n,) and (n, r). Collective.
+
+        Args:
+            density: shape (n,).
+            log_moduli: changes of ln G' of the lattice's boxes, shape (b, r).
+        """
+        at_corners = self._deposited(density)
+        found = None
+        if self.elastic is not None:
+            found = self.lattice.corner_means() @ self._mises_by_stiffness(self.elastic, at_corners, log_moduli)
+        values = np.asarray(self.weights @ _from_root(self.space.halo.comm, found))
+        return values[:, 0], values[:, 1:]
+
+    def _mises_by_stiffness(self, elastic: Elasticity, at_corners: Values, log_moduli: Values) -> Values:
+        """Von Mises stress of tetrahedra and its derivatives by ln G', shape (t, 1 + r); two changes go at a time."""
+        solution, _ = elastic.solutions(self.pressure.growth_pa * (elastic.swelling @ at_corners))
+        count, changes = len(elastic.free), log_moduli.shape[1]
+        stress = (elastic.stress @ solution[:count]).reshape(-1, 9)
+        mises, slope = self._von_mises(stress)
+        columns = [mises]
+        loads = load_by_log_modulus(elastic, solution) @ log_moduli if changes else np.zeros((0, 0))
+        for first in range(0, changes, 2):
+            pair = (loads[:, first], loads[:, first + 1] if first + 1 < changes else None)
+            for number, moved in enumerate(elastic.solutions(*pair)[: min(2, changes - first)], start=first):
+                by = (elastic.stress @ moved[:count]).reshape(-1, 9)
+                by += np.repeat(log_moduli[:, number], 6)[:, None] * stress
+                columns.append(np.sum(slope * by, axis=1))
+        return np.stack(columns, axis=1)
 
     def mass_effect(self, density: Values) -> MassEffect:
         """How far the tumour pushes the tissue around it. Collective.

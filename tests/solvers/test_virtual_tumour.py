@@ -15,6 +15,7 @@ from palpate.errors import InputError
 from palpate.imaging.nifti import Volume, read_nifti
 from palpate.imaging.phantom.atlas import load_atlas
 from palpate.imaging.phantom.study import write_sessions
+from palpate.imaging.phantom.tumour_mre import measured_stiffness
 from palpate.imaging.phantom.tumour_scene import Scene, drug_days, fraction_days, tumour_scene
 from palpate.imaging.phantom.tumour_study import Truth, write_tumour_patient
 from palpate.imaging.tumour.onto_grid import TumourGrid
@@ -22,6 +23,8 @@ from palpate.imaging.tumour.reading import TumourReading, read_tumour
 from palpate.solvers.virtual_tumour import grow
 
 SMALL = LongitudinalSettings(half_mm=36.0, truth_voxel_mm=2.5, truth_step_days=2.0, before_days=90.0)
+
+SLOWED = SMALL.model_copy(update={"stress_slowing": 60.0})
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +89,44 @@ def test_treatment_holds_the_tumour_back(made: tuple[Path, Scene, Truth]) -> Non
     free = grow(SMALL.model_copy(update={"fractions": 0}), scene)
     day = SMALL.days[-1]
     assert truth.densities[day].sum() < 0.7 * free.densities[day].sum()
+
+
+@pytest.fixture(scope="module")
+def slowed(made: tuple[Path, Scene, Truth]) -> Truth:
+    """The same patient whose stress slows invasion strongly."""
+    return grow(SLOWED, made[1])
+
+
+def test_stress_holds_the_truth_back(made: tuple[Path, Scene, Truth], slowed: Truth) -> None:
+    """The cohort asks what mechanics is worth: its truth must have some, and say how much."""
+    assert slowed.densities[SMALL.days[0]].sum() < 0.95 * made[2].densities[SMALL.days[0]].sum()
+    assert slowed.slowed[SMALL.days[-1]] > 0.2
+    assert not made[2].slowed
+    assert made[2].storage_pa is None
+
+
+def test_elastogram_is_an_honest_posterior(
+    made: tuple[Path, Scene, Truth], slowed: Truth, reading: TumourReading
+) -> None:
+    """Draws scatter around their mean as their mean around the truth, or the cohort would blame the twin for it.
+
+    The truth is compared as blurred as the elastogram shows it; errors are alike over 8 mm, so that a block of 60 mm
+    holds some hundred independent ones.
+    """
+    scene, history = made[1], reading.history
+    draws = np.log(measured_stiffness(SLOWED, scene, slowed, history).draws_pa)
+    measured = np.isfinite(draws).all(axis=0)
+    assert measured.sum() > 1000
+    assert not measured[~history.tissue].any()
+    exact = SLOWED.model_copy(update={"mre_log_std": 1e-6})
+    true = np.log(measured_stiffness(exact, scene, slowed, history).draws_pa[0])[measured]
+    error = (draws.mean(axis=0)[measured] - true).std()
+    spread = draws.std(axis=0, ddof=1)[measured].mean()
+    assert error == pytest.approx(SLOWED.mre_log_std, rel=0.35)
+    assert spread == pytest.approx(SLOWED.mre_log_std, rel=0.15)
+    core = slowed.densities[0] > 0.8
+    contrast = np.log(slowed.storage_pa / scene.storage_pa)[core].mean()  # type: ignore[operator]
+    assert contrast == pytest.approx(SLOWED.tumour_log_stiffness, rel=0.15)
 
 
 def test_seed_outside_white_matter_is_refused() -> None:

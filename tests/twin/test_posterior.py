@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from mpi4py import MPI  # isort: skip
 
 from palpate.twin.calibration.calibrate import calibrate  # isort: skip
 from palpate.twin.calibration.draws import draw  # isort: skip
-from palpate.twin.calibration.posterior import Problem, gradient_and_hessian, laplace, objective  # isort: skip
+from palpate.twin.calibration.posterior import LONGEST, Problem, gradient_and_hessian, laplace, objective  # isort: skip
 from palpate.twin.forecast.predict import predict  # isort: skip
 from palpate.twin.growth_field import growth_shapes  # isort: skip
 
@@ -72,6 +73,23 @@ def test_gradient_is_that_of_the_objective_and_curvature_is_symmetric(small: Pro
     assert slope == pytest.approx(float(gradient @ direction), rel=1e-5)
     assert np.array_equal(hessian, hessian.T)
     assert np.linalg.eigvalsh(hessian).min() >= 1.0 - 1e-9
+
+
+def test_wild_steps_are_shortened(small: Problem, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Data far from the prior's mean ask at first for growth by e^6, where the growth model itself gives up."""
+    scans = list(small.observations.scans)
+    scans[-1] = tuple(replace(one, values=30.0 * one.values) for one in scans[-1])
+    wild = replace(small, observations=replace(small.observations, scans=tuple(scans)))
+    plain, moves, here = Problem.states, [], [np.zeros(small.dynamics.unknowns.size)]
+
+    def states(own: Problem, xi: np.ndarray) -> tuple[np.ndarray, ...]:
+        moves.append(float(np.abs(xi - here[0]).max()))
+        here[0] = xi
+        return plain(own, xi)
+
+    monkeypatch.setattr(Problem, "states", states)
+    assert np.isfinite(laplace(wild, renewals=0).mode).all()
+    assert moves[0] == pytest.approx(LONGEST)
 
 
 def test_correlated_errors_are_those_of_the_dense_matrix(small: Problem) -> None:

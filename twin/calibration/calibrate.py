@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from mpi4py import MPI
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from palpate.config.twin import TwinSettings
 from palpate.errors import InputError
 from palpate.imaging.tumour.history import TumourHistory
+from palpate.solvers.growth.voxels import voxels
 from palpate.twin.calibration.draws import Draws, draw
 from palpate.twin.calibration.posterior import Laplace, Problem, Statistics, laplace
 from palpate.twin.dynamics import dynamics
@@ -21,6 +22,9 @@ from palpate.twin.observation.errors import Field
 from palpate.twin.observation.likelihood import observations
 from palpate.twin.outline import outline
 from palpate.twin.priors import Unknowns, unknowns
+from palpate.twin.stiffness import coarse_stiffness
+from palpate.twin.stress import Stress, first_stress
+from palpate.units import mm_to_m
 
 type Values = NDArray[np.float64]
 
@@ -40,6 +44,7 @@ class Calibration:
         mode: most probable xi, shape (p,).
         covariance: of xi around it, shape (p, p).
         front_drift_mm: q, as estimated.
+        stress: that slowed the tumour so far; None where the twin knows no mechanics.
         field: of shared errors.
         draws: of the posterior.
         statistics: how it went.
@@ -52,6 +57,7 @@ class Calibration:
     mode: Values
     covariance: Values
     front_drift_mm: float
+    stress: Stress | None
     field: Field
     draws: Draws
     statistics: Statistics
@@ -98,7 +104,8 @@ def calibrate(
         comm: ranks to share the work; the result is the same on every rank and for every number of them.
 
     Raises:
-        InputError: scans out of order, no tumour, treatment before the first scan or an unknown drug.
+        InputError: scans out of order, no tumour, treatment before the first scan, an unknown drug or unusable
+            stiffness.
     """
     found, _ = calibrated(history, TwinSettings() if settings is None else settings, comm)
     return found
@@ -117,26 +124,37 @@ def calibrated(
     _demand_order(history)
     grid = lattice(history, settings.voxel_mm, settings.margin_mm)
     coarse = on_lattice(history, grid)
+    if settings.mechanics:
+        coarse = replace(coarse, stiffness=coarse_stiffness(history, grid, settings.stiffness_draws))
     problem = prepared(coarse, settings, comm)
     found = laplace(problem)
-    problem = Problem(problem.dynamics, problem.observations, found.front_drift_mm)
+    problem = replace(problem.under(found.stress), front_drift_mm=found.front_drift_mm)
     drawn = draw(problem, found, settings)
-    return _calibration(problem, found, drawn, grid, coarse), problem
+    return _calibration(problem, found, drawn, grid, replace(coarse, stiffness=None)), problem
 
 
-def prepared(coarse: TumourHistory, settings: TwinSettings, comm: MPI.Comm = MPI.COMM_SELF) -> Problem:
+def prepared(
+    coarse: TumourHistory, settings: TwinSettings, comm: MPI.Comm = MPI.COMM_SELF, stress: Stress | None = None
+) -> Problem:
     """The problem whose posterior `calibrate` finds. Collective.
 
     Args:
-        coarse: history on the lattice.
+        coarse: history on the lattice, with its stiffness or none.
         settings: of the twin.
         comm: ranks.
+        stress: to grow under if it is known already; None to begin with what the images suggest.
     """
     edge = outline(coarse, settings)
     rates = growth_shapes(coarse, settings)
-    layout = unknowns(coarse, settings, edge.shapes_mm.shape[1], rates.shape[1])
+    pushing = None
+    if settings.mechanics and stress is None:
+        place = voxels(coarse.tissue, mm_to_m(coarse.edges_mm), comm)
+        stress, pushing = first_stress(coarse, settings, place)
+    modes = 0 if stress is None else stress.modes
+    layout = unknowns(coarse, settings, edge.shapes_mm.shape[1], rates.shape[1], modes)
     model = dynamics(coarse, edge, rates, layout, settings, comm)
-    return Problem(model, observations(coarse, layout, settings), settings.front_drift_mm)
+    seen = observations(coarse, layout, settings)
+    return Problem(model, seen, settings.front_drift_mm, pushing=pushing).under(stress)
 
 
 def _calibration(problem: Problem, found: Laplace, drawn: Draws, grid: Lattice, coarse: TumourHistory) -> Calibration:
@@ -148,6 +166,7 @@ def _calibration(problem: Problem, found: Laplace, drawn: Draws, grid: Lattice, 
         found.mode,
         found.covariance,
         found.front_drift_mm,
+        found.stress,
         problem.observations.field,
         drawn,
         found.statistics,

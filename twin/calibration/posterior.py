@@ -3,8 +3,8 @@
     minimise  phi(xi) = r^T R^-1 r / 2 + xi^T xi / 2,     r = y - F(xi),     H = 1 + J^T R^-1 J.
 
 R depends on how steep fronts are. At first that is taken from the images; twice, near the minimum of the phi before,
-from the model, and stays then: renewed for ever, R and xi need not settle. With it q is renewed, the size of the
-front's straying: it maximises the evidence of the linearised problem times its prior,
+from the model, and stays then: renewed for ever, R and xi need not settle. With it the stress is renewed (twin.stress),
+and q, the size of the front's straying: it maximises the evidence of the linearised problem times its prior,
 
     -2 ln p(y | q) = r_0^T (R + J J^T)^-1 r_0 + ln det(R + J J^T),     r_0 = y - F + J xi.
 """
@@ -18,9 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve, solve_triangular
 
+from palpate.solvers.growth.mechanics import Mechanics
 from palpate.twin.dynamics import Dynamics
 from palpate.twin.observation.errors import SharedErrors
 from palpate.twin.observation.likelihood import Observations
+from palpate.twin.priors import SLOWING
+from palpate.twin.stress import Stress, followed, pattern
 
 type Values = NDArray[np.float64]
 
@@ -29,6 +32,8 @@ LOOSE: Final = 0.5
 RENEWALS: Final = 2
 GRID: Final = tuple(float(x) for x in np.exp(np.linspace(-1.5, 1.5, 7)))
 """Multiples of the stated q that are tried."""
+LONGEST: Final = 4.0
+"""Of a step in any unknown, in prior standard deviations: a first step along a line may ask for growth by e^6."""
 _HALVINGS: Final = 8
 
 
@@ -40,11 +45,15 @@ class Problem:
         dynamics: the tumour.
         observations: the scans.
         front_drift_mm: q.
+        stress: that slows the tumour; None where none does.
+        pushing: the elastic system that renews it; None takes the stress as it is.
     """
 
     dynamics: Dynamics
     observations: Observations
     front_drift_mm: float
+    stress: Stress | None = None
+    pushing: Mechanics | None = None
 
     def states(self, xi: Values) -> tuple[Values, ...]:
         """Densities at the scans on all tissue voxels, on every rank, shape (n,) each. Collective."""
@@ -57,6 +66,24 @@ class Problem:
         whole = tuple(halo.gathered(one) for one in states)
         changes = tuple(halo.gathered(one) for one in by)
         return whole, self.observations.derivative(whole, changes, xi, self.dynamics.unknowns)
+
+    def stressed(self, xi: Values) -> Problem:
+        """The same problem with the stress along the course of xi, renewed as the tumour grows. Collective."""
+        if self.pushing is None or self.stress is None:
+            return self
+        own, modes = self.dynamics, self.stress.log_moduli[1:]
+        slowing = own.unknowns.natural(xi, SLOWING)
+        state, _ = own.start(xi)
+        patterns = np.zeros_like(self.stress.patterns)
+        for interval, model in enumerate(own.models):
+            mean, state = followed(self.pushing, slowing, model, own.unstressed(xi, interval), state)
+            patterns[interval] = pattern(self.pushing, mean, modes)
+        return self.under(replace(self.stress, patterns=patterns))
+
+    def under(self, stress: Stress | None) -> Problem:
+        """The same problem under a known stress."""
+        own = self.dynamics if stress is None else self.dynamics.with_stress(stress.patterns)
+        return replace(self, dynamics=own, stress=stress)
 
     def residual(self, states: tuple[Values, ...], xi: Values) -> Values:
         """r, shape (m,)."""
@@ -105,6 +132,7 @@ class Laplace:
         mode: most probable xi, shape (p,).
         covariance: H^-1, shape (p, p).
         front_drift_mm: q.
+        stress: with which the mode was found.
         errors: R at the mode.
         statistics: how it was found.
     """
@@ -112,6 +140,7 @@ class Laplace:
     mode: Values
     covariance: Values
     front_drift_mm: float
+    stress: Stress | None
     errors: SharedErrors
     statistics: Statistics
 
@@ -138,7 +167,7 @@ def laplace(problem: Problem, renewals: int = RENEWALS) -> Laplace:
 
     Args:
         problem: with q as stated; it is estimated if there are several scans.
-        renewals: of R and q; none takes both as they are.
+        renewals: of R, q and the stress; none takes them as they are.
     """
     settings = problem.observations.settings
     xi = np.zeros(problem.dynamics.unknowns.size)
@@ -146,6 +175,11 @@ def laplace(problem: Problem, renewals: int = RENEWALS) -> Laplace:
     at, work = _Point(xi, states, jacobian, problem.errors()), _Work(settings.max_iterations, 3 * len(xi))
     for _ in range(renewals):
         at, _ = _minimised(problem, at, work, LOOSE)
+        if problem.pushing is not None:
+            problem = problem.stressed(at.xi)
+            states, jacobian = problem.tangents(at.xi)
+            at = replace(at, states=states, jacobian=jacobian)
+            work.forecasts += 3 * len(xi)
         around = problem.observations.around(at.states, problem.dynamics.unknowns)
         problem = replace(problem, observations=around)
         problem = replace(problem, front_drift_mm=_straying(problem, at.states, at.jacobian, at.xi))
@@ -158,7 +192,7 @@ def laplace(problem: Problem, renewals: int = RENEWALS) -> Laplace:
     misfit = float(residual @ errors.solve(residual)) / len(residual)
     taken = settings.max_iterations - work.left
     statistics = Statistics(done, taken, work.forecasts, objective(residual, xi, errors), misfit, len(residual))
-    return Laplace(xi, 0.5 * (covariance + covariance.T), problem.front_drift_mm, errors, statistics)
+    return Laplace(xi, 0.5 * (covariance + covariance.T), problem.front_drift_mm, problem.stress, errors, statistics)
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +225,7 @@ def _minimised(problem: Problem, at: _Point, work: _Work, tolerance: float) -> t
             return at, True
         for _ in range(_HALVINGS):
             move = -problem.agreed(cho_solve(cho_factor(hessian + damping * np.diag(np.diag(hessian))), gradient))
+            move *= min(1.0, LONGEST / float(np.abs(move).max(initial=LONGEST)))
             ahead = problem.states(at.xi + move)
             work.forecasts += 1
             there = objective(problem.residual(ahead, at.xi + move), at.xi + move, at.errors)

@@ -7,7 +7,7 @@ front strays further; the latter is applied at the end, logit u + eta |grad logi
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Final
 
@@ -16,12 +16,15 @@ from mpi4py import MPI
 from numpy.typing import NDArray
 
 from palpate.errors import InputError
+from palpate.solvers.growth.model import GrowthModel
+from palpate.solvers.growth.parameters import Parameters
 from palpate.solvers.growth.voxels import voxels
 from palpate.twin.calibration.calibrate import Calibration
-from palpate.twin.dynamics import CENTURY_DAYS, Events, brownian, growth_parameters, interval_model, kills_1_g
+from palpate.twin.dynamics import CENTURY_DAYS, Events, brownian, growth_parameters, interval_model, kills_1_g, slowed
 from palpate.twin.growth_field import growth_shapes
 from palpate.twin.lattice import nearest_in
-from palpate.twin.priors import drugs
+from palpate.twin.priors import SLOWING, drugs
+from palpate.twin.stress import elastic, followed, pattern
 from palpate.units import mm_to_m
 
 type Values = NDArray[np.float64]
@@ -123,6 +126,7 @@ def predict(calibration: Calibration, day: float, comm: MPI.Comm = MPI.COMM_SELF
     rng = np.random.default_rng([settings.seed, 1])
     pieces = max(1, int(np.ceil((day - last) / DRIFT_DAYS)))
     days = np.linspace(last, day, pieces + 1)
+    future.stress(days)
     found = [future.advanced(number, days, rng) for number in range(len(calibration.draws.xi))]
     return Forecast(day, np.stack(found), calibration)
 
@@ -143,19 +147,53 @@ class _Future:
         halo = self._place.space.halo
         self._rates = growth_shapes(calibration.history, calibration.settings)[halo.start : halo.start + halo.own]
         self._nearest = nearest_in(whole.tissue, whole.edges_mm)
+        self._stress: tuple[Values, ...] = ()
+
+    def stress(self, days: Values) -> None:
+        """Find the stress of each piece of the future, along what the most probable tumour will do. Collective.
+
+        Args:
+            days: between which the pieces lie.
+        """
+        known, xi = self._calibration.stress, self._calibration.mode
+        if known is None:
+            return
+        halo, unknown = self._place.space.halo, self._calibration.unknowns
+        pushing = elastic(self._history, self._settings, self._place, known.log_moduli[0])
+        slowing = unknown.natural(xi, SLOWING)
+        own = slice(halo.start, halo.start + halo.own)
+        density = np.clip(self._calibration.draws.density[:, own].mean(axis=0, dtype=np.float64), 0.0, 1.0)
+        half = brownian([*(scan.day for scan in self._history.scans), *days[1:]], self._settings)
+        past = xi[unknown.drift_slice()]
+        drifts = half[len(past) :, : len(past)] @ past
+        found = []
+        for first, until, drift in zip(days[:-1], days[1:], drifts, strict=True):
+            model = self._model((float(first), float(until)))
+            mean, density = followed(pushing, slowing, model, self._unstressed(xi, drift), density)
+            found.append(pattern(pushing, mean, known.log_moduli[1:])[:, own])
+        self._stress = tuple(found)
+
+    def _model(self, span: tuple[float, float]) -> GrowthModel:
+        return interval_model(self._place, self._events, self._names, span, self._settings)
+
+    def _unstressed(self, xi: Values, drift: float) -> Parameters:
+        layout = self._calibration.unknowns
+        return growth_parameters(layout, xi, self._white, self._rates, self._kill_1_g, float(drift))
 
     def advanced(self, number: int, days: Values, rng: np.random.Generator) -> NDArray[np.float32]:
         """One draw's density on the last of the days."""
         drawn = self._calibration.draws
-        xi, layout = drawn.xi[number], self._calibration.unknowns
+        xi = drawn.xi[number]
         drifts = self._drifts(xi, days, rng)
         state = self._place.space.halo
         own = slice(state.start, state.start + state.own)
         density = np.clip(drawn.density[number, own].astype(np.float64), 0.0, 1.0)
-        for first, until, drift in zip(days[:-1], days[1:], drifts, strict=True):
-            span = (float(first), float(until))
-            model = interval_model(self._place, self._events, self._names, span, self._settings)
-            parameters = growth_parameters(layout, xi, self._white, self._rates, self._kill_1_g, float(drift))
+        for piece, drift in enumerate(drifts):
+            parameters = self._unstressed(xi, drift)
+            if self._stress:
+                slower = slowed(self._calibration.unknowns, xi, self._stress[piece])
+                parameters = replace(parameters, log_diffusivity=parameters.log_diffusivity - slower)
+            model = self._model((float(days[piece]), float(days[piece + 1])))
             (density,) = model.forecast(parameters, density).states
         step = np.sqrt((days[-1] - days[0]) / CENTURY_DAYS)
         fresh = self._calibration.front_drift_mm * step * rng.standard_normal(drawn.straying.shape[1])

@@ -86,6 +86,13 @@ def calibration_record(
         "subject": history.subject,
         "units": {"volumes": "mL", "days": "since the first scan"},
         "parameters": parameters(found),
+        "mechanics": None
+        if found.stress is None
+        else {
+            "stiffness": "population" if history.stiffness is None else "elastogram",
+            "modes": found.stress.modes,
+            "explained": found.stress.explained,
+        },
         "front_drift_mm_per_100_days": found.front_drift_mm,
         "observed": observed(history.scans, float(np.prod(history.edges_mm)) / 1e3),
         "fitted": past,

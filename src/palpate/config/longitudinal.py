@@ -70,6 +70,29 @@ class LongitudinalSettings(Section):
     kill_1_g: Positive = 0.12
     """Logarithm of the share of cells that survives one gram, with a plus sign."""
 
+    stress_slowing: NotNegative = 0.0
+    """gamma lambda, as in the twin's settings; 0: stress does not slow the truth."""
+    elastic_box_mm: Positive = 7.0
+    """Edge of the boxes on which the truth's stress is computed."""
+    stress_every_days: Positive = 2.5
+    """How often it is renewed."""
+    grey_storage_pa: Positive = 2400.0
+    """G' of grey matter."""
+    white_storage_pa: Positive = 2600.0
+    """G' of white matter."""
+    fluid_storage_pa: Positive = 300.0
+    """G' in place of CSF."""
+    stiffness_variation: NotNegative = 0.25
+    """Standard deviation of ln G' within tissue, over the length correlation_mm."""
+    tumour_log_stiffness: Annotated[float, Field(ge=-2, le=2)] = -0.2
+    """ln of the densest tumour's G' over that of the brain it grew in, from the first scan on."""
+    mre_log_std: Positive = 0.12
+    """Error of ln G' in the patient's elastogram, and the spread of its draws."""
+    mre_error_mm: Positive = 8.0
+    """Length over which that error is alike."""
+    mre_draws: Annotated[int, Field(ge=2, le=500)] = 24
+    """Number of draws."""
+
     voxel_mm: Positive = 3.0
     """Edge of the voxels of the growth maps."""
     adc_noise_mm2_s: NotNegative = 0.2e-3

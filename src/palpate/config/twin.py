@@ -122,6 +122,21 @@ class TwinSettings(Section):
     growth_field_modes: Annotated[int, Field(ge=1, le=200)] = 20
     """Number of shapes by which it may vary."""
 
+    mechanics: bool = True
+    """Whether stress from the tumour's pressure slows invasion, D = D_0 exp(-gamma sigma)."""
+
+    stress_slowing: LogNormal = LogNormal(median=20.0, log_std=1.0)
+    """gamma lambda: by how much ln D falls where von Mises stress is as large as the pressure of densest tumour."""
+
+    elastic_box_mm: Positive = 10.0
+    """Edge of the boxes on which stress is computed. What gamma means depends on it: keep it within a study."""
+
+    stiffness_draws: Annotated[int, Field(ge=2, le=500)] = 24
+    """Most draws of the stiffness that are looked at: the patient's own, or the population's without elastography."""
+
+    stiffness_modes: Annotated[int, Field(ge=0, le=20)] = 4
+    """Number of shapes of the stiffness that are unknown, those that move the stress most; 0 takes it as known."""
+
     draws: Annotated[int, Field(ge=20, le=5000)] = 200
     """Joint draws of the posterior, each of them a forecast."""
 

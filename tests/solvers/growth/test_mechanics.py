@@ -150,3 +150,25 @@ def test_stiffness_without_elastography() -> None:
     filled = storage_by_tissue(measured, np.full((2, 1, 1), 1), {1: 2603.0})
     np.testing.assert_array_equal(filled.ravel(), [1800.0, 2603.0])
     np.testing.assert_array_equal(storage_by_tissue(None, np.ones((1, 1, 2), dtype=int), {1: 5.0}), [[[5.0, 5.0]]])
+
+
+@pytest.mark.mpi
+def test_stress_follows_a_changed_stiffness() -> None:
+    """Against systems factorised anew, Taylor remainders of order two: an interval of stiffness reaches growth by it.
+
+    Along three fields at a time, so that pairs and the odd one out are both tried.
+    """
+    who, pushing = coupled(MPI.COMM_WORLD)
+    rng = np.random.default_rng(4)
+    fields = rng.normal(size=(len(pushing.lattice.corners), 3))
+    here, by = pushing.stress_by_stiffness_pa(who.density, fields)
+    np.testing.assert_allclose(here, pushing.stress_pa(who.density), rtol=1e-12)
+    along = rng.normal(size=3)
+    space, remainders = who.voxels.space, []
+    for step in STEPS[1:]:
+        moduli = pushing.lattice.storage_pa * np.exp(step * fields @ along)
+        boxes = replace(pushing.lattice, storage_pa=moduli)
+        moved = mechanics(space, middles_m(who.voxels, EDGES_M), boxes, PRESSURE).stress_pa(who.density)
+        rest = np.abs(moved - here - step * by @ along).max()
+        remainders.append(max(who.voxels.space.halo.comm.allgather(float(rest))))
+    np.testing.assert_allclose(rates(remainders, STEPS[1:]), 2.0, atol=0.1)

@@ -1,0 +1,144 @@
+"""Stiffness inside the skull, as joint draws: this patient's where elastography saw it, else a population's.
+
+Only contrasts matter: stresses do not depend on the scale of G' (docs/theory/growth.md). Population values therefore
+take the level of what was measured.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from palpate.config.twin import TwinSettings
+from palpate.errors import InputError
+from palpate.imaging.tumour.history import Stiffness, TumourHistory
+from palpate.solvers.growth.lattice import POPULATION_PA, demand_moduli, storage_by_tissue
+from palpate.twin.lattice import Lattice, visible
+from palpate.twin.outline import matern_shapes, spread_out
+
+type Values = NDArray[np.float64]
+type Mask = NDArray[np.bool_]
+
+FLUID, GREY, WHITE = 0, 1, 2
+_POPULATION_PA: Final = {
+    FLUID: POPULATION_PA["csf"],
+    GREY: POPULATION_PA["grey"],
+    WHITE: POPULATION_PA["white"],
+}
+BETWEEN_LOG_STD: Final = 0.15
+"""Of a tissue's level between people, relative to their other tissues."""
+WITHIN_LOG_STD: Final = 0.25
+"""Of ln G' within a tissue, over some centimetres."""
+WITHIN_MM: Final = 15.0
+TUMOUR_LOG: Final = (-0.15, 0.3)
+"""Mean and standard deviation of ln G' of tumour over that of the brain around: softer on average, stiffer in some."""
+CLOSED_MM: Final = 12.0
+"""Ventricles and sulci up to twice as wide lie inside the skull."""
+_CENTRES: Final = 60
+_LEAST_SHARE: Final = 0.5
+
+
+def inside_skull(tissue: Mask, edges_mm: Values) -> Mask:
+    """Tissue and the fluid enclosed by it, shape (i, j, k): what is closer to tissue than to anything wide without it.
+
+    Args:
+        tissue: shape (i, j, k).
+        edges_mm: of a voxel, shape (3,).
+    """
+    reach = [int(np.ceil(CLOSED_MM / edge)) + 1 for edge in edges_mm]
+    # The images' edge is not the head's: what is there goes on.
+    padded = np.pad(tissue, [(one, one) for one in reach], mode="edge")
+    near = ndimage.distance_transform_edt(~padded, sampling=edges_mm) <= CLOSED_MM
+    closed = ndimage.distance_transform_edt(np.pad(near, 1, mode="edge"), sampling=edges_mm) > CLOSED_MM
+    closed = closed[1:-1, 1:-1, 1:-1] | padded
+    return np.asarray(closed[tuple(slice(one, -one) for one in reach)])
+
+
+def coarse_stiffness(history: TumourHistory, grid: Lattice, most: int) -> Stiffness | None:
+    """Draws in the lattice's blocks: exp of means of ln G' over measured tissue, NaN where less than half was measured.
+
+    Args:
+        history: on the images' grid.
+        grid: blocks.
+        most: draws to keep.
+
+    Raises:
+        InputError: draws of another grid, too few, moduli that are none, or nothing of the tumour was measured.
+    """
+    if history.stiffness is None:
+        return None
+    draws = history.stiffness.draws_pa[:most].astype(np.float64)
+    _demand_draws(draws, history)
+    measured = np.isfinite(draws).all(axis=0) & history.tissue
+    weights = measured.astype(np.float64)
+    share = grid.mean(weights)
+    enough = (share > 0.0) & (share >= _LEAST_SHARE * grid.mean(history.tissue.astype(np.float64)))
+    if not enough.any():
+        raise _elsewhere(history)
+    logs = np.log(draws, where=measured, out=np.zeros(draws.shape))
+    means = [np.where(enough, np.exp(grid.mean(one, weights)), np.nan) for one in logs]
+    return Stiffness(np.stack(means).astype(np.float32))
+
+
+def log_stiffness(history: TumourHistory, skull: Mask, settings: TwinSettings) -> Values:
+    """Joint draws of ln G', G' in Pa, everywhere inside the skull, shape (draws, i, j, k); 0 outside.
+
+    Args:
+        history: on the lattice.
+        skull: what is inside it, shape (i, j, k).
+        settings: number of draws where nothing was measured, and seed.
+    """
+    given = history.stiffness
+    count = settings.stiffness_draws if given is None else len(given.draws_pa)
+    rng = np.random.default_rng([settings.seed, 2])
+    tissues = np.where(history.tissue, np.where(history.white >= 0.5, WHITE, GREY), FLUID)
+    plain = np.log(storage_by_tissue(None, tissues, _POPULATION_PA))
+    tumour = np.any([visible(scan, history.edges_mm) for scan in history.scans], axis=0) & history.tissue
+    points = np.argwhere(skull) * history.edges_mm
+    shapes = matern_shapes(spread_out(points, _CENTRES), points, WITHIN_MM)
+    found = np.zeros((count, *skull.shape))
+    for number in range(count):
+        levels = np.concatenate([[0.0], BETWEEN_LOG_STD * rng.standard_normal(2)])
+        contrast = TUMOUR_LOG[0] + TUMOUR_LOG[1] * rng.standard_normal()
+        middle, one = plain + contrast * tumour, found[number]
+        one[skull] = (middle + levels[tissues])[skull]
+        one[skull] += WITHIN_LOG_STD * (shapes @ rng.standard_normal(shapes.shape[1])) * history.tissue[skull]
+        if given is not None:
+            measured = np.isfinite(given.draws_pa[number])
+            known = np.log(given.draws_pa[number].astype(np.float64), where=measured, out=np.zeros(skull.shape))
+            one += np.median((known - middle)[measured])
+            one[measured] = known[measured]
+    found[:, ~skull] = 0.0
+    return found
+
+
+def _demand_draws(draws_pa: Values, history: TumourHistory) -> None:
+    """Refuse draws that would steer growth wrongly and unnoticed.
+
+    Raises:
+        InputError: see coarse_stiffness.
+    """
+    if draws_pa.ndim != 4 or draws_pa.shape[1:] != history.tissue.shape or len(draws_pa) < 2:
+        raise InputError(
+            f"stiffness of {history.subject}",
+            found=f"draws of shape {draws_pa.shape}",
+            expected=f"at least two draws of shape {history.tissue.shape}, as the tumour's images",
+            advice="Make the tumour's history again.",
+        )
+    demand_moduli(draws_pa[~np.isnan(draws_pa)])
+    measured = np.isfinite(draws_pa).all(axis=0)
+    tumour = np.any([visible(scan, history.edges_mm) for scan in history.scans], axis=0) & history.tissue
+    if not (measured & tumour).any():
+        raise _elsewhere(history)
+
+
+def _elsewhere(history: TumourHistory) -> InputError:
+    return InputError(
+        f"stiffness of {history.subject}",
+        found="an elastogram that shows nothing of the tumour",
+        expected="moduli in at least a part of what any scan shows of it",
+        advice="Leave the stiffness out, or check whose it is and how it was registered.",
+    )

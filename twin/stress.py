@@ -1,0 +1,157 @@
+"""The stress that slows invasion, frozen between renewals, and what an uncertain stiffness does to it.
+
+    ln D = ln D_0 - gamma lambda s_i(x) exp(sum_j S_ij(x) xi_j)         within interval i
+
+s_i is the von Mises stress over lambda of the interval's mean density, on the most probable course found so far, and
+S_ij the derivative of ln s_i along a field of ln G'. Those fields are combinations of the draws of the stiffness, those
+that move the stress most where the tumour invades, so that xi_j ~ N(0, 1) spreads the stress as the draws do, to first
+order.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from palpate.config.twin import TwinSettings
+from palpate.imaging.tumour.history import TumourHistory
+from palpate.solvers.growth.lattice import box_means, lattice
+from palpate.solvers.growth.mechanics import Mechanics, Pressure, mechanics, middles_m
+from palpate.solvers.growth.model import GrowthModel
+from palpate.solvers.growth.parameters import Parameters
+from palpate.solvers.growth.voxels import Voxels
+from palpate.twin.outline import apparent_density
+from palpate.twin.stiffness import inside_skull, log_stiffness
+from palpate.units import mm_to_m
+
+type Values = NDArray[np.float64]
+
+LAMBDA_PA: Final = 10e3
+"""Stresses are over lambda, so that any value serves; this one makes them large beside Mechanics' smoothing of 1 Pa."""
+MOMENTS: Final = (0.125, 0.375, 0.625, 0.875)
+"""Of an interval, at which its density is taken for the mean."""
+LEAST_SPREAD: Final = 1e-4
+"""Fields of the stiffness that move the stress by a smaller share of it are none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stress:
+    """What a calibration knows of stiffness and stress.
+
+    Attributes:
+        log_moduli: ln G' of the elastic boxes, G' in Pa, then the fields it may differ by, shape (1 + r, b).
+        patterns: s and S = d ln s of each interval between scans, at all tissue voxels, shape (intervals, 1 + r, n).
+        explained: share of the stress's variance by the draws that the fields hold.
+    """
+
+    log_moduli: Values
+    patterns: Values
+    explained: float
+
+    @property
+    def modes(self) -> int:
+        """Number of the stiffness' fields, r."""
+        return len(self.log_moduli) - 1
+
+
+def first_stress(history: TumourHistory, settings: TwinSettings, place: Voxels) -> tuple[Stress, Mechanics]:
+    """Factorise at the draws' mean, choose fields, take the stress of densities as images suggest them. Collective.
+
+    Args:
+        history: on the lattice, with its stiffness or none.
+        settings: of the twin.
+        place: tissue voxels.
+    """
+    skull, edges_m = inside_skull(history.tissue, history.edges_mm), mm_to_m(history.edges_mm)
+    box_m = float(mm_to_m(settings.elastic_box_mm))
+    logs = log_stiffness(history, skull, settings)
+    draws = np.stack([box_means(skull, edges_m, one, box_m) for one in logs])
+    middle = draws.mean(axis=0)
+    pushing = elastic(history, settings, place, middle)
+    seen = [apparent_density(scan, history.tissue, history.edges_mm) for scan in history.scans]
+    between = [0.5 * (one + other) for one, other in itertools.pairwise(seen)]
+    densities = [place.from_volume(one) for one in between or seen]
+    modes, explained = _leading(pushing, draws - middle, densities, settings.stiffness_modes)
+    found = [pattern(pushing, one, modes) for one in densities[: len(between)]]
+    shape = (len(between), 1 + len(modes), int(history.tissue.sum()))
+    return Stress(np.vstack([middle, modes]), np.reshape(found, shape), explained), pushing
+
+
+def elastic(history: TumourHistory, settings: TwinSettings, place: Voxels, log_moduli: Values) -> Mechanics:
+    """The elastic system of known moduli, without slowing as yet. Collective.
+
+    Args:
+        history: on the lattice.
+        settings: edge of the boxes.
+        place: tissue voxels.
+        log_moduli: ln G' of the boxes, shape (b,).
+    """
+    skull, edges_m = inside_skull(history.tissue, history.edges_mm), mm_to_m(history.edges_mm)
+    boxes = lattice(skull, edges_m, np.ones(skull.shape), float(mm_to_m(settings.elastic_box_mm)))
+    boxes = replace(boxes, storage_pa=np.exp(log_moduli))
+    return mechanics(place.space, middles_m(place, edges_m), boxes, Pressure(LAMBDA_PA, 0.0))
+
+
+def pattern(pushing: Mechanics, density: Values, modes: Values) -> Values:
+    """Stress s and S of a density, at all tissue voxels, on every rank, shape (1 + r, n). Collective.
+
+    Args:
+        pushing: the elastic system.
+        density: at this rank's voxels, shape (n,).
+        modes: fields of ln G' of the boxes, shape (r, b).
+    """
+    stress, by = pushing.stress_by_stiffness_pa(density, modes.T)
+    # As a factor: a sum could become negative far from the mode, and D without bound.
+    by = np.divide(by, stress[:, None], where=stress[:, None] > 0.0, out=np.zeros_like(by))
+    return np.asarray(pushing.space.halo.gathered(np.column_stack([stress / LAMBDA_PA, by])).T)
+
+
+def followed(
+    pushing: Mechanics, slowing: float, model: GrowthModel, parameters: Parameters, density: Values
+) -> tuple[Values, Values]:
+    """Mean density of an interval and density at its end with stress renewed on the way, shape (n,) each. Collective.
+
+    Args:
+        pushing: the elastic system.
+        slowing: gamma lambda.
+        model: of the interval.
+        parameters: with D_0.
+        density: at its beginning, at this rank's voxels.
+    """
+    end = model.observations_s[-1]
+    coupling = replace(pushing, pressure=Pressure(LAMBDA_PA, slowing / LAMBDA_PA))
+    moments = (*(share * end for share in MOMENTS), end)
+    states = replace(model, observations_s=moments, coupling=coupling).forecast(parameters, density).states
+    return np.mean(states[:-1], axis=0), states[-1]
+
+
+def _leading(pushing: Mechanics, deviations: Values, densities: Sequence[Values], most: int) -> tuple[Values, float]:
+    """Fields of ln G' that spread the stress as the draws do, where densities have fronts: (r, b), and their share.
+
+    With K deviations and their stresses D, shape (K, n), A of D D^T = A diag(v) A^T combines draws: the fields
+    a_j^T deviations / sqrt(K - 1) have the stresses whose outer products add up to the draws' covariance.
+    """
+    count = len(deviations)
+    inner, size = np.zeros((count, count)), 0.0
+    gathered = pushing.space.halo.gathered
+    for density in densities:
+        stress, by = pushing.stress_by_stiffness_pa(density, deviations.T)
+        weights = gathered(density * (1.0 - density))
+        by = gathered(by)
+        inner += by.T @ (weights[:, None] * by)
+        size += float(weights @ gathered(stress) ** 2)
+    values, vectors = np.linalg.eigh(inner)
+    values, vectors = values[::-1], vectors[:, ::-1]
+    kept = min(most, int(np.sum(values / (count - 1) > LEAST_SPREAD**2 * size)))
+    # A vector's sign is chance.
+    signs = np.sign(vectors[np.argmax(np.abs(vectors), axis=0), np.arange(count)])
+    fields = (vectors * signs)[:, :kept].T @ deviations / np.sqrt(count - 1.0)
+    explained = float(values[:kept].sum() / values.sum()) if kept else 0.0
+    # Ranks must agree to the last bit.
+    fields, explained = pushing.space.halo.comm.bcast((fields, explained), root=0)
+    return fields, explained
