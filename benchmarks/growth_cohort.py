@@ -154,6 +154,8 @@ def study(number: int, folder: Path) -> tuple[Path, LongitudinalSettings, Tumour
             )
         except InputError:
             continue
+        if not all(scan.tumour.any() for scan in found.history.scans):
+            continue  # the record is of patients whose tumour is visible at every date
         history = replace(found.history, stiffness=measured_stiffness(settings, scene, truth, found.history))
         return table, settings, history
     raise RuntimeError(f"no place for the tumour of patient {number}")

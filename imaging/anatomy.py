@@ -10,6 +10,7 @@ from typing import Final, Literal
 import numpy as np
 
 from palpate.errors import InputError
+from palpate.imaging.deidentify.identifiers import same_identifier
 from palpate.imaging.dicom.anatomy import read_anatomy
 from palpate.imaging.dicom.files import Instance
 from palpate.imaging.dicom.series import demand_one_patient
@@ -67,7 +68,8 @@ def read_anatomy_image(anatomy: Path, mre: Sequence[Instance]) -> AnatomyImage:
     if mre:
         demand_one_patient((mre[0], *read.series.instances))
         frames = [str(one.header.get("FrameOfReferenceUID", "")) for one in (mre[0], read.series.instances[0])]
-        same = frames[0] == frames[1] != ""
+        # Both as their files have them; what is written is keyed afterwards.
+        same = same_identifier(frames[0], frames[1], None)
         if not same:
             say("the anatomy has another frame of reference than the MRE: the patient may have moved between them")
     say(f"anatomy: {' x '.join(str(n) for n in read.volume.values.shape)} voxels")

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from palpate.imaging.dicom_source import DicomSource, dicom_source
+from palpate.config.maps import MapsSettings
+from palpate.errors import InputError
+from palpate.imaging.deidentify.identifiers import Identifiers, recorded_identifiers
+from palpate.imaging.deidentify.key import Key
+from palpate.imaging.deidentify.key_file import known_key, open_key
+from palpate.imaging.dicom_origin import original_place
+from palpate.imaging.dicom_source import DicomSource, dicom_source, keyed_source
 from palpate.imaging.json_object import read_json
 from palpate.imaging.parametric_map import QUANTITIES, write_parametric_map
 from palpate.imaging.stiffness_folder import Stiffness, read_stiffness
@@ -20,23 +27,36 @@ _NOTE: Final = (
 )
 
 
-def write_dicom_maps(mre: Path, wavefield: Path, out: Path) -> tuple[Path, ...]:
+def write_dicom_maps(
+    mre: Path,
+    wavefield: Path,
+    out: Path,
+    *,
+    settings: MapsSettings,
+    scan: Path | None = None,
+    key: Path | None = None,
+) -> tuple[Path, ...]:
     """Write mean and standard deviation of every run and frequency as DICOM Parametric Maps.
 
     Args:
         mre: folder of finished stiffness maps, kPa.
         wavefield: the folder that they were computed from, with `<label>_ingest.json` where palpate ingest made it.
         out: the folder to write; it appears whole or not at all.
+        settings: whose study and frame of reference the maps carry.
+        scan: the DICOM that palpate ingest read; needed where its record is keyed and the maps are to lie in the scan's
+            own study and frame of reference, which are read there and nothing else.
+        key: the key's file; None takes the user's own.
 
     Returns:
         The files written; none where the source was not DICOM.
 
     Raises:
-        InputError: if the maps or the record of ingest cannot be used.
+        InputError: if the maps or the record of ingest cannot be used, or scan or key are not those of the record.
     """
     refuse_foreign_folder(out)
     runs = read_stiffness(mre)
-    sources = {run.label: _source(wavefield, run.label) for run in runs}
+    places = _Places(settings, scan, key, out)
+    sources = {label: _source(wavefield, label, places) for label in {run.label for run in runs}}
     written: list[Path] = []
     with atomic_directory(out) as partial:
         for run in runs:
@@ -48,10 +68,62 @@ def write_dicom_maps(mre: Path, wavefield: Path, out: Path) -> tuple[Path, ...]:
     return tuple(written)
 
 
-def _source(wavefield: Path, label: str) -> DicomSource | None:
-    """The scan behind a run, as ingest recorded it."""
-    record = wavefield / f"{label}_ingest.json"
-    return dicom_source(read_json(record), record) if record.exists() else None
+@dataclass(frozen=True, slots=True)
+class _Places:
+    """Where maps are to lie, and what is needed to find it.
+
+    Attributes:
+        settings: the scan's own study and frame of reference, or keyed ones.
+        scan: the DICOM that palpate ingest read.
+        key: the key's file; None for the user's own.
+        out: the folder to write.
+    """
+
+    settings: MapsSettings
+    scan: Path | None
+    key: Path | None
+    out: Path
+
+    def of(self, recorded: DicomSource, identifiers: Identifiers) -> DicomSource:
+        """A recorded scan under the identifiers that maps are to carry.
+
+        Raises:
+            InputError: scan or key are missing or not those of the record.
+        """
+        if self.settings.uids == "keyed":
+            own = identifiers.kind == "retained"
+            return keyed_source(recorded, open_key(self.key, away_from=self.out)) if own else recorded
+        if identifiers.kind != "keyed":
+            return recorded
+        key = self._key_of(identifiers)
+        if self.scan is None:
+            raise InputError(
+                "--scan",
+                found="none",
+                expected="the DICOM folder or zip that palpate ingest read: its record is keyed",
+                advice="Give it, so that the maps lie in the scan's frame of reference, or set maps.uids to keyed.",
+            )
+        return original_place(recorded, self.scan, key)
+
+    def _key_of(self, identifiers: Identifiers) -> Key:
+        """The key with which a record was keyed."""
+        key = known_key(self.key)
+        if key is None or key.fingerprint != identifiers.key_fingerprint:
+            raise InputError(
+                "the key",
+                found="none" if key is None else f"another one, of fingerprint {key.fingerprint}",
+                expected=f"the key that palpate ingest had, of fingerprint {identifiers.key_fingerprint}",
+                advice="Give its file with --key (setting ingest.key), or set maps.uids to keyed.",
+            )
+        return key
+
+
+def _source(wavefield: Path, label: str, places: _Places) -> DicomSource | None:
+    """The scan behind a run; None where it did not come as DICOM."""
+    path = wavefield / f"{label}_ingest.json"
+    record = read_json(path) if path.exists() else {}
+    recorded = dicom_source(record, path)
+    return None if recorded is None else places.of(recorded, recorded_identifiers(record))
 
 
 def _write_run(folder: Path, run: Stiffness, source: DicomSource) -> list[Path]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import UID, MRImageStorage
 
 from palpate.errors import InputError
+from palpate.imaging.deidentify.key import Key
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,17 @@ def dicom_source(ingest: Mapping[str, Any], where: Path) -> DicomSource | None:
             expected="StudyInstanceUID, FrameOfReferenceUID, SeriesInstanceUID and SOPInstanceUID under 'dicom'",
             advice="Run palpate ingest again.",
         ) from error
+
+
+def keyed_source(source: DicomSource, key: Key) -> DicomSource:
+    """The scan under the identifiers that a key gives for its own."""
+    return replace(
+        source,
+        study_instance_uid=key.identifier(source.study_instance_uid),
+        frame_of_reference_uid=key.identifier(source.frame_of_reference_uid),
+        series_instance_uid=key.identifier(source.series_instance_uid),
+        sop_instance_uid=key.identifier(source.sop_instance_uid),
+    )
 
 
 def source_image(source: DicomSource, subject: str) -> Dataset:

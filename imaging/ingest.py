@@ -18,7 +18,9 @@ from palpate.imaging.anatomy import AnatomyImage, place_anatomy, read_anatomy_im
 from palpate.imaging.brain_mask import brain_mask
 from palpate.imaging.compressional import compressional_part
 from palpate.imaging.deidentify.facts import clean_facts
-from palpate.imaging.deidentify.key import Key, open_key
+from palpate.imaging.deidentify.identifiers import RECORDED, identifiers_of
+from palpate.imaging.deidentify.key import Key
+from palpate.imaging.deidentify.key_file import open_key
 from palpate.imaging.dicom.files import Instance
 from palpate.imaging.dicom.registry import read_acquisitions
 from palpate.imaging.dicom.sorting import SeriesRow, table_text
@@ -90,7 +92,7 @@ def ingest(
             fields, records = _from_arrays(mre, label, folder, settings)
             images, rows = (), ()
         else:
-            key = None if settings.key is None else open_key(settings.key, away_from=out)
+            key = open_key(settings.key, away_from=out) if settings.uids == "keyed" else None
             fields, records, images, rows = _from_dicom(mre, label, folder, settings, key, mask)
         image = None if anatomy is None else read_anatomy_image(anatomy, images)
         _write_series_table(folder / f"{label}_series.tsv", (*rows, *(image.rows if image else ())))
@@ -125,6 +127,8 @@ def _from_dicom(
     acquisitions, export = read_acquisitions(mre, settings)
     images = export.used(acquisitions)
     say(f"read {len(images)} DICOM images, {len(acquisitions)} MRE acquisitions")
+    identifiers = identifiers_of(images[0].header, key)
+    used_key = key if identifiers.kind == "keyed" else None
     runs = sorted({one.run for one in acquisitions})
     fields: list[WaveField] = []
     records: dict[str, dict[str, object]] = {}
@@ -133,7 +137,8 @@ def _from_dicom(
         of_run = [one for one in acquisitions if one.run == run]
         written, record = _reconstruct_run(of_run, name, folder, settings, mask)
         fields += written
-        records[name] = {"source": "DICOM", **clean_facts(of_run[0].facts, key), **record}
+        facts = clean_facts(of_run[0].facts, used_key)
+        records[name] = {"source": "DICOM", RECORDED: identifiers.as_record(), **facts, **record}
     return tuple(fields), records, images, export.rows(acquisitions)
 
 

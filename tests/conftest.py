@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,6 +40,21 @@ def run(*arguments: object, cwd: Path | None = None, timeout_s: float = 300.0) -
         timeout=timeout_s,
         check=False,
     )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _key_of_nobody(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A place for a user's own key that is not the place of whoever runs the tests, with a key in it.
+
+    It is there from the start, so that no test prints more than another because it came first.
+    """
+    home = tmp_path_factory.mktemp("config")
+    (home / "palpate").mkdir(mode=0o700)
+    (home / "palpate" / "key").write_bytes(bytes(range(32)))
+    (home / "palpate" / "key").chmod(0o600)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CONFIG_HOME", str(home))
+        yield
 
 
 @pytest.fixture

@@ -131,14 +131,8 @@ class Dynamics:
 
     def unstressed(self, xi: Values, interval: int) -> Parameters:
         """The same where no stress slows: with D_0."""
-        own = self.unknowns
-        log_d = own.value(xi, DIFFUSIVITY) - (1.0 - self.white) * own.value(xi, WHITE_TO_GREY)
-        alpha = own.value(xi, ALPHA) if own.index(ALPHA) is not None else 0.0
-        kills = [own.value(xi, name) for name in own.names if name.startswith(KILL)]
-        log_k = np.asarray(own.value(xi, PROLIFERATION) + self.drifts(xi)[interval])
-        if own.fields:
-            log_k = log_k + self.growth_shapes @ xi[own.field_slice()]
-        return Parameters(log_d, log_k, alpha, np.array(kills) - np.log(self.kill_1_g))
+        drift = float(self.drifts(xi)[interval])
+        return growth_parameters(self.unknowns, xi, self.white, self.growth_shapes, self.kill_1_g, drift)
 
     def _slowed(self, xi: Values, interval: int) -> Values:
         """By how much stress lowers ln D, shape (n,)."""
@@ -275,6 +269,28 @@ def kills_1_g(names: Sequence[str], settings: TwinSettings) -> Values:
     kinetics = [pharmacokinetics(settings.drugs[name]) for name in names]
     areas = [sum(c / r for c, r in zip(k.coefficients_1_m3, k.rates_1_s, strict=True)) for k in kinetics]
     return _KG_A_GRAM * np.array(areas)
+
+
+def growth_parameters(
+    own: Unknowns, xi: Values, white: Values, growth_shapes: Values, kill_1_g: Values, drift: float
+) -> Parameters:
+    """Of the growth model at xi: ln D = ln D_w - (1 - w) ln(D_w / D_g), ln k = ln k_0 + b + psi xi, alpha, kills.
+
+    Args:
+        own: layout of xi.
+        xi: unknowns.
+        white: w, share of white matter at voxels, shape (n,).
+        growth_shapes: psi, by which ln k varies in space, shape (n, fields).
+        kill_1_g: of kills_1_g, of the drugs in alphabetical order.
+        drift: b, by how much ln k has drifted.
+    """
+    log_d = own.value(xi, DIFFUSIVITY) - (1.0 - white) * own.value(xi, WHITE_TO_GREY)
+    alpha = own.value(xi, ALPHA) if own.index(ALPHA) is not None else 0.0
+    kills = [own.value(xi, name) for name in own.names if name.startswith(KILL)]
+    log_k = np.asarray(own.value(xi, PROLIFERATION) + drift)
+    if own.fields:
+        log_k = log_k + growth_shapes @ xi[own.field_slice()]
+    return Parameters(log_d, log_k, alpha, np.array(kills) - np.log(kill_1_g))
 
 
 def pharmacokinetics(drug: DrugSettings) -> Pharmacokinetics:

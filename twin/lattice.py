@@ -11,9 +11,6 @@ from scipy import ndimage
 from palpate.errors import InputError
 from palpate.imaging.tumour.history import (
     CAVITY,
-    ENHANCING,
-    NECROTIC,
-    NON_ENHANCING,
     Irradiation,
     Surgery,
     TumourHistory,
@@ -73,19 +70,6 @@ class Lattice:
         """A resection on the blocks: of those of which half was removed."""
         return Surgery(one.day, self.mean(one.removed.astype(np.float64)) >= _TISSUE_SHARE)
 
-    def refined(self, values: Values, outside: float = 0.0) -> Values:
-        """Blocks' values on the images' grid, constant in a block.
-
-        Args:
-            values: shape `shape`.
-            outside: value beyond the box.
-        """
-        volume = np.full(self.image_shape, outside)
-        for axis, factor in enumerate(self.factors):
-            values = values.repeat(factor, axis=axis)
-        volume[self._box] = values[tuple(slice(0, one.stop - one.start) for one in self._box)]
-        return volume
-
     @property
     def _box(self) -> tuple[slice, slice, slice]:
         begin = self.first
@@ -126,9 +110,8 @@ def visible(scan: TumourScan, edges_mm: Values) -> Mask:
         scan: one date.
         edges_mm: of a voxel, shape (3,).
     """
-    marked = np.isin(scan.roi, (ENHANCING, NON_ENHANCING, NECROTIC))
     smooth = smoothed(scan, 3.0 / edges_mm)
-    found = marked | (smooth > SEEN)
+    found = scan.tumour | (smooth > SEEN)
     islands, count = ndimage.label(found)
     if count > 1:
         sizes = ndimage.sum_labels(found, islands, np.arange(1, count + 1)) * float(np.prod(edges_mm))
@@ -217,4 +200,4 @@ def _scan(scan: TumourScan, tissue: Mask, grid: Lattice) -> TumourScan:
     variance = grid.mean(np.where(measured, scan.cellularity_std, 0.0) ** 2, weights) / np.maximum(count, 1.0)
     std = np.where(enough, np.sqrt(variance), np.nan)
     shares = np.stack([grid.mean((scan.roi == region).astype(np.float64)) for region in range(CAVITY + 1)])
-    return TumourScan(scan.day, mean, std, np.argmax(shares, axis=0).astype(np.uint8))
+    return TumourScan(scan.day, mean, std, np.argmax(shares, axis=0).astype(np.uint8), scan.drawn)

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from palpate.config.twin import TwinSettings
 from palpate.errors import InputError
-from palpate.imaging.tumour.history import DrugDose, Irradiation, Surgery, TumourHistory, TumourScan
+from palpate.imaging.tumour.store import put_history, take_history
 from palpate.provenance import atomic_file, versions
 from palpate.twin.calibration.calibrate import Calibration
 from palpate.twin.calibration.draws import Draws
@@ -23,7 +23,8 @@ from palpate.twin.observation.errors import Field
 from palpate.twin.priors import Unknown, Unknowns
 from palpate.twin.stress import Stress
 
-FORMAT: Final = "palpate calibration 2"
+FORMAT: Final = "palpate calibration 3"
+_ADVICE: Final = "Make it again with palpate calibrate."
 
 
 def save_calibration(calibration: Calibration, path: Path) -> None:
@@ -49,7 +50,7 @@ def save_calibration(calibration: Calibration, path: Path) -> None:
         _write(file.create_group("field"), calibration.field)
         _write(file.create_group("grid"), calibration.grid)
         _write(file.create_group("draws"), calibration.draws)
-        _write_history(file.create_group("history"), calibration.history)
+        put_history(file.create_group("history"), calibration.history, np.float64)
 
 
 def load_calibration(path: Path) -> Calibration:
@@ -59,28 +60,30 @@ def load_calibration(path: Path) -> Calibration:
         path: the file.
 
     Raises:
-        InputError: it is not such a file.
+        InputError: it is not such a file, or one of another version.
     """
     try:
         with h5py.File(path, "r") as file:
-            if file.attrs.get("format") != FORMAT:
-                raise KeyError(str(file.attrs.get("format")))
-            return _read_calibration(file)
+            made_as = str(file.attrs.get("format"))
+            if made_as != FORMAT:
+                found, expected = f"the format '{made_as}'", f"'{FORMAT}', as this version has it"
+                raise InputError(path, found=found, expected=expected, advice=_ADVICE)
+            return _read_calibration(file, path)
     except (OSError, KeyError, ValueError, ValidationError) as error:
         raise InputError(
             path,
             found="no readable calibration",
             expected=f"a file of the format '{FORMAT}'",
-            advice="Make it again with palpate calibrate.",
+            advice=_ADVICE,
         ) from error
 
 
-def _read_calibration(file: h5py.File) -> Calibration:
+def _read_calibration(file: h5py.File, path: Path) -> Calibration:
     single = tuple(Unknown(**one) for one in json.loads(file.attrs["single"]))
     return Calibration(
         TwinSettings.model_validate_json(file.attrs["settings"]),
         Lattice(**_read(file["grid"], tuples=("first", "factors", "shape", "image_shape"))),
-        _read_history(file["history"]),
+        take_history(file["history"], path, _ADVICE),
         Unknowns(single, *(int(file.attrs[name]) for name in ("drifts", "shapes", "fields", "modes"))),
         file["mode"][()],
         file["covariance"][()],
@@ -109,30 +112,3 @@ def _read(group: h5py.Group, tuples: tuple[str, ...] = ()) -> dict[str, Any]:
         if np.ndim(found[name]) == 0:
             found[name] = value.item() if isinstance(value, np.generic) else value
     return found
-
-
-def _write_history(group: h5py.Group, history: TumourHistory) -> None:
-    group.attrs["subject"] = history.subject
-    for name in ("affine_mm", "tissue", "white"):
-        group.create_dataset(name, data=getattr(history, name), compression="gzip", compression_opts=1)
-    group.attrs["drug_doses"] = json.dumps([dataclasses.asdict(one) for one in history.drug_doses])
-    for kind in ("scans", "irradiations", "surgeries"):
-        for number, one in enumerate(getattr(history, kind)):
-            _write(group.create_group(f"{kind}/{number:04d}"), one)
-
-
-def _read_history(group: h5py.Group) -> TumourHistory:
-    parts = {kind: [_read(one) for one in group[kind].values()] if kind in group else [] for kind in _KINDS}
-    return TumourHistory(
-        group.attrs["subject"],
-        group["affine_mm"][()],
-        group["tissue"][()],
-        group["white"][()],
-        tuple(TumourScan(**one) for one in parts["scans"]),
-        tuple(Irradiation(**one) for one in parts["irradiations"]),
-        tuple(DrugDose(**one) for one in json.loads(group.attrs["drug_doses"])),
-        tuple(Surgery(**one) for one in parts["surgeries"]),
-    )
-
-
-_KINDS: Final = ("scans", "irradiations", "surgeries")

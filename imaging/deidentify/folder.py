@@ -17,7 +17,8 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 from palpate.errors import InputError
 from palpate.imaging.deidentify.header import patient_of, without_identity
-from palpate.imaging.deidentify.key import Key, open_key
+from palpate.imaging.deidentify.key import Key
+from palpate.imaging.deidentify.key_file import open_key
 from palpate.imaging.dicom.files import UNREADABLE, Instance, read_instances, shown, silence, whole_image
 from palpate.imaging.dicom.series import demand, numbers
 from palpate.imaging.dicom.sorting import why_no_image

@@ -22,6 +22,8 @@ _TIME: Final = re.compile(r"\d{2}(?:\d{2}(?:\d{2}(?:\.\d{1,6})?)?)?")
 _MOMENT: Final = re.compile(r"(\d{8})(\d{2}(?:\d{2}(?:\d{2}(?:\.\d{1,6})?)?)?)?([+-]\d{4})?")
 _DECIMAL: Final = re.compile(r"[-+ 0-9.eE]+")
 _DESCRIPTIONS: Final = ("SeriesDescription", "ProtocolName")
+METHOD: Final = "palpate: elements and words by allow-list, keyed UIDs and dates"
+"""By which an image says that palpate deidentify wrote it."""
 _METHODS: Final = (
     ("113100", "Basic Application Confidentiality Profile"),
     ("113105", "Clean Descriptors Option"),
@@ -55,7 +57,7 @@ def without_identity(header: Dataset, key: Key, subject: str) -> Dataset:
     cleaned.PatientID = subject
     cleaned.PatientName = f"{subject}^"
     cleaned.PatientIdentityRemoved = "YES"
-    cleaned.DeidentificationMethod = "palpate: elements and words by allow-list, keyed UIDs and dates"
+    cleaned.DeidentificationMethod = METHOD
     cleaned.DeidentificationMethodCodeSequence = [_code(value, meaning) for value, meaning in _METHODS]
     cleaned.LongitudinalTemporalInformationModified = "MODIFIED"
     return cleaned

@@ -115,7 +115,7 @@ def read_instances(container: Path) -> tuple[Instance, ...]:
         raise InputError(container, found="no such file or folder", expected="DICOM images", advice="Check the path.")
     instances: dict[bytes, Instance] = {}
     copies = 0
-    for position, (member, content) in enumerate(_contents(container), start=1):
+    for position, (member, content) in enumerate(contents(container), start=1):
         header = _header(member, position, content)
         if header is not None:
             known = instances.setdefault(sha256(content).digest(), Instance(header, container, member))
@@ -169,8 +169,12 @@ def _is_something_else(header: pydicom.Dataset, announced: UID) -> bool:
     return not announced.startswith(_STANDARD_ROOT) and announced != "" and header.get("SOPClassUID") == announced
 
 
-def _contents(container: Path) -> Iterator[tuple[str, bytes]]:
-    """Name and bytes of every visible file, in the order of names."""
+def contents(container: Path) -> Iterator[tuple[str, bytes]]:
+    """Name and bytes of every visible file of a folder or zip, or of a single file, in the order of names.
+
+    Raises:
+        InputError: a zip is damaged.
+    """
     if container.is_dir():
         for path in sorted(container.rglob("*")):
             inside = path.relative_to(container)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import SimpleITK as sitk
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import SimpleITK as sitk
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,8 @@ class Rigid:
     @property
     def transform(self) -> sitk.Euler3DTransform:
         """The motion as SimpleITK's transform."""
+        import SimpleITK as sitk  # here, since every rank of an inversion would load it for nothing
+
         transform = sitk.Euler3DTransform()
         transform.SetCenter(self.centre_mm.tolist())
         transform.SetParameters(self.parameters.tolist())

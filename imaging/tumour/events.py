@@ -12,6 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palpate.errors import InputError
+from palpate.imaging.deidentify.identifiers import same_identifier
+from palpate.imaging.deidentify.key import Key
+from palpate.imaging.deidentify.key_file import known_key
 from palpate.imaging.nifti import read_nifti
 from palpate.imaging.registration.rigid import Rigid
 from palpate.imaging.tumour.dates import day_of
@@ -49,6 +52,7 @@ class Placer:
         first: day of the first scan.
         scans: in order.
         spaces: by session label; the first is the first scan's.
+        key_file: of the key with which palpate deidentify may have keyed the T1; None for the user's own.
         notes: what was taken for granted, in sentences, as it comes up.
         patients: PatientID of each RTDOSE, to be compared.
     """
@@ -58,6 +62,7 @@ class Placer:
     first: datetime.date
     scans: Sequence[TumourScan]
     spaces: Mapping[str, Space]
+    key_file: Path | None = None
     notes: list[str] = field(default_factory=list)
     patients: list[tuple[str, str]] = field(default_factory=list)
     _doses: dict[tuple[Path, str, int], Values] = field(default_factory=dict)
@@ -153,7 +158,7 @@ class Placer:
         key = (path, row.space, row.fractions)
         if key not in self._doses:
             dose = read_dose(path)
-            if dose.patient:
+            if dose.patient and not self._proved_by_key(dose):
                 self.patients.append((f"{row.where}, column dose_file", dose.patient))
             motion = self._motion_of(row, dose)
             volume = dose.volume
@@ -168,6 +173,17 @@ class Placer:
             self._doses[key] = np.clip(placed, 0.0, None)
             self._demand_sound(row, float(volume.values.max()) / row.fractions)
         return self._doses[key]
+
+    def _proved_by_key(self, dose: DoseFile) -> bool:
+        """Whether the key shows that a dose belongs to a de-identified T1, whose PatientID is a pseudonym."""
+        key = self._key_for(dose)
+        frames = [one.frame_uid for one in self.spaces.values()]
+        return key is not None and any(same_identifier(one, dose.frame_uid, key) for one in frames)
+
+    def _key_for(self, dose: DoseFile) -> Key | None:
+        """The key, where no T1 has a dose's frame of reference as it stands; else nobody needs to have one."""
+        alike = any(one.frame_uid == dose.frame_uid for one in self.spaces.values())
+        return None if alike or not dose.frame_uid else known_key(self.key_file)
 
     def _demand_sound(self, row: TreatmentRow, most_gy: float) -> None:
         """Refuse a largest dose of a fraction that cannot be, or is not the one stated."""
@@ -190,13 +206,15 @@ class Placer:
         if not frames:
             self.notes.append("RTDOSE taken as aligned: no T1 came as DICOM to compare frames of reference")
             return self._space(row).motion
+        key = self._key_for(dose)
         chosen = [self._space(row)] if row.space else list(self.spaces.values())
         for one in chosen:
-            if one.frame_uid == dose.frame_uid:
+            if same_identifier(one.frame_uid, dose.frame_uid, key):
                 return one.motion
         raise InputError(
             f"{row.where}, column dose_file",
             found="a frame of reference that no T1 of the subject has",
             expected="a dose planned on one of these images, or carried to it",
-            advice="Resample the dose to a T1 of the subject in the planning system (or give it as NIfTI there).",
+            advice="Resample the dose to a T1 of the subject in the planning system (or give it as NIfTI there); if "
+            "palpate deidentify wrote the T1, give its key (ingest.key).",
         )

@@ -6,6 +6,9 @@
 
 roi.nii.gz is needed beside adc.nii.gz, because ADC tells cells from free water and not tumour from healthy brain;
 beside cellularity.nii.gz it adds what is seen. All maps of a folder share one grid.
+
+Regions that are 0 in every voxel say that nothing is visible, as after a complete response. A file that is missing says
+nothing and is refused, and so is one that is blank where another of the folder shows a tumour.
 """
 
 from __future__ import annotations
@@ -23,7 +26,8 @@ from palpate.errors import InputError
 from palpate.imaging.json_object import read_json
 from palpate.imaging.nifti import Volume, read_nifti, same_grid
 from palpate.imaging.tumour.adc import Cellularity, cellularity, demand_possible, detected_unit, in_mm2_s, unit_of
-from palpate.imaging.tumour.history import CAVITY, ENHANCING
+from palpate.imaging.tumour.history import CAVITY, ENHANCING, VISIBLE
+from palpate.imaging.tumour.visibility import LEAST_ML, SEEN, smoothed
 
 CELLULARITY: Final = "cellularity.nii.gz"
 ADC: Final = "adc.nii.gz"
@@ -31,6 +35,7 @@ ROI: Final = "roi.nii.gz"
 _ROUNDING: Final = 1e-3
 """By how much a cellularity may leave 0..1: eight bits and a scale factor."""
 _REGIONS: Final = "0 none, 1 enhancing, 2 non-enhancing, 3 necrotic, 4 cavity"
+_NOTHING: Final = "no tumour is drawn: taken as a scan on which none is visible"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +47,14 @@ class GrowthMaps:
         roi: regions, same shape.
         affine_mm: voxel indices to world RAS millimetres of this date, shape (4, 4).
         notes: what was taken for granted, in sentences.
+        drawn: whether there is a file of regions.
     """
 
     cellularity: Cellularity
     roi: NDArray[np.uint8]
     affine_mm: NDArray[np.float64]
     notes: tuple[str, ...] = ()
+    drawn: bool = True
 
 
 def read_growth(folder: Path, settings: TumourSettings) -> GrowthMaps:
@@ -58,7 +65,8 @@ def read_growth(folder: Path, settings: TumourSettings) -> GrowthMaps:
         settings: the ADC of water and of dense cells; noise where none is stated.
 
     Raises:
-        InputError: a map is missing, unreadable, no volume, on another grid, or holds what cannot be.
+        InputError: a map is missing, unreadable, no volume, on another grid, holds what cannot be, or contradicts
+            another.
     """
     if not folder.is_dir():
         raise InputError(folder, found="no folder", expected=f"a folder with {CELLULARITY} or {ADC}", advice=_ADVICE)
@@ -90,21 +98,38 @@ def _from_cellularity(folder: Path, settings: TumourSettings) -> GrowthMaps:
             expected="density relative to the most that fits, 0 to 1",
             advice="Scale the map, or give the ADC map as adc.nii.gz with roi.nii.gz.",
         )
-    if high <= 0.0:
+    drawn = (folder / ROI).exists()
+    roi = _roi(folder / ROI, volume) if drawn else np.zeros(volume.values.shape, np.uint8)
+    nothing = drawn and not np.isin(roi, VISIBLE).any()
+    if high <= 0.0 and not nothing:
         raise InputError(
             path,
             found="0 in every voxel",
-            expected="a positive cellularity somewhere",
+            expected=f"a positive cellularity somewhere, or {ROI} that says that no tumour is visible (0 everywhere)",
             advice="Check the map; leave the cell growth empty where no tumour was measured.",
         )
     sidecar = _sidecar(path)
     std = _noise(path, sidecar, settings.cellularity_std)
-    notes = () if "NoiseStd" in sidecar else (f"noise of cellularity taken as {std:g}",)
+    notes = [] if "NoiseStd" in sidecar else [f"noise of cellularity taken as {std:g}"]
     values = np.clip(volume.values, 0.0, 1.0)
+    if nothing:
+        _demand_nothing(folder / ROI, np.where(roi == CAVITY, np.nan, values), volume.affine_mm)
+        notes.append(_NOTHING)
     maps = Cellularity(values, np.where(np.isfinite(values), std, np.nan))
-    roi_path = folder / ROI
-    roi = _roi(roi_path, volume, empty_allowed=True) if roi_path.exists() else np.zeros(values.shape, np.uint8)
-    return GrowthMaps(maps, roi, volume.affine_mm, notes)
+    return GrowthMaps(maps, roi, volume.affine_mm, tuple(notes), drawn)
+
+
+def _demand_nothing(path: Path, values: NDArray[np.float64], affine_mm: NDArray[np.float64]) -> None:
+    """Refuse regions that are blank while the cellularity beside them shows a tumour."""
+    edges_mm = np.linalg.norm(affine_mm[:3, :3], axis=0)
+    dense_ml = float((smoothed(values, edges_mm) > SEEN).sum()) * float(np.prod(edges_mm)) / 1e3
+    if dense_ml > LEAST_ML:
+        raise InputError(
+            path,
+            found=f"no tumour, where {CELLULARITY} is above {SEEN:g} in {dense_ml:.1f} mL",
+            expected="regions of what the images of this date show",
+            advice="Draw the tumour, or leave the file of regions out; zeros say that no tumour is visible.",
+        )
 
 
 def _from_adc(folder: Path, settings: TumourSettings) -> GrowthMaps:
@@ -117,10 +142,12 @@ def _from_adc(folder: Path, settings: TumourSettings) -> GrowthMaps:
             expected=f"the tumour's regions beside {ADC}: {_REGIONS}",
             advice="Draw the tumour on this date's images.",
         )
-    roi = _roi(folder / ROI, volume, empty_allowed=False)
-    counts = (roi > 0) & (roi != CAVITY)
+    roi = _roi(folder / ROI, volume)
+    counts = np.isin(roi, VISIBLE)
     if not counts.any():
         counts = roi > 0
+    if not counts.any():
+        return _from_blank(folder, volume, roi)
     inside = volume.values[counts]
     if not np.all(np.isfinite(inside)):
         raise InputError(
@@ -137,8 +164,26 @@ def _from_adc(folder: Path, settings: TumourSettings) -> GrowthMaps:
     notes = [] if "Units" in sidecar else [f"unit of ADC taken as {unit}, the only one that is possible"]
     if "NoiseStd" not in sidecar:
         notes.append(f"noise of ADC taken as {std_mm2_s:g} mm2/s")
+    if not np.isin(roi, VISIBLE).any():
+        notes.append(_NOTHING)
     kept = np.where(counts & (roi != CAVITY), in_mm2_s(volume.values, unit), np.nan)
     return GrowthMaps(cellularity(kept, std_mm2_s, settings), roi, volume.affine_mm, tuple(notes))
+
+
+def _from_blank(folder: Path, volume: Volume, roi: NDArray[np.uint8]) -> GrowthMaps:
+    """ADC beside regions that are 0 everywhere: it tells no cells, but it must be an image, which was looked at."""
+    known = volume.values[np.isfinite(volume.values)]
+    if not known.size or np.ptp(known) == 0.0:
+        raise InputError(
+            folder / ADC,
+            found="no contrast at all" if known.size else "no finite value",
+            expected=f"the image on which {ROI} says that no tumour is visible",
+            advice="Export the ADC map again, or leave the cell growth empty where there was no scan.",
+        )
+    if "Units" in (sidecar := _sidecar(folder / ADC)):
+        unit_of(sidecar["Units"], folder / "adc.json")
+    unknown = np.full(roi.shape, np.nan)
+    return GrowthMaps(Cellularity(unknown, unknown.copy()), roi, volume.affine_mm, (_NOTHING,))
 
 
 def _volume(path: Path) -> Volume:
@@ -163,7 +208,7 @@ def _demand_finite_or_nan(path: Path, values: NDArray[np.float64]) -> None:
         )
 
 
-def _roi(path: Path, reference: Volume, *, empty_allowed: bool) -> NDArray[np.uint8]:
+def _roi(path: Path, reference: Volume) -> NDArray[np.uint8]:
     volume = _volume(path)
     _demand_same(path, volume, reference)
     known = np.isin(volume.values, np.arange(ENHANCING - 1, CAVITY + 1))
@@ -173,10 +218,6 @@ def _roi(path: Path, reference: Volume, *, empty_allowed: bool) -> NDArray[np.ui
             found=f"{int(np.sum(~known))} voxels with values such as {float(volume.values[~known][0]):g}",
             expected=_REGIONS,
             advice="Translate the labels of your segmentation to these numbers (BraTS: 4 becomes 1, 1 becomes 3).",
-        )
-    if not empty_allowed and not volume.values.any():
-        raise InputError(
-            path, found="0 in every voxel", expected="a tumour, or a cavity where it was removed", advice=_ADVICE
         )
     return np.asarray(volume.values.astype(np.uint8))
 

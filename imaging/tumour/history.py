@@ -20,6 +20,8 @@ NON_ENHANCING: Final = 2
 NECROTIC: Final = 3
 CAVITY: Final = 4
 """Where tissue was resected."""
+VISIBLE: Final = (ENHANCING, NON_ENHANCING, NECROTIC)
+"""Regions that are tumour."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +34,25 @@ class TumourScan:
             was not measured.
         cellularity_std: standard deviation of its error by voxel, same shape.
         roi: 0 or one of the regions above, shape (i, j, k).
+        drawn: whether somebody drew regions; where all of `roi` is 0 they then say that nothing is visible, which is
+            data, and else that nobody looked, which is none.
     """
 
     day: float
     cellularity: Values
     cellularity_std: Values
     roi: NDArray[np.uint8]
+    drawn: bool = False
+
+    @property
+    def tumour(self) -> NDArray[np.bool_]:
+        """Where regions of tumour are drawn, cavities not among them, shape (i, j, k)."""
+        return np.isin(self.roi, VISIBLE)
+
+    @property
+    def marked(self) -> bool:
+        """Whether this date's regions are known, be it that there are none."""
+        return self.drawn or bool(self.roi.any())
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,9 @@ import tempfile
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from palpate.config.study import Session
 from palpate.config.tumour import TumourSettings
@@ -17,18 +17,14 @@ from palpate.imaging.nifti import Volume, write_nifti
 from palpate.imaging.tumour.dates import DatedAnatomy, anatomy_of, dated_scans, day_of, demand_one_person, one_table
 from palpate.imaging.tumour.events import Placer, Space
 from palpate.imaging.tumour.growth_folder import GrowthMaps, read_growth
-from palpate.imaging.tumour.history import CAVITY, Stiffness, TumourHistory, TumourScan
+from palpate.imaging.tumour.history import VISIBLE, Stiffness, TumourHistory, TumourScan
 from palpate.imaging.tumour.movement import Movement, movement
 from palpate.imaging.tumour.onto_grid import TumourGrid
 from palpate.imaging.tumour.stiffness import stiffness_on
 from palpate.imaging.tumour.tissue import Tissue, tissue_from_labels, tissue_from_t1
 from palpate.imaging.tumour.treatments import TreatmentRow, read_treatments
+from palpate.imaging.tumour.visibility import demand_looked, demand_on_grid, demand_tumour, shown
 from palpate.progress import say
-
-_SEEN: Final = 0.3
-"""Cellularity that counts as tumour where there are no regions."""
-_LEAST_INSIDE: Final = 0.5
-"""Share of a tumour that must lie in the brain; less is another place or another head."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +48,7 @@ def read_tumour(
     table: Path | str = "sessions.tsv",
     drugs: Collection[str] | None = None,
     stiffness: tuple[str, Path] | None = None,
+    key_file: Path | None = None,
 ) -> TumourReading:
     """Read everything that is known of a tumour.
 
@@ -62,6 +59,7 @@ def read_tumour(
         table: the table's path, for errors.
         drugs: names that the configuration knows; None to take any.
         stiffness: label of the session whose elastography was inverted, and its results folder.
+        key_file: of palpate deidentify's key, where it wrote the T1 and not the RTDOSE; None for the user's own.
 
     Raises:
         InputError: anything in the subject's files that cannot be used; it names the file and what to do.
@@ -91,12 +89,21 @@ def read_tumour(
         _scan(session, maps, move, day_of(date, dates[0]), grid)
         for session, maps, move, date in zip(scans, growth, moves, dates, strict=True)
     )
-    _demand_tumour(scans, placed, tissue)
+    folders = [str(session.growth or session.label) for session in scans]
+    seen = [shown(scan, np.linalg.norm(grid.affine_mm[:3, :3], axis=0)) for scan in placed]
+    demand_tumour(f"{table}, subject {subject}", folders, seen, tissue.tissue)
+    looked = [_looked(maps, move, scan, grid) for maps, move, scan in zip(growth, moves, placed, strict=True)]
+    demand_looked(folders, seen, looked, tissue.tissue)
+    notes += [
+        f"ses-{session.session}: the tumour drawn is smaller than a voxel of the first scan, taken as not visible"
+        for session, maps, scan in zip(scans, growth, placed, strict=True)
+        if np.isin(maps.roi, VISIBLE).any() and not scan.tumour.any()
+    ]
     spaces = {
         session.session: Space(move.motion, t1.frame_uid if t1 is not None else "")
         for session, move, t1 in zip(scans, moves, anatomies, strict=True)
     }
-    placer = Placer(grid, tissue.tissue, dates[0], placed, spaces)
+    placer = Placer(grid, tissue.tissue, dates[0], placed, spaces, key_file)
     history = _history(subject, grid, tissue, placed, placer, rows)
     demand_one_person([*known, *placer.patients])
     if stiffness is not None:
@@ -192,29 +199,15 @@ def _scan(session: Session, maps: GrowthMaps, move: Movement, day: float, grid: 
             expected="maps of the same place in world coordinates (RAS, mm)",
             advice="Register them to the first date, or give the T1 of both dates.",
         )
+    visible = np.isin(maps.roi, VISIBLE)
+    demand_on_grid(str(session.growth or session.label), visible, maps.affine_mm, move.motion, grid)
     roi = grid.nearest(Volume(maps.roi.astype(np.float64), maps.affine_mm), move.motion).astype(np.uint8)
     cellularity = grid.interpolated(values, move.motion)
     std = grid.interpolated(Volume(maps.cellularity.std, maps.affine_mm), move.motion)
-    return TumourScan(day, cellularity, np.where(np.isfinite(cellularity), std, np.nan), roi)
+    return TumourScan(day, cellularity, np.where(np.isfinite(cellularity), std, np.nan), roi, maps.drawn)
 
 
-def _demand_tumour(scans: Sequence[Session], placed: Sequence[TumourScan], tissue: Tissue) -> None:
-    """Refuse a first tumour that is none or lies outside the brain, and later maps that do not show its place."""
-    for number, (session, scan) in enumerate(zip(scans, placed, strict=True)):
-        marked = (scan.roi > 0) & (scan.roi != CAVITY)
-        seen = marked if scan.roi.any() else np.nan_to_num(scan.cellularity) > _SEEN
-        where = session.growth or session.label
-        if number == 0 and not seen.any():
-            raise InputError(
-                where,
-                found=f"no tumour: no region, and no cellularity above {_SEEN:g}",
-                expected="a visible tumour in the first scan",
-                advice="Begin with the first scan that shows it.",
-            )
-        if seen.any() and float(tissue.tissue[seen].mean()) < _LEAST_INSIDE:
-            raise InputError(
-                where,
-                found=f"a tumour of which {float(tissue.tissue[seen].mean()):.0%} lies in brain tissue",
-                expected=f"at least {_LEAST_INSIDE:.0%}",
-                advice="Check that maps and anatomy are of the same head and place (RAS, mm), and left is left.",
-            )
+def _looked(maps: GrowthMaps, move: Movement, scan: TumourScan, grid: TumourGrid) -> NDArray[np.bool_]:
+    """What a date tells of: its field of view where regions were drawn, else where cellularity was measured."""
+    field = grid.covered(Volume(maps.cellularity.values, maps.affine_mm), move.motion)
+    return field if scan.marked else field & np.isfinite(scan.cellularity)

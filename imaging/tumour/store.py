@@ -1,8 +1,21 @@
-"""A history as one HDF5 file: days since the first scan, no dates, no names but the study's label of the subject."""
+"""A history in HDF5: days since the first scan, no dates, no names but the study's label of the subject.
+
+As a file of its own (write_history, read_history) between palpate tumour and palpate calibrate, and as a group of a
+calibration's file (put_history, take_history).
+
+    format, subject, units                 attributes
+    affine_mm (4, 4), tissue, white        volumes are (i, j, k)
+    scans/<n>                              day, drawn; cellularity, cellularity_std, roi
+    irradiations                           day (n,), dose (n,): number of the volume in irradiations/doses
+    drug_doses                             day, amount_mg, drug, (n,) each
+    surgeries/<n>                          day; removed
+    stiffness/draws_pa                     (draws, i, j, k), if there is any
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from hashlib import sha256
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
@@ -23,12 +36,14 @@ from palpate.imaging.tumour.history import (
 )
 from palpate.provenance import atomic_file
 
-FORMAT: Final = "palpate tumour history 1"
+FORMAT: Final = "palpate tumour history 2"
+_FAMILY: Final = FORMAT.rpartition(" ")[0]
 _PACKED: Final[dict[str, Any]] = {"compression": "gzip", "compression_opts": 4, "shuffle": True}
+_UNUSABLE: Final = (OSError, KeyError, ValueError, TypeError, RuntimeError, AttributeError)
 
 
 def write_history(path: Path, history: TumourHistory, notes: Sequence[str] = ()) -> None:
-    """Write a history, whole or not at all. Equal doses are kept once.
+    """Write a history as a file, whole or not at all, its volumes in single precision, as images have them.
 
     Args:
         path: HDF5 file to create or replace.
@@ -36,70 +51,102 @@ def write_history(path: Path, history: TumourHistory, notes: Sequence[str] = ())
         notes: what was taken for granted in reading it; no names, no dates.
     """
     with atomic_file(path) as partial, h5py.File(partial, "w", track_order=False) as file:
-        file.attrs["format"], file.attrs["subject"] = FORMAT, history.subject
-        file.attrs["units"] = "lengths mm, dose Gy, drugs mg, days since the first scan, stiffness Pa"
         file.attrs["notes"] = np.array(list(notes), dtype=h5py.string_dtype())
-        file["affine_mm"] = history.affine_mm
-        file.create_dataset("tissue", data=history.tissue, **_PACKED)
-        file.create_dataset("white", data=history.white.astype(np.float32), **_PACKED)
-        for number, scan in enumerate(history.scans):
-            group = file.create_group(f"scans/{number:04d}")
-            group.attrs["day"] = scan.day
-            group.create_dataset("cellularity", data=scan.cellularity.astype(np.float32), **_PACKED)
-            group.create_dataset("cellularity_std", data=scan.cellularity_std.astype(np.float32), **_PACKED)
-            group.create_dataset("roi", data=scan.roi, **_PACKED)
-        _write_irradiations(file, history.irradiations)
-        file["drug_doses/day"] = np.array([one.day for one in history.drug_doses], dtype=np.float64)
-        file["drug_doses/amount_mg"] = np.array([one.amount_mg for one in history.drug_doses], dtype=np.float64)
-        names = np.array([one.drug for one in history.drug_doses], dtype=h5py.string_dtype())
-        file.create_dataset("drug_doses/drug", data=names, dtype=h5py.string_dtype())
-        for number, surgery in enumerate(history.surgeries):
-            group = file.create_group(f"surgeries/{number:04d}")
-            group.attrs["day"] = surgery.day
-            group.create_dataset("removed", data=surgery.removed, **_PACKED)
-        if history.stiffness is not None:
-            file.create_dataset("stiffness/draws_pa", data=history.stiffness.draws_pa, **_PACKED)
-
-
-def _write_irradiations(file: h5py.File, irradiations: Sequence[Irradiation]) -> None:
-    """Days, the number of each one's dose, and the different doses."""
-    different: list[NDArray[np.float64]] = []
-    which: list[int] = []
-    numbers: dict[int, int] = {}
-    for one in irradiations:
-        if id(one.dose_gy) not in numbers:
-            numbers[id(one.dose_gy)] = len(different)
-            different.append(one.dose_gy)
-        which.append(numbers[id(one.dose_gy)])
-    file["irradiations/day"] = np.array([one.day for one in irradiations], dtype=np.float64)
-    file["irradiations/dose"] = np.array(which, dtype=np.int32)
-    for number, dose_gy in enumerate(different):
-        file.create_dataset(f"irradiations/doses/{number:04d}", data=dose_gy.astype(np.float32), **_PACKED)
+        put_history(file, history, np.float32)
 
 
 def read_history(path: Path) -> TumourHistory:
-    """Read a history.
+    """Read the file of write_history.
 
     Args:
-        path: HDF5 file that write_history made.
+        path: HDF5 file.
 
     Raises:
-        InputError: it cannot be read, is another file, or its parts do not fit each other.
+        InputError: it cannot be read, is another file or of another version, or its parts do not fit each other.
     """
     try:
         with h5py.File(path) as file:
-            if file.attrs.get("format") != FORMAT:
-                raise ValueError("another format")
-            history = _parts(file)
-        _demand_whole(history)
-    except (OSError, KeyError, ValueError, TypeError, RuntimeError, AttributeError) as error:
+            return take_history(file, path, "Run palpate tumour again.")
+    except _UNUSABLE as error:
         raise InputError(
             path,
             found="no such file" if not path.exists() else f"a file that cannot be used ({error})",
             expected="the history that palpate tumour writes",
             advice="Run palpate tumour again.",
         ) from error
+
+
+def put_history(group: h5py.Group, history: TumourHistory, precision: type[np.floating[Any]]) -> None:
+    """Write a history into an empty group, or a file. Equal doses are kept once.
+
+    Args:
+        group: to write into.
+        history: of one subject.
+        precision: of cellularity, white matter and doses.
+    """
+
+    def put(where: h5py.Group, name: str, values: NDArray[Any]) -> None:
+        kept = values.astype(precision) if values.dtype == np.float64 else values
+        where.create_dataset(name, data=kept, **_PACKED)
+
+    group.attrs["format"], group.attrs["subject"] = FORMAT, history.subject
+    group.attrs["units"] = "lengths mm, dose Gy, drugs mg, days since the first scan, stiffness Pa"
+    group["affine_mm"] = history.affine_mm
+    put(group, "tissue", history.tissue)
+    put(group, "white", history.white)
+    for number, scan in enumerate(history.scans):
+        own = group.create_group(f"scans/{number:04d}")
+        own.attrs["day"], own.attrs["drawn"] = scan.day, scan.drawn
+        for name in ("cellularity", "cellularity_std", "roi"):
+            put(own, name, getattr(scan, name))
+    group["irradiations/day"] = np.array([one.day for one in history.irradiations], dtype=np.float64)
+    different, which = _different([one.dose_gy for one in history.irradiations])
+    group["irradiations/dose"] = np.array(which, dtype=np.int32)
+    for number, dose_gy in enumerate(different):
+        put(group, f"irradiations/doses/{number:04d}", dose_gy)
+    group["drug_doses/day"] = np.array([one.day for one in history.drug_doses], dtype=np.float64)
+    group["drug_doses/amount_mg"] = np.array([one.amount_mg for one in history.drug_doses], dtype=np.float64)
+    names = np.array([one.drug for one in history.drug_doses], dtype=h5py.string_dtype())
+    group.create_dataset("drug_doses/drug", data=names, dtype=h5py.string_dtype())
+    for number, surgery in enumerate(history.surgeries):
+        own = group.create_group(f"surgeries/{number:04d}")
+        own.attrs["day"] = surgery.day
+        put(own, "removed", surgery.removed)
+    if history.stiffness is not None:
+        put(group, "stiffness/draws_pa", history.stiffness.draws_pa)
+
+
+def take_history(group: h5py.Group, path: Path, advice: str) -> TumourHistory:
+    """Read what put_history wrote.
+
+    Args:
+        group: or file, open.
+        path: of the file, for errors.
+        advice: what makes it anew.
+
+    Raises:
+        InputError: it is a history of another version.
+        ValueError: it is none, or its parts do not fit each other; KeyError and others of h5py likewise.
+    """
+    made_as = str(group.attrs.get("format"))
+    if made_as != FORMAT:
+        if not made_as.startswith(_FAMILY):
+            raise ValueError("another format")
+        raise InputError(
+            path, found=f"the format '{made_as}'", expected=f"'{FORMAT}', as this version has it", advice=advice
+        )
+    history = _parts(group)
+    _demand_whole(history)
     return history
+
+
+def _different(volumes: Sequence[NDArray[Any]]) -> tuple[list[NDArray[Any]], list[int]]:
+    """The different ones among volumes, by what they hold, and the number of each one's."""
+    once = {id(one): one for one in volumes}
+    names = {key: sha256(np.ascontiguousarray(one).tobytes()).digest() for key, one in once.items()}
+    different = {names[key]: one for key, one in once.items()}
+    order = {name: number for number, name in enumerate(different)}
+    return list(different.values()), [order[names[id(one)]] for one in volumes]
 
 
 def history_notes(path: Path) -> tuple[str, ...]:
@@ -108,13 +155,14 @@ def history_notes(path: Path) -> tuple[str, ...]:
         return tuple(str(note) for note in file.attrs["notes"])
 
 
-def _parts(file: h5py.File) -> TumourHistory:
+def _parts(file: h5py.Group) -> TumourHistory:
     scans = tuple(
         TumourScan(
             float(group.attrs["day"]),
             np.asarray(group["cellularity"], dtype=np.float64),
             np.asarray(group["cellularity_std"], dtype=np.float64),
             np.asarray(group["roi"], dtype=np.uint8),
+            bool(group.attrs["drawn"]),
         )
         for group in (file["scans"][name] for name in sorted(file["scans"]))
     )

@@ -9,15 +9,13 @@ import numpy as np
 
 from palpate.config.mesh import TetrahedraSettings
 from palpate.imaging.segmentation import Segmentation, read_segmentation
-from palpate.meshing.conforming.mesh_file import write_tetrahedra, write_vtu
+from palpate.meshing.conforming.mesh_file import MESH_FILE, write_tetrahedra, write_vtu
 from palpate.meshing.conforming.mesher import MeshedLabels, mesh_labels, volume_errors
 from palpate.meshing.conforming.picture import write_picture
 from palpate.meshing.conforming.quality import dihedral_angles_deg, edge_lengths_of, radius_ratios
 from palpate.meshing.conforming.sizes import wave_limit_mm
 from palpate.progress import say
 from palpate.provenance import atomic_directory, input_digests, refuse_foreign_folder, versions
-
-MESH_FILE = "labels_mesh.h5"
 
 
 def write_label_mesh(labels: Path, table: Path, out: Path, settings: TetrahedraSettings) -> None:

@@ -16,6 +16,9 @@ from palpate.errors import InputError
 from palpate.meshing.conforming.quality import dihedral_angles_deg
 from palpate.meshing.conforming.tetrahedral_mesh import TetrahedralMesh
 
+MESH_FILE = "labels_mesh.h5"
+"""Of a mesh of labels, in its folder."""
+
 FORMAT, FORMAT_VERSION = "palpate tetrahedra", 1
 
 _EXPECTED = "a complete mesh of tetrahedra written by palpate mesh"
@@ -62,6 +65,18 @@ def read_tetrahedra(path: Path) -> TetrahedralMesh:
     except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
         found = "a file that cannot be read to its end as a mesh"
         raise InputError(path, found=found, expected=_EXPECTED, advice=advice) from error
+
+
+def read_label_mesh(path: Path) -> TetrahedralMesh:
+    """Read the mesh of a folder of palpate mesh, or of its HDF5 file.
+
+    Args:
+        path: folder or file.
+
+    Raises:
+        InputError: it is not there, or no valid mesh.
+    """
+    return read_tetrahedra(path / MESH_FILE if path.is_dir() else path)
 
 
 def write_vtu(path: Path, mesh: TetrahedralMesh) -> None:

@@ -78,9 +78,14 @@ def _headline(finished: Finished) -> str:
     volume = last["visible_ml"]
     lower, upper = volume["95"]
     return (
-        f"On day {last['day']:g} the visible tumour is forecast to be {volume['median']:.0f} mL, "
-        f"with 95 % probability between {lower:.0f} and {upper:.0f} mL."
+        f"On day {last['day']:g} the visible tumour is forecast to be {_ml(volume['median'])} mL, "
+        f"with 95 % probability between {_ml(lower)} and {_ml(upper)} mL."
     )
+
+
+def _ml(volume: float) -> str:
+    """Whole millilitres, and tenths below one: a remnant is not nothing."""
+    return f"{volume:.0f}" if volume >= 1.0 or volume < 0.05 else f"{volume:.1f}"
 
 
 def _forecast_table(finished: Finished) -> _Table:

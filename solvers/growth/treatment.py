@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from palpate.errors import InputError
 from palpate.solvers.growth.pharmacokinetics import Course, ordered
@@ -126,34 +125,3 @@ def log_survival(dose_gy: Values, alpha_1_gy: float, alpha_beta_gy: float, sensi
         sensitisation: sum_c x_c C_c at the time of the fraction.
     """
     return -alpha_1_gy * dose_gy * (1.0 + sensitisation + dose_gy / alpha_beta_gy)
-
-
-def dose_on_grid(
-    dose_gy: Values, dose_affine_mm: Values, shape: tuple[int, int, int], affine_mm: Values, tissue: NDArray[np.bool_]
-) -> Values:
-    """A dose grid on the patient's voxels, by trilinear interpolation; no dose outside the grid. Shape (i, j, k).
-
-    Args:
-        dose_gy: on its own grid, shape (a, b, c).
-        dose_affine_mm: its voxel indices to world RAS, shape (4, 4).
-        shape: of the patient's grid.
-        affine_mm: the patient's voxel indices to world RAS, shape (4, 4).
-        tissue: where the tumour may grow, shape (i, j, k).
-
-    Raises:
-        InputError: the grid does not overlap with the tissue.
-    """
-    between = np.linalg.inv(dose_affine_mm) @ affine_mm
-    indices = np.indices(shape, dtype=np.float64).reshape(3, -1)
-    there = (between[:3, :3] @ indices + between[:3, 3:]).reshape(3, *shape)
-    limits = np.array(dose_gy.shape)[:, None, None, None] - 0.5
-    inside = ((there >= -0.5) & (there <= limits)).all(axis=0)
-    if not (inside & tissue).any():
-        raise InputError(
-            "dose grid",
-            found="no voxel of it in the patient's tissue",
-            expected="a dose of the same place (RAS, mm)",
-            advice="Register the planning image to the patient's, or check that the dose is of this patient.",
-        )
-    at_edges = np.clip(there, 0.0, limits - 0.5)  # half a voxel around the grid has the outermost value
-    return np.where(inside, ndimage.map_coordinates(dose_gy, at_edges, order=1), 0.0)

@@ -32,6 +32,9 @@ KEEP_ABOVE = 0.03
 FOLLOW_ABOVE = 0.3 * KEEP_ABOVE
 """Directions below this are not followed into the next step: a zone that waves hardly see becomes cheap."""
 
+WELL_CONDITIONED = 0.01
+"""Ratio of pivots of X^T X = R^T R above which X R^-1 is orthonormal to 1e-10 or better."""
+
 FEWEST_FOLLOWED = 20
 """Directions that every zone keeps following, because what waves see changes with the moduli."""
 
@@ -50,8 +53,11 @@ class Whitening:
         self._places_mm = ((ijk - ijk.min(axis=0)) * voxel_size_mm).tobytes()
 
     def spread(self, standard: NDArray[np.float64]) -> NDArray[np.float64]:
-        """L times standard directions, shape (2 n, k)."""
-        return np.concatenate([self._times(part) for part in np.split(standard, FIELDS)])
+        """L times standard directions, shape (2 n, k), in single precision: these only choose what is looked at."""
+        lower = _single_factor(self._places_mm)
+        halves = [part.T.astype(np.float32, order="F") for part in np.split(standard, FIELDS)]
+        parts = [scipy.linalg.blas.strmm(1.0, lower, half, side=True, lower=True, trans_a=True) for half in halves]
+        return np.concatenate([part.T.astype(np.float64) for part in parts])
 
     def project(self, dual: NDArray[np.float64], basis: NDArray[np.float64]) -> NDArray[np.float64]:
         """The part of a dual vector, shape (2 n,), along orthonormal standard directions, shape (2 n, k)."""
@@ -62,12 +68,11 @@ class Whitening:
 
     def gather(self, dual: NDArray[np.float64]) -> NDArray[np.float64]:
         """L^T times dual vectors, shape (2 n, k)."""
-        return np.concatenate([self._times(part, transposed=True) for part in np.split(dual, FIELDS)])
-
-    def _times(self, values: NDArray[np.float64], *, transposed: bool = False) -> NDArray[np.float64]:
-        """L or L^T times one field's columns; knowing that L is triangular halves the arithmetic."""
+        # Triangular products halve the arithmetic; from the right on the transpose, whose memory is as BLAS wants it,
+        # they need no copies by columns and back.
         lower = _reference_factor(self._places_mm)
-        return np.asarray(scipy.linalg.blas.dtrmm(1.0, lower, values, lower=True, trans_a=transposed))
+        parts = [scipy.linalg.blas.dtrmm(1.0, lower, part.T, side=True, lower=True) for part in np.split(dual, FIELDS)]
+        return np.concatenate([part.T for part in parts])
 
 
 @lru_cache(maxsize=8)
@@ -78,6 +83,11 @@ def _reference_factor(places_mm: bytes) -> NDArray[np.float64]:
     covariance += REFERENCE_PRIOR.mean_std**2
     covariance[np.diag_indices_from(covariance)] += 1e-9
     return np.asfortranarray(scipy.linalg.cholesky(covariance, lower=True, overwrite_a=True))  # as BLAS wants it
+
+
+@lru_cache(maxsize=8)
+def _single_factor(places_mm: bytes) -> NDArray[np.float32]:
+    return _reference_factor(places_mm).astype(np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,12 +118,29 @@ def informed_directions(likelihood: Linearised, whitening: Whitening, start: NDA
         start: orthonormal standard directions to begin with, shape (2 n, k): the last call's basis, or random ones,
             from which weak directions are found only in part until the next call; what is not found widens intervals.
     """
-    raw = likelihood.curvature(whitening.spread(start))
-    image = whitening.gather(raw)
-    small = start.T @ image
+    directions = whitening.spread(start)
+    raw = likelihood.curvature(directions)
+    small = directions.T @ raw
     values, vectors = np.linalg.eigh(0.5 * (small + small.T))
     values, vectors = values[::-1], vectors[:, ::-1]
     kept = max(int(np.count_nonzero(values > KEEP_ABOVE)), 1)  # no zone is empty
     followed = max(int(np.count_nonzero(values > FOLLOW_ABOVE)), min(FEWEST_FOLLOWED, len(values)))
     half = raw @ (vectors[:, :kept] / np.sqrt(values[:kept]))  # Nystroem: H ~ (H B) (B^T H B)^-1 (H B)^T
-    return Informed(half, np.linalg.qr(image @ vectors[:, :followed])[0])
+    image = whitening.gather(raw)
+    return Informed(half, orthonormal(image @ (vectors[:, :followed] / values[:followed])))
+
+
+def orthonormal(columns: NDArray[np.float64]) -> NDArray[np.float64]:
+    """An orthonormal basis of the span of columns that are nearly orthonormal already, shape (n, k).
+
+    X -> X R^-1 with X^T X = R^T R, a third of the time of Householder's QR. It loses the square of the columns'
+    condition, so that those far from orthonormal are left to QR.
+
+    Args:
+        columns: X, shape (n, k).
+    """
+    upper = scipy.linalg.cholesky(columns.T @ columns, check_finite=False)
+    pivots = np.diag(upper)
+    if pivots.min() < WELL_CONDITIONED * pivots.max():
+        return np.asarray(np.linalg.qr(columns)[0])
+    return np.asarray(scipy.linalg.solve_triangular(upper, columns.T, trans="T", check_finite=False).T)

@@ -24,7 +24,6 @@ from mpi4py import MPI
 from numpy.typing import NDArray
 from scipy import sparse
 
-from palpate.solvers.inversion.correlation import matern
 from palpate.solvers.inversion.curvature import REFERENCE_PRIOR
 from palpate.solvers.inversion.hyperparameters import FIELDS, UNRESOLVED, Hypotheses, PriorScale
 from palpate.solvers.inversion.reflections import Reflections
@@ -91,9 +90,11 @@ class ZoneEvidence:
             voxel_size_mm: shape (3,).
         """
         box, prior = Reflections(self.ijk, voxel_size_mm), REFERENCE_PRIOR
-        by_steps = prior.mean_std**2 + prior.storage_std**2 * matern(box.distance_mm, prior.length_mm, prior.roughness)
-        folded = [box.fold(half) for half in np.split(self.half_hessian, FIELDS)]
-        values, vectors = np.linalg.eigh(sum(half.T @ box.times(by_steps, half) for half in folded))
+        blocks = box.matern_blocks(prior.length_mm, prior.roughness)
+        halves = np.split(self.half_hessian, FIELDS)
+        totals = prior.mean_std * np.stack([half.sum(axis=0) for half in halves])
+        scaled = [prior.storage_std * box.fold(half) for half in halves]
+        values, vectors = np.linalg.eigh(totals.T @ totals + sum(c.T @ box.times(blocks, c) for c in scaled))
         kept = vectors[:, values > min(DECISIVE, values[-1] / 2.0)]  # no zone is empty
         along = scipy.linalg.lstsq(self.half_hessian, self.information, lapack_driver="gelsy")[0]
         half = self.half_hessian @ kept
@@ -129,7 +130,7 @@ class Projected:
         """
         (first, second), rho = scale.stds, scale.coupling
         alone_1, alone_2, both = self.correlated[0]
-        region, further = scale.region_std**2 * self.regional, scale.unresolved_std**2 * self.unresolved
+        region, further = scale.region_std**2 * self.regional, scale.unresolved_variance * self.unresolved
         across = rho * first * second * both
         total = first**2 * alone_1 + second**2 * alone_2 + across + scale.mean_std**2 * self.mean
         total += region[0] + rho * region[1] + further[0] + rho * further[1]
@@ -264,8 +265,8 @@ def _project(zone: ZoneEvidence, amplitude: NDArray[np.float64], voxel_size_mm: 
     folded = [box.fold(a[:, None] * c) for a, c in zip(amplitude, np.split(zone.columns, FIELDS), strict=True)]
 
     def through(length_mm: float, roughness: float) -> NDArray[np.float64]:
-        by_steps = matern(box.distance_mm, length_mm, roughness)
-        return _pairs(folded, [box.times(by_steps, c) for c in folded])
+        blocks = box.matern_blocks(length_mm, roughness)
+        return _pairs(folded, [box.times(blocks, c) for c in folded])
 
     mean, regional = of_means(zone)
     fixed = Projected(

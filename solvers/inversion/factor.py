@@ -14,6 +14,9 @@ _METIS = 5
 _TRANSVERSAL, _ORDERING, _EXTRA_SPACE_PERCENT, _RHS_BLOCK = 6, 7, 14, 27
 """Numbers of MUMPS's control parameters ICNTL."""
 
+RHS_BLOCK = 128
+"""Right-hand sides that MUMPS takes through its factors together."""
+
 
 class Factorisation:
     """L U = A on this rank alone.
@@ -41,7 +44,7 @@ class Factorisation:
         preconditioner.setFactorSolverType("mumps")
         preconditioner.setFactorSetUpSolverType()
         self._factor = preconditioner.getFactorMatrix()
-        controls = ((_TRANSVERSAL, 0), (_ORDERING, _METIS), (_EXTRA_SPACE_PERCENT, 60), (_RHS_BLOCK, 128))
+        controls = ((_TRANSVERSAL, 0), (_ORDERING, _METIS), (_EXTRA_SPACE_PERCENT, 60), (_RHS_BLOCK, RHS_BLOCK))
         for control, value in controls:
             self._factor.setMumpsIcntl(control, value)
         began = time.perf_counter()
@@ -53,24 +56,48 @@ class Factorisation:
         if preconditioner.getFailedReason():
             raise RuntimeError(f"MUMPS could not factorise a zone (INFOG(1) = {self._factor.getMumpsInfog(1)})")
 
-    def solve(self, right_hand_sides: NDArray[np.complex128], rows: slice = slice(None)) -> NDArray[np.complex128]:
-        """Rows of A^-1 B.
+    def solve(self, right_hand_sides: NDArray[np.complex128]) -> NDArray[np.complex128]:
+        """A^-1 B, shape (n, k).
 
         Args:
             right_hand_sides: B, shape (n, k).
-            rows: which are wanted; the others are not copied.
         """
-        size, count = right_hand_sides.shape
-        b = PETSc.Mat().createDense((size, count), array=np.asfortranarray(right_hand_sides), comm=MPI.COMM_SELF)
-        x = PETSc.Mat().createDense((size, count), comm=MPI.COMM_SELF)
-        x.setUp()
+        solution = np.empty(right_hand_sides.shape, dtype=np.complex128, order="F")
+        self._solve(np.asfortranarray(right_hand_sides), solution)
+        return solution
+
+    def solve_within(self, values: NDArray[np.complex128], rows: slice) -> NDArray[np.complex128]:
+        """Some rows of A^-1 B, where B is zero in all others, shape (r, k).
+
+        Columns pass in blocks of MUMPS's own size through the same memory: fresh pages cost as much as the algebra.
+
+        Args:
+            values: those rows of B, shape (r, k).
+            rows: which.
+        """
+        count = values.shape[1]
+        found = np.empty(values.shape, dtype=np.complex128, order="F")
+        load = np.zeros((self._matrix.getSize()[0], min(count, RHS_BLOCK)), dtype=np.complex128, order="F")
+        solution = np.empty_like(load)
+        for first in range(0, count, RHS_BLOCK):
+            block = slice(first, min(first + RHS_BLOCK, count))
+            own = slice(block.stop - first)
+            load[rows, own] = values[:, block]
+            self._solve(load[:, own], solution[:, own])
+            found[:, block] = solution[rows, own]
+        return found
+
+    def _solve(self, right_hand_sides: NDArray[np.complex128], solution: NDArray[np.complex128]) -> None:
+        """Fill A^-1 B, columns one after the other in memory."""
+        b, x = (
+            PETSc.Mat().createDense(array.shape, array=array, comm=MPI.COMM_SELF)
+            for array in (right_hand_sides, solution)
+        )
         began = time.perf_counter()
         self._factor.matSolve(b, x)
         self.solution_s += time.perf_counter() - began
-        solution = np.array(x.getDenseArray()[rows])
         b.destroy()
         x.destroy()
-        return solution
 
     def close(self) -> None:
         """Free the factors, which are the largest thing in memory, without waiting for the garbage collector."""

@@ -122,7 +122,7 @@ def _cut(zone: ZoneEvidence, voxel_size_mm: NDArray[np.float64], hypotheses: Hyp
     folded = [box.fold((shares[:, :, None] * c[:, None]).reshape(len(shares), -1)) for c in columns]
     varying = np.empty((FIELDS, pieces, FIELDS, pieces, width, width))
     for f, g in ((0, 0), (1, 1), (0, 1)):
-        image = box.unfold(box.times(_by_steps(box.distance_mm, hypotheses, f, g), folded[g]))
+        image = box.unfold(box.times(box.blocks(_by_steps(box.distance_mm, hypotheses, f, g)), folded[g]))
         for r, rows in enumerate(own):
             between = parts[f][r].T @ image[rows]
             varying[f, r, g] = between.reshape(width, pieces, width).transpose(1, 0, 2)
@@ -140,7 +140,7 @@ def _by_steps(distance_mm: NDArray[np.float64], hypotheses: Hypotheses, f: int, 
         return weight * matern(distance_mm, scale.length_mm, scale.roughness)
 
     mean = hypotheses.mean
-    total = part(UNRESOLVED, mean.unresolved_std**2 * mean.mixing[f, g])
+    total = part(UNRESOLVED, hypotheses.unresolved_variance * mean.mixing[f, g])
     for probability, scale in zip(hypotheses.probabilities, hypotheses.scales, strict=True):
         total = total + part(scale, probability * float(scale.covariance(np.ones(()))[f, g]))
     return total

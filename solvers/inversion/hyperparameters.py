@@ -26,7 +26,8 @@ class PriorScale:
         coupling: rho, correlation of the two fields at a point.
         roughness: alpha, the share of the variance that is rough (order 1/2); the rest is smooth (order 3/2).
         mean_std: standard deviation of the unknown means.
-        unresolved_std: s_unresolved, of the variation that waves do not resolve, in both fields; not fitted.
+        unresolved_std: s_unresolved, of the variation that waves do not resolve where all else is smooth, in both
+            fields; not fitted.
         region_std: s_region, standard deviation of labelled regions' means around the organ's, in both fields.
     """
 
@@ -48,6 +49,11 @@ class PriorScale:
     def stds(self) -> NDArray[np.float64]:
         """Standard deviations of the two fields, shape (2,)."""
         return np.array([self.storage_std, self.loss_std])
+
+    @property
+    def unresolved_variance(self) -> float:
+        """Of what is added below the waves' resolution: to the smooth share, since the rough one goes on by itself."""
+        return (1.0 - self.roughness) * self.unresolved_std**2
 
     def covariance(self, correlation: NDArray[np.float64]) -> NDArray[np.float64]:
         """The value s_f s_g rho_fg R for a correlation R of any shape, shape (2, 2, ...)."""
@@ -89,6 +95,11 @@ class Hypotheses:
         if not self.factors:
             return np.ones((FIELDS, regions.shape[0]))
         return np.asarray(1.0 + (regions @ (np.array(self.factors).T - 1.0)).T)
+
+    @property
+    def unresolved_variance(self) -> float:
+        """The average of what the hypotheses add below the waves' resolution."""
+        return sum(p * s.unresolved_variance for p, s in zip(self.probabilities, self.scales, strict=True))
 
     @property
     def mean(self) -> PriorScale:

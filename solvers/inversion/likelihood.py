@@ -121,10 +121,7 @@ class Linearised:
 
     def _inverse_covariance(self, forces: NDArray[np.complex128]) -> NDArray[np.complex128]:
         """S^-1 on momentum residuals, shape (rows, k)."""
-        load = np.zeros((self._blocks[-1], forces.shape[1]), dtype=np.complex128, order="F")  # as the solver wants it
-        rows = slice(self._blocks[2], self._blocks[3])
-        load[rows] = -forces
-        return self.factor.solve(load, rows)
+        return -self.factor.solve_within(forces, slice(self._blocks[2], self._blocks[3]))
 
     def _to_parameters(self, dual: NDArray[np.complex128]) -> NDArray[np.float64]:
         """From derivatives by G* to derivatives by m: Re(conj(dG*/dm) dual), shape (2 n, k)."""

@@ -13,9 +13,9 @@ the truth. So C is the average over hypotheses j of the hyper-parameters, weight
     Cov(x_f(a), x_g(b)) = sum_j p_j s_fj s_gj rho_fgj R_j(|a - b|).
 
 Tissue also differs from voxel to voxel by more than waves resolve. Nothing in the data tells how much, so that a fitted
-prior that happens to be smooth would promise too much:
+prior that happens to be smooth would promise too much, while a rough one goes on below the waves' resolution by itself:
 
-    Cov += s_unresolved^2 rho_fg exp(-|a - b| / 4 mm).
+    Cov += sum_j p_j (1 - alpha_j) s_unresolved^2 rho_fg exp(-|a - b| / 4 mm).
 
 Where the anatomy is labelled, every region r has a mean of its own, added where a voxel lies in it by the share W_ar:
 
@@ -84,7 +84,12 @@ class MaternField:
     @property
     def local_std(self) -> NDArray[np.float64]:
         """Standard deviation around the means of organ and regions, shape (2, N)."""
-        return self.amplitude * np.hypot(self.scale.stds, self.scale.unresolved_std)[:, None]
+        return self.amplitude * np.sqrt(self._variances)[:, None]
+
+    @property
+    def _variances(self) -> NDArray[np.float64]:
+        """Of the local variation of both fields where A is one, shape (2,)."""
+        return self.scale.stds**2 + self.hypotheses.unresolved_variance
 
     @property
     def spread(self) -> NDArray[np.float64]:
@@ -119,7 +124,8 @@ class MaternField:
     @cached_property
     def _spectrum(self) -> NDArray[np.float64]:
         """Eigenvalues of C without means, regions and A on the periodic lattice, half of them, shape (2, 2, ...)."""
-        unresolved = replace(self.scale, storage_std=self.scale.unresolved_std, loss_std=self.scale.unresolved_std)
+        unresolved_std = np.sqrt(self.hypotheses.unresolved_variance)
+        unresolved = replace(self.scale, storage_std=unresolved_std, loss_std=unresolved_std)
         total = unresolved.covariance(self._unit_spectrum(UNRESOLVED_LENGTH_MM, 1.0))
         for weight, scale in zip(self.hypotheses.probabilities, self.hypotheses.scales, strict=True):
             total += weight * scale.covariance(self._unit_spectrum(scale.length_mm, scale.roughness))
@@ -165,7 +171,7 @@ class MaternField:
         alone = np.zeros((FIELDS, voxels, FIELDS))
         alone[range(FIELDS), :, range(FIELDS)] = 1.0
         sums = np.einsum("fvf->f", self._correlate(alone)) / voxels**2
-        return np.asarray(1.0 - sums / np.hypot(self.scale.stds, self.scale.unresolved_std) ** 2)
+        return np.asarray(1.0 - sums / self._variances)
 
     def local_part(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
         """What of x = C w is neither the organ's mean nor a region's, shape (2, N).

@@ -9,13 +9,19 @@ and so does making it, since along an axis a block is R(|p - q|) + R(|p - q'|) o
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
 
+from palpate.solvers.inversion.correlation import matern
+
+type Blocks = tuple[NDArray[np.float64], ...]
+"""A correlation between parts that are even or odd along each axis, in the order of PARTS."""
+
 AXES = 3
+PARTS = tuple(product((False, True), repeat=AXES))
 
 
 @dataclass(frozen=True)
@@ -44,8 +50,7 @@ class Reflections:
     @cached_property
     def distance_mm(self) -> NDArray[np.float64]:
         """Distances that occur: of voxels so many steps apart along each axis, shape of the box."""
-        steps = np.indices(self.shape) * self.voxel_size_mm[:, None, None, None]
-        return np.asarray(np.linalg.norm(steps, axis=0))
+        return _distance_mm(self.shape, self.voxel_size_mm)
 
     def fold(self, columns: NDArray[np.float64]) -> NDArray[np.float64]:
         """Columns in the basis of even and odd parts, of the same length, shape (box, k).
@@ -70,29 +75,58 @@ class Reflections:
             box = np.moveaxis(_from_even_and_odd(np.moveaxis(box, axis, 0)), 0, axis)
         return np.asarray(box[tuple(self.places.T)])
 
-    def times(self, by_steps: NDArray[np.float64], folded: NDArray[np.float64]) -> NDArray[np.float64]:
-        """A correlation times folded columns, folded as well, shape (box, k).
+    def blocks(self, by_steps: NDArray[np.float64]) -> Blocks:
+        """A correlation in this basis.
 
         Args:
             by_steps: the correlation at distance_mm, shape of the box.
+        """
+        return tuple(_block(by_steps, odd) for odd in PARTS)
+
+    def matern_blocks(self, length_mm: float, roughness: float) -> Blocks:
+        """Matern's correlation in this basis, read-only: boxes of one shape share it."""
+        return _matern_blocks(self.shape, tuple(self.voxel_size_mm.tolist()), length_mm, roughness)
+
+    def times(self, blocks: Blocks, folded: NDArray[np.float64]) -> NDArray[np.float64]:
+        """A correlation times folded columns, folded as well, shape (box, k).
+
+        Args:
+            blocks: the correlation.
             folded: what `fold` made, shape (box, k).
         """
         box = folded.reshape(*self.shape, -1)
         out = np.empty_like(box)
-        for odd in product((False, True), repeat=AXES):
+        for odd, block in zip(PARTS, blocks, strict=True):
             part = tuple(_half(extent, upper) for extent, upper in zip(self.shape, odd, strict=True))
             values = box[part].reshape(-1, folded.shape[1])
             if len(values):  # one voxel is even and has no odd part
-                out[part] = (self._block(by_steps, odd) @ values).reshape(out[part].shape)
+                out[part] = (block @ values).reshape(out[part].shape)
         return out.reshape(folded.shape)
 
-    def _block(self, by_steps: NDArray[np.float64], odd: tuple[bool, ...]) -> NDArray[np.float64]:
-        """The correlation between parts that are even or odd along each axis, shape (b, b)."""
-        block = by_steps
-        for axis, (extent, upper) in enumerate(zip(self.shape, odd, strict=True)):
-            block = _between_parts(block, 2 * axis, extent, odd=upper)
-        rows = int(np.prod(block.shape[::2]))
-        return block.transpose(0, 2, 4, 1, 3, 5).reshape(rows, rows)
+
+def _block(by_steps: NDArray[np.float64], odd: tuple[bool, ...]) -> NDArray[np.float64]:
+    """The correlation between parts that are even or odd along each axis, shape (b, b)."""
+    block = by_steps
+    for axis, (extent, upper) in enumerate(zip(by_steps.shape, odd, strict=True)):
+        block = _between_parts(block, 2 * axis, extent, odd=upper)
+    rows = int(np.prod(block.shape[::2]))
+    return block.transpose(0, 2, 4, 1, 3, 5).reshape(rows, rows)
+
+
+def _distance_mm(shape: tuple[int, ...], voxel_size_mm: NDArray[np.float64]) -> NDArray[np.float64]:
+    steps = np.indices(shape) * voxel_size_mm[:, None, None, None]
+    return np.asarray(np.linalg.norm(steps, axis=0))
+
+
+@lru_cache(maxsize=8)  # as many as the evidence asks for in each zone: 40 MB of zones of 13^3 voxels
+def _matern_blocks(
+    shape: tuple[int, ...], voxel_size_mm: tuple[float, ...], length_mm: float, roughness: float
+) -> Blocks:
+    by_steps = matern(_distance_mm(shape, np.array(voxel_size_mm)), length_mm, roughness)
+    blocks = tuple(_block(by_steps, odd) for odd in PARTS)
+    for block in blocks:
+        block.flags.writeable = False
+    return blocks
 
 
 def _half(extent: int, odd: bool) -> slice:  # noqa: FBT001

@@ -137,6 +137,29 @@ def _item() -> Dataset:
     return item
 
 
+def identifiers_in(folder: Path) -> tuple[str, ...]:
+    """Every unique identifier in the headers of a folder's DICOM files that is not one of the standard's own."""
+    found = set()
+    for path in (path for path in folder.rglob("*") if path.is_file()):
+        for element in pydicom.dcmread(path, stop_before_pixels=True).iterall():
+            if element.VR == "UI" and element.value and not str(element.value).startswith("1.2.840.10008."):
+                found.add(str(element.value))
+    assert len(found) > 3
+    return tuple(sorted(found))
+
+
+def without_place(maps: Path, to: Path) -> None:
+    """DICOM maps once more, without the elements in which they may name the scan: its study, frame, series, image."""
+    to.mkdir()
+    for path in maps.glob("*.dcm"):
+        image = pydicom.dcmread(path)
+        image.StudyInstanceUID = image.FrameOfReferenceUID = "2.25.1"
+        for element in image.iterall():
+            if element.keyword in ("ReferencedSOPInstanceUID", "SeriesInstanceUID"):
+                element.value = "2.25.1"
+        image.save_as(to / path.name)
+
+
 def leaks(folder: Path, secrets: tuple[str, ...] = SECRETS) -> list[tuple[str, str]]:
     """File and secret for every secret that occurs in a name or in the unpacked content of a folder's files."""
     found = []

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pydicom
 import pytest
@@ -14,6 +15,7 @@ import pytest
 from palpate.config.study import read_study
 from palpate.config.tumour import TumourSettings
 from palpate.errors import InputError
+from palpate.imaging.deidentify.key_file import open_key
 from palpate.imaging.nifti import read_nifti, write_nifti
 from palpate.imaging.tumour.dates import demand_one_person
 from palpate.imaging.tumour.events import Placer, Space
@@ -21,7 +23,7 @@ from palpate.imaging.tumour.history import TumourScan
 from palpate.imaging.tumour.onto_grid import TumourGrid
 from palpate.imaging.tumour.reading import read_tumour
 from palpate.imaging.tumour.store import read_history
-from palpate.imaging.tumour.treatments import read_treatments
+from palpate.imaging.tumour.treatments import TreatmentRow, read_treatments
 from tests.imaging.tumour_study import (
     AFFINE,
     ROWS,
@@ -66,6 +68,16 @@ def _map(name: str, change: Callable[[np.ndarray], np.ndarray], affine: np.ndarr
     def spoil(root: Path) -> None:
         values = read_nifti(root / name).values
         write_nifti(root / name, change(values).astype(np.float32), affine)
+
+    return spoil
+
+
+def _cropped(name: str, *, zero: bool = False) -> Spoiler:
+    """The first planes only, which do not reach the tumour."""
+
+    def spoil(root: Path) -> None:
+        values = read_nifti(root / name).values[..., :7]
+        write_nifti(root / name, (0.0 * values if zero else values).astype(np.float32), AFFINE)
 
     return spoil
 
@@ -149,7 +161,28 @@ CASES: dict[str, tuple[Spoiler, str]] = {
     "ADC without regions": (lambda root: (root / "growth2" / "roi.nii.gz").unlink(), "roi.nii.gz"),
     "unknown region": (_map("growth2/roi.nii.gz", _voxel(7)), "values such as 7"),
     "half a region": (_map("growth2/roi.nii.gz", _voxel(0.5)), "values such as 0.5"),
-    "regions empty": (_map("growth2/roi.nii.gz", np.zeros_like), "0 in every voxel"),
+    "regions empty beside a dense tumour": (_map("growth1/roi.nii.gz", np.zeros_like), "no tumour, where"),
+    "regions and ADC empty": (
+        _all(_map("growth2/roi.nii.gz", np.zeros_like), _map("growth2/adc.nii.gz", np.zeros_like)),
+        "no contrast at all",
+    ),
+    "regions empty, of another slab": (
+        _all(_cropped("growth2/roi.nii.gz", zero=True), _cropped("growth2/adc.nii.gz")),
+        "of where other dates have it",
+    ),
+    "regions empty at every date": (
+        _all(
+            *(_map(f"growth{n}/roi.nii.gz", np.zeros_like) for n in (1, 2, 3)),
+            _map("growth1/cellularity.nii.gz", lambda v: 0.2 * v),
+        ),
+        "no tumour in any of 3 scans",
+    ),
+    "later tumour beyond what the first scan shows": (
+        _all(
+            *(_map(f"growth2/{name}.nii.gz", lambda v: v, AFFINE + np.eye(4, k=3) * 35.0) for name in ("adc", "roi")),
+        ),
+        "in what the first scan shows",
+    ),
     "regions on another grid": (_map("growth2/roi.nii.gz", lambda v: v[:-1]), "another grid"),
     "regions elsewhere": (_map("growth2/roi.nii.gz", lambda v: v, FAR), "another grid"),
     "ADC and cellularity on different grids": (
@@ -177,13 +210,13 @@ CASES: dict[str, tuple[Spoiler, str]] = {
     "cellularity in percent": (_map("growth1/cellularity.nii.gz", lambda v: 100.0 * v), "Scale the map"),
     "cellularity infinite": (_map("growth1/cellularity.nii.gz", _voxel(np.inf)), "infinite"),
     "cellularity all NaN": (_map("growth1/cellularity.nii.gz", lambda v: v * np.nan), "no finite value"),
-    "no tumour": (_map("growth1/cellularity.nii.gz", np.zeros_like), "0 in every voxel"),
-    "hardly a tumour": (
+    "no tumour where regions have one": (_map("growth1/cellularity.nii.gz", np.zeros_like), "0 in every voxel"),
+    "blank map without regions": (
         _all(
-            _map("growth1/cellularity.nii.gz", lambda v: 0.1 * v),
+            _map("growth1/cellularity.nii.gz", np.zeros_like),
             lambda root: (root / "growth1" / "roi.nii.gz").unlink(),
         ),
-        "no tumour",
+        "0 in every voxel",
     ),
     "truncated map": (_cut("growth2/adc.nii.gz", 300), "truncated"),
     "map that is text": (_text("growth2/adc.nii.gz", "hello"), "NIfTI"),
@@ -289,11 +322,20 @@ def test_broken_history_is_refused(content: bytes | None, tmp_path: Path) -> Non
         read_history(path)
 
 
-def _placer(frame_uid: str) -> Placer:
+def test_history_of_another_version_says_so(tmp_path: Path) -> None:
+    """Files outlive versions; whoever meets an old one must not look for a broken disk."""
+    path = tmp_path / "history.h5"
+    with h5py.File(path, "w") as file:
+        file.attrs["format"] = "palpate tumour history 1"
+    with pytest.raises(InputError, match=r"history 1'; expected 'palpate tumour history \d.*palpate tumour again"):
+        read_history(path)
+
+
+def _placer(frame_uid: str, key_file: Path | None = None) -> Placer:
     scan = TumourScan(0.0, np.zeros(SHAPE), np.ones(SHAPE), np.ones(SHAPE, np.uint8))
     grid = TumourGrid(SHAPE, AFFINE)
     first = datetime.date(2025, 1, 6)
-    return Placer(grid, np.ones(SHAPE, np.bool_), first, (scan,), {"01": Space(None, frame_uid)})
+    return Placer(grid, np.ones(SHAPE, np.bool_), first, (scan,), {"01": Space(None, frame_uid)}, key_file)
 
 
 def test_dose_of_another_frame_of_reference_is_refused(study: Path) -> None:
@@ -303,6 +345,27 @@ def test_dose_of_another_frame_of_reference_is_refused(study: Path) -> None:
     assert _placer(own).irradiation(row).dose_gy.max() > 1.9
     with pytest.raises(InputError, match="frame of reference that no T1"):
         _placer("1.2.3").irradiation(row)
+
+
+def test_dose_lies_on_a_deidentified_t1(study: Path, tmp_path: Path) -> None:
+    """A planner's dose stays in the scan's own frame of reference; the key shows that the T1 is of the same frame."""
+    (row, *_) = read_treatments(study / "treatments.tsv")
+    own = str(pydicom.dcmread(study / "dose.dcm").FrameOfReferenceUID)
+    key = open_key(tmp_path / "key", away_from=tmp_path / "results")
+    placer = _placer(key.identifier(own), tmp_path / "key")
+    assert placer.irradiation(row).dose_gy.max() > 1.9
+    # The T1's PatientID is a pseudonym, which the dose's own would seem to contradict.
+    assert placer.patients == []
+    assert len(_placed_patients(own, tmp_path / "key", row)) == 1
+    for frame_uid, key_file in ((key.identifier("1.2.3"), tmp_path / "key"), (key.identifier(own), None)):
+        with pytest.raises(InputError, match="frame of reference that no T1"):
+            _placer(frame_uid, key_file).irradiation(row)
+
+
+def _placed_patients(frame_uid: str, key_file: Path, row: TreatmentRow) -> list[tuple[str, str]]:
+    placer = _placer(frame_uid, key_file)
+    placer.irradiation(row)
+    return placer.patients
 
 
 def test_images_of_two_people_are_refused() -> None:

@@ -11,6 +11,7 @@ import highdicom as hd
 import numpy as np
 import pytest
 
+from palpate.config.maps import MapsSettings
 from palpate.errors import InputError
 from palpate.imaging.dicom_maps import NOTE_NAME, write_dicom_maps
 from palpate.imaging.maps import read_map, write_map, write_mask
@@ -47,7 +48,7 @@ def test_four_maps_for_each_frequency(tmp_path: Path) -> None:
     """Planners get mean and spread of both moduli at every frequency, each in its own series."""
     stems = {"sub-01_acq-40Hz": 40.0, "sub-01_acq-60Hz": 60.0}
     mre, wavefield = _write(tmp_path, stems, {"dicom": SOURCE})
-    written = write_dicom_maps(mre, wavefield, tmp_path / "dicom")
+    written = write_dicom_maps(mre, wavefield, tmp_path / "dicom", settings=MapsSettings())
     assert len(written) == 8
     series = set()
     for path in written:
@@ -76,13 +77,13 @@ def test_bad_input_leaves_nothing(tmp_path: Path, palpate: Command) -> None:
     mre, wavefield = _write(tmp_path, {"sub-01": 50.0}, {"dicom": {**SOURCE, "FrameOfReferenceUID": ""}})
     out = tmp_path / "dicom"
     with pytest.raises(InputError, match="cannot be referenced"):
-        write_dicom_maps(mre, wavefield, out)
+        write_dicom_maps(mre, wavefield, out, settings=MapsSettings())
     assert not out.exists()
     foreign = tmp_path / "foreign"
     foreign.mkdir()
     (foreign / "thesis.txt").write_text("years of work")
     with pytest.raises(InputError, match="did not write"):
-        write_dicom_maps(mre, wavefield, foreign)
+        write_dicom_maps(mre, wavefield, foreign, settings=MapsSettings())
     assert (foreign / "thesis.txt").exists()
     done = palpate("maps", wavefield, "--wavefield", wavefield, "--out", out)
     assert done.returncode == 2

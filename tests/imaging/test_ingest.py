@@ -12,10 +12,12 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from palpate.config.ingest import IngestSettings
+from palpate.imaging.deidentify.key_file import known_key
 from palpate.imaging.dicom.geometry import LPS_TO_RAS
 from palpate.imaging.ingest import ingest
 from palpate.imaging.wavefield import WaveField
 from palpate.imaging.wavefield_folder import read_wave_fields, write_wave_field
+from tests.imaging.planting import identifiers_in
 from tests.imaging.scanner import FRAME, PATIENT, STUDY, Scan, write_mre, write_t1
 
 STEM = "sub-01_ses-01"
@@ -126,9 +128,12 @@ def test_no_identity_leaves(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     text += "".join(path.name for path in (tmp_path / "out").iterdir())
     for secret in (*PATIENT.split("^"), "MUSTER77", "19600102", "20240229"):
         assert secret not in text
+    assert not [own for own in identifiers_in(tmp_path / "mre") if own in text]
     record = json.loads((tmp_path / "out" / f"{STEM}_ingest.json").read_text())
-    assert record["dicom"]["StudyInstanceUID"] == STUDY
-    assert record["dicom"]["FrameOfReferenceUID"] == FRAME
+    key = known_key(None)
+    assert key is not None
+    assert record["dicom"]["StudyInstanceUID"] == key.identifier(STUDY)
+    assert record["dicom"]["FrameOfReferenceUID"] == key.identifier(FRAME)
     assert record["acquisition"]["InversionTime"] == 2900
 
 

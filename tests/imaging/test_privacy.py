@@ -17,17 +17,15 @@ from palpate.config.ingest import IngestSettings
 from palpate.config.report import ReportSettings
 from palpate.imaging.deidentify.facts import clean_facts
 from palpate.imaging.deidentify.folder import deidentify
-from palpate.imaging.deidentify.key import open_key
+from palpate.imaging.deidentify.key_file import open_key
 from palpate.imaging.dicom.files import Instance
 from palpate.imaging.dicom.vocabulary import is_known, known_words
-from palpate.imaging.dicom_maps import write_dicom_maps
 from palpate.imaging.ingest import ingest
-from palpate.imaging.maps import write_map, write_mask
-from palpate.imaging.wavefield_folder import read_wave_fields
 from palpate.service.report.page import write_report
 from tests.conftest import Outcome
-from tests.imaging.planting import MARK, SECRETS, leaks, plant
+from tests.imaging.planting import MARK, SECRETS, identifiers_in, leaks, plant, without_place
 from tests.imaging.scanner import FRAME, STUDY, Scan, edit, write_mre, write_t1
+from tests.imaging.session_files import write_maps
 
 STEM = "sub-01_ses-01"
 SMALL = Scan(shape=(8, 6, 3), offsets=4)
@@ -48,18 +46,6 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def _maps(session: Path) -> None:
-    """Stiffness maps on the grid of the ingested wave field, as the inversion would leave them."""
-    field = read_wave_fields(session / "wavefield")[0]
-    values = np.where(field.mask, 2.0, np.nan)
-    for modulus in ("storagemodulus", "lossmodulus"):
-        for statistic in ("mean", "std", "lower", "upper"):
-            path = session / "mre" / f"{STEM}_stat-{statistic}_{modulus}.nii.gz"
-            write_map(path, values, field.affine_mm, units="kPa", description="")
-    write_mask(session / "mre" / f"{STEM}_desc-informed_mask.nii.gz", field.mask, field.affine_mm, description="")
-    (session / "mre" / f"{STEM}_inversion.json").write_text(json.dumps({"frequency_hz": [50.0]}))
-
-
 @pytest.mark.parametrize("as_zip", [False, True])
 def test_nothing_planted_passes_the_chain(
     as_zip: bool,  # noqa: FBT001 - a parameter of the test
@@ -77,11 +63,21 @@ def test_nothing_planted_passes_the_chain(
     session = tmp_path / "results" / "sub-01" / "ses-01"
     done = palpate_inside("ingest", given, "--anatomy", anatomy, "--label", STEM, "--out", session / "wavefield")
     assert done.code == 0, done.printed
-    _maps(session)
-    write_dicom_maps(session / "mre", session / "wavefield", session / "dicom")
+    write_maps(session)
+    mapped = palpate_inside(
+        "maps", session / "mre", "--wavefield", session / "wavefield", "--scan", given, "--out", session / "dicom"
+    )
+    assert mapped.code == 0, mapped.printed
     write_report(session, session / "report.html", truth=None, settings=ReportSettings(viewer=False))
     assert leaks(tmp_path / "results") == []
-    assert not [secret for secret in SECRETS if secret.lower() in done.printed.lower()]
+    own = identifiers_in(planted)
+    without_place(session / "dicom", tmp_path / "maps without their place")
+    assert leaks(tmp_path / "maps without their place", own) == []
+    for folder in ("wavefield", "mre"):
+        assert leaks(session / folder, own) == []
+    assert not [one for one in own if one in (session / "report.html").read_text()]
+    printed = (done.printed + mapped.printed).lower()
+    assert not [secret for secret in (*SECRETS, *own) if secret.lower() in printed]
     made = pydicom.dcmread(next((session / "dicom").glob("*.dcm")))
     assert (made.StudyInstanceUID, made.FrameOfReferenceUID) == (STUDY, FRAME)
 
@@ -142,21 +138,25 @@ def test_keyed_identifiers_join_the_deidentified_study(tmp_path: Path) -> None:
     """Maps with keyed identifiers must belong to what `palpate deidentify` wrote with the same key, and to no other."""
     write_mre(tmp_path / "in", SMALL)
     key = open_key(tmp_path / "key", away_from=tmp_path / "out")
-    settings = IngestSettings(uids="keyed", key=tmp_path / "key")
+    settings = IngestSettings(key=tmp_path / "key")
     ingest(tmp_path / "in", STEM, tmp_path / "out", anatomy=None, settings=settings)
     deidentify(tmp_path / "in", tmp_path / "clean", tmp_path / "key")
     record = json.loads((tmp_path / "out" / f"{STEM}_ingest.json").read_text())
     image = pydicom.dcmread(next((tmp_path / "clean").rglob("*.dcm")))
     assert record["dicom"]["StudyInstanceUID"] == image.StudyInstanceUID == key.identifier(STUDY)
     assert record["dicom"]["FrameOfReferenceUID"] == image.FrameOfReferenceUID
-    assert leaks(tmp_path / "out", (STUDY, FRAME, str(tmp_path))) == []
+    everything = {str(one.value) for path in (tmp_path / "clean").rglob("*.dcm") for one in pydicom.dcmread(path)}
+    assert {record["dicom"][name] for name in ("SeriesInstanceUID", "SOPInstanceUID")} <= everything
+    assert leaks(tmp_path / "out", (*identifiers_in(tmp_path / "in"), str(tmp_path))) == []
 
 
-@pytest.mark.parametrize("settings", ['{"uids": "keyed"}', '{"key": "somewhere"}', '{"uids": "none"}'])
-def test_keyed_identifiers_need_a_key(settings: str, tmp_path: Path, palpate_inside: Callable[..., Outcome]) -> None:
-    """Half of the choice must not silently be the default."""
+@pytest.mark.parametrize("settings", ['{"uids": "none"}', '{"uids": "keyed", "key": "."}'])
+def test_choice_that_is_none_is_refused(settings: str, tmp_path: Path, palpate_inside: Callable[..., Outcome]) -> None:
+    """A word or a key that cannot be used must not silently become the default."""
+    write_mre(tmp_path / "in", SMALL)
     given = ("--label", STEM, "--out", tmp_path / "out", "--settings", settings)
-    assert palpate_inside("ingest", tmp_path, *given).code == 2
+    assert palpate_inside("ingest", tmp_path / "in", *given).code == 2
+    assert not (tmp_path / "out").exists()
 
 
 def test_another_laboratorys_header_is_not_copied(tmp_path: Path) -> None:

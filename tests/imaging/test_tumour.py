@@ -10,9 +10,11 @@ import pytest
 
 from palpate.config.study import read_study
 from palpate.config.tumour import TumourSettings
+from palpate.errors import InputError
+from palpate.imaging.deidentify.folder import deidentify
 from palpate.imaging.nifti import Volume
 from palpate.imaging.phantom.grid import block
-from palpate.imaging.phantom.identity import Identity
+from palpate.imaging.phantom.identity import RAS_TO_LPS, Identity, fill, place, save
 from palpate.imaging.phantom.rtdose import write_rtdose
 from palpate.imaging.registration.rigid import Rigid
 from palpate.imaging.tumour.dose import read_dose
@@ -20,7 +22,7 @@ from palpate.imaging.tumour.history import ENHANCING, TumourHistory
 from palpate.imaging.tumour.onto_grid import TumourGrid
 from palpate.imaging.tumour.reading import read_tumour
 from palpate.imaging.tumour.store import history_notes, read_history, write_history
-from tests.imaging.tumour_study import DATES, cellularity, make_study
+from tests.imaging.tumour_study import DATES, ROWS, cellularity, make_study, write_sessions
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +85,35 @@ def test_stored_history_is_the_same_and_holds_no_date(
         texts += [str(value) for value in file.attrs.values()]
     assert not any(date in text for date in DATES for text in texts)
     assert all(date.encode() not in path.read_bytes() for date in DATES)
+
+
+def _write_t1(folder: Path, identity: Identity) -> None:
+    """Slices of the head in which the small study's tumour grows, in the frame of reference of its dose."""
+    grid = block(np.zeros(3), np.diag([-1.0, -1.0, 1.0]), (20, 18, 16), 3.0)
+    folder.mkdir()
+    for k in range(grid.shape[2]):
+        image = identity.image(12, k + 1)
+        image.ImageType = ["ORIGINAL", "PRIMARY", "M"]
+        place(image, grid, RAS_TO_LPS @ (grid.affine_mm @ [0, 0, k, 1])[:3])
+        fill(image, np.add.outer(np.arange(18), np.arange(20)).astype(np.uint16), bits=12)
+        save(image, folder / f"{k:03d}.dcm")
+
+
+def test_planners_dose_meets_a_deidentified_t1(read: tuple[TumourHistory, tuple[str, ...]], tmp_path: Path) -> None:
+    """T1s come out of an archive de-identified, the dose from a planning system is not: it must lie where it lay."""
+    make_study(tmp_path)
+    _write_t1(tmp_path / "t1", Identity("07", "01", "test"))
+    deidentify(tmp_path / "t1", tmp_path / "clean", tmp_path / "key")
+    table = tmp_path / "sessions.tsv"
+    for anatomy in ("t1", "clean"):
+        write_sessions(tmp_path, (ROWS[0] | {"anatomy": anatomy}, *ROWS[1:]))
+        given = {"table": table, "key_file": tmp_path / "key"}
+        found = read_tumour(read_study(table), "07", TumourSettings(), **given)
+        expected = read[0].irradiations[0].dose_gy
+        np.testing.assert_array_equal(found.history.irradiations[0].dose_gy, expected)
+        assert not [note for note in found.notes if "no T1 came as DICOM" in note]
+    with pytest.raises(InputError, match=r"give its key \(ingest\.key\)"):
+        read_tumour(read_study(table), "07", TumourSettings(), table=table, key_file=tmp_path / "none")
 
 
 def test_dose_lies_where_the_planning_system_put_it(tmp_path: Path) -> None:

@@ -13,7 +13,9 @@ ROUNDING = 1e-9
 type Action = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
 
-def assert_adjoint(forward: Action, backward: Action, x: NDArray[np.float64], y: NDArray[np.float64]) -> None:
+def assert_adjoint(
+    forward: Action, backward: Action, x: NDArray[np.float64], y: NDArray[np.float64], tolerance: float = ROUNDING
+) -> None:
     """<A x, y> = <x, B y>: the dot-product test for B = A^T.
 
     Args:
@@ -21,10 +23,11 @@ def assert_adjoint(forward: Action, backward: Action, x: NDArray[np.float64], y:
         backward: B, on columns.
         x: shape (n, 1).
         y: shape (m, 1).
+        tolerance: share of the vectors' sizes.
     """
     image, pullback = forward(x), backward(y)
     scale = np.linalg.norm(image) * np.linalg.norm(y) + np.linalg.norm(x) * np.linalg.norm(pullback)
-    assert abs(np.vdot(image, y) - np.vdot(x, pullback)) <= ROUNDING * scale
+    assert abs(np.vdot(image, y) - np.vdot(x, pullback)) <= tolerance * scale
 
 
 def assert_symmetric(matrix: NDArray[np.float64] | NDArray[np.complex128], tolerance: float = ROUNDING) -> None:

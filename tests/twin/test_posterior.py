@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -125,6 +126,45 @@ def test_forecast_begins_where_the_posterior_ends() -> None:
     found = calibrate(history(), SETTINGS.model_copy(update={"front_drift_mm": 0.0}))
     ahead = predict(found, 70.0 + 1.0 / 1440.0)
     assert np.allclose(ahead.densities, found.draws.density, atol=1e-3)
+
+
+class Still(Problem):
+    """A tumour that does not grow, so that a forecast costs nothing, but needs all ranks as any other."""
+
+    def states(self, xi: np.ndarray) -> tuple[np.ndarray, ...]:
+        """The first density at every scan."""
+        state, _ = self.dynamics.start(xi)
+        return (self.dynamics.place.space.halo.gathered(state),) * len(self.observations.days)
+
+    def tangents(self, xi: np.ndarray) -> tuple[tuple[np.ndarray, ...], np.ndarray]:
+        """The same, and J."""
+        _, by = self.dynamics.start(xi)
+        states = self.states(xi)
+        changes = (self.dynamics.place.space.halo.gathered(by),) * len(states)
+        return states, self.observations.derivative(states, changes, xi, self.dynamics.unknowns)
+
+
+@pytest.mark.mpi
+def test_ranks_decide_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ranks whose sums differ take the steps of rank 0: otherwise one leaves a loop in which the others wait.
+
+    Last bits are made large here, so that ranks that decided for themselves would part within a few steps.
+    """
+    comm = MPI.COMM_WORLD
+    rng = np.random.default_rng(comm.rank)
+
+    def off(*arguments: Any) -> float:  # noqa: ANN401
+        return objective(*arguments) * (1.0 + 0.2 * comm.rank * rng.random()) + 3.0 * comm.rank * rng.random()
+
+    monkeypatch.setattr("palpate.twin.calibration.posterior.objective", off)
+    monkeypatch.setattr("palpate.twin.calibration.draws.objective", off)
+    settings = SETTINGS.model_copy(update={"max_iterations": 6, "draws": 8})
+    own = problem(settings, comm)
+    shared = Still(own.dynamics, own.observations, own.front_drift_mm)
+    found = laplace(shared)
+    drawn = draw(shared, found, settings)
+    for one in (found.mode, found.covariance, np.array(found.front_drift_mm), drawn.xi, drawn.straying):
+        assert np.array_equal(one, comm.bcast(one))
 
 
 @pytest.mark.mpi

@@ -8,14 +8,16 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pydicom
 import pytest
 import yaml
 
+from palpate.imaging.deidentify.key import Key
 from tests.conftest import CHECKOUT, run
-from tests.imaging.planting import MARK, SECRETS, leaks, plant
+from tests.imaging.planting import MARK, SECRETS, identifiers_in, leaks, plant, without_place
 from tests.imaging.scanner import PATIENT, edit
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("end-to-end")]
@@ -26,7 +28,7 @@ LABEL = "sub-01_ses-01"
 
 
 @pytest.fixture(scope="module")
-def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def study(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A folder with the patient's DICOM and truth, sessions.tsv, the finished results/ and what was printed."""
     home = tmp_path_factory.mktemp("study with a space")
     for vendor in ("siemens", "philips-enhanced"):
@@ -45,10 +47,13 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ]
     (home / "sessions.tsv").write_text("\n".join(lines) + "\n")
     (home / "study.yaml").write_text(yaml.safe_dump({"inversion": QUICK}))
-    done = _workflow(home)
-    assert done[0] == 0, done[1]
-    (home / "printed").write_text(done[1])
-    return home
+    # A user who has no key yet: both sessions that bring DICOM start at once and make it.
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CONFIG_HOME", str(home / "config"))
+        done = _workflow(home)
+        assert done[0] == 0, done[1]
+        (home / "printed").write_text(done[1])
+        yield home
 
 
 def _plant(dicom: Path) -> None:
@@ -90,6 +95,37 @@ def test_nothing_of_the_person_is_left_anywhere(study: Path) -> None:
     printed = (study / "printed").read_text().lower()
     assert not [secret for secret in SECRETS if secret.lower() in printed]
     assert list((study / "results" / "logs").iterdir())
+
+
+def test_scans_own_identifiers_are_in_the_place_of_dicom_maps_only(study: Path, tmp_path: Path) -> None:
+    """With access to the archive an identifier is a name: viewers need them in the maps, nobody anywhere else."""
+    sources = {"01": study / "siemens", "03": study / "philips-enhanced"}
+    results = study / "results" / "sub-01"
+    own = tuple(one for source in sources.values() for one in identifiers_in(source / "sub-01" / "ses-01" / "dicom"))
+    for session, source in sources.items():
+        image = pydicom.dcmread(next(path for path in source.rglob("mre*/**/*") if path.is_file()))
+        maps = [pydicom.dcmread(path) for path in (results / f"ses-{session}" / "dicom").glob("*.dcm")]
+        places = {(one.StudyInstanceUID, one.FrameOfReferenceUID) for one in maps}
+        assert places == {(image.StudyInstanceUID, image.FrameOfReferenceUID)}
+        without_place(results / f"ses-{session}" / "dicom", tmp_path / session)
+        assert leaks(tmp_path / session, own) == []
+    elsewhere = [found for found in leaks(study / "results", own) if not re.search(r"/dicom/[^/]+\.dcm$", found[0])]
+    assert elsewhere == []
+    assert leaks(study / ".snakemake", own) == []
+    assert not [one for one in own if one in (study / "printed").read_text()]
+
+
+def test_sessions_that_start_at_once_share_a_key(study: Path) -> None:
+    """Sessions of one subject that are keyed apart could not be brought together again."""
+    records = [
+        json.loads(
+            (study / "results" / "sub-01" / f"ses-{one}" / "wavefield" / f"sub-01_ses-{one}_ingest.json").read_text()
+        )
+        for one in ("01", "03")
+    ]
+    path = study / "config" / "palpate" / "key"
+    assert {one["identifiers"]["key_fingerprint"] for one in records} == {Key(path.read_bytes()).fingerprint}
+    assert path.stat().st_mode & 0o777 == 0o600
 
 
 def test_each_session_has_its_page_and_maps(study: Path) -> None:

@@ -6,6 +6,7 @@ import json
 import re
 from pathlib import Path
 
+import meshio
 import numpy as np
 import pytest
 import yaml
@@ -24,7 +25,8 @@ SMALL = LongitudinalSettings(
 )
 QUICK = {
     "twin": {"voxel_mm": 8.0, "outline_modes": 3, "draws": 20, "max_iterations": 3, "block_mm": 8.0},
-    "forecast": {"days_after_last_scan": [30]},
+    "forecast": {"days_after_last_scan": [30], "on_mesh": True},
+    "mesh": {"tetrahedra": {"edge_mm": 3.0}},
 }
 
 
@@ -72,6 +74,39 @@ def test_every_output_is_there_and_says_the_same(home: Path) -> None:
     page = (twin / "outlook.html").read_text()
     assert f"{row['visible_ml']['median']:.0f} mL" in page
     assert not re.search(r"(src|href)=\"(?!data:)", page)
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("end-to-end-twin")
+def test_forecast_is_on_the_tissues_mesh_too(home: Path) -> None:
+    """Where the study asks for it; it must lie where the voxels' forecast lies, so that they can be shown together."""
+    folder = home / "results" / "sub-02" / "twin" / "forecast"
+    (mesh,) = json.loads((folder / "forecast.json").read_text())["meshes"]
+    assert mesh["share_of_cells_in_mesh"] > 0.8
+    seen = meshio.read(folder / mesh["file"])
+    mean = read_nifti(folder / f"sub-02_day-{mesh['day']:g}_stat-mean_density.nii.gz")
+    weights = np.nan_to_num(mean.values)
+    points = np.argwhere(weights > 0) @ mean.affine_mm[:3, :3].T + mean.affine_mm[:3, 3]
+    middle = np.average(points, axis=0, weights=weights[weights > 0])
+    density = seen.point_data["density_mean"]
+    assert np.average(seen.points, axis=0, weights=density) == pytest.approx(middle, abs=4.0)
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("end-to-end-twin")
+def test_without_labels_there_is_a_sentence_and_no_mesh(home: Path) -> None:
+    """Labels of another date lie in that date's world; a mesh of them would show the tumour in another place."""
+    lines = (home / "sessions.tsv").read_text().splitlines()
+    at = lines[0].split("\t").index("labels")
+    rows = [line.split("\t") for line in lines[1:]]
+    table = [lines[0], *("\t".join([*row[:at], "", *row[at + 1 :]]) for row in rows)]
+    (home / "unlabelled.tsv").write_text("\n".join(table) + "\n")
+    config = ("--configfile", "study.yaml", "--config", "sessions=unlabelled.tsv", "results=other")
+    done = run("snakemake", "-s", CHECKOUT / "Snakefile", "-n", *config, cwd=home)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "sub-02: no labels in the row of the first scan" in done.stdout + done.stderr
+    assert "rule tetrahedra" not in done.stdout + done.stderr
+    assert "rule forecast" in done.stdout + done.stderr
 
 
 @pytest.mark.slow

@@ -99,7 +99,7 @@ def calibrate(
     """Find the posterior of a tumour's parameters and of its density. Collective.
 
     Args:
-        history: images and treatment so far; treatment after the last scan may be given to the forecast instead.
+        history: images and treatment; what comes after the last scan is for the forecast.
         settings: of the twin; None for the defaults.
         comm: ranks to share the work; the result is the same on every rank and for every number of them.
 
@@ -107,7 +107,20 @@ def calibrate(
         InputError: scans out of order, no tumour, treatment before the first scan, an unknown drug or unusable
             stiffness.
     """
-    settings = TwinSettings() if settings is None else settings
+    found, _ = calibrated(history, TwinSettings() if settings is None else settings, comm)
+    return found
+
+
+def calibrated(
+    history: TumourHistory, settings: TwinSettings, comm: MPI.Comm = MPI.COMM_SELF
+) -> tuple[Calibration, Problem]:
+    """The calibration, and the problem that it solves, for who asks what the model makes of the past. Collective.
+
+    Args:
+        history: as for calibrate.
+        settings: as for calibrate.
+        comm: as for calibrate.
+    """
     _demand_order(history)
     grid = lattice(history, settings.voxel_mm, settings.margin_mm)
     coarse = on_lattice(history, grid)
@@ -117,7 +130,7 @@ def calibrate(
     found = laplace(problem)
     problem = replace(problem.under(found.stress), front_drift_mm=found.front_drift_mm)
     drawn = draw(problem, found, settings)
-    return _calibration(problem, found, drawn, grid, replace(coarse, stiffness=None))
+    return _calibration(problem, found, drawn, grid, replace(coarse, stiffness=None)), problem
 
 
 def prepared(

@@ -80,8 +80,9 @@ def draw(problem: Problem, found: Laplace, settings: TwinSettings) -> Draws:
         states = problem.states(xi)
         residual, away = problem.residual(states, xi), xi - found.mode
         log_weight = 0.5 * float(away @ precision @ away) - objective(residual, xi, found.errors)
-        # What is no number is not the posterior's.
-        log_weight = log_weight if np.isfinite(log_weight) else -np.inf
+        # What is no number is not the posterior's. Resampling and moves follow from these weights and from equal random
+        # numbers alone, so that ranks that agree on them decide alike.
+        log_weight = problem.agreed(log_weight if np.isfinite(log_weight) else -np.inf)
         return _Particle(xi, log_weight, states[-1].astype(np.float32), residual)
 
     def moved(one: _Particle, power: float, step: float) -> tuple[_Particle, bool]:
@@ -109,7 +110,7 @@ def draw(problem: Problem, found: Laplace, settings: TwinSettings) -> Draws:
     return Draws(
         np.stack([one.xi for one in particles]),
         np.stack([one.density for one in particles]),
-        np.stack(straying),
+        problem.agreed(np.stack(straying)),
         share,
         powers,
         accepted,

@@ -93,6 +93,15 @@ class Problem:
         """R."""
         return self.observations.errors(self.front_drift_mm)
 
+    def agreed[T](self, own: T) -> T:
+        """What rank 0 has, on every rank. Collective.
+
+        Every rank computes the same, but not to the last bit where machines or libraries differ; a decision that one of
+        them takes differently leaves the others waiting in a forecast for ever.
+        """
+        agreed: T = self.dynamics.place.space.halo.comm.bcast(own)
+        return agreed
+
 
 @dataclass(frozen=True, slots=True)
 class Statistics:
@@ -179,7 +188,7 @@ def laplace(problem: Problem, renewals: int = RENEWALS) -> Laplace:
     xi, jacobian, errors = at.xi, at.jacobian, at.errors
     residual = problem.residual(at.states, xi)
     _, hessian = gradient_and_hessian(residual, jacobian, xi, errors)
-    covariance = cho_solve(cho_factor(hessian), np.eye(len(xi)))
+    covariance = problem.agreed(cho_solve(cho_factor(hessian), np.eye(len(xi))))
     misfit = float(residual @ errors.solve(residual)) / len(residual)
     taken = settings.max_iterations - work.left
     statistics = Statistics(done, taken, work.forecasts, objective(residual, xi, errors), misfit, len(residual))
@@ -212,16 +221,16 @@ def _minimised(problem: Problem, at: _Point, work: _Work, tolerance: float) -> t
         residual = problem.residual(at.states, at.xi)
         here = objective(residual, at.xi, at.errors)
         gradient, hessian = gradient_and_hessian(residual, at.jacobian, at.xi, at.errors)
-        if float(gradient @ cho_solve(cho_factor(hessian), gradient)) < tolerance**2 * size:
+        if problem.agreed(float(gradient @ cho_solve(cho_factor(hessian), gradient)) < tolerance**2 * size):
             return at, True
         for _ in range(_HALVINGS):
-            move = -cho_solve(cho_factor(hessian + damping * np.diag(np.diag(hessian))), gradient)
+            move = -problem.agreed(cho_solve(cho_factor(hessian + damping * np.diag(np.diag(hessian))), gradient))
             move *= min(1.0, LONGEST / float(np.abs(move).max(initial=LONGEST)))
             ahead = problem.states(at.xi + move)
             work.forecasts += 1
             there = objective(problem.residual(ahead, at.xi + move), at.xi + move, at.errors)
             predicted = float(-gradient @ move - 0.5 * move @ hessian @ move)
-            if np.isfinite(there) and here - there >= 0.1 * predicted:
+            if problem.agreed(bool(np.isfinite(there) and here - there >= 0.1 * predicted)):
                 damping = 0.0 if damping < 0.02 else damping / 5.0
                 break
             damping = max(0.05, 5.0 * damping)
@@ -245,7 +254,7 @@ def _straying(problem: Problem, states: tuple[Values, ...], jacobian: Values, xi
         errors = problem.observations.errors(q)
         prior = (np.log(factor) / settings.front_drift_log_std) ** 2
         scores.append(prior + evidence(start, jacobian, errors))
-    return GRID[int(np.argmin(scores))] * settings.front_drift_mm
+    return GRID[problem.agreed(int(np.argmin(scores)))] * settings.front_drift_mm
 
 
 def evidence(start: Values, jacobian: Values, errors: SharedErrors) -> float:

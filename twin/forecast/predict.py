@@ -16,25 +16,14 @@ from mpi4py import MPI
 from numpy.typing import NDArray
 
 from palpate.errors import InputError
-from palpate.imaging.tumour.history import DrugDose, Irradiation, Surgery, TumourHistory
 from palpate.solvers.growth.model import GrowthModel
 from palpate.solvers.growth.parameters import Parameters
 from palpate.solvers.growth.voxels import voxels
 from palpate.twin.calibration.calibrate import Calibration
-from palpate.twin.dynamics import CENTURY_DAYS, Events, brownian, interval_model, kills_1_g, slowed
+from palpate.twin.dynamics import CENTURY_DAYS, Events, brownian, growth_parameters, interval_model, kills_1_g, slowed
 from palpate.twin.growth_field import growth_shapes
 from palpate.twin.lattice import nearest_in
-from palpate.twin.priors import (
-    ALPHA,
-    DIFFUSIVITY,
-    KILL,
-    PROLIFERATION,
-    SLOWING,
-    WHITE_TO_GREY,
-    Unknown,
-    drugs,
-    kill_prior,
-)
+from palpate.twin.priors import SLOWING, drugs
 from palpate.twin.stress import elastic, followed, pattern
 from palpate.units import mm_to_m
 
@@ -43,19 +32,6 @@ type Values = NDArray[np.float64]
 DRIFT_DAYS: Final = 50.0
 """The drift of ln k is constant for so long at most."""
 _TINY: Final = 1e-12
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """Treatment after the last scan, on the images' grid.
-
-    Attributes:
-        irradiations, drug_doses, surgeries: in order.
-    """
-
-    irradiations: tuple[Irradiation, ...] = ()
-    drug_doses: tuple[DrugDose, ...] = ()
-    surgeries: tuple[Surgery, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -126,17 +102,16 @@ class Forecast:
             yield share_above(density.astype(np.float64), float(each), self._tissue, self._nearest)
 
 
-def predict(calibration: Calibration, day: float, plan: Plan | None = None, comm: MPI.Comm = MPI.COMM_SELF) -> Forecast:
+def predict(calibration: Calibration, day: float, comm: MPI.Comm = MPI.COMM_SELF) -> Forecast:
     """Forecast a later day. Collective.
 
     Args:
-        calibration: of the tumour.
+        calibration: of the tumour; treatment of its history after the last scan is taken as planned.
         day: since the first scan, after the last.
-        plan: treatment from the last scan on; events of the history from then on count as well.
         comm: ranks to share the voxels.
 
     Raises:
-        InputError: the day is not after the last scan, or a drug is unknown.
+        InputError: the day is not after the last scan.
     """
     history, settings = calibration.history, calibration.settings
     last = history.scans[-1].day
@@ -147,8 +122,7 @@ def predict(calibration: Calibration, day: float, plan: Plan | None = None, comm
             expected=f"a day after the last scan, which was on day {last:g}",
             advice="Ask for a later day.",
         )
-    whole = _planned(history, plan or Plan(), calibration)
-    future = _Future(calibration, whole, comm)
+    future = _Future(calibration, comm)
     rng = np.random.default_rng([settings.seed, 1])
     pieces = max(1, int(np.ceil((day - last) / DRIFT_DAYS)))
     days = np.linspace(last, day, pieces + 1)
@@ -160,11 +134,13 @@ def predict(calibration: Calibration, day: float, plan: Plan | None = None, comm
 class _Future:
     """The model after the last scan, and what changes from draw to draw."""
 
-    def __init__(self, calibration: Calibration, whole: TumourHistory, comm: MPI.Comm) -> None:
+    def __init__(self, calibration: Calibration, comm: MPI.Comm) -> None:
+        whole = calibration.history
         self._calibration, self._history, self._settings = calibration, whole, calibration.settings
         self._place = voxels(whole.tissue, mm_to_m(whole.edges_mm), comm)
         self._white = self._place.from_volume(whole.white)
         self._names = drugs(whole)
+        self._kill_1_g = kills_1_g(self._names, self._settings)
         self._events = Events(whole.irradiations, whole.drug_doses, whole.surgeries)
         points = np.argwhere(whole.tissue) * whole.edges_mm
         self._phi = calibration.field.at(points)
@@ -185,7 +161,6 @@ class _Future:
         halo, unknown = self._place.space.halo, self._calibration.unknowns
         pushing = elastic(self._history, self._settings, self._place, known.log_moduli[0])
         slowing = unknown.natural(xi, SLOWING)
-        parameters = self._parameters(xi, np.zeros(1 + len(self._names)))
         own = slice(halo.start, halo.start + halo.own)
         density = np.clip(self._calibration.draws.density[:, own].mean(axis=0, dtype=np.float64), 0.0, 1.0)
         half = brownian([*(scan.day for scan in self._history.scans), *days[1:]], self._settings)
@@ -194,8 +169,7 @@ class _Future:
         found = []
         for first, until, drift in zip(days[:-1], days[1:], drifts, strict=True):
             model = self._model((float(first), float(until)))
-            drifted = replace(parameters, log_proliferation=parameters.log_proliferation + drift)
-            mean, density = followed(pushing, slowing, model, drifted, density)
+            mean, density = followed(pushing, slowing, model, self._unstressed(xi, float(drift)), density)
             found.append(pattern(pushing, mean, known.log_moduli[1:])[:, own])
         self._stress = tuple(found)
 
@@ -205,44 +179,25 @@ class _Future:
     def advanced(self, number: int, days: Values, rng: np.random.Generator) -> NDArray[np.float32]:
         """One draw's density on the last of the days."""
         drawn = self._calibration.draws
-        parameters = self._parameters(drawn.xi[number], rng.standard_normal(1 + len(self._names)))
-        drifts = self._drifts(drawn.xi[number], days, rng)
+        xi, layout = drawn.xi[number], self._calibration.unknowns
+        drifts = self._drifts(xi, days, rng)
         state = self._place.space.halo
         own = slice(state.start, state.start + state.own)
         density = np.clip(drawn.density[number, own].astype(np.float64), 0.0, 1.0)
         for piece, drift in enumerate(drifts):
-            log_d = parameters.log_diffusivity
+            parameters = self._unstressed(xi, float(drift))
             if self._stress:
-                log_d = log_d - slowed(self._calibration.unknowns, drawn.xi[number], self._stress[piece])
-            drifted = replace(parameters, log_diffusivity=log_d, log_proliferation=parameters.log_proliferation + drift)
-            model = self._model((float(days[piece]), float(days[piece + 1])))
-            (density,) = model.forecast(drifted, density).states
+                log_d = parameters.log_diffusivity - slowed(layout, xi, self._stress[piece])
+                parameters = replace(parameters, log_diffusivity=log_d)
+            (density,) = self._model((float(days[piece]), float(days[piece + 1]))).forecast(parameters, density).states
         step = np.sqrt((days[-1] - days[0]) / CENTURY_DAYS)
         fresh = self._calibration.front_drift_mm * step * rng.standard_normal(drawn.straying.shape[1])
         whole = state.gathered(density)
         return self._strayed(whole, self._phi @ (drawn.straying[number] + fresh)).astype(np.float32)
 
-    def _parameters(self, xi: Values, chance: Values) -> Parameters:
-        """Of a draw, where no stress slows; of what only the plan holds, from the prior with these standard normals."""
-        layout, settings = self._calibration.unknowns, self._settings
-        prior_alpha = Unknown(ALPHA, float(np.log(settings.alpha_1_gy.median)), settings.alpha_1_gy.log_std)
-        if layout.index(ALPHA) is not None:
-            alpha = layout.value(xi, ALPHA)
-        else:
-            alpha = prior_alpha.mean + prior_alpha.std * chance[0]
-        kills = []
-        for name, other in zip(self._names, chance[1:], strict=True):
-            if layout.index(KILL + name) is not None:
-                kills.append(layout.value(xi, KILL + name))
-            else:
-                prior = kill_prior(name, settings)
-                kills.append(prior.mean + prior.std * other)
-        log_d = layout.value(xi, DIFFUSIVITY) - (1.0 - self._white) * layout.value(xi, WHITE_TO_GREY)
-        log_k = np.asarray(layout.value(xi, PROLIFERATION))
-        if layout.fields:
-            log_k = log_k + self._rates @ xi[layout.field_slice()]
-        sensitivities = np.array(kills) - np.log(kills_1_g(self._names, settings))
-        return Parameters(log_d, log_k, float(alpha), sensitivities)
+    def _unstressed(self, xi: Values, drift: float) -> Parameters:
+        """Of a draw where no stress slows."""
+        return growth_parameters(self._calibration.unknowns, xi, self._white, self._rates, self._kill_1_g, drift)
 
     def _drifts(self, xi: Values, days: Values, rng: np.random.Generator) -> Values:
         """The b of each piece of the future, given the past's."""
@@ -285,15 +240,3 @@ def share_above(
     away = z - float(np.log(above / (1.0 - above)))
     # A plane with normal m cuts a unit cube; its share rises over about sum |m| / 1.5 of the value.
     return np.asarray(np.clip(0.5 + away / np.maximum(reach / 1.5, 1e-9), 0.0, 1.0))
-
-
-def _planned(history: TumourHistory, plan: Plan, calibration: Calibration) -> TumourHistory:
-    """The history with the plan's events on the lattice."""
-    doses = tuple(map(calibration.grid.irradiation, plan.irradiations))
-    cuts = tuple(map(calibration.grid.surgery, plan.surgeries))
-    return replace(
-        history,
-        irradiations=tuple(sorted((*history.irradiations, *doses), key=lambda one: one.day)),
-        drug_doses=tuple(sorted((*history.drug_doses, *plan.drug_doses), key=lambda one: one.day)),
-        surgeries=tuple(sorted((*history.surgeries, *cuts), key=lambda one: one.day)),
-    )

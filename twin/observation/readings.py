@@ -5,6 +5,9 @@ compared with the mean of 1 / (1 + exp(-kappa (logit u - logit t))), t the uncer
 likewise everything marked with the threshold of infiltration, if the scan marks any. Regions count also where
 cellularity was measured: that is often just inside of them, and to hear only those outside, which all lie below the
 threshold, would raise it without end.
+
+A scan whose regions were drawn and hold no tumour says so by shares of 0, of every kind that any other scan shows: the
+density is below the thresholds near where the tumour is on other dates. Cavities are no tissue and say nothing.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage, sparse
 
-from palpate.imaging.tumour.history import ENHANCING, NECROTIC, NON_ENHANCING, TumourHistory, TumourScan
+from palpate.imaging.tumour.history import CAVITY, ENHANCING, NECROTIC, NON_ENHANCING, TumourHistory, TumourScan
 from palpate.twin.lattice import visible
 from palpate.twin.priors import ENHANCING_ABOVE, GAIN, INFILTRATED_ABOVE, Unknowns
 
@@ -83,11 +86,23 @@ def readings(history: TumourHistory, block_mm: float) -> tuple[tuple[Reading, ..
     near = ndimage.distance_transform_edt(~seen, sampling=edges_mm) <= REACH_MM
     where = near & history.tissue
     factors = np.maximum(1, np.round(block_mm / edges_mm)).astype(int)
-    return tuple(_scan_readings(scan, where, history.tissue, factors, edges_mm) for scan in history.scans)
+    any_kind = {kind for scan in history.scans for kind in _kinds(scan)}
+    found = []
+    for scan in history.scans:
+        kinds = any_kind if scan.drawn and not scan.tumour.any() else _kinds(scan)
+        found.append(_scan_readings(scan, kinds, where, history.tissue, factors, edges_mm))
+    return tuple(found)
+
+
+def _kinds(scan: TumourScan) -> set[str]:
+    """Thresholds of the regions that a scan shows."""
+    kinds = {ENHANCING_ABOVE: (ENHANCING, NECROTIC), INFILTRATED_ABOVE: (NON_ENHANCING,)}
+    return {kind for kind, regions in kinds.items() if np.isin(scan.roi, regions).any()}
 
 
 def _scan_readings(
     scan: TumourScan,
+    shown: set[str],
     where: NDArray[np.bool_],
     tissue: NDArray[np.bool_],
     factors: NDArray[np.int64],
@@ -95,11 +110,10 @@ def _scan_readings(
 ) -> tuple[Reading, ...]:
     measured = where & np.isfinite(scan.cellularity) & (scan.cellularity_std > 0) & (scan.roi != NECROTIC)
     kinds = [(GAIN, measured, scan.cellularity, scan.cellularity_std**2)]
-    core, any_region = np.isin(scan.roi, (ENHANCING, NECROTIC)), scan.roi > 0
-    if core.any():
-        kinds.append((ENHANCING_ABOVE, where, core.astype(np.float64), np.zeros(scan.roi.shape)))
-    if (scan.roi == NON_ENHANCING).any():
-        kinds.append((INFILTRATED_ABOVE, where, any_region.astype(np.float64), np.zeros(scan.roi.shape)))
+    core, looked = np.isin(scan.roi, (ENHANCING, NECROTIC)), where & (scan.roi != CAVITY)
+    for kind, region in ((ENHANCING_ABOVE, core), (INFILTRATED_ABOVE, scan.tumour)):
+        if kind in shown:
+            kinds.append((kind, looked, region.astype(np.float64), np.zeros(scan.roi.shape)))
     found = []
     for kind, there, values, variances in kinds:
         average, points = _blocks(there, tissue, factors)

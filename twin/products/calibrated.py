@@ -10,27 +10,25 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
-from mpi4py import MPI
 
 from palpate.config.twin import TwinSettings
 from palpate.imaging.nifti import write_nifti
 from palpate.imaging.tumour.history import TumourHistory
+from palpate.imaging.tumour.visibility import LEAST_ML
 from palpate.progress import say
 from palpate.provenance import atomic_directory, refuse_foreign_folder, versions
-from palpate.twin.calibration.calibrate import Calibration, calibrate, prepared
+from palpate.twin.calibration.calibrate import Calibration, calibrated
+from palpate.twin.calibration.posterior import Problem
 from palpate.twin.forecast.predict import share_above
 from palpate.twin.lattice import nearest_in
-from palpate.twin.priors import ENHANCING_ABOVE, INFILTRATED_ABOVE
-from palpate.twin.products.figures import intervals, observed, parameters
+from palpate.twin.products.figures import THRESHOLDS, intervals, observed, parameters
 from palpate.twin.storage import save_calibration
 
 LEAST_ACCEPTED: Final = 0.05
 """Below this share of accepted proposals the draws may not be the posterior's."""
-THRESHOLDS: Final = {"enhancing_ml": ENHANCING_ABOVE, "visible_ml": INFILTRATED_ABOVE}
-"""Volumes, and the unknown density above which images show them."""
 _FITTED: Final = 40
 """Draws whose past is looked at."""
 
@@ -51,7 +49,7 @@ def calibrate_into(
     """
     refuse_foreign_folder(out)
     say(f"sub-{history.subject}: calibrating on {len(history.scans)} scans")
-    found = calibrate(history, settings)
+    found, problem = calibrated(history, settings)
     went = found.statistics
     say(
         f"{'converged' if went.converged else 'NOT converged'} after {went.iterations} steps, "
@@ -59,7 +57,7 @@ def calibrate_into(
     )
     with atomic_directory(out) as partial:
         save_calibration(found, partial / "calibration.h5")
-        record = calibration_record(found, history, notes)
+        record = calibration_record(found, problem, history, notes)
         (partial / "calibration.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
         lattice = found.history
         white = np.where(lattice.tissue, 0.3 + 0.7 * lattice.white, 0.0).astype(np.float32)
@@ -68,17 +66,22 @@ def calibrate_into(
     return found
 
 
-def calibration_record(found: Calibration, history: TumourHistory, notes: tuple[str, ...]) -> dict[str, object]:
+def calibration_record(
+    found: Calibration, problem: Problem, history: TumourHistory, notes: tuple[str, ...]
+) -> dict[str, object]:
     """What programs and the page read of a calibration, as plain JSON values.
 
     Args:
         found: the calibration.
+        problem: that it solves.
         history: on the images' grid.
         notes: what was taken for granted.
     """
     doubts = [] if found.statistics.converged else ["The calibration did not converge; do not use its forecast."]
     if found.draws.acceptance < LEAST_ACCEPTED:
         doubts.append("The draws of the posterior hardly moved: its intervals may be too narrow or too wide.")
+    past = fitted(found, problem)
+    doubts += contradicted(found.history, past)
     return {
         "subject": history.subject,
         "units": {"volumes": "mL", "days": "since the first scan"},
@@ -92,7 +95,7 @@ def calibration_record(found: Calibration, history: TumourHistory, notes: tuple[
         },
         "front_drift_mm_per_100_days": found.front_drift_mm,
         "observed": observed(history.scans, float(np.prod(history.edges_mm)) / 1e3),
-        "fitted": fitted(found),
+        "fitted": past,
         "treatment_days": {
             "radiotherapy": [one.day for one in history.irradiations],
             "chemotherapy": [one.day for one in history.drug_doses],
@@ -107,20 +110,35 @@ def calibration_record(found: Calibration, history: TumourHistory, notes: tuple[
     }
 
 
-def fitted(found: Calibration) -> list[dict[str, object]]:
+def contradicted(history: TumourHistory, past: list[dict[str, Any]]) -> list[str]:
+    """A sentence for each scan that shows no tumour where the model is sure of one.
+
+    Args:
+        history: on the lattice.
+        past: of `fitted`.
+    """
+    return [
+        f"The scan of day {scan.day:g} shows no tumour, the model at least {row['visible_ml']['95'][0]:.1f} mL of one: "
+        "check that scan, and that all treatment is in the table."
+        for scan, row in zip(history.scans, past, strict=True)
+        if scan.marked and not scan.tumour.any() and row["visible_ml"]["95"][0] > LEAST_ML
+    ]
+
+
+def fitted(found: Calibration, problem: Problem) -> list[dict[str, Any]]:
     """The posterior's own past: volumes and burden at every scan, without the front's straying.
 
     Args:
         found: the calibration.
+        problem: that it solves.
     """
-    problem = prepared(found.history, found.settings, MPI.COMM_SELF, found.stress)
     lattice = found.history
     voxel_ml = float(np.prod(lattice.edges_mm)) / 1e3
     nearest = nearest_in(lattice.tissue)
     chosen = found.draws.xi[:: max(1, len(found.draws.xi) // _FITTED)]
     pasts = [problem.states(xi) for xi in chosen]
     above = {name: [found.unknowns.natural(xi, kind) for xi in chosen] for name, kind in THRESHOLDS.items()}
-    rows: list[dict[str, object]] = []
+    rows: list[dict[str, Any]] = []
     for number, scan in enumerate(lattice.scans):
         states = [past[number] for past in pasts]
         volumes = {

@@ -8,9 +8,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from palpate.imaging.tumour.history import ENHANCING, NECROTIC, NON_ENHANCING, TumourScan
+from palpate.imaging.tumour.history import ENHANCING, NECROTIC, TumourScan
 from palpate.twin.calibration.calibrate import UNIDENTIFIED, Calibration
-from palpate.twin.priors import DIFFUSIVITY, KILL, PROLIFERATION, Unknown
+from palpate.twin.priors import DIFFUSIVITY, ENHANCING_ABOVE, INFILTRATED_ABOVE, KILL, PROLIFERATION, Unknown
 from palpate.units import m2_s_to_mm2_day, per_s_to_per_day
 
 type Values = NDArray[np.float64]
@@ -19,6 +19,8 @@ LEVELS: Final = (0.5, 0.8, 0.9, 0.95)
 """Of the intervals."""
 QUANTITIES: Final = ("enhancing_ml", "visible_ml", "burden_ml")
 """Volume that takes up contrast agent; all that is visible; integral of the density."""
+THRESHOLDS: Final = {"enhancing_ml": ENHANCING_ABOVE, "visible_ml": INFILTRATED_ABOVE}
+"""Volumes, and the unknown density above which images show them."""
 _UNITS: Final[Mapping[str, tuple[str, float]]] = {
     PROLIFERATION: ("1/day", per_s_to_per_day(1.0)),
     DIFFUSIVITY: ("mm2/day", m2_s_to_mm2_day(1.0)),
@@ -41,7 +43,7 @@ def intervals(draws: Values) -> dict[str, object]:
 
 
 def observed(scans: Sequence[TumourScan], voxel_ml: float) -> list[dict[str, float | None]]:
-    """What the images themselves show; None where a scan has no regions.
+    """What the images themselves show; None where a scan has no regions. Burden is that within what is visible.
 
     Args:
         scans: on the grid.
@@ -49,11 +51,11 @@ def observed(scans: Sequence[TumourScan], voxel_ml: float) -> list[dict[str, flo
     """
     found: list[dict[str, float | None]] = []
     for scan in scans:
-        marked = bool(scan.roi.any())
+        marked, every = scan.marked, scan.tumour
         inside = np.isin(scan.roi, (ENHANCING, NECROTIC))
-        every = np.isin(scan.roi, (ENHANCING, NON_ENHANCING, NECROTIC))
         counted = every & np.isfinite(scan.cellularity) if marked else np.isfinite(scan.cellularity)
-        burden = float(scan.cellularity[counted].sum()) * voxel_ml if counted.any() else None
+        known = counted.any() or (marked and not every.any())
+        burden = float(scan.cellularity[counted].sum()) * voxel_ml if known else None
         found.append(
             {
                 "day": scan.day,

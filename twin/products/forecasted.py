@@ -2,6 +2,7 @@
 
 <label>_day-<d>_stat-{mean,std,lower,upper}_density.nii.gz    0..1, 95 % bounds, on the twin's lattice
 <label>_day-<d>_desc-{enhancing,visible}_probability.nii.gz   that the voxel is, 0..1
+<label>_day-<d>_mesh.{h5,xdmf}                                the same on tetrahedra, if asked for (on_mesh)
 forecast.tsv, forecast.json                                   volumes and burden with intervals
 """
 
@@ -15,38 +16,47 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palpate.imaging.nifti import write_nifti
+from palpate.meshing.conforming.mesh_file import read_label_mesh
 from palpate.progress import say
 from palpate.provenance import atomic_directory, refuse_foreign_folder, versions
 from palpate.twin.calibration.calibrate import Calibration
 from palpate.twin.forecast.predict import Forecast, predict
-from palpate.twin.products.calibrated import THRESHOLDS
-from palpate.twin.products.figures import LEVELS, QUANTITIES, intervals
+from palpate.twin.products.figures import LEVELS, QUANTITIES, THRESHOLDS, intervals
+from palpate.twin.products.on_mesh import meshed_lattice, write_on_mesh
 
 type Values = NDArray[np.float64]
 
 
-def forecast_into(calibration: Calibration, after_days: Sequence[float], out: Path) -> list[dict[str, object]]:
+def forecast_into(
+    calibration: Calibration, after_days: Sequence[float], out: Path, mesh: Path | None = None
+) -> list[dict[str, object]]:
     """Forecast some days and write the folder, whole or not at all.
 
     Args:
         calibration: of the tumour; treatments of its history after the last scan are taken as planned.
         after_days: days after the last scan.
         out: folder to create, or to replace where palpate wrote it.
+        mesh: of tetrahedra in the world of the first scan, folder or file of palpate mesh; None for voxels only.
 
     Returns:
         For each day the volumes and burden with intervals.
 
     Raises:
-        InputError: a day is not after the last scan, or the folder holds somebody else's files.
+        InputError: a day is not after the last scan, the folder holds somebody else's files, or the mesh cannot be
+            read or is of another place.
     """
     refuse_foreign_folder(out)
     history = calibration.history
+    place = None if mesh is None else meshed_lattice(history, read_label_mesh(mesh), mesh)
+    meshes: list[dict[str, object]] = []
     last = history.scans[-1].day
     rows: list[dict[str, object]] = []
     with atomic_directory(out) as partial:
         for after in sorted(set(after_days)):
             found = predict(calibration, last + after)
             _write_maps(partial, found)
+            if place is not None:
+                meshes.append(write_on_mesh(partial, f"{_stem(found)}_mesh", place, found))
             rows.append(_figures(found))
             say(f"sub-{history.subject}: day {found.day:g} forecast by {len(found.densities)} draws")
         record = {
@@ -54,6 +64,7 @@ def forecast_into(calibration: Calibration, after_days: Sequence[float], out: Pa
             "units": {"volumes": "mL", "days": "since the first scan"},
             "last_scan_day": last,
             "forecast": rows,
+            "meshes": meshes,
             "left_out": _beyond(calibration, last + max(after_days)),
             "versions": versions(),
         }
@@ -77,9 +88,14 @@ def _figures(found: Forecast) -> dict[str, object]:
     return row | {"burden_ml": intervals(found.burdens_ml())}
 
 
+def _stem(found: Forecast) -> str:
+    """Of the names of a day's files."""
+    return f"sub-{found.calibration.history.subject}_day-{found.day:g}"
+
+
 def _write_maps(folder: Path, found: Forecast) -> None:
     history = found.calibration.history
-    stem = f"sub-{history.subject}_day-{found.day:g}"
+    stem = _stem(found)
     draws = found.densities.astype(np.float64)
     lower, upper = np.quantile(draws, [0.025, 0.975], axis=0)
     stats = {"mean": draws.mean(axis=0), "std": draws.std(axis=0, ddof=1), "lower": lower, "upper": upper}

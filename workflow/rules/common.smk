@@ -28,6 +28,7 @@ settings = checked(load_settings, config)
 RESULTS = str(settings.results)
 SESSION = f"{RESULTS}/sub-{{subject}}/ses-{{session}}"
 LOGS = f"{RESULTS}/logs/sub-{{subject}}_ses-{{session}}"
+KEY = ["--key", str(settings.ingest.key)] if settings.ingest.key else []
 TWIN = f"{RESULTS}/sub-{{subject}}/twin"
 TWIN_LOGS = f"{RESULTS}/logs/sub-{{subject}}"
 study = checked(read_study, settings.sessions)
@@ -36,6 +37,11 @@ dated = {subject: scans for subject in {one.subject for one in study} if (scans 
 twins = sorted(subject for subject, scans in dated.items() if len(scans) >= FEWEST_SCANS)
 for subject in sorted(set(dated) - set(twins)):
     print(f"palpate: sub-{subject}: {ONE_SCAN}", file=sys.stderr)
+meshed = {subject for subject in twins if settings.forecast.on_mesh and dated[subject][0].labels is not None}
+if settings.forecast.on_mesh:
+    for subject in sorted(set(twins) - meshed):
+        told = "no labels in the row of the first scan with tumour maps, so that its forecast is not written on a mesh"
+        print(f"palpate: sub-{subject}: {told}", file=sys.stderr)
 
 
 wildcard_constraints:
@@ -65,6 +71,13 @@ def dicom_maps(wildcards):
     return [f"{SESSION}/dicom".format(**wildcards)] if session_of(wildcards).brings_dicom else []
 
 
+def scan_of_maps(wildcards):
+    """The session's own DICOM, where its maps are to lie in its study and its record does not name that any more."""
+    session = session_of(wildcards)
+    needed = session.brings_dicom and settings.maps.uids == "retained" and settings.ingest.uids == "keyed"
+    return session.mre if needed else []
+
+
 def inverted_session(subject):
     """The first session of a subject with both elastography and maps of the tumour; None where there is none."""
     return next((one for one in dated[subject] if one.mre is not None), None)
@@ -83,3 +96,19 @@ def stiffness_options(wildcards, input):
     """Where the stiffness of the tumour's surroundings is, if it was measured."""
     inverted = inverted_session(wildcards.subject)
     return ["--stiffness", str(input.mre), "--stiffness-session", inverted.session] if inverted else []
+
+
+def first_labels(wildcards):
+    """The labels of a tumour's first scan, in whose world the forecast lies, and their names."""
+    labels = dated[wildcards.subject][0].labels
+    return {"labels": str(labels), "names": str(labels.parent / "labels.tsv")}
+
+
+def tissue_mesh(wildcards):
+    """The mesh that a subject's forecast is written on, if the study asks for one."""
+    return {"mesh": f"{TWIN}/mesh".format(**wildcards)} if wildcards.subject in meshed else {}
+
+
+def mesh_options(wildcards, input):
+    """Where that mesh is."""
+    return ["--mesh", str(input.mesh)] if wildcards.subject in meshed else []

@@ -3,6 +3,7 @@ rule maps:
     input:
         mre=rules.invert.output,
         wavefield=rules.ingest.output,
+        scan=scan_of_maps,
     output:
         directory(f"{SESSION}/dicom"),
     log:
@@ -14,9 +15,13 @@ rule maps:
         mem_mb=4000,
         runtime=30,
     params:
+        settings=settings.maps.model_dump_json(),
+        scan=lambda wildcards, input: ["--scan", input.scan] if input.scan else [],
+        key=KEY,
         source=source_digest(["imaging", "cli/maps"]),
     shell:
-        "palpate maps {input.mre:q} --wavefield {input.wavefield:q} --out {output:q} 2> >(tee {log:q} >&2)"
+        "palpate maps {input.mre:q} --wavefield {input.wavefield:q} {params.scan:q} {params.key:q}"
+        " --settings {params.settings:q} --out {output:q} 2> >(tee {log:q} >&2)"
 
 
 rule overlay:

@@ -17,9 +17,10 @@ rule tumour:
         settings=settings.tumour.model_dump_json(),
         drugs=[word for drug in settings.twin.drugs for word in ("--drug", drug)],
         stiffness=stiffness_options,
+        key=KEY,
         source=source_digest(["imaging", "cli/tumour"]),
     shell:
-        "palpate tumour {input.table:q} --subject {wildcards.subject} {params.drugs:q} {params.stiffness:q}"
+        "palpate tumour {input.table:q} --subject {wildcards.subject} {params.drugs:q} {params.stiffness:q} {params.key:q}"
         " --settings {params.settings:q} --out {output:q} 2> >(tee {log:q} >&2)"
 
 
@@ -46,10 +47,33 @@ rule calibrate:
         "palpate calibrate {input:q} --settings {params.settings:q} --out {output:q} 2> >(tee {log:q} >&2)"
 
 
+rule tetrahedra:
+    """Mesh the tissue that a tumour grows in, by the labels of its first scan."""
+    input:
+        unpack(first_labels),
+    output:
+        directory(f"{TWIN}/mesh"),
+    log:
+        f"{TWIN_LOGS}_tetrahedra.log",
+    conda:
+        "../../envs/palpate.yaml"
+    threads: 1
+    resources:
+        mem_mb=10000,
+        runtime=60,
+    params:
+        settings=settings.mesh.model_dump_json(),
+        source=source_digest(["meshing/conforming", "cli/mesh"]),
+    shell:
+        "palpate mesh {input.labels:q} --names {input.names:q} --settings {params.settings:q} --out {output:q}"
+        " 2> >(tee {log:q} >&2)"
+
+
 rule forecast:
     """Let every draw of a calibrated tumour grow on through what is planned."""
     input:
-        rules.calibrate.output,
+        unpack(tissue_mesh),
+        calibration=rules.calibrate.output,
     output:
         directory(f"{TWIN}/forecast"),
     log:
@@ -62,9 +86,11 @@ rule forecast:
         runtime=120,
     params:
         settings=settings.forecast.model_dump_json(),
-        source=source_digest(["twin", "solvers/growth", "cli/forecast"]),
+        mesh=mesh_options,
+        source=source_digest(["twin", "solvers/growth", "meshing/transfer", "meshing/field_file", "cli/forecast"]),
     shell:
-        "palpate forecast {input:q} --settings {params.settings:q} --out {output:q} 2> >(tee {log:q} >&2)"
+        "palpate forecast {input.calibration:q} {params.mesh:q} --settings {params.settings:q} --out {output:q}"
+        " 2> >(tee {log:q} >&2)"
 
 
 rule outlook:

@@ -15,12 +15,19 @@ def forecast(
     after: Annotated[
         list[float] | None, typer.Option(help="Days after the last scan; repeat for each. Overrides the settings.")
     ] = None,
+    mesh: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of palpate mesh LABELS, in the world of the first scan: maps also on its tetrahedra."
+        ),
+    ] = None,
     settings: Annotated[str | None, typer.Option(help="The forecast section of the configuration, as JSON.")] = None,
 ) -> None:
     """Forecast a tumour: density 0..1 with 95 % bounds and probability of tumour as NIfTI, volumes and burden in mL.
 
     Every draw of the posterior grows on through the treatments that the table lists after the last scan. Intervals of
-    50, 80, 90 and 95 % are in forecast.tsv and forecast.json.
+    50, 80, 90 and 95 % are in forecast.tsv and forecast.json. With --mesh, density (mean, standard deviation, 5 and
+    95 %) and probabilities are also written at the nodes of tetrahedra (HDF5, and XDMF for ParaView), keeping the mass.
     """
     from palpate.config.forecast import ForecastSettings
     from palpate.config.section import parse_settings
@@ -30,4 +37,4 @@ def forecast(
     chosen = parse_settings(ForecastSettings, settings)
     if after:
         chosen = parse_settings(ForecastSettings, json.dumps({"days_after_last_scan": after}))
-    forecast_into(load_calibration(calibration / "calibration.h5"), chosen.days_after_last_scan, out)
+    forecast_into(load_calibration(calibration / "calibration.h5"), chosen.days_after_last_scan, out, mesh)

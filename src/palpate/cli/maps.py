@@ -12,14 +12,26 @@ def maps(
     mre: Annotated[Path, typer.Argument(help="Folder of stiffness maps in kPa, as palpate invert writes it.")],
     wavefield: Annotated[Path, typer.Option(help="Folder of palpate ingest, which names the source study.")],
     out: Annotated[Path, typer.Option(help="Folder for the DICOM files.")],
+    scan: Annotated[
+        Path | None, typer.Option(help="DICOM folder or zip that palpate ingest read; its study is read from it again.")
+    ] = None,
+    key: Annotated[
+        Path | None, typer.Option(help="The key's file, as palpate ingest had it; default: the user's own key.")
+    ] = None,
+    settings: Annotated[str | None, typer.Option(help="The maps section of the configuration, as JSON.")] = None,
 ) -> None:
     """Write mean and standard deviation of G' and G'' as DICOM Parametric Maps (kPa) in the source's study.
 
-    They lie in the frame of reference of the scan and carry the subject's label in place of the identity. Where the
-    wave field did not come from DICOM there is no study to join: then the folder holds a note that says so.
+    They lie in the frame of reference of the scan and carry the subject's label in place of the identity. Records are
+    keyed, so that what maps name of the scan is read from --scan, which must be the scan of the record; with the
+    setting uids: keyed the maps carry keyed ones and need no scan. Where the wave field did not come from DICOM there
+    is no study to join: then the folder holds a note that says so.
     """
+    from palpate.config.maps import MapsSettings
+    from palpate.config.section import parse_settings
     from palpate.imaging.dicom_maps import write_dicom_maps
     from palpate.progress import say
 
-    written = write_dicom_maps(mre, wavefield, out)
+    chosen = parse_settings(MapsSettings, settings)
+    written = write_dicom_maps(mre, wavefield, out, settings=chosen, scan=scan, key=key)
     say(f"{len(written)} DICOM Parametric Maps in {out}" if written else f"no DICOM source: a note in {out} says so")

@@ -19,6 +19,10 @@ def tumour(
         Path | None, typer.Option(help="Folder of palpate invert (kPa), whose draws are carried to the tumour's grid.")
     ] = None,
     stiffness_session: Annotated[str, typer.Option(help="Session whose elastography that is.")] = "",
+    key: Annotated[
+        Path | None,
+        typer.Option(help="Key with which palpate deidentify wrote the T1, for an RTDOSE; default: the user's own."),
+    ] = None,
     settings: Annotated[str | None, typer.Option(help="The tumour section of the configuration, as JSON.")] = None,
 ) -> None:
     """Read a tumour's maps of every date (cellularity 0..1, or ADC in mm2/s), regions, dose (Gy) and drugs (mg).
@@ -42,6 +46,7 @@ def tumour(
         table=sessions,
         drugs=None if drug is None else {one.lower() for one in drug},
         stiffness=None if stiffness is None else (stiffness_session, stiffness),
+        key_file=key,
     )
     write_history(out, found.history, found.notes)
     history = found.history

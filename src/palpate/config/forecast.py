@@ -16,3 +16,6 @@ class ForecastSettings(Section):
 
     days_after_last_scan: Annotated[tuple[Day, ...], Field(min_length=1, max_length=20)] = (30.0, 60.0)
     """Days of the forecast, counted from the last scan. Treatments of the table up to then are taken as planned."""
+
+    on_mesh: bool = False
+    """Whether the workflow meshes the labels of the first scan (mesh.tetrahedra) and writes the forecast on it too."""

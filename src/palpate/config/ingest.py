@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from palpate.config.arrays import ArraySettings
 from palpate.config.section import Section
@@ -99,15 +99,12 @@ class IngestSettings(Section):
     arrays: ArraySettings = ArraySettings()
     """What displacement arrays of other laboratories do not say about themselves."""
 
-    uids: Literal["retained", "keyed"] = "retained"
-    """Unique identifiers of study, series and frame of reference in records and DICOM maps. retained: the scan's own,
-    so that maps join their study in an archive. keyed: those that `palpate deidentify` gives with the same key."""
+    uids: Literal["keyed", "retained"] = "keyed"
+    """Unique identifiers of study, series, image and frame of reference in records. keyed: those that `palpate
+    deidentify` gives with the same key, which it has given already where it wrote the scan. retained: the scan's own.
+    What DICOM maps carry is another choice: maps.uids."""
 
     key: Path | None = None
-    """The key's file for keyed identifiers; relative to the working directory, outside the results."""
-
-    @model_validator(mode="after")
-    def _key_where_it_is_needed(self) -> Self:
-        if (self.uids == "keyed") != (self.key is not None):
-            raise ValueError("uids: keyed and a key belong together")
-        return self
+    """The key's file for keyed identifiers; relative to the working directory, outside the results. None takes the
+    user's own, palpate/key in $XDG_CONFIG_HOME (~/.config where that is not set), which is made on first use; whoever
+    works on the study with others, or on machines that share no home, names one file for all."""

@@ -50,8 +50,9 @@ class InversionSettings(Section):
     mean stiffness differs. Labels, where given, are used instead."""
 
     unresolved_std: Annotated[float, Field(ge=0, le=1)] = 0.08
-    """Prior standard deviation of ln G' and ln G'' of what varies from voxel to voxel and waves do not resolve. Not
-    fitted, because data do not tell (docs/theory/prior.md)."""
+    """Prior standard deviation of ln G' and ln G'' of what varies from voxel to voxel and waves do not resolve, where
+    the prior is smooth; its variance is multiplied by the smooth share. Not fitted, because data do not tell
+    (docs/theory/prior.md)."""
 
     region_std: Annotated[float, Field(gt=0, le=1)] = 0.3
     """Prior standard deviation of the means of ln G' and ln G'' of regions of the anatomy, by labels or

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from palpate.config.forecast import ForecastSettings
 from palpate.config.ingest import IngestSettings
 from palpate.config.inversion import InversionSettings
+from palpate.config.maps import MapsSettings
 from palpate.config.mesh import MeshSettings
 from palpate.config.phantom import PhantomSettings
 from palpate.config.report import ReportSettings
@@ -40,6 +41,9 @@ class Settings(Section):
 
     inversion: InversionSettings = InversionSettings()
     """From the wave field to the stiffness posterior."""
+
+    maps: MapsSettings = MapsSettings()
+    """From stiffness maps to DICOM."""
 
     report: ReportSettings = ReportSettings()
     """The page of a session."""

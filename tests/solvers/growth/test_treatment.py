@@ -14,7 +14,7 @@ from palpate.errors import InputError
 from palpate.solvers.growth.model import GrowthModel
 from palpate.solvers.growth.parameters import Parameters
 from palpate.solvers.growth.pharmacokinetics import Course, Emax, LogKill, one_compartment, two_compartment
-from palpate.solvers.growth.treatment import Fraction, Resection, Treatment, dose_on_grid
+from palpate.solvers.growth.treatment import Fraction, Resection, Treatment
 from palpate.solvers.growth.voxels import voxels
 from palpate.units import days_to_s, per_day_to_per_s
 from tests.solvers.growth.patient import course, days, patient
@@ -131,17 +131,6 @@ def test_a_cavity_stays_empty() -> None:
     assert state[at >= 4].max() == 0.0
 
 
-def test_dose_grid() -> None:
-    """A linear dose on a shifted, coarser grid is itself on the patient's voxels; outside the grid there is none."""
-    affine, shape = np.diag([2.0, 2.0, 2.0, 1.0]), (10, 10, 10)
-    grid = np.diag([5.0, 5.0, 5.0, 1.0])
-    grid[:3, 3] = 3.0
-    dose = 1.0 + 0.1 * np.indices((3, 3, 3))[0] * 5.0
-    found = dose_on_grid(dose, grid, shape, affine, np.ones(shape, dtype=bool))
-    assert found[4, 4, 4] == pytest.approx(1.0 + 0.1 * (8.0 - 3.0))
-    assert found[9, 9, 9] == 0.0
-
-
 BAD: dict[str, Callable[[], object]] = {
     "negative dose": lambda: Fraction(0.0, np.array([2.0, -1.0])),
     "dose not a number": lambda: Fraction(0.0, np.array(np.nan)),
@@ -160,9 +149,6 @@ BAD: dict[str, Callable[[], object]] = {
     "denser than the capacity": lambda: _run(Treatment(), days(2.0), np.full(8, 1.1)),
     "density not a number": lambda: _run(Treatment(), days(2.0), np.full(8, np.nan)),
     "no tissue": lambda: voxels(np.zeros((2, 2, 2), dtype=bool), np.ones(3)),
-    "dose elsewhere": lambda: dose_on_grid(
-        np.ones((2, 2, 2)), np.eye(4) + 100 * np.eye(4, k=3), (2, 2, 2), np.eye(4), np.ones((2, 2, 2), dtype=bool)
-    ),
 }
 
 

@@ -79,7 +79,8 @@ def _dense_log_evidence(zones: list, scale: PriorScale, factors: tuple[tuple[flo
         rough, smooth = distance / scale.length_mm, np.sqrt(3.0) * distance / scale.length_mm
         along = scale.roughness * np.exp(-rough) + (1.0 - scale.roughness) * (1.0 + smooth) * np.exp(-smooth)
         prior = np.kron(coupling, along) * np.outer(spread, spread)
-        prior += scale.unresolved_std**2 * np.kron(coupling, np.exp(-distance / 4.0))
+        lacking = (1.0 - scale.roughness) * scale.unresolved_std**2
+        prior += lacking * np.kron(coupling, np.exp(-distance / 4.0))
         shares = zone.regions.toarray()
         amplitude = np.ravel([1.0 + shares @ (np.array(tau) - 1.0) for tau in factors])
         prior *= np.outer(amplitude, amplitude)

@@ -67,7 +67,9 @@ def small() -> Small:
     mask[:2, :2, 0] = False
     count = int(mask.sum())
     rng = np.random.default_rng(0)
-    scale = PriorScale(0.4, 0.25, length_mm=6.0, coupling=0.6, mean_std=0.7, unresolved_std=0.15, region_std=0.3)
+    scale = PriorScale(
+        0.4, 0.25, length_mm=6.0, coupling=0.6, roughness=0.5, mean_std=0.7, unresolved_std=0.2, region_std=0.3
+    )
     shares = sparse.csr_matrix(rng.dirichlet(np.ones(3), count)[:, :2])
     hypotheses = Hypotheses((scale,), (1.0,), factors=((1.5, 0.7), (0.8, 1.2)))
     prior = MaternField(mask, np.array([2.0, 2.5, 3.0]), hypotheses, shares)

@@ -12,6 +12,7 @@ import pytest
 from tests.conftest import Outcome
 
 import palpate.solvers  # noqa: F401  # isort: skip  (loads MPI before dolfinx)
+from palpate.config.maps import MapsSettings  # isort: skip
 from palpate.imaging.dicom_maps import write_dicom_maps  # isort: skip
 from palpate.imaging.maps import read_map  # isort: skip
 from palpate.imaging.stiffness_folder import read_stiffness  # isort: skip
@@ -79,7 +80,8 @@ def test_every_reader_reads_a_joint_folder(rheology: str, session: Path, palpate
         stated = np.isfinite(mean)
         assert np.all((lower < upper)[stated] & (std > 0)[stated])
         assert stated.all() or name == "springpotmodulus"  # which a fluid has not
-    assert len(write_dicom_maps(session / "mre", session / "wavefield", session / "dicom")) == 8
+    written = write_dicom_maps(session / "mre", session / "wavefield", session / "dicom", settings=MapsSettings())
+    assert len(written) == 8
     page = palpate_inside("report", "--session", session, "--out", session / "report.html")
     assert page.code == 0, page.printed
 

@@ -67,7 +67,8 @@ def _by_hand(field: MaternField) -> NDArray[np.float64]:
     for probability, one in zip(field.hypotheses.probabilities, field.hypotheses.scales, strict=True):
         between = np.outer(one.stds, one.stds) * np.array([[1.0, one.coupling], [one.coupling, 1.0]])
         around += probability * np.kron(between, _correlation(distance, one))
-    around += scale.unresolved_std**2 * np.kron(coupling, np.exp(-distance / 4.0))
+        lacking = probability * (1.0 - one.roughness) * one.unresolved_std**2
+        around += lacking * np.kron(coupling, np.exp(-distance / 4.0))
     shares = field.regions.toarray()
     amplitude = np.ravel([1.0 + shares @ (np.array(tau) - 1.0) for tau in field.hypotheses.factors])
     around *= np.outer(amplitude, amplitude)
@@ -97,6 +98,15 @@ def test_covariance_is_the_stated_one() -> None:
     largest = np.abs(_matrix(field) - expected).max()
     assert cut < 0.03  # what docs/theory/prior.md promises
     assert largest <= max(cut, 1e-9) * (field.spread.max() ** 2)
+
+
+def test_rough_tissue_needs_no_unresolved_variation() -> None:
+    """It varies below the waves' resolution by itself; both at once make intervals too wide (decision 0059)."""
+    rough = replace(SCALE, roughness=1.0)
+    assert np.array_equal(_matrix(_field(rough)), _matrix(_field(replace(rough, unresolved_std=0.0))))
+    smooth = replace(SCALE, roughness=0.0)
+    added = _field(smooth).local_std ** 2 - _field(replace(smooth, unresolved_std=0.0)).local_std ** 2
+    assert np.allclose(added, SCALE.unresolved_std**2)
 
 
 def test_covariance_is_symmetric_and_positive() -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from palpate.solvers.inversion.correlation import correlation, matern
+from palpate.solvers.inversion.correlation import correlation
 from palpate.solvers.inversion.hyperparameters import PriorScale
 from palpate.solvers.inversion.reflections import Reflections
 
@@ -29,8 +29,7 @@ def test_products_are_those_with_the_whole_matrix(shape: tuple[int, int, int]) -
     ijk, columns = _zone(shape)
     box = Reflections(ijk, VOXEL_MM)
     for length_mm, roughness in ((6.0, 0.0), (24.0, 0.5)):
-        by_steps = matern(box.distance_mm, length_mm, roughness)
-        found = box.unfold(box.times(by_steps, box.fold(columns)))
+        found = box.unfold(box.times(box.matern_blocks(length_mm, roughness), box.fold(columns)))
         exact = correlation(ijk, VOXEL_MM, PriorScale(1.0, 1.0, length_mm, roughness=roughness)) @ columns
         assert np.abs(found - exact).max() <= 1e-13 * len(ijk)
 

@@ -13,7 +13,7 @@ from palpate.solvers.inversion.surprise import loosened  # isort: skip
 
 MASK = np.ones((25, 23, 21), dtype=bool)
 VOXEL_MM = np.full(3, 2.0)
-SCALE = PriorScale(0.15, 0.15, 12.0, coupling=0.5, unresolved_std=0.08)
+SCALE = PriorScale(0.15, 0.15, 12.0, coupling=0.5, roughness=0.5, unresolved_std=0.08)
 PRIOR = MaternField(MASK, VOXEL_MM, Hypotheses.certain(SCALE), no_regions(MASK.sum()).shares)
 
 
@@ -45,7 +45,7 @@ def test_what_the_prior_expects_is_left_alone() -> None:
 def test_a_lesion_is_given_room() -> None:
     """Five standard deviations in the middle: loosened there, by about sqrt((1 + 25) / 2), and hardly far away."""
     found = np.zeros(MASK.shape)
-    found[MASK] = loosened(PRIOR, _weights(PRIOR, 5 * float(np.hypot(0.15, 0.08))))
+    found[MASK] = loosened(PRIOR, _weights(PRIOR, 5 * float(PRIOR.local_std.max())))
     assert found[12, 11, 10] > 2.5
     assert found[12, 11, 10] == found.max()
     assert found[0, 0, 0] < 1.5

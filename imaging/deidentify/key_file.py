@@ -1,0 +1,133 @@
+"""Where a key is kept: a file that somebody names, or the user's own, made on first use and readable by nobody else."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+from typing import Final
+
+from palpate.errors import InputError
+from palpate.imaging.deidentify.key import LENGTH, Key
+from palpate.progress import say
+
+_SHAPE: Final = f"a file of {LENGTH} bytes"
+_NAMED: Final = "the key"
+_OWN: Final = "your own key ($XDG_CONFIG_HOME/palpate/key, by default ~/.config/palpate/key)"
+# Without the path itself: logs travel with the results, and a home is named after somebody.
+_ADVICE: Final = {
+    _NAMED: "Give the key that was made for this study, or a path where none is yet.",
+    _OWN: "Set ingest.key (--key) to a file outside the results that you can write, the same for the whole study.",
+}
+
+
+def user_key_path() -> Path:
+    """Where the user's own key lies: palpate/key in $XDG_CONFIG_HOME, or in ~/.config where that is not set.
+
+    Raises:
+        InputError: nobody says where the user's home is.
+    """
+    stated = Path(os.environ.get("XDG_CONFIG_HOME", ""))
+    # A relative path there is to be ignored (XDG Base Directory Specification).
+    if stated.is_absolute():
+        return stated / "palpate" / "key"
+    try:
+        return Path.home() / ".config" / "palpate" / "key"
+    except RuntimeError as error:
+        found = "no home folder"
+        raise InputError(_OWN, found=found, expected="a place for it", advice=_ADVICE[_OWN]) from error
+
+
+def open_key(path: Path | None, *, away_from: Path) -> Key:
+    """Read a key, or make one where there is none, readable by its owner only.
+
+    Processes that make it at the same time all get the same.
+
+    Args:
+        path: the key's file; None takes the user's own.
+        away_from: the folder that is to be written. Whoever gets it, or the results around it, must not get the key.
+
+    Raises:
+        InputError: the key would lie in that folder or its results, is no key, cannot be made, or others may read it.
+    """
+    where, path = (_OWN, user_key_path()) if path is None else (_NAMED, path)
+    if path.resolve().is_relative_to(results_around(away_from)):
+        raise InputError(
+            where,
+            found="a place inside the folder of results",
+            expected="a file that does not travel with them",
+            advice="Keep the key (ingest.key) elsewhere, where only those responsible for the patients can read it.",
+        )
+    try:
+        made = not path.exists() and _make(path)
+    except OSError as error:
+        raise _unusable(where, error) from error
+    if made and where == _OWN:
+        say(f"made {where}: identifiers follow from it, so keep it, and keep it from others")
+    return _read(where, path)
+
+
+def known_key(path: Path | None) -> Key | None:
+    """Read a key; None where there is none. Nothing is made: a new key would not fit what an earlier step wrote.
+
+    Args:
+        path: the key's file; None takes the user's own.
+
+    Raises:
+        InputError: it is no key, cannot be read, or others may read it.
+    """
+    where, path = (_OWN, user_key_path()) if path is None else (_NAMED, path)
+    try:
+        if not path.exists():
+            return None
+    except OSError as error:
+        raise _unusable(where, error) from error
+    return _read(where, path)
+
+
+def results_around(out: Path) -> Path:
+    """The results that an output folder belongs to: the folder around its sub-<label>, or itself."""
+    out = out.resolve()
+    subject = next((folder for folder in (out, *out.parents) if folder.name.startswith("sub-")), None)
+    return out if subject is None else subject.parent
+
+
+def _read(where: str, path: Path) -> Key:
+    try:
+        mode = path.stat().st_mode & 0o077
+        secret = path.read_bytes() if path.is_file() else b""
+    except OSError as error:
+        raise _unusable(where, error) from error
+    if len(secret) != LENGTH:
+        found = f"{len(secret)} bytes" if path.is_file() else "no file"
+        raise InputError(where, found=found, expected=_SHAPE, advice=_ADVICE[where])
+    if mode:
+        found = "a file that others may read"
+        raise InputError(where, found=found, expected="mode 0600", advice="Run chmod 600 on it.")
+    return Key(secret)
+
+
+def _unusable(where: str, error: OSError) -> InputError:
+    found = f"a place that cannot be read or written ({error.strerror})"
+    return InputError(where, found=found, expected=_SHAPE, advice=_ADVICE[where])
+
+
+def _make(path: Path) -> bool:
+    """Make a new key; whether it was this process that did.
+
+    A link to a finished file appears at once and whole, and fails where somebody was faster: theirs is the key then.
+    """
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}-{os.getpid()}-{secrets.token_hex(8)}")
+    try:
+        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(secrets.token_bytes(LENGTH))
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.link(partial, path)
+    except FileExistsError:
+        return False
+    finally:
+        partial.unlink(missing_ok=True)
+    return True

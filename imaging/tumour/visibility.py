@@ -1,0 +1,140 @@
+"""Whether the dates of a tumour show it, and whether those that do not have looked where it is.
+
+That nothing is visible is data: the density is below what images show, near where the tumour was or will be. It must
+not come of a scan that shows another place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from palpate.errors import InputError
+from palpate.imaging.nifti import voxel_indices
+from palpate.imaging.registration.rigid import Rigid
+from palpate.imaging.tumour.history import TumourScan
+from palpate.imaging.tumour.onto_grid import TumourGrid
+
+type Values = NDArray[np.float64]
+type Mask = NDArray[np.bool_]
+
+SEEN: Final = 0.3
+"""Cellularity that counts as tumour where there are no regions."""
+LEAST_ML: Final = 0.3
+"""Less than this above SEEN is noise."""
+_SIGMA_MM: Final = 3.0
+_LEAST_INSIDE: Final = 0.5
+"""Share of a tumour that must lie in the brain and on the grid; less is another place or another head."""
+_LEAST_LOOKED: Final = 0.9
+"""Share of what other dates show that a scan without tumour must have looked at."""
+
+
+def smoothed(cellularity: Values, edges_mm: Values) -> Values:
+    """Mean of what was measured under a Gaussian of 3 mm; 0 where nothing was, shape (i, j, k).
+
+    Args:
+        cellularity: NaN where not measured, shape (i, j, k).
+        edges_mm: of a voxel, shape (3,).
+    """
+    known = np.isfinite(cellularity)
+    sigmas = _SIGMA_MM / edges_mm
+    weight = ndimage.gaussian_filter(known.astype(np.float64), sigmas, mode="constant")
+    total = ndimage.gaussian_filter(np.where(known, cellularity, 0.0), sigmas, mode="constant")
+    return np.where(known, total / np.where(weight > 0.0, weight, 1.0), 0.0)
+
+
+def shown(scan: TumourScan, edges_mm: Values) -> Mask:
+    """Where a date shows tumour: its regions if somebody drew them, else its cellularity, shape (i, j, k).
+
+    Args:
+        scan: one date.
+        edges_mm: of a voxel, shape (3,).
+    """
+    return scan.tumour if scan.marked else np.asarray(smoothed(scan.cellularity, edges_mm) > SEEN)
+
+
+def demand_tumour(subject: str, places: Sequence[str], seen: Sequence[Mask], tissue: Mask) -> None:
+    """Refuse tumours that lie outside the brain, and a history that shows none at all.
+
+    Args:
+        subject: where, for errors.
+        places: the folder of each date, for errors.
+        seen: where each date shows tumour, shape (i, j, k) each.
+        tissue: brain, shape (i, j, k).
+
+    Raises:
+        InputError: as above.
+    """
+    if not np.any(seen):
+        raise InputError(
+            subject,
+            found=f"no tumour in any of {len(seen)} scans: no region of one, and no cellularity above {SEEN:g}",
+            expected="a tumour that is visible in at least one of them",
+            advice="Check regions and cellularity, or leave the column growth empty.",
+        )
+    for place, where in zip(places, seen, strict=True):
+        if where.any() and float(tissue[where].mean()) < _LEAST_INSIDE:
+            raise InputError(
+                place,
+                found=f"a tumour of which {float(tissue[where].mean()):.0%} lies in brain tissue",
+                expected=f"at least {_LEAST_INSIDE:.0%}",
+                advice="Check that maps and anatomy are of the same head and place (RAS, mm), and left is left.",
+            )
+
+
+def demand_looked(places: Sequence[str], seen: Sequence[Mask], looked: Sequence[Mask], tissue: Mask) -> None:
+    """Refuse scans without tumour that do not show where other dates have it.
+
+    Args:
+        places: the folder of each date, for errors.
+        seen: where each date shows tumour, shape (i, j, k) each; one of them in tissue.
+        looked: what each date tells of, shape (i, j, k) each.
+        tissue: brain, shape (i, j, k).
+
+    Raises:
+        InputError: as above.
+    """
+    anywhere = np.any(seen, axis=0) & tissue
+    for place, own, field in zip(places, seen, looked, strict=True):
+        share = float(field[anywhere].mean())
+        if not own.any() and share < _LEAST_LOOKED:
+            raise InputError(
+                place,
+                found=f"no tumour, in maps that show {share:.0%} of where other dates have it",
+                expected=f"at least {_LEAST_LOOKED:.0%}, for a tumour to be taken as gone or not there yet",
+                advice="Give maps of the whole region (RAS, mm); check the position of this date.",
+            )
+
+
+def demand_on_grid(place: str, roi: Mask, affine_mm: Values, motion: Rigid | None, grid: TumourGrid) -> None:
+    """Refuse a tumour of which much lies beyond the grid of the first scan, where it would be cut off.
+
+    Args:
+        place: the folder, for errors.
+        roi: regions of tumour on the date's own grid, shape (a, b, c).
+        affine_mm: of that grid.
+        motion: from the first scan's world to this date's.
+        grid: of the first scan.
+
+    Raises:
+        InputError: as above.
+    """
+    points = np.argwhere(roi) @ affine_mm[:3, :3].T + affine_mm[:3, 3]
+    if not len(points):
+        return
+    if motion is not None:
+        back = np.linalg.inv(motion.matrix_mm)
+        points = points @ back[:3, :3].T + back[:3, 3]
+    index = voxel_indices(grid.affine_mm, points)
+    inside = float(np.all((index >= -0.5) & (index <= np.array(grid.shape) - 0.5), axis=-1).mean())
+    if inside < _LEAST_INSIDE:
+        raise InputError(
+            place,
+            found=f"a tumour of which {inside:.0%} lies in what the first scan shows",
+            expected=f"at least {_LEAST_INSIDE:.0%}",
+            advice="Give a first scan that covers the place of the tumour, or register the dates (RAS, mm).",
+        )

@@ -1,0 +1,217 @@
+"""DICOM maps beside a keyed record: in the scan's own study and frame of reference, proved, and naming nothing else."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import zipfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pydicom
+import pytest
+
+from palpate.config.ingest import IngestSettings
+from palpate.imaging.deidentify.folder import deidentify
+from palpate.imaging.deidentify.key import Key
+from palpate.imaging.deidentify.key_file import known_key, open_key
+from palpate.imaging.ingest import ingest
+from tests.conftest import Outcome
+from tests.imaging.planting import identifiers_in, leaks, without_place
+from tests.imaging.scanner import FRAME, STUDY, Scan, edit, write_mre
+from tests.imaging.session_files import write_maps
+
+type Inside = Callable[..., Outcome]
+
+STEM = "sub-01_ses-01"
+SMALL = Scan(shape=(8, 6, 3), offsets=4)
+PATIENTS_FOLDER = "Mustermann 1960"
+
+
+@pytest.fixture
+def key(tmp_path: Path) -> Key:
+    """A key in the file "key"."""
+    return open_key(tmp_path / "key", away_from=tmp_path / "results")
+
+
+@pytest.fixture
+def scan(tmp_path: Path) -> Path:
+    """A scan in a folder named after its patient."""
+    write_mre(tmp_path / PATIENTS_FOLDER, SMALL)
+    return tmp_path / PATIENTS_FOLDER
+
+
+def _session(scan: Path, home: Path, **settings: object) -> Path:
+    """An ingested and inverted session."""
+    session = home / "results" / "sub-01" / "ses-01"
+    chosen = IngestSettings.model_validate({"key": home / "key", **settings})
+    ingest(scan, STEM, session / "wavefield", anatomy=None, settings=chosen)
+    write_maps(session)
+    return session
+
+
+def _record(session: Path) -> dict:
+    return json.loads((session / "wavefield" / f"{STEM}_ingest.json").read_text())
+
+
+def _maps(session: Path, palpate_inside: Inside, *arguments: object) -> Outcome:
+    return palpate_inside(
+        "maps", session / "mre", "--wavefield", session / "wavefield", "--out", session / "dicom", *arguments
+    )
+
+
+def _made(session: Path) -> list[pydicom.Dataset]:
+    images = [pydicom.dcmread(path) for path in sorted((session / "dicom").glob("*.dcm"))]
+    assert len(images) == 4
+    return images
+
+
+def _references(image: pydicom.Dataset) -> set[str]:
+    return {str(one.value) for one in image.iterall() if one.keyword == "ReferencedSOPInstanceUID"}
+
+
+@pytest.mark.parametrize("as_zip", [False, True])
+def test_maps_lie_in_the_scans_own_frame_and_hold_nothing_else_of_it(
+    as_zip: bool,  # noqa: FBT001 - a parameter of the test
+    scan: Path,
+    key: Key,
+    tmp_path: Path,
+    palpate_inside: Inside,
+) -> None:
+    """A viewer lays a map over a scan of the same study and frame; every further identifier would be one too many."""
+    own = identifiers_in(scan)
+    session = _session(scan, tmp_path)
+    assert leaks(session, own) == []
+    # What comes to lie beside the images later is none of this step's concern.
+    (scan / "notes.txt").write_text("Erika")
+    (scan / "DICOMDIR").write_bytes(bytes(128) + b"DICMbut damaged")
+    given = scan
+    if as_zip:
+        given = tmp_path / f"{PATIENTS_FOLDER}.zip"
+        with zipfile.ZipFile(given, "w") as archive:
+            for file in sorted(path for path in scan.rglob("*") if path.is_file()):
+                archive.write(file, file.relative_to(scan))
+    done = _maps(session, palpate_inside, "--scan", given, "--key", tmp_path / "key")
+    assert done.code == 0, done.printed
+    assert not [one for one in own if one in done.printed]
+    for image in _made(session):
+        assert (image.StudyInstanceUID, image.FrameOfReferenceUID) == (STUDY, FRAME)
+        (reference,) = _references(image)
+        assert reference in own
+        assert key.identifier(reference) == _record(session)["dicom"]["SOPInstanceUID"]
+    without_place(session / "dicom", tmp_path / "rest")
+    assert leaks(tmp_path / "rest", own) == []
+
+
+def _other_scan(scan: Path) -> None:
+    shutil.rmtree(scan)
+    write_mre(scan, replace(SMALL, seed=1))
+
+
+def _changed(name: str) -> Callable[[Path], None]:
+    def change(scan: Path) -> None:
+        for file in scan.rglob("*.ima"):
+            edit(file, lambda image: setattr(image, name, "1.2.3.4.9"))
+
+    return change
+
+
+WRONG: dict[str, Callable[[Path], None]] = {
+    "another scan of the same study": _other_scan,
+    "another study": _changed("StudyInstanceUID"),
+    "another frame of reference": _changed("FrameOfReferenceUID"),
+    "another series": _changed("SeriesInstanceUID"),
+    "an empty folder": lambda scan: [file.unlink() for file in scan.rglob("*.ima")] and None,
+}
+
+
+@pytest.mark.usefixtures("key")
+@pytest.mark.parametrize("what", WRONG)
+def test_another_scan_is_refused(what: str, scan: Path, tmp_path: Path, palpate_inside: Inside) -> None:
+    """A map in a stranger's frame of reference shows a lesion where there is none; the key proves whose it is."""
+    session = _session(scan, tmp_path)
+    WRONG[what](scan)
+    done = _maps(session, palpate_inside, "--scan", scan, "--key", tmp_path / "key")
+    assert done.code == 2
+    assert "no image that the record of ingest stands for" in done.printed
+    assert sum(line.startswith("palpate: ") for line in done.printed.splitlines()) == 1
+    assert "Mustermann" not in done.printed
+    assert not (session / "dicom").exists()
+
+
+@pytest.mark.usefixtures("key")
+def test_what_is_missing_is_named(scan: Path, tmp_path: Path, palpate_inside: Inside) -> None:
+    """Scan, key, the right key: each is asked for by its option, and no new key is made that could fit nothing."""
+    session = _session(scan, tmp_path)
+    open_key(tmp_path / "other", away_from=session)
+    for arguments, said in (
+        (("--key", tmp_path / "key"), "--scan"),
+        (("--key", tmp_path / "key", "--scan", tmp_path / "nowhere"), "no such file or folder"),
+        (("--key", tmp_path / "none", "--scan", scan), "found none"),
+        (("--key", tmp_path / "other", "--scan", scan), "another one, of fingerprint"),
+        (("--scan", scan), "another one, of fingerprint"),
+    ):
+        done = _maps(session, palpate_inside, *arguments)
+        assert done.code == 2, arguments
+        assert said in done.printed
+        assert not (session / "dicom").exists()
+    assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize("uids", ["keyed", "retained"])
+def test_maps_to_hand_on_are_keyed(uids: str, scan: Path, key: Key, tmp_path: Path, palpate_inside: Inside) -> None:
+    """Who gets maps for research must not be able to look the patient up, whatever the site's own records hold."""
+    session = _session(scan, tmp_path, uids=uids)
+    done = _maps(session, palpate_inside, "--key", tmp_path / "key", "--settings", '{"uids": "keyed"}')
+    assert done.code == 0, done.printed
+    for image in _made(session):
+        assert image.StudyInstanceUID == key.identifier(STUDY)
+        assert image.FrameOfReferenceUID == key.identifier(FRAME)
+    assert leaks(session / "dicom", identifiers_in(scan)) == []
+
+
+def test_retained_identifiers_need_neither_scan_nor_key(scan: Path, tmp_path: Path, palpate_inside: Inside) -> None:
+    """Who chose to keep them has them in the record, where later steps and other programs find the study."""
+    session = _session(scan, tmp_path, uids="retained", key=None)
+    assert _record(session)["identifiers"] == {"kind": "retained"}
+    assert _record(session)["dicom"]["StudyInstanceUID"] == STUDY
+    assert _maps(session, palpate_inside).code == 0
+    for image in _made(session):
+        assert (image.StudyInstanceUID, image.FrameOfReferenceUID) == (STUDY, FRAME)
+        assert _references(image) == {_record(session)["dicom"]["SOPInstanceUID"]} <= set(identifiers_in(scan))
+
+
+@pytest.mark.parametrize("own_key", [False, True])
+def test_deidentified_scan_keeps_its_identifiers(
+    own_key: bool,  # noqa: FBT001 - a parameter of the test
+    scan: Path,
+    key: Key,
+    tmp_path: Path,
+    palpate_inside: Inside,
+) -> None:
+    """Keyed twice they would fit neither the scan nor its de-identified copy; maps lie over the copy that was read."""
+    deidentify(scan, tmp_path / "clean", tmp_path / "key")
+    session = _session(tmp_path / "clean", tmp_path, **({"key": None} if own_key else {}))
+    assert _record(session)["identifiers"] == {"kind": "keyed before"}
+    copy = pydicom.dcmread(next((tmp_path / "clean").rglob("*.dcm")))
+    assert _record(session)["dicom"]["StudyInstanceUID"] == copy.StudyInstanceUID == key.identifier(STUDY)
+    done = _maps(session, palpate_inside, "--scan", tmp_path / "clean")
+    assert done.code == 0, done.printed
+    for image in _made(session):
+        assert image.StudyInstanceUID == copy.StudyInstanceUID
+        assert image.FrameOfReferenceUID == copy.FrameOfReferenceUID == key.identifier(FRAME)
+
+
+def test_own_key_serves_ingest_and_maps(
+    scan: Path, tmp_path: Path, palpate_inside: Inside, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without any setting a first run makes the key, and the maps' step finds the same one."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    session = _session(scan, tmp_path, key=None)
+    made = known_key(None)
+    assert made is not None
+    assert _record(session)["identifiers"] == {"kind": "keyed", "key_fingerprint": made.fingerprint}
+    assert _record(session)["dicom"]["StudyInstanceUID"] == made.identifier(STUDY)
+    assert _maps(session, palpate_inside, "--scan", scan).code == 0
+    assert _made(session)[0].StudyInstanceUID == STUDY

@@ -1,0 +1,92 @@
+"""A scan on which nothing is visible is data: it bounds the density, and the forecast and page follow from it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.twin.small import SETTINGS, SHAPE, history
+
+import palpate.solvers  # noqa: F401  # isort: skip  (loads MPI before dolfinx)
+
+from palpate.imaging.tumour.history import CAVITY, Irradiation, TumourHistory, TumourScan  # isort: skip
+from palpate.service.outlook import write_outlook  # isort: skip
+from palpate.twin.calibration.calibrate import calibrated  # isort: skip
+from palpate.twin.observation.readings import readings  # isort: skip
+from palpate.twin.priors import ENHANCING_ABOVE, INFILTRATED_ABOVE  # isort: skip
+from palpate.twin.products.calibrated import calibrate_into, contradicted, fitted  # isort: skip
+from palpate.twin.products.forecasted import forecast_into  # isort: skip
+from palpate.twin.storage import load_calibration  # isort: skip
+
+
+def blank(scan: TumourScan) -> TumourScan:
+    """The same date, on which no tumour is visible."""
+    unknown = np.full(SHAPE, np.nan)
+    return replace(scan, roi=np.zeros(SHAPE, np.uint8), cellularity=unknown, cellularity_std=unknown, drawn=True)
+
+
+def responded() -> TumourHistory:
+    """A tumour that 30 fractions after the second scan have made invisible in the third."""
+    tumour = history()
+    fractions = tuple(Irradiation(30.0 + day, np.full(SHAPE, 2.0)) for day in range(30))
+    return replace(tumour, scans=(*tumour.scans[:2], blank(tumour.scans[2])), irradiations=fractions)
+
+
+def test_nothing_visible_is_heard_where_the_tumour_was() -> None:
+    """Shares of 0 of every kind that other dates show; a scan that nobody drew on, and a cavity, say nothing."""
+    tumour = responded()
+    first, _, last = readings(tumour, SETTINGS.block_mm)
+    assert {one.kind for one in last} == {ENHANCING_ABOVE, INFILTRATED_ABOVE}
+    assert all((one.values == 0.0).all() for one in last)
+    there = {
+        tuple(point) for one in first if one.kind == INFILTRATED_ABOVE for point in one.points_mm[one.values > 0.5]
+    }
+    assert there
+    assert there <= {tuple(point) for one in last for point in one.points_mm}
+
+    def of_last(scan: TumourScan) -> tuple[object, ...]:
+        return readings(replace(tumour, scans=(*tumour.scans[:2], scan)), SETTINGS.block_mm)[2]
+
+    assert of_last(replace(tumour.scans[2], drawn=False)) == ()
+    assert of_last(replace(tumour.scans[2], roi=np.full(SHAPE, CAVITY, np.uint8))) == ()
+
+
+def test_response_is_calibrated_forecast_and_shown(tmp_path: Path) -> None:
+    """The whole way of a patient without visible tumour: past and forecast must hold 0 mL, and the page must open."""
+    calibrate_into(responded(), SETTINGS, tmp_path / "calibration")
+    told = json.loads((tmp_path / "calibration" / "calibration.json").read_text())
+    assert told["observed"][2] == {"day": 70.0, "enhancing_ml": 0.0, "visible_ml": 0.0, "burden_ml": 0.0}
+    assert told["observed"][1]["visible_ml"] > 1.0
+    assert told["fitted"][2]["visible_ml"]["95"][0] == pytest.approx(0.0, abs=0.01)
+    assert told["fitted"][2]["visible_ml"]["median"] < 0.1 * told["fitted"][1]["visible_ml"]["median"]
+    assert told["fitted"][2]["burden_ml"]["median"] > 0.0
+    twin = load_calibration(tmp_path / "calibration" / "calibration.h5")
+    (row,) = forecast_into(twin, [30.0], tmp_path / "forecast")
+    volume = row["visible_ml"]
+    assert isinstance(volume, dict)
+    assert volume["95"][0] == pytest.approx(0.0, abs=0.01)
+    write_outlook(tmp_path / "calibration", tmp_path / "forecast", tmp_path / "page.html")
+    assert "On day 100 the visible tumour is forecast" in (tmp_path / "page.html").read_text()
+
+
+def test_a_response_that_nothing_explains_is_doubted() -> None:
+    """Without treatment a tumour does not vanish: a blank file is likelier, and the reader must hear of it."""
+    tumour = history()
+    scans = (*tumour.scans[:2], blank(tumour.scans[2]))
+    row = {"visible_ml": {"95": [12.0, 20.0]}}
+    (doubt,) = contradicted(replace(tumour, scans=scans), [row, row, row])
+    assert "day 70" in doubt
+    assert contradicted(tumour, [row, row, row]) == []
+
+
+def test_a_tumour_may_come_after_the_first_scan() -> None:
+    """Nothing at first, a tumour later: the density begins as a seed below it and grows to what is seen."""
+    tumour = history()
+    found, problem = calibrated(replace(tumour, scans=(blank(tumour.scans[0]), *tumour.scans[1:])), SETTINGS)
+    assert found.statistics.converged
+    volumes = [row["visible_ml"]["median"] for row in fitted(found, problem)]
+    assert volumes[0] < 0.2 * volumes[1] < 0.2 * volumes[2]
