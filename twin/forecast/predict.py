@@ -169,36 +169,35 @@ class _Future:
         found = []
         for first, until, drift in zip(days[:-1], days[1:], drifts, strict=True):
             model = self._model((float(first), float(until)))
-            mean, density = followed(pushing, slowing, model, self._unstressed(xi, drift), density)
+            mean, density = followed(pushing, slowing, model, self._unstressed(xi, float(drift)), density)
             found.append(pattern(pushing, mean, known.log_moduli[1:])[:, own])
         self._stress = tuple(found)
 
     def _model(self, span: tuple[float, float]) -> GrowthModel:
         return interval_model(self._place, self._events, self._names, span, self._settings)
 
-    def _unstressed(self, xi: Values, drift: float) -> Parameters:
-        layout = self._calibration.unknowns
-        return growth_parameters(layout, xi, self._white, self._rates, self._kill_1_g, float(drift))
-
     def advanced(self, number: int, days: Values, rng: np.random.Generator) -> NDArray[np.float32]:
         """One draw's density on the last of the days."""
         drawn = self._calibration.draws
-        xi = drawn.xi[number]
+        xi, layout = drawn.xi[number], self._calibration.unknowns
         drifts = self._drifts(xi, days, rng)
         state = self._place.space.halo
         own = slice(state.start, state.start + state.own)
         density = np.clip(drawn.density[number, own].astype(np.float64), 0.0, 1.0)
         for piece, drift in enumerate(drifts):
-            parameters = self._unstressed(xi, drift)
+            parameters = self._unstressed(xi, float(drift))
             if self._stress:
-                slower = slowed(self._calibration.unknowns, xi, self._stress[piece])
-                parameters = replace(parameters, log_diffusivity=parameters.log_diffusivity - slower)
-            model = self._model((float(days[piece]), float(days[piece + 1])))
-            (density,) = model.forecast(parameters, density).states
+                log_d = parameters.log_diffusivity - slowed(layout, xi, self._stress[piece])
+                parameters = replace(parameters, log_diffusivity=log_d)
+            (density,) = self._model((float(days[piece]), float(days[piece + 1]))).forecast(parameters, density).states
         step = np.sqrt((days[-1] - days[0]) / CENTURY_DAYS)
         fresh = self._calibration.front_drift_mm * step * rng.standard_normal(drawn.straying.shape[1])
         whole = state.gathered(density)
         return self._strayed(whole, self._phi @ (drawn.straying[number] + fresh)).astype(np.float32)
+
+    def _unstressed(self, xi: Values, drift: float) -> Parameters:
+        """Of a draw where no stress slows."""
+        return growth_parameters(self._calibration.unknowns, xi, self._white, self._rates, self._kill_1_g, drift)
 
     def _drifts(self, xi: Values, days: Values, rng: np.random.Generator) -> Values:
         """The b of each piece of the future, given the past's."""
