@@ -16,14 +16,11 @@ from palpate.imaging.tumour.history import (
     TumourHistory,
     TumourScan,
 )
+from palpate.imaging.tumour.visibility import LEAST_ML, SEEN, SIGMA_MM, weighted_mean
 
 type Values = NDArray[np.float64]
 type Mask = NDArray[np.bool_]
 
-SEEN: float = 0.3
-"""Smoothed cellularity above which a voxel counts as visibly tumour."""
-_LEAST_MM3 = 300.0
-"""A visible island below this volume is taken for noise."""
 _TISSUE_SHARE = 0.5
 
 
@@ -110,12 +107,12 @@ def visible(scan: TumourScan, edges_mm: Values) -> Mask:
         scan: one date.
         edges_mm: of a voxel, shape (3,).
     """
-    smooth = smoothed(scan, 3.0 / edges_mm)
+    smooth = smoothed(scan, SIGMA_MM / edges_mm)
     found = scan.tumour | (smooth > SEEN)
     islands, count = ndimage.label(found)
     if count > 1:
         sizes = ndimage.sum_labels(found, islands, np.arange(1, count + 1)) * float(np.prod(edges_mm))
-        keep = (sizes >= _LEAST_MM3) | (sizes == sizes.max())
+        keep = (sizes >= 1e3 * LEAST_ML) | (sizes == sizes.max())
         found = found & np.isin(islands, 1 + np.flatnonzero(keep))
     return np.asarray(found)
 
@@ -125,9 +122,7 @@ def smoothed(scan: TumourScan, sigmas: Values) -> Values:
     measured = np.isfinite(scan.cellularity) & (scan.cellularity_std > 0)
     std = np.where(measured, scan.cellularity_std, 1.0)
     weight = np.where(measured, 1.0 / std**2, 0.0)
-    above = ndimage.gaussian_filter(weight * np.where(measured, scan.cellularity, 0.0), sigmas, mode="constant")
-    below = ndimage.gaussian_filter(weight, sigmas, mode="constant")
-    return np.where(measured & (below > 0.0), above / np.where(below > 0.0, below, 1.0), 0.0)
+    return weighted_mean(scan.cellularity, weight, sigmas)
 
 
 def lattice(history: TumourHistory, voxel_mm: float, margin_mm: float) -> Lattice:

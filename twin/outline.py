@@ -135,15 +135,16 @@ def matern(a: Values, b: Values, length: float) -> Values:
     return correlation.matern(np.sqrt(np.maximum(squares, 0.0)), length, roughness=0.0)
 
 
-def matern_shapes(centres: Values, points: Values, length: float) -> Values:
+def matern_shapes(centres: Values, points: Values, length: float, jitter: float = _JITTER) -> Values:
     """C(x, c) L^-T with C(c, c) = L L^T: times standard normals a field of unit variance, given at centres, (n, m).
 
     Args:
         centres: c, shape (m, 3).
         points: x, shape (n, 3).
         length: of correlation, in the points' unit.
+        jitter: added to the variance at the centres.
     """
-    half = cholesky(matern(centres, centres, length) + _JITTER * np.eye(len(centres)), lower=True)
+    half = cholesky(matern(centres, centres, length) + jitter * np.eye(len(centres)), lower=True)
     return np.asarray(solve_triangular(half, matern(centres, points, length), lower=True).T)
 
 

@@ -26,7 +26,7 @@ SEEN: Final = 0.3
 """Cellularity that counts as tumour where there are no regions."""
 LEAST_ML: Final = 0.3
 """Less than this above SEEN is noise."""
-_SIGMA_MM: Final = 3.0
+SIGMA_MM: Final = 3.0
 _LEAST_INSIDE: Final = 0.5
 """Share of a tumour that must lie in the brain and on the grid; less is another place or another head."""
 _LEAST_LOOKED: Final = 0.9
@@ -40,11 +40,21 @@ def smoothed(cellularity: Values, edges_mm: Values) -> Values:
         cellularity: NaN where not measured, shape (i, j, k).
         edges_mm: of a voxel, shape (3,).
     """
-    known = np.isfinite(cellularity)
-    sigmas = _SIGMA_MM / edges_mm
-    weight = ndimage.gaussian_filter(known.astype(np.float64), sigmas, mode="constant")
-    total = ndimage.gaussian_filter(np.where(known, cellularity, 0.0), sigmas, mode="constant")
-    return np.where(known, total / np.where(weight > 0.0, weight, 1.0), 0.0)
+    return weighted_mean(cellularity, np.isfinite(cellularity).astype(np.float64), SIGMA_MM / edges_mm)
+
+
+def weighted_mean(values: Values, weights: Values, sigmas: Values) -> Values:
+    """Mean under a Gaussian and weights; 0 where the weight is, shape (i, j, k).
+
+    Args:
+        values: anything where the weight is 0, shape (i, j, k).
+        weights: not negative, same shape.
+        sigmas: of the Gaussian, voxels, shape (3,).
+    """
+    known = weights > 0.0
+    total = ndimage.gaussian_filter(weights * np.where(known, values, 0.0), sigmas, mode="constant")
+    weight = ndimage.gaussian_filter(weights, sigmas, mode="constant")
+    return np.where(known & (weight > 0.0), total / np.where(weight > 0.0, weight, 1.0), 0.0)
 
 
 def shown(scan: TumourScan, edges_mm: Values) -> Mask:

@@ -17,6 +17,7 @@ from mpi4py import MPI  # isort: skip
 from palpate.errors import InputError  # isort: skip
 from palpate.imaging.tumour.history import Stiffness, TumourHistory  # isort: skip
 from palpate.twin.calibration.calibrate import Calibration, calibrate, prepared  # isort: skip
+from palpate.twin.calibration.calibrate import calibrated as calibrated_problem  # isort: skip
 from palpate.twin.calibration.posterior import Problem  # isort: skip
 from palpate.twin.forecast.predict import predict  # isort: skip
 from palpate.twin.priors import SLOWING  # isort: skip
@@ -37,9 +38,15 @@ def strong() -> Problem:
 
 
 @pytest.fixture(scope="module")
-def calibrated() -> Calibration:
-    """The same, calibrated, with an elastogram of its own."""
-    return calibrate(with_stiffness(0.2), STRONG)
+def solved() -> tuple[Calibration, Problem]:
+    """The same, calibrated, with an elastogram of its own, and the problem that this solves."""
+    return calibrated_problem(with_stiffness(0.2), STRONG)
+
+
+@pytest.fixture(scope="module")
+def calibrated(solved: tuple[Calibration, Problem]) -> Calibration:
+    """The calibration alone."""
+    return solved[0]
 
 
 def with_stiffness(spread: float, factor: float = 1.0) -> TumourHistory:
@@ -152,8 +159,9 @@ def test_scale_of_stiffness_is_of_no_account() -> None:
         np.testing.assert_allclose(there, here, rtol=0, atol=1e-7)
 
 
-def test_forecast_is_slowed_as_the_coupled_model_is(calibrated: Calibration) -> None:
+def test_forecast_is_slowed_as_the_coupled_model_is(solved: tuple[Calibration, Problem]) -> None:
     """The future's stress is found along what is most probable: there a forecast is the coupled model's, within 2 %."""
+    calibrated, own = solved
     unknown, xi = calibrated.unknowns, calibrated.mode.copy()
     xi[unknown.mode_slice()], xi[unknown.drift_slice()] = 0.0, 0.0
     drawn, still = calibrated.draws, {"drift_per_100_days": 0.0}
@@ -166,7 +174,6 @@ def test_forecast_is_slowed_as_the_coupled_model_is(calibrated: Calibration) -> 
     )
     burden = predict(one, 150.0).burdens_ml()
     free = replace(one, stress=replace(one.stress, log_moduli=one.stress.log_moduli[:1]), unknowns=unknown)
-    own = prepared(calibrated.history, one.settings, stress=one.stress)
     place = own.dynamics.place
     pushing = elastic(calibrated.history, one.settings, place, free.stress.log_moduli[0])
     model = replace(

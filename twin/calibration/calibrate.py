@@ -133,21 +133,18 @@ def calibrated(
     return _calibration(problem, found, drawn, grid, replace(coarse, stiffness=None)), problem
 
 
-def prepared(
-    coarse: TumourHistory, settings: TwinSettings, comm: MPI.Comm = MPI.COMM_SELF, stress: Stress | None = None
-) -> Problem:
+def prepared(coarse: TumourHistory, settings: TwinSettings, comm: MPI.Comm = MPI.COMM_SELF) -> Problem:
     """The problem whose posterior `calibrate` finds. Collective.
 
     Args:
         coarse: history on the lattice, with its stiffness or none.
         settings: of the twin.
         comm: ranks.
-        stress: to grow under if it is known already; None to begin with what the images suggest.
     """
     edge = outline(coarse, settings)
     rates = growth_shapes(coarse, settings)
-    pushing = None
-    if settings.mechanics and stress is None:
+    stress, pushing = None, None
+    if settings.mechanics:
         place = voxels(coarse.tissue, mm_to_m(coarse.edges_mm), comm)
         stress, pushing = first_stress(coarse, settings, place)
     modes = 0 if stress is None else stress.modes

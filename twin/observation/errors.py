@@ -25,7 +25,7 @@ from scipy.linalg import cho_factor, cho_solve
 from palpate.config.twin import TwinSettings
 from palpate.twin.dynamics import CENTURY_DAYS
 from palpate.twin.observation.readings import Reading
-from palpate.twin.outline import matern
+from palpate.twin.outline import matern_shapes
 
 type Values = NDArray[np.float64]
 
@@ -46,10 +46,7 @@ class Field:
 
     def at(self, points_mm: Values) -> Values:
         """phi, shape (len(points), r); phi phi^T is the field's covariance, exact at the centres."""
-        r = len(self.centres_mm)
-        between = matern(self.centres_mm, self.centres_mm, self.length_mm) + JITTER * np.eye(r)
-        half = np.linalg.cholesky(between)
-        return np.asarray(np.linalg.solve(half, matern(self.centres_mm, points_mm, self.length_mm)).T)
+        return matern_shapes(self.centres_mm, points_mm, self.length_mm, JITTER)
 
 
 @dataclass(frozen=True, slots=True)
