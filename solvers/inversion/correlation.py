@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from palpate.solvers.inversion.hyperparameters import PriorScale
+
+_ROWS: Final = 512
+"""Of the matrix at a time: what is needed on the way to them is a few more rows, not a few more matrices."""
 
 
 def matern(distance_mm: NDArray[np.float64], length_mm: float, roughness: float) -> NDArray[np.float64]:
@@ -25,9 +28,7 @@ def matern(distance_mm: NDArray[np.float64], length_mm: float, roughness: float)
 def correlation(
     ijk: NDArray[np.int64] | NDArray[np.float64], voxel_size_mm: NDArray[np.float64], scale: PriorScale
 ) -> NDArray[np.float64]:
-    """Correlation of one field between voxels, shape (n, n), read-only.
-
-    Zones of one shape share the matrix; few are kept, so that memory does not grow with the organ.
+    """Correlation of one field between voxels, shape (n, n).
 
     Args:
         ijk: voxel indices, shape (n, 3).
@@ -35,15 +36,11 @@ def correlation(
         scale: its length and roughness count.
     """
     place_mm = (ijk - ijk.min(axis=0)) * voxel_size_mm
-    return _correlation(place_mm.tobytes(), scale.length_mm, scale.roughness)
-
-
-@lru_cache(maxsize=8)
-def _correlation(places_mm: bytes, length_mm: float, roughness: float) -> NDArray[np.float64]:
-    place = np.frombuffer(places_mm).reshape(-1, 3)
-    square = np.sum(place**2, axis=1)
-    distance = np.sqrt(np.maximum(square[:, None] + square[None] - 2.0 * place @ place.T, 0.0))
-    np.fill_diagonal(distance, 0.0)
-    values = matern(distance, length_mm, roughness)
-    values.setflags(write=False)
+    square = np.sum(place_mm**2, axis=1)
+    values = np.empty((len(place_mm), len(place_mm)))
+    for first in range(0, len(place_mm), _ROWS):
+        rows = slice(first, first + _ROWS)
+        distance = np.sqrt(np.maximum(square[rows, None] + square - 2.0 * place_mm[rows] @ place_mm.T, 0.0))
+        np.fill_diagonal(distance[:, first:], 0.0)
+        values[rows] = matern(distance, scale.length_mm, scale.roughness)
     return values

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Final
 
 import numpy as np
 import scipy.linalg
@@ -39,10 +40,20 @@ FEWEST_FOLLOWED = 20
 """Directions that every zone keeps following, because what waves see changes with the moduli."""
 
 
+MANY_VOXELS: Final = 3000
+"""Factors of zones of more voxels, 0.1 GB each, are not kept for others of the same shape."""
+
+_BYTES_A_PLACE: Final = 24
+
+type Factors = tuple[NDArray[np.float64], NDArray[np.float32]]
+"""L in double and in single precision."""
+
+
 class Whitening:
     """L of the reference prior on a zone: turns prior-standard directions into parameters, both fields alike.
 
-    Zones of one shape share their factor; few factors are kept, so that memory does not grow with the organ.
+    Zones of one shape share their factor; few factors are kept, so that memory does not grow with the organ, and of
+    zones of many voxels only the last, so that it does not grow with the square of the resolution times eight.
 
     Args:
         ijk: the zone's voxels, shape (n, 3).
@@ -54,7 +65,7 @@ class Whitening:
 
     def spread(self, standard: NDArray[np.float64]) -> NDArray[np.float64]:
         """L times standard directions, shape (2 n, k), in single precision: these only choose what is looked at."""
-        lower = _single_factor(self._places_mm)
+        _, lower = _factors(self._places_mm)
         halves = [part.T.astype(np.float32, order="F") for part in np.split(standard, FIELDS)]
         parts = [scipy.linalg.blas.strmm(1.0, lower, half, side=True, lower=True, trans_a=True) for half in halves]
         return np.concatenate([part.T.astype(np.float64) for part in parts])
@@ -62,7 +73,7 @@ class Whitening:
     def project(self, dual: NDArray[np.float64], basis: NDArray[np.float64]) -> NDArray[np.float64]:
         """The part of a dual vector, shape (2 n,), along orthonormal standard directions, shape (2 n, k)."""
         inside = basis @ (basis.T @ self.gather(dual[:, None]))
-        lower = _reference_factor(self._places_mm)
+        lower, _ = _factors(self._places_mm)
         parts = [scipy.linalg.solve_triangular(lower, part, lower=True, trans="T") for part in np.split(inside, FIELDS)]
         return np.asarray(np.concatenate(parts)[:, 0])
 
@@ -70,24 +81,31 @@ class Whitening:
         """L^T times dual vectors, shape (2 n, k)."""
         # Triangular products halve the arithmetic; from the right on the transpose, whose memory is as BLAS wants it,
         # they need no copies by columns and back.
-        lower = _reference_factor(self._places_mm)
+        lower, _ = _factors(self._places_mm)
         parts = [scipy.linalg.blas.dtrmm(1.0, lower, part.T, side=True, lower=True) for part in np.split(dual, FIELDS)]
         return np.concatenate([part.T for part in parts])
 
 
-@lru_cache(maxsize=8)
-def _reference_factor(places_mm: bytes) -> NDArray[np.float64]:
+def _factors(places_mm: bytes) -> Factors:
+    """Of zones of these voxels, in double and single precision."""
+    few = len(places_mm) <= MANY_VOXELS * _BYTES_A_PLACE
+    return _kept_factors(places_mm) if few else _last_factors(places_mm)
+
+
+def _reference_factors(places_mm: bytes) -> Factors:
     """L with L L^T the reference covariance of one field over voxels at the places that these bytes hold, (n, n)."""
     place = np.frombuffer(places_mm).reshape(-1, 3)
-    covariance = REFERENCE_PRIOR.storage_std**2 * correlation(place, np.ones(3), REFERENCE_PRIOR)
+    covariance = correlation(place, np.ones(3), REFERENCE_PRIOR)
+    covariance *= REFERENCE_PRIOR.storage_std**2
     covariance += REFERENCE_PRIOR.mean_std**2
     covariance[np.diag_indices_from(covariance)] += 1e-9
-    return np.asfortranarray(scipy.linalg.cholesky(covariance, lower=True, overwrite_a=True))  # as BLAS wants it
+    # BLAS wants columns. The transpose of a symmetric matrix is itself, and in that order already.
+    lower = scipy.linalg.cholesky(covariance.T, lower=True, overwrite_a=True)
+    return lower, lower.astype(np.float32)
 
 
-@lru_cache(maxsize=8)
-def _single_factor(places_mm: bytes) -> NDArray[np.float32]:
-    return _reference_factor(places_mm).astype(np.float32)
+_kept_factors = lru_cache(maxsize=8)(_reference_factors)
+_last_factors = lru_cache(maxsize=1)(_reference_factors)
 
 
 @dataclass(frozen=True, slots=True)
