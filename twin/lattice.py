@@ -195,4 +195,14 @@ def _scan(scan: TumourScan, tissue: Mask, grid: Lattice) -> TumourScan:
     variance = grid.mean(np.where(measured, scan.cellularity_std, 0.0) ** 2, weights) / np.maximum(count, 1.0)
     std = np.where(enough, np.sqrt(variance), np.nan)
     shares = np.stack([grid.mean((scan.roi == region).astype(np.float64)) for region in range(CAVITY + 1)])
-    return TumourScan(scan.day, mean, std, np.argmax(shares, axis=0).astype(np.uint8), scan.drawn)
+    roi = np.argmax(shares, axis=0).astype(np.uint8)
+    return replace(scan, cellularity=mean, cellularity_std=std, roi=roi, offset=_offset(scan, grid))
+
+
+def _offset(scan: TumourScan, grid: Lattice) -> NDArray[np.float32] | None:
+    """Of blocks: the mean of their voxels'."""
+    if scan.offset is None:
+        return None
+    along = np.moveaxis(scan.offset, -1, 0)
+    means = [grid.mean(one) / factor for one, factor in zip(along, grid.factors, strict=True)]
+    return np.stack(means, axis=-1).astype(np.float32)

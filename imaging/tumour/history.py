@@ -36,6 +36,10 @@ class TumourScan:
         roi: 0 or one of the regions above, shape (i, j, k).
         drawn: whether somebody drew regions; where all of `roi` is 0 they then say that nothing is visible, which is
             data, and else that nobody looked, which is none.
+        offset: where the values of each voxel were seen, from its middle and in voxels along the axes, shape
+            (i, j, k, 3); None for scans on this grid. Values are those of the nearest voxel of the date's own images:
+            interpolating them would flatten peaks and, at the border of what was measured, know one side only.
+        misplaced_mm: uncertainty of the registration to the first scan; None where nobody measured it.
     """
 
     day: float
@@ -43,6 +47,8 @@ class TumourScan:
     cellularity_std: Values
     roi: NDArray[np.uint8]
     drawn: bool = False
+    offset: NDArray[np.float32] | None = None
+    misplaced_mm: float | None = None
 
     @property
     def tumour(self) -> NDArray[np.bool_]:

@@ -66,8 +66,31 @@ class TumourGrid:
         there = self.covered(volume, motion) & (weight >= 0.5)
         return np.where(there, total / np.where(there, weight, 1.0), outside)
 
-    def nearest(self, volume: Volume, motion: Rigid | None = None) -> Values:
-        """Values of the nearest voxels, for labels; 0 outside, shape (i, j, k)."""
-        index = np.moveaxis(self._indices(volume, motion), -1, 0)
-        held = np.clip(np.rint(index).astype(int), 0, (np.array(volume.values.shape) - 1)[:, None, None, None])
-        return np.where(self.covered(volume, motion), volume.values[tuple(held)], 0.0)
+    def nearest(self, volume: Volume, motion: Rigid | None = None, outside: float = 0.0) -> Values:
+        """Values of the nearest voxels, shape (i, j, k).
+
+        Args:
+            volume: shape (a, b, c).
+            motion: from the first scan's world to the volume's.
+            outside: value beyond the volume.
+        """
+        held = _held(np.rint(self._indices(volume, motion)), volume).astype(int)
+        return np.where(self.covered(volume, motion), volume.values[tuple(np.moveaxis(held, -1, 0))], outside)
+
+    def offset(self, volume: Volume, motion: Rigid | None = None) -> Values:
+        """How far off the voxels that `nearest` takes lie, in this grid's voxels along its axes, shape (i, j, k, 3).
+
+        Args:
+            volume: shape (a, b, c).
+            motion: from the first scan's world to the volume's.
+        """
+        index = self._indices(volume, motion)
+        away = _held(np.rint(index), volume) - index
+        there = np.eye(3) if motion is None else motion.matrix_mm[:3, :3]
+        back = np.linalg.solve(there @ self.affine_mm[:3, :3], volume.affine_mm[:3, :3])
+        return np.asarray(away @ back.T)
+
+
+def _held(index: Values, volume: Volume) -> Values:
+    """Indices, shape (..., 3), kept within a volume."""
+    return np.clip(index, 0.0, np.array(volume.values.shape) - 1.0)

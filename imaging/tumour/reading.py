@@ -190,7 +190,7 @@ def _movements(
 
 
 def _scan(session: Session, maps: GrowthMaps, move: Movement, day: float, grid: TumourGrid) -> TumourScan:
-    """One date on the grid. Interpolation would lower the noise; it is left as high as it was, to be safe."""
+    """One date on the grid: the nearest voxels of its images, and where they lie."""
     values = Volume(maps.cellularity.values, maps.affine_mm)
     if not grid.covered(values, move.motion).any():
         raise InputError(
@@ -202,9 +202,18 @@ def _scan(session: Session, maps: GrowthMaps, move: Movement, day: float, grid: 
     visible = np.isin(maps.roi, VISIBLE)
     demand_on_grid(str(session.growth or session.label), visible, maps.affine_mm, move.motion, grid)
     roi = grid.nearest(Volume(maps.roi.astype(np.float64), maps.affine_mm), move.motion).astype(np.uint8)
-    cellularity = grid.interpolated(values, move.motion)
-    std = grid.interpolated(Volume(maps.cellularity.std, maps.affine_mm), move.motion)
-    return TumourScan(day, cellularity, np.where(np.isfinite(cellularity), std, np.nan), roi, maps.drawn)
+    cellularity = grid.nearest(values, move.motion, outside=np.nan)
+    std = grid.nearest(Volume(maps.cellularity.std, maps.affine_mm), move.motion, outside=np.nan)
+    offset = grid.offset(values, move.motion)
+    return TumourScan(
+        day,
+        cellularity,
+        np.where(np.isfinite(cellularity), std, np.nan),
+        roi,
+        maps.drawn,
+        offset.astype(np.float32) if offset.any() else None,
+        move.uncertainty_mm,
+    )
 
 
 def _looked(maps: GrowthMaps, move: Movement, scan: TumourScan, grid: TumourGrid) -> NDArray[np.bool_]:

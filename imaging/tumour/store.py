@@ -5,7 +5,8 @@ calibration's file (put_history, take_history).
 
     format, subject, units                 attributes
     affine_mm (4, 4), tissue, white        volumes are (i, j, k)
-    scans/<n>                              day, drawn; cellularity, cellularity_std, roi
+    scans/<n>                              day, drawn, misplaced_mm or none; cellularity, cellularity_std, roi, and
+                                           offset (i, j, k, 3) or none
     irradiations                           day (n,), dose (n,): number of the volume in irradiations/doses
     drug_doses                             day, amount_mg, drug, (n,) each
     surgeries/<n>                          day; removed
@@ -36,7 +37,7 @@ from palpate.imaging.tumour.history import (
 )
 from palpate.provenance import atomic_file
 
-FORMAT: Final = "palpate tumour history 2"
+FORMAT: Final = "palpate tumour history 3"
 _FAMILY: Final = FORMAT.rpartition(" ")[0]
 _PACKED: Final[dict[str, Any]] = {"compression": "gzip", "compression_opts": 4, "shuffle": True}
 _UNUSABLE: Final = (OSError, KeyError, ValueError, TypeError, RuntimeError, AttributeError)
@@ -99,6 +100,10 @@ def put_history(group: h5py.Group, history: TumourHistory, precision: type[np.fl
         own.attrs["day"], own.attrs["drawn"] = scan.day, scan.drawn
         for name in ("cellularity", "cellularity_std", "roi"):
             put(own, name, getattr(scan, name))
+        if scan.offset is not None:
+            put(own, "offset", scan.offset)
+        if scan.misplaced_mm is not None:
+            own.attrs["misplaced_mm"] = scan.misplaced_mm
     group["irradiations/day"] = np.array([one.day for one in history.irradiations], dtype=np.float64)
     different, which = _different([one.dose_gy for one in history.irradiations])
     group["irradiations/dose"] = np.array(which, dtype=np.int32)
@@ -163,6 +168,8 @@ def _parts(file: h5py.Group) -> TumourHistory:
             np.asarray(group["cellularity_std"], dtype=np.float64),
             np.asarray(group["roi"], dtype=np.uint8),
             bool(group.attrs["drawn"]),
+            np.asarray(group["offset"], dtype=np.float32) if "offset" in group else None,
+            float(group.attrs["misplaced_mm"]) if "misplaced_mm" in group.attrs else None,
         )
         for group in (file["scans"][name] for name in sorted(file["scans"]))
     )
@@ -199,6 +206,8 @@ def _demand_whole(history: TumourHistory) -> None:
     volumes = [history.white, *(one.dose_gy for one in history.irradiations), *(s.removed for s in history.surgeries)]
     for scan in history.scans:
         volumes += [scan.cellularity, scan.cellularity_std, scan.roi]
+        if scan.offset is not None:
+            volumes += list(np.moveaxis(scan.offset, -1, 0))
         if int(scan.roi.max(initial=0)) > CAVITY:
             raise ValueError("an unknown region")
     if any(one.shape != shape for one in volumes) or history.affine_mm.shape != (4, 4):

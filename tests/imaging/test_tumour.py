@@ -13,7 +13,7 @@ from palpate.config.tumour import TumourSettings
 from palpate.errors import InputError
 from palpate.imaging.deidentify.folder import deidentify
 from palpate.imaging.nifti import Volume
-from palpate.imaging.phantom.grid import block
+from palpate.imaging.phantom.grid import block, rotation
 from palpate.imaging.phantom.identity import RAS_TO_LPS, Identity, fill, place, save
 from palpate.imaging.phantom.rtdose import write_rtdose
 from palpate.imaging.registration.rigid import Rigid
@@ -74,6 +74,7 @@ def test_stored_history_is_the_same_and_holds_no_date(
     for before, after in zip(read[0].scans, again.scans, strict=True):
         assert np.allclose(before.cellularity, after.cellularity, atol=1e-6, equal_nan=True)
         assert np.array_equal(before.roi, after.roi)
+        assert np.array_equal(before.offset, after.offset) or before.offset is after.offset is None
     assert [one.day for one in again.irradiations] == [one.day for one in read[0].irradiations]
     assert again.irradiations[0].dose_gy is again.irradiations[1].dose_gy
     assert again.drug_doses == read[0].drug_doses
@@ -138,3 +139,26 @@ def test_motion_takes_a_later_date_back() -> None:
     known = np.isfinite(found)
     assert known.mean() > 0.9
     assert np.allclose(found[known], (grid.points_mm() @ np.array([1.0, 2.0, 3.0]))[known], atol=1e-9)
+
+
+def test_nearest_voxels_say_where_they_lie() -> None:
+    """Values of a turned and moved date are untouched, and right for the places that `offset` names.
+
+    If either were off, maps of later dates would be compared with the model at wrong places, by up to half a voxel.
+    """
+    grid = TumourGrid((9, 10, 11), np.diag([3.0, 2.0, 2.5, 1.0]))
+    motion = Rigid(np.array([0.05, -0.1, 0.2, 1.3, -0.7, 2.1]), np.array([12.0, 10.0, 12.0]))
+    turned = rotation((10.0, -5.0, 20.0)) @ np.diag([-2.0, 3.0, 2.5])
+    own = TumourGrid((40, 40, 40), np.block([[turned, np.array([[60.0], [-60.0], [-45.0]])], [np.zeros((1, 3)), 1.0]]))
+    back = np.linalg.inv(motion.matrix_mm)
+    slope = np.array([1.0, 2.0, 3.0])
+    seen = Volume((own.points_mm() @ back[:3, :3].T + back[:3, 3]) @ slope, own.affine_mm)
+    offset = grid.offset(seen, motion)
+    shown = grid.points_mm() + offset @ grid.affine_mm[:3, :3].T
+    inside = grid.covered(seen, motion)
+    assert inside.mean() > 0.5
+    found = grid.nearest(seen, motion, outside=np.nan)
+    assert np.isin(found[inside], seen.values).all()
+    assert np.allclose(found[inside], (shown @ slope)[inside], atol=1e-9)
+    assert 0.3 < np.abs(offset[inside]).max() < 1.2
+    assert not grid.offset(Volume(np.zeros(grid.shape), grid.affine_mm)).any()

@@ -5,7 +5,7 @@
 Columns of U, with phi the values of a smooth random field (Matern 3/2, length l) from its centres and g = |grad f(u)|
 averaged over a block:
 
-    contour of scan i        s_c g phi       (segmentation, resolution; registration after the first scan)
+    place of scan i          s_i g phi       (segmentation and resolution of regions; registration after the first scan)
     shared noise of scan i   s_n phi         (cellularity)
     the front's straying     q sqrt(dt_j / 100 d) g phi   for every interval j before the scan (model error).
 
@@ -26,6 +26,7 @@ from palpate.config.twin import TwinSettings
 from palpate.twin.dynamics import CENTURY_DAYS
 from palpate.twin.observation.readings import Reading
 from palpate.twin.outline import matern_shapes
+from palpate.twin.priors import GAIN
 
 type Values = NDArray[np.float64]
 
@@ -92,6 +93,7 @@ def error_columns(
     slopes: tuple[Values, ...],
     days: tuple[float, ...],
     field: Field,
+    misplaced_mm: tuple[float, ...],
     settings: TwinSettings,
     front_drift_mm: float,
 ) -> tuple[Values, Values]:
@@ -102,6 +104,7 @@ def error_columns(
         slopes: g of each scan's rows, shape (m_i,).
         days: of the scans.
         field: phi.
+        misplaced_mm: how far registration may have laid each scan off, standard deviation.
         settings: the other standard deviations.
         front_drift_mm: q.
     """
@@ -112,15 +115,17 @@ def error_columns(
         phi = field.at(points)
         # What the centres do not resolve of the field stays as a voxel's own error.
         rest = np.maximum(1.0 - (phi**2).sum(axis=1), 0.0)
-        edge = np.hypot(settings.contour_std_mm, settings.registration_std_mm if scan else 0.0)
+        edge = np.concatenate(
+            [np.full(len(one.values), _edge_mm(one, misplaced_mm[scan], settings)) for one in its] or [np.zeros(0)]
+        )
         strays = front_drift_mm * np.sqrt(np.diff(days[: scan + 1]) / CENTURY_DAYS)
-        noise = np.concatenate([np.full(len(one.values), _shared(one, settings)) for one in its] or [np.zeros(0)])
+        noise = _by_rows(its, [_shared(one, settings) for one in its])
         block = np.zeros((len(points), (3 * count - 1) * r))
         moved = slope[:, None] * phi
         for interval, stray in enumerate(strays):
             block[:, interval * r : (interval + 1) * r] = stray * moved
         first = count - 1
-        block[:, (first + scan) * r : (first + scan + 1) * r] = edge * moved
+        block[:, (first + scan) * r : (first + scan + 1) * r] = edge[:, None] * moved
         first += count
         block[:, (first + scan) * r : (first + scan + 1) * r] = noise[:, None] * phi
         own = np.concatenate([one.variances for one in its] or [np.zeros(0)])
@@ -129,5 +134,16 @@ def error_columns(
     return np.concatenate(diagonals), np.concatenate(rows)
 
 
+def _by_rows(its: tuple[Reading, ...], numbers: list[float]) -> Values:
+    """A number for each reading, repeated for its rows."""
+    return np.repeat(numbers, [len(one.values) for one in its]).astype(np.float64)
+
+
+def _edge_mm(reading: Reading, misplaced_mm: float, settings: TwinSettings) -> float:
+    """How far off what a reading is of may lie: drawn, which measured cellularity is not, and registered."""
+    drawn = 0.0 if reading.kind == GAIN else settings.contour_std_mm
+    return float(np.hypot(drawn, misplaced_mm))
+
+
 def _shared(reading: Reading, settings: TwinSettings) -> float:
-    return settings.shared_noise_std if reading.kind == "cellularity_gain" else 0.0
+    return settings.shared_noise_std if reading.kind == GAIN else 0.0

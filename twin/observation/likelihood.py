@@ -43,6 +43,7 @@ class Observations:
         scans: readings of each.
         slopes: length of the gradient of what each reading is of, by the images alone, 1/mm, shape (m,) each.
         field: of what neighbours share.
+        misplaced_mm: how far registration may have laid each scan off, standard deviation.
         settings: standard deviations.
     """
 
@@ -52,6 +53,7 @@ class Observations:
     scans: tuple[tuple[Reading, ...], ...]
     slopes: tuple[Values, ...]
     field: Field
+    misplaced_mm: tuple[float, ...]
     settings: TwinSettings
 
     @cached_property
@@ -130,7 +132,9 @@ class Observations:
         Args:
             front_drift_mm: q, of the model error.
         """
-        parts = error_columns(self.scans, self.slopes, self.days, self.field, self.settings, front_drift_mm)
+        parts = error_columns(
+            self.scans, self.slopes, self.days, self.field, self.misplaced_mm, self.settings, front_drift_mm
+        )
         return shared_errors(*parts)
 
 
@@ -160,5 +164,7 @@ def observations(history: TumourHistory, unknown: Unknowns, settings: TwinSettin
     field = Field(spread_out(points, CENTRES), settings.correlation_mm)
     days = tuple(scan.day for scan in history.scans)
     none = tuple(np.zeros(sum(len(one.values) for one in its)) for its in found)
-    plain = Observations(history.tissue, edges_mm, days, found, none, field, settings)
+    unmeasured_mm = settings.registration_std_mm
+    later = (unmeasured_mm if one.misplaced_mm is None else one.misplaced_mm for one in history.scans[1:])
+    plain = Observations(history.tissue, edges_mm, days, found, none, field, (0.0, *later), settings)
     return plain.around([apparent_density(scan, tissue, edges_mm)[tissue] for scan in history.scans], unknown)

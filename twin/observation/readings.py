@@ -21,6 +21,7 @@ from scipy import ndimage, sparse
 
 from palpate.imaging.tumour.history import CAVITY, ENHANCING, NECROTIC, NON_ENHANCING, TumourHistory, TumourScan
 from palpate.twin.lattice import visible
+from palpate.twin.observation.places import between
 from palpate.twin.priors import ENHANCING_ABOVE, GAIN, INFILTRATED_ABOVE, Unknowns
 
 type Values = NDArray[np.float64]
@@ -41,7 +42,7 @@ class Reading:
 
     Attributes:
         kind: GAIN for cellularity, else the threshold's name.
-        average: means over blocks, shape (m, n).
+        average: means over blocks of a field at the places that the scan's voxels show, shape (m, n).
         values: y, shape (m,).
         variances: of the errors that blocks have on their own, shape (m,); those of shares come with densities
             (Observations.around).
@@ -115,13 +116,14 @@ def _scan_readings(
         if kind in shown:
             kinds.append((kind, looked, region.astype(np.float64), np.zeros(scan.roi.shape)))
     found = []
+    places = None if scan.offset is None else between(tissue, scan.offset[tissue])
     for kind, there, values, variances in kinds:
         average, points = _blocks(there, tissue, factors)
         if not average.shape[0]:
             continue
         y = average @ np.where(there, values, 0.0)[tissue]
         own = average.power(2) @ np.where(there, variances, 0.0)[tissue]
-        found.append(Reading(kind, average, y, own, points * edges_mm))
+        found.append(Reading(kind, average if places is None else average @ places, y, own, points * edges_mm))
     return tuple(found)
 
 

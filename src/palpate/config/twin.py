@@ -61,7 +61,7 @@ class TwinSettings(Section):
     white_to_grey: LogNormal = LogNormal(median=7.0, log_std=0.3)
     """D of white over D of grey matter."""
 
-    alpha_1_gy: LogNormal = LogNormal(median=0.05, log_std=0.7)
+    alpha_1_gy: LogNormal = LogNormal(median=0.035, log_std=0.7)
     """Radiosensitivity alpha of the linear-quadratic law."""
 
     alpha_beta_gy: Positive = 10.0
@@ -89,10 +89,10 @@ class TwinSettings(Section):
     """Error of cellularity that neighbouring voxels share (artefacts, registration of b-values)."""
 
     contour_std_mm: Positive = 0.5
-    """Error of where a scan shows the tumour's edge: segmentation, resolution."""
+    """Error of where a scan's regions show the tumour's edge: segmentation, resolution."""
 
     registration_std_mm: Annotated[float, Field(ge=0)] = 0.3
-    """Further error of that in scans after the first, which were registered to it."""
+    """Error of where a scan after the first was laid on it, if its registration measured none."""
 
     correlation_mm: Positive = 15.0
     """Length over which errors of the edge and shared noise are alike."""
