@@ -24,7 +24,10 @@ type Values = NDArray[np.float64]
 type Columns = NDArray[np.float64] | NDArray[np.complex128]
 
 FORCES_LIMIT: Final = 1e-10
-"""Largest norm of the forces at equilibrium, relative to that of the growth before anything gives way."""
+"""Largest norm of the forces at equilibrium, relative to theirs before anything gives way."""
+ROUNDING: Final = 1e-15
+"""Norm of the forces that arithmetic leaves, relative to moduli times a box's face times the root of their number: below
+it no growth is told from none."""
 NEWTON_TOLERANCE: Final = 1e-3
 """Relative residual of a Newton step's system: the next step removes the error."""
 DERIVATIVE_TOLERANCE: Final = 1e-12
@@ -104,11 +107,11 @@ def equilibrium(body: Hyperelasticity, push: Values, load: Values | None = None)
     if load is not None:
         forces[: len(load)] = load
     body.place(unknowns, push)
-    size = float(np.linalg.norm(body.forces() - forces))
+    limit = FORCES_LIMIT * float(np.linalg.norm(body.forces() - forces)) + ROUNDING * body.force_scale
     reached, step = 0.0, 1.0
     while reached < 1.0:
         share = min(reached + step, 1.0)
-        found = _newton(body, unknowns, share * push, share * forces, FORCES_LIMIT * size)
+        found = _newton(body, unknowns, share * push, share * forces, limit)
         if found is not None:
             unknowns, reached = found, share
         elif step > LEAST_SHARE:

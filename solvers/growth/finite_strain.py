@@ -64,11 +64,10 @@ class FiniteStrain:
 
         return np.asarray(self.small.weights @ self._from_root(at_corners))
 
-    def tangent(self, density: Values, change: Values) -> Values:
-        """See Coupling; along one change, shape (n,), or several, shape (n, k)."""
+    def tangent(self, density: Values, changes: Values) -> Values:
+        """See Coupling; along one change, shape (n,), or along a block of them, shape (n, k)."""
         push = self._push(density)
-        columns = change.reshape(len(change), -1)
-        moved = np.stack([self._push(column) for column in columns.T], axis=1)
+        moved = np.stack([self._push(column) for column in changes.reshape(len(changes), -1).T], axis=1)
 
         def at_corners(body: Hyperelasticity) -> Values:
             rest, scale = self._rest(body, push), self.small.pressure.scale
@@ -77,7 +76,7 @@ class FiniteStrain:
             return np.asarray(self.small.lattice.corner_means() @ by)
 
         slowed = self.small.weights @ self._from_root(at_corners)
-        return np.asarray(-self.small.pressure.slowing_1_pa * slowed).reshape(change.shape)
+        return np.asarray(-self.small.pressure.slowing_1_pa * slowed).reshape(changes.shape)
 
     def pull_back(self, density: Values, by_shift: Values) -> Values:
         """See Coupling."""

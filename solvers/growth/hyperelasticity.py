@@ -65,6 +65,12 @@ class Hyperelasticity:
     units: Values
     components: Indices
 
+    @property
+    def force_scale(self) -> float:
+        """Norm of a modulus over a box's face, at every unknown, in newton; Elasticity.unit is a modulus over an edge."""
+        storage_pa = float(np.median(self.elastic.modulus.x.array.real))
+        return float(storage_pa**3 / self.elastic.unit**2 * np.sqrt(len(self.unknowns)))
+
     def place(self, unknowns: Values, push: Values) -> None:
         """Set the state.
 

@@ -194,15 +194,6 @@ class Mechanics:
         cells = self.weights.T @ (self.space.volumes_m3 * density)
         return np.asarray(self.space.halo.comm.allreduce(cells)) / self.lattice.volumes_m3
 
-    def von_mises(self, stress: Values) -> tuple[Values, Values]:
-        """Smoothed von Mises stress, shape (t,), and its derivative by the stress, shape (t, 9).
-
-        Args:
-            stress: deviatoric, in Pa, shape (t, 9).
-        """
-        root = np.sqrt(1.5 * np.sum(stress**2, axis=1) + self.smoothing_pa**2)
-        return root - self.smoothing_pa, 1.5 * stress / root[:, None]
-
     def _stresses(self, at_corners: Values, other: Values | None = None) -> tuple[Values, Values]:
         """Deviatoric stress of each tetrahedron by one or two densities, shape (t, 9) each; the scale cancels."""
         elastic = self.elastic
@@ -211,6 +202,15 @@ class Mechanics:
         found = elastic.solve(push @ at_corners, None if other is None else push @ other)
         first, second = ((elastic.stress @ one).reshape(-1, 9) for one in found)
         return first, second
+
+    def von_mises(self, stress: Values) -> tuple[Values, Values]:
+        """Smoothed von Mises stress, shape (t,), and its derivative by the stress, shape (t, 9).
+
+        Args:
+            stress: deviatoric, in Pa, shape (t, 9).
+        """
+        root = np.sqrt(1.5 * np.sum(stress**2, axis=1) + self.smoothing_pa**2)
+        return root - self.smoothing_pa, 1.5 * stress / root[:, None]
 
     def _slowing(self, tetrahedra: Values | None) -> Values:
         """Change of ln D at own control volumes from values of tetrahedra on rank 0."""
