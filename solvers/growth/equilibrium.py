@@ -21,13 +21,12 @@ from palpate.errors import InputError
 from palpate.solvers.growth.hyperelasticity import Hyperelasticity
 
 type Values = NDArray[np.float64]
-type Columns = NDArray[np.float64] | NDArray[np.complex128]
+type Load = NDArray[np.inexact]
 
 FORCES_LIMIT: Final = 1e-10
 """Largest norm of the forces at equilibrium, relative to theirs before anything gives way."""
 ROUNDING: Final = 1e-15
-"""Norm of the forces that arithmetic leaves, relative to moduli times a box's face times the root of their number: below
-it no growth is told from none."""
+"""Of forces that should vanish, relative to Hyperelasticity.force_scale: below it growth cannot be told from none."""
 NEWTON_TOLERANCE: Final = 1e-3
 """Relative residual of a Newton step's system: the next step removes the error."""
 DERIVATIVE_TOLERANCE: Final = 1e-12
@@ -62,7 +61,7 @@ class Equilibrium:
 
     @property
     def displacement_m(self) -> Values:
-        """w at the lattice's corners, shape (c, 3)."""
+        """Displacement w at the lattice's corners, shape (c, 3)."""
         elastic = self.body.elastic
         return np.asarray(elastic.at_corners @ self.unknowns[: len(elastic.free)]).reshape(-1, 3)
 
@@ -174,12 +173,10 @@ def _solved(body: Hyperelasticity, system: sparse.csr_matrix, columns: Values) -
     return found
 
 
-def _krylov(
-    body: Hyperelasticity, system: sparse.csr_matrix, load: Columns, tolerance: float
-) -> tuple[Columns, bool]:
+def _krylov(body: Hyperelasticity, system: sparse.csr_matrix, load: Load, tolerance: float) -> tuple[Load, bool]:
     """GMRES with the small-strain factor in front, and whether it converged."""
 
-    def in_front(residual: Columns) -> Columns:
+    def in_front(residual: Load) -> Load:
         real, imaginary = body.elastic.solutions(residual.real, residual.imag)
         return np.asarray(real + 1j * imaginary) if np.iscomplexobj(residual) else real
 

@@ -2,8 +2,8 @@
 
     D = D_0 exp(-gamma sigma_vm),      sigma_vm of the Cauchy stress s sigma'(lambda u / s)
 
-sigma' is the stress of a body of the lattice's moduli G' (hyperelasticity.py) and s their scale. Unlike at small strain it
-is not proportional to lambda, so that a factor on gamma cannot stand for one on lambda, and s does not cancel.
+sigma' is the stress of a body of the lattice's moduli G' (hyperelasticity.py) and s their scale. Unlike at small strain
+it is not proportional to lambda, so that a factor on gamma cannot stand for one on lambda, and s does not cancel.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ class FiniteStrain:
         return MassEffect(np.asarray(self.small.weights @ displacement), largest)
 
     def _push(self, density: Values) -> Values:
-        """lambda u / s at the lattice's corners, in Pa, shape (c,)."""
+        """What pushes, lambda u / s, at the lattice's corners, in Pa, shape (c,)."""
         pressure = self.small.pressure
         return pressure.growth_pa / pressure.scale * self.small.deposited(density)
 

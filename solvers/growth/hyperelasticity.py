@@ -67,9 +67,10 @@ class Hyperelasticity:
 
     @property
     def force_scale(self) -> float:
-        """Norm of a modulus over a box's face, at every unknown, in newton; Elasticity.unit is a modulus over an edge."""
+        """Norm of G' times a box's face at every unknown, in newton."""
         storage_pa = float(np.median(self.elastic.modulus.x.array.real))
-        return float(storage_pa**3 / self.elastic.unit**2 * np.sqrt(len(self.unknowns)))
+        edge_m = storage_pa / self.elastic.unit
+        return float(storage_pa * edge_m**2 * np.sqrt(len(self.unknowns)))
 
     def place(self, unknowns: Values, push: Values) -> None:
         """Set the state.
@@ -128,7 +129,6 @@ def hyperelasticity(elastic: Elasticity) -> Hyperelasticity:
     slope = ufl.derivative(energy * measure, state)
     tests = ufl.TestFunctions(tensors)
     means = sum(deviator[i, j] * tests[3 * i + j] for i in range(3) for j in range(3)) / ufl.CellVolume(domain)
-    forms = (slope, ufl.derivative(slope, state), means * measure, ufl.derivative(means * measure, state))
     corners = basix.geometry(basix.CellType.tetrahedron)
     points, _ = basix.make_quadrature(basix.CellType.tetrahedron, DEGREE)
     unknowns, pushes = _unknowns(elastic, states)
@@ -136,7 +136,10 @@ def hyperelasticity(elastic: Elasticity) -> Hyperelasticity:
     return Hyperelasticity(
         elastic,
         state,
-        *(fem.form(one, dtype=REAL) for one in forms),
+        fem.form(slope, dtype=REAL),
+        fem.form(ufl.derivative(slope, state), dtype=REAL),
+        fem.form(means * measure, dtype=REAL),
+        fem.form(ufl.derivative(means * measure, state), dtype=REAL),
         fem.Expression(ratio, np.vstack([points, corners]), dtype=REAL),
         unknowns,
         pushes,

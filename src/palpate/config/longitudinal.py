@@ -77,10 +77,9 @@ class LongitudinalSettings(Section):
     stress_every_days: Positive = 2.5
     """How often it is renewed."""
     strain: Literal["small", "finite"] = "small"
-    """Law of elasticity behind the truth's stress: linear, or neo-Hookean tissue that grows, which takes a hundred times
-    as long."""
+    """Law of elasticity behind the truth's stress: linear, or of neo-Hookean tissue that grows, which takes far longer."""
     growth_pa: Positive = 10e3
-    """lambda, the pressure of the densest tumour. Small strain knows gamma lambda only; finite strain is larger with it."""
+    """lambda, the pressure of the densest tumour. Small strain knows gamma lambda, finite strain lambda as well."""
     grey_storage_pa: Positive = 2400.0
     """G' of grey matter."""
     white_storage_pa: Positive = 2600.0

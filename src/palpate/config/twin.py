@@ -126,7 +126,7 @@ class TwinSettings(Section):
     """Whether stress from the tumour's pressure slows invasion, D = D_0 exp(-gamma sigma)."""
 
     strain: Literal["small", "finite"] = "small"
-    """Law of elasticity. The twin's stress is that of small strain; see phantom.longitudinal.strain for finite strain."""
+    """Law of elasticity. Only small strain serves the twin; phantom.longitudinal.strain also knows finite strain."""
 
     stress_slowing: LogNormal = LogNormal(median=20.0, log_std=1.0)
     """gamma lambda: by how much ln D falls where von Mises stress is as large as the pressure of densest tumour."""
@@ -157,7 +157,7 @@ class TwinSettings(Section):
     def _stress_is_linear(cls, strain: str) -> str:
         if strain == "finite":
             raise ValueError(
-                "small, since images tell the twin gamma lambda and stress must be proportional to it: finite strain needs "
-                "lambda and the stiffness at rest by themselves, which nothing measures (docs/decisions/0062)"
+                "small, since the twin infers gamma lambda by a stress that is proportional to lambda: finite strain "
+                "needs lambda and the stiffness at rest by themselves, which nothing measures (docs/decisions/0062)"
             )
         return strain

@@ -33,7 +33,7 @@ def body(boxes: int = 2, poisson: float = POISSON, contrast: float = 0.0) -> Hyp
 
 
 def put(it: Hyperelasticity, displacement: Values, push: float) -> None:
-    """Displacement as a function of points, walls and all, no pressure and a uniform push, without clamping anything."""
+    """A displacement that is linear in place, at the walls too, no pressure and a uniform push."""
     it.state.x.array[:] = 0.0
     it.state.sub(0).interpolate(lambda points: displacement @ points)
     it.state.x.array[it.pushes] = push
@@ -51,7 +51,7 @@ def own(it: Hyperelasticity) -> Values:
 
 @pytest.mark.parametrize("share", [0.05, 1.5])
 def test_free_growth_is_a_stretch_without_stress(share: float) -> None:
-    """(1 + phi)^(1/3) in all directions balances growth by phi: the share of volume that the small-strain load means."""
+    """Growth by phi is a stretch of (1 + phi)^(1/3) without stress: the share that the small-strain load means."""
     it = body()
     put(it, ((1 + share) ** (1 / 3) - 1) * np.eye(3), share * KAPPA)
     assert np.abs(own(it)).max() < CLOSE
@@ -81,7 +81,7 @@ def test_a_turn_of_the_frame() -> None:
 
 
 def test_cauchy_stress_of_a_stretch() -> None:
-    """sigma = G' J_e^(-1) dev(b J^(-2/3)) by hand, for a shear and growth that compress: which stress it is, is said here."""
+    """G' J_e^(-1) dev(b J^(-2/3)) by hand, for a shear and growth that is held back: it is Cauchy's stress."""
     it = body()
     deformation = np.array([[1.3, 0.4, 0.0], [0.0, 0.9, 0.0], [0.0, -0.2, 1.1]])
     put(it, deformation - np.eye(3), 0.5 * KAPPA)
@@ -154,7 +154,7 @@ def test_third_order_at_large_strain_without_locking() -> None:
 
 
 def test_equilibrium_is_one() -> None:
-    """Growth by 2.5 in the middle: forces vanish to the tolerance, nothing is inside out, volumes add up to the skull's."""
+    """Growth by 2.5 in the middle: forces vanish to the tolerance, nothing is inside out, the skull stays filled."""
     it = body(4)
     push = np.where(np.all(np.abs(cube(4).points_m - 0.5) < 0.3, axis=1), 2.5 * KAPPA, 0.0)
     it.place(np.zeros(len(it.unknowns)), push)
