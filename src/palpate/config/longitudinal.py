@@ -77,7 +77,7 @@ class LongitudinalSettings(Section):
     stress_every_days: Positive = 2.5
     """How often it is renewed."""
     strain: Literal["small", "finite"] = "small"
-    """Law of elasticity behind the truth's stress: linear, or of neo-Hookean tissue that grows, which takes far longer."""
+    """Law of elasticity behind the truth's stress; finite strain takes ten to twenty times as long."""
     growth_pa: Positive = 10e3
     """lambda, the pressure of the densest tumour. Small strain knows gamma lambda, finite strain lambda as well."""
     grey_storage_pa: Positive = 2400.0
