@@ -22,7 +22,7 @@ from mpi4py import MPI  # isort: skip
 
 from palpate.imaging.phantom.atlas import load_atlas
 from palpate.solvers.growth.model import GrowthModel
-from palpate.solvers.growth.parameters import Parameters
+from palpate.solvers.growth.parameters import Parameters, block
 from palpate.solvers.growth.pharmacokinetics import Course, one_compartment
 from palpate.solvers.growth.treatment import Fraction, Resection, Treatment
 from palpate.solvers.growth.voxels import Voxels, voxels
@@ -131,7 +131,8 @@ def measured(where: Brain, comm: MPI.Comm, step_days: float) -> dict[str, Any]:
     forecast_s, run = fastest(comm, lambda: model.forecast(parameters, start))
     kept = model.forecast(parameters, start, keep=True)
     gradient_s, gradient = fastest(comm, lambda: model.gradient(kept, list(kept.states)))
-    tangent_s, _ = fastest(comm, lambda: model.tangent(parameters, start, gradient), repeats=1)
+    one = block([gradient])
+    tangent_s, _ = fastest(comm, lambda: model.tangents(parameters, start, [one]), repeats=1)
     return {
         "voxels": int(where.tissue.sum()),
         "forecast_s": forecast_s,

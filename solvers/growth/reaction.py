@@ -19,6 +19,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from palpate.solvers.growth.parameters import Directions
 from palpate.solvers.growth.pharmacokinetics import Course, reaction_panels
 from palpate.solvers.growth.quadrature import gauss
 
@@ -49,36 +50,56 @@ class Reaction:
         """u(t1), shape (n,)."""
         return self.factor * density / (1.0 + self.crowding * density)
 
-    def slope(self, density: Values) -> Values:
-        """Derivative of u(t1) by u(t0), shape (n,)."""
-        return self.factor / (1.0 + self.crowding * density) ** 2
-
-    def tangent(self, density: Values, change: Values, log_k: Values, log_drugs: Values) -> Values:
-        """Derivative of u(t1), shape (n,).
+    def slopes(self, density: Values) -> Slopes:
+        """Derivatives of u(t1).
 
         Args:
             density: u(t0), shape (n,).
-            change: of u(t0), shape (n,).
-            log_k: change of ln k, shape (n,) or ().
-            log_drugs: change of ln s, one for each course.
         """
-        total = self.slope(density) * change + self._by(density, self.factor_by_k, self.crowding_by_k) * log_k
-        for a, b, log_drug in zip(self.factor_by_drug, self.crowding_by_drug, log_drugs, strict=True):
-            total = total + self._by(density, a, b) * log_drug
-        return total
-
-    def pull_back(self, density: Values, adjoint: Values) -> tuple[Values, Values, tuple[Values, ...]]:
-        """The transpose: adjoint of u(t0), and what ln k and each ln s_d get from every control volume, shape (n,)."""
-        by_k = adjoint * self._by(density, self.factor_by_k, self.crowding_by_k)
-        by_drug = tuple(
-            adjoint * self._by(density, a, b) for a, b in zip(self.factor_by_drug, self.crowding_by_drug, strict=True)
+        return Slopes(
+            self.factor / (1.0 + self.crowding * density) ** 2,
+            self._by(density, self.factor_by_k, self.crowding_by_k),
+            tuple(self._by(density, a, b) for a, b in zip(self.factor_by_drug, self.crowding_by_drug, strict=True)),
         )
-        return adjoint * self.slope(density), by_k, by_drug
 
     def _by(self, density: Values, factor_change: Values, crowding_change: Values) -> Values:
         """Change of u(t1) with changes of a and b."""
         share = density / (1.0 + self.crowding * density)
         return share * (factor_change - self.factor * crowding_change * share)
+
+
+@dataclass(frozen=True, slots=True)
+class Slopes:
+    """Derivatives of u(t1) at every control volume, shape (n,) each.
+
+    Attributes:
+        by_density: by u(t0).
+        by_k: by ln k.
+        by_drug: by ln s_d, one for each course.
+    """
+
+    by_density: Values
+    by_k: Values
+    by_drug: tuple[Values, ...]
+
+    def tangent(self, change: Values, by: Directions) -> Values:
+        """Changes of u(t1) along a block of directions, shape (n, p).
+
+        Args:
+            change: of u(t0), shape (n, p).
+            by: the directions.
+        """
+        total = self.by_density[:, None] * change
+        if by.log_proliferation is not None:
+            total += self.by_k[:, None] * by.log_proliferation
+        if by.log_sensitivities is not None:
+            for slope, log_drug in zip(self.by_drug, by.log_sensitivities, strict=True):
+                total += slope[:, None] * log_drug
+        return total
+
+    def pull_back(self, adjoint: Values) -> tuple[Values, Values, tuple[Values, ...]]:
+        """The transpose: adjoint of u(t0), and what ln k and each ln s_d get from every control volume, shape (n,)."""
+        return adjoint * self.by_density, adjoint * self.by_k, tuple(adjoint * slope for slope in self.by_drug)
 
 
 def growth(duration_s: float, proliferation_1_s: Values, capacity: float, courses: int) -> Reaction:
