@@ -30,7 +30,7 @@ type Values = NDArray[np.float64]
 STEP_S: Final = days_to_s(2.0)
 TOLERANCE: Final = 1e-2
 """With both, a brain's forecast of 300 days through treatment is exact in time to 2e-5 (decision 0050)."""
-COLUMNS: Final = 16
+COLUMNS: Final = 32
 """Directions that are taken through an operation together: what they need of memory stays in the caches."""
 ROUNDING: Final = 1e-12
 """How far beyond 0..theta a density may lie on a monotone space, relative to theta."""
