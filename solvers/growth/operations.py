@@ -5,7 +5,7 @@ Adjoint states are over M: the derivative by u_i is M_i times the adjoint state.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -67,7 +67,7 @@ class Pace:
 
     proliferation_1_s: Values
     capacity: float
-    courses: Sequence[Course]
+    courses: tuple[Course, ...]
     sensitivities: Values
     _kept: dict[float, Reaction] = field(default_factory=dict)
 

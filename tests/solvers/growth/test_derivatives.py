@@ -89,7 +89,7 @@ def test_tangent_is_the_gradients_transpose(field_of_k: bool, saturating: bool) 
 
 @pytest.mark.parametrize("unknown", UNKNOWNS)
 def test_tangent_of_each_unknown(unknown: str) -> None:
-    """Taylor remainders of order two in a block that changes nothing else: what is left out must be as if it were zero."""
+    """Taylor remainders of order two in a block that changes nothing else: what is left out must be as if zero."""
     who = patient()
     whole = who.direction()
     by = Derivative(**{name: getattr(whole, name) * float(name == unknown) for name in UNKNOWNS})
