@@ -125,7 +125,7 @@ def fastest[T](comm: MPI.Comm, work: Callable[[], T], repeats: int = REPEATS) ->
 
 
 def measured(where: Brain, comm: MPI.Comm, step_days: float) -> dict[str, Any]:
-    """Seconds of a forecast, its gradient (the forecast not counted), a tangent alone and one in a block; burden, mL."""
+    """Seconds of a forecast, its gradient (forecast not counted), a tangent alone and one in a block; burden in mL."""
     place, model, parameters, start = case(where, comm)
     model = replace(model, step_s=days_to_s(step_days))
     forecast_s, run = fastest(comm, lambda: model.forecast(parameters, start))
