@@ -65,9 +65,8 @@ class FiniteStrain:
         return np.asarray(self.small.weights @ self._from_root(at_corners))
 
     def tangent(self, density: Values, changes: Values) -> Values:
-        """See Coupling; along one change, shape (n,), or along a block of them, shape (n, k)."""
-        push = self._push(density)
-        moved = np.stack([self._push(column) for column in changes.reshape(len(changes), -1).T], axis=1)
+        """See Coupling; all changes share one assembly."""
+        push, moved = self._push(density), self._push(changes)
 
         def at_corners(body: Hyperelasticity) -> Values:
             rest, scale = self._rest(body, push), self.small.pressure.scale
@@ -76,7 +75,7 @@ class FiniteStrain:
             return np.asarray(self.small.lattice.corner_means() @ by)
 
         slowed = self.small.weights @ self._from_root(at_corners)
-        return np.asarray(-self.small.pressure.slowing_1_pa * slowed).reshape(changes.shape)
+        return np.asarray(-self.small.pressure.slowing_1_pa * slowed)
 
     def pull_back(self, density: Values, by_shift: Values) -> Values:
         """See Coupling."""
@@ -106,7 +105,7 @@ class FiniteStrain:
         return MassEffect(np.asarray(self.small.weights @ displacement), largest)
 
     def _push(self, density: Values) -> Values:
-        """What pushes, lambda u / s, at the lattice's corners, in Pa, shape (c,)."""
+        """What pushes, lambda u / s, at the lattice's corners, in Pa, shape (c,) or (c, k)."""
         pressure = self.small.pressure
         return pressure.growth_pa / pressure.scale * self.small.deposited(density)
 

@@ -7,6 +7,7 @@ of a lattice (some thousand numbers). Tangent and transpose are of exactly this 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import batched
 from typing import Final
 
 import numpy as np
@@ -105,13 +106,14 @@ class Mechanics:
             found = self.von_mises(self._stresses(at_corners)[0])[0]
         return self._slowing(found)
 
-    def tangent(self, density: Values, change: Values) -> Values:
-        """See Coupling."""
-        at_corners, moved = self.deposited(density), self.deposited(change)
+    def tangent(self, density: Values, changes: Values) -> Values:
+        """See Coupling; two densities go at a time."""
+        densities = self.deposited(np.column_stack((density, changes))).T
         found = None
         if self.elastic is not None:
-            stress, by = self._stresses(at_corners, moved)
-            found = np.sum(self.von_mises(stress)[1] * by, axis=1)
+            stress, *moved = (one for pair in batched(densities, 2) for one in self._stresses(*pair)[: len(pair)])
+            slope = self.von_mises(stress)[1]
+            found = np.stack([np.sum(slope * by, axis=1) for by in moved], axis=1)
         return self._slowing(found)
 
     def pull_back(self, density: Values, by_shift: Values) -> Values:
@@ -186,13 +188,13 @@ class Mechanics:
         return MassEffect(np.asarray(self.weights @ displacement), largest)
 
     def deposited(self, density: Values) -> Values:
-        """Density at the lattice's corners, which keeps the number of cells, shape (c,). Collective.
+        """Densities at the lattice's corners, which keep the number of cells, shape (c,) or (c, p). Collective.
 
         Args:
-            density: at own control volumes, shape (n,).
+            density: at own control volumes, shape (n,) or (n, p).
         """
-        cells = self.weights.T @ (self.space.volumes_m3 * density)
-        return np.asarray(self.space.halo.comm.allreduce(cells)) / self.lattice.volumes_m3
+        cells = self.weights.T @ (self.space.volumes_m3 * density.T).T
+        return (np.asarray(self.space.halo.comm.allreduce(cells)).T / self.lattice.volumes_m3).T
 
     def _stresses(self, at_corners: Values, other: Values | None = None) -> tuple[Values, Values]:
         """Deviatoric stress of each tetrahedron by one or two densities, shape (t, 9) each; the scale cancels."""
@@ -213,7 +215,7 @@ class Mechanics:
         return root - self.smoothing_pa, 1.5 * stress / root[:, None]
 
     def _slowing(self, tetrahedra: Values | None) -> Values:
-        """Change of ln D at own control volumes from values of tetrahedra on rank 0."""
+        """Change of ln D at own control volumes, shape (n,) or (n, p), from values of tetrahedra on rank 0."""
         found = None if tetrahedra is None else self.lattice.corner_means() @ tetrahedra
         return np.asarray(-self.pressure.slowing_1_pa * (self.weights @ _from_root(self.space.halo.comm, found)))
 
