@@ -2,7 +2,8 @@
 
 Newton's method with a line search on the forces, under the whole growth or, where that fails, in steps of it. Linear
 systems go by GMRES with the small-strain factor in front: nothing is factorised anew; five to fifty solves with that
-factor make a Newton step, and forty to eighty an exact derivative. Forces r(x, push) = 0 have a symmetric derivative by x, so that
+factor make a Newton step, and forty to eighty an exact derivative. Forces r(x, push) = 0 have a symmetric derivative by
+x, so that
 
     dx = -r_x^(-1) r_push dpush,      and transposed     y -> -r_push^T r_x^(-1) y.
 """
