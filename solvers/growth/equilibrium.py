@@ -1,8 +1,9 @@
 """Equilibrium of a growing neo-Hookean body, and its derivatives by the implicit function theorem.
 
 Newton's method with a line search on the forces, under the whole growth or, where that fails, in steps of it. Linear
-systems go by GMRES with the small-strain factor in front: nothing is factorised anew, and some ten to thirty solves
-with that factor give the exact derivative as well. Forces r(x, push) = 0 have a symmetric derivative by x, so that
+systems go by GMRES with the small-strain factor in front: nothing is factorised anew; five to fifty solves with that
+factor make a Newton step, and forty to eighty an exact derivative. Forces r(x, push) = 0 have a symmetric derivative by
+x, so that
 
     dx = -r_x^(-1) r_push dpush,      and transposed     y -> -r_push^T r_x^(-1) y.
 """
@@ -31,9 +32,9 @@ NEWTON_TOLERANCE: Final = 1e-3
 """Relative residual of a Newton step's system: the next step removes the error."""
 DERIVATIVE_TOLERANCE: Final = 1e-12
 NEWTON_STEPS: Final = 25
-KRYLOV_STEPS: Final = 60
-"""Of GMRES before it starts again. Ten to thirty are usual."""
-RESTARTS: Final = 4
+KRYLOV_STEPS: Final = 100
+"""Of GMRES before it starts again."""
+RESTARTS: Final = 3
 """At a restart it looks at the residual itself, which may lag behind the one with the factor in front."""
 HALVINGS: Final = 6
 """Of a Newton step, before the growth is taken in smaller steps."""
