@@ -21,8 +21,8 @@ import palpate.solvers  # noqa: F401  (the wheel's MPI before mpi4py)
 from mpi4py import MPI  # isort: skip
 
 from palpate.imaging.phantom.atlas import load_atlas
-from palpate.solvers.growth.model import GrowthModel
-from palpate.solvers.growth.parameters import Parameters
+from palpate.solvers.growth.model import COLUMNS, GrowthModel
+from palpate.solvers.growth.parameters import Parameters, block
 from palpate.solvers.growth.pharmacokinetics import Course, one_compartment
 from palpate.solvers.growth.treatment import Fraction, Resection, Treatment
 from palpate.solvers.growth.voxels import Voxels, voxels
@@ -125,18 +125,21 @@ def fastest[T](comm: MPI.Comm, work: Callable[[], T], repeats: int = REPEATS) ->
 
 
 def measured(where: Brain, comm: MPI.Comm, step_days: float) -> dict[str, Any]:
-    """Seconds of a forecast, of a gradient of it (the forecast not counted) and of a tangent, and the burden in mL."""
+    """Seconds of a forecast, its gradient (forecast not counted), a tangent alone and one in a block; burden in mL."""
     place, model, parameters, start = case(where, comm)
     model = replace(model, step_s=days_to_s(step_days))
     forecast_s, run = fastest(comm, lambda: model.forecast(parameters, start))
     kept = model.forecast(parameters, start, keep=True)
     gradient_s, gradient = fastest(comm, lambda: model.gradient(kept, list(kept.states)))
-    tangent_s, _ = fastest(comm, lambda: model.tangent(parameters, start, gradient), repeats=1)
+    one, many = block([gradient]), block([gradient] * COLUMNS)
+    tangent_s, _ = fastest(comm, lambda: model.tangents(parameters, start, [one]), repeats=1)
+    together_s, _ = fastest(comm, lambda: model.tangents(parameters, start, [many]), repeats=1)
     return {
         "voxels": int(where.tissue.sum()),
         "forecast_s": forecast_s,
         "gradient_s": gradient_s,
         "tangent_s": tangent_s,
+        "tangent_in_block_s": together_s / COLUMNS,
         "products": run.products,
         "burden_ml": [1e6 * place.space.integral_m3(state) for state in run.states],
     }

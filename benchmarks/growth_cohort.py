@@ -127,8 +127,8 @@ def patient(number: int, atlas: Atlas) -> LongitudinalSettings:
     )
 
 
-def study(number: int, folder: Path) -> tuple[Path, LongitudinalSettings, TumourHistory]:
-    """A patient's images and truth, and what is read of them; drawn again until every scan shows a tumour."""
+def images(settings: LongitudinalSettings, folder: Path, atlas: Atlas) -> tuple[Path, TumourHistory]:
+    """A patient's images and truth, made anew: the table of sessions, and what is read of it, with an elastogram."""
     import palpate.solvers  # noqa: F401  (loads MPI before dolfinx)
     from palpate.config.study import read_study
     from palpate.config.tumour import TumourSettings
@@ -140,23 +140,26 @@ def study(number: int, folder: Path) -> tuple[Path, LongitudinalSettings, Tumour
     from palpate.solvers.virtual_tumour import grow
 
     table = folder / "sessions.tsv"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    scene = tumour_scene(settings, atlas)
+    truth = grow(settings, scene)
+    write_sessions(folder, list(write_tumour_patient(folder, settings, scene, truth)))
+    found = read_tumour(read_study(table), settings.subject, TumourSettings(), table=table, drugs=None, stiffness=None)
+    return table, replace(found.history, stiffness=measured_stiffness(settings, scene, truth, found.history))
+
+
+def study(number: int, folder: Path) -> tuple[Path, LongitudinalSettings, TumourHistory]:
+    """A patient's images and truth, and what is read of them; drawn again until every scan shows a tumour."""
     atlas = load_atlas()
     for attempt in range(50):
         settings = patient(number + 1000 * attempt, atlas).model_copy(update={"subject": f"{number:02d}"})
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
         try:
-            scene = tumour_scene(settings, atlas)
-            truth = grow(settings, scene)
-            write_sessions(folder, list(write_tumour_patient(folder, settings, scene, truth)))
-            found = read_tumour(
-                read_study(table), settings.subject, TumourSettings(), table=table, drugs=None, stiffness=None
-            )
+            table, history = images(settings, folder, atlas)
         except InputError:
             continue
-        if not all(scan.tumour.any() for scan in found.history.scans):
+        if not all(scan.tumour.any() for scan in history.scans):
             continue  # the record is of patients whose tumour is visible at every date
-        history = replace(found.history, stiffness=measured_stiffness(settings, scene, truth, found.history))
         return table, settings, history
     raise RuntimeError(f"no place for the tumour of patient {number}")
 

@@ -9,8 +9,10 @@ import numpy as np
 from palpate.config.longitudinal import LongitudinalSettings
 from palpate.imaging.phantom.tumour_scene import Scene, dose_gy, drug_days, fraction_days
 from palpate.imaging.phantom.tumour_study import INFILTRATES_ABOVE, Truth
+from palpate.solvers.growth.coupling import Coupling
+from palpate.solvers.growth.finite_strain import finite_strain
 from palpate.solvers.growth.lattice import lattice
-from palpate.solvers.growth.mechanics import Mechanics, Pressure, mechanics, middles_m
+from palpate.solvers.growth.mechanics import Pressure, mechanics, middles_m
 from palpate.solvers.growth.model import GrowthModel
 from palpate.solvers.growth.parameters import Parameters
 from palpate.solvers.growth.pharmacokinetics import Course, one_compartment
@@ -23,8 +25,6 @@ _ABSORPTION_1_DAY = 40.0
 _VOLUME_M3 = 0.03
 _TOLERANCE = 2e-3
 _KG_A_GRAM = 1e-3
-_LAMBDA_PA = 10e3
-"""Only the slowing, gamma lambda, matters."""
 
 
 def grow(settings: LongitudinalSettings, scene: Scene) -> Truth:
@@ -69,15 +69,16 @@ def grow(settings: LongitudinalSettings, scene: Scene) -> Truth:
     return Truth(densities, radius_mm, time.monotonic() - began, storage_pa, slowed)
 
 
-def _pushing(settings: LongitudinalSettings, scene: Scene, place: Voxels, storage_pa: np.ndarray) -> Mechanics | None:
+def _pushing(settings: LongitudinalSettings, scene: Scene, place: Voxels, storage_pa: np.ndarray) -> Coupling | None:
     """Stress that slows the truth, on boxes of its own; None if none does."""
     if settings.stress_slowing == 0.0:
         return None
     edges_m = mm_to_m(scene.grid.voxel_mm)
     boxes = lattice(scene.head, edges_m, storage_pa, float(mm_to_m(settings.elastic_box_mm)))
-    pressure = Pressure(_LAMBDA_PA, settings.stress_slowing / _LAMBDA_PA)
+    pressure = Pressure(settings.growth_pa, settings.stress_slowing / settings.growth_pa)
     every_s = days_to_s(settings.stress_every_days)
-    return mechanics(place.space, middles_m(place, edges_m), boxes, pressure, every_s=every_s)
+    small = mechanics(place.space, middles_m(place, edges_m), boxes, pressure, every_s=every_s)
+    return finite_strain(small) if settings.strain == "finite" else small
 
 
 def _model(
@@ -85,7 +86,7 @@ def _model(
     place: Voxels,
     days: tuple[float, ...],
     treatment: Treatment,
-    pushing: Mechanics | None,
+    pushing: Coupling | None,
 ) -> GrowthModel:
     return GrowthModel(
         place.space,
@@ -103,7 +104,7 @@ def _radius_mm(
     parameters: Parameters,
     start: np.ndarray,
     day: int,
-    pushing: Mechanics | None,
+    pushing: Coupling | None,
 ) -> float:
     """Of the ball as large as what is visible on a day without treatment."""
     state = start

@@ -19,7 +19,7 @@ from palpate.config.twin import DrugSettings, TwinSettings
 from palpate.errors import InputError
 from palpate.imaging.tumour.history import DrugDose, Irradiation, Surgery, TumourHistory
 from palpate.solvers.growth.model import GrowthModel
-from palpate.solvers.growth.parameters import Derivative, Parameters
+from palpate.solvers.growth.parameters import Directions, Parameters
 from palpate.solvers.growth.pharmacokinetics import Course, Pharmacokinetics, one_compartment
 from palpate.solvers.growth.treatment import Fraction, Resection, Treatment
 from palpate.solvers.growth.voxels import Voxels, voxels
@@ -158,49 +158,47 @@ class Dynamics:
         state, by = self.start(xi)
         states, derivatives = [state], [by]
         for interval, model in enumerate(self.models):
-            parameters = self.parameters(xi, interval)
-            following = np.zeros_like(by)
-            for at in range(self.unknowns.size):
-                direction = self._direction(at, interval, by[:, at], xi)
-                if direction is None:
-                    continue
-                (after,), (following[:, at],) = model.tangent(parameters, state, direction)
-            state, by = after, following
+            directions = self._directions(xi, interval, by)
+            (state,), (by,) = model.tangents(self.parameters(xi, interval), state, directions)
             states.append(state)
             derivatives.append(by)
         return tuple(states), tuple(derivatives)
 
-    def _direction(self, at: int, interval: int, change: Values, xi: Values) -> Derivative | None:
-        """Along one entry of xi within an interval; None where nothing depends on it."""
-        own = self.unknowns
-        log_d, log_k, log_alpha = np.zeros_like(change), np.zeros(()), 0.0
-        sensitivities = np.zeros(len(self.kill_1_g))
-        moved = own.shape_slice().start <= at
-        if own.mode_slice().start <= at:
-            log_d -= self._slowed(xi, interval) * self.stress[interval, 1 + at - own.mode_slice().start]
-        elif own.field_slice().start <= at:
-            log_k = self.growth_shapes[:, at - own.field_slice().start]
-        if at < len(own.single):
-            one = own.single[at]
+    def _directions(self, xi: Values, interval: int, changes: Values) -> tuple[Directions, ...]:
+        """Along every entry of xi within an interval: numbers and drifts, shapes of outline, ln k and stiffness.
+
+        Args:
+            xi: unknowns.
+            interval: between two scans.
+            changes: of the density at its beginning by xi, shape (n, size).
+        """
+        own, slowed = self.unknowns, self._slowed(xi, interval)
+        numbers = changes[:, : own.shape_slice().start]
+        log_d, log_k, log_alpha = np.zeros_like(numbers), np.zeros(numbers.shape[1]), np.zeros(numbers.shape[1])
+        log_k[own.drift_slice()] = self.drift[interval]
+        sensitivities = np.zeros((len(self.kill_1_g), numbers.shape[1]))
+        drug = 0
+        for at, one in enumerate(own.single):
             if one.name == DIFFUSIVITY:
-                log_d += one.std
+                log_d[:, at] = one.std
             elif one.name == WHITE_TO_GREY:
-                log_d -= one.std * (1.0 - self.white)
+                log_d[:, at] = -one.std * (1.0 - self.white)
             elif one.name == SLOWING:
-                log_d -= one.std * self._slowed(xi, interval)
+                log_d[:, at] = -one.std * slowed
             elif one.name == PROLIFERATION:
-                log_k = np.array(one.std)
+                log_k[at] = one.std
             elif one.name == ALPHA:
-                log_alpha = one.std
+                log_alpha[at] = one.std
             elif one.name.startswith(KILL):
-                sensitivities[sum(name.startswith(KILL) for name in own.names[:at])] = one.std
-            elif one.name not in (WIDTH, OFFSET, PLATEAU):
-                return None
-            moved = True
-        elif not moved:
-            log_k = np.asarray(self.drift[interval, at - len(own.single)])
-            moved = at - len(own.single) <= interval
-        return Derivative(change, log_d, log_k, log_alpha, sensitivities) if moved else None
+                sensitivities[drug, at] = one.std
+                drug += 1
+        by_stiffness = -slowed[:, None] * self.stress[interval, 1:].T
+        return (
+            Directions(numbers, log_d, log_k, log_alpha, sensitivities),
+            Directions(changes[:, own.shape_slice()]),
+            Directions(changes[:, own.field_slice()], log_proliferation=self.growth_shapes),
+            Directions(changes[:, own.mode_slice()], log_diffusivity=by_stiffness),
+        )
 
 
 def dynamics(

@@ -23,8 +23,8 @@ class Coupling(Protocol):
     def shift(self, density: Values) -> Values:
         """Change of ln D, shape (n,). Collective."""
 
-    def tangent(self, density: Values, change: Values) -> Values:
-        """Derivative of the shift along a change of density, shape (n,). Collective."""
+    def tangent(self, density: Values, changes: Values) -> Values:
+        """Derivatives of the shift along changes of density, shape (n, p) both. Collective."""
 
     def pull_back(self, density: Values, by_shift: Values) -> Values:
         """Derivatives by the density, from those by the shift, shape (n,) each. Collective."""

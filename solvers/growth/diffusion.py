@@ -42,7 +42,7 @@ class Work:
     """What was computed so far.
 
     Attributes:
-        products: products of P and a vector.
+        products: products of P and a vector or block of vectors.
     """
 
     products: int = 0
@@ -67,7 +67,7 @@ class Diffusion:
     work: Work = field(default_factory=Work)
 
     def multiply(self, values: Values) -> Values:
-        """P x, shape (n,). Collective."""
+        """P x, of the shape of x, (n,) or (n, p). Collective."""
         self.work.products += 1
         return np.asarray(self.transition @ self.space.halo.extended(values))
 
@@ -98,29 +98,31 @@ class Diffusion:
             total += weight * stages[-1]
         return without_tails(total), stages
 
-    def tangent(self, density: Values, change: Values, log_change: Values, duration_s: float) -> tuple[Values, Values]:
-        """The step's result and its derivative, shape (n,) each. Collective.
+    def tangent(self, stages: list[Values], change: Values, log_change: Values | None, duration_s: float) -> Values:
+        """Derivatives of the step's result along a block of directions, shape (n, p). Collective.
 
         Args:
-            density: u, shape (n,).
-            change: of u, shape (n,).
-            log_change: d, of ln D, shape (n,).
+            stages: x_0..x_m.
+            change: of u, shape (n, p).
+            log_change: d, of ln D, shape (n, p); None where D stays.
             duration_s: of the step.
         """
         weights = self.weights(duration_s)
-        spread = self.multiply(log_change)
-        total, stage = weights[0] * density, density
-        total_change, stage_change = weights[0] * change, change
-        for weight in weights[1:]:
-            following = self.multiply(stage)
-            # P stage_change + dP stage, with one product for both terms that P acts on.
-            stage_change = self.multiply(stage_change + 0.5 * log_change * stage) - 0.5 * (
-                log_change * (stage - following) + stage * spread
-            )
-            stage = following
-            total += weight * stage
-            total_change += weight * stage_change
-        return without_tails(total), without_tails(total_change)
+        total, moved = weights[0] * change, change
+        if log_change is not None:
+            half = 0.5 * log_change
+            spread = self.multiply(half)
+        for k, weight in enumerate(weights[1:]):
+            if log_change is None:
+                moved = self.multiply(moved)
+            else:
+                # P moved + dP stage, with one product for both terms that P acts on.
+                here, following = stages[k][:, None], stages[k + 1][:, None]
+                moved = self.multiply(moved + half * here)
+                moved -= half * (here - following)
+                moved -= spread * here
+            total += weight * moved
+        return without_tails(total)
 
     def pull_back(self, stages: list[Values], adjoint: Values, duration_s: float, moments: Moments | None) -> Values:
         """The transpose of the step on an adjoint state over M, shape (n,). Collective.

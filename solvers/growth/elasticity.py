@@ -113,7 +113,7 @@ def elasticity(lattice: Lattice, poisson: float) -> Elasticity:
     divergence = _assembled(ufl.inner(ufl.div(w), q))
     softness = _assembled(_compliance(poisson) / modulus * ufl.inner(p, q))
     free = _free(displacements)
-    corner_dofs = _corner_dofs(pressures)
+    corner_dofs = dofs_at_corners(pressures)
     inner, swelling = stiffness[free][:, free], divergence.T.tocsr()[free]
     # Pressures in a unit that gives all blocks entries of one magnitude, for good pivots.
     unit = float(np.median(lattice.storage_pa) / lattice.edges_m.mean())
@@ -156,6 +156,19 @@ def load_by_log_modulus(elastic: Elasticity, solution: Values) -> sparse.csr_mat
     return sparse.csr_matrix(by_cells @ onto)
 
 
+def dofs_at_corners(pressures: fem.FunctionSpace) -> NDArray[np.int64]:
+    """Degree of freedom of each of the lattice's corners, shape (c,).
+
+    Args:
+        pressures: P1 functions.
+    """
+    domain = pressures.mesh
+    dofs = np.empty(pressures.dofmap.index_map.size_local, dtype=np.int64)
+    given = domain.geometry.input_global_indices[domain.geometry.dofmaps[0].ravel()]
+    dofs[given] = pressures.dofmap.list.ravel()
+    return dofs
+
+
 def _compliance(poisson: float) -> float:
     """G' / Lame."""
     return (1 - 2 * poisson) / (2 * poisson)
@@ -179,15 +192,6 @@ def _free(displacements: fem.FunctionSpace) -> NDArray[np.int64]:
     blocks = np.ones(displacements.dofmap.index_map.size_local, dtype=np.bool_)
     blocks[held] = False
     return np.flatnonzero(np.repeat(blocks, 3)).astype(np.int64)
-
-
-def _corner_dofs(pressures: fem.FunctionSpace) -> NDArray[np.int64]:
-    """Degree of freedom of each of the lattice's corners, shape (c,)."""
-    domain = pressures.mesh
-    dofs = np.empty(pressures.dofmap.index_map.size_local, dtype=np.int64)
-    given = domain.geometry.input_global_indices[domain.geometry.dofmaps[0].ravel()]
-    dofs[given] = pressures.dofmap.list.ravel()
-    return dofs
 
 
 def _stress(displacements: fem.FunctionSpace, modulus: fem.Function, cells: NDArray[np.int64]) -> sparse.csr_matrix:

@@ -32,14 +32,14 @@ class Halo:
     targets: tuple[tuple[int, NDArray[np.int64]], ...]
 
     def extended(self, values: Values) -> Values:
-        """Own values followed by ghosts, shape (own + g,); the argument itself where there are no ghosts. Collective.
+        """Own values followed by ghosts, shape (own + g, ...); the argument itself without ghosts. Collective.
 
         Args:
-            values: own, shape (own,).
+            values: own, shape (own, ...); all columns travel in one message.
         """
         if not self.sources and not self.targets:
             return values
-        whole = np.empty(self.own + len(self.ghosts))
+        whole = np.empty((self.own + len(self.ghosts), *values.shape[1:]))
         whole[: self.own] = values
         requests = [
             self.comm.Irecv(whole[self.own + first : self.own + last], source=rank)

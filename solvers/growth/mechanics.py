@@ -7,6 +7,7 @@ of a lattice (some thousand numbers). Tangent and transpose are of exactly this 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import batched
 from typing import Final
 
 import numpy as np
@@ -99,30 +100,31 @@ class Mechanics:
 
     def shift(self, density: Values) -> Values:
         """See Coupling: -gamma sigma_vm."""
-        at_corners = self._deposited(density)
+        at_corners = self.deposited(density)
         found = None
         if self.elastic is not None:
-            found = self._von_mises(self._stresses(at_corners)[0])[0]
+            found = self.von_mises(self._stresses(at_corners)[0])[0]
         return self._slowing(found)
 
-    def tangent(self, density: Values, change: Values) -> Values:
-        """See Coupling."""
-        at_corners, moved = self._deposited(density), self._deposited(change)
+    def tangent(self, density: Values, changes: Values) -> Values:
+        """See Coupling; two densities go at a time."""
+        densities = self.deposited(np.column_stack((density, changes))).T
         found = None
         if self.elastic is not None:
-            stress, by = self._stresses(at_corners, moved)
-            found = np.sum(self._von_mises(stress)[1] * by, axis=1)
+            stress, *moved = (one for pair in batched(densities, 2) for one in self._stresses(*pair)[: len(pair)])
+            slope = self.von_mises(stress)[1]
+            found = np.stack([np.sum(slope * by, axis=1) for by in moved], axis=1)
         return self._slowing(found)
 
     def pull_back(self, density: Values, by_shift: Values) -> Values:
         """See Coupling."""
-        at_corners = self._deposited(density)
+        at_corners = self.deposited(density)
         comm = self.space.halo.comm
         by_mises = np.asarray(comm.allreduce(-self.pressure.slowing_1_pa * (self.weights.T @ by_shift)))
         found = None
         if self.elastic is not None:
             by_tetrahedra = self.lattice.corner_means().T @ by_mises
-            by_stress = self._von_mises(self._stresses(at_corners)[0])[1] * by_tetrahedra[:, None]
+            by_stress = self.von_mises(self._stresses(at_corners)[0])[1] * by_tetrahedra[:, None]
             adjoint, _ = self.elastic.solve(self.elastic.stress.T @ by_stress.ravel())
             found = self.pressure.growth_pa * (self.elastic.swelling.T @ adjoint)
         by_corners = _from_root(comm, found) / self.lattice.volumes_m3
@@ -134,10 +136,10 @@ class Mechanics:
         Args:
             density: shape (n,).
         """
-        at_corners = self._deposited(density)
+        at_corners = self.deposited(density)
         found = None
         if self.elastic is not None:
-            found = self.lattice.corner_means() @ self._von_mises(self._stresses(at_corners)[0])[0]
+            found = self.lattice.corner_means() @ self.von_mises(self._stresses(at_corners)[0])[0]
         return np.asarray(self.weights @ _from_root(self.space.halo.comm, found))
 
     def stress_by_stiffness_pa(self, density: Values, log_moduli: Values) -> tuple[Values, Values]:
@@ -147,7 +149,7 @@ class Mechanics:
             density: shape (n,).
             log_moduli: changes of ln G' of the lattice's boxes, shape (b, r).
         """
-        at_corners = self._deposited(density)
+        at_corners = self.deposited(density)
         found = None
         if self.elastic is not None:
             found = self.lattice.corner_means() @ self._mises_by_stiffness(self.elastic, at_corners, log_moduli)
@@ -159,7 +161,7 @@ class Mechanics:
         solution, _ = elastic.solutions(self.pressure.growth_pa * (elastic.swelling @ at_corners))
         count, changes = len(elastic.free), log_moduli.shape[1]
         stress = (elastic.stress @ solution[:count]).reshape(-1, 9)
-        mises, slope = self._von_mises(stress)
+        mises, slope = self.von_mises(stress)
         columns = [mises]
         loads = load_by_log_modulus(elastic, solution) @ log_moduli if changes else np.zeros((0, 0))
         for first in range(0, changes, 2):
@@ -176,7 +178,7 @@ class Mechanics:
         Args:
             density: shape (n,).
         """
-        at_corners = self._deposited(density)
+        at_corners = self.deposited(density)
         found = None
         if self.elastic is not None:
             push = self.pressure.growth_pa / self.pressure.scale
@@ -185,10 +187,14 @@ class Mechanics:
         largest = float(np.linalg.norm(displacement, axis=1).max())
         return MassEffect(np.asarray(self.weights @ displacement), largest)
 
-    def _deposited(self, density: Values) -> Values:
-        """Density at the lattice's corners, which keeps the number of cells, shape (c,)."""
-        cells = self.weights.T @ (self.space.volumes_m3 * density)
-        return np.asarray(self.space.halo.comm.allreduce(cells)) / self.lattice.volumes_m3
+    def deposited(self, density: Values) -> Values:
+        """Densities at the lattice's corners, which keep the number of cells, shape (c,) or (c, p). Collective.
+
+        Args:
+            density: at own control volumes, shape (n,) or (n, p).
+        """
+        cells = self.weights.T @ (self.space.volumes_m3 * density.T).T
+        return (np.asarray(self.space.halo.comm.allreduce(cells)).T / self.lattice.volumes_m3).T
 
     def _stresses(self, at_corners: Values, other: Values | None = None) -> tuple[Values, Values]:
         """Deviatoric stress of each tetrahedron by one or two densities, shape (t, 9) each; the scale cancels."""
@@ -199,13 +205,17 @@ class Mechanics:
         first, second = ((elastic.stress @ one).reshape(-1, 9) for one in found)
         return first, second
 
-    def _von_mises(self, stress: Values) -> tuple[Values, Values]:
-        """Smoothed von Mises stress, shape (t,), and its derivative by the stress, shape (t, 9)."""
+    def von_mises(self, stress: Values) -> tuple[Values, Values]:
+        """Smoothed von Mises stress, shape (t,), and its derivative by the stress, shape (t, 9).
+
+        Args:
+            stress: deviatoric, in Pa, shape (t, 9).
+        """
         root = np.sqrt(1.5 * np.sum(stress**2, axis=1) + self.smoothing_pa**2)
         return root - self.smoothing_pa, 1.5 * stress / root[:, None]
 
     def _slowing(self, tetrahedra: Values | None) -> Values:
-        """Change of ln D at own control volumes from values of tetrahedra on rank 0."""
+        """Change of ln D at own control volumes, shape (n,) or (n, p), from values of tetrahedra on rank 0."""
         found = None if tetrahedra is None else self.lattice.corner_means() @ tetrahedra
         return np.asarray(-self.pressure.slowing_1_pa * (self.weights @ _from_root(self.space.halo.comm, found)))
 

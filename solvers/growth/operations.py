@@ -5,7 +5,7 @@ Adjoint states are over M: the derivative by u_i is M_i times the adjoint state.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -13,11 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palpate.solvers.growth.diffusion import Diffusion, Moments
-from palpate.solvers.growth.parameters import Derivative
+from palpate.solvers.growth.parameters import Directions
 from palpate.solvers.growth.pharmacokinetics import Course
 from palpate.solvers.growth.reaction import Reaction, growth, growth_under_drugs
 
 type Values = NDArray[np.float64]
+type Along = Callable[[Values, Directions], Values]
+"""From changes of the density before an operation, shape (n, p), and their directions to changes after it."""
 
 _KEPT_REACTIONS: Final = 16
 
@@ -45,8 +47,8 @@ class Operation(Protocol):
     def apply(self, density: Values) -> Values:
         """The density after it, shape (n,)."""
 
-    def tangent(self, density: Values, change: Values, by: Derivative) -> tuple[Values, Values]:
-        """The density after it and how that changes with the density before and along a direction."""
+    def linearised(self, density: Values) -> tuple[Values, Along]:
+        """The density after it and its derivative there, for any number of blocks of directions. Collective."""
 
     def pull_back(self, density: Values, adjoint: Values, sums: Sums, moments: Moments) -> Values:
         """The adjoint state before it, from the density before and the adjoint state after; adds to the gradient."""
@@ -65,7 +67,7 @@ class Pace:
 
     proliferation_1_s: Values
     capacity: float
-    courses: Sequence[Course]
+    courses: tuple[Course, ...]
     sensitivities: Values
     _kept: dict[float, Reaction] = field(default_factory=dict)
 
@@ -101,15 +103,14 @@ class React:
         """See Operation."""
         return self._reaction().apply(density)
 
-    def tangent(self, density: Values, change: Values, by: Derivative) -> tuple[Values, Values]:
+    def linearised(self, density: Values) -> tuple[Values, Along]:
         """See Operation."""
         reaction = self._reaction()
-        moved = reaction.tangent(density, change, by.log_proliferation, by.log_sensitivities)
-        return reaction.apply(density), moved
+        return reaction.apply(density), reaction.slopes(density).tangent
 
     def pull_back(self, density: Values, adjoint: Values, sums: Sums, moments: Moments) -> Values:  # noqa: ARG002
         """See Operation."""
-        before, by_k, by_drug = self._reaction().pull_back(density, adjoint)
+        before, by_k, by_drug = self._reaction().slopes(density).pull_back(adjoint)
         sums.log_proliferation += by_k
         for course, some in enumerate(by_drug):
             sums.log_sensitivities[course] += float(sums.volumes_m3 @ some)
@@ -137,10 +138,15 @@ class Move:
         """See Operation."""
         return self.react.apply(self.diffusion.step(density, self.duration_s))
 
-    def tangent(self, density: Values, change: Values, by: Derivative) -> tuple[Values, Values]:
+    def linearised(self, density: Values) -> tuple[Values, Along]:
         """See Operation."""
-        moved = self.diffusion.tangent(density, change, by.log_diffusivity, self.duration_s)
-        return self.react.tangent(*moved, by)
+        between, stages = self.diffusion.stages(density, self.duration_s)
+        after, reacted = self.react.linearised(between)
+
+        def along(change: Values, by: Directions) -> Values:
+            return reacted(self.diffusion.tangent(stages, change, by.log_diffusivity, self.duration_s), by)
+
+        return after, along
 
     def pull_back(self, density: Values, adjoint: Values, sums: Sums, moments: Moments) -> Values:
         """See Operation."""
@@ -163,10 +169,18 @@ class Irradiate:
         """See Operation."""
         return np.exp(self.log_survival) * density
 
-    def tangent(self, density: Values, change: Values, by: Derivative) -> tuple[Values, Values]:
+    def linearised(self, density: Values) -> tuple[Values, Along]:
         """See Operation."""
-        after = self.apply(density)
-        return after, self.apply(change) + self.log_survival * by.log_alpha * after
+        survival, after = np.exp(self.log_survival)[..., None], self.apply(density)
+        by_alpha = (self.log_survival * after)[:, None]
+
+        def along(change: Values, by: Directions) -> Values:
+            moved = survival * change
+            if by.log_alpha is not None:
+                moved += by_alpha * by.log_alpha
+            return moved
+
+        return after, along
 
     def pull_back(self, density: Values, adjoint: Values, sums: Sums, moments: Moments) -> Values:  # noqa: ARG002
         """See Operation."""
@@ -189,9 +203,9 @@ class Resect:
         """See Operation."""
         return density * self.kept
 
-    def tangent(self, density: Values, change: Values, by: Derivative) -> tuple[Values, Values]:  # noqa: ARG002
+    def linearised(self, density: Values) -> tuple[Values, Along]:
         """See Operation."""
-        return density * self.kept, change * self.kept
+        return density * self.kept, lambda change, by: change * self.kept[:, None]  # noqa: ARG005
 
     def pull_back(self, density: Values, adjoint: Values, sums: Sums, moments: Moments) -> Values:  # noqa: ARG002
         """See Operation."""

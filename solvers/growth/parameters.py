@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -66,6 +67,58 @@ class Derivative:
         else:
             single += rates
         return space.halo.summed(local) + single
+
+
+@dataclass(frozen=True, slots=True)
+class Directions:
+    """A block of p directions that go through the model together; None is what none of them changes.
+
+    Attributes:
+        density: of the initial density, shape (n, p).
+        log_diffusivity: of ln D, shape (n, p).
+        log_proliferation: of ln k, shape (n, p), or (p,) where each is one number.
+        log_alpha: of ln alpha, shape (p,).
+        log_sensitivities: of ln s_d, shape (d, p).
+    """
+
+    density: Values
+    log_diffusivity: Values | None = None
+    log_proliferation: Values | None = None
+    log_alpha: Values | None = None
+    log_sensitivities: Values | None = None
+
+    def parts(self, columns: int) -> tuple[Directions, ...]:
+        """The same in blocks of at most so many directions, each with its rows together in memory."""
+        return tuple(
+            Directions(
+                np.ascontiguousarray(self.density[:, first : first + columns]),
+                _some(self.log_diffusivity, first, columns),
+                _some(self.log_proliferation, first, columns),
+                _some(self.log_alpha, first, columns),
+                _some(self.log_sensitivities, first, columns),
+            )
+            for first in range(0, self.density.shape[1], columns)
+        )
+
+
+def block(directions: Sequence[Derivative]) -> Directions:
+    """Single directions as a block.
+
+    Args:
+        directions: p of them, at least one.
+    """
+    return Directions(
+        np.stack([one.density for one in directions], axis=-1),
+        np.stack([one.log_diffusivity for one in directions], axis=-1),
+        np.stack([one.log_proliferation for one in directions], axis=-1),
+        np.array([one.log_alpha for one in directions]),
+        np.stack([one.log_sensitivities for one in directions], axis=-1),
+    )
+
+
+def _some(values: Values | None, first: int, columns: int) -> Values | None:
+    """Some of the last axis."""
+    return None if values is None else np.ascontiguousarray(values[..., first : first + columns])
 
 
 def spread(values: Values, labels: NDArray[np.integer]) -> Values:

@@ -12,13 +12,16 @@ Since a <= 1 + k I wherever no rate of death is negative, 0 <= u <= theta is kep
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
+from numpy.polynomial.polynomial import polyder, polyval
 from numpy.typing import NDArray
 
+from palpate.solvers.growth.parameters import Directions
 from palpate.solvers.growth.pharmacokinetics import Course, reaction_panels
 from palpate.solvers.growth.quadrature import gauss
 
@@ -28,57 +31,89 @@ _NEGLIGIBLE: Final = 1e-15
 
 
 @dataclass(frozen=True, slots=True)
-class Reaction:
-    """Coefficients of u -> a u / (1 + b u) and their derivatives: fields of shape (n,), or () where k is one number.
+class Changes:
+    """Derivatives of a and b: fields of shape (n,), or () where k is one number.
 
     Attributes:
-        factor: a.
-        crowding: b.
-        factor_by_k, crowding_by_k: derivatives by ln k.
-        factor_by_drug, crowding_by_drug: derivatives by ln s_d, one for each course.
+        factor_by_k, crowding_by_k: by ln k.
+        factor_by_drug, crowding_by_drug: by ln s_d, one for each course.
     """
 
-    factor: Values
-    crowding: Values
     factor_by_k: Values
     crowding_by_k: Values
     factor_by_drug: tuple[Values, ...]
     crowding_by_drug: tuple[Values, ...]
 
+
+@dataclass(frozen=True, slots=True)
+class Reaction:
+    """Coefficients of u -> a u / (1 + b u): fields of shape (n,), or () where k is one number.
+
+    Attributes:
+        factor: a.
+        crowding: b.
+        changes: of both, worked out when asked for, since a forecast needs none.
+    """
+
+    factor: Values
+    crowding: Values
+    changes: Callable[[], Changes]
+
     def apply(self, density: Values) -> Values:
         """u(t1), shape (n,)."""
         return self.factor * density / (1.0 + self.crowding * density)
 
-    def slope(self, density: Values) -> Values:
-        """Derivative of u(t1) by u(t0), shape (n,)."""
-        return self.factor / (1.0 + self.crowding * density) ** 2
-
-    def tangent(self, density: Values, change: Values, log_k: Values, log_drugs: Values) -> Values:
-        """Derivative of u(t1), shape (n,).
+    def slopes(self, density: Values) -> Slopes:
+        """Derivatives of u(t1).
 
         Args:
             density: u(t0), shape (n,).
-            change: of u(t0), shape (n,).
-            log_k: change of ln k, shape (n,) or ().
-            log_drugs: change of ln s, one for each course.
         """
-        total = self.slope(density) * change + self._by(density, self.factor_by_k, self.crowding_by_k) * log_k
-        for a, b, log_drug in zip(self.factor_by_drug, self.crowding_by_drug, log_drugs, strict=True):
-            total = total + self._by(density, a, b) * log_drug
-        return total
-
-    def pull_back(self, density: Values, adjoint: Values) -> tuple[Values, Values, tuple[Values, ...]]:
-        """The transpose: adjoint of u(t0), and what ln k and each ln s_d get from every control volume, shape (n,)."""
-        by_k = adjoint * self._by(density, self.factor_by_k, self.crowding_by_k)
-        by_drug = tuple(
-            adjoint * self._by(density, a, b) for a, b in zip(self.factor_by_drug, self.crowding_by_drug, strict=True)
+        by = self.changes()
+        return Slopes(
+            self.factor / (1.0 + self.crowding * density) ** 2,
+            self._by(density, by.factor_by_k, by.crowding_by_k),
+            tuple(self._by(density, a, b) for a, b in zip(by.factor_by_drug, by.crowding_by_drug, strict=True)),
         )
-        return adjoint * self.slope(density), by_k, by_drug
 
     def _by(self, density: Values, factor_change: Values, crowding_change: Values) -> Values:
         """Change of u(t1) with changes of a and b."""
         share = density / (1.0 + self.crowding * density)
         return share * (factor_change - self.factor * crowding_change * share)
+
+
+@dataclass(frozen=True, slots=True)
+class Slopes:
+    """Derivatives of u(t1) at every control volume, shape (n,) each.
+
+    Attributes:
+        by_density: by u(t0).
+        by_k: by ln k.
+        by_drug: by ln s_d, one for each course.
+    """
+
+    by_density: Values
+    by_k: Values
+    by_drug: tuple[Values, ...]
+
+    def tangent(self, change: Values, by: Directions) -> Values:
+        """Changes of u(t1) along a block of directions, shape (n, p).
+
+        Args:
+            change: of u(t0), shape (n, p).
+            by: the directions.
+        """
+        total = self.by_density[:, None] * change
+        if by.log_proliferation is not None:
+            total += self.by_k[:, None] * by.log_proliferation
+        if by.log_sensitivities is not None:
+            for slope, log_drug in zip(self.by_drug, by.log_sensitivities, strict=True):
+                total += slope[:, None] * log_drug
+        return total
+
+    def pull_back(self, adjoint: Values) -> tuple[Values, Values, tuple[Values, ...]]:
+        """The transpose: adjoint of u(t0), and what ln k and each ln s_d get from every control volume, shape (n,)."""
+        return adjoint * self.by_density, adjoint * self.by_k, tuple(adjoint * slope for slope in self.by_drug)
 
 
 def growth(duration_s: float, proliferation_1_s: Values, capacity: float, courses: int) -> Reaction:
@@ -92,9 +127,12 @@ def growth(duration_s: float, proliferation_1_s: Values, capacity: float, course
     """
     exponent = proliferation_1_s * duration_s
     factor = np.exp(exponent)
-    nothing = (np.zeros(()),) * courses
-    by_k = exponent * factor
-    return Reaction(factor, np.expm1(exponent) / capacity, by_k, by_k / capacity, nothing, nothing)
+
+    def changes() -> Changes:
+        nothing, by_k = (np.zeros(()),) * courses, exponent * factor
+        return Changes(by_k, by_k / capacity, nothing, nothing)
+
+    return Reaction(factor, np.expm1(exponent) / capacity, changes)
 
 
 def growth_under_drugs(
@@ -102,7 +140,7 @@ def growth_under_drugs(
     end_s: float,
     proliferation_1_s: Values,
     capacity: float,
-    courses: Sequence[Course],
+    courses: tuple[Course, ...],
     sensitivities: Values,
 ) -> Reaction:
     """Logistic growth while drugs kill.
@@ -116,30 +154,54 @@ def growth_under_drugs(
         sensitivities: s, one for each course.
     """
     k, tau = proliferation_1_s, end_s - start_s
-    times, weights = gauss(reaction_panels(courses, start_s, end_s))
-    kills = [s * course.exposure(start_s, times) for s, course in zip(sensitivities, courses, strict=True)]
-    at_end = [
-        s * float(course.exposure(start_s, np.array(end_s))) for s, course in zip(sensitivities, courses, strict=True)
-    ]
+    given = _exposures(courses, start_s, end_s)
+    kills = [s * one for s, one in zip(sensitivities, given.until, strict=True)]
+    at_end = [s * one for s, one in zip(sensitivities, given.whole, strict=True)]
     factor = np.exp(k * tau - sum(at_end))
     middle = 0.5 * (float(k.min(initial=np.inf)) + float(k.max(initial=-np.inf))) if k.size else 0.0
-    survival = weights * np.exp(middle * (times - start_s) - sum(kills))
-    series = _Series(k - middle, times - start_s)
-    integral, by_k = series.sums(survival)
-    drugs = [series.sums(survival * kill)[0] for kill in kills]
-    scale = k / capacity
-    return Reaction(
-        factor,
-        scale * integral,
-        k * tau * factor,
-        scale * (integral + k * by_k),
-        tuple(-kill * factor for kill in at_end),
-        tuple(-scale * drug for drug in drugs),
-    )
+    survival = given.weights_s * np.exp(middle * given.since_s - sum(kills))
+    series = _Series(k - middle, given.since_s)
+    integral, scale = series.total(survival), k / capacity
+
+    def changes() -> Changes:
+        return Changes(
+            k * tau * factor,
+            scale * (integral + k * series.slope(survival)),
+            tuple(-kill * factor for kill in at_end),
+            tuple(-scale * series.total(survival * kill) for kill in kills),
+        )
+
+    return Reaction(factor, scale * integral, changes)
+
+
+@dataclass(frozen=True, slots=True)
+class _Exposures:
+    """What an interval's integral needs of the drugs, whatever kills how much.
+
+    Attributes:
+        since_s: Gauss points after the interval's beginning, shape (q,).
+        weights_s: theirs, shape (q,).
+        until: exposure to each drug from the beginning to each point, shape (q,) each.
+        whole: the same to the end.
+    """
+
+    since_s: Values
+    weights_s: Values
+    until: tuple[Values, ...]
+    whole: tuple[float, ...]
+
+
+@lru_cache(maxsize=1024)
+def _exposures(courses: tuple[Course, ...], start_s: float, end_s: float) -> _Exposures:
+    """Kept, since every draw and every step of a calibration comes by the same intervals."""
+    times, weights = gauss(reaction_panels(courses, start_s, end_s))
+    until = tuple(course.exposure(start_s, times) for course in courses)
+    whole = tuple(float(course.exposure(start_s, np.array(end_s))) for course in courses)
+    return _Exposures(times - start_s, weights, until, whole)
 
 
 class _Series:
-    """Sums over quadrature points f_q exp(x t_q) and f_q t_q exp(x t_q) for many x near zero."""
+    """Sums over quadrature points f_q exp(x t_q) for many x near zero."""
 
     def __init__(self, x: Values, times: Values) -> None:
         self._x = x
@@ -151,11 +213,10 @@ class _Series:
         powers.append(powers[-1] * times / len(powers))
         self._powers = np.stack(powers)
 
-    def sums(self, values: Values) -> tuple[Values, Values]:
-        """The sum and its derivative by x, each of x's shape."""
-        coefficients = self._powers @ values
-        total, slope = np.zeros_like(self._x), np.zeros_like(self._x)
-        for coefficient in coefficients[::-1]:  # Horner, value and derivative together
-            slope = slope * self._x + total
-            total = total * self._x + coefficient
-        return total, slope
+    def total(self, values: Values) -> Values:
+        """The sum, of x's shape."""
+        return np.asarray(polyval(self._x, self._powers @ values))
+
+    def slope(self, values: Values) -> Values:
+        """Its derivative by x, of x's shape."""
+        return np.asarray(polyval(self._x, polyder(self._powers @ values)))

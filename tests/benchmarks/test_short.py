@@ -176,7 +176,10 @@ def test_vendors(tmp_path: Path) -> None:
 
 
 def test_growth(tmp_path: Path) -> None:
-    """Ours and explicit finite differences agree on the burden, which is what makes their seconds comparable."""
+    """Ours and explicit finite differences agree on the burden, which is what makes their seconds comparable.
+
+    A calibration with shapes of ln k runs through and has its figures.
+    """
     rows, facts = record_of("growth", tmp_path)
     forecast = rows["forecast, 1 rank"]
     assert forecast.ours is not None
@@ -185,6 +188,11 @@ def test_growth(tmp_path: Path) -> None:
     assert rows["error of the burden, time"].verdict == "met"
     (baselines,) = (note for note in facts["notes"] if "exact mean" in note)
     assert "-0." in baselines or "+0." in baselines
+    minutes = rows["calibration with 5 modes of ln k"]
+    assert minutes.verdict == "met"
+    assert minutes.published == "360 (dt4co, extrapolated)"
+    unknowns = rows["calibration with 5 modes of ln k: unknowns"]
+    assert unknowns.ours == 26.0
 
 
 @pytest.mark.slow

@@ -105,6 +105,16 @@ def test_stress_holds_the_truth_back(made: tuple[Path, Scene, Truth], slowed: Tr
     assert made[2].storage_pa is None
 
 
+def test_finite_strain_is_chosen_by_its_setting(made: tuple[Path, Scene, Truth]) -> None:
+    """With a lambda at which tissue strains much, stress over lambda falls by some tenths and slows invasion less."""
+    brief = SLOWED.model_copy(
+        update={"before_days": 0.0, "days": (0,), "beyond_days": (10,), "elastic_box_mm": 12.0, "growth_pa": 80e3}
+    )
+    small, finite = (grow(brief.model_copy(update={"strain": law}), made[1]) for law in ("small", "finite"))
+    assert 0.5 * small.slowed[10] < finite.slowed[10] < 0.95 * small.slowed[10]
+    assert finite.densities[10].sum() > small.densities[10].sum()
+
+
 def test_elastogram_is_an_honest_posterior(
     made: tuple[Path, Scene, Truth], slowed: Truth, reading: TumourReading
 ) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -76,6 +76,10 @@ class LongitudinalSettings(Section):
     """Edge of the boxes on which the truth's stress is computed."""
     stress_every_days: Positive = 2.5
     """How often it is renewed."""
+    strain: Literal["small", "finite"] = "small"
+    """Law of elasticity behind the truth's stress; finite strain takes ten to twenty times as long."""
+    growth_pa: Positive = 10e3
+    """lambda, the pressure of the densest tumour. Small strain knows gamma lambda, finite strain lambda as well."""
     grey_storage_pa: Positive = 2400.0
     """G' of grey matter."""
     white_storage_pa: Positive = 2600.0

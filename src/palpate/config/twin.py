@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from palpate.config.section import Section
 
@@ -125,6 +125,9 @@ class TwinSettings(Section):
     mechanics: bool = True
     """Whether stress from the tumour's pressure slows invasion, D = D_0 exp(-gamma sigma)."""
 
+    strain: Literal["small", "finite"] = "small"
+    """Law of elasticity. Only small strain serves the twin; phantom.longitudinal.strain also knows finite strain."""
+
     stress_slowing: LogNormal = LogNormal(median=20.0, log_std=1.0)
     """gamma lambda: by how much ln D falls where von Mises stress is as large as the pressure of densest tumour."""
 
@@ -148,3 +151,13 @@ class TwinSettings(Section):
 
     seed: Annotated[int, Field(ge=0)] = 1
     """Of the draws."""
+
+    @field_validator("strain")
+    @classmethod
+    def _stress_is_linear(cls, strain: str) -> str:
+        if strain == "finite":
+            raise ValueError(
+                "small, since the twin infers gamma lambda by a stress that is proportional to lambda: finite strain "
+                "needs lambda and the stiffness at rest by themselves, which nothing measures (docs/decisions/0062)"
+            )
+        return strain

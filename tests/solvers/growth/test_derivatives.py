@@ -12,7 +12,8 @@ import palpate.solvers  # noqa: F401  (the wheel's MPI before mpi4py)
 
 from mpi4py import MPI  # isort: skip
 
-from palpate.solvers.growth.parameters import Derivative, collect, spread
+from palpate.solvers.growth.model import COLUMNS
+from palpate.solvers.growth.parameters import Derivative, Directions, block, collect, spread
 from tests.laws.operators import ROUNDING
 from tests.laws.taylor import rates
 from tests.solvers.growth.patient import Patient, patient
@@ -70,18 +71,52 @@ def test_each_unknown(unknown: str) -> None:
 @pytest.mark.mpi
 @pytest.mark.parametrize(("field_of_k", "saturating"), CASES)
 def test_tangent_is_the_gradients_transpose(field_of_k: bool, saturating: bool) -> None:  # noqa: FBT001
-    """<J v, y> = <v, J^T y> to rounding: Gauss-Newton needs both, and they must belong together."""
+    """<J v, y> = <v, J^T y> to rounding for every v: Gauss-Newton needs both, and they must belong together."""
     who = patient(MPI.COMM_WORLD, field_of_k=field_of_k, saturating=saturating)
     kept = who.model.forecast(who.parameters, who.density, keep=True)
-    by, weights = who.direction(), [who.field() for _ in kept.states]
-    states, changes = who.model.tangent(who.parameters, who.density, by)
+    directions, weights = [who.direction() for _ in range(3)], [who.field() for _ in kept.states]
+    states, changes = who.model.tangents(who.parameters, who.density, [block(directions[:2]), block(directions[2:])])
     for one, other in zip(states, kept.states, strict=True):
         np.testing.assert_array_equal(one, other)
-    pairs = list(zip(changes, weights, strict=True))
-    forward = who.voxels.space.halo.summed(sum(float(change @ y) for change, y in pairs))
-    backward = who.model.gradient(kept, weights).dot(by, who.voxels.space)
-    sizes = who.voxels.space.halo.summed(sum(float(np.abs(change) @ np.abs(y)) for change, y in pairs))
-    assert abs(forward - backward) <= ROUNDING * sizes
+    gradient = who.model.gradient(kept, weights)
+    for column, by in enumerate(directions):
+        pairs = [(change[:, column], y) for change, y in zip(changes, weights, strict=True)]
+        forward = who.voxels.space.halo.summed(sum(float(change @ y) for change, y in pairs))
+        backward = gradient.dot(by, who.voxels.space)
+        sizes = who.voxels.space.halo.summed(sum(float(np.abs(change) @ np.abs(y)) for change, y in pairs))
+        assert abs(forward - backward) <= ROUNDING * sizes
+
+
+@pytest.mark.parametrize("unknown", UNKNOWNS)
+def test_tangent_of_each_unknown(unknown: str) -> None:
+    """Taylor remainders of order two in a block that changes nothing else: what is left out must be as if zero."""
+    who = patient()
+    whole = who.direction()
+    by = Derivative(**{name: getattr(whole, name) * float(name == unknown) for name in UNKNOWNS})
+    full = block([by])
+    sparse = Directions(full.density, **({} if unknown == "density" else {unknown: getattr(full, unknown)}))
+    states, changes = who.model.tangents(who.parameters, who.density, [sparse])
+    remainders = [
+        sum(
+            float(np.linalg.norm(there - here - h * change[:, 0]))
+            for there, here, change in zip(who.model.forecast(*who.moved(by, h)).states, states, changes, strict=True)
+        )
+        for h in STEPS
+    ]
+    np.testing.assert_allclose(rates(remainders, STEPS), 2.0, atol=0.15)
+
+
+def test_blocks_do_not_mix() -> None:
+    """Many directions at once give what each gives alone: columns of one block share memory, and blocks are cut."""
+    who = patient()
+    directions = [who.direction() for _ in range(COLUMNS + 3)]
+    _, together = who.model.tangents(who.parameters, who.density, [block(directions)])
+    for column in (0, COLUMNS - 1, COLUMNS, COLUMNS + 2):
+        _, alone = who.model.tangents(who.parameters, who.density, [block([directions[column]])])
+        for one, other in zip(together, alone, strict=True):
+            assert one.shape[1] == len(directions)
+            bound = ROUNDING * float(np.abs(other).max())
+            np.testing.assert_allclose(one[:, column], other[:, 0], rtol=0.0, atol=bound)
 
 
 def test_tissues_are_the_transpose_of_their_field() -> None:

@@ -14,6 +14,7 @@ from mpi4py import MPI  # isort: skip
 from palpate.errors import InputError
 from palpate.solvers.growth.lattice import lattice, storage_by_tissue
 from palpate.solvers.growth.mechanics import Pressure, mechanics, middles_m
+from palpate.solvers.growth.parameters import block
 from tests.laws.operators import ROUNDING
 from tests.laws.taylor import rates
 from tests.solvers.growth.head import EDGES_M, PRESSURE, coupled
@@ -44,25 +45,29 @@ def test_coupled_tangent_is_the_gradients_transpose() -> None:
     """<J v, y> = <v, J^T y> to rounding: Gauss-Newton needs both of one scheme."""
     who, _ = coupled(MPI.COMM_WORLD)
     kept = who.model.forecast(who.parameters, who.density, keep=True)
-    by, weights = who.direction(), [who.field() for _ in kept.states]
-    states, changes = who.model.tangent(who.parameters, who.density, by)
+    directions, weights = [who.direction() for _ in range(4)], [who.field() for _ in kept.states]
+    # The last block leaves ln D alone, which the coupling nevertheless moves.
+    still = [replace(one, log_diffusivity=np.zeros_like(who.density)) for one in directions[3:]]
+    blocks = [block(directions[:3]), replace(block(still), log_diffusivity=None)]
+    states, changes = who.model.tangents(who.parameters, who.density, blocks)
     for one, other in zip(states, kept.states, strict=True):
         np.testing.assert_array_equal(one, other)
-    space = who.voxels.space
-    pairs = list(zip(changes, weights, strict=True))
-    forward = space.halo.summed(sum(float(change @ y) for change, y in pairs))
-    sizes = space.halo.summed(sum(float(np.abs(change) @ np.abs(y)) for change, y in pairs))
-    assert abs(forward - who.model.gradient(kept, weights).dot(by, space)) <= ROUNDING * sizes
+    space, gradient = who.voxels.space, who.model.gradient(kept, weights)
+    for column, by in enumerate([*directions[:3], *still]):
+        pairs = [(change[:, column], y) for change, y in zip(changes, weights, strict=True)]
+        forward = space.halo.summed(sum(float(change @ y) for change, y in pairs))
+        sizes = space.halo.summed(sum(float(np.abs(change) @ np.abs(y)) for change, y in pairs))
+        assert abs(forward - gradient.dot(by, space)) <= ROUNDING * sizes
 
 
 def test_the_coupling_alone() -> None:
     """Its own Taylor and dot-product tests: in the model's gradient a small part could hide."""
     who, pushing = coupled(MPI.COMM_SELF)
-    u, v, y = who.density, who.field(), who.field()
-    tangent = pushing.tangent(u, v)
-    remainders = [float(np.abs(pushing.shift(u + h * v) - pushing.shift(u) - h * tangent).max()) for h in STEPS[1:]]
-    np.testing.assert_allclose(rates(remainders, STEPS[1:]), 2.0, atol=0.1)
-    assert abs(tangent @ y - v @ pushing.pull_back(u, y)) <= ROUNDING * float(np.abs(tangent) @ np.abs(y))
+    u, changes, y = who.density, np.stack([who.field(), who.field()], axis=1), who.field()
+    for v, tangent in zip(changes.T, pushing.tangent(u, changes).T, strict=True):
+        remainders = [float(np.abs(pushing.shift(u + h * v) - pushing.shift(u) - h * tangent).max()) for h in STEPS[1:]]
+        np.testing.assert_allclose(rates(remainders, STEPS[1:]), 2.0, atol=0.1)
+        assert abs(tangent @ y - v @ pushing.pull_back(u, y)) <= ROUNDING * float(np.abs(tangent) @ np.abs(y))
 
 
 def test_no_tumour_pushes_nothing() -> None:
@@ -71,7 +76,7 @@ def test_no_tumour_pushes_nothing() -> None:
     nothing = np.zeros_like(who.density)
     assert not pushing.shift(nothing).any()
     assert pushing.mass_effect(nothing).largest_m == 0.0
-    assert not pushing.tangent(nothing, who.density).any()
+    assert not pushing.tangent(nothing, who.density[:, None]).any()
 
 
 def test_only_the_ratio_of_push_to_stiffness_moves() -> None:

@@ -11,6 +11,7 @@ from dolfinx import fem, mesh  # isort: skip
 from mpi4py import MPI
 
 from palpate.solvers.growth.diffusion import diffusion
+from palpate.solvers.growth.parameters import block
 from palpate.solvers.growth.tetrahedra import tetrahedra
 from palpate.solvers.growth.voxels import voxels
 from tests.solvers.growth.patient import SHAPE, patient
@@ -22,14 +23,16 @@ CLOSE = 1e-11
 """Sums of some ten terms in another order, a hundred times in a row."""
 
 
-def test_forecast_and_gradient() -> None:
-    """A cluster must say what a laptop says: states, burden and every part of the gradient."""
+def test_forecast_gradient_and_tangents() -> None:
+    """A cluster must say what a laptop says: states, burden, every part of the gradient, and tangents."""
     found = []
     for comm in (MPI.COMM_WORLD, MPI.COMM_SELF):
         who = patient(comm)
         kept = who.model.forecast(who.parameters, who.density, keep=True)
         gradient = who.model.gradient(kept, list(kept.states))
+        _, changes = who.model.tangents(who.parameters, who.density, [block([who.direction(), who.direction()])])
         fields = [*kept.states, gradient.density, gradient.log_diffusivity, gradient.log_proliferation]
+        fields += [column for change in changes for column in change.T]
         found.append(([who.voxels.to_volume(one) for one in fields], gradient.log_alpha, gradient.log_sensitivities))
     for one, other in zip(*(fields for fields, _, _ in found), strict=True):
         np.testing.assert_allclose(one, other, rtol=0, atol=CLOSE * np.abs(other).max())
