@@ -20,7 +20,8 @@ lies in the densest voxels forecast, as many as a margin of 15 mm around the las
 mechanics and elastogram are worth is told apart where mass effect matters: where stress lowers ln D at the true front
 by 0.5 or more on the day of a scan that is known.
 
-Patients of the seed 31 served to find the errors of contours that the twin assumes; these are others.
+Patients of the seed 31 served to find the errors of contours that the twin assumes, those of 47 to find that later
+scans were read with a bias; these are others.
 
     python benchmarks/growth_cohort.py --out folder [--ranks 2] [--short]
 
@@ -59,7 +60,7 @@ type Values = NDArray[np.float64]
 
 PATIENTS: Final = 20
 SHORT_PATIENTS: Final = 2
-SEED: Final = 47
+SEED: Final = 59
 LEVELS: Final = (0.5, 0.8, 0.9, 0.95)
 TREATED: Final = 0.8
 """Share of patients with radiotherapy and temozolomide."""
