@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 import scipy.stats as stats
+from scipy.special import logsumexp
 
 from tests.laws.chance import FALSE_ALARM
 from tests.twin.small import SETTINGS, history, problem, simulated
@@ -104,14 +106,18 @@ def test_correlated_errors_are_those_of_the_dense_matrix(small: Problem) -> None
 def test_posteriors_are_calibrated(small: Problem) -> None:
     """Simulation-based calibration: truths from the prior, data from the model, intervals hold as many as they say.
 
-    R is the one that made the data; what taking it from the fit costs is measured in decision 0053. Tumours are
-    independent of each other, numbers of one tumour are not: the share that a tumour's intervals hold is one draw.
+    How much fronts stray differs from tumour to tumour, too, and no fit is told. How steep they are when R is made is
+    told here; what taking that from the fit costs is measured in decision 0063. Tumours are independent of each other,
+    numbers of one tumour are not: the share that a tumour's intervals hold is one draw.
     """
+    straying = small.straying()
+    probable = np.exp(straying.log_prior) / np.exp(straying.log_prior).sum()
     shares = np.zeros((TUMOURS, len(LEVELS)))
     for number in range(TUMOURS):
         rng = np.random.default_rng([5, number])
         truth = rng.standard_normal(small.dynamics.unknowns.size)
-        seen = simulated(small, truth, rng)
+        q = float(rng.choice(straying.front_drift_mm, p=probable))
+        seen = replace(simulated(replace(small, front_drift_mm=q), truth, rng), front_drift_mm=small.front_drift_mm)
         drawn = draw(seen, laplace(seen, renewals=0), SETTINGS)
         below = (drawn.xi < truth).sum(axis=0)
         away = np.abs((below + rng.random(len(truth))) / (len(drawn.xi) + 1.0) - 0.5)
@@ -153,17 +159,22 @@ def test_ranks_decide_alike(monkeypatch: pytest.MonkeyPatch) -> None:
     comm = MPI.COMM_WORLD
     rng = np.random.default_rng(comm.rank)
 
-    def off(*arguments: Any) -> float:  # noqa: ANN401
-        return objective(*arguments) * (1.0 + 0.2 * comm.rank * rng.random()) + 3.0 * comm.rank * rng.random()
+    def off(exact: Callable[..., Any]) -> Callable[..., float]:
+        def sums(*arguments: Any) -> float:  # noqa: ANN401
+            own = float(exact(*arguments))
+            return own * (1.0 + 0.2 * comm.rank * rng.random()) + 3.0 * comm.rank * rng.random()
 
-    monkeypatch.setattr("palpate.twin.calibration.posterior.objective", off)
-    monkeypatch.setattr("palpate.twin.calibration.draws.objective", off)
+        return sums
+
+    monkeypatch.setattr("palpate.twin.calibration.posterior.objective", off(objective))
+    monkeypatch.setattr("palpate.twin.calibration.draws.logsumexp", off(logsumexp))
     settings = SETTINGS.model_copy(update={"max_iterations": 6, "draws": 8})
     own = problem(settings, comm)
     shared = Still(own.dynamics, own.observations, own.front_drift_mm)
     found = laplace(shared)
     drawn = draw(shared, found, settings)
-    for one in (found.mode, found.covariance, np.array(found.front_drift_mm), drawn.xi, drawn.straying):
+    agreed = (found.mode, found.covariance, np.array(found.front_drift_mm), drawn.xi, drawn.front_drift_mm)
+    for one in (*agreed, drawn.straying):
         assert np.array_equal(one, comm.bcast(one))
 
 

@@ -13,10 +13,10 @@ from tests.twin.small import SETTINGS, problem
 import palpate.solvers  # noqa: F401  # isort: skip  (loads MPI before dolfinx)
 
 from palpate.twin.calibration.draws import draw  # isort: skip
-from palpate.twin.calibration.posterior import Laplace, Problem, laplace, objective  # isort: skip
+from palpate.twin.calibration.posterior import Laplace, Problem, laplace  # isort: skip
 
 BATCHES = 10
-STEPS = 700
+STEPS = 1000
 """Of the chain, to a batch: several times over what it takes to forget where it was."""
 FOUND_OUT = 0.01
 """Chance of a false alarm in the one direction where a chain of this length can tell the posterior from Laplace's."""
@@ -30,7 +30,8 @@ def _walked(own: Problem, found: Laplace, rng: np.random.Generator) -> Values:
     half = 2.38 / np.sqrt(size) * np.linalg.cholesky(found.covariance)  # Roberts, Gelman and Gilks 1997
 
     def phi(xi: Values) -> float:
-        return objective(own.residual(own.states(xi), xi), xi, found.errors)
+        log_densities = found.straying.log_densities(own.residual(own.states(xi), xi))
+        return 0.5 * float(xi @ xi) - float(np.logaddexp.reduce(log_densities))
 
     at, here = found.mode, phi(found.mode)
     kept = np.empty(((BATCHES + 1) * STEPS, size))

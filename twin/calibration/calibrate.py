@@ -43,7 +43,7 @@ class Calibration:
         unknowns: layout of xi.
         mode: most probable xi, shape (p,).
         covariance: of xi around it, shape (p, p).
-        front_drift_mm: q, as estimated.
+        front_drift_mm: q at the mode; draws have their own.
         stress: that slowed the tumour so far; None where the twin knows no mechanics.
         field: of shared errors.
         draws: of the posterior.
@@ -128,7 +128,7 @@ def calibrated(
         coarse = replace(coarse, stiffness=coarse_stiffness(history, grid, settings.stiffness_draws))
     problem = prepared(coarse, settings, comm)
     found = laplace(problem)
-    problem = replace(problem.under(found.stress), front_drift_mm=found.front_drift_mm)
+    problem = problem.under(found.stress)
     drawn = draw(problem, found, settings)
     return _calibration(problem, found, drawn, grid, replace(coarse, stiffness=None)), problem
 

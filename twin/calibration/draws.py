@@ -1,8 +1,9 @@
 """Joint draws of the posterior: from the Laplace approximation to the posterior itself, by sequential Monte Carlo.
 
-Draws of Laplace's N(m, H^-1) have log weights ell = (xi - m)^T H (xi - m) / 2 - phi(xi). Their effective
-number says how Gaussian the posterior is. The weights are taken on in powers, each the largest that leaves half of
-the draws effective. After each the draws are resampled and moved: the proposal
+Draws of Laplace's N(m, H^-1) have log weights ell = (xi - m)^T H (xi - m) / 2 - phi(xi), where phi sums over how much
+the front may stray, p(y | xi) = sum_q p(q) p(y | xi, q); Laplace's Gaussian takes one q. Their effective number says
+how Gaussian the posterior is. The weights are taken on in powers, each the largest that leaves half of the draws
+effective. After each the draws are resampled and moved: the proposal
 
     xi' = m + sqrt(1 - b^2) (xi - m) + b H^-1/2 z,     z ~ N(0, 1),
 
@@ -17,10 +18,13 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import logsumexp
 
 from palpate.config.twin import TwinSettings
 from palpate.progress import track
-from palpate.twin.calibration.posterior import Laplace, Problem, objective
+from palpate.twin.calibration.posterior import Laplace, Problem
+from palpate.twin.dynamics import CENTURY_DAYS
+from palpate.twin.observation.errors import StrayingErrors
 
 type Values = NDArray[np.float64]
 
@@ -40,6 +44,7 @@ class Draws:
     Attributes:
         xi: shape (draws, p).
         density: at the last scan, on the lattice's tissue voxels in C order, shape (draws, n).
+        front_drift_mm: q, shape (draws,).
         straying: of the front until the last scan, in the field's coefficients, mm, shape (draws, r).
         effective_share: effective number over number of Laplace's draws; near one, the posterior is Gaussian.
         powers: how many powers it took from there.
@@ -48,6 +53,7 @@ class Draws:
 
     xi: Values
     density: NDArray[np.float32]
+    front_drift_mm: Values
     straying: Values
     effective_share: float
     powers: int
@@ -79,7 +85,8 @@ def draw(problem: Problem, found: Laplace, settings: TwinSettings) -> Draws:
     def particle(xi: Values) -> _Particle:
         states = problem.states(xi)
         residual, away = problem.residual(states, xi), xi - found.mode
-        log_weight = 0.5 * float(away @ precision @ away) - objective(residual, xi, found.errors)
+        log_density = float(logsumexp(found.straying.log_densities(residual))) - 0.5 * float(xi @ xi)
+        log_weight = 0.5 * float(away @ precision @ away) + log_density
         # What is no number is not the posterior's. Resampling and moves follow from these weights and from equal random
         # numbers alone, so that ranks that agree on them decide alike.
         log_weight = problem.agreed(log_weight if np.isfinite(log_weight) else -np.inf)
@@ -106,25 +113,29 @@ def draw(problem: Problem, found: Laplace, settings: TwinSettings) -> Draws:
             particles = [one for one, _ in tried]
             accepted = float(np.mean([yes for _, yes in tried]))
             step = float(np.clip(step * np.exp(accepted - ACCEPTED), 0.02, 1.0))
-    straying = [strayed(found.errors.draw_shared(one.residual, rng), problem) for one in particles]
+    q, fronts = zip(*(_strayed(problem, found.straying, one.residual, rng) for one in particles), strict=True)
     return Draws(
         np.stack([one.xi for one in particles]),
         np.stack([one.density for one in particles]),
-        problem.agreed(np.stack(straying)),
+        problem.agreed(np.array(q)),
+        problem.agreed(np.stack(fronts)),
         share,
         powers,
         accepted,
     )
 
 
-def strayed(zeta: Values, problem: Problem) -> Values:
-    """How far the front has strayed by the last scan, coefficients in mm, shape (r,)."""
+def _strayed(
+    problem: Problem, straying: StrayingErrors, residual: Values, rng: np.random.Generator
+) -> tuple[float, Values]:
+    """The q of a draw and how far its front has strayed by the last scan, coefficients in mm, shape (r,)."""
+    log_densities = straying.log_densities(residual)
+    which = int(systematic(log_densities, rng, 1)[0])
+    q = float(straying.front_drift_mm[which])
+    zeta = straying.errors[which].draw_shared(residual, rng)
+    steps = np.sqrt(np.diff(problem.observations.days) / CENTURY_DAYS)
     r = len(problem.observations.field.centres_mm)
-    steps = np.sqrt(np.diff(problem.observations.days) / 100.0)
-    total = np.zeros(r)
-    for interval, step in enumerate(steps):
-        total += problem.front_drift_mm * step * zeta[interval * r : (interval + 1) * r]
-    return total
+    return q, q * (steps @ zeta[: len(steps) * r].reshape(len(steps), r))
 
 
 def effective(log_weights: Values) -> float:
@@ -147,9 +158,16 @@ def _power_of(log_weights: Values) -> float:
     return low
 
 
-def systematic(log_weights: Values, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Indices of as many draws, each as often as its weight says, to one."""
+def systematic(log_weights: Values, rng: np.random.Generator, count: int | None = None) -> NDArray[np.int64]:
+    """Indices of draws, each as often as its weight says, to one.
+
+    Args:
+        log_weights: shape (n,).
+        rng: random numbers.
+        count: how many; None for n.
+    """
     w = np.exp(log_weights - log_weights.max())
     ends = np.cumsum(w / w.sum())
-    places = (np.arange(len(w)) + rng.random()) / len(w)
+    wanted = len(w) if count is None else count
+    places = (np.arange(wanted) + rng.random()) / wanted
     return np.minimum(np.searchsorted(ends, places), len(w) - 1)

@@ -20,7 +20,7 @@ from scipy.linalg import cho_factor, cho_solve, solve_triangular
 
 from palpate.solvers.growth.mechanics import Mechanics
 from palpate.twin.dynamics import Dynamics
-from palpate.twin.observation.errors import SharedErrors
+from palpate.twin.observation.errors import SharedErrors, StrayingErrors
 from palpate.twin.observation.likelihood import Observations
 from palpate.twin.priors import SLOWING
 from palpate.twin.stress import Stress, followed, pattern
@@ -93,6 +93,15 @@ class Problem:
         """R."""
         return self.observations.errors(self.front_drift_mm)
 
+    def straying(self) -> StrayingErrors:
+        """R for every q of the grid; for the one stated where there is one scan or the front does not stray."""
+        settings = self.observations.settings
+        alone = len(self.observations.days) < 2 or settings.front_drift_mm == 0.0
+        factors = np.array((1.0,) if alone else GRID)
+        q = factors * settings.front_drift_mm
+        log_prior = -0.5 * (np.log(factors) / settings.front_drift_log_std) ** 2
+        return StrayingErrors(q, log_prior, tuple(self.observations.errors(float(one)) for one in q))
+
     def agreed[T](self, own: T) -> T:
         """What rank 0 has, on every rank. Collective.
 
@@ -134,6 +143,7 @@ class Laplace:
         front_drift_mm: q.
         stress: with which the mode was found.
         errors: R at the mode.
+        straying: R for other q as well.
         statistics: how it was found.
     """
 
@@ -142,6 +152,7 @@ class Laplace:
     front_drift_mm: float
     stress: Stress | None
     errors: SharedErrors
+    straying: StrayingErrors
     statistics: Statistics
 
     def draws(self, count: int, rng: np.random.Generator) -> Values:
@@ -192,7 +203,15 @@ def laplace(problem: Problem, renewals: int = RENEWALS) -> Laplace:
     misfit = float(residual @ errors.solve(residual)) / len(residual)
     taken = settings.max_iterations - work.left
     statistics = Statistics(done, taken, work.forecasts, objective(residual, xi, errors), misfit, len(residual))
-    return Laplace(xi, 0.5 * (covariance + covariance.T), problem.front_drift_mm, problem.stress, errors, statistics)
+    return Laplace(
+        xi,
+        0.5 * (covariance + covariance.T),
+        problem.front_drift_mm,
+        problem.stress,
+        errors,
+        problem.straying(),
+        statistics,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,18 +262,11 @@ def _minimised(problem: Problem, at: _Point, work: _Work, tolerance: float) -> t
 
 
 def _straying(problem: Problem, states: tuple[Values, ...], jacobian: Values, xi: Values) -> float:
-    """The q of the grid with the largest evidence times prior; as stated where there is one scan or none is wanted."""
-    settings = problem.observations.settings
-    if len(states) < 2 or settings.front_drift_mm == 0.0:
-        return settings.front_drift_mm
+    """The q of the grid with the largest evidence times prior."""
+    straying = problem.straying()
     start = problem.residual(states, xi) + jacobian @ xi
-    scores = []
-    for factor in GRID:
-        q = factor * settings.front_drift_mm
-        errors = problem.observations.errors(q)
-        prior = (np.log(factor) / settings.front_drift_log_std) ** 2
-        scores.append(prior + evidence(start, jacobian, errors))
-    return GRID[problem.agreed(int(np.argmin(scores)))] * settings.front_drift_mm
+    losses = [evidence(start, jacobian, errors) for errors in straying.errors] - 2.0 * straying.log_prior
+    return float(straying.front_drift_mm[problem.agreed(int(np.argmin(losses)))])
 
 
 def evidence(start: Values, jacobian: Values, errors: SharedErrors) -> float:

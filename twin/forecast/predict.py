@@ -191,7 +191,7 @@ class _Future:
                 parameters = replace(parameters, log_diffusivity=log_d)
             (density,) = self._model((float(days[piece]), float(days[piece + 1]))).forecast(parameters, density).states
         step = np.sqrt((days[-1] - days[0]) / CENTURY_DAYS)
-        fresh = self._calibration.front_drift_mm * step * rng.standard_normal(drawn.straying.shape[1])
+        fresh = drawn.front_drift_mm[number] * step * rng.standard_normal(drawn.straying.shape[1])
         whole = state.gathered(density)
         return self._strayed(whole, self._phi @ (drawn.straying[number] + fresh)).astype(np.float32)
 

@@ -82,6 +82,30 @@ class SharedErrors:
         return np.asarray(zeta + self.columns.T @ self.solve(residual - self.columns @ zeta - noise))
 
 
+@dataclass(frozen=True, slots=True)
+class StrayingErrors:
+    """R for some q, and how probable each q is before any data.
+
+    Attributes:
+        front_drift_mm: q, shape (k,).
+        log_prior: shape (k,).
+        errors: R of each.
+    """
+
+    front_drift_mm: Values
+    log_prior: Values
+    errors: tuple[SharedErrors, ...]
+
+    def log_densities(self, residual: Values) -> Values:
+        """The value of ln p(y, q | F) up to a constant, shape (k,).
+
+        Args:
+            residual: y - F, shape (m,).
+        """
+        fits = [float(residual @ one.solve(residual)) + one.log_determinant for one in self.errors]
+        return np.asarray(self.log_prior - 0.5 * np.array(fits))
+
+
 def shared_errors(diagonal: Values, columns: Values) -> SharedErrors:
     """Factorise R."""
     inner = np.eye(columns.shape[1]) + columns.T @ (columns / diagonal[:, None])
