@@ -172,10 +172,21 @@ def test_ranks_decide_alike(monkeypatch: pytest.MonkeyPatch) -> None:
     own = problem(settings, comm)
     shared = Still(own.dynamics, own.observations, own.front_drift_mm)
     found = laplace(shared)
-    drawn = draw(shared, found, settings)
+    alone = problem(settings)
+    drawn = draw(Still(alone.dynamics, alone.observations, alone.front_drift_mm), found, settings, comm)
     agreed = (found.mode, found.covariance, np.array(found.front_drift_mm), drawn.xi, drawn.front_drift_mm)
     for one in (*agreed, drawn.straying):
         assert np.array_equal(one, comm.bcast(one))
+
+
+@pytest.mark.mpi
+def test_ranks_share_draws_and_change_none(small: Problem) -> None:
+    """Draws dealt to ranks are those of one rank, to the last bit: forecasts must not depend on the machine."""
+    settings = SETTINGS.model_copy(update={"draws": 7})
+    found = laplace(small, renewals=0)
+    alone, shared = draw(small, found, settings), draw(small, found, settings, MPI.COMM_WORLD)
+    for name in ("xi", "density", "front_drift_mm", "straying"):
+        assert np.array_equal(getattr(alone, name), getattr(shared, name))
 
 
 @pytest.mark.mpi

@@ -129,7 +129,7 @@ def calibrated(
     problem = prepared(coarse, settings, comm)
     found = laplace(problem)
     problem = problem.under(found.stress)
-    drawn = draw(problem, found, settings)
+    drawn = draw(_whole(problem, coarse), found, settings, comm)
     return _calibration(problem, found, drawn, grid, replace(coarse, stiffness=None)), problem
 
 
@@ -152,6 +152,15 @@ def prepared(coarse: TumourHistory, settings: TwinSettings, comm: MPI.Comm = MPI
     model = dynamics(coarse, edge, rates, layout, settings, comm)
     seen = observations(coarse, layout, settings)
     return Problem(model, seen, settings.front_drift_mm, pushing=pushing).under(stress)
+
+
+def _whole(problem: Problem, coarse: TumourHistory) -> Problem:
+    """The same problem with all voxels on every rank: a draw's forecast on one rank waits for nobody."""
+    if problem.dynamics.place.space.halo.comm.size == 1:
+        return problem
+    own, settings = problem.dynamics, problem.observations.settings
+    alone = dynamics(coarse, outline(coarse, settings), growth_shapes(coarse, settings), own.unknowns, settings)
+    return replace(problem, dynamics=alone, pushing=None).under(problem.stress)
 
 
 def _calibration(problem: Problem, found: Laplace, drawn: Draws, grid: Lattice, coarse: TumourHistory) -> Calibration:

@@ -17,11 +17,12 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from mpi4py import MPI
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
 from palpate.config.twin import TwinSettings
-from palpate.progress import track
+from palpate.progress import say, track
 from palpate.twin.calibration.posterior import Laplace, Problem
 from palpate.twin.dynamics import CENTURY_DAYS
 from palpate.twin.observation.errors import StrayingErrors
@@ -70,37 +71,38 @@ class _Particle:
     residual: Values
 
 
-def draw(problem: Problem, found: Laplace, settings: TwinSettings) -> Draws:
+def draw(problem: Problem, found: Laplace, settings: TwinSettings, comm: MPI.Comm = MPI.COMM_SELF) -> Draws:
     """Draw, weigh, resample and move until the draws are the posterior's. Collective.
 
     Args:
-        problem: whose posterior it is.
+        problem: whose posterior it is, whole on every rank.
         found: the Laplace approximation.
         settings: number of draws and seed.
+        comm: ranks to share the draws; they are the same for every number of ranks.
     """
     rng = np.random.default_rng(settings.seed)
-    half = np.linalg.cholesky(found.covariance)
-    precision = np.linalg.inv(found.covariance)
+    half, precision = np.linalg.cholesky(found.covariance), np.linalg.inv(found.covariance)
 
-    def particle(xi: Values) -> _Particle:
-        states = problem.states(xi)
-        residual, away = problem.residual(states, xi), xi - found.mode
-        log_density = float(logsumexp(found.straying.log_densities(residual))) - 0.5 * float(xi @ xi)
-        log_weight = 0.5 * float(away @ precision @ away) + log_density
-        # What is no number is not the posterior's. Resampling and moves follow from these weights and from equal random
-        # numbers alone, so that ranks that agree on them decide alike.
-        log_weight = problem.agreed(log_weight if np.isfinite(log_weight) else -np.inf)
-        return _Particle(xi, log_weight, states[-1].astype(np.float32), residual)
+    def weighed(every: list[Values], what: str = "") -> list[_Particle]:
+        own = every[comm.rank :: comm.size]
+        done = [_weighed(problem, found, precision, xi) for xi in (track(own, what, len(own)) if what else own)]
+        # All ranks go on with the same numbers, each from one of them: last bits decide alike.
+        parts = comm.allgather(done)
+        return [parts[number % comm.size][number // comm.size] for number in range(len(every))]
 
-    def moved(one: _Particle, power: float, step: float) -> tuple[_Particle, bool]:
-        proposal = np.sqrt(1.0 - step**2) * (one.xi - found.mode) + step * (half @ rng.standard_normal(len(one.xi)))
-        other = particle(found.mode + proposal)
-        if np.log(rng.random()) < power * (other.log_weight - one.log_weight):
-            return other, True
-        return one, False
+    def moved(particles: list[_Particle], power: float, step: float) -> tuple[list[_Particle], float]:
+        proposals, chances = [], []
+        for one in particles:
+            away = np.sqrt(1.0 - step**2) * (one.xi - found.mode) + step * (half @ rng.standard_normal(len(one.xi)))
+            proposals.append(found.mode + away)
+            chances.append(np.log(rng.random()))
+        others = weighed(proposals)
+        triples = list(zip(particles, others, chances, strict=True))
+        taken = [chance < power * (other.log_weight - one.log_weight) for one, other, chance in triples]
+        after = [other if yes else one for (one, other, _), yes in zip(triples, taken, strict=True)]
+        return after, float(np.mean(taken))
 
-    first = found.draws(settings.draws, rng)
-    particles = [particle(xi) for xi in track(list(first), "draws of the posterior", len(first))]
+    particles = weighed(list(found.draws(settings.draws, rng)), "draws of the posterior")
     share = effective(np.array([one.log_weight for one in particles]))
     power, step, powers, accepted = 0.0, FIRST_STEP, 0, 1.0
     while power < 1.0:
@@ -109,20 +111,29 @@ def draw(problem: Problem, found: Laplace, settings: TwinSettings) -> Draws:
         power, powers = power + added, powers + 1
         particles = [particles[index] for index in systematic(added * log_weights, rng)]
         for _ in range(MOVES if power < 1.0 else 2 * MOVES):
-            tried = [moved(one, power, step) for one in particles]
-            particles = [one for one, _ in tried]
-            accepted = float(np.mean([yes for _, yes in tried]))
+            particles, accepted = moved(particles, power, step)
             step = float(np.clip(step * np.exp(accepted - ACCEPTED), 0.02, 1.0))
-    q, fronts = zip(*(_strayed(problem, found.straying, one.residual, rng) for one in particles), strict=True)
+        say(f"draws follow the posterior to the power {power:.2f}, {accepted:.0%} of moves accepted")
+    strays = [_strayed(problem, found.straying, one.residual, rng) for one in particles]
+    q, fronts = comm.bcast(tuple(zip(*strays, strict=True)))
     return Draws(
         np.stack([one.xi for one in particles]),
         np.stack([one.density for one in particles]),
-        problem.agreed(np.array(q)),
-        problem.agreed(np.stack(fronts)),
+        np.array(q),
+        np.stack(fronts),
         share,
         powers,
         accepted,
     )
+
+
+def _weighed(problem: Problem, found: Laplace, precision: Values, xi: Values) -> _Particle:
+    states = problem.states(xi)
+    residual, away = problem.residual(states, xi), xi - found.mode
+    log_density = float(logsumexp(found.straying.log_densities(residual))) - 0.5 * float(xi @ xi)
+    log_weight = 0.5 * float(away @ precision @ away) + log_density
+    # What is no number is not the posterior's.
+    return _Particle(xi, log_weight if np.isfinite(log_weight) else -np.inf, states[-1].astype(np.float32), residual)
 
 
 def _strayed(
