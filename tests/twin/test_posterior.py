@@ -100,6 +100,7 @@ def test_correlated_errors_are_those_of_the_dense_matrix(small: Problem) -> None
     dense = np.diag(errors.diagonal) + errors.columns @ errors.columns.T
     values = np.random.default_rng(2).standard_normal((len(dense), 3))
     assert np.allclose(errors.solve(values), np.linalg.solve(dense, values), rtol=1e-7, atol=1e-9)
+    assert errors.misfit(values[:, 0]) == pytest.approx(float(values[:, 0] @ np.linalg.solve(dense, values[:, 0])))
     assert errors.log_determinant == pytest.approx(np.linalg.slogdet(dense)[1], rel=1e-9)
 
 

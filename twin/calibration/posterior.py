@@ -163,7 +163,7 @@ class Laplace:
 
 def objective(residual: Values, xi: Values, errors: SharedErrors) -> float:
     """Value of phi, without its constant."""
-    return 0.5 * float(residual @ errors.solve(residual) + xi @ xi)
+    return 0.5 * (errors.misfit(residual) + float(xi @ xi))
 
 
 def gradient_and_hessian(residual: Values, jacobian: Values, xi: Values, errors: SharedErrors) -> tuple[Values, Values]:
@@ -200,7 +200,7 @@ def laplace(problem: Problem, renewals: int = RENEWALS) -> Laplace:
     residual = problem.residual(at.states, xi)
     _, hessian = gradient_and_hessian(residual, jacobian, xi, errors)
     covariance = problem.agreed(cho_solve(cho_factor(hessian), np.eye(len(xi))))
-    misfit = float(residual @ errors.solve(residual)) / len(residual)
+    misfit = errors.misfit(residual) / len(residual)
     taken = settings.max_iterations - work.left
     statistics = Statistics(done, taken, work.forecasts, objective(residual, xi, errors), misfit, len(residual))
     return Laplace(
