@@ -16,6 +16,7 @@ from palpate.config.inversion import InversionSettings
 from palpate.imaging.labels import Regions
 from palpate.imaging.wavefield import WaveField
 from palpate.progress import say
+from palpate.solvers.inversion.allowances import allowances
 from palpate.solvers.inversion.coarse import starting_course
 from palpate.solvers.inversion.course import Iteration
 from palpate.solvers.inversion.direct import DirectResult
@@ -107,7 +108,7 @@ def invert_together(
     began = time.perf_counter()
     mean = fit.parameters.reshape(FIELDS, -1) + unit
     draws = mean[:, :, None] + fit.posterior.draw(settings.samples, settings.seed).reshape(FIELDS, problem.voxels, -1)
-    draws += _log_densities(settings)
+    draws += allowances(settings, fit.prior)
     tally.timed("draws", began)
     say(f"{fields[0].label}: {settings.samples} joint draws")
     parameters = parameters_of(settings, [field.frequency_hz for field in fields], mean, draws)
@@ -148,15 +149,6 @@ def _first_guess(settings: InversionSettings, regions: Regions) -> Hypotheses:
         region_std=settings.region_std if len(regions.numbers) else 0.0,
     )
     return Hypotheses((scale,), (1.0,), expected_factors(regions.variability))
-
-
-def _log_densities(settings: InversionSettings) -> NDArray[np.float64]:
-    """What an unknown density adds to both moduli of each draw, everywhere alike, shape (samples,).
-
-    Waves tell G* / rho and nothing else, so that ln G* is known no better than ln rho.
-    """
-    generator = np.random.default_rng([settings.seed, 6])
-    return settings.density_percent / 100.0 * generator.standard_normal(settings.samples)
 
 
 def _report_iteration(number: int, iteration: Iteration) -> None:

@@ -65,6 +65,10 @@ class InversionSettings(Section):
     """How well the stated density is known, one standard deviation: waves tell G* only in proportion to it. Most soft
     tissue lies between 1000 and 1060 kg/m3, and 1000 is what is mostly stated."""
 
+    anisotropy_percent: Annotated[float, Field(ge=0, le=50)] = 0.0
+    """How far fibres may make ln G* stray from the tissue's isotropic part, one standard deviation, over some 15 mm:
+    waves of one vibration do not show it. 5 allows for white matter that is 30 % stiffer along its fibres."""
+
     discretisation_percent: Annotated[float, Field(ge=0, le=20)] = 0.3
     """What the finite elements cannot represent, as noise in percent of the mean displacement; added to the noise."""
 

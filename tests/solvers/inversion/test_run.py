@@ -156,6 +156,20 @@ def test_unknown_density_is_in_every_interval(bar: WaveField, plain: Inversion) 
     assert free.log_mean == pytest.approx(plain.log_mean, abs=1e-12)
 
 
+def test_fibres_are_allowed_for_where_asked(bar: WaveField, plain: Inversion) -> None:
+    """A smooth field a draw, alike in both moduli and as large as stated; what waves tell stays as it was.
+
+    Waves do not show anisotropy, so that nothing else can widen a region's interval for it. Neighbouring voxels share
+    a draw's field: the spread over draws and voxels is known no better than twenty draws tell.
+    """
+    wide = _invert(bar, BRIEF.model_copy(update={"anisotropy_percent": 10.0}))
+    added = wide.log_draws - plain.log_draws
+    assert wide.log_mean == pytest.approx(plain.log_mean, abs=1e-12)
+    assert np.sqrt((added**2).mean()) == pytest.approx(0.1, rel=4 * 0.16)
+    assert np.corrcoef(added[0].ravel(), added[1].ravel())[0, 1] > 0.95
+    assert np.abs(added - added.mean(axis=1, keepdims=True)).max() > 0.01  # no factor common to all voxels
+
+
 def test_a_voxel_that_is_no_measurement_is_left_out(bar: WaveField, plain: Inversion) -> None:
     """A wrong turn of the phase in one voxel changes neither moduli nor noise by more than a voxel's worth of data."""
     displacement_m = bar.displacement_m.copy()
