@@ -76,6 +76,8 @@ VARIANTS: Final = {
 }
 SLOWED: Final = 0.5
 """Least lowering of ln D by stress at the front, for mass effect to matter."""
+RESAMPLED: Final = 10_000
+"""Cohorts drawn from the patients with replacement."""
 QUANTITIES: Final = ("visible volume", "burden")
 MARGIN_MM: Final = 15.0
 PICTURE: Final = Path(__file__).parents[1] / "docs" / "pictures" / "growth_cohort.svg"
@@ -258,6 +260,7 @@ def main() -> None:
     ]
     picture = chosen.out / PICTURE.name if chosen.short else PICTURE
     draw(told, picture)
+    notes += compared(told)
     notes.append("docs/pictures/growth_cohort.svg: Share of intervals that held what came, against what they said.")
     print("\n".join(notes))
     seconds = time.perf_counter() - began
@@ -283,6 +286,8 @@ def rows_of(told: list[dict[str, Any]]) -> list[Row]:
                     goal,
                 )
             )
+        ranks = {name: float(np.mean([np.mean(one.draws < one.truth) for one in ones])) for name, ones in both.items()}
+        rows.append(Row(f"{quantity}: mean rank of the truth", "", ranks["twin"], None, _rest(ranks), goal="0.4..0.6"))
         errors = {name: float(np.mean([abs(level - got) for level, got in s.items()])) for name, s in shares.items()}
         rows.append(Row(f"{quantity}: expected calibration error", "", errors["twin"], None, _rest(errors)))
         scores = {name: _crps(ones) for name, ones in both.items()}
@@ -316,6 +321,26 @@ def pushed(told: list[dict[str, Any]]) -> list[Row]:
         where = f"where stress lowers ln D by {SLOWED:g} or more ({len(some)} patients)"
         rows.append(Row(f"{quantity}, {where}: CRPS, mean", "mL", scores["twin"], None, _rest(scores)))
     return rows
+
+
+def compared(told: list[dict[str, Any]]) -> list[str]:
+    """By how much the twin's scores are better, patient by patient, and what other patients might have shown."""
+    chosen = np.random.default_rng([SEED, 0]).integers(len(told), size=(RESAMPLED, len(told)))
+    notes = []
+    for quantity in QUANTITIES:
+        scores = {name: _each_crps([_told(one, name, quantity) for one in told]) for name in VARIANTS}
+        if quantity == "visible volume":
+            scores["exponential"] = _each_crps(exponential(told))
+        ours = scores.pop("twin")
+        for name, theirs in scores.items():
+            better = theirs - ours
+            low, high = np.quantile(better[chosen].mean(axis=1), [0.05, 0.95])
+            range_ml = f"{low:.2f} to {high:.2f} in 90 % of resampled cohorts"
+            notes.append(
+                f"{quantity}, CRPS of '{name}' less the twin's: {better.mean():.2f} mL ({range_ml}); larger in "
+                f"{np.count_nonzero(better > 0)} of {len(told)} patients"
+            )
+    return notes
 
 
 def draw(told: list[dict[str, Any]], path: Path) -> None:
@@ -385,7 +410,11 @@ def _normal(quantiles: Values) -> Values:
 
 
 def _crps(ones: list[Told]) -> float:
-    return float(np.mean([crps(one.draws[:, None], np.array([one.truth]))[0] for one in ones]))
+    return float(np.mean(_each_crps(ones)))
+
+
+def _each_crps(ones: list[Told]) -> Values:
+    return np.array([crps(one.draws[:, None], np.array([one.truth]))[0] for one in ones])
 
 
 def _relative_error_percent(ones: list[Told]) -> float:
