@@ -61,9 +61,9 @@ class InversionSettings(Section):
     noise_factor: Positive = 1.0
     """Multiplies the noise that the wave field states, where you know better than the importer."""
 
-    density_percent: Annotated[float, Field(ge=0, le=50)] = 4.0
-    """How well the stated density is known, one standard deviation: waves tell G* only in proportion to it. 1000 kg/m3
-    is what is mostly stated, and most soft tissue has 1030 to 1060, brain 1040."""
+    density_percent: Annotated[float, Field(ge=0, le=50)] = 3.0
+    """How well the stated density is known, one standard deviation: waves tell G* only in proportion to it. Most soft
+    tissue lies between 1000 and 1060 kg/m3, and 1000 is what is mostly stated."""
 
     anisotropy_percent: Annotated[float, Field(ge=0, le=50)] = 0.0
     """How far fibres may make ln G* stray from the tissue's isotropic part, one standard deviation, over some 15 mm:
