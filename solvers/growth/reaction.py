@@ -69,17 +69,18 @@ class Reaction:
         Args:
             density: u(t0), shape (n,).
         """
-        by = self.changes()
-        return Slopes(
-            self.factor / (1.0 + self.crowding * density) ** 2,
-            self._by(density, by.factor_by_k, by.crowding_by_k),
-            tuple(self._by(density, a, b) for a, b in zip(by.factor_by_drug, by.crowding_by_drug, strict=True)),
-        )
+        by, left = self.changes(), 1.0 / (1.0 + self.crowding * density)
+        share = density * left
 
-    def _by(self, density: Values, factor_change: Values, crowding_change: Values) -> Values:
-        """Change of u(t1) with changes of a and b."""
-        share = density / (1.0 + self.crowding * density)
-        return share * (factor_change - self.factor * crowding_change * share)
+        def changed(factor: Values, crowding: Values) -> Values:
+            crowded = self.factor * crowding * share
+            return np.asarray(share * (factor - crowded))
+
+        return Slopes(
+            self.factor * left**2,
+            changed(by.factor_by_k, by.crowding_by_k),
+            tuple(changed(a, b) for a, b in zip(by.factor_by_drug, by.crowding_by_drug, strict=True)),
+        )
 
 
 @dataclass(frozen=True, slots=True)
