@@ -57,10 +57,9 @@ class TumourGrid:
             motion: from the first scan's world to the volume's.
             outside: value beyond the volume, and where nothing is known.
         """
-        index = np.moveaxis(self._indices(volume, motion), -1, 0)
         known = np.isfinite(volume.values)
         # A voxel reaches half an edge beyond its centre: there the nearest value holds.
-        held = np.clip(index, 0.0, (np.array(volume.values.shape) - 1.0)[:, None, None, None])
+        held = np.moveaxis(_held(self._indices(volume, motion), volume), -1, 0)
         weight = ndimage.map_coordinates(known.astype(np.float64), held, order=1)
         total = ndimage.map_coordinates(np.where(known, volume.values, 0.0), held, order=1)
         there = self.covered(volume, motion) & (weight >= 0.5)

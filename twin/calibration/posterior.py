@@ -184,6 +184,7 @@ def laplace(problem: Problem, renewals: int = RENEWALS) -> Laplace:
     xi = np.zeros(problem.dynamics.unknowns.size)
     states, jacobian = problem.tangents(xi)
     at, work = _Point(xi, states, jacobian, problem.errors()), _Work(settings.max_iterations, 3 * len(xi))
+    straying = problem.straying()
     for _ in range(renewals):
         at, _ = _minimised(problem, at, work, LOOSE)
         if problem.pushing is not None:
@@ -193,8 +194,10 @@ def laplace(problem: Problem, renewals: int = RENEWALS) -> Laplace:
             work.forecasts += 3 * len(xi)
         around = problem.observations.around(at.states, problem.dynamics.unknowns)
         problem = replace(problem, observations=around)
-        problem = replace(problem, front_drift_mm=_straying(problem, at.states, at.jacobian, at.xi))
-        at = replace(at, errors=problem.errors())
+        straying = problem.straying()
+        best = _best(problem, straying, at)
+        problem = replace(problem, front_drift_mm=float(straying.front_drift_mm[best]))
+        at = replace(at, errors=straying.errors[best])
     at, done = _minimised(problem, at, work, settings.tolerance)
     xi, jacobian, errors = at.xi, at.jacobian, at.errors
     residual = problem.residual(at.states, xi)
@@ -209,7 +212,7 @@ def laplace(problem: Problem, renewals: int = RENEWALS) -> Laplace:
         problem.front_drift_mm,
         problem.stress,
         errors,
-        problem.straying(),
+        straying,
         statistics,
     )
 
@@ -261,12 +264,11 @@ def _minimised(problem: Problem, at: _Point, work: _Work, tolerance: float) -> t
     return at, False
 
 
-def _straying(problem: Problem, states: tuple[Values, ...], jacobian: Values, xi: Values) -> float:
-    """The q of the grid with the largest evidence times prior."""
-    straying = problem.straying()
-    start = problem.residual(states, xi) + jacobian @ xi
-    losses = [evidence(start, jacobian, errors) for errors in straying.errors] - 2.0 * straying.log_prior
-    return float(straying.front_drift_mm[problem.agreed(int(np.argmin(losses)))])
+def _best(problem: Problem, straying: StrayingErrors, at: _Point) -> int:
+    """Which q of the grid has the largest evidence times prior."""
+    start = problem.residual(at.states, at.xi) + at.jacobian @ at.xi
+    losses = [evidence(start, at.jacobian, errors) for errors in straying.errors] - 2.0 * straying.log_prior
+    return int(problem.agreed(int(np.argmin(losses))))
 
 
 def evidence(start: Values, jacobian: Values, errors: SharedErrors) -> float:
@@ -275,5 +277,5 @@ def evidence(start: Values, jacobian: Values, errors: SharedErrors) -> float:
     inner = np.eye(jacobian.shape[1]) + jacobian.T @ weighted
     half = np.linalg.cholesky(inner)
     explained = solve_triangular(half, weighted.T @ start, lower=True)
-    fit = float(start @ errors.solve(start) - explained @ explained)
+    fit = errors.misfit(start) - float(explained @ explained)
     return fit + errors.log_determinant + 2.0 * float(np.log(np.diag(half)).sum())

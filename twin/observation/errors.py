@@ -149,9 +149,7 @@ def error_columns(
         phi = field.at(points)
         # What the centres do not resolve of the field stays as a voxel's own error.
         rest = np.maximum(1.0 - (phi**2).sum(axis=1), 0.0)
-        edge = np.concatenate(
-            [np.full(len(one.values), _edge_mm(one, misplaced_mm[scan], settings)) for one in its] or [np.zeros(0)]
-        )
+        edge = _by_rows(its, [_edge_mm(one, misplaced_mm[scan], settings) for one in its])
         strays = front_drift_mm * np.sqrt(np.diff(days[: scan + 1]) / CENTURY_DAYS)
         noise = _by_rows(its, [_shared(one, settings) for one in its])
         block = np.zeros((len(points), (3 * count - 1) * r))

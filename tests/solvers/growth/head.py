@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -10,6 +11,7 @@ import palpate.solvers  # noqa: F401  (the wheel's MPI before mpi4py)
 
 from mpi4py import MPI  # isort: skip
 
+from palpate.solvers.growth.finite_strain import FiniteStrain
 from palpate.solvers.growth.lattice import lattice
 from palpate.solvers.growth.mechanics import Mechanics, Pressure, mechanics, middles_m
 from palpate.units import days_to_s
@@ -29,3 +31,23 @@ def coupled(comm: MPI.Comm, stiffer: float = 1.0, pressure: Pressure = PRESSURE)
     place = who.voxels
     pushing = mechanics(place.space, middles_m(place, EDGES_M), boxes, pressure, every_s=days_to_s(2.7))
     return replace(who, model=replace(who.model, coupling=pushing)), pushing
+
+
+def demand_same_on_all_ranks(
+    made: Callable[[MPI.Comm], tuple[Patient, Mechanics | FiniteStrain]], solved: float
+) -> None:
+    """A coupling on all ranks gives what it gives on one.
+
+    Args:
+        made: the patient and the coupling on some ranks.
+        solved: how far two solutions may differ, relative to the largest.
+    """
+    found = []
+    for comm in (MPI.COMM_WORLD, MPI.COMM_SELF):
+        who, pushing = made(comm)
+        y = who.field()
+        effect = pushing.mass_effect(who.density)
+        fields = [pushing.shift(who.density), pushing.pull_back(who.density, y), *effect.displacement_m.T]
+        found.append([who.voxels.to_volume(one) for one in fields])
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_allclose(one, other, rtol=0, atol=solved * np.abs(other).max())

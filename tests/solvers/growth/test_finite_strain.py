@@ -17,7 +17,7 @@ from palpate.solvers.growth.finite_strain import FiniteStrain, finite_strain
 from palpate.solvers.growth.mechanics import Pressure
 from tests.laws.operators import ROUNDING
 from tests.laws.taylor import rates
-from tests.solvers.growth.head import coupled
+from tests.solvers.growth.head import coupled, demand_same_on_all_ranks
 from tests.solvers.growth.patient import Patient
 from tests.solvers.growth.test_derivatives import STEPS, functional
 
@@ -117,15 +117,7 @@ def test_finite_strain_differs_where_growth_is_large() -> None:
 @pytest.mark.mpi
 def test_ranks() -> None:
     """The nonlinear solve lives on one rank, densities on all: a cluster must say what a laptop says."""
-    found = []
-    for comm in (MPI.COMM_WORLD, MPI.COMM_SELF):
-        who, finite = pushed(comm)
-        y = who.field()
-        effect = finite.mass_effect(who.density)
-        fields = [finite.shift(who.density), finite.pull_back(who.density, y), *effect.displacement_m.T]
-        found.append([who.voxels.to_volume(one) for one in fields])
-    for one, other in zip(*found, strict=True):
-        np.testing.assert_allclose(one, other, rtol=0, atol=SOLVED * np.abs(other).max())
+    demand_same_on_all_ranks(pushed, SOLVED)
 
 
 @pytest.mark.mpi

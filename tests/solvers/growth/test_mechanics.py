@@ -17,7 +17,7 @@ from palpate.solvers.growth.mechanics import Pressure, mechanics, middles_m
 from palpate.solvers.growth.parameters import block
 from tests.laws.operators import ROUNDING
 from tests.laws.taylor import rates
-from tests.solvers.growth.head import EDGES_M, PRESSURE, coupled
+from tests.solvers.growth.head import EDGES_M, PRESSURE, coupled, demand_same_on_all_ranks
 from tests.solvers.growth.patient import SHAPE
 from tests.solvers.growth.test_derivatives import STEPS, functional
 
@@ -113,15 +113,7 @@ def test_stress_slows_invasion() -> None:
 @pytest.mark.mpi
 def test_ranks() -> None:
     """The elastic system lives on one rank, densities on all: a cluster must say what a laptop says."""
-    found = []
-    for comm in (MPI.COMM_WORLD, MPI.COMM_SELF):
-        who, pushing = coupled(comm)
-        y = who.field()
-        effect = pushing.mass_effect(who.density)
-        fields = [pushing.shift(who.density), pushing.pull_back(who.density, y), *effect.displacement_m.T]
-        found.append([who.voxels.to_volume(one) for one in fields])
-    for one, other in zip(*found, strict=True):
-        np.testing.assert_allclose(one, other, rtol=0, atol=SOLVED * np.abs(other).max())
+    demand_same_on_all_ranks(coupled, SOLVED)
 
 
 def test_what_is_no_mechanics() -> None:
