@@ -83,22 +83,30 @@ class Diffusion:
             duration_s: of the step.
         """
         weights = self.weights(duration_s)
-        total, stage = weights[0] * density, density
+        total, stage, share = weights[0] * density, density, np.empty_like(density)
         for weight in weights[1:]:
             stage = self.multiply(stage)
-            total += weight * stage
+            total += np.multiply(weight, stage, out=share)
         return without_tails(total)
 
-    def stages(self, density: Values, duration_s: float) -> tuple[Values, list[Values]]:
-        """The step's result and x_0..x_m, x_k = P^k u. Collective."""
+    def stages(self, density: Values, duration_s: float, moments: Moments | None = None) -> tuple[Values, Values]:
+        """The step's result, shape (n,), and x_0..x_m, x_k = P^k u, shape (m + 1, n). Collective.
+
+        Args:
+            density: u, shape (n,).
+            duration_s: of the step.
+            moments: in whose memory x_0..x_m lie, until it is used again; None for new memory.
+        """
         weights = self.weights(duration_s)
-        total, stages = weights[0] * density, [density]
-        for weight in weights[1:]:
-            stages.append(self.multiply(stages[-1]))
-            total += weight * stages[-1]
+        stages = np.empty((len(weights), self.space.size)) if moments is None else moments.memory(len(weights))
+        stages[0] = density
+        total, share = weights[0] * density, np.empty_like(density)
+        for k, weight in enumerate(weights[1:], start=1):
+            stages[k] = self.multiply(stages[k - 1])
+            total += np.multiply(weight, stages[k], out=share)
         return without_tails(total), stages
 
-    def tangent(self, stages: list[Values], change: Values, log_change: Values | None, duration_s: float) -> Values:
+    def tangent(self, stages: Values, change: Values, log_change: Values | None, duration_s: float) -> Values:
         """Derivatives of the step's result along a block of directions, shape (n, p). Collective.
 
         Args:
@@ -124,32 +132,46 @@ class Diffusion:
             total += weight * moved
         return without_tails(total)
 
-    def pull_back(self, stages: list[Values], adjoint: Values, duration_s: float, moments: Moments | None) -> Values:
+    def pull_back(self, stages: Values, adjoint: Values, duration_s: float, moments: Moments) -> Values:
         """The transpose of the step on an adjoint state over M, shape (n,). Collective.
 
         Args:
-            stages: x_0..x_m.
+            stages: x_0..x_m, shape (m + 1, n).
             adjoint: of the step's result, over M, shape (n,).
             duration_s: of the step.
-            moments: where to add what the gradient in ln D needs; None to leave it out.
+            moments: where to add what the gradient in ln D needs.
         """
         weights = self.weights(duration_s)
-        state = weights[-1] * adjoint
+        state, share = weights[-1] * adjoint, np.empty_like(adjoint)
         for k in range(len(weights) - 2, -1, -1):
             following = self.multiply(state)
-            if moments is not None:
-                moments.add(state, following, stages[k], stages[k + 1])
-            state = following + weights[k] * adjoint
+            moments.add(state, following, stages[k], stages[k + 1])
+            following += np.multiply(weights[k], adjoint, out=share)
+            state = following
         return without_tails(state)
 
 
 class Moments:
-    """Sums of z x and of z Px + x Pz over stages, from which the gradient in ln D follows with one product."""
+    """Sums of z x and of z Px + x Pz over stages, from which the gradient in ln D follows with one product.
+
+    It keeps the memory of stages as well: fields that are asked for and returned each step cost as much as products,
+    since the system takes them back and hands them out anew, page by page.
+    """
 
     def __init__(self, size: int) -> None:
-        self._plain = np.zeros(size)
-        self._crossed = np.zeros(size)
-        self._product = np.empty(size)  # memory that is asked for anew each time costs as much as the product
+        self._plain, self._crossed, self._product = np.zeros(size), np.zeros(size), np.empty(size)
+        self._stages = np.empty((0, size))
+
+    def clear(self) -> None:
+        """Begin the sums anew, for another field D."""
+        self._plain[:] = 0.0
+        self._crossed[:] = 0.0
+
+    def memory(self, rows: int) -> Values:
+        """Room for stages, the same each time, shape (rows, n)."""
+        if len(self._stages) < rows:
+            self._stages = np.empty((rows, len(self._plain)))
+        return self._stages[:rows]
 
     def add(self, z: Values, pz: Values, x: Values, px: Values) -> None:
         """Add one stage; all of shape (n,)."""

@@ -164,10 +164,10 @@ class GrowthModel:
         if not trajectory.segments:
             raise ValueError("the trajectory was not kept; forecast with keep=True")
         volumes, remaining = self.space.volumes_m3, list(sources)
-        sums = Sums(volumes, len(self.treatment.courses))
+        sums, moments = Sums(volumes, len(self.treatment.courses)), Moments(self.space.size)
         adjoint, by_diffusivity = np.zeros(self.space.size), np.zeros(self.space.size)
         for segment in reversed(trajectory.segments):
-            moments = Moments(self.space.size)
+            moments.clear()
             for operation, density in reversed(segment.entries):
                 if operation is None:
                     adjoint = adjoint + remaining.pop() / volumes

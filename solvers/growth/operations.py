@@ -150,7 +150,7 @@ class Move:
 
     def pull_back(self, density: Values, adjoint: Values, sums: Sums, moments: Moments) -> Values:
         """See Operation."""
-        between, stages = self.diffusion.stages(density, self.duration_s)
+        between, stages = self.diffusion.stages(density, self.duration_s, moments)
         adjoint = self.react.pull_back(between, adjoint, sums, moments)
         return self.diffusion.pull_back(stages, adjoint, self.duration_s, moments)
 

@@ -18,7 +18,7 @@ from functools import lru_cache
 from typing import Final
 
 import numpy as np
-from numpy.polynomial.polynomial import polyder, polyval
+from numpy.polynomial.polynomial import polyder
 from numpy.typing import NDArray
 
 from palpate.solvers.growth.parameters import Directions
@@ -32,16 +32,16 @@ _NEGLIGIBLE: Final = 1e-15
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """Derivatives of a and b: fields of shape (n,), or () where k is one number.
+    """Derivatives of ln a and b: fields of shape (n,), or () where k is one number.
 
     Attributes:
-        factor_by_k, crowding_by_k: by ln k.
-        factor_by_drug, crowding_by_drug: by ln s_d, one for each course.
+        growth_by_k, crowding_by_k: by ln k.
+        growth_by_drug, crowding_by_drug: by ln s_d, one for each course.
     """
 
-    factor_by_k: Values
+    growth_by_k: Values
     crowding_by_k: Values
-    factor_by_drug: tuple[Values, ...]
+    growth_by_drug: tuple[float, ...]
     crowding_by_drug: tuple[Values, ...]
 
 
@@ -61,25 +61,33 @@ class Reaction:
 
     def apply(self, density: Values) -> Values:
         """u(t1), shape (n,)."""
-        return self.factor * density / (1.0 + self.crowding * density)
+        after, left = self.factor * density, self.crowding * density
+        left += 1.0
+        after /= left
+        return after
 
     def slopes(self, density: Values) -> Slopes:
-        """Derivatives of u(t1).
+        """Derivatives of u(t1) = a u / (1 + b u), of which those of ln a and b are known.
 
         Args:
             density: u(t0), shape (n,).
         """
-        by, left = self.changes(), 1.0 / (1.0 + self.crowding * density)
-        share = density * left
+        by, crowded = self.changes(), self.crowding * density
+        crowded += 1.0
+        share, by_density = density / crowded, self.factor / crowded
+        after = self.factor * share
+        by_density /= crowded
 
-        def changed(factor: Values, crowding: Values) -> Values:
-            crowded = self.factor * crowding * share
-            return np.asarray(share * (factor - crowded))
+        def changed(growth: Values | float, crowding: Values) -> Values:
+            slope = share * crowding
+            np.subtract(growth, slope, out=slope)
+            slope *= after
+            return slope
 
         return Slopes(
-            self.factor * left**2,
-            changed(by.factor_by_k, by.crowding_by_k),
-            tuple(changed(a, b) for a, b in zip(by.factor_by_drug, by.crowding_by_drug, strict=True)),
+            by_density,
+            changed(by.growth_by_k, by.crowding_by_k),
+            tuple(changed(a, b) for a, b in zip(by.growth_by_drug, by.crowding_by_drug, strict=True)),
         )
 
 
@@ -130,8 +138,7 @@ def growth(duration_s: float, proliferation_1_s: Values, capacity: float, course
     factor = np.exp(exponent)
 
     def changes() -> Changes:
-        nothing, by_k = (np.zeros(()),) * courses, exponent * factor
-        return Changes(by_k, by_k / capacity, nothing, nothing)
+        return Changes(exponent, exponent * factor / capacity, (0.0,) * courses, (np.zeros(()),) * courses)
 
     return Reaction(factor, np.expm1(exponent) / capacity, changes)
 
@@ -154,25 +161,25 @@ def growth_under_drugs(
         courses: drugs.
         sensitivities: s, one for each course.
     """
-    k, tau = proliferation_1_s, end_s - start_s
+    k, exponent = proliferation_1_s, proliferation_1_s * (end_s - start_s)
     given = _exposures(courses, start_s, end_s)
     kills = [s * one for s, one in zip(sensitivities, given.until, strict=True)]
     at_end = [s * one for s, one in zip(sensitivities, given.whole, strict=True)]
-    factor = np.exp(k * tau - sum(at_end))
-    middle = 0.5 * (float(k.min(initial=np.inf)) + float(k.max(initial=-np.inf))) if k.size else 0.0
-    survival = given.weights_s * np.exp(middle * given.since_s - sum(kills))
-    series = _Series(k - middle, given.since_s)
-    integral, scale = series.total(survival), k / capacity
+    series = _Series(k, given.since_s)
+    survival = given.weights_s * np.exp(series.middle * given.since_s - sum(kills))
+    scale = k / capacity
+    crowding = series.total(survival)
+    crowding *= scale
 
     def changes() -> Changes:
-        return Changes(
-            k * tau * factor,
-            scale * (integral + k * series.slope(survival)),
-            tuple(-kill * factor for kill in at_end),
-            tuple(-scale * series.total(survival * kill) for kill in kills),
-        )
+        by_k = series.slope(survival)
+        by_k *= k
+        by_k *= scale
+        by_k += crowding
+        by_drug = tuple(scale * series.total(-survival * kill) for kill in kills)
+        return Changes(exponent, by_k, tuple(-kill for kill in at_end), by_drug)
 
-    return Reaction(factor, scale * integral, changes)
+    return Reaction(np.exp(exponent - sum(at_end)), crowding, changes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,11 +209,13 @@ def _exposures(courses: tuple[Course, ...], start_s: float, end_s: float) -> _Ex
 
 
 class _Series:
-    """Sums over quadrature points f_q exp(x t_q) for many x near zero."""
+    """Sums over quadrature points f_q exp((k - middle) t_q) for many k near their middle."""
 
-    def __init__(self, x: Values, times: Values) -> None:
-        self._x = x
-        reach = float(np.abs(x).max(initial=0.0)) * float(times.max(initial=0.0))
+    def __init__(self, k: Values, times: Values) -> None:
+        low, high = (float(k.min()), float(k.max())) if k.size else (0.0, 0.0)
+        self.middle = 0.5 * (low + high)
+        self._x = k - self.middle
+        reach = 0.5 * (high - low) * float(times.max(initial=0.0))
         powers, term = [np.ones_like(times)], 1.0
         while term * reach > 0.0 and (term > _NEGLIGIBLE or len(powers) < 2):
             powers.append(powers[-1] * times / len(powers))  # t^j / j!
@@ -215,9 +224,17 @@ class _Series:
         self._powers = np.stack(powers)
 
     def total(self, values: Values) -> Values:
-        """The sum, of x's shape."""
-        return np.asarray(polyval(self._x, self._powers @ values))
+        """The sum, of k's shape."""
+        return self._polynomial(self._powers @ values)
 
     def slope(self, values: Values) -> Values:
-        """Its derivative by x, of x's shape."""
-        return np.asarray(polyval(self._x, polyder(self._powers @ values)))
+        """Its derivative by k, of k's shape."""
+        return self._polynomial(polyder(self._powers @ values))
+
+    def _polynomial(self, coefficients: NDArray[np.floating]) -> Values:
+        """Horner's scheme in one array: NumPy's takes two more for every coefficient."""
+        value = np.full(self._x.shape, coefficients[-1])
+        for coefficient in coefficients[-2::-1]:
+            value *= self._x
+            value += coefficient
+        return value
