@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
-from mpi4py import MPI
 from numpy.typing import NDArray
 
 from palpate.config.twin import DrugSettings, TwinSettings
@@ -22,7 +21,7 @@ from palpate.solvers.growth.model import GrowthModel
 from palpate.solvers.growth.parameters import Directions, Parameters
 from palpate.solvers.growth.pharmacokinetics import Course, Pharmacokinetics, one_compartment
 from palpate.solvers.growth.treatment import Fraction, Resection, Treatment
-from palpate.solvers.growth.voxels import Voxels, voxels
+from palpate.solvers.growth.voxels import Voxels
 from palpate.twin.outline import Outline
 from palpate.twin.priors import (
     ALPHA,
@@ -37,7 +36,7 @@ from palpate.twin.priors import (
     Unknowns,
     drugs,
 )
-from palpate.units import days_to_s, m_to_mm, mg_to_kg, mm_to_m, per_day_to_per_s
+from palpate.units import days_to_s, m_to_mm, mg_to_kg, per_day_to_per_s
 
 type Values = NDArray[np.float64]
 
@@ -207,9 +206,9 @@ def dynamics(
     growth_shapes: Values,
     unknown: Unknowns,
     settings: TwinSettings,
-    comm: MPI.Comm = MPI.COMM_SELF,
+    place: Voxels,
 ) -> Dynamics:
-    """Make the models of all intervals. Collective.
+    """Make the models of all intervals.
 
     Args:
         history: on the lattice, the same on every rank.
@@ -217,14 +216,13 @@ def dynamics(
         growth_shapes: of all tissue voxels, shape (n, fields).
         unknown: layout of xi.
         settings: of the twin.
-        comm: ranks to share the voxels.
+        place: tissue voxels, all or those of this rank.
 
     Raises:
         InputError: an event before the first scan, or a drug that is not in the configuration.
     """
     days = tuple(scan.day for scan in history.scans)
     demand_events_after(history)
-    place = voxels(history.tissue, mm_to_m(history.edges_mm), comm)
     events = Events(history.irradiations, history.drug_doses, history.surgeries)
     names = drugs(history)
     models = tuple(

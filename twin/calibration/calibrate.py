@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from palpate.config.twin import TwinSettings
 from palpate.errors import InputError
 from palpate.imaging.tumour.history import TumourHistory
-from palpate.solvers.growth.voxels import voxels
+from palpate.solvers.growth.voxels import Voxels, voxels
 from palpate.twin.calibration.draws import Draws, draw
 from palpate.twin.calibration.posterior import Laplace, Problem, Statistics, laplace
 from palpate.twin.dynamics import dynamics
@@ -20,7 +20,7 @@ from palpate.twin.growth_field import growth_shapes
 from palpate.twin.lattice import Lattice, lattice, on_lattice
 from palpate.twin.observation.errors import Field
 from palpate.twin.observation.likelihood import observations
-from palpate.twin.outline import outline
+from palpate.twin.outline import Outline, outline
 from palpate.twin.priors import Unknowns, unknowns
 from palpate.twin.stiffness import coarse_stiffness
 from palpate.twin.stress import Stress, first_stress
@@ -143,23 +143,30 @@ def prepared(coarse: TumourHistory, settings: TwinSettings, comm: MPI.Comm = MPI
     """
     edge = outline(coarse, settings)
     rates = growth_shapes(coarse, settings)
+    place = _place(coarse, comm)
     stress, pushing = None, None
     if settings.mechanics:
-        place = voxels(coarse.tissue, mm_to_m(coarse.edges_mm), comm)
         stress, pushing = first_stress(coarse, settings, place)
     modes = 0 if stress is None else stress.modes
     layout = unknowns(coarse, settings, edge.shapes_mm.shape[1], rates.shape[1], modes)
-    model = dynamics(coarse, edge, rates, layout, settings, comm)
+    model = dynamics(coarse, edge, rates, layout, settings, place)
     seen = observations(coarse, layout, settings)
     return Problem(model, seen, settings.front_drift_mm, pushing=pushing).under(stress)
 
 
+def _place(coarse: TumourHistory, comm: MPI.Comm) -> Voxels:
+    return voxels(coarse.tissue, mm_to_m(coarse.edges_mm), comm)
+
+
 def _whole(problem: Problem, coarse: TumourHistory) -> Problem:
-    """The same problem with all voxels on every rank: a draw's forecast on one rank waits for nobody."""
-    if problem.dynamics.place.space.halo.comm.size == 1:
-        return problem
+    """The same problem with all voxels on every rank: a draw's forecast on one rank waits for nobody. Collective."""
     own, settings = problem.dynamics, problem.observations.settings
-    alone = dynamics(coarse, outline(coarse, settings), growth_shapes(coarse, settings), own.unknowns, settings)
+    halo = own.place.space.halo
+    if halo.comm.size == 1:
+        return problem
+    edge = Outline(*map(halo.gathered, (own.outline.base, own.outline.distance_mm, own.outline.shapes_mm)))
+    rates, place = halo.gathered(own.growth_shapes), _place(coarse, MPI.COMM_SELF)
+    alone = dynamics(coarse, edge, rates, own.unknowns, settings, place)
     return replace(problem, dynamics=alone, pushing=None).under(problem.stress)
 
 
