@@ -16,7 +16,8 @@ Tissue also differs from voxel to voxel by more than waves resolve. Nothing in t
 prior that happens to be smooth would promise too much, while a rough one goes on below the waves' resolution by itself.
 Each hypothesis gets what it lacks of the least variation over 4 mm (s_j^2 the mean over both fields):
 
-    Cov += sum_j p_j u_j rho_fg exp(-|a - b| / 4 mm),   u_j = max(0, s_unresolved^2 - s_j^2 (1 - R_j(4 mm)) / (1 - 1/e)).
+    Cov += sum_j p_j u_j rho_fg exp(-|a - b| / 4 mm),
+    u_j = max(0, s_unresolved^2 - s_j^2 (1 - R_j(4 mm)) / (1 - 1/e)).
 
 How much tissue varies there is extrapolated and known to 20 % at best: every draw has an amplitude of its own.
 
@@ -71,6 +72,7 @@ class MaternField:
         hypotheses: hyper-parameters.
         regions: W, share of each labelled region in each voxel, shape (N, R); R may be 0.
         loosening: what the variation of each voxel is multiplied by beside its region's factor, shape (N,), or all.
+        amplitude_spread: of the logarithm of what a draw's variation is multiplied by; 0 for draws that are normal.
     """
 
     mask: NDArray[np.bool_]
@@ -78,6 +80,7 @@ class MaternField:
     hypotheses: Hypotheses
     regions: sparse.csr_matrix
     loosening: NDArray[np.float64] | float = 1.0
+    amplitude_spread: float = AMPLITUDE_SPREAD
 
     @cached_property
     def scale(self) -> PriorScale:
@@ -201,7 +204,7 @@ class MaternField:
         for column, number in enumerate(numbers):
             generator = np.random.default_rng([seed, number])
             local = self.amplitude * self._draw_local(generator)
-            local *= np.exp(AMPLITUDE_SPREAD * generator.standard_normal() - AMPLITUDE_SPREAD**2)
+            local *= np.exp(self.amplitude_spread * generator.standard_normal() - self.amplitude_spread**2)
             means = self.scale.mean_std * generator.standard_normal((FIELDS, 1))
             of_each = coupled @ generator.standard_normal((FIELDS, self.regions.shape[1]))
             drawn[:, :, column] = local + means + self.scale.region_std * (self.regions @ of_each.T).T
