@@ -78,7 +78,7 @@ def test_standard_error_knows_that_voxels_of_a_patient_err_together() -> None:
 
 
 def test_resampled_errors_tell_chance_from_a_wrong_posterior() -> None:
-    """Few patients leave even a right posterior an error: the range has to cover it, and must not excuse a wrong one."""
+    """Few patients leave a right posterior an error: the range has to cover it, and must not excuse a wrong one."""
     generator = np.random.default_rng(2)
     of_patients = generator.normal(0.0, 0.3, 20)
     right = Ranks(tuple(norm.cdf(generator.standard_normal(500) * np.exp(s)) for s in of_patients - 0.3**2))

@@ -60,8 +60,9 @@ class InversionSettings(Section):
     noise_factor: Positive = 1.0
     """Multiplies the noise that the wave field states, where you know better than the importer."""
 
-    density_percent: Annotated[float, Field(ge=0, le=50)] = 3.0
-    """How well a stated density is known, one standard deviation: waves tell G* only in proportion to it."""
+    density_percent: Annotated[float, Field(ge=0, le=50)] = 4.0
+    """How well a stated density is known, one standard deviation: waves tell G* only in proportion to it, and what is
+    stated is mostly 1000 kg/m3, where tissue has up to 1060. Less for a gel whose density was measured."""
 
     tissue_density_kg_m3: Positive = 1030.0
     """Density where nobody states it: the middle of fluid (1000), brain (1040), liver and muscle (1060). Moduli are
