@@ -19,7 +19,7 @@ Each hypothesis gets what it lacks of the least variation over 4 mm (s_j^2 the m
     Cov += sum_j p_j u_j rho_fg exp(-|a - b| / 4 mm),
     u_j = max(0, s_unresolved^2 - s_j^2 (1 - R_j(4 mm)) / (1 - 1/e)).
 
-How much tissue varies there is extrapolated and known to 20 % at best: every draw has an amplitude of its own.
+How much tissue varies there is extrapolated and known to 25 % at best: every draw has an amplitude of its own.
 
 Where the anatomy is labelled, every region r has a mean of its own, added where a voxel lies in it by the share W_ar:
 
@@ -57,7 +57,7 @@ from scipy import sparse
 from palpate.solvers.inversion.correlation import matern
 from palpate.solvers.inversion.hyperparameters import FIELDS, UNRESOLVED_LENGTH_MM, Hypotheses, PriorScale
 
-AMPLITUDE_SPREAD: Final = 0.2
+AMPLITUDE_SPREAD: Final = 0.25
 """Spread of the logarithm of how much tissue varies, which is extrapolated from what waves see to what they do not. A
 draw has an amplitude of its own, one on average of its square."""
 

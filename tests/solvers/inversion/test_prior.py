@@ -116,7 +116,7 @@ def test_variation_below_the_waves_resolution_has_a_floor(std: float, length_mm:
 
 
 def test_draws_differ_in_how_much_they_vary() -> None:
-    """How much tissue varies unseen is known to a fifth; one amplitude for all makes intervals of 50 % too wide."""
+    """How much tissue varies unseen is known to a quarter; one amplitude for all makes intervals of 50 % too wide."""
     scale = PriorScale(0.3, 0.3, length_mm=4.0, mean_std=0.0)
     nowhere = sparse.csr_matrix((24**3, 0))
     field = MaternField(np.ones((24, 24, 24), dtype=bool), np.full(3, 3.0), Hypotheses.certain(scale), nowhere)
