@@ -1,10 +1,12 @@
 """Are the intervals right? Coverage over a cohort of simulated patients; no other tool publishes such a figure.
 
-Twenty patients who differ in anatomy, stiffness, lesion, wave, frequency, noise, density (1000 to 1040 kg/m3, stated as
-1000) and in how much tissue varies from voxel to voxel (0 to 14 %): blocks of 21 x 13 x 9 voxels of 2 mm with their T1,
-made as a scanner's DICOM by another mesh and element. They go through the workflow as any study
+Forty patients who differ in anatomy, stiffness, lesion, wave, frequency, noise, density (1000 to 1040 kg/m3, which
+nobody states) and in how much tissue varies from voxel to voxel (0 to 14 %): blocks of 21 x 13 x 9 voxels of 2 mm with
+their T1, made as a scanner's DICOM by another mesh and element. They go through the workflow as any study
 does; then `palpate verify calibration` ranks each truth among the joint draws, in voxels that the inversion calls
 informed.
+
+Nothing was chosen on these forty. Twenty of the phantom's own seed and forty of the seed 20262 served for that.
 
     python benchmarks/calibration_cohort.py --out folder [--ranks 2] [--short]
 """
@@ -19,7 +21,8 @@ from cohort_study import MODULI, judged, made, share_percent
 from command_line import options, run
 from record import Row, write_record
 
-PATIENTS, SHAPE = 20, (21, 13, 9)
+SEED = 20263
+PATIENTS, SHAPE = 40, (21, 13, 9)
 SHORT_PATIENTS, SHORT_SHAPE = 2, (9, 9, 9)
 COVERAGE_GOAL = "93..97"
 ERROR_GOAL = "<= 0.02"
@@ -56,21 +59,32 @@ def rows(found: dict[str, Any]) -> Iterator[Row]:
         )
 
 
+def resampled(found: dict[str, Any]) -> Iterator[str]:
+    """How far a cohort of so many patients knows its calibration error."""
+    for modulus, symbol in MODULI.items():
+        low, high = found[modulus]["voxels"]["calibration_error_of_resampled_cohorts"]
+        yield f"calibration error of {symbol}, patients resampled: {low:.3f} to {high:.3f} in 90 % of the cohorts"
+
+
 def main() -> None:
     """Make the cohort, run the workflow, judge, record."""
     chosen = options(__doc__)
     began = time.perf_counter()
     patients, shape = (SHORT_PATIENTS, SHORT_SHAPE) if chosen.short else (PATIENTS, SHAPE)
     results = chosen.out / "results"
-    table = made(chosen.out / "study", patients, {"shape": shape})
+    table = made(chosen.out / "study", patients, {"shape": shape, "seed": SEED})
     wanted = [results / f"sub-{number:02d}" / "ses-01" / "mre" for number in range(1, patients + 1)]
     run("snakemake", "-c", chosen.ranks, "--config", f"sessions={table}", f"results={results}", "--", *wanted)
-    found = list(rows(judged(results, table, chosen.out / "calibration.html")))
+    judgement = judged(results, table, chosen.out / "calibration.html")
+    found = list(rows(judgement))
     write_record(
         "calibration_cohort",
         found,
         published="none: no tool, open or closed, publishes measured coverage of stiffness intervals",
-        notes=[f"{patients} patients, blocks of {' x '.join(str(n) for n in shape)} voxels of 2 mm"],
+        notes=[
+            f"{patients} patients, blocks of {' x '.join(str(n) for n in shape)} voxels of 2 mm",
+            *resampled(judgement),
+        ],
         seconds=time.perf_counter() - began,
         out=chosen.record,
     )

@@ -8,7 +8,8 @@ Eight patients of the calibration cohort, the same in every row, each with one f
 - unwrapping: one voxel in a hundred has a wrong turn of the phase in one image of one direction
 - anisotropy: white matter is 30 % stiffer in shear along its fibres than across; truth is the isotropic part
 - anisotropy, allowed for: the same, with inversion.anisotropy_percent at 5
-- density: stated 1000 kg/m3 where it is 1020 to 1060 (as assumed: 1000 to 1040)
+- density, stated: 1000 kg/m3 is stated as if it were known, where it is 1020 to 1060
+- density, unstated: nobody states it, and it is 1020 to 1060 (as assumed: nobody does, 1000 to 1040)
 - slice jitter: each slice is taken 0.3 ms (standard deviation) off its time: 5 degrees of the vibration at 50 Hz
 
 Goal: 95 % intervals hold at least 90 % of informed voxels and region means, or the session is flagged (`doubts` in
@@ -73,6 +74,11 @@ def wrong_turns(field: WaveField, generator: np.random.Generator) -> WaveField:
     return replace(field, displacement_m=displacement_m)
 
 
+def stated(field: WaveField, _generator: np.random.Generator) -> WaveField:
+    """A density that somebody claims to know."""
+    return replace(field, density_assumed=False)
+
+
 def jittered(field: WaveField, generator: np.random.Generator) -> WaveField:
     """Slices off their time."""
     late_s = JITTER_S * generator.standard_normal(field.mask.shape[2])
@@ -109,7 +115,8 @@ FAULTS: Final = (
     Fault("unwrapping", {}, wrong_turns),
     Fault("anisotropy", {"anisotropy": 0.3}, as_it_is),
     Fault("anisotropy, allowed for", {"anisotropy": 0.3}, as_it_is, '{"anisotropy_percent": 5}'),
-    Fault("density", {"density_kg_m3": 1020.0}, as_it_is),
+    Fault("density, stated", {"density_kg_m3": 1020.0}, stated),
+    Fault("density, unstated", {"density_kg_m3": 1020.0}, as_it_is),
     Fault("slice jitter", {}, jittered),
 )
 

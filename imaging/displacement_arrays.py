@@ -26,7 +26,7 @@ from palpate.config.ingest import IngestSettings
 from palpate.errors import InputError
 from palpate.imaging.matlab_file import read_matlab
 from palpate.imaging.nifti import Volume, read_nifti, same_grid
-from palpate.imaging.wavefield import WaveField
+from palpate.imaging.wavefield import ASSUMED_DENSITY_KG_M3, WaveField
 from palpate.imaging.wavefield_sidecar import METRES_PER_UNIT
 from palpate.units import m_to_um
 
@@ -71,8 +71,9 @@ def read_displacement_arrays(path: Path, label: str, settings: IngestSettings) -
                 affine_mm=affine_mm,
                 frequency_hz=frequency_hz,
                 noise_std_m=None,
-                density_kg_m3=settings.density_kg_m3,
+                density_kg_m3=settings.density_kg_m3 or ASSUMED_DENSITY_KG_M3,
                 label=label,
+                density_assumed=settings.density_kg_m3 is None,
             )
         )
     return tuple(fields)

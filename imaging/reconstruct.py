@@ -16,7 +16,7 @@ from palpate.imaging.passivity import apparent_modulus_pa
 from palpate.imaging.slice_timing import SliceTiming, slice_timing
 from palpate.imaging.unwrap import Unwrapped, unwrap_vibration, unwrapped_steps
 from palpate.imaging.wave_directions import wave_directions
-from palpate.imaging.wavefield import WaveField
+from palpate.imaging.wavefield import ASSUMED_DENSITY_KG_M3, WaveField
 from palpate.units import hz_to_rad_s, m_to_um, um_to_m
 
 
@@ -60,8 +60,8 @@ class Reconstruction:
         measured = [one.noise.voxel_std_rad for one in self.directions if one.noise is not None]
         return np.max(measured, axis=0) if measured else np.zeros(self.acquisition.phase_rad.shape[2:])
 
-    def wave_field(self, mask: NDArray[np.bool_], label: str, density_kg_m3: float) -> WaveField:
-        """The wave field on a mask; 0 outside it."""
+    def wave_field(self, mask: NDArray[np.bool_], label: str, density_kg_m3: float | None) -> WaveField:
+        """The wave field on a mask; 0 outside it. Where nobody knows the density, the usual one is assumed."""
         axes = self.acquisition.encoding_axes
         encoded = np.stack([one.first_rad for one in self.directions]) * mask
         stds = np.array([one.noise.std_rad if one.noise else np.nan for one in self.directions])
@@ -74,9 +74,10 @@ class Reconstruction:
             frequency_hz=self.acquisition.frequency_hz,
             # A noise of exactly zero is no measurement: synthetic phase without noise, or phase stored as constants.
             noise_std_m=noise_m if noise_m > 0 else None,
-            density_kg_m3=density_kg_m3,
+            density_kg_m3=density_kg_m3 or ASSUMED_DENSITY_KG_M3,
             label=label,
             drift_std_m=um_to_m(world_noise(drifts, axes) * self.menc_um_per_rad),
+            density_assumed=density_kg_m3 is None,
         )
 
 

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+
+ASSUMED_DENSITY_KG_M3: Final = 1000.0
+"""What elastography takes where nobody knows: that of water."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +27,7 @@ class WaveField:
         label: the file-name stem of BIDS entities, such as "sub-01_ses-01" or "sub-01_ses-01_run-2".
         drift_std_m: root mean square of the error that is linear in space within each slice (axis k), of the real and
             of the imaginary part of each component, metres: whole images whose phase shifts or tilts.
+        density_assumed: whether rho is the usual assumption, because nobody knew it.
     """
 
     displacement_m: NDArray[np.complex128]
@@ -33,6 +38,7 @@ class WaveField:
     density_kg_m3: float
     label: str
     drift_std_m: float = 0.0
+    density_assumed: bool = False
 
     @property
     def voxel_size_mm(self) -> NDArray[np.float64]:

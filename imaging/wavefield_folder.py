@@ -5,7 +5,7 @@ For each run and frequency, with `<label>` such as `sub-01_ses-01` or `sub-01_se
     <label>_acq-<f>Hz_part-real_wavefield.nii.gz    Re U, float32 (i, j, k, 3), world axes R, A, S
     <label>_acq-<f>Hz_part-imag_wavefield.nii.gz    Im U
     <label>_acq-<f>Hz_wavefield.json                MechanicalFrequency (Hz), Units, Density (kg/m3), NoiseStd,
-                                                    DriftStd (both optional, in Units)
+                                                    DriftStd (both optional, in Units), DensityAssumed (optional)
     <label>_mask.nii.gz                             tissue = 1
 
 Time convention: u(t) = Re(U exp(+i omega t)).
@@ -101,6 +101,8 @@ def write_wave_field(folder: Path, field: WaveField, *, sidecar: Mapping[str, ob
         "Density": field.density_kg_m3,
         "TimeConvention": "exp(+i omega t)",
     }
+    if field.density_assumed:
+        facts["DensityAssumed"] = True
     if field.noise_std_m is not None:
         facts["NoiseStd"] = field.noise_std_m * per_metre
     if field.drift_std_m > 0:
@@ -168,6 +170,7 @@ def _read_one(folder: Path, label: str, files: Mapping[str, Path]) -> WaveField:
         density_kg_m3=sidecar.number("Density", above=0.0),
         label=label,
         drift_std_m=drift_std * metres,
+        density_assumed=sidecar.flag("DensityAssumed"),
     )
 
 

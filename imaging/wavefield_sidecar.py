@@ -62,6 +62,15 @@ class Sidecar:
             )
         return value
 
+    def flag(self, key: str) -> bool:
+        """What is under a key; false where it is absent or null."""
+        value = self.facts.get(key)
+        if value is not None and not isinstance(value, bool):
+            raise InputError(
+                self.path, found=f"{key}: {value!r}", expected=f"{key}: true or false", advice="Correct the sidecar."
+            )
+        return bool(value)
+
     def metres_per_unit(self) -> float:
         """The length of the unit in which the displacement and its noise are stored."""
         unit = self.facts.get("Units")

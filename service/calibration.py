@@ -30,6 +30,7 @@ from palpate.service.statistics import crps
 
 LEVELS: Final = (0.5, 0.8, 0.9, 0.95)
 _FINE_LEVELS: Final = np.arange(0.05, 1.0, 0.05)
+_COHORTS: Final = 2000
 REGION_EDGES_MM: Final = (6.0, 10.0, 16.0, 24.0)
 """Edges of the cubes whose mean stiffness is judged."""
 
@@ -64,8 +65,25 @@ class Ranks:
     @property
     def calibration_error(self) -> float:
         """Expected calibration error: mean of |share - level| over the levels 5, 10, ... 95 %."""
-        distance = np.abs(self.pooled - 0.5)
-        return float(np.mean([abs(np.mean(distance <= level / 2.0) - level) for level in _FINE_LEVELS]))
+        counts, held = self._held
+        return float(np.mean(np.abs(held.sum(axis=0) / counts.sum() - _FINE_LEVELS)))
+
+    @property
+    def resampled_error(self) -> tuple[float, float]:
+        """Between which two values 90 % of the calibration errors of cohorts lie that are drawn from the patients."""
+        counts, held = self._held
+        patients = len(counts)
+        drawn = np.random.default_rng(32).multinomial(patients, np.full(patients, 1.0 / patients), _COHORTS)
+        errors = np.abs((drawn @ held) / (drawn @ counts)[:, None] - _FINE_LEVELS).mean(axis=1)
+        low, high = np.quantile(errors, (0.05, 0.95))
+        return float(low), float(high)
+
+    @property
+    def _held(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Things of each patient, shape (patients,), and how many intervals hold them, shape (patients, levels)."""
+        counts = np.array([u.size for u in self.patients])
+        levels = _FINE_LEVELS[:, None]
+        return counts, np.array([np.sum(np.abs(u - 0.5) <= levels / 2.0, axis=1) for u in self.patients])
 
     def histogram(self, bins: int = 20) -> NDArray[np.float64]:
         """Density of the ranks in equal bins; 1 everywhere if calibrated."""
@@ -124,6 +142,7 @@ class Calibration:
                 kind: {
                     "count": ranks.pooled.size,
                     "calibration_error": ranks.calibration_error,
+                    "calibration_error_of_resampled_cohorts": list(ranks.resampled_error),
                     "coverage": {
                         f"{level:g}": dict(zip(("share", "standard_error"), ranks.coverage(level), strict=True))
                         for level in LEVELS

@@ -94,12 +94,13 @@ def _share(share: float, error: float) -> str:
 def _tables(found: Calibration) -> list[_Table]:
     tables = []
     for modulus in MODULI:
-        head = ("", "count", "ECE", *(f"{level:.0%}" for level in LEVELS))
+        head = ("", "count", "ECE", "90 %, resampled", *(f"{level:.0%}" for level in LEVELS))
         rows = tuple(
             (
                 kind,
                 f"{ranks.pooled.size}",
                 f"{ranks.calibration_error:.3f}",
+                "{:.3f} to {:.3f}".format(*ranks.resampled_error),
                 *(_share(*ranks.coverage(level)) for level in LEVELS),
             )
             for kind, ranks in found.ranks[modulus].items()

@@ -7,8 +7,6 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from palpate.solvers.inversion.hyperparameters import PriorScale
-
 _ROWS: Final = 512
 """Of the matrix at a time: what is needed on the way to them is a few more rows, not a few more matrices."""
 
@@ -26,14 +24,18 @@ def matern(distance_mm: NDArray[np.float64], length_mm: float, roughness: float)
 
 
 def correlation(
-    ijk: NDArray[np.int64] | NDArray[np.float64], voxel_size_mm: NDArray[np.float64], scale: PriorScale
+    ijk: NDArray[np.int64] | NDArray[np.float64],
+    voxel_size_mm: NDArray[np.float64],
+    length_mm: float,
+    roughness: float,
 ) -> NDArray[np.float64]:
     """Correlation of one field between voxels, shape (n, n).
 
     Args:
         ijk: voxel indices, shape (n, 3).
         voxel_size_mm: shape (3,).
-        scale: its length and roughness count.
+        length_mm: l.
+        roughness: alpha in [0, 1].
     """
     place_mm = (ijk - ijk.min(axis=0)) * voxel_size_mm
     square = np.sum(place_mm**2, axis=1)
@@ -42,5 +44,5 @@ def correlation(
         rows = slice(first, first + _ROWS)
         distance = np.sqrt(np.maximum(square[rows, None] + square - 2.0 * place_mm[rows] @ place_mm.T, 0.0))
         np.fill_diagonal(distance[:, first:], 0.0)
-        values[rows] = matern(distance, scale.length_mm, scale.roughness)
+        values[rows] = matern(distance, length_mm, roughness)
     return values

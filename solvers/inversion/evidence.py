@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from palpate.solvers.inversion.curvature import REFERENCE_PRIOR
-from palpate.solvers.inversion.hyperparameters import FIELDS, UNRESOLVED, Hypotheses, PriorScale
+from palpate.solvers.inversion.hyperparameters import FIELDS, Hypotheses, PriorScale
 from palpate.solvers.inversion.reflections import Reflections
 
 LENGTHS_MM = (6.0, 12.0, 24.0)
@@ -108,13 +108,11 @@ class Projected:
     Attributes:
         correlated: for R smooth and rough, for field 1 with itself, 2 with itself, and both with each other: (2, 3).
         mean: for R = 1, which is what the unknown mean adds.
-        unresolved: for R of what waves do not resolve, fields with themselves, and with each other: (2,).
         regional: for R = W W^T, which is what regions add, the same: (2,).
     """
 
     correlated: NDArray[np.float64]
     mean: NDArray[np.float64]
-    unresolved: NDArray[np.float64]
     regional: NDArray[np.float64]
 
     def at(self, roughness: float) -> Projected:
@@ -130,17 +128,17 @@ class Projected:
         """
         (first, second), rho = scale.stds, scale.coupling
         alone_1, alone_2, both = self.correlated[0]
-        region, further = scale.region_std**2 * self.regional, scale.unresolved_variance * self.unresolved
+        region = scale.region_std**2 * self.regional
         across = rho * first * second * both
         total = first**2 * alone_1 + second**2 * alone_2 + across + scale.mean_std**2 * self.mean
-        total += region[0] + rho * region[1] + further[0] + rho * further[1]
+        total += region[0] + rho * region[1]
         value, slope = log_evidence_of(total)
 
         def along(change: NDArray[np.float64]) -> float:
             return float(np.vdot(slope, change))
 
         shared = along(across)
-        by_rho = along(first * second * both + region[1] + further[1])
+        by_rho = along(first * second * both + region[1])
         by_region = 2.0 * (along(region[0]) + rho * along(region[1]))
         slopes = [2.0 * first**2 * along(alone_1) + shared, 2.0 * second**2 * along(alone_2) + shared]
         return value, np.array([*slopes, by_rho, by_region])
@@ -272,7 +270,6 @@ def _project(zone: ZoneEvidence, amplitude: NDArray[np.float64], voxel_size_mm: 
     fixed = Projected(
         correlated=np.stack([through(LENGTHS_MM[0], share) for share in (0.0, 1.0)]),
         mean=mean,
-        unresolved=_together(through(UNRESOLVED.length_mm, UNRESOLVED.roughness)),
         regional=regional,
     )
     longer = (np.stack([through(length, share) for share in (0.0, 1.0)]) for length in LENGTHS_MM[1:])

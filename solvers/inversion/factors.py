@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from palpate.solvers.inversion.correlation import matern
 from palpate.solvers.inversion.evidence import ZoneEvidence, log_evidence_of, of_means
-from palpate.solvers.inversion.hyperparameters import FIELDS, UNRESOLVED, Hypotheses, PriorScale
+from palpate.solvers.inversion.hyperparameters import FIELDS, Hypotheses
 from palpate.solvers.inversion.reflections import Reflections
 
 MOST_REGIONS = 6
@@ -135,12 +135,8 @@ def _cut(zone: ZoneEvidence, voxel_size_mm: NDArray[np.float64], hypotheses: Hyp
 
 def _by_steps(distance_mm: NDArray[np.float64], hypotheses: Hypotheses, f: int, g: int) -> NDArray[np.float64]:
     """Covariance of two fields at a distance, at factors of 1, without means and regions, shape of the distances."""
-
-    def part(scale: PriorScale, weight: float) -> NDArray[np.float64]:
-        return weight * matern(distance_mm, scale.length_mm, scale.roughness)
-
-    mean = hypotheses.mean
-    total = part(UNRESOLVED, hypotheses.unresolved_variance * mean.mixing[f, g])
+    total = np.zeros_like(distance_mm)
     for probability, scale in zip(hypotheses.probabilities, hypotheses.scales, strict=True):
-        total = total + part(scale, probability * float(scale.covariance(np.ones(()))[f, g]))
+        weight = probability * float(scale.covariance(np.ones(()))[f, g])
+        total += weight * matern(distance_mm, scale.length_mm, scale.roughness)
     return total

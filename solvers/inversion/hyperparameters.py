@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from palpate.solvers.inversion.correlation import matern
+
 FIELDS = 2
 """ln G' and ln G''."""
 
@@ -26,8 +28,7 @@ class PriorScale:
         coupling: rho, correlation of the two fields at a point.
         roughness: alpha, the share of the variance that is rough (order 1/2); the rest is smooth (order 3/2).
         mean_std: standard deviation of the unknown means.
-        unresolved_std: s_unresolved, of the variation that waves do not resolve where all else is smooth, in both
-            fields; not fitted.
+        unresolved_std: s_unresolved, of the least variation below the waves' resolution, in both fields; not fitted.
         region_std: s_region, standard deviation of labelled regions' means around the organ's, in both fields.
     """
 
@@ -52,8 +53,13 @@ class PriorScale:
 
     @property
     def unresolved_variance(self) -> float:
-        """Of what is added below the waves' resolution: to the smooth share, since the rough one goes on by itself."""
-        return (1.0 - self.roughness) * self.unresolved_std**2
+        """Of what is added below the waves' resolution: what the fields, on average, lack of its least variation there.
+
+        With R_u(r) = exp(-r / l_u) half of the mean squared difference over l_u is at least s_unresolved^2 (1 - 1/e).
+        """
+        over = np.array(UNRESOLVED_LENGTH_MM)
+        own = float(np.mean(self.stds**2)) * (1.0 - float(matern(over, self.length_mm, self.roughness)))
+        return max(0.0, self.unresolved_std**2 - own / (1.0 - float(np.exp(-1.0))))
 
     def covariance(self, correlation: NDArray[np.float64]) -> NDArray[np.float64]:
         """The value s_f s_g rho_fg R for a correlation R of any shape, shape (2, 2, ...)."""
@@ -118,7 +124,3 @@ class Hypotheses:
             roughness=float(share @ [s.roughness for s in self.scales]),
             region_std=float(np.sqrt(weights @ [s.region_std**2 for s in self.scales])),
         )
-
-
-UNRESOLVED = PriorScale(1.0, 1.0, UNRESOLVED_LENGTH_MM, roughness=1.0)
-"""Its length and roughness are those of what waves do not resolve."""

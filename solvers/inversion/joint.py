@@ -157,7 +157,7 @@ class JointPosterior:
         scale = self._prior.scale
         blocks, block = np.unique(zone.ijk // COARSE_VOXELS, axis=0, return_inverse=True)
         gather = sparse.csr_matrix((np.ones(len(block)), (block, np.arange(len(block)))))
-        base = correlation(blocks, COARSE_VOXELS * self._prior.voxel_size_mm, scale)
+        base = correlation(blocks, COARSE_VOXELS * self._prior.voxel_size_mm, scale.length_mm, scale.roughness)
         halves = np.split(zone.half_hessian / np.sqrt(zone.inflation), FIELDS)
         amplitudes = scale.stds[:, None] * self._prior.amplitude[:, zone.voxels]
         scaled = [gather @ (a[:, None] * half) for a, half in zip(amplitudes, halves, strict=True)]

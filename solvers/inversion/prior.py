@@ -13,9 +13,13 @@ the truth. So C is the average over hypotheses j of the hyper-parameters, weight
     Cov(x_f(a), x_g(b)) = sum_j p_j s_fj s_gj rho_fgj R_j(|a - b|).
 
 Tissue also differs from voxel to voxel by more than waves resolve. Nothing in the data tells how much, so that a fitted
-prior that happens to be smooth would promise too much, while a rough one goes on below the waves' resolution by itself:
+prior that happens to be smooth would promise too much, while a rough one goes on below the waves' resolution by itself.
+Each hypothesis gets what it lacks of the least variation over 4 mm (s_j^2 the mean over both fields):
 
-    Cov += sum_j p_j (1 - alpha_j) s_unresolved^2 rho_fg exp(-|a - b| / 4 mm).
+    Cov += sum_j p_j u_j rho_fg exp(-|a - b| / 4 mm),
+    u_j = max(0, s_unresolved^2 - s_j^2 (1 - R_j(4 mm)) / (1 - 1/e)).
+
+How much tissue varies there is extrapolated and known to 25 % at best: every draw has an amplitude of its own.
 
 Where the anatomy is labelled, every region r has a mean of its own, added where a voxel lies in it by the share W_ar:
 
@@ -43,6 +47,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Final
 
 import numpy as np
 import scipy.fft
@@ -51,6 +56,10 @@ from scipy import sparse
 
 from palpate.solvers.inversion.correlation import matern
 from palpate.solvers.inversion.hyperparameters import FIELDS, UNRESOLVED_LENGTH_MM, Hypotheses, PriorScale
+
+AMPLITUDE_SPREAD: Final = 0.25
+"""Spread of the logarithm of how much tissue varies, which is extrapolated from what waves see to what they do not. A
+draw has an amplitude of its own, one on average of its square."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +72,7 @@ class MaternField:
         hypotheses: hyper-parameters.
         regions: W, share of each labelled region in each voxel, shape (N, R); R may be 0.
         loosening: what the variation of each voxel is multiplied by beside its region's factor, shape (N,), or all.
+        amplitude_spread: of the logarithm of what a draw's variation is multiplied by; 0 for draws that are normal.
     """
 
     mask: NDArray[np.bool_]
@@ -70,6 +80,7 @@ class MaternField:
     hypotheses: Hypotheses
     regions: sparse.csr_matrix
     loosening: NDArray[np.float64] | float = 1.0
+    amplitude_spread: float = AMPLITUDE_SPREAD
 
     @cached_property
     def scale(self) -> PriorScale:
@@ -182,7 +193,7 @@ class MaternField:
         return self._local(weights.reshape(FIELDS, -1, 1))[..., 0]
 
     def draw(self, numbers: range, seed: int) -> NDArray[np.float64]:
-        """Independent draws from N(0, C), shape (2 N, len(numbers)).
+        """Independent draws with mean 0 and covariance C, each with an amplitude of its own, shape (2 N, len(numbers)).
 
         Args:
             numbers: which draws; each has random numbers of its own, whoever makes it.
@@ -193,6 +204,7 @@ class MaternField:
         for column, number in enumerate(numbers):
             generator = np.random.default_rng([seed, number])
             local = self.amplitude * self._draw_local(generator)
+            local *= np.exp(self.amplitude_spread * generator.standard_normal() - self.amplitude_spread**2)
             means = self.scale.mean_std * generator.standard_normal((FIELDS, 1))
             of_each = coupled @ generator.standard_normal((FIELDS, self.regions.shape[1]))
             drawn[:, :, column] = local + means + self.scale.region_std * (self.regions @ of_each.T).T

@@ -158,6 +158,8 @@ def frequency_record(target: Target, inversion: Inversion, settings: InversionSe
     noise, residuals, outlying = inversion.noise, inversion.residuals, int(inversion.outlying.sum())
     return {
         "frequency_hz": target.field.frequency_hz,
+        "density_kg_m3": settings.tissue_density_kg_m3 if target.field.density_assumed else target.field.density_kg_m3,
+        "density_assumed": target.field.density_assumed,
         "converged": inversion.fit.converged,
         "noise_std_um": m_to_um(noise.std_m),
         "noise_stated_std_um": None if noise.stated_std_m is None else m_to_um(noise.stated_std_m),

@@ -16,7 +16,7 @@ from palpate.config.inversion import InversionSettings
 from palpate.imaging.labels import Regions
 from palpate.imaging.wavefield import WaveField
 from palpate.progress import say
-from palpate.solvers.inversion.allowances import allowances
+from palpate.solvers.inversion.allowances import allowances, density_shift
 from palpate.solvers.inversion.coarse import starting_course
 from palpate.solvers.inversion.course import Iteration
 from palpate.solvers.inversion.direct import DirectResult
@@ -106,9 +106,9 @@ def invert_together(
     uniform = [one.log_median - unit for one in measured]
     evidence = evidence_of(problem, fit, uniform) if ground.compare else None
     began = time.perf_counter()
-    mean = fit.parameters.reshape(FIELDS, -1) + unit
+    mean = fit.parameters.reshape(FIELDS, -1) + unit + density_shift(settings, fields[0])
     draws = mean[:, :, None] + fit.posterior.draw(settings.samples, settings.seed).reshape(FIELDS, problem.voxels, -1)
-    draws += allowances(settings, fit.prior)
+    draws += allowances(settings, fit.prior, fields[0])
     tally.timed("draws", began)
     say(f"{fields[0].label}: {settings.samples} joint draws")
     parameters = parameters_of(settings, [field.frequency_hz for field in fields], mean, draws)

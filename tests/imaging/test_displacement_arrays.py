@@ -64,6 +64,14 @@ def test_bbir_folder(tmp_path: Path) -> None:
         assert (one.mask.sum(), one.noise_std_m, one.density_kg_m3) == (48, None, 1040.0)
 
 
+@pytest.mark.parametrize("stated_kg_m3", [None, 1000.0])
+def test_a_density_is_assumed_only_where_none_is_stated(stated_kg_m3: float | None, tmp_path: Path) -> None:
+    """1000 kg/m3 may be known, of a gel, or be what everybody writes: the inversion has to know which."""
+    _write_bbir(tmp_path / "U01")
+    for one in _ingest(tmp_path / "U01", tmp_path / "out", BBIR, density_kg_m3=stated_kg_m3):
+        assert (one.density_kg_m3, one.density_assumed) == (1000.0, stated_kg_m3 is None)
+
+
 def test_components_along_the_image(tmp_path: Path) -> None:
     """Components along i, j, k must be turned into R, A, S, not only the grid."""
     _write_bbir(tmp_path / "U01")

@@ -29,7 +29,7 @@ def _field(label: str = "sub-01_ses-01", frequency_hz: float = 50.0, seed: int =
 @pytest.mark.parametrize("frequency_hz", [50.0, 62.5, 33.333])
 def test_round_trip(frequency_hz: float, tmp_path: Path) -> None:
     """What one step writes the next must read unchanged, on an oblique anisotropic grid and at any frequency."""
-    field = _field(frequency_hz=frequency_hz)
+    field = replace(_field(frequency_hz=frequency_hz), density_assumed=frequency_hz == 50.0)
     write_wave_field(tmp_path, field)
     (again,) = read_wave_fields(tmp_path)
     # float32 on disk in micrometres: one rounding.
@@ -38,7 +38,7 @@ def test_round_trip(frequency_hz: float, tmp_path: Path) -> None:
     np.testing.assert_allclose(again.affine_mm, field.affine_mm, atol=1e-5)
     assert again.frequency_hz == frequency_hz
     assert again.noise_std_m == pytest.approx(field.noise_std_m)
-    assert again.density_kg_m3 == field.density_kg_m3
+    assert (again.density_kg_m3, again.density_assumed) == (field.density_kg_m3, field.density_assumed)
     assert again.label == field.label
 
 
@@ -125,6 +125,7 @@ SPOILT: dict[str, tuple[Callable[[Path], object], str]] = {
         "2 masks",
     ),
     "true as a number": (lambda path: _change_sidecar(path, Density=True), "Density"),
+    "a word for a flag": (lambda path: _change_sidecar(path, DensityAssumed="no"), "DensityAssumed"),
     "infinite noise": (lambda path: _change_sidecar(path, NoiseStd=float("inf")), "NoiseStd"),
     "nothing moves": (
         lambda path: [

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.stats import norm
 
 from palpate.config.study import Session
 from palpate.errors import InputError
@@ -74,6 +75,17 @@ def test_standard_error_knows_that_voxels_of_a_patient_err_together() -> None:
     """A thousand copies of each of 50 independent ranks know the coverage as well as 50 ranks do."""
     ranks = Ranks(tuple(np.full(1000, u) for u in np.random.default_rng(1).uniform(size=50)))
     assert ranks.coverage(0.5)[1] == pytest.approx(np.sqrt(0.25 / 50), rel=0.3)
+
+
+def test_resampled_errors_tell_chance_from_a_wrong_posterior() -> None:
+    """Few patients leave a right posterior an error: the range has to cover it, and must not excuse a wrong one."""
+    generator = np.random.default_rng(2)
+    of_patients = generator.normal(0.0, 0.3, 20)
+    right = Ranks(tuple(norm.cdf(generator.standard_normal(500) * np.exp(s)) for s in of_patients - 0.3**2))
+    wrong = Ranks(tuple(norm.cdf(2.0 * generator.standard_normal(500) * np.exp(s)) for s in of_patients))
+    low, high = right.resampled_error
+    assert low < right.calibration_error < high
+    assert right.resampled_error[1] < wrong.resampled_error[0]
 
 
 def test_posterior_beats_the_prior_alone(honest: Calibration) -> None:

@@ -49,8 +49,9 @@ class IngestSettings(Section):
     no_motion_series: tuple[int, ...] = ()
     """SeriesNumbers of scans with the actuator off. They give no wave field; the noise is measured from them."""
 
-    density_kg_m3: Positive = 1000.0
-    """Mass density of the tissue, rho."""
+    density_kg_m3: Positive | None = None
+    """Mass density of the tissue, rho, where it is known. Else 1000 is written, as everybody does, and said to be
+    assumed: the inversion then knows that tissue is heavier (inversion.tissue_density_kg_m3)."""
 
     time_step_sign: Literal["positive", "negative"] = "positive"
     """Positive: offset k samples the vibration k/N of a period later; negative: earlier. A wrong sign turns the

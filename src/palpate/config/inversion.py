@@ -50,9 +50,8 @@ class InversionSettings(Section):
     mean stiffness differs. Labels, where given, are used instead."""
 
     unresolved_std: Annotated[float, Field(ge=0, le=1)] = 0.08
-    """Prior standard deviation of ln G' and ln G'' of what varies from voxel to voxel and waves do not resolve, where
-    the prior is smooth; its variance is multiplied by the smooth share. Not fitted, because data do not tell
-    (docs/theory/prior.md)."""
+    """Least standard deviation of ln G' and ln G'' of what varies from voxel to voxel and waves do not resolve; added
+    where the fitted prior varies by less over 4 mm. Not fitted, because data do not tell (docs/theory/prior.md)."""
 
     region_std: Annotated[float, Field(gt=0, le=1)] = 0.3
     """Prior standard deviation of the means of ln G' and ln G'' of regions of the anatomy, by labels or
@@ -61,9 +60,16 @@ class InversionSettings(Section):
     noise_factor: Positive = 1.0
     """Multiplies the noise that the wave field states, where you know better than the importer."""
 
-    density_percent: Annotated[float, Field(ge=0, le=50)] = 3.0
-    """How well the stated density is known, one standard deviation: waves tell G* only in proportion to it. Most soft
-    tissue lies between 1000 and 1060 kg/m3, and 1000 is what is mostly stated."""
+    density_percent: Annotated[float, Field(ge=0, le=50)] = 4.0
+    """How well a stated density is known, one standard deviation: waves tell G* only in proportion to it, and what is
+    stated is mostly 1000 kg/m3, where tissue has up to 1060. Less for a gel whose density was measured."""
+
+    tissue_density_kg_m3: Positive = 1030.0
+    """Density where nobody states it: the middle of fluid (1000), brain (1040), liver and muscle (1060). Moduli are
+    then 3 % above those of programs that take 1000."""
+
+    tissue_density_percent: Annotated[float, Field(ge=0, le=50)] = 2.0
+    """How far tissue strays from that, one standard deviation."""
 
     anisotropy_percent: Annotated[float, Field(ge=0, le=50)] = 0.0
     """How far fibres may make ln G* stray from the tissue's isotropic part, one standard deviation, over some 15 mm:

@@ -72,7 +72,7 @@ def small() -> Small:
     )
     shares = sparse.csr_matrix(rng.dirichlet(np.ones(3), count)[:, :2])
     hypotheses = Hypotheses((scale,), (1.0,), factors=((1.5, 0.7), (0.8, 1.2)))
-    prior = MaternField(mask, np.array([2.0, 2.5, 3.0]), hypotheses, shares)
+    prior = MaternField(mask, np.array([2.0, 2.5, 3.0]), hypotheses, shares, amplitude_spread=0.0)
     zones, hessian = [], np.zeros((FIELDS * count,) * 2)
     for zone in cut_zones(mask, width_voxels=(5, 5, 5), stride_voxels=(2, 1, 1)):
         half = rng.standard_normal((FIELDS * len(zone.voxels), DIRECTIONS))

@@ -14,7 +14,7 @@ from tests.laws.operators import assert_adjoint, assert_positive, assert_symmetr
 
 import palpate.solvers  # noqa: F401  # isort: skip  (loads MPI before dolfinx)
 from palpate.solvers.inversion.hyperparameters import FIELDS, Hypotheses, PriorScale  # isort: skip
-from palpate.solvers.inversion.prior import MaternField  # isort: skip
+from palpate.solvers.inversion.prior import AMPLITUDE_SPREAD, MaternField  # isort: skip
 
 VOXEL_MM = np.array([2.0, 2.5, 3.0])
 SCALE = PriorScale(
@@ -67,7 +67,8 @@ def _by_hand(field: MaternField) -> NDArray[np.float64]:
     for probability, one in zip(field.hypotheses.probabilities, field.hypotheses.scales, strict=True):
         between = np.outer(one.stds, one.stds) * np.array([[1.0, one.coupling], [one.coupling, 1.0]])
         around += probability * np.kron(between, _correlation(distance, one))
-        lacking = probability * (1.0 - one.roughness) * one.unresolved_std**2
+        over = np.mean(one.stds**2) * (1.0 - _correlation(np.array(4.0), one))
+        lacking = probability * max(0.0, one.unresolved_std**2 - over / (1.0 - np.exp(-1.0)))
         around += lacking * np.kron(coupling, np.exp(-distance / 4.0))
     shares = field.regions.toarray()
     amplitude = np.ravel([1.0 + shares @ (np.array(tau) - 1.0) for tau in field.hypotheses.factors])
@@ -100,13 +101,27 @@ def test_covariance_is_the_stated_one() -> None:
     assert largest <= max(cut, 1e-9) * (field.spread.max() ** 2)
 
 
-def test_rough_tissue_needs_no_unresolved_variation() -> None:
-    """It varies below the waves' resolution by itself; both at once make intervals too wide (decision 0059)."""
-    rough = replace(SCALE, roughness=1.0)
-    assert np.array_equal(_matrix(_field(rough)), _matrix(_field(replace(rough, unresolved_std=0.0))))
-    smooth = replace(SCALE, roughness=0.0)
-    added = _field(smooth).local_std ** 2 - _field(replace(smooth, unresolved_std=0.0)).local_std ** 2
-    assert np.allclose(added, SCALE.unresolved_std**2)
+@pytest.mark.parametrize("roughness", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("std", [0.03, 0.1, 0.4])
+@pytest.mark.parametrize("length_mm", [6.0, 24.0])
+def test_variation_below_the_waves_resolution_has_a_floor(std: float, length_mm: float, roughness: float) -> None:
+    """A prior fitted to smooth waves must not promise smooth tissue, nor may what is rough already be made rougher.
+
+    Half of the mean squared difference over 4 mm is the floor's or the fitted prior's own, whichever is more.
+    """
+    scale = PriorScale(std, std, length_mm, roughness=roughness, unresolved_std=0.1)
+    own = std**2 * (1.0 - _correlation(np.array(4.0), scale))
+    added = scale.unresolved_variance * (1.0 - np.exp(-1.0))
+    assert own + added == pytest.approx(max(own, 0.1**2 * (1.0 - np.exp(-1.0))))
+
+
+def test_draws_differ_in_how_much_they_vary() -> None:
+    """How much tissue varies unseen is known to a quarter; one amplitude for all makes intervals of 50 % too wide."""
+    scale = PriorScale(0.3, 0.3, length_mm=4.0, mean_std=0.0)
+    nowhere = sparse.csr_matrix((24**3, 0))
+    field = MaternField(np.ones((24, 24, 24), dtype=bool), np.full(3, 3.0), Hypotheses.certain(scale), nowhere)
+    amplitudes = np.log(field.draw(range(200), 3).std(axis=0))
+    assert amplitudes.std() == pytest.approx(AMPLITUDE_SPREAD, rel=4 / np.sqrt(2 * 200))
 
 
 def test_covariance_is_symmetric_and_positive() -> None:
@@ -169,7 +184,8 @@ def test_unit_spread_is_unit_variance() -> None:
     mask = np.zeros((30, 30, 30), dtype=bool)
     mask[::9, ::9, ::9] = True  # far apart, so that values are nearly independent
     scale = PriorScale(0.4, 0.4, length_mm=2.0, mean_std=0.0)
-    field = MaternField(mask, EDGES_MM, Hypotheses.certain(scale), sparse.csr_matrix((mask.sum(), 0)))
+    nowhere = sparse.csr_matrix((mask.sum(), 0))
+    field = MaternField(mask, EDGES_MM, Hypotheses.certain(scale), nowhere, amplitude_spread=0.0)
     assert_mean_square(field.draw(range(60), 6), 0.16, slack=np.exp(-9.0))
 
 
