@@ -37,7 +37,7 @@ class Oxygen:
         half_proliferation: K, about the level at which proliferation is half of k.
         half_death: o_h, the level at which half of nu is reached: by default 3.8 mmHg, the middle of the 2.5 to 5 mmHg
             between which Ghaffarizadeh et al. (2018) let necrosis set in.
-        death_1_s: nu; 0.1 a day by default, a guess.
+        death_1_s: nu; 0.05 a day by default, a guess.
         every_s: how often the level is renewed.
     """
 
@@ -45,7 +45,7 @@ class Oxygen:
     at_capacity: float = 0.1
     half_proliferation: float = 0.1
     half_death: float = 0.1
-    death_1_s: float = per_day_to_per_s(0.1)
+    death_1_s: float = per_day_to_per_s(0.05)
     every_s: float = days_to_s(4.0)
 
     def __post_init__(self) -> None:
