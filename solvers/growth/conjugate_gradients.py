@@ -29,7 +29,7 @@ def conjugate_gradients(
         comm: the ranks.
 
     Raises:
-        RuntimeError: no solution after MOST iterations: A is not positive definite.
+        RuntimeError: A is not positive definite, or no solution after MOST iterations.
     """
     scale = (1.0 / diagonal).reshape(-1, *[1] * (right.ndim - 1))
 
@@ -41,11 +41,14 @@ def conjugate_gradients(
     size = summed(residual, direction)
     enough = TOLERANCE**2 * size
     for _ in range(MOST):
-        active = size > enough  # a column that is solved stays as it is
+        active = ~(size <= enough)  # a column that is solved stays as it is; what is not a number never is
         if not active.any():
             return solution
         image = multiply(direction)
-        step = np.divide(size, summed(direction, image), out=np.zeros_like(size), where=active)
+        curvature = summed(direction, image)
+        if not (curvature[active] > 0.0).all():
+            raise RuntimeError("conjugate gradients: the matrix is not positive definite")
+        step = np.divide(size, curvature, out=np.zeros_like(size), where=active)
         solution += step * direction
         residual -= step * image
         scaled = scale * residual

@@ -10,6 +10,7 @@ u + n stays as it is, c never rises, and v <= theta gives v' <= theta, because s
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,9 @@ from numpy.typing import NDArray
 from palpate.solvers.growth.oxygen_supply import Tissue
 
 type Values = NDArray[np.float64]
+
+LEAST: Final = 1e-100
+"""Below this c does not fall. It is far below what rounds n to theta, and far above the smallest number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +65,10 @@ class Starvation:
         )
 
     def _left(self) -> Values:
-        return 1.0 + np.expm1(-self.exponent) * self.before.occupied / self.capacity
+        share = self.before.occupied / self.capacity
+        # In this order v = theta leaves s and not the rounding of one minus one.
+        left = (1.0 - share) + np.exp(-self.exponent) * share
+        return np.asarray(np.maximum(left, LEAST / self.before.room))
 
     def _slopes(self) -> tuple[Values, Values, Values, Values]:
         """Of v' by v and by ln e; of -ln c' by v and by ln e."""
