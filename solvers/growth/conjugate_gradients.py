@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 type Values = NDArray[np.float64]
 
-TOLERANCE: Final = 1e-13
+TOLERANCE: Final = 1e-14
 """Of the residual, relative to that of zero, both in the norm of the inverse diagonal."""
 MOST: Final = 2000
 """Iterations before a system counts as unsolvable."""

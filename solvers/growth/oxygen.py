@@ -31,8 +31,9 @@ class Oxygen:
     """How tissue is supplied and what a lack does; o = 1 is some 38 mmHg.
 
     Attributes:
-        length_m: L = sqrt(D_o / kappa), over which well-perfused tissue evens out its oxygen; in tissue at capacity it
-            is L sqrt(o_full), by default 0.16 mm, as far as cells live from vessels (Thomlinson and Gray 1955).
+        length_m: L = sqrt(D_o / r), from diffusivity and rate of supply: over it well-perfused tissue evens out its
+            oxygen. At capacity it is L sqrt(o_full), by default 0.16 mm, as far as cells live from vessels (Thomlinson
+            and Gray 1955).
         at_capacity: o_full, the level of tissue that is full of living cells, far from any other.
         half_proliferation: K, about the level at which proliferation is half of k.
         half_death: o_h, the level at which half of nu is reached: by default 3.8 mmHg, the middle of the 2.5 to 5 mmHg
@@ -73,7 +74,7 @@ class Oxygen:
 
     @property
     def demand(self) -> float:
-        """Consumption at capacity over supply, beta = q / kappa: o_full = 1 / (1 + beta)."""
+        """Consumption at capacity over supply, beta: o_full = 1 / (1 + beta)."""
         return 1.0 / self.at_capacity - 1.0
 
 

@@ -33,6 +33,8 @@ STORED: Final = 1e-6
 """By how much u + n may exceed theta at the beginning: maps are stored in single precision."""
 MOST_AHEAD: Final = 1.0
 """Largest weight of extrapolation: renewals may follow each other unevenly."""
+SOLVED: Final = 1e-9
+"""How far oxygen may exceed one: lengths much beyond the voxels' make the system ill-conditioned."""
 OCCUPIED: Final = "v"
 LEVEL: Final = "oxygen"
 _LEFT: Final = "share of c that deaths leave"
@@ -114,7 +116,7 @@ class Bounds:
         slack = ROUNDING * capacity
         if space.monotone and not (cells[0] >= -slack and cells[1] <= capacity + slack):
             raise RuntimeError(f"density left its bounds: {cells}")
-        if space.monotone and not (levels[0] > 0.0 and levels[1] <= 1.0 + ROUNDING):
+        if not levels[0] > 0.0 or (space.monotone and not levels[1] <= 1.0 + SOLVED):
             raise RuntimeError(f"oxygen left its bounds: {levels}")
         return cells, levels
 
