@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -14,6 +15,8 @@ from palpate.solvers.growth.finite_strain import finite_strain
 from palpate.solvers.growth.lattice import lattice
 from palpate.solvers.growth.mechanics import Pressure, mechanics, middles_m
 from palpate.solvers.growth.model import GrowthModel
+from palpate.solvers.growth.oxygen import Oxygen
+from palpate.solvers.growth.oxygen_limited import OxygenLimitedGrowth
 from palpate.solvers.growth.parameters import Parameters
 from palpate.solvers.growth.pharmacokinetics import Course, one_compartment
 from palpate.solvers.growth.treatment import Fraction, Treatment
@@ -25,6 +28,18 @@ _ABSORPTION_1_DAY = 40.0
 _VOLUME_M3 = 0.03
 _TOLERANCE = 2e-3
 _KG_A_GRAM = 1e-3
+
+
+@dataclass(frozen=True, slots=True)
+class _Cells:
+    """Densities on the truth's voxels, shape (n,); no necrosis where oxygen is ample."""
+
+    living: np.ndarray
+    dead: np.ndarray | None = None
+
+    @property
+    def filled(self) -> np.ndarray:
+        return self.living if self.dead is None else self.living + self.dead
 
 
 def grow(settings: LongitudinalSettings, scene: Scene) -> Truth:
@@ -41,13 +56,14 @@ def grow(settings: LongitudinalSettings, scene: Scene) -> Truth:
         np.log(per_day_to_per_s(place.from_volume(scene.proliferation_1_day))),
         float(np.log(max(settings.alpha_1_gy, 1e-12))),
     )
-    start = place.from_volume(scene.begin)
+    living = place.from_volume(scene.begin)
+    start = _Cells(living, None if settings.oxygen == "ample" else np.zeros_like(living))
     if settings.before_days > 0.0:
         pushing = _pushing(settings, scene, place, scene.storage_pa)
         before = _model(settings, place, (float(settings.before_days),), Treatment(), pushing)
-        (start,) = before.forecast(parameters, start).states
+        (start,) = _grown(settings, before, parameters, start)
     # Softer or stiffer where the tumour is on the day of the elastogram; it stays so.
-    storage_pa = scene.storage_pa * np.exp(settings.tumour_log_stiffness * place.to_volume(start))
+    storage_pa = scene.storage_pa * np.exp(settings.tumour_log_stiffness * place.to_volume(start.filled))
     pushing = _pushing(settings, scene, place, storage_pa)
     every = (*settings.days, *settings.beyond_days)
     # The dose is planned on the last scan before radiotherapy; its tumour must be grown to first.
@@ -58,15 +74,36 @@ def grow(settings: LongitudinalSettings, scene: Scene) -> Truth:
         parameters.log_diffusivity, parameters.log_proliferation, parameters.log_alpha, log_sensitivities
     )
     model = _model(settings, place, tuple(float(day) for day in every[1:]), treatment, pushing)
-    states = (start, *model.forecast(treated, start).states) if len(every) > 1 else (start,)
-    densities = {day: place.to_volume(state) for day, state in zip(every, states, strict=True)}
-    if pushing is None:
-        return Truth(densities, radius_mm, time.monotonic() - began)
-    slowed = {
-        day: -float(np.average(pushing.shift(state), weights=state * (1.0 - state) + 1e-12))
-        for day, state in zip(every, states, strict=True)
+    states = (start, *_grown(settings, model, treated, start)) if len(every) > 1 else (start,)
+    densities = {day: place.to_volume(cells.living) for day, cells in zip(every, states, strict=True)}
+    necrosis = {
+        day: place.to_volume(cells.dead) for day, cells in zip(every, states, strict=True) if cells.dead is not None
     }
-    return Truth(densities, radius_mm, time.monotonic() - began, storage_pa, slowed)
+    if pushing is None:
+        return Truth(densities, radius_mm, time.monotonic() - began, necrosis=necrosis)
+    slowed = {
+        day: -float(np.average(pushing.shift(cells.filled), weights=cells.filled * (1.0 - cells.filled) + 1e-12))
+        for day, cells in zip(every, states, strict=True)
+    }
+    return Truth(densities, radius_mm, time.monotonic() - began, storage_pa, slowed, necrosis)
+
+
+def _grown(
+    settings: LongitudinalSettings, model: GrowthModel, parameters: Parameters, start: _Cells
+) -> tuple[_Cells, ...]:
+    """Cells at the model's observations."""
+    if start.dead is None:
+        return tuple(_Cells(state) for state in model.forecast(parameters, start.living).states)
+    oxygen = Oxygen(
+        float(mm_to_m(settings.oxygen_length_mm)),
+        settings.oxygen_at_capacity,
+        settings.hypoxic_half_proliferation,
+        settings.hypoxic_half_death,
+        per_day_to_per_s(settings.hypoxic_death_1_day),
+        days_to_s(settings.oxygen_every_days),
+    )
+    found = OxygenLimitedGrowth(model, oxygen).forecast(parameters, start.living, start.dead)
+    return tuple(_Cells(*pair) for pair in zip(found.states, found.necrosis, strict=True))
 
 
 def _pushing(settings: LongitudinalSettings, scene: Scene, place: Voxels, storage_pa: np.ndarray) -> Coupling | None:
@@ -102,15 +139,16 @@ def _radius_mm(
     settings: LongitudinalSettings,
     place: Voxels,
     parameters: Parameters,
-    start: np.ndarray,
+    start: _Cells,
     day: int,
     pushing: Coupling | None,
 ) -> float:
     """Of the ball as large as what is visible on a day without treatment."""
     state = start
     if day > 0:
-        (state,) = _model(settings, place, (float(day),), Treatment(), pushing).forecast(parameters, start).states
-    volume_m3 = float(place.space.volumes_m3[state > INFILTRATES_ABOVE].sum())
+        untreated = _model(settings, place, (float(day),), Treatment(), pushing)
+        (state,) = _grown(settings, untreated, parameters, start)
+    volume_m3 = float(place.space.volumes_m3[state.filled > INFILTRATES_ABOVE].sum())
     return 1e3 * float((3.0 * volume_m3 / (4.0 * np.pi)) ** (1.0 / 3.0))
 
 

@@ -3,9 +3,11 @@
 sub-02/treatments.tsv, sub-02/dose.dcm
 sub-02/ses-<n>/T1w.nii.gz                        as the head lay that day
 sub-02/ses-<n>/growth/{adc,roi}.nii.gz, adc.json
-sub-02/ses-<n>/truth/truth_density.nii.gz        on the truth's own grid, in the first scan's world
+sub-02/ses-<n>/truth/truth_density.nii.gz        living cells on the truth's own grid, in the first scan's world
+sub-02/ses-<n>/truth/truth_necrosis.nii.gz       dead ones, where oxygen limits growth
 sub-02/ses-01/{labels.nii.gz,labels.tsv}
-sub-02/truth/truth_density-day<d>.nii.gz, truth.json   of days after the last scan; volumes, burdens, parameters
+sub-02/truth/truth_density-day<d>.nii.gz (and necrosis), truth.json   of days after the last scan; volumes, burdens,
+parameters
 """
 
 from __future__ import annotations
@@ -30,7 +32,7 @@ from palpate.imaging.phantom.rtdose import write_rtdose
 from palpate.imaging.phantom.tissue import random_field
 from palpate.imaging.phantom.tumour_scene import Scene, dose_gy, drug_days, fraction_days
 from palpate.imaging.registration.rigid import Rigid, at_rest
-from palpate.imaging.tumour.history import ENHANCING, NON_ENHANCING
+from palpate.imaging.tumour.history import ENHANCING, NECROTIC, NON_ENHANCING
 from palpate.provenance import versions
 
 type Values = NDArray[np.float64]
@@ -53,12 +55,13 @@ class Truth:
     """The grown tumour.
 
     Attributes:
-        densities: by day, of scans and of days beyond them, shape (i, j, k) each.
+        densities: of living cells, by day, of scans and of days beyond them, shape (i, j, k) each.
         radius_mm: of the ball as large as the tumour on the day of the planning scan; the dose covers it.
         seconds: of growing it.
         storage_pa: G' from the first scan on, softer or stiffer where the tumour is, shape (i, j, k); None without
             mechanics.
         slowed: by day, how far stress lowers ln D at the front (mean by u (1 - u)).
+        necrosis: of dead cells, by day; empty where oxygen is ample.
     """
 
     densities: Mapping[int, Values]
@@ -66,6 +69,11 @@ class Truth:
     seconds: float
     storage_pa: Values | None = None
     slowed: Mapping[int, float] = field(default_factory=dict)
+    necrosis: Mapping[int, Values] = field(default_factory=dict)
+
+    def filled(self, day: int) -> Values:
+        """Density of living and dead cells together, shape (i, j, k)."""
+        return self.densities[day] + self.necrosis[day] if self.necrosis else self.densities[day]
 
 
 def write_tumour_patient(
@@ -94,11 +102,10 @@ def write_tumour_patient(
         motion = _moved(settings, generator, still=number == 1)
         (root / session / "growth").mkdir(parents=True)
         (root / session / "truth").mkdir()
-        density = truth.densities[day]
-        _write_growth(root / session / "growth", settings, scene, density, motion, generator)
-        _write_t1(root / session / "T1w.nii.gz", settings, scene, density, motion, generator)
-        stored = density.astype(np.float32)
-        write_nifti(root / session / "truth" / "truth_density.nii.gz", stored, scene.grid.affine_mm)
+        cells = truth.densities[day], truth.necrosis.get(day)
+        _write_growth(root / session / "growth", settings, scene, cells, motion, generator)
+        _write_t1(root / session / "T1w.nii.gz", settings, scene, truth.filled(day), motion, generator)
+        _write_cells(root / session / "truth", "", scene, truth, day)
         if number == 1:
             _write_labels(root / session, scene)
         rows.append(
@@ -146,17 +153,24 @@ def _write_growth(
     folder: Path,
     settings: LongitudinalSettings,
     scene: Scene,
-    density: Values,
+    cells_and_dead: tuple[Values, Values | None],
     motion: Rigid,
     generator: np.random.Generator,
 ) -> None:
+    density, necrosis = cells_and_dead
     grid = _image_grid(settings, settings.voxel_mm, settings.half_mm - _EDGE_MM, tilted=True)
     tissue = _seen(scene, scene.tissue.astype(np.float64), grid, motion)
     # Density of what is tissue in a voxel, not diluted by fluid.
-    cells = _seen(scene, density * scene.tissue, grid, motion) / np.maximum(tissue, 0.2)
+    cells = filled = _seen(scene, density * scene.tissue, grid, motion) / np.maximum(tissue, 0.2)
+    dead = np.zeros_like(cells)
+    if necrosis is not None:
+        dead = _seen(scene, necrosis * scene.tissue, grid, motion) / np.maximum(tissue, 0.2)
+        filled = cells + dead
     jitter = settings.contour_noise * random_field(generator, grid.shape, 8.0 / settings.voxel_mm)
-    drawn = np.where(tissue > 0.5, cells + jitter * (cells > 0.05), 0.0)
+    drawn = np.where(tissue > 0.5, filled + jitter * (filled > 0.05), 0.0)
     roi = np.where(drawn > ENHANCES_ABOVE, ENHANCING, np.where(drawn > INFILTRATES_ABOVE, NON_ENHANCING, 0))
+    # Water moves freely where most cells are dead, and a reader draws that by itself.
+    roi = np.where((roi > 0) & (dead > cells), NECROTIC, roi)
     said = TumourSettings()
     span = said.adc_water_mm2_s - said.adc_least_mm2_s
     adc = np.where(roi > 0, said.adc_water_mm2_s - span * cells, _HEALTHY_MM2_S)
@@ -208,17 +222,26 @@ def _write_treatments(home: Path, settings: LongitudinalSettings, truth: Truth) 
     (home / "treatments.tsv").write_text("\n".join([header, *rows]) + "\n", encoding="utf-8")
 
 
+def _write_cells(folder: Path, ending: str, scene: Scene, truth: Truth, day: int) -> None:
+    """The truth's maps of a day, as truth_<kind><ending>.nii.gz."""
+    for kind, maps in (("density", truth.densities), ("necrosis", truth.necrosis)):
+        if maps:
+            stored = maps[day].astype(np.float32)
+            write_nifti(folder / f"truth_{kind}{ending}.nii.gz", stored, scene.grid.affine_mm)
+
+
 def _write_truth(folder: Path, settings: LongitudinalSettings, scene: Scene, truth: Truth) -> None:
     folder.mkdir()
     for day in settings.beyond_days:
-        stored = truth.densities[day].astype(np.float32)
-        write_nifti(folder / f"truth_density-day{day}.nii.gz", stored, scene.grid.affine_mm)
+        _write_cells(folder, f"-day{day}", scene, truth, day)
+    filled = {day: truth.filled(day) for day in truth.densities}
     voxel_ml = float(np.prod(scene.grid.voxel_mm)) / 1e3
     record = {
         "days": sorted(truth.densities),
-        "volume_enhancing_ml": {d: voxel_ml * float(np.sum(u > ENHANCES_ABOVE)) for d, u in truth.densities.items()},
-        "volume_visible_ml": {d: voxel_ml * float(np.sum(u > INFILTRATES_ABOVE)) for d, u in truth.densities.items()},
+        "volume_enhancing_ml": {d: voxel_ml * float(np.sum(u > ENHANCES_ABOVE)) for d, u in filled.items()},
+        "volume_visible_ml": {d: voxel_ml * float(np.sum(u > INFILTRATES_ABOVE)) for d, u in filled.items()},
         "burden_ml": {day: voxel_ml * float(u.sum()) for day, u in truth.densities.items()},
+        "necrosis_ml": {day: voxel_ml * float(n.sum()) for day, n in truth.necrosis.items()},
         "stress_slowing_at_front": truth.slowed,
         "settings": settings.model_dump(mode="json"),
         "versions": versions(),

@@ -10,7 +10,7 @@ dW_ij = W_ij (d_i + d_j) / 2 for a change d of ln D; hence all that derivatives 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,6 +71,23 @@ class Diffusion:
         self.work.products += 1
         return np.asarray(self.transition @ self.space.halo.extended(values))
 
+    def within(self, room: Values) -> Diffusion:
+        """The same where a share of each control volume is left: volumes c_i M_i, conductances c_i c_j. Collective.
+
+        Off the diagonal P_ij becomes P_ij c_j, which needs no division by what may be small, and q stays sufficient.
+
+        Args:
+            room: c in (0, 1], shape (n,).
+        """
+        known = self.transition
+        narrowed = sparse.csr_matrix(
+            (known.data * self.space.halo.extended(room)[known.indices], known.indices, known.indptr), shape=known.shape
+        )
+        own = np.arange(self.space.size)
+        rest = sparse.csr_matrix((1.0 - np.asarray(narrowed.sum(axis=1)).ravel(), (own, own)), shape=known.shape)
+        space = replace(self.space, volumes_m3=room * self.space.volumes_m3)
+        return replace(self, space=space, transition=sparse.csr_matrix(narrowed + rest))
+
     def weights(self, duration_s: float) -> tuple[float, ...]:
         """w_0..w_m of a step."""
         return stage_weights(self.rate_1_s * duration_s, self.tolerance)
@@ -106,7 +123,14 @@ class Diffusion:
             total += np.multiply(weight, stages[k], out=share)
         return without_tails(total), stages
 
-    def tangent(self, stages: Values, change: Values, log_change: Values | None, duration_s: float) -> Values:
+    def tangent(
+        self,
+        stages: Values,
+        change: Values,
+        log_change: Values | None,
+        duration_s: float,
+        log_volumes: Values | None = None,
+    ) -> Values:
         """Derivatives of the step's result along a block of directions, shape (n, p). Collective.
 
         Args:
@@ -114,6 +138,8 @@ class Diffusion:
             change: of u, shape (n, p).
             log_change: d, of ln D, shape (n, p); None where D stays.
             duration_s: of the step.
+            log_volumes: of ln M, shape (n, p), only together with d; None where M stays. It adds log_volumes (x - P x)
+                to dP x, since M divides the rows of L.
         """
         weights = self.weights(duration_s)
         total, moved = weights[0] * change, change
@@ -129,6 +155,8 @@ class Diffusion:
                 moved = self.multiply(moved + half * here)
                 moved -= half * (here - following)
                 moved -= spread * here
+                if log_volumes is not None:
+                    moved += log_volumes * (here - following)
             total += weight * moved
         return without_tails(total)
 
@@ -183,6 +211,28 @@ class Moments:
         """Derivative of the functional by ln D at every control volume, shape (n,). Collective."""
         spread = diffusion.multiply(self._plain)
         return np.asarray(-0.5 * diffusion.space.volumes_m3 * (self._plain - self._crossed + spread))
+
+
+class VolumeMoments(Moments):
+    """Also the sum of z Px, from which the gradient in ln M follows."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(size)
+        self._forward = np.zeros(size)
+
+    def clear(self) -> None:
+        """See Moments."""
+        super().clear()
+        self._forward[:] = 0.0
+
+    def add(self, z: Values, pz: Values, x: Values, px: Values) -> None:
+        """See Moments."""
+        super().add(z, pz, x, px)
+        self._forward += z * px
+
+    def volume_gradient(self, diffusion: Diffusion) -> Values:
+        """Derivative of the functional by ln M at every control volume, z and all else over M kept, shape (n,)."""
+        return np.asarray(diffusion.space.volumes_m3 * (self._plain - self._forward))
 
 
 def diffusion(space: Space, diffusivity_m2_s: Values, tolerance: float) -> Diffusion:

@@ -18,11 +18,12 @@ from numpy.typing import NDArray
 from palpate.errors import InputError
 from palpate.solvers.growth.coupling import Coupling
 from palpate.solvers.growth.diffusion import Diffusion, Moments, Work, diffusion
-from palpate.solvers.growth.operations import Irradiate, Move, Operation, Pace, React, Resect, Sums
+from palpate.solvers.growth.operations import Operation, Resect, Sums
 from palpate.solvers.growth.parameters import Derivative, Directions, Parameters
 from palpate.solvers.growth.space import Space
-from palpate.solvers.growth.timeline import Stop, timeline
-from palpate.solvers.growth.treatment import Treatment, log_survival
+from palpate.solvers.growth.steps import irradiation, pace, strang
+from palpate.solvers.growth.timeline import timeline
+from palpate.solvers.growth.treatment import Treatment
 from palpate.units import days_to_s
 
 type Values = NDArray[np.float64]
@@ -177,7 +178,7 @@ class GrowthModel:
             by_diffusivity += by_shift
             if self.coupling is not None and segment.before is not None:
                 adjoint = adjoint + self.coupling.pull_back(segment.before, by_shift) / volumes
-        return self._total(trajectory.parameters, sums, adjoint, by_diffusivity)
+        return sums.derivative(self.space, trajectory.parameters, adjoint, by_diffusivity)
 
     def demand_tumour(self, density: Values) -> None:
         """Refuse a density from which nothing can grow. Collective.
@@ -221,19 +222,6 @@ class GrowthModel:
             raise RuntimeError(f"density left its bounds: {low} to {high}")
         return low, high
 
-    def _total(self, parameters: Parameters, sums: Sums, adjoint: Values, by_diffusivity: Values) -> Derivative:
-        """The gradient, with sums over ranks where there is one number."""
-        comm, by_k = self.space.halo.comm, self.space.volumes_m3 * sums.log_proliferation
-        if not parameters.log_proliferation.ndim:
-            by_k = np.asarray(self.space.halo.summed(float(by_k.sum())))
-        return Derivative(
-            self.space.volumes_m3 * adjoint,
-            by_diffusivity,
-            by_k,
-            self.space.halo.summed(sums.log_alpha),
-            np.asarray(comm.allreduce(sums.log_sensitivities)),
-        )
-
 
 class _Run:
     """One pass through the timeline, during which the caller moves the density on."""
@@ -242,12 +230,7 @@ class _Run:
         self._model, self._parameters = model, parameters
         self.work = Work()
         self.density = np.zeros(0)
-        courses = model.treatment.courses
-        if len(parameters.log_sensitivities) != len(courses):
-            raise ValueError(f"{len(parameters.log_sensitivities)} sensitivities for {len(courses)} courses")
-        self._pace = Pace(
-            np.exp(parameters.log_proliferation), model.capacity, courses, np.exp(parameters.log_sensitivities)
-        )
+        self._pace = pace(parameters, model.capacity, model.treatment.courses)
         self._open = np.ones(model.space.size, dtype=np.bool_)
 
     def course(self, density: Values) -> Iterator[tuple[Segment, Operation | None]]:
@@ -263,10 +246,11 @@ class _Run:
                 self._open &= ~resection.removed
                 yield segment, Resect(self._open.copy())
             for fraction in stop.fractions:
-                yield segment, self._irradiate(fraction.time_s, fraction.dose_gy)
+                courses, log_alpha = model.treatment.courses, self._parameters.log_alpha
+                yield segment, irradiation(fraction, courses, log_alpha, model.alpha_beta_gy)
             if stop.resections or (stop.renewed and stop.time_s > 0.0):
                 segment = self._segment()
-            for operation in self._stretch(stop, segment.diffusion):
+            for operation in strang(stop, self._pace, segment.diffusion):
                 yield segment, operation
 
     def _segment(self) -> Segment:
@@ -277,23 +261,3 @@ class _Run:
             log_diffusivity = log_diffusivity + model.coupling.shift(before)
         spreading = diffusion(model.space, np.exp(log_diffusivity) * self._open, model.tolerance)
         return Segment(replace(spreading, work=self.work), before, [])
-
-    def _irradiate(self, time_s: float, dose_gy: Values) -> Irradiate:
-        at = np.array(time_s)
-        sensitisation = sum(
-            course.radiosensitisation_m3_kg * float(course.concentration(at))
-            for course in self._model.treatment.courses
-        )
-        alpha = float(np.exp(self._parameters.log_alpha))
-        return Irradiate(log_survival(np.asarray(dose_gy), alpha, self._model.alpha_beta_gy, sensitisation))
-
-    def _stretch(self, stop: Stop, spreading: Diffusion) -> Iterator[Operation]:
-        """Strang steps to the next stop."""
-        if not stop.steps:
-            return
-        half_s = 0.5 * stop.step_s
-        yield React(self._pace, stop.time_s, half_s)
-        for step in range(stop.steps):
-            middle_s = stop.time_s + (step + 0.5) * stop.step_s
-            last = step == stop.steps - 1
-            yield Move(spreading, stop.step_s, React(self._pace, middle_s, half_s if last else stop.step_s))

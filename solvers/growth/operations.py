@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palpate.solvers.growth.diffusion import Diffusion, Moments
-from palpate.solvers.growth.parameters import Directions
+from palpate.solvers.growth.parameters import Derivative, Directions, Parameters
 from palpate.solvers.growth.pharmacokinetics import Course
 from palpate.solvers.growth.reaction import Reaction, growth, growth_under_drugs
+from palpate.solvers.growth.space import Space
 
 type Values = NDArray[np.float64]
 type Along = Callable[[Values, Directions], Values]
@@ -39,6 +40,26 @@ class Sums:
         self.log_proliferation = np.zeros(len(volumes_m3))
         self.log_alpha = 0.0
         self.log_sensitivities = np.zeros(courses)
+
+    def derivative(self, space: Space, parameters: Parameters, adjoint: Values, by_diffusivity: Values) -> Derivative:
+        """The gradient, with sums over ranks where there is one number. Collective.
+
+        Args:
+            space: control volumes.
+            parameters: of the tumour.
+            adjoint: state at the beginning, over M, shape (n,).
+            by_diffusivity: by ln D, shape (n,).
+        """
+        by_k = space.volumes_m3 * self.log_proliferation
+        if not parameters.log_proliferation.ndim:
+            by_k = np.asarray(space.halo.summed(float(by_k.sum())))
+        return Derivative(
+            space.volumes_m3 * adjoint,
+            by_diffusivity,
+            by_k,
+            space.halo.summed(self.log_alpha),
+            np.asarray(space.halo.comm.allreduce(self.log_sensitivities)),
+        )
 
 
 class Operation(Protocol):
@@ -144,7 +165,8 @@ class Move:
         after, reacted = self.react.linearised(between)
 
         def along(change: Values, by: Directions) -> Values:
-            return reacted(self.diffusion.tangent(stages, change, by.log_diffusivity, self.duration_s), by)
+            moved = self.diffusion.tangent(stages, change, by.log_diffusivity, self.duration_s, by.log_volumes)
+            return reacted(moved, by)
 
         return after, along
 

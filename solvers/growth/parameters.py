@@ -49,6 +49,7 @@ class Derivative:
         log_proliferation: by ln k, shape (n,) or ().
         log_alpha: by ln alpha.
         log_sensitivities: by ln s_d, shape (d,).
+        necrosis: by the initial necrosis, shape (n,); None of a model without (see oxygen_limited).
     """
 
     density: Values
@@ -56,10 +57,13 @@ class Derivative:
     log_proliferation: Values
     log_alpha: float
     log_sensitivities: Values
+    necrosis: Values | None = None
 
     def dot(self, other: Derivative, space: Space) -> float:
         """Sum of products over everything, once over all ranks. Collective."""
         local = float(self.density @ other.density + self.log_diffusivity @ other.log_diffusivity)
+        if self.necrosis is not None and other.necrosis is not None:
+            local += float(self.necrosis @ other.necrosis)
         single = self.log_alpha * other.log_alpha + float(self.log_sensitivities @ other.log_sensitivities)
         rates = float(np.sum(self.log_proliferation * other.log_proliferation))
         if self.log_proliferation.ndim:
@@ -79,6 +83,8 @@ class Directions:
         log_proliferation: of ln k, shape (n, p), or (p,) where each is one number.
         log_alpha: of ln alpha, shape (p,).
         log_sensitivities: of ln s_d, shape (d, p).
+        necrosis: of the initial necrosis, shape (n, p).
+        log_volumes: of ln M, shape (n, p), only together with ln D; M is no unknown, but necrosis moves it.
     """
 
     density: Values
@@ -86,6 +92,8 @@ class Directions:
     log_proliferation: Values | None = None
     log_alpha: Values | None = None
     log_sensitivities: Values | None = None
+    necrosis: Values | None = None
+    log_volumes: Values | None = None
 
     def parts(self, columns: int) -> tuple[Directions, ...]:
         """The same in blocks of at most so many directions, each with its rows together in memory."""
@@ -96,6 +104,8 @@ class Directions:
                 _some(self.log_proliferation, first, columns),
                 _some(self.log_alpha, first, columns),
                 _some(self.log_sensitivities, first, columns),
+                _some(self.necrosis, first, columns),
+                _some(self.log_volumes, first, columns),
             )
             for first in range(0, self.density.shape[1], columns)
         )
@@ -105,14 +115,16 @@ def block(directions: Sequence[Derivative]) -> Directions:
     """Single directions as a block.
 
     Args:
-        directions: p of them, at least one.
+        directions: p of them, at least one; either all of them move the initial necrosis or none does.
     """
+    necrosis = [one.necrosis for one in directions if one.necrosis is not None]
     return Directions(
         np.stack([one.density for one in directions], axis=-1),
         np.stack([one.log_diffusivity for one in directions], axis=-1),
         np.stack([one.log_proliferation for one in directions], axis=-1),
         np.array([one.log_alpha for one in directions]),
         np.stack([one.log_sensitivities for one in directions], axis=-1),
+        np.stack(necrosis, axis=-1) if necrosis else None,
     )
 
 

@@ -18,8 +18,10 @@ from palpate.imaging.phantom.study import write_sessions
 from palpate.imaging.phantom.tumour_mre import measured_stiffness
 from palpate.imaging.phantom.tumour_scene import Scene, drug_days, fraction_days, tumour_scene
 from palpate.imaging.phantom.tumour_study import Truth, write_tumour_patient
+from palpate.imaging.tumour.history import NECROTIC, NON_ENHANCING
 from palpate.imaging.tumour.onto_grid import TumourGrid
 from palpate.imaging.tumour.reading import TumourReading, read_tumour
+from palpate.solvers import virtual_tumour
 from palpate.solvers.virtual_tumour import grow
 
 SMALL = LongitudinalSettings(half_mm=36.0, truth_voxel_mm=2.5, truth_step_days=2.0, before_days=90.0)
@@ -103,6 +105,39 @@ def test_stress_holds_the_truth_back(made: tuple[Path, Scene, Truth], slowed: Tr
     assert slowed.slowed[SMALL.days[-1]] > 0.2
     assert not made[2].slowed
     assert made[2].storage_pa is None
+
+
+def test_lack_of_oxygen_leaves_a_dead_core(
+    made: tuple[Path, Scene, Truth], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its dead are in maps, outline and record; living and dead together fill less than cells that never die.
+
+    Where oxygen is ample, the default, nothing of it is even made.
+    """
+    scene = made[1]
+    starved = SMALL.model_copy(update={"oxygen": "limited", "hypoxic_death_1_day": 0.2, "days": (0,)})
+    truth, day = grow(starved, scene), SMALL.beyond_days[-1]
+    dead = truth.necrosis[0]
+    worst = np.unravel_index(dead.argmax(), dead.shape)
+    assert dead[worst] > 0.5 > truth.densities[0][worst]
+    assert truth.filled(0).max() <= 1.0
+    assert truth.filled(0).sum() < made[2].densities[0].sum()
+    assert truth.necrosis[day].sum() > dead.sum()
+    write_tumour_patient(tmp_path, starved, scene, truth)
+    session = tmp_path / "sub-02" / "ses-01"
+    roi, adc = (read_nifti(session / "growth" / f"{name}.nii.gz").values for name in ("roi", "adc"))
+    assert np.count_nonzero(roi == NECROTIC) > 10
+    assert np.median(adc[roi == NECROTIC]) > np.median(adc[roi == NON_ENHANCING])
+    stored = read_nifti(session / "truth" / "truth_necrosis.nii.gz").values
+    np.testing.assert_allclose(stored, dead, atol=1e-6)
+    record = json.loads((tmp_path / "sub-02" / "truth" / "truth.json").read_text())
+    voxel_ml = starved.truth_voxel_mm**3 / 1e3
+    assert record["necrosis_ml"][str(day)] == pytest.approx(truth.necrosis[day].sum() * voxel_ml)
+
+    monkeypatch.setattr(virtual_tumour, "OxygenLimitedGrowth", None)
+    ample = grow(SMALL.model_copy(update={"days": (0,), "beyond_days": ()}), scene)
+    np.testing.assert_array_equal(ample.densities[0], made[2].densities[0])
+    assert not ample.necrosis
 
 
 def test_finite_strain_is_chosen_by_its_setting(made: tuple[Path, Scene, Truth]) -> None:

@@ -80,6 +80,21 @@ class LongitudinalSettings(Section):
     """Law of elasticity behind the truth's stress; finite strain takes ten to twenty times as long."""
     growth_pa: Positive = 10e3
     """lambda, the pressure of the densest tumour. Small strain knows gamma lambda, finite strain lambda as well."""
+    oxygen: Literal["ample", "limited"] = "ample"
+    """Limited: where oxygen is low, cells divide more slowly, and die into necrosis that keeps its space."""
+    oxygen_length_mm: NotNegative = 0.5
+    """Length over which well-perfused tissue evens out its oxygen; at full density it is shorter by the root of
+    oxygen_at_capacity."""
+    oxygen_at_capacity: Annotated[float, Field(gt=0, le=1)] = 0.1
+    """Level of oxygen at full density, over that of well-perfused tissue, as all levels are."""
+    hypoxic_half_proliferation: Positive = 0.1
+    """Level at which proliferation is half as fast, about."""
+    hypoxic_half_death: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    """Level at which half of the death rate is reached."""
+    hypoxic_death_1_day: NotNegative = 0.05
+    """Rate of death without oxygen."""
+    oxygen_every_days: Positive = 2.0
+    """How often the level is renewed; with it the stress."""
     grey_storage_pa: Positive = 2400.0
     """G' of grey matter."""
     white_storage_pa: Positive = 2600.0

@@ -1,0 +1,83 @@
+"""Death by hypoxia: a share 1 - s of the living becomes necrosis and keeps its space.
+
+In v = u / c and c = 1 - n / theta (oxygen_supply.Tissue), with s = exp(-e):
+
+    c' = c l,      v' = s v / l,      l = 1 - (1 - s) v / theta.
+
+u + n stays as it is, c never rises, and v <= theta gives v' <= theta, because s v <= theta - v + s v.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from palpate.solvers.growth.oxygen_supply import Tissue
+
+type Values = NDArray[np.float64]
+
+LEAST: Final = 1e-100
+"""Below this c does not fall. It is far below what rounds n to theta, and far above the smallest number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Starvation:
+    """Death over some time.
+
+    Attributes:
+        before: cells.
+        exponent: e = nu h(o) times the time, shape (n,).
+        capacity: theta.
+    """
+
+    before: Tissue
+    exponent: Values
+    capacity: float
+
+    def after(self) -> Tissue:
+        """What is left."""
+        left = self._left()
+        return Tissue(np.exp(-self.exponent) * self.before.occupied / left, self.before.room * left)
+
+    def tangent(self, occupied: Values, log_room: Values, log_exponent: Values) -> tuple[Values, Values]:
+        """Changes of v' and ln c', shape (n, p) each.
+
+        Args:
+            occupied: dv, shape (n, p).
+            log_room: d ln c, shape (n, p).
+            log_exponent: d ln e, shape (n, p).
+        """
+        kept, died, narrowed, by_exponent = (one[:, None] for one in self._slopes())
+        return (
+            kept * occupied + died * log_exponent,
+            log_room - narrowed * occupied - by_exponent * log_exponent,
+        )
+
+    def pull_back(self, by_occupied: Values, by_log_room: Values) -> tuple[Values, Values]:
+        """Derivatives by v and by ln e from those by v' and ln c'; that by ln c stays as it is. Shape (n,) each."""
+        kept, died, narrowed, by_exponent = self._slopes()
+        return (
+            kept * by_occupied - narrowed * by_log_room,
+            died * by_occupied - by_exponent * by_log_room,
+        )
+
+    def _left(self) -> Values:
+        share = self.before.occupied / self.capacity
+        # In this order v = theta leaves s and not the rounding of one minus one.
+        left = (1.0 - share) + np.exp(-self.exponent) * share
+        return np.asarray(np.maximum(left, LEAST / self.before.room))
+
+    def _slopes(self) -> tuple[Values, Values, Values, Values]:
+        """Of v' by v and by ln e; of -ln c' by v and by ln e."""
+        left, survival = self._left(), np.exp(-self.exponent)
+        lost = survival * self.exponent * self.before.occupied / left
+        after = survival * self.before.occupied / left
+        return (
+            survival / left**2,
+            -lost * (1.0 - after / self.capacity),
+            -np.expm1(-self.exponent) / (self.capacity * left),
+            lost / self.capacity,
+        )

@@ -1,0 +1,151 @@
+"""The level of oxygen on which supply, consumption and diffusion agree.
+
+    -L^2 div grad o = c (1 - o) - beta (u / theta) o,      no flux at skull, CSF and cavity
+
+c = 1 - n / theta is the share of tissue that is not necrotic: vessels perish with the rest, and dead tissue does not
+consume. On the graph of the space this is A o = M c with A = L^2 (diagonal - S) + M (c + beta u / theta), symmetric and
+diagonally dominant, with A 1 >= M c and, since u <= theta c, A o_full <= M c. Where S >= 0, A is an M-matrix and
+therefore o_full <= o <= 1.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from palpate.solvers.growth.conjugate_gradients import conjugate_gradients
+from palpate.solvers.growth.diffusion import Work
+from palpate.solvers.growth.oxygen import Oxygen
+from palpate.solvers.growth.space import Space
+
+type Values = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Tissue:
+    """Living and dead cells, as what they leave free and how much of that is taken.
+
+    In these terms bounds are boxes, 0 <= v <= theta and 0 < c <= 1, and stay exact however little room is left.
+
+    Attributes:
+        occupied: v = u / c, density of living cells in what is not necrotic, shape (n,).
+        room: c = 1 - n / theta, shape (n,).
+    """
+
+    occupied: Values
+    room: Values
+
+    @property
+    def living(self) -> Values:
+        """u, shape (n,)."""
+        return self.room * self.occupied
+
+    def necrosis(self, capacity: float) -> Values:
+        """n, shape (n,).
+
+        Args:
+            capacity: theta.
+        """
+        return capacity * (1.0 - self.room)
+
+
+@dataclass(frozen=True, slots=True)
+class Vessels:
+    """What the level depends on besides cells.
+
+    Attributes:
+        space: control volumes.
+        oxygen: L and beta.
+        exchange_m3: L^2 S between neighbours that no cavity separates, shape (n, n + ghosts).
+        losses_m3: its sums over neighbours, shape (n,).
+        capacity: theta.
+        work: counts products.
+    """
+
+    space: Space
+    oxygen: Oxygen
+    exchange_m3: sparse.csr_matrix
+    losses_m3: Values
+    capacity: float
+    work: Work
+
+    def supply(self, tissue: Tissue) -> Supply:
+        """The level for living and dead cells. Collective.
+
+        Args:
+            tissue: cells.
+        """
+        volumes, consumed = self.space.volumes_m3, self.oxygen.demand * tissue.living / self.capacity
+        diagonal = self.losses_m3 + volumes * (tissue.room + consumed)
+        level = self.solve(diagonal, volumes * tissue.room)
+        return Supply(self, diagonal, level)
+
+    def solve(self, diagonal: Values, right: Values) -> Values:
+        """A^-1 b, of the shape of b. Collective.
+
+        Args:
+            diagonal: of A, shape (n,).
+            right: b, shape (n,) or (n, p).
+        """
+
+        def multiply(x: Values) -> Values:
+            self.work.products += 1
+            scaled = diagonal.reshape(-1, *[1] * (x.ndim - 1)) * x
+            return np.asarray(scaled - self.exchange_m3 @ self.space.halo.extended(x))
+
+        return conjugate_gradients(multiply, diagonal, right, self.space.halo.comm)
+
+
+@dataclass(frozen=True, slots=True)
+class Supply:
+    """A level of oxygen and its derivatives.
+
+    Attributes:
+        vessels: what it depends on besides cells.
+        diagonal: of A, shape (n,).
+        level: o, shape (n,).
+    """
+
+    vessels: Vessels
+    diagonal: Values
+    level: Values
+
+    def tangent(self, living: Values, room: Values) -> Values:
+        """Changes of o, A do = M (1 - o) dc - M beta o du / theta, shape (n, p). Collective.
+
+        Args:
+            living: du, shape (n, p).
+            room: dc, shape (n, p).
+        """
+        gained, lost = self._by_cells()
+        return self.vessels.solve(self.diagonal, gained[:, None] * room - lost[:, None] * living)
+
+    def pull_back(self, by_level: Values) -> tuple[Values, Values]:
+        """Derivatives by u and by c from those by o, shape (n,) each. Collective."""
+        adjoint = self.vessels.solve(self.diagonal, by_level)
+        gained, lost = self._by_cells()
+        return -lost * adjoint, gained * adjoint
+
+    def _by_cells(self) -> tuple[Values, Values]:
+        """What the right-hand side gains by c and loses by u."""
+        volumes, demand = self.vessels.space.volumes_m3, self.vessels.oxygen.demand / self.vessels.capacity
+        return volumes * (1.0 - self.level), volumes * demand * self.level
+
+
+def vessels(space: Space, oxygen: Oxygen, passable: NDArray[np.bool_], capacity: float, work: Work) -> Vessels:
+    """Prepare the exchange of oxygen. Collective.
+
+    Args:
+        space: control volumes.
+        oxygen: L and beta.
+        passable: False in a cavity, whose walls let nothing through, shape (n,).
+        capacity: theta.
+        work: counts products.
+    """
+    whole = space.halo.extended(passable.astype(np.float64))
+    between = sparse.diags_array(oxygen.length_m**2 * whole[: space.size]) @ space.conductances_m
+    exchange = sparse.csr_matrix(between @ sparse.diags_array(whole))
+    return Vessels(space, oxygen, exchange, np.asarray(exchange.sum(axis=1)).ravel(), capacity, work)

@@ -1,0 +1,63 @@
+"""A model's parameters and events as operations: what growth with and without a lack of oxygen have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from palpate.solvers.growth.diffusion import Diffusion
+from palpate.solvers.growth.operations import Irradiate, Move, Operation, Pace, React
+from palpate.solvers.growth.parameters import Parameters
+from palpate.solvers.growth.pharmacokinetics import Course
+from palpate.solvers.growth.timeline import Stop
+from palpate.solvers.growth.treatment import Fraction, log_survival
+
+
+def pace(parameters: Parameters, capacity: float, courses: tuple[Course, ...]) -> Pace:
+    """Growth and death by drugs at given parameters.
+
+    Args:
+        parameters: of the tumour.
+        capacity: theta.
+        courses: drugs, one sensitivity each.
+
+    Raises:
+        ValueError: there are more or fewer sensitivities than courses.
+    """
+    if len(parameters.log_sensitivities) != len(courses):
+        raise ValueError(f"{len(parameters.log_sensitivities)} sensitivities for {len(courses)} courses")
+    return Pace(np.exp(parameters.log_proliferation), capacity, courses, np.exp(parameters.log_sensitivities))
+
+
+def irradiation(fraction: Fraction, courses: tuple[Course, ...], log_alpha: float, alpha_beta_gy: float) -> Irradiate:
+    """What a fraction does.
+
+    Args:
+        fraction: when and how much.
+        courses: drugs, which may sensitise.
+        log_alpha: ln alpha, alpha in 1/Gy.
+        alpha_beta_gy: alpha / beta.
+    """
+    at = np.array(fraction.time_s)
+    sensitisation = sum(course.radiosensitisation_m3_kg * float(course.concentration(at)) for course in courses)
+    alpha = float(np.exp(log_alpha))
+    return Irradiate(log_survival(np.asarray(fraction.dose_gy), alpha, alpha_beta_gy, sensitisation))
+
+
+def strang(stop: Stop, growing: Pace, spreading: Diffusion) -> Iterator[Operation]:
+    """Strang steps from a stop to the next: half a reaction, diffusion, half a reaction, neighbouring halves joined.
+
+    Args:
+        stop: where they begin, how many there are and how long they take.
+        growing: the reaction.
+        spreading: the diffusion.
+    """
+    if not stop.steps:
+        return
+    half_s = 0.5 * stop.step_s
+    yield React(growing, stop.time_s, half_s)
+    for step in range(stop.steps):
+        middle_s = stop.time_s + (step + 0.5) * stop.step_s
+        last = step == stop.steps - 1
+        yield Move(spreading, stop.step_s, React(growing, middle_s, half_s if last else stop.step_s))
