@@ -41,9 +41,9 @@ SHORT_TWIN: Final = {
 def history(folder: Path, *, short: bool) -> Path:
     """A tumour on three dates under radiotherapy and temozolomide, with its elastogram, as palpate tumour reads it."""
     settings = LongitudinalSettings.model_validate(SHORT_PATIENT if short else PATIENT)
-    _, seen = images(settings, folder / "modes", load_atlas())
+    found = images(settings, folder / "modes", load_atlas())
     made = folder / "history.h5"
-    write_history(made, seen)
+    write_history(made, found.history)
     return made
 
 

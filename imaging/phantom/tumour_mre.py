@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import ndimage
 
 from palpate.config.longitudinal import LongitudinalSettings
@@ -33,13 +34,10 @@ def measured_stiffness(settings: LongitudinalSettings, scene: Scene, truth: Trut
         truth: the tumour, grown with mechanics.
         history: what the door made of the images.
     """
-    if truth.storage_pa is None:
-        raise ValueError("a truth without mechanics has no stiffness")
-    logs = np.where(scene.tissue, np.log(truth.storage_pa), 0.0)
+    logs = np.where(scene.tissue, _true_logs(truth), 0.0)
     share, sigma = scene.tissue.astype(np.float64), _BLUR_MM / scene.grid.voxel_mm
     blurred = ndimage.gaussian_filter(logs, sigma) / np.maximum(ndimage.gaussian_filter(share, sigma), 1e-6)
-    i, j, k = history.tissue.shape
-    seen = TumourGrid((i, j, k), history.affine_mm).interpolated(Volume(blurred, scene.grid.affine_mm))
+    seen = _on_images(history, scene, blurred)
     deep = ndimage.distance_transform_edt(history.tissue, sampling=history.edges_mm) > _EDGE_MM
     generator = np.random.default_rng([settings.seed, 24])
     length = settings.mre_error_mm / float(history.edges_mm.mean())
@@ -47,3 +45,30 @@ def measured_stiffness(settings: LongitudinalSettings, scene: Scene, truth: Trut
     middle = seen + settings.mre_log_std * errors[0]
     draws = np.exp(middle + settings.mre_log_std * np.stack(errors[1:]))
     return Stiffness(np.where(deep & np.isfinite(seen), draws, np.nan).astype(np.float32))
+
+
+def true_stiffness(scene: Scene, truth: Truth, history: TumourHistory) -> Stiffness:
+    """The truth as two draws that are alike: an elastogram without error, blur or a margin to fluid.
+
+    Args:
+        scene: the patient's brain.
+        truth: the tumour, grown with mechanics.
+        history: what the door made of the images.
+    """
+    nearest = ndimage.distance_transform_edt(~scene.tissue, return_distances=False, return_indices=True)
+    there = _on_images(history, scene, _true_logs(truth)[tuple(nearest)])
+    known = np.where(history.tissue & np.isfinite(there), np.exp(there), np.nan)
+    return Stiffness(np.stack([known, known]).astype(np.float32))
+
+
+def _true_logs(truth: Truth) -> NDArray[np.float64]:
+    """The logarithm of G' on the truth's grid."""
+    if truth.storage_pa is None:
+        raise ValueError("a truth without mechanics has no stiffness")
+    return np.asarray(np.log(truth.storage_pa))
+
+
+def _on_images(history: TumourHistory, scene: Scene, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Values of the truth's grid on the history's; NaN beyond."""
+    i, j, k = history.tissue.shape
+    return TumourGrid((i, j, k), history.affine_mm).interpolated(Volume(values, scene.grid.affine_mm))

@@ -197,14 +197,20 @@ def test_growth(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_growth_cohort(tmp_path: Path) -> None:
-    """Two tumours forecast: contours lie better than the last scan's; coverage beside the published one."""
+    """A tumour forecast: contours lie better than the last scan's; coverage beside the published one.
+
+    How far the tumour pushes is asked with all three stiffnesses, and the true one must push as the truth does today.
+    """
     rows, facts = record_of("growth_cohort", tmp_path)
     held = rows["burden: 90% intervals that hold it"]
     assert held.ours is not None
     assert held.published == 0.0
-    assert "without discrepancy" in held.baselines
+    assert {"without discrepancy", "true stiffness"} <= set(held.baselines)
     placed = rows["Dice of the visible contour, mean"]
     assert placed.ours is not None
     assert placed.ours > placed.baselines["last scan"]
+    today = rows["the same on the last day seen, its density known: CRPS, mean"]
+    assert today.ours is not None
+    assert today.ours > today.baselines["true stiffness"] == 0.0
     assert "<svg" in (tmp_path / "growth_cohort.svg").read_text(encoding="utf-8")
     assert any("converged" in note for note in facts["notes"])

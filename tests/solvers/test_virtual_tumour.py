@@ -15,7 +15,7 @@ from palpate.errors import InputError
 from palpate.imaging.nifti import Volume, read_nifti
 from palpate.imaging.phantom.atlas import load_atlas
 from palpate.imaging.phantom.study import write_sessions
-from palpate.imaging.phantom.tumour_mre import measured_stiffness
+from palpate.imaging.phantom.tumour_mre import measured_stiffness, true_stiffness
 from palpate.imaging.phantom.tumour_scene import Scene, drug_days, fraction_days, tumour_scene
 from palpate.imaging.phantom.tumour_study import Truth, write_tumour_patient
 from palpate.imaging.tumour.history import NECROTIC, NON_ENHANCING
@@ -172,6 +172,19 @@ def test_elastogram_is_an_honest_posterior(
     core = slowed.densities[0] > 0.8
     contrast = np.log(slowed.storage_pa / scene.storage_pa)[core].mean()  # type: ignore[operator]
     assert contrast == pytest.approx(SLOWED.tumour_log_stiffness, rel=0.15)
+
+
+def test_true_stiffness_has_no_error(made: tuple[Path, Scene, Truth], slowed: Truth, reading: TumourReading) -> None:
+    """The ceiling of any elastogram: all tissue is known, draws are alike, and the tumour's contrast is not blurred."""
+    scene, history = made[1], reading.history
+    one, other = np.log(true_stiffness(scene, slowed, history).draws_pa)
+    assert np.array_equal(one, other, equal_nan=True)
+    assert np.array_equal(np.isfinite(one), history.tissue)
+    grid = TumourGrid(history.tissue.shape, history.affine_mm)  # type: ignore[arg-type]
+    true = grid.nearest(Volume(np.log(slowed.storage_pa), scene.grid.affine_mm))  # type: ignore[arg-type]
+    inside = grid.nearest(Volume(scene.tissue.astype(np.float64), scene.grid.affine_mm)) * history.tissue > 0.0
+    assert np.abs((one - true)[inside]).max() < 0.3
+    assert (one - true)[inside].std() < 0.03
 
 
 def test_seed_outside_white_matter_is_refused() -> None:
