@@ -173,6 +173,8 @@ def fit_table(run: RunView) -> Table | None:
     record = run.stiffness.inversion
     keys = (
         "converged",
+        "density_kg_m3",
+        "density_assumed",
         "misfit_per_frequency",
         "residual_whiteness",
         "noise_source",
