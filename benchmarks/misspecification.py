@@ -115,8 +115,8 @@ FAULTS: Final = (
     Fault("unwrapping", {}, wrong_turns),
     Fault("anisotropy", {"anisotropy": 0.3}, as_it_is),
     Fault("anisotropy, allowed for", {"anisotropy": 0.3}, as_it_is, '{"anisotropy_percent": 5}'),
-    Fault("density, stated", {"density_kg_m3": 1020.0}, stated),
-    Fault("density, unstated", {"density_kg_m3": 1020.0}, as_it_is),
+    Fault("density, stated", {"density_kg_m3": 1050.6}, stated),
+    Fault("density, unstated", {"density_kg_m3": 1050.6}, as_it_is),
     Fault("slice jitter", {}, jittered),
 )
 

@@ -30,8 +30,8 @@ FINE_VARIATION = (0.0, 0.14)
 """Of ln G' and ln G'' from voxel to voxel, on top of the settings' own. What waves do not resolve nobody knows; the
 root mean square over patients is 8 %."""
 
-DENSITY = (1.0, 1.04)
-"""Over the settings' own, which is what a scan states: tissue has 1000 to 1040 kg/m3, and everybody writes 1000."""
+DENSITY = (1000.0 / 1030.0, 1040.0 / 1030.0)
+"""Over the settings' own, which nobody states: 1000 to 1040 kg/m3 where that is 1030."""
 
 LESION_SHARE = 0.6
 """Share of patients with a lesion."""

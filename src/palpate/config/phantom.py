@@ -85,8 +85,8 @@ class PhantomSettings(Section):
     """Vibration frequency."""
     amplitude_um: Positive = 11.0
     """Amplitude of each wave where it enters the tissue."""
-    density_kg_m3: Positive = 1000.0
-    """Mass density."""
+    density_kg_m3: Positive = 1030.0
+    """Mass density; a scan does not state it."""
     bulk_modulus_kpa: Positive = 2.2e6
     """Bulk modulus; that of water makes the tissue incompressible for all purposes."""
     element_mm: Positive | None = None
