@@ -27,14 +27,24 @@ ALIKE: Final = 0.99
 """Correlation of that in both moduli."""
 
 
+def expected_density_kg_m3(settings: InversionSettings, field: WaveField) -> float:
+    """The density that moduli are given for: the stated one, or tissue's where nobody states it.
+
+    Args:
+        settings: tissue_density_kg_m3.
+        field: its density, and whether that was only assumed.
+    """
+    return settings.tissue_density_kg_m3 if field.density_assumed else field.density_kg_m3
+
+
 def density_shift(settings: InversionSettings, field: WaveField) -> float:
-    """What is added to the logarithms of both moduli on average: ln (tissue's rho / assumed rho), 0 of a stated one.
+    """What is added to the logarithms of both moduli on average: ln (expected rho / rho of the wave field).
 
     Args:
         settings: tissue_density_kg_m3.
         field: the density that was used, and whether it was only assumed.
     """
-    return float(np.log(settings.tissue_density_kg_m3 / field.density_kg_m3)) if field.density_assumed else 0.0
+    return float(np.log(expected_density_kg_m3(settings, field) / field.density_kg_m3))
 
 
 def allowances(settings: InversionSettings, prior: MaternField, field: WaveField) -> NDArray[np.float64]:
