@@ -21,6 +21,7 @@ from palpate.config.twin import TwinSettings
 from palpate.imaging.phantom.atlas import load_atlas
 from palpate.imaging.tumour.history import Stiffness, TumourHistory
 from palpate.provenance import atomic_file
+from palpate.units import m_to_mm
 
 if TYPE_CHECKING:
     from palpate.imaging.phantom.tumour_scene import Scene
@@ -115,12 +116,10 @@ def _read(settings: LongitudinalSettings, folder: Path) -> Patient:
 
 def _on_lattice(found: Patient, grid: Lattice, values: Values) -> Values:
     """Values on the truth's grid at the twin's tissue voxels; NaN where the truth has none."""
-    from palpate.imaging.nifti import Volume
-    from palpate.imaging.tumour.onto_grid import TumourGrid
+    from palpate.imaging.phantom.tumour_mre import on_images
     from palpate.twin.lattice import on_lattice
 
-    i, j, k = found.history.tissue.shape
-    seen = TumourGrid((i, j, k), found.history.affine_mm).interpolated(Volume(values, found.scene.grid.affine_mm))
+    seen = on_images(found.history, found.scene, values)
     weights = np.isfinite(seen).astype(np.float64)
     known = grid.mean(weights) > 0.0
     means = np.where(known, grid.mean(np.nan_to_num(seen), weights), np.nan)
@@ -163,4 +162,4 @@ def _told_mm(
 
 def _sizes_mm(pushing: Mechanics, density: Values) -> Values:
     """Lengths of the displacements, shape (n,)."""
-    return np.asarray(1e3 * np.linalg.norm(pushing.mass_effect(density).displacement_m, axis=1))
+    return np.asarray(m_to_mm(np.linalg.norm(pushing.mass_effect(density).displacement_m, axis=1)))

@@ -37,7 +37,7 @@ def measured_stiffness(settings: LongitudinalSettings, scene: Scene, truth: Trut
     logs = np.where(scene.tissue, _true_logs(truth), 0.0)
     share, sigma = scene.tissue.astype(np.float64), _BLUR_MM / scene.grid.voxel_mm
     blurred = ndimage.gaussian_filter(logs, sigma) / np.maximum(ndimage.gaussian_filter(share, sigma), 1e-6)
-    seen = _on_images(history, scene, blurred)
+    seen = on_images(history, scene, blurred)
     deep = ndimage.distance_transform_edt(history.tissue, sampling=history.edges_mm) > _EDGE_MM
     generator = np.random.default_rng([settings.seed, 24])
     length = settings.mre_error_mm / float(history.edges_mm.mean())
@@ -56,7 +56,7 @@ def true_stiffness(scene: Scene, truth: Truth, history: TumourHistory) -> Stiffn
         history: what the door made of the images.
     """
     nearest = ndimage.distance_transform_edt(~scene.tissue, return_distances=False, return_indices=True)
-    there = _on_images(history, scene, _true_logs(truth)[tuple(nearest)])
+    there = on_images(history, scene, _true_logs(truth)[tuple(nearest)])
     known = np.where(history.tissue & np.isfinite(there), np.exp(there), np.nan)
     return Stiffness(np.stack([known, known]).astype(np.float32))
 
@@ -68,7 +68,13 @@ def _true_logs(truth: Truth) -> NDArray[np.float64]:
     return np.asarray(np.log(truth.storage_pa))
 
 
-def _on_images(history: TumourHistory, scene: Scene, values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Values of the truth's grid on the history's; NaN beyond."""
+def on_images(history: TumourHistory, scene: Scene, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Values of the truth's grid on the history's; NaN beyond.
+
+    Args:
+        history: what the door made of the images.
+        scene: the patient's brain.
+        values: shape of the truth's grid.
+    """
     i, j, k = history.tissue.shape
     return TumourGrid((i, j, k), history.affine_mm).interpolated(Volume(values, scene.grid.affine_mm))
