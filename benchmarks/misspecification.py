@@ -6,10 +6,11 @@ Eight patients of the calibration cohort, the same in every row, each with one f
 - voxel-scale truth: ln G' and ln G'' vary by another 16 % from voxel to voxel, which waves do not see (as assumed: 8 %)
 - noise 1.5 x: the wave field states two thirds of its noise
 - unwrapping: one voxel in a hundred has a wrong turn of the phase in one image of one direction
-- anisotropy: white matter is 30 % stiffer in shear along its fibres than across; truth is the isotropic part
-- anisotropy, allowed for: the same, with inversion.anisotropy_percent at 5
+- anisotropy: white matter is 30 % stiffer in shear along its fibres than across in everybody (as assumed: 10 to 40 %);
+  truth is the isotropic part
+- anisotropy, not allowed for: the same, with inversion.anisotropy_percent at 0, for comparison
 - density, stated: 1000 kg/m3 is stated as if it were known, where it is 1020 to 1060
-- density, unstated: nobody states it, and it is 1020 to 1060 (as assumed: nobody does, 1000 to 1040)
+- density, unstated: nobody states it, and it is 1020 to 1060 (as assumed: nobody does, 1010 to 1050)
 - slice jitter: each slice is taken 0.3 ms (standard deviation) off its time: 5 degrees of the vibration at 50 Hz
 
 Goal: 95 % intervals hold at least 90 % of informed voxels and region means, or the session is flagged (`doubts` in
@@ -48,8 +49,8 @@ GOAL: Final = ">= 90"
 NOISE_FACTOR, JITTER_S, WRONG_SHARE = 1.5, 0.3e-3, 0.01
 OFFSETS, MENC_UM_PER_RAD = 8, 4.0
 JUDGED = ("voxels", "regions of 10 mm")
-HEAVIER: Final = {"density_kg_m3": 1.02 * PhantomSettings().density_kg_m3}
-"""Of the population's middle, so that patients have 1020 to 1060 kg/m3 instead of 1000 to 1040."""
+HEAVIER: Final = {"density_kg_m3": 1.01 * PhantomSettings().density_kg_m3}
+"""Of the population's middle, so that patients have 1020 to 1060 kg/m3 instead of 1010 to 1050."""
 
 type Change = Callable[[WaveField, np.random.Generator], WaveField]
 
@@ -98,12 +99,14 @@ class Fault:
         settings: of the phantom, beside its shape.
         change: of the wave field.
         told: the inversion's settings, where they are not the defaults.
+        goal: what its intervals should hold; none where they were told not to allow for it.
     """
 
     name: str
     settings: dict[str, Any]
     change: Change
     told: str = "{}"
+    goal: str = GOAL
 
     @property
     def folder(self) -> str:
@@ -117,7 +120,7 @@ FAULTS: Final = (
     Fault("noise 1.5 x", {}, understated),
     Fault("unwrapping", {}, wrong_turns),
     Fault("anisotropy", {"anisotropy": 0.3}, as_it_is),
-    Fault("anisotropy, allowed for", {"anisotropy": 0.3}, as_it_is, '{"anisotropy_percent": 5}'),
+    Fault("anisotropy, not allowed for", {"anisotropy": 0.3}, as_it_is, '{"anisotropy_percent": 0}', goal=""),
     Fault("density, stated", HEAVIER, stated),
     Fault("density, unstated", HEAVIER, as_it_is),
     Fault("slice jitter", {}, jittered),
@@ -150,7 +153,7 @@ def invert_with(fault: Fault, scans: Path, results: Path, session: Session) -> l
 def rows_of(fault: Fault, found: dict[str, Any], doubts: Sequence[list[str]]) -> list[Row]:
     """Coverage of one fault; it is no goal where every session is flagged, whose user knows better than to trust it."""
     flagged = 100.0 * float(np.mean([bool(sentences) for sentences in doubts]))
-    goal = GOAL if flagged < 100.0 else ""
+    goal = fault.goal if flagged < 100.0 else ""
     rows = []
     for modulus, symbol in MODULI.items():
         for kind in (kind for kind in JUDGED if kind in found[modulus]):

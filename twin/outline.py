@@ -132,7 +132,7 @@ def matern(a: Values, b: Values, length: float) -> Values:
         length: l, in the points' unit.
     """
     squares = (a**2).sum(axis=1)[:, None] + (b**2).sum(axis=1) - 2.0 * a @ b.T
-    return correlation.matern(np.sqrt(np.maximum(squares, 0.0)), length, roughness=0.0)
+    return correlation.matern(np.sqrt(np.maximum(squares, 0.0)), length, roughness=0.0, edge_mm=0.0)
 
 
 def matern_shapes(centres: Values, points: Values, length: float, jitter: float = _JITTER) -> Values:

@@ -30,8 +30,12 @@ FINE_VARIATION = (0.0, 0.14)
 """Of ln G' and ln G'' from voxel to voxel, on top of the settings' own. What waves do not resolve nobody knows; the
 root mean square over patients is 8 %."""
 
-DENSITY = (1000.0 / 1030.0, 1040.0 / 1030.0)
-"""Over the settings' own, which nobody states: 1000 to 1040 kg/m3 where that is 1030."""
+DENSITY = (1010.0 / 1030.0, 1050.0 / 1030.0)
+"""Over the settings' own, which nobody states: 1010 to 1050 kg/m3 where that is 1030. White matter has 1041, grey 1045,
+fluid 1007."""
+
+ANISOTROPY = (0.1, 0.4)
+"""By how much white matter is stiffer in shear along its fibres than across, unless the settings say it."""
 
 LESION_SHARE = 0.6
 """Share of patients with a lesion."""
@@ -79,6 +83,7 @@ def _patient(settings: PhantomSettings, atlas: Atlas, number: int, generator: np
     unseen = {
         "fine_variation": float(np.hypot(settings.fine_variation, generator.uniform(*FINE_VARIATION))),
         "density_kg_m3": settings.density_kg_m3 * float(generator.uniform(*DENSITY)),
+        "anisotropy": settings.anisotropy or float(generator.uniform(*ANISOTROPY)),
     }
     return moved.model_copy(update={"centre_mm": centre_mm, "lesion": lesion, **unseen})
 

@@ -95,7 +95,7 @@ def _factors(places_mm: bytes) -> Factors:
 def _reference_factors(places_mm: bytes) -> Factors:
     """L with L L^T the reference covariance of one field over voxels at the places that these bytes hold, (n, n)."""
     place = np.frombuffer(places_mm).reshape(-1, 3)
-    covariance = correlation(place, np.ones(3), REFERENCE_PRIOR.length_mm, REFERENCE_PRIOR.roughness)
+    covariance = correlation(place, REFERENCE_PRIOR.length_mm, REFERENCE_PRIOR.roughness, edge_mm=0.0)
     covariance *= REFERENCE_PRIOR.storage_std**2
     covariance += REFERENCE_PRIOR.mean_std**2
     covariance[np.diag_indices_from(covariance)] += 1e-9

@@ -19,7 +19,7 @@ import scipy.optimize
 from mpi4py import MPI
 from numpy.typing import NDArray
 
-from palpate.solvers.inversion.correlation import matern
+from palpate.solvers.inversion.correlation import edge_of, matern
 from palpate.solvers.inversion.evidence import ZoneEvidence, log_evidence_of, of_means
 from palpate.solvers.inversion.hyperparameters import FIELDS, Hypotheses
 from palpate.solvers.inversion.reflections import Reflections
@@ -122,7 +122,7 @@ def _cut(zone: ZoneEvidence, voxel_size_mm: NDArray[np.float64], hypotheses: Hyp
     folded = [box.fold((shares[:, :, None] * c[:, None]).reshape(len(shares), -1)) for c in columns]
     varying = np.empty((FIELDS, pieces, FIELDS, pieces, width, width))
     for f, g in ((0, 0), (1, 1), (0, 1)):
-        image = box.unfold(box.times(box.blocks(_by_steps(box.distance_mm, hypotheses, f, g)), folded[g]))
+        image = box.unfold(box.times(box.blocks(_by_steps(box, hypotheses, f, g)), folded[g]))
         for r, rows in enumerate(own):
             between = parts[f][r].T @ image[rows]
             varying[f, r, g] = between.reshape(width, pieces, width).transpose(1, 0, 2)
@@ -133,10 +133,10 @@ def _cut(zone: ZoneEvidence, voxel_size_mm: NDArray[np.float64], hypotheses: Hyp
     return _Cut(varying.reshape(FIELDS * pieces, FIELDS * pieces, width, width), fixed)
 
 
-def _by_steps(distance_mm: NDArray[np.float64], hypotheses: Hypotheses, f: int, g: int) -> NDArray[np.float64]:
-    """Covariance of two fields at a distance, at factors of 1, without means and regions, shape of the distances."""
-    total = np.zeros_like(distance_mm)
+def _by_steps(box: Reflections, hypotheses: Hypotheses, f: int, g: int) -> NDArray[np.float64]:
+    """Covariance of two fields at the box's distances, at factors of 1, without means and regions, in its shape."""
+    total, edge_mm = np.zeros_like(box.distance_mm), edge_of(box.voxel_size_mm)
     for probability, scale in zip(hypotheses.probabilities, hypotheses.scales, strict=True):
         weight = probability * float(scale.covariance(np.ones(()))[f, g])
-        total += weight * matern(distance_mm, scale.length_mm, scale.roughness)
+        total += weight * matern(box.distance_mm, scale.length_mm, scale.roughness, edge_mm)
     return total

@@ -51,15 +51,19 @@ class PriorScale:
         """Standard deviations of the two fields, shape (2,)."""
         return np.array([self.storage_std, self.loss_std])
 
-    @property
-    def unresolved_variance(self) -> float:
+    def unresolved_variance(self, edge_mm: float) -> float:
         """Of what is added below the waves' resolution: what the fields, on average, lack of its least variation there.
 
-        With R_u(r) = exp(-r / l_u) half of the mean squared difference over l_u is at least s_unresolved^2 (1 - 1/e).
+        With R_u rough and l_u long half of the mean squared difference over l_u is at least
+        s_unresolved^2 (1 - R_u(l_u)).
+
+        Args:
+            edge_mm: of the voxels.
         """
         over = np.array(UNRESOLVED_LENGTH_MM)
-        own = float(np.mean(self.stds**2)) * (1.0 - float(matern(over, self.length_mm, self.roughness)))
-        return max(0.0, self.unresolved_std**2 - own / (1.0 - float(np.exp(-1.0))))
+        own = float(np.mean(self.stds**2)) * (1.0 - float(matern(over, self.length_mm, self.roughness, edge_mm)))
+        least = 1.0 - float(matern(over, UNRESOLVED_LENGTH_MM, 1.0, edge_mm))
+        return max(0.0, self.unresolved_std**2 - own / least)
 
     def covariance(self, correlation: NDArray[np.float64]) -> NDArray[np.float64]:
         """The value s_f s_g rho_fg R for a correlation R of any shape, shape (2, 2, ...)."""
@@ -102,10 +106,13 @@ class Hypotheses:
             return np.ones((FIELDS, regions.shape[0]))
         return np.asarray(1.0 + (regions @ (np.array(self.factors).T - 1.0)).T)
 
-    @property
-    def unresolved_variance(self) -> float:
-        """The average of what the hypotheses add below the waves' resolution."""
-        return sum(p * s.unresolved_variance for p, s in zip(self.probabilities, self.scales, strict=True))
+    def unresolved_variance(self, edge_mm: float) -> float:
+        """The average of what the hypotheses add below the waves' resolution.
+
+        Args:
+            edge_mm: of the voxels.
+        """
+        return sum(p * s.unresolved_variance(edge_mm) for p, s in zip(self.probabilities, self.scales, strict=True))
 
     @property
     def mean(self) -> PriorScale:

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from palpate.solvers.inversion import log_determinant
-from palpate.solvers.inversion.correlation import correlation
+from palpate.solvers.inversion.correlation import correlation, edge_of
 from palpate.solvers.inversion.deflation import COLUMNS, Deflation, Spectrum, deflation_of
 from palpate.solvers.inversion.hyperparameters import FIELDS
 from palpate.solvers.inversion.log_determinant import LogDeterminant
@@ -157,7 +157,8 @@ class JointPosterior:
         scale = self._prior.scale
         blocks, block = np.unique(zone.ijk // COARSE_VOXELS, axis=0, return_inverse=True)
         gather = sparse.csr_matrix((np.ones(len(block)), (block, np.arange(len(block)))))
-        base = correlation(blocks, COARSE_VOXELS * self._prior.voxel_size_mm, scale.length_mm, scale.roughness)
+        size_mm = COARSE_VOXELS * self._prior.voxel_size_mm
+        base = correlation(blocks * size_mm, scale.length_mm, scale.roughness, edge_of(size_mm))
         halves = np.split(zone.half_hessian / np.sqrt(zone.inflation), FIELDS)
         amplitudes = scale.stds[:, None] * self._prior.amplitude[:, zone.voxels]
         scaled = [gather @ (a[:, None] * half) for a, half in zip(amplitudes, halves, strict=True)]

@@ -5,7 +5,9 @@ smooth, as within them: Matern fields of order 1/2 and 3/2 in shares that the da
 correlated, because fluid is low and tumour high in both:
 
     Cov(x_f(a), x_g(b)) = s_f rho_fg s_g R(|a - b|),   rho_11 = rho_22 = 1,
-    R(r) = alpha exp(-r / l) + (1 - alpha) (1 + sqrt(3) r / l) exp(-sqrt(3) r / l).
+    R(r) = alpha exp(-(sqrt(r^2 + e^2) - e) / l) + (1 - alpha) (1 + sqrt(3) r / l) exp(-sqrt(3) r / l),
+
+where e, 0.72 of a voxel's edge, rounds the rough part's cusp: voxels have means, points do not (correlation.py).
 
 Data seldom decide between a long smooth and a short rough correlation, and the one that fits best by a little is not
 the truth. So C is the average over hypotheses j of the hyper-parameters, weighted by their probability given the data:
@@ -16,8 +18,10 @@ Tissue also differs from voxel to voxel by more than waves resolve. Nothing in t
 prior that happens to be smooth would promise too much, while a rough one goes on below the waves' resolution by itself.
 Each hypothesis gets what it lacks of the least variation over 4 mm (s_j^2 the mean over both fields):
 
-    Cov += sum_j p_j u_j rho_fg exp(-|a - b| / 4 mm),
-    u_j = max(0, s_unresolved^2 - s_j^2 (1 - R_j(4 mm)) / (1 - 1/e)).
+    Cov += sum_j p_j u_j rho_fg R_u(|a - b|),
+    u_j = max(0, s_unresolved^2 - s_j^2 (1 - R_j(4 mm)) / (1 - R_u(4 mm))),
+
+with R_u rough and 4 mm long.
 
 How much tissue varies there is extrapolated and known to 25 % at best: every draw has an amplitude of its own.
 
@@ -33,9 +37,9 @@ Tissues are not equally uniform: with few regions, x and what is unresolved are 
 
 where the data choose the factors tau as well.
 
-The rough part's correlation at 2, 4, 6, 8, 10 mm with l = 12 mm (0.85, 0.72, 0.61, 0.51, 0.43) is what 134 adult
-brains show (0.90, 0.78, 0.64, 0.53, 0.44). The mean has a normal prior so wide that data decide it: s_mean = 1 in
-ln G, a factor of 2.7 either way.
+The rough part's correlation at 2, 4, 6, 8, 10 mm with l = 11 mm in voxels of 2 mm (0.91, 0.77, 0.65, 0.54, 0.45) is
+what 134 adult brains show (0.90, 0.78, 0.64, 0.53, 0.44). The mean has a normal prior so wide that data decide it:
+s_mean = 1 in ln G, a factor of 2.7 either way.
 
 On the voxel lattice the covariance is a convolution, so that applying it and drawing from it are FFTs on a lattice
 padded against wrap-around: no mesh, no boundary effects, N log N. Up to a constant, which is the unknown mean's
@@ -54,7 +58,7 @@ import scipy.fft
 from numpy.typing import NDArray
 from scipy import sparse
 
-from palpate.solvers.inversion.correlation import matern
+from palpate.solvers.inversion.correlation import edge_of, matern
 from palpate.solvers.inversion.hyperparameters import FIELDS, UNRESOLVED_LENGTH_MM, Hypotheses, PriorScale
 
 AMPLITUDE_SPREAD: Final = 0.25
@@ -100,13 +104,17 @@ class MaternField:
     @property
     def _variances(self) -> NDArray[np.float64]:
         """Of the local variation of both fields where A is one, shape (2,)."""
-        return self.scale.stds**2 + self.hypotheses.unresolved_variance
+        return self.scale.stds**2 + self.hypotheses.unresolved_variance(self._edge_mm)
 
     @property
     def spread(self) -> NDArray[np.float64]:
         """Standard deviation around the organ's means, that of the voxel's region included, shape (2, N)."""
         in_region = np.asarray(self.regions.power(2).sum(axis=1)).ravel()
         return np.sqrt(self.local_std**2 + self.scale.region_std**2 * in_region)
+
+    @cached_property
+    def _edge_mm(self) -> float:
+        return edge_of(self.voxel_size_mm)
 
     @cached_property
     def _box(self) -> tuple[slice, ...]:
@@ -135,7 +143,7 @@ class MaternField:
     @cached_property
     def _spectrum(self) -> NDArray[np.float64]:
         """Eigenvalues of C without means, regions and A on the periodic lattice, half of them, shape (2, 2, ...)."""
-        unresolved_std = np.sqrt(self.hypotheses.unresolved_variance)
+        unresolved_std = np.sqrt(self.hypotheses.unresolved_variance(self._edge_mm))
         unresolved = replace(self.scale, storage_std=unresolved_std, loss_std=unresolved_std)
         total = unresolved.covariance(self._unit_spectrum(UNRESOLVED_LENGTH_MM, 1.0))
         for weight, scale in zip(self.hypotheses.probabilities, self.hypotheses.scales, strict=True):
@@ -157,7 +165,7 @@ class MaternField:
 
     def _unit_spectrum(self, length_mm: float, roughness: float) -> NDArray[np.float64]:
         """Of a correlation, so that the variance is exactly one."""
-        spectrum = scipy.fft.rfftn(matern(self._distance, length_mm, roughness)).real
+        spectrum = scipy.fft.rfftn(matern(self._distance, length_mm, roughness, self._edge_mm)).real
         spectrum = np.maximum(spectrum, 0.0)  # wrap-around can leave tiny negative values
         points = float(np.prod(self._padded))
         return np.asarray(spectrum * points / _full_sum(spectrum, self._padded[-1]))

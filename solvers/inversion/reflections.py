@@ -15,7 +15,7 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from palpate.solvers.inversion.correlation import matern
+from palpate.solvers.inversion.correlation import edge_of, matern
 
 type Blocks = tuple[NDArray[np.float64], ...]
 """A correlation between parts that are even or odd along each axis, in the order of PARTS."""
@@ -122,7 +122,8 @@ def _distance_mm(shape: tuple[int, ...], voxel_size_mm: NDArray[np.float64]) -> 
 def _matern_blocks(
     shape: tuple[int, ...], voxel_size_mm: tuple[float, ...], length_mm: float, roughness: float
 ) -> Blocks:
-    by_steps = matern(_distance_mm(shape, np.array(voxel_size_mm)), length_mm, roughness)
+    size_mm = np.array(voxel_size_mm)
+    by_steps = matern(_distance_mm(shape, size_mm), length_mm, roughness, edge_of(size_mm))
     blocks = tuple(_block(by_steps, odd) for odd in PARTS)
     for block in blocks:
         block.flags.writeable = False

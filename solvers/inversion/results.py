@@ -17,7 +17,7 @@ from palpate.imaging.maps import write_map, write_mask
 from palpate.imaging.wavefield import WaveField
 from palpate.imaging.wavefield_folder import frequency_text
 from palpate.provenance import versions
-from palpate.solvers.inversion.allowances import expected_density_kg_m3
+from palpate.solvers.inversion.allowances import anisotropy_percent, expected_density_kg_m3
 from palpate.solvers.inversion.direct import DirectResult
 from palpate.solvers.inversion.doubts import doubts_of
 from palpate.solvers.inversion.model_evidence import Evidence
@@ -161,6 +161,7 @@ def frequency_record(target: Target, inversion: Inversion, settings: InversionSe
         "frequency_hz": target.field.frequency_hz,
         "density_kg_m3": expected_density_kg_m3(settings, target.field),
         "density_assumed": target.field.density_assumed,
+        "anisotropy_percent": anisotropy_percent(settings, inversion.fit.prior),
         "converged": inversion.fit.converged,
         "noise_std_um": m_to_um(noise.std_m),
         "noise_stated_std_um": None if noise.stated_std_m is None else m_to_um(noise.stated_std_m),

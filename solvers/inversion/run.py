@@ -16,7 +16,7 @@ from palpate.config.inversion import InversionSettings
 from palpate.imaging.labels import Regions
 from palpate.imaging.wavefield import WaveField
 from palpate.progress import say
-from palpate.solvers.inversion.allowances import allowances, density_shift
+from palpate.solvers.inversion.allowances import add_allowances, density_shift
 from palpate.solvers.inversion.coarse import starting_course
 from palpate.solvers.inversion.course import Iteration
 from palpate.solvers.inversion.direct import DirectResult
@@ -108,7 +108,7 @@ def invert_together(
     began = time.perf_counter()
     mean = fit.parameters.reshape(FIELDS, -1) + unit + density_shift(settings, fields[0])
     draws = mean[:, :, None] + fit.posterior.draw(settings.samples, settings.seed).reshape(FIELDS, problem.voxels, -1)
-    draws += allowances(settings, fit.prior, fields[0])
+    add_allowances(draws, settings, fit.prior, fields[0])
     tally.timed("draws", began)
     say(f"{fields[0].label}: {settings.samples} joint draws")
     parameters = parameters_of(settings, [field.frequency_hz for field in fields], mean, draws)

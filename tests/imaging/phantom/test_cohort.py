@@ -42,6 +42,7 @@ def test_patients_differ_in_all_that_intervals_must_not_depend_on(members: list[
         "variation",
         "fine_variation",
         "density_kg_m3",
+        "anisotropy",
     ):
         assert len({str(getattr(member, name)) for member in members}) == COUNT
     assert len({member.frequency_hz for member in members}) > 1
@@ -67,3 +68,9 @@ def test_softer_lesions_are_as_many_as_stiffer_ones(atlas: Atlas) -> None:
     ]
     softer = np.mean(np.array(contrasts) < 1.0)
     assert abs(softer - 0.5) < 4 * 0.5 / np.sqrt(len(contrasts))
+
+
+def test_fibres_that_the_settings_state_are_all_patients(atlas: Atlas) -> None:
+    """A benchmark of one strength of fibres would otherwise measure the population's mixture."""
+    stated = SETTINGS.model_copy(update={"anisotropy": 0.3})
+    assert {member.anisotropy for member in cohort(stated, atlas, 3)} == {0.3}

@@ -30,6 +30,8 @@ from palpate.solvers.inversion.hyperparameters import FIELDS, Hypotheses, PriorS
 from palpate.solvers.inversion.prior import MaternField  # isort: skip
 
 VOXEL_MM = np.array([3.0, 3.0, 4.0])
+ROUNDED_MM = 0.72 * 36.0 ** (1.0 / 3.0)
+"""What rounds the cusp of a rough field between means over voxels, docs/theory/prior.md."""
 BLOCK = np.ones((7, 7, 5), dtype=bool)
 SEARCH = 0.005
 """Log evidence within which the search stops."""
@@ -77,7 +79,8 @@ def _dense_log_evidence(zones: list, scale: PriorScale, factors: tuple[tuple[flo
         distance = np.linalg.norm(place[:, None] - place[None], axis=2)
         spread = np.repeat([scale.storage_std, scale.loss_std], len(place))
         coupling = np.array([[1.0, scale.coupling], [scale.coupling, 1.0]])
-        rough, smooth = distance / scale.length_mm, np.sqrt(3.0) * distance / scale.length_mm
+        rounded = np.hypot(distance, ROUNDED_MM) - ROUNDED_MM
+        rough, smooth = rounded / scale.length_mm, np.sqrt(3.0) * distance / scale.length_mm
         along = scale.roughness * np.exp(-rough) + (1.0 - scale.roughness) * (1.0 + smooth) * np.exp(-smooth)
         prior = np.kron(coupling, along) * np.outer(spread, spread)
         shares = zone.regions.toarray()

@@ -51,9 +51,19 @@ def _shares(count: int) -> sparse.csr_matrix:
     return sparse.csr_matrix(np.stack([first, np.where(first > 0.2, 0.0, 0.7 * (1.0 - first))], axis=1))
 
 
+EDGE_MM = 15.0 ** (1.0 / 3.0)
+"""Of the cube that holds as much as VOXEL_MM."""
+
+
+def _rounded(distance: NDArray[np.float64], edge_mm: float = EDGE_MM) -> NDArray[np.float64]:
+    """The distance as a rough field between means over voxels feels it, as docs/theory/prior.md has it."""
+    rounding = 0.72 * edge_mm
+    return np.asarray(np.hypot(distance, rounding) - rounding)
+
+
 def _correlation(distance: NDArray[np.float64], scale: PriorScale) -> NDArray[np.float64]:
     """Matern 1/2 and 3/2 in the shares alpha and 1 - alpha, as docs/theory/prior.md has it."""
-    rough, smooth = distance / scale.length_mm, np.sqrt(3.0) * distance / scale.length_mm
+    rough, smooth = _rounded(distance) / scale.length_mm, np.sqrt(3.0) * distance / scale.length_mm
     return np.asarray(scale.roughness * np.exp(-rough) + (1.0 - scale.roughness) * (1.0 + smooth) * np.exp(-smooth))
 
 
@@ -68,8 +78,9 @@ def _by_hand(field: MaternField) -> NDArray[np.float64]:
         between = np.outer(one.stds, one.stds) * np.array([[1.0, one.coupling], [one.coupling, 1.0]])
         around += probability * np.kron(between, _correlation(distance, one))
         over = np.mean(one.stds**2) * (1.0 - _correlation(np.array(4.0), one))
-        lacking = probability * max(0.0, one.unresolved_std**2 - over / (1.0 - np.exp(-1.0)))
-        around += lacking * np.kron(coupling, np.exp(-distance / 4.0))
+        unresolved = np.exp(-_rounded(distance) / 4.0)
+        least = 1.0 - np.exp(-_rounded(np.array(4.0)) / 4.0)
+        around += probability * max(0.0, one.unresolved_std**2 - over / least) * np.kron(coupling, unresolved)
     shares = field.regions.toarray()
     amplitude = np.ravel([1.0 + shares @ (np.array(tau) - 1.0) for tau in field.hypotheses.factors])
     around *= np.outer(amplitude, amplitude)
@@ -111,8 +122,8 @@ def test_variation_below_the_waves_resolution_has_a_floor(std: float, length_mm:
     """
     scale = PriorScale(std, std, length_mm, roughness=roughness, unresolved_std=0.1)
     own = std**2 * (1.0 - _correlation(np.array(4.0), scale))
-    added = scale.unresolved_variance * (1.0 - np.exp(-1.0))
-    assert own + added == pytest.approx(max(own, 0.1**2 * (1.0 - np.exp(-1.0))))
+    least = 1.0 - np.exp(-_rounded(np.array(4.0)) / 4.0)
+    assert own + scale.unresolved_variance(EDGE_MM) * least == pytest.approx(max(own, 0.1**2 * least))
 
 
 def test_draws_differ_in_how_much_they_vary() -> None:
