@@ -175,6 +175,7 @@ def fit_table(run: RunView) -> Table | None:
         "converged",
         "density_kg_m3",
         "density_assumed",
+        "anisotropy_percent",
         "misfit_per_frequency",
         "residual_whiteness",
         "noise_source",
