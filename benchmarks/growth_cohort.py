@@ -127,6 +127,7 @@ def patient(number: int, atlas: Atlas) -> LongitudinalSettings:
         stress_slowing=40.0 * float(np.exp(0.8 * generator.standard_normal())),
         grey_storage_pa=2400.0 * float(np.exp(0.15 * generator.standard_normal())),
         tumour_log_stiffness=float(-0.15 + 0.35 * generator.standard_normal()),
+        rest_stiffness=0.9 * float(np.exp(0.4 * generator.standard_normal())),  # after all that older cohorts drew
     )
 
 
