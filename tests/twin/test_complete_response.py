@@ -15,6 +15,7 @@ import palpate.solvers  # noqa: F401  # isort: skip  (loads MPI before dolfinx)
 
 from palpate.imaging.tumour.history import CAVITY, Irradiation, TumourHistory, TumourScan  # isort: skip
 from palpate.service.outlook import write_outlook  # isort: skip
+from palpate.twin.calibration.calibrate import calibrate  # isort: skip
 from palpate.twin.observation.readings import readings  # isort: skip
 from palpate.twin.priors import ENHANCING_ABOVE, INFILTRATED_ABOVE  # isort: skip
 from palpate.twin.products.calibrated import calibrate_into, contradicted, fitted  # isort: skip
