@@ -101,7 +101,7 @@ def test_the_order_of_axes_is_of_no_account(axes: tuple[int, int, int]) -> None:
 
 
 def test_all_axes_backwards_turn_it_around() -> None:
-    """A scan is stored either way; Kuhn's tetrahedra are the same from their other end, if whole boxes fill the head."""
+    """A scan is stored either way; Kuhn's tetrahedra look the same from their other end, if boxes fill the head."""
     plain = pushed(stiffness(), tumour(), 6.0)
     turned = pushed(np.flip(stiffness()), np.flip(tumour()), 6.0)
     expected = -np.flip(plain, axis=(0, 1, 2))
