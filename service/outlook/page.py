@@ -95,31 +95,35 @@ def _curves(finished: Finished) -> list[tuple[str, str]]:
     moved = finished.forecast.get("mass_effect")
     if moved is None:
         return found
+    words, said = _displacements(moved), f"{_around(moved)}. {_assumed(moved)}"
+    return found + [(curve(finished, name), f"{words[name]}, mm, over days: {said}") for name in CURVES]
+
+
+def _displacements(moved: Mapping[str, Any]) -> dict[str, str]:
+    """Words of displacements, with what largest means."""
+    largest = {"largest_displacement_mm": f", which {100 * moved['largest']:g} % of it do not exceed"}
+    return {name: words + largest.get(name, "") for name, words in DISPLACEMENTS.items()}
+
+
+def _around(moved: Mapping[str, Any]) -> str:
+    return f"up to {moved['around_mm']:g} mm from what is visible on day {moved['around_day']:g}"
+
+
+def _assumed(moved: Mapping[str, Any]) -> str:
+    """What every displacement is proportional to."""
     prior = moved["swelling_kpa"]
-    by = (
-        f"By λ/s of {prior['median']:g} kPa within a factor of {math.exp(prior['log_std']):.2g} (68 %), "
-        "which is assumed and was not measured."
-    )
-    return found + [(curve(finished, name), f"{_around(finished, name)}, mm, over days. {by}") for name in CURVES]
-
-
-def _around(finished: Finished, name: str) -> str:
-    """Words of a displacement, with what they mean by around and by largest."""
-    moved = finished.forecast["mass_effect"]
-    largest = f", which {moved['largest']:.0%} of it do not exceed" if name.startswith("largest") else ""
-    place = f"up to {moved['around_mm']:g} mm from what is visible on day {moved['around_day']:g}"
-    return f"{DISPLACEMENTS[name]}{largest} ({place})"
+    factor = math.exp(prior["log_std"])
+    return f"λ/s is assumed, {prior['median']:g} kPa within a factor of {factor:.3g} (68 %): it was not measured."
 
 
 def _forecast_tables(finished: Finished) -> list[_Table]:
     """Volumes, and displacements where there are any."""
     truth = "with the intervals that hold the truth with the probability stated"
     tables = [_intervals(finished, NAMES, "mL", f"Forecast, {truth}")]
-    if finished.forecast.get("mass_effect") is not None:
-        words = {name: _around(finished, name) for name in DISPLACEMENTS}
-        tables.append(
-            _intervals(finished, words, "mm", f"How far tissue is pushed, {truth} as far as λ/s is as assumed")
-        )
+    moved = finished.forecast.get("mass_effect")
+    if moved is not None:
+        caption = f"How far tissue is pushed, {_around(moved)}, {truth} as far as λ/s is as assumed. {_assumed(moved)}"
+        tables.append(_intervals(finished, _displacements(moved), "mm", caption))
     return tables
 
 

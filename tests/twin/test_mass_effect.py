@@ -143,7 +143,7 @@ def test_figures_reach_files_and_page(twin: Calibration, folder: Path) -> None:
     page = (folder / "page.html").read_text()
     assert "How far tissue is pushed" in page
     assert f"{row['further_displacement_mm']['median']:.3g}" in page
-    assert "was not measured" in page
+    assert "it was not measured" in page
 
 
 def test_without_mechanics_there_is_none_and_it_is_said(tmp_path: Path) -> None:
