@@ -26,16 +26,11 @@ WHERE: Final = f"where stress lowers ln D by {SLOWED:g} or more"
 RESAMPLED: Final = 10_000
 """Cohorts drawn from the patients with replacement."""
 QUANTITIES: Final = ("visible volume", "burden")
-DISPLACEMENTS: Final = {
-    "": "mean displacement of the brain around, forecast",
-    " today": "the same on the last day seen, its density known",
-}
-"""What is scored of the mass effect, by the ending of its name in mass_effect.json."""
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What one patient's forecast said of one quantity, and what came, mL.
+    """What one patient's forecast said of one quantity, and what came, in its unit.
 
     Attributes:
         draws: shape (draws,).
@@ -107,33 +102,7 @@ def pushed_rows(told: list[dict[str, Any]]) -> list[Row]:
     return rows
 
 
-def displaced(moved: list[dict[str, Any]]) -> list[Row]:
-    """The scores of the displacement of tissue."""
-    rows = []
-    for when, what in DISPLACEMENTS.items():
-        scores = {name: float(np.mean(_each_displacement(moved, name, when))) for name in (TWIN, POPULATION, TRUE)}
-        rows.append(Row(f"{what}: CRPS, mean", "mm", scores[TWIN], None, _rest(scores)))
-    return rows
-
-
-def compared_displacements(moved: list[dict[str, Any]]) -> list[str]:
-    """By how much the elastogram's scores of the displacement are better, patient by patient."""
-    notes = []
-    for when, what in DISPLACEMENTS.items():
-        ours = _each_displacement(moved, TWIN, when)
-        notes += [
-            _compared(f"{what}, CRPS of '{name}'", _each_displacement(moved, name, when) - ours, "mm")
-            for name in (POPULATION, TRUE)
-        ]
-    return notes
-
-
-def _each_displacement(moved: list[dict[str, Any]], name: str, when: str) -> Values:
-    told = [Told(np.array(one[name + when]), float(one["truth" + when])) for one in moved]
-    return _each_crps(told)
-
-
-def _compared(what: str, better: Values, unit: str) -> str:
+def in_words(what: str, better: Values, unit: str) -> str:
     """One comparison with the twin's scores as a sentence.
 
     Args:
@@ -162,12 +131,12 @@ def compared(told: list[dict[str, Any]], variants: Iterable[str], where: str = "
         return []
     notes = []
     for quantity in QUANTITIES:
-        ours = _each_crps([_told(one, TWIN, quantity) for one in told])
-        scores = {name: _each_crps([_told(one, name, quantity) for one in told]) for name in variants if name != TWIN}
+        ours = each_crps([_told(one, TWIN, quantity) for one in told])
+        scores = {name: each_crps([_told(one, name, quantity) for one in told]) for name in variants if name != TWIN}
         if quantity == "visible volume" and not where:
-            scores["exponential"] = _each_crps(exponential(told))
+            scores["exponential"] = each_crps(exponential(told))
         for name, theirs in scores.items():
-            notes.append(_compared(f"{quantity}{where}, CRPS of '{name}'", theirs - ours, "mL"))
+            notes.append(in_words(f"{quantity}{where}, CRPS of '{name}'", theirs - ours, "mL"))
     return notes
 
 
@@ -242,10 +211,11 @@ def _normal(quantiles: Values) -> Values:
 
 
 def _crps(ones: list[Told]) -> float:
-    return float(np.mean(_each_crps(ones)))
+    return float(np.mean(each_crps(ones)))
 
 
-def _each_crps(ones: list[Told]) -> Values:
+def each_crps(ones: list[Told]) -> Values:
+    """The score of each patient's forecast, in the quantity's unit."""
     return np.array([crps(one.draws[:, None], np.array([one.truth]))[0] for one in ones])
 
 

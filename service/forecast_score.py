@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from palpate.errors import InputError
 from palpate.imaging.json_object import read_json
@@ -13,6 +14,8 @@ from palpate.provenance import atomic_file
 
 _TRUE = {"enhancing_ml": "volume_enhancing_ml", "visible_ml": "volume_visible_ml", "burden_ml": "burden_ml"}
 """Names in the truth by names in the forecast."""
+_MEAN, _LARGEST, _FURTHER = "displacement_mm", "largest_displacement_mm", "further_displacement_mm"
+"""Of displacements, which the truth has for the brain around the tumour of each scan."""
 _LEVELS = ("50", "80", "90", "95")
 
 
@@ -23,9 +26,9 @@ class ForecastScore:
     Attributes:
         day: since the first scan.
         quantity: its name.
-        truth: mL.
-        median: of the forecast, mL.
-        lower, upper: ends of the 95 % interval, mL.
+        truth: in the quantity's unit, mL or mm.
+        median: of the forecast.
+        lower, upper: ends of the 95 % interval.
         held_by: levels, in percent, of the intervals that hold the truth.
     """
 
@@ -53,10 +56,10 @@ def score_forecast(folder: Path, truth: Path) -> tuple[ForecastScore, ...]:
     scores = []
     for row in said.get("forecast", []):
         day = f"{row['day']:g}"
-        for name, true_name in _TRUE.items():
-            if day not in known.get(true_name, {}):
+        for name, true in _known(known, said, day).items():
+            if name not in row:
                 continue
-            true, told = float(known[true_name][day]), row[name]
+            told = row[name]
             held = tuple(level for level in _LEVELS if told[level][0] <= true <= told[level][1])
             lower, upper = told["95"]
             scores.append(ForecastScore(float(row["day"]), name, true, told["median"], lower, upper, held))
@@ -71,6 +74,18 @@ def score_forecast(folder: Path, truth: Path) -> tuple[ForecastScore, ...]:
     return tuple(scores)
 
 
+def _known(truth: Mapping[str, Any], said: Mapping[str, Any], day: str) -> dict[str, float]:
+    """What is true of a day, by the forecast's names."""
+    found = {name: float(truth[one][day]) for name, one in _TRUE.items() if day in truth.get(one, {})}
+    moved = said.get("mass_effect") or {}
+    around, last = (f"{day:g}" for day in (moved.get("around_day", -1), said.get("last_scan_day", -1)))
+    mean, largest = (truth.get(name, {}).get(around, {}) for name in (_MEAN, _LARGEST))
+    found |= {name: float(of[day]) for name, of in ((_MEAN, mean), (_LARGEST, largest)) if day in of}
+    if day in mean and last in mean:
+        found[_FURTHER] = float(mean[day]) - float(mean[last])
+    return found
+
+
 def write_scores(path: Path, scores: Sequence[ForecastScore]) -> None:
     """Write the scores as JSON, whole or not at all."""
     with atomic_file(path) as partial:
@@ -79,9 +94,12 @@ def write_scores(path: Path, scores: Sequence[ForecastScore]) -> None:
 
 def table_of(scores: Sequence[ForecastScore]) -> str:
     """The scores as lines for a terminal."""
-    lines = [f"{'day':>5} {'quantity, mL':<14}{'truth':>8}{'median':>8}   {'95 % interval':<18}held by"]
+    lines = [f"{'day':>5} {'quantity':<26}{'truth':>8}{'median':>8}   {'95 % interval':<18}held by"]
     for one in scores:
-        interval = f"{one.lower:.1f} to {one.upper:.1f}"
+        digits = 2 if one.quantity.endswith("_mm") else 1
+        interval = f"{one.lower:.{digits}f} to {one.upper:.{digits}f}"
         held = ", ".join(f"{level} %" for level in one.held_by) or "none"
-        lines.append(f"{one.day:>5g} {one.quantity:<14}{one.truth:>8.1f}{one.median:>8.1f}   {interval:<18}{held}")
+        lines.append(
+            f"{one.day:>5g} {one.quantity:<26}{one.truth:>8.{digits}f}{one.median:>8.{digits}f}   {interval:<18}{held}"
+        )
     return "\n".join(lines)

@@ -9,8 +9,9 @@ import numpy as np
 
 from palpate.config.longitudinal import LongitudinalSettings
 from palpate.imaging.phantom.tumour_scene import Scene, dose_gy, drug_days, fraction_days
-from palpate.imaging.phantom.tumour_study import INFILTRATES_ABOVE, Truth
+from palpate.imaging.phantom.tumour_study import INFILTRATES_ABOVE, Displacement, Truth
 from palpate.solvers.growth.coupling import Coupling
+from palpate.solvers.growth.displacement import LARGEST, Head, SmallStrain, brain_around, displacing, lengths_mm
 from palpate.solvers.growth.finite_strain import finite_strain
 from palpate.solvers.growth.lattice import lattice
 from palpate.solvers.growth.mechanics import Pressure, mechanics, middles_m
@@ -28,6 +29,8 @@ _ABSORPTION_1_DAY = 40.0
 _VOLUME_M3 = 0.03
 _TOLERANCE = 2e-3
 _KG_A_GRAM = 1e-3
+_COARSER = 1.5
+"""Edge of the boxes that displacement is extrapolated by over that of stress."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +82,46 @@ def grow(settings: LongitudinalSettings, scene: Scene) -> Truth:
     necrosis = {
         day: place.to_volume(cells.dead) for day, cells in zip(every, states, strict=True) if cells.dead is not None
     }
+    filled = {day: cells.filled for day, cells in zip(every, states, strict=True)}
+    displaced = _displaced(settings, scene, place, storage_pa, filled)
     if pushing is None:
-        return Truth(densities, radius_mm, time.monotonic() - began, necrosis=necrosis)
+        return Truth(densities, radius_mm, time.monotonic() - began, necrosis=necrosis, displaced=displaced)
     slowed = {
         day: -float(np.average(pushing.shift(cells.filled), weights=cells.filled * (1.0 - cells.filled) + 1e-12))
         for day, cells in zip(every, states, strict=True)
     }
-    return Truth(densities, radius_mm, time.monotonic() - began, storage_pa, slowed, necrosis)
+    return Truth(densities, radius_mm, time.monotonic() - began, storage_pa, slowed, necrosis, displaced)
+
+
+def _displaced(
+    settings: LongitudinalSettings, scene: Scene, place: Voxels, storage_pa: np.ndarray, filled: dict[int, np.ndarray]
+) -> dict[int, dict[int, Displacement]]:
+    """How far the brain around the tumour of each scan is pushed, on every day that is kept, on boxes of the truth's.
+
+    Args:
+        settings: lambda, s, boxes and law of elasticity.
+        scene: the brain, whose block is held at its faces as by a skull.
+        place: the truth's voxels.
+        storage_pa: G' from the first scan on.
+        filled: densities by day.
+    """
+    edges_m = mm_to_m(scene.grid.voxel_mm)
+    head = Head(place.space, middles_m(place, edges_m), scene.head, edges_m, storage_pa)
+    law = SmallStrain if settings.strain == "small" else finite_strain
+    pushing = displacing(head, _pressure(settings), float(mm_to_m(settings.elastic_box_mm)), _COARSER, law)
+    found = lengths_mm(pushing.displacements_m(np.stack(list(filled.values()))))
+    told: dict[int, dict[int, Displacement]] = {}
+    for day in settings.days:
+        tumour = place.to_volume(filled[day]) > INFILTRATES_ABOVE
+        around = place.from_volume(brain_around(scene.tissue, tumour, scene.grid.voxel_mm))
+        if tumour.any() and around.any():
+            some = dict(zip(filled, found[:, around], strict=True))
+            told[day] = {n: Displacement(float(w.mean()), float(np.quantile(w, LARGEST))) for n, w in some.items()}
+    return told
+
+
+def _pressure(settings: LongitudinalSettings) -> Pressure:
+    return Pressure(settings.growth_pa, settings.stress_slowing / settings.growth_pa, settings.rest_stiffness)
 
 
 def _grown(
@@ -112,9 +148,8 @@ def _pushing(settings: LongitudinalSettings, scene: Scene, place: Voxels, storag
         return None
     edges_m = mm_to_m(scene.grid.voxel_mm)
     boxes = lattice(scene.head, edges_m, storage_pa, float(mm_to_m(settings.elastic_box_mm)))
-    pressure = Pressure(settings.growth_pa, settings.stress_slowing / settings.growth_pa)
     every_s = days_to_s(settings.stress_every_days)
-    small = mechanics(place.space, middles_m(place, edges_m), boxes, pressure, every_s=every_s)
+    small = mechanics(place.space, middles_m(place, edges_m), boxes, _pressure(settings), every_s=every_s)
     return finite_strain(small) if settings.strain == "finite" else small
 
 

@@ -23,7 +23,7 @@ from palpate.twin.observation.errors import Field
 from palpate.twin.priors import Unknown, Unknowns
 from palpate.twin.stress import Stress
 
-FORMAT: Final = "palpate calibration 4"
+FORMAT: Final = "palpate calibration 5"
 _ADVICE: Final = "Make it again with palpate calibrate."
 
 

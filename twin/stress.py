@@ -47,11 +47,14 @@ class Stress:
         log_moduli: ln G' of the elastic boxes, G' in Pa, then the fields it may differ by, shape (1 + r, b).
         patterns: s and S = d ln s of each interval between scans, at all tissue voxels, shape (intervals, 1 + r, n).
         explained: share of the stress's variance by the draws that the fields hold.
+        log_draws: some joint draws of ln G' in voxels inside the skull, for displacement, which knows their level too,
+            shape (draws, i, j, k).
     """
 
     log_moduli: Values
     patterns: Values
     explained: float
+    log_draws: NDArray[np.float32]
 
     @property
     def modes(self) -> int:
@@ -79,7 +82,8 @@ def first_stress(history: TumourHistory, settings: TwinSettings, place: Voxels) 
     modes, explained = _leading(pushing, draws - middle, densities, settings.stiffness_modes)
     found = [pattern(pushing, one, modes) for one in densities[: len(between)]]
     shape = (len(between), 1 + len(modes), int(history.tissue.sum()))
-    return Stress(np.vstack([middle, modes]), np.reshape(found, shape), explained), pushing
+    some = logs[: settings.displacement_stiffnesses].astype(np.float32)
+    return Stress(np.vstack([middle, modes]), np.reshape(found, shape), explained, some), pushing
 
 
 def elastic(history: TumourHistory, settings: TwinSettings, place: Voxels, log_moduli: Values) -> Mechanics:

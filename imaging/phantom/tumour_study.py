@@ -7,7 +7,7 @@ sub-02/ses-<n>/truth/truth_density.nii.gz        living cells on the truth's own
 sub-02/ses-<n>/truth/truth_necrosis.nii.gz       dead ones, where oxygen limits growth
 sub-02/ses-01/{labels.nii.gz,labels.tsv}
 sub-02/truth/truth_density-day<d>.nii.gz (and necrosis), truth.json   of days after the last scan; volumes, burdens,
-parameters
+displacements, parameters
 """
 
 from __future__ import annotations
@@ -51,6 +51,19 @@ _DOSE_MM: Final = 3.0
 
 
 @dataclass(frozen=True, slots=True)
+class Displacement:
+    """How far the brain around a tumour is displaced.
+
+    Attributes:
+        mean_mm: mean length.
+        largest_mm: the length that 99 % of it do not exceed.
+    """
+
+    mean_mm: float
+    largest_mm: float
+
+
+@dataclass(frozen=True, slots=True)
 class Truth:
     """The grown tumour.
 
@@ -62,6 +75,8 @@ class Truth:
             mechanics.
         slowed: by day, how far stress lowers ln D at the front (mean by u (1 - u)).
         necrosis: of dead cells, by day; empty where oxygen is ample.
+        displaced: how far the brain around the tumour is pushed: by the day of the scan that shows the tumour and
+            the day of the displacement. Empty for scans that show none.
     """
 
     densities: Mapping[int, Values]
@@ -70,6 +85,7 @@ class Truth:
     storage_pa: Values | None = None
     slowed: Mapping[int, float] = field(default_factory=dict)
     necrosis: Mapping[int, Values] = field(default_factory=dict)
+    displaced: Mapping[int, Mapping[int, Displacement]] = field(default_factory=dict)
 
     def filled(self, day: int) -> Values:
         """Density of living and dead cells together, shape (i, j, k)."""
@@ -236,6 +252,7 @@ def _write_truth(folder: Path, settings: LongitudinalSettings, scene: Scene, tru
         _write_cells(folder, f"-day{day}", scene, truth, day)
     filled = {day: truth.filled(day) for day in truth.densities}
     voxel_ml = float(np.prod(scene.grid.voxel_mm)) / 1e3
+    moved = truth.displaced.items()
     record = {
         "days": sorted(truth.densities),
         "volume_enhancing_ml": {d: voxel_ml * float(np.sum(u > ENHANCES_ABOVE)) for d, u in filled.items()},
@@ -243,6 +260,8 @@ def _write_truth(folder: Path, settings: LongitudinalSettings, scene: Scene, tru
         "burden_ml": {day: voxel_ml * float(u.sum()) for day, u in truth.densities.items()},
         "necrosis_ml": {day: voxel_ml * float(n.sum()) for day, n in truth.necrosis.items()},
         "stress_slowing_at_front": truth.slowed,
+        "displacement_mm": {around: {day: one.mean_mm for day, one in of.items()} for around, of in moved},
+        "largest_displacement_mm": {around: {day: one.largest_mm for day, one in of.items()} for around, of in moved},
         "settings": settings.model_dump(mode="json"),
         "versions": versions(),
     }

@@ -21,6 +21,14 @@ NAMES: Final[Mapping[str, str]] = {
     "visible_ml": "all visible volume",
     "burden_ml": "burden (integral of density)",
 }
+DISPLACEMENTS: Final[Mapping[str, str]] = {
+    "displacement_mm": "mean displacement of the brain around the tumour",
+    "largest_displacement_mm": "largest displacement of the brain around the tumour",
+    "further_displacement_mm": "mean displacement yet to come since the last scan",
+}
+"""What a forecast with mechanics says beside."""
+CURVES: Final = ("displacement_mm", "largest_displacement_mm")
+"""Those that the past has too."""
 _COLOUR: Final = "#0b6e6e"
 _SEEN: Final = "#c4622d"
 _BANDS: Final = (("95", 0.16), ("80", 0.26), ("50", 0.40))
@@ -32,17 +40,19 @@ def curve(finished: Finished, quantity: str) -> str:
 
     Args:
         finished: results.
-        quantity: one of NAMES.
+        quantity: one of NAMES or CURVES.
 
     Returns:
         An SVG picture as a data URI.
     """
     figure = Figure(figsize=(6.2, 3.4), facecolor="white", layout="constrained")
     axes = figure.subplots()
-    past, future = finished.calibration["fitted"], finished.forecast["forecast"]
+    displaced, future = quantity in CURVES, finished.forecast["forecast"]
+    past = finished.forecast["mass_effect"]["seen"] if displaced else finished.calibration["fitted"]
     _bands(axes, past, quantity, _COLOUR, "model, past")
     _bands(axes, [past[-1], *future], quantity, "#4b4fa8", "forecast")
-    seen = [(row["day"], row[quantity]) for row in finished.calibration["observed"] if row[quantity] is not None]
+    observed = finished.calibration["observed"]
+    seen = [(row["day"], row[quantity]) for row in observed if row.get(quantity) is not None]
     if seen:
         days, values = zip(*seen, strict=True)
         axes.plot(days, values, "o", color=_SEEN, ms=6, label="scans", zorder=5)
@@ -50,7 +60,7 @@ def curve(finished: Finished, quantity: str) -> str:
     _treatments(axes, finished.calibration["treatment_days"])
     axes.set_ylim(bottom=0.0)
     axes.set_xlabel("days since the first scan")
-    axes.set_ylabel("mL")
+    axes.set_ylabel("mm" if displaced else "mL")
     axes.legend(frameon=False, fontsize=8, loc="upper left")
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from markupsafe import Markup
 
 import palpate
 from palpate.provenance import atomic_file
-from palpate.service.outlook.figures import NAMES, curve, slices
+from palpate.service.outlook.figures import CURVES, DISPLACEMENTS, NAMES, curve, slices
 from palpate.service.outlook.finished import Finished, read_finished
 from palpate.service.report.page import content_policy, page_style, page_template
 
@@ -64,9 +65,9 @@ def render(finished: Finished) -> str:
         subject=told["subject"],
         headline=_headline(finished),
         doubts=[*told["doubts"], *finished.forecast["left_out"]],
-        curves=[(curve(finished, name), f"{words}, mL, over days.") for name, words in NAMES.items()],
+        curves=_curves(finished),
         slices=slices(finished),
-        tables=[_forecast_table(finished), _parameter_table(told["parameters"]), _past_table(told)],
+        tables=[*_forecast_tables(finished), _parameter_table(told["parameters"]), _past_table(told)],
         notes=told["notes"],
         went=_went(told),
         commit=str(told["versions"].get("commit", ""))[:12],
@@ -88,14 +89,52 @@ def _ml(volume: float) -> str:
     return f"{volume:.0f}" if volume >= 1.0 or volume < 0.05 else f"{volume:.1f}"
 
 
-def _forecast_table(finished: Finished) -> _Table:
+def _curves(finished: Finished) -> list[tuple[str, str]]:
+    """Pictures and their captions."""
+    found = [(curve(finished, name), f"{words}, mL, over days.") for name, words in NAMES.items()]
+    moved = finished.forecast.get("mass_effect")
+    if moved is None:
+        return found
+    words, said = _displacements(moved), f"{_around(moved)}. {_assumed(moved)}"
+    return found + [(curve(finished, name), f"{words[name]}, mm, over days: {said}") for name in CURVES]
+
+
+def _displacements(moved: Mapping[str, Any]) -> dict[str, str]:
+    """Words of displacements, with what largest means."""
+    largest = {"largest_displacement_mm": f", which {100 * moved['largest']:g} % of it do not exceed"}
+    return {name: words + largest.get(name, "") for name, words in DISPLACEMENTS.items()}
+
+
+def _around(moved: Mapping[str, Any]) -> str:
+    return f"up to {moved['around_mm']:g} mm from what is visible on day {moved['around_day']:g}"
+
+
+def _assumed(moved: Mapping[str, Any]) -> str:
+    """What every displacement is proportional to."""
+    prior = moved["swelling_kpa"]
+    factor = math.exp(prior["log_std"])
+    return f"λ/s is assumed, {prior['median']:g} kPa within a factor of {factor:.3g} (68 %): it was not measured."
+
+
+def _forecast_tables(finished: Finished) -> list[_Table]:
+    """Volumes, and displacements where there are any."""
+    truth = "with the intervals that hold the truth with the probability stated"
+    tables = [_intervals(finished, NAMES, "mL", f"Forecast, {truth}")]
+    moved = finished.forecast.get("mass_effect")
+    if moved is not None:
+        caption = f"How far tissue is pushed, {_around(moved)}, {truth} as far as λ/s is as assumed. {_assumed(moved)}"
+        tables.append(_intervals(finished, _displacements(moved), "mm", caption))
+    return tables
+
+
+def _intervals(finished: Finished, names: Mapping[str, str], unit: str, caption: str) -> _Table:
     rows = []
     for row in finished.forecast["forecast"]:
-        for name, words in NAMES.items():
+        for name, words in names.items():
             ends = tuple(f"{row[name][level][0]:.3g} to {row[name][level][1]:.3g}" for level in _LEVELS)
             rows.append((f"{row['day']:g}", words, f"{row[name]['median']:.3g}", *ends))
-    head = ("day", "quantity, mL", "median", *(f"{level} %" for level in _LEVELS))
-    return _Table("Forecast, with the intervals that hold the truth with the probability stated", head, tuple(rows))
+    head = ("day", f"quantity, {unit}", "median", *(f"{level} %" for level in _LEVELS))
+    return _Table(caption, head, tuple(rows))
 
 
 def _parameter_table(parameters: Sequence[Mapping[str, Any]]) -> _Table:

@@ -104,6 +104,14 @@ class FiniteStrain:
         largest = float(np.linalg.norm(displacement, axis=1).max())
         return MassEffect(np.asarray(self.small.weights @ displacement), largest)
 
+    def displacements_m(self, densities: Values) -> Values:
+        """The same by each of some densities, shape (p, n, 3). Collective.
+
+        Args:
+            densities: shape (p, n).
+        """
+        return np.stack([self.mass_effect(one).displacement_m for one in densities])
+
     def _push(self, density: Values) -> Values:
         """What pushes, lambda u / s, at the lattice's corners, in Pa, shape (c,) or (c, k)."""
         pressure = self.small.pressure

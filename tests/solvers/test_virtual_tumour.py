@@ -150,6 +150,32 @@ def test_finite_strain_is_chosen_by_its_setting(made: tuple[Path, Scene, Truth])
     assert finite.densities[10].sum() > small.densities[10].sum()
 
 
+def test_displacement_goes_with_lambda_over_stiffness_at_rest(made: tuple[Path, Scene, Truth]) -> None:
+    """The cohort's patients differ in it; nothing else of a patient may know, or old seeds would be other patients."""
+    changes = {"before_days": 0.0, "days": (0,), "beyond_days": (10,), "elastic_box_mm": 10.0}
+    brief = SLOWED.model_copy(update=changes)
+    plain, softer = (grow(brief.model_copy(update={"rest_stiffness": s}), made[1]) for s in (1.0, 0.5))
+    for day, density in plain.densities.items():
+        np.testing.assert_array_equal(softer.densities[day], density)
+    assert softer.slowed == plain.slowed
+    for day in (0, 10):
+        one, other = plain.displaced[0][day], softer.displaced[0][day]
+        assert 0.0 < one.mean_mm < one.largest_mm
+        assert other.mean_mm == pytest.approx(2.0 * one.mean_mm)
+        assert other.largest_mm == pytest.approx(2.0 * one.largest_mm)
+
+
+def test_truth_keeps_displacement_around_every_scan(made: tuple[Path, Scene, Truth]) -> None:
+    """A forecast from any of the scans is compared around the tumour that this one showed; without stress as well."""
+    record = json.loads((made[0] / "sub-02" / "truth" / "truth.json").read_text())
+    for name in ("displacement_mm", "largest_displacement_mm"):
+        assert set(record[name]) == {str(day) for day in SMALL.days}
+        assert all(set(one) == {str(day) for day in record["days"]} for one in record[name].values())
+    mean = record["displacement_mm"][str(SMALL.days[-1])]
+    assert mean[str(SMALL.beyond_days[0])] == made[2].displaced[SMALL.days[-1]][SMALL.beyond_days[0]].mean_mm
+    assert mean[str(SMALL.beyond_days[-1])] > mean["0"]
+
+
 def test_elastogram_is_an_honest_posterior(
     made: tuple[Path, Scene, Truth], slowed: Truth, reading: TumourReading
 ) -> None:

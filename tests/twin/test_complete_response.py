@@ -15,7 +15,7 @@ import palpate.solvers  # noqa: F401  # isort: skip  (loads MPI before dolfinx)
 
 from palpate.imaging.tumour.history import CAVITY, Irradiation, TumourHistory, TumourScan  # isort: skip
 from palpate.service.outlook import write_outlook  # isort: skip
-from palpate.twin.calibration.calibrate import calibrated  # isort: skip
+from palpate.twin.calibration.calibrate import calibrate  # isort: skip
 from palpate.twin.observation.readings import readings  # isort: skip
 from palpate.twin.priors import ENHANCING_ABOVE, INFILTRATED_ABOVE  # isort: skip
 from palpate.twin.products.calibrated import calibrate_into, contradicted, fitted  # isort: skip
@@ -86,7 +86,7 @@ def test_a_response_that_nothing_explains_is_doubted() -> None:
 def test_a_tumour_may_come_after_the_first_scan() -> None:
     """Nothing at first, a tumour later: the density begins as a seed below it and grows to what is seen."""
     tumour = history()
-    found, problem = calibrated(replace(tumour, scans=(blank(tumour.scans[0]), *tumour.scans[1:])), SETTINGS)
+    found = calibrate(replace(tumour, scans=(blank(tumour.scans[0]), *tumour.scans[1:])), SETTINGS)
     assert found.statistics.converged
-    volumes = [row["visible_ml"]["median"] for row in fitted(found, problem)]
+    volumes = [row["visible_ml"]["median"] for row in fitted(found)]
     assert volumes[0] < 0.2 * volumes[1] < 0.2 * volumes[2]

@@ -36,6 +36,8 @@ MOVES: Final = 4
 ACCEPTED: Final = 0.3
 """Share of proposals that the step is adapted to."""
 FIRST_STEP: Final = 0.4
+LOOKED_AT: Final = 40
+"""Draws at least whose past is kept, if there are so many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,7 @@ class Draws:
     Attributes:
         xi: shape (draws, p).
         density: at the last scan, on the lattice's tissue voxels in C order, shape (draws, n).
+        past: at every scan, without straying, of the draws `looked_at` in their order, shape (some, scans, n).
         front_drift_mm: q, shape (draws,).
         straying: of the front until the last scan, in the field's coefficients, mm, shape (draws, r).
         effective_share: effective number over number of Laplace's draws; near one, the posterior is Gaussian.
@@ -54,11 +57,17 @@ class Draws:
 
     xi: Values
     density: NDArray[np.float32]
+    past: NDArray[np.float32]
     front_drift_mm: Values
     straying: Values
     effective_share: float
     powers: int
     acceptance: float
+
+    @property
+    def looked_at(self) -> NDArray[np.int64]:
+        """Numbers of the draws whose past is kept."""
+        return looked_at(len(self.xi))
 
 
 @dataclass(slots=True)
@@ -119,12 +128,28 @@ def draw(problem: Problem, found: Laplace, settings: TwinSettings, comm: MPI.Com
     return Draws(
         np.stack([one.xi for one in particles]),
         np.stack([one.density for one in particles]),
+        _pasts(problem, [particles[number].xi for number in looked_at(len(particles))], comm),
         np.array(q),
         np.stack(fronts),
         share,
         powers,
         accepted,
     )
+
+
+def looked_at(count: int) -> NDArray[np.int64]:
+    """Every so many of some draws, LOOKED_AT of them or more.
+
+    Args:
+        count: of draws.
+    """
+    return np.arange(0, count, max(1, count // LOOKED_AT))
+
+
+def _pasts(problem: Problem, every: list[Values], comm: MPI.Comm) -> NDArray[np.float32]:
+    """Densities at every scan, shape (draws, scans, n). Collective."""
+    parts = comm.allgather([np.stack(problem.states(xi)).astype(np.float32) for xi in every[comm.rank :: comm.size]])
+    return np.stack([parts[number % comm.size][number // comm.size] for number in range(len(every))])
 
 
 def _weighed(problem: Problem, found: Laplace, precision: Values, xi: Values) -> _Particle:

@@ -16,6 +16,7 @@ from mpi4py import MPI
 from numpy.typing import NDArray
 
 from palpate.errors import InputError
+from palpate.imaging.tumour.history import TumourHistory
 from palpate.solvers.growth.model import GrowthModel
 from palpate.solvers.growth.parameters import Parameters
 from palpate.solvers.growth.voxels import voxels
@@ -100,6 +101,22 @@ class Forecast:
         """Of each draw, the share of each voxel where the density exceeds its threshold, shape (n,)."""
         for density, each in zip(self.densities, np.broadcast_to(above, len(self.densities)), strict=True):
             yield share_above(density.astype(np.float64), float(each), self._tissue, self._nearest)
+
+
+def present(calibration: Calibration) -> Forecast:
+    """The last scan's day as the draws have it, fronts displaced by how far they strayed.
+
+    Args:
+        calibration: of the tumour.
+    """
+    history, drawn = calibration.history, calibration.draws
+    phi = calibration.field.at(np.argwhere(history.tissue) * history.edges_mm)
+    nearest = nearest_in(history.tissue, history.edges_mm)
+    found = [
+        strayed(density.astype(np.float64), phi @ front, history, nearest)
+        for density, front in zip(drawn.density, drawn.straying, strict=True)
+    ]
+    return Forecast(history.scans[-1].day, np.stack(found).astype(np.float32), calibration)
 
 
 def predict(calibration: Calibration, day: float, comm: MPI.Comm = MPI.COMM_SELF) -> Forecast:
@@ -193,7 +210,8 @@ class _Future:
         step = np.sqrt((days[-1] - days[0]) / CENTURY_DAYS)
         fresh = drawn.front_drift_mm[number] * step * rng.standard_normal(drawn.straying.shape[1])
         whole = state.gathered(density)
-        return self._strayed(whole, self._phi @ (drawn.straying[number] + fresh)).astype(np.float32)
+        away_mm = self._phi @ (drawn.straying[number] + fresh)
+        return strayed(whole, away_mm, self._history, self._nearest).astype(np.float32)
 
     def _unstressed(self, xi: Values, drift: float) -> Parameters:
         """Of a draw where no stress slows."""
@@ -206,14 +224,24 @@ class _Future:
         known = xi[self._calibration.unknowns.drift_slice()]
         return np.asarray(half[len(known) :] @ np.concatenate([known, rng.standard_normal(len(days) - 1)]))
 
-    def _strayed(self, density: Values, displacement_mm: Values) -> Values:
-        """The density with its front displaced outwards."""
-        z = log_odds(density)
-        volume = np.zeros(self._history.tissue.shape)
-        volume[self._history.tissue] = z
-        parts = np.gradient(volume[self._nearest], *self._history.edges_mm)
-        slope = np.sqrt(sum(part**2 for part in parts))[self._history.tissue]
-        return np.asarray(1.0 / (1.0 + np.exp(-(z + displacement_mm * slope))))
+
+def strayed(
+    density: Values, displacement_mm: Values, history: TumourHistory, nearest: tuple[NDArray[np.int64], ...]
+) -> Values:
+    """The density with its front displaced outwards, shape (n,).
+
+    Args:
+        density: at tissue voxels, shape (n,).
+        displacement_mm: of the front, same shape.
+        history: on the lattice.
+        nearest: see nearest_in, by the lattice's edges.
+    """
+    z = log_odds(density)
+    volume = np.zeros(history.tissue.shape)
+    volume[history.tissue] = z
+    parts = np.gradient(volume[nearest], *history.edges_mm)
+    slope = np.sqrt(sum(part**2 for part in parts))[history.tissue]
+    return np.asarray(1.0 / (1.0 + np.exp(-(z + displacement_mm * slope))))
 
 
 def log_odds(density: Values) -> Values:

@@ -20,8 +20,7 @@ from palpate.imaging.tumour.history import TumourHistory
 from palpate.imaging.tumour.visibility import LEAST_ML
 from palpate.progress import say
 from palpate.provenance import atomic_directory, refuse_foreign_folder, versions
-from palpate.twin.calibration.calibrate import Calibration, calibrated
-from palpate.twin.calibration.posterior import Problem
+from palpate.twin.calibration.calibrate import Calibration, calibrate
 from palpate.twin.forecast.predict import share_above
 from palpate.twin.lattice import nearest_in
 from palpate.twin.products.figures import THRESHOLDS, intervals, observed, parameters
@@ -29,8 +28,6 @@ from palpate.twin.storage import save_calibration
 
 LEAST_ACCEPTED: Final = 0.05
 """Below this share of accepted proposals the draws may not be the posterior's."""
-_FITTED: Final = 40
-"""Draws whose past is looked at."""
 
 
 def calibrate_into(
@@ -49,7 +46,7 @@ def calibrate_into(
     """
     refuse_foreign_folder(out)
     say(f"sub-{history.subject}: calibrating on {len(history.scans)} scans")
-    found, problem = calibrated(history, settings)
+    found = calibrate(history, settings)
     went = found.statistics
     say(
         f"{'converged' if went.converged else 'NOT converged'} after {went.iterations} steps, "
@@ -57,7 +54,7 @@ def calibrate_into(
     )
     with atomic_directory(out) as partial:
         save_calibration(found, partial / "calibration.h5")
-        record = calibration_record(found, problem, history, notes)
+        record = calibration_record(found, history, notes)
         (partial / "calibration.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
         lattice = found.history
         white = np.where(lattice.tissue, 0.3 + 0.7 * lattice.white, 0.0).astype(np.float32)
@@ -66,21 +63,18 @@ def calibrate_into(
     return found
 
 
-def calibration_record(
-    found: Calibration, problem: Problem, history: TumourHistory, notes: tuple[str, ...]
-) -> dict[str, object]:
+def calibration_record(found: Calibration, history: TumourHistory, notes: tuple[str, ...]) -> dict[str, object]:
     """What programs and the page read of a calibration, as plain JSON values.
 
     Args:
         found: the calibration.
-        problem: that it solves.
         history: on the images' grid.
         notes: what was taken for granted.
     """
     doubts = [] if found.statistics.converged else ["The calibration did not converge; do not use its forecast."]
     if found.draws.acceptance < LEAST_ACCEPTED:
         doubts.append("The draws of the posterior hardly moved: its intervals may be too narrow or too wide.")
-    past = fitted(found, problem)
+    past = fitted(found)
     doubts += contradicted(found.history, past)
     return {
         "subject": history.subject,
@@ -125,22 +119,20 @@ def contradicted(history: TumourHistory, past: list[dict[str, Any]]) -> list[str
     ]
 
 
-def fitted(found: Calibration, problem: Problem) -> list[dict[str, Any]]:
+def fitted(found: Calibration) -> list[dict[str, Any]]:
     """The posterior's own past: volumes and burden at every scan, without the front's straying.
 
     Args:
         found: the calibration.
-        problem: that it solves.
     """
     lattice = found.history
     voxel_ml = float(np.prod(lattice.edges_mm)) / 1e3
     nearest = nearest_in(lattice.tissue)
-    chosen = found.draws.xi[:: max(1, len(found.draws.xi) // _FITTED)]
-    pasts = [problem.states(xi) for xi in chosen]
+    chosen = found.draws.xi[found.draws.looked_at]
     above = {name: [found.unknowns.natural(xi, kind) for xi in chosen] for name, kind in THRESHOLDS.items()}
     rows: list[dict[str, Any]] = []
     for number, scan in enumerate(lattice.scans):
-        states = [past[number] for past in pasts]
+        states = found.draws.past[:, number].astype(np.float64)
         volumes = {
             name: np.array(
                 [share_above(u, a, lattice.tissue, nearest).sum() for u, a in zip(states, each, strict=True)]

@@ -19,6 +19,9 @@ LEVELS: Final = (0.5, 0.8, 0.9, 0.95)
 """Of the intervals."""
 QUANTITIES: Final = ("enhancing_ml", "visible_ml", "burden_ml")
 """Volume that takes up contrast agent; all that is visible; integral of the density."""
+DISPLACEMENTS: Final = ("displacement_mm", "largest_displacement_mm", "further_displacement_mm")
+"""Of the brain around the tumour: mean length, the length that 99 % of it do not exceed, and what the mean has grown by
+since the last scan."""
 THRESHOLDS: Final = {"enhancing_ml": ENHANCING_ABOVE, "visible_ml": INFILTRATED_ABOVE}
 """Volumes, and the unknown density above which images show them."""
 _UNITS: Final[Mapping[str, tuple[str, float]]] = {

@@ -2,8 +2,12 @@
 
 <label>_day-<d>_stat-{mean,std,lower,upper}_density.nii.gz    0..1, 95 % bounds, on the twin's lattice
 <label>_day-<d>_desc-{enhancing,visible}_probability.nii.gz   that the voxel is, 0..1
+<label>_day-<d>_stat-{median,lower,upper}_displacement.nii.gz  how far tissue is pushed, mm, 95 % bounds
+<label>_day-<d>_stat-mean_displacementvector.nii.gz           where to: mean over draws along R, A, S, mm, (i, j, k, 3)
 <label>_day-<d>_mesh.{h5,xdmf}                                the same on tetrahedra, if asked for (on_mesh)
-forecast.tsv, forecast.json                                   volumes and burden with intervals
+forecast.tsv, forecast.json                                   volumes, burden and displacements with intervals
+
+Without mechanics there are no displacements, and forecast.json says so.
 """
 
 from __future__ import annotations
@@ -19,9 +23,11 @@ from palpate.imaging.nifti import write_nifti
 from palpate.meshing.conforming.mesh_file import read_label_mesh
 from palpate.progress import say
 from palpate.provenance import atomic_directory, refuse_foreign_folder, versions
+from palpate.solvers.growth.displacement import AROUND_MM, LARGEST
 from palpate.twin.calibration.calibrate import Calibration
+from palpate.twin.forecast.mass_effect import NUMERICAL_LOG_STD, Displaced, MassEffect, mass_effect
 from palpate.twin.forecast.predict import Forecast, predict
-from palpate.twin.products.figures import LEVELS, QUANTITIES, THRESHOLDS, intervals
+from palpate.twin.products.figures import DISPLACEMENTS, LEVELS, QUANTITIES, THRESHOLDS, intervals
 from palpate.twin.products.on_mesh import meshed_lattice, write_on_mesh
 
 type Values = NDArray[np.float64]
@@ -39,7 +45,7 @@ def forecast_into(
         mesh: of tetrahedra in the world of the first scan, folder or file of palpate mesh; None for voxels only.
 
     Returns:
-        For each day the volumes and burden with intervals.
+        For each day volumes, burden and displacements with intervals.
 
     Raises:
         InputError: a day is not after the last scan, the folder holds somebody else's files, or the mesh cannot be
@@ -51,19 +57,25 @@ def forecast_into(
     meshes: list[dict[str, object]] = []
     last = history.scans[-1].day
     rows: list[dict[str, object]] = []
+    ahead = [predict(calibration, last + after) for after in sorted(set(after_days))]
+    moved = mass_effect(calibration, ahead)
     with atomic_directory(out) as partial:
-        for after in sorted(set(after_days)):
-            found = predict(calibration, last + after)
+        for number, found in enumerate(ahead):
             _write_maps(partial, found)
             if place is not None:
                 meshes.append(write_on_mesh(partial, f"{_stem(found)}_mesh", place, found))
             rows.append(_figures(found))
+            if moved is not None:
+                _write_displacement(partial, found, moved.ahead[number])
+                further = moved.ahead[number].means_mm - moved.now.means_mm
+                rows[-1] |= _displacements(moved.ahead[number]) | {"further_displacement_mm": intervals(further)}
             say(f"sub-{history.subject}: day {found.day:g} forecast by {len(found.densities)} draws")
         record = {
             "subject": history.subject,
-            "units": {"volumes": "mL", "days": "since the first scan"},
+            "units": {"volumes": "mL", "displacements": "mm", "days": "since the first scan"},
             "last_scan_day": last,
             "forecast": rows,
+            "mass_effect": None if moved is None else _mass_effect(calibration, moved),
             "meshes": meshes,
             "left_out": _beyond(calibration, last + max(after_days)),
             "versions": versions(),
@@ -74,11 +86,14 @@ def forecast_into(
 
 
 def _beyond(calibration: Calibration, end: float) -> list[str]:
-    """Treatments after the last day that is asked for, which have no part in any figure."""
+    """Treatments after the last day that is asked for, which have no part in any figure; and displacement."""
     history = calibration.history
     days = [one.day for one in history.irradiations] + [one.day for one in history.drug_doses]
     count = sum(day > end for day in (*days, *(one.day for one in history.surgeries)))
-    return [f"{count} treatments after day {end:g} have no part in the forecast"] if count else []
+    said = [f"{count} treatments after day {end:g} have no part in the forecast"] if count else []
+    if calibration.stress is None:
+        said.append("how far the tumour pushes tissue is not forecast: the twin was calibrated without mechanics")
+    return said
 
 
 def _figures(found: Forecast) -> dict[str, object]:
@@ -86,6 +101,36 @@ def _figures(found: Forecast) -> dict[str, object]:
     for name, kind in THRESHOLDS.items():
         row[name] = intervals(found.volumes_ml(found.thresholds(kind)))
     return row | {"burden_ml": intervals(found.burdens_ml())}
+
+
+def _displacements(one: Displaced) -> dict[str, object]:
+    """Intervals of a day's mean and largest displacement."""
+    mean, largest, _ = DISPLACEMENTS
+    return {mean: intervals(one.means_mm), largest: intervals(one.largest_mm)}
+
+
+def _mass_effect(calibration: Calibration, moved: MassEffect) -> dict[str, object]:
+    """What displacements rest on, and those of the scans' days."""
+    stress, settings = calibration.stress, calibration.settings
+    return {
+        "around_mm": AROUND_MM,
+        "around_day": moved.around_day,
+        "largest": LARGEST,
+        "swelling_kpa": settings.swelling_kpa.model_dump(mode="json"),
+        "numerical_log_std": NUMERICAL_LOG_STD,
+        "stiffnesses": 0 if stress is None else len(stress.log_draws),
+        "seen": [{"day": one.day} | _displacements(one) for one in (*moved.past, moved.now)],
+    }
+
+
+def _write_displacement(folder: Path, found: Forecast, moved: Displaced) -> None:
+    history = found.calibration.history
+    lower, median, upper = np.quantile(moved.lengths_mm, [0.025, 0.5, 0.975], axis=0)
+    maps = {"stat-median_displacement": median, "stat-lower_displacement": lower, "stat-upper_displacement": upper}
+    for name, values in (maps | {"stat-mean_displacementvector": moved.mean_mm}).items():
+        volume = np.full((*history.tissue.shape, *values.shape[1:]), np.nan, dtype=np.float32)
+        volume[history.tissue] = values
+        write_nifti(folder / f"{_stem(found)}_{name}.nii.gz", volume, history.affine_mm)
 
 
 def _stem(found: Forecast) -> str:
@@ -114,7 +159,7 @@ def _table(rows: Sequence[dict[str, object]]) -> str:
     ends = [f"{end}_{100 * level:g}" for level in LEVELS for end in ("lower", "upper")]
     lines = ["\t".join(["day", "quantity", "median", *ends])]
     for row in rows:
-        for name in QUANTITIES:
+        for name in (*QUANTITIES, *(one for one in DISPLACEMENTS if one in row)):
             values = row[name]
             assert isinstance(values, dict)
             bounds = [values[f"{100 * level:g}"][end] for level in LEVELS for end in (0, 1)]

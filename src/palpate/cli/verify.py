@@ -49,7 +49,7 @@ def forecast(
         Path | None, typer.Option(help="JSON file for the scores; by default scores.json in RESULTS.")
     ] = None,
 ) -> None:
-    """Compare forecast volumes and burden (mL) with the truth: error, and which intervals hold it."""
+    """Compare a forecast with the truth: volumes and burden (mL), displacements (mm), which intervals hold."""
     from palpate.progress import say
     from palpate.service.forecast_score import score_forecast, table_of, write_scores
 

@@ -80,6 +80,9 @@ class LongitudinalSettings(Section):
     """Law of elasticity behind the truth's stress; finite strain takes ten to twenty times as long."""
     growth_pa: Positive = 10e3
     """lambda, the pressure of the densest tumour. Small strain knows gamma lambda, finite strain lambda as well."""
+    rest_stiffness: Positive = 1.0
+    """s: stiffness at rest over what elastography sees. Displacements go by lambda / s; small strain's stress does not
+    know it."""
     oxygen: Literal["ample", "limited"] = "ample"
     """Limited: where oxygen is low, cells divide more slowly, and die into necrosis that keeps its space."""
     oxygen_length_mm: NotNegative = 0.5

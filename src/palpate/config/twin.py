@@ -134,6 +134,16 @@ class TwinSettings(Section):
     elastic_box_mm: Positive = 10.0
     """Edge of the boxes on which stress is computed. What gamma means depends on it: keep it within a study."""
 
+    swelling_kpa: LogNormal = LogNormal(median=10.0, log_std=0.5)
+    """lambda / s: pressure of densest tumour over s, stiffness at rest over what elastography sees. Displacement of
+    tissue is proportional to it. Nobody has measured it in patients, and images do not tell: what goes in comes out."""
+
+    displacement_box_mm: Positive = 9.0
+    """Edge of the boxes on which displacement is computed; larger ones beside them serve to extrapolate."""
+
+    displacement_stiffnesses: Annotated[int, Field(ge=1, le=100)] = 6
+    """Most draws of the stiffness that displacement is computed with, in turns; each is factorised."""
+
     stiffness_draws: Annotated[int, Field(ge=2, le=500)] = 24
     """Most draws of the stiffness that are looked at: the patient's own, or the population's without elastography."""
 

@@ -1,0 +1,180 @@
+"""How far tissue is pushed, today and on the days of a forecast: w is proportional to lambda / s, which nobody knows.
+
+Each draw pushes with its own density, a joint draw of the stiffness, taken in turns, and a lambda / s of its own from
+the prior, as images do not tell it. Boxes of two sizes are extrapolated (solvers.growth.displacement); what that
+leaves, and what lies beyond the lattice, is a factor of NUMERICAL_LOG_STD.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final
+
+import numpy as np
+from mpi4py import MPI
+from numpy.typing import NDArray
+from scipy.special import ndtri
+
+from palpate.config.twin import TwinSettings
+from palpate.imaging.tumour.history import TumourHistory
+from palpate.progress import say
+from palpate.solvers.growth.displacement import LARGEST, Displacing, Head, brain_around, displacing, lengths_mm
+from palpate.solvers.growth.mechanics import Pressure, middles_m
+from palpate.solvers.growth.voxels import voxels
+from palpate.twin.calibration.calibrate import Calibration
+from palpate.twin.forecast.predict import Forecast, present
+from palpate.twin.lattice import visible
+from palpate.twin.stiffness import inside_skull
+from palpate.twin.stress import LAMBDA_PA
+from palpate.units import kpa_to_pa, m_to_mm, mm_to_m
+
+type Values = NDArray[np.float64]
+type Mask = NDArray[np.bool_]
+
+NUMERICAL_LOG_STD: Final = 0.1
+"""Of w, by boxes and by what lies beyond the lattice: some 3 % and 10 % (docs/decisions/0070)."""
+BEYOND_MM: Final = 9.0
+"""So far what is at the lattice's faces goes on; there it is held as by the skull."""
+
+
+@dataclass(frozen=True)
+class Displaced:
+    """Displacements of one day, of equally probable draws.
+
+    Attributes:
+        day: since the first scan.
+        lengths_mm: at the lattice's tissue voxels in C order, shape (draws, n).
+        mean_mm: mean of w over the draws along the world's axes R, A, S, shape (n, 3).
+        around: which of the voxels are the brain around the tumour, shape (n,).
+    """
+
+    day: float
+    lengths_mm: NDArray[np.float32]
+    mean_mm: Values
+    around: Mask
+
+    @cached_property
+    def means_mm(self) -> Values:
+        """Mean length in the brain around, of each draw, shape (draws,)."""
+        return self.lengths_mm[:, self.around].mean(axis=1, dtype=np.float64)
+
+    @cached_property
+    def largest_mm(self) -> Values:
+        """The length that LARGEST of the brain around do not exceed, of each draw, shape (draws,)."""
+        return np.quantile(self.lengths_mm[:, self.around].astype(np.float64), LARGEST, axis=1)
+
+
+@dataclass(frozen=True, slots=True)
+class MassEffect:
+    """How far tissue is pushed, over time.
+
+    Attributes:
+        around_day: of the scan around whose tumour figures are taken.
+        past: days of the scans before the last, by some of the draws.
+        now: the last scan's, by all draws.
+        ahead: days of the forecast, by all draws in the same order.
+    """
+
+    around_day: float
+    past: tuple[Displaced, ...]
+    now: Displaced
+    ahead: tuple[Displaced, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Day:
+    """Densities of some draws on a day, shape (some, n), and the draws' numbers."""
+
+    day: float
+    draws: NDArray[np.int64]
+    densities: NDArray[np.float32]
+
+
+def mass_effect(
+    calibration: Calibration, forecasts: Sequence[Forecast] = (), comm: MPI.Comm = MPI.COMM_SELF
+) -> MassEffect | None:
+    """Displacement on the days of the scans and of forecasts; None where the twin knows no mechanics. Collective.
+
+    Args:
+        calibration: of the tumour.
+        forecasts: of later days.
+        comm: ranks to share the draws of the stiffness; the result is the same for every number of them.
+    """
+    if calibration.stress is None:
+        return None
+    history, drawn = calibration.history, calibration.draws
+    every = np.arange(len(drawn.xi))
+    earlier = zip(history.scans[:-1], drawn.past.swapaxes(0, 1)[:-1], strict=True)
+    days = [_Day(scan.day, drawn.looked_at, found) for scan, found in earlier]
+    days += [_Day(one.day, every, one.densities) for one in (present(calibration), *forecasts)]
+    around_day, around = around_tumour(history)
+    found = _displaced(calibration, days, around, comm)
+    count = len(history.scans) - 1
+    return MassEffect(around_day, found[:count], found[count], found[count + 1 :])
+
+
+def around_tumour(history: TumourHistory) -> tuple[float, Mask]:
+    """The brain around the tumour of the last scan that shows one: its day, and which tissue voxels.
+
+    Args:
+        history: on the lattice.
+    """
+    shown = [(scan.day, visible(scan, history.edges_mm) & history.tissue) for scan in history.scans]
+    day, tumour = [(day, seen) for day, seen in shown if seen.any()][-1]  # the lattice lies around one
+    around = brain_around(history.tissue, tumour, history.edges_mm)
+    return day, (around if around.any() else history.tissue)[history.tissue]
+
+
+def swellings_pa(settings: TwinSettings, count: int) -> Values:
+    """The lambda / s of some draws, with the numerical factor, shape (count,): one of each slice of equal probability.
+
+    Args:
+        settings: the prior, seed.
+        count: of draws.
+    """
+    rng = np.random.default_rng([settings.seed, 3])
+    strata = ndtri((rng.permutation(count) + rng.random(count)) / count)
+    logs = settings.swelling_kpa.log_std * strata + NUMERICAL_LOG_STD * rng.standard_normal(count)
+    return np.asarray(kpa_to_pa(settings.swelling_kpa.median) * np.exp(logs))
+
+
+def _displaced(calibration: Calibration, days: Sequence[_Day], around: Mask, comm: MPI.Comm) -> tuple[Displaced, ...]:
+    assert calibration.stress is not None  # the caller has asked
+    history, stiffnesses = calibration.history, calibration.stress.log_draws
+    factors = swellings_pa(calibration.settings, len(calibration.draws.xi)) / LAMBDA_PA
+    sizes = [np.zeros(day.densities.shape, dtype=np.float32) for day in days]
+    sums = np.zeros((len(days), int(history.tissue.sum()), 3))
+    for number in range(comm.rank, len(stiffnesses), comm.size):
+        pushing = pushed(history, calibration.settings, stiffnesses[number])
+        for at, day in enumerate(days):
+            mine = np.arange(number, len(day.draws), len(stiffnesses))
+            for pair in np.array_split(mine, max(1, -(-len(mine) // 2))):
+                moved = pushing.displacements_m(day.densities[pair].astype(np.float64))
+                moved *= factors[day.draws[pair], None, None]
+                sizes[at][pair] = lengths_mm(moved)
+                sums[at] += moved.sum(axis=0)
+        say(f"displacement by stiffness {number + 1} of {len(stiffnesses)}")
+    sizes = [comm.allreduce(one) for one in sizes]
+    axes = history.affine_mm[:3, :3] / history.edges_mm
+    means = [m_to_mm(one @ axes.T) / len(day.draws) for one, day in zip(comm.allreduce(sums), days, strict=True)]
+    return tuple(Displaced(day.day, size, mean, around) for day, size, mean in zip(days, sizes, means, strict=True))
+
+
+def pushed(history: TumourHistory, settings: TwinSettings, log_moduli: NDArray[np.floating]) -> Displacing:
+    """The elastic systems of one stiffness, which densities at tissue voxels push with LAMBDA_PA.
+
+    Args:
+        history: on the lattice.
+        settings: edge of the boxes.
+        log_moduli: ln G' in voxels, shape (i, j, k).
+    """
+    edges_m = mm_to_m(history.edges_mm)
+    place = voxels(history.tissue, edges_m)
+    beyond = np.ceil(BEYOND_MM / history.edges_mm - 1e-6).astype(int)
+    widths = [(int(one), int(one)) for one in beyond]
+    skull = inside_skull(history.tissue, history.edges_mm)
+    wide, moduli = (np.pad(one, widths, mode="edge") for one in (skull, np.exp(log_moduli.astype(np.float64))))
+    head = Head(place.space, middles_m(place, edges_m) + beyond * edges_m, wide, edges_m, moduli)
+    return displacing(head, Pressure(LAMBDA_PA, 0.0), float(mm_to_m(settings.displacement_box_mm)))
