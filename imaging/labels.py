@@ -12,7 +12,6 @@ so that the dark class, fluid in a T1, is expected to vary twice as much as the 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +21,7 @@ from scipy.ndimage import map_coordinates
 from skimage.filters import threshold_multiotsu
 
 from palpate.errors import InputError
-from palpate.imaging.nifti import Volume, read_nifti, voxel_indices
+from palpate.imaging.nifti import WITHIN_A_VOXEL, Volume, read_nifti, voxel_indices
 from palpate.imaging.registration.rigid import Rigid
 
 _FEWEST_INTENSITIES = 100
@@ -32,9 +31,6 @@ _VARIABILITY = np.array([2.0, 1.0, 1.0])
 """Of the dark, middle and bright class."""
 
 _LARGEST = np.iinfo(np.int32).max
-
-_OFFSETS = np.array(list(product((-1.0, 0.0, 1.0), repeat=3))) / 3.0
-"""Points within a voxel, in voxels from its centre."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +133,7 @@ def _class_means(values: NDArray[np.float64]) -> list[float]:
 
 def _points_mm(mask: NDArray[np.bool_], affine_mm: NDArray[np.float64], motion: Rigid | None) -> NDArray[np.float64]:
     """World coordinates, in the anatomy, of the points in each voxel of a mask, shape (N, 27, 3)."""
-    points_mm = np.asarray((np.argwhere(mask)[:, None] + _OFFSETS) @ affine_mm[:3, :3].T + affine_mm[:3, 3])
+    points_mm = np.asarray((np.argwhere(mask)[:, None] + WITHIN_A_VOXEL) @ affine_mm[:3, :3].T + affine_mm[:3, 3])
     return points_mm if motion is None else motion.moved(points_mm)
 
 

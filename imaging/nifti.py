@@ -7,6 +7,7 @@ import math
 import struct
 import zlib
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Final
 
@@ -151,6 +152,10 @@ def same_grid(
     distance = np.linalg.norm((corners @ (first_mm - second_mm).T)[:, :3], axis=1)
     edge = float(np.linalg.norm(first_mm[:3, :3], axis=0).min())
     return bool(distance.max() <= tolerance_voxel * edge)
+
+
+WITHIN_A_VOXEL: Final = np.array(list(product((-1.0, 0.0, 1.0), repeat=3))) / 3.0
+"""Points within a voxel, for means over it, in voxels from its centre, shape (27, 3)."""
 
 
 def voxel_indices(affine_mm: NDArray[np.float64], points_mm: NDArray[np.float64]) -> NDArray[np.float64]:

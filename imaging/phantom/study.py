@@ -5,7 +5,7 @@ It holds, for subject and session 01 (and for every other patient of a cohort):
     sessions.tsv
     sub-01/ses-01/dicom/mre                                      MRE as the chosen vendor stores it
     sub-01/ses-01/dicom/t1                                       anatomy
-    sub-01/ses-01/truth/truth_{storagemodulus,lossmodulus}.nii.gz   kPa, at the voxel centres of the MRE grid
+    sub-01/ses-01/truth/truth_{storagemodulus,lossmodulus}.nii.gz   kPa, means over the voxels of the MRE grid
     sub-01/ses-01/truth/truth_tissue.nii.gz                      1 grey, 2 white, 3 fluid, 4 lesion; 0 outside
     sub-01/ses-01/truth/wavefield                                noise-free wave field
     sub-01/ses-01/truth/truth.json                               how it was made
@@ -100,7 +100,7 @@ def _write_truth(
 ) -> None:
     """The true moduli, NaN outside the brain, and the noise-free wave field."""
     inside = head.in_brain(grid.points_mm)
-    modulus = np.where(inside, head.modulus_kpa_at(grid.points_mm), np.nan)
+    modulus = np.where(inside, head.modulus_kpa_in(grid), np.nan)
     write_nifti(folder / "truth_storagemodulus.nii.gz", modulus.real.astype(np.float32), grid.affine_mm)
     loss = np.where(inside, modulus.imag, np.nan)
     write_nifti(folder / "truth_lossmodulus.nii.gz", loss.astype(np.float32), grid.affine_mm)
@@ -124,7 +124,7 @@ def _record(settings: PhantomSettings, scan: Scan) -> dict[str, object]:
         "seed": settings.seed,
         "tissues": {str(number): name for number, name in enumerate(TISSUES, start=1)},
         "units": {"storagemodulus": "kPa", "lossmodulus": "kPa", "wavefield": "um"},
-        "truth": "complex shear modulus at the voxel centres; the forward solver saw it at 1 mm resolution",
+        "truth": "complex shear modulus, mean logarithms over voxels; the forward solver saw it at 1 mm resolution",
         "menc_um_per_rad": settings.menc_um_per_rad,
         "noise_std_um": scan.noise_std_um,
         "noise_percent": settings.noise_percent,

@@ -22,8 +22,9 @@ from numpy.typing import NDArray
 from scipy import fft, ndimage
 
 from palpate.config.phantom import LesionSettings, PhantomSettings
-from palpate.imaging.nifti import voxel_indices
+from palpate.imaging.nifti import WITHIN_A_VOXEL, voxel_indices
 from palpate.imaging.phantom.atlas import Atlas
+from palpate.imaging.phantom.grid import ScanGrid
 
 TISSUES = ("grey matter", "white matter", "fluid", "lesion")
 """Names of the tissues, in the order of their numbers 1, 2, ..."""
@@ -63,6 +64,24 @@ class Head:
     def modulus_kpa_at(self, points_mm: NDArray[np.float64]) -> NDArray[np.complex128]:
         """G* at world points, shape (..., 3), in kPa."""
         return self._at(self.modulus_kpa.real, points_mm) + 1j * self._at(self.modulus_kpa.imag, points_mm)
+
+    def modulus_kpa_in(self, grid: ScanGrid) -> NDArray[np.complex128]:
+        """G* of voxels, in kPa.
+
+        Means of ln G' and ln G'' over 27 points in each, as tissues share a voxel in this head.
+
+        Args:
+            grid: whose voxels.
+
+        Returns:
+            Shape of the grid.
+        """
+        logs = np.zeros((2, *grid.shape))
+        for offset_mm in WITHIN_A_VOXEL @ grid.affine_mm[:3, :3].T:
+            modulus = self.modulus_kpa_at(grid.points_mm + offset_mm)
+            logs += np.log([modulus.real, modulus.imag])
+        storage, loss = np.exp(logs / len(WITHIN_A_VOXEL))
+        return np.asarray(storage + 1j * loss)
 
     def anisotropy_at(self, points_mm: NDArray[np.float64]) -> NDArray[np.float64]:
         """The share phi at world points, shape (..., 3)."""

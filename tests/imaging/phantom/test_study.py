@@ -81,7 +81,7 @@ def test_the_table_leads_to_readable_inputs(vibration: Vibration, tmp_path: Path
     assert (indices < np.array(anatomy.volume.values.shape) - 1).all()
 
 
-def test_truth_is_the_modulus_at_the_voxel_centres(vibration: Vibration, tmp_path: Path) -> None:
+def test_truth_is_the_modulus_of_the_voxels(vibration: Vibration, tmp_path: Path) -> None:
     """The maps against which every error is measured, in kPa and on the grid of the scan."""
     session = write(vibration, tmp_path / "study")
     storage = read_nifti(session / "truth" / "truth_storagemodulus.nii.gz")

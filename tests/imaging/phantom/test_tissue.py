@@ -10,6 +10,7 @@ import pytest
 from palpate.config.phantom import LesionSettings, PhantomSettings
 from palpate.errors import InputError
 from palpate.imaging.phantom.atlas import Atlas, load_atlas
+from palpate.imaging.phantom.grid import ScanGrid
 from palpate.imaging.phantom.tissue import build_head, random_field
 
 
@@ -100,6 +101,20 @@ def test_lesion_is_where_and_what_it_should_be(layers: Atlas) -> None:
     inside, outside = head.modulus_kpa_at(np.array([[6.0, 6, 6], [0, 0, 0]]))
     assert inside == pytest.approx(4.5 + 1.6j, rel=1e-4)
     assert outside == pytest.approx(2.603 + 1.157j, rel=1e-4)
+
+
+def test_a_voxel_has_the_mean_of_what_lies_in_it(layers: Atlas) -> None:
+    """An inversion sees what a voxel holds, not the point at its centre; half and half is the geometric mean.
+
+    Voxels of 4 mm: one inside white matter, one across the border to grey matter at 7.5 mm.
+    """
+    settings = PhantomSettings(variation=0.0, lesion=None)
+    affine_mm = np.diag([4.0, 4.0, 4.0, 1.0])
+    affine_mm[:3, 3] = [3.5, 6.0, 6.0]
+    white, border = build_head(settings, layers).modulus_kpa_in(ScanGrid(affine_mm, (2, 1, 1)))[:, 0, 0]
+    assert white == pytest.approx(settings.white.storage_kpa + 1j * settings.white.loss_kpa)
+    between = settings.white.storage_kpa * settings.grey.storage_kpa
+    assert border.real == pytest.approx(np.sqrt(between), rel=1e-3)
 
 
 def test_the_seed_decides_everything_random(layers: Atlas) -> None:
