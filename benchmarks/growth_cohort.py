@@ -167,10 +167,20 @@ def study(number: int, folder: Path) -> Study:
             found = images(settings, folder, atlas)
         except InputError:
             continue
-        if not all(scan.tumour.any() for scan in found.history.scans):
-            continue  # the record is of patients whose tumour is visible at every date
-        return found
+        if all(scan.tumour.any() for scan in found.history.scans) and _shown(found):
+            return found  # the record is of patients whose tumour is visible at every date
     raise RuntimeError(f"no place for the tumour of patient {number}")
+
+
+def truth_of(found: Study) -> dict[str, Any]:
+    """What truth.json of a patient says."""
+    folder = found.table.parent / f"sub-{found.settings.subject}" / "truth"
+    return dict(json.loads((folder / "truth.json").read_text(encoding="utf-8")))
+
+
+def _shown(found: Study) -> bool:
+    """Whether the true tumour would be visible on the days that the twin knows: noise may show one that is not."""
+    return {str(day) for day in found.settings.days[:-1]} <= truth_of(found)["displacement_mm"].keys()
 
 
 def forecast_of(number: int, folder: Path) -> dict[str, Any]:
@@ -187,9 +197,7 @@ def forecast_of(number: int, folder: Path) -> dict[str, Any]:
     from palpate.twin.priors import INFILTRATED_ABOVE
     from palpate.twin.products.figures import observed
 
-    truth = json.loads(
-        (found.table.parent / f"sub-{settings.subject}" / "truth" / "truth.json").read_text(encoding="utf-8")
-    )
+    truth = truth_of(found)
     *days, day = settings.days
     *seen, held_out = observed(history.scans, float(np.prod(history.edges_mm)) / 1e3)
     told: dict[str, Any] = {
