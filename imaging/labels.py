@@ -3,7 +3,7 @@
 A voxel of the wave field is larger than one of the anatomy and may lie across a border, so that it belongs to each
 region by a share, the mean over 27 points spread through it. At a point a segmentation says yes or no; label 0 is no
 region. An image is divided into three classes by its brightness - in a T1-weighted brain fluid, grey and white matter -
-and between the means of two classes a point belongs to both in proportion (partial volume).
+and between the brightness of two pure ones a point belongs to both in proportion (partial volume).
 
 Where one tissue is much softer than its neighbours, what little of them shares its voxels changes it by a large factor,
 so that the dark class, fluid in a T1, is expected to vary twice as much as the others.
@@ -18,14 +18,20 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 from scipy.ndimage import map_coordinates
-from skimage.filters import threshold_multiotsu
 
 from palpate.errors import InputError
 from palpate.imaging.nifti import WITHIN_A_VOXEL, Volume, read_nifti, voxel_indices
+from palpate.imaging.partial_volume import pure_intensities
 from palpate.imaging.registration.rigid import Rigid
 
 _FEWEST_INTENSITIES = 100
 """An image with fewer different values in the mask has no tissue contrast to speak of."""
+
+_LARGE_LITRES = 0.3
+"""A mask of that size, a fourth of a brain, has every tissue in it."""
+
+_SURROUNDINGS_MM = 20.0
+"""How far around a smaller one is looked."""
 
 _VARIABILITY = np.array([2.0, 1.0, 1.0])
 """Of the dark, middle and bright class."""
@@ -91,7 +97,8 @@ def read_classes(
 ) -> Regions:
     """Shares of three classes of brightness of an anatomical image in the voxels of a mask: dark 1, middle 2, bright 3.
 
-    Thresholds are Otsu's for three classes (IEEE Trans. Syst. Man Cybern. 9 (1979) 62), over the points in the mask.
+    How bright they are where they are pure is told by the histogram of the points in the mask; around a small one by
+    that of its surroundings as well, since a block of brain need not hold any pure fluid.
 
     Args:
         path: NIfTI of intensities.
@@ -118,7 +125,8 @@ def read_classes(
     inside = np.isfinite(seen)
     if not inside.any() or len(np.unique(seen[inside])) < _FEWEST_INTENSITIES:
         return no_regions(int(np.count_nonzero(mask)))
-    dark, middle, bright = _class_means(seen[inside])
+    around = _surroundings(volume, index) if _litres(mask, affine_mm) < _LARGE_LITRES else seen[inside]
+    dark, middle, bright = pure_intensities(around)
     first = np.clip((middle - seen) / (middle - dark), 0.0, 1.0)
     third = np.clip((seen - middle) / (bright - middle), 0.0, 1.0)
     shares = np.stack([first, 1.0 - first - third, third], axis=-1)
@@ -126,9 +134,23 @@ def read_classes(
     return Regions(np.arange(1, 4), sparse.csr_matrix(shares), _VARIABILITY)
 
 
-def _class_means(values: NDArray[np.float64]) -> list[float]:
-    number = np.digitize(values, threshold_multiotsu(values, classes=3))
-    return [float(values[number == k].mean()) for k in range(3)]
+def _litres(mask: NDArray[np.bool_], affine_mm: NDArray[np.float64]) -> float:
+    return float(np.count_nonzero(mask) * abs(np.linalg.det(affine_mm[:3, :3])) * 1e-6)
+
+
+def _surroundings(volume: Volume, index: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Intensities in a box around points, where there is an image: an anatomy that was cut to the brain is 0 outside.
+
+    Args:
+        volume: the anatomy.
+        index: of the points, in its voxels, shape (..., 3).
+    """
+    reach = _SURROUNDINGS_MM / np.linalg.norm(volume.affine_mm[:3, :3], axis=0)
+    points = index.reshape(-1, 3)
+    first = np.maximum(np.floor(points.min(axis=0) - reach), 0).astype(int)
+    behind = np.maximum(np.ceil(points.max(axis=0) + reach) + 1, 0).astype(int)
+    box = volume.values[tuple(slice(*ends) for ends in zip(first, behind, strict=True))]
+    return np.asarray(box[box > 0], dtype=np.float64)
 
 
 def _points_mm(mask: NDArray[np.bool_], affine_mm: NDArray[np.float64], motion: Rigid | None) -> NDArray[np.float64]:
