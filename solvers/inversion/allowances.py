@@ -3,8 +3,8 @@
 Waves tell G* / rho and nothing else, so that ln G* is known no better than ln rho, everywhere alike. Where nobody
 states it, what tissue has is likelier than what is assumed, which moves the mean as well. Fibres make waves
 of different directions see different moduli, which one vibration's residuals hardly betray (a hundredth of the misfit
-where white matter is 30 % stiffer along its fibres). By how much what is found strays from the tissue's isotropic part
-was measured on pairs of simulated patients, with fibres and without (docs/decisions/0071).
+where white matter is 30 % stiffer along its fibres). How what is found strays from the tissue's isotropic part was seen
+on pairs of simulated patients, with fibres and without, and on a cohort (docs/decisions/0071, 0072).
 """
 
 from __future__ import annotations
@@ -23,13 +23,12 @@ from palpate.solvers.inversion.prior import MaternField
 
 LENGTHS_MM: Final = (6.0, 24.0)
 """Correlation lengths of what fibres do: half a wave, and a tract."""
-SHARES: Final = (0.7, 0.3)
-"""Of the variance at these lengths."""
-LOSS_OVER_STORAGE: Final = 1.3
-"""Standard deviation in ln G'' over that in ln G'."""
+STORAGE_SHARES: Final = (0.7, 0.3)
+LOSS_SHARES: Final = (0.2, 0.8)
+"""Of the variance in ln G' and ln G'' at these lengths."""
 COUPLING: Final = 0.55
 """Correlation of the two."""
-BRAIN_PERCENT: Final = 4.5
+BRAIN_PERCENT: Final = 3.3
 """What is taken for brains, where nobody asks for another: white matter 10 to 40 % stiffer along its fibres."""
 
 
@@ -84,12 +83,20 @@ def add_allowances(
     std = anisotropy_percent(settings, prior) / 100.0
     if std == 0.0:
         return
+    share = 1.0 / len(LENGTHS_MM)
     scales = tuple(
-        PriorScale(std, LOSS_OVER_STORAGE * std, length_mm, coupling=COUPLING, roughness=0.0, mean_std=0.0)
-        for length_mm in LENGTHS_MM
+        PriorScale(
+            std * np.sqrt(storage / share),
+            std * np.sqrt(loss / share),
+            length_mm,
+            coupling=COUPLING,
+            roughness=0.0,
+            mean_std=0.0,
+        )
+        for storage, loss, length_mm in zip(STORAGE_SHARES, LOSS_SHARES, LENGTHS_MM, strict=True)
     )
     nowhere = sparse.csr_matrix((draws.shape[1], 0))
-    fibres = replace(prior, hypotheses=Hypotheses(scales, SHARES), regions=nowhere, loosening=1.0)
+    fibres = replace(prior, hypotheses=Hypotheses(scales, (share,) * len(scales)), regions=nowhere, loosening=1.0)
     seed = int(generator.integers(2**31))
     for number in range(settings.samples):
         draws[:, :, number] += fibres.draw(range(number, number + 1), seed).reshape(FIELDS, -1)
