@@ -10,8 +10,9 @@ is no multiple of a voxel; complex Gaussian noise of 2 % of mean |u| in every re
 
     mu = 2 |G*|^2 / (G' + |G*|),    xi = G'' / (2 G').
 
-The error of a region is the mean over its voxels of |estimate - truth| / truth; a voxel counts to a region that fills
-more than half of it; figures are means over regions. The error of a region's mean is given beside.
+A voxel's truth is the mean of ln G* over it. The error of a region is the mean over its voxels of
+|estimate - truth| / truth; a voxel counts to a region that fills more than half of it; figures are means over regions.
+The error of a region's mean is given beside.
 
     python benchmarks/hiscox2022_cortex.py --out folder [--voxel-mm 2 1.25] [--variants plain] [--ranks 2] [--short]
 
@@ -166,7 +167,7 @@ def simulate(folder: Path, voxel_mm: float, edges_mm: tuple[float, float, float]
     moved[:3, 3] += LABELS_OFF_MM
     write_nifti(folder / "labels.nii.gz", number, atlas.affine_mm)
     write_nifti(folder / "displaced.nii.gz", number, moved)
-    mu_kpa, xi = engineering(head.modulus_kpa_at(grid.points_mm[mask]))
+    mu_kpa, xi = engineering(head.modulus_kpa_in(grid)[mask])
     regions = read_regions(folder / "labels.nii.gz", mask, grid.affine_mm)
     return Case(folder / "wavefield", folder / "labels.nii.gz", folder / "displaced.nii.gz", regions, mu_kpa, xi)
 

@@ -39,7 +39,7 @@ from palpate.config.phantom import PhantomSettings
 from palpate.imaging.maps import read_map
 from palpate.imaging.nifti import read_nifti, write_nifti
 from palpate.imaging.phantom.atlas import Atlas, load_atlas
-from palpate.imaging.phantom.grid import scan_grid
+from palpate.imaging.phantom.grid import ScanGrid, scan_grid
 from palpate.imaging.phantom.tissue import Head, build_head
 from palpate.imaging.wavefield import WaveField
 from palpate.meshing.zone_mesh import zones_of
@@ -143,17 +143,17 @@ def _judge(field: WaveField, head: Head, results: Path, seconds: float) -> Run:
     (path,) = results.glob("*_inversion.json")
     record = json.loads(path.read_text(encoding="utf-8"))
     affine_mm = read_nifti(next(results.glob("*_stat-mean_storagemodulus.nii.gz"))).affine_mm
-    ijk = np.argwhere(field.mask)
-    places_mm = ijk @ affine_mm[:3, :3].T + affine_mm[:3, 3]
-    truth = head.modulus_kpa_at(places_mm).real
-    solid = head.tissue_at(places_mm) != 3
+    i, j, k = field.mask.shape
+    grid = ScanGrid(affine_mm, (i, j, k))
+    truth = head.modulus_kpa_in(grid).real[field.mask]
+    solid = head.tissue_at(grid.points_mm[field.mask]) != 3
     mean, lower, upper = (
         read_map(next(results.glob(f"*_stat-{name}_storagemodulus.nii.gz")), units="kPa").values[field.mask]
         for name in ("mean", "lower", "upper")
     )
     busy = record["load_balance"]["busy_s_per_rank"]
     return Run(
-        voxels=len(ijk),
+        voxels=len(truth),
         tissue=int(solid.sum()),
         zones=len(zones_of(field.mask, field.voxel_size_mm, MeshSettings())),
         steps=len(record["iterations"]),
