@@ -26,6 +26,8 @@ LENGTHS_MM: Final = (6.0, 24.0)
 STORAGE_SHARES: Final = (0.7, 0.3)
 LOSS_SHARES: Final = (0.2, 0.8)
 """Of the variance in ln G' and ln G'' at these lengths."""
+LOSS_OVER_STORAGE: Final = 1.3
+"""Standard deviation in ln G'' over that in ln G'."""
 COUPLING: Final = 0.55
 """Correlation of the two."""
 BRAIN_PERCENT: Final = 3.3
@@ -87,7 +89,7 @@ def add_allowances(
     scales = tuple(
         PriorScale(
             std * np.sqrt(storage / share),
-            std * np.sqrt(loss / share),
+            LOSS_OVER_STORAGE * std * np.sqrt(loss / share),
             length_mm,
             coupling=COUPLING,
             roughness=0.0,

@@ -173,7 +173,7 @@ def test_a_density_that_nobody_states_is_that_of_tissue(bar: WaveField, plain: I
 
 
 def test_fibres_are_allowed_for_where_asked(bar: WaveField, plain: Inversion) -> None:
-    """A smooth field a draw, as large in both moduli and akin; what waves tell stays as it was.
+    """A smooth field a draw, larger in G'' and akin in both moduli; what waves tell stays as it was.
 
     Waves do not show anisotropy, so that nothing else can widen a region's interval for it. Neighbouring voxels share
     a draw's field: the spread over draws and voxels is known no better than twenty draws tell.
@@ -181,7 +181,7 @@ def test_fibres_are_allowed_for_where_asked(bar: WaveField, plain: Inversion) ->
     wide = _invert(bar, BRIEF.model_copy(update={"anisotropy_percent": 10.0}))
     added = wide.log_draws - plain.log_draws
     assert wide.log_mean == pytest.approx(plain.log_mean, abs=1e-12)
-    assert np.sqrt((added**2).mean(axis=(1, 2))) == pytest.approx([0.1, 0.1], rel=4 * 0.16)
+    assert np.sqrt((added**2).mean(axis=(1, 2))) == pytest.approx([0.1, 0.13], rel=4 * 0.16)
     assert 0.0 < np.corrcoef(added[0].ravel(), added[1].ravel())[0, 1] < 0.9
     assert np.abs(added - added.mean(axis=1, keepdims=True)).max() > 0.01  # no factor common to all voxels
 
