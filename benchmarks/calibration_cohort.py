@@ -3,8 +3,8 @@
 A hundred and sixty patients who differ in anatomy, stiffness, lesion, wave, frequency, noise, density (1010 to 1050
 kg/m3, which nobody states), in how much stiffer white matter is along its fibres (10 to 40 %) and in how much tissue
 varies from voxel to voxel (0 to 14 %): blocks of 21 x 13 x 9 voxels of 2 mm with their T1, made as a scanner's DICOM
-by another mesh and element. They go through the workflow as any study does; then `palpate verify calibration` ranks each truth
-among the joint draws, in voxels that the inversion calls informed.
+by another mesh and element. They go through the workflow as any study does; then `palpate verify calibration` ranks
+each truth among the joint draws, in voxels that the inversion calls informed.
 
 Nothing was chosen on these patients. Others, of the phantom's own seed and of 20262 to 20265, served for that. Eighty
 are too few: their share of 16 mm regions is known to 1.5 %, and the goal is 2 % to either side.
