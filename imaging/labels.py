@@ -21,7 +21,7 @@ from scipy.ndimage import map_coordinates
 
 from palpate.errors import InputError
 from palpate.imaging.nifti import WITHIN_A_VOXEL, Volume, read_nifti, voxel_indices
-from palpate.imaging.partial_volume import pure_intensities
+from palpate.imaging.partial_volume import TISSUES, pure_intensities
 from palpate.imaging.registration.rigid import Rigid
 
 _FEWEST_INTENSITIES = 100
@@ -126,6 +126,8 @@ def read_classes(
     if not inside.any() or len(np.unique(seen[inside])) < _FEWEST_INTENSITIES:
         return no_regions(int(np.count_nonzero(mask)))
     around = _surroundings(volume, index) if _litres(mask, affine_mm) < _LARGE_LITRES else seen[inside]
+    if len(np.unique(around)) <= TISSUES:
+        return no_regions(int(np.count_nonzero(mask)))
     dark, middle, bright = pure_intensities(around)
     first = np.clip((middle - seen) / (middle - dark), 0.0, 1.0)
     third = np.clip((seen - middle) / (bright - middle), 0.0, 1.0)

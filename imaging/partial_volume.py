@@ -20,6 +20,8 @@ from scipy.special import ndtr
 from skimage.filters import threshold_multiotsu
 
 TISSUES: Final = 3
+"""Fluid, grey and white matter in a T1-weighted brain."""
+
 _BINS: Final = 200
 _WEIGHT_STEPS: Final = 60
 """Of expectation maximisation; weights are a convex problem."""

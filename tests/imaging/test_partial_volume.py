@@ -60,6 +60,14 @@ def test_units_of_brightness_do_not_matter() -> None:
     np.testing.assert_allclose(pure_intensities(30.0 * values + 700.0), 30.0 * found + 700.0, rtol=1e-3)
 
 
+def test_a_mask_taken_for_an_anatomy_tells_no_tissues(tmp_path: Path) -> None:
+    """Interpolated, its two values look like many; it has no three tissues."""
+    inside = (np.indices((30, 30, 30)).sum(axis=0) < 40).astype(np.float32)
+    write_nifti(tmp_path / "mask.nii.gz", inside, np.diag([1.0, 1.0, 1.0, 1.0]))
+    mask = np.ones((9, 9, 9), dtype=bool)
+    assert not read_classes(tmp_path / "mask.nii.gz", mask, np.diag([2.7, 2.7, 2.7, 1.0])).numbers.size
+
+
 def test_shares_are_those_of_the_average_brain(tmp_path: Path, atlas: Atlas) -> None:
     """Against maps made by others. Twice the true share of fluid would make cortex a third too soft in the prior."""
     error, before = _errors(tmp_path, atlas, _halved(atlas.brain.astype(float)) == 1.0)
