@@ -1,13 +1,13 @@
 """The integrals of one cell: all cells of a zone are equal boxes, so DOLFINx assembles them once.
 
 With U on triquadratic hexahedra (nodes at 27 voxel centres), p and q discontinuous and linear (Q2-P1, inf-sup stable)
-and G* trilinear between voxels, every matrix of a zone is a sum over cells of
+and one G* for each voxel, every matrix of a zone is a sum over cells of
 
-    stiffness[n]  = 2 int h_n eps(U) : eps(V),   h_n the hat function of node n, so that K = sum_n G*_n stiffness[n],
+    stiffness[n]  = 2 int h_n eps(U) : eps(V),   h_n = 1 in the voxel of node n, so that K = sum_n G*_n stiffness[n],
     inertia       = int U . V,     divergence = int (div U) q,     pressure_mass = int p q.
 
-The quadrature has 2 x 2 x 2 Gauss points in every voxel-sized subcell, so that stiffness that changes from voxel to
-voxel is integrated for what it is.
+A cell holds the voxel of its middle node, and halves, quarters and eighths of 26 others. The quadrature has 2 x 2 x 2
+Gauss points in every box between voxels' centres, one in each of the eight voxels that meet there (docs/decisions/0073).
 """
 
 from __future__ import annotations
@@ -72,12 +72,12 @@ def cell_integrals(voxel_size: tuple[float, float, float]) -> CellIntegrals:
     at_points = fem.functionspace(domain, basix.ufl.quadrature_element(cell, points=points, weights=weights))
     u, v = ufl.TrialFunction(displacement), ufl.TestFunction(displacement)
     p, q = ufl.TrialFunction(pressure), ufl.TestFunction(pressure)
-    hat = fem.Function(at_points)
-    stiffness_form = fem.form(2 * hat * ufl.inner(ufl.sym(ufl.grad(u)), ufl.sym(ufl.grad(v))) * dx)
+    inside = fem.Function(at_points)
+    stiffness_form = fem.form(2 * inside * ufl.inner(ufl.sym(ufl.grad(u)), ufl.sym(ufl.grad(v))) * dx)
     dofs = _dofs(displacement, size)
     stiffness = np.empty((NODES_PER_CELL, COMPONENTS, COMPONENTS))
-    for node, values in enumerate(_hats(points).T):
-        hat.x.array[at_points.dofmap.cell_dofs(0)] = values
+    for node, values in enumerate(_inside(points).T):
+        inside.x.array[at_points.dofmap.cell_dofs(0)] = values
         stiffness[node] = _dense(stiffness_form)[np.ix_(dofs, dofs)]
     return CellIntegrals(
         stiffness=stiffness,
@@ -120,7 +120,7 @@ def _dofs(space: Any, size: NDArray[np.float64]) -> NDArray[np.int64]:
     return np.asarray((3 * blocks[:, None] + np.arange(3)).ravel())
 
 
-def _hats(points: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Trilinear hat functions of the nodes at points of the reference cell, shape (points, 27)."""
-    line = np.maximum(0.0, 1.0 - np.abs(CELL_SPAN * points[:, :, None] - np.arange(CELL_SPAN + 1)))
+def _inside(points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Whether points of the reference cell lie in the nodes' voxels, 1 or 0, shape (points, 27)."""
+    line = (np.abs(CELL_SPAN * points[:, :, None] - np.arange(CELL_SPAN + 1)) < 0.5).astype(np.float64)
     return np.asarray(np.einsum("qi,qj,qk->qijk", line[:, 0], line[:, 1], line[:, 2]).reshape(len(points), -1))
