@@ -7,7 +7,7 @@ and one G* for each voxel, every matrix of a zone is a sum over cells of
     inertia       = int U . V,     divergence = int (div U) q,     pressure_mass = int p q.
 
 A cell holds the voxel of its middle node, and halves, quarters and eighths of 26 others. The quadrature has 2 x 2 x 2
-Gauss points in every box between voxels' centres, one in each of the eight voxels that meet there (docs/decisions/0073).
+Gauss points in every box between voxels' centres, one in each of the voxels that meet there (docs/decisions/0073).
 """
 
 from __future__ import annotations

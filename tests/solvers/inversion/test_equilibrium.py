@@ -121,12 +121,12 @@ def _layered(place: NDArray[np.float64]) -> NDArray[np.complex128]:
     return np.asarray(-0.5 / a**2 + 0.6 * np.exp(-a * place[:, 2]))
 
 
-@pytest.mark.parametrize(("wave", "medium"), [(_oblique, _uniform), (_layered_wave, _layered)])
-def test_exact_waves_obey_the_equations_ever_better(wave: Medium, medium: Medium) -> None:
+@pytest.mark.parametrize(("wave", "medium", "order"), [(_oblique, _uniform, 2), (_layered_wave, _layered, 1)])
+def test_exact_waves_obey_the_equations_ever_better(wave: Medium, medium: Medium, order: int) -> None:
     """div(2 G* eps(U)) + rho omega^2 U = 0, div U = 0: oblique waves in uniform tissue, and waves in layers.
 
     The residual of an exact wave, in the energy norm's dual, is at most the interpolation error of triquadratic
-    displacement and trilinear G*: order 2 at least, on voxels of unequal edges.
+    displacement, order 2, and where stiffness varies that of one G* a voxel, order 1, on voxels of unequal edges.
     """
     forces, leaks, counts = [], [], (3, 6)
     for cells in counts:
@@ -142,7 +142,7 @@ def test_exact_waves_obey_the_equations_ever_better(wave: Medium, medium: Medium
         spread = scipy.sparse.linalg.spsolve(equilibrium.pressure_mass.tocsc(), leak)
         leaks.append(float(np.sqrt(np.vdot(leak, spread).real * edges.min())))
     sizes = [1 / count for count in counts]
-    assert rates(forces, sizes)[0] >= 1.9, forces
+    assert rates(forces, sizes)[0] >= order - 0.1, forces
     assert max(leaks) < 1e-10 or rates(leaks, sizes)[0] >= 1.9, leaks  # layers move without divergence exactly
 
 
