@@ -47,8 +47,11 @@ def test_compression_never_adds_information(
 
 
 def test_nothing_that_counts_is_dropped(whitening: Whitening, hessian: NDArray[np.float64]) -> None:
-    """From the second step on H - Y Y^T is at most what is dropped knowingly, in units of the reference prior."""
-    half = _informed(whitening, 150, 2).half_hessian
+    """From the second step on H - Y Y^T is at most what is dropped knowingly, in units of the reference prior.
+
+    88 of 350 directions count here; random ones find them where somewhat more than twice as many are followed.
+    """
+    half = _informed(whitening, 200, 2).half_hessian
     lost = whitening.gather(hessian - half @ half.T)
     values = np.linalg.eigvalsh(whitening.gather(np.ascontiguousarray(lost.T)))
     assert values[-1] <= 1.5 * KEEP_ABOVE  # the Nystroem error of a value near the threshold comes on top
