@@ -123,10 +123,8 @@ def read_classes(
     index = voxel_indices(volume.affine_mm, _points_mm(mask, affine_mm, motion))
     seen = map_coordinates(volume.values, np.moveaxis(index, -1, 0), order=1, mode="constant", cval=np.nan)
     inside = np.isfinite(seen)
-    if not inside.any() or len(np.unique(seen[inside])) < _FEWEST_INTENSITIES:
-        return no_regions(int(np.count_nonzero(mask)))
     around = _surroundings(volume, index) if _litres(mask, affine_mm) < _LARGE_LITRES else seen[inside]
-    if len(np.unique(around)) <= TISSUES:
+    if len(np.unique(seen[inside])) < _FEWEST_INTENSITIES or len(np.unique(around)) <= TISSUES:
         return no_regions(int(np.count_nonzero(mask)))
     dark, middle, bright = pure_intensities(around)
     first = np.clip((middle - seen) / (middle - dark), 0.0, 1.0)
