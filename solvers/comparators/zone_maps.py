@@ -93,7 +93,7 @@ def map_from_zones(
     inertia = units.scales.inertia(field.density_kg_m3, field.frequency_hz)
     total = np.zeros(len(data), dtype=np.complex128)
     for zone in zones:
-        equations = equilibrium_of(zone, size, inertia)
+        equations = equilibrium_of(zone, size, inertia, trilinear=True)
         moduli = solve(ZoneProblem(zone, data[zone.voxels].ravel(), equations))
         np.add.at(total, zone.voxels, zone.share * moduli)
     modulus = np.full(field.mask.shape, np.nan, dtype=np.complex128)

@@ -8,6 +8,7 @@ and one G* for each voxel, every matrix of a zone is a sum over cells of
 
 A cell holds the voxel of its middle node, and halves, quarters and eighths of 26 others. The quadrature has 2 x 2 x 2
 Gauss points in every box between voxels' centres, one in each of the voxels that meet there (docs/decisions/0073).
+With G* trilinear between centres instead, as comparators have it, h_n is the hat function of node n.
 """
 
 from __future__ import annotations
@@ -55,11 +56,12 @@ class CellIntegrals:
 
 
 @lru_cache(maxsize=8)
-def cell_integrals(voxel_size: tuple[float, float, float]) -> CellIntegrals:
+def cell_integrals(voxel_size: tuple[float, float, float], *, trilinear: bool = False) -> CellIntegrals:
     """Assemble the integrals on one cell.
 
     Args:
         voxel_size: voxel edges in the unit of length of the equations.
+        trilinear: whether G* is so between voxels' centres, instead of one in each voxel.
     """
     size = np.asarray(voxel_size)
     domain = _one_cell(size)
@@ -72,12 +74,12 @@ def cell_integrals(voxel_size: tuple[float, float, float]) -> CellIntegrals:
     at_points = fem.functionspace(domain, basix.ufl.quadrature_element(cell, points=points, weights=weights))
     u, v = ufl.TrialFunction(displacement), ufl.TestFunction(displacement)
     p, q = ufl.TrialFunction(pressure), ufl.TestFunction(pressure)
-    inside = fem.Function(at_points)
-    stiffness_form = fem.form(2 * inside * ufl.inner(ufl.sym(ufl.grad(u)), ufl.sym(ufl.grad(v))) * dx)
+    share = fem.Function(at_points)
+    stiffness_form = fem.form(2 * share * ufl.inner(ufl.sym(ufl.grad(u)), ufl.sym(ufl.grad(v))) * dx)
     dofs = _dofs(displacement, size)
     stiffness = np.empty((NODES_PER_CELL, COMPONENTS, COMPONENTS))
-    for node, values in enumerate(_inside(points).T):
-        inside.x.array[at_points.dofmap.cell_dofs(0)] = values
+    for node, values in enumerate(_shares(points, trilinear=trilinear).T):
+        share.x.array[at_points.dofmap.cell_dofs(0)] = values
         stiffness[node] = _dense(stiffness_form)[np.ix_(dofs, dofs)]
     return CellIntegrals(
         stiffness=stiffness,
@@ -120,7 +122,8 @@ def _dofs(space: Any, size: NDArray[np.float64]) -> NDArray[np.int64]:
     return np.asarray((3 * blocks[:, None] + np.arange(3)).ravel())
 
 
-def _inside(points: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Whether points of the reference cell lie in the nodes' voxels, 1 or 0, shape (points, 27)."""
-    line = (np.abs(CELL_SPAN * points[:, :, None] - np.arange(CELL_SPAN + 1)) < 0.5).astype(np.float64)
+def _shares(points: NDArray[np.float64], *, trilinear: bool) -> NDArray[np.float64]:
+    """Each node's share in G* at points of the reference cell, shape (points, 27): 1 in its voxel, or its hat."""
+    away = np.abs(CELL_SPAN * points[:, :, None] - np.arange(CELL_SPAN + 1))
+    line = np.maximum(0.0, 1.0 - away) if trilinear else (away < 0.5).astype(np.float64)
     return np.asarray(np.einsum("qi,qj,qk->qijk", line[:, 0], line[:, 1], line[:, 2]).reshape(len(points), -1))

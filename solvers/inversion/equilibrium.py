@@ -48,6 +48,7 @@ class Equilibrium:
         interior: nodes where momentum balances, shape (n,), bool.
         voxel_size: voxel edges in units of Scales.length_m.
         inertia: rho omega^2 h^2 / g, see Scales.
+        trilinear: whether G* is so between voxels, instead of one in each.
     """
 
     def __init__(
@@ -56,9 +57,11 @@ class Equilibrium:
         interior: NDArray[np.bool_],
         voxel_size: tuple[float, float, float],
         inertia: float,
+        *,
+        trilinear: bool = False,
     ) -> None:
         self._cells = cells
-        self._cell = cell_integrals(voxel_size)
+        self._cell = cell_integrals(voxel_size, trilinear=trilinear)
         self._inertia = inertia * self._cell.inertia
         self._components = (3 * cells[:, :, None] + np.arange(3)).reshape(len(cells), COMPONENTS)
         count, nodes = len(cells), len(interior)
@@ -101,22 +104,27 @@ class Equilibrium:
         return self._sensitivity.matrix(forces.reshape(-1, NODES_PER_CELL, COMPONENTS))
 
 
-def equilibrium_of(zone: Zone, voxel_size: NDArray[np.float64], inertia: float) -> Equilibrium:
+def equilibrium_of(
+    zone: Zone, voxel_size: NDArray[np.float64], inertia: float, *, trilinear: bool = False
+) -> Equilibrium:
     """The equations of a zone; zones of one shape share them, and few are kept.
 
     Args:
         zone: the cells, n nodes.
         voxel_size: voxel edges in units of Scales.length_m, shape (3,).
         inertia: rho omega^2 h^2 / g, see Scales.
+        trilinear: whether G* is so between voxels, instead of one in each.
     """
     size = (float(voxel_size[0]), float(voxel_size[1]), float(voxel_size[2]))
-    return _of_shape(zone.cells.tobytes(), zone.interior.tobytes(), size, inertia)
+    return _of_shape(zone.cells.tobytes(), zone.interior.tobytes(), size, inertia, trilinear=trilinear)
 
 
 @lru_cache(maxsize=8)
-def _of_shape(cells: bytes, interior: bytes, voxel_size: tuple[float, float, float], inertia: float) -> Equilibrium:
+def _of_shape(
+    cells: bytes, interior: bytes, voxel_size: tuple[float, float, float], inertia: float, *, trilinear: bool
+) -> Equilibrium:
     numbers = np.frombuffer(cells, dtype=np.int64).reshape(-1, NODES_PER_CELL)
-    return Equilibrium(numbers, np.frombuffer(interior, dtype=np.bool_), voxel_size, inertia)
+    return Equilibrium(numbers, np.frombuffer(interior, dtype=np.bool_), voxel_size, inertia, trilinear=trilinear)
 
 
 class _Scatter:

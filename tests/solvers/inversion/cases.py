@@ -94,6 +94,8 @@ def linearise(data: ZoneData, parameters: NDArray[np.float64], equilibrium: Equi
     return Linearised(data, equilibrium or equilibrium_of(data.zone, data.voxel_size, data.inertia), parameters)
 
 
-def consistent(data: ZoneData, parameters: NDArray[np.float64]) -> NDArray[np.complex128]:
+def consistent(
+    data: ZoneData, parameters: NDArray[np.float64], equilibrium: Equilibrium | None = None
+) -> NDArray[np.complex128]:
     """The displacement nearest to the data that obeys the zone's equations exactly at these moduli, shape (3 n,)."""
-    return linearise(data, parameters).displacement
+    return linearise(data, parameters, equilibrium).displacement
