@@ -1,6 +1,6 @@
 """What if the model is wrong? Coverage when truth, scan or stated numbers break what the inversion assumes.
 
-Eight patients of the calibration cohort, the same in every row, each with one fault:
+Twenty-four patients of the calibration cohort, the same in every row, each with one fault:
 
 - as assumed: none, for comparison
 - voxel-scale truth: ln G' and ln G'' vary by another 16 % from voxel to voxel, which waves do not see (as assumed: 8 %)
@@ -43,7 +43,7 @@ from palpate.imaging.wavefield import WaveField
 from palpate.imaging.wavefield_folder import read_wave_fields, write_wave_field
 from palpate.units import um_to_m
 
-PATIENTS, SHAPE = 8, (21, 13, 9)
+PATIENTS, SHAPE = 24, (21, 13, 9)
 SHORT_PATIENTS, SHORT_SHAPE = 1, (9, 9, 9)
 GOAL: Final = ">= 90"
 NOISE_FACTOR, JITTER_S, WRONG_SHARE = 1.5, 0.3e-3, 0.01

@@ -4,7 +4,7 @@ Waves tell G* / rho and nothing else, so that ln G* is known no better than ln r
 states it, what tissue has is likelier than what is assumed, which moves the mean as well. Fibres make waves
 of different directions see different moduli, which one vibration's residuals hardly betray (a hundredth of the misfit
 where white matter is 30 % stiffer along its fibres). How what is found strays from the tissue's isotropic part was seen
-on pairs of simulated patients, with fibres and without, and on a cohort (docs/decisions/0071, 0072).
+on pairs of simulated patients, with fibres and without, and on a cohort (docs/decisions/0071, 0074).
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from palpate.solvers.inversion.prior import MaternField
 
 LENGTHS_MM: Final = (6.0, 24.0)
 """Correlation lengths of what fibres do: half a wave, and a tract."""
-STORAGE_SHARES: Final = (0.7, 0.3)
+STORAGE_SHARES: Final = (1.0, 0.0)
 LOSS_SHARES: Final = (0.2, 0.8)
 """Of the variance in ln G' and ln G'' at these lengths."""
-LOSS_OVER_STORAGE: Final = 1.3
+LOSS_OVER_STORAGE: Final = 1.5
 """Standard deviation in ln G'' over that in ln G'."""
 COUPLING: Final = 0.55
-"""Correlation of the two."""
-BRAIN_PERCENT: Final = 3.3
+"""Correlation of the two where they share a length."""
+BRAIN_PERCENT: Final = 2.8
 """What is taken for brains, where nobody asks for another: white matter 10 to 40 % stiffer along its fibres."""
 
 

@@ -72,8 +72,8 @@ class InversionSettings(Section):
     """How far tissue strays from that, one standard deviation."""
 
     anisotropy_percent: Annotated[float, Field(ge=0, le=50)] | None = None
-    """How far fibres may make ln G' stray from the tissue's isotropic part, one standard deviation (ln G'' strays 1.3
-    times as far): waves of one vibration do not show it. Where absent, 3.3, which allows for white matter that is 10 to
+    """How far fibres may make ln G' stray from the tissue's isotropic part, one standard deviation (ln G'' strays 1.5
+    times as far): waves of one vibration do not show it. Where absent, 2.8, which allows for white matter that is 10 to
     40 % stiffer along its fibres, if an anatomical image or labels tell tissues apart, as they do in brains; else
     nothing. 0 for tissue without fibres that has such an image."""
 
