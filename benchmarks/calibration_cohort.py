@@ -6,7 +6,7 @@ varies from voxel to voxel (0 to 14 %): blocks of 21 x 13 x 9 voxels of 2 mm wit
 by another mesh and element. They go through the workflow as any study does; then `palpate verify calibration` ranks
 each truth among the joint draws, in voxels that the inversion calls informed.
 
-Nothing was chosen on these patients. Others, of the phantom's own seed and of 20262 to 20265, served for that. Eighty
+Nothing was chosen on these patients. Others, of the phantom's own seed and of 20262 to 20266, served for that. Eighty
 are too few: their share of 16 mm regions is known to 1.5 %, and the goal is 2 % to either side.
 
     python benchmarks/calibration_cohort.py --out folder [--ranks 2] [--short]
@@ -22,7 +22,7 @@ from cohort_study import MODULI, judged, made, share_percent
 from command_line import options, run
 from record import Row, write_record
 
-SEED = 20266
+SEED = 20267
 PATIENTS, SHAPE = 160, (21, 13, 9)
 SHORT_PATIENTS, SHORT_SHAPE = 2, (9, 9, 9)
 COVERAGE_GOAL = "93..97"
