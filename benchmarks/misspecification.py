@@ -1,6 +1,7 @@
 """What if the model is wrong? Coverage when truth, scan or stated numbers break what the inversion assumes.
 
-Twenty-four patients of the calibration cohort, the same in every row, each with one fault:
+Twenty-four patients like those of the calibration cohort, on whom nothing was chosen, the same in every row, each with
+one fault:
 
 - as assumed: none, for comparison
 - voxel-scale truth: ln G' and ln G'' vary by another 16 % from voxel to voxel, which waves do not see (as assumed: 8 %)
@@ -43,6 +44,7 @@ from palpate.imaging.wavefield import WaveField
 from palpate.imaging.wavefield_folder import read_wave_fields, write_wave_field
 from palpate.units import um_to_m
 
+SEED = 20268
 PATIENTS, SHAPE = 24, (21, 13, 9)
 SHORT_PATIENTS, SHORT_SHAPE = 1, (9, 9, 9)
 GOAL: Final = ">= 90"
@@ -171,7 +173,7 @@ def main() -> None:
     patients, shape = (SHORT_PATIENTS, SHORT_SHAPE) if chosen.short else (PATIENTS, SHAPE)
     rows: list[Row] = []
     for fault in SHORT_FAULTS if chosen.short else FAULTS:
-        table = made(chosen.out / "-".join(["study", *fault.settings]), patients, {"shape": shape} | fault.settings)
+        table = made(chosen.out / "-".join(["study", *fault.settings]), patients, {"shape": shape, "seed": SEED} | fault.settings)
         results = chosen.out / fault.folder
         work = partial(invert_with, fault, table.parent / "scans", results)
         with ThreadPoolExecutor(chosen.ranks) as pool:  # threads only wait for palpate
