@@ -173,7 +173,9 @@ def main() -> None:
     patients, shape = (SHORT_PATIENTS, SHORT_SHAPE) if chosen.short else (PATIENTS, SHAPE)
     rows: list[Row] = []
     for fault in SHORT_FAULTS if chosen.short else FAULTS:
-        table = made(chosen.out / "-".join(["study", *fault.settings]), patients, {"shape": shape, "seed": SEED} | fault.settings)
+        table = made(
+            chosen.out / "-".join(["study", *fault.settings]), patients, {"shape": shape, "seed": SEED} | fault.settings
+        )
         results = chosen.out / fault.folder
         work = partial(invert_with, fault, table.parent / "scans", results)
         with ThreadPoolExecutor(chosen.ranks) as pool:  # threads only wait for palpate

@@ -54,6 +54,7 @@ SAMPLES: Final = 100
 VOXELS: Final = (20_000, 60_000, 0)
 SHORT_VOXELS: Final = (700, 0)
 MINUTES_GOAL, GIGABYTES_GOAL, EXPONENT_GOAL = "<= 60", "<= 12", "<= 1.1"
+CAPTION: Final = "Wall time against voxels, of the whole command and of its zones, beside the slope that was aimed at."
 PICTURE: Final = Path(__file__).parents[1] / "docs" / "pictures" / "whole_brain.svg"
 
 
@@ -218,7 +219,10 @@ def main() -> None:
         "whole_brain",
         rows_of(runs, whole=0 in sizes and not chosen.short),
         published="none: open tools do not invert a whole brain with uncertainty",
-        notes=[f"{SAMPLES} joint draws, {NOISE_PERCENT:g} % noise, steps: {', '.join(str(run.steps) for run in runs)}"],
+        notes=[
+            f"{SAMPLES} joint draws, {NOISE_PERCENT:g} % noise, steps: {', '.join(str(run.steps) for run in runs)}",
+            f"docs/pictures/{PICTURE.name}: {CAPTION}",
+        ],
         seconds=time.perf_counter() - began,
         out=chosen.out / "record.json" if chosen.short else None,
     )

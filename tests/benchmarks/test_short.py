@@ -122,6 +122,13 @@ def test_hiscox2022_cortex(tmp_path: Path) -> None:
     assert 0.0 < known.ours < plain.ours < plain.baselines["algebraic"]
     assert (plain.published, known.published) == (9.4, 3.1)
     assert any("parcels" in note for note in facts["notes"])
+    worst, share = (
+        rows[f"{what}, no labels, 2 mm"].ours or 0.0
+        for what in ("error of mu in the worst region", "regions whose error of mu is below the published mean")
+    )
+    assert worst >= plain.ours
+    assert (share == 100.0) == (worst < 9.4)
+    assert "<svg" in (tmp_path / "hiscox2022_cortex.svg").read_text(encoding="utf-8")
 
 
 @pytest.mark.slow
