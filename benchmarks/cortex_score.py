@@ -1,0 +1,89 @@
+"""Scores of the cortex benchmark, parcel by parcel, for the posterior and for the comparators."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import numpy as np
+from cortex_block import FLUID, Case, engineering
+from numpy.typing import NDArray
+
+from palpate.config.mesh import MeshSettings
+from palpate.imaging.nifti import read_nifti
+from palpate.imaging.wavefield_folder import read_wave_fields
+from palpate.meshing.zone_mesh import zones_of
+from palpate.solvers.comparators.direct_fe import direct_fe_inversion
+from palpate.solvers.comparators.dirichlet import dirichlet_inversion
+from palpate.solvers.inversion.direct import direct_inversion
+from palpate.units import pa_to_kpa
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """Figures of the parcels of tissue, percent, shape (parcels, 2) for mu and xi.
+
+    Attributes:
+        voxels: mean error of each parcel's voxels.
+        means: error of each parcel's mean.
+        held: 100 where the true mean lies in the 95 % interval, else 0; NaN for a baseline.
+    """
+
+    voxels: NDArray[np.float64]
+    means: NDArray[np.float64]
+    held: NDArray[np.float64]
+
+
+def parcels_of(case: Case) -> Iterator[NDArray[np.bool_]]:
+    """Which voxels belong to each parcel of tissue, shape (N,)."""
+    for parcel, share in zip(case.regions.numbers, case.regions.shares.toarray().T, strict=True):
+        if parcel != FLUID and np.count_nonzero(share > 0.5) >= 8:  # a parcel clipped to less is no region
+            yield share > 0.5
+
+
+def score(case: Case, modulus_kpa: NDArray[np.complex128], draws_kpa: NDArray[np.complex128] | None = None) -> Score:
+    """Judge an estimate of G*, shape (N,), and its joint draws, shape (draws, N)."""
+    found = engineering(modulus_kpa)
+    drawn = None if draws_kpa is None else engineering(draws_kpa)
+    rows = []
+    for inside in parcels_of(case):
+        row = []
+        for which, truth in enumerate((case.mu_kpa, case.xi)):
+            estimate, true = found[which][inside], truth[inside]
+            usable = np.isfinite(estimate)
+            voxels = float(np.mean(np.abs(estimate - true)[usable] / true[usable]))
+            mean = abs(float(estimate[usable].mean() / true[usable].mean()) - 1.0)
+            held = float("nan")
+            if drawn is not None:
+                low, high = np.quantile(drawn[which][:, inside].mean(axis=1), [0.025, 0.975])
+                held = float(low <= true.mean() <= high)
+            row.append((voxels, mean, held))
+        rows.append(row)
+    voxels_percent, means_percent, held_percent = 100.0 * np.moveaxis(np.array(rows), 2, 0)
+    return Score(voxels_percent, means_percent, held_percent)
+
+
+def score_folder(case: Case, mre: Path) -> Score:
+    """The score of an inversion."""
+    with h5py.File(next(mre.glob("*_samples.h5"))) as file:
+        draws = file["storagemodulus_kpa"][:] + 1j * file["lossmodulus_kpa"][:]
+        place = tuple(file["voxels"][:].T)
+    parts = [read_nifti(next(mre.glob(f"*_stat-mean_{m}.nii.gz"))).values for m in ("storagemodulus", "lossmodulus")]
+    return score(case, np.asarray((parts[0] + 1j * parts[1])[place]), draws)
+
+
+def comparators(case: Case) -> dict[str, Score]:
+    """Scores of the other methods on the same waves, by name; they know no regions."""
+    (field,) = read_wave_fields(case.wavefield)
+    zones = zones_of(field.mask, field.voxel_size_mm, MeshSettings())
+    results = {
+        "algebraic": direct_inversion(field),
+        "direct FE": direct_fe_inversion(field, zones),
+        "Dirichlet L-BFGS": dirichlet_inversion(field, zones),
+    }
+    return {
+        name: score(case, pa_to_kpa(result.storage_pa + 1j * result.loss_pa)[field.mask])
+        for name, result in results.items()
+    }
