@@ -146,6 +146,18 @@ def test_whole_brain(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_whole_brain_fine(tmp_path: Path) -> None:
+    """What a piece of a block says of a larger piece, and of the block, is said in zones: both figures can be redone."""
+    rows, _ = record_of("whole_brain_fine", tmp_path)
+    of_zones = [row.ours or 0.0 for name, row in rows.items() if name.startswith("rank seconds of a zone")]
+    ratio = rows["wall time of the larger piece, predicted by zones of the smaller, over measured"].ours
+    assert ratio == pytest.approx(of_zones[1] / of_zones[0])
+    (hours,) = (row.ours for name, row in rows.items() if name.startswith("whole brain"))
+    assert hours is not None
+    assert hours * 3600.0 >= of_zones[0]
+
+
+@pytest.mark.slow
 def test_misspecification(tmp_path: Path) -> None:
     """Wrong turns of the phase are found and said, and do not spoil the intervals; without them nothing is flagged."""
     rows, _ = record_of("misspecification", tmp_path)
