@@ -44,6 +44,7 @@ class Case:
         displaced: the same, LABELS_OFF_MM away.
         regions: parcels in the mask's voxels.
         mu_kpa, xi: truth in the mask's voxels, shape (N,).
+        voxel_mm: edge of the voxels.
     """
 
     wavefield: Path
@@ -52,6 +53,7 @@ class Case:
     regions: Regions
     mu_kpa: NDArray[np.float64]
     xi: NDArray[np.float64]
+    voxel_mm: float
 
 
 def parcels(atlas: Atlas, near_mm: NDArray[np.float64], reach_mm: float) -> NDArray[np.uint8]:
@@ -135,4 +137,6 @@ def simulate(folder: Path, voxel_mm: float, edges_mm: tuple[float, float, float]
     write_nifti(folder / "displaced.nii.gz", number, moved)
     mu_kpa, xi = engineering(head.modulus_kpa_in(grid)[mask])
     regions = read_regions(folder / "labels.nii.gz", mask, grid.affine_mm)
-    return Case(folder / "wavefield", folder / "labels.nii.gz", folder / "displaced.nii.gz", regions, mu_kpa, xi)
+    return Case(
+        folder / "wavefield", folder / "labels.nii.gz", folder / "displaced.nii.gz", regions, mu_kpa, xi, voxel_mm
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import h5py
 import numpy as np
@@ -20,26 +21,39 @@ from palpate.solvers.comparators.dirichlet import dirichlet_inversion
 from palpate.solvers.inversion.direct import direct_inversion
 from palpate.units import pa_to_kpa
 
+LEAST_VOXELS: Final = 8
+"""Of a parcel that is looked at."""
+LEAST_MM3: Final = 64.0
+"""Of one that counts as a region: eight voxels of 2 mm, at every voxel size."""
+
 
 @dataclass(frozen=True, slots=True)
 class Score:
     """Figures of the parcels of tissue, percent, shape (parcels, 2) for mu and xi.
 
     Attributes:
+        volume_mm3: of each parcel inside the block, shape (parcels,).
         voxels: mean error of each parcel's voxels.
         means: error of each parcel's mean.
         held: 100 where the true mean lies in the 95 % interval, else 0; NaN for a baseline.
     """
 
+    volume_mm3: NDArray[np.float64]
     voxels: NDArray[np.float64]
     means: NDArray[np.float64]
     held: NDArray[np.float64]
+
+    @property
+    def regions(self) -> Score:
+        """Without slivers that the edge of the block leaves of a parcel: less than LEAST_MM3."""
+        kept = self.volume_mm3 >= LEAST_MM3
+        return Score(self.volume_mm3[kept], self.voxels[kept], self.means[kept], self.held[kept])
 
 
 def parcels_of(case: Case) -> Iterator[NDArray[np.bool_]]:
     """Which voxels belong to each parcel of tissue, shape (N,)."""
     for parcel, share in zip(case.regions.numbers, case.regions.shares.toarray().T, strict=True):
-        if parcel != FLUID and np.count_nonzero(share > 0.5) >= 8:  # a parcel clipped to less is no region
+        if parcel != FLUID and np.count_nonzero(share > 0.5) >= LEAST_VOXELS:
             yield share > 0.5
 
 
@@ -47,8 +61,9 @@ def score(case: Case, modulus_kpa: NDArray[np.complex128], draws_kpa: NDArray[np
     """Judge an estimate of G*, shape (N,), and its joint draws, shape (draws, N)."""
     found = engineering(modulus_kpa)
     drawn = None if draws_kpa is None else engineering(draws_kpa)
-    rows = []
+    rows, volumes_mm3 = [], []
     for inside in parcels_of(case):
+        volumes_mm3.append(np.count_nonzero(inside) * case.voxel_mm**3)
         row = []
         for which, truth in enumerate((case.mu_kpa, case.xi)):
             estimate, true = found[which][inside], truth[inside]
@@ -62,7 +77,7 @@ def score(case: Case, modulus_kpa: NDArray[np.complex128], draws_kpa: NDArray[np
             row.append((voxels, mean, held))
         rows.append(row)
     voxels_percent, means_percent, held_percent = 100.0 * np.moveaxis(np.array(rows), 2, 0)
-    return Score(voxels_percent, means_percent, held_percent)
+    return Score(np.array(volumes_mm3), voxels_percent, means_percent, held_percent)
 
 
 def score_folder(case: Case, mre: Path) -> Score:
