@@ -29,16 +29,13 @@ import scipy.ndimage as ndimage
 from bioqic_waves import BACKGROUND_KPA, CYLINDER_KPA, FULL, SHORT, VOXEL_MM, Box, waves, with_noise
 from command_line import invert
 from numpy.typing import NDArray
+from other_methods import other_methods
 from record import Row, write_record
 
-from palpate.config.mesh import MeshSettings
 from palpate.imaging.block_average import block_average
 from palpate.imaging.maps import read_map
 from palpate.imaging.wavefield import WaveField
 from palpate.imaging.wavefield_folder import frequency_text, write_wave_field
-from palpate.meshing.zone_mesh import zones_of
-from palpate.solvers.comparators.direct_fe import direct_fe_inversion
-from palpate.solvers.comparators.dirichlet import dirichlet_inversion
 from palpate.solvers.inversion.direct import direct_inversion
 from palpate.units import kpa_to_pa, pa_to_kpa
 
@@ -108,15 +105,9 @@ def _invert(fields: Sequence[WaveField], out: Path, ranks: int) -> None:
 
 def _comparators(field: WaveField, box: Box) -> dict[str, tuple[Volume, Volume]]:
     """G' and G'' in pascal of the other methods, on the box's voxels."""
-    zones = zones_of(field.mask, field.voxel_size_mm, MeshSettings())
-    results = {
-        "algebraic": direct_inversion(field),
-        "direct FE": direct_fe_inversion(field, zones),
-        "Dirichlet L-BFGS": dirichlet_inversion(field, zones),
-    }
     return {
         name: (_onto_voxels(result.storage_pa, box), _onto_voxels(result.loss_pa, box))
-        for name, result in results.items()
+        for name, result in other_methods(field).items()
     }
 
 

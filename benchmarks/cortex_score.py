@@ -11,14 +11,10 @@ import h5py
 import numpy as np
 from cortex_block import FLUID, Case, engineering
 from numpy.typing import NDArray
+from other_methods import other_methods
 
-from palpate.config.mesh import MeshSettings
 from palpate.imaging.nifti import read_nifti
 from palpate.imaging.wavefield_folder import read_wave_fields
-from palpate.meshing.zone_mesh import zones_of
-from palpate.solvers.comparators.direct_fe import direct_fe_inversion
-from palpate.solvers.comparators.dirichlet import dirichlet_inversion
-from palpate.solvers.inversion.direct import direct_inversion
 from palpate.units import pa_to_kpa
 
 LEAST_VOXELS: Final = 8
@@ -50,7 +46,7 @@ class Score:
         return Score(self.volume_mm3[kept], self.voxels[kept], self.means[kept], self.held[kept])
 
 
-def parcels_of(case: Case) -> Iterator[NDArray[np.bool_]]:
+def _parcels_of(case: Case) -> Iterator[NDArray[np.bool_]]:
     """Which voxels belong to each parcel of tissue, shape (N,)."""
     for parcel, share in zip(case.regions.numbers, case.regions.shares.toarray().T, strict=True):
         if parcel != FLUID and np.count_nonzero(share > 0.5) >= LEAST_VOXELS:
@@ -62,7 +58,7 @@ def score(case: Case, modulus_kpa: NDArray[np.complex128], draws_kpa: NDArray[np
     found = engineering(modulus_kpa)
     drawn = None if draws_kpa is None else engineering(draws_kpa)
     rows, volumes_mm3 = [], []
-    for inside in parcels_of(case):
+    for inside in _parcels_of(case):
         volumes_mm3.append(np.count_nonzero(inside) * case.voxel_mm**3)
         row = []
         for which, truth in enumerate((case.mu_kpa, case.xi)):
@@ -92,13 +88,7 @@ def score_folder(case: Case, mre: Path) -> Score:
 def comparators(case: Case) -> dict[str, Score]:
     """Scores of the other methods on the same waves, by name; they know no regions."""
     (field,) = read_wave_fields(case.wavefield)
-    zones = zones_of(field.mask, field.voxel_size_mm, MeshSettings())
-    results = {
-        "algebraic": direct_inversion(field),
-        "direct FE": direct_fe_inversion(field, zones),
-        "Dirichlet L-BFGS": dirichlet_inversion(field, zones),
-    }
     return {
         name: score(case, pa_to_kpa(result.storage_pa + 1j * result.loss_pa)[field.mask])
-        for name, result in results.items()
+        for name, result in other_methods(field).items()
     }

@@ -33,7 +33,7 @@ import numpy as np
 from command_line import invert
 from cortex_block import simulate
 from cortex_picture import Curve, draw
-from cortex_score import LEAST_MM3, Score, comparators, parcels_of, score_folder
+from cortex_score import LEAST_MM3, Score, comparators, score_folder
 from record import Row, write_record
 
 PUBLISHED = {2.0: (9.4, 28.7), 1.25: (7.0, 22.9)}
@@ -60,9 +60,7 @@ def run(
     case = simulate(out, voxel_mm, SHORT_EDGES_MM if short else EDGES_MM)
     labels = {"plain": None, "labels": case.labels, "labels-2mm-off": case.displaced}
     scores: dict[str, Score] = {}
-    volumes_mm3 = [np.count_nonzero(inside) * voxel_mm**3 for inside in parcels_of(case)]
-    number = sum(volume_mm3 >= LEAST_MM3 for volume_mm3 in volumes_mm3)
-    notes = [f"{number} parcels of grey and white matter, {len(case.mu_kpa)} voxels of {voxel_mm:g} mm"]
+    notes: list[str] = []
     for name in variants:
         mre, given = out / name, labels[name]
         if not mre.exists():
@@ -75,7 +73,10 @@ def run(
         notes.append(
             f"{name}, {voxel_mm:g} mm: prior {prior}; zones took {seconds:.0f} s of all {record['ranks']} ranks"
         )
-    return scores | comparators(case), notes
+    others = comparators(case)
+    regions = len(others["algebraic"].regions.voxels)
+    size = f"{regions} parcels of grey and white matter, {len(case.mu_kpa)} voxels of {voxel_mm:g} mm"
+    return scores | others, [size, *notes]
 
 
 def main() -> None:

@@ -2,8 +2,8 @@
 
 With L L^T = C0 the zone's covariance under a wide reference prior, the eigenvalues of L^T H L say how much more the
 data know about a direction than that prior. They fall (in blocks of the calibration cohort 130 to 450 of 2900 are above
-one, few of them by much: docs/decisions/0074), so a randomised Nystroem approximation from k block solves keeps what
-matters:
+one, a fourth to a third of them tenfold: docs/decisions/0074), so a randomised Nystroem approximation from k block
+solves keeps what matters:
 
     H ~ Y Y^T,   Y of shape (2 n, k).
 
