@@ -178,6 +178,7 @@ def fit_table(run: RunView) -> Table | None:
         "anisotropy_percent",
         "misfit_per_frequency",
         "residual_whiteness",
+        "slice_turns",
         "noise_source",
         "noise_std_um",
         "noise_stated_std_um",

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from palpate.solvers.inversion.gauss_newton import Fit
 from palpate.solvers.inversion.point import Problem
+from palpate.solvers.inversion.slices import SliceTurns, slice_turns
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,7 @@ class Residuals:
         misfit_ratio: misfit over the misfit of noise alone, at the stated noise.
         inflations: every zone's factor on the noise variance, ascending; above 1 where the model cannot explain the
             waves at the stated noise.
+        turns: by how much the phases of slices are off.
     """
 
     size: NDArray[np.float64]
@@ -39,6 +41,7 @@ class Residuals:
     ratio: float
     misfit_ratio: float
     inflations: tuple[float, ...]
+    turns: SliceTurns
 
     def noise_factor(self, quantile: float) -> float:
         """The factor on the noise that this share of the zones does not exceed."""
@@ -58,18 +61,19 @@ def join_residuals(problem: Problem, fit: Fit, frequency: int) -> Residuals:
         for solver, state in zip(problem.solvers, fit.zones, strict=True)
         if solver.dispersion.frequency == frequency
     ]
-    joined = np.zeros((2, problem.voxels, 3), dtype=np.complex128)
+    joined = np.zeros((3, problem.voxels, 3), dtype=np.complex128)
     covered = np.zeros(problem.voxels)
     inflations = problem.comm.allgather([state.inflation for _, state in zones])
     for solver, state in zones:
         share = solver.data.zone.share
-        for row, values in enumerate((state.residual, state.probe_residual)):
+        fitted = solver.data.displacement - state.residual
+        for row, values in enumerate((state.residual, state.probe_residual, fitted)):
             joined[row, solver.voxels] += share[:, None] * values.reshape(-1, 3)
         covered[solver.voxels] += share
     problem.comm.Allreduce(MPI.IN_PLACE, joined)
     problem.comm.Allreduce(MPI.IN_PLACE, covered)
     inside = covered > 0.5
-    measured, probe = joined
+    measured, probe, wave = joined
     power = np.mean(np.abs(probe[inside]) ** 2)
     size = np.full(problem.voxels, np.nan)
     size[inside] = np.sqrt(np.mean(np.abs(measured[inside]) ** 2, axis=1) / power)
@@ -81,6 +85,7 @@ def join_residuals(problem: Problem, fit: Fit, frequency: int) -> Residuals:
         misfit_ratio=_total(problem, [s.misfit for _, s in zones])
         / _total(problem, [s.expected_misfit for _, s in zones]),
         inflations=tuple(sorted(itertools.chain.from_iterable(inflations))),
+        turns=slice_turns(wave, measured, probe, problem.mask),
     )
 
 

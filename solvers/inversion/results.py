@@ -174,6 +174,10 @@ def frequency_record(target: Target, inversion: Inversion, settings: InversionSe
             "lag1_correlation": list(residuals.correlation),
             "lag1_correlation_of_noise": list(residuals.expected_correlation),
         },
+        "slice_turns": {
+            "rms_deg": float(np.degrees(residuals.turns.size_rad)),
+            "power_over_noise": residuals.turns.ratio,
+        },
         "informed_share": float(informed_voxels(inversion, settings).mean()),
         "outlying_voxels": outlying,
         "doubts": doubts_of(noise, residuals, inversion.outlying.size, outlying),

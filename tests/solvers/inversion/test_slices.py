@@ -1,0 +1,56 @@
+"""Slices that are off their time are found in what a fit leaves; noise and wrong amplitudes are not taken for it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from tests.solvers.inversion.cases import box, homogeneous, linearise, plane_wave_data
+
+from palpate.solvers.inversion.doubts import TURNED  # isort: skip
+from palpate.solvers.inversion.slices import NO_TURNS, SliceTurns, slice_turns  # isort: skip
+
+SHAPE = (7, 7, 9)
+MASK = np.ones(SHAPE, dtype=bool)
+ZONE = box(*SHAPE)
+SEEDS = range(6)
+
+
+def turns_of(factors: NDArray[np.complex128], seed: int) -> SliceTurns:
+    """What the equations leave of plane waves at 2 % noise whose slices were multiplied by these factors."""
+    data = plane_wave_data(ZONE, seed=seed)
+    seen = data.displacement.reshape(-1, 3) * factors[ZONE.ijk[:, 2]][:, None]
+    fit = linearise(replace(data, displacement=seen.ravel()), homogeneous(ZONE))
+    residual, probe = fit.residual.reshape(-1, 3), fit.probe_residual.reshape(-1, 3)
+    return slice_turns(fit.displacement.reshape(-1, 3), residual, probe, MASK)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_slices_in_time_raise_no_doubt(seed: int) -> None:
+    """Noise turns slices as well, a little: a flag that it raised would be worth nothing."""
+    assert turns_of(np.ones(SHAPE[2], dtype=np.complex128), seed).ratio < TURNED
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_three_degrees_are_found_under_two_percent_of_noise(seed: int) -> None:
+    """A voxel's own noise is as large; a slice of 49 voxels shows it all the same, and no more than there is."""
+    off_rad = np.radians(3.0) * np.random.default_rng([7, seed]).standard_normal(SHAPE[2])
+    found = turns_of(np.exp(1j * off_rad), seed)
+    assert found.ratio > TURNED
+    assert found.size_rad < off_rad.std() + np.abs(off_rad.mean())
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_slices_of_another_brightness_are_not_taken_for_late(seed: int) -> None:
+    """Amplitudes fail with whatever the model lacks; only a turn is a matter of time."""
+    factors = 1.0 + 0.05 * np.random.default_rng([8, seed]).standard_normal(SHAPE[2])
+    assert turns_of(factors.astype(np.complex128), seed).ratio < TURNED
+
+
+def test_a_slice_without_waves_tells_nothing() -> None:
+    """A zone of zeros (all data left out) is no reason to divide by zero."""
+    nothing = np.zeros((MASK.sum(), 3), dtype=np.complex128)
+    assert slice_turns(nothing, nothing, nothing, MASK) == NO_TURNS
