@@ -8,11 +8,14 @@ from pathlib import Path
 import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, NullLocator
 
 from palpate.provenance import atomic_file
 
 _COLOURS = {"all": "#0b5a8a", "zones": "#b5651d"}
 _WORDS = {"all": "whole command", "zones": "of it on zones"}
+_MINUTES = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100)
+"""What may be written beside the axis: powers of ten alone would be one or two."""
 
 
 def draw(voxels: Sequence[int], seconds: Mapping[str, Sequence[float]], path: Path) -> None:
@@ -33,6 +36,13 @@ def draw(voxels: Sequence[int], seconds: Mapping[str, Sequence[float]], path: Pa
         panel.loglog(sizes, first * (sizes / sizes[0]) ** 1.1, ":", color="#555555", label="slope 1.1")
         panel.set_xlabel("voxels of the mask")
         panel.set_ylabel("minutes")
+        low, high = panel.get_ylim()
+        panel.set_yticks([tick for tick in _MINUTES if low < tick < high])
+        panel.set_xticks(sizes)
+        panel.xaxis.set_major_formatter(FuncFormatter(lambda size, _: f"{size:,.0f}".replace(",", " ")))
+        panel.yaxis.set_major_formatter(FuncFormatter(lambda minutes, _: f"{minutes:g}"))
+        for axis in (panel.xaxis, panel.yaxis):
+            axis.set_minor_locator(NullLocator())
         panel.spines[["top", "right"]].set_visible(False)
         panel.legend(frameon=False)
         path.parent.mkdir(parents=True, exist_ok=True)
