@@ -25,7 +25,7 @@ CORRELATED = 0.15
 
 TURNED = 5.0
 """Mean square of slices' turns over what noise leaves, above which slices are off their time. In simulated patients it
-is 0.5 to 2.2, with slices 0.3 ms off their time 90 or more."""
+is 0.4 to 2, with slices 0.3 ms off their time 45 or more."""
 
 
 def doubts_of(noise: Noise, residuals: Residuals, voxels: int, outlying: int) -> list[str]:

@@ -1,9 +1,9 @@
 """Are slices off their time? What the fit leaves, against a turn of each slice's phase.
 
 A slice taken a time t off shows the wave turned: d = U exp(i omega t), about U + i omega t U, the same in all three
-components. Equilibrium joins neighbouring slices, so that turns that jump from slice to slice stay in the residual, and
-a voxel that hides them in its noise does not matter where hundreds share one. With the fitted wave U and the residual r
-of a slice,
+components. Equilibrium joins neighbouring slices, so that turns that jump from slice to slice stay in the residual; in
+a voxel noise hides them, but hundreds of voxels share one. With the fitted wave U, less its plane in each slice and
+component, which drift may take for its own however far the head sways, and the residual r of a slice
 
     turn = Im(U^H r) / U^H U,
 
@@ -17,6 +17,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from palpate.solvers.inversion.drift import slice_planes
 
 type Wave = NDArray[np.complex128]
 
@@ -35,6 +37,11 @@ class SliceTurns:
     ratio: float
 
 
+FEWEST_VOXELS = 20
+"""A slice of fewer is left out: without its plane, little is left of its wave."""
+
+FEWEST_SLICES = 3
+
 NO_TURNS = SliceTurns(0.0, 0.0)
 """Where there is nothing to tell."""
 
@@ -48,20 +55,17 @@ def slice_turns(wave: Wave, residual: Wave, probe: Wave, mask: NDArray[np.bool_]
         probe: what is left of unit noise, shape (N, 3).
         mask: shape (i, j, k), slices along k; N voxels.
     """
-    _, slices = np.unique(np.nonzero(mask)[2], return_inverse=True)
-    count = int(slices.max()) + 1
-
-    def by_slice(values: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.stack([np.bincount(slices, one, count) for one in values.T], axis=1)
-
-    power = by_slice(np.abs(wave) ** 2)
-    along, noise = wave.conj() * residual, wave.conj() * probe
-    of_noise = by_slice(noise.real) ** 2 + by_slice(noise.imag) ** 2
-    seen = power.sum(axis=1)
-    if not np.all(seen > 0.0):
+    power, along, noise = [], [], []
+    for inside, plane in slice_planes(mask):
+        waving = wave[inside] - plane @ (plane.T @ wave[inside])
+        if len(inside) >= FEWEST_VOXELS and np.any(waving):
+            power.append(float(np.sum(np.abs(waving) ** 2)))
+            along.append(complex(np.vdot(waving, residual[inside])))
+            noise.append(np.sum(waving.conj() * probe[inside], axis=0))
+    if len(power) < FEWEST_SLICES:
         return NO_TURNS
-    expected = 0.5 * of_noise.sum() / power.sum()
-    amplitude, turn = by_slice(along.real).sum(axis=1), by_slice(along.imag).sum(axis=1)
-    level = max(expected, float(np.mean(amplitude**2 / seen)))
-    ratio = float(np.mean(turn**2 / seen)) / level if level > 0.0 else 0.0
-    return SliceTurns(float(np.sqrt(np.mean((turn / seen) ** 2))), ratio)
+    seen, shown = np.array(power), np.array(along)
+    expected = 0.5 * float(np.sum(np.abs(np.array(noise)) ** 2) / seen.sum())
+    level = max(expected, float(np.mean(shown.real**2 / seen)))
+    ratio = float(np.mean(shown.imag**2 / seen)) / level if level > 0.0 else 0.0
+    return SliceTurns(float(np.sqrt(np.mean((shown.imag / seen) ** 2))), ratio)
