@@ -65,7 +65,7 @@ class Fit:
 
 def maximise(
     problem: Problem,
-    start: Callable[[], Course],
+    begin: Callable[[], Course],
     *,
     limit: int,
     tolerance: float,
@@ -75,12 +75,12 @@ def maximise(
 
     Args:
         problem: zones, data and ranks.
-        start: where to start, unless an earlier run is gone on with.
+        begin: where to start, unless an earlier run is gone on with.
         limit: most steps.
         tolerance: size of a full step, in posterior standard deviations, below which the iterations have converged.
         report: called after every step.
     """
-    course = problem.checkpoint.resume() or start()
+    course = problem.checkpoint.resume() or begin()
     prior = MaternField(
         problem.mask, problem.voxel_size_mm, course.hypotheses, problem.regions.shares, course.loosening
     )
@@ -107,10 +107,11 @@ def maximise(
         aim = course.acceleration.aim((point.x, point.w), target) if course.comparable else target
         problem.tally.timed("joint posterior", began)
         targets = [aim, target] if course.comparable else [aim]
-        step, found = _search(problem, point, targets, comparable=course.comparable)
-        objective = objective_of(problem, found, found)
-        course = course.moved((found.x, found.w), Iteration(objective, found.misfit, step, _rms(found.x - point.x)))
-        point = found
+        start = point.without_hessians()
+        del posterior, point  # they hold the Hessians of all zones, which are about to be solved for anew
+        step, point = _search(problem, start, targets, comparable=course.comparable)
+        objective = objective_of(problem, point, point)
+        course = course.moved((point.x, point.w), Iteration(objective, point.misfit, step, _rms(point.x - start.x)))
         problem.checkpoint.save(course)
         report(len(course.history), course.history[-1])
     m = (point.x.reshape(FIELDS, -1) + problem.centre[:, None]).ravel()

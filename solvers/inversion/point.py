@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from mpi4py import MPI
@@ -71,6 +71,10 @@ class Point:
     w: NDArray[np.float64]
     states: tuple[ZoneState, ...]
     misfit: float
+
+    def without_hessians(self) -> Point:
+        """The same for comparing objectives."""
+        return replace(self, states=tuple(state.without_hessian() for state in self.states))
 
 
 def evaluate(problem: Problem, x: NDArray[np.float64], w: NDArray[np.float64]) -> Point:

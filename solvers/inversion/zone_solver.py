@@ -70,6 +70,10 @@ class ZoneState:
         misfit = self.misfit + float(change @ (2.0 * self.gradient + dual))
         return replace(self, misfit=misfit, gradient=self.gradient + dual)
 
+    def without_hessian(self) -> ZoneState:
+        """The same for comparing objectives, which takes no memory."""
+        return replace(self, half_hessian=self.half_hessian[:, :0].copy())
+
     @property
     def tempered_half_hessian(self) -> NDArray[np.float64]:
         """Y at the inflated noise."""

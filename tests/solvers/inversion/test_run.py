@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -22,7 +23,7 @@ from palpate.solvers.inversion.joint import DRAW_TOLERANCE, TOLERANCE  # isort: 
 from palpate.solvers.inversion.load_balance import LoadBalance  # isort: skip
 from palpate.solvers.inversion.problem import Ground, share_out  # isort: skip
 from palpate.solvers.inversion.run import Inversion, invert_wave_field  # isort: skip
-from palpate.solvers.inversion.zone_solver import ZONES  # isort: skip
+from palpate.solvers.inversion.zone_solver import ZONES, Carried, ZoneSolver  # isort: skip
 
 BOX = (9, 9, 9)
 BAR = (9, 5, 5)
@@ -214,6 +215,23 @@ def test_ranks_share_the_work_and_not_the_answer(bar: WaveField) -> None:
     assert len(together.load_balance.busy_s) == MPI.COMM_WORLD.size
     assert together.tally.counts["factorisations"] == alone.tally.counts["factorisations"]
     assert np.array_equal(together.log_draws, MPI.COMM_WORLD.bcast(together.log_draws, root=0))
+
+
+def test_a_rank_holds_its_hessians_once(bar: WaveField, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of all that a rank keeps they take most, 8 to 25 MB a zone: those of the last step go as new ones come."""
+    solve, made, most = ZoneSolver._solve, [], []
+
+    def watched(solver: ZoneSolver, parameters: NDArray[np.float64]) -> Carried:
+        carried = solve(solver, parameters)
+        made.append(weakref.ref(carried.half_hessian))
+        most.append(len({id(one()) for one in made} - {id(None)}))
+        return carried
+
+    monkeypatch.setattr(ZoneSolver, "_solve", watched)
+    _invert(bar)
+    zones = 3
+    assert len({id(one) for one in made}) > 2 * zones
+    assert max(most) <= zones + 1
 
 
 def test_work_is_shared_out_whole_and_evenly() -> None:
