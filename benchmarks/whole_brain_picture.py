@@ -8,7 +8,6 @@ from pathlib import Path
 import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, NullLocator
 
 from palpate.provenance import atomic_file
 
@@ -37,12 +36,10 @@ def draw(voxels: Sequence[int], seconds: Mapping[str, Sequence[float]], path: Pa
         panel.set_xlabel("voxels of the mask")
         panel.set_ylabel("minutes")
         low, high = panel.get_ylim()
-        panel.set_yticks([tick for tick in _MINUTES if low < tick < high])
-        panel.set_xticks(sizes)
-        panel.xaxis.set_major_formatter(FuncFormatter(lambda size, _: f"{size:,.0f}".replace(",", " ")))
-        panel.yaxis.set_major_formatter(FuncFormatter(lambda minutes, _: f"{minutes:g}"))
-        for axis in (panel.xaxis, panel.yaxis):
-            axis.set_minor_locator(NullLocator())
+        minutes = [tick for tick in _MINUTES if low < tick < high]
+        panel.set_yticks(minutes, labels=[f"{tick:g}" for tick in minutes])
+        panel.set_xticks(sizes, labels=[f"{size:,}".replace(",", " ") for size in voxels])
+        panel.minorticks_off()
         panel.spines[["top", "right"]].set_visible(False)
         panel.legend(frameon=False)
         path.parent.mkdir(parents=True, exist_ok=True)

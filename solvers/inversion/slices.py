@@ -50,8 +50,8 @@ def slice_turns(wave: Wave, residual: Wave, probe: Wave, mask: NDArray[np.bool_]
     """Compare slices with the waves that were fitted.
 
     Args:
-        wave: U / sigma, shape (N, 3).
-        residual: (d - U) / sigma, shape (N, 3).
+        wave: U / sigma, with drift or without, which is planes and goes with them; shape (N, 3).
+        residual: what the fit leaves, (d - U - Z c) / sigma, shape (N, 3).
         probe: what is left of unit noise, shape (N, 3).
         mask: shape (i, j, k), slices along k; N voxels.
     """
