@@ -17,6 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage, stats
 
+from palpate.imaging.slice_planes import slice_planes
+
 _KEPT_SHARE: Final = 0.95
 
 
@@ -100,7 +102,7 @@ def measure_noise(phase_rad: NDArray[np.float64], mask: NDArray[np.bool_], *, st
     if not free or not mask.any():
         return None
     coefficients = _unit_coefficients(phase_rad, free)
-    planes = _slice_planes(coefficients, mask)
+    planes = _fitted_planes(coefficients, mask)
     variance = np.mean((coefficients - planes) ** 2, axis=0)
     degrees = coefficients.shape[0]
     return Noise(
@@ -125,15 +127,14 @@ def _unit_coefficients(phase_rad: NDArray[np.float64], free: tuple[int, ...]) ->
     return np.stack(parts)
 
 
-def _slice_planes(coefficients: NDArray[np.float64], mask: NDArray[np.bool_]) -> NDArray[np.float64]:
+def _fitted_planes(coefficients: NDArray[np.float64], mask: NDArray[np.bool_]) -> NDArray[np.float64]:
     """The least-squares plane a + b i + c j of every coefficient in every slice of the mask, same shape, else 0."""
+    values = coefficients[:, mask]
+    fitted = np.zeros_like(values)
+    for inside, terms in slice_planes(mask):
+        fitted[:, inside] = (terms @ np.linalg.lstsq(terms, values[:, inside].T, rcond=None)[0]).T
     planes = np.zeros_like(coefficients)
-    for k in np.flatnonzero(mask.any(axis=(0, 1))).tolist():
-        inside = mask[..., k]
-        i, j = np.nonzero(inside)
-        terms = np.stack([np.ones(i.size), i - i.mean(), j - j.mean()], axis=1)
-        values = coefficients[..., k][:, inside]
-        planes[:, i, j, k] = (terms @ np.linalg.lstsq(terms, values.T, rcond=None)[0]).T
+    planes[:, mask] = fitted
     return planes
 
 

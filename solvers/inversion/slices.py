@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from palpate.solvers.inversion.drift import slice_planes
+from palpate.imaging.slice_planes import slice_planes
 
 type Wave = NDArray[np.complex128]
 
@@ -56,7 +56,8 @@ def slice_turns(wave: Wave, residual: Wave, probe: Wave, mask: NDArray[np.bool_]
         mask: shape (i, j, k), slices along k; N voxels.
     """
     power, along, noise = [], [], []
-    for inside, plane in slice_planes(mask):
+    for inside, terms in slice_planes(mask):
+        plane = np.linalg.qr(terms)[0]
         waving = wave[inside] - plane @ (plane.T @ wave[inside])
         if len(inside) >= FEWEST_VOXELS and np.any(waving):
             power.append(float(np.sum(np.abs(waving) ** 2)))

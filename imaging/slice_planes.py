@@ -1,0 +1,21 @@
+"""Planes over the slices of a mask: what motion and heating between images add to each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def slice_planes(mask: NDArray[np.bool_]) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float64]]]:
+    """Slice by slice, its n voxels' places among the mask's N, and 1, i and j over them, centred, shape (n, 3).
+
+    Args:
+        mask: shape (i, j, k), slices along k.
+    """
+    ijk = np.argwhere(mask)
+    for k in np.unique(ijk[:, 2]):
+        inside = np.flatnonzero(ijk[:, 2] == k)
+        place = ijk[inside, :2] - ijk[inside, :2].mean(axis=0)
+        yield inside, np.column_stack([np.ones(len(inside)), place])
