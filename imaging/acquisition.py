@@ -30,6 +30,9 @@ class PhaseAcquisition:
             of two opposite encodings.
         still_phase_rad: phase of a scan with the actuator off, relative to its mean over time, shape as phase_rad;
             None where there is none.
+        slice_thickness_mm: thickness of the excited slices; None where the header does not say.
+        acquired_matrix: columns and rows that the scanner measured, before it interpolated; None where the header
+            does not say.
     """
 
     phase_rad: NDArray[np.float64]
@@ -43,6 +46,8 @@ class PhaseAcquisition:
     facts: Mapping[str, object]
     encoding_gain: float = 1.0
     still_phase_rad: NDArray[np.float64] | None = None
+    slice_thickness_mm: float | None = None
+    acquired_matrix: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         """Refuse an acquisition whose parts do not fit together.
