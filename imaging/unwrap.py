@@ -73,7 +73,7 @@ def unwrapped_steps(phase_rad: NDArray[np.float64], mask: NDArray[np.bool_]) -> 
     for k in np.flatnonzero(mask.any(axis=(0, 1))).tolist():
         inside = mask[..., k]
         for step in steps[..., k]:
-            masked = np.ma.masked_array(step, mask=~inside)
+            masked = np.ma.MaskedArray(step, mask=~inside)
             step[...] = np.ma.filled(unwrap_phase(masked, rng=0), fill_value=0.0)
     for k, patches in enumerate(slice_patches(mask)):
         for patch in patches:
