@@ -6,7 +6,6 @@ columns are not read. Label 0 is no region and needs no name.
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from palpate.config.table import TableColumns, read_table
 from palpate.errors import InputError
 from palpate.imaging.labels import demand_labels
 from palpate.imaging.nifti import read_nifti
@@ -64,9 +64,9 @@ def read_segmentation(path: Path, table: Path) -> Segmentation:
         InputError: a file is unreadable; values are no labels; all are 0; a label has no name; a name or an index
             occurs twice; voxel axes are not orthogonal.
     """
-    names = read_names(table)
     volume = read_nifti(path)
     demand_labels(path, volume)
+    names = read_names(table)
     labels = volume.values.astype(np.int32)
     present = [int(number) for number in np.unique(labels) if number]
     if not present:
@@ -94,19 +94,12 @@ def read_names(table: Path) -> dict[int, str]:
     Raises:
         InputError: no such file, no table of that form, or an index or name that occurs twice.
     """
-    try:
-        with table.open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.DictReader(stream, delimiter="\t")
-            rows = list(reader)
-            columns = list(reader.fieldnames or ())
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(table, found="no readable table", expected=_TABLE, advice="Check the path.") from error
-    if max(columns.count("index"), columns.count("name")) > 1:
-        found = "a column index or name for the second time"
-        raise InputError(table, found=found, expected=_TABLE, advice="Keep one of them.")
+    columns = TableColumns(("index", "name"), (), further=True)
+    advice = "Name the table with --names, or put labels.tsv beside the labels."
+    rows = read_table(table, columns, what="a table of labels", advice=advice)
     names: dict[int, str] = {}
-    for line, row in enumerate(rows, start=2):
-        index, name = (row.get("index") or "").strip(), (row.get("name") or "").strip()
+    for line, row in rows:
+        index, name = row["index"], row["name"]
         sound = index.isascii() and index.isdecimal() and len(index) <= _DIGITS and int(index) > 0
         if not sound or not name.isprintable() or not 0 < len(name) <= _LONGEST_NAME:
             found = f"index {index[:20]!r} with name {name[:20]!r} on line {line}"

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, get_args
 
-from palpate.config.table import header_of, rows_of
+from palpate.config.table import Rows, TableColumns, read_table
 from palpate.errors import InputError
 from palpate.imaging.tumour.history import CAVITY, ENHANCING
 
@@ -110,23 +110,10 @@ def read_treatments(table: Path, drugs: Collection[str] | None = None) -> tuple[
     return tuple(sorted(events, key=lambda event: event.date))
 
 
-def _lines(table: Path) -> list[tuple[int, dict[str, str]]]:
+def _lines(table: Path) -> Rows:
+    columns = TableColumns(REQUIRED, OPTIONAL, advice_unknown="Check the spelling (docs/longitudinal.md).")
     advice = "Give a tab-separated table (docs/longitudinal.md)."
-    try:
-        text = table.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(table, found="no readable text", expected="a table of treatments", advice=advice) from error
-    lines = text.splitlines()
-    header = header_of(lines)
-    for name in header:
-        if name not in REQUIRED + OPTIONAL or header.count(name) > 1:
-            found = f"column {name[:30]!r}" + (" twice" if header.count(name) > 1 else "")
-            expected = f"columns among {', '.join(REQUIRED + OPTIONAL)}"
-            raise InputError(table, found=found, expected=expected, advice=advice)
-    for name in REQUIRED:
-        if name not in header:
-            raise InputError(table, found=f"no column {name!r}", expected="at least date and kind", advice=advice)
-    rows = rows_of(table, lines)
+    rows = read_table(table, columns, what="a table of treatments", advice=advice)
     return [(number, {name: "" if cell in _EMPTY else cell for name, cell in row.items()}) for number, row in rows]
 
 

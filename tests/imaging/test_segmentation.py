@@ -50,13 +50,13 @@ def _with(value: float) -> NDArray[np.float32]:
         (_with(1e12), TABLE, "such as 1e+12"),
         (_with(5.0), TABLE, "labels without a name: 5"),
         (np.ones((4, 4, 4, 2), np.float32), TABLE, "shape (4, 4, 4, 2)"),
-        (block(), "number\tname\n1\tgrey\n", "index '' with name 'grey' on line 2"),
+        (block(), "number\tname\n1\tgrey\n", "no column 'index' in the header line"),
         (block(), "index\tname\n1\tgrey\n1\twhite\n", "for the second time on line 3"),
         (block(), "index\tname\n1\tgrey\n2\tgrey\n", "for the second time on line 3"),
         (block(), "index\tname\n1\t\n", "index '1' with name '' on line 2"),
         (block(), "index\tname\n1.0\tgrey\n", "index '1.0'"),
         (block(), "index\tname\n", "no line with a label"),
-        (block(), "", "no line with a label"),
+        (block(), "", "an empty file"),
     ],
 )
 def test_labels_nobody_can_mesh(labels: NDArray[np.float32], table: str, said: str, tmp_path: Path) -> None:
@@ -70,7 +70,7 @@ def test_no_table(tmp_path: Path) -> None:
     """Regions without names cannot be given moduli."""
     path, table = written(tmp_path, block())
     table.unlink()
-    with pytest.raises(InputError, match="no readable table"):
+    with pytest.raises(InputError, match="no such file; expected a table of labels"):
         read_segmentation(path, table)
 
 

@@ -55,13 +55,27 @@ def test_table_of_a_spreadsheet_is_read(study: Path) -> None:
     assert read_study(table)[0].mre == study / "scan.zip"
 
 
+def test_unicode_text_of_a_spreadsheet_is_read(study: Path) -> None:
+    """Excel's "Unicode text" is UTF-16 with a byte-order mark, quotation marks and tabs of empty columns."""
+    text = 'subject\tsession\tmre\r\n"01"\t01\tscan.zip\t\t\r\n'
+    table = study / "sessions.tsv"
+    for encoding in ("utf-16-le", "utf-16-be"):
+        table.write_bytes("\ufeff".encode(encoding) + text.encode(encoding))
+        assert read_study(table)[0].mre == study / "scan.zip"
+
+
 GOOD = "01|01|dicom"
 REFUSED = [
     (("subject|session|mre",), "no session"),
     (("subject|session", "01|01"), "no column 'mre'"),
     (("subject|session|mre|anatomi", GOOD + "|"), "column 'anatomi'"),
     (("subject|session|mre|mre", GOOD + "|dicom"), "column 'mre' twice"),
-    (("subject,session,mre", "01,01,dicom"), "column 'subject,session,mre'"),
+    (("subject,session,mre", "01,01,dicom"), "columns separated by commas"),
+    (("subject;session;mre", "01;01;dicom"), "columns separated by semicolons"),
+    (("subject  session  mre", "01  01  dicom"), "columns separated by spaces"),
+    (("subject|session|mre", "01 01 dicom"), "not by spaces"),
+    (("subject|session|mre|age", GOOD + "|54"), "belong into participants.tsv"),
+    (("subject|session||mre", "01|01||dicom"), "a column without a name (column 3 of the header line)"),
     (("subject|session|mre", "01|01"), "2 cells in line 2"),
     (("subject|session|mre", "sub-01|01|dicom"), "line 2, column subject: found 'sub-01'"),
     (("subject|session|mre", "01||dicom"), "line 2, column session: found ''"),

@@ -91,7 +91,9 @@ def main() -> NoReturn:
     try:
         code = app(standalone_mode=False, prog_name="palpate")
     except typer.TyperException as error:  # an unknown option, a missing argument
-        leave(error.exit_code, f"palpate: {error.format_message()} Try 'palpate --help'.")
+        context: typer.Context | None = getattr(error, "ctx", None)  # only errors of one command have one
+        command = context.command_path if context else "palpate"
+        leave(error.exit_code, f"palpate: {error.format_message()} Try '{command} --help'.")
     except InputError as error:
         leave(2, f"palpate: {error}")
     except (KeyboardInterrupt, typer.Abort):

@@ -14,7 +14,7 @@ def mesh(
     names: Annotated[
         Path | None, typer.Option(help="Of labels: table with index and name; labels.tsv beside them where absent.")
     ] = None,
-    settings: Annotated[str | None, typer.Option(help="The mesh section of the configuration, as JSON.")] = None,
+    settings: Annotated[str | None, typer.Option(help="The mesh section of the configuration: JSON, or a YAML or JSON file.")] = None,
 ) -> None:
     """Make elements: overlapping zones of hexahedra from a wave field, or tetrahedra from labels.
 
@@ -27,7 +27,7 @@ def mesh(
     from palpate.errors import InputError
 
     chosen = parse_settings(MeshSettings, settings)
-    if source.name.endswith((".nii", ".nii.gz")):
+    if source.name.lower().endswith((".nii", ".nii.gz")):
         from palpate.meshing.conforming.label_mesh_folder import write_label_mesh
 
         write_label_mesh(source, names or source.parent / "labels.tsv", out, chosen.tetrahedra)

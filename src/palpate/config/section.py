@@ -1,57 +1,142 @@
-"""What every section of the configuration shares: frozen, no unknown keys, and an error a user can act on."""
+"""The base of every section of the configuration: frozen, without unknown keys, and read from text or file."""
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NoReturn
 
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+
+from palpate.config.complaint import settings_error
+from palpate.config.text_file import read_text_file
 from palpate.errors import InputError
+
+_OPTION = "--settings"
+_ADVICE = 'Write JSON such as {"key": 1.5}, or name a YAML or JSON file.'
 
 
 class Section(BaseModel):
-    """A step's own settings. The docstring under each field is its description in the JSON schema."""
+    """Settings of one step. The docstring under each field is its description in the JSON schema."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
+    @classmethod
+    def section_key(cls) -> str:
+        """Return the key of this section in a study's configuration, such as "ingest"."""
+        return cls.__name__.removesuffix("Settings").lower()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _empty_sections_are_defaults(cls, content: object) -> object:
+        """Leave out sections without a key, as they remain where all their lines are commented out."""
+        if not isinstance(content, Mapping):
+            return content
+        return {name: value for name, value in content.items() if value is not None or not cls._is_section(name)}
+
+    @classmethod
+    def _is_section(cls, name: object) -> bool:
+        field = cls.model_fields.get(str(name))
+        return field is not None and isinstance(field.annotation, type) and issubclass(field.annotation, Section)
+
 
 def parse_settings[S: Section](model: type[S], text: str | None) -> S:
-    """The settings of one step from the JSON text of its --settings option.
+    """Return the settings of one step from its --settings option.
 
     Args:
         model: the section's class.
-        text: a JSON object; None gives the defaults.
+        text: a JSON object (YAML in braces is read too), or the path of a YAML or JSON file that holds the section,
+            alone or as part of a study's whole configuration; None gives the defaults.
 
     Raises:
-        InputError: the text is not JSON, or a key or value is not one the section knows.
+        InputError: the text is neither, or a key or value is not one that the section knows.
     """
     if text is None:
         return model()
+    inline = text.lstrip().startswith("{")
+    where = _OPTION if inline else text
+    content = parse_object(text, _OPTION) if inline else _of_file(text)
     try:
-        return model.model_validate_json(text)
+        return model.model_validate(_own_part(content, model))
     except ValidationError as error:
-        raise settings_error("--settings", error, model) from error
+        raise settings_error(where, error, model) from error
 
 
-def settings_error(where: str, error: ValidationError, model: type[BaseModel]) -> InputError:
-    """The first complaint of a failed validation, as the one sentence a user sees."""
-    first = error.errors(include_url=False)[0]
-    key = ".".join(str(part) for part in first["loc"]) or "the whole text"
-    shown = first["input"] if isinstance(first["input"], str | int | float | bool) else type(first["input"]).__name__
-    found = f"{key} = {shown!r}" if first["loc"] else f"{shown!r}"
-    if first["type"] == "extra_forbidden":
-        known = ", ".join(_fields_at(model, first["loc"][:-1]))
-        return InputError(where, found=f"unknown key {key}", expected=f"one of {known}", advice="Check the spelling.")
-    advice = f"Correct {key}." if first["loc"] else "Write one JSON object."
-    return InputError(where, found=found, expected=_lower_first(first["msg"]), advice=advice)
+def _of_file(name: str) -> dict[str, Any]:
+    """Return the keys and values of a settings file."""
+    path = Path(name)
+    try:
+        there = path.exists()
+    except OSError:  # such as a name that no file system takes
+        there = False
+    if not there:
+        found = f"{name[:60]!r}, which is neither JSON nor a file"
+        raise InputError(_OPTION, found=found, expected="settings, or the path of their file", advice=_ADVICE)
+    return parse_object(read_text_file(path, expected="settings in YAML or JSON", advice=_ADVICE), name)
 
 
-def _fields_at(model: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
-    """Names of the keys allowed at a place of the configuration."""
-    for part in location:
-        inner = model.model_fields[str(part)].annotation if str(part) in model.model_fields else None
-        if isinstance(inner, type) and issubclass(inner, BaseModel):
-            model = inner
-    return sorted(model.model_fields)
+def parse_object(text: str, where: str) -> dict[str, Any]:
+    """Return the keys and values of JSON text, else of YAML, which also reads what people take for JSON.
+
+    Args:
+        text: JSON or YAML.
+        where: file or option that holds it, for errors.
+
+    Raises:
+        InputError: the text is neither, names a key twice, or holds no keys.
+    """
+    try:
+        content = json.loads(text, object_pairs_hook=lambda pairs: _once(pairs, where), parse_constant=_no_number)
+    except (ValueError, RecursionError):
+        content = _yaml(text, where)
+    if not isinstance(content, dict):
+        found = f"{type(content).__name__} {str(content)[:60]!r}" if content is not None else "no keys"
+        raise InputError(where, found=found, expected="keys with values", advice=_ADVICE)
+    return {str(key): value for key, value in content.items()}
 
 
-def _lower_first(text: str) -> str:
-    return text[:1].lower() + text[1:]
+def _yaml(text: str, where: str) -> object:
+    """Return the content of YAML text, each key at most once in its mapping."""
+    try:
+        for node in _mappings(yaml.compose(text, Loader=yaml.SafeLoader)):
+            _once([(str(key.value), None) for key, _ in node.value], where)
+        return yaml.safe_load(text)
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f" (line {mark.line + 1}, column {mark.column + 1})" if mark else ""
+        found = f"text that is neither JSON nor YAML{place}"
+        raise InputError(where, found=found, expected="keys with values", advice=_ADVICE) from error
+
+
+def _mappings(node: yaml.Node | None) -> list[yaml.MappingNode]:
+    """Return all mappings of a YAML document."""
+    if isinstance(node, yaml.MappingNode):
+        return [node, *(inner for pair in node.value for part in pair for inner in _mappings(part))]
+    if isinstance(node, yaml.SequenceNode):
+        return [inner for part in node.value for inner in _mappings(part)]
+    return []
+
+
+def _once(pairs: list[tuple[str, Any]], where: str) -> dict[str, Any]:
+    """Return pairs as a dictionary; the last of two equal keys would win in silence."""
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise InputError(where, found=f"key {twice} twice", expected="each key once", advice="Remove one of them.")
+    return content
+
+
+def _no_number(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON")
+
+
+def _own_part(content: dict[str, Any], model: type[Section]) -> object:
+    """Return the section out of a study's whole configuration, or the content where it is the section already."""
+    whole = {"sessions", "results"} & set(content) or set(content) == {model.section_key()}
+    if not whole or model.section_key() in model.model_fields:
+        return content
+    part = content.get(model.section_key())
+    return {} if part is None else part

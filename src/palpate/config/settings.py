@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-import yaml
 from pydantic import ValidationError
 
+from palpate.config.complaint import settings_error
 from palpate.config.forecast import ForecastSettings
 from palpate.config.ingest import IngestSettings
 from palpate.config.inversion import InversionSettings
@@ -15,10 +15,10 @@ from palpate.config.maps import MapsSettings
 from palpate.config.mesh import MeshSettings
 from palpate.config.phantom import PhantomSettings
 from palpate.config.report import ReportSettings
-from palpate.config.section import Section, settings_error
+from palpate.config.section import Section, parse_object
+from palpate.config.text_file import read_text_file
 from palpate.config.tumour import TumourSettings
 from palpate.config.twin import TwinSettings
-from palpate.errors import InputError
 
 
 class Settings(Section):
@@ -83,13 +83,6 @@ def read_settings(path: Path) -> Settings:
     Raises:
         InputError: the file cannot be read, is not YAML, or holds an unknown key or a value that is not allowed.
     """
-    advice = "Start from the config.yaml of the checkout."
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(path, found="no readable file", expected="a configuration", advice=advice) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(path, found="text that is not YAML", expected="a configuration", advice=advice) from error
-    if not isinstance(content, dict):
-        raise InputError(path, found="no keys", expected="YAML with key: value lines", advice=advice)
+    text = read_text_file(path, expected="a configuration", advice="Start from the config.yaml of the checkout.")
+    content = parse_object(text, str(path))
     return load_settings(content, str(path))

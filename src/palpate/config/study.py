@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from palpate.config.table import header_of, rows_of
+from palpate.config.table import Rows, TableColumns, read_table
 from palpate.errors import InputError
 
 REQUIRED = ("subject", "session", "mre")
@@ -103,33 +103,15 @@ def growth_scans(sessions: Sequence[Session], subject: str) -> tuple[Session, ..
     return tuple(one for one in sessions if one.subject == subject and one.growth is not None)
 
 
-def _rows(table: Path) -> list[tuple[int, dict[str, str]]]:
-    """Non-empty lines with their line numbers, as column to stripped text."""
-    advice = "Give the path of the study's sessions.tsv."
-    try:
-        text = table.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        found = "no such file" if not table.exists() else f"a file that cannot be read ({error.strerror})"
-        raise InputError(table, found=found, expected="a table of sessions", advice=advice) from error
-    except UnicodeDecodeError as error:
-        expected = "tab-separated text in UTF-8"
-        raise InputError(table, found="bytes that are no text", expected=expected, advice=advice) from error
-    lines = text.splitlines()
-    _check_header(table, header_of(lines))
-    return rows_of(table, lines)
-
-
-def _check_header(table: Path, header: list[str]) -> None:
-    known = ", ".join(REQUIRED + OPTIONAL)
-    for name in header:
-        if name not in REQUIRED + OPTIONAL or header.count(name) > 1:
-            found = f"column {name!r}" + (" twice" if header.count(name) > 1 else "")
-            advice = "Separate columns by tabs and check the spelling."
-            raise InputError(table, found=found, expected=f"columns among {known}", advice=advice)
-    for name in REQUIRED:
-        if name not in header:
-            found = f"no column {name!r} in the header line"
-            raise InputError(table, found=found, expected=f"columns among {known}", advice="Add it.")
+def _rows(table: Path) -> Rows:
+    """Return the non-empty lines with their line numbers, as column to cell."""
+    columns = TableColumns(
+        REQUIRED,
+        OPTIONAL,
+        advice_unknown="Columns about a participant (age, sex, weight) belong into participants.tsv; else check the "
+        "spelling.",
+    )
+    return read_table(table, columns, what="a table of sessions", advice="Give the path of the study's sessions.tsv.")
 
 
 def _session(table: Path, line: int, row: Mapping[str, str]) -> Session:

@@ -1,40 +1,116 @@
-"""Lines of a tab-separated table, as the study's sessions and a patient's treatments are given."""
+"""Tab-separated tables, as the study's sessions and a patient's treatments are given."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
+from palpate.config.text_file import read_text_file
 from palpate.errors import InputError
 
+type Rows = list[tuple[int, dict[str, str]]]
 
-def header_of(lines: Sequence[str]) -> list[str]:
-    """Names of the columns; none of an empty table.
+_OTHER_SEPARATORS: Final = {",": "commas", ";": "semicolons", "|": "bars", " ": "spaces"}
+_SHOWN: Final = 40
+"""Longest piece of a cell that an error repeats."""
 
-    Args:
-        lines: of the table.
+
+@dataclass(frozen=True, slots=True)
+class TableColumns:
+    """Columns that a table may have.
+
+    Attributes:
+        required: names of the columns that must be there.
+        optional: names of the others.
+        advice_unknown: remedy for a column that nobody knows, one sentence.
+        further: whether columns that nobody knows are passed over instead of refused.
     """
-    return [cell.strip() for cell in lines[0].split("\t")] if lines else []
+
+    required: Sequence[str]
+    optional: Sequence[str]
+    advice_unknown: str = "Check the spelling, or leave the column out."
+    further: bool = False
+
+    @property
+    def known(self) -> tuple[str, ...]:
+        """All names, the required ones first."""
+        return (*self.required, *self.optional)
 
 
-def rows_of(table: Path, lines: Sequence[str]) -> list[tuple[int, dict[str, str]]]:
-    """Non-empty lines below the header with their line numbers, as column to stripped text.
+def read_table(path: Path, columns: TableColumns, *, what: str, advice: str) -> Rows:
+    """Return the non-empty lines of a tab-separated table with their line numbers, each as column name to cell.
 
     Args:
-        table: its path, for errors.
-        lines: of the table.
+        path: text with a header line, UTF-8 or UTF-16.
+        columns: the columns that the table may have.
+        what: noun phrase for the table, such as "a table of sessions".
+        advice: remedy for a file that is no table, one sentence.
 
     Raises:
-        InputError: a line has more or fewer cells than the header.
+        InputError: the file is no text, its cells are not separated by tabs, a column is missing, unknown or there
+            twice, or a line has more or fewer cells than the header.
     """
-    header, rows = header_of(lines), []
+    lines = read_text_file(path, expected=f"{what}, tab-separated text", advice=advice).splitlines()
+    header = _header(path, lines, columns)
+    return list(_rows(path, lines, header))
+
+
+def _header(path: Path, lines: Sequence[str], columns: TableColumns) -> list[str]:
+    """Return the names of the columns after checking them."""
+    header = [_unquoted(cell) for cell in lines[0].split("\t")]
+    known = f"columns among {', '.join(columns.known)}"
+    if len(header) == 1 and (separator := _other_separator(lines[0], columns)):
+        raise InputError(
+            path,
+            found=f"columns separated by {separator}",
+            expected="columns separated by tabs",
+            advice="Save the table as tab-separated text.",
+        )
+    for name in header:
+        if not name and not columns.further:
+            found = f"a column without a name (column {header.index(name) + 1} of the header line)"
+            raise InputError(path, found=found, expected=known, advice="Name the column, or remove the stray tab.")
+        if header.count(name) > 1 and name in columns.known:
+            raise InputError(path, found=f"column {name[:_SHOWN]!r} twice", expected=known, advice="Remove one.")
+        if name not in columns.known and not columns.further:
+            found = f"column {name[:_SHOWN]!r}"
+            raise InputError(path, found=found, expected=known, advice=columns.advice_unknown)
+    for name in columns.required:
+        if name not in header:
+            found = f"no column {name!r} in the header line"
+            raise InputError(path, found=found, expected=known, advice="Add it.")
+    return header
+
+
+def _other_separator(line: str, columns: TableColumns) -> str | None:
+    """Return the plural name of the separator by which a header of known columns falls apart; None for no other."""
+    for mark, name in _OTHER_SEPARATORS.items():
+        cells = [_unquoted(cell) for cell in line.split(mark if mark.strip() else None)]
+        if len(cells) > 1 and any(cell in columns.known for cell in cells):
+            return name
+    return None
+
+
+def _rows(path: Path, lines: Sequence[str], header: Sequence[str]) -> Iterator[tuple[int, dict[str, str]]]:
+    """Yield the non-empty lines below the header."""
     for number, line in enumerate(lines[1:], start=2):
-        cells = [cell.strip() for cell in line.split("\t")]
+        cells = [_unquoted(cell) for cell in line.split("\t")]
         if not any(cells):
             continue
+        # Spreadsheets end lines with the tabs of empty columns.
+        while len(cells) > len(header) and not cells[-1]:
+            cells.pop()
         if len(cells) != len(header):
             found = f"{len(cells)} cells in line {number}"
             expected = f"{len(header)}, as in the header"
-            raise InputError(table, found=found, expected=expected, advice="Separate cells by one tab each.")
-        rows.append((number, dict(zip(header, cells, strict=True))))
-    return rows
+            advice = "Separate cells by one tab each" + (", not by spaces." if len(cells) == 1 else ".")
+            raise InputError(path, found=found, expected=expected, advice=advice)
+        yield number, dict(zip(header, cells, strict=True))
+
+
+def _unquoted(cell: str) -> str:
+    """Return a cell without blanks around it and without the quotation marks of a spreadsheet."""
+    cell = cell.strip()
+    return cell[1:-1].replace('""', '"').strip() if len(cell) > 1 and cell[0] == cell[-1] == '"' else cell
