@@ -25,6 +25,7 @@ from pydicom.uid import (
 )
 from pydicom.valuerep import VR
 
+from palpate.imaging.dicom.file_kinds import HEAD_BYTES
 from palpate.imaging.input_limits import Budget, Scope
 
 UNREADABLE = (
@@ -79,6 +80,9 @@ def parse(
         Exception: one of UNREADABLE, where it is damaged.
     """
     _demand_small(stream, stored, budget)
+    stream.seek(0)
+    if not is_dicom(stream.read(HEAD_BYTES)):
+        raise InvalidDicomError
     stream.seek(0)
     with silence():
         image = pydicom.dcmread(
