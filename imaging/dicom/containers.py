@@ -22,6 +22,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
+from hashlib import sha256
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Final, Protocol, cast
 
@@ -43,6 +44,7 @@ from palpate.imaging.dicom.zip_directory import demand_few_members
 from palpate.imaging.input_limits import Budget, Counted, Scope
 
 _IN_MEMORY_BYTES: Final = 32 << 20
+_PIECE_BYTES: Final = 1 << 20
 _COPY: Final = "Copy the archive again."
 _SUFFIXES: Final = (".gz", ".bz2", ".xz")
 
@@ -146,16 +148,22 @@ class Entry:
     stream: BinaryIO
     folder: str
 
-    def content(self) -> bytes:
-        """Return all its bytes; once, where it lies in an archive.
 
-        Raises:
-            InputError: the archive is damaged here, or a limit is passed.
-        """
-        if isinstance(self.source, OnDisk):
-            return self.source.content()
-        with _unpacking(_named(PurePosixPath(self.member))):
-            return self.stream.read()
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Copy of an archive's member.
+
+    Attributes:
+        spooled: where it is.
+        digest: SHA-256 of its bytes.
+    """
+
+    spooled: Spooled
+    digest: bytes
+
+    def open(self) -> BinaryIO:
+        """Return a stream of its bytes that can be rewound."""
+        return cast(BinaryIO, _Part(self.spooled))
 
 
 class Walk:
@@ -170,7 +178,8 @@ class Walk:
         self._container = container
         self._passed = passed
         self._budget = Budget(shown(container))
-        self._spool: BinaryIO | None = None
+        # Without a name, so that nothing is left behind whatever happens; it lives as long as its images.
+        self._spool = cast(BinaryIO, tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES))  # noqa: SIM115
         self._seen: set[tuple[int, int]] = set()
 
     def __iter__(self) -> Iterator[Entry]:
@@ -184,20 +193,41 @@ class Walk:
         else:
             yield from self._on_disk(self._container, PurePosixPath(self._container.name))
 
-    def keep(self, entry: Entry, content: bytes) -> Source:
-        """Return where an entry's bytes can be read again.
+    def hold(self, entry: Entry) -> Held:
+        """Copy an archive's member into a temporary file, piece by piece, so that no member fills the memory.
 
         Args:
-            entry: of this walk.
-            content: its bytes.
+            entry: of this walk, the one handed out last.
+
+        Raises:
+            InputError: the archive is damaged here, or a limit is passed.
         """
-        if entry.source is not None:
-            return entry.source
-        if self._spool is None:
-            self._spool = cast(BinaryIO, tempfile.TemporaryFile())  # noqa: SIM115 - lives as long as its images
         start = self._spool.seek(0, os.SEEK_END)
-        self._spool.write(content)
-        return Spooled(self._spool, start, len(content))
+        total = sha256()
+        with _unpacking(_named(PurePosixPath(entry.member))):
+            while piece := entry.stream.read(_PIECE_BYTES):
+                self._spool.write(piece)
+                total.update(piece)
+        length = self._spool.tell() - start
+        return Held(Spooled(self._spool, start, length), total.digest())
+
+    def content(self, entry: Entry) -> bytes:
+        """Return the bytes of the entry handed out last.
+
+        Raises:
+            InputError: as `hold` does.
+        """
+        if isinstance(entry.source, OnDisk):
+            return entry.source.content()
+        held = self.hold(entry)
+        content = held.spooled.content()
+        self.drop(held)
+        return content
+
+    def drop(self, held: Held) -> None:
+        """Give up the copy of the member that was held last."""
+        self._spool.seek(held.spooled.start)
+        self._spool.truncate()
 
     def _folder(self, folder: Path, inside: PurePosixPath) -> Iterator[Entry]:
         with _readable(inside, "folder"):
@@ -327,6 +357,36 @@ def _decompressed(stream: BinaryIO, kind: str) -> BinaryIO:
     return cast(BinaryIO, bz2.BZ2File(stream) if kind == BZIP2 else lzma.LZMAFile(stream))
 
 
+class _Part(io.RawIOBase):
+    """Stream of one file within the temporary file."""
+
+    def __init__(self, part: Spooled) -> None:
+        super().__init__()
+        self._part = part
+        self._place = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._place, os.SEEK_END: self._part.length}[whence]
+        self._place = max(0, base + offset)
+        return self._place
+
+    def tell(self) -> int:
+        return self._place
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        left = max(0, self._part.length - self._place)
+        wanted = left if size is None or size < 0 else min(size, left)
+        self._part.spool.seek(self._part.start + self._place)
+        self._place += wanted
+        return self._part.spool.read(wanted)
+
+
 class _Rejoined(io.RawIOBase):
     """Stream whose first bytes were read already."""
 
@@ -355,7 +415,7 @@ def _seekable(stream: BinaryIO, source: Source | None) -> Iterator[BinaryIO]:
             yield opened
         return
     with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES) as copy:
-        while piece := stream.read(1 << 20):
+        while piece := stream.read(_PIECE_BYTES):
             copy.write(piece)
         copy.seek(0)
         yield cast(BinaryIO, copy)

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from hashlib import file_digest, sha256
-from io import BytesIO
+from hashlib import file_digest
+from io import SEEK_END
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Final
 
@@ -166,7 +166,7 @@ def read_contents(container: Path, *, advice: str | None = None) -> Contents:
         if isinstance(found, Damaged):
             damaged.append(found)
         elif found is not None:
-            header, source, digest, tail = found
+            header, source, tail, digest = found
             if digest in instances:
                 passed.add(_COPY)
                 continue
@@ -208,15 +208,16 @@ def contents(container: Path) -> Iterator[tuple[str, bytes]]:
     Raises:
         InputError: an archive is damaged or passes the limits.
     """
-    for entry in Walk(container, PassedOver()):
+    walk = Walk(container, PassedOver())
+    for entry in walk:
         if is_dicom(entry.head):
-            yield entry.member, entry.content()
+            yield entry.member, walk.content(entry)
 
 
 def _image(
     entry: Entry, position: int, walk: Walk, budget: Budget, passed: PassedOver
-) -> tuple[pydicom.Dataset, Source, bytes, int] | Damaged | None:
-    """Header, place, digest and bytes after the pixels of an image; None for a file that is none."""
+) -> tuple[pydicom.Dataset, Source, int, bytes] | Damaged | None:
+    """Header, place, bytes after the pixels and digest of an image; None for a file that is none."""
     name = PurePosixPath(entry.member).name
     promised = is_image_name(name)
     if not is_plain_name(name):
@@ -229,13 +230,17 @@ def _image(
     if isinstance(entry.source, OnDisk):
         # Files may be large, and their headers are at the beginning.
         with entry.source.path.open("rb") as stream:
-            digest = file_digest(stream, "sha256").digest()
-            length = stream.tell()
+            length = stream.seek(0, SEEK_END)
             budget.demand_file_size(length)
-            return _parsed(entry, name, stream, length, (walk, b"", digest), budget, passed)
-    content = entry.content()
-    kept = (walk, content, sha256(content).digest())
-    return _parsed(entry, name, BytesIO(content), len(content), kept, budget, passed)
+            stream.seek(0)
+            digest = file_digest(stream, "sha256").digest()
+            found = _parsed(entry, name, stream, length, entry.source, budget, passed)
+            return (*found, digest) if isinstance(found, tuple) else found
+    held = walk.hold(entry)
+    found = _parsed(entry, name, held.open(), held.spooled.length, held.spooled, budget, passed)
+    if entry.source is not None or not isinstance(found, tuple):
+        walk.drop(held)
+    return (*found, held.digest) if isinstance(found, tuple) else found
 
 
 def _parsed(
@@ -243,10 +248,11 @@ def _parsed(
     name: str,
     stream: BinaryIO,
     length: int,
-    kept: tuple[Walk, bytes, bytes],
+    copy: Source,
     budget: Budget,
     passed: PassedOver,
-) -> tuple[pydicom.Dataset, Source, bytes, int] | Damaged | None:
+) -> tuple[pydicom.Dataset, Source, int] | Damaged | None:
+    """Header, place and bytes after the pixels of an image; None for a file that is none."""
     try:
         header = parse(stream, length, budget)
         tail = after_pixels(header, stream, length)
@@ -262,8 +268,7 @@ def _parsed(
             return None
         return _damage(name, "a damaged DICOM header", entry, stream)
     if "Rows" in header and "SOPClassUID" in header:
-        walk, content, digest = kept
-        return header, walk.keep(entry, content), digest, tail
+        return header, entry.source or copy, tail
     if not _has_preamble(entry.head) and not is_image_name(entry.member):
         passed.add(entry.kind)
         return None
