@@ -20,6 +20,7 @@ from palpate.imaging.registration.placement import Placement, not_moved, write_p
 from palpate.imaging.registration.register import overlap, register
 from palpate.imaging.registration.rigid import at_rest
 from palpate.progress import say
+from palpate.quality_warning import QualityWarning
 
 ALIGNED_SIGMAS: Final = 2.0
 """A movement within so many times its uncertainty is none, where the files do not say that there was one."""
@@ -39,6 +40,7 @@ class AnatomyImage:
         facts: what the record of ingest says of it.
         same_frame: whether it shares the elastogram's frame of reference; None where nobody says.
         rows: its lines in the table of series; none where it is no DICOM.
+        warnings: of its DICOM series.
     """
 
     where: Path
@@ -46,6 +48,7 @@ class AnatomyImage:
     facts: dict[str, object]
     same_frame: bool | None
     rows: tuple[SeriesRow, ...] = ()
+    warnings: tuple[QualityWarning, ...] = ()
 
 
 def read_anatomy_image(anatomy: Path, mre: Sequence[Instance]) -> AnatomyImage:
@@ -69,12 +72,12 @@ def read_anatomy_image(anatomy: Path, mre: Sequence[Instance]) -> AnatomyImage:
         demand_one_patient((mre[0], *read.series.instances))
         frames = [str(one.header.get("FrameOfReferenceUID", "")) for one in (mre[0], read.series.instances[0])]
         # Both as their files have them; what is written is keyed afterwards.
-        same = same_identifier(frames[0], frames[1], None)
-        if not same:
+        same = same_identifier(frames[0], frames[1], None) if all(frames) else None
+        if same is False:
             say("the anatomy has another frame of reference than the MRE: the patient may have moved between them")
     say(f"anatomy: {' x '.join(str(n) for n in read.volume.values.shape)} voxels")
     facts = {"source": "DICOM", "series_number": read.series.number, "same_frame_of_reference": same}
-    return AnatomyImage(anatomy, read.volume, facts, same, (anatomy_row(read.series),))
+    return AnatomyImage(anatomy, read.volume, facts, same, (*read.passed, anatomy_row(read.series)), read.warnings)
 
 
 def write_anatomy(image: AnatomyImage, label: str, folder: Path) -> None:

@@ -7,12 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-import pydicom
-
 from palpate.errors import InputError
 from palpate.imaging.deidentify.key import Key
 from palpate.imaging.dicom.files import UNREADABLE, contents, shown, silence
+from palpate.imaging.dicom.parsing import parse
 from palpate.imaging.dicom_source import DicomSource
+from palpate.imaging.input_limits import Budget
 
 _TAGS: Final = ("StudyInstanceUID", "FrameOfReferenceUID", "SeriesInstanceUID", "SOPInstanceUID")
 
@@ -54,11 +54,9 @@ def original_place(recorded: DicomSource, scan: Path, key: Key) -> DicomSource:
 
 def _identifiers(content: bytes) -> tuple[str, ...]:
     """Study, frame of reference, series and image of a DICOM file; empty where it is none or does not say."""
-    if content[128:132] != b"DICM":
-        return ("",) * len(_TAGS)
     try:
         with silence():
-            header = pydicom.dcmread(io.BytesIO(content), stop_before_pixels=True, specific_tags=list(_TAGS))
+            header = parse(io.BytesIO(content), len(content), Budget("a DICOM file of the scan"), tags=_TAGS)
             return tuple(str(header.get(name, "")) for name in _TAGS)
     except UNREADABLE:
         # Ingest refuses damaged images of the scan itself; what else lies beside it is of no concern here.

@@ -40,6 +40,7 @@ from palpate.imaging.wavefield_folder import (
 )
 from palpate.progress import say
 from palpate.provenance import atomic_directory, input_digests, refuse_foreign_folder, versions
+from palpate.quality_warning import QualityWarning
 from palpate.units import m_to_um
 
 _LABEL = re.compile(r"[A-Za-z0-9]+(?:[-_][A-Za-z0-9]+)*")
@@ -95,6 +96,8 @@ def ingest(
             key = open_key(settings.key, away_from=out) if settings.uids == "keyed" else None
             fields, records, images, rows = _from_dicom(mre, label, folder, settings, key, mask)
         image = None if anatomy is None else read_anatomy_image(anatomy, images)
+        for warning in image.warnings if image else ():
+            say(f"warning: {warning}")
         _write_series_table(folder / f"{label}_series.tsv", (*rows, *(image.rows if image else ())))
         common: dict[str, object] = {
             # Where the key lies concerns nobody who gets the results.
@@ -105,6 +108,7 @@ def ingest(
         }
         placed = {} if image is None else _place(image, label, folder, list(records), settings)
         for name, record in records.items():
+            _warn(record, image.warnings if image else ())
             record["anatomy"] = placed.get(name)
             text = json.dumps({"label": name, **record, **common}, indent=2, allow_nan=False)
             (folder / f"{name}_ingest.json").write_text(text + "\n", encoding="utf-8")
@@ -126,6 +130,8 @@ def _from_dicom(
     say("reading DICOM")
     acquisitions, export = read_acquisitions(mre, settings)
     images = export.used(acquisitions)
+    for warning in export.warnings:
+        say(f"warning: {warning}")
     say(f"read {len(images)} DICOM images, {len(acquisitions)} MRE acquisitions")
     identifiers = identifiers_of(images[0].header, key)
     used_key = key if identifiers.kind == "keyed" else None
@@ -139,6 +145,7 @@ def _from_dicom(
         fields += written
         facts = clean_facts(of_run[0].facts, used_key)
         records[name] = {"source": "DICOM", RECORDED: identifiers.as_record(), **facts, **record}
+        _warn(records[name], export.warnings)
     return tuple(fields), records, images, export.rows(acquisitions)
 
 
@@ -287,6 +294,13 @@ def _write_finished(fields: Sequence[WaveField], folder: Path, source: str) -> d
         assert isinstance(frequencies, list)
         frequencies.append({"frequency_hz": field.frequency_hz, "noise_std_um": noise_um})
     return records
+
+
+def _warn(record: dict[str, object], warnings: Sequence[QualityWarning]) -> None:
+    """Add warnings to a record's own."""
+    known = record.setdefault("warnings", [])
+    assert isinstance(known, list)
+    known += [one.as_record() for one in warnings]
 
 
 def _write_series_table(path: Path, rows: Sequence[SeriesRow]) -> None:

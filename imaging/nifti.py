@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import math
 import struct
 import zlib
@@ -16,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palpate.errors import InputError
+from palpate.imaging.input_limits import demand_gzip_fits
 
 # What nibabel raises on damaged bytes; it promises no common class.
 _UNREADABLE: Final = (
@@ -35,7 +35,6 @@ _UNREADABLE: Final = (
 )
 _BEST_COMPRESSION: Final = 1032
 """No gzip file holds more than this many times its own size."""
-_PIECE_BYTES: Final = 1 << 22
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +88,28 @@ def read_nifti(path: Path) -> Volume:
 
 
 def _demand_checksum(path: Path) -> None:
-    """Raise what gzip raises where a compressed file is damaged: nibabel stops at the last voxel, before the sum."""
-    if path.suffix == ".gz":
-        with gzip.open(path) as stream:
-            while stream.read(_PIECE_BYTES):
-                pass
+    """Raise what gzip raises where a compressed file is damaged: nibabel stops at the last voxel, before the sum.
+
+    Raises:
+        InputError: it states or unpacks to more than the limits allow.
+    """
+    if path.suffix.lower() == ".gz":
+        demand_gzip_fits(path, _stated_bytes)
+
+
+def _stated_bytes(head: bytes) -> int | None:
+    """The size that a NIfTI header states; None where it is none."""
+    try:
+        order = "<" if struct.unpack_from("<i", head)[0] in (348, 540) else ">"
+        if struct.unpack_from(order + "i", head)[0] == 540:
+            bits = struct.unpack_from(order + "h", head, 14)[0]
+            count, *lengths = struct.unpack_from(order + "8q", head, 16)
+        else:
+            bits = struct.unpack_from(order + "h", head, 72)[0]
+            count, *lengths = struct.unpack_from(order + "8h", head, 40)
+    except struct.error:
+        return None
+    return math.prod(max(one, 0) for one in lengths[: max(0, min(count, 7))]) * max(bits, 0) // 8
 
 
 def _demand_room(path: Path, image: nib.Nifti1Image) -> None:

@@ -19,7 +19,8 @@ from palpate.errors import InputError
 from palpate.imaging.deidentify.header import patient_of, without_identity
 from palpate.imaging.deidentify.key import Key
 from palpate.imaging.deidentify.key_file import open_key
-from palpate.imaging.dicom.files import UNREADABLE, Instance, read_instances, shown, silence, whole_image
+from palpate.imaging.dicom.files import UNREADABLE, Instance, read_instances, shown, silence
+from palpate.imaging.dicom.pixels import stored_values
 from palpate.imaging.dicom.series import demand, numbers
 from palpate.imaging.dicom.sorting import why_no_image
 from palpate.progress import say, track
@@ -163,7 +164,7 @@ def _add_pixels(cleaned: Dataset, instance: Instance) -> None:
     Raises:
         ValueError: they are no whole numbers, or the header contradicts itself; damaged data raise UNREADABLE.
     """
-    values = np.asarray(whole_image(instance.content()).pixel_array)
+    values = stored_values(instance.content(), instance.place, instance.padding)
     bits, stored = int(cleaned.BitsAllocated), int(cleaned.BitsStored)
     if values.dtype.kind not in "iu" or not 1 <= stored <= bits:
         raise ValueError("no whole numbers")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,12 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palpate.errors import InputError
-from palpate.imaging.dicom.files import Instance, read_instances, shown
+from palpate.imaging.dicom.files import Instance, read_contents, shown
 from palpate.imaging.dicom.geometry import affine_from, pixel_spacing_mm, slice_axes
+from palpate.imaging.dicom.no_image import ANATOMY_ADVICE
+from palpate.imaging.dicom.promised import maybe_lossy, missing_images
 from palpate.imaging.dicom.series import Series, group_series, numbers
 from palpate.imaging.dicom.slices import FULL_EXPORT, even_spacing_mm
-from palpate.imaging.dicom.sorting import why_no_image
+from palpate.imaging.dicom.sorting import SeriesRow, passed_rows, why_no_image
 from palpate.imaging.nifti import Volume
+from palpate.quality_warning import QualityWarning
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +30,15 @@ class Anatomy:
         volume: values, shape (i, j, k), and affine.
         series: the DICOM series.
         instances: every DICOM image found beside it.
+        passed: lines of the files beside it that are no readable images.
+        warnings: of the series.
     """
 
     volume: Volume
     series: Series
     instances: tuple[Instance, ...]
+    passed: tuple[SeriesRow, ...] = ()
+    warnings: tuple[QualityWarning, ...] = ()
 
 
 def read_anatomy(container: Path) -> Anatomy:
@@ -39,34 +47,39 @@ def read_anatomy(container: Path) -> Anatomy:
     Raises:
         InputError: there is no such series or more than one; slices are missing, doubled, tilted or truncated.
     """
-    every = read_instances(container)
+    found = read_contents(container, advice=ANATOMY_ADVICE)
+    every = found.instances
     reasons = [why_no_image(one) for one in every]
     instances = tuple(one for one, reason in zip(every, reasons, strict=True) if reason is None)
     found_series = group_series(instances) if instances else ()
     series = [one for one in found_series if len(one.instances) > 1 and "MOSAIC" not in one.image_type]
     if len(series) != 1:
-        found = ", ".join(str(one.number) for one in series) or "none"
+        listed = ", ".join(str(one.number) for one in series) or "none"
         left_out = sorted({reason for reason in reasons if reason is not None})
-        found += f"; left out: {'; '.join(left_out)}" if left_out else ""
+        listed += f"; left out: {'; '.join(left_out)}" if left_out else ""
         raise InputError(
             shown(container),
-            found=f"{len(series)} series with one slice per file ({found})",
+            found=f"{len(series)} series with one slice per file ({listed})",
             expected="exactly one, the T1-weighted anatomy",
             advice="Give the folder of that one series.",
         )
-    _demand_no_strays(series[0], every)
-    return Anatomy(volume=_volume(series[0]), series=series[0], instances=instances)
+    others = [one for other in found_series if other is not series[0] for one in other.instances]
+    no_images = [one for one, reason in zip(every, reasons, strict=True) if reason is not None]
+    _demand_no_strays(series[0], [*others, *no_images])
+    damaged = found.demand_whole(series[0].instances)
+    counts = found.passed.counts + Counter(f"{one.error.found}, of another series" for one in damaged)
+    warnings = (*missing_images(series, one_volume=True), *maybe_lossy(series))
+    return Anatomy(_volume(series[0]), series[0], instances, passed_rows(counts), warnings)
 
 
-def _demand_no_strays(series: Series, every: Sequence[Instance]) -> None:
-    """Raise InputError where an image bears the series' number or identifier and is no part of it.
+def _demand_no_strays(series: Series, others: Sequence[Instance]) -> None:
+    """Raise InputError where another image bears the series' number or identifier and is no part of it.
 
     A slice with a damaged header would be missing, and at an end of the stack no gap would show it.
     """
-    within = {id(one) for one in series.instances}
-    for one in every:
+    for one in others:
         same = [one.header.get(name) == series.header.get(name) for name in ("SeriesNumber", "SeriesInstanceUID")]
-        if id(one) not in within and any(same):
+        if any(same):
             raise InputError(
                 one.place,
                 found=f"an image of the number or identifier of series {series.number} that is no part of it",

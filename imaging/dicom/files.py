@@ -1,57 +1,39 @@
-"""DICOM instances out of a folder or a zip: headers now, pixels when asked for, errors that name no patient."""
+"""DICOM instances out of a folder or an archive: headers now, pixels when asked for, errors that name no patient."""
 
 from __future__ import annotations
 
-import io
-import logging
-import struct
-import warnings
-import zipfile
-import zlib
+from collections import Counter, defaultdict
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from hashlib import sha256
+from hashlib import file_digest
+from io import SEEK_END
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO, Final
 
 import numpy as np
 import pydicom
 from numpy.typing import NDArray
 from pydicom.config import IGNORE
-from pydicom.dataelem import RawDataElement
-from pydicom.errors import BytesLengthException, InvalidDicomError
-from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
+from pydicom.uid import UID, MediaStorageDirectoryStorage
 
 from palpate.errors import InputError
+from palpate.imaging.dicom.containers import Entry, OnDisk, PassedOver, Source, Walk, shown
+from palpate.imaging.dicom.file_kinds import TEXT, UNKNOWN, is_image_name
+from palpate.imaging.dicom.no_image import no_image
+from palpate.imaging.dicom.parsing import UNREADABLE, after_pixels, is_dicom, parse, read_all, silence
+from palpate.imaging.dicom.pixels import COMPLETE, COPY_AGAIN, stored_values
 from palpate.imaging.dicom.vocabulary import is_plain_name
+from palpate.imaging.input_limits import Budget
 from palpate.progress import say
 
-UNREADABLE = (
-    InvalidDicomError,
-    BytesLengthException,
-    OSError,
-    EOFError,
-    ValueError,
-    TypeError,
-    AttributeError,
-    LookupError,
-    ArithmeticError,
-    MemoryError,
-    zlib.error,
-    NotImplementedError,
-    RuntimeError,
-    struct.error,
-)
-"""What pydicom and its pixel decoders raise on damaged bytes; they promise no common class."""
-_UNKNOWN_LENGTH = 0xFFFFFFFF
-_AFTER_PIXELS = (b"\xfc\xff\xfc\xff", b"\xff\xfc\xff\xfc", b"\xfa\xff\xfa\xff", b"\xff\xfa\xff\xfa")
-"""Tags that may follow pixels, in either order of bytes: padding, signatures."""
-_BLOCK_BYTES = 512
-"""Files are padded with zeros to multiples of this, where they are."""
-_STANDARD_ROOT = "1.2.840.10008."
-_COMPLETE = "a complete DICOM image"
-_COPY_AGAIN = "Copy the file from the scanner or archive again."
+__all__ = [
+    "UNREADABLE", "Contents", "Damaged", "Instance", "contents", "read_contents", "read_instances", "shown", "silence",
+]  # fmt: skip
+_STANDARD_ROOT: Final = "1.2.840.10008."
+_BELONGING: Final = ("SeriesInstanceUID", "SeriesNumber")
+_COPY: Final = "copy of another image, byte by byte"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,15 +42,19 @@ class Instance:
 
     Attributes:
         header: everything but the pixels.
-        container: the folder or zip file that the user named.
+        container: the folder or archive that the user named.
         member: the file's path inside the container.
         frame: index of the image in a file that holds several; None in a file of one image.
+        source: where the bytes are; None where the container is a folder or the file itself.
+        padding: number of zeros after the pixels that other files of the series have as well.
     """
 
     header: pydicom.Dataset
     container: Path
     member: str
     frame: int | None = None
+    source: Source | None = None
+    padding: int = 0
 
     @property
     def place(self) -> str:
@@ -85,78 +71,230 @@ class Instance:
         Raises:
             InputError: the pixels are missing, truncated or compressed in a way that cannot be read.
         """
-        try:
-            with silence():
-                if self.frame is None:
-                    values = whole_image(self.content()).pixel_array
-                else:
-                    values = _frames(self.container, self.member, _changed_ns(self.container, self.member))[self.frame]
-        except UNREADABLE as error:
-            raise InputError(
-                self.place, found="pixels that cannot be read to their end", expected=_COMPLETE, advice=_COPY_AGAIN
-            ) from error
+        source = self._source()
+        if self.frame is None:
+            values = stored_values(source.content(), self.place, self.padding)
+        else:
+            frames = _frames(source, _changed_ns(source), self.padding, replace(self, frame=None).place)
+            if self.frame >= len(frames):
+                raise InputError(
+                    self.place, found="fewer frames than the header says", expected=COMPLETE, advice=COPY_AGAIN
+                )
+            values = frames[self.frame]
         return np.asarray(values, dtype=np.float64)
 
     def content(self) -> bytes:
         """The bytes of the file."""
-        return _content(self.container, self.member)
+        return self._source().content()
+
+    def _source(self) -> Source:
+        if self.source is not None:
+            return self.source
+        return OnDisk(self.container / self.member if self.container.is_dir() else self.container)
 
 
-def read_instances(container: Path) -> tuple[Instance, ...]:
-    """Headers of all DICOM images in a folder (searched deeply), a zip, or a single file.
+@dataclass(frozen=True, slots=True)
+class Damaged:
+    """A file that should be a DICOM image and cannot be read.
 
-    Files that announce themselves as something else than DICOM images (DICOMDIR, text, hidden) are passed over, and so
-    are second copies of a file, which archives like to hand out.
+    Attributes:
+        error: what is wrong with it.
+        folder: the folder or archive that holds it, inside the container.
+        header: what could be read of series, study and kind; empty where nothing could.
+    """
+
+    error: InputError
+    folder: str
+    header: pydicom.Dataset
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """All that a container holds.
+
+    Attributes:
+        instances: DICOM images, each once.
+        passed: number of files that are no images, by reason.
+        damaged: images that cannot be read.
+    """
+
+    instances: tuple[Instance, ...]
+    passed: PassedOver
+    damaged: tuple[Damaged, ...]
+
+    def demand_whole(self, used: tuple[Instance, ...]) -> tuple[Damaged, ...]:
+        """Return the damaged files that belong to none of the images in use.
+
+        A damaged file that says of which series it is belongs to that; one that does not, to the images beside it.
+
+        Args:
+            used: images.
+
+        Raises:
+            InputError: a damaged file may be one of those in use.
+        """
+        series = {str(one.header.get("SeriesInstanceUID", "")) for one in used}
+        numbers = {_number(one.header, "SeriesNumber") for one in used}
+        folders = {str(PurePosixPath(one.member).parent) for one in used}
+        for one in self.damaged:
+            uid, number = str(one.header.get("SeriesInstanceUID", "")), _number(one.header, "SeriesNumber")
+            known = uid != "" and number != "?"
+            if uid in series or number in numbers or (not known and one.folder in folders):
+                raise one.error
+        return self.damaged
+
+
+def read_contents(container: Path, *, advice: str | None = None) -> Contents:
+    """Headers of all DICOM images in a folder (searched deeply, links followed), an archive, or a single file.
+
+    Args:
+        container: folder, archive or file.
+        advice: what to do where there is no image; None takes the one for an MRE.
 
     Raises:
-        InputError: the path does not exist, a zip is damaged, a DICOM file is truncated, or there is no image.
+        InputError: the path does not exist, an archive is damaged or passes the limits, or there is no image.
     """
     if not container.exists():
         raise InputError(container, found="no such file or folder", expected="DICOM images", advice="Check the path.")
     instances: dict[bytes, Instance] = {}
-    copies = 0
-    for position, (member, content) in enumerate(contents(container), start=1):
-        header = _header(member, position, content)
-        if header is not None:
-            known = instances.setdefault(sha256(content).digest(), Instance(header, container, member))
-            copies += known.member != member
-    if copies:
-        say(f"{copies} files passed over: copies of others, byte by byte")
+    damaged: list[Damaged] = []
+    passed = PassedOver()
+    walk, budget = Walk(container, passed), Budget(shown(container))
+    tails: dict[str, Counter[int]] = defaultdict(Counter)
+    for position, entry in enumerate(walk, start=1):
+        found = _image(entry, position, walk, budget, passed)
+        if isinstance(found, Damaged):
+            damaged.append(found)
+        elif found is not None:
+            header, source, tail, digest = found
+            if digest in instances:
+                passed.add(_COPY)
+                continue
+            instances[digest] = Instance(header, container, entry.member, source=source, padding=tail)
+            tails[str(header.get("SeriesInstanceUID", ""))][tail] += 1
     if not instances:
-        raise InputError(
-            shown(container),
-            found="no DICOM image",
-            expected="a folder or zip with the scanner's DICOM files",
-            advice="Point at the DICOM export of the MRE series.",
-        )
-    return tuple(instances.values())
+        if damaged:
+            raise damaged[0].error
+        raise no_image(shown(container), passed.counts, advice)
+    usual = {uid: counts.most_common(1)[0][0] for uid, counts in tails.items()}
+    kept = []
+    for one in instances.values():
+        is_usual = one.padding == usual[str(one.header.get("SeriesInstanceUID", ""))]
+        kept.append(one if is_usual else replace(one, padding=0))
+    return Contents(tuple(kept), passed, tuple(damaged))
 
 
-def _header(member: str, position: int, content: bytes) -> pydicom.Dataset | None:
-    """The header of an image; None for a file that is no DICOM image."""
-    name = PurePosixPath(member).name
-    suffixed = name.lower().endswith((".dcm", ".ima"))
+def read_instances(container: Path, *, advice: str | None = None) -> tuple[Instance, ...]:
+    """All DICOM images of a folder, an archive or a file; for doors where every image counts.
+
+    Args:
+        container: folder, archive or file.
+        advice: what to do where there is no image; None takes the one for an MRE.
+
+    Raises:
+        InputError: what `read_contents` raises, or any image is damaged.
+    """
+    found = read_contents(container, advice=advice)
+    for one in found.damaged:
+        raise one.error
+    if found.passed.counts:
+        say(f"passed over: {found.passed}")
+    return found.instances
+
+
+def contents(container: Path) -> Iterator[tuple[str, bytes]]:
+    """Name and bytes of every file of an input that begins as DICOM does, in the order of names.
+
+    Raises:
+        InputError: an archive is damaged or passes the limits.
+    """
+    walk = Walk(container, PassedOver())
+    for entry in walk:
+        if is_dicom(entry.head):
+            yield entry.member, walk.content(entry)
+
+
+def _image(
+    entry: Entry, position: int, walk: Walk, budget: Budget, passed: PassedOver
+) -> tuple[pydicom.Dataset, Source, int, bytes] | Damaged | None:
+    """Header, place, bytes after the pixels and digest of an image; None for a file that is none."""
+    name = PurePosixPath(entry.member).name
+    promised = is_image_name(name)
     if not is_plain_name(name):
         name = f"file {position} in the order of names"
-    if content[128:132] != b"DICM":
-        if suffixed:
-            raise InputError(name, found="no DICOM file", expected=_COMPLETE, advice=_COPY_AGAIN)
+    if not is_dicom(entry.head):
+        if promised and entry.kind in (TEXT, UNKNOWN):
+            return _damage(name, "no DICOM file", entry, None)
+        passed.add(entry.kind)
         return None
+    if isinstance(entry.source, OnDisk):
+        # Files may be large, and their headers are at the beginning.
+        with entry.source.path.open("rb") as stream:
+            length = stream.seek(0, SEEK_END)
+            budget.demand_file_size(length)
+            stream.seek(0)
+            digest = file_digest(stream, "sha256").digest()
+            found = _parsed(entry, name, stream, length, entry.source, budget, passed)
+            return (*found, digest) if isinstance(found, tuple) else found
+    held = walk.hold(entry)
+    found = _parsed(entry, name, held.open(), held.spooled.length, held.spooled, budget, passed)
+    if entry.source is not None or not isinstance(found, tuple):
+        walk.drop(held)
+    return (*found, held.digest) if isinstance(found, tuple) else found
+
+
+def _parsed(
+    entry: Entry,
+    name: str,
+    stream: BinaryIO,
+    length: int,
+    copy: Source,
+    budget: Budget,
+    passed: PassedOver,
+) -> tuple[pydicom.Dataset, Source, int] | Damaged | None:
+    """Header, place and bytes after the pixels of an image; None for a file that is none."""
     try:
+        header = parse(stream, length, budget)
+        tail = after_pixels(header, stream, length)
+        # Elements are parsed on access: touch them all, so that a cut header fails here and names its file.
         with silence():
-            header = pydicom.dcmread(io.BytesIO(content), stop_before_pixels=True)
-            # Elements are parsed on access: touch them all, so that a cut header fails here and names its file.
-            for element in header.iterall():
-                _ = str(element.value) if element.VR == "PN" else element.value
+            if read_all(header):
+                passed.add("private element that cannot be read, in an image that is otherwise sound")
             # The file meta group comes first and survives truncation: it tells a cut image from a DICOMDIR or a report.
             announced = header.file_meta.get("MediaStorageSOPClassUID", header.get("SOPClassUID"))
-    except UNREADABLE as error:
-        raise InputError(name, found="a damaged DICOM header", expected=_COMPLETE, advice=_COPY_AGAIN) from error
+    except UNREADABLE:
+        if not _has_preamble(entry.head) and not is_image_name(entry.member):
+            passed.add(entry.kind)
+            return None
+        return _damage(name, "a damaged DICOM header", entry, stream)
     if "Rows" in header and "SOPClassUID" in header:
-        return header
-    if not _is_something_else(header, UID(str(announced or ""), validation_mode=IGNORE)):
-        raise InputError(name, found="a truncated DICOM image", expected=_COMPLETE, advice=_COPY_AGAIN)
+        return header, entry.source or copy, tail
+    if not _has_preamble(entry.head) and not is_image_name(entry.member):
+        passed.add(entry.kind)
+        return None
+    uid = UID(str(announced or ""), validation_mode=IGNORE)
+    if not _is_something_else(header, uid):
+        return _damage(name, "a truncated DICOM image", entry, stream)
+    passed.add("DICOMDIR" if uid == MediaStorageDirectoryStorage else "DICOM object without pixels, such as a report")
     return None
+
+
+def _has_preamble(head: bytes) -> bool:
+    return head[128:132] == b"DICM"
+
+
+def _damage(name: str, found: str, entry: Entry, stream: BinaryIO | None) -> Damaged:
+    """A damaged file, with what its beginning says of series and study."""
+    error = InputError(name, found=found, expected=COMPLETE, advice=COPY_AGAIN)
+    header = pydicom.Dataset()
+    if stream is not None:
+        stream.seek(0)
+        with suppress(*UNREADABLE), silence():
+            part = pydicom.dcmread(stream, stop_before_pixels=True, force=True, specific_tags=list(_BELONGING))
+            for tag in _BELONGING:
+                if tag in part:
+                    header[tag] = part[tag]
+    return Damaged(error, entry.folder, header)
 
 
 def _is_something_else(header: pydicom.Dataset, announced: UID) -> bool:
@@ -169,120 +307,23 @@ def _is_something_else(header: pydicom.Dataset, announced: UID) -> bool:
     return not announced.startswith(_STANDARD_ROOT) and announced != "" and header.get("SOPClassUID") == announced
 
 
-def contents(container: Path) -> Iterator[tuple[str, bytes]]:
-    """Name and bytes of every visible file of a folder or zip, or of a single file, in the order of names.
-
-    Raises:
-        InputError: a zip is damaged.
-    """
-    if container.is_dir():
-        for path in sorted(container.rglob("*")):
-            inside = path.relative_to(container)
-            if path.is_file() and not any(part.startswith(".") for part in inside.parts):
-                yield inside.as_posix(), path.read_bytes()
-    elif zipfile.is_zipfile(container):
-        with _archive(container) as archive:
-            for member in sorted(archive.namelist()):
-                if not member.endswith("/") and not PurePosixPath(member).name.startswith("."):
-                    with _unpacking(container):
-                        content = archive.read(member)
-                    yield member, content
-    elif container.suffix.lower() == ".zip":
-        raise InputError(
-            container, found="a damaged zip file", expected="a complete zip", advice="Copy the archive again."
-        )
-    else:
-        yield container.name, container.read_bytes()
-
-
-def _content(container: Path, member: str) -> bytes:
-    """The bytes of one file of a container."""
-    if container.is_dir():
-        return (container / member).read_bytes()
-    if zipfile.is_zipfile(container):
-        with _archive(container) as archive, _unpacking(container):
-            return archive.read(member)
-    return container.read_bytes()
-
-
-def whole_image(content: bytes) -> pydicom.Dataset:
-    """A DICOM file with its pixels.
-
-    Raises:
-        ValueError: bytes follow the pixels that belong to no element: some were inserted, and all after them are moved.
-            Damaged bytes raise whatever is in UNREADABLE.
-    """
-    image = pydicom.dcmread(io.BytesIO(content))
-    pixels = image.get_item("PixelData")
-    if isinstance(pixels, RawDataElement) and pixels.length != _UNKNOWN_LENGTH and not _is_deflated(image):
-        rest = content[pixels.value_tell + pixels.length :]
-        padded = not rest.strip(b"\0") and len(content) % _BLOCK_BYTES == 0
-        if rest and not padded and rest[:4] not in _AFTER_PIXELS:
-            raise ValueError("bytes after the pixels")
-    return image
-
-
-def _is_deflated(image: pydicom.Dataset) -> bool:
-    return bool(image.file_meta.get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian)
-
-
 @lru_cache(maxsize=1)
-def _frames(container: Path, member: str, changed_ns: int) -> NDArray[np.generic]:  # noqa: ARG001 - tells versions apart
+def _frames(source: Source, changed_ns: int, padding: int, place: str) -> NDArray[np.generic]:  # noqa: ARG001 - see below
     """All images of a multi-frame file, shape (frame, rows, columns).
 
     The last file is kept: its frames are asked for one by one, and headers of thousands of frames are slow to parse.
+    `changed_ns` tells versions of the file apart.
     """
-    with silence():
-        values = whole_image(_content(container, member)).pixel_array
-    return np.asarray(values if values.ndim == 3 else values[np.newaxis])
+    values = stored_values(source.content(), place, padding)
+    return values if values.ndim == 3 else values[np.newaxis]
 
 
-def _changed_ns(container: Path, member: str) -> int:
-    """When a member's bytes were last written."""
-    return (container / member if container.is_dir() else container).stat().st_mtime_ns
-
-
-def _archive(container: Path) -> zipfile.ZipFile:
-    with _unpacking(container):
-        return zipfile.ZipFile(container)
-
-
-@contextmanager
-def _unpacking(container: Path) -> Iterator[None]:
-    """Raise InputError for whatever goes wrong with a zip."""
-    try:
-        yield
-    except (zipfile.BadZipFile, *UNREADABLE) as error:
-        raise InputError(
-            shown(container),
-            found="a zip whose content cannot be unpacked (damaged or encrypted)",
-            expected="a complete, unencrypted zip",
-            advice="Copy the archive again.",
-        ) from error
+def _changed_ns(source: Source) -> int:
+    """When a file's bytes were last written; those in archives name it themselves."""
+    return source.path.stat().st_mtime_ns if isinstance(source, OnDisk) else 0
 
 
 def _number(header: pydicom.Dataset, name: str) -> str:
     """A whole number of a header; "?" where it is missing or, in a damaged or odd header, text."""
     value = header.get(name)
     return str(int(value)) if isinstance(value, int) else "?"
-
-
-def shown(path: Path) -> str:
-    """How errors name a file or folder that a user gave: its base name where that is a mere number or usual word.
-
-    A scanner's folders are named after patients, and what is printed stays in logs.
-    """
-    return path.name if is_plain_name(path.name) else "the given folder" if path.is_dir() else "the given path"
-
-
-@contextmanager
-def silence() -> Iterator[None]:
-    """Keep pydicom's warnings off the terminal and out of logs: they quote what they found in the header."""
-    logger = logging.getLogger("pydicom")
-    before, logger.disabled = logger.disabled, True
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.disabled = before

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final, Protocol
 
 from palpate.config.ingest import IngestSettings
 from palpate.errors import InputError
 from palpate.imaging.acquisition import PhaseAcquisition
-from palpate.imaging.dicom.files import read_instances, shown
+from palpate.imaging.dicom.files import Contents, read_contents, shown
 from palpate.imaging.dicom.ge import GeReader
 from palpate.imaging.dicom.no_motion import demand_listed
 from palpate.imaging.dicom.philips import PhilipsReader
+from palpate.imaging.dicom.promised import demand_lossless, maybe_lossy, missing_images, no_frame_of_reference
+from palpate.imaging.dicom.recognition import near
 from palpate.imaging.dicom.series import Series
 from palpate.imaging.dicom.siemens_enhanced import SiemensEnhancedReader
 from palpate.imaging.dicom.siemens_mosaic import SiemensMosaicReader
-from palpate.imaging.dicom.sorting import Export, sort_export
+from palpate.imaging.dicom.sorting import Export, passed_rows, sort_export
 from palpate.imaging.dicom.vocabulary import is_known
 
 
@@ -60,29 +64,69 @@ def read_acquisitions(
     """All MRE acquisitions of one session's DICOM, whatever else lies beside it.
 
     Args:
-        container: folder or zip.
+        container: folder or archive.
         settings: for what headers do not say; None takes the defaults.
 
     Returns:
-        The acquisitions, and what was found: the images they came from, and what was left out.
+        The acquisitions, and what was found: the images they came from, what was left out, and warnings.
 
     Raises:
-        InputError: no reader recognises the series, their reader refuses them, or there is MRE of several patients.
+        InputError: no reader recognises the series, their reader refuses them, there is MRE of several patients, or an
+            image that may belong to the MRE is damaged.
     """
-    export = sort_export(
-        container, read_instances(container), lambda series: any(reader.recognises(series) for reader in READERS)
-    )
+    found = read_contents(container)
+    export = sort_export(container, found, lambda series: any(reader.recognises(series) for reader in READERS))
     chosen = settings or IngestSettings()
     for reader in READERS:
         if reader.recognises(export.series):
             demand_listed(chosen.no_motion_series, [one.number for one in export.series])
-            return reader.read(export.series, chosen), export
-    found = ", ".join(f"{one.number} ({_kinds(one)})" for one in export.series[:6]) or "none"
-    reasons = sorted({row.reason for row in export.left_out})
-    found += f" (left out: {'; '.join(reasons)})" if reasons else ""
-    raise InputError(
+            return _read(reader, found, export, chosen)
+    if found.damaged:
+        raise found.damaged[0].error
+    raise _nobody_knows(container, export)
+
+
+def _read(
+    reader: VendorReader, found: Contents, export: Export, settings: IngestSettings
+) -> tuple[tuple[PhaseAcquisition, ...], Export]:
+    """What one reader makes of an export, with what is to be said of the images that it used."""
+    # What a damaged file may have been is asked before anything is missed without it.
+    demand_lossless([one for one in export.series if reader.recognises([one])])
+    try:
+        acquisitions = reader.read(export.series, settings)
+    except InputError:
+        # A file that was passed over as damaged, beside these images, is the truer cause.
+        found.demand_whole(tuple(image for one in export.series for image in one.instances))
+        raise
+    used = export.used_series(acquisitions)
+    damaged = found.demand_whole(tuple(image for one in used for image in one.instances))
+    export.demand_complete(used)
+    warnings = (*missing_images(used), *no_frame_of_reference(used), *maybe_lossy(used))
+    rows = passed_rows(Counter(f"{one.error.found}, of another series" for one in damaged))
+    if any(one.code == "no-frame-of-reference" for one in warnings):
+        # Nothing can refer to such images, so the record names none and maps stay NIfTI.
+        acquisitions = tuple(replace(one, facts={**one.facts, "dicom": None}) for one in acquisitions)
+    return acquisitions, replace(export, passed=(*export.passed, *rows), warnings=warnings)
+
+
+def _nobody_knows(container: Path, export: Export) -> InputError:
+    """The refusal of series that no reader recognises: how near each came, and what stopped it."""
+    reasons = sorted({row.reason for row in (*export.left_out, *export.passed)})
+    left_out = f" (left out: {'; '.join(reasons)})" if reasons else ""
+    nearest = near(export.series)
+    if nearest:
+        return InputError(
+            shown(container),
+            found="no MRE phase images that any reader knows; nearest came "
+            + "; ".join(str(one) for one in nearest)
+            + left_out,
+            expected="series with all marks of one reader's images",
+            advice=" ".join(dict.fromkeys(criterion.advice for one in nearest for criterion in one.failed)),
+        )
+    listed = ", ".join(f"{one.number} ({_kinds(one)})" for one in export.series[:6]) or "none"
+    return InputError(
         shown(container),
-        found=f"no MRE phase images that any reader knows; series {found}",
+        found=f"no MRE phase images that any reader knows; series {listed}{left_out}",
         expected=f"series for one of the readers: {', '.join(reader.name for reader in READERS)}",
         advice="Include the phase series of the MRE sequence, or convert to a wave-field folder.",
     )

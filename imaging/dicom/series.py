@@ -13,6 +13,8 @@ from pydicom.multival import MultiValue
 
 from palpate.errors import InputError
 from palpate.imaging.dicom.files import Instance
+from palpate.imaging.dicom.grouping import group_studies
+from palpate.imaging.dicom.persons import differing, person_of, same_person
 from palpate.imaging.dicom.vocabulary import plain
 
 _TECHNICAL = (
@@ -94,44 +96,45 @@ def group_series(instances: Sequence[Instance]) -> tuple[Series, ...]:
     """Sort instances into series, ordered by SeriesNumber; all of them must be of one person and one study.
 
     Raises:
-        InputError: two persons, two studies, or one image twice.
+        InputError: two persons or two studies, or a series without usable numbers.
     """
-    demand_one_patient(instances)
-    _demand_one("StudyInstanceUID", "one study", instances)
-    by_uid: dict[str, list[Instance]] = {}
-    seen: set[str] = set()
-    for instance in instances:
-        uid = str(instance.header.get("SOPInstanceUID", ""))
-        if uid and uid in seen:
-            raise InputError(
-                instance.place,
-                found="another image with the identifier of one before",
-                expected="every identifier once",
-                advice="Remove the image that does not belong there.",
-            )
-        seen.add(uid)
-        by_uid.setdefault(str(demand(instance, "SeriesInstanceUID")), []).append(instance)
-    series = [
-        Series(number=_integer(group[0], "SeriesNumber"), instances=tuple(sorted(group, key=_instance_number)))
-        for group in by_uid.values()
-    ]
+    first, *others = group_studies(instances)
+    for other in others:
+        instance = other.series[0][0]
+        names = differing(first.person, other.person) or ["StudyInstanceUID"]
+        raise InputError(
+            instance.place,
+            found=f"another {dictionary_description(names[0])} than in {first.series[0][0].place}",
+            expected="images of one person and one study",
+            advice="Give the folder of one session only.",
+        )
+    return ordered([series_of(group) for group in first.series])
+
+
+def series_of(group: Sequence[Instance]) -> Series:
+    """Return the images of one series in the order of InstanceNumber.
+
+    Raises:
+        InputError: SeriesNumber or an InstanceNumber is missing or no number.
+    """
+    return Series(number=_integer(group[0], "SeriesNumber"), instances=tuple(sorted(group, key=_instance_number)))
+
+
+def ordered(series: Sequence[Series]) -> tuple[Series, ...]:
+    """Return series in the order of their numbers."""
     return tuple(sorted(series, key=lambda one: one.number))
 
 
 def demand_one_patient(instances: Sequence[Instance]) -> None:
-    """Raise InputError, which names nobody, where images carry different patient numbers, names or birth dates."""
-    for name in ("PatientID", "PatientName", "PatientBirthDate"):
-        _demand_one(name, "images of one person", instances)
-
-
-def _demand_one(name: str, expected: str, instances: Sequence[Instance]) -> None:
-    first = str(instances[0].header.get(name, ""))
+    """Raise InputError, which names nobody, where images are of different persons, by number, name or birth date."""
+    first = person_of(instances[0].header)
     for instance in instances:
-        if str(instance.header.get(name, "")) != first:
+        other = person_of(instance.header)
+        if not same_person(first, other):
             raise InputError(
                 instance.place,
-                found=f"another {dictionary_description(name)} than in {instances[0].place}",
-                expected=expected,
+                found=f"another {dictionary_description(differing(first, other)[0])} than in {instances[0].place}",
+                expected="images of one person",
                 advice="Give the folder of one session only.",
             )
 

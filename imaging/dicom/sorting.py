@@ -6,8 +6,9 @@ one patient and study is taken; which series it uses is for the vendor's reader 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -16,13 +17,17 @@ from pydicom.uid import EnhancedMRImageStorage, LegacyConvertedEnhancedMRImageSt
 
 from palpate.errors import InputError
 from palpate.imaging.acquisition import PhaseAcquisition
-from palpate.imaging.dicom.files import Instance, shown
-from palpate.imaging.dicom.series import Series, group_series, texts
+from palpate.imaging.dicom.files import Contents, Instance, shown
+from palpate.imaging.dicom.grouping import SAME_IDENTIFIER, SPLIT_SERIES, SPLIT_STUDY, Study, group_studies
+from palpate.imaging.dicom.persons import PERSON
+from palpate.imaging.dicom.series import Series, ordered, series_of, texts
 from palpate.imaging.dicom.vocabulary import is_known, known_words
+from palpate.quality_warning import QualityWarning
 
 _MR_CLASSES: Final = (MRImageStorage, EnhancedMRImageStorage, LegacyConvertedEnhancedMRImageStorage)
-_PERSON: Final = ("PatientID", "PatientName", "PatientBirthDate")
 _NUMBER_KEY: Final = "series_number"
+_MENDED: Final = (SPLIT_SERIES, SPLIT_STUDY, SAME_IDENTIFIER)
+"""Notes of grouping that count images in use, not images passed over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +39,8 @@ class SeriesRow:
         modality: such as "MR"; empty where it is unknown.
         description: the known words of SeriesDescription.
         images: how many.
-        role: "phase", "magnitude", "anatomy" or the like; "left out" where it is not used.
+        role: "phase", "magnitude", "anatomy" or the like; "left out" where it is not used; "passed over" for files that
+            are no readable images; "joined" for identifiers that an archive rewrote.
         reason: why.
     """
 
@@ -53,21 +59,58 @@ class Export:
     Attributes:
         series: the MR series of the one study with MRE; of all studies where none has MRE.
         left_out: what does not belong to them.
+        passed: lines of files that are no readable images, and of identifiers that were mended.
+        unusable: what is wrong with images that cannot be sorted into a series, with those images.
+        warnings: of the images in use.
     """
 
     series: tuple[Series, ...]
     left_out: tuple[SeriesRow, ...]
+    passed: tuple[SeriesRow, ...] = ()
+    unusable: tuple[tuple[InputError, tuple[Instance, ...]], ...] = ()
+    warnings: tuple[QualityWarning, ...] = ()
 
     def rows(self, acquisitions: Sequence[PhaseAcquisition]) -> tuple[SeriesRow, ...]:
         """Every series with the role that it has in the acquisitions, whose facts name it as series_number_<role>."""
-        roles = _roles(acquisitions)
-        return (*(_row_of(one, roles.get(one.number)) for one in self.series), *self.left_out)
+        roles = roles_of(acquisitions)
+        return (*(_row_of(one, roles.get(one.number)) for one in self.series), *self.passed, *self.left_out)
 
     def used(self, acquisitions: Sequence[PhaseAcquisition]) -> tuple[Instance, ...]:
         """The images of the series that the acquisitions use; all where they do not say which."""
-        roles = _roles(acquisitions)
-        chosen = [one for one in self.series if one.number in roles] or self.series
-        return tuple(instance for one in chosen for instance in one.instances)
+        return tuple(instance for one in self.used_series(acquisitions) for instance in one.instances)
+
+    def used_series(self, acquisitions: Sequence[PhaseAcquisition]) -> tuple[Series, ...]:
+        """The series that the acquisitions use; all where they do not say which."""
+        roles = roles_of(acquisitions)
+        return tuple(one for one in self.series if one.number in roles) or self.series
+
+    def demand_complete(self, used: Sequence[Series]) -> None:
+        """Raise InputError where images without usable numbers belong to a series in use.
+
+        Args:
+            used: series.
+        """
+        uids = {str(one.header.get("SeriesInstanceUID", "")) for series in used for one in series.instances} - {""}
+        for error, images in self.unusable:
+            if uids & {str(one.header.get("SeriesInstanceUID", "")) for one in images}:
+                raise error
+
+
+@dataclass(slots=True)
+class _Sorted:
+    """Studies while they are sorted."""
+
+    series: list[tuple[Series, ...]] = field(default_factory=list)
+    unusable: list[tuple[InputError, tuple[Instance, ...]]] = field(default_factory=list)
+
+    def add(self, study: Study) -> None:
+        usable = []
+        for group in study.series:
+            try:
+                usable.append(series_of(group))
+            except InputError as error:
+                self.unusable.append((error, group))
+        self.series.append(ordered(usable))
 
 
 def why_no_image(instance: Instance) -> str | None:
@@ -85,45 +128,62 @@ def why_no_image(instance: Instance) -> str | None:
     return None
 
 
-def sort_export(
-    container: Path, instances: Sequence[Instance], holds_mre: Callable[[Sequence[Series]], bool]
-) -> Export:
+def sort_export(container: Path, found: Contents, holds_mre: Callable[[Sequence[Series]], bool]) -> Export:
     """Find the one study with MRE.
 
     Args:
-        container: where the instances came from, for errors.
-        instances: all images of the folder.
+        container: where the images came from, for errors.
+        found: all that it holds.
         holds_mre: whether any reader recognises the series of a study.
 
     Raises:
-        InputError: MRE of two patients or two studies, one image under two contents, or headers without numbers.
+        InputError: MRE of two patients or two studies.
     """
     left_out: dict[tuple[str, str], list[Instance]] = {}
-    studies: dict[tuple[str, ...], list[Instance]] = {}
-    for instance in instances:
+    images: list[Instance] = []
+    for instance in found.instances:
         reason = why_no_image(instance)
         if reason is None:
-            studies.setdefault(_study_of(instance), []).append(instance)
+            images.append(instance)
         else:
             series = str(instance.header.get("SeriesInstanceUID", ""))
             left_out.setdefault((reason, series), []).append(instance)
     rows = [_row(group, "left out", reason) for (reason, _), group in left_out.items()]
-    sorted_studies = {study: group_series(group) for study, group in studies.items()}
-    with_mre = [study for study, series in sorted_studies.items() if holds_mre(series)]
+    studies = group_studies(images)
+    made = _Sorted()
+    for study in studies:
+        made.add(study)
+    rows += [_row(group, "left out", "no usable Series Number or Instance Number") for _, group in made.unusable]
+    passed = passed_rows(found.passed.counts)
+    unusable = tuple(made.unusable)
+    with_mre = [n for n, series in enumerate(made.series) if holds_mre(series)]
     if len(with_mre) > 1:
-        _refuse_several(container, with_mre)
+        _refuse_several(container, [studies[n] for n in with_mre])
     if not with_mre:
-        return Export(tuple(one for series in sorted_studies.values() for one in series), tuple(rows))
+        return Export(tuple(one for series in made.series for one in series), tuple(rows), passed, unusable)
     taken = with_mre[0]
-    others = sum(len(group) for study, group in studies.items() if study != taken)
+    others = sum(len(group) for n, study in enumerate(studies) if n != taken for group in study.series)
     if others:
         rows.append(SeriesRow("", "", "", others, "left out", "another patient or study, without MRE"))
-    return Export(sorted_studies[taken], tuple(rows))
+    return Export(made.series[taken], tuple(rows), (*passed, *passed_rows(studies[taken].notes)), unusable)
 
 
 def anatomy_row(series: Series) -> SeriesRow:
     """The line of the series that the anatomy came from."""
     return _row(series.instances, "anatomy", "the one volume of the anatomy's folder")
+
+
+def passed_rows(counts: Counter[str]) -> tuple[SeriesRow, ...]:
+    """The lines of what was passed over or mended, the most frequent first.
+
+    Args:
+        counts: number of files or images by reason.
+    """
+    return tuple(
+        SeriesRow("", "", "", number, "joined" if reason in _MENDED else "passed over", reason)
+        for reason, number in counts.most_common()
+        if number
+    )
 
 
 def table_text(rows: Sequence[SeriesRow]) -> str:
@@ -135,25 +195,7 @@ def table_text(rows: Sequence[SeriesRow]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _study_of(instance: Instance) -> tuple[str, ...]:
-    return tuple(str(instance.header.get(name, "")) for name in (*_PERSON, "StudyInstanceUID"))
-
-
-def _refuse_several(container: Path, studies: Sequence[tuple[str, ...]]) -> None:
-    """Raise InputError, which names nobody, for more than one study with MRE."""
-    names = (*_PERSON, "StudyInstanceUID")
-    differing = [name for n, name in enumerate(names) if len({study[n] for study in studies}) > 1]
-    persons = len({study[: len(_PERSON)] for study in studies})
-    what = f"{persons} persons" if persons > 1 else f"{len(studies)} studies of one person"
-    raise InputError(
-        shown(container),
-        found=f"MRE of {what} (they differ in {', '.join(dictionary_description(name) for name in differing)})",
-        expected="MRE of one person and one study",
-        advice="Give the folder of one session only.",
-    )
-
-
-def _roles(acquisitions: Sequence[PhaseAcquisition]) -> dict[int, tuple[str, str]]:
+def roles_of(acquisitions: Sequence[PhaseAcquisition]) -> dict[int, tuple[str, str]]:
     """Role and reader of each series that an acquisition names in its facts."""
     roles: dict[int, tuple[str, str]] = {}
     for acquisition in acquisitions:
@@ -164,6 +206,21 @@ def _roles(acquisitions: Sequence[PhaseAcquisition]) -> dict[int, tuple[str, str
                 numbers = value if isinstance(value, list | tuple) else (value,)
                 roles |= {one: (role, reader) for one in numbers if isinstance(one, int)}
     return roles
+
+
+def _refuse_several(container: Path, studies: Sequence[Study]) -> None:
+    """Raise InputError, which names nobody, for more than one study with MRE."""
+    names = [name for n, name in enumerate(PERSON) if len({study.person[n] for study in studies}) > 1]
+    persons = len({study.person for study in studies})
+    if len({study.uid for study in studies}) > 1:
+        names.append("StudyInstanceUID")
+    what = f"{persons} persons" if persons > 1 else f"{len(studies)} studies of one person"
+    raise InputError(
+        shown(container),
+        found=f"MRE of {what} (they differ in {', '.join(dictionary_description(name) for name in names)})",
+        expected="MRE of one person and one study",
+        advice="Give the folder of one session only.",
+    )
 
 
 def _row_of(series: Series, role: tuple[str, str] | None) -> SeriesRow:

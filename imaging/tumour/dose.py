@@ -15,6 +15,9 @@ from pydicom.uid import RTDoseStorage
 from palpate.errors import InputError
 from palpate.imaging.dicom.files import UNREADABLE, shown, silence
 from palpate.imaging.dicom.geometry import LPS_TO_RAS
+from palpate.imaging.dicom.parsing import parse
+from palpate.imaging.dicom.pixels import decoded
+from palpate.imaging.input_limits import Budget
 from palpate.imaging.nifti import Volume, read_nifti
 
 _COPY: Final = "Export the dose again from the planning system, as one RTDOSE file in Gy."
@@ -71,12 +74,15 @@ def _read_rtdose(path: Path) -> DoseFile:
         path = files[0]
     try:
         with silence():
-            dataset = pydicom.dcmread(io.BytesIO(path.read_bytes()))
+            content = path.read_bytes()
+            dataset = parse(io.BytesIO(content), len(content), Budget(where), pixels=True)
             if dataset.get("SOPClassUID") != RTDoseStorage:
                 expected = "RT Dose, or NIfTI with the ending .nii.gz"
                 raise InputError(where, found="a DICOM file of another kind", expected=expected, advice=_COPY)
             _demand_gy(dataset, where)
-            values = np.asarray(dataset.pixel_array, dtype=np.float64) * float(dataset.DoseGridScaling)
+            values = np.asarray(decoded(dataset, len(content), where), dtype=np.float64) * float(
+                dataset.DoseGridScaling
+            )
             affine_mm = _affine(dataset, where, len(values))
             frame, patient = str(dataset.get("FrameOfReferenceUID", "")), str(dataset.get("PatientID", ""))
     except UNREADABLE as error:

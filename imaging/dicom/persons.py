@@ -1,0 +1,39 @@
+"""Whose image it is: two headers compared as archives write them, with names spelt and filled up in several ways."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from pydicom.dataset import Dataset
+
+PERSON: Final = ("PatientID", "PatientName", "PatientBirthDate")
+_BETWEEN_NAMES: Final = re.compile(r"[\s^=,;]+")
+
+
+def person_of(header: Dataset) -> tuple[str, ...]:
+    """Return number, name and birth date in one spelling; empty where the header does not say.
+
+    Archives add carets to names and blanks to numbers, change case, and put blanks for carets.
+    """
+    number, name, born = (str(header.get(one, "") or "").strip(" \0") for one in PERSON)
+    return number, " ".join(_BETWEEN_NAMES.split(name.strip("^=, \0"))).casefold(), born
+
+
+def same_person(first: Sequence[str], second: Sequence[str]) -> bool:
+    """Return whether two images may be of one person: what both say agrees, and one thing is said by both.
+
+    Args:
+        first: of `person_of`.
+        second: of another image.
+    """
+    if not any(first) or not any(second):
+        return not any(first) and not any(second)
+    said = [(one, other) for one, other in zip(first, second, strict=True) if one and other]
+    return bool(said) and all(one == other for one, other in said)
+
+
+def differing(first: Sequence[str], second: Sequence[str]) -> list[str]:
+    """Return the keywords of what two images say differently, or what only one of them says."""
+    return [name for name, one, other in zip(PERSON, first, second, strict=True) if one != other]
