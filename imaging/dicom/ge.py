@@ -1,7 +1,8 @@
 """GE elastography: liver waves, one direction a series, and brain images of real and imaginary parts.
 
 The scanner numbers what it derives from series s as 100 s + role: 0 and 1 stiffness, 5 processed waves, 7 confidence.
-Only raw series are read: processed waves are interpolated to eight offsets, so their harmonics hold no noise to measure.
+Only raw series are read: processed waves are interpolated to eight offsets, so that their harmonics hold no noise to
+measure.
 
 A wave field needs three directions, and no header says which one a liver series encodes. So several series are joined
 where the study's encoding matrix states them, one row for each series in the order of SeriesNumber; a single direction
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 from palpate.config.ingest import IngestSettings
 from palpate.errors import InputError
 from palpate.imaging.acquisition import PhaseAcquisition
+from palpate.imaging.dicom.acquired import acquired_matrix, say_interpolated, slice_thickness_mm
 from palpate.imaging.dicom.ge_images import Encoded, is_complex, read_complex, read_waves
 from palpate.imaging.dicom.ge_private import by_frequency, frequency_hz, is_mre
 from palpate.imaging.dicom.no_motion import around_mean, demand_motion
@@ -206,6 +208,9 @@ def _acquisition(
         if reference is None
         else demodulate_as_told(reference.signals, matrix, settings.encoding_polarity, where).phase_rad
     )
+    columns, rows = encoded.signals.shape[2:4]
+    acquired = acquired_matrix(encoded.series.instances[0], columns, rows)
+    say_interpolated(where, acquired, columns, rows)
     return PhaseAcquisition(
         phase_rad=made.phase_rad,
         magnitude=made.magnitude,
@@ -215,6 +220,8 @@ def _acquisition(
         slice_time_s=encoded.slice_time_s,
         menc_um_per_rad=None,
         run=0,
+        slice_thickness_mm=slice_thickness_mm(encoded.series.instances[0]),
+        acquired_matrix=acquired,
         facts={
             "reader": GeReader.name,
             "series_numbers": series_numbers,

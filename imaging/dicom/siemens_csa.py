@@ -1,0 +1,115 @@
+"""Siemens' CSA header, (0029,1010): in which direction the tiles of a mosaic follow each other.
+
+Only that one fact is read. Many exports strip the header, for it may hold names.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Final
+
+import numpy as np
+import pydicom
+from nibabel.nicom import csareader
+from numpy.typing import NDArray
+
+from palpate.errors import InputError
+from palpate.imaging.dicom.files import UNREADABLE, Instance
+from palpate.imaging.dicom.slices import FULL_EXPORT
+
+CREATOR: Final = "SIEMENS CSA HEADER"
+GROUP: Final = 0x0029
+IMAGE_HEADER: Final = 0x10
+NORMAL: Final = "SliceNormalVector"
+_PARALLEL: Final = 0.99
+_ITEMS: Final = 6
+"""Values for which a tag of the written header has room, as Siemens' own have."""
+_CHECK: Final = 77
+
+
+def slice_normal(value: object) -> NDArray[np.float64] | None:
+    """Return the unit vector, in LPS, along which tiles follow each other; None where the bytes do not say.
+
+    Args:
+        value: of (0029,1010).
+    """
+    normal = _items(value, NORMAL)[:3]
+    length = float(np.linalg.norm(normal)) if normal.shape == (3,) else 0.0
+    return normal / length if length > 0 else None
+
+
+def slice_count(instance: Instance) -> int | None:
+    """Return the number of slices in a mosaic; None where there is no CSA header that states it."""
+    count = _items(_value(instance.header), "NumberOfImagesInMosaic")
+    return int(count[0]) if count.size else None
+
+
+def _items(value: object, name: str) -> NDArray[np.float64]:
+    """Return the finite numbers of one tag of a CSA header; none where the bytes do not say."""
+    if not isinstance(value, bytes) or not value.strip(b"\0 "):
+        return np.empty(0)
+    try:
+        items = np.asarray(csareader.read(value)["tags"][name]["items"], dtype=np.float64)
+    except (csareader.CSAReadError, AssertionError, *UNREADABLE):
+        return np.empty(0)
+    return items if items.ndim == 1 and np.all(np.isfinite(items)) else np.empty(0)
+
+
+def only_normal(value: object) -> bytes | None:
+    """Return a CSA header that holds nothing but the slice normal; None where the given one has none.
+
+    Args:
+        value: of (0029,1010).
+    """
+    normal = slice_normal(value)
+    return None if normal is None else csa_header(normal)
+
+
+def csa_header(normal: NDArray[np.float64]) -> bytes:
+    """Write a CSA header of type 2 with the slice normal.
+
+    Args:
+        normal: unit vector in LPS, shape (3,).
+    """
+    header = b"SV10\4\3\2\1" + struct.pack("<II", 1, _CHECK)
+    header += NORMAL.encode().ljust(64, b"\0") + struct.pack("<i4sIII", 3, b"FD\0\0", 3, _ITEMS, _CHECK)
+    for text in [f"{value:.8f}".encode() + b"\0" for value in normal] + [b""] * (_ITEMS - 3):
+        padded = text.ljust(-(-len(text) // 4) * 4, b"\0")
+        header += struct.pack("<IIII", len(text), len(text), _CHECK, len(text)) + padded
+    return header
+
+
+def tiles_descend(instance: Instance, normal_lps: NDArray[np.float64]) -> bool:
+    """Return whether tiles follow each other against the normal of the image's rows and columns.
+
+    Without a CSA header they are taken to follow it, as Siemens' default is.
+
+    Args:
+        instance: a mosaic.
+        normal_lps: rows x columns, unit vector, shape (3,).
+
+    Raises:
+        InputError: the CSA header states a normal that is not that of the image.
+    """
+    stated = slice_normal(_value(instance.header))
+    if stated is None:
+        return False
+    cosine = float(stated @ normal_lps)
+    if abs(cosine) < _PARALLEL:
+        raise InputError(
+            instance.place,
+            found=f"a slice normal in (0029,1010) that is {np.degrees(np.arccos(abs(cosine))):.0f} degrees off the "
+            "normal of rows and columns",
+            expected="both along one line",
+            advice=FULL_EXPORT,
+        )
+    return cosine < 0
+
+
+def _value(header: pydicom.Dataset) -> object:
+    """Return the value of (0029,1010); None where it is absent."""
+    try:
+        block = header.private_block(GROUP, CREATOR)
+    except KeyError:
+        return None
+    return block[IMAGE_HEADER].value if IMAGE_HEADER in block else None
