@@ -12,8 +12,8 @@ sequences. Here they are laid flat into one header a frame, under the keywords t
     InPlanePhaseEncodingDirection and numbers of steps        as they are
 
 A frame's own statement comes before the shared one, and that before the file's. A frame without Temporal Position Index
-takes its Dimension Index Value for time, where the file has one. Private groups are not laid flat, since Philips repeats
-the public attributes there with other values (the position of a voxel's corner, not of its centre); only its scale slope
+takes its Dimension Index Value for time, where the file has one. Private groups are not laid flat: Philips repeats
+public attributes there with other values (the position of a voxel's corner, not of its centre). Only its scale slope
 and kind of image are taken from them.
 """
 

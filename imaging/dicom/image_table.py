@@ -52,6 +52,10 @@ class ImageTable:
         """How many encodings and offsets there are."""
         return len(self.images), len(self.images[0])
 
+    def every(self) -> list[Instance]:
+        """Return all images, encoding by encoding, offset by offset, slice by slice."""
+        return [one for offsets in self.images for slices in offsets for one in slices]
+
     def values(self, read: Callable[[Instance, NDArray[np.float64]], NDArray[np.float64]]) -> NDArray[np.float64]:
         """The images' values, shape (encoding, offset, i, j, k).
 
@@ -77,7 +81,7 @@ class ImageTable:
         times = np.array([[[seconds_of_day(one) for one in slices] for slices in offsets] for offsets in self.images])
         if not np.any(np.isfinite(times)):
             return None
-        demand_all_times([one for offsets in self.images for slices in offsets for one in slices], times.ravel())
+        demand_all_times(self.every(), times.ravel())
         # Seconds of the day: an image that crosses midnight still has its first slice before its last.
         after = (times - times[..., :1] + _SECONDS_A_DAY / 2) % _SECONDS_A_DAY - _SECONDS_A_DAY / 2
         typical = np.median(after, axis=(0, 1))

@@ -170,9 +170,13 @@ def _places(images: Sequence[_Image], grid: SliceGrid, where: str) -> list[Place
     groups: dict[tuple[int, int], list[Instance]] = {}
     for one in images:
         groups.setdefault((one.encoding, grid.index_of(one.instance)), []).append(one.instance)
-    clock = telling_clock(list(groups.values()), where)
-    if clock is POSITION:
-        # Numbers as stated: then a missing offset leaves a gap that is found.
+    positions = [POSITION.read(one.instance) for one in images]
+    counted = all(np.isfinite(one) for one in positions) and len(set(positions)) > 1
+    clock = (
+        telling_clock(list(groups.values()), where) if not counted or POSITION.tells(list(groups.values())) else None
+    )
+    if counted or clock is POSITION:
+        # Numbers as stated: then a missing or doubled offset is found.
         return [Place(one.instance, one.encoding, int(POSITION.read(one.instance)) - 1) for one in images]
     return [
         Place(of_slice[number], encoding, offset)
@@ -198,6 +202,7 @@ def _signal(tables: Mapping[str, ImageTable], where: str) -> tuple[NDArray[np.fl
                 advice=FULL_EXPORT,
             )
     first, second = tables[pair[0]], tables[pair[1]]
+    _demand_one_scale([*first.every(), *second.every()] if is_complex else second.every(), where)
     if first.shape != second.shape:
         raise InputError(
             where,
@@ -209,6 +214,17 @@ def _signal(tables: Mapping[str, ImageTable], where: str) -> tuple[NDArray[np.fl
         return first.values(header.phase_rad), second.values(_magnitude)
     signal = first.values(header.true_value) + 1j * second.values(header.true_value)
     return np.angle(signal), np.abs(signal)
+
+
+def _demand_one_scale(images: Sequence[Instance], where: str) -> None:
+    """Raise InputError where some images state a scale slope and others do not: their values have no common scale."""
+    if len({header.has_scale_slope(one) for one in images}) > 1:
+        raise InputError(
+            where,
+            found="a scale slope, (2005,100E), in some images only",
+            expected="it in all images of a scan, or in none",
+            advice=FULL_EXPORT,
+        )
 
 
 def _magnitude(instance: Instance, stored: NDArray[np.float64]) -> NDArray[np.float64]:

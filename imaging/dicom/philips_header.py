@@ -135,12 +135,17 @@ def rescaled(instance: Instance, stored: NDArray[np.float64]) -> NDArray[np.floa
     return slope * stored + float(numbers(instance, "RescaleIntercept", 1)[0])
 
 
+def has_scale_slope(instance: Instance) -> bool:
+    """Return whether the header states (2005,100E)."""
+    return _private(instance, _MR_IMAGING, _SCALE_SLOPE) is not None
+
+
 def true_value(instance: Instance, stored: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return values on the one scale that all images of a scan share.
 
-    What is shown, slope * stored + intercept, has a scale of each image's own. With Philips' scale slope SS, (2005,100E),
-    shown / (slope * SS) has that of the measurement: real and imaginary parts of unequal slopes make another phase else.
-    Without it the shown value is taken.
+    What is shown, slope * stored + intercept, has a scale of each image's own. Shown / (slope * SS), with Philips'
+    scale slope SS of (2005,100E), has that of the measurement: without it, real and imaginary parts of unequal slopes
+    make another phase. Where the header has no scale slope, the shown value is taken.
 
     Raises:
         InputError: slope or intercept is missing, or the scale slope is not above 0.
