@@ -1,26 +1,27 @@
 """Siemens' CSA header, (0029,1010): in which direction the tiles of a mosaic follow each other.
 
-Only that one fact is read. Many exports strip the header, for it may hold names.
+Only that and the number of slices are read. Many exports strip the header, for it may hold names.
 """
 
 from __future__ import annotations
 
 import struct
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import numpy as np
 import pydicom
-from nibabel.nicom import csareader
 from numpy.typing import NDArray
 
 from palpate.errors import InputError
-from palpate.imaging.dicom.files import UNREADABLE, Instance
+from palpate.imaging.dicom.files import UNREADABLE, Instance, silence
 from palpate.imaging.dicom.slices import FULL_EXPORT
 
 CREATOR: Final = "SIEMENS CSA HEADER"
 GROUP: Final = 0x0029
 IMAGE_HEADER: Final = 0x10
 NORMAL: Final = "SliceNormalVector"
+COUNT: Final = "NumberOfImagesInMosaic"
 _PARALLEL: Final = 0.99
 _ITEMS: Final = 6
 """Values for which a tag of the written header has room, as Siemens' own have."""
@@ -40,7 +41,7 @@ def slice_normal(value: object) -> NDArray[np.float64] | None:
 
 def slice_count(instance: Instance) -> int | None:
     """Return the number of slices in a mosaic; None where there is no CSA header that states it."""
-    count = _items(_value(instance.header), "NumberOfImagesInMosaic")
+    count = _items(_value(instance.header), COUNT)
     return int(count[0]) if count.size else None
 
 
@@ -48,6 +49,8 @@ def _items(value: object, name: str) -> NDArray[np.float64]:
     """Return the finite numbers of one tag of a CSA header; none where the bytes do not say."""
     if not isinstance(value, bytes) or not value.strip(b"\0 "):
         return np.empty(0)
+    with silence():
+        from nibabel.nicom import csareader  # here, since the import itself prints a warning about other parts
     try:
         items = np.asarray(csareader.read(value)["tags"][name]["items"], dtype=np.float64)
     except (csareader.CSAReadError, AssertionError, *UNREADABLE):
@@ -55,27 +58,32 @@ def _items(value: object, name: str) -> NDArray[np.float64]:
     return items if items.ndim == 1 and np.all(np.isfinite(items)) else np.empty(0)
 
 
-def only_normal(value: object) -> bytes | None:
-    """Return a CSA header that holds nothing but the slice normal; None where the given one has none.
+def reduced(value: object) -> bytes | None:
+    """Return a CSA header with the slice normal and number of slices alone; None where the given one has no normal.
 
     Args:
         value: of (0029,1010).
     """
-    normal = slice_normal(value)
-    return None if normal is None else csa_header(normal)
+    normal, count = slice_normal(value), _items(value, COUNT)[:1]
+    if normal is None:
+        return None
+    texts = {NORMAL: ("FD", [f"{one:.8f}" for one in normal]), COUNT: ("US", [f"{one:.0f}" for one in count])}
+    return csa_header(texts)
 
 
-def csa_header(normal: NDArray[np.float64]) -> bytes:
-    """Write a CSA header of type 2 with the slice normal.
+def csa_header(tags: Mapping[str, tuple[str, Sequence[str]]]) -> bytes:
+    """Write a CSA header of type 2.
 
     Args:
-        normal: unit vector in LPS, shape (3,).
+        tags: type and values as text of each tag, at most six, by name.
     """
-    header = b"SV10\4\3\2\1" + struct.pack("<II", 1, _CHECK)
-    header += NORMAL.encode().ljust(64, b"\0") + struct.pack("<i4sIII", 3, b"FD\0\0", 3, _ITEMS, _CHECK)
-    for text in [f"{value:.8f}".encode() + b"\0" for value in normal] + [b""] * (_ITEMS - 3):
-        padded = text.ljust(-(-len(text) // 4) * 4, b"\0")
-        header += struct.pack("<IIII", len(text), len(text), _CHECK, len(text)) + padded
+    header = b"SV10\4\3\2\1" + struct.pack("<II", len(tags), _CHECK)
+    for name, (vr, values) in tags.items():
+        kind = vr.encode().ljust(4, b"\0")
+        header += name.encode().ljust(64, b"\0") + struct.pack("<i4sIII", len(values), kind, _ITEMS, _ITEMS, _CHECK)
+        for text in [value.encode() + b"\0" for value in values] + [b""] * (_ITEMS - len(values)):
+            padded = text.ljust(-(-len(text) // 4) * 4, b"\0")
+            header += struct.pack("<IIII", len(text), len(text), _CHECK, len(text)) + padded
     return header
 
 
