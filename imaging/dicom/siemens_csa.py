@@ -5,6 +5,7 @@ Only that and the number of slices are read. Many exports strip the header, for 
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -14,7 +15,7 @@ import pydicom
 from numpy.typing import NDArray
 
 from palpate.errors import InputError
-from palpate.imaging.dicom.files import UNREADABLE, Instance, silence
+from palpate.imaging.dicom.files import Instance
 from palpate.imaging.dicom.slices import FULL_EXPORT
 
 CREATOR: Final = "SIEMENS CSA HEADER"
@@ -23,6 +24,10 @@ IMAGE_HEADER: Final = 0x10
 NORMAL: Final = "SliceNormalVector"
 COUNT: Final = "NumberOfImagesInMosaic"
 _PARALLEL: Final = 0.99
+_TAG_BYTES: Final = 84
+_LONGEST: Final = 1024
+_NAME: Final = re.compile(rb"[A-Za-z]{4,}")
+_NUMBER: Final = re.compile(rb"(?<=\0) *([-+]?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?) *(?=\0)")
 _ITEMS: Final = 6
 """Values for which a tag of the written header has room, as Siemens' own have."""
 _CHECK: Final = 77
@@ -46,16 +51,20 @@ def slice_count(instance: Instance) -> int | None:
 
 
 def _items(value: object, name: str) -> NDArray[np.float64]:
-    """Return the finite numbers of one tag of a CSA header; none where the bytes do not say."""
-    if not isinstance(value, bytes) or not value.strip(b"\0 "):
+    """Return the numbers of one tag of a CSA header, of either type; none where the bytes do not say.
+
+    A tag is its name and description in 84 bytes and then its values as text, each after four numbers whose meaning
+    differs between the two types of header: the texts are looked for, up to the name of the next tag.
+    """
+    if not isinstance(value, bytes):
         return np.empty(0)
-    with silence():
-        from nibabel.nicom import csareader  # here, since the import itself prints a warning about other parts
-    try:
-        items = np.asarray(csareader.read(value)["tags"][name]["items"], dtype=np.float64)
-    except (csareader.CSAReadError, AssertionError, *UNREADABLE):
+    start = value.find(name.encode() + b"\0")
+    if start < 0:
         return np.empty(0)
-    return items if items.ndim == 1 and np.all(np.isfinite(items)) else np.empty(0)
+    values = value[start + _TAG_BYTES : start + _TAG_BYTES + _LONGEST]
+    following = _NAME.search(values)
+    texts = _NUMBER.findall(b"\0" + (values if following is None else values[: following.start()]))
+    return np.array([float(text) for text in texts])
 
 
 def reduced(value: object) -> bytes | None:

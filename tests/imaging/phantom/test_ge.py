@@ -165,7 +165,7 @@ FREQUENCIES = {
 
 @pytest.mark.parametrize("name", FREQUENCIES)
 def test_where_the_frequency_is_stated(name: str, small: Vibration, tmp_path: Path) -> None:
-    """Releases differ in where they state it, and none states it as the site's mains; stiffness grows with its square."""
+    """Releases differ in where they state it, none as the mains of the site; stiffness grows with its square."""
     elements, expected = FREQUENCIES[name]
     folder = write(tmp_path / "mre", "ge", small, measure(small, offsets=8))
 
