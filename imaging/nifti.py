@@ -52,6 +52,8 @@ _TEMPLATES: Final = {3: "Talairach", 4: "MNI 152", 5: "another template"}
 _SPACES: Final = {1: "scanner", 2: "aligned"} | _TEMPLATES
 _SAME_AFFINE_VOXELS: Final = 0.5
 """Shift up to which two affines are one: a quaternion near half a turn is exact to 4e-4 rad only, 0.1 mm in a head."""
+_MGH_FLAG_AT: Final = 28
+"""Where the header of an .mgh file says whether its coordinates are good, bytes from its start."""
 _ENDINGS: Final = (".nii", ".nii.gz", ".hdr", ".img", ".img.gz", ".mgz", ".mgh")
 _SHEAR: Final = 1e-3
 """Cosine between voxel axes up to which they count as orthogonal; float32 affines leave about 1e-6."""
@@ -154,7 +156,10 @@ def _placed(path: Path, image: nib.spatialimages.SpatialImage) -> tuple[NDArray[
     """
     best = np.asarray(image.affine, dtype=np.float64)
     if isinstance(image, nib.MGHImage):
-        return best, int(image.header["goodRASFlag"] > 0)
+        # nibabel puts a place of its own there, and the flag with it, where the file says that it has none.
+        with nib.openers.ImageOpener(image.file_map["image"].filename) as stream:
+            good_ras = struct.unpack(">h", stream.read(_MGH_FLAG_AT + 2)[_MGH_FLAG_AT:])[0]
+        return best, int(good_ras > 0)
     found = {name: getattr(image.header, f"get_{name}")(coded=True) for name in ("sform", "qform")}
     stated = {
         name: (np.asarray(affine, dtype=np.float64), int(code))
