@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -88,8 +88,19 @@ def _volume(series: Series) -> Volume:
         InputError: slices lie on no rectangular grid, or there are several images of one.
     """
     _demand_one_of("StackID", series.instances)
+    by_place: dict[tuple[float, ...], list[Instance]] = {}
+    for one in series.instances:
+        by_place.setdefault(tuple(numbers(one, "ImagePositionPatient", 3).round(2)), []).append(one)
+    _demand_one_image(by_place.values())
     grid = slice_grid(series.instances)
     slices = grid.by_slice(series.instances)
+    _demand_one_image(slices)
+    values = np.stack([_rescaled(images[0], grid.pixels(images[0])) for images in slices], axis=2)
+    return Volume(values, grid.affine_mm)
+
+
+def _demand_one_image(slices: Iterable[Sequence[Instance]]) -> None:
+    """Raise InputError where a slice has several images; the sentence says by what they differ."""
     for images in slices:
         for name in _TOLD_APART_BY:
             _demand_one_of(name, images)
@@ -100,8 +111,6 @@ def _volume(series: Series) -> Volume:
                 expected="every slice once",
                 advice="Give one series only, without repeated images.",
             )
-    values = np.stack([_rescaled(images[0], grid.pixels(images[0])) for images in slices], axis=2)
-    return Volume(values, grid.affine_mm)
 
 
 def _demand_one_of(name: str, images: Sequence[Instance]) -> None:

@@ -5,6 +5,7 @@ Nothing here depends on the order in which images are given: an archive's file n
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -108,7 +109,10 @@ def _demand_parallel(instances: Sequence[Instance]) -> tuple[NDArray[np.float64]
         InputError: a slice has another orientation or spacing than the others.
     """
     # Headers may differ in the last digits; the choice must not hang on which file comes first.
-    reference = min(instances, key=_written_orientation)
+    written = [_written_orientation(instance) for instance in instances]
+    counts = Counter(written)
+    usual = max(sorted(counts), key=counts.__getitem__)
+    reference = instances[written.index(usual)]
     axes = slice_axes(reference)
     spacing_mm = pixel_spacing_mm(reference)
     for instance in instances:
