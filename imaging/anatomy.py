@@ -15,7 +15,15 @@ from palpate.imaging.dicom.anatomy import read_anatomy
 from palpate.imaging.dicom.files import Instance
 from palpate.imaging.dicom.series import demand_one_patient
 from palpate.imaging.dicom.sorting import SeriesRow, anatomy_row
-from palpate.imaging.nifti import Volume, read_nifti, same_grid, write_nifti
+from palpate.imaging.nifti import (
+    Volume,
+    demand_box_voxels,
+    is_volume_file,
+    read_nifti,
+    read_volume,
+    same_grid,
+    write_nifti,
+)
 from palpate.imaging.registration.placement import Placement, not_moved, write_placement
 from palpate.imaging.registration.register import overlap, register
 from palpate.imaging.registration.rigid import at_rest
@@ -55,16 +63,19 @@ def read_anatomy_image(anatomy: Path, mre: Sequence[Instance]) -> AnatomyImage:
     """Read a T1-weighted image.
 
     Args:
-        anatomy: DICOM folder or zip, or NIfTI.
+        anatomy: DICOM folder or archive, NIfTI or .mgz.
         mre: DICOM images of the elastogram, for comparison of patient and frame of reference; may be empty.
 
     Raises:
         InputError: unreadable, not one volume, not finite, without contrast, or of another patient.
     """
-    if anatomy.is_file() and anatomy.name.endswith((".nii", ".nii.gz")):
-        volume = read_nifti(anatomy)
+    if anatomy.is_file() and is_volume_file(anatomy):
+        volume = read_volume(anatomy)
         _demand_image(anatomy, volume)
-        return AnatomyImage(anatomy, volume, {"source": "NIfTI", "same_frame_of_reference": None}, None)
+        demand_box_voxels(anatomy, volume.affine_mm, "anatomy")
+        # A template's coordinates are another frame: only a registration can tell where the image lies.
+        same_world = False if volume.of_template else None
+        return AnatomyImage(anatomy, volume, {"source": "NIfTI", "same_frame_of_reference": same_world}, same_world)
     read = read_anatomy(anatomy)
     _demand_image(anatomy, read.volume)
     same: bool | None = None

@@ -25,7 +25,7 @@ from palpate.config.arrays import ArraySettings
 from palpate.config.ingest import IngestSettings
 from palpate.errors import InputError
 from palpate.imaging.matlab_file import read_matlab
-from palpate.imaging.nifti import Volume, read_nifti, same_grid
+from palpate.imaging.nifti import Volume, demand_box_voxels, read_nifti, read_volume, same_grid
 from palpate.imaging.wavefield import ASSUMED_DENSITY_KG_M3, WaveField
 from palpate.imaging.wavefield_sidecar import METRES_PER_UNIT
 from palpate.units import m_to_um
@@ -113,6 +113,7 @@ def _read_folder(folder: Path, settings: ArraySettings) -> _Arrays:
             )
         volume = read_nifti(path)
         reference = reference or volume
+        demand_box_voxels(path, volume.affine_mm, "wave field")
         _demand_shape(path, volume.values.shape, (*reference.values.shape[:3], 3))
         _demand_grid(path, volume, reference)
         files = parts.setdefault((match["name"], float(match["frequency"])), {})
@@ -150,7 +151,7 @@ def _mask_of_folder(folder: Path, settings: ArraySettings, reference: Volume) ->
             expected="one mask, tissue = 1",
             advice="Add it, or set arrays: {mask: nonzero} or {mask: all}.",
         )
-    volume = read_nifti(masks[0])
+    volume = read_volume(masks[0])
     _demand_shape(masks[0], volume.values.shape, shape)
     _demand_grid(masks[0], volume, reference)
     return _as_mask(masks[0], volume.values)

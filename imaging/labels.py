@@ -20,7 +20,7 @@ from scipy import sparse
 from scipy.ndimage import map_coordinates
 
 from palpate.errors import InputError
-from palpate.imaging.nifti import WITHIN_A_VOXEL, Volume, read_nifti, voxel_indices
+from palpate.imaging.nifti import WITHIN_A_VOXEL, Volume, demand_scanner_world, read_volume, voxel_indices
 from palpate.imaging.partial_volume import TISSUES, pure_intensities
 from palpate.imaging.registration.rigid import Rigid
 
@@ -77,8 +77,9 @@ def read_regions(
     Raises:
         InputError: unreadable, not a volume of whole numbers, or no label lies in the mask.
     """
-    volume = read_nifti(path)
+    volume = read_volume(path)
     demand_labels(path, volume)
+    demand_scanner_world(path, volume, "segmentation")
     inside = _labels_at(volume, _points_mm(mask, affine_mm, motion))
     numbers = np.unique(inside[inside > 0])
     if not numbers.size:
@@ -112,7 +113,7 @@ def read_classes(
     Raises:
         InputError: unreadable, or not a volume of finite numbers.
     """
-    volume = read_nifti(path)
+    volume = read_volume(path)
     if volume.values.ndim != 3 or not np.all(np.isfinite(volume.values)):
         raise InputError(
             path,

@@ -16,10 +16,7 @@ from numpy.typing import NDArray
 from palpate.config.table import TableColumns, read_table
 from palpate.errors import InputError
 from palpate.imaging.labels import demand_labels
-from palpate.imaging.nifti import read_nifti
-
-_SHEAR = 1e-3
-"""Cosine between voxel axes up to which they count as orthogonal; float32 affines leave about 1e-6."""
+from palpate.imaging.nifti import demand_box_voxels, read_volume
 
 _DIGITS = 9
 _LONGEST_NAME = 100
@@ -64,7 +61,7 @@ def read_segmentation(path: Path, table: Path) -> Segmentation:
         InputError: a file is unreadable; values are no labels; all are 0; a label has no name; a name or an index
             occurs twice; voxel axes are not orthogonal.
     """
-    volume = read_nifti(path)
+    volume = read_volume(path)
     demand_labels(path, volume)
     names = read_names(table)
     labels = volume.values.astype(np.int32)
@@ -84,7 +81,7 @@ def read_segmentation(path: Path, table: Path) -> Segmentation:
             expected=f"only labels that {table.name} lists",
             advice="Add them to the table, or set their voxels to 0.",
         )
-    _demand_orthogonal(path, volume.affine_mm)
+    demand_box_voxels(path, volume.affine_mm, "segmentation")
     return Segmentation(labels, {number: names[number] for number in present}, volume.affine_mm)
 
 
@@ -111,15 +108,3 @@ def read_names(table: Path) -> dict[int, str]:
     if not names:
         raise InputError(table, found="no line with a label", expected=_TABLE, advice="Write the names of the labels.")
     return names
-
-
-def _demand_orthogonal(path: Path, affine_mm: NDArray[np.float64]) -> None:
-    axes = affine_mm[:3, :3] / np.linalg.norm(affine_mm[:3, :3], axis=0)
-    worst = float(np.abs(axes.T @ axes - np.eye(3)).max())
-    if worst > _SHEAR:
-        raise InputError(
-            path,
-            found=f"voxel axes that are not orthogonal (cosine {worst:.3f})",
-            expected="box-shaped voxels",
-            advice="Resample the segmentation to a grid without shear.",
-        )

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palpate.errors import InputError
-from palpate.imaging.nifti import Volume, read_nifti, same_grid, voxel_indices
+from palpate.imaging.nifti import Volume, demand_scanner_world, read_volume, same_grid, voxel_indices
 
 _SIGNAL: Final = 0.1
 """Share of the magnitude's 90th percentile above which there is signal."""
@@ -32,9 +32,11 @@ def read_user_mask(path: Path, magnitude: Volume) -> tuple[NDArray[np.bool_], di
     Raises:
         InputError: unreadable, not one volume, not binary, empty, beside the elastogram, or mostly where it shows none.
     """
-    drawn = _binary(path, read_nifti(path))
+    drawn = _binary(path, read_volume(path))
     shape = magnitude.values.shape
     on_grid = drawn.values.shape == shape and same_grid(drawn.affine_mm, magnitude.affine_mm, shape)
+    if not on_grid:
+        demand_scanner_world(path, drawn, "mask")
     mask = drawn.values > 0 if on_grid else _carried(drawn, magnitude)
     if not mask.any():
         raise InputError(

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palpate.errors import InputError
-from palpate.imaging.nifti import Volume, read_nifti, same_grid, write_nifti
+from palpate.imaging.nifti import Volume, demand_box_voxels, read_nifti, read_volume, same_grid, write_nifti
 from palpate.imaging.wavefield import WaveField
 from palpate.imaging.wavefield_sidecar import METRES_PER_UNIT, Sidecar
 
@@ -184,6 +184,7 @@ def _read_part(path: Path) -> Volume:
             expected="shape (i, j, k, 3), the components along R, A, S",
             advice="Put the three components into the fourth dimension.",
         )
+    demand_box_voxels(path, volume.affine_mm, "wave field")
     bad = int(np.count_nonzero(~np.isfinite(volume.values)))
     if bad:
         raise InputError(
@@ -214,7 +215,7 @@ def _mask_path(folder: Path, label: str) -> Path:
 
 def _read_mask(path: Path) -> Volume:
     """Read a mask, shape (i, j, k), with only zeros and ones and not only zeros."""
-    volume = read_nifti(path)
+    volume = read_volume(path)
     if volume.values.ndim != 3:
         raise InputError(
             path,

@@ -12,6 +12,8 @@ from typing import Final
 
 from pydicom.multival import MultiValue
 
+from palpate.imaging.dicom import siemens_csa
+
 
 def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
@@ -21,17 +23,18 @@ def _words(text: str) -> frozenset[str]:
 NUMBERS: Final = _words(
     """
     AcquisitionDuration AcquisitionMatrix AcquisitionNumber DiffusionBValue DiffusionGradientOrientation EchoNumbers
-    EchoTime EchoTrainLength EffectiveEchoTime FlipAngle FrameAcquisitionDuration ImagingFrequency InversionTime
-    InversionTimes MagneticFieldStrength NumberOfAverages NumberOfPhaseEncodingSteps NumberOfTemporalPositions
-    PercentPhaseFieldOfView PercentSampling PixelBandwidth RepetitionTime TemporalPositionIdentifier
-    TemporalPositionIndex TemporalResolution TriggerTime VelocityEncodingDirection VelocityEncodingMaximumValue
-    VelocityEncodingMinimumValue BitsAllocated BitsStored Columns HighBit ImageOrientationPatient
-    ImagePositionPatient NumberOfFrames PixelRepresentation PixelSpacing RescaleIntercept RescaleSlope
-    RealWorldValueIntercept RealWorldValueSlope RealWorldValueFirstValueMapped RealWorldValueLastValueMapped Rows
-    SamplesPerPixel SliceLocation SliceThickness SmallestImagePixelValue LargestImagePixelValue SpacingBetweenSlices
-    WindowCenter WindowWidth DimensionIndexPointer DimensionIndexValues FrameIncrementPointer FrameAcquisitionNumber
-    FunctionalGroupPointer ImagesInAcquisition InConcatenationNumber InConcatenationTotalNumber
-    InStackPositionNumber InstanceNumber SeriesNumber
+    EchoTime EchoTrainLength EffectiveEchoTime MRAcquisitionFrequencyEncodingSteps
+    MRAcquisitionPhaseEncodingStepsInPlane NominalCardiacTriggerDelayTime TemporalPositionTimeOffset FlipAngle
+    FrameAcquisitionDuration ImagingFrequency InversionTime InversionTimes MagneticFieldStrength NumberOfAverages
+    NumberOfPhaseEncodingSteps NumberOfTemporalPositions PercentPhaseFieldOfView PercentSampling PixelBandwidth
+    RepetitionTime TemporalPositionIdentifier TemporalPositionIndex TemporalResolution TriggerTime
+    VelocityEncodingDirection VelocityEncodingMaximumValue VelocityEncodingMinimumValue BitsAllocated BitsStored
+    Columns HighBit ImageOrientationPatient ImagePositionPatient NumberOfFrames PixelRepresentation PixelSpacing
+    RescaleIntercept RescaleSlope RealWorldValueIntercept RealWorldValueSlope RealWorldValueFirstValueMapped
+    RealWorldValueLastValueMapped Rows SamplesPerPixel SliceLocation SliceThickness SmallestImagePixelValue
+    LargestImagePixelValue SpacingBetweenSlices WindowCenter WindowWidth DimensionIndexPointer DimensionIndexValues
+    FrameIncrementPointer FrameAcquisitionNumber FunctionalGroupPointer ImagesInAcquisition InConcatenationNumber
+    InConcatenationTotalNumber InStackPositionNumber InstanceNumber SeriesNumber
     """
 )
 DATES: Final = _words("AcquisitionDate ContentDate InstanceCreationDate SeriesDate StudyDate")
@@ -46,11 +49,11 @@ IDENTIFIERS: Final = _words(
 CLASSES: Final = _words("ReferencedSOPClassUID SOPClassUID")
 SEQUENCES: Final = _words(
     """
-    DiffusionGradientDirectionSequence DimensionIndexSequence DimensionOrganizationSequence FrameContentSequence
-    FrameVOILUTSequence MRDiffusionSequence MREchoSequence MRImageFrameTypeSequence
-    MRTimingAndRelatedParametersSequence MRVelocityEncodingSequence PerFrameFunctionalGroupsSequence
-    PixelMeasuresSequence PixelValueTransformationSequence PlaneOrientationSequence PlanePositionSequence
-    SharedFunctionalGroupsSequence
+    CardiacSynchronizationSequence DiffusionGradientDirectionSequence DimensionIndexSequence
+    DimensionOrganizationSequence FrameContentSequence FrameVOILUTSequence MRDiffusionSequence MREchoSequence
+    MRFOVGeometrySequence MRImageFrameTypeSequence MRTimingAndRelatedParametersSequence MRVelocityEncodingSequence
+    PerFrameFunctionalGroupsSequence PixelMeasuresSequence PixelValueTransformationSequence PlaneOrientationSequence
+    PlanePositionSequence SharedFunctionalGroupsSequence TemporalPositionSequence
     """
 )
 EMPTIED: Final = ("AccessionNumber", "PatientBirthDate", "PatientSex", "ReferringPhysicianName", "StudyID")
@@ -87,15 +90,31 @@ def matching(form: str) -> Reduction:
 PRIVATE: Final[Mapping[tuple[int, str], Mapping[int, Reduction]]] = {
     # Slices in a mosaic, the times at which each was acquired.
     (0x0019, "SIEMENS MR HEADER"): {0x0A: numbers_only, 0x29: numbers_only},
+    # The direction in which the tiles of a mosaic follow each other, and their number: a header of nothing else.
+    (siemens_csa.GROUP, siemens_csa.CREATOR): {siemens_csa.IMAGE_HEADER: siemens_csa.reduced},
     # The pulse sequence, the vibration's frequency in either of two places.
-    (0x0019, "GEMS_ACQU_01"): {0x9C: matching(r"(?:epi|fgre)mre"), 0xB4: numbers_only, 0xBC: numbers_only},
+    (0x0019, "GEMS_ACQU_01"): {
+        0x9C: matching(r"mr-touch|(?:epi|fgre)mre(?:_iron)?|iqmre2d|se_iron_mre"),
+        0xB4: numbers_only,
+        0xBC: numbers_only,
+    },
     # Slices.
     (0x0021, "GEMS_RELA_01"): {0x4F: numbers_only},
-    # Magnitude, phase, real or imaginary; the vibration's frequency among other words.
-    (0x0043, "GEMS_PARM_01"): {0x2F: numbers_only, 0x82: matching(r"lineFreq ?= ?\d{1,4}(?:\.\d{1,4})?")},
+    # Magnitude, phase, real or imaginary; the site's mains among other words; the vibration's frequency and offsets.
+    (0x0043, "GEMS_PARM_01"): {
+        0x2F: numbers_only,
+        0x82: matching(r"lineFreq ?= ?\d{1,4}(?:\.\d{1,4})?"),
+        0xA2: numbers_only,
+    },
     # Slices, dynamics; the kind of image.
     (0x2001, "Philips Imaging DD 001"): {0x18: numbers_only, 0x81: numbers_only},
-    (0x2005, "Philips MR Imaging DD 001"): {0x11: matching(r"^[MPRI]$")},
+    # The scale of an image's values; the kind of image.
+    (0x2005, "Philips MR Imaging DD 001"): {0x0E: numbers_only, 0x11: matching(r"^[MPRI]$")},
 }
 """What may be kept of private elements that readers of MRE need: by group and the creator's exact text, then by the
 last two digits of the element, such as 0x0A of (0019,100A)."""
+PRIVATE_SEQUENCES: Final[Mapping[tuple[int, str], int]] = {
+    # Of each frame of an enhanced image.
+    (0x2005, "Philips MR Imaging DD 005"): 0x0F
+}
+"""Private sequences whose items hold private elements that PRIVATE allows; nothing else of the items is kept."""

@@ -142,6 +142,10 @@ def _shifted_moment(moment: str, key: Key, patient: str) -> str | None:
 
 def _copy_private(dataset: Dataset, cleaned: Dataset) -> None:
     """Copy the private elements that are allowed, reduced to what may be kept of them."""
+    for (group, creator), number in allowed.PRIVATE_SEQUENCES.items():
+        items = _private_items(dataset, group, creator, number)
+        if any(len(item) for item in items):
+            cleaned.private_block(group, creator, create=True).add_new(number, "SQ", Items(items))
     for (group, creator), elements in allowed.PRIVATE.items():
         try:
             block = dataset.private_block(group, creator)
@@ -152,3 +156,16 @@ def _copy_private(dataset: Dataset, cleaned: Dataset) -> None:
             if value is not None:
                 kept = cleaned.private_block(group, creator, create=True)
                 kept.add_new(number, block[number].VR, value)
+
+
+def _private_items(dataset: Dataset, group: int, creator: str, number: int) -> list[Dataset]:
+    """Return the items of a private sequence with nothing but the private elements that are allowed."""
+    try:
+        element = dataset.private_block(group, creator)[number]
+    except KeyError:
+        return []
+    items = []
+    for item in element.value if element.VR == "SQ" else ():
+        items.append(Dataset())
+        _copy_private(item, items[-1])
+    return items

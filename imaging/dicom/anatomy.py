@@ -1,25 +1,31 @@
-"""An ordinary MR series, one slice a file, as a volume in world axes."""
+"""An ordinary MR series, one slice a file or enhanced multi-frame, as a volume in world axes."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from pydicom.datadict import dictionary_description
 
 from palpate.errors import InputError
 from palpate.imaging.dicom.files import Instance, read_contents, shown
-from palpate.imaging.dicom.geometry import affine_from, pixel_spacing_mm, slice_axes
+from palpate.imaging.dicom.frames import with_frames
 from palpate.imaging.dicom.no_image import ANATOMY_ADVICE
 from palpate.imaging.dicom.promised import maybe_lossy, missing_images
-from palpate.imaging.dicom.series import Series, group_series, numbers
-from palpate.imaging.dicom.slices import FULL_EXPORT, even_spacing_mm
+from palpate.imaging.dicom.series import Series, group_series, numbers, texts
+from palpate.imaging.dicom.slice_grid import slice_grid
 from palpate.imaging.dicom.sorting import SeriesRow, passed_rows, why_no_image
 from palpate.imaging.nifti import Volume
 from palpate.quality_warning import QualityWarning
+
+_TOLD_APART_BY: Final = ("EchoTime", "TemporalPositionIndex", "TemporalPositionIdentifier", "ImageType")
+"""By what images of one slice may differ; image types tell magnitude from phase."""
+_SEPARATOR: Final = "/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +48,7 @@ class Anatomy:
 
 
 def read_anatomy(container: Path) -> Anatomy:
-    """Read the one volume series of a folder or zip.
+    """Read the one volume series of a folder or archive.
 
     Raises:
         InputError: there is no such series or more than one; slices are missing, doubled, tilted or truncated.
@@ -51,7 +57,7 @@ def read_anatomy(container: Path) -> Anatomy:
     every = found.instances
     reasons = [why_no_image(one) for one in every]
     instances = tuple(one for one, reason in zip(every, reasons, strict=True) if reason is None)
-    found_series = group_series(instances) if instances else ()
+    found_series = [with_frames(one) for one in (group_series(instances) if instances else ())]
     series = [one for one in found_series if len(one.instances) > 1 and "MOSAIC" not in one.image_type]
     if len(series) != 1:
         listed = ", ".join(str(one.number) for one in series) or "none"
@@ -59,7 +65,7 @@ def read_anatomy(container: Path) -> Anatomy:
         listed += f"; left out: {'; '.join(left_out)}" if left_out else ""
         raise InputError(
             shown(container),
-            found=f"{len(series)} series with one slice per file ({listed})",
+            found=f"{len(series)} series of slices, one a file or a frame ({listed})",
             expected="exactly one, the T1-weighted anatomy",
             advice="Give the folder of that one series.",
         )
@@ -77,9 +83,10 @@ def _demand_no_strays(series: Series, others: Sequence[Instance]) -> None:
 
     A slice with a damaged header would be missing, and at an end of the stack no gap would show it.
     """
+    within = {one.member for one in series.instances}
     for one in others:
         same = [one.header.get(name) == series.header.get(name) for name in ("SeriesNumber", "SeriesInstanceUID")]
-        if any(same):
+        if one.member not in within and any(same):
             raise InputError(
                 one.place,
                 found=f"an image of the number or identifier of series {series.number} that is no part of it",
@@ -89,38 +96,52 @@ def _demand_no_strays(series: Series, others: Sequence[Instance]) -> None:
 
 
 def _volume(series: Series) -> Volume:
-    """Slices of one series, sorted along their normal."""
-    instances = series.instances
-    axes = slice_axes(instances[0])
-    spacing_mm = pixel_spacing_mm(instances[0])
-    for instance in instances[1:]:
-        if not np.allclose(slice_axes(instance), axes, atol=1e-4) or not np.allclose(
-            pixel_spacing_mm(instance), spacing_mm, rtol=1e-4
-        ):
+    """Return the slices of one series, sorted along their normal.
+
+    Raises:
+        InputError: slices lie on no rectangular grid, or there are several images of one.
+    """
+    _demand_one_of("StackID", series.instances)
+    by_place: dict[tuple[float, ...], list[Instance]] = {}
+    for one in series.instances:
+        by_place.setdefault(tuple(numbers(one, "ImagePositionPatient", 3).round(2)), []).append(one)
+    _demand_one_image(by_place.values())
+    grid = slice_grid(series.instances)
+    slices = grid.by_slice(series.instances)
+    _demand_one_image(slices)
+    values = np.stack([_rescaled(images[0], grid.pixels(images[0])) for images in slices], axis=2)
+    return Volume(values, grid.affine_mm)
+
+
+def _demand_one_image(slices: Iterable[Sequence[Instance]]) -> None:
+    """Raise InputError where a slice has several images; the sentence says by what they differ."""
+    for images in slices:
+        for name in _TOLD_APART_BY:
+            _demand_one_of(name, images)
+        if len(images) > 1:
             raise InputError(
-                instance.place,
-                found="another slice orientation or pixel spacing than in the slices before",
-                expected="parallel slices of one size",
-                advice="Give the folder of one series only.",
+                images[1].place,
+                found=f"{len(images)} images of one slice, at one place",
+                expected="every slice once",
+                advice="Give one series only, without repeated images.",
             )
-    corners = np.stack([numbers(instance, "ImagePositionPatient", 3) for instance in instances])
-    heights = corners @ axes[:, 2]
-    order = np.argsort(heights)
-    between_mm = even_spacing_mm([instances[n].place for n in order], heights[order])
-    slices = [_rescaled(instances[n]) for n in order]
-    if len({one.shape for one in slices}) != 1:
+
+
+def _demand_one_of(name: str, images: Sequence[Instance]) -> None:
+    """Raise InputError where images differ in an attribute by which scanners tell several volumes apart."""
+    found = {_SEPARATOR.join(texts(one.header, name)) for one in images}
+    if len(found) > 1:
+        what = dictionary_description(name)
         raise InputError(
-            f"series {series.number}",
-            found="slices of different sizes",
-            expected="one matrix size",
-            advice=FULL_EXPORT,
+            f"series {images[0].header.get('SeriesNumber', '?')}",
+            found=f"several volumes in one series: images that differ in {what} ({len(found)} different values)",
+            expected="one volume, one image a slice",
+            advice="Export the T1-weighted volume as a series of its own, or convert it to NIfTI.",
         )
-    values = np.stack([one.T for one in slices], axis=2)
-    return Volume(values, affine_from(axes, np.append(spacing_mm, between_mm), corners[order[0]]))
 
 
-def _rescaled(instance: Instance) -> NDArray[np.float64]:
-    """Pixel values after slope and intercept, shape (rows, columns)."""
+def _rescaled(instance: Instance, stored: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return stored values after the image's own slope and intercept."""
     slope = float(numbers(instance, "RescaleSlope", 1)[0]) if "RescaleSlope" in instance.header else 1.0
     intercept = float(numbers(instance, "RescaleIntercept", 1)[0]) if "RescaleIntercept" in instance.header else 0.0
-    return slope * instance.pixels() + intercept
+    return slope * stored + intercept

@@ -6,11 +6,15 @@ sequences. Here they are laid flat into one header a frame, under the keywords t
     ImagePositionPatient, ImageOrientationPatient, PixelSpacing, SliceThickness, SpacingBetweenSlices,
     RescaleSlope, RescaleIntercept, RescaleType               from the groups of the same content
     ImageType, ImageComments                                  from FrameType and FrameComments
-    ComplexImageComponent, TemporalPositionIndex, FrameAcquisitionDateTime,
-    VelocityEncodingDirection, DiffusionGradientOrientation   as they are
+    EchoTime, TriggerTime                                     from EffectiveEchoTime and a trigger delay
+    ComplexImageComponent, TemporalPositionIndex, FrameAcquisitionDateTime, StackID,
+    VelocityEncodingDirection, DiffusionGradientOrientation,
+    InPlanePhaseEncodingDirection and numbers of steps        as they are
 
-A frame's own statement comes before the shared one, and that before the file's. Private groups are not laid flat:
-Philips repeats the public attributes there with other values (the position of a voxel's corner, not of its centre).
+A frame's own statement comes before the shared one, and that before the file's. A frame without Temporal Position Index
+takes its Dimension Index Value for time, where the file has one. Private groups are not laid flat: Philips repeats
+public attributes there with other values (the position of a voxel's corner, not of its centre). Only its scale slope
+and kind of image are taken from them.
 """
 
 from __future__ import annotations
@@ -21,6 +25,8 @@ from typing import Final
 
 import pydicom
 from pydicom.dataset import Dataset
+from pydicom.multival import MultiValue
+from pydicom.tag import Tag
 
 from palpate.errors import InputError
 from palpate.imaging.dicom.files import Instance
@@ -38,8 +44,25 @@ _GROUPS: Final = (
     "MRVelocityEncodingSequence",
     "MRDiffusionSequence",
     "DiffusionGradientDirectionSequence",
+    "CardiacSynchronizationSequence",
+    "TemporalPositionSequence",
+    "MREchoSequence",
+    "MRFOVGeometrySequence",
 )
-_CLASSIC_NAMES: Final = {"FrameType": "ImageType", "FrameComments": "ImageComments"}
+_CLASSIC_NAMES: Final = {
+    "FrameType": "ImageType",
+    "FrameComments": "ImageComments",
+    "EffectiveEchoTime": "EchoTime",
+    "TemporalPositionTimeOffset": "TriggerTime",
+    "NominalCardiacTriggerDelayTime": "TriggerTime",
+}
+"""Where two name one, the later is taken."""
+_TIME_DIMENSIONS: Final = tuple(
+    Tag(name) for name in ("TemporalPositionIndex", "NominalCardiacTriggerDelayTime", "TemporalPositionTimeOffset")
+)
+_PHILIPS: Final = (0x2005, "Philips MR Imaging DD 001")
+_PHILIPS_ELEMENTS: Final = (0x0E, 0x11)
+"""Scale slope and kind of image, in a private sequence of each frame."""
 
 
 def is_multi_frame(instance: Instance) -> bool:
@@ -48,12 +71,20 @@ def is_multi_frame(instance: Instance) -> bool:
 
 
 def with_frames(series: Series) -> Series:
-    """The series with one instance for each frame, in the order of files and frames; other instances stay as they are.
+    """Return the series with one instance for each frame, in the order of files and frames.
+
+    Other instances stay as they are. Frames are numbered through all files, which their Instance Numbers order; where
+    those repeat, each file's frames are counted from 1, so that numbers tell nothing that only file names would.
 
     Raises:
         InputError: a file has more or fewer frames than descriptions of frames.
     """
-    return Series(series.number, tuple(frame for one in series.instances for frame in _frames(one)))
+    numbers = [one.header.get("InstanceNumber") for one in series.instances]
+    ordered = len(set(numbers)) == len(numbers)
+    frames: list[Instance] = []
+    for one in series.instances:
+        frames += _frames(one, len(frames) if ordered else 0)
+    return Series(series.number, tuple(frames))
 
 
 def frame_comments(instance: Instance) -> list[str]:
@@ -67,7 +98,8 @@ def frame_comments(instance: Instance) -> list[str]:
     return comments
 
 
-def _frames(instance: Instance) -> Sequence[Instance]:
+def _frames(instance: Instance, before: int) -> Sequence[Instance]:
+    """Return the frames of a file, numbered after so many others."""
     if not is_multi_frame(instance):
         return (instance,)
     header = instance.header
@@ -83,16 +115,48 @@ def _frames(instance: Instance) -> Sequence[Instance]:
     common = Dataset({element.tag: element for element in header if element.keyword not in (_SHARED, _OWN)})
     for shared in header.get(_SHARED, None) or ():
         _lay_flat(shared, common)
+        _take_private(shared, common)
+    time_dimension = _time_dimension(header)
     frames = []
     for index, own in enumerate(described):
         flat = Dataset(dict(common.items()))
         _lay_flat(own, flat)
+        _take_private(own, flat)
+        index_values = flat.get("DimensionIndexValues")
+        if time_dimension is not None and index_values is not None and flat.get("TemporalPositionIndex") is None:
+            values = index_values if isinstance(index_values, MultiValue | list) else [index_values]
+            if time_dimension < len(values):
+                flat.TemporalPositionIndex = int(values[time_dimension])
         for theirs, classic in _CLASSIC_NAMES.items():
             if theirs in flat:
                 setattr(flat, classic, flat[theirs].value)
-        flat.InstanceNumber = index + 1
+        flat.InstanceNumber = before + index + 1
         frames.append(replace(instance, header=flat, frame=index))
     return frames
+
+
+def _time_dimension(header: pydicom.Dataset) -> int | None:
+    """Return which of the Dimension Index Values counts time; None where none does."""
+    items = header.get("DimensionIndexSequence", None) or ()
+    pointers = [item.get("DimensionIndexPointer") for item in items]
+    return next((pointers.index(tag) for tag in _TIME_DIMENSIONS if tag in pointers), None)
+
+
+def _take_private(groups: pydicom.Dataset, flat: pydicom.Dataset) -> None:
+    """Copy the elements of Philips' private sequence that readers need into one header."""
+    group, creator = _PHILIPS
+    for element in groups:
+        if element.VR != "SQ" or not element.tag.is_private or element.tag.group != group:
+            continue
+        for item in element.value:
+            try:
+                block = item.private_block(group, creator)
+            except KeyError:
+                continue
+            for number in _PHILIPS_ELEMENTS:
+                if number in block:
+                    theirs = block[number]
+                    flat.private_block(group, creator, create=True).add_new(number, theirs.VR, theirs.value)
 
 
 def _lay_flat(groups: pydicom.Dataset, header: pydicom.Dataset) -> None:

@@ -1,7 +1,8 @@
 """GE elastography: liver waves, one direction a series, and brain images of real and imaginary parts.
 
-The scanner numbers what it derives from series s as 100 s + role: 1 stiffness, 5 processed waves, 7 confidence. Only
-raw series are read: processed waves are interpolated to eight offsets, so their harmonics hold no noise to measure.
+The scanner numbers what it derives from series s as 100 s + role: 0 and 1 stiffness, 5 processed waves, 7 confidence.
+Only raw series are read: processed waves are interpolated to eight offsets, so that their harmonics hold no noise to
+measure.
 
 A wave field needs three directions, and no header says which one a liver series encodes. So several series are joined
 where the study's encoding matrix states them, one row for each series in the order of SeriesNumber; a single direction
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 from palpate.config.ingest import IngestSettings
 from palpate.errors import InputError
 from palpate.imaging.acquisition import PhaseAcquisition
+from palpate.imaging.dicom.acquired import acquired_matrix, say_interpolated, slice_thickness_mm
 from palpate.imaging.dicom.ge_images import Encoded, is_complex, read_complex, read_waves
 from palpate.imaging.dicom.ge_private import by_frequency, frequency_hz, is_mre
 from palpate.imaging.dicom.no_motion import around_mean, demand_motion
@@ -29,7 +31,7 @@ from palpate.imaging.encoding_matrix import column_axes, demodulate_as_told, sch
 
 BRAIN_SCHEME: Final = ((1, 0, 0), (-1, 0, 0), (0, 1, 0), (0, -1, 0), (0, 0, 1), (0, 0, -1))
 """Encodings of brain sequences: +x -x +y -y +z -z."""
-_DERIVED_ROLES: Final = (1, 5, 7)
+_DERIVED_ROLES: Final = (0, 1, 5, 7)
 
 
 class GeReader:
@@ -77,7 +79,7 @@ def _raw_series(series: Sequence[Series]) -> list[Series]:
             found="only screen saves, stiffness, processed waves or confidence maps"
             if gray
             else "only colour screen saves",
-            expected="the raw series with waves and magnitudes (GE numbers derived ones 100 s + 1, 5 or 7)",
+            expected="the raw series with waves and magnitudes (GE numbers derived ones 100 s + 0, 1, 5 or 7)",
             advice="Export the raw elastography series too.",
         )
     return raw
@@ -93,9 +95,9 @@ def _read_liver(
     scans: Sequence[Series], references: Sequence[Series], settings: IngestSettings
 ) -> list[PhaseAcquisition]:
     """Series of one direction each, joined as the encoding matrix says."""
-    _demand_directions(scans, settings)
-    matrix = scheme_matrix(settings.encoding_matrix or ())
     frequencies = [frequency_hz(one, settings.frequency_hz) for one in scans]
+    _demand_directions(scans, frequencies, settings)
+    matrix = scheme_matrix(settings.encoding_matrix or ())
     still = [_joined([read_waves(one) for one in group]) for group in _chunks(references, len(matrix))]
     made = []
     for frequency in sorted(set(frequencies)):
@@ -125,15 +127,24 @@ def _read_brain(
     ]
 
 
-def _demand_directions(scans: Sequence[Series], settings: IngestSettings) -> None:
-    """Raise InputError where waves of one direction each cannot become three."""
+def _demand_directions(scans: Sequence[Series], frequencies: Sequence[float], settings: IngestSettings) -> None:
+    """Raise InputError where waves of one direction each cannot become three.
+
+    Args:
+        scans: raw series of one direction each.
+        frequencies: theirs, Hz.
+        settings: of the study.
+    """
     if settings.encoding_matrix is not None and len(scans) >= len(settings.encoding_matrix):
         return
     where = "series " + ", ".join(str(one.number) for one in scans)
     if len(scans) < 3:
+        # Everything else is read first, so that no other fault hides behind this one.
+        read = [read_waves(one).signals.shape for one in scans]
+        of_scan = f"{frequencies[0]:g} Hz, {read[0][1]} offsets, {read[0][4]} slices of {read[0][2]} x {read[0][3]}"
         raise InputError(
             where,
-            found=f"waves of {len(scans)} encoding direction{'s' if len(scans) > 1 else ''}",
+            found=f"waves of {len(scans)} motion-encoding direction{'s' if len(scans) > 1 else ''} ({of_scan})",
             expected="three series with different encoding directions, for displacement is a vector",
             advice="Acquire and export the other directions too, and state all of them as encoding_matrix in the "
             "ingest settings; stiffness from one direction is what the scanner's own inversion gives.",
@@ -197,6 +208,9 @@ def _acquisition(
         if reference is None
         else demodulate_as_told(reference.signals, matrix, settings.encoding_polarity, where).phase_rad
     )
+    columns, rows = encoded.signals.shape[2:4]
+    acquired = acquired_matrix(encoded.series.instances[0], columns, rows)
+    say_interpolated(where, acquired, columns, rows)
     return PhaseAcquisition(
         phase_rad=made.phase_rad,
         magnitude=made.magnitude,
@@ -206,6 +220,8 @@ def _acquisition(
         slice_time_s=encoded.slice_time_s,
         menc_um_per_rad=None,
         run=0,
+        slice_thickness_mm=slice_thickness_mm(encoded.series.instances[0]),
+        acquired_matrix=acquired,
         facts={
             "reader": GeReader.name,
             "series_numbers": series_numbers,

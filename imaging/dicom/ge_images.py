@@ -10,7 +10,6 @@ before imaginary part.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -22,7 +21,9 @@ from palpate.imaging.dicom import ge_private
 from palpate.imaging.dicom.files import Instance
 from palpate.imaging.dicom.image_table import demand_all_times
 from palpate.imaging.dicom.series import Series
-from palpate.imaging.dicom.slices import FULL_EXPORT, Stack, stack_slices
+from palpate.imaging.dicom.slices import FULL_EXPORT
+from palpate.imaging.dicom.stack import Stack, stack_slices
+from palpate.imaging.dicom.time_order import NUMBER, POSITION, TRIGGER, demand_numbered, in_order
 
 PI_STORED: Final = 3141.5
 """What a wave image stores for pi."""
@@ -52,10 +53,10 @@ class Encoded:
 
 
 def is_complex(series: Series) -> bool:
-    """Whether a series holds real and imaginary parts rather than waves and magnitudes."""
-    kinds = {ge_private.kind(one) for one in series.instances}
-    if None not in kinds:
-        return kinds <= {ge_private.REAL, ge_private.IMAGINARY}
+    """Return whether a series holds real and imaginary parts rather than waves and magnitudes."""
+    kinds = ge_private.kinds(series)
+    if kinds is not None:
+        return set(kinds) <= {ge_private.REAL, ge_private.IMAGINARY}
     images = len(series.instances) / max(
         len({str(one.header.get("ImagePositionPatient")) for one in series.instances}), 1
     )
@@ -63,23 +64,22 @@ def is_complex(series: Series) -> bool:
 
 
 def read_waves(series: Series) -> Encoded:
-    """One direction: magnitude * exp(i * phase), shape (1, offset, i, j, k).
+    """Read one direction: magnitude * exp(i * phase), shape (1, offset, i, j, k).
 
     Raises:
         InputError: images are missing or doubled, or their values are no phase and magnitude.
     """
     offsets = ge_private.offsets(series)
     stack = _stack(series, 2 * offsets, f"{offsets} waves and {offsets} magnitudes")
-    halves = (range(offsets), range(offsets, 2 * offsets))
-    waves, magnitudes = _told_apart(stack, (ge_private.PHASE, ge_private.MAGNITUDE), halves)
-    phase_rad = np.stack([_phase_rad(stack, number) for number in waves])
-    magnitude = np.stack([_magnitude(stack, number) for number in magnitudes])
+    waves, magnitudes = (_in_time(one, series) for one in _waves_and_magnitudes(series, stack, offsets))
+    phase_rad = np.stack([_phase_rad(waves, number) for number in range(offsets)])
+    magnitude = np.stack([_magnitude(magnitudes, number) for number in range(offsets)])
     signals = np.asarray(magnitude * np.exp(1j * phase_rad), dtype=np.complex128)
-    return Encoded(series, signals[None], stack.affine_mm, _slice_times_s(stack))
+    return Encoded(series, signals[None], stack.grid.affine_mm, _slice_times_s(waves))
 
 
 def read_complex(series: Series, encodings: int) -> Encoded:
-    """All encodings of a series of real and imaginary parts.
+    """Read all encodings of a series of real and imaginary parts.
 
     Args:
         series: raw images.
@@ -92,24 +92,34 @@ def read_complex(series: Series, encodings: int) -> Encoded:
     stack = _stack(
         series, 2 * encodings * offsets, f"real and imaginary parts of {encodings} encodings x {offsets} offsets"
     )
-    turns = (range(0, stack.images_per_slice, 2), range(1, stack.images_per_slice, 2))
-    reals, imaginaries = _told_apart(stack, (ge_private.REAL, ge_private.IMAGINARY), turns)
-    voxels = stack.volumes(0).shape
-    signals = np.empty((encodings, offsets, *voxels), dtype=np.complex128)
-    for number, (real, imaginary) in enumerate(zip(reals, imaginaries, strict=True)):
+    # Only their numbers tell the encodings of an offset apart.
+    ordered = _numbered(stack)
+    kinds = _kinds(series)
+    if kinds is None:
+        parts = (
+            ordered.chosen(range(0, ordered.images_per_slice, 2)),
+            ordered.chosen(range(1, ordered.images_per_slice, 2)),
+        )
+    else:
+        parts = _parted(ordered, kinds, (ge_private.REAL, ge_private.IMAGINARY))
+    signals = np.empty((encodings, offsets, *stack.grid.shape), dtype=np.complex128)
+    for number in range(encodings * offsets):
         offset, encoding = divmod(number, encodings)
-        signals[encoding, offset] = stack.volumes(real) + 1j * stack.volumes(imaginary)
-    return Encoded(series, signals, stack.affine_mm, _slice_times_s(stack))
+        signals[encoding, offset] = parts[0].volume(number) + 1j * parts[1].volume(number)
+    return Encoded(series, signals, stack.grid.affine_mm, _slice_times_s(ordered))
 
 
 def _stack(series: Series, images: int, meaning: str) -> Stack:
-    """Slices of a series, each with so many images."""
+    """Sort a series into slices, each with so many images."""
     stack = stack_slices(series.instances)
     where = f"series {series.number}"
     stated = ge_private.slice_count(series.instances[0])
     if stated is not None and stated != len(stack.slices):
         raise InputError(
-            where, found=f"{len(stack.slices)} slices", expected=f"{stated}, as its header says", advice=FULL_EXPORT
+            where,
+            found=f"{len(stack.slices)} slices",
+            expected=f"{stated} as (0021,104F) says",
+            advice=FULL_EXPORT,
         )
     if stack.images_per_slice != images:
         raise InputError(
@@ -121,41 +131,87 @@ def _stack(series: Series, images: int, meaning: str) -> Stack:
     return stack
 
 
-def _told_apart(
-    stack: Stack, pair: tuple[int, int], otherwise: tuple[Sequence[int], Sequence[int]]
-) -> tuple[Sequence[int], Sequence[int]]:
-    """Numbers of the images of two kinds within each slice, as (0043,102F) tells them.
+def _kinds(series: Series) -> dict[int, int] | None:
+    """Return the kind of every image by its identity as an object; None where headers do not tell."""
+    kinds = ge_private.kinds(series)
+    return None if kinds is None else {id(one): kind for one, kind in zip(series.instances, kinds, strict=True)}
+
+
+def _waves_and_magnitudes(series: Series, stack: Stack, offsets: int) -> tuple[Stack, Stack]:
+    """Tell waves from magnitudes: by (0043,102F), by their numbers (waves come first), or by their signs.
+
+    Raises:
+        InputError: nothing tells them apart, or there are not equally many of both.
+    """
+    kinds = _kinds(series)
+    if kinds is not None:
+        return _parted(stack, kinds, (ge_private.PHASE, ge_private.MAGNITUDE))
+    if NUMBER.tells(stack.slices):
+        ordered = _numbered(stack)
+        return ordered.chosen(range(offsets)), ordered.chosen(range(offsets, 2 * offsets))
+    waves, magnitudes = stack.parted(lambda one: bool((one.pixels() < 0).any()))
+    if any(len(images) != offsets for images in waves.slices):
+        demand_numbered(stack.slices[0], "the images of a slice")
+        raise InputError(
+            f"series {series.number}",
+            found="nothing that tells waves from magnitudes: neither (0043,102F), instance numbers nor the sign of "
+            "the values",
+            expected=f"{offsets} waves, which are signed, and {offsets} magnitudes of every slice",
+            advice=FULL_EXPORT,
+        )
+    return waves, magnitudes
+
+
+def _parted(stack: Stack, kinds: dict[int, int], pair: tuple[int, int]) -> tuple[Stack, Stack]:
+    """Return the images of two kinds.
 
     Args:
         stack: slices.
+        kinds: of each image, by its identity as an object.
         pair: the two kinds.
-        otherwise: the numbers where the header does not tell.
 
     Raises:
-        InputError: the header tells, but there are not equally many of both, or slices differ in their order.
+        InputError: there are not equally many of both in a slice.
     """
-    kinds = [[ge_private.kind(one) for one in images] for images in stack.slices]
-    if any(None in of_slice for of_slice in kinds):
-        return otherwise
-    for images, of_slice in zip(stack.slices, kinds, strict=True):
+    for images in stack.slices:
+        of_slice = [kinds[id(one)] for one in images]
         first, second = (of_slice.count(one) for one in pair)
-        if first != second or first + second != len(of_slice) or of_slice != kinds[0]:
+        if first != second or first + second != len(of_slice):
             names = ("magnitude", "phase", "real", "imaginary")
             raise InputError(
                 images[0].place,
-                found=f"{first} {names[pair[0]]} and {second} {names[pair[1]]} images of its slice, or another order",
-                expected="equally many, in the same order in every slice, as (0043,102F) tells them apart",
+                found=f"{first} {names[pair[0]]} and {second} {names[pair[1]]} images of its slice",
+                expected="equally many, as (0043,102F) tells them apart",
                 advice=FULL_EXPORT,
             )
-    return (
-        [number for number, one in enumerate(kinds[0]) if one == pair[0]],
-        [number for number, one in enumerate(kinds[0]) if one == pair[1]],
+    return stack.parted(lambda one: kinds[id(one)] == pair[0])
+
+
+def _in_time(stack: Stack, series: Series) -> Stack:
+    """Return the images of every slice from the first offset to the last."""
+    return Stack(stack.grid, in_order(stack.slices, f"series {series.number}"))
+
+
+def _numbered(stack: Stack) -> Stack:
+    """Return the images of every slice by temporal position, where headers count it, and Instance Number.
+
+    Raises:
+        InputError: two images of a slice have the same number.
+    """
+    for images in stack.slices:
+        demand_numbered(images, "the images of a slice")
+    positions = {POSITION.read(one) for images in stack.slices for one in images}
+    counted = len(positions) > 1 and all(np.isfinite(one) for one in positions)
+    slices = (
+        sorted(images, key=lambda one: (POSITION.read(one) if counted else 0.0, NUMBER.read(one)))
+        for images in stack.slices
     )
+    return Stack(stack.grid, tuple(tuple(images) for images in slices))
 
 
 def _phase_rad(stack: Stack, number: int) -> NDArray[np.float64]:
     """Phase = stored * pi / 3141.5, shape (i, j, k)."""
-    stored = stack.volumes(number)
+    stored = stack.volume(number)
     where = stack.slices[0][number]
     _demand_no_rescaling(where)
     if np.abs(stored).max() > _LARGEST_STORED:
@@ -170,7 +226,7 @@ def _phase_rad(stack: Stack, number: int) -> NDArray[np.float64]:
 
 def _magnitude(stack: Stack, number: int) -> NDArray[np.float64]:
     """Signal, not negative, shape (i, j, k)."""
-    stored = stack.volumes(number)
+    stored = stack.volume(number)
     if stored.min() < 0:
         raise InputError(
             stack.slices[0][number].place,
@@ -195,16 +251,8 @@ def _demand_no_rescaling(instance: Instance) -> None:
 def _slice_times_s(stack: Stack) -> NDArray[np.float64] | None:
     """Trigger Time of each slice's first image, from the earliest; None where no slice has one."""
     firsts = [images[0] for images in stack.slices]
-    times_ms = np.array([_trigger_ms(one) for one in firsts])
+    times_ms = np.array([TRIGGER.read(one) for one in firsts])
     if not np.any(np.isfinite(times_ms)):
         return None
     demand_all_times(firsts, times_ms)
     return np.asarray((times_ms - times_ms.min()) / 1e3)
-
-
-def _trigger_ms(instance: Instance) -> float:
-    """Trigger Time; NaN where there is none."""
-    try:
-        return float(instance.header.get("TriggerTime"))
-    except (TypeError, ValueError):
-        return float("nan")

@@ -97,16 +97,23 @@ def mosaic_corner_mm(
 def split_mosaic(mosaic: NDArray[np.float64], n_slices: int) -> NDArray[np.float64]:
     """Slices of a mosaic as a volume, shape (i, j, k) with i along rows' direction (columns of pixels).
 
-    Tiles run left to right, then top to bottom, on a square grid of ceil(sqrt(n_slices)) tiles.
-
     Args:
         mosaic: shape (rows, columns), both divisible by the grid.
         n_slices: number of slices; the remaining tiles are empty.
     """
-    n_tiles = tiles_per_side(n_slices)
-    rows, columns = mosaic.shape[0] // n_tiles, mosaic.shape[1] // n_tiles
-    tiles = mosaic.reshape(n_tiles, rows, n_tiles, columns).transpose(0, 2, 3, 1).reshape(-1, columns, rows)
-    return np.ascontiguousarray(tiles[:n_slices].transpose(1, 2, 0))
+    return np.ascontiguousarray(mosaic_tiles(mosaic, tiles_per_side(n_slices))[..., :n_slices])
+
+
+def mosaic_tiles(mosaic: NDArray[np.float64], side: int) -> NDArray[np.float64]:
+    """Return all tiles of a mosaic, left to right, then top to bottom, shape (i, j, tile).
+
+    Args:
+        mosaic: shape (rows, columns), both divisible by the side.
+        side: number of tiles beside each other, and below each other.
+    """
+    rows, columns = mosaic.shape[0] // side, mosaic.shape[1] // side
+    tiles = mosaic.reshape(side, rows, side, columns).transpose(0, 2, 3, 1).reshape(-1, columns, rows)
+    return tiles.transpose(1, 2, 0)
 
 
 def tiles_per_side(n_slices: int) -> int:

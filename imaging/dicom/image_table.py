@@ -13,6 +13,7 @@ from palpate.errors import InputError
 from palpate.imaging.dicom.files import Instance
 from palpate.imaging.dicom.slice_grid import SliceGrid
 from palpate.imaging.dicom.slices import FULL_EXPORT
+from palpate.imaging.dicom.time_order import seconds_of_day
 
 _SECONDS_A_DAY: Final = 86400.0
 _TIME_TOLERANCE_S: Final = 5e-4
@@ -51,6 +52,10 @@ class ImageTable:
         """How many encodings and offsets there are."""
         return len(self.images), len(self.images[0])
 
+    def every(self) -> list[Instance]:
+        """Return all images, encoding by encoding, offset by offset, slice by slice."""
+        return [one for offsets in self.images for slices in offsets for one in slices]
+
     def values(self, read: Callable[[Instance, NDArray[np.float64]], NDArray[np.float64]]) -> NDArray[np.float64]:
         """The images' values, shape (encoding, offset, i, j, k).
 
@@ -73,10 +78,10 @@ class ImageTable:
         Raises:
             InputError: some images state a time and others do not, so that slices of one image could not be told apart.
         """
-        times = np.array([[[_time_s(one) for one in slices] for slices in offsets] for offsets in self.images])
+        times = np.array([[[seconds_of_day(one) for one in slices] for slices in offsets] for offsets in self.images])
         if not np.any(np.isfinite(times)):
             return None
-        demand_all_times([one for offsets in self.images for slices in offsets for one in slices], times.ravel())
+        demand_all_times(self.every(), times.ravel())
         # Seconds of the day: an image that crosses midnight still has its first slice before its last.
         after = (times - times[..., :1] + _SECONDS_A_DAY / 2) % _SECONDS_A_DAY - _SECONDS_A_DAY / 2
         typical = np.median(after, axis=(0, 1))
@@ -150,13 +155,3 @@ def demand_all_times(images: Sequence[Instance], times: NDArray[np.float64]) -> 
 def _spoken(encoding: int, offset: int, k: int) -> str:
     """Where an image belongs, counted from 1."""
     return f"slice {k + 1} of encoding {encoding + 1}, offset {offset + 1}"
-
-
-def _time_s(instance: Instance) -> float:
-    """When an image was acquired, in seconds of its day; NaN where its header does not say."""
-    text = str(instance.header.get("FrameAcquisitionDateTime", "") or "")[8:]
-    text = text or str(instance.header.get("AcquisitionTime", "") or "")
-    try:
-        return 3600.0 * int(text[:2]) + 60.0 * int(text[2:4]) + float(text[4:].split("+")[0].split("-")[0])
-    except ValueError:
-        return float("nan")

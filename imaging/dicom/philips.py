@@ -10,7 +10,6 @@ frequencies; each is an acquisition.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -22,6 +21,7 @@ from palpate.config.ingest import IngestSettings
 from palpate.errors import InputError
 from palpate.imaging.acquisition import PhaseAcquisition
 from palpate.imaging.dicom import philips_header as header
+from palpate.imaging.dicom.acquired import acquired_matrix, say_interpolated, slice_thickness_mm
 from palpate.imaging.dicom.files import Instance
 from palpate.imaging.dicom.frames import with_frames
 from palpate.imaging.dicom.image_table import ImageTable, Place, image_table
@@ -31,6 +31,7 @@ from palpate.imaging.dicom.philips_scans import elastography
 from palpate.imaging.dicom.series import Series
 from palpate.imaging.dicom.slice_grid import SliceGrid, slice_grid
 from palpate.imaging.dicom.slices import FULL_EXPORT
+from palpate.imaging.dicom.time_order import POSITION, telling_clock
 
 _FREQUENCY_DIGITS: Final = 6
 _NAMES: Final = {
@@ -128,7 +129,7 @@ def _acquisition(
     grid = slice_grid([one.instance for one in images])
     _demand_slices(images[0].instance, grid)
     tables = {
-        kind: image_table(_places([one for one in images if one.kind == kind], grid), grid, f"{where}, {name}")
+        kind: image_table(_places([one for one in images if one.kind == kind], grid, where), grid, f"{where}, {name}")
         for kind, name in _NAMES.items()
         if any(one.kind == kind for one in images)
     }
@@ -136,6 +137,8 @@ def _acquisition(
     first = next(iter(tables.values()))
     _demand_offsets(first, where)
     encodings = [offsets[0][0] for offsets in first.images]
+    acquired = acquired_matrix(encodings[0], *grid.shape[:2])
+    say_interpolated(where, acquired, *grid.shape[:2])
     directions, axes = philips_directions(phase_rad, magnitude, encodings, grid, settings, where)
     return PhaseAcquisition(
         phase_rad=directions.phase_rad,
@@ -147,6 +150,8 @@ def _acquisition(
         menc_um_per_rad=_menc(images),
         encoding_gain=directions.gain,
         run=run,
+        slice_thickness_mm=slice_thickness_mm(encodings[0]),
+        acquired_matrix=acquired,
         facts={
             "reader": PhilipsReader.name,
             "series_numbers": [one.number for one in members],
@@ -156,19 +161,28 @@ def _acquisition(
     )
 
 
-def _places(images: Sequence[_Image], grid: SliceGrid) -> list[Place]:
-    """Images with their time offsets: as stated, or in the order of images where the statement tells none apart."""
-    positions = [header.temporal_position(one.instance) for one in images]
-    stated = [position for position in positions if position is not None]
-    if len(stated) == len(images) and len(set(stated)) > 1:
-        return [Place(one.instance, one.encoding, n - 1) for one, n in zip(images, stated, strict=True)]
-    seen: Counter[tuple[int, int]] = Counter()
-    places = []
+def _places(images: Sequence[_Image], grid: SliceGrid, where: str) -> list[Place]:
+    """Return images with their time offsets: as counted, or in the order that headers state (time_order).
+
+    Raises:
+        InputError: nothing but the order of files tells the offsets of a slice apart.
+    """
+    groups: dict[tuple[int, int], list[Instance]] = {}
     for one in images:
-        key = one.encoding, grid.index_of(one.instance)
-        places.append(Place(one.instance, one.encoding, seen[key]))
-        seen[key] += 1
-    return places
+        groups.setdefault((one.encoding, grid.index_of(one.instance)), []).append(one.instance)
+    positions = [POSITION.read(one.instance) for one in images]
+    counted = all(np.isfinite(one) for one in positions) and len(set(positions)) > 1
+    clock = (
+        telling_clock(list(groups.values()), where) if not counted or POSITION.tells(list(groups.values())) else None
+    )
+    if counted or clock is POSITION:
+        # Numbers as stated: then a missing or doubled offset is found.
+        return [Place(one.instance, one.encoding, int(POSITION.read(one.instance)) - 1) for one in images]
+    return [
+        Place(of_slice[number], encoding, offset)
+        for (encoding, _), of_slice in groups.items()
+        for offset, number in enumerate(clock.order(of_slice))
+    ]
 
 
 def _signal(tables: Mapping[str, ImageTable], where: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -188,6 +202,7 @@ def _signal(tables: Mapping[str, ImageTable], where: str) -> tuple[NDArray[np.fl
                 advice=FULL_EXPORT,
             )
     first, second = tables[pair[0]], tables[pair[1]]
+    _demand_one_scale([*first.every(), *second.every()] if is_complex else second.every(), where)
     if first.shape != second.shape:
         raise InputError(
             where,
@@ -197,8 +212,19 @@ def _signal(tables: Mapping[str, ImageTable], where: str) -> tuple[NDArray[np.fl
         )
     if not is_complex:
         return first.values(header.phase_rad), second.values(_magnitude)
-    signal = first.values(header.rescaled) + 1j * second.values(header.rescaled)
+    signal = first.values(header.true_value) + 1j * second.values(header.true_value)
     return np.angle(signal), np.abs(signal)
+
+
+def _demand_one_scale(images: Sequence[Instance], where: str) -> None:
+    """Raise InputError where some images state a scale slope and others do not: their values have no common scale."""
+    if len({header.has_scale_slope(one) for one in images}) > 1:
+        raise InputError(
+            where,
+            found="a scale slope, (2005,100E), in some images only",
+            expected="it in all images of a scan, or in none",
+            advice=FULL_EXPORT,
+        )
 
 
 def _magnitude(instance: Instance, stored: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -207,7 +233,7 @@ def _magnitude(instance: Instance, stored: NDArray[np.float64]) -> NDArray[np.fl
         raise InputError(
             instance.place, found="no signal", expected="a magnitude image of the slice", advice=FULL_EXPORT
         )
-    return header.rescaled(instance, stored) if "RescaleSlope" in instance.header else stored
+    return header.true_value(instance, stored) if "RescaleSlope" in instance.header else stored
 
 
 def _menc(images: Sequence[_Image]) -> float | None:

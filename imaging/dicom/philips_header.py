@@ -4,7 +4,8 @@
 |---|---|
 | kind: magnitude, phase, real, imaginary | Complex Image Component; (2005,1011); fourth value of Image Type |
 | direction of the motion encoding | Velocity Encoding Direction; Diffusion Gradient Orientation |
-| time offset | Temporal Position Index; Temporal Position Identifier; the order of images of one slice |
+| time offset | palpate.imaging.dicom.time_order: temporal position, trigger time, acquisition time, instance number |
+| value | slope x stored + intercept; over slope x scale slope, (2005,100E), where that is stated |
 | slices and offsets to expect | (2001,1018); (2001,1081) and Number of Temporal Positions, 1 meaning "not counted" |
 | frequency, motion encoding | VP[us] and ME[um/rad] in an image comment that begins with MRE:; the settings |
 
@@ -28,9 +29,9 @@ from palpate.imaging.dicom.siemens_comment import comment_number, comment_tokens
 PHASE, MAGNITUDE, REAL, IMAGINARY = "P", "M", "R", "I"
 _COMPONENTS: Final = {"MAGNITUDE": MAGNITUDE, "PHASE": PHASE, "REAL": REAL, "IMAGINARY": IMAGINARY}
 _DIRECTIONS: Final = ("VelocityEncodingDirection", "DiffusionGradientOrientation")
-_TEMPORAL: Final = ("TemporalPositionIndex", "TemporalPositionIdentifier")
 _IMAGING, _MR_IMAGING = "Philips Imaging DD 001", "Philips MR Imaging DD 001"
-_N_SLICES, _N_DYNAMICS, _IMAGE_KIND = (0x2001, 0x18), (0x2001, 0x81), (0x2005, 0x11)
+_N_SLICES, _N_DYNAMICS = (0x2001, 0x18), (0x2001, 0x81)
+_IMAGE_KIND, _SCALE_SLOPE = (0x2005, 0x11), (0x2005, 0x0E)
 _DIRECTION_DECIMALS: Final = 4
 
 
@@ -64,14 +65,6 @@ def exact_direction_lps(instance: Instance) -> NDArray[np.float64]:
     """The direction with all its decimals, shape (3,); only where direction_lps is not None."""
     name = next(name for name in _DIRECTIONS if instance.header.get(name) is not None)
     return numbers(instance, name, 3)
-
-
-def temporal_position(instance: Instance) -> int | None:
-    """The time offset's number, from 1; None where the header does not say."""
-    for name in _TEMPORAL:
-        if instance.header.get(name) is not None:
-            return int(numbers(instance, name, 1)[0])
-    return None
 
 
 def frequency_hz(instance: Instance, otherwise_hz: float | None) -> float:
@@ -140,6 +133,39 @@ def rescaled(instance: Instance, stored: NDArray[np.float64]) -> NDArray[np.floa
     """
     slope = float(numbers(instance, "RescaleSlope", 1)[0])
     return slope * stored + float(numbers(instance, "RescaleIntercept", 1)[0])
+
+
+def has_scale_slope(instance: Instance) -> bool:
+    """Return whether the header states (2005,100E)."""
+    return _private(instance, _MR_IMAGING, _SCALE_SLOPE) is not None
+
+
+def true_value(instance: Instance, stored: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return values on the one scale that all images of a scan share.
+
+    What is shown, slope * stored + intercept, has a scale of each image's own. Shown / (slope * SS), with Philips'
+    scale slope SS of (2005,100E), has that of the measurement: without it, real and imaginary parts of unequal slopes
+    make another phase. Where the header has no scale slope, the shown value is taken.
+
+    Raises:
+        InputError: slope or intercept is missing, or the scale slope is not above 0.
+    """
+    shown = rescaled(instance, stored)
+    scale = _private(instance, _MR_IMAGING, _SCALE_SLOPE)
+    if scale is None:
+        return shown
+    try:
+        factor = float(str(scale)) * float(instance.header.RescaleSlope)
+    except ValueError:
+        factor = np.nan
+    if not (np.isfinite(factor) and factor > 0):
+        raise InputError(
+            instance.place,
+            found="a scale slope in (2005,100E) that is not above 0",
+            expected="the factor between shown and measured values",
+            advice="Export the images with Philips' own scaling.",
+        )
+    return np.asarray(shown / factor)
 
 
 def phase_rad(instance: Instance, stored: NDArray[np.float64]) -> NDArray[np.float64]:

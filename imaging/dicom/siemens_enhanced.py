@@ -1,7 +1,7 @@
 """Siemens MRE as enhanced multi-frame: one slice a frame, and the mosaic's comment in each phase frame.
 
 Magnitude and phase are separate series, as with mosaics. Magnitude frames need no comment: of the frames that show one
-slice, the first of the magnitude belongs to the first of the phase, and so on.
+slice, the earliest of the magnitude belongs to the earliest of the phase, and so on (palpate.imaging.dicom.time_order).
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from palpate.config.ingest import IngestSettings
 from palpate.errors import InputError
 from palpate.imaging.acquisition import PhaseAcquisition
+from palpate.imaging.dicom.acquired import acquired_matrix, say_interpolated, slice_thickness_mm
 from palpate.imaging.dicom.encoding import encoding_axes
 from palpate.imaging.dicom.files import Instance
 from palpate.imaging.dicom.frames import frame_comments, is_multi_frame, with_frames
@@ -25,6 +26,7 @@ from palpate.imaging.dicom.siemens_comment import EncodingComment, parse_comment
 from palpate.imaging.dicom.siemens_mosaic import siemens_phase_rad
 from palpate.imaging.dicom.slice_grid import SliceGrid, slice_grid
 from palpate.imaging.dicom.slices import FULL_EXPORT
+from palpate.imaging.dicom.time_order import telling_clock
 from palpate.imaging.nifti import same_grid
 
 _MARK: Final = "MRE:"
@@ -94,6 +96,8 @@ def _read_pair(run: int, phase: Series, magnitude: Series, grid: SliceGrid) -> l
     """The acquisitions, one for each frequency, of a phase series and its magnitude series."""
     comments = [parse_comment(one) for one in phase.instances]
     partners = _paired(phase.instances, magnitude.instances, grid)
+    acquired = acquired_matrix(phase.instances[0], *grid.shape[:2])
+    say_interpolated(f"series {phase.number}", acquired, *grid.shape[:2])
     acquisitions = []
     for index in sorted({comment.frequency_index for comment in comments}):
         chosen = [n for n, comment in enumerate(comments) if comment.frequency_index == index]
@@ -122,6 +126,8 @@ def _read_pair(run: int, phase: Series, magnitude: Series, grid: SliceGrid) -> l
                 slice_time_s=phases.slice_time_s(),
                 menc_um_per_rad=stated.menc_um_per_rad,
                 run=run,
+                slice_thickness_mm=slice_thickness_mm(first),
+                acquired_matrix=acquired,
                 facts={
                     "reader": SiemensEnhancedReader.name,
                     "series_number_phase": phase.number,
@@ -135,23 +141,26 @@ def _read_pair(run: int, phase: Series, magnitude: Series, grid: SliceGrid) -> l
 
 
 def _paired(phases: Sequence[Instance], magnitudes: Sequence[Instance], grid: SliceGrid) -> list[Instance]:
-    """For each phase frame the magnitude frame of the same slice and the same place among its slice's frames.
+    """Return for each phase frame the magnitude frame of the same slice that has the same place in time.
 
     Raises:
-        InputError: a slice has more frames of one kind than of the other.
+        InputError: a slice has more frames of one kind than of the other, or nothing tells its frames apart.
     """
-    by_slice: dict[int, list[Instance]] = {}
-    for one in magnitudes:
-        by_slice.setdefault(grid.index_of(one), []).append(one)
-    partners = []
-    for one in phases:
-        left = by_slice.get(grid.index_of(one), [])
-        if not left:
+    ours, theirs = grid.by_slice(phases), grid.by_slice(magnitudes)
+    for of_phase, of_magnitude in zip(ours, theirs, strict=True):
+        if len(of_phase) > len(of_magnitude):
             raise InputError(
-                one.place, found="no magnitude frame to it", expected="one for every phase frame", advice=FULL_EXPORT
+                of_phase[len(of_magnitude)].place,
+                found="no magnitude frame to it",
+                expected="one for every phase frame",
+                advice=FULL_EXPORT,
             )
-        partners.append(left.pop(0))
-    return partners
+    clock = telling_clock([*ours, *theirs], phases[0].place, what="frames of a slice")
+    partners: dict[int, Instance] = {}
+    for of_phase, of_magnitude in zip(ours, theirs, strict=True):
+        for first, second in zip(clock.order(of_phase), clock.order(of_magnitude), strict=True):
+            partners[id(of_phase[first])] = of_magnitude[second]
+    return [partners[id(one)] for one in phases]
 
 
 def _directions(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -12,24 +11,21 @@ from numpy.typing import NDArray
 from palpate.config.ingest import IngestSettings
 from palpate.errors import InputError
 from palpate.imaging.acquisition import PhaseAcquisition
+from palpate.imaging.dicom.acquired import acquired_matrix, say_interpolated, slice_thickness_mm
 from palpate.imaging.dicom.encoding import encoding_axes
 from palpate.imaging.dicom.files import Instance
-from palpate.imaging.dicom.geometry import (
-    affine_from,
-    mosaic_corner_mm,
-    pixel_spacing_mm,
-    slice_axes,
-    split_mosaic,
-    tiles_per_side,
-)
 from palpate.imaging.dicom.no_motion import with_noise_scans
 from palpate.imaging.dicom.series import Series, numbers
 from palpate.imaging.dicom.siemens_comment import EncodingComment, has_comment, parse_comment
-from palpate.imaging.dicom.siemens_private import common_slice_times_s, slices_in_mosaic
+from palpate.imaging.dicom.siemens_layout import MosaicLayout, common_layout, mosaic_layout
+from palpate.imaging.dicom.siemens_private import common_slice_times_s
+from palpate.imaging.dicom.slices import FULL_EXPORT
+from palpate.imaging.dicom.time_order import MOMENT, NUMBER
 
-_FULL_EXPORT: Final = "Export the complete series again from the scanner or archive."
 _PHASE_LIMIT: Final = 4096.0
 """Rescaled phase that means pi."""
+_EMPTY_TILE: Final = 0.01
+"""Share of pixels that may differ from zero in a tile without a slice, as compression with loss leaves them."""
 
 
 class SiemensMosaicReader:
@@ -53,27 +49,6 @@ class SiemensMosaicReader:
         return with_noise_scans(acquisitions, settings.no_motion_series)
 
 
-@dataclass(frozen=True, slots=True)
-class _Layout:
-    """How the slices of one series lie in its mosaics and in the world."""
-
-    n_slices: int
-    mosaic_shape: tuple[int, int]
-    affine_mm: NDArray[np.float64]
-
-    def volume(self, instance: Instance) -> NDArray[np.float64]:
-        """The pixels of one mosaic as a volume, shape (i, j, k)."""
-        pixels = instance.pixels()
-        if pixels.shape != self.mosaic_shape:
-            raise InputError(
-                instance.place,
-                found=f"{pixels.shape} pixels",
-                expected=f"{self.mosaic_shape} as in its header",
-                advice=_FULL_EXPORT,
-            )
-        return split_mosaic(pixels, self.n_slices)
-
-
 def _is_mosaic(series: Series) -> bool:
     return "SIEMENS" in str(series.header.get("Manufacturer", "")).upper() and "MOSAIC" in series.image_type
 
@@ -84,13 +59,13 @@ def _is_phase(series: Series) -> bool:
 
 def _partner(phase: Series, candidates: Sequence[Series]) -> Series:
     """The magnitude series of a phase series: of those with as many images on the same grid, the nearest number."""
-    place = np.round(_layout(phase.instances[0]).affine_mm, 3)
+    place = np.round(mosaic_layout(phase.instances[0]).affine_mm, 3)
     matching = [
         one
         for one in candidates
         if _is_mosaic(one)
         and "M" in one.image_type
-        and np.array_equal(np.round(_layout(one.instances[0]).affine_mm, 3), place)
+        and np.array_equal(np.round(mosaic_layout(one.instances[0]).affine_mm, 3), place)
     ]
     # Scanners number the magnitude of a pair first, so of two equally near the one before is the partner.
     matching.sort(key=lambda one: (abs(one.number - phase.number), one.number > phase.number))
@@ -99,53 +74,49 @@ def _partner(phase: Series, candidates: Sequence[Series]) -> Series:
             f"series {phase.number}",
             found="phase images without magnitude images on the same grid",
             expected="the magnitude series of the same acquisition",
-            advice=_FULL_EXPORT,
+            advice=FULL_EXPORT,
         )
-    partner = matching[0]
-    ours = [one.header.get("InstanceNumber") for one in phase.instances]
-    theirs = [one.header.get("InstanceNumber") for one in partner.instances]
-    if ours != theirs:
-        lacking = sorted({int(n) for n in ours} ^ {int(n) for n in theirs})
-        shown = ", ".join(str(n) for n in lacking[:5]) or "an order"
-        raise InputError(
-            f"series {phase.number} and {partner.number}",
-            found=f"{len(ours)} phase and {len(theirs)} magnitude images (unpaired instances: {shown})",
-            expected="one magnitude image for every phase image",
-            advice=_FULL_EXPORT,
-        )
-    return partner
+    return _paired(phase, matching[0])
 
 
-def _layout(instance: Instance) -> _Layout:
-    """Slices, mosaic size and affine from one image's header."""
-    n_slices = slices_in_mosaic(instance)
-    rows, columns = (int(numbers(instance, name, 1)[0]) for name in ("Rows", "Columns"))
-    side = tiles_per_side(max(n_slices, 1))
-    if n_slices < 1 or rows % side or columns % side:
-        raise InputError(
-            instance.place,
-            found=f"{n_slices} slices in a mosaic of {rows} x {columns} pixels",
-            expected=f"a size that divides into {side} x {side} tiles",
-            advice=_FULL_EXPORT,
-        )
-    axes = slice_axes(instance)
-    spacing_mm = pixel_spacing_mm(instance)
-    between_mm = float(numbers(instance, "SpacingBetweenSlices", 1)[0])
-    if between_mm <= 0:
-        raise InputError(
-            instance.place, found=f"slices {between_mm:g} mm apart", expected="a distance above 0", advice=_FULL_EXPORT
-        )
-    corner_mm = mosaic_corner_mm(
-        numbers(instance, "ImagePositionPatient", 3), axes, spacing_mm, (rows, columns), (rows // side, columns // side)
+def _paired(phase: Series, magnitude: Series) -> Series:
+    """Return the magnitude series with its images in the order of the phase images that they belong to.
+
+    Raises:
+        InputError: one of either has no partner, or nothing but the order of files says which belong together.
+    """
+    for clock in (NUMBER, MOMENT):
+        pair = (phase.instances, magnitude.instances)
+        if not clock.tells(pair):
+            continue
+        ours, theirs = (clock.of(images) for images in pair)
+        if set(ours) == set(theirs):
+            by_value = dict(zip(theirs, magnitude.instances, strict=True))
+            return Series(magnitude.number, tuple(by_value[value] for value in ours))
+        if clock is NUMBER:
+            lacking = sorted({int(n) for n in ours} ^ {int(n) for n in theirs})
+            raise InputError(
+                f"series {phase.number} and {magnitude.number}",
+                found=f"{len(ours)} phase and {len(theirs)} magnitude images (unpaired instances: "
+                f"{', '.join(str(n) for n in lacking[:5])})",
+                expected="one magnitude image for every phase image",
+                advice=FULL_EXPORT,
+            )
+    raise InputError(
+        f"series {phase.number} and {magnitude.number}",
+        found="nothing that tells which magnitude image belongs to which phase image: instance numbers and "
+        "acquisition times repeat or differ",
+        expected="the same numbers, or times, in both series, each once",
+        advice=FULL_EXPORT,
     )
-    affine_mm = affine_from(axes, np.append(spacing_mm, between_mm), corner_mm)
-    return _Layout(n_slices=n_slices, mosaic_shape=(rows, columns), affine_mm=affine_mm)
 
 
 def _read_pair(run: int, phase: Series, magnitude: Series) -> list[PhaseAcquisition]:
     """The acquisitions, one for each frequency, of a phase series and its magnitude series."""
     comments = [parse_comment(one) for one in phase.instances]
-    layout = _demand_one_layout((*phase.instances, *magnitude.instances))
+    layout = common_layout((*phase.instances, *magnitude.instances))
+    acquired = acquired_matrix(phase.instances[0], *layout.tile_shape)
+    say_interpolated(f"series {phase.number}", acquired, *layout.tile_shape)
     acquisitions = []
     for index in sorted({comment.frequency_index for comment in comments}):
         chosen = [number for number, comment in enumerate(comments) if comment.frequency_index == index]
@@ -161,10 +132,12 @@ def _read_pair(run: int, phase: Series, magnitude: Series) -> list[PhaseAcquisit
                 affine_mm=layout.affine_mm,
                 frequency_hz=comments[chosen[0]].frequency_hz,
                 encoding_axes=encoding_axes([comments[row[0]] for row in table], first),
-                slice_time_s=common_slice_times_s([one for row in images for one in row], layout.n_slices),
+                slice_time_s=_slice_times_s(layout, [one for row in images for one in row]),
                 menc_um_per_rad=comments[chosen[0]].menc_um_per_rad,
                 run=run,
                 facts=_facts(phase, magnitude),
+                slice_thickness_mm=slice_thickness_mm(first),
+                acquired_matrix=acquired,
             )
         )
     return acquisitions
@@ -204,7 +177,7 @@ def _order(phase: Series, comments: Sequence[EncodingComment], chosen: Sequence[
             where,
             found=f"{len(directions)} encoding directions and {len(offsets)} offsets",
             expected="3 directions and at least 3 offsets",
-            advice=_FULL_EXPORT,
+            advice=FULL_EXPORT,
         )
     missing = [(d, t) for d in directions for t in offsets if (d, t) not in cells]
     if missing:
@@ -213,7 +186,7 @@ def _order(phase: Series, comments: Sequence[EncodingComment], chosen: Sequence[
             where,
             found=f"no image of direction {direction}, offset {offset} ({len(missing)} missing in all)",
             expected=f"all {len(offsets)} offsets of 3 directions",
-            advice=_FULL_EXPORT,
+            advice=FULL_EXPORT,
         )
     _demand_one_axis(phase, comments, chosen)
     return [[cells[direction, offset] for offset in offsets] for direction in directions]
@@ -230,28 +203,8 @@ def _demand_one_axis(phase: Series, comments: Sequence[EncodingComment], chosen:
                 phase.instances[number].place,
                 found=f"another encoding axis within direction {comment.direction}",
                 expected="one axis for all offsets of a direction",
-                advice=_FULL_EXPORT,
+                advice=FULL_EXPORT,
             )
-
-
-def _demand_one_layout(instances: Sequence[Instance]) -> _Layout:
-    """The layout that all images share.
-
-    Raises:
-        InputError: one image has other slices, another size or another place.
-    """
-    first = _layout(instances[0])
-    for instance in instances[1:]:
-        layout = _layout(instance)
-        same = layout.n_slices == first.n_slices and layout.mosaic_shape == first.mosaic_shape
-        if not same or not np.allclose(layout.affine_mm, first.affine_mm, atol=1e-3):
-            raise InputError(
-                instance.place,
-                found=f"{layout.n_slices} slices, or another size or place than in {instances[0].place}",
-                expected=f"{first.n_slices} slices at the same place in every image",
-                advice=_FULL_EXPORT,
-            )
-    return first
 
 
 def siemens_phase_rad(instance: Instance, stored: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -273,7 +226,7 @@ def siemens_phase_rad(instance: Instance, stored: NDArray[np.float64]) -> NDArra
     return scaled / _PHASE_LIMIT * np.pi
 
 
-def _signal(instance: Instance, layout: _Layout) -> NDArray[np.float64]:
+def _signal(instance: Instance, layout: MosaicLayout) -> NDArray[np.float64]:
     """Magnitude, shape (i, j, k), with signal in every slice."""
     volume = layout.volume(instance)
     empty = np.flatnonzero(~volume.any(axis=(0, 1)))
@@ -282,9 +235,23 @@ def _signal(instance: Instance, layout: _Layout) -> NDArray[np.float64]:
             instance.place,
             found=f"no signal in slice {empty[0] + 1} of {layout.n_slices}",
             expected="an image in every tile of the mosaic",
-            advice=_FULL_EXPORT,
+            advice=FULL_EXPORT,
+        )
+    beyond = np.flatnonzero(layout.beyond(instance) > _EMPTY_TILE)
+    if beyond.size:
+        raise InputError(
+            instance.place,
+            found=f"signal in tile {layout.n_slices + beyond[0] + 1} of the mosaic, where no slice is said to be",
+            expected=f"empty tiles after slice {layout.n_slices}, the number that (0019,100A) states",
+            advice="The header counts too few slices: export the series again from the scanner or archive.",
         )
     return volume
+
+
+def _slice_times_s(layout: MosaicLayout, images: Sequence[Instance]) -> NDArray[np.float64] | None:
+    """Return when each slice was acquired, in the order of slices along rows x columns, shape (k,)."""
+    times_s = common_slice_times_s(images, layout.n_slices)
+    return None if times_s is None else layout.along_normal(times_s)
 
 
 def _facts(phase: Series, magnitude: Series) -> dict[str, object]:

@@ -11,6 +11,7 @@ from pydicom.dataset import PrivateBlock
 
 from palpate.errors import InputError
 from palpate.imaging.dicom.files import Instance
+from palpate.imaging.dicom.siemens_csa import slice_count
 
 _CREATOR: Final = "SIEMENS MR HEADER"
 _N_SLICES: Final = 0x0A
@@ -20,13 +21,13 @@ _RASTER_S: Final = 2.5e-3 + 1e-9
 
 
 def slices_in_mosaic(instance: Instance) -> int:
-    """The number of slices, (0019,100A).
+    """Return the number of slices: (0019,100A), or what the CSA header states where that is missing.
 
     Raises:
-        InputError: the element is missing, as after a de-identification that drops all private groups.
+        InputError: both are missing, as after a de-identification that drops all private groups.
     """
     block = _private_block(instance)
-    value = block[_N_SLICES].value if block is not None and _N_SLICES in block else None
+    value = block[_N_SLICES].value if block is not None and _N_SLICES in block else slice_count(instance)
     if not isinstance(value, (int, float)) or not np.isfinite(value):
         raise InputError(
             instance.place,
@@ -38,7 +39,11 @@ def slices_in_mosaic(instance: Instance) -> int:
 
 
 def slice_times_s(instance: Instance, n_slices: int) -> NDArray[np.float64] | None:
-    """Acquisition time of each slice within its mosaic, (0019,1029), shape (k,); None where the header does not say."""
+    """Return when each slice of a mosaic was acquired, (0019,1029), shape (k,); None where the header does not say.
+
+    Raises:
+        InputError: there are times of more or fewer slices, so that one of the two numbers is wrong.
+    """
     block = _private_block(instance)
     if block is None or _SLICE_TIMES not in block:
         return None
@@ -46,7 +51,16 @@ def slice_times_s(instance: Instance, n_slices: int) -> NDArray[np.float64] | No
         times_ms = np.atleast_1d(np.asarray(block[_SLICE_TIMES].value, dtype=np.float64))
     except (TypeError, ValueError):
         return None
-    return times_ms / 1e3 if times_ms.shape == (n_slices,) and np.all(np.isfinite(times_ms)) else None
+    if times_ms.ndim != 1 or not np.all(np.isfinite(times_ms)):
+        return None
+    if len(times_ms) != n_slices:
+        raise InputError(
+            instance.place,
+            found=f"{len(times_ms)} slice times in (0019,1029) of {n_slices} slices",
+            expected="one for every slice of the mosaic",
+            advice="Export the series again from the scanner or archive.",
+        )
+    return times_ms / 1e3
 
 
 def common_slice_times_s(images: Sequence[Instance], n_slices: int) -> NDArray[np.float64] | None:

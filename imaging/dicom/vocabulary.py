@@ -41,11 +41,11 @@ _IMAGE_TYPES: Final = (
     "SH\\d?|DC|MPR|MIP|LOCALIZER|AXIAL|CORONAL|SAGITTAL|OBLIQUE|OTHER|PROJECTION IMAGE|EPI|FIELD_MAP|DIFFUSION|"
     "ADC|TRACEW|FA|MRE|ELASTOGRAM|STIFFNESS|WAVE|CONFIDENCE|WATER|FAT|IN_PHASE|OUT_PHASE|ANATOMY|VOLUME|"
     "REFORMATTED|UNSPECIFIED|DYNAMIC|SUM|MEAN|T1|T2|PROC|SCREEN SAVE|SUBTRACT|PRIMARYANGIO|ADD|DIVISION|CALC|"
-    "COMPRESSED|UNFILTERED|IR|SCOUT"
+    "COMPRESSED|UNFILTERED|IR|SCOUT|PROCESSED|ELASTO|WV"
 )
 _SEQUENCES: Final = (
     r"\*?(?:tfl|tgse|tse|tirm?|tir|epfid|epse|epir|ep_b\d{0,4}|ep|fl|fm_r|fm|fi|gre|se|re|spcr?|spcir_?|qfl|h|h2d|mre|mbep|"
-    r"epi2|epi|efgre3d|fgre|fgremre|epimre|memp|ssfse|3dgrass|bravo|cube|tfe|ffe|palpate)(?:[123]d)?\d{0,4}(?:_\d{1,4})?"
+    r"epi2|epi|gremre|gremr|epimr|epsem|epsemre|wip_epsemre|efgre3d|fgre|fgremre|epimre|memp|ssfse|3dgrass|bravo|cube|tfe|ffe|palpate)(?:[123]d)?\d{0,4}(?:_\d{1,4})?"
     r"(?:ns|rs|r|st|t|rb|h|f)?"
 )
 _MRE_TOKEN: Final = r"(?:[fdt]I|az|po|VP|TC|ME)\[[-+0-9.,; eE]*\]"
@@ -85,6 +85,7 @@ _FORMS: Final[Mapping[str, str]] = {
     "ScanningSequence": "SE|IR|GR|EP|RM",
     "SequenceName": _SEQUENCES,
     "SequenceVariant": "SK|MTC|SS|TRSS|SP|MP|OSP|TOF|NONE",
+    "StackID": r"\d{1,3}",
     "SoftwareVersions": r"syngo (?:mr )?[a-z]{1,2}\d{1,2}[a-z]?(?:-\d{1,2})?|syngo mr \d{4}[a-z]\d?|"
     r"n?\d?_?v[a-z]\d{2}[a-z]?(?:_latest_\d{8})?|\d{1,2}|lx|"
     r"(?:mr software release:)?[a-z]{2}\d{1,2}\.\d{1,2}_[rm]\d{2}(?:_\d{4}\.[a-z])?|"

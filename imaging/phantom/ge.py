@@ -1,7 +1,7 @@
 """The in-silico MRE scan as GE stores it: single slices, as liver waves or as real and imaginary brain images.
 
 `write_waves`: three series, encoded along the image's rows, columns and slice normal; in each the waves of all offsets
-in signed milliradians (3141.5 means pi), then the magnitudes. Frequency in (0043,1082).
+in signed milliradians (3141.5 means pi), then the magnitudes. Frequency and offsets in (0043,10A2).
 
 `write_complex_images`: one series of real and imaginary parts for the encodings +x -x +y -y +z -z along the same axes,
 
@@ -11,7 +11,8 @@ so that arg(c+ conj c-) is the scan's phase and one encoding's motion encoding i
 (0019,10BC).
 
 Both put the number of offsets into (0020,0105), the number of slices into (0021,104F), the kind of image into
-(0043,102F), and each slice's acquisition time into Trigger Time. Nothing states the motion encoding, as on the scanner.
+(0043,102F), each slice's acquisition time into Trigger Time, and the site's mains, which is never the frequency of the
+vibration, into (0043,1082). Nothing states the motion encoding, as on the scanner.
 """
 
 from __future__ import annotations
@@ -37,6 +38,8 @@ PAIRED_ENCODINGS: Final = 2
 _MAGNITUDE, _PHASE, _REAL, _IMAGINARY = range(4)
 _TRIGGERED = "CG"
 """Scan Options; DICOM allows a Trigger Time only where they announce gating."""
+_OTHER_MAINS_HZ = 60
+"""Mains of the site where the vibration has another frequency, else 50."""
 _PI_STORED = 3141.5
 _LARGEST_SIGNAL = 16000.0
 """Largest magnitude in stored units of the brain images; both parts fit into 16 bits with a sign."""
@@ -132,8 +135,10 @@ def _image(
     image.private_block(0x0021, "GEMS_RELA_01", create=True).add_new(0x4F, "SS", grid.shape[2])
     parameters = image.private_block(0x0043, "GEMS_PARM_01", create=True)
     parameters.add_new(0x2F, "SS", kind)
+    mains_hz = 50 if settings.frequency_hz == _OTHER_MAINS_HZ else _OTHER_MAINS_HZ
+    parameters.add_new(0x82, "LO", ["SRMode=100", f"lineFreq={mains_hz}"])
     if kind in (_MAGNITUDE, _PHASE):
-        parameters.add_new(0x82, "LO", ["driver=on", f"lineFreq={settings.frequency_hz:g}"])
+        parameters.add_new(0xA2, "DS", [f"{settings.frequency_hz:g}", str(scan.phase_rad.shape[1])])
     return image
 
 

@@ -13,6 +13,7 @@ from palpate.config.study import FEWEST_SCANS, Session, growth_scans
 from palpate.errors import InputError
 from palpate.imaging.anatomy import AnatomyImage, read_anatomy_image
 from palpate.imaging.dicom.anatomy import read_anatomy
+from palpate.imaging.nifti import is_volume_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,7 @@ def anatomy_of(session: Session) -> DatedAnatomy | None:
     path = session.anatomy
     if path is None:
         return None
-    if path.is_file() and path.name.endswith((".nii", ".nii.gz")):
+    if path.is_file() and is_volume_file(path):
         return DatedAnatomy(read_anatomy_image(path, ()), "", "")
     read = read_anatomy(path)
     if not np.ptp(read.volume.values):

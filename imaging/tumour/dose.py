@@ -18,7 +18,7 @@ from palpate.imaging.dicom.geometry import LPS_TO_RAS
 from palpate.imaging.dicom.parsing import parse
 from palpate.imaging.dicom.pixels import decoded
 from palpate.imaging.input_limits import Budget
-from palpate.imaging.nifti import Volume, read_nifti
+from palpate.imaging.nifti import Volume, is_volume_file, read_volume
 
 _COPY: Final = "Export the dose again from the planning system, as one RTDOSE file in Gy."
 _EVEN_MM: Final = 0.01
@@ -48,8 +48,8 @@ def read_dose(path: Path) -> DoseFile:
     Raises:
         InputError: unreadable, truncated, another kind of DICOM, not in Gy, negative, zero everywhere or not finite.
     """
-    nifti = path.name.endswith((".nii", ".nii.gz"))
-    dose = DoseFile(read_nifti(path)) if nifti else _read_rtdose(path)
+    nifti = is_volume_file(path)
+    dose = DoseFile(read_volume(path)) if nifti else _read_rtdose(path)
     values, where = dose.volume.values, path if nifti else shown(path)
     found = ""
     if values.ndim != 3 or min(values.shape) < 2:

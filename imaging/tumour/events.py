@@ -15,7 +15,7 @@ from palpate.errors import InputError
 from palpate.imaging.deidentify.identifiers import same_identifier
 from palpate.imaging.deidentify.key import Key
 from palpate.imaging.deidentify.key_file import known_key
-from palpate.imaging.nifti import read_nifti
+from palpate.imaging.nifti import read_volume
 from palpate.imaging.registration.rigid import Rigid
 from palpate.imaging.tumour.dates import day_of
 from palpate.imaging.tumour.dose import DoseFile, read_dose
@@ -123,7 +123,7 @@ class Placer:
                 )
             return np.asarray(found)
         assert row.mask_file is not None
-        volume = read_nifti(row.mask_file)
+        volume = read_volume(row.mask_file)
         values = np.unique(volume.values) if volume.values.ndim == 3 else np.zeros(0)
         if not np.all(np.isfinite(values)) or values.size != 2 or values[0] != 0.0 or values[1] <= 0.0:
             raise InputError(

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from palpate.config.tumour import TumourSettings
 from palpate.errors import InputError
 from palpate.imaging.json_object import read_json
-from palpate.imaging.nifti import Volume, read_nifti, same_grid
+from palpate.imaging.nifti import Volume, read_volume, same_grid
 from palpate.imaging.tumour.adc import Cellularity, cellularity, demand_possible, detected_unit, in_mm2_s, unit_of
 from palpate.imaging.tumour.history import CAVITY, ENHANCING, VISIBLE
 from palpate.imaging.tumour.visibility import LEAST_ML, SEEN, smoothed
@@ -187,7 +187,7 @@ def _from_blank(folder: Path, volume: Volume, roi: NDArray[np.uint8]) -> GrowthM
 
 
 def _volume(path: Path) -> Volume:
-    volume = read_nifti(path)
+    volume = read_volume(path)
     if volume.values.ndim != 3 or min(volume.values.shape) < 2:
         raise InputError(
             path,

@@ -140,6 +140,8 @@ SCANS: dict[str, tuple[Spoiler, str]] = {
 def _speck(image: pydicom.Dataset) -> bytes:
     pixels = np.zeros((image.Rows, image.Columns), dtype=np.uint16)
     pixels[:: image.Rows // 2, :: image.Columns // 2] = 900
+    # No slice is in the last tile.
+    pixels[image.Rows // 2 :, image.Columns // 2 :] = 0
     return pixels.tobytes()
 
 

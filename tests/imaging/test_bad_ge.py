@@ -131,7 +131,18 @@ def _truncated(path: Path) -> None:
 
 
 def _no_frequency(image: pydicom.Dataset) -> None:
-    image[0x0043, 0x1082].value = ["driver=on"]
+    """Only the site's mains is left, which is no frequency of the vibration."""
+    del image[0x0043, 0x10A2]
+
+
+def _no_offsets(image: pydicom.Dataset) -> None:
+    del image.NumberOfTemporalPositions
+    image[0x0043, 0x10A2].value = "50"
+
+
+def _two_offsets(image: pydicom.Dataset) -> None:
+    image.NumberOfTemporalPositions = 2
+    image[0x0043, 0x10A2].value = ["50", "2"]
 
 
 def _only(kind: int) -> Spoiler:
@@ -166,9 +177,9 @@ LIVERS: dict[str, tuple[Spoiler, str]] = {
     "magnitudes missing": (_only(1), "3 images of every slice"),
     "waves missing": (_only(0), "3 images of every slice"),
     "image a second time": (_again, "a second time"),
-    "frequencies differ within a series": (_one(_private(0x0043, 0x1082, ["lineFreq=60"])), "another frequency"),
+    "frequencies differ within a series": (_one(_private(0x0043, 0x10A2, ["60", str(OFFSETS)])), "another frequency"),
     "frequencies differ between series": (
-        _series("series009_mre", _private(0x0043, 0x1082, ["lineFreq=60"])),
+        _series("series009_mre", _private(0x0043, 0x10A2, ["60", str(OFFSETS)])),
         "2 series at 50 Hz",
     ),
     "no frequency anywhere": (_every(_no_frequency), "no vibration frequency.*frequency_hz"),
@@ -180,15 +191,16 @@ LIVERS: dict[str, tuple[Spoiler, str]] = {
     "rescaled": (_every(_set(RescaleSlope=2, RescaleIntercept=0)), "rescale slope"),
     "negative magnitudes": (_one(_pixels(-5), 2 * WAVES), "negative"),
     "magnitudes before waves": (_every(_swapped_halves), "negative|milliradians"),
-    "no number of offsets": (_every(lambda one: delattr(one, "NumberOfTemporalPositions")), "Temporal Positions"),
+    "no number of offsets": (_every(_no_offsets), "Temporal Positions"),
+    "offsets that contradict": (_every(_set(NumberOfTemporalPositions=8)), "8 temporal positions and 3 offsets"),
     "numbers of offsets differ": (_one(_set(NumberOfTemporalPositions=8)), "another Number of Temporal Positions"),
     "slice without its time": (_one(lambda one: delattr(one, "TriggerTime"), 1), "acquisition time"),
-    "two offsets": (_every(_set(NumberOfTemporalPositions=2)), "2 time offsets"),
+    "two offsets": (_every(_two_offsets), "2 time offsets"),
     "one direction": (
         lambda path: [shutil.rmtree(path / f"series00{n}_mre") for n in (8, 9)],
-        "1 encoding direction.*three series",
+        "1 motion-encoding direction .50 Hz, 3 offsets, 3 slices.*three series",
     ),
-    "two directions": (lambda path: shutil.rmtree(path / "series009_mre"), "2 encoding directions"),
+    "two directions": (lambda path: shutil.rmtree(path / "series009_mre"), "2 motion-encoding directions"),
     "directions on other voxels": (_series("series008_mre", _shifted), "series 8.*another grid"),
 }
 BRAINS: dict[str, tuple[Spoiler, str]] = {

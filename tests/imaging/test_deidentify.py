@@ -16,6 +16,10 @@ from palpate.imaging.deidentify import allowed
 from palpate.imaging.deidentify.folder import deidentify
 from palpate.imaging.deidentify.header import without_identity
 from palpate.imaging.deidentify.key import Key
+from palpate.imaging.dicom.files import Instance
+from palpate.imaging.dicom.frames import with_frames
+from palpate.imaging.dicom.philips_header import has_scale_slope
+from palpate.imaging.dicom.series import Series
 from palpate.imaging.ingest import ingest
 from tests.conftest import Outcome
 from tests.imaging.planting import IDENTIFIER, MARK, SECRETS, leaks, plant
@@ -104,7 +108,12 @@ def test_only_allowed_private_elements_remain(cleaned: Path) -> None:
     ("group", "creator", "element", "vr", "value", "kept"),
     [
         (0x0019, "GEMS_ACQU_01", 0x9C, "LO", "/home/erika/epimre", "epimre"),
+        (0x0019, "GEMS_ACQU_01", 0x9C, "LO", "MR-Touch erika", "MR-Touch"),
+        (0x0019, "GEMS_ACQU_01", 0x9C, "LO", "epimre_iron", "epimre_iron"),
         (0x0019, "GEMS_ACQU_01", 0xBC, "DS", "60.5", 60.5),
+        (0x0043, "GEMS_PARM_01", 0xA2, "DS", ["60", "4"], [60.0, 4.0]),
+        (0x2005, "Philips MR Imaging DD 001", 0x0E, "FL", 0.5, 0.5),
+        (0x0029, "SIEMENS CSA HEADER", 0x10, "OB", b"SV10 Erika Mustermann", None),
         (0x0021, "GEMS_RELA_01", 0x4F, "SS", 12, 12),
         (0x0043, "GEMS_PARM_01", 0x82, "LO", ["erika", "lineFreq=60.5 erika"], "lineFreq=60.5"),
         (0x0043, "GEMS_PARM_01", 0x2F, "SS", 1, 1),
@@ -125,6 +134,22 @@ def test_what_other_vendors_need_is_kept(
     cleaned = without_identity(header, Key(bytes(32)), "sub-01")
     found = [one.value for one in cleaned if one.tag.is_private and not one.tag.is_private_creator]
     assert found == ([] if kept is None else [kept])
+
+
+def test_frames_keep_philips_scale_and_nothing_beside_it() -> None:
+    """Scale slope and kind stand in a private sequence of each frame, among what else Philips repeats there."""
+    inner, frame, header = pydicom.Dataset(), pydicom.Dataset(), pydicom.Dataset()
+    block = inner.private_block(0x2005, "Philips MR Imaging DD 001", create=True)
+    block.add_new(0x0E, "FL", 0.25)
+    block.add_new(0x20, "LO", "Erika")
+    inner.PatientName = "Mustermann^Erika"
+    frame.private_block(0x2005, "Philips MR Imaging DD 005", create=True).add_new(0x0F, "SQ", [inner])
+    header.PatientID, header.PerFrameFunctionalGroupsSequence, header.NumberOfFrames = "MUSTER77", [frame], 1
+    cleaned = without_identity(header, Key(bytes(32)), "sub-01")
+    (kept,) = cleaned.PerFrameFunctionalGroupsSequence[0][0x2005, 0x100F].value
+    assert [element.value for element in kept] == ["Philips MR Imaging DD 001", 0.25]
+    (flat,) = with_frames(Series(1, (Instance(cleaned, Path("scan"), "1.dcm"),))).instances
+    assert has_scale_slope(flat)
 
 
 def test_frames_of_enhanced_images_keep_place_and_vibration() -> None:

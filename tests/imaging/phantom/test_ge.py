@@ -154,25 +154,26 @@ def test_milliradians() -> None:
     assert stored_phase(np.array([1000 * np.pi / 3141.5, -np.pi, 0.0])).tolist() == [1000, -3142, 0]
 
 
+MAINS = {(0x0043, 0x1082): ["SRMode=100", "lineFreq=60"]}
 FREQUENCIES = {
-    "lineFreq": ({(0x0043, 0x1082): ["a=1", "lineFreq=62.5"]}, 62.5),
-    "newer variable": ({(0x0019, 0x10BC): "40"}, 40.0),
-    "older variable": ({(0x0019, 0x10BC): "-1", (0x0019, 0x10B4): "30"}, 30.0),
-    "settings": ({}, 70.0),
+    "MEG data": (MAINS | {(0x0043, 0x10A2): ["62.5", "8"], (0x0019, 0x10BC): "0", (0x0019, 0x10B4): "0"}, 62.5),
+    "newer variable": (MAINS | {(0x0019, 0x10BC): "40", (0x0019, 0x10B4): "30"}, 40.0),
+    "older variable": (MAINS | {(0x0019, 0x10BC): "-1", (0x0019, 0x10B4): "30"}, 30.0),
+    "settings": (MAINS, 70.0),
 }
 
 
 @pytest.mark.parametrize("name", FREQUENCIES)
 def test_where_the_frequency_is_stated(name: str, small: Vibration, tmp_path: Path) -> None:
-    """Releases differ in where they state it; stiffness grows with its square."""
+    """Releases differ in where they state it, none as the mains of the site; stiffness grows with its square."""
     elements, expected = FREQUENCIES[name]
-    folder = write(tmp_path / "mre", "ge", small, measure(small))
+    folder = write(tmp_path / "mre", "ge", small, measure(small, offsets=8))
 
     def state(image: pydicom.Dataset) -> None:
-        for tag in ((0x0043, 0x1082), (0x0019, 0x10BC)):
+        for tag in ((0x0043, 0x1082), (0x0043, 0x10A2), (0x0019, 0x10BC)):
             del image[tag]
         for tag, value in elements.items():
-            image.add_new(tag, "LO" if tag[0] == 0x0043 else "DS", value)
+            image.add_new(tag, "LO" if tag == (0x0043, 0x1082) else "DS", value)
 
     edit_all(folder, state)
     (found,), _ = read_acquisitions(folder, told("ge", small).model_copy(update={"frequency_hz": 70.0}))

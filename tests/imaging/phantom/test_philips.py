@@ -15,6 +15,7 @@ from pydicom.uid import generate_uid
 
 from palpate.config.ingest import IngestSettings
 from palpate.config.phantom import PhantomSettings
+from palpate.errors import InputError
 from palpate.imaging.acquisition import PhaseAcquisition
 from palpate.imaging.dicom.registry import read_acquisitions
 from palpate.imaging.ingest import ingest
@@ -262,6 +263,46 @@ def _complex_part(image: pydicom.Dataset, scan: Scan) -> None:
     image.RescaleSlope, image.RescaleIntercept, image.RescaleType = "0.05", "-1638.4", "normalized"
     image.BitsStored, image.HighBit = 16, 15
     image.PixelData = np.ascontiguousarray(np.rint((values.T + 1638.4) / 0.05).astype(np.uint16)).tobytes()
+
+
+SCALES = {"R": (0.05, 2.0), "I": (0.2, 7.0)}
+"""Rescale slope and scale slope of each part: what is shown has another scale in both."""
+ZERO = 30000.0
+
+
+def test_parts_of_unequal_slopes_have_one_scale(tmp_path: Path) -> None:
+    """Shown values over slope times scale slope are on one scale; shown as they are, another phase comes out."""
+    scan, _, _ = write(tmp_path / "mre", "philips", shape=FEW)
+    before = read(tmp_path / "mre")
+    files = sorted((tmp_path / "mre").rglob("*.dcm"))
+    for file in files:
+        edit(file, lambda image: _scaled_part(image, scan))
+    after = read(tmp_path / "mre")
+    error_rad = np.angle(np.exp(1j * (after.phase_rad - before.phase_rad)))
+    assert np.abs(error_rad).max() < LEVEL_RAD
+    for file in files:
+        edit(file, lambda image: image.private_block(0x2005, "Philips MR Imaging DD 001").__delitem__(0x0E))
+    shown = read(tmp_path / "mre")
+    assert np.abs(np.angle(np.exp(1j * (shown.phase_rad - before.phase_rad)))).max() > 0.5
+
+
+def _scaled_part(image: pydicom.Dataset, scan: Scan) -> None:
+    """Real and imaginary part as _complex_part, each stored with slopes of its own."""
+    _complex_part(image, scan)
+    slope, scale = SCALES[image.ImageType[3]]
+    values = image.pixel_array * 0.05 - 1638.4
+    image.RescaleSlope, image.RescaleIntercept = f"{slope:g}", f"{-slope * ZERO:g}"
+    image.private_block(0x2005, "Philips MR Imaging DD 001").add_new(0x0E, "FL", scale)
+    image.PixelData = np.rint(values * scale + ZERO).astype(np.uint16).tobytes()
+
+
+def test_a_scale_slope_in_some_images_only_is_refused(tmp_path: Path) -> None:
+    """Their values have no common scale."""
+    write(tmp_path / "mre", "philips", shape=FEW)
+    file = sorted((tmp_path / "mre").rglob("*.dcm"))[0]
+    edit(file, lambda image: image.private_block(0x2005, "Philips MR Imaging DD 001").add_new(0x0E, "FL", 2.0))
+    with pytest.raises(InputError, match=r"scale slope, .2005,100E., in some images only"):
+        read(tmp_path / "mre")
 
 
 def test_two_runs_of_three_scans(tmp_path: Path) -> None:

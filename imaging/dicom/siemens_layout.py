@@ -1,0 +1,129 @@
+"""How the slices of a Siemens mosaic lie in its tiles and in the world."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from palpate.errors import InputError
+from palpate.imaging.dicom.acquired import exceeds
+from palpate.imaging.dicom.files import Instance
+from palpate.imaging.dicom.geometry import (
+    affine_from,
+    mosaic_corner_mm,
+    mosaic_tiles,
+    pixel_spacing_mm,
+    slice_axes,
+    split_mosaic,
+    tiles_per_side,
+)
+from palpate.imaging.dicom.series import numbers
+from palpate.imaging.dicom.siemens_csa import tiles_descend
+from palpate.imaging.dicom.siemens_private import slices_in_mosaic
+from palpate.imaging.dicom.slices import FULL_EXPORT
+
+
+@dataclass(frozen=True, slots=True)
+class MosaicLayout:
+    """How the slices of one series lie in its mosaics and in the world.
+
+    Attributes:
+        n_slices: number of slices.
+        mosaic_shape: rows and columns of a mosaic.
+        affine_mm: voxel indices to world RAS millimetres, slices along rows x columns, shape (4, 4).
+        descending: whether the first tile is the last slice along that normal.
+    """
+
+    n_slices: int
+    mosaic_shape: tuple[int, int]
+    affine_mm: NDArray[np.float64]
+    descending: bool
+
+    @property
+    def tile_shape(self) -> tuple[int, int]:
+        """Columns and rows of one slice."""
+        side = tiles_per_side(self.n_slices)
+        return self.mosaic_shape[1] // side, self.mosaic_shape[0] // side
+
+    def volume(self, instance: Instance) -> NDArray[np.float64]:
+        """Return the pixels of one mosaic as a volume, shape (i, j, k)."""
+        return self.along_normal(split_mosaic(self._pixels(instance), self.n_slices))
+
+    def along_normal(self, by_tile: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return values of tiles in the order of slices along rows x columns; the last axis counts them."""
+        return by_tile[..., ::-1] if self.descending else by_tile
+
+    def beyond(self, instance: Instance) -> NDArray[np.float64]:
+        """Return the share of pixels that are not zero in each tile after the last slice, shape (tile,)."""
+        tiles = mosaic_tiles(self._pixels(instance), tiles_per_side(self.n_slices))
+        return np.asarray((tiles[..., self.n_slices :] != 0).mean(axis=(0, 1)))
+
+    def _pixels(self, instance: Instance) -> NDArray[np.float64]:
+        pixels = instance.pixels()
+        if pixels.shape != self.mosaic_shape:
+            raise InputError(
+                instance.place,
+                found=f"{pixels.shape} pixels",
+                expected=f"{self.mosaic_shape} as in its header",
+                advice=FULL_EXPORT,
+            )
+        return pixels
+
+
+def common_layout(instances: Sequence[Instance]) -> MosaicLayout:
+    """The layout that all images share.
+
+    Raises:
+        InputError: one image has other slices, another size or another place.
+    """
+    first = mosaic_layout(instances[0])
+    for instance in instances[1:]:
+        layout = mosaic_layout(instance)
+        same = layout.n_slices == first.n_slices and layout.mosaic_shape == first.mosaic_shape
+        if not same or not np.allclose(layout.affine_mm, first.affine_mm, atol=1e-3):
+            raise InputError(
+                instance.place,
+                found=f"{layout.n_slices} slices, or another size or place than in {instances[0].place}",
+                expected=f"{first.n_slices} slices at the same place in every image",
+                advice=FULL_EXPORT,
+            )
+    return first
+
+
+def mosaic_layout(instance: Instance) -> MosaicLayout:
+    """Slices, mosaic size and affine from one image's header."""
+    n_slices = slices_in_mosaic(instance)
+    rows, columns = (int(numbers(instance, name, 1)[0]) for name in ("Rows", "Columns"))
+    side = tiles_per_side(max(n_slices, 1))
+    if n_slices < 1 or rows % side or columns % side:
+        raise InputError(
+            instance.place,
+            found=f"{n_slices} slices in a mosaic of {rows} x {columns} pixels",
+            expected=f"a size that divides into {side} x {side} tiles",
+            advice=FULL_EXPORT,
+        )
+    axes = slice_axes(instance)
+    spacing_mm = pixel_spacing_mm(instance)
+    between_mm = float(numbers(instance, "SpacingBetweenSlices", 1)[0])
+    if between_mm <= 0:
+        raise InputError(
+            instance.place, found=f"slices {between_mm:g} mm apart", expected="a distance above 0", advice=FULL_EXPORT
+        )
+    if exceeds(instance, columns // side, rows // side):
+        raise InputError(
+            instance.place,
+            found=f"{n_slices} slices, hence tiles of {columns // side} x {rows // side}, of which more were acquired",
+            expected="tiles of at least the size in Acquisition Matrix; the number of slices may be wrong",
+            advice=FULL_EXPORT,
+        )
+    corner_mm = mosaic_corner_mm(
+        numbers(instance, "ImagePositionPatient", 3), axes, spacing_mm, (rows, columns), (rows // side, columns // side)
+    )
+    descending = tiles_descend(instance, axes[:, 2])
+    if descending:
+        corner_mm = corner_mm - (n_slices - 1) * between_mm * axes[:, 2]
+    affine_mm = affine_from(axes, np.append(spacing_mm, between_mm), corner_mm)
+    return MosaicLayout(n_slices=n_slices, mosaic_shape=(rows, columns), affine_mm=affine_mm, descending=descending)
