@@ -19,6 +19,7 @@ from typing import Final
 import pydicom
 
 from palpate.errors import InputError
+from palpate.imaging.check_limits import FREQUENCY_HZ
 from palpate.imaging.dicom.files import Instance
 from palpate.imaging.dicom.series import Series, numbers
 
@@ -27,7 +28,6 @@ MAGNITUDE, PHASE, REAL, IMAGINARY = range(4)
 
 _SEQUENCES: Final = ("fgremre", "epimre")
 _LINE_FREQUENCY: Final = re.compile(r"lineFreq\s*=\s*(\d+(?:\.\d*)?)")
-_PLAUSIBLE_HZ: Final = (10.0, 1000.0)
 _SAME_HZ: Final = 0.1
 
 
@@ -136,7 +136,7 @@ def _stated_hz(header: pydicom.Dataset) -> dict[str, float]:
             value = float(text)
         except ValueError:
             continue
-        if _PLAUSIBLE_HZ[0] <= value <= _PLAUSIBLE_HZ[1]:
+        if FREQUENCY_HZ[0] <= value <= FREQUENCY_HZ[1]:
             found[name] = value
     # (0019,10B4) is asked last: where sequences state the frequency elsewhere, it holds something else.
     if len(found) > 1:

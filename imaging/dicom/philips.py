@@ -31,6 +31,7 @@ from palpate.imaging.dicom.philips_scans import elastography
 from palpate.imaging.dicom.series import Series
 from palpate.imaging.dicom.slice_grid import SliceGrid, slice_grid
 from palpate.imaging.dicom.slices import FULL_EXPORT
+from palpate.imaging.phase_scale import wrap_period_rad
 
 _FREQUENCY_DIGITS: Final = 6
 _NAMES: Final = {
@@ -146,6 +147,7 @@ def _acquisition(
         slice_time_s=first.slice_time_s(),
         menc_um_per_rad=_menc(images),
         encoding_gain=directions.gain,
+        wrap_period_rad=wrap_period_rad(phase_rad),
         run=run,
         facts={
             "reader": PhilipsReader.name,
