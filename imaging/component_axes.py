@@ -26,6 +26,9 @@ _ENCODING = ("1", "2", "3")
 _TURNED = 0.05
 """Sine of an angle below which two sets of axes count as one."""
 _FEWEST_VOXELS = 30
+_MOST_VOXELS = 60_000
+_LEAST_SIGNAL = 0.3
+"""Share of the gradient's power that must not be noise: of what is mostly noise no choice is better than another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,7 @@ def component_axes(field: WaveField, encoding_axes: NDArray[np.float64] | None =
         encoding_axes: axes along which the scanner encoded, in R A S, shape (3, 3), where they are known.
 
     Returns:
-        The comparison; None where too few voxels have six neighbours of tissue.
+        The comparison; None where too few voxels have six neighbours of tissue, or noise hides the waves.
     """
     moments = _gradient_moments(field)
     if moments is None:
@@ -141,26 +144,21 @@ def _ratio(moments: NDArray[np.float64], choice: NDArray[np.float64]) -> float:
 
 def _gradient_moments(field: WaveField) -> NDArray[np.float64] | None:
     """Second moments of dU_c/dx_w over voxels with six neighbours of tissue, without the noise's share."""
-    box = tuple(slice(int(a.min()), int(a.max()) + 1) for a in np.nonzero(field.mask))
-    inside = ndimage.binary_erosion(field.mask[box], ndimage.generate_binary_structure(3, 1))
-    if np.count_nonzero(inside) < _FEWEST_VOXELS:
+    inside = np.argwhere(ndimage.binary_erosion(field.mask, ndimage.generate_binary_structure(3, 1)))
+    if len(inside) < _FEWEST_VOXELS:
         return None
-    displacement = field.displacement_m[box]
-    scale = float(np.abs(displacement[field.mask[box]]).max())
+    inside = inside[:: -(-len(inside) // _MOST_VOXELS)]
+    displacement = field.displacement_m
+    scale = float(np.abs(displacement[tuple(inside.T)]).max()) or 1.0
     to_world = np.linalg.inv(field.affine_mm[:3, :3])
-    along_voxels = np.stack([_slope(displacement, axis)[inside] for axis in range(3)], axis=-1) / scale
-    gradient = (along_voxels @ to_world).reshape(-1, 9)
-    moments = (gradient.T @ gradient.conj()).real.reshape(3, 3, 3, 3) / len(gradient)
-    if field.noise_std_m is not None:
-        # A central difference of complex noise has the mean square 2 sigma^2 / 2.
-        noise = (field.noise_std_m / scale) ** 2 * np.einsum("aw,av->wv", to_world, to_world)
-        moments = moments - np.einsum("cd,wv->cwdv", np.eye(3), noise)
-    return np.asarray(moments)
-
-
-def _slope(values: NDArray[np.complex128], axis: int) -> NDArray[np.complex128]:
-    """Central differences per voxel along an axis; zero at both ends."""
-    slope = np.zeros_like(values)
-    moved, source = np.moveaxis(slope, axis, 0), np.moveaxis(values, axis, 0)
-    moved[1:-1] = 0.5 * (source[2:] - source[:-2])
-    return slope
+    steps = np.eye(3, dtype=int)
+    slopes = [displacement[tuple((inside + one).T)] - displacement[tuple((inside - one).T)] for one in steps]
+    gradient = (np.stack(slopes, axis=-1) * (0.5 / scale) @ to_world).reshape(-1, 9)
+    measured = (gradient.T @ gradient.conj()).real.reshape(3, 3, 3, 3) / len(gradient)
+    if field.noise_std_m is None:
+        return np.asarray(measured)
+    # A central difference of complex noise has the mean square 2 sigma^2 / 2.
+    noise = (field.noise_std_m / scale) ** 2 * np.einsum("aw,av->wv", to_world, to_world)
+    moments = measured - np.einsum("cd,wv->cwdv", np.eye(3), noise)
+    share = np.einsum("cwcw->", moments) / max(float(np.einsum("cwcw->", measured)), 1e-300)
+    return np.asarray(moments) if share > _LEAST_SIGNAL else None

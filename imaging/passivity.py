@@ -17,6 +17,9 @@ from palpate.units import hz_to_rad_s, mm_to_m
 
 _SMOOTHING_MM = 3.0
 _MARGIN_MM = 10.0
+_MOST_SLICES = 16
+_LEAST_SIGNAL = 0.1
+"""Share of the power of the Laplacian that must not be noise."""
 
 
 def apparent_modulus_pa(field: WaveField) -> complex | None:
@@ -28,10 +31,13 @@ def apparent_modulus_pa(field: WaveField) -> complex | None:
         field: a wave field; displacement in any unit.
 
     Returns:
-        G' + iG''; None where the mask is too thin for a margin of 10 mm.
+        G' + iG''; None where the mask is too thin for a margin of 10 mm, or noise hides the waves.
     """
-    box = tuple(slice(int(a.min()), int(a.max()) + 1) for a in np.nonzero(field.mask))
-    mask, displacement = field.mask[box], field.displacement_m[box]
+    i, j, _ = (slice(int(a.min()), int(a.max()) + 1) for a in np.nonzero(field.mask))
+    # Slices stay apart here, so that some of many tell as much.
+    slices = np.flatnonzero(field.mask.any(axis=(0, 1)))
+    slices = slices[:: -(-len(slices) // _MOST_SLICES)]
+    mask, displacement = field.mask[i, j][..., slices], field.displacement_m[i, j][:, :, slices]
     inside = _interior(mask, field.voxel_size_mm)
     if not inside.any():
         return None
@@ -41,6 +47,8 @@ def apparent_modulus_pa(field: WaveField) -> complex | None:
         of_noise = _sums(parts[0] + 1j * parts[1], mask, inside, field.voxel_size_mm)
         # Noise alone has no phase: the draw's own imaginary part is chance. What is left of pure noise is nothing.
         products, squares = products - of_noise[0].real, squares - of_noise[1]
+        if squares < _LEAST_SIGNAL * (squares + of_noise[1]):
+            return None
     if squares <= 0.0:
         return None
     return -field.density_kg_m3 * hz_to_rad_s(field.frequency_hz) ** 2 * products / squares

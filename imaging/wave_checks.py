@@ -10,8 +10,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from palpate.imaging.check_limits import LOSS_TANGENT, MODULUS_KPA, UNMEASURED_SHARE
+from palpate.imaging.check_limits import LOSS_TANGENT, MODULUS_KPA, NEIGHBOUR_NOISE, UNMEASURED_SHARE
 from palpate.imaging.component_axes import check_component_axes, component_axes
+from palpate.imaging.neighbour_noise import noise_along
 from palpate.imaging.passivity import apparent_modulus_pa
 from palpate.imaging.wavefield import WaveField
 from palpate.quality_warning import QualityWarning
@@ -19,6 +20,7 @@ from palpate.units import pa_to_kpa
 
 _USUAL_KPA = (0.4, 10.0)
 """Moduli among which a supposed unit must bring an implausible one for the unit to be named."""
+_MOST_SLICES = 16
 _USUAL_STEP_HZ = 5.0
 _SAME_FREQUENCY = 1e-3
 _RAD_S_KPA = 8.0
@@ -44,6 +46,7 @@ def wave_warnings(field: WaveField, *, encoding_axes: NDArray[np.float64] | None
         *_modulus(modulus, field),
         *_unmeasured(field),
         *_interpolated(field),
+        *_neighbour_noise(field),
     )
 
 
@@ -125,3 +128,23 @@ def _interpolated(field: WaveField) -> tuple[QualityWarning, ...]:
     )
     advice = "Reconstruct the images at the acquired matrix, or read the intervals as lower limits."
     return (QualityWarning("interpolated-images", sentence, advice),)
+
+
+def _neighbour_noise(field: WaveField) -> tuple[QualityWarning, ...]:
+    """Warn where neighbours differ by less than the stated noise makes independent voxels differ."""
+    if field.noise_std_m is None:
+        return ()
+    slices = np.flatnonzero(field.mask.any(axis=(0, 1)))
+    slices = slices[:: -(-len(slices) // _MOST_SLICES)]
+    displacement, mask = field.displacement_m[:, :, slices], field.mask[..., slices]
+    along = {"ij"[axis]: noise_along(displacement, mask, axis) for axis in range(2)}
+    shares = {axis: noise_m / field.noise_std_m for axis, noise_m in along.items() if noise_m is not None}
+    low = {axis: share for axis, share in shares.items() if share < NEIGHBOUR_NOISE}
+    if not low:
+        return ()
+    sentence = (
+        f"Neighbours along image axis {' and '.join(low)} differ by {100 * min(low.values()):.0f} % of what the stated "
+        "noise makes independent voxels differ: images were interpolated or smoothed, or the noise is overstated."
+    )
+    advice = "Give images at their acquired matrix and unfiltered, and check NoiseStd; intervals rest on both."
+    return (QualityWarning("correlated-noise", sentence, advice),)
