@@ -35,7 +35,7 @@ LIMITS: Final = {
         0.8,
         0.99,
         0.55,
-        "the same, where it is said; faulty: one of 8 offsets of the real scan missing within the series 0.55",
+        "the same, where it is said; sound: as above; faulty: one of the real scan's 8 offsets missing within 0.55",
     ),
     "offsets_gain": Limit(
         0.01,
@@ -112,6 +112,8 @@ LIMITS: Final = {
     "frequency_high": Limit(2000.0, 1000.0, 16700.0, "Hz; sound: micro-elastography; faulty: a period of 60 Hz in ms"),
     "density_low": Limit(500.0, 900.0, 1.06, "kg/m3; sound: fat; faulty: g/cm3"),
     "density_high": Limit(2000.0, 1200.0, 1e6, "kg/m3; sound: gels; faulty: g/m3"),
+    "voxel_low": Limit(0.02, 0.05, 0.01, "mm; sound: microscopes; faulty: slices of 10 mm stated in metres"),
+    "voxel_high": Limit(50.0, 20.0, 100.0, "mm; sound: slices with gaps; faulty: specimens of 0.1 mm stated in um"),
     "displacement_low": Limit(0.01, 0.1, 0.001, "largest, um; sound: weak waves; faulty: 1 um stated in another unit"),
     "displacement_high": Limit(1000.0, 200.0, 1e4, "largest, um; sound: driver plate; faulty: 10 um read as mm"),
 }
@@ -130,3 +132,4 @@ MODULUS_KPA: Final = (LIMITS["modulus_low"].value, LIMITS["modulus_high"].value)
 FREQUENCY_HZ: Final = (LIMITS["frequency_low"].value, LIMITS["frequency_high"].value)
 DENSITY_KG_M3: Final = (LIMITS["density_low"].value, LIMITS["density_high"].value)
 DISPLACEMENT_UM: Final = (LIMITS["displacement_low"].value, LIMITS["displacement_high"].value)
+VOXEL_MM: Final = (LIMITS["voxel_low"].value, LIMITS["voxel_high"].value)

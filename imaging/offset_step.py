@@ -29,6 +29,8 @@ from palpate.quality_warning import QualityWarning
 _TURN = 2.0 * np.pi
 _FREE = 3
 """Numbers that each voxel's own motion takes: its mean and its complex amplitude."""
+_EQUAL = 1.1
+"""Residuals that differ by less are equal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +66,11 @@ def offset_times(phases_rad: NDArray[np.float64], mask: NDArray[np.bool_]) -> Of
     even = _residual(moments, _TURN * np.arange(offsets) / offsets)
     if total <= 0.0 or even <= 1e-12 * total:
         return OffsetTimes("", even / total if total > 0.0 else 0.0, 1.0)
-    best = min(((_residual(moments, times), words) for words, times in _suppositions(offsets)), default=(even, ""))
-    return OffsetTimes(best[1] if best[0] < even else "", even / total, min(best[0] / even, 1.0))
+    others = [(_residual(moments, times), words) for words, times in _suppositions(offsets)]
+    least = min(residual for residual, _ in others)
+    # Of suppositions that explain equally well the simplest is named, which comes first.
+    residual, words = next(one for one in others if one[0] <= _EQUAL * least)
+    return OffsetTimes(words if residual < even else "", even / total, min(residual / even, 1.0))
 
 
 def check_offset_times(found: OffsetTimes | None, offsets: int, where: str) -> tuple[QualityWarning, ...]:
@@ -149,13 +154,14 @@ def _suppositions(offsets: int) -> Iterator[tuple[str, NDArray[np.float64]]]:
 
 
 def _residual(moments: NDArray[np.float64], times: NDArray[np.float64]) -> float:
-    """What mean, cosine and sine at these times leave of the second moments."""
+    """What mean, cosine and sine at these times leave of the second moments, as for three numbers a voxel."""
     model = np.column_stack([np.ones_like(times), np.cos(times), np.sin(times)])
     vectors, sizes, _ = np.linalg.svd(model, full_matrices=False)
     # Two offsets a period show only one of cosine and sine.
     basis = vectors[:, sizes > 1e-6 * sizes[0]]
     left = np.eye(len(times)) - basis @ basis.T
-    return float(np.einsum("ab,bc,ca->", left, moments, left))
+    free = (len(times) - _FREE) / (len(times) - basis.shape[1])
+    return free * float(np.einsum("ab,bc,ca->", left, moments, left))
 
 
 def _second_moments(values: NDArray[np.float64], mask: NDArray[np.bool_]) -> NDArray[np.float64]:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palpate.errors import InputError
-from palpate.imaging.check_limits import DENSITY_KG_M3, DISPLACEMENT_UM, FREQUENCY_HZ
+from palpate.imaging.check_limits import DENSITY_KG_M3, DISPLACEMENT_UM, FREQUENCY_HZ, VOXEL_MM
 from palpate.units import m_to_um
 
 
@@ -48,6 +48,24 @@ def demand_density(where: Path | str, density_kg_m3: float, *, key: str = "a den
             found=f"{key} of {density_kg_m3:g} kg/m3",
             expected=f"{low:g} to {high:g} kg/m3",
             advice="State the density in kg/m3: water has 1000 (1 g/cm3).",
+        )
+
+
+def demand_voxels(where: Path | str, affine_mm: NDArray[np.float64]) -> None:
+    """Raise InputError unless the edges of the voxels are those of images of a patient, a gel or a specimen.
+
+    Args:
+        where: file or label of the images.
+        affine_mm: voxel indices to world millimetres, shape (4, 4).
+    """
+    low, high = VOXEL_MM
+    edges_mm = np.linalg.norm(affine_mm[:3, :3], axis=0)
+    if not low <= edges_mm.min() <= edges_mm.max() <= high:
+        raise InputError(
+            where,
+            found=f"voxels of {' x '.join(f'{edge:.3g}' for edge in edges_mm)} mm",
+            expected=f"edges of {low:g} to {high:g} mm",
+            advice="State the affine in millimetres, not in metres or micrometres.",
         )
 
 

@@ -69,17 +69,14 @@ def _modulus(modulus_pa: complex | None, field: WaveField) -> tuple[QualityWarni
     kpa, (low, high) = float(pa_to_kpa(abs(modulus_pa))), MODULUS_KPA
     if low <= kpa <= high and not (kpa > _RAD_S_KPA and _in_rad_s(field.frequency_hz)):
         return ()
-    turn_square = (2.0 * np.pi) ** 2
+    turn_square, stated_hz = (2.0 * np.pi) ** 2, field.frequency_hz
+    in_hz, as_rad_s = stated_hz / (2.0 * np.pi), 2.0 * np.pi * stated_hz
     suppositions = {
-        f"the frequency were in rad/s ({field.frequency_hz:g} rad/s are {field.frequency_hz / (2 * np.pi):.3g} Hz)": kpa
-        / turn_square,
-        f"the frequency were {2 * np.pi * field.frequency_hz:.3g} Hz instead of {field.frequency_hz:g}": kpa
-        * turn_square,
-        "the edges of the voxels were in metres instead of millimetres": kpa * 1e6,
-        "the edges of the voxels were in centimetres instead of millimetres": kpa * 1e2,
-        "the edges of the voxels were in micrometres instead of millimetres": kpa / 1e6,
+        f"the frequency is in rad/s ({stated_hz:g} rad/s are {in_hz:.3g} Hz)": kpa / turn_square,
+        f"the frequency is {as_rad_s:.3g} Hz, of which {stated_hz:g} is the 2 pi-th part": kpa * turn_square,
+        "the edges of the voxels are in centimetres instead of millimetres": kpa * 1e2,
     }
-    causes = [f"{words}, it would be {one:.2g} kPa" for words, one in suppositions.items() if _usual(one)]
+    causes = [f"{words}, it is {one:.2g} kPa" for words, one in suppositions.items() if _usual(one)]
     told = f" If {'; if '.join(causes)}." if causes else ""
     sentence = (
         f"The waves are those of a modulus of about {kpa:.3g} kPa, which tissue at "

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palpate.errors import InputError
-from palpate.imaging.plausible import demand_density, demand_frequency
+from palpate.imaging.plausible import demand_density, demand_frequency, demand_voxels
 
 ASSUMED_DENSITY_KG_M3: Final = 1000.0
 """What elastography takes where nobody knows: that of water."""
@@ -55,12 +55,14 @@ class WaveField:
 
         Raises:
             ValueError: shapes disagree.
-            InputError: frequency or density are in another unit, nothing is tissue, or values in it are not finite.
+            InputError: frequency, density or voxels are in another unit, or the mask is empty or holds values that
+                are not finite.
         """
         if self.displacement_m.shape != (*self.mask.shape, 3):
             raise ValueError(f"displacement {self.displacement_m.shape} and mask {self.mask.shape} do not fit")
         demand_frequency(self.label, self.frequency_hz)
         demand_density(self.label, self.density_kg_m3)
+        demand_voxels(self.label, self.affine_mm)
         inside = self.displacement_m[self.mask]
         bad = int(np.count_nonzero(~np.isfinite(inside)))
         if bad or not inside.size:
