@@ -94,6 +94,9 @@ def invert_session(
                 targets = {
                     field.frequency_hz: Target(folder, field, stem, source, wave_warnings(field)) for field, stem in own
                 }
+            for target in targets.values():
+                # Said before the fit: what is wrong with the waves may end it.
+                _say_warnings(target.stem, [str(one) for one in target.warnings])
             if settings.method == "direct":
                 records, common = _direct(run, targets)
             elif settings.rheology == "per-frequency":
@@ -128,7 +131,6 @@ def _direct(run: Sequence[WaveField], targets: Targets) -> Records:
     records = []
     for frequency_hz, target in targets.items():
         records.append({"frequency_hz": frequency_hz, "converged": True} | warning_record(target.warnings))
-        _say_warnings(records[-1], target.stem)
     return records, {}
 
 
@@ -167,7 +169,7 @@ def _write(
             target = targets[field.frequency_hz]
             write_posterior(target, inversion, settings)
             records.append(frequency_record(target, inversion, settings))
-            _say_result(records[-1], len(inversion.fit.course.history), target.stem)
+            _say_result(records[-1], len(inversion.fit.course.history), target)
             _say_balance(inversion.load_balance, target.stem)
     return records
 
@@ -216,19 +218,20 @@ def _regions(field: WaveField, wavefield: Path, labels: Path | None, settings: I
     return None
 
 
-def _say_result(result: dict[str, Any], steps: int, label: str) -> None:
+def _say_result(result: dict[str, Any], steps: int, target: Target) -> None:
+    label, said = target.stem, [one.as_record() for one in target.warnings]
     state = "converged" if result["converged"] else "NOT converged: raise max_iterations, or check the wave field"
     say(
         f"{label}: {state} after {steps} steps, data decide in "
         f"{100 * result['informed_share']:.0f} % of the voxels, misfit "
         f"{next(iter(result['misfit_per_frequency'].values())):.2f} of noise alone"
     )
-    _say_warnings(result, label)
+    _say_warnings(label, [f"{one['sentence']} {one['advice']}" for one in result["warnings"] if one not in said])
 
 
-def _say_warnings(result: dict[str, Any], label: str) -> None:
-    for one in result["warnings"]:
-        say(f"{label}: {one['sentence']} {one['advice']}")
+def _say_warnings(label: str, texts: Sequence[str]) -> None:
+    for one in texts:
+        say(f"{label}: {one}")
 
 
 def _say_balance(balance: LoadBalance, label: str) -> None:
