@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from palpate.imaging.plausible import demand_frequency
+
 
 @dataclass(frozen=True, slots=True)
 class PhaseAcquisition:
@@ -33,6 +35,8 @@ class PhaseAcquisition:
         slice_thickness_mm: thickness of the excited slices; None where the header does not say.
         acquired_matrix: columns and rows that the scanner measured, before it interpolated; None where the header
             does not say.
+        wrap_period_rad: period at which the images wrap as the reader scaled them, where phase_rad was computed from
+            others (palpate.imaging.phase_scale); None where phase_rad is as scaled, or shows no wraps.
     """
 
     phase_rad: NDArray[np.float64]
@@ -48,13 +52,24 @@ class PhaseAcquisition:
     still_phase_rad: NDArray[np.float64] | None = None
     slice_thickness_mm: float | None = None
     acquired_matrix: tuple[int, int] | None = None
+    wrap_period_rad: float | None = None
+
+    @property
+    def name(self) -> str:
+        """Name of the acquisition in messages: its series numbers."""
+        stated = [value for key, value in self.facts.items() if key.startswith("series_number")]
+        flat = [one for value in stated for one in (value if isinstance(value, list | tuple) else [value])]
+        numbers = sorted({one for one in flat if isinstance(one, int)})
+        return "series " + ", ".join(map(str, numbers)) if numbers else "the acquisition"
 
     def __post_init__(self) -> None:
         """Refuse an acquisition whose parts do not fit together.
 
         Raises:
             ValueError: shapes disagree, there are fewer than 3 offsets, or the axes do not span space.
+            InputError: the frequency is one that no elastography uses.
         """
+        demand_frequency(self.name, self.frequency_hz)
         if self.phase_rad.ndim != 5 or self.phase_rad.shape != self.magnitude.shape:
             raise ValueError(f"phase {self.phase_rad.shape} and magnitude {self.magnitude.shape} must be alike, 5-D")
         directions, offsets = self.phase_rad.shape[:2]

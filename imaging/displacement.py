@@ -34,6 +34,16 @@ def world_noise(encoded_std: NDArray[np.float64], encoding_axes: NDArray[np.floa
     return float(np.sqrt(np.mean((inverse**2) @ encoded_std**2)))
 
 
+def world_noise_map(encoded_std: NDArray[np.float64], encoding_axes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the noise of the components along R, A, S from that along the encoding axes, voxel by voxel.
+
+    Args:
+        encoded_std: sigma along each axis, shape (i, j, k, 3); NaN where it is not known.
+        encoding_axes: E, shape (3, 3).
+    """
+    return np.asarray(np.sqrt(encoded_std**2 @ (np.linalg.inv(encoding_axes) ** 2).T))
+
+
 def without_slice_means(field: NDArray[np.complex128], mask: NDArray[np.bool_]) -> NDArray[np.complex128]:
     """A field less its mean over the mask in each slice, shape (i, j, k)."""
     counts = np.maximum(mask.sum(axis=(0, 1)), 1)

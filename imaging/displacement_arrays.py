@@ -26,13 +26,11 @@ from palpate.config.ingest import IngestSettings
 from palpate.errors import InputError
 from palpate.imaging.matlab_file import read_matlab
 from palpate.imaging.nifti import Volume, demand_box_voxels, read_nifti, read_volume, same_grid
+from palpate.imaging.plausible import demand_displacement, demand_frequency, demand_measured
 from palpate.imaging.wavefield import ASSUMED_DENSITY_KG_M3, WaveField
 from palpate.imaging.wavefield_sidecar import METRES_PER_UNIT
-from palpate.units import m_to_um
 
 _FILE: Final = re.compile(r"(?P<name>.+)_(?P<frequency>[0-9]+(?:\.[0-9]+)?)Hz_disp_(?P<part>re|im)\.nii(?:\.gz)?")
-_SMALLEST_M, _LARGEST_M = 1e-9, 1e-3
-"""Between these the mean displacement of any MRE lies; in a wrong unit it is a thousand times off."""
 
 
 def is_displacement_array(path: Path) -> bool:
@@ -63,7 +61,10 @@ def read_displacement_arrays(path: Path, label: str, settings: IngestSettings) -
     for frequency_hz, values in sorted(arrays.items()):
         displacement_m = np.asarray(metres * (values.conj() if conjugated else values), dtype=np.complex128)
         inside = np.any(displacement_m != 0, axis=-1) if mask is None else mask
-        _demand_motion(path, frequency_hz, displacement_m[inside], settings.arrays)
+        where = f"{path} at {frequency_hz:g} Hz"
+        demand_frequency(where, frequency_hz)
+        demand_displacement(where, displacement_m[inside], key=f"arrays.units (read as {settings.arrays.units})")
+        demand_measured(where, displacement_m[inside], names=("R", "A", "S"))
         fields.append(
             WaveField(
                 displacement_m=displacement_m,
@@ -253,16 +254,4 @@ def _demand_finite(path: Path, values: NDArray[np.complex128]) -> None:
             found=f"{bad} values that are not finite (NaN or infinite)",
             expected="finite displacements everywhere",
             advice="Set voxels without signal to 0 and leave them out of the mask.",
-        )
-
-
-def _demand_motion(path: Path, frequency_hz: float, inside_m: NDArray[np.complex128], settings: ArraySettings) -> None:
-    """Raise InputError where nothing moves, or so little or much that the unit must be another one."""
-    mean_m = float(np.linalg.norm(np.abs(inside_m), axis=-1).mean()) if inside_m.size else 0.0
-    if not _SMALLEST_M < mean_m < _LARGEST_M:
-        raise InputError(
-            path,
-            found=f"a mean displacement of {m_to_um(mean_m):.3g} um at {frequency_hz:g} Hz, read as {settings.units}",
-            expected="between 0.001 and 1000 um",
-            advice="Correct arrays.units, or check the export of the wave field.",
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,21 +27,24 @@ from palpate.imaging.dicom.sorting import SeriesRow, table_text
 from palpate.imaging.displacement_arrays import is_displacement_array, read_displacement_arrays
 from palpate.imaging.image_motion import ImageMotion, image_motion, without_motion
 from palpate.imaging.nifti import Volume, read_nifti, write_nifti
+from palpate.imaging.offset_step import OffsetTimes
+from palpate.imaging.phase_checks import check_images, check_offsets
+from palpate.imaging.plausible import demand_density, demand_frequency
 from palpate.imaging.reconstruct import quality, reconstruct
 from palpate.imaging.tissue_mask import largest_piece, tissue_mask
 from palpate.imaging.user_mask import read_user_mask
-from palpate.imaging.wave_quality import gate, write_wave_quality
+from palpate.imaging.wave_quality import noise_map_m, write_wave_quality
+from palpate.imaging.wave_record import field_record
 from palpate.imaging.wavefield import WaveField
 from palpate.imaging.wavefield_folder import (
     is_wave_field_folder,
+    read_noise_map,
     read_wave_fields,
-    relative_noise,
     write_wave_field,
 )
 from palpate.progress import say
 from palpate.provenance import atomic_directory, input_digests, refuse_foreign_folder, versions
 from palpate.quality_warning import QualityWarning
-from palpate.units import m_to_um
 
 _LABEL = re.compile(r"[A-Za-z0-9]+(?:[-_][A-Za-z0-9]+)*")
 _FEWEST_VOXELS = 27
@@ -77,6 +80,7 @@ def ingest(
     refuse_foreign_folder(out)
     given = {"mre": mre, "anatomy": anatomy, "mask": mask}
     inputs = {role: path for role, path in given.items() if path is not None}
+    _demand_plausible(settings)
     with atomic_directory(out) as folder:
         if is_wave_field_folder(mre):
             if mask is not None:
@@ -86,7 +90,7 @@ def ingest(
                     expected="a mask for DICOM",
                     advice="Put the mask into the folder as its *_mask.nii.gz.",
                 )
-            fields, records = _from_wave_fields(mre, label, folder)
+            fields, records = _from_wave_fields(mre, label, folder, settings)
             images: Sequence[Instance] = ()
             rows: tuple[SeriesRow, ...] = ()
         elif is_displacement_array(mre):
@@ -113,6 +117,15 @@ def ingest(
             text = json.dumps({"label": name, **record, **common}, indent=2, allow_nan=False)
             (folder / f"{name}_ingest.json").write_text(text + "\n", encoding="utf-8")
     return fields
+
+
+def _demand_plausible(settings: IngestSettings) -> None:
+    """Refuse numbers of the settings that are in another unit, whether or not headers state them too."""
+    for frequency_hz in (settings.frequency_hz, *(settings.arrays.frequencies_hz or ())):
+        if frequency_hz is not None:
+            demand_frequency("the ingest settings", frequency_hz)
+    if settings.density_kg_m3 is not None:
+        demand_density("the ingest settings", settings.density_kg_m3, key="density_kg_m3")
 
 
 def _place(
@@ -153,6 +166,8 @@ def _reconstruct_run(
     acquisitions: Sequence[PhaseAcquisition], label: str, folder: Path, settings: IngestSettings, drawn: Path | None
 ) -> tuple[list[WaveField], dict[str, object]]:
     """Reconstruct and write the frequencies of one run, which share a mask."""
+    for one in acquisitions:
+        check_images(one)
     motions = [image_motion(one) for one in acquisitions]
     if settings.image_motion == "auto":
         acquisitions = [without_motion(one, motion) for one, motion in zip(acquisitions, motions, strict=True)]
@@ -176,14 +191,14 @@ def _reconstruct_run(
     _demand_tissue(mask, label, "max_noise_rad")
     fields, qualities = [], []
     for one, motion in zip(made, motions, strict=True):
+        times, warnings = check_offsets(one, mask)
         field, facts = _settled_field(one.wave_field(mask, label, settings.density_kg_m3), settings)
-        write_wave_field(folder, field, sidecar={"MotionEncodingKnown": one.menc_known})
-        write_wave_quality(folder, one, field)
-        figures = {**quality(one, field), **facts, **_motion_facts(motion, settings)}
-        figures |= _gate_facts(label, figures["oss_snr"], settings)
-        _say_quality(field, figures)
+        own = {**quality(one, field), **facts, **_motion_facts(motion, settings), **_offset_facts(times)}
+        write_wave_field(folder, field)
+        figures = field_record(field, settings, encoding_axes=one.acquisition.encoding_axes, warnings=warnings)
+        write_wave_quality(folder, field, noise_map_m(one, field.mask), one)
         fields.append(field)
-        qualities.append(figures)
+        qualities.append({**figures, **own})
     write_nifti(folder / f"{label}_magnitude.nii.gz", magnitude.astype(np.float32), affine_mm)
     voxel_ml = float(np.prod(voxel_mm)) / 1e3
     record: dict[str, object] = {
@@ -219,11 +234,12 @@ def _motion_facts(motion: ImageMotion, settings: IngestSettings) -> dict[str, ob
     }
 
 
-def _gate_facts(label: str, snr: object, settings: IngestSettings) -> dict[str, object]:
-    """Whether the waves pass the gate, as the record says it."""
-    measured = snr if isinstance(snr, float) else float("nan")
-    passed = gate(label, measured, settings.least_oss_snr, settings.weak_waves)
-    return {"least_oss_snr": settings.least_oss_snr, "waves_strong_enough": passed}
+def _offset_facts(times: OffsetTimes | None) -> dict[str, object]:
+    """What the record says of the offsets' times; nothing where three offsets cannot show them."""
+    if times is None:
+        return {}
+    facts = {"unexplained_by_one_period": times.unexplained, "best_other": times.words, "residual_ratio": times.ratio}
+    return {"offset_times": facts}
 
 
 def _demand_tissue(mask: NDArray[np.bool_], label: str, setting: str) -> None:
@@ -236,32 +252,19 @@ def _demand_tissue(mask: NDArray[np.bool_], label: str, setting: str) -> None:
         )
 
 
-def _say_quality(field: WaveField, figures: Mapping[str, object]) -> None:
-    """One line of progress for a finished wave field, and what a user should look at."""
-    noise = relative_noise(field)
-    noise_text = "unknown noise" if noise is None else f"noise {100 * noise:.1f} % of mean |u|"
-    say(f"{field.label}: {field.frequency_hz:g} Hz, {int(field.mask.sum())} voxels, {noise_text}")
-    if not figures["motion_encoding_known"]:
-        say(f"{field.label}: motion encoding unknown; displacement is in arbitrary units, moduli are not affected")
-    if not figures["waves_strong_enough"]:
-        say(f"{field.label}: weak waves, octahedral-shear-strain SNR {figures['oss_snr']:.2g}; intervals will be wide")
-    loss = figures["apparent_loss_tangent"]
-    if isinstance(loss, float) and loss < 0:
-        say(f"{field.label}: waves seem to gain energy as they travel; check time_step_sign in the ingest settings")
-
-
 def _from_wave_fields(
-    source: Path, label: str, folder: Path
+    source: Path, label: str, folder: Path, settings: IngestSettings
 ) -> tuple[tuple[WaveField, ...], dict[str, dict[str, object]]]:
     """Check a finished wave-field folder and write it under a new label, its noise kept."""
     fields = read_wave_fields(source)
+    noise_maps = [read_noise_map(source, field) for field in fields]
     old_labels = sorted({field.label for field in fields})
     names = {
         old: label if len(old_labels) == 1 else f"{label}_run-{number}"
         for number, old in enumerate(old_labels, start=1)
     }
     renamed = tuple(replace(field, label=names[field.label]) for field in fields)
-    records = _write_finished(renamed, folder, "wave-field folder")
+    records = _write_finished(renamed, noise_maps, folder, "wave-field folder", settings)
     for old, new in names.items():
         magnitude = source / f"{old}_magnitude.nii.gz"
         if magnitude.exists():
@@ -278,21 +281,27 @@ def _from_arrays(
     """Turn another laboratory's arrays into wave fields; their noise is unknown."""
     fields = read_displacement_arrays(source, label, settings)
     say(f"read {len(fields)} arrays of displacement")
-    return fields, _write_finished(fields, folder, "displacement arrays")
+    return fields, _write_finished(fields, [None] * len(fields), folder, "displacement arrays", settings)
 
 
-def _write_finished(fields: Sequence[WaveField], folder: Path, source: str) -> dict[str, dict[str, object]]:
+def _write_finished(
+    fields: Sequence[WaveField],
+    noise_maps: Sequence[NDArray[np.float64] | None],
+    folder: Path,
+    source: str,
+    settings: IngestSettings,
+) -> dict[str, dict[str, object]]:
     """Write wave fields that nobody had to reconstruct; the record of each label."""
     records: dict[str, dict[str, object]] = {}
-    for field in fields:
+    for field, noise_m in zip(fields, noise_maps, strict=True):
         write_wave_field(folder, field)
-        noise_um = None if field.noise_std_m is None else m_to_um(field.noise_std_m)
+        write_wave_quality(folder, field, noise_m)
         record = records.setdefault(
             field.label, {"source": source, "dicom": None, "mask": {"voxels": int(field.mask.sum())}}
         )
         frequencies = record.setdefault("frequencies", [])
         assert isinstance(frequencies, list)
-        frequencies.append({"frequency_hz": field.frequency_hz, "noise_std_um": noise_um})
+        frequencies.append(field_record(field, settings))
     return records
 
 

@@ -10,14 +10,12 @@ from numpy.typing import NDArray
 
 from palpate.config.ingest import IngestSettings
 from palpate.imaging.acquisition import PhaseAcquisition
-from palpate.imaging.displacement import oss_snr, to_world, without_slice_means, world_noise
+from palpate.imaging.displacement import to_world, without_slice_means, world_noise
 from palpate.imaging.harmonics import Noise, first_harmonic, forward_in_time, harmonics, measure_noise
-from palpate.imaging.passivity import apparent_modulus_pa
 from palpate.imaging.slice_timing import SliceTiming, slice_timing
 from palpate.imaging.unwrap import Unwrapped, unwrap_vibration, unwrapped_steps
-from palpate.imaging.wave_directions import wave_directions
 from palpate.imaging.wavefield import ASSUMED_DENSITY_KG_M3, WaveField
-from palpate.units import hz_to_rad_s, m_to_um, um_to_m
+from palpate.units import hz_to_rad_s, um_to_m
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +76,9 @@ class Reconstruction:
             label=label,
             drift_std_m=um_to_m(world_noise(drifts, axes) * self.menc_um_per_rad),
             density_assumed=density_kg_m3 is None,
+            motion_encoding_known=self.menc_known,
+            slice_thickness_mm=self.acquisition.slice_thickness_mm,
+            acquired_matrix=self.acquisition.acquired_matrix,
         )
 
 
@@ -136,24 +137,11 @@ def _direction(
 
 def quality(reconstruction: Reconstruction, field: WaveField) -> Mapping[str, object]:
     """What a user should know of one frequency's reconstruction, as JSON values; medians are over the mask."""
-    travel = wave_directions(field)
     acquisition, timing = reconstruction.acquisition, reconstruction.timing
-    noise_um = None if field.noise_std_m is None else m_to_um(field.noise_std_m)
-    length_um = float(m_to_um(np.linalg.norm(np.abs(field.displacement_m[field.mask]), axis=-1).mean()))
-    modulus = apparent_modulus_pa(field)
-    snr = oss_snr(field.displacement_m, field.mask, field.affine_mm, field.noise_std_m or 0.0)
     return {
-        "frequency_hz": acquisition.frequency_hz,
         "offsets": acquisition.phase_rad.shape[1],
         "menc_um_per_rad": reconstruction.menc_um_per_rad,
-        "motion_encoding_known": reconstruction.menc_known,
         "encoding_axes_ras": acquisition.encoding_axes.round(6).tolist(),
-        "mean_displacement_um": length_um,
-        "noise_std_um": noise_um,
-        "noise_percent_of_mean_displacement": None if noise_um is None else 100.0 * noise_um / length_um,
-        "oss_snr": snr if np.isfinite(snr) else None,
-        "divergence_over_curl": None if travel is None else travel.divergence_share,
-        "apparent_loss_tangent": None if modulus is None else modulus.imag / modulus.real,
         "slice_timing": {
             "applied": timing.applied,
             "agreement_of_neighbouring_slices_as_measured": timing.agreement_as_measured,

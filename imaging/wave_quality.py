@@ -1,8 +1,8 @@
 """How good a wave field is, voxel by voxel, on one picture, and whether it is good enough.
 
-Beside each wave field that `palpate ingest` reconstructs, `<stem>` being label and frequency:
+Beside each wave field that `palpate ingest` writes, `<stem>` being label and frequency:
 
-    <stem>_desc-noise_map.nii.gz     sigma of real and imaginary part along each encoding axis, um, (i, j, k, direction)
+    <stem>_desc-noise_map.nii.gz     sigma of real and imaginary part along R, A, S, um, (i, j, k, 3), where it is known
     <stem>_desc-osssnr_map.nii.gz    signal-to-noise of the octahedral shear strain
     <stem>_quality.png               amplitude, both maps, harmonics, wraps, where the waves travel
 
@@ -22,27 +22,35 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from palpate.errors import InputError
-from palpate.imaging.displacement import oss_snr_map
+from palpate.imaging.displacement import oss_snr_map, world_noise_map
 from palpate.imaging.harmonics import harmonics
 from palpate.imaging.maps import write_map
+from palpate.imaging.neighbour_noise import measured_noise
 from palpate.imaging.nifti import write_nifti
 from palpate.imaging.reconstruct import Reconstruction
 from palpate.imaging.wave_directions import wave_directions
 from palpate.imaging.wavefield import WaveField
 from palpate.imaging.wavefield_folder import frequency_text
-from palpate.units import m_to_um
+from palpate.units import m_to_um, um_to_m
 
 
-def write_wave_quality(folder: Path, reconstruction: Reconstruction, field: WaveField) -> None:
+def write_wave_quality(
+    folder: Path,
+    field: WaveField,
+    noise_m: NDArray[np.float64] | None = None,
+    reconstruction: Reconstruction | None = None,
+) -> None:
     """Write the maps and the picture of one wave field. Whole-or-nothing is the caller's part.
 
     Args:
         folder: the wave-field folder.
-        reconstruction: of the field's frequency.
         field: the wave field.
+        noise_m: sigma along R, A, S, metres, NaN outside the mask, shape (i, j, k, 3); None where nobody measured it.
+        reconstruction: of the field's frequency; None where the wave field came without phase images.
     """
     stem = f"{field.label}_acq-{frequency_text(field.frequency_hz)}Hz"
-    noise_um, snr = noise_map_um(reconstruction, field.mask), strain_snr(field)
+    noise_um = None if noise_m is None else m_to_um(noise_m)
+    snr = strain_snr(field)
     if noise_um is not None:
         write_nifti(folder / f"{stem}_desc-noise_map.nii.gz", noise_um.astype(np.float32), field.affine_mm)
     if snr is not None:
@@ -60,11 +68,23 @@ def noise_map_um(reconstruction: Reconstruction, mask: NDArray[np.bool_]) -> NDA
     return np.where(mask[..., None], np.stack(measured, axis=-1) * reconstruction.menc_um_per_rad, np.nan)
 
 
-def strain_snr(field: WaveField) -> NDArray[np.float64] | None:
-    """Signal-to-noise of the octahedral strain, NaN outside the mask; None without noise or with a single slice."""
-    if field.noise_std_m is None or min(field.mask.shape) < 2:
+def noise_map_m(reconstruction: Reconstruction, mask: NDArray[np.bool_]) -> NDArray[np.float64] | None:
+    """Return sigma along R, A, S in each voxel, metres, NaN outside, shape (i, j, k, 3); None if not measured."""
+    encoded_um = noise_map_um(reconstruction, mask)
+    if encoded_um is None:
         return None
-    snr = oss_snr_map(field.displacement_m, field.mask, field.affine_mm, field.noise_std_m)
+    return np.asarray(um_to_m(world_noise_map(encoded_um, reconstruction.acquisition.encoding_axes)))
+
+
+def strain_snr(field: WaveField) -> NDArray[np.float64] | None:
+    """Signal-to-noise of the octahedral strain, NaN outside the mask; None without noise or with a single slice.
+
+    Where nobody states the noise, what neighbours do not share counts as such.
+    """
+    noise_m = field.noise_std_m or measured_noise(field.displacement_m, field.mask)
+    if noise_m <= 0.0 or min(field.mask.shape) < 2:
+        return None
+    snr = oss_snr_map(field.displacement_m, field.mask, field.affine_mm, noise_m)
     return np.where(field.mask, snr, np.nan)
 
 
@@ -93,7 +113,7 @@ def gate(label: str, snr: float, least: float, choice: Literal["warn", "refuse"]
 
 def _write_picture(
     path: Path,
-    reconstruction: Reconstruction,
+    reconstruction: Reconstruction | None,
     field: WaveField,
     noise_um: NDArray[np.float64] | None,
     snr: NDArray[np.float64] | None,
@@ -101,13 +121,24 @@ def _write_picture(
     figure = Figure(figsize=(11.0, 6.6), layout="constrained")
     (amplitude, noise, strain), (bars, wraps, travel) = figure.subplots(2, 3)
     k = int(field.mask.sum(axis=(0, 1)).argmax())
-    unit = "um" if reconstruction.menc_known else "a.u."
+    unit = "um" if field.motion_encoding_known else "a.u."
     length = np.where(field.mask, m_to_um(np.linalg.norm(np.abs(field.displacement_m), axis=-1)), np.nan)
     _show(amplitude, length[..., k], f"amplitude |U|, {unit}", "viridis")
     worst = None if noise_um is None else noise_um.max(axis=-1)[..., k]
     _show(noise, worst, f"noise, worst direction, {unit}", "magma")
     _show(strain, None if snr is None else snr[..., k], "strain SNR", "cividis", top_percent=95.0)
-    phases = [one.unwrapped.phase_rad[:, field.mask] for one in reconstruction.directions]
+    if reconstruction is None:
+        _show(bars, None, "harmonics", "viridis")
+        _show(wraps, None, "wraps", "viridis")
+    else:
+        _show_phases(bars, wraps, reconstruction, field.mask)
+    _show_travel(travel, field)
+    figure.savefig(path, dpi=90, metadata={"Software": None})
+
+
+def _show_phases(bars: Axes, wraps: Axes, reconstruction: Reconstruction, mask: NDArray[np.bool_]) -> None:
+    """Harmonics and wraps of the phase along each encoding direction."""
+    phases = [one.unwrapped.phase_rad[:, mask] for one in reconstruction.directions]
     heights = np.array([np.median(np.abs(harmonics(one)[1:]), axis=1) for one in phases])
     for number, row in enumerate(heights):
         bars.bar(np.arange(1, row.size + 1) + 0.25 * (number - 1), row, 0.25, label=f"encoding {number + 1}")
@@ -115,8 +146,6 @@ def _write_picture(
     bars.legend(frameon=False, fontsize=8)
     shares = [(one.unwrapped.wrapped_share, one.unwrapped.repaired_share) for one in reconstruction.directions]
     _paired_bars(wraps, 100.0 * np.array(shares))
-    _show_travel(travel, field)
-    figure.savefig(path, dpi=90, metadata={"Software": None})
 
 
 def _show(

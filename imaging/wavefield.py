@@ -8,6 +8,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from palpate.errors import InputError
+from palpate.imaging.plausible import demand_density, demand_frequency, demand_voxels
+
 ASSUMED_DENSITY_KG_M3: Final = 1000.0
 """What elastography takes where nobody knows: that of water."""
 
@@ -28,6 +31,10 @@ class WaveField:
         drift_std_m: root mean square of the error that is linear in space within each slice (axis k), of the real and
             of the imaginary part of each component, metres: whole images whose phase shifts or tilts.
         density_assumed: whether rho is the usual assumption, because nobody knew it.
+        motion_encoding_known: whether U is in metres; false where its unit is arbitrary, because nobody knew the motion
+            encoding.
+        slice_thickness_mm: thickness of the excited slices; None where it is not stated: the spacing then.
+        acquired_matrix: columns and rows that the scanner measured, before it interpolated; None where not stated.
     """
 
     displacement_m: NDArray[np.complex128]
@@ -39,6 +46,32 @@ class WaveField:
     label: str
     drift_std_m: float = 0.0
     density_assumed: bool = False
+    motion_encoding_known: bool = True
+    slice_thickness_mm: float | None = None
+    acquired_matrix: tuple[int, int] | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what no later step can use, whoever made the wave field.
+
+        Raises:
+            ValueError: shapes disagree.
+            InputError: frequency, density or voxels are in another unit, or the mask is empty or holds values that
+                are not finite.
+        """
+        if self.displacement_m.shape != (*self.mask.shape, 3):
+            raise ValueError(f"displacement {self.displacement_m.shape} and mask {self.mask.shape} do not fit")
+        demand_frequency(self.label, self.frequency_hz)
+        demand_density(self.label, self.density_kg_m3)
+        demand_voxels(self.label, self.affine_mm)
+        inside = self.displacement_m[self.mask]
+        bad = int(np.count_nonzero(~np.isfinite(inside)))
+        if bad or not inside.size:
+            raise InputError(
+                self.label,
+                found=f"{bad} values that are not finite inside the mask" if bad else "an empty mask",
+                expected="finite displacement in every voxel of a mask that is not empty",
+                advice="Leave voxels without a measurement out of the mask.",
+            )
 
     @property
     def voxel_size_mm(self) -> NDArray[np.float64]:

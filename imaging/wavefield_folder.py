@@ -4,11 +4,14 @@ For each run and frequency, with `<label>` such as `sub-01_ses-01` or `sub-01_se
 
     <label>_acq-<f>Hz_part-real_wavefield.nii.gz    Re U, float32 (i, j, k, 3), world axes R, A, S
     <label>_acq-<f>Hz_part-imag_wavefield.nii.gz    Im U
-    <label>_acq-<f>Hz_wavefield.json                MechanicalFrequency (Hz), Units, Density (kg/m3), NoiseStd,
-                                                    DriftStd (both optional, in Units), DensityAssumed (optional)
+    <label>_acq-<f>Hz_wavefield.json                MechanicalFrequency (Hz), Units, Density (kg/m3); optional: NoiseStd
+                                                    and DriftStd (in Units), DensityAssumed, MotionEncodingKnown,
+                                                    Directions, SliceThicknessMm, AcquiredMatrix [columns, rows]
+    <label>_acq-<f>Hz_desc-noise_map.nii.gz         optional: standard deviation by voxel and direction, in Units
     <label>_mask.nii.gz                             tissue = 1
 
-Time convention: u(t) = Re(U exp(+i omega t)).
+Time convention: u(t) = Re(U exp(+i omega t)). Directions are unit vectors in R, A, S along which the components of the
+last axis lie; three that are not R, A, S are turned into R, A, S here. A component that was not measured is left out.
 """
 
 from __future__ import annotations
@@ -23,7 +26,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palpate.errors import InputError
+from palpate.imaging.displacement import to_world, world_noise, world_noise_map
 from palpate.imaging.nifti import Volume, demand_box_voxels, read_nifti, read_volume, same_grid, write_nifti
+from palpate.imaging.plausible import demand_density, demand_displacement, demand_frequency, demand_measured
 from palpate.imaging.wavefield import WaveField
 from palpate.imaging.wavefield_sidecar import METRES_PER_UNIT, Sidecar
 
@@ -100,6 +105,7 @@ def write_wave_field(folder: Path, field: WaveField, *, sidecar: Mapping[str, ob
         "Units": "um",
         "Density": field.density_kg_m3,
         "TimeConvention": "exp(+i omega t)",
+        "MotionEncodingKnown": field.motion_encoding_known,
     }
     if field.density_assumed:
         facts["DensityAssumed"] = True
@@ -107,6 +113,10 @@ def write_wave_field(folder: Path, field: WaveField, *, sidecar: Mapping[str, ob
         facts["NoiseStd"] = field.noise_std_m * per_metre
     if field.drift_std_m > 0:
         facts["DriftStd"] = field.drift_std_m * per_metre
+    if field.slice_thickness_mm is not None:
+        facts["SliceThicknessMm"] = field.slice_thickness_mm
+    if field.acquired_matrix is not None:
+        facts["AcquiredMatrix"] = list(field.acquired_matrix)
     (folder / f"{stem}_wavefield.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
     write_nifti(folder / f"{field.label}_mask.nii.gz", field.mask.astype(np.uint8), field.affine_mm)
 
@@ -141,48 +151,142 @@ def _read_one(folder: Path, label: str, files: Mapping[str, Path]) -> WaveField:
     real = _read_part(files["real"])
     imag = _read_part(files["imag"])
     _demand_same_grid(files["imag"], imag, files["real"], real)
+    if imag.values.shape != real.values.shape:
+        raise InputError(
+            files["imag"],
+            found=f"{imag.values.shape[3]} components",
+            expected=f"{real.values.shape[3]} as in {files['real'].name}",
+            advice="Write both parts of every component.",
+        )
     sidecar_path = folder / f"{present.name.partition('_part-')[0]}_wavefield.json"
     sidecar = Sidecar(sidecar_path)
     frequency_hz = sidecar.number("MechanicalFrequency", above=0.0)
+    demand_frequency(sidecar_path, frequency_hz, key="MechanicalFrequency")
     _demand_named_frequency(present, sidecar_path, frequency_hz)
+    density_kg_m3 = sidecar.number("Density", above=0.0)
+    demand_density(sidecar_path, density_kg_m3, key="Density")
     metres = sidecar.metres_per_unit()
-    noise_std = sidecar.number("NoiseStd", at_least=0.0, default=0.0)
-    drift_std = sidecar.number("DriftStd", at_least=0.0, default=0.0)
+    directions = sidecar.directions(real.values.shape[3])
     mask_path = _mask_path(folder, label)
     mask = _read_mask(mask_path)
     _demand_same_grid(mask_path, mask, files["real"], real)
     inside = mask.values != 0
-    displacement_m = np.asarray((real.values + 1j * imag.values) * metres, dtype=np.complex128)
-    if not np.any(displacement_m[inside]):
+    encoded = np.asarray((real.values + 1j * imag.values) * metres, dtype=np.complex128)
+    if not np.any(encoded[inside]):
         raise InputError(
             files["real"],
             found="no displacement anywhere inside the mask",
             expected="a vibrating tissue",
             advice="Check the export of the wave field.",
         )
+    named = "Directions" in sidecar.facts
+    demand_measured(files["real"], encoded[inside], names=tuple("123" if named else "RAS")[: len(directions)])
+    calibrated = sidecar.flag("MotionEncodingKnown", default=True)
+    if calibrated:
+        demand_displacement(files["real"], encoded[inside], key=f"Units in {sidecar_path.name}")
+    noise_std = _stated_noise(sidecar, folder, present, directions, inside)
+    drift_std = sidecar.number("DriftStd", at_least=0.0, default=0.0)
+    _demand_three(files["real"], directions)
+    thickness_mm = sidecar.number("SliceThicknessMm", above=0.0, default=math.nan)
     return WaveField(
-        displacement_m=displacement_m,
+        displacement_m=encoded
+        if np.array_equal(directions, np.eye(3))
+        else to_world(np.moveaxis(encoded, -1, 0), directions),
         mask=inside,
         affine_mm=real.affine_mm,
         frequency_hz=frequency_hz,
         # A stated zero says that the field is noise free or that nobody knew; neither is a measured noise level.
         noise_std_m=noise_std * metres if noise_std > 0 else None,
-        density_kg_m3=sidecar.number("Density", above=0.0),
+        density_kg_m3=density_kg_m3,
         label=label,
-        drift_std_m=drift_std * metres,
+        drift_std_m=_noise_along_world(drift_std * metres, directions),
         density_assumed=sidecar.flag("DensityAssumed"),
+        motion_encoding_known=calibrated,
+        slice_thickness_mm=None if math.isnan(thickness_mm) else thickness_mm,
+        acquired_matrix=sidecar.acquired_matrix(),
     )
 
 
+def read_noise_map(folder: Path, field: WaveField) -> NDArray[np.float64] | None:
+    """Return the noise map beside a wave field, along R, A, S, in metres, shape (i, j, k, 3); None where there is none.
+
+    Args:
+        folder: the wave-field folder.
+        field: one of its wave fields.
+
+    Raises:
+        InputError: the map cannot be used.
+    """
+    stem = f"{field.label}_acq-{frequency_text(field.frequency_hz)}Hz"
+    sidecar = Sidecar(folder / f"{stem}_wavefield.json")
+    directions = sidecar.directions(3)
+    values = _read_noise_map(folder, stem, directions, field.mask)
+    if values is None:
+        return None
+    return world_noise_map(values * sidecar.metres_per_unit(), directions)
+
+
+def _read_noise_map(
+    folder: Path, stem: str, directions: NDArray[np.float64], inside: NDArray[np.bool_]
+) -> NDArray[np.float64] | None:
+    """Noise by voxel and direction in the folder's unit, shape (i, j, k, n); None where there is no map."""
+    path = folder / f"{stem}_desc-noise_map.nii.gz"
+    if not path.exists():
+        return None
+    values = read_nifti(path).values
+    shape = (*inside.shape, len(directions))
+    known = values[inside][np.isfinite(values[inside])] if values.shape == shape else np.empty(0)
+    if not known.size or known.min() < 0.0:
+        raise InputError(
+            path,
+            found=f"an array of shape {values.shape}"
+            if values.shape != shape
+            else "no noise, or noise below 0, in the mask",
+            expected=f"the standard deviation by voxel and direction, shape {shape}, not below 0",
+            advice="Write the map on the grid of the wave field, or remove it.",
+        )
+    return values
+
+
+def _stated_noise(
+    sidecar: Sidecar, folder: Path, present: Path, directions: NDArray[np.float64], inside: NDArray[np.bool_]
+) -> float:
+    """Noise of a component along R, A, S, in the folder's unit: as the sidecar or else the noise map states it."""
+    stated = sidecar.number("NoiseStd", at_least=0.0, default=0.0)
+    values = _read_noise_map(folder, present.name.partition("_part-")[0], directions, inside)
+    if stated > 0.0 or values is None:
+        return _noise_along_world(stated, directions)
+    along = values if len(directions) < 3 else world_noise_map(values, directions)
+    return float(np.sqrt(np.nanmean(along[inside] ** 2)))
+
+
+def _noise_along_world(std: float, directions: NDArray[np.float64]) -> float:
+    """Noise of a component along R, A, S from that along three directions."""
+    if len(directions) < 3 or np.array_equal(directions, np.eye(3)):
+        return std
+    return world_noise(np.full(len(directions), std), directions)
+
+
+def _demand_three(path: Path, directions: NDArray[np.float64]) -> None:
+    """Raise InputError where fewer than three components were measured, which the inversion cannot use yet."""
+    if len(directions) < 3:
+        raise InputError(
+            path,
+            found=f"displacement along {len(directions)} of three directions",
+            expected="three independent directions: the inversion needs the whole displacement vector",
+            advice="Give the other components too; from fewer no stiffness can be computed yet.",
+        )
+
+
 def _read_part(path: Path) -> Volume:
-    """Read Re U or Im U, shape (i, j, k, 3), and refuse what is not finite."""
+    """Read Re U or Im U, shape (i, j, k, n) with n from 1 to 3, and refuse what is not finite."""
     volume = read_nifti(path)
-    if volume.values.ndim != 4 or volume.values.shape[3] != 3:
+    if volume.values.ndim != 4 or not 1 <= volume.values.shape[3] <= 3:
         raise InputError(
             path,
             found=f"an array of shape {volume.values.shape}",
-            expected="shape (i, j, k, 3), the components along R, A, S",
-            advice="Put the three components into the fourth dimension.",
+            expected="shape (i, j, k, 3), the components along R, A, S (or as many as Directions lists)",
+            advice="Put the components into the fourth dimension.",
         )
     demand_box_voxels(path, volume.affine_mm, "wave field")
     bad = int(np.count_nonzero(~np.isfinite(volume.values)))

@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+import numpy as np
+from numpy.typing import NDArray
+
 from palpate.errors import InputError
 from palpate.imaging.json_object import read_json
 
@@ -18,6 +21,10 @@ METRES_PER_UNIT: Final[Mapping[str, float]] = {
     "mm": 1e-3,
     "m": 1.0,
 }
+
+_SPACE: Final = 3
+_UNIT: Final = 1e-2
+"""By how much the length of a unit vector may differ from 1, written with few digits."""
 
 
 class Sidecar:
@@ -62,14 +69,58 @@ class Sidecar:
             )
         return value
 
-    def flag(self, key: str) -> bool:
-        """What is under a key; false where it is absent or null."""
+    def flag(self, key: str, *, default: bool = False) -> bool:
+        """What is under a key; the default where it is absent or null."""
         value = self.facts.get(key)
-        if value is not None and not isinstance(value, bool):
+        if value is None:
+            return default
+        if not isinstance(value, bool):
             raise InputError(
                 self.path, found=f"{key}: {value!r}", expected=f"{key}: true or false", advice="Correct the sidecar."
             )
-        return bool(value)
+        return value
+
+    def directions(self, components: int) -> NDArray[np.float64]:
+        """Unit vectors in R A S along which the components lie, shape (n, 3); R, A, S where nothing is stated.
+
+        Args:
+            components: n, of the displacement.
+
+        Raises:
+            InputError: they are not as many unit vectors, not independent, or absent where there are fewer than three.
+        """
+        value = self.facts.get("Directions")
+        if value is None and components == _SPACE:
+            return np.eye(_SPACE)
+        rows = _numbers(value)
+        sound = rows is not None and rows.shape == (components, _SPACE)
+        if rows is not None and sound:
+            lengths = np.linalg.norm(rows, axis=1)
+            sound = bool(np.all(np.abs(lengths - 1.0) < _UNIT)) and np.linalg.matrix_rank(rows, tol=0.1) == components
+        if rows is None or not sound:
+            raise InputError(
+                self.path,
+                found=f"Directions: {value!r}" if "Directions" in self.facts else "no Directions",
+                expected=f"Directions: {components} independent unit vectors in R, A, S, one for each component of the "
+                "displacement",
+                advice="State the direction of every component that is there, such as [[0, 0, 1]] for one along S.",
+            )
+        return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+    def acquired_matrix(self) -> tuple[int, int] | None:
+        """Columns and rows that the scanner measured; None where nothing is stated."""
+        value = self.facts.get("AcquiredMatrix")
+        if value is None:
+            return None
+        numbers = _numbers(value)
+        if numbers is None or numbers.shape != (2,) or np.any(numbers < 1) or np.any(numbers != np.rint(numbers)):
+            raise InputError(
+                self.path,
+                found=f"AcquiredMatrix: {value!r}",
+                expected="AcquiredMatrix: two whole numbers, columns and rows",
+                advice="Correct the sidecar.",
+            )
+        return int(numbers[0]), int(numbers[1])
 
     def metres_per_unit(self) -> float:
         """The length of the unit in which the displacement and its noise are stored."""
@@ -82,3 +133,12 @@ class Sidecar:
                 advice="Say in which unit of length the displacement is stored.",
             )
         return METRES_PER_UNIT[unit]
+
+
+def _numbers(value: object) -> NDArray[np.float64] | None:
+    """A list, or list of lists, of finite numbers as an array; None for anything else."""
+    try:
+        array = np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError):
+        return None
+    return array if isinstance(value, list) and array.size and np.all(np.isfinite(array)) else None

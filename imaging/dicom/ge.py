@@ -28,6 +28,7 @@ from palpate.imaging.dicom.ge_private import by_frequency, frequency_hz, is_mre
 from palpate.imaging.dicom.no_motion import around_mean, demand_motion
 from palpate.imaging.dicom.series import Series
 from palpate.imaging.encoding_matrix import column_axes, demodulate_as_told, scheme_matrix
+from palpate.imaging.phase_scale import wrap_period_rad
 
 BRAIN_SCHEME: Final = ((1, 0, 0), (-1, 0, 0), (0, 1, 0), (0, -1, 0), (0, 0, 1), (0, 0, -1))
 """Encodings of brain sequences: +x -x +y -y +z -z."""
@@ -230,6 +231,7 @@ def _acquisition(
             "dicom": encoded.series.references(),
         },
         encoding_gain=made.gain,
+        wrap_period_rad=wrap_period_rad(np.angle(encoded.signals)),
         still_phase_rad=None if at_rest is None else around_mean(at_rest),
     )
 

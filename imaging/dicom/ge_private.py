@@ -21,6 +21,7 @@ from typing import Final
 import pydicom
 
 from palpate.errors import InputError
+from palpate.imaging.check_limits import FREQUENCY_HZ
 from palpate.imaging.dicom.files import Instance
 from palpate.imaging.dicom.series import Series, numbers
 from palpate.progress import say
@@ -32,7 +33,6 @@ SEQUENCES: Final = ("mr-touch", "fgremre", "epimre", "iqmre2d", "se_iron_mre")
 """Parts of pulse sequences' names, lower case."""
 _MEG_DATA: Final = (0x0043, 0x10A2)
 _VARIABLES: Final = ((0x0019, 0x10BC), (0x0019, 0x10B4))
-_PLAUSIBLE_HZ: Final = (5.0, 2000.0)
 _SAME_HZ: Final = 0.1
 
 
@@ -95,7 +95,7 @@ def _say_what_differs(series: Series, taken_hz: float, setting_hz: float | None)
     older = _numbers(series.header, *_VARIABLES[-1])[:1]
     others = {"(0019,10B4)": older[0] if older else 0.0, "the setting frequency_hz": setting_hz or 0.0}
     for name, other_hz in others.items():
-        if _PLAUSIBLE_HZ[0] <= other_hz <= _PLAUSIBLE_HZ[1] and abs(other_hz - taken_hz) >= _SAME_HZ:
+        if FREQUENCY_HZ[0] <= other_hz <= FREQUENCY_HZ[1] and abs(other_hz - taken_hz) >= _SAME_HZ:
             say(f"series {series.number}: {taken_hz:g} Hz as its headers state; {other_hz:g} Hz of {name} is not used")
 
 
@@ -163,7 +163,7 @@ def _stated_hz(header: pydicom.Dataset) -> dict[str, float]:
     found = {}
     for tag in (_MEG_DATA, *_VARIABLES):
         stated = _numbers(header, *tag)[:1]
-        if stated and _PLAUSIBLE_HZ[0] <= stated[0] <= _PLAUSIBLE_HZ[1]:
+        if stated and FREQUENCY_HZ[0] <= stated[0] <= FREQUENCY_HZ[1]:
             found["({:04X},{:04X})".format(*tag)] = stated[0]
     # (0019,10B4) is asked last: where sequences state the frequency elsewhere, it holds something else.
     if len(found) > 1:

@@ -32,6 +32,7 @@ from palpate.imaging.dicom.series import Series
 from palpate.imaging.dicom.slice_grid import SliceGrid, slice_grid
 from palpate.imaging.dicom.slices import FULL_EXPORT
 from palpate.imaging.dicom.time_order import POSITION, telling_clock
+from palpate.imaging.phase_scale import wrap_period_rad
 
 _FREQUENCY_DIGITS: Final = 6
 _NAMES: Final = {
@@ -149,6 +150,7 @@ def _acquisition(
         slice_time_s=first.slice_time_s(),
         menc_um_per_rad=_menc(images),
         encoding_gain=directions.gain,
+        wrap_period_rad=wrap_period_rad(phase_rad),
         run=run,
         slice_thickness_mm=slice_thickness_mm(encodings[0]),
         acquired_matrix=acquired,

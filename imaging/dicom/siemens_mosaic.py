@@ -26,6 +26,8 @@ _PHASE_LIMIT: Final = 4096.0
 """Rescaled phase that means pi."""
 _EMPTY_TILE: Final = 0.01
 """Share of pixels that may differ from zero in a tile without a slice, as compression with loss leaves them."""
+_PI_MRAD: Final = 3142.0
+"""The same where Rescale Type says milliradians, to the whole number that writers clip at."""
 
 
 class SiemensMosaicReader:
@@ -208,14 +210,24 @@ def _demand_one_axis(phase: Series, comments: Sequence[EncodingComment], chosen:
 
 
 def siemens_phase_rad(instance: Instance, stored: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Phase = (slope * stored + intercept) / 4096 * pi, in the shape of the stored values.
+    """Phase = (slope * stored + intercept) / 4096 * pi, in the shape of the stored values; a stated unit is obeyed.
 
     Raises:
-        InputError: slope or intercept is missing, or values lie beyond pi.
+        InputError: slope or intercept is missing, the unit is another angle's, or values lie beyond pi.
     """
+    unit = str(instance.header.get("RescaleType", "") or "").strip().lower()
+    if unit.startswith(("deg", "rad")):
+        raise InputError(
+            instance.place,
+            found=f"a phase with Rescale Type {unit!r}",
+            expected="none, 'US' (4096 steps mean pi) or 'mrad'",
+            advice="Export the images as the scanner made them.",
+        )
     slope = float(numbers(instance, "RescaleSlope", 1)[0])
     intercept = float(numbers(instance, "RescaleIntercept", 1)[0])
     scaled = slope * stored + intercept
+    if unit == "mrad":
+        scaled = scaled * (_PHASE_LIMIT / _PI_MRAD)
     if np.abs(scaled).max() > _PHASE_LIMIT:
         raise InputError(
             instance.place,

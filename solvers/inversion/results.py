@@ -17,9 +17,10 @@ from palpate.imaging.maps import write_map, write_mask
 from palpate.imaging.wavefield import WaveField
 from palpate.imaging.wavefield_folder import frequency_text
 from palpate.provenance import versions
+from palpate.quality_warning import QualityWarning
 from palpate.solvers.inversion.allowances import anisotropy_percent, expected_density_kg_m3
 from palpate.solvers.inversion.direct import DirectResult
-from palpate.solvers.inversion.doubts import doubts_of
+from palpate.solvers.inversion.fit_warnings import fit_warnings
 from palpate.solvers.inversion.model_evidence import Evidence
 from palpate.solvers.inversion.rheology import SPRINGPOT_VISCOSITY_PA_S
 from palpate.solvers.inversion.run import Inversion
@@ -70,12 +71,14 @@ class Target:
         field: the wave field.
         stem: the label, with the frequency where the run holds several.
         digest: of the wave-field folder.
+        warnings: about the wave field, as it was read.
     """
 
     folder: Path
     field: WaveField
     stem: str
     digest: str
+    warnings: tuple[QualityWarning, ...] = ()
 
     def map(self, values: NDArray[np.float64], name: str, units: str, description: str) -> None:
         """Write one value per mask voxel, shape (N,), as a map."""
@@ -157,6 +160,14 @@ def _write_draws(target: Target, inversion: Inversion) -> None:
 def frequency_record(target: Target, inversion: Inversion, settings: InversionSettings) -> dict[str, Any]:
     """What inversion.json says of one wave field."""
     noise, residuals, outlying = inversion.noise, inversion.residuals, int(inversion.outlying.sum())
+    found = fit_warnings(
+        noise,
+        residuals,
+        voxels=inversion.outlying.size,
+        outlying=outlying,
+        converged=inversion.fit.converged,
+        steps=len(inversion.fit.course.history),
+    )
     return {
         "frequency_hz": target.field.frequency_hz,
         "density_kg_m3": expected_density_kg_m3(settings, target.field),
@@ -180,7 +191,15 @@ def frequency_record(target: Target, inversion: Inversion, settings: InversionSe
         },
         "informed_share": float(informed_voxels(inversion, settings).mean()),
         "outlying_voxels": outlying,
-        "doubts": doubts_of(noise, residuals, inversion.outlying.size, outlying),
+        **warning_record([*found, *target.warnings]),
+    }
+
+
+def warning_record(found: Sequence[QualityWarning]) -> dict[str, Any]:
+    """Return what inversion.json says of warnings: as objects, and for one version as sentences beside `converged`."""
+    return {
+        "warnings": [one.as_record() for one in found],
+        "doubts": [str(one) for one in found if one.code != "not-converged"],
     }
 
 
@@ -238,8 +257,18 @@ def write_record(folder: Path, label: str, records: Sequence[Mapping[str, Any]],
             "misfit_per_frequency": {k: v for one in records for k, v in one["misfit_per_frequency"].items()},
             "per_frequency": list(records),
         }
+        for key in ("warnings", "doubts"):
+            content[key] = _joined(records, key)
     text = json.dumps(content | dict(common), indent=2)
     (folder / f"{label}_inversion.json").write_text(text + "\n", encoding="utf-8")
+
+
+def _joined(records: Sequence[Mapping[str, Any]], key: str) -> list[Any]:
+    """The lists under a key of every frequency, one after the other, without repetition."""
+    joined: list[Any] = []
+    for record in records:
+        joined += [one for one in record[key] if one not in joined]
+    return joined
 
 
 def common_record(settings: InversionSettings, digests: Mapping[str, str]) -> dict[str, Any]:

@@ -16,7 +16,9 @@ from palpate.config.inversion import InversionSettings
 from palpate.config.mesh import MeshSettings
 from palpate.errors import InputError
 from palpate.imaging.labels import Regions, read_classes, read_regions
+from palpate.imaging.plausible import demand_density, demand_frequency
 from palpate.imaging.registration.placement import read_placement
+from palpate.imaging.wave_checks import wave_warnings
 from palpate.imaging.wavefield import WaveField
 from palpate.imaging.wavefield_folder import frequency_text, read_wave_fields
 from palpate.meshing.zone_file import check_zones, read_zones
@@ -36,6 +38,7 @@ from palpate.solvers.inversion.results import (
     fit_record,
     frequency_record,
     stems,
+    warning_record,
     write_direct,
     write_parameters,
     write_posterior,
@@ -69,6 +72,7 @@ def invert_session(
     """
     comm = comm or MPI.COMM_WORLD
     refuse_foreign_folder(out)
+    _demand_plausible(settings)
     fields = read_wave_fields(wavefield)
     named = list(zip(fields, stems(fields), strict=True))
     runs = {one.label: [field for field in fields if field.label == one.label] for one in fields}
@@ -87,7 +91,12 @@ def invert_session(
             targets = {}
             if folder is not None:
                 own = [(field, stem) for field, stem in named if field.label == label]
-                targets = {field.frequency_hz: Target(folder, field, stem, source) for field, stem in own}
+                targets = {
+                    field.frequency_hz: Target(folder, field, stem, source, wave_warnings(field)) for field, stem in own
+                }
+            for target in targets.values():
+                # Said before the fit: what is wrong with the waves may end it.
+                _say_warnings(target.stem, [str(one) for one in target.warnings])
             if settings.method == "direct":
                 records, common = _direct(run, targets)
             elif settings.rheology == "per-frequency":
@@ -96,6 +105,14 @@ def invert_session(
                 records, common = _together(run, targets, ground, settings, comm)
             if folder is not None:
                 write_record(folder, label, records, common | common_record(settings, digests))
+
+
+def _demand_plausible(settings: InversionSettings) -> None:
+    """Refuse numbers of the settings that are in another unit."""
+    where = "the inversion settings"
+    demand_density(where, settings.tissue_density_kg_m3, key="tissue_density_kg_m3")
+    if settings.reference_hz is not None:
+        demand_frequency(where, settings.reference_hz, key="reference_hz")
 
 
 type Targets = Mapping[float, Target]
@@ -111,7 +128,10 @@ def _direct(run: Sequence[WaveField], targets: Targets) -> Records:
         direct = direct_inversion(field)
         if field.frequency_hz in targets:
             write_direct(targets[field.frequency_hz], direct)
-    return [{"frequency_hz": frequency_hz, "converged": True} for frequency_hz in targets], {}
+    records = []
+    for frequency_hz, target in targets.items():
+        records.append({"frequency_hz": frequency_hz, "converged": True} | warning_record(target.warnings))
+    return records, {}
 
 
 def _one_by_one(
@@ -149,7 +169,7 @@ def _write(
             target = targets[field.frequency_hz]
             write_posterior(target, inversion, settings)
             records.append(frequency_record(target, inversion, settings))
-            _say_result(records[-1], len(inversion.fit.course.history), target.stem)
+            _say_result(records[-1], len(inversion.fit.course.history), target)
             _say_balance(inversion.load_balance, target.stem)
     return records
 
@@ -198,15 +218,20 @@ def _regions(field: WaveField, wavefield: Path, labels: Path | None, settings: I
     return None
 
 
-def _say_result(result: dict[str, Any], steps: int, label: str) -> None:
+def _say_result(result: dict[str, Any], steps: int, target: Target) -> None:
+    label, said = target.stem, [one.as_record() for one in target.warnings]
     state = "converged" if result["converged"] else "NOT converged: raise max_iterations, or check the wave field"
     say(
         f"{label}: {state} after {steps} steps, data decide in "
         f"{100 * result['informed_share']:.0f} % of the voxels, misfit "
         f"{next(iter(result['misfit_per_frequency'].values())):.2f} of noise alone"
     )
-    for doubt in result["doubts"]:
-        say(f"{label}: {doubt}")
+    _say_warnings(label, [f"{one['sentence']} {one['advice']}" for one in result["warnings"] if one not in said])
+
+
+def _say_warnings(label: str, texts: Sequence[str]) -> None:
+    for one in texts:
+        say(f"{label}: {one}")
 
 
 def _say_balance(balance: LoadBalance, label: str) -> None:

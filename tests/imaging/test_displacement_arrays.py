@@ -181,7 +181,7 @@ FOLDERS: dict[str, tuple[Spoiler, Mapping[str, object], str]] = {
     "nothing moves": (
         lambda path: [_rewrite(np.zeros_like, f"U01_50Hz_disp_{part}")(path) for part in ("re", "im")],
         BBIR,
-        "mean displacement of 0",
+        "largest displacement of 0",
     ),
 }
 

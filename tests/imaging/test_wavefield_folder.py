@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 
 from palpate.errors import InputError
+from palpate.imaging.nifti import write_nifti
 from palpate.imaging.wavefield import WaveField
-from palpate.imaging.wavefield_folder import read_wave_fields, relative_noise, write_wave_field
+from palpate.imaging.wavefield_folder import read_noise_map, read_wave_fields, relative_noise, write_wave_field
+from tests.imaging.shear_waves import shear_waves
 
 AFFINE = np.array([[-1.9, 0.3, 0.2, 40], [0.3, 1.9, -0.4, -30], [0.1, 0.4, 3.9, 12], [0, 0, 0, 1.0]])
 
@@ -155,3 +157,103 @@ def test_only_mask_of_a_folder_serves_all(tmp_path: Path) -> None:
     write_wave_field(tmp_path, _field())
     (tmp_path / "sub-01_ses-01_mask.nii.gz").rename(tmp_path / "brain_mask.nii.gz")
     assert read_wave_fields(tmp_path)[0].mask.sum() == 48
+
+
+# What a scanner did, as a folder may say it.
+
+
+def _with_sidecar(folder: Path, **facts: object) -> None:
+    (path,) = folder.glob("*_wavefield.json")
+    path.write_text(json.dumps(json.loads(path.read_text()) | facts))
+
+
+def _encoded(folder: Path, field: WaveField, axes: np.ndarray) -> None:
+    """Write a folder whose components lie along other axes, shape (n, 3)."""
+    folder.mkdir(parents=True)
+    write_wave_field(folder, field)
+    for part, values in (("real", field.displacement_m.real), ("imag", field.displacement_m.imag)):
+        (path,) = folder.glob(f"*_part-{part}_wavefield.nii.gz")
+        write_nifti(path, np.asarray(1e6 * values @ axes.T, dtype=np.float32), field.affine_mm)
+    _with_sidecar(folder, Directions=axes.tolist())
+
+
+TILTED = np.array([[0.6, 0.8, 0.0], [-0.8, 0.6, 0.0], [0.0, 0.6, 0.8]])
+
+
+def test_three_directions_become_right_anterior_superior(tmp_path: Path) -> None:
+    """Oblique and not orthogonal, as encodings are; the noise along them becomes that along the world's axes."""
+    field = shear_waves(noise=0.02)
+    _encoded(tmp_path / "in", field, TILTED)
+    (found,) = read_wave_fields(tmp_path / "in")
+    size = np.abs(field.displacement_m).max()
+    assert np.abs(found.displacement_m - field.displacement_m).max() < 1e-6 * size
+    assert field.noise_std_m is not None
+    expected = np.sqrt(np.sum(np.linalg.inv(TILTED) ** 2) / 3) * field.noise_std_m
+    assert found.noise_std_m == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_missing_directions_are_told_truly(count: int, tmp_path: Path) -> None:
+    """One or two directions are a valid statement that the inversion cannot use yet: the refusal says just that."""
+    _encoded(tmp_path / "in", shear_waves(), np.eye(3)[-count:])
+    with pytest.raises(InputError, match=f"along {count} of three directions"):
+        read_wave_fields(tmp_path / "in")
+
+
+@pytest.mark.parametrize(
+    ("facts", "told"),
+    [
+        ({"Directions": [[1, 0, 0], [0, 1, 0]]}, "Directions"),
+        ({"Directions": [[1, 0, 0], [0, 1, 0], [0, 0, 2]]}, "unit vectors"),
+        ({"Directions": [[1, 0, 0], [0, 1, 0], [0, 1, 0]]}, "independent"),
+        ({"Directions": "RAS"}, "Directions: 'RAS'"),
+        ({"SliceThicknessMm": 0}, "SliceThicknessMm"),
+        ({"AcquiredMatrix": [64]}, "AcquiredMatrix"),
+        ({"AcquiredMatrix": [64.5, 64]}, "AcquiredMatrix"),
+    ],
+)
+def test_what_a_scanner_did_is_checked(facts: dict[str, object], told: str, tmp_path: Path) -> None:
+    """A statement that cannot be true is refused with its key, not passed over."""
+    write_wave_field(tmp_path, shear_waves())
+    _with_sidecar(tmp_path, **facts)
+    with pytest.raises(InputError) as refused:
+        read_wave_fields(tmp_path)
+    assert told in str(refused.value)
+
+
+def test_directions_are_asked_for_where_components_are_missing(tmp_path: Path) -> None:
+    """Nobody can know which of three components two are."""
+    _encoded(tmp_path / "in", shear_waves(), np.eye(3)[:2])
+    _with_sidecar(tmp_path / "in", Directions=None)
+    with pytest.raises(InputError, match="Directions"):
+        read_wave_fields(tmp_path / "in")
+
+
+def test_what_a_scanner_did_survives_the_way_through_a_folder(tmp_path: Path) -> None:
+    """Thickness, acquired matrix and an arbitrary unit are read as they were written."""
+    field = replace(
+        shear_waves(), slice_thickness_mm=1.5, acquired_matrix=(9, 16), motion_encoding_known=False, noise_std_m=1e-7
+    )
+    write_wave_field(tmp_path, field)
+    (found,) = read_wave_fields(tmp_path)
+    kept = ("slice_thickness_mm", "acquired_matrix", "motion_encoding_known")
+    assert [getattr(found, name) for name in kept] == [1.5, (9, 16), False]
+
+
+def test_a_noise_map_states_the_noise(tmp_path: Path) -> None:
+    """Where no NoiseStd is given: its root mean square over voxels and directions, turned as the components are."""
+    field = shear_waves()
+    _encoded(tmp_path / "in", field, TILTED)
+    generator = np.random.default_rng(2)
+    noise_um = generator.uniform(0.1, 0.3, size=(*field.mask.shape, 3))
+    path = tmp_path / "in" / "sub-01_ses-01_acq-60Hz_desc-noise_map.nii.gz"
+    write_nifti(path, noise_um.astype(np.float32), field.affine_mm)
+    (found,) = read_wave_fields(tmp_path / "in")
+    expected = np.sqrt(np.mean(noise_um**2 @ (np.linalg.inv(TILTED) ** 2).T))
+    assert found.noise_std_m == pytest.approx(1e-6 * expected, rel=1e-5)
+    assert read_noise_map(tmp_path / "in", found) == pytest.approx(
+        1e-6 * np.sqrt(noise_um**2 @ (np.linalg.inv(TILTED) ** 2).T), rel=1e-5
+    )
+    write_nifti(path, noise_um[..., 0].astype(np.float32), field.affine_mm)
+    with pytest.raises(InputError, match="by voxel and direction"):
+        read_wave_fields(tmp_path / "in")

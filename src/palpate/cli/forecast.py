@@ -21,7 +21,9 @@ def forecast(
             help="Folder of palpate mesh LABELS, in the world of the first scan: maps also on its tetrahedra."
         ),
     ] = None,
-    settings: Annotated[str | None, typer.Option(help="The forecast section of the configuration: JSON, or a YAML or JSON file.")] = None,
+    settings: Annotated[
+        str | None, typer.Option(help="The forecast section of the configuration: JSON, or a YAML or JSON file.")
+    ] = None,
 ) -> None:
     """Forecast a tumour: density 0..1 with 95 % bounds and probability of tumour as NIfTI, volumes and burden in mL.
 

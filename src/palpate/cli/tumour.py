@@ -23,7 +23,9 @@ def tumour(
         Path | None,
         typer.Option(help="Key with which palpate deidentify wrote the T1, for an RTDOSE; default: the user's own."),
     ] = None,
-    settings: Annotated[str | None, typer.Option(help="The tumour section of the configuration: JSON, or a YAML or JSON file.")] = None,
+    settings: Annotated[
+        str | None, typer.Option(help="The tumour section of the configuration: JSON, or a YAML or JSON file.")
+    ] = None,
 ) -> None:
     """Read a tumour's maps of every date (cellularity 0..1, or ADC in mm2/s), regions, dose (Gy) and drugs (mg).
 

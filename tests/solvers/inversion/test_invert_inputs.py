@@ -24,7 +24,7 @@ type Inside = Callable[..., Outcome]
 
 def _field(shape: tuple[int, int, int] = SHAPE) -> WaveField:
     place = np.argwhere(np.ones(shape, dtype=bool)).reshape(*shape, 3)
-    wave = 1e-5 * np.exp((-0.05 - 0.3j) * place[..., :1]) * np.array([0.0, 1.0, 0.5j])
+    wave = 1e-5 * np.exp((-0.05 - 0.3j) * place[..., :1]) * np.array([0.2, 1.0, 0.5j])
     return WaveField(wave, np.ones(shape, dtype=bool), np.diag([2.0, 2.0, 2.0, 1.0]), 60.0, 2e-7, 1000.0, LABEL)
 
 

@@ -35,7 +35,7 @@ type Inside = Callable[..., Outcome]
 
 def _write(folder: Path, frequency_hz: float, density_kg_m3: float = 1000.0) -> None:
     place = np.argwhere(np.ones(SHAPE, dtype=bool)).reshape(*SHAPE, 3)
-    wave = 1e-5 * np.exp((-0.05 - 0.005j * frequency_hz) * place[..., :1]) * np.array([0.0, 1.0, 0.5j])
+    wave = 1e-5 * np.exp((-0.05 - 0.005j * frequency_hz) * place[..., :1]) * np.array([0.2, 1.0, 0.5j])
     affine_mm = np.diag([2.0, 2.0, 2.0, 1.0])
     folder.mkdir(exist_ok=True)
     mask = np.ones(SHAPE, dtype=bool)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tests.solvers.inversion.cases import box, homogeneous, linearise, plane_wave_data
 
-from palpate.solvers.inversion.doubts import TURNED  # isort: skip
+from palpate.solvers.inversion.fit_warnings import TURNED  # isort: skip
 from palpate.solvers.inversion.slices import NO_TURNS, SliceTurns, slice_turns  # isort: skip
 
 SHAPE = (13, 13, 9)

@@ -1,0 +1,135 @@
+"""Limits of the checks that need no header, each with the figures that it stands between."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """Limit of a check.
+
+    Attributes:
+        value: the limit.
+        sound: worst figure of sound data.
+        faulty: mildest figure of data with a planted fault.
+        reason: origin of both figures.
+    """
+
+    value: float
+    sound: float
+    faulty: float
+    reason: str
+
+
+LIMITS: Final = {
+    "offsets_refused": Limit(
+        0.45,
+        0.99,
+        0.34,
+        "residual at the best other times over that at even times, where an export is refused; sound: both real scans "
+        "and the liver exam 1.00, phantoms of five vendors 0.99 and more; faulty: 6 of 8 offsets of the real scan 0.34",
+    ),
+    "offsets_doubted": Limit(
+        0.8,
+        0.99,
+        0.55,
+        "the same, where it is said; sound: as above; faulty: one of the real scan's 8 offsets missing within 0.55",
+    ),
+    "offsets_gain": Limit(
+        0.01,
+        0.0043,
+        0.021,
+        "share of the motion that the other times explain besides; sound: noise of 3 times the waves 0.0043; "
+        "faulty: the last of 8 offsets missing, phantoms 0.022, within the real scan 0.021",
+    ),
+    "wrapped_pairs": Limit(
+        3e-4,
+        1e-5,
+        0.0198,
+        "share of neighbours that jump by most of the range; sound: smooth phase with noise below 1e-5; faulty: "
+        "phantoms 0.0198, real scans 0.039, liver exam 0.023 where they wrap",
+    ),
+    "phase_range": Limit(
+        0.9,
+        0.9996,
+        0.767,
+        "range over which images wrap, over 2 pi; sound: phantoms, real scans and the liver exam 0.9996 and more; "
+        "faulty: milliradians taken for 4096 steps 0.767, half scale 0.50",
+    ),
+    "axes_gain": Limit(
+        0.75,
+        1.76,
+        0.57,
+        "divergence over curl of the best other signs and order over that of the given ones; sound: real scans 1.76 "
+        "and 1.80, 13 simulated patients 4 and more; faulty: 23 other choices of the real scans up to 0.57",
+    ),
+    "axes_least": Limit(
+        0.1,
+        0.05,
+        0.17,
+        "divergence over curl below which components are right whatever another choice gives; sound: simulated "
+        "patients at 5 % noise 0.05; faulty: one component of a simulated patient reversed 0.17",
+    ),
+    "loss_tangent": Limit(
+        -0.05,
+        0.10,
+        -0.10,
+        "apparent loss tangent; sound: simulated box at 10 % noise 0.10, simulated patients 0.12 and more, real scans "
+        "0.66; faulty: their complex conjugates",
+    ),
+    "unmeasured_share": Limit(
+        0.001,
+        0.0,
+        0.01,
+        "share of the mask without any displacement; sound: none anywhere; faulty: a rim of one voxel in a hundred",
+    ),
+    "neighbour_noise": Limit(
+        0.45,
+        0.60,
+        0.26,
+        "noise between neighbours in a slice over the stated noise; sound: real scans, whose stated noise holds motion "
+        "of the head, 0.60, simulated patients 0.96 and more; faulty: noise zero-filled to twice the matrix 0.26",
+    ),
+    "misfit_low": Limit(
+        0.6,
+        0.75,
+        0.44,
+        "misfit over that of noise alone; sound: fits of 7^3 voxels 0.75 by chance and larger ones 0.97; faulty: noise "
+        "stated 1.5 times too large",
+    ),
+    "modulus_low": Limit(
+        0.1, 0.3, 0.063, "apparent modulus, kPa; sound: fluid 0.3, brain at 20 Hz 0.43; faulty: 60 Hz stated as 9.55"
+    ),
+    "modulus_high": Limit(
+        50.0,
+        35.3,
+        75.0,
+        "the same; sound: stiffest target of the BIOQIC gel; faulty: 377 for 60 Hz in the softest simulated brain",
+    ),
+    "frequency_low": Limit(5.0, 10.0, 0.06, "Hz; sound: the lowest in use; faulty: 60 Hz stated in kHz"),
+    "frequency_high": Limit(2000.0, 1000.0, 16700.0, "Hz; sound: micro-elastography; faulty: a period of 60 Hz in ms"),
+    "density_low": Limit(500.0, 900.0, 1.06, "kg/m3; sound: fat; faulty: g/cm3"),
+    "density_high": Limit(2000.0, 1200.0, 1e6, "kg/m3; sound: gels; faulty: g/m3"),
+    "voxel_low": Limit(0.02, 0.05, 0.01, "mm; sound: microscopes; faulty: slices of 10 mm stated in metres"),
+    "voxel_high": Limit(50.0, 20.0, 100.0, "mm; sound: slices with gaps; faulty: specimens of 0.1 mm stated in um"),
+    "displacement_low": Limit(0.01, 0.1, 0.001, "largest, um; sound: weak waves; faulty: 1 um stated in another unit"),
+    "displacement_high": Limit(1000.0, 200.0, 1e4, "largest, um; sound: driver plate; faulty: 10 um read as mm"),
+}
+OFFSETS_REFUSED: Final = LIMITS["offsets_refused"].value
+OFFSETS_DOUBTED: Final = LIMITS["offsets_doubted"].value
+OFFSETS_GAIN: Final = LIMITS["offsets_gain"].value
+WRAPPED_PAIRS: Final = LIMITS["wrapped_pairs"].value
+PHASE_RANGE: Final = LIMITS["phase_range"].value
+AXES_GAIN: Final = LIMITS["axes_gain"].value
+AXES_LEAST: Final = LIMITS["axes_least"].value
+LOSS_TANGENT: Final = LIMITS["loss_tangent"].value
+MISFIT_LOW: Final = LIMITS["misfit_low"].value
+NEIGHBOUR_NOISE: Final = LIMITS["neighbour_noise"].value
+UNMEASURED_SHARE: Final = LIMITS["unmeasured_share"].value
+MODULUS_KPA: Final = (LIMITS["modulus_low"].value, LIMITS["modulus_high"].value)
+FREQUENCY_HZ: Final = (LIMITS["frequency_low"].value, LIMITS["frequency_high"].value)
+DENSITY_KG_M3: Final = (LIMITS["density_low"].value, LIMITS["density_high"].value)
+DISPLACEMENT_UM: Final = (LIMITS["displacement_low"].value, LIMITS["displacement_high"].value)
+VOXEL_MM: Final = (LIMITS["voxel_low"].value, LIMITS["voxel_high"].value)

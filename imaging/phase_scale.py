@@ -1,0 +1,72 @@
+"""The scale of the phase, judged from the images: wrapped phase must wrap at a whole turn.
+
+Phase images repeat after 2 pi. Where the phase leaves the range, neighbouring pixels jump by nearly the whole range,
+and noise in air fills it. So images with such jumps show the period at which they wrap, and a scale that makes this
+period another than 2 pi is wrong: a slope of another program, milliradians taken for steps, degrees for radians. Images
+without jumps show nothing: then a wrong factor scales displacement, which stiffness does not depend on.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from palpate.errors import InputError
+from palpate.imaging.check_limits import PHASE_RANGE, WRAPPED_PAIRS
+
+_MOST_VALUES = 400_000
+_TAIL = 5e-5
+"""Share of the values that is left out at each end of the range."""
+_JUMP = 0.8
+"""Share of the range beyond which a difference of neighbours is a wrap."""
+_MASS = 0.02
+"""Share of the values above which a single value is a background, such as air that was set to zero."""
+
+
+def wrap_period_rad(phase_rad: NDArray[np.float64]) -> float | None:
+    """Measure the period at which phase images wrap.
+
+    Args:
+        phase_rad: phase as scaled, before anything wraps it anew, shape (..., i, j, k).
+
+    Returns:
+        The period in radians; None where the images show no wraps.
+    """
+    columns = phase_rad.shape[-3]
+    images = phase_rad.reshape(-1, columns, *phase_rad.shape[-2:]).transpose(0, 2, 3, 1).reshape(-1, columns)
+    lines = images[:: max(1, images.size // _MOST_VALUES)]
+    values, counts = np.unique(lines, return_counts=True)
+    background = values[counts > _MASS * lines.size]
+    shown = ~np.isin(lines, background)
+    if np.count_nonzero(shown) < columns:
+        return None
+    low, high = np.quantile(lines[shown], [_TAIL, 1.0 - _TAIL])
+    used = float(high - low)
+    pairs = shown[:, 1:] & shown[:, :-1]
+    if used <= 0.0 or not pairs.any():
+        return None
+    jumps = np.abs(np.diff(lines, axis=1))[pairs] > _JUMP * used
+    return used if float(jumps.mean()) > WRAPPED_PAIRS else None
+
+
+def check_phase_scale(period_rad: float | None, where: str) -> None:
+    """Refuse phase whose images wrap at another period than a whole turn.
+
+    Args:
+        period_rad: result of wrap_period_rad.
+        where: name of the acquisition for the error.
+
+    Raises:
+        InputError: the period is not 2 pi.
+    """
+    if period_rad is None:
+        return
+    share = period_rad / (2.0 * np.pi)
+    if not PHASE_RANGE < share < 1.0 / PHASE_RANGE:
+        raise InputError(
+            where,
+            found=f"phase images that wrap over a range of {period_rad:.3g} rad as scaled",
+            expected="a range that spans 2 pi, 6.28 rad",
+            advice=f"The scale of the phase is wrong by a factor of about {share:.2g}: check Rescale Slope, Intercept "
+            "and Type, and export the images as the scanner made them.",
+        )

@@ -1,0 +1,124 @@
+"""Ranges that no elastography leaves: a number outside is a wrong unit or the wrong element.
+
+Every door asks here, whether a number comes from a DICOM header, a sidecar, a file's name or the settings.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from palpate.errors import InputError
+from palpate.imaging.check_limits import DENSITY_KG_M3, DISPLACEMENT_UM, FREQUENCY_HZ, VOXEL_MM
+from palpate.units import m_to_um
+
+
+def demand_frequency(where: Path | str, frequency_hz: float, *, key: str = "a vibration frequency") -> None:
+    """Raise InputError unless a frequency is one that elastography uses.
+
+    Args:
+        where: file, series or setting that states it.
+        frequency_hz: f.
+        key: how the place names it.
+    """
+    low, high = FREQUENCY_HZ
+    if not low <= frequency_hz <= high:
+        raise InputError(
+            where,
+            found=f"{key} of {frequency_hz:g} Hz",
+            expected=f"{low:g} to {high:g} Hz",
+            advice="State the frequency in hertz (not kHz, not rad/s) and a vibration period in microseconds.",
+        )
+
+
+def demand_density(where: Path | str, density_kg_m3: float, *, key: str = "a density") -> None:
+    """Raise InputError unless a density is one of tissue or of a gel.
+
+    Args:
+        where: file or setting that states it.
+        density_kg_m3: rho.
+        key: how the place names it.
+    """
+    low, high = DENSITY_KG_M3
+    if not low <= density_kg_m3 <= high:
+        raise InputError(
+            where,
+            found=f"{key} of {density_kg_m3:g} kg/m3",
+            expected=f"{low:g} to {high:g} kg/m3",
+            advice="State the density in kg/m3: water has 1000 (1 g/cm3).",
+        )
+
+
+def demand_voxels(where: Path | str, affine_mm: NDArray[np.float64]) -> None:
+    """Raise InputError unless the edges of the voxels are those of images of a patient, a gel or a specimen.
+
+    Args:
+        where: file or label of the images.
+        affine_mm: voxel indices to world millimetres, shape (4, 4).
+    """
+    low, high = VOXEL_MM
+    edges_mm = np.linalg.norm(affine_mm[:3, :3], axis=0)
+    if not low <= edges_mm.min() <= edges_mm.max() <= high:
+        raise InputError(
+            where,
+            found=f"voxels of {' x '.join(f'{edge:.3g}' for edge in edges_mm)} mm",
+            expected=f"edges of {low:g} to {high:g} mm",
+            advice="State the affine in millimetres, not in metres or micrometres.",
+        )
+
+
+def demand_displacement(where: Path | str, inside_m: NDArray[np.complex128], *, key: str) -> None:
+    """Raise InputError where nothing moves, or so little or much that the unit must be another one.
+
+    Args:
+        where: file that holds the displacement.
+        inside_m: U in the mask's voxels, metres, shape (N, components).
+        key: what states the unit, for the advice.
+    """
+    low, high = DISPLACEMENT_UM
+    largest_um = float(m_to_um(np.linalg.norm(np.abs(inside_m), axis=-1).max())) if inside_m.size else 0.0
+    if not low <= largest_um <= high:
+        raise InputError(
+            where,
+            found=f"a largest displacement of {largest_um:.3g} um",
+            expected=f"{low:g} to {high:g} um",
+            advice=f"Correct {key}, or check the export of the wave field.",
+        )
+
+
+def demand_measured(where: Path | str, inside: NDArray[np.complex128], *, names: tuple[str, ...]) -> None:
+    """Raise InputError where a component holds no measurement: all zero, all the same, or a copy of another one.
+
+    Args:
+        where: file that holds the displacement.
+        inside: displacement in the mask's voxels, any unit, shape (N, components).
+        names: of the components.
+    """
+    size = float(np.abs(inside).max()) if inside.size else 0.0
+    for number, name in enumerate(names):
+        values = inside[:, number]
+        spread = float(np.abs(values - values[:1]).max()) if values.size else 0.0
+        if spread <= _NOTHING * size:
+            raise InputError(
+                where,
+                found=f"component {name} {'zero' if np.abs(values).max() <= _NOTHING * size else 'the same'} in every "
+                "voxel of the mask",
+                expected="a measured displacement along every axis",
+                advice="A component that was not measured must be left out (sidecar key Directions), never filled; "
+                "the inversion needs all three.",
+            )
+        for other in range(number):
+            apart = min(float(np.abs(values - sign * inside[:, other]).max()) for sign in (1.0, -1.0))
+            if apart <= _NOTHING * size:
+                raise InputError(
+                    where,
+                    found=f"components {names[other]} and {name} that are the same in every voxel of the mask",
+                    expected="a measurement of its own along every axis",
+                    advice="Check the export: one component was written twice.",
+                )
+
+
+_NOTHING = 1e-6
+"""Share of the largest displacement below which a difference is rounding of float32."""

@@ -1,0 +1,147 @@
+"""What a finished wave field says against itself, whichever door it came through; nothing here needs a header.
+
+`palpate ingest` asks after it made or read a wave field, `palpate invert` where it reads one that no importer may have
+seen. Numbers that are impossible are refused before: by WaveField, and by palpate.imaging.plausible with the file and
+key that hold them.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from palpate.imaging.check_limits import LOSS_TANGENT, MODULUS_KPA, NEIGHBOUR_NOISE, UNMEASURED_SHARE
+from palpate.imaging.component_axes import check_component_axes, component_axes
+from palpate.imaging.neighbour_noise import noise_along
+from palpate.imaging.passivity import apparent_modulus_pa
+from palpate.imaging.wavefield import WaveField
+from palpate.quality_warning import QualityWarning
+from palpate.units import pa_to_kpa
+
+_USUAL_KPA = (0.4, 10.0)
+"""Moduli among which a supposed unit must bring an implausible one for the unit to be named."""
+_MOST_SLICES = 16
+_USUAL_STEP_HZ = 5.0
+_SAME_FREQUENCY = 1e-3
+_RAD_S_KPA = 8.0
+"""Modulus above which a frequency that is 2 pi times a usual one is taken for one in rad/s."""
+_NOT_INTERPOLATED = 0.95
+"""Share of the stored pixels that an acquisition has measured where nothing was interpolated but a few lines."""
+
+
+def wave_warnings(field: WaveField, *, encoding_axes: NDArray[np.float64] | None = None) -> tuple[QualityWarning, ...]:
+    """Check a wave field by what it holds.
+
+    Args:
+        field: the wave field.
+        encoding_axes: axes along which the scanner encoded, in R A S, shape (3, 3), where they are known.
+
+    Returns:
+        What a user should know; empty for a sound wave field.
+    """
+    modulus = apparent_modulus_pa(field)
+    return (
+        *check_component_axes(component_axes(field, encoding_axes)),
+        *_sign_of_time(modulus),
+        *_modulus(modulus, field),
+        *_unmeasured(field),
+        *_interpolated(field),
+        *_neighbour_noise(field),
+    )
+
+
+def _sign_of_time(modulus_pa: complex | None) -> tuple[QualityWarning, ...]:
+    if modulus_pa is None or modulus_pa.real <= 0.0 or modulus_pa.imag / modulus_pa.real >= LOSS_TANGENT:
+        return ()
+    sentence = (
+        f"The waves seem to gain energy as they travel (apparent loss tangent "
+        f"{modulus_pa.imag / modulus_pa.real:.2f}), as the complex conjugate of a wave field does: the sign of time is "
+        "wrong."
+    )
+    advice = "Check time_step_sign in the ingest settings, or write the wave field with the convention exp(+i omega t)."
+    return (QualityWarning("sign-of-time", sentence, advice),)
+
+
+def _modulus(modulus_pa: complex | None, field: WaveField) -> tuple[QualityWarning, ...]:
+    """Warn of a modulus that no tissue has, and name the unit that would explain it."""
+    if modulus_pa is None:
+        return ()
+    kpa, (low, high) = float(pa_to_kpa(abs(modulus_pa))), MODULUS_KPA
+    if low <= kpa <= high and not (kpa > _RAD_S_KPA and _in_rad_s(field.frequency_hz)):
+        return ()
+    turn_square, stated_hz = (2.0 * np.pi) ** 2, field.frequency_hz
+    in_hz, as_rad_s = stated_hz / (2.0 * np.pi), 2.0 * np.pi * stated_hz
+    suppositions = {
+        f"the frequency is in rad/s ({stated_hz:g} rad/s are {in_hz:.3g} Hz)": kpa / turn_square,
+        f"the frequency is {as_rad_s:.3g} Hz, of which {stated_hz:g} is the 2 pi-th part": kpa * turn_square,
+        "the edges of the voxels are in centimetres instead of millimetres": kpa * 1e2,
+    }
+    causes = [f"{words}, it is {one:.2g} kPa" for words, one in suppositions.items() if _usual(one)]
+    told = f" If {'; if '.join(causes)}." if causes else ""
+    sentence = (
+        f"The waves are those of a modulus of about {kpa:.3g} kPa, which tissue at "
+        f"{field.frequency_hz:g} Hz does not have.{told}"
+    )
+    advice = "Check the unit of the frequency (Hz, not rad/s), of the density (kg/m3) and of the voxels (mm)."
+    return (QualityWarning("implausible-modulus", sentence, advice),)
+
+
+def _usual(kpa: float) -> bool:
+    return _USUAL_KPA[0] <= kpa <= _USUAL_KPA[1]
+
+
+def _in_rad_s(frequency_hz: float) -> bool:
+    """Whether a frequency is 2 pi times one of the round numbers of hertz that vibrations have."""
+    steps = frequency_hz / (2.0 * np.pi) / _USUAL_STEP_HZ
+    return round(steps) > 0 and abs(steps / round(steps) - 1.0) < _SAME_FREQUENCY
+
+
+def _unmeasured(field: WaveField) -> tuple[QualityWarning, ...]:
+    """Warn of voxels of the mask that hold exactly no displacement: nobody measured there."""
+    empty = int(np.count_nonzero(~field.displacement_m[field.mask].any(axis=-1)))
+    count = int(field.mask.sum())
+    if empty <= UNMEASURED_SHARE * count:
+        return ()
+    sentence = (
+        f"The mask holds {empty} of {count} voxels ({100 * empty / count:.1f} %) of exactly no "
+        "displacement: they were not measured, and would be inverted as tissue at rest."
+    )
+    advice = "Leave voxels without a measurement out of the mask."
+    return (QualityWarning("mask-without-data", sentence, advice),)
+
+
+def _interpolated(field: WaveField) -> tuple[QualityWarning, ...]:
+    """Warn of images that the scanner interpolated: noise of neighbours is then not independent."""
+    if field.acquired_matrix is None:
+        return ()
+    acquired = field.acquired_matrix
+    stored = field.mask.shape[:2]
+    # Whether rows or columns are i depends on who wrote the file; interpolation lets either be too large.
+    if np.prod(acquired) >= _NOT_INTERPOLATED * np.prod(stored):
+        return ()
+    sentence = (
+        f"The images were interpolated: the scanner acquired {acquired[0]} x {acquired[1]} voxels and "
+        f"stored {stored[0]} x {stored[1]}, so the noise of neighbours is correlated and intervals may be too narrow."
+    )
+    advice = "Reconstruct the images at the acquired matrix, or read the intervals as lower limits."
+    return (QualityWarning("interpolated-images", sentence, advice),)
+
+
+def _neighbour_noise(field: WaveField) -> tuple[QualityWarning, ...]:
+    """Warn where neighbours differ by less than the stated noise makes independent voxels differ."""
+    if field.noise_std_m is None:
+        return ()
+    slices = np.flatnonzero(field.mask.any(axis=(0, 1)))
+    slices = slices[:: -(-len(slices) // _MOST_SLICES)]
+    displacement, mask = field.displacement_m[:, :, slices], field.mask[..., slices]
+    along = {"ij"[axis]: noise_along(displacement, mask, axis) for axis in range(2)}
+    shares = {axis: noise_m / field.noise_std_m for axis, noise_m in along.items() if noise_m is not None}
+    low = {axis: share for axis, share in shares.items() if share < NEIGHBOUR_NOISE}
+    if not low:
+        return ()
+    sentence = (
+        f"Neighbours along image axis {' and '.join(low)} differ by {100 * min(low.values()):.0f} % of what the stated "
+        "noise makes independent voxels differ: images were interpolated or smoothed, or the noise is overstated."
+    )
+    advice = "Give images at their acquired matrix and unfiltered, and check NoiseStd; intervals rest on both."
+    return (QualityWarning("correlated-noise", sentence, advice),)

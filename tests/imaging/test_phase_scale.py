@@ -1,0 +1,48 @@
+"""The scale of the phase: images wrap at a whole turn, or they show that they do not."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from palpate.errors import InputError
+from palpate.imaging.phase_scale import check_phase_scale, wrap_period_rad
+
+SHAPE = (3, 4, 24, 20, 3)
+
+
+def _phase(*, air: str, amplitude_rad: float = 5.0) -> NDArray[np.float64]:
+    """Wrapped phase of a wave in a disc of tissue; noise, zeros or more tissue around it, stored in 4096 steps."""
+    generator = np.random.default_rng(3)
+    i, j = np.indices(SHAPE[2:4])
+    wave = amplitude_rad * np.sin(0.25 * i + generator.uniform(0, 6, size=(3, 4, 1, 1)))[..., None] + np.zeros(SHAPE)
+    phase = np.angle(np.exp(1j * (wave + 0.05 * generator.normal(size=SHAPE))))
+    outside = np.hypot(i - 12, j - 10)[..., None] > 9
+    if air == "noise":
+        phase = np.where(outside, generator.uniform(-np.pi, np.pi, size=SHAPE), phase)
+    if air == "zeros":
+        phase = np.where(outside, 0.0, phase)
+    return np.rint(phase / np.pi * 2048) / 2048 * np.pi
+
+
+@pytest.mark.parametrize("air", ["noise", "zeros", "tissue"])
+def test_right_phase_passes_and_wrong_scales_are_refused(air: str) -> None:
+    """Wherever wraps come from, air or tissue; factors: another slope, milliradians for steps and the reverse."""
+    phase = _phase(air=air)
+    check_phase_scale(wrap_period_rad(phase), "series 1")
+    for factor in (0.25, 0.5, 3142 / 4096, 4096 / 3142, 2.0, 180 / np.pi):
+        with pytest.raises(InputError, match="scale of the phase is wrong") as refused:
+            check_phase_scale(wrap_period_rad(factor * phase), "series 1")
+        assert "2 pi" in refused.value.expected
+
+
+@pytest.mark.parametrize("factor", [0.5, 1.0])
+def test_phase_without_wraps_shows_no_scale(factor: float) -> None:
+    """Air masked, motion small: the range that is used is that of the motion, and no fault."""
+    assert wrap_period_rad(factor * _phase(air="zeros", amplitude_rad=2.0)) is None
+
+
+def test_no_phase_at_all_shows_no_scale() -> None:
+    """Empty images are another fault's business."""
+    assert wrap_period_rad(np.zeros(SHAPE)) is None
