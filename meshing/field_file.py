@@ -44,7 +44,7 @@ class MeshFields:
 
 
 def write_fields(folder: Path, stem: str, fields: MeshFields) -> None:
-    """Write `<stem>.h5` and `<stem>.xdmf`. Whole-or-nothing is the caller's part (atomic_directory).
+    """Write `<stem>.h5` and `<stem>.xdmf`. Whole-or-nothing is the caller's part (palpate.outputs).
 
     Args:
         folder: exists.

@@ -17,10 +17,11 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import shutil
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import fields
 from hashlib import sha256
 from pathlib import Path
@@ -31,6 +32,7 @@ from mpi4py import MPI
 from numpy.typing import NDArray
 
 from palpate.errors import InputError
+from palpate.leftovers import notify, sweep
 from palpate.progress import say
 from palpate.provenance import atomic_file
 from palpate.solvers.inversion.course import Course
@@ -43,6 +45,8 @@ type _Left = tuple[int, Course | None, list[tuple[int, Vector, Vector]]]
 """The evaluation that ended the last step, the course then, and the evaluations (number, x, w) to go through again."""
 
 _DIGEST = sha256().digest_size
+_KEY = re.compile("[0-9a-f]{16}")
+"""Name of what one run keeps; nothing else in the folder is touched."""
 
 
 class Checkpoint:
@@ -143,8 +147,8 @@ class Checkpoint:
             write_arrays(path, arrays)
         except OSError as error:
             self._fault = error.strerror or "the disk failed"
-        except InputError:  # names a path, which a log should not
-            self._fault = "their folder cannot be made"
+        except InputError as error:  # it also names a path, which a log should not
+            self._fault = error.found
         self._tally.timed("checkpoint", began)
 
 
@@ -161,13 +165,18 @@ def unfinished(out: Path, key: str, comm: MPI.Comm) -> Iterator[Path]:
     key = comm.bcast(key, root=0)
     if comm.rank == 0:
         for other in home.glob("*"):
-            if other.name != key:
+            if other.name != key and _KEY.fullmatch(other.name):
                 say("an unfinished run had other inputs, settings or another program: starting afresh")
                 shutil.rmtree(other, ignore_errors=True)
+        for folder, _, _ in os.walk(home / key):
+            sweep(Path(folder))
     comm.barrier()
+    notify("keeps", home / key)
     yield home / key
     if comm.rank == 0:
-        shutil.rmtree(home, ignore_errors=True)
+        shutil.rmtree(home / key, ignore_errors=True)
+        with suppress(OSError):  # somebody put something else there
+            home.rmdir()
 
 
 def write_arrays(path: Path, arrays: Arrays) -> None:

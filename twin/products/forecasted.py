@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 
 from palpate.imaging.nifti import write_nifti
 from palpate.meshing.conforming.mesh_file import read_label_mesh
+from palpate.outputs import claim_folder
 from palpate.progress import say
-from palpate.provenance import atomic_directory, refuse_foreign_folder, versions
+from palpate.provenance import versions
 from palpate.solvers.growth.displacement import AROUND_MM, LARGEST
 from palpate.twin.calibration.calibrate import Calibration
 from palpate.twin.forecast.mass_effect import NUMERICAL_LOG_STD, Displaced, MassEffect, mass_effect
@@ -34,7 +35,12 @@ type Values = NDArray[np.float64]
 
 
 def forecast_into(
-    calibration: Calibration, after_days: Sequence[float], out: Path, mesh: Path | None = None
+    calibration: Calibration,
+    after_days: Sequence[float],
+    out: Path,
+    mesh: Path | None = None,
+    *,
+    source: Path | None = None,
 ) -> list[dict[str, object]]:
     """Forecast some days and write the folder, whole or not at all.
 
@@ -43,6 +49,7 @@ def forecast_into(
         after_days: days after the last scan.
         out: folder to create, or to replace where palpate wrote it.
         mesh: of tetrahedra in the world of the first scan, folder or file of palpate mesh; None for voxels only.
+        source: the folder that the calibration was read from; None where there is none.
 
     Returns:
         For each day volumes, burden and displacements with intervals.
@@ -51,7 +58,7 @@ def forecast_into(
         InputError: a day is not after the last scan, the folder holds somebody else's files, or the mesh cannot be
             read or is of another place.
     """
-    refuse_foreign_folder(out)
+    target = claim_folder(out, "forecast", {"calibration": source, "mesh": mesh})
     history = calibration.history
     place = None if mesh is None else meshed_lattice(history, read_label_mesh(mesh), mesh)
     meshes: list[dict[str, object]] = []
@@ -59,7 +66,7 @@ def forecast_into(
     rows: list[dict[str, object]] = []
     ahead = [predict(calibration, last + after) for after in sorted(set(after_days))]
     moved = mass_effect(calibration, ahead)
-    with atomic_directory(out) as partial:
+    with target.writing() as partial:
         for number, found in enumerate(ahead):
             _write_maps(partial, found)
             if place is not None:

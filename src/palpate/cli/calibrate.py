@@ -24,4 +24,4 @@ def calibrate(
     from palpate.twin.products.calibrated import calibrate_into
 
     chosen = parse_settings(TwinSettings, settings)
-    calibrate_into(read_history(history), chosen, out, history_notes(history))
+    calibrate_into(read_history(history), chosen, out, history_notes(history), source=history)

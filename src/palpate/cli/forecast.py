@@ -38,4 +38,5 @@ def forecast(
     chosen = parse_settings(ForecastSettings, settings)
     if after:
         chosen = parse_settings(ForecastSettings, json.dumps({"days_after_last_scan": after}))
-    forecast_into(load_calibration(calibration / "calibration.h5"), chosen.days_after_last_scan, out, mesh)
+    twin = load_calibration(calibration / "calibration.h5")
+    forecast_into(twin, chosen.days_after_last_scan, out, mesh, source=calibration)

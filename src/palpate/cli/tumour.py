@@ -35,12 +35,17 @@ def tumour(
     from palpate.config.study import read_study
     from palpate.config.tumour import TumourSettings
     from palpate.imaging.tumour.reading import read_tumour
-    from palpate.imaging.tumour.store import write_history
+    from palpate.imaging.tumour.store import HISTORY, write_history
+    from palpate.outputs import claim_file
     from palpate.progress import say
 
     chosen = parse_settings(TumourSettings, settings)
+    study = read_study(sessions)
+    of_subject = [path for one in study if one.subject == subject for path in one.paths]
+    inputs = {"table of sessions": sessions, "stiffness": stiffness, "key": key}
+    claim_file(out, HISTORY, inputs | {f"{number} of the table": path for number, path in enumerate(of_subject)})
     found = read_tumour(
-        read_study(sessions),
+        study,
         subject,
         chosen,
         table=sessions,
