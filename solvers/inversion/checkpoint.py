@@ -171,12 +171,24 @@ def unfinished(out: Path, key: str, comm: MPI.Comm) -> Iterator[Path]:
         for folder, _, _ in os.walk(home / key):
             sweep(Path(folder))
     comm.barrier()
-    notify("keeps", home / key)
-    yield home / key
+    notify("keeps", home)
+    try:
+        yield home / key
+    except Exception:
+        if comm.rank == 0 and any(home.glob(f"{key}/**/zone-*.npz")):
+            say(f"what was finished is kept in {home}: the same command goes on from there")
+        elif comm.rank == 0:
+            _remove(home, key)
+        raise
     if comm.rank == 0:
-        shutil.rmtree(home / key, ignore_errors=True)
-        with suppress(OSError):  # somebody put something else there
-            home.rmdir()
+        _remove(home, key)
+
+
+def _remove(home: Path, key: str) -> None:
+    """Remove what one run keeps, and the folder around it unless it holds anything else."""
+    shutil.rmtree(home / key, ignore_errors=True)
+    with suppress(OSError):
+        home.rmdir()
 
 
 def write_arrays(path: Path, arrays: Arrays) -> None:
@@ -187,8 +199,9 @@ def write_arrays(path: Path, arrays: Arrays) -> None:
     """
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)  # type: ignore[arg-type]  # its stub takes the names for options
-    content = buffer.getbuffer()
-    with atomic_file(path) as partial, partial.open("wb") as file:
+    # The view is released here at the latest: in an exception's frames it would be collected as garbage together with
+    # its buffer, at which CPython 3.12 crashes.
+    with buffer.getbuffer() as content, atomic_file(path) as partial, partial.open("wb") as file:
         file.write(sha256(content).digest())
         file.write(content)
         file.flush()

@@ -102,7 +102,8 @@ def make_parent(path: Path) -> None:
 
 def _sentence(number: int, named: object, where: Path | str) -> InputError:
     found, expected, advice = _FAULTS[number]
-    told = final_path(Path(os.fsdecode(named))) if isinstance(named, str | bytes) else where
+    told = Path(os.fsdecode(named)) if isinstance(named, str | bytes) else where
+    told = final_path(told) if isinstance(told, Path) else told
     found = f"{found} ({os.strerror(number)})"
     return InputError(told, found=found, expected=expected, advice=advice)
 

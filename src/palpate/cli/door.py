@@ -7,6 +7,7 @@ traceback), 128 + n stopped by signal n.
 from __future__ import annotations
 
 import importlib
+import logging
 import os
 import sys
 import traceback
@@ -68,6 +69,7 @@ def run() -> NoReturn:
     """Run the command line in this process and leave with the exit code that says whose fault a failure is."""
     # PETSc would answer signals with a page of its own.
     os.environ["PETSC_OPTIONS"] = f"-no_signal_handler {os.environ.get('PETSC_OPTIONS', '')}"
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it warns of a home that it cannot write, and goes on
     one_thread_a_rank()
     try:
         code = app(standalone_mode=False, prog_name="palpate")

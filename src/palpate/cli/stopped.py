@@ -16,8 +16,10 @@ from palpate.leftovers import left_by, owner, sweep_of
 from palpate.progress import launcher_rank
 
 _WORDS: Final = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated", signal.SIGHUP: "the terminal was closed"}
-_CLEARING_S: Final = 5.0
+_CLEARING_S: Final = 4.0
 """How long clearing may take before it is left to the next run, seconds."""
+_PATIENCE_S: Final = 3.0
+"""How long another rank waits for rank 0 to clear and to speak, seconds: a launcher kills all others when one ends."""
 
 
 @dataclass(slots=True)
@@ -76,12 +78,14 @@ def leave_after(status: int | None, stop: signal.Signals | None, notices: Notice
     clearing.join(_CLEARING_S)
     if launcher_rank() == 0 or stop not in _WORDS:
         _tell(_sentence(stop, notices))
+    if launcher_rank() != 0:
+        time.sleep(_PATIENCE_S)
     _exit(128 + stop if stop in _WORDS or stop == signal.SIGKILL else 1)
 
 
 def _sentence(stop: signal.Signals, notices: Notices) -> str:
     """Say what happened and how to go on."""
-    kept = [folder for folder in notices.keeps if folder.is_dir()]
+    kept = [folder for folder in notices.keeps if any(one.is_file() for one in folder.rglob("*"))]
     left = [folder for folder in notices.writes if left_by(folder, notices.who)]
     if kept:
         go_on = f"what was finished is kept in {kept[0]}: run the same command to go on from there."
@@ -107,6 +111,10 @@ def _clear(notices: Notices) -> None:
                 time.sleep(0.01)
     for folder in notices.writes:
         sweep_of(folder, notices.who)
+    for home in notices.keeps:
+        for folder, _, _ in os.walk(home, topdown=False):
+            with suppress(OSError):  # it holds something
+                Path(folder).rmdir()
 
 
 def _children() -> list[int]:
