@@ -32,12 +32,7 @@ LEAST_ACCEPTED: Final = 0.05
 
 
 def calibrate_into(
-    history: TumourHistory,
-    settings: TwinSettings,
-    out: Path,
-    notes: tuple[str, ...] = (),
-    *,
-    source: Path | None = None,
+    history: TumourHistory, settings: TwinSettings, out: Path, notes: tuple[str, ...] = ()
 ) -> Calibration:
     """Calibrate a twin and write its folder, whole or not at all.
 
@@ -46,12 +41,11 @@ def calibrate_into(
         settings: of the twin.
         out: folder to create, or to replace where palpate wrote it.
         notes: what was taken for granted in reading the history.
-        source: the file that the history was read from; None where there is none.
 
     Raises:
-        InputError: the history cannot be calibrated, or the folder holds it or somebody else's files.
+        InputError: the history cannot be calibrated, or the folder holds somebody else's files.
     """
-    target = claim_folder(out, "calibrate", {"history": source})
+    target = claim_folder(out, "calibrate", {})
     say(f"sub-{history.subject}: calibrating on {len(history.scans)} scans")
     found = calibrate(history, settings)
     went = found.statistics

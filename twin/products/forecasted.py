@@ -35,12 +35,7 @@ type Values = NDArray[np.float64]
 
 
 def forecast_into(
-    calibration: Calibration,
-    after_days: Sequence[float],
-    out: Path,
-    mesh: Path | None = None,
-    *,
-    source: Path | None = None,
+    calibration: Calibration, after_days: Sequence[float], out: Path, mesh: Path | None = None
 ) -> list[dict[str, object]]:
     """Forecast some days and write the folder, whole or not at all.
 
@@ -49,7 +44,6 @@ def forecast_into(
         after_days: days after the last scan.
         out: folder to create, or to replace where palpate wrote it.
         mesh: of tetrahedra in the world of the first scan, folder or file of palpate mesh; None for voxels only.
-        source: the folder that the calibration was read from; None where there is none.
 
     Returns:
         For each day volumes, burden and displacements with intervals.
@@ -58,7 +52,7 @@ def forecast_into(
         InputError: a day is not after the last scan, the folder holds somebody else's files, or the mesh cannot be
             read or is of another place.
     """
-    target = claim_folder(out, "forecast", {"calibration": source, "mesh": mesh})
+    target = claim_folder(out, "forecast", {"mesh": mesh})
     history = calibration.history
     place = None if mesh is None else meshed_lattice(history, read_label_mesh(mesh), mesh)
     meshes: list[dict[str, object]] = []

@@ -40,10 +40,11 @@ def tumour(
     from palpate.progress import say
 
     chosen = parse_settings(TumourSettings, settings)
+    inputs = {"table of sessions": sessions, "stiffness": stiffness, "key": key}
+    claim_file(out, HISTORY, inputs)
     study = read_study(sessions)
     of_subject = [path for one in study if one.subject == subject for path in one.paths]
-    inputs = {"table of sessions": sessions, "stiffness": stiffness, "key": key}
-    claim_file(out, HISTORY, inputs | {f"{number} of the table": path for number, path in enumerate(of_subject)})
+    claim_file(out, HISTORY, {f"{number} of the table": path for number, path in enumerate(of_subject)})
     found = read_tumour(
         study,
         subject,
