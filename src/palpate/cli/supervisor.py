@@ -66,9 +66,12 @@ def divide() -> None:
 
 
 def _work(tell: int) -> None:
-    """Make this process the worker, which tells the supervisor where it writes."""
+    """Make this process the worker, which tells the supervisor where it writes, and us where it crashes."""
+    import faulthandler
+
     from palpate.leftovers import report_to
 
+    faulthandler.enable()
     report_to(tell)
 
 
