@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palpate.errors import InputError
+from palpate.imaging.hdf5_file import writing_hdf5
 from palpate.imaging.tumour.history import (
     CAVITY,
     DrugDose,
@@ -62,7 +63,7 @@ def write_history(path: Path, history: TumourHistory, notes: Sequence[str] = ())
     Raises:
         InputError: the path holds another file, or the machine cannot write there.
     """
-    with claim_file(path, HISTORY, {}).writing() as partial, h5py.File(partial, "w", track_order=False) as file:
+    with claim_file(path, HISTORY, {}).writing() as partial, writing_hdf5(partial, track_order=False) as file:
         file.attrs["notes"] = np.array(list(notes), dtype=h5py.string_dtype())
         put_history(file, history, np.float32)
 
