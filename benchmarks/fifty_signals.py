@@ -219,7 +219,7 @@ def _measure(home: Path, count: int, seed: int) -> tuple[list[Row], list[str]]:
             for (name, ranks, code), number in sorted(codes.items())
         ),
         f"No sentence: {sum(not one.sentence for _, one in sent)} (before Python had loaded the command line).",
-        f"The same command went on to the end from what was kept, on {sorted(resumed)} ranks; nothing hidden was left then.",
+        f"The same command went on from what was kept to the end, on {sorted(resumed)} ranks, and left nothing hidden.",
     ]
 
 

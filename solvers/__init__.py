@@ -11,6 +11,6 @@ from pathlib import Path
 try:
     Path.home()
 except RuntimeError:
-    os.environ["HOME"] = "/nonexistent"
+    os.environ["HOME"] = "/proc/nonexistent"  # where not even root can make it
 
 import dolfinx_solver  # noqa: F401  (loads the wheel's MPI library; must precede `import dolfinx`)
