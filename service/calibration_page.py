@@ -13,7 +13,8 @@ from markupsafe import Markup
 
 import palpate
 from palpate.imaging.stiffness_folder import MODULI
-from palpate.outputs import FileKind, OutputFile, claim_file, json_kind, page_kind
+from palpate.output_kinds import FileKind, json_kind, page_kind
+from palpate.outputs import OutputFile, claim_file
 from palpate.provenance import versions
 from palpate.service.calibration import LEVELS, Calibration
 from palpate.service.report.page import content_policy, page_style, page_template

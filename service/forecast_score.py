@@ -10,7 +10,8 @@ from typing import Any, Final
 
 from palpate.errors import InputError
 from palpate.imaging.json_object import read_json
-from palpate.outputs import FileKind, claim_file, json_kind
+from palpate.output_kinds import FileKind, json_kind
+from palpate.outputs import claim_file
 
 _TRUE = {"enhancing_ml": "volume_enhancing_ml", "visible_ml": "volume_visible_ml", "burden_ml": "burden_ml"}
 """Names in the truth by names in the forecast."""

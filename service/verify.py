@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from palpate.imaging.stiffness_folder import Modulus, read_stiffness
-from palpate.outputs import FileKind, claim_file, json_kind
+from palpate.output_kinds import FileKind, json_kind
+from palpate.outputs import claim_file
 from palpate.service.score import Score, read_truth, score_run
 
 _NAMES: Mapping[Modulus, str] = {"storagemodulus": "G'", "lossmodulus": "G''"}

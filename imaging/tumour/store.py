@@ -36,7 +36,8 @@ from palpate.imaging.tumour.history import (
     TumourHistory,
     TumourScan,
 )
-from palpate.outputs import FileKind, claim_file
+from palpate.output_kinds import FileKind
+from palpate.outputs import claim_file
 
 FORMAT: Final = "palpate tumour history 3"
 _FAMILY: Final = FORMAT.rpartition(" ")[0]

@@ -11,7 +11,8 @@ from typing import Any, Final
 from markupsafe import Markup
 
 import palpate
-from palpate.outputs import FileKind, claim_file, page_kind
+from palpate.output_kinds import FileKind, page_kind
+from palpate.outputs import claim_file
 from palpate.service.outlook.figures import CURVES, DISPLACEMENTS, NAMES, curve, slices
 from palpate.service.outlook.finished import Finished, read_finished
 from palpate.service.report.page import content_policy, page_style, page_template

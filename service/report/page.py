@@ -16,7 +16,8 @@ from markupsafe import Markup
 import palpate
 from palpate.config.report import ReportSettings
 from palpate.imaging.stiffness_folder import MODULI
-from palpate.outputs import FileKind, claim_file, page_kind
+from palpate.output_kinds import FileKind, page_kind
+from palpate.outputs import claim_file
 from palpate.service.report import content
 from palpate.service.report.panels import Panels
 from palpate.service.report.session import RunView, SessionView, read_session

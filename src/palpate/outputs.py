@@ -7,41 +7,21 @@ hidden name beside its own (palpate.leftovers) and renamed when it is whole.
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Final
 
-from palpate import __version__
 from palpate.errors import InputError
 from palpate.leftovers import partial_of, replaced_of, sweep
 from palpate.machine import make_parent, on_this_machine
+from palpate.output_kinds import FileKind
+from palpate.output_marker import MARKER, mark, read_mark, strangers_in
 from palpate.provenance import atomic_file
-
-MARKER: Final = ".palpate"
-"""File that marks a folder as palpate's own and names the step that made it, so that its re-run may replace it."""
-
-_CONTENTS: Final[Mapping[str, tuple[str, ...]]] = {
-    "phantom": ("sessions.tsv",),
-    "deidentify": ("deidentification.json",),
-    "ingest": ("*_wavefield.json",),
-    "mesh": ("*_zones.h5", "labels_mesh.json"),
-    "invert": ("*_inversion.json",),
-    "overlay": ("*_space-T1w_*", "no_maps_on_anatomy.txt"),
-    "calibrate": ("calibration.h5",),
-    "forecast": ("forecast.json",),
-    "maps": ("*.dcm", "no_dicom_source.txt"),
-    "fetch": ("series[0-9]*", "series-[0-9]*"),
-}
-"""Names by which the output of each step is known. Markers of older versions do not name the step."""
-
-_ADDED: Final = ("scores.json", "regions.tsv", "change.tsv", "report.html", "outlook.html", "calibration.html")
-"""Names that commands add to results of other steps. They describe these results and go with them."""
 
 _READ: Final = (
     *("*.nii", "*.nii.gz", "*.mgz", "*.hdr", "*.img", "*.h5", "*.mat", "*.dcm", "*.zip"),
@@ -50,9 +30,6 @@ _READ: Final = (
     *("sessions.tsv", "participants.tsv", "observations.tsv", "treatments.tsv", "labels.tsv", "labels*.tsv"),
 )
 """Names that steps read: a file of such a name is not added to an input."""
-
-_HEAD: Final = 200_000
-"""How much of a page is read to recognise it, bytes: style and policy come before its first words."""
 
 _APART: Final = "Name another folder: palpate replaces the folder of --out as a whole."
 
@@ -86,28 +63,11 @@ class OutputFolder:
             partial.mkdir()
             try:
                 yield partial
-                _mark(partial, self.step)
+                mark(partial, self.step)
                 _refuse_foreign(self.path, self.step)
                 _swap_in(partial, self.path)
             finally:
                 shutil.rmtree(partial, ignore_errors=True)
-
-
-@dataclass(frozen=True, slots=True)
-class FileKind:
-    """Kind of file that a command writes to a name of the user's choice.
-
-    Attributes:
-        step: the command that writes it.
-        what: the file in a user's words, such as "page of a session".
-        endings: how its name may end inside an input folder.
-        recognises: whether an existing file, not empty, is of this kind. It may raise OSError or ValueError for no.
-    """
-
-    step: str
-    what: str
-    endings: tuple[str, ...]
-    recognises: Callable[[Path], bool] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,40 +139,6 @@ def claim_file(out: Path, kind: FileKind, inputs: Mapping[str, Path | None]) -> 
     return OutputFile(path)
 
 
-def page_kind(command: str, title: str) -> Callable[[Path], bool]:
-    """Return the test for an HTML page of one command.
-
-    Args:
-        command: what the page names as its generator.
-        title: text of the title, as pages had it that named no generator.
-    """
-    named = f'name="generator" content="palpate {command}"'.encode()
-
-    def recognises(path: Path) -> bool:
-        with path.open("rb") as file:
-            head = file.read(_HEAD)
-        plain = b'name="generator"' not in head and title.encode() in head and b"palpate" in head
-        return head.lstrip().lower().startswith(b"<!doctype html") and (named in head or plain)
-
-    return recognises
-
-
-def json_kind(*keys: str, inside: bool = False) -> Callable[[Path], bool]:
-    """Return the test for a JSON file by its keys.
-
-    Args:
-        keys: keys that it has.
-        inside: whether the objects in its list or object have them, instead of the outermost object.
-    """
-
-    def recognises(path: Path) -> bool:
-        told = json.loads(path.read_text(encoding="utf-8"))
-        objects = (list(told.values()) if isinstance(told, dict) else told) if inside else [told]
-        return bool(objects) and all(isinstance(one, dict) and set(keys) <= set(one) for one in objects)
-
-    return recognises
-
-
 def _resolved(out: Path) -> Path:
     try:
         return Path(out).resolve()
@@ -280,11 +206,11 @@ def _refuse_foreign(path: Path, step: str) -> None:
         return
     if not (path / MARKER).is_file():
         raise InputError(path, found="a folder with files palpate did not write", expected=expected, advice=advice)
-    made_by, files = _read_mark(path)
+    made_by, files = read_mark(path)
     if made_by != step:
         found = f"the output of palpate {made_by}" if made_by else "an output of palpate that no step is known to make"
         raise InputError(path, found=found, expected=expected, advice=advice)
-    strangers = _strangers(path, files)
+    strangers = strangers_in(path, files)
     if strangers:
         raise InputError(
             path,
@@ -292,62 +218,6 @@ def _refuse_foreign(path: Path, step: str) -> None:
             expected=expected,
             advice=f"Move them, since the folder is replaced as a whole. {advice}",
         )
-
-
-def _strangers(path: Path, files: frozenset[str] | None) -> int:
-    """Count the visible files in an output that its step did not write; an output of another step counts once.
-
-    Their names are not told: whoever put them there may have named them after a patient.
-
-    Args:
-        path: the output folder.
-        files: what the step wrote, relative to it; None where nobody knows, so that only other outputs count.
-    """
-    found = 0
-    for folder, below, names in os.walk(path):
-        here = Path(folder)
-        if here != path and (here / MARKER).is_file():
-            found += 1
-            below.clear()
-            continue
-        below[:] = sorted(name for name in below if not name.startswith("."))
-        if files is not None:
-            inside = [(here / name).relative_to(path).as_posix() for name in sorted(names) if not name.startswith(".")]
-            found += sum(name not in files and Path(name).name not in _ADDED for name in inside)
-    return found
-
-
-def _mark(folder: Path, step: str) -> None:
-    """Write the marker: which step made the folder, and every file that it wrote."""
-    files = (file.relative_to(folder).as_posix() for file in folder.rglob("*") if not file.is_dir())
-    told = {
-        "written_by": f"palpate {__version__}",
-        "step": step,
-        "note": "A re-run of this step replaces this folder as a whole.",
-        "files": sorted(files),
-    }
-    (folder / MARKER).write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
-
-
-def _read_mark(path: Path) -> tuple[str | None, frozenset[str] | None]:
-    """Return the step that made a folder, and the files that it wrote where the marker lists them."""
-    text = (path / MARKER).read_text(encoding="utf-8", errors="replace")
-    try:
-        told = json.loads(text)
-        return str(told["step"]), frozenset(str(name) for name in told["files"])
-    except (ValueError, KeyError, TypeError):
-        return _step_by_contents(path), None
-
-
-def _step_by_contents(path: Path) -> str | None:
-    """Return the step that made a folder whose marker names none, by the names in it."""
-    names = [one.name for one in path.iterdir()]
-    made = (step for step, patterns in _CONTENTS.items() if _any_match(names, patterns))
-    return next(made, None)
-
-
-def _any_match(names: Iterable[str], patterns: tuple[str, ...]) -> bool:
-    return any(fnmatch(name, pattern) for name in names for pattern in patterns)
 
 
 def _recognised(path: Path, kind: FileKind) -> bool:

@@ -13,7 +13,8 @@ import pytest
 
 from palpate import leftovers
 from palpate.leftovers import final_path, left_by, owner, partial_of, replaced_of, sweep, sweep_of
-from palpate.outputs import MARKER, claim_folder
+from palpate.output_marker import MARKER
+from palpate.outputs import claim_folder
 from palpate.provenance import atomic_file
 
 DAYS_AGO = time.time() - 30 * 86400.0

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from palpate.errors import InputError
-from palpate.outputs import MARKER, FileKind, claim_file, claim_folder, json_kind, page_kind
+from palpate.output_kinds import FileKind, json_kind, page_kind
+from palpate.output_marker import MARKER
+from palpate.outputs import claim_file, claim_folder
 
 SCORES = FileKind("verify maps", "file of scores", (".json",), json_kind("covered"))
 OLD_MARKER = "Written by palpate 0.1.0; a re-run replaces this folder as a whole.\n"
