@@ -18,7 +18,7 @@ from palpate.imaging.json_object import read_json
 from palpate.imaging.parametric_map import QUANTITIES, write_parametric_map
 from palpate.imaging.stiffness_folder import Stiffness, read_stiffness
 from palpate.imaging.wavefield_folder import frequency_text
-from palpate.provenance import atomic_directory, refuse_foreign_folder
+from palpate.outputs import claim_folder
 
 NOTE_NAME: Final = "no_dicom_source.txt"
 _NOTE: Final = (
@@ -53,12 +53,12 @@ def write_dicom_maps(
     Raises:
         InputError: if the maps or the record of ingest cannot be used, or scan or key are not those of the record.
     """
-    refuse_foreign_folder(out)
+    target = claim_folder(out, "maps", {"mre": mre, "wavefield": wavefield, "scan": scan, "key": key})
     runs = read_stiffness(mre)
     places = _Places(settings, scan, key, out)
     sources = {label: _source(wavefield, label, places) for label in {run.label for run in runs}}
     written: list[Path] = []
-    with atomic_directory(out) as partial:
+    with target.writing() as partial:
         for run in runs:
             source = sources[run.label]
             if source is not None:

@@ -42,8 +42,9 @@ from palpate.imaging.wavefield_folder import (
     read_wave_fields,
     write_wave_field,
 )
+from palpate.outputs import claim_folder
 from palpate.progress import say
-from palpate.provenance import atomic_directory, input_digests, refuse_foreign_folder, versions
+from palpate.provenance import input_digests, versions
 from palpate.quality_warning import QualityWarning
 
 _LABEL = re.compile(r"[A-Za-z0-9]+(?:[-_][A-Za-z0-9]+)*")
@@ -77,11 +78,11 @@ def ingest(
             expected="letters and digits joined by - and _",
             advice="Give a label such as sub-01_ses-01.",
         )
-    refuse_foreign_folder(out)
     given = {"mre": mre, "anatomy": anatomy, "mask": mask}
+    target = claim_folder(out, "ingest", given | {"key": settings.key})
     inputs = {role: path for role, path in given.items() if path is not None}
     _demand_plausible(settings)
-    with atomic_directory(out) as folder:
+    with target.writing() as folder:
         if is_wave_field_folder(mre):
             if mask is not None:
                 raise InputError(

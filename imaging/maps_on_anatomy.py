@@ -23,8 +23,8 @@ from palpate.imaging.registration.placement import Placement, read_placement
 from palpate.imaging.registration.rigid import Rigid
 from palpate.imaging.resample import Grid, grid_of, log_moments
 from palpate.imaging.stiffness_folder import MODULI, Marginals, Modulus, Stiffness, read_stiffness
+from palpate.outputs import claim_folder
 from palpate.progress import say
-from palpate.provenance import atomic_directory, refuse_foreign_folder
 
 NOTE_NAME: Final = "no_maps_on_anatomy.txt"
 _SEED: Final = 20260
@@ -72,12 +72,12 @@ def write_maps_on_anatomy(mre: Path, wavefield: Path, out: Path) -> tuple[Path, 
     Raises:
         InputError: the maps, the anatomy or the record of its place cannot be used, or there are no draws.
     """
-    refuse_foreign_folder(out)
+    target = claim_folder(out, "overlay", {"mre": mre, "wavefield": wavefield})
     runs = read_stiffness(mre)
     anatomies = sorted(wavefield.glob("*_T1w.nii.gz"))
     anatomy = read_map(anatomies[0]) if anatomies else None
     written: list[Path] = []
-    with atomic_directory(out) as partial:
+    with target.writing() as partial:
         for run in runs if anatomy is not None else ():
             placement = read_placement(wavefield, run.label)
             if placement.usable:

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palpate.errors import InputError
+from palpate.imaging.hdf5_file import writing_hdf5
 from palpate.meshing.conforming.mesh_file import read_tetrahedra, write_tetrahedra
 from palpate.meshing.conforming.tetrahedral_mesh import TetrahedralMesh
 
@@ -44,7 +45,7 @@ class MeshFields:
 
 
 def write_fields(folder: Path, stem: str, fields: MeshFields) -> None:
-    """Write `<stem>.h5` and `<stem>.xdmf`. Whole-or-nothing is the caller's part (atomic_directory).
+    """Write `<stem>.h5` and `<stem>.xdmf`. Whole-or-nothing is the caller's part (palpate.outputs).
 
     Args:
         folder: exists.
@@ -53,7 +54,7 @@ def write_fields(folder: Path, stem: str, fields: MeshFields) -> None:
     """
     path = folder / f"{stem}.h5"
     write_tetrahedra(path, fields.mesh)
-    with h5py.File(path, "a") as file:
+    with writing_hdf5(path, "r+") as file:
         for group, content in (("node_fields", fields.nodes), ("cell_fields", fields.cells)):
             made = file.create_group(group)
             for name in sorted(content):

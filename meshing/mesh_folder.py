@@ -17,8 +17,9 @@ from palpate.imaging.wavefield_folder import read_wave_fields
 from palpate.meshing.zone_file import write_zones
 from palpate.meshing.zone_mesh import coverage, world_mesh, zone_extents, zones_of
 from palpate.meshing.zones import Zone
+from palpate.outputs import claim_folder
 from palpate.progress import say
-from palpate.provenance import atomic_directory, digest, refuse_foreign_folder, versions
+from palpate.provenance import digest, versions
 from palpate.units import kpa_to_pa, m_to_mm
 
 REFERENCE_MODULUS_KPA = 2.0
@@ -43,12 +44,12 @@ def write_mesh_folder(wavefield: Path, out: Path, settings: MeshSettings) -> Non
     Raises:
         InputError: the wave-field folder is not in order, a mask is too thin, or `out` holds somebody else's files.
     """
-    refuse_foreign_folder(out)
+    target = claim_folder(out, "mesh", {"wavefield": wavefield})
     runs: dict[str, list[WaveField]] = {}
     for field in read_wave_fields(wavefield):
         runs.setdefault(field.label, []).append(field)
     source = digest(wavefield)
-    with atomic_directory(out) as folder:
+    with target.writing() as folder:
         for label, fields in runs.items():
             mask, affine_mm = fields[0].mask, fields[0].affine_mm
             zones = _zones_of_run(label, mask, fields[0].voxel_size_mm, settings)

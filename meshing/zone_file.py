@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palpate.errors import InputError
+from palpate.imaging.hdf5_file import writing_hdf5
 from palpate.meshing.zones import CELL_SPAN, NODES_PER_CELL, Zone
 
 FORMAT, FORMAT_VERSION = "palpate zones", 1
@@ -46,7 +47,7 @@ def write_zones(path: Path, zones: Sequence[Zone]) -> None:
         path: the file to write, ending `.h5`.
         zones: at least one.
     """
-    with h5py.File(path, "w") as file:
+    with writing_hdf5(path) as file:
         file.attrs["format"] = FORMAT
         file.attrs["version"] = FORMAT_VERSION
         arrays = {

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from markupsafe import Markup
 
 import palpate
 from palpate.imaging.stiffness_folder import MODULI
-from palpate.provenance import atomic_file, versions
+from palpate.output_kinds import FileKind, json_kind, page_kind
+from palpate.outputs import OutputFile, claim_file
+from palpate.provenance import versions
 from palpate.service.calibration import LEVELS, Calibration
 from palpate.service.report.page import content_policy, page_style, page_template
 from palpate.service.report.plots import NAMES, coverage_by_kind, rank_histograms
@@ -27,12 +31,34 @@ class _Table:
     rows: tuple[tuple[str, ...], ...]
 
 
+PAGE: Final = FileKind(
+    "verify", "page of a calibration", (".html",), page_kind("verify calibration", "Calibration</title>")
+)
+FIGURES: Final = FileKind(
+    "verify", "file of a calibration's figures", (".json",), json_kind("patients", "informed_share", "versions")
+)
+
+
+def claim_calibration(page: Path, inputs: Mapping[str, Path | None]) -> tuple[OutputFile, OutputFile]:
+    """Check that the page and the figures beside it may be written, before any work.
+
+    Args:
+        page: the HTML file.
+        inputs: what the command reads, by role.
+
+    Raises:
+        InputError: one of the two is an input or another file.
+    """
+    return claim_file(page, PAGE, inputs), claim_file(page.with_suffix(".json"), FIGURES, inputs)
+
+
 def write_calibration(page: Path, found: Calibration) -> None:
     """Write the page and, beside it, the figures as JSON; each appears whole or not at all."""
-    with atomic_file(page.with_suffix(".json")) as partial:
+    claimed, figures = claim_calibration(page, {})
+    with figures.writing() as partial:
         content = found.to_json() | {"versions": versions()}
         partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    with atomic_file(page) as partial:
+    with claimed.writing() as partial:
         partial.write_text(render(found), encoding="utf-8")
 
 

@@ -6,11 +6,12 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from palpate.errors import InputError
 from palpate.imaging.json_object import read_json
-from palpate.provenance import atomic_file
+from palpate.output_kinds import FileKind, json_kind
+from palpate.outputs import claim_file
 
 _TRUE = {"enhancing_ml": "volume_enhancing_ml", "visible_ml": "volume_visible_ml", "burden_ml": "burden_ml"}
 """Names in the truth by names in the forecast."""
@@ -86,9 +87,18 @@ def _known(truth: Mapping[str, Any], said: Mapping[str, Any], day: str) -> dict[
     return found
 
 
+SCORES: Final = FileKind(
+    "verify forecast", "file of scores", (".json",), json_kind("quantity", "truth", "held_by", inside=True)
+)
+
+
 def write_scores(path: Path, scores: Sequence[ForecastScore]) -> None:
-    """Write the scores as JSON, whole or not at all."""
-    with atomic_file(path) as partial:
+    """Write the scores as JSON, whole or not at all.
+
+    Raises:
+        InputError: the path holds another file.
+    """
+    with claim_file(path, SCORES, {}).writing() as partial:
         partial.write_text(json.dumps([asdict(one) for one in scores], indent=2) + "\n", encoding="utf-8")
 
 

@@ -6,10 +6,11 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from palpate.imaging.stiffness_folder import Modulus, read_stiffness
-from palpate.provenance import atomic_file
+from palpate.output_kinds import FileKind, json_kind
+from palpate.outputs import claim_file
 from palpate.service.score import Score, read_truth, score_run
 
 _NAMES: Mapping[Modulus, str] = {"storagemodulus": "G'", "lossmodulus": "G''"}
@@ -66,9 +67,18 @@ def verify_folder(results: Path, truth: Path, *, margin_voxels: int = 0) -> tupl
     )
 
 
+SCORES: Final = FileKind(
+    "verify maps", "file of scores", (".json",), json_kind("tissue_voxels", "informed_voxels", inside=True)
+)
+
+
 def write_scores(path: Path, scores: tuple[RunScores, ...]) -> None:
-    """Write scores as JSON, by run; the file appears whole or not at all."""
-    with atomic_file(path) as partial:
+    """Write scores as JSON, by run; the file appears whole or not at all.
+
+    Raises:
+        InputError: the path holds another file.
+    """
+    with claim_file(path, SCORES, {}).writing() as partial:
         content = {run.stem: run.to_json() for run in scores}
         partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 

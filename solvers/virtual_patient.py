@@ -22,8 +22,8 @@ from palpate.imaging.phantom.study import write_sessions, write_study
 from palpate.imaging.phantom.tissue import FIBRES, Head, build_head
 from palpate.imaging.phantom.tumour_scene import tumour_scene
 from palpate.imaging.phantom.tumour_study import write_tumour_patient
+from palpate.outputs import claim_folder
 from palpate.progress import say
-from palpate.provenance import atomic_directory, refuse_foreign_folder
 from palpate.solvers.virtual_tumour import grow
 from palpate.solvers.wave import Tetrahedra, WaveProblem, WaveStatistics, distribute, solve_wave
 from palpate.units import kpa_to_pa, m_to_mm, mm_to_m, um_to_m
@@ -73,12 +73,12 @@ def create(out: Path, settings: PhantomSettings, patients: int | None = None) ->
         InputError: the folder holds somebody else's files, or the atlas is not installed.
     """
     comm = MPI.COMM_WORLD
-    refuse_foreign_folder(out)
+    target = claim_folder(out, "phantom", {})
     atlas = load_atlas()
     members = [settings] if patients is None else list(cohort(settings, atlas, patients))
     for member in members:
         _demand_resolved_waves(member)
-    writing = atomic_directory(out) if comm.rank == 0 else nullcontext(None)
+    writing = target.writing() if comm.rank == 0 else nullcontext(None)
     rows = []
     with writing as partial:
         for member in members:

@@ -36,6 +36,7 @@ from numpy.typing import NDArray
 from petsc4py import PETSc
 
 from palpate.errors import InputError
+from palpate.solvers.compiled import expression, form
 
 type PointFunction = Callable[[NDArray[np.float64]], NDArray[np.complex128]]
 """Values at points: takes coordinates (n, 3) in metres, returns (n,) for scalars or (n, 3) for vectors."""
@@ -255,7 +256,7 @@ def _forms(space: fem.FunctionSpace, problem: WaveProblem) -> tuple[fem.Form, fe
         force = fem.Constant(domain, np.zeros(3, dtype=PETSc.ScalarType))
     else:
         force = problem.body_force(ufl.SpatialCoordinate(domain))
-    return fem.form(bilinear), fem.form(ufl.inner(force, v) * measure), unit
+    return form(bilinear), form(ufl.inner(force, v) * measure), unit
 
 
 def _along_fibres(domain: mesh.Mesh, problem: WaveProblem, modulus: fem.Function, strain_u: Any, strain_v: Any) -> Any:
@@ -275,7 +276,7 @@ def _at_quadrature_points(domain: mesh.Mesh, values: PointFunction | RealPointFu
     points, _ = basix.make_quadrature(basix.CellType.tetrahedron, QUADRATURE_DEGREE)
     cell_map = domain.topology.index_map(domain.topology.dim)
     cells = np.arange(cell_map.size_local + cell_map.num_ghosts, dtype=np.int32)
-    coordinates = fem.Expression(ufl.SpatialCoordinate(domain), points).eval(domain, cells)
+    coordinates = expression(ufl.SpatialCoordinate(domain), points).eval(domain, cells)
     at_points = values(np.real(coordinates).reshape(-1, 3))
     coefficient.x.array[coefficient.function_space.dofmap.list.ravel()] = at_points
     return coefficient

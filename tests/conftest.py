@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from palpate.cli import main
+from palpate.cli import door
 from palpate.progress import launcher_rank, launcher_size
 
 CHECKOUT = Path(__file__).parents[1]
@@ -82,7 +82,7 @@ def palpate_inside(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixtur
     def command(*arguments: object) -> Outcome:
         monkeypatch.setattr(sys, "argv", ["palpate", *map(str, arguments)])
         with pytest.raises(SystemExit) as ended:
-            main()
+            door.run()
         printed = capsys.readouterr()
         return Outcome(int(ended.value.code or 0), printed.out + printed.err)
 

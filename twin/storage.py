@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from palpate.config.twin import TwinSettings
 from palpate.errors import InputError
+from palpate.imaging.hdf5_file import writing_hdf5
 from palpate.imaging.tumour.store import put_history, take_history
 from palpate.provenance import atomic_file, versions
 from palpate.twin.calibration.calibrate import Calibration
@@ -34,7 +35,7 @@ def save_calibration(calibration: Calibration, path: Path) -> None:
         calibration: what to write; its history as it is on the lattice.
         path: the file, .h5.
     """
-    with atomic_file(path) as partial, h5py.File(partial, "w") as file:
+    with atomic_file(path) as partial, writing_hdf5(partial) as file:
         file.attrs["format"] = FORMAT
         file.attrs["versions"] = json.dumps(versions())
         file.attrs["settings"] = calibration.settings.model_dump_json()

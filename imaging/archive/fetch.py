@@ -13,8 +13,8 @@ from palpate.errors import InputError
 from palpate.imaging.archive.dicomweb import DicomWeb
 from palpate.imaging.archive.dimse import Dimse
 from palpate.imaging.archive.remote import Archive, RemoteSeries, Wanted
+from palpate.outputs import claim_folder
 from palpate.progress import say
-from palpate.provenance import atomic_directory, refuse_foreign_folder
 
 CALLING: Final = "PALPATE"
 """The title by which we introduce ourselves where the user gives no other."""
@@ -64,9 +64,9 @@ def fetch(archive: Archive, wanted: Wanted, out: Path, *, numbers: Sequence[int]
     Raises:
         InputError: there is no such study or series, or the archive does not hand it over in full.
     """
-    refuse_foreign_folder(out)
+    target = claim_folder(out, "fetch", {})
     chosen = _chosen(archive.find(wanted), archive, numbers)
-    with atomic_directory(out) as folder:
+    with target.writing() as folder:
         for place, one in enumerate(chosen):
             home = folder / f"series{one.number:04d}" if _unique(one, chosen) else folder / f"series-{place}"
             home.mkdir()

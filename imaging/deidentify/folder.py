@@ -23,8 +23,9 @@ from palpate.imaging.dicom.files import UNREADABLE, Instance, read_instances, sh
 from palpate.imaging.dicom.pixels import stored_values
 from palpate.imaging.dicom.series import demand, numbers
 from palpate.imaging.dicom.sorting import why_no_image
+from palpate.outputs import claim_folder
 from palpate.progress import say, track
-from palpate.provenance import atomic_directory, refuse_foreign_folder, versions
+from palpate.provenance import versions
 
 RECORD_NAME: Final = "deidentification.json"
 _LABEL: Final = re.compile(r"[0-9A-Za-z]+")
@@ -55,7 +56,7 @@ def deidentify(source: Path, out: Path, key_path: Path, *, subject: str | None =
             expected="letters and digits, without sub-",
             advice="Give the study's label of the subject, such as 01.",
         )
-    refuse_foreign_folder(out)
+    target = claim_folder(out, "deidentify", {"source": source, "key": key_path})
     instances = read_instances(source)
     reasons = [why_no_image(one) for one in instances]
     taken = [one for one, reason in zip(instances, reasons, strict=True) if reason is None]
@@ -64,7 +65,7 @@ def deidentify(source: Path, out: Path, key_path: Path, *, subject: str | None =
     if subject is not None:
         _demand_one_patient(source, taken)
     key = open_key(key_path, away_from=out)
-    with atomic_directory(out) as folder:
+    with target.writing() as folder:
         written: set[str] = set()
         for instance in track(taken, "images", len(taken)):
             _write(folder, instance, key, subject, written)

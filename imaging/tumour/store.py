@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palpate.errors import InputError
+from palpate.imaging.hdf5_file import writing_hdf5
 from palpate.imaging.tumour.history import (
     CAVITY,
     DrugDose,
@@ -35,12 +36,21 @@ from palpate.imaging.tumour.history import (
     TumourHistory,
     TumourScan,
 )
-from palpate.provenance import atomic_file
+from palpate.output_kinds import FileKind
+from palpate.outputs import claim_file
 
 FORMAT: Final = "palpate tumour history 3"
 _FAMILY: Final = FORMAT.rpartition(" ")[0]
 _PACKED: Final[dict[str, Any]] = {"compression": "gzip", "compression_opts": 4, "shuffle": True}
 _UNUSABLE: Final = (OSError, KeyError, ValueError, TypeError, RuntimeError, AttributeError)
+
+
+def _is_history(path: Path) -> bool:
+    with h5py.File(path) as file:
+        return str(file.attrs.get("format", "")).startswith(_FAMILY)
+
+
+HISTORY: Final = FileKind("tumour", "history of a tumour", (".h5", ".hdf5"), _is_history)
 
 
 def write_history(path: Path, history: TumourHistory, notes: Sequence[str] = ()) -> None:
@@ -50,8 +60,11 @@ def write_history(path: Path, history: TumourHistory, notes: Sequence[str] = ())
         path: HDF5 file to create or replace.
         history: of one subject.
         notes: what was taken for granted in reading it; no names, no dates.
+
+    Raises:
+        InputError: the path holds another file, or the machine cannot write there.
     """
-    with atomic_file(path) as partial, h5py.File(partial, "w", track_order=False) as file:
+    with claim_file(path, HISTORY, {}).writing() as partial, writing_hdf5(partial, track_order=False) as file:
         file.attrs["notes"] = np.array(list(notes), dtype=h5py.string_dtype())
         put_history(file, history, np.float32)
 

@@ -14,8 +14,9 @@ from palpate.meshing.conforming.mesher import MeshedLabels, mesh_labels, volume_
 from palpate.meshing.conforming.picture import write_picture
 from palpate.meshing.conforming.quality import dihedral_angles_deg, edge_lengths_of, radius_ratios
 from palpate.meshing.conforming.sizes import wave_limit_mm
+from palpate.outputs import claim_folder
 from palpate.progress import say
-from palpate.provenance import atomic_directory, input_digests, refuse_foreign_folder, versions
+from palpate.provenance import input_digests, versions
 
 
 def write_label_mesh(labels: Path, table: Path, out: Path, settings: TetrahedraSettings) -> None:
@@ -30,10 +31,10 @@ def write_label_mesh(labels: Path, table: Path, out: Path, settings: TetrahedraS
     Raises:
         InputError: the labels cannot be read or meshed, or `out` holds somebody else's files.
     """
-    refuse_foreign_folder(out)
+    target = claim_folder(out, "mesh", {"labels": labels, "names": table})
     segmentation = read_segmentation(labels, table)
     meshed = mesh_labels(segmentation, settings, str(labels))
-    with atomic_directory(out) as folder:
+    with target.writing() as folder:
         write_tetrahedra(folder / MESH_FILE, meshed.mesh)
         write_vtu(folder / "labels_mesh.vtu", meshed.mesh)
         write_picture(folder / "labels_mesh.png", meshed.mesh)

@@ -13,6 +13,7 @@ import meshio
 import numpy as np
 
 from palpate.errors import InputError
+from palpate.imaging.hdf5_file import writing_hdf5
 from palpate.meshing.conforming.quality import dihedral_angles_deg
 from palpate.meshing.conforming.tetrahedral_mesh import TetrahedralMesh
 
@@ -31,7 +32,7 @@ def write_tetrahedra(path: Path, mesh: TetrahedralMesh) -> None:
         path: the file to write, ending `.h5`.
         mesh: any.
     """
-    with h5py.File(path, "w") as file:
+    with writing_hdf5(path) as file:
         file.attrs["format"] = FORMAT
         file.attrs["version"] = FORMAT_VERSION
         file.attrs["names"] = json.dumps({str(label): mesh.names[label] for label in sorted(mesh.names)})

@@ -11,7 +11,8 @@ from typing import Any, Final
 from markupsafe import Markup
 
 import palpate
-from palpate.provenance import atomic_file
+from palpate.output_kinds import FileKind, page_kind
+from palpate.outputs import claim_file
 from palpate.service.outlook.figures import CURVES, DISPLACEMENTS, NAMES, curve, slices
 from palpate.service.outlook.finished import Finished, read_finished
 from palpate.service.report.page import content_policy, page_style, page_template
@@ -31,6 +32,8 @@ _WORDS: Final[Mapping[str, str]] = {
     "infiltrated_above": "density above which infiltration is seen",
 }
 
+PAGE: Final = FileKind("outlook", "page of a twin", (".html",), page_kind("outlook", "Tumour of "))
+
 
 @dataclass(frozen=True, slots=True)
 class _Table:
@@ -48,10 +51,11 @@ def write_outlook(calibration: Path, forecast: Path, out: Path) -> None:
         out: the HTML file to write.
 
     Raises:
-        InputError: a file is missing, unreadable or of another subject.
+        InputError: a file is missing, unreadable or of another subject, or `out` is one of them or another file.
     """
+    target = claim_file(out, PAGE, {"calibration": calibration, "forecast": forecast})
     page = render(read_finished(calibration, forecast))
-    with atomic_file(out) as partial:
+    with target.writing() as partial:
         partial.write_text(page, encoding="utf-8")
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
@@ -16,11 +16,14 @@ from markupsafe import Markup
 import palpate
 from palpate.config.report import ReportSettings
 from palpate.imaging.stiffness_folder import MODULI
-from palpate.provenance import atomic_file
+from palpate.output_kinds import FileKind, page_kind
+from palpate.outputs import claim_file
 from palpate.service.report import content
 from palpate.service.report.panels import Panels
 from palpate.service.report.session import RunView, SessionView, read_session
 from palpate.service.report.viewer import viewer_data
+
+PAGE: Final = FileKind("report", "page of a session", (".html",), page_kind("report", "Stiffness of "))
 
 
 def write_report(folder: Path, out: Path, *, truth: Path | None, settings: ReportSettings) -> None:
@@ -33,10 +36,11 @@ def write_report(folder: Path, out: Path, *, truth: Path | None, settings: Repor
         settings: of the page.
 
     Raises:
-        InputError: if the session's files cannot be used.
+        InputError: if the session's files cannot be used, or `out` is one of them or another file.
     """
+    target = claim_file(out, PAGE, {"session": folder, "truth": truth})
     page = render(read_session(folder, truth), settings)
-    with atomic_file(out) as partial:
+    with target.writing() as partial:
         partial.write_text(page, encoding="utf-8")
 
 

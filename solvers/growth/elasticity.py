@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from petsc4py import PETSc
 from scipy import sparse
 
+from palpate.solvers.compiled import form
 from palpate.solvers.growth.lattice import Lattice
 from palpate.solvers.wave import Tetrahedra, distribute
 
@@ -176,7 +177,7 @@ def _compliance(poisson: float) -> float:
 
 def _assembled(integrand: Any) -> sparse.csr_matrix:
     """A matrix of real numbers; by PETSc, whose scalars are complex, since DOLFINx's own are square only."""
-    matrix = dolfinx.fem.petsc.assemble_matrix(fem.form(integrand * ufl.dx))
+    matrix = dolfinx.fem.petsc.assemble_matrix(form(integrand * ufl.dx))
     matrix.assemble()
     starts, columns, values = matrix.getValuesCSR()
     shape = matrix.getSize()

@@ -24,6 +24,7 @@ from dolfinx import fem
 from numpy.typing import NDArray
 from scipy import sparse
 
+from palpate.solvers.compiled import expression, form
 from palpate.solvers.growth.elasticity import Elasticity, dofs_at_corners
 
 type Values = NDArray[np.float64]
@@ -136,11 +137,11 @@ def hyperelasticity(elastic: Elasticity) -> Hyperelasticity:
     return Hyperelasticity(
         elastic,
         state,
-        fem.form(slope, dtype=REAL),
-        fem.form(ufl.derivative(slope, state), dtype=REAL),
-        fem.form(means * measure, dtype=REAL),
-        fem.form(ufl.derivative(means * measure, state), dtype=REAL),
-        fem.Expression(ratio, np.vstack([points, corners]), dtype=REAL),
+        form(slope, dtype=REAL),
+        form(ufl.derivative(slope, state), dtype=REAL),
+        form(means * measure, dtype=REAL),
+        form(ufl.derivative(means * measure, state), dtype=REAL),
+        expression(ratio, np.vstack([points, corners]), dtype=REAL),
         unknowns,
         pushes,
         np.concatenate([np.ones(len(elastic.free)), np.full(pressures, elastic.unit)]),

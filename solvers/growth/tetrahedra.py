@@ -11,6 +11,7 @@ import ufl
 from dolfinx import fem, la
 from scipy import sparse
 
+from palpate.solvers.compiled import form
 from palpate.solvers.growth.space import Space, space
 
 
@@ -22,9 +23,9 @@ def tetrahedra(linear: fem.FunctionSpace) -> Space:
     """
     trial, test = ufl.TrialFunction(linear), ufl.TestFunction(linear)
     # Real scalars, whatever PETSc has: growth is real, and complex numbers would double all traffic.
-    stiffness = fem.assemble_matrix(fem.form(ufl.inner(ufl.grad(trial), ufl.grad(test)) * ufl.dx, dtype=np.float64))
+    stiffness = fem.assemble_matrix(form(ufl.inner(ufl.grad(trial), ufl.grad(test)) * ufl.dx, dtype=np.float64))
     stiffness.scatter_reverse()
-    volumes = fem.assemble_vector(fem.form(ufl.conj(test) * ufl.dx, dtype=np.float64))
+    volumes = fem.assemble_vector(form(ufl.conj(test) * ufl.dx, dtype=np.float64))
     volumes.scatter_reverse(la.InsertMode.add)
     columns = stiffness.index_map(1)
     own = columns.size_local

@@ -27,6 +27,7 @@ from mpi4py import MPI
 from numpy.typing import NDArray
 
 from palpate.meshing.zones import CELL_SPAN, NODES_PER_CELL
+from palpate.solvers.compiled import form
 
 COMPONENTS = 3 * NODES_PER_CELL
 """Displacement components of a cell: nodes in lexicographic order (i, j, k), the components of a node together."""
@@ -75,7 +76,7 @@ def cell_integrals(voxel_size: tuple[float, float, float], *, trilinear: bool = 
     u, v = ufl.TrialFunction(displacement), ufl.TestFunction(displacement)
     p, q = ufl.TrialFunction(pressure), ufl.TestFunction(pressure)
     share = fem.Function(at_points)
-    stiffness_form = fem.form(2 * share * ufl.inner(ufl.sym(ufl.grad(u)), ufl.sym(ufl.grad(v))) * dx)
+    stiffness_form = form(2 * share * ufl.inner(ufl.sym(ufl.grad(u)), ufl.sym(ufl.grad(v))) * dx)
     dofs = _dofs(displacement, size)
     stiffness = np.empty((NODES_PER_CELL, COMPONENTS, COMPONENTS))
     for node, values in enumerate(_shares(points, trilinear=trilinear).T):
@@ -83,9 +84,9 @@ def cell_integrals(voxel_size: tuple[float, float, float], *, trilinear: bool = 
         stiffness[node] = _dense(stiffness_form)[np.ix_(dofs, dofs)]
     return CellIntegrals(
         stiffness=stiffness,
-        inertia=_dense(fem.form(ufl.inner(u, v) * dx))[np.ix_(dofs, dofs)],
-        divergence=_dense(fem.form(ufl.inner(ufl.div(u), q) * dx))[:, dofs],
-        pressure_mass=_dense(fem.form(ufl.inner(p, q) * dx)),
+        inertia=_dense(form(ufl.inner(u, v) * dx))[np.ix_(dofs, dofs)],
+        divergence=_dense(form(ufl.inner(ufl.div(u), q) * dx))[:, dofs],
+        pressure_mass=_dense(form(ufl.inner(p, q) * dx)),
     )
 
 

@@ -17,10 +17,11 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import shutil
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import fields
 from hashlib import sha256
 from pathlib import Path
@@ -31,6 +32,7 @@ from mpi4py import MPI
 from numpy.typing import NDArray
 
 from palpate.errors import InputError
+from palpate.leftovers import notify, sweep
 from palpate.progress import say
 from palpate.provenance import atomic_file
 from palpate.solvers.inversion.course import Course
@@ -43,6 +45,8 @@ type _Left = tuple[int, Course | None, list[tuple[int, Vector, Vector]]]
 """The evaluation that ended the last step, the course then, and the evaluations (number, x, w) to go through again."""
 
 _DIGEST = sha256().digest_size
+_KEY = re.compile("[0-9a-f]{16}")
+"""Name of what one run keeps; nothing else in the folder is touched."""
 
 
 class Checkpoint:
@@ -143,8 +147,8 @@ class Checkpoint:
             write_arrays(path, arrays)
         except OSError as error:
             self._fault = error.strerror or "the disk failed"
-        except InputError:  # names a path, which a log should not
-            self._fault = "their folder cannot be made"
+        except InputError as error:  # it also names a path, which a log should not
+            self._fault = error.found
         self._tally.timed("checkpoint", began)
 
 
@@ -161,13 +165,30 @@ def unfinished(out: Path, key: str, comm: MPI.Comm) -> Iterator[Path]:
     key = comm.bcast(key, root=0)
     if comm.rank == 0:
         for other in home.glob("*"):
-            if other.name != key:
+            if other.name != key and _KEY.fullmatch(other.name):
                 say("an unfinished run had other inputs, settings or another program: starting afresh")
                 shutil.rmtree(other, ignore_errors=True)
+        for folder, _, _ in os.walk(home / key):
+            sweep(Path(folder))
     comm.barrier()
-    yield home / key
+    notify("keeps", home)
+    try:
+        yield home / key
+    except Exception:
+        if comm.rank == 0 and any(home.glob(f"{key}/**/zone-*.npz")):
+            say(f"what was finished is kept in {home}: the same command goes on from there")
+        elif comm.rank == 0:
+            _remove(home, key)
+        raise
     if comm.rank == 0:
-        shutil.rmtree(home, ignore_errors=True)
+        _remove(home, key)
+
+
+def _remove(home: Path, key: str) -> None:
+    """Remove what one run keeps, and the folder around it unless it holds anything else."""
+    shutil.rmtree(home / key, ignore_errors=True)
+    with suppress(OSError):
+        home.rmdir()
 
 
 def write_arrays(path: Path, arrays: Arrays) -> None:
@@ -178,8 +199,9 @@ def write_arrays(path: Path, arrays: Arrays) -> None:
     """
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)  # type: ignore[arg-type]  # its stub takes the names for options
-    content = buffer.getbuffer()
-    with atomic_file(path) as partial, partial.open("wb") as file:
+    # The view is released here at the latest: in an exception's frames it would be collected as garbage together with
+    # its buffer, at which CPython 3.12 crashes.
+    with buffer.getbuffer() as content, atomic_file(path) as partial, partial.open("wb") as file:
         file.write(sha256(content).digest())
         file.write(content)
         file.flush()

@@ -8,11 +8,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
 from palpate.config.inversion import InversionSettings
+from palpate.imaging.hdf5_file import writing_hdf5
 from palpate.imaging.maps import write_map, write_mask
 from palpate.imaging.wavefield import WaveField
 from palpate.imaging.wavefield_folder import frequency_text
@@ -148,7 +148,7 @@ def write_direct(target: Target, direct: DirectResult) -> None:
 
 
 def _write_draws(target: Target, inversion: Inversion) -> None:
-    with h5py.File(target.folder / f"{target.stem}_samples.h5", "w", track_order=True) as file:
+    with writing_hdf5(target.folder / f"{target.stem}_samples.h5", track_order=True) as file:
         for modulus, draws in zip(MODULI, inversion.log_draws, strict=True):
             values = pa_to_kpa(np.exp(draws.T)).astype(np.float32)
             file.create_dataset(f"{modulus}_kpa", data=values, compression="gzip", shuffle=True, track_times=False)

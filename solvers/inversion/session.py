@@ -24,8 +24,9 @@ from palpate.imaging.wavefield_folder import frequency_text, read_wave_fields
 from palpate.meshing.zone_file import check_zones, read_zones
 from palpate.meshing.zone_mesh import zones_of
 from palpate.meshing.zones import Zone
+from palpate.outputs import claim_folder
 from palpate.progress import say
-from palpate.provenance import atomic_directory, input_digests, refuse_foreign_folder, source_digest, versions
+from palpate.provenance import input_digests, source_digest, versions
 from palpate.solvers.inversion.checkpoint import unfinished
 from palpate.solvers.inversion.direct import direct_inversion
 from palpate.solvers.inversion.load_balance import LoadBalance
@@ -71,7 +72,8 @@ def invert_session(
         InputError: the wave fields, the mesh or the labels cannot be used, or `out` holds files that are not palpate's.
     """
     comm = comm or MPI.COMM_WORLD
-    refuse_foreign_folder(out)
+    given = {"wavefield": wavefield, "mesh": mesh, "labels": labels}
+    target = claim_folder(out, "invert", given)
     _demand_plausible(settings)
     fields = read_wave_fields(wavefield)
     named = list(zip(fields, stems(fields), strict=True))
@@ -81,11 +83,10 @@ def invert_session(
         for run in runs.values():
             _check_joint(run)
     regions = {label: _regions(run[0], wavefield, labels, settings) for label, run in runs.items()}
-    given = {"wavefield": wavefield, "mesh": mesh, "labels": labels}
     digests = input_digests({role: path for role, path in given.items() if path is not None})
     source = digests["wavefield"]
-    writing = atomic_directory(out) if comm.rank == 0 else nullcontext(None)
-    with unfinished(out, _key(digests, settings), comm) as kept, writing as folder:
+    writing = target.writing() if comm.rank == 0 else nullcontext(None)
+    with unfinished(target.path, _key(digests, settings), comm) as kept, writing as folder:
         for label, run in runs.items():
             ground = Ground(zones[label], regions[label], kept / label, compare=len(run) > 1)
             targets = {}

@@ -1,10 +1,9 @@
-"""Where a result came from, and the promise that it appears whole or not at all."""
+"""Where a result came from, and files that appear whole or not at all."""
 
 from __future__ import annotations
 
 import os
 import platform
-import shutil
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -13,91 +12,34 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from palpate import __version__
-from palpate.errors import InputError
-
-MARKER = ".palpate"
-"""File that marks a folder as palpate's own, so that a re-run may replace it."""
+from palpate.leftovers import partial_of
+from palpate.machine import make_parent, on_this_machine
 
 _STACK = ("numpy", "scipy", "dolfinx-solver-complex", "mpi4py", "pydicom", "highdicom", "nibabel", "SimpleITK", "h5py")
 
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
-    """Give a temporary sibling of `path` to write; it takes the name `path` only if the block succeeds.
+    """Give a hidden sibling of `path` to write; it takes the name `path` only if the block succeeds.
 
     The sibling keeps the suffix (libraries such as nibabel choose the format by it).
-    Under MPI only one rank may use this for one path.
+    Under MPI only one rank may use this for one path. A path that a user names is claimed first (palpate.outputs).
 
     Args:
         path: the file to create or replace. Missing parent folders are made.
-    """
-    path = Path(path).absolute()
-    _make_parent(path)
-    partial = path.with_name(f".partial-{os.getpid()}-{path.name}")
-    try:
-        yield partial
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-@contextmanager
-def atomic_directory(path: Path) -> Iterator[Path]:
-    """Give an empty temporary sibling folder to fill; it takes the name `path` only if the block succeeds.
-
-    A folder that palpate wrote earlier is replaced as a whole; any other folder with files in it is refused, because
-    replacing it would delete what somebody else put there. Under MPI only one rank may use this for one path.
-
-    Args:
-        path: the folder to create or replace. Missing parent folders are made.
 
     Raises:
-        InputError: `path` is a file, or a folder with files that palpate did not write.
+        InputError: the machine cannot write there.
     """
-    path = Path(path).resolve()
-    refuse_foreign_folder(path)
-    _make_parent(path)
-    partial = path.with_name(f".partial-{os.getpid()}-{path.name}")
-    partial.mkdir()
-    try:
-        yield partial
-        (partial / MARKER).write_text(f"Written by palpate {__version__}; a re-run replaces this folder as a whole.\n")
-        _swap_in(partial, path)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-
-
-def refuse_foreign_folder(path: Path) -> None:
-    """Raise InputError where writing the output folder `path` would delete files that are not palpate's.
-
-    Call it early in a long step, so that a wrong --out is refused before the work and not after it.
-    """
-    advice = "Name a folder that does not exist yet, or one that palpate wrote."
-    if path.exists() and not path.is_dir():
-        raise InputError(path, found="a file", expected="a folder to write", advice=advice)
-    if path.is_dir() and not (path / MARKER).exists() and any(path.iterdir()):
-        found = "a folder with files palpate did not write"
-        raise InputError(path, found=found, expected="an output folder that may be replaced", advice=advice)
-
-
-def _make_parent(path: Path) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        found = f"a place that cannot be written ({error.strerror})"
-        advice = "Choose another output path."
-        raise InputError(path.parent, found=found, expected="a folder to write in", advice=advice) from error
-
-
-def _swap_in(partial: Path, path: Path) -> None:
-    """Rename `partial` to `path`; an older folder steps aside first, because a rename cannot replace a full folder."""
-    if not path.exists():
-        os.replace(partial, path)
-        return
-    old = path.with_name(f".replaced-{os.getpid()}-{path.name}")
-    os.replace(path, old)
-    os.replace(partial, path)
-    shutil.rmtree(old, ignore_errors=True)
+    path = Path(path).absolute()
+    with on_this_machine(path):
+        make_parent(path)
+        partial = partial_of(path)
+        try:
+            yield partial
+            os.replace(partial, path)
+        finally:
+            partial.unlink(missing_ok=True)
 
 
 def versions() -> dict[str, str]:

@@ -49,7 +49,7 @@ def test_a_failed_write_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Monke
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("nibabel.save", full_disk)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(InputError, match="No space"):
         write_map(path, 2 * _values(), OBLIQUE_MM, units="kPa", description="new")
     assert [path.read_bytes(), sidecar_path(path).read_bytes()] == before
     assert sorted(p.name for p in tmp_path.iterdir()) == ["map.json", "map.nii.gz"]

@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-import palpate.cli
-from palpate.cli import COMMANDS
+from palpate.cli import COMMANDS, door
 from tests.conftest import Command, run
 
 ON_TWO_RANKS = """
@@ -67,9 +66,9 @@ def test_bug_is_ours(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixt
     def broken(**_: object) -> None:
         raise ZeroDivisionError("of ours")
 
-    monkeypatch.setattr(palpate.cli, "app", broken)
+    monkeypatch.setattr(door, "app", broken)
     with pytest.raises(SystemExit) as caught:
-        palpate.cli.main()
+        door.run()
     assert caught.value.code == 1
     printed = capsys.readouterr().err
     assert "ZeroDivisionError: of ours" in printed

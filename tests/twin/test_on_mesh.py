@@ -105,9 +105,10 @@ def test_bounds_are_those_of_each_draw_on_the_mesh(twin: Calibration) -> None:
 def test_mesh_of_another_place_is_refused_and_nothing_is_left(twin: Calibration, tmp_path: Path) -> None:
     """A mesh in the scanner's world of another date would show an empty brain."""
     far = block((4, 4, 4), tuple(2.0 * EDGE_MM * size for size in SHAPE))  # type: ignore[arg-type]
-    write_tetrahedra(tmp_path / "labels_mesh.h5", far)
+    (tmp_path / "mesh").mkdir()
+    write_tetrahedra(tmp_path / "mesh" / "labels_mesh.h5", far)
     with pytest.raises(InputError, match="holds 0% of the tumour"):
-        forecast_into(twin, [20.0], tmp_path / "forecast", tmp_path)
+        forecast_into(twin, [20.0], tmp_path / "forecast", tmp_path / "mesh")
     with pytest.raises(InputError, match="no such file"):
         forecast_into(twin, [20.0], tmp_path / "forecast", tmp_path / "nothing")
     assert not (tmp_path / "forecast").exists()

@@ -18,8 +18,9 @@ from palpate.config.twin import TwinSettings
 from palpate.imaging.nifti import write_nifti
 from palpate.imaging.tumour.history import TumourHistory
 from palpate.imaging.tumour.visibility import LEAST_ML
+from palpate.outputs import claim_folder
 from palpate.progress import say
-from palpate.provenance import atomic_directory, refuse_foreign_folder, versions
+from palpate.provenance import versions
 from palpate.twin.calibration.calibrate import Calibration, calibrate
 from palpate.twin.forecast.predict import share_above
 from palpate.twin.lattice import nearest_in
@@ -44,7 +45,7 @@ def calibrate_into(
     Raises:
         InputError: the history cannot be calibrated, or the folder holds somebody else's files.
     """
-    refuse_foreign_folder(out)
+    target = claim_folder(out, "calibrate", {})
     say(f"sub-{history.subject}: calibrating on {len(history.scans)} scans")
     found = calibrate(history, settings)
     went = found.statistics
@@ -52,7 +53,7 @@ def calibrate_into(
         f"{'converged' if went.converged else 'NOT converged'} after {went.iterations} steps, "
         f"misfit {went.misfit:.2f} a datum"
     )
-    with atomic_directory(out) as partial:
+    with target.writing() as partial:
         save_calibration(found, partial / "calibration.h5")
         record = calibration_record(found, history, notes)
         (partial / "calibration.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")

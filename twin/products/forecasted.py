@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 
 from palpate.imaging.nifti import write_nifti
 from palpate.meshing.conforming.mesh_file import read_label_mesh
+from palpate.outputs import claim_folder
 from palpate.progress import say
-from palpate.provenance import atomic_directory, refuse_foreign_folder, versions
+from palpate.provenance import versions
 from palpate.solvers.growth.displacement import AROUND_MM, LARGEST
 from palpate.twin.calibration.calibrate import Calibration
 from palpate.twin.forecast.mass_effect import NUMERICAL_LOG_STD, Displaced, MassEffect, mass_effect
@@ -51,7 +52,7 @@ def forecast_into(
         InputError: a day is not after the last scan, the folder holds somebody else's files, or the mesh cannot be
             read or is of another place.
     """
-    refuse_foreign_folder(out)
+    target = claim_folder(out, "forecast", {"mesh": mesh})
     history = calibration.history
     place = None if mesh is None else meshed_lattice(history, read_label_mesh(mesh), mesh)
     meshes: list[dict[str, object]] = []
@@ -59,7 +60,7 @@ def forecast_into(
     rows: list[dict[str, object]] = []
     ahead = [predict(calibration, last + after) for after in sorted(set(after_days))]
     moved = mass_effect(calibration, ahead)
-    with atomic_directory(out) as partial:
+    with target.writing() as partial:
         for number, found in enumerate(ahead):
             _write_maps(partial, found)
             if place is not None:

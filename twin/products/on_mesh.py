@@ -121,7 +121,7 @@ def meshed_lattice(history: TumourHistory, mesh: TetrahedralMesh, where: Path) -
 
 
 def write_on_mesh(folder: Path, stem: str, place: MeshedLattice, found: Forecast) -> dict[str, object]:
-    """Write one day's forecast on the mesh. Whole-or-nothing is the caller's part (atomic_directory).
+    """Write one day's forecast on the mesh. Whole-or-nothing is the caller's part (palpate.outputs).
 
     Args:
         folder: exists.

@@ -11,9 +11,7 @@ import typer
 def calibrate(
     history: Annotated[Path, typer.Argument(help="HDF5 file of palpate tumour.")],
     out: Annotated[Path, typer.Option(help="Folder to write; it appears whole or not at all.")],
-    settings: Annotated[
-        str | None, typer.Option(help="The twin section of the configuration: JSON, or a YAML or JSON file.")
-    ] = None,
+    settings: Annotated[str | None, typer.Option(help="The twin settings: JSON, or a YAML or JSON file.")] = None,
 ) -> None:
     """Find the posterior of a tumour's growth: rates (1/day, mm2/day), radiosensitivity (1/Gy), kill by drugs (1/g).
 
@@ -23,7 +21,9 @@ def calibrate(
     from palpate.config.section import parse_settings
     from palpate.config.twin import TwinSettings
     from palpate.imaging.tumour.store import history_notes, read_history
+    from palpate.outputs import claim_folder
     from palpate.twin.products.calibrated import calibrate_into
 
     chosen = parse_settings(TwinSettings, settings)
+    claim_folder(out, "calibrate", {"history": history})
     calibrate_into(read_history(history), chosen, out, history_notes(history))

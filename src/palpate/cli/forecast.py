@@ -21,9 +21,7 @@ def forecast(
             help="Folder of palpate mesh LABELS, in the world of the first scan: maps also on its tetrahedra."
         ),
     ] = None,
-    settings: Annotated[
-        str | None, typer.Option(help="The forecast section of the configuration: JSON, or a YAML or JSON file.")
-    ] = None,
+    settings: Annotated[str | None, typer.Option(help="The forecast settings: JSON, or a YAML or JSON file.")] = None,
 ) -> None:
     """Forecast a tumour: density 0..1 with 95 % bounds and probability of tumour as NIfTI, volumes and burden in mL.
 
@@ -34,10 +32,13 @@ def forecast(
     """
     from palpate.config.forecast import ForecastSettings
     from palpate.config.section import parse_settings
+    from palpate.outputs import claim_folder
     from palpate.twin.products.forecasted import forecast_into
     from palpate.twin.storage import load_calibration
 
     chosen = parse_settings(ForecastSettings, settings)
     if after:
         chosen = parse_settings(ForecastSettings, json.dumps({"days_after_last_scan": after}))
-    forecast_into(load_calibration(calibration / "calibration.h5"), chosen.days_after_last_scan, out, mesh)
+    claim_folder(out, "forecast", {"calibration": calibration, "mesh": mesh})
+    twin = load_calibration(calibration / "calibration.h5")
+    forecast_into(twin, chosen.days_after_last_scan, out, mesh)

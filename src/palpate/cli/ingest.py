@@ -18,9 +18,7 @@ def ingest(
     mask: Annotated[
         Path | None, typer.Option(help="Binary NIfTI in the MRE's world coordinates, instead of a mask by magnitude.")
     ] = None,
-    settings: Annotated[
-        str | None, typer.Option(help="The ingest section of the configuration: JSON, or a YAML or JSON file.")
-    ] = None,
+    settings: Annotated[str | None, typer.Option(help="The ingest settings: JSON, or a YAML or JSON file.")] = None,
 ) -> None:
     """Turn phase images into displacement (um, axes R A S) with its measured noise, mask and anatomy.
 

@@ -18,9 +18,7 @@ def invert(
     method: Annotated[
         Literal["nonlinear", "direct"] | None, typer.Option(help="Overrides the settings' method.")
     ] = None,
-    settings: Annotated[
-        str | None, typer.Option(help="The inversion section of the configuration: JSON, or a YAML or JSON file.")
-    ] = None,
+    settings: Annotated[str | None, typer.Option(help="The inversion settings: JSON, or a YAML or JSON file.")] = None,
 ) -> None:
     """Recover G' and G'' (kPa) with 95 % credible intervals, joint draws and the mask of voxels that data decide.
 

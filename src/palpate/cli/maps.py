@@ -18,9 +18,7 @@ def maps(
     key: Annotated[
         Path | None, typer.Option(help="The key's file, as palpate ingest had it; default: the user's own key.")
     ] = None,
-    settings: Annotated[
-        str | None, typer.Option(help="The maps section of the configuration: JSON, or a YAML or JSON file.")
-    ] = None,
+    settings: Annotated[str | None, typer.Option(help="The maps settings: JSON, or a YAML or JSON file.")] = None,
 ) -> None:
     """Write mean and standard deviation of G' and G'' as DICOM Parametric Maps (kPa) in the source's study.
 

@@ -14,9 +14,7 @@ def mesh(
     names: Annotated[
         Path | None, typer.Option(help="Of labels: table with index and name; labels.tsv beside them where absent.")
     ] = None,
-    settings: Annotated[
-        str | None, typer.Option(help="The mesh section of the configuration: JSON, or a YAML or JSON file.")
-    ] = None,
+    settings: Annotated[str | None, typer.Option(help="The mesh settings: JSON, or a YAML or JSON file.")] = None,
 ) -> None:
     """Make elements: overlapping zones of hexahedra from a wave field, or tetrahedra from labels.
 

@@ -11,9 +11,7 @@ import typer
 
 def phantom(
     out: Annotated[Path, typer.Option(help="Folder for the study: sessions.tsv, DICOM and truth.")],
-    settings: Annotated[
-        str | None, typer.Option(help="The phantom section of the configuration: JSON, or a YAML or JSON file.")
-    ] = None,
+    settings: Annotated[str | None, typer.Option(help="The phantom settings: JSON, or a YAML or JSON file.")] = None,
     vendor: Annotated[
         str | None,
         typer.Option(

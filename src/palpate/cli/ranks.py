@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from contextlib import suppress
 from typing import NoReturn
 
 from palpate.progress import launcher_rank, launcher_size
@@ -48,4 +49,5 @@ def leave(code: int, message: str = "") -> NoReturn:
 
 def _tell(message: str) -> None:
     if message:
-        print(message, file=sys.stderr, flush=True)
+        with suppress(OSError):  # the log lies on the full disk that the message is about, or nobody reads it any more
+            print(message, file=sys.stderr, flush=True)

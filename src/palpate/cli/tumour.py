@@ -23,9 +23,7 @@ def tumour(
         Path | None,
         typer.Option(help="Key with which palpate deidentify wrote the T1, for an RTDOSE; default: the user's own."),
     ] = None,
-    settings: Annotated[
-        str | None, typer.Option(help="The tumour section of the configuration: JSON, or a YAML or JSON file.")
-    ] = None,
+    settings: Annotated[str | None, typer.Option(help="The tumour settings: JSON, or a YAML or JSON file.")] = None,
 ) -> None:
     """Read a tumour's maps of every date (cellularity 0..1, or ADC in mm2/s), regions, dose (Gy) and drugs (mg).
 
@@ -37,12 +35,18 @@ def tumour(
     from palpate.config.study import read_study
     from palpate.config.tumour import TumourSettings
     from palpate.imaging.tumour.reading import read_tumour
-    from palpate.imaging.tumour.store import write_history
+    from palpate.imaging.tumour.store import HISTORY, write_history
+    from palpate.outputs import claim_file
     from palpate.progress import say
 
     chosen = parse_settings(TumourSettings, settings)
+    inputs = {"table of sessions": sessions, "stiffness": stiffness, "key": key}
+    claim_file(out, HISTORY, inputs)
+    study = read_study(sessions)
+    of_subject = [path for one in study if one.subject == subject for path in one.paths]
+    claim_file(out, HISTORY, {f"{number} of the table": path for number, path in enumerate(of_subject)})
     found = read_tumour(
-        read_study(sessions),
+        study,
         subject,
         chosen,
         table=sessions,

@@ -31,11 +31,13 @@ def maps(
     A table goes to the terminal, everything to the JSON file. Errors are relative to the truth; the direct inversion
     is scored over the same voxels.
     """
+    from palpate.outputs import claim_file
     from palpate.progress import say
-    from palpate.service.verify import score_table, verify_folder, write_scores
+    from palpate.service.verify import SCORES, score_table, verify_folder, write_scores
 
-    scores = verify_folder(results, truth, margin_voxels=margin)
     path = out if out is not None else results / "scores.json"
+    claim_file(path, SCORES, {"results": results, "truth": truth})
+    scores = verify_folder(results, truth, margin_voxels=margin)
     write_scores(path, scores)
     print(score_table(scores))
     say(f"scores in {path}")
@@ -50,11 +52,13 @@ def forecast(
     ] = None,
 ) -> None:
     """Compare a forecast with the truth: volumes and burden (mL), displacements (mm), which intervals hold."""
+    from palpate.outputs import claim_file
     from palpate.progress import say
-    from palpate.service.forecast_score import score_forecast, table_of, write_scores
+    from palpate.service.forecast_score import SCORES, score_forecast, table_of, write_scores
 
-    scores = score_forecast(results, truth)
     path = out if out is not None else results / "scores.json"
+    claim_file(path, SCORES, {"results": results, "truth": truth})
+    scores = score_forecast(results, truth)
     write_scores(path, scores)
     print(table_of(scores))
     say(f"scores in {path}")
@@ -76,10 +80,11 @@ def calibration(
     from palpate.config.study import read_study
     from palpate.progress import say
     from palpate.service.calibration import calibrate_cohort
-    from palpate.service.calibration_page import calibration_table, write_calibration
+    from palpate.service.calibration_page import calibration_table, claim_calibration, write_calibration
 
-    found = calibrate_cohort(results, read_study(sessions))
     page = out if out is not None else results / "calibration.html"
+    claim_calibration(page, {"results": results, "sessions": sessions})
+    found = calibrate_cohort(results, read_study(sessions))
     write_calibration(page, found)
     print(calibration_table(found))
     say(f"page {page}, figures {page.with_suffix('.json')}")

@@ -56,6 +56,12 @@ class Session:
         return f"sub-{self.subject}_ses-{self.session}"
 
     @property
+    def paths(self) -> tuple[Path, ...]:
+        """Return every file and folder that the row names."""
+        named = (self.mre, self.anatomy, self.labels, self.growth, self.treatment, self.truth)
+        return tuple(path for path in named if path is not None)
+
+    @property
     def folder(self) -> Path:
         """The session's folder below the results, such as sub-01/ses-01."""
         return Path(f"sub-{self.subject}", f"ses-{self.session}")

@@ -1,0 +1,144 @@
+"""Integrals in C: every form and expression of the solvers is compiled here, and nowhere else.
+
+FFCx writes C, a compiler makes a library of it, and a folder of the user's keeps the library for later runs. What can
+go wrong there is the machine's: no compiler, a home that cannot be written, a run that was killed while it compiled.
+Of the last one FFCx leaves a C file without its library, for which every later run would wait in vain; here a lock
+says that nobody is compiling any more, so that the file can be removed.
+"""
+
+from __future__ import annotations
+
+import atexit
+import fcntl
+import os
+import shutil
+import sysconfig
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import ufl
+from dolfinx import default_scalar_type, fem, jit
+from mpi4py import MPI
+from numpy.typing import NDArray
+
+from palpate.errors import InputError
+from palpate.leftovers import partial_of
+from palpate.machine import on_this_machine
+from palpate.progress import say
+
+_PATIENCE_S: Final = 600
+"""How long a rank waits for a library that another rank of its machine compiles, seconds."""
+
+
+def form(integrals: Any, dtype: type[np.generic] = default_scalar_type) -> fem.Form:
+    """Compile a form, or take it from an earlier run. Collective over the ranks of its mesh.
+
+    Args:
+        integrals: the form, in UFL.
+        dtype: type of its numbers.
+
+    Raises:
+        InputError: there is no compiler that works.
+    """
+    (domain,) = integrals.subdomain_data().keys()
+    options = _options(domain.ufl_cargo().comm)
+    _compile(domain.ufl_cargo().comm, integrals, dtype, options)
+    return fem.form(integrals, dtype=dtype, jit_options=options)
+
+
+def expression(
+    values: Any, points: NDArray[np.float64], dtype: type[np.generic] = default_scalar_type
+) -> fem.Expression:
+    """Compile an expression, or take it from an earlier run. Collective over the ranks of its mesh.
+
+    Args:
+        values: the expression, in UFL.
+        points: where in the reference cell, shape (n, d).
+        dtype: type of its numbers.
+
+    Raises:
+        InputError: there is no compiler that works.
+    """
+    comm = ufl.domain.extract_domains(values)[0].ufl_cargo().comm
+    options = _options(comm)
+    _compile(comm, (values, points), dtype, options)
+    return fem.Expression(values, points, dtype=dtype, jit_options=options)
+
+
+def _compile(comm: MPI.Comm, what: Any, dtype: type[np.generic], options: dict[str, Any]) -> None:
+    """Have rank 0 put the library into the cache, so that what follows only loads it."""
+    if comm.rank != 0:
+        return
+    folder = options["cache_dir"]
+    try:
+        with on_this_machine(folder), _alone(folder):
+            jit.ffcx_jit(MPI.COMM_SELF, what, form_compiler_options={"scalar_type": dtype}, jit_options=options)
+    except InputError:
+        raise
+    except Exception as error:
+        fault = _fault_of_compiler()
+        if fault is None:
+            raise
+        raise fault from error
+
+
+def _options(comm: MPI.Comm) -> dict[str, Any]:
+    """Return what FFCx is told: the same folder on all ranks."""
+    folder = comm.bcast(_cache_folder() if comm.rank == 0 else None, root=0)
+    return {"cache_dir": Path(folder), "timeout": _PATIENCE_S}
+
+
+@cache
+def _cache_folder() -> str:
+    """Return the folder of compiled forms: the user's, or one for this run alone where that cannot be written."""
+    stated = os.environ.get("XDG_CACHE_HOME", "")
+    try:
+        home = Path(stated) if Path(stated).is_absolute() else Path.home() / ".cache"
+        folder = home / "palpate" / "forms"
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return str(folder)
+    except (OSError, RuntimeError):
+        say("compiled forms cannot be kept ($XDG_CACHE_HOME or ~/.cache cannot be written): this run compiles its own")
+    own = partial_of(Path(tempfile.gettempdir()) / "palpate-forms")
+    with on_this_machine(own):
+        own.mkdir(mode=0o700, exist_ok=True)
+    atexit.register(shutil.rmtree, own, ignore_errors=True)
+    return str(own)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Compile while nobody else does, without the C files of runs that were killed while they compiled.
+
+    A lock ends with its process, however that ends. A file system without locks goes without.
+    """
+    with (folder / ".lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX)
+        except OSError:
+            yield
+            return
+        for source in folder.glob("libffcx_*.c"):
+            if not source.with_suffix(".c.cached").exists():
+                source.unlink(missing_ok=True)
+        yield
+
+
+def _fault_of_compiler() -> InputError | None:
+    """Return what is wrong with the C compiler of this machine; None where nothing obvious is."""
+    command = os.environ.get("CC") or str(sysconfig.get_config_var("CC") or "cc")
+    program = command.split()[0]
+    expected = "a C compiler, which makes the integrals of the finite elements"
+    if shutil.which(program) is None:
+        advice = "Install it (gcc or clang), put it on the PATH, or name another in the environment variable CC."
+        return InputError("this machine", found=f"no {program}", expected=expected, advice=advice)
+    if not (Path(sysconfig.get_path("include")) / "Python.h").exists():
+        advice = "Install Python's development files (python3-dev)."
+        return InputError("this machine", found="no Python.h", expected="Python's headers for C", advice=advice)
+    return None

@@ -1,0 +1,92 @@
+"""The commands, and the outermost door that turns what they raise into an exit code and a sentence.
+
+Exit codes: 0 done, 2 the input or the machine is at fault (one sentence says what to do), 1 a bug of ours (with its
+traceback), 128 + n stopped by signal n.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+import sys
+import traceback
+from typing import Annotated, NoReturn
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+from typer.main import get_command
+
+from palpate import __version__
+from palpate.cli import COMMANDS
+from palpate.cli.ranks import leave, one_thread_a_rank
+from palpate.errors import InputError
+from palpate.machine import machine_fault
+
+
+class _LazyGroup(TyperGroup):
+    """Imports a command's module when it is asked for, so that no command pays for another's."""
+
+    def list_commands(self, ctx: object) -> list[str]:  # noqa: ARG002 - typer's signature
+        """Names of the commands, in the order of a study."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: object, cmd_name: str) -> TyperCommand | TyperGroup | None:  # noqa: ARG002
+        """The command or group of commands of that name, or None."""
+        if cmd_name not in COMMANDS:
+            return None
+        named = getattr(importlib.import_module(f"palpate.cli.{cmd_name}"), cmd_name)
+        if not isinstance(named, typer.Typer):
+            single = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+            single.command(cmd_name)(named)
+            named = single
+        command = get_command(named)
+        command.name = cmd_name
+        return command if isinstance(command, TyperCommand | TyperGroup) else None
+
+
+app = typer.Typer(
+    cls=_LazyGroup,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"max_content_width": 120},
+)
+
+
+@app.callback(invoke_without_command=True)
+def _palpate(
+    context: typer.Context, *, version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False
+) -> None:
+    """Virtual palpation: from MR elastography to stiffness maps that know their uncertainty. Not a medical device."""
+    if version:
+        print(f"palpate {__version__}")
+    elif context.invoked_subcommand is None:
+        print(context.get_help())
+
+
+def run() -> NoReturn:
+    """Run the command line in this process and leave with the exit code that says whose fault a failure is."""
+    # PETSc would answer signals with a page of its own.
+    os.environ["PETSC_OPTIONS"] = f"-no_signal_handler {os.environ.get('PETSC_OPTIONS', '')}"
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it warns of a home that it cannot write, and goes on
+    one_thread_a_rank()
+    try:
+        code = app(standalone_mode=False, prog_name="palpate")
+    except typer.TyperException as error:  # an unknown option, a missing argument
+        context: typer.Context | None = getattr(error, "ctx", None)  # only errors of one command have one
+        command = context.command_path if context else "palpate"
+        leave(error.exit_code, f"palpate: {error.format_message()} Try '{command} --help'.")
+    except InputError as error:
+        leave(2, f"palpate: {error}")
+    except (KeyboardInterrupt, typer.Abort):  # only where no supervisor waits beside this process
+        leave(130, "palpate: interrupted.")
+    except BrokenPipeError:  # whoever read what this command prints has enough
+        sys.stdout = None  # type: ignore[assignment]  # else Python complains once more at its end
+        leave(2, "palpate: nobody reads what this command prints any more.")
+    except Exception as error:  # noqa: BLE001 - the outermost door: whatever arrives here is the machine's or ours to mend
+        fault = machine_fault(error)
+        if fault is not None:
+            leave(2, f"palpate: {fault}")
+        leave(1, f"{traceback.format_exc()}palpate: this is our bug, not your input. Please report the lines above.")
+    sys.exit(code if isinstance(code, int) else 0)

@@ -1,0 +1,134 @@
+"""How the supervisor leaves: what it clears away after its worker, and what it says."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, NoReturn
+
+from palpate.leftovers import left_by, owner, sweep_of
+from palpate.progress import launcher_rank
+
+_WORDS: Final = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated", signal.SIGHUP: "the terminal was closed"}
+_CLEARING_S: Final = 4.0
+"""How long clearing may take before it is left to the next run, seconds."""
+_PATIENCE_S: Final = 3.0
+"""How long another rank waits for rank 0 to clear and to speak, seconds: a launcher kills all others when one ends."""
+
+
+@dataclass(slots=True)
+class Notices:
+    """Places that the worker has told of.
+
+    Attributes:
+        who: the worker, as its hidden names call it.
+        writes: folders in which it has written outputs.
+        keeps: folders that keep what it had finished, from which the same command goes on.
+    """
+
+    who: str
+    writes: list[Path] = field(default_factory=list)
+    keeps: list[Path] = field(default_factory=list)
+    _unread: bytes = b""
+
+    @classmethod
+    def of(cls, worker: int) -> Notices:
+        """Return the notices of a process that has told nothing yet, by its number."""
+        return cls(owner(worker))
+
+    def read(self, descriptor: int) -> bool:
+        """Take in what lies in the pipe; return whether more may come."""
+        more = True
+        with suppress(BlockingIOError):
+            while told := os.read(descriptor, 1 << 16):
+                self._unread += told
+            more = False
+        *parts, rest = self._unread.split(b"\0")
+        whole = len(parts) - len(parts) % 2
+        self._unread = b"\0".join([*parts[whole:], rest])
+        for notice, path in zip(parts[:whole:2], parts[1:whole:2], strict=True):
+            places = self.keeps if notice == b"keeps" else self.writes
+            place = Path(os.fsdecode(path))
+            if place not in places:
+                places.append(place)
+        return more
+
+
+def leave_after(status: int | None, stop: signal.Signals | None, notices: Notices) -> NoReturn:
+    """Clear away what the worker left, say how to go on, and exit.
+
+    Args:
+        status: how the worker ended, as waitpid says; None where it did not end.
+        stop: the signal that the supervisor was sent; None where the worker ended by itself.
+        notices: what the worker told.
+    """
+    if stop is None and status is not None and os.WIFEXITED(status):
+        _exit(os.WEXITSTATUS(status))  # the worker has spoken, and cleared up behind itself
+    if stop is None and status is not None:
+        stop = signal.Signals(os.WTERMSIG(status))
+    assert stop is not None
+    clearing = threading.Thread(target=_clear, args=(notices,), daemon=True)
+    clearing.start()
+    clearing.join(_CLEARING_S)
+    if launcher_rank() == 0 or stop not in _WORDS:
+        _tell(_sentence(stop, notices))
+    if launcher_rank() != 0:
+        time.sleep(_PATIENCE_S)
+    _exit(128 + stop if stop in _WORDS or stop == signal.SIGKILL else 1)
+
+
+def _sentence(stop: signal.Signals, notices: Notices) -> str:
+    """Say what happened and how to go on."""
+    kept = [folder for folder in notices.keeps if any(one.is_file() for one in folder.rglob("*"))]
+    left = [folder for folder in notices.writes if left_by(folder, notices.who)]
+    if kept:
+        go_on = f"what was finished is kept in {kept[0]}: run the same command to go on from there."
+    elif left:
+        go_on = f"a partial result is left in {left[0]}: the next run that writes there removes it."
+    else:
+        go_on = "no partial result is left."
+    if stop in _WORDS:
+        return f"palpate: {_WORDS[stop]}; {go_on}"
+    if stop == signal.SIGKILL:
+        return f"palpate: the system killed the step, as it does when memory runs out; {go_on}"
+    return f"palpate: the step crashed ({stop.name}), which is our bug, not your input. Please report it; {go_on}"
+
+
+def _clear(notices: Notices) -> None:
+    """End what the worker started (a compiler, say), and remove what it was writing."""
+    until = time.monotonic() + _CLEARING_S
+    with suppress(OSError):
+        while time.monotonic() < until:  # ends with ECHILD: no children any more
+            for child in _children():
+                os.kill(child, signal.SIGKILL)
+            if os.waitpid(-1, os.WNOHANG) == (0, 0):
+                time.sleep(0.01)
+    for folder in notices.writes:
+        sweep_of(folder, notices.who)
+    for home in notices.keeps:
+        for folder, _, _ in os.walk(home, topdown=False):
+            with suppress(OSError):  # it holds something
+                Path(folder).rmdir()
+
+
+def _children() -> list[int]:
+    me = os.getpid()
+    return [int(one) for one in Path(f"/proc/{me}/task/{me}/children").read_text(encoding="ascii").split()]
+
+
+def _tell(sentence: str) -> None:
+    with suppress(OSError, ValueError):  # whoever would read it may be gone as well
+        if sys.stderr.isatty():
+            sys.stderr.write("\n")  # below the line of progress
+        sys.stderr.write(sentence + "\n")
+        sys.stderr.flush()
+
+
+def _exit(code: int) -> NoReturn:
+    os._exit(code)  # nothing here is worth the way through Python's end

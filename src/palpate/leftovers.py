@@ -1,0 +1,188 @@
+"""What a killed run leaves beside its outputs, and how the next run, or its supervisor, clears it away.
+
+An output is written under a hidden name beside its own and renamed when it is whole. The hidden name says who writes:
+
+    .partial-<owner>-<name>     written now, or left by a process that was killed: worth nothing
+    .replaced-<owner>-<name>    the earlier output, aside for the moment between two renames: perhaps the only copy
+
+An owner is `<machine>-<process>-<start>`: a digest of the running system, a process number there, and when that process
+began. On this machine a hidden name whose process has ended is cleared at once; one of another machine, of another
+container or of an earlier start of this one only when it has not changed for days, because nobody can ask whether its
+writer still lives.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import socket
+import time
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+from typing import Final, Literal
+
+_PARTIAL: Final = "partial"
+_REPLACED: Final = "replaced"
+_HIDDEN: Final = re.compile(
+    r"\.(?P<role>partial|replaced)-(?P<machine>[0-9a-f]{8})-(?P<process>[0-9]+)-(?P<start>[0-9]+)-(?P<name>.+)",
+    re.DOTALL,
+)
+_OLDER: Final = re.compile(r"\.(?P<role>partial|replaced)-(?P<process>[0-9]+)-(?P<name>.+)", re.DOTALL)
+"""Names of versions that told no machine."""
+_ABANDONED_S: Final = 7 * 86400.0
+"""A hidden name of an unknown process that did not change for so long is nobody's any more, seconds."""
+
+type Role = Literal["partial", "replaced"]
+type Notice = Literal["writes", "keeps"]
+
+_supervisor: int | None = None
+"""Where notices to the supervisor go; None where this process has none."""
+
+
+def partial_of(path: Path) -> Path:
+    """Return the hidden name under which this process writes `path`, and tell the supervisor that it does."""
+    notify("writes", path.parent)
+    return path.with_name(f".{_PARTIAL}-{owner(os.getpid())}-{path.name}")
+
+
+def replaced_of(path: Path) -> Path:
+    """Return the hidden name to which this process moves an earlier `path` aside."""
+    return path.with_name(f".{_REPLACED}-{owner(os.getpid())}-{path.name}")
+
+
+def final_path(path: Path) -> Path:
+    """Return `path` with the names of outputs in place of the hidden names under which they are written."""
+    parts = [found["name"] if (found := _HIDDEN.fullmatch(part)) else part for part in path.parts]
+    return Path(*parts)
+
+
+def owner(process: int) -> str:
+    """Return who a process is: its machine, its number, and when it began (clock ticks after the machine's start)."""
+    return f"{_machine()}-{process}-{_start(process) or 0}"
+
+
+def sweep(folder: Path) -> None:
+    """Clear away what processes that ended left in a folder; put back an earlier output that has no other copy.
+
+    Args:
+        folder: the folder in which outputs are written; nothing below it is looked at.
+    """
+    for path in _entries(folder):
+        found = _HIDDEN.fullmatch(path.name)
+        if found is not None and found["machine"] == _machine():
+            ended = _ended(int(found["process"]), int(found["start"]))
+        else:
+            found = found or _OLDER.fullmatch(path.name)
+            ended = found is not None and _abandoned(path)
+        if found is not None and ended:
+            _clear(path, found)
+
+
+def sweep_of(folder: Path, who: str) -> None:
+    """Clear away what one process left in a folder, as sweep does.
+
+    Args:
+        folder: the folder in which it wrote.
+        who: the process, as `owner` named it while it lived.
+    """
+    for path in _entries(folder):
+        found = _HIDDEN.fullmatch(path.name)
+        if found is not None and f"{found['machine']}-{found['process']}-{found['start']}" == who:
+            _clear(path, found)
+
+
+def left_by(folder: Path, who: str) -> bool:
+    """Return whether anything of a process is left in a folder."""
+    return any(path.name.startswith((f".{_PARTIAL}-{who}-", f".{_REPLACED}-{who}-")) for path in _entries(folder))
+
+
+def notify(notice: Notice, path: Path) -> None:
+    """Tell the supervisor of a place: where this process writes, or where it keeps what it has finished."""
+    if _supervisor is not None:
+        told = f"{notice}\0".encode() + os.fsencode(Path(path).absolute()) + b"\0"
+        try:
+            os.write(_supervisor, told)
+        except OSError:  # the supervisor is gone; the next run sweeps
+            return
+
+
+def report_to(descriptor: int | None) -> None:
+    """Send notices into a pipe from now on; None sends them nowhere."""
+    global _supervisor  # noqa: PLW0603 - one supervisor a process
+    _supervisor = descriptor
+
+
+def _entries(folder: Path) -> list[Path]:
+    try:
+        with os.scandir(folder) as found:
+            return [Path(one.path) for one in found if one.name.startswith((f".{_PARTIAL}-", f".{_REPLACED}-"))]
+    except OSError:
+        return []
+
+
+def _clear(path: Path, found: re.Match[str]) -> None:
+    """Remove a hidden file or folder, unless it is the only copy of an output: then give it its name back."""
+    output = path.with_name(found["name"])
+    try:
+        if found["role"] == _REPLACED and not os.path.lexists(output):
+            os.replace(path, output)
+        elif path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+    except OSError:  # somebody else clears as well, or the place cannot be written: nothing to add
+        return
+
+
+def _ended(process: int, start: int) -> bool:
+    """Whether a process of this machine has ended; its number may belong to another one by now."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return True
+    except OSError:  # it is somebody else's, so that number is in use
+        pass
+    now = _start(process)
+    return now is not None and start != 0 and now != start
+
+
+def _abandoned(path: Path) -> bool:
+    """Whether nothing in a file or folder has changed for days."""
+    try:
+        times = [path.lstat().st_mtime]
+        for folder, _, files in os.walk(path):
+            times += [Path(folder, name).lstat().st_mtime for name in (".", *files)]
+    except OSError:
+        return False
+    return time.time() - max(times) > _ABANDONED_S
+
+
+@cache
+def _machine() -> str:
+    """Digest of the system that runs now: host, start of its kernel, and the container's own numbering of processes."""
+    return sha256("\0".join([socket.gethostname(), _boot(), _namespace()]).encode()).hexdigest()[:8]
+
+
+def _boot() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
+
+
+def _namespace() -> str:
+    try:
+        return os.readlink("/proc/self/ns/pid")  # noqa: PTH115 - a name, not a path
+    except OSError:
+        return ""
+
+
+def _start(process: int) -> int | None:
+    """When a process began, clock ticks; None where the system does not say."""
+    try:
+        told = Path(f"/proc/{process}/stat").read_bytes()
+        return int(told.rpartition(b")")[2].split()[19])
+    except (OSError, ValueError, IndexError):
+        return None

@@ -1,0 +1,127 @@
+"""Failures of the machine, such as a full disk, told apart from bugs and said in one sentence."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from palpate.errors import InputError
+from palpate.leftovers import final_path
+
+_ROOM: Final = "Make room there, or write to another place."
+_RIGHTS: Final = "Write to a place that is yours, or have its owner let you."
+_HANDLES: Final = "Close other programs, or raise the limit (ulimit -n)."
+_NAMES: Final = "Choose a shorter path."
+_DISK: Final = "Check the disk or the network share, then run the command again."
+
+_FAULTS: Final[dict[int, tuple[str, str, str]]] = {
+    errno.ENOSPC: ("a full disk", "room for the output", _ROOM),
+    errno.EDQUOT: ("an exhausted disk quota", "room for the output", _ROOM),
+    errno.EFBIG: ("a limit on the size of files", "room for the output", "Raise the limit (ulimit -f)."),
+    errno.EROFS: ("a read-only file system", "a place that can be written", _RIGHTS),
+    errno.EACCES: ("no permission", "a place that you may read or write", _RIGHTS),
+    errno.EPERM: ("no permission", "a place that you may read or write", _RIGHTS),
+    errno.EMFILE: ("too many open files", "a file to open", _HANDLES),
+    errno.ENFILE: ("too many open files", "a file to open", _HANDLES),
+    errno.ENAMETOOLONG: ("a name that is too long for the file system", "a shorter name", _NAMES),
+    errno.EIO: ("a disk that fails", "a disk that reads and writes", _DISK),
+    errno.ESTALE: ("a network share that went away", "a disk that reads and writes", _DISK),
+    errno.ENODEV: ("no device", "a disk that reads and writes", _DISK),
+    errno.ENXIO: ("no device", "a disk that reads and writes", _DISK),
+    errno.EBUSY: ("a file that is in use", "a place that can be written", _DISK),
+    errno.ENOMEM: ("too little memory", "memory for this step", "Use a machine with more memory, or fewer ranks."),
+}
+"""What was found, what was expected and what to do, by the system's number of the failure."""
+
+_OF_THE_OUTPUT: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+"""Failures that only writing has."""
+
+_IN_WORDS: Final = re.compile(r"\berrno = (?P<number>\d+)\b")
+"""How HDF5 says the number."""
+
+
+def machine_fault(error: BaseException, where: Path | str | None = None) -> InputError | None:
+    """Return the sentence for a failure of the machine; None for an exception of another kind.
+
+    Args:
+        error: what was raised; the exceptions that it came from count as well.
+        where: the output that was being written; None where nobody knows.
+    """
+    for one in _behind(error):
+        if isinstance(one, MemoryError):
+            return _sentence(errno.ENOMEM, None, "this machine")
+        number = _number(one)
+        if number in _FAULTS:
+            named = one.filename if isinstance(one, OSError) else None
+            return _sentence(number, None if where and number in _OF_THE_OUTPUT else named, where or "this machine")
+    return None
+
+
+@contextmanager
+def on_this_machine(path: Path) -> Iterator[None]:
+    """Turn a failure of the machine into a sentence that names the output.
+
+    Args:
+        path: the output that the block writes.
+
+    Raises:
+        InputError: the machine failed; anything else that the block raises is passed on.
+    """
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:
+        fault = machine_fault(error, path)
+        if fault is None:
+            raise
+        raise fault from error
+
+
+def make_parent(path: Path) -> None:
+    """Make the folder that an output is to lie in.
+
+    Raises:
+        InputError: it cannot be made.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        fault = machine_fault(error, path.parent)
+        if fault is None:
+            found = f"a place where no folder can be made ({error.strerror})"
+            advice = "Choose another output path."
+            fault = InputError(path.parent, found=found, expected="a folder to write in", advice=advice)
+        raise fault from error
+
+
+def _sentence(number: int, named: object, where: Path | str) -> InputError:
+    found, expected, advice = _FAULTS[number]
+    told = Path(os.fsdecode(named)) if isinstance(named, str | bytes) else where
+    told = final_path(told) if isinstance(told, Path) else told
+    found = f"{found} ({os.strerror(number)})"
+    return InputError(told, found=found, expected=expected, advice=advice)
+
+
+def _number(error: BaseException) -> int:
+    """Return the system's number of a failure; 0 where the exception tells none."""
+    if isinstance(error, OSError) and error.errno:
+        return error.errno
+    told = _IN_WORDS.search(str(error)) if isinstance(error, OSError | RuntimeError) else None
+    return int(told["number"]) if told else 0
+
+
+def _behind(error: BaseException) -> Iterator[BaseException]:
+    """Yield an exception and those that it came from, each once."""
+    seen: set[int] = set()
+    current: BaseException | None = error
+    while current is not None and id(current) not in seen:
+        seen.add(id(current))
+        yield current
+        wraps = isinstance(current, OSError | RuntimeError)  # as libraries do; a bug in a handler stays a bug
+        current = current.__cause__ or (current.__context__ if wraps else None)

@@ -1,0 +1,242 @@
+"""Outputs: where a step may write, and that what it writes appears whole or not at all.
+
+A folder or file that somebody names with --out is claimed before any work: `claim_folder`, `claim_file`. A claim is
+refused where writing would delete anything that the same step did not make. What is claimed is then written under a
+hidden name beside its own (palpate.leftovers) and renamed when it is whole.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Final
+
+from palpate.errors import InputError
+from palpate.leftovers import partial_of, replaced_of, sweep
+from palpate.machine import make_parent, on_this_machine
+from palpate.output_kinds import FileKind
+from palpate.output_marker import MARKER, mark, read_mark, strangers_in
+from palpate.provenance import atomic_file
+
+_READ: Final = (
+    *("*.nii", "*.nii.gz", "*.mgz", "*.hdr", "*.img", "*.h5", "*.mat", "*.dcm", "*.zip"),
+    *("*_ingest.json", "*_inversion.json", "*_wavefield.json", "*_mesh.json", "*_xfm.json"),
+    *("truth.json", "forecast.json", "deidentification.json", "labels_mesh.json"),
+    *("sessions.tsv", "participants.tsv", "observations.tsv", "treatments.tsv", "labels.tsv", "labels*.tsv"),
+)
+"""Names that steps read: a file of such a name is not added to an input."""
+
+_APART: Final = "Name another folder: palpate replaces the folder of --out as a whole."
+
+
+@dataclass(frozen=True, slots=True)
+class OutputFolder:
+    """Folder that one step may write, as claim_folder makes it.
+
+    Attributes:
+        path: the folder, absolute, symbolic links resolved.
+        step: the command that writes it.
+    """
+
+    path: Path
+    step: str
+
+    @contextmanager
+    def writing(self) -> Iterator[Path]:
+        """Give an empty hidden folder to fill; it takes the claimed name only if the block succeeds.
+
+        An earlier output of the same step is replaced as a whole. Under MPI only one rank may use this.
+
+        Raises:
+            InputError: the place cannot be written, or something else has come to lie there.
+        """
+        _refuse_foreign(self.path, self.step)
+        with on_this_machine(self.path):
+            make_parent(self.path)
+            sweep(self.path.parent)
+            partial = partial_of(self.path)
+            partial.mkdir()
+            try:
+                yield partial
+                mark(partial, self.step)
+                _refuse_foreign(self.path, self.step)
+                _swap_in(partial, self.path)
+            finally:
+                shutil.rmtree(partial, ignore_errors=True)
+
+
+@dataclass(frozen=True, slots=True)
+class OutputFile:
+    """File that one step may write, as claim_file makes it.
+
+    Attributes:
+        path: the file, absolute, symbolic links resolved.
+    """
+
+    path: Path
+
+    @contextmanager
+    def writing(self) -> Iterator[Path]:
+        """Give a hidden name to write to; it becomes the claimed one only if the block succeeds."""
+        sweep(self.path.parent)
+        with atomic_file(self.path) as partial:
+            yield partial
+
+
+def claim_folder(out: Path, step: str, inputs: Mapping[str, Path | None]) -> OutputFolder:
+    """Check that a step may write a folder, before any work and without changing anything.
+
+    Args:
+        out: the folder to create, or to replace where the same step made it.
+        step: the command, such as "ingest".
+        inputs: each file and folder that the step reads, by its role in words ("mre", "anatomy"). Messages name the
+            role, not the path: a scanner's folder is often named after the patient.
+
+    Raises:
+        InputError: `out` is, contains or lies inside an input, is a file, or holds what the step did not make.
+    """
+    path = _resolved(out)
+    for role, given in inputs.items():
+        if given is not None:
+            _refuse_input(path, role, given)
+    _refuse_foreign(path, step)
+    return OutputFolder(path, step)
+
+
+def claim_file(out: Path, kind: FileKind, inputs: Mapping[str, Path | None]) -> OutputFile:
+    """Check that a step may write a file, before any work and without changing anything.
+
+    Args:
+        out: the file to create, or to replace where it is of the same kind. It may lie inside an input folder under a
+            name that no step reads.
+        kind: what the step writes.
+        inputs: each file and folder that the step reads, by its role in words.
+
+    Raises:
+        InputError: `out` is an input, a folder, a file of another kind, or a name inside an input that steps read.
+    """
+    path = _resolved(out)
+    if any(parent.exists() and not parent.is_dir() for parent in path.parents):
+        raise InputError(out, found="a file above it", expected="a folder to write in", advice="Choose another path.")
+    if path.exists() and not path.is_file():
+        found = "a folder" if path.is_dir() else "a device"
+        raise InputError(out, found=found, expected=f"a file to write: the {kind.what}", advice="Name a file.")
+    for role, given in inputs.items():
+        if given is not None:
+            _refuse_input_file(path, role, given, kind)
+    if path.is_file() and path.stat().st_size > 0 and not _recognised(path, kind):
+        raise InputError(
+            out,
+            found=f"a file that palpate {kind.step} did not write",
+            expected=f"a new file, or an earlier {kind.what}",
+            advice="Name another file, or move this one.",
+        )
+    return OutputFile(path)
+
+
+def _resolved(out: Path) -> Path:
+    try:
+        return Path(out).resolve()
+    except (OSError, RuntimeError, ValueError) as error:  # links that lead round in a circle, a name with a null byte
+        raise InputError("--out", found="no usable path", expected="a path to write", advice="Name another.") from error
+
+
+def _refuse_input(path: Path, role: str, given: Path) -> None:
+    """Refuse an output folder that is, contains or lies inside an input."""
+    source = _resolved(given)
+    found = None
+    if _same(path, source):
+        found = f"the input {role} itself"
+    elif any(_same(path, parent) for parent in source.parents):
+        found = f"a folder that contains the input {role}"
+    elif any(_same(parent, source) for parent in path.parents):
+        found = f"a folder inside the input {role}"
+    if found:
+        raise InputError("--out", found=found, expected="a folder apart from every input", advice=_APART)
+
+
+def _refuse_input_file(path: Path, role: str, given: Path, kind: FileKind) -> None:
+    """Refuse an output file that is an input or that a step would take for part of one."""
+    source = _resolved(given)
+    if _same(path, source):
+        raise InputError(
+            "--out", found=f"the input {role} itself", expected="another file", advice="Name a file of its own."
+        )
+    if path.exists() or not any(_same(parent, source) for parent in path.parents):
+        return
+    read = any(fnmatch(path.name, pattern) for pattern in _READ) or _is_sidecar(path)
+    if read or not path.name.endswith(kind.endings):
+        raise InputError(
+            "--out",
+            found=f"a name inside the input {role} that a step may read",
+            expected=f"a name that no step reads and that ends in {' or '.join(kind.endings)}",
+            advice="Name it so, or put it beside the input.",
+        )
+
+
+def _is_sidecar(path: Path) -> bool:
+    """Whether a JSON file would describe an image beside it."""
+    stem = path.name.removesuffix(".json")
+    return path.suffix == ".json" and any(path.with_name(stem + ending).exists() for ending in (".nii.gz", ".nii"))
+
+
+def _same(one: Path, other: Path) -> bool:
+    """Whether two resolved paths are one place, also where a mount shows it under two names."""
+    if one == other:
+        return True
+    try:
+        return os.path.samestat(one.stat(), other.stat())
+    except OSError:
+        return False
+
+
+def _refuse_foreign(path: Path, step: str) -> None:
+    """Refuse an output folder whose replacement would delete anything that the same step did not make."""
+    advice = f"Name a folder that does not exist yet, or one that palpate {step} wrote."
+    expected = "an output folder that may be replaced"
+    above = next((parent for parent in path.parents if parent.exists() and not parent.is_dir()), None)
+    if above is not None or (path.exists() and not path.is_dir()):
+        raise InputError(above or path, found="a file", expected="a folder to write", advice=advice)
+    if not path.is_dir() or not any(path.iterdir()):
+        return
+    if not (path / MARKER).is_file():
+        raise InputError(path, found="a folder with files palpate did not write", expected=expected, advice=advice)
+    made_by, files = read_mark(path)
+    if made_by != step:
+        found = f"the output of palpate {made_by}" if made_by else "an output of palpate that no step is known to make"
+        raise InputError(path, found=found, expected=expected, advice=advice)
+    strangers = strangers_in(path, files)
+    if strangers:
+        raise InputError(
+            path,
+            found=f"{strangers} files or folders that palpate {step} did not write",
+            expected=expected,
+            advice=f"Move them, since the folder is replaced as a whole. {advice}",
+        )
+
+
+def _recognised(path: Path, kind: FileKind) -> bool:
+    try:
+        return kind.recognises(path)
+    except (OSError, ValueError):
+        return False
+
+
+def _swap_in(partial: Path, path: Path) -> None:
+    """Rename `partial` to `path`; an older folder steps aside first, because a rename cannot replace a full folder."""
+    if not path.exists():
+        os.replace(partial, path)
+        return
+    old = replaced_of(path)
+    os.replace(path, old)
+    try:
+        os.replace(partial, path)
+    except OSError:
+        os.replace(old, path)
+        raise
+    shutil.rmtree(old, ignore_errors=True)

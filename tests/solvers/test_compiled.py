@@ -1,0 +1,67 @@
+"""Integrals are compiled on machines without a compiler, without a home, and after runs that were killed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import palpate.solvers  # noqa: F401  (loads MPI before dolfinx)
+
+import dolfinx  # isort: skip
+import ufl  # isort: skip
+from dolfinx import fem  # isort: skip
+from mpi4py import MPI  # isort: skip
+
+from palpate.errors import InputError  # isort: skip
+from palpate.solvers import compiled  # isort: skip
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A cache of this test's own, empty."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    compiled._cache_folder.cache_clear()
+    yield tmp_path / "palpate" / "forms"
+    compiled._cache_folder.cache_clear()
+
+
+def _volume(power: int) -> float:
+    """A volume by a form that no other test compiles."""
+    box = dolfinx.mesh.create_unit_cube(MPI.COMM_SELF, 1, 1, 1)
+    one = fem.Constant(box, np.complex128(1.0))
+    return float(np.real(fem.assemble_scalar(compiled.form(one**power * ufl.dx(domain=box)))))
+
+
+def test_no_compiler(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine without a compiler is no bug of ours, and once there is one, the same command works."""
+    with monkeypatch.context() as patch:
+        patch.setenv("PATH", str(tmp_path))
+        with pytest.raises(InputError, match=r"this machine: found no \w+; expected a C compiler.*PATH"):
+            _volume(3)
+    assert _volume(3) == pytest.approx(1.0)
+    assert list(cache.glob("*.c.cached"))
+
+
+def test_cache_of_a_run_that_was_killed(cache: Path) -> None:
+    """FFCx waits for a library that nobody makes, then gives up; here nobody else compiles, so it is made again."""
+    assert _volume(4) == pytest.approx(1.0)
+    for finished in (*cache.glob("*.c.cached"), *cache.glob("*.so")):
+        finished.unlink()
+    began = time.monotonic()
+    assert _volume(4) == pytest.approx(1.0)
+    assert time.monotonic() - began < compiled._PATIENCE_S / 10
+    assert list(cache.glob("*.c.cached"))
+
+
+def test_home_that_cannot_be_written(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], cache: Path
+) -> None:
+    """What is compiled need not be kept: the run goes on, and says that the next one will compile again."""
+    monkeypatch.setenv("XDG_CACHE_HOME", "/proc/nonexistent")
+    assert _volume(5) == pytest.approx(1.0)
+    assert "cannot be kept" in capsys.readouterr().err
+    assert not cache.exists()
