@@ -20,6 +20,7 @@ from typer.main import get_command
 from palpate import __version__
 from palpate.cli.ranks import leave, one_thread_a_rank
 from palpate.errors import InputError
+from palpate.receipt import ORDER, begin
 
 COMMANDS = (
     "phantom",
@@ -79,6 +80,8 @@ def _palpate(
         print(f"palpate {__version__}")
     elif context.invoked_subcommand is None:
         print(context.get_help())
+    elif order := os.environ.pop(ORDER, None):
+        begin(order)
 
 
 def main() -> NoReturn:
