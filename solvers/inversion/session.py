@@ -24,7 +24,7 @@ from palpate.meshing.zone_mesh import zones_of
 from palpate.meshing.zones import Zone
 from palpate.program import Program
 from palpate.progress import say
-from palpate.provenance import atomic_directory, input_digests, refuse_foreign_folder, versions
+from palpate.provenance import atomic_directory, input_digests, refuse_foreign_folder
 from palpate.solvers.inversion.checkpoint import unfinished
 from palpate.solvers.inversion.direct import direct_inversion
 from palpate.solvers.inversion.load_balance import LoadBalance

@@ -12,7 +12,7 @@ from pathlib import Path
 NOTES = frozenset({"scores.json", "regions.tsv", "change.tsv"})
 """Files that may be added to a folder of results because no step reads them (design.md 3.4)."""
 _SETTLED_S = 3.0
-"""A file this young may be written again within one tick of its clock, so that its state would tell nothing, seconds."""
+"""A file that is younger may be written again within one tick of its clock: its state tells nothing yet, seconds."""
 
 
 @dataclass(frozen=True, slots=True)

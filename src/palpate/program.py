@@ -1,10 +1,11 @@
 """Digests of the program behind a command: its own source and data files, and the libraries that it imports.
 
 A result is up to date only if the program that would make it now is the one that made it. What belongs to a program is
-read from the source itself: every module that the command imports, directly or through others, inside functions too;
-the data files beside these modules; the data files of other packages that a module names in `PACKAGE_DATA`; and the
-versions of the libraries that are imported, with what these need. Comments, docstrings and the layout of lines do not
-count. Nothing is imported to find out, so that the workflow can ask for all commands while it is planned.
+read from the source itself: every module that the command imports, directly or through others, inside functions too, or
+names in a text ("palpate.service.report.assets"); the data files beside these modules; the data files of other packages
+that a module names in `PACKAGE_DATA`; and the versions of the libraries that are imported, with what these need.
+Comments, docstrings and the layout of lines do not count. Nothing is imported to find out, so that the workflow can ask
+for all commands while it is planned.
 
 `python -m palpate.program COMMAND` prints a command's digest.
 """
@@ -32,13 +33,15 @@ PACKAGE = "palpate"
 HOME = Path(__file__).parent
 _LEFT_OUT = frozenset({PACKAGE, f"{PACKAGE}.cli", f"{PACKAGE}.program", f"{PACKAGE}.receipt"})
 """Modules that change no result: the version, the table of commands with the exit codes, and this bookkeeping."""
-_CACHE_VERSION = 1
+_CACHE_VERSION = 2
 """Of what is kept of a module; raise it when reading a module finds something else in the same bytes."""
 _MOST_KNOWN = 2000
 _PACKAGE_DATA = "PACKAGE_DATA"
 _LAYOUT = frozenset({tokenize.COMMENT, tokenize.NL, tokenize.ENCODING, tokenize.ENDMARKER})
 _BLOCKS = frozenset({tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT})
 _PIN = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", re.M)
+_NAMED = re.compile(rf"""["']({PACKAGE}(?:\.\w+)+)["']""")
+"""A text that names a module or a package of data, as for importlib."""
 _NEEDS = re.compile(r"^Requires-Dist: *([A-Za-z0-9._-]+)(.*)$", re.M)
 
 
@@ -268,7 +271,7 @@ def _digest_of(statements: Sequence[_Statement]) -> str:
 
 
 def _imports(statements: Sequence[_Statement]) -> frozenset[str]:
-    """Names of the modules that these statements import, at any depth; what only type checkers import is left out."""
+    """Names of modules that these statements import or name, at any depth; not what type checkers alone import."""
     found: set[str] = set()
     typing_depth = sys.maxsize
     for depth, texts in statements:
@@ -276,6 +279,7 @@ def _imports(statements: Sequence[_Statement]) -> frozenset[str]:
             typing_depth = depth if texts[0] == "if" and texts[-2:] == ["TYPE_CHECKING", ":"] else sys.maxsize
         if depth > typing_depth:
             continue
+        found.update(named[1] for text in texts if (named := _NAMED.fullmatch(text)))
         for start in (at for at, text in enumerate(texts) if text in ("import", "from")):
             if start == 0 or texts[start - 1] in (":", ";"):  # also in `if x: import y`
                 end = next((at for at in range(start, len(texts)) if texts[at] == ";"), len(texts))

@@ -111,11 +111,11 @@ def _discard(path: Path, holder: Holder) -> None:
     """Remove the lock of a dead process; of two that try, one removes it and the other nothing else."""
     aside = path.with_name(f"{NAME}.{os.getpid()}.{os.urandom(4).hex()}")
     try:
-        os.rename(path, aside)
+        path.rename(aside)
     except FileNotFoundError:
         return
     if _holder(aside) != holder:  # somebody took it over meanwhile
-        os.rename(aside, path)
+        aside.rename(path)
         return
     aside.unlink()
 
