@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -162,12 +162,10 @@ def begin(text: str) -> None:
             started with.
     """
     _begun.clear()
-    if launcher_rank() != 0:  # rank 0 writes, and speaks for all where the program changed
-        return
     order = Order.from_json(text)
     advice = "Start the workflow again; what is finished and unchanged is kept."
     expected = "the same until the workflow has ended"
-    if Program().source_digest(order.command) != order.made_by.get("program"):
+    if not _same_program(order):
         where, found = f"the source of palpate {order.command}", "another program than at the start of the workflow"
         raise InputError(where, found=found, expected=expected, advice=advice)
     for path, content in order.frozen.items():
@@ -175,6 +173,8 @@ def begin(text: str) -> None:
             raise InputError(
                 path, found="another text than at the start of the workflow", expected=expected, advice=advice
             )
+    if launcher_rank() != 0:  # all refuse alike, since a rank that ends alone leaves the others waiting; one signs
+        return
     contents = {role: content_of(paths) for role, paths in order.inputs.items()}
     receipts = {role: _read_raw(_path(paths[0])) for role, paths in order.inputs.items() if len(paths) == 1}
     _begun.append(_Begun(order, contents, {role: one for role, one in receipts.items() if one is not None}))
@@ -195,13 +195,27 @@ def sign(partial: Path, output: Path) -> None:
     if partial.is_file():
         contents[_OUTPUT] = content_of([partial])
     told = "so that this step runs again next time"
-    if any(contents[role].state != state_of(paths) for role, paths in order.inputs.items()):
+    if not all(_untouched(contents[role], paths) for role, paths in order.inputs.items()):
         say(f"an input changed while it was read, {told}")
-    elif Program().source_digest(order.command) != order.made_by.get("program"):
+    elif not _same_program(order):
         say(f"the program changed while it ran, {told}")
     else:
         receipt = {"made_by": order.made_by, "contents": contents, "from": _begun[0].receipts}
         _write(partial / NAME if partial.is_dir() else _path(output), receipt)
+
+
+def _untouched(before: Content, paths: Sequence[Path]) -> bool:
+    try:
+        return before.state == state_of(paths)
+    except OSError:  # removed meanwhile
+        return False
+
+
+def _same_program(order: Order) -> bool:
+    try:
+        return Program().source_digest(order.command) == order.made_by.get("program")
+    except (OSError, InputError):  # the checkout was removed meanwhile
+        return False
 
 
 def _path(output: Path) -> Path:

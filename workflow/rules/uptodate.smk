@@ -64,6 +64,13 @@ def started_with():
         programs = {one: [program.source_digest(one), program.library_digest(one)] for one in sorted(commands)}
         now = {"choices": choices(), "table": digest(settings.sessions), "programs": programs}
         os.environ[STARTED_WITH] = json.dumps(now)
+    if STARTED_WITH not in os.environ:
+        raise InputError(
+            STARTED_WITH,
+            found="no such variable",
+            expected="what the workflow was started with",
+            advice="Let the executor hand on its environment (Slurm: --export=ALL).",
+        )
     before = json.loads(os.environ[STARTED_WITH])
     for what, content in choices().items():
         if before["choices"][what] != content:
