@@ -89,16 +89,18 @@ class Workflow:
             check=False,
         )
 
-    def planned(self, *arguments: str, config: Sequence[str] = ()) -> dict[str, set[str]]:
-        """What a dry run plans: rule to the reasons that the receipts give, over all sessions."""
+    def planned(self, *arguments: str, config: Sequence[str] = ()) -> dict[tuple[str, str], set[str]]:
+        """What a dry run plans: rule and subject to the reasons that the receipts give; none where an output lacks."""
         done = self.run("-n", *arguments, config=config)
         printed = done.stdout + done.stderr
         assert done.returncode == 0, printed
-        plans: dict[str, set[str]] = {}
-        for block in re.findall(r"^rule (\w+):\n((?: {4}.*\n)+)", printed, re.M):
-            plans.setdefault(block[0], set()).update(re.findall(r"out-of-date/([\w-]+)", block[1].split("reason:")[1]))
+        plans = {}
+        for rule, block in re.findall(r"^(?:local)?rule (\w+):\n((?: {4}.*\n)+)", printed, re.M):
+            if rule != "all":
+                (subject,) = re.findall(r"subject=(\w+)", block)
+                plans[rule, subject] = set(re.findall(r"out-of-date/([\w-]+)", block.split("reason:")[1]))
         assert plans or "Nothing to be done" in printed
-        return {rule: reasons for rule, reasons in plans.items() if rule != "all"}
+        return plans
 
     def finish(self) -> None:
         """Make every output with its receipt as the steps would, without computing what is in it."""
