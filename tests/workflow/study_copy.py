@@ -90,7 +90,10 @@ class Workflow:
         )
 
     def planned(self, *arguments: str, config: Sequence[str] = ()) -> dict[tuple[str, str], set[str]]:
-        """What a dry run plans: rule and subject to the reasons that the receipts give; none where an output lacks."""
+        """What a dry run plans: rule and subject to the reasons that the receipts give.
+
+        There is none where an output is missing, or an earlier step runs: Snakemake looks no further then.
+        """
         done = self.run("-n", *arguments, config=config)
         printed = done.stdout + done.stderr
         assert done.returncode == 0, printed
