@@ -245,7 +245,8 @@ type _Statement = tuple[int, list[str]]
 def _statements(content: bytes) -> Iterator[_Statement]:
     """Split a module into its logical lines, without comments and without lines that are only a string."""
     encoding, _ = tokenize.detect_encoding(io.BytesIO(content).readline)
-    depth, texts, strings = 0, [], True
+    depth, strings = 0, True
+    texts: list[str] = []
     for token in tokenize.generate_tokens(io.StringIO(content.decode(encoding)).readline):
         kind = token.type
         if kind in _LAYOUT:

@@ -12,7 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from palpate import __version__
-from palpate.contents import digest
+from palpate.contents import digest as digest
 from palpate.errors import InputError
 from palpate.receipt import sign
 
