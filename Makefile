@@ -12,15 +12,13 @@ CORES ?= 2
 PATIENT := demo/patient
 RESULTS := demo/results
 SESSION := sub-01/ses-01
-PHANTOM_SOURCE := $(wildcard imaging/phantom/*.py) $(wildcard solvers/wave.py solvers/virtual_*.py solvers/growth/*.py) \
-    $(wildcard src/palpate/config/phantom.py src/palpate/config/longitudinal.py src/palpate/cli/phantom.py)
 
 # One thread a rank: OpenBLAS would otherwise start as many threads as cores in each. UCX_TLS keeps ranks on this
 # machine off network devices that a guest may not open.
 export OMP_NUM_THREADS := 1
 export UCX_TLS := self,sm,tcp
 
-.PHONY: demo test setup lint pytest mpi lock clean
+.PHONY: demo test setup lint pytest mpi lock clean FORCE
 
 demo: $(READY) $(PATIENT)/sessions.tsv
 	$(BIN)/snakemake -c$(CORES) --configfile workflow/demo.yaml --config sessions=$(PATIENT)/sessions.tsv results=$(RESULTS)
@@ -33,9 +31,18 @@ demo: $(READY) $(PATIENT)/sessions.tsv
 	@printf '  the true maps   %s\n' $(PATIENT)/$(SESSION)/truth
 	@printf '  tumour forecast %s\n' $(RESULTS)/sub-02/twin/outlook.html
 
-$(PATIENT)/sessions.tsv: config.yaml $(PHANTOM_SOURCE) | $(READY)
+$(PATIENT)/sessions.tsv: demo/.phantom | $(READY)
 	settings=$$($(BIN)/python -m palpate.config config.yaml phantom) && \
 	$(BIN)/mpiexec -n $(CORES) $(BIN)/palpate phantom --settings "$$settings" --longitudinal --out $(PATIENT)
+
+# The patient's settings and the program that makes it; a file that is written only where these are other ones.
+demo/.phantom: FORCE | $(READY)
+	@mkdir -p $(@D)
+	@$(BIN)/python -m palpate.config config.yaml phantom > $@.now
+	@$(BIN)/python -m palpate.program phantom >> $@.now
+	@if cmp -s $@.now $@; then rm $@.now; else mv $@.now $@; fi
+
+FORCE:
 
 test: lint pytest mpi
 

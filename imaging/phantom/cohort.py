@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palpate.config.phantom import LesionSettings, PhantomSettings, TissueSettings
+from palpate.imaging.atlas import Atlas
 from palpate.imaging.nifti import voxel_indices
-from palpate.imaging.phantom.atlas import Atlas
 from palpate.imaging.phantom.grid import ScanGrid, scan_grid
 
 BETWEEN_PATIENTS = 0.07

@@ -25,8 +25,9 @@ from palpate.meshing.zone_file import check_zones, read_zones
 from palpate.meshing.zone_mesh import zones_of
 from palpate.meshing.zones import Zone
 from palpate.outputs import claim_folder
+from palpate.program import Program
 from palpate.progress import say
-from palpate.provenance import input_digests, source_digest, versions
+from palpate.provenance import input_digests
 from palpate.solvers.inversion.checkpoint import unfinished
 from palpate.solvers.inversion.direct import direct_inversion
 from palpate.solvers.inversion.load_balance import LoadBalance
@@ -86,7 +87,8 @@ def invert_session(
     digests = input_digests({role: path for role, path in given.items() if path is not None})
     source = digests["wavefield"]
     writing = target.writing() if comm.rank == 0 else nullcontext(None)
-    with unfinished(target.path, _key(digests, settings), comm) as kept, writing as folder:
+    key = _key(digests, settings) if comm.rank == 0 else ""
+    with unfinished(target.path, key, comm) as kept, writing as folder:
         for label, run in runs.items():
             ground = Ground(zones[label], regions[label], kept / label, compare=len(run) > 1)
             targets = {}
@@ -191,9 +193,7 @@ def _check_joint(run: Sequence[WaveField]) -> None:
 
 def _key(digests: Mapping[str, str], settings: InversionSettings) -> str:
     """Digest of everything that decides the result: a run goes on only where nothing of it has changed."""
-    program = source_digest(["config", "imaging", "meshing", "solvers", "units"])
-    libraries = {name: version for name, version in versions().items() if name != "commit"}
-    decisive = [digests, settings.model_dump(mode="json"), program, libraries]
+    decisive = [digests, settings.model_dump(mode="json"), Program().digest("invert")]
     return sha256(json.dumps(decisive).encode()).hexdigest()[:16]
 
 

@@ -22,6 +22,7 @@ from palpate.machine import make_parent, on_this_machine
 from palpate.output_kinds import FileKind
 from palpate.output_marker import MARKER, mark, read_mark, strangers_in
 from palpate.provenance import atomic_file
+from palpate.receipt import sign
 
 _READ: Final = (
     *("*.nii", "*.nii.gz", "*.mgz", "*.hdr", "*.img", "*.h5", "*.mat", "*.dcm", "*.zip"),
@@ -64,6 +65,7 @@ class OutputFolder:
             try:
                 yield partial
                 mark(partial, self.step)
+                sign(partial, self.path)
                 _refuse_foreign(self.path, self.step)
                 _swap_in(partial, self.path)
             finally:

@@ -7,13 +7,14 @@ import platform
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from palpate import __version__
+from palpate.contents import digest as digest
 from palpate.leftovers import partial_of
 from palpate.machine import make_parent, on_this_machine
+from palpate.receipt import sign
 
 _STACK = ("numpy", "scipy", "dolfinx-solver-complex", "mpi4py", "pydicom", "highdicom", "nibabel", "SimpleITK", "h5py")
 
@@ -38,6 +39,7 @@ def atomic_file(path: Path) -> Iterator[Path]:
         try:
             yield partial
             os.replace(partial, path)
+            sign(path, path)
         finally:
             partial.unlink(missing_ok=True)
 
@@ -84,35 +86,6 @@ def _git(home: Path, *arguments: str) -> str:
     return done.stdout.strip()
 
 
-def source_digest(packages: Iterable[str]) -> str:
-    """A short digest of the Python source behind a step, so that editing the source runs the step again.
-
-    Args:
-        packages: names below palpate, such as "solvers" or "config"; a module counts as well ("errors").
-    """
-    home = Path(__file__).parent
-    total = sha256()
-    for name in sorted(packages):
-        root = home / name
-        files = sorted(root.resolve().rglob("*.py")) if root.is_dir() else [root.with_suffix(".py")]
-        for file in files:
-            total.update(f"{name}/{file.name}".encode())
-            total.update(file.read_bytes())
-    return total.hexdigest()[:12]
-
-
-def digest(path: Path) -> str:
-    """SHA-256 of a file, or of a folder's relative names and contents (hidden files left out)."""
-    if path.is_file():
-        return _file_digest(path)
-    total = sha256()
-    for file in sorted(path.rglob("*")):
-        inside = file.relative_to(path)
-        if file.is_file() and not any(part.startswith(".") for part in inside.parts):
-            total.update(f"{inside.as_posix()} {_file_digest(file)}\n".encode())
-    return total.hexdigest()
-
-
 def input_digests(inputs: Mapping[str, Path]) -> dict[str, str]:
     """Digests of a step's inputs by their role.
 
@@ -122,11 +95,3 @@ def input_digests(inputs: Mapping[str, Path]) -> dict[str, str]:
         inputs: role ("mre", "anatomy") to file or folder.
     """
     return {role: digest(path) for role, path in inputs.items()}
-
-
-def _file_digest(path: Path) -> str:
-    total = sha256()
-    with path.open("rb") as stream:
-        while block := stream.read(1 << 20):
-            total.update(block)
-    return total.hexdigest()

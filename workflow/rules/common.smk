@@ -7,7 +7,6 @@ from pathlib import Path
 from palpate.config.settings import load_settings
 from palpate.config.study import FEWEST_SCANS, ONE_SCAN, growth_scans, read_study
 from palpate.errors import InputError
-from palpate.provenance import source_digest
 
 CHECKOUT = Path(workflow.current_basedir).resolve().parents[1]
 
@@ -27,9 +26,13 @@ def checked(read, *arguments):
 settings = checked(load_settings, config)
 RESULTS = str(settings.results)
 SESSION = f"{RESULTS}/sub-{{subject}}/ses-{{session}}"
+WAVEFIELD, MESH, MRE = f"{SESSION}/wavefield", f"{SESSION}/mesh", f"{SESSION}/mre"
+DICOM, ANAT, REPORT = f"{SESSION}/dicom", f"{SESSION}/anat", f"{SESSION}/report.html"
 LOGS = f"{RESULTS}/logs/sub-{{subject}}_ses-{{session}}"
 KEY = ["--key", str(settings.ingest.key)] if settings.ingest.key else []
 TWIN = f"{RESULTS}/sub-{{subject}}/twin"
+HISTORY, CALIBRATION, TISSUE = f"{TWIN}/history.h5", f"{TWIN}/calibration", f"{TWIN}/mesh"
+FORECAST, OUTLOOK = f"{TWIN}/forecast", f"{TWIN}/outlook.html"
 TWIN_LOGS = f"{RESULTS}/logs/sub-{{subject}}"
 study = checked(read_study, settings.sessions)
 sessions = {(session.subject, session.session): session for session in study if session.mre is not None}
@@ -66,16 +69,40 @@ def session_results():
     return pages + maps + on_anatomy + [f"{RESULTS}/sub-{subject}/twin/outlook.html" for subject in twins]
 
 
-def dicom_maps(wildcards):
-    """The session's DICOM maps, where there are any; the page links to them."""
-    return [f"{SESSION}/dicom".format(**wildcards)] if session_of(wildcards).brings_dicom else []
+def scan_and_anatomy(wildcards):
+    """What the scanner brought."""
+    session = session_of(wildcards)
+    return {"mre": session.mre, "anatomy": session.anatomy}
 
 
-def scan_of_maps(wildcards):
-    """The session's own DICOM, where its maps are to lie in its study and its record does not name that any more."""
+def wave_field(wildcards):
+    """The wave field of a session."""
+    return {"wavefield": WAVEFIELD.format(**wildcards)}
+
+
+def inversion_sources(wildcards):
+    """What a session's stiffness is recovered from."""
+    mesh = MESH.format(**wildcards)
+    return wave_field(wildcards) | {"mesh": mesh, "labels": session_of(wildcards).labels}
+
+
+def stiffness(wildcards):
+    """A session's stiffness and the wave field that it came from."""
+    return {"mre": MRE.format(**wildcards)} | wave_field(wildcards)
+
+
+def maps_sources(wildcards):
+    """Also the session's own DICOM, where its maps are to lie in its study and its record does not name that any more."""
     session = session_of(wildcards)
     needed = session.brings_dicom and settings.maps.uids == "retained" and settings.ingest.uids == "keyed"
-    return session.mre if needed else []
+    return stiffness(wildcards) | {"scan": session.mre if needed else None}
+
+
+def report_sources(wildcards):
+    """What a session's page shows; it links to the DICOM maps, where there are any."""
+    session = session_of(wildcards)
+    maps = DICOM.format(**wildcards) if session.brings_dicom else None
+    return stiffness(wildcards) | {"dicom": maps, "truth": session.truth}
 
 
 def inverted_session(subject):
@@ -87,9 +114,20 @@ def tumour_sources(wildcards):
     """Every file and folder that a tumour's history is read from."""
     scans = dated[wildcards.subject]
     roles = {role: [getattr(one, role) for one in scans] for role in ("growth", "anatomy", "labels", "treatment")}
-    files = {role: sorted({str(path) for path in paths if path}) for role, paths in roles.items()}
     inverted = inverted_session(wildcards.subject)
-    return files | ({"mre": f"{RESULTS}/{inverted.folder}/mre"} if inverted else {})
+    measured = {"mre": f"{RESULTS}/{inverted.folder}/mre"} if inverted else {}
+    return {role: list(dict.fromkeys(filter(None, paths))) for role, paths in roles.items()} | measured
+
+
+def tumour_words(wildcards):
+    """What the table says of a tumour's scans besides where they are: dates, and which files belong to which scan."""
+    scans = dated[wildcards.subject]
+    inverted = inverted_session(wildcards.subject)
+    rows = [
+        [one.session, str(one.date), [role for role in tumour_sources(wildcards) if getattr(one, role)]]
+        for one in scans
+    ]
+    return [rows, settings.twin.drugs, inverted.session if inverted else None]
 
 
 def stiffness_options(wildcards, input):
@@ -101,14 +139,25 @@ def stiffness_options(wildcards, input):
 def first_labels(wildcards):
     """The labels of a tumour's first scan, in whose world the forecast lies, and their names."""
     labels = dated[wildcards.subject][0].labels
-    return {"labels": str(labels), "names": str(labels.parent / "labels.tsv")}
+    return {"labels": labels, "names": labels.parent / "labels.tsv"}
 
 
-def tissue_mesh(wildcards):
-    """The mesh that a subject's forecast is written on, if the study asks for one."""
-    return {"mesh": f"{TWIN}/mesh".format(**wildcards)} if wildcards.subject in meshed else {}
+def history(wildcards):
+    """A tumour's history."""
+    return {"history": HISTORY.format(**wildcards)}
 
 
-def mesh_options(wildcards, input):
-    """Where that mesh is."""
-    return ["--mesh", str(input.mesh)] if wildcards.subject in meshed else []
+def forecast_sources(wildcards):
+    """The calibrated twin, and the mesh that its forecast is written on, if the study asks for one."""
+    mesh = TISSUE.format(**wildcards) if wildcards.subject in meshed else None
+    return {"calibration": CALIBRATION.format(**wildcards), "mesh": mesh}
+
+
+def outlook_sources(wildcards):
+    """What a tumour's page shows."""
+    return {"calibration": CALIBRATION.format(**wildcards), "forecast": FORECAST.format(**wildcards)}
+
+
+def option(name, role):
+    """A parameter of a rule: an option with the input of that role, where there is one."""
+    return lambda wildcards, input: [name, str(input[role])] if input.get(role) else []

@@ -1,10 +1,9 @@
 rule ingest:
     """Turn a scanner's DICOM into a wave field, or check a wave field that is finished."""
     input:
-        mre=lambda wildcards: session_of(wildcards).mre,
-        anatomy=lambda wildcards: session_of(wildcards).anatomy or [],
+        unpack(inputs_of("ingest")),
     output:
-        directory(f"{SESSION}/wavefield"),
+        directory(WAVEFIELD),
     log:
         f"{LOGS}_ingest.log",
     conda:
@@ -15,8 +14,9 @@ rule ingest:
         runtime=30,
     params:
         settings=settings.ingest.model_dump_json(),
-        anatomy=lambda wildcards, input: ["--anatomy", input.anatomy] if input.anatomy else [],
-        source=source_digest(["imaging", "cli/ingest"]),
+        anatomy=option("--anatomy", "anatomy"),
+        receipt=receipt_of("ingest"),
     shell:
-        "palpate ingest {input.mre:q} {params.anatomy:q} --label sub-{wildcards.subject}_ses-{wildcards.session}"
+        "PALPATE_RECEIPT={params.receipt:q}"
+        " palpate ingest {input.mre:q} {params.anatomy:q} --label sub-{wildcards.subject}_ses-{wildcards.session}"
         " --settings {params.settings:q} --out {output:q} 2> >(tee {log:q} >&2)"

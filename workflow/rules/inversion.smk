@@ -1,11 +1,9 @@
 rule invert:
     """Recover the stiffness posterior of one session."""
     input:
-        wavefield=rules.ingest.output,
-        mesh=rules.mesh.output,
-        labels=lambda wildcards: session_of(wildcards).labels or [],
+        unpack(inputs_of("invert")),
     output:
-        directory(f"{SESSION}/mre"),
+        directory(MRE),
     log:
         f"{LOGS}_invert.log",
     benchmark:
@@ -22,8 +20,9 @@ rule invert:
         runtime=480,
     params:
         settings=settings.inversion.model_dump_json(),
-        labels=lambda wildcards, input: ["--labels", input.labels] if input.labels else [],
-        source=source_digest(["solvers", "meshing", "cli/invert"]),
+        labels=option("--labels", "labels"),
+        receipt=receipt_of("invert"),
     shell:
-        "{resources.mpi} -n {resources.tasks} palpate invert {input.wavefield:q} --mesh {input.mesh:q} {params.labels:q}"
+        "PALPATE_RECEIPT={params.receipt:q}"
+        " {resources.mpi} -n {resources.tasks} palpate invert {input.wavefield:q} --mesh {input.mesh:q} {params.labels:q}"
         " --settings {params.settings:q} --out {output:q} 2> >(tee {log:q} >&2)"

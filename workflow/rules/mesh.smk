@@ -1,9 +1,9 @@
 rule mesh:
     """Fill the wave field's mask with the elements of the inversion."""
     input:
-        rules.ingest.output,
+        unpack(inputs_of("mesh")),
     output:
-        directory(f"{SESSION}/mesh"),
+        directory(MESH),
     log:
         f"{LOGS}_mesh.log",
     conda:
@@ -14,6 +14,7 @@ rule mesh:
         runtime=30,
     params:
         settings=settings.mesh.model_dump_json(),
-        source=source_digest(["meshing", "imaging/wavefield_folder", "cli/mesh"]),
+        receipt=receipt_of("mesh"),
     shell:
-        "palpate mesh {input:q} --settings {params.settings:q} --out {output:q} 2> >(tee {log:q} >&2)"
+        "PALPATE_RECEIPT={params.receipt:q}"
+        " palpate mesh {input.wavefield:q} --settings {params.settings:q} --out {output:q} 2> >(tee {log:q} >&2)"

@@ -1,11 +1,9 @@
 rule maps:
     """Write the stiffness and its uncertainty as DICOM beside the source study."""
     input:
-        mre=rules.invert.output,
-        wavefield=rules.ingest.output,
-        scan=scan_of_maps,
+        unpack(inputs_of("maps")),
     output:
-        directory(f"{SESSION}/dicom"),
+        directory(DICOM),
     log:
         f"{LOGS}_maps.log",
     conda:
@@ -16,21 +14,21 @@ rule maps:
         runtime=30,
     params:
         settings=settings.maps.model_dump_json(),
-        scan=lambda wildcards, input: ["--scan", input.scan] if input.scan else [],
+        scan=option("--scan", "scan"),
         key=KEY,
-        source=source_digest(["imaging", "cli/maps"]),
+        receipt=receipt_of("maps"),
     shell:
-        "palpate maps {input.mre:q} --wavefield {input.wavefield:q} {params.scan:q} {params.key:q}"
+        "PALPATE_RECEIPT={params.receipt:q}"
+        " palpate maps {input.mre:q} --wavefield {input.wavefield:q} {params.scan:q} {params.key:q}"
         " --settings {params.settings:q} --out {output:q} 2> >(tee {log:q} >&2)"
 
 
 rule overlay:
     """Lay the stiffness and its uncertainty on the anatomical image."""
     input:
-        mre=rules.invert.output,
-        wavefield=rules.ingest.output,
+        unpack(inputs_of("overlay")),
     output:
-        directory(f"{SESSION}/anat"),
+        directory(ANAT),
     log:
         f"{LOGS}_overlay.log",
     conda:
@@ -40,20 +38,18 @@ rule overlay:
         mem_mb=4000,
         runtime=60,
     params:
-        source=source_digest(["imaging", "cli/overlay"]),
+        receipt=receipt_of("overlay"),
     shell:
-        "palpate overlay {input.mre:q} --wavefield {input.wavefield:q} --out {output:q} 2> >(tee {log:q} >&2)"
+        "PALPATE_RECEIPT={params.receipt:q}"
+        " palpate overlay {input.mre:q} --wavefield {input.wavefield:q} --out {output:q} 2> >(tee {log:q} >&2)"
 
 
 rule report:
     """Show one session on one page that opens without a network."""
     input:
-        wavefield=rules.ingest.output,
-        mre=rules.invert.output,
-        dicom=dicom_maps,
-        truth=lambda wildcards: session_of(wildcards).truth or [],
+        unpack(inputs_of("report")),
     output:
-        f"{SESSION}/report.html",
+        REPORT,
     log:
         f"{LOGS}_report.log",
     conda:
@@ -65,8 +61,9 @@ rule report:
     params:
         settings=settings.report.model_dump_json(),
         session=lambda wildcards, output: str(Path(output[0]).parent),
-        truth=lambda wildcards, input: ["--truth", input.truth] if input.truth else [],
-        source=source_digest(["service", "imaging/maps", "cli/report"]),
+        truth=option("--truth", "truth"),
+        receipt=receipt_of("report"),
     shell:
-        "palpate report --session {params.session:q} {params.truth:q}"
+        "PALPATE_RECEIPT={params.receipt:q}"
+        " palpate report --session {params.session:q} {params.truth:q}"
         " --settings {params.settings:q} --out {output:q} 2> >(tee {log:q} >&2)"

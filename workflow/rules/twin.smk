@@ -1,10 +1,9 @@
 rule tumour:
     """Bring a tumour's images of every date, its treatments and its stiffness onto one grid."""
     input:
-        unpack(tumour_sources),
-        table=str(settings.sessions),
+        unpack(inputs_of("tumour")),
     output:
-        f"{TWIN}/history.h5",
+        HISTORY,
     log:
         f"{TWIN_LOGS}_tumour.log",
     conda:
@@ -15,21 +14,23 @@ rule tumour:
         runtime=60,
     params:
         settings=settings.tumour.model_dump_json(),
+        table=str(settings.sessions),
         drugs=[word for drug in settings.twin.drugs for word in ("--drug", drug)],
         stiffness=stiffness_options,
         key=KEY,
-        source=source_digest(["imaging", "cli/tumour"]),
+        receipt=receipt_of("tumour"),
     shell:
-        "palpate tumour {input.table:q} --subject {wildcards.subject} {params.drugs:q} {params.stiffness:q} {params.key:q}"
+        "PALPATE_RECEIPT={params.receipt:q}"
+        " palpate tumour {params.table:q} --subject {wildcards.subject} {params.drugs:q} {params.stiffness:q} {params.key:q}"
         " --settings {params.settings:q} --out {output:q} 2> >(tee {log:q} >&2)"
 
 
 rule calibrate:
     """Find the posterior of a tumour's growth and of what treatment does to it."""
     input:
-        rules.tumour.output,
+        unpack(inputs_of("calibrate")),
     output:
-        directory(f"{TWIN}/calibration"),
+        directory(CALIBRATION),
     log:
         f"{TWIN_LOGS}_calibrate.log",
     benchmark:
@@ -42,17 +43,18 @@ rule calibrate:
         runtime=240,
     params:
         settings=settings.twin.model_dump_json(),
-        source=source_digest(["twin", "solvers/growth", "cli/calibrate"]),
+        receipt=receipt_of("calibrate"),
     shell:
-        "palpate calibrate {input:q} --settings {params.settings:q} --out {output:q} 2> >(tee {log:q} >&2)"
+        "PALPATE_RECEIPT={params.receipt:q}"
+        " palpate calibrate {input.history:q} --settings {params.settings:q} --out {output:q} 2> >(tee {log:q} >&2)"
 
 
 rule tetrahedra:
     """Mesh the tissue that a tumour grows in, by the labels of its first scan."""
     input:
-        unpack(first_labels),
+        unpack(inputs_of("tetrahedra")),
     output:
-        directory(f"{TWIN}/mesh"),
+        directory(TISSUE),
     log:
         f"{TWIN_LOGS}_tetrahedra.log",
     conda:
@@ -63,19 +65,19 @@ rule tetrahedra:
         runtime=60,
     params:
         settings=settings.mesh.model_dump_json(),
-        source=source_digest(["meshing/conforming", "cli/mesh"]),
+        receipt=receipt_of("tetrahedra"),
     shell:
-        "palpate mesh {input.labels:q} --names {input.names:q} --settings {params.settings:q} --out {output:q}"
+        "PALPATE_RECEIPT={params.receipt:q}"
+        " palpate mesh {input.labels:q} --names {input.names:q} --settings {params.settings:q} --out {output:q}"
         " 2> >(tee {log:q} >&2)"
 
 
 rule forecast:
     """Let every draw of a calibrated tumour grow on through what is planned."""
     input:
-        unpack(tissue_mesh),
-        calibration=rules.calibrate.output,
+        unpack(inputs_of("forecast")),
     output:
-        directory(f"{TWIN}/forecast"),
+        directory(FORECAST),
     log:
         f"{TWIN_LOGS}_forecast.log",
     conda:
@@ -86,20 +88,20 @@ rule forecast:
         runtime=120,
     params:
         settings=settings.forecast.model_dump_json(),
-        mesh=mesh_options,
-        source=source_digest(["twin", "solvers/growth", "meshing/transfer", "meshing/field_file", "cli/forecast"]),
+        mesh=option("--mesh", "mesh"),
+        receipt=receipt_of("forecast"),
     shell:
-        "palpate forecast {input.calibration:q} {params.mesh:q} --settings {params.settings:q} --out {output:q}"
+        "PALPATE_RECEIPT={params.receipt:q}"
+        " palpate forecast {input.calibration:q} {params.mesh:q} --settings {params.settings:q} --out {output:q}"
         " 2> >(tee {log:q} >&2)"
 
 
 rule outlook:
     """Show a tumour's past and forecast on one page that opens without a network."""
     input:
-        calibration=rules.calibrate.output,
-        forecast=rules.forecast.output,
+        unpack(inputs_of("outlook")),
     output:
-        f"{TWIN}/outlook.html",
+        OUTLOOK,
     log:
         f"{TWIN_LOGS}_outlook.log",
     conda:
@@ -109,6 +111,7 @@ rule outlook:
         mem_mb=4000,
         runtime=30,
     params:
-        source=source_digest(["service", "cli/outlook"]),
+        receipt=receipt_of("outlook"),
     shell:
-        "palpate outlook {input.calibration:q} --forecast {input.forecast:q} --out {output:q} 2> >(tee {log:q} >&2)"
+        "PALPATE_RECEIPT={params.receipt:q}"
+        " palpate outlook {input.calibration:q} --forecast {input.forecast:q} --out {output:q} 2> >(tee {log:q} >&2)"

@@ -22,6 +22,7 @@ from palpate.cli import COMMANDS
 from palpate.cli.ranks import leave, one_thread_a_rank
 from palpate.errors import InputError
 from palpate.machine import machine_fault
+from palpate.receipt import ORDER, begin
 
 
 class _LazyGroup(TyperGroup):
@@ -63,6 +64,8 @@ def _palpate(
         print(f"palpate {__version__}")
     elif context.invoked_subcommand is None:
         print(context.get_help())
+    elif order := os.environ.pop(ORDER, None):
+        begin(order)
 
 
 def run() -> NoReturn:

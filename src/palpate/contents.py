@@ -1,0 +1,103 @@
+"""What files and folders hold, told by digests of their contents: neither times nor places count."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+NOTES = frozenset({"scores.json", "regions.tsv", "change.tsv"})
+"""Files that may be added to a folder of results because no step reads them (design.md 3.4)."""
+_SETTLED_S = 3.0
+"""A file that is younger may be written again within one tick of its clock: its state tells nothing yet, seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What an input of a step held.
+
+    Attributes:
+        digest: of the contents.
+        state: of the files: while it is the same, nobody wrote to them and the digest need not be computed again.
+        settled: whether the files were old enough for the state to tell that.
+    """
+
+    digest: str
+    state: str
+    settled: bool
+
+
+def content_of(paths: Sequence[Path]) -> Content:
+    """Return what files and folders hold, in their order.
+
+    Args:
+        paths: they exist.
+    """
+    state, newest = _state(paths)
+    settled = newest < time.time() - _SETTLED_S
+    digests = [digest(path) for path in paths]
+    whole = digests[0] if len(digests) == 1 else sha256("\n".join(digests).encode()).hexdigest()
+    return Content(whole, state, settled)
+
+
+def state_of(paths: Sequence[Path]) -> str:
+    """Return the state of files and folders, which changes whenever anybody writes to one of them."""
+    return _state(paths)[0]
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file, or of a folder's relative names and contents (hidden files and `NOTES` left out)."""
+    if path.is_file():
+        return _file_digest(path)
+    total = sha256()
+    for name, file in _files(path):
+        total.update(f"{name} {_file_digest(file)}\n".encode())
+    return total.hexdigest()
+
+
+def _state(paths: Sequence[Path]) -> tuple[str, float]:
+    """A digest of names, sizes and times of the files, and when the last of them changed, seconds.
+
+    No user can set back the time of a file's last change (ctime), so that it also tells contents of the same size
+    with the same modification time.
+    """
+    total = sha256()
+    newest = 0.0
+    for path in paths:
+        for name, file in [("", path)] if path.is_file() else _files(path):
+            found = file.stat()
+            line = (name, found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
+            total.update(f"{line}\n".encode())
+            newest = max(newest, found.st_ctime)
+    return total.hexdigest(), newest
+
+
+def _files(folder: Path) -> list[tuple[str, Path]]:
+    """Relative names and paths of a folder's files in the order of their paths, through links to folders too."""
+    return sorted(_below(folder, "", frozenset()), key=lambda one: Path(one[0]).parts)
+
+
+def _below(folder: Path, prefix: str, above: frozenset[tuple[int, int]]) -> Iterator[tuple[str, Path]]:
+    here = folder.stat()
+    if (here.st_dev, here.st_ino) in above:  # a link that leads back
+        return
+    above |= {(here.st_dev, here.st_ino)}
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith(".") or entry.name in NOTES:
+                continue
+            if entry.is_dir():
+                yield from _below(Path(entry.path), f"{prefix}{entry.name}/", above)
+            elif entry.is_file():
+                yield f"{prefix}{entry.name}", Path(entry.path)
+
+
+def _file_digest(path: Path) -> str:
+    total = sha256()
+    with path.open("rb") as stream:
+        while block := stream.read(1 << 20):
+            total.update(block)
+    return total.hexdigest()

@@ -1,0 +1,254 @@
+"""Receipts: what each output of the workflow was made from, written beside it or into it, and read to plan.
+
+The workflow orders each step with the digests of the step's own settings, its program and its libraries, and with the
+step's inputs by their roles. A step that succeeds leaves a receipt with these digests and those of the contents of the
+inputs: in an output folder, or beside an output file. Whether an output is up to date is decided by its receipt alone,
+so that a study that was copied is still up to date, and one whose inputs changed under the same times is not.
+A receipt names no path: the folder of a scan is often named after the patient.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from palpate.contents import Content, content_of, digest, state_of
+from palpate.errors import InputError
+from palpate.program import Program
+from palpate.progress import launcher_rank, say
+
+ORDER = "PALPATE_RECEIPT"
+"""Environment variable with the order that the workflow gives to one step."""
+NAME = ".receipt.json"
+_OUTPUT = "output"
+
+type Receipt = Mapping[str, Any]
+"""As it is stored: "made_by", "contents" of the inputs by role, and "from", the receipts of the inputs by role."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What the workflow asks of one step.
+
+    Attributes:
+        command: name below palpate.cli.
+        output: file or folder that the step makes.
+        inputs: role to files and folders, such as "labels".
+        made_by: "program" (the command's source_digest), "libraries", "settings" and "rule" to a digest each.
+        frozen: files that must hold what they held when the workflow was started, and their digests.
+        makers: role to the order that makes this input, for the inputs that the workflow itself makes.
+    """
+
+    command: str
+    output: Path
+    inputs: Mapping[str, tuple[Path, ...]]
+    made_by: Mapping[str, str]
+    frozen: Mapping[Path, str] = field(default_factory=dict)
+    makers: Mapping[str, Order] = field(default_factory=dict)
+
+    def to_json(self) -> str:
+        """Return the text of the variable PALPATE_RECEIPT, which says nothing of the makers."""
+        said = {
+            "command": self.command,
+            "output": str(self.output),
+            "inputs": {role: [str(path) for path in paths] for role, paths in self.inputs.items()},
+            "made_by": dict(self.made_by),
+            "frozen": {str(path): content for path, content in self.frozen.items()},
+        }
+        return json.dumps(said)
+
+    @classmethod
+    def from_json(cls, text: str) -> Order:
+        """Return what the variable PALPATE_RECEIPT says.
+
+        Raises:
+            InputError: the text is none that `to_json` wrote.
+        """
+        try:
+            said = json.loads(text)
+            inputs = {role: tuple(Path(path) for path in paths) for role, paths in said["inputs"].items()}
+            frozen = {Path(path): content for path, content in said["frozen"].items()}
+            return cls(str(said["command"]), Path(said["output"]), inputs, dict(said["made_by"]), frozen)
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            advice = "Unset the variable; only the workflow uses it."
+            raise InputError(ORDER, found="another text", expected="an order", advice=advice) from error
+
+
+class UpToDate:
+    """Tells which outputs are out of date, each looked at once."""
+
+    def __init__(self) -> None:
+        self._known: dict[Path, str | None] = {}
+
+    def change(self, order: Order) -> str | None:
+        """Say what makes an output out of date.
+
+        Args:
+            order: what the workflow would ask of the step now.
+
+        Returns:
+            A key of `made_by`, "input-<role>", "inputs" where there are other ones, "earlier-step" where a step before
+            this one is out of date, "output" where somebody else wrote the file, or "receipt" where there is none.
+            None where the output is up to date, or missing.
+        """
+        if not order.output.exists():
+            return None
+        if order.output not in self._known:
+            path = _path(order.output)
+            receipt = _read(path)
+            self._known[order.output] = "receipt" if receipt is None else self._compare(order, receipt, path)
+        return self._known[order.output]
+
+    def _compare(self, order: Order, receipt: Receipt, path: Path | None) -> str | None:
+        """Compare an order with the receipt of its output.
+
+        Args:
+            order: of the output.
+            receipt: of the output.
+            path: of the receipt; None where the output is missing and a later step kept the receipt.
+        """
+        for key, value in order.made_by.items():
+            if receipt["made_by"].get(key) != value:
+                return key
+        for role, maker in order.makers.items():
+            if self._maker_changed(maker, receipt["from"].get(role)):
+                return "earlier-step"
+        given = dict(order.inputs)
+        if _OUTPUT in receipt["contents"] and path is not None:
+            given[_OUTPUT] = (order.output,)
+        if given.keys() != receipt["contents"].keys() - ({_OUTPUT} if path is None else set()):
+            return "inputs"
+        contents = dict(receipt["contents"])
+        for role, paths in given.items():
+            before = contents[role]
+            if not all(one.exists() for one in paths) or (before.settled and before.state == state_of(paths)):
+                continue  # an input that is missing was judged by its maker's receipt
+            contents[role] = content_of(paths)
+            if contents[role].digest != before.digest:
+                return role if role == _OUTPUT else f"input-{role}"
+        if path is not None and contents != receipt["contents"]:  # copied: the same contents in other files
+            _write(path, {**receipt, "contents": contents})
+        return None
+
+    def _maker_changed(self, maker: Order, kept: Receipt | None) -> bool:
+        if maker.output.exists():
+            return self.change(maker) is not None
+        return kept is not None and self._compare(maker, _parsed(kept), None) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class _Begun:
+    order: Order
+    contents: Mapping[str, Content]
+    receipts: Mapping[str, Any]
+
+
+_begun: list[_Begun] = []
+"""The order that this process carries out, if any."""
+
+
+def begin(text: str) -> None:
+    """Take the workflow's order before its step begins.
+
+    Args:
+        text: of the variable PALPATE_RECEIPT.
+
+    Raises:
+        InputError: the text is no order, or the program or a file that it names is not the one that the workflow was
+            started with.
+    """
+    _begun.clear()
+    order = Order.from_json(text)
+    advice = "Start the workflow again; what is finished and unchanged is kept."
+    expected = "the same until the workflow has ended"
+    if not _same_program(order):
+        where, found = f"the source of palpate {order.command}", "another program than at the start of the workflow"
+        raise InputError(where, found=found, expected=expected, advice=advice)
+    for path, content in order.frozen.items():
+        if not path.exists() or digest(path) != content:
+            raise InputError(
+                path, found="another text than at the start of the workflow", expected=expected, advice=advice
+            )
+    if launcher_rank() != 0:  # all refuse alike, since a rank that ends alone leaves the others waiting; one signs
+        return
+    contents = {role: content_of(paths) for role, paths in order.inputs.items()}
+    receipts = {role: _read_raw(_path(paths[0])) for role, paths in order.inputs.items() if len(paths) == 1}
+    _begun.append(_Begun(order, contents, {role: one for role, one in receipts.items() if one is not None}))
+
+
+def sign(partial: Path, output: Path) -> None:
+    """Leave the receipt of a finished output, if the workflow ordered that output.
+
+    Where an input or the program changed meanwhile there is no receipt, so that the step runs again next time.
+
+    Args:
+        partial: the folder under its temporary name, or the finished file.
+        output: its final name.
+    """
+    if not _begun or _begun[0].order.output.resolve() != Path(output).resolve():
+        return
+    order, contents = _begun[0].order, dict(_begun[0].contents)
+    if partial.is_file():
+        contents[_OUTPUT] = content_of([partial])
+    told = "so that this step runs again next time"
+    if not all(_untouched(contents[role], paths) for role, paths in order.inputs.items()):
+        say(f"an input changed while it was read, {told}")
+    elif not _same_program(order):
+        say(f"the program changed while it ran, {told}")
+    else:
+        receipt = {"made_by": order.made_by, "contents": contents, "from": _begun[0].receipts}
+        _write(partial / NAME if partial.is_dir() else _path(output), receipt)
+
+
+def _untouched(before: Content, paths: Sequence[Path]) -> bool:
+    try:
+        return before.state == state_of(paths)
+    except OSError:  # removed meanwhile
+        return False
+
+
+def _same_program(order: Order) -> bool:
+    try:
+        return Program().source_digest(order.command) == order.made_by.get("program")
+    except (OSError, InputError):  # the checkout was removed meanwhile
+        return False
+
+
+def _path(output: Path) -> Path:
+    return output / NAME if output.is_dir() else output.with_name(f".{output.name}{NAME}")
+
+
+def _read(path: Path) -> Receipt | None:
+    raw = _read_raw(path)
+    return None if raw is None else _parsed(raw)
+
+
+def _read_raw(path: Path) -> Receipt | None:
+    """A receipt as it is stored; None where there is none that can be understood."""
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+        _parsed(raw)
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return None
+    return raw if isinstance(raw, dict) else None
+
+
+def _parsed(raw: Receipt) -> Receipt:
+    contents = {str(role): Content(**one) for role, one in raw["contents"].items()}
+    return {"made_by": dict(raw["made_by"]), "contents": contents, "from": dict(raw["from"])}
+
+
+def _write(path: Path, receipt: Receipt) -> None:
+    """Write a receipt as a whole; one that cannot be written costs only that the step runs again."""
+    contents = {role: asdict(one) for role, one in receipt["contents"].items()}
+    text = json.dumps({"made_by": dict(receipt["made_by"]), "contents": contents, "from": dict(receipt["from"])})
+    partial = path.with_name(f"{path.name}.{os.getpid()}")
+    try:
+        partial.write_text(text, encoding="utf-8")
+        os.replace(partial, path)
+    except OSError as error:
+        say(f"the receipt of this step cannot be written ({error.strerror})")

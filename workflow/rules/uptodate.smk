@@ -1,0 +1,198 @@
+"""What is up to date: receipts decide, not times; and what a run was started with stays what it works with.
+
+Snakemake would compare times of files, and records of its own that lie in the working directory and name absolute paths.
+profiles/default switches the records off. Times are brought in line with the receipts: what a user gave is `ancient`; an
+output that is up to date is given a time after those of the steps before it, where copying has changed their order; an
+output that is out of date gets one more input, which is newer: a mark with the reason for its name. What is compared is in
+palpate.receipt.
+"""
+
+import json
+import os
+import time
+from collections import namedtuple
+from dataclasses import astuple
+from hashlib import sha256
+
+from snakemake.iocontainers import Wildcards
+
+from palpate.contents import digest
+from palpate.program import Program
+from palpate.receipt import Order, UpToDate
+from palpate.run_lock import lock_results
+
+MARKS = Path(".snakemake", "out-of-date")
+STARTED_WITH = "PALPATE_STARTED_WITH"
+Step = namedtuple(
+    "Step", "command output sources settings words benchmark", defaults=[None, lambda wildcards: [], None]
+)
+STEPS = {
+    "ingest": Step("ingest", WAVEFIELD, scan_and_anatomy, settings.ingest),
+    "mesh": Step("mesh", MESH, wave_field, settings.mesh),
+    "invert": Step("invert", MRE, inversion_sources, settings.inversion, benchmark=f"{LOGS}_invert.tsv"),
+    "maps": Step("maps", DICOM, maps_sources, settings.maps),
+    "overlay": Step("overlay", ANAT, stiffness),
+    "report": Step("report", REPORT, report_sources, settings.report),
+    "tumour": Step("tumour", HISTORY, tumour_sources, settings.tumour, tumour_words),
+    "calibrate": Step("calibrate", CALIBRATION, history, settings.twin, benchmark=f"{TWIN_LOGS}_calibrate.tsv"),
+    "tetrahedra": Step("mesh", TISSUE, first_labels, settings.mesh),
+    "forecast": Step("forecast", FORECAST, forecast_sources, settings.forecast),
+    "outlook": Step("outlook", OUTLOOK, outlook_sources),
+}
+up_to_date = UpToDate()
+
+
+def digest_of(*parts):
+    """A short digest of what JSON can say."""
+    return sha256(json.dumps(parts).encode()).hexdigest()[:12]
+
+
+def choices():
+    """Digests of the configuration, and of the table of sessions as it was understood."""
+    rows = [[str(cell) for cell in astuple(session)] for session in study]
+    return {"configuration": digest_of(settings.model_dump_json()), "table of sessions": digest_of(rows)}
+
+
+def started_with():
+    """What this run was started with: its choices, the text of its table, and the program of each command.
+
+    A job on a cluster reads the configuration and the table again, maybe hours later, in a process of its own.
+    """
+    if workflow.is_main_process:
+        program = Program()
+        commands = {step.command for step in STEPS.values()}
+        programs = {one: [program.source_digest(one), program.library_digest(one)] for one in sorted(commands)}
+        now = {"choices": choices(), "table": digest(settings.sessions), "programs": programs}
+        os.environ[STARTED_WITH] = json.dumps(now)
+    if STARTED_WITH not in os.environ:
+        raise InputError(
+            STARTED_WITH,
+            found="no such variable",
+            expected="what the workflow was started with",
+            advice="Let the executor hand on its environment (Slurm: --export=ALL).",
+        )
+    before = json.loads(os.environ[STARTED_WITH])
+    for what, content in choices().items():
+        if before["choices"][what] != content:
+            raise InputError(
+                f"the {what}",
+                found="other choices than at the start of the workflow",
+                expected="the same until the workflow has ended",
+                advice="Start the workflow again; what is finished and unchanged is kept.",
+            )
+    return before
+
+
+frozen = checked(started_with)
+
+
+# Executors that start jobs elsewhere hand this variable on.
+envvars:
+    STARTED_WITH,
+
+
+def listed(paths):
+    """Paths of one input as a list: it may be one, several or none."""
+    return [Path(path) for path in (paths if isinstance(paths, list) else [paths]) if path]
+
+
+def made_by_steps():
+    """Every output that the study can ask for, with the step that makes it and the step's wildcards."""
+    of_session = [{"subject": subject, "session": session} for subject, session in sessions]
+    of_twin = [{"subject": subject} for subject in twins]
+    jobs = [
+        (name, Wildcards(fromdict=one))
+        for name in STEPS
+        for one in (of_session if "{session}" in STEPS[name].output else of_twin)
+    ]
+    return {Path(STEPS[name].output.format(**one)): (name, one) for name, one in jobs}
+
+
+jobs_by_output = made_by_steps()
+
+
+def order_of(name, wildcards):
+    """What a step would be asked to do now."""
+    step = STEPS[name]
+    inputs = {role: tuple(given) for role, paths in step.sources(wildcards).items() if (given := listed(paths))}
+    makers = {
+        role: order_of(maker, of)
+        for role, paths in inputs.items()
+        for maker, of in [jobs_by_output[path] for path in paths if path in jobs_by_output]
+    }
+    program, libraries = frozen["programs"][step.command]
+    chosen = step.settings.model_dump_json() if step.settings else ""
+    made_by = {
+        "program": program,
+        "libraries": libraries,
+        "settings": digest_of(chosen, step.words(wildcards)),
+        "rule": digest_of(workflow.get_rule(name).shellcmd),
+    }
+    table = {settings.sessions: frozen["table"]} if name == "tumour" else {}
+    return Order(step.command, Path(step.output.format(**wildcards)), inputs, made_by, table, makers)
+
+
+def clock_of(path):
+    """The file whose time Snakemake takes for that of an output."""
+    stamp = path / ".snakemake_timestamp"
+    return stamp if stamp.exists() else path
+
+
+def mark(reason, output):
+    """An empty file that is newer than an output and says by its name why that is made again."""
+    path = MARKS / reason
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()
+    newest = max(time.time(), *(one.stat().st_mtime + 0.001 for one in (clock_of(output), path)))
+    os.utime(path, times=(newest, newest))
+    return str(path)
+
+
+def keep_order(name, wildcards):
+    """Give an output that is up to date a time after those of its makers' outputs; say whether that worked."""
+    order = order_of(name, wildcards)
+    for maker in order.makers.values():
+        keep_order(*jobs_by_output[maker.output])
+    newest = max(
+        (clock_of(one.output).stat().st_mtime for one in order.makers.values() if one.output.exists()), default=0
+    )
+    benchmark = [Path(STEPS[name].benchmark.format(**wildcards))] if STEPS[name].benchmark else []
+    try:
+        for path in [one for one in (order.output, *benchmark) if one.exists()]:
+            if clock_of(path).stat().st_mtime < newest:
+                clock = path / ".snakemake_timestamp" if path.is_dir() else path
+                clock.touch()
+                os.utime(clock, times=(newest, newest))
+    except OSError:
+        return False
+    return True
+
+
+def inputs_of(name):
+    """The inputs of a rule by their roles."""
+
+    def inputs(wildcards):
+        order = order_of(name, wildcards)
+        given = {role: [str(path) for path in paths] for role, paths in order.inputs.items()}
+        reason = up_to_date.change(order) if workflow.is_main_process else None
+        in_order = reason is None and workflow.is_main_process and keep_order(name, wildcards)
+        timeless = given.keys() - (order.makers.keys() if reason or in_order else set())
+        given |= {role: ancient(given[role]) for role in timeless}
+        return given | ({"out_of_date": mark(reason, order.output)} if reason else {})
+
+    return inputs
+
+
+def receipt_of(name):
+    """The order that a rule hands to its command, which leaves a receipt when it has succeeded."""
+    return lambda wildcards: order_of(name, wildcards).to_json()
+
+
+def lock():
+    """Keep other workflows off the results."""
+    if told := lock_results(settings.results):
+        print(f"palpate: {told}", file=sys.stderr)
+
+
+onstart:
+    checked(lock)
