@@ -3,7 +3,7 @@
 As a file of its own (write_history, read_history) between palpate tumour and palpate calibrate, and as a group of a
 calibration's file (put_history, take_history).
 
-    format, subject, units                 attributes
+    format, subject, units                 attributes; of a file also notes, warnings and radiotherapy_courses (JSON)
     affine_mm (4, 4), tissue, white        volumes are (i, j, k)
     scans/<n>                              day, drawn, misplaced_mm or none; cellularity, cellularity_std, roi, and
                                            offset (i, j, k, 3) or none
@@ -15,7 +15,9 @@ calibration's file (put_history, take_history).
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from hashlib import sha256
 from itertools import pairwise
 from pathlib import Path
@@ -35,7 +37,8 @@ from palpate.imaging.tumour.history import (
     TumourHistory,
     TumourScan,
 )
-from palpate.provenance import atomic_file
+from palpate.provenance import atomic_file, versions
+from palpate.quality_warning import QualityWarning
 
 FORMAT: Final = "palpate tumour history 3"
 _FAMILY: Final = FORMAT.rpartition(" ")[0]
@@ -43,17 +46,73 @@ _PACKED: Final[dict[str, Any]] = {"compression": "gzip", "compression_opts": 4, 
 _UNUSABLE: Final = (OSError, KeyError, ValueError, TypeError, RuntimeError, AttributeError)
 
 
-def write_history(path: Path, history: TumourHistory, notes: Sequence[str] = ()) -> None:
+@dataclass(frozen=True, slots=True)
+class Remarks:
+    """What was said in reading a history; no names, no dates.
+
+    Attributes:
+        notes: what was taken for granted, in sentences.
+        warnings: what a user must check.
+        courses: JSON objects of radiotherapy as it will be applied (RadiotherapyCourse.as_record).
+    """
+
+    notes: tuple[str, ...] = ()
+    warnings: tuple[QualityWarning, ...] = ()
+    courses: tuple[dict[str, float], ...] = ()
+
+    def as_record(self) -> dict[str, Any]:
+        """Return what a record says of the reading."""
+        return {
+            "radiotherapy_courses": list(self.courses),
+            "notes": list(self.notes),
+            "warnings": [one.as_record() for one in self.warnings],
+        }
+
+
+def write_history(
+    path: Path, history: TumourHistory, notes: Sequence[str] = (), remarks: Remarks | None = None
+) -> None:
     """Write a history as a file, whole or not at all, its volumes in single precision, as images have them.
 
     Args:
         path: HDF5 file to create or replace.
         history: of one subject.
         notes: what was taken for granted in reading it; no names, no dates.
+        remarks: the same with warnings and courses; None for notes alone.
     """
+    said = Remarks(tuple(notes)) if remarks is None else remarks
     with atomic_file(path) as partial, h5py.File(partial, "w", track_order=False) as file:
-        file.attrs["notes"] = np.array(list(notes), dtype=h5py.string_dtype())
+        file.attrs["notes"] = np.array(list(said.notes), dtype=h5py.string_dtype())
+        file.attrs["warnings"] = json.dumps([one.as_record() for one in said.warnings])
+        file.attrs["radiotherapy_courses"] = json.dumps(list(said.courses))
         put_history(file, history, np.float32)
+
+
+def write_history_record(path: Path, history: TumourHistory, remarks: Remarks) -> None:
+    """Write what a history holds as JSON, for people and programs that do not open HDF5.
+
+    Args:
+        path: JSON file to create or replace.
+        history: of one subject.
+        remarks: what was said in reading it.
+    """
+    drugs = sorted({one.drug for one in history.drug_doses})
+    record = {
+        "subject": history.subject,
+        "units": {"doses": "Gy", "drugs": "mg", "days": "since the first scan"},
+        "scan_days": [scan.day for scan in history.scans],
+        "drugs": [
+            {"drug": drug, "doses": len(given), "amount_mg": float(sum(given))}
+            for drug in drugs
+            if (given := [one.amount_mg for one in history.drug_doses if one.drug == drug])
+        ],
+        "surgery_days": [one.day for one in history.surgeries],
+        "stiffness": history.stiffness is not None,
+        **remarks.as_record(),
+        "versions": versions(),
+    }
+    with atomic_file(path) as partial:
+        partial.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
 
 def read_history(path: Path) -> TumourHistory:
@@ -155,9 +214,18 @@ def _different(volumes: Sequence[NDArray[Any]]) -> tuple[list[NDArray[Any]], lis
 
 
 def history_notes(path: Path) -> tuple[str, ...]:
-    """What was taken for granted in making a history that read_history accepts."""
+    """Return what was taken for granted in making a history that read_history accepts."""
+    return history_remarks(path).notes
+
+
+def history_remarks(path: Path) -> Remarks:
+    """Return what was said in making a history that read_history accepts; older ones hold notes alone."""
     with h5py.File(path) as file:
-        return tuple(str(note) for note in file.attrs["notes"])
+        return Remarks(
+            tuple(str(note) for note in file.attrs["notes"]),
+            tuple(QualityWarning(**one) for one in json.loads(file.attrs.get("warnings", "[]"))),
+            tuple(json.loads(file.attrs.get("radiotherapy_courses", "[]"))),
+        )
 
 
 def _parts(file: h5py.Group) -> TumourHistory:

@@ -29,13 +29,14 @@ def tumour(
 
     Everything is put on the grid of the first scan; days count from it, and no date is kept. Later dates are laid on
     the first by their T1 images where both have one. At least two dates are needed. What the table and folders must
-    hold is in docs/longitudinal.md.
+    hold is in docs/longitudinal.md. What was read is listed beside the file as JSON: courses of radiotherapy, doses of
+    drugs, notes and warnings.
     """
     from palpate.config.section import parse_settings
     from palpate.config.study import read_study
     from palpate.config.tumour import TumourSettings
     from palpate.imaging.tumour.reading import read_tumour
-    from palpate.imaging.tumour.store import write_history
+    from palpate.imaging.tumour.store import write_history, write_history_record
     from palpate.progress import say
 
     chosen = parse_settings(TumourSettings, settings)
@@ -48,8 +49,9 @@ def tumour(
         stiffness=None if stiffness is None else (stiffness_session, stiffness),
         key_file=key,
     )
-    write_history(out, found.history, found.notes)
-    history = found.history
+    history, remarks = found.history, found.remarks
+    write_history(out, history, remarks=remarks)
+    write_history_record(out.with_name(out.name.removesuffix(".h5") + ".json"), history, remarks)
     say(
         f"sub-{subject}: {len(history.scans)} scans, {len(history.irradiations)} fractions, "
         f"{len(history.drug_doses)} doses of drugs, {len(history.surgeries)} resections in {out}"
