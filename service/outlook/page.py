@@ -64,7 +64,7 @@ def render(finished: Finished) -> str:
         version=palpate.__version__,
         subject=told["subject"],
         headline=_headline(finished),
-        doubts=[*told["doubts"], *finished.forecast["left_out"]],
+        doubts=[*_warnings(finished), *finished.forecast["left_out"]],
         curves=_curves(finished),
         slices=slices(finished),
         tables=[*_forecast_tables(finished), _parameter_table(told["parameters"]), _past_table(told)],
@@ -72,6 +72,14 @@ def render(finished: Finished) -> str:
         went=_went(told),
         commit=str(told["versions"].get("commit", ""))[:12],
     )
+
+
+def _warnings(finished: Finished) -> list[str]:
+    """Return the warnings of calibration and forecast, each once; a calibration of before has sentences alone."""
+    told = finished.calibration
+    own = [f"{one['sentence']} {one['advice']}" for one in told["warnings"]] if "warnings" in told else told["doubts"]
+    later = [f"{one['sentence']} {one['advice']}" for one in finished.forecast.get("warnings", [])]
+    return list(dict.fromkeys([*own, *later]))
 
 
 def _headline(finished: Finished) -> str:

@@ -78,8 +78,9 @@ def test_a_response_that_nothing_explains_is_doubted() -> None:
     tumour = history()
     scans = (*tumour.scans[:2], blank(tumour.scans[2]))
     row = {"visible_ml": {"95": [12.0, 20.0]}}
-    (doubt,) = contradicted(replace(tumour, scans=scans), [row, row, row])
-    assert "day 70" in doubt
+    (warning,) = contradicted(replace(tumour, scans=scans), [row, row, row])
+    assert warning.code == "scan-contradicts-model"
+    assert "day 70" in warning.sentence
     assert contradicted(tumour, [row, row, row]) == []
 
 

@@ -4,7 +4,8 @@ rule tumour:
         unpack(tumour_sources),
         table=str(settings.sessions),
     output:
-        f"{TWIN}/history.h5",
+        history=f"{TWIN}/history.h5",
+        record=f"{TWIN}/history.json",
     log:
         f"{TWIN_LOGS}_tumour.log",
     conda:
@@ -18,16 +19,18 @@ rule tumour:
         drugs=[word for drug in settings.twin.drugs for word in ("--drug", drug)],
         stiffness=stiffness_options,
         key=KEY,
+        box=f"{settings.twin.displacement_box_mm if settings.twin.mechanics else 0:g}",
+        voxel=f"{settings.twin.voxel_mm:g}",
         source=source_digest(["imaging", "cli/tumour"]),
     shell:
         "palpate tumour {input.table:q} --subject {wildcards.subject} {params.drugs:q} {params.stiffness:q} {params.key:q}"
-        " --settings {params.settings:q} --out {output:q} 2> >(tee {log:q} >&2)"
+        " --box {params.box} --voxel {params.voxel} --settings {params.settings:q} --out {output.history:q} 2> >(tee {log:q} >&2)"
 
 
 rule calibrate:
     """Find the posterior of a tumour's growth and of what treatment does to it."""
     input:
-        rules.tumour.output,
+        rules.tumour.output.history,
     output:
         directory(f"{TWIN}/calibration"),
     log:

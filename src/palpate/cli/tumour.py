@@ -23,6 +23,17 @@ def tumour(
         Path | None,
         typer.Option(help="Key with which palpate deidentify wrote the T1, for an RTDOSE; default: the user's own."),
     ] = None,
+    box: Annotated[
+        float,
+        typer.Option(
+            help="Edge of the boxes on which displacement will be computed (twin.displacement_box_mm), mm; 0 for a "
+            "twin without mechanics.",
+            min=0.0,
+        ),
+    ] = 9.0,
+    voxel: Annotated[
+        float, typer.Option(help="Edge to which the twin will average voxels (twin.voxel_mm), mm.", min=0.1)
+    ] = 3.0,
     settings: Annotated[str | None, typer.Option(help="The tumour section of the configuration, as JSON.")] = None,
 ) -> None:
     """Read a tumour's maps of every date (cellularity 0..1, or ADC in mm2/s), regions, dose (Gy) and drugs (mg).
@@ -35,6 +46,7 @@ def tumour(
     from palpate.config.section import parse_settings
     from palpate.config.study import read_study
     from palpate.config.tumour import TumourSettings
+    from palpate.imaging.tumour.head import demand_head
     from palpate.imaging.tumour.reading import read_tumour
     from palpate.imaging.tumour.store import write_history, write_history_record
     from palpate.progress import say
@@ -50,6 +62,8 @@ def tumour(
         key_file=key,
     )
     history, remarks = found.history, found.remarks
+    if box > 0.0:
+        demand_head(f"tumour images of sub-{subject}", history.tissue, history.edges_mm, box, voxel)
     write_history(out, history, remarks=remarks)
     write_history_record(out.with_name(out.name.removesuffix(".h5") + ".json"), history, remarks)
     say(
