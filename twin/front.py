@@ -104,7 +104,7 @@ def front_warnings(calibration: Calibration) -> tuple[QualityWarning, ...]:
         f"(median of {len(found.shares)} draws; more than {100.0 * TOO_FAST:.0f} % in {count})."
     )
     advice = (
-        "Take D as a lower bound and forecasts beyond some months as too fast; a smaller twin.voxel_mm makes the error "
+        "Take D as too small, and fronts many months ahead as too fast; a smaller twin.voxel_mm makes the error "
         "smaller."
     )
     return (QualityWarning("front-under-resolved", sentence, advice),)

@@ -1,8 +1,9 @@
 """Inside of the skull, and whether it is large enough for the boxes on which displacement is computed.
 
-Displacement is computed on boxes of two sizes and extrapolated to none. Where the head holds few boxes, both results
-are wrong in ways that do not fall as the square of the box: in balls of 4 of the larger boxes the mean displacement is
-off by up to 16 %, of 3.7 boxes by up to 40 %, of 3.3 boxes by up to 87 % (docs/decisions/0081).
+Displacement is computed on boxes of two sizes and extrapolated to none. Where the head holds few boxes, which ones
+count as inside decides, and the extrapolation fails: in balls as wide as 4 to 5 of the larger boxes the mean
+displacement is off by up to 41 %, of 3.3 boxes by up to 87 %, and one of 2 boxes is not displaced at all
+(docs/decisions/0081).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from palpate.errors import InputError
+from palpate.quality_warning import QualityWarning
 
 type Values = NDArray[np.float64]
 type Mask = NDArray[np.bool_]
@@ -26,6 +28,8 @@ COARSER: Final = 4.0 / 3.0
 """Edge of the second boxes over that of the first, or one voxel more."""
 LEAST_BOXES: Final = 4
 """Least diameter of a ball inside the skull, in edges of the second boxes."""
+ENOUGH_BOXES: Final = 6
+"""Below so many, displacements may be off by more than their intervals allow for, and this is said."""
 _HALF: Final = 0.5
 
 
@@ -78,7 +82,9 @@ def second_box(edges: Values, box: float, coarser: float = COARSER) -> float:
     return float(((first + 1) * edges).max()) if np.array_equal(first, voxels_a_box(edges, wanted)) else wanted
 
 
-def demand_head(where: str, tissue: Mask, edges_mm: Values, box_mm: float, voxel_mm: float) -> None:
+def demand_head(
+    where: str, tissue: Mask, edges_mm: Values, box_mm: float, voxel_mm: float
+) -> tuple[QualityWarning, ...]:
     """Refuse a head that is too small for the boxes of displacement, before anything is calibrated.
 
     Args:
@@ -88,25 +94,39 @@ def demand_head(where: str, tissue: Mask, edges_mm: Values, box_mm: float, voxel
         box_mm: edge of the smaller boxes, mm (twin.displacement_box_mm).
         voxel_mm: edge to which the twin averages voxels, mm (twin.voxel_mm).
 
+    Returns:
+        A warning where the head is large enough and no larger.
+
     Raises:
         InputError: no ball of LEAST_BOXES of the larger boxes fits into the skull.
     """
     factors = np.maximum(1, np.floor(voxel_mm / edges_mm + 1e-3)).astype(int)
     coarse, coarse_mm = _blocks(tissue, factors), edges_mm * factors
-    boxes_mm = coarse_mm * voxels_a_box(coarse_mm, second_box(coarse_mm, box_mm))
-    least_mm = LEAST_BOXES * float(boxes_mm.max())
-    skull = np.pad(inside_skull(coarse, coarse_mm), beyond_voxels(coarse_mm), mode="edge")
-    inside = np.pad(skull, 1)
-    found_mm = 2.0 * float(ndimage.distance_transform_edt(inside, sampling=coarse_mm).max())
-    if found_mm < least_mm:
+    larger_mm = float((coarse_mm * voxels_a_box(coarse_mm, second_box(coarse_mm, box_mm))).max())
+    found_mm = _ball_mm(coarse, coarse_mm)
+    if found_mm < LEAST_BOXES * larger_mm:
         raise InputError(
             where,
             found=f"a head that holds a ball of {found_mm:.0f} mm and no larger one",
-            expected=f"at least {least_mm:.0f} mm, {LEAST_BOXES} boxes of {boxes_mm.max():.3g} mm on which "
+            expected=f"at least {LEAST_BOXES * larger_mm:.0f} mm, {LEAST_BOXES} boxes of {larger_mm:.3g} mm on which "
             "displacement is computed (voxels and twin.displacement_box_mm set their size)",
             advice="Check the unit of the affine and the labels of the brain, and give images of the whole head; for a "
             "head that is so small set twin.displacement_box_mm lower, or twin.mechanics to false.",
         )
+    if found_mm >= ENOUGH_BOXES * larger_mm:
+        return ()
+    sentence = (
+        f"The head that the images show holds a ball of {found_mm:.0f} mm only, {found_mm / larger_mm:.1f} boxes of "
+        f"{larger_mm:.3g} mm on which displacement is computed: displacements may be off by 40 %."
+    )
+    advice = "Give images of the whole head, or set twin.displacement_box_mm lower."
+    return (QualityWarning("head-small", sentence, advice),)
+
+
+def _ball_mm(tissue: Mask, edges_mm: Values) -> float:
+    """Return the diameter of the largest ball inside the skull, to about a voxel, mm."""
+    skull = np.pad(inside_skull(tissue, edges_mm), beyond_voxels(edges_mm), mode="edge")
+    return 2.0 * float(ndimage.distance_transform_edt(np.pad(skull, 1), sampling=edges_mm).max())
 
 
 def _blocks(tissue: Mask, factors: NDArray[np.int_]) -> Mask:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -63,7 +64,11 @@ def tumour(
     )
     history, remarks = found.history, found.remarks
     if box > 0.0:
-        demand_head(f"tumour images of sub-{subject}", history.tissue, history.edges_mm, box, voxel)
+        where = f"tumour images of sub-{subject}"
+        small = demand_head(where, history.tissue, history.edges_mm, box, voxel)
+        remarks = replace(remarks, warnings=(*remarks.warnings, *small))
+        for warning in small:
+            say(f"sub-{subject}: WARNING: {warning}")
     write_history(out, history, remarks=remarks)
     write_history_record(out.with_name(out.name.removesuffix(".h5") + ".json"), history, remarks)
     say(
