@@ -7,7 +7,8 @@ What DICOM's DoseSummationType means (PS3.3, C.8.8.3) and what is made of it:
 | PLAN | the whole plan, all of its fractions | stated in the table or in the RTPLAN beside the file, else refused |
 | MULTI_PLAN | several plans | stated in the table, else refused |
 | FRACTION | by the standard a whole fraction group; some systems write one fraction | stated, or told by the dose |
-| RECORD, or none | what was delivered; nobody knows | stated, or told by the dose |
+| none | unknown | as for FRACTION |
+| RECORD | what was delivered, of one or many fractions | stated, or told by the dose |
 | FRACTION_SESSION | one fraction | 1 |
 | others | single beams, control points, brachytherapy | refused |
 
@@ -113,8 +114,8 @@ def _of_rtdose(row: TreatmentRow, dose: DoseFile, summation: str) -> Fractionati
                 "Correct the column fractions, or export the dose of the plan.",
             )
         return Fractionation(1, row.fractions or 1)
-    planned = dose.plan if summation in ("PLAN", "FRACTION") else None
-    if summation == "FRACTION" and planned is not None and planned.fractions is not None:
+    planned = dose.plan if summation in ("PLAN", "FRACTION", "") else None
+    if summation != "PLAN" and planned is not None and planned.fractions is not None:
         one = _one_fraction_by_plan(row, dose, planned)
         if one is not None:
             return one
@@ -149,7 +150,7 @@ def _stated(row: TreatmentRow, planned: RtPlan | None, summation: str) -> tuple[
 
 
 def _one_fraction_by_plan(row: TreatmentRow, dose: DoseFile, planned: RtPlan) -> Fractionation | None:
-    """Return the delivery where a dose of type FRACTION is one fraction's by its plan; None where it is not."""
+    """Return the delivery where a dose of type FRACTION, or of none, is one fraction's by its plan; else None."""
     low, high = _LIKE_PLAN
     each, count = planned.fraction_gy, planned.fractions
     if count is None or count == 1 or row.fractions not in (None, 1, count):
@@ -160,7 +161,7 @@ def _one_fraction_by_plan(row: TreatmentRow, dose: DoseFile, planned: RtPlan) ->
         alone, whole = (low <= dose.largest_gy / gray <= high for gray in (each, count * each))
     if whole or not alone:
         return None
-    note = "DoseSummationType FRACTION taken as the dose of one fraction, as the beams of the RTPLAN give it"
+    note = "an RTDOSE is taken as the dose of one fraction, as its size and the RTPLAN that it references show"
     return Fractionation(1, (row.fractions or count) if row.days_a_week is not None else 1, note=note)
 
 

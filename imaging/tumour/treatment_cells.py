@@ -31,7 +31,9 @@ def unknown_column(table: Path, name: str, known: Sequence[str], *, twice: bool)
     if twice:
         advice = f"Keep one column {name}."
     elif near:
-        units = "; values are in gray (Gy) and milligram (mg)" if near[0].endswith(("_gy", "_mg")) else ""
+        units = {"gy": "; it is the dose of one fraction in gray (Gy)", "mg": "; it is in milligram (mg)"}.get(
+            near[0][-2:], ""
+        )
         advice = f"Rename it to {near[0]} if that is what it holds{units}. Else remove it from the table."
     else:
         advice = "Remove the column from the table of treatments; facts about the patient belong to participants.tsv."

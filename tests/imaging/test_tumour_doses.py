@@ -207,8 +207,8 @@ def test_a_fraction_group_is_told_from_a_fraction_by_its_plan(folder: Path) -> N
     """FRACTION is a whole fraction group by the standard and one fraction by habit: the plan's beams decide."""
     write_plan(folder, 30, beams_gy=(2.0,))
     change(folder / "one.dcm", ReferencedRTPlanSequence=pydicom.dcmread(folder / "dose.dcm").ReferencedRTPlanSequence)
-    for file in ("dose.dcm", "one.dcm"):
-        change(folder / file, DoseSummationType="FRACTION")
+    for file, summation in (("dose.dcm", "FRACTION"), ("one.dcm", "FRACTION"), ("one.dcm", "")):
+        change(folder / file, DoseSummationType=summation)
         for lines in ([line(day, dose_file=file) for day in THIRTY], [line(dose_file=file, days_a_week=5)]):
             given, (course,), _ = applied(table(folder, *lines))
             assert (len(given), course.total_gy) == (30, pytest.approx(60.0, rel=1e-3))
