@@ -21,8 +21,8 @@ from palpate.imaging.tumour.growth_folder import GrowthMaps, read_growth
 from palpate.imaging.tumour.history import VISIBLE, Stiffness, TumourHistory, TumourScan
 from palpate.imaging.tumour.movement import Movement, movement
 from palpate.imaging.tumour.onto_grid import TumourGrid
+from palpate.imaging.tumour.record import Remarks
 from palpate.imaging.tumour.stiffness import stiffness_on
-from palpate.imaging.tumour.store import Remarks
 from palpate.imaging.tumour.tissue import Tissue, tissue_from_labels, tissue_from_t1
 from palpate.imaging.tumour.treatments import TreatmentRow, read_treatments
 from palpate.imaging.tumour.visibility import demand_looked, demand_on_grid, demand_tumour, shown

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from hashlib import sha256
 from itertools import pairwise
 from pathlib import Path
@@ -37,36 +36,14 @@ from palpate.imaging.tumour.history import (
     TumourHistory,
     TumourScan,
 )
-from palpate.provenance import atomic_file, versions
+from palpate.imaging.tumour.record import Remarks
+from palpate.provenance import atomic_file
 from palpate.quality_warning import QualityWarning
 
 FORMAT: Final = "palpate tumour history 3"
 _FAMILY: Final = FORMAT.rpartition(" ")[0]
 _PACKED: Final[dict[str, Any]] = {"compression": "gzip", "compression_opts": 4, "shuffle": True}
 _UNUSABLE: Final = (OSError, KeyError, ValueError, TypeError, RuntimeError, AttributeError)
-
-
-@dataclass(frozen=True, slots=True)
-class Remarks:
-    """What was said in reading a history; no names, no dates.
-
-    Attributes:
-        notes: what was taken for granted, in sentences.
-        warnings: what a user must check.
-        courses: JSON objects of radiotherapy as it will be applied (RadiotherapyCourse.as_record).
-    """
-
-    notes: tuple[str, ...] = ()
-    warnings: tuple[QualityWarning, ...] = ()
-    courses: tuple[dict[str, float], ...] = ()
-
-    def as_record(self) -> dict[str, Any]:
-        """Return what a record says of the reading."""
-        return {
-            "radiotherapy_courses": list(self.courses),
-            "notes": list(self.notes),
-            "warnings": [one.as_record() for one in self.warnings],
-        }
 
 
 def write_history(
@@ -86,33 +63,6 @@ def write_history(
         file.attrs["warnings"] = json.dumps([one.as_record() for one in said.warnings])
         file.attrs["radiotherapy_courses"] = json.dumps(list(said.courses))
         put_history(file, history, np.float32)
-
-
-def write_history_record(path: Path, history: TumourHistory, remarks: Remarks) -> None:
-    """Write what a history holds as JSON, for people and programs that do not open HDF5.
-
-    Args:
-        path: JSON file to create or replace.
-        history: of one subject.
-        remarks: what was said in reading it.
-    """
-    drugs = sorted({one.drug for one in history.drug_doses})
-    record = {
-        "subject": history.subject,
-        "units": {"doses": "Gy", "drugs": "mg", "days": "since the first scan"},
-        "scan_days": [scan.day for scan in history.scans],
-        "drugs": [
-            {"drug": drug, "doses": len(given), "amount_mg": float(sum(given))}
-            for drug in drugs
-            if (given := [one.amount_mg for one in history.drug_doses if one.drug == drug])
-        ],
-        "surgery_days": [one.day for one in history.surgeries],
-        "stiffness": history.stiffness is not None,
-        **remarks.as_record(),
-        "versions": versions(),
-    }
-    with atomic_file(path) as partial:
-        partial.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
 
 def read_history(path: Path) -> TumourHistory:

@@ -413,3 +413,7 @@ def test_the_command_says_what_will_be_applied(tmp_path: Path, palpate_inside: C
     assert refused.code == 2  # type: ignore[attr-defined]
     assert "DoseSummationType PLAN" in refused.printed  # type: ignore[attr-defined]
     assert not (tmp_path / "no.h5").exists()
+    (tmp_path / "no.json").write_text('{"mine": 1}')
+    mine = palpate_inside("tumour", tmp_path / "sessions.tsv", "--subject", "07", "--out", tmp_path / "no.h5")
+    assert mine.code == 2  # type: ignore[attr-defined]
+    assert (tmp_path / "no.json").read_text() == '{"mine": 1}'

@@ -15,7 +15,7 @@ from tests.twin.small import SETTINGS, SHAPE, history
 import palpate.solvers  # noqa: F401  # isort: skip  (loads MPI before dolfinx)
 
 from palpate.imaging.tumour.history import CAVITY, Irradiation, TumourHistory, TumourScan  # isort: skip
-from palpate.imaging.tumour.store import Remarks  # isort: skip
+from palpate.imaging.tumour.record import Remarks  # isort: skip
 from palpate.quality_warning import QualityWarning  # isort: skip
 from palpate.service.outlook import write_outlook  # isort: skip
 from palpate.twin.calibration.calibrate import calibrate  # isort: skip
@@ -24,6 +24,8 @@ from palpate.twin.priors import ENHANCING_ABOVE, INFILTRATED_ABOVE  # isort: ski
 from palpate.twin.products.calibrated import calibrate_into, contradicted, fitted  # isort: skip
 from palpate.twin.products.forecasted import forecast_into  # isort: skip
 from palpate.twin.storage import load_calibration  # isort: skip
+
+COURSE = {"fractions": 30.0, "total_gy": 60.0, "first_day": 30.0, "last_day": 59.0, "fraction_gy": 2.0}
 
 
 def blank(scan: TumourScan) -> TumourScan:
@@ -61,7 +63,7 @@ def test_nothing_visible_is_heard_where_the_tumour_was() -> None:
 def test_response_is_calibrated_forecast_and_shown(tmp_path: Path) -> None:
     """The whole way of a patient without visible tumour: past and forecast must hold 0 mL, and the page must open."""
     told_before = QualityWarning("lifetime-dose-high", "All courses together give up to 130.0 Gy.", "Check them.")
-    remarks = Remarks(("a note",), (told_before,), ({"fractions": 30.0, "total_gy": 60.0},))
+    remarks = Remarks(("a note",), (told_before,), (COURSE,))
     calibrate_into(responded(), SETTINGS, tmp_path / "calibration", remarks)
     told = json.loads((tmp_path / "calibration" / "calibration.json").read_text())
     assert told["observed"][2] == {"day": 70.0, "enhancing_ml": 0.0, "visible_ml": 0.0, "burden_ml": 0.0}
@@ -81,6 +83,7 @@ def test_response_is_calibrated_forecast_and_shown(tmp_path: Path) -> None:
     assert told["warnings"][0] == told_before.as_record()
     assert told["radiotherapy_courses"] == list(remarks.courses)
     assert str(told_before) in page
+    assert "30 fractions, 60.0 Gy in all in the hottest voxel, day 30 to day 59" in page
     for warning in (*told["warnings"], *json.loads((tmp_path / "forecast" / "forecast.json").read_text())["warnings"]):
         assert page.count(html.escape(warning["sentence"])) == 1
 

@@ -17,7 +17,7 @@ import numpy as np
 from palpate.config.twin import TwinSettings
 from palpate.imaging.nifti import write_nifti
 from palpate.imaging.tumour.history import TumourHistory
-from palpate.imaging.tumour.store import Remarks
+from palpate.imaging.tumour.record import Remarks
 from palpate.imaging.tumour.visibility import LEAST_ML
 from palpate.progress import say
 from palpate.provenance import atomic_directory, refuse_foreign_folder, versions

@@ -49,10 +49,13 @@ def tumour(
     from palpate.config.tumour import TumourSettings
     from palpate.imaging.tumour.head import demand_head
     from palpate.imaging.tumour.reading import read_tumour
-    from palpate.imaging.tumour.store import write_history, write_history_record
+    from palpate.imaging.tumour.record import refuse_foreign_record, write_history_record
+    from palpate.imaging.tumour.store import write_history
     from palpate.progress import say
 
     chosen = parse_settings(TumourSettings, settings)
+    record = out.with_name(out.name.removesuffix(".h5") + ".json")
+    refuse_foreign_record(record)
     found = read_tumour(
         read_study(sessions),
         subject,
@@ -70,7 +73,7 @@ def tumour(
         for warning in small:
             say(f"sub-{subject}: WARNING: {warning}")
     write_history(out, history, remarks=remarks)
-    write_history_record(out.with_name(out.name.removesuffix(".h5") + ".json"), history, remarks)
+    write_history_record(record, history, remarks)
     say(
         f"sub-{subject}: {len(history.scans)} scans, {len(history.irradiations)} fractions, "
         f"{len(history.drug_doses)} doses of drugs, {len(history.surgeries)} resections in {out}"
