@@ -10,7 +10,6 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from palpate.config.twin import TwinSettings
 from palpate.errors import InputError
@@ -35,26 +34,8 @@ WITHIN_LOG_STD: Final = 0.25
 WITHIN_MM: Final = 15.0
 TUMOUR_LOG: Final = (-0.15, 0.3)
 """Mean and standard deviation of ln G' of tumour over that of the brain around: softer on average, stiffer in some."""
-CLOSED_MM: Final = 12.0
-"""Ventricles and sulci up to twice as wide lie inside the skull."""
 _CENTRES: Final = 60
 _LEAST_SHARE: Final = 0.5
-
-
-def inside_skull(tissue: Mask, edges_mm: Values) -> Mask:
-    """Tissue and the fluid enclosed by it, shape (i, j, k): what is closer to tissue than to anything wide without it.
-
-    Args:
-        tissue: shape (i, j, k).
-        edges_mm: of a voxel, shape (3,).
-    """
-    reach = [int(np.ceil(CLOSED_MM / edge)) + 1 for edge in edges_mm]
-    # The images' edge is not the head's: what is there goes on.
-    padded = np.pad(tissue, [(one, one) for one in reach], mode="edge")
-    near = ndimage.distance_transform_edt(~padded, sampling=edges_mm) <= CLOSED_MM
-    closed = ndimage.distance_transform_edt(np.pad(near, 1, mode="edge"), sampling=edges_mm) > CLOSED_MM
-    closed = closed[1:-1, 1:-1, 1:-1] | padded
-    return np.asarray(closed[tuple(slice(one, -one) for one in reach)])
 
 
 def coarse_stiffness(history: TumourHistory, grid: Lattice, most: int) -> Stiffness | None:

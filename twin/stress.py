@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palpate.config.twin import TwinSettings
+from palpate.imaging.tumour.head import inside_skull
 from palpate.imaging.tumour.history import TumourHistory
 from palpate.solvers.growth.lattice import box_means, lattice
 from palpate.solvers.growth.mechanics import Mechanics, Pressure, mechanics, middles_m
@@ -26,7 +27,7 @@ from palpate.solvers.growth.model import GrowthModel
 from palpate.solvers.growth.parameters import Parameters
 from palpate.solvers.growth.voxels import Voxels
 from palpate.twin.outline import apparent_density
-from palpate.twin.stiffness import inside_skull, log_stiffness
+from palpate.twin.stiffness import log_stiffness
 from palpate.units import mm_to_m
 
 type Values = NDArray[np.float64]

@@ -233,7 +233,7 @@ def _write_treatments(home: Path, settings: LongitudinalSettings, truth: Truth) 
         write_rtdose(home / "dose.dcm", identity, grid, total)
     lines = [(day, f"radiotherapy\t{settings.fraction_gy:g}\t\t\tdose.dcm\t{settings.fractions}") for day in days]
     lines += [(day, f"chemotherapy\t\t{amount:g}\ttemozolomide\t\t") for day, amount in drug_days(settings, last)]
-    header = "date\tkind\tdose_gy\tamount\tdrug\tdose_file\tfractions"
+    header = "date\tkind\tdose_gy\tamount_mg\tdrug\tdose_file\tfractions"
     rows = [f"{FIRST_DATE + datetime.timedelta(days=day)}\t{rest}" for day, rest in sorted(lines)]
     (home / "treatments.tsv").write_text("\n".join([header, *rows]) + "\n", encoding="utf-8")
 

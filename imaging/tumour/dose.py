@@ -1,4 +1,7 @@
-"""Radiation dose in space: DICOM RTDOSE (Gy, a plan's, a fraction's or a beam's sum) or NIfTI in Gy."""
+"""Radiation dose in space: DICOM RTDOSE in Gy or NIfTI in Gy.
+
+Over how many fractions a file sums is in `palpate.imaging.tumour.fractionation`.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +22,7 @@ from palpate.imaging.dicom.parsing import parse
 from palpate.imaging.dicom.pixels import decoded
 from palpate.imaging.input_limits import Budget
 from palpate.imaging.nifti import Volume, is_volume_file, read_volume
+from palpate.imaging.tumour.rtplan import RtPlan, plan_beside
 
 _COPY: Final = "Export the dose again from the planning system, as one RTDOSE file in Gy."
 _EVEN_MM: Final = 0.01
@@ -32,11 +36,22 @@ class DoseFile:
         volume: Gy, shape (i, j, k), and its place.
         frame_uid: frame of reference; empty where the file is NIfTI.
         patient: PatientID of the file, only ever compared and never written; empty where the file is NIfTI.
+        summation: DoseSummationType in capitals, empty where an RTDOSE states none; None where the file is NIfTI.
+        effective: whether the dose is corrected for biological effect (DoseType EFFECTIVE).
+        plan: fractionation of the plan that the RTDOSE references; None where its file is not beside it.
     """
 
     volume: Volume
     frame_uid: str = ""
     patient: str = ""
+    summation: str | None = None
+    effective: bool = False
+    plan: RtPlan | None = None
+
+    @property
+    def largest_gy(self) -> float:
+        """Dose of the hottest voxel, Gy."""
+        return float(self.volume.values.max())
 
 
 def read_dose(path: Path) -> DoseFile:
@@ -68,10 +83,7 @@ def read_dose(path: Path) -> DoseFile:
 def _read_rtdose(path: Path) -> DoseFile:
     where = shown(path)
     if path.is_dir():
-        files = [one for one in sorted(path.iterdir()) if one.is_file() and not one.name.startswith(".")]
-        if len(files) != 1:
-            raise InputError(where, found=f"{len(files)} files", expected="one RTDOSE file", advice=_COPY)
-        path = files[0]
+        path = _only_dose(path)
     try:
         with silence():
             content = path.read_bytes()
@@ -79,29 +91,65 @@ def _read_rtdose(path: Path) -> DoseFile:
             if dataset.get("SOPClassUID") != RTDoseStorage:
                 expected = "RT Dose, or NIfTI with the ending .nii.gz"
                 raise InputError(where, found="a DICOM file of another kind", expected=expected, advice=_COPY)
-            _demand_gy(dataset, where)
-            values = np.asarray(decoded(dataset, len(content), where), dtype=np.float64) * float(
-                dataset.DoseGridScaling
-            )
+            scaling = _demand_gy(dataset, where)
+            values = np.asarray(decoded(dataset, len(content), where), dtype=np.float64) * scaling
             affine_mm = _affine(dataset, where, len(values))
             frame, patient = str(dataset.get("FrameOfReferenceUID", "")), str(dataset.get("PatientID", ""))
+            summation = str(dataset.get("DoseSummationType") or "").strip().upper()
+            effective = str(dataset.get("DoseType") or "").strip().upper() == "EFFECTIVE"
+            plan = plan_beside(dataset, path)
     except UNREADABLE as error:
         raise InputError(
             where, found="a file that cannot be read to its end as RTDOSE", expected="a complete RTDOSE", advice=_COPY
         ) from error
     if not frame:
         raise InputError(where, found="no Frame of Reference UID", expected="the one of the images", advice=_COPY)
-    return DoseFile(Volume(values.transpose(2, 1, 0), affine_mm), frame, patient)
+    volume = Volume(values.transpose(2, 1, 0), affine_mm)
+    return DoseFile(volume, frame, patient, summation, effective=effective, plan=plan)
 
 
-def _demand_gy(dataset: pydicom.Dataset, where: str) -> None:
-    units = str(dataset.get("DoseUnits", ""))
-    if units != "GY":
-        found = f"dose units {units[:20]!r}"
-        advice = "Export absolute dose. " + _COPY
-        raise InputError(where, found=found, expected="GY", advice=advice)
-    if str(dataset.get("DoseType", "PHYSICAL")) == "ERROR":
-        raise InputError(where, found="dose type ERROR", expected="PHYSICAL or EFFECTIVE dose", advice=_COPY)
+def _only_dose(folder: Path) -> Path:
+    """Return the one RTDOSE of a folder; its plan may lie beside it."""
+    files = [one for one in sorted(folder.iterdir()) if one.is_file() and not one.name.startswith(".")]
+    doses = [one for one in files if _is_dose(one)]
+    if len(doses) != 1:
+        found = f"{len(doses)} RTDOSE files among {len(files)} files"
+        advice = "Export one RTDOSE of the whole plan (DoseSummationType PLAN), or name the file itself."
+        raise InputError(shown(folder), found=found, expected="one RTDOSE file", advice=advice)
+    return doses[0]
+
+
+def _is_dose(file: Path) -> bool:
+    try:
+        with silence():
+            header = pydicom.dcmread(file, specific_tags=["SOPClassUID"], stop_before_pixels=True)
+            return header.get("SOPClassUID") == RTDoseStorage
+    except UNREADABLE:
+        return False
+
+
+def _demand_gy(dataset: pydicom.Dataset, where: str) -> float:
+    """Return the gray of one stored step, and refuse a dose that is none in gray."""
+    units = str(dataset.get("DoseUnits") or "").strip().upper()
+    kind = str(dataset.get("DoseType") or "PHYSICAL").strip().upper()
+    scaling = dataset.get("DoseGridScaling")
+    step = float("nan") if scaling is None else float(scaling)
+    expected, advice = "absolute dose, DoseUnits GY", "Export the dose again as absolute dose in Gy."
+    if "PixelData" not in dataset:
+        found, expected = "an RTDOSE without a dose grid (dose-volume histograms alone)", "an RTDOSE with its dose grid"
+    elif units == "RELATIVE":
+        found = "relative dose (DoseUnits RELATIVE: shares of a prescription that the file does not state)"
+    elif units != "GY":
+        found = f"DoseUnits {units[:20]!r}" if units else "no DoseUnits"
+    elif kind not in ("PHYSICAL", "EFFECTIVE"):
+        found = f"DoseType {kind[:20]!r}" + (" (a difference between two doses)" if kind == "ERROR" else "")
+        expected, advice = "PHYSICAL or EFFECTIVE dose", "Export the dose itself."
+    elif not 0.0 < step < float("inf"):
+        found = "no DoseGridScaling" if scaling is None else f"DoseGridScaling {step:g}"
+        expected = "the gray of one stored step, above 0"
+    else:
+        return step
+    raise InputError(where, found=found, expected=expected, advice=advice)
 
 
 def _affine(dataset: pydicom.Dataset, where: str, count: int) -> NDArray[np.float64]:

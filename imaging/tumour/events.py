@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,16 +16,17 @@ from palpate.imaging.deidentify.key import Key
 from palpate.imaging.deidentify.key_file import known_key
 from palpate.imaging.nifti import read_volume
 from palpate.imaging.registration.rigid import Rigid
+from palpate.imaging.tumour.courses import Given, demand_course_lines
 from palpate.imaging.tumour.dates import day_of
 from palpate.imaging.tumour.dose import DoseFile, read_dose
+from palpate.imaging.tumour.fractionation import Fractionation, fractionation
 from palpate.imaging.tumour.history import DrugDose, Irradiation, Surgery, TumourScan
 from palpate.imaging.tumour.onto_grid import TumourGrid
-from palpate.imaging.tumour.treatments import MOST_GY, TreatmentRow
+from palpate.imaging.tumour.schedule import course_dates
+from palpate.imaging.tumour.treatments import TreatmentRow
+from palpate.quality_warning import QualityWarning
 
 type Values = NDArray[np.float64]
-
-_LIKE: Final = (0.8, 1.6)
-"""A file's largest dose over the dose stated for the fraction; hot spots and prescriptions to 80 % lie within."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,24 +65,69 @@ class Placer:
     key_file: Path | None = None
     notes: list[str] = field(default_factory=list)
     patients: list[tuple[str, str]] = field(default_factory=list)
+    _warned: dict[tuple[Path, str], QualityWarning] = field(default_factory=dict)
+    _files: dict[Path, DoseFile] = field(default_factory=dict)
+    _largest: dict[int, float] = field(default_factory=dict)
     _doses: dict[tuple[Path, str, int], Values] = field(default_factory=dict)
     _uniform: dict[tuple[object, ...], Values] = field(default_factory=dict)
 
-    def irradiation(self, row: TreatmentRow) -> Irradiation:
-        """One fraction.
+    @property
+    def warnings(self) -> tuple[QualityWarning, ...]:
+        """Warnings about dose files, as they came up."""
+        return tuple(self._warned.values())
+
+    def fractions(self, rows: Sequence[TreatmentRow]) -> tuple[Given, ...]:
+        """Return every fraction that lines of radiotherapy stand for, in order of their days.
+
+        Args:
+            rows: lines of radiotherapy.
 
         Raises:
-            InputError: before the first scan; a dose that is none, of another place or frame of reference, or absurd.
+            InputError: before the first scan; a dose that is none, of another place or frame of reference, or absurd;
+                a line of which nobody can say how many fractions it stands for.
         """
-        day = self._day(row)
+        given = tuple(sorted((one for row in rows for one in self._of_line(row)), key=lambda one: one.irradiation.day))
+        demand_course_lines(given)
+        return given
+
+    def irradiation(self, row: TreatmentRow) -> Irradiation:
+        """Return the first fraction of a line.
+
+        Raises:
+            InputError: see fractions.
+        """
+        return next(iter(self._of_line(row))).irradiation
+
+    def _of_line(self, row: TreatmentRow) -> Iterator[Given]:
+        """Yield the fractions of a line."""
+        begin, how = self._day(row), Fractionation(1, row.fractions or 1)
         if row.dose_file is not None:
-            return Irradiation(day, self._from_file(row, row.dose_file))
-        assert row.dose_gy is not None
+            dose = self._dose(row, row.dose_file)
+            how = fractionation(row, dose)
+            for one in how.warnings:
+                # Thirty lines name one file: its first line speaks for it.
+                self._warned.setdefault((row.dose_file, one.code), one)
+            self.notes += [how.note] if how.note else []
+        dates = (row.date,) if row.days_a_week is None else course_dates(row.date, how.given, row.days_a_week)
+        for date in dates:
+            day = begin + float((date - row.date).days)
+            dose_gy = self._even(row, day) if row.dose_file is None else self._placed(row, row.dose_file, how.over)
+            yield Given(Irradiation(day, dose_gy), row, how.over, self._largest_gy(dose_gy))
+
+    def _even(self, row: TreatmentRow, day: float) -> Values:
+        """Dose of a line without a file: dose_gy in its region, else in all tissue."""
+        assert row.dose_gy is not None  # the table's reader demands one of the two
         key = (row.mask_file, row.roi, row.space, row.dose_gy, self._scan_before(day) if row.roi else None)
         if key not in self._uniform:
             where = self._region(row, day) if row.mask_file or row.roi else self.tissue
             self._uniform[key] = np.where(where, row.dose_gy, 0.0)
-        return Irradiation(day, self._uniform[key])
+        return self._uniform[key]
+
+    def _largest_gy(self, dose_gy: Values) -> float:
+        """Return the dose of the hottest voxel in tissue, Gy; volumes are shared by fractions and looked at once."""
+        if id(dose_gy) not in self._largest:
+            self._largest[id(dose_gy)] = float(dose_gy[self.tissue].max(initial=0.0))
+        return self._largest[id(dose_gy)]
 
     def drug_dose(self, row: TreatmentRow) -> DrugDose:
         """One dose of a drug; it may precede the first scan, because what is left of it still acts."""
@@ -154,16 +199,23 @@ class Placer:
             )
         return self.spaces[name]
 
-    def _from_file(self, row: TreatmentRow, path: Path) -> Values:
-        key = (path, row.space, row.fractions)
-        if key not in self._doses:
-            dose = read_dose(path)
+    def _dose(self, row: TreatmentRow, path: Path) -> DoseFile:
+        """Return the dose of a file, which is read once."""
+        if path not in self._files:
+            self._files[path] = read_dose(path)
+            dose = self._files[path]
             if dose.patient and not self._proved_by_key(dose):
                 self.patients.append((f"{row.where}, column dose_file", dose.patient))
+        return self._files[path]
+
+    def _placed(self, row: TreatmentRow, path: Path, over: int) -> Values:
+        """Return the dose of one of the fractions that a file sums over, on the grid."""
+        key = (path, row.space, over)
+        if key not in self._doses:
+            dose = self._dose(row, path)
             motion = self._motion_of(row, dose)
-            volume = dose.volume
-            placed = self.grid.interpolated(volume, motion, outside=0.0) / row.fractions
-            if not self.grid.covered(volume, motion)[self.tissue].any():
+            placed = self.grid.interpolated(dose.volume, motion, outside=0.0) / over
+            if not self.grid.covered(dose.volume, motion)[self.tissue].any():
                 raise InputError(
                     f"{row.where}, column dose_file",
                     found="a dose grid that touches no brain of the first scan",
@@ -171,7 +223,6 @@ class Placer:
                     advice="Register the planning image to the first scan and export the dose from there.",
                 )
             self._doses[key] = np.clip(placed, 0.0, None)
-            self._demand_sound(row, float(volume.values.max()) / row.fractions)
         return self._doses[key]
 
     def _proved_by_key(self, dose: DoseFile) -> bool:
@@ -184,19 +235,6 @@ class Placer:
         """The key, where no T1 has a dose's frame of reference as it stands; else nobody needs to have one."""
         alike = any(one.frame_uid == dose.frame_uid for one in self.spaces.values())
         return None if alike or not dose.frame_uid else known_key(self.key_file)
-
-    def _demand_sound(self, row: TreatmentRow, most_gy: float) -> None:
-        """Refuse a largest dose of a fraction that cannot be, or is not the one stated."""
-        low, high = _LIKE
-        if most_gy > MOST_GY:
-            found, expected = f"{most_gy:.4g} Gy a fraction", f"at most {MOST_GY:g}"
-        elif row.dose_gy is not None and not low <= most_gy / row.dose_gy <= high:
-            found = f"up to {most_gy:.4g} Gy a fraction in the file beside dose_gy {row.dose_gy:g}"
-            expected = f"a largest dose of {low:g} to {high:g} times dose_gy"
-        else:
-            return
-        advice = "A file of a whole plan needs the number of its fractions in the column fractions."
-        raise InputError(f"{row.where}, column dose_file", found=found, expected=expected, advice=advice)
 
     def _motion_of(self, row: TreatmentRow, dose: DoseFile) -> Rigid | None:
         """From the first scan's world to the dose's: by the column space, else by the frame of reference."""

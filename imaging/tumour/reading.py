@@ -14,17 +14,20 @@ from palpate.config.study import Session
 from palpate.config.tumour import TumourSettings
 from palpate.errors import InputError
 from palpate.imaging.nifti import Volume, write_nifti
+from palpate.imaging.tumour.courses import Given, RadiotherapyCourse, course_warnings, courses
 from palpate.imaging.tumour.dates import DatedAnatomy, anatomy_of, dated_scans, day_of, demand_one_person, one_table
 from palpate.imaging.tumour.events import Placer, Space
 from palpate.imaging.tumour.growth_folder import GrowthMaps, read_growth
 from palpate.imaging.tumour.history import VISIBLE, Stiffness, TumourHistory, TumourScan
 from palpate.imaging.tumour.movement import Movement, movement
 from palpate.imaging.tumour.onto_grid import TumourGrid
+from palpate.imaging.tumour.record import Remarks
 from palpate.imaging.tumour.stiffness import stiffness_on
 from palpate.imaging.tumour.tissue import Tissue, tissue_from_labels, tissue_from_t1
 from palpate.imaging.tumour.treatments import TreatmentRow, read_treatments
 from palpate.imaging.tumour.visibility import demand_looked, demand_on_grid, demand_tumour, shown
 from palpate.progress import say
+from palpate.quality_warning import QualityWarning
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +37,19 @@ class TumourReading:
     Attributes:
         history: on the first scan's grid, in days since it.
         notes: in sentences, without names or dates.
+        warnings: what a user must check although the reading went on, without names or dates.
+        courses: radiotherapy as it will be applied.
     """
 
     history: TumourHistory
     notes: tuple[str, ...]
+    warnings: tuple[QualityWarning, ...] = ()
+    courses: tuple[RadiotherapyCourse, ...] = ()
+
+    @property
+    def remarks(self) -> Remarks:
+        """What later steps and records repeat of the reading."""
+        return Remarks(self.notes, self.warnings, tuple(one.as_record() for one in self.courses))
 
 
 def read_tumour(
@@ -104,13 +116,19 @@ def read_tumour(
         for session, move, t1 in zip(scans, moves, anatomies, strict=True)
     }
     placer = Placer(grid, tissue.tissue, dates[0], placed, spaces, key_file)
-    history = _history(subject, grid, tissue, placed, placer, rows)
+    given = placer.fractions([row for row in rows if row.kind == "radiotherapy"])
+    applied = courses(given, tissue.tissue)
+    for course in applied:
+        say(f"sub-{subject}: radiotherapy: {course.sentence(dates[0])}")
+    history = _history(subject, grid, tissue, placed, placer, rows, given)
     demand_one_person([*known, *placer.patients])
     if stiffness is not None:
         history = _with_stiffness(history, stiffness, scans, moves, grid, settings, notes)
-    for note in dict.fromkeys([*notes, *placer.notes]):
-        say(f"sub-{subject}: {note}")
-    return TumourReading(history, tuple(dict.fromkeys([*notes, *placer.notes])))
+    warnings = (*placer.warnings, *course_warnings(given, tissue.tissue))
+    said = tuple(dict.fromkeys([*notes, *placer.notes]))
+    for one in (*said, *(f"WARNING: {warning}" for warning in warnings)):
+        say(f"sub-{subject}: {one}")
+    return TumourReading(history, said, warnings, applied)
 
 
 def _history(
@@ -120,15 +138,16 @@ def _history(
     scans: tuple[TumourScan, ...],
     placer: Placer,
     rows: Sequence[TreatmentRow],
+    given: Sequence[Given],
 ) -> TumourHistory:
-    of = {kind: [row for row in rows if row.kind == kind] for kind in ("radiotherapy", "chemotherapy", "surgery")}
+    of = {kind: [row for row in rows if row.kind == kind] for kind in ("chemotherapy", "surgery")}
     return TumourHistory(
         subject,
         grid.affine_mm,
         tissue.tissue,
         tissue.white,
         scans,
-        tuple(placer.irradiation(row) for row in of["radiotherapy"]),
+        tuple(one.irradiation for one in given),
         tuple(placer.drug_dose(row) for row in of["chemotherapy"]),
         tuple(placer.surgery(row) for row in of["surgery"]),
     )

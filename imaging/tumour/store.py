@@ -3,7 +3,7 @@
 As a file of its own (write_history, read_history) between palpate tumour and palpate calibrate, and as a group of a
 calibration's file (put_history, take_history).
 
-    format, subject, units                 attributes
+    format, subject, units                 attributes; of a file also notes, warnings and radiotherapy_courses (JSON)
     affine_mm (4, 4), tissue, white        volumes are (i, j, k)
     scans/<n>                              day, drawn, misplaced_mm or none; cellularity, cellularity_std, roi, and
                                            offset (i, j, k, 3) or none
@@ -15,6 +15,7 @@ calibration's file (put_history, take_history).
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from hashlib import sha256
 from itertools import pairwise
@@ -36,8 +37,10 @@ from palpate.imaging.tumour.history import (
     TumourHistory,
     TumourScan,
 )
+from palpate.imaging.tumour.record import Remarks
 from palpate.output_kinds import FileKind
 from palpate.outputs import claim_file
+from palpate.quality_warning import QualityWarning
 
 FORMAT: Final = "palpate tumour history 3"
 _FAMILY: Final = FORMAT.rpartition(" ")[0]
@@ -53,19 +56,25 @@ def _is_history(path: Path) -> bool:
 HISTORY: Final = FileKind("tumour", "history of a tumour", (".h5", ".hdf5"), _is_history)
 
 
-def write_history(path: Path, history: TumourHistory, notes: Sequence[str] = ()) -> None:
+def write_history(
+    path: Path, history: TumourHistory, notes: Sequence[str] = (), remarks: Remarks | None = None
+) -> None:
     """Write a history as a file, whole or not at all, its volumes in single precision, as images have them.
 
     Args:
         path: HDF5 file to create or replace.
         history: of one subject.
         notes: what was taken for granted in reading it; no names, no dates.
+        remarks: the same with warnings and courses; None for notes alone.
 
     Raises:
         InputError: the path holds another file, or the machine cannot write there.
     """
+    said = Remarks(tuple(notes)) if remarks is None else remarks
     with claim_file(path, HISTORY, {}).writing() as partial, writing_hdf5(partial, track_order=False) as file:
-        file.attrs["notes"] = np.array(list(notes), dtype=h5py.string_dtype())
+        file.attrs["notes"] = np.array(list(said.notes), dtype=h5py.string_dtype())
+        file.attrs["warnings"] = json.dumps([one.as_record() for one in said.warnings])
+        file.attrs["radiotherapy_courses"] = json.dumps(list(said.courses))
         put_history(file, history, np.float32)
 
 
@@ -168,9 +177,18 @@ def _different(volumes: Sequence[NDArray[Any]]) -> tuple[list[NDArray[Any]], lis
 
 
 def history_notes(path: Path) -> tuple[str, ...]:
-    """What was taken for granted in making a history that read_history accepts."""
+    """Return what was taken for granted in making a history that read_history accepts."""
+    return history_remarks(path).notes
+
+
+def history_remarks(path: Path) -> Remarks:
+    """Return what was said in making a history that read_history accepts; older ones hold notes alone."""
     with h5py.File(path) as file:
-        return tuple(str(note) for note in file.attrs["notes"])
+        return Remarks(
+            tuple(str(note) for note in file.attrs["notes"]),
+            tuple(QualityWarning(**one) for one in json.loads(file.attrs.get("warnings", "[]"))),
+            tuple(json.loads(file.attrs.get("radiotherapy_courses", "[]"))),
+        )
 
 
 def _parts(file: h5py.Group) -> TumourHistory:

@@ -1,17 +1,20 @@
-"""The table of treatments, treatments.tsv: one line an event, checked before any image is opened.
+"""The table of treatments, treatments.tsv: one line an event or a course, checked before any image is opened.
 
 | column | |
 |---|---|
-| date | ISO date |
-| kind | radiotherapy (one line a fraction), chemotherapy (one line a dose), surgery |
-| dose_gy | radiotherapy: dose of this fraction, Gy; with dose_file its largest value, as a check |
-| amount | chemotherapy: mg |
-| drug | chemotherapy: a name from the configuration |
+| date | ISO date; of the first fraction where the line is a course |
+| kind | radiotherapy (one line a fraction, or a course), chemotherapy (one line a dose), surgery |
+| dose_gy | radiotherapy: dose of ONE fraction, Gy, never of a course; with dose_file its largest value, as a check |
 | dose_file | radiotherapy: RTDOSE DICOM or NIfTI in Gy; without it the dose is the same everywhere in tissue |
-| fractions | over how many fractions dose_file sums; 1 if empty |
+| fractions | over how many fractions dose_file sums; with days_a_week also how many the line stands for |
+| days_a_week | the line is a course: 5 (Monday to Friday), 6 (to Saturday), 7, or 1 (the weekday of date) |
+| amount_mg | chemotherapy: mg (the name amount is read for one version) |
+| drug | chemotherapy: a name from the configuration |
 | mask_file | NIfTI: what was removed, or what alone received dose_gy |
 | roi | in place of mask_file: numbers of roi.nii.gz at the last scan before, such as 1+3 |
 | space | session in whose world coordinates a file lies; the first scan of the tumour if empty |
+| registration | must be empty: not read by this version |
+| recommended_by | not used by this version |
 
 Paths are relative to the table.
 """
@@ -27,39 +30,51 @@ from typing import Final, Literal, get_args
 from palpate.config.table import Rows, TableColumns, read_table
 from palpate.errors import InputError
 from palpate.imaging.tumour.history import CAVITY, ENHANCING
+from palpate.imaging.tumour.schedule import MOST_FRACTIONS, days_a_week_of
+from palpate.imaging.tumour.treatment_cells import date_of, dose_gy_of, number_of
+from palpate.progress import say
 
 type Kind = Literal["radiotherapy", "chemotherapy", "surgery"]
 
 REQUIRED: Final = ("date", "kind")
-OPTIONAL: Final = ("dose_gy", "amount", "drug", "dose_file", "fractions", "mask_file", "roi", "space")
-MOST_GY: Final = 100.0
-"""No fraction of any treatment exceeds this anywhere: radiosurgery gives 20 to 25, for pain up to 90."""
-_MOST_MG: Final = 1e5
-_MOST_FRACTIONS: Final = 200
+OPTIONAL: Final = (
+    *("dose_gy", "dose_file", "fractions", "days_a_week", "amount_mg", "drug", "mask_file", "roi", "space"),
+    *("registration", "recommended_by"),
+)
+_LEAST_MG: Final = 1.0
+_MOST_MG: Final = 3e4
+"""High-dose methotrexate reaches 26 g; what is below 1 mg was written in g."""
 _EMPTY: Final = ("", "n/a")
+_RENAMED: Final[Mapping[str, str]] = {"amount": "amount_mg"}
+_MEANINGS: Final[Mapping[str, str]] = {
+    "dose_gy": "it is the dose of one fraction in gray (Gy)",
+    "amount_mg": "it is in milligram (mg)",
+}
 _USES: Final[Mapping[str, tuple[str, ...]]] = {
-    "radiotherapy": ("dose_gy", "dose_file", "fractions", "mask_file", "roi", "space"),
-    "chemotherapy": ("amount", "drug"),
+    "radiotherapy": ("dose_gy", "dose_file", "fractions", "days_a_week", "mask_file", "roi", "space"),
+    "chemotherapy": ("amount_mg", "drug"),
     "surgery": ("mask_file", "roi", "space"),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class TreatmentRow:
-    """One event.
+    """One line of the table.
 
     Attributes:
         where: table and line, for errors.
-        date: when.
-        kind: what.
-        dose_gy: of the fraction; None where only a file says.
-        amount_mg: of the drug.
-        drug: in lower case.
+        date: day of the event, or of a course's first fraction.
+        kind: kind of treatment.
+        dose_gy: dose of one fraction, Gy; None where only a file says.
+        amount_mg: amount of the drug, mg.
+        drug: name of the drug in lower case.
         dose_file: spatial dose, summed over `fractions`.
-        fractions: at least 1.
+        fractions: number of fractions as the line states it; None where the cell is empty.
         mask_file: region removed or irradiated.
         roi: regions of the last scan before, in place of a mask; empty for none.
         space: label of the session in whose world the files lie; empty for the first scan's.
+        days_a_week: days of a week with a fraction, where the line is a course; None where it is one fraction.
+        line: number of the line in the table, for warnings.
     """
 
     where: str
@@ -69,10 +84,12 @@ class TreatmentRow:
     amount_mg: float = 0.0
     drug: str = ""
     dose_file: Path | None = None
-    fractions: int = 1
+    fractions: int | None = None
     mask_file: Path | None = None
     roi: tuple[int, ...] = ()
     space: str = ""
+    days_a_week: int | None = None
+    line: int = 0
 
 
 def read_treatments(table: Path, drugs: Collection[str] | None = None) -> tuple[TreatmentRow, ...]:
@@ -83,7 +100,7 @@ def read_treatments(table: Path, drugs: Collection[str] | None = None) -> tuple[
         drugs: names that the configuration knows; None to take any.
 
     Returns:
-        Events in order of their dates. The order of lines of one day is kept.
+        Lines in order of their dates. The order of lines of one day is kept.
 
     Raises:
         InputError: unreadable, a column missing, unknown or doubled, or a cell that cannot be.
@@ -96,9 +113,9 @@ def read_treatments(table: Path, drugs: Collection[str] | None = None) -> tuple[
             expected = ", ".join(get_args(Kind.__value__))
             raise InputError(where, found=f"kind {kind[:30]!r}", expected=expected, advice="Correct the kind.")
         _demand_no_strays(where, kind, cells)
-        date = _date(where, cells.get("date", ""))
+        date = date_of(where, cells.get("date", ""))
         reader = {"radiotherapy": _radiotherapy, "chemotherapy": _chemotherapy, "surgery": _surgery}[kind]
-        event = reader(where, date, cells, table)
+        event = reader(where, date, cells, table, line)
         if drugs is not None and event.kind == "chemotherapy" and event.drug not in drugs:
             raise InputError(
                 where,
@@ -111,15 +128,30 @@ def read_treatments(table: Path, drugs: Collection[str] | None = None) -> tuple[
 
 
 def _lines(table: Path) -> Rows:
-    columns = TableColumns(REQUIRED, OPTIONAL, advice_unknown="Check the spelling (docs/longitudinal.md).")
+    columns = TableColumns(
+        REQUIRED,
+        OPTIONAL,
+        advice_unknown="Remove the column; facts about the patient belong into participants.tsv.",
+        renamed=_RENAMED,
+        meanings=_MEANINGS,
+    )
     advice = "Give a tab-separated table (docs/longitudinal.md)."
     rows = read_table(table, columns, what="a table of treatments", advice=advice)
+    if any(row.get("recommended_by", "") not in _EMPTY for _, row in rows):
+        say("treatments: the column recommended_by is not used by this version")
     return [(number, {name: "" if cell in _EMPTY else cell for name, cell in row.items()}) for number, row in rows]
 
 
 def _demand_no_strays(where: str, kind: str, cells: Mapping[str, str]) -> None:
+    if cells.get("registration", ""):
+        raise InputError(
+            where,
+            found="a cell in the column registration, which this version cannot apply",
+            expected="files in the world of the session that the column space names",
+            advice="Resample the file to a T1 of the subject and empty the cell.",
+        )
     for name, cell in cells.items():
-        if cell and name not in REQUIRED and name not in _USES[kind]:
+        if cell and name not in (*REQUIRED, "recommended_by") and name not in _USES[kind]:
             raise InputError(
                 where,
                 found=f"{name} {cell[:30]!r} in a line of {kind}",
@@ -128,15 +160,15 @@ def _demand_no_strays(where: str, kind: str, cells: Mapping[str, str]) -> None:
             )
 
 
-def _radiotherapy(where: str, date: datetime.date, cells: Mapping[str, str], table: Path) -> TreatmentRow:
+def _radiotherapy(where: str, date: datetime.date, cells: Mapping[str, str], table: Path, line: int) -> TreatmentRow:
     stated = cells.get("dose_gy", "")
     dose_file, mask_file, roi = _region(where, cells, table)
     if not stated and dose_file is None:
         raise InputError(
             where,
             found="radiotherapy without dose",
-            expected="dose_gy of the fraction, or a dose_file",
-            advice="Fill in the column dose_gy (one line a fraction).",
+            expected="dose_gy of one fraction, or a dose_file",
+            advice="Fill in the column dose_gy with the dose of one fraction.",
         )
     if dose_file is not None and (mask_file is not None or roi):
         raise InputError(
@@ -145,27 +177,57 @@ def _radiotherapy(where: str, date: datetime.date, cells: Mapping[str, str], tab
             expected="one of them: the file says where dose went",
             advice="Empty the other cell.",
         )
-    if cells.get("fractions", "") and dose_file is None:
-        found, expected = "fractions without dose_file", "the number of fractions that a file sums over"
-        raise InputError(where, found=found, expected=expected, advice="Write one line a fraction.")
-    dose_gy = _number(where, "dose_gy", stated, MOST_GY) if stated else None
-    fractions = int(_number(where, "fractions", cells.get("fractions", "") or "1", _MOST_FRACTIONS, whole=True))
-    space = cells.get("space", "")
-    return TreatmentRow(where, date, "radiotherapy", dose_gy, 0.0, "", dose_file, fractions, mask_file, roi, space)
+    number = cells.get("fractions", "")
+    fractions = int(number_of(where, "fractions", number, 1.0, MOST_FRACTIONS, whole=True)) if number else None
+    days_a_week = days_a_week_of(where, date, cells.get("days_a_week", ""))
+    if dose_file is None:
+        _demand_count(where, fractions, days_a_week)
+    return TreatmentRow(
+        where,
+        date,
+        "radiotherapy",
+        dose_gy_of(where, stated) if stated else None,
+        dose_file=dose_file,
+        fractions=fractions,
+        mask_file=mask_file,
+        roi=roi,
+        space=cells.get("space", ""),
+        days_a_week=days_a_week,
+        line=line,
+    )
 
 
-def _chemotherapy(where: str, date: datetime.date, cells: Mapping[str, str], _table: Path) -> TreatmentRow:
-    drug, amount = cells.get("drug", "").lower(), cells.get("amount", "")
-    for name, cell in (("drug", drug), ("amount", amount)):
+def _demand_count(where: str, fractions: int | None, days_a_week: int | None) -> None:
+    """Refuse a line without a dose file of which nobody can say how many fractions it stands for."""
+    if days_a_week is None and fractions not in (None, 1):
+        raise InputError(
+            where,
+            found=f"fractions {fractions} without days_a_week and without dose_file",
+            expected="days_a_week beside it where the line is a whole course",
+            advice="Write days_a_week 5 for a course of weekdays, or one line a fraction without fractions.",
+        )
+    if days_a_week is not None and fractions is None:
+        raise InputError(
+            where,
+            found="days_a_week without fractions",
+            expected="the number of fractions of the course",
+            advice="Fill in the column fractions.",
+        )
+
+
+def _chemotherapy(where: str, date: datetime.date, cells: Mapping[str, str], _table: Path, line: int) -> TreatmentRow:
+    drug, amount = cells.get("drug", "").lower(), cells.get("amount_mg", "")
+    for name, cell in (("drug", drug), ("amount_mg", amount)):
         if not cell:
             expected = "a name and an amount in mg"
             raise InputError(
                 where, found=f"chemotherapy without {name}", expected=expected, advice=f"Fill in the column {name}."
             )
-    return TreatmentRow(where, date, "chemotherapy", None, _number(where, "amount", amount, _MOST_MG), drug)
+    given_mg = number_of(where, "amount_mg", amount, _LEAST_MG, _MOST_MG)
+    return TreatmentRow(where, date, "chemotherapy", amount_mg=given_mg, drug=drug, line=line)
 
 
-def _surgery(where: str, date: datetime.date, cells: Mapping[str, str], table: Path) -> TreatmentRow:
+def _surgery(where: str, date: datetime.date, cells: Mapping[str, str], table: Path, line: int) -> TreatmentRow:
     _, mask_file, roi = _region(where, cells, table)
     if mask_file is None and not roi:
         raise InputError(
@@ -175,7 +237,7 @@ def _surgery(where: str, date: datetime.date, cells: Mapping[str, str], table: P
             advice="Say what was removed.",
         )
     space = cells.get("space", "")
-    return TreatmentRow(where, date, "surgery", mask_file=mask_file, roi=roi, space=space)
+    return TreatmentRow(where, date, "surgery", mask_file=mask_file, roi=roi, space=space, line=line)
 
 
 def _region(where: str, cells: Mapping[str, str], table: Path) -> tuple[Path | None, Path | None, tuple[int, ...]]:
@@ -197,31 +259,3 @@ def _region(where: str, cells: Mapping[str, str], table: Path) -> tuple[Path | N
     if files[1] is not None and parts:
         raise InputError(where, found="mask_file and roi", expected="one of them", advice="Empty one of the two cells.")
     return files[0], files[1], tuple(int(part) for part in parts)
-
-
-def _number(where: str, name: str, cell: str, most: float, *, whole: bool = False) -> float:
-    expected = f"a {'whole ' if whole else ''}number above 0, at most {most:g}"
-    try:
-        value = float(cell)
-    except ValueError:
-        value = float("nan")
-    if not 0.0 < value <= most or (whole and value != int(value)):
-        raise InputError(
-            where,
-            found=f"{name} {cell[:30]!r}",
-            expected=expected,
-            advice="Write it with a decimal point, and without a unit (Gy, mg).",
-        )
-    return value
-
-
-def _date(where: str, cell: str) -> datetime.date:
-    try:
-        return datetime.datetime.strptime(cell, "%Y-%m-%d").date()
-    except ValueError as error:
-        raise InputError(
-            where,
-            found=f"date {cell[:30]!r}",
-            expected="a day like 2026-03-31",
-            advice="Write year, month and day as ISO 8601 does.",
-        ) from error

@@ -68,14 +68,32 @@ def render(finished: Finished) -> str:
         version=palpate.__version__,
         subject=told["subject"],
         headline=_headline(finished),
-        doubts=[*told["doubts"], *finished.forecast["left_out"]],
+        doubts=[*_warnings(finished), *finished.forecast["left_out"]],
         curves=_curves(finished),
         slices=slices(finished),
         tables=[*_forecast_tables(finished), _parameter_table(told["parameters"]), _past_table(told)],
+        radiotherapy=_radiotherapy(told),
         notes=told["notes"],
         went=_went(told),
         commit=str(told["versions"].get("commit", ""))[:12],
     )
+
+
+def _warnings(finished: Finished) -> list[str]:
+    """Return the warnings of calibration and forecast, each once; a calibration of before has sentences alone."""
+    told = finished.calibration
+    own = [f"{one['sentence']} {one['advice']}" for one in told["warnings"]] if "warnings" in told else told["doubts"]
+    later = [f"{one['sentence']} {one['advice']}" for one in finished.forecast.get("warnings", [])]
+    return list(dict.fromkeys([*own, *later]))
+
+
+def _radiotherapy(told: Mapping[str, Any]) -> list[str]:
+    """Return a sentence for each course of radiotherapy, as the model applies it."""
+    return [
+        f"Radiotherapy as applied: {one['fractions']:g} fractions, {one['total_gy']:.1f} Gy in all in the hottest "
+        f"voxel, day {one['first_day']:g} to day {one['last_day']:g}."
+        for one in told.get("radiotherapy_courses", [])
+    ]
 
 
 def _headline(finished: Finished) -> str:

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from palpate.imaging.tumour.head import COARSER, second_box
 from palpate.solvers.growth.lattice import lattice
 from palpate.solvers.growth.mechanics import Mechanics, Pressure, mechanics
 from palpate.solvers.growth.space import Space
@@ -30,8 +31,6 @@ AROUND_MM: Final = 20.0
 """Brain up to so far from what is visible of the tumour is the brain around it."""
 LARGEST: Final = 0.99
 """Share of the brain around that is displaced by no more than its largest displacement."""
-COARSER: Final = 4.0 / 3.0
-"""Edge of the second boxes over that of the first, or one voxel more."""
 
 
 class Pushing(Protocol):
@@ -130,7 +129,7 @@ def displacing(
         InputError: see `lattice` and `mechanics`.
     """
     both = []
-    for edge_m in (box_m, max(coarser * box_m, box_m + float(head.edges_m.max()))):
+    for edge_m in (box_m, second_box(head.edges_m, box_m, coarser)):
         boxes = lattice(head.skull, head.edges_m, head.storage_pa, edge_m)
         both.append((boxes.edges_m, law(mechanics(head.space, head.points_m, boxes, pressure))))
     (fine_m, fine), (coarse_m, coarse) = both

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from scipy import ndimage, sparse
 
 from palpate.errors import InputError
+from palpate.imaging.tumour.head import voxels_a_box
 from palpate.units import mm_to_m
 
 type Values = NDArray[np.float64]
@@ -131,9 +132,9 @@ def lattice(skull: NDArray[np.bool_], edges_m: Values, storage_pa: Values, edge_
     if skull.shape != storage_pa.shape or edges_m.shape != (3,) or not edge_m > 0.0:
         raise ValueError(f"a skull of shape {skull.shape}, moduli of {storage_pa.shape}, boxes of {edge_m} m")
     demand_moduli(storage_pa[skull])
-    voxels_a_box = _voxels_a_box(edges_m, edge_m)
-    inside = _box_sums(skull.astype(np.float64), voxels_a_box)
-    boxes = inside >= 0.5 * voxels_a_box.prod()
+    counts = voxels_a_box(edges_m, edge_m)
+    inside = _box_sums(skull.astype(np.float64), counts)
+    boxes = inside >= 0.5 * counts.prod()
     if not boxes.any():
         raise InputError(
             "skull",
@@ -147,7 +148,7 @@ def lattice(skull: NDArray[np.bool_], edges_m: Values, storage_pa: Values, edge_
     numbers = np.full(touched.shape, -1, dtype=np.int64)
     numbers[touched] = np.arange(np.count_nonzero(touched))
     means = np.exp(box_means(skull, edges_m, np.log(storage_pa, where=skull, out=np.zeros(skull.shape)), edge_m))
-    return Lattice(edges_m * voxels_a_box, boxes, numbers, numbers[tuple(at.transpose(2, 0, 1))], means)
+    return Lattice(edges_m * counts, boxes, numbers, numbers[tuple(at.transpose(2, 0, 1))], means)
 
 
 def box_means(skull: NDArray[np.bool_], edges_m: Values, volume: Values, edge_m: float = EDGE_M) -> Values:
@@ -159,10 +160,10 @@ def box_means(skull: NDArray[np.bool_], edges_m: Values, volume: Values, edge_m:
         volume: shape (i, j, k).
         edge_m: of a box, as for lattice.
     """
-    voxels_a_box = _voxels_a_box(edges_m, edge_m)
-    inside = _box_sums(skull.astype(np.float64), voxels_a_box)
-    boxes = inside >= 0.5 * voxels_a_box.prod()
-    return np.asarray(_box_sums(np.where(skull, volume, 0.0), voxels_a_box)[boxes] / inside[boxes])
+    counts = voxels_a_box(edges_m, edge_m)
+    inside = _box_sums(skull.astype(np.float64), counts)
+    boxes = inside >= 0.5 * counts.prod()
+    return np.asarray(_box_sums(np.where(skull, volume, 0.0), counts)[boxes] / inside[boxes])
 
 
 def storage_by_tissue(
@@ -208,14 +209,10 @@ def demand_moduli(storage_pa: Values) -> None:
         )
 
 
-def _voxels_a_box(edges_m: Values, edge_m: float) -> Indices:
-    return np.maximum(np.round(edge_m / edges_m).astype(np.int64), 1)
-
-
-def _box_sums(volume: Values, voxels_a_box: Indices) -> Values:
+def _box_sums(volume: Values, counts: Indices) -> Values:
     """Sums over boxes; boxes at the far ends may reach beyond the grid."""
-    pad = [(0, int(-size % step)) for size, step in zip(volume.shape, voxels_a_box, strict=True)]
+    pad = [(0, int(-size % step)) for size, step in zip(volume.shape, counts, strict=True)]
     padded = np.pad(volume, pad)
-    i, j, k = (size // int(step) for size, step in zip(padded.shape, voxels_a_box, strict=True))
-    a, b, c = (int(step) for step in voxels_a_box)
+    i, j, k = (size // int(step) for size, step in zip(padded.shape, counts, strict=True))
+    a, b, c = (int(step) for step in counts)
     return np.asarray(padded.reshape(i, a, j, b, k, c).sum(axis=(1, 3, 5)))

@@ -74,7 +74,7 @@ def invert_session(
     """
     comm = comm or MPI.COMM_WORLD
     given = {"wavefield": wavefield, "mesh": mesh, "labels": labels}
-    target = claim_folder(out, "invert", given)
+    claimed = claim_folder(out, "invert", given)
     _demand_plausible(settings)
     fields = read_wave_fields(wavefield)
     named = list(zip(fields, stems(fields), strict=True))
@@ -86,9 +86,9 @@ def invert_session(
     regions = {label: _regions(run[0], wavefield, labels, settings) for label, run in runs.items()}
     digests = input_digests({role: path for role, path in given.items() if path is not None})
     source = digests["wavefield"]
-    writing = target.writing() if comm.rank == 0 else nullcontext(None)
+    writing = claimed.writing() if comm.rank == 0 else nullcontext(None)
     key = _key(digests, settings) if comm.rank == 0 else ""
-    with unfinished(target.path, key, comm) as kept, writing as folder:
+    with unfinished(claimed.path, key, comm) as kept, writing as folder:
         for label, run in runs.items():
             ground = Ground(zones[label], regions[label], kept / label, compare=len(run) > 1)
             targets = {}

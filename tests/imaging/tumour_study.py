@@ -19,7 +19,7 @@ WATER_MM2_S = 3.0e-3
 DATES = ("2025-01-06", "2025-02-03", "2025-03-03")
 COLUMNS = ("subject", "session", "mre", "anatomy", "labels", "date", "growth", "treatment")
 TREATMENTS = (
-    "date\tkind\tdose_gy\tamount\tdrug\tdose_file\tfractions\tmask_file\troi\tspace",
+    "date\tkind\tdose_gy\tamount_mg\tdrug\tdose_file\tfractions\tmask_file\troi\tspace",
     "2025-01-20\tradiotherapy\t2\t\t\tdose.dcm\t30\t\t\t",
     "2025-01-21\tradiotherapy\t2\t\t\tdose.dcm\t30\t\t\t",
     "2025-01-21\tchemotherapy\t\t150\tTemozolomide\t\t\t\t\t",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,8 @@ from tests.twin.small import SETTINGS, SHAPE, history
 import palpate.solvers  # noqa: F401  # isort: skip  (loads MPI before dolfinx)
 
 from palpate.imaging.tumour.history import CAVITY, Irradiation, TumourHistory, TumourScan  # isort: skip
+from palpate.imaging.tumour.record import Remarks  # isort: skip
+from palpate.quality_warning import QualityWarning  # isort: skip
 from palpate.service.outlook import write_outlook  # isort: skip
 from palpate.twin.calibration.calibrate import calibrate  # isort: skip
 from palpate.twin.observation.readings import readings  # isort: skip
@@ -21,6 +24,8 @@ from palpate.twin.priors import ENHANCING_ABOVE, INFILTRATED_ABOVE  # isort: ski
 from palpate.twin.products.calibrated import calibrate_into, contradicted, fitted  # isort: skip
 from palpate.twin.products.forecasted import forecast_into  # isort: skip
 from palpate.twin.storage import load_calibration  # isort: skip
+
+COURSE = {"fractions": 30.0, "total_gy": 60.0, "first_day": 30.0, "last_day": 59.0, "fraction_gy": 2.0}
 
 
 def blank(scan: TumourScan) -> TumourScan:
@@ -57,7 +62,9 @@ def test_nothing_visible_is_heard_where_the_tumour_was() -> None:
 
 def test_response_is_calibrated_forecast_and_shown(tmp_path: Path) -> None:
     """The whole way of a patient without visible tumour: past and forecast must hold 0 mL, and the page must open."""
-    calibrate_into(responded(), SETTINGS, tmp_path / "calibration")
+    told_before = QualityWarning("lifetime-dose-high", "All courses together give up to 130.0 Gy.", "Check them.")
+    remarks = Remarks(("a note",), (told_before,), (COURSE,))
+    calibrate_into(responded(), SETTINGS, tmp_path / "calibration", remarks)
     told = json.loads((tmp_path / "calibration" / "calibration.json").read_text())
     assert told["observed"][2] == {"day": 70.0, "enhancing_ml": 0.0, "visible_ml": 0.0, "burden_ml": 0.0}
     assert told["observed"][1]["visible_ml"] > 1.0
@@ -70,7 +77,15 @@ def test_response_is_calibrated_forecast_and_shown(tmp_path: Path) -> None:
     assert isinstance(volume, dict)
     assert volume["95"][0] == pytest.approx(0.0, abs=0.01)
     write_outlook(tmp_path / "calibration", tmp_path / "forecast", tmp_path / "page.html")
-    assert "On day 100 the visible tumour is forecast" in (tmp_path / "page.html").read_text()
+    page = (tmp_path / "page.html").read_text()
+    assert "On day 100 the visible tumour is forecast" in page
+    # What was doubtful in reading the treatments reaches whoever reads the forecast.
+    assert told["warnings"][0] == told_before.as_record()
+    assert told["radiotherapy_courses"] == list(remarks.courses)
+    assert str(told_before) in page
+    assert "30 fractions, 60.0 Gy in all in the hottest voxel, day 30 to day 59" in page
+    for warning in (*told["warnings"], *json.loads((tmp_path / "forecast" / "forecast.json").read_text())["warnings"]):
+        assert page.count(html.escape(warning["sentence"])) == 1
 
 
 def test_a_response_that_nothing_explains_is_doubted() -> None:
@@ -78,8 +93,9 @@ def test_a_response_that_nothing_explains_is_doubted() -> None:
     tumour = history()
     scans = (*tumour.scans[:2], blank(tumour.scans[2]))
     row = {"visible_ml": {"95": [12.0, 20.0]}}
-    (doubt,) = contradicted(replace(tumour, scans=scans), [row, row, row])
-    assert "day 70" in doubt
+    (warning,) = contradicted(replace(tumour, scans=scans), [row, row, row])
+    assert warning.code == "scan-contradicts-model"
+    assert "day 70" in warning.sentence
     assert contradicted(tumour, [row, row, row]) == []
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from palpate.config.twin import TwinSettings
 from palpate.errors import InputError
+from palpate.imaging.tumour.head import demand_head
 from palpate.imaging.tumour.history import TumourHistory
 from palpate.solvers.growth.voxels import Voxels, voxels
 from palpate.twin.calibration.draws import Draws, draw
@@ -104,8 +105,8 @@ def calibrate(
         comm: ranks to share the work; the result is the same on every rank and for every number of them.
 
     Raises:
-        InputError: scans out of order, no tumour, treatment before the first scan, an unknown drug or unusable
-            stiffness.
+        InputError: scans out of order, no tumour, treatment before the first scan, an unknown drug, unusable
+            stiffness, or a head that is too small for the boxes of displacement.
     """
     found, _ = calibrated(history, TwinSettings() if settings is None else settings, comm)
     return found
@@ -125,6 +126,9 @@ def calibrated(
     grid = lattice(history, settings.voxel_mm, settings.margin_mm)
     coarse = on_lattice(history, grid)
     if settings.mechanics:
+        # palpate tumour has asked with the whole head; the lattice, or the boxes of this calibration, may be smaller.
+        where, edge_mm = f"tumour images of {history.subject}", float(coarse.edges_mm.max())
+        demand_head(where, coarse.tissue, coarse.edges_mm, settings.displacement_box_mm, edge_mm)
         coarse = replace(coarse, stiffness=coarse_stiffness(history, grid, settings.stiffness_draws))
     problem = prepared(coarse, settings, comm)
     found = laplace(problem)

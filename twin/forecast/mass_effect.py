@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from palpate.config.twin import TwinSettings
+from palpate.imaging.tumour.head import beyond_voxels, inside_skull
 from palpate.imaging.tumour.history import TumourHistory
 from palpate.progress import say
 from palpate.solvers.growth.displacement import LARGEST, Displacing, Head, brain_around, displacing, lengths_mm
@@ -26,7 +27,6 @@ from palpate.solvers.growth.voxels import voxels
 from palpate.twin.calibration.calibrate import Calibration
 from palpate.twin.forecast.predict import Forecast, present
 from palpate.twin.lattice import visible
-from palpate.twin.stiffness import inside_skull
 from palpate.twin.stress import LAMBDA_PA
 from palpate.units import kpa_to_pa, m_to_mm, mm_to_m
 
@@ -35,8 +35,6 @@ type Mask = NDArray[np.bool_]
 
 NUMERICAL_LOG_STD: Final = 0.1
 """Of w, by boxes and by what lies beyond the lattice: some 3 % and 10 % (docs/decisions/0070)."""
-BEYOND_MM: Final = 9.0
-"""So far what is at the lattice's faces goes on; there it is held as by the skull."""
 
 
 @dataclass(frozen=True)
@@ -172,8 +170,8 @@ def pushed(history: TumourHistory, settings: TwinSettings, log_moduli: NDArray[n
     """
     edges_m = mm_to_m(history.edges_mm)
     place = voxels(history.tissue, edges_m)
-    beyond = np.ceil(BEYOND_MM / history.edges_mm - 1e-6).astype(int)
-    widths = [(int(one), int(one)) for one in beyond]
+    widths = beyond_voxels(history.edges_mm)
+    beyond = np.array(widths)[:, 0]
     skull = inside_skull(history.tissue, history.edges_mm)
     wide, moduli = (np.pad(one, widths, mode="edge") for one in (skull, np.exp(log_moduli.astype(np.float64))))
     head = Head(place.space, middles_m(place, edges_m) + beyond * edges_m, wide, edges_m, moduli)

@@ -17,12 +17,15 @@ import numpy as np
 from palpate.config.twin import TwinSettings
 from palpate.imaging.nifti import write_nifti
 from palpate.imaging.tumour.history import TumourHistory
+from palpate.imaging.tumour.record import Remarks
 from palpate.imaging.tumour.visibility import LEAST_ML
 from palpate.outputs import claim_folder
 from palpate.progress import say
 from palpate.provenance import versions
+from palpate.quality_warning import QualityWarning
 from palpate.twin.calibration.calibrate import Calibration, calibrate
 from palpate.twin.forecast.predict import share_above
+from palpate.twin.front import front_warnings
 from palpate.twin.lattice import nearest_in
 from palpate.twin.products.figures import THRESHOLDS, intervals, observed, parameters
 from palpate.twin.storage import save_calibration
@@ -32,7 +35,7 @@ LEAST_ACCEPTED: Final = 0.05
 
 
 def calibrate_into(
-    history: TumourHistory, settings: TwinSettings, out: Path, notes: tuple[str, ...] = ()
+    history: TumourHistory, settings: TwinSettings, out: Path, remarks: Remarks | None = None
 ) -> Calibration:
     """Calibrate a twin and write its folder, whole or not at all.
 
@@ -40,7 +43,7 @@ def calibrate_into(
         history: of the tumour.
         settings: of the twin.
         out: folder to create, or to replace where palpate wrote it.
-        notes: what was taken for granted in reading the history.
+        remarks: what was said in reading the history.
 
     Raises:
         InputError: the history cannot be calibrated, or the folder holds somebody else's files.
@@ -55,7 +58,7 @@ def calibrate_into(
     )
     with target.writing() as partial:
         save_calibration(found, partial / "calibration.h5")
-        record = calibration_record(found, history, notes)
+        record = calibration_record(found, history, Remarks() if remarks is None else remarks)
         (partial / "calibration.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
         lattice = found.history
         white = np.where(lattice.tissue, 0.3 + 0.7 * lattice.white, 0.0).astype(np.float32)
@@ -64,19 +67,17 @@ def calibrate_into(
     return found
 
 
-def calibration_record(found: Calibration, history: TumourHistory, notes: tuple[str, ...]) -> dict[str, object]:
-    """What programs and the page read of a calibration, as plain JSON values.
+def calibration_record(found: Calibration, history: TumourHistory, remarks: Remarks) -> dict[str, object]:
+    """Return what programs and the page read of a calibration, as plain JSON values.
 
     Args:
         found: the calibration.
         history: on the images' grid.
-        notes: what was taken for granted.
+        remarks: what was said in reading the history.
     """
-    doubts = [] if found.statistics.converged else ["The calibration did not converge; do not use its forecast."]
-    if found.draws.acceptance < LEAST_ACCEPTED:
-        doubts.append("The draws of the posterior hardly moved: its intervals may be too narrow or too wide.")
     past = fitted(found)
-    doubts += contradicted(found.history, past)
+    own = (*_sampling_warnings(found), *contradicted(found.history, past))
+    warnings = (*remarks.warnings, *own, *front_warnings(found))
     return {
         "subject": history.subject,
         "units": {"volumes": "mL", "days": "since the first scan"},
@@ -98,23 +99,42 @@ def calibration_record(found: Calibration, history: TumourHistory, notes: tuple[
         },
         "statistics": dataclasses.asdict(found.statistics)
         | {"effective_share": found.draws.effective_share, "acceptance": found.draws.acceptance},
-        "notes": list(notes),
-        "doubts": doubts,
+        "radiotherapy_courses": list(remarks.courses),
+        "notes": list(remarks.notes),
+        "warnings": [one.as_record() for one in warnings],
+        "doubts": [str(one) for one in warnings],
         "settings": found.settings.model_dump(mode="json"),
         "versions": versions(),
     }
 
 
-def contradicted(history: TumourHistory, past: list[dict[str, Any]]) -> list[str]:
-    """A sentence for each scan that shows no tumour where the model is sure of one.
+def _sampling_warnings(found: Calibration) -> list[QualityWarning]:
+    """Return how far the posterior itself may be wrong."""
+    warnings = []
+    if not found.statistics.converged:
+        sentence = f"The calibration did not converge within {found.statistics.iterations} steps."
+        advice = "Do not use its forecast; check the scans and the treatments, or raise twin.max_iterations."
+        warnings.append(QualityWarning("calibration-not-converged", sentence, advice))
+    if found.draws.acceptance < LEAST_ACCEPTED:
+        sentence = "The draws of the posterior hardly moved: its intervals may be too narrow or too wide."
+        warnings.append(QualityWarning("draws-hardly-moved", sentence, "Raise twin.draws, or use another twin.seed."))
+    return warnings
+
+
+def contradicted(history: TumourHistory, past: list[dict[str, Any]]) -> list[QualityWarning]:
+    """Return a warning for each scan that shows no tumour where the model is sure of one.
 
     Args:
         history: on the lattice.
         past: of `fitted`.
     """
     return [
-        f"The scan of day {scan.day:g} shows no tumour, the model at least {row['visible_ml']['95'][0]:.1f} mL of one: "
-        "check that scan, and that all treatment is in the table."
+        QualityWarning(
+            "scan-contradicts-model",
+            f"The scan of day {scan.day:g} shows no tumour, the model at least {row['visible_ml']['95'][0]:.1f} mL of "
+            "one.",
+            "Check that scan, and that all treatment is in the table.",
+        )
         for scan, row in zip(history.scans, past, strict=True)
         if scan.marked and not scan.tumour.any() and row["visible_ml"]["95"][0] > LEAST_ML
     ]

@@ -28,6 +28,7 @@ from palpate.solvers.growth.displacement import AROUND_MM, LARGEST
 from palpate.twin.calibration.calibrate import Calibration
 from palpate.twin.forecast.mass_effect import NUMERICAL_LOG_STD, Displaced, MassEffect, mass_effect
 from palpate.twin.forecast.predict import Forecast, predict
+from palpate.twin.front import front_warnings
 from palpate.twin.products.figures import DISPLACEMENTS, LEVELS, QUANTITIES, THRESHOLDS, intervals
 from palpate.twin.products.on_mesh import meshed_lattice, write_on_mesh
 
@@ -79,6 +80,7 @@ def forecast_into(
             "mass_effect": None if moved is None else _mass_effect(calibration, moved),
             "meshes": meshes,
             "left_out": _beyond(calibration, last + max(after_days)),
+            "warnings": [one.as_record() for one in front_warnings(calibration)],
             "versions": versions(),
         }
         (partial / "forecast.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")

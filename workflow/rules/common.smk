@@ -31,6 +31,7 @@ DICOM, ANAT, REPORT = f"{SESSION}/dicom", f"{SESSION}/anat", f"{SESSION}/report.
 LOGS = f"{RESULTS}/logs/sub-{{subject}}_ses-{{session}}"
 KEY = ["--key", str(settings.ingest.key)] if settings.ingest.key else []
 TWIN = f"{RESULTS}/sub-{{subject}}/twin"
+HISTORY_RECORD = f"{TWIN}/history.json"
 HISTORY, CALIBRATION, TISSUE = f"{TWIN}/history.h5", f"{TWIN}/calibration", f"{TWIN}/mesh"
 FORECAST, OUTLOOK = f"{TWIN}/forecast", f"{TWIN}/outlook.html"
 TWIN_LOGS = f"{RESULTS}/logs/sub-{{subject}}"
@@ -127,7 +128,9 @@ def tumour_words(wildcards):
         [one.session, str(one.date), [role for role in tumour_sources(wildcards) if getattr(one, role)]]
         for one in scans
     ]
-    return [rows, settings.twin.drugs, inverted.session if inverted else None]
+    twin = settings.twin
+    head = [twin.mechanics, twin.displacement_box_mm, twin.voxel_mm]
+    return [rows, twin.drugs, inverted.session if inverted else None, head]
 
 
 def stiffness_options(wildcards, input):

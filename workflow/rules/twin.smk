@@ -3,7 +3,8 @@ rule tumour:
     input:
         unpack(inputs_of("tumour")),
     output:
-        HISTORY,
+        history=HISTORY,
+        record=HISTORY_RECORD,
     log:
         f"{TWIN_LOGS}_tumour.log",
     conda:
@@ -18,11 +19,13 @@ rule tumour:
         drugs=[word for drug in settings.twin.drugs for word in ("--drug", drug)],
         stiffness=stiffness_options,
         key=KEY,
+        box_mm=f"{settings.twin.displacement_box_mm if settings.twin.mechanics else 0:g}",
+        voxel_mm=f"{settings.twin.voxel_mm:g}",
         receipt=receipt_of("tumour"),
     shell:
         "PALPATE_RECEIPT={params.receipt:q}"
         " palpate tumour {params.table:q} --subject {wildcards.subject} {params.drugs:q} {params.stiffness:q} {params.key:q}"
-        " --settings {params.settings:q} --out {output:q} 2> >(tee {log:q} >&2)"
+        " --box-mm {params.box_mm} --voxel-mm {params.voxel_mm} --settings {params.settings:q} --out {output.history:q} 2> >(tee {log:q} >&2)"
 
 
 rule calibrate:

@@ -20,10 +20,10 @@ def calibrate(
     """
     from palpate.config.section import parse_settings
     from palpate.config.twin import TwinSettings
-    from palpate.imaging.tumour.store import history_notes, read_history
+    from palpate.imaging.tumour.store import history_remarks, read_history
     from palpate.outputs import claim_folder
     from palpate.twin.products.calibrated import calibrate_into
 
     chosen = parse_settings(TwinSettings, settings)
     claim_folder(out, "calibrate", {"history": history})
-    calibrate_into(read_history(history), chosen, out, history_notes(history))
+    calibrate_into(read_history(history), chosen, out, history_remarks(history))

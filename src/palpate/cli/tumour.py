@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -23,25 +24,41 @@ def tumour(
         Path | None,
         typer.Option(help="Key with which palpate deidentify wrote the T1, for an RTDOSE; default: the user's own."),
     ] = None,
+    box_mm: Annotated[
+        float,
+        typer.Option(
+            help="Edge of the boxes on which displacement will be computed (twin.displacement_box_mm), mm; 0 for a "
+            "twin without mechanics.",
+            min=0.0,
+        ),
+    ] = 9.0,
+    voxel_mm: Annotated[
+        float, typer.Option(help="Edge to which the twin will average voxels (twin.voxel_mm), mm.", min=0.1)
+    ] = 3.0,
     settings: Annotated[str | None, typer.Option(help="The tumour settings: JSON, or a YAML or JSON file.")] = None,
 ) -> None:
     """Read a tumour's maps of every date (cellularity 0..1, or ADC in mm2/s), regions, dose (Gy) and drugs (mg).
 
     Everything is put on the grid of the first scan; days count from it, and no date is kept. Later dates are laid on
     the first by their T1 images where both have one. At least two dates are needed. What the table and folders must
-    hold is in docs/longitudinal.md.
+    hold is in docs/longitudinal.md. What was read is listed beside the file as JSON: courses of radiotherapy, doses of
+    drugs, notes and warnings.
     """
     from palpate.config.section import parse_settings
     from palpate.config.study import read_study
     from palpate.config.tumour import TumourSettings
+    from palpate.imaging.tumour.head import demand_head
     from palpate.imaging.tumour.reading import read_tumour
+    from palpate.imaging.tumour.record import HISTORY_RECORD, record_beside, write_history_record
     from palpate.imaging.tumour.store import HISTORY, write_history
     from palpate.outputs import claim_file
     from palpate.progress import say
 
     chosen = parse_settings(TumourSettings, settings)
     inputs = {"table of sessions": sessions, "stiffness": stiffness, "key": key}
+    record = record_beside(out)
     claim_file(out, HISTORY, inputs)
+    claim_file(record, HISTORY_RECORD, inputs)
     study = read_study(sessions)
     of_subject = [path for one in study if one.subject == subject for path in one.paths]
     claim_file(out, HISTORY, {f"{number} of the table": path for number, path in enumerate(of_subject)})
@@ -54,8 +71,15 @@ def tumour(
         stiffness=None if stiffness is None else (stiffness_session, stiffness),
         key_file=key,
     )
-    write_history(out, found.history, found.notes)
-    history = found.history
+    history, remarks = found.history, found.remarks
+    if box_mm > 0.0:
+        where = f"tumour images of sub-{subject}"
+        small = demand_head(where, history.tissue, history.edges_mm, box_mm, voxel_mm)
+        remarks = replace(remarks, warnings=(*remarks.warnings, *small))
+        for warning in small:
+            say(f"sub-{subject}: WARNING: {warning}")
+    write_history(out, history, remarks=remarks)
+    write_history_record(record, history, remarks)
     say(
         f"sub-{subject}: {len(history.scans)} scans, {len(history.irradiations)} fractions, "
         f"{len(history.drug_doses)} doses of drugs, {len(history.surgeries)} resections in {out}"

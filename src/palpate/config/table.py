@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import difflib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from palpate.config.text_file import read_text_file
 from palpate.errors import InputError
+from palpate.progress import say
 
 type Rows = list[tuple[int, dict[str, str]]]
 
@@ -26,12 +28,16 @@ class TableColumns:
         optional: names of the others.
         advice_unknown: remedy for a column that nobody knows, one sentence.
         further: whether columns that nobody knows are passed over instead of refused.
+        renamed: old names of columns, read for one version, to their names of now.
+        meanings: what columns hold, for the error about a name that is nearly theirs, such as "it is in gray (Gy)".
     """
 
     required: Sequence[str]
     optional: Sequence[str]
     advice_unknown: str = "Check the spelling, or leave the column out."
     further: bool = False
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    meanings: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def known(self) -> tuple[str, ...]:
@@ -60,6 +66,13 @@ def read_table(path: Path, columns: TableColumns, *, what: str, advice: str) -> 
 def _header(path: Path, lines: Sequence[str], columns: TableColumns) -> list[str]:
     """Return the names of the columns after checking them."""
     header = [_unquoted(cell) for cell in lines[0].split("\t")]
+    for old, new in columns.renamed.items():
+        if old in header and new in header:
+            found, advice = f"the columns {old} and {new}", f"Remove the column {old}: it is the old name of {new}."
+            raise InputError(path, found=found, expected="one of them", advice=advice)
+        if old in header:
+            say(f"{path.name}: the column {old} is read as {new}; rename it, the next version refuses {old}")
+    header = [columns.renamed.get(name, name) for name in header]
     known = f"columns among {', '.join(columns.known)}"
     if len(header) == 1 and (separator := _other_separator(lines[0], columns)):
         raise InputError(
@@ -75,13 +88,24 @@ def _header(path: Path, lines: Sequence[str], columns: TableColumns) -> list[str
         if header.count(name) > 1 and name in columns.known:
             raise InputError(path, found=f"column {name[:_SHOWN]!r} twice", expected=known, advice="Remove one.")
         if name not in columns.known and not columns.further:
-            found = f"column {name[:_SHOWN]!r}"
-            raise InputError(path, found=found, expected=known, advice=columns.advice_unknown)
+            found = f"the column {name[:_SHOWN]!r}, which palpate does not know"
+            raise InputError(path, found=found, expected=known, advice=_advice_for(name, columns))
     for name in columns.required:
         if name not in header:
             found = f"no column {name!r} in the header line"
             raise InputError(path, found=found, expected=known, advice="Add it.")
     return header
+
+
+def _advice_for(name: str, columns: TableColumns) -> str:
+    """Return what to do about a column that nobody knows: rename it, where it is nearly one that is known."""
+    stem = name.lower().split("_")[0]
+    alike = [one for one in columns.known if "_" in one and one.split("_")[0] == stem]
+    near = alike or difflib.get_close_matches(name.lower(), columns.known, 1)
+    if not near:
+        return columns.advice_unknown
+    meaning = f"; {columns.meanings[near[0]]}" if near[0] in columns.meanings else ""
+    return f"Rename it to {near[0]} if that is what it holds{meaning}. Else remove it from the table."
 
 
 def _other_separator(line: str, columns: TableColumns) -> str | None:

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 import palpate.solvers  # noqa: F401  # isort: skip  (loads MPI before dolfinx)
 
+from palpate.imaging.tumour.head import COARSER  # isort: skip
 from palpate.solvers.growth.displacement import (  # isort: skip
     AROUND_MM,
-    COARSER,
     Displacing,
     Head,
     brain_around,

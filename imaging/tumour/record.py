@@ -1,0 +1,81 @@
+"""What was read of a tumour as JSON beside its history: courses as they will be applied, notes and warnings."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from palpate.imaging.tumour.history import TumourHistory
+from palpate.output_kinds import FileKind
+from palpate.outputs import claim_file
+from palpate.provenance import versions
+from palpate.quality_warning import QualityWarning
+
+_COURSES: Final = "radiotherapy_courses"
+
+
+@dataclass(frozen=True, slots=True)
+class Remarks:
+    """What was said in reading a history; no names, no dates.
+
+    Attributes:
+        notes: what was taken for granted, in sentences.
+        warnings: what a user must check.
+        courses: JSON objects of radiotherapy as it will be applied (RadiotherapyCourse.as_record).
+    """
+
+    notes: tuple[str, ...] = ()
+    warnings: tuple[QualityWarning, ...] = ()
+    courses: tuple[dict[str, float], ...] = ()
+
+    def as_record(self) -> dict[str, Any]:
+        """Return what a record says of the reading."""
+        return {
+            _COURSES: list(self.courses),
+            "notes": list(self.notes),
+            "warnings": [one.as_record() for one in self.warnings],
+        }
+
+
+def _is_record(path: Path) -> bool:
+    return f'"{_COURSES}"'.encode() in path.read_bytes()
+
+
+HISTORY_RECORD: Final = FileKind("tumour", "record of a tumour's history", (".json",), _is_record)
+
+
+def record_beside(history: Path) -> Path:
+    """Return where the record of a history lies, beside its file."""
+    return history.with_name(history.name.removesuffix(".h5") + ".json")
+
+
+def write_history_record(path: Path, history: TumourHistory, remarks: Remarks) -> None:
+    """Write what a history holds as JSON, for people and programs that do not open HDF5.
+
+    Args:
+        path: JSON file to create, or to replace where palpate wrote it.
+        history: of one subject.
+        remarks: what was said in reading it.
+
+    Raises:
+        InputError: the file holds something else.
+    """
+    drugs = sorted({one.drug for one in history.drug_doses})
+    record = {
+        "subject": history.subject,
+        "units": {"doses": "Gy", "drugs": "mg", "days": "since the first scan"},
+        "scan_days": [scan.day for scan in history.scans],
+        "drugs": [
+            {"drug": drug, "doses": len(given), "amount_mg": float(sum(given))}
+            for drug in drugs
+            if (given := [one.amount_mg for one in history.drug_doses if one.drug == drug])
+        ],
+        "surgery_days": [one.day for one in history.surgeries],
+        "stiffness": history.stiffness is not None,
+        **remarks.as_record(),
+        "versions": versions(),
+    }
+    with claim_file(path, HISTORY_RECORD, {}).writing() as partial:
+        partial.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
