@@ -28,7 +28,7 @@ class _Table:
 
 
 def write_calibration(page: Path, found: Calibration) -> None:
-    """Write the page and, beside it, the figures as JSON; each appears whole or not at all."""
+    """Write the page and, beside it, the figures as JSON; an interrupted run leaves no partial file."""
     with atomic_file(page.with_suffix(".json")) as partial:
         content = found.to_json() | {"versions": versions()}
         partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
@@ -38,7 +38,7 @@ def write_calibration(page: Path, found: Calibration) -> None:
 
 def calibration_table(found: Calibration) -> str:
     """The coverage as lines for a terminal."""
-    lines = [f"{found.patients} patients; data decide in {found.informed_share:.0%} of the voxels"]
+    lines = [f"{found.patients} patients; {found.informed_share:.0%} of the voxels are informed"]
     for table in _tables(found):
         lines += ["", table.caption]
         lines += [
@@ -86,6 +86,11 @@ def _figures(found: Calibration) -> list[tuple[str, str, list[tuple[str, str]]]]
     ]
 
 
+def _figure(value: float) -> str:
+    """Return a number with three decimals; a dash where there is none, as for a cohort without direct inversions."""
+    return f"{value:.3f}" if math.isfinite(value) else "–"
+
+
 def _share(share: float, error: float) -> str:
     """A share with its standard error, which one patient alone does not have."""
     return f"{share:.1%} ± {error:.1%}" if math.isfinite(error) else f"{share:.1%}"
@@ -99,8 +104,8 @@ def _tables(found: Calibration) -> list[_Table]:
             (
                 kind,
                 f"{ranks.pooled.size}",
-                f"{ranks.calibration_error:.3f}",
-                "{:.3f} to {:.3f}".format(*ranks.resampled_error),
+                _figure(ranks.calibration_error),
+                " to ".join(_figure(end) for end in ranks.resampled_error),
                 *(_share(*ranks.coverage(level)) for level in LEVELS),
             )
             for kind, ranks in found.ranks[modulus].items()
@@ -114,10 +119,10 @@ def _tables(found: Calibration) -> list[_Table]:
             tuple(
                 (
                     NAMES[m],
-                    f"{sharp[m].width:.0%}",
-                    f"{sharp[m].crps_kpa:.3f}",
-                    f"{sharp[m].direct_crps_kpa:.3f}",
-                    f"{sharp[m].prior_crps_kpa:.3f}",
+                    f"{sharp[m].width:.0%}" if math.isfinite(sharp[m].width) else "–",
+                    _figure(sharp[m].crps_kpa),
+                    _figure(sharp[m].direct_crps_kpa),
+                    _figure(sharp[m].prior_crps_kpa),
                 )
                 for m in MODULI
             ),

@@ -15,6 +15,7 @@ from palpate.provenance import atomic_file
 from palpate.service.outlook.figures import CURVES, DISPLACEMENTS, NAMES, curve, slices
 from palpate.service.outlook.finished import Finished, read_finished
 from palpate.service.report.page import content_policy, page_style, page_template
+from palpate.service.report.recorded_warnings import recorded_warnings
 
 _LEVELS: Final = ("50", "80", "90", "95")
 _WORDS: Final[Mapping[str, str]] = {
@@ -40,7 +41,7 @@ class _Table:
 
 
 def write_outlook(calibration: Path, forecast: Path, out: Path) -> None:
-    """Write the page of a twin; it appears whole or not at all.
+    """Write the page of a twin; an interrupted run leaves no partial page.
 
     Args:
         calibration: folder of palpate calibrate.
@@ -64,7 +65,7 @@ def render(finished: Finished) -> str:
         version=palpate.__version__,
         subject=told["subject"],
         headline=_headline(finished),
-        doubts=[*told["doubts"], *finished.forecast["left_out"]],
+        doubts=[*recorded_warnings(told), *recorded_warnings(finished.forecast), *finished.forecast["left_out"]],
         curves=_curves(finished),
         slices=slices(finished),
         tables=[*_forecast_tables(finished), _parameter_table(told["parameters"]), _past_table(told)],

@@ -23,7 +23,7 @@ _MARGIN_MM: Final = 12.0
 
 
 def colour_tops_kpa(run: RunView, settings: ReportSettings) -> dict[tuple[str, Modulus], float]:
-    """Upper ends of the colour scales of mean and spread, kPa, above nearly all tissue that data decide.
+    """Upper ends of the colour scales of mean and spread, kPa, above nearly all informed tissue.
 
     Where the truth is known the scale of the mean holds it as well, so that both can be compared by eye.
     """
@@ -180,9 +180,9 @@ def _grey(values: NDArray[np.float32]) -> NDArray[np.uint8]:
 
 
 def _high(the_map: Map, informed: NDArray[np.bool_]) -> float:
-    """A value above nearly all of the tissue, where data decide: elsewhere the prior's tail would set the colours."""
-    decided = the_map.covered & informed
-    inside = the_map.values[decided if decided.any() else the_map.covered]
+    """Return a value above nearly all informed tissue; elsewhere the prior's tail would set the colours."""
+    counted = the_map.covered & informed
+    inside = the_map.values[counted if counted.any() else the_map.covered]
     return float(np.percentile(inside, 98.0)) if inside.size else 1.0
 
 

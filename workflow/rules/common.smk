@@ -66,16 +66,10 @@ def session_results():
     return pages + maps + on_anatomy + [f"{RESULTS}/sub-{subject}/twin/outlook.html" for subject in twins]
 
 
-def dicom_maps(wildcards):
-    """The session's DICOM maps, where there are any; the page links to them."""
-    return [f"{SESSION}/dicom".format(**wildcards)] if session_of(wildcards).brings_dicom else []
-
-
 def scan_of_maps(wildcards):
-    """The session's own DICOM, where its maps are to lie in its study and its record does not name that any more."""
+    """The session's own DICOM, where its maps are to carry the scan's patient and study."""
     session = session_of(wildcards)
-    needed = session.brings_dicom and settings.maps.uids == "retained" and settings.ingest.uids == "keyed"
-    return session.mre if needed else []
+    return session.mre if session.brings_dicom and settings.maps.identity == "scan" else []
 
 
 def inverted_session(subject):

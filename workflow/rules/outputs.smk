@@ -50,7 +50,6 @@ rule report:
     input:
         wavefield=rules.ingest.output,
         mre=rules.invert.output,
-        dicom=dicom_maps,
         truth=lambda wildcards: session_of(wildcards).truth or [],
     output:
         f"{SESSION}/report.html",
