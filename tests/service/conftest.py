@@ -112,10 +112,14 @@ def write_session(
 
 
 def _affine_mm(axes: NDArray[np.float64] | None) -> NDArray[np.float64]:
+    """The grid's place; with other axes its centre stays, so that it lies within the anatomy."""
+    tilted = Rotation.from_euler("xyz", [8.0, -5.0, 10.0], degrees=True).as_matrix()
+    edges, corner_mm, middle = tilted @ np.diag([2.0, 2.0, 2.5]), np.array([-22.0, -30.0, 8.0]), np.array(SHAPE) / 2.0
     affine_mm = np.eye(4)
-    axes = Rotation.from_euler("xyz", [8.0, -5.0, 10.0], degrees=True).as_matrix() if axes is None else axes
-    affine_mm[:3, :3] = axes @ np.diag([2.0, 2.0, 2.5])
-    affine_mm[:3, 3] = [-22.0, -30.0, 8.0]
+    affine_mm[:3, :3], affine_mm[:3, 3] = edges, corner_mm
+    if axes is not None:
+        affine_mm[:3, :3] = axes @ np.diag([2.0, 2.0, 2.5])
+        affine_mm[:3, 3] = corner_mm + (edges - affine_mm[:3, :3]) @ middle
     return affine_mm.astype(np.float32).astype(np.float64)
 
 

@@ -134,12 +134,17 @@ def test_clicks_on_the_picture(opened: Opened) -> None:
     """With the mouse, as people do: what is read belongs to where the cross-hair then is."""
     maps = opened.maps(50.0)
     box = opened.browser.evaluate(
-        "(() => { const c = document.getElementById('viewer-canvas'); c.scrollIntoView({block: 'center', behavior: 'instant'});"
+        "(() => { const c = document.getElementById('viewer-canvas');"
+        " c.scrollIntoView({block: 'center', behavior: 'instant'});"
         " const b = c.getBoundingClientRect(); return [b.x, b.y, b.width, b.height]; })()"
     )
     rng = np.random.default_rng(3)
     told = set()
+    inside = np.argwhere(np.isfinite(maps["mean_storagemodulus"].get_fdata())).mean(axis=0)
+    affine = maps["mean_storagemodulus"].affine
     for across, down in rng.uniform(0.03, 0.97, size=(24, 2)):
+        # A click moves the cross-hair within one plane: each starts from the middle of the tissue.
+        opened.told((affine[:3, :3] @ inside + affine[:3, 3])[None])
         opened.browser.click(box[0] + across * box[2], box[1] + down * box[3])
         line = opened.browser.evaluate(STATUS)
         assert line == _expected(maps, np.array(opened.browser.evaluate(POINT)))

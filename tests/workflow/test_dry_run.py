@@ -56,11 +56,14 @@ def test_each_step_gets_its_own_section_only(snakemake: Command) -> None:
         assert "seed" not in line
 
 
-@pytest.mark.parametrize(("config", "scans"), [((), 2), (("maps={'uids': 'keyed'}",), 0)])
-def test_maps_read_the_scan_again_where_its_place_is_wanted(
+@pytest.mark.parametrize(
+    ("config", "scans"),
+    [((), 2), (("ingest={'uids': 'retained', 'key': 'keys/study'}",), 2), (("maps={'identity': 'pseudonym'}",), 0)],
+)
+def test_maps_read_the_scan_again_where_its_identity_is_wanted(
     config: tuple[str, ...], scans: int, snakemake: Command
 ) -> None:
-    """Maps to hand on must be made without the patient's own scan; maps for a viewer need it, and the study's key."""
+    """Maps to hand on must be made without the patient's own scan; maps for an archive need it, and the study's key."""
     given = (f"sessions={TABLE}", "results=out", "ingest={'key': 'keys/study'}", *config)
     done = snakemake("-n", "-p", "--config", *given)
     lines = re.findall(r"palpate maps .*", done.stdout + done.stderr)
