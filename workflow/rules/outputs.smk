@@ -33,6 +33,8 @@ rule overlay:
         directory(f"{SESSION}/anat"),
     log:
         f"{LOGS}_overlay.log",
+    # Before the DICOM maps, whose refusal must not cost these.
+    priority: 1
     conda:
         "../../envs/palpate.yaml"
     threads: 1
@@ -55,6 +57,8 @@ rule report:
         f"{SESSION}/report.html",
     log:
         f"{LOGS}_report.log",
+    # Before the DICOM maps, whose refusal must not cost these.
+    priority: 1
     conda:
         "../../envs/palpate.yaml"
     threads: 1
