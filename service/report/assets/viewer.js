@@ -81,9 +81,10 @@
   }
 
   // Runs with every drawing, so that the line follows the cross-hair however it was moved.
-  function tell() {
+  function tell(location) {
     if (!state.numbers) return;
-    const said = sentence(state.numbers, viewer.frac2mm(viewer.scene.crosshairPos, 0, true));
+    const point = location && location.mm ? location.mm : viewer.frac2mm(viewer.scene.crosshairPos, 0, true);
+    const said = sentence(state.numbers, point);
     if (status.textContent !== said) status.textContent = said;
   }
 

@@ -7,9 +7,11 @@ from typing import Any, Final, Literal
 from pydantic import model_validator
 
 from palpate.config.section import Section
+from palpate.errors import InputError
 from palpate.progress import say
 
 _OLD_KEY: Final = "uids"
+_ADVICE: Final = "Remove maps.uids and write maps.identity: scan (retained) or pseudonym (keyed)."
 _OLD_WORDS: Final = {"retained": "scan", "keyed": "pseudonym"}
 
 
@@ -30,8 +32,11 @@ class MapsSettings(Section):
         word = given[_OLD_KEY]
         meant = _OLD_WORDS.get(word) if isinstance(word, str) else None
         if meant is None:
-            raise ValueError("maps.uids is now maps.identity, scan (before: retained) or pseudonym (before: keyed)")
+            shown = repr(word) if isinstance(word, str) else type(word).__name__
+            expected = "retained or keyed, the words of this old name of maps.identity"
+            raise InputError("maps.uids", found=shown, expected=expected, advice=_ADVICE)
         if given.get("identity", meant) != meant:
-            raise ValueError("maps.uids is the old name of maps.identity and says another thing; remove it")
+            found = f"{word}, where maps.identity says another thing"
+            raise InputError("maps.uids", found=found, expected="one of the two names", advice=_ADVICE)
         say(f"maps.uids: {word} is now maps.identity: {meant}; the old name is read for this version only")
         return {name: value for name, value in given.items() if name != _OLD_KEY} | {"identity": meant}
