@@ -47,9 +47,20 @@ class Record:
     about: str
 
     @property
+    def judged(self) -> list[Row]:
+        """Rows with a goal that a program can judge."""
+        return [row for row in self.rows if row.verdict]
+
+    @property
+    def tally(self) -> str:
+        """Goals met of all, such as "1/5"; a dash where none is set."""
+        met = sum(row.verdict == "met" for row in self.judged)
+        return f"{met}/{len(self.judged)}" if self.judged else "-"
+
+    @property
     def verdict(self) -> str:
         """Which goals were met and which missed, in a sentence."""
-        judged = [row for row in self.rows if row.verdict]
+        judged = self.judged
         missed = [f"{row.quantity} ({row.verdict}{_unit(row)})" for row in judged if row.verdict != "met"]
         if not judged:
             return "No goal is set that a program can judge."
@@ -81,15 +92,19 @@ def page(records: Sequence[Record]) -> str:
 
 
 def with_table(readme: str, records: Sequence[Record]) -> str:
-    """The README with the table between its markers renewed: each benchmark's first goal, or quantity."""
-    heads = ["benchmark", "quantity", "palpate", "published", "goal", ""]
+    """Return the README with the table between its markers renewed.
+
+    Each benchmark shows its first goal, or quantity, and how many of all its goals were met: a first goal that was met
+    must not hide others that were missed.
+    """
+    heads = ["benchmark", "goals met", "for example", "palpate", "published", "goal"]
     firsts = [(record, next((row for row in record.rows if row.goal), record.rows[0])) for record in records]
     cells = [
         [
             f"[{record.facts['name']}](docs/benchmarks.md#{record.facts['name']})",
+            record.tally,
             *_cells(row),
             row.goal or "-",
-            row.verdict,
         ]
         for record, row in firsts
     ]

@@ -12,8 +12,9 @@ from palpate.errors import InputError
 from palpate.imaging.deidentify.identifiers import Identifiers, recorded_identifiers
 from palpate.imaging.deidentify.key import Key
 from palpate.imaging.deidentify.key_file import known_key, open_key
-from palpate.imaging.dicom_origin import original_place
-from palpate.imaging.dicom_source import DicomSource, dicom_source, keyed_source
+from palpate.imaging.dicom_identity import MapIdentity, pseudonym_of
+from palpate.imaging.dicom_origin import REMEDIES, scan_identity
+from palpate.imaging.dicom_source import DicomSource, dicom_source
 from palpate.imaging.json_object import read_json
 from palpate.imaging.parametric_map import QUANTITIES, write_parametric_map
 from palpate.imaging.stiffness_folder import Stiffness, read_stiffness
@@ -41,39 +42,40 @@ def write_dicom_maps(
     Args:
         mre: folder of finished stiffness maps, kPa.
         wavefield: the folder that they were computed from, with `<label>_ingest.json` where palpate ingest made it.
-        out: the folder to write; it appears whole or not at all.
-        settings: whose study and frame of reference the maps carry.
-        scan: the DICOM that palpate ingest read; needed where its record is keyed and the maps are to lie in the scan's
-            own study and frame of reference, which are read there and nothing else.
+        out: the folder to write; an interrupted run leaves no partial result.
+        settings: whose identity the maps carry.
+        scan: the DICOM that palpate ingest read, from which patient, study and frame of reference are read again; not
+            needed for maps under a pseudonym.
         key: the key's file; None takes the user's own.
 
     Returns:
         The files written; none where the source was not DICOM.
 
     Raises:
-        InputError: if the maps or the record of ingest cannot be used, or scan or key are not those of the record.
+        InputError: if the maps or the record of ingest cannot be used, scan or key are not those of the record, or the
+            scan's images disagree on whose they are.
     """
     target = claim_folder(out, "maps", {"mre": mre, "wavefield": wavefield, "scan": scan, "key": key})
     runs = read_stiffness(mre)
-    places = _Places(settings, scan, key, out)
-    sources = {label: _source(wavefield, label, places) for label in {run.label for run in runs}}
+    identities = _Identities(settings, scan, key, out)
+    whose = {label: _identity(wavefield, label, identities) for label in sorted({run.label for run in runs})}
     written: list[Path] = []
     with target.writing() as partial:
         for run in runs:
-            source = sources[run.label]
-            if source is not None:
-                written += [out / path.name for path in _write_run(partial, run, source)]
+            identity = whose[run.label]
+            if identity is not None:
+                written += [out / path.name for path in _write_run(partial, run, identity)]
         if not written:
             (partial / NOTE_NAME).write_text(_NOTE, encoding="utf-8")
     return tuple(written)
 
 
 @dataclass(frozen=True, slots=True)
-class _Places:
-    """Where maps are to lie, and what is needed to find it.
+class _Identities:
+    """Choice of whose identity maps carry, and what is needed to find it.
 
     Attributes:
-        settings: the scan's own study and frame of reference, or keyed ones.
+        settings: the scan's own identity or a pseudonym.
         scan: the DICOM that palpate ingest read.
         key: the key's file; None for the user's own.
         out: the folder to write.
@@ -84,52 +86,54 @@ class _Places:
     key: Path | None
     out: Path
 
-    def of(self, recorded: DicomSource, identifiers: Identifiers) -> DicomSource:
-        """A recorded scan under the identifiers that maps are to carry.
+    def of(self, recorded: DicomSource, identifiers: Identifiers, subject: str) -> MapIdentity:
+        """Return the identity for the maps of a recorded scan.
 
         Raises:
             InputError: scan or key are missing or not those of the record.
         """
-        if self.settings.uids == "keyed":
-            own = identifiers.kind == "retained"
-            return keyed_source(recorded, open_key(self.key, away_from=self.out)) if own else recorded
-        if identifiers.kind != "keyed":
-            return recorded
-        key = self._key_of(identifiers)
+        if self.settings.identity == "pseudonym":
+            key = None if identifiers.kind == "keyed" else open_key(self.key, away_from=self.out)
+            return pseudonym_of(recorded, key, subject)
+        key = self._key_of(identifiers) if identifiers.kind == "keyed" else known_key(self.key)
         if self.scan is None:
             raise InputError(
                 "--scan",
                 found="none",
-                expected="the DICOM folder or zip that palpate ingest read: its record is keyed",
-                advice="Give it, so that the maps lie in the scan's frame of reference, or set maps.uids to keyed.",
+                expected="the DICOM folder or zip that palpate ingest read: patient and study are read from it",
+                advice=REMEDIES,
             )
-        return original_place(recorded, self.scan, key)
+        return scan_identity(recorded, self.scan, key)
 
     def _key_of(self, identifiers: Identifiers) -> Key:
-        """The key with which a record was keyed."""
+        """Return the key that made a record's identifiers.
+
+        Raises:
+            InputError: there is none, or another one.
+        """
         key = known_key(self.key)
         if key is None or key.fingerprint != identifiers.key_fingerprint:
             raise InputError(
                 "the key",
                 found="none" if key is None else f"another one, of fingerprint {key.fingerprint}",
                 expected=f"the key that palpate ingest had, of fingerprint {identifiers.key_fingerprint}",
-                advice="Give its file with --key (setting ingest.key), or set maps.uids to keyed.",
+                advice="Give its file with --key (setting ingest.key), or set maps.identity to pseudonym.",
             )
         return key
 
 
-def _source(wavefield: Path, label: str, places: _Places) -> DicomSource | None:
-    """The scan behind a run; None where it did not come as DICOM."""
+def _identity(wavefield: Path, label: str, identities: _Identities) -> MapIdentity | None:
+    """Return the identity for the maps of a run; None where it did not come as DICOM."""
     path = wavefield / f"{label}_ingest.json"
     record = read_json(path) if path.exists() else {}
     recorded = dicom_source(record, path)
-    return None if recorded is None else places.of(recorded, recorded_identifiers(record))
+    subject = label.partition("_")[0]
+    return None if recorded is None else identities.of(recorded, recorded_identifiers(record), subject)
 
 
-def _write_run(folder: Path, run: Stiffness, source: DicomSource) -> list[Path]:
+def _write_run(folder: Path, run: Stiffness, identity: MapIdentity) -> list[Path]:
     """Write the maps of one run at one frequency."""
     paths = []
-    subject = run.label.partition("_")[0]
     for (statistic, modulus), quantity in QUANTITIES.items():
         marginals = run.moduli[modulus]
         path = folder / f"{run.stem}_stat-{statistic}_{modulus}.dcm"
@@ -137,8 +141,7 @@ def _write_run(folder: Path, run: Stiffness, source: DicomSource) -> list[Path]:
             path,
             marginals.mean if statistic == "mean" else marginals.std,
             quantity,
-            source,
-            subject=subject,
+            identity,
             description=f"{quantity.code} kPa {frequency_text(run.frequency_hz)} Hz {run.label}",
             made=_made(run),
         )

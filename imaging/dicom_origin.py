@@ -1,63 +1,127 @@
-"""Back from keyed identifiers to a scan's own: they are read from the scan again, and proved by the key."""
+"""From the record of ingest back to the scan: its image that a map refers to, and the identity that it states."""
 
 from __future__ import annotations
 
 import io
+import re
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+from pydicom.datadict import dictionary_description
+from pydicom.dataset import Dataset
+
 from palpate.errors import InputError
+from palpate.imaging.deidentify.identifiers import same_identifier
 from palpate.imaging.deidentify.key import Key
 from palpate.imaging.dicom.files import UNREADABLE, contents, shown, silence
 from palpate.imaging.dicom.parsing import parse
+from palpate.imaging.dicom_identity import CHARACTERS, PATIENT, PLACE_AND_TIME, STUDY, MapIdentity, identity_of
 from palpate.imaging.dicom_source import DicomSource
 from palpate.imaging.input_limits import Budget
+from palpate.progress import say
 
-_TAGS: Final = ("StudyInstanceUID", "FrameOfReferenceUID", "SeriesInstanceUID", "SOPInstanceUID")
+_UIDS: Final = ("SOPInstanceUID", "StudyInstanceUID", "FrameOfReferenceUID", "SeriesInstanceUID")
+_READ: Final = [*_UIDS, "SOPClassUID", CHARACTERS, *PATIENT, *STUDY, *PLACE_AND_TIME]
+_PERSON: Final = ("PatientID", "IssuerOfPatientID", "PatientName", "PatientBirthDate", "PatientSex")
+_OF_STUDY: Final = ("StudyID", "StudyDate", "StudyTime", "AccessionNumber", "StudyDescription")
+REMEDIES: Final = (
+    "Give the scan where it lies now (--scan; in sessions.tsv the column mre),"
+    " or set maps.identity to pseudonym for maps under a pseudonym."
+)
 
 
-def original_place(recorded: DicomSource, scan: Path, key: Key) -> DicomSource:
-    """A recorded scan under its own identifiers: viewers look up the series that a map refers to, and lay it over that.
+def scan_identity(recorded: DicomSource, scan: Path, key: Key | None) -> MapIdentity:
+    """Return the identity of the scan behind a record, read from the scan again.
+
+    Viewers look up the series that a map refers to, so that the very image of the record is found, whether the record
+    holds its identifiers, the key's for them, or the other way round where a de-identified copy is given.
 
     Args:
-        recorded: identifiers that the key gave for the scan's own.
-        scan: the DICOM folder or zip that palpate ingest read; of its files nothing but four identifiers is looked at.
-        key: of the record.
+        recorded: the scan as the record of ingest names it.
+        scan: the DICOM folder or zip that palpate ingest read.
+        key: of the record; None where its identifiers are not keyed.
 
     Raises:
-        InputError: there is no such path, or no image there whose keyed identifiers are the recorded ones.
+        InputError: there is no such path, no image there that the record stands for, or images of its study disagree
+            on whose they are.
     """
     if not scan.exists():
-        advice = "Give the folder or zip that palpate ingest read."
-        raise InputError(scan, found="no such file or folder", expected="the session's DICOM", advice=advice)
-    wanted = (recorded.study_instance_uid, recorded.frame_of_reference_uid, recorded.series_instance_uid)
-    for _, content in contents(scan):
-        study, frame, series, image = _identifiers(content)
-        if key.identifier(image) != recorded.sop_instance_uid:
-            continue
-        if (*map(key.identifier, (study, frame, series)),) == wanted:
-            return replace(
-                recorded,
-                study_instance_uid=study,
-                frame_of_reference_uid=frame,
-                series_instance_uid=series,
-                sop_instance_uid=image,
-            )
-    raise InputError(
-        shown(scan),
-        found="no image that the record of ingest stands for: another scan, or changed identifiers",
-        expected="the DICOM folder or zip that palpate ingest read for this session",
-        advice="Give that one (--scan; in sessions.tsv the column mre), or run palpate ingest again.",
+        raise InputError(scan, found="no such file or folder", expected="the session's DICOM", advice=REMEDIES)
+    wanted = (
+        recorded.sop_instance_uid,
+        recorded.study_instance_uid,
+        recorded.frame_of_reference_uid,
+        recorded.series_instance_uid,
     )
+    found: Dataset | None = None
+    headers: list[Dataset] = []
+    for header in _headers(scan):
+        headers.append(header)
+        own = [str(header.get(name, "")) for name in _UIDS]
+        if found is None and all(same_identifier(*pair, key) for pair in zip(own, wanted, strict=True)):
+            found = header
+    if found is None:
+        raise InputError(
+            shown(scan),
+            found="no image that the record of ingest stands for: another scan, or changed identifiers",
+            expected="the DICOM folder or zip that palpate ingest read for this session",
+            advice=REMEDIES,
+        )
+    _demand_one_person(scan, [one for one in headers if one.get("StudyInstanceUID") == found.StudyInstanceUID])
+    image, study, frame, series = (str(found[name].value) for name in _UIDS)
+    own_source = replace(
+        recorded,
+        study_instance_uid=study,
+        frame_of_reference_uid=frame,
+        series_instance_uid=series,
+        sop_instance_uid=image,
+    )
+    return identity_of(found, own_source)
 
 
-def _identifiers(content: bytes) -> tuple[str, ...]:
-    """Study, frame of reference, series and image of a DICOM file; empty where it is none or does not say."""
-    try:
-        with silence():
-            header = parse(io.BytesIO(content), len(content), Budget("a DICOM file of the scan"), tags=_TAGS)
-            return tuple(str(header.get(name, "")) for name in _TAGS)
-    except UNREADABLE:
-        # Ingest refuses damaged images of the scan itself; what else lies beside it is of no concern here.
-        return ("",) * len(_TAGS)
+def _headers(scan: Path) -> Iterator[Dataset]:
+    """Yield identity and identifiers of every DICOM file; what cannot be read is passed over.
+
+    Ingest has refused damaged images of the scan itself; what else lies beside it is of no concern here.
+    """
+    for _, content in contents(scan):
+        try:
+            with silence():
+                header = parse(io.BytesIO(content), len(content), Budget("a DICOM file of the scan"), tags=_READ)
+                for element in header:
+                    _ = str(element.value)
+                header.remove_private_tags()
+        except UNREADABLE:
+            continue
+        if header.get("SOPInstanceUID") and header.get("StudyInstanceUID"):
+            yield header
+
+
+def _demand_one_person(scan: Path, headers: list[Dataset]) -> None:
+    """Refuse a study whose images state different persons; say where they state different studies.
+
+    An image that leaves an element empty contradicts nobody, nor does another way to write the same name.
+
+    Raises:
+        InputError: which elements differ; what they hold is not shown.
+    """
+    differing = [name for name in _PERSON if len(_stated(headers, name)) > 1]
+    if differing:
+        raise InputError(
+            shown(scan),
+            found=f"images of one study that differ in {', '.join(map(dictionary_description, differing))}",
+            expected="one patient in one study, whose identity the maps can carry",
+            advice="Remove the images that do not belong there, or set maps.identity to pseudonym.",
+        )
+    for name in _OF_STUDY:
+        if len(_stated(headers, name)) > 1:
+            holder = "the image that the maps refer to"
+            say(f"images of the scan's study differ in {dictionary_description(name)}; maps carry that of {holder}")
+
+
+def _stated(headers: list[Dataset], name: str) -> set[str]:
+    """Return the different values that headers state, punctuation, spaces and case aside."""
+    texts = (re.sub(r"[\W_]+", "", str(header.get(name, "") or "")).casefold() for header in headers)
+    return {text for text in texts if text}

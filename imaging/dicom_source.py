@@ -17,7 +17,7 @@ from palpate.imaging.deidentify.key import Key
 
 @dataclass(frozen=True, slots=True)
 class DicomSource:
-    """The scan that a map was computed from, as far as the map must name it.
+    """Scan that a map was computed from, as far as the map must name it.
 
     Attributes:
         study_instance_uid: the study that the map joins.
@@ -88,12 +88,10 @@ def keyed_source(source: DicomSource, key: Key) -> DicomSource:
     )
 
 
-def source_image(source: DicomSource, subject: str) -> Dataset:
-    """The header of the source image as far as highdicom copies or references it, of one frame or of several.
+def source_image(source: DicomSource) -> Dataset:
+    """Return the header of the source image as far as highdicom references it, of one frame or of several.
 
-    Args:
-        source: the scan.
-        subject: the study's label of the subject.
+    Patient and study are empty: MapIdentity gives them to the finished map unchanged, without highdicom's checks.
     """
     image = Dataset()
     image.StudyInstanceUID = source.study_instance_uid
@@ -102,9 +100,16 @@ def source_image(source: DicomSource, subject: str) -> Dataset:
     image.SOPClassUID = source.sop_class_uid
     image.FrameOfReferenceUID = source.frame_of_reference_uid
     image.Modality = "MR"
-    image.PatientID = subject
-    image.PatientName = f"{subject}^"
-    for keyword in ("PatientBirthDate", "PatientSex", "AccessionNumber", "StudyID", "StudyDate", "StudyTime"):
+    for keyword in (
+        "PatientID",
+        "PatientName",
+        "PatientBirthDate",
+        "PatientSex",
+        "AccessionNumber",
+        "StudyID",
+        "StudyDate",
+        "StudyTime",
+    ):
         setattr(image, keyword, None)
     # Planes of the map are given, not taken from here; these say only that the source lies in patient coordinates.
     place, turn, size = Dataset(), Dataset(), Dataset()

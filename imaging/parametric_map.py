@@ -4,16 +4,15 @@ One file and one series for each map. Voxels outside the mask hold 0 kPa, declar
 has a modulus or a standard deviation of 0, so that nothing is lost, whereas a NaN spoils the histogram and the window
 of viewers that do not look for it.
 
-Names, dates and numbers of the patient never pass through palpate; the maps carry the study's label for the subject and
-say that the identity was removed.
+Patient, study and frame of reference are a MapIdentity's: wholly the scan's own or wholly pseudonyms.
 """
 
 from __future__ import annotations
 
-import warnings
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from hashlib import sha256
 from pathlib import Path
 from typing import Final, Literal
@@ -27,7 +26,9 @@ from pydicom.uid import generate_uid
 
 import palpate
 from palpate.errors import InputError
-from palpate.imaging.dicom_source import DicomSource, source_image
+from palpate.imaging.dicom.files import silence
+from palpate.imaging.dicom_identity import MapIdentity
+from palpate.imaging.dicom_source import source_image
 from palpate.imaging.maps import Map
 from palpate.imaging.stiffness_folder import Modulus
 
@@ -67,22 +68,21 @@ def write_parametric_map(
     path: Path,
     the_map: Map,
     quantity: Quantity,
-    source: DicomSource,
+    identity: MapIdentity,
     *,
-    subject: str,
     description: str,
     made: datetime,
 ) -> None:
     """Write one map as a DICOM Parametric Map with float32 pixels in kPa.
 
-    The same map, source and time give the same identifiers, so that writing twice does not make two results.
+    The same map and identity give the same identifiers, so that sending a repeated result to an archive does not make
+    two of it.
 
     Args:
-        path: the file to write; the caller makes sure that it appears whole.
+        path: the file to write; the caller makes sure that no partial file is left.
         the_map: the values, kPa; NaN outside the mask.
         quantity: what the values are.
-        source: the scan that the map was computed from.
-        subject: the study's label of the subject, which stands in for name and number.
+        identity: patient, study and frame of reference of the map, and the scan that it was computed from.
         description: the description of the series, at most 64 characters.
         made: when the map was computed.
 
@@ -95,7 +95,7 @@ def write_parametric_map(
             values,
             affine_lps_mm,
             coordinate_system="PATIENT",
-            frame_of_reference_uid=source.frame_of_reference_uid,
+            frame_of_reference_uid=identity.source.frame_of_reference_uid,
         )
     except ValueError as error:
         raise InputError(
@@ -104,29 +104,28 @@ def write_parametric_map(
             expected="a grid without shear, as DICOM planes need",
             advice="Resample the wave field onto a grid without shear, or use the NIfTI maps.",
         ) from error
-    uid_base = _digest(source, quantity, values, affine_lps_mm, description, made)
-    with warnings.catch_warnings():
-        # A label is not a person's name; highdicom is right to wonder and we mean it.
-        warnings.filterwarnings("ignore", message=".*unlikely to represent the intended person name.*")
-        dataset = hd.pm.ParametricMap(
-            source_images=[source_image(source, subject)],
-            pixel_array=volume,
-            series_instance_uid=generate_uid(entropy_srcs=[uid_base, "series"]),
-            series_number=quantity.series_number,
-            sop_instance_uid=generate_uid(entropy_srcs=[uid_base, "instance"]),
-            instance_number=1,
-            manufacturer="palpate",
-            manufacturer_model_name="palpate (research software, not a medical device)",
-            software_versions=palpate.__version__,
-            device_serial_number=palpate.__version__,
-            contains_recognizable_visual_features=False,
-            real_world_value_mappings=[_mapping(quantity, float(values.max()))],
-            voi_lut_transformations=[_window(values)],
-            content_label=quantity.code.replace("-", "_"),
-            content_description=quantity.meaning,
-        )
-    _complete(dataset, source, description, made, uid_base)
-    dataset.save_as(path)
+    uid_base = _digest(identity, quantity, values, affine_lps_mm, description)
+    dataset = hd.pm.ParametricMap(
+        source_images=[source_image(identity.source)],
+        pixel_array=volume,
+        series_instance_uid=generate_uid(entropy_srcs=[uid_base, "series"]),
+        series_number=quantity.series_number,
+        sop_instance_uid=generate_uid(entropy_srcs=[uid_base, "instance"]),
+        instance_number=1,
+        manufacturer="palpate",
+        manufacturer_model_name="palpate (research software, not a medical device)",
+        software_versions=palpate.__version__,
+        device_serial_number=palpate.__version__,
+        contains_recognizable_visual_features=False,
+        real_world_value_mappings=[_mapping(quantity, float(values.max()))],
+        voi_lut_transformations=[_window(values)],
+        content_label=quantity.code.replace("-", "_"),
+        content_description=quantity.meaning,
+    )
+    _complete(dataset, identity, description, made, uid_base)
+    with silence():
+        # Odd values of the scan's identity are passed on as they are: an archive compares what it has.
+        dataset.save_as(path)
 
 
 def to_dicom_planes(the_map: Map) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
@@ -177,23 +176,23 @@ def _window(values: NDArray[np.float32]) -> hd.VOILUTTransformation:
     return hd.VOILUTTransformation(window_center=top / 2.0, window_width=top, voi_lut_function="LINEAR_EXACT")
 
 
-def _complete(dataset: Dataset, source: DicomSource, description: str, made: datetime, uid_base: str) -> None:
+def _complete(dataset: Dataset, identity: MapIdentity, description: str, made: datetime, uid_base: str) -> None:
     """Add what highdicom leaves open: padding, body part, identity, and times that do not change on a re-run."""
     dataset.SeriesDescription = description[:64]
-    if source.body_part:
-        dataset.BodyPartExamined = source.body_part
+    if identity.source.body_part:
+        dataset.BodyPartExamined = identity.source.body_part
     else:
         # Without a body part, DICOM asks for a laterality; an empty one says that it does not apply.
         dataset.Laterality = None
     dataset.FloatPixelPaddingValue = _OUTSIDE_KPA
     dataset.FloatPixelPaddingRangeLimit = _OUTSIDE_KPA
-    dataset.PatientIdentityRemoved = "YES"
-    dataset.DeidentificationMethod = "subject label in place of identity; no dates, no free text"
-    made = made.astimezone(UTC)
+    identity.give_to(dataset)
+    made = _in_timezone(made, identity)
     date, time = made.strftime("%Y%m%d"), made.strftime("%H%M%S")
     dataset.InstanceCreationDate = dataset.ContentDate = date
     dataset.InstanceCreationTime = dataset.ContentTime = time
-    dataset.TimezoneOffsetFromUTC = "+0000"
+    if identity.is_pseudonym:
+        dataset.TimezoneOffsetFromUTC = "+0000"
     for equipment in dataset.get("ContributingEquipmentSequence", []):
         equipment.ContributionDateTime = date + time
     organization = generate_uid(entropy_srcs=[uid_base, "dimensions"])
@@ -202,15 +201,28 @@ def _complete(dataset: Dataset, source: DicomSource, description: str, made: dat
         index.DimensionOrganizationUID = organization
 
 
+def _in_timezone(made: datetime, identity: MapIdentity) -> datetime:
+    """Return the moment in the time zone that the map's header states: one offset holds for all its times.
+
+    Where the scan states none, its times are local ones, and so are the map's.
+    """
+    if identity.is_pseudonym:
+        return made.astimezone(UTC)
+    stated = re.fullmatch(r"([+-])(\d\d)(\d\d)", str(identity.elements.get("TimezoneOffsetFromUTC") or ""))
+    if stated is None:
+        return made.astimezone()
+    minutes = 60 * int(stated[2]) + int(stated[3])
+    return made.astimezone(timezone(timedelta(minutes=-minutes if stated[1] == "-" else minutes)))
+
+
 def _digest(
-    source: DicomSource,
+    identity: MapIdentity,
     quantity: Quantity,
     values: NDArray[np.float32],
     affine_mm: NDArray[np.float64],
     description: str,
-    made: datetime,
 ) -> str:
-    """What makes a map itself and no other."""
+    """Return the digest of what makes a map itself and no other; when it was written is no part of that."""
     total = sha256(values.tobytes() + affine_mm.tobytes())
-    total.update(repr((source, quantity, description, made.isoformat(), palpate.__version__)).encode())
+    total.update(repr((identity.source, quantity, description, palpate.__version__)).encode())
     return total.hexdigest()

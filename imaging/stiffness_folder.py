@@ -4,7 +4,7 @@ For each run, with `<label>` such as `sub-01_ses-01` or `sub-01_ses-01_run-1`; `
 frequencies:
 
     <label>[_acq-<f>Hz]_stat-{mean,std,lower,upper}_{storagemodulus,lossmodulus}.nii.gz    kPa, NaN outside the mask
-    <label>[_acq-<f>Hz]_desc-informed_mask.nii.gz                   where data, not the prior, decides
+    <label>[_acq-<f>Hz]_desc-informed_mask.nii.gz                   voxels whose value comes mostly from this scan
     <label>[_acq-<f>Hz]_desc-direct_{storagemodulus,lossmodulus}.nii.gz    the algebraic baseline
     <label>[_acq-<f>Hz]_desc-residual_map.nii.gz                    residual over its standard deviation
     <label>[_acq-<f>Hz]_samples.h5                                  joint draws of the posterior
@@ -82,7 +82,7 @@ class Stiffness:
         stem: the label, with the frequency where the run holds several.
         frequency_hz: f, of the actuator.
         moduli: for each modulus its marginal maps, all on one grid.
-        informed: where data, not the prior, decides; shape (i, j, k).
+        informed: voxels whose value comes mostly from this scan; shape (i, j, k).
         samples_path: the file of joint draws; None where there is none.
         residual: residual over its standard deviation; None where there is none.
         inversion: what inversion.json says of this run and frequency.
@@ -175,7 +175,7 @@ def _read_one(folder: Path, label: str, stem: str, frequency: str | None) -> Sti
         raise InputError(
             folder / f"{stem}_desc-informed_mask.nii.gz",
             found="no such file",
-            expected="the mask of voxels that data decide",
+            expected="the mask of informed voxels",
             advice="Run palpate invert again.",
         )
     informed = read_mask(informed_path)
@@ -252,7 +252,8 @@ def _of_frequency(inversion: Mapping[str, Any], frequency_hz: float) -> dict[str
     common = {key: value for key, value in inversion.items() if key != "per_frequency"}
     for own in inversion.get("per_frequency") or []:
         if isinstance(own, Mapping) and own.get("frequency_hz") == frequency_hz:
-            return common | dict(own)
+            lists = {key: [*(common.get(key) or []), *(own.get(key) or [])] for key in ("warnings", "doubts")}
+            return common | dict(own) | {key: both for key, both in lists.items() if both}
     return common
 
 

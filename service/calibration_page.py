@@ -53,7 +53,7 @@ def claim_calibration(page: Path, inputs: Mapping[str, Path | None]) -> tuple[Ou
 
 
 def write_calibration(page: Path, found: Calibration) -> None:
-    """Write the page and, beside it, the figures as JSON; each appears whole or not at all."""
+    """Write the page and, beside it, the figures as JSON; an interrupted run leaves no partial file."""
     claimed, figures = claim_calibration(page, {})
     with figures.writing() as partial:
         content = found.to_json() | {"versions": versions()}
@@ -64,7 +64,7 @@ def write_calibration(page: Path, found: Calibration) -> None:
 
 def calibration_table(found: Calibration) -> str:
     """The coverage as lines for a terminal."""
-    lines = [f"{found.patients} patients; data decide in {found.informed_share:.0%} of the voxels"]
+    lines = [f"{found.patients} patients; {found.informed_share:.0%} of the voxels are informed"]
     for table in _tables(found):
         lines += ["", table.caption]
         lines += [
@@ -112,6 +112,11 @@ def _figures(found: Calibration) -> list[tuple[str, str, list[tuple[str, str]]]]
     ]
 
 
+def _figure(value: float) -> str:
+    """Return a number with three decimals; a dash where there is none, as for a cohort without direct inversions."""
+    return f"{value:.3f}" if math.isfinite(value) else "–"
+
+
 def _share(share: float, error: float) -> str:
     """A share with its standard error, which one patient alone does not have."""
     return f"{share:.1%} ± {error:.1%}" if math.isfinite(error) else f"{share:.1%}"
@@ -125,8 +130,8 @@ def _tables(found: Calibration) -> list[_Table]:
             (
                 kind,
                 f"{ranks.pooled.size}",
-                f"{ranks.calibration_error:.3f}",
-                "{:.3f} to {:.3f}".format(*ranks.resampled_error),
+                _figure(ranks.calibration_error),
+                " to ".join(_figure(end) for end in ranks.resampled_error),
                 *(_share(*ranks.coverage(level)) for level in LEVELS),
             )
             for kind, ranks in found.ranks[modulus].items()
@@ -140,10 +145,10 @@ def _tables(found: Calibration) -> list[_Table]:
             tuple(
                 (
                     NAMES[m],
-                    f"{sharp[m].width:.0%}",
-                    f"{sharp[m].crps_kpa:.3f}",
-                    f"{sharp[m].direct_crps_kpa:.3f}",
-                    f"{sharp[m].prior_crps_kpa:.3f}",
+                    f"{sharp[m].width:.0%}" if math.isfinite(sharp[m].width) else "–",
+                    _figure(sharp[m].crps_kpa),
+                    _figure(sharp[m].direct_crps_kpa),
+                    _figure(sharp[m].prior_crps_kpa),
                 )
                 for m in MODULI
             ),

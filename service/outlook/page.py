@@ -16,6 +16,7 @@ from palpate.outputs import claim_file
 from palpate.service.outlook.figures import CURVES, DISPLACEMENTS, NAMES, curve, slices
 from palpate.service.outlook.finished import Finished, read_finished
 from palpate.service.report.page import content_policy, page_style, page_template
+from palpate.service.report.recorded_warnings import recorded_warnings
 
 _LEVELS: Final = ("50", "80", "90", "95")
 _WORDS: Final[Mapping[str, str]] = {
@@ -43,7 +44,7 @@ class _Table:
 
 
 def write_outlook(calibration: Path, forecast: Path, out: Path) -> None:
-    """Write the page of a twin; it appears whole or not at all.
+    """Write the page of a twin; an interrupted run leaves no partial page.
 
     Args:
         calibration: folder of palpate calibrate.
@@ -80,11 +81,8 @@ def render(finished: Finished) -> str:
 
 
 def _warnings(finished: Finished) -> list[str]:
-    """Return the warnings of calibration and forecast, each once; a calibration of before has sentences alone."""
-    told = finished.calibration
-    own = [f"{one['sentence']} {one['advice']}" for one in told["warnings"]] if "warnings" in told else told["doubts"]
-    later = [f"{one['sentence']} {one['advice']}" for one in finished.forecast.get("warnings", [])]
-    return list(dict.fromkeys([*own, *later]))
+    """Return the warnings of calibration and forecast, each once."""
+    return list(dict.fromkeys([*recorded_warnings(finished.calibration), *recorded_warnings(finished.forecast)]))
 
 
 def _radiotherapy(told: Mapping[str, Any]) -> list[str]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from palpate.imaging.stiffness_folder import MODULI, Modulus
 from palpate.service.regions import RegionFigure
+from palpate.service.report.recorded_warnings import recorded_warnings
 from palpate.service.report.session import RunView
 from palpate.service.report.wave_notes import wave_notes
 from palpate.service.score import Score
@@ -50,12 +52,16 @@ class Table:
 
 
 def kpa(key: str, value: float) -> Number:
-    """A modulus with three significant digits, at most three decimals."""
+    """Return a modulus with three significant digits, at most three decimals; a dash where it is no number."""
+    if not math.isfinite(value):
+        return plain("–")
     return Number(key, value, f"{_significant(value)} kPa")
 
 
 def percent(key: str, value: float, decimals: int = 1) -> Number:
-    """A share or a relative error, given as a fraction of 1."""
+    """Return a share or a relative error, given as a fraction of 1, in per cent; a dash where it is no number."""
+    if not math.isfinite(value):
+        return plain("–")
     # Adding zero turns a rounded -0.0 into 0.0.
     return Number(key, value, f"{round(100.0 * value, decimals) + 0.0:.{decimals}f} %")
 
@@ -70,6 +76,8 @@ def figure_number(figure: RegionFigure, end: str = "value") -> Number | None:
     value = getattr(figure, end)
     if value is None:
         return None
+    if not math.isfinite(value):
+        return plain("–")
     key = f"{figure.key}_{end}"
     return kpa(key, value) if figure.unit == "kPa" else Number(key, value, _significant(value))
 
@@ -82,13 +90,13 @@ def region_table(figures: tuple[RegionFigure, ...]) -> Table:
         rows.append(Row(figure.name, tuple(end if end is not None else plain("–") for end in ends)))
     return Table(
         rows=tuple(rows),
-        head=("Where data decide, median of", "estimate", "95 % from", "to"),
+        head=("Informed voxels, median of", "estimate", "95 % from", "to"),
         caption="Each figure is taken from every joint draw of the posterior, so its interval is that of the region.",
     )
 
 
 def summary_table(runs: tuple[RunView, ...]) -> Table:
-    """The runs of a session side by side: how much of them data decide, their medians, and their errors if known."""
+    """Return the runs of a session side by side: their informed shares, medians, and errors if the truth is known."""
     scored = any(run.scores is not None for run in runs)
     rows = []
     for run in runs:
@@ -99,13 +107,17 @@ def summary_table(runs: tuple[RunView, ...]) -> Table:
                 cells.append(_or_dash(f"{modulus}_error", run.scores[modulus].median_error if run.scores else None))
         rows.append(Row(run.title, tuple(cells)))
     errors = [", median |error|"] if scored else []
-    head = ["", "data decide in", "G′, median there", *("G′" + e for e in errors), "G″, median there"]
-    caption = "Medians where data decide, with the 95 % interval of each median."
+    head = ["", "informed", "G′, median there", *("G′" + e for e in errors), "G″, median there"]
+    caption = (
+        "Medians of the informed voxels, whose values come mostly from this scan, with each median's 95 % interval."
+    )
     return Table(tuple(rows), head=(*head, *("G″" + e for e in errors)), caption=caption)
 
 
 def _with_interval(figure: RegionFigure) -> Number:
     """A region's figure with its interval in one cell."""
+    if not math.isfinite(figure.value):
+        return plain("–")
     text = kpa("", figure.value).text
     if figure.lower is not None and figure.upper is not None:
         text += f" ({_significant(figure.lower)} to {_significant(figure.upper)})"
@@ -135,7 +147,7 @@ def score_table(scores: Mapping[Modulus, Score]) -> Table:
     return Table(
         rows=tuple(rows),
         head=("", "G′", "G″"),
-        caption=f"Over the {any_score.voxels} voxels where data decide. In brackets the 95 % error bar of the share "
+        caption=f"Over the {any_score.voxels} informed voxels. In brackets the 95 % error bar of the share "
         "itself, which counts correlated voxels as few.",
     )
 
@@ -164,7 +176,7 @@ def quality_table(run: RunView) -> Table | None:
     if run.directions is not None:
         divergence, one_way = run.directions.divergence_share, run.directions.directionality
         rows.append(Row("Divergence over curl; 0 for shear waves, 0.71 for noise", (plain(f"{divergence:.2f}"),)))
-        rows.append(Row("Travel; 0 from all sides, 1 all one way", (plain(f"{one_way:.2f}"),)))
+        rows.append(Row("Direction of travel; 0 isotropic, 1 one direction", (plain(f"{one_way:.2f}"),)))
     return Table(tuple(rows), caption="Quality of the wave field.") if rows else None
 
 
@@ -213,10 +225,7 @@ def all_notes(runs: tuple[RunView, ...]) -> list[str]:
     found = [notes(run) for run in runs]
     shared = [note for note in found[0] if all(note in others for others in found)]
     own = [
-        f"{run.title}: {note[0].lower()}{note[1:]}"
-        for run, of_run in zip(runs, found, strict=True)
-        for note in of_run
-        if note not in shared
+        f"{run.title}: {note}" for run, of_run in zip(runs, found, strict=True) for note in of_run if note not in shared
     ]
     return shared + own
 
@@ -225,11 +234,14 @@ def notes(run: RunView) -> list[str]:
     """What a reader must know before trusting the numbers of one run."""
     found = []
     if run.stiffness.inversion.get("converged") is False:
-        found.append("The inversion did not converge; its maps are not a result.")
-    found += run.stiffness.inversion.get("doubts", [])
+        found.append("Not converged: the inversion did not converge, so its maps are not a result.")
+    found += recorded_warnings(run.stiffness.inversion)
+    found += recorded_warnings(run.ingest)
+    found += recorded_warnings(frequency_record(run))
     if run.informed_share < _LOW_INFORMED:
         found.append(
-            f"Data decide in only {100 * run.informed_share:.0f} % of the tissue; elsewhere the maps show the prior."
+            f"Only {100 * run.informed_share:.0f} % of the voxels have values that come mostly from this scan;"
+            " elsewhere they are mostly a prior assumption."
         )
     slices = run.stiffness.informed.shape[2]
     if slices < _FEW_SLICES:
@@ -242,14 +254,14 @@ def notes(run: RunView) -> list[str]:
     anatomy = run.ingest.get("anatomy")
     registration = anatomy.get("registration") if isinstance(anatomy, Mapping) else None
     if isinstance(registration, Mapping):
-        found += registration["doubts"]
+        found += recorded_warnings(registration)
     elif isinstance(anatomy, Mapping) and anatomy.get("same_frame_of_reference") is False:
         found.append(
             "The anatomical image has another frame of reference: the patient may have moved between the scans."
         )
     if run.figures and run.figures[0].lower is None:
         found.append("There are no joint draws, so the figures of the region come without intervals.")
-    return found
+    return list(dict.fromkeys(found))
 
 
 def displacement_unit(run: RunView) -> str:

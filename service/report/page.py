@@ -27,7 +27,7 @@ PAGE: Final = FileKind("report", "page of a session", (".html",), page_kind("rep
 
 
 def write_report(folder: Path, out: Path, *, truth: Path | None, settings: ReportSettings) -> None:
-    """Write the page of a session; it appears whole or not at all.
+    """Write the page of a session; an interrupted run leaves no partial page.
 
     Args:
         folder: the session folder.
@@ -57,7 +57,7 @@ def render(view: SessionView, settings: ReportSettings) -> str:
         runs=[_run_context(run, number, settings) for number, run in enumerate(view.runs, start=1)],
         summary=content.summary_table(view.runs) if len(view.runs) > 1 else None,
         notes=content.all_notes(view.runs),
-        dicom_names=view.dicom_names,
+        from_dicom=view.from_dicom,
         provenance=[table for run in view.runs for table in content.provenance_tables(run, run.title)],
     )
 

@@ -18,7 +18,7 @@ from palpate.units import m_to_um
 
 _ERROR_COLOURS = "RdBu_r"
 _WAVE_COLOURS = "PuOr"
-_ORIENTATION = "The patient's right is on the left; the line encloses what data decide."
+_ORIENTATION = "The patient's right is on the left; the line encloses the informed voxels."
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class Panels:
 
     @classmethod
     def of(cls, run: RunView, settings: ReportSettings) -> Panels:
-        """Choose slices through the informed region, or through the mask where data decide nowhere."""
+        """Choose slices through the informed region, or through the mask where no voxel is informed."""
         stiffness = run.stiffness
         covered = stiffness.moduli["storagemodulus"].mean.covered
         region = stiffness.informed if stiffness.informed.any() else covered
@@ -165,11 +165,11 @@ class Panels:
             true_kpa = self.run.truth[modulus].values
             counted = self.run.stiffness.informed & np.isfinite(true_kpa)
             pairs[modulus] = (true_kpa[counted], self.run.stiffness.moduli[modulus].mean.values[counted])
-        words = [f"{plots.NAMES[m]}: correlation {np.corrcoef(*pair)[0, 1]:.2f}" for m, pair in pairs.items()]
+        words = [f"{plots.NAMES[m]}: {_correlation(*pair)}" for m, pair in pairs.items()]
         return Picture(
             source=plots.truth_against_estimate(pairs),
             alt="Density of voxels over true and estimated moduli. " + "; ".join(words),
-            caption="Voxels where data decide; darker is more voxels. On the dotted line the estimate is right.",
+            caption="Informed voxels; darker is more voxels. On the dotted line the estimate is right.",
         )
 
     def _range_words(self) -> str:
@@ -177,6 +177,9 @@ class Panels:
         words = []
         for modulus in MODULI:
             the_map = self.run.stiffness.moduli[modulus].mean
+            if not the_map.covered.any():
+                words.append(f"no voxel has a value of {plots.NAMES[modulus]}")
+                continue
             low, high = np.percentile(the_map.values[the_map.covered], [5.0, 95.0])
             words.append(f"{plots.NAMES[modulus]} from {low:.2f} to {high:.2f} kPa in nine tenths of the tissue")
         return "; ".join(words) + "."
@@ -252,6 +255,13 @@ class Panels:
             " what lies in their shadow is known less.",
             title="Where the waves travel",
         )
+
+
+def _correlation(true_kpa: NDArray[np.floating], mean_kpa: NDArray[np.floating]) -> str:
+    """Return the correlation of two lists of voxels in words; constant or single values have none."""
+    if len(true_kpa) < 2 or not true_kpa.std() or not mean_kpa.std():
+        return "no correlation can be stated"
+    return f"correlation {np.corrcoef(true_kpa, mean_kpa)[0, 1]:.2f}"
 
 
 def std_over_mean(run: RunView, modulus: Modulus) -> NDArray[np.floating]:

@@ -30,7 +30,7 @@ class RunView:
 
     Attributes:
         stiffness: the posterior.
-        figures: figures of the informed region, with intervals; empty where data decide nowhere.
+        figures: figures of the informed region, with intervals; empty where no voxel is informed.
         field: the wave field it came from; None where it is not at hand.
         magnitude: the MRE magnitude image on its own grid; None where there is none.
         ingest: the record of ingest; empty where the wave field was made elsewhere.
@@ -60,7 +60,7 @@ class RunView:
 
     @property
     def informed_share(self) -> float:
-        """Share of the covered voxels in which data, not the prior, decide."""
+        """Share of the covered voxels that are informed: their value comes mostly from this scan."""
         covered = int(self.stiffness.moduli["storagemodulus"].mean.covered.sum())
         return float(self.stiffness.informed.sum()) / covered if covered else 0.0
 
@@ -74,21 +74,21 @@ class SessionView:
         session: its label of the session; empty where there is none.
         runs: every run and frequency.
         anatomy: a T1-weighted image where it lies on the first run; None where the study has none, or nobody knows.
-        dicom_names: names of the DICOM maps beside the page.
+        from_dicom: whether a scanner's DICOM is the source, so that palpate maps can write DICOM maps.
     """
 
     subject: str
     session: str
     runs: tuple[RunView, ...]
     anatomy: Map | None
-    dicom_names: tuple[str, ...]
+    from_dicom: bool
 
 
 def read_session(folder: Path, truth: Path | None = None) -> SessionView:
     """Gather what is known of a session.
 
     Args:
-        folder: the session folder, with `mre/` and, where they exist, `wavefield/` and `dicom/`.
+        folder: the session folder, with `mre/` and, where it exists, `wavefield/`.
         truth: folder of the true maps, kPa; None where the truth is not known.
 
     Raises:
@@ -101,12 +101,13 @@ def read_session(folder: Path, truth: Path | None = None) -> SessionView:
     fields = read_wave_fields(wavefield) if wavefield.is_dir() else ()
     placement = read_placement(wavefield, runs[0].label)
     anatomies = sorted(wavefield.glob("*_T1w.nii.gz")) if placement.usable else []
+    views = tuple(_read_run(run, wavefield, fields, truth) for run in runs)
     return SessionView(
         subject=subject["subject"] if subject else runs[0].label,
         session=session["session"] if session else "",
-        runs=tuple(_read_run(run, wavefield, fields, truth) for run in runs),
+        runs=views,
         anatomy=_placed(read_map(anatomies[0]), placement) if anatomies else None,
-        dicom_names=tuple(path.name for path in sorted((folder / "dicom").glob("*.dcm"))),
+        from_dicom=any(bool(view.ingest.get("dicom")) for view in views),
     )
 
 

@@ -1,4 +1,4 @@
-"""What the interactive viewer shows: anatomy, maps, and a veil over what the prior decides; small enough for a page."""
+"""Data of the interactive viewer: anatomy, maps, a veil over mostly assumed voxels, and the numbers of every voxel."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palpate.config.report import ReportSettings
-from palpate.imaging.compact_nifti import compact_image, compact_map
+from palpate.imaging.compact_nifti import NO_NUMBER, compact_hundredths, compact_image, compact_map
 from palpate.imaging.maps import Map
 from palpate.imaging.stiffness_folder import MODULI, Modulus
 from palpate.service.report.session import RunView, SessionView
@@ -23,7 +23,7 @@ _MARGIN_MM: Final = 12.0
 
 
 def colour_tops_kpa(run: RunView, settings: ReportSettings) -> dict[tuple[str, Modulus], float]:
-    """Upper ends of the colour scales of mean and spread, kPa, above nearly all tissue that data decide.
+    """Upper ends of the colour scales of mean and spread, kPa, above nearly all informed tissue.
 
     Where the truth is known the scale of the mean holds it as well, so that both can be compared by eye.
     """
@@ -88,7 +88,33 @@ def _run_data(run: RunView, settings: ReportSettings) -> dict[str, Any]:
         "centre_mm": centre_mm.round(2).tolist(),
         "magnitude": None if run.magnitude is None else _text(compact_image(_grey(run.magnitude.values), affine_mm)),
         "layers": layers,
+        "numbers": _numbers(run),
         "veil": _text(compact_image(veil, affine_mm)),
+    }
+
+
+def _numbers(run: RunView) -> dict[str, Any]:
+    """Return what the line at the cross-hair states: the native maps' numbers to two decimals, and their grid.
+
+    A voxel without a positive finite mean of G' has no numbers at all, whatever other maps hold there.
+    """
+    moduli = run.stiffness.moduli
+    storage = moduli["storagemodulus"].mean.values
+    known = np.isfinite(storage) & (storage > 0.0)
+    statistics = {
+        f"{statistic}-{modulus}": getattr(moduli[modulus], statistic).values
+        for modulus in MODULI
+        for statistic in ("mean", "lower", "upper")
+    }
+    affine_mm = run.stiffness.affine_mm
+    return {
+        "shape": list(storage.shape),
+        "inverse": np.linalg.inv(affine_mm)[:3].tolist(),
+        "none": NO_NUMBER,
+        "hundredths_kpa": {
+            key: _text(compact_hundredths(np.where(known, values, np.float32(np.nan)), affine_mm))
+            for key, values in statistics.items()
+        },
     }
 
 
@@ -154,9 +180,9 @@ def _grey(values: NDArray[np.float32]) -> NDArray[np.uint8]:
 
 
 def _high(the_map: Map, informed: NDArray[np.bool_]) -> float:
-    """A value above nearly all of the tissue, where data decide: elsewhere the prior's tail would set the colours."""
-    decided = the_map.covered & informed
-    inside = the_map.values[decided if decided.any() else the_map.covered]
+    """Return a value above nearly all informed tissue; elsewhere the prior's tail would set the colours."""
+    counted = the_map.covered & informed
+    inside = the_map.values[counted if counted.any() else the_map.covered]
     return float(np.percentile(inside, 98.0)) if inside.size else 1.0
 
 

@@ -19,6 +19,7 @@ from palpate.imaging.maps import read_map, write_map, write_mask
 type Command = Callable[..., Any]
 
 AFFINE_MM = np.diag([2.0, 2.0, 3.0, 1.0])
+PSEUDONYM = MapsSettings(identity="pseudonym")
 SOURCE = {
     "StudyInstanceUID": "1.2.826.0.1.3680043.10.543.1",
     "FrameOfReferenceUID": "1.2.826.0.1.3680043.10.543.2",
@@ -48,7 +49,7 @@ def test_four_maps_for_each_frequency(tmp_path: Path) -> None:
     """Planners get mean and spread of both moduli at every frequency, each in its own series."""
     stems = {"sub-01_acq-40Hz": 40.0, "sub-01_acq-60Hz": 60.0}
     mre, wavefield = _write(tmp_path, stems, {"dicom": SOURCE})
-    written = write_dicom_maps(mre, wavefield, tmp_path / "dicom", settings=MapsSettings())
+    written = write_dicom_maps(mre, wavefield, tmp_path / "dicom", settings=PSEUDONYM)
     assert len(written) == 8
     series = set()
     for path in written:
@@ -77,13 +78,13 @@ def test_bad_input_leaves_nothing(tmp_path: Path, palpate: Command) -> None:
     mre, wavefield = _write(tmp_path, {"sub-01": 50.0}, {"dicom": {**SOURCE, "FrameOfReferenceUID": ""}})
     out = tmp_path / "dicom"
     with pytest.raises(InputError, match="cannot be referenced"):
-        write_dicom_maps(mre, wavefield, out, settings=MapsSettings())
+        write_dicom_maps(mre, wavefield, out, settings=PSEUDONYM)
     assert not out.exists()
     foreign = tmp_path / "foreign"
     foreign.mkdir()
     (foreign / "thesis.txt").write_text("years of work")
     with pytest.raises(InputError, match="did not write"):
-        write_dicom_maps(mre, wavefield, foreign, settings=MapsSettings())
+        write_dicom_maps(mre, wavefield, foreign, settings=PSEUDONYM)
     assert (foreign / "thesis.txt").exists()
     done = palpate("maps", wavefield, "--wavefield", wavefield, "--out", out)
     assert done.returncode == 2

@@ -1,4 +1,4 @@
-"""DICOM maps beside a keyed record: in the scan's own study and frame of reference, proved, and naming nothing else."""
+"""DICOM maps beside a keyed record: under the scan's own patient and study, proved, or wholly under a pseudonym."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from palpate.imaging.deidentify.key import Key
 from palpate.imaging.deidentify.key_file import known_key, open_key
 from palpate.imaging.ingest import ingest
 from tests.conftest import Outcome
-from tests.imaging.planting import identifiers_in, leaks, without_place
-from tests.imaging.scanner import FRAME, STUDY, Scan, edit, write_mre
+from tests.imaging.planting import SECRETS, identifiers_in, leaks, without_place
+from tests.imaging.scanner import FRAME, PATIENT, STUDY, Scan, edit, write_mre
 from tests.imaging.session_files import write_maps
 
 type Inside = Callable[..., Outcome]
@@ -79,7 +79,7 @@ def test_maps_lie_in_the_scans_own_frame_and_hold_nothing_else_of_it(
     tmp_path: Path,
     palpate_inside: Inside,
 ) -> None:
-    """A viewer lays a map over a scan of the same study and frame; every further identifier would be one too many."""
+    """An archive files a map under the same patient and study; every further identifier would be one too many."""
     own = identifiers_in(scan)
     session = _session(scan, tmp_path)
     assert leaks(session, own) == []
@@ -97,11 +97,12 @@ def test_maps_lie_in_the_scans_own_frame_and_hold_nothing_else_of_it(
     assert not [one for one in own if one in done.printed]
     for image in _made(session):
         assert (image.StudyInstanceUID, image.FrameOfReferenceUID) == (STUDY, FRAME)
+        assert (image.PatientID, image.PatientName, image.PatientBirthDate) == ("MUSTER77", PATIENT, "19600102")
         (reference,) = _references(image)
         assert reference in own
         assert key.identifier(reference) == _record(session)["dicom"]["SOPInstanceUID"]
     without_place(session / "dicom", tmp_path / "rest")
-    assert leaks(tmp_path / "rest", own) == []
+    assert leaks(tmp_path / "rest", (*SECRETS, *own)) == []
 
 
 def _other_scan(scan: Path) -> None:
@@ -159,27 +160,92 @@ def test_what_is_missing_is_named(scan: Path, tmp_path: Path, palpate_inside: In
     assert not (tmp_path / "none").exists()
 
 
+@pytest.mark.parametrize("settings", ['{"identity": "pseudonym"}', '{"uids": "keyed"}'])
 @pytest.mark.parametrize("uids", ["keyed", "retained"])
-def test_maps_to_hand_on_are_keyed(uids: str, scan: Path, key: Key, tmp_path: Path, palpate_inside: Inside) -> None:
-    """Who gets maps for research must not be able to look the patient up, whatever the site's own records hold."""
+def test_maps_to_hand_on_are_pseudonyms(
+    uids: str, settings: str, scan: Path, key: Key, tmp_path: Path, palpate_inside: Inside
+) -> None:
+    """Who gets maps for research must not be able to look the patient up, whatever the site's own records hold.
+
+    The study is nobody else's: neither the scan's nor that of a de-identified copy, which may have another patient.
+    """
     session = _session(scan, tmp_path, uids=uids)
-    done = _maps(session, palpate_inside, "--key", tmp_path / "key", "--settings", '{"uids": "keyed"}')
+    done = _maps(session, palpate_inside, "--key", tmp_path / "key", "--settings", settings)
     assert done.code == 0, done.printed
+    assert ("maps.identity: pseudonym" in done.printed) == ("uids" in settings)
     for image in _made(session):
-        assert image.StudyInstanceUID == key.identifier(STUDY)
+        assert image.StudyInstanceUID not in (STUDY, key.identifier(STUDY))
         assert image.FrameOfReferenceUID == key.identifier(FRAME)
-    assert leaks(session / "dicom", identifiers_in(scan)) == []
+        assert (image.PatientID, image.PatientName) == ("sub-01", "sub-01^")
+    assert leaks(session / "dicom", (*SECRETS, *identifiers_in(scan))) == []
 
 
-def test_retained_identifiers_need_neither_scan_nor_key(scan: Path, tmp_path: Path, palpate_inside: Inside) -> None:
-    """Who chose to keep them has them in the record, where later steps and other programs find the study."""
+def test_retained_identifiers_need_the_scan_but_no_key(scan: Path, tmp_path: Path, palpate_inside: Inside) -> None:
+    """Records never hold a name: without the scan a map would have its study and no patient, which is refused."""
     session = _session(scan, tmp_path, uids="retained", key=None)
     assert _record(session)["identifiers"] == {"kind": "retained"}
-    assert _record(session)["dicom"]["StudyInstanceUID"] == STUDY
-    assert _maps(session, palpate_inside).code == 0
+    done = _maps(session, palpate_inside)
+    assert done.code == 2
+    assert "--scan" in done.printed
+    assert "maps.identity to pseudonym" in done.printed
+    assert not (session / "dicom").exists()
+    assert _maps(session, palpate_inside, "--scan", scan).code == 0
     for image in _made(session):
         assert (image.StudyInstanceUID, image.FrameOfReferenceUID) == (STUDY, FRAME)
+        assert (image.PatientID, image.PatientName) == ("MUSTER77", PATIENT)
         assert _references(image) == {_record(session)["dicom"]["SOPInstanceUID"]} <= set(identifiers_in(scan))
+
+
+@pytest.mark.usefixtures("key")
+def test_maps_may_join_a_deidentified_copy(scan: Path, key: Key, tmp_path: Path, palpate_inside: Inside) -> None:
+    """Given the copy in place of the scan, maps carry the copy's patient and study, whole."""
+    session = _session(scan, tmp_path)
+    deidentify(scan, tmp_path / "clean", tmp_path / "key")
+    done = _maps(session, palpate_inside, "--scan", tmp_path / "clean", "--key", tmp_path / "key")
+    assert done.code == 0, done.printed
+    copy = pydicom.dcmread(next((tmp_path / "clean").rglob("*.dcm")))
+    for image in _made(session):
+        for name in ("StudyInstanceUID", "FrameOfReferenceUID", "PatientID", "PatientName", "DeidentificationMethod"):
+            assert image[name].value == copy[name].value
+        assert image.StudyInstanceUID == key.identifier(STUDY)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "refused"),
+    [("PatientID", "OTHER", True), ("PatientName", "Muster^Max", True), ("PatientName", "MUSTERMANN^ERIKA^^", False)],
+)
+def test_a_study_of_two_patients_is_refused(
+    name: str,
+    value: str,
+    refused: bool,  # noqa: FBT001 - a parameter of the test
+    scan: Path,
+    tmp_path: Path,
+    palpate_inside: Inside,
+) -> None:
+    """Maps can join only one of them, and either may be wrong; another way to write one name is no other patient."""
+    session = _session(scan, tmp_path, uids="retained", key=None)
+    edit(scan / "s45" / "0003.ima", lambda image: setattr(image, name, value))
+    done = _maps(session, palpate_inside, "--scan", scan)
+    assert done.code == (2 if refused else 0), done.printed
+    assert (session / "dicom").exists() != refused
+    assert value not in done.printed
+    if refused:
+        assert "images of one study that differ in Patient" in done.printed
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [('{"uids": "none"}', "maps.identity"), ('{"uids": "keyed", "identity": "scan"}', "another thing")],
+)
+def test_an_old_setting_that_means_nothing_is_refused(
+    settings: str, said: str, scan: Path, tmp_path: Path, palpate_inside: Inside
+) -> None:
+    """A word that cannot be used must not silently become the default, which names the patient."""
+    session = _session(scan, tmp_path, uids="retained", key=None)
+    done = _maps(session, palpate_inside, "--scan", scan, "--settings", settings)
+    assert done.code == 2
+    assert said in done.printed
+    assert not (session / "dicom").exists()
 
 
 @pytest.mark.parametrize("own_key", [False, True])

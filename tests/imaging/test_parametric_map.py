@@ -22,6 +22,7 @@ from pydicom.uid import (
 from scipy.spatial.transform import Rotation
 
 from palpate.errors import InputError
+from palpate.imaging.dicom_identity import MapIdentity, identity_of, pseudonym_of
 from palpate.imaging.dicom_source import DicomSource, dicom_source
 from palpate.imaging.maps import Map
 from palpate.imaging.parametric_map import QUANTITIES, Statistic, write_parametric_map
@@ -58,9 +59,19 @@ def _map(rotation: NDArray[np.float64]) -> Map:
 def _write(
     path: Path, the_map: Map, source: DicomSource, key: tuple[Statistic, Modulus] = ("mean", "storagemodulus")
 ) -> None:
-    write_parametric_map(
-        path, the_map, QUANTITIES[key], source, subject="sub-01", description="palpate sub-01", made=MADE
-    )
+    identity = _scans(source)
+    write_parametric_map(path, the_map, QUANTITIES[key], identity, description="palpate sub-01", made=MADE)
+
+
+def _scans(source: DicomSource) -> MapIdentity:
+    """The identity that a scan of an invented person states."""
+    header = pydicom.Dataset()
+    header.SpecificCharacterSet = "ISO_IR 100"
+    header.PatientName, header.PatientID, header.IssuerOfPatientID = "Bäcker^Zoë", "7", "Ward"
+    header.PatientBirthDate, header.PatientSex, header.PatientAge = "19600102", "F", "066Y"
+    header.StudyDate, header.StudyTime, header.StudyID, header.AccessionNumber = "20260304", "090000", "9", "A-17"
+    header.ReferringPhysicianName, header.TimezoneOffsetFromUTC = "Ångström^Åsa", "+0130"
+    return identity_of(header, source)
 
 
 @pytest.mark.parametrize("name", ORIENTATIONS)
@@ -107,10 +118,13 @@ def test_unit_study_and_frame_of_reference(tmp_path: Path, key: tuple[Statistic,
     assert dataset.FloatPixelPaddingValue == 0.0
 
 
-def test_no_identity(tmp_path: Path) -> None:
+def test_a_pseudonym_names_nobody(tmp_path: Path) -> None:
     """The file leaves the hospital; every element that names a person, a date of theirs or a number must be empty."""
-    _write(tmp_path / "map.dcm", _map(np.eye(3)), _source())
+    identity = pseudonym_of(_source(), None, "sub-01")
+    quantity = QUANTITIES["mean", "storagemodulus"]
+    write_parametric_map(tmp_path / "map.dcm", _map(np.eye(3)), quantity, identity, description="", made=MADE)
     dataset = pydicom.dcmread(tmp_path / "map.dcm")
+    assert dataset.StudyInstanceUID != _source().study_instance_uid
     assert str(dataset.PatientID) == "sub-01"
     assert str(dataset.PatientName).strip("^") == "sub-01"
     assert dataset.PatientIdentityRemoved == "YES"
@@ -130,6 +144,28 @@ def test_writing_twice_gives_the_same_file(tmp_path: Path) -> None:
     _write(tmp_path / "c.dcm", Map(other.values * 2, other.affine_mm, "kPa", ""), source)
     first, third = pydicom.dcmread(tmp_path / "a.dcm"), pydicom.dcmread(tmp_path / "c.dcm")
     assert first.SOPInstanceUID != third.SOPInstanceUID
+
+
+def test_the_scans_identity_is_whole_and_readable(tmp_path: Path) -> None:
+    """An archive finds one patient by every element; a name with umlauts is another name where its bytes differ."""
+    identity = _scans(_source())
+    _write(tmp_path / "map.dcm", _map(np.eye(3)), _source())
+    dataset = pydicom.dcmread(tmp_path / "map.dcm")
+    for element in identity.elements:
+        assert dataset[element.tag].value == element.value, element.keyword
+    assert "PatientIdentityRemoved" not in dataset
+    assert (dataset.ContentDate, dataset.ContentTime) == ("20260304", "063607")
+
+
+def test_when_it_was_written_makes_no_other_result(tmp_path: Path) -> None:
+    """A repeated inversion with the same values must replace its maps in an archive, not stand beside them."""
+    made = []
+    for name, moment in (("a.dcm", MADE), ("b.dcm", MADE.replace(year=2027))):
+        quantity = QUANTITIES["mean", "storagemodulus"]
+        write_parametric_map(tmp_path / name, _map(np.eye(3)), quantity, _scans(_source()), description="", made=moment)
+        made.append(pydicom.dcmread(tmp_path / name))
+    for keyword in ("SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID"):
+        assert made[0][keyword].value == made[1][keyword].value
 
 
 @pytest.mark.skipif(shutil.which("dciodvfy") is None, reason="needs dciodvfy (Debian: dicom3tools)")

@@ -76,6 +76,7 @@ def write_session(
     anatomy: bool = True,
     spread_factor: float = 1.0,
     seed: int = 7,
+    axes: NDArray[np.float64] | None = None,
 ) -> SessionFiles:
     """Write the files of ingest and inversion for each run and frequency, and one truth.
 
@@ -88,9 +89,10 @@ def write_session(
         anatomy: whether there is a T1.
         spread_factor: the posterior's stated spread over its true one; below 1 it is overconfident.
         seed: of everything random.
+        axes: directions of the voxel axes as columns, shape (3, 3); None takes a slightly tilted head's.
     """
     rng = np.random.default_rng(seed)
-    affine_mm = _affine_mm()
+    affine_mm = _affine_mm(axes)
     mask = _ellipsoid()
     log_mean = {name: np.log(value) + _smooth(rng, 0.18) for name, value in MODULUS_KPA.items()}
     log_mean["storagemodulus"] += 0.7 * _blob((13, 8, 6))
@@ -109,12 +111,15 @@ def write_session(
     return SessionFiles(folder, truth)
 
 
-def _affine_mm() -> NDArray[np.float64]:
+def _affine_mm(axes: NDArray[np.float64] | None) -> NDArray[np.float64]:
+    """The grid's place; with other axes its centre stays, so that it lies within the anatomy."""
+    tilted = Rotation.from_euler("xyz", [8.0, -5.0, 10.0], degrees=True).as_matrix()
+    edges, corner_mm, middle = tilted @ np.diag([2.0, 2.0, 2.5]), np.array([-22.0, -30.0, 8.0]), np.array(SHAPE) / 2.0
     affine_mm = np.eye(4)
-    affine_mm[:3, :3] = Rotation.from_euler("xyz", [8.0, -5.0, 10.0], degrees=True).as_matrix() @ np.diag(
-        [2.0, 2.0, 2.5]
-    )
-    affine_mm[:3, 3] = [-22.0, -30.0, 8.0]
+    affine_mm[:3, :3], affine_mm[:3, 3] = edges, corner_mm
+    if axes is not None:
+        affine_mm[:3, :3] = axes @ np.diag([2.0, 2.0, 2.5])
+        affine_mm[:3, 3] = corner_mm + (edges - affine_mm[:3, :3]) @ middle
     return affine_mm.astype(np.float32).astype(np.float64)
 
 

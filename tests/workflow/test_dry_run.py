@@ -56,17 +56,29 @@ def test_each_step_gets_its_own_section_only(snakemake: Command) -> None:
         assert "seed" not in line
 
 
-@pytest.mark.parametrize(("config", "scans"), [((), 2), (("maps={'uids': 'keyed'}",), 0)])
-def test_maps_read_the_scan_again_where_its_place_is_wanted(
+@pytest.mark.parametrize(
+    ("config", "scans"),
+    [((), 2), (("ingest={'uids': 'retained', 'key': 'keys/study'}",), 2), (("maps={'identity': 'pseudonym'}",), 0)],
+)
+def test_maps_read_the_scan_again_where_its_identity_is_wanted(
     config: tuple[str, ...], scans: int, snakemake: Command
 ) -> None:
-    """Maps to hand on must be made without the patient's own scan; maps for a viewer need it, and the study's key."""
+    """Maps to hand on must be made without the patient's own scan; maps for an archive need it, and the study's key."""
     given = (f"sessions={TABLE}", "results=out", "ingest={'key': 'keys/study'}", *config)
     done = snakemake("-n", "-p", "--config", *given)
     lines = re.findall(r"palpate maps .*", done.stdout + done.stderr)
     assert len(lines) == 2
     assert sum("--scan" in line for line in lines) == scans
     assert all("--key keys/study" in line for line in lines)
+
+
+def test_a_page_does_not_wait_for_dicom_maps(snakemake: Command) -> None:
+    """DICOM maps are refused where the scan has gone or names two patients; that must cost the maps alone."""
+    done = snakemake("-n", "--config", f"sessions={TABLE}", "results=out", "--", "out/sub-A1/ses-01/report.html")
+    assert done.returncode == 0, done.stdout + done.stderr
+    planned = _planned(done.stdout + done.stderr)
+    assert planned["report"] == 1
+    assert "maps" not in planned
 
 
 BAD_CONFIGS = [

@@ -93,17 +93,15 @@ def stiffness(wildcards):
 
 
 def maps_sources(wildcards):
-    """Also the session's own DICOM, where its maps are to lie in its study and its record does not name that any more."""
+    """Also the session's own DICOM, where its maps are to carry the scan's patient and study."""
     session = session_of(wildcards)
-    needed = session.brings_dicom and settings.maps.uids == "retained" and settings.ingest.uids == "keyed"
+    needed = session.brings_dicom and settings.maps.identity == "scan"
     return stiffness(wildcards) | {"scan": session.mre if needed else None}
 
 
 def report_sources(wildcards):
-    """What a session's page shows; it links to the DICOM maps, where there are any."""
-    session = session_of(wildcards)
-    maps = DICOM.format(**wildcards) if session.brings_dicom else None
-    return stiffness(wildcards) | {"dicom": maps, "truth": session.truth}
+    """What a session's page shows."""
+    return stiffness(wildcards) | {"truth": session_of(wildcards).truth}
 
 
 def inverted_session(subject):

@@ -31,6 +31,8 @@ rule overlay:
         directory(ANAT),
     log:
         f"{LOGS}_overlay.log",
+    # Before the DICOM maps, whose refusal must not cost these.
+    priority: 1
     conda:
         "../../envs/palpate.yaml"
     threads: 1
@@ -52,6 +54,8 @@ rule report:
         REPORT,
     log:
         f"{LOGS}_report.log",
+    # Before the DICOM maps, whose refusal must not cost these.
+    priority: 1
     conda:
         "../../envs/palpate.yaml"
     threads: 1

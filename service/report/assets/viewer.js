@@ -1,8 +1,10 @@
 "use strict";
-// The interactive viewer: anatomy below, one map above it, a veil where the prior decides, a readout at the cross-hair.
+// Interactive viewer: anatomy below, one map above it, a veil over voxels that are mostly a prior assumption, and a line
+// that states the maps' own numbers at the cross-hair.
 (() => {
   const data = JSON.parse(document.getElementById("viewer-data").textContent);
   const element = (name) => document.getElementById("viewer-" + name);
+  const library = window.niivue;
   const canvas = element("canvas");
   const status = element("status");
   const fail = () => {
@@ -14,7 +16,7 @@
     return;
   }
 
-  const viewer = new niivue.Niivue({
+  const viewer = new library.Niivue({
     backColor: [1, 1, 1, 1],
     crosshairColor: [0.77, 0.38, 0.18, 0.9],
     crosshairWidth: 0.4,
@@ -26,8 +28,8 @@
     isRadiologicalConvention: true,
     isSliceMM: true,
     isCornerOrientationText: false,
-    multiplanarShowRender: niivue.SHOW_RENDER.NEVER,
-    multiplanarLayout: niivue.MULTIPLANAR_TYPE.ROW,
+    multiplanarShowRender: library.SHOW_RENDER.NEVER,
+    multiplanarLayout: library.MULTIPLANAR_TYPE.ROW,
     multiplanarEqualSize: true,
     tileMargin: 6,
     multiplanarPadPixels: 6,
@@ -36,23 +38,71 @@
     loadingText: "",
     logLevel: "error",
   });
+  // Tests reach the viewer here; the library's own names stay reachable on it.
+  for (const [name, value] of Object.entries(library)) if (!(name in viewer)) viewer[name] = value;
+  window.niivue = viewer;
   for (const [name, nodes] of Object.entries(data.colours)) viewer.addColormap("page-" + name, nodes);
   viewer.addColormap("page-veil", { R: [255, 255, 255], G: [255, 255, 255], B: [255, 255, 255], A: [0, 255, 255], I: [0, 1, 255] });
 
-  const state = { run: 0, layer: 0, volumes: [] };
+  const state = { run: 0, layer: 0, volumes: [], numbers: null, loading: 0 };
   // The library replaces a given colour range by one it takes from the values, so the range is set after loading.
   async function load(name, base64, colormap, bottom, top) {
-    const volume = await niivue.NVImage.loadFromBase64({ name: name + ".nii.gz", base64, colormap, opacity: 0 });
+    const volume = await library.NVImage.loadFromBase64({ name: name + ".nii.gz", base64, colormap, opacity: 0 });
     volume.cal_min = bottom;
     volume.cal_max = top;
     return volume;
   }
 
-  // All volumes of a run stay loaded, so that the cross-hair can read mean and spread together.
+  // The maps' numbers are read here, not from what is drawn: the library takes the nearest edge voxel for a point outside
+  // a volume, and the drawn volumes are rounded. The voxel of a point is the one whose centre is nearest, indices rounded
+  // half up, i = floor(x + 1/2) with x = inverse affine * point.
+  async function loadNumbers(run) {
+    const read = async (base64) => (await library.NVImage.loadFromBase64({ name: "numbers.nii.gz", base64 })).img;
+    const kpa = {};
+    for (const [name, base64] of Object.entries(run.numbers.hundredths_kpa)) kpa[name] = await read(base64);
+    return { ...run.numbers, kpa, assumed: await read(run.veil) };
+  }
+
+  // Text for a world point, R A S in millimetres.
+  function sentence(numbers, point) {
+    const outside = "At the cross-hair: outside the map";
+    const index = numbers.inverse.map((row) => Math.floor(row[0] * point[0] + row[1] * point[1] + row[2] * point[2] + row[3] + 0.5));
+    if (!index.every((i, axis) => i >= 0 && i < numbers.shape[axis])) return outside;
+    const at = index[0] + numbers.shape[0] * (index[1] + numbers.shape[1] * index[2]);
+    const value = (key) => (numbers.kpa[key][at] === numbers.none ? null : (numbers.kpa[key][at] / 100).toFixed(2));
+    if (value("mean-storagemodulus") === null) return outside;
+    const figure = (name, modulus) => {
+      const [mean, lower, upper] = ["mean", "lower", "upper"].map((statistic) => value(statistic + "-" + modulus));
+      if (mean === null) return `${name} unknown`;
+      return `${name} ${mean} kPa` + (lower === null || upper === null ? "" : ` (${lower} to ${upper})`);
+    };
+    const source = numbers.assumed[at] ? "mostly a prior assumption" : "mostly from this scan";
+    return `At the cross-hair: ${figure("G'", "storagemodulus")}, ${figure("G''", "lossmodulus")}; mean (95 % interval), ${source}`;
+  }
+
+  // Runs with every drawing, so that the line follows the cross-hair however it was moved.
+  function tell(location) {
+    if (!state.numbers) return;
+    const point = location && location.mm ? location.mm : viewer.frac2mm(viewer.scene.crosshairPos, 0, true);
+    const said = sentence(state.numbers, point);
+    if (status.textContent !== said) status.textContent = said;
+  }
+
+  const draw = viewer.drawScene.bind(viewer);
+  viewer.drawScene = () => {
+    draw();
+    tell();
+  };
+  viewer.onLocationChange = tell;
+
+  // The cross-hair keeps its place in the world when run or background change; its stored position is a fraction of the
+  // lowest volume.
   async function showRun() {
+    const turn = ++state.loading;
     const run = data.runs[state.run];
-    for (const volume of state.volumes.slice().reverse()) viewer.removeVolume(volume);
-    state.volumes = [];
+    const point = state.volumes.length ? Array.from(viewer.frac2mm(viewer.scene.crosshairPos, 0, true)).slice(0, 3) : run.centre_mm;
+    state.numbers = null;
+    status.textContent = "";
     const wanted = element("background").value;
     const anatomy = wanted === "anatomy" ? data.anatomy : run.magnitude;
     const below = anatomy || run.magnitude || data.anatomy;
@@ -64,9 +114,15 @@
       volumes.push(volume);
     }
     volumes.push(await load("veil", run.veil, "page-veil", 0.5, 1));
+    const numbers = await loadNumbers(run);
+    if (turn !== state.loading) return; // another choice was made meanwhile
+    for (const volume of state.volumes.slice().reverse()) viewer.removeVolume(volume);
     for (const volume of volumes) viewer.addVolume(volume);
     state.volumes = volumes;
+    state.numbers = numbers;
+    viewer.scene.crosshairPos = viewer.mm2frac(point, 0, true);
     paint();
+    viewer.drawScene();
   }
 
   function paint() {
@@ -82,20 +138,6 @@
     element("middle").textContent = `${layer.top / 2}`;
     element("name").textContent = layer.name;
   }
-
-  viewer.onLocationChange = (location) => {
-    const run = data.runs[state.run];
-    const at = (key) => {
-      const found = location.values.find((item) => item.name.startsWith(key));
-      return found ? found.value : NaN;
-    };
-    const figure = (name, modulus) => `${name} ${at("mean-" + modulus).toFixed(2)} ± ${at("std-" + modulus).toFixed(2)} kPa`;
-    const covered = at("mean-" + "storagemodulus") > 0;
-    const who = at("veil") > 0.5 ? "the prior decides here" : "data decide here";
-    status.textContent = covered
-      ? `At the cross-hair: ${figure("G′", "storagemodulus")}, ${figure("G″", "lossmodulus")} (mean ± standard deviation); ${who}.`
-      : "At the cross-hair: outside the maps.";
-  };
 
   const choose = (name, titles) => {
     const box = element(name);
@@ -118,10 +160,6 @@
     try {
       await viewer.attachToCanvas(canvas);
       await showRun();
-      const middle = data.runs[state.run].centre_mm;
-      viewer.scene.crosshairPos = viewer.mm2frac(middle);
-      viewer.drawScene();
-      viewer.createOnLocationChange();
     } catch (error) {
       console.error(error);
       fail();

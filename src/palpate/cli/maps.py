@@ -13,7 +13,8 @@ def maps(
     wavefield: Annotated[Path, typer.Option(help="Folder of palpate ingest, which names the source study.")],
     out: Annotated[Path, typer.Option(help="Folder for the DICOM files.")],
     scan: Annotated[
-        Path | None, typer.Option(help="DICOM folder or zip that palpate ingest read; its study is read from it again.")
+        Path | None,
+        typer.Option(help="DICOM folder or zip that palpate ingest read; its patient and study are read again."),
     ] = None,
     key: Annotated[
         Path | None, typer.Option(help="The key's file, as palpate ingest had it; default: the user's own key.")
@@ -22,10 +23,12 @@ def maps(
 ) -> None:
     """Write mean and standard deviation of G' and G'' as DICOM Parametric Maps (kPa) in the source's study.
 
-    They lie in the frame of reference of the scan and carry the subject's label in place of the identity. Records are
-    keyed, so that what maps name of the scan is read from --scan, which must be the scan of the record; with the
-    setting uids: keyed the maps carry keyed ones and need no scan. Where the wave field did not come from DICOM there
-    is no study to join: then the folder holds a note that says so.
+    Patient, study and frame of reference are those of --scan, which must be the scan of the record: an archive files
+    the maps in the original study. Only this folder holds them. With --settings '{"identity": "pseudonym"}' all of
+    them are replaced, for maps that are handed on, and no scan is needed. Where the wave field did not come from DICOM
+    there is no study to join: then the folder holds a note that says so.
+
+    Example: palpate maps mre --wavefield wavefield --scan dicom --out dicom-maps
     """
     from palpate.config.maps import MapsSettings
     from palpate.config.section import parse_settings

@@ -103,7 +103,7 @@ class IngestSettings(Section):
     uids: Literal["keyed", "retained"] = "keyed"
     """Unique identifiers of study, series, image and frame of reference in records. keyed: those that `palpate
     deidentify` gives with the same key, which it has given already where it wrote the scan. retained: the scan's own.
-    What DICOM maps carry is another choice: maps.uids."""
+    What DICOM maps carry is another choice: maps.identity."""
 
     key: Path | None = None
     """The key's file for keyed identifiers; relative to the working directory, outside the results. None takes the

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,24 +55,37 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-@pytest.fixture(scope="session")
-def archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningArchive]:
-    """One archive for all tests, which only read it."""
+@dataclass(frozen=True)
+class Ports:
+    """Where an archive answers, and where it sends what is moved."""
+
+    http: int
+    dimse: int
+    listen: int
+
+    @property
+    def root(self) -> str:
+        """Address of the archive's own web interface."""
+        return f"http://127.0.0.1:{self.http}"
+
+
+@contextmanager
+def running_orthanc(home: Path) -> Iterator[Ports]:
+    """Start an empty archive in a folder of its own and end it afterwards."""
     program = shutil.which("Orthanc")
     if program is None or not (PLUGINS / "libOrthancDicomWeb.so").exists():
         pytest.skip("needs Debian's orthanc and orthanc-dicomweb")
-    home = tmp_path_factory.mktemp("orthanc")
-    http, dimse, listen = free_port(), free_port(), free_port()
+    ports = Ports(free_port(), free_port(), free_port())
     settings = {
         "StorageDirectory": str(home / "storage"),
         "IndexDirectory": str(home / "index"),
-        "HttpPort": http,
-        "DicomPort": dimse,
+        "HttpPort": ports.http,
+        "DicomPort": ports.dimse,
         "DicomAet": TITLE,
         "RemoteAccessAllowed": False,
         "DicomAlwaysAllowGet": True,
         "DicomAlwaysAllowMove": True,
-        "DicomModalities": {"palpate": [CALLING, "127.0.0.1", listen]},
+        "DicomModalities": {"palpate": [CALLING, "127.0.0.1", ports.listen]},
         "Plugins": [str(PLUGINS / "libOrthancDicomWeb.so")],
         "DicomWeb": {"Enable": True, "Root": "/dicom-web/"},
     }
@@ -79,19 +93,33 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningArchive
     with (home / "log").open("w") as log:
         running = subprocess.Popen([program, home / "orthanc.json"], stdout=log, stderr=log)
     try:
-        root = f"http://127.0.0.1:{http}"
-        _wait_for(root, running)
+        _wait_for(ports.root, running)
+        yield ports
+    finally:
+        running.terminate()
+        running.wait(20)
+
+
+def send(ports: Ports, folder: Path) -> None:
+    """Send every file of a folder to an archive."""
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and not path.name.startswith("."):
+            requests.post(f"{ports.root}/instances", data=path.read_bytes(), timeout=20).raise_for_status()
+
+
+@pytest.fixture(scope="session")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningArchive]:
+    """One archive for all tests, which only read it."""
+    home = tmp_path_factory.mktemp("orthanc")
+    with running_orthanc(home) as ports:
         source = home / "source"
         write_mre(source, Scan(shape=(8, 6, 3), offsets=4, extra={"AccessionNumber": ACCESSION}))
         frames = home / "frames"
         write_mre_frames(frames)
-        for path in (*sorted(source.rglob("*")), *sorted(frames.iterdir())):
-            if path.is_file():
-                requests.post(f"{root}/instances", data=path.read_bytes(), timeout=20).raise_for_status()
-        yield RunningArchive(f"{root}/dicom-web", f"dicom://{TITLE}@127.0.0.1:{dimse}", listen, source, frames)
-    finally:
-        running.terminate()
-        running.wait(20)
+        send(ports, source)
+        send(ports, frames)
+        classic = f"dicom://{TITLE}@127.0.0.1:{ports.dimse}"
+        yield RunningArchive(f"{ports.root}/dicom-web", classic, ports.listen, source, frames)
 
 
 def write_mre_frames(folder: Path) -> None:

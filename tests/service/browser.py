@@ -1,0 +1,125 @@
+"""A headless Chromium that tests drive over a pipe: open a page, evaluate an expression, click, take a picture."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import select
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+FLAGS = (
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-dev-shm-usage",
+    "--disable-background-networking",
+    "--no-first-run",
+    # WebGL 2 without a graphics card.
+    "--use-gl=angle",
+    "--use-angle=swiftshader",
+    "--enable-unsafe-swiftshader",
+    "--remote-debugging-pipe",
+)
+PROGRAM = shutil.which("chromium")
+needs_browser = pytest.mark.skipif(PROGRAM is None, reason="needs chromium")
+
+
+class Browser:
+    """One tab of a running browser, spoken to in the DevTools protocol: JSON messages that end in a zero byte."""
+
+    def __init__(self, to_browser: int, from_browser: int) -> None:
+        self._to, self._from, self._rest, self._number = to_browser, from_browser, b"", 0
+        self._session: str | None = None
+        target = self._ask("Target.createTarget", url="about:blank")["targetId"]
+        self._session = self._ask("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        self._ask("Page.enable")
+
+    def size(self, width: int, height: int) -> None:
+        """Make the window so many CSS pixels large."""
+        metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
+        self._ask("Emulation.setDeviceMetricsOverride", **metrics)
+
+    def open(self, page: Path) -> None:
+        """Open a file and wait until its viewer tells something at the cross-hair."""
+        self._ask("Page.navigate", url=page.as_uri())
+        self.wait_for("document.getElementById('viewer-status')?.textContent.startsWith('At the cross-hair')")
+
+    def wait_for(self, expression: str, timeout_s: float = 240.0) -> None:
+        """Wait until an expression is true."""
+        end = time.monotonic() + timeout_s
+        while not self.evaluate(expression):
+            assert time.monotonic() < end, f"still not true: {expression}"
+            time.sleep(0.1)
+
+    def evaluate(self, expression: str) -> Any:  # noqa: ANN401 - whatever JSON holds
+        """Return the value of an expression in the page, as JSON has it; a promise is awaited."""
+        answer = self._ask("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
+        assert "exceptionDetails" not in answer, answer["exceptionDetails"]
+        return answer["result"].get("value")
+
+    def click(self, x: float, y: float) -> None:
+        """Press and release the left button at a point of the window, CSS pixels."""
+        for kind in ("mousePressed", "mouseReleased"):
+            self._ask("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
+
+    def picture(self, path: Path, *, whole: bool = False) -> None:
+        """Write what the window, or the whole page, looks like as PNG."""
+        made = self._ask("Page.captureScreenshot", captureBeyondViewport=whole)
+        path.write_bytes(base64.b64decode(made["data"]))
+
+    def _ask(self, method: str, **parameters: object) -> dict[str, Any]:
+        """Send one command and return its result; events that come before it are passed over."""
+        self._number += 1
+        message: dict[str, object] = {"id": self._number, "method": method, "params": parameters}
+        if self._session is not None:
+            message["sessionId"] = self._session
+        os.write(self._to, json.dumps(message).encode() + b"\0")
+        while True:
+            answer = self._next()
+            if answer.get("id") == self._number:
+                assert "error" not in answer, answer
+                return dict(answer["result"])
+
+    def _next(self) -> dict[str, Any]:
+        while b"\0" not in self._rest:
+            ready, _, _ = select.select([self._from], [], [], 120.0)
+            assert ready, "the browser does not answer"
+            piece = os.read(self._from, 1 << 20)
+            assert piece, "the browser ended"
+            self._rest += piece
+        first, _, self._rest = self._rest.partition(b"\0")
+        return dict(json.loads(first))
+
+
+@contextmanager
+def running_browser(profile: Path) -> Iterator[Browser]:
+    """Start a browser with a profile folder of its own and end it afterwards."""
+    assert PROGRAM is not None
+    read_command, write_command = os.pipe()
+    read_answer, write_answer = os.pipe()
+    # The browser reads from descriptor 3 and writes to descriptor 4; the shell puts the pipes there.
+    command = f'exec "$@" 3<&{read_command} 4>&{write_answer}'
+    running = subprocess.Popen(
+        ["bash", "-c", command, "browser", PROGRAM, *FLAGS, f"--user-data-dir={profile}", "about:blank"],
+        pass_fds=(read_command, write_answer),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    os.close(read_command)
+    os.close(write_answer)
+    try:
+        yield Browser(write_command, read_answer)
+    finally:
+        os.close(write_command)
+        running.terminate()
+        running.wait(20)
+        os.close(read_answer)

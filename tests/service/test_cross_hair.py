@@ -1,0 +1,153 @@
+"""The line at the page's cross-hair, in a real browser: the native map's own numbers, or none.
+
+A surgeon clicks and reads. A number of another voxel, or one where the map says nothing, looks just like a right one.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import nibabel as nib
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
+
+from palpate.config.report import ReportSettings
+from palpate.service.report.page import render
+from palpate.service.report.session import read_session
+from tests.service.browser import Browser, needs_browser, running_browser
+from tests.service.conftest import SessionFiles, write_session
+
+pytestmark = [needs_browser, pytest.mark.xdist_group("browser")]
+
+OUTSIDE = "At the cross-hair: outside the map"
+FREQUENCIES_HZ = (50.0, 70.0)
+TELL = """
+((points) => points.map((point) => {
+  niivue.scene.crosshairPos = niivue.mm2frac(point, 0, true);
+  niivue.createOnLocationChange();
+  return document.getElementById("viewer-status").textContent;
+}))
+"""
+POINT = "Array.from(niivue.frac2mm(niivue.scene.crosshairPos, 0, true)).slice(0, 3)"
+STATUS = "document.getElementById('viewer-status').textContent"
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A browser that shows the page of a session."""
+
+    browser: Browser
+    files: SessionFiles
+
+    def maps(self, frequency_hz: float) -> dict[str, nib.Nifti1Image]:
+        """The NIfTI maps of one frequency."""
+        stem = self.files.mre / f"sub-01_ses-01_acq-{frequency_hz:g}Hz"
+        names = [f"{s}_{m}" for m in ("storagemodulus", "lossmodulus") for s in ("mean", "lower", "upper")]
+        return {name: nib.load(f"{stem}_stat-{name}.nii.gz") for name in names} | {
+            "informed": nib.load(f"{stem}_desc-informed_mask.nii.gz")
+        }
+
+    def told(self, points_mm: NDArray[np.float64]) -> list[str]:
+        """What the page says at world points, shape (n, 3)."""
+        return list(self.browser.evaluate(f"{TELL}({json.dumps(points_mm.tolist())})"))
+
+    def choose(self, control: str, value: str) -> None:
+        """Choose an entry of one of the viewer's lists and wait for the line to come back."""
+        self.browser.evaluate(
+            f"(() => {{ const list = document.getElementById('viewer-{control}'); list.value = {value!r};"
+            " list.dispatchEvent(new Event('change')); })()"
+        )
+        self.browser.wait_for(f"{STATUS}.startsWith('At the cross-hair')")
+
+
+@pytest.fixture(scope="module")
+def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Opened]:
+    """The page of a steeply oblique, left-handed session of two frequencies, over a T1 of another grid."""
+    home = tmp_path_factory.mktemp("cross-hair")
+    axes = Rotation.from_euler("xyz", [17.0, -23.0, 41.0], degrees=True).as_matrix() @ np.diag([-1.0, 1.0, 1.0])
+    files = write_session(home / "session", home / "truth", frequencies_hz=FREQUENCIES_HZ, axes=axes)
+    page = home / "report.html"
+    page.write_text(render(read_session(files.folder), ReportSettings()), encoding="utf-8")
+    with running_browser(home / "profile") as browser:
+        browser.size(1440, 900)
+        browser.open(page)
+        yield Opened(browser, files)
+
+
+def _expected(maps: dict[str, nib.Nifti1Image], point_mm: NDArray[np.float64]) -> str:
+    """The line by the plain way: the NIfTI's voxel whose centre is nearest to a world point."""
+    mean = maps["mean_storagemodulus"]
+    index = np.floor(np.linalg.inv(mean.affine) @ np.append(point_mm, 1.0) + 0.5)[:3].astype(int)
+    if np.any(index < 0) or np.any(index >= mean.shape) or not np.isfinite(mean.get_fdata()[tuple(index)]):
+        return OUTSIDE
+    value = {name: f"{image.get_fdata()[tuple(index)]:.2f}" for name, image in maps.items()}
+    figures = [
+        f"{name} {value[f'mean_{m}']} kPa ({value[f'lower_{m}']} to {value[f'upper_{m}']})"
+        for name, m in (("G'", "storagemodulus"), ("G''", "lossmodulus"))
+    ]
+    source = "mostly from this scan" if float(value["informed"]) == 1.0 else "mostly a prior assumption"
+    return f"At the cross-hair: {', '.join(figures)}; mean (95 % interval), {source}"
+
+
+def _positions(maps: dict[str, nib.Nifti1Image], count: int, seed: int) -> NDArray[np.float64]:
+    """World points, a half in voxels with a value, a quarter in the grid without one, a quarter outside the grid."""
+    rng = np.random.default_rng(seed)
+    mean = maps["mean_storagemodulus"]
+    known = np.isfinite(mean.get_fdata())
+    size = np.array(mean.shape)
+    inside = rng.permutation(np.argwhere(known))[: count // 2]
+    empty = rng.permutation(np.argwhere(~known))[: count // 4]
+    beyond = rng.integers(-6, size + 6, size=(20 * count, 3))
+    beyond = beyond[np.any((beyond < 0) | (beyond >= size), axis=1)][: count - len(inside) - len(empty)]
+    places = np.concatenate([inside, empty, beyond]) + rng.uniform(-0.49, 0.49, size=(count, 3))
+    return places @ mean.affine[:3, :3].T + mean.affine[:3, 3]
+
+
+def test_three_hundred_positions(opened: Opened) -> None:
+    """On the T1: inside the NIfTI's own voxel to the last digit, outside "outside the map", 300 of 300."""
+    maps = opened.maps(50.0)
+    points_mm = _positions(maps, 300, seed=20)
+    expected = [_expected(maps, point) for point in points_mm]
+    assert expected.count(OUTSIDE) == 150
+    assert len({line.rpartition(", ")[2] for line in expected}) == 3
+    assert opened.told(points_mm) == expected
+
+
+def test_every_frequency_and_background_tells_its_own_numbers(opened: Opened) -> None:
+    """Another frequency has other maps and another background another grid; the point of the world stays the same."""
+    for run, frequency_hz in ((1, 70.0), (0, 50.0)):
+        for background in ("magnitude", "anatomy"):
+            before = opened.browser.evaluate(POINT)
+            opened.choose("run", str(run))
+            opened.choose("background", background)
+            np.testing.assert_allclose(opened.browser.evaluate(POINT), before, atol=1e-3)
+            maps = opened.maps(frequency_hz)
+            points_mm = _positions(maps, 40, seed=run)
+            assert opened.told(points_mm) == [_expected(maps, point) for point in points_mm]
+
+
+def test_clicks_on_the_picture(opened: Opened) -> None:
+    """With the mouse, as people do: what is read belongs to where the cross-hair then is."""
+    maps = opened.maps(50.0)
+    box = opened.browser.evaluate(
+        "(() => { const c = document.getElementById('viewer-canvas');"
+        " c.scrollIntoView({block: 'center', behavior: 'instant'});"
+        " const b = c.getBoundingClientRect(); return [b.x, b.y, b.width, b.height]; })()"
+    )
+    rng = np.random.default_rng(3)
+    told = set()
+    inside = np.argwhere(np.isfinite(maps["mean_storagemodulus"].get_fdata())).mean(axis=0)
+    affine = maps["mean_storagemodulus"].affine
+    for across, down in rng.uniform(0.03, 0.97, size=(24, 2)):
+        # A click moves the cross-hair within one plane: each starts from the middle of the tissue.
+        opened.told((affine[:3, :3] @ inside + affine[:3, 3])[None])
+        opened.browser.click(box[0] + across * box[2], box[1] + down * box[3])
+        line = opened.browser.evaluate(STATUS)
+        assert line == _expected(maps, np.array(opened.browser.evaluate(POINT)))
+        told.add(line)
+    assert OUTSIDE in told
+    assert len(told) > 4, "the clicks did not reach the picture"
