@@ -13,8 +13,9 @@ import pytest
 from palpate import receipt
 from palpate.contents import content_of, digest
 from palpate.errors import InputError
+from palpate.outputs import claim_folder
 from palpate.program import Program
-from palpate.provenance import atomic_directory, atomic_file
+from palpate.provenance import atomic_file
 from palpate.receipt import NAME, Order, UpToDate, begin
 from tests.conftest import Outcome
 
@@ -34,7 +35,7 @@ def order(tmp_path: Path) -> Iterator[Order]:
 
 def _carry_out(order: Order) -> None:
     begin(order.to_json())
-    with atomic_directory(order.output) as partial:
+    with claim_folder(order.output, order.command, {}).writing() as partial:
         (partial / "map").write_text("stiff")
 
 
@@ -102,7 +103,7 @@ def test_output_without_receipt_is_made_again(order: Order) -> None:
     """What a step by hand, an earlier version or somebody else left there is of unknown origin."""
     _carry_out(order)
     receipt._begun.clear()
-    with atomic_directory(order.output) as partial:
+    with claim_folder(order.output, order.command, {}).writing() as partial:
         (partial / "map").write_text("stiff")
     assert _change(order) == "receipt"
     (order.output / NAME).write_text("{")
@@ -136,12 +137,12 @@ def test_removed_intermediate_is_judged_by_the_receipt_of_what_came_of_it(order:
 def test_input_that_changes_meanwhile_gets_no_receipt(order: Order) -> None:
     """A scan that is still being copied was read in part."""
     begin(order.to_json())
-    with atomic_directory(order.output) as partial:
+    with claim_folder(order.output, order.command, {}).writing() as partial:
         (partial / "map").write_text("stiff")
         (order.inputs["mre"][0] / "image").write_text("pink")
     assert _change(order) == "receipt"
     begin(order.to_json())
-    with atomic_directory(order.output) as partial:
+    with claim_folder(order.output, order.command, {}).writing() as partial:
         (partial / "map").write_text("stiff")
         (order.inputs["mre"][0] / "image").unlink()
     assert _change(order) == "receipt"
