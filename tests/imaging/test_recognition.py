@@ -68,7 +68,7 @@ TAKEN: dict[str, tuple[str, Callable[[pydicom.Dataset], object], tuple[str, ...]
 
 @pytest.mark.parametrize("what", TAKEN)
 def test_what_stopped_the_nearest_reader_is_named(what: str, tmp_path: Path) -> None:
-    """ "No reader knows this" sends users to look for a series that is there; one thing is missing in it."""
+    """Users who only read that no reader knows a scan look for a series that is there: one thing is missing in it."""
     kind, take, mentioned = TAKEN[what]
     _BY_NAME[kind].write(tmp_path)
     for file in _files(tmp_path):
