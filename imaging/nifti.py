@@ -155,7 +155,7 @@ def _stated_bytes(head: bytes) -> int | None:
             count, *lengths = struct.unpack_from(order + "8h", head, 40)
     except struct.error:
         return None
-    return math.prod(max(one, 0) for one in lengths[: max(0, min(count, 7))]) * max(bits, 0) // 8
+    return int(math.prod(max(one, 0) for one in lengths[: max(0, min(count, 7))]) * max(bits, 0) // 8)
 
 
 def _demand_room(image: nib.spatialimages.SpatialImage) -> None:

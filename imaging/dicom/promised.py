@@ -110,6 +110,9 @@ def maybe_lossy(series: Sequence[Series]) -> tuple[QualityWarning, ...]:
 
 
 def _promises(series: Series, *, one_volume: bool) -> list[tuple[int, str]]:
+    if "DERIVED" in series.image_type[:1]:
+        # Processed series keep the counts of the one that they were made of.
+        return []
     promises = []
     for keyword, name in _IMAGES_PROMISED:
         promises.append((_most_stated([_count(one.header.get(keyword)) for one in series.instances]), name))

@@ -105,7 +105,6 @@ SCANS: dict[str, tuple[Spoiler, str]] = {
         "2 encoding directions",
     ),
     "offset twice": (_one(_comment("tI[2]", "tI[1]")), "0011.ima"),
-    "one identifier on two images": (_every("s46", _set(SOPInstanceUID="1.2.3.4.9")), "identifier"),
     "phase without magnitude": (lambda path: shutil.rmtree(path / "s45"), "series 46"),
     "magnitude without phase": (lambda path: shutil.rmtree(path / "s46"), "no MRE phase"),
     "two patients": (_one(_set(PatientID="OTHER99")), "Patient ID"),
@@ -204,20 +203,18 @@ ANATOMIES: dict[str, tuple[Spoiler, str]] = {
         lambda path: [edit(file, _set(PatientID="OTHER99")) for file in path.glob("*.dcm")],
         "Patient ID",
     ),
-    "slice under another identifier": (
-        lambda path: edit(path / "005.dcm", _set(SeriesInstanceUID="9.9")),
-        "no part of it",
+    "slice with burned-in text": (lambda path: edit(path / "005.dcm", _set(BurnedInAnnotation="YES")), "no part of it"),
+    "two series": (
+        lambda path: [
+            edit(path / name, _set(SeriesInstanceUID="9.9", SeriesNumber=8)) for name in ("002.dcm", "003.dcm")
+        ],
+        "2 series",
     ),
-    "two series": (lambda path: edit(path / "002.dcm", _set(SeriesInstanceUID="9.9")) or _more(path), "2 series"),
 }
 
 
 def _onto(image: pydicom.Dataset, other: Path) -> None:
     image.ImagePositionPatient = pydicom.dcmread(other).ImagePositionPatient
-
-
-def _more(path: Path) -> None:
-    edit(path / "003.dcm", _set(SeriesInstanceUID="9.9"))
 
 
 @pytest.mark.parametrize("what", ANATOMIES)

@@ -114,10 +114,10 @@ def test_mre_of_two_is_refused(what: str, tmp_path: Path) -> None:
     assert not [one for one in (*SECRETS, "OTHER99", "Frieda", "19991231") if one.lower() in str(refused.value).lower()]
 
 
-def test_other_content_under_one_identifier_is_refused(tmp_path: Path) -> None:
-    """Two images cannot have one identifier; whichever were taken, the other might have been the right one."""
+def test_image_twice_under_another_number_is_refused(tmp_path: Path) -> None:
+    """One offset cannot be there twice; whichever were taken, the other might have been the right one."""
     write_mre(tmp_path / "in", SMALL)
     shutil.copy(tmp_path / "in" / "s46" / "0002.ima", tmp_path / "in" / "s46" / "0012.ima")
     edit(tmp_path / "in" / "s46" / "0012.ima", lambda image: setattr(image, "InstanceNumber", 12))
-    with pytest.raises(InputError, match="identifier"):
+    with pytest.raises(InputError, match="12"):
         read_acquisitions(tmp_path / "in")
