@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from palpate.errors import InputError
 from palpate.imaging.displacement import to_world, world_noise, world_noise_map
-from palpate.imaging.nifti import Volume, demand_box_voxels, read_nifti, read_volume, same_grid, write_nifti
+from palpate.imaging.nifti import Volume, read_nifti, read_volume, same_grid, write_nifti
 from palpate.imaging.plausible import demand_density, demand_displacement, demand_frequency, demand_measured
 from palpate.imaging.wavefield import WaveField
 from palpate.imaging.wavefield_sidecar import METRES_PER_UNIT, Sidecar
@@ -288,7 +288,6 @@ def _read_part(path: Path) -> Volume:
             expected="shape (i, j, k, 3), the components along R, A, S (or as many as Directions lists)",
             advice="Put the components into the fourth dimension.",
         )
-    demand_box_voxels(path, volume.affine_mm, "wave field")
     bad = int(np.count_nonzero(~np.isfinite(volume.values)))
     if bad:
         raise InputError(

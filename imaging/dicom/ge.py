@@ -12,7 +12,7 @@ GE's headers do not state the motion encoding.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -32,7 +32,7 @@ from palpate.imaging.phase_scale import wrap_period_rad
 
 BRAIN_SCHEME: Final = ((1, 0, 0), (-1, 0, 0), (0, 1, 0), (0, -1, 0), (0, 0, 1), (0, 0, -1))
 """Encodings of brain sequences: +x -x +y -y +z -z."""
-_DERIVED_ROLES: Final = (0, 1, 5, 7)
+_DERIVED_ROLES: Final = (1, 5, 7)
 
 
 class GeReader:
@@ -68,11 +68,7 @@ def _raw_series(series: Sequence[Series]) -> list[Series]:
     of_mre = [one for one in series if is_mre(one)]
     gray = [one for one in map(_without_screen_saves, of_mre) if one is not None]
     acquired = {one.number for one in gray}
-    raw = [
-        one
-        for one in gray
-        if one.number < 100 or (one.number % 100 not in _DERIVED_ROLES and one.number // 100 not in acquired)
-    ]
+    raw = [one for one in gray if not _is_derived(one, acquired)]
     if not raw:
         found = ", ".join(str(one.number) for one in of_mre)
         raise InputError(
@@ -84,6 +80,22 @@ def _raw_series(series: Sequence[Series]) -> list[Series]:
             advice="Export the raw elastography series too.",
         )
     return raw
+
+
+def _is_derived(series: Series, acquired: Collection[int]) -> bool:
+    """Return whether the scanner made a series of another one, by its number.
+
+    Args:
+        series: grey images of an elastography sequence.
+        acquired: numbers of all such series.
+    """
+    if series.number < 100:
+        return False
+    if series.number // 100 in acquired or series.number % 100 in _DERIVED_ROLES:
+        return True
+    # Archives number whole studies by hundreds as well; a map has one image a slice, a raw series many.
+    places = {str(one.header.get("ImagePositionPatient")) for one in series.instances}
+    return series.number % 100 == 0 and len(series.instances) == len(places)
 
 
 def _without_screen_saves(series: Series) -> Series | None:

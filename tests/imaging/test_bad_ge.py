@@ -160,6 +160,20 @@ def _renumbered(image: pydicom.Dataset) -> None:
     image.SeriesNumber = {7: 701, 8: 805, 9: 907}[int(image.SeriesNumber)]
 
 
+def _only_stiffness(path: Path) -> None:
+    """What is left is one image a slice, numbered as the stiffness of series 7."""
+    shutil.rmtree(path / "series008_mre")
+    shutil.rmtree(path / "series009_mre")
+    seen = set()
+    for file in sorted(path.rglob("*.dcm")):
+        place = str(pydicom.dcmread(file, stop_before_pixels=True).ImagePositionPatient)
+        if place in seen:
+            file.unlink()
+        else:
+            seen.add(place)
+            _edit(file, _set(SeriesNumber=700))
+
+
 def _swapped_halves(image: pydicom.Dataset) -> None:
     """Magnitudes first, and no kinds in the header."""
     del image[0x0043, 0x102F]
@@ -185,6 +199,7 @@ LIVERS: dict[str, tuple[Spoiler, str]] = {
     "no frequency anywhere": (_every(_no_frequency), "no vibration frequency.*frequency_hz"),
     "frequencies that contradict": (_every(_private(0x0019, 0x10BC, "60")), "contradict.*50 Hz.*60 Hz"),
     "only derived maps": (_every(_renumbered), "701, 805, 907.*raw"),
+    "only stiffness": (_only_stiffness, "700.*stiffness.*raw"),
     "only screen saves": (_every(_set(SamplesPerPixel=3, PhotometricInterpretation="RGB")), "left out: colour image"),
     "pixels truncated": (_truncated, "i00002.dcm"),
     "not milliradians": (_one(_pixels(4000)), "4000.*milliradians"),

@@ -68,7 +68,7 @@ def test_outside_the_segmentation_is_no_region(tmp_path: Path) -> None:
         (lambda labels: -labels, "no labels"),
         (lambda labels: np.where(labels == 3, np.nan, labels), "no labels"),
         (lambda labels: 0 * labels, "no label inside"),
-        (lambda labels: labels[..., None], "shape"),
+        (lambda labels: np.stack([labels, labels], axis=-1), "shape"),
     ],
 )
 def test_what_is_no_segmentation_is_refused(tmp_path: Path, change: object, found: str) -> None:
