@@ -160,8 +160,8 @@ def _reconstruct_run(
     acquisitions: Sequence[PhaseAcquisition], label: str, folder: Path, settings: IngestSettings, drawn: Path | None
 ) -> tuple[list[WaveField], dict[str, object]]:
     """Reconstruct and write the frequencies of one run, which share a mask."""
-    for one in acquisitions:
-        check_images(one)
+    for measured in acquisitions:
+        check_images(measured)
     motions = [image_motion(one) for one in acquisitions]
     if settings.image_motion == "auto":
         acquisitions = [without_motion(one, motion) for one, motion in zip(acquisitions, motions, strict=True)]
