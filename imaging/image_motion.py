@@ -8,7 +8,8 @@ shift d within the slices, and the gain a, of each image are those of the least 
 by Gauss-Newton steps (Lucas & Kanade 1981) from where the cross-correlation of the middle slice is largest. Images off
 by more than a limit are shifted back as complex numbers, so that wraps of the phase do not matter.
 
-Motion across slices and turns are not undone; what they spoil, the signal-free harmonics show as noise.
+Motion across slices and turns are not undone; what they spoil, the signal-free harmonics show as noise. How far
+an image lies off across slices is estimated to first order, from the slope of the mean between neighbouring slices.
 """
 
 from __future__ import annotations
@@ -48,10 +49,13 @@ class ImageMotion:
     Attributes:
         shifts: in voxels along i and j, shape (direction, offset, 2): image(x) = mean(x - shift).
         voxel_mm: edges of a voxel along i and j, shape (2,).
+        across_mm: estimated shift of each image across slices, shape (direction, offset); NaN with fewer than three
+            slices; 0 where it explains too little.
     """
 
     shifts: NDArray[np.float64]
     voxel_mm: NDArray[np.float64]
+    across_mm: NDArray[np.float64]
 
     @property
     def moved(self) -> NDArray[np.bool_]:
@@ -62,6 +66,11 @@ class ImageMotion:
     def largest_mm(self) -> float:
         """Largest shift of any image."""
         return float(np.linalg.norm(self.shifts * self.voxel_mm, axis=-1).max())
+
+    @property
+    def largest_across_mm(self) -> float | None:
+        """Largest estimated shift of any image across slices; None where there are too few slices."""
+        return None if np.isnan(self.across_mm).all() else float(np.nanmax(np.abs(self.across_mm)))
 
 
 def image_motion(acquisition: PhaseAcquisition) -> ImageMotion:
@@ -79,7 +88,12 @@ def image_motion(acquisition: PhaseAcquisition) -> ImageMotion:
     if min(mean.shape[:2]) >= 8 and slices:
         for place in np.ndindex(*magnitude.shape[:2]):
             shifts[place] = _shift(mean[..., slices], magnitude[place][..., slices])
-    return ImageMotion(shifts, voxel_mm)
+    across_mm = np.full(magnitude.shape[:2], np.nan)
+    if min(mean.shape[:2]) >= 8 and mean.shape[2] >= 3 and slices:
+        apart_mm = float(np.linalg.norm(acquisition.affine_mm[:3, 2]))
+        for place in np.ndindex(*magnitude.shape[:2]):
+            across_mm[place] = apart_mm * _across(mean, magnitude[place], shifts[place])
+    return ImageMotion(shifts, voxel_mm, across_mm)
 
 
 def without_motion(acquisition: PhaseAcquisition, motion: ImageMotion) -> PhaseAcquisition:
@@ -122,6 +136,22 @@ def _shift(reference: NDArray[np.float64], image: NDArray[np.float64]) -> NDArra
     return total if _misfit(columns[:, :1], back) < _share_left(len(back)) * at_rest else np.zeros(2)
 
 
+def _across(reference: NDArray[np.float64], image: NDArray[np.float64], shift: NDArray[np.float64]) -> float:
+    """Shift of an image across slices, in slices; 0 where it explains too little of what is left within them."""
+    slices = range(1, reference.shape[2] - 1, -(-reference.shape[2] // _MOST_SLICES))
+    smooth = ndimage.gaussian_filter(reference, (_BLUR, _BLUR, 0.0))
+    inner = (slice(_EDGE, -_EDGE), slice(_EDGE, -_EDGE), list(slices))
+    back = ndimage.shift(image, (*-shift, 0.0), order=3, mode="nearest") if np.any(shift) else image
+    values = ndimage.gaussian_filter(back, (_BLUR, _BLUR, 0.0))[inner].ravel()
+    slopes = np.stack([smooth, *(-np.gradient(smooth, axis=axis) for axis in range(3))])
+    columns = slopes[:, *inner].reshape(4, -1).T
+    gain, *_, across = np.linalg.lstsq(columns, values, rcond=None)[0]
+    left, left_within = _misfit(columns, values), _misfit(columns[:, :3], values)
+    if gain <= 0.0 or left_within <= _NOTHING * float(np.mean(values**2)):
+        return 0.0
+    return float(across / gain) if left < _share_left(len(values)) * left_within else 0.0
+
+
 def _share_left(voxels: int) -> float:
     """Share of the mean square difference that a shift must go below to count, by how many voxels are compared."""
     samples = voxels / (4.0 * np.pi * _BLUR**2)
@@ -129,7 +159,7 @@ def _share_left(voxels: int) -> float:
 
 
 def _misfit(reference: NDArray[np.float64], image: NDArray[np.float64]) -> float:
-    """Mean square of what an image has besides its share of the reference, shape (n, 1)."""
+    """Mean square of what an image has besides its share of the references, shape (n, references)."""
     gain = np.linalg.lstsq(reference, image, rcond=None)[0]
     return float(np.mean((image - reference @ gain) ** 2))
 

@@ -25,6 +25,7 @@ from palpate.imaging.dicom.files import Instance
 from palpate.imaging.dicom.registry import read_acquisitions
 from palpate.imaging.dicom.sorting import SeriesRow, table_text
 from palpate.imaging.displacement_arrays import is_displacement_array, read_displacement_arrays
+from palpate.imaging.distortion import off_resonance
 from palpate.imaging.image_motion import ImageMotion, image_motion, without_motion
 from palpate.imaging.nifti import Volume, read_nifti, write_nifti
 from palpate.imaging.offset_step import OffsetTimes
@@ -167,8 +168,8 @@ def _reconstruct_run(
     acquisitions: Sequence[PhaseAcquisition], label: str, folder: Path, settings: IngestSettings, drawn: Path | None
 ) -> tuple[list[WaveField], dict[str, object]]:
     """Reconstruct and write the frequencies of one run, which share a mask."""
-    for acquisition in acquisitions:
-        check_images(acquisition)
+    for measured in acquisitions:
+        check_images(measured)
     motions = [image_motion(one) for one in acquisitions]
     if settings.image_motion == "auto":
         acquisitions = [without_motion(one, motion) for one, motion in zip(acquisitions, motions, strict=True)]
@@ -195,6 +196,9 @@ def _reconstruct_run(
         times, warnings = check_offsets(one, mask)
         field, facts = _settled_field(one.wave_field(mask, label, settings.density_kg_m3), settings)
         own = {**quality(one, field), **facts, **_motion_facts(motion, settings), **_offset_facts(times)}
+        distortion = off_resonance(one.acquisition)
+        own["off_resonance"] = distortion
+        _say_geometry(label, motion, distortion)
         write_wave_field(folder, field)
         figures = field_record(field, settings, encoding_axes=one.acquisition.encoding_axes, warnings=warnings)
         write_wave_quality(folder, field, noise_map_m(one, field.mask), one)
@@ -229,10 +233,24 @@ def _motion_facts(motion: ImageMotion, settings: IngestSettings) -> dict[str, ob
     return {
         "image_motion": {
             "largest_mm": motion.largest_mm,
+            "largest_across_slices_mm": motion.largest_across_mm,
             "images_moved": int(motion.moved.sum()),
             "put_back": settings.image_motion == "auto" and bool(motion.moved.any()),
         }
     }
+
+
+def _say_geometry(label: str, motion: ImageMotion, distortion: dict[str, object]) -> None:
+    """Say in millimetres how far images may lie off what they show."""
+    across = motion.largest_across_mm
+    shown = "unknown across them" if across is None else f"about {across:.2g} mm across them"
+    say(f"{label}: motion between images up to {motion.largest_mm:.2g} mm within slices, {shown}")
+    if distortion["mm_per_100_hz"] is not None:
+        kind = "echo-planar distortion" if distortion["echo_planar"] else "distortion"
+        say(
+            f"{label}: {kind} about {distortion['mm_per_100_hz']:.2g} mm along image axis {distortion['axis']} for "
+            "100 Hz of off-resonance; nothing is undone"
+        )
 
 
 def _offset_facts(times: OffsetTimes | None) -> dict[str, object]:

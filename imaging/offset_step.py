@@ -109,7 +109,7 @@ def check_offset_times(found: OffsetTimes | None, offsets: int, where: str) -> t
 
 
 def demand_different_images(acquisition: PhaseAcquisition) -> None:
-    """Raise InputError where two phase images of an acquisition are the same to the last bit.
+    """Raise InputError where two phase images of an acquisition are the same to the last bit, or a direction has none.
 
     Noise makes every image its own; equal ones are one image exported twice, as two offsets or as two directions.
 
@@ -117,6 +117,14 @@ def demand_different_images(acquisition: PhaseAcquisition) -> None:
         acquisition: as read.
     """
     phase = acquisition.phase_rad
+    for direction, images in enumerate(phase):
+        if np.ptp(images) == 0.0:
+            raise InputError(
+                acquisition.name,
+                found=f"phase images of direction {direction + 1} that hold one value everywhere",
+                expected="measured phase along every encoding direction",
+                advice="A direction that was not measured must be left out, never filled; export the series again.",
+            )
     seen: dict[bytes, tuple[int, int]] = {}
     for direction, offset in np.ndindex(*phase.shape[:2]):
         image = phase[direction, offset]
@@ -161,7 +169,7 @@ def _residual(moments: NDArray[np.float64], times: NDArray[np.float64]) -> float
     basis = vectors[:, sizes > 1e-6 * sizes[0]]
     left = np.eye(len(times)) - basis @ basis.T
     free = (len(times) - _FREE) / (len(times) - basis.shape[1])
-    return free * float(np.einsum("ab,bc,ca->", left, moments, left))
+    return float(free * np.einsum("ab,bc,ca->", left, moments, left))
 
 
 def _second_moments(values: NDArray[np.float64], mask: NDArray[np.bool_]) -> NDArray[np.float64]:

@@ -72,11 +72,20 @@ class Series:
     def technical_facts(self) -> dict[str, object]:
         """Technical parameters by allow-list, as plain JSON values."""
         facts = {name: plain(name, self.header.get(name)) for name in _TECHNICAL}
+        facts["BandwidthPerPixelPhaseEncode"] = _phase_bandwidth_hz(self.header)
         return {name: value for name, value in facts.items() if value is not None}
 
     def references(self) -> dict[str, str]:
         """What DICOM output refers to, and the part of the body."""
         return {name: str(self.header.get(name, "")) for name in _REFERENCES}
+
+
+def _phase_bandwidth_hz(header: pydicom.Dataset) -> float | None:
+    """Bandwidth of a voxel along the phase encoding, Hz, which Siemens states; None elsewhere."""
+    try:
+        return float(header.private_block(0x0019, "SIEMENS MR HEADER")[0x28].value)
+    except (KeyError, TypeError, ValueError):
+        return None
 
 
 def texts(header: pydicom.Dataset, name: str) -> tuple[str, ...]:

@@ -228,6 +228,9 @@ def siemens_phase_rad(instance: Instance, stored: NDArray[np.float64]) -> NDArra
     scaled = slope * stored + intercept
     if unit == "mrad":
         scaled = scaled * (_PHASE_LIMIT / _PI_MRAD)
+        # Twelve bits end within a step of a whole turn.
+        over = np.abs(scaled) - _PHASE_LIMIT
+        scaled = np.where((over > 0) & (over < abs(slope)), np.sign(scaled) * _PHASE_LIMIT, scaled)
     if np.abs(scaled).max() > _PHASE_LIMIT:
         raise InputError(
             instance.place,

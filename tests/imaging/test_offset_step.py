@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -94,10 +96,14 @@ def test_an_image_that_is_there_twice_is_refused() -> None:
         facts={"series_number_phase": 46},
     )
     demand_different_images(whole)
+    empty = phase.copy()
+    empty[1] = 0.0
+    with pytest.raises(InputError, match="direction 2 that hold one value"):
+        demand_different_images(replace(whole, phase_rad=empty))
     for place in ((0, 3), (2, 1)):
         phase_rad = phase.copy()
         phase_rad[place] = phase[0, 1]
-        copied = PhaseAcquisition(phase_rad, *(getattr(whole, name) for name in PhaseAcquisition.__slots__[1:]))
+        copied = replace(whole, phase_rad=phase_rad)
         with pytest.raises(InputError, match=f"direction {place[0] + 1}, offset {place[1] + 1}") as refused:
             demand_different_images(copied)
         assert refused.value.where == "series 46"

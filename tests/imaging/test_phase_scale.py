@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from pydicom.dataset import Dataset
 
 from palpate.errors import InputError
+from palpate.imaging.dicom.siemens_mosaic import siemens_phase_rad
 from palpate.imaging.phase_scale import check_phase_scale, wrap_period_rad
 
 SHAPE = (3, 4, 24, 20, 3)
@@ -46,3 +50,25 @@ def test_phase_without_wraps_shows_no_scale(factor: float) -> None:
 def test_no_phase_at_all_shows_no_scale() -> None:
     """Empty images are another fault's business."""
     assert wrap_period_rad(np.zeros(SHAPE)) is None
+
+
+def _stored(unit: str | None, slope: float, intercept: float) -> SimpleNamespace:
+    header = Dataset()
+    header.RescaleSlope, header.RescaleIntercept = slope, intercept
+    if unit is not None:
+        header.RescaleType = unit
+    return SimpleNamespace(header=header, place="image 1")
+
+
+@pytest.mark.parametrize(("unit", "slope", "intercept"), [("US", 2, -4096), (None, 2, -4096), ("mrad", 1.5346, -3142)])
+def test_a_stated_unit_is_obeyed(unit: str | None, slope: float, intercept: float) -> None:
+    """Twelve bits from end to end are a whole turn, in steps of pi / 4096 or in milliradians as the header says."""
+    ends = siemens_phase_rad(_stored(unit, slope, intercept), np.array([0.0, 2048.0, 4095.0]))
+    assert ends == pytest.approx([-np.pi, 0.0, np.pi], abs=3e-3)
+
+
+@pytest.mark.parametrize("unit", ["degree", "rad"])
+def test_another_unit_is_refused(unit: str) -> None:
+    """Nobody has seen such images: a guess would be as sure of itself as a reading."""
+    with pytest.raises(InputError, match="Rescale Type"):
+        siemens_phase_rad(_stored(unit, 0.0879, -180), np.array([0.0, 4095.0]))

@@ -27,7 +27,8 @@ def _folder(path: Path, masks: dict[str, NDArray[np.bool_]], frequencies_hz: tup
     path.mkdir()
     for label, mask in masks.items():
         for frequency_hz in frequencies_hz:
-            displacement = np.full((*mask.shape, 3), 1e-6 + 1e-6j)
+            parts = np.random.default_rng(0).normal(scale=1e-6, size=(2, *mask.shape, 3))
+            displacement = parts[0] + 1j * parts[1]
             write_wave_field(path, WaveField(displacement, mask, AFFINE, frequency_hz, 1e-8, 1000.0, label))
     return path
 
