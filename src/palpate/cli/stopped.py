@@ -112,9 +112,9 @@ def _clear(notices: Notices) -> None:
     for folder in notices.writes:
         sweep_of(folder, notices.who)
     for home in notices.keeps:
-        for folder, _, _ in os.walk(home, topdown=False):
+        for kept, _, _ in os.walk(home, topdown=False):
             with suppress(OSError):  # it holds something
-                Path(folder).rmdir()
+                Path(kept).rmdir()
 
 
 def _children() -> list[int]:
