@@ -59,7 +59,12 @@ class Ended:
 
 
 def _stopped(
-    work: Sequence[str], out: Path, stop: signal.Signals | None, before: str = "", wait_s: float = 0.5
+    work: Sequence[str],
+    out: Path,
+    stop: signal.Signals | None,
+    before: str = "",
+    wait_s: float = 0.5,
+    awaited: Path | None = None,
 ) -> Ended:
     """Run a step of some lines as a command, and stop it some moment after it says that it works."""
     script = STEP.format(work="\n".join(f"    {line}" for line in work), before=before)
@@ -73,6 +78,8 @@ def _stopped(
     assert process.stdout is not None
     assert process.stdout.readline().startswith("working")
     time.sleep(wait_s)
+    while awaited is not None and not awaited.exists():
+        time.sleep(0.1)
     began = time.monotonic()
     if stop is not None:
         process.send_signal(stop)
@@ -105,6 +112,23 @@ def test_what_the_step_started_ends_with_it(tmp_path: Path) -> None:
     assert _stopped(work, tmp_path / "mre", signal.SIGTERM, wait_s=2.0).code == 143
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "pid").read_text()), 0)
+
+
+def test_shared_memory_of_mpi_is_given_back(tmp_path: Path) -> None:
+    """MPI removes its memory only where a process ends in order; every stop cost 1 MB until the machine's restart."""
+    work = [
+        "import palpate.solvers",
+        "from mpi4py import MPI",
+        "maps = pathlib.Path('/proc/self/maps').read_text().split()",
+        "(folder / 'new').write_text(' '.join(one for one in maps if one.startswith('/dev/shm/mpich_shm_')))",
+        "os.rename(folder / 'new', folder / 'begun')",
+        "time.sleep(600)",
+    ]
+    ended = _stopped(work, tmp_path / "mre", signal.SIGINT, awaited=tmp_path / "begun")
+    assert ended.code == 130
+    held = (tmp_path / "begun").read_text().split()
+    assert held
+    assert not any(Path(memory).exists() for memory in held)
 
 
 @pytest.mark.parametrize("finished", [True, False])

@@ -58,9 +58,11 @@ def test_mesh_holds_the_cells_of_the_voxels(twin: Calibration, tmp_path: Path, p
     The mesh reaches beyond the lattice, as a brain does, and its nodes are on no voxel.
     """
     mesh = block((10, 10, 10), (-8.0, -9.0, -10.0))
-    write_tetrahedra(tmp_path / "labels_mesh.h5", mesh)
-    save_calibration(twin, tmp_path / "calibration.h5")
-    done = palpate_inside("forecast", tmp_path, "--after", 20, "--mesh", tmp_path, "--out", tmp_path / "forecast")
+    given = tmp_path / "given"
+    given.mkdir()
+    write_tetrahedra(given / "labels_mesh.h5", mesh)
+    save_calibration(twin, given / "calibration.h5")
+    done = palpate_inside("forecast", given, "--after", 20, "--mesh", given, "--out", tmp_path / "forecast")
     assert done.code == 0, done.printed  # type: ignore[attr-defined]
     seen = meshio.read(tmp_path / "forecast" / "sub-small_day-90_mesh.xdmf")
     data = seen.point_data

@@ -85,7 +85,7 @@ def run() -> NoReturn:
     except (KeyboardInterrupt, typer.Abort):  # only where no supervisor waits beside this process
         leave(130, "palpate: interrupted.")
     except BrokenPipeError:  # whoever read what this command prints has enough
-        sys.stdout = None  # type: ignore[assignment]  # else Python complains once more at its end
+        sys.stdout = None  # else Python complains once more at its end
         leave(2, "palpate: nobody reads what this command prints any more.")
     except Exception as error:  # noqa: BLE001 - the outermost door: whatever arrives here is the machine's or ours to mend
         fault = machine_fault(error)

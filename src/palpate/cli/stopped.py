@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 import threading
@@ -16,6 +17,7 @@ from palpate.leftovers import left_by, owner, sweep_of
 from palpate.progress import launcher_rank
 
 _WORDS: Final = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated", signal.SIGHUP: "the terminal was closed"}
+_SHARED: Final = re.compile(r"(/dev/shm/(?:mpich_shm|ucx_shm)_[^\s/]+)$", re.MULTILINE)
 _CLEARING_S: Final = 4.0
 """How long clearing may take before it is left to the next run, seconds."""
 _PATIENCE_S: Final = 3.0
@@ -30,17 +32,25 @@ class Notices:
         who: the worker, as its hidden names call it.
         writes: folders in which it has written outputs.
         keeps: folders that keep what it had finished, from which the same command goes on.
+        shared: memory that it shares with other ranks, which MPI removes only where it ends in order.
     """
 
     who: str
     writes: list[Path] = field(default_factory=list)
     keeps: list[Path] = field(default_factory=list)
+    shared: list[Path] = field(default_factory=list)
     _unread: bytes = b""
 
     @classmethod
     def of(cls, worker: int) -> Notices:
         """Return the notices of a process that has told nothing yet, by its number."""
         return cls(owner(worker))
+
+    def look(self, worker: int) -> None:
+        """See which shared memory the worker holds, while it lives."""
+        with suppress(OSError):
+            maps = Path(f"/proc/{worker}/maps").read_text(encoding="utf-8", errors="surrogateescape")
+            self.shared = [Path(name) for name in set(_SHARED.findall(maps))]
 
     def read(self, descriptor: int) -> bool:
         """Take in what lies in the pipe; return whether more may come."""
@@ -109,12 +119,14 @@ def _clear(notices: Notices) -> None:
                 os.kill(child, signal.SIGKILL)
             if os.waitpid(-1, os.WNOHANG) == (0, 0):
                 time.sleep(0.01)
+    for memory in notices.shared:
+        memory.unlink(missing_ok=True)
     for folder in notices.writes:
         sweep_of(folder, notices.who)
     for home in notices.keeps:
-        for folder, _, _ in os.walk(home, topdown=False):
+        for kept, _, _ in os.walk(home, topdown=False):
             with suppress(OSError):  # it holds something
-                Path(folder).rmdir()
+                Path(kept).rmdir()
 
 
 def _children() -> list[int]:

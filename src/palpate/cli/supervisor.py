@@ -49,8 +49,9 @@ def divide() -> None:
     worker = os.fork()
     if worker == 0:
         signal.set_wakeup_fd(-1)
-        for one in (*stops, signal.SIGCHLD):
-            signal.signal(one, signal.SIG_DFL)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        for one in stops:  # a terminal's Ctrl-C goes to both; the supervisor must see what the worker holds first
+            signal.signal(one, signal.SIG_IGN)
         for descriptor in (awake, wake, heard):
             os.close(descriptor)
         _prctl(_PARENT_DIES, signal.SIGKILL)
@@ -88,6 +89,7 @@ def _supervise(worker: int, awake: int, heard: int, stops: Sequence[signal.Signa
         received = os.read(awake, 1 << 10) if awake in ready else b""
         stop = next((one for one in stops if one in received), None)
         if stop is not None:
+            notices.look(worker)
             os.kill(worker, signal.SIGKILL)
         status = _ended(worker, _REAPING_S if stop else 0.0)
         if stop is not None or status is not None:
