@@ -145,3 +145,21 @@ def test_bad_twin_settings_are_refused_at_once(tmp_path: Path, snakemake: Comman
     done = snakemake("-n", "--configfile", path, "--config", f"sessions={table}", "results=out")
     assert done.returncode == 2
     assert "unknown key tumour.adc_watr_mm2_s" in done.stderr
+
+
+def test_history_follows_all_that_it_is_read_from(tmp_path: Path, snakemake: Command) -> None:
+    """Doses lie in files that only the table of treatments names; a corrected dose must reach the forecast."""
+    for name in ("first", "later"):
+        (tmp_path / name).mkdir()
+    for name in ("dose.dcm", "t1.nii.gz", "labels.nii.gz"):
+        (tmp_path / name).touch()
+    (tmp_path / "treatments.tsv").write_text("date\tkind\tdose_file\n2025-02-01\tradiotherapy\tdose.dcm\n")
+    rows = ["02|01||t1.nii.gz|labels.nii.gz|2025-01-01|first|treatments.tsv", "02|02||||2025-03-01|later|"]
+    header = "subject|session|mre|anatomy|labels|date|growth|treatment"
+    (tmp_path / "sessions.tsv").write_text("\n".join([header, *rows]).replace("|", "\t") + "\n")
+    done = snakemake("-n", "--config", "sessions=sessions.tsv", "results=results")
+    assert done.returncode == 0, done.stdout + done.stderr
+    inputs = re.findall(r"^rule tumour:\n +input: (.*)$", done.stdout + done.stderr, re.M)
+    assert [{Path(path).name for path in line.split(", ")} for line in inputs] == [
+        {"first", "later", "t1.nii.gz", "labels.nii.gz", "treatments.tsv", "dose.dcm"}
+    ]

@@ -93,7 +93,6 @@ def test_contents_and_settings_decide(checkout: Path, study: Path) -> None:
     assert set(plan) == EVERYTHING - {("ingest", "box")}
     assert plan["ingest", "A"] == {"input-mre"}
     assert plan["mesh", "box"] == set()
-    assert plan["invert", "box"] == {"earlier-step"}
 
 
 def test_outputs_by_other_hands(checkout: Path, study: Path) -> None:

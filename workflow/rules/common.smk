@@ -109,13 +109,25 @@ def inverted_session(subject):
     return next((one for one in dated[subject] if one.mre is not None), None)
 
 
+def files_of_treatments(tables):
+    """Files that tables of treatments name, such as doses, where they exist; palpate tumour refuses the others."""
+    for table in tables:
+        lines = table.read_text(encoding="utf-8-sig", errors="replace").splitlines() or [""]
+        columns = [at for at, name in enumerate(lines[0].split("\t")) if name.strip().endswith("_file")]
+        for cells in (line.split("\t") for line in lines[1:]):
+            named = [table.parent / cells[at].strip().partition("#")[0] for at in columns if at < len(cells)]
+            yield from (path for path in named if path != table.parent and path.exists())
+
+
 def tumour_sources(wildcards):
     """Every file and folder that a tumour's history is read from."""
     scans = dated[wildcards.subject]
     roles = {role: [getattr(one, role) for one in scans] for role in ("growth", "anatomy", "labels", "treatment")}
     inverted = inverted_session(wildcards.subject)
     measured = {"mre": f"{RESULTS}/{inverted.folder}/mre"} if inverted else {}
-    return {role: list(dict.fromkeys(filter(None, paths))) for role, paths in roles.items()} | measured
+    given = {role: list(dict.fromkeys(filter(None, paths))) for role, paths in roles.items()}
+    named = {"named_by_treatments": list(dict.fromkeys(files_of_treatments(given["treatment"])))}
+    return given | named | measured
 
 
 def tumour_words(wildcards):
@@ -123,12 +135,16 @@ def tumour_words(wildcards):
     scans = dated[wildcards.subject]
     inverted = inverted_session(wildcards.subject)
     rows = [
-        [one.session, str(one.date), [role for role in tumour_sources(wildcards) if getattr(one, role)]]
+        [
+            one.session,
+            str(one.date),
+            [role for role in ("growth", "anatomy", "labels", "treatment") if getattr(one, role)],
+        ]
         for one in scans
     ]
     twin = settings.twin
     head = [twin.mechanics, twin.displacement_box_mm, twin.voxel_mm]
-    return [rows, twin.drugs, inverted.session if inverted else None, head]
+    return [rows, list(twin.drugs), inverted.session if inverted else None, head]
 
 
 def stiffness_options(wildcards, input):
