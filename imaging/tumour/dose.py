@@ -123,7 +123,7 @@ def _is_dose(file: Path) -> bool:
     try:
         with silence():
             header = pydicom.dcmread(file, specific_tags=["SOPClassUID"], stop_before_pixels=True)
-            return header.get("SOPClassUID") == RTDoseStorage
+            return bool(header.get("SOPClassUID") == RTDoseStorage)
     except UNREADABLE:
         return False
 

@@ -49,8 +49,8 @@ def plan_beside(dose: pydicom.Dataset, path: Path) -> RtPlan | None:
         InputError: the plan is there and cannot be read.
     """
     reference = next(iter(dose.get("ReferencedRTPlanSequence") or []), None)
-    wanted = str(reference.get("ReferencedSOPInstanceUID", "")) if reference is not None else ""
-    if not wanted:
+    wanted = "" if reference is None else str(reference.get("ReferencedSOPInstanceUID", ""))
+    if reference is None or not wanted:
         return None
     named = {
         int(one.ReferencedFractionGroupNumber)

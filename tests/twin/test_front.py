@@ -59,9 +59,11 @@ def test_a_settled_front_is_as_much_too_fast_as_the_formula_says(d_mm2_day: floa
 
 def test_the_mean_over_directions_is_that_of_three_fifths() -> None:
     """Fronts of a tumour go all ways: along diagonals voxels are closer, and the error of the axes would overstate."""
-    rng = np.random.default_rng(3)
-    directions = rng.standard_normal((100, 3))
-    directions /= np.linalg.norm(directions, axis=1)[:, None]
+    # Evenly over the sphere, along a spiral of golden angles.
+    height = np.linspace(-0.99, 0.99, 100)
+    angle = np.pi * (1.0 + np.sqrt(5.0)) * np.arange(100)
+    away = np.sqrt(1.0 - height**2)
+    directions = np.stack([away * np.cos(angle), away * np.sin(angle), height], axis=1)
     for ratio in (1.0, 4.5, 22.5, 60.0):
 
         def over(tail: float, cosines: np.ndarray, p: float = ratio) -> float:
