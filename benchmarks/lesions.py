@@ -1,4 +1,4 @@
-"""Spheres of 6 to 20 mm: from which size and contrast on they are seen, how sharply, and with honest intervals.
+"""Spheres of 6 to 20 mm: from which size and contrast on they are seen, how sharply, and whether the intervals hold.
 
 Each sphere lies in a block of homogeneous viscoelastic tissue (G* = 2.6 + 1.1i kPa at 50 Hz; voxels of 2 mm, 13^3
 around spheres up to 10 mm, 19^3 around larger ones) and is 1.5, 2 or 3 times as stiff or half as stiff. Shear waves of
