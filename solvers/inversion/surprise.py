@@ -31,8 +31,8 @@ NOTABLE = 1.1
 def notable(amplitudes: NDArray[np.float64]) -> float:
     """Return how much of a new loosening is taken: all of it, or less where its largest amplitude is near NOTABLE.
 
-    Between nothing and all there is a passage from half of what NOTABLE exceeds one by to one and a half of it: rounding
-    would else choose between two priors that differ by a tenth.
+    The share rises from nothing where the excess over one is half of NOTABLE's to all where it is one and a half of it:
+    with a jump, rounding would choose between two priors that differ by a tenth.
 
     Args:
         amplitudes: what `loosened` returned, shape (N,).

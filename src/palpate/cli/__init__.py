@@ -18,6 +18,7 @@ from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
 from palpate import __version__
+from palpate.blas_check import check_blas
 from palpate.cli.ranks import leave, one_thread_a_rank
 from palpate.errors import InputError
 
@@ -38,6 +39,10 @@ COMMANDS = (
     "verify",
 )
 """In the order a study meets them; each is the function or group of its own name in palpate.cli.<name>."""
+
+
+WITHOUT_ALGEBRA = ("fetch", "deidentify")
+"""Commands that move images and multiply no matrices."""
 
 
 class _LazyGroup(TyperGroup):
@@ -79,6 +84,8 @@ def _palpate(
         print(f"palpate {__version__}")
     elif context.invoked_subcommand is None:
         print(context.get_help())
+    elif context.invoked_subcommand not in WITHOUT_ALGEBRA and "--help" not in sys.argv:
+        check_blas()
 
 
 def main() -> NoReturn:
