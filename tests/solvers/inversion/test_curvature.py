@@ -76,7 +76,7 @@ def test_gradient_keeps_to_the_informed_directions(whitening: Whitening) -> None
 
     So it is where directions count in full; those near the threshold count in part, in gradient and Hessian alike.
     """
-    informed = _informed(whitening, 60, 2)
+    informed = _informed(whitening, 200, 2)
     sure = informed.root_weights == 1.0
     assert 1 < sure.sum() < len(sure)
     informed = Informed(informed.half_hessian[:, sure], informed.basis[:, : sure.sum()], informed.root_weights[sure])
