@@ -83,7 +83,7 @@ def _fault_of(program: Sequence[str]) -> tuple[str | None, str]:
 
 
 def _key(program: Sequence[str]) -> str:
-    """Digest of all that decides the verdict: the probe, NumPy's files, the processor and what steers its kernels."""
+    """Return the digest of all that decides the verdict: the probe, NumPy's files, the processor and what steers its kernels."""
     steering = sorted(f"{name}={value}" for name, value in os.environ.items() if name.startswith("OPENBLAS_"))
     sizes = [path.read_text() for path in sorted(Path(_CACHE_SIZES).glob("index*/size"))]
     parts = [*program, PROBE.read_text(encoding="utf-8"), _numpy_files(), *_cpu().values(), *sizes, *steering]
@@ -98,7 +98,7 @@ def _numpy_version() -> str:
 
 
 def _numpy_files() -> str:
-    """NumPy's list of files with their digests, which is another for another build; read without importing it."""
+    """Return NumPy's list of files with their digests, which differs between builds; NumPy is not imported."""
     try:
         return distribution("numpy").read_text("RECORD") or _numpy_version()
     except PackageNotFoundError:
@@ -106,7 +106,7 @@ def _numpy_files() -> str:
 
 
 def _cpu() -> dict[str, str]:
-    """What the kernel says of the first processor; empty where it says nothing."""
+    """Return what the kernel says of the first processor; empty where it says nothing."""
     try:
         lines = _CPUINFO.read_text(encoding="utf-8", errors="replace").partition("\n\n")[0].splitlines()
     except OSError:
@@ -117,7 +117,7 @@ def _cpu() -> dict[str, str]:
 
 
 def _user_cache() -> Path:
-    """Where good verdicts are kept: palpate/blas in $XDG_CACHE_HOME, or in ~/.cache where that is not set."""
+    """Return the folder of good verdicts: palpate/blas in $XDG_CACHE_HOME, or in ~/.cache where that is not set."""
     stated = Path(os.environ.get("XDG_CACHE_HOME", ""))
     home = stated if stated.is_absolute() else Path(os.path.expanduser("~")) / ".cache"  # noqa: PTH111 - never raises
     return home / "palpate" / "blas"

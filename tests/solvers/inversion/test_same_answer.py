@@ -25,8 +25,8 @@ ONE_ANSWER = "one answer"
 
 RANKS = (2, 3, 4)
 KERNELS = {"Nehalem": "sse4_2", "Sandybridge": "avx"}
-"""OpenBLAS's kernels of 2008 and 2011, and what the processor must have for them; by itself it takes those with AVX2, or
-AVX-512 where there is any. They sum in other orders: Hessians differ by some 1e-7 between them."""
+"""OpenBLAS's kernels of 2008 and 2011, and what the processor must have for them. By itself it takes those with AVX2,
+or AVX-512 where there is any. They sum in other orders: Hessians differ by some 1e-7 between them."""
 
 type Found = Mapping[str, NDArray[np.generic]]
 
