@@ -35,4 +35,4 @@ def root_weight(values: NDArray[np.float64], threshold: float) -> NDArray[np.flo
         threshold: value in the middle of the band, where the root is 1/2.
     """
     least = foot(threshold)
-    return np.clip(np.log(np.maximum(values, least) / least) / np.log(BAND), 0.0, 1.0)
+    return np.asarray(np.clip(np.log(np.maximum(values, least) / least) / np.log(BAND), 0.0, 1.0))

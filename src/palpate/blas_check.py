@@ -83,7 +83,7 @@ def _fault_of(program: Sequence[str]) -> tuple[str | None, str]:
 
 
 def _key(program: Sequence[str]) -> str:
-    """Return the digest of all that decides the verdict: the probe, NumPy's files, the processor and what steers its kernels."""
+    """Return the digest of all that decides the verdict: probe, NumPy, processor and what steers its kernels."""
     steering = sorted(f"{name}={value}" for name, value in os.environ.items() if name.startswith("OPENBLAS_"))
     sizes = [path.read_text() for path in sorted(Path(_CACHE_SIZES).glob("index*/size"))]
     parts = [*program, PROBE.read_text(encoding="utf-8"), _numpy_files(), *_cpu().values(), *sizes, *steering]
@@ -98,7 +98,7 @@ def _numpy_version() -> str:
 
 
 def _numpy_files() -> str:
-    """Return NumPy's list of files with their digests, which differs between builds; NumPy is not imported."""
+    """Return NumPy's list of files with their digests, which differs between builds."""
     try:
         return distribution("numpy").read_text("RECORD") or _numpy_version()
     except PackageNotFoundError:
