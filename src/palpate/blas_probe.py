@@ -38,6 +38,11 @@ def product_is_right(left: NDArray[np.inexact], right: NDArray[np.inexact], prob
     return bool(np.array_equal(((left.T @ right) * probe).sum(axis=1), through))
 
 
+def _whole(generator: np.random.Generator, shape: tuple[int, ...], kind: type[np.inexact]) -> NDArray[np.inexact]:
+    """Draw -1, 0 and 1."""
+    return generator.integers(-1, 2, shape).astype(kind)
+
+
 def main() -> int:
     """Print which BLAS it is, multiply, return the exit code."""
     blas = np.show_config(mode="dicts").get("Build Dependencies", {}).get("blas", {})
@@ -45,15 +50,13 @@ def main() -> int:
     sys.stdout.flush()
     generator = np.random.default_rng(0)
     shapes = [(inner, *outer) for inner in INNER for outer in OUTER]
-    shapes += [tuple(int(size) for size in generator.integers(1, LARGEST)) for _ in range(RANDOM_SHAPES)]
-    types = (np.float64, np.complex128, np.float64, np.float32)
+    shapes += [(int(k), int(m), int(n)) for k, m, n in generator.integers(1, LARGEST, (RANDOM_SHAPES, 3))]
+    kinds: tuple[type[np.inexact], ...] = (np.float64, np.complex128, np.float64, np.float32)
     for number, (inner, rows, columns) in enumerate(shapes):
-        kind = types[number % len(types)]
-        # Products of entries up to 2, summed over all of a probe, stay below the whole numbers that float32 holds.
-        left, right, probe = (
-            generator.integers(-1, 2, shape).astype(kind) for shape in ((inner, rows), (inner, columns), (columns,))
-        )
-        if not product_is_right(left, right, probe):
+        kind = kinds[number % len(kinds)]
+        # Sums over products of such entries, 4096 x 160 at most, stay below the whole numbers that float32 holds.
+        left, right = _whole(generator, (inner, rows), kind), _whole(generator, (inner, columns), kind)
+        if not product_is_right(left, right, _whole(generator, (columns,), kind)):
             return WRONG
     return 0
 
