@@ -2,9 +2,10 @@
 
 A wave is smooth on the scale of a voxel. In each voxel every component is compared with a quadratic polynomial fitted
 to the voxels around it, itself left out. What the polynomial misses has a spread that noise and the wave's curvature
-set, known robustly from all voxels that are surrounded alike: at the organ's surface it must extrapolate. Beyond
-OUTLYING of these a voxel is no measurement of the wave. An outlier spoils its neighbours' polynomials, so that in each
-round only those that stick out most among their neighbours go.
+set, known robustly from all voxels that are surrounded alike: at the organ's surface it must extrapolate. It is taken
+no smaller than the stated noise: what is missed by less cannot harm. Beyond OUTLYING of these a voxel is no
+measurement of the wave. An outlier spoils its neighbours' polynomials, so that in each round only those that stick out
+most among their neighbours go, all of them where several do so equally.
 """
 
 from __future__ import annotations
@@ -31,6 +32,12 @@ _FOOTPRINT[tuple((_AROUND + 2).T)] = True
 _CLOSE = np.exp(-0.5 * np.sum(_AROUND**2, axis=1))
 """Weights: the nearer, the better a polynomial holds."""
 
+_EQUAL = 1e-6
+"""Relative difference below which two voxels stick out alike: in a symmetric wave rounding would choose one."""
+
+_ROUNDED = 1e-6
+"""Spread over the mean displacement below which there is only rounding: wave fields are stored in single precision."""
+
 _WORST_CONDITION = 1e4
 """Above it the neighbours do not determine ten coefficients."""
 
@@ -49,11 +56,13 @@ def outlying_voxels(field: WaveField) -> NDArray[np.bool_]:
     ijk = np.argwhere(field.mask)
     at = tuple(ijk.T)
     misses, surface = _misses_by_parts(field.displacement_m, trusted, ijk)
+    amplitude_m = float(np.linalg.norm(field.displacement_m[field.mask], axis=-1).mean())
+    least_m = max(field.noise_std_m or 0.0, _ROUNDED * amplitude_m)
     for _ in range(_ROUNDS):
         strange = np.zeros(trusted.shape)
-        strange[at] = _strangeness(misses, surface)
+        strange[at] = _strangeness(misses, surface, least_m)
         strange[~trusted] = 0.0
-        worst = (strange > OUTLYING) & (strange == ndimage.maximum_filter(strange, size=5))
+        worst = (strange > OUTLYING) & (strange >= (1.0 - _EQUAL) * ndimage.maximum_filter(strange, size=5))
         if not worst.any():
             break
         trusted &= ~worst
@@ -64,13 +73,13 @@ def outlying_voxels(field: WaveField) -> NDArray[np.bool_]:
     return np.asarray(~trusted[field.mask])
 
 
-def _strangeness(misses: NDArray[np.float64], surface: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """The largest miss of any component over its robust spread, shape (N,); 0 where neighbours do not tell."""
+def _strangeness(misses: NDArray[np.float64], surface: NDArray[np.bool_], least_m: float) -> NDArray[np.float64]:
+    """The largest miss of any component over its spread, shape (N,); 0 where neighbours do not tell."""
     strange = np.zeros(len(misses))
     for group in (surface, ~surface):
         known = group & np.isfinite(misses).all(axis=1)
         if known.any():
-            spread = np.maximum(robust_std(misses[known]), 1e-300)
+            spread = np.maximum(robust_std(misses[known]), max(least_m, 1e-300))
             strange[known] = (np.abs(misses[known]) / spread).max(axis=1)
     return strange
 

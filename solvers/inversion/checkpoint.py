@@ -253,7 +253,7 @@ def _remove_evaluations(folder: Path, keep: set[int]) -> None:
 def _arrays(carried: Carried) -> Arrays:
     """The same as named arrays."""
     state = {field.name: np.asarray(getattr(carried.solved, field.name)) for field in fields(carried.solved)}
-    further = {name: getattr(carried, name) for name in ("basis", "compressed_at", "solved_at")}
+    further = {name: getattr(carried, name) for name in ("basis", "root_weights", "compressed_at", "solved_at")}
     if carried.half_hessian is not carried.solved.half_hessian:  # with one frequency they are the same
         further["own_half_hessian"] = carried.half_hessian
     return state | further
@@ -263,7 +263,8 @@ def _carried(arrays: Arrays) -> Carried:
     """What _arrays was made from."""
     state = ZoneState(**{field.name: _value(arrays[field.name]) for field in fields(ZoneState)})
     half_hessian = arrays.get("own_half_hessian", state.half_hessian)
-    return Carried(half_hessian, arrays["basis"], arrays["compressed_at"], arrays["solved_at"], state)
+    names = ("basis", "root_weights", "compressed_at", "solved_at")
+    return Carried(half_hessian, *(arrays[name] for name in names), state)
 
 
 def _value(stored: NDArray[Any]) -> Any:

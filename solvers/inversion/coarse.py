@@ -36,13 +36,14 @@ from palpate.solvers.inversion.noise import noise_of
 from palpate.solvers.inversion.point import Problem
 from palpate.solvers.inversion.prior import MaternField
 from palpate.solvers.inversion.problem import Ground, Measured, centre_of, problem_of
+from palpate.solvers.inversion.taper import root_weight
 from palpate.units import m_to_mm
 
 BLOCKS_PER_WAVELENGTH = 6.0
 """Blocks are no longer than the shortest shear wavelength over this: three cells for each wave."""
 
 LEAST_BLOCKS = 4.0
-"""Where a wave is shorter than so many blocks, what the coarse inversion says of it is worth nothing."""
+"""Where a wave is shorter than about so many blocks, what the coarse inversion says of it is worth nothing."""
 
 ERROR_ORDER = 3
 """The elements' error grows with this power of the voxels' size (docs/theory/discretisation.md)."""
@@ -187,7 +188,8 @@ def _with_soft_tissue(measured: Sequence[Measured], x: NDArray[np.float64], bloc
     shortest_mm = [
         _wavelength_mm(one, one.dispersion.at(fields)) for one in measured for fields in (direct, centre + x)
     ]
-    return np.where(np.min(shortest_mm, axis=0) < LEAST_BLOCKS * block_mm, direct - centre, x)
+    carried = root_weight(np.min(shortest_mm, axis=0), LEAST_BLOCKS * block_mm)
+    return carried * x + (1.0 - carried) * (direct - centre)
 
 
 def _averaged(measured: Measured, factors: Factors) -> WaveField:

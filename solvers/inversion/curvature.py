@@ -24,15 +24,18 @@ from numpy.typing import NDArray
 from palpate.solvers.inversion.correlation import correlation
 from palpate.solvers.inversion.hyperparameters import FIELDS, PriorScale
 from palpate.solvers.inversion.likelihood import Linearised
+from palpate.solvers.inversion.taper import foot, root_weight
 
 REFERENCE_PRIOR = PriorScale(storage_std=0.5, loss_std=0.5, length_mm=12.0)
 """Only decides which directions count as informed; the inversion's own prior comes in later, exactly."""
 
 KEEP_ABOVE = 0.03
-"""Directions in which the data add less than this share of the reference prior's precision are dropped."""
+"""Directions in which the data add less than about this share of the reference prior's precision are dropped, gradually
+(taper.py): a cut would drop on one processor what it keeps on another."""
 
 FOLLOW_ABOVE = 0.3 * KEEP_ABOVE
-"""Directions below this are not followed into the next step: a zone that waves hardly see becomes cheap."""
+"""Directions below this are not followed into the next step: a zone that waves hardly see becomes cheap. It is less
+than half of where weights begin, so that what hangs on this cut has no weight."""
 
 WELL_CONDITIONED = 0.01
 """Ratio of pivots of X^T X = R^T R above which X R^-1 is orthonormal to 1e-10 or better."""
@@ -71,9 +74,10 @@ class Whitening:
         parts = [scipy.linalg.blas.strmm(1.0, lower, half, side=True, lower=True, trans_a=True) for half in halves]
         return np.concatenate([part.T.astype(np.float64) for part in parts])
 
-    def project(self, dual: NDArray[np.float64], basis: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The part of a dual vector, shape (2 n,), along orthonormal standard directions, shape (2 n, k)."""
-        inside = basis @ (basis.T @ self.gather(dual[:, None]))
+    def project(self, dual: NDArray[np.float64], informed: Informed) -> NDArray[np.float64]:
+        """Return the part of a dual vector, shape (2 n,), along the informed directions, each by its weight."""
+        basis, weights = informed.range, informed.root_weights**2
+        inside = basis @ (weights[:, None] * (basis.T @ self.gather(dual[:, None])))
         lower, _ = _factors(self._places_mm)
         parts = [scipy.linalg.solve_triangular(lower, part, lower=True, trans="T") for part in np.split(inside, FIELDS)]
         return np.asarray(np.concatenate(parts)[:, 0])
@@ -117,10 +121,12 @@ class Informed:
         half_hessian: Y with H ~ Y Y^T, shape (2 n, k).
         basis: orthonormal standard directions; the first k span what Y sees, the others are worth following into the
             next step, shape (2 n, k + ...).
+        root_weights: what the columns of Y are multiplied by already, in [0, 1], shape (k,).
     """
 
     half_hessian: NDArray[np.float64]
     basis: NDArray[np.float64]
+    root_weights: NDArray[np.float64]
 
     @property
     def range(self) -> NDArray[np.float64]:
@@ -142,11 +148,12 @@ def informed_directions(likelihood: Linearised, whitening: Whitening, start: NDA
     small = directions.T @ raw
     values, vectors = np.linalg.eigh(0.5 * (small + small.T))
     values, vectors = values[::-1], vectors[:, ::-1]
-    kept = max(int(np.count_nonzero(values > KEEP_ABOVE)), 1)  # no zone is empty
+    kept = max(int(np.count_nonzero(values > foot(KEEP_ABOVE))), 1)  # no zone is empty
     followed = max(int(np.count_nonzero(values > FOLLOW_ABOVE)), min(FEWEST_FOLLOWED, len(values)))
-    half = raw @ (vectors[:, :kept] / np.sqrt(values[:kept]))  # Nystroem: H ~ (H B) (B^T H B)^-1 (H B)^T
+    roots = root_weight(values[:kept], KEEP_ABOVE)
+    half = raw @ (vectors[:, :kept] * (roots / np.sqrt(values[:kept])))  # Nystroem: H ~ (H B) (B^T H B)^-1 (H B)^T
     image = whitening.gather(raw)
-    return Informed(half, orthonormal(image @ (vectors[:, :followed] / values[:followed])))
+    return Informed(half, orthonormal(image @ (vectors[:, :followed] / values[:followed])), roots)
 
 
 def orthonormal(columns: NDArray[np.float64]) -> NDArray[np.float64]:

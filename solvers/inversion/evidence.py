@@ -27,6 +27,7 @@ from scipy import sparse
 from palpate.solvers.inversion.curvature import REFERENCE_PRIOR
 from palpate.solvers.inversion.hyperparameters import FIELDS, Hypotheses, PriorScale
 from palpate.solvers.inversion.reflections import Reflections
+from palpate.solvers.inversion.taper import foot, root_weight
 
 LENGTHS_MM = (6.0, 12.0, 24.0)
 """Correlation lengths that are compared."""
@@ -35,7 +36,7 @@ ROUGHNESSES = (0.0, 0.5, 1.0)
 """Rough shares of the variance that are compared."""
 
 LEAST_PROBABLE = 0.01
-"""Hypotheses less probable than this are left out."""
+"""Hypotheses less probable than about this are left out, gradually (taper.py)."""
 
 DECISIVE = 1.0
 """Precision that data add to a direction, over the reference prior's, above which they are asked for evidence."""
@@ -83,8 +84,9 @@ class ZoneEvidence:
     def decisive(self, voxel_size_mm: NDArray[np.float64]) -> ZoneEvidence:
         """The same zone by those of its data alone that know more of a direction than the reference prior does.
 
-        With Y^T C0 Y = V diag(values) V^T and b = Y beta they are Y V', V'^T beta. The rest, some two fifths of the
-        columns, could tell hyper-parameters apart by half a unit of log evidence.
+        With Y^T C0 Y = V diag(values) V^T and b = Y beta they are Y V' R, R V'^T beta, R roots of weights that fall to
+        zero around DECISIVE (taper.py). The rest, some two fifths of the columns, could tell hyper-parameters apart by
+        half a unit of log evidence.
 
         Args:
             voxel_size_mm: shape (3,).
@@ -95,7 +97,9 @@ class ZoneEvidence:
         totals = prior.mean_std * np.stack([half.sum(axis=0) for half in halves])
         scaled = [prior.storage_std * box.fold(half) for half in halves]
         values, vectors = np.linalg.eigh(totals.T @ totals + sum(c.T @ box.times(blocks, c) for c in scaled))
-        kept = vectors[:, values > min(DECISIVE, values[-1] / 2.0)]  # no zone is empty
+        threshold = min(DECISIVE, values[-1] / 2.0)  # no zone is empty
+        some = values > foot(threshold)
+        kept = vectors[:, some] * root_weight(values[some], threshold)
         along = scipy.linalg.lstsq(self.half_hessian, self.information, lapack_driver="gelsy")[0]
         half = self.half_hessian @ kept
         return replace(self, half_hessian=half, information=half @ (kept.T @ along))
@@ -212,7 +216,8 @@ def fit_prior(
     logs = np.array([value for value, _ in found])
     probabilities = np.exp(logs - logs.max())
     probabilities /= probabilities.sum()
-    kept = np.flatnonzero(probabilities >= LEAST_PROBABLE)
+    probabilities *= root_weight(probabilities, LEAST_PROBABLE)
+    kept = np.flatnonzero(probabilities)
     total = float(probabilities[kept].sum())
     return Hypotheses(
         tuple(found[index][1] for index in kept),

@@ -40,6 +40,9 @@ LIMIT = 400
 HOPELESS = 1e30
 """Square of a residual that no more iterations will mend."""
 
+ROUNDING = 1e-13
+"""Eigenvalue of Y^T Y over the largest below which there is nothing but rounding."""
+
 FEW = 3
 """Right-hand sides of a step."""
 
@@ -80,8 +83,22 @@ class ZoneCurvature:
         return np.asarray(self.half_hessian @ (t / np.sqrt(self.inflation)))
 
     def generator(self, seed: int) -> np.random.Generator:
-        """Random numbers for the columns, the same on whichever rank they are."""
+        """Random numbers for the zone, the same on whichever rank it is."""
         return np.random.default_rng([seed, 1 + self.frequency, int(self.voxels[0]), len(self.voxels)])
+
+    def noise(self, count: int, seed: int) -> NDArray[np.float64]:
+        """Draw standard normal numbers e for the columns, shape (k, count), so that Y e depends on H = Y Y^T alone.
+
+        Columns are eigenvectors, whose signs, and directions among equal eigenvalues, rounding chooses. Noise of their
+        own would give other draws on another processor. With unit noise n on the voxels and Q = Y (Y^T Y)^-1/2,
+
+            e = Q^T n,     Y e = (Y Y^T)^1/2 n.
+        """
+        white = self.generator(seed).standard_normal((len(self.half_hessian), count))
+        values, vectors = np.linalg.eigh(self.half_hessian.T @ self.half_hessian)
+        seen = values > ROUNDING * values[-1]  # in the others Y vanishes, and e with it
+        roots = vectors[:, seen] / np.sqrt(values[seen])
+        return np.asarray(vectors[:, seen] @ (roots.T @ (self.half_hessian.T @ white)))
 
 
 class DivergenceError(RuntimeError):
@@ -130,7 +147,7 @@ class JointPosterior:
         x = x0 + C Y (I + Y^T C Y)^-1 (noise - Y^T x0). The same seed gives the same draws on any number of ranks.
         """
         prior_draws = self._prior_draws(count, seed)
-        noise = [zone.generator(seed).standard_normal((zone.columns, count)) for zone in self._zones]
+        noise = [zone.noise(count, seed) for zone in self._zones]
         stacked = np.concatenate(noise) if noise else np.zeros((0, count))
         t = self._solve_draws(stacked - self._to_zones(prior_draws))
         return prior_draws + self._covariance(self._from_zones(t), single=True)

@@ -12,7 +12,7 @@ from palpate.solvers.inversion.factors import fit_factors
 from palpate.solvers.inversion.hyperparameters import Hypotheses
 from palpate.solvers.inversion.point import Point, Problem, information_of, posterior_of, zone_information
 from palpate.solvers.inversion.prior import MaternField
-from palpate.solvers.inversion.surprise import NOTABLE, loosened
+from palpate.solvers.inversion.surprise import loosened, notable
 
 EVIDENCE_ZONES = 6
 """How many zones, spread over the organ, set the prior's hyper-parameters."""
@@ -75,7 +75,8 @@ def loosened_prior(problem: Problem, point: Point, prior: MaternField) -> Matern
     for _ in range(LOOSENINGS):
         _, w = posterior_of(problem, point, prior).improve(information)
         amplitudes = loosened(prior, w)
-        if float(amplitudes.max()) < NOTABLE:
+        share = notable(amplitudes)
+        if share == 0.0:
             break
-        prior = replace(prior, loosening=amplitudes)
+        prior = replace(prior, loosening=(1.0 - share) * prior.loosening + share * amplitudes)
     return prior

@@ -28,6 +28,18 @@ NOTABLE = 1.1
 """Largest amplitude below which nothing is gained by another step."""
 
 
+def notable(amplitudes: NDArray[np.float64]) -> float:
+    """Return how much of a new loosening is taken: all of it, or less where its largest amplitude is near NOTABLE.
+
+    The share rises from nothing where the excess over one is half of NOTABLE's to all where it is one and a half of it:
+    with a jump, rounding would choose between two priors that differ by a tenth.
+
+    Args:
+        amplitudes: what `loosened` returned, shape (N,).
+    """
+    return float(np.clip((amplitudes.max() - NOTABLE) / (NOTABLE - 1.0) + 0.5, 0.0, 1.0))
+
+
 def loosened(prior: MaternField, weights: NDArray[np.float64]) -> NDArray[np.float64]:
     """Amplitudes of the prior's local variation, at least 1, shape (N,).
 

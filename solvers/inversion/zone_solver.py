@@ -88,6 +88,7 @@ class Carried:
         half_hessian: Y by m at the data's own frequency, shape (2 n, k).
         basis: directions that are followed, those that the Hessian sees first, shape (2 n, k + ...); in single
             precision, since where they point exactly does not matter, and a rank keeps those of all its zones.
+        root_weights: of the columns of Y, see Informed, shape (k,).
         compressed_at: m where the Hessian was compressed, shape (2 n,).
         solved_at: m where waves were solved for, shape (2 n,).
         solved: the state there.
@@ -95,6 +96,7 @@ class Carried:
 
     half_hessian: NDArray[np.float64]
     basis: NDArray[np.float32]
+    root_weights: NDArray[np.float64]
     compressed_at: NDArray[np.float64]
     solved_at: NDArray[np.float64]
     solved: ZoneState
@@ -169,13 +171,14 @@ class ZoneSolver:
         state = ZoneState(
             misfit=likelihood.misfit,
             expected_misfit=likelihood.expected_misfit,
-            gradient=self.dispersion.pull_back(fields, self._whitening.project(likelihood.gradient, informed.range)),
+            gradient=self.dispersion.pull_back(fields, self._whitening.project(likelihood.gradient, informed)),
             half_hessian=self.dispersion.pull_back(fields, informed.half_hessian),
             residual=likelihood.residual,
             probe_residual=likelihood.probe_residual,
         )
         self._count(likelihood, began)
-        return Carried(informed.half_hessian, informed.basis.astype(np.float32), compressed_at, parameters, state)
+        basis = informed.basis.astype(np.float32)
+        return Carried(informed.half_hessian, basis, informed.root_weights, compressed_at, parameters, state)
 
     def expected_misfit(self, fields: NDArray[np.float64]) -> float:
         """What noise alone would leave in uniform tissue.
@@ -207,8 +210,9 @@ class ZoneSolver:
     ) -> tuple[Informed, NDArray[np.float64]]:
         """The compressed Hessian and where it was compressed: here, or where it was last if that is near enough."""
         if self.carried is not None and _distance(parameters, self.carried.compressed_at) <= RELINEARISED:
-            kept = Informed(self.carried.half_hessian, self.carried.basis.astype(np.float64))
-            return kept, self.carried.compressed_at
+            last = self.carried
+            kept = Informed(last.half_hessian, last.basis.astype(np.float64), last.root_weights)
+            return kept, last.compressed_at
         start = self._random_basis() if self.carried is None else self.carried.basis.astype(np.float64)
         self._tally.counts["right_hand_sides"] += start.shape[1]
         return informed_directions(likelihood, self._whitening, start), parameters

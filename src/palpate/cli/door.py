@@ -18,11 +18,15 @@ from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
 from palpate import __version__
+from palpate.blas_check import check_blas
 from palpate.cli import COMMANDS
 from palpate.cli.ranks import leave, one_thread_a_rank
 from palpate.errors import InputError
 from palpate.machine import machine_fault
 from palpate.receipt import ORDER, begin
+
+WITHOUT_ALGEBRA = ("fetch", "deidentify")
+"""Commands that move images and multiply no matrices."""
 
 
 class _LazyGroup(TyperGroup):
@@ -62,9 +66,13 @@ def _palpate(
     """Virtual palpation: from MR elastography to stiffness maps that know their uncertainty. Not a medical device."""
     if version:
         print(f"palpate {__version__}")
-    elif context.invoked_subcommand is None:
+        return
+    if context.invoked_subcommand is None:
         print(context.get_help())
-    elif order := os.environ.pop(ORDER, None):
+        return
+    if context.invoked_subcommand not in WITHOUT_ALGEBRA and "--help" not in sys.argv:
+        check_blas()
+    if order := os.environ.pop(ORDER, None):
         begin(order)
 
 

@@ -9,7 +9,15 @@ from numpy.typing import NDArray
 from tests.laws.operators import ROUNDING, assert_adjoint, assert_not_above
 from tests.solvers.inversion.cases import box, linearise, plane_wave_data, varied
 
-from palpate.solvers.inversion.curvature import KEEP_ABOVE, Informed, Whitening, informed_directions, orthonormal  # isort: skip
+from palpate.solvers.inversion.curvature import (  # isort: skip
+    FOLLOW_ABOVE,
+    KEEP_ABOVE,
+    Informed,
+    Whitening,
+    informed_directions,
+    orthonormal,
+)
+from palpate.solvers.inversion.taper import BAND, foot  # isort: skip
 
 ZONE = box(7, 5, 5)
 SIZE = 2 * len(ZONE.voxels)
@@ -64,16 +72,62 @@ def test_whitening_is_one_matrix_and_its_transpose(whitening: Whitening) -> None
 
 
 def test_gradient_keeps_to_the_informed_directions(whitening: Whitening) -> None:
-    """What is known of a direction moves the estimate along it, what is dropped does not; twice is once."""
-    informed = _informed(whitening, 60, 2)
-    half, seen = informed.half_hessian, informed.range
+    """What is known of a direction moves the estimate along it, what is dropped does not; twice is once.
+
+    So it is where directions count in full; those near the threshold count in part, in gradient and Hessian alike.
+    """
+    informed = _informed(whitening, 200, 2)
+    sure = informed.root_weights == 1.0
+    assert 1 < sure.sum() < len(sure)
+    informed = Informed(informed.half_hessian[:, sure], informed.basis[:, : sure.sum()], informed.root_weights[sure])
+    half = informed.half_hessian
     dual = np.random.default_rng(2).standard_normal(SIZE)
-    once = whitening.project(dual, seen)
-    assert whitening.project(once, seen) == pytest.approx(once, abs=ROUNDING * np.abs(dual).max() * SIZE)
+    once = whitening.project(dual, informed)
+    assert whitening.project(once, informed) == pytest.approx(once, abs=ROUNDING * np.abs(dual).max() * SIZE)
     inside = half @ np.random.default_rng(3).standard_normal(half.shape[1])
-    assert np.abs(whitening.project(inside, seen) - inside).max() < SOLVER * np.abs(inside).max()
+    assert np.abs(whitening.project(inside, informed) - inside).max() < SOLVER * np.abs(inside).max()
     outside = whitening.gather((dual - once)[:, None])
     assert np.abs(whitening.gather(half).T @ outside).max() < SOLVER * np.abs(whitening.gather(half)).max() * SIZE
+
+
+class _Scaled:
+    """A linearised zone whose data are so many times as precise."""
+
+    def __init__(self, hessian: NDArray[np.float64], scale: float) -> None:
+        self._hessian = scale * hessian
+
+    def curvature(self, directions: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.asarray(self._hessian @ directions)
+
+
+@pytest.mark.parametrize("number", [5, 30, 45])
+@pytest.mark.parametrize("at", [foot(KEEP_ABOVE), KEEP_ABOVE, FOLLOW_ABOVE], ids=["foot", "middle", "followed"])
+def test_no_direction_appears_or_goes_at_once(
+    whitening: Whitening, hessian: NDArray[np.float64], number: int, at: float
+) -> None:
+    """Data more precise by 1e-9 change Hessian and gradient by about as much, wherever an eigenvalue then stands.
+
+    Processors round differently by more than that: with a cut, one would drop a direction that the other keeps.
+    """
+    start = np.linalg.qr(np.random.default_rng(0).standard_normal((SIZE, 80)))[0]
+    directions = whitening.spread(start)
+    values = np.linalg.eigvalsh(directions.T @ hessian @ directions)[::-1]
+    hair = 1e-9
+    found = []
+    for step in (-hair, hair):
+        scaled = _Scaled(hessian, at / float(values[number]) * (1.0 + step))
+        informed = informed_directions(scaled, whitening, start)  # type: ignore[arg-type]
+        dual = np.random.default_rng(4).standard_normal(SIZE)
+        found.append((whitening.gather(informed.half_hessian), whitening.project(dual, informed), dual))
+    (before, gradient_before, dual), (after, gradient_after, _) = found
+    # Roots of weights rise from nothing to one within a factor of BAND, so that weights change by up to 2 / ln(BAND) as
+    # much as what they are of. Directions stay: the Hessian was only scaled.
+    steepest, largest = 2.0 / np.log(BAND), float(np.linalg.norm(before, 2)) ** 2
+    moved = before @ before.T - after @ after.T
+    assert np.linalg.norm(moved, 2) <= (2 * hair * (1.0 + steepest) + ROUNDING) * largest
+    moved_gradient = np.linalg.norm(whitening.gather((gradient_before - gradient_after)[:, None]))
+    size = np.linalg.norm(whitening.gather(dual[:, None]))
+    assert moved_gradient <= (2 * hair * steepest + SIZE * ROUNDING) * size
 
 
 @pytest.mark.parametrize("spread", [1.5, 1e3, 1e9], ids=["nearly orthonormal", "far", "nearly dependent"])

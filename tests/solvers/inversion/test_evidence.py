@@ -9,6 +9,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy import sparse
 
+from tests.laws import operators
 from tests.laws.ranks import dealt
 
 import palpate.solvers  # noqa: F401  # isort: skip  (loads MPI before dolfinx)
@@ -198,3 +199,29 @@ def test_what_is_not_decisive_decides_nothing() -> None:
         right, wrong = (_dense_log_evidence([case], scale) for scale in (TRUTH, far))
         gains.append(right - wrong)
     assert abs(gains[0] - gains[1]) < 0.5 < 5.0 < abs(gains[0])
+
+
+def test_no_direction_becomes_decisive_at_once() -> None:
+    """Where one column more is asked, what is asked hardly changes: rounding would else choose the prior's spread.
+
+    The scale of the data at which that happens is found by bisection.
+    """
+    zone, half, _ = _zone(0)
+    half = half * np.logspace(0.5, -3.0, half.shape[1])
+    data = np.random.default_rng(19).standard_normal(half.shape[1])
+
+    def asked(scale: float) -> ZoneEvidence:
+        return replace(zone, half_hessian=scale * half, information=scale * half @ data).decisive(VOXEL_MM)
+
+    low, high = 1.0, 1.5
+    fewer = asked(low).half_hessian.shape[1]
+    assert asked(high).half_hessian.shape[1] > fewer
+    for _ in range(40):
+        middle = 0.5 * (low + high)
+        low, high = (low, middle) if asked(middle).half_hessian.shape[1] > fewer else (middle, high)
+    before, after = asked(low), asked(high)
+    assert before.half_hessian.shape[1] < after.half_hessian.shape[1]
+    moved = np.linalg.norm(before.information - after.information)
+    assert moved <= operators.ROUNDING * np.linalg.norm(before.information)
+    gone = before.half_hessian @ before.half_hessian.T - after.half_hessian @ after.half_hessian.T
+    assert np.linalg.norm(gone) <= operators.ROUNDING * np.linalg.norm(before.half_hessian) ** 2

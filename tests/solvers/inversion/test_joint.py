@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -101,6 +101,42 @@ def test_mean_is_the_dense_one(small: Small, joint: JointPosterior) -> None:
     expected = small.posterior @ small.information
     assert np.all(np.abs(x - expected) <= TOLERANCE * np.sqrt(np.diag(small.posterior)))
     assert small.covariance @ w == pytest.approx(x, abs=1e-9 * np.abs(x).max())
+
+
+@pytest.mark.parametrize("turned", ["signs", "rotation"])
+def test_draws_do_not_depend_on_the_columns_basis(small: Small, turned: str) -> None:
+    """Eigenvectors' signs, and directions among equal eigenvalues, are chosen by rounding: Y and Y R are one Hessian.
+
+    Noise that went with the columns made other draws of them, of the same spread, on another processor.
+    """
+    count = small.zones[1].columns
+    generator = np.random.default_rng(6)
+    turn = np.diag(generator.choice([-1.0, 1.0], count))
+    if turned == "rotation":
+        turn = np.linalg.qr(generator.standard_normal((count, count)))[0]
+    zones = list(small.zones)
+    zones[1] = replace(zones[1], half_hessian=zones[1].half_hessian @ turn)
+    plain, other = (JointPosterior(small.prior, own, MPI.COMM_SELF).draw(8, seed=3) for own in (small.zones, zones))
+    std = np.sqrt(np.diag(small.posterior))
+    # The same conjugate gradients to the same tolerance; their path depends on the basis through rounding alone.
+    assert np.all(np.abs(plain - other) <= 2 * DRAW_TOLERANCE * std[:, None])
+
+
+def test_noise_of_a_zone_is_unit_noise(small: Small) -> None:
+    """Y e has the covariance of the Hessian, Y Y^T: draws' spread rests on it."""
+    zone = small.zones[0]
+    half = zone.half_hessian
+    assert_covariance(half[:40] @ zone.noise(3000, seed=5), half[:40] @ half[:40].T)
+
+
+def test_noise_needs_no_column_that_shows_nothing(small: Small) -> None:
+    """A zone that waves hardly see keeps one direction, of weight zero perhaps; it must not spoil the others."""
+    zone = small.zones[0]
+    more = replace(zone, half_hessian=np.column_stack([zone.half_hessian, np.zeros(len(zone.half_hessian))]))
+    nothing = replace(zone, half_hessian=np.zeros_like(zone.half_hessian[:, :1]))
+    expected = zone.half_hessian @ zone.noise(4, seed=5)
+    assert more.half_hessian @ more.noise(4, seed=5) == pytest.approx(expected, abs=1e-9 * np.abs(expected).max())
+    assert np.array_equal(nothing.noise(4, seed=5), np.zeros((1, 4)))
 
 
 def test_draws_have_the_dense_covariance(small: Small, draws: NDArray[np.float64]) -> None:

@@ -9,7 +9,7 @@ import palpate.solvers  # noqa: F401  # isort: skip  (loads MPI before dolfinx)
 from palpate.imaging.labels import no_regions  # isort: skip
 from palpate.solvers.inversion.hyperparameters import Hypotheses, PriorScale  # isort: skip
 from palpate.solvers.inversion.prior import MaternField  # isort: skip
-from palpate.solvers.inversion.surprise import loosened  # isort: skip
+from palpate.solvers.inversion.surprise import NOTABLE, loosened, notable  # isort: skip
 
 MASK = np.ones((25, 23, 21), dtype=bool)
 VOXEL_MM = np.full(3, 2.0)
@@ -60,3 +60,16 @@ def test_what_was_loosened_before_counts_anew() -> None:
     even = MaternField(MASK, VOXEL_MM, PRIOR.hypotheses, PRIOR.regions, np.full(MASK.sum(), 2.0))
     assert loosened(even, weights / 4.0) == pytest.approx(once)
     assert looser.local_std == pytest.approx(once * PRIOR.local_std)
+
+
+def test_a_loosening_sets_in_gradually() -> None:
+    """Nothing where the largest amplitude says nothing, all where it is clear, and no jump between them.
+
+    With a jump, rounding would choose between two priors that differ by a tenth.
+    """
+    largest = np.linspace(1.0, 2.0 * NOTABLE - 1.0, 101)
+    found = np.array([notable(np.array([1.0, amplitude])) for amplitude in largest])
+    assert found[0] == 0.0
+    assert found[-1] == 1.0
+    assert np.all(np.diff(found) >= 0.0)
+    assert np.diff(found).max() <= 1.001 * np.diff(largest).max() / (NOTABLE - 1.0)
