@@ -108,7 +108,8 @@ def test_hdf5_on_a_full_disk(tmp_path: Path) -> None:
 def test_command_on_a_full_disk(tmp_path: Path) -> None:
     """As a user meets it: one sentence, exit code 2, and not a byte of the output."""
     shape = (14, 13, 9)
-    wave, mask = np.full((*shape, 3), 1e-6 + 1e-6j), np.ones(shape, dtype=bool)
+    parts = np.random.default_rng(0).normal(0.0, 1e-6, (2, *shape, 3))
+    wave, mask = parts[0] + 1j * parts[1], np.ones(shape, dtype=bool)
     (tmp_path / "wavefield").mkdir()
     write_wave_field(tmp_path / "wavefield", WaveField(wave, mask, np.eye(4), 50.0, 1e-8, 1000.0, "sub-01"))
     limited = ["bash", "-c", 'ulimit -f 8; exec "$@"', "-", BIN / "palpate", "mesh", "wavefield", "--out", "mesh"]
