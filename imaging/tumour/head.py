@@ -31,6 +31,8 @@ LEAST_BOXES: Final = 4
 ENOUGH_BOXES: Final = 6
 """Below so many, displacements may be off by more than their intervals allow for, and this is said."""
 _HALF: Final = 0.5
+_ROUNDING_MM: Final = 1e-3
+"""Edges come from affines in single precision."""
 
 
 def inside_skull(tissue: Mask, edges_mm: Values) -> Mask:
@@ -104,7 +106,7 @@ def demand_head(
     coarse, coarse_mm = _blocks(tissue, factors), edges_mm * factors
     larger_mm = float((coarse_mm * voxels_a_box(coarse_mm, second_box(coarse_mm, box_mm))).max())
     found_mm = _ball_mm(coarse, coarse_mm)
-    if found_mm < LEAST_BOXES * larger_mm:
+    if found_mm < LEAST_BOXES * larger_mm - _ROUNDING_MM:
         raise InputError(
             where,
             found=f"a head that holds a ball of {found_mm:.0f} mm and no larger one",
@@ -113,7 +115,7 @@ def demand_head(
             advice="Check the unit of the affine and the labels of the brain, and give images of the whole head; for a "
             "head that is so small set twin.displacement_box_mm lower, or twin.mechanics to false.",
         )
-    if found_mm >= ENOUGH_BOXES * larger_mm:
+    if found_mm >= ENOUGH_BOXES * larger_mm - _ROUNDING_MM:
         return ()
     sentence = (
         f"The head that the images show holds a ball of {found_mm:.0f} mm only, {found_mm / larger_mm:.1f} boxes of "
