@@ -102,7 +102,7 @@ def read_nifti(path: Path) -> Volume:
         raise InputError(path, found="no such file", expected="a NIfTI or .mgz file", advice="Check the path.")
     try:
         image = nib.load(path)
-        _demand_checksum(Path(image.file_map["image"].filename))
+        _demand_checksum(_data_file(image))
         if not isinstance(image, nib.Nifti1Pair | nib.MGHImage):
             raise nib.filebasedimages.ImageFileError("another image format")
         dtype = image.get_data_dtype()
@@ -158,9 +158,14 @@ def _stated_bytes(head: bytes) -> int | None:
     return int(math.prod(max(one, 0) for one in lengths[: max(0, min(count, 7))]) * max(bits, 0) // 8)
 
 
+def _data_file(image: nib.spatialimages.SpatialImage) -> Path:
+    """Return the file that holds the voxels: of a pair the .img."""
+    return Path(str(image.file_map["image"].filename))
+
+
 def _demand_room(image: nib.spatialimages.SpatialImage) -> None:
     """Raise ValueError where a damaged header states more voxels than the file can hold, before memory is taken."""
-    path = Path(image.file_map["image"].filename)
+    path = _data_file(image)
     stated = math.prod(image.shape) * image.get_data_dtype().itemsize
     if stated > path.stat().st_size * (_BEST_COMPRESSION if path.suffix.lower() in _COMPRESSED else 1):
         raise ValueError("more voxels than bytes")
@@ -175,7 +180,7 @@ def _placed(path: Path, image: nib.spatialimages.SpatialImage) -> tuple[NDArray[
     best = np.asarray(image.affine, dtype=np.float64)
     if isinstance(image, nib.MGHImage):
         # nibabel puts a place of its own there, and the flag with it, where the file says that it has none.
-        with nib.openers.ImageOpener(image.file_map["image"].filename) as stream:
+        with nib.openers.ImageOpener(str(_data_file(image))) as stream:
             good_ras = struct.unpack(">h", stream.read(_MGH_FLAG_AT + 2)[_MGH_FLAG_AT:])[0]
         return best, int(good_ras > 0)
     found = {name: getattr(image.header, f"get_{name}")(coded=True) for name in ("sform", "qform")}
