@@ -47,6 +47,8 @@ type _Left = tuple[int, Course | None, list[tuple[int, Vector, Vector]]]
 _DIGEST = sha256().digest_size
 _KEY = re.compile("[0-9a-f]{16}")
 """Name of what one run keeps; nothing else in the folder is touched."""
+_KEPT = ("basis", "root_weights", "compressed_at", "solved_at")
+"""Arrays of Carried, beside its state and Hessian."""
 
 
 class Checkpoint:
@@ -253,7 +255,7 @@ def _remove_evaluations(folder: Path, keep: set[int]) -> None:
 def _arrays(carried: Carried) -> Arrays:
     """The same as named arrays."""
     state = {field.name: np.asarray(getattr(carried.solved, field.name)) for field in fields(carried.solved)}
-    further = {name: getattr(carried, name) for name in ("basis", "root_weights", "compressed_at", "solved_at")}
+    further = {name: getattr(carried, name) for name in _KEPT}
     if carried.half_hessian is not carried.solved.half_hessian:  # with one frequency they are the same
         further["own_half_hessian"] = carried.half_hessian
     return state | further
@@ -263,8 +265,8 @@ def _carried(arrays: Arrays) -> Carried:
     """What _arrays was made from."""
     state = ZoneState(**{field.name: _value(arrays[field.name]) for field in fields(ZoneState)})
     half_hessian = arrays.get("own_half_hessian", state.half_hessian)
-    names = ("basis", "root_weights", "compressed_at", "solved_at")
-    return Carried(half_hessian, *(arrays[name] for name in names), state)
+    basis, weights, compressed_at, solved_at = (arrays[name] for name in _KEPT)
+    return Carried(half_hessian, basis, weights, compressed_at, solved_at, state)
 
 
 def _value(stored: NDArray[Any]) -> Any:
