@@ -158,7 +158,7 @@ def _stated_bytes(head: bytes) -> int | None:
     return int(math.prod(max(one, 0) for one in lengths[: max(0, min(count, 7))]) * max(bits, 0) // 8)
 
 
-def _data_file(image: nib.spatialimages.SpatialImage) -> Path:
+def _data_file(image: nib.filebasedimages.FileBasedImage) -> Path:
     """Return the file that holds the voxels: of a pair the .img."""
     return Path(str(image.file_map["image"].filename))
 

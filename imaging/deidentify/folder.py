@@ -174,7 +174,7 @@ def _add_pixels(cleaned: Dataset, instance: Instance) -> None:
     cleaned["PixelData"].VR = "OW" if bits > 8 else "OB"
 
 
-def _only_stored_bits(values: NDArray[np.integer], stored: int) -> NDArray[np.generic]:
+def _only_stored_bits(values: NDArray[np.generic], stored: int) -> NDArray[np.generic]:
     """Pixel values with all bits above the stored ones as their sign says."""
     surplus = values.dtype.itemsize * 8 - stored
     return np.asarray(np.right_shift(np.left_shift(values, surplus), surplus))

@@ -190,10 +190,10 @@ class Walk:
                 return
             if member.name.lower().endswith(".zip") and kind in (UNKNOWN, TEXT):
                 raise damaged(named(member), "zip")
-            yield Entry(str(member), head, kind, source, Rejoined(head, stream), str(member.parent))
+            yield Entry(str(member), head, kind, source, cast(BinaryIO, Rejoined(head, stream)), str(member.parent))
             return
         self._budget.demand_depth(depth + 1)
-        whole = Rejoined(head, stream)
+        whole = cast(BinaryIO, Rejoined(head, stream))
         if scope is None:
             assert isinstance(source, OnDisk)
             scope = Scope(self._budget, source.path.stat().st_size)

@@ -174,9 +174,9 @@ def _places(images: Sequence[_Image], grid: SliceGrid, where: str) -> list[Place
         groups.setdefault((one.encoding, grid.index_of(one.instance)), []).append(one.instance)
     positions = [POSITION.read(one.instance) for one in images]
     counted = all(np.isfinite(one) for one in positions) and len(set(positions)) > 1
-    clock = (
-        telling_clock(list(groups.values()), where) if not counted or POSITION.tells(list(groups.values())) else None
-    )
+    # Asked even where positions decide: statements that contradict each other are refused.
+    asked = not counted or POSITION.tells(list(groups.values()))
+    clock = telling_clock(list(groups.values()), where) if asked else POSITION
     if counted or clock is POSITION:
         # Numbers as stated: then a missing or doubled offset is found.
         return [Place(one.instance, one.encoding, int(POSITION.read(one.instance)) - 1) for one in images]

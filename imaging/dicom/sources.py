@@ -25,6 +25,10 @@ _COPY: Final = "Copy the archive again."
 class Source(Protocol):
     """Where the bytes of one file are, so that pixels can be read when they are asked for."""
 
+    def __hash__(self) -> int:
+        """Return a hash: sources are values."""
+        ...
+
     def content(self) -> bytes:
         """Return the bytes of the file."""
         ...
