@@ -101,7 +101,7 @@ def _volume(series: Series) -> Volume:
     Raises:
         InputError: slices lie on no rectangular grid, or there are several images of one.
     """
-    _demand_one_of("StackID", series.instances)
+    _demand_one_of("StackID", [one for one in series.instances if one.frame is not None])
     by_place: dict[tuple[float, ...], list[Instance]] = {}
     for one in series.instances:
         by_place.setdefault(tuple(numbers(one, "ImagePositionPatient", 3).round(2)), []).append(one)
