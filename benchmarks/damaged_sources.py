@@ -141,6 +141,7 @@ def _siemens_frames(home: Path) -> None:
             own.FrameContentSequence[0].FrameComments = comment
             scaling = own.PixelValueTransformationSequence[0]
             scaling.RescaleSlope, scaling.RescaleIntercept = scale
+            scaling.RescaleType = "US"
         image.Manufacturer, image.ComplexImageComponent, image.SeriesNumber = "SIEMENS", kind, series
         image.SeriesInstanceUID = _PERSON.uid("enhanced", series)
         image.SOPInstanceUID = image.file_meta.MediaStorageSOPInstanceUID = _PERSON.uid("enhanced file", series)

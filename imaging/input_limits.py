@@ -41,7 +41,7 @@ class Limits:
     depth: int = 4
     file_bytes: int = 4 * 1024 * MIB
     pixels: int = 2_000_000_000
-    nifti_free_bytes: int = 1024 * MIB
+    nifti_free_bytes: int = 512 * MIB
     nifti_bytes: int = 8 * 1024 * MIB
 
 

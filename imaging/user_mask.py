@@ -66,11 +66,14 @@ def _binary(path: Path, volume: Volume) -> Volume:
     elif not np.all(np.isfinite(volume.values)):
         found = f"{int(np.sum(~np.isfinite(volume.values)))} values that are not finite"
     else:
-        values = np.unique(volume.values)
-        if values[-1] <= 0.0:
+        least, largest = float(volume.values.min()), float(volume.values.max())
+        if largest <= 0.0:
             found = "no voxel above 0"
-        elif values.size > 2 or values[0] < 0.0 or (values.size == 2 and values[0] != 0.0):
-            found = f"{values.size} different values from {values[0]:g} to {values[-1]:g}"
+        elif (
+            least < 0.0 or least not in (0.0, largest) or np.any((volume.values != least) & (volume.values != largest))
+        ):
+            different = len(np.unique(volume.values))
+            found = f"{different} different values from {least:g} to {largest:g}"
     if found:
         raise InputError(
             path,

@@ -78,7 +78,12 @@ def decoded(image: pydicom.FileDataset, stored: int, place: str) -> NDArray[np.g
     """
     syntax = transfer_syntax(image)
     if "PixelData" not in image and not ("FloatPixelData" in image or "DoubleFloatPixelData" in image):
-        raise InputError(place, found="no pixels", expected=COMPLETE, advice=COPY_AGAIN)
+        raise InputError(
+            place,
+            found="pixels that cannot be read: there are none, or the file is truncated",
+            expected=COMPLETE,
+            advice=COPY_AGAIN,
+        )
     _demand_room(image, syntax, stored, place)
     _demand_decoder(syntax, place)
     with silence():

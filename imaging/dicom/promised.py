@@ -24,6 +24,10 @@ _SLICES_PROMISED: Final = (
 )
 
 
+_CREDIBLE: Final = 100
+"""A promise of more than so many times the images is no count; what it is may not be shown."""
+
+
 def missing_images(series: Sequence[Series], *, one_volume: bool = False) -> tuple[QualityWarning, ...]:
     """Return a warning for each series that has fewer images than its headers promise.
 
@@ -35,7 +39,7 @@ def missing_images(series: Sequence[Series], *, one_volume: bool = False) -> tup
     for one in series:
         here = sum(max(1, int(image.header.get("NumberOfFrames") or 1)) for image in one.instances)
         for promised, said_by in _promises(one, one_volume=one_volume):
-            if promised > here:
+            if here < promised <= _CREDIBLE * here:
                 warnings.append(
                     QualityWarning(
                         "fewer-images-than-promised",

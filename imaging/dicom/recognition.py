@@ -22,6 +22,9 @@ type Test = Callable[[Series], bool]
 
 _MAKERS: Final = ("SIEMENS", "GE", "PHILIPS")
 _NAMED: Final = 3
+_TOGETHER: Final = "phase and magnitude images stand under one series number and identifier"
+_APART_ADVICE: Final = "Export phase and magnitude as two series, as the scanner stores them."
+"""What to do where images have all marks of a reader's and yet make no pair of series."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +62,16 @@ class Recognition:
 
     def __str__(self) -> str:
         """Return what stopped the reader, as a part of a sentence."""
+        if not self.failed:
+            return f"{self.reader}: {self.images} images have all marks of its images, but {_TOGETHER}"
         lacking = " and no ".join(one.lacking for one in self.failed)
         met = f"{self.passed} of {self.criteria} marks of its images"
         return f"{self.reader}: {self.images} images have {met}, but no {lacking}"
+
+    @property
+    def advice(self) -> tuple[str, ...]:
+        """What to do, a sentence for each criterion that is not met."""
+        return tuple(one.advice for one in self.failed) or (_APART_ADVICE,)
 
 
 def _maker(name: str) -> Criterion:

@@ -121,7 +121,7 @@ def _nobody_knows(container: Path, export: Export) -> InputError:
             + "; ".join(str(one) for one in nearest)
             + left_out,
             expected="series with all marks of one reader's images",
-            advice=" ".join(dict.fromkeys(criterion.advice for one in nearest for criterion in one.failed)),
+            advice=" ".join(dict.fromkeys(advice for one in nearest for advice in one.advice)),
         )
     listed = ", ".join(f"{one.number} ({_kinds(one)})" for one in export.series[:6]) or "none"
     return InputError(

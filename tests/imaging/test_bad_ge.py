@@ -114,10 +114,15 @@ def _slice(height_mm: float, change: Change | None) -> Spoiler:
 
 
 def _again(path: Path) -> None:
-    """An image a second time, under an identifier of its own."""
+    """An image a second time, with other pixels: which of the two is right, nobody knows."""
     file = _file(path, 2)
     shutil.copyfile(file, file.with_name("again.dcm"))
-    _edit(file.with_name("again.dcm"), _set(SOPInstanceUID="1.2.3.4"))
+    _edit(file.with_name("again.dcm"), _otherwise)
+
+
+def _otherwise(image: pydicom.Dataset) -> None:
+    image.SOPInstanceUID = "1.2.3.4"
+    image.PixelData = bytes(reversed(image.PixelData))
 
 
 def _shifted(image: pydicom.Dataset) -> None:

@@ -274,7 +274,7 @@ CASES: dict[str, tuple[Spoiler, str]] = {
     "dose of uneven planes": (_dicom(GridFrameOffsetVector=[0, 4, 9, *range(16, 60, 4)]), "evenly spaced"),
     "dose file of another kind": (_dicom(SOPClassUID="1.2.840.10008.5.1.4.1.1.481.5"), "another kind"),
     "dose without frame": (_dicom(FrameOfReferenceUID=""), "Frame of Reference"),
-    "truncated RTDOSE": (_cut("dose.dcm", 4000), "RTDOSE"),
+    "truncated RTDOSE": (_cut("dose.dcm", 4000), "truncated"),
     "RTDOSE that is text": (_text("dose.dcm", "hello"), "RTDOSE"),
     "NIfTI dose negative": (_nifti_dose(_voxel(-1.0)), "negative dose"),
     "NIfTI dose NaN": (_nifti_dose(_voxel(np.nan)), "not finite"),

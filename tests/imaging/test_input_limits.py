@@ -16,12 +16,14 @@ import nibabel as nib
 import numpy as np
 import pydicom
 import pytest
+import scipy.io
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from palpate.errors import InputError
 from palpate.imaging.dicom.files import contents
 from palpate.imaging.dicom.pixels import stored_values
 from palpate.imaging.input_limits import MIB, Budget, Limits, Scope
+from palpate.imaging.matlab_file import read_matlab
 from palpate.imaging.nifti import read_nifti
 from palpate.imaging.tumour.dose import read_dose
 from tests.conftest import user_environment
@@ -39,6 +41,7 @@ from palpate.imaging.deidentify.folder import deidentify
 from palpate.imaging.dicom.anatomy import read_anatomy
 from palpate.imaging.dicom.files import contents
 from palpate.imaging.dicom.registry import read_acquisitions
+from palpate.imaging.matlab_file import read_matlab
 from palpate.imaging.nifti import read_nifti
 doors = {
     "mre": read_acquisitions, "anatomy": read_anatomy, "nifti": read_nifti, "scan": lambda path: list(contents(path)),
@@ -217,3 +220,14 @@ def test_dose_file_has_the_same_limits(tmp_path: Path, image: bytes) -> None:
     _deflated_bomb(tmp_path / "1.dcm", image, 120)
     with pytest.raises(InputError, match="200 times"):
         read_dose(tmp_path / "1.dcm")
+
+
+def test_matlab_file_is_counted_before_it_is_loaded(tmp_path: Path) -> None:
+    """A variable of zeros compresses 1000 times; the process that loads it would take its full size twice."""
+    path = tmp_path / "waves.mat"
+    scipy.io.savemat(path, {"u": np.zeros((100, 100, 1500))}, do_compression=True)
+    assert path.stat().st_size < MIB
+    with pytest.raises(InputError, match="unpack"):
+        read_matlab(path)
+    scipy.io.savemat(path, {"u": np.arange(1000.0)}, do_compression=True)
+    assert np.array_equal(read_matlab(path)["u"].ravel(), np.arange(1000.0))

@@ -110,8 +110,8 @@ def test_every_patients_door_takes_the_scanners_affine(tmp_path: Path) -> None:
     np.testing.assert_allclose(read_growth(tmp_path / "growth", TumourSettings()).affine_mm, SCANNER, atol=1e-4)
     folder = tmp_path / "waves"
     folder.mkdir()
-    for part in ("real", "imag"):
-        _save(folder / f"x_acq-50Hz_part-{part}_wavefield.nii.gz", np.ones((*SHAPE, 3), dtype=np.float32))
+    for part, waves in zip(("real", "imag"), np.random.default_rng(0).normal(size=(2, *SHAPE, 3)), strict=True):
+        _save(folder / f"x_acq-50Hz_part-{part}_wavefield.nii.gz", waves.astype(np.float32))
     _save(folder / "x_mask.nii.gz", block)
     (folder / "x_acq-50Hz_wavefield.json").write_text('{"MechanicalFrequency": 50, "Units": "um", "Density": 1000}')
     np.testing.assert_allclose(read_wave_fields(folder)[0].affine_mm, SCANNER, atol=1e-4)

@@ -67,9 +67,9 @@ def test_wavelength_of_the_reference(tmp_path: Path, palpate_inside: Inside) -> 
     [
         ('{"zone_width_mm": 10}', "zone_stride_mm"),
         ('{"zone_stride_mm": 24}', "zones overlap"),
-        ('{"zone_width_mm": -1}', "greater than 0"),
+        ('{"zone_width_mm": -1}', "a number above 0"),
         ('{"zone_width": 20}', "unknown key zone_width"),
-        ("24", "one JSON object"),
+        ("24", "neither JSON nor a file"),
     ],
 )
 def test_settings_that_make_no_zones(settings: str, said: str, tmp_path: Path, palpate_inside: Inside) -> None:

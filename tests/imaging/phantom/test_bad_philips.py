@@ -87,6 +87,7 @@ def _cut(name: str, share: float) -> Callable[[Path], object]:
 def _duplicate(file: Path) -> None:
     image = pydicom.dcmread(file)
     image.SOPInstanceUID = generate_uid(entropy_srcs=["again"])
+    image.PixelData = bytes(reversed(image.PixelData))  # the same image twice would be used once
     image.save_as(file.with_name("again.dcm"), enforce_file_format=True)
 
 

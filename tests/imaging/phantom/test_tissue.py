@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
-
 import numpy as np
 import pytest
 
+from palpate import package_data
 from palpate.config.phantom import LesionSettings, PhantomSettings
 from palpate.errors import InputError
 from palpate.imaging.phantom.atlas import Atlas, load_atlas
@@ -41,7 +40,7 @@ def test_atlas_is_a_human_brain(atlas: Atlas) -> None:
 
 def test_without_nilearn_the_message_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     """A half-installed environment must end in a sentence, not in a traceback."""
-    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    monkeypatch.setattr(package_data, "find_spec", lambda _: None)
     with pytest.raises(InputError, match="nilearn"):
         load_atlas()
 

@@ -121,7 +121,7 @@ TABLES: Mapping[str, bytes] = {
     "number of twenty digits": b"index\tname\n99999999999999999999\tgrey\n",
     "digits of another script": "index\tname\n\u0661\tgrey\n".encode(),
     "two columns of names": b"index\tname\tname\n1\tgrey\twhite\n",
-    "UTF-16": "index\tname\n1\tgrey\n".encode("utf-16"),
+    "UTF-16 without its mark": "index\tname\n1\tgrey\n".encode("utf-16-le"),
     "Latin-1": "index\tname\n1\tmati\xe8re\n".encode("latin-1"),
     "binary": bytes(range(256)),
 }
@@ -161,11 +161,11 @@ def _flat(path: Path) -> None:
     write_nifti(path, BALL[:, :, 0].astype(np.int16), AFFINE)
 
 
-def _one_more_axis(path: Path) -> None:
-    write_nifti(path, BALL[..., None].astype(np.int16), AFFINE)
+def _two_volumes(path: Path) -> None:
+    write_nifti(path, np.stack([BALL, BALL], axis=-1).astype(np.int16), AFFINE)
 
 
-@pytest.mark.parametrize("spoil", [_missing, _empty, _half, _text, _folder, _flat, _one_more_axis])
+@pytest.mark.parametrize("spoil", [_missing, _empty, _half, _text, _folder, _flat, _two_volumes])
 def test_files_of_labels_that_are_none(spoil: Callable[[Path], None], tmp_path: Path) -> None:
     """Whatever lies at the path, the answer is a sentence with the file's name, not a traceback."""
     path = tmp_path / "labels.nii.gz"

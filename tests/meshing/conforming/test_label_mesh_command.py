@@ -65,7 +65,7 @@ def _demand_whole_files(path: Path) -> None:
         (["--settings", '{"tetrahedra": {"edge_mm": 9}}'], "at least edge_mm"),
         (["--settings", '{"tetrahedra": {"size": 2}}'], "unknown key tetrahedra.size"),
         (["--settings", '{"tetrahedra": {"largest_memory_mb": 0.1}}'], "labels.nii.gz: found"),
-        (["--names", "other.tsv"], "other.tsv: found no readable table"),
+        (["--names", "other.tsv"], "other.tsv: found no such file"),
     ],
 )
 def test_refused(arguments: list[str], said: str, tmp_path: Path, palpate_inside: Inside) -> None:
