@@ -39,6 +39,7 @@ CODES: Final = frozenset(
         "component-axes",
         "sign-of-time",
         "implausible-modulus",
+        "small-displacement",
         "mask-without-data",
         "correlated-noise",
     }

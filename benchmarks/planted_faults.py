@@ -228,5 +228,5 @@ FIELD_FAULTS: Final = (
     ),
     FieldFault("density in g/cm3", ("kg/m3",), lambda f, _, __: replace(f, density_kg_m3=1e-3 * f.density_kg_m3)),
     FieldFault("displacement in um stated as mm", ("largest displacement",), _stated("mm")),
-    FieldFault("displacement in mm stated as um", ("largest displacement",), _stated("nm")),
+    FieldFault("displacement in mm stated as um", ("small-displacement", "largest displacement"), _stated("nm")),
 )
