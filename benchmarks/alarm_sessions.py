@@ -32,7 +32,7 @@ from palpate.solvers.virtual_patient import vibrate
 
 LEVELS_PERCENT: Final = (1.0, 5.0)
 BOX_LEVELS_PERCENT: Final = (1.0, 2.0, 5.0)
-PATIENTS: Final = 48
+PATIENTS: Final = 24
 SETTINGS: Final = PhantomSettings(shape=(20, 16, 8), element_mm=5.0)
 SHORT_SETTINGS: Final = SETTINGS.model_copy(update={"shape": (14, 12, 7), "lesion": None})
 COHORT_SEED: Final = 20268

@@ -4,7 +4,7 @@
 time, and units by images and waves alone (decision 0083). Sound sessions go through the real import:
 
 - one head in the layouts of five vendors, at 1 and 5 % noise;
-- 48 patients of the calibration cohort's population, at 1 to 4 % noise; no limit was chosen on them;
+- 24 patients of the calibration cohort's population, at 1 to 4 % noise; no limit was chosen on them;
 - where shared/data lies beside or above the checkout, what others made: a simulated box at 1, 2 and 5 % noise, both
   runs of a real brain scan, and a real liver exam, of which only phase images are judged (it has one direction).
 
