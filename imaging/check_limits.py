@@ -108,6 +108,13 @@ LIMITS: Final = {
         75.0,
         "the same; sound: stiffest target of the BIOQIC gel; faulty: 377 for 60 Hz in the softest simulated brain",
     ),
+    "modulus_in_rad_s": Limit(
+        8.0,
+        3.9,
+        18.0,
+        "apparent modulus, kPa, above which a frequency of 2 pi times a usual one is taken for one in rad/s; sound: "
+        "the stiffest of simulated patients and real scans 3.9; faulty: 126 for 20 Hz in a real brain 18",
+    ),
     "frequency_low": Limit(5.0, 10.0, 0.06, "Hz; sound: the lowest in use; faulty: 60 Hz stated in kHz"),
     "frequency_high": Limit(2000.0, 1000.0, 16700.0, "Hz; sound: micro-elastography; faulty: a period of 60 Hz in ms"),
     "density_low": Limit(500.0, 900.0, 1.06, "kg/m3; sound: fat; faulty: g/cm3"),
@@ -115,6 +122,12 @@ LIMITS: Final = {
     "voxel_low": Limit(0.02, 0.05, 0.01, "mm; sound: microscopes; faulty: slices of 10 mm stated in metres"),
     "voxel_high": Limit(50.0, 20.0, 100.0, "mm; sound: slices with gaps; faulty: specimens of 0.1 mm stated in um"),
     "displacement_low": Limit(0.01, 0.1, 0.001, "largest, um; sound: weak waves; faulty: 1 um stated in another unit"),
+    "displacement_small": Limit(
+        0.07,
+        0.1,
+        0.05,
+        "largest, um, below which it is said; sound: weak waves; faulty: 50 um of a head that sways, in mm",
+    ),
     "displacement_high": Limit(1000.0, 200.0, 1e4, "largest, um; sound: driver plate; faulty: 10 um read as mm"),
 }
 OFFSETS_REFUSED: Final = LIMITS["offsets_refused"].value
@@ -129,7 +142,9 @@ MISFIT_LOW: Final = LIMITS["misfit_low"].value
 NEIGHBOUR_NOISE: Final = LIMITS["neighbour_noise"].value
 UNMEASURED_SHARE: Final = LIMITS["unmeasured_share"].value
 MODULUS_KPA: Final = (LIMITS["modulus_low"].value, LIMITS["modulus_high"].value)
+MODULUS_IN_RAD_S_KPA: Final = LIMITS["modulus_in_rad_s"].value
 FREQUENCY_HZ: Final = (LIMITS["frequency_low"].value, LIMITS["frequency_high"].value)
 DENSITY_KG_M3: Final = (LIMITS["density_low"].value, LIMITS["density_high"].value)
 DISPLACEMENT_UM: Final = (LIMITS["displacement_low"].value, LIMITS["displacement_high"].value)
+DISPLACEMENT_SMALL_UM: Final = LIMITS["displacement_small"].value
 VOXEL_MM: Final = (LIMITS["voxel_low"].value, LIMITS["voxel_high"].value)

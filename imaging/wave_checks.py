@@ -10,21 +10,26 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from palpate.imaging.check_limits import LOSS_TANGENT, MODULUS_KPA, NEIGHBOUR_NOISE, UNMEASURED_SHARE
+from palpate.imaging.check_limits import (
+    DISPLACEMENT_SMALL_UM,
+    LOSS_TANGENT,
+    MODULUS_IN_RAD_S_KPA,
+    MODULUS_KPA,
+    NEIGHBOUR_NOISE,
+    UNMEASURED_SHARE,
+)
 from palpate.imaging.component_axes import check_component_axes, component_axes
 from palpate.imaging.neighbour_noise import noise_along
 from palpate.imaging.passivity import apparent_modulus_pa
 from palpate.imaging.wavefield import WaveField
 from palpate.quality_warning import QualityWarning
-from palpate.units import pa_to_kpa
+from palpate.units import m_to_um, pa_to_kpa
 
 _USUAL_KPA = (0.4, 10.0)
 """Moduli among which a supposed unit must bring an implausible one for the unit to be named."""
 _MOST_SLICES = 16
 _USUAL_STEP_HZ = 5.0
 _SAME_FREQUENCY = 1e-3
-_RAD_S_KPA = 8.0
-"""Modulus above which a frequency that is 2 pi times a usual one is taken for one in rad/s."""
 _NOT_INTERPOLATED = 0.95
 """Share of the stored pixels that an acquisition has measured where nothing was interpolated but a few lines."""
 
@@ -44,6 +49,7 @@ def wave_warnings(field: WaveField, *, encoding_axes: NDArray[np.float64] | None
         *check_component_axes(component_axes(field, encoding_axes)),
         *_sign_of_time(modulus),
         *_modulus(modulus, field),
+        *_small(field),
         *_unmeasured(field),
         *_interpolated(field),
         *_neighbour_noise(field),
@@ -67,7 +73,7 @@ def _modulus(modulus_pa: complex | None, field: WaveField) -> tuple[QualityWarni
     if modulus_pa is None:
         return ()
     kpa, (low, high) = float(pa_to_kpa(abs(modulus_pa))), MODULUS_KPA
-    if low <= kpa <= high and not (kpa > _RAD_S_KPA and _in_rad_s(field.frequency_hz)):
+    if low <= kpa <= high and not (kpa > MODULUS_IN_RAD_S_KPA and _in_rad_s(field.frequency_hz)):
         return ()
     turn_square, stated_hz = (2.0 * np.pi) ** 2, field.frequency_hz
     in_hz, as_rad_s = stated_hz / (2.0 * np.pi), 2.0 * np.pi * stated_hz
@@ -94,6 +100,21 @@ def _in_rad_s(frequency_hz: float) -> bool:
     """Whether a frequency is 2 pi times one of the round numbers of hertz that vibrations have."""
     steps = frequency_hz / (2.0 * np.pi) / _USUAL_STEP_HZ
     return round(steps) > 0 and abs(steps / round(steps) - 1.0) < _SAME_FREQUENCY
+
+
+def _small(field: WaveField) -> tuple[QualityWarning, ...]:
+    """Warn of a displacement so small that it is in another unit or hardly measurable."""
+    if not field.motion_encoding_known:
+        return ()
+    largest_um = float(m_to_um(np.linalg.norm(np.abs(field.displacement_m[field.mask]), axis=-1).max()))
+    if largest_um >= DISPLACEMENT_SMALL_UM:
+        return ()
+    sentence = (
+        f"The largest displacement is {largest_um:.2g} um, which elastography hardly resolves; if the values are in "
+        f"millimetres, it is {1e3 * largest_um:.2g} um."
+    )
+    advice = "Check the unit of the displacement: Units of the sidecar, arrays.units, or menc_um_per_rad."
+    return (QualityWarning("small-displacement", sentence, advice),)
 
 
 def _unmeasured(field: WaveField) -> tuple[QualityWarning, ...]:

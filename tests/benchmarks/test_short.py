@@ -40,6 +40,16 @@ def test_limit(tmp_path: Path) -> None:
     assert all(share.endswith("%") and not share.startswith("-") for share in shares)
 
 
+def test_false_alarms(tmp_path: Path) -> None:
+    """A sound session raises nothing, and each planted fault is told by its own word."""
+    rows, facts = record_of("false_alarms", tmp_path)
+    assert rows["false alarms in 1 sound sessions"].verdict == "met"
+    faults = [row for name, row in rows.items() if name.endswith(": named, of 1 planted")]
+    assert len(faults) == 16
+    assert [row.verdict for row in faults] == ["met"] * 16
+    assert not [note for note in facts["notes"] if note.startswith(("missed", "false alarm"))]
+
+
 def test_unwrapping(tmp_path: Path) -> None:
     """On a brain whose motion is known fewer than one voxel in a thousand is wrong, as no way image by image has it."""
     write_mre(tmp_path / "scan", Scan(noise_rad=0.05))

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
+
+import numpy as np
 import pytest
 
-from palpate.imaging.check_limits import LIMITS
+from palpate.imaging import check_limits
+from palpate.imaging.check_limits import LIMITS, Limit
 
 FROZEN = {
     "offsets_refused": 0.45,
@@ -20,6 +24,7 @@ FROZEN = {
     "misfit_low": 0.6,
     "modulus_low": 0.1,
     "modulus_high": 50.0,
+    "modulus_in_rad_s": 8.0,
     "frequency_low": 5.0,
     "frequency_high": 2000.0,
     "density_low": 500.0,
@@ -27,6 +32,7 @@ FROZEN = {
     "voxel_low": 0.02,
     "voxel_high": 50.0,
     "displacement_low": 0.01,
+    "displacement_small": 0.07,
     "displacement_high": 1000.0,
 }
 """A limit that moves, by 20 % or at all, needs new figures around it, and changes here with them."""
@@ -35,6 +41,23 @@ FROZEN = {
 def test_no_limit_moves_unseen() -> None:
     """Each was chosen on measured figures: whoever moves one has measured anew."""
     assert {name: limit.value for name, limit in LIMITS.items()} == pytest.approx(FROZEN, rel=1e-12)
+
+
+def test_checks_use_the_values_of_the_table() -> None:
+    """A constant beside the table would move without it: every name that checks import is one of the table's values."""
+    names = [name for name in vars(check_limits) if name.isupper() and name != "LIMITS"]
+    used = np.hstack([getattr(check_limits, name) for name in names])
+    assert sorted(used) == sorted(limit.value for limit in LIMITS.values())
+
+
+@pytest.mark.parametrize("factor", [0.8, 1.2])
+@pytest.mark.parametrize("name", LIMITS)
+def test_a_move_by_a_fifth_is_seen(name: str, factor: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Proof that the frozen figures hold every limit: without one of them a limit could move unseen."""
+    moved: Limit = dataclasses.replace(LIMITS[name], value=factor * LIMITS[name].value)
+    monkeypatch.setitem(LIMITS, name, moved)
+    with pytest.raises(AssertionError):
+        test_no_limit_moves_unseen()
 
 
 @pytest.mark.parametrize("name", LIMITS)

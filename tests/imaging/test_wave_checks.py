@@ -48,6 +48,11 @@ FAULTS = {
         "implausible-modulus",
         "in centimetres instead of millimetres",
     ),
+    "millimetres for um": _wrong(
+        lambda f: replace(f, displacement_m=1e-3 * f.displacement_m, noise_std_m=1e-3 * (f.noise_std_m or 0.0)),
+        "small-displacement",
+        "in millimetres, it is",
+    ),
     "reversed": _wrong(
         lambda f: replace(f, displacement_m=f.displacement_m * [1, -1, 1]), "component-axes", "component A reversed"
     ),

@@ -1,0 +1,186 @@
+"""Sound sessions of five vendors, of a cohort, and of others: where each comes from, and one look at each."""
+
+from __future__ import annotations
+
+import functools
+import json
+import shutil
+from collections.abc import Callable
+from contextlib import redirect_stderr
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from alarm_tally import Tally, imported, look_at_dicom, look_at_field
+from mpi4py import MPI
+from noise import write_noisy
+from real_liver import LIVER_FAULTS, liver_phase, said_of_phase
+from vendors import VENDORS, Patient
+
+from palpate.config.ingest import IngestSettings
+from palpate.config.phantom import PhantomSettings, Vendor
+from palpate.imaging.atlas import Atlas
+from palpate.imaging.phantom.atlas import load_atlas
+from palpate.imaging.phantom.cohort import cohort
+from palpate.imaging.phantom.grid import scan_grid
+from palpate.imaging.phantom.study import write_study
+from palpate.imaging.phantom.tissue import build_head
+from palpate.imaging.wavefield_folder import read_wave_fields
+from palpate.solvers.virtual_patient import vibrate
+
+LEVELS_PERCENT: Final = (1.0, 5.0)
+BOX_LEVELS_PERCENT: Final = (1.0, 2.0, 5.0)
+PATIENTS: Final = 24
+SETTINGS: Final = PhantomSettings(shape=(20, 16, 8), element_mm=5.0)
+SHORT_SETTINGS: Final = SETTINGS.model_copy(update={"shape": (14, 12, 7), "lesion": None})
+COHORT_SEED: Final = 20268
+
+
+@dataclass(frozen=True, slots=True)
+class VendorSession:
+    """Head of the settings in a vendor's layout."""
+
+    vendor: Vendor
+    level_percent: float
+    settings: PhantomSettings
+
+    def look(self, out: Path) -> Tally:
+        """Write the DICOM and look at it."""
+        settings = self.settings.model_copy(update={"vendor": self.vendor, "noise_percent": self.level_percent})
+        name, home = f"{self.vendor}, {self.level_percent:g} % noise", out / f"{self.vendor}-{self.level_percent:g}"
+        return _look_at_phantom("five vendors", "head", name, settings, lambda: _head(self.settings), home)
+
+
+@dataclass(frozen=True, slots=True)
+class CohortSession:
+    """Patient of the calibration cohort's population, by number from 1."""
+
+    number: int
+
+    def look(self, out: Path) -> Tally:
+        """Make the patient unless an interrupted run has, and look."""
+        settings = SETTINGS.model_copy(update={"seed": COHORT_SEED})
+        member = list(cohort(settings, _atlas(), self.number))[-1]
+        name = f"patient {self.number}, {member.noise_percent:.1f} % noise"
+        home = out / f"patient-{self.number}"
+        return _look_at_phantom("cohort", name, name, member, lambda: _solved(member), home)
+
+
+@dataclass(frozen=True, slots=True)
+class BoxSession:
+    """Wave field that others simulated, with noise."""
+
+    source: Path
+    level_percent: float
+
+    def look(self, out: Path) -> Tally:
+        """Add noise, import, and plant the faults of wave fields."""
+        home = out / f"box-{self.level_percent:g}"
+        shutil.rmtree(home, ignore_errors=True)
+        (waves,) = read_wave_fields(self.source)
+        write_noisy(waves, home / "given", self.level_percent, seed=round(10 * self.level_percent))
+        name, tally = f"box, {self.level_percent:g} % noise", Tally()
+        fields, said = imported(home / "given", home / "wavefield", IngestSettings(uids="retained"))
+        tally.sound("others' box", "box", name, said)
+        for one in fields:
+            look_at_field(tally, "others' box", name, one, np.eye(3), home)
+        return tally
+
+
+@dataclass(frozen=True, slots=True)
+class BrainSession:
+    """Both runs of the real brain scan."""
+
+    source: Path
+
+    def look(self, out: Path) -> Tally:
+        """Look at both runs."""
+        tally = Tally()
+        look_at_dicom(tally, "real brain", "brain", "real brain", self.source, IngestSettings(), out / "brain")
+        return tally
+
+
+@dataclass(frozen=True, slots=True)
+class LiverSession:
+    """Real liver exam, whose one direction makes no wave field."""
+
+    source: Path
+
+    def look(self, _: Path) -> Tally:
+        """Check its phase images, and plant what they can have."""
+        tally = Tally()
+        with redirect_stderr(StringIO()):
+            phase_rad, magnitude, voxel_mm = liver_phase(self.source)
+        tally.sound("real liver", "liver", "real liver", said_of_phase(phase_rad, magnitude, voxel_mm))
+        for fault, told, plant in LIVER_FAULTS:
+            said = said_of_phase(plant(phase_rad), magnitude, voxel_mm)
+            tally.faulty("real liver", fault, "real liver", said, told)
+        return tally
+
+
+type Session = VendorSession | CohortSession | BoxSession | BrainSession | LiverSession
+
+
+def sessions(*, short: bool) -> tuple[list[Session], list[str]]:
+    """Return what to look at, and notes on what is not there."""
+    if short:
+        return [VendorSession(VENDORS[0], LEVELS_PERCENT[0], SHORT_SETTINGS)], []
+    data = shared_data()
+    box, brain, liver = data / "phantom-box", data / "charite-mre/sub-01_dicom.zip", data / "ge-liver/exam.zip"
+    chosen: list[Session] = [VendorSession(one, level, SETTINGS) for one in VENDORS for level in LEVELS_PERCENT]
+    chosen += [CohortSession(number) for number in range(1, PATIENTS + 1)]
+    chosen += [BoxSession(box, level) for level in BOX_LEVELS_PERCENT if box.exists()]
+    chosen += [BrainSession(brain)] if brain.exists() else []
+    chosen += [LiverSession(liver)] if liver.exists() else []
+    return chosen, [f"{path.name}: not there" for path in (box, brain, liver) if not path.exists()]
+
+
+def shared_data() -> Path:
+    """Return the folder shared/data beside the checkout or above it, whether or not it is there."""
+    above = [folder / "shared" / "data" for folder in Path(__file__).resolve().parents[1].parents]
+    return next((folder for folder in above if folder.is_dir()), above[0])
+
+
+@functools.cache
+def _atlas() -> Atlas:
+    return load_atlas()
+
+
+_HEADS: Final[dict[str, Patient]] = {}
+
+
+def _head(settings: PhantomSettings) -> Patient:
+    """Solve a head once a process."""
+    key = settings.model_dump_json()
+    if key not in _HEADS:
+        _HEADS[key] = _solved(settings)
+    return _HEADS[key]
+
+
+def _look_at_phantom(
+    group: str, body: str, name: str, settings: PhantomSettings, solve: Callable[[], Patient], home: Path
+) -> Tally:
+    """Write a patient's study unless it is there whole, and look at its MRE."""
+    study = home / "study"
+    if not study.exists():
+        shutil.rmtree(home, ignore_errors=True)
+        partial = home / "partial"
+        partial.mkdir(parents=True)
+        who = solve()
+        write_study(partial, settings, who.head, who.grid, who.displacement_m)
+        partial.rename(study)
+    subject = study / f"sub-{settings.subject}" / f"ses-{settings.session}"
+    told = json.loads((subject / "truth" / "truth.json").read_text(encoding="utf-8"))["ingest"]
+    tally = Tally()
+    look_at_dicom(
+        tally, group, body, name, subject / "dicom" / "mre", IngestSettings.model_validate(told), home / "work"
+    )
+    return tally
+
+
+def _solved(settings: PhantomSettings) -> Patient:
+    head, grid = build_head(settings, _atlas()), scan_grid(settings, _atlas())
+    displacement_m, _ = vibrate(MPI.COMM_SELF, settings, head, grid)
+    return Patient(settings, head, grid, displacement_m)

@@ -1,0 +1,232 @@
+"""Faults of exports and settings, planted into sound sessions, and the warning or refusal that each must have."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from itertools import combinations
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from palpate.config.ingest import IngestSettings
+from palpate.errors import InputError
+from palpate.imaging.acquisition import PhaseAcquisition
+from palpate.imaging.phase_checks import check_images, check_offsets
+from palpate.imaging.reconstruct import Reconstruction, reconstruct
+from palpate.imaging.tissue_mask import largest_piece, tissue_mask
+from palpate.imaging.wave_checks import wave_warnings
+from palpate.imaging.wavefield import WaveField
+from palpate.imaging.wavefield_folder import read_wave_fields, write_wave_field
+
+OFFSETS, SCALE = "offsets-not-one-period", "phase images that wrap"
+OFFSETS_REFUSED: Final = "time offsets that do not fill one period"
+_LEAST_OFFSETS: Final = 5
+"""Fewest offsets of which one can be missing with a word: three determine mean, cosine and sine for any times."""
+
+
+@dataclass(frozen=True, slots=True)
+class Images:
+    """Phase images of a session with what planting needs to know of them.
+
+    Attributes:
+        acquisition: phase and magnitude as read.
+        noise_rad: noise of one phase image where the signal is median, radians.
+    """
+
+    acquisition: PhaseAcquisition
+    noise_rad: float
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFault:
+    """Fault of phase images.
+
+    Attributes:
+        name: of the fault.
+        told: codes of warnings, and words of refusals, that name it.
+        plant: the images with the fault; None where these images cannot have it.
+    """
+
+    name: str
+    told: tuple[str, ...]
+    plant: Callable[[Images], PhaseAcquisition | None]
+
+
+@dataclass(frozen=True, slots=True)
+class FieldFault:
+    """Fault of a wave field.
+
+    Attributes:
+        name: of the fault.
+        told: codes of warnings, and words of refusals, that name it.
+        plant: the field with the fault, made in an empty folder where it takes one; None where it cannot have the
+            fault. Its axes are those along which the scanner encoded, in rows.
+    """
+
+    name: str
+    told: tuple[str, ...]
+    plant: Callable[[WaveField, NDArray[np.float64], Path], WaveField | None]
+
+
+def named(said: list[str], told: tuple[str, ...]) -> bool:
+    """Return whether one of several sayings holds one of the words that name a fault."""
+    return any(word in one for one in said for word in told)
+
+
+def said_of_images(acquisition: PhaseAcquisition, settings: IngestSettings) -> list[str]:
+    """Return what the import says of phase images: codes of warnings, or what it refuses them for."""
+    try:
+        check_images(acquisition)
+        made, mask = measured(acquisition, settings)
+        _, warnings = check_offsets(made, mask)
+    except InputError as error:
+        return [error.found]
+    return [one.code for one in warnings]
+
+
+def measured(acquisition: PhaseAcquisition, settings: IngestSettings) -> tuple[Reconstruction, NDArray[np.bool_]]:
+    """Return harmonic motion and mask of an acquisition as the import makes them, the head at rest."""
+    voxel_mm = np.linalg.norm(acquisition.affine_mm[:3, :3], axis=0)
+    limits = {"threshold": settings.mask_threshold, "opening_mm": settings.mask_opening_mm}
+    bright = tissue_mask(acquisition.magnitude.mean(axis=(0, 1)), voxel_mm, **limits)
+    made = reconstruct(acquisition, bright, settings)
+    return made, largest_piece(bright & (made.worst_noise_rad() <= settings.max_noise_rad))
+
+
+def image_noise_rad(made: Reconstruction) -> float:
+    """Return the noise of one phase image where the signal is median, from that of the first harmonic."""
+    stds = [one.noise.std_rad for one in made.directions if one.noise is not None]
+    return float(np.mean(stds) * np.sqrt(made.acquisition.phase_rad.shape[1] / 2.0))
+
+
+def said_of_field(
+    plant: Callable[[WaveField, NDArray[np.float64], Path], WaveField | None],
+    field: WaveField,
+    axes: NDArray[np.float64],
+    folder: Path,
+) -> list[str] | None:
+    """Return what palpate says of a planted field: codes, or what it is refused for; None where it cannot have it."""
+    try:
+        faulty = plant(field, axes, folder)
+        return None if faulty is None else [one.code for one in wave_warnings(faulty, encoding_axes=axes)]
+    except InputError as error:
+        return [error.found]
+
+
+def _chosen(images: Images, order: list[int], *, noisy: bool = True) -> PhaseAcquisition:
+    """Images in another order; an image that comes again has noise of its own, unless it is a copy."""
+    one = images.acquisition
+    phase, magnitude = one.phase_rad[:, order], one.magnitude[:, order]
+    again = [place for place, offset in enumerate(order) if offset in order[:place]]
+    if noisy and again:
+        generator = np.random.default_rng(len(order))
+        sigma = images.noise_rad * float(np.median(magnitude[magnitude > 0.2 * magnitude.max()]))
+        parts = sigma * generator.standard_normal((2, *phase[:, again].shape))
+        signal = magnitude[:, again] * np.exp(1j * phase[:, again]) + parts[0] + 1j * parts[1]
+        phase[:, again], magnitude[:, again] = np.angle(signal), np.abs(signal)
+    return replace(one, phase_rad=phase, magnitude=magnitude, still_phase_rad=None)
+
+
+def _offsets(images: Images) -> int:
+    return images.acquisition.phase_rad.shape[1]
+
+
+def _last_missing(images: Images) -> PhaseAcquisition | None:
+    count = _offsets(images)
+    return _chosen(images, list(range(count - 1))) if count >= _LEAST_OFFSETS else None
+
+
+def _one_copied(images: Images) -> PhaseAcquisition:
+    return _chosen(images, [*range(_offsets(images)), 0], noisy=False)
+
+
+def _one_again(images: Images) -> PhaseAcquisition:
+    return _chosen(images, [*range(_offsets(images)), 0])
+
+
+def _two_periods(images: Images) -> PhaseAcquisition:
+    count = _offsets(images)
+    return _chosen(images, [2 * place % count for place in range(count)])
+
+
+def _half_scale(images: Images) -> PhaseAcquisition | None:
+    one = images.acquisition
+    if one.facts.get("reader") == "GE" and one.encoding_gain != 1.0:
+        return None  # Real and imaginary parts have no scale of phase.
+    period_rad = None if one.wrap_period_rad is None else 0.5 * one.wrap_period_rad
+    return replace(one, phase_rad=0.5 * one.phase_rad, wrap_period_rad=period_rad)
+
+
+IMAGE_FAULTS: Final = (
+    ImageFault("last offset missing", (OFFSETS, OFFSETS_REFUSED), _last_missing),
+    ImageFault("one offset twice, measured again", (OFFSETS, OFFSETS_REFUSED), _one_again),
+    ImageFault("one offset twice, a copy", ("the same phase image",), _one_copied),
+    ImageFault("two periods", (OFFSETS, OFFSETS_REFUSED), _two_periods),
+    ImageFault("phase at half scale", (SCALE,), _half_scale),
+)
+
+
+def _turned(choice: NDArray[np.float64]) -> Callable[[WaveField, NDArray[np.float64], Path], WaveField]:
+    """Fault that takes encoded displacement with other signs or in another order."""
+
+    def plant(field: WaveField, axes: NDArray[np.float64], _: Path) -> WaveField:
+        turn = np.linalg.inv(axes) @ choice @ axes
+        return replace(field, displacement_m=np.asarray(field.displacement_m @ turn.T))
+
+    return plant
+
+
+def _stated(unit: str) -> Callable[[WaveField, NDArray[np.float64], Path], WaveField | None]:
+    """Fault of a folder that states a unit for displacement in micrometres: nm is as much too small as um for mm."""
+
+    def plant(field: WaveField, _: NDArray[np.float64], folder: Path) -> WaveField | None:
+        if not field.motion_encoding_known:
+            return None
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        write_wave_field(folder, field)
+        (sidecar,) = folder.glob("*_wavefield.json")
+        facts = json.loads(sidecar.read_text(encoding="utf-8")) | {"Units": unit}
+        sidecar.write_text(json.dumps(facts), encoding="utf-8")
+        (read,) = read_wave_fields(folder)
+        return read
+
+    return plant
+
+
+def _exchanged(one: int, other: int) -> NDArray[np.float64]:
+    order = [0, 1, 2]
+    order[one], order[other] = other, one
+    return np.eye(3)[order]
+
+
+FIELD_FAULTS: Final = (
+    FieldFault(
+        "conjugate field", ("sign-of-time",), lambda f, _, __: replace(f, displacement_m=f.displacement_m.conj())
+    ),
+    *(
+        FieldFault(
+            f"encoding direction {axis + 1} reversed",
+            ("component-axes",),
+            _turned(np.diag(np.where(np.arange(3) == axis, -1.0, 1.0))),
+        )
+        for axis in range(3)
+    ),
+    *(
+        FieldFault(f"encoding directions {a + 1} and {b + 1} exchanged", ("component-axes",), _turned(_exchanged(a, b)))
+        for a, b in combinations(range(3), 2)
+    ),
+    FieldFault(
+        "frequency in rad/s",
+        ("implausible-modulus",),
+        lambda f, _, __: replace(f, frequency_hz=2.0 * np.pi * f.frequency_hz),
+    ),
+    FieldFault("density in g/cm3", ("kg/m3",), lambda f, _, __: replace(f, density_kg_m3=1e-3 * f.density_kg_m3)),
+    FieldFault("displacement in um stated as mm", ("largest displacement",), _stated("mm")),
+    FieldFault("displacement in mm stated as um", ("small-displacement", "largest displacement"), _stated("nm")),
+)
