@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +17,10 @@ from pydicom.uid import EnhancedMRImageStorage, generate_uid
 from palpate.config.ingest import IngestSettings
 from palpate.config.phantom import PhantomSettings
 from palpate.errors import InputError
+from palpate.imaging.acquisition import PhaseAcquisition
 from palpate.imaging.deidentify.folder import deidentify
 from palpate.imaging.dicom.registry import read_acquisitions
+from palpate.imaging.dicom.vocabulary import frequencies_in, known_words
 from palpate.imaging.ingest import ingest
 from palpate.imaging.phantom.grid import ScanGrid
 from palpate.imaging.phantom.identity import RAS_TO_LPS, Identity, fill, place, save
@@ -222,22 +225,60 @@ PACKINGS: dict[str, Callable[[Path], object]] = {
 }
 
 
-@pytest.mark.parametrize("packing", PACKINGS)
-def test_siemens_by_settings_is_the_truth(packing: str, measured: Measured, tmp_path: Path) -> None:
-    """However images are packed: derived waves beside them are left out with the reason, and de-identified alike."""
-    write_siemens(tmp_path / "in", measured)
-    PACKINGS[packing](tmp_path / "in")
-    field = field_of(tmp_path / "in", tmp_path / "out", measured.told)
-    demand_truth(field, measured)
+@pytest.fixture(scope="module")
+def siemens(measured: Measured, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Classic images of three directions, to be copied and changed."""
+    folder = tmp_path_factory.mktemp("siemens") / "in"
+    write_siemens(folder, measured)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def acquisition(siemens: Path, measured: Measured) -> PhaseAcquisition:
+    """What is read of them."""
+    return read(siemens, measured.told)
+
+
+def read(folder: Path, told: Mapping[str, object]) -> PhaseAcquisition:
+    """Return the one acquisition of a folder."""
+    (found,), _ = read_acquisitions(folder, IngestSettings.model_validate(dict(told)))
+    return found
+
+
+def demand_same(one: PhaseAcquisition, other: PhaseAcquisition) -> None:
+    """Assert that two acquisitions are one measurement."""
+    np.testing.assert_array_equal(one.phase_rad, other.phase_rad)
+    np.testing.assert_array_equal(one.magnitude, other.magnitude)
+    np.testing.assert_allclose(one.affine_mm, other.affine_mm, atol=1e-5)
+    np.testing.assert_allclose(one.encoding_axes, other.encoding_axes, atol=1e-6)
+    np.testing.assert_allclose(one.slice_time_s, other.slice_time_s, atol=2e-6)
+    assert one.frequency_hz == other.frequency_hz
+
+
+def test_siemens_by_settings_is_the_truth(siemens: Path, measured: Measured, tmp_path: Path) -> None:
+    """Derived waves beside the images are left out, with the reason."""
+    demand_truth(field_of(siemens, tmp_path / "out", measured.told), measured)
     rows = (tmp_path / "out" / "sub-01_ses-01_series.tsv").read_text().splitlines()
     assert [row.split("\t")[0] for row in rows if "derived" in row and "left out" in row] == ["12"]
+
+
+@pytest.mark.parametrize("packing", PACKINGS)
+def test_packing_changes_nothing(
+    packing: str, siemens: Path, acquisition: PhaseAcquisition, measured: Measured, tmp_path: Path
+) -> None:
+    """Classic images, mosaics and enhanced files of one scan are one measurement, de-identified or not."""
+    shutil.copytree(siemens, tmp_path / "in")
+    PACKINGS[packing](tmp_path / "in")
+    if packing != "classic":
+        demand_same(read(tmp_path / "in", measured.told), acquisition)
     deidentify(tmp_path / "in", tmp_path / "clean", tmp_path / "key", subject="01")
-    again = field_of(tmp_path / "clean", tmp_path / "again", measured.told)
-    np.testing.assert_array_equal(again.displacement_m, field.displacement_m)
+    demand_same(read(tmp_path / "clean", measured.told), acquisition)
 
 
 @pytest.mark.parametrize("counted", [True, False], ids=["offsets counted", "in order of time"])
-def test_all_directions_in_one_series(*, counted: bool, measured: Measured, tmp_path: Path) -> None:
+def test_all_directions_in_one_series(
+    *, counted: bool, acquisition: PhaseAcquisition, measured: Measured, tmp_path: Path
+) -> None:
     """One series of 12 images a slice is three encodings of four offsets, if the matrix has three rows."""
     write_siemens(tmp_path / "in", measured, [(0, 1, 2)])
     slices = measured.grid.shape[2]
@@ -246,20 +287,39 @@ def test_all_directions_in_one_series(*, counted: bool, measured: Measured, tmp_
             tmp_path / "in",
             lambda one: setattr(one, "TemporalPositionIdentifier", (one.InstanceNumber - 1) // slices % OFFSETS + 1),
         )
-    demand_truth(field_of(tmp_path / "in", tmp_path / "out", measured.told), measured)
+    demand_same(read(tmp_path / "in", measured.told), acquisition)
 
 
-@pytest.mark.parametrize("description", ["MRE_60Hz brain", "brain 60 Hz"])
 def test_philips_takes_the_frequency_from_its_description(
-    description: str, measured: Measured, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    measured: Measured, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The product sequence names it nowhere else; also after de-identification, which keeps no more than the number."""
-    write_philips(tmp_path / "in", measured, description)
+    write_philips(tmp_path / "in", measured, "MRE_60 Hz of Mustermann")
     told = {name: value for name, value in measured.told.items() if name != "frequency_hz"}
     demand_truth(field_of(tmp_path / "in", tmp_path / "out", told), measured)
     assert "60 Hz, as its description says" in capsys.readouterr().err
     deidentify(tmp_path / "in", tmp_path / "clean", tmp_path / "key", subject="01")
-    assert field_of(tmp_path / "clean", tmp_path / "again", told).frequency_hz == 60.0
+    assert read(tmp_path / "clean", told).frequency_hz == 60.0
+    # A setting goes before a description.
+    assert read(tmp_path / "in", {**told, "frequency_hz": 61.0}).frequency_hz == 61.0
+
+
+@pytest.mark.parametrize(
+    ("text", "found", "kept"),
+    [
+        ("MRE_60Hz", (60.0,), "mre 60hz"),
+        ("liverMRE60Hz_v2", (60.0,), "60hz"),
+        ("brain 62.5 Hz", (62.5,), "brain 62.5hz"),
+        ("mre 40/60Hz", (60.0,), "mre 40 60hz"),
+        ("mre 30Hz 50hz", (30.0, 50.0), "mre 30hz 50hz"),
+        ("mre 1628 Hz/Px", (), "mre"),
+        ("mre 60", (), "mre 60"),
+    ],
+)
+def test_frequencies_in_descriptions(text: str, found: tuple[float, ...], kept: str) -> None:
+    """A number with its unit, wherever it stands; never a bandwidth, and never another word."""
+    assert frequencies_in(text) == found
+    assert known_words(text) == kept
 
 
 def _described(*texts: str) -> Callable[[Path], object]:
@@ -303,19 +363,21 @@ REFUSED: dict[str, tuple[Callable[[Path], object], tuple[str, ...], str]] = {
 
 
 @pytest.mark.parametrize("what", REFUSED)
-def test_refusals_name_the_cause(what: str, measured: Measured, tmp_path: Path) -> None:
+def test_refusals_name_the_cause(what: str, siemens: Path, measured: Measured, tmp_path: Path) -> None:
     """Each sentence leads to the one thing that is missing: a setting by its name, or a series."""
     spoil, unset, mentioned = REFUSED[what]
-    write_siemens(tmp_path / "in", measured)
+    shutil.copytree(siemens, tmp_path / "in")
     spoil(tmp_path / "in")
     told = {name: value for name, value in measured.told.items() if name not in unset}
     with pytest.raises(InputError, match=mentioned):
         read_acquisitions(tmp_path / "in", IngestSettings.model_validate(told))
 
 
-def test_descriptions_of_two_frequencies_are_two_acquisitions(measured: Measured, tmp_path: Path) -> None:
+def test_descriptions_of_two_frequencies_are_two_acquisitions(
+    siemens: Path, measured: Measured, tmp_path: Path
+) -> None:
     """Without a setting, each series has the frequency that its own description names."""
-    write_siemens(tmp_path / "in", measured)
+    shutil.copytree(siemens, tmp_path / "in")
 
     def again(one: Dataset) -> None:
         one.SeriesNumber += 100
@@ -323,7 +385,7 @@ def test_descriptions_of_two_frequencies_are_two_acquisitions(measured: Measured
         one.SOPInstanceUID = one.file_meta.MediaStorageSOPInstanceUID = generate_uid(entropy_srcs=[one.SOPInstanceUID])
         one.SeriesDescription = "waves 80 Hz"
 
-    write_siemens(tmp_path / "more", measured)
+    shutil.copytree(siemens, tmp_path / "more")
     every(tmp_path / "more", again)
     every(tmp_path / "in", lambda one: setattr(one, "SeriesDescription", "waves 60 Hz"))
     (tmp_path / "more").rename(tmp_path / "in" / "more")
