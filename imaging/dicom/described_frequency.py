@@ -1,11 +1,10 @@
-"""Vibration frequency in the descriptions of series, such as "mre_60Hz": the only place where product sequences name it.
+"""Vibration frequency in the descriptions of series, such as "mre_60Hz": product sequences name it nowhere else.
 
 A description is free text. It is believed where it names one frequency, and where no setting names another.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -47,7 +46,7 @@ def told_frequencies(series: Sequence[Series], setting_hz: float | None) -> Mapp
     if setting_hz is None:
         for number, hz in described.items():
             if hz is not None:
-                say(f"series {number}: {hz:g} Hz, as its description says; frequency_hz in the settings would go before")
+                say(f"series {number}: {hz:g} Hz, as its description says; a setting frequency_hz goes before")
         return described
     if len(named) > 1:
         raise InputError(
@@ -55,9 +54,9 @@ def told_frequencies(series: Sequence[Series], setting_hz: float | None) -> Mapp
             found=f"one frequency, {setting_hz:g} Hz, for series whose descriptions name "
             f"{' and '.join(f'{hz:g}' for hz in named)} Hz",
             expected="the frequency of each series",
-            advice="Remove frequency_hz from the ingest settings, so that descriptions are taken, or give the series of "
-            "one frequency only.",
+            advice="Remove frequency_hz from the ingest settings, so that descriptions are taken, or give the series "
+            "of one frequency only.",
         )
     if named and named[0] != setting_hz:
-        say(f"frequency_hz of the settings, {setting_hz:g} Hz, is taken; descriptions of the series say {named[0]:g} Hz")
+        say(f"frequency_hz of the settings, {setting_hz:g} Hz, is taken; descriptions of series say {named[0]:g} Hz")
     return dict.fromkeys(described, setting_hz)

@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 from palpate.config.ingest import IngestSettings
 from palpate.errors import InputError
 from palpate.imaging.acquisition import PhaseAcquisition
-from palpate.imaging.dicom.encoding_scheme import too_few_directions
 from palpate.imaging.dicom.acquired import acquired_matrix, say_interpolated, slice_thickness_mm
+from palpate.imaging.dicom.encoding_scheme import too_few_directions
 from palpate.imaging.dicom.ge_images import Encoded, is_complex, read_complex, read_waves
 from palpate.imaging.dicom.ge_private import by_frequency, frequency_hz, is_mre
 from palpate.imaging.dicom.no_motion import around_mean, demand_motion

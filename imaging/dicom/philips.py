@@ -5,7 +5,7 @@ and all dynamics. Nothing relies on that order: every image says what it is (pal
 
 Which images are one acquisition: a series whose images state several directions of encoding holds all of them, and so
 does one that repeats its time offsets. Series of one encoding each are taken in the order of their numbers, as many as
-there are encodings. A series may hold several frequencies; each is an acquisition. Magnitude may be a series of its own.
+there are encodings. A series may hold several frequencies; each is an acquisition. Magnitude may be a series apart.
 """
 
 from __future__ import annotations
@@ -103,13 +103,15 @@ def _with_magnitudes(scans: Sequence[Series], others: Sequence[Series]) -> list[
     candidates = [one for one in candidates if {header.kind(image) for image in one.instances} == {header.MAGNITUDE}]
     made = []
     for scan in scans:
-        if scan in lacking:
-            phase = _of_kind(scan, header.PHASE)
+        phase = _of_kind(scan, header.PHASE)
+        partner = None
+        if scan in lacking and phase.instances:
             partner = magnitude_partner(phase, slice_grid(phase.instances), candidates)
-            if partner is not None:
-                candidates.remove(partner)
-                scan = Series(scan.number, (*scan.instances, *partner.instances))
-        made.append(scan)
+        if partner is None:
+            made.append(scan)
+        else:
+            candidates.remove(partner)
+            made.append(Series(scan.number, (*scan.instances, *partner.instances)))
     return made
 
 
@@ -197,10 +199,11 @@ def _acquisition(
     where = ", ".join(f"series {one.number}" for one in members)
     grid = slice_grid([one.instance for one in images])
     _demand_slices(images[0].instance, grid)
+    of_kind = {kind: [one for one in images if one.kind == kind] for kind in _NAMES}
     tables = {
-        kind: image_table(_places(run, [one for one in images if one.kind == kind], grid, where), grid, f"{where}, {name}")
-        for kind, name in _NAMES.items()
-        if any(one.kind == kind for one in images)
+        kind: image_table(_places(run, own, grid, where), grid, f"{where}, {_NAMES[kind]}")
+        for kind, own in of_kind.items()
+        if own
     }
     phase_rad, magnitude = _signal(tables, where)
     first = next(iter(tables.values()))

@@ -2,12 +2,12 @@
 
 | fact | where, first that is there |
 |---|---|
-| kind: magnitude, phase, real, imaginary | Complex Image Component; (2005,1011); fourth value of Image Type; its words |
+| kind: magnitude, phase, real, imaginary | Complex Image Component; (2005,1011); fourth value or words of Image Type |
 | direction of the motion encoding | palpate.imaging.dicom.encoding_scheme |
 | time offset | palpate.imaging.dicom.time_order: temporal position, trigger time, acquisition time, instance number |
 | value | slope x stored + intercept; over slope x scale slope, (2005,100E), where that is stated |
 | slices and offsets to expect | (2001,1018); (2001,1081) and Number of Temporal Positions, 1 meaning "not counted" |
-| frequency, motion encoding | VP[us] and ME[um/rad] in an image comment that begins with MRE:; the settings; the description |
+| frequency, motion encoding | VP[us] and ME[um/rad] in an image comment (MRE:); the settings; the description |
 
 The scanner itself states no frequency; the comment is how the in-silico patient, and whoever wants to, states it.
 """

@@ -1,8 +1,8 @@
 """Which of Philips' series with phase images may be elastography: a study holds field maps and venograms as well.
 
-Three things tell elastography from other series with phase: a comment that begins with MRE:, the word MRE in Image Type,
-as product sequences have it, or, where no series has either, at least three phase images of a slice, for a vibration is
-sampled in time and a map of the main field is not.
+Three things tell elastography from other series with phase: a comment that begins with MRE:, the word MRE in Image
+Type, as product sequences have it, or, where no series has either, at least three phase images of a slice, for a
+vibration is sampled in time and a map of the main field is not.
 """
 
 from __future__ import annotations

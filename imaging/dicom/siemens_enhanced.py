@@ -30,6 +30,7 @@ from palpate.imaging.dicom.slice_grid import SliceGrid, slice_grid
 from palpate.imaging.dicom.slices import FULL_EXPORT
 from palpate.imaging.dicom.time_order import telling_clock
 
+
 class SiemensEnhancedReader:
     """Reads every pair of a phase and a magnitude series; see palpate.imaging.dicom.registry.VendorReader."""
 

@@ -49,7 +49,7 @@ class SiemensProductReader:
     name = "Siemens product"
 
     def recognises(self, series: Sequence[Series]) -> bool:
-        """Whether any series is raw phase of a Siemens elastography sequence, without the research sequence's comment."""
+        """Whether any series is raw phase of an elastography sequence, without the research sequence's comment."""
         return any(_is_phase(one) for one in series)
 
     def read(self, series: Sequence[Series], settings: IngestSettings) -> tuple[PhaseAcquisition, ...]:

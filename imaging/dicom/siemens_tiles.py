@@ -84,7 +84,7 @@ def with_tiles(series: Series) -> Series:
 
 
 def mosaics_of(images: Sequence[Instance]) -> list[Mosaic]:
-    """Return the mosaics that hold some tiles, each once, in the order of the tiles; images of other kinds have none."""
+    """Return the mosaics that hold some tiles, each once and in their order; other images have none."""
     found = {id(one.mosaic): one.mosaic for one in images if isinstance(one, Tile) and one.mosaic is not None}
     return list(found.values())
 

@@ -228,7 +228,8 @@ def _row_of(series: Series, role: tuple[str, str] | None) -> SeriesRow:
     if role is not None:
         return _row(series.instances, role[0], f"MRE, read as {role[1]}")
     if is_derived(series):
-        return _row(series.instances, "left out", "waves, stiffness or confidence that the scanner derived, no raw phase")
+        reason = "waves, stiffness or confidence that the scanner derived, no raw phase"
+        return _row(series.instances, "left out", reason)
     localiser = any("LOCALI" in kind.upper() for kind in series.image_type)
     return _row(series.instances, "left out", "localiser" if localiser else "no part of the MRE")
 

@@ -37,7 +37,9 @@ _MEASURE: Final = re.compile(
     r"\d{1,4}(?:\.\d{1,3})?hz|\d{1,3}(?:mm|ms|iso|deg|dir|ch|pt|t)?|inv\d{1,4}|(?:run|ses|acq)\d{1,2}"
 )
 _WORD: Final = re.compile(r"\d+\.\d+hz|[A-Za-z0-9]+")
-_FREQUENCY: Final = re.compile(r"(?<![\d.,])(\d{1,4}(?:[.,]\d{1,3})?)[ _]?hz(?![a-z0-9]|/|[ _]?per)", re.IGNORECASE | re.ASCII)
+_FREQUENCY: Final = re.compile(
+    r"(?<![\d.,])(\d{1,4}(?:[.,]\d{1,3})?)[ _]?hz(?![a-z0-9]|/|[ _]?per)", re.IGNORECASE | re.ASCII
+)
 """A frequency in a description, but not the bandwidth of a pixel (Hz/px)."""
 _IMAGE_TYPES: Final = (
     "ORIGINAL|DERIVED|PRIMARY|SECONDARY|MIXED|M|P|R|I|M_FFE|P_FFE|R_FFE|I_FFE|M_SE|P_SE|R_SE|I_SE|M_PCA|P_PCA|"

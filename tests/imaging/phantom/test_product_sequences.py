@@ -373,9 +373,7 @@ def test_refusals_name_the_cause(what: str, siemens: Path, measured: Measured, t
         read_acquisitions(tmp_path / "in", IngestSettings.model_validate(told))
 
 
-def test_descriptions_of_two_frequencies_are_two_acquisitions(
-    siemens: Path, measured: Measured, tmp_path: Path
-) -> None:
+def test_two_described_frequencies_are_two_acquisitions(siemens: Path, measured: Measured, tmp_path: Path) -> None:
     """Without a setting, each series has the frequency that its own description names."""
     shutil.copytree(siemens, tmp_path / "in")
 
