@@ -15,7 +15,7 @@ from pydicom.sequence import Sequence as Items
 
 from palpate.imaging.deidentify import allowed
 from palpate.imaging.deidentify.key import Key
-from palpate.imaging.dicom.vocabulary import has_vocabulary, is_known, is_known_class, known_words
+from palpate.imaging.dicom.vocabulary import has_vocabulary, is_known, is_known_class, known_part, known_words
 
 _DAY: Final = re.compile(r"\d{8}")
 _TIME: Final = re.compile(r"\d{2}(?:\d{2}(?:\d{2}(?:\.\d{1,6})?)?)?")
@@ -122,7 +122,8 @@ def _known_of(name: str, texts: Sequence[str]) -> list[str] | None:
     """Of several values the known ones, in order; an image's type keeps its place with a word that says nothing."""
     if name in ("ImageType", "FrameType"):
         return [text if is_known(name, text) else "OTHER" for text in texts]
-    return [text for text in texts if is_known(name, text)] or None
+    kept = (text if is_known(name, text) else known_part(name, text) for text in texts)
+    return [text for text in kept if text is not None] or None
 
 
 def _shifted(day: str, key: Key, patient: str) -> str | None:

@@ -26,6 +26,7 @@ from typing import Final
 import pydicom
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
+from pydicom.sequence import Sequence as Items
 from pydicom.tag import Tag
 
 from palpate.errors import InputError
@@ -87,6 +88,20 @@ def with_frames(series: Series) -> Series:
     return Series(series.number, tuple(frames))
 
 
+def set_own(header: pydicom.Dataset, name: str, value: object) -> None:
+    """Set an attribute of a header whose elements other headers share, without changing theirs.
+
+    Args:
+        header: a copy that holds the elements of another.
+        name: the attribute's DICOM keyword.
+        value: the new value.
+    """
+    # Assigning to an attribute that is there changes the element itself.
+    if name in header:
+        del header[name]
+    setattr(header, name, value)
+
+
 def frame_comments(instance: Instance) -> list[str]:
     """FrameComments of all frames, "" where a frame has none; reads no pixels and never raises."""
     comments = []
@@ -96,6 +111,16 @@ def frame_comments(instance: Instance) -> list[str]:
         # Some exports hold text as a list of characters.
         comments.append(comment if isinstance(comment, str) else "".join(str(one) for one in comment or ()))
     return comments
+
+
+def frame_kinds(instance: Instance) -> list[Dataset]:
+    """Return the MR image frame types of a file, shared and of each frame; reads no pixels and never raises."""
+    groups = [*(instance.header.get(_SHARED, None) or ()), *(instance.header.get(_OWN, None) or ())]
+    kinds = []
+    for one in groups:
+        items = one.get("MRImageFrameTypeSequence", None) if isinstance(one, Dataset) else None
+        kinds += list(items[:1]) if isinstance(items, Items) else []
+    return kinds
 
 
 def _frames(instance: Instance, before: int) -> Sequence[Instance]:
@@ -126,11 +151,11 @@ def _frames(instance: Instance, before: int) -> Sequence[Instance]:
         if time_dimension is not None and index_values is not None and flat.get("TemporalPositionIndex") is None:
             values = index_values if isinstance(index_values, MultiValue | list) else [index_values]
             if time_dimension < len(values):
-                flat.TemporalPositionIndex = int(values[time_dimension])
+                set_own(flat, "TemporalPositionIndex", int(values[time_dimension]))
         for theirs, classic in _CLASSIC_NAMES.items():
             if theirs in flat:
-                setattr(flat, classic, flat[theirs].value)
-        flat.InstanceNumber = before + index + 1
+                set_own(flat, classic, flat[theirs].value)
+        set_own(flat, "InstanceNumber", before + index + 1)
         frames.append(replace(instance, header=flat, frame=index))
     return frames
 

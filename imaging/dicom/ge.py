@@ -23,6 +23,7 @@ from palpate.config.ingest import IngestSettings
 from palpate.errors import InputError
 from palpate.imaging.acquisition import PhaseAcquisition
 from palpate.imaging.dicom.acquired import acquired_matrix, say_interpolated, slice_thickness_mm
+from palpate.imaging.dicom.encoding_scheme import too_few_directions
 from palpate.imaging.dicom.ge_images import Encoded, is_complex, read_complex, read_waves
 from palpate.imaging.dicom.ge_private import by_frequency, frequency_hz, is_mre
 from palpate.imaging.dicom.no_motion import around_mean, demand_motion
@@ -153,15 +154,8 @@ def _demand_directions(scans: Sequence[Series], frequencies: Sequence[float], se
     where = "series " + ", ".join(str(one.number) for one in scans)
     if len(scans) < 3:
         # Everything else is read first, so that no other fault hides behind this one.
-        read = [read_waves(one).signals.shape for one in scans]
-        of_scan = f"{frequencies[0]:g} Hz, {read[0][1]} offsets, {read[0][4]} slices of {read[0][2]} x {read[0][3]}"
-        raise InputError(
-            where,
-            found=f"waves of {len(scans)} motion-encoding direction{'s' if len(scans) > 1 else ''} ({of_scan})",
-            expected="three series with different encoding directions, for displacement is a vector",
-            advice="Acquire and export the other directions too, and state all of them as encoding_matrix in the "
-            "ingest settings; stiffness from one direction is what the scanner's own inversion gives.",
-        )
+        shapes = [read_waves(one).signals.shape for one in scans]
+        raise too_few_directions(where, (len(scans), *shapes[0][1:]), frequencies[0], "waves")
     raise InputError(
         where,
         found=f"{len(scans)} series of waves, whose headers do not say which directions they encode",

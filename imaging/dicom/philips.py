@@ -3,9 +3,9 @@
 A scan holds a block of magnitude images, then a block of phase images (or real and imaginary ones), each of all slices
 and all dynamics. Nothing relies on that order: every image says what it is (palpate.imaging.dicom.philips_header).
 
-Which images are one acquisition: a series whose images state several directions of encoding holds all of them. Series
-of one encoding each are taken in the order of their numbers, as many as there are encodings. A series may hold several
-frequencies; each is an acquisition.
+Which images are one acquisition: a series whose images state several directions of encoding holds all of them, and so
+does one that repeats its time offsets. Series of one encoding each are taken in the order of their numbers, as many as
+there are encodings. A series may hold several frequencies; each is an acquisition. Magnitude may be a series apart.
 """
 
 from __future__ import annotations
@@ -22,19 +22,25 @@ from palpate.errors import InputError
 from palpate.imaging.acquisition import PhaseAcquisition
 from palpate.imaging.dicom import philips_header as header
 from palpate.imaging.dicom.acquired import acquired_matrix, say_interpolated, slice_thickness_mm
+from palpate.imaging.dicom.described_frequency import told_frequencies
+from palpate.imaging.dicom.encoding_places import EncodedImage, encodings_within, offset_places, split_places
+from palpate.imaging.dicom.encoding_scheme import demand_told, direction_lps, stated_directions, three_directions
 from palpate.imaging.dicom.files import Instance
 from palpate.imaging.dicom.frames import with_frames
 from palpate.imaging.dicom.image_table import ImageTable, Place, image_table
 from palpate.imaging.dicom.no_motion import with_noise_scans
-from palpate.imaging.dicom.philips_encoding import philips_directions
+from palpate.imaging.dicom.partner import magnitude_partner
 from palpate.imaging.dicom.philips_scans import elastography
 from palpate.imaging.dicom.series import Series
+from palpate.imaging.dicom.siemens_comment import states_vibration
 from palpate.imaging.dicom.slice_grid import SliceGrid, slice_grid
 from palpate.imaging.dicom.slices import FULL_EXPORT
-from palpate.imaging.dicom.time_order import POSITION, telling_clock
 from palpate.imaging.phase_scale import wrap_period_rad
 
 _FREQUENCY_DIGITS: Final = 6
+_FEWEST_DIRECTIONS: Final = 3
+_WHOLE: Final = frozenset((header.MAGNITUDE, header.REAL))
+"""Kinds of which every scan has one, beside phase or imaginary part."""
 _NAMES: Final = {
     header.PHASE: "phase",
     header.MAGNITUDE: "magnitude",
@@ -63,23 +69,68 @@ class PhilipsReader:
 
     def read(self, series: Sequence[Series], settings: IngestSettings) -> tuple[PhaseAcquisition, ...]:
         """Every acquisition, in the order of series and, within a series, of frequency."""
-        scans = [with_frames(one) for one in elastography(series)]
+        found = elastography(series)
+        scans = _with_magnitudes([with_frames(one) for one in found], [one for one in series if one not in found])
+        uncommented = [one for one in scans if not states_vibration(one)]
+        told = told_frequencies(uncommented, settings.frequency_hz)
         acquisitions: list[PhaseAcquisition] = []
         still = [one for one in scans if one.number in settings.no_motion_series]
         moving = [one for one in scans if one not in still]
         for run, members in enumerate([*_runs(moving, settings), *_runs(still, settings)]):
-            acquisitions += _read_run(run, members, settings)
+            acquisitions += _read_run(run, members, told, settings)
         return with_noise_scans(acquisitions, settings.no_motion_series)
 
 
-def _runs(scans: Sequence[Series], settings: IngestSettings) -> list[list[Series]]:
-    """Series that make up one acquisition each, in the order of their numbers.
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """Series that make up one acquisition, or one of each frequency.
+
+    Attributes:
+        members: in the order of their numbers.
+        within: number of encodings that each series holds and no header tells apart.
+    """
+
+    members: Sequence[Series]
+    within: int = 1
+
+
+def _with_magnitudes(scans: Sequence[Series], others: Sequence[Series]) -> list[Series]:
+    """Return scans with the images of a magnitude series of its own, where they hold none themselves."""
+    lacking = [one for one in scans if {header.kind(image) for image in one.instances} & _WHOLE == set()]
+    if not lacking:
+        return list(scans)
+    candidates = [with_frames(one) for one in others if header.is_philips(one.header)]
+    candidates = [one for one in candidates if {header.kind(image) for image in one.instances} == {header.MAGNITUDE}]
+    made = []
+    for scan in scans:
+        phase = _of_kind(scan, header.PHASE)
+        partner = None
+        if scan in lacking and phase.instances:
+            partner = magnitude_partner(phase, slice_grid(phase.instances), candidates)
+        if partner is None:
+            made.append(scan)
+        else:
+            candidates.remove(partner)
+            made.append(Series(scan.number, (*scan.instances, *partner.instances)))
+    return made
+
+
+def _of_kind(series: Series, kind: str) -> Series:
+    return Series(series.number, tuple(one for one in series.instances if header.kind(one) == kind))
+
+
+def _runs(scans: Sequence[Series], settings: IngestSettings) -> list[_Run]:
+    """Return the runs in the order of their series' numbers.
 
     Raises:
         InputError: series of one encoding are left over.
     """
-    single = [one for one in scans if len(_directions([one])) < 2]
+    within = _within(scans, settings)
+    single = [one for one in scans if len(_directions([one])) < 2 and within[one.number] == 1]
     wanted = len(_directions(single) or settings.encoding_matrix or range(3))
+    if len(single) < _FEWEST_DIRECTIONS:
+        # Too few series are understood first, and refused for that.
+        wanted = max(1, min(wanted, len(single)))
     if len(single) % wanted:
         raise InputError(
             ", ".join(f"series {one.number}" for one in single),
@@ -87,28 +138,43 @@ def _runs(scans: Sequence[Series], settings: IngestSettings) -> list[list[Series
             expected=f"{wanted} for every acquisition",
             advice="Give the scans of all encodings; if there are not 3, state them all in encoding_matrix.",
         )
-    runs = [single[start : start + wanted] for start in range(0, len(single), wanted)]
-    runs += [[one] for one in scans if one not in single]
-    return sorted(runs, key=lambda members: members[0].number)
+    runs = [_Run(single[start : start + wanted]) for start in range(0, len(single), wanted)]
+    runs += [_Run([one], within[one.number]) for one in scans if one not in single]
+    return sorted(runs, key=lambda run: run.members[0].number)
+
+
+def _within(scans: Sequence[Series], settings: IngestSettings) -> dict[int, int]:
+    """Return how many encodings each series holds that no header tells apart, by its number."""
+    unsaid = [one for one in scans if not _directions([one])]
+    rows = None if settings.encoding_matrix is None else len(settings.encoding_matrix)
+    alone = rows is not None and len(unsaid) % rows > 0
+    found = {one.number: 1 for one in scans}
+    for one in unsaid:
+        kind = header.REAL if not _of_kind(one, header.PHASE).instances else header.PHASE
+        images = _of_kind(one, kind).instances
+        if images:
+            found[one.number] = encodings_within(images, slice_grid(images), rows, alone=alone)
+    return found
 
 
 def _directions(members: Sequence[Series]) -> list[tuple[float, ...]]:
-    """The different directions of encoding that phase images state, in an order that no order of files changes."""
-    stated = {header.direction_lps(one) for series in members for one in series.instances if _is_signal(one)}
-    return sorted(direction for direction in stated if direction is not None)
+    """Return the different directions of encoding that phase images state."""
+    return stated_directions([one for series in members for one in series.instances if _is_signal(one)])
 
 
 def _is_signal(instance: Instance) -> bool:
     return header.kind(instance) is not None
 
 
-def _read_run(run: int, members: Sequence[Series], settings: IngestSettings) -> list[PhaseAcquisition]:
-    """The acquisitions, one for each frequency, of the series of one run."""
-    directions = _directions(members)
-    images: dict[float, list[_Image]] = {}
-    for number, series in enumerate(members):
+def _read_run(
+    number: int, run: _Run, told: Mapping[int, float | None], settings: IngestSettings
+) -> list[PhaseAcquisition]:
+    """Return the acquisitions, one for each frequency, of the series of one run."""
+    directions = _directions(run.members)
+    images: dict[float | None, list[_Image]] = {}
+    for position, series in enumerate(run.members):
         for instance in filter(_is_signal, series.instances):
-            direction = header.direction_lps(instance)
+            direction = direction_lps(instance)
             if (direction is None) != (not directions):
                 raise InputError(
                     instance.place,
@@ -116,75 +182,68 @@ def _read_run(run: int, members: Sequence[Series], settings: IngestSettings) -> 
                     expected="all images of an acquisition to state it, or none",
                     advice=FULL_EXPORT,
                 )
-            encoding = number if direction is None else directions.index(direction)
-            frequency_hz = round(header.frequency_hz(instance, settings.frequency_hz), _FREQUENCY_DIGITS)
+            encoding = position if direction is None else directions.index(direction)
+            frequency_hz = header.frequency_hz(instance, told.get(series.number, settings.frequency_hz))
+            if frequency_hz is not None:
+                frequency_hz = round(frequency_hz, _FREQUENCY_DIGITS)
             images.setdefault(frequency_hz, []).append(_Image(instance, str(header.kind(instance)), encoding))
-    return [_acquisition(run, members, hz, images[hz], settings) for hz in sorted(images)]
+    ordered = sorted(images, key=lambda hz: (hz is None, hz or 0.0))
+    return [_acquisition(number, run, hz, images[hz], settings) for hz in ordered]
 
 
 def _acquisition(
-    run: int, members: Sequence[Series], frequency_hz: float, images: Sequence[_Image], settings: IngestSettings
+    number: int, run: _Run, frequency_hz: float | None, images: Sequence[_Image], settings: IngestSettings
 ) -> PhaseAcquisition:
-    """One frequency of one run."""
+    """Return one frequency of one run."""
+    members = run.members
     where = ", ".join(f"series {one.number}" for one in members)
     grid = slice_grid([one.instance for one in images])
     _demand_slices(images[0].instance, grid)
+    of_kind = {kind: [one for one in images if one.kind == kind] for kind in _NAMES}
     tables = {
-        kind: image_table(_places([one for one in images if one.kind == kind], grid, where), grid, f"{where}, {name}")
-        for kind, name in _NAMES.items()
-        if any(one.kind == kind for one in images)
+        kind: image_table(_places(run, own, grid, where), grid, f"{where}, {_NAMES[kind]}")
+        for kind, own in of_kind.items()
+        if own
     }
     phase_rad, magnitude = _signal(tables, where)
     first = next(iter(tables.values()))
     _demand_offsets(first, where)
     encodings = [offsets[0][0] for offsets in first.images]
+    known_hz = demand_told(where, encodings, phase_rad.shape, frequency_hz, settings)
     acquired = acquired_matrix(encodings[0], *grid.shape[:2])
     say_interpolated(where, acquired, *grid.shape[:2])
-    directions, axes = philips_directions(phase_rad, magnitude, encodings, grid, settings, where)
+    directions, axes = three_directions(phase_rad, magnitude, encodings, grid, settings, where)
     return PhaseAcquisition(
         phase_rad=directions.phase_rad,
         magnitude=directions.magnitude,
         affine_mm=grid.affine_mm,
-        frequency_hz=frequency_hz,
+        frequency_hz=known_hz,
         encoding_axes=axes,
         slice_time_s=first.slice_time_s(),
         menc_um_per_rad=_menc(images),
         encoding_gain=directions.gain,
         wrap_period_rad=wrap_period_rad(phase_rad),
-        run=run,
+        run=number,
         slice_thickness_mm=slice_thickness_mm(encodings[0]),
         acquired_matrix=acquired,
         facts={
             "reader": PhilipsReader.name,
-            "series_numbers": [one.number for one in members],
+            "series_numbers": sorted({*(one.number for one in members), *_numbers(images)}),
             "acquisition": members[0].technical_facts(),
             "dicom": members[0].references(),
         },
     )
 
 
-def _places(images: Sequence[_Image], grid: SliceGrid, where: str) -> list[Place]:
-    """Return images with their time offsets: as counted, or in the order that headers state (time_order).
+def _numbers(images: Sequence[_Image]) -> set[int]:
+    return {int(one.instance.header.SeriesNumber) for one in images}
 
-    Raises:
-        InputError: nothing but the order of files tells the offsets of a slice apart.
-    """
-    groups: dict[tuple[int, int], list[Instance]] = {}
-    for one in images:
-        groups.setdefault((one.encoding, grid.index_of(one.instance)), []).append(one.instance)
-    positions = [POSITION.read(one.instance) for one in images]
-    counted = all(np.isfinite(one) for one in positions) and len(set(positions)) > 1
-    # Asked even where positions decide: statements that contradict each other are refused.
-    asked = not counted or POSITION.tells(list(groups.values()))
-    clock = telling_clock(list(groups.values()), where) if asked else POSITION
-    if counted or clock is POSITION:
-        # Numbers as stated: then a missing or doubled offset is found.
-        return [Place(one.instance, one.encoding, int(POSITION.read(one.instance)) - 1) for one in images]
-    return [
-        Place(of_slice[number], encoding, offset)
-        for (encoding, _), of_slice in groups.items()
-        for offset, number in enumerate(clock.order(of_slice))
-    ]
+
+def _places(run: _Run, images: Sequence[_Image], grid: SliceGrid, where: str) -> list[Place]:
+    """Return images of one kind with their encodings and time offsets."""
+    if run.within > 1:
+        return split_places([one.instance for one in images], grid, run.within, where)
+    return offset_places([EncodedImage(one.instance, one.encoding) for one in images], grid, where)
 
 
 def _signal(tables: Mapping[str, ImageTable], where: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -2,12 +2,12 @@
 
 | fact | where, first that is there |
 |---|---|
-| kind: magnitude, phase, real, imaginary | Complex Image Component; (2005,1011); fourth value of Image Type |
-| direction of the motion encoding | Velocity Encoding Direction; Diffusion Gradient Orientation |
+| kind: magnitude, phase, real, imaginary | Complex Image Component; (2005,1011); fourth value or words of Image Type |
+| direction of the motion encoding | palpate.imaging.dicom.encoding_scheme |
 | time offset | palpate.imaging.dicom.time_order: temporal position, trigger time, acquisition time, instance number |
 | value | slope x stored + intercept; over slope x scale slope, (2005,100E), where that is stated |
 | slices and offsets to expect | (2001,1018); (2001,1081) and Number of Temporal Positions, 1 meaning "not counted" |
-| frequency, motion encoding | VP[us] and ME[um/rad] in an image comment that begins with MRE:; the settings |
+| frequency, motion encoding | VP[us] and ME[um/rad] in an image comment (MRE:); the settings; the description |
 
 The scanner itself states no frequency; the comment is how the in-silico patient, and whoever wants to, states it.
 """
@@ -22,17 +22,18 @@ from numpy.typing import NDArray
 from pydicom.multival import MultiValue
 
 from palpate.errors import InputError
+from palpate.imaging.dicom.derived_images import DERIVED_WORDS
 from palpate.imaging.dicom.files import Instance
 from palpate.imaging.dicom.series import numbers
 from palpate.imaging.dicom.siemens_comment import comment_number, comment_tokens
 
 PHASE, MAGNITUDE, REAL, IMAGINARY = "P", "M", "R", "I"
 _COMPONENTS: Final = {"MAGNITUDE": MAGNITUDE, "PHASE": PHASE, "REAL": REAL, "IMAGINARY": IMAGINARY}
-_DIRECTIONS: Final = ("VelocityEncodingDirection", "DiffusionGradientOrientation")
+_PHASE_WORDS: Final = frozenset(("P", "PHASE", "PHASE MAP", "P_SE", "P_FFE", "P_PCA"))
+_MAGNITUDE_WORDS: Final = frozenset(("M", "MAGNITUDE", "M_SE", "M_FFE", "M_PCA"))
 _IMAGING, _MR_IMAGING = "Philips Imaging DD 001", "Philips MR Imaging DD 001"
 _N_SLICES, _N_DYNAMICS = (0x2001, 0x18), (0x2001, 0x81)
 _IMAGE_KIND, _SCALE_SLOPE = (0x2005, 0x11), (0x2005, 0x0E)
-_DIRECTION_DECIMALS: Final = 4
 
 
 def is_philips(header: pydicom.Dataset) -> bool:
@@ -50,48 +51,38 @@ def kind(instance: Instance) -> str | None:
     for candidate in (component, private, *image_type[3:4]):
         if candidate in _COMPONENTS.values():
             return str(candidate)
-    return None
+    # Product sequences have MRE among the words, at any place.
+    words = set(image_type)
+    if words & DERIVED_WORDS:
+        return None
+    is_product = "MRE" in words
+    if is_product and words & _PHASE_WORDS:
+        return PHASE
+    return MAGNITUDE if words & _MAGNITUDE_WORDS or (is_product and "FFE" in words) else None
 
 
-def direction_lps(instance: Instance) -> tuple[float, ...] | None:
-    """The motion encoding's direction in the patient's axes L, P, S; None where the header does not say."""
-    for name in _DIRECTIONS:
-        if instance.header.get(name) is not None:
-            return tuple(float(value) for value in numbers(instance, name, 3).round(_DIRECTION_DECIMALS) + 0.0)
-    return None
+def frequency_hz(instance: Instance, otherwise_hz: float | None) -> float | None:
+    """Return the frequency of the vibration: the comment's, or else another; None where there is neither.
 
-
-def exact_direction_lps(instance: Instance) -> NDArray[np.float64]:
-    """The direction with all its decimals, shape (3,); only where direction_lps is not None."""
-    name = next(name for name in _DIRECTIONS if instance.header.get(name) is not None)
-    return numbers(instance, name, 3)
-
-
-def frequency_hz(instance: Instance, otherwise_hz: float | None) -> float:
-    """The frequency of the vibration: the comment's, or the settings'.
+    Args:
+        instance: the image.
+        otherwise_hz: of the settings, or of the series' description.
 
     Raises:
-        InputError: neither states it, or the comment's period is not positive.
+        InputError: the comment's period is not positive.
     """
     tokens = comment_tokens(instance)
-    if "VP" in tokens:
-        period_us = comment_number(instance, tokens, "VP")
-        if period_us <= 0:
-            raise InputError(
-                instance.place,
-                found=f"a vibration period of {period_us:g} us",
-                expected="a period above 0",
-                advice="Correct VP[..] in the image comment, or remove it and set frequency_hz.",
-            )
-        return 1e6 / period_us
-    if otherwise_hz is None:
+    if "VP" not in tokens:
+        return otherwise_hz
+    period_us = comment_number(instance, tokens, "VP")
+    if period_us <= 0:
         raise InputError(
             instance.place,
-            found="no frequency of the vibration",
-            expected="it in the settings, as Philips' headers do not hold it",
-            advice="Set frequency_hz in the ingest section, such as frequency_hz: 50.",
+            found=f"a vibration period of {period_us:g} us",
+            expected="a period above 0",
+            advice="Correct VP[..] in the image comment, or remove it and set frequency_hz.",
         )
-    return otherwise_hz
+    return 1e6 / period_us
 
 
 def menc_um_per_rad(instance: Instance) -> float | None:

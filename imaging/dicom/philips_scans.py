@@ -1,8 +1,8 @@
 """Which of Philips' series with phase images may be elastography: a study holds field maps and venograms as well.
 
-Nothing in Philips' headers says elastography. Two things tell it from other series with phase: a comment that begins
-with MRE:, or, where no series has one, at least three phase images of a slice, for a vibration is sampled in time and a
-map of the main field is not.
+Three things tell elastography from other series with phase: a comment that begins with MRE:, the word MRE in Image
+Type, as product sequences have it, or, where no series has either, at least three phase images of a slice, for a
+vibration is sampled in time and a map of the main field is not.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence as Items
 
 from palpate.imaging.dicom import philips_header as header
-from palpate.imaging.dicom.frames import frame_comments, is_multi_frame
-from palpate.imaging.dicom.series import Series
-from palpate.imaging.dicom.siemens_comment import has_comment
+from palpate.imaging.dicom.frames import is_multi_frame
+from palpate.imaging.dicom.series import Series, texts
+from palpate.imaging.dicom.siemens_comment import states_vibration
 
 _FEWEST_OFFSETS: Final = 3
 _OWN: Final = "PerFrameFunctionalGroupsSequence"
@@ -26,8 +26,8 @@ _OWN: Final = "PerFrameFunctionalGroupsSequence"
 def elastography(series: Sequence[Series]) -> list[Series]:
     """The series that may be elastography, in their order; reads no pixels and never raises."""
     with_phase = [one for one in series if _has_phase(one)]
-    commented = [one for one in with_phase if _says_so(one)]
-    return commented or [one for one in with_phase if _phase_images_of_a_slice(one) >= _FEWEST_OFFSETS]
+    marked = [one for one in with_phase if _says_so(one)]
+    return marked or [one for one in with_phase if _phase_images_of_a_slice(one) >= _FEWEST_OFFSETS]
 
 
 def _has_phase(series: Series) -> bool:
@@ -40,8 +40,8 @@ def _has_phase(series: Series) -> bool:
 
 
 def _says_so(series: Series) -> bool:
-    comments = (comment for one in series.instances for comment in frame_comments(one))
-    return any(has_comment(one) for one in series.instances) or any(text.startswith("MRE:") for text in comments)
+    """Whether a comment or, in product sequences, Image Type says elastography."""
+    return states_vibration(series) or any("MRE" in texts(one.header, "ImageType") for one in series.instances)
 
 
 def _phase_images_of_a_slice(series: Series) -> int:

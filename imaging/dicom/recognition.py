@@ -13,10 +13,11 @@ from typing import Final
 
 from pydicom.dataset import Dataset
 
-from palpate.imaging.dicom.frames import frame_comments, is_multi_frame
+from palpate.imaging.dicom.frames import is_multi_frame
 from palpate.imaging.dicom.ge_private import is_mre
 from palpate.imaging.dicom.series import Series, texts
-from palpate.imaging.dicom.siemens_comment import has_comment
+from palpate.imaging.dicom.siemens_comment import states_vibration
+from palpate.imaging.dicom.siemens_marks import has_mark, is_raw_phase
 
 type Test = Callable[[Series], bool]
 
@@ -93,13 +94,8 @@ def _kind(word: str, lacking: str) -> Criterion:
     )
 
 
-def _has_vibration_comment(series: Series) -> bool:
-    frames = (text for one in series.instances for text in frame_comments(one))
-    return any(has_comment(one) for one in series.instances) or any(text.startswith("MRE:") for text in frames)
-
-
 _COMMENT: Final = Criterion(
-    _has_vibration_comment,
+    states_vibration,
     "Image Comments (0020,4000) that begin with MRE: and state frequency, direction and offset",
     "De-identify with ImageComments kept, or state what they said in the ingest settings (frequency_hz, "
     "encoding_matrix) where the reader takes them from there; else convert to a wave-field folder (docs/files.md).",
@@ -163,6 +159,22 @@ _SIEMENS_ENHANCED: Final = (
     Criterion(_has_frames, "frames with functional groups (5200,9230)", "Export as enhanced MR, or as mosaics."),
     _COMMENT,
 )
+_SIEMENS_PRODUCT: Final = (
+    _maker("SIEMENS"),
+    Criterion(
+        is_raw_phase,
+        "raw phase (P in Image Type or PHASE as Complex Image Component, without WV, WAVE, STIFFNESS or CONFIDENCE, "
+        "which the scanner derived)",
+        "Export the raw phase and magnitude series too: waves, stiffness and confidence maps are computed from them.",
+    ),
+    Criterion(
+        # With the comment they are the research sequence's, which the readers before take.
+        lambda series: has_mark(series) and not states_vibration(series),
+        "name of an elastography sequence (greMR, epiMR, epseM in Sequence Name), word ELASTO in Image Type, or "
+        "MRE in Series Description",
+        "Export again with Sequence Name (0018,0024) and Image Type (0008,0008) as the scanner wrote them.",
+    ),
+)
 _GE: Final = (
     _maker("GE"),
     Criterion(
@@ -188,6 +200,7 @@ _PHILIPS: Final = (
 CRITERIA: Final[tuple[tuple[str, tuple[Criterion, ...]], ...]] = (
     ("Siemens mosaic", _SIEMENS),
     ("Siemens enhanced", _SIEMENS_ENHANCED),
+    ("Siemens product", _SIEMENS_PRODUCT),
     ("GE", _GE),
     ("Philips", _PHILIPS),
 )

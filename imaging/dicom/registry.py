@@ -20,6 +20,7 @@ from palpate.imaging.dicom.recognition import near
 from palpate.imaging.dicom.series import Series
 from palpate.imaging.dicom.siemens_enhanced import SiemensEnhancedReader
 from palpate.imaging.dicom.siemens_mosaic import SiemensMosaicReader
+from palpate.imaging.dicom.siemens_product import SiemensProductReader
 from palpate.imaging.dicom.sorting import Export, passed_rows, sort_export
 from palpate.imaging.dicom.vocabulary import is_known
 
@@ -53,6 +54,7 @@ class VendorReader(Protocol):
 READERS: Final[tuple[VendorReader, ...]] = (
     SiemensMosaicReader(),
     SiemensEnhancedReader(),
+    SiemensProductReader(),
     GeReader(),
     PhilipsReader(),
 )

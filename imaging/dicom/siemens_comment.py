@@ -17,8 +17,10 @@ from numpy.typing import NDArray
 
 from palpate.errors import InputError
 from palpate.imaging.dicom.files import Instance
-from palpate.imaging.dicom.series import texts
+from palpate.imaging.dicom.frames import frame_comments
+from palpate.imaging.dicom.series import Series, texts
 
+_MARK = "MRE:"
 _TOKEN = re.compile(r"([A-Za-z]{2})\[([^\]]*)\]")
 
 
@@ -55,7 +57,13 @@ class EncodingComment:
 
 def has_comment(instance: Instance) -> bool:
     """Whether the image carries such a comment."""
-    return comment_text(instance).startswith("MRE:")
+    return comment_text(instance).startswith(_MARK)
+
+
+def states_vibration(series: Series) -> bool:
+    """Whether any image or frame of a series carries such a comment; reads no pixels and never raises."""
+    frames = (text for one in series.instances for text in frame_comments(one))
+    return any(has_comment(one) for one in series.instances) or any(text.startswith(_MARK) for text in frames)
 
 
 def comment_text(instance: Instance) -> str:

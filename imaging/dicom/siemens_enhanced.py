@@ -1,4 +1,4 @@
-"""Siemens MRE as enhanced multi-frame: one slice a frame, and the mosaic's comment in each phase frame.
+"""Siemens MRE with one slice a frame or a classic image, and the mosaic's comment in each phase frame.
 
 Magnitude and phase are separate series, as with mosaics. Magnitude frames need no comment: of the frames that show one
 slice, the earliest of the magnitude belongs to the earliest of the phase, and so on (palpate.imaging.dicom.time_order).
@@ -7,7 +7,6 @@ slice, the earliest of the magnitude belongs to the earliest of the phase, and s
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,18 +17,18 @@ from palpate.imaging.acquisition import PhaseAcquisition
 from palpate.imaging.dicom.acquired import acquired_matrix, say_interpolated, slice_thickness_mm
 from palpate.imaging.dicom.encoding import encoding_axes
 from palpate.imaging.dicom.files import Instance
-from palpate.imaging.dicom.frames import frame_comments, is_multi_frame, with_frames
+from palpate.imaging.dicom.frames import with_frames
 from palpate.imaging.dicom.image_table import ImageTable, Place, image_table
 from palpate.imaging.dicom.no_motion import with_noise_scans
+from palpate.imaging.dicom.partner import demand_partner
 from palpate.imaging.dicom.series import Series
-from palpate.imaging.dicom.siemens_comment import EncodingComment, parse_comment
+from palpate.imaging.dicom.siemens_comment import EncodingComment, parse_comment, states_vibration
+from palpate.imaging.dicom.siemens_marks import MAGNITUDE, is_magnitude, is_raw_phase, is_siemens, kind
 from palpate.imaging.dicom.siemens_mosaic import siemens_phase_rad
+from palpate.imaging.dicom.siemens_tiles import single_slices
 from palpate.imaging.dicom.slice_grid import SliceGrid, slice_grid
 from palpate.imaging.dicom.slices import FULL_EXPORT
 from palpate.imaging.dicom.time_order import telling_clock
-from palpate.imaging.nifti import same_grid
-
-_MARK: Final = "MRE:"
 
 
 class SiemensEnhancedReader:
@@ -47,7 +46,7 @@ class SiemensEnhancedReader:
         acquisitions: list[PhaseAcquisition] = []
         for run, phase in enumerate(with_frames(one) for one in series if _is_phase(one)):
             grid = slice_grid(phase.instances)
-            magnitude = _partner(phase, grid, magnitudes)
+            magnitude = demand_partner(phase, grid, [one for one in magnitudes if _is_magnitude(one)])
             magnitudes.remove(magnitude)
             acquisitions += _read_pair(run, phase, magnitude, grid)
         # Everything else that settings could say is in the sequence's comments.
@@ -55,41 +54,16 @@ class SiemensEnhancedReader:
 
 
 def _is_siemens(series: Series) -> bool:
-    maker = str(series.header.get("Manufacturer", "")).upper()
-    return "SIEMENS" in maker and all(is_multi_frame(one) for one in series.instances)
+    return is_siemens(series) and single_slices(series)
 
 
 def _is_phase(series: Series) -> bool:
-    return _is_siemens(series) and any(
-        comment.startswith(_MARK) for one in series.instances for comment in frame_comments(one)
-    )
+    only_magnitude = is_magnitude(series) and not is_raw_phase(series)
+    return _is_siemens(series) and states_vibration(series) and not only_magnitude
 
 
-def _partner(phase: Series, grid: SliceGrid, candidates: Sequence[Series]) -> Series:
-    """The magnitude series of a phase series: of those with as many frames on the same grid, the nearest number.
-
-    Raises:
-        InputError: there is none.
-    """
-    matching = [one for one in candidates if _matches(one, phase, grid)]
-    # Scanners number the magnitude of a pair first, so of two equally near the one before is the partner.
-    matching.sort(key=lambda one: (abs(one.number - phase.number), one.number > phase.number))
-    if not matching:
-        raise InputError(
-            f"series {phase.number}",
-            found=f"{len(phase.instances)} phase frames without a series of as many magnitude frames on the same grid",
-            expected="the magnitude series of the same acquisition",
-            advice=FULL_EXPORT,
-        )
-    return matching[0]
-
-
-def _matches(candidate: Series, phase: Series, grid: SliceGrid) -> bool:
-    kinds = {str(one.header.get("ComplexImageComponent", "")) for one in candidate.instances}
-    if kinds != {"MAGNITUDE"} or len(candidate.instances) != len(phase.instances):
-        return False
-    theirs = slice_grid(candidate.instances)
-    return theirs.shape == grid.shape and same_grid(theirs.affine_mm, grid.affine_mm, grid.shape)
+def _is_magnitude(series: Series) -> bool:
+    return all(kind(one) == MAGNITUDE for one in series.instances)
 
 
 def _read_pair(run: int, phase: Series, magnitude: Series, grid: SliceGrid) -> list[PhaseAcquisition]:
@@ -119,7 +93,7 @@ def _read_pair(run: int, phase: Series, magnitude: Series, grid: SliceGrid) -> l
         acquisitions.append(
             PhaseAcquisition(
                 phase_rad=phases.values(siemens_phase_rad),
-                magnitude=signals.values(_signal),
+                magnitude=signals.values(with_signal),
                 affine_mm=grid.affine_mm,
                 frequency_hz=stated.frequency_hz,
                 encoding_axes=encoding_axes([by_direction[one] for one in sorted(by_direction)], first),
@@ -205,7 +179,7 @@ def _demand_offsets(table: ImageTable, phase: Series) -> None:
         )
 
 
-def _signal(instance: Instance, stored: NDArray[np.float64]) -> NDArray[np.float64]:
+def with_signal(instance: Instance, stored: NDArray[np.float64]) -> NDArray[np.float64]:
     """Magnitude with signal somewhere."""
     if not stored.any():
         raise InputError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +23,11 @@ from palpate.imaging.dicom.geometry import (
 )
 from palpate.imaging.dicom.series import numbers
 from palpate.imaging.dicom.siemens_csa import tiles_descend
-from palpate.imaging.dicom.siemens_private import slices_in_mosaic
+from palpate.imaging.dicom.siemens_private import common_slice_times_s, slices_in_mosaic
 from palpate.imaging.dicom.slices import FULL_EXPORT
+
+_EMPTY_TILE: Final = 0.01
+"""Share of pixels that may differ from zero in a tile without a slice, as compression with loss leaves them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +60,32 @@ class MosaicLayout:
         """Return values of tiles in the order of slices along rows x columns; the last axis counts them."""
         return by_tile[..., ::-1] if self.descending else by_tile
 
-    def beyond(self, instance: Instance) -> NDArray[np.float64]:
-        """Return the share of pixels that are not zero in each tile after the last slice, shape (tile,)."""
+    def slice_times_s(self, images: Sequence[Instance]) -> NDArray[np.float64] | None:
+        """Return when each slice was acquired, in the order of slices along rows x columns, shape (k,).
+
+        None where headers do not say.
+
+        Args:
+            images: mosaics of an acquisition.
+
+        Raises:
+            InputError: some mosaics state no times, or others.
+        """
+        times_s = common_slice_times_s(images, self.n_slices)
+        return None if times_s is None else self.along_normal(times_s)
+
+    def demand_empty_beyond(self, instance: Instance) -> None:
+        """Raise InputError where a mosaic of magnitude has signal in tiles after the last slice."""
         tiles = mosaic_tiles(self._pixels(instance), tiles_per_side(self.n_slices))
-        return np.asarray((tiles[..., self.n_slices :] != 0).mean(axis=(0, 1)))
+        shares = (tiles[..., self.n_slices :] != 0).mean(axis=(0, 1))
+        beyond = np.flatnonzero(shares > _EMPTY_TILE)
+        if beyond.size:
+            raise InputError(
+                instance.place,
+                found=f"signal in tile {self.n_slices + beyond[0] + 1} of the mosaic, where no slice is said to be",
+                expected=f"empty tiles after slice {self.n_slices}, the number that (0019,100A) states",
+                advice="The header counts too few slices: export the series again from the scanner or archive.",
+            )
 
     def _pixels(self, instance: Instance) -> NDArray[np.float64]:
         pixels = instance.pixels()

@@ -18,14 +18,11 @@ from palpate.imaging.dicom.no_motion import with_noise_scans
 from palpate.imaging.dicom.series import Series, numbers
 from palpate.imaging.dicom.siemens_comment import EncodingComment, has_comment, parse_comment
 from palpate.imaging.dicom.siemens_layout import MosaicLayout, common_layout, mosaic_layout
-from palpate.imaging.dicom.siemens_private import common_slice_times_s
 from palpate.imaging.dicom.slices import FULL_EXPORT
 from palpate.imaging.dicom.time_order import MOMENT, NUMBER
 
 _PHASE_LIMIT: Final = 4096.0
 """Rescaled phase that means pi."""
-_EMPTY_TILE: Final = 0.01
-"""Share of pixels that may differ from zero in a tile without a slice, as compression with loss leaves them."""
 _PI_MRAD: Final = 3142.0
 """The same where Rescale Type says milliradians, to the whole number that writers clip at."""
 
@@ -134,7 +131,7 @@ def _read_pair(run: int, phase: Series, magnitude: Series) -> list[PhaseAcquisit
                 affine_mm=layout.affine_mm,
                 frequency_hz=comments[chosen[0]].frequency_hz,
                 encoding_axes=encoding_axes([comments[row[0]] for row in table], first),
-                slice_time_s=_slice_times_s(layout, [one for row in images for one in row]),
+                slice_time_s=layout.slice_times_s([one for row in images for one in row]),
                 menc_um_per_rad=comments[chosen[0]].menc_um_per_rad,
                 run=run,
                 facts=_facts(phase, magnitude),
@@ -252,21 +249,8 @@ def _signal(instance: Instance, layout: MosaicLayout) -> NDArray[np.float64]:
             expected="an image in every tile of the mosaic",
             advice=FULL_EXPORT,
         )
-    beyond = np.flatnonzero(layout.beyond(instance) > _EMPTY_TILE)
-    if beyond.size:
-        raise InputError(
-            instance.place,
-            found=f"signal in tile {layout.n_slices + beyond[0] + 1} of the mosaic, where no slice is said to be",
-            expected=f"empty tiles after slice {layout.n_slices}, the number that (0019,100A) states",
-            advice="The header counts too few slices: export the series again from the scanner or archive.",
-        )
+    layout.demand_empty_beyond(instance)
     return volume
-
-
-def _slice_times_s(layout: MosaicLayout, images: Sequence[Instance]) -> NDArray[np.float64] | None:
-    """Return when each slice was acquired, in the order of slices along rows x columns, shape (k,)."""
-    times_s = common_slice_times_s(images, layout.n_slices)
-    return None if times_s is None else layout.along_normal(times_s)
 
 
 def _facts(phase: Series, magnitude: Series) -> dict[str, object]:

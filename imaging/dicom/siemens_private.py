@@ -38,6 +38,13 @@ def slices_in_mosaic(instance: Instance) -> int:
     return int(value)
 
 
+def states_slices(instance: Instance) -> bool:
+    """Whether (0019,100A) counts several slices, which only mosaics have; never raises."""
+    block = _private_block(instance)
+    value = block[_N_SLICES].value if block is not None and _N_SLICES in block else None
+    return isinstance(value, (int, float)) and value > 1
+
+
 def slice_times_s(instance: Instance, n_slices: int) -> NDArray[np.float64] | None:
     """Return when each slice of a mosaic was acquired, (0019,1029), shape (k,); None where the header does not say.
 

@@ -17,6 +17,7 @@ from pydicom.uid import EnhancedMRImageStorage, LegacyConvertedEnhancedMRImageSt
 
 from palpate.errors import InputError
 from palpate.imaging.acquisition import PhaseAcquisition
+from palpate.imaging.dicom.derived_images import is_derived
 from palpate.imaging.dicom.files import Contents, Instance, shown
 from palpate.imaging.dicom.grouping import SAME_IDENTIFIER, SPLIT_SERIES, SPLIT_STUDY, Study, group_studies
 from palpate.imaging.dicom.persons import PERSON
@@ -226,6 +227,9 @@ def _refuse_several(container: Path, studies: Sequence[Study]) -> None:
 def _row_of(series: Series, role: tuple[str, str] | None) -> SeriesRow:
     if role is not None:
         return _row(series.instances, role[0], f"MRE, read as {role[1]}")
+    if is_derived(series):
+        reason = "waves, stiffness or confidence that the scanner derived, no raw phase"
+        return _row(series.instances, "left out", reason)
     localiser = any("LOCALI" in kind.upper() for kind in series.image_type)
     return _row(series.instances, "left out", "localiser" if localiser else "no part of the MRE")
 

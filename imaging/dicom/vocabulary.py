@@ -33,8 +33,14 @@ spleen stiffness storage survey swi t1 t1w t2 t2w tensor test tfe tfl thigh tof 
 vibe vibration wave wavefield waves with without x y z
 """
 _WORDS: Final = frozenset(_DESCRIPTIVE.split())
-_MEASURE: Final = re.compile(r"\d{1,3}(?:hz|mm|ms|iso|deg|dir|ch|pt|t)?|inv\d{1,4}|(?:run|ses|acq)\d{1,2}")
-_WORD: Final = re.compile(r"[A-Za-z0-9]+")
+_MEASURE: Final = re.compile(
+    r"\d{1,4}(?:\.\d{1,3})?hz|\d{1,3}(?:mm|ms|iso|deg|dir|ch|pt|t)?|inv\d{1,4}|(?:run|ses|acq)\d{1,2}"
+)
+_WORD: Final = re.compile(r"\d+\.\d+hz|[A-Za-z0-9]+")
+_FREQUENCY: Final = re.compile(
+    r"(?<![\d.,])(\d{1,4}(?:[.,]\d{1,3})?)[ _]?hz(?![a-z0-9]|/|[ _]?per)", re.IGNORECASE | re.ASCII
+)
+"""A frequency in a description, but not the bandwidth of a pixel (Hz/px)."""
 _IMAGE_TYPES: Final = (
     "ORIGINAL|DERIVED|PRIMARY|SECONDARY|MIXED|M|P|R|I|M_FFE|P_FFE|R_FFE|I_FFE|M_SE|P_SE|R_SE|I_SE|M_PCA|P_PCA|"
     "PHASE MAP|PHASE|MAGNITUDE|REAL|IMAGINARY|FFE|SE|PCA|ND|NORM|NONE|MOSAIC|DIS2D|DIS3D|FM|FM3|FIL|MFSPLIT|"
@@ -48,6 +54,9 @@ _SEQUENCES: Final = (
     r"epi2|epi|gremre|gremr|epimr|epsem|epsemre|wip_epsemre|efgre3d|fgre|fgremre|epimre|memp|ssfse|3dgrass|bravo|cube|tfe|ffe|palpate)(?:[123]d)?\d{0,4}(?:_\d{1,4})?"
     r"(?:ns|rs|r|st|t|rb|h|f)?"
 )
+SEQUENCE_NAMES: Final = ("SequenceName", "PulseSequenceName", "ScanningSequence")
+ELASTOGRAPHY_SEQUENCE: Final = re.compile(r"(?:wip_)?epsemre|epsem|epimr|gremr", re.IGNORECASE | re.ASCII)
+"""Siemens' product sequences, by a piece of their name."""
 _MRE_TOKEN: Final = r"(?:[fdt]I|az|po|VP|TC|ME)\[[-+0-9.,; eE]*\]"
 _PARTS: Final = (
     "BRAIN|HEAD|SKULL|NECK|LIVER|ABDOMEN|ABDOMENPELVIS|PELVIS|CHEST|BREAST|HEART|KIDNEY|SPLEEN|PANCREAS|PROSTATE|"
@@ -131,6 +140,17 @@ def is_identifier(uid: object) -> bool:
     return UID(str(uid), validation_mode=IGNORE).is_valid
 
 
+def known_part(keyword: str, value: str) -> str | None:
+    """Return the name of an elastography sequence within a longer one, such as epseM; None where there is none.
+
+    Args:
+        keyword: the attribute's DICOM keyword.
+        value: one value.
+    """
+    found = ELASTOGRAPHY_SEQUENCE.search(value) if keyword in SEQUENCE_NAMES else None
+    return None if found is None else found.group()
+
+
 def plain(keyword: str, value: object) -> object | None:
     """A header's value as JSON holds it, or None where it is absent, unknown text, not finite, or beside such.
 
@@ -149,8 +169,15 @@ def plain(keyword: str, value: object) -> object | None:
     return text if text and is_known(keyword, text) else None
 
 
+def frequencies_in(text: str) -> tuple[float, ...]:
+    """Return the frequencies in hertz that a free description names, such as 60 of "liver_MRE60Hz"."""
+    return tuple(float(found.replace(",", ".")) for found in _FREQUENCY.findall(text))
+
+
 def known_words(text: str) -> str:
     """Of a free description the words and measures that every MR scanner's protocols hold, lower case, by spaces."""
+    # A frequency stands within words ("mre60Hz") or has a blank before its unit.
+    text = _FREQUENCY.sub(lambda found: f" {found[1].replace(',', '.')}hz ", text)
     words = (word.lower() for word in _WORD.findall(text))
     return " ".join(word for word in words if word in _WORDS or _MEASURE.fullmatch(word))
 

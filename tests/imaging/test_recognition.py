@@ -49,7 +49,16 @@ def test_sound_scans_meet_all_criteria_of_their_reader(what: str, tmp_path: Path
 
 # What an archive or a de-identification takes away, and what the refusal must name.
 TAKEN: dict[str, tuple[str, Callable[[pydicom.Dataset], object], tuple[str, ...]]] = {
-    "comments": ("DICOM, siemens", lambda one: one.pop("ImageComments", None), ("Siemens mosaic", "Image Comments")),
+    "comments": (
+        "DICOM, siemens",
+        lambda one: one.pop("ImageComments", None),
+        ("no frequency of the vibration in image comments", "frequency_hz", "encoding_matrix"),
+    ),
+    "comments and description": (
+        "DICOM, siemens",
+        lambda one: [one.pop(name, None) for name in ("ImageComments", "SeriesDescription", "ProtocolName")],
+        ("Siemens mosaic", "Image Comments"),
+    ),
     "maker": ("DICOM, siemens", lambda one: setattr(one, "Manufacturer", ""), ("Siemens mosaic", "Manufacturer")),
     "MOSAIC": (
         "DICOM, siemens",

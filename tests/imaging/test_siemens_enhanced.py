@@ -10,11 +10,14 @@ import pydicom
 import pytest
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
-from pydicom.uid import EnhancedMRImageStorage
+from pydicom.uid import EnhancedMRImageStorage, MRImageStorage
 
 from palpate.errors import InputError
 from palpate.imaging.acquisition import PhaseAcquisition
+from palpate.imaging.dicom.files import read_instances
+from palpate.imaging.dicom.frames import with_frames
 from palpate.imaging.dicom.registry import read_acquisitions
+from palpate.imaging.dicom.series import group_series
 from tests.imaging.scanner import Scan, edit, write_mre
 
 SCAN = Scan(shape=(8, 6, 3), offsets=4, slice_time_ms=(0.0, 213.0, 107.0), row=(0.0, 1.0, 0.0), column=(0.0, 0.0, 1.0))
@@ -152,3 +155,47 @@ def test_spoilt_frames_are_refused(what: str, both: tuple[Path, Path]) -> None:
     spoil(enhanced)
     with pytest.raises(InputError, match=mentioned):
         read_acquisitions(enhanced)
+
+
+def test_frames_keep_numbers_and_kinds_of_their_own(both: tuple[Path, Path]) -> None:
+    """What is set for one frame must not change another's, nor the file's: they share all else of the header."""
+    _, enhanced = both
+
+    def typed(image: pydicom.Dataset) -> None:
+        for number, own in enumerate(image.PerFrameFunctionalGroupsSequence):
+            own.MRImageFrameTypeSequence = _one(FrameType=["ORIGINAL", "PRIMARY", f"KIND{number}", "NONE"])
+
+    edit(enhanced / "46.dcm", typed)
+    (series,) = (one for one in group_series(read_instances(enhanced)) if one.number == 46)
+    frames = with_frames(series).instances
+    assert [one.header.InstanceNumber for one in frames] == list(range(1, len(frames) + 1))
+    assert [one.header.ImageType[2] for one in frames] == [f"KIND{number}" for number in range(len(frames))]
+    assert series.image_type[2] == "MRE"
+
+
+def test_classic_images_of_one_slice_are_the_same_scan(both: tuple[Path, Path]) -> None:
+    """Software XA may write the research sequence as classic images: the comment says all that mosaics say."""
+    mosaics, enhanced = both
+    before = _read(mosaics)
+    for series in (45, 46):
+        path = enhanced / f"{series}.dcm"
+        (whole,) = (one for one in group_series(read_instances(enhanced)) if one.number == series)
+        for frame in with_frames(whole).instances:
+            image = pydicom.dcmread(path)
+            for name in ("PerFrameFunctionalGroupsSequence", "SharedFunctionalGroupsSequence", "NumberOfFrames"):
+                delattr(image, name)
+            image.SOPClassUID = image.file_meta.MediaStorageSOPClassUID = MRImageStorage
+            image.SOPInstanceUID = f"1.2.3.4.9.{series}.{frame.header.InstanceNumber}"
+            image.file_meta.MediaStorageSOPInstanceUID = image.SOPInstanceUID
+            image.ImageType = ["ORIGINAL", "PRIMARY", "M" if series == 45 else "P", "ND"]
+            image.AcquisitionTime = frame.header.FrameAcquisitionDateTime[8:]
+            for name in (
+                "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "SliceThickness", "InstanceNumber",
+                "ImageComments", "RescaleSlope", "RescaleIntercept",
+            ):  # fmt: skip
+                if name in frame.header:
+                    setattr(image, name, frame.header[name].value)
+            image.PixelData = frame.pixels().astype(np.uint16).tobytes()
+            image.save_as(enhanced / f"{series}_{frame.header.InstanceNumber:04d}.dcm", enforce_file_format=True)
+        path.unlink()
+    _same(_read(enhanced), before)

@@ -1,0 +1,163 @@
+"""From the motion encodings of an acquisition, as headers or settings state them, to three directions.
+
+Headers of product sequences state neither directions nor frequency. What nobody states is asked for by the name of its
+setting, and only after everything else was understood: an acquisition of one direction stays one whatever is set.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from palpate.config.ingest import IngestSettings
+from palpate.errors import InputError
+from palpate.imaging.dicom.files import Instance
+from palpate.imaging.dicom.geometry import LPS_TO_RAS
+from palpate.imaging.dicom.series import numbers
+from palpate.imaging.dicom.slice_grid import SliceGrid
+from palpate.imaging.encoding_matrix import Demodulated, column_axes, demodulate_as_told, with_background
+
+_DIRECTIONS: Final = ("VelocityEncodingDirection", "DiffusionGradientOrientation")
+_DECIMALS: Final = 4
+_FEWEST: Final = 3
+"""Directions that determine a vector."""
+
+
+def direction_lps(instance: Instance) -> tuple[float, ...] | None:
+    """Return the motion encoding's direction in the patient's axes L, P, S; None where the header does not say."""
+    for name in _DIRECTIONS:
+        if instance.header.get(name) is not None:
+            return tuple(float(value) for value in numbers(instance, name, 3).round(_DECIMALS) + 0.0)
+    return None
+
+
+def stated_directions(instances: Sequence[Instance]) -> list[tuple[float, ...]]:
+    """Return the different directions that images state, in an order that no order of files changes."""
+    stated = {direction_lps(one) for one in instances}
+    return sorted(direction for direction in stated if direction is not None)
+
+
+def demand_told(
+    where: str,
+    first: Sequence[Instance],
+    shape: tuple[int, ...],
+    frequency_hz: float | None,
+    settings: IngestSettings,
+) -> float:
+    """Return the frequency of an acquisition whose encodings are three or more, and stated.
+
+    Args:
+        where: how errors name the acquisition.
+        first: an image of each encoding.
+        shape: of its phase: encoding, offset, i, j, k.
+        frequency_hz: f; None where neither headers nor settings state it.
+        settings: of the study.
+
+    Raises:
+        InputError: there are fewer than three encodings, or frequency or directions are stated nowhere.
+    """
+    has_scheme = direction_lps(first[0]) is not None or settings.encoding_matrix is not None
+    offsets = shape[1]
+    # One series may hold several encodings that only the matrix could tell apart.
+    maybe_several = not has_scheme and len(first) == 1 and offsets % _FEWEST == 0 and offsets >= _FEWEST**2
+    if len(first) < _FEWEST and not maybe_several:
+        raise too_few_directions(where, shape, frequency_hz)
+    if frequency_hz is not None and has_scheme:
+        return frequency_hz
+    lacking, advice = [], []
+    if frequency_hz is None:
+        lacking.append("no frequency of the vibration in image comments or series descriptions")
+        advice.append("frequency_hz, such as frequency_hz: 60 for 60 Hz")
+    if not has_scheme:
+        lacking.append("no direction of the motion encoding in the headers")
+        advice.append(
+            "encoding_matrix, such as [[1,0,0],[0,1,0],[0,0,1]] for encodings along rows, columns and slices of the "
+            "image (encoding_frame: image), in the order of series"
+        )
+    detail = (
+        f"{offsets} images of each of {shape[4]} slices, whose encodings and offsets no header tells apart"
+        if maybe_several
+        else f"{_spoken(shape, frequency_hz)}, {len(first)} encodings"
+    )
+    raise InputError(
+        where,
+        found=f"{' and '.join(lacking)} ({detail})",
+        expected=f"{'both' if len(lacking) > 1 else 'it'} in the settings"
+        + ("" if has_scheme else ", one row for each encoding"),
+        advice=f"Set in the ingest section: {'; '.join(advice)}.",
+    )
+
+
+def too_few_directions(
+    where: str, shape: tuple[int, ...], frequency_hz: float | None, images: str = "phase images"
+) -> InputError:
+    """Return the refusal of an acquisition that was understood, but encodes fewer than three directions.
+
+    Args:
+        where: how the error names the acquisition.
+        shape: of its phase: encoding, offset, i, j, k.
+        frequency_hz: f; None where nobody states it.
+        images: what was understood.
+    """
+    count = shape[0]
+    return InputError(
+        where,
+        found=f"{images} of {count} motion-encoding direction{'s' if count > 1 else ''} "
+        f"({_spoken(shape, frequency_hz)})",
+        expected="three independent directions, in series of their own or in one, for displacement is a vector",
+        advice="Acquire and export the other directions too, and state all of them as encoding_matrix in the "
+        "ingest settings; stiffness from one direction is what the scanner's own inversion gives.",
+    )
+
+
+def three_directions(
+    phase_rad: NDArray[np.float64],
+    magnitude: NDArray[np.float64],
+    first: Sequence[Instance],
+    grid: SliceGrid,
+    settings: IngestSettings,
+    where: str,
+) -> tuple[Demodulated, NDArray[np.float64]]:
+    """Return three directions from the encodings, and their axes in RAS, shape (3, 3).
+
+    Args:
+        phase_rad: shape (encoding, offset, i, j, k).
+        magnitude: same shape.
+        first: an image of each encoding.
+        grid: where they lie.
+        settings: of the study.
+        where: how errors name the acquisition.
+
+    Raises:
+        InputError: neither headers nor settings state the encodings, or three directions cannot be made of them.
+    """
+    if direction_lps(first[0]) is not None:
+        rows = np.stack([_exact_direction_lps(one) for one in first]) @ LPS_TO_RAS.T
+        columns = np.eye(3)
+    else:
+        rows = np.asarray(settings.encoding_matrix or (), dtype=np.float64)
+        columns = column_axes(settings.encoding_frame, grid.affine_mm)
+    if len(rows) != len(first):
+        raise InputError(
+            where,
+            found=f"{len(first)} motion encodings",
+            expected=f"{len(rows)} as encoding_matrix has rows",
+            advice="Give all scans of the acquisition, or correct encoding_matrix.",
+        )
+    signals = np.asarray(magnitude * np.exp(1j * phase_rad), dtype=np.complex128)
+    made = demodulate_as_told(signals, with_background(rows), settings.encoding_polarity, where)
+    return made, made.axes_in_world(columns)
+
+
+def _exact_direction_lps(instance: Instance) -> NDArray[np.float64]:
+    """Return the direction with all its decimals, shape (3,); only where direction_lps is not None."""
+    name = next(name for name in _DIRECTIONS if instance.header.get(name) is not None)
+    return numbers(instance, name, 3)
+
+
+def _spoken(shape: tuple[int, ...], frequency_hz: float | None) -> str:
+    hz = "frequency not stated" if frequency_hz is None else f"{frequency_hz:g} Hz"
+    return f"{hz}, {shape[1]} offsets, {shape[4]} slices of {shape[2]} x {shape[3]}"
