@@ -218,7 +218,7 @@ LIVERS: dict[str, tuple[Spoiler, str]] = {
     "two offsets": (_every(_two_offsets), "2 time offsets"),
     "one direction": (
         lambda path: [shutil.rmtree(path / f"series00{n}_mre") for n in (8, 9)],
-        "1 motion-encoding direction .50 Hz, 3 offsets, 3 slices.*three series",
+        "1 motion-encoding direction .50 Hz, 3 offsets, 3 slices.*three independent",
     ),
     "two directions": (lambda path: shutil.rmtree(path / "series009_mre"), "2 motion-encoding directions"),
     "directions on other voxels": (_series("series008_mre", _shifted), "series 8.*another grid"),

@@ -153,7 +153,10 @@ def _mess(session: Path, home: Path) -> None:
         )  # fmt: skip
     _beside(t1, home / "saves", SeriesNumber=99, SOPClassUID="1.2.840.10008.5.1.4.1.1.7", Modality="OT")
     _beside(t1, home / "marked", SeriesNumber=98, BurnedInAnnotation="YES")
-    _beside(t1, home / "earlier", SeriesNumber=12, StudyInstanceUID="1.2.3.4.77")
+    _beside(
+        t1, home / "earlier", SeriesNumber=12, StudyInstanceUID="1.2.3.4.77", FrameOfReferenceUID="1.2.3.4.79",
+        StudyDate="20200102", AcquisitionDate="20200102",
+    )  # fmt: skip
     _beside(t1, home / "other", SeriesNumber=12, StudyInstanceUID="1.2.3.4.78", PatientID="OTHER99")
     (home / "report.txt").write_text("Erika Mustermann")
 
