@@ -60,8 +60,9 @@ def test_a_faulty_folder_is_named(
 def test_a_conjugate_folder_is_named_before_anything_is_computed(tmp_path: Path, palpate_inside: Inside) -> None:
     """The direct inversion finds no wave in it and ends: the log has said why by then."""
     field = shear_waves(noise=0.02)
-    write_wave_field(tmp_path, replace(field, displacement_m=field.displacement_m.conj()))
-    ended = palpate_inside("invert", tmp_path, "--out", tmp_path / "out", "--settings", json.dumps(DIRECT))
+    (tmp_path / "in").mkdir()
+    write_wave_field(tmp_path / "in", replace(field, displacement_m=field.displacement_m.conj()))
+    ended = palpate_inside("invert", tmp_path / "in", "--out", tmp_path / "out", "--settings", json.dumps(DIRECT))
     assert "gain energy as they travel" in ended.printed
     assert "sign of time" in ended.printed
 
@@ -80,7 +81,8 @@ def test_settings_in_another_unit_are_refused(
     settings: dict[str, float], tmp_path: Path, palpate_inside: Inside
 ) -> None:
     """The limits of headers hold for settings."""
-    write_wave_field(tmp_path, shear_waves())
-    ended = palpate_inside("invert", tmp_path, "--out", tmp_path / "out", "--settings", json.dumps(settings))
+    (tmp_path / "in").mkdir()
+    write_wave_field(tmp_path / "in", shear_waves())
+    ended = palpate_inside("invert", tmp_path / "in", "--out", tmp_path / "out", "--settings", json.dumps(settings))
     assert ended.code == 2
     assert "the inversion settings" in ended.printed

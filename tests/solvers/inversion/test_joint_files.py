@@ -80,7 +80,8 @@ def test_every_reader_reads_a_joint_folder(rheology: str, session: Path, palpate
         stated = np.isfinite(mean)
         assert np.all((lower < upper)[stated] & (std > 0)[stated])
         assert stated.all() or name == "springpotmodulus"  # which a fluid has not
-    written = write_dicom_maps(session / "mre", session / "wavefield", session / "dicom", settings=MapsSettings())
+    pseudonym = MapsSettings(identity="pseudonym")
+    written = write_dicom_maps(session / "mre", session / "wavefield", session / "dicom", settings=pseudonym)
     assert len(written) == 8
     page = palpate_inside("report", "--session", session, "--out", session / "report.html")
     assert page.code == 0, page.printed
