@@ -21,8 +21,7 @@ from vendors import VENDORS, Patient
 
 from palpate.config.ingest import IngestSettings
 from palpate.config.phantom import PhantomSettings, Vendor
-from palpate.imaging.atlas import Atlas
-from palpate.imaging.phantom.atlas import load_atlas
+from palpate.imaging.atlas import Atlas, load_atlas
 from palpate.imaging.phantom.cohort import cohort
 from palpate.imaging.phantom.grid import scan_grid
 from palpate.imaging.phantom.study import write_study

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from palpate.imaging.phantom.atlas import Atlas, load_atlas
+from palpate.imaging.atlas import Atlas, load_atlas
 from palpate.imaging.segmentation import Segmentation
 
 type Detail = Literal["brain", "tissues"]

@@ -20,8 +20,8 @@ from skulled_heads import HeadShape, Skulled, skulled_head
 
 from palpate.config.ingest import IngestSettings
 from palpate.errors import InputError
+from palpate.imaging.atlas import load_atlas
 from palpate.imaging.brain_mask import brain_mask, dice
-from palpate.imaging.phantom.atlas import load_atlas
 from palpate.imaging.phantom.grid import ScanGrid, block
 from palpate.imaging.tissue_mask import tissue_mask
 

@@ -13,9 +13,9 @@ import palpate.solvers  # noqa: F401  # isort: skip  (loads MPI before dolfinx)
 from mpi4py import MPI
 
 from palpate.config.phantom import PhantomSettings
+from palpate.imaging.atlas import Atlas, load_atlas
 from palpate.imaging.labels import Regions, read_regions
 from palpate.imaging.nifti import write_nifti
-from palpate.imaging.phantom.atlas import Atlas, load_atlas
 from palpate.imaging.phantom.grid import scan_grid
 from palpate.imaging.phantom.tissue import Head
 from palpate.imaging.wavefield import WaveField

@@ -20,7 +20,7 @@ import palpate.solvers  # noqa: F401  (the wheel's MPI before mpi4py)
 
 from mpi4py import MPI  # isort: skip
 
-from palpate.imaging.phantom.atlas import load_atlas
+from palpate.imaging.atlas import load_atlas
 from palpate.solvers.growth.model import COLUMNS, GrowthModel
 from palpate.solvers.growth.parameters import Parameters, block
 from palpate.solvers.growth.pharmacokinetics import Course, one_compartment

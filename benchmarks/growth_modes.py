@@ -20,7 +20,7 @@ from growth_cohort import images
 
 from palpate.config.longitudinal import LongitudinalSettings
 from palpate.config.twin import TwinSettings
-from palpate.imaging.phantom.atlas import load_atlas
+from palpate.imaging.atlas import load_atlas
 from palpate.imaging.tumour.store import read_history, write_history
 from palpate.twin.calibration.calibrate import calibrate
 

@@ -29,9 +29,9 @@ from vendor_picture import Layout, draw
 
 from palpate.config.ingest import IngestSettings
 from palpate.config.phantom import PhantomSettings, Vendor
+from palpate.imaging.atlas import load_atlas
 from palpate.imaging.dicom.registry import read_acquisitions
 from palpate.imaging.ingest import ingest
-from palpate.imaging.phantom.atlas import load_atlas
 from palpate.imaging.phantom.grid import ScanGrid, scan_grid
 from palpate.imaging.phantom.study import write_study
 from palpate.imaging.phantom.tissue import Head, build_head

@@ -23,14 +23,8 @@ def demand_frequency(where: Path | str, frequency_hz: float, *, key: str = "a vi
         frequency_hz: f.
         key: how the place names it.
     """
-    low, high = FREQUENCY_HZ
-    if not low <= frequency_hz <= high:
-        raise InputError(
-            where,
-            found=f"{key} of {frequency_hz:g} Hz",
-            expected=f"{low:g} to {high:g} Hz",
-            advice="State the frequency in hertz (not kHz, not rad/s) and a vibration period in microseconds.",
-        )
+    advice = "State the frequency in hertz (not kHz, not rad/s) and a vibration period in microseconds."
+    _demand_within(where, key, frequency_hz, FREQUENCY_HZ, "Hz", advice)
 
 
 def demand_density(where: Path | str, density_kg_m3: float, *, key: str = "a density") -> None:
@@ -41,13 +35,17 @@ def demand_density(where: Path | str, density_kg_m3: float, *, key: str = "a den
         density_kg_m3: rho.
         key: how the place names it.
     """
-    low, high = DENSITY_KG_M3
-    if not low <= density_kg_m3 <= high:
+    advice = "State the density in kg/m3: water has 1000 (1 g/cm3)."
+    _demand_within(where, key, density_kg_m3, DENSITY_KG_M3, "kg/m3", advice)
+
+
+def _demand_within(
+    where: Path | str, key: str, value: float, limits: tuple[float, float], unit: str, advice: str
+) -> None:
+    low, high = limits
+    if not low <= value <= high:
         raise InputError(
-            where,
-            found=f"{key} of {density_kg_m3:g} kg/m3",
-            expected=f"{low:g} to {high:g} kg/m3",
-            advice="State the density in kg/m3: water has 1000 (1 g/cm3).",
+            where, found=f"{key} of {value:g} {unit}", expected=f"{low:g} to {high:g} {unit}", advice=advice
         )
 
 

@@ -46,10 +46,10 @@ def offset_places(images: Sequence[EncodedImage], grid: SliceGrid, where: str) -
         groups.setdefault((one.encoding, grid.index_of(one.instance)), []).append(one.instance)
     positions = [POSITION.read(one.instance) for one in images]
     counted = all(math.isfinite(one) for one in positions) and len(set(positions)) > 1
-    clock = (
-        telling_clock(list(groups.values()), where) if not counted or POSITION.tells(list(groups.values())) else None
-    )
-    if counted or clock is None or clock is POSITION:
+    # Asked even where positions decide: statements that contradict each other are refused.
+    asked = not counted or POSITION.tells(list(groups.values()))
+    clock = telling_clock(list(groups.values()), where) if asked else POSITION
+    if counted or clock is POSITION:
         # Numbers as stated: then a missing or doubled offset is found.
         return [Place(one.instance, one.encoding, int(POSITION.read(one.instance)) - 1) for one in images]
     return [
