@@ -1,6 +1,6 @@
 # make demo   set everything up, run the main job on the embedded patient, say where to look
 # make test   set everything up, run the linters and the tests
-# make verify set everything up, run what takes longer: faults, signals, false alarms, wrong models (about an hour)
+# make verify set everything up, run what takes longer: long tests, faults, signals, false alarms, wrong models
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
@@ -51,6 +51,7 @@ test: lint pytest mpi
 VERIFIED := damaged_bytes vendors unwrapping false_alarms fifty_signals phantom_box misspecification
 
 verify: $(READY)
+	$(BIN)/python -m pytest -n $(CORES) --dist loadgroup -m long
 	for name in $(VERIFIED); do $(BIN)/python benchmarks/$$name.py --out verified/$$name; done
 
 setup: $(READY)
@@ -77,7 +78,7 @@ lint: $(READY)
 	$(BIN)/snakemake --lint --config sessions=tests/configs/study/sessions.tsv results=demo/results
 
 pytest: $(READY)
-	$(BIN)/python -m pytest -n $(CORES) --dist loadgroup
+	$(BIN)/python -m pytest -n $(CORES) --dist loadgroup -m "not long"
 
 mpi: $(READY)
 	timeout -k 10 900 $(BIN)/mpiexec -n 2 $(BIN)/python -m pytest -m mpi -p no:xdist -p no:cacheprovider

@@ -60,6 +60,8 @@ from palpate.imaging.tumour.history import Stiffness, TumourHistory, TumourScan
 from palpate.provenance import atomic_file
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from palpate.twin.forecast.predict import Forecast
 
 PATIENTS: Final = 20
@@ -70,6 +72,7 @@ TREATED: Final = 0.8
 FRONT_MM: Final = (6.0, 13.0)
 """How far the front had come when the first scan was made."""
 SETTINGS: Final = {"outline_modes": 12, "draws": 60}
+SHORT_SETTINGS: Final = {"outline_modes": 4, "draws": 20, "voxel_mm": 6.0, "displacement_box_mm": 12.0}
 VARIANTS: Final = {
     TWIN: {},
     POPULATION: {},
@@ -183,8 +186,14 @@ def _shown(found: Study) -> bool:
     return {str(day) for day in found.settings.days[:-1]} <= truth_of(found)["displacement_mm"].keys()
 
 
-def forecast_of(number: int, folder: Path) -> dict[str, Any]:
-    """One patient: grown, seen, calibrated and forecast in all variants; as plain JSON values."""
+def forecast_of(number: int, folder: Path, asked: Mapping[str, float]) -> dict[str, Any]:
+    """Grow, see, calibrate and forecast one patient in all variants; as plain JSON values.
+
+    Args:
+        number: the patient's place in the cohort.
+        folder: images and what was found; a finished patient is taken over.
+        asked: settings of the twin common to all variants.
+    """
     os.environ["OMP_NUM_THREADS"] = "1"
     kept = folder / "told.json"
     if kept.exists():
@@ -214,7 +223,7 @@ def forecast_of(number: int, folder: Path) -> dict[str, Any]:
     history = replace(history, scans=history.scans[:-1])
     known = {POPULATION: None, TRUE: found.stiffness}
     for name, changes in VARIANTS.items():
-        chosen = TwinSettings.model_validate(SETTINGS | changes)
+        chosen = TwinSettings.model_validate({**asked, **changes})
         began = time.perf_counter()
         calibration = calibrate(replace(history, stiffness=known.get(name, history.stiffness)), chosen)
         ahead = predict(calibration, float(day))
@@ -275,8 +284,10 @@ def main() -> None:
     count = SHORT_PATIENTS if chosen.short else PATIENTS
     began = time.perf_counter()
     numbers = range(1, count + 1)
+    folders = [chosen.out / f"patient-{n:02d}" for n in numbers]
+    asked = SHORT_SETTINGS if chosen.short else SETTINGS
     with ProcessPoolExecutor(chosen.ranks, mp_context=get_context("spawn")) as pool:
-        told = list(pool.map(forecast_of, numbers, [chosen.out / f"patient-{n:02d}" for n in numbers]))
+        told = list(pool.map(forecast_of, numbers, folders, [asked] * count))
     rows = rows_of(told) + displaced(told)
     ours = [one["variants"][TWIN] for one in told]
     notes = [

@@ -33,6 +33,7 @@ SHORT_TWIN: Final = {
     "growth_field_modes": 5,
     "outline_modes": 3,
     "voxel_mm": 6.0,
+    "displacement_box_mm": 6.0,
     "draws": 20,
     "max_iterations": 4,
 }

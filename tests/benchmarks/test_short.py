@@ -64,7 +64,7 @@ def test_unwrapping(tmp_path: Path) -> None:
     assert any("9 rad" in note for note in facts["notes"])
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_brain_mask(tmp_path: Path) -> None:
     """In a whole head the atlas finds what the magnitude alone does not; in a slab both do."""
     rows, _ = record_of("brain_mask", tmp_path)
@@ -92,7 +92,6 @@ def test_tetrahedra(tmp_path: Path) -> None:
     assert far < 3.0**0.5 / 2.0 * 3.0
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(not BOX.exists(), reason="the shared data set phantom-box is not here")
 def test_phantom_box(tmp_path: Path) -> None:
     """A window of 11 voxels is recovered better than by the baseline, whose figure stands beside ours."""
@@ -109,7 +108,7 @@ def test_phantom_box(tmp_path: Path) -> None:
     assert rows["median error of G', 2 % noise"].published == 9.4
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_lesions(tmp_path: Path) -> None:
     """A sphere of 6 mm, three times as stiff, in a block of 11 voxels: seen, and better than by the baseline."""
     rows, _ = record_of("lesions", tmp_path)
@@ -122,7 +121,7 @@ def test_lesions(tmp_path: Path) -> None:
     assert "<svg" in (tmp_path / "lesions.svg").read_text(encoding="utf-8")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_hiscox2022_cortex(tmp_path: Path) -> None:
     """Uniform parcels beside fluid: known regions make the map better, and both are better than the baseline."""
     rows, facts = record_of("hiscox2022_cortex", tmp_path)
@@ -141,7 +140,7 @@ def test_hiscox2022_cortex(tmp_path: Path) -> None:
     assert "<svg" in (tmp_path / "hiscox2022_cortex.svg").read_text(encoding="utf-8")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_whole_brain(tmp_path: Path) -> None:
     """Two crops of a block: more voxels take longer, intervals hold, and a second run takes over what is there."""
     rows, _ = record_of("whole_brain", tmp_path)
@@ -155,7 +154,7 @@ def test_whole_brain(tmp_path: Path) -> None:
     assert again == rows
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_whole_brain_fine(tmp_path: Path) -> None:
     """Pieces of a block predict each other and the block: whoever has more zones than a piece takes longer than it."""
     rows, _ = record_of("whole_brain_fine", tmp_path)
@@ -167,7 +166,7 @@ def test_whole_brain_fine(tmp_path: Path) -> None:
     assert (rows["time of the larger piece as the smaller predicts it, over measured"].ours or 0.0) > 0.0
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_misspecification(tmp_path: Path) -> None:
     """Wrong turns of the phase are found and said, and do not spoil the intervals; without them nothing is flagged."""
     rows, _ = record_of("misspecification", tmp_path)
@@ -179,7 +178,7 @@ def test_misspecification(tmp_path: Path) -> None:
         assert 80.0 < held.ours <= 100.0
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_calibration_cohort(tmp_path: Path) -> None:
     """Two patients through the workflow: intervals hold most truths, and draws are closer to it than the baseline."""
     rows, _ = record_of("calibration_cohort", tmp_path)
@@ -192,7 +191,7 @@ def test_calibration_cohort(tmp_path: Path) -> None:
     assert (tmp_path / "calibration.html").exists()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_vendors(tmp_path: Path) -> None:
     """Two vendors on a small block: errors are there and small, and each has its figure."""
     rows, facts = record_of("vendors", tmp_path)
@@ -224,7 +223,7 @@ def test_growth(tmp_path: Path) -> None:
     assert unknowns.ours == 26.0
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_growth_cohort(tmp_path: Path) -> None:
     """A tumour forecast: contours lie better than the last scan's; coverage beside the published one.
 

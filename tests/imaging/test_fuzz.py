@@ -15,6 +15,7 @@ from tests.conftest import CHECKOUT
 TOTAL = int(os.environ.get("PALPATE_FUZZ", str(SHORT_VARIANTS)))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 def test_damaged_bytes(kind: Kind, tmp_path: Path) -> None:
     """A crash, a hang, half an output or a wrong number would each cost a user more than the file did."""

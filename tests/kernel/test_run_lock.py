@@ -18,7 +18,9 @@ from palpate.run_lock import NAME, lock_results
 from tests.conftest import user_environment
 
 HOLD = (
-    "import sys, time, pathlib, palpate.run_lock as one\n"
+    "import signal, sys, time, pathlib, palpate.run_lock as one\n"
+    # Whoever starts the tests in the background has SIGINT ignored, and children inherit it.
+    "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
     "print(one.lock_results(pathlib.Path(sys.argv[1])), flush=True)\n"
 )
 

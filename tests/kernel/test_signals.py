@@ -168,6 +168,7 @@ def test_exit_codes_and_words_pass_through(tmp_path: Path) -> None:
     assert (done.returncode, len(done.stderr.splitlines())) == (2, 1), done.stderr
 
 
+@pytest.mark.long
 def test_signals_at_random_moments(tmp_path: Path) -> None:
     """Six of the signals of benchmarks/fifty_signals.py, at moments of the start, the imports and the zones' work."""
     wavefield, mesh = write_waves(tmp_path / "wavefield", (6, 5, 5)), tmp_path / "mesh"

@@ -117,6 +117,7 @@ def test_three_hundred_positions(opened: Opened) -> None:
     assert opened.told(points_mm) == expected
 
 
+@pytest.mark.long
 def test_every_frequency_and_background_tells_its_own_numbers(opened: Opened) -> None:
     """Another frequency has other maps and another background another grid; the point of the world stays the same."""
     for run, frequency_hz in ((1, 70.0), (0, 50.0)):

@@ -104,6 +104,7 @@ def test_correlated_errors_are_those_of_the_dense_matrix(small: Problem) -> None
     assert errors.log_determinant == pytest.approx(np.linalg.slogdet(dense)[1], rel=1e-9)
 
 
+@pytest.mark.long
 def test_posteriors_are_calibrated(small: Problem) -> None:
     """Simulation-based calibration: truths from the prior, data from the model, intervals hold as many as they say.
 

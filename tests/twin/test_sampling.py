@@ -44,7 +44,7 @@ def _walked(own: Problem, found: Laplace, rng: np.random.Generator) -> Values:
     return kept[STEPS:].reshape(BATCHES, STEPS, size)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_draws_are_those_of_a_markov_chain() -> None:
     """Every interval of a forecast is the draws' spread: means and squares agree with another sampler's, to chance."""
     own = problem()

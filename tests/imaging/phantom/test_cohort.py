@@ -49,6 +49,7 @@ def test_patients_differ_in_all_that_intervals_must_not_depend_on(members: list[
     assert 0 < sum(member.lesion is not None for member in members) < COUNT
 
 
+@pytest.mark.long
 def test_blocks_show_brain_and_lesions_lie_inside(atlas: Atlas, members: list[PhantomSettings]) -> None:
     """A block of air or a lesion outside the image would count as a patient and test nothing."""
     for member in members:

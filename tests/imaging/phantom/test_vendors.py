@@ -31,6 +31,8 @@ from tests.imaging.scanner import edit
 
 VENDORS: tuple[Vendor, ...] = get_args(Vendor.__value__)
 STEM = "sub-01_ses-01"
+TILTED, OBLIQUE = (4.0, -3.0, 6.0), (35.0, -20.0, 50.0)
+"""Turns of the slices about R, A and S, degrees."""
 QUIET: Mapping[str, object] = {"noise_percent": 0.0, "motion_rad": 0.0, "background_rad": 1.6}
 NAMED = f"{MARK}_Erika"
 PERSON = {"PatientName": "Mustermann^Erika", "PatientID": "MUSTER77", "PatientBirthDate": "19600102"}
@@ -87,8 +89,16 @@ def test_every_vendor_that_can_be_chosen_has_a_writer() -> None:
     assert set(VENDORS) == set(WRITERS)
 
 
-@pytest.mark.parametrize("offsets", [4, 8])
-@pytest.mark.parametrize("degrees", [(4.0, -3.0, 6.0), (35.0, -20.0, 50.0)], ids=["tilted", "oblique"])
+@pytest.mark.parametrize(
+    ("degrees", "offsets"),
+    [
+        pytest.param(TILTED, 4, marks=pytest.mark.long),
+        pytest.param(TILTED, 8),
+        pytest.param(OBLIQUE, 4),
+        pytest.param(OBLIQUE, 8, marks=pytest.mark.long),
+    ],
+    ids=["tilted-4", "tilted-8", "oblique-4", "oblique-8"],
+)
 @pytest.mark.parametrize("vendor", VENDORS)
 def test_the_wave_field_is_the_truth(
     vendor: Vendor, degrees: tuple[float, float, float], offsets: int, vibration: Vibration, tmp_path: Path

@@ -56,6 +56,7 @@ def _log_draws(out: Path) -> NDArray[np.float64]:
         return np.log(np.asarray(file["storagemodulus_kpa"], dtype=np.float64))
 
 
+@pytest.mark.long
 def test_killed_on_blocks_goes_on_to_the_same_bits(given: Path) -> None:
     """The blocks keep a checkpoint of their own: its loss, or its confusion with the voxels', would change results."""
     program = (BIN / "python", Path(__file__).parent / "killed_invert.py", KILLED_AT)

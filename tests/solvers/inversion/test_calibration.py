@@ -38,7 +38,7 @@ from palpate.solvers.inversion.prior import MaternField  # isort: skip
 from palpate.solvers.inversion.problem import DIVERGENCE_PER_STRAIN  # isort: skip
 from palpate.solvers.inversion.zone_solver import Tally, ZoneSolver  # isort: skip
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 SHAPE = (7, 7, 5)
 AROUND = 2

@@ -23,7 +23,7 @@ from palpate.solvers.inversion.joint import TOLERANCE  # isort: skip
 ONE_ANSWER = "one answer"
 """Group of tests that share the runs below, on one worker."""
 
-RANKS = (2, 3, 4)
+RANKS = (2, *(pytest.param(number, marks=pytest.mark.long) for number in (3, 4)))
 KERNELS = {"Nehalem": "sse4_2", "Sandybridge": "avx"}
 """OpenBLAS's kernels of 2008 and 2011, and what the processor must have for them. By itself it takes those with AVX2,
 or AVX-512 where there is any. They sum in other orders: Hessians differ by some 1e-7 between them."""
@@ -84,7 +84,7 @@ def test_ranks_do_not_change_the_answer(name: str, ranks: int, home: Path) -> No
 
 
 @pytest.mark.parametrize("name", CASES)
-@pytest.mark.parametrize("kernels", KERNELS)
+@pytest.mark.parametrize("kernels", ["Nehalem", pytest.param("Sandybridge", marks=pytest.mark.long)])
 def test_processors_do_not_change_the_answer(name: str, kernels: str, home: Path) -> None:
     """A study that moves to another machine, or whose ranks are of two kinds, keeps its maps and its draws."""
     if KERNELS[kernels] not in Path("/proc/cpuinfo").read_text(encoding="utf-8").split():
