@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from palpate.config.table import Rows, TableColumns, read_table
+from palpate.droppings import matching
 from palpate.errors import InputError
 
 REQUIRED = ("subject", "session", "mre")
@@ -71,7 +72,7 @@ class Session:
         """Whether the elastography is a scanner's DICOM rather than a wave field or arrays of displacement."""
         if self.mre is None or self.mre.suffix.lower() == ".mat":
             return False
-        return not (self.mre.is_dir() and (any(self.mre.glob("*_wavefield.*")) or any(self.mre.glob("*_disp_??.nii*"))))
+        return not (self.mre.is_dir() and (matching(self.mre, "*_wavefield.*") or matching(self.mre, "*_disp_??.nii*")))
 
 
 def read_study(table: Path) -> tuple[Session, ...]:
