@@ -106,6 +106,20 @@ def test_ignored_interrupt_is_obeyed_and_nohup_respected(tmp_path: Path) -> None
     assert (tmp_path / "mre" / "half").exists()
 
 
+def test_handler_of_a_library_is_never_called(tmp_path: Path) -> None:
+    """METIS handles SIGTERM itself while it works and crashed; mpiexec hands the signal to every process below it."""
+    work = [
+        "libc = ctypes.CDLL(None)",
+        "for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):",
+        "    libc.signal(ctypes.c_int(one), ctypes.cast(libc.abort, ctypes.c_void_p))",
+        "for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):",
+        "    os.kill(os.getpid(), one)",
+        "time.sleep(600)",
+    ]
+    ended = _stopped(work, tmp_path / "mre", signal.SIGTERM, wait_s=2.0)
+    assert (ended.code, ended.told) == (143, "palpate: terminated; no partial result is left.\n")
+
+
 def test_what_the_step_started_ends_with_it(tmp_path: Path) -> None:
     """A compiler that goes on would write into a cache that the next run reads."""
     work = ["child = subprocess.Popen(['sleep', '600'])", "(folder / 'pid').write_text(str(child.pid))", "child.wait()"]
