@@ -119,14 +119,12 @@ def test_what_somebody_put_into_an_output_stops_the_workflow(checkout: Path, stu
     session = study / "results" / "sub-A" / "ses-01"
     (session / "wavefield" / "corrected by hand.txt").write_text("years")
     (session / "mre" / "notes.txt").write_text("years")
-    (session / "mre" / ".palpate").write_text('{"step": "invert", "files": ["content"]}')
-    config = ["inversion={'samples': 7}"]
+    config = ["inversion={'samples': 30}"]
     assert ("invert", "A") in Workflow(checkout, study).planned(config=config)
     done = Workflow(checkout, study).run(config=config)
     assert done.returncode != 0
-    said = [line for line in done.stderr.splitlines() if line.startswith("palpate: ")]
-    assert said == [one for one in said if "notes.txt: found a file that palpate invert did not write" in one]
-    assert len(said) == 1, done.stderr
+    (said,) = [line for line in done.stderr.splitlines() if line.startswith("palpate: ")]
+    assert "notes.txt: found a file that palpate invert did not write" in said
     assert (session / "mre" / "notes.txt").exists()
     assert (session / "wavefield" / "corrected by hand.txt").exists()
 
