@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from palpate.errors import InputError
-from palpate.leftovers import partial_of, replaced_of, sweep
+from palpate.leftovers import notify, partial_of, replaced_of, sweep
 from palpate.machine import make_parent, on_this_machine
 from palpate.output_kinds import FileKind
 from palpate.output_marker import is_marked, mark, note_addition, read_mark, stranger_in
@@ -88,6 +88,7 @@ class OutputFile:
         sweep(self.path.parent)
         with atomic_file(self.path) as partial:
             yield partial
+            notify("finishes", self.path)
         note_addition(self.path)
 
 
@@ -259,6 +260,7 @@ def _recognised(path: Path, kind: FileKind) -> bool:
 
 def _swap_in(partial: Path, path: Path) -> None:
     """Rename `partial` to `path`; an older folder steps aside first, because a rename cannot replace a full folder."""
+    notify("finishes", path)
     if not path.exists():
         os.replace(partial, path)
         return

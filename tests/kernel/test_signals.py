@@ -145,6 +145,33 @@ def test_shared_memory_of_mpi_is_given_back(tmp_path: Path) -> None:
     assert not any(Path(memory).exists() for memory in held)
 
 
+def test_result_that_is_in_place_is_told(tmp_path: Path) -> None:
+    """Whoever stops a command that has just finished must not believe that nothing came of it.
+
+    What was kept to go on from has served its turn; an output that another command left is not this one's.
+    """
+    (tmp_path / "other").mkdir()
+    work = [
+        "from palpate.leftovers import notify",
+        "from palpate.outputs import claim_folder",
+        "home = folder / '.unfinished-done'",
+        "(home / 'key').mkdir(parents=True)",
+        "(home / 'key' / 'zone').write_text('x')",
+        "notify('keeps', home)",
+        "with claim_folder(folder / 'done', 'mesh', {}).writing() as own: (own / 'mesh').write_text('x')",
+        "(folder / 'begun').write_text('x')",
+        "time.sleep(600)",
+    ]
+    ended = _stopped(work, tmp_path / "mre", signal.SIGTERM, awaited=tmp_path / "begun")
+    assert ended.code == 143
+    assert (
+        ended.told.splitlines()[-1]
+        == f"palpate: terminated; {tmp_path / 'done'} is complete; no partial result is left."
+    )
+    assert (tmp_path / "done" / "mesh").exists()
+    assert not (tmp_path / ".unfinished-done").exists()
+
+
 @pytest.mark.parametrize("finished", [True, False])
 def test_sentence_names_what_is_kept(finished: bool, tmp_path: Path) -> None:  # noqa: FBT001
     """It claimed that nothing was left beside a folder to go on from; an empty one is no result and goes."""
