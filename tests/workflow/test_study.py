@@ -86,15 +86,15 @@ REFUSED = [
     ),
     (
         ("subject|session|mre", GOOD, "1|01|dicom"),
-        "line 3, column subject: found subject 1 beside subject 01 of line 2",
+        "line 3, column subject: found subject 1 beside subject 01",
     ),
     (
         ("subject|session|mre", GOOD, "01|1|dicom"),
-        "line 3, column session: found session 1 beside session 01 of line 2",
+        "column session: found session 1 beside session 01 of line 2",
     ),
     (
         ("subject|session|mre", GOOD, "A|01|dicom", "a|02|dicom"),
-        "line 4, column subject: found subject a beside subject A",
+        "column subject: found subject a beside subject A of line 3",
     ),
     (("subject|session|mre", "01|01|nowhere"), "line 2, column mre: found 'nowhere'"),
     (("subject|session|mre|anatomy", GOOD + "|t2.nii.gz"), "column anatomy: found 't2.nii.gz'"),
