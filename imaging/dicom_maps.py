@@ -11,7 +11,7 @@ from palpate.config.maps import MapsSettings
 from palpate.errors import InputError
 from palpate.imaging.deidentify.identifiers import Identifiers, recorded_identifiers
 from palpate.imaging.deidentify.key import Key
-from palpate.imaging.deidentify.key_file import known_key, open_key
+from palpate.imaging.deidentify.key_file import key_name, known_key, open_key
 from palpate.imaging.dicom_identity import MapIdentity, pseudonym_of
 from palpate.imaging.dicom_origin import REMEDIES, scan_identity
 from palpate.imaging.dicom_source import DicomSource, dicom_source
@@ -114,7 +114,7 @@ class _Identities:
         key = known_key(self.key)
         if key is None or key.fingerprint != identifiers.key_fingerprint:
             raise InputError(
-                "the key",
+                key_name(self.key),
                 found="none" if key is None else f"another one, of fingerprint {key.fingerprint}",
                 expected=f"the key that palpate ingest had, of fingerprint {identifiers.key_fingerprint}",
                 advice="Give its file with --key (setting ingest.key), or set maps.identity to pseudonym.",

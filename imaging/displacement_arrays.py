@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from palpate.config.arrays import ArraySettings
 from palpate.config.ingest import IngestSettings
+from palpate.droppings import matching
 from palpate.errors import InputError
 from palpate.imaging.matlab_file import read_matlab
 from palpate.imaging.nifti import Volume, demand_box_voxels, read_nifti, read_volume, same_grid
@@ -36,7 +37,7 @@ _FILE: Final = re.compile(r"(?P<name>.+)_(?P<frequency>[0-9]+(?:\.[0-9]+)?)Hz_di
 def is_displacement_array(path: Path) -> bool:
     """Whether the path is a MATLAB file or a folder with at least one *_disp_re or *_disp_im NIfTI."""
     if path.is_dir():
-        return any(path.glob("*_disp_re.nii*")) or any(path.glob("*_disp_im.nii*"))
+        return bool(matching(path, "*_disp_re.nii*") or matching(path, "*_disp_im.nii*"))
     return path.suffix.lower() == ".mat"
 
 
@@ -103,7 +104,7 @@ def _read_folder(folder: Path, settings: ArraySettings) -> _Arrays:
     )
     parts: dict[tuple[str, float], dict[str, Volume]] = {}
     reference: Volume | None = None
-    for path in sorted(folder.glob("*_disp_??.nii*")):
+    for path in matching(folder, "*_disp_??.nii*"):
         match = _FILE.fullmatch(path.name)
         if match is None:
             raise InputError(
@@ -144,7 +145,7 @@ def _mask_of_folder(folder: Path, settings: ArraySettings, reference: Volume) ->
     shape = reference.values.shape[:3]
     if settings.mask != "file":
         return np.ones(shape, dtype=np.bool_) if settings.mask == "all" else None
-    masks = sorted(folder.glob("*_mask.nii*"))
+    masks = matching(folder, "*_mask.nii*")
     if len(masks) != 1:
         raise InputError(
             folder,

@@ -20,7 +20,7 @@ from palpate.imaging.compressional import compressional_part
 from palpate.imaging.deidentify.facts import clean_facts
 from palpate.imaging.deidentify.identifiers import RECORDED, identifiers_of
 from palpate.imaging.deidentify.key import Key
-from palpate.imaging.deidentify.key_file import open_key
+from palpate.imaging.deidentify.key_file import demand_key_apart, open_key
 from palpate.imaging.dicom.files import Instance
 from palpate.imaging.dicom.registry import read_acquisitions
 from palpate.imaging.dicom.sorting import SeriesRow, table_text
@@ -99,7 +99,10 @@ def ingest(
             fields, records = _from_arrays(mre, label, folder, settings)
             images, rows = (), ()
         else:
-            key = open_key(settings.key, away_from=out) if settings.uids == "keyed" else None
+            key = None
+            if settings.uids == "keyed":
+                demand_key_apart(settings.key, out, *inputs.values())
+                key = open_key(settings.key, away_from=out)
             fields, records, images, rows = _from_dicom(mre, label, folder, settings, key, mask)
         image = None if anatomy is None else read_anatomy_image(anatomy, images)
         for warning in image.warnings if image else ():

@@ -16,6 +16,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from palpate.droppings import matching
 from palpate.errors import InputError
 from palpate.imaging.draws import DrawsFile, open_draws
 from palpate.imaging.maps import Map, read_map, write_map, write_mask
@@ -74,7 +75,7 @@ def write_maps_on_anatomy(mre: Path, wavefield: Path, out: Path) -> tuple[Path, 
     """
     target = claim_folder(out, "overlay", {"mre": mre, "wavefield": wavefield})
     runs = read_stiffness(mre)
-    anatomies = sorted(wavefield.glob("*_T1w.nii.gz"))
+    anatomies = matching(wavefield, "*_T1w.nii.gz")
     anatomy = read_map(anatomies[0]) if anatomies else None
     written: list[Path] = []
     with target.writing() as partial:

@@ -25,6 +25,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from palpate.droppings import matching
 from palpate.errors import InputError
 from palpate.imaging.json_object import read_json
 from palpate.imaging.maps import Map, read_map, read_mask
@@ -123,7 +124,7 @@ def read_stiffness(folder: Path) -> tuple[Stiffness, ...]:
         InputError: if the folder holds no maps, or maps that are incomplete or do not fit each other.
     """
     folder = folder / "mre" if (folder / "mre").is_dir() else folder
-    found = [(path, match) for path in sorted(folder.glob("*.nii.gz")) if (match := _MEAN.fullmatch(path.name))]
+    found = [(path, match) for path in matching(folder, "*.nii.gz") if (match := _MEAN.fullmatch(path.name))]
     if not found:
         raise InputError(
             folder,

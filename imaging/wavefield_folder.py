@@ -25,6 +25,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from palpate.droppings import matching
 from palpate.errors import InputError
 from palpate.imaging.displacement import to_world, world_noise, world_noise_map
 from palpate.imaging.nifti import Volume, read_nifti, read_volume, same_grid, write_nifti
@@ -47,7 +48,7 @@ def frequency_text(frequency_hz: float) -> str:
 
 def is_wave_field_folder(path: Path) -> bool:
     """Whether the path is a folder with at least one file that claims to be part of a wave field."""
-    return path.is_dir() and any(path.glob("*_wavefield.*"))
+    return path.is_dir() and bool(matching(path, "*_wavefield.*"))
 
 
 def read_wave_fields(folder: Path) -> tuple[WaveField, ...]:
@@ -124,7 +125,7 @@ def write_wave_field(folder: Path, field: WaveField, *, sidecar: Mapping[str, ob
 def _find_parts(folder: Path) -> dict[tuple[str, str], dict[str, Path]]:
     """The field files, by (label, frequency text), then by part."""
     parts: dict[tuple[str, str], dict[str, Path]] = {}
-    for path in sorted(folder.glob("*_wavefield.nii*")):
+    for path in matching(folder, "*_wavefield.nii*"):
         match = _FIELD_FILE.fullmatch(path.name)
         if match is None:
             raise InputError(path, found="an unexpected file name", expected=_NAME_RULE, advice="Rename the file.")
@@ -305,7 +306,7 @@ def _mask_path(folder: Path, label: str) -> Path:
         own = folder / f"{label}_mask{suffix}"
         if own.exists():
             return own
-    masks = sorted(folder.glob("*_mask.nii*"))
+    masks = matching(folder, "*_mask.nii*")
     if len(masks) == 1:
         return masks[0]
     raise InputError(

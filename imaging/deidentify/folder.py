@@ -18,7 +18,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 from palpate.errors import InputError
 from palpate.imaging.deidentify.header import patient_of, without_identity
 from palpate.imaging.deidentify.key import Key
-from palpate.imaging.deidentify.key_file import open_key
+from palpate.imaging.deidentify.key_file import demand_key_apart, open_key
 from palpate.imaging.dicom.files import UNREADABLE, Instance, read_instances, shown, silence
 from palpate.imaging.dicom.pixels import stored_values
 from palpate.imaging.dicom.series import demand, numbers
@@ -57,6 +57,7 @@ def deidentify(source: Path, out: Path, key_path: Path, *, subject: str | None =
             advice="Give the study's label of the subject, such as 01.",
         )
     target = claim_folder(out, "deidentify", {"source": source, "key": key_path})
+    demand_key_apart(key_path, out, source)
     instances = read_instances(source)
     reasons = [why_no_image(one) for one in instances]
     taken = [one for one, reason in zip(instances, reasons, strict=True) if reason is None]

@@ -12,13 +12,12 @@ from palpate.imaging.deidentify.key import LENGTH, Key
 from palpate.progress import say
 
 _SHAPE: Final = f"a file of {LENGTH} bytes"
-_NAMED: Final = "the key"
 _OWN: Final = "your own key ($XDG_CONFIG_HOME/palpate/key, by default ~/.config/palpate/key)"
 # Without the path itself: logs travel with the results, and a home is named after somebody.
-_ADVICE: Final = {
-    _NAMED: "Give the key that was made for this study, or a path where none is yet.",
-    _OWN: "Set ingest.key (--key) to a file outside the results that you can write, the same for the whole study.",
-}
+_ADVICE: Final = "Give the key that was made for this study, or a path where none is yet."
+_ADVICE_OWN: Final = (
+    "Set ingest.key (--key) to a file outside the results that you can write, the same for the whole study."
+)
 
 
 def user_key_path() -> Path:
@@ -35,7 +34,38 @@ def user_key_path() -> Path:
         return Path.home() / ".config" / "palpate" / "key"
     except RuntimeError as error:
         found = "no home folder"
-        raise InputError(_OWN, found=found, expected="a place for it", advice=_ADVICE[_OWN]) from error
+        raise InputError(_OWN, found=found, expected="a place for it", advice=_ADVICE_OWN) from error
+
+
+def demand_key_apart(path: Path | None, out: Path, *sources: Path) -> None:
+    """Refuse a place for a key from which it would travel with the data that it protects.
+
+    Args:
+        path: the key's file; None takes the user's own.
+        out: the folder that is to be written. Whoever gets it, or the results around it, must not get the key.
+        sources: what is read, a folder or a file; it is handed on as well, and whoever reads it takes all its files.
+
+    Raises:
+        InputError: the key lies in one of them.
+    """
+    where, place = key_name(path), (user_key_path() if path is None else path).resolve()
+    found = None
+    if place.is_relative_to(results_around(out)):
+        found = "a place inside the folder of results"
+    elif any(place.is_relative_to(source.resolve()) for source in sources):
+        found = "a place inside the scans that are read"
+    if found is not None:
+        raise InputError(
+            where,
+            found=found,
+            expected="a file that does not travel with them",
+            advice="Keep the key (ingest.key) elsewhere, where only those responsible for the patients can read it.",
+        )
+
+
+def key_name(path: Path | None) -> str:
+    """Return what to call a key in messages: by the path that the user gave, or as the user's own."""
+    return _OWN if path is None else f"the key {path}"
 
 
 def open_key(path: Path | None, *, away_from: Path) -> Key:
@@ -45,24 +75,18 @@ def open_key(path: Path | None, *, away_from: Path) -> Key:
 
     Args:
         path: the key's file; None takes the user's own.
-        away_from: the folder that is to be written. Whoever gets it, or the results around it, must not get the key.
+        away_from: the folder that is to be written.
 
     Raises:
         InputError: the key would lie in that folder or its results, is no key, cannot be made, or others may read it.
     """
-    where, path = (_OWN, user_key_path()) if path is None else (_NAMED, path)
-    if path.resolve().is_relative_to(results_around(away_from)):
-        raise InputError(
-            where,
-            found="a place inside the folder of results",
-            expected="a file that does not travel with them",
-            advice="Keep the key (ingest.key) elsewhere, where only those responsible for the patients can read it.",
-        )
+    demand_key_apart(path, away_from)
+    where, own, path = key_name(path), path is None, user_key_path() if path is None else path
     try:
         made = not path.exists() and _make(path)
     except OSError as error:
         raise _unusable(where, error) from error
-    if made and where == _OWN:
+    if made and own:
         say(f"made {where}: identifiers follow from it, so keep it, and keep it from others")
     return _read(where, path)
 
@@ -76,7 +100,7 @@ def known_key(path: Path | None) -> Key | None:
     Raises:
         InputError: it is no key, cannot be read, or others may read it.
     """
-    where, path = (_OWN, user_key_path()) if path is None else (_NAMED, path)
+    where, path = key_name(path), user_key_path() if path is None else path
     try:
         if not path.exists():
             return None
@@ -100,7 +124,7 @@ def _read(where: str, path: Path) -> Key:
         raise _unusable(where, error) from error
     if len(secret) != LENGTH:
         found = f"{len(secret)} bytes" if path.is_file() else "no file"
-        raise InputError(where, found=found, expected=_SHAPE, advice=_ADVICE[where])
+        raise InputError(where, found=found, expected=_SHAPE, advice=_advice(where))
     if mode:
         found = "a file that others may read"
         raise InputError(where, found=found, expected="mode 0600", advice="Run chmod 600 on it.")
@@ -109,7 +133,11 @@ def _read(where: str, path: Path) -> Key:
 
 def _unusable(where: str, error: OSError) -> InputError:
     found = f"a place that cannot be read or written ({error.strerror})"
-    return InputError(where, found=found, expected=_SHAPE, advice=_ADVICE[where])
+    return InputError(where, found=found, expected=_SHAPE, advice=_advice(where))
+
+
+def _advice(where: str) -> str:
+    return _ADVICE_OWN if where == _OWN else _ADVICE
 
 
 def _make(path: Path) -> bool:

@@ -18,6 +18,7 @@ from hashlib import sha256
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Final, cast
 
+from palpate.droppings import is_dropping
 from palpate.errors import InputError
 from palpate.imaging.dicom.file_kinds import EMPTY, HEAD_BYTES, TAR, TEXT, UNKNOWN, ZIP, is_archive, kind_of
 from palpate.imaging.dicom.sources import InZip, OnDisk, Source, Spooled, damaged, named, readable, shown, unpacking
@@ -26,6 +27,7 @@ from palpate.imaging.dicom.zip_directory import demand_few_members
 from palpate.imaging.input_limits import Budget, Counted, Scope
 
 _SUFFIXES: Final = (".gz", ".bz2", ".xz")
+_DROPPING: Final = "file that an operating system left behind"
 
 
 @dataclass(slots=True)
@@ -156,6 +158,8 @@ class Walk:
             name = inside / path.name
             if path.name.startswith("."):
                 self._passed.add("hidden file or folder")
+            elif is_dropping(path.name):
+                self._passed.add(_DROPPING)
             elif not path.exists():
                 self._passed.add("link without target")
             elif path.is_dir():
@@ -259,7 +263,10 @@ class Walk:
         if ".." in parts:
             self._passed.add("archive member whose name leads out of the archive")
             return True
-        if any(part.startswith(".") or part == "__MACOSX" for part in parts):
+        if any(part.startswith(".") for part in parts):
             self._passed.add("hidden file or folder")
+            return True
+        if any(is_dropping(part) for part in parts):
+            self._passed.add(_DROPPING)
             return True
         return False

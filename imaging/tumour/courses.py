@@ -129,8 +129,8 @@ def demand_course_lines(given: Sequence[Given]) -> None:
                 f"{row.where}, column fractions",
                 found=f"one line for a dose file of {one.over} fractions",
                 expected="days_a_week where the line is the whole course, else one line for each fraction given",
-                advice="Write days_a_week 5 for a course of weekdays; where one fraction alone was given, give its "
-                "dose in a file of its own with fractions 1.",
+                advice="Write days_a_week 5 beside it for a course of weekdays, else one line for each fraction given; "
+                "where one fraction alone was given, give its dose in a file of its own with fractions 1.",
             )
 
 
@@ -161,8 +161,8 @@ def _course(group: Sequence[Given], tissue: NDArray[np.bool_]) -> RadiotherapyCo
             f"{first.row.where.rpartition(', line ')[0]}, {among}",
             found=f"{len(group)} fractions with {total_gy:.5g} Gy in all",
             expected=f"at most {MOST_GY:g} Gy in a course",
-            advice="dose_gy is the dose of one fraction, and a file of a whole plan needs the number of its fractions "
-            "in the column fractions; check that no fraction is in the table twice.",
+            advice="dose_gy is one fraction's dose, and fractions the number over which a dose file sums; check "
+            "both, and that no fraction is in the table twice.",
         )
     largest_gy = max(one.largest_gy for one in group)
     return RadiotherapyCourse(len(group), total_gy, first.irradiation.day, last.irradiation.day, largest_gy)

@@ -15,6 +15,7 @@ import pydicom
 from numpy.typing import NDArray
 from pydicom.uid import RTDoseStorage
 
+from palpate.droppings import is_dropping
 from palpate.errors import InputError
 from palpate.imaging.dicom.files import UNREADABLE, shown, silence
 from palpate.imaging.dicom.geometry import LPS_TO_RAS
@@ -110,7 +111,8 @@ def _read_rtdose(path: Path) -> DoseFile:
 
 def _only_dose(folder: Path) -> Path:
     """Return the one RTDOSE of a folder; its plan may lie beside it."""
-    files = [one for one in sorted(folder.iterdir()) if one.is_file() and not one.name.startswith(".")]
+    names = (one for one in sorted(folder.iterdir()) if not (one.name.startswith(".") or is_dropping(one.name)))
+    files = [one for one in names if one.is_file()]
     doses = [one for one in files if _is_dose(one)]
     if len(doses) != 1:
         found = f"{len(doses)} RTDOSE files among {len(files)} files"

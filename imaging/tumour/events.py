@@ -42,6 +42,39 @@ class Space:
     frame_uid: str = ""
 
 
+def read_doses(rows: Sequence[TreatmentRow], first: datetime.date) -> dict[Path, DoseFile]:
+    """Read the dose files of a table and check how they are delivered, before any image is registered.
+
+    Args:
+        rows: lines of the table.
+        first: day of the first scan.
+
+    Raises:
+        InputError: a treatment before the first scan, a file that cannot be read, or a number of fractions that cannot
+            be.
+    """
+    found: dict[Path, DoseFile] = {}
+    for row in rows:
+        if row.kind != "chemotherapy":
+            _day_of(row, first)
+        if row.dose_file is not None:
+            dose = found.setdefault(row.dose_file, found.get(row.dose_file) or read_dose(row.dose_file))
+            fractionation(row, dose)
+    return found
+
+
+def _day_of(row: TreatmentRow, first: datetime.date) -> float:
+    day = day_of(row.date, first)
+    if day < 0.0:
+        raise InputError(
+            row.where,
+            found=f"{row.kind} {-day:g} days before the first scan of the tumour",
+            expected="treatments from the day of the first scan on",
+            advice="Leave the line out (the first scan shows its effect), or add an earlier scan.",
+        )
+    return day
+
+
 @dataclass(slots=True)
 class Placer:
     """Reads files of treatments once and puts them on the grid.
@@ -53,6 +86,7 @@ class Placer:
         scans: in order.
         spaces: by session label; the first is the first scan's.
         key_file: of the key with which palpate deidentify may have keyed the T1; None for the user's own.
+        read: dose files that were read before.
         notes: what was taken for granted, in sentences, as it comes up.
         patients: PatientID of each RTDOSE, to be compared.
     """
@@ -63,6 +97,7 @@ class Placer:
     scans: Sequence[TumourScan]
     spaces: Mapping[str, Space]
     key_file: Path | None = None
+    read: Mapping[Path, DoseFile] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     patients: list[tuple[str, str]] = field(default_factory=list)
     _warned: dict[tuple[Path, str], QualityWarning] = field(default_factory=dict)
@@ -143,15 +178,7 @@ class Placer:
         return Surgery(day, self._region(row, day))
 
     def _day(self, row: TreatmentRow) -> float:
-        day = day_of(row.date, self.first)
-        if day < 0.0:
-            raise InputError(
-                row.where,
-                found=f"{row.kind} {-day:g} days before the first scan of the tumour",
-                expected="treatments from the day of the first scan on",
-                advice="Leave the line out (the first scan shows its effect), or add an earlier scan.",
-            )
-        return day
+        return _day_of(row, self.first)
 
     def _scan_before(self, day: float) -> int:
         return max(number for number, scan in enumerate(self.scans) if scan.day <= day)
@@ -202,7 +229,7 @@ class Placer:
     def _dose(self, row: TreatmentRow, path: Path) -> DoseFile:
         """Return the dose of a file, which is read once."""
         if path not in self._files:
-            self._files[path] = read_dose(path)
+            self._files[path] = self.read.get(path) or read_dose(path)
             dose = self._files[path]
             if dose.patient and not self._proved_by_key(dose):
                 self.patients.append((f"{row.where}, column dose_file", dose.patient))

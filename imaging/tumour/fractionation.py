@@ -38,6 +38,11 @@ _SURELY_ONE_GY: Final = 5.0
 _LOW_PLAN_GY: Final = 10.0
 _SEVERAL: Final = 5
 _SESSION: Final = "FRACTION_SESSION"
+COUNT_ADVICE: Final = (
+    "Fill in fractions with the number over which the file sums, and days_a_week beside it where the line is the whole "
+    "course; without days_a_week write one line for each fraction given."
+)
+"""The one rule of the column fractions for a dose file."""
 _UNUSABLE: Final = {
     "BEAM": "the dose of single beams of a plan",
     "BEAM_SESSION": "the dose of single beams of one fraction",
@@ -183,7 +188,7 @@ def _told_by_dose(row: TreatmentRow, dose: DoseFile, summation: str) -> Fraction
         row,
         f"{what} without the number of its fractions",
         "that number in the column fractions, or the RTPLAN beside the file",
-        "Fill in the number of its fractions: one line is one fraction, and with days_a_week the whole course.",
+        COUNT_ADVICE,
     )
 
 
@@ -193,7 +198,7 @@ def _demand_stated_if_large(row: TreatmentRow, dose: DoseFile) -> None:
             row,
             f"up to {dose.largest_gy:.4g} Gy in a file without fractions",
             f"at most {MOST_FRACTION_GY:g} Gy in one fraction",
-            "A file of a whole plan needs the number of its fractions in the column fractions (1 for radiosurgery).",
+            f"{COUNT_ADVICE} Radiosurgery has fractions 1.",
         )
 
 
@@ -216,7 +221,7 @@ def _demand_possible(row: TreatmentRow, dose: DoseFile, over: int) -> None:
     """Refuse a largest dose of a fraction that cannot be, or is not the one stated."""
     low, high = LIKE
     most_gy = dose.largest_gy / over
-    advice = "A file of a whole plan needs the number of its fractions in the column fractions."
+    advice = COUNT_ADVICE
     if most_gy > MOST_GY:
         found, expected = f"{most_gy:.4g} Gy a fraction", f"at most {MOST_GY:g}"
         advice += " Doses are in Gy, not cGy."
@@ -225,7 +230,10 @@ def _demand_possible(row: TreatmentRow, dose: DoseFile, over: int) -> None:
         expected = f"a largest dose of {low:g} to {high:g} times dose_gy"
     elif most_gy < LEAST_FRACTION_GY:
         found, expected = f"{most_gy:.2g} Gy a fraction at most", f"at least {LEAST_FRACTION_GY:g}"
-        advice = "fractions says over how many the file sums: write 1 where it is one fraction's dose already."
+        advice = (
+            "fractions is the number over which the file sums: a file of one fraction's dose has fractions 1 and one "
+            "line for each fraction given; a course in one line needs the dose of the whole course."
+        )
     else:
         return
     raise _refusal(row, found, expected, advice)

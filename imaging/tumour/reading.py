@@ -16,7 +16,7 @@ from palpate.errors import InputError
 from palpate.imaging.nifti import Volume, write_nifti
 from palpate.imaging.tumour.courses import Given, RadiotherapyCourse, course_warnings, courses
 from palpate.imaging.tumour.dates import DatedAnatomy, anatomy_of, dated_scans, day_of, demand_one_person, one_table
-from palpate.imaging.tumour.events import Placer, Space
+from palpate.imaging.tumour.events import Placer, Space, read_doses
 from palpate.imaging.tumour.growth_folder import GrowthMaps, read_growth
 from palpate.imaging.tumour.history import VISIBLE, Stiffness, TumourHistory, TumourScan
 from palpate.imaging.tumour.movement import Movement, movement
@@ -79,6 +79,7 @@ def read_tumour(
     scans = dated_scans(sessions, subject, table)
     treatments = one_table(sessions, subject, table)
     rows = () if treatments is None else read_treatments(treatments, drugs)
+    doses = read_doses(rows, next(one.date for one in scans if one.date is not None))
     growth = [read_growth(one.growth, settings) for one in scans if one.growth is not None]
     first = growth[0]
     i, j, k = first.roi.shape
@@ -115,7 +116,7 @@ def read_tumour(
         session.session: Space(move.motion, t1.frame_uid if t1 is not None else "")
         for session, move, t1 in zip(scans, moves, anatomies, strict=True)
     }
-    placer = Placer(grid, tissue.tissue, dates[0], placed, spaces, key_file)
+    placer = Placer(grid, tissue.tissue, dates[0], placed, spaces, key_file, doses)
     given = placer.fractions([row for row in rows if row.kind == "radiotherapy"])
     applied = courses(given, tissue.tissue)
     for course in applied:

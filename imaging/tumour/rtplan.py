@@ -10,6 +10,7 @@ from typing import Final
 import pydicom
 from pydicom.uid import RTIonPlanStorage, RTPlanStorage
 
+from palpate.droppings import is_dropping
 from palpate.errors import InputError
 from palpate.imaging.dicom.files import UNREADABLE, shown, silence
 
@@ -65,7 +66,7 @@ def plan_beside(dose: pydicom.Dataset, path: Path) -> RtPlan | None:
 
 def _others(path: Path) -> Iterable[Path]:
     files = (one for one in sorted(path.parent.iterdir()) if one.is_file() and one != path)
-    return [one for one in files if not one.name.startswith(".")][:_MOST_FILES]
+    return [one for one in files if not (one.name.startswith(".") or is_dropping(one.name))][:_MOST_FILES]
 
 
 def _identity(file: Path) -> str:

@@ -204,7 +204,8 @@ def _demand_count(where: str, fractions: int | None, days_a_week: int | None) ->
             where,
             found=f"fractions {fractions} without days_a_week and without dose_file",
             expected="days_a_week beside it where the line is a whole course",
-            advice="Write days_a_week 5 for a course of weekdays, or one line a fraction without fractions.",
+            advice="Write days_a_week 5 beside it for a course of weekdays; else empty fractions and write one line "
+            "for each fraction given.",
         )
     if days_a_week is not None and fractions is None:
         raise InputError(

@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from palpate.droppings import matching
 from palpate.errors import InputError
 from palpate.imaging.json_object import read_json
 from palpate.imaging.maps import Map, read_map
@@ -100,7 +101,7 @@ def read_session(folder: Path, truth: Path | None = None) -> SessionView:
     wavefield = folder / "wavefield"
     fields = read_wave_fields(wavefield) if wavefield.is_dir() else ()
     placement = read_placement(wavefield, runs[0].label)
-    anatomies = sorted(wavefield.glob("*_T1w.nii.gz")) if placement.usable else []
+    anatomies = matching(wavefield, "*_T1w.nii.gz") if placement.usable else []
     views = tuple(_read_run(run, wavefield, fields, truth) for run in runs)
     return SessionView(
         subject=subject["subject"] if subject else runs[0].label,

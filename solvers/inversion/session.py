@@ -14,6 +14,7 @@ from mpi4py import MPI
 
 from palpate.config.inversion import InversionSettings
 from palpate.config.mesh import MeshSettings
+from palpate.droppings import matching
 from palpate.errors import InputError
 from palpate.imaging.labels import Regions, read_classes, read_regions
 from palpate.imaging.plausible import demand_density, demand_frequency
@@ -207,7 +208,7 @@ def _zones(field: WaveField, mesh: Path | None) -> list[Zone]:
 
 def _regions(field: WaveField, wavefield: Path, labels: Path | None, settings: InversionSettings) -> Regions | None:
     """Regions by the labels; without them by the anatomy that palpate ingest keeps beside the wave field, if any."""
-    anatomy = sorted(wavefield.glob("*_T1w.nii.gz"))
+    anatomy = matching(wavefield, "*_T1w.nii.gz")
     placement = read_placement(wavefield, field.label)
     if not placement.usable:
         say(f"{field.label}: nobody knows where the anatomy lies on the elastogram, so it is not used")

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
+from palpate.droppings import is_dropping
+
 NOTES = frozenset({"scores.json", "regions.tsv", "change.tsv"})
 """Files that may be added to a folder of results because no step reads them (design.md 3.4)."""
 _SETTLED_S = 3.0
@@ -49,7 +51,7 @@ def state_of(paths: Sequence[Path]) -> str:
 
 
 def digest(path: Path) -> str:
-    """SHA-256 of a file, or of a folder's relative names and contents (hidden files and `NOTES` left out)."""
+    """SHA-256 of a file, or of a folder's relative names and contents (without hidden files, `NOTES` and droppings)."""
     if path.is_file():
         return _file_digest(path)
     total = sha256()
@@ -87,7 +89,7 @@ def _below(folder: Path, prefix: str, above: frozenset[tuple[int, int]]) -> Iter
     above |= {(here.st_dev, here.st_ino)}
     with os.scandir(folder) as entries:
         for entry in entries:
-            if entry.name.startswith(".") or entry.name in NOTES:
+            if entry.name.startswith(".") or entry.name in NOTES or is_dropping(entry.name):
                 continue
             if entry.is_dir():
                 yield from _below(Path(entry.path), f"{prefix}{entry.name}/", above)

@@ -35,7 +35,7 @@ _ABANDONED_S: Final = 7 * 86400.0
 """A hidden name of an unknown process that did not change for so long is nobody's any more, seconds."""
 
 type Role = Literal["partial", "replaced"]
-type Notice = Literal["writes", "keeps"]
+type Notice = Literal["writes", "keeps", "finishes"]
 
 _supervisor: int | None = None
 """Where notices to the supervisor go; None where this process has none."""
@@ -93,13 +93,30 @@ def sweep_of(folder: Path, who: str) -> None:
             _clear(path, found)
 
 
+def has_its_name(output: Path, who: str) -> bool:
+    """Return whether an output that a process was about to finish has taken its name.
+
+    Args:
+        output: the file or folder.
+        who: the process, as `owner` named it while it lived.
+    """
+    hidden = output.with_name(f".{_PARTIAL}-{who}-{output.name}")
+    return not os.path.lexists(hidden) and os.path.lexists(output)
+
+
 def left_by(folder: Path, who: str) -> bool:
     """Return whether anything of a process is left in a folder."""
     return any(path.name.startswith((f".{_PARTIAL}-{who}-", f".{_REPLACED}-{who}-")) for path in _entries(folder))
 
 
 def notify(notice: Notice, path: Path) -> None:
-    """Tell the supervisor of a place: where this process writes, or where it keeps what it has finished."""
+    """Tell the supervisor of a place.
+
+    Args:
+        notice: what it is: a folder in which this process writes, one that keeps what a later run can go on from, or
+            an output that takes its name next.
+        path: the place.
+    """
     if _supervisor is not None:
         told = f"{notice}\0".encode() + os.fsencode(Path(path).absolute()) + b"\0"
         try:

@@ -1,15 +1,24 @@
-"""The marker of an output folder: which step made it, and what it wrote."""
+"""The marker of an output folder: which step made it, and what palpate wrote into it, with its contents.
+
+A folder is replaced only where everything in it is what palpate wrote. Size and time of a file tell that quickly; a
+copy has other times, so that a digest of the contents decides where they differ.
+"""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Final
 
 from palpate import __version__
+from palpate.contents import digest
+from palpate.droppings import is_dropping
+from palpate.receipt import NAME as RECEIPT
 
 MARKER: Final = ".palpate"
 """File that marks a folder as palpate's own and names the step that made it, so that its re-run may replace it."""
@@ -28,53 +37,170 @@ _CONTENTS: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """Names by which the output of each step is known. Markers of older versions do not name the step."""
 
-_ADDED: Final = ("scores.json", "regions.tsv", "change.tsv", "report.html", "outlook.html", "calibration.html")
-"""Names that commands add to results of other steps. They describe these results and go with them."""
+_BOOKKEEPING: Final = re.compile(
+    rf"{re.escape(MARKER)}(\.[0-9]+)?|\.snakemake_timestamp|\.partial-[0-9a-f]{{8}}-[0-9]+-[0-9]+-.+"
+    rf"|(\..+)?{re.escape(RECEIPT)}(\.[0-9]+)?",
+    re.DOTALL,
+)
+"""Hidden names that palpate and the workflow's engine give to files that say nothing by themselves."""
 
 
-def strangers_in(path: Path, files: frozenset[str] | None) -> int:
-    """Count the visible files in an output that its step did not write; an output of another step counts once.
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A file as it was when palpate had written it.
 
-    Their names are not told: whoever put them there may have named them after a patient.
+    Attributes:
+        size: bytes.
+        modified_ns: time of its last change, nanoseconds.
+        digest: SHA-256 of its contents.
+    """
+
+    size: int
+    modified_ns: int
+    digest: str
+
+    @classmethod
+    def of(cls, file: Path) -> Written:
+        """Return what a file is now."""
+        found = file.stat()
+        return cls(found.st_size, found.st_mtime_ns, digest(file))
+
+    def is_now(self, file: Path) -> bool:
+        """Return whether a file holds what it held then."""
+        found = file.stat()
+        if found.st_size != self.size:
+            return False
+        return found.st_mtime_ns == self.modified_ns or digest(file) == self.digest
+
+
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """An output folder as its marker tells it.
+
+    Attributes:
+        step: the command that made it; None where nobody knows.
+        files: each file that palpate wrote, relative to the folder; None instead of a file's state where the marker
+            tells names alone, and None for all where it lists none, as markers of older versions.
+        folders: the folders inside.
+    """
+
+    step: str | None
+    files: Mapping[str, Written | None] | None
+    folders: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Strange:
+    """Something in an output folder that palpate did not leave there.
+
+    Attributes:
+        name: relative to the folder.
+        words: noun phrase, such as "a file that palpate invert did not write".
+    """
+
+    name: str
+    words: str
+
+
+def stranger_in(path: Path, marked: Marked) -> Strange | None:
+    """Return the first file or folder in an output that would be lost with it; None where all is palpate's own.
 
     Args:
         path: the output folder.
-        files: what the step wrote, relative to it; None where nobody knows, so that only other outputs count.
+        marked: what its marker tells.
     """
-    found = 0
-    for folder, below, names in os.walk(path):
-        here = Path(folder)
-        if here != path and (here / MARKER).is_file():
-            found += 1
-            below.clear()
-            continue
-        below[:] = sorted(name for name in below if not name.startswith("."))
-        if files is not None:
-            inside = [(here / name).relative_to(path).as_posix() for name in sorted(names) if not name.startswith(".")]
-            found += sum(name not in files and Path(name).name not in _ADDED for name in inside)
-    return found
+    return next(_strangers(path, path, marked), None)
 
 
 def mark(folder: Path, step: str) -> None:
     """Write the marker: which step made the folder, and every file that it wrote."""
-    files = (file.relative_to(folder).as_posix() for file in folder.rglob("*") if not file.is_dir())
-    told = {
-        "written_by": f"palpate {__version__}",
-        "step": step,
-        "note": "A re-run of this step replaces this folder as a whole.",
-        "files": sorted(files),
-    }
-    (folder / MARKER).write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+    inside = sorted(folder.rglob("*"))
+    files = {one.relative_to(folder).as_posix(): Written.of(one) for one in inside if not one.is_dir()}
+    folders = [one.relative_to(folder).as_posix() for one in inside if one.is_dir()]
+    _write(folder, Marked(step, files, frozenset(folders)))
 
 
-def read_mark(path: Path) -> tuple[str | None, frozenset[str] | None]:
-    """Return the step that made a folder, and the files that it wrote where the marker lists them."""
+def note_addition(file: Path) -> None:
+    """Enter a file that a command has added to an output of another step, such as scores, into the output's marker.
+
+    Args:
+        file: it exists; where it lies in no output folder, nothing is done.
+    """
+    folder = next((parent for parent in file.parents if is_marked(parent)), None)
+    marked = None if folder is None else read_mark(folder)
+    if folder is None or marked is None or marked.files is None:
+        return
+    files = {**marked.files, file.relative_to(folder).as_posix(): Written.of(file)}
+    partial = f"{MARKER}.{os.getpid()}"
+    _write(folder, Marked(marked.step, files, marked.folders), partial)
+    os.replace(folder / partial, folder / MARKER)
+
+
+def is_marked(folder: Path) -> bool:
+    """Return whether a folder is an output of palpate; one that may not be looked into is none."""
+    return os.path.isfile(folder / MARKER)  # noqa: PTH113 - pathlib raises for a locked folder
+
+
+def read_mark(path: Path) -> Marked:
+    """Return what the marker of a folder tells."""
     text = (path / MARKER).read_text(encoding="utf-8", errors="replace")
     try:
         told = json.loads(text)
-        return str(told["step"]), frozenset(str(name) for name in told["files"])
-    except (ValueError, KeyError, TypeError):
-        return _step_by_contents(path), None
+        listed = told["files"]
+        files = listed if isinstance(listed, dict) else dict.fromkeys(listed)
+        states = {str(name): None if state is None else Written(*state) for name, state in files.items()}
+        return Marked(str(told["step"]), states, frozenset(told.get("folders", _folders_of(states))))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return Marked(_step_by_contents(path), None)
+
+
+def _write(folder: Path, marked: Marked, name: str = MARKER) -> None:
+    files = marked.files or {}
+    told = {
+        "written_by": f"palpate {__version__}",
+        "step": marked.step,
+        "note": "A re-run of this step replaces this folder as a whole, unless it holds anything else.",
+        "files": {
+            name: [one.size, one.modified_ns, one.digest] if one else None for name, one in sorted(files.items())
+        },
+        "folders": sorted(marked.folders),
+    }
+    (folder / name).write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+
+
+def _strangers(path: Path, here: Path, marked: Marked) -> Iterator[Strange]:
+    with os.scandir(here) as entries:
+        found = sorted(entries, key=lambda one: one.name)
+    for entry in found:
+        name = Path(entry.path).relative_to(path).as_posix()
+        known = marked.files is not None and name in marked.files
+        if is_dropping(entry.name) or (_BOOKKEEPING.fullmatch(entry.name) and entry.is_file(follow_symlinks=False)):
+            continue
+        if entry.is_symlink() and not known:
+            yield Strange(name, f"a link that palpate {marked.step} did not make")
+        elif entry.is_dir():
+            yield from _in_folder(path, Path(entry.path), name, marked)
+        elif marked.files is None:
+            if entry.name.startswith("."):
+                yield Strange(name, f"a hidden file that palpate {marked.step} did not write")
+        elif not known:
+            yield Strange(name, f"a file that palpate {marked.step} did not write")
+        elif (written := marked.files[name]) is not None and not written.is_now(Path(entry.path)):
+            yield Strange(name, f"a file that was changed after palpate {marked.step} had written it")
+
+
+def _in_folder(path: Path, here: Path, name: str, marked: Marked) -> Iterator[Strange]:
+    if (here / MARKER).is_file():
+        yield Strange(name, "the output of another run")
+    elif (marked.files is None and not here.name.startswith(".")) or name in marked.folders:
+        yield from _strangers(path, here, marked)
+    else:
+        yield Strange(name, f"a folder that palpate {marked.step} did not make")
+
+
+def _folders_of(files: Iterable[str]) -> frozenset[str]:
+    """Return every folder that files lie in, by their relative names."""
+    return frozenset(parent.as_posix() for name in files for parent in Path(name).parents[:-1])
 
 
 def _step_by_contents(path: Path) -> str | None:

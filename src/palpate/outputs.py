@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Final
 
 from palpate.errors import InputError
-from palpate.leftovers import partial_of, replaced_of, sweep
+from palpate.leftovers import notify, partial_of, replaced_of, sweep
 from palpate.machine import make_parent, on_this_machine
 from palpate.output_kinds import FileKind
-from palpate.output_marker import MARKER, mark, read_mark, strangers_in
+from palpate.output_marker import is_marked, mark, note_addition, read_mark, stranger_in
 from palpate.provenance import atomic_file
 from palpate.receipt import sign
 
@@ -88,6 +88,8 @@ class OutputFile:
         sweep(self.path.parent)
         with atomic_file(self.path) as partial:
             yield partial
+            notify("finishes", self.path)
+        note_addition(self.path)
 
 
 def claim_folder(out: Path, step: str, inputs: Mapping[str, Path | None]) -> OutputFolder:
@@ -100,14 +102,30 @@ def claim_folder(out: Path, step: str, inputs: Mapping[str, Path | None]) -> Out
             role, not the path: a scanner's folder is often named after the patient.
 
     Raises:
-        InputError: `out` is, contains or lies inside an input, is a file, or holds what the step did not make.
+        InputError: `out` is, contains or lies inside an input, lies inside another output of the step, is a file, or
+            holds what the step did not make.
     """
     path = _resolved(out)
     for role, given in inputs.items():
         if given is not None:
             _refuse_input(path, role, given)
     _refuse_foreign(path, step)
+    _refuse_inside_another(path, step)
     return OutputFolder(path, step)
+
+
+def demand_replaceable(path: Path, step: str) -> None:
+    """Check that replacing an output would delete nothing that the step did not make, whoever replaces it.
+
+    Args:
+        path: the output; it need not exist. A file is not judged here.
+        step: the command that makes it.
+
+    Raises:
+        InputError: a folder holds anything else.
+    """
+    if path.is_dir():
+        _refuse_foreign(_resolved(path), step)
 
 
 def claim_file(out: Path, kind: FileKind, inputs: Mapping[str, Path | None]) -> OutputFile:
@@ -206,20 +224,31 @@ def _refuse_foreign(path: Path, step: str) -> None:
         raise InputError(above or path, found="a file", expected="a folder to write", advice=advice)
     if not path.is_dir() or not any(path.iterdir()):
         return
-    if not (path / MARKER).is_file():
+    if not is_marked(path):
         raise InputError(path, found="a folder with files palpate did not write", expected=expected, advice=advice)
-    made_by, files = read_mark(path)
-    if made_by != step:
+    marked = read_mark(path)
+    if marked.step != step:
+        made_by = marked.step
         found = f"the output of palpate {made_by}" if made_by else "an output of palpate that no step is known to make"
         raise InputError(path, found=found, expected=expected, advice=advice)
-    strangers = strangers_in(path, files)
-    if strangers:
+    stranger = stranger_in(path, marked)
+    if stranger is not None:
         raise InputError(
-            path,
-            found=f"{strangers} files or folders that palpate {step} did not write",
-            expected=expected,
-            advice=f"Move them, since the folder is replaced as a whole. {advice}",
+            path / stranger.name,
+            found=stranger.words,
+            expected="only what palpate wrote, since the folder is replaced as a whole",
+            advice="Move it elsewhere, or name a folder for --out that does not exist yet.",
         )
+
+
+def _refuse_inside_another(path: Path, step: str) -> None:
+    """Refuse an output inside an earlier output of the same step, whose next run would delete it."""
+    for parent in path.parents:
+        if is_marked(parent) and read_mark(parent).step == step:
+            found = f"a folder inside {parent}, which palpate {step} wrote and replaces as a whole"
+            raise InputError(
+                path, found=found, expected="a folder of its own", advice="Name a folder beside that one, or elsewhere."
+            )
 
 
 def _recognised(path: Path, kind: FileKind) -> bool:
@@ -231,6 +260,7 @@ def _recognised(path: Path, kind: FileKind) -> bool:
 
 def _swap_in(partial: Path, path: Path) -> None:
     """Rename `partial` to `path`; an older folder steps aside first, because a rename cannot replace a full folder."""
+    notify("finishes", path)
     if not path.exists():
         os.replace(partial, path)
         return

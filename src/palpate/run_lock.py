@@ -16,6 +16,7 @@ from datetime import datetime
 from pathlib import Path
 
 from palpate.errors import InputError
+from palpate.machine import make_parent, on_this_machine
 
 NAME = ".lock.json"
 
@@ -56,11 +57,11 @@ def lock_results(results: Path) -> str | None:
         A sentence where the lock of a dead workflow was taken over, otherwise None.
 
     Raises:
-        InputError: another workflow works there, or may do so on another machine.
+        InputError: another workflow works there, or may do so on another machine, or nothing can be written there.
     """
     path = results / NAME
     me = _myself()
-    results.mkdir(parents=True, exist_ok=True)
+    make_parent(path)
     told = None
     while not _taken(path, me):
         holder = _holder(path)
@@ -86,7 +87,8 @@ def _refusal(path: Path, found: str, advice: str) -> InputError:
 def _taken(path: Path, me: Holder) -> bool:
     """Whether this process made the lock; whoever comes second fails to."""
     partial = path.with_name(f"{NAME}.{me.pid}.{os.urandom(4).hex()}")
-    partial.write_text(json.dumps(asdict(me)))
+    with on_this_machine(path.parent):
+        partial.write_text(json.dumps(asdict(me)))
     try:
         os.link(partial, path)  # with its content, so that nobody reads half a name
         return True

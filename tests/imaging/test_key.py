@@ -10,9 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from palpate.config.ingest import IngestSettings
 from palpate.errors import InputError
+from palpate.imaging.deidentify.folder import deidentify
 from palpate.imaging.deidentify.key import Key
 from palpate.imaging.deidentify.key_file import known_key, open_key, user_key_path
+from palpate.imaging.ingest import ingest
 from tests.conftest import BIN, user_environment
 
 
@@ -60,6 +63,18 @@ def test_unfit_key_is_refused(what: str, tmp_path: Path) -> None:
     """A weak key, a key that others have or one that travels with the results undoes everything else."""
     with pytest.raises(InputError, match="key"):
         open_key(KEYS[what](tmp_path), away_from=tmp_path / "results" / "sub-01" / "out")
+
+
+@pytest.mark.parametrize("place", ["scan/key", "scan/deep/key", "out/key"])
+def test_key_among_the_scans_or_results_is_refused_before_they_are_read(place: str, tmp_path: Path) -> None:
+    """Scans are handed on as results are; a key that lies among them goes along, also where it does not exist yet."""
+    (tmp_path / "scan").mkdir()
+    key = tmp_path / place
+    with pytest.raises(InputError, match=r"inside the|contains the input key"):
+        deidentify(tmp_path / "scan", tmp_path / "out", key)
+    with pytest.raises(InputError, match=r"inside the|contains the input key"):
+        ingest(tmp_path / "scan", "sub-01", tmp_path / "out", anatomy=None, settings=IngestSettings(key=key))
+    assert not key.exists()
 
 
 def test_own_key_is_made_once_and_for_its_user_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

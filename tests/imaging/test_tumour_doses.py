@@ -285,7 +285,10 @@ def test_a_course_in_one_line_is_its_fractions_in_lines(folder: Path, days_a_wee
         ({"dose_gy": 60, "fractions": 30, "days_a_week": 5}, "dose of one fraction in Gy, at most 30"),
         ({"dose_file": "dose.dcm", "fractions": 30}, "one line for a dose file of 30 fractions"),
         ({"dose_file": "one.nii.gz", "days_a_week": 5}, "days_a_week without fractions"),
-        ({"dose_file": "one.nii.gz", "fractions": 30, "days_a_week": 5}, "write 1 where it is one fraction's"),
+        (
+            {"dose_file": "one.nii.gz", "fractions": 30, "days_a_week": 5},
+            "needs the dose of the whole course",
+        ),
         ({"dose_file": "sum.nii.gz"}, "up to 60 Gy in a file without fractions"),
     ],
 )

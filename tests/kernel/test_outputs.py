@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -172,19 +173,113 @@ def test_marker_without_a_step_and_known_contents_is_refused(tmp_path: Path) -> 
         claim_folder(tmp_path, "invert", {})
 
 
-def test_what_somebody_added_is_not_deleted(tmp_path: Path) -> None:
-    """A study that grew inside a phantom's folder, or notes beside maps, are not the step's to delete.
+def _file(out: Path, name: str) -> None:
+    (out / name).parent.mkdir(parents=True, exist_ok=True)
+    (out / name).write_text("years")
 
-    What palpate itself adds to a result (scores) describes it and goes with it; hidden files are the system's.
+
+def _edited(out: Path, name: str) -> None:
+    path = out / name
+    old = path.read_text()
+    path.write_text(old.upper())
+    assert len(path.read_text()) == len(old)
+    assert path.read_text() != old
+
+
+def _link(out: Path, name: str) -> None:
+    (out / name).symlink_to(out.parent)
+
+
+def _folder(out: Path, name: str) -> None:
+    (out / name).mkdir()
+
+
+type Disturb = Callable[[Path, str], None]
+
+STRANGE: list[tuple[Disturb, str, str, str]] = [
+    (_file, "notes.txt", "notes.txt", "a file that palpate invert did not write"),
+    (_file, ".git/HEAD", ".git", "a folder that palpate invert did not make"),
+    (_file, ".git", ".git", "a file that palpate invert did not write"),
+    (_file, ".gitignore", ".gitignore", "a file that palpate invert did not write"),
+    (_file, ".receipt.json/mine", ".receipt.json", "a folder that palpate invert did not make"),
+    (_file, "deep/.env", "deep/.env", "a file that palpate invert did not write"),
+    (_file, "report.html", "report.html", "a file that palpate invert did not write"),
+    (_file, "deep/scores.json", "deep/scores.json", "a file that palpate invert did not write"),
+    (_folder, "paper", "paper", "a folder that palpate invert did not make"),
+    (_link, "all", "all", "a link that palpate invert did not make"),
+    (_edited, "map", "map", "a file that was changed after palpate invert had written it"),
+    (_edited, "deep/map", "deep/map", "a file that was changed after palpate invert had written it"),
+]
+
+
+@pytest.mark.parametrize("copied", [False, True])
+@pytest.mark.parametrize(("disturb", "name", "told", "words"), STRANGE, ids=[one[1] for one in STRANGE])
+def test_what_somebody_added_or_changed_is_not_deleted(
+    disturb: Disturb,
+    name: str,
+    told: str,
+    words: str,
+    copied: bool,  # noqa: FBT001
+    tmp_path: Path,
+) -> None:
+    """Notes, a repository, a page of one's own or a corrected map inside an output are not the step's to delete.
+
+    The sentence names the first of them, since nobody finds one file among hundreds. A copy, whose times are other
+    ones, is judged by its contents.
+    """
+    out = tmp_path / "out"
+    with claim_folder(out, "invert", {}).writing() as partial:
+        (partial / "deep").mkdir()
+        for one in ("map", "deep/map"):
+            (partial / one).write_text("stiff")
+    if copied:
+        shutil.copytree(out, tmp_path / "copy", copy_function=shutil.copyfile)
+        out = tmp_path / "copy"
+    claim_folder(out, "invert", {})
+    disturb(out, name)
+    before = _names(tmp_path) | _names(out)
+    with pytest.raises(InputError) as refused:
+        claim_folder(out, "invert", {})
+    assert str(refused.value).startswith(f"{out / told}: found {words};")
+    assert _names(tmp_path) | _names(out) == before
+
+
+def test_what_palpate_and_systems_leave_does_not_stop_a_run(tmp_path: Path) -> None:
+    """Scores and pages that palpate added go with the result; nobody misses what an operating system drops.
+
+    The same scores, edited, are somebody's work.
     """
     out = _written(tmp_path / "out")
-    for name in ("scores.json", ".snakemake_timestamp"):
+    for name in (".DS_Store", "Thumbs.db", "desktop.ini", "._map", ".snakemake_timestamp", ".receipt.json"):
         (out / name).write_text("x")
-    claim_folder(out, "invert", {})
-    (out / "notes").mkdir()
-    (out / "notes" / "mine.txt").write_text("years")
-    with pytest.raises(InputError, match="1 files or folders that palpate invert did not write"):
+    _file(out, "@eaDir/map@SynoEAStream")
+    for _ in range(2):
+        with claim_file(out / "scores.json", SCORES, {}).writing() as partial:
+            partial.write_text(json.dumps({"covered": 0.95}))
         claim_folder(out, "invert", {})
+    (out / "scores.json").write_text(json.dumps({"covered": 0.96}))
+    with pytest.raises(InputError, match=r"scores\.json: found a file that was changed after"):
+        claim_folder(out, "invert", {})
+
+
+def test_marker_of_names_alone_keeps_what_it_does_not_name(tmp_path: Path) -> None:
+    """For some weeks markers listed names without contents; these still tell the step's files from others."""
+    out = _written(tmp_path / "out")
+    told = json.loads((out / MARKER).read_text())
+    (out / MARKER).write_text(json.dumps({"step": told["step"], "files": list(told["files"])}))
+    claim_folder(out, "invert", {})
+    _folder(out, ".git")
+    with pytest.raises(InputError, match=r"\.git: found a folder"):
+        claim_folder(out, "invert", {})
+
+
+def test_output_inside_an_output_of_the_same_step_is_refused(tmp_path: Path) -> None:
+    """The next run of the outer one would take the inner one with it, or be refused for ever."""
+    out = _written(tmp_path / "out")
+    for inner in (out / "new", out / "new" / "deeper"):
+        with pytest.raises(InputError, match="which palpate invert wrote and replaces as a whole"):
+            claim_folder(inner, "invert", {})
+    claim_folder(tmp_path / "other", "invert", {})
 
 
 def test_output_inside_an_older_output_is_not_deleted(tmp_path: Path) -> None:
@@ -193,7 +288,7 @@ def test_output_inside_an_older_output_is_not_deleted(tmp_path: Path) -> None:
     (tmp_path / MARKER).write_text(OLD_MARKER)
     claim_folder(tmp_path, "phantom", {})
     _written(tmp_path / "results" / "mre")
-    with pytest.raises(InputError, match="did not write"):
+    with pytest.raises(InputError, match="mre: found the output of another run"):
         claim_folder(tmp_path, "phantom", {})
 
 

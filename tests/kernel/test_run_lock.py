@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -51,6 +53,21 @@ def test_second_is_told_who_works_there(tmp_path: Path) -> None:
     first.send_signal(signal.SIGINT)
     first.wait(timeout=30)
     assert not (tmp_path / "results" / NAME).exists()
+
+
+def test_results_that_cannot_be_written_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A read-only share or a full disk ended the workflow in a traceback before anything had begun."""
+    (tmp_path / "file").write_text("mine")
+    for results in (tmp_path / "file", tmp_path / "file" / "results"):
+        with pytest.raises(InputError, match=r"no folder can be made|expected a folder"):
+            lock_results(results)
+
+    def refuses(path: Path, *_: object) -> int:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
+
+    monkeypatch.setattr(Path, "write_text", refuses)
+    with pytest.raises(InputError, match=r"results: found a read-only file system"):
+        lock_results(tmp_path / "results")
 
 
 def test_lock_of_a_dead_workflow_is_taken_over(tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -14,10 +16,10 @@ from palpate.config.complaint import settings_error
 from palpate.config.ingest import IngestSettings
 from palpate.config.inversion import InversionSettings
 from palpate.config.phantom import PhantomSettings
-from palpate.config.section import Section, parse_settings
+from palpate.config.section import SECTIONS, WHOLE, Section, parse_settings
 from palpate.config.settings import Settings, load_settings, read_settings
 from palpate.errors import InputError
-from tests.conftest import Command, Outcome
+from tests.conftest import Command, Outcome, user_environment
 
 LIBRARY_WORDS: Final = (
     "input should",
@@ -72,7 +74,23 @@ def test_every_complaint_is_in_our_words() -> None:
 
 SENTENCES: Final = [
     ("foo", "'foo', which is neither JSON nor a file; expected settings, or the path of their file"),
-    ("[1]", "'[1]', which is neither JSON nor a file"),
+    ("[1, 2]", "--settings: found a list ([1, 2]); expected keys with values."),
+    ("null", "--settings: found no keys; expected keys with values."),
+    ("3.5", "--settings: found a single value (3.5); expected keys with values."),
+    ('"text"', "--settings: found a single value ('text'); expected keys with values."),
+    ("", "--settings: found an empty text; expected keys with values."),
+    (" \n", "--settings: found an empty text; expected keys with values."),
+    ('{"key": ""}', "key = ''; expected a path. Correct key."),
+    ('{"key": " "}', "key = ' '; expected a path. Correct key."),
+    ('{"arrays": {"variable": ""}}', "arrays.variable = ''; expected text. Correct arrays.variable."),
+    ('{"density_kg_m3": true}', "density_kg_m3 = true; expected a number. Correct density_kg_m3."),
+    ('{"arrays": {"voxel_mm": [1, true, 2]}}', "arrays.voxel_mm = [1, true, 2]; expected a number."),
+    ('{"no_motion_series": [true]}', "no_motion_series = [true]; expected a number."),
+    ("{density_kg_m3: 2026-01-31}", 'density_kg_m3 = "2026-01-31"; expected a number.'),
+    ('{"inversion": {}, "mesh": {}}', "the sections inversion, mesh, of other steps; expected the section ingest"),
+    ('{"inversion": {"samples": 30}}', "the section inversion, of other steps; expected the section ingest"),
+    ('{"ingest": {}, "densty": 3}', "unknown key densty beside ingest; expected sections of the configuration"),
+    ('{"sessions": "a", "results": "b", "ingst": {}}', "unknown key ingst beside results; expected sections"),
     ("{", "text that is neither JSON nor YAML (line 1, column 2)"),
     ('{"density_kg_m3": NaN}', "density_kg_m3 = 'NaN'; expected a finite number."),
     ('{"density_kg_m3": "1030 kg"}', "density_kg_m3 = '1030 kg'; expected a number. Correct density_kg_m3."),
@@ -130,8 +148,17 @@ def test_whole_configuration_serves_each_step(tmp_path: Path) -> None:
         load_settings({"sessions": None, "results": "r"} | {"ingest": None})
 
 
+@pytest.mark.parametrize("text", ['{"ingest": {"density_kg_m3": 1030}, "mesh": {}}', '{"mesh": {}, "ingest": null}'])
+def test_step_takes_its_section_out_of_several(text: str) -> None:
+    """Sections of a configuration, without its table and results, are a configuration all the same."""
+    assert parse_settings(IngestSettings, text).density_kg_m3 == (1030.0 if "1030" in text else None)
+
+
 def test_sections_know_their_key() -> None:
-    """A step finds its section in a whole configuration by the class alone."""
+    """A step finds its section in a whole configuration by the class alone; each is a section to the others."""
+    named = {name for name in Settings.model_fields if Settings._is_section(name)}
+    assert named == set(SECTIONS)
+    assert named | set(WHOLE) == set(Settings.model_fields)
     for name, field in Settings.model_fields.items():
         if isinstance(field.annotation, type) and issubclass(field.annotation, Section):
             assert field.annotation.section_key() == name
@@ -141,6 +168,45 @@ def test_json_of_the_workflow_is_read_unchanged() -> None:
     """Rules hand sections over as JSON."""
     section = PhantomSettings(noise_percent=1.5)
     assert parse_settings(PhantomSettings, json.dumps(section.model_dump(mode="json"))) == section
+
+
+BEFORE_WORK: Final = """
+import importlib, sys
+from palpate.errors import InputError
+for name, arguments in {commands}:
+    try:
+        getattr(importlib.import_module("palpate.cli." + name), name)(**arguments, settings='{{"nonsense": 1}}')
+    except InputError as error:
+        assert "nonsense" in str(error), error
+    else:
+        raise AssertionError(name)
+heavy = [name for name in sys.modules if name in {heavy}]
+assert not heavy, heavy
+"""
+
+
+def test_settings_are_checked_before_anything_heavy_is_loaded() -> None:
+    """A spelling mistake is told at once, not after the finite elements have been loaded."""
+    nowhere = dict.fromkeys(("out", "mre", "wavefield", "source", "history", "calibration", "session", "sessions"), "x")
+    takes = {
+        "ingest": ("mre", "out"),
+        "invert": ("wavefield", "out"),
+        "mesh": ("source", "out"),
+        "maps": ("mre", "wavefield", "out"),
+        "report": ("session", "out"),
+        "tumour": ("sessions", "out"),
+        "calibrate": ("history", "out"),
+        "forecast": ("calibration", "out"),
+        "phantom": ("out",),
+    }
+    further = {"ingest": {"label": "sub-01"}, "tumour": {"subject": "01"}}
+    commands = [(name, {one: nowhere[one] for one in given} | further.get(name, {})) for name, given in takes.items()]
+    heavy = ("numpy", "dolfinx", "petsc4py", "pydicom", "nibabel", "matplotlib")
+    script = BEFORE_WORK.format(commands=commands, heavy=heavy)
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=user_environment(), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
 
 
 MISSING: Final = [

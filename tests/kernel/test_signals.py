@@ -106,6 +106,20 @@ def test_ignored_interrupt_is_obeyed_and_nohup_respected(tmp_path: Path) -> None
     assert (tmp_path / "mre" / "half").exists()
 
 
+def test_handler_of_a_library_is_never_called(tmp_path: Path) -> None:
+    """METIS handles SIGTERM itself while it works and crashed; mpiexec hands the signal to every process below it."""
+    work = [
+        "libc = ctypes.CDLL(None)",
+        "for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):",
+        "    libc.signal(ctypes.c_int(one), ctypes.cast(libc.abort, ctypes.c_void_p))",
+        "for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):",
+        "    os.kill(os.getpid(), one)",
+        "time.sleep(600)",
+    ]
+    ended = _stopped(work, tmp_path / "mre", signal.SIGTERM, wait_s=2.0)
+    assert (ended.code, ended.told) == (143, "palpate: terminated; no partial result is left.\n")
+
+
 def test_what_the_step_started_ends_with_it(tmp_path: Path) -> None:
     """A compiler that goes on would write into a cache that the next run reads."""
     work = ["child = subprocess.Popen(['sleep', '600'])", "(folder / 'pid').write_text(str(child.pid))", "child.wait()"]
@@ -129,6 +143,33 @@ def test_shared_memory_of_mpi_is_given_back(tmp_path: Path) -> None:
     held = (tmp_path / "begun").read_text().split()
     assert held
     assert not any(Path(memory).exists() for memory in held)
+
+
+def test_result_that_is_in_place_is_told(tmp_path: Path) -> None:
+    """Whoever stops a command that has just finished must not believe that nothing came of it.
+
+    What was kept to go on from has served its turn; an output that another command left is not this one's.
+    """
+    (tmp_path / "other").mkdir()
+    work = [
+        "from palpate.leftovers import notify",
+        "from palpate.outputs import claim_folder",
+        "home = folder / '.unfinished-done'",
+        "(home / 'key').mkdir(parents=True)",
+        "(home / 'key' / 'zone').write_text('x')",
+        "notify('keeps', home)",
+        "with claim_folder(folder / 'done', 'mesh', {}).writing() as own: (own / 'mesh').write_text('x')",
+        "(folder / 'begun').write_text('x')",
+        "time.sleep(600)",
+    ]
+    ended = _stopped(work, tmp_path / "mre", signal.SIGTERM, awaited=tmp_path / "begun")
+    assert ended.code == 143
+    assert (
+        ended.told.splitlines()[-1]
+        == f"palpate: terminated; {tmp_path / 'done'} is complete; no partial result is left."
+    )
+    assert (tmp_path / "done" / "mesh").exists()
+    assert not (tmp_path / ".unfinished-done").exists()
 
 
 @pytest.mark.parametrize("finished", [True, False])

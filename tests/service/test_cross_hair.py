@@ -154,3 +154,19 @@ def test_clicks_on_the_picture(opened: Opened) -> None:
         told.add(line)
     assert OUTSIDE in told
     assert len(told) > 4, "the clicks did not reach the picture"
+
+
+def test_page_fits_a_telephone(opened: Opened) -> None:
+    """At 390 pixels slices were as wide as a thumb, and the columns of intervals lay beyond the screen."""
+    opened.browser.size(390, 844)
+    try:
+        opened.browser.wait_for("document.getElementById('viewer-canvas').clientHeight > 700")
+        assert opened.browser.evaluate("niivue.opts.multiplanarLayout === niivue.MULTIPLANAR_TYPE.COLUMN")
+        beyond = (
+            "[...document.querySelectorAll('table *, figure *, .controls *, .legend *')]"
+            ".filter((one) => one.getBoundingClientRect().right > 391).map((one) => one.outerHTML.slice(0, 60))"
+        )
+        assert opened.browser.evaluate(beyond) == []
+        assert opened.browser.evaluate("document.documentElement.scrollWidth") == 390
+    finally:
+        opened.browser.size(1440, 900)

@@ -15,6 +15,7 @@ import nibabel as nib
 import numpy as np
 
 from palpate import receipt
+from palpate.output_marker import mark
 from tests.conftest import BIN, CHECKOUT, user_environment
 
 _PARTS = ("src", "imaging", "meshing", "solvers", "twin", "service", "workflow", "profiles", "envs")
@@ -131,4 +132,6 @@ def _make(order: receipt.Order) -> None:
     folder = not order.output.suffix
     (order.output if folder else order.output.parent).mkdir(parents=True, exist_ok=True)
     (order.output / "content" if folder else order.output).write_text(f"made by {order.command}")
+    if folder:
+        mark(order.output, order.command)
     receipt.sign(order.output, order.output)

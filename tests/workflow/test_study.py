@@ -80,7 +80,22 @@ REFUSED = [
     (("subject|session|mre", "sub-01|01|dicom"), "line 2, column subject: found 'sub-01'"),
     (("subject|session|mre", "01||dicom"), "line 2, column session: found ''"),
     (("subject|session|mre", "é|01|dicom"), "column subject"),
-    (("subject|session|mre", GOOD, "", GOOD), "line 4, column session: found sub-01_ses-01 a second time"),
+    (
+        ("subject|session|mre", GOOD, "", GOOD),
+        "line 4, column session: found sub-01_ses-01 a second time, after line 2",
+    ),
+    (
+        ("subject|session|mre", GOOD, "1|01|dicom"),
+        "line 3, column subject: found subject 1 beside subject 01",
+    ),
+    (
+        ("subject|session|mre", GOOD, "01|1|dicom"),
+        "column session: found session 1 beside session 01 of line 2",
+    ),
+    (
+        ("subject|session|mre", GOOD, "A|01|dicom", "a|02|dicom"),
+        "column subject: found subject a beside subject A of line 3",
+    ),
     (("subject|session|mre", "01|01|nowhere"), "line 2, column mre: found 'nowhere'"),
     (("subject|session|mre|anatomy", GOOD + "|t2.nii.gz"), "column anatomy: found 't2.nii.gz'"),
     (("subject|session|mre|date", GOOD + "|31.03.2026"), "column date: found '31.03.2026'"),

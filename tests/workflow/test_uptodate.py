@@ -111,6 +111,32 @@ def test_outputs_by_other_hands(checkout: Path, study: Path) -> None:
     assert plan == made_anew | later
 
 
+def test_what_somebody_put_into_an_output_stops_the_workflow(checkout: Path, study: Path) -> None:
+    """Snakemake removes the output of a step before the step can look at it, and with it whatever lies there.
+
+    Nothing is in the way of a plan, nor of steps that do not run.
+    """
+    session = study / "results" / "sub-A" / "ses-01"
+    (session / "wavefield" / "corrected by hand.txt").write_text("years")
+    (session / "mre" / "notes.txt").write_text("years")
+    config = ["inversion={'samples': 30}"]
+    assert ("invert", "A") in Workflow(checkout, study).planned(config=config)
+    done = Workflow(checkout, study).run(config=config)
+    assert done.returncode != 0
+    (said,) = [line for line in done.stderr.splitlines() if line.startswith("palpate: ")]
+    assert "notes.txt: found a file that palpate invert did not write" in said
+    assert (session / "mre" / "notes.txt").exists()
+    assert (session / "wavefield" / "corrected by hand.txt").exists()
+
+
+def test_droppings_of_systems_run_nothing(checkout: Path, study: Path) -> None:
+    """Whoever looks at a scan in Windows or macOS leaves a file there that no step reads."""
+    for folder in (study / SCAN, study / "results" / "sub-box" / "ses-01" / "wavefield"):
+        for name in ("Thumbs.db", "desktop.ini", ".DS_Store", "._IM0001"):
+            (folder / name).write_bytes(b"icons")
+    assert Workflow(checkout, study).planned() == {}
+
+
 def test_unit_runs_every_step_that_converts(checkout: Path, study: Path, edit: Edit) -> None:
     """A factor of units that was wrong made wrong numbers wherever it was used."""
     commands = ("ingest", "mesh", "invert", "report", "tumour", "calibrate", "forecast", "outlook")

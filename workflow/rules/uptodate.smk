@@ -17,6 +17,7 @@ from hashlib import sha256
 from snakemake.iocontainers import Wildcards
 
 from palpate.contents import digest
+from palpate.outputs import demand_replaceable
 from palpate.program import Program
 from palpate.receipt import Order, UpToDate
 from palpate.run_lock import lock_results
@@ -194,5 +195,17 @@ def lock():
         print(f"palpate: {told}", file=sys.stderr)
 
 
+def keep_strangers():
+    """Refuse to start where a step that will run would delete files that palpate did not write.
+
+    Snakemake itself removes the output of a step before the step can look at it.
+    """
+    for job in workflow.dag.needrun_jobs():
+        if job.rule.name in STEPS:
+            for output in job.output:
+                demand_replaceable(Path(output), STEPS[job.rule.name].command)
+
+
 onstart:
     checked(lock)
+    checked(keep_strangers)

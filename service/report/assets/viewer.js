@@ -16,6 +16,9 @@
     return;
   }
 
+  // On a telephone three slices beside each other would be as wide as a thumb: there they lie one below the other.
+  const narrow = window.matchMedia("(max-width: 40rem)");
+  const layout = () => (narrow.matches ? library.MULTIPLANAR_TYPE.COLUMN : library.MULTIPLANAR_TYPE.ROW);
   const viewer = new library.Niivue({
     backColor: [1, 1, 1, 1],
     crosshairColor: [0.77, 0.38, 0.18, 0.9],
@@ -29,7 +32,7 @@
     isSliceMM: true,
     isCornerOrientationText: false,
     multiplanarShowRender: library.SHOW_RENDER.NEVER,
-    multiplanarLayout: library.MULTIPLANAR_TYPE.ROW,
+    multiplanarLayout: layout(),
     multiplanarEqualSize: true,
     tileMargin: 6,
     multiplanarPadPixels: 6,
@@ -94,6 +97,7 @@
     tell();
   };
   viewer.onLocationChange = tell;
+  narrow.addEventListener("change", () => viewer.setMultiplanarLayout(layout()));
 
   // The cross-hair keeps its place in the world when run or background change; its stored position is a fraction of the
   // lowest volume.

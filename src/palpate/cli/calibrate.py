@@ -20,10 +20,11 @@ def calibrate(
     """
     from palpate.config.section import parse_settings
     from palpate.config.twin import TwinSettings
-    from palpate.imaging.tumour.store import history_remarks, read_history
     from palpate.outputs import claim_folder
-    from palpate.twin.products.calibrated import calibrate_into
 
     chosen = parse_settings(TwinSettings, settings)
     claim_folder(out, "calibrate", {"history": history})
+    from palpate.imaging.tumour.store import history_remarks, read_history
+    from palpate.twin.products.calibrated import calibrate_into
+
     calibrate_into(read_history(history), chosen, out, history_remarks(history))

@@ -33,12 +33,13 @@ def forecast(
     from palpate.config.forecast import ForecastSettings
     from palpate.config.section import parse_settings
     from palpate.outputs import claim_folder
-    from palpate.twin.products.forecasted import forecast_into
-    from palpate.twin.storage import load_calibration
 
     chosen = parse_settings(ForecastSettings, settings)
     if after:
         chosen = parse_settings(ForecastSettings, json.dumps({"days_after_last_scan": after}))
     claim_folder(out, "forecast", {"calibration": calibration, "mesh": mesh})
+    from palpate.twin.products.forecasted import forecast_into
+    from palpate.twin.storage import load_calibration
+
     twin = load_calibration(calibration / "calibration.h5")
     forecast_into(twin, chosen.days_after_last_scan, out, mesh)

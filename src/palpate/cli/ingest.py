@@ -30,7 +30,8 @@ def ingest(
     """
     from palpate.config.ingest import IngestSettings
     from palpate.config.section import parse_settings
-    from palpate.imaging.ingest import ingest as ingest_session
 
     chosen = parse_settings(IngestSettings, settings)
+    from palpate.imaging.ingest import ingest as ingest_session
+
     ingest_session(mre, label, out, anatomy=anatomy, settings=chosen, mask=mask)

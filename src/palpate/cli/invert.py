@@ -26,9 +26,10 @@ def invert(
     """
     from palpate.config.inversion import InversionSettings
     from palpate.config.section import parse_settings
-    from palpate.solvers.inversion.session import invert_session
 
     chosen = parse_settings(InversionSettings, settings)
     if method is not None:
         chosen = chosen.model_copy(update={"method": method})
+    from palpate.solvers.inversion.session import invert_session
+
     invert_session(wavefield, out, chosen, mesh=mesh, labels=labels)

@@ -32,9 +32,10 @@ def maps(
     """
     from palpate.config.maps import MapsSettings
     from palpate.config.section import parse_settings
+
+    chosen = parse_settings(MapsSettings, settings)
     from palpate.imaging.dicom_maps import write_dicom_maps
     from palpate.progress import say
 
-    chosen = parse_settings(MapsSettings, settings)
     written = write_dicom_maps(mre, wavefield, out, settings=chosen, scan=scan, key=key)
     say(f"{len(written)} DICOM Parametric Maps in {out}" if written else f"no DICOM source: a note in {out} says so")

@@ -25,9 +25,10 @@ def mesh(
     from palpate.config.mesh import MeshSettings
     from palpate.config.section import parse_settings
     from palpate.errors import InputError
-    from palpate.imaging.nifti import is_volume_file
 
     chosen = parse_settings(MeshSettings, settings)
+    from palpate.imaging.nifti import is_volume_file
+
     if is_volume_file(source):
         from palpate.meshing.conforming.label_mesh_folder import write_label_mesh
 

@@ -24,7 +24,9 @@ def report(
     from palpate.config.report import ReportSettings
     from palpate.config.section import parse_settings
     from palpate.progress import say
+
+    chosen = parse_settings(ReportSettings, settings)
     from palpate.service.report.page import write_report
 
-    write_report(session, out, truth=truth, settings=parse_settings(ReportSettings, settings))
+    write_report(session, out, truth=truth, settings=chosen)
     say(f"page of {out.stat().st_size / 1e6:.1f} MB: {out}")

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, NoReturn
 
-from palpate.leftovers import left_by, owner, sweep_of
+from palpate.leftovers import has_its_name, left_by, owner, sweep_of
 from palpate.progress import launcher_rank
 
 _WORDS: Final = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated", signal.SIGHUP: "the terminal was closed"}
@@ -32,12 +34,14 @@ class Notices:
         who: the worker, as its hidden names call it.
         writes: folders in which it has written outputs.
         keeps: folders that keep what it had finished, from which the same command goes on.
+        finishes: outputs that were about to take their names.
         shared: memory that it shares with other ranks, which MPI removes only where it ends in order.
     """
 
     who: str
     writes: list[Path] = field(default_factory=list)
     keeps: list[Path] = field(default_factory=list)
+    finishes: list[Path] = field(default_factory=list)
     shared: list[Path] = field(default_factory=list)
     _unread: bytes = b""
 
@@ -45,6 +49,10 @@ class Notices:
     def of(cls, worker: int) -> Notices:
         """Return the notices of a process that has told nothing yet, by its number."""
         return cls(owner(worker))
+
+    def complete(self) -> list[Path]:
+        """Return the outputs that are in place and whole."""
+        return [output for output in self.finishes if has_its_name(output, self.who)]
 
     def look(self, worker: int) -> None:
         """See which shared memory the worker holds, while it lives."""
@@ -63,7 +71,7 @@ class Notices:
         whole = len(parts) - len(parts) % 2
         self._unread = b"\0".join([*parts[whole:], rest])
         for notice, path in zip(parts[:whole:2], parts[1:whole:2], strict=True):
-            places = self.keeps if notice == b"keeps" else self.writes
+            places = {b"keeps": self.keeps, b"finishes": self.finishes}.get(notice, self.writes)
             place = Path(os.fsdecode(path))
             if place not in places:
                 places.append(place)
@@ -83,21 +91,25 @@ def leave_after(status: int | None, stop: signal.Signals | None, notices: Notice
     if stop is None and status is not None:
         stop = signal.Signals(os.WTERMSIG(status))
     assert stop is not None
-    clearing = threading.Thread(target=_clear, args=(notices,), daemon=True)
+    complete = notices.complete()  # before clearing gives earlier outputs their names back
+    clearing = threading.Thread(target=_clear, args=(notices, complete), daemon=True)
     clearing.start()
     clearing.join(_CLEARING_S)
     if launcher_rank() == 0 or stop not in _WORDS:
-        _tell(_sentence(stop, notices))
+        _tell(_sentence(stop, notices, complete))
     if launcher_rank() != 0:
         time.sleep(_PATIENCE_S)
     _exit(128 + stop if stop in _WORDS or stop == signal.SIGKILL else 1)
 
 
-def _sentence(stop: signal.Signals, notices: Notices) -> str:
+def _sentence(stop: signal.Signals, notices: Notices, complete: Sequence[Path]) -> str:
     """Say what happened and how to go on."""
     kept = [folder for folder in notices.keeps if any(one.is_file() for one in folder.rglob("*"))]
     left = [folder for folder in notices.writes if left_by(folder, notices.who)]
-    if kept:
+    if complete and not left:
+        named = " and ".join(str(one) for one in complete)
+        go_on = f"{named} {'is' if len(complete) == 1 else 'are'} complete; no partial result is left."
+    elif kept:
         go_on = f"what was finished is kept in {kept[0]}: run the same command to go on from there."
     elif left:
         go_on = f"a partial result is left in {left[0]}: the next run that writes there removes it."
@@ -110,7 +122,7 @@ def _sentence(stop: signal.Signals, notices: Notices) -> str:
     return f"palpate: the step crashed ({stop.name}), which is our bug, not your input. Please report it; {go_on}"
 
 
-def _clear(notices: Notices) -> None:
+def _clear(notices: Notices, complete: Sequence[Path]) -> None:
     """End what the worker started (a compiler, say), and remove what it was writing."""
     until = time.monotonic() + _CLEARING_S
     with suppress(OSError):
@@ -124,6 +136,8 @@ def _clear(notices: Notices) -> None:
     for folder in notices.writes:
         sweep_of(folder, notices.who)
     for home in notices.keeps:
+        if any(home.name == f".unfinished-{output.name}" for output in complete):  # nothing to go on to
+            shutil.rmtree(home, ignore_errors=True)
         for kept, _, _ in os.walk(home, topdown=False):
             with suppress(OSError):  # it holds something
                 Path(kept).rmdir()

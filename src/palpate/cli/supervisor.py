@@ -50,14 +50,16 @@ def divide() -> None:
     if worker == 0:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        for one in stops:  # a terminal's Ctrl-C goes to both; the supervisor must see what the worker holds first
+        # A terminal's Ctrl-C and a launcher's SIGTERM go to both; the supervisor must see what the worker holds first.
+        # They stay blocked in the worker, since ignoring them is not enough: METIS, which orders the unknowns of a
+        # factorisation, installs a handler of its own for SIGTERM, jumps out of its work and crashes afterwards.
+        for one in stops:
             signal.signal(one, signal.SIG_IGN)
         for descriptor in (awake, wake, heard):
             os.close(descriptor)
         _prctl(_PARENT_DIES, signal.SIGKILL)
         if os.getppid() != supervisor:  # it ended before it was watched
             os._exit(128 + signal.SIGKILL)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, stops)
         _work(tell)
         return
     os.close(tell)

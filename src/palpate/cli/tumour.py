@@ -47,14 +47,15 @@ def tumour(
     from palpate.config.section import parse_settings
     from palpate.config.study import read_study
     from palpate.config.tumour import TumourSettings
-    from palpate.imaging.tumour.head import demand_head
-    from palpate.imaging.tumour.reading import read_tumour
-    from palpate.imaging.tumour.record import HISTORY_RECORD, record_beside, write_history_record
-    from palpate.imaging.tumour.store import HISTORY, write_history
     from palpate.outputs import claim_file
     from palpate.progress import say
 
     chosen = parse_settings(TumourSettings, settings)
+    from palpate.imaging.tumour.head import demand_head
+    from palpate.imaging.tumour.reading import read_tumour
+    from palpate.imaging.tumour.record import HISTORY_RECORD, record_beside, write_history_record
+    from palpate.imaging.tumour.store import HISTORY, write_history
+
     inputs = {"table of sessions": sessions, "stiffness": stiffness, "key": key}
     record = record_beside(out)
     claim_file(out, HISTORY, inputs)

@@ -57,7 +57,7 @@ def settings_error(where: str, error: ValidationError, model: type[BaseModel]) -
         return InputError(where, found=f"unknown key {key}", expected=f"one of {known}", advice="Check the spelling.")
     if first["type"] == "missing":
         return InputError(where, found=f"no {key}", expected=f"a value for {key}", advice=f"Add {key}.")
-    found = f"{key} = {_shown(first['input'])}" if key else _shown(first["input"])
+    found = f"{key} = {shown_value(first['input'])}" if key else shown_value(first["input"])
     if first["type"] == "value_error":
         reason = first["msg"].removeprefix("Value error, ")
         return InputError(where, found=found, expected="settings that fit together", advice=_sentence(reason))
@@ -72,12 +72,12 @@ def _expected(first: ErrorDetails) -> str:
     return "a value that the schema allows" if first["type"] in _LIBRARYS_OWN else first["msg"]
 
 
-def _shown(value: object) -> str:
-    """Return a value as it would stand in JSON, shortened."""
+def shown_value(value: object) -> str:
+    """Return a value as it would stand in JSON, shortened; what JSON does not know, such as YAML's dates, as text."""
     try:
-        text = repr(value) if isinstance(value, str) else json.dumps(value)
-    except (TypeError, ValueError):
-        text = repr(value)
+        text = repr(value) if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
+    except (TypeError, ValueError):  # keys that JSON does not know, a mapping inside itself
+        text = str(value)
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn, TypeAliasType, get_args, get_origin
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
-from palpate.config.complaint import settings_error
+from palpate.config.complaint import settings_error, shown_value
 from palpate.config.text_file import read_text_file
 from palpate.errors import InputError
 
 _OPTION = "--settings"
 _ADVICE = 'Write JSON such as {"key": 1.5}, or name a YAML or JSON file.'
+
+
+WHOLE: Final = ("sessions", "results")
+"""Keys of a study's configuration that are no sections."""
+SECTIONS: Final = ("phantom", "ingest", "mesh", "inversion", "maps", "report", "tumour", "twin", "forecast")
+"""Keys of its sections. Their classes are not imported here: each is part of the programs of its own steps alone."""
 
 
 class Section(BaseModel):
@@ -36,10 +43,43 @@ class Section(BaseModel):
             return content
         return {name: value for name, value in content.items() if value is not None or not cls._is_section(name)}
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_look_alikes(cls, value: object, info: ValidationInfo) -> object:
+        """Refuse true where a number belongs, which Python takes for 1, and empty text, which it takes for a folder."""
+        field = cls.model_fields[str(info.field_name)]
+        kinds = set(_kinds(field.annotation))
+        if kinds & {int, float} and bool not in kinds and any(isinstance(one, bool) for one in _parts(value)):
+            raise PydanticCustomError("number_wanted", "a number")
+        if kinds & {str, Path} and any(isinstance(one, str) and not one.strip() for one in _parts(value)):
+            raise PydanticCustomError("text_wanted", "a path" if Path in kinds else "text")
+        return value
+
     @classmethod
     def _is_section(cls, name: object) -> bool:
         field = cls.model_fields.get(str(name))
         return field is not None and isinstance(field.annotation, type) and issubclass(field.annotation, Section)
+
+
+def _kinds(annotation: object) -> Iterator[type]:
+    """Yield the plain types of which the annotation of a setting is made up."""
+    if isinstance(annotation, TypeAliasType):
+        yield from _kinds(annotation.__value__)
+    elif get_origin(annotation) is None and isinstance(annotation, type):
+        yield annotation
+    else:
+        for one in get_args(annotation):
+            yield from _kinds(one)
+
+
+def _parts(value: object) -> Iterator[object]:
+    """Yield a value, or the values in a list or mapping."""
+    inside = value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else None
+    if inside is None:
+        yield value
+    else:
+        for one in inside:
+            yield from _parts(one)
 
 
 def parse_settings[S: Section](model: type[S], text: str | None) -> S:
@@ -47,21 +87,36 @@ def parse_settings[S: Section](model: type[S], text: str | None) -> S:
 
     Args:
         model: the section's class.
-        text: a JSON object (YAML in braces is read too), or the path of a YAML or JSON file that holds the section,
-            alone or as part of a study's whole configuration; None gives the defaults.
+        text: JSON (YAML in braces is read too), or the path of a YAML or JSON file; either holds the section alone, or
+            a study's whole configuration or several sections of it, of which this step takes its own. None gives the
+            defaults.
 
     Raises:
-        InputError: the text is neither, or a key or value is not one that the section knows.
+        InputError: the text is neither, it holds sections of other steps alone, or a key or value is not one that the
+            section knows.
     """
     if text is None:
         return model()
-    inline = text.lstrip().startswith("{")
+    inline = _is_content(text)
     where = _OPTION if inline else text
     content = parse_object(text, _OPTION) if inline else _of_file(text)
     try:
-        return model.model_validate(_own_part(content, model))
+        return model.model_validate(_own_part(content, model, where))
     except ValidationError as error:
         raise settings_error(where, error, model) from error
+
+
+def _is_content(text: str) -> bool:
+    """Return whether an option's text is meant as the settings themselves and not as the name of their file."""
+    if not text.strip():
+        raise InputError(_OPTION, found="an empty text", expected="keys with values", advice=_ADVICE)
+    if text.lstrip().startswith(("{", "[", '"')):
+        return True
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return not Path(text).exists()
 
 
 def _of_file(name: str) -> dict[str, Any]:
@@ -69,7 +124,7 @@ def _of_file(name: str) -> dict[str, Any]:
     path = Path(name)
     try:
         there = path.exists()
-    except OSError:  # such as a name that no file system takes
+    except (OSError, ValueError):  # such as a name that no file system takes
         there = False
     if not there:
         found = f"{name[:60]!r}, which is neither JSON nor a file"
@@ -92,8 +147,7 @@ def parse_object(text: str, where: str) -> dict[str, Any]:
     except (ValueError, RecursionError):
         content = _yaml(text, where)
     if not isinstance(content, dict):
-        found = f"{type(content).__name__} {str(content)[:60]!r}" if content is not None else "no keys"
-        raise InputError(where, found=found, expected="keys with values", advice=_ADVICE)
+        raise InputError(where, found=_in_words(content), expected="keys with values", advice=_ADVICE)
     return {str(key): value for key, value in content.items()}
 
 
@@ -133,10 +187,38 @@ def _no_number(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON")
 
 
-def _own_part(content: dict[str, Any], model: type[Section]) -> object:
-    """Return the section out of a study's whole configuration, or the content where it is the section already."""
-    whole = {"sessions", "results"} & set(content) or set(content) == {model.section_key()}
-    if not whole or model.section_key() in model.model_fields:
+def _in_words(content: object) -> str:
+    """Return a noun phrase for content without keys."""
+    if content is None:
+        return "no keys"
+    kind = "a list" if isinstance(content, list) else "a single value"
+    return f"{kind} ({shown_value(content)})"
+
+
+def _own_part(content: dict[str, Any], model: type[Section], where: str) -> object:
+    """Return the section out of a study's configuration, or the content where it is the section already.
+
+    Raises:
+        InputError: it holds sections of other steps alone, or a whole configuration has a key that none has.
+    """
+    own, keys = model.section_key(), set(content)
+    named = keys & {*WHOLE, *SECTIONS} - set(model.model_fields)
+    if not named or own in model.model_fields or (keys - {*WHOLE, *SECTIONS} and not keys & {*WHOLE, own}):
         return content
-    part = content.get(model.section_key())
+    strange = sorted(keys - {*WHOLE, *SECTIONS})
+    if strange:
+        raise InputError(
+            where,
+            found=f"unknown key {strange[0]} beside {sorted(named)[0]}",
+            expected=f"sections of the configuration ({', '.join(SECTIONS)}), or the keys of one alone",
+            advice=f"Check the spelling, or move {strange[0]} into its section.",
+        )
+    if own not in content and not keys & {*WHOLE}:
+        raise InputError(
+            where,
+            found=f"the section{'s' if len(named) > 1 else ''} {', '.join(sorted(named))}, of other steps",
+            expected=f"the section {own}, or its keys alone",
+            advice=f"Give the section {own}; leave --settings out for its defaults.",
+        )
+    part = content.get(own)
     return {} if part is None else part

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from palpate.config.table import Rows, TableColumns, read_table
+from palpate.droppings import matching
 from palpate.errors import InputError
 
 REQUIRED = ("subject", "session", "mre")
@@ -71,7 +72,7 @@ class Session:
         """Whether the elastography is a scanner's DICOM rather than a wave field or arrays of displacement."""
         if self.mre is None or self.mre.suffix.lower() == ".mat":
             return False
-        return not (self.mre.is_dir() and (any(self.mre.glob("*_wavefield.*")) or any(self.mre.glob("*_disp_??.nii*"))))
+        return not (self.mre.is_dir() and (matching(self.mre, "*_wavefield.*") or matching(self.mre, "*_disp_??.nii*")))
 
 
 def read_study(table: Path) -> tuple[Session, ...]:
@@ -90,13 +91,42 @@ def read_study(table: Path) -> tuple[Session, ...]:
     sessions = tuple(_session(table, line, row) for line, row in rows)
     if not sessions:
         raise InputError(table, found="no session", expected="at least one line below the header", advice="Add one.")
-    seen: set[str] = set()
-    for (line, _), session in zip(rows, sessions, strict=True):
-        if session.label in seen:
-            found = f"{session.label} a second time"
-            raise _cell_error(table, line, "session", found, "each subject and session once", "Give it its own label.")
-        seen.add(session.label)
+    _demand_apart(table, rows, sessions)
     return sessions
+
+
+def _demand_apart(table: Path, rows: Rows, sessions: Sequence[Session]) -> None:
+    """Refuse labels that are equal or that a disk or a spreadsheet may take for equal.
+
+    Their results would lie in one folder where a disk does not tell capitals from small letters, as those of macOS and
+    Windows; and a spreadsheet turns 02 into 2, so that one visit would count as two subjects.
+    """
+    lines = [line for line, _ in rows]
+    subjects: dict[str, tuple[int, str]] = {}
+    visits: dict[tuple[str, str], tuple[int, str]] = {}
+    for line, one in zip(lines, sessions, strict=True):
+        first, other = subjects.setdefault(_alike(one.subject), (line, one.subject))
+        if other != one.subject:
+            found = f"subject {one.subject} beside subject {other} of line {first}"
+            _refuse_alike(table, line, "subject", found)
+        first, other = visits.setdefault((one.subject, _alike(one.session)), (line, one.session))
+        if other != one.session:
+            found = f"session {one.session} beside session {other} of line {first}"
+            _refuse_alike(table, line, "session", found)
+        if first != line:
+            found = f"{one.label} a second time, after line {first}"
+            raise _cell_error(table, line, "session", found, "each subject and session once", "Give it its own label.")
+
+
+def _refuse_alike(table: Path, line: int, column: str, found: str) -> None:
+    expected = "labels that differ by more than capitals or leading zeros"
+    advice = f"Write the same {column} alike in all lines, and give different ones labels that differ further."
+    raise _cell_error(table, line, column, found, expected, advice)
+
+
+def _alike(label: str) -> str:
+    """Return what labels have in common that a disk or a spreadsheet may confuse."""
+    return (label.lstrip("0") or "0") if label.isdigit() else label.casefold()
 
 
 def growth_scans(sessions: Sequence[Session], subject: str) -> tuple[Session, ...]:
