@@ -44,6 +44,13 @@ LIMITS: Final = {
         "share of the motion that the other times explain besides; sound: noise of 3 times the waves 0.0043; "
         "faulty: the last of 8 offsets missing, phantoms 0.022, within the real scan 0.021",
     ),
+    "direction_gain": Limit(
+        0.05,
+        0.045,
+        0.064,
+        "the same of one direction by itself, for two offsets exchanged; sound: 4 offsets under noise of 3 times the "
+        "waves 0.045, real scans 0.00; faulty: neighbours of 8 offsets exchanged, phantoms 0.064, real scans 0.127",
+    ),
     "wrapped_pairs": Limit(
         3e-4,
         1e-5,
@@ -133,6 +140,7 @@ LIMITS: Final = {
 OFFSETS_REFUSED: Final = LIMITS["offsets_refused"].value
 OFFSETS_DOUBTED: Final = LIMITS["offsets_doubted"].value
 OFFSETS_GAIN: Final = LIMITS["offsets_gain"].value
+DIRECTION_GAIN: Final = LIMITS["direction_gain"].value
 WRAPPED_PAIRS: Final = LIMITS["wrapped_pairs"].value
 PHASE_RANGE: Final = LIMITS["phase_range"].value
 AXES_GAIN: Final = LIMITS["axes_gain"].value

@@ -123,10 +123,14 @@ def _words(order: tuple[int, ...], signs: tuple[float, ...], names: tuple[str, .
     if len(moved) == 2:
         parts.append(f"{what} {names[moved[0]]} and {names[moved[1]]} exchanged")
     elif moved:
-        parts.append(f"{what}s taken in the order {', '.join(names[axis] for axis in order)}")
+        parts.append(f"{_plural(what)} taken in the order {', '.join(names[axis] for axis in order)}")
     if -1.0 in signs:
         parts.append(f"{what} {names[signs.index(-1.0)]} reversed")
     return " and ".join(parts)
+
+
+def _plural(what: str) -> str:
+    return "the components along the image axes" if what.endswith("axis") else f"{what}s"
 
 
 def _ratio(moments: NDArray[np.float64], choice: NDArray[np.float64]) -> float:

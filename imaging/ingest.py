@@ -276,6 +276,10 @@ def _from_wave_fields(
 ) -> tuple[tuple[WaveField, ...], dict[str, dict[str, object]]]:
     """Check a finished wave-field folder and write it under a new label, its noise kept."""
     fields = read_wave_fields(source)
+    if settings.time_step_sign == "negative":
+        say(
+            "warning: time_step_sign does not concern a wave-field folder, which follows exp(+i omega t): left as it is"
+        )
     noise_maps = [read_noise_map(source, field) for field in fields]
     old_labels = sorted({field.label for field in fields})
     names = {

@@ -89,6 +89,8 @@ def demand_displacement(where: Path | str, inside_m: NDArray[np.complex128], *, 
 def demand_measured(where: Path | str, inside: NDArray[np.complex128], *, names: tuple[str, ...]) -> None:
     """Raise InputError where a component holds no measurement: all zero, all the same, or a copy of another one.
 
+    The same holds for its real and imaginary part: a part that is zero, or a copy of the other, was never written.
+
     Args:
         where: file that holds the displacement.
         inside: displacement in the mask's voxels, any unit, shape (N, components).
@@ -107,6 +109,7 @@ def demand_measured(where: Path | str, inside: NDArray[np.complex128], *, names:
                 advice="A component that was not measured must be left out (sidecar key Directions), never filled; "
                 "the inversion needs all three.",
             )
+        _demand_both_parts(where, values, name)
         for other in range(number):
             apart = min(float(np.abs(values - sign * inside[:, other]).max()) for sign in (1.0, -1.0))
             if apart <= _NOTHING * size:
@@ -116,6 +119,27 @@ def demand_measured(where: Path | str, inside: NDArray[np.complex128], *, names:
                     expected="a measurement of its own along every axis",
                     advice="Check the export: one component was written twice.",
                 )
+
+
+def _demand_both_parts(where: Path | str, values: NDArray[np.complex128], name: str) -> None:
+    """Raise InputError unless real and imaginary part of one component are measurements of their own, shape (N,)."""
+    limit = _NOTHING * float(np.abs(values).max())
+    for part, numbers in (("real", values.real), ("imaginary", values.imag)):
+        if float(np.abs(numbers).max()) <= limit:
+            raise InputError(
+                where,
+                found=f"component {name}: the {part} part is zero in every voxel of the mask",
+                expected="real and imaginary part of a wave, both measured",
+                advice="Write both parts of the complex displacement; an amplitude or one instant is not enough.",
+            )
+    apart = min(float(np.abs(values.real - sign * values.imag).max()) for sign in (1.0, -1.0))
+    if apart <= limit:
+        raise InputError(
+            where,
+            found=f"component {name}: real and imaginary part are the same in every voxel of the mask",
+            expected="real and imaginary part of a wave, both measured",
+            advice="Check the export: one part was written twice.",
+        )
 
 
 _NOTHING = 1e-6

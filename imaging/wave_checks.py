@@ -64,7 +64,10 @@ def _sign_of_time(modulus_pa: complex | None) -> tuple[QualityWarning, ...]:
         f"{modulus_pa.imag / modulus_pa.real:.2f}), as the complex conjugate of a wave field does: the sign of time is "
         "wrong."
     )
-    advice = "Check time_step_sign in the ingest settings, or write the wave field with the convention exp(+i omega t)."
+    advice = (
+        "Of DICOM or arrays, check time_step_sign in the ingest settings. A wave-field folder follows exp(+i omega t) "
+        "whatever that says: there, change the sign of the imaginary part."
+    )
     return (QualityWarning("sign-of-time", sentence, advice),)
 
 

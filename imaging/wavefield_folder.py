@@ -184,7 +184,7 @@ def _read_one(folder: Path, label: str, files: Mapping[str, Path]) -> WaveField:
     calibrated = sidecar.flag("MotionEncodingKnown", default=True)
     if calibrated:
         demand_displacement(files["real"], encoded[inside], key=f"Units in {sidecar_path.name}")
-    noise_std = _stated_noise(sidecar, folder, present, directions, inside)
+    noise_std = _stated_noise(sidecar, folder, files["real"], directions, inside, real)
     drift_std = sidecar.number("DriftStd", at_least=0.0, default=0.0)
     _demand_three(files["real"], directions)
     thickness_mm = sidecar.number("SliceThicknessMm", above=0.0, default=math.nan)
@@ -220,44 +220,77 @@ def read_noise_map(folder: Path, field: WaveField) -> NDArray[np.float64] | None
     stem = f"{field.label}_acq-{frequency_text(field.frequency_hz)}Hz"
     sidecar = Sidecar(folder / f"{stem}_wavefield.json")
     directions = sidecar.directions(3)
-    values = _read_noise_map(folder, stem, directions, field.mask)
+    values = _read_noise_map(folder, stem, directions, field.mask, field.affine_mm)
     if values is None:
         return None
     return world_noise_map(values * sidecar.metres_per_unit(), directions)
 
 
 def _read_noise_map(
-    folder: Path, stem: str, directions: NDArray[np.float64], inside: NDArray[np.bool_]
+    folder: Path,
+    stem: str,
+    directions: NDArray[np.float64],
+    inside: NDArray[np.bool_],
+    affine_mm: NDArray[np.float64],
 ) -> NDArray[np.float64] | None:
-    """Noise by voxel and direction in the folder's unit, shape (i, j, k, n); None where there is no map."""
-    path = folder / f"{stem}_desc-noise_map.nii.gz"
-    if not path.exists():
+    """Noise by voxel and direction in the folder's unit, shape (i, j, k, n); None where there is no map.
+
+    Raises:
+        InputError: two maps, another grid, or values in the mask that are no standard deviation.
+    """
+    paths = [path for end in (".nii.gz", ".nii") if (path := folder / f"{stem}_desc-noise_map{end}").exists()]
+    if not paths:
         return None
-    values = read_nifti(path).values
-    shape = (*inside.shape, len(directions))
-    known = values[inside][np.isfinite(values[inside])] if values.shape == shape else np.empty(0)
-    if not known.size or known.min() < 0.0:
+    if len(paths) > 1:
         raise InputError(
-            path,
-            found=f"an array of shape {values.shape}"
-            if values.shape != shape
-            else "no noise, or noise below 0, in the mask",
-            expected=f"the standard deviation by voxel and direction, shape {shape}, not below 0",
-            advice="Write the map on the grid of the wave field, or remove it.",
+            paths[1], found="the same map twice", expected="either .nii or .nii.gz", advice="Remove one of them."
         )
-    return values
+    volume = read_nifti(paths[0])
+    found = _fault_of_noise_map(volume, (*inside.shape, len(directions)), inside, affine_mm)
+    if found is not None:
+        raise InputError(
+            paths[0],
+            found=found,
+            expected=f"the standard deviation by voxel and direction, shape {(*inside.shape, len(directions))}, on the "
+            "grid of the wave field: finite, not below 0, and above 0 somewhere in every direction",
+            advice="Write the map anew on the grid of the wave field, or remove it.",
+        )
+    return volume.values
+
+
+def _fault_of_noise_map(
+    volume: Volume, shape: tuple[int, ...], inside: NDArray[np.bool_], affine_mm: NDArray[np.float64]
+) -> str | None:
+    """What is wrong with a noise map; None where nothing is."""
+    if volume.values.shape != shape:
+        return f"an array of shape {volume.values.shape}"
+    if not same_grid(volume.affine_mm, affine_mm, inside.shape):
+        return "another affine"
+    known = volume.values[inside]
+    bad = int(np.count_nonzero(~np.isfinite(known)))
+    if bad:
+        return f"{bad} values in the mask that are not finite (NaN or infinite)"
+    if known.min() < 0.0:
+        return "noise below 0 in the mask"
+    silent = np.flatnonzero(~known.any(axis=0))
+    return f"no noise anywhere in the mask along direction {silent[0] + 1}" if silent.size else None
 
 
 def _stated_noise(
-    sidecar: Sidecar, folder: Path, present: Path, directions: NDArray[np.float64], inside: NDArray[np.bool_]
+    sidecar: Sidecar,
+    folder: Path,
+    present: Path,
+    directions: NDArray[np.float64],
+    inside: NDArray[np.bool_],
+    grid: Volume,
 ) -> float:
     """Noise of a component along R, A, S, in the folder's unit: as the sidecar or else the noise map states it."""
     stated = sidecar.number("NoiseStd", at_least=0.0, default=0.0)
-    values = _read_noise_map(folder, present.name.partition("_part-")[0], directions, inside)
+    values = _read_noise_map(folder, present.name.partition("_part-")[0], directions, inside, grid.affine_mm)
     if stated > 0.0 or values is None:
         return _noise_along_world(stated, directions)
     along = values if len(directions) < 3 else world_noise_map(values, directions)
-    return float(np.sqrt(np.nanmean(along[inside] ** 2)))
+    return float(np.sqrt(np.mean(along[inside] ** 2)))
 
 
 def _noise_along_world(std: float, directions: NDArray[np.float64]) -> float:

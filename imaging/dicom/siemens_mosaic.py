@@ -15,7 +15,7 @@ from palpate.imaging.dicom.acquired import acquired_matrix, say_interpolated, sl
 from palpate.imaging.dicom.encoding import encoding_axes
 from palpate.imaging.dicom.files import Instance
 from palpate.imaging.dicom.no_motion import with_noise_scans
-from palpate.imaging.dicom.series import Series, numbers
+from palpate.imaging.dicom.series import Series, demand_one_scale, rescaling
 from palpate.imaging.dicom.siemens_comment import EncodingComment, has_comment, parse_comment
 from palpate.imaging.dicom.siemens_layout import MosaicLayout, common_layout, mosaic_layout
 from palpate.imaging.dicom.slices import FULL_EXPORT
@@ -113,6 +113,7 @@ def _paired(phase: Series, magnitude: Series) -> Series:
 def _read_pair(run: int, phase: Series, magnitude: Series) -> list[PhaseAcquisition]:
     """The acquisitions, one for each frequency, of a phase series and its magnitude series."""
     comments = [parse_comment(one) for one in phase.instances]
+    demand_one_scale(phase.instances)
     layout = common_layout((*phase.instances, *magnitude.instances))
     acquired = acquired_matrix(phase.instances[0], *layout.tile_shape)
     say_interpolated(f"series {phase.number}", acquired, *layout.tile_shape)
@@ -220,8 +221,7 @@ def siemens_phase_rad(instance: Instance, stored: NDArray[np.float64]) -> NDArra
             expected="none, 'US' (4096 steps mean pi) or 'mrad'",
             advice="Export the images as the scanner made them.",
         )
-    slope = float(numbers(instance, "RescaleSlope", 1)[0])
-    intercept = float(numbers(instance, "RescaleIntercept", 1)[0])
+    slope, intercept = rescaling(instance)
     scaled = slope * stored + intercept
     if unit == "mrad":
         scaled = scaled * (_PHASE_LIMIT / _PI_MRAD)

@@ -14,6 +14,7 @@ FROZEN = {
     "offsets_refused": 0.45,
     "offsets_doubted": 0.8,
     "offsets_gain": 0.01,
+    "direction_gain": 0.05,
     "wrapped_pairs": 3e-4,
     "phase_range": 0.9,
     "axes_gain": 0.75,
