@@ -24,7 +24,7 @@ from pydicom.multival import MultiValue
 from palpate.errors import InputError
 from palpate.imaging.dicom.derived_images import DERIVED_WORDS
 from palpate.imaging.dicom.files import Instance
-from palpate.imaging.dicom.series import numbers, rescaling
+from palpate.imaging.dicom.series import rescaling
 from palpate.imaging.dicom.siemens_comment import comment_number, comment_tokens
 
 PHASE, MAGNITUDE, REAL, IMAGINARY = "P", "M", "R", "I"
