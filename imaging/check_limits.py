@@ -72,6 +72,13 @@ LIMITS: Final = {
         "divergence over curl of the best other signs and order over that of the given ones; sound: real scans 1.76 "
         "and 1.80, 13 simulated patients 4 and more; faulty: 23 other choices of the real scans up to 0.57",
     ),
+    "axes_signal": Limit(0.3, 0.9, 0.1, "sound faulty"),
+    "reversed_gain": Limit(0.9,1.18,.81,"sound faulty"),
+    "shifted_deg": Limit(20.0,3.8,45.0,"sound faulty"),
+    "shifted_gain": Limit(0.95,.99,.88,"sound faulty"),
+    "simpler": Limit(.9,1.0,.85,"sound faulty"),
+    "parts_gain": Limit(.88,1.0,.75,"sound faulty"),
+    "amplitude_gain": Limit(.75,1.5,.5,"sound faulty"),
     "axes_least": Limit(
         0.1,
         0.05,
@@ -145,6 +152,13 @@ WRAPPED_PAIRS: Final = LIMITS["wrapped_pairs"].value
 PHASE_RANGE: Final = LIMITS["phase_range"].value
 AXES_GAIN: Final = LIMITS["axes_gain"].value
 AXES_LEAST: Final = LIMITS["axes_least"].value
+AXES_SIGNAL: Final = LIMITS["axes_signal"].value
+REVERSED_GAIN: Final = LIMITS["reversed_gain"].value
+SHIFTED_DEG: Final = LIMITS["shifted_deg"].value
+SHIFTED_GAIN: Final = LIMITS["shifted_gain"].value
+SIMPLER: Final = LIMITS["simpler"].value
+PARTS_GAIN: Final = LIMITS["parts_gain"].value
+AMPLITUDE_GAIN: Final = LIMITS["amplitude_gain"].value
 LOSS_TANGENT: Final = LIMITS["loss_tangent"].value
 MISFIT_LOW: Final = LIMITS["misfit_low"].value
 NEIGHBOUR_NOISE: Final = LIMITS["neighbour_noise"].value

@@ -18,7 +18,7 @@ from palpate.imaging.check_limits import (
     NEIGHBOUR_NOISE,
     UNMEASURED_SHARE,
 )
-from palpate.imaging.component_axes import check_component_axes, component_axes
+from palpate.imaging.component_checks import check_components
 from palpate.imaging.neighbour_noise import noise_along
 from palpate.imaging.passivity import apparent_modulus_pa
 from palpate.imaging.wavefield import WaveField
@@ -46,7 +46,7 @@ def wave_warnings(field: WaveField, *, encoding_axes: NDArray[np.float64] | None
     """
     modulus = apparent_modulus_pa(field)
     return (
-        *check_component_axes(component_axes(field, encoding_axes)),
+        *check_components(field, encoding_axes),
         *_sign_of_time(modulus),
         *_modulus(modulus, field),
         *_small(field),
