@@ -8,11 +8,13 @@ amplitude and phase, their complex product has less divergence than the field th
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from palpate.errors import InputError
 from palpate.imaging.check_limits import AMPLITUDE_GAIN, AXES_LEAST, PARTS_GAIN
 from palpate.imaging.component_axes import best_signs_and_order
 from palpate.imaging.gradient_moments import GradientMoments, divergence_over_curl, gradient_moments
@@ -73,44 +75,53 @@ def check_odd_part(found: OddPart) -> tuple[QualityWarning, ...]:
     return (QualityWarning("parts-apart", sentence, advice),)
 
 
-def amplitude_and_phase(field: WaveField, metres_per_unit: float) -> str | None:
-    """Return how the parts of a field are amplitude and phase; None where they are real and imaginary part.
+def demand_real_and_imaginary(
+    where: Path | str, field: WaveField, stored: NDArray[np.complex128], directions: NDArray[np.float64] | None = None
+) -> None:
+    """Raise InputError where the stored parts are amplitude and phase.
 
     Args:
-        field: as made from the stored parts.
-        metres_per_unit: unit in which the parts were stored.
-
-    Returns:
-        Words such as "the real part never negative and the imaginary part within one turn in radians".
+        where: file that holds the parts.
+        field: made of them.
+        stored: first part + i second part as stored, any unit, shape (i, j, k, 3).
+        directions: along which the stored components lie, in R A S, shape (3, 3); None for R, A, S.
     """
-    stored = field.displacement_m[field.mask] / metres_per_unit
-    for one, other, names in ((stored.real, stored.imag, _PARTS), (stored.imag, stored.real, _PARTS[::-1])):
-        if one.min() < 0.0:
+    axes = np.eye(3) if directions is None else directions
+    inside = stored[field.mask]
+    for parts, names in (((inside.real, inside.imag), _PARTS), ((inside.imag, inside.real), _PARTS[::-1])):
+        if parts[0].min() < 0.0:
             continue
         for unit, period in _PERIODS.items():
-            if not _within_one_turn(other, period):
-                continue
-            if _has_less_divergence(field, metres_per_unit, unit, swapped=names is not _PARTS):
-                return f"the {names[0]} part never negative, and the {names[1]} part within one turn in {unit}"
-    return None
+            swapped = names is not _PARTS
+            if _within_one_turn(parts[1], period) and _has_less_divergence(
+                field, stored, axes, period, swapped=swapped
+            ):
+                raise InputError(
+                    where,
+                    found=f"amplitude and phase in {unit}: the {names[0]} part is never negative, and the "
+                    f"{names[1]} part stays within one turn",
+                    expected="real and imaginary part of the displacement",
+                    advice="Write amplitude times cosine and amplitude times sine of the phase.",
+                )
 
 
 def _within_one_turn(values: NDArray[np.float64], period: float) -> bool:
-    """Return whether values are phases in (-half, half] or [0, whole) of a period, and not all of them tiny."""
+    """Return whether all values are phases in (-half, half] or in [0, whole) of a period."""
     least, largest = float(values.min()), float(values.max())
     spread = 1.0 + _ROUNDING
     centred = max(-least, largest) <= 0.5 * period * spread
     return centred or (least >= 0.0 and largest <= period * spread)
 
 
-def _has_less_divergence(field: WaveField, metres_per_unit: float, unit: str, *, swapped: bool) -> bool:
+def _has_less_divergence(
+    field: WaveField, stored: NDArray[np.complex128], directions: NDArray[np.float64], period: float, *, swapped: bool
+) -> bool:
     """Return whether amplitude times exp(i phase) has clearly less divergence than the field as given."""
-    stored = field.displacement_m / metres_per_unit
     amplitude, phase = (stored.imag, stored.real) if swapped else (stored.real, stored.imag)
-    turned = amplitude * np.exp(1j * phase * (2.0 * np.pi / _PERIODS[unit]))
+    to_world = np.linalg.inv(directions).T
+    turned = amplitude * np.exp(2j * np.pi / period * phase)
     read, given = (
-        gradient_moments(replace(field, displacement_m=one, noise_std_m=None))
-        for one in (turned * metres_per_unit, field.displacement_m)
+        gradient_moments(replace(field, displacement_m=one @ to_world, noise_std_m=None)) for one in (turned, stored)
     )
     if read is None or given is None:
         return False

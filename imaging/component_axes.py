@@ -92,7 +92,10 @@ def check_component_axes(found: ComponentAxes | None) -> tuple[QualityWarning, .
         f"The components seem to have wrong signs or axes: divergence over curl is {found.given:.2f}, and "
         f"{found.best:.2f} with {found.words}."
     )
-    advice = "Check signs and order of the components (or encoding directions), and the orientation of the image axes."
+    advice = (
+        "Check signs and order of the components (or encoding directions), the orientation of the image axes and, with "
+        "Siemens, Patient Position, which its encoding axes follow."
+    )
     return (QualityWarning("component-axes", sentence, advice),)
 
 

@@ -1,8 +1,8 @@
 """Whether the components of a wave field are what they are taken for: the reading with the least divergence is named.
 
 Wrong signs or order, wrong times and a part that lies otherwise in space all make a divergence that tissue does not
-have, and one fault is partly undone by the remedy of another. So the remedies are compared with each other, the simplest
-first, and only the best one is named.
+have, and one fault is partly undone by the remedy of another. So the remedies are compared with each other, the
+simplest first, and only the best one is named.
 """
 
 from __future__ import annotations
@@ -19,9 +19,7 @@ from palpate.imaging.wavefield import WaveField
 from palpate.quality_warning import QualityWarning
 
 
-def check_components(
-    field: WaveField, encoding_axes: NDArray[np.float64] | None = None
-) -> tuple[QualityWarning, ...]:
+def check_components(field: WaveField, encoding_axes: NDArray[np.float64] | None = None) -> tuple[QualityWarning, ...]:
     """Warn of wrong signs, order or times of the components, and of parts that do not lie alike.
 
     Args:

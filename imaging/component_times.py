@@ -96,8 +96,8 @@ def check_component_times(found: ComponentTimes) -> tuple[QualityWarning, ...]:
         f"it would be {found.best:.2f} if {told}."
     )
     advice = (
-        "Check order and first image of this component's time offsets; of arrays, sign and orientation of the imaginary "
-        "part. Stiffness from this wave field is wrong."
+        "Check order and first image of this component's time offsets; of arrays, sign and orientation of the "
+        "imaginary part. Stiffness from this wave field is wrong."
     )
     return (QualityWarning("component-times", sentence, advice),)
 

@@ -24,9 +24,12 @@ from numpy.typing import NDArray
 from palpate.config.arrays import ArraySettings
 from palpate.config.ingest import IngestSettings
 from palpate.errors import InputError
+from palpate.imaging.complex_parts import demand_real_and_imaginary
 from palpate.imaging.matlab_file import read_matlab
-from palpate.imaging.nifti import Volume, demand_box_voxels, read_nifti, read_volume, same_grid
+from palpate.imaging.named_within import named_within
+from palpate.imaging.nifti import StoredVolume, Volume, demand_box_voxels, read_nifti, read_stored, same_grid
 from palpate.imaging.plausible import demand_displacement, demand_frequency, demand_measured
+from palpate.imaging.stated_twice import demand_different_fields
 from palpate.imaging.wavefield import ASSUMED_DENSITY_KG_M3, WaveField
 from palpate.imaging.wavefield_sidecar import METRES_PER_UNIT
 
@@ -51,6 +54,11 @@ def read_displacement_arrays(path: Path, label: str, settings: IngestSettings) -
     Raises:
         InputError: a file is missing, unreadable, of a wrong shape or not finite, or the settings lack what it needs.
     """
+    with named_within(path):
+        return _read_all(path, label, settings)
+
+
+def _read_all(path: Path, label: str, settings: IngestSettings) -> tuple[WaveField, ...]:
     metres = METRES_PER_UNIT[_needed(path, "units", settings.arrays.units, "Say in which unit displacement is stored.")]
     if path.is_dir():
         arrays, mask, affine_mm = _read_folder(path, settings.arrays)
@@ -77,6 +85,9 @@ def read_displacement_arrays(path: Path, label: str, settings: IngestSettings) -
                 density_assumed=settings.density_kg_m3 is None,
             )
         )
+        # Along R, A, S here: amplitudes along the axes of a tilted image are none, and pass.
+        demand_real_and_imaginary(where, fields[-1], values)
+    demand_different_fields(path, fields)
     return tuple(fields)
 
 
@@ -152,7 +163,7 @@ def _mask_of_folder(folder: Path, settings: ArraySettings, reference: Volume) ->
             expected="one mask, tissue = 1",
             advice="Add it, or set arrays: {mask: nonzero} or {mask: all}.",
         )
-    volume = read_volume(masks[0])
+    volume = read_stored(masks[0])
     _demand_shape(masks[0], volume.values.shape, shape)
     _demand_grid(masks[0], volume, reference)
     return _as_mask(masks[0], volume.values)
@@ -236,7 +247,7 @@ def _demand_shape(path: Path, shape: tuple[int, ...], expected: tuple[int, ...])
         )
 
 
-def _demand_grid(path: Path, volume: Volume, reference: Volume) -> None:
+def _demand_grid(path: Path, volume: Volume | StoredVolume, reference: Volume) -> None:
     if not same_grid(volume.affine_mm, reference.affine_mm, volume.values.shape[:3]):
         raise InputError(
             path,

@@ -22,15 +22,13 @@ from numpy.typing import NDArray
 
 from palpate.errors import InputError
 from palpate.imaging.acquisition import PhaseAcquisition
-from palpate.imaging.check_limits import DIRECTION_GAIN, OFFSETS_DOUBTED, OFFSETS_GAIN, OFFSETS_REFUSED
+from palpate.imaging.check_limits import DIRECTION_GAIN, EQUAL_RESIDUALS, OFFSETS_DOUBTED, OFFSETS_GAIN, OFFSETS_REFUSED
 from palpate.imaging.slice_planes import slice_planes
 from palpate.quality_warning import QualityWarning
 
 _TURN = 2.0 * np.pi
 _FREE = 3
 """Numbers that each voxel's own motion takes: its mean and its complex amplitude."""
-_EQUAL = 1.1
-"""Residuals that differ by less are equal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +90,7 @@ def _compared(moments: NDArray[np.float64], supposed: Sequence[tuple[str, NDArra
     others = [(_residual(moments, times), words) for words, times in supposed]
     least = min(residual for residual, _ in others)
     # Of suppositions that explain equally well the simplest is named, which comes first.
-    residual, words = next(one for one in others if one[0] <= _EQUAL * least)
+    residual, words = next(one for one in others if one[0] <= EQUAL_RESIDUALS * least)
     return OffsetTimes(words if residual < even else "", even / total, min(residual / even, 1.0))
 
 

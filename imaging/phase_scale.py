@@ -16,13 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palpate.errors import InputError
-from palpate.imaging.check_limits import PHASE_RANGE, WRAPPED_PAIRS
+from palpate.imaging.check_limits import PHASE_RANGE, WRAP_JUMP, WRAPPED_PAIRS
 
 _MOST_VALUES = 400_000
 _TAIL = 5e-5
 """Share of the values that is left out at each end of the range."""
-_JUMP = 0.8
-"""Share of the range beyond which a difference of neighbours is a wrap."""
 _MASS = 0.02
 """Share of the values above which a single value is a background, such as air that was set to zero."""
 
@@ -68,7 +66,7 @@ def _period_rad(phase_rad: NDArray[np.float64]) -> float | None:
     pairs = shown[:, 1:] & shown[:, :-1]
     if used <= 0.0 or not pairs.any():
         return None
-    jumps = np.abs(np.diff(lines, axis=1))[pairs] > _JUMP * used
+    jumps = np.abs(np.diff(lines, axis=1))[pairs] > WRAP_JUMP * used
     return used if float(jumps.mean()) > WRAPPED_PAIRS else None
 
 

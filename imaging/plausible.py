@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palpate.errors import InputError
-from palpate.imaging.check_limits import DENSITY_KG_M3, DISPLACEMENT_UM, FREQUENCY_HZ, VOXEL_MM
+from palpate.imaging.check_limits import DENSITY_KG_M3, DIRECTIONS_CONDITION, DISPLACEMENT_UM, FREQUENCY_HZ, VOXEL_MM
 from palpate.units import m_to_um
 
 
@@ -64,6 +64,30 @@ def demand_voxels(where: Path | str, affine_mm: NDArray[np.float64]) -> None:
             found=f"voxels of {' x '.join(f'{edge:.3g}' for edge in edges_mm)} mm",
             expected=f"edges of {low:g} to {high:g} mm",
             advice="State the affine in millimetres, not in metres or micrometres.",
+        )
+
+
+def demand_directions(where: Path | str, directions: NDArray[np.float64], *, key: str = "encoding directions") -> None:
+    """Raise InputError where directions are so nearly dependent that the components between them are mostly noise.
+
+    Args:
+        where: file or series that states them.
+        directions: vectors in rows, of any length above 0, shape (n, 3).
+        key: how the place names them.
+    """
+    unit = directions / np.linalg.norm(directions, axis=1, keepdims=True)
+    condition = float(np.linalg.cond(unit))
+    if not condition <= DIRECTIONS_CONDITION:
+        cosines = np.abs(unit @ unit.T)[np.triu_indices(len(unit), 1)]
+        least_deg = float(np.degrees(np.arccos(np.clip(cosines, 0.0, 1.0))).min())
+        told = f"{condition:.3g}" if condition < 1e3 else "above 1000"
+        raise InputError(
+            where,
+            found=f"{key} that are nearly dependent: condition number {told}, the closest two {least_deg:.1f} degrees "
+            "apart",
+            expected=f"independent directions, with a condition number of at most {DIRECTIONS_CONDITION:g}",
+            advice="Check the directions and the unit of their angles; noise would be multiplied by the condition "
+            "number.",
         )
 
 

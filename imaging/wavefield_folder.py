@@ -6,12 +6,14 @@ For each run and frequency, with `<label>` such as `sub-01_ses-01` or `sub-01_se
     <label>_acq-<f>Hz_part-imag_wavefield.nii.gz    Im U
     <label>_acq-<f>Hz_wavefield.json                MechanicalFrequency (Hz), Units, Density (kg/m3); optional: NoiseStd
                                                     and DriftStd (in Units), DensityAssumed, MotionEncodingKnown,
-                                                    Directions, SliceThicknessMm, AcquiredMatrix [columns, rows]
+                                                    Directions, SliceThicknessMm, AcquiredMatrix [columns, rows],
+                                                    TimeConvention
     <label>_acq-<f>Hz_desc-noise_map.nii.gz         optional: standard deviation by voxel and direction, in Units
     <label>_mask.nii.gz                             tissue = 1
 
-Time convention: u(t) = Re(U exp(+i omega t)). Directions are unit vectors in R, A, S along which the components of the
-last axis lie; three that are not R, A, S are turned into R, A, S here. A component that was not measured is left out.
+Time convention: u(t) = Re(U exp(+i omega t)); a field whose sidecar states "exp(-i omega t)" is conjugated here.
+Directions are unit vectors in R, A, S along which the components of the last axis lie; three that are not R, A, S are
+turned into R, A, S here. A component that was not measured is left out.
 """
 
 from __future__ import annotations
@@ -26,9 +28,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palpate.errors import InputError
+from palpate.imaging.complex_parts import demand_real_and_imaginary
 from palpate.imaging.displacement import to_world, world_noise, world_noise_map
-from palpate.imaging.nifti import Volume, read_nifti, read_volume, same_grid, write_nifti
+from palpate.imaging.named_within import named_within
+from palpate.imaging.nifti import StoredVolume, Volume, read_nifti, read_stored, same_grid, write_nifti
 from palpate.imaging.plausible import demand_density, demand_displacement, demand_frequency, demand_measured
+from palpate.imaging.stated_twice import demand_different_fields
 from palpate.imaging.wavefield import WaveField
 from palpate.imaging.wavefield_sidecar import METRES_PER_UNIT, Sidecar
 
@@ -62,6 +67,11 @@ def read_wave_fields(folder: Path) -> tuple[WaveField, ...]:
     Raises:
         InputError: anything missing, unreadable, inconsistent or physically impossible, naming the file.
     """
+    with named_within(folder):
+        return _read_all(folder)
+
+
+def _read_all(folder: Path) -> tuple[WaveField, ...]:
     if not folder.is_dir():
         raise InputError(folder, found="no such folder", expected=_LAYOUT, advice="Check the path.")
     parts = _find_parts(folder)
@@ -81,6 +91,7 @@ def read_wave_fields(folder: Path) -> tuple[WaveField, ...]:
                 advice="Remove one, or give it another run label.",
             )
         seen.add(key)
+    demand_different_fields(folder, fields)
     return tuple(sorted(fields, key=lambda field: (field.label, field.frequency_hz)))
 
 
@@ -170,8 +181,9 @@ def _read_one(folder: Path, label: str, files: Mapping[str, Path]) -> WaveField:
     mask_path = _mask_path(folder, label)
     mask = _read_mask(mask_path)
     _demand_same_grid(mask_path, mask, files["real"], real)
-    inside = mask.values != 0
-    encoded = np.asarray((real.values + 1j * imag.values) * metres, dtype=np.complex128)
+    inside = np.asarray(mask.values != 0)
+    second = -imag.values if sidecar.conjugated() else imag.values
+    encoded = np.asarray((real.values + 1j * second) * metres, dtype=np.complex128)
     if not np.any(encoded[inside]):
         raise InputError(
             files["real"],
@@ -188,7 +200,7 @@ def _read_one(folder: Path, label: str, files: Mapping[str, Path]) -> WaveField:
     drift_std = sidecar.number("DriftStd", at_least=0.0, default=0.0)
     _demand_three(files["real"], directions)
     thickness_mm = sidecar.number("SliceThicknessMm", above=0.0, default=math.nan)
-    return WaveField(
+    field = WaveField(
         displacement_m=encoded
         if np.array_equal(directions, np.eye(3))
         else to_world(np.moveaxis(encoded, -1, 0), directions),
@@ -205,6 +217,8 @@ def _read_one(folder: Path, label: str, files: Mapping[str, Path]) -> WaveField:
         slice_thickness_mm=None if math.isnan(thickness_mm) else thickness_mm,
         acquired_matrix=sidecar.acquired_matrix(),
     )
+    demand_real_and_imaginary(files["real"], field, real.values + 1j * imag.values, directions)
+    return field
 
 
 def read_noise_map(folder: Path, field: WaveField) -> NDArray[np.float64] | None:
@@ -218,9 +232,10 @@ def read_noise_map(folder: Path, field: WaveField) -> NDArray[np.float64] | None
         InputError: the map cannot be used.
     """
     stem = f"{field.label}_acq-{frequency_text(field.frequency_hz)}Hz"
-    sidecar = Sidecar(folder / f"{stem}_wavefield.json")
-    directions = sidecar.directions(3)
-    values = _read_noise_map(folder, stem, directions, field.mask, field.affine_mm)
+    with named_within(folder):
+        sidecar = Sidecar(folder / f"{stem}_wavefield.json")
+        directions = sidecar.directions(3)
+        values = _read_noise_map(folder, stem, directions, field.mask, field.affine_mm)
     if values is None:
         return None
     return world_noise_map(values * sidecar.metres_per_unit(), directions)
@@ -349,9 +364,9 @@ def _mask_path(folder: Path, label: str) -> Path:
     )
 
 
-def _read_mask(path: Path) -> Volume:
+def _read_mask(path: Path) -> StoredVolume:
     """Read a mask, shape (i, j, k), with only zeros and ones and not only zeros."""
-    volume = read_volume(path)
+    volume = read_stored(path)
     if volume.values.ndim != 3:
         raise InputError(
             path,
@@ -359,7 +374,7 @@ def _read_mask(path: Path) -> Volume:
             expected="shape (i, j, k)",
             advice="Write one mask for all components.",
         )
-    if not np.all((volume.values == 0) | (volume.values == 1)):
+    if any(np.any((one != 0) & (one != 1)) for one in volume.slabs()):
         raise InputError(
             path,
             found="values other than 0 and 1",
@@ -373,7 +388,7 @@ def _read_mask(path: Path) -> Volume:
     return volume
 
 
-def _demand_same_grid(path: Path, volume: Volume, reference_path: Path, reference: Volume) -> None:
+def _demand_same_grid(path: Path, volume: Volume | StoredVolume, reference_path: Path, reference: Volume) -> None:
     """Raise InputError unless both volumes lie on one voxel grid."""
     if volume.values.shape[:3] != reference.values.shape[:3]:
         raise InputError(

@@ -47,7 +47,7 @@ def test_round_trip(frequency_hz: float, tmp_path: Path) -> None:
 def test_runs_and_frequencies_come_in_order(tmp_path: Path) -> None:
     """Later steps number their results by this order, so it must not depend on the file system or on text order."""
     for label, frequency_hz in (("sub-01_run-2", 30.0), ("sub-01_run-1", 100.0), ("sub-01_run-1", 30.0)):
-        write_wave_field(tmp_path, _field(label, frequency_hz))
+        write_wave_field(tmp_path, _field(label, frequency_hz, seed=round(frequency_hz)))
     found = [(field.label, field.frequency_hz) for field in read_wave_fields(tmp_path)]
     assert found == [("sub-01_run-1", 30.0), ("sub-01_run-1", 100.0), ("sub-01_run-2", 30.0)]
 
