@@ -23,6 +23,8 @@ from palpate.quality_warning import QualityWarning
 
 _PARTS: Final = ("real", "imaginary")
 _ROUNDING: Final = 1e-3
+_NOTHING: Final = 1e-6
+"""Share of the largest value below which a negative one is rounding."""
 _PERIODS: Final = {"radians": 2.0 * np.pi, "degrees": 360.0}
 
 
@@ -89,7 +91,7 @@ def demand_real_and_imaginary(
     axes = np.eye(3) if directions is None else directions
     inside = stored[field.mask]
     for parts, names in (((inside.real, inside.imag), _PARTS), ((inside.imag, inside.real), _PARTS[::-1])):
-        if parts[0].min() < 0.0:
+        if parts[0].min() < -_NOTHING * np.abs(parts[0]).max():
             continue
         for unit, period in _PERIODS.items():
             swapped = names is not _PARTS

@@ -85,8 +85,8 @@ def _read_all(path: Path, label: str, settings: IngestSettings) -> tuple[WaveFie
                 density_assumed=settings.density_kg_m3 is None,
             )
         )
-        # Along R, A, S here: amplitudes along the axes of a tilted image are none, and pass.
-        demand_real_and_imaginary(where, fields[-1], values)
+        turn = _turn(affine_mm, settings.arrays)
+        demand_real_and_imaginary(where, fields[-1], values @ turn, turn.T)
     demand_different_fields(path, fields)
     return tuple(fields)
 
@@ -109,9 +109,7 @@ type _Arrays = tuple[Mapping[float, NDArray[np.complex128]], NDArray[np.bool_] |
 
 def _read_folder(folder: Path, settings: ArraySettings) -> _Arrays:
     """The arrays of a folder of NIfTI files, which lie on one grid."""
-    axes = _needed(
-        folder, "components", settings.components, "Say along which axes the components lie: world or image."
-    )
+    _needed(folder, "components", settings.components, "Say along which axes the components lie: world or image.")
     parts: dict[tuple[str, float], dict[str, Volume]] = {}
     reference: Volume | None = None
     for path in sorted(folder.glob("*_disp_??.nii*")):
@@ -134,9 +132,7 @@ def _read_folder(folder: Path, settings: ArraySettings) -> _Arrays:
         files[match["part"]] = volume
     assert reference is not None
     arrays: dict[float, NDArray[np.complex128]] = {}
-    turn = np.eye(3)
-    if axes == "image":
-        turn = reference.affine_mm[:3, :3] / np.linalg.norm(reference.affine_mm[:3, :3], axis=0)
+    turn = _turn(reference.affine_mm, settings)
     for (name, frequency_hz), files in parts.items():
         if len(files) != 2 or frequency_hz in arrays or frequency_hz <= 0:
             raise InputError(
@@ -149,6 +145,13 @@ def _read_folder(folder: Path, settings: ArraySettings) -> _Arrays:
         arrays[frequency_hz] = np.asarray((files["re"].values + 1j * files["im"].values) @ turn.T)
         _demand_finite(folder, arrays[frequency_hz])
     return arrays, _mask_of_folder(folder, settings, reference), reference.affine_mm
+
+
+def _turn(affine_mm: NDArray[np.float64], settings: ArraySettings) -> NDArray[np.float64]:
+    """Return the axes along which stored components lie, in R A S, as columns, shape (3, 3); voxels are boxes."""
+    if settings.components != "image":
+        return np.eye(3)
+    return np.asarray(affine_mm[:3, :3] / np.linalg.norm(affine_mm[:3, :3], axis=0))
 
 
 def _mask_of_folder(folder: Path, settings: ArraySettings, reference: Volume) -> NDArray[np.bool_] | None:
