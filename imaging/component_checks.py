@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from palpate.imaging.check_limits import SIMPLER
+from palpate.imaging.check_limits import AXES_LEAST, SIMPLER
 from palpate.imaging.complex_parts import check_odd_part, odd_part
 from palpate.imaging.component_axes import best_signs_and_order, check_component_axes
 from palpate.imaging.component_times import check_component_times, component_times
@@ -44,6 +44,7 @@ def check_components(field: WaveField, encoding_axes: NDArray[np.float64] | None
     ]
     best, warnings = readings[0]
     for ratio, others in readings[1:]:
-        if ratio < SIMPLER * best:
+        # A reading of hardly any divergence is right, whatever rounding and discretisation leave of it.
+        if best >= AXES_LEAST and ratio < SIMPLER * best:
             best, warnings = ratio, others
     return warnings
