@@ -123,7 +123,10 @@ def _has_less_divergence(
     to_world = np.linalg.inv(directions).T
     turned = amplitude * np.exp(2j * np.pi / period * phase)
     read, given = (
-        gradient_moments(replace(field, displacement_m=one @ to_world, noise_std_m=None)) for one in (turned, stored)
+        gradient_moments(
+            replace(field, displacement_m=np.asarray(one @ to_world, dtype=np.complex128), noise_std_m=None)
+        )
+        for one in (turned, stored)
     )
     if read is None or given is None:
         return False

@@ -64,8 +64,10 @@ def gradient_moments(field: WaveField) -> GradientMoments | None:
     steps = np.eye(3, dtype=int)
     slopes = [displacement[tuple((inside + one).T)] - displacement[tuple((inside - one).T)] for one in steps]
     gradient = (np.stack(slopes, axis=-1) * (0.5 / scale) @ to_world).reshape(-1, 9)
-    measured = (gradient.T @ gradient.conj()).reshape(3, 3, 3, 3) / len(gradient)
-    pseudo = (gradient.T @ gradient).reshape(3, 3, 3, 3) / len(gradient)
+    measured, pseudo = (
+        np.asarray((gradient.T @ other).reshape(3, 3, 3, 3) / len(gradient), dtype=np.complex128)
+        for other in (gradient.conj(), gradient)
+    )
     if field.noise_std_m is None:
         return GradientMoments(measured, pseudo)
     # A central difference of complex noise has the mean square 2 sigma^2 / 2.

@@ -89,7 +89,7 @@ def _fault_of_mask(volume: StoredVolume) -> str:
     if largest <= 0.0:
         return "no voxel above 0"
     if least not in (0.0, largest) or any(np.any((one != 0) & (one != largest)) for one in volume.slabs()):
-        different = set().union(*(np.unique(one).tolist() for one in volume.slabs()))
+        different = set().union(*(np.unique(np.asarray(one, dtype=np.float64)).tolist() for one in volume.slabs()))
         return f"{len(different)} different values from {least:g} to {largest:g}"
     return ""
 

@@ -129,10 +129,10 @@ def _has_lossy_traces(header: pydicom.Dataset) -> bool:
     """Return whether an image states a ratio above 1, or a method, of lossy compression."""
     if str(header.get("LossyImageCompressionMethod", "") or ""):
         return True
-    ratios = header.get("LossyImageCompressionRatio") or ()
+    ratios = header.get("LossyImageCompressionRatio")
     for ratio in ratios if isinstance(ratios, MultiValue) else (ratios,):
         try:
-            if float(ratio) > 1.0:
+            if float(str(ratio)) > 1.0:
                 return True
         except (TypeError, ValueError):
             continue
