@@ -82,10 +82,13 @@ def _fault_of_mask(volume: StoredVolume) -> str:
     """What makes a volume no binary mask; empty where nothing does. Slab by slab, as masks may fill the memory."""
     if volume.values.ndim != 3:
         return f"an array of shape {volume.values.shape}"
-    infinite = sum(int(np.count_nonzero(~np.isfinite(np.asarray(one, dtype=np.float64)))) for one in volume.slabs())
+    infinite, least, largest = 0, np.inf, -np.inf
+    for slab in volume.slabs():
+        numbers = np.asarray(slab, dtype=np.float64)
+        infinite += int(np.count_nonzero(~np.isfinite(numbers)))
+        least, largest = min(least, float(numbers.min())), max(largest, float(numbers.max()))
     if infinite:
         return f"{infinite} values that are not finite"
-    least, largest = float(np.min(volume.values)), float(np.max(volume.values))
     if largest <= 0.0:
         return "no voxel above 0"
     if least not in (0.0, largest) or any(np.any((one != 0) & (one != largest)) for one in volume.slabs()):
