@@ -37,6 +37,8 @@ CODES: Final = frozenset(
         "offsets-not-one-period",
         "few-offsets",
         "component-axes",
+        "component-times",
+        "parts-apart",
         "sign-of-time",
         "implausible-modulus",
         "small-displacement",

@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import combinations
 from pathlib import Path
 from typing import Final
@@ -25,6 +26,9 @@ from palpate.imaging.wavefield_folder import read_wave_fields, write_wave_field
 
 OFFSETS, SCALE = "offsets-not-one-period", "phase images that wrap"
 OFFSETS_REFUSED: Final = "time offsets that do not fill one period"
+TIMES: Final = ("component-times",)
+PARTS: Final = ("parts-apart",)
+type FieldPlant = Callable[[WaveField, NDArray[np.float64], Path], WaveField | None]
 _LEAST_OFFSETS: Final = 5
 """Fewest offsets of which one can be missing with a word: three determine mean, cosine and sine for any times."""
 
@@ -70,7 +74,7 @@ class FieldFault:
 
     name: str
     told: tuple[str, ...]
-    plant: Callable[[WaveField, NDArray[np.float64], Path], WaveField | None]
+    plant: FieldPlant
 
 
 def named(said: list[str], told: tuple[str, ...]) -> bool:
@@ -199,6 +203,45 @@ def _stated(unit: str) -> Callable[[WaveField, NDArray[np.float64], Path], WaveF
     return plant
 
 
+def _timed(number: int, *, backwards: bool) -> Callable[[WaveField, NDArray[np.float64], Path], WaveField]:
+    """Fault of one encoding direction: an eighth of a period ahead of the others, or its offsets backwards."""
+
+    def plant(field: WaveField, axes: NDArray[np.float64], _: Path) -> WaveField:
+        encoded = field.displacement_m @ axes.T
+        one = encoded[..., number]
+        encoded[..., number] = (one.conj() if backwards else one) * np.exp(0.25j * np.pi)
+        return replace(field, displacement_m=np.asarray(encoded @ np.linalg.inv(axes).T))
+
+    return plant
+
+
+def _imaginary(change: Callable[[NDArray[np.float64]], NDArray[np.float64]]) -> FieldPlant:
+    """Fault of the imaginary part alone; where it is mirrored, the mask is what both parts cover."""
+
+    def plant(field: WaveField, _: NDArray[np.float64], __: Path) -> WaveField:
+        displacement = field.displacement_m
+        both = field.mask & change(field.mask[..., np.newaxis].astype(np.float64))[..., 0].astype(bool)
+        made = displacement.real + 1j * change(displacement.imag)
+        return replace(field, displacement_m=np.asarray(made), mask=both)
+
+    return plant
+
+
+def _first_two_exchanged(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    return values[..., [1, 0, 2]] if values.shape[-1] > 1 else values
+
+
+def _amplitude_and_phase(field: WaveField, _: NDArray[np.float64], folder: Path) -> WaveField:
+    """Fault of a folder whose parts are amplitude in um and phase in radians."""
+    waves_um = 1e6 * field.displacement_m
+    polar = np.abs(waves_um) + 1j * np.angle(waves_um)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    write_wave_field(folder, replace(field, displacement_m=1e-6 * polar, noise_std_m=None))
+    (read,) = read_wave_fields(folder)
+    return read
+
+
 def _exchanged(one: int, other: int) -> NDArray[np.float64]:
     order = [0, 1, 2]
     order[one], order[other] = other, one
@@ -221,6 +264,17 @@ FIELD_FAULTS: Final = (
         FieldFault(f"encoding directions {a + 1} and {b + 1} exchanged", ("component-axes",), _turned(_exchanged(a, b)))
         for a, b in combinations(range(3), 2)
     ),
+    *(
+        FieldFault(f"encoding direction {n + 1} an eighth of a period ahead", TIMES, _timed(n, backwards=False))
+        for n in range(3)
+    ),
+    *(FieldFault(f"encoding direction {n + 1} backwards in time", TIMES, _timed(n, backwards=True)) for n in range(3)),
+    *(
+        FieldFault(f"imaginary part mirrored along {'ijk'[n]}", (*TIMES, *PARTS), _imaginary(partial(np.flip, axis=n)))
+        for n in range(3)
+    ),
+    FieldFault("components R and A of the imaginary part exchanged", PARTS, _imaginary(_first_two_exchanged)),
+    FieldFault("amplitude and phase for the parts", ("amplitude and phase",), _amplitude_and_phase),
     FieldFault(
         "frequency in rad/s",
         ("implausible-modulus",),

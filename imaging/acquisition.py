@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from palpate.imaging.plausible import demand_frequency
+from palpate.imaging.plausible import demand_directions, demand_frequency
+
+_SPACE: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +70,7 @@ class PhaseAcquisition:
 
         Raises:
             ValueError: shapes disagree, there are fewer than 3 offsets, or the axes do not span space.
-            InputError: the frequency is one that no elastography uses.
+            InputError: the frequency is one that no elastography uses, or the axes are nearly dependent.
         """
         demand_frequency(self.name, self.frequency_hz)
         if self.phase_rad.ndim != 5 or self.phase_rad.shape != self.magnitude.shape:
@@ -75,8 +78,9 @@ class PhaseAcquisition:
         directions, offsets = self.phase_rad.shape[:2]
         if offsets < 3:
             raise ValueError(f"{offsets} offsets cannot determine a harmonic; at least 3 are needed")
-        if self.encoding_axes.shape != (directions, 3) or np.linalg.matrix_rank(self.encoding_axes, tol=0.1) < 3:
+        if self.encoding_axes.shape != (directions, 3) or directions < _SPACE:
             raise ValueError("the encoding axes must span the three dimensions of space")
+        demand_directions(self.name, self.encoding_axes)
         if self.slice_time_s is not None and self.slice_time_s.shape != (self.phase_rad.shape[4],):
             raise ValueError("one time per slice is needed")
         if self.still_phase_rad is not None and self.still_phase_rad.shape != self.phase_rad.shape:

@@ -44,6 +44,13 @@ LIMITS: Final = {
         "share of the motion that the other times explain besides; sound: noise of 3 times the waves 0.0043; "
         "faulty: the last of 8 offsets missing, phantoms 0.022, within the real scan 0.021",
     ),
+    "direction_gain": Limit(
+        0.05,
+        0.045,
+        0.064,
+        "the same of one direction by itself, for two offsets exchanged; sound: 4 offsets under noise of 3 times the "
+        "waves 0.045, real scans 0.00; faulty: neighbours of 8 offsets exchanged, phantoms 0.064, real scans 0.127",
+    ),
     "wrapped_pairs": Limit(
         3e-4,
         1e-5,
@@ -64,6 +71,57 @@ LIMITS: Final = {
         0.57,
         "divergence over curl of the best other signs and order over that of the given ones; sound: real scans 1.76 "
         "and 1.80, 13 simulated patients 4 and more; faulty: 23 other choices of the real scans up to 0.57",
+    ),
+    "axes_signal": Limit(
+        0.3,
+        0.64,
+        0.026,
+        "share of the gradient's power that is not noise, below which no choice is better than another; sound: plane "
+        "waves under noise of 10 % of their mean 0.64; faulty: noise alone 0.026 by chance",
+    ),
+    "simpler": Limit(
+        0.9,
+        0.996,
+        0.84,
+        "divergence over curl of a less simple remedy over that of a simpler one, for the less simple to be named; "
+        "sound: right times against right signs on real scans 0.996; faulty: one direction backwards in time, real "
+        "scans, 0.84 and less",
+    ),
+    "shifted_deg": Limit(
+        20.0,
+        4.0,
+        45.0,
+        "phase of one component against the others at least divergence, degrees; sound: real scans 4.0, phantoms of "
+        "all vendors at 5 % noise 4.0; faulty: one offset of eight 45 (41 and more as estimated)",
+    ),
+    "shifted_gain": Limit(
+        0.95,
+        0.996,
+        0.875,
+        "divergence over curl at the best times over that as given; sound: real scans 0.996; faulty: one offset of "
+        "eight, real scans 0.875 and less",
+    ),
+    "reversed_gain": Limit(
+        0.9,
+        1.17,
+        0.82,
+        "the same with one component backwards in time; sound: real scans 1.17 and more; faulty: one direction of the "
+        "real scans backwards 0.82 and less",
+    ),
+    "parts_gain": Limit(
+        0.88,
+        1.31,
+        0.76,
+        "the same with one part's components reordered; sound: real scans 1.31 and more; faulty: two components "
+        "of the imaginary part exchanged, or an axis mirrored, real scans 0.76 and less",
+    ),
+    "amplitude_gain": Limit(
+        0.8,
+        0.96,
+        0.66,
+        "divergence over curl of amplitude times exp(i phase) over that of the stored parts; sound: fields with a real "
+        "part raised until never negative, real scans 0.96, plane waves 0.99, phantoms 2.5 and more; faulty: amplitude "
+        "and phase of plane waves at 10 % noise 0.66, of real scans 0.64, of phantoms 0.12",
     ),
     "axes_least": Limit(
         0.1,
@@ -115,6 +173,46 @@ LIMITS: Final = {
         "apparent modulus, kPa, above which a frequency of 2 pi times a usual one is taken for one in rad/s; sound: "
         "the stiffest of simulated patients and real scans 3.9; faulty: 126 for 20 Hz in a real brain 18",
     ),
+    "directions_condition": Limit(
+        6.0,
+        2.9,
+        9.9,
+        "condition number of directions; sound: axes 60 degrees apart and the oblique ones of scanners below 2.9; "
+        "faulty: two directions 11.5 degrees apart 9.9",
+    ),
+    "laplacian_signal": Limit(
+        0.1,
+        0.31,
+        0.096,
+        "share of the Laplacian's power that is not noise, below which its sign means nothing; sound: plane waves "
+        "under noise of half their mean 0.31; faulty: noise alone 0.096 by chance",
+    ),
+    "wrap_jump": Limit(
+        0.8,
+        0.86,
+        0.44,
+        "share of the range that a difference of neighbours must have to be a wrap; sound: wraps of plane waves of 5 "
+        "rad 0.86 and more in 95 of 100; faulty: differences without a wrap at 10 % noise up to 0.44",
+    ),
+    "equal_residuals": Limit(
+        1.1,
+        1.073,
+        1.315,
+        "residual of a supposed set of times over the least one, up to which the simpler is named; sound: two offsets "
+        "missing where one is, under noise of 30 %, 1.073; faulty: the offset beside the missing one, same, 1.315",
+    ),
+    "usual_low": Limit(
+        0.4, 0.43, 0.063, "kPa that a supposed unit must bring; sound: brain at 20 Hz 0.43; faulty: 60 Hz as 9.55 0.063"
+    ),
+    "usual_high": Limit(
+        10.0, 3.9, 18.0, "the same; sound: the stiffest of simulated patients 3.9; faulty: 126 for 20 Hz in a brain 18"
+    ),
+    "acquired_share": Limit(
+        0.95,
+        1.0,
+        0.5,
+        "acquired over stored pixels; sound: phantoms of all vendors 1; faulty: one axis interpolated twofold 0.5",
+    ),
     "frequency_low": Limit(5.0, 10.0, 0.06, "Hz; sound: the lowest in use; faulty: 60 Hz stated in kHz"),
     "frequency_high": Limit(2000.0, 1000.0, 16700.0, "Hz; sound: micro-elastography; faulty: a period of 60 Hz in ms"),
     "density_low": Limit(500.0, 900.0, 1.06, "kg/m3; sound: fat; faulty: g/cm3"),
@@ -133,16 +231,30 @@ LIMITS: Final = {
 OFFSETS_REFUSED: Final = LIMITS["offsets_refused"].value
 OFFSETS_DOUBTED: Final = LIMITS["offsets_doubted"].value
 OFFSETS_GAIN: Final = LIMITS["offsets_gain"].value
+DIRECTION_GAIN: Final = LIMITS["direction_gain"].value
 WRAPPED_PAIRS: Final = LIMITS["wrapped_pairs"].value
 PHASE_RANGE: Final = LIMITS["phase_range"].value
 AXES_GAIN: Final = LIMITS["axes_gain"].value
 AXES_LEAST: Final = LIMITS["axes_least"].value
+AXES_SIGNAL: Final = LIMITS["axes_signal"].value
+REVERSED_GAIN: Final = LIMITS["reversed_gain"].value
+SHIFTED_DEG: Final = LIMITS["shifted_deg"].value
+SHIFTED_GAIN: Final = LIMITS["shifted_gain"].value
+SIMPLER: Final = LIMITS["simpler"].value
+PARTS_GAIN: Final = LIMITS["parts_gain"].value
+AMPLITUDE_GAIN: Final = LIMITS["amplitude_gain"].value
 LOSS_TANGENT: Final = LIMITS["loss_tangent"].value
 MISFIT_LOW: Final = LIMITS["misfit_low"].value
 NEIGHBOUR_NOISE: Final = LIMITS["neighbour_noise"].value
 UNMEASURED_SHARE: Final = LIMITS["unmeasured_share"].value
 MODULUS_KPA: Final = (LIMITS["modulus_low"].value, LIMITS["modulus_high"].value)
 MODULUS_IN_RAD_S_KPA: Final = LIMITS["modulus_in_rad_s"].value
+LAPLACIAN_SIGNAL: Final = LIMITS["laplacian_signal"].value
+WRAP_JUMP: Final = LIMITS["wrap_jump"].value
+EQUAL_RESIDUALS: Final = LIMITS["equal_residuals"].value
+USUAL_KPA: Final = (LIMITS["usual_low"].value, LIMITS["usual_high"].value)
+ACQUIRED_SHARE: Final = LIMITS["acquired_share"].value
+DIRECTIONS_CONDITION: Final = LIMITS["directions_condition"].value
 FREQUENCY_HZ: Final = (LIMITS["frequency_low"].value, LIMITS["frequency_high"].value)
 DENSITY_KG_M3: Final = (LIMITS["density_low"].value, LIMITS["density_high"].value)
 DISPLACEMENT_UM: Final = (LIMITS["displacement_low"].value, LIMITS["displacement_high"].value)

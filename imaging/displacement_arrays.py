@@ -25,9 +25,12 @@ from palpate.config.arrays import ArraySettings
 from palpate.config.ingest import IngestSettings
 from palpate.droppings import matching
 from palpate.errors import InputError
+from palpate.imaging.complex_parts import demand_real_and_imaginary
 from palpate.imaging.matlab_file import read_matlab
-from palpate.imaging.nifti import Volume, demand_box_voxels, read_nifti, read_volume, same_grid
+from palpate.imaging.named_within import named_within
+from palpate.imaging.nifti import StoredVolume, Volume, demand_box_voxels, read_nifti, read_stored, same_grid
 from palpate.imaging.plausible import demand_displacement, demand_frequency, demand_measured
+from palpate.imaging.stated_twice import demand_different_fields
 from palpate.imaging.wavefield import ASSUMED_DENSITY_KG_M3, WaveField
 from palpate.imaging.wavefield_sidecar import METRES_PER_UNIT
 
@@ -52,6 +55,11 @@ def read_displacement_arrays(path: Path, label: str, settings: IngestSettings) -
     Raises:
         InputError: a file is missing, unreadable, of a wrong shape or not finite, or the settings lack what it needs.
     """
+    with named_within(path):
+        return _read_all(path, label, settings)
+
+
+def _read_all(path: Path, label: str, settings: IngestSettings) -> tuple[WaveField, ...]:
     metres = METRES_PER_UNIT[_needed(path, "units", settings.arrays.units, "Say in which unit displacement is stored.")]
     if path.is_dir():
         arrays, mask, affine_mm = _read_folder(path, settings.arrays)
@@ -78,6 +86,9 @@ def read_displacement_arrays(path: Path, label: str, settings: IngestSettings) -
                 density_assumed=settings.density_kg_m3 is None,
             )
         )
+        turn = _turn(affine_mm, settings.arrays)
+        demand_real_and_imaginary(where, fields[-1], values @ turn, turn.T)
+    demand_different_fields(path, fields)
     return tuple(fields)
 
 
@@ -99,9 +110,7 @@ type _Arrays = tuple[Mapping[float, NDArray[np.complex128]], NDArray[np.bool_] |
 
 def _read_folder(folder: Path, settings: ArraySettings) -> _Arrays:
     """The arrays of a folder of NIfTI files, which lie on one grid."""
-    axes = _needed(
-        folder, "components", settings.components, "Say along which axes the components lie: world or image."
-    )
+    _needed(folder, "components", settings.components, "Say along which axes the components lie: world or image.")
     parts: dict[tuple[str, float], dict[str, Volume]] = {}
     reference: Volume | None = None
     for path in matching(folder, "*_disp_??.nii*"):
@@ -124,9 +133,7 @@ def _read_folder(folder: Path, settings: ArraySettings) -> _Arrays:
         files[match["part"]] = volume
     assert reference is not None
     arrays: dict[float, NDArray[np.complex128]] = {}
-    turn = np.eye(3)
-    if axes == "image":
-        turn = reference.affine_mm[:3, :3] / np.linalg.norm(reference.affine_mm[:3, :3], axis=0)
+    turn = _turn(reference.affine_mm, settings)
     for (name, frequency_hz), files in parts.items():
         if len(files) != 2 or frequency_hz in arrays or frequency_hz <= 0:
             raise InputError(
@@ -141,6 +148,13 @@ def _read_folder(folder: Path, settings: ArraySettings) -> _Arrays:
     return arrays, _mask_of_folder(folder, settings, reference), reference.affine_mm
 
 
+def _turn(affine_mm: NDArray[np.float64], settings: ArraySettings) -> NDArray[np.float64]:
+    """Return the axes along which stored components lie, in R A S, as columns, shape (3, 3); voxels are boxes."""
+    if settings.components != "image":
+        return np.eye(3)
+    return np.asarray(affine_mm[:3, :3] / np.linalg.norm(affine_mm[:3, :3], axis=0))
+
+
 def _mask_of_folder(folder: Path, settings: ArraySettings, reference: Volume) -> NDArray[np.bool_] | None:
     shape = reference.values.shape[:3]
     if settings.mask != "file":
@@ -153,7 +167,7 @@ def _mask_of_folder(folder: Path, settings: ArraySettings, reference: Volume) ->
             expected="one mask, tissue = 1",
             advice="Add it, or set arrays: {mask: nonzero} or {mask: all}.",
         )
-    volume = read_volume(masks[0])
+    volume = read_stored(masks[0])
     _demand_shape(masks[0], volume.values.shape, shape)
     _demand_grid(masks[0], volume, reference)
     return _as_mask(masks[0], volume.values)
@@ -237,7 +251,7 @@ def _demand_shape(path: Path, shape: tuple[int, ...], expected: tuple[int, ...])
         )
 
 
-def _demand_grid(path: Path, volume: Volume, reference: Volume) -> None:
+def _demand_grid(path: Path, volume: Volume | StoredVolume, reference: Volume) -> None:
     if not same_grid(volume.affine_mm, reference.affine_mm, volume.values.shape[:3]):
         raise InputError(
             path,

@@ -27,11 +27,13 @@ from palpate.imaging.dicom.sorting import SeriesRow, table_text
 from palpate.imaging.displacement_arrays import is_displacement_array, read_displacement_arrays
 from palpate.imaging.distortion import off_resonance
 from palpate.imaging.image_motion import ImageMotion, image_motion, without_motion
+from palpate.imaging.named_within import named_within
 from palpate.imaging.nifti import Volume, read_nifti, write_nifti
 from palpate.imaging.offset_step import OffsetTimes
 from palpate.imaging.phase_checks import check_images, check_offsets
 from palpate.imaging.plausible import demand_density, demand_frequency
 from palpate.imaging.reconstruct import quality, reconstruct
+from palpate.imaging.stated_twice import settled_by_settings
 from palpate.imaging.tissue_mask import largest_piece, tissue_mask
 from palpate.imaging.user_mask import read_user_mask
 from palpate.imaging.wave_quality import noise_map_m, write_wave_quality
@@ -189,7 +191,7 @@ def _reconstruct_run(
     else:
         limits = {"threshold": settings.mask_threshold, "opening_mm": settings.mask_opening_mm}
         bright = tissue_mask(magnitude, voxel_mm, **limits)
-    _demand_tissue(bright, label, "mask_threshold")
+    _demand_tissue(bright, label, "mask_threshold" if drawn is None else None)
     made = [reconstruct(one, bright, settings) for one in acquisitions]
     noisy = np.max([one.worst_noise_rad() for one in made], axis=0) > settings.max_noise_rad
     mask = largest_piece(bright & ~noisy)
@@ -264,7 +266,15 @@ def _offset_facts(times: OffsetTimes | None) -> dict[str, object]:
     return {"offset_times": facts}
 
 
-def _demand_tissue(mask: NDArray[np.bool_], label: str, setting: str) -> None:
+def _demand_tissue(mask: NDArray[np.bool_], label: str, setting: str | None) -> None:
+    """Raise InputError where a mask is too small; the setting is None where somebody drew it."""
+    if mask.sum() < _FEWEST_VOXELS and setting is None:
+        raise InputError(
+            "--mask",
+            found=f"a mask of {int(mask.sum())} voxels on the elastogram's grid",
+            expected=f"at least {_FEWEST_VOXELS}",
+            advice="Draw a larger region.",
+        )
     if mask.sum() < _FEWEST_VOXELS:
         raise InputError(
             label,
@@ -279,19 +289,25 @@ def _from_wave_fields(
 ) -> tuple[tuple[WaveField, ...], dict[str, dict[str, object]]]:
     """Check a finished wave-field folder and write it under a new label, its noise kept."""
     fields = read_wave_fields(source)
+    if settings.time_step_sign == "negative":
+        say(
+            "warning: time_step_sign does not concern a wave-field folder, which follows exp(+i omega t): left as it is"
+        )
     noise_maps = [read_noise_map(source, field) for field in fields]
     old_labels = sorted({field.label for field in fields})
     names = {
         old: label if len(old_labels) == 1 else f"{label}_run-{number}"
         for number, old in enumerate(old_labels, start=1)
     }
-    renamed = tuple(replace(field, label=names[field.label]) for field in fields)
+    settled = settled_by_settings(fields, settings, "wave-field folder")
+    renamed = tuple(replace(field, label=names[field.label]) for field in settled)
     records = _write_finished(renamed, noise_maps, folder, "wave-field folder", settings)
     for old, new in names.items():
         magnitude = source / f"{old}_magnitude.nii.gz"
         if magnitude.exists():
             # Read and written, not copied: the header of another laboratory's file may hold a description.
-            volume = read_nifti(magnitude)
+            with named_within(source):
+                volume = read_nifti(magnitude)
             write_nifti(folder / f"{new}_magnitude.nii.gz", volume.values.astype(np.float32), volume.affine_mm)
     say(f"checked {len(fields)} wave fields")
     return renamed, records
@@ -301,7 +317,7 @@ def _from_arrays(
     source: Path, label: str, folder: Path, settings: IngestSettings
 ) -> tuple[tuple[WaveField, ...], dict[str, dict[str, object]]]:
     """Turn another laboratory's arrays into wave fields; their noise is unknown."""
-    fields = read_displacement_arrays(source, label, settings)
+    fields = settled_by_settings(read_displacement_arrays(source, label, settings), settings, "set of arrays")
     say(f"read {len(fields)} arrays of displacement")
     return fields, _write_finished(fields, [None] * len(fields), folder, "displacement arrays", settings)
 

@@ -20,7 +20,15 @@ from scipy import sparse
 from scipy.ndimage import map_coordinates
 
 from palpate.errors import InputError
-from palpate.imaging.nifti import WITHIN_A_VOXEL, Volume, demand_scanner_world, read_volume, voxel_indices
+from palpate.imaging.nifti import (
+    WITHIN_A_VOXEL,
+    StoredVolume,
+    Volume,
+    demand_scanner_world,
+    read_stored,
+    read_volume,
+    voxel_indices,
+)
 from palpate.imaging.partial_volume import TISSUES, pure_intensities
 from palpate.imaging.registration.rigid import Rigid
 
@@ -77,7 +85,7 @@ def read_regions(
     Raises:
         InputError: unreadable, not a volume of whole numbers, or no label lies in the mask.
     """
-    volume = read_volume(path)
+    volume = read_stored(path)
     demand_labels(path, volume)
     demand_scanner_world(path, volume, "segmentation")
     inside = _labels_at(volume, _points_mm(mask, affine_mm, motion))
@@ -160,7 +168,7 @@ def _points_mm(mask: NDArray[np.bool_], affine_mm: NDArray[np.float64], motion: 
     return points_mm if motion is None else motion.moved(points_mm)
 
 
-def demand_labels(path: Path, volume: Volume) -> None:
+def demand_labels(path: Path, volume: Volume | StoredVolume) -> None:
     """Refuse a volume that is no segmentation.
 
     Args:
@@ -170,21 +178,26 @@ def demand_labels(path: Path, volume: Volume) -> None:
     Raises:
         InputError: more than one value a voxel, or values that are no whole numbers from 0 on.
     """
-    values = volume.values
-    if values.ndim != 3:
-        found = f"an array of shape {values.shape}"
+    if volume.values.ndim != 3:
+        found = f"an array of shape {volume.values.shape}"
         raise InputError(path, found=found, expected="shape (i, j, k)", advice="Write one label a voxel.")
-    wrong = ~np.isfinite(values) | (values < 0) | (values > _LARGEST) | (values != np.round(values))
-    if wrong.any():
+    count, example = 0, 0.0
+    for slab in StoredVolume(volume.values, volume.affine_mm).slabs():
+        values = np.asarray(slab, dtype=np.float64)
+        wrong = ~np.isfinite(values) | (values < 0) | (values > _LARGEST) | (values != np.round(values))
+        if wrong.any():
+            example = example if count else float(values[wrong][0])
+            count += int(wrong.sum())
+    if count:
         raise InputError(
             path,
-            found=f"{int(wrong.sum())} values that are no labels, such as {values[wrong][0]:g}",
+            found=f"{count} values that are no labels, such as {example:g}",
             expected="whole numbers, 0 for no region",
             advice="Give the segmentation, not a probability or intensity image.",
         )
 
 
-def _labels_at(volume: Volume, points_mm: NDArray[np.float64]) -> NDArray[np.int64]:
+def _labels_at(volume: StoredVolume, points_mm: NDArray[np.float64]) -> NDArray[np.int64]:
     """Labels of the nearest voxels to world points, shape (..., 3); 0 outside the volume."""
     index = np.rint(voxel_indices(volume.affine_mm, points_mm)).astype(np.int64)
     within = np.all((index >= 0) & (index < volume.values.shape), axis=-1)

@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 import struct
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import product
@@ -54,6 +55,7 @@ _SAME_AFFINE_VOXELS: Final = 0.5
 _MGH_FLAG_AT: Final = 28
 """Where the header of an .mgh file says whether its coordinates are good, bytes from its start."""
 _ENDINGS: Final = (".nii", ".nii.gz", ".hdr", ".img", ".img.gz", ".mgz", ".mgh")
+_SLAB_VALUES: Final = 4_000_000
 _SHEAR: Final = 1e-3
 """Cosine between voxel axes up to which they count as orthogonal; float32 affines leave about 1e-6."""
 
@@ -71,6 +73,28 @@ class Volume:
     values: NDArray[np.float64]
     affine_mm: NDArray[np.float64]
     of_template: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StoredVolume:
+    """Voxel values in the type in which the file stores them, and where they lie: masks and labels are bytes.
+
+    Attributes:
+        values: numbers of any type, shape (i, j, k) or (i, j, k, component).
+        affine_mm: voxel indices to world RAS millimetres, shape (4, 4).
+        of_template: as in Volume.
+    """
+
+    values: NDArray[np.generic]
+    affine_mm: NDArray[np.float64]
+    of_template: bool = False
+
+    def slabs(self) -> Iterator[NDArray[np.generic]]:
+        """Yield the values in slabs along the last axis, of which none takes much memory when it is converted."""
+        last = self.values.shape[-1]
+        step = max(1, _SLAB_VALUES * last // max(1, self.values.size))
+        for start in range(0, last, step):
+            yield self.values[..., start : start + step]
 
 
 def is_volume_file(path: Path) -> bool:
@@ -98,6 +122,19 @@ def read_nifti(path: Path) -> Volume:
         InputError: missing, truncated or another format; complex or colour voxels; no usable affine, or two that
             contradict each other; not millimetres.
     """
+    stored = _read(path, np.dtype(np.float64))
+    return Volume(np.asarray(stored.values, dtype=np.float64), stored.affine_mm, stored.of_template)
+
+
+def read_stored(path: Path) -> StoredVolume:
+    """Read one volume in its stored type; as read_nifti, and further axes of length 1 are left out."""
+    volume = _read(path, None)
+    single = volume.values.ndim > 3 and set(volume.values.shape[3:]) == {1}
+    return replace(volume, values=volume.values.reshape(volume.values.shape[:3])) if single else volume
+
+
+def _read(path: Path, wanted: np.dtype[np.float64] | None) -> StoredVolume:
+    """Read a file, converted to a type; None for the type in which it is stored."""
     if not path.exists():
         raise InputError(path, found="no such file", expected="a NIfTI or .mgz file", advice="Check the path.")
     try:
@@ -108,7 +145,7 @@ def read_nifti(path: Path) -> Volume:
         dtype = image.get_data_dtype()
         _demand_room(image)
         real = dtype.kind in "fiub"
-        values = np.asarray(image.dataobj, dtype=np.float64) if real else np.empty(0)
+        values = np.asarray(image.dataobj, dtype=wanted) if real else np.empty(0)
         affine_mm, code = _placed(path, image)
         unit = image.header.get_xyzt_units()[0] if isinstance(image, nib.Nifti1Pair) else "mm"
     except _UNREADABLE as error:
@@ -128,7 +165,7 @@ def read_nifti(path: Path) -> Volume:
     _demand_position(path, unit, affine_mm, stated=code > 0)
     if code in _TEMPLATES:
         _say_once(path, f"coordinates of a template by its header ({_TEMPLATES[code]}), not of the scanner")
-    return Volume(values=values, affine_mm=affine_mm, of_template=code in _TEMPLATES)
+    return StoredVolume(values=values, affine_mm=affine_mm, of_template=code in _TEMPLATES)
 
 
 def _demand_checksum(path: Path) -> None:
@@ -255,7 +292,7 @@ def _demand_position(path: Path, unit: str, affine: NDArray[np.float64], *, stat
         )
 
 
-def demand_scanner_world(path: Path, volume: Volume, what: str) -> None:
+def demand_scanner_world(path: Path, volume: Volume | StoredVolume, what: str) -> None:
     """Raise InputError where a file's world is a template's, so that its coordinates place nothing in the patient.
 
     Args:

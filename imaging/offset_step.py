@@ -12,8 +12,8 @@ determine c, A and B exactly for any times: nothing is left to judge by.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from itertools import combinations
 
@@ -22,15 +22,13 @@ from numpy.typing import NDArray
 
 from palpate.errors import InputError
 from palpate.imaging.acquisition import PhaseAcquisition
-from palpate.imaging.check_limits import OFFSETS_DOUBTED, OFFSETS_GAIN, OFFSETS_REFUSED
+from palpate.imaging.check_limits import DIRECTION_GAIN, EQUAL_RESIDUALS, OFFSETS_DOUBTED, OFFSETS_GAIN, OFFSETS_REFUSED
 from palpate.imaging.slice_planes import slice_planes
 from palpate.quality_warning import QualityWarning
 
 _TURN = 2.0 * np.pi
 _FREE = 3
 """Numbers that each voxel's own motion takes: its mean and its complex amplitude."""
-_EQUAL = 1.1
-"""Residuals that differ by less are equal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +45,17 @@ class OffsetTimes:
     unexplained: float
     ratio: float
 
+    @property
+    def gain(self) -> float:
+        """Share of the variation over time that the best supposition explains besides."""
+        return self.unexplained * (1.0 - self.ratio)
+
 
 def offset_times(phases_rad: NDArray[np.float64], mask: NDArray[np.bool_]) -> OffsetTimes | None:
     """Compare even spacing over one period with what incomplete and repeated exports give.
+
+    All directions tell together what the export lost. Offsets may be exchanged in one direction alone, which the others
+    would hide: each is compared by itself for that.
 
     Args:
         phases_rad: unwrapped phase, shape (direction, offset, i, j, k).
@@ -61,15 +67,30 @@ def offset_times(phases_rad: NDArray[np.float64], mask: NDArray[np.bool_]) -> Of
     offsets = phases_rad.shape[1]
     if offsets <= _FREE:
         return None
-    moments = np.sum([_second_moments(one[:, mask], mask) for one in phases_rad], axis=0)
+    moments = [_second_moments(one[:, mask], mask) for one in phases_rad]
+    whole = _compared(np.sum(moments, axis=0), list(_suppositions(offsets)))
+    exchanges = list(_exchanges(offsets))
+    alone = [_compared(of_direction, exchanges) for of_direction in moments]
+    shown = [
+        number for number, told in enumerate(alone) if told.gain >= DIRECTION_GAIN and told.ratio < OFFSETS_DOUBTED
+    ]
+    if not shown or (whole.gain >= OFFSETS_GAIN and whole.ratio < OFFSETS_REFUSED):
+        return whole
+    worst = min(shown, key=lambda number: alone[number].ratio)
+    return replace(alone[worst], words=f"{alone[worst].words} in direction {worst + 1}")
+
+
+def _compared(moments: NDArray[np.float64], supposed: Sequence[tuple[str, NDArray[np.float64]]]) -> OffsetTimes:
+    """Compare even spacing with supposed times by second moments of the offsets, shape (N, N)."""
+    offsets = len(moments)
     total = float(np.trace(moments))
     even = _residual(moments, _TURN * np.arange(offsets) / offsets)
     if total <= 0.0 or even <= 1e-12 * total:
         return OffsetTimes("", even / total if total > 0.0 else 0.0, 1.0)
-    others = [(_residual(moments, times), words) for words, times in _suppositions(offsets)]
+    others = [(_residual(moments, times), words) for words, times in supposed]
     least = min(residual for residual, _ in others)
     # Of suppositions that explain equally well the simplest is named, which comes first.
-    residual, words = next(one for one in others if one[0] <= _EQUAL * least)
+    residual, words = next(one for one in others if one[0] <= EQUAL_RESIDUALS * least)
     return OffsetTimes(words if residual < even else "", even / total, min(residual / even, 1.0))
 
 
@@ -88,7 +109,7 @@ def check_offset_times(found: OffsetTimes | None, offsets: int, where: str) -> t
         sentence = f"{where} has {offsets} time offsets: nothing shows whether they fill one period of the vibration."
         advice = "Check that no offset is missing from the export; four or more offsets would show it."
         return (QualityWarning("few-offsets", sentence, advice),)
-    if not found.words or found.unexplained * (1.0 - found.ratio) < OFFSETS_GAIN:
+    if not found.words or found.gain < OFFSETS_GAIN:
         return ()
     if found.ratio < OFFSETS_REFUSED:
         raise InputError(
@@ -155,6 +176,12 @@ def _suppositions(offsets: int) -> Iterator[tuple[str, NDArray[np.float64]]]:
     yield "they cover half a period", np.pi * k / offsets
     for lacking in range(2, max(offsets // 2, 3)):
         yield f"the last {lacking} of {offsets + lacking} offsets are missing", _TURN * k / (offsets + lacking)
+    yield from _exchanges(offsets)
+
+
+def _exchanges(offsets: int) -> Iterator[tuple[str, NDArray[np.float64]]]:
+    """Two of the offsets in each other's place, and the times that follow."""
+    k = np.arange(offsets)
     for one, other in combinations(range(offsets), 2):
         order = k.copy()
         order[[one, other]] = other, one

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from palpate.imaging.check_limits import LAPLACIAN_SIGNAL
 from palpate.imaging.displacement import without_slice_means
 from palpate.imaging.wavefield import WaveField
 from palpate.units import hz_to_rad_s, mm_to_m
@@ -20,8 +21,6 @@ _MARGIN_MM = 10.0
 _SMOOTHING_VOXELS = 1.5
 _MARGIN_VOXELS = 5.0
 _MOST_SLICES = 16
-_LEAST_SIGNAL = 0.1
-"""Share of the power of the Laplacian that must not be noise."""
 
 
 def apparent_modulus_pa(field: WaveField) -> complex | None:
@@ -53,7 +52,7 @@ def apparent_modulus_pa(field: WaveField) -> complex | None:
         of_noise = _sums(parts[0] + 1j * parts[1], mask, inside, edges_mm, width)
         # Noise alone has no phase: the draw's own imaginary part is chance. What is left of pure noise is nothing.
         products, squares = products - of_noise[0].real, squares - of_noise[1]
-        if squares < _LEAST_SIGNAL * (squares + of_noise[1]):
+        if squares < LAPLACIAN_SIGNAL * (squares + of_noise[1]):
             return None
     if squares <= 0.0:
         return None

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palpate.errors import InputError
-from palpate.imaging.check_limits import DENSITY_KG_M3, DISPLACEMENT_UM, FREQUENCY_HZ, VOXEL_MM
+from palpate.imaging.check_limits import DENSITY_KG_M3, DIRECTIONS_CONDITION, DISPLACEMENT_UM, FREQUENCY_HZ, VOXEL_MM
 from palpate.units import m_to_um
 
 
@@ -67,6 +67,30 @@ def demand_voxels(where: Path | str, affine_mm: NDArray[np.float64]) -> None:
         )
 
 
+def demand_directions(where: Path | str, directions: NDArray[np.float64], *, key: str = "encoding directions") -> None:
+    """Raise InputError where directions are so nearly dependent that the components between them are mostly noise.
+
+    Args:
+        where: file or series that states them.
+        directions: vectors in rows, of any length above 0, shape (n, 3).
+        key: how the place names them.
+    """
+    unit = directions / np.linalg.norm(directions, axis=1, keepdims=True)
+    condition = float(np.linalg.cond(unit))
+    if not condition <= DIRECTIONS_CONDITION:
+        cosines = np.abs(unit @ unit.T)[np.triu_indices(len(unit), 1)]
+        least_deg = float(np.degrees(np.arccos(np.clip(cosines, 0.0, 1.0))).min())
+        told = f"{condition:.3g}" if condition < 1e3 else "above 1000"
+        raise InputError(
+            where,
+            found=f"{key} that are nearly dependent: condition number {told}, the closest two {least_deg:.1f} degrees "
+            "apart",
+            expected=f"independent directions, with a condition number of at most {DIRECTIONS_CONDITION:g}",
+            advice="Check the directions and the unit of their angles; noise would be multiplied by the condition "
+            "number.",
+        )
+
+
 def demand_displacement(where: Path | str, inside_m: NDArray[np.complex128], *, key: str) -> None:
     """Raise InputError where nothing moves, or so little or much that the unit must be another one.
 
@@ -89,6 +113,8 @@ def demand_displacement(where: Path | str, inside_m: NDArray[np.complex128], *, 
 def demand_measured(where: Path | str, inside: NDArray[np.complex128], *, names: tuple[str, ...]) -> None:
     """Raise InputError where a component holds no measurement: all zero, all the same, or a copy of another one.
 
+    The same holds for its real and imaginary part: a part that is zero, or a copy of the other, was never written.
+
     Args:
         where: file that holds the displacement.
         inside: displacement in the mask's voxels, any unit, shape (N, components).
@@ -107,6 +133,7 @@ def demand_measured(where: Path | str, inside: NDArray[np.complex128], *, names:
                 advice="A component that was not measured must be left out (sidecar key Directions), never filled; "
                 "the inversion needs all three.",
             )
+        _demand_both_parts(where, values, name)
         for other in range(number):
             apart = min(float(np.abs(values - sign * inside[:, other]).max()) for sign in (1.0, -1.0))
             if apart <= _NOTHING * size:
@@ -116,6 +143,27 @@ def demand_measured(where: Path | str, inside: NDArray[np.complex128], *, names:
                     expected="a measurement of its own along every axis",
                     advice="Check the export: one component was written twice.",
                 )
+
+
+def _demand_both_parts(where: Path | str, values: NDArray[np.complex128], name: str) -> None:
+    """Raise InputError unless real and imaginary part of one component are measurements of their own, shape (N,)."""
+    limit = _NOTHING * float(np.abs(values).max())
+    for part, numbers in (("real", values.real), ("imaginary", values.imag)):
+        if float(np.abs(numbers).max()) <= limit:
+            raise InputError(
+                where,
+                found=f"component {name}: the {part} part is zero in every voxel of the mask",
+                expected="real and imaginary part of a wave, both measured",
+                advice="Write both parts of the complex displacement; an amplitude or one instant is not enough.",
+            )
+    apart = min(float(np.abs(values.real - sign * values.imag).max()) for sign in (1.0, -1.0))
+    if apart <= limit:
+        raise InputError(
+            where,
+            found=f"component {name}: real and imaginary part are the same in every voxel of the mask",
+            expected="real and imaginary part of a wave, both measured",
+            advice="Check the export: one part was written twice.",
+        )
 
 
 _NOTHING = 1e-6

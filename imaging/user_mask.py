@@ -9,7 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palpate.errors import InputError
-from palpate.imaging.nifti import Volume, demand_scanner_world, read_volume, same_grid, voxel_indices
+from palpate.imaging.nifti import (
+    StoredVolume,
+    Volume,
+    demand_scanner_world,
+    read_stored,
+    same_grid,
+    voxel_indices,
+)
 
 _SIGNAL: Final = 0.1
 """Share of the magnitude's 90th percentile above which there is signal."""
@@ -32,12 +39,12 @@ def read_user_mask(path: Path, magnitude: Volume) -> tuple[NDArray[np.bool_], di
     Raises:
         InputError: unreadable, not one volume, not binary, empty, beside the elastogram, or mostly where it shows none.
     """
-    drawn = _binary(path, read_volume(path))
+    drawn = _binary(path, read_stored(path))
     shape = magnitude.values.shape
     on_grid = drawn.values.shape == shape and same_grid(drawn.affine_mm, magnitude.affine_mm, shape)
     if not on_grid:
         demand_scanner_world(path, drawn, "mask")
-    mask = drawn.values > 0 if on_grid else _carried(drawn, magnitude)
+    mask = np.asarray(drawn.values != 0) if on_grid else _carried(drawn, magnitude)
     if not mask.any():
         raise InputError(
             path,
@@ -54,26 +61,13 @@ def read_user_mask(path: Path, magnitude: Volume) -> tuple[NDArray[np.bool_], di
             expected="a mask of tissue that the elastogram shows",
             advice="Look at the mask on the magnitude; it may be inverted, shifted or flipped.",
         )
-    drawn_mm3 = float(np.sum(drawn.values > 0) * abs(np.linalg.det(drawn.affine_mm[:3, :3])))
+    drawn_mm3 = float(np.count_nonzero(drawn.values) * abs(np.linalg.det(drawn.affine_mm[:3, :3])))
     kept = float(mask.sum() * abs(np.linalg.det(magnitude.affine_mm[:3, :3]))) / drawn_mm3
     return mask, {"source": "user", "on_grid": on_grid, "kept_share": kept, "share_with_signal": with_signal}
 
 
-def _binary(path: Path, volume: Volume) -> Volume:
-    found = ""
-    if volume.values.ndim != 3:
-        found = f"an array of shape {volume.values.shape}"
-    elif not np.all(np.isfinite(volume.values)):
-        found = f"{int(np.sum(~np.isfinite(volume.values)))} values that are not finite"
-    else:
-        least, largest = float(volume.values.min()), float(volume.values.max())
-        if largest <= 0.0:
-            found = "no voxel above 0"
-        elif (
-            least < 0.0 or least not in (0.0, largest) or np.any((volume.values != least) & (volume.values != largest))
-        ):
-            different = len(np.unique(volume.values))
-            found = f"{different} different values from {least:g} to {largest:g}"
+def _binary(path: Path, volume: StoredVolume) -> StoredVolume:
+    found = _fault_of_mask(volume)
     if found:
         raise InputError(
             path,
@@ -84,12 +78,31 @@ def _binary(path: Path, volume: Volume) -> Volume:
     return volume
 
 
-def _carried(drawn: Volume, magnitude: Volume) -> NDArray[np.bool_]:
+def _fault_of_mask(volume: StoredVolume) -> str:
+    """What makes a volume no binary mask; empty where nothing does. Slab by slab, as masks may fill the memory."""
+    if volume.values.ndim != 3:
+        return f"an array of shape {volume.values.shape}"
+    infinite, least, largest = 0, np.inf, -np.inf
+    for slab in volume.slabs():
+        numbers = np.asarray(slab, dtype=np.float64)
+        infinite += int(np.count_nonzero(~np.isfinite(numbers)))
+        least, largest = min(least, float(numbers.min())), max(largest, float(numbers.max()))
+    if infinite:
+        return f"{infinite} values that are not finite"
+    if largest <= 0.0:
+        return "no voxel above 0"
+    if least not in (0.0, largest) or any(np.any((one != 0) & (one != largest)) for one in volume.slabs()):
+        different = set().union(*(np.unique(np.asarray(one, dtype=np.float64)).tolist() for one in volume.slabs()))
+        return f"{len(different)} different values from {least:g} to {largest:g}"
+    return ""
+
+
+def _carried(drawn: StoredVolume, magnitude: Volume) -> NDArray[np.bool_]:
     """The mask's value at the centre of each voxel of the elastogram."""
     indices = np.moveaxis(np.indices(magnitude.values.shape, dtype=np.float64), 0, -1)
     points_mm = indices @ magnitude.affine_mm[:3, :3].T + magnitude.affine_mm[:3, 3]
     index = np.rint(voxel_indices(drawn.affine_mm, points_mm)).astype(np.int64)
     within = np.all((index >= 0) & (index < drawn.values.shape), axis=-1)
     mask = np.zeros(within.shape, dtype=bool)
-    mask[within] = drawn.values[tuple(index[within].T)] > 0
+    mask[within] = drawn.values[tuple(index[within].T)] != 0
     return mask

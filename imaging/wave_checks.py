@@ -11,27 +11,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palpate.imaging.check_limits import (
+    ACQUIRED_SHARE,
     DISPLACEMENT_SMALL_UM,
     LOSS_TANGENT,
     MODULUS_IN_RAD_S_KPA,
     MODULUS_KPA,
     NEIGHBOUR_NOISE,
     UNMEASURED_SHARE,
+    USUAL_KPA,
 )
-from palpate.imaging.component_axes import check_component_axes, component_axes
+from palpate.imaging.component_checks import check_components
 from palpate.imaging.neighbour_noise import noise_along
 from palpate.imaging.passivity import apparent_modulus_pa
 from palpate.imaging.wavefield import WaveField
 from palpate.quality_warning import QualityWarning
 from palpate.units import m_to_um, pa_to_kpa
 
-_USUAL_KPA = (0.4, 10.0)
-"""Moduli among which a supposed unit must bring an implausible one for the unit to be named."""
 _MOST_SLICES = 16
 _USUAL_STEP_HZ = 5.0
 _SAME_FREQUENCY = 1e-3
-_NOT_INTERPOLATED = 0.95
-"""Share of the stored pixels that an acquisition has measured where nothing was interpolated but a few lines."""
 
 
 def wave_warnings(field: WaveField, *, encoding_axes: NDArray[np.float64] | None = None) -> tuple[QualityWarning, ...]:
@@ -46,7 +44,7 @@ def wave_warnings(field: WaveField, *, encoding_axes: NDArray[np.float64] | None
     """
     modulus = apparent_modulus_pa(field)
     return (
-        *check_component_axes(component_axes(field, encoding_axes)),
+        *check_components(field, encoding_axes),
         *_sign_of_time(modulus),
         *_modulus(modulus, field),
         *_small(field),
@@ -64,7 +62,10 @@ def _sign_of_time(modulus_pa: complex | None) -> tuple[QualityWarning, ...]:
         f"{modulus_pa.imag / modulus_pa.real:.2f}), as the complex conjugate of a wave field does: the sign of time is "
         "wrong."
     )
-    advice = "Check time_step_sign in the ingest settings, or write the wave field with the convention exp(+i omega t)."
+    advice = (
+        "Of DICOM or arrays, check time_step_sign in the ingest settings. A wave-field folder follows exp(+i omega t) "
+        "whatever that says: there, change the sign of the imaginary part."
+    )
     return (QualityWarning("sign-of-time", sentence, advice),)
 
 
@@ -93,7 +94,7 @@ def _modulus(modulus_pa: complex | None, field: WaveField) -> tuple[QualityWarni
 
 
 def _usual(kpa: float) -> bool:
-    return _USUAL_KPA[0] <= kpa <= _USUAL_KPA[1]
+    return USUAL_KPA[0] <= kpa <= USUAL_KPA[1]
 
 
 def _in_rad_s(frequency_hz: float) -> bool:
@@ -138,7 +139,7 @@ def _interpolated(field: WaveField) -> tuple[QualityWarning, ...]:
     acquired = field.acquired_matrix
     stored = field.mask.shape[:2]
     # Whether rows or columns are i depends on who wrote the file; interpolation lets either be too large.
-    if np.prod(acquired) >= _NOT_INTERPOLATED * np.prod(stored):
+    if np.prod(acquired) >= ACQUIRED_SHARE * np.prod(stored):
         return ()
     sentence = (
         f"The images were interpolated: the scanner acquired {acquired[0]} x {acquired[1]} voxels and "

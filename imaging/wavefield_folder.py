@@ -6,12 +6,14 @@ For each run and frequency, with `<label>` such as `sub-01_ses-01` or `sub-01_se
     <label>_acq-<f>Hz_part-imag_wavefield.nii.gz    Im U
     <label>_acq-<f>Hz_wavefield.json                MechanicalFrequency (Hz), Units, Density (kg/m3); optional: NoiseStd
                                                     and DriftStd (in Units), DensityAssumed, MotionEncodingKnown,
-                                                    Directions, SliceThicknessMm, AcquiredMatrix [columns, rows]
+                                                    Directions, SliceThicknessMm, AcquiredMatrix [columns, rows],
+                                                    TimeConvention
     <label>_acq-<f>Hz_desc-noise_map.nii.gz         optional: standard deviation by voxel and direction, in Units
     <label>_mask.nii.gz                             tissue = 1
 
-Time convention: u(t) = Re(U exp(+i omega t)). Directions are unit vectors in R, A, S along which the components of the
-last axis lie; three that are not R, A, S are turned into R, A, S here. A component that was not measured is left out.
+Time convention: u(t) = Re(U exp(+i omega t)); a field whose sidecar states "exp(-i omega t)" is conjugated here.
+Directions are unit vectors in R, A, S along which the components of the last axis lie; three that are not R, A, S are
+turned into R, A, S here. A component that was not measured is left out.
 """
 
 from __future__ import annotations
@@ -27,9 +29,12 @@ from numpy.typing import NDArray
 
 from palpate.droppings import matching
 from palpate.errors import InputError
+from palpate.imaging.complex_parts import demand_real_and_imaginary
 from palpate.imaging.displacement import to_world, world_noise, world_noise_map
-from palpate.imaging.nifti import Volume, read_nifti, read_volume, same_grid, write_nifti
+from palpate.imaging.named_within import named_within
+from palpate.imaging.nifti import StoredVolume, Volume, read_nifti, read_stored, same_grid, write_nifti
 from palpate.imaging.plausible import demand_density, demand_displacement, demand_frequency, demand_measured
+from palpate.imaging.stated_twice import demand_different_fields
 from palpate.imaging.wavefield import WaveField
 from palpate.imaging.wavefield_sidecar import METRES_PER_UNIT, Sidecar
 
@@ -63,6 +68,11 @@ def read_wave_fields(folder: Path) -> tuple[WaveField, ...]:
     Raises:
         InputError: anything missing, unreadable, inconsistent or physically impossible, naming the file.
     """
+    with named_within(folder):
+        return _read_all(folder)
+
+
+def _read_all(folder: Path) -> tuple[WaveField, ...]:
     if not folder.is_dir():
         raise InputError(folder, found="no such folder", expected=_LAYOUT, advice="Check the path.")
     parts = _find_parts(folder)
@@ -82,6 +92,7 @@ def read_wave_fields(folder: Path) -> tuple[WaveField, ...]:
                 advice="Remove one, or give it another run label.",
             )
         seen.add(key)
+    demand_different_fields(folder, fields)
     return tuple(sorted(fields, key=lambda field: (field.label, field.frequency_hz)))
 
 
@@ -171,8 +182,9 @@ def _read_one(folder: Path, label: str, files: Mapping[str, Path]) -> WaveField:
     mask_path = _mask_path(folder, label)
     mask = _read_mask(mask_path)
     _demand_same_grid(mask_path, mask, files["real"], real)
-    inside = mask.values != 0
-    encoded = np.asarray((real.values + 1j * imag.values) * metres, dtype=np.complex128)
+    inside = np.asarray(mask.values != 0)
+    second = -imag.values if sidecar.conjugated() else imag.values
+    encoded = np.asarray((real.values + 1j * second) * metres, dtype=np.complex128)
     if not np.any(encoded[inside]):
         raise InputError(
             files["real"],
@@ -185,11 +197,11 @@ def _read_one(folder: Path, label: str, files: Mapping[str, Path]) -> WaveField:
     calibrated = sidecar.flag("MotionEncodingKnown", default=True)
     if calibrated:
         demand_displacement(files["real"], encoded[inside], key=f"Units in {sidecar_path.name}")
-    noise_std = _stated_noise(sidecar, folder, present, directions, inside)
+    noise_std = _stated_noise(sidecar, folder, files["real"], directions, inside, real)
     drift_std = sidecar.number("DriftStd", at_least=0.0, default=0.0)
     _demand_three(files["real"], directions)
     thickness_mm = sidecar.number("SliceThicknessMm", above=0.0, default=math.nan)
-    return WaveField(
+    field = WaveField(
         displacement_m=encoded
         if np.array_equal(directions, np.eye(3))
         else to_world(np.moveaxis(encoded, -1, 0), directions),
@@ -206,6 +218,8 @@ def _read_one(folder: Path, label: str, files: Mapping[str, Path]) -> WaveField:
         slice_thickness_mm=None if math.isnan(thickness_mm) else thickness_mm,
         acquired_matrix=sidecar.acquired_matrix(),
     )
+    demand_real_and_imaginary(files["real"], field, real.values + 1j * imag.values, directions)
+    return field
 
 
 def read_noise_map(folder: Path, field: WaveField) -> NDArray[np.float64] | None:
@@ -219,46 +233,80 @@ def read_noise_map(folder: Path, field: WaveField) -> NDArray[np.float64] | None
         InputError: the map cannot be used.
     """
     stem = f"{field.label}_acq-{frequency_text(field.frequency_hz)}Hz"
-    sidecar = Sidecar(folder / f"{stem}_wavefield.json")
-    directions = sidecar.directions(3)
-    values = _read_noise_map(folder, stem, directions, field.mask)
+    with named_within(folder):
+        sidecar = Sidecar(folder / f"{stem}_wavefield.json")
+        directions = sidecar.directions(3)
+        values = _read_noise_map(folder, stem, directions, field.mask, field.affine_mm)
     if values is None:
         return None
     return world_noise_map(values * sidecar.metres_per_unit(), directions)
 
 
 def _read_noise_map(
-    folder: Path, stem: str, directions: NDArray[np.float64], inside: NDArray[np.bool_]
+    folder: Path,
+    stem: str,
+    directions: NDArray[np.float64],
+    inside: NDArray[np.bool_],
+    affine_mm: NDArray[np.float64],
 ) -> NDArray[np.float64] | None:
-    """Noise by voxel and direction in the folder's unit, shape (i, j, k, n); None where there is no map."""
-    path = folder / f"{stem}_desc-noise_map.nii.gz"
-    if not path.exists():
+    """Noise by voxel and direction in the folder's unit, shape (i, j, k, n); None where there is no map.
+
+    Raises:
+        InputError: two maps, another grid, or values in the mask that are no standard deviation.
+    """
+    paths = [path for end in (".nii.gz", ".nii") if (path := folder / f"{stem}_desc-noise_map{end}").exists()]
+    if not paths:
         return None
-    values = read_nifti(path).values
-    shape = (*inside.shape, len(directions))
-    known = values[inside][np.isfinite(values[inside])] if values.shape == shape else np.empty(0)
-    if not known.size or known.min() < 0.0:
+    if len(paths) > 1:
         raise InputError(
-            path,
-            found=f"an array of shape {values.shape}"
-            if values.shape != shape
-            else "no noise, or noise below 0, in the mask",
-            expected=f"the standard deviation by voxel and direction, shape {shape}, not below 0",
-            advice="Write the map on the grid of the wave field, or remove it.",
+            paths[1], found="the same map twice", expected="either .nii or .nii.gz", advice="Remove one of them."
         )
-    return values
+    volume = read_nifti(paths[0])
+    found = _fault_of_noise_map(volume, (*inside.shape, len(directions)), inside, affine_mm)
+    if found is not None:
+        raise InputError(
+            paths[0],
+            found=found,
+            expected=f"the standard deviation by voxel and direction, shape {(*inside.shape, len(directions))}, on the "
+            "grid of the wave field: finite, not below 0, and above 0 somewhere in every direction",
+            advice="Write the map anew on the grid of the wave field, or remove it.",
+        )
+    return volume.values
+
+
+def _fault_of_noise_map(
+    volume: Volume, shape: tuple[int, ...], inside: NDArray[np.bool_], affine_mm: NDArray[np.float64]
+) -> str | None:
+    """What is wrong with a noise map; None where nothing is."""
+    if volume.values.shape != shape:
+        return f"an array of shape {volume.values.shape}"
+    if not same_grid(volume.affine_mm, affine_mm, inside.shape):
+        return "another affine"
+    known = volume.values[inside]
+    bad = int(np.count_nonzero(~np.isfinite(known)))
+    if bad:
+        return f"{bad} values in the mask that are not finite (NaN or infinite)"
+    if known.min() < 0.0:
+        return "noise below 0 in the mask"
+    silent = np.flatnonzero(~known.any(axis=0))
+    return f"no noise anywhere in the mask along direction {silent[0] + 1}" if silent.size else None
 
 
 def _stated_noise(
-    sidecar: Sidecar, folder: Path, present: Path, directions: NDArray[np.float64], inside: NDArray[np.bool_]
+    sidecar: Sidecar,
+    folder: Path,
+    present: Path,
+    directions: NDArray[np.float64],
+    inside: NDArray[np.bool_],
+    grid: Volume,
 ) -> float:
     """Noise of a component along R, A, S, in the folder's unit: as the sidecar or else the noise map states it."""
     stated = sidecar.number("NoiseStd", at_least=0.0, default=0.0)
-    values = _read_noise_map(folder, present.name.partition("_part-")[0], directions, inside)
+    values = _read_noise_map(folder, present.name.partition("_part-")[0], directions, inside, grid.affine_mm)
     if stated > 0.0 or values is None:
         return _noise_along_world(stated, directions)
     along = values if len(directions) < 3 else world_noise_map(values, directions)
-    return float(np.sqrt(np.nanmean(along[inside] ** 2)))
+    return float(np.sqrt(np.mean(along[inside] ** 2)))
 
 
 def _noise_along_world(std: float, directions: NDArray[np.float64]) -> float:
@@ -317,9 +365,9 @@ def _mask_path(folder: Path, label: str) -> Path:
     )
 
 
-def _read_mask(path: Path) -> Volume:
+def _read_mask(path: Path) -> StoredVolume:
     """Read a mask, shape (i, j, k), with only zeros and ones and not only zeros."""
-    volume = read_volume(path)
+    volume = read_stored(path)
     if volume.values.ndim != 3:
         raise InputError(
             path,
@@ -327,7 +375,7 @@ def _read_mask(path: Path) -> Volume:
             expected="shape (i, j, k)",
             advice="Write one mask for all components.",
         )
-    if not np.all((volume.values == 0) | (volume.values == 1)):
+    if any(np.any((one != 0) & (one != 1)) for one in volume.slabs()):
         raise InputError(
             path,
             found="values other than 0 and 1",
@@ -341,7 +389,7 @@ def _read_mask(path: Path) -> Volume:
     return volume
 
 
-def _demand_same_grid(path: Path, volume: Volume, reference_path: Path, reference: Volume) -> None:
+def _demand_same_grid(path: Path, volume: Volume | StoredVolume, reference_path: Path, reference: Volume) -> None:
     """Raise InputError unless both volumes lie on one voxel grid."""
     if volume.values.shape[:3] != reference.values.shape[:3]:
         raise InputError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from palpate.errors import InputError
 from palpate.imaging.json_object import read_json
+from palpate.imaging.plausible import demand_directions
 
 METRES_PER_UNIT: Final[Mapping[str, float]] = {
     "nm": 1e-9,
@@ -22,6 +24,20 @@ METRES_PER_UNIT: Final[Mapping[str, float]] = {
     "m": 1.0,
 }
 
+_KNOWN: Final = (
+    "MechanicalFrequency",
+    "Units",
+    "Density",
+    "DensityAssumed",
+    "MotionEncodingKnown",
+    "NoiseStd",
+    "DriftStd",
+    "Directions",
+    "SliceThicknessMm",
+    "AcquiredMatrix",
+    "TimeConvention",
+)
+_TIME: Final = re.compile(r"exp\(([+-]?)(?:[ij]\*?(?:omega|w|\u03c9)\*?t|(?:omega|w|\u03c9)\*?t\*?[ij])\)")
 _SPACE: Final = 3
 _UNIT: Final = 1e-2
 """By how much the length of a unit vector may differ from 1, written with few digits."""
@@ -43,6 +59,7 @@ class Sidecar:
         self.facts: dict[str, object] = read_json(
             path, what="the sidecar of the wave field", advice=f"Write it, such as {example}."
         )
+        self._demand_spelling()
 
     def number(
         self, key: str, *, above: float = -math.inf, at_least: float = -math.inf, default: float | None = None
@@ -87,7 +104,7 @@ class Sidecar:
             components: n, of the displacement.
 
         Raises:
-            InputError: they are not as many unit vectors, not independent, or absent where there are fewer than three.
+            InputError: they are not as many unit vectors, nearly dependent, or absent where there are fewer than three.
         """
         value = self.facts.get("Directions")
         if value is None and components == _SPACE:
@@ -96,7 +113,7 @@ class Sidecar:
         sound = rows is not None and rows.shape == (components, _SPACE)
         if rows is not None and sound:
             lengths = np.linalg.norm(rows, axis=1)
-            sound = bool(np.all(np.abs(lengths - 1.0) < _UNIT)) and np.linalg.matrix_rank(rows, tol=0.1) == components
+            sound = bool(np.all(np.abs(lengths - 1.0) < _UNIT))
         if rows is None or not sound:
             raise InputError(
                 self.path,
@@ -105,7 +122,40 @@ class Sidecar:
                 "displacement",
                 advice="State the direction of every component that is there, such as [[0, 0, 1]] for one along S.",
             )
+        demand_directions(self.path, rows, key="Directions")
         return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+    def conjugated(self) -> bool:
+        """Return whether the field follows exp(-i omega t), so that its complex conjugate is the wave field.
+
+        Raises:
+            InputError: the convention is stated in other words.
+        """
+        value = self.facts.get("TimeConvention")
+        if value is None:
+            return False
+        match = _TIME.fullmatch("".join(value.lower().split())) if isinstance(value, str) else None
+        if match is None:
+            raise InputError(
+                self.path,
+                found=f"TimeConvention: {value!r}",
+                expected='TimeConvention: "exp(+i omega t)" or "exp(-i omega t)"',
+                advice="Say which sign of time the complex displacement has.",
+            )
+        return match[1] == "-"
+
+    def _demand_spelling(self) -> None:
+        """Raise InputError where a key is one of the known ones but for capitals, hyphens or underscores."""
+        plain = {_plain(key): key for key in _KNOWN}
+        for key in self.facts:
+            meant = plain.get(_plain(key))
+            if meant is not None and key != meant:
+                raise InputError(
+                    self.path,
+                    found=f"a key {key!r}",
+                    expected=f"{meant!r}, as keys are written here",
+                    advice="Correct the key: what stands under another one is not read.",
+                )
 
     def acquired_matrix(self) -> tuple[int, int] | None:
         """Columns and rows that the scanner measured; None where nothing is stated."""
@@ -133,6 +183,10 @@ class Sidecar:
                 advice="Say in which unit of length the displacement is stored.",
             )
         return METRES_PER_UNIT[unit]
+
+
+def _plain(key: str) -> str:
+    return "".join(letter for letter in key.lower() if letter.isalnum())
 
 
 def _numbers(value: object) -> NDArray[np.float64] | None:

@@ -29,11 +29,14 @@ from palpate.errors import InputError
 from palpate.imaging.dicom.files import Instance
 from palpate.imaging.dicom.geometry import LPS_TO_RAS, slice_axes
 from palpate.imaging.dicom.series import demand
-from palpate.imaging.dicom.siemens_comment import EncodingComment
+from palpate.imaging.dicom.siemens_comment import EncodingComment, direction
 from palpate.imaging.dicom.vocabulary import is_known
 
 _ROUNDING_DEG: Final = 0.75
 """Half a degree in each of two orthogonal angles, and a little for the header's own digits."""
+
+_ONE_PLANE: Final = 0.1
+"""Volume spanned by three unit vectors below which they lie in one plane."""
 
 DEVICE_TO_LPS: Final[Mapping[str, NDArray[np.float64]]] = {
     "HFS": np.diag([1.0, -1.0, -1.0]),
@@ -63,7 +66,8 @@ def encoding_axes(comments: Sequence[EncodingComment], instance: Instance) -> ND
             advice="The encoding axes of other positions are not known yet.",
         )
     stated = np.stack([DEVICE_TO_LPS[position] @ comment.axis_device for comment in comments])
-    if abs(np.linalg.det(stated)) < 0.1:
+    _demand_degrees(comments, instance)
+    if abs(np.linalg.det(stated)) < _ONE_PLANE:
         raise InputError(
             instance.place,
             found="encoding directions that lie in one plane",
@@ -73,6 +77,25 @@ def encoding_axes(comments: Sequence[EncodingComment], instance: Instance) -> ND
     if all(comment.whole_degrees for comment in comments):
         stated = _without_rounding(stated, slice_axes(instance).T)
     return stated @ LPS_TO_RAS.T
+
+
+def _demand_degrees(comments: Sequence[EncodingComment], instance: Instance) -> None:
+    """Raise InputError where angles put all directions into one plane as degrees, and do not as radians."""
+    angles = np.array([[one.azimuth_deg, one.polar_deg] for one in comments])
+    if np.abs(angles).max() > 2.0 * np.pi:
+        return
+    in_degrees, in_radians = (
+        abs(float(np.linalg.det(np.stack([direction(azimuth, polar) for azimuth, polar in given]))))
+        for given in (np.radians(angles), angles)
+    )
+    if in_degrees < _ONE_PLANE < in_radians:
+        raise InputError(
+            instance.place,
+            found=f"azimuth and polar angles of at most {np.abs(angles).max():.3g}: three directions if they are "
+            "radians, one plane if they are degrees",
+            expected="az[..] and po[..] in degrees",
+            advice="Correct the MRE sequence's ImageComments, or export the series again.",
+        )
 
 
 def _without_rounding(stated: NDArray[np.float64], image_axes: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -11,6 +11,7 @@ before imaginary part.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -23,7 +24,8 @@ from palpate.imaging.dicom.image_table import demand_all_times
 from palpate.imaging.dicom.series import Series
 from palpate.imaging.dicom.slices import FULL_EXPORT
 from palpate.imaging.dicom.stack import Stack, stack_slices
-from palpate.imaging.dicom.time_order import NUMBER, POSITION, TRIGGER, demand_numbered, in_order
+from palpate.imaging.dicom.time_order import MOMENT, NUMBER, POSITION, TRIGGER, demand_numbered, in_order
+from palpate.progress import say
 
 PI_STORED: Final = 3141.5
 """What a wave image stores for pi."""
@@ -206,7 +208,18 @@ def _numbered(stack: Stack) -> Stack:
         sorted(images, key=lambda one: (POSITION.read(one) if counted else 0.0, NUMBER.read(one)))
         for images in stack.slices
     )
-    return Stack(stack.grid, tuple(tuple(images) for images in slices))
+    ordered = Stack(stack.grid, tuple(tuple(images) for images in slices))
+    if any(_goes_back(MOMENT.of(images)) for images in ordered.slices):
+        say(
+            f"{ordered.slices[0][0].place}: images ordered by instance number; by acquisition time they would follow "
+            "each other otherwise"
+        )
+    return ordered
+
+
+def _goes_back(times_s: list[float]) -> bool:
+    """Return whether times that are all known fall from one image to the next."""
+    return all(np.isfinite(times_s)) and any(after < before for before, after in pairwise(times_s))
 
 
 def _phase_rad(stack: Stack, number: int) -> NDArray[np.float64]:

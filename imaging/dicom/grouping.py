@@ -173,10 +173,15 @@ def _studies_of(series: Sequence[list[Instance]]) -> list[list[list[Instance]]]:
         if len({_text(image.header, "StudyInstanceUID") for image in part}) > 1
         for one in part
     }
+    visits = {
+        _session(one.header) for part in series for one in part if _text(one.header, "StudyInstanceUID") in rewritten
+    } - {None}
     for part in series:
         keys: set[Hashable] = {_text(one.header, "StudyInstanceUID") for one in part}
-        if keys & rewritten:
-            keys |= {_session(one.header) for one in part} - {None}
+        sessions = {_session(one.header) for one in part} - {None}
+        # A series of the same visit belongs to it, also where its own identifiers were left as they were.
+        if keys & rewritten or sessions & visits:
+            keys |= sessions
         touching = [group for group in groups if group[0] & keys]
         merged = set(keys).union(*(group[0] for group in touching))
         members = [one for group in touching for one in group[1]] + [part]

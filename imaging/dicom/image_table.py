@@ -69,6 +69,10 @@ class ImageTable:
                     volumes[encoding, offset, :, :, k] = read(image, self.grid.pixels(image))
         return volumes
 
+    def numbers(self, read: Callable[[Instance], float]) -> NDArray[np.float64]:
+        """A number of each image, shape (encoding, offset, k)."""
+        return np.array([[[read(one) for one in slices] for slices in offsets] for offsets in self.images])
+
     def slice_time_s(self) -> NDArray[np.float64] | None:
         """When each slice was acquired after the first of its image, shape (k,).
 

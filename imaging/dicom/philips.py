@@ -31,7 +31,7 @@ from palpate.imaging.dicom.image_table import ImageTable, Place, image_table
 from palpate.imaging.dicom.no_motion import with_noise_scans
 from palpate.imaging.dicom.partner import magnitude_partner
 from palpate.imaging.dicom.philips_scans import elastography
-from palpate.imaging.dicom.series import Series
+from palpate.imaging.dicom.series import Series, rescaling
 from palpate.imaging.dicom.siemens_comment import states_vibration
 from palpate.imaging.dicom.slice_grid import SliceGrid, slice_grid
 from palpate.imaging.dicom.slices import FULL_EXPORT
@@ -206,6 +206,7 @@ def _acquisition(
         if own
     }
     phase_rad, magnitude = _signal(tables, where)
+    slopes = tables[header.PHASE].numbers(lambda one: rescaling(one)[0]) if header.PHASE in tables else None
     first = next(iter(tables.values()))
     _demand_offsets(first, where)
     encodings = [offsets[0][0] for offsets in first.images]
@@ -222,7 +223,7 @@ def _acquisition(
         slice_time_s=first.slice_time_s(),
         menc_um_per_rad=_menc(images),
         encoding_gain=directions.gain,
-        wrap_period_rad=wrap_period_rad(phase_rad),
+        wrap_period_rad=wrap_period_rad(phase_rad, slopes),
         run=number,
         slice_thickness_mm=slice_thickness_mm(encodings[0]),
         acquired_matrix=acquired,

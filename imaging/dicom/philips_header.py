@@ -24,7 +24,7 @@ from pydicom.multival import MultiValue
 from palpate.errors import InputError
 from palpate.imaging.dicom.derived_images import DERIVED_WORDS
 from palpate.imaging.dicom.files import Instance
-from palpate.imaging.dicom.series import numbers
+from palpate.imaging.dicom.series import rescaling
 from palpate.imaging.dicom.siemens_comment import comment_number, comment_tokens
 
 PHASE, MAGNITUDE, REAL, IMAGINARY = "P", "M", "R", "I"
@@ -120,10 +120,10 @@ def rescaled(instance: Instance, stored: NDArray[np.float64]) -> NDArray[np.floa
     """This image's own slope times its stored values, and its own intercept; other images' differ.
 
     Raises:
-        InputError: slope or intercept is missing.
+        InputError: slope or intercept is missing, or the slope is 0.
     """
-    slope = float(numbers(instance, "RescaleSlope", 1)[0])
-    return slope * stored + float(numbers(instance, "RescaleIntercept", 1)[0])
+    slope, intercept = rescaling(instance)
+    return slope * stored + intercept
 
 
 def has_scale_slope(instance: Instance) -> bool:

@@ -11,6 +11,7 @@ import pydicom
 from numpy.typing import NDArray
 from pydicom.dataelem import RawDataElement
 from pydicom.encaps import generate_frames
+from pydicom.multival import MultiValue
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.uid import (
     HTJ2K,
@@ -112,13 +113,30 @@ def stored_values(content: bytes, place: str, padding: int = 0) -> NDArray[np.ge
 
 
 def is_lossy(header: pydicom.Dataset) -> bool:
-    """Return whether an image says, or its transfer syntax means, that compression changed its values."""
-    return _said_lossy(header) == "01" or _syntax(header) in _ALWAYS_LOSSY
+    """Return whether an image says, or its transfer syntax means, that compression changed its values.
+
+    A ratio or a method of lossy compression says so as well, whatever the flag states: only such images have them.
+    """
+    return _said_lossy(header) == "01" or _has_lossy_traces(header) or _syntax(header) in _ALWAYS_LOSSY
 
 
 def may_be_lossy(header: pydicom.Dataset) -> bool:
     """Return whether an image's transfer syntax allows changed values and nothing says whether they are."""
     return _said_lossy(header) == "" and _syntax(header) in _MAY_BE_LOSSY
+
+
+def _has_lossy_traces(header: pydicom.Dataset) -> bool:
+    """Return whether an image states a ratio above 1, or a method, of lossy compression."""
+    if str(header.get("LossyImageCompressionMethod", "") or ""):
+        return True
+    ratios = header.get("LossyImageCompressionRatio")
+    for ratio in ratios if isinstance(ratios, MultiValue) else (ratios,):
+        try:
+            if float(str(ratio)) > 1.0:
+                return True
+        except (TypeError, ValueError):
+            continue
+    return False
 
 
 def _said_lossy(header: pydicom.Dataset) -> str:

@@ -89,7 +89,8 @@ def demand_lossless(series: Sequence[Series]) -> None:
             if is_lossy(image.header):
                 raise InputError(
                     image.place,
-                    found="phase images after lossy compression (Lossy Image Compression 01), which destroys phase",
+                    found="phase images after lossy compression (by Lossy Image Compression, its ratio or method, or "
+                    "the transfer syntax), which destroys phase",
                     expected="images as the scanner made them, uncompressed or compressed without loss",
                     advice="Fetch the series from the scanner, or from an archive's original copy.",
                 )

@@ -190,6 +190,41 @@ def numbers(instance: Instance, name: str, count: int) -> NDArray[np.float64]:
     return found
 
 
+def rescaling(instance: Instance) -> tuple[float, float]:
+    """Return Rescale Slope and Intercept.
+
+    Raises:
+        InputError: one is missing or not a finite number, or the slope is 0, which leaves nothing of an image.
+    """
+    slope, intercept = (float(numbers(instance, f"Rescale{name}", 1)[0]) for name in ("Slope", "Intercept"))
+    if slope == 0.0:
+        raise InputError(
+            instance.place,
+            found="a Rescale Slope of 0",
+            expected="the scanner's slope, which is not 0",
+            advice="Export the series again with its full headers.",
+        )
+    return slope, intercept
+
+
+def demand_one_scale(images: Sequence[Instance]) -> None:
+    """Raise InputError where phase images of a series differ in slope, intercept or unit: the scanner writes one.
+
+    Args:
+        images: phase images of one series.
+    """
+    scales = [(*rescaling(one), str(one.header.get("RescaleType", "") or "")) for one in images]
+    usual = max(scales, key=scales.count) if len(set(scales)) > 1 else scales[0]
+    for image, scale in zip(images, scales, strict=True):
+        if scale != usual:
+            raise InputError(
+                image.place,
+                found=f"a Rescale Slope of {scale[0]:g}, Intercept of {scale[1]:g} and Type {scale[2] or 'none'}",
+                expected=f"{usual[0]:g}, {usual[1]:g} and {usual[2] or 'none'}, as in other phase images of the series",
+                advice="Export the series again as the scanner made it.",
+            )
+
+
 def _integer(instance: Instance, name: str) -> int:
     return int(numbers(instance, name, 1)[0])
 

@@ -51,8 +51,13 @@ class EncodingComment:
     @property
     def axis_device(self) -> NDArray[np.float64]:
         """Unit vector of the encoding axis in the scanner's device axes, shape (3,)."""
-        azimuth, polar = np.radians([self.azimuth_deg, self.polar_deg])
-        return np.array([np.sin(polar) * np.cos(azimuth), np.sin(polar) * np.sin(azimuth), np.cos(polar)])
+        return direction(*np.radians([self.azimuth_deg, self.polar_deg]))
+
+
+def direction(azimuth_rad: float, polar_rad: float) -> NDArray[np.float64]:
+    """Return the unit vector of an azimuth and a polar angle, shape (3,)."""
+    level = np.sin(polar_rad)
+    return np.array([level * np.cos(azimuth_rad), level * np.sin(azimuth_rad), np.cos(polar_rad)])
 
 
 def has_comment(instance: Instance) -> bool:

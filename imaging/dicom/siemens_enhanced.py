@@ -21,7 +21,7 @@ from palpate.imaging.dicom.frames import with_frames
 from palpate.imaging.dicom.image_table import ImageTable, Place, image_table
 from palpate.imaging.dicom.no_motion import with_noise_scans
 from palpate.imaging.dicom.partner import demand_partner
-from palpate.imaging.dicom.series import Series
+from palpate.imaging.dicom.series import Series, demand_one_scale
 from palpate.imaging.dicom.siemens_comment import EncodingComment, parse_comment, states_vibration
 from palpate.imaging.dicom.siemens_marks import MAGNITUDE, is_magnitude, is_raw_phase, is_siemens, kind
 from palpate.imaging.dicom.siemens_mosaic import siemens_phase_rad
@@ -69,6 +69,7 @@ def _is_magnitude(series: Series) -> bool:
 def _read_pair(run: int, phase: Series, magnitude: Series, grid: SliceGrid) -> list[PhaseAcquisition]:
     """The acquisitions, one for each frequency, of a phase series and its magnitude series."""
     comments = [parse_comment(one) for one in phase.instances]
+    demand_one_scale(phase.instances)
     partners = _paired(phase.instances, magnitude.instances, grid)
     acquired = acquired_matrix(phase.instances[0], *grid.shape[:2])
     say_interpolated(f"series {phase.number}", acquired, *grid.shape[:2])

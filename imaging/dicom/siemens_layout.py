@@ -21,11 +21,14 @@ from palpate.imaging.dicom.geometry import (
     split_mosaic,
     tiles_per_side,
 )
+from palpate.imaging.dicom.pixels import is_lossy, may_be_lossy
 from palpate.imaging.dicom.series import numbers
 from palpate.imaging.dicom.siemens_csa import tiles_descend
 from palpate.imaging.dicom.siemens_private import common_slice_times_s, slices_in_mosaic
 from palpate.imaging.dicom.slices import FULL_EXPORT
 
+_RESIDUE: Final = 0.02
+"""Share of the largest value that lossy compression may leave in an empty tile."""
 _EMPTY_TILE: Final = 0.01
 """Share of pixels that may differ from zero in a tile without a slice, as compression with loss leaves them."""
 
@@ -77,7 +80,10 @@ class MosaicLayout:
     def demand_empty_beyond(self, instance: Instance) -> None:
         """Raise InputError where a mosaic of magnitude has signal in tiles after the last slice."""
         tiles = mosaic_tiles(self._pixels(instance), tiles_per_side(self.n_slices))
-        shares = (tiles[..., self.n_slices :] != 0).mean(axis=(0, 1))
+        # Compression with a tolerance leaves small values where there was nothing; it is warned of elsewhere.
+        tolerance = may_be_lossy(instance.header) or is_lossy(instance.header)
+        nothing = _RESIDUE * float(np.abs(tiles).max()) if tolerance else 0.0
+        shares = (np.abs(tiles[..., self.n_slices :]) > nothing).mean(axis=(0, 1))
         beyond = np.flatnonzero(shares > _EMPTY_TILE)
         if beyond.size:
             raise InputError(

@@ -15,7 +15,7 @@ from palpate.imaging.dicom.acquired import acquired_matrix, say_interpolated, sl
 from palpate.imaging.dicom.encoding import encoding_axes
 from palpate.imaging.dicom.files import Instance
 from palpate.imaging.dicom.no_motion import with_noise_scans
-from palpate.imaging.dicom.series import Series, numbers
+from palpate.imaging.dicom.series import Series, demand_one_scale, rescaling, texts
 from palpate.imaging.dicom.siemens_comment import EncodingComment, has_comment, parse_comment
 from palpate.imaging.dicom.siemens_layout import MosaicLayout, common_layout, mosaic_layout
 from palpate.imaging.dicom.slices import FULL_EXPORT
@@ -34,10 +34,11 @@ class SiemensMosaicReader:
 
     def recognises(self, series: Sequence[Series]) -> bool:
         """Whether any series is a Siemens phase mosaic with an MRE comment."""
-        return any(_is_phase(one) for one in series)
+        return any(_is_phase(part) for one in series for part in _by_kind(one))
 
     def read(self, series: Sequence[Series], settings: IngestSettings) -> tuple[PhaseAcquisition, ...]:
         """Every acquisition, in the order of series and, within a series, of frequency."""
+        series = [part for one in series for part in _by_kind(one)]
         used: set[int] = set()
         acquisitions: list[PhaseAcquisition] = []
         for run, phase in enumerate(one for one in series if _is_phase(one)):
@@ -54,6 +55,15 @@ def _is_mosaic(series: Series) -> bool:
 
 def _is_phase(series: Series) -> bool:
     return _is_mosaic(series) and "P" in series.image_type and any(has_comment(one) for one in series.instances)
+
+
+def _by_kind(series: Series) -> list[Series]:
+    """Return phase and magnitude apart where an archive put both into one series; else the series as it is."""
+    if not _is_mosaic(series):
+        return [series]
+    phases = tuple(one for one in series.instances if "P" in texts(one.header, "ImageType"))
+    others = tuple(one for one in series.instances if "P" not in texts(one.header, "ImageType"))
+    return [Series(series.number, part) for part in (phases, others) if part]
 
 
 def _partner(phase: Series, candidates: Sequence[Series]) -> Series:
@@ -113,6 +123,7 @@ def _paired(phase: Series, magnitude: Series) -> Series:
 def _read_pair(run: int, phase: Series, magnitude: Series) -> list[PhaseAcquisition]:
     """The acquisitions, one for each frequency, of a phase series and its magnitude series."""
     comments = [parse_comment(one) for one in phase.instances]
+    demand_one_scale(phase.instances)
     layout = common_layout((*phase.instances, *magnitude.instances))
     acquired = acquired_matrix(phase.instances[0], *layout.tile_shape)
     say_interpolated(f"series {phase.number}", acquired, *layout.tile_shape)
@@ -220,8 +231,7 @@ def siemens_phase_rad(instance: Instance, stored: NDArray[np.float64]) -> NDArra
             expected="none, 'US' (4096 steps mean pi) or 'mrad'",
             advice="Export the images as the scanner made them.",
         )
-    slope = float(numbers(instance, "RescaleSlope", 1)[0])
-    intercept = float(numbers(instance, "RescaleIntercept", 1)[0])
+    slope, intercept = rescaling(instance)
     scaled = slope * stored + intercept
     if unit == "mrad":
         scaled = scaled * (_PHASE_LIMIT / _PI_MRAD)

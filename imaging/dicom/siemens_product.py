@@ -27,7 +27,7 @@ from palpate.imaging.dicom.frames import with_frames
 from palpate.imaging.dicom.image_table import ImageTable, Place, image_table
 from palpate.imaging.dicom.no_motion import demand_motion, with_noise_scans
 from palpate.imaging.dicom.partner import demand_partner
-from palpate.imaging.dicom.series import Series
+from palpate.imaging.dicom.series import Series, demand_one_scale
 from palpate.imaging.dicom.siemens_comment import states_vibration
 from palpate.imaging.dicom.siemens_enhanced import with_signal
 from palpate.imaging.dicom.siemens_marks import MAGNITUDE, PHASE, has_mark, is_magnitude, is_raw_phase, is_siemens, kind
@@ -195,6 +195,7 @@ def _acquisition(number: int, run: _Run, settings: IngestSettings) -> PhaseAcqui
     phases = image_table(_places(run, [one.phase for one in run.scans], where), grid, f"{where}, phase")
     magnitudes = image_table(_places(run, [one.magnitude for one in run.scans], where), grid, f"{where}, magnitude")
     _demand_offsets(phases, magnitudes, where)
+    demand_one_scale(phases.every())
     phase_rad = phases.values(siemens_phase_rad)
     encodings = [offsets[0][0] for offsets in phases.images]
     frequency_hz = demand_told(where, encodings, phase_rad.shape, first.frequency_hz, settings)

@@ -18,9 +18,13 @@ from palpate.imaging.dicom.files import Instance
 from palpate.imaging.dicom.geometry import affine_from, pixel_spacing_mm, slice_axes
 from palpate.imaging.dicom.series import numbers
 from palpate.imaging.dicom.slices import FULL_EXPORT, even_spacing_mm
+from palpate.imaging.dicom.time_order import number_or_nan
+from palpate.progress import say
 
 _SHIFT_TOLERANCE: Final = 0.1
 """Share of a pixel by which slices may lie beside each other: headers round orientations to three decimals or more."""
+_SPACING_TOLERANCE: Final = 0.02
+"""Relative difference that rounding of positions and spacing explains."""
 _SAME_SLICE_MM: Final = 0.01
 """Positions are written with at least two decimals; slices are never this close."""
 _PROPORTIONAL: Final = 0.1
@@ -93,6 +97,7 @@ def slice_grid(instances: Sequence[Instance]) -> SliceGrid:
         )
     _demand_upright(instances, corners @ axes, firsts, _SHIFT_TOLERANCE * float(spacing_mm.min()))
     between_mm = even_spacing_mm([instances[n].place for n in firsts], heights[firsts])
+    _say_left_out_slices(instances[0], between_mm)
     rows, columns = (int(numbers(instances[0], name, 1)[0]) for name in ("Rows", "Columns"))
     return SliceGrid(
         affine_mm=affine_from(axes, np.append(spacing_mm, between_mm), corners[firsts[0]]),
@@ -100,6 +105,22 @@ def slice_grid(instances: Sequence[Instance]) -> SliceGrid:
         normal_lps=axes[:, 2],
         heights_mm=heights[firsts],
     )
+
+
+def _say_left_out_slices(instance: Instance, between_mm: float) -> None:
+    """Say where slices lie a multiple of the stated spacing apart, as where every second one is missing.
+
+    Some scanners state the gap between slices there, which can be half their distance: so nothing is refused.
+    """
+    stated_mm = number_or_nan(instance, "SpacingBetweenSlices")
+    if not stated_mm > 0.0:
+        return
+    times = between_mm / stated_mm
+    if round(times) >= 2 and abs(times - round(times)) < _SPACING_TOLERANCE * times:
+        say(
+            f"{instance.place}: slices {between_mm:.3g} mm apart where Spacing Between Slices states {stated_mm:.3g} "
+            f"mm: {round(times) - 1} of {round(times)} slices may be missing, or it states the gap between them"
+        )
 
 
 def _demand_parallel(instances: Sequence[Instance]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -129,6 +129,8 @@ SCANS: dict[str, tuple[Spoiler, str]] = {
     "skewed orientation": (_every("s46", _set(ImageOrientationPatient=[1, 0, 0, 1, 0, 0])), "Orientation"),
     "one image moved": (_one(_set(ImagePositionPatient=[0, 0, 99])), "0011.ima"),
     "no rescale slope": (_one(_without("RescaleSlope")), "Rescale Slope"),
+    "half slope in one image": (_one(_set(RescaleSlope=1)), "0011.ima"),
+    "slope of 0": (_one(_set(RescaleSlope=0)), "Rescale Slope of 0"),
     "phase beyond pi": (_one(_set(RescaleSlope=9)), "0011.ima"),
     "patient on the side": (_every("s46", _set(PatientPosition="HFDR")), "HFDR"),
     "another vendor": (_every("s46", _set(Manufacturer="ACME")), "no MRE phase"),

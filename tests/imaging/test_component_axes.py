@@ -76,6 +76,14 @@ def test_an_oblique_encoding_is_named_as_such() -> None:
     assert check_component_axes(found)
 
 
+def test_image_axes_are_spelt_in_the_plural() -> None:
+    """Three components in a wrong order, along the axes of an oblique image."""
+    axes = (OBLIQUE[:3, :3] / np.linalg.norm(OBLIQUE[:3, :3], axis=0)).T
+    found = component_axes(_turned(shear_waves(OBLIQUE), np.linalg.inv(axes) @ np.eye(3)[[1, 2, 0]] @ axes))
+    assert found is not None
+    assert found.words.startswith("the components along the image axes taken in the order")
+
+
 def test_noise_and_thin_slabs_say_nothing() -> None:
     """Where there are no waves, or no slices to compare, no choice is better than another."""
     field = shear_waves()

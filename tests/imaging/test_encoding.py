@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
+from palpate.errors import InputError
 from palpate.imaging.dicom.geometry import LPS_TO_RAS
 from palpate.imaging.dicom.registry import read_acquisitions
 from tests.imaging.scanner import Scan, write_mre
@@ -58,3 +59,16 @@ def test_turning_the_patient_turns_the_axes(position: str, tmp_path: Path) -> No
     turn = {"HFP": [0, 0, 180], "FFS": [0, 180, 0], "FFP": [180, 0, 0]}[position]
     rotation = Rotation.from_euler("xyz", turn, degrees=True).as_matrix()
     np.testing.assert_allclose(axes[1], axes[0] @ rotation.T, atol=1e-12)
+
+
+def test_angles_in_radians_are_called_so(tmp_path: Path) -> None:
+    """Read as degrees they put all directions within a few degrees: "in one plane" would send the user elsewhere."""
+    radians = tuple((round(np.radians(azimuth), 4), round(np.radians(polar), 4)) for azimuth, polar in ANGLES)
+    with pytest.raises(InputError, match="three directions if they are radians"):
+        _axes(tmp_path / "mre", angles_deg=radians)
+
+
+def test_nearly_parallel_directions_are_refused(tmp_path: Path) -> None:
+    """Two directions 11.5 degrees apart multiply the noise of the component between them by ten."""
+    with pytest.raises(InputError, match=r"condition number 9\.93, the closest two 11\.5 degrees apart"):
+        _axes(tmp_path / "mre", angles_deg=((0.5, 90.0), (12.0, 90.0), (0.0, 0.0)))

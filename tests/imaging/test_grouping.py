@@ -53,6 +53,11 @@ REWRITTEN: dict[str, tuple[Change, str]] = {
         SPLIT_STUDY,
     ),
     "a study identifier for each image": (_set(StudyInstanceUID=_uid), SPLIT_STUDY),
+    "a study identifier for each magnitude image": (
+        _set(StudyInstanceUID=lambda image: _uid(image) if image.SeriesNumber == 45 else image.StudyInstanceUID),
+        SPLIT_STUDY,
+    ),
+    "phase and magnitude as one series": (_set(SeriesNumber=lambda _: 45, SeriesInstanceUID=lambda _: "1.2.9.45"), ""),
     "study and series identifiers for each image": (_set(StudyInstanceUID=_uid, SeriesInstanceUID=_uid), SPLIT_STUDY),
     "one identifier for all images": (_set(SOPInstanceUID=lambda _: "1.2.9.1"), SAME_IDENTIFIER),
     "carets in names": (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -206,3 +207,23 @@ def test_sheared_grids(tmp_path: Path) -> None:
     assert same_grid(read_nifti(tmp_path / "t1.nii.gz").affine_mm, _sheared(), SHAPE)
     with pytest.raises(InputError, match=r"slices shifted sideways.*Resample the anatomy"):
         read_anatomy_image(tmp_path / "t1.nii.gz", ())
+
+
+def test_a_large_mask_is_read_in_its_stored_type(tmp_path: Path) -> None:
+    """Bytes as float64 take eight times the memory: a mask of 227 MB took more than 2 GB."""
+    size = 16 * 1024**2
+    values = np.zeros((256, 256, 256), dtype=np.uint8)
+    values[100:140, 100:140, 100:140] = 1
+    write_nifti(tmp_path / "mask.nii.gz", values, np.diag([0.5, 0.5, 0.5, 1.0]))
+    magnitude = Volume(np.ones((64, 64, 64)), np.diag([2.0, 2.0, 2.0, 1.0]))
+    tracemalloc.start()
+    try:
+        mask, _ = read_user_mask(tmp_path / "mask.nii.gz", magnitude)
+        regions = read_regions(tmp_path / "mask.nii.gz", mask, magnitude.affine_mm)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert mask.sum() == 1000
+    assert regions.numbers.tolist() == [1]
+    # The file's bytes, and a slab of 4 million values as float64 with what is compared; float64 alone is 8 sizes.
+    assert peak < 6 * size

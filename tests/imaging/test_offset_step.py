@@ -65,6 +65,16 @@ def test_each_fault_is_named(fault: str) -> None:
     assert words in refused.value.found
 
 
+@pytest.mark.parametrize("direction", [0, 1, 2])
+def test_offsets_exchanged_in_one_direction_are_refused(direction: int) -> None:
+    """The other two directions must not hide it: a third of the displacement would be wrong."""
+    images = _images(_even(8), 0.05)
+    images[direction, [2, 4]] = images[direction, [4, 2]]
+    with pytest.raises(InputError) as refused:
+        check_offset_times(offset_times(images, MASK), 8, "series 1")
+    assert f"offsets 3 and 5 are exchanged in direction {direction + 1}" in refused.value.found
+
+
 def test_a_fault_that_noise_nearly_hides_is_said() -> None:
     """Between what is refused and what passes, the session goes on with a warning."""
     found = offset_times(_images(np.arange(7) / 8, 0.14), MASK)

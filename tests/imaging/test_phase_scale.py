@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
 from palpate.errors import InputError
+from palpate.imaging.dicom.series import demand_one_scale
 from palpate.imaging.dicom.siemens_mosaic import siemens_phase_rad
 from palpate.imaging.phase_scale import check_phase_scale, wrap_period_rad
 
@@ -41,6 +42,27 @@ def test_right_phase_passes_and_wrong_scales_are_refused(air: str) -> None:
         assert "2 pi" in refused.value.expected
 
 
+@pytest.mark.parametrize("air", ["noise", "zeros"])
+def test_one_direction_with_another_scale_is_refused(air: str) -> None:
+    """Half a displacement along one axis turns every wave: the range of the other directions must not hide it."""
+    phase = _phase(air=air)
+    phase[1] *= 0.5
+    assert wrap_period_rad(phase) == pytest.approx(np.pi, rel=2e-3)
+
+
+def test_images_of_another_slope_are_judged_by_themselves() -> None:
+    """Every other slice at half its slope, as a header states it; slopes that differ rightly pass.
+
+    The few pixels of these slices reach the ends of their range to 1 %.
+    """
+    phase = _phase(air="noise")
+    slopes = np.ones((3, 4, 3))
+    slopes[:, ::2, 1] = 0.5
+    check_phase_scale(wrap_period_rad(phase, slopes), "series 1")
+    assert wrap_period_rad(phase * slopes[:, :, None, None]) == pytest.approx(2 * np.pi, rel=2e-3)
+    assert wrap_period_rad(phase * slopes[:, :, None, None], slopes) == pytest.approx(np.pi, rel=1e-2)
+
+
 @pytest.mark.parametrize("factor", [0.5, 1.0])
 def test_phase_without_wraps_shows_no_scale(factor: float) -> None:
     """Air masked, motion small: the range that is used is that of the motion, and no fault."""
@@ -65,6 +87,20 @@ def test_a_stated_unit_is_obeyed(unit: str | None, slope: float, intercept: floa
     """Twelve bits from end to end are a whole turn, in steps of pi / 4096 or in milliradians as the header says."""
     ends = siemens_phase_rad(_stored(unit, slope, intercept), np.array([0.0, 2048.0, 4095.0]))
     assert ends == pytest.approx([-np.pi, 0.0, np.pi], abs=3e-3)
+
+
+def test_phase_images_of_a_series_have_one_scale() -> None:
+    """The image that differs is named, in slope, intercept or unit; a slope of 0 leaves nothing of an image."""
+    usual = [_stored(None, 2, -4096) for _ in range(3)]
+    demand_one_scale(usual)
+    for unit, slope, intercept in ((None, 1, -4096), (None, 2, -2048), ("mrad", 2, -4096)):
+        other = _stored(unit, slope, intercept)
+        other.place = "image 7"
+        with pytest.raises(InputError, match="2, -4096 and none") as refused:
+            demand_one_scale([other, *usual])
+        assert refused.value.where == "image 7"
+    with pytest.raises(InputError, match="Rescale Slope of 0"):
+        siemens_phase_rad(_stored(None, 0, 0), np.array([0.0, 4095.0]))
 
 
 @pytest.mark.parametrize("unit", ["degree", "rad"])

@@ -81,6 +81,18 @@ def test_lossy_phase_is_refused_and_lossy_magnitude_is_not(tmp_path: Path) -> No
         read_acquisitions(tmp_path / "in")
 
 
+@pytest.mark.parametrize(
+    ("name", "value"), [("LossyImageCompressionRatio", 12.5), ("LossyImageCompressionMethod", "ISO_14495_1")]
+)
+def test_a_ratio_or_method_of_lossy_compression_says_that_it_was_used(name: str, value: object, tmp_path: Path) -> None:
+    """Some archives compress again and leave the flag out, or as it was."""
+    write_mre(tmp_path / "in", SMALL)
+    for file in _files(tmp_path / "in" / "s46"):
+        edit(file, lambda image: setattr(image, name, value))
+    with pytest.raises(InputError, match="destroys phase"):
+        read_acquisitions(tmp_path / "in")
+
+
 def test_compressed_pixels_of_another_size_are_refused(tmp_path: Path) -> None:
     """A decoder that trusts one of two sizes reads beyond the other."""
     for name in ("JPEG Lossless", "JPEG 2000"):

@@ -183,12 +183,16 @@ def test_an_arbitrary_unit_has_no_range(tmp_path: Path) -> None:
         (lambda u: u * [1, 0, 1] + [0, 1e-6 + 2e-6j, 0], "component A the same"),
         (lambda u: u[..., [0, 0, 2]], "components R and A"),
         (lambda u: u[..., [0, 1, 0]] * [1, 1, -1], "components R and S"),
+        (lambda u: u.real, "component R: the imaginary part is zero"),
+        (lambda u: 1j * u.imag, "component R: the real part is zero"),
+        (lambda u: u.real * (1 + 1j), "component R: real and imaginary part are the same"),
+        (lambda u: np.where([False, False, True], u.imag * (1 - 1j), u), "component S: real and imaginary part"),
     ],
 )
 def test_a_component_that_nobody_measured_is_refused(
     door: str, fill: Callable[[np.ndarray], np.ndarray], told: str, tmp_path: Path
 ) -> None:
-    """Zeros, a constant and a copy look like data to an inversion."""
+    """Zeros, a constant and a copy, of a component or of one of its parts, look like data to an inversion."""
     field = shear_waves()
     faulty = replace(field, displacement_m=fill(field.displacement_m).astype(np.complex128))
     source = _folder(tmp_path / "in", faulty) if door == "folder" else _arrays(tmp_path / "in", faulty)

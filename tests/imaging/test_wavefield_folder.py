@@ -47,7 +47,7 @@ def test_round_trip(frequency_hz: float, tmp_path: Path) -> None:
 def test_runs_and_frequencies_come_in_order(tmp_path: Path) -> None:
     """Later steps number their results by this order, so it must not depend on the file system or on text order."""
     for label, frequency_hz in (("sub-01_run-2", 30.0), ("sub-01_run-1", 100.0), ("sub-01_run-1", 30.0)):
-        write_wave_field(tmp_path, _field(label, frequency_hz))
+        write_wave_field(tmp_path, _field(label, frequency_hz, seed=round(frequency_hz)))
     found = [(field.label, field.frequency_hz) for field in read_wave_fields(tmp_path)]
     assert found == [("sub-01_run-1", 30.0), ("sub-01_run-1", 100.0), ("sub-01_run-2", 30.0)]
 
@@ -238,6 +238,51 @@ def test_what_a_scanner_did_survives_the_way_through_a_folder(tmp_path: Path) ->
     (found,) = read_wave_fields(tmp_path)
     kept = ("slice_thickness_mm", "acquired_matrix", "motion_encoding_known")
     assert [getattr(found, name) for name in kept] == [1.5, (9, 16), False]
+
+
+def _noise_map(change: Callable[[np.ndarray], object], turn: np.ndarray = AFFINE) -> Callable[[Path], object]:
+    def write(folder: Path) -> None:
+        values = np.full((5, 4, 3, 3), 0.1, np.float32)
+        change(values)
+        write_nifti(folder / "sub-01_ses-01_acq-50Hz_desc-noise_map.nii.gz", values, turn)
+
+    return write
+
+
+BAD_MAPS: dict[str, tuple[Callable[[Path], object], str]] = {
+    "infinite": (_noise_map(lambda values: values.__setitem__((2, 2, 2, 0), np.inf)), "1 values in the mask"),
+    "nan": (_noise_map(lambda values: values.__setitem__((2, 2, 2, 0), np.nan)), "1 values in the mask"),
+    "another grid": (_noise_map(np.copy, AFFINE @ np.diag([-1.0, 1.0, 1.0, 1.0])), "another affine"),
+    "a silent direction": (_noise_map(lambda values: values[..., 1].fill(0.0)), "along direction 2"),
+}
+
+
+@pytest.mark.parametrize("stated", [0.0, 0.03])
+@pytest.mark.parametrize("what", BAD_MAPS)
+def test_a_doubtful_noise_map_is_refused(what: str, stated: float, tmp_path: Path) -> None:
+    """Whether or not the sidecar states the noise too: the map is written on, and later steps read it."""
+    write_wave_field(tmp_path, _field())
+    _change_sidecar(tmp_path, NoiseStd=stated)
+    spoil, found = BAD_MAPS[what]
+    spoil(tmp_path)
+    with pytest.raises(InputError) as refused:
+        read_wave_fields(tmp_path)
+    assert found in refused.value.found
+    assert refused.value.where.endswith("_desc-noise_map.nii.gz")
+
+
+def test_a_noise_map_need_not_be_compressed(tmp_path: Path) -> None:
+    """As every other file of the folder; outside the mask it may hold anything."""
+    write_wave_field(tmp_path, _field())
+    _change_sidecar(tmp_path, NoiseStd=0.0)
+    _noise_map(lambda values: values[0].fill(np.nan))(tmp_path)
+    (path,) = tmp_path.glob("*_desc-noise_map.nii.gz")
+    nib.save(nib.load(path), str(path)[:-3])
+    with pytest.raises(InputError, match="same map twice"):
+        read_wave_fields(tmp_path)
+    path.unlink()
+    (found,) = read_wave_fields(tmp_path)
+    assert found.noise_std_m == pytest.approx(1e-7)
 
 
 def test_a_noise_map_states_the_noise(tmp_path: Path) -> None:

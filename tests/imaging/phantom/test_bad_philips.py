@@ -120,6 +120,7 @@ CLASSIC: dict[str, tuple[Callable[[Path], object], str]] = {
     "wrong rescale type": (_one(_set(RescaleType="US")), "mrad"),
     "no rescale type": (_one(lambda image: delattr(image, "RescaleType")), "without Rescale Type"),
     "no slope": (_one(lambda image: delattr(image, "RescaleSlope")), "Rescale Slope"),
+    "slope of 0": (_one(_set(RescaleSlope="0")), "Rescale Slope of 0"),
     "phase beyond pi": (_one(_set(RescaleSlope="9")), "mrad"),
     "no frequency anywhere": (_every(lambda image: delattr(image, "ImageComments")), "frequency_hz"),
     "zero period": (_every(_set(ImageComments="MRE: VP[0]ME[4]")), "period"),

@@ -1,0 +1,38 @@
+"""Names of files in errors: as they are within the folder that the user gave, whose own path may name a patient."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from palpate.errors import InputError
+
+
+@contextmanager
+def named_within(given: Path) -> Iterator[None]:
+    """Let errors about a folder, or about files in it, name them without the path of the folder.
+
+    Args:
+        given: folder or file that the user gave.
+    """
+    try:
+        yield
+    except InputError as error:
+        where = _within(error.where, given)
+        if where == error.where:
+            raise
+        raise InputError(where, found=error.found, expected=error.expected, advice=error.advice) from error
+
+
+def _within(where: str, given: Path) -> str:
+    """Return a place in an error without the path of the given folder."""
+    path = str(given)
+    if path == "." or not where.startswith(path):
+        return where
+    inside = where[len(path) :]
+    if inside.startswith("/"):
+        return inside[1:]
+    from palpate.imaging.dicom.sources import shown  # here, since ranks of an inversion would load pydicom for nothing
+
+    return shown(given) + inside
