@@ -39,7 +39,6 @@ from palpate.imaging.wave_record import field_record
 from palpate.imaging.wavefield import WaveField
 from palpate.imaging.wavefield_folder import (
     is_wave_field_folder,
-    read_noise_map,
     read_wave_fields,
     write_wave_field,
 )
@@ -276,7 +275,7 @@ def _from_wave_fields(
 ) -> tuple[tuple[WaveField, ...], dict[str, dict[str, object]]]:
     """Check a finished wave-field folder and write it under a new label, its noise kept."""
     fields = read_wave_fields(source)
-    noise_maps = [read_noise_map(source, field) for field in fields]
+    noise_maps = [field.noise_map_m for field in fields]
     old_labels = sorted({field.label for field in fields})
     names = {
         old: label if len(old_labels) == 1 else f"{label}_run-{number}"

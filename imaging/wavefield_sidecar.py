@@ -92,12 +92,8 @@ class Sidecar:
         value = self.facts.get("Directions")
         if value is None and components == _SPACE:
             return np.eye(_SPACE)
-        rows = _numbers(value)
-        sound = rows is not None and rows.shape == (components, _SPACE)
-        if rows is not None and sound:
-            lengths = np.linalg.norm(rows, axis=1)
-            sound = bool(np.all(np.abs(lengths - 1.0) < _UNIT)) and np.linalg.matrix_rank(rows, tol=0.1) == components
-        if rows is None or not sound:
+        rows = unit_vectors(value, components)
+        if rows is None:
             raise InputError(
                 self.path,
                 found=f"Directions: {value!r}" if "Directions" in self.facts else "no Directions",
@@ -105,7 +101,7 @@ class Sidecar:
                 "displacement",
                 advice="State the direction of every component that is there, such as [[0, 0, 1]] for one along S.",
             )
-        return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+        return rows
 
     def acquired_matrix(self) -> tuple[int, int] | None:
         """Columns and rows that the scanner measured; None where nothing is stated."""
@@ -133,6 +129,25 @@ class Sidecar:
                 advice="Say in which unit of length the displacement is stored.",
             )
         return METRES_PER_UNIT[unit]
+
+
+def unit_vectors(value: object, count: int) -> NDArray[np.float64] | None:
+    """Return independent unit vectors of exact length; None where the value holds no such vectors.
+
+    Args:
+        value: list of lists of numbers.
+        count: n, number of the vectors.
+
+    Returns:
+        The vectors, shape (n, 3).
+    """
+    rows = _numbers(value)
+    if rows is None or rows.shape != (count, _SPACE):
+        return None
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    if np.any(np.abs(lengths - 1.0) >= _UNIT) or np.linalg.matrix_rank(rows, tol=0.1) < count:
+        return None
+    return np.asarray(rows / lengths)
 
 
 def _numbers(value: object) -> NDArray[np.float64] | None:

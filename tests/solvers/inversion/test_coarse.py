@@ -98,13 +98,13 @@ def test_blocks_that_do_not_carry_the_waves_are_not_asked() -> None:
 def test_a_mask_too_thin_for_blocks_starts_flat(field: WaveField) -> None:
     """Nine voxels are four blocks: no element has neighbours on both sides."""
     thin = WaveField(
-        field.displacement_m[:9],
-        field.mask[:9],
-        field.affine_mm,
-        field.frequency_hz,
-        field.noise_std_m,
-        field.density_kg_m3,
-        field.label,
+        displacement_m=field.displacement_m[:9],
+        mask=field.mask[:9],
+        affine_mm=field.affine_mm,
+        frequency_hz=field.frequency_hz,
+        noise_std_m=field.noise_std_m,
+        density_kg_m3=field.density_kg_m3,
+        label=field.label,
     )
     assert _without_blocks(thin)
     assert not np.any(_start(thin))

@@ -39,7 +39,18 @@ def _write(folder: Path, frequency_hz: float, density_kg_m3: float = 1000.0) -> 
     affine_mm = np.diag([2.0, 2.0, 2.0, 1.0])
     folder.mkdir(exist_ok=True)
     mask = np.ones(SHAPE, dtype=bool)
-    write_wave_field(folder, WaveField(wave, mask, affine_mm, frequency_hz, 2e-7, density_kg_m3, LABEL))
+    write_wave_field(
+        folder,
+        WaveField(
+            displacement_m=wave,
+            mask=mask,
+            affine_mm=affine_mm,
+            frequency_hz=frequency_hz,
+            noise_std_m=2e-7,
+            density_kg_m3=density_kg_m3,
+            label=LABEL,
+        ),
+    )
 
 
 @pytest.fixture

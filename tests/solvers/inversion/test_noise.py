@@ -30,7 +30,15 @@ def _waves(k: complex) -> np.ndarray:
 
 def _field(noise_std_m: float | None) -> WaveField:
     displacement = 1e-6 * (_waves(0.3) + _noise(0.04, 0))
-    return WaveField(displacement, MASK, np.diag([2.0, 2.0, 2.0, 1.0]), 60.0, noise_std_m, 1000.0, "sub-x")
+    return WaveField(
+        displacement_m=displacement,
+        mask=MASK,
+        affine_mm=np.diag([2.0, 2.0, 2.0, 1.0]),
+        frequency_hz=60.0,
+        noise_std_m=noise_std_m,
+        density_kg_m3=1000.0,
+        label="sub-x",
+    )
 
 
 @pytest.mark.parametrize("std", [0.01, 0.05, 0.3])
