@@ -18,6 +18,7 @@ from palpate.imaging.wavefield import WaveField
 from palpate.progress import say
 from palpate.solvers.inversion.allowances import add_allowances, density_shift
 from palpate.solvers.inversion.coarse import starting_course
+from palpate.solvers.inversion.correlation import Correlation
 from palpate.solvers.inversion.course import Iteration
 from palpate.solvers.inversion.direct import DirectResult
 from palpate.solvers.inversion.factors import expected_factors
@@ -94,7 +95,7 @@ def invert_together(
     measured = measure(fields, settings)
     tally.timed("direct", began)
     problem, scales = problem_of(measured, ground, settings, tally, comm)
-    guess = _first_guess(settings, problem.regions)
+    guess = _first_guess(settings, problem.regions, ground.correlation)
     fit = maximise(
         problem,
         lambda: starting_course(measured, ground, settings, problem, guess, _report_iteration),
@@ -137,7 +138,7 @@ def invert_together(
     return tuple(found)
 
 
-def _first_guess(settings: InversionSettings, regions: Regions) -> Hypotheses:
+def _first_guess(settings: InversionSettings, regions: Regions, correlation: Correlation) -> Hypotheses:
     """The prior as the settings have it, before any data."""
     scale = PriorScale(
         settings.storage_std,
@@ -148,7 +149,7 @@ def _first_guess(settings: InversionSettings, regions: Regions) -> Hypotheses:
         unresolved_std=settings.unresolved_std,
         region_std=settings.region_std if len(regions.numbers) else 0.0,
     )
-    return Hypotheses((scale,), (1.0,), expected_factors(regions.variability))
+    return Hypotheses((scale,), (1.0,), expected_factors(regions.variability), correlation)
 
 
 def _report_iteration(number: int, iteration: Iteration) -> None:
