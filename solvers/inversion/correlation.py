@@ -75,6 +75,15 @@ def matern(distance_mm: NDArray[np.float64], length_mm: float, roughness: float,
     return np.asarray(roughness * np.exp(-rough) + (1.0 - roughness) * (1.0 + scaled) * np.exp(-scaled))
 
 
+def correlation_name(law: Correlation) -> str:
+    """Return the name of a correlation as records have it.
+
+    Args:
+        law: correlation by distance.
+    """
+    return str(getattr(law, "__name__", type(law).__name__))
+
+
 def correlation(
     place_mm: NDArray[np.float64], length_mm: float, roughness: float, edge_mm: float, law: Correlation = matern
 ) -> NDArray[np.float64]:
