@@ -19,6 +19,7 @@ from palpate.meshing.zones import Zone
 from palpate.progress import say
 from palpate.solvers.inversion.checkpoint import Checkpoint
 from palpate.solvers.inversion.correlation import Correlation, matern
+from palpate.solvers.inversion.course import REFIT_BELOW
 from palpate.solvers.inversion.direct import DirectResult, direct_inversion
 from palpate.solvers.inversion.drift import drift_planes
 from palpate.solvers.inversion.equilibrium import Scales
@@ -26,6 +27,7 @@ from palpate.solvers.inversion.likelihood import ZoneData
 from palpate.solvers.inversion.noise import Noise, noise_of
 from palpate.solvers.inversion.point import Problem
 from palpate.solvers.inversion.rheology import Dispersion, dispersions
+from palpate.solvers.inversion.time_left import StepClock
 from palpate.solvers.inversion.zone_solver import Tally, ZoneSolver
 from palpate.units import m_to_mm, m_to_um, mm_to_m
 
@@ -153,6 +155,12 @@ def problem_of(
         comm=comm,
         tally=tally,
         checkpoint=Checkpoint(ground.unfinished, comm, tally),
+        clock=StepClock(
+            [solver.data.zone.work for solver in solvers],
+            int(np.count_nonzero(first.mask)),
+            settings.samples,
+            len(REFIT_BELOW) if settings.fit_prior else 0,
+        ),
     )
     return problem, scales
 

@@ -98,10 +98,10 @@ def invert_together(
     guess = _first_guess(settings, problem.regions, ground.correlation)
     fit = maximise(
         problem,
-        lambda: starting_course(measured, ground, settings, problem, guess, _report_iteration),
+        lambda: starting_course(measured, ground, settings, problem, guess, _in_words),
         limit=settings.max_iterations,
         tolerance=settings.tolerance,
-        report=_report_iteration,
+        report=_in_words,
     )
     unit = np.log(scales.modulus_pa)
     uniform = [one.log_median - unit for one in measured]
@@ -152,10 +152,10 @@ def _first_guess(settings: InversionSettings, regions: Regions, correlation: Cor
     return Hypotheses((scale,), (1.0,), expected_factors(regions.variability), correlation)
 
 
-def _report_iteration(number: int, iteration: Iteration) -> None:
-    say(
-        f"step {number}: objective {iteration.objective:.6g}, misfit {iteration.misfit:.6g}, "
-        f"length {iteration.step:.3g}, change of ln G* {iteration.change:.3f}"
+def _in_words(iteration: Iteration) -> str:
+    return (
+        f"objective {iteration.objective:.6g}, misfit {iteration.misfit:.6g}, length {iteration.step:.3g}, change of "
+        f"ln G* {iteration.change:.3f}"
     )
 
 
