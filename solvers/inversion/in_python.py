@@ -26,6 +26,7 @@ from palpate.imaging.stiffness_posterior import ModulusPosterior, StiffnessPoste
 from palpate.imaging.wave_checks import wave_warnings
 from palpate.imaging.wavefield import WaveField
 from palpate.meshing.zone_mesh import zones_of
+from palpate.progress import say
 from palpate.solvers.inversion.correlation import Correlation, matern
 from palpate.solvers.inversion.problem import Ground
 from palpate.solvers.inversion.results import (
@@ -81,6 +82,8 @@ def invert(
             expected="method 'nonlinear', the one with a posterior",
             advice="For the algebraic baseline call palpate.solvers.inversion.direct.direct_inversion(field).",
         )
+    for one in wave_warnings(field):
+        say(f"{field.label}: {one}")  # before the fit: what is wrong with the waves may end it
     zones = zones_of(field.mask, field.voxel_size_mm, MeshSettings())
     ground = Ground(zones, _regions(field, labels, anatomy), correlation=correlation)
     inversion = invert_wave_field(field, ground, chosen, comm)
