@@ -96,7 +96,7 @@ def _spoken(function: Callable[..., None]) -> Callable[..., None]:
     ]
     spoken.__signature__ = inspect.Signature([*own, *added])  # type: ignore[attr-defined]
     spoken.__annotations__ = hints | {"quiet": _QUIET, "verbose": _VERBOSE}
-    del spoken.__wrapped__  # type: ignore[attr-defined]  # what is read of this function is what stands above
+    del spoken.__wrapped__  # what is read of this function is what stands above
     return spoken
 
 
