@@ -52,14 +52,14 @@ def in_si_units(
     encoded = _displacement(displacement)
     inside = _mask(mask, encoded.shape[:3])
     vectors = _directions(directions, encoded.shape[3])
-    values = np.where(inside[..., None], encoded, 0.0)
+    values = np.asarray(np.where(inside[..., None], encoded, 0.0), dtype=np.complex128)
     bad = int(np.count_nonzero(~np.isfinite(values)))
     if bad:
         advice = "Leave voxels without a measurement out of the mask."
         raise _refusal(f"{bad} values that are not finite inside the mask", "finite displacement in the mask", advice)
     named = tuple("RAS" if directions is None else "123")[: len(vectors)]
     demand_measured(WHERE, values[inside], names=named)
-    demand_displacement(WHERE, values[inside] * metres, key="units")
+    demand_displacement(WHERE, np.asarray(metres * values[inside], dtype=np.complex128), key="units")
     noise_std_m, noise_map_m = _noise(noise, vectors, inside, metres)
     if not _LABEL.fullmatch(label):
         raise _refusal(f"label={label!r}", "letters, digits, - and _", "Choose a label such as sub-01_ses-01.")

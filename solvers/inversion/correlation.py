@@ -48,6 +48,9 @@ class Correlation(Protocol):
             edge_mm: h, edge of the voxels whose means are correlated; 0 for points.
         """
 
+    def __hash__(self) -> int:
+        """Return the same number for the same law."""
+
 
 def edge_of(voxel_size_mm: NDArray[np.float64]) -> float:
     """Edge of the cube that holds as much as a voxel, mm.

@@ -21,7 +21,7 @@ from palpate.config.mesh import MeshSettings
 from palpate.config.section import checked_settings
 from palpate.errors import InputError
 from palpate.imaging.labels import Regions, read_classes, read_regions
-from palpate.imaging.stiffness_folder import Samples
+from palpate.imaging.stiffness_folder import MODULI, Samples
 from palpate.imaging.stiffness_posterior import ModulusPosterior, StiffnessPosterior, warnings_of
 from palpate.imaging.wave_checks import wave_warnings
 from palpate.imaging.wavefield import WaveField
@@ -30,7 +30,6 @@ from palpate.progress import say
 from palpate.solvers.inversion.correlation import Correlation, matern
 from palpate.solvers.inversion.problem import Ground
 from palpate.solvers.inversion.results import (
-    MODULI,
     Target,
     common_record,
     fit_record,

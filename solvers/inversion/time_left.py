@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from palpate.progress import Progress, detail, duration_text, say
+from palpate.progress import Progress, detail, duration_text
 
 FROM_THE_PRIOR: Final = (1.4, 1.0, 1.0, 0.8, 0.3, 0.1)
 """Cost of the evaluations of a search that starts at the prior's mean, in evaluations of all zones; five steps."""
@@ -141,13 +141,12 @@ class StepClock:
             self.pace.joint_s, self.pace.joint_voxels = seconds, self.voxels
 
     def finished(self, sentence: str) -> None:
-        """Say that a step is finished, and how long the rest takes; what it found is for those who want to know.
+        """Say what a finished step found, to those who want to know.
 
         Args:
             sentence: objective, misfit and length of the step.
         """
         detail(f"{self.title}: {sentence}")
-        say(f"{self.title} is done{self._left_text(1.0)}")
 
     def remaining_s(self, done: float = 1.0) -> float | None:
         """Return the seconds until maps are written; None before a joint posterior was seen.

@@ -68,6 +68,6 @@ def test_log_speaks_to_a_user(capsys: pytest.CaptureFixture[str]) -> None:
     inverted(CASES["plain"], MPI.COMM_SELF)
     said = capsys.readouterr().err
     assert "step 1 of about 5, zone 4 of 4, about" in said
-    assert "step 2 of about 5 is done, about" in said
+    assert "step 2 of about 5, zone 4 of 4, about" in said
     assert " to the maps" in said
     assert "objective" not in said
