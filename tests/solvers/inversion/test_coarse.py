@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from mpi4py import MPI
 from numpy.typing import NDArray
 
+from palpate.config.inversion import InversionSettings
+from palpate.imaging.labels import no_regions
+from palpate.imaging.wavefield import WaveField
+from palpate.meshing.zones import cut_zones
+from palpate.solvers.inversion import coarse
+from palpate.solvers.inversion.coarse import Blocks, starting_course
+from palpate.solvers.inversion.hyperparameters import Hypotheses, PriorScale
+from palpate.solvers.inversion.prior import MaternField
+from palpate.solvers.inversion.problem import Ground, measure, problem_of
+from palpate.solvers.inversion.run import Inversion, invert_wave_field
+from palpate.solvers.inversion.zone_solver import Tally
 from tests.solvers.inversion.tetrahedra import BACKGROUND_PA, VOXEL_M, scanned, wave_through
-
-from mpi4py import MPI  # isort: skip
-
-from palpate.config.inversion import InversionSettings  # isort: skip
-from palpate.imaging.labels import no_regions  # isort: skip
-from palpate.imaging.wavefield import WaveField  # isort: skip
-from palpate.meshing.zones import cut_zones  # isort: skip
-from palpate.solvers.inversion import coarse  # isort: skip
-from palpate.solvers.inversion.coarse import Blocks, starting_course  # isort: skip
-from palpate.solvers.inversion.hyperparameters import Hypotheses, PriorScale  # isort: skip
-from palpate.solvers.inversion.prior import MaternField  # isort: skip
-from palpate.solvers.inversion.problem import Ground, measure, problem_of  # isort: skip
-from palpate.solvers.inversion.run import Inversion, invert_wave_field  # isort: skip
-from palpate.solvers.inversion.zone_solver import Tally  # isort: skip
 
 BOX = (11, 11, 11)
 LONG_HZ, SHORT_HZ = 50.0, 90.0

@@ -10,11 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from palpate.imaging.wavefield import WaveField
+from palpate.imaging.wavefield_folder import write_wave_field
 from tests.conftest import Outcome
-
-import palpate.solvers  # noqa: F401  # isort: skip  (loads MPI before dolfinx)
-from palpate.imaging.wavefield import WaveField  # isort: skip
-from palpate.imaging.wavefield_folder import write_wave_field  # isort: skip
 
 LABEL = "sub-01_ses-01"
 SHAPE = (6, 5, 5)

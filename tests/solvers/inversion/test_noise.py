@@ -7,11 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from palpate.imaging.wavefield import WaveField
+from palpate.solvers.inversion.noise import measured_noise, noise_of
 from tests.solvers.inversion.cases import shear_waves
-
-import palpate.solvers  # noqa: F401  # isort: skip  (loads MPI before dolfinx)
-from palpate.imaging.wavefield import WaveField  # isort: skip
-from palpate.solvers.inversion.noise import measured_noise, noise_of  # isort: skip
 
 MASK = np.ones((16, 14, 12), dtype=bool)
 MASK[:5, :4] = False

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from mpi4py import MPI
 
 from palpate.solvers.inversion import time_left
 from palpate.solvers.inversion.time_left import FIRST, FROM_BLOCKS, FROM_THE_PRIOR, StepClock
 from tests.solvers.inversion.small_fields import CASES, inverted
-
-from mpi4py import MPI  # isort: skip
 
 WORK, PER_WORK_S, JOINT_S = (3000.0, 5000.0, 8000.0, 4000.0), 1e-3, 2.0
 
