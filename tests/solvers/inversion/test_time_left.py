@@ -16,7 +16,7 @@ def _seconds_after(clock: StepClock, steps: int, done: int) -> float:
     """What is left of a search that takes so many steps at the stated costs, after `done` of them."""
     shares = [*clock.shares, *[time_left.LATER] * 20][: steps + 1]
     zones = PER_WORK_S * sum(WORK) * sum(shares[done + 1 :])
-    return zones + JOINT_S * (steps - done + 1) + JOINT_S * time_left.DRAWS_PER_JOINT * clock.samples
+    return zones + JOINT_S * (steps - done + 1) + JOINT_S * time_left.draw_cost(clock.voxels) * clock.samples
 
 
 def _clock(samples: int = 200) -> StepClock:
@@ -36,6 +36,26 @@ def test_estimate_after_the_first_step(steps: int) -> None:
     assert 1 / 1.5 < left / _seconds_after(clock, steps, 1) < 1.5
 
 
+@pytest.mark.parametrize(
+    ("voxels", "zones_s", "joint_s", "draws_s", "steps"),
+    [(20593, 362.0, 29.0, 13.0, 4), (62610, 800.0, 133.0, 99.0, 3), (189713, 3053.0, 881.0, 335.0, 3)],
+)
+def test_estimate_of_measured_brains(voxels: int, zones_s: float, joint_s: float, draws_s: float, steps: int) -> None:
+    """Rank seconds of docs/scaling.md: what the clock says after the first fine step, and what was left of them.
+
+    Before that step lie the blocks (a quarter of an evaluation) and two of the fine search's joint posteriors.
+    """
+    shares = [*FROM_BLOCKS, time_left.LATER][: steps + 1]
+    evaluation_s, posterior_s = zones_s / (0.25 + sum(shares)), joint_s / (steps + 1.2)
+    clock = StepClock([1.0], voxels, 100, 0, shares=FROM_BLOCKS)
+    clock.pace.zone_s, clock.pace.zone_work = evaluation_s, 1.0
+    clock.joined(posterior_s, refitted=False)
+    clock.step = 1
+    left = clock.remaining_s()
+    assert left is not None
+    assert 1 / 1.5 < left / (evaluation_s * sum(shares[2:]) + joint_s - 2.2 * posterior_s + draws_s) < 1.5
+
+
 def test_a_search_on_blocks_knows_what_comes_after() -> None:
     """The whole inversion is estimated, not the stage: the fine search is most of the work."""
     fine, coarse = StepClock(WORK, 1000, 200, 2), StepClock([work / 20 for work in WORK], 125, 200, 2)
@@ -46,7 +66,7 @@ def test_a_search_on_blocks_knows_what_comes_after() -> None:
     coarse.step = 1
     left = coarse.remaining_s()
     zones_s = PER_WORK_S * sum(WORK) * sum(FROM_BLOCKS)
-    draws_s = 200 * time_left.DRAWS_PER_JOINT * JOINT_S
+    draws_s = 200 * time_left.draw_cost(1000) * JOINT_S
     assert left is not None
     assert left > zones_s + draws_s
     assert coarse.title == f"step 1 of about {len(FROM_THE_PRIOR) - 1 + len(FROM_BLOCKS) - 1}"
