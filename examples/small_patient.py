@@ -7,7 +7,7 @@ from pathlib import Path
 from palpate.config.phantom import PhantomSettings
 from palpate.solvers.virtual_patient import create
 
-SETTINGS = PhantomSettings(shape=(10, 9, 8), frequency_hz=90.0, element_mm=3.0, lesion=None)
+SETTINGS = PhantomSettings(shape=(9, 9, 9), lesion=None)
 
 
 def small_patient(folder: Path) -> Path:
