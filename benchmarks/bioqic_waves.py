@@ -13,16 +13,12 @@ import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
+from mpi4py import MPI
 from numpy.typing import NDArray
 
-import palpate.solvers  # noqa: F401  (loads MPI before dolfinx)
-
-import dolfinx  # isort: skip
-from mpi4py import MPI  # isort: skip
-
-from palpate.imaging.wavefield import WaveField  # isort: skip
-from palpate.solvers.wave import WaveProblem, solve_wave  # isort: skip
-from palpate.units import hz_to_rad_s, kpa_to_pa, m_to_mm, mm_to_m, um_to_m  # isort: skip
+from palpate.imaging.wavefield import WaveField
+from palpate.solvers.wave import WaveProblem, solve_wave
+from palpate.units import hz_to_rad_s, kpa_to_pa, m_to_mm, mm_to_m, um_to_m
 
 BACKGROUND_KPA, CYLINDER_KPA, VISCOSITY_PA_S = 3.0, 10.0, 1.0
 VOXEL_MM, ELEMENT_MM = 1.0, 2.3
@@ -79,6 +75,8 @@ SHORT = Box((26, 26, 10), ((13.3, 12.6, 6.0),))
 
 def waves(box: Box, frequency_hz: float) -> WaveField:
     """The noise-free wave field at one frequency, on the box's voxels."""
+    import dolfinx  # once palpate.solvers has loaded its MPI
+
     extent_mm = np.array(box.shape) * VOXEL_MM
     counts = [int(count) for count in np.rint(extent_mm / ELEMENT_MM)]
     corners = [np.zeros(3), mm_to_m(extent_mm)]

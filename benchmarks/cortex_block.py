@@ -6,11 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from mpi4py import MPI
 from noise import write_noisy
 from numpy.typing import NDArray
-
-import palpate.solvers  # noqa: F401  # isort: skip  (loads MPI before dolfinx)
-from mpi4py import MPI
 
 from palpate.config.phantom import PhantomSettings
 from palpate.imaging.atlas import Atlas, load_atlas

@@ -94,7 +94,18 @@ def write_waves(folder: Path, shape: tuple[int, int, int] = (9, 7, 5)) -> Path:
     noise = np.random.default_rng(0).normal(scale=2e-7, size=(*wave.shape, 2)) @ np.array([1.0, 1.0j])
     mask = np.ones(shape, dtype=bool)
     folder.mkdir(parents=True)
-    write_wave_field(folder, WaveField(wave + noise, mask, np.diag([2.0, 2.0, 2.0, 1.0]), 60.0, 2e-7, 1000.0, "sub-01"))
+    write_wave_field(
+        folder,
+        WaveField(
+            displacement_m=wave + noise,
+            mask=mask,
+            affine_mm=np.diag([2.0, 2.0, 2.0, 1.0]),
+            frequency_hz=60.0,
+            noise_std_m=2e-7,
+            density_kg_m3=1000.0,
+            label="sub-01",
+        ),
+    )
     return folder
 
 

@@ -14,11 +14,8 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+from mpi4py import MPI
 from numpy.typing import NDArray
-
-import palpate.solvers  # noqa: F401  (the wheel's MPI before mpi4py)
-
-from mpi4py import MPI  # isort: skip
 
 from palpate.imaging.atlas import load_atlas
 from palpate.solvers.growth.model import COLUMNS, GrowthModel

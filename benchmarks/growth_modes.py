@@ -12,11 +12,8 @@ import time
 from pathlib import Path
 from typing import Any, Final
 
-import palpate.solvers  # noqa: F401  (the wheel's MPI before mpi4py)
-
-from mpi4py import MPI  # isort: skip
-
 from growth_cohort import images
+from mpi4py import MPI
 
 from palpate.config.longitudinal import LongitudinalSettings
 from palpate.config.twin import TwinSettings

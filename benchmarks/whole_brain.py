@@ -27,12 +27,10 @@ from typing import Final
 
 import numpy as np
 from command_line import invert
+from mpi4py import MPI
 from noise import write_noisy
 from record import Row, write_record
 from whole_brain_picture import draw
-
-import palpate.solvers  # noqa: F401  # isort: skip  (loads MPI before dolfinx)
-from mpi4py import MPI
 
 from palpate.config.mesh import MeshSettings
 from palpate.config.phantom import PhantomSettings

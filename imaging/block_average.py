@@ -55,6 +55,7 @@ def block_average(field: WaveField, factors: Factors) -> WaveField:
         affine_mm=affine,
         noise_std_m=None if noise is None else noise / float(np.sqrt(prod(factors))),
         drift_std_m=field.drift_std_m / float(np.sqrt(factors[2])),
+        noise_map_m=None,
     )
 
 

@@ -41,7 +41,6 @@ from palpate.imaging.wave_record import field_record
 from palpate.imaging.wavefield import WaveField
 from palpate.imaging.wavefield_folder import (
     is_wave_field_folder,
-    read_noise_map,
     read_wave_fields,
     write_wave_field,
 )
@@ -293,7 +292,7 @@ def _from_wave_fields(
         say(
             "warning: time_step_sign does not concern a wave-field folder, which follows exp(+i omega t): left as it is"
         )
-    noise_maps = [read_noise_map(source, field) for field in fields]
+    noise_maps = [field.noise_map_m for field in fields]
     old_labels = sorted({field.label for field in fields})
     names = {
         old: label if len(old_labels) == 1 else f"{label}_run-{number}"

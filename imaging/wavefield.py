@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import MISSING, dataclass, fields
+from pathlib import Path
+from typing import Any, overload
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from palpate.errors import InputError
+from palpate.imaging.own_array import ASSUMED_DENSITY_KG_M3 as ASSUMED_DENSITY_KG_M3
+from palpate.imaging.own_array import WHERE, in_si_units
 from palpate.imaging.plausible import demand_density, demand_frequency, demand_voxels
 
-ASSUMED_DENSITY_KG_M3: Final = 1000.0
-"""What elastography takes where nobody knows: that of water."""
 
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, init=False)
 class WaveField:
-    """One run's displacement at one frequency, u(t) = Re(U exp(+i omega t)).
+    """Wave field of one run at one frequency, u(t) = Re(U exp(+i omega t)).
+
+    `WaveField(displacement, affine_mm, frequency_hz, mask=mask, units="um")` checks a user's own arrays; the package
+    itself passes the attributes below by name, in SI units.
 
     Attributes:
-        displacement_m: U, complex, shape (i, j, k, 3), metres, components along the world axes R, A, S.
+        displacement_m: U, complex, shape (i, j, k, 3), metres, components along the world axes R, A, S; shape
+            (i, j, k, n) along `directions` where fewer than three were measured.
         mask: tissue voxels, bool, shape (i, j, k).
         affine_mm: voxel indices to world RAS millimetres, shape (4, 4); may be oblique and anisotropic.
         frequency_hz: f, of the actuator; omega = 2 pi f.
@@ -35,6 +39,8 @@ class WaveField:
             encoding.
         slice_thickness_mm: thickness of the excited slices; None where it is not stated: the spacing then.
         acquired_matrix: columns and rows that the scanner measured, before it interpolated; None where not stated.
+        directions: unit vectors in R, A, S of the measured components, shape (n, 3), n < 3; None for all of R, A, S.
+        noise_map_m: sigma by voxel and component, metres, shape (i, j, k, n); None where only noise_std_m is known.
     """
 
     displacement_m: NDArray[np.complex128]
@@ -49,8 +55,117 @@ class WaveField:
     motion_encoding_known: bool = True
     slice_thickness_mm: float | None = None
     acquired_matrix: tuple[int, int] | None = None
+    directions: NDArray[np.float64] | None = None
+    noise_map_m: NDArray[np.float64] | None = None
 
-    def __post_init__(self) -> None:
+    @overload
+    def __init__(
+        self,
+        displacement: ArrayLike,
+        affine_mm: ArrayLike,
+        frequency_hz: float,
+        *,
+        mask: ArrayLike,
+        units: str = ...,
+        directions: ArrayLike | None = ...,
+        slice_thickness_mm: float | None = ...,
+        acquired_matrix: tuple[int, int] | None = ...,
+        noise: ArrayLike | None = ...,
+        density_kg_m3: float | None = ...,
+        label: str = ...,
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self,
+        *,
+        displacement_m: NDArray[np.complex128],
+        mask: NDArray[np.bool_],
+        affine_mm: NDArray[np.float64],
+        frequency_hz: float,
+        noise_std_m: float | None,
+        density_kg_m3: float,
+        label: str,
+        drift_std_m: float = ...,
+        density_assumed: bool = ...,
+        motion_encoding_known: bool = ...,
+        slice_thickness_mm: float | None = ...,
+        acquired_matrix: tuple[int, int] | None = ...,
+        directions: NDArray[np.float64] | None = ...,
+        noise_map_m: NDArray[np.float64] | None = ...,
+    ) -> None: ...
+
+    def __init__(
+        self,
+        displacement: ArrayLike | None = None,
+        affine_mm: ArrayLike | None = None,
+        frequency_hz: float | None = None,
+        *,
+        mask: ArrayLike | None = None,
+        units: str = "um",
+        directions: ArrayLike | None = None,
+        slice_thickness_mm: float | None = None,
+        acquired_matrix: tuple[int, int] | None = None,
+        noise: ArrayLike | None = None,
+        density_kg_m3: float | None = None,
+        label: str = "sub-own",
+        **in_si: Any,
+    ) -> None:
+        """Check a wave field and keep it in SI units.
+
+        Args:
+            displacement: U, complex, shape (i, j, k, 3), in `units`: components along R, A, S, or along `directions`,
+                of which there may be one to three. Values outside the mask are not used.
+            affine_mm: voxel indices to world RAS millimetres, shape (4, 4).
+            frequency_hz: f of the vibration.
+            mask: tissue = 1 or True, shape (i, j, k).
+            units: unit of displacement and noise: nm, um, mm or m.
+            directions: unit vectors in R, A, S along which the components lie, shape (n, 3); None for R, A, S.
+            slice_thickness_mm: thickness of the excited slices; None where it is the spacing.
+            acquired_matrix: columns and rows that the scanner measured, where it interpolated images.
+            noise: sigma of the real and of the imaginary part, in `units`: one number, or shape (i, j, k, n); None
+                where it is not known, and is then estimated in the inversion.
+            density_kg_m3: rho; None for the usual assumption.
+            label: stem of file names, such as "sub-01_ses-01".
+            **in_si: the attributes of the class by name, instead of `displacement` and `noise`.
+
+        Raises:
+            InputError: a value is missing, has another shape or unit than it must have, or holds no measurement.
+        """
+        if "displacement_m" in in_si:
+            parts = in_si | {"affine_mm": affine_mm, "frequency_hz": frequency_hz, "mask": mask, "label": label}
+            parts |= {"density_kg_m3": density_kg_m3, "slice_thickness_mm": slice_thickness_mm}
+            parts |= {"acquired_matrix": acquired_matrix, "directions": directions}
+        elif in_si:
+            raise TypeError(f"WaveField takes no argument {', '.join(in_si)}")
+        elif displacement is None or affine_mm is None or frequency_hz is None or mask is None:
+            raise InputError(
+                WHERE,
+                found="no displacement, affine_mm, frequency_hz or mask",
+                expected="all four of them",
+                advice='Call WaveField(displacement, affine_mm, frequency_hz, mask=mask, units="um").',
+            )
+        else:
+            parts = in_si_units(
+                displacement,
+                affine_mm,
+                frequency_hz,
+                mask=mask,
+                units=units,
+                directions=directions,
+                slice_thickness_mm=slice_thickness_mm,
+                acquired_matrix=acquired_matrix,
+                noise=noise,
+                density_kg_m3=density_kg_m3,
+                label=label,
+            )
+        for one in fields(self):
+            if one.name not in parts and one.default is MISSING:
+                raise TypeError(f"WaveField needs {one.name}")
+            object.__setattr__(self, one.name, parts.get(one.name, one.default))
+        self._check()
+
+    def _check(self) -> None:
         """Refuse what no later step can use, whoever made the wave field.
 
         Raises:
@@ -58,8 +173,11 @@ class WaveField:
             InputError: frequency, density or voxels are in another unit, or the mask is empty or holds values that
                 are not finite.
         """
-        if self.displacement_m.shape != (*self.mask.shape, 3):
+        components = 3 if self.directions is None else len(self.directions)
+        if self.displacement_m.shape != (*self.mask.shape, components):
             raise ValueError(f"displacement {self.displacement_m.shape} and mask {self.mask.shape} do not fit")
+        if self.noise_map_m is not None and self.noise_map_m.shape != self.displacement_m.shape:
+            raise ValueError(f"noise {self.noise_map_m.shape} and displacement {self.displacement_m.shape} do not fit")
         demand_frequency(self.label, self.frequency_hz)
         demand_density(self.label, self.density_kg_m3)
         demand_voxels(self.label, self.affine_mm)
@@ -77,3 +195,24 @@ class WaveField:
     def voxel_size_mm(self) -> NDArray[np.float64]:
         """Edge lengths of a voxel along i, j, k, in millimetres."""
         return np.asarray(np.linalg.norm(self.affine_mm[:3, :3], axis=0))
+
+    def demand_three(self) -> None:
+        """Raise InputError where fewer than three components were measured, which the inversion cannot use yet."""
+        if self.directions is not None:
+            demand_three(self.label, len(self.directions))
+
+
+def demand_three(where: Path | str, components: int) -> None:
+    """Raise InputError where fewer than three components were measured, which the inversion cannot use yet.
+
+    Args:
+        where: file or label of the wave field.
+        components: number of the measured components.
+    """
+    if components < 3:
+        raise InputError(
+            where,
+            found=f"displacement along {components} of three directions",
+            expected="three independent directions: the inversion needs the whole displacement vector",
+            advice="Give the other components too; from fewer no stiffness can be computed yet.",
+        )

@@ -35,7 +35,7 @@ from palpate.imaging.named_within import named_within
 from palpate.imaging.nifti import StoredVolume, Volume, read_nifti, read_stored, same_grid, write_nifti
 from palpate.imaging.plausible import demand_density, demand_displacement, demand_frequency, demand_measured
 from palpate.imaging.stated_twice import demand_different_fields
-from palpate.imaging.wavefield import WaveField
+from palpate.imaging.wavefield import WaveField, demand_three
 from palpate.imaging.wavefield_sidecar import METRES_PER_UNIT, Sidecar
 
 _FIELD_FILE = re.compile(
@@ -56,11 +56,12 @@ def is_wave_field_folder(path: Path) -> bool:
     return path.is_dir() and bool(matching(path, "*_wavefield.*"))
 
 
-def read_wave_fields(folder: Path) -> tuple[WaveField, ...]:
+def read_wave_fields(folder: Path | str, *, partial: bool = False) -> tuple[WaveField, ...]:
     """Read and check every wave field of a folder, ordered by label, then frequency.
 
     Args:
         folder: a wave-field folder; see the module's docstring.
+        partial: whether a wave field of fewer than three components may be read; the inversion cannot use it yet.
 
     Returns:
         One valid WaveField for each run and frequency, in SI units.
@@ -68,11 +69,12 @@ def read_wave_fields(folder: Path) -> tuple[WaveField, ...]:
     Raises:
         InputError: anything missing, unreadable, inconsistent or physically impossible, naming the file.
     """
+    folder = Path(folder)
     with named_within(folder):
-        return _read_all(folder)
+        return _read_all(folder, partial=partial)
 
 
-def _read_all(folder: Path) -> tuple[WaveField, ...]:
+def _read_all(folder: Path, *, partial: bool) -> tuple[WaveField, ...]:
     if not folder.is_dir():
         raise InputError(folder, found="no such folder", expected=_LAYOUT, advice="Check the path.")
     parts = _find_parts(folder)
@@ -80,7 +82,7 @@ def _read_all(folder: Path) -> tuple[WaveField, ...]:
         raise InputError(
             folder, found="no *_wavefield.nii.gz", expected=_LAYOUT, advice="Run palpate ingest on the DICOM first."
         )
-    fields = [_read_one(folder, label, files) for (label, _), files in sorted(parts.items())]
+    fields = [_read_one(folder, label, files, partial=partial) for (label, _), files in sorted(parts.items())]
     seen: set[tuple[str, float]] = set()
     for field in fields:
         key = (field.label, field.frequency_hz)
@@ -129,6 +131,11 @@ def write_wave_field(folder: Path, field: WaveField, *, sidecar: Mapping[str, ob
         facts["SliceThicknessMm"] = field.slice_thickness_mm
     if field.acquired_matrix is not None:
         facts["AcquiredMatrix"] = list(field.acquired_matrix)
+    if field.directions is not None:
+        facts["Directions"] = field.directions.tolist()
+    if field.noise_map_m is not None:
+        noise = np.asarray(field.noise_map_m * per_metre, dtype=np.float32)
+        write_nifti(folder / f"{stem}_desc-noise_map.nii.gz", noise, field.affine_mm)
     (folder / f"{stem}_wavefield.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
     write_nifti(folder / f"{field.label}_mask.nii.gz", field.mask.astype(np.uint8), field.affine_mm)
 
@@ -149,7 +156,7 @@ def _find_parts(folder: Path) -> dict[tuple[str, str], dict[str, Path]]:
     return parts
 
 
-def _read_one(folder: Path, label: str, files: Mapping[str, Path]) -> WaveField:
+def _read_one(folder: Path, label: str, files: Mapping[str, Path], *, partial: bool) -> WaveField:
     """Read the field of one label and frequency from its two parts, its sidecar and its mask."""
     present = next(iter(files.values()))
     for part in ("real", "imag"):
@@ -199,11 +206,12 @@ def _read_one(folder: Path, label: str, files: Mapping[str, Path]) -> WaveField:
         demand_displacement(files["real"], encoded[inside], key=f"Units in {sidecar_path.name}")
     noise_std = _stated_noise(sidecar, folder, files["real"], directions, inside, real)
     drift_std = sidecar.number("DriftStd", at_least=0.0, default=0.0)
-    _demand_three(files["real"], directions)
+    if not partial:
+        demand_three(files["real"], len(directions))
     thickness_mm = sidecar.number("SliceThicknessMm", above=0.0, default=math.nan)
     field = WaveField(
         displacement_m=encoded
-        if np.array_equal(directions, np.eye(3))
+        if len(directions) < 3 or np.array_equal(directions, np.eye(3))
         else to_world(np.moveaxis(encoded, -1, 0), directions),
         mask=inside,
         affine_mm=real.affine_mm,
@@ -217,29 +225,23 @@ def _read_one(folder: Path, label: str, files: Mapping[str, Path]) -> WaveField:
         motion_encoding_known=calibrated,
         slice_thickness_mm=None if math.isnan(thickness_mm) else thickness_mm,
         acquired_matrix=sidecar.acquired_matrix(),
+        directions=directions if len(directions) < 3 else None,
+        noise_map_m=_noise_map_m(sidecar, folder, present, directions, inside, real.affine_mm),
     )
     demand_real_and_imaginary(files["real"], field, real.values + 1j * imag.values, directions)
     return field
 
 
-def read_noise_map(folder: Path, field: WaveField) -> NDArray[np.float64] | None:
-    """Return the noise map beside a wave field, along R, A, S, in metres, shape (i, j, k, 3); None where there is none.
-
-    Args:
-        folder: the wave-field folder.
-        field: one of its wave fields.
-
-    Raises:
-        InputError: the map cannot be used.
-    """
-    stem = f"{field.label}_acq-{frequency_text(field.frequency_hz)}Hz"
-    with named_within(folder):
-        sidecar = Sidecar(folder / f"{stem}_wavefield.json")
-        directions = sidecar.directions(3)
-        values = _read_noise_map(folder, stem, directions, field.mask, field.affine_mm)
+def _noise_map_m(
+    sidecar: Sidecar, folder: Path, present: Path, directions: NDArray[np.float64], inside: NDArray[np.bool_],
+    affine_mm: NDArray[np.float64],
+) -> NDArray[np.float64] | None:
+    """Noise by voxel and component of the displacement, metres, shape (i, j, k, n); None where there is no map."""
+    values = _read_noise_map(folder, present.name.partition("_part-")[0], directions, inside, affine_mm)
     if values is None:
         return None
-    return world_noise_map(values * sidecar.metres_per_unit(), directions)
+    along = values if len(directions) < 3 else world_noise_map(values, directions)
+    return np.asarray(along * sidecar.metres_per_unit())
 
 
 def _read_noise_map(
@@ -314,17 +316,6 @@ def _noise_along_world(std: float, directions: NDArray[np.float64]) -> float:
     if len(directions) < 3 or np.array_equal(directions, np.eye(3)):
         return std
     return world_noise(np.full(len(directions), std), directions)
-
-
-def _demand_three(path: Path, directions: NDArray[np.float64]) -> None:
-    """Raise InputError where fewer than three components were measured, which the inversion cannot use yet."""
-    if len(directions) < 3:
-        raise InputError(
-            path,
-            found=f"displacement along {len(directions)} of three directions",
-            expected="three independent directions: the inversion needs the whole displacement vector",
-            advice="Give the other components too; from fewer no stiffness can be computed yet.",
-        )
 
 
 def _read_part(path: Path) -> Volume:

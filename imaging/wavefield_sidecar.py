@@ -109,12 +109,8 @@ class Sidecar:
         value = self.facts.get("Directions")
         if value is None and components == _SPACE:
             return np.eye(_SPACE)
-        rows = _numbers(value)
-        sound = rows is not None and rows.shape == (components, _SPACE)
-        if rows is not None and sound:
-            lengths = np.linalg.norm(rows, axis=1)
-            sound = bool(np.all(np.abs(lengths - 1.0) < _UNIT))
-        if rows is None or not sound:
+        rows = unit_vectors(value, components)
+        if rows is None:
             raise InputError(
                 self.path,
                 found=f"Directions: {value!r}" if "Directions" in self.facts else "no Directions",
@@ -123,7 +119,7 @@ class Sidecar:
                 advice="State the direction of every component that is there, such as [[0, 0, 1]] for one along S.",
             )
         demand_directions(self.path, rows, key="Directions")
-        return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+        return rows
 
     def conjugated(self) -> bool:
         """Return whether the field follows exp(-i omega t), so that its complex conjugate is the wave field.
@@ -187,6 +183,25 @@ class Sidecar:
 
 def _plain(key: str) -> str:
     return "".join(letter for letter in key.lower() if letter.isalnum())
+
+
+def unit_vectors(value: object, count: int) -> NDArray[np.float64] | None:
+    """Return unit vectors of exact length; None where the value holds no such vectors.
+
+    Args:
+        value: list of lists of numbers.
+        count: n, number of the vectors.
+
+    Returns:
+        The vectors, shape (n, 3).
+    """
+    rows = _numbers(value)
+    if rows is None or rows.shape != (count, _SPACE):
+        return None
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    if np.any(np.abs(lengths - 1.0) >= _UNIT):
+        return None
+    return np.asarray(rows / lengths)
 
 
 def _numbers(value: object) -> NDArray[np.float64] | None:

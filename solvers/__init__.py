@@ -8,6 +8,9 @@ fails where nobody says (a number without a user, as in containers): then it is 
 import os
 from pathlib import Path
 
+# PETSc would answer signals with a page of its own, also in somebody's notebook.
+os.environ["PETSC_OPTIONS"] = f"-no_signal_handler {os.environ.get('PETSC_OPTIONS', '')}"
+
 try:
     Path.home()
 except RuntimeError:

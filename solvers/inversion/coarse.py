@@ -37,6 +37,7 @@ from palpate.solvers.inversion.point import Problem
 from palpate.solvers.inversion.prior import MaternField
 from palpate.solvers.inversion.problem import Ground, Measured, centre_of, problem_of
 from palpate.solvers.inversion.taper import root_weight
+from palpate.solvers.inversion.time_left import FROM_THE_PRIOR
 from palpate.units import m_to_mm
 
 BLOCKS_PER_WAVELENGTH = 6.0
@@ -106,7 +107,7 @@ def starting_course(
     settings: InversionSettings,
     problem: Problem,
     hypotheses: Hypotheses,
-    report: Callable[[int, Iteration], None],
+    report: Callable[[Iteration], str],
 ) -> Course:
     """Where to start: at the end of an inversion of blocks of voxels, or knowing nothing where blocks are too large.
 
@@ -116,7 +117,7 @@ def starting_course(
         settings: the inversion section.
         problem: what the start is for.
         hypotheses: hyper-parameters of the prior before any data.
-        report: called after every step.
+        report: puts a step into words.
     """
     coarse = _coarse(measured, ground, settings)
     if coarse is None:
@@ -124,6 +125,7 @@ def starting_course(
     fields, below, blocks = coarse
     say(f"{fields[0].field.label}: first on blocks of voxels")
     smaller, _ = problem_of(fields, below, settings, problem.tally, problem.comm)
+    problem.clock.starts_from(smaller.clock)
     fit = maximise(
         smaller,
         lambda: Course.ignorant(smaller.voxels, hypotheses, fit_hyperparameters=settings.fit_prior),
@@ -132,6 +134,7 @@ def starting_course(
         report=report,
     )
     if not fit.converged:
+        problem.clock.shares = FROM_THE_PRIOR
         return Course.ignorant(problem.voxels, hypotheses, fit_hyperparameters=settings.fit_prior)
     lifted = blocks.lifted(fit, problem)
     x = _with_soft_tissue(measured, lifted, float(fields[0].field.voxel_size_mm.max())).ravel()

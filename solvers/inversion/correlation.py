@@ -11,7 +11,7 @@ function of r^2 this is a correlation in any dimension (Schoenberg 1938). Smooth
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,35 @@ ROUNDING: Final = 0.72
 
 _ROWS: Final = 512
 """Of the matrix at a time: what is needed on the way to them is a few more rows, not a few more matrices."""
+
+
+class Correlation(Protocol):
+    """Correlation of ln G' (and of ln G'') between two voxels: the seam for another prior covariance.
+
+    A function of this signature, given to `palpate.invert(field, correlation=...)`, takes the place of `matern` in
+    the prior, in the evidence of its hyper-parameters and in its draws. It must
+
+    - depend on the distance alone, be 1 at distance 0, and be positive definite in three dimensions;
+    - be linear in roughness, f(r, l, a) = (1 - a) f(r, l, 0) + a f(r, l, 1), since the evidence mixes the two ends;
+    - be hashable and of module level, since zones of one shape share what is computed of it.
+
+    examples/another_prior.py uses it.
+    """
+
+    def __call__(
+        self, distance_mm: NDArray[np.float64], length_mm: float, roughness: float, edge_mm: float, /
+    ) -> NDArray[np.float64]:
+        """Return the correlation at distances, in their shape.
+
+        Args:
+            distance_mm: r, any shape.
+            length_mm: l, correlation length.
+            roughness: a in [0, 1], share of the variance that is rough.
+            edge_mm: h, edge of the voxels whose means are correlated; 0 for points.
+        """
+
+    def __hash__(self) -> int:
+        """Return the same number for the same law."""
 
 
 def edge_of(voxel_size_mm: NDArray[np.float64]) -> float:
@@ -49,8 +78,17 @@ def matern(distance_mm: NDArray[np.float64], length_mm: float, roughness: float,
     return np.asarray(roughness * np.exp(-rough) + (1.0 - roughness) * (1.0 + scaled) * np.exp(-scaled))
 
 
+def correlation_name(law: Correlation) -> str:
+    """Return the name of a correlation as records have it.
+
+    Args:
+        law: correlation by distance.
+    """
+    return str(getattr(law, "__name__", type(law).__name__))
+
+
 def correlation(
-    place_mm: NDArray[np.float64], length_mm: float, roughness: float, edge_mm: float
+    place_mm: NDArray[np.float64], length_mm: float, roughness: float, edge_mm: float, law: Correlation = matern
 ) -> NDArray[np.float64]:
     """Correlation of one field between voxels, shape (n, n).
 
@@ -59,6 +97,7 @@ def correlation(
         length_mm: l.
         roughness: alpha in [0, 1].
         edge_mm: h.
+        law: correlation by distance.
     """
     place_mm = place_mm - place_mm.min(axis=0)
     square = np.sum(place_mm**2, axis=1)
@@ -67,5 +106,5 @@ def correlation(
         rows = slice(first, first + _ROWS)
         distance = np.sqrt(np.maximum(square[rows, None] + square - 2.0 * place_mm[rows] @ place_mm.T, 0.0))
         np.fill_diagonal(distance[:, first:], 0.0)
-        values[rows] = matern(distance, length_mm, roughness, edge_mm)
+        values[rows] = law(distance, length_mm, roughness, edge_mm)
     return values

@@ -24,6 +24,7 @@ from mpi4py import MPI
 from numpy.typing import NDArray
 from scipy import sparse
 
+from palpate.solvers.inversion.correlation import matern
 from palpate.solvers.inversion.curvature import REFERENCE_PRIOR
 from palpate.solvers.inversion.hyperparameters import FIELDS, Hypotheses, PriorScale
 from palpate.solvers.inversion.reflections import Reflections
@@ -92,7 +93,7 @@ class ZoneEvidence:
             voxel_size_mm: shape (3,).
         """
         box, prior = Reflections(self.ijk, voxel_size_mm), REFERENCE_PRIOR
-        blocks = box.matern_blocks(prior.length_mm, prior.roughness)
+        blocks = box.blocks_of(matern, prior.length_mm, prior.roughness)
         halves = np.split(self.half_hessian, FIELDS)
         totals = prior.mean_std * np.stack([half.sum(axis=0) for half in halves])
         scaled = [prior.storage_std * box.fold(half) for half in halves]
@@ -206,7 +207,7 @@ def fit_prior(
         comm: the ranks.
     """
     found: list[tuple[float, PriorScale]] = []
-    at_lengths = [_project(zone, start.amplitude(zone.regions), voxel_size_mm) for zone in zones]
+    at_lengths = [_project(zone, start, voxel_size_mm) for zone in zones]
     for number, length in enumerate(LENGTHS_MM):
         projected = [lengths[number] for lengths in at_lengths]
         for roughness in ROUGHNESSES:
@@ -223,6 +224,7 @@ def fit_prior(
         tuple(found[index][1] for index in kept),
         tuple(float(probabilities[index]) / total for index in kept),
         start.factors,
+        start.correlation,
     )
 
 
@@ -262,13 +264,13 @@ def _most_probable(projected: Sequence[Projected], start: PriorScale, comm: MPI.
     return -float(found.fun), scale_of(found.x)
 
 
-def _project(zone: ZoneEvidence, amplitude: NDArray[np.float64], voxel_size_mm: NDArray[np.float64]) -> list[Projected]:
+def _project(zone: ZoneEvidence, start: Hypotheses, voxel_size_mm: NDArray[np.float64]) -> list[Projected]:
     """The zone's projections at each of LENGTHS_MM; only the fitted part depends on the length."""
-    box = Reflections(zone.ijk, voxel_size_mm)
+    box, amplitude = Reflections(zone.ijk, voxel_size_mm), start.amplitude(zone.regions)
     folded = [box.fold(a[:, None] * c) for a, c in zip(amplitude, np.split(zone.columns, FIELDS), strict=True)]
 
     def through(length_mm: float, roughness: float) -> NDArray[np.float64]:
-        blocks = box.matern_blocks(length_mm, roughness)
+        blocks = box.blocks_of(start.correlation, length_mm, roughness)
         return _pairs(folded, [box.times(blocks, c) for c in folded])
 
     mean, regional = of_means(zone)

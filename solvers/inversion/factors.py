@@ -19,7 +19,7 @@ import scipy.optimize
 from mpi4py import MPI
 from numpy.typing import NDArray
 
-from palpate.solvers.inversion.correlation import edge_of, matern
+from palpate.solvers.inversion.correlation import edge_of
 from palpate.solvers.inversion.evidence import ZoneEvidence, log_evidence_of, of_means
 from palpate.solvers.inversion.hyperparameters import FIELDS, Hypotheses
 from palpate.solvers.inversion.reflections import Reflections
@@ -138,5 +138,5 @@ def _by_steps(box: Reflections, hypotheses: Hypotheses, f: int, g: int) -> NDArr
     total, edge_mm = np.zeros_like(box.distance_mm), edge_of(box.voxel_size_mm)
     for probability, scale in zip(hypotheses.probabilities, hypotheses.scales, strict=True):
         weight = probability * float(scale.covariance(np.ones(()))[f, g])
-        total += weight * matern(box.distance_mm, scale.length_mm, scale.roughness, edge_mm)
+        total += weight * hypotheses.correlation(box.distance_mm, scale.length_mm, scale.roughness, edge_mm)
     return total

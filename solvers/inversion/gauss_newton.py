@@ -69,7 +69,7 @@ def maximise(
     *,
     limit: int,
     tolerance: float,
-    report: Callable[[int, Iteration], None],
+    report: Callable[[Iteration], str],
 ) -> Fit:
     """Find the maximum of the posterior.
 
@@ -78,7 +78,7 @@ def maximise(
         begin: where to start, unless an earlier run is gone on with.
         limit: most steps.
         tolerance: size of a full step, in posterior standard deviations, below which the iterations have converged.
-        report: called after every step.
+        report: puts a step into words.
     """
     course = problem.checkpoint.resume() or begin()
     prior = MaternField(
@@ -89,6 +89,7 @@ def maximise(
     problem.checkpoint.save(course)
     while True:
         began, history = time.perf_counter(), course.history
+        turned, refits = began, course.refits
         if course.refits and (course.change < REFIT_BELOW[-course.refits] or course.waited == PATIENCE):
             last = course.refits == 1
             prior = replace(prior, hypotheses=refitted(problem, point, prior, rounds=LAST_ROUNDS if last else 1))
@@ -105,7 +106,9 @@ def maximise(
             break
         target = posterior.improve(information_of(problem, point))
         aim = course.acceleration.aim((point.x, point.w), target) if course.comparable else target
-        problem.tally.timed("joint posterior", began)
+        now = problem.tally.timed("joint posterior", began)
+        problem.clock.joined(now - turned, refitted=course.refits < refits)
+        problem.clock.step = len(history) + 1
         targets = [aim, target] if course.comparable else [aim]
         start = point.without_hessians()
         del posterior, point  # they hold the Hessians of all zones, which are about to be solved for anew
@@ -113,7 +116,7 @@ def maximise(
         objective = objective_of(problem, point, point)
         course = course.moved((point.x, point.w), Iteration(objective, point.misfit, step, _rms(point.x - start.x)))
         problem.checkpoint.save(course)
-        report(len(course.history), course.history[-1])
+        problem.clock.finished(report(course.history[-1]))
     m = (point.x.reshape(FIELDS, -1) + problem.centre[:, None]).ravel()
     return Fit(
         parameters=m,

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from palpate.solvers.inversion.correlation import matern
+from palpate.solvers.inversion.correlation import Correlation, matern
 
 FIELDS = 2
 """ln G' and ln G''."""
@@ -51,7 +51,7 @@ class PriorScale:
         """Standard deviations of the two fields, shape (2,)."""
         return np.array([self.storage_std, self.loss_std])
 
-    def unresolved_variance(self, edge_mm: float) -> float:
+    def unresolved_variance(self, edge_mm: float, law: Correlation = matern) -> float:
         """Of what is added below the waves' resolution: what the fields, on average, lack of its least variation there.
 
         With R_u rough and l_u long half of the mean squared difference over l_u is at least
@@ -59,10 +59,11 @@ class PriorScale:
 
         Args:
             edge_mm: of the voxels.
+            law: correlation by distance.
         """
         over = np.array(UNRESOLVED_LENGTH_MM)
-        own = float(np.mean(self.stds**2)) * (1.0 - float(matern(over, self.length_mm, self.roughness, edge_mm)))
-        least = 1.0 - float(matern(over, UNRESOLVED_LENGTH_MM, 1.0, edge_mm))
+        own = float(np.mean(self.stds**2)) * (1.0 - float(law(over, self.length_mm, self.roughness, edge_mm)))
+        least = 1.0 - float(law(over, UNRESOLVED_LENGTH_MM, 1.0, edge_mm))
         return max(0.0, self.unresolved_std**2 - own / least)
 
     def covariance(self, correlation: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -80,11 +81,13 @@ class Hypotheses:
         probabilities: given the data, shape of `scales`; they sum to one.
         factors: tau, how much more each region varies than the others in ln G' and ln G'', shape (2, R); empty where
             all vary alike.
+        correlation: R, correlation between voxels by their distance.
     """
 
     scales: tuple[PriorScale, ...]
     probabilities: tuple[float, ...]
     factors: tuple[tuple[float, ...], ...] = ()
+    correlation: Correlation = matern
 
     def __post_init__(self) -> None:
         """Refuse weights that are no probabilities."""
@@ -112,7 +115,10 @@ class Hypotheses:
         Args:
             edge_mm: of the voxels.
         """
-        return sum(p * s.unresolved_variance(edge_mm) for p, s in zip(self.probabilities, self.scales, strict=True))
+        return sum(
+            p * s.unresolved_variance(edge_mm, self.correlation)
+            for p, s in zip(self.probabilities, self.scales, strict=True)
+        )
 
     @property
     def mean(self) -> PriorScale:

@@ -175,7 +175,9 @@ class JointPosterior:
         blocks, block = np.unique(zone.ijk // COARSE_VOXELS, axis=0, return_inverse=True)
         gather = sparse.csr_matrix((np.ones(len(block)), (block, np.arange(len(block)))))
         size_mm = COARSE_VOXELS * self._prior.voxel_size_mm
-        base = correlation(blocks * size_mm, scale.length_mm, scale.roughness, edge_of(size_mm))
+        base = correlation(
+            blocks * size_mm, scale.length_mm, scale.roughness, edge_of(size_mm), self._prior.hypotheses.correlation
+        )
         halves = np.split(zone.half_hessian / np.sqrt(zone.inflation), FIELDS)
         amplitudes = scale.stds[:, None] * self._prior.amplitude[:, zone.voxels]
         scaled = [gather @ (a[:, None] * half) for a, half in zip(amplitudes, halves, strict=True)]

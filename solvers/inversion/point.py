@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from mpi4py import MPI
 from numpy.typing import NDArray
 
 from palpate.imaging.labels import Regions
-from palpate.progress import track
 from palpate.solvers.inversion.checkpoint import Checkpoint
 from palpate.solvers.inversion.hyperparameters import FIELDS
 from palpate.solvers.inversion.joint import JointPosterior, ZoneCurvature
 from palpate.solvers.inversion.prior import MaternField
+from palpate.solvers.inversion.time_left import StepClock
 from palpate.solvers.inversion.zone_solver import Tally, ZoneSolver, ZoneState
 
 WAITING = "waiting for other ranks' zones"
@@ -34,6 +34,7 @@ class Problem:
         comm: the ranks.
         tally: where to count the work.
         checkpoint: where finished zones and steps are kept.
+        clock: shows progress and estimates the remaining time.
     """
 
     solvers: Sequence[ZoneSolver]
@@ -44,6 +45,7 @@ class Problem:
     comm: MPI.Comm
     tally: Tally
     checkpoint: Checkpoint
+    clock: StepClock = field(default_factory=StepClock)
 
     @property
     def voxels(self) -> int:
@@ -86,7 +88,16 @@ def evaluate(problem: Problem, x: NDArray[np.float64], w: NDArray[np.float64]) -
         w: weights with x = C w, shape (2 N,).
     """
     x, w = problem.checkpoint.begin(x, w)
-    solvers = track(problem.solvers, "zones of this rank", len(problem.solvers))
+    fresh = {solver.name for solver in problem.solvers if solver.carried is None}
+    known = problem.tally.counts["factorisations"]
+
+    def solved(solver: ZoneSolver) -> tuple[float, bool] | None:
+        """Work of a zone that was solved in this evaluation, and whether for the first time."""
+        nonlocal known
+        before, known = known, problem.tally.counts["factorisations"]
+        return None if known == before else (solver.data.zone.work, solver.name in fresh)
+
+    solvers = problem.clock.zones(problem.solvers, solved)
     states = tuple(problem.checkpoint.evaluate(solver, problem.local(solver, x)) for solver in solvers)
     began = time.perf_counter()
     misfit = problem.comm.allreduce(sum(state.misfit for state in states))

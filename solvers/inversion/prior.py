@@ -58,7 +58,7 @@ import scipy.fft
 from numpy.typing import NDArray
 from scipy import sparse
 
-from palpate.solvers.inversion.correlation import edge_of, matern
+from palpate.solvers.inversion.correlation import edge_of
 from palpate.solvers.inversion.hyperparameters import FIELDS, UNRESOLVED_LENGTH_MM, Hypotheses, PriorScale
 
 AMPLITUDE_SPREAD: Final = 0.25
@@ -165,7 +165,8 @@ class MaternField:
 
     def _unit_spectrum(self, length_mm: float, roughness: float) -> NDArray[np.float64]:
         """Of a correlation, so that the variance is exactly one."""
-        spectrum = scipy.fft.rfftn(matern(self._distance, length_mm, roughness, self._edge_mm)).real
+        by_distance = self.hypotheses.correlation(self._distance, length_mm, roughness, self._edge_mm)
+        spectrum = scipy.fft.rfftn(by_distance).real
         spectrum = np.maximum(spectrum, 0.0)  # wrap-around can leave tiny negative values
         points = float(np.prod(self._padded))
         return np.asarray(spectrum * points / _full_sum(spectrum, self._padded[-1]))

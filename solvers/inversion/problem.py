@@ -18,6 +18,8 @@ from palpate.imaging.wavefield import WaveField
 from palpate.meshing.zones import Zone
 from palpate.progress import say
 from palpate.solvers.inversion.checkpoint import Checkpoint
+from palpate.solvers.inversion.correlation import Correlation, matern
+from palpate.solvers.inversion.course import REFIT_BELOW
 from palpate.solvers.inversion.direct import DirectResult, direct_inversion
 from palpate.solvers.inversion.drift import drift_planes
 from palpate.solvers.inversion.equilibrium import Scales
@@ -25,6 +27,7 @@ from palpate.solvers.inversion.likelihood import ZoneData
 from palpate.solvers.inversion.noise import Noise, noise_of
 from palpate.solvers.inversion.point import Problem
 from palpate.solvers.inversion.rheology import Dispersion, dispersions
+from palpate.solvers.inversion.time_left import StepClock
 from palpate.solvers.inversion.zone_solver import Tally, ZoneSolver
 from palpate.units import m_to_mm, m_to_um, mm_to_m
 
@@ -48,12 +51,19 @@ class Ground:
         unfinished: folder that keeps what is finished, and goes on from what an earlier run of the same left there;
             None keeps nothing.
         compare: whether the evidence is wanted, which takes one more factorisation for each zone and frequency.
+        correlation: of the prior; what is kept for a later run does not hold it, so that `unfinished` is None then.
     """
 
     zones: Sequence[Zone]
     regions: Regions | None = None
     unfinished: Path | None = None
     compare: bool = False
+    correlation: Correlation = matern
+
+    def __post_init__(self) -> None:
+        """Refuse to keep what could be gone on with under another prior."""
+        if self.unfinished is not None and self.correlation is not matern:
+            raise ValueError("an inversion under another correlation keeps nothing for a later run")
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +155,12 @@ def problem_of(
         comm=comm,
         tally=tally,
         checkpoint=Checkpoint(ground.unfinished, comm, tally),
+        clock=StepClock(
+            [solver.data.zone.work for solver in solvers],
+            int(np.count_nonzero(first.mask)),
+            settings.samples,
+            len(REFIT_BELOW) if settings.fit_prior else 0,
+        ),
     )
     return problem, scales
 

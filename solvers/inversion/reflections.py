@@ -15,7 +15,7 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from palpate.solvers.inversion.correlation import edge_of, matern
+from palpate.solvers.inversion.correlation import Correlation, edge_of
 
 type Blocks = tuple[NDArray[np.float64], ...]
 """A correlation between parts that are even or odd along each axis, in the order of PARTS."""
@@ -83,9 +83,15 @@ class Reflections:
         """
         return tuple(_block(by_steps, odd) for odd in PARTS)
 
-    def matern_blocks(self, length_mm: float, roughness: float) -> Blocks:
-        """Matern's correlation in this basis, read-only: boxes of one shape share it."""
-        return _matern_blocks(self.shape, tuple(self.voxel_size_mm.tolist()), length_mm, roughness)
+    def blocks_of(self, law: Correlation, length_mm: float, roughness: float) -> Blocks:
+        """Return a correlation in this basis, read-only: boxes of one shape share it.
+
+        Args:
+            law: correlation by distance.
+            length_mm: l.
+            roughness: alpha in [0, 1].
+        """
+        return _blocks_of(law, self.shape, tuple(self.voxel_size_mm.tolist()), length_mm, roughness)
 
     def times(self, blocks: Blocks, folded: NDArray[np.float64]) -> NDArray[np.float64]:
         """A correlation times folded columns, folded as well, shape (box, k).
@@ -119,11 +125,11 @@ def _distance_mm(shape: tuple[int, ...], voxel_size_mm: NDArray[np.float64]) -> 
 
 
 @lru_cache(maxsize=8)  # as many as the evidence asks for in each zone: 40 MB of zones of 13^3 voxels
-def _matern_blocks(
-    shape: tuple[int, ...], voxel_size_mm: tuple[float, ...], length_mm: float, roughness: float
+def _blocks_of(
+    law: Correlation, shape: tuple[int, ...], voxel_size_mm: tuple[float, ...], length_mm: float, roughness: float
 ) -> Blocks:
     size_mm = np.array(voxel_size_mm)
-    by_steps = matern(_distance_mm(shape, size_mm), length_mm, roughness, edge_of(size_mm))
+    by_steps = law(_distance_mm(shape, size_mm), length_mm, roughness, edge_of(size_mm))
     blocks = tuple(_block(by_steps, odd) for odd in PARTS)
     for block in blocks:
         block.flags.writeable = False

@@ -19,6 +19,7 @@ from palpate.imaging.wavefield_folder import frequency_text
 from palpate.provenance import versions
 from palpate.quality_warning import QualityWarning
 from palpate.solvers.inversion.allowances import anisotropy_percent, expected_density_kg_m3
+from palpate.solvers.inversion.correlation import correlation_name
 from palpate.solvers.inversion.direct import DirectResult
 from palpate.solvers.inversion.fit_warnings import fit_warnings
 from palpate.solvers.inversion.model_evidence import Evidence
@@ -211,6 +212,7 @@ def fit_record(inversion: Inversion, settings: InversionSettings) -> dict[str, A
         "prior": asdict(fit.prior.scale)
         | {
             "fitted": settings.fit_prior,
+            "correlation": correlation_name(fit.prior.hypotheses.correlation),
             "region_factors": fit.prior.hypotheses.factors,
             "hypotheses": [
                 {"probability": probability} | asdict(scale)

@@ -18,6 +18,7 @@ from palpate.imaging.wavefield import WaveField
 from palpate.progress import say
 from palpate.solvers.inversion.allowances import add_allowances, density_shift
 from palpate.solvers.inversion.coarse import starting_course
+from palpate.solvers.inversion.correlation import Correlation
 from palpate.solvers.inversion.course import Iteration
 from palpate.solvers.inversion.direct import DirectResult
 from palpate.solvers.inversion.factors import expected_factors
@@ -94,13 +95,13 @@ def invert_together(
     measured = measure(fields, settings)
     tally.timed("direct", began)
     problem, scales = problem_of(measured, ground, settings, tally, comm)
-    guess = _first_guess(settings, problem.regions)
+    guess = _first_guess(settings, problem.regions, ground.correlation)
     fit = maximise(
         problem,
-        lambda: starting_course(measured, ground, settings, problem, guess, _report_iteration),
+        lambda: starting_course(measured, ground, settings, problem, guess, _in_words),
         limit=settings.max_iterations,
         tolerance=settings.tolerance,
-        report=_report_iteration,
+        report=_in_words,
     )
     unit = np.log(scales.modulus_pa)
     uniform = [one.log_median - unit for one in measured]
@@ -137,7 +138,7 @@ def invert_together(
     return tuple(found)
 
 
-def _first_guess(settings: InversionSettings, regions: Regions) -> Hypotheses:
+def _first_guess(settings: InversionSettings, regions: Regions, correlation: Correlation) -> Hypotheses:
     """The prior as the settings have it, before any data."""
     scale = PriorScale(
         settings.storage_std,
@@ -148,13 +149,13 @@ def _first_guess(settings: InversionSettings, regions: Regions) -> Hypotheses:
         unresolved_std=settings.unresolved_std,
         region_std=settings.region_std if len(regions.numbers) else 0.0,
     )
-    return Hypotheses((scale,), (1.0,), expected_factors(regions.variability))
+    return Hypotheses((scale,), (1.0,), expected_factors(regions.variability), correlation)
 
 
-def _report_iteration(number: int, iteration: Iteration) -> None:
-    say(
-        f"step {number}: objective {iteration.objective:.6g}, misfit {iteration.misfit:.6g}, "
-        f"length {iteration.step:.3g}, change of ln G* {iteration.change:.3f}"
+def _in_words(iteration: Iteration) -> str:
+    return (
+        f"objective {iteration.objective:.6g}, misfit {iteration.misfit:.6g}, length {iteration.step:.3g}, change of "
+        f"ln G* {iteration.change:.3f}"
     )
 
 

@@ -76,7 +76,7 @@ def invert_session(
     comm = comm or MPI.COMM_WORLD
     given = {"wavefield": wavefield, "mesh": mesh, "labels": labels}
     claimed = claim_folder(out, "invert", given)
-    _demand_plausible(settings)
+    demand_plausible(settings)
     fields = read_wave_fields(wavefield)
     named = list(zip(fields, stems(fields), strict=True))
     runs = {one.label: [field for field in fields if field.label == one.label] for one in fields}
@@ -111,8 +111,15 @@ def invert_session(
                 write_record(folder, label, records, common | common_record(settings, digests))
 
 
-def _demand_plausible(settings: InversionSettings) -> None:
-    """Refuse numbers of the settings that are in another unit."""
+def demand_plausible(settings: InversionSettings) -> None:
+    """Refuse numbers of the settings that are in another unit.
+
+    Args:
+        settings: the inversion section.
+
+    Raises:
+        InputError: a density or a frequency is one that no tissue or vibration has.
+    """
     where = "the inversion settings"
     demand_density(where, settings.tissue_density_kg_m3, key="tissue_density_kg_m3")
     if settings.reference_hz is not None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from enum import IntEnum
 
 _START = time.monotonic()
 _RANK_VARIABLES = ("PMI_RANK", "PMIX_RANK", "OMPI_COMM_WORLD_RANK", "MV2_COMM_WORLD_RANK")
@@ -27,28 +28,68 @@ def _first_integer(names: tuple[str, ...], default: int) -> int:
     return next((int(os.environ[name]) for name in names if os.environ.get(name, "").isdigit()), default)
 
 
+class Loudness(IntEnum):
+    """How much is said of a step that goes well; errors are always said."""
+
+    QUIET = 0
+    NORMAL = 1
+    VERBOSE = 2
+
+
+_loudness = Loudness.NORMAL
+
+
+def set_loudness(loudness: Loudness) -> None:
+    """Choose how much this process says.
+
+    Args:
+        loudness: from nothing but errors (-q) to the numbers of every step (-v).
+    """
+    global _loudness  # noqa: PLW0603 - one process has one stderr
+    _loudness = loudness
+
+
 def say(message: str) -> None:
     """Print one line with the seconds since the start to stderr, on rank 0 only. Never name a patient here."""
-    if launcher_rank() == 0:
+    if launcher_rank() == 0 and _loudness > Loudness.QUIET:
         print(f"[{time.monotonic() - _START:7.1f} s] {message}", file=sys.stderr, flush=True)
+
+
+def detail(message: str) -> None:
+    """Print a line as `say` does, where somebody asked for details (--verbose)."""
+    if _loudness is Loudness.VERBOSE:
+        say(message)
+
+
+def duration_text(seconds: float) -> str:
+    """Return a duration that is known roughly, in words: "40 s", "6 min", "2 h 10 min"."""
+    if seconds < 55.0:
+        return f"{max(5 * round(seconds / 5.0), 5)} s"
+    minutes = max(round(seconds / 60.0), 1)
+    if minutes < 60:
+        return f"{minutes} min"
+    hours, rest = divmod(10 * round(minutes / 10.0), 60)
+    return f"{hours} h" + (f" {rest} min" if rest and hours < 10 else "")
 
 
 @dataclass(slots=True)
 class Progress:
-    """Counts finished pieces of a long step.
+    """Counter of finished pieces of a long step.
 
     A terminal sees one line that updates in place; a log sees a new line at most every `log_every_s` seconds, so that
     thousands of zones do not make thousands of lines.
 
     Attributes:
-        what: what is being counted, such as "zones".
-        total: how many pieces there are.
+        what: the pieces, in words, such as "zones".
+        total: number of pieces.
         log_every_s: shortest time between two lines of a log, seconds.
+        say: makes the line from the numbers of finished and of all pieces; None for "3/10 zones, about 4 s left".
     """
 
     what: str
     total: int
     log_every_s: float = 10.0
+    say: Callable[[int, int], str] | None = None
     done: int = 0
     _began: float = field(default_factory=time.monotonic)
     _printed: float = field(default_factory=time.monotonic)
@@ -56,7 +97,7 @@ class Progress:
     def step(self, count: int = 1) -> None:
         """Count `count` more finished pieces and show them where it is time to."""
         self.done += count
-        if launcher_rank() != 0:
+        if launcher_rank() != 0 or _loudness is Loudness.QUIET:
             return
         now = time.monotonic()
         finished = self.done >= self.total
@@ -67,12 +108,15 @@ class Progress:
             self._show(now, in_place=in_place, finished=finished)
 
     def _show(self, now: float, *, in_place: bool, finished: bool) -> None:
-        elapsed = now - self._began
-        left = elapsed / max(self.done, 1) * (self.total - self.done)
-        text = f"[{now - _START:7.1f} s] {self.done}/{self.total} {self.what}"
-        text += "" if finished else f", about {left:.0f} s left"
+        text = f"[{now - _START:7.1f} s] {self._line(now) if self.say is None else self.say(self.done, self.total)}"
         end = "" if in_place and not finished else "\n"
         print(f"\r{text:<78}" if in_place else text, end=end, file=sys.stderr, flush=True)
+
+    def _line(self, now: float) -> str:
+        left = (now - self._began) / max(self.done, 1) * (self.total - self.done)
+        return f"{self.done}/{self.total} {self.what}" + (
+            f", about {left:.0f} s left" if self.done < self.total else ""
+        )
 
 
 def track[T](items: Iterable[T], what: str, total: int) -> Iterator[T]:

@@ -46,5 +46,11 @@ def shear_waves(
     parts = sigma * generator.normal(size=(2, *waves.shape))
     mask = np.ones(shape, dtype=bool)
     return WaveField(
-        waves + parts[0] + 1j * parts[1], mask, affine_mm, frequency_hz, sigma or None, 1000.0, "sub-01_ses-01"
+        displacement_m=waves + parts[0] + 1j * parts[1],
+        mask=mask,
+        affine_mm=affine_mm,
+        frequency_hz=frequency_hz,
+        noise_std_m=sigma or None,
+        density_kg_m3=1000.0,
+        label="sub-01_ses-01",
     )

@@ -26,7 +26,16 @@ def _field(shape: tuple[int, int, int], seed: int = 0) -> WaveField:
     affine = np.eye(4)
     affine[:3, :3] = np.linalg.qr(generator.normal(size=(3, 3)))[0] * [1.0, 1.5, 3.0]
     affine[:3, 3] = generator.normal(size=3)
-    blank = WaveField(np.zeros((*shape, 3), complex), np.ones(shape, bool), affine, 60.0, 1e-7, 1000.0, "sub-01", 2e-8)
+    blank = WaveField(
+        displacement_m=np.zeros((*shape, 3), complex),
+        mask=np.ones(shape, bool),
+        affine_mm=affine,
+        frequency_hz=60.0,
+        noise_std_m=1e-7,
+        density_kg_m3=1000.0,
+        label="sub-01",
+        drift_std_m=2e-8,
+    )
     return dataclasses.replace(blank, displacement_m=_linear(_places_mm(blank)))
 
 

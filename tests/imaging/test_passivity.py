@@ -23,7 +23,15 @@ def _waves(rotation_deg: float) -> WaveField:
     along = position_m @ [np.cos(angle), np.sin(angle), 0]
     motion = np.exp(-1j * k * along)[..., None] * [-np.sin(angle), np.cos(angle), 1.0]
     affine = np.diag([2.0, 2.0, 4.0, 1.0])
-    return WaveField(motion * 1e-6, np.ones(shape, dtype=bool), affine, 60.0, None, 1000.0, "sub-01")
+    return WaveField(
+        displacement_m=motion * 1e-6,
+        mask=np.ones(shape, dtype=bool),
+        affine_mm=affine,
+        frequency_hz=60.0,
+        noise_std_m=None,
+        density_kg_m3=1000.0,
+        label="sub-01",
+    )
 
 
 @pytest.mark.parametrize("rotation_deg", [0, 30, 200])

@@ -16,7 +16,15 @@ WAVELENGTH_MM = 30.0
 
 
 def _field(displacement: NDArray[np.complex128], affine_mm: NDArray[np.float64]) -> WaveField:
-    return WaveField(displacement, np.ones(SHAPE, dtype=bool), affine_mm, 50.0, None, 1000.0, "sub-01")
+    return WaveField(
+        displacement_m=displacement,
+        mask=np.ones(SHAPE, dtype=bool),
+        affine_mm=affine_mm,
+        frequency_hz=50.0,
+        noise_std_m=None,
+        density_kg_m3=1000.0,
+        label="sub-01",
+    )
 
 
 def _oblique() -> NDArray[np.float64]:
@@ -82,5 +90,13 @@ def test_shares_by_side_are_complete_and_right() -> None:
 def test_a_slab_without_neighbours_says_nothing() -> None:
     """Two slices have no central difference across them."""
     field = _field(np.ones((*SHAPE, 3), dtype=np.complex128), np.eye(4))
-    thin = WaveField(field.displacement_m[:, :, :2], field.mask[:, :, :2], np.eye(4), 50.0, None, 1000.0, "sub-01")
+    thin = WaveField(
+        displacement_m=field.displacement_m[:, :, :2],
+        mask=field.mask[:, :, :2],
+        affine_mm=np.eye(4),
+        frequency_hz=50.0,
+        noise_std_m=None,
+        density_kg_m3=1000.0,
+        label="sub-01",
+    )
     assert wave_directions(thin) is None

@@ -14,7 +14,7 @@ import pytest
 from palpate.errors import InputError
 from palpate.imaging.nifti import write_nifti
 from palpate.imaging.wavefield import WaveField
-from palpate.imaging.wavefield_folder import read_noise_map, read_wave_fields, relative_noise, write_wave_field
+from palpate.imaging.wavefield_folder import read_wave_fields, relative_noise, write_wave_field
 from tests.imaging.shear_waves import shear_waves
 
 AFFINE = np.array([[-1.9, 0.3, 0.2, 40], [0.3, 1.9, -0.4, -30], [0.1, 0.4, 3.9, 12], [0, 0, 0, 1.0]])
@@ -25,7 +25,15 @@ def _field(label: str = "sub-01_ses-01", frequency_hz: float = 50.0, seed: int =
     values = generator.normal(size=(2, 5, 4, 3, 3)).astype(np.float32) * 1e-6
     mask = np.ones((5, 4, 3), dtype=bool)
     mask[0] = False
-    return WaveField(values[0] + 1j * values[1], mask, AFFINE, frequency_hz, 3e-8, 1040.0, label)
+    return WaveField(
+        displacement_m=values[0] + 1j * values[1],
+        mask=mask,
+        affine_mm=AFFINE,
+        frequency_hz=frequency_hz,
+        noise_std_m=3e-8,
+        density_kg_m3=1040.0,
+        label=label,
+    )
 
 
 @pytest.mark.parametrize("frequency_hz", [50.0, 62.5, 33.333])
@@ -296,9 +304,7 @@ def test_a_noise_map_states_the_noise(tmp_path: Path) -> None:
     (found,) = read_wave_fields(tmp_path / "in")
     expected = np.sqrt(np.mean(noise_um**2 @ (np.linalg.inv(TILTED) ** 2).T))
     assert found.noise_std_m == pytest.approx(1e-6 * expected, rel=1e-5)
-    assert read_noise_map(tmp_path / "in", found) == pytest.approx(
-        1e-6 * np.sqrt(noise_um**2 @ (np.linalg.inv(TILTED) ** 2).T), rel=1e-5
-    )
+    assert found.noise_map_m == pytest.approx(1e-6 * np.sqrt(noise_um**2 @ (np.linalg.inv(TILTED) ** 2).T), rel=1e-5)
     write_nifti(path, noise_um[..., 0].astype(np.float32), field.affine_mm)
     with pytest.raises(InputError, match="by voxel and direction"):
         read_wave_fields(tmp_path / "in")

@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shlex
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import typer
+from typer.core import TyperCommand, TyperGroup
+from typer.main import get_command
 
+from palpate import __version__
 from palpate.cli import COMMANDS, door
-from tests.conftest import Command, run
+from palpate.cli.style import EXAMPLES
+from palpate.config.inversion import InversionSettings
+from palpate.config.listing import settings_text
+from palpate.config.section import parse_settings
+from palpate.config.settings import read_settings
+from palpate.errors import InputError
+from tests.conftest import CHECKOUT, Command, run
 
 ON_TWO_RANKS = """
 import sys
@@ -107,3 +120,67 @@ def test_ranks_that_share_cores_do_not_start_threads_of_their_own() -> None:
         )
         counts.append(int(done.stdout.split()[-1]))
     assert counts == [2, 1]
+
+
+def _helps() -> Iterator[tuple[str, TyperCommand, typer.Context]]:
+    """Every command with the words that a user types, as the command line builds it."""
+    group = get_command(door.app)
+    assert isinstance(group, TyperGroup)
+    top = group.make_context("palpate", [], resilient_parsing=True)
+    for name in COMMANDS:
+        command = group.get_command(top, name)
+        assert command is not None
+        own = command.make_context(name, [], parent=top, resilient_parsing=True)
+        if not isinstance(command, TyperGroup):
+            yield name, command, own
+            continue
+        for inner in command.list_commands(own):
+            one = command.get_command(own, inner)
+            yield f"{name} {inner}", one, one.make_context(inner, [], parent=own, resilient_parsing=True)
+
+
+def test_help_has_one_style() -> None:
+    """Whole lines, an example, and the same three short options at every command and in every overview."""
+    helps = {words: (command.get_help(context), command) for words, command, context in _helps()}
+    assert set(helps) == set(EXAMPLES)
+    top = get_command(door.app)
+    overview = " ".join(top.get_help(top.make_context("palpate", [], resilient_parsing=True)).split())
+    assert all(str(one.short_help) in overview for words, (_, one) in helps.items() if " " not in words)
+    for words, (text, command) in helps.items():
+        assert f"Example:\n    {EXAMPLES[words]}" in text, words
+        assert (command.short_help or "").endswith("."), words
+        for option in ("-h, --help", "-q, --quiet", "-v, --verbose"):
+            assert option in text, words
+
+
+def test_examples_of_the_help_are_commands() -> None:
+    """A line that is copied from the help must be understood: no option that is not there, none that is missing."""
+    wrong = {}
+    for words, command, _ in _helps():
+        typed = shlex.split(EXAMPLES[words].partition(" > ")[0])
+        arguments = typed[typed.index("palpate") + 1 + len(words.split()) :]
+        try:
+            command.make_context(words, arguments)
+        except typer.TyperException as error:
+            wrong[words] = error.format_message()
+    assert wrong == {}
+
+
+def test_python_m_palpate() -> None:
+    """Where scripts of the environment are not on the path, Python is."""
+    done = subprocess.run([sys.executable, "-m", "palpate", "--version"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, f"palpate {__version__}\n")
+
+
+def test_settings_that_are_shown_are_settings(tmp_path: Path) -> None:
+    """What `palpate config show` prints is a configuration of the same meaning, and says what each key means."""
+    shown = settings_text(CHECKOUT / "config.yaml", None)
+    (tmp_path / "again.yaml").write_text(shown, encoding="utf-8")
+    assert read_settings(tmp_path / "again.yaml") == read_settings(CHECKOUT / "config.yaml")
+    assert "# Joint draws of the posterior" in shown
+    alone = settings_text(None, "inversion")
+    (tmp_path / "section.yaml").write_text(alone, encoding="utf-8")
+    assert parse_settings(InversionSettings, str(tmp_path / "section.yaml")) == InversionSettings()
+    assert InversionSettings(**json.loads(settings_text(None, "inversion", as_json=True))) == InversionSettings()
+    with pytest.raises(InputError, match="one of phantom, ingest"):
+        settings_text(None, "sessions")

@@ -46,3 +46,20 @@ def test_conda_environment_has_the_versions_of_the_lock() -> None:
     compared = {name: version for name, version in both if name in locked}
     assert compared == {name: locked[name].removesuffix(".post0") for name in compared}
     assert len(compared) == len(pinned) - 2  # the interpreter and PETSc's scalar type are no pins of the lock
+
+
+def test_hooks_run_the_projects_own_programs() -> None:
+    """A hook that fetches its own version of a linter would judge otherwise than `make lint`."""
+    hooks = yaml.safe_load((CHECKOUT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))
+    assert {one["repo"] for one in hooks["repos"]} == {"local"}
+    entries = [hook["entry"] for one in hooks["repos"] for hook in one["hooks"]]
+    lint = (CHECKOUT / "Makefile").read_text(encoding="utf-8").partition("\nlint:")[2].partition("\n\n")[0]
+    programs = {entry.split()[0].removeprefix(".venv/bin/") for entry in entries}
+    assert all(f"$(BIN)/{program}" in lint for program in programs)
+
+
+def test_forges_run_what_continuous_integration_runs() -> None:
+    """One script says what must pass, wherever it runs."""
+    workflow = yaml.safe_load((CHECKOUT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8"))
+    steps = [step for job in workflow["jobs"].values() for step in job["steps"]]
+    assert [step["run"] for step in steps if "run" in step] == [".ci/run"]

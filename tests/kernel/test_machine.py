@@ -111,7 +111,18 @@ def test_command_on_a_full_disk(tmp_path: Path) -> None:
     parts = np.random.default_rng(0).normal(0.0, 1e-6, (2, *shape, 3))
     wave, mask = parts[0] + 1j * parts[1], np.ones(shape, dtype=bool)
     (tmp_path / "wavefield").mkdir()
-    write_wave_field(tmp_path / "wavefield", WaveField(wave, mask, np.eye(4), 50.0, 1e-8, 1000.0, "sub-01"))
+    write_wave_field(
+        tmp_path / "wavefield",
+        WaveField(
+            displacement_m=wave,
+            mask=mask,
+            affine_mm=np.eye(4),
+            frequency_hz=50.0,
+            noise_std_m=1e-8,
+            density_kg_m3=1000.0,
+            label="sub-01",
+        ),
+    )
     limited = ["bash", "-c", 'ulimit -f 8; exec "$@"', "-", BIN / "palpate", "mesh", "wavefield", "--out", "mesh"]
     done = subprocess.run(limited, cwd=tmp_path, env=user_environment(), capture_output=True, text=True, check=False)
     assert done.returncode == 2, done.stderr

@@ -81,7 +81,9 @@ def _paths(command: Callable[..., None]) -> dict[str, bool]:
 def test_every_command_and_input_has_a_row() -> None:
     """A command that nobody thought of here would write where it likes."""
     rows = {words: {"out"}.union(*(row.inputs for row in rows)) for words, rows in ROWS.items()}
-    assert {words: set(_paths(command)) for words, command in _commands()} == rows
+    writing = {words: paths for words, command in _commands() if (paths := set(_paths(command))) and "out" in paths}
+    assert writing == rows
+    assert {words for words, _ in _commands()} - set(writing) == {("config", "show"), ("config", "schema")}
 
 
 def _make(root: Path, name: str, kind: Kind) -> Path:

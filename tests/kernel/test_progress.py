@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from palpate.progress import Progress, launcher_rank, launcher_size, say, track
+from palpate.progress import (
+    Loudness,
+    Progress,
+    detail,
+    duration_text,
+    launcher_rank,
+    launcher_size,
+    say,
+    set_loudness,
+    track,
+)
 
 
 def test_log_stays_short(capsys: pytest.CaptureFixture[str]) -> None:
@@ -28,3 +38,24 @@ def test_only_the_first_rank_speaks(monkeypatch: pytest.MonkeyPatch, capsys: pyt
     say("hello")
     Progress("zones", total=1).step()
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(1, "5 s"), (41, "40 s"), (58, "1 min"), (350, "6 min"), (3580, "1 h"), (7000, "2 h"), (7900, "2 h 10 min")],
+)
+def test_durations_are_round(seconds: float, text: str) -> None:
+    """An estimate is not known to the second, and must not look as if it were."""
+    assert duration_text(seconds) == text
+
+
+def test_loudness(capsys: pytest.CaptureFixture[str]) -> None:
+    """-q silences progress, -v adds details; the rule is undone, because one process runs all tests."""
+    try:
+        for loudness, expected in ((Loudness.QUIET, []), (Loudness.NORMAL, ["b"]), (Loudness.VERBOSE, ["a", "b"])):
+            set_loudness(loudness)
+            detail("a")
+            say("b")
+            assert [line.split("] ")[1] for line in capsys.readouterr().err.splitlines()] == expected
+    finally:
+        set_loudness(Loudness.NORMAL)

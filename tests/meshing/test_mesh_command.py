@@ -29,7 +29,18 @@ def _folder(path: Path, masks: dict[str, NDArray[np.bool_]], frequencies_hz: tup
         for frequency_hz in frequencies_hz:
             parts = np.random.default_rng(0).normal(scale=1e-6, size=(2, *mask.shape, 3))
             displacement = parts[0] + 1j * parts[1]
-            write_wave_field(path, WaveField(displacement, mask, AFFINE, frequency_hz, 1e-8, 1000.0, label))
+            write_wave_field(
+                path,
+                WaveField(
+                    displacement_m=displacement,
+                    mask=mask,
+                    affine_mm=AFFINE,
+                    frequency_hz=frequency_hz,
+                    noise_std_m=1e-8,
+                    density_kg_m3=1000.0,
+                    label=label,
+                ),
+            )
     return path
 
 

@@ -237,7 +237,15 @@ def _write_ingest(
             [np.exp(-1j * phase), 0.7 * np.exp(-1j * phase * 0.9), 0.5 * np.exp(1j * phase)], axis=-1
         )
         noise = 0.2e-6 * (rng.standard_normal(waves.shape) + 1j * rng.standard_normal(waves.shape))
-        field = WaveField((waves + noise) * mask[..., None], mask, affine_mm, frequency_hz, 0.21e-6, 1000.0, label)
+        field = WaveField(
+            displacement_m=(waves + noise) * mask[..., None],
+            mask=mask,
+            affine_mm=affine_mm,
+            frequency_hz=frequency_hz,
+            noise_std_m=0.21e-6,
+            density_kg_m3=1000.0,
+            label=label,
+        )
         write_wave_field(wavefield, field)
     magnitude = np.where(mask, 400.0 + 60.0 * x[0], 20.0) + rng.normal(0.0, 12.0, SHAPE)
     write_map(wavefield / f"{label}_magnitude.nii.gz", magnitude, affine_mm, units="1", description="magnitude")

@@ -6,18 +6,15 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import dolfinx
 import numpy as np
 import pytest
+import ufl
+from dolfinx import fem
+from mpi4py import MPI
 
-import palpate.solvers  # noqa: F401  (loads MPI before dolfinx)
-
-import dolfinx  # isort: skip
-import ufl  # isort: skip
-from dolfinx import fem  # isort: skip
-from mpi4py import MPI  # isort: skip
-
-from palpate.errors import InputError  # isort: skip
-from palpate.solvers import compiled  # isort: skip
+from palpate.errors import InputError
+from palpate.solvers import compiled
 
 
 @pytest.fixture

@@ -42,7 +42,15 @@ def _waves(
         across = np.cross(along, generator.normal(size=3)) * np.exp(2j * np.pi * generator.uniform())
         displacement += 1e-6 * np.exp(-1j * wavenumber * (points_m @ along))[..., None] * across
     displacement += 1e-4 * points_m[..., [1, 0, 2]] * [1, 1, 0]  # grad(x y), carried by pressure alone
-    return WaveField(displacement, np.ones(shape, dtype=bool), affine, FREQUENCY_HZ, None, 1000.0, "sub-01")
+    return WaveField(
+        displacement_m=displacement,
+        mask=np.ones(shape, dtype=bool),
+        affine_mm=affine,
+        frequency_hz=FREQUENCY_HZ,
+        noise_std_m=None,
+        density_kg_m3=1000.0,
+        label="sub-01",
+    )
 
 
 def _modulus_pa(field: WaveField) -> NDArray[np.complex128]:

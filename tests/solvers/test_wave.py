@@ -5,19 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import dolfinx
 import numpy as np
 import pytest
+import ufl
+from dolfinx import fem
+from mpi4py import MPI
 from numpy.typing import NDArray
 
-import palpate.solvers  # noqa: F401  (loads MPI before dolfinx)
-
-import dolfinx  # isort: skip
-import ufl  # isort: skip
-from dolfinx import fem  # isort: skip
-from mpi4py import MPI  # isort: skip
-
-from palpate.errors import InputError  # isort: skip
-from palpate.solvers.wave import Tetrahedra, WaveProblem, WaveSolution, distribute, solve_wave  # isort: skip
+from palpate.errors import InputError
+from palpate.solvers.wave import Tetrahedra, WaveProblem, WaveSolution, distribute, solve_wave
 
 type Formula = Any
 """Numbers of numpy or expressions of UFL, or the module that has their sine."""

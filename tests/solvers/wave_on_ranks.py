@@ -8,13 +8,10 @@ from __future__ import annotations
 import sys
 
 import numpy as np
+from mpi4py import MPI
 
-import palpate.solvers  # noqa: F401  (loads MPI before dolfinx)
-
-from mpi4py import MPI  # isort: skip
-
-from palpate.imaging.phantom.lattice import kuhn_lattice  # isort: skip
-from palpate.solvers.wave import Tetrahedra, WaveProblem, distribute, solve_wave  # isort: skip
+from palpate.imaging.phantom.lattice import kuhn_lattice
+from palpate.solvers.wave import Tetrahedra, WaveProblem, distribute, solve_wave
 
 points_mm, cells = kuhn_lattice(np.zeros(3), np.eye(3), np.full(3, 5.0), np.ones((6, 5, 4), dtype=np.bool_))
 problem = WaveProblem(

@@ -10,20 +10,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from palpate.imaging.tumour.history import CAVITY, Irradiation, TumourHistory, TumourScan
+from palpate.imaging.tumour.record import Remarks
+from palpate.quality_warning import QualityWarning
+from palpate.service.outlook import write_outlook
+from palpate.twin.calibration.calibrate import calibrate
+from palpate.twin.observation.readings import readings
+from palpate.twin.priors import ENHANCING_ABOVE, INFILTRATED_ABOVE
+from palpate.twin.products.calibrated import calibrate_into, contradicted, fitted
+from palpate.twin.products.forecasted import forecast_into
+from palpate.twin.storage import load_calibration
 from tests.twin.small import SETTINGS, SHAPE, history
-
-import palpate.solvers  # noqa: F401  # isort: skip  (loads MPI before dolfinx)
-
-from palpate.imaging.tumour.history import CAVITY, Irradiation, TumourHistory, TumourScan  # isort: skip
-from palpate.imaging.tumour.record import Remarks  # isort: skip
-from palpate.quality_warning import QualityWarning  # isort: skip
-from palpate.service.outlook import write_outlook  # isort: skip
-from palpate.twin.calibration.calibrate import calibrate  # isort: skip
-from palpate.twin.observation.readings import readings  # isort: skip
-from palpate.twin.priors import ENHANCING_ABOVE, INFILTRATED_ABOVE  # isort: skip
-from palpate.twin.products.calibrated import calibrate_into, contradicted, fitted  # isort: skip
-from palpate.twin.products.forecasted import forecast_into  # isort: skip
-from palpate.twin.storage import load_calibration  # isort: skip
 
 COURSE = {"fractions": 30.0, "total_gy": 60.0, "first_day": 30.0, "last_day": 59.0, "fraction_gy": 2.0}
 

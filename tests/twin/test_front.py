@@ -8,21 +8,18 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize_scalar
 
+from palpate.solvers.growth.model import GrowthModel
+from palpate.solvers.growth.parameters import Parameters
+from palpate.solvers.growth.treatment import Treatment
+from palpate.solvers.growth.voxels import voxels
+from palpate.twin.calibration.calibrate import Calibration
+from palpate.twin.calibration.draws import Draws
+from palpate.twin.calibration.posterior import Statistics
+from palpate.twin.front import front_excess, front_warnings, settled_excess
+from palpate.twin.lattice import Lattice
+from palpate.twin.priors import DIFFUSIVITY, PROLIFERATION
+from palpate.units import days_to_s, mm2_day_to_m2_s, mm_to_m, per_day_to_per_s
 from tests.twin.small import EDGE_MM, SETTINGS, history, problem
-
-import palpate.solvers  # noqa: F401  # isort: skip  (loads MPI before dolfinx)
-
-from palpate.solvers.growth.model import GrowthModel  # isort: skip
-from palpate.solvers.growth.parameters import Parameters  # isort: skip
-from palpate.solvers.growth.treatment import Treatment  # isort: skip
-from palpate.solvers.growth.voxels import voxels  # isort: skip
-from palpate.twin.calibration.calibrate import Calibration  # isort: skip
-from palpate.twin.calibration.draws import Draws  # isort: skip
-from palpate.twin.calibration.posterior import Statistics  # isort: skip
-from palpate.twin.front import front_excess, front_warnings, settled_excess  # isort: skip
-from palpate.twin.lattice import Lattice  # isort: skip
-from palpate.twin.priors import DIFFUSIVITY, PROLIFERATION  # isort: skip
-from palpate.units import days_to_s, mm2_day_to_m2_s, mm_to_m, per_day_to_per_s  # isort: skip
 
 HALF, WHOLE = 400.0, 800.0
 

@@ -8,28 +8,25 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from mpi4py import MPI
 
-from tests.twin.small import EDGE_MM, SETTINGS, history
-
-import palpate.solvers  # noqa: F401  # isort: skip  (loads MPI before dolfinx)
-from mpi4py import MPI  # isort: skip
-
-from palpate.config.section import parse_settings  # isort: skip
-from palpate.config.twin import TwinSettings  # isort: skip
-from palpate.errors import InputError  # isort: skip
-from palpate.imaging.nifti import read_nifti  # isort: skip
-from palpate.service.outlook import write_outlook  # isort: skip
-from palpate.twin.calibration.calibrate import Calibration  # isort: skip
-from palpate.twin.forecast.mass_effect import (  # isort: skip
+from palpate.config.section import parse_settings
+from palpate.config.twin import TwinSettings
+from palpate.errors import InputError
+from palpate.imaging.nifti import read_nifti
+from palpate.service.outlook import write_outlook
+from palpate.twin.calibration.calibrate import Calibration
+from palpate.twin.forecast.mass_effect import (
     NUMERICAL_LOG_STD,
     around_tumour,
     mass_effect,
     swellings_pa,
 )
-from palpate.twin.forecast.predict import predict, present  # isort: skip
-from palpate.twin.products.calibrated import calibrate_into  # isort: skip
-from palpate.twin.products.figures import DISPLACEMENTS  # isort: skip
-from palpate.twin.products.forecasted import forecast_into  # isort: skip
+from palpate.twin.forecast.predict import predict, present
+from palpate.twin.products.calibrated import calibrate_into
+from palpate.twin.products.figures import DISPLACEMENTS
+from palpate.twin.products.forecasted import forecast_into
+from tests.twin.small import EDGE_MM, SETTINGS, history
 
 QUICK = SETTINGS.model_copy(update={"max_iterations": 2, "draws": 20, "displacement_stiffnesses": 2})
 DAY = 100.0

@@ -7,22 +7,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from mpi4py import MPI
 
+from palpate.errors import InputError
+from palpate.imaging.tumour.head import inside_skull
+from palpate.imaging.tumour.history import Stiffness, TumourHistory
+from palpate.twin.calibration.calibrate import Calibration, calibrate, prepared
+from palpate.twin.calibration.calibrate import calibrated as calibrated_problem
+from palpate.twin.calibration.posterior import Problem
+from palpate.twin.forecast.predict import predict
+from palpate.twin.priors import SLOWING
+from palpate.twin.stress import elastic, followed
 from tests.laws.taylor import rates
 from tests.twin.small import EDGE_MM, SETTINGS, SHAPE, history, problem
-
-import palpate.solvers  # noqa: F401  # isort: skip  (loads MPI before dolfinx)
-from mpi4py import MPI  # isort: skip
-
-from palpate.errors import InputError  # isort: skip
-from palpate.imaging.tumour.head import inside_skull  # isort: skip
-from palpate.imaging.tumour.history import Stiffness, TumourHistory  # isort: skip
-from palpate.twin.calibration.calibrate import Calibration, calibrate, prepared  # isort: skip
-from palpate.twin.calibration.calibrate import calibrated as calibrated_problem  # isort: skip
-from palpate.twin.calibration.posterior import Problem  # isort: skip
-from palpate.twin.forecast.predict import predict  # isort: skip
-from palpate.twin.priors import SLOWING  # isort: skip
-from palpate.twin.stress import elastic, followed  # isort: skip
 
 type Values = np.ndarray
 

@@ -10,22 +10,19 @@ import meshio
 import numpy as np
 import pytest
 
+from palpate.errors import InputError
+from palpate.meshing.conforming.kuhn import kuhn_split
+from palpate.meshing.conforming.mesh_file import write_tetrahedra
+from palpate.meshing.conforming.tetrahedral_mesh import TetrahedralMesh
+from palpate.meshing.field_file import read_fields
+from palpate.twin.calibration.calibrate import Calibration, calibrate
+from palpate.twin.forecast.predict import Forecast, predict
+from palpate.twin.priors import INFILTRATED_ABOVE
+from palpate.twin.products.forecasted import forecast_into
+from palpate.twin.products.on_mesh import meshed_lattice
+from palpate.twin.storage import save_calibration
 from tests.conftest import Command
 from tests.twin.small import EDGE_MM, SETTINGS, SHAPE, history
-
-import palpate.solvers  # noqa: F401  # isort: skip  (loads MPI before dolfinx)
-
-from palpate.errors import InputError  # isort: skip
-from palpate.meshing.conforming.kuhn import kuhn_split  # isort: skip
-from palpate.meshing.conforming.mesh_file import write_tetrahedra  # isort: skip
-from palpate.meshing.conforming.tetrahedral_mesh import TetrahedralMesh  # isort: skip
-from palpate.meshing.field_file import read_fields  # isort: skip
-from palpate.twin.calibration.calibrate import Calibration, calibrate  # isort: skip
-from palpate.twin.forecast.predict import Forecast, predict  # isort: skip
-from palpate.twin.priors import INFILTRATED_ABOVE  # isort: skip
-from palpate.twin.products.forecasted import forecast_into  # isort: skip
-from palpate.twin.products.on_mesh import meshed_lattice  # isort: skip
-from palpate.twin.storage import save_calibration  # isort: skip
 
 CUBE_MM = 7.0
 

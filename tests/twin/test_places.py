@@ -7,14 +7,11 @@ from dataclasses import replace
 import numpy as np
 from scipy import ndimage
 
+from palpate.imaging.tumour.history import NON_ENHANCING, TumourScan
+from palpate.twin.lattice import lattice, on_lattice
+from palpate.twin.observation.places import between
+from palpate.twin.observation.readings import readings
 from tests.twin.small import SETTINGS, history
-
-import palpate.solvers  # noqa: F401  # isort: skip  (loads MPI before dolfinx)
-
-from palpate.imaging.tumour.history import NON_ENHANCING, TumourScan  # isort: skip
-from palpate.twin.lattice import lattice, on_lattice  # isort: skip
-from palpate.twin.observation.places import between  # isort: skip
-from palpate.twin.observation.readings import readings  # isort: skip
 
 SHAPE = (12, 11, 10)
 

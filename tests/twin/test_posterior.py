@@ -9,19 +9,16 @@ from typing import Any
 import numpy as np
 import pytest
 import scipy.stats as stats
+from mpi4py import MPI
 from scipy.special import logsumexp
 
+from palpate.twin.calibration.calibrate import calibrate
+from palpate.twin.calibration.draws import draw
+from palpate.twin.calibration.posterior import LONGEST, Problem, gradient_and_hessian, laplace, objective
+from palpate.twin.forecast.predict import predict
+from palpate.twin.growth_field import growth_shapes
 from tests.laws.chance import FALSE_ALARM
 from tests.twin.small import SETTINGS, history, problem, simulated
-
-import palpate.solvers  # noqa: F401  # isort: skip  (loads MPI before dolfinx)
-from mpi4py import MPI  # isort: skip
-
-from palpate.twin.calibration.calibrate import calibrate  # isort: skip
-from palpate.twin.calibration.draws import draw  # isort: skip
-from palpate.twin.calibration.posterior import LONGEST, Problem, gradient_and_hessian, laplace, objective  # isort: skip
-from palpate.twin.forecast.predict import predict  # isort: skip
-from palpate.twin.growth_field import growth_shapes  # isort: skip
 
 TUMOURS = 14
 LEVELS = (0.5, 0.8)

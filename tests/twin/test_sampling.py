@@ -7,13 +7,10 @@ import pytest
 import scipy.stats as stats
 from numpy.typing import NDArray
 
+from palpate.twin.calibration.draws import draw
+from palpate.twin.calibration.posterior import Laplace, Problem, laplace
 from tests.laws.chance import FALSE_ALARM
 from tests.twin.small import SETTINGS, problem
-
-import palpate.solvers  # noqa: F401  # isort: skip  (loads MPI before dolfinx)
-
-from palpate.twin.calibration.draws import draw  # isort: skip
-from palpate.twin.calibration.posterior import Laplace, Problem, laplace  # isort: skip
 
 BATCHES = 10
 STEPS = 1000

@@ -10,13 +10,10 @@ import h5py
 import numpy as np
 import pytest
 
+from palpate.errors import InputError
+from palpate.twin.calibration.calibrate import calibrate
+from palpate.twin.storage import load_calibration, save_calibration
 from tests.twin.small import SETTINGS, history
-
-import palpate.solvers  # noqa: F401  # isort: skip  (loads MPI before dolfinx)
-
-from palpate.errors import InputError  # isort: skip
-from palpate.twin.calibration.calibrate import calibrate  # isort: skip
-from palpate.twin.storage import load_calibration, save_calibration  # isort: skip
 
 
 @pytest.fixture(scope="module")

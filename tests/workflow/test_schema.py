@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from palpate.config.__main__ import main, schema_text
+from palpate.config.__main__ import main
+from palpate.config.listing import schema_text
 from palpate.config.section import Section
 from palpate.config.settings import Settings, read_settings
 from palpate.errors import InputError

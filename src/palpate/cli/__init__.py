@@ -22,6 +22,7 @@ COMMANDS = (
     "forecast",
     "outlook",
     "verify",
+    "config",
 )
 """In the order a study meets them; each is the function or group of its own name in palpate.cli.<name>."""
 

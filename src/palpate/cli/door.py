@@ -21,12 +21,13 @@ from palpate import __version__
 from palpate.blas_check import check_blas
 from palpate.cli import COMMANDS
 from palpate.cli.ranks import leave, one_thread_a_rank
+from palpate.cli.style import CONTEXT, choose_loudness, dressed
 from palpate.errors import InputError
 from palpate.machine import machine_fault
 from palpate.receipt import ORDER, begin
 
-WITHOUT_ALGEBRA = ("fetch", "deidentify")
-"""Commands that move images and multiply no matrices."""
+WITHOUT_ALGEBRA = ("fetch", "deidentify", "config")
+"""Commands that multiply no matrices."""
 
 
 class _LazyGroup(TyperGroup):
@@ -41,11 +42,7 @@ class _LazyGroup(TyperGroup):
         if cmd_name not in COMMANDS:
             return None
         named = getattr(importlib.import_module(f"palpate.cli.{cmd_name}"), cmd_name)
-        if not isinstance(named, typer.Typer):
-            single = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-            single.command(cmd_name)(named)
-            named = single
-        command = get_command(named)
+        command = get_command(dressed(cmd_name, named))
         command.name = cmd_name
         return command if isinstance(command, TyperCommand | TyperGroup) else None
 
@@ -55,13 +52,17 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-    context_settings={"max_content_width": 120},
+    context_settings=CONTEXT,
 )
 
 
 @app.callback(invoke_without_command=True)
 def _palpate(
-    context: typer.Context, *, version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False
+    context: typer.Context,
+    *,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say more: the numbers of every step.")] = False,
 ) -> None:
     """Virtual palpation: from MR elastography to stiffness maps that know their uncertainty. Not a medical device."""
     if version:
@@ -70,7 +71,8 @@ def _palpate(
     if context.invoked_subcommand is None:
         print(context.get_help())
         return
-    if context.invoked_subcommand not in WITHOUT_ALGEBRA and "--help" not in sys.argv:
+    choose_loudness(quiet=quiet, verbose=verbose)
+    if context.invoked_subcommand not in WITHOUT_ALGEBRA and not {"-h", "--help"} & set(sys.argv):
         check_blas()
     if order := os.environ.pop(ORDER, None):
         begin(order)

@@ -9,13 +9,9 @@ import json
 import sys
 from pathlib import Path
 
-from palpate.config.settings import Settings, read_settings
+from palpate.config.listing import schema_text
+from palpate.config.settings import read_settings
 from palpate.errors import InputError
-
-
-def schema_text() -> str:
-    """The JSON schema of config.yaml, as committed in workflow/schemas."""
-    return json.dumps(Settings.model_json_schema(), indent=2)
 
 
 def main(arguments: list[str]) -> str:

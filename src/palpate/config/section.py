@@ -119,6 +119,26 @@ def _is_content(text: str) -> bool:
     return not Path(text).exists()
 
 
+def checked_settings[S: Section](model: type[S], given: S | Mapping[str, Any] | None) -> S:
+    """Return the settings that a Python session gives.
+
+    Args:
+        model: the section's class.
+        given: the section, or keys and values of it; None gives the defaults.
+
+    Raises:
+        InputError: a key or value is not one that the section knows.
+    """
+    if given is None:
+        return model()
+    if isinstance(given, model):
+        return given
+    try:
+        return model.model_validate(dict(given) if isinstance(given, Mapping) else given)
+    except ValidationError as error:
+        raise settings_error("settings", error, model) from error
+
+
 def _of_file(name: str) -> dict[str, Any]:
     """Return the keys and values of a settings file."""
     path = Path(name)

@@ -5,11 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+from mpi4py import MPI
 from numpy.typing import NDArray
-
-import palpate.solvers  # noqa: F401  (the wheel's MPI before mpi4py)
-
-from mpi4py import MPI  # isort: skip
 
 from palpate.solvers.growth.oxygen import Oxygen
 from palpate.solvers.growth.oxygen_limited import LimitedTrajectory, OxygenLimitedGrowth

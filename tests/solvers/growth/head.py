@@ -6,10 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
-
-import palpate.solvers  # noqa: F401  (the wheel's MPI before mpi4py)
-
-from mpi4py import MPI  # isort: skip
+from mpi4py import MPI
 
 from palpate.solvers.growth.finite_strain import FiniteStrain
 from palpate.solvers.growth.lattice import lattice

@@ -6,11 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
+from mpi4py import MPI
 from numpy.typing import NDArray
-
-import palpate.solvers  # noqa: F401  (the wheel's MPI before mpi4py)
-
-from mpi4py import MPI  # isort: skip
 
 from palpate.solvers.growth.model import COLUMNS
 from palpate.solvers.growth.parameters import Derivative, Directions, block, collect, spread

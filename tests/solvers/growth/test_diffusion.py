@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
-
-import palpate.solvers  # noqa: F401  (the wheel's MPI before dolfinx)
-
-from dolfinx import fem, mesh  # isort: skip
+from dolfinx import fem, mesh
 from mpi4py import MPI
+from numpy.typing import NDArray
 
 from palpate.solvers.growth.diffusion import diffusion
 from palpate.solvers.growth.selling import decompose

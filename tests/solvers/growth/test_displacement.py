@@ -9,10 +9,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-import palpate.solvers  # noqa: F401  # isort: skip  (loads MPI before dolfinx)
-
-from palpate.imaging.tumour.head import COARSER  # isort: skip
-from palpate.solvers.growth.displacement import (  # isort: skip
+from palpate.imaging.tumour.head import COARSER
+from palpate.solvers.growth.displacement import (
     AROUND_MM,
     Displacing,
     Head,
@@ -20,10 +18,10 @@ from palpate.solvers.growth.displacement import (  # isort: skip
     displacing,
     lengths_mm,
 )
-from palpate.solvers.growth.finite_strain import finite_strain  # isort: skip
-from palpate.solvers.growth.mechanics import Pressure, middles_m  # isort: skip
-from palpate.solvers.growth.voxels import voxels  # isort: skip
-from palpate.units import mm_to_m  # isort: skip
+from palpate.solvers.growth.finite_strain import finite_strain
+from palpate.solvers.growth.mechanics import Pressure, middles_m
+from palpate.solvers.growth.voxels import voxels
+from palpate.units import mm_to_m
 
 type Values = NDArray[np.float64]
 

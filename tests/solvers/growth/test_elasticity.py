@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
+import dolfinx.fem.petsc
 import numpy as np
 import pytest
-from numpy.typing import NDArray
-
-import palpate.solvers  # noqa: F401  (the wheel's MPI before dolfinx)
-
-import dolfinx.fem.petsc  # isort: skip
 import ufl
 from dolfinx import fem
+from numpy.typing import NDArray
 
 from palpate.solvers.growth.elasticity import elasticity
 from palpate.solvers.growth.lattice import CORNERS, KUHN, Lattice, lattice

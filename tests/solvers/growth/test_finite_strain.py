@@ -6,10 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-
-import palpate.solvers  # noqa: F401  (the wheel's MPI before mpi4py)
-
-from mpi4py import MPI  # isort: skip
+from mpi4py import MPI
 
 from palpate.config.settings import load_settings
 from palpate.errors import InputError

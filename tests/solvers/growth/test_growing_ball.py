@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import optimize
 
-import palpate.solvers  # noqa: F401  (the wheel's MPI before dolfinx)
 from palpate.solvers.growth.elasticity import elasticity
 from palpate.solvers.growth.equilibrium import equilibrium
 from palpate.solvers.growth.hyperelasticity import hyperelasticity

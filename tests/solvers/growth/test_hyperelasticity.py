@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
-
-import palpate.solvers  # noqa: F401  (the wheel's MPI before dolfinx)
-
-import ufl  # isort: skip
+import ufl
 from dolfinx import fem
+from numpy.typing import NDArray
 
 from palpate.errors import InputError
 from palpate.solvers.growth.elasticity import elasticity

@@ -6,11 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from mpi4py import MPI
 from scipy.integrate import solve_ivp
-
-import palpate.solvers  # noqa: F401  (the wheel's MPI before mpi4py)
-
-from mpi4py import MPI  # isort: skip
 
 from palpate.errors import InputError
 from palpate.solvers.growth.model import GrowthModel

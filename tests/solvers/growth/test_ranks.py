@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
-import palpate.solvers  # noqa: F401  (the wheel's MPI before dolfinx)
-
-from dolfinx import fem, mesh  # isort: skip
+from dolfinx import fem, mesh
 from mpi4py import MPI
 
 from palpate.solvers.growth.diffusion import diffusion

@@ -5,12 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-import palpate.solvers  # noqa: F401  (loads MPI before dolfinx)
-
-from palpate.meshing.zones import Zone, cut_zones  # isort: skip
-from palpate.solvers.inversion.drift import drift_planes  # isort: skip
-from palpate.solvers.inversion.equilibrium import Equilibrium, equilibrium_of  # isort: skip
-from palpate.solvers.inversion.likelihood import Linearised, ZoneData  # isort: skip
+from palpate.meshing.zones import Zone, cut_zones
+from palpate.solvers.inversion.drift import drift_planes
+from palpate.solvers.inversion.equilibrium import Equilibrium, equilibrium_of
+from palpate.solvers.inversion.likelihood import Linearised, ZoneData
 
 UNIT_VOXEL = np.ones(3)
 INERTIA = 0.19

@@ -11,20 +11,17 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import scipy.sparse as sparse
+from mpi4py import MPI
 from numpy.typing import NDArray
 
-import palpate.solvers  # noqa: F401  (loads MPI before dolfinx)
-
-from mpi4py import MPI  # isort: skip
-
-from palpate.config.inversion import InversionSettings  # isort: skip
-from palpate.imaging.labels import Regions  # isort: skip
-from palpate.imaging.wavefield import WaveField  # isort: skip
-from palpate.meshing.zones import cut_zones  # isort: skip
-from palpate.solvers.inversion.problem import Ground  # isort: skip
-from palpate.solvers.inversion.results import informed_voxels  # isort: skip
-from palpate.solvers.inversion.run import Inversion, invert_wave_field  # isort: skip
-from tests.solvers.inversion.cases import shear_waves, wavenumber  # isort: skip
+from palpate.config.inversion import InversionSettings
+from palpate.imaging.labels import Regions
+from palpate.imaging.wavefield import WaveField
+from palpate.meshing.zones import cut_zones
+from palpate.solvers.inversion.problem import Ground
+from palpate.solvers.inversion.results import informed_voxels
+from palpate.solvers.inversion.run import Inversion, invert_wave_field
+from tests.solvers.inversion.cases import shear_waves, wavenumber
 
 VOXEL_MM, FREQUENCY_HZ, DENSITY_KG_M3 = 2.0, 90.0, 1000.0
 MODULUS_PA = 3000.0 + 900.0j

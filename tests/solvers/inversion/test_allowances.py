@@ -7,12 +7,11 @@ import pytest
 from numpy.typing import NDArray
 from scipy import sparse
 
-import palpate.solvers  # noqa: F401  # isort: skip  (loads MPI before dolfinx)
-from palpate.config.inversion import InversionSettings  # isort: skip
-from palpate.imaging.wavefield import WaveField  # isort: skip
-from palpate.solvers.inversion.allowances import BRAIN_PERCENT, add_allowances, anisotropy_percent  # isort: skip
-from palpate.solvers.inversion.hyperparameters import FIELDS, Hypotheses, PriorScale  # isort: skip
-from palpate.solvers.inversion.prior import MaternField  # isort: skip
+from palpate.config.inversion import InversionSettings
+from palpate.imaging.wavefield import WaveField
+from palpate.solvers.inversion.allowances import BRAIN_PERCENT, add_allowances, anisotropy_percent
+from palpate.solvers.inversion.hyperparameters import FIELDS, Hypotheses, PriorScale
+from palpate.solvers.inversion.prior import MaternField
 
 EXACT = InversionSettings(density_percent=0.0, samples=300)
 """Nothing but fibres to allow for."""

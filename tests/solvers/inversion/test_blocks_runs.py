@@ -10,11 +10,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from palpate.imaging.wavefield_folder import write_wave_field
+from palpate.solvers.inversion.joint import TOLERANCE
 from tests.conftest import BIN, run
 from tests.solvers.inversion.tetrahedra import BACKGROUND_PA, scanned, wave_through
-
-from palpate.imaging.wavefield_folder import write_wave_field  # isort: skip
-from palpate.solvers.inversion.joint import TOLERANCE  # isort: skip
 
 LABEL = "sub-box"
 SHAPE = (13, 10, 10)

@@ -9,9 +9,22 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from mpi4py import MPI
 from numpy.typing import NDArray
 from scipy.ndimage import map_coordinates
 
+from palpate.imaging.labels import no_regions
+from palpate.solvers.inversion.checkpoint import Checkpoint
+from palpate.solvers.inversion.course import Course
+from palpate.solvers.inversion.drift import drift_planes
+from palpate.solvers.inversion.equilibrium import Scales
+from palpate.solvers.inversion.gauss_newton import Fit, maximise
+from palpate.solvers.inversion.hyperparameters import FIELDS, Hypotheses, PriorScale
+from palpate.solvers.inversion.likelihood import ZoneData
+from palpate.solvers.inversion.point import Problem
+from palpate.solvers.inversion.prior import MaternField
+from palpate.solvers.inversion.problem import DIVERGENCE_PER_STRAIN
+from palpate.solvers.inversion.zone_solver import Tally, ZoneSolver
 from tests.laws.chance import assert_coverage, assert_uniform
 from tests.solvers.inversion.cases import UNIT_VOXEL, box, unit_noise
 from tests.solvers.inversion.tetrahedra import (
@@ -22,21 +35,6 @@ from tests.solvers.inversion.tetrahedra import (
     scanned,
     wave_through,
 )
-
-from mpi4py import MPI  # isort: skip
-
-from palpate.solvers.inversion.checkpoint import Checkpoint  # isort: skip
-from palpate.solvers.inversion.drift import drift_planes  # isort: skip
-from palpate.solvers.inversion.equilibrium import Scales  # isort: skip
-from palpate.solvers.inversion.course import Course  # isort: skip
-from palpate.solvers.inversion.gauss_newton import Fit, maximise  # isort: skip
-from palpate.solvers.inversion.point import Problem  # isort: skip
-from palpate.solvers.inversion.likelihood import ZoneData  # isort: skip
-from palpate.imaging.labels import no_regions  # isort: skip
-from palpate.solvers.inversion.hyperparameters import FIELDS, Hypotheses, PriorScale  # isort: skip
-from palpate.solvers.inversion.prior import MaternField  # isort: skip
-from palpate.solvers.inversion.problem import DIVERGENCE_PER_STRAIN  # isort: skip
-from palpate.solvers.inversion.zone_solver import Tally, ZoneSolver  # isort: skip
 
 pytestmark = pytest.mark.long
 

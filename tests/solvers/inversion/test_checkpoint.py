@@ -9,20 +9,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from mpi4py import MPI
 from numpy.typing import NDArray
 
+from palpate.config.inversion import InversionSettings
+from palpate.imaging.wavefield import WaveField
+from palpate.meshing.zones import cut_zones
+from palpate.solvers.inversion import checkpoint, evidence, gauss_newton
+from palpate.solvers.inversion.acceleration import Acceleration, Pair
+from palpate.solvers.inversion.checkpoint import read_arrays, write_arrays
+from palpate.solvers.inversion.problem import Ground
+from palpate.solvers.inversion.run import Inversion, invert_wave_field
 from tests.solvers.inversion.tetrahedra import BACKGROUND_PA, scanned, wave_through
-
-from mpi4py import MPI  # isort: skip
-
-from palpate.config.inversion import InversionSettings  # isort: skip
-from palpate.imaging.wavefield import WaveField  # isort: skip
-from palpate.meshing.zones import cut_zones  # isort: skip
-from palpate.solvers.inversion import checkpoint, evidence, gauss_newton  # isort: skip
-from palpate.solvers.inversion.acceleration import Acceleration, Pair  # isort: skip
-from palpate.solvers.inversion.checkpoint import read_arrays, write_arrays  # isort: skip
-from palpate.solvers.inversion.problem import Ground  # isort: skip
-from palpate.solvers.inversion.run import Inversion, invert_wave_field  # isort: skip
 
 SHAPE = (7, 5, 5)
 ZONES = 2

@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from mpi4py import MPI
 from numpy.typing import NDArray
 
+from palpate.config.inversion import InversionSettings
+from palpate.imaging.labels import no_regions
+from palpate.imaging.wavefield import WaveField
+from palpate.meshing.zones import cut_zones
+from palpate.solvers.inversion import coarse
+from palpate.solvers.inversion.coarse import Blocks, starting_course
+from palpate.solvers.inversion.hyperparameters import Hypotheses, PriorScale
+from palpate.solvers.inversion.prior import MaternField
+from palpate.solvers.inversion.problem import Ground, measure, problem_of
+from palpate.solvers.inversion.run import Inversion, invert_wave_field
+from palpate.solvers.inversion.zone_solver import Tally
 from tests.solvers.inversion.tetrahedra import BACKGROUND_PA, VOXEL_M, scanned, wave_through
-
-from mpi4py import MPI  # isort: skip
-
-from palpate.config.inversion import InversionSettings  # isort: skip
-from palpate.imaging.labels import no_regions  # isort: skip
-from palpate.imaging.wavefield import WaveField  # isort: skip
-from palpate.meshing.zones import cut_zones  # isort: skip
-from palpate.solvers.inversion import coarse  # isort: skip
-from palpate.solvers.inversion.coarse import Blocks, starting_course  # isort: skip
-from palpate.solvers.inversion.hyperparameters import Hypotheses, PriorScale  # isort: skip
-from palpate.solvers.inversion.prior import MaternField  # isort: skip
-from palpate.solvers.inversion.problem import Ground, measure, problem_of  # isort: skip
-from palpate.solvers.inversion.run import Inversion, invert_wave_field  # isort: skip
-from palpate.solvers.inversion.zone_solver import Tally  # isort: skip
 
 BOX = (11, 11, 11)
 LONG_HZ, SHORT_HZ = 50.0, 90.0
@@ -98,13 +96,13 @@ def test_blocks_that_do_not_carry_the_waves_are_not_asked() -> None:
 def test_a_mask_too_thin_for_blocks_starts_flat(field: WaveField) -> None:
     """Nine voxels are four blocks: no element has neighbours on both sides."""
     thin = WaveField(
-        field.displacement_m[:9],
-        field.mask[:9],
-        field.affine_mm,
-        field.frequency_hz,
-        field.noise_std_m,
-        field.density_kg_m3,
-        field.label,
+        displacement_m=field.displacement_m[:9],
+        mask=field.mask[:9],
+        affine_mm=field.affine_mm,
+        frequency_hz=field.frequency_hz,
+        noise_std_m=field.noise_std_m,
+        density_kg_m3=field.density_kg_m3,
+        label=field.label,
     )
     assert _without_blocks(thin)
     assert not np.any(_start(thin))

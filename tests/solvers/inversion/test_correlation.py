@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-import palpate.solvers  # noqa: F401  # isort: skip  (loads MPI before dolfinx)
-from palpate.solvers.inversion.correlation import edge_of, matern  # isort: skip
+from palpate.solvers.inversion.correlation import edge_of, matern
 
 STEPS = np.array(sorted({tuple(sorted(step)) for step in itertools.product(range(4), repeat=3)}))
 """Between voxels, in edges."""

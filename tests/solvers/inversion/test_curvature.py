@@ -6,10 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tests.laws.operators import ROUNDING, assert_adjoint, assert_not_above
-from tests.solvers.inversion.cases import box, linearise, plane_wave_data, varied
-
-from palpate.solvers.inversion.curvature import (  # isort: skip
+from palpate.solvers.inversion.curvature import (
     FOLLOW_ABOVE,
     KEEP_ABOVE,
     Informed,
@@ -17,7 +14,9 @@ from palpate.solvers.inversion.curvature import (  # isort: skip
     informed_directions,
     orthonormal,
 )
-from palpate.solvers.inversion.taper import BAND, foot  # isort: skip
+from palpate.solvers.inversion.taper import BAND, foot
+from tests.laws.operators import ROUNDING, assert_adjoint, assert_not_above
+from tests.solvers.inversion.cases import box, linearise, plane_wave_data, varied
 
 ZONE = box(7, 5, 5)
 SIZE = 2 * len(ZONE.voxels)

@@ -7,9 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from palpate.solvers.inversion.drift import drift_planes
 from tests.solvers.inversion.cases import box, linearise, plane_wave_data, varied
-
-from palpate.solvers.inversion.drift import drift_planes  # isort: skip
 
 MASK = np.ones((6, 5, 4), dtype=bool)
 MASK[:3, 0, 1] = False

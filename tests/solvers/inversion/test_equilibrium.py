@@ -11,13 +11,12 @@ import scipy.sparse as sparse
 import scipy.sparse.linalg
 from numpy.typing import NDArray
 
+from palpate.meshing.zones import Zone, cut_zones
+from palpate.solvers.inversion.equilibrium import Equilibrium, Scales, equilibrium_of
+from palpate.solvers.inversion.factor import Factorisation
 from tests.laws.operators import ROUNDING, assert_symmetric
 from tests.laws.taylor import rates
 from tests.solvers.inversion.cases import INERTIA, box, shear_waves, wavenumber
-
-from palpate.meshing.zones import Zone, cut_zones  # isort: skip
-from palpate.solvers.inversion.equilibrium import Equilibrium, Scales, equilibrium_of  # isort: skip
-from palpate.solvers.inversion.factor import Factorisation  # isort: skip
 
 UNEQUAL = np.array([1.0, 1.3, 1.7])
 """Voxel edges that mix up wherever axes are mixed up."""

@@ -6,16 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from mpi4py import MPI
 from numpy.typing import NDArray
 from scipy import sparse
 
-from tests.laws import operators
-from tests.laws.ranks import dealt
-
-import palpate.solvers  # noqa: F401  # isort: skip  (loads MPI before dolfinx)
-from mpi4py import MPI  # isort: skip
-
-from palpate.solvers.inversion.evidence import (  # isort: skip
+from palpate.solvers.inversion.evidence import (
     COUPLING_BOUNDS,
     HYPERPRIOR_LENGTH_MM,
     HYPERPRIOR_SPREAD,
@@ -27,8 +22,10 @@ from palpate.solvers.inversion.evidence import (  # isort: skip
     fit_prior,
     join_frequencies,
 )
-from palpate.solvers.inversion.hyperparameters import FIELDS, Hypotheses, PriorScale  # isort: skip
-from palpate.solvers.inversion.prior import MaternField  # isort: skip
+from palpate.solvers.inversion.hyperparameters import FIELDS, Hypotheses, PriorScale
+from palpate.solvers.inversion.prior import MaternField
+from tests.laws import operators
+from tests.laws.ranks import dealt
 
 VOXEL_MM = np.array([3.0, 3.0, 4.0])
 ROUNDED_MM = 0.72 * 36.0 ** (1.0 / 3.0)

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from mpi4py import MPI
 
+from palpate.solvers.inversion.factors import BOUNDS, HYPERPRIOR_SPREAD, expected_factors, fit_factors
+from palpate.solvers.inversion.hyperparameters import Hypotheses
 from tests.laws.ranks import dealt
 from tests.solvers.inversion.test_evidence import FACTORS, TRUTH, VOXEL_MM, _dense_log_evidence, _zone
-
-import palpate.solvers  # noqa: F401  # isort: skip  (loads MPI before dolfinx)
-from mpi4py import MPI  # isort: skip
-
-from palpate.solvers.inversion.factors import BOUNDS, HYPERPRIOR_SPREAD, expected_factors, fit_factors  # isort: skip
-from palpate.solvers.inversion.hyperparameters import Hypotheses  # isort: skip
 
 EXPECTED = np.array([2.0, 1.0, 1.0])
 START = Hypotheses((TRUTH,), (1.0,), expected_factors(EXPECTED))

@@ -7,11 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-import palpate.solvers  # noqa: F401  # isort: skip  (loads MPI before dolfinx)
-from palpate.solvers.inversion.fit_warnings import fit_warnings  # isort: skip
-from palpate.solvers.inversion.noise import Noise  # isort: skip
-from palpate.solvers.inversion.residuals import Residuals  # isort: skip
-from palpate.solvers.inversion.slices import NO_TURNS, SliceTurns  # isort: skip
+from palpate.solvers.inversion.fit_warnings import fit_warnings
+from palpate.solvers.inversion.noise import Noise
+from palpate.solvers.inversion.residuals import Residuals
+from palpate.solvers.inversion.slices import NO_TURNS, SliceTurns
 
 NOISE = Noise(1e-6, 1e-6, "stated")
 CLEAN = Residuals(

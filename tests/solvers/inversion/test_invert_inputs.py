@@ -10,11 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from palpate.imaging.wavefield import WaveField
+from palpate.imaging.wavefield_folder import write_wave_field
 from tests.conftest import Outcome
-
-import palpate.solvers  # noqa: F401  # isort: skip  (loads MPI before dolfinx)
-from palpate.imaging.wavefield import WaveField  # isort: skip
-from palpate.imaging.wavefield_folder import write_wave_field  # isort: skip
 
 LABEL = "sub-01_ses-01"
 SHAPE = (6, 5, 5)
@@ -25,7 +23,15 @@ type Inside = Callable[..., Outcome]
 def _field(shape: tuple[int, int, int] = SHAPE) -> WaveField:
     place = np.argwhere(np.ones(shape, dtype=bool)).reshape(*shape, 3)
     wave = 1e-5 * np.exp((-0.05 - 0.3j) * place[..., :1]) * np.array([0.2, 1.0, 0.5j])
-    return WaveField(wave, np.ones(shape, dtype=bool), np.diag([2.0, 2.0, 2.0, 1.0]), 60.0, 2e-7, 1000.0, LABEL)
+    return WaveField(
+        displacement_m=wave,
+        mask=np.ones(shape, dtype=bool),
+        affine_mm=np.diag([2.0, 2.0, 2.0, 1.0]),
+        frequency_hz=60.0,
+        noise_std_m=2e-7,
+        density_kg_m3=1000.0,
+        label=LABEL,
+    )
 
 
 def _write(field: WaveField, folder: Path) -> Path:

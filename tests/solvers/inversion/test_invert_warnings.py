@@ -9,12 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from palpate.imaging.wavefield import WaveField
+from palpate.imaging.wavefield_folder import write_wave_field
 from tests.conftest import Outcome
 from tests.imaging.shear_waves import shear_waves
-
-import palpate.solvers  # noqa: F401  # isort: skip  (loads MPI before dolfinx)
-from palpate.imaging.wavefield import WaveField  # isort: skip
-from palpate.imaging.wavefield_folder import write_wave_field  # isort: skip
 
 LABEL = "sub-01_ses-01"
 DIRECT = {"method": "direct"}

@@ -6,28 +6,24 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
+from mpi4py import MPI
 from numpy.typing import NDArray
 from scipy import sparse
 
-from tests.laws.chance import assert_covariance, assert_mean_square
-from tests.laws.ranks import dealt
-
-import palpate.solvers  # noqa: F401  # isort: skip  (loads MPI before dolfinx)
-from mpi4py import MPI  # isort: skip
-
-from palpate.meshing.zones import cut_zones  # isort: skip
-
-from palpate.solvers.inversion import deflation, log_determinant  # isort: skip
-from palpate.solvers.inversion.deflation import Deflation  # isort: skip
-from palpate.solvers.inversion.joint import (  # isort: skip
+from palpate.meshing.zones import cut_zones
+from palpate.solvers.inversion import deflation, log_determinant
+from palpate.solvers.inversion.deflation import Deflation
+from palpate.solvers.inversion.hyperparameters import FIELDS, Hypotheses, PriorScale
+from palpate.solvers.inversion.joint import (
     DRAW_TOLERANCE,
     TOLERANCE,
     DivergenceError,
     JointPosterior,
     ZoneCurvature,
 )
-from palpate.solvers.inversion.hyperparameters import FIELDS, Hypotheses, PriorScale  # isort: skip
-from palpate.solvers.inversion.prior import MaternField  # isort: skip
+from palpate.solvers.inversion.prior import MaternField
+from tests.laws.chance import assert_covariance, assert_mean_square
+from tests.laws.ranks import dealt
 
 DIRECTIONS = 24
 """Informed directions of each zone."""

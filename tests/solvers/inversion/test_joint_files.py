@@ -9,15 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from palpate.config.maps import MapsSettings
+from palpate.imaging.dicom_maps import write_dicom_maps
+from palpate.imaging.maps import read_map
+from palpate.imaging.stiffness_folder import read_stiffness
+from palpate.imaging.wavefield import WaveField
+from palpate.imaging.wavefield_folder import write_wave_field
 from tests.conftest import Outcome
-
-import palpate.solvers  # noqa: F401  # isort: skip  (loads MPI before dolfinx)
-from palpate.config.maps import MapsSettings  # isort: skip
-from palpate.imaging.dicom_maps import write_dicom_maps  # isort: skip
-from palpate.imaging.maps import read_map  # isort: skip
-from palpate.imaging.stiffness_folder import read_stiffness  # isort: skip
-from palpate.imaging.wavefield import WaveField  # isort: skip
-from palpate.imaging.wavefield_folder import write_wave_field  # isort: skip
 
 LABEL = "sub-01_ses-01"
 SHAPE = (6, 5, 5)
@@ -39,7 +37,18 @@ def _write(folder: Path, frequency_hz: float, density_kg_m3: float = 1000.0) -> 
     affine_mm = np.diag([2.0, 2.0, 2.0, 1.0])
     folder.mkdir(exist_ok=True)
     mask = np.ones(SHAPE, dtype=bool)
-    write_wave_field(folder, WaveField(wave, mask, affine_mm, frequency_hz, 2e-7, density_kg_m3, LABEL))
+    write_wave_field(
+        folder,
+        WaveField(
+            displacement_m=wave,
+            mask=mask,
+            affine_mm=affine_mm,
+            frequency_hz=frequency_hz,
+            noise_std_m=2e-7,
+            density_kg_m3=density_kg_m3,
+            label=LABEL,
+        ),
+    )
 
 
 @pytest.fixture

@@ -7,18 +7,16 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
+from mpi4py import MPI
 from numpy.typing import NDArray
 
+from palpate.config.inversion import InversionSettings
+from palpate.imaging.wavefield import WaveField
+from palpate.meshing.zones import cut_zones
+from palpate.solvers.inversion.joint import TOLERANCE
+from palpate.solvers.inversion.problem import Ground
+from palpate.solvers.inversion.run import Inversion, invert_together, invert_wave_field
 from tests.solvers.inversion.tetrahedra import BACKGROUND_PA, VOXEL_M, scanned, wave_through
-
-from mpi4py import MPI  # isort: skip
-
-from palpate.config.inversion import InversionSettings  # isort: skip
-from palpate.imaging.wavefield import WaveField  # isort: skip
-from palpate.meshing.zones import cut_zones  # isort: skip
-from palpate.solvers.inversion.joint import TOLERANCE  # isort: skip
-from palpate.solvers.inversion.problem import Ground  # isort: skip
-from palpate.solvers.inversion.run import Inversion, invert_together, invert_wave_field  # isort: skip
 
 BOX, BAR, ZONES = (9, 9, 9), (9, 5, 5), 3
 INNER = (slice(2, -2),) * 3

@@ -9,6 +9,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from palpate.meshing.zones import Zone, cut_zones
+from palpate.solvers.inversion.equilibrium import equilibrium_of
+from palpate.solvers.inversion.likelihood import PRESSURE_FREEDOM, Linearised, ZoneData
 from tests.laws.chance import assert_mean_square
 from tests.laws.lattice import TURNS, Turn
 from tests.laws.operators import assert_positive, assert_symmetric
@@ -23,10 +26,6 @@ from tests.solvers.inversion.cases import (
     plane_wave_data,
     varied,
 )
-
-from palpate.meshing.zones import Zone, cut_zones  # isort: skip
-from palpate.solvers.inversion.equilibrium import equilibrium_of  # isort: skip
-from palpate.solvers.inversion.likelihood import PRESSURE_FREEDOM, Linearised, ZoneData  # isort: skip
 
 ZONE = box(5, 7, 5)
 SOLVER = 1e-7

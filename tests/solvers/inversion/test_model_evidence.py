@@ -6,18 +6,16 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from mpi4py import MPI
 from numpy.typing import NDArray
 
+from palpate.imaging.labels import no_regions
+from palpate.solvers.inversion.hyperparameters import FIELDS, Hypotheses, PriorScale
+from palpate.solvers.inversion.joint import TOLERANCE, JointPosterior, ZoneCurvature
+from palpate.solvers.inversion.model_evidence import Evidence, evidence_of, sum_of
+from palpate.solvers.inversion.prior import MaternField
+from palpate.solvers.inversion.zone_solver import Tally, ZoneSolver, ZoneState
 from tests.solvers.inversion.cases import box, plane_wave_data
-
-from mpi4py import MPI  # isort: skip
-
-from palpate.solvers.inversion.joint import TOLERANCE, JointPosterior, ZoneCurvature  # isort: skip
-from palpate.solvers.inversion.model_evidence import Evidence, evidence_of, sum_of  # isort: skip
-from palpate.imaging.labels import no_regions  # isort: skip
-from palpate.solvers.inversion.hyperparameters import FIELDS, Hypotheses, PriorScale  # isort: skip
-from palpate.solvers.inversion.prior import MaternField  # isort: skip
-from palpate.solvers.inversion.zone_solver import Tally, ZoneSolver, ZoneState  # isort: skip
 
 MASK = np.ones((5, 4, 4), dtype=bool)
 VOXEL_MM = np.array([2.0, 2.0, 2.0])

@@ -7,11 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from palpate.imaging.wavefield import WaveField
+from palpate.solvers.inversion.noise import measured_noise, noise_of
 from tests.solvers.inversion.cases import shear_waves
-
-import palpate.solvers  # noqa: F401  # isort: skip  (loads MPI before dolfinx)
-from palpate.imaging.wavefield import WaveField  # isort: skip
-from palpate.solvers.inversion.noise import measured_noise, noise_of  # isort: skip
 
 MASK = np.ones((16, 14, 12), dtype=bool)
 MASK[:5, :4] = False
@@ -30,7 +28,15 @@ def _waves(k: complex) -> np.ndarray:
 
 def _field(noise_std_m: float | None) -> WaveField:
     displacement = 1e-6 * (_waves(0.3) + _noise(0.04, 0))
-    return WaveField(displacement, MASK, np.diag([2.0, 2.0, 2.0, 1.0]), 60.0, noise_std_m, 1000.0, "sub-x")
+    return WaveField(
+        displacement_m=displacement,
+        mask=MASK,
+        affine_mm=np.diag([2.0, 2.0, 2.0, 1.0]),
+        frequency_hz=60.0,
+        noise_std_m=noise_std_m,
+        density_kg_m3=1000.0,
+        label="sub-x",
+    )
 
 
 @pytest.mark.parametrize("std", [0.01, 0.05, 0.3])

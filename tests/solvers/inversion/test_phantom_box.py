@@ -7,16 +7,14 @@ from dataclasses import replace
 import nibabel as nib
 import numpy as np
 import pytest
+from mpi4py import MPI
 
+from palpate.config.inversion import InversionSettings
+from palpate.imaging.wavefield_folder import read_wave_fields
+from palpate.meshing.zones import cut_zones
+from palpate.solvers.inversion.problem import Ground
+from palpate.solvers.inversion.run import invert_wave_field
 from tests.conftest import CHECKOUT
-
-from mpi4py import MPI  # isort: skip
-
-from palpate.config.inversion import InversionSettings  # isort: skip
-from palpate.imaging.wavefield_folder import read_wave_fields  # isort: skip
-from palpate.meshing.zones import cut_zones  # isort: skip
-from palpate.solvers.inversion.problem import Ground  # isort: skip
-from palpate.solvers.inversion.run import invert_wave_field  # isort: skip
 
 BOX = CHECKOUT.parent / "shared" / "data" / "phantom-box"
 pytestmark = pytest.mark.skipif(not BOX.exists(), reason="the shared data set phantom-box is not here")

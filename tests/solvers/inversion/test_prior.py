@@ -9,12 +9,10 @@ import pytest
 from numpy.typing import NDArray
 from scipy import sparse
 
+from palpate.solvers.inversion.hyperparameters import FIELDS, Hypotheses, PriorScale
+from palpate.solvers.inversion.prior import AMPLITUDE_SPREAD, MaternField
 from tests.laws.chance import assert_covariance, assert_mean_square
 from tests.laws.operators import assert_adjoint, assert_positive, assert_symmetric
-
-import palpate.solvers  # noqa: F401  # isort: skip  (loads MPI before dolfinx)
-from palpate.solvers.inversion.hyperparameters import FIELDS, Hypotheses, PriorScale  # isort: skip
-from palpate.solvers.inversion.prior import AMPLITUDE_SPREAD, MaternField  # isort: skip
 
 VOXEL_MM = np.array([2.0, 2.5, 3.0])
 SCALE = PriorScale(

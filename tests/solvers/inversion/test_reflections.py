@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from palpate.solvers.inversion.correlation import correlation, edge_of
+from palpate.solvers.inversion.correlation import correlation, edge_of, matern
 from palpate.solvers.inversion.reflections import Reflections
 
 VOXEL_MM = np.array([2.0, 2.0, 3.0])
@@ -28,7 +28,7 @@ def test_products_are_those_with_the_whole_matrix(shape: tuple[int, int, int]) -
     ijk, columns = _zone(shape)
     box = Reflections(ijk, VOXEL_MM)
     for length_mm, roughness in ((6.0, 0.0), (24.0, 0.5)):
-        found = box.unfold(box.times(box.matern_blocks(length_mm, roughness), box.fold(columns)))
+        found = box.unfold(box.times(box.blocks_of(matern, length_mm, roughness), box.fold(columns)))
         exact = correlation(ijk * VOXEL_MM, length_mm, roughness, edge_of(VOXEL_MM)) @ columns
         assert np.abs(found - exact).max() <= 1e-13 * len(ijk)
 

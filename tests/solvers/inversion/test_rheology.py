@@ -8,13 +8,9 @@ import scipy.integrate
 import scipy.stats as stats
 from numpy.typing import NDArray
 
-from tests.laws.chance import assert_mean_square
-from tests.laws.taylor import gradient_remainders, rates
-from tests.solvers.inversion.cases import UNIT_VOXEL, box, linearise, plane_wave_data, varied
-
-from palpate.config.inversion import InversionSettings  # isort: skip
-from palpate.solvers.inversion.curvature import Whitening  # isort: skip
-from palpate.solvers.inversion.rheology import (  # isort: skip
+from palpate.config.inversion import InversionSettings
+from palpate.solvers.inversion.curvature import Whitening
+from palpate.solvers.inversion.rheology import (
     SPRINGPOT_VISCOSITY_PA_S,
     Dispersion,
     KelvinVoigt,
@@ -23,8 +19,11 @@ from palpate.solvers.inversion.rheology import (  # isort: skip
     dispersions,
     reference_hz,
 )
-from palpate.solvers.inversion.summary import INTERVAL_95, log_normal, of_draws, of_increasing  # isort: skip
-from palpate.solvers.inversion.zone_solver import Tally, ZoneSolver  # isort: skip
+from palpate.solvers.inversion.summary import INTERVAL_95, log_normal, of_draws, of_increasing
+from palpate.solvers.inversion.zone_solver import Tally, ZoneSolver
+from tests.laws.chance import assert_mean_square
+from tests.laws.taylor import gradient_remainders, rates
+from tests.solvers.inversion.cases import UNIT_VOXEL, box, linearise, plane_wave_data, varied
 
 LAWS = (KelvinVoigt(), Springpot())
 OMEGA = 2 * np.pi * 50.0

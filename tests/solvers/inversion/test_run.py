@@ -9,21 +9,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import scipy.stats as stats
+from mpi4py import MPI
 from numpy.typing import NDArray
 
+from palpate.config.inversion import InversionSettings
+from palpate.imaging.wavefield import WaveField
+from palpate.meshing.zones import cut_zones
+from palpate.solvers.inversion.joint import DRAW_TOLERANCE, TOLERANCE
+from palpate.solvers.inversion.load_balance import LoadBalance
+from palpate.solvers.inversion.problem import Ground, share_out
+from palpate.solvers.inversion.run import Inversion, invert_wave_field
+from palpate.solvers.inversion.zone_solver import ZONES, Carried, ZoneSolver
 from tests.laws.chance import FALSE_ALARM
 from tests.solvers.inversion.tetrahedra import BACKGROUND_PA, VOXEL_M, scanned, wave_through
-
-from mpi4py import MPI  # isort: skip
-
-from palpate.config.inversion import InversionSettings  # isort: skip
-from palpate.imaging.wavefield import WaveField  # isort: skip
-from palpate.meshing.zones import cut_zones  # isort: skip
-from palpate.solvers.inversion.joint import DRAW_TOLERANCE, TOLERANCE  # isort: skip
-from palpate.solvers.inversion.load_balance import LoadBalance  # isort: skip
-from palpate.solvers.inversion.problem import Ground, share_out  # isort: skip
-from palpate.solvers.inversion.run import Inversion, invert_wave_field  # isort: skip
-from palpate.solvers.inversion.zone_solver import ZONES, Carried, ZoneSolver  # isort: skip
 
 BOX = (9, 9, 9)
 BAR = (9, 5, 5)

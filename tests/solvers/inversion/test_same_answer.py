@@ -15,10 +15,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from palpate.solvers.inversion.joint import TOLERANCE
 from tests.conftest import BIN, CHECKOUT, user_environment
 from tests.solvers.inversion.small_fields import CASES
-
-from palpate.solvers.inversion.joint import TOLERANCE  # isort: skip
 
 ONE_ANSWER = "one answer"
 """Group of tests that share the runs below, on one worker."""

@@ -19,13 +19,12 @@ import pytest
 import scipy.sparse as sparse
 from numpy.typing import NDArray
 
+from palpate.meshing.zones import Zone, cut_zones
+from palpate.solvers.inversion.equilibrium import equilibrium_of
+from palpate.solvers.inversion.likelihood import PRESSURE_FREEDOM, ZoneData
 from tests.laws.chance import assert_mean_square, assert_mean_square_not_above
 from tests.laws.operators import assert_not_above
 from tests.solvers.inversion.cases import UNIT_VOXEL, consistent, linearise, plane_wave_data, unit_noise, varied
-
-from palpate.meshing.zones import Zone, cut_zones  # isort: skip
-from palpate.solvers.inversion.equilibrium import equilibrium_of  # isort: skip
-from palpate.solvers.inversion.likelihood import PRESSURE_FREEDOM, ZoneData  # isort: skip
 
 SHAPE = (7, 5, 5)
 

@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from palpate.solvers.inversion.fit_warnings import TURNED
+from palpate.solvers.inversion.slices import NO_TURNS, SliceTurns, slice_turns
 from tests.solvers.inversion.cases import box, homogeneous, linearise, plane_wave_data
-
-from palpate.solvers.inversion.fit_warnings import TURNED  # isort: skip
-from palpate.solvers.inversion.slices import NO_TURNS, SliceTurns, slice_turns  # isort: skip
 
 SHAPE = (13, 13, 9)
 MASK = np.ones(SHAPE, dtype=bool)

@@ -5,11 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-import palpate.solvers  # noqa: F401  # isort: skip  (loads MPI before dolfinx)
-from palpate.imaging.labels import no_regions  # isort: skip
-from palpate.solvers.inversion.hyperparameters import Hypotheses, PriorScale  # isort: skip
-from palpate.solvers.inversion.prior import MaternField  # isort: skip
-from palpate.solvers.inversion.surprise import NOTABLE, loosened, notable  # isort: skip
+from palpate.imaging.labels import no_regions
+from palpate.solvers.inversion.hyperparameters import Hypotheses, PriorScale
+from palpate.solvers.inversion.prior import MaternField
+from palpate.solvers.inversion.surprise import NOTABLE, loosened, notable
 
 MASK = np.ones((25, 23, 21), dtype=bool)
 VOXEL_MM = np.full(3, 2.0)

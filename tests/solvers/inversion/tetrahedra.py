@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import dolfinx
 import numpy as np
+from mpi4py import MPI
 from numpy.typing import NDArray
 
-import palpate.solvers  # noqa: F401  (loads MPI before dolfinx)
-
-import dolfinx  # isort: skip
-from mpi4py import MPI  # isort: skip
-
-from palpate.imaging.wavefield import WaveField  # isort: skip
-from palpate.solvers.wave import WaveProblem, solve_wave  # isort: skip
-from tests.solvers.inversion.cases import shear_waves  # isort: skip
+from palpate.imaging.wavefield import WaveField
+from palpate.solvers.wave import WaveProblem, solve_wave
+from tests.solvers.inversion.cases import shear_waves
 
 FREQUENCY_HZ = 90.0
 """A zone of 16 mm then spans as much of a wave as the default zone of 24 mm does at 60 Hz."""

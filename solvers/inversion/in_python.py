@@ -1,0 +1,168 @@
+"""Inversion of a wave field that a Python session holds: `palpate.invert`.
+
+It takes the steps of `palpate invert` on one wave field, on one process or, collectively, on all ranks of MPI, and
+gives the same numbers. Nothing is written until the posterior is saved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mpi4py import MPI
+from numpy.typing import NDArray
+
+from palpate.config.inversion import InversionSettings
+from palpate.config.mesh import MeshSettings
+from palpate.config.section import checked_settings
+from palpate.errors import InputError
+from palpate.imaging.labels import Regions, read_classes, read_regions
+from palpate.imaging.stiffness_folder import MODULI, Samples
+from palpate.imaging.stiffness_posterior import ModulusPosterior, StiffnessPosterior, warnings_of
+from palpate.imaging.wave_checks import wave_warnings
+from palpate.imaging.wavefield import WaveField
+from palpate.meshing.zone_mesh import zones_of
+from palpate.progress import say
+from palpate.solvers.inversion.correlation import Correlation, matern
+from palpate.solvers.inversion.problem import Ground
+from palpate.solvers.inversion.results import (
+    Target,
+    common_record,
+    fit_record,
+    frequency_record,
+    informed_voxels,
+    write_parameters,
+    write_posterior,
+    write_record,
+)
+from palpate.solvers.inversion.rheology import reference_hz
+from palpate.solvers.inversion.run import Inversion, invert_wave_field
+from palpate.solvers.inversion.session import demand_plausible
+from palpate.solvers.inversion.summary import log_normal
+from palpate.units import pa_to_kpa
+
+
+def invert(
+    field: WaveField,
+    settings: InversionSettings | Mapping[str, Any] | None = None,
+    *,
+    labels: Path | str | None = None,
+    anatomy: Path | str | None = None,
+    correlation: Correlation = matern,
+    comm: MPI.Comm | None = None,
+) -> StiffnessPosterior:
+    """Return the posterior of the complex shear modulus over the voxels of a wave field's mask.
+
+    Args:
+        field: wave field at one frequency, with all three components.
+        settings: settings of the inversion, such as {"samples": 400}; None for the defaults.
+        labels: segmentation of the anatomy (NIfTI) in the wave field's world: its regions may differ in mean stiffness.
+        anatomy: image of the anatomy (NIfTI) in the wave field's world, of which three classes of brightness may differ
+            in mean stiffness; not used where labels are given.
+        correlation: correlation of stiffness between voxels, for another prior than the default.
+        comm: MPI ranks that share the work; all of the job by default. The result is the same on every rank, and only
+            one of them may save it.
+
+    Raises:
+        InputError: the wave field, a setting or an image cannot be used.
+    """
+    comm = comm or MPI.COMM_WORLD
+    chosen = checked_settings(InversionSettings, settings)
+    demand_plausible(chosen)
+    field.demand_three()
+    if chosen.method != "nonlinear":
+        raise InputError(
+            "palpate.invert",
+            found=f"method {chosen.method!r}",
+            expected="method 'nonlinear', the one with a posterior",
+            advice="For the algebraic baseline call palpate.solvers.inversion.direct.direct_inversion(field).",
+        )
+    for one in wave_warnings(field):
+        say(f"{field.label}: {one}")  # before the fit: what is wrong with the waves may end it
+    zones = zones_of(field.mask, field.voxel_size_mm, MeshSettings())
+    ground = Ground(zones, _regions(field, labels, anatomy), correlation=correlation)
+    inversion = invert_wave_field(field, ground, chosen, comm)
+    return posterior_of_field(field, inversion, chosen)
+
+
+def posterior_of_field(field: WaveField, inversion: Inversion, settings: InversionSettings) -> StiffnessPosterior:
+    """Return what a Python session sees of an inversion: the numbers of its files.
+
+    Args:
+        field: wave field that was inverted.
+        inversion: its posterior.
+        settings: settings of the inversion.
+    """
+    digest = _digest(field)
+    target = Target(Path(), field, field.label, digest, wave_warnings(field))
+    own = frequency_record(target, inversion, settings)
+    common = fit_record(inversion, settings) | common_record(settings, {"wavefield": digest})
+    if settings.rheology != "per-frequency":
+        common |= {"reference_hz": reference_hz(settings, [field.frequency_hz])}
+    moduli = [
+        _modulus(field.mask, log_mean, log_std)
+        for log_mean, log_std in zip(inversion.log_mean, inversion.log_std, strict=True)
+    ]
+    informed = np.zeros(field.mask.shape, dtype=bool)
+    informed[field.mask] = informed_voxels(inversion, settings)
+
+    def write(folder: Path) -> None:
+        into = replace(target, folder=folder)
+        write_posterior(into, inversion, settings)
+        write_parameters(into, inversion.parameters)
+        write_record(folder, field.label, [own], common)
+
+    return StiffnessPosterior(
+        label=field.label,
+        frequency_hz=field.frequency_hz,
+        affine_mm=field.affine_mm,
+        mask=field.mask,
+        storage_kpa=moduli[0],
+        loss_kpa=moduli[1],
+        informed=informed,
+        converged=inversion.fit.converged,
+        warnings=warnings_of(own),
+        record=own | common,
+        _draw=lambda: _samples(field, inversion),
+        _write=write,
+    )
+
+
+def _regions(field: WaveField, labels: Path | str | None, anatomy: Path | str | None) -> Regions | None:
+    if labels is not None:
+        return read_regions(Path(labels), field.mask, field.affine_mm)
+    return None if anatomy is None else read_classes(Path(anatomy), field.mask, field.affine_mm)
+
+
+def _modulus(mask: NDArray[np.bool_], log_mean: NDArray[np.float64], log_std: NDArray[np.float64]) -> ModulusPosterior:
+    """Maps of one modulus, with the precision of the files."""
+    summary = log_normal(log_mean, log_std)
+    volumes = []
+    for values_pa in (summary.mean, summary.std, summary.lower, summary.upper):
+        volume = np.full(mask.shape, np.nan)
+        volume[mask] = pa_to_kpa(values_pa).astype(np.float32)
+        volumes.append(volume)
+    return ModulusPosterior(*volumes)
+
+
+def _samples(field: WaveField, inversion: Inversion) -> Samples:
+    """Joint draws, with the precision of the files."""
+    moduli_kpa = {
+        modulus: pa_to_kpa(np.exp(draws.T)).astype(np.float32)
+        for modulus, draws in zip(MODULI, inversion.log_draws, strict=True)
+    }
+    return Samples(moduli_kpa, np.argwhere(field.mask).astype(np.int32))
+
+
+def _digest(field: WaveField) -> str:
+    """SHA-256 of the numbers that are inverted."""
+    total = sha256()
+    for values in (field.displacement_m, field.mask, field.affine_mm):
+        total.update(np.ascontiguousarray(values).tobytes())
+    facts = (field.frequency_hz, field.noise_std_m, field.density_kg_m3, field.drift_std_m)
+    total.update(repr(facts).encode())
+    return total.hexdigest()

@@ -1,0 +1,195 @@
+"""How long an inversion still takes: what its zones and joint posteriors took so far, times what is left of each.
+
+A zone costs as Zone.work. An evaluation of all zones costs less from step to step, since zones that hardly move are not
+solved again; the first one costs more, since directions are not known yet. A joint posterior belongs to each step, and
+the draws at the end cost as several of them. Shares and numbers of steps are those of the runs in docs/scaling.md.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from palpate.progress import Progress, detail, duration_text
+
+FROM_THE_PRIOR: Final = (1.4, 1.0, 1.0, 0.8, 0.3, 0.1)
+"""Cost of the evaluations of a search that starts at the prior's mean, in evaluations of all zones; five steps."""
+
+FROM_BLOCKS: Final = (1.4, 0.7, 0.4, 0.1)
+"""The same of a search that starts at the result on blocks of voxels; three steps."""
+
+FIRST: Final = 1.4
+"""Cost of a zone's first solution, over that of a later one."""
+
+LATER: Final = 0.1
+"""Cost of evaluations beyond the expected ones."""
+
+DRAW, DRAW_VOXELS, DRAW_POWER = 0.05, 2000, -0.2
+"""Cost of a draw over that of a joint posterior: 0.05 where there are 2000 voxels, 0.02 in a whole brain."""
+
+REFIT_ZONES: Final = 6
+REFIT: Final = 0.4
+"""Cost of a refit of the prior on its zones, over that of solving them."""
+
+JOINT_GROWTH: Final = 1.3
+"""Power of the number of voxels with which joint posteriors grow."""
+
+
+@dataclass(slots=True)
+class Pace:
+    """Seconds that work took so far, the same for both stages of an inversion.
+
+    Attributes:
+        zone_s: seconds of solving zones.
+        zone_work: work of these zones, see Zone.work.
+        joint_s: seconds of the last joint posterior; 0 before the first.
+        joint_voxels: voxels that it had.
+    """
+
+    zone_s: float = 0.0
+    zone_work: float = 0.0
+    joint_s: float = 0.0
+    joint_voxels: int = 1
+
+    @property
+    def known(self) -> bool:
+        """Whether there is anything to estimate by."""
+        return self.zone_work > 0.0 and self.joint_s > 0.0
+
+    def joint(self, voxels: int) -> float:
+        """Return the seconds of a joint posterior over so many voxels."""
+        return self.joint_s * float((voxels / self.joint_voxels) ** JOINT_GROWTH)
+
+
+def draw_cost(voxels: int) -> float:
+    """Return the cost of a joint draw, in joint posteriors.
+
+    Args:
+        voxels: N, of the mask.
+    """
+    return DRAW * float((voxels / DRAW_VOXELS) ** DRAW_POWER)
+
+
+@dataclass(slots=True)
+class StepClock:
+    """Progress and remaining time of one search for the posterior's maximum, on this rank.
+
+    Attributes:
+        work: work of this rank's zones, all frequencies.
+        voxels: N, of the mask.
+        samples: joint draws at the end; 0 where the search is only a start for another one.
+        refits: refits of the prior.
+        pace: shared with the search that comes before or after.
+        shares: costs of the evaluations that are expected, one more than there are steps.
+        after: the search that this one is a start for.
+        before: steps of the search that this one started from.
+        step: number of the step under way; 0 is the evaluation at the start.
+    """
+
+    work: Sequence[float] = ()
+    voxels: int = 1
+    samples: int = 0
+    refits: int = 0
+    pace: Pace = field(default_factory=Pace)
+    shares: Sequence[float] = FROM_THE_PRIOR
+    after: StepClock | None = None
+    before: int = 0
+    step: int = 0
+
+    def starts_from(self, coarse: StepClock) -> None:
+        """Expect to start at the end of another search, which goes first.
+
+        Args:
+            coarse: clock of that search.
+        """
+        self.shares, self.refits, self.before = FROM_BLOCKS, min(self.refits, 1), coarse.steps
+        coarse.pace, coarse.after, coarse.samples = self.pace, self, 0
+
+    @property
+    def steps(self) -> int:
+        """Steps that are expected in this search."""
+        return max(len(self.shares) - 1, self.step)
+
+    @property
+    def title(self) -> str:
+        """The step in words, steps of both searches counted."""
+        total = self.before + self.steps + (self.after.steps if self.after else 0)
+        return f"step {self.before + self.step} of about {total}"
+
+    def zones[T](self, solvers: Sequence[T], solved: Callable[[T], tuple[float, bool] | None]) -> Iterator[T]:
+        """Pass zones through while timing them and showing how many are finished.
+
+        Args:
+            solvers: this rank's zones.
+            solved: asked after each: its work, and whether it was solved for the first time; None where it was not
+                solved.
+        """
+        shown = Progress("zone", len(solvers), say=self._line)
+        for solver in solvers:
+            began = time.perf_counter()
+            yield solver
+            found = solved(solver)
+            if found is not None:
+                work, first = found
+                self.pace.zone_s += time.perf_counter() - began
+                self.pace.zone_work += work * (FIRST if first else 1.0)
+            shown.step()
+
+    def joined(self, seconds: float, *, refitted: bool) -> None:
+        """Note how long a joint posterior took, refits of the prior included.
+
+        Args:
+            seconds: of the joint posterior.
+            refitted: whether the prior was refitted before it, which says nothing of the next one.
+        """
+        if refitted:
+            self.refits -= 1
+        if not refitted or self.pace.joint_s == 0.0:
+            self.pace.joint_s, self.pace.joint_voxels = seconds, self.voxels
+
+    def finished(self, sentence: str) -> None:
+        """Say what a finished step found, to those who want to know.
+
+        Args:
+            sentence: objective, misfit and length of the step.
+        """
+        detail(f"{self.title}: {sentence}")
+
+    def remaining_s(self, done: float = 1.0) -> float | None:
+        """Return the seconds until maps are written; None before a joint posterior was seen.
+
+        Args:
+            done: share of the zones of the present step that are finished.
+        """
+        if not self.pace.known:
+            return None
+        own = self._full_s(self.step, done)
+        return own if self.after is None else own + self.after._full_s(0, 0.0)
+
+    def _full_s(self, step: int, done: float) -> float:
+        """Seconds of this search from a step on, and of the draws."""
+        per_work = self.pace.zone_s / self.pace.zone_work
+        evaluations = sum(self.shares[step + 1 :]) + (1.0 - done) * self._share(step)
+        joint_s = self.pace.joint(self.voxels)
+        posteriors = self.steps - step + 1  # one before each step, and one for the draws
+        largest = sum(sorted(self.work)[-REFIT_ZONES:])
+        refits_s = max(self.refits, 0) * REFIT * per_work * largest
+        return (
+            per_work * sum(self.work) * evaluations
+            + joint_s * posteriors
+            + joint_s * draw_cost(self.voxels) * self.samples
+            + refits_s
+        )
+
+    def _share(self, step: int) -> float:
+        return self.shares[step] if step < len(self.shares) else LATER
+
+    def _line(self, done: int, total: int) -> str:
+        what = self.title if self.step else "start"
+        return f"{what}, zone {done} of {total}{self._left_text(done / max(total, 1))}"
+
+    def _left_text(self, done: float) -> str:
+        left = self.remaining_s(done)
+        return "" if left is None else f", about {duration_text(left)} to the maps"

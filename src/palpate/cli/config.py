@@ -1,0 +1,37 @@
+"""`palpate config`: the settings of a study, as they are and as they may be."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+config = typer.Typer(help="Show a study's settings with their defaults and meanings, or the schema that they keep.")
+
+_Section = Annotated[str | None, typer.Option(help="One section alone, such as ingest or inversion.")]
+
+
+@config.command()
+def show(
+    path: Annotated[
+        Path | None, typer.Argument(metavar="CONFIG", help="config.yaml of a study; without it the defaults.")
+    ] = None,
+    section: _Section = None,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON, as --settings of a command takes it.")] = False,
+) -> None:
+    """Print all settings that are in force: those of a file, and the defaults of what it leaves open, as YAML.
+
+    A comment above each key says what it means and in which unit. The output is a valid config.yaml.
+    """
+    from palpate.config.listing import settings_text
+
+    print(settings_text(path, section, as_json=as_json))
+
+
+@config.command()
+def schema(section: _Section = None) -> None:
+    """Print the JSON schema of config.yaml, for editors and other programs: keys, types, bounds and meanings."""
+    from palpate.config.listing import schema_text
+
+    print(schema_text(section))

@@ -1,0 +1,116 @@
+"""One style for the help of every command: whole sentences, an example, and -h, -q and -v everywhere."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from functools import wraps
+from typing import Annotated, Any, Final, get_type_hints
+
+import typer
+
+from palpate.progress import Loudness, set_loudness
+
+CONTEXT: Final[dict[str, Any]] = {"help_option_names": ["-h", "--help"], "max_content_width": 120}
+
+EXAMPLES: Final = {
+    "phantom": "palpate phantom --out patient",
+    "fetch": "palpate fetch https://archive.example/dicom-web --study 1.2.840.1 --out scan",
+    "deidentify": "palpate deidentify scan --key ~/study.key --out scan-for-others",
+    "ingest": "palpate ingest sub-01/mre.zip --anatomy sub-01/t1 --label sub-01_ses-01 --out wavefield",
+    "mesh": "palpate mesh wavefield --out zones",
+    "invert": "mpiexec -n 4 palpate invert wavefield --out stiffness --settings '{\"samples\": 400}'",
+    "maps": "palpate maps stiffness --wavefield wavefield --scan sub-01/mre.zip --out dicom",
+    "overlay": "palpate overlay stiffness --wavefield wavefield --out on-anatomy",
+    "report": "palpate report --session results/sub-01/ses-01 --out report.html",
+    "tumour": "palpate tumour study/sessions.tsv --subject 01 --out history.h5",
+    "calibrate": "palpate calibrate history.h5 --out calibration",
+    "forecast": "palpate forecast calibration --after 30 --after 60 --out forecast",
+    "outlook": "palpate outlook calibration --forecast forecast --out outlook.html",
+    "verify maps": "palpate verify maps stiffness --truth patient/sub-01/ses-01/truth",
+    "verify forecast": "palpate verify forecast forecast --truth patient/sub-02/truth/truth.json",
+    "verify calibration": "palpate verify calibration results --sessions study/sessions.tsv",
+    "config show": "palpate config show config.yaml --section inversion",
+    "config schema": "palpate config schema > config.schema.json",
+}
+"""A line to type for each command; the names are those of docs/files.md."""
+
+_QUIET = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")]
+_VERBOSE = Annotated[bool, typer.Option("--verbose", "-v", help="Say more: the numbers of every step.")]
+
+
+def dressed(name: str, named: Callable[..., None] | typer.Typer) -> typer.Typer:
+    """Return a command or group of commands with the common options, its first sentence as overview, and an example.
+
+    Args:
+        name: of the command.
+        named: its function, or its group.
+    """
+    if not isinstance(named, typer.Typer):
+        single = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+        _add(single, name, name, named)
+        return single
+    group = typer.Typer(
+        name=name,
+        help=named.info.help,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        no_args_is_help=True,
+        context_settings=CONTEXT,
+        short_help=named.info.help,
+    )
+    group.callback()(_group)  # keeps a group of one command a group
+    for one in named.registered_commands:
+        assert one.callback is not None  # a registered command has a function
+        own = one.name or one.callback.__name__
+        _add(group, own, f"{name} {own}", one.callback)
+    return group
+
+
+def _group() -> None:
+    """Hold commands."""
+
+
+def _add(app: typer.Typer, name: str, words: str, function: Callable[..., None]) -> None:
+    """Register a function as a command under a name; `words` is the command as a user types it."""
+    first = inspect.cleandoc(function.__doc__ or "").partition("\n\n")[0].replace("\n", " ")
+    example = EXAMPLES.get(words)
+    epilog = None if example is None else f"\b\nExample:\n  {example}"
+    app.command(name, context_settings=CONTEXT, short_help=first, epilog=epilog)(_spoken(function))
+
+
+def _spoken(function: Callable[..., None]) -> Callable[..., None]:
+    """Return a command's function with the options -q and -v."""
+
+    @wraps(function)
+    def spoken(*, quiet: bool = False, verbose: bool = False, **given: object) -> None:
+        choose_loudness(quiet=quiet, verbose=verbose)
+        function(**given)
+
+    hints = get_type_hints(function, include_extras=True)
+    own = [one.replace(annotation=hints[one.name]) for one in inspect.signature(function).parameters.values()]
+    added = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=False, annotation=hint)
+        for name, hint in (("quiet", _QUIET), ("verbose", _VERBOSE))
+    ]
+    spoken.__signature__ = inspect.Signature([*own, *added])  # type: ignore[attr-defined]
+    spoken.__annotations__ = hints | {"quiet": _QUIET, "verbose": _VERBOSE}
+    del spoken.__wrapped__  # what is read of this function is what stands above
+    return spoken
+
+
+def choose_loudness(*, quiet: bool, verbose: bool) -> None:
+    """Set how much is said, where an option asks for it.
+
+    Args:
+        quiet: of -q.
+        verbose: of -v.
+
+    Raises:
+        InputError: both were given.
+    """
+    if quiet and verbose:
+        raise typer.BadParameter("--quiet and --verbose exclude each other: give one of them.")
+    if quiet or verbose:
+        set_loudness(Loudness.QUIET if quiet else Loudness.VERBOSE)

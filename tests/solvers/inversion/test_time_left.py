@@ -1,0 +1,92 @@
+"""The remaining time of an inversion: right where costs go as expected, silent before anything is known."""
+
+from __future__ import annotations
+
+import pytest
+from mpi4py import MPI
+
+from palpate.solvers.inversion import time_left
+from palpate.solvers.inversion.time_left import FIRST, FROM_BLOCKS, FROM_THE_PRIOR, StepClock
+from tests.solvers.inversion.small_fields import CASES, inverted
+
+WORK, PER_WORK_S, JOINT_S = (3000.0, 5000.0, 8000.0, 4000.0), 1e-3, 2.0
+
+
+def _seconds_after(clock: StepClock, steps: int, done: int) -> float:
+    """What is left of a search that takes so many steps at the stated costs, after `done` of them."""
+    shares = [*clock.shares, *[time_left.LATER] * 20][: steps + 1]
+    zones = PER_WORK_S * sum(WORK) * sum(shares[done + 1 :])
+    return zones + JOINT_S * (steps - done + 1) + JOINT_S * time_left.draw_cost(clock.voxels) * clock.samples
+
+
+def _clock(samples: int = 200) -> StepClock:
+    clock = StepClock(WORK, 1000, samples, 0)
+    clock.pace.zone_s, clock.pace.zone_work = PER_WORK_S * sum(WORK) * FIRST, sum(WORK) * FIRST
+    clock.joined(JOINT_S, refitted=False)
+    return clock
+
+
+@pytest.mark.parametrize("steps", [4, 5, 7])
+def test_estimate_after_the_first_step(steps: int) -> None:
+    """Within a factor of 1.5, also where the search takes a step less or two more than usual."""
+    clock = _clock()
+    clock.step = 1
+    left = clock.remaining_s()
+    assert left is not None
+    assert 1 / 1.5 < left / _seconds_after(clock, steps, 1) < 1.5
+
+
+@pytest.mark.parametrize(
+    ("voxels", "zones_s", "joint_s", "draws_s", "steps"),
+    [(20593, 362.0, 29.0, 13.0, 4), (62610, 800.0, 133.0, 99.0, 3), (189713, 3053.0, 881.0, 335.0, 3)],
+)
+def test_estimate_of_measured_brains(voxels: int, zones_s: float, joint_s: float, draws_s: float, steps: int) -> None:
+    """Rank seconds of docs/scaling.md: what the clock says after the first fine step, and what was left of them.
+
+    Before that step lie the blocks (a quarter of an evaluation) and two of the fine search's joint posteriors.
+    """
+    shares = [*FROM_BLOCKS, time_left.LATER][: steps + 1]
+    evaluation_s, posterior_s = zones_s / (0.25 + sum(shares)), joint_s / (steps + 1.2)
+    clock = StepClock([1.0], voxels, 100, 0, shares=FROM_BLOCKS)
+    clock.pace.zone_s, clock.pace.zone_work = evaluation_s, 1.0
+    clock.joined(posterior_s, refitted=False)
+    clock.step = 1
+    left = clock.remaining_s()
+    assert left is not None
+    assert 1 / 1.5 < left / (evaluation_s * sum(shares[2:]) + joint_s - 2.2 * posterior_s + draws_s) < 1.5
+
+
+def test_a_search_on_blocks_knows_what_comes_after() -> None:
+    """The whole inversion is estimated, not the stage: the fine search is most of the work."""
+    fine, coarse = StepClock(WORK, 1000, 200, 2), StepClock([work / 20 for work in WORK], 125, 200, 2)
+    fine.starts_from(coarse)
+    assert coarse.remaining_s() is None
+    coarse.pace.zone_s, coarse.pace.zone_work = PER_WORK_S * 1000.0, 1000.0
+    coarse.joined(JOINT_S * (125 / 1000) ** time_left.JOINT_GROWTH, refitted=False)
+    coarse.step = 1
+    left = coarse.remaining_s()
+    zones_s = PER_WORK_S * sum(WORK) * sum(FROM_BLOCKS)
+    draws_s = 200 * time_left.draw_cost(1000) * JOINT_S
+    assert left is not None
+    assert left > zones_s + draws_s
+    assert coarse.title == f"step 1 of about {len(FROM_THE_PRIOR) - 1 + len(FROM_BLOCKS) - 1}"
+    fine.step = 1
+    assert fine.title == "step 6 of about 8"
+
+
+def test_refits_do_not_pass_for_joint_posteriors() -> None:
+    """A refit of the prior happens once or twice; taken for the rule it would triple the estimate."""
+    clock = _clock()
+    before = clock.remaining_s()
+    clock.joined(10 * JOINT_S, refitted=True)
+    assert clock.remaining_s() == before
+
+
+def test_log_speaks_to_a_user(capsys: pytest.CaptureFixture[str]) -> None:
+    """Steps, zones and minutes; objective and misfit are for those who ask with --verbose."""
+    inverted(CASES["plain"], MPI.COMM_SELF)
+    said = capsys.readouterr().err
+    assert "step 1 of about 5, zone 4 of 4, about" in said
+    assert "step 2 of about 5, zone 4 of 4, about" in said
+    assert " to the maps" in said
+    assert "objective" not in said

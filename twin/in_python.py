@@ -1,0 +1,87 @@
+"""A tumour's twin in a Python session: `palpate.calibrate` and `palpate.forecast`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from palpate.config.section import checked_settings
+from palpate.config.twin import TwinSettings
+from palpate.errors import InputError
+from palpate.imaging.draw_summary import DrawSummary
+from palpate.imaging.tumour.history import TumourHistory
+from palpate.imaging.tumour.store import read_history
+from palpate.twin.calibration.calibrate import Calibration
+from palpate.twin.calibration.calibrate import calibrate as calibrate_history
+from palpate.twin.forecast.predict import Forecast, predict
+from palpate.twin.priors import ENHANCING_ABOVE, INFILTRATED_ABOVE
+from palpate.twin.storage import load_calibration
+
+
+@dataclass(frozen=True)
+class ForecastDay:
+    """Forecast of one day: figures with intervals, and the densities behind them.
+
+    Attributes:
+        day: days since the first scan.
+        enhancing_ml: volume that takes up contrast agent, millilitres.
+        visible_ml: volume of all that images show, millilitres.
+        burden_ml: integral of the density, millilitres of packed tumour cells.
+        forecast: equally probable densities on the twin's lattice.
+    """
+
+    day: float
+    enhancing_ml: DrawSummary
+    visible_ml: DrawSummary
+    burden_ml: DrawSummary
+    forecast: Forecast = field(repr=False)
+
+
+def calibrate(
+    history: TumourHistory | Path | str, settings: TwinSettings | Mapping[str, Any] | None = None
+) -> Calibration:
+    """Return the posterior of a tumour's growth after its last scan.
+
+    Args:
+        history: images and treatments, or the HDF5 file of `palpate tumour`; what comes after the last scan is for the
+            forecast.
+        settings: settings of the twin, such as {"draws": 100}; None for the defaults.
+
+    Raises:
+        InputError: the history or a setting cannot be used.
+    """
+    chosen = checked_settings(TwinSettings, settings)
+    read = history if isinstance(history, TumourHistory) else read_history(Path(history))
+    return calibrate_history(read, chosen)
+
+
+def forecast(calibration: Calibration | Path | str, days_after_last_scan: Sequence[float]) -> tuple[ForecastDay, ...]:
+    """Return a forecast for each day, in ascending order.
+
+    Args:
+        calibration: of `calibrate`, or the output folder of `palpate calibrate`; treatments of its history after the
+            last scan are taken as planned.
+        days_after_last_scan: days, above 0.
+
+    Raises:
+        InputError: a day is not after the last scan, or the calibration cannot be read.
+    """
+    if not len(days_after_last_scan):
+        advice = "Name at least one day, such as [60]."
+        raise InputError("palpate.forecast", found="no days", expected="days after the last scan", advice=advice)
+    if not isinstance(calibration, Calibration):
+        calibration = load_calibration(Path(calibration) / "calibration.h5")
+    last = calibration.history.scans[-1].day
+    return tuple(_day(predict(calibration, last + after)) for after in sorted(set(days_after_last_scan)))
+
+
+def _day(found: Forecast) -> ForecastDay:
+    return ForecastDay(
+        found.day,
+        DrawSummary(found.volumes_ml(found.thresholds(ENHANCING_ABOVE)), "mL"),
+        DrawSummary(found.volumes_ml(found.thresholds(INFILTRATED_ABOVE)), "mL"),
+        DrawSummary(found.burdens_ml(), "mL"),
+        found,
+    )
