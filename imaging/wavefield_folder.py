@@ -233,7 +233,11 @@ def _read_one(folder: Path, label: str, files: Mapping[str, Path], *, partial: b
 
 
 def _noise_map_m(
-    sidecar: Sidecar, folder: Path, present: Path, directions: NDArray[np.float64], inside: NDArray[np.bool_],
+    sidecar: Sidecar,
+    folder: Path,
+    present: Path,
+    directions: NDArray[np.float64],
+    inside: NDArray[np.bool_],
     affine_mm: NDArray[np.float64],
 ) -> NDArray[np.float64] | None:
     """Noise by voxel and component of the displacement, metres, shape (i, j, k, n); None where there is no map."""
