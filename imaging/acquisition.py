@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from palpate.imaging.plausible import demand_directions, demand_frequency
+from palpate.imaging.limits.plausible import demand_directions, demand_frequency
 
 _SPACE: Final = 3
 

@@ -19,7 +19,7 @@ from palpate.imaging.dicom.files import UNREADABLE, contents, shown, silence
 from palpate.imaging.dicom.parsing import parse
 from palpate.imaging.dicom_identity import CHARACTERS, PATIENT, PLACE_AND_TIME, STUDY, MapIdentity, identity_of
 from palpate.imaging.dicom_source import DicomSource
-from palpate.imaging.input_limits import Budget
+from palpate.imaging.limits.input_limits import Budget
 from palpate.progress import say
 
 _UIDS: Final = ("SOPInstanceUID", "StudyInstanceUID", "FrameOfReferenceUID", "SeriesInstanceUID")

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from palpate.imaging.check_limits import AXES_SIGNAL
+from palpate.imaging.limits.check_limits import AXES_SIGNAL
 from palpate.imaging.wavefield import WaveField
 
 _FEWEST_VOXELS = 30

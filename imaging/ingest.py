@@ -27,11 +27,11 @@ from palpate.imaging.dicom.sorting import SeriesRow, table_text
 from palpate.imaging.displacement_arrays import is_displacement_array, read_displacement_arrays
 from palpate.imaging.distortion import off_resonance
 from palpate.imaging.image_motion import ImageMotion, image_motion, without_motion
+from palpate.imaging.limits.plausible import demand_density, demand_frequency
 from palpate.imaging.named_within import named_within
 from palpate.imaging.nifti import Volume, read_nifti, write_nifti
 from palpate.imaging.offset_step import OffsetTimes
 from palpate.imaging.phase_checks import check_images, check_offsets
-from palpate.imaging.plausible import demand_density, demand_frequency
 from palpate.imaging.reconstruct import quality, reconstruct
 from palpate.imaging.stated_twice import settled_by_settings
 from palpate.imaging.tissue_mask import largest_piece, tissue_mask

@@ -19,7 +19,7 @@ import scipy.io
 from numpy.typing import NDArray
 
 from palpate.errors import InputError
-from palpate.imaging.input_limits import MIB, Budget, Scope
+from palpate.imaging.limits.input_limits import MIB, Budget, Scope
 
 _NEWER_VERSION: Final = 3
 """Exit code where the file is of version 7.3."""

@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palpate.errors import InputError
-from palpate.imaging.input_limits import demand_gzip_fits
+from palpate.imaging.limits.input_limits import demand_gzip_fits
 from palpate.progress import say
 
 # What nibabel raises on damaged bytes; it promises no common class.

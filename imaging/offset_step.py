@@ -22,7 +22,13 @@ from numpy.typing import NDArray
 
 from palpate.errors import InputError
 from palpate.imaging.acquisition import PhaseAcquisition
-from palpate.imaging.check_limits import DIRECTION_GAIN, EQUAL_RESIDUALS, OFFSETS_DOUBTED, OFFSETS_GAIN, OFFSETS_REFUSED
+from palpate.imaging.limits.check_limits import (
+    DIRECTION_GAIN,
+    EQUAL_RESIDUALS,
+    OFFSETS_DOUBTED,
+    OFFSETS_GAIN,
+    OFFSETS_REFUSED,
+)
 from palpate.imaging.slice_planes import slice_planes
 from palpate.quality_warning import QualityWarning
 

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from palpate.errors import InputError
 from palpate.imaging.displacement import to_world, world_noise, world_noise_map
-from palpate.imaging.plausible import demand_directions, demand_displacement, demand_measured
+from palpate.imaging.limits.plausible import demand_directions, demand_displacement, demand_measured
 from palpate.imaging.wavefield_sidecar import METRES_PER_UNIT, unit_vectors
 
 WHERE: Final = "palpate.WaveField"

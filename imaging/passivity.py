@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from palpate.imaging.check_limits import LAPLACIAN_SIGNAL
 from palpate.imaging.displacement import without_slice_means
+from palpate.imaging.limits.check_limits import LAPLACIAN_SIGNAL
 from palpate.imaging.wavefield import WaveField
 from palpate.units import hz_to_rad_s, mm_to_m
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palpate.errors import InputError
-from palpate.imaging.check_limits import PHASE_RANGE, WRAP_JUMP, WRAPPED_PAIRS
+from palpate.imaging.limits.check_limits import PHASE_RANGE, WRAP_JUMP, WRAPPED_PAIRS
 
 _MOST_VALUES = 400_000
 _TAIL = 5e-5

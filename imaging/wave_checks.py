@@ -1,7 +1,7 @@
 """What a finished wave field says against itself, whichever door it came through; nothing here needs a header.
 
 `palpate ingest` asks after it made or read a wave field, `palpate invert` where it reads one that no importer may have
-seen. Numbers that are impossible are refused before: by WaveField, and by palpate.imaging.plausible with the file and
+seen. Numbers that are impossible are refused before: by WaveField, and by palpate.imaging.limits.plausible with the file and
 key that hold them.
 """
 
@@ -10,7 +10,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from palpate.imaging.check_limits import (
+from palpate.imaging.component_checks import check_components
+from palpate.imaging.limits.check_limits import (
     ACQUIRED_SHARE,
     DISPLACEMENT_SMALL_UM,
     LOSS_TANGENT,
@@ -20,7 +21,6 @@ from palpate.imaging.check_limits import (
     UNMEASURED_SHARE,
     USUAL_KPA,
 )
-from palpate.imaging.component_checks import check_components
 from palpate.imaging.neighbour_noise import noise_along
 from palpate.imaging.passivity import apparent_modulus_pa
 from palpate.imaging.wavefield import WaveField

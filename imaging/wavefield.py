@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from palpate.errors import InputError
+from palpate.imaging.limits.plausible import demand_density, demand_frequency, demand_voxels
 from palpate.imaging.own_array import ASSUMED_DENSITY_KG_M3 as ASSUMED_DENSITY_KG_M3
 from palpate.imaging.own_array import WHERE, in_si_units
-from palpate.imaging.plausible import demand_density, demand_frequency, demand_voxels
 
 
 @dataclass(frozen=True, slots=True, init=False)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from palpate.errors import InputError
 from palpate.imaging.json_object import read_json
-from palpate.imaging.plausible import demand_directions
+from palpate.imaging.limits.plausible import demand_directions
 
 METRES_PER_UNIT: Final[Mapping[str, float]] = {
     "nm": 1e-9,

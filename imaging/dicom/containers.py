@@ -24,7 +24,7 @@ from palpate.imaging.dicom.file_kinds import EMPTY, HEAD_BYTES, TAR, TEXT, UNKNO
 from palpate.imaging.dicom.sources import InZip, OnDisk, Source, Spooled, damaged, named, readable, shown, unpacking
 from palpate.imaging.dicom.streams import IN_MEMORY_BYTES, PIECE_BYTES, Part, Rejoined, decompressed, seekable
 from palpate.imaging.dicom.zip_directory import demand_few_members
-from palpate.imaging.input_limits import Budget, Counted, Scope
+from palpate.imaging.limits.input_limits import Budget, Counted, Scope
 
 _SUFFIXES: Final = (".gz", ".bz2", ".xz")
 _DROPPING: Final = "file that an operating system left behind"

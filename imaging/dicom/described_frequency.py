@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from palpate.errors import InputError
-from palpate.imaging.check_limits import FREQUENCY_HZ
 from palpate.imaging.dicom.series import Series
 from palpate.imaging.dicom.vocabulary import frequencies_in
+from palpate.imaging.limits.check_limits import FREQUENCY_HZ
 from palpate.progress import say
 
 _DESCRIPTIONS: Final = ("SeriesDescription", "ProtocolName")

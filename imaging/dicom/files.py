@@ -21,7 +21,7 @@ from palpate.imaging.dicom.parsing import UNREADABLE, is_dicom, silence
 from palpate.imaging.dicom.pixels import COMPLETE, COPY_AGAIN, stored_values
 from palpate.imaging.dicom.sources import OnDisk, Source, shown
 from palpate.imaging.dicom.vocabulary import is_plain_name
-from palpate.imaging.input_limits import Budget
+from palpate.imaging.limits.input_limits import Budget
 from palpate.progress import say
 
 __all__ = [

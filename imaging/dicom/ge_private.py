@@ -21,9 +21,9 @@ from typing import Final
 import pydicom
 
 from palpate.errors import InputError
-from palpate.imaging.check_limits import FREQUENCY_HZ
 from palpate.imaging.dicom.files import Instance
 from palpate.imaging.dicom.series import Series, numbers
+from palpate.imaging.limits.check_limits import FREQUENCY_HZ
 from palpate.progress import say
 
 MAGNITUDE, PHASE, REAL, IMAGINARY = range(4)

@@ -20,7 +20,7 @@ from palpate.imaging.dicom.parsing import UNREADABLE, after_pixels, is_dicom, pa
 from palpate.imaging.dicom.pixels import COMPLETE, COPY_AGAIN
 from palpate.imaging.dicom.sources import OnDisk, Source
 from palpate.imaging.dicom.vocabulary import is_plain_name
-from palpate.imaging.input_limits import Budget
+from palpate.imaging.limits.input_limits import Budget
 
 _STANDARD_ROOT: Final = "1.2.840.10008."
 _BELONGING: Final = ("SeriesInstanceUID", "SeriesNumber")

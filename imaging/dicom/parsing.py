@@ -26,7 +26,7 @@ from pydicom.uid import (
 from pydicom.valuerep import VR
 
 from palpate.imaging.dicom.file_kinds import HEAD_BYTES
-from palpate.imaging.input_limits import Budget, Scope
+from palpate.imaging.limits.input_limits import Budget, Scope
 
 UNREADABLE = (
     InvalidDicomError,

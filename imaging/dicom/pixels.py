@@ -30,7 +30,7 @@ from pydicom.uid import (
 
 from palpate.errors import InputError
 from palpate.imaging.dicom.parsing import UNREADABLE, are_elements, is_deflated, parse, silence, transfer_syntax
-from palpate.imaging.input_limits import LIMITS, Budget, Scope
+from palpate.imaging.limits.input_limits import LIMITS, Budget, Scope
 
 COMPLETE: Final = "a complete DICOM image"
 COPY_AGAIN: Final = "Copy the file from the scanner or archive again."

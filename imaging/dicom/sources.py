@@ -17,7 +17,7 @@ from typing import BinaryIO, Final, Protocol, cast
 
 from palpate.errors import InputError
 from palpate.imaging.dicom.vocabulary import is_plain_name
-from palpate.imaging.input_limits import Budget, Counted, Scope
+from palpate.imaging.limits.input_limits import Budget, Counted, Scope
 
 _COPY: Final = "Copy the archive again."
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from palpate.imaging.check_limits import MISFIT_LOW
+from palpate.imaging.limits.check_limits import MISFIT_LOW
 from palpate.quality_warning import QualityWarning
 from palpate.solvers.inversion.noise import Noise
 from palpate.solvers.inversion.residuals import Residuals

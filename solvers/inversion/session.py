@@ -17,7 +17,7 @@ from palpate.config.mesh import MeshSettings
 from palpate.droppings import matching
 from palpate.errors import InputError
 from palpate.imaging.labels import Regions, read_classes, read_regions
-from palpate.imaging.plausible import demand_density, demand_frequency
+from palpate.imaging.limits.plausible import demand_density, demand_frequency
 from palpate.imaging.registration.placement import read_placement
 from palpate.imaging.wave_checks import wave_warnings
 from palpate.imaging.wavefield import WaveField

@@ -7,8 +7,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from palpate.imaging import check_limits
-from palpate.imaging.check_limits import LIMITS, Limit
+from palpate.imaging.limits import check_limits
+from palpate.imaging.limits.check_limits import LIMITS, Limit
 
 FROZEN = {
     "offsets_refused": 0.45,

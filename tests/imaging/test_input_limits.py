@@ -22,7 +22,7 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian
 from palpate.errors import InputError
 from palpate.imaging.dicom.files import contents
 from palpate.imaging.dicom.pixels import stored_values
-from palpate.imaging.input_limits import MIB, Budget, Limits, Scope
+from palpate.imaging.limits.input_limits import MIB, Budget, Limits, Scope
 from palpate.imaging.matlab_file import read_matlab
 from palpate.imaging.nifti import read_nifti
 from palpate.imaging.tumour.dose import read_dose

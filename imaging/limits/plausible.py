@@ -11,7 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palpate.errors import InputError
-from palpate.imaging.check_limits import DENSITY_KG_M3, DIRECTIONS_CONDITION, DISPLACEMENT_UM, FREQUENCY_HZ, VOXEL_MM
+from palpate.imaging.limits.check_limits import (
+    DENSITY_KG_M3,
+    DIRECTIONS_CONDITION,
+    DISPLACEMENT_UM,
+    FREQUENCY_HZ,
+    VOXEL_MM,
+)
 from palpate.units import m_to_um
 
 

@@ -1,0 +1,1 @@
+"""Limits of values and of inputs, in one place."""
