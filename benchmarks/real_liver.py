@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from planted_faults import OFFSETS, OFFSETS_REFUSED, SCALE
 
 from palpate.errors import InputError
+from palpate.imaging.checks.offset_step import check_offset_times, offset_times
+from palpate.imaging.checks.phase_scale import check_phase_scale, wrap_period_rad
 from palpate.imaging.dicom.files import read_instances
 from palpate.imaging.dicom.ge_images import read_waves
 from palpate.imaging.dicom.series import group_series
 from palpate.imaging.dicom.sorting import why_no_image
-from palpate.imaging.offset_step import check_offset_times, offset_times
-from palpate.imaging.phase_scale import check_phase_scale, wrap_period_rad
 from palpate.imaging.tissue_mask import tissue_mask
 from palpate.imaging.unwrap import unwrap_vibration
 

@@ -39,7 +39,7 @@ class PhaseAcquisition:
         acquired_matrix: columns and rows that the scanner measured, before it interpolated; None where the header
             does not say.
         wrap_period_rad: period at which the images wrap as the reader scaled them, where phase_rad was computed from
-            others (palpate.imaging.phase_scale); None where phase_rad is as scaled, or shows no wraps.
+            others (palpate.imaging.checks.phase_scale); None where phase_rad is as scaled, or shows no wraps.
     """
 
     phase_rad: NDArray[np.float64]

@@ -25,12 +25,12 @@ from palpate.config.arrays import ArraySettings
 from palpate.config.ingest import IngestSettings
 from palpate.droppings import matching
 from palpate.errors import InputError
-from palpate.imaging.complex_parts import demand_real_and_imaginary
+from palpate.imaging.checks.complex_parts import demand_real_and_imaginary
+from palpate.imaging.checks.stated_twice import demand_different_fields
 from palpate.imaging.limits.plausible import demand_displacement, demand_frequency, demand_measured
 from palpate.imaging.matlab_file import read_matlab
 from palpate.imaging.named_within import named_within
 from palpate.imaging.nifti import StoredVolume, Volume, demand_box_voxels, read_nifti, read_stored, same_grid
-from palpate.imaging.stated_twice import demand_different_fields
 from palpate.imaging.wavefield import ASSUMED_DENSITY_KG_M3, WaveField
 from palpate.imaging.wavefield_sidecar import METRES_PER_UNIT
 

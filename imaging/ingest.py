@@ -16,6 +16,10 @@ from palpate.errors import InputError
 from palpate.imaging.acquisition import PhaseAcquisition
 from palpate.imaging.anatomy import AnatomyImage, place_anatomy, read_anatomy_image, write_anatomy
 from palpate.imaging.brain_mask import brain_mask
+from palpate.imaging.checks.distortion import off_resonance
+from palpate.imaging.checks.offset_step import OffsetTimes
+from palpate.imaging.checks.phase_checks import check_images, check_offsets
+from palpate.imaging.checks.stated_twice import settled_by_settings
 from palpate.imaging.compressional import compressional_part
 from palpate.imaging.deidentify.facts import clean_facts
 from palpate.imaging.deidentify.identifiers import RECORDED, identifiers_of
@@ -25,15 +29,11 @@ from palpate.imaging.dicom.files import Instance
 from palpate.imaging.dicom.registry import read_acquisitions
 from palpate.imaging.dicom.sorting import SeriesRow, table_text
 from palpate.imaging.displacement_arrays import is_displacement_array, read_displacement_arrays
-from palpate.imaging.distortion import off_resonance
 from palpate.imaging.image_motion import ImageMotion, image_motion, without_motion
 from palpate.imaging.limits.plausible import demand_density, demand_frequency
 from palpate.imaging.named_within import named_within
 from palpate.imaging.nifti import Volume, read_nifti, write_nifti
-from palpate.imaging.offset_step import OffsetTimes
-from palpate.imaging.phase_checks import check_images, check_offsets
 from palpate.imaging.reconstruct import quality, reconstruct
-from palpate.imaging.stated_twice import settled_by_settings
 from palpate.imaging.tissue_mask import largest_piece, tissue_mask
 from palpate.imaging.user_mask import read_user_mask
 from palpate.imaging.wave_quality import noise_map_m, write_wave_quality

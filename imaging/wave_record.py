@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palpate.config.ingest import IngestSettings
+from palpate.imaging.checks.passivity import apparent_modulus_pa
+from palpate.imaging.checks.wave_checks import wave_warnings
 from palpate.imaging.displacement import oss_snr
 from palpate.imaging.neighbour_noise import measured_noise
-from palpate.imaging.passivity import apparent_modulus_pa
-from palpate.imaging.wave_checks import wave_warnings
 from palpate.imaging.wave_directions import wave_directions
 from palpate.imaging.wave_quality import gate
 from palpate.imaging.wavefield import WaveField

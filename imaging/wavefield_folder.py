@@ -29,12 +29,12 @@ from numpy.typing import NDArray
 
 from palpate.droppings import matching
 from palpate.errors import InputError
-from palpate.imaging.complex_parts import demand_real_and_imaginary
+from palpate.imaging.checks.complex_parts import demand_real_and_imaginary
+from palpate.imaging.checks.stated_twice import demand_different_fields
 from palpate.imaging.displacement import to_world, world_noise, world_noise_map
 from palpate.imaging.limits.plausible import demand_density, demand_displacement, demand_frequency, demand_measured
 from palpate.imaging.named_within import named_within
 from palpate.imaging.nifti import StoredVolume, Volume, read_nifti, read_stored, same_grid, write_nifti
-from palpate.imaging.stated_twice import demand_different_fields
 from palpate.imaging.wavefield import WaveField, demand_three
 from palpate.imaging.wavefield_sidecar import METRES_PER_UNIT, Sidecar
 

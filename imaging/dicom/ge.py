@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from palpate.config.ingest import IngestSettings
 from palpate.errors import InputError
 from palpate.imaging.acquisition import PhaseAcquisition
+from palpate.imaging.checks.phase_scale import wrap_period_rad
 from palpate.imaging.dicom.acquired import acquired_matrix, say_interpolated, slice_thickness_mm
 from palpate.imaging.dicom.encoding_scheme import too_few_directions
 from palpate.imaging.dicom.ge_images import Encoded, is_complex, read_complex, read_waves
@@ -29,7 +30,6 @@ from palpate.imaging.dicom.ge_private import by_frequency, frequency_hz, is_mre
 from palpate.imaging.dicom.no_motion import around_mean, demand_motion
 from palpate.imaging.dicom.series import Series
 from palpate.imaging.encoding_matrix import column_axes, demodulate_as_told, scheme_matrix
-from palpate.imaging.phase_scale import wrap_period_rad
 
 BRAIN_SCHEME: Final = ((1, 0, 0), (-1, 0, 0), (0, 1, 0), (0, -1, 0), (0, 0, 1), (0, 0, -1))
 """Encodings of brain sequences: +x -x +y -y +z -z."""

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from palpate.config.ingest import IngestSettings
 from palpate.errors import InputError
 from palpate.imaging.acquisition import PhaseAcquisition
+from palpate.imaging.checks.phase_scale import wrap_period_rad
 from palpate.imaging.dicom import philips_header as header
 from palpate.imaging.dicom.acquired import acquired_matrix, say_interpolated, slice_thickness_mm
 from palpate.imaging.dicom.described_frequency import told_frequencies
@@ -35,7 +36,6 @@ from palpate.imaging.dicom.series import Series, rescaling
 from palpate.imaging.dicom.siemens_comment import states_vibration
 from palpate.imaging.dicom.slice_grid import SliceGrid, slice_grid
 from palpate.imaging.dicom.slices import FULL_EXPORT
-from palpate.imaging.phase_scale import wrap_period_rad
 
 _FREQUENCY_DIGITS: Final = 6
 _FEWEST_DIRECTIONS: Final = 3

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from palpate.config.ingest import IngestSettings
 from palpate.errors import InputError
 from palpate.imaging.acquisition import PhaseAcquisition
+from palpate.imaging.checks.phase_scale import wrap_period_rad
 from palpate.imaging.dicom.acquired import acquired_matrix, say_interpolated, slice_thickness_mm
 from palpate.imaging.dicom.described_frequency import told_frequencies
 from palpate.imaging.dicom.encoding_places import EncodedImage, encodings_within, offset_places, split_places
@@ -36,7 +37,6 @@ from palpate.imaging.dicom.siemens_tiles import mosaics_of, with_tiles
 from palpate.imaging.dicom.slice_grid import SliceGrid, slice_grid
 from palpate.imaging.dicom.slices import FULL_EXPORT
 from palpate.imaging.nifti import same_grid
-from palpate.imaging.phase_scale import wrap_period_rad
 from palpate.progress import say
 
 _FEWEST: Final = 3

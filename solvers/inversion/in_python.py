@@ -20,10 +20,10 @@ from palpate.config.inversion import InversionSettings
 from palpate.config.mesh import MeshSettings
 from palpate.config.section import checked_settings
 from palpate.errors import InputError
+from palpate.imaging.checks.wave_checks import wave_warnings
 from palpate.imaging.labels import Regions, read_classes, read_regions
 from palpate.imaging.stiffness_folder import MODULI, Samples
 from palpate.imaging.stiffness_posterior import ModulusPosterior, StiffnessPosterior, warnings_of
-from palpate.imaging.wave_checks import wave_warnings
 from palpate.imaging.wavefield import WaveField
 from palpate.meshing.zone_mesh import zones_of
 from palpate.progress import say

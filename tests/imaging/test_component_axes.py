@@ -8,7 +8,7 @@ from itertools import permutations, product
 import numpy as np
 import pytest
 
-from palpate.imaging.component_axes import check_component_axes, component_axes
+from palpate.imaging.checks.component_axes import check_component_axes, component_axes
 from palpate.imaging.wavefield import WaveField
 from tests.imaging.shear_waves import OBLIQUE, STRAIGHT, shear_waves
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from palpate.imaging.component_checks import check_components
-from palpate.imaging.component_times import component_times
-from palpate.imaging.gradient_moments import GradientMoments, divergence_over_curl, gradient_moments
+from palpate.imaging.checks.component_checks import check_components
+from palpate.imaging.checks.component_times import component_times
+from palpate.imaging.checks.gradient_moments import GradientMoments, divergence_over_curl, gradient_moments
 from palpate.imaging.wavefield import WaveField
 from tests.imaging.shear_waves import OBLIQUE, shear_waves
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from palpate.imaging.acquisition import PhaseAcquisition
-from palpate.imaging.distortion import off_resonance
+from palpate.imaging.checks.distortion import off_resonance
 
 PLANAR = {"ScanningSequence": ["EP", "SE"], "PixelBandwidth": 2000.0, "InPlanePhaseEncodingDirection": "COL"}
 

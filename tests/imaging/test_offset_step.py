@@ -11,7 +11,7 @@ from scipy import ndimage
 
 from palpate.errors import InputError
 from palpate.imaging.acquisition import PhaseAcquisition
-from palpate.imaging.offset_step import check_offset_times, demand_different_images, offset_times
+from palpate.imaging.checks.offset_step import check_offset_times, demand_different_images, offset_times
 
 SHAPE = (14, 12, 6)
 MASK = np.ones(SHAPE, dtype=bool)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from palpate.imaging.passivity import apparent_modulus_pa
+from palpate.imaging.checks.passivity import apparent_modulus_pa
 from palpate.imaging.wavefield import WaveField
 
 MODULUS_PA = 3000 + 1200j

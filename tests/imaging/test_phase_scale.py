@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
 from palpate.errors import InputError
+from palpate.imaging.checks.phase_scale import check_phase_scale, wrap_period_rad
 from palpate.imaging.dicom.series import demand_one_scale
 from palpate.imaging.dicom.siemens_mosaic import siemens_phase_rad
-from palpate.imaging.phase_scale import check_phase_scale, wrap_period_rad
 
 SHAPE = (3, 4, 24, 20, 3)
 

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palpate.errors import InputError
-from palpate.imaging.component_axes import best_signs_and_order
-from palpate.imaging.gradient_moments import GradientMoments, divergence_over_curl, gradient_moments
+from palpate.imaging.checks.component_axes import best_signs_and_order
+from palpate.imaging.checks.gradient_moments import GradientMoments, divergence_over_curl, gradient_moments
 from palpate.imaging.limits.check_limits import AMPLITUDE_GAIN, AXES_LEAST, PARTS_GAIN
 from palpate.imaging.wavefield import WaveField
 from palpate.quality_warning import QualityWarning

@@ -18,8 +18,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from palpate.imaging.component_axes import component_frames
-from palpate.imaging.gradient_moments import GradientMoments, divergence_over_curl
+from palpate.imaging.checks.component_axes import component_frames
+from palpate.imaging.checks.gradient_moments import GradientMoments, divergence_over_curl
 from palpate.imaging.limits.check_limits import AXES_LEAST, REVERSED_GAIN, SHIFTED_DEG, SHIFTED_GAIN
 from palpate.imaging.wavefield import WaveField
 from palpate.quality_warning import QualityWarning

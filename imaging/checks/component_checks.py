@@ -10,10 +10,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from palpate.imaging.complex_parts import check_odd_part, odd_part
-from palpate.imaging.component_axes import best_signs_and_order, check_component_axes
-from palpate.imaging.component_times import check_component_times, component_times
-from palpate.imaging.gradient_moments import gradient_moments
+from palpate.imaging.checks.complex_parts import check_odd_part, odd_part
+from palpate.imaging.checks.component_axes import best_signs_and_order, check_component_axes
+from palpate.imaging.checks.component_times import check_component_times, component_times
+from palpate.imaging.checks.gradient_moments import gradient_moments
 from palpate.imaging.limits.check_limits import AXES_LEAST, SIMPLER
 from palpate.imaging.wavefield import WaveField
 from palpate.quality_warning import QualityWarning

@@ -10,7 +10,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from palpate.imaging.component_checks import check_components
+from palpate.imaging.checks.component_checks import check_components
+from palpate.imaging.checks.passivity import apparent_modulus_pa
 from palpate.imaging.limits.check_limits import (
     ACQUIRED_SHARE,
     DISPLACEMENT_SMALL_UM,
@@ -22,7 +23,6 @@ from palpate.imaging.limits.check_limits import (
     USUAL_KPA,
 )
 from palpate.imaging.neighbour_noise import noise_along
-from palpate.imaging.passivity import apparent_modulus_pa
 from palpate.imaging.wavefield import WaveField
 from palpate.quality_warning import QualityWarning
 from palpate.units import m_to_um, pa_to_kpa

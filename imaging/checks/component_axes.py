@@ -15,7 +15,7 @@ from itertools import permutations, product
 import numpy as np
 from numpy.typing import NDArray
 
-from palpate.imaging.gradient_moments import divergence_over_curl, gradient_moments
+from palpate.imaging.checks.gradient_moments import divergence_over_curl, gradient_moments
 from palpate.imaging.limits.check_limits import AXES_GAIN, AXES_LEAST
 from palpate.imaging.wavefield import WaveField
 from palpate.quality_warning import QualityWarning

@@ -1,0 +1,1 @@
+"""Checks of what headers claim against the data themselves."""
