@@ -22,11 +22,11 @@ from vendors import VENDORS, Patient
 from palpate.config.ingest import IngestSettings
 from palpate.config.phantom import PhantomSettings, Vendor
 from palpate.imaging.atlas import Atlas, load_atlas
+from palpate.imaging.files.wavefield_folder import read_wave_fields
 from palpate.imaging.phantom.cohort import cohort
 from palpate.imaging.phantom.grid import scan_grid
 from palpate.imaging.phantom.study import write_study
 from palpate.imaging.phantom.tissue import build_head
-from palpate.imaging.wavefield_folder import read_wave_fields
 from palpate.solvers.virtual_patient import vibrate
 
 LEVELS_PERCENT: Final = (1.0, 5.0)

@@ -32,8 +32,8 @@ from palpate.config.ingest import IngestSettings
 from palpate.config.mesh import TetrahedraSettings
 from palpate.imaging.atlas import load_atlas
 from palpate.imaging.brain_mask import brain_mask
-from palpate.imaging.maps import read_map
-from palpate.imaging.nifti import voxel_indices
+from palpate.imaging.files.maps import read_map
+from palpate.imaging.files.nifti import voxel_indices
 from palpate.imaging.registration.register import register
 from palpate.imaging.segmentation import Segmentation
 from palpate.imaging.tissue_mask import tissue_mask

@@ -13,8 +13,8 @@ from cortex_block import FLUID, Case, engineering
 from numpy.typing import NDArray
 from other_methods import other_methods
 
-from palpate.imaging.nifti import read_nifti
-from palpate.imaging.wavefield_folder import read_wave_fields
+from palpate.imaging.files.nifti import read_nifti
+from palpate.imaging.files.wavefield_folder import read_wave_fields
 from palpate.units import pa_to_kpa
 
 LEAST_VOXELS: Final = 8

@@ -23,10 +23,11 @@ from palpate.config.study import read_study
 from palpate.imaging.deidentify.folder import deidentify
 from palpate.imaging.dicom.anatomy import read_anatomy
 from palpate.imaging.dicom.registry import read_acquisitions
-from palpate.imaging.displacement_arrays import read_displacement_arrays
+from palpate.imaging.files.displacement_arrays import read_displacement_arrays
+from palpate.imaging.files.nifti import Volume
+from palpate.imaging.files.wavefield_folder import read_wave_fields
 from palpate.imaging.ingest import ingest
 from palpate.imaging.labels import read_classes, read_regions
-from palpate.imaging.nifti import Volume
 from palpate.imaging.phantom.grid import ScanGrid, block, rotation
 from palpate.imaging.phantom.identity import RAS_TO_LPS, Identity, fill, place, save
 from palpate.imaging.phantom.scan import Scan, acquire
@@ -34,7 +35,6 @@ from palpate.imaging.phantom.siemens import encoding_comment, stored_phase
 from palpate.imaging.phantom.vendors import WRITERS, ingest_settings
 from palpate.imaging.user_mask import read_user_mask
 from palpate.imaging.wavefield import WaveField
-from palpate.imaging.wavefield_folder import read_wave_fields
 
 STEM: Final = "sub-01_ses-01"
 SHAPE: Final = (6, 5, 4)

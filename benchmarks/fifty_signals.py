@@ -29,8 +29,8 @@ from typing import Final
 import numpy as np
 from record import Row, write_record
 
+from palpate.imaging.files.wavefield_folder import write_wave_field
 from palpate.imaging.wavefield import WaveField
-from palpate.imaging.wavefield_folder import write_wave_field
 
 SETTINGS: Final = {"samples": 20, "hessian_rank": 20, "max_iterations": 3, "fit_prior": False}
 ZONES: Final = {"zone_width_mm": 8.0, "zone_stride_mm": 4.0}

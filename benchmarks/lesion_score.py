@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.optimize import curve_fit
 from scipy.special import erfc, erfcinv
 
-from palpate.imaging.stiffness_folder import Stiffness
+from palpate.imaging.files.stiffness_folder import Stiffness
 
 MARGIN_VOXELS: Final = 2
 """Voxels nearer to the block's edge are not scored: there the baseline has no whole window."""

@@ -46,7 +46,7 @@ from noise import write_noisy
 from record import Row, write_record
 from scipy import stats
 
-from palpate.imaging.stiffness_folder import read_stiffness
+from palpate.imaging.files.stiffness_folder import read_stiffness
 from palpate.provenance import atomic_file
 
 LESIONS: Final = tuple(

@@ -41,8 +41,8 @@ from record import Row, write_record
 
 from palpate.config.phantom import PhantomSettings
 from palpate.config.study import Session, read_study
+from palpate.imaging.files.wavefield_folder import read_wave_fields, write_wave_field
 from palpate.imaging.wavefield import WaveField
-from palpate.imaging.wavefield_folder import read_wave_fields, write_wave_field
 from palpate.units import um_to_m
 
 SEED = 20268

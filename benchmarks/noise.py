@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from palpate.imaging.files.wavefield_folder import write_wave_field
 from palpate.imaging.wavefield import WaveField
-from palpate.imaging.wavefield_folder import write_wave_field
 
 
 def write_noisy(field: WaveField, folder: Path, level_percent: float, seed: int | Sequence[int]) -> None:

@@ -19,9 +19,9 @@ from command_line import invert, options
 from noise import write_noisy
 from record import Row, write_record
 
-from palpate.imaging.maps import read_map, write_map
-from palpate.imaging.stiffness_folder import MODULI, Modulus
-from palpate.imaging.wavefield_folder import read_wave_fields
+from palpate.imaging.files.maps import read_map, write_map
+from palpate.imaging.files.stiffness_folder import MODULI, Modulus
+from palpate.imaging.files.wavefield_folder import read_wave_fields
 from palpate.service.score import Score
 from palpate.service.verify import RunScores, score_table, verify_folder
 

@@ -16,7 +16,7 @@ from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
 from palpate.imaging.atlas import Atlas
-from palpate.imaging.nifti import Volume, voxel_indices
+from palpate.imaging.files.nifti import Volume, voxel_indices
 from palpate.imaging.phantom.grid import ScanGrid
 
 FILM_MM: Final = 2.5

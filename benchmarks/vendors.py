@@ -31,12 +31,12 @@ from palpate.config.ingest import IngestSettings
 from palpate.config.phantom import PhantomSettings, Vendor
 from palpate.imaging.atlas import load_atlas
 from palpate.imaging.dicom.registry import read_acquisitions
+from palpate.imaging.files.wavefield_folder import read_wave_fields
 from palpate.imaging.ingest import ingest
 from palpate.imaging.phantom.grid import ScanGrid, scan_grid
 from palpate.imaging.phantom.study import write_study
 from palpate.imaging.phantom.tissue import Head, build_head
 from palpate.imaging.wavefield import WaveField
-from palpate.imaging.wavefield_folder import read_wave_fields
 from palpate.solvers.virtual_patient import vibrate
 
 PICTURES: Final = Path(__file__).parents[1] / "docs" / "pictures"

@@ -9,8 +9,8 @@ from small_patient import small_patient
 
 import palpate
 from palpate.config.ingest import IngestSettings
+from palpate.imaging.files.maps import write_map, write_mask
 from palpate.imaging.ingest import ingest
-from palpate.imaging.maps import write_map, write_mask
 from palpate.service.verify import score_table, verify_folder
 from palpate.solvers.inversion.direct import direct_inversion
 

@@ -15,7 +15,7 @@ from palpate.imaging.dicom.anatomy import read_anatomy
 from palpate.imaging.dicom.files import Instance
 from palpate.imaging.dicom.series import demand_one_patient
 from palpate.imaging.dicom.sorting import SeriesRow, anatomy_row
-from palpate.imaging.nifti import (
+from palpate.imaging.files.nifti import (
     Volume,
     demand_box_voxels,
     is_volume_file,

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from palpate.errors import InputError
-from palpate.imaging.nifti import read_nifti
+from palpate.imaging.files.nifti import read_nifti
 from palpate.package_data import package_file
 
 _BORDER = 2

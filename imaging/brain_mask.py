@@ -21,7 +21,7 @@ from scipy import ndimage
 
 from palpate.errors import InputError
 from palpate.imaging.atlas import Atlas, load_atlas
-from palpate.imaging.nifti import Volume
+from palpate.imaging.files.nifti import Volume
 from palpate.imaging.registration.metric import image_of, one_thread
 from palpate.imaging.tissue_mask import bright_voxels, largest_piece
 

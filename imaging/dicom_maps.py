@@ -15,10 +15,10 @@ from palpate.imaging.deidentify.key_file import key_name, known_key, open_key
 from palpate.imaging.dicom_identity import MapIdentity, pseudonym_of
 from palpate.imaging.dicom_origin import REMEDIES, scan_identity
 from palpate.imaging.dicom_source import DicomSource, dicom_source
-from palpate.imaging.json_object import read_json
+from palpate.imaging.files.json_object import read_json
+from palpate.imaging.files.stiffness_folder import Stiffness, read_stiffness
+from palpate.imaging.files.wavefield_folder import frequency_text
 from palpate.imaging.parametric_map import QUANTITIES, write_parametric_map
-from palpate.imaging.stiffness_folder import Stiffness, read_stiffness
-from palpate.imaging.wavefield_folder import frequency_text
 from palpate.outputs import claim_folder
 
 NOTE_NAME: Final = "no_dicom_source.txt"

@@ -28,22 +28,22 @@ from palpate.imaging.deidentify.key_file import demand_key_apart, open_key
 from palpate.imaging.dicom.files import Instance
 from palpate.imaging.dicom.registry import read_acquisitions
 from palpate.imaging.dicom.sorting import SeriesRow, table_text
-from palpate.imaging.displacement_arrays import is_displacement_array, read_displacement_arrays
+from palpate.imaging.files.displacement_arrays import is_displacement_array, read_displacement_arrays
+from palpate.imaging.files.named_within import named_within
+from palpate.imaging.files.nifti import Volume, read_nifti, write_nifti
+from palpate.imaging.files.wavefield_folder import (
+    is_wave_field_folder,
+    read_wave_fields,
+    write_wave_field,
+)
 from palpate.imaging.image_motion import ImageMotion, image_motion, without_motion
 from palpate.imaging.limits.plausible import demand_density, demand_frequency
-from palpate.imaging.named_within import named_within
-from palpate.imaging.nifti import Volume, read_nifti, write_nifti
 from palpate.imaging.reconstruct import quality, reconstruct
 from palpate.imaging.tissue_mask import largest_piece, tissue_mask
 from palpate.imaging.user_mask import read_user_mask
 from palpate.imaging.wave_quality import noise_map_m, write_wave_quality
 from palpate.imaging.wave_record import field_record
 from palpate.imaging.wavefield import WaveField
-from palpate.imaging.wavefield_folder import (
-    is_wave_field_folder,
-    read_wave_fields,
-    write_wave_field,
-)
 from palpate.outputs import claim_folder
 from palpate.progress import say
 from palpate.provenance import input_digests, versions
@@ -60,7 +60,7 @@ def ingest(
 
     Args:
         mre: DICOM folder or zip; a finished wave-field folder, which is checked and relabelled; or displacement arrays
-            (palpate.imaging.displacement_arrays).
+            (palpate.imaging.files.displacement_arrays).
         label: file-name stem, such as "sub-01_ses-01"; several runs get "_run-1", "_run-2", ... in series order.
         out: the folder to write.
         anatomy: T1-weighted DICOM folder or zip, or NIfTI; None where there is none.

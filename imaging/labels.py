@@ -20,7 +20,7 @@ from scipy import sparse
 from scipy.ndimage import map_coordinates
 
 from palpate.errors import InputError
-from palpate.imaging.nifti import (
+from palpate.imaging.files.nifti import (
     WITHIN_A_VOXEL,
     StoredVolume,
     Volume,

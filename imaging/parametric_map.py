@@ -29,8 +29,8 @@ from palpate.errors import InputError
 from palpate.imaging.dicom.files import silence
 from palpate.imaging.dicom_identity import MapIdentity
 from palpate.imaging.dicom_source import source_image
-from palpate.imaging.maps import Map
-from palpate.imaging.stiffness_folder import Modulus
+from palpate.imaging.files.maps import Map
+from palpate.imaging.files.stiffness_folder import Modulus
 
 type Statistic = Literal["mean", "std"]
 

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from palpate.imaging.nifti import voxel_indices
+from palpate.imaging.files.nifti import voxel_indices
 
 type Draws = Callable[[], Iterable[NDArray[np.floating]]]
 """Gives the draws one after the other, each of shape (N,), anew at every call."""

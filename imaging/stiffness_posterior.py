@@ -19,8 +19,8 @@ from scipy.special import ndtri
 
 from palpate.errors import InputError
 from palpate.imaging.draw_summary import DrawSummary, demand_level
-from palpate.imaging.stiffness_folder import MODULI, Marginals, Modulus, Samples, Stiffness
-from palpate.imaging.stiffness_folder import read_stiffness as read_all
+from palpate.imaging.files.stiffness_folder import MODULI, Marginals, Modulus, Samples, Stiffness
+from palpate.imaging.files.stiffness_folder import read_stiffness as read_all
 from palpate.outputs import claim_folder
 from palpate.quality_warning import QualityWarning
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palpate.errors import InputError
-from palpate.imaging.nifti import (
+from palpate.imaging.files.nifti import (
     StoredVolume,
     Volume,
     demand_scanner_world,

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palpate.errors import InputError
-from palpate.imaging.hdf5_file import writing_hdf5
+from palpate.imaging.files.hdf5_file import writing_hdf5
 from palpate.meshing.conforming.mesh_file import read_tetrahedra, write_tetrahedra
 from palpate.meshing.conforming.tetrahedral_mesh import TetrahedralMesh
 

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from palpate.config.mesh import MeshSettings
 from palpate.errors import InputError
+from palpate.imaging.files.wavefield_folder import read_wave_fields
 from palpate.imaging.wavefield import WaveField
-from palpate.imaging.wavefield_folder import read_wave_fields
 from palpate.meshing.zone_file import write_zones
 from palpate.meshing.zone_mesh import coverage, world_mesh, zone_extents, zones_of
 from palpate.meshing.zones import Zone

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palpate.errors import InputError
-from palpate.imaging.hdf5_file import writing_hdf5
+from palpate.imaging.files.hdf5_file import writing_hdf5
 from palpate.meshing.zones import CELL_SPAN, NODES_PER_CELL, Zone
 
 FORMAT, FORMAT_VERSION = "palpate zones", 1

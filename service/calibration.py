@@ -22,9 +22,9 @@ from scipy import sparse
 
 from palpate.config.study import Session
 from palpate.errors import InputError
-from palpate.imaging.json_object import read_json
-from palpate.imaging.nifti import read_nifti
-from palpate.imaging.stiffness_folder import MODULI, Modulus, Stiffness, read_stiffness
+from palpate.imaging.files.json_object import read_json
+from palpate.imaging.files.nifti import read_nifti
+from palpate.imaging.files.stiffness_folder import MODULI, Modulus, Stiffness, read_stiffness
 from palpate.service.score import counted_draws, counted_voxels, cube_voxels, cubes, direct_errors, read_truth
 from palpate.service.statistics import crps
 

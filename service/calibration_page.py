@@ -12,7 +12,7 @@ from typing import Final
 from markupsafe import Markup
 
 import palpate
-from palpate.imaging.stiffness_folder import MODULI
+from palpate.imaging.files.stiffness_folder import MODULI
 from palpate.output_kinds import FileKind, json_kind, page_kind
 from palpate.outputs import OutputFile, claim_file
 from palpate.provenance import versions

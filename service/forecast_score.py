@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from palpate.errors import InputError
-from palpate.imaging.json_object import read_json
+from palpate.imaging.files.json_object import read_json
 from palpate.output_kinds import FileKind, json_kind
 from palpate.outputs import claim_file
 

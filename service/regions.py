@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from palpate.imaging.stiffness_folder import Samples, Stiffness
+from palpate.imaging.files.stiffness_folder import Samples, Stiffness
 
 
 @dataclass(frozen=True, slots=True)

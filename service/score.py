@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from palpate.errors import InputError
-from palpate.imaging.maps import Map, read_map
-from palpate.imaging.stiffness_folder import MODULI, Marginals, Modulus, Samples, Stiffness, on_grid
-from palpate.imaging.wavefield_folder import frequency_text
+from palpate.imaging.files.maps import Map, read_map
+from palpate.imaging.files.stiffness_folder import MODULI, Marginals, Modulus, Samples, Stiffness, on_grid
+from palpate.imaging.files.wavefield_folder import frequency_text
 from palpate.service.statistics import crps, share_interval
 
 LEVELS: Final = (0.5, 0.8, 0.9, 0.95)

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from palpate.imaging.stiffness_folder import Modulus, read_stiffness
+from palpate.imaging.files.stiffness_folder import Modulus, read_stiffness
 from palpate.output_kinds import FileKind, json_kind
 from palpate.outputs import claim_file
 from palpate.service.score import Score, read_truth, score_run

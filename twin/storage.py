@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from palpate.config.twin import TwinSettings
 from palpate.errors import InputError
-from palpate.imaging.hdf5_file import writing_hdf5
+from palpate.imaging.files.hdf5_file import writing_hdf5
 from palpate.imaging.tumour.store import put_history, take_history
 from palpate.provenance import atomic_file, versions
 from palpate.twin.calibration.calibrate import Calibration

@@ -20,7 +20,7 @@ from palpate.imaging.dicom.promised import maybe_lossy, missing_images
 from palpate.imaging.dicom.series import Series, group_series, numbers, texts
 from palpate.imaging.dicom.slice_grid import slice_grid
 from palpate.imaging.dicom.sorting import SeriesRow, passed_rows, why_no_image
-from palpate.imaging.nifti import Volume
+from palpate.imaging.files.nifti import Volume
 from palpate.quality_warning import QualityWarning
 
 _TOLD_APART_BY: Final = ("EchoTime", "TemporalPositionIndex", "TemporalPositionIdentifier", "ImageType")

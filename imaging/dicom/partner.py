@@ -8,7 +8,7 @@ from palpate.errors import InputError
 from palpate.imaging.dicom.series import Series
 from palpate.imaging.dicom.slice_grid import SliceGrid, slice_grid
 from palpate.imaging.dicom.slices import FULL_EXPORT
-from palpate.imaging.nifti import same_grid
+from palpate.imaging.files.nifti import same_grid
 
 
 def magnitude_partner(phase: Series, grid: SliceGrid, candidates: Sequence[Series]) -> Series | None:

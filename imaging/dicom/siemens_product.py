@@ -36,7 +36,7 @@ from palpate.imaging.dicom.siemens_mosaic import siemens_phase_rad
 from palpate.imaging.dicom.siemens_tiles import mosaics_of, with_tiles
 from palpate.imaging.dicom.slice_grid import SliceGrid, slice_grid
 from palpate.imaging.dicom.slices import FULL_EXPORT
-from palpate.imaging.nifti import same_grid
+from palpate.imaging.files.nifti import same_grid
 from palpate.progress import say
 
 _FEWEST: Final = 3

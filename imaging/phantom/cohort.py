@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from palpate.config.phantom import LesionSettings, PhantomSettings, TissueSettings
 from palpate.imaging.atlas import Atlas
-from palpate.imaging.nifti import voxel_indices
+from palpate.imaging.files.nifti import voxel_indices
 from palpate.imaging.phantom.grid import ScanGrid, scan_grid
 
 BETWEEN_PATIENTS = 0.07

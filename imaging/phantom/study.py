@@ -23,7 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palpate.config.phantom import PhantomSettings
-from palpate.imaging.nifti import write_nifti
+from palpate.imaging.files.nifti import write_nifti
+from palpate.imaging.files.wavefield_folder import write_wave_field
 from palpate.imaging.phantom.anatomy_series import write_anatomy
 from palpate.imaging.phantom.grid import ScanGrid
 from palpate.imaging.phantom.identity import STUDY_DATE, Identity
@@ -31,7 +32,6 @@ from palpate.imaging.phantom.scan import Scan, acquire
 from palpate.imaging.phantom.tissue import TISSUES, Head
 from palpate.imaging.phantom.vendors import WRITERS, ingest_settings
 from palpate.imaging.wavefield import WaveField
-from palpate.imaging.wavefield_folder import write_wave_field
 from palpate.provenance import versions
 
 ANATOMY_SOURCE = (

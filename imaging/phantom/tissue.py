@@ -23,7 +23,7 @@ from scipy import fft, ndimage
 
 from palpate.config.phantom import LesionSettings, PhantomSettings
 from palpate.imaging.atlas import Atlas
-from palpate.imaging.nifti import WITHIN_A_VOXEL, voxel_indices
+from palpate.imaging.files.nifti import WITHIN_A_VOXEL, voxel_indices
 from palpate.imaging.phantom.grid import ScanGrid
 
 TISSUES = ("grey matter", "white matter", "fluid", "lesion")

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from palpate.config.longitudinal import LongitudinalSettings
-from palpate.imaging.nifti import Volume
+from palpate.imaging.files.nifti import Volume
 from palpate.imaging.phantom.tissue import random_field
 from palpate.imaging.phantom.tumour_scene import Scene
 from palpate.imaging.phantom.tumour_study import Truth

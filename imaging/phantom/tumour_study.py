@@ -25,7 +25,7 @@ from scipy import ndimage
 
 from palpate.config.longitudinal import LongitudinalSettings
 from palpate.config.tumour import TumourSettings
-from palpate.imaging.nifti import voxel_indices, write_nifti
+from palpate.imaging.files.nifti import voxel_indices, write_nifti
 from palpate.imaging.phantom.grid import ScanGrid, block, rotation
 from palpate.imaging.phantom.identity import Identity
 from palpate.imaging.phantom.rtdose import write_rtdose

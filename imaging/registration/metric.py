@@ -17,7 +17,7 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from palpate.imaging.nifti import Volume
+from palpate.imaging.files.nifti import Volume
 from palpate.imaging.registration.rigid import Rigid
 
 _BINS = 32

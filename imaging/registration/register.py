@@ -19,7 +19,7 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from palpate.imaging.nifti import Volume, voxel_indices
+from palpate.imaging.files.nifti import Volume, voxel_indices
 from palpate.imaging.registration.metric import Pair, climb, image_of, information, make_pair
 from palpate.imaging.registration.placement import Placement
 from palpate.imaging.registration.rigid import Rigid, at_rest

@@ -21,8 +21,8 @@ from palpate.imaging.dicom.files import UNREADABLE, shown, silence
 from palpate.imaging.dicom.geometry import LPS_TO_RAS
 from palpate.imaging.dicom.parsing import parse
 from palpate.imaging.dicom.pixels import decoded
+from palpate.imaging.files.nifti import Volume, is_volume_file, read_volume
 from palpate.imaging.limits.input_limits import Budget
-from palpate.imaging.nifti import Volume, is_volume_file, read_volume
 from palpate.imaging.tumour.rtplan import RtPlan, plan_beside
 
 _COPY: Final = "Export the dose again from the planning system, as one RTDOSE file in Gy."

@@ -14,7 +14,7 @@ from palpate.errors import InputError
 from palpate.imaging.deidentify.identifiers import same_identifier
 from palpate.imaging.deidentify.key import Key
 from palpate.imaging.deidentify.key_file import known_key
-from palpate.imaging.nifti import read_volume
+from palpate.imaging.files.nifti import read_volume
 from palpate.imaging.registration.rigid import Rigid
 from palpate.imaging.tumour.courses import Given, demand_course_lines
 from palpate.imaging.tumour.dates import day_of

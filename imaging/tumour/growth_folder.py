@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 
 from palpate.config.tumour import TumourSettings
 from palpate.errors import InputError
-from palpate.imaging.json_object import read_json
-from palpate.imaging.nifti import Volume, read_volume, same_grid
+from palpate.imaging.files.json_object import read_json
+from palpate.imaging.files.nifti import Volume, read_volume, same_grid
 from palpate.imaging.tumour.adc import Cellularity, cellularity, demand_possible, detected_unit, in_mm2_s, unit_of
 from palpate.imaging.tumour.history import CAVITY, ENHANCING, VISIBLE
 from palpate.imaging.tumour.visibility import LEAST_ML, SEEN, smoothed

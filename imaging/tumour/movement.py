@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from palpate.errors import InputError
 from palpate.imaging.anatomy import ALIGNED_MM, ALIGNED_SIGMAS, AnatomyImage, settled
-from palpate.imaging.nifti import Volume
+from palpate.imaging.files.nifti import Volume
 from palpate.imaging.registration.register import overlap, register
 from palpate.imaging.registration.rigid import Rigid
 from palpate.imaging.tumour.onto_grid import TumourGrid

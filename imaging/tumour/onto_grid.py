@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from palpate.imaging.nifti import Volume, voxel_indices
+from palpate.imaging.files.nifti import Volume, voxel_indices
 from palpate.imaging.registration.rigid import Rigid
 
 type Values = NDArray[np.float64]

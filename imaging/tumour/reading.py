@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from palpate.config.study import Session
 from palpate.config.tumour import TumourSettings
 from palpate.errors import InputError
-from palpate.imaging.nifti import Volume, write_nifti
+from palpate.imaging.files.nifti import Volume, write_nifti
 from palpate.imaging.tumour.courses import Given, RadiotherapyCourse, course_warnings, courses
 from palpate.imaging.tumour.dates import DatedAnatomy, anatomy_of, dated_scans, day_of, demand_one_person, one_table
 from palpate.imaging.tumour.events import Placer, Space, read_doses

@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palpate.errors import InputError
-from palpate.imaging.hdf5_file import writing_hdf5
+from palpate.imaging.files.hdf5_file import writing_hdf5
 from palpate.imaging.tumour.history import (
     CAVITY,
     DrugDose,

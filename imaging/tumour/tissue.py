@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from palpate.errors import InputError
 from palpate.imaging.anatomy import AnatomyImage
 from palpate.imaging.brain_mask import brain_mask
+from palpate.imaging.files.nifti import Volume
 from palpate.imaging.labels import read_classes, read_regions
-from palpate.imaging.nifti import Volume
 from palpate.imaging.registration.rigid import Rigid
 from palpate.imaging.segmentation import read_segmentation
 from palpate.imaging.tumour.onto_grid import TumourGrid

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from palpate.errors import InputError
-from palpate.imaging.nifti import voxel_indices
+from palpate.imaging.files.nifti import voxel_indices
 from palpate.imaging.registration.rigid import Rigid
 from palpate.imaging.tumour.history import TumourScan
 from palpate.imaging.tumour.onto_grid import TumourGrid

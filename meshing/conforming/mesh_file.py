@@ -13,7 +13,7 @@ import meshio
 import numpy as np
 
 from palpate.errors import InputError
-from palpate.imaging.hdf5_file import writing_hdf5
+from palpate.imaging.files.hdf5_file import writing_hdf5
 from palpate.meshing.conforming.quality import dihedral_angles_deg
 from palpate.meshing.conforming.tetrahedral_mesh import TetrahedralMesh
 

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palpate.errors import InputError
-from palpate.imaging.json_object import read_json
-from palpate.imaging.nifti import Volume, read_nifti
+from palpate.imaging.files.json_object import read_json
+from palpate.imaging.files.nifti import Volume, read_nifti
 
 
 @dataclass(frozen=True, slots=True)

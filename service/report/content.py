@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from palpate.imaging.stiffness_folder import MODULI, Modulus
+from palpate.imaging.files.stiffness_folder import MODULI, Modulus
 from palpate.service.regions import RegionFigure
 from palpate.service.report.recorded_warnings import recorded_warnings
 from palpate.service.report.session import RunView

@@ -15,7 +15,7 @@ from markupsafe import Markup
 
 import palpate
 from palpate.config.report import ReportSettings
-from palpate.imaging.stiffness_folder import MODULI
+from palpate.imaging.files.stiffness_folder import MODULI
 from palpate.output_kinds import FileKind, page_kind
 from palpate.outputs import claim_file
 from palpate.service.report import content

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palpate.config.report import ReportSettings
-from palpate.imaging.stiffness_folder import MODULI, Modulus
+from palpate.imaging.files.stiffness_folder import MODULI, Modulus
 from palpate.service.report import content, plots
 from palpate.service.report.pictures import Layer, sheet
 from palpate.service.report.session import RunView

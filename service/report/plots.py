@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from palpate.imaging.stiffness_folder import Modulus
+from palpate.imaging.files.stiffness_folder import Modulus
 from palpate.service.report.pictures import INK, QUIET, png
 from palpate.service.score import Score
 

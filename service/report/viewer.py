@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palpate.config.report import ReportSettings
-from palpate.imaging.compact_nifti import NO_NUMBER, compact_hundredths, compact_image, compact_map
-from palpate.imaging.maps import Map
-from palpate.imaging.stiffness_folder import MODULI, Modulus
+from palpate.imaging.files.compact_nifti import NO_NUMBER, compact_hundredths, compact_image, compact_map
+from palpate.imaging.files.maps import Map
+from palpate.imaging.files.stiffness_folder import MODULI, Modulus
 from palpate.service.report.session import RunView, SessionView
 
 MODULUS_COLOURS: Final = "viridis"

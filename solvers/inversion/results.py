@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palpate.config.inversion import InversionSettings
-from palpate.imaging.hdf5_file import writing_hdf5
-from palpate.imaging.maps import write_map, write_mask
+from palpate.imaging.files.hdf5_file import writing_hdf5
+from palpate.imaging.files.maps import write_map, write_mask
+from palpate.imaging.files.wavefield_folder import frequency_text
 from palpate.imaging.wavefield import WaveField
-from palpate.imaging.wavefield_folder import frequency_text
 from palpate.provenance import versions
 from palpate.quality_warning import QualityWarning
 from palpate.solvers.inversion.allowances import anisotropy_percent, expected_density_kg_m3

@@ -17,11 +17,11 @@ from palpate.config.mesh import MeshSettings
 from palpate.droppings import matching
 from palpate.errors import InputError
 from palpate.imaging.checks.wave_checks import wave_warnings
+from palpate.imaging.files.wavefield_folder import frequency_text, read_wave_fields
 from palpate.imaging.labels import Regions, read_classes, read_regions
 from palpate.imaging.limits.plausible import demand_density, demand_frequency
 from palpate.imaging.registration.placement import read_placement
 from palpate.imaging.wavefield import WaveField
-from palpate.imaging.wavefield_folder import frequency_text, read_wave_fields
 from palpate.meshing.zone_file import check_zones, read_zones
 from palpate.meshing.zone_mesh import zones_of
 from palpate.meshing.zones import Zone

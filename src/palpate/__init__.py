@@ -15,7 +15,7 @@ __version__ = "0.1.0"
 
 _DOOR = {
     "WaveField": "palpate.imaging.wavefield",
-    "read_wave_fields": "palpate.imaging.wavefield_folder",
+    "read_wave_fields": "palpate.imaging.files.wavefield_folder",
     "invert": "palpate.solvers.inversion.in_python",
     "StiffnessPosterior": "palpate.imaging.stiffness_posterior",
     "read_stiffness": "palpate.imaging.stiffness_posterior",

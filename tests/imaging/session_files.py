@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from palpate.imaging.maps import write_map, write_mask
-from palpate.imaging.wavefield_folder import read_wave_fields
+from palpate.imaging.files.maps import write_map, write_mask
+from palpate.imaging.files.wavefield_folder import read_wave_fields
 
 
 def write_maps(session: Path) -> None:

@@ -16,7 +16,7 @@ from pydicom.uid import EnhancedMRImageStorage, LegacyConvertedEnhancedMRImageSt
 
 from palpate.errors import InputError
 from palpate.imaging.dicom.anatomy import read_anatomy
-from palpate.imaging.nifti import Volume
+from palpate.imaging.files.nifti import Volume
 from tests.imaging.scanner import Scan, edit, write_t1
 
 OBLIQUE = Scan(row=(0.0, 0.6, 0.8), column=(1.0, 0.0, 0.0))

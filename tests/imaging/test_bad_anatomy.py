@@ -12,7 +12,7 @@ import pytest
 
 from palpate.errors import InputError
 from palpate.imaging.anatomy import read_anatomy_image
-from palpate.imaging.nifti import Volume, write_nifti
+from palpate.imaging.files.nifti import Volume, write_nifti
 from palpate.imaging.registration.placement import ENDING, Placement, read_placement, write_placement
 from palpate.imaging.registration.rigid import Rigid
 from palpate.imaging.user_mask import read_user_mask

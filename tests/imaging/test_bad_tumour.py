@@ -16,7 +16,7 @@ from palpate.config.study import read_study
 from palpate.config.tumour import TumourSettings
 from palpate.errors import InputError
 from palpate.imaging.deidentify.key_file import open_key
-from palpate.imaging.nifti import read_nifti, write_nifti
+from palpate.imaging.files.nifti import read_nifti, write_nifti
 from palpate.imaging.tumour.dates import demand_one_person
 from palpate.imaging.tumour.events import Placer, Space
 from palpate.imaging.tumour.history import TumourScan

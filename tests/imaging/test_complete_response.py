@@ -10,7 +10,7 @@ import pytest
 from palpate.config.study import read_study
 from palpate.config.tumour import TumourSettings
 from palpate.errors import InputError
-from palpate.imaging.nifti import read_nifti, write_nifti
+from palpate.imaging.files.nifti import read_nifti, write_nifti
 from palpate.imaging.tumour.history import CAVITY
 from palpate.imaging.tumour.reading import TumourReading, read_tumour
 from palpate.imaging.tumour.store import read_history, write_history

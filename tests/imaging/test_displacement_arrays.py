@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from palpate.config.ingest import IngestSettings
 from palpate.errors import InputError
+from palpate.imaging.files.wavefield_folder import read_wave_fields
 from palpate.imaging.ingest import ingest
 from palpate.imaging.wavefield import WaveField
-from palpate.imaging.wavefield_folder import read_wave_fields
 from tests.conftest import Outcome
 
 SHAPE = (5, 4, 3)

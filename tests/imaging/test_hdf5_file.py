@@ -10,7 +10,7 @@ import h5py
 import numpy as np
 import pytest
 
-from palpate.imaging.hdf5_file import writing_hdf5
+from palpate.imaging.files.hdf5_file import writing_hdf5
 
 DRAWS = np.random.default_rng(0).random((50, 400))
 

@@ -14,9 +14,9 @@ from scipy.spatial.transform import Rotation
 from palpate.config.ingest import IngestSettings
 from palpate.imaging.deidentify.key_file import known_key
 from palpate.imaging.dicom.geometry import LPS_TO_RAS
+from palpate.imaging.files.wavefield_folder import read_wave_fields, write_wave_field
 from palpate.imaging.ingest import ingest
 from palpate.imaging.wavefield import WaveField
-from palpate.imaging.wavefield_folder import read_wave_fields, write_wave_field
 from tests.imaging.planting import identifiers_in
 from tests.imaging.scanner import FRAME, PATIENT, STUDY, Scan, write_mre, write_t1
 

@@ -22,9 +22,9 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian
 from palpate.errors import InputError
 from palpate.imaging.dicom.files import contents
 from palpate.imaging.dicom.pixels import stored_values
+from palpate.imaging.files.matlab_file import read_matlab
+from palpate.imaging.files.nifti import read_nifti
 from palpate.imaging.limits.input_limits import MIB, Budget, Limits, Scope
-from palpate.imaging.matlab_file import read_matlab
-from palpate.imaging.nifti import read_nifti
 from palpate.imaging.tumour.dose import read_dose
 from tests.conftest import user_environment
 from tests.imaging.scanner import Scan, edit, write_mre
@@ -41,8 +41,8 @@ from palpate.imaging.deidentify.folder import deidentify
 from palpate.imaging.dicom.anatomy import read_anatomy
 from palpate.imaging.dicom.files import contents
 from palpate.imaging.dicom.registry import read_acquisitions
-from palpate.imaging.matlab_file import read_matlab
-from palpate.imaging.nifti import read_nifti
+from palpate.imaging.files.matlab_file import read_matlab
+from palpate.imaging.files.nifti import read_nifti
 doors = {
     "mre": read_acquisitions, "anatomy": read_anatomy, "nifti": read_nifti, "scan": lambda path: list(contents(path)),
     "deidentify": lambda path: deidentify(path, path.parent / "out", path.parent / "key"),

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from palpate.errors import InputError
-from palpate.imaging.maps import read_map, read_mask, sidecar_path, write_map, write_mask
+from palpate.imaging.files.maps import read_map, read_mask, sidecar_path, write_map, write_mask
 
 OBLIQUE_MM = np.array([[1.9, 0.3, -0.2, -40.0], [-0.35, 1.95, 0.4, 12.0], [0.25, -0.3, 3.9, 7.5], [0.0, 0.0, 0.0, 1.0]])
 

@@ -10,11 +10,11 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from palpate.errors import InputError
-from palpate.imaging.maps import read_map, read_mask, write_map
+from palpate.imaging.files.maps import read_map, read_mask, write_map
+from palpate.imaging.files.stiffness_folder import MODULI
 from palpate.imaging.maps_on_anatomy import NOTE_NAME, write_maps_on_anatomy
 from palpate.imaging.registration.placement import Placement, not_moved, write_placement
 from palpate.imaging.registration.rigid import Rigid
-from palpate.imaging.stiffness_folder import MODULI
 from tests.service.conftest import SessionFiles, write_session
 
 LABEL = "sub-01_ses-01"

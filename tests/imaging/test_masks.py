@@ -14,8 +14,8 @@ from palpate.config.ingest import IngestSettings
 from palpate.errors import InputError
 from palpate.imaging.atlas import load_atlas
 from palpate.imaging.brain_mask import BrainMask, brain_mask, dice
+from palpate.imaging.files.nifti import Volume
 from palpate.imaging.ingest import ingest
-from palpate.imaging.nifti import Volume
 from palpate.imaging.phantom.grid import block
 from palpate.imaging.tissue_mask import tissue_mask
 from tests.imaging.scanner import Scan, write_mre

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from skimage.filters import threshold_multiotsu
 
 from palpate.imaging.atlas import Atlas, load_atlas
+from palpate.imaging.files.nifti import write_nifti
 from palpate.imaging.labels import read_classes
-from palpate.imaging.nifti import write_nifti
 from palpate.imaging.partial_volume import pure_intensities
 
 PURE = np.array([20.0, 65.0, 88.0])

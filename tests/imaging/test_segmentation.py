@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from palpate.errors import InputError
-from palpate.imaging.nifti import write_nifti
+from palpate.imaging.files.nifti import write_nifti
 from palpate.imaging.segmentation import read_segmentation
 
 AFFINE = np.diag([1.0, 2.0, 3.0, 1.0])

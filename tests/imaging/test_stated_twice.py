@@ -14,9 +14,9 @@ import pytest
 from palpate.config.ingest import IngestSettings
 from palpate.errors import InputError
 from palpate.imaging.checks.stated_twice import settled_by_settings
-from palpate.imaging.displacement_arrays import read_displacement_arrays
+from palpate.imaging.files.displacement_arrays import read_displacement_arrays
+from palpate.imaging.files.wavefield_folder import read_wave_fields, write_wave_field
 from palpate.imaging.wavefield import WaveField
-from palpate.imaging.wavefield_folder import read_wave_fields, write_wave_field
 from tests.imaging.shear_waves import shear_waves
 
 DOORS = ("folder", "arrays")

@@ -12,7 +12,7 @@ from palpate.config.study import read_study
 from palpate.config.tumour import TumourSettings
 from palpate.errors import InputError
 from palpate.imaging.deidentify.folder import deidentify
-from palpate.imaging.nifti import Volume
+from palpate.imaging.files.nifti import Volume
 from palpate.imaging.phantom.grid import block, rotation
 from palpate.imaging.phantom.identity import RAS_TO_LPS, Identity, fill, place, save
 from palpate.imaging.phantom.rtdose import write_rtdose

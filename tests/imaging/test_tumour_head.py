@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from palpate.errors import InputError
-from palpate.imaging.nifti import write_nifti
+from palpate.imaging.files.nifti import write_nifti
 from palpate.imaging.tumour.head import LEAST_BOXES, demand_head, second_box, voxels_a_box
 from tests.imaging.tumour_study import AFFINE, SHAPE, distance_mm, make_study
 

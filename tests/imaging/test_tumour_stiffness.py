@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from palpate.errors import InputError
-from palpate.imaging.draws import open_draws
-from palpate.imaging.maps import read_map
+from palpate.imaging.files.draws import open_draws
+from palpate.imaging.files.maps import read_map
 from palpate.imaging.registration.placement import Placement, not_moved, write_placement
 from palpate.imaging.registration.rigid import Rigid
 from palpate.imaging.tumour.onto_grid import TumourGrid

@@ -14,9 +14,9 @@ import pytest
 from palpate.config.ingest import IngestSettings
 from palpate.errors import InputError
 from palpate.imaging.checks.wave_checks import wave_warnings
+from palpate.imaging.files.wavefield_folder import read_wave_fields, write_wave_field
 from palpate.imaging.ingest import ingest
 from palpate.imaging.wavefield import WaveField
-from palpate.imaging.wavefield_folder import read_wave_fields, write_wave_field
 from tests.imaging.shear_waves import OBLIQUE, shear_waves
 
 SHAPE = (18, 16, 8)

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from palpate.errors import InputError
-from palpate.imaging.nifti import write_nifti
+from palpate.imaging.files.nifti import write_nifti
+from palpate.imaging.files.wavefield_folder import read_wave_fields, relative_noise, write_wave_field
 from palpate.imaging.wavefield import WaveField
-from palpate.imaging.wavefield_folder import read_wave_fields, relative_noise, write_wave_field
 from tests.imaging.shear_waves import shear_waves
 
 AFFINE = np.array([[-1.9, 0.3, 0.2, 40], [0.3, 1.9, -0.4, -30], [0.1, 0.4, 3.9, 12], [0, 0, 0, 1.0]])

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from palpate.imaging.nifti import write_nifti
+from palpate.imaging.files.nifti import write_nifti
 from palpate.imaging.phantom.grid import block
 from palpate.imaging.phantom.identity import Identity
 from palpate.imaging.phantom.rtdose import write_rtdose

@@ -14,8 +14,8 @@ import pytest
 
 from palpate.cli import door
 from palpate.errors import InputError
+from palpate.imaging.files.wavefield_folder import write_wave_field
 from palpate.imaging.wavefield import WaveField
-from palpate.imaging.wavefield_folder import write_wave_field
 from palpate.machine import machine_fault
 from palpate.outputs import claim_folder
 from palpate.provenance import atomic_file
@@ -82,7 +82,7 @@ def test_hdf5_on_a_full_disk(tmp_path: Path) -> None:
     script = (
         "import pathlib, resource, sys, numpy\n"
         "from palpate.cli import door\n"
-        "from palpate.imaging.hdf5_file import writing_hdf5\n"
+        "from palpate.imaging.files.hdf5_file import writing_hdf5\n"
         "from palpate.outputs import claim_folder\n"
         f"resource.setrlimit(resource.RLIMIT_FSIZE, ({LIMIT}, {LIMIT}))\n"
         "def step(**_):\n"

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from palpate.imaging.files.wavefield_folder import write_wave_field
 from palpate.imaging.wavefield import WaveField
-from palpate.imaging.wavefield_folder import write_wave_field
 from palpate.meshing.mesh_folder import zones_path
 from palpate.meshing.zone_file import check_zones, read_zones
 from tests.conftest import Outcome

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 from scipy.spatial.transform import Rotation
 
-from palpate.imaging.maps import write_map, write_mask
+from palpate.imaging.files.maps import write_map, write_mask
+from palpate.imaging.files.wavefield_folder import write_wave_field
 from palpate.imaging.wavefield import WaveField
-from palpate.imaging.wavefield_folder import write_wave_field
 
 SHAPE = (20, 22, 12)
 MODULUS_KPA = {"storagemodulus": 2.6, "lossmodulus": 1.1}

@@ -13,7 +13,7 @@ from scipy.stats import norm
 
 from palpate.config.study import Session
 from palpate.errors import InputError
-from palpate.imaging.stiffness_folder import MODULI
+from palpate.imaging.files.stiffness_folder import MODULI
 from palpate.service.calibration import Calibration, Ranks, calibrate_cohort
 from palpate.service.calibration_page import calibration_table, render
 from tests.service.conftest import write_session

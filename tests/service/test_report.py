@@ -21,8 +21,8 @@ import pytest
 
 from palpate.config.report import ReportSettings
 from palpate.errors import InputError
-from palpate.imaging.maps import Map, read_map, read_mask, write_map
-from palpate.imaging.stiffness_folder import MODULI
+from palpate.imaging.files.maps import Map, read_map, read_mask, write_map
+from palpate.imaging.files.stiffness_folder import MODULI
 from palpate.service.report.page import render
 from palpate.service.report.session import read_session
 from palpate.service.report.slices import SliceView, chosen_slices

@@ -14,9 +14,9 @@ import pytest
 from numpy.typing import NDArray
 
 from palpate.errors import InputError
-from palpate.imaging.maps import read_map
+from palpate.imaging.files.maps import read_map
+from palpate.imaging.files.wavefield_folder import read_wave_fields
 from palpate.imaging.wavefield import WaveField
-from palpate.imaging.wavefield_folder import read_wave_fields
 from palpate.solvers.inversion.direct import AVERAGE_MM, direct_inversion
 from tests.conftest import CHECKOUT
 

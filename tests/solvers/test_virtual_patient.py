@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from palpate.config.phantom import PhantomSettings
-from palpate.imaging.wavefield_folder import read_wave_fields
+from palpate.imaging.files.wavefield_folder import read_wave_fields
 from palpate.provenance import digest
 from palpate.solvers.virtual_patient import incoming_waves
 from tests.conftest import Command, Outcome

@@ -13,7 +13,7 @@ from mpi4py import MPI
 from palpate.config.section import parse_settings
 from palpate.config.twin import TwinSettings
 from palpate.errors import InputError
-from palpate.imaging.nifti import read_nifti
+from palpate.imaging.files.nifti import read_nifti
 from palpate.service.outlook import write_outlook
 from palpate.twin.calibration.calibrate import Calibration
 from palpate.twin.forecast.mass_effect import (

@@ -13,7 +13,7 @@ import yaml
 
 from palpate.config.longitudinal import LongitudinalSettings
 from palpate.imaging.atlas import load_atlas
-from palpate.imaging.nifti import read_nifti
+from palpate.imaging.files.nifti import read_nifti
 from palpate.imaging.phantom.study import write_sessions
 from palpate.imaging.phantom.tumour_scene import tumour_scene
 from palpate.imaging.phantom.tumour_study import write_tumour_patient

@@ -15,7 +15,7 @@ from typing import Any, Final
 import numpy as np
 
 from palpate.config.twin import TwinSettings
-from palpate.imaging.nifti import write_nifti
+from palpate.imaging.files.nifti import write_nifti
 from palpate.imaging.tumour.history import TumourHistory
 from palpate.imaging.tumour.record import Remarks
 from palpate.imaging.tumour.visibility import LEAST_ML

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from palpate.imaging.nifti import write_nifti
+from palpate.imaging.files.nifti import write_nifti
 from palpate.meshing.conforming.mesh_file import read_label_mesh
 from palpate.outputs import claim_folder
 from palpate.progress import say

@@ -27,7 +27,7 @@ def mesh(
     from palpate.errors import InputError
 
     chosen = parse_settings(MeshSettings, settings)
-    from palpate.imaging.nifti import is_volume_file
+    from palpate.imaging.files.nifti import is_volume_file
 
     if is_volume_file(source):
         from palpate.meshing.conforming.label_mesh_folder import write_label_mesh

@@ -12,10 +12,10 @@ import pytest
 from palpate.config.study import read_study
 from palpate.imaging.dicom.anatomy import read_anatomy
 from palpate.imaging.dicom.registry import read_acquisitions
-from palpate.imaging.nifti import read_nifti
+from palpate.imaging.files.nifti import read_nifti
+from palpate.imaging.files.wavefield_folder import read_wave_fields
 from palpate.imaging.phantom.siemens import stored_phase
 from palpate.imaging.phantom.study import write_sessions, write_study
-from palpate.imaging.wavefield_folder import read_wave_fields
 from palpate.provenance import digest
 from tests.imaging.phantom.conftest import Vibration
 

@@ -17,13 +17,13 @@ import pytest
 from palpate.config.ingest import IngestSettings
 from palpate.config.phantom import PhantomSettings, Vendor
 from palpate.imaging.deidentify.folder import deidentify
+from palpate.imaging.files.wavefield_folder import read_wave_fields
 from palpate.imaging.ingest import ingest
 from palpate.imaging.phantom.grid import block, rotation
 from palpate.imaging.phantom.study import write_study
 from palpate.imaging.phantom.tissue import Head
 from palpate.imaging.phantom.vendors import WRITERS
 from palpate.imaging.wavefield import WaveField
-from palpate.imaging.wavefield_folder import read_wave_fields
 from tests.conftest import Outcome
 from tests.imaging.phantom.conftest import Vibration, crossing_waves
 from tests.imaging.planting import MARK, SECRETS, identifiers_in, leaks, plant

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from moved_heads import Moved, block_grid, healthy_head, moved_head, random_motion
 
-from palpate.imaging.nifti import Volume
+from palpate.imaging.files.nifti import Volume
 from palpate.imaging.phantom.tissue import Head
 from palpate.imaging.registration.register import register
 

@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from palpate.errors import InputError
-from palpate.imaging.nifti import write_nifti
+from palpate.imaging.files.nifti import write_nifti
 from palpate.meshing.conforming.mesh_file import read_tetrahedra
 from tests.conftest import Outcome
 from tests.meshing.conforming.cases import AFFINE, balls

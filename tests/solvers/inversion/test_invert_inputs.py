@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from palpate.imaging.files.wavefield_folder import write_wave_field
 from palpate.imaging.wavefield import WaveField
-from palpate.imaging.wavefield_folder import write_wave_field
 from tests.conftest import Outcome
 
 LABEL = "sub-01_ses-01"

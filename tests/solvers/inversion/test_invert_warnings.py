@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from palpate.imaging.files.wavefield_folder import write_wave_field
 from palpate.imaging.wavefield import WaveField
-from palpate.imaging.wavefield_folder import write_wave_field
 from tests.conftest import Outcome
 from tests.imaging.shear_waves import shear_waves
 

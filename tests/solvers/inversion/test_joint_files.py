@@ -11,10 +11,10 @@ import pytest
 
 from palpate.config.maps import MapsSettings
 from palpate.imaging.dicom_maps import write_dicom_maps
-from palpate.imaging.maps import read_map
-from palpate.imaging.stiffness_folder import read_stiffness
+from palpate.imaging.files.maps import read_map
+from palpate.imaging.files.stiffness_folder import read_stiffness
+from palpate.imaging.files.wavefield_folder import write_wave_field
 from palpate.imaging.wavefield import WaveField
-from palpate.imaging.wavefield_folder import write_wave_field
 from tests.conftest import Outcome
 
 LABEL = "sub-01_ses-01"

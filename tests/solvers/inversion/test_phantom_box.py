@@ -10,7 +10,7 @@ import pytest
 from mpi4py import MPI
 
 from palpate.config.inversion import InversionSettings
-from palpate.imaging.wavefield_folder import read_wave_fields
+from palpate.imaging.files.wavefield_folder import read_wave_fields
 from palpate.meshing.zones import cut_zones
 from palpate.solvers.inversion.problem import Ground
 from palpate.solvers.inversion.run import invert_wave_field

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from palpate.imaging.wavefield_folder import write_wave_field
+from palpate.imaging.files.wavefield_folder import write_wave_field
 from palpate.solvers.inversion.joint import TOLERANCE
 from tests.conftest import BIN, Outcome, run
 from tests.solvers.inversion.tetrahedra import BACKGROUND_PA, scanned, wave_through

@@ -32,11 +32,11 @@ from palpate.errors import InputError
 from palpate.imaging.checks.complex_parts import demand_real_and_imaginary
 from palpate.imaging.checks.stated_twice import demand_different_fields
 from palpate.imaging.displacement import to_world, world_noise, world_noise_map
+from palpate.imaging.files.named_within import named_within
+from palpate.imaging.files.nifti import StoredVolume, Volume, read_nifti, read_stored, same_grid, write_nifti
+from palpate.imaging.files.wavefield_sidecar import METRES_PER_UNIT, Sidecar
 from palpate.imaging.limits.plausible import demand_density, demand_displacement, demand_frequency, demand_measured
-from palpate.imaging.named_within import named_within
-from palpate.imaging.nifti import StoredVolume, Volume, read_nifti, read_stored, same_grid, write_nifti
 from palpate.imaging.wavefield import WaveField, demand_three
-from palpate.imaging.wavefield_sidecar import METRES_PER_UNIT, Sidecar
 
 _FIELD_FILE = re.compile(
     r"(?P<label>[A-Za-z0-9][A-Za-z0-9_-]*?)_acq-(?P<frequency>-?[0-9]+(?:\.[0-9]+)?)Hz"

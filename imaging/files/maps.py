@@ -11,8 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 
 import palpate
 from palpate.errors import InputError
-from palpate.imaging.json_object import read_json
-from palpate.imaging.nifti import read_nifti, write_nifti
+from palpate.imaging.files.json_object import read_json
+from palpate.imaging.files.nifti import read_nifti, write_nifti
 from palpate.provenance import atomic_file
 
 NIFTI_ENDING = ".nii.gz"

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palpate.errors import InputError
-from palpate.imaging.json_object import read_json
+from palpate.imaging.files.json_object import read_json
 from palpate.imaging.limits.plausible import demand_directions
 
 METRES_PER_UNIT: Final[Mapping[str, float]] = {

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palpate.errors import InputError
-from palpate.imaging.stiffness_folder import MODULI, Modulus
+from palpate.imaging.files.stiffness_folder import MODULI, Modulus
 
 _BLOCK: Final = 16
 

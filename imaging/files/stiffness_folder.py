@@ -27,9 +27,9 @@ from numpy.typing import NDArray
 
 from palpate.droppings import matching
 from palpate.errors import InputError
-from palpate.imaging.json_object import read_json
-from palpate.imaging.maps import Map, read_map, read_mask
-from palpate.imaging.nifti import same_grid
+from palpate.imaging.files.json_object import read_json
+from palpate.imaging.files.maps import Map, read_map, read_mask
+from palpate.imaging.files.nifti import same_grid
 
 type Modulus = Literal["storagemodulus", "lossmodulus"]
 

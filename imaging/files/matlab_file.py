@@ -40,7 +40,7 @@ def read_matlab(path: Path) -> dict[str, NDArray[np.generic]]:
     if not path.exists():
         raise InputError(path, found="no such file", expected="a MATLAB file", advice="Check the path.")
     _demand_fits(path)
-    command = [sys.executable, "-P", "-m", "palpate.imaging.matlab_file", str(path.resolve())]
+    command = [sys.executable, "-P", "-m", "palpate.imaging.files.matlab_file", str(path.resolve())]
     try:
         done = subprocess.run(command, capture_output=True, timeout=_SECONDS, check=False)
         if done.returncode == 0:

@@ -1,0 +1,1 @@
+"""Files that hold wave fields, maps, arrays and draws."""
