@@ -17,7 +17,7 @@ from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 
 from palpate.imaging.deidentify.allowed import NUMBERS, SEQUENCES
-from palpate.imaging.dicom_identity import PATIENT, PLACE_AND_TIME, STUDY
+from palpate.imaging.dicom_out.dicom_identity import PATIENT, PLACE_AND_TIME, STUDY
 from tests.imaging.scanner import PATIENT as NAME
 
 MARK = "ZQXJKV"

@@ -13,7 +13,7 @@ import pytest
 
 from palpate.config.maps import MapsSettings
 from palpate.errors import InputError
-from palpate.imaging.dicom_maps import NOTE_NAME, write_dicom_maps
+from palpate.imaging.dicom_out.dicom_maps import NOTE_NAME, write_dicom_maps
 from palpate.imaging.files.maps import read_map, write_map, write_mask
 
 type Command = Callable[..., Any]

@@ -17,7 +17,7 @@ from palpate.imaging.acquisition import PhaseAcquisition
 from palpate.imaging.dicom.anatomy import read_anatomy
 from palpate.imaging.dicom.grouping import COPIES, SAME_IDENTIFIER, SPLIT_SERIES, SPLIT_STUDY
 from palpate.imaging.dicom.registry import read_acquisitions
-from palpate.imaging.dicom_source import dicom_source
+from palpate.imaging.dicom_out.dicom_source import dicom_source
 from palpate.imaging.ingest import ingest
 from tests.imaging.scanner import Scan, edit, write_mre, write_t1
 from tests.imaging.transfer import recompress

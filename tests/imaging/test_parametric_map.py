@@ -22,11 +22,11 @@ from pydicom.uid import (
 from scipy.spatial.transform import Rotation
 
 from palpate.errors import InputError
-from palpate.imaging.dicom_identity import MapIdentity, identity_of, pseudonym_of
-from palpate.imaging.dicom_source import DicomSource, dicom_source
+from palpate.imaging.dicom_out.dicom_identity import MapIdentity, identity_of, pseudonym_of
+from palpate.imaging.dicom_out.dicom_source import DicomSource, dicom_source
+from palpate.imaging.dicom_out.parametric_map import QUANTITIES, Statistic, write_parametric_map
 from palpate.imaging.files.maps import Map
 from palpate.imaging.files.stiffness_folder import Modulus
-from palpate.imaging.parametric_map import QUANTITIES, Statistic, write_parametric_map
 
 MADE = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 ORIENTATIONS = {

@@ -34,7 +34,7 @@ def maps(
     from palpate.config.section import parse_settings
 
     chosen = parse_settings(MapsSettings, settings)
-    from palpate.imaging.dicom_maps import write_dicom_maps
+    from palpate.imaging.dicom_out.dicom_maps import write_dicom_maps
     from palpate.progress import say
 
     written = write_dicom_maps(mre, wavefield, out, settings=chosen, scan=scan, key=key)

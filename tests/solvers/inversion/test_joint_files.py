@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from palpate.config.maps import MapsSettings
-from palpate.imaging.dicom_maps import write_dicom_maps
+from palpate.imaging.dicom_out.dicom_maps import write_dicom_maps
 from palpate.imaging.files.maps import read_map
 from palpate.imaging.files.stiffness_folder import read_stiffness
 from palpate.imaging.files.wavefield_folder import write_wave_field

@@ -12,13 +12,13 @@ from palpate.errors import InputError
 from palpate.imaging.deidentify.identifiers import Identifiers, recorded_identifiers
 from palpate.imaging.deidentify.key import Key
 from palpate.imaging.deidentify.key_file import key_name, known_key, open_key
-from palpate.imaging.dicom_identity import MapIdentity, pseudonym_of
-from palpate.imaging.dicom_origin import REMEDIES, scan_identity
-from palpate.imaging.dicom_source import DicomSource, dicom_source
+from palpate.imaging.dicom_out.dicom_identity import MapIdentity, pseudonym_of
+from palpate.imaging.dicom_out.dicom_origin import REMEDIES, scan_identity
+from palpate.imaging.dicom_out.dicom_source import DicomSource, dicom_source
+from palpate.imaging.dicom_out.parametric_map import QUANTITIES, write_parametric_map
 from palpate.imaging.files.json_object import read_json
 from palpate.imaging.files.stiffness_folder import Stiffness, read_stiffness
 from palpate.imaging.files.wavefield_folder import frequency_text
-from palpate.imaging.parametric_map import QUANTITIES, write_parametric_map
 from palpate.outputs import claim_folder
 
 NOTE_NAME: Final = "no_dicom_source.txt"

@@ -27,8 +27,8 @@ from pydicom.uid import generate_uid
 import palpate
 from palpate.errors import InputError
 from palpate.imaging.dicom.files import silence
-from palpate.imaging.dicom_identity import MapIdentity
-from palpate.imaging.dicom_source import source_image
+from palpate.imaging.dicom_out.dicom_identity import MapIdentity
+from palpate.imaging.dicom_out.dicom_source import source_image
 from palpate.imaging.files.maps import Map
 from palpate.imaging.files.stiffness_folder import Modulus
 

@@ -16,7 +16,7 @@ from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 
 from palpate.imaging.deidentify.key import Key
-from palpate.imaging.dicom_source import DicomSource, keyed_source
+from palpate.imaging.dicom_out.dicom_source import DicomSource, keyed_source
 
 
 def _words(text: str) -> tuple[str, ...]:

@@ -17,8 +17,15 @@ from palpate.imaging.deidentify.identifiers import same_identifier
 from palpate.imaging.deidentify.key import Key
 from palpate.imaging.dicom.files import UNREADABLE, contents, shown, silence
 from palpate.imaging.dicom.parsing import parse
-from palpate.imaging.dicom_identity import CHARACTERS, PATIENT, PLACE_AND_TIME, STUDY, MapIdentity, identity_of
-from palpate.imaging.dicom_source import DicomSource
+from palpate.imaging.dicom_out.dicom_identity import (
+    CHARACTERS,
+    PATIENT,
+    PLACE_AND_TIME,
+    STUDY,
+    MapIdentity,
+    identity_of,
+)
+from palpate.imaging.dicom_out.dicom_source import DicomSource
 from palpate.imaging.limits.input_limits import Budget
 from palpate.progress import say
 

@@ -1,0 +1,1 @@
+"""DICOM that palpate writes: parametric maps and their identity."""
