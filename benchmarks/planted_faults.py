@@ -20,9 +20,9 @@ from palpate.imaging.acquisition import PhaseAcquisition
 from palpate.imaging.checks.phase_checks import check_images, check_offsets
 from palpate.imaging.checks.wave_checks import wave_warnings
 from palpate.imaging.files.wavefield_folder import read_wave_fields, write_wave_field
-from palpate.imaging.reconstruct import Reconstruction, reconstruct
 from palpate.imaging.tissue_mask import largest_piece, tissue_mask
 from palpate.imaging.wavefield import WaveField
+from palpate.imaging.waves.reconstruct import Reconstruction, reconstruct
 
 OFFSETS, SCALE = "offsets-not-one-period", "phase images that wrap"
 OFFSETS_REFUSED: Final = "time offsets that do not fill one period"

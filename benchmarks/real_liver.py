@@ -18,7 +18,7 @@ from palpate.imaging.dicom.ge_images import read_waves
 from palpate.imaging.dicom.series import group_series
 from palpate.imaging.dicom.sorting import why_no_image
 from palpate.imaging.tissue_mask import tissue_mask
-from palpate.imaging.unwrap import unwrap_vibration
+from palpate.imaging.waves.unwrap import unwrap_vibration
 
 _RAW_SERIES: Final = 5
 

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from scipy import fft
 from skimage.restoration import unwrap_phase
 
-from palpate.imaging.patch_turns import integrate_steps
-from palpate.imaging.unwrap import wrap
+from palpate.imaging.waves.patch_turns import integrate_steps
+from palpate.imaging.waves.unwrap import wrap
 
 type Phase = NDArray[np.float64]
 type Mask = NDArray[np.bool_]

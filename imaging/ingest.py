@@ -20,7 +20,6 @@ from palpate.imaging.checks.distortion import off_resonance
 from palpate.imaging.checks.offset_step import OffsetTimes
 from palpate.imaging.checks.phase_checks import check_images, check_offsets
 from palpate.imaging.checks.stated_twice import settled_by_settings
-from palpate.imaging.compressional import compressional_part
 from palpate.imaging.deidentify.facts import clean_facts
 from palpate.imaging.deidentify.identifiers import RECORDED, identifiers_of
 from palpate.imaging.deidentify.key import Key
@@ -36,14 +35,15 @@ from palpate.imaging.files.wavefield_folder import (
     read_wave_fields,
     write_wave_field,
 )
-from palpate.imaging.image_motion import ImageMotion, image_motion, without_motion
 from palpate.imaging.limits.plausible import demand_density, demand_frequency
-from palpate.imaging.reconstruct import quality, reconstruct
 from palpate.imaging.tissue_mask import largest_piece, tissue_mask
 from palpate.imaging.user_mask import read_user_mask
 from palpate.imaging.wave_quality import noise_map_m, write_wave_quality
 from palpate.imaging.wave_record import field_record
 from palpate.imaging.wavefield import WaveField
+from palpate.imaging.waves.compressional import compressional_part
+from palpate.imaging.waves.image_motion import ImageMotion, image_motion, without_motion
+from palpate.imaging.waves.reconstruct import quality, reconstruct
 from palpate.outputs import claim_folder
 from palpate.progress import say
 from palpate.provenance import input_digests, versions

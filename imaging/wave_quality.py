@@ -26,11 +26,11 @@ from palpate.imaging.displacement import oss_snr_map, world_noise_map
 from palpate.imaging.files.maps import write_map
 from palpate.imaging.files.nifti import write_nifti
 from palpate.imaging.files.wavefield_folder import frequency_text
-from palpate.imaging.harmonics import harmonics
-from palpate.imaging.neighbour_noise import measured_noise
-from palpate.imaging.reconstruct import Reconstruction
-from palpate.imaging.wave_directions import wave_directions
 from palpate.imaging.wavefield import WaveField
+from palpate.imaging.waves.harmonics import harmonics
+from palpate.imaging.waves.neighbour_noise import measured_noise
+from palpate.imaging.waves.reconstruct import Reconstruction
+from palpate.imaging.waves.wave_directions import wave_directions
 from palpate.units import m_to_um, um_to_m
 
 

@@ -12,10 +12,10 @@ from palpate.imaging.checks.passivity import apparent_modulus_pa
 from palpate.imaging.checks.wave_checks import wave_warnings
 from palpate.imaging.displacement import oss_snr
 from palpate.imaging.files.wavefield_folder import relative_noise
-from palpate.imaging.neighbour_noise import measured_noise
-from palpate.imaging.wave_directions import wave_directions
 from palpate.imaging.wave_quality import gate
 from palpate.imaging.wavefield import WaveField
+from palpate.imaging.waves.neighbour_noise import measured_noise
+from palpate.imaging.waves.wave_directions import wave_directions
 from palpate.progress import say
 from palpate.quality_warning import QualityWarning
 from palpate.units import m_to_um

@@ -29,7 +29,7 @@ from palpate.imaging.limits.check_limits import (
     OFFSETS_GAIN,
     OFFSETS_REFUSED,
 )
-from palpate.imaging.slice_planes import slice_planes
+from palpate.imaging.waves.slice_planes import slice_planes
 from palpate.quality_warning import QualityWarning
 
 _TURN = 2.0 * np.pi

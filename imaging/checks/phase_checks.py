@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from palpate.imaging.acquisition import PhaseAcquisition
 from palpate.imaging.checks.offset_step import OffsetTimes, check_offset_times, demand_different_images, offset_times
 from palpate.imaging.checks.phase_scale import check_phase_scale, wrap_period_rad
-from palpate.imaging.reconstruct import Reconstruction
+from palpate.imaging.waves.reconstruct import Reconstruction
 from palpate.quality_warning import QualityWarning
 
 

@@ -22,8 +22,8 @@ from palpate.imaging.limits.check_limits import (
     UNMEASURED_SHARE,
     USUAL_KPA,
 )
-from palpate.imaging.neighbour_noise import noise_along
 from palpate.imaging.wavefield import WaveField
+from palpate.imaging.waves.neighbour_noise import noise_along
 from palpate.quality_warning import QualityWarning
 from palpate.units import m_to_um, pa_to_kpa
 

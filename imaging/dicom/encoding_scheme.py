@@ -18,7 +18,7 @@ from palpate.imaging.dicom.files import Instance
 from palpate.imaging.dicom.geometry import LPS_TO_RAS
 from palpate.imaging.dicom.series import numbers
 from palpate.imaging.dicom.slice_grid import SliceGrid
-from palpate.imaging.encoding_matrix import Demodulated, column_axes, demodulate_as_told, with_background
+from palpate.imaging.waves.encoding_matrix import Demodulated, column_axes, demodulate_as_told, with_background
 
 _DIRECTIONS: Final = ("VelocityEncodingDirection", "DiffusionGradientOrientation")
 _DECIMALS: Final = 4

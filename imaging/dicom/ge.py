@@ -29,7 +29,7 @@ from palpate.imaging.dicom.ge_images import Encoded, is_complex, read_complex, r
 from palpate.imaging.dicom.ge_private import by_frequency, frequency_hz, is_mre
 from palpate.imaging.dicom.no_motion import around_mean, demand_motion
 from palpate.imaging.dicom.series import Series
-from palpate.imaging.encoding_matrix import column_axes, demodulate_as_told, scheme_matrix
+from palpate.imaging.waves.encoding_matrix import column_axes, demodulate_as_told, scheme_matrix
 
 BRAIN_SCHEME: Final = ((1, 0, 0), (-1, 0, 0), (0, 1, 0), (0, -1, 0), (0, 0, 1), (0, 0, -1))
 """Encodings of brain sequences: +x -x +y -y +z -z."""

@@ -16,8 +16,8 @@ from palpate.imaging.files.maps import Map, read_map
 from palpate.imaging.files.stiffness_folder import Modulus, Stiffness, read_stiffness
 from palpate.imaging.files.wavefield_folder import read_wave_fields
 from palpate.imaging.registration.placement import Placement, read_placement
-from palpate.imaging.wave_directions import WaveDirections, wave_directions
 from palpate.imaging.wavefield import WaveField
+from palpate.imaging.waves.wave_directions import WaveDirections, wave_directions
 from palpate.service.regions import RegionFigure, region_figures
 from palpate.service.score import Score, read_truth, score_run
 

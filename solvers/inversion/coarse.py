@@ -24,9 +24,9 @@ from scipy import ndimage, sparse
 from palpate.config.inversion import InversionSettings
 from palpate.config.mesh import MeshSettings
 from palpate.errors import InputError
-from palpate.imaging.block_average import Factors, block_average
 from palpate.imaging.labels import Regions
 from palpate.imaging.wavefield import WaveField
+from palpate.imaging.waves.block_average import Factors, block_average
 from palpate.meshing.zone_mesh import zones_of
 from palpate.progress import say
 from palpate.solvers.inversion.course import Course, Iteration

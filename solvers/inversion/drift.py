@@ -11,7 +11,7 @@ import numpy as np
 import scipy.sparse as sparse
 from numpy.typing import NDArray
 
-from palpate.imaging.slice_planes import slice_planes
+from palpate.imaging.waves.slice_planes import slice_planes
 
 
 def drift_planes(mask: NDArray[np.bool_], size: float) -> sparse.csr_matrix:

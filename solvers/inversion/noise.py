@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from palpate.imaging.neighbour_noise import measured_noise
 from palpate.imaging.wavefield import WaveField
+from palpate.imaging.waves.neighbour_noise import measured_noise
 
 __all__ = ["Noise", "measured_noise", "noise_of"]
 

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from palpate.config.inversion import InversionSettings
 from palpate.imaging.labels import Regions, no_regions
-from palpate.imaging.outliers import outlying_voxels
 from palpate.imaging.wavefield import WaveField
+from palpate.imaging.waves.outliers import outlying_voxels
 from palpate.meshing.zones import Zone
 from palpate.progress import say
 from palpate.solvers.inversion.checkpoint import Checkpoint

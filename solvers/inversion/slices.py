@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from palpate.imaging.slice_planes import slice_planes
+from palpate.imaging.waves.slice_planes import slice_planes
 
 type Wave = NDArray[np.complex128]
 

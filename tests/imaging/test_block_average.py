@@ -9,8 +9,8 @@ import pytest
 from numpy.typing import NDArray
 
 from palpate.errors import InputError
-from palpate.imaging.block_average import block_average
 from palpate.imaging.wavefield import WaveField
+from palpate.imaging.waves.block_average import block_average
 
 FACTORS = (2, 3, 1)
 

@@ -7,7 +7,7 @@ import pytest
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
-from palpate.imaging.compressional import compressional_part, corner_gradient
+from palpate.imaging.waves.compressional import compressional_part, corner_gradient
 
 SHAPE = (22, 20, 16)
 AFFINE_MM = np.eye(4)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from palpate.imaging.encoding_matrix import demodulate, difference_weights, with_background
+from palpate.imaging.waves.encoding_matrix import demodulate, difference_weights, with_background
 
 SHAPE = (4, 3, 2)
 OFFSETS = 4

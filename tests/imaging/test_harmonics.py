@@ -5,7 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from palpate.imaging.harmonics import first_harmonic, forward_in_time, harmonics, measure_noise, signal_free_harmonics
+from palpate.imaging.waves.harmonics import (
+    first_harmonic,
+    forward_in_time,
+    harmonics,
+    measure_noise,
+    signal_free_harmonics,
+)
 
 
 def _series(amplitudes: dict[int, complex], n_offsets: int) -> np.ndarray:

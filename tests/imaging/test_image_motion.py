@@ -12,8 +12,8 @@ from shaken_brain import Shake, Shaken, shaken_brain
 
 from palpate.config.ingest import IngestSettings
 from palpate.imaging.acquisition import PhaseAcquisition
-from palpate.imaging.image_motion import LIMIT_VOXELS, image_motion, without_motion
-from palpate.imaging.reconstruct import reconstruct
+from palpate.imaging.waves.image_motion import LIMIT_VOXELS, image_motion, without_motion
+from palpate.imaging.waves.reconstruct import reconstruct
 
 MOVED = {(0, 2): (1.4, -0.6), (1, 5): (-0.8, 0.5), (2, 7): (0.5, 1.1)}
 """Voxels along i and j by which single images are shifted; the mean of 24 images moves by less than 0.06."""

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from palpate.imaging.outliers import outlying_voxels
 from palpate.imaging.wavefield import WaveField
+from palpate.imaging.waves.outliers import outlying_voxels
 
 NOISE_M = 0.3e-6
 AMPLITUDE_M = 15e-6

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from palpate.imaging.harmonics import first_harmonic
-from palpate.imaging.unwrap import Unwrapped, unwrap_vibration, wrap
+from palpate.imaging.waves.harmonics import first_harmonic
+from palpate.imaging.waves.unwrap import Unwrapped, unwrap_vibration, wrap
 from tests.imaging.scanner import Scan
 
 FULL = np.ones(Scan().shape, dtype=bool)

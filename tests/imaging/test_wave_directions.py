@@ -7,8 +7,8 @@ import pytest
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from palpate.imaging.wave_directions import wave_directions
 from palpate.imaging.wavefield import WaveField
+from palpate.imaging.waves.wave_directions import wave_directions
 
 SHAPE = (14, 12, 10)
 OBLIQUE = Rotation.from_euler("xyz", [20.0, -15.0, 40.0], degrees=True).as_matrix()

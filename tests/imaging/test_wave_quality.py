@@ -16,8 +16,8 @@ from palpate.imaging.files.maps import read_map
 from palpate.imaging.files.nifti import read_nifti
 from palpate.imaging.files.wavefield_folder import read_wave_fields
 from palpate.imaging.ingest import ingest
-from palpate.imaging.reconstruct import reconstruct
 from palpate.imaging.wave_quality import gate, noise_map_um
+from palpate.imaging.waves.reconstruct import reconstruct
 from tests.imaging.scanner import Scan, write_mre
 
 STEM = "sub-01_ses-01"

@@ -15,8 +15,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from palpate.imaging.harmonics import first_harmonic
-from palpate.imaging.patch_turns import integrate_steps
+from palpate.imaging.waves.harmonics import first_harmonic
+from palpate.imaging.waves.patch_turns import integrate_steps
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from palpate.imaging.robust import robust_std
+from palpate.imaging.waves.robust import robust_std
 
 _THIRD_DIFFERENCE = np.array([-1.0, 3.0, -3.0, 1.0])
 

@@ -22,7 +22,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from palpate.imaging.harmonics import harmonics
+from palpate.imaging.waves.harmonics import harmonics
 
 _TURN: Final = 2.0 * np.pi
 _MAX_OFFSETS_SEARCHED: Final = 9

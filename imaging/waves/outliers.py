@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from palpate.imaging.robust import robust_std
 from palpate.imaging.wavefield import WaveField
+from palpate.imaging.waves.robust import robust_std
 
 OUTLYING = 7.0
 """Robust standard deviations beyond which a voxel is left out: above the largest in a few thousand good voxels, some 5,

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage, stats
 
-from palpate.imaging.slice_planes import slice_planes
+from palpate.imaging.waves.slice_planes import slice_planes
 
 _KEPT_SHARE: Final = 0.95
 

@@ -7,7 +7,7 @@ the N true steps of a voxel add up to zero.
 
 1. Each step image is unwrapped slice by slice with scikit-image's reliability-sorted unwrapper (Herraez et al. 2002).
    Slices stay apart because they may lie far from each other and see the vibration at different times.
-2. The whole turns of each connected patch's mean motion are chosen as in palpate.imaging.patch_turns.
+2. The whole turns of each connected patch's mean motion are chosen as in palpate.imaging.waves.patch_turns.
 3. Voxels whose steps do not add up to zero are unwrapped anew around the motion of their sound neighbours.
 
 Measured against other ways of unwrapping in docs/decisions/0010.
@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from skimage.restoration import unwrap_phase
 
-from palpate.imaging.patch_turns import best_chain, integrate_steps, nearest_choice, patch_choices
+from palpate.imaging.waves.patch_turns import best_chain, integrate_steps, nearest_choice, patch_choices
 
 _TURN: Final = 2.0 * np.pi
 _DECISIVE_RAD2: Final = 0.5
@@ -40,7 +40,7 @@ class Unwrapped:
     Attributes:
         phase_rad: vibration phase with zero mean over time, shape (offset, i, j, k); 0 outside the mask.
         mean_determined: whether the mean motion of every slice is free of doubt.
-        margin_rad2: what the next best mean motion would cost more; see palpate.imaging.patch_turns.
+        margin_rad2: what the next best mean motion would cost more; see palpate.imaging.waves.patch_turns.
         misfit_rad2: energy of the mean motion beyond its first harmonic, worst slice.
         wrapped_share: share of in-plane neighbours, inside the mask, whose measured phases jump by more than pi.
         repaired_share: share of voxels that step 3 had to repair.

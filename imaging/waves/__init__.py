@@ -1,0 +1,1 @@
+"""From phase images to displacement: unwrapping, harmonics, quality."""
