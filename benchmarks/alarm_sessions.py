@@ -21,7 +21,7 @@ from vendors import VENDORS, Patient
 
 from palpate.config.ingest import IngestSettings
 from palpate.config.phantom import PhantomSettings, Vendor
-from palpate.imaging.atlas import Atlas, load_atlas
+from palpate.imaging.anatomy.atlas import Atlas, load_atlas
 from palpate.imaging.files.wavefield_folder import read_wave_fields
 from palpate.imaging.phantom.cohort import cohort
 from palpate.imaging.phantom.grid import scan_grid

@@ -30,13 +30,13 @@ from tetrahedra import crop
 
 from palpate.config.ingest import IngestSettings
 from palpate.config.mesh import TetrahedraSettings
-from palpate.imaging.atlas import load_atlas
-from palpate.imaging.brain_mask import brain_mask
+from palpate.imaging.anatomy.atlas import load_atlas
+from palpate.imaging.anatomy.brain_mask import brain_mask
+from palpate.imaging.anatomy.segmentation import Segmentation
+from palpate.imaging.anatomy.tissue_mask import tissue_mask
 from palpate.imaging.files.maps import read_map
 from palpate.imaging.files.nifti import voxel_indices
 from palpate.imaging.registration.register import register
-from palpate.imaging.segmentation import Segmentation
-from palpate.imaging.tissue_mask import tissue_mask
 from palpate.meshing.conforming.cubes import label_cubes
 from palpate.meshing.conforming.kuhn import kuhn_split
 from palpate.meshing.conforming.mesher import LEAST_ANGLE_DEG, mesh_labels

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from palpate.imaging.atlas import Atlas, load_atlas
-from palpate.imaging.segmentation import Segmentation
+from palpate.imaging.anatomy.atlas import Atlas, load_atlas
+from palpate.imaging.anatomy.segmentation import Segmentation
 
 type Detail = Literal["brain", "tissues"]
 

@@ -20,10 +20,10 @@ from skulled_heads import HeadShape, Skulled, skulled_head
 
 from palpate.config.ingest import IngestSettings
 from palpate.errors import InputError
-from palpate.imaging.atlas import load_atlas
-from palpate.imaging.brain_mask import brain_mask, dice
+from palpate.imaging.anatomy.atlas import load_atlas
+from palpate.imaging.anatomy.brain_mask import brain_mask, dice
+from palpate.imaging.anatomy.tissue_mask import tissue_mask
 from palpate.imaging.phantom.grid import ScanGrid, block
-from palpate.imaging.tissue_mask import tissue_mask
 
 SEEDS: Final = 8
 SETTINGS: Final = IngestSettings()

@@ -11,9 +11,9 @@ from noise import write_noisy
 from numpy.typing import NDArray
 
 from palpate.config.phantom import PhantomSettings
-from palpate.imaging.atlas import Atlas, load_atlas
+from palpate.imaging.anatomy.atlas import Atlas, load_atlas
+from palpate.imaging.anatomy.labels import Regions, read_regions
 from palpate.imaging.files.nifti import write_nifti
-from palpate.imaging.labels import Regions, read_regions
 from palpate.imaging.phantom.grid import scan_grid
 from palpate.imaging.phantom.tissue import Head
 from palpate.imaging.wavefield import WaveField

@@ -20,6 +20,8 @@ from numpy.typing import NDArray
 from palpate.config.ingest import IngestSettings
 from palpate.config.phantom import PhantomSettings, Vendor
 from palpate.config.study import read_study
+from palpate.imaging.anatomy.labels import read_classes, read_regions
+from palpate.imaging.anatomy.user_mask import read_user_mask
 from palpate.imaging.deidentify.folder import deidentify
 from palpate.imaging.dicom.anatomy import read_anatomy
 from palpate.imaging.dicom.registry import read_acquisitions
@@ -27,13 +29,11 @@ from palpate.imaging.files.displacement_arrays import read_displacement_arrays
 from palpate.imaging.files.nifti import Volume
 from palpate.imaging.files.wavefield_folder import read_wave_fields
 from palpate.imaging.ingest import ingest
-from palpate.imaging.labels import read_classes, read_regions
 from palpate.imaging.phantom.grid import ScanGrid, block, rotation
 from palpate.imaging.phantom.identity import RAS_TO_LPS, Identity, fill, place, save
 from palpate.imaging.phantom.scan import Scan, acquire
 from palpate.imaging.phantom.siemens import encoding_comment, stored_phase
 from palpate.imaging.phantom.vendors import WRITERS, ingest_settings
-from palpate.imaging.user_mask import read_user_mask
 from palpate.imaging.wavefield import WaveField
 
 STEM: Final = "sub-01_ses-01"

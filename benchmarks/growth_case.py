@@ -17,7 +17,7 @@ import numpy as np
 from mpi4py import MPI
 from numpy.typing import NDArray
 
-from palpate.imaging.atlas import load_atlas
+from palpate.imaging.anatomy.atlas import load_atlas
 from palpate.solvers.growth.model import COLUMNS, GrowthModel
 from palpate.solvers.growth.parameters import Parameters, block
 from palpate.solvers.growth.pharmacokinetics import Course, one_compartment

@@ -55,7 +55,7 @@ from record import write_record
 from palpate.config.longitudinal import LongitudinalSettings
 from palpate.config.twin import TwinSettings
 from palpate.errors import InputError
-from palpate.imaging.atlas import Atlas, load_atlas
+from palpate.imaging.anatomy.atlas import Atlas, load_atlas
 from palpate.imaging.tumour.history import Stiffness, TumourHistory, TumourScan
 from palpate.provenance import atomic_file
 

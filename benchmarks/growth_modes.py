@@ -17,7 +17,7 @@ from mpi4py import MPI
 
 from palpate.config.longitudinal import LongitudinalSettings
 from palpate.config.twin import TwinSettings
-from palpate.imaging.atlas import load_atlas
+from palpate.imaging.anatomy.atlas import load_atlas
 from palpate.imaging.tumour.store import read_history, write_history
 from palpate.twin.calibration.calibrate import calibrate
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from palpate.config.phantom import PhantomSettings
-from palpate.imaging.atlas import load_atlas
+from palpate.imaging.anatomy.atlas import load_atlas
 from palpate.imaging.files.nifti import Volume
 from palpate.imaging.phantom.grid import ScanGrid, block, rotation
 from palpate.imaging.phantom.tissue import Head, build_head

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from palpate.config.ingest import IngestSettings
 from palpate.errors import InputError
 from palpate.imaging.acquisition import PhaseAcquisition
+from palpate.imaging.anatomy.tissue_mask import largest_piece, tissue_mask
 from palpate.imaging.checks.phase_checks import check_images, check_offsets
 from palpate.imaging.checks.wave_checks import wave_warnings
 from palpate.imaging.files.wavefield_folder import read_wave_fields, write_wave_field
-from palpate.imaging.tissue_mask import largest_piece, tissue_mask
 from palpate.imaging.wavefield import WaveField
 from palpate.imaging.waves.reconstruct import Reconstruction, reconstruct
 

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from planted_faults import OFFSETS, OFFSETS_REFUSED, SCALE
 
 from palpate.errors import InputError
+from palpate.imaging.anatomy.tissue_mask import tissue_mask
 from palpate.imaging.checks.offset_step import check_offset_times, offset_times
 from palpate.imaging.checks.phase_scale import check_phase_scale, wrap_period_rad
 from palpate.imaging.dicom.files import read_instances
 from palpate.imaging.dicom.ge_images import read_waves
 from palpate.imaging.dicom.series import group_series
 from palpate.imaging.dicom.sorting import why_no_image
-from palpate.imaging.tissue_mask import tissue_mask
 from palpate.imaging.waves.unwrap import unwrap_vibration
 
 _RAW_SERIES: Final = 5

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
-from palpate.imaging.atlas import Atlas
+from palpate.imaging.anatomy.atlas import Atlas
 from palpate.imaging.files.nifti import Volume, voxel_indices
 from palpate.imaging.phantom.grid import ScanGrid
 

@@ -23,7 +23,7 @@ from scipy import ndimage
 from scipy.spatial import cKDTree
 
 from palpate.config.mesh import TetrahedraSettings
-from palpate.imaging.segmentation import Segmentation
+from palpate.imaging.anatomy.segmentation import Segmentation
 from palpate.meshing.conforming.mesh_file import write_tetrahedra
 from palpate.meshing.conforming.mesher import LEAST_ANGLE_DEG, MeshedLabels, mesh_labels, volume_errors
 from palpate.meshing.conforming.quality import dihedral_angles_deg, radius_ratios

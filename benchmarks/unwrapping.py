@@ -29,8 +29,8 @@ from unwrap_methods import KAMUI, methods
 
 from palpate.config.ingest import IngestSettings
 from palpate.imaging.acquisition import PhaseAcquisition
+from palpate.imaging.anatomy.tissue_mask import largest_piece, tissue_mask
 from palpate.imaging.dicom.registry import read_acquisitions
-from palpate.imaging.tissue_mask import largest_piece, tissue_mask
 from palpate.imaging.waves.harmonics import harmonics
 from palpate.imaging.waves.reconstruct import Reconstruction, reconstruct
 

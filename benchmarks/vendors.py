@@ -29,7 +29,7 @@ from vendor_picture import Layout, draw
 
 from palpate.config.ingest import IngestSettings
 from palpate.config.phantom import PhantomSettings, Vendor
-from palpate.imaging.atlas import load_atlas
+from palpate.imaging.anatomy.atlas import load_atlas
 from palpate.imaging.dicom.registry import read_acquisitions
 from palpate.imaging.files.wavefield_folder import read_wave_fields
 from palpate.imaging.ingest import ingest

@@ -34,7 +34,7 @@ from whole_brain_picture import draw
 
 from palpate.config.mesh import MeshSettings
 from palpate.config.phantom import PhantomSettings
-from palpate.imaging.atlas import Atlas, load_atlas
+from palpate.imaging.anatomy.atlas import Atlas, load_atlas
 from palpate.imaging.files.maps import read_map
 from palpate.imaging.files.nifti import read_nifti, write_nifti
 from palpate.imaging.phantom.grid import ScanGrid, scan_grid

@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 from palpate.config.ingest import IngestSettings
 from palpate.errors import InputError
 from palpate.imaging.acquisition import PhaseAcquisition
-from palpate.imaging.anatomy import AnatomyImage, place_anatomy, read_anatomy_image, write_anatomy
-from palpate.imaging.brain_mask import brain_mask
+from palpate.imaging.anatomy.anatomy import AnatomyImage, place_anatomy, read_anatomy_image, write_anatomy
+from palpate.imaging.anatomy.brain_mask import brain_mask
+from palpate.imaging.anatomy.tissue_mask import largest_piece, tissue_mask
+from palpate.imaging.anatomy.user_mask import read_user_mask
 from palpate.imaging.checks.distortion import off_resonance
 from palpate.imaging.checks.offset_step import OffsetTimes
 from palpate.imaging.checks.phase_checks import check_images, check_offsets
@@ -36,8 +38,6 @@ from palpate.imaging.files.wavefield_folder import (
     write_wave_field,
 )
 from palpate.imaging.limits.plausible import demand_density, demand_frequency
-from palpate.imaging.tissue_mask import largest_piece, tissue_mask
-from palpate.imaging.user_mask import read_user_mask
 from palpate.imaging.wave_quality import noise_map_m, write_wave_quality
 from palpate.imaging.wave_record import field_record
 from palpate.imaging.wavefield import WaveField

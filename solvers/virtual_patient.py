@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from palpate.config.longitudinal import LongitudinalSettings
 from palpate.config.phantom import PhantomSettings
 from palpate.errors import InputError
-from palpate.imaging.atlas import Atlas, load_atlas
+from palpate.imaging.anatomy.atlas import Atlas, load_atlas
 from palpate.imaging.phantom.cohort import cohort
 from palpate.imaging.phantom.grid import ScanGrid, scan_grid
 from palpate.imaging.phantom.lattice import forward_lattice

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palpate.config.phantom import LesionSettings, PhantomSettings, TissueSettings
-from palpate.imaging.atlas import Atlas
+from palpate.imaging.anatomy.atlas import Atlas
 from palpate.imaging.files.nifti import voxel_indices
 from palpate.imaging.phantom.grid import ScanGrid, scan_grid
 

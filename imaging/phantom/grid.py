@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palpate.config.phantom import PhantomSettings
-from palpate.imaging.atlas import Atlas
+from palpate.imaging.anatomy.atlas import Atlas
 
 
 @dataclass(frozen=True, slots=True)

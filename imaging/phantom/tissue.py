@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from scipy import fft, ndimage
 
 from palpate.config.phantom import LesionSettings, PhantomSettings
-from palpate.imaging.atlas import Atlas
+from palpate.imaging.anatomy.atlas import Atlas
 from palpate.imaging.files.nifti import WITHIN_A_VOXEL, voxel_indices
 from palpate.imaging.phantom.grid import ScanGrid
 

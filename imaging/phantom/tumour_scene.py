@@ -10,7 +10,7 @@ from scipy import ndimage
 
 from palpate.config.longitudinal import LongitudinalSettings
 from palpate.errors import InputError
-from palpate.imaging.atlas import Atlas
+from palpate.imaging.anatomy.atlas import Atlas
 from palpate.imaging.files.nifti import voxel_indices
 from palpate.imaging.phantom.grid import ScanGrid, block
 from palpate.imaging.phantom.tissue import random_field

@@ -11,7 +11,7 @@ import numpy as np
 
 from palpate.config.study import FEWEST_SCANS, Session, growth_scans
 from palpate.errors import InputError
-from palpate.imaging.anatomy import AnatomyImage, read_anatomy_image
+from palpate.imaging.anatomy.anatomy import AnatomyImage, read_anatomy_image
 from palpate.imaging.dicom.anatomy import read_anatomy
 from palpate.imaging.files.nifti import is_volume_file
 

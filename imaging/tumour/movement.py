@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palpate.errors import InputError
-from palpate.imaging.anatomy import ALIGNED_MM, ALIGNED_SIGMAS, AnatomyImage, settled
+from palpate.imaging.anatomy.anatomy import ALIGNED_MM, ALIGNED_SIGMAS, AnatomyImage, settled
 from palpate.imaging.files.nifti import Volume
 from palpate.imaging.registration.register import overlap, register
 from palpate.imaging.registration.rigid import Rigid

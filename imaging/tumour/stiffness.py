@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from palpate.errors import InputError
+from palpate.imaging.anatomy.resample import grid_of
 from palpate.imaging.files.draws import open_draws
 from palpate.imaging.files.stiffness_folder import read_stiffness
 from palpate.imaging.registration.placement import read_placement
 from palpate.imaging.registration.rigid import Rigid
-from palpate.imaging.resample import grid_of
 from palpate.imaging.tumour.history import Stiffness
 from palpate.imaging.tumour.onto_grid import TumourGrid
 from palpate.progress import say

@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palpate.errors import InputError
-from palpate.imaging.anatomy import AnatomyImage
-from palpate.imaging.brain_mask import brain_mask
+from palpate.imaging.anatomy.anatomy import AnatomyImage
+from palpate.imaging.anatomy.brain_mask import brain_mask
+from palpate.imaging.anatomy.labels import read_classes, read_regions
+from palpate.imaging.anatomy.segmentation import read_segmentation
 from palpate.imaging.files.nifti import Volume
-from palpate.imaging.labels import read_classes, read_regions
 from palpate.imaging.registration.rigid import Rigid
-from palpate.imaging.segmentation import read_segmentation
 from palpate.imaging.tumour.onto_grid import TumourGrid
 
 _FLUID: Final = re.compile(r"csf|ventric|fluid|cistern|inf-lat-vent|cavity|cyst", re.I)

@@ -11,7 +11,7 @@ from scipy import ndimage
 
 from palpate.config.mesh import TetrahedraSettings
 from palpate.errors import InputError
-from palpate.imaging.segmentation import Segmentation
+from palpate.imaging.anatomy.segmentation import Segmentation
 from palpate.meshing.conforming.composed import compose
 from palpate.meshing.conforming.lattice import Lattice, lattice_of, vote
 from palpate.meshing.conforming.sizes import wave_limit_mm

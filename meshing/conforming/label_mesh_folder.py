@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from palpate.config.mesh import TetrahedraSettings
-from palpate.imaging.segmentation import Segmentation, read_segmentation
+from palpate.imaging.anatomy.segmentation import Segmentation, read_segmentation
 from palpate.meshing.conforming.mesh_file import MESH_FILE, write_tetrahedra, write_vtu
 from palpate.meshing.conforming.mesher import MeshedLabels, mesh_labels, volume_errors
 from palpate.meshing.conforming.picture import write_picture

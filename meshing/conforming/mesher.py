@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from palpate.config.mesh import TetrahedraSettings
 from palpate.errors import InputError
-from palpate.imaging.segmentation import Segmentation
+from palpate.imaging.anatomy.segmentation import Segmentation
 from palpate.meshing.conforming.cubes import label_cubes
 from palpate.meshing.conforming.kuhn import kuhn_split
 from palpate.meshing.conforming.polish import fit_volumes, open_angles, smooth_stairs

@@ -24,7 +24,7 @@ from scipy import ndimage, sparse
 from palpate.config.inversion import InversionSettings
 from palpate.config.mesh import MeshSettings
 from palpate.errors import InputError
-from palpate.imaging.labels import Regions
+from palpate.imaging.anatomy.labels import Regions
 from palpate.imaging.wavefield import WaveField
 from palpate.imaging.waves.block_average import Factors, block_average
 from palpate.meshing.zone_mesh import zones_of

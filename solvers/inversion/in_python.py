@@ -20,9 +20,9 @@ from palpate.config.inversion import InversionSettings
 from palpate.config.mesh import MeshSettings
 from palpate.config.section import checked_settings
 from palpate.errors import InputError
+from palpate.imaging.anatomy.labels import Regions, read_classes, read_regions
 from palpate.imaging.checks.wave_checks import wave_warnings
 from palpate.imaging.files.stiffness_folder import MODULI, Samples
-from palpate.imaging.labels import Regions, read_classes, read_regions
 from palpate.imaging.stiffness_posterior import ModulusPosterior, StiffnessPosterior, warnings_of
 from palpate.imaging.wavefield import WaveField
 from palpate.meshing.zone_mesh import zones_of

@@ -10,7 +10,7 @@ import numpy as np
 from mpi4py import MPI
 from numpy.typing import NDArray
 
-from palpate.imaging.labels import Regions
+from palpate.imaging.anatomy.labels import Regions
 from palpate.solvers.inversion.checkpoint import Checkpoint
 from palpate.solvers.inversion.hyperparameters import FIELDS
 from palpate.solvers.inversion.joint import JointPosterior, ZoneCurvature

@@ -12,7 +12,7 @@ from mpi4py import MPI
 from numpy.typing import NDArray
 
 from palpate.config.inversion import InversionSettings
-from palpate.imaging.labels import Regions, no_regions
+from palpate.imaging.anatomy.labels import Regions, no_regions
 from palpate.imaging.wavefield import WaveField
 from palpate.imaging.waves.outliers import outlying_voxels
 from palpate.meshing.zones import Zone

@@ -13,7 +13,7 @@ from mpi4py import MPI
 from numpy.typing import NDArray
 
 from palpate.config.inversion import InversionSettings
-from palpate.imaging.labels import Regions
+from palpate.imaging.anatomy.labels import Regions
 from palpate.imaging.wavefield import WaveField
 from palpate.progress import say
 from palpate.solvers.inversion.allowances import add_allowances, density_shift

@@ -16,9 +16,9 @@ from palpate.config.inversion import InversionSettings
 from palpate.config.mesh import MeshSettings
 from palpate.droppings import matching
 from palpate.errors import InputError
+from palpate.imaging.anatomy.labels import Regions, read_classes, read_regions
 from palpate.imaging.checks.wave_checks import wave_warnings
 from palpate.imaging.files.wavefield_folder import frequency_text, read_wave_fields
-from palpate.imaging.labels import Regions, read_classes, read_regions
 from palpate.imaging.limits.plausible import demand_density, demand_frequency
 from palpate.imaging.registration.placement import read_placement
 from palpate.imaging.wavefield import WaveField

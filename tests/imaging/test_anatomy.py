@@ -11,13 +11,13 @@ import pytest
 
 from palpate.config.ingest import IngestSettings
 from palpate.errors import InputError
-from palpate.imaging.anatomy import settled
+from palpate.imaging.anatomy.anatomy import settled
+from palpate.imaging.anatomy.user_mask import read_user_mask
 from palpate.imaging.files.nifti import Volume, read_nifti, write_nifti
 from palpate.imaging.files.wavefield_folder import read_wave_fields
 from palpate.imaging.ingest import ingest
 from palpate.imaging.registration.placement import Placement, read_placement
 from palpate.imaging.registration.rigid import Rigid
-from palpate.imaging.user_mask import read_user_mask
 from tests.imaging.scanner import Scan, write_mre
 
 STEM = "sub-01_ses-01"

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from palpate.errors import InputError
-from palpate.imaging.anatomy import read_anatomy_image
+from palpate.imaging.anatomy.anatomy import read_anatomy_image
+from palpate.imaging.anatomy.user_mask import read_user_mask
 from palpate.imaging.files.nifti import Volume, write_nifti
 from palpate.imaging.registration.placement import ENDING, Placement, read_placement, write_placement
 from palpate.imaging.registration.rigid import Rigid
-from palpate.imaging.user_mask import read_user_mask
 
 AFFINE = np.diag([2.0, 2.0, 2.0, 1.0])
 VALUES = np.random.default_rng(0).uniform(1.0, 9.0, (12, 12, 12))

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from palpate.errors import InputError
+from palpate.imaging.anatomy.labels import read_regions
 from palpate.imaging.files.nifti import write_nifti
-from palpate.imaging.labels import read_regions
 from palpate.imaging.registration.rigid import Rigid
 
 FINE_MM = np.diag([0.5, 0.5, 0.5, 1.0])

@@ -10,9 +10,9 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from palpate.errors import InputError
+from palpate.imaging.anatomy.maps_on_anatomy import NOTE_NAME, write_maps_on_anatomy
 from palpate.imaging.files.maps import read_map, read_mask, write_map
 from palpate.imaging.files.stiffness_folder import MODULI
-from palpate.imaging.maps_on_anatomy import NOTE_NAME, write_maps_on_anatomy
 from palpate.imaging.registration.placement import Placement, not_moved, write_placement
 from palpate.imaging.registration.rigid import Rigid
 from tests.service.conftest import SessionFiles, write_session

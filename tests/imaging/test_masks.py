@@ -12,12 +12,12 @@ from skulled_heads import HeadShape, Skulled, skulled_head
 
 from palpate.config.ingest import IngestSettings
 from palpate.errors import InputError
-from palpate.imaging.atlas import load_atlas
-from palpate.imaging.brain_mask import BrainMask, brain_mask, dice
+from palpate.imaging.anatomy.atlas import load_atlas
+from palpate.imaging.anatomy.brain_mask import BrainMask, brain_mask, dice
+from palpate.imaging.anatomy.tissue_mask import tissue_mask
 from palpate.imaging.files.nifti import Volume
 from palpate.imaging.ingest import ingest
 from palpate.imaging.phantom.grid import block
-from palpate.imaging.tissue_mask import tissue_mask
 from tests.imaging.scanner import Scan, write_mre
 
 COARSE = block(np.array([0.0, -18.0, 10.0]), np.diag([-1.0, -1.0, 1.0]), (60, 70, 52), 4.0)

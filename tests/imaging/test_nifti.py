@@ -13,12 +13,12 @@ import pytest
 
 from palpate.config.tumour import TumourSettings
 from palpate.errors import InputError
-from palpate.imaging.anatomy import read_anatomy_image
+from palpate.imaging.anatomy.anatomy import read_anatomy_image
+from palpate.imaging.anatomy.labels import read_regions
+from palpate.imaging.anatomy.user_mask import read_user_mask
 from palpate.imaging.files.nifti import Volume, is_volume_file, read_nifti, read_volume, same_grid, write_nifti
 from palpate.imaging.files.wavefield_folder import read_wave_fields
-from palpate.imaging.labels import read_regions
 from palpate.imaging.tumour.growth_folder import read_growth
-from palpate.imaging.user_mask import read_user_mask
 
 SHAPE = (5, 6, 7)
 ANGLE = 0.3

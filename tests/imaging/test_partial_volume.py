@@ -9,10 +9,10 @@ import pytest
 from numpy.typing import NDArray
 from skimage.filters import threshold_multiotsu
 
-from palpate.imaging.atlas import Atlas, load_atlas
+from palpate.imaging.anatomy.atlas import Atlas, load_atlas
+from palpate.imaging.anatomy.labels import read_classes
+from palpate.imaging.anatomy.partial_volume import pure_intensities
 from palpate.imaging.files.nifti import write_nifti
-from palpate.imaging.labels import read_classes
-from palpate.imaging.partial_volume import pure_intensities
 
 PURE = np.array([20.0, 65.0, 88.0])
 BLOCK = (21, 13, 9)

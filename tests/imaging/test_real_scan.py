@@ -10,11 +10,11 @@ import pytest
 from unwrap_methods import rows_columns_time
 
 from palpate.config.ingest import IngestSettings
+from palpate.imaging.anatomy.tissue_mask import tissue_mask
 from palpate.imaging.checks.passivity import apparent_modulus_pa
 from palpate.imaging.dicom.registry import read_acquisitions
 from palpate.imaging.files.wavefield_folder import read_wave_fields
 from palpate.imaging.ingest import ingest
-from palpate.imaging.tissue_mask import tissue_mask
 from palpate.imaging.wavefield import WaveField
 from palpate.imaging.waves.harmonics import harmonics
 from palpate.imaging.waves.reconstruct import reconstruct

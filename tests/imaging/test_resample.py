@@ -10,8 +10,8 @@ import pytest
 from numpy.typing import NDArray
 from scipy.interpolate import RegularGridInterpolator
 
+from palpate.imaging.anatomy.resample import Grid, grid_of, log_moments
 from palpate.imaging.registration.rigid import Rigid
-from palpate.imaging.resample import Grid, grid_of, log_moments
 from tests.laws.chance import assert_coverage
 
 AFFINE_MM = np.array([[0.0, -2.0, 0.0, 5.0], [2.0, 0.0, 0.0, -3.0], [0.0, 0.0, 4.0, 1.0], [0.0, 0.0, 0.0, 1.0]])

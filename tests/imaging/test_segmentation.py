@@ -8,8 +8,8 @@ import pytest
 from numpy.typing import NDArray
 
 from palpate.errors import InputError
+from palpate.imaging.anatomy.segmentation import read_segmentation
 from palpate.imaging.files.nifti import write_nifti
-from palpate.imaging.segmentation import read_segmentation
 
 AFFINE = np.diag([1.0, 2.0, 3.0, 1.0])
 TABLE = "index\tname\tcolour\n1\tgrey\tred\n2\twhite\tblue\n9\tunused\tgreen\n"

@@ -12,7 +12,7 @@ from palpate.config.longitudinal import LongitudinalSettings
 from palpate.config.study import read_study
 from palpate.config.tumour import TumourSettings
 from palpate.errors import InputError
-from palpate.imaging.atlas import load_atlas
+from palpate.imaging.anatomy.atlas import load_atlas
 from palpate.imaging.files.nifti import Volume, read_nifti
 from palpate.imaging.phantom.study import write_sessions
 from palpate.imaging.phantom.tumour_mre import measured_stiffness, true_stiffness

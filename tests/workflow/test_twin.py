@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from palpate.config.longitudinal import LongitudinalSettings
-from palpate.imaging.atlas import load_atlas
+from palpate.imaging.anatomy.atlas import load_atlas
 from palpate.imaging.files.nifti import read_nifti
 from palpate.imaging.phantom.study import write_sessions
 from palpate.imaging.phantom.tumour_scene import tumour_scene

@@ -18,7 +18,7 @@ def overlay(
     Each posterior draw is interpolated, in a place drawn from what the registration knows, and statistics are taken
     afterwards. Without an anatomy whose place is known the folder holds a note that says so.
     """
-    from palpate.imaging.maps_on_anatomy import write_maps_on_anatomy
+    from palpate.imaging.anatomy.maps_on_anatomy import write_maps_on_anatomy
     from palpate.progress import say
 
     written = write_maps_on_anatomy(mre, wavefield, out)

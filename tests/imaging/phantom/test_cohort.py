@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from palpate.config.phantom import PhantomSettings
-from palpate.imaging.atlas import Atlas, load_atlas
+from palpate.imaging.anatomy.atlas import Atlas, load_atlas
 from palpate.imaging.phantom.cohort import LEAST_BRAIN, cohort
 from palpate.imaging.phantom.grid import scan_grid
 from palpate.imaging.phantom.tissue import build_head

@@ -8,7 +8,7 @@ import pytest
 from palpate import package_data
 from palpate.config.phantom import LesionSettings, PhantomSettings
 from palpate.errors import InputError
-from palpate.imaging.atlas import Atlas, load_atlas
+from palpate.imaging.anatomy.atlas import Atlas, load_atlas
 from palpate.imaging.phantom.grid import ScanGrid
 from palpate.imaging.phantom.tissue import build_head, random_field
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from palpate.imaging.segmentation import Segmentation
+from palpate.imaging.anatomy.segmentation import Segmentation
 
 AFFINE = np.array([[-1.0, 0, 0, 12], [0, 1.0, 0, -9], [0, 0, 1.0, 4], [0, 0, 0, 1.0]])
 """Mirrored, as scanners' grids are against RAS."""

@@ -12,8 +12,8 @@ from pydantic import ValidationError
 
 from palpate.config.mesh import TetrahedraSettings
 from palpate.errors import InputError
+from palpate.imaging.anatomy.segmentation import Segmentation, read_segmentation
 from palpate.imaging.files.nifti import write_nifti
-from palpate.imaging.segmentation import Segmentation, read_segmentation
 from palpate.meshing.conforming.mesher import mesh_labels
 
 SIDE = 16

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from palpate.config.mesh import TetrahedraSettings
 from palpate.errors import InputError
-from palpate.imaging.segmentation import Segmentation
+from palpate.imaging.anatomy.segmentation import Segmentation
 from palpate.meshing.conforming import mesher
 from palpate.meshing.conforming.mesher import LEAST_ANGLE_DEG, mesh_labels
 from palpate.meshing.conforming.quality import dihedral_angles_deg, edge_lengths_of

@@ -15,7 +15,7 @@ from mpi4py import MPI
 from numpy.typing import NDArray
 
 from palpate.config.inversion import InversionSettings
-from palpate.imaging.labels import Regions
+from palpate.imaging.anatomy.labels import Regions
 from palpate.imaging.wavefield import WaveField
 from palpate.meshing.zones import cut_zones
 from palpate.solvers.inversion.problem import Ground

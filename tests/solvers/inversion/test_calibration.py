@@ -13,7 +13,7 @@ from mpi4py import MPI
 from numpy.typing import NDArray
 from scipy.ndimage import map_coordinates
 
-from palpate.imaging.labels import no_regions
+from palpate.imaging.anatomy.labels import no_regions
 from palpate.solvers.inversion.checkpoint import Checkpoint
 from palpate.solvers.inversion.course import Course
 from palpate.solvers.inversion.drift import drift_planes

@@ -8,7 +8,7 @@ from mpi4py import MPI
 from numpy.typing import NDArray
 
 from palpate.config.inversion import InversionSettings
-from palpate.imaging.labels import no_regions
+from palpate.imaging.anatomy.labels import no_regions
 from palpate.imaging.wavefield import WaveField
 from palpate.meshing.zones import cut_zones
 from palpate.solvers.inversion import coarse

@@ -9,7 +9,7 @@ import pytest
 from mpi4py import MPI
 from numpy.typing import NDArray
 
-from palpate.imaging.labels import no_regions
+from palpate.imaging.anatomy.labels import no_regions
 from palpate.solvers.inversion.hyperparameters import FIELDS, Hypotheses, PriorScale
 from palpate.solvers.inversion.joint import TOLERANCE, JointPosterior, ZoneCurvature
 from palpate.solvers.inversion.model_evidence import Evidence, evidence_of, sum_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from palpate.imaging.labels import no_regions
+from palpate.imaging.anatomy.labels import no_regions
 from palpate.solvers.inversion.hyperparameters import Hypotheses, PriorScale
 from palpate.solvers.inversion.prior import MaternField
 from palpate.solvers.inversion.surprise import NOTABLE, loosened, notable

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from palpate.config.table import TableColumns, read_table
 from palpate.errors import InputError
+from palpate.imaging.anatomy.labels import demand_labels
 from palpate.imaging.files.nifti import demand_box_voxels, read_volume
-from palpate.imaging.labels import demand_labels
 
 _DIGITS = 9
 _LONGEST_NAME = 100

@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 
 from palpate.droppings import matching
 from palpate.errors import InputError
+from palpate.imaging.anatomy.resample import Grid, grid_of, log_moments
 from palpate.imaging.files.draws import DrawsFile, open_draws
 from palpate.imaging.files.maps import Map, read_map, write_map, write_mask
 from palpate.imaging.files.stiffness_folder import MODULI, Marginals, Modulus, Stiffness, read_stiffness
 from palpate.imaging.registration.placement import Placement, read_placement
 from palpate.imaging.registration.rigid import Rigid
-from palpate.imaging.resample import Grid, grid_of, log_moments
 from palpate.outputs import claim_folder
 from palpate.progress import say
 

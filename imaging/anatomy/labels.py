@@ -20,6 +20,7 @@ from scipy import sparse
 from scipy.ndimage import map_coordinates
 
 from palpate.errors import InputError
+from palpate.imaging.anatomy.partial_volume import TISSUES, pure_intensities
 from palpate.imaging.files.nifti import (
     WITHIN_A_VOXEL,
     StoredVolume,
@@ -29,7 +30,6 @@ from palpate.imaging.files.nifti import (
     read_volume,
     voxel_indices,
 )
-from palpate.imaging.partial_volume import TISSUES, pure_intensities
 from palpate.imaging.registration.rigid import Rigid
 
 _FEWEST_INTENSITIES = 100

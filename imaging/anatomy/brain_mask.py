@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from palpate.errors import InputError
-from palpate.imaging.atlas import Atlas, load_atlas
+from palpate.imaging.anatomy.atlas import Atlas, load_atlas
+from palpate.imaging.anatomy.tissue_mask import bright_voxels, largest_piece
 from palpate.imaging.files.nifti import Volume
 from palpate.imaging.registration.metric import image_of, one_thread
-from palpate.imaging.tissue_mask import bright_voxels, largest_piece
 
 _HEIGHTS_MM: Final = (-30.0, -15.0, 0.0, 15.0, 30.0)
 """Of the starts, against the middle of the image on the middle of the brain."""

@@ -1,0 +1,1 @@
+"""Anatomical images: masks, tissues, labels and maps on their grid."""
