@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from palpate.solvers.inversion.fit_warnings import fit_warnings
+from palpate.solvers.inversion.checks.residuals import Residuals
+from palpate.solvers.inversion.checks.slice_timing import NO_TURNS, SliceTurns
+from palpate.solvers.inversion.checks.warnings import fit_warnings
 from palpate.solvers.inversion.noise import Noise
-from palpate.solvers.inversion.residuals import Residuals
-from palpate.solvers.inversion.slices import NO_TURNS, SliceTurns
 
 NOISE = Noise(1e-6, 1e-6, "stated")
 CLEAN = Residuals(

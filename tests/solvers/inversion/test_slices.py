@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from palpate.solvers.inversion.fit_warnings import TURNED
-from palpate.solvers.inversion.slices import NO_TURNS, SliceTurns, slice_turns
+from palpate.solvers.inversion.checks.slice_timing import NO_TURNS, SliceTurns, slice_turns
+from palpate.solvers.inversion.checks.warnings import TURNED
 from tests.solvers.inversion.cases import box, homogeneous, linearise, plane_wave_data
 
 SHAPE = (13, 13, 9)

@@ -14,9 +14,9 @@ import numpy as np
 from mpi4py import MPI
 from numpy.typing import NDArray
 
+from palpate.solvers.inversion.checks.slice_timing import SliceTurns, slice_turns
 from palpate.solvers.inversion.gauss_newton import Fit
 from palpate.solvers.inversion.point import Problem
-from palpate.solvers.inversion.slices import SliceTurns, slice_turns
 
 
 @dataclass(frozen=True, slots=True)

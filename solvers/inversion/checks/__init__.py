@@ -1,0 +1,1 @@
+"""Checks of a finished inversion against its own assumptions."""
