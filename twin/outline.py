@@ -25,7 +25,7 @@ from scipy.linalg import cholesky, solve_triangular
 
 from palpate.config.twin import TwinSettings
 from palpate.imaging.tumour.history import ENHANCING, NECROTIC, TumourHistory, TumourScan
-from palpate.solvers.inversion import correlation
+from palpate.solvers.inversion.prior import correlation
 from palpate.twin.lattice import nearest_in, smoothed, visible
 
 type Values = NDArray[np.float64]

@@ -18,8 +18,8 @@ from scipy import sparse
 
 from palpate.config.inversion import InversionSettings
 from palpate.imaging.wavefield import WaveField
-from palpate.solvers.inversion.hyperparameters import FIELDS, Hypotheses, PriorScale
-from palpate.solvers.inversion.prior import MaternField
+from palpate.solvers.inversion.prior.hyperparameters import FIELDS, Hypotheses, PriorScale
+from palpate.solvers.inversion.prior.prior import MaternField
 
 LENGTHS_MM: Final = (6.0, 24.0)
 """Correlation lengths of what fibres do: half a wave, and a tract."""

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palpate.solvers.inversion.acceleration import Acceleration, Pair
-from palpate.solvers.inversion.hyperparameters import FIELDS, Hypotheses, PriorScale
+from palpate.solvers.inversion.prior.hyperparameters import FIELDS, Hypotheses, PriorScale
 
 REFIT_BELOW = (0.5, 0.25)
 """Root mean square changes of m in the last step below which the prior is refitted, in turn: once the first step is

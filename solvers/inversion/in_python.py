@@ -27,7 +27,7 @@ from palpate.imaging.stiffness_posterior import ModulusPosterior, StiffnessPoste
 from palpate.imaging.wavefield import WaveField
 from palpate.meshing.zone_mesh import zones_of
 from palpate.progress import say
-from palpate.solvers.inversion.correlation import Correlation, matern
+from palpate.solvers.inversion.prior.correlation import Correlation, matern
 from palpate.solvers.inversion.problem import Ground
 from palpate.solvers.inversion.results import (
     Target,

@@ -22,11 +22,11 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from palpate.solvers.inversion import log_determinant
-from palpate.solvers.inversion.correlation import correlation, edge_of
 from palpate.solvers.inversion.deflation import COLUMNS, Deflation, Spectrum, deflation_of
-from palpate.solvers.inversion.hyperparameters import FIELDS
 from palpate.solvers.inversion.log_determinant import LogDeterminant
-from palpate.solvers.inversion.prior import MaternField
+from palpate.solvers.inversion.prior.correlation import correlation, edge_of
+from palpate.solvers.inversion.prior.hyperparameters import FIELDS
+from palpate.solvers.inversion.prior.prior import MaternField
 
 TOLERANCE = 1e-4
 """Largest residual of the small system. As its matrix is not less than the identity, the error of any linear

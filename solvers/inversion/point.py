@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from palpate.imaging.anatomy.labels import Regions
 from palpate.solvers.inversion.checkpoint import Checkpoint
-from palpate.solvers.inversion.hyperparameters import FIELDS
 from palpate.solvers.inversion.joint import JointPosterior, ZoneCurvature
-from palpate.solvers.inversion.prior import MaternField
+from palpate.solvers.inversion.prior.hyperparameters import FIELDS
+from palpate.solvers.inversion.prior.prior import MaternField
 from palpate.solvers.inversion.time_left import StepClock
 from palpate.solvers.inversion.zone_solver import Tally, ZoneSolver, ZoneState
 

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from palpate.solvers.inversion.curvature import Informed, Whitening, informed_directions
 from palpate.solvers.inversion.equilibrium import equilibrium_of
-from palpate.solvers.inversion.hyperparameters import FIELDS
 from palpate.solvers.inversion.likelihood import Linearised, ZoneData
+from palpate.solvers.inversion.prior.hyperparameters import FIELDS
 from palpate.solvers.inversion.rheology import AS_MEASURED, Dispersion
 
 ZONES = "zones, with factorisations and solves"

@@ -10,8 +10,8 @@ from scipy import sparse
 from palpate.config.inversion import InversionSettings
 from palpate.imaging.wavefield import WaveField
 from palpate.solvers.inversion.allowances import BRAIN_PERCENT, add_allowances, anisotropy_percent
-from palpate.solvers.inversion.hyperparameters import FIELDS, Hypotheses, PriorScale
-from palpate.solvers.inversion.prior import MaternField
+from palpate.solvers.inversion.prior.hyperparameters import FIELDS, Hypotheses, PriorScale
+from palpate.solvers.inversion.prior.prior import MaternField
 
 EXACT = InversionSettings(density_percent=0.0, samples=300)
 """Nothing but fibres to allow for."""

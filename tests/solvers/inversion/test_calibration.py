@@ -19,10 +19,10 @@ from palpate.solvers.inversion.course import Course
 from palpate.solvers.inversion.drift import drift_planes
 from palpate.solvers.inversion.equilibrium import Scales
 from palpate.solvers.inversion.gauss_newton import Fit, maximise
-from palpate.solvers.inversion.hyperparameters import FIELDS, Hypotheses, PriorScale
 from palpate.solvers.inversion.likelihood import ZoneData
 from palpate.solvers.inversion.point import Problem
-from palpate.solvers.inversion.prior import MaternField
+from palpate.solvers.inversion.prior.hyperparameters import FIELDS, Hypotheses, PriorScale
+from palpate.solvers.inversion.prior.prior import MaternField
 from palpate.solvers.inversion.problem import DIVERGENCE_PER_STRAIN
 from palpate.solvers.inversion.zone_solver import Tally, ZoneSolver
 from tests.laws.chance import assert_coverage, assert_uniform

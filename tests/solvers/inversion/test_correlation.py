@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from palpate.solvers.inversion.correlation import edge_of, matern
+from palpate.solvers.inversion.prior.correlation import edge_of, matern
 
 STEPS = np.array(sorted({tuple(sorted(step)) for step in itertools.product(range(4), repeat=3)}))
 """Between voxels, in edges."""

@@ -14,7 +14,7 @@ from palpate.solvers.inversion.curvature import (
     informed_directions,
     orthonormal,
 )
-from palpate.solvers.inversion.taper import BAND, foot
+from palpate.solvers.inversion.prior.taper import BAND, foot
 from tests.laws.operators import ROUNDING, assert_adjoint, assert_not_above
 from tests.solvers.inversion.cases import box, linearise, plane_wave_data, varied
 

@@ -10,7 +10,7 @@ from mpi4py import MPI
 from numpy.typing import NDArray
 from scipy import sparse
 
-from palpate.solvers.inversion.evidence import (
+from palpate.solvers.inversion.prior.empirical_bayes import (
     COUPLING_BOUNDS,
     HYPERPRIOR_LENGTH_MM,
     HYPERPRIOR_SPREAD,
@@ -22,8 +22,8 @@ from palpate.solvers.inversion.evidence import (
     fit_prior,
     join_frequencies,
 )
-from palpate.solvers.inversion.hyperparameters import FIELDS, Hypotheses, PriorScale
-from palpate.solvers.inversion.prior import MaternField
+from palpate.solvers.inversion.prior.hyperparameters import FIELDS, Hypotheses, PriorScale
+from palpate.solvers.inversion.prior.prior import MaternField
 from tests.laws import operators
 from tests.laws.ranks import dealt
 

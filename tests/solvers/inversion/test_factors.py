@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from mpi4py import MPI
 
-from palpate.solvers.inversion.factors import BOUNDS, HYPERPRIOR_SPREAD, expected_factors, fit_factors
-from palpate.solvers.inversion.hyperparameters import Hypotheses
+from palpate.solvers.inversion.prior.hyperparameters import Hypotheses
+from palpate.solvers.inversion.prior.region_scales import BOUNDS, HYPERPRIOR_SPREAD, expected_factors, fit_factors
 from tests.laws.ranks import dealt
 from tests.solvers.inversion.test_evidence import FACTORS, TRUTH, VOXEL_MM, _dense_log_evidence, _zone
 

@@ -20,7 +20,7 @@ from palpate.imaging.files.nifti import read_nifti
 from palpate.imaging.files.wavefield_folder import read_wave_fields, write_wave_field
 from palpate.imaging.stiffness_posterior import StiffnessPosterior, warnings_of
 from palpate.imaging.wavefield import WaveField
-from palpate.solvers.inversion.correlation import matern
+from palpate.solvers.inversion.prior.correlation import matern
 from tests.conftest import CHECKOUT, run
 from tests.solvers.inversion.small_fields import BAR, Case, softening, wave_field
 

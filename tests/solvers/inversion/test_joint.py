@@ -13,7 +13,6 @@ from scipy import sparse
 from palpate.meshing.zones import cut_zones
 from palpate.solvers.inversion import deflation, log_determinant
 from palpate.solvers.inversion.deflation import Deflation
-from palpate.solvers.inversion.hyperparameters import FIELDS, Hypotheses, PriorScale
 from palpate.solvers.inversion.joint import (
     DRAW_TOLERANCE,
     TOLERANCE,
@@ -21,7 +20,8 @@ from palpate.solvers.inversion.joint import (
     JointPosterior,
     ZoneCurvature,
 )
-from palpate.solvers.inversion.prior import MaternField
+from palpate.solvers.inversion.prior.hyperparameters import FIELDS, Hypotheses, PriorScale
+from palpate.solvers.inversion.prior.prior import MaternField
 from tests.laws.chance import assert_covariance, assert_mean_square
 from tests.laws.ranks import dealt
 

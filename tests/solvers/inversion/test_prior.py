@@ -9,8 +9,8 @@ import pytest
 from numpy.typing import NDArray
 from scipy import sparse
 
-from palpate.solvers.inversion.hyperparameters import FIELDS, Hypotheses, PriorScale
-from palpate.solvers.inversion.prior import AMPLITUDE_SPREAD, MaternField
+from palpate.solvers.inversion.prior.hyperparameters import FIELDS, Hypotheses, PriorScale
+from palpate.solvers.inversion.prior.prior import AMPLITUDE_SPREAD, MaternField
 from tests.laws.chance import assert_covariance, assert_mean_square
 from tests.laws.operators import assert_adjoint, assert_positive, assert_symmetric
 

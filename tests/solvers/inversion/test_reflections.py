@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from palpate.solvers.inversion.correlation import correlation, edge_of, matern
-from palpate.solvers.inversion.reflections import Reflections
+from palpate.solvers.inversion.prior.correlation import correlation, edge_of, matern
+from palpate.solvers.inversion.prior.parity_blocks import Reflections
 
 VOXEL_MM = np.array([2.0, 2.0, 3.0])
 SHAPES = ((7, 6, 5), (1, 4, 5), (2, 1, 1), (1, 1, 1))

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from palpate.imaging.anatomy.labels import no_regions
-from palpate.solvers.inversion.hyperparameters import Hypotheses, PriorScale
-from palpate.solvers.inversion.prior import MaternField
-from palpate.solvers.inversion.surprise import NOTABLE, loosened, notable
+from palpate.solvers.inversion.prior.hyperparameters import Hypotheses, PriorScale
+from palpate.solvers.inversion.prior.local_scale import NOTABLE, loosened, notable
+from palpate.solvers.inversion.prior.prior import MaternField
 
 MASK = np.ones((25, 23, 21), dtype=bool)
 VOXEL_MM = np.full(3, 2.0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from palpate.solvers.inversion.taper import BAND, foot, root_weight
+from palpate.solvers.inversion.prior.taper import BAND, foot, root_weight
 
 
 def test_weights_rise_continuously_around_the_threshold() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from palpate.solvers.inversion.correlation import Correlation, matern
+from palpate.solvers.inversion.prior.correlation import Correlation, matern
 
 FIELDS = 2
 """ln G' and ln G''."""

@@ -19,10 +19,10 @@ import scipy.optimize
 from mpi4py import MPI
 from numpy.typing import NDArray
 
-from palpate.solvers.inversion.correlation import edge_of
-from palpate.solvers.inversion.evidence import ZoneEvidence, log_evidence_of, of_means
-from palpate.solvers.inversion.hyperparameters import FIELDS, Hypotheses
-from palpate.solvers.inversion.reflections import Reflections
+from palpate.solvers.inversion.prior.correlation import edge_of
+from palpate.solvers.inversion.prior.empirical_bayes import ZoneEvidence, log_evidence_of, of_means
+from palpate.solvers.inversion.prior.hyperparameters import FIELDS, Hypotheses
+from palpate.solvers.inversion.prior.parity_blocks import Reflections
 
 MOST_REGIONS = 6
 """More regions than these share one factor: of each there is too little in the zones that are asked."""

@@ -58,8 +58,8 @@ import scipy.fft
 from numpy.typing import NDArray
 from scipy import sparse
 
-from palpate.solvers.inversion.correlation import edge_of
-from palpate.solvers.inversion.hyperparameters import FIELDS, UNRESOLVED_LENGTH_MM, Hypotheses, PriorScale
+from palpate.solvers.inversion.prior.correlation import edge_of
+from palpate.solvers.inversion.prior.hyperparameters import FIELDS, UNRESOLVED_LENGTH_MM, Hypotheses, PriorScale
 
 AMPLITUDE_SPREAD: Final = 0.25
 """Spread of the logarithm of how much tissue varies, which is extrapolated from what waves see to what they do not. A

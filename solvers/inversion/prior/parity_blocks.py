@@ -15,7 +15,7 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from palpate.solvers.inversion.correlation import Correlation, edge_of
+from palpate.solvers.inversion.prior.correlation import Correlation, edge_of
 
 type Blocks = tuple[NDArray[np.float64], ...]
 """A correlation between parts that are even or odd along each axis, in the order of PARTS."""

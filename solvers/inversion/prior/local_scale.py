@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from palpate.solvers.inversion.prior import MaternField
+from palpate.solvers.inversion.prior.prior import MaternField
 
 NEIGHBOURHOOD_MM = 3.0
 """Standard deviation of the Gaussian over which deviations are averaged: a third of what waves resolve."""

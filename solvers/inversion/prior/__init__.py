@@ -1,0 +1,1 @@
+"""Prior of the moduli and its hyperparameters."""
