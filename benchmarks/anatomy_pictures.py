@@ -16,7 +16,7 @@ import matplotlib as mpl
 import numpy as np
 from brain_labels import labelled_brain
 from brain_mask import whole_head
-from command_line import options
+from harness.command_line import options
 from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure

@@ -13,9 +13,9 @@ import time
 from typing import Final
 
 import numpy as np
-from command_line import options
+from harness.command_line import options
+from harness.record import Row, write_record
 from moved_heads import slab_grid
-from record import Row, write_record
 from skulled_heads import HeadShape, Skulled, skulled_head
 
 from palpate.config.ingest import IngestSettings

@@ -19,8 +19,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from cohort_study import MODULI, judged, made, share_percent
-from command_line import options, run
-from record import Row, write_record
+from harness.command_line import options, run
+from harness.record import Row, write_record
 
 SEED = 20267
 PATIENTS, SHAPE = 160, (21, 13, 9)

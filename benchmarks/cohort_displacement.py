@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from cohort_scores import LEVELS, POPULATION, TRUE, TWIN, Told, Values, coverage, each_crps, in_words
-from record import Row
+from harness.record import Row
 
 from palpate.config.longitudinal import LongitudinalSettings
 

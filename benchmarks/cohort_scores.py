@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+from harness.record import Row
 from numpy.typing import NDArray
-from record import Row
 
 from palpate.provenance import atomic_file
 from palpate.service.statistics import crps

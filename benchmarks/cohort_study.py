@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from command_line import run
+from harness.command_line import run
 
 MODULI = {"storagemodulus": "G'", "lossmodulus": "G''"}
 """Names in files, and symbols."""

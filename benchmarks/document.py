@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from goals import figure
-from record import Row, columns
+from harness.goals import figure
+from harness.record import Row, columns
 
 from palpate.provenance import atomic_file
 

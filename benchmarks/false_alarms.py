@@ -27,8 +27,8 @@ from pathlib import Path
 
 from alarm_sessions import Session, sessions
 from alarm_tally import Tally
-from command_line import options
-from record import Row, write_record
+from harness.command_line import options
+from harness.record import Row, write_record
 
 
 def look(out: Path, session: Session) -> Tally:

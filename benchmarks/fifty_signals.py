@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from record import Row, write_record
+from harness.record import Row, write_record
 
 from palpate.imaging.files.wavefield_folder import write_wave_field
 from palpate.imaging.wavefield import WaveField

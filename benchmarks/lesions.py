@@ -38,12 +38,12 @@ from pathlib import Path
 from statistics import median
 from typing import Final
 
-from command_line import invert, options
+from harness.command_line import invert, options
+from harness.record import Row, write_record
 from lesion_block import Lesion, waves_through
 from lesion_picture import draw
 from lesion_score import Case, Seen, score
 from noise import write_noisy
-from record import Row, write_record
 from scipy import stats
 
 from palpate.imaging.files.stiffness_folder import read_stiffness

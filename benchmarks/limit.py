@@ -17,8 +17,8 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Final
 
-from command_line import invert, options
-from record import Row, write_record
+from harness.command_line import invert, options
+from harness.record import Row, write_record
 
 BARE: Final = ("factorisations", "triangular solves")
 WITHIN: Final = "zones, with factorisations and solves"

@@ -36,8 +36,8 @@ from typing import Any, Final
 
 import numpy as np
 from cohort_study import MODULI, judged, made, share_percent
-from command_line import invert, options, run
-from record import Row, write_record
+from harness.command_line import invert, options, run
+from harness.record import Row, write_record
 
 from palpate.config.phantom import PhantomSettings
 from palpate.config.study import Session, read_study

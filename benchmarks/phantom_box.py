@@ -15,9 +15,9 @@ import time
 from pathlib import Path
 from typing import Final
 
-from command_line import invert, options
+from harness.command_line import invert, options
+from harness.record import Row, write_record
 from noise import write_noisy
-from record import Row, write_record
 
 from palpate.imaging.files.maps import read_map, write_map
 from palpate.imaging.files.stiffness_folder import MODULI, Modulus

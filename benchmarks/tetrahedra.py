@@ -16,9 +16,9 @@ from typing import Final, get_args
 
 import numpy as np
 from brain_labels import Detail, labelled_brain
-from command_line import options
+from harness.command_line import options
+from harness.record import Row, write_record
 from numpy.typing import NDArray
-from record import Row, write_record
 from scipy import ndimage
 from scipy.spatial import cKDTree
 

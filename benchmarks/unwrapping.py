@@ -20,10 +20,10 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from command_line import options
+from harness.command_line import options
+from harness.record import Row, write_record
 from moved_heads import healthy_head
 from numpy.typing import NDArray
-from record import Row, write_record
 from shaken_brain import Shake, Shaken, shaken_brain
 from unwrap_methods import KAMUI, methods
 

@@ -21,10 +21,10 @@ from pathlib import Path
 from typing import Final, get_args
 
 import numpy as np
-from command_line import options
+from harness.command_line import options
+from harness.record import Row, write_record
 from mpi4py import MPI
 from numpy.typing import NDArray
-from record import Row, write_record
 from vendor_picture import Layout, draw
 
 from palpate.config.ingest import IngestSettings

@@ -26,10 +26,10 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from command_line import invert
+from harness.command_line import invert
+from harness.record import Row, write_record
 from mpi4py import MPI
 from noise import write_noisy
-from record import Row, write_record
 from whole_brain_picture import draw
 
 from palpate.config.mesh import MeshSettings

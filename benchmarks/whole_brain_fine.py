@@ -17,8 +17,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from command_line import options
-from record import Row, write_record
+from harness.command_line import options
+from harness.record import Row, write_record
 from whole_brain import NOISE_PERCENT, SAMPLES, SETTINGS, SHORT, Run, crop, measure, patient, waves
 
 from palpate.config.mesh import MeshSettings

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from document import documents, outdated, read_records
-from record import Row, write_record
+from harness.record import Row, write_record
 
 from tests.conftest import CHECKOUT
 

@@ -9,8 +9,8 @@ import platform
 from pathlib import Path
 
 import pytest
-from goals import figure, judge
-from record import Row, write_record
+from harness.goals import figure, judge
+from harness.record import Row, write_record
 
 from tests.conftest import CHECKOUT
 

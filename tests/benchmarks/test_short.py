@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from harness.record import Row
 from lesion_block import Lesion, waves_through
 from noise import write_noisy
-from record import Row
 
 from tests.conftest import CHECKOUT, run
 from tests.imaging.scanner import Scan, write_mre

@@ -13,8 +13,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Final
 
-from goals import figure, judge
-from machine import machine
+from harness.goals import figure, judge
+from harness.machine import machine
 
 from palpate.provenance import atomic_file, revision, versions
 
