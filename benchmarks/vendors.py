@@ -25,7 +25,7 @@ from harness.command_line import options
 from harness.record import Row, write_record
 from mpi4py import MPI
 from numpy.typing import NDArray
-from vendor_picture import Layout, draw
+from pictures.vendor_picture import Layout, draw
 
 from palpate.config.ingest import IngestSettings
 from palpate.config.phantom import PhantomSettings, Vendor

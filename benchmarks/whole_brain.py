@@ -30,7 +30,7 @@ from harness.command_line import invert
 from harness.record import Row, write_record
 from mpi4py import MPI
 from noise import write_noisy
-from whole_brain_picture import draw
+from pictures.whole_brain_picture import draw
 
 from palpate.config.mesh import MeshSettings
 from palpate.config.phantom import PhantomSettings

@@ -1,6 +1,6 @@
 """The gallery's pictures of masks, registration and meshing, docs/pictures/anatomy_*.png.
 
-    python benchmarks/anatomy_pictures.py SESSION --out docs/pictures
+    python benchmarks/pictures/anatomy_pictures.py SESSION --out docs/pictures
 
 SESSION is a finished session with maps on its T1, such as demo/results/sub-01/ses-01 after `make demo`; all other
 pictures are of heads and labels made here.
