@@ -30,7 +30,7 @@ from bioqic_waves import BACKGROUND_KPA, CYLINDER_KPA, FULL, SHORT, VOXEL_MM, Bo
 from harness.command_line import invert
 from harness.record import Row, write_record
 from numpy.typing import NDArray
-from other_methods import other_methods
+from scores.other_methods import other_methods
 
 from palpate.imaging.files.maps import read_map
 from palpate.imaging.files.wavefield_folder import frequency_text, write_wave_field

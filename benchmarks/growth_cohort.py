@@ -46,11 +46,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-from cohort_displacement import came, compared_displacements, displaced, said
-from cohort_scores import POPULATION, TRUE, TWIN, WHERE, compared, draw, pushed, rows_of
 from harness.command_line import options
 from harness.record import write_record
 from numpy.typing import NDArray
+from scores.cohort_displacement import came, compared_displacements, displaced, said
+from scores.cohort_scores import POPULATION, TRUE, TWIN, WHERE, compared, draw, pushed, rows_of
 
 from palpate.config.longitudinal import LongitudinalSettings
 from palpate.config.twin import TwinSettings

@@ -31,10 +31,10 @@ from pathlib import Path
 
 import numpy as np
 from cortex_block import simulate
-from cortex_score import LEAST_MM3, Score, comparators, score_folder
 from harness.command_line import invert
 from harness.record import Row, write_record
 from pictures.cortex_picture import Curve, draw
+from scores.cortex_score import LEAST_MM3, Score, comparators, score_folder
 
 PUBLISHED = {2.0: (9.4, 28.7), 1.25: (7.0, 22.9)}
 """Errors of NLI in mu and xi, percent, by voxel size in mm."""

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Final
 
 import matplotlib as mpl
-from lesion_score import SEEN_CNR, Case, Seen
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from scores.lesion_score import SEEN_CNR, Case, Seen
 
 from palpate.provenance import atomic_file
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from unwrap_methods import rows_columns_time
+from scores.unwrap_methods import rows_columns_time
 
 from palpate.config.ingest import IngestSettings
 from palpate.imaging.anatomy.tissue_mask import tissue_mask

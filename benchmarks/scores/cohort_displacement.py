@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-from cohort_scores import LEVELS, POPULATION, TRUE, TWIN, Told, Values, coverage, each_crps, in_words
 from harness.record import Row
+from scores.cohort_scores import LEVELS, POPULATION, TRUE, TWIN, Told, Values, coverage, each_crps, in_words
 
 from palpate.config.longitudinal import LongitudinalSettings
 

@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 from cortex_block import FLUID, Case, engineering
 from numpy.typing import NDArray
-from other_methods import other_methods
+from scores.other_methods import other_methods
 
 from palpate.imaging.files.nifti import read_nifti
 from palpate.imaging.files.wavefield_folder import read_wave_fields
