@@ -15,9 +15,9 @@ from typing import Final
 import numpy as np
 from alarm_tally import Tally, imported, look_at_dicom, look_at_field
 from mpi4py import MPI
-from noise import write_noisy
 from real_liver import LIVER_FAULTS, liver_phase, said_of_phase
 from vendors import VENDORS, Patient
+from worlds.noise import write_noisy
 
 from palpate.config.ingest import IngestSettings
 from palpate.config.phantom import PhantomSettings, Vendor

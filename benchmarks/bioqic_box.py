@@ -26,11 +26,11 @@ from pathlib import Path
 
 import numpy as np
 import scipy.ndimage as ndimage
-from bioqic_waves import BACKGROUND_KPA, CYLINDER_KPA, FULL, SHORT, VOXEL_MM, Box, waves, with_noise
 from harness.command_line import invert
 from harness.record import Row, write_record
 from numpy.typing import NDArray
 from scores.other_methods import other_methods
+from worlds.bioqic_waves import BACKGROUND_KPA, CYLINDER_KPA, FULL, SHORT, VOXEL_MM, Box, waves, with_noise
 
 from palpate.imaging.files.maps import read_map
 from palpate.imaging.files.wavefield_folder import frequency_text, write_wave_field

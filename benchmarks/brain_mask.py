@@ -15,8 +15,8 @@ from typing import Final
 import numpy as np
 from harness.command_line import options
 from harness.record import Row, write_record
-from moved_heads import slab_grid
-from skulled_heads import HeadShape, Skulled, skulled_head
+from worlds.moved_heads import slab_grid
+from worlds.skulled_heads import HeadShape, Skulled, skulled_head
 
 from palpate.config.ingest import IngestSettings
 from palpate.errors import InputError

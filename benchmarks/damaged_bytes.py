@@ -30,9 +30,9 @@ from types import FrameType
 from typing import Final, NoReturn
 
 import numpy as np
-from damaged_sources import KINDS, Kind, Reading
 from harness.command_line import options
 from harness.record import Row, write_record
+from worlds.damaged_sources import KINDS, Kind, Reading
 
 from palpate.errors import InputError
 

@@ -30,11 +30,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-from cortex_block import simulate
 from harness.command_line import invert
 from harness.record import Row, write_record
 from pictures.cortex_picture import Curve, draw
 from scores.cortex_score import LEAST_MM3, Score, comparators, score_folder
+from worlds.cortex_block import simulate
 
 PUBLISHED = {2.0: (9.4, 28.7), 1.25: (7.0, 22.9)}
 """Errors of NLI in mu and xi, percent, by voxel size in mm."""

@@ -40,11 +40,11 @@ from typing import Final
 
 from harness.command_line import invert, options
 from harness.record import Row, write_record
-from lesion_block import Lesion, waves_through
-from noise import write_noisy
 from pictures.lesion_picture import draw
 from scipy import stats
 from scores.lesion_score import Case, Seen, score
+from worlds.lesion_block import Lesion, waves_through
+from worlds.noise import write_noisy
 
 from palpate.imaging.files.stiffness_folder import read_stiffness
 from palpate.provenance import atomic_file

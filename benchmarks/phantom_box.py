@@ -17,7 +17,7 @@ from typing import Final
 
 from harness.command_line import invert, options
 from harness.record import Row, write_record
-from noise import write_noisy
+from worlds.noise import write_noisy
 
 from palpate.imaging.files.maps import read_map, write_map
 from palpate.imaging.files.stiffness_folder import MODULI, Modulus

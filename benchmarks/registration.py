@@ -18,7 +18,7 @@ from typing import Final
 import numpy as np
 from harness.command_line import options
 from harness.record import Row, write_record
-from moved_heads import block_grid, healthy_head, moved_head, random_motion, slab_grid
+from worlds.moved_heads import block_grid, healthy_head, moved_head, random_motion, slab_grid
 
 from palpate.imaging.phantom.grid import ScanGrid
 from palpate.imaging.phantom.tissue import Head

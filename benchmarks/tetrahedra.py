@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Final, get_args
 
 import numpy as np
-from brain_labels import Detail, labelled_brain
 from harness.command_line import options
 from harness.record import Row, write_record
 from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.spatial import cKDTree
+from worlds.brain_labels import Detail, labelled_brain
 
 from palpate.config.mesh import TetrahedraSettings
 from palpate.imaging.anatomy.segmentation import Segmentation

@@ -22,10 +22,10 @@ from typing import Final
 import numpy as np
 from harness.command_line import options
 from harness.record import Row, write_record
-from moved_heads import healthy_head
 from numpy.typing import NDArray
 from scores.unwrap_methods import KAMUI, methods
-from shaken_brain import Shake, Shaken, shaken_brain
+from worlds.moved_heads import healthy_head
+from worlds.shaken_brain import Shake, Shaken, shaken_brain
 
 from palpate.config.ingest import IngestSettings
 from palpate.imaging.acquisition import PhaseAcquisition

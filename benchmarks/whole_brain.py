@@ -29,8 +29,8 @@ import numpy as np
 from harness.command_line import invert
 from harness.record import Row, write_record
 from mpi4py import MPI
-from noise import write_noisy
 from pictures.whole_brain_picture import draw
+from worlds.noise import write_noisy
 
 from palpate.config.mesh import MeshSettings
 from palpate.config.phantom import PhantomSettings

@@ -14,19 +14,19 @@ from typing import Final
 
 import matplotlib as mpl
 import numpy as np
-from brain_labels import labelled_brain
 from brain_mask import whole_head
 from harness.command_line import options
 from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
-from moved_heads import healthy_head, moved_head, random_motion, slab_grid
 from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
-from skulled_heads import HeadShape, skulled_head
 from tetrahedra import crop
+from worlds.brain_labels import labelled_brain
+from worlds.moved_heads import healthy_head, moved_head, random_motion, slab_grid
+from worlds.skulled_heads import HeadShape, skulled_head
 
 from palpate.config.ingest import IngestSettings
 from palpate.config.mesh import TetrahedraSettings

@@ -9,9 +9,9 @@ from typing import Final
 
 import h5py
 import numpy as np
-from cortex_block import FLUID, Case, engineering
 from numpy.typing import NDArray
 from scores.other_methods import other_methods
+from worlds.cortex_block import FLUID, Case, engineering
 
 from palpate.imaging.files.nifti import read_nifti
 from palpate.imaging.files.wavefield_folder import read_wave_fields

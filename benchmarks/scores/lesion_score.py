@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from lesion_block import BACKGROUND_KPA, VOXEL_MM, Lesion, distance_mm
 from numpy.typing import NDArray
 from scipy.optimize import curve_fit
 from scipy.special import erfc, erfcinv
+from worlds.lesion_block import BACKGROUND_KPA, VOXEL_MM, Lesion, distance_mm
 
 from palpate.imaging.files.stiffness_folder import Stiffness
 

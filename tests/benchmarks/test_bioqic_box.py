@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from bioqic_box import OURS, rows_of, study
-from bioqic_waves import SHORT, waves
+from worlds.bioqic_waves import SHORT, waves
 
 LEVEL_PERCENT, FREQUENCY_HZ = 1.0, 60.0
 

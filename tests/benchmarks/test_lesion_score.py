@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from lesion_block import BACKGROUND_KPA, VOXEL_MM, Lesion, distance_mm, waves_through
 from lesions import LESIONS
 from numpy.typing import NDArray
 from scipy.special import erfc
 from scores.lesion_score import GAP_MM, regions, seen_in, true_mean_kpa
+from worlds.lesion_block import BACKGROUND_KPA, VOXEL_MM, Lesion, distance_mm, waves_through
 
 LARGE = Lesion(20.0, 2.0, 19)
 WIDTH_OF_BLUR = 2 * 1.2815515655446004

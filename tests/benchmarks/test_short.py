@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 from harness.record import Row
-from lesion_block import Lesion, waves_through
-from noise import write_noisy
+from worlds.lesion_block import Lesion, waves_through
+from worlds.noise import write_noisy
 
 from tests.conftest import CHECKOUT, run
 from tests.imaging.scanner import Scan, write_mre

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from damaged_bytes import SHORT_VARIANTS, fuzz
-from damaged_sources import KINDS, Kind
+from worlds.damaged_sources import KINDS, Kind
 
 from tests.conftest import CHECKOUT
 

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from moved_heads import healthy_head
 from scipy import ndimage
-from shaken_brain import Shake, Shaken, shaken_brain
+from worlds.moved_heads import healthy_head
+from worlds.shaken_brain import Shake, Shaken, shaken_brain
 
 from palpate.config.ingest import IngestSettings
 from palpate.imaging.acquisition import PhaseAcquisition

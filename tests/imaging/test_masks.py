@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from brain_mask import wide_slab
-from skulled_heads import HeadShape, Skulled, skulled_head
+from worlds.skulled_heads import HeadShape, Skulled, skulled_head
 
 from palpate.config.ingest import IngestSettings
 from palpate.errors import InputError

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
-from damaged_sources import KINDS
+from worlds.damaged_sources import KINDS
 
 from palpate.errors import InputError
 from palpate.imaging.dicom.files import read_contents

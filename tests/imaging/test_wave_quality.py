@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from moved_heads import healthy_head
-from shaken_brain import Shake, shaken_brain
+from worlds.moved_heads import healthy_head
+from worlds.shaken_brain import Shake, shaken_brain
 
 from palpate.config.ingest import IngestSettings
 from palpate.errors import InputError

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from moved_heads import Moved, block_grid, healthy_head, moved_head, random_motion
+from worlds.moved_heads import Moved, block_grid, healthy_head, moved_head, random_motion
 
 from palpate.imaging.files.nifti import Volume
 from palpate.imaging.phantom.tissue import Head

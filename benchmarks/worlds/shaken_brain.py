@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from moved_heads import block_grid, slab_grid
 from numpy.typing import NDArray
 from scipy import ndimage
+from worlds.moved_heads import block_grid, slab_grid
 
 from palpate.imaging.acquisition import PhaseAcquisition
 from palpate.imaging.phantom.grid import ScanGrid

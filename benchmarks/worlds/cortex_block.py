@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 from mpi4py import MPI
-from noise import write_noisy
 from numpy.typing import NDArray
+from worlds.noise import write_noisy
 
 from palpate.config.phantom import PhantomSettings
 from palpate.imaging.anatomy.atlas import Atlas, load_atlas
