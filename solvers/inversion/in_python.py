@@ -39,10 +39,10 @@ from palpate.solvers.inversion.results import (
     write_posterior,
     write_record,
 )
-from palpate.solvers.inversion.rheology import reference_hz
 from palpate.solvers.inversion.run import Inversion, invert_wave_field
 from palpate.solvers.inversion.session import demand_plausible
 from palpate.solvers.inversion.summary import log_normal
+from palpate.solvers.rheology import reference_hz
 from palpate.units import pa_to_kpa
 
 

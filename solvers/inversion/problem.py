@@ -26,9 +26,9 @@ from palpate.solvers.inversion.likelihood import ZoneData
 from palpate.solvers.inversion.noise import Noise, noise_of
 from palpate.solvers.inversion.point import Problem
 from palpate.solvers.inversion.prior.correlation import Correlation, matern
-from palpate.solvers.inversion.rheology import Dispersion, dispersions
 from palpate.solvers.inversion.time_left import StepClock
 from palpate.solvers.inversion.zone_solver import Tally, ZoneSolver
+from palpate.solvers.rheology import Dispersion, dispersions
 from palpate.units import m_to_mm, m_to_um, mm_to_m
 
 DIVERGENCE_PER_STRAIN = 5e-3

@@ -23,9 +23,9 @@ from palpate.solvers.inversion.checks.model_evidence import Evidence
 from palpate.solvers.inversion.checks.warnings import fit_warnings
 from palpate.solvers.inversion.direct import DirectResult
 from palpate.solvers.inversion.prior.correlation import correlation_name
-from palpate.solvers.inversion.rheology import SPRINGPOT_VISCOSITY_PA_S
 from palpate.solvers.inversion.run import Inversion
 from palpate.solvers.inversion.summary import Summary, log_normal
+from palpate.solvers.rheology import SPRINGPOT_VISCOSITY_PA_S
 from palpate.units import m_to_um, pa_to_kpa
 
 MODULI = ("storagemodulus", "lossmodulus")

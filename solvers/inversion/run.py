@@ -29,9 +29,9 @@ from palpate.solvers.inversion.prior.correlation import Correlation
 from palpate.solvers.inversion.prior.hyperparameters import FIELDS, Hypotheses, PriorScale
 from palpate.solvers.inversion.prior.region_scales import expected_factors
 from palpate.solvers.inversion.problem import Ground, measure, problem_of
-from palpate.solvers.inversion.rheology import parameters_of
 from palpate.solvers.inversion.summary import Summary
 from palpate.solvers.inversion.zone_solver import Tally
+from palpate.solvers.rheology import parameters_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,8 +47,8 @@ from palpate.solvers.inversion.results import (
     write_posterior,
     write_record,
 )
-from palpate.solvers.inversion.rheology import reference_hz
 from palpate.solvers.inversion.run import Inversion, invert_together, invert_wave_field
+from palpate.solvers.rheology import reference_hz
 
 
 def invert_session(

@@ -13,7 +13,7 @@ from palpate.solvers.inversion.curvature import Informed, Whitening, informed_di
 from palpate.solvers.inversion.equilibrium import equilibrium_of
 from palpate.solvers.inversion.likelihood import Linearised, ZoneData
 from palpate.solvers.inversion.prior.hyperparameters import FIELDS
-from palpate.solvers.inversion.rheology import AS_MEASURED, Dispersion
+from palpate.solvers.rheology import AS_MEASURED, Dispersion
 
 ZONES = "zones, with factorisations and solves"
 """The phase in which ranks work alone."""

@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 
 from palpate.config.inversion import InversionSettings
 from palpate.solvers.inversion.curvature import Whitening
-from palpate.solvers.inversion.rheology import (
+from palpate.solvers.inversion.summary import INTERVAL_95, log_normal, of_draws, of_increasing
+from palpate.solvers.inversion.zone_solver import Tally, ZoneSolver
+from palpate.solvers.rheology import (
     SPRINGPOT_VISCOSITY_PA_S,
     Dispersion,
     KelvinVoigt,
@@ -19,8 +21,6 @@ from palpate.solvers.inversion.rheology import (
     dispersions,
     reference_hz,
 )
-from palpate.solvers.inversion.summary import INTERVAL_95, log_normal, of_draws, of_increasing
-from palpate.solvers.inversion.zone_solver import Tally, ZoneSolver
 from tests.laws.chance import assert_mean_square
 from tests.laws.taylor import gradient_remainders, rates
 from tests.solvers.inversion.cases import UNIT_VOXEL, box, linearise, plane_wave_data, varied
