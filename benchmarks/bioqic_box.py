@@ -36,7 +36,7 @@ from palpate.imaging.files.maps import read_map
 from palpate.imaging.files.wavefield_folder import frequency_text, write_wave_field
 from palpate.imaging.wavefield import WaveField
 from palpate.imaging.waves.block_average import block_average
-from palpate.solvers.inversion.direct import direct_inversion
+from palpate.solvers.comparators.direct import direct_inversion
 from palpate.units import kpa_to_pa, pa_to_kpa
 
 BLOCK = (2, 2, 2)

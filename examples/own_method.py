@@ -12,7 +12,7 @@ from palpate.config.ingest import IngestSettings
 from palpate.imaging.files.maps import write_map, write_mask
 from palpate.imaging.ingest import ingest
 from palpate.service.verify import score_table, verify_folder
-from palpate.solvers.inversion.direct import direct_inversion
+from palpate.solvers.comparators.direct import direct_inversion
 
 session = small_patient(Path("patient"))
 truth = session / "truth"

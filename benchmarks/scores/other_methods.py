@@ -5,10 +5,10 @@ from __future__ import annotations
 from palpate.config.mesh import MeshSettings
 from palpate.imaging.wavefield import WaveField
 from palpate.meshing.zone_mesh import zones_of
+from palpate.solvers.comparators.direct import DirectResult, direct_inversion
 from palpate.solvers.comparators.direct_fe import direct_fe_inversion
 from palpate.solvers.comparators.dirichlet import dirichlet_inversion
 from palpate.solvers.comparators.zone_maps import ComparatorResult
-from palpate.solvers.inversion.direct import DirectResult, direct_inversion
 
 
 def other_methods(field: WaveField) -> dict[str, DirectResult | ComparatorResult]:

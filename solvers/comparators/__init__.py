@@ -2,7 +2,7 @@
 
 Three families of open methods (docs/theory/comparators.md):
 
-    palpate.solvers.inversion.direct          algebraic inversion: G* locally constant, no mesh
+    palpate.solvers.comparators.direct          algebraic inversion: G* locally constant, no mesh
     palpate.solvers.comparators.direct_fe     heterogeneous direct inversion: the data are put into the weak form
     palpate.solvers.comparators.dirichlet     nonlinear inversion of zones whose boundary data are taken as exact
 

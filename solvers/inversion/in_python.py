@@ -79,7 +79,7 @@ def invert(
             "palpate.invert",
             found=f"method {chosen.method!r}",
             expected="method 'nonlinear', the one with a posterior",
-            advice="For the algebraic baseline call palpate.solvers.inversion.direct.direct_inversion(field).",
+            advice="For the algebraic baseline call palpate.solvers.comparators.direct.direct_inversion(field).",
         )
     for one in wave_warnings(field):
         say(f"{field.label}: {one}")  # before the fit: what is wrong with the waves may end it

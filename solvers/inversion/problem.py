@@ -17,9 +17,9 @@ from palpate.imaging.wavefield import WaveField
 from palpate.imaging.waves.outliers import outlying_voxels
 from palpate.meshing.zones import Zone
 from palpate.progress import say
+from palpate.solvers.comparators.direct import DirectResult, direct_inversion
 from palpate.solvers.inversion.checkpoint import Checkpoint
 from palpate.solvers.inversion.course import REFIT_BELOW
-from palpate.solvers.inversion.direct import DirectResult, direct_inversion
 from palpate.solvers.inversion.drift import drift_planes
 from palpate.solvers.inversion.equilibrium import Scales
 from palpate.solvers.inversion.likelihood import ZoneData

@@ -16,12 +16,12 @@ from palpate.config.inversion import InversionSettings
 from palpate.imaging.anatomy.labels import Regions
 from palpate.imaging.wavefield import WaveField
 from palpate.progress import say
+from palpate.solvers.comparators.direct import DirectResult
 from palpate.solvers.inversion.allowances import add_allowances, density_shift
 from palpate.solvers.inversion.checks.model_evidence import Evidence, evidence_of
 from palpate.solvers.inversion.checks.residuals import Residuals, join_residuals
 from palpate.solvers.inversion.coarse import starting_course
 from palpate.solvers.inversion.course import Iteration
-from palpate.solvers.inversion.direct import DirectResult
 from palpate.solvers.inversion.gauss_newton import Fit, maximise
 from palpate.solvers.inversion.load_balance import LoadBalance, load_balance_of
 from palpate.solvers.inversion.noise import Noise

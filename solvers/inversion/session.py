@@ -29,9 +29,9 @@ from palpate.outputs import claim_folder
 from palpate.program import Program
 from palpate.progress import say
 from palpate.provenance import input_digests
+from palpate.solvers.comparators.direct import direct_inversion
 from palpate.solvers.inversion.checkpoint import unfinished
 from palpate.solvers.inversion.checks.model_evidence import sum_of
-from palpate.solvers.inversion.direct import direct_inversion
 from palpate.solvers.inversion.load_balance import LoadBalance
 from palpate.solvers.inversion.problem import Ground
 from palpate.solvers.inversion.results import (

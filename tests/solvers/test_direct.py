@@ -17,7 +17,7 @@ from palpate.errors import InputError
 from palpate.imaging.files.maps import read_map
 from palpate.imaging.files.wavefield_folder import read_wave_fields
 from palpate.imaging.wavefield import WaveField
-from palpate.solvers.inversion.direct import AVERAGE_MM, direct_inversion
+from palpate.solvers.comparators.direct import AVERAGE_MM, direct_inversion
 from tests.conftest import CHECKOUT
 
 G_PA = 3000.0 + 900.0j
