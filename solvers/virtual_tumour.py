@@ -11,10 +11,17 @@ from palpate.config.longitudinal import LongitudinalSettings
 from palpate.imaging.phantom.tumour_scene import Scene, dose_gy, drug_days, fraction_days
 from palpate.imaging.phantom.tumour_study import INFILTRATES_ABOVE, Displacement, Truth
 from palpate.solvers.growth.coupling import Coupling
-from palpate.solvers.growth.displacement import LARGEST, Head, SmallStrain, brain_around, displacing, lengths_mm
-from palpate.solvers.growth.finite_strain import finite_strain
-from palpate.solvers.growth.lattice import lattice
-from palpate.solvers.growth.mechanics import Pressure, mechanics, middles_m
+from palpate.solvers.growth.mechanics.coupling import Pressure, mechanics, middles_m
+from palpate.solvers.growth.mechanics.displacement import (
+    LARGEST,
+    Head,
+    SmallStrain,
+    brain_around,
+    displacing,
+    lengths_mm,
+)
+from palpate.solvers.growth.mechanics.finite_strain import finite_strain
+from palpate.solvers.growth.mechanics.lattice import lattice
 from palpate.solvers.growth.model import GrowthModel
 from palpate.solvers.growth.oxygen import Oxygen
 from palpate.solvers.growth.oxygen_limited import OxygenLimitedGrowth

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from palpate.config.twin import TwinSettings
 from palpate.errors import InputError
 from palpate.imaging.tumour.history import Stiffness, TumourHistory
-from palpate.solvers.growth.lattice import POPULATION_PA, demand_moduli, storage_by_tissue
+from palpate.solvers.growth.mechanics.lattice import POPULATION_PA, demand_moduli, storage_by_tissue
 from palpate.twin.lattice import Lattice, visible
 from palpate.twin.outline import matern_shapes, spread_out
 

@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from palpate.config.twin import TwinSettings
 from palpate.imaging.tumour.head import inside_skull
 from palpate.imaging.tumour.history import TumourHistory
-from palpate.solvers.growth.lattice import box_means, lattice
-from palpate.solvers.growth.mechanics import Mechanics, Pressure, mechanics, middles_m
+from palpate.solvers.growth.mechanics.coupling import Mechanics, Pressure, mechanics, middles_m
+from palpate.solvers.growth.mechanics.lattice import box_means, lattice
 from palpate.solvers.growth.model import GrowthModel
 from palpate.solvers.growth.parameters import Parameters
 from palpate.solvers.growth.voxels import Voxels

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palpate.errors import InputError
-from palpate.solvers.growth.quadrature import cumulative, panels
+from palpate.solvers.growth.mechanics.quadrature import cumulative, panels
 from palpate.units import s_to_days
 
 type Values = NDArray[np.float64]

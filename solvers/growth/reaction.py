@@ -21,9 +21,9 @@ import numpy as np
 from numpy.polynomial.polynomial import polyder
 from numpy.typing import NDArray
 
+from palpate.solvers.growth.mechanics.quadrature import gauss
 from palpate.solvers.growth.parameters import Directions
 from palpate.solvers.growth.pharmacokinetics import Course, reaction_panels
-from palpate.solvers.growth.quadrature import gauss
 
 type Values = NDArray[np.float64]
 

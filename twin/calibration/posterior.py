@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve, solve_triangular
 
-from palpate.solvers.growth.mechanics import Mechanics
+from palpate.solvers.growth.mechanics.coupling import Mechanics
 from palpate.twin.dynamics import Dynamics
 from palpate.twin.observation.errors import SharedErrors, StrayingErrors
 from palpate.twin.observation.likelihood import Observations

@@ -21,8 +21,15 @@ from palpate.config.twin import TwinSettings
 from palpate.imaging.tumour.head import beyond_voxels, inside_skull
 from palpate.imaging.tumour.history import TumourHistory
 from palpate.progress import say
-from palpate.solvers.growth.displacement import LARGEST, Displacing, Head, brain_around, displacing, lengths_mm
-from palpate.solvers.growth.mechanics import Pressure, middles_m
+from palpate.solvers.growth.mechanics.coupling import Pressure, middles_m
+from palpate.solvers.growth.mechanics.displacement import (
+    LARGEST,
+    Displacing,
+    Head,
+    brain_around,
+    displacing,
+    lengths_mm,
+)
 from palpate.solvers.growth.voxels import voxels
 from palpate.twin.calibration.calibrate import Calibration
 from palpate.twin.forecast.predict import Forecast, present

@@ -24,7 +24,7 @@ from palpate.meshing.conforming.mesh_file import read_label_mesh
 from palpate.outputs import claim_folder
 from palpate.progress import say
 from palpate.provenance import versions
-from palpate.solvers.growth.displacement import AROUND_MM, LARGEST
+from palpate.solvers.growth.mechanics.displacement import AROUND_MM, LARGEST
 from palpate.twin.calibration.calibrate import Calibration
 from palpate.twin.forecast.mass_effect import NUMERICAL_LOG_STD, Displaced, MassEffect, mass_effect
 from palpate.twin.forecast.predict import Forecast, predict

@@ -8,9 +8,9 @@ from dataclasses import replace
 import numpy as np
 from mpi4py import MPI
 
-from palpate.solvers.growth.finite_strain import FiniteStrain
-from palpate.solvers.growth.lattice import lattice
-from palpate.solvers.growth.mechanics import Mechanics, Pressure, mechanics, middles_m
+from palpate.solvers.growth.mechanics.coupling import Mechanics, Pressure, mechanics, middles_m
+from palpate.solvers.growth.mechanics.finite_strain import FiniteStrain
+from palpate.solvers.growth.mechanics.lattice import lattice
 from palpate.units import days_to_s
 from tests.solvers.growth.patient import SHAPE, Patient, patient
 

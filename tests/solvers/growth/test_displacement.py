@@ -10,7 +10,8 @@ import pytest
 from numpy.typing import NDArray
 
 from palpate.imaging.tumour.head import COARSER
-from palpate.solvers.growth.displacement import (
+from palpate.solvers.growth.mechanics.coupling import Pressure, middles_m
+from palpate.solvers.growth.mechanics.displacement import (
     AROUND_MM,
     Displacing,
     Head,
@@ -18,8 +19,7 @@ from palpate.solvers.growth.displacement import (
     displacing,
     lengths_mm,
 )
-from palpate.solvers.growth.finite_strain import finite_strain
-from palpate.solvers.growth.mechanics import Pressure, middles_m
+from palpate.solvers.growth.mechanics.finite_strain import finite_strain
 from palpate.solvers.growth.voxels import voxels
 from palpate.units import mm_to_m
 

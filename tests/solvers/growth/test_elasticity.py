@@ -9,8 +9,8 @@ import ufl
 from dolfinx import fem
 from numpy.typing import NDArray
 
-from palpate.solvers.growth.elasticity import elasticity
-from palpate.solvers.growth.lattice import CORNERS, KUHN, Lattice, lattice
+from palpate.solvers.growth.mechanics.elasticity import elasticity
+from palpate.solvers.growth.mechanics.lattice import CORNERS, KUHN, Lattice, lattice
 from tests.laws.taylor import rates
 
 type Values = NDArray[np.float64]

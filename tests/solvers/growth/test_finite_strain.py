@@ -10,8 +10,8 @@ from mpi4py import MPI
 
 from palpate.config.settings import load_settings
 from palpate.errors import InputError
-from palpate.solvers.growth.finite_strain import FiniteStrain, finite_strain
-from palpate.solvers.growth.mechanics import Pressure
+from palpate.solvers.growth.mechanics.coupling import Pressure
+from palpate.solvers.growth.mechanics.finite_strain import FiniteStrain, finite_strain
 from tests.laws.operators import ROUNDING
 from tests.laws.taylor import rates
 from tests.solvers.growth.head import coupled, demand_same_on_all_ranks

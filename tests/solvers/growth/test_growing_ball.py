@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import optimize
 
-from palpate.solvers.growth.elasticity import elasticity
-from palpate.solvers.growth.equilibrium import equilibrium
-from palpate.solvers.growth.hyperelasticity import hyperelasticity
-from palpate.solvers.growth.lattice import lattice
+from palpate.solvers.growth.mechanics.elasticity import elasticity
+from palpate.solvers.growth.mechanics.equilibrium import equilibrium
+from palpate.solvers.growth.mechanics.hyperelasticity import hyperelasticity
+from palpate.solvers.growth.mechanics.lattice import lattice
 from tests.laws.taylor import rates
 from tests.solvers.growth.test_hyperelasticity import KAPPA, POISSON
 

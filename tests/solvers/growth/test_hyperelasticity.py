@@ -9,9 +9,9 @@ from dolfinx import fem
 from numpy.typing import NDArray
 
 from palpate.errors import InputError
-from palpate.solvers.growth.elasticity import elasticity
-from palpate.solvers.growth.equilibrium import FORCES_LIMIT, equilibrium
-from palpate.solvers.growth.hyperelasticity import Hyperelasticity, hyperelasticity
+from palpate.solvers.growth.mechanics.elasticity import elasticity
+from palpate.solvers.growth.mechanics.equilibrium import FORCES_LIMIT, equilibrium
+from palpate.solvers.growth.mechanics.hyperelasticity import Hyperelasticity, hyperelasticity
 from tests.laws.taylor import rates
 from tests.solvers.growth.test_elasticity import cube
 

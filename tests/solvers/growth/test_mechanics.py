@@ -9,8 +9,8 @@ import pytest
 from mpi4py import MPI
 
 from palpate.errors import InputError
-from palpate.solvers.growth.lattice import lattice, storage_by_tissue
-from palpate.solvers.growth.mechanics import Pressure, mechanics, middles_m
+from palpate.solvers.growth.mechanics.coupling import Pressure, mechanics, middles_m
+from palpate.solvers.growth.mechanics.lattice import lattice, storage_by_tissue
 from palpate.solvers.growth.parameters import block
 from tests.laws.operators import ROUNDING
 from tests.laws.taylor import rates

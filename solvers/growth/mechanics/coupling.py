@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from palpate.errors import InputError
-from palpate.solvers.growth.elasticity import Elasticity, elasticity, load_by_log_modulus
-from palpate.solvers.growth.lattice import Lattice
+from palpate.solvers.growth.mechanics.elasticity import Elasticity, elasticity, load_by_log_modulus
+from palpate.solvers.growth.mechanics.lattice import Lattice
 from palpate.solvers.growth.space import Space
 from palpate.solvers.growth.voxels import Voxels
 from palpate.units import days_to_s

@@ -19,7 +19,7 @@ from scipy import sparse
 from scipy.sparse.linalg import LinearOperator, gmres
 
 from palpate.errors import InputError
-from palpate.solvers.growth.hyperelasticity import Hyperelasticity
+from palpate.solvers.growth.mechanics.hyperelasticity import Hyperelasticity
 
 type Values = NDArray[np.float64]
 type Load = NDArray[np.inexact]

@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palpate.errors import InputError
-from palpate.solvers.growth.equilibrium import Equilibrium, equilibrium
-from palpate.solvers.growth.hyperelasticity import Hyperelasticity, hyperelasticity
-from palpate.solvers.growth.mechanics import MassEffect, Mechanics
+from palpate.solvers.growth.mechanics.coupling import MassEffect, Mechanics
+from palpate.solvers.growth.mechanics.equilibrium import Equilibrium, equilibrium
+from palpate.solvers.growth.mechanics.hyperelasticity import Hyperelasticity, hyperelasticity
 
 type Values = NDArray[np.float64]
 

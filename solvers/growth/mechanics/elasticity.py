@@ -22,7 +22,7 @@ from petsc4py import PETSc
 from scipy import sparse
 
 from palpate.solvers.compiled import form
-from palpate.solvers.growth.lattice import Lattice
+from palpate.solvers.growth.mechanics.lattice import Lattice
 from palpate.solvers.wave import Tetrahedra, distribute
 
 type Values = NDArray[np.float64]

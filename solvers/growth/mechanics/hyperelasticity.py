@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from palpate.solvers.compiled import expression, form
-from palpate.solvers.growth.elasticity import Elasticity, dofs_at_corners
+from palpate.solvers.growth.mechanics.elasticity import Elasticity, dofs_at_corners
 
 type Values = NDArray[np.float64]
 type Indices = NDArray[np.int64]

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from palpate.imaging.tumour.head import COARSER, second_box
-from palpate.solvers.growth.lattice import lattice
-from palpate.solvers.growth.mechanics import Mechanics, Pressure, mechanics
+from palpate.solvers.growth.mechanics.coupling import Mechanics, Pressure, mechanics
+from palpate.solvers.growth.mechanics.lattice import lattice
 from palpate.solvers.growth.space import Space
 from palpate.units import m_to_mm
 

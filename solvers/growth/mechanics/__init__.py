@@ -1,0 +1,1 @@
+"""Elasticity of the tissue around a tumour."""
