@@ -23,8 +23,8 @@ from palpate.solvers.growth.mechanics.displacement import (
 from palpate.solvers.growth.mechanics.finite_strain import finite_strain
 from palpate.solvers.growth.mechanics.lattice import lattice
 from palpate.solvers.growth.model import GrowthModel
-from palpate.solvers.growth.oxygen import Oxygen
-from palpate.solvers.growth.oxygen_limited import OxygenLimitedGrowth
+from palpate.solvers.growth.oxygen.law import Oxygen
+from palpate.solvers.growth.oxygen.oxygen_limited import OxygenLimitedGrowth
 from palpate.solvers.growth.parameters import Parameters
 from palpate.solvers.growth.pharmacokinetics import Course, one_compartment
 from palpate.solvers.growth.treatment import Fraction, Treatment

@@ -8,8 +8,8 @@ import numpy as np
 from mpi4py import MPI
 from numpy.typing import NDArray
 
-from palpate.solvers.growth.oxygen import Oxygen
-from palpate.solvers.growth.oxygen_limited import LimitedTrajectory, OxygenLimitedGrowth
+from palpate.solvers.growth.oxygen.law import Oxygen
+from palpate.solvers.growth.oxygen.oxygen_limited import LimitedTrajectory, OxygenLimitedGrowth
 from palpate.solvers.growth.parameters import Derivative
 from palpate.units import days_to_s, per_day_to_per_s
 from tests.solvers.growth.head import coupled

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from palpate.solvers.growth.coupling import Coupling
 from palpate.solvers.growth.diffusion import Diffusion, VolumeMoments
-from palpate.solvers.growth.necrosis import Starvation
 from palpate.solvers.growth.operations import Irradiate, Operation, Resect, Sums
-from palpate.solvers.growth.oxygen import Response
-from palpate.solvers.growth.oxygen_supply import Supply, Tissue
+from palpate.solvers.growth.oxygen.law import Response
+from palpate.solvers.growth.oxygen.necrosis import Starvation
+from palpate.solvers.growth.oxygen.oxygen_supply import Supply, Tissue
 from palpate.solvers.growth.parameters import Directions
 
 type Values = NDArray[np.float64]

@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 from palpate.solvers.growth.diffusion import Work
 from palpate.solvers.growth.model import COLUMNS, GrowthModel
 from palpate.solvers.growth.operations import Sums
-from palpate.solvers.growth.oxygen import Oxygen
-from palpate.solvers.growth.oxygen_interval import Adjoint, Interval
-from palpate.solvers.growth.oxygen_run import OCCUPIED, Run, beginning
-from palpate.solvers.growth.oxygen_supply import Tissue, vessels
+from palpate.solvers.growth.oxygen.law import Oxygen
+from palpate.solvers.growth.oxygen.oxygen_interval import Adjoint, Interval
+from palpate.solvers.growth.oxygen.oxygen_run import OCCUPIED, Run, beginning
+from palpate.solvers.growth.oxygen.oxygen_supply import Tissue, vessels
 from palpate.solvers.growth.parameters import Derivative, Directions, Parameters
 
 type Values = NDArray[np.float64]

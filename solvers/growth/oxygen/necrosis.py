@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from palpate.solvers.growth.oxygen_supply import Tissue
+from palpate.solvers.growth.oxygen.oxygen_supply import Tissue
 
 type Values = NDArray[np.float64]
 

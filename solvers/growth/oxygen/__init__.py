@@ -1,0 +1,1 @@
+"""Growth limited by oxygen, for in-silico truth only."""
