@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 
 from palpate.errors import InputError
 from palpate.solvers.growth.coupling import Coupling
-from palpate.solvers.growth.diffusion import Diffusion, Moments, Work, diffusion
-from palpate.solvers.growth.operations import Operation, Resect, Sums
 from palpate.solvers.growth.parameters import Derivative, Directions, Parameters
+from palpate.solvers.growth.scheme.diffusion import Diffusion, Moments, Work, diffusion
+from palpate.solvers.growth.scheme.operations import Operation, Resect, Sums
+from palpate.solvers.growth.scheme.steps import irradiation, pace, strang
 from palpate.solvers.growth.space import Space
-from palpate.solvers.growth.steps import irradiation, pace, strang
 from palpate.solvers.growth.timeline import timeline
 from palpate.solvers.growth.treatment import Treatment
 from palpate.units import days_to_s

@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palpate.solvers.growth.coupling import Coupling
-from palpate.solvers.growth.diffusion import Diffusion, VolumeMoments
-from palpate.solvers.growth.operations import Irradiate, Operation, Resect, Sums
 from palpate.solvers.growth.oxygen.law import Response
 from palpate.solvers.growth.oxygen.necrosis import Starvation
 from palpate.solvers.growth.oxygen.oxygen_supply import Supply, Tissue
 from palpate.solvers.growth.parameters import Directions
+from palpate.solvers.growth.scheme.diffusion import Diffusion, VolumeMoments
+from palpate.solvers.growth.scheme.operations import Irradiate, Operation, Resect, Sums
 
 type Values = NDArray[np.float64]
 

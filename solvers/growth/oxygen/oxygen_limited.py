@@ -16,14 +16,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from palpate.solvers.growth.diffusion import Work
 from palpate.solvers.growth.model import COLUMNS, GrowthModel
-from palpate.solvers.growth.operations import Sums
 from palpate.solvers.growth.oxygen.law import Oxygen
 from palpate.solvers.growth.oxygen.oxygen_interval import Adjoint, Interval
 from palpate.solvers.growth.oxygen.oxygen_run import OCCUPIED, Run, beginning
 from palpate.solvers.growth.oxygen.oxygen_supply import Tissue, vessels
 from palpate.solvers.growth.parameters import Derivative, Directions, Parameters
+from palpate.solvers.growth.scheme.diffusion import Work
+from palpate.solvers.growth.scheme.operations import Sums
 
 type Values = NDArray[np.float64]
 

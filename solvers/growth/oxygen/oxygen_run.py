@@ -12,16 +12,16 @@ from mpi4py import MPI
 from numpy.typing import NDArray
 
 from palpate.errors import InputError
-from palpate.solvers.growth.diffusion import Diffusion, Work, diffusion
 from palpate.solvers.growth.model import ROUNDING, GrowthModel
-from palpate.solvers.growth.operations import Irradiate, Operation, Resect
 from palpate.solvers.growth.oxygen.law import Oxygen, response
 from palpate.solvers.growth.oxygen.necrosis import Starvation
 from palpate.solvers.growth.oxygen.oxygen_interval import Change, Interval
 from palpate.solvers.growth.oxygen.oxygen_supply import Tissue, Vessels, vessels
 from palpate.solvers.growth.parameters import Directions, Parameters
+from palpate.solvers.growth.scheme.diffusion import Diffusion, Work, diffusion
+from palpate.solvers.growth.scheme.operations import Irradiate, Operation, Resect
+from palpate.solvers.growth.scheme.steps import irradiation, pace, strang
 from palpate.solvers.growth.space import Space
-from palpate.solvers.growth.steps import irradiation, pace, strang
 from palpate.solvers.growth.timeline import Stop, timeline
 from palpate.solvers.growth.treatment import Fraction
 

@@ -8,7 +8,7 @@ from dolfinx import fem, mesh
 from mpi4py import MPI
 from numpy.typing import NDArray
 
-from palpate.solvers.growth.diffusion import diffusion
+from palpate.solvers.growth.scheme.diffusion import diffusion
 from palpate.solvers.growth.selling import decompose
 from palpate.solvers.growth.space import Space
 from palpate.solvers.growth.tetrahedra import tetrahedra

@@ -10,10 +10,10 @@ from mpi4py import MPI
 
 from palpate.errors import InputError
 from palpate.solvers.growth.conjugate_gradients import conjugate_gradients
-from palpate.solvers.growth.diffusion import Work
 from palpate.solvers.growth.oxygen.law import Oxygen, response
 from palpate.solvers.growth.oxygen.necrosis import Starvation
 from palpate.solvers.growth.oxygen.oxygen_supply import Supply, Tissue, vessels
+from palpate.solvers.growth.scheme.diffusion import Work
 from palpate.solvers.growth.voxels import Voxels, voxels
 from tests.laws.operators import ROUNDING
 from tests.laws.taylor import rates

@@ -7,8 +7,8 @@ import pytest
 from dolfinx import fem, mesh
 from mpi4py import MPI
 
-from palpate.solvers.growth.diffusion import diffusion
 from palpate.solvers.growth.parameters import block
+from palpate.solvers.growth.scheme.diffusion import diffusion
 from palpate.solvers.growth.tetrahedra import tetrahedra
 from palpate.solvers.growth.voxels import voxels
 from tests.solvers.growth.patient import SHAPE, patient

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from palpate.solvers.growth.stages import stage_weights
+from palpate.solvers.growth.scheme.stages import stage_weights
 
 
 @pytest.mark.parametrize("tolerance", [1e-1, 1e-3, 1e-6])

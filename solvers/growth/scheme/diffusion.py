@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from palpate.solvers.growth.scheme.stages import stage_weights
 from palpate.solvers.growth.space import Space
-from palpate.solvers.growth.stages import stage_weights
 
 type Values = NDArray[np.float64]
 

@@ -12,10 +12,10 @@ from typing import Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from palpate.solvers.growth.diffusion import Diffusion, Moments
 from palpate.solvers.growth.parameters import Derivative, Directions, Parameters
 from palpate.solvers.growth.pharmacokinetics import Course
-from palpate.solvers.growth.reaction import Reaction, growth, growth_under_drugs
+from palpate.solvers.growth.scheme.diffusion import Diffusion, Moments
+from palpate.solvers.growth.scheme.reaction import Reaction, growth, growth_under_drugs
 from palpate.solvers.growth.space import Space
 
 type Values = NDArray[np.float64]

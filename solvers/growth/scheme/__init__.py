@@ -1,0 +1,1 @@
+"""Time steps of the growth equation: diffusion, reaction, operations."""
