@@ -20,8 +20,8 @@ from palpate.imaging.tumour.history import DrugDose, Irradiation, Surgery, Tumou
 from palpate.solvers.growth.model import GrowthModel
 from palpate.solvers.growth.parameters import Directions, Parameters
 from palpate.solvers.growth.pharmacokinetics import Course, Pharmacokinetics, one_compartment
+from palpate.solvers.growth.space.voxels import Voxels
 from palpate.solvers.growth.treatment import Fraction, Resection, Treatment
-from palpate.solvers.growth.voxels import Voxels
 from palpate.twin.outline import Outline
 from palpate.twin.priors import (
     ALPHA,

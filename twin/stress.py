@@ -25,7 +25,7 @@ from palpate.solvers.growth.mechanics.coupling import Mechanics, Pressure, mecha
 from palpate.solvers.growth.mechanics.lattice import box_means, lattice
 from palpate.solvers.growth.model import GrowthModel
 from palpate.solvers.growth.parameters import Parameters
-from palpate.solvers.growth.voxels import Voxels
+from palpate.solvers.growth.space.voxels import Voxels
 from palpate.twin.outline import apparent_density
 from palpate.twin.stiffness import log_stiffness
 from palpate.units import mm_to_m

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from palpate.solvers.growth.space import Space
+from palpate.solvers.growth.space.space import Space
 
 type Values = NDArray[np.float64]
 

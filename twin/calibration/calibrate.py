@@ -13,7 +13,7 @@ from palpate.config.twin import TwinSettings
 from palpate.errors import InputError
 from palpate.imaging.tumour.head import demand_head
 from palpate.imaging.tumour.history import TumourHistory
-from palpate.solvers.growth.voxels import Voxels, voxels
+from palpate.solvers.growth.space.voxels import Voxels, voxels
 from palpate.twin.calibration.draws import Draws, draw
 from palpate.twin.calibration.posterior import Laplace, Problem, Statistics, laplace
 from palpate.twin.dynamics import dynamics

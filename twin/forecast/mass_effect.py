@@ -30,7 +30,7 @@ from palpate.solvers.growth.mechanics.displacement import (
     displacing,
     lengths_mm,
 )
-from palpate.solvers.growth.voxels import voxels
+from palpate.solvers.growth.space.voxels import voxels
 from palpate.twin.calibration.calibrate import Calibration
 from palpate.twin.forecast.predict import Forecast, present
 from palpate.twin.lattice import visible

@@ -19,7 +19,7 @@ from palpate.errors import InputError
 from palpate.imaging.tumour.history import TumourHistory
 from palpate.solvers.growth.model import GrowthModel
 from palpate.solvers.growth.parameters import Parameters
-from palpate.solvers.growth.voxels import voxels
+from palpate.solvers.growth.space.voxels import voxels
 from palpate.twin.calibration.calibrate import Calibration
 from palpate.twin.dynamics import CENTURY_DAYS, Events, brownian, growth_parameters, interval_model, kills_1_g, slowed
 from palpate.twin.growth_field import growth_shapes

@@ -18,8 +18,8 @@ from scipy import sparse
 from palpate.errors import InputError
 from palpate.solvers.growth.mechanics.elasticity import Elasticity, elasticity, load_by_log_modulus
 from palpate.solvers.growth.mechanics.lattice import Lattice
-from palpate.solvers.growth.space import Space
-from palpate.solvers.growth.voxels import Voxels
+from palpate.solvers.growth.space.space import Space
+from palpate.solvers.growth.space.voxels import Voxels
 from palpate.units import days_to_s
 
 type Values = NDArray[np.float64]

@@ -21,7 +21,7 @@ from scipy import ndimage
 from palpate.imaging.tumour.head import COARSER, second_box
 from palpate.solvers.growth.mechanics.coupling import Mechanics, Pressure, mechanics
 from palpate.solvers.growth.mechanics.lattice import lattice
-from palpate.solvers.growth.space import Space
+from palpate.solvers.growth.space.space import Space
 from palpate.units import m_to_mm
 
 type Values = NDArray[np.float64]

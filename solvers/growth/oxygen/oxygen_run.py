@@ -21,7 +21,7 @@ from palpate.solvers.growth.parameters import Directions, Parameters
 from palpate.solvers.growth.scheme.diffusion import Diffusion, Work, diffusion
 from palpate.solvers.growth.scheme.operations import Irradiate, Operation, Resect
 from palpate.solvers.growth.scheme.steps import irradiation, pace, strang
-from palpate.solvers.growth.space import Space
+from palpate.solvers.growth.space.space import Space
 from palpate.solvers.growth.timeline import Stop, timeline
 from palpate.solvers.growth.treatment import Fraction
 

@@ -19,7 +19,7 @@ from scipy import sparse
 from palpate.solvers.growth.conjugate_gradients import conjugate_gradients
 from palpate.solvers.growth.oxygen.law import Oxygen
 from palpate.solvers.growth.scheme.diffusion import Work
-from palpate.solvers.growth.space import Space
+from palpate.solvers.growth.space.space import Space
 
 type Values = NDArray[np.float64]
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from palpate.solvers.growth.scheme.stages import stage_weights
-from palpate.solvers.growth.space import Space
+from palpate.solvers.growth.space.space import Space
 
 type Values = NDArray[np.float64]
 

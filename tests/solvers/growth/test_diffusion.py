@@ -9,10 +9,10 @@ from mpi4py import MPI
 from numpy.typing import NDArray
 
 from palpate.solvers.growth.scheme.diffusion import diffusion
-from palpate.solvers.growth.selling import decompose
-from palpate.solvers.growth.space import Space
-from palpate.solvers.growth.tetrahedra import tetrahedra
-from palpate.solvers.growth.voxels import voxels
+from palpate.solvers.growth.space.selling import decompose
+from palpate.solvers.growth.space.space import Space
+from palpate.solvers.growth.space.tetrahedra import tetrahedra
+from palpate.solvers.growth.space.voxels import voxels
 from tests.laws.taylor import rates
 
 type Values = NDArray[np.float64]

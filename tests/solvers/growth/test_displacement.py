@@ -20,7 +20,7 @@ from palpate.solvers.growth.mechanics.displacement import (
     lengths_mm,
 )
 from palpate.solvers.growth.mechanics.finite_strain import finite_strain
-from palpate.solvers.growth.voxels import voxels
+from palpate.solvers.growth.space.voxels import voxels
 from palpate.units import mm_to_m
 
 type Values = NDArray[np.float64]

@@ -7,7 +7,7 @@ import pytest
 
 from palpate.solvers.growth.model import GrowthModel
 from palpate.solvers.growth.parameters import Parameters
-from palpate.solvers.growth.voxels import Voxels, voxels
+from palpate.solvers.growth.space.voxels import Voxels, voxels
 from tests.laws.taylor import rates
 
 D, K = 3e-12, 4e-7

@@ -14,7 +14,7 @@ from palpate.solvers.growth.oxygen.law import Oxygen, response
 from palpate.solvers.growth.oxygen.necrosis import Starvation
 from palpate.solvers.growth.oxygen.oxygen_supply import Supply, Tissue, vessels
 from palpate.solvers.growth.scheme.diffusion import Work
-from palpate.solvers.growth.voxels import Voxels, voxels
+from palpate.solvers.growth.space.voxels import Voxels, voxels
 from tests.laws.operators import ROUNDING
 from tests.laws.taylor import rates
 

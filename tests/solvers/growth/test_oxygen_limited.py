@@ -14,7 +14,7 @@ from palpate.solvers.growth.model import GrowthModel
 from palpate.solvers.growth.oxygen.law import Oxygen
 from palpate.solvers.growth.oxygen.oxygen_limited import OxygenLimitedGrowth
 from palpate.solvers.growth.parameters import Parameters, block
-from palpate.solvers.growth.voxels import voxels
+from palpate.solvers.growth.space.voxels import voxels
 from palpate.units import days_to_s, mm2_day_to_m2_s, per_day_to_per_s
 from tests.laws.operators import ROUNDING
 from tests.laws.taylor import rates

@@ -9,8 +9,8 @@ from mpi4py import MPI
 
 from palpate.solvers.growth.parameters import block
 from palpate.solvers.growth.scheme.diffusion import diffusion
-from palpate.solvers.growth.tetrahedra import tetrahedra
-from palpate.solvers.growth.voxels import voxels
+from palpate.solvers.growth.space.tetrahedra import tetrahedra
+from palpate.solvers.growth.space.voxels import voxels
 from tests.solvers.growth.patient import SHAPE, patient
 from tests.solvers.growth.test_diffusion import tensors
 

@@ -18,7 +18,7 @@ from mpi4py import MPI
 from numpy.typing import NDArray
 from scipy import sparse
 
-from palpate.solvers.growth.halo import Halo, halo
+from palpate.solvers.growth.space.halo import Halo, halo
 
 type Values = NDArray[np.float64]
 

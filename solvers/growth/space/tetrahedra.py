@@ -12,7 +12,7 @@ from dolfinx import fem, la
 from scipy import sparse
 
 from palpate.solvers.compiled import form
-from palpate.solvers.growth.space import Space, space
+from palpate.solvers.growth.space.space import Space, space
 
 
 def tetrahedra(linear: fem.FunctionSpace) -> Space:

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from palpate.errors import InputError
-from palpate.solvers.growth.selling import decompose
-from palpate.solvers.growth.space import Space, space
+from palpate.solvers.growth.space.selling import decompose
+from palpate.solvers.growth.space.space import Space, space
 
 type Values = NDArray[np.float64]
 

@@ -1,0 +1,1 @@
+"""Voxels and tetrahedra on which a tumour grows."""
