@@ -28,7 +28,7 @@ from worlds.growth_case import Brain, Values, brain, case, refined
 
 from palpate.solvers.growth.model import GrowthModel
 from palpate.solvers.growth.parameters import Parameters
-from palpate.solvers.growth.treatment import log_survival
+from palpate.solvers.growth.treatment.treatment import log_survival
 from palpate.units import days_to_s, m2_s_to_mm2_day, s_to_days
 
 ACCURACY: Final = 0.01

@@ -26,9 +26,9 @@ from palpate.solvers.growth.model import GrowthModel
 from palpate.solvers.growth.oxygen.law import Oxygen
 from palpate.solvers.growth.oxygen.oxygen_limited import OxygenLimitedGrowth
 from palpate.solvers.growth.parameters import Parameters
-from palpate.solvers.growth.pharmacokinetics import Course, one_compartment
 from palpate.solvers.growth.space.voxels import Voxels, voxels
-from palpate.solvers.growth.treatment import Fraction, Treatment
+from palpate.solvers.growth.treatment.pharmacokinetics import Course, one_compartment
+from palpate.solvers.growth.treatment.treatment import Fraction, Treatment
 from palpate.units import days_to_s, mg_to_kg, mm2_day_to_m2_s, mm_to_m, per_day_to_per_s
 
 _HALF_LIFE_DAYS = 1.8 / 24.0

@@ -19,9 +19,9 @@ from palpate.errors import InputError
 from palpate.imaging.tumour.history import DrugDose, Irradiation, Surgery, TumourHistory
 from palpate.solvers.growth.model import GrowthModel
 from palpate.solvers.growth.parameters import Directions, Parameters
-from palpate.solvers.growth.pharmacokinetics import Course, Pharmacokinetics, one_compartment
 from palpate.solvers.growth.space.voxels import Voxels
-from palpate.solvers.growth.treatment import Fraction, Resection, Treatment
+from palpate.solvers.growth.treatment.pharmacokinetics import Course, Pharmacokinetics, one_compartment
+from palpate.solvers.growth.treatment.treatment import Fraction, Resection, Treatment
 from palpate.twin.outline import Outline
 from palpate.twin.priors import (
     ALPHA,

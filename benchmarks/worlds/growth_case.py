@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 from palpate.imaging.anatomy.atlas import load_atlas
 from palpate.solvers.growth.model import COLUMNS, GrowthModel
 from palpate.solvers.growth.parameters import Parameters, block
-from palpate.solvers.growth.pharmacokinetics import Course, one_compartment
 from palpate.solvers.growth.space.voxels import Voxels, voxels
-from palpate.solvers.growth.treatment import Fraction, Resection, Treatment
+from palpate.solvers.growth.treatment.pharmacokinetics import Course, one_compartment
+from palpate.solvers.growth.treatment.treatment import Fraction, Resection, Treatment
 from palpate.units import days_to_s, mm2_day_to_m2_s, per_day_to_per_s
 
 type Values = NDArray[np.float64]

@@ -22,8 +22,8 @@ from palpate.solvers.growth.scheme.diffusion import Diffusion, Moments, Work, di
 from palpate.solvers.growth.scheme.operations import Operation, Resect, Sums
 from palpate.solvers.growth.scheme.steps import irradiation, pace, strang
 from palpate.solvers.growth.space.space import Space
-from palpate.solvers.growth.timeline import timeline
-from palpate.solvers.growth.treatment import Treatment
+from palpate.solvers.growth.treatment.timeline import timeline
+from palpate.solvers.growth.treatment.treatment import Treatment
 from palpate.units import days_to_s
 
 type Values = NDArray[np.float64]

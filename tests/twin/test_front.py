@@ -11,7 +11,7 @@ from scipy.optimize import minimize_scalar
 from palpate.solvers.growth.model import GrowthModel
 from palpate.solvers.growth.parameters import Parameters
 from palpate.solvers.growth.space.voxels import voxels
-from palpate.solvers.growth.treatment import Treatment
+from palpate.solvers.growth.treatment.treatment import Treatment
 from palpate.twin.calibration.calibrate import Calibration
 from palpate.twin.calibration.draws import Draws
 from palpate.twin.calibration.posterior import Statistics

@@ -22,8 +22,8 @@ from palpate.solvers.growth.scheme.diffusion import Diffusion, Work, diffusion
 from palpate.solvers.growth.scheme.operations import Irradiate, Operation, Resect
 from palpate.solvers.growth.scheme.steps import irradiation, pace, strang
 from palpate.solvers.growth.space.space import Space
-from palpate.solvers.growth.timeline import Stop, timeline
-from palpate.solvers.growth.treatment import Fraction
+from palpate.solvers.growth.treatment.timeline import Stop, timeline
+from palpate.solvers.growth.treatment.treatment import Fraction
 
 type Values = NDArray[np.float64]
 

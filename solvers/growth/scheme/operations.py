@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palpate.solvers.growth.parameters import Derivative, Directions, Parameters
-from palpate.solvers.growth.pharmacokinetics import Course
 from palpate.solvers.growth.scheme.diffusion import Diffusion, Moments
 from palpate.solvers.growth.scheme.reaction import Reaction, growth, growth_under_drugs
 from palpate.solvers.growth.space.space import Space
+from palpate.solvers.growth.treatment.pharmacokinetics import Course
 
 type Values = NDArray[np.float64]
 type Along = Callable[[Values, Directions], Values]

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from palpate.solvers.growth.mechanics.quadrature import gauss
 from palpate.solvers.growth.parameters import Directions
-from palpate.solvers.growth.pharmacokinetics import Course, reaction_panels
+from palpate.solvers.growth.treatment.pharmacokinetics import Course, reaction_panels
 
 type Values = NDArray[np.float64]
 

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 import numpy as np
 
 from palpate.solvers.growth.parameters import Parameters
-from palpate.solvers.growth.pharmacokinetics import Course
 from palpate.solvers.growth.scheme.diffusion import Diffusion
 from palpate.solvers.growth.scheme.operations import Irradiate, Move, Operation, Pace, React
-from palpate.solvers.growth.timeline import Stop
-from palpate.solvers.growth.treatment import Fraction, log_survival
+from palpate.solvers.growth.treatment.pharmacokinetics import Course
+from palpate.solvers.growth.treatment.timeline import Stop
+from palpate.solvers.growth.treatment.treatment import Fraction, log_survival
 
 
 def pace(parameters: Parameters, capacity: float, courses: tuple[Course, ...]) -> Pace:

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from palpate.solvers.growth.model import GrowthModel
 from palpate.solvers.growth.parameters import Derivative, Parameters
-from palpate.solvers.growth.pharmacokinetics import Course, Emax, LogKill, one_compartment, two_compartment
 from palpate.solvers.growth.space.voxels import Voxels, voxels
-from palpate.solvers.growth.treatment import Fraction, Resection, Treatment
+from palpate.solvers.growth.treatment.pharmacokinetics import Course, Emax, LogKill, one_compartment, two_compartment
+from palpate.solvers.growth.treatment.treatment import Fraction, Resection, Treatment
 from palpate.units import days_to_s, mm2_day_to_m2_s, per_day_to_per_s
 
 type Values = NDArray[np.float64]

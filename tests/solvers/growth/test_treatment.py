@@ -13,9 +13,9 @@ from scipy.integrate import quad, solve_ivp
 from palpate.errors import InputError
 from palpate.solvers.growth.model import GrowthModel
 from palpate.solvers.growth.parameters import Parameters
-from palpate.solvers.growth.pharmacokinetics import Course, Emax, LogKill, one_compartment, two_compartment
 from palpate.solvers.growth.space.voxels import voxels
-from palpate.solvers.growth.treatment import Fraction, Resection, Treatment
+from palpate.solvers.growth.treatment.pharmacokinetics import Course, Emax, LogKill, one_compartment, two_compartment
+from palpate.solvers.growth.treatment.treatment import Fraction, Resection, Treatment
 from palpate.units import days_to_s, per_day_to_per_s
 from tests.solvers.growth.patient import course, days, patient
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from palpate.errors import InputError
-from palpate.solvers.growth.treatment import Fraction, Resection, Treatment
+from palpate.solvers.growth.treatment.treatment import Fraction, Resection, Treatment
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palpate.errors import InputError
-from palpate.solvers.growth.pharmacokinetics import Course, ordered
+from palpate.solvers.growth.treatment.pharmacokinetics import Course, ordered
 from palpate.units import s_to_days
 
 type Values = NDArray[np.float64]

@@ -1,0 +1,1 @@
+"""Radiotherapy, drugs and operations in the growth equation."""
