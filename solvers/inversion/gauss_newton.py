@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from palpate.solvers.inversion.acceleration import Pair
 from palpate.solvers.inversion.course import REFIT_BELOW, Course, Iteration
-from palpate.solvers.inversion.joint import JointPosterior
 from palpate.solvers.inversion.point import Point, Problem, evaluate, information_of, objective_of, posterior_of
+from palpate.solvers.inversion.posterior.joint import JointPosterior
 from palpate.solvers.inversion.prior.hyperparameters import FIELDS
 from palpate.solvers.inversion.prior.prior import MaternField
 from palpate.solvers.inversion.refit import loosened_prior, refitted

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from palpate.imaging.anatomy.labels import Regions
 from palpate.solvers.inversion.checkpoint import Checkpoint
-from palpate.solvers.inversion.joint import JointPosterior, ZoneCurvature
+from palpate.solvers.inversion.posterior.joint import JointPosterior, ZoneCurvature
 from palpate.solvers.inversion.prior.hyperparameters import FIELDS
 from palpate.solvers.inversion.prior.prior import MaternField
 from palpate.solvers.inversion.time_left import StepClock

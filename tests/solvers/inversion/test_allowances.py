@@ -9,7 +9,7 @@ from scipy import sparse
 
 from palpate.config.inversion import InversionSettings
 from palpate.imaging.wavefield import WaveField
-from palpate.solvers.inversion.allowances import BRAIN_PERCENT, add_allowances, anisotropy_percent
+from palpate.solvers.inversion.posterior.model_discrepancy import BRAIN_PERCENT, add_allowances, anisotropy_percent
 from palpate.solvers.inversion.prior.hyperparameters import FIELDS, Hypotheses, PriorScale
 from palpate.solvers.inversion.prior.prior import MaternField
 

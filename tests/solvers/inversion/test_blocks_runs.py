@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from palpate.imaging.files.wavefield_folder import write_wave_field
-from palpate.solvers.inversion.joint import TOLERANCE
+from palpate.solvers.inversion.posterior.joint import TOLERANCE
 from tests.conftest import BIN, run
 from tests.solvers.inversion.tetrahedra import BACKGROUND_PA, scanned, wave_through
 

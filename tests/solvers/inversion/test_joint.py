@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from palpate.meshing.zones import cut_zones
-from palpate.solvers.inversion import deflation, log_determinant
-from palpate.solvers.inversion.deflation import Deflation
-from palpate.solvers.inversion.joint import (
+from palpate.solvers.inversion.posterior import deflation, log_determinant
+from palpate.solvers.inversion.posterior.deflation import Deflation
+from palpate.solvers.inversion.posterior.joint import (
     DRAW_TOLERANCE,
     TOLERANCE,
     DivergenceError,

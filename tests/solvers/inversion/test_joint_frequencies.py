@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from palpate.config.inversion import InversionSettings
 from palpate.imaging.wavefield import WaveField
 from palpate.meshing.zones import cut_zones
-from palpate.solvers.inversion.joint import TOLERANCE
+from palpate.solvers.inversion.posterior.joint import TOLERANCE
 from palpate.solvers.inversion.problem import Ground
 from palpate.solvers.inversion.run import Inversion, invert_together, invert_wave_field
 from tests.solvers.inversion.tetrahedra import BACKGROUND_PA, VOXEL_M, scanned, wave_through

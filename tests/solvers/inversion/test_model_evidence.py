@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from palpate.imaging.anatomy.labels import no_regions
 from palpate.solvers.inversion.checks.model_evidence import Evidence, evidence_of, sum_of
-from palpate.solvers.inversion.joint import TOLERANCE, JointPosterior, ZoneCurvature
+from palpate.solvers.inversion.posterior.joint import TOLERANCE, JointPosterior, ZoneCurvature
 from palpate.solvers.inversion.prior.hyperparameters import FIELDS, Hypotheses, PriorScale
 from palpate.solvers.inversion.prior.prior import MaternField
 from palpate.solvers.inversion.zone_solver import Tally, ZoneSolver, ZoneState

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from palpate.solvers.inversion.joint import TOLERANCE
+from palpate.solvers.inversion.posterior.joint import TOLERANCE
 from tests.conftest import BIN, CHECKOUT, user_environment
 from tests.solvers.inversion.small_fields import CASES
 

@@ -21,9 +21,9 @@ from mpi4py import MPI
 from numpy.typing import NDArray
 from scipy import sparse
 
-from palpate.solvers.inversion import log_determinant
-from palpate.solvers.inversion.deflation import COLUMNS, Deflation, Spectrum, deflation_of
-from palpate.solvers.inversion.log_determinant import LogDeterminant
+from palpate.solvers.inversion.posterior import log_determinant
+from palpate.solvers.inversion.posterior.deflation import COLUMNS, Deflation, Spectrum, deflation_of
+from palpate.solvers.inversion.posterior.log_determinant import LogDeterminant
 from palpate.solvers.inversion.prior.correlation import correlation, edge_of
 from palpate.solvers.inversion.prior.hyperparameters import FIELDS
 from palpate.solvers.inversion.prior.prior import MaternField

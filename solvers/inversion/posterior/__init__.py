@@ -1,0 +1,1 @@
+"""Posterior of the moduli: joint draws, deflation, determinants, summaries."""
