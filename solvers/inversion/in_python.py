@@ -29,7 +29,6 @@ from palpate.meshing.zone_mesh import zones_of
 from palpate.progress import say
 from palpate.solvers.inversion.posterior.summary import log_normal
 from palpate.solvers.inversion.prior.correlation import Correlation, matern
-from palpate.solvers.inversion.problem import Ground
 from palpate.solvers.inversion.results import (
     Target,
     common_record,
@@ -42,6 +41,7 @@ from palpate.solvers.inversion.results import (
 )
 from palpate.solvers.inversion.run import Inversion, invert_wave_field
 from palpate.solvers.inversion.session import demand_plausible
+from palpate.solvers.inversion.steps.problem import Ground
 from palpate.solvers.rheology import reference_hz
 from palpate.units import pa_to_kpa
 

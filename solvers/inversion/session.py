@@ -30,10 +30,7 @@ from palpate.program import Program
 from palpate.progress import say
 from palpate.provenance import input_digests
 from palpate.solvers.comparators.direct import direct_inversion
-from palpate.solvers.inversion.checkpoint import unfinished
 from palpate.solvers.inversion.checks.model_evidence import sum_of
-from palpate.solvers.inversion.load_balance import LoadBalance
-from palpate.solvers.inversion.problem import Ground
 from palpate.solvers.inversion.results import (
     Target,
     common_record,
@@ -48,6 +45,9 @@ from palpate.solvers.inversion.results import (
     write_record,
 )
 from palpate.solvers.inversion.run import Inversion, invert_together, invert_wave_field
+from palpate.solvers.inversion.steps.checkpoint import unfinished
+from palpate.solvers.inversion.steps.load_balance import LoadBalance
+from palpate.solvers.inversion.steps.problem import Ground
 from palpate.solvers.rheology import reference_hz
 
 

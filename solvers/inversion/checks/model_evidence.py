@@ -18,8 +18,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from palpate.solvers.inversion.gauss_newton import Fit
-from palpate.solvers.inversion.point import Problem
+from palpate.solvers.inversion.steps.gauss_newton import Fit
+from palpate.solvers.inversion.steps.linearisation import Problem
 
 SEED = 0
 """Of the probes behind a determinant: the same for all models, so that part of their error cancels."""

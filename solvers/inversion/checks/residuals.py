@@ -15,8 +15,8 @@ from mpi4py import MPI
 from numpy.typing import NDArray
 
 from palpate.solvers.inversion.checks.slice_timing import SliceTurns, slice_turns
-from palpate.solvers.inversion.gauss_newton import Fit
-from palpate.solvers.inversion.point import Problem
+from palpate.solvers.inversion.steps.gauss_newton import Fit
+from palpate.solvers.inversion.steps.linearisation import Problem
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,9 +18,9 @@ from palpate.config.inversion import InversionSettings
 from palpate.imaging.anatomy.labels import Regions
 from palpate.imaging.wavefield import WaveField
 from palpate.meshing.zones import cut_zones
-from palpate.solvers.inversion.problem import Ground
 from palpate.solvers.inversion.results import informed_voxels
 from palpate.solvers.inversion.run import Inversion, invert_wave_field
+from palpate.solvers.inversion.steps.problem import Ground
 from tests.solvers.inversion.cases import shear_waves, wavenumber
 
 VOXEL_MM, FREQUENCY_HZ, DENSITY_KG_M3 = 2.0, 90.0, 1000.0

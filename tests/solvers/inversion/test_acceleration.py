@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from palpate.solvers.inversion.acceleration import DEPTH, Acceleration, Pair
+from palpate.solvers.inversion.steps.acceleration import DEPTH, Acceleration, Pair
 
 SIZE = 30
 COVARIANCE = np.exp(-np.abs(np.subtract.outer(np.arange(SIZE), np.arange(SIZE))) / 5.0)

@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 from palpate.config.inversion import InversionSettings
 from palpate.imaging.wavefield import WaveField
 from palpate.meshing.zones import cut_zones
-from palpate.solvers.inversion import checkpoint, gauss_newton
-from palpate.solvers.inversion.acceleration import Acceleration, Pair
-from palpate.solvers.inversion.checkpoint import read_arrays, write_arrays
 from palpate.solvers.inversion.prior import empirical_bayes as evidence
-from palpate.solvers.inversion.problem import Ground
 from palpate.solvers.inversion.run import Inversion, invert_wave_field
+from palpate.solvers.inversion.steps import checkpoint, gauss_newton
+from palpate.solvers.inversion.steps.acceleration import Acceleration, Pair
+from palpate.solvers.inversion.steps.checkpoint import read_arrays, write_arrays
+from palpate.solvers.inversion.steps.problem import Ground
 from tests.solvers.inversion.tetrahedra import BACKGROUND_PA, scanned, wave_through
 
 SHAPE = (7, 5, 5)

@@ -11,12 +11,12 @@ from palpate.config.inversion import InversionSettings
 from palpate.imaging.anatomy.labels import no_regions
 from palpate.imaging.wavefield import WaveField
 from palpate.meshing.zones import cut_zones
-from palpate.solvers.inversion import coarse
-from palpate.solvers.inversion.coarse import Blocks, starting_course
 from palpate.solvers.inversion.prior.hyperparameters import Hypotheses, PriorScale
 from palpate.solvers.inversion.prior.prior import MaternField
-from palpate.solvers.inversion.problem import Ground, measure, problem_of
 from palpate.solvers.inversion.run import Inversion, invert_wave_field
+from palpate.solvers.inversion.steps import coarse
+from palpate.solvers.inversion.steps.coarse import Blocks, starting_course
+from palpate.solvers.inversion.steps.problem import Ground, measure, problem_of
 from palpate.solvers.inversion.zone_solver import Tally
 from tests.solvers.inversion.tetrahedra import BACKGROUND_PA, VOXEL_M, scanned, wave_through
 

@@ -14,8 +14,8 @@ from palpate.config.inversion import InversionSettings
 from palpate.imaging.wavefield import WaveField
 from palpate.meshing.zones import cut_zones
 from palpate.solvers.inversion.posterior.joint import TOLERANCE
-from palpate.solvers.inversion.problem import Ground
 from palpate.solvers.inversion.run import Inversion, invert_together, invert_wave_field
+from palpate.solvers.inversion.steps.problem import Ground
 from tests.solvers.inversion.tetrahedra import BACKGROUND_PA, VOXEL_M, scanned, wave_through
 
 BOX, BAR, ZONES = (9, 9, 9), (9, 5, 5), 3

@@ -12,8 +12,8 @@ from mpi4py import MPI
 from palpate.config.inversion import InversionSettings
 from palpate.imaging.files.wavefield_folder import read_wave_fields
 from palpate.meshing.zones import cut_zones
-from palpate.solvers.inversion.problem import Ground
 from palpate.solvers.inversion.run import invert_wave_field
+from palpate.solvers.inversion.steps.problem import Ground
 from tests.conftest import CHECKOUT
 
 BOX = CHECKOUT.parent / "shared" / "data" / "phantom-box"

@@ -11,10 +11,10 @@ from mpi4py import MPI
 from numpy.typing import NDArray
 
 from palpate.imaging.anatomy.labels import Regions
-from palpate.solvers.inversion.checkpoint import Checkpoint
 from palpate.solvers.inversion.posterior.joint import JointPosterior, ZoneCurvature
 from palpate.solvers.inversion.prior.hyperparameters import FIELDS
 from palpate.solvers.inversion.prior.prior import MaternField
+from palpate.solvers.inversion.steps.checkpoint import Checkpoint
 from palpate.solvers.inversion.time_left import StepClock
 from palpate.solvers.inversion.zone_solver import Tally, ZoneSolver, ZoneState
 

@@ -9,13 +9,20 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from palpate.solvers.inversion.acceleration import Pair
-from palpate.solvers.inversion.course import REFIT_BELOW, Course, Iteration
-from palpate.solvers.inversion.point import Point, Problem, evaluate, information_of, objective_of, posterior_of
 from palpate.solvers.inversion.posterior.joint import JointPosterior
 from palpate.solvers.inversion.prior.hyperparameters import FIELDS
 from palpate.solvers.inversion.prior.prior import MaternField
-from palpate.solvers.inversion.refit import loosened_prior, refitted
+from palpate.solvers.inversion.steps.acceleration import Pair
+from palpate.solvers.inversion.steps.linearisation import (
+    Point,
+    Problem,
+    evaluate,
+    information_of,
+    objective_of,
+    posterior_of,
+)
+from palpate.solvers.inversion.steps.refit import loosened_prior, refitted
+from palpate.solvers.inversion.steps.state import REFIT_BELOW, Course, Iteration
 from palpate.solvers.inversion.zone_solver import ZoneState
 
 HALVINGS = 4

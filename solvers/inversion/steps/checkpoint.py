@@ -35,7 +35,7 @@ from palpate.errors import InputError
 from palpate.leftovers import notify, sweep
 from palpate.progress import say
 from palpate.provenance import atomic_file
-from palpate.solvers.inversion.course import Course
+from palpate.solvers.inversion.steps.state import Course
 from palpate.solvers.inversion.zone_solver import Carried, Tally, ZoneSolver, ZoneState
 
 type Arrays = Mapping[str, NDArray[Any]]

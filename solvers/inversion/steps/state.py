@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from palpate.solvers.inversion.acceleration import Acceleration, Pair
 from palpate.solvers.inversion.prior.hyperparameters import FIELDS, Hypotheses, PriorScale
+from palpate.solvers.inversion.steps.acceleration import Acceleration, Pair
 
 REFIT_BELOW = (0.5, 0.25)
 """Root mean square changes of m in the last step below which the prior is refitted, in turn: once the first step is

@@ -7,12 +7,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from palpate.solvers.inversion.point import Point, Problem, information_of, posterior_of, zone_information
 from palpate.solvers.inversion.prior.empirical_bayes import ZoneEvidence, fit_prior, join_frequencies
 from palpate.solvers.inversion.prior.hyperparameters import Hypotheses
 from palpate.solvers.inversion.prior.local_scale import loosened, notable
 from palpate.solvers.inversion.prior.prior import MaternField
 from palpate.solvers.inversion.prior.region_scales import fit_factors
+from palpate.solvers.inversion.steps.linearisation import Point, Problem, information_of, posterior_of, zone_information
 
 EVIDENCE_ZONES = 6
 """How many zones, spread over the organ, set the prior's hyper-parameters."""

@@ -1,0 +1,1 @@
+"""Gauss-Newton steps, their state and checkpoints."""
