@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from palpate.imaging.wavefield import WaveField
 from palpate.meshing.zones import CELL_SPAN, NODES_PER_CELL, Zone
 from palpate.solvers.comparators.zone_maps import ComparatorResult, ZoneProblem, map_from_zones, units_of
-from palpate.solvers.inversion.factor import Factorisation
+from palpate.solvers.inversion.zone.factorisation import Factorisation
 
 PINNING = 1e-10
 """Tikhonov weight on (g, p), in their own units: it pins what no equation determines (one constant pressure, G* where

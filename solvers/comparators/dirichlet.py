@@ -25,8 +25,8 @@ from numpy.typing import NDArray
 from palpate.imaging.wavefield import WaveField
 from palpate.meshing.zones import Zone
 from palpate.solvers.comparators.zone_maps import ComparatorResult, ZoneProblem, map_from_zones, units_of
-from palpate.solvers.inversion.factor import Factorisation
-from palpate.solvers.inversion.noise import noise_of
+from palpate.solvers.inversion.zone.factorisation import Factorisation
+from palpate.solvers.inversion.zone.noise import noise_of
 
 ITERATIONS = 50
 """Most L-BFGS steps in a zone; fewer where the misfit reaches what noise alone would leave (discrepancy principle)."""

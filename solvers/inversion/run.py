@@ -19,7 +19,6 @@ from palpate.progress import say
 from palpate.solvers.comparators.direct import DirectResult
 from palpate.solvers.inversion.checks.model_evidence import Evidence, evidence_of
 from palpate.solvers.inversion.checks.residuals import Residuals, join_residuals
-from palpate.solvers.inversion.noise import Noise
 from palpate.solvers.inversion.posterior.model_discrepancy import add_allowances, density_shift
 from palpate.solvers.inversion.posterior.summary import Summary
 from palpate.solvers.inversion.prior.correlation import Correlation
@@ -30,7 +29,8 @@ from palpate.solvers.inversion.steps.gauss_newton import Fit, maximise
 from palpate.solvers.inversion.steps.load_balance import LoadBalance, load_balance_of
 from palpate.solvers.inversion.steps.problem import Ground, measure, problem_of
 from palpate.solvers.inversion.steps.state import Iteration
-from palpate.solvers.inversion.zone_solver import Tally
+from palpate.solvers.inversion.zone.noise import Noise
+from palpate.solvers.inversion.zone.zone_solver import Tally
 from palpate.solvers.rheology import parameters_of
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from palpate.imaging.limits.check_limits import MISFIT_LOW
 from palpate.quality_warning import QualityWarning
 from palpate.solvers.inversion.checks.residuals import Residuals
-from palpate.solvers.inversion.noise import Noise
+from palpate.solvers.inversion.zone.noise import Noise
 
 INFLATED = 1.1
 """Factor on the noise, median over zones, above which the waves contradict the model or the stated noise."""

@@ -36,7 +36,7 @@ from palpate.leftovers import notify, sweep
 from palpate.progress import say
 from palpate.provenance import atomic_file
 from palpate.solvers.inversion.steps.state import Course
-from palpate.solvers.inversion.zone_solver import Carried, Tally, ZoneSolver, ZoneState
+from palpate.solvers.inversion.zone.zone_solver import Carried, Tally, ZoneSolver, ZoneState
 
 type Arrays = Mapping[str, NDArray[Any]]
 type Vector = NDArray[np.float64]

@@ -29,7 +29,6 @@ from palpate.imaging.wavefield import WaveField
 from palpate.imaging.waves.block_average import Factors, block_average
 from palpate.meshing.zone_mesh import zones_of
 from palpate.progress import say
-from palpate.solvers.inversion.noise import noise_of
 from palpate.solvers.inversion.prior.hyperparameters import FIELDS, Hypotheses
 from palpate.solvers.inversion.prior.prior import MaternField
 from palpate.solvers.inversion.prior.taper import root_weight
@@ -38,6 +37,7 @@ from palpate.solvers.inversion.steps.linearisation import Problem
 from palpate.solvers.inversion.steps.problem import Ground, Measured, centre_of, problem_of
 from palpate.solvers.inversion.steps.state import Course, Iteration
 from palpate.solvers.inversion.time_left import FROM_THE_PRIOR
+from palpate.solvers.inversion.zone.noise import noise_of
 from palpate.units import m_to_mm
 
 BLOCKS_PER_WAVELENGTH = 6.0

@@ -23,7 +23,7 @@ from palpate.solvers.inversion.steps.linearisation import (
 )
 from palpate.solvers.inversion.steps.refit import loosened_prior, refitted
 from palpate.solvers.inversion.steps.state import REFIT_BELOW, Course, Iteration
-from palpate.solvers.inversion.zone_solver import ZoneState
+from palpate.solvers.inversion.zone.zone_solver import ZoneState
 
 HALVINGS = 4
 """How often a step that does not lower the objective is halved before it is taken anyhow."""

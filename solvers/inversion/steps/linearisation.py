@@ -16,7 +16,7 @@ from palpate.solvers.inversion.prior.hyperparameters import FIELDS
 from palpate.solvers.inversion.prior.prior import MaternField
 from palpate.solvers.inversion.steps.checkpoint import Checkpoint
 from palpate.solvers.inversion.time_left import StepClock
-from palpate.solvers.inversion.zone_solver import Tally, ZoneSolver, ZoneState
+from palpate.solvers.inversion.zone.zone_solver import Tally, ZoneSolver, ZoneState
 
 WAITING = "waiting for other ranks' zones"
 

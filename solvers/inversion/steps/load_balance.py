@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from mpi4py import MPI
 
 from palpate.solvers.inversion.steps.linearisation import WAITING
-from palpate.solvers.inversion.zone_solver import ZONES, Tally
+from palpate.solvers.inversion.zone.zone_solver import ZONES, Tally
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,16 +18,16 @@ from palpate.imaging.waves.outliers import outlying_voxels
 from palpate.meshing.zones import Zone
 from palpate.progress import say
 from palpate.solvers.comparators.direct import DirectResult, direct_inversion
-from palpate.solvers.inversion.drift import drift_planes
-from palpate.solvers.inversion.equilibrium import Scales
-from palpate.solvers.inversion.likelihood import ZoneData
-from palpate.solvers.inversion.noise import Noise, noise_of
 from palpate.solvers.inversion.prior.correlation import Correlation, matern
 from palpate.solvers.inversion.steps.checkpoint import Checkpoint
 from palpate.solvers.inversion.steps.linearisation import Problem
 from palpate.solvers.inversion.steps.state import REFIT_BELOW
 from palpate.solvers.inversion.time_left import StepClock
-from palpate.solvers.inversion.zone_solver import Tally, ZoneSolver
+from palpate.solvers.inversion.zone.drift import drift_planes
+from palpate.solvers.inversion.zone.equilibrium import Scales
+from palpate.solvers.inversion.zone.likelihood import ZoneData
+from palpate.solvers.inversion.zone.noise import Noise, noise_of
+from palpate.solvers.inversion.zone.zone_solver import Tally, ZoneSolver
 from palpate.solvers.rheology import Dispersion, dispersions
 from palpate.units import m_to_mm, m_to_um, mm_to_m
 

@@ -14,7 +14,7 @@ from palpate.solvers.comparators.direct import direct_inversion
 from palpate.solvers.comparators.direct_fe import corner_interpolation, direct_fe_inversion, least_squares
 from palpate.solvers.comparators.dirichlet import ForwardProblem, dirichlet_inversion
 from palpate.solvers.comparators.zone_maps import ComparatorResult, ZoneProblem, map_from_zones, units_of
-from palpate.solvers.inversion.equilibrium import equilibrium_of
+from palpate.solvers.inversion.zone.equilibrium import equilibrium_of
 from tests.laws.taylor import gradient_remainders, rates
 from tests.solvers.inversion.cases import (
     INERTIA,

@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palpate.meshing.zones import Zone, cut_zones
-from palpate.solvers.inversion.drift import drift_planes
-from palpate.solvers.inversion.equilibrium import Equilibrium, equilibrium_of
-from palpate.solvers.inversion.likelihood import Linearised, ZoneData
+from palpate.solvers.inversion.zone.drift import drift_planes
+from palpate.solvers.inversion.zone.equilibrium import Equilibrium, equilibrium_of
+from palpate.solvers.inversion.zone.likelihood import Linearised, ZoneData
 
 UNIT_VOXEL = np.ones(3)
 INERTIA = 0.19

@@ -14,9 +14,6 @@ from numpy.typing import NDArray
 from scipy.ndimage import map_coordinates
 
 from palpate.imaging.anatomy.labels import no_regions
-from palpate.solvers.inversion.drift import drift_planes
-from palpate.solvers.inversion.equilibrium import Scales
-from palpate.solvers.inversion.likelihood import ZoneData
 from palpate.solvers.inversion.prior.hyperparameters import FIELDS, Hypotheses, PriorScale
 from palpate.solvers.inversion.prior.prior import MaternField
 from palpate.solvers.inversion.steps.checkpoint import Checkpoint
@@ -24,7 +21,10 @@ from palpate.solvers.inversion.steps.gauss_newton import Fit, maximise
 from palpate.solvers.inversion.steps.linearisation import Problem
 from palpate.solvers.inversion.steps.problem import DIVERGENCE_PER_STRAIN
 from palpate.solvers.inversion.steps.state import Course
-from palpate.solvers.inversion.zone_solver import Tally, ZoneSolver
+from palpate.solvers.inversion.zone.drift import drift_planes
+from palpate.solvers.inversion.zone.equilibrium import Scales
+from palpate.solvers.inversion.zone.likelihood import ZoneData
+from palpate.solvers.inversion.zone.zone_solver import Tally, ZoneSolver
 from tests.laws.chance import assert_coverage, assert_uniform
 from tests.solvers.inversion.cases import UNIT_VOXEL, box, unit_noise
 from tests.solvers.inversion.tetrahedra import (

@@ -17,7 +17,7 @@ from palpate.solvers.inversion.run import Inversion, invert_wave_field
 from palpate.solvers.inversion.steps import coarse
 from palpate.solvers.inversion.steps.coarse import Blocks, starting_course
 from palpate.solvers.inversion.steps.problem import Ground, measure, problem_of
-from palpate.solvers.inversion.zone_solver import Tally
+from palpate.solvers.inversion.zone.zone_solver import Tally
 from tests.solvers.inversion.tetrahedra import BACKGROUND_PA, VOXEL_M, scanned, wave_through
 
 BOX = (11, 11, 11)

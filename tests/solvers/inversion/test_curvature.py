@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from palpate.solvers.inversion.curvature import (
+from palpate.solvers.inversion.prior.taper import BAND, foot
+from palpate.solvers.inversion.zone.curvature import (
     FOLLOW_ABOVE,
     KEEP_ABOVE,
     Informed,
@@ -14,7 +15,6 @@ from palpate.solvers.inversion.curvature import (
     informed_directions,
     orthonormal,
 )
-from palpate.solvers.inversion.prior.taper import BAND, foot
 from tests.laws.operators import ROUNDING, assert_adjoint, assert_not_above
 from tests.solvers.inversion.cases import box, linearise, plane_wave_data, varied
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from palpate.solvers.inversion.drift import drift_planes
+from palpate.solvers.inversion.zone.drift import drift_planes
 from tests.solvers.inversion.cases import box, linearise, plane_wave_data, varied
 
 MASK = np.ones((6, 5, 4), dtype=bool)

@@ -12,8 +12,8 @@ import scipy.sparse.linalg
 from numpy.typing import NDArray
 
 from palpate.meshing.zones import Zone, cut_zones
-from palpate.solvers.inversion.equilibrium import Equilibrium, Scales, equilibrium_of
-from palpate.solvers.inversion.factor import Factorisation
+from palpate.solvers.inversion.zone.equilibrium import Equilibrium, Scales, equilibrium_of
+from palpate.solvers.inversion.zone.factorisation import Factorisation
 from tests.laws.operators import ROUNDING, assert_symmetric
 from tests.laws.taylor import rates
 from tests.solvers.inversion.cases import INERTIA, box, shear_waves, wavenumber

@@ -10,7 +10,7 @@ import pytest
 from palpate.solvers.inversion.checks.residuals import Residuals
 from palpate.solvers.inversion.checks.slice_timing import NO_TURNS, SliceTurns
 from palpate.solvers.inversion.checks.warnings import fit_warnings
-from palpate.solvers.inversion.noise import Noise
+from palpate.solvers.inversion.zone.noise import Noise
 
 NOISE = Noise(1e-6, 1e-6, "stated")
 CLEAN = Residuals(

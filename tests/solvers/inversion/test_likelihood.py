@@ -10,8 +10,8 @@ import pytest
 from numpy.typing import NDArray
 
 from palpate.meshing.zones import Zone, cut_zones
-from palpate.solvers.inversion.equilibrium import equilibrium_of
-from palpate.solvers.inversion.likelihood import PRESSURE_FREEDOM, Linearised, ZoneData
+from palpate.solvers.inversion.zone.equilibrium import equilibrium_of
+from palpate.solvers.inversion.zone.likelihood import PRESSURE_FREEDOM, Linearised, ZoneData
 from tests.laws.chance import assert_mean_square
 from tests.laws.lattice import TURNS, Turn
 from tests.laws.operators import assert_positive, assert_symmetric

@@ -14,7 +14,7 @@ from palpate.solvers.inversion.checks.model_evidence import Evidence, evidence_o
 from palpate.solvers.inversion.posterior.joint import TOLERANCE, JointPosterior, ZoneCurvature
 from palpate.solvers.inversion.prior.hyperparameters import FIELDS, Hypotheses, PriorScale
 from palpate.solvers.inversion.prior.prior import MaternField
-from palpate.solvers.inversion.zone_solver import Tally, ZoneSolver, ZoneState
+from palpate.solvers.inversion.zone.zone_solver import Tally, ZoneSolver, ZoneState
 from tests.solvers.inversion.cases import box, plane_wave_data
 
 MASK = np.ones((5, 4, 4), dtype=bool)

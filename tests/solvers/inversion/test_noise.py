@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from palpate.imaging.wavefield import WaveField
-from palpate.solvers.inversion.noise import measured_noise, noise_of
+from palpate.solvers.inversion.zone.noise import measured_noise, noise_of
 from tests.solvers.inversion.cases import shear_waves
 
 MASK = np.ones((16, 14, 12), dtype=bool)

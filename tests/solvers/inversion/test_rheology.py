@@ -9,9 +9,9 @@ import scipy.stats as stats
 from numpy.typing import NDArray
 
 from palpate.config.inversion import InversionSettings
-from palpate.solvers.inversion.curvature import Whitening
 from palpate.solvers.inversion.posterior.summary import INTERVAL_95, log_normal, of_draws, of_increasing
-from palpate.solvers.inversion.zone_solver import Tally, ZoneSolver
+from palpate.solvers.inversion.zone.curvature import Whitening
+from palpate.solvers.inversion.zone.zone_solver import Tally, ZoneSolver
 from palpate.solvers.rheology import (
     SPRINGPOT_VISCOSITY_PA_S,
     Dispersion,

@@ -19,7 +19,7 @@ from palpate.solvers.inversion.posterior.joint import DRAW_TOLERANCE, TOLERANCE
 from palpate.solvers.inversion.run import Inversion, invert_wave_field
 from palpate.solvers.inversion.steps.load_balance import LoadBalance
 from palpate.solvers.inversion.steps.problem import Ground, share_out
-from palpate.solvers.inversion.zone_solver import ZONES, Carried, ZoneSolver
+from palpate.solvers.inversion.zone.zone_solver import ZONES, Carried, ZoneSolver
 from tests.laws.chance import FALSE_ALARM
 from tests.solvers.inversion.tetrahedra import BACKGROUND_PA, VOXEL_M, scanned, wave_through
 

@@ -20,8 +20,8 @@ import scipy.sparse as sparse
 from numpy.typing import NDArray
 
 from palpate.meshing.zones import Zone, cut_zones
-from palpate.solvers.inversion.equilibrium import equilibrium_of
-from palpate.solvers.inversion.likelihood import PRESSURE_FREEDOM, ZoneData
+from palpate.solvers.inversion.zone.equilibrium import equilibrium_of
+from palpate.solvers.inversion.zone.likelihood import PRESSURE_FREEDOM, ZoneData
 from tests.laws.chance import assert_mean_square, assert_mean_square_not_above
 from tests.laws.operators import assert_not_above
 from tests.solvers.inversion.cases import UNIT_VOXEL, consistent, linearise, plane_wave_data, unit_noise, varied

@@ -24,8 +24,8 @@ import scipy.sparse as sparse
 from numpy.typing import NDArray
 
 from palpate.meshing.zones import Zone
-from palpate.solvers.inversion.equilibrium import Equilibrium
-from palpate.solvers.inversion.factor import Factorisation
+from palpate.solvers.inversion.zone.equilibrium import Equilibrium
+from palpate.solvers.inversion.zone.factorisation import Factorisation
 
 PRESSURE_FREEDOM = 1e-6
 """Prior precision of the pressure against the scales of the zone: small enough to be free, large enough to pin

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from palpate.solvers.inversion.curvature import Informed, Whitening, informed_directions
-from palpate.solvers.inversion.equilibrium import equilibrium_of
-from palpate.solvers.inversion.likelihood import Linearised, ZoneData
 from palpate.solvers.inversion.prior.hyperparameters import FIELDS
+from palpate.solvers.inversion.zone.curvature import Informed, Whitening, informed_directions
+from palpate.solvers.inversion.zone.equilibrium import equilibrium_of
+from palpate.solvers.inversion.zone.likelihood import Linearised, ZoneData
 from palpate.solvers.rheology import AS_MEASURED, Dispersion
 
 ZONES = "zones, with factorisations and solves"

@@ -18,7 +18,7 @@ import scipy.sparse as sparse
 from numpy.typing import NDArray
 
 from palpate.meshing.zones import NODES_PER_CELL, Zone
-from palpate.solvers.inversion.cell import COMPONENTS, PRESSURES, cell_integrals
+from palpate.solvers.inversion.zone.cell import COMPONENTS, PRESSURES, cell_integrals
 from palpate.units import hz_to_rad_s
 
 

@@ -1,0 +1,1 @@
+"""Equilibrium, likelihood and curvature of one zone."""
