@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palpate.config.inversion import InversionSettings
-from palpate.solvers.inversion.posterior.summary import Summary, log_normal, of_draws, of_increasing
+from palpate.solvers.summary import Summary, log_normal, of_draws, of_increasing
 from palpate.units import hz_to_rad_s
 
 SPRINGPOT_VISCOSITY_PA_S = 1.0

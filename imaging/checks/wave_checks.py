@@ -1,8 +1,8 @@
 """What a finished wave field says against itself, whichever door it came through; nothing here needs a header.
 
 `palpate ingest` asks after it made or read a wave field, `palpate invert` where it reads one that no importer may have
-seen. Numbers that are impossible are refused before: by WaveField, and by palpate.imaging.limits.plausible with the file and
-key that hold them.
+seen. Numbers that are impossible are refused before: by WaveField, and by palpate.imaging.limits.plausible with the
+file and key that hold them.
 """
 
 from __future__ import annotations

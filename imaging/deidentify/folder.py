@@ -19,10 +19,11 @@ from palpate.errors import InputError
 from palpate.imaging.deidentify.header import patient_of, without_identity
 from palpate.imaging.deidentify.key import Key
 from palpate.imaging.deidentify.key_file import demand_key_apart, open_key
-from palpate.imaging.dicom.files import UNREADABLE, Instance, read_instances, shown, silence
+from palpate.imaging.dicom.files import UNREADABLE, Instance, read_instances, silence
 from palpate.imaging.dicom.pixels import stored_values
 from palpate.imaging.dicom.series import demand, numbers
 from palpate.imaging.dicom.sorting import why_no_image
+from palpate.imaging.files.plain_names import shown
 from palpate.outputs import claim_folder
 from palpate.progress import say, track
 from palpate.provenance import versions

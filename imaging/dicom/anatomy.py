@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pydicom.datadict import dictionary_description
 
 from palpate.errors import InputError
-from palpate.imaging.dicom.files import Instance, read_contents, shown
+from palpate.imaging.dicom.files import Instance, read_contents
 from palpate.imaging.dicom.frames import with_frames
 from palpate.imaging.dicom.no_image import ANATOMY_ADVICE
 from palpate.imaging.dicom.promised import maybe_lossy, missing_images
@@ -21,6 +21,7 @@ from palpate.imaging.dicom.series import Series, group_series, numbers, texts
 from palpate.imaging.dicom.slice_grid import slice_grid
 from palpate.imaging.dicom.sorting import SeriesRow, passed_rows, why_no_image
 from palpate.imaging.files.nifti import Volume
+from palpate.imaging.files.plain_names import shown
 from palpate.quality_warning import QualityWarning
 
 _TOLD_APART_BY: Final = ("EchoTime", "TemporalPositionIndex", "TemporalPositionIdentifier", "ImageType")

@@ -21,9 +21,10 @@ from typing import BinaryIO, Final, cast
 from palpate.droppings import is_dropping
 from palpate.errors import InputError
 from palpate.imaging.dicom.file_kinds import EMPTY, HEAD_BYTES, TAR, TEXT, UNKNOWN, ZIP, is_archive, kind_of
-from palpate.imaging.dicom.sources import InZip, OnDisk, Source, Spooled, damaged, named, readable, shown, unpacking
+from palpate.imaging.dicom.sources import InZip, OnDisk, Source, Spooled, damaged, readable, unpacking
 from palpate.imaging.dicom.streams import IN_MEMORY_BYTES, PIECE_BYTES, Part, Rejoined, decompressed, seekable
 from palpate.imaging.dicom.zip_directory import demand_few_members
+from palpate.imaging.files.plain_names import member_name, shown
 from palpate.imaging.limits.input_limits import Budget, Counted, Scope
 
 _SUFFIXES: Final = (".gz", ".bz2", ".xz")
@@ -121,7 +122,7 @@ class Walk:
         """
         start = self._spool.seek(0, os.SEEK_END)
         total = sha256()
-        with unpacking(named(PurePosixPath(entry.member))):
+        with unpacking(member_name(PurePosixPath(entry.member))):
             while piece := entry.stream.read(PIECE_BYTES):
                 self._spool.write(piece)
                 total.update(piece)
@@ -193,7 +194,7 @@ class Walk:
                 self._passed.add(EMPTY)
                 return
             if member.name.lower().endswith(".zip") and kind in (UNKNOWN, TEXT):
-                raise damaged(named(member), "zip")
+                raise damaged(member_name(member), "zip")
             yield Entry(str(member), head, kind, source, cast(BinaryIO, Rejoined(head, stream)), str(member.parent))
             return
         self._budget.demand_depth(depth + 1)
@@ -213,13 +214,13 @@ class Walk:
     ) -> Iterator[Entry]:
         """What one compressed file holds."""
         inner = member.with_suffix("") if member.suffix.lower() in _SUFFIXES else member
-        with unpacking(named(member)):
+        with unpacking(member_name(member)):
             opened = cast(BinaryIO, Counted(decompressed(stream, kind), scope))
             yield from self._file(opened, inner, depth, scope, None)
 
     def _tar(self, stream: BinaryIO, member: PurePosixPath, depth: int, scope: Scope) -> Iterator[Entry]:
         # Its own bytes were counted where it was compressed; where it was not it adds nothing to them.
-        with unpacking(named(member)), tarfile.open(fileobj=stream, mode="r|") as archive:
+        with unpacking(member_name(member)), tarfile.open(fileobj=stream, mode="r|") as archive:
             for info in archive:
                 self._budget.count_file()
                 if info.isdir():
@@ -236,7 +237,7 @@ class Walk:
     def _zip(
         self, stream: BinaryIO, member: PurePosixPath, depth: int, scope: Scope, source: Source | None
     ) -> Iterator[Entry]:
-        where = named(member)
+        where = member_name(member)
         with seekable(stream, source) as whole, unpacking(where):
             demand_few_members(whole, where, self._budget.limits.files)
             with zipfile.ZipFile(whole) as archive:

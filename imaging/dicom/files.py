@@ -19,8 +19,8 @@ from palpate.imaging.dicom.image_file import Damaged, image_file
 from palpate.imaging.dicom.no_image import no_image
 from palpate.imaging.dicom.parsing import UNREADABLE, is_dicom, silence
 from palpate.imaging.dicom.pixels import COMPLETE, COPY_AGAIN, stored_values
-from palpate.imaging.dicom.sources import OnDisk, Source, shown
-from palpate.imaging.dicom.vocabulary import is_plain_name
+from palpate.imaging.dicom.sources import OnDisk, Source
+from palpate.imaging.files.plain_names import is_plain_name, shown
 from palpate.imaging.limits.input_limits import Budget
 from palpate.progress import say
 

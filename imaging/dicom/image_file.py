@@ -19,7 +19,7 @@ from palpate.imaging.dicom.file_kinds import TEXT, UNKNOWN, is_image_name
 from palpate.imaging.dicom.parsing import UNREADABLE, after_pixels, is_dicom, parse, read_all, silence
 from palpate.imaging.dicom.pixels import COMPLETE, COPY_AGAIN
 from palpate.imaging.dicom.sources import OnDisk, Source
-from palpate.imaging.dicom.vocabulary import is_plain_name
+from palpate.imaging.files.plain_names import is_plain_name
 from palpate.imaging.limits.input_limits import Budget
 
 _STANDARD_ROOT: Final = "1.2.840.10008."

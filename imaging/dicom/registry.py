@@ -11,7 +11,7 @@ from typing import Final, Protocol
 from palpate.config.ingest import IngestSettings
 from palpate.errors import InputError
 from palpate.imaging.acquisition import PhaseAcquisition
-from palpate.imaging.dicom.files import Contents, read_contents, shown
+from palpate.imaging.dicom.files import Contents, read_contents
 from palpate.imaging.dicom.ge import GeReader
 from palpate.imaging.dicom.no_motion import demand_listed
 from palpate.imaging.dicom.philips import PhilipsReader
@@ -23,6 +23,7 @@ from palpate.imaging.dicom.siemens_mosaic import SiemensMosaicReader
 from palpate.imaging.dicom.siemens_product import SiemensProductReader
 from palpate.imaging.dicom.sorting import Export, passed_rows, sort_export
 from palpate.imaging.dicom.vocabulary import is_known
+from palpate.imaging.files.plain_names import shown
 
 
 class VendorReader(Protocol):

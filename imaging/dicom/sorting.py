@@ -18,11 +18,12 @@ from pydicom.uid import EnhancedMRImageStorage, LegacyConvertedEnhancedMRImageSt
 from palpate.errors import InputError
 from palpate.imaging.acquisition import PhaseAcquisition
 from palpate.imaging.dicom.derived_images import is_derived
-from palpate.imaging.dicom.files import Contents, Instance, shown
+from palpate.imaging.dicom.files import Contents, Instance
 from palpate.imaging.dicom.grouping import SAME_IDENTIFIER, SPLIT_SERIES, SPLIT_STUDY, Study, group_studies
 from palpate.imaging.dicom.persons import PERSON
 from palpate.imaging.dicom.series import Series, ordered, series_of, texts
 from palpate.imaging.dicom.vocabulary import is_known, known_words
+from palpate.imaging.files.plain_names import shown
 from palpate.quality_warning import QualityWarning
 
 _MR_CLASSES: Final = (MRImageStorage, EnhancedMRImageStorage, LegacyConvertedEnhancedMRImageStorage)

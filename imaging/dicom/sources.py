@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Final, Protocol, cast
 
 from palpate.errors import InputError
-from palpate.imaging.dicom.vocabulary import is_plain_name
+from palpate.imaging.files.plain_names import member_name, shown
 from palpate.imaging.limits.input_limits import Budget, Counted, Scope
 
 _COPY: Final = "Copy the archive again."
@@ -103,7 +103,7 @@ def readable(inside: PurePosixPath, what: str) -> Iterator[None]:
         yield
     except OSError as error:
         raise InputError(
-            named(inside),
+            member_name(inside),
             found=f"a {what} that cannot be read ({os.strerror(error.errno) if error.errno else 'damaged'})",
             expected="files that you may read",
             advice="Copy it again, or change its permissions.",
@@ -147,16 +147,3 @@ def damaged(where: str, what: str) -> InputError:
         expected=f"a complete {what}",
         advice=_COPY,
     )
-
-
-def named(member: PurePosixPath) -> str:
-    """How errors name a file: by its base name where that tells nothing of a patient."""
-    return member.name if is_plain_name(member.name) else f"a file of the kind *{member.suffix.lower()[:6]}"
-
-
-def shown(path: Path) -> str:
-    """How errors name a file or folder that a user gave: its base name where that is a mere number or usual word.
-
-    A scanner's folders are named after patients, and what is printed stays in logs.
-    """
-    return path.name if is_plain_name(path.name) else "the given folder" if path.is_dir() else "the given path"

@@ -106,12 +106,6 @@ _FORMS: Final[Mapping[str, str]] = {
 """The form of each value of an attribute, by DICOM keyword; upper and lower case count as one."""
 
 _COMPILED: Final = {name: re.compile(form, re.IGNORECASE | re.ASCII) for name, form in _FORMS.items()}
-_PLAIN_NAME: Final = re.compile(
-    r"(?:\d{1,5}|(?:im|img|image|i|mr|slice|s|se|series|dicom|file|frame|instance|mre|t1)[-_.]?\d{1,5}(?:[-_.]\d{1,5})?|"
-    r"mre|t1|t1w|t2|dicom|anatomy|dicomdir|sub-\d{1,4}(?:_ses-\d{1,4})?|in|given|out|archive|scan|export)"
-    r"(?:\.(?:dcm|ima|dicom|img|zip|nii|nii\.gz|txt))?",
-    re.IGNORECASE | re.ASCII,
-)
 
 
 def has_vocabulary(keyword: str) -> bool:
@@ -180,8 +174,3 @@ def known_words(text: str) -> str:
     text = _FREQUENCY.sub(lambda found: f" {found[1].replace(',', '.')}hz ", text)
     words = (word.lower() for word in _WORD.findall(text))
     return " ".join(word for word in words if word in _WORDS or _MEASURE.fullmatch(word))
-
-
-def is_plain_name(name: str) -> bool:
-    """Whether a file's or folder's name is a mere number or a usual word, so that a message may repeat it."""
-    return _PLAIN_NAME.fullmatch(name) is not None

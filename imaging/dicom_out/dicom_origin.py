@@ -15,7 +15,7 @@ from pydicom.dataset import Dataset
 from palpate.errors import InputError
 from palpate.imaging.deidentify.identifiers import same_identifier
 from palpate.imaging.deidentify.key import Key
-from palpate.imaging.dicom.files import UNREADABLE, contents, shown, silence
+from palpate.imaging.dicom.files import UNREADABLE, contents, silence
 from palpate.imaging.dicom.parsing import parse
 from palpate.imaging.dicom_out.dicom_identity import (
     CHARACTERS,
@@ -26,6 +26,7 @@ from palpate.imaging.dicom_out.dicom_identity import (
     identity_of,
 )
 from palpate.imaging.dicom_out.dicom_source import DicomSource
+from palpate.imaging.files.plain_names import shown
 from palpate.imaging.limits.input_limits import Budget
 from palpate.progress import say
 

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from palpate.errors import InputError
+from palpate.imaging.files.plain_names import shown
 
 
 @contextmanager
@@ -33,6 +34,4 @@ def _within(where: str, given: Path) -> str:
     inside = where[len(path) :]
     if inside.startswith("/"):
         return inside[1:]
-    from palpate.imaging.dicom.sources import shown  # here, since ranks of an inversion would load pydicom for nothing
-
     return shown(given) + inside

@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palpate.errors import InputError
+from palpate.imaging.files.plain_names import shown
 from palpate.imaging.limits.input_limits import demand_gzip_fits
 from palpate.progress import say
 
@@ -262,8 +263,6 @@ def _space(code: int) -> str:
 @cache
 def _say_once(path: Path, sentence: str) -> None:
     """Log a line about a file, which steps read several times."""
-    from palpate.imaging.dicom.files import shown  # here, since ranks of an inversion would load pydicom for nothing
-
     say(f"{shown(path)}: {sentence}")
 
 

@@ -17,11 +17,12 @@ from pydicom.uid import RTDoseStorage
 
 from palpate.droppings import is_dropping
 from palpate.errors import InputError
-from palpate.imaging.dicom.files import UNREADABLE, shown, silence
+from palpate.imaging.dicom.files import UNREADABLE, silence
 from palpate.imaging.dicom.geometry import LPS_TO_RAS
 from palpate.imaging.dicom.parsing import parse
 from palpate.imaging.dicom.pixels import decoded
 from palpate.imaging.files.nifti import Volume, is_volume_file, read_volume
+from palpate.imaging.files.plain_names import shown
 from palpate.imaging.limits.input_limits import Budget
 from palpate.imaging.tumour.rtplan import RtPlan, plan_beside
 

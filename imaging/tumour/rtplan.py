@@ -12,7 +12,8 @@ from pydicom.uid import RTIonPlanStorage, RTPlanStorage
 
 from palpate.droppings import is_dropping
 from palpate.errors import InputError
-from palpate.imaging.dicom.files import UNREADABLE, shown, silence
+from palpate.imaging.dicom.files import UNREADABLE, silence
+from palpate.imaging.files.plain_names import shown
 
 _PLANS: Final = (RTPlanStorage, RTIonPlanStorage)
 _MOST_FILES: Final = 5000

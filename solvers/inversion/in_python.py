@@ -27,7 +27,6 @@ from palpate.imaging.stiffness_posterior import ModulusPosterior, StiffnessPoste
 from palpate.imaging.wavefield import WaveField
 from palpate.meshing.zone_mesh import zones_of
 from palpate.progress import say
-from palpate.solvers.inversion.posterior.summary import log_normal
 from palpate.solvers.inversion.prior.correlation import Correlation, matern
 from palpate.solvers.inversion.results import (
     Target,
@@ -43,6 +42,7 @@ from palpate.solvers.inversion.run import Inversion, invert_wave_field
 from palpate.solvers.inversion.session import demand_plausible
 from palpate.solvers.inversion.steps.problem import Ground
 from palpate.solvers.rheology import reference_hz
+from palpate.solvers.summary import log_normal
 from palpate.units import pa_to_kpa
 
 

@@ -22,10 +22,10 @@ from palpate.solvers.comparators.direct import DirectResult
 from palpate.solvers.inversion.checks.model_evidence import Evidence
 from palpate.solvers.inversion.checks.warnings import fit_warnings
 from palpate.solvers.inversion.posterior.model_discrepancy import anisotropy_percent, expected_density_kg_m3
-from palpate.solvers.inversion.posterior.summary import Summary, log_normal
 from palpate.solvers.inversion.prior.correlation import correlation_name
 from palpate.solvers.inversion.run import Inversion
 from palpate.solvers.rheology import SPRINGPOT_VISCOSITY_PA_S
+from palpate.solvers.summary import Summary, log_normal
 from palpate.units import m_to_um, pa_to_kpa
 
 MODULI = ("storagemodulus", "lossmodulus")

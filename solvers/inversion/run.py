@@ -20,7 +20,6 @@ from palpate.solvers.comparators.direct import DirectResult
 from palpate.solvers.inversion.checks.model_evidence import Evidence, evidence_of
 from palpate.solvers.inversion.checks.residuals import Residuals, join_residuals
 from palpate.solvers.inversion.posterior.model_discrepancy import add_allowances, density_shift
-from palpate.solvers.inversion.posterior.summary import Summary
 from palpate.solvers.inversion.prior.correlation import Correlation
 from palpate.solvers.inversion.prior.hyperparameters import FIELDS, Hypotheses, PriorScale
 from palpate.solvers.inversion.prior.region_scales import expected_factors
@@ -32,6 +31,7 @@ from palpate.solvers.inversion.steps.state import Iteration
 from palpate.solvers.inversion.zone.noise import Noise
 from palpate.solvers.inversion.zone.zone_solver import Tally
 from palpate.solvers.rheology import parameters_of
+from palpate.solvers.summary import Summary
 
 
 @dataclass(frozen=True, slots=True)

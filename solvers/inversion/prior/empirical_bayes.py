@@ -25,10 +25,9 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from palpate.solvers.inversion.prior.correlation import matern
-from palpate.solvers.inversion.prior.hyperparameters import FIELDS, Hypotheses, PriorScale
+from palpate.solvers.inversion.prior.hyperparameters import FIELDS, REFERENCE_PRIOR, Hypotheses, PriorScale
 from palpate.solvers.inversion.prior.parity_blocks import Reflections
 from palpate.solvers.inversion.prior.taper import foot, root_weight
-from palpate.solvers.inversion.zone.curvature import REFERENCE_PRIOR
 
 LENGTHS_MM = (6.0, 12.0, 24.0)
 """Correlation lengths that are compared."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,6 +71,10 @@ class PriorScale:
         """The value s_f s_g rho_fg R for a correlation R of any shape, shape (2, 2, ...)."""
         between = self.stds[:, None] * self.mixing * self.stds
         return np.asarray(between.reshape(FIELDS, FIELDS, *[1] * correlation.ndim) * correlation)
+
+
+REFERENCE_PRIOR: Final = PriorScale(storage_std=0.5, loss_std=0.5, length_mm=12.0)
+"""Prior that only decides which directions count as informed; the inversion's own comes in later, exactly."""
 
 
 @dataclass(frozen=True, slots=True)

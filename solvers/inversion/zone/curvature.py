@@ -22,12 +22,9 @@ import scipy.linalg
 from numpy.typing import NDArray
 
 from palpate.solvers.inversion.prior.correlation import correlation
-from palpate.solvers.inversion.prior.hyperparameters import FIELDS, PriorScale
+from palpate.solvers.inversion.prior.hyperparameters import FIELDS, REFERENCE_PRIOR
 from palpate.solvers.inversion.prior.taper import foot, root_weight
 from palpate.solvers.inversion.zone.likelihood import Linearised
-
-REFERENCE_PRIOR = PriorScale(storage_std=0.5, loss_std=0.5, length_mm=12.0)
-"""Only decides which directions count as informed; the inversion's own prior comes in later, exactly."""
 
 KEEP_ABOVE = 0.03
 """Directions in which the data add less than about this share of the reference prior's precision are dropped, gradually

@@ -9,7 +9,6 @@ import scipy.stats as stats
 from numpy.typing import NDArray
 
 from palpate.config.inversion import InversionSettings
-from palpate.solvers.inversion.posterior.summary import INTERVAL_95, log_normal, of_draws, of_increasing
 from palpate.solvers.inversion.zone.curvature import Whitening
 from palpate.solvers.inversion.zone.zone_solver import Tally, ZoneSolver
 from palpate.solvers.rheology import (
@@ -21,6 +20,7 @@ from palpate.solvers.rheology import (
     dispersions,
     reference_hz,
 )
+from palpate.solvers.summary import INTERVAL_95, log_normal, of_draws, of_increasing
 from tests.laws.chance import assert_mean_square
 from tests.laws.taylor import gradient_remainders, rates
 from tests.solvers.inversion.cases import UNIT_VOXEL, box, linearise, plane_wave_data, varied
