@@ -1,7 +1,7 @@
 """Displacement that a user holds as arrays: checked as a wave-field folder is, and turned into SI units.
 
-The folder on disk (palpate.imaging.files.wavefield_folder) and this door ask the same questions of the same numbers; they
-differ in what an error can name, a file or an argument.
+The folder on disk (palpate.imaging.files.wavefield_folder) and this door ask the same questions of the same numbers;
+they differ in what an error can name, a file or an argument.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from palpate.errors import InputError
 from palpate.imaging.displacement import to_world, world_noise, world_noise_map
-from palpate.imaging.files.wavefield_sidecar import METRES_PER_UNIT, unit_vectors
 from palpate.imaging.limits.plausible import demand_directions, demand_displacement, demand_measured
+from palpate.imaging.limits.stated import METRES_PER_UNIT, unit_vectors
 
 WHERE: Final = "palpate.WaveField"
 """Name of the door in errors."""

@@ -30,8 +30,8 @@ from palpate.imaging.checks.stated_twice import demand_different_fields
 from palpate.imaging.files.matlab_file import read_matlab
 from palpate.imaging.files.named_within import named_within
 from palpate.imaging.files.nifti import StoredVolume, Volume, demand_box_voxels, read_nifti, read_stored, same_grid
-from palpate.imaging.files.wavefield_sidecar import METRES_PER_UNIT
 from palpate.imaging.limits.plausible import demand_displacement, demand_frequency, demand_measured
+from palpate.imaging.limits.stated import METRES_PER_UNIT
 from palpate.imaging.wavefield import ASSUMED_DENSITY_KG_M3, WaveField
 
 _FILE: Final = re.compile(r"(?P<name>.+)_(?P<frequency>[0-9]+(?:\.[0-9]+)?)Hz_disp_(?P<part>re|im)\.nii(?:\.gz)?")

@@ -34,8 +34,9 @@ from palpate.imaging.checks.stated_twice import demand_different_fields
 from palpate.imaging.displacement import to_world, world_noise, world_noise_map
 from palpate.imaging.files.named_within import named_within
 from palpate.imaging.files.nifti import StoredVolume, Volume, read_nifti, read_stored, same_grid, write_nifti
-from palpate.imaging.files.wavefield_sidecar import METRES_PER_UNIT, Sidecar
+from palpate.imaging.files.wavefield_sidecar import Sidecar
 from palpate.imaging.limits.plausible import demand_density, demand_displacement, demand_frequency, demand_measured
+from palpate.imaging.limits.stated import METRES_PER_UNIT
 from palpate.imaging.wavefield import WaveField, demand_three
 
 _FIELD_FILE = re.compile(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -14,15 +13,7 @@ from numpy.typing import NDArray
 from palpate.errors import InputError
 from palpate.imaging.files.json_object import read_json
 from palpate.imaging.limits.plausible import demand_directions
-
-METRES_PER_UNIT: Final[Mapping[str, float]] = {
-    "nm": 1e-9,
-    "um": 1e-6,
-    "\N{MICRO SIGN}m": 1e-6,
-    "\N{GREEK SMALL LETTER MU}m": 1e-6,
-    "mm": 1e-3,
-    "m": 1.0,
-}
+from palpate.imaging.limits.stated import METRES_PER_UNIT, numbers_in, unit_vectors
 
 _KNOWN: Final = (
     "MechanicalFrequency",
@@ -39,8 +30,6 @@ _KNOWN: Final = (
 )
 _TIME: Final = re.compile(r"exp\(([+-]?)(?:[ij]\*?(?:omega|w|\u03c9)\*?t|(?:omega|w|\u03c9)\*?t\*?[ij])\)")
 _SPACE: Final = 3
-_UNIT: Final = 1e-2
-"""By how much the length of a unit vector may differ from 1, written with few digits."""
 
 
 class Sidecar:
@@ -158,7 +147,7 @@ class Sidecar:
         value = self.facts.get("AcquiredMatrix")
         if value is None:
             return None
-        numbers = _numbers(value)
+        numbers = numbers_in(value)
         if numbers is None or numbers.shape != (2,) or np.any(numbers < 1) or np.any(numbers != np.rint(numbers)):
             raise InputError(
                 self.path,
@@ -183,31 +172,3 @@ class Sidecar:
 
 def _plain(key: str) -> str:
     return "".join(letter for letter in key.lower() if letter.isalnum())
-
-
-def unit_vectors(value: object, count: int) -> NDArray[np.float64] | None:
-    """Return unit vectors of exact length; None where the value holds no such vectors.
-
-    Args:
-        value: list of lists of numbers.
-        count: n, number of the vectors.
-
-    Returns:
-        The vectors, shape (n, 3).
-    """
-    rows = _numbers(value)
-    if rows is None or rows.shape != (count, _SPACE):
-        return None
-    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-    if np.any(np.abs(lengths - 1.0) >= _UNIT):
-        return None
-    return np.asarray(rows / lengths)
-
-
-def _numbers(value: object) -> NDArray[np.float64] | None:
-    """A list, or list of lists, of finite numbers as an array; None for anything else."""
-    try:
-        array = np.asarray(value, dtype=np.float64)
-    except (TypeError, ValueError):
-        return None
-    return array if isinstance(value, list) and array.size and np.all(np.isfinite(array)) else None
