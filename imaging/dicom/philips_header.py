@@ -26,6 +26,7 @@ from palpate.imaging.dicom.derived_images import DERIVED_WORDS
 from palpate.imaging.dicom.files import Instance
 from palpate.imaging.dicom.series import rescaling
 from palpate.imaging.dicom.siemens_comment import comment_number, comment_tokens
+from palpate.imaging.dicom.vocabulary import plain
 
 PHASE, MAGNITUDE, REAL, IMAGINARY = "P", "M", "R", "I"
 _COMPONENTS: Final = {"MAGNITUDE": MAGNITUDE, "PHASE": PHASE, "REAL": REAL, "IMAGINARY": IMAGINARY}
