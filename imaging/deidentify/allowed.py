@@ -32,7 +32,8 @@ NUMBERS: Final = _words(
     Columns HighBit ImageOrientationPatient ImagePositionPatient NumberOfFrames PixelRepresentation PixelSpacing
     RescaleIntercept RescaleSlope RealWorldValueIntercept RealWorldValueSlope RealWorldValueFirstValueMapped
     RealWorldValueLastValueMapped Rows SamplesPerPixel SliceLocation SliceThickness SmallestImagePixelValue
-    LargestImagePixelValue SpacingBetweenSlices WindowCenter WindowWidth DimensionIndexPointer DimensionIndexValues
+    LargestImagePixelValue LossyImageCompressionRatio SpacingBetweenSlices WindowCenter WindowWidth
+    DimensionIndexPointer DimensionIndexValues
     FrameIncrementPointer FrameAcquisitionNumber FunctionalGroupPointer ImagesInAcquisition InConcatenationNumber
     InConcatenationTotalNumber InStackPositionNumber InstanceNumber SeriesNumber
     """

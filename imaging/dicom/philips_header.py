@@ -26,6 +26,7 @@ from palpate.imaging.dicom.derived_images import DERIVED_WORDS
 from palpate.imaging.dicom.files import Instance
 from palpate.imaging.dicom.series import rescaling
 from palpate.imaging.dicom.siemens_comment import comment_number, comment_tokens
+from palpate.imaging.dicom.vocabulary import plain
 
 PHASE, MAGNITUDE, REAL, IMAGINARY = "P", "M", "R", "I"
 _COMPONENTS: Final = {"MAGNITUDE": MAGNITUDE, "PHASE": PHASE, "REAL": REAL, "IMAGINARY": IMAGINARY}
@@ -159,6 +160,14 @@ def true_value(instance: Instance, stored: NDArray[np.float64]) -> NDArray[np.fl
     return np.asarray(shown / factor)
 
 
+def _phase_with(unit: str) -> str:
+    """Say what unit a phase has, in words that cannot be anybody's."""
+    if not unit:
+        return "a phase without Rescale Type"
+    known = plain("RescaleType", unit)
+    return "a phase with another Rescale Type" if known is None else f"a phase with Rescale Type {known!r}"
+
+
 def phase_rad(instance: Instance, stored: NDArray[np.float64]) -> NDArray[np.float64]:
     """Phase within -pi to pi: rescaled values are thousandths of a radian.
 
@@ -169,7 +178,7 @@ def phase_rad(instance: Instance, stored: NDArray[np.float64]) -> NDArray[np.flo
     if unit.lower() != "mrad":
         raise InputError(
             instance.place,
-            found=f"a phase with Rescale Type {unit!r}" if unit else "a phase without Rescale Type",
+            found=_phase_with(unit),
             expected="'mrad', thousandths of a radian",
             advice="Export the images with Philips' own scaling.",
         )

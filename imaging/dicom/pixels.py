@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import struct
 from typing import Final
 
@@ -39,6 +40,8 @@ _BLOCK_BYTES: Final = 512
 """Files are padded with zeros to multiples of this, where they are."""
 _WAVELETS: Final = (JPEG2000, JPEG2000Lossless, JPEG2000MC, JPEG2000MCLossless, HTJ2K, HTJ2KLossless, HTJ2KLosslessRPCL)
 _ALWAYS_LOSSY: Final = (JPEGBaseline8Bit, JPEGExtended12Bit)
+_METHOD: Final = re.compile(r"ISO_\d{4,6}(_\d{1,2})?", re.ASCII)
+"""Form of the terms that the standard defines for methods of lossy compression, such as ISO_10918_1."""
 _MAY_BE_LOSSY: Final = (JPEG2000, JPEG2000MC, HTJ2K, JPEGLSNearLossless)
 
 
@@ -126,9 +129,11 @@ def may_be_lossy(header: pydicom.Dataset) -> bool:
 
 
 def _has_lossy_traces(header: pydicom.Dataset) -> bool:
-    """Return whether an image states a ratio above 1, or a method, of lossy compression."""
-    if str(header.get("LossyImageCompressionMethod", "") or ""):
-        return True
+    """Return whether an image states a ratio above 1, or a standard's method, of lossy compression."""
+    methods = header.get("LossyImageCompressionMethod")
+    for method in methods if isinstance(methods, MultiValue) else (methods,):
+        if _METHOD.fullmatch(str(method or "").strip()):
+            return True
     ratios = header.get("LossyImageCompressionRatio")
     for ratio in ratios if isinstance(ratios, MultiValue) else (ratios,):
         try:

@@ -213,7 +213,8 @@ def demand_one_scale(images: Sequence[Instance]) -> None:
     Args:
         images: phase images of one series.
     """
-    scales = [(*rescaling(one), str(one.header.get("RescaleType", "") or "")) for one in images]
+    # A unit that no vocabulary knows is no unit, and may be anybody's text: it is neither compared nor repeated.
+    scales = [(*rescaling(one), plain("RescaleType", one.header.get("RescaleType"))) for one in images]
     usual = max(scales, key=scales.count) if len(set(scales)) > 1 else scales[0]
     for image, scale in zip(images, scales, strict=True):
         if scale != usual:

@@ -227,7 +227,7 @@ def siemens_phase_rad(instance: Instance, stored: NDArray[np.float64]) -> NDArra
     if unit.startswith(("deg", "rad")):
         raise InputError(
             instance.place,
-            found=f"a phase with Rescale Type {unit!r}",
+            found=f"a phase with a Rescale Type that begins with {unit[:3]!r}",
             expected="none, 'US' (4096 steps mean pi) or 'mrad'",
             advice="Export the images as the scanner made them.",
         )

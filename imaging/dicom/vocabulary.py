@@ -77,6 +77,7 @@ _FORMS: Final[Mapping[str, str]] = {
     "ImageType": _IMAGE_TYPES,
     "InPlanePhaseEncodingDirection": "ROW|COL|COLUMN|OTHER",
     "LossyImageCompression": "0[01]",
+    "LossyImageCompressionMethod": r"ISO_\d{4,6}(?:_\d{1,2})?",
     "MRAcquisitionType": "2D|3D",
     "Manufacturer": r"siemens(?: healthineers| healthcare(?: gmbh)?)?|ge|ge medical systems|ge healthcare|"
     r"philips(?: medical systems| healthcare)?|canon(?:_mec| medical systems)?|toshiba(?:_mec)?|hitachi|uih|"

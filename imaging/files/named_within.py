@@ -27,9 +27,12 @@ def named_within(given: Path) -> Iterator[None]:
 
 
 def _within(where: str, given: Path) -> str:
-    """Return a place in an error without the path of the given folder."""
+    """Return a place in an error without the path of the given folder.
+
+    What does not exist is named as it was typed: it is nobody's folder, and the reader looks for the slip.
+    """
     path = str(given)
-    if path == "." or not where.startswith(path):
+    if path == "." or not where.startswith(path) or not given.exists():
         return where
     inside = where[len(path) :]
     if inside.startswith("/"):

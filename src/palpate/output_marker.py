@@ -1,7 +1,7 @@
 """The marker of an output folder: which step made it, and what palpate wrote into it, with its contents.
 
-A folder is replaced only where everything in it is what palpate wrote. Size and time of a file tell that quickly; a
-copy has other times, so that a digest of the contents decides where they differ.
+A folder is replaced only where everything in it is what palpate wrote, by size and a digest of the contents. Times are
+not kept: a copy has others, and a run that was stopped and went on must leave the same bytes as one that was not.
 """
 
 from __future__ import annotations
@@ -37,6 +37,9 @@ _CONTENTS: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """Names by which the output of each step is known. Markers of older versions do not name the step."""
 
+_TIMED: Final = ("*_inversion.json",)
+"""Records of a run's seconds and counts, which differ between two runs to the same maps: listed by name alone."""
+
 _BOOKKEEPING: Final = re.compile(
     rf"{re.escape(MARKER)}(\.[0-9]+)?|\.snakemake_timestamp|\.partial-[0-9a-f]{{8}}-[0-9]+-[0-9]+-.+"
     rf"|(\..+)?{re.escape(RECEIPT)}(\.[0-9]+)?",
@@ -51,26 +54,20 @@ class Written:
 
     Attributes:
         size: bytes.
-        modified_ns: time of its last change, nanoseconds.
         digest: SHA-256 of its contents.
     """
 
     size: int
-    modified_ns: int
     digest: str
 
     @classmethod
     def of(cls, file: Path) -> Written:
         """Return what a file is now."""
-        found = file.stat()
-        return cls(found.st_size, found.st_mtime_ns, digest(file))
+        return cls(file.stat().st_size, digest(file))
 
     def is_now(self, file: Path) -> bool:
         """Return whether a file holds what it held then."""
-        found = file.stat()
-        if found.st_size != self.size:
-            return False
-        return found.st_mtime_ns == self.modified_ns or digest(file) == self.digest
+        return file.stat().st_size == self.size and digest(file) == self.digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,9 +112,13 @@ def stranger_in(path: Path, marked: Marked) -> Strange | None:
 def mark(folder: Path, step: str) -> None:
     """Write the marker: which step made the folder, and every file that it wrote."""
     inside = sorted(folder.rglob("*"))
-    files = {one.relative_to(folder).as_posix(): Written.of(one) for one in inside if not one.is_dir()}
+    files = {one.relative_to(folder).as_posix(): _state(one) for one in inside if not one.is_dir()}
     folders = [one.relative_to(folder).as_posix() for one in inside if one.is_dir()]
     _write(folder, Marked(step, files, frozenset(folders)))
+
+
+def _state(file: Path) -> Written | None:
+    return None if _any_match([file.name], _TIMED) else Written.of(file)
 
 
 def note_addition(file: Path) -> None:
@@ -160,9 +161,7 @@ def _write(folder: Path, marked: Marked, name: str = MARKER) -> None:
         "written_by": f"palpate {__version__}",
         "step": marked.step,
         "note": "A re-run of this step replaces this folder as a whole, unless it holds anything else.",
-        "files": {
-            name: [one.size, one.modified_ns, one.digest] if one else None for name, one in sorted(files.items())
-        },
+        "files": {name: [one.size, one.digest] if one else None for name, one in sorted(files.items())},
         "folders": sorted(marked.folders),
     }
     (folder / name).write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")

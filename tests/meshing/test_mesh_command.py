@@ -27,7 +27,7 @@ def _folder(path: Path, masks: dict[str, NDArray[np.bool_]], frequencies_hz: tup
     path.mkdir()
     for label, mask in masks.items():
         for frequency_hz in frequencies_hz:
-            parts = np.random.default_rng(0).normal(scale=1e-6, size=(2, *mask.shape, 3))
+            parts = np.random.default_rng(round(10.0 * frequency_hz)).normal(scale=1e-6, size=(2, *mask.shape, 3))
             displacement = parts[0] + 1j * parts[1]
             write_wave_field(
                 path,
@@ -80,7 +80,7 @@ def test_wavelength_of_the_reference(tmp_path: Path, palpate_inside: Inside) -> 
         ('{"zone_stride_mm": 24}', "zones overlap"),
         ('{"zone_width_mm": -1}', "a number above 0"),
         ('{"zone_width": 20}', "unknown key zone_width"),
-        ("24", "neither JSON nor a file"),
+        ("24", "a single value (24)"),
     ],
 )
 def test_settings_that_make_no_zones(settings: str, said: str, tmp_path: Path, palpate_inside: Inside) -> None:

@@ -161,7 +161,7 @@ def test_page_fits_a_telephone(opened: Opened) -> None:
     opened.browser.size(390, 844)
     try:
         opened.browser.wait_for("document.getElementById('viewer-canvas').clientHeight > 700")
-        assert opened.browser.evaluate("niivue.opts.multiplanarLayout === niivue.MULTIPLANAR_TYPE.COLUMN")
+        opened.browser.wait_for("niivue.opts.multiplanarLayout === niivue.MULTIPLANAR_TYPE.COLUMN")
         beyond = (
             "[...document.querySelectorAll('table *, figure *, .controls *, .legend *')]"
             ".filter((one) => one.getBoundingClientRect().right > 391).map((one) => one.outerHTML.slice(0, 60))"
