@@ -14,6 +14,7 @@ from palpate.config.ingest import IngestSettings
 from palpate.errors import InputError
 from palpate.imaging.wavefield import WaveField
 from palpate.progress import say
+from palpate.quality_warning import QualityWarning
 
 _SAME: Final = 1e-3
 """Relative difference up to which two statements of a number are one, rounded differently."""
@@ -69,6 +70,25 @@ def _with_density(field: WaveField, density_kg_m3: float | None, what: str) -> W
 
 def _same(one: float, other: float) -> bool:
     return abs(one - other) <= _SAME * abs(other)
+
+
+def believed_headers(frequencies_hz: Sequence[float], stated_hz: float | None) -> tuple[QualityWarning, ...]:
+    """Return a warning where the settings state a frequency that no acquisition has, since headers are believed.
+
+    Args:
+        frequencies_hz: frequencies of the acquisitions, hertz.
+        stated_hz: the settings' frequency_hz, hertz; None where they state none.
+    """
+    if stated_hz is None or any(_same(stated_hz, one) for one in frequencies_hz):
+        return ()
+    found = ", ".join(f"{one:g}" for one in sorted(set(frequencies_hz)))
+    return (
+        QualityWarning(
+            "frequency-of-settings",
+            f"The settings state a frequency of {stated_hz:g} Hz, the headers {found} Hz: the headers were believed.",
+            "Stiffness grows with the square of the frequency: find out which is right, and correct the other.",
+        ),
+    )
 
 
 def demand_different_fields(where: Path | str, fields: Sequence[WaveField]) -> None:

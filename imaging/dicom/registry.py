@@ -11,6 +11,7 @@ from typing import Final, Protocol
 from palpate.config.ingest import IngestSettings
 from palpate.errors import InputError
 from palpate.imaging.acquisition import PhaseAcquisition
+from palpate.imaging.checks.stated_twice import believed_headers
 from palpate.imaging.dicom.files import Contents, read_contents
 from palpate.imaging.dicom.ge import GeReader
 from palpate.imaging.dicom.no_motion import demand_listed
@@ -105,6 +106,7 @@ def _read(
     damaged = found.demand_whole(tuple(image for one in used for image in one.instances))
     export.demand_complete(used)
     warnings = (*missing_images(used), *no_frame_of_reference(used), *maybe_lossy(used))
+    warnings += believed_headers([one.frequency_hz for one in acquisitions], settings.frequency_hz)
     rows = passed_rows(Counter(f"{one.error.found}, of another series" for one in damaged))
     if any(one.code == "no-frame-of-reference" for one in warnings):
         # Nothing can refer to such images, so the record names none and maps stay NIfTI.

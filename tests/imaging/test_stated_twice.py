@@ -13,7 +13,7 @@ import pytest
 
 from palpate.config.ingest import IngestSettings
 from palpate.errors import InputError
-from palpate.imaging.checks.stated_twice import settled_by_settings
+from palpate.imaging.checks.stated_twice import believed_headers, settled_by_settings
 from palpate.imaging.files.displacement_arrays import read_displacement_arrays
 from palpate.imaging.files.wavefield_folder import read_wave_fields, write_wave_field
 from palpate.imaging.wavefield import WaveField
@@ -163,3 +163,12 @@ def test_errors_name_files_within_the_given_folder(door: str, tmp_path: Path) ->
     assert "DOE" not in str(refused.value)
     assert str(tmp_path) not in str(refused.value)
     assert refused.value.where.endswith(".nii.gz")
+
+
+def test_headers_are_believed_aloud() -> None:
+    """A frequency in the settings that nothing uses would let its reader believe that it was used."""
+    assert believed_headers([50.0, 60.0], None) == ()
+    assert believed_headers([50.0, 60.0], 60.0) == ()
+    (warning,) = believed_headers([50.0], 60.0)
+    assert warning.code == "frequency-of-settings"
+    assert "60 Hz, the headers 50 Hz" in warning.sentence
