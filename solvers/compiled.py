@@ -1,9 +1,9 @@
-"""Integrals in C: every form and expression of the solvers is compiled here, and nowhere else.
+"""Compilation of every form and expression of the solvers to C.
 
-FFCx writes C, a compiler makes a library of it, and a folder of the user's keeps the library for later runs. What can
-go wrong there is the machine's: no compiler, a home that cannot be written, a run that was killed while it compiled.
-Of the last one FFCx leaves a C file without its library, for which every later run would wait in vain; here a lock
-says that nobody is compiling any more, so that the file can be removed.
+FFCx writes C, a compiler makes a library of it, and a folder of the user's keeps the library for later runs. Failures
+have causes on the machine: no compiler, a home that cannot be written, a run that was killed while it compiled. In the
+last case FFCx leaves a C file without its library, for which every later run would wait in vain; a lock here shows
+that no process is compiling any more, so that the file can be removed.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from palpate.machine import on_this_machine
 from palpate.progress import say
 
 _PATIENCE_S: Final = 600
-"""How long a rank waits for a library that another rank of its machine compiles, seconds."""
+"""Longest time that a rank waits for a library that another rank of its machine compiles, seconds."""
 
 
 def form(integrals: Any, dtype: type[np.generic] = default_scalar_type) -> fem.Form:
@@ -40,7 +40,7 @@ def form(integrals: Any, dtype: type[np.generic] = default_scalar_type) -> fem.F
 
     Args:
         integrals: the form, in UFL.
-        dtype: type of its numbers.
+        dtype: scalar type.
 
     Raises:
         InputError: there is no compiler that works.
@@ -58,8 +58,8 @@ def expression(
 
     Args:
         values: the expression, in UFL.
-        points: where in the reference cell, shape (n, d).
-        dtype: type of its numbers.
+        points: evaluation points in the reference cell, shape (n, d).
+        dtype: scalar type.
 
     Raises:
         InputError: there is no compiler that works.

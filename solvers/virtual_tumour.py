@@ -1,4 +1,4 @@
-"""The in-silico tumour: grown on finer voxels and in shorter steps than a calibration uses, along fibres."""
+"""In-silico tumour: grown on finer voxels and in shorter steps than a calibration uses, along fibres."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _VOLUME_M3 = 0.03
 _TOLERANCE = 2e-3
 _KG_A_GRAM = 1e-3
 _COARSER = 1.5
-"""Edge of the boxes that displacement is extrapolated by over that of stress."""
+"""Ratio of the box edges of the two lattices from which displacement is extrapolated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +56,8 @@ def grow(settings: LongitudinalSettings, scene: Scene) -> Truth:
     """Grow the tumour from its beginning through its treatment to the last day that is kept.
 
     Args:
-        settings: of the patient.
-        scene: its brain.
+        settings: settings of the patient.
+        scene: the patient's brain.
     """
     began = time.monotonic()
     place = voxels(scene.tissue, mm_to_m(scene.grid.voxel_mm), tensors=scene.tensors)
