@@ -1,4 +1,4 @@
-"""Compilation of every form and expression of the solvers to C.
+"""Compilation of every form and expression of the solvers to C; no other module compiles them.
 
 FFCx writes C, a compiler makes a library of it, and a folder of the user's keeps the library for later runs. Failures
 have causes on the machine: no compiler, a home that cannot be written, a run that was killed while it compiled. In the
@@ -71,7 +71,7 @@ def expression(
 
 
 def _compile(comm: MPI.Comm, what: Any, dtype: type[np.generic], options: dict[str, Any]) -> None:
-    """Have rank 0 put the library into the cache, so that what follows only loads it."""
+    """Have rank 0 put the library into the cache, so that later calls only load it."""
     if comm.rank != 0:
         return
     folder = options["cache_dir"]
@@ -88,7 +88,7 @@ def _compile(comm: MPI.Comm, what: Any, dtype: type[np.generic], options: dict[s
 
 
 def _options(comm: MPI.Comm) -> dict[str, Any]:
-    """Return what FFCx is told: the same folder on all ranks."""
+    """Return the options of FFCx, with the same folder on all ranks."""
     folder = comm.bcast(_cache_folder() if comm.rank == 0 else None, root=0)
     return {"cache_dir": Path(folder), "timeout": _PATIENCE_S}
 

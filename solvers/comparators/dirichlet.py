@@ -34,7 +34,7 @@ ITERATIONS = 50
 Steps end earlier where the misfit reaches that of noise alone (discrepancy principle)."""
 
 BOUND = float(np.log(100.0))
-"""Logarithm of the factor from the start within which G' and G'' stay: 100."""
+"""Largest change of ln G' and ln G'' from the start: a factor of 100."""
 
 COMPRESSIBILITY = 1e-6
 """Compressibility eps = g / kappa: absorbs the noise in the volume that flows through the boundary as a uniform
@@ -43,7 +43,7 @@ pressure."""
 
 @dataclass(slots=True)
 class _Work:
-    """What the zones cost: forward solves (each with an adjoint), iterations, and how many reached the noise."""
+    """Cost of the zones: forward solves (each with an adjoint), iterations, and zones fitted to the noise."""
 
     solves: int = 0
     iterations: int = 0

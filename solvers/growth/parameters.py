@@ -40,8 +40,8 @@ class Parameters:
 class Derivative:
     """Direction in the space of unknowns, or a gradient there: one entry for each number of Parameters and state.
 
-    A gradient holds partial derivatives by each control volume's value; those by single numbers are equal on every
-    rank. The attributes are described for a gradient.
+    A gradient holds partial derivatives by each control volume's value, not divided by volumes; those by single numbers
+    are equal on every rank. The attributes are described for a gradient.
 
     Attributes:
         density: derivative by the initial density, shape (n,).

@@ -159,7 +159,7 @@ class Mechanics:
         return values[:, 0], values[:, 1:]
 
     def _mises_by_stiffness(self, elastic: Elasticity, at_corners: Values, log_moduli: Values) -> Values:
-        """Von Mises stress of tetrahedra and its derivatives by ln G', shape (t, 1 + r); two changes go at a time."""
+        """Return the von Mises stress of tetrahedra and its derivatives by ln G', shape (t, 1 + r)."""
         solution, _ = elastic.solutions(self.pressure.growth_pa * (elastic.swelling @ at_corners))
         count, changes = len(elastic.free), log_moduli.shape[1]
         stress = (elastic.stress @ solution[:count]).reshape(-1, 9)

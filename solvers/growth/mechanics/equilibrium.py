@@ -166,7 +166,10 @@ def _searched(
 
 
 def _solved(body: Hyperelasticity, system: sparse.csr_matrix, columns: Values) -> Values:
-    """Exact solutions for columns of loads, shape (f + c, k); two travel as one complex one, as in Elasticity."""
+    """Return exact solutions for columns of loads, shape (f + c, k).
+
+    Two loads are solved as one complex load, as in Elasticity.
+    """
     found = np.empty_like(columns)
     for first in range(0, columns.shape[1], 2):
         pair = columns[:, first : first + 2]
@@ -179,7 +182,7 @@ def _solved(body: Hyperelasticity, system: sparse.csr_matrix, columns: Values) -
 
 
 def _krylov(body: Hyperelasticity, system: sparse.csr_matrix, load: Load, tolerance: float) -> tuple[Load, bool]:
-    """GMRES with the small-strain factor in front, and whether it converged."""
+    """Return the solution by GMRES, preconditioned with the small-strain factor, and whether it converged."""
 
     def in_front(residual: Load) -> Load:
         real, imaginary = body.elastic.solutions(residual.real, residual.imag)

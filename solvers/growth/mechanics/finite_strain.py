@@ -114,12 +114,12 @@ class FiniteStrain:
         return np.stack([self.mass_effect(one).displacement_m for one in densities])
 
     def _push(self, density: Values) -> Values:
-        """What pushes, lambda u / s, at the lattice's corners, in Pa, shape (c,) or (c, k)."""
+        """Return the push lambda u / s at the lattice's corners, pascal, shape (c,) or (c, k)."""
         pressure = self.small.pressure
         return pressure.growth_pa / pressure.scale * self.small.deposited(density)
 
     def _rest(self, body: Hyperelasticity, push: Values) -> Equilibrium:
-        """Always from no displacement, so that it does not depend on what was asked before."""
+        """Return the equilibrium, found from no displacement, so that it does not depend on earlier calls."""
         key = push.tobytes()
         if key not in self.latest:
             found = equilibrium(body, push)
@@ -128,7 +128,7 @@ class FiniteStrain:
         return self.latest[key]
 
     def _from_root(self, compute: Callable[[Hyperelasticity], Values]) -> Values:
-        """What rank 0 computes, on every rank; all refuse what it refuses, since they would wait for ever."""
+        """Return rank 0's result on every rank; all raise its refusal, since the others would wait for ever."""
         found, error = None, None
         if self.body is not None:
             try:

@@ -174,9 +174,9 @@ def _law(state: fem.Function, modulus: fem.Function, poisson: float) -> tuple[An
 
 
 def _unknowns(elastic: Elasticity, states: fem.FunctionSpace) -> tuple[Indices, Indices]:
-    """Where a state has the unknowns of Elasticity.system, and the push at the lattice's corners.
+    """Return the positions in a state of the unknowns of Elasticity.system, and of the push at the lattice's corners.
 
-    A cell lists its ten displacements by node, then four pressures and four pushes, each as its own space would.
+    A cell lists its ten displacements by node, then four pressures and four pushes, each in the order of its own space.
     """
     cells = states.dofmap.list.astype(np.int64)
     nodes = elastic.displacements.dofmap.list.astype(np.int64)
@@ -189,7 +189,7 @@ def _unknowns(elastic: Elasticity, states: fem.FunctionSpace) -> tuple[Indices, 
 
 
 def _components(tensors: fem.FunctionSpace) -> Indices:
-    """Where nine constants of each tetrahedron are, in the lattice's order."""
+    """Return the positions of each tetrahedron's nine constants, in the lattice's order."""
     cells = tensors.mesh.topology.original_cell_index.astype(np.int64)
     found = np.empty(9 * len(cells), dtype=np.int64)
     found[9 * cells[:, None] + np.arange(9)] = tensors.dofmap.list

@@ -177,9 +177,9 @@ def storage_by_tissue(
     It is measured where there is a measurement, and the tissue's population value elsewhere.
 
     Args:
-        measured_pa: the patient's map of G', NaN where there is none; None without elastography.
+        measured_pa: patient's map of G', pascal, NaN where there is none; None without elastography.
         tissues: label of each voxel, shape (i, j, k).
-        population_pa: G' of each label (POPULATION_PA has the values of grey and white matter and CSF).
+        population_pa: modulus G' of each label, pascal (POPULATION_PA has the values of grey and white matter and CSF).
 
     Raises:
         InputError: a tissue that was not measured has no population value.

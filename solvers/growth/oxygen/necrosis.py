@@ -74,7 +74,7 @@ class Starvation:
         return np.asarray(np.maximum(left, LEAST / self.before.room))
 
     def _slopes(self) -> tuple[Values, Values, Values, Values]:
-        """Of v' by v and by ln e; of -ln c' by v and by ln e."""
+        """Return derivatives of v' by v and by ln e, and of -ln c' by v and by ln e."""
         left, survival = self._left(), np.exp(-self.exponent)
         lost = survival * self.exponent * self.before.occupied / left
         after = survival * self.before.occupied / left

@@ -40,7 +40,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Adjoint:
-    """Partial derivatives of a functional, one for each control volume's value.
+    """Partial derivatives of a functional by each control volume's value, not divided by the volumes M.
 
     Attributes:
         occupied: derivatives by v, shape (n,).
@@ -63,7 +63,8 @@ class Interval:
         renewed: cells after these, from which oxygen was computed.
         supply: level of oxygen.
         response: effect of this level on cells.
-        weight: weight w of the extrapolation: the logarithms of the rates are 1 + w times these minus w times the last.
+        weight: weight w of the extrapolation: the logarithms of the rates are (1 + w) times these minus w times the
+            last.
         opening: first half of the deaths.
         opened: cells after the first half of the deaths.
         diffusion: diffusion of v.
@@ -114,7 +115,7 @@ class Interval:
         return closed
 
     def _opened(self, change: Change, part: Directions, coupling: Coupling | None) -> tuple[Change, Directions, Values]:
-        """Change behind the first half of the deaths, directions within the interval, change of ln h."""
+        """Return the change after the first half of the deaths, the interval's directions, and the change of ln h."""
         occupied, log_room = change.occupied, change.log_room
         if self.cut is not None:
             kept = self.cut.kept[:, None]

@@ -4,8 +4,7 @@
     n_t = nu h(o) u,
 
 with o of oxygen_supply. Cells spread through tissue that is not necrotic; without necrosis this is D grad u. On the
-graph
-0 <= u, 0 <= n and u + n <= theta hold for every step, n falls by resection only, and deaths keep u + n.
+graph 0 <= u, 0 <= n and u + n <= theta hold for every step, n falls by resection only, and deaths keep u + n.
 Derivatives are of exactly this scheme.
 """
 

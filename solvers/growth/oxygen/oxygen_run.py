@@ -124,7 +124,7 @@ class Bounds:
 
 @dataclass(slots=True)
 class _Last:
-    """The renewal before."""
+    """Values of the previous renewal."""
 
     log_rates: Values
     duration_s: float
@@ -215,7 +215,7 @@ class Run:
         return self.bounds.checked(self._growth.space, self._growth.capacity)
 
     def _cut(self, stop: Stop) -> Resect | None:
-        """Take out what is resected, living and dead."""
+        """Remove living and dead cells of the resected region."""
         if not stop.resections:
             return None
         for resection in stop.resections:
@@ -246,7 +246,10 @@ class Run:
 
 
 def _groups(stops: Sequence[Stop]) -> tuple[tuple[tuple[Stop, ...], float], ...]:
-    """Stops from one renewal to the next, and how long that is; observations renew too, so that n is known there."""
+    """Return the stops from one renewal to the next and their duration.
+
+    Observations renew too, so that n is known there.
+    """
     begins = [number for number, stop in enumerate(stops) if stop.renewed or stop.observed]
     found = []
     for first, after in pairwise([*begins, len(stops)]):

@@ -130,7 +130,7 @@ class Supply:
         return -lost * adjoint, gained * adjoint
 
     def _by_cells(self) -> tuple[Values, Values]:
-        """What the right-hand side gains by c and loses by u."""
+        """Return the derivative of the right-hand side by c, and minus that by u."""
         volumes, demand = self.vessels.space.volumes_m3, self.vessels.oxygen.demand / self.vessels.capacity
         return volumes * (1.0 - self.level), volumes * demand * self.level
 

@@ -188,13 +188,13 @@ def growth_under_drugs(
 
 @dataclass(frozen=True, slots=True)
 class _Exposures:
-    """What an interval's integral needs of the drugs, whatever kills how much.
+    """Exposures to drugs over an interval, which its integral needs whatever the sensitivities are.
 
     Attributes:
         since_s: Gauss points after the interval's beginning, shape (q,).
-        weights_s: theirs, shape (q,).
+        weights_s: weights of the Gauss points, shape (q,).
         until: exposure to each drug from the beginning to each point, shape (q,) each.
-        whole: the same to the end.
+        whole: exposure to each drug from the beginning to the end.
     """
 
     since_s: Values
@@ -205,7 +205,7 @@ class _Exposures:
 
 @lru_cache(maxsize=1024)
 def _exposures(courses: tuple[Course, ...], start_s: float, end_s: float) -> _Exposures:
-    """Kept, since every draw and every step of a calibration comes by the same intervals."""
+    """Return the exposures; they are kept, since every draw and every step of a calibration uses the same intervals."""
     times, weights = gauss(reaction_panels(courses, start_s, end_s))
     until = tuple(course.exposure(start_s, times) for course in courses)
     whole = tuple(float(course.exposure(start_s, np.array(end_s))) for course in courses)
@@ -228,11 +228,11 @@ class _Series:
         self._powers = np.stack(powers)
 
     def total(self, values: Values) -> Values:
-        """The sum, of k's shape."""
+        """Return the sum, in the shape of k."""
         return self._polynomial(self._powers @ values)
 
     def slope(self, values: Values) -> Values:
-        """Its derivative by k, of k's shape."""
+        """Return the derivative of the sum by k, in the shape of k."""
         return self._polynomial(polyder(self._powers @ values))
 
     def _polynomial(self, coefficients: NDArray[np.floating]) -> Values:

@@ -63,9 +63,10 @@ def _poisson(mean: float, longest: int) -> Values:
 
 
 def _closed(poisson: Values, last: int) -> Values:
-    """The weights 0..last: Poisson's, but for the last three, to which the tail moves by quadratic extrapolation.
+    """Return the weights 0..last: Poisson's, but for the last three, to which the tail moves by extrapolation.
 
-    Extrapolation keeps moments up to the second, and without the cancellation that solving for them would have.
+    Quadratic extrapolation keeps moments up to the second, without the cancellation that occurs when they are solved
+    for.
     """
     tail = poisson[last + 1 :]
     beyond = np.arange(1.0, len(tail) + 1.0)

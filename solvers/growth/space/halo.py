@@ -34,7 +34,7 @@ class Halo:
     def extended(self, values: Values) -> Values:
         """Return own values followed by ghosts, shape (own + g, ...). Collective.
 
-        On one rank, without ghosts, this is the argument itself.
+        If no rank needs or gives values, this is the argument itself.
 
         Args:
             values: own values, shape (own, ...); all columns are sent in one message.
