@@ -114,9 +114,9 @@ def _cache_folder() -> str:
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """Compile while nobody else does, without the C files of runs that were killed while they compiled.
+    """Hold a lock on the folder while compiling, and remove C files of runs that were killed while they compiled.
 
-    A lock ends with its process, however that ends. A file system without locks goes without.
+    The lock is released when its process ends, however it ends. On a file system without locks, none is held.
     """
     with (folder / ".lock").open("w") as file:
         try:
@@ -131,7 +131,7 @@ def _alone(folder: Path) -> Iterator[None]:
 
 
 def _fault_of_compiler() -> InputError | None:
-    """Return what is wrong with the C compiler of this machine; None where nothing obvious is."""
+    """Return an error that describes an obvious fault of this machine's C compiler; None without one."""
     command = os.environ.get("CC") or str(sysconfig.get_config_var("CC") or "cc")
     program = command.split()[0]
     expected = "a C compiler, which makes the integrals of the finite elements"

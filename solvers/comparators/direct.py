@@ -117,7 +117,7 @@ def _kernel(order: int, reach: int, edge_m: float) -> NDArray[np.float64]:
     The sampled integrand is changed as little as the exactness demands. Positions are in units of the half width R.
 
     Args:
-        order: of the derivative of psi.
+        order: order of the derivative of psi.
         reach: the window has 2 reach + 1 voxels; R = (reach + 1/2) edge.
         edge_m: the voxel's edge.
     """
@@ -154,7 +154,7 @@ def _plus(orders: Orders, axis: int) -> Orders:
 def _moments(
     field: WaveField, kernels: list[list[NDArray[np.float64]]], whole: NDArray[np.bool_]
 ) -> tuple[NDArray[np.float64], NDArray[np.complex128]]:
-    """sum_e |b_e|^2 and sum_e conj(b_e) a_e less what noise adds to them on average, zero where no window is whole."""
+    """Return sum_e |b_e|^2 and sum_e conj(b_e) a_e less the mean effect of noise, zero where no window is whole."""
     axes = field.affine_mm[:3, :3] / field.voxel_size_mm
     displacement = np.where(field.mask[..., None], field.displacement_m @ axes, 0.0)
     noise = 2.0 * (field.noise_std_m or 0.0) ** 2  # E |n|^2 of one component
@@ -194,7 +194,7 @@ def _overlap(first: list[Term], second: list[Term], kernels: list[list[NDArray[n
 
 
 def _blurred[T: np.generic](values: NDArray[T], std_voxels: NDArray[np.float64]) -> NDArray[np.complex128]:
-    """Gaussian sums over neighbours; what lies outside the grid counts as zero."""
+    """Return Gaussian sums over neighbours; values outside the grid count as zero."""
     return np.asarray(ndimage.gaussian_filter(values.astype(np.complex128), std_voxels, mode="constant"))
 
 

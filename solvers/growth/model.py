@@ -206,7 +206,7 @@ class GrowthModel:
             )
 
     def _coupled(self, parts: list[Directions], segment: Segment, changes: list[Values]) -> list[Directions]:
-        """The directions with what a coupling adds to ln D."""
+        """Return the directions, with the change of ln D by the coupling added."""
         if self.coupling is None or segment.before is None:
             return parts
         moved = []

@@ -30,7 +30,7 @@ class Parameters:
     log_sensitivities: Values = field(default_factory=lambda: np.zeros(0))
 
     def __post_init__(self) -> None:
-        """Refuse what is not finite."""
+        """Refuse values that are not finite."""
         for name in ("log_diffusivity", "log_proliferation", "log_alpha", "log_sensitivities"):
             if not np.isfinite(getattr(self, name)).all():
                 raise ValueError(f"{name} is not finite")
