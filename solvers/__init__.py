@@ -1,8 +1,8 @@
-"""Mechanics in SI units: waves forward, stiffness back, and the laws that verify both.
+"""Solvers in SI units: forward problem of waves, inversion for stiffness, tumour growth, and comparators.
 
-The DOLFINx wheel carries its own MPI, which must be loaded before `dolfinx` is imported; importing this
-package does so, so that no other module has to know. `dolfinx` asks where the user's home is as it is imported, and
-fails where nobody says (a number without a user, as in containers): then it is told of a home that does not exist.
+The DOLFINx wheel has its own MPI, which must be loaded before `dolfinx` is imported; importing this package does so for
+all other modules. `dolfinx` looks up the user's home when it is imported, and fails where there is none (a user number
+without a name, as in containers); HOME is then set to a folder that does not exist.
 """
 
 import os

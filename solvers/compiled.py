@@ -1,9 +1,9 @@
-"""Integrals in C: every form and expression of the solvers is compiled here, and nowhere else.
+"""Compilation of every form and expression of the solvers to C; no other module compiles them.
 
-FFCx writes C, a compiler makes a library of it, and a folder of the user's keeps the library for later runs. What can
-go wrong there is the machine's: no compiler, a home that cannot be written, a run that was killed while it compiled.
-Of the last one FFCx leaves a C file without its library, for which every later run would wait in vain; here a lock
-says that nobody is compiling any more, so that the file can be removed.
+FFCx writes C, a compiler makes a library of it, and a folder of the user's keeps the library for later runs. Failures
+have causes on the machine: no compiler, a home that cannot be written, a run that was killed while it compiled. In the
+last case FFCx leaves a C file without its library, for which every later run would wait in vain; a lock here shows
+that no process is compiling any more, so that the file can be removed.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from palpate.machine import on_this_machine
 from palpate.progress import say
 
 _PATIENCE_S: Final = 600
-"""How long a rank waits for a library that another rank of its machine compiles, seconds."""
+"""Longest time that a rank waits for a library that another rank of its machine compiles, seconds."""
 
 
 def form(integrals: Any, dtype: type[np.generic] = default_scalar_type) -> fem.Form:
@@ -40,7 +40,7 @@ def form(integrals: Any, dtype: type[np.generic] = default_scalar_type) -> fem.F
 
     Args:
         integrals: the form, in UFL.
-        dtype: type of its numbers.
+        dtype: scalar type.
 
     Raises:
         InputError: there is no compiler that works.
@@ -58,8 +58,8 @@ def expression(
 
     Args:
         values: the expression, in UFL.
-        points: where in the reference cell, shape (n, d).
-        dtype: type of its numbers.
+        points: evaluation points in the reference cell, shape (n, d).
+        dtype: scalar type.
 
     Raises:
         InputError: there is no compiler that works.
@@ -71,7 +71,7 @@ def expression(
 
 
 def _compile(comm: MPI.Comm, what: Any, dtype: type[np.generic], options: dict[str, Any]) -> None:
-    """Have rank 0 put the library into the cache, so that what follows only loads it."""
+    """Have rank 0 put the library into the cache, so that later calls only load it."""
     if comm.rank != 0:
         return
     folder = options["cache_dir"]
@@ -88,7 +88,7 @@ def _compile(comm: MPI.Comm, what: Any, dtype: type[np.generic], options: dict[s
 
 
 def _options(comm: MPI.Comm) -> dict[str, Any]:
-    """Return what FFCx is told: the same folder on all ranks."""
+    """Return the options of FFCx, with the same folder on all ranks."""
     folder = comm.bcast(_cache_folder() if comm.rank == 0 else None, root=0)
     return {"cache_dir": Path(folder), "timeout": _PATIENCE_S}
 
@@ -114,9 +114,9 @@ def _cache_folder() -> str:
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """Compile while nobody else does, without the C files of runs that were killed while they compiled.
+    """Hold a lock on the folder while compiling, and remove C files of runs that were killed while they compiled.
 
-    A lock ends with its process, however that ends. A file system without locks goes without.
+    The lock is released when its process ends, however it ends. On a file system without locks, none is held.
     """
     with (folder / ".lock").open("w") as file:
         try:
@@ -131,7 +131,7 @@ def _alone(folder: Path) -> Iterator[None]:
 
 
 def _fault_of_compiler() -> InputError | None:
-    """Return what is wrong with the C compiler of this machine; None where nothing obvious is."""
+    """Return an error that describes an obvious fault of this machine's C compiler; None without one."""
     command = os.environ.get("CC") or str(sysconfig.get_config_var("CC") or "cc")
     program = command.split()[0]
     expected = "a C compiler, which makes the integrals of the finite elements"

@@ -1,7 +1,7 @@
-"""Meshes of labels on any number of ranks, with fields to and from voxels and files.
+"""Labelled meshes on any number of ranks, and transfer of their fields to and from voxels and files.
 
-A field crosses ranks by the mesh's own numbers: DOLFINx remembers which cell (original_cell_index) and which node
-(input_global_indices) of the file each of its own is, so a file that two ranks wrote is read by any number.
+Values are assigned by the numbers of cells and nodes in the mesh's file, which DOLFINx keeps for each of its own cells
+(original_cell_index) and nodes (input_global_indices). A file that two ranks wrote can thus be read by any number.
 """
 
 from __future__ import annotations
@@ -54,13 +54,13 @@ class VoxelTransfer:
     node_volumes: fem.Function
 
     def to_nodes(self, voxels: Values) -> fem.Function:
-        """A linear function from a voxel field, shape (i, j, k), finite. Collective."""
+        """Return a linear function from a voxel field, shape (i, j, k), finite. Collective."""
         field = _summed(self.linear, np.asarray(self.overlap.nodes.T @ checked(voxels, self.overlap.shape)))
         field.x.array[:] /= self.node_volumes.x.array
         return field
 
     def to_cells(self, voxels: Values) -> fem.Function:
-        """A function constant in each cell from a voxel field, shape (i, j, k), finite. Collective."""
+        """Return a function that is constant in each cell from a voxel field, shape (i, j, k), finite. Collective."""
         field = fem.Function(self.constant)
         own = _owned_cells(self.constant.mesh)
         field.x.array[self.constant.dofmap.list[own, 0]] = self.overlap.cells_from_voxels(voxels)
@@ -68,14 +68,14 @@ class VoxelTransfer:
         return field
 
     def from_nodes(self, field: fem.Function, outside: float = np.nan) -> Values:
-        """Means over voxels of a linear function's real part, shape (i, j, k), on every rank. Collective."""
+        """Return the means over voxels of a linear function's real part, shape (i, j, k), on every rank. Collective."""
         nodes = np.empty(self.overlap.nodes.shape[1])
         dofs, geometry = self.linear.dofmap.list, self.linear.mesh.geometry.dofmaps[0]
         nodes[geometry.ravel()] = field.x.array.real[dofs.ravel()]
         return self._means(np.asarray(self.overlap.nodes @ nodes), outside)
 
     def from_cells(self, field: fem.Function, outside: float = np.nan) -> Values:
-        """Means over voxels of a cell-wise constant function's real part, on every rank. Collective."""
+        """Return the means over voxels of a cell-wise constant function's real part, on every rank. Collective."""
         own = _owned_cells(self.constant.mesh)
         values = field.x.array.real[self.constant.dofmap.list[own, 0]]
         return self._means(np.asarray(self.overlap.cells @ values), outside)
@@ -89,9 +89,9 @@ def voxel_transfer(domain: mesh.Mesh, affine_mm: Values, shape: tuple[int, int, 
     """Prepare the transfer between a voxel grid and a distributed mesh. Collective.
 
     Args:
-        domain: of distribute_labels, metres.
-        affine_mm: voxel indices to world RAS millimetres, shape (4, 4).
-        shape: of the grid.
+        domain: mesh from distribute_labels, metres.
+        affine_mm: transform of voxel indices to world RAS millimetres, shape (4, 4).
+        shape: number of voxels of the grid along i, j, k.
 
     Raises:
         InputError: much of the mesh lies beyond the grid; on all ranks alike.
@@ -111,14 +111,14 @@ def voxel_transfer(domain: mesh.Mesh, affine_mm: Values, shape: tuple[int, int, 
 
 
 def gather_nodes(field: fem.Function) -> Values | None:
-    """Real values of a linear function in the order of the mesh's file, on rank 0; None elsewhere. Collective."""
+    """Return a linear function's real values in the order of the mesh's file, on rank 0; None elsewhere. Collective."""
     space = field.function_space
     numbers = _file_numbers_of_nodes(space)[: space.dofmap.index_map.size_local]
     return _gather(space.mesh.comm, numbers, field.x.array.real[: len(numbers)])
 
 
 def gather_cells(field: fem.Function) -> Values | None:
-    """Real values of a cell-wise constant function in the order of the mesh's file, on rank 0. Collective."""
+    """Return a cell-wise constant function's real values in the order of the mesh's file, on rank 0. Collective."""
     space = field.function_space
     own = _owned_cells(space.mesh)
     numbers = space.mesh.topology.original_cell_index[: len(own)]
@@ -126,14 +126,17 @@ def gather_cells(field: fem.Function) -> Values | None:
 
 
 def scatter_nodes(space: fem.FunctionSpace, values: Values | None) -> fem.Function:
-    """A linear function from values in the order of the mesh's file; only rank 0's are read. Collective."""
+    """Return a linear function from values in the order of the mesh's file; only rank 0's are read. Collective."""
     field = fem.Function(space)
     field.x.array[:] = space.mesh.comm.bcast(values, root=0)[_file_numbers_of_nodes(space)]
     return field
 
 
 def scatter_cells(space: fem.FunctionSpace, values: Values | None) -> fem.Function:
-    """A cell-wise constant function from values in the order of the mesh's file; only rank 0's are read. Collective."""
+    """Return a cell-wise constant function from values in the order of the mesh's file. Collective.
+
+    Only rank 0's values are read.
+    """
     field = fem.Function(space)
     own = _owned_cells(space.mesh)
     numbers = space.mesh.topology.original_cell_index[: len(own)]

@@ -1,13 +1,12 @@
-"""How stiffness follows frequency: two parameters a voxel give G* at every frequency of a run.
+"""Rheological models: two parameters a voxel give G* at every frequency of a run.
 
-The fields that are inverted are m = (ln G'/g, ln G''/g) at a reference frequency omega_0, whatever the rheology, so
-that prior, posterior and draws need not know of it. A rheology gives m at another frequency, with
-L = ln(omega / omega_0):
+The inverted fields are m = (ln G'/g, ln G''/g) at a reference frequency omega_0, whatever the rheology, so that prior,
+posterior and draws do not depend on it. A rheology gives m at another frequency, with L = ln(omega / omega_0):
 
     Kelvin-Voigt   G* = G' + i omega eta       m_1,            m_2 + L
     springpot      G* = K (i omega)^alpha      m_1 + alpha L,  m_2 + alpha L,   tan(pi alpha / 2) = G'' / G'
 
-and the Jacobian dm(omega) / dm through which gradients and curvatures come back (docs/theory/rheology.md).
+and the Jacobian dm(omega) / dm, by which gradients and curvatures are pulled back (docs/theory/rheology.md).
 """
 
 from __future__ import annotations
@@ -27,14 +26,14 @@ SPRINGPOT_VISCOSITY_PA_S = 1.0
 """Viscosity eta at which the springpot's modulus mu is stated, G* = mu^(1 - alpha) eta^alpha (i omega)^alpha."""
 
 LARGEST_EXPONENT = 0.9
-"""Where alpha may be as large as this, nearly a fluid, mu says nothing: 1 % of error in |G*| is 10 % in mu."""
+"""Exponent alpha from which on mu is not reported: tissue is nearly a fluid, and 1 % of error in |G*| is 10 % in mu."""
 
 
 class Rheology(Protocol):
-    """A law with two parameters a voxel, stated by ln G' and ln G'' at one frequency."""
+    """Rheological model with two parameters a voxel, which are ln G' and ln G'' at one frequency."""
 
     def at(self, fields: NDArray[np.float64], log_ratio: float) -> NDArray[np.float64]:
-        """The fields at another frequency.
+        """Return the fields at another frequency.
 
         Args:
             fields: ln G' and ln G'' at the reference, in any common unit, shape (2, ...).
@@ -42,62 +41,65 @@ class Rheology(Protocol):
         """
 
     def jacobian(self, fields: NDArray[np.float64], log_ratio: float) -> NDArray[np.float64]:
-        """The derivative of `at` by the fields, row and column first, shape (2, 2, ...)."""
+        """Return the derivative of `at` with respect to the fields, row and column first, shape (2, 2, ...)."""
 
     def parameters(
         self, fields: NDArray[np.float64], draws: NDArray[np.float64], omega: float
     ) -> Mapping[str, Summary]:
-        """The posterior of the law's own parameters by name, SI units.
+        """Return the posterior of the law's own parameters by name, SI units.
 
         Args:
             fields: ln G' and ln G'' in pascal at the reference, shape (2, N).
-            draws: joint draws of the same, shape (2, N, count).
-            omega: omega_0, radians per second.
+            draws: joint draws of these fields, shape (2, N, count).
+            omega: reference omega_0, radians per second.
         """
 
 
 @dataclass(frozen=True, slots=True)
 class KelvinVoigt:
-    """A spring beside a dashpot: G' is the same at every frequency and G'' = omega eta."""
+    """Spring in parallel with a dashpot: G' is the same at every frequency and G'' = omega eta."""
 
     def at(self, fields: NDArray[np.float64], log_ratio: float) -> NDArray[np.float64]:
-        """(m_1, m_2 + L)."""
+        """Return (m_1, m_2 + L)."""
         return np.stack([fields[0], fields[1] + log_ratio])
 
     def jacobian(self, fields: NDArray[np.float64], log_ratio: float) -> NDArray[np.float64]:  # noqa: ARG002
-        """The identity."""
+        """Return the identity."""
         return np.multiply.outer(np.eye(2), np.ones(fields.shape[1:]))
 
     def parameters(
         self, fields: NDArray[np.float64], draws: NDArray[np.float64], omega: float
     ) -> Mapping[str, Summary]:
-        """The viscosity eta = G'' / omega; the law's modulus is G' itself."""
+        """Return the viscosity eta = G'' / omega; the law's modulus is G' itself."""
         return {"viscosity": log_normal(fields[1] - np.log(omega), _spread(draws[1]))}
 
 
 @dataclass(frozen=True, slots=True)
 class Springpot:
-    """A power law between spring (alpha = 0) and dashpot (alpha = 1): G* = K (i omega)^alpha.
+    """Power law between spring (alpha = 0) and dashpot (alpha = 1): G* = K (i omega)^alpha.
 
     G* has the phase pi alpha / 2 at every frequency, so that G'' / G' at one of them gives alpha.
     """
 
     def at(self, fields: NDArray[np.float64], log_ratio: float) -> NDArray[np.float64]:
-        """(m_1 + alpha L, m_2 + alpha L)."""
+        """Return (m_1 + alpha L, m_2 + alpha L)."""
         return np.asarray(fields + log_ratio * _exponent(fields[1] - fields[0]))
 
     def jacobian(self, fields: NDArray[np.float64], log_ratio: float) -> NDArray[np.float64]:
-        """I + L dalpha/dt [[-1, 1], [-1, 1]], t = m_2 - m_1, dalpha/dt = 1 / (pi cosh t); its determinant is 1."""
+        """Return I + L dalpha/dt [[-1, 1], [-1, 1]], t = m_2 - m_1, dalpha/dt = 1 / (pi cosh t).
+
+        Its determinant is 1.
+        """
         slope = log_ratio / (np.pi * np.cosh(fields[1] - fields[0]))
         return np.stack([np.stack([1.0 - slope, slope]), np.stack([-slope, 1.0 + slope])])
 
     def parameters(
         self, fields: NDArray[np.float64], draws: NDArray[np.float64], omega: float
     ) -> Mapping[str, Summary]:
-        """The exponent alpha, and the modulus mu at the viscosity SPRINGPOT_VISCOSITY_PA_S.
+        """Return the exponent alpha, and the modulus mu at the viscosity SPRINGPOT_VISCOSITY_PA_S.
 
-        The logarithm of mu goes with 1 / (1 - alpha) and is not normal, so that mu is summed up from the draws; it is
-        NaN where the interval of alpha reaches LARGEST_EXPONENT.
+        The logarithm of mu has the factor 1 / (1 - alpha) and is not normal, so that mu is summarised from the draws.
+        It is NaN where the interval of alpha reaches LARGEST_EXPONENT.
         """
         alpha = of_increasing(_exponent, fields[1] - fields[0], _spread(draws[1] - draws[0]))
         defined = alpha.upper < LARGEST_EXPONENT
@@ -124,12 +126,12 @@ def _spread(draws: NDArray[np.float64]) -> NDArray[np.float64]:
 
 @dataclass(frozen=True, slots=True)
 class Dispersion:
-    """From the fields that are inverted to those at one measured frequency.
+    """Map from the inverted fields to those at one measured frequency.
 
     Attributes:
-        rheology: the law.
+        rheology: rheological model.
         log_ratio: L = ln(omega / omega_0); at 0 every law is the identity.
-        frequency: position of the frequency among those that are inverted together.
+        frequency: index of the frequency among those that are inverted together.
     """
 
     rheology: Rheology
@@ -137,19 +139,19 @@ class Dispersion:
     frequency: int
 
     def at(self, fields: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The fields at this frequency from those at the reference, shape (2, ...)."""
+        """Return the fields at this frequency from those at the reference, shape (2, ...)."""
         return self.rheology.at(fields, self.log_ratio)
 
     def back(self, fields: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The fields at the reference from those at this frequency, shape (2, ...)."""
+        """Return the fields at the reference from those at this frequency, shape (2, ...)."""
         return self.rheology.at(fields, -self.log_ratio)
 
     def pull_back(self, fields: NDArray[np.float64], dual: NDArray[np.float64]) -> NDArray[np.float64]:
-        """J^T times derivatives by the parameters at this frequency: derivatives by those at the reference.
+        """Return derivatives by the fields at the reference: J^T times those by the fields at this frequency.
 
         Args:
-            fields: where J is taken, at the reference, shape (2, n).
-            dual: shape (2 n, k).
+            fields: fields at the reference at which J is evaluated, shape (2, n).
+            dual: derivatives by the fields at this frequency, shape (2 n, k).
         """
         if self.log_ratio == 0.0:
             return dual
@@ -160,10 +162,10 @@ class Dispersion:
     def spread(
         self, fields: NDArray[np.float64], spread: NDArray[np.float64], mixing: NDArray[np.float64]
     ) -> NDArray[np.float64]:
-        """Standard deviations at this frequency, J linearised at `fields`, shape (2, n).
+        """Return the standard deviations at this frequency, with J evaluated at `fields`, shape (2, n).
 
         Args:
-            fields: at the reference, shape (2, n).
+            fields: fields at the reference, shape (2, n).
             spread: standard deviations at the reference, shape (2, n).
             mixing: correlation of the two fields at a point, shape (2, 2).
         """
@@ -174,20 +176,20 @@ class Dispersion:
 RHEOLOGIES: Mapping[str, Rheology] = {"kelvin-voigt": KelvinVoigt(), "springpot": Springpot()}
 
 AS_MEASURED = Dispersion(KelvinVoigt(), 0.0, 0)
-"""The fields are those of the one frequency."""
+"""Identity map for a single frequency, at which the fields are inverted."""
 
 
 def reference_hz(settings: InversionSettings, frequencies_hz: Sequence[float]) -> float:
-    """The frequency f_0 of the fields that are inverted: as set, or the geometric mean of those measured."""
+    """Return the frequency f_0 of the inverted fields: as set, or the geometric mean of those measured."""
     return settings.reference_hz or float(np.prod(frequencies_hz) ** (1.0 / len(frequencies_hz)))
 
 
 def dispersions(settings: InversionSettings, frequencies_hz: Sequence[float]) -> list[Dispersion]:
-    """How the moduli at each frequency follow from the fields that are inverted.
+    """Return the map from the inverted fields to the moduli at each frequency.
 
     Args:
         settings: name of the rheology and its reference.
-        frequencies_hz: of the wave fields that are inverted together.
+        frequencies_hz: frequencies of the wave fields that are inverted together.
 
     Raises:
         ValueError: several frequencies without a rheology.
@@ -206,13 +208,13 @@ def parameters_of(
     log_mean: NDArray[np.float64],
     log_draws: NDArray[np.float64],
 ) -> Mapping[str, Summary]:
-    """The posterior of the rheology's own parameters, SI units; none where each frequency stands alone.
+    """Return the posterior of the rheology's own parameters, SI units; none where each frequency is inverted alone.
 
     Args:
         settings: name of the rheology and its reference.
-        frequencies_hz: of the wave fields that were inverted together.
+        frequencies_hz: frequencies of the wave fields that were inverted together.
         log_mean: ln G' and ln G'', pascal, at the reference, shape (2, N).
-        log_draws: joint draws of the same, shape (2, N, count).
+        log_draws: joint draws of these fields, shape (2, N, count).
     """
     if settings.rheology == "per-frequency":
         return {}

@@ -1,4 +1,4 @@
-"""From a posterior to what maps show of it, voxel by voxel: mean, spread and a 95 % interval."""
+"""Summary of a posterior that maps show, voxel by voxel: mean, standard deviation and 95 % credible interval."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ OUTSIDE_95 = (0.025, 0.975)
 """Quantiles at the ends of a 95 % interval."""
 
 NODES = 16
-"""Of the Gauss-Hermite rule; a bounded function with bends of the size of one needs fewer."""
+"""Number of nodes of the Gauss-Hermite rule; a bounded function that varies on the scale of one needs fewer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What the posterior says of one quantity, voxel by voxel, each of shape (N,).
+    """Posterior of one quantity, voxel by voxel, each field of shape (N,).
 
     Attributes:
         mean: posterior mean.
         std: posterior standard deviation.
         lower: lower end of the 95 % credible interval.
-        upper: upper end of it.
+        upper: upper end of the 95 % credible interval.
     """
 
     mean: NDArray[np.float64]
@@ -36,7 +36,7 @@ class Summary:
 
 
 def log_normal(centre: NDArray[np.float64], std: NDArray[np.float64]) -> Summary:
-    """The summary of exp(t), t normal.
+    """Return the summary of exp(t), t normal.
 
     Args:
         centre: mean of t, shape (N,).
@@ -47,10 +47,10 @@ def log_normal(centre: NDArray[np.float64], std: NDArray[np.float64]) -> Summary
 
 
 def of_draws(draws: NDArray[np.float64]) -> Summary:
-    """The summary of a quantity whose distribution is known by draws alone.
+    """Return the summary of a quantity whose distribution is known by draws alone.
 
     Args:
-        draws: shape (N, count).
+        draws: draws of the quantity, shape (N, count).
     """
     lower, upper = np.quantile(draws, OUTSIDE_95, axis=1, method="weibull")
     return Summary(draws.mean(axis=1), draws.std(axis=1, ddof=1), lower, upper)
@@ -61,10 +61,12 @@ def of_increasing(
     centre: NDArray[np.float64],
     std: NDArray[np.float64],
 ) -> Summary:
-    """The summary of f(t), f bounded and increasing, t normal: bounds exactly, moments by Gauss-Hermite quadrature.
+    """Return the summary of f(t), f bounded and increasing, t normal.
+
+    The ends of the interval are exact, the moments by Gauss-Hermite quadrature.
 
     Args:
-        function: f.
+        function: the function f.
         centre: mean of t, shape (N,).
         std: standard deviation of t, shape (N,).
     """

@@ -1,4 +1,4 @@
-"""The waves inside the in-silico patient."""
+"""Waves inside the in-silico patient."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ from palpate.solvers.wave import Tetrahedra, WaveProblem, WaveStatistics, distri
 from palpate.units import kpa_to_pa, m_to_mm, mm_to_m, um_to_m
 
 _SIDES = np.concatenate([np.eye(3), -np.eye(3)])
-"""Directions of travel: a wave enters from every side, so that no region is without shear."""
+"""Directions of travel, shape (6, 3): a wave enters from every side, so that no region is without shear."""
 _JITTER = 0.35
-"""How far, relative to unit length, a wave's direction may deviate from the normal of its side."""
+"""Largest deviation of a wave's direction from the normal of its side, relative to unit length, in each component."""
 
 _LEAST_BRAIN = 0.1
 """Smallest share of the block that must be brain."""
@@ -41,13 +41,13 @@ _ELEMENTS_PER_WAVELENGTH = 4.0
 
 @dataclass(frozen=True, slots=True)
 class ShearWaves:
-    """A sum of plane shear waves, u(x) = sum_n a_n d_n exp(i (phi_n - k n_n . (x - x_n))), all without divergence.
+    """Sum of plane shear waves, u(x) = sum_n a_n d_n exp(i (phi_n - k n_n . (x - x_n))), all without divergence.
 
     Attributes:
-        directions: n, unit vectors of travel, shape (w, 3).
-        amplitudes_m: a d exp(i phi), complex, across the direction of travel, shape (w, 3), metres.
-        origins_m: x, where each wave has its full amplitude, shape (w, 3), metres.
-        wavenumber: k, complex with Im k <= 0 where the waves are damped, 1/m.
+        directions: unit vectors n of travel, shape (w, 3).
+        amplitudes_m: amplitudes a d exp(i phi), complex, across the direction of travel, shape (w, 3), metres.
+        origins_m: points x_n at which each wave has its full amplitude, shape (w, 3), metres.
+        wavenumber: wavenumber k, complex with Im k <= 0 where the waves are damped, 1/m.
     """
 
     directions: NDArray[np.float64]
@@ -56,7 +56,7 @@ class ShearWaves:
     wavenumber: complex
 
     def __call__(self, points_m: NDArray[np.float64]) -> NDArray[np.complex128]:
-        """Displacement at points, shape (n, 3), metres."""
+        """Return the displacement at points, shape (n, 3), metres."""
         path = np.einsum("nwc,wc->nw", points_m[:, None, :] - self.origins_m, self.directions)
         return np.asarray(np.exp(-1j * self.wavenumber * path) @ self.amplitudes_m)
 
@@ -66,8 +66,8 @@ def create(out: Path, settings: PhantomSettings, patients: int | None = None) ->
 
     Args:
         out: folder to create, or to replace where palpate wrote it.
-        settings: of the patient; of a cohort, what its members have in common.
-        patients: how many patients that differ as people and scans do; None for the one that the settings describe.
+        settings: settings of the patient; for a cohort, those that its members have in common.
+        patients: number of patients, who differ as people and scans do; None for the one that the settings describe.
 
     Raises:
         InputError: the folder holds somebody else's files, or the atlas is not installed.
@@ -137,7 +137,7 @@ def _demand_resolved_waves(settings: PhantomSettings) -> None:
 
 
 def incoming_waves(settings: PhantomSettings, points_m: NDArray[np.float64]) -> ShearWaves:
-    """One wave from each of the six sides of the domain, with seeded direction, polarisation and phase.
+    """Return one wave from each of the six sides of the domain, with seeded direction, polarisation and phase.
 
     In a block the waves are damped like waves in average tissue; for the whole brain they only drive the skull
     and keep their amplitude.
@@ -174,12 +174,12 @@ def driven(
     points_m: NDArray[np.float64],
     modulus_kpa: Callable[[NDArray[np.float64]], NDArray[np.complex128]],
 ) -> WaveProblem:
-    """The wave that the settings' incoming waves drive through tissue.
+    """Return the problem of the wave that the settings' incoming waves drive through tissue.
 
     Args:
         settings: frequency, density, bulk modulus and incoming waves.
         points_m: vertices of the domain, shape (n, 3), metres.
-        modulus_kpa: G* in kPa at points in millimetres, shape (n, 3).
+        modulus_kpa: function that returns G* in kPa at points in millimetres, shape (n, 3).
     """
     return WaveProblem(
         modulus_pa=lambda x: kpa_to_pa(modulus_kpa(m_to_mm(x))),

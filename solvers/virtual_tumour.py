@@ -1,4 +1,4 @@
-"""The in-silico tumour: grown on finer voxels and in shorter steps than a calibration uses, along fibres."""
+"""In-silico tumour: grown on finer voxels and in shorter steps than a calibration uses, along fibres."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _VOLUME_M3 = 0.03
 _TOLERANCE = 2e-3
 _KG_A_GRAM = 1e-3
 _COARSER = 1.5
-"""Edge of the boxes that displacement is extrapolated by over that of stress."""
+"""Ratio of the box edges of the two lattices from which displacement is extrapolated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +56,8 @@ def grow(settings: LongitudinalSettings, scene: Scene) -> Truth:
     """Grow the tumour from its beginning through its treatment to the last day that is kept.
 
     Args:
-        settings: of the patient.
-        scene: its brain.
+        settings: settings of the patient.
+        scene: the patient's brain.
     """
     began = time.monotonic()
     place = voxels(scene.tissue, mm_to_m(scene.grid.voxel_mm), tensors=scene.tensors)
@@ -103,7 +103,7 @@ def grow(settings: LongitudinalSettings, scene: Scene) -> Truth:
 def _displaced(
     settings: LongitudinalSettings, scene: Scene, place: Voxels, storage_pa: np.ndarray, filled: dict[int, np.ndarray]
 ) -> dict[int, dict[int, Displacement]]:
-    """How far the brain around the tumour of each scan is pushed, on every day that is kept, on boxes of the truth's.
+    """Return the displacement of the brain around the tumour of each scan, on every day that is kept.
 
     Args:
         settings: lambda, s, boxes and law of elasticity.
@@ -150,7 +150,7 @@ def _grown(
 
 
 def _pushing(settings: LongitudinalSettings, scene: Scene, place: Voxels, storage_pa: np.ndarray) -> Coupling | None:
-    """Stress that slows the truth, on boxes of its own; None if none does."""
+    """Return the coupling by stress that slows the true tumour, on boxes of its own; None if none does."""
     if settings.stress_slowing == 0.0:
         return None
     edges_m = mm_to_m(scene.grid.voxel_mm)
@@ -185,7 +185,7 @@ def _radius_mm(
     day: int,
     pushing: Coupling | None,
 ) -> float:
-    """Of the ball as large as what is visible on a day without treatment."""
+    """Return the radius of a ball with the volume of the visible tumour on a day without treatment."""
     state = start
     if day > 0:
         untreated = _model(settings, place, (float(day),), Treatment(), pushing)

@@ -11,9 +11,8 @@ stress is then
 
     2 G_0 (eps + phi (eps f f^T + f f^T eps - 2 (f . eps f) f f^T)) - p I          (Spencer 1984, no tension along f).
 
-Displacement and pressure are
-approximated on tetrahedra with Taylor-Hood elements (P2-P1), so that the solution does not lock as
-kappa / |G*| grows; G* is evaluated at the quadrature points and may vary within an element.
+Displacement and pressure are approximated on tetrahedra with Taylor-Hood elements (P2-P1), so that the solution does
+not lock as kappa / |G*| grows; G* is evaluated at the quadrature points and may vary within an element.
 
 The matrix is complex symmetric (not Hermitian): MUMPS factorises it as L D L^T, compressing far-apart blocks to low
 rank; GMRES with that factor as preconditioner then solves to full accuracy (docs/phantom.md has the figures).
@@ -39,10 +38,10 @@ from palpate.errors import InputError
 from palpate.solvers.compiled import expression, form
 
 type PointFunction = Callable[[NDArray[np.float64]], NDArray[np.complex128]]
-"""Values at points: takes coordinates (n, 3) in metres, returns (n,) for scalars or (n, 3) for vectors."""
+"""Complex function of coordinates (n, 3) in metres, with values of shape (n,) for scalars or (n, 3) for vectors."""
 
 type RealPointFunction = Callable[[NDArray[np.float64]], NDArray[np.float64]]
-"""The same with real values, shape (n,)."""
+"""Real function of coordinates (n, 3) in metres, with values of shape (n,)."""
 
 QUADRATURE_DEGREE = 4
 COMPRESSION_TOLERANCE = 1e-3
@@ -54,7 +53,7 @@ MAX_ITERATIONS = 60
 
 @dataclass(frozen=True, slots=True)
 class Tetrahedra:
-    """A tetrahedral mesh as plain arrays.
+    """Tetrahedral mesh as plain arrays.
 
     Attributes:
         points_m: vertex coordinates, shape (n, 3), metres.
@@ -76,18 +75,19 @@ class Tetrahedra:
 
 @dataclass(frozen=True, slots=True)
 class WaveProblem:
-    """A wave to be computed.
+    """Boundary value problem of a time-harmonic wave.
 
     Attributes:
-        modulus_pa: G*(x), complex shear modulus, pascal.
-        boundary_displacement_m: U on the boundary, metres.
-        frequency_hz: f; omega = 2 pi f.
-        density_kg_m3: rho.
-        bulk_modulus_pa: kappa, real, pascal.
-        traction_free: of points (n, 3), which lie on the part of the boundary without traction; None for nowhere.
-        anisotropy: phi(x), not less than 0; None for isotropic tissue.
-        fibres: f, the fibres' direction, a unit vector.
-        body_force: as a UFL expression of the spatial coordinate, N/m^3; None for zero.
+        modulus_pa: complex shear modulus G*(x), pascal.
+        boundary_displacement_m: displacement U on the boundary, metres.
+        frequency_hz: frequency, hertz; omega is 2 pi times it.
+        density_kg_m3: mass density rho.
+        bulk_modulus_pa: bulk modulus kappa, real, pascal.
+        traction_free: function of points (n, 3) that returns whether each lies on the part of the boundary without
+            traction; None if there is no such part.
+        anisotropy: anisotropy phi(x), not less than 0; None for isotropic tissue.
+        fibres: direction f of the fibres, a unit vector.
+        body_force: body force b as a UFL expression of the spatial coordinate, N/m^3; None for zero.
     """
 
     modulus_pa: PointFunction
@@ -114,15 +114,15 @@ class WaveProblem:
 
 @dataclass(frozen=True, slots=True)
 class WaveStatistics:
-    """What a solve cost and how exact it was.
+    """Cost and accuracy of a solve.
 
     Attributes:
-        unknowns: displacement and pressure degrees of freedom.
-        cells: tetrahedra.
-        assembly_s, factorisation_s, solution_s: wall seconds.
-        iterations: GMRES steps.
-        relative_residual: |A x - b| / |b| of the linear system.
-        factor_memory_mb: memory that MUMPS used for the factor, all ranks.
+        unknowns: number of displacement and pressure degrees of freedom.
+        cells: number of tetrahedra.
+        assembly_s, factorisation_s, solution_s: wall times, seconds.
+        iterations: number of GMRES steps.
+        relative_residual: residual |A x - b| / |b| of the linear system.
+        factor_memory_mb: memory that MUMPS used for the factor on all ranks, megabytes.
     """
 
     unknowns: int
@@ -137,12 +137,12 @@ class WaveStatistics:
 
 @dataclass(frozen=True, slots=True)
 class WaveSolution:
-    """A computed wave.
+    """Computed wave.
 
     Attributes:
-        displacement: U as a DOLFINx function (vector P2), metres.
-        pressure: p as a DOLFINx function (P1), pascal.
-        statistics: cost and exactness.
+        displacement: displacement U as a DOLFINx function (vector P2), metres.
+        pressure: pressure p as a DOLFINx function (P1), pascal.
+        statistics: cost and accuracy.
     """
 
     displacement: fem.Function
@@ -150,7 +150,7 @@ class WaveSolution:
     statistics: WaveStatistics
 
     def at(self, points_m: NDArray[np.float64]) -> NDArray[np.complex128]:
-        """U at points, shape (n, 3), metres; the same on every rank; NaN outside the mesh. Collective."""
+        """Return U at points, shape (n, 3), metres; equal on every rank; NaN outside the mesh. Collective."""
         return evaluate(self.displacement, points_m)
 
 
@@ -203,7 +203,10 @@ def solve_wave(domain: mesh.Mesh, problem: WaveProblem) -> WaveSolution:
 
 
 def evaluate(function: fem.Function, points_m: NDArray[np.float64]) -> NDArray[np.complex128]:
-    """Values of a vector function at points, shape (n, 3); equal on every rank; NaN outside the mesh. Collective."""
+    """Return a vector function's values at points, shape (n, 3); NaN outside the mesh. Collective.
+
+    The values are equal on every rank.
+    """
     domain = function.function_space.mesh
     tree = geometry.bb_tree(domain, domain.topology.dim)
     candidates = geometry.compute_collisions_points(tree, points_m)

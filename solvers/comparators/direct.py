@@ -10,9 +10,10 @@ window, both derivatives of the data:
 
     G* = rho omega^2  sum w |b_e|^2 / sum w conj(b_e) a_e.
 
-The usual least squares divides by sum |a_e|^2, where noise adds up and stiffness comes out too low; here the noise in
-|b|^2 and conj(b) a is known and is taken off. Weighting with b also keeps soft tissue, whose waves curve most, from
-deciding for its neighbours. Measured against the fit of local polynomials in docs/decisions/0021-direct-baseline.md.
+The usual least squares divides by sum |a_e|^2, where noise adds up and stiffness comes out too low; here the mean
+effect of noise on |b|^2 and conj(b) a is known and is subtracted. Weighting with b also prevents soft tissue, whose
+waves curve most, from dominating its neighbours. docs/decisions/0021-direct-baseline.md compares the method with a fit
+of local polynomials.
 """
 
 from __future__ import annotations
@@ -34,17 +35,19 @@ WINDOW_MM = 10.0
 """Edge of the window of psi: the odd number of voxels that is nearest, at least five."""
 
 _LEAST_REACH = 2
-"""Three voxels along an axis do not tell a third derivative from a first: waves along it would look 20 % too stiff."""
+"""Smallest number of voxels from the window's middle to its edge.
+
+Three voxels along an axis do not tell a third derivative from a first: waves along it would look 20 % too stiff."""
 
 AVERAGE_MM = 3.0
 """Standard deviation of the Gaussian weights w with which neighbouring windows are joined."""
 
 _EXACT_DEGREE = 4
-"""Displacements that are polynomials of this degree along each axis are integrated exactly, where the window has
-enough voxels."""
+"""Degree of the polynomial displacements along each axis that are integrated exactly, where the window has enough
+voxels."""
 
 _POWER = 3
-"""psi = (1 - (x / R)^2)^3 along each axis: smooth enough for the third derivatives in a_e."""
+"""Exponent in psi = (1 - (x / R)^2)^3 along each axis: smooth enough for the third derivatives in a_e."""
 
 type Orders = tuple[int, int, int]
 type Term = tuple[int, Orders, float]
@@ -56,10 +59,10 @@ class DirectResult:
     """Moduli of the algebraic inversion.
 
     Attributes:
-        storage_pa: G', shape (i, j, k), positive; NaN outside the mask.
-        loss_pa: G'', shape (i, j, k), positive; NaN outside the mask.
-        own: voxels with a window of their own, all tissue, and two positive moduli, shape (i, j, k). The others
-            took the nearest windows' waves, or the median of their neighbours where a modulus came out negative.
+        storage_pa: storage modulus G', pascal, shape (i, j, k), positive; NaN outside the mask.
+        loss_pa: loss modulus G'', pascal, shape (i, j, k), positive; NaN outside the mask.
+        own: voxels whose own window lies wholly in tissue and gave two positive moduli, shape (i, j, k). The others use
+            the waves of the nearest windows, or the median of their neighbours where a modulus came out negative.
     """
 
     storage_pa: NDArray[np.float64]
@@ -68,12 +71,12 @@ class DirectResult:
 
 
 def direct_inversion(field: WaveField, *, window_mm: float = WINDOW_MM, average_mm: float = AVERAGE_MM) -> DirectResult:
-    """Complex stiffness by local direct inversion.
+    """Compute the complex shear modulus by local direct inversion.
 
     Args:
-        field: displacement, mask and, where known, noise, whose mean effect is then taken off.
-        window_mm: edge of the window of a test function.
-        average_mm: standard deviation of the weights that join neighbouring windows.
+        field: displacement, mask and, where known, noise, whose mean effect is then subtracted.
+        window_mm: edge of the window of a test function, millimetres.
+        average_mm: standard deviation of the weights that join neighbouring windows, millimetres.
 
     Raises:
         InputError: the mask is too thin for a single window, or the waves are nowhere above the noise.
@@ -114,7 +117,7 @@ def _kernel(order: int, reach: int, edge_m: float) -> NDArray[np.float64]:
     The sampled integrand is changed as little as the exactness demands. Positions are in units of the half width R.
 
     Args:
-        order: of the derivative of psi.
+        order: order of the derivative of psi.
         reach: the window has 2 reach + 1 voxels; R = (reach + 1/2) edge.
         edge_m: the voxel's edge.
     """
@@ -151,7 +154,7 @@ def _plus(orders: Orders, axis: int) -> Orders:
 def _moments(
     field: WaveField, kernels: list[list[NDArray[np.float64]]], whole: NDArray[np.bool_]
 ) -> tuple[NDArray[np.float64], NDArray[np.complex128]]:
-    """sum_e |b_e|^2 and sum_e conj(b_e) a_e less what noise adds to them on average, zero where no window is whole."""
+    """Return sum_e |b_e|^2 and sum_e conj(b_e) a_e less the mean effect of noise, zero where no window is whole."""
     axes = field.affine_mm[:3, :3] / field.voxel_size_mm
     displacement = np.where(field.mask[..., None], field.displacement_m @ axes, 0.0)
     noise = 2.0 * (field.noise_std_m or 0.0) ** 2  # E |n|^2 of one component
@@ -191,15 +194,17 @@ def _overlap(first: list[Term], second: list[Term], kernels: list[list[NDArray[n
 
 
 def _blurred[T: np.generic](values: NDArray[T], std_voxels: NDArray[np.float64]) -> NDArray[np.complex128]:
-    """Gaussian sums over neighbours; what lies outside the grid counts as zero."""
+    """Return Gaussian sums over neighbours; values outside the grid count as zero."""
     return np.asarray(ndimage.gaussian_filter(values.astype(np.complex128), std_voxels, mode="constant"))
 
 
 def filled_positive(values: NDArray[np.float64], mask: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Values where positive, else the median of the positive ones among the 27 neighbours, else the nearest value.
+    """Replace values that are not positive.
+
+    The replacement is the median of the positive values among the 27 neighbours or, without any, the nearest value.
 
     Args:
-        values: shape (i, j, k); NaN counts as not positive.
+        values: values to fill, shape (i, j, k); NaN counts as not positive.
         mask: tissue voxels, shape (i, j, k); NaN is returned outside.
 
     Raises:

@@ -8,7 +8,7 @@ where F(d) is our sensitivity, F(d) G* = K(G*) d, so that the gradient of G* is 
 every cell linearly between its eight corners (two voxels apart); p is an unknown pressure, linear and discontinuous.
 This is the family of the open direct finite-element inversions (MRE-PINN's baseline pairs quadratic displacement with
 linear stiffness as here, HMDI joins gradients of G* in least squares). There is no regularisation but the size of the
-cells, no smoothing of the data, and no account of noise in F(d), which biases G* to low values.
+cells, no smoothing of the data, and no treatment of noise in F(d), which biases G* to low values.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from palpate.solvers.comparators.zone_maps import ComparatorResult, ZoneProblem,
 from palpate.solvers.inversion.zone.factorisation import Factorisation
 
 PINNING = 1e-10
-"""Tikhonov weight on (g, p), in their own units: it pins what no equation determines (one constant pressure, G* where
-nothing is strained) and is far below what the data determine."""
+"""Tikhonov weight on (g, p), in their own units: it fixes what no equation determines (one constant pressure, G* where
+nothing is strained) and is far below the weight of the data."""
 
 _PLACES = list(itertools.product(range(CELL_SPAN + 1), repeat=3))
 _CORNERS = np.array([n for n, place in enumerate(_PLACES) if all(along in (0, CELL_SPAN) for along in place)])
@@ -41,11 +41,11 @@ _WEIGHTS = np.array(
 
 
 def direct_fe_inversion(field: WaveField, zones: Sequence[Zone]) -> ComparatorResult:
-    """G* by least squares in the weak form, zone by zone, averaged where zones overlap.
+    """Compute G* by least squares in the weak form, zone by zone, averaged where zones overlap.
 
     Args:
         field: displacement, mask, frequency and density; its noise is not used.
-        zones: of the field's mask.
+        zones: zones that cover the field's mask.
 
     Raises:
         InputError: no voxel with a positive modulus came out.
@@ -63,7 +63,7 @@ def direct_fe_inversion(field: WaveField, zones: Sequence[Zone]) -> ComparatorRe
 
 
 def least_squares(problem: ZoneProblem) -> tuple[NDArray[np.complex128], float]:
-    """G* / g at the nodes, and the size of what is left of the equations over the inertia.
+    """Return G* / g at the nodes, and the norm of the equations' residual over that of the inertia.
 
     The augmented system [[I, A], [A^H, -pin]] keeps the condition number of A, which the normal equations square.
     """
@@ -86,11 +86,11 @@ def least_squares(problem: ZoneProblem) -> tuple[NDArray[np.complex128], float]:
 
 
 def corner_interpolation(cells: NDArray[np.int64], nodes: int) -> sparse.csr_matrix:
-    """P, from values at the cells' corners to values at all nodes, trilinear in each cell, shape (nodes, corners).
+    """Return P, from values at the cells' corners to all nodes, trilinear in each cell, shape (nodes, corners).
 
     Args:
         cells: nodes of each cell, shape (c, 27), lexicographic.
-        nodes: how many nodes there are; all belong to a cell.
+        nodes: number of nodes; each belongs to a cell.
     """
     corners, number = np.unique(cells[:, _CORNERS], return_inverse=True)
     number = number.reshape(len(cells), len(_CORNERS))

@@ -1,4 +1,4 @@
-"""Nonlinear inversion of zones with boundary data taken as exact: what open nonlinear-inversion codes do.
+"""Nonlinear inversion of zones with boundary data taken as exact, as in open nonlinear-inversion codes.
 
 In every zone the displacement is computed from the measured boundary values, and G* at the nodes is sought that
 brings it nearest to the data inside,
@@ -6,9 +6,9 @@ brings it nearest to the data inside,
     min_m  f(m) = sum_interior |u(m) - d|^2 / (2 s^2),     K(G*) u + B p = 0,   D u + eps M p = 0,   u = d outside,
 
 m = (ln G', ln G''), by L-BFGS from a homogeneous start, with the exact gradient from one adjoint solve. Zones are
-averaged where they overlap. There is no prior: only positivity, wide bounds and the early end (when the data are
-fitted to their noise, at the latest after so many steps) keep G* from following the noise. Van Houten et al. 1999,
-Magn Reson Med 42:779 has the zones; codes of that family add filters of their own between iterations.
+averaged where they overlap. There is no prior: only positivity, wide bounds and early stopping (when the data are
+fitted to their noise, at the latest after ITERATIONS steps) keep G* from following the noise. The zones are those of
+Van Houten et al. 1999, Magn Reson Med 42:779; codes of that family add filters of their own between iterations.
 """
 
 from __future__ import annotations
@@ -29,18 +29,21 @@ from palpate.solvers.inversion.zone.factorisation import Factorisation
 from palpate.solvers.inversion.zone.noise import noise_of
 
 ITERATIONS = 50
-"""Most L-BFGS steps in a zone; fewer where the misfit reaches what noise alone would leave (discrepancy principle)."""
+"""Largest number of L-BFGS steps in a zone.
+
+Steps end earlier where the misfit reaches that of noise alone (discrepancy principle)."""
 
 BOUND = float(np.log(100.0))
-"""G' and G'' stay within a factor of 100 of the start."""
+"""Largest change of ln G' and ln G'' from the start: a factor of 100."""
 
 COMPRESSIBILITY = 1e-6
-"""eps = g / kappa: takes up the noise in the volume that flows through the boundary, as a uniform pressure."""
+"""Compressibility eps = g / kappa: absorbs the noise in the volume that flows through the boundary as a uniform
+pressure."""
 
 
 @dataclass(slots=True)
 class _Work:
-    """What the zones cost: forward solves (each with an adjoint), iterations, and how many reached the noise."""
+    """Cost of the zones: forward solves (each with an adjoint), iterations, and zones fitted to the noise."""
 
     solves: int = 0
     iterations: int = 0
@@ -49,12 +52,12 @@ class _Work:
 
 
 def dirichlet_inversion(field: WaveField, zones: Sequence[Zone], *, iterations: int = ITERATIONS) -> ComparatorResult:
-    """G* by L-BFGS on each zone with measured boundary displacement, averaged where zones overlap.
+    """Compute G* by L-BFGS on each zone with measured boundary displacement, averaged where zones overlap.
 
     Args:
-        field: displacement, mask, frequency, density and noise; where no noise is stated it is measured.
-        zones: of the field's mask.
-        iterations: most steps in a zone.
+        field: displacement, mask, frequency, density and noise; where no noise is stated, it is measured.
+        zones: zones that cover the field's mask.
+        iterations: largest number of steps in a zone.
     """
     units = units_of(field)
     noise = noise_of(field, factor=1.0, discretisation_percent=0.0).std_m / units.displacement_m
@@ -79,7 +82,7 @@ class ForwardProblem:
 
     Args:
         problem: the zone.
-        noise: s, in the unit of the problem's displacement.
+        noise: standard deviation s, in the unit of the problem's displacement.
     """
 
     def __init__(self, problem: ZoneProblem, noise: float) -> None:
@@ -94,12 +97,12 @@ class ForwardProblem:
         self._coupling = problem.equilibrium.pressure_gradient
         self._softness = -COMPRESSIBILITY * problem.equilibrium.pressure_mass
         self.nodes = len(problem.zone.voxels)
-        """n."""
+        """Number of nodes, n."""
         self.expected_misfit = float(len(self._inside))
-        """f at a displacement that differs from the data by noise alone: half of two real numbers each."""
+        """Expected f at a displacement that differs from the data by noise alone: 1/2 for each of two real numbers."""
 
     def misfit(self, parameters: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        """The objective f and its gradient.
+        """Compute the objective f and its gradient.
 
         Args:
             parameters: m = (ln G'/g, ln G''/g) at the nodes, shape (2 n,).

@@ -1,4 +1,4 @@
-"""What the zone-wise comparators share: a zone with its data and equations, and maps joined from zones."""
+"""Common parts of the zone-wise comparators: a zone with its data and equations, and maps joined from zones."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class ComparatorResult:
     """Moduli of a comparator.
 
     Attributes:
-        storage_pa: G', shape (i, j, k), positive; NaN outside the mask.
-        loss_pa: G'', shape (i, j, k), positive; NaN outside the mask.
-        own: voxels for which the method itself gave two positive moduli, shape (i, j, k). The others took the median
-            of their neighbours, or the nearest value, as in DirectResult.
-        statistics: what it cost and how it ended, by name.
+        storage_pa: storage modulus G', pascal, shape (i, j, k), positive; NaN outside the mask.
+        loss_pa: loss modulus G'', pascal, shape (i, j, k), positive; NaN outside the mask.
+        own: voxels for which the method itself gave two positive moduli, shape (i, j, k). The others have the median of
+            their neighbours, or the nearest value, as in DirectResult.
+        statistics: numbers by name that describe cost and convergence.
     """
 
     storage_pa: NDArray[np.float64]
@@ -38,8 +38,8 @@ class ZoneProblem:
     """One zone's data and equations in its own units (Scales), displacement over the field's mean |U|.
 
     Attributes:
-        zone: cells and nodes, n nodes.
-        displacement: d, complex, components along the voxel axes, shape (3 n,).
+        zone: cells and the n nodes.
+        displacement: data d, complex, components along the voxel axes, shape (3 n,).
         equilibrium: the balance of momentum on the zone.
     """
 
@@ -50,11 +50,11 @@ class ZoneProblem:
 
 @dataclass(frozen=True, slots=True)
 class FieldUnits:
-    """The units of all zones of a field, from the algebraic inversion.
+    """Units of all zones of a field, from the algebraic inversion.
 
     Attributes:
-        scales: h and g.
-        displacement_m: mean |U|.
+        scales: length h and modulus g.
+        displacement_m: mean |U|, metres.
         start: G* / g of a homogeneous medium with the median G' and G'' of the algebraic inversion.
     """
 
@@ -64,7 +64,7 @@ class FieldUnits:
 
 
 def units_of(field: WaveField) -> FieldUnits:
-    """Scales and a homogeneous start."""
+    """Compute the scales and a homogeneous start from the algebraic inversion."""
     direct: DirectResult = direct_inversion(field)
     median = complex(np.nanmedian(direct.storage_pa), np.nanmedian(direct.loss_pa))
     scales = Scales(mm_to_m(float(field.voxel_size_mm.min())), abs(median))
@@ -79,9 +79,9 @@ def map_from_zones(
 
     Args:
         field: the wave field.
-        zones: of its mask.
-        units: from `units_of`.
-        solve: gives G* / g at a zone's nodes, shape (n,).
+        zones: zones that cover its mask.
+        units: result of `units_of`.
+        solve: function that returns G* / g at a zone's nodes, shape (n,).
 
     Returns:
         G' and G'' in pascal, positive inside the mask, NaN outside; and the voxels that zones reach with two positive

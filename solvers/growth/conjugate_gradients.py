@@ -1,4 +1,7 @@
-"""Symmetric positive definite systems of a graph that is shared by ranks (Hestenes and Stiefel 1952)."""
+"""Conjugate gradients for symmetric positive definite systems on a graph that is shared by ranks.
+
+Source: Hestenes and Stiefel 1952.
+"""
 
 from __future__ import annotations
 
@@ -12,21 +15,21 @@ from numpy.typing import NDArray
 type Values = NDArray[np.float64]
 
 TOLERANCE: Final = 1e-14
-"""Of the residual, relative to that of zero, both in the norm of the inverse diagonal."""
+"""Largest residual of the solution, relative to that of zero, both in the norm of the inverse diagonal."""
 MOST: Final = 2000
-"""Iterations before a system counts as unsolvable."""
+"""Largest number of iterations before a system counts as unsolvable."""
 
 
 def conjugate_gradients(
     multiply: Callable[[Values], Values], diagonal: Values, right: Values, comm: MPI.Comm
 ) -> Values:
-    """Solve A x = b, scaled by the diagonal, for one right-hand side or a block that goes together. Collective.
+    """Solve A x = b, scaled by the diagonal, for one right-hand side or a block of them. Collective.
 
     Args:
-        multiply: x -> A x, A symmetric positive definite; collective, own rows of (n,) or (n, p).
-        diagonal: of A, own rows, shape (n,).
-        right: b, own rows, shape (n,) or (n, p).
-        comm: the ranks.
+        multiply: map x -> A x, A symmetric positive definite; collective, own rows of (n,) or (n, p).
+        diagonal: diagonal of A, own rows, shape (n,).
+        right: right-hand sides b, own rows, shape (n,) or (n, p).
+        comm: communicator of the ranks.
 
     Raises:
         RuntimeError: A is not positive definite, or no solution after MOST iterations.

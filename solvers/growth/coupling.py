@@ -1,6 +1,6 @@
-"""How the tumour's own pressure slows diffusion: what the model needs to know about it.
+"""Interface of the slowing of diffusion by the tumour's own pressure, as the growth model uses it.
 
-ln D = ln D_0 + shift(u), renewed every few days from the density of that time (solvers.growth.mechanics).
+ln D = ln D_0 + shift(u), renewed every few days from the density at that time (solvers.growth.mechanics).
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ class Coupling(Protocol):
 
     @property
     def every_s(self) -> float:
-        """How often it is renewed."""
+        """Time between two renewals of the shift, seconds."""
 
     def shift(self, density: Values) -> Values:
-        """Change of ln D, shape (n,). Collective."""
+        """Return the change of ln D, shape (n,). Collective."""
 
     def tangent(self, density: Values, changes: Values) -> Values:
-        """Derivatives of the shift along changes of density, shape (n, p) both. Collective."""
+        """Return the derivatives of the shift along changes of density, shape (n, p) both. Collective."""
 
     def pull_back(self, density: Values, by_shift: Values) -> Values:
-        """Derivatives by the density, from those by the shift, shape (n,) each. Collective."""
+        """Return the derivatives by the density, from those by the shift, shape (n,) each. Collective."""

@@ -1,4 +1,4 @@
-"""The forecast of a tumour: u_t = div(D grad u) + k u (1 - u / theta) - treatment, and its exact derivatives.
+"""Forecast of a tumour, u_t = div(D grad u) + k u (1 - u / theta) - treatment, and its exact derivatives.
 
 Strang splitting: half a reaction, diffusion, half a reaction, the halves of neighbouring steps joined. Reaction and
 treatment are solved in closed form, diffusion by a mean over random walks, so that 0 <= u <= theta holds always on a
@@ -30,21 +30,23 @@ type Values = NDArray[np.float64]
 
 STEP_S: Final = days_to_s(2.0)
 TOLERANCE: Final = 1e-2
-"""With both, a brain's forecast of 300 days through treatment is exact in time to 2e-5 (decision 0050)."""
+"""Largest error of a diffusion step's weights.
+
+With this and STEP_S, the error in time of a brain's forecast of 300 days through treatment is 2e-5 (decision 0050)."""
 COLUMNS: Final = 16
-"""Directions that are taken through an operation together. 16 to 64 take equally long on 12,000 voxels, 8 or 16 are the
-fastest on 217,000 (decision 0061)."""
+"""Number of directions in a block. 16 to 64 take equally long on 12,000 voxels, 8 or 16 are the fastest on 217,000
+(decision 0061)."""
 ROUNDING: Final = 1e-12
-"""How far beyond 0..theta a density may lie on a monotone space, relative to theta."""
+"""Largest distance of a density from 0..theta on a monotone space, relative to theta."""
 
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """Days of one field D.
+    """Part of a forecast with one field D.
 
     Attributes:
-        diffusion: with this D.
-        before: density from which a coupling took D, shape (n,); None without.
+        diffusion: diffusion with this D.
+        before: density from which a coupling computed D, shape (n,); None without a coupling.
         entries: operations with the density before each, in order; None in place of an operation is an observation.
     """
 
@@ -55,14 +57,14 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Trajectory:
-    """A forecast.
+    """Result of a forecast.
 
     Attributes:
-        states: density at each observation, shape (n,) each.
-        segments: what derivatives need; empty if it was not kept.
-        parameters: of the tumour.
-        extremes: least and largest density of all times and ranks.
-        products: products with a matrix that it took.
+        states: density u at each observation, shape (n,) each.
+        segments: intermediate results for derivatives; empty if they were not kept.
+        parameters: parameters of the tumour.
+        extremes: least and largest density over all times and ranks.
+        products: number of products with a matrix.
     """
 
     states: tuple[Values, ...]
@@ -74,17 +76,18 @@ class Trajectory:
 
 @dataclass(frozen=True, slots=True)
 class GrowthModel:
-    """A tumour's surroundings, its treatment and when it is looked at.
+    """Growth model of a tumour: its space, treatment and dates of observation.
 
     Attributes:
-        space: where it grows.
-        observations_s: when the density is wanted, ascending; the forecast begins at 0 and ends with the last.
-        treatment: what was done.
-        capacity: theta, largest density.
-        alpha_beta_gy: alpha / beta of the tumour.
-        step_s: longest time step.
-        tolerance: of a diffusion step, in the maximum norm relative to the data's range (see stages).
-        coupling: of D with the density; None for none.
+        space: control volumes in which it grows.
+        observations_s: times at which the density is returned, ascending, seconds; the forecast begins at 0 and ends
+            with the last.
+        treatment: treatment of the tumour.
+        capacity: largest density theta.
+        alpha_beta_gy: ratio alpha / beta of the tumour, gray.
+        step_s: longest time step, seconds.
+        tolerance: largest error of a diffusion step, in the maximum norm relative to the data's range (see stages).
+        coupling: coupling of D with the density; None for none.
     """
 
     space: Space
@@ -97,12 +100,12 @@ class GrowthModel:
     coupling: Coupling | None = None
 
     def forecast(self, parameters: Parameters, density: Values, *, keep: bool = False) -> Trajectory:
-        """Run forward. Collective.
+        """Run the model forward. Collective.
 
         Args:
-            parameters: of the tumour.
-            density: at the beginning, in 0..theta, shape (n,).
-            keep: whether to keep what `gradient` needs, a field for each step.
+            parameters: parameters of the tumour.
+            density: density u at the beginning, in 0..theta, shape (n,).
+            keep: whether to keep the intermediate results that `gradient` needs, a field for each step.
 
         Raises:
             InputError: there is no tumour, or it exceeds the capacity; an event outside the forecast.
@@ -129,16 +132,16 @@ class GrowthModel:
     def tangents(
         self, parameters: Parameters, density: Values, directions: Sequence[Directions]
     ) -> tuple[tuple[Values, ...], tuple[Values, ...]]:
-        """States at the observations, and J V: their derivatives along directions. Collective.
+        """Return states at the observations, and J V, their derivatives along directions. Collective.
 
         Args:
-            parameters: of the tumour.
-            density: at the beginning, shape (n,).
-            directions: V in blocks, best of directions that change the same things, since what none of a block
-                changes costs nothing; at least one.
+            parameters: parameters of the tumour.
+            density: density u at the beginning, shape (n,).
+            directions: directions V in blocks, at least one block. Directions of one block should change the same
+                unknowns, since an unknown that none of them changes costs nothing.
 
         Returns:
-            Of every observation the density, shape (n,), and its changes in the directions' order, shape (n, p).
+            The density at each observation, shape (n,), and its changes in the directions' order, shape (n, p).
         """
         run = _Run(self, parameters)
         parts = [part for one in directions for part in one.parts(COLUMNS)]
@@ -156,11 +159,11 @@ class GrowthModel:
         return tuple(states), tuple(found)
 
     def gradient(self, trajectory: Trajectory, sources: Sequence[Values]) -> Derivative:
-        """J^T y: the gradient of a functional of the observed states. Collective.
+        """Return J^T y, the gradient of a functional of the observed states. Collective.
 
         Args:
-            trajectory: of forecast(..., keep=True).
-            sources: y, the functional's derivative by the density of every observation, shape (n,) each.
+            trajectory: result of forecast(..., keep=True).
+            sources: derivative y of the functional by the density at each observation, shape (n,) each.
         """
         if not trajectory.segments:
             raise ValueError("the trajectory was not kept; forecast with keep=True")
@@ -203,7 +206,7 @@ class GrowthModel:
             )
 
     def _coupled(self, parts: list[Directions], segment: Segment, changes: list[Values]) -> list[Directions]:
-        """The directions with what a coupling adds to ln D."""
+        """Return the directions, with the change of ln D by the coupling added."""
         if self.coupling is None or segment.before is None:
             return parts
         moved = []

@@ -1,4 +1,4 @@
-"""What is unknown about a tumour, all of it in logarithms, and derivatives by it."""
+"""Unknown parameters of a tumour, as logarithms, and derivatives by them."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ type Values = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Parameters:
-    """A tumour's parameters on this rank's n control volumes.
+    """Parameters of a tumour on this rank's n control volumes.
 
     Attributes:
-        log_diffusivity: ln D, D in m2/s, shape (n,).
-        log_proliferation: ln k, k in 1/s, shape (n,), or () where it is one number.
-        log_alpha: ln alpha, alpha in 1/Gy.
-        log_sensitivities: ln s_d of each course of the treatment, shape (d,).
+        log_diffusivity: logarithm ln D of the diffusivity, D in m2/s, shape (n,).
+        log_proliferation: logarithm ln k of the proliferation rate, k in 1/s, shape (n,), or () where it is one number.
+        log_alpha: logarithm ln alpha of the radiosensitivity, alpha in 1/Gy.
+        log_sensitivities: logarithms ln s_d of the sensitivity to each drug course of the treatment, shape (d,).
     """
 
     log_diffusivity: Values
@@ -30,7 +30,7 @@ class Parameters:
     log_sensitivities: Values = field(default_factory=lambda: np.zeros(0))
 
     def __post_init__(self) -> None:
-        """Refuse what is not finite."""
+        """Refuse values that are not finite."""
         for name in ("log_diffusivity", "log_proliferation", "log_alpha", "log_sensitivities"):
             if not np.isfinite(getattr(self, name)).all():
                 raise ValueError(f"{name} is not finite")
@@ -38,18 +38,19 @@ class Parameters:
 
 @dataclass(frozen=True, slots=True)
 class Derivative:
-    """A direction in the space of unknowns, or a gradient there: one entry for each number of Parameters and state.
+    """Direction in the space of unknowns, or a gradient there: one entry for each number of Parameters and state.
 
-    A gradient holds plain partial derivatives, by each control volume's value; those by single numbers are the same
-    on every rank.
+    A gradient holds partial derivatives by each control volume's value, not divided by volumes; those by single numbers
+    are equal on every rank. The attributes are described for a gradient.
 
     Attributes:
-        density: by the initial density, shape (n,).
-        log_diffusivity: by ln D, shape (n,).
-        log_proliferation: by ln k, shape (n,) or ().
-        log_alpha: by ln alpha.
-        log_sensitivities: by ln s_d, shape (d,).
-        necrosis: by the initial necrosis, shape (n,); None of a model without (see oxygen_limited).
+        density: derivative by the initial density, shape (n,).
+        log_diffusivity: derivative by ln D, shape (n,).
+        log_proliferation: derivative by ln k, shape (n,) or ().
+        log_alpha: derivative by ln alpha.
+        log_sensitivities: derivatives by ln s_d, shape (d,).
+        necrosis: derivative by the initial necrosis, shape (n,); None for a model without necrosis (see
+            oxygen_limited).
     """
 
     density: Values
@@ -60,7 +61,7 @@ class Derivative:
     necrosis: Values | None = None
 
     def dot(self, other: Derivative, space: Space) -> float:
-        """Sum of products over everything, once over all ranks. Collective."""
+        """Return the inner product with another one, each number counted once over all ranks. Collective."""
         local = float(self.density @ other.density + self.log_diffusivity @ other.log_diffusivity)
         if self.necrosis is not None and other.necrosis is not None:
             local += float(self.necrosis @ other.necrosis)
@@ -75,16 +76,16 @@ class Derivative:
 
 @dataclass(frozen=True, slots=True)
 class Directions:
-    """A block of p directions that go through the model together; None is what none of them changes.
+    """Block of p directions that go through the model together; None stands for an unknown that none of them changes.
 
     Attributes:
-        density: of the initial density, shape (n, p).
-        log_diffusivity: of ln D, shape (n, p).
-        log_proliferation: of ln k, shape (n, p), or (p,) where each is one number.
-        log_alpha: of ln alpha, shape (p,).
-        log_sensitivities: of ln s_d, shape (d, p).
-        necrosis: of the initial necrosis, shape (n, p).
-        log_volumes: of ln M, shape (n, p), only together with ln D; M is no unknown, but necrosis moves it.
+        density: changes of the initial density, shape (n, p).
+        log_diffusivity: changes of ln D, shape (n, p).
+        log_proliferation: changes of ln k, shape (n, p), or (p,) where each is one number.
+        log_alpha: changes of ln alpha, shape (p,).
+        log_sensitivities: changes of ln s_d, shape (d, p).
+        necrosis: changes of the initial necrosis, shape (n, p).
+        log_volumes: changes of ln M, shape (n, p), only together with ln D; M is no unknown, but necrosis changes it.
     """
 
     density: Values
@@ -96,7 +97,11 @@ class Directions:
     log_volumes: Values | None = None
 
     def parts(self, columns: int) -> tuple[Directions, ...]:
-        """The same in blocks of at most so many directions, each with its rows together in memory."""
+        """Return these directions in blocks, each with its rows contiguous in memory.
+
+        Args:
+            columns: largest number of directions in a block.
+        """
         return tuple(
             Directions(
                 np.ascontiguousarray(self.density[:, first : first + columns]),
@@ -112,10 +117,10 @@ class Directions:
 
 
 def block(directions: Sequence[Derivative]) -> Directions:
-    """Single directions as a block.
+    """Join single directions to a block.
 
     Args:
-        directions: p of them, at least one; either all of them move the initial necrosis or none does.
+        directions: the p directions, at least one; either all of them change the initial necrosis or none does.
     """
     necrosis = [one.necrosis for one in directions if one.necrosis is not None]
     return Directions(
@@ -134,23 +139,25 @@ def _some(values: Values | None, first: int, columns: int) -> Values | None:
 
 
 def spread(values: Values, labels: NDArray[np.integer]) -> Values:
-    """A number for each tissue as a field, shape (n,).
+    """Return a number for each tissue as a field, shape (n,).
 
     Args:
-        values: of each tissue, shape (t,).
+        values: value of each tissue, shape (t,).
         labels: tissue of each control volume, 0..t-1, shape (n,).
     """
     return np.asarray(values[labels])
 
 
 def collect(gradient: Values, labels: NDArray[np.integer], tissues: int, space: Space) -> Values:
-    """The transpose of spread: derivative by each tissue's number, shape (t,), on every rank. Collective.
+    """Return the derivative by each tissue's number, the transpose of `spread`, shape (t,). Collective.
+
+    It is equal on every rank.
 
     Args:
-        gradient: by the field, shape (n,).
-        labels: as for spread.
-        tissues: t.
-        space: whose control volumes these are.
+        gradient: derivative by the field, shape (n,).
+        labels: tissue of each control volume, 0..t-1, shape (n,).
+        tissues: number t of tissues.
+        space: space of the control volumes.
     """
     sums = np.bincount(labels, weights=gradient, minlength=tissues)
     return np.asarray(space.halo.comm.allreduce(sums))

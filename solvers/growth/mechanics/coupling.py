@@ -1,7 +1,7 @@
-"""Pressure slows invasion: D = D_0 exp(-gamma sigma_vm), with the stress that the tumour's own growth exerts.
+"""Slowing of invasion by pressure: D = D_0 exp(-gamma sigma_vm), with the stress that the tumour's own growth exerts.
 
-The elastic system lives on rank 0 and the others wait for it; densities reach it, and stresses return, at the corners
-of a lattice (some thousand numbers). Tangent and transpose are of exactly this map.
+The elastic system is on rank 0 and the others wait for it; densities are sent to it, and stresses are returned, at the
+corners of a lattice (some thousand numbers). Tangent and transpose are of exactly this map.
 """
 
 from __future__ import annotations
@@ -27,19 +27,21 @@ type Values = NDArray[np.float64]
 POISSON: Final = 0.47
 EVERY_S: Final = days_to_s(5.0)
 SMOOTHING_PA: Final = 1.0
-"""s_0 in sigma_vm = sqrt(3/2 s : s + s_0^2) - s_0, which is differentiable where the stress vanishes: it takes at most
-1 Pa off stresses of 100 Pa and more."""
+"""Smoothing stress s_0 in sigma_vm = sqrt(3/2 s : s + s_0^2) - s_0, which is differentiable where the stress vanishes.
+
+It reduces stresses by at most 1 Pa, that is, by at most 1 % from 100 Pa on."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pressure:
-    """How strongly a tumour pushes and how much that slows it.
+    """Growth pressure of a tumour and the strength with which stress slows its invasion.
 
     Attributes:
-        growth_pa: lambda, at a density of one.
-        slowing_1_pa: gamma.
-        scale: of the storage moduli that the lattice was made with, since at 30 to 60 Hz tissue is stiffer than at
-            rest. It scales displacements down and leaves stresses as they are (docs/theory/growth.md).
+        growth_pa: growth pressure lambda at a density of one, pascal.
+        slowing_1_pa: slowing gamma of ln D by stress, 1/Pa.
+        scale: factor s from the lattice's storage moduli to those at rest, since at 30 to 60 Hz tissue is stiffer than
+            at rest. At small strain displacements are divided by it and stresses do not depend on it
+            (docs/theory/growth.md).
     """
 
     growth_pa: float
@@ -65,11 +67,11 @@ class Pressure:
 
 @dataclass(frozen=True, slots=True)
 class MassEffect:
-    """How far tissue is pushed.
+    """Displacement of tissue by a tumour.
 
     Attributes:
-        displacement_m: w at this rank's control volumes, along the voxel axes, shape (n, 3).
-        largest_m: largest length of w at the lattice's corners.
+        displacement_m: displacement w at this rank's control volumes, along the voxel axes, metres, shape (n, 3).
+        largest_m: largest length of w at the lattice's corners, metres.
     """
 
     displacement_m: Values
@@ -78,16 +80,16 @@ class MassEffect:
 
 @dataclass(frozen=True, slots=True)
 class Mechanics:
-    """A Coupling (solvers.growth.coupling) by elasticity.
+    """Coupling (solvers.growth.coupling) by small-strain elasticity.
 
     Attributes:
         space: control volumes.
-        lattice: boxes, the same on every rank.
-        weights: trilinear, from the lattice's corners to own control volumes, shape (n, c).
-        elastic: factorised, on rank 0; None elsewhere.
-        pressure: lambda, gamma and the scale; `dataclasses.replace` it freely, the factor stays valid.
-        every_s: how often D is renewed.
-        smoothing_pa: s_0.
+        lattice: lattice of boxes, the same on every rank.
+        weights: trilinear interpolation from the lattice's corners to own control volumes, shape (n, c).
+        elastic: factorised elastic problem, on rank 0; None elsewhere.
+        pressure: lambda, gamma and the scale; may be changed with `dataclasses.replace`, the factor stays valid.
+        every_s: time between renewals of D, seconds.
+        smoothing_pa: smoothing stress s_0, pascal.
     """
 
     space: Space
@@ -107,7 +109,7 @@ class Mechanics:
         return self._slowing(found)
 
     def tangent(self, density: Values, changes: Values) -> Values:
-        """See Coupling; two densities go at a time."""
+        """See Coupling; each solve takes two densities."""
         densities = self.deposited(np.column_stack((density, changes))).T
         found = None
         if self.elastic is not None:
@@ -131,10 +133,10 @@ class Mechanics:
         return np.asarray(self.space.volumes_m3 * (self.weights @ by_corners))
 
     def stress_pa(self, density: Values) -> Values:
-        """Von Mises stress at own control volumes, shape (n,). Collective.
+        """Return the von Mises stress at own control volumes, pascal, shape (n,). Collective.
 
         Args:
-            density: shape (n,).
+            density: density at own control volumes, shape (n,).
         """
         at_corners = self.deposited(density)
         found = None
@@ -143,10 +145,10 @@ class Mechanics:
         return np.asarray(self.weights @ _from_root(self.space.halo.comm, found))
 
     def stress_by_stiffness_pa(self, density: Values, log_moduli: Values) -> tuple[Values, Values]:
-        """The same and its derivatives along changes of ln G', shapes (n,) and (n, r). Collective.
+        """Return the von Mises stress and its derivatives along changes of ln G', shapes (n,) and (n, r). Collective.
 
         Args:
-            density: shape (n,).
+            density: density at own control volumes, shape (n,).
             log_moduli: changes of ln G' of the lattice's boxes, shape (b, r).
         """
         at_corners = self.deposited(density)
@@ -157,7 +159,7 @@ class Mechanics:
         return values[:, 0], values[:, 1:]
 
     def _mises_by_stiffness(self, elastic: Elasticity, at_corners: Values, log_moduli: Values) -> Values:
-        """Von Mises stress of tetrahedra and its derivatives by ln G', shape (t, 1 + r); two changes go at a time."""
+        """Return the von Mises stress of tetrahedra and its derivatives by ln G', shape (t, 1 + r)."""
         solution, _ = elastic.solutions(self.pressure.growth_pa * (elastic.swelling @ at_corners))
         count, changes = len(elastic.free), log_moduli.shape[1]
         stress = (elastic.stress @ solution[:count]).reshape(-1, 9)
@@ -173,10 +175,10 @@ class Mechanics:
         return np.stack(columns, axis=1)
 
     def mass_effect(self, density: Values) -> MassEffect:
-        """How far the tumour pushes the tissue around it. Collective.
+        """Compute the displacement of the tissue around the tumour. Collective.
 
         Args:
-            density: shape (n,).
+            density: density at own control volumes, shape (n,).
         """
         at_corners = self.deposited(density)
         found = None
@@ -188,10 +190,10 @@ class Mechanics:
         return MassEffect(np.asarray(self.weights @ displacement), largest)
 
     def deposited(self, density: Values) -> Values:
-        """Densities at the lattice's corners, which keep the number of cells, shape (c,) or (c, p). Collective.
+        """Return densities at the lattice's corners with the same number of cells, shape (c,) or (c, p). Collective.
 
         Args:
-            density: at own control volumes, shape (n,) or (n, p).
+            density: densities at own control volumes, shape (n,) or (n, p).
         """
         cells = self.weights.T @ (self.space.volumes_m3 * density.T).T
         return (np.asarray(self.space.halo.comm.allreduce(cells)).T / self.lattice.volumes_m3).T
@@ -206,10 +208,10 @@ class Mechanics:
         return first, second
 
     def von_mises(self, stress: Values) -> tuple[Values, Values]:
-        """Smoothed von Mises stress, shape (t,), and its derivative by the stress, shape (t, 9).
+        """Return the smoothed von Mises stress, shape (t,), and its derivative by the stress, shape (t, 9).
 
         Args:
-            stress: deviatoric, in Pa, shape (t, 9).
+            stress: deviatoric stress, pascal, shape (t, 9).
         """
         root = np.sqrt(1.5 * np.sum(stress**2, axis=1) + self.smoothing_pa**2)
         return root - self.smoothing_pa, 1.5 * stress / root[:, None]
@@ -229,15 +231,16 @@ def mechanics(
     poisson: float = POISSON,
     every_s: float = EVERY_S,
 ) -> Mechanics:
-    """Factorise the elastic system once. Collective.
+    """Build the coupling and factorise its elastic system once. Collective.
 
     Args:
         space: control volumes.
-        points_m: where this rank's lie, in the lattice's coordinates, shape (n, 3) (`middles_m` for voxels).
-        lattice: the same on every rank.
+        points_m: centres of this rank's control volumes in the lattice's coordinates, metres, shape (n, 3) (`middles_m`
+            for voxels).
+        lattice: lattice of boxes, the same on every rank.
         pressure: lambda, gamma and the scale.
-        poisson: nu; tissue has 0.45 to 0.49.
-        every_s: how often D is renewed.
+        poisson: Poisson's ratio nu; tissue has 0.45 to 0.49.
+        every_s: time between renewals of D, seconds.
 
     Raises:
         InputError: Poisson's ratio or the renewal is out of range, or tissue lies outside the skull.
@@ -273,11 +276,11 @@ def mechanics(
 
 
 def middles_m(place: Voxels, edges_m: Values) -> Values:
-    """Middles of this rank's voxels in the lattice's coordinates, shape (n, 3).
+    """Return the centres of this rank's voxels in the lattice's coordinates, metres, shape (n, 3).
 
     Args:
-        place: voxels.
-        edges_m: their edges, shape (3,).
+        place: space of the voxels.
+        edges_m: voxel edges, metres, shape (3,).
     """
     return np.asarray((np.stack(np.unravel_index(place.own, place.mask.shape), axis=1) + 0.5) * edges_m)
 

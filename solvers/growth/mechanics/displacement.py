@@ -1,10 +1,11 @@
-"""How far a tumour pushes the brain around it: displacement on boxes of two sizes, and what is left of boxes at none.
+"""Displacement of the brain around a tumour: boxes of two sizes, extrapolated to boxes of no size.
 
-Errors of w fall as the square of the box (docs/decisions/0070), so that of boxes with edges h and H > h
+Errors of w are proportional to the square of the box edge (docs/decisions/0070), so that with edges h and H > h
 
     w = w_h + (w_h - w_H) h^2 / (H^2 - h^2)
 
-is off by a few percent where w_h itself is by a fifth. All of it is linear in the density and in lambda / s.
+has an error of a few percent where w_h itself has one of a fifth. With SmallStrain, w is linear in the density and in
+lambda / s.
 """
 
 from __future__ import annotations
@@ -28,32 +29,32 @@ type Values = NDArray[np.float64]
 type Mask = NDArray[np.bool_]
 
 AROUND_MM: Final = 20.0
-"""Brain up to so far from what is visible of the tumour is the brain around it."""
+"""Largest distance from the visible tumour at which brain counts as the brain around it, millimetres."""
 LARGEST: Final = 0.99
-"""Share of the brain around that is displaced by no more than its largest displacement."""
+"""Quantile of the displacements in the brain around a tumour that is reported as the largest displacement."""
 
 
 class Pushing(Protocol):
-    """Any law of elasticity that says how far a density pushes (Mechanics, FiniteStrain)."""
+    """Law of elasticity that gives the displacement by a density (SmallStrain, FiniteStrain, Displacing)."""
 
     def displacements_m(self, densities: Values) -> Values:
-        """Displacements w at own control volumes by each of some densities, along the voxel axes. Collective.
+        """Return displacements w at own control volumes by each of p densities, along the voxel axes. Collective.
 
         Args:
-            densities: shape (p, n).
+            densities: densities at own control volumes, shape (p, n).
 
         Returns:
-            Shape (p, n, 3).
+            Displacements, metres, shape (p, n, 3).
         """
 
 
 @dataclass(frozen=True, slots=True)
 class Displacing:
-    """A Pushing by two others of different boxes.
+    """Displacement extrapolated from two laws on boxes of different sizes (Pushing).
 
     Attributes:
-        fine, coarse: with boxes of the smaller and the larger edge.
-        weight: h^2 / (H^2 - h^2).
+        fine, coarse: laws on boxes of the smaller and the larger edge.
+        weight: weight h^2 / (H^2 - h^2) of their difference.
     """
 
     fine: Pushing
@@ -68,16 +69,16 @@ class Displacing:
 
 @dataclass(frozen=True, slots=True)
 class SmallStrain:
-    """A Pushing by small strain.
+    """Displacement at small strain (Pushing).
 
     Attributes:
-        mechanics: factorised, on one rank.
+        mechanics: factorised coupling, all on one rank.
     """
 
     mechanics: Mechanics
 
     def displacements_m(self, densities: Values) -> Values:
-        """See Pushing; two densities go at the price of one."""
+        """See Pushing; each solve takes two densities."""
         own = self.mechanics
         assert own.elastic is not None  # it is on one rank
         push = own.pressure.growth_pa / own.pressure.scale
@@ -92,14 +93,14 @@ class SmallStrain:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What the tumour pushes.
+    """Tissue and skull of a head that a tumour displaces.
 
     Attributes:
         space: control volumes, all on this rank.
-        points_m: where they lie, in the voxels' coordinates, shape (n, 3).
-        skull: voxels inside it, shape (i, j, k).
-        edges_m: of a voxel, shape (3,).
-        storage_pa: G', shape (i, j, k).
+        points_m: centres of the control volumes in the voxels' coordinates, metres, shape (n, 3).
+        skull: voxels inside the skull, shape (i, j, k).
+        edges_m: voxel edges, metres, shape (3,).
+        storage_pa: storage modulus G', pascal, shape (i, j, k).
     """
 
     space: Space
@@ -119,11 +120,11 @@ def displacing(
     """Factorise the elastic systems of both sizes of boxes, on this rank.
 
     Args:
-        head: what is pushed.
+        head: tissue and skull.
         pressure: lambda and the scale of stiffness.
-        box_m: edge of the smaller boxes; whole voxels.
-        coarser: edge of the larger ones over it, at least one voxel more.
-        law: of elasticity.
+        box_m: edge of the smaller boxes, metres; rounded to whole voxels.
+        coarser: ratio of the larger to the smaller edge; the larger is at least one voxel longer.
+        law: constructor of the law of elasticity from its small-strain coupling.
 
     Raises:
         InputError: see `lattice` and `mechanics`.
@@ -138,24 +139,24 @@ def displacing(
 
 
 def brain_around(tissue: Mask, visible: Mask, edges_mm: Values) -> Mask:
-    """The brain around a tumour: tissue outside what is visible of it and within AROUND_MM, shape (i, j, k).
+    """Return the brain around a tumour: tissue outside the visible tumour and within AROUND_MM of it, shape (i, j, k).
 
     Args:
-        tissue: shape (i, j, k).
-        visible: the tumour, same shape.
-        edges_mm: of a voxel, shape (3,).
+        tissue: voxels of tissue, shape (i, j, k).
+        visible: voxels of the visible tumour, shape (i, j, k).
+        edges_mm: voxel edges, millimetres, shape (3,).
     """
     away = ndimage.distance_transform_edt(~visible, sampling=edges_mm)
     return np.asarray(tissue & (away > 0.0) & (away <= AROUND_MM))
 
 
 def lengths_mm(displacements_m: Values) -> Values:
-    """Lengths of displacements.
+    """Return the lengths of displacements in millimetres.
 
     Args:
-        displacements_m: shape (..., n, 3).
+        displacements_m: displacements, metres, shape (..., n, 3).
 
     Returns:
-        Shape (..., n).
+        Lengths, millimetres, shape (..., n).
     """
     return np.asarray(m_to_mm(np.linalg.norm(displacements_m, axis=-1)))

@@ -1,10 +1,10 @@
-"""What a swelling tumour does to the tissue around it: quasi-static, nearly incompressible small-strain elasticity.
+"""Quasi-static, nearly incompressible small-strain elasticity of the tissue around a swelling tumour.
 
     div(2 G' eps(w)) - grad p = lambda grad u,   div w = -p / Lame,   w = 0 at the skull,   Lame = 2 G' nu / (1 - 2 nu)
 
 on the tetrahedra of a lattice (P2 displacement, P1 pressure; Taylor and Hood), so that nothing locks as nu -> 1/2.
 Weakly, the right-hand side is the integral of lambda u div v: no gradient of the density is needed, and its matrix is
-that of the pressure. All is linear, and one factor serves every density.
+that of the pressure. The problem is linear, and one factor serves every density.
 """
 
 from __future__ import annotations
@@ -33,20 +33,21 @@ RESIDUAL_LIMIT: Final = 1e-9
 
 @dataclass(frozen=True, slots=True)
 class Elasticity:
-    """The elastic problem of a lattice, factorised. Serial: one rank has all of it.
+    """Factorised elastic problem of a lattice. Serial: one rank has all of it.
 
     Attributes:
-        displacements: P2 vector functions.
-        pressures: P1 functions.
-        modulus: G', constant in tetrahedra.
-        poisson: nu.
-        unit: of the pressures in the system, Pa/m.
-        free: degrees of freedom that are not at the skull, shape (f,).
-        system: rows and columns of free displacements, then of pressures over their unit, shape (f + c, f + c).
-        solver: its L D L^T.
+        displacements: space of P2 vector functions.
+        pressures: space of P1 functions.
+        modulus: storage modulus G', pascal, constant in tetrahedra.
+        poisson: Poisson's ratio nu.
+        unit: unit of the system's pressures, Pa/m; a pressure in pascal is this times its unknown in metres.
+        free: degrees of freedom of displacement that are not at the skull, shape (f,).
+        system: matrix with rows and columns of free displacements, then of pressures over their unit, shape
+            (f + c, f + c).
+        solver: factorisation L D L^T of the system.
         swelling: load by a pressure of one pascal at each corner, shape (f, c); columns in the lattice's order.
-        stress: deviatoric stress of each tetrahedron, nine components, by free displacements, shape (9 t, f).
-        at_corners: free displacements to w at the lattice's corners, shape (3 c, f).
+        stress: map from free displacements to each tetrahedron's deviatoric stress, nine components, shape (9 t, f).
+        at_corners: map from free displacements to w at the lattice's corners, shape (3 c, f).
     """
 
     displacements: fem.FunctionSpace
@@ -62,21 +63,23 @@ class Elasticity:
     at_corners: sparse.csr_matrix
 
     def solve(self, load: Values, other: Values | None = None) -> tuple[Values, Values]:
-        """Displacements by one or two loads on free degrees of freedom, shape (f,) each, at the price of one.
+        """Return the displacements by one or two loads on free degrees of freedom, shape (f,) each.
+
+        Two loads cost as much as one.
 
         Args:
-            load: in newton, shape (f,).
-            other: another one; it travels as the imaginary part, since PETSc is complex here and the system real.
+            load: load, newton, shape (f,).
+            other: second load; it is solved as the imaginary part, since PETSc is complex here and the system real.
         """
         first, second = self.solutions(load, other)
         return first[: len(self.free)].copy(), second[: len(self.free)].copy()
 
     def solutions(self, load: Values, other: Values | None = None) -> tuple[Values, Values]:
-        """The same with pressures after displacements, shape (f + c,) each.
+        """Return displacements and, after them, pressures in their unit by one or two loads, shape (f + c,) each.
 
         Args:
-            load: on free degrees of freedom, shape (f,), or on all, shape (f + c,).
-            other: another one.
+            load: load on free displacements, shape (f,), or on all degrees of freedom, shape (f + c,).
+            other: second load.
         """
         both = np.zeros(self.system.shape[0], dtype=np.complex128)
         both[: len(load)] = load if other is None else load + 1j * other
@@ -96,11 +99,11 @@ class Elasticity:
 
 
 def elasticity(lattice: Lattice, poisson: float) -> Elasticity:
-    """Assemble and factorise, on this rank alone.
+    """Assemble and factorise the elastic problem, on this rank alone.
 
     Args:
         lattice: boxes and moduli.
-        poisson: nu, in 0..1/2, excluding both.
+        poisson: Poisson's ratio nu, between 0 and 1/2, both excluded.
     """
     domain = distribute(MPI.COMM_SELF, Tetrahedra(lattice.points_m, lattice.tetrahedra))
     displacements = fem.functionspace(domain, ("Lagrange", 2, (3,)))
@@ -136,13 +139,14 @@ def elasticity(lattice: Lattice, poisson: float) -> Elasticity:
 
 
 def load_by_log_modulus(elastic: Elasticity, solution: Values) -> sparse.csr_matrix:
-    """What a change of ln G' does to a solved problem, as a load: A dx = -(dA/d ln G') x, shape (f + c, boxes).
+    """Return the load of a change of ln G' in each box on a solved problem, shape (f + c, boxes).
 
-    The stiffness is linear in G' and the softness in 1 / G', so that both are the same integrals with the change.
+    The change dx of the solution follows from A dx = -(dA/d ln G') x. The stiffness is linear in G' and the softness in
+    1 / G', so that both derivatives are the integrals of A, weighted with the change.
 
     Args:
-        elastic: factorised.
-        solution: x, displacements and pressures in their unit, shape (f + c,).
+        elastic: factorised problem.
+        solution: solution x, displacements and pressures in their unit, shape (f + c,).
     """
     count, domain = len(elastic.free), elastic.displacements.mesh
     w, p = fem.Function(elastic.displacements), fem.Function(elastic.pressures)
@@ -158,10 +162,10 @@ def load_by_log_modulus(elastic: Elasticity, solution: Values) -> sparse.csr_mat
 
 
 def dofs_at_corners(pressures: fem.FunctionSpace) -> NDArray[np.int64]:
-    """Degree of freedom of each of the lattice's corners, shape (c,).
+    """Return the degree of freedom of each of the lattice's corners, shape (c,).
 
     Args:
-        pressures: P1 functions.
+        pressures: space of P1 functions.
     """
     domain = pressures.mesh
     dofs = np.empty(pressures.dofmap.index_map.size_local, dtype=np.int64)

@@ -1,9 +1,9 @@
 """Equilibrium of a growing neo-Hookean body, and its derivatives by the implicit function theorem.
 
-Newton's method with a line search on the forces, under the whole growth or, where that fails, in steps of it. Linear
-systems go by GMRES with the small-strain factor in front: nothing is factorised anew; five to fifty solves with that
-factor make a Newton step, and forty to eighty an exact derivative. Forces r(x, push) = 0 have a symmetric derivative by
-x, so that
+Newton's method with a line search on the forces, under the whole growth or, where that fails, in steps of growth.
+Linear systems are solved by GMRES, preconditioned with the small-strain factor, so that nothing is factorised anew:
+five to fifty solves with that factor make a Newton step, and forty to eighty an exact derivative. Forces
+r(x, push) = 0 have a symmetric derivative by x, so that
 
     dx = -r_x^(-1) r_push dpush,      and transposed     y -> -r_push^T r_x^(-1) y.
 """
@@ -25,34 +25,38 @@ type Values = NDArray[np.float64]
 type Load = NDArray[np.inexact]
 
 FORCES_LIMIT: Final = 1e-10
-"""Largest norm of the forces at equilibrium, relative to theirs before anything gives way."""
+"""Largest norm of the forces at equilibrium, relative to the norm before any displacement."""
 ROUNDING: Final = 1e-15
-"""Of forces that should vanish, relative to Hyperelasticity.force_scale: below it growth cannot be told from none."""
+"""Rounding error of forces that should vanish, relative to Hyperelasticity.force_scale.
+
+Growth with smaller forces cannot be told from no growth."""
 NEWTON_TOLERANCE: Final = 1e-3
-"""Relative residual of a Newton step's system: the next step removes the error."""
+"""Relative residual of a Newton step's system; it may be large, because the next step removes the error."""
 DERIVATIVE_TOLERANCE: Final = 1e-12
 NEWTON_STEPS: Final = 25
 KRYLOV_STEPS: Final = 100
-"""Of GMRES before it starts again."""
+"""Number of GMRES steps before a restart."""
 RESTARTS: Final = 3
-"""At a restart it looks at the residual itself, which may lag behind the one with the factor in front."""
+"""Largest number of GMRES cycles.
+
+GMRES checks the true residual at a restart; it may be larger than the preconditioned residual."""
 HALVINGS: Final = 6
-"""Of a Newton step, before the growth is taken in smaller steps."""
+"""Largest number of halvings of a Newton step, before the growth is applied in smaller steps."""
 DECREASE: Final = 1e-4
-"""Armijo's: share of the promised decrease that a step must bring."""
+"""Constant of Armijo's condition: share of the predicted decrease of the forces that a step must achieve."""
 LEAST_SHARE: Final = 1.0 / 16.0
-"""Smallest step of growth."""
+"""Smallest step in which growth is applied, as a share of the whole."""
 
 
 @dataclass(frozen=True, slots=True)
 class Equilibrium:
-    """A body at rest under its growth.
+    """Equilibrium of a body under its growth.
 
     Attributes:
-        body: the law.
-        push: lambda u at the lattice's corners, in Pa, shape (c,).
+        body: law of the body.
+        push: growth pressure lambda u at the lattice's corners, pascal, shape (c,).
         unknowns: free displacements and pressures in their units, shape (f + c,).
-        stress: deviatoric Cauchy stress of each tetrahedron, in Pa, shape (t, 9).
+        stress: deviatoric Cauchy stress of each tetrahedron, pascal, shape (t, 9).
     """
 
     body: Hyperelasticity
@@ -62,15 +66,15 @@ class Equilibrium:
 
     @property
     def displacement_m(self) -> Values:
-        """Displacement w at the lattice's corners, shape (c, 3)."""
+        """Displacement w at the lattice's corners, metres, shape (c, 3)."""
         elastic = self.body.elastic
         return np.asarray(elastic.at_corners @ self.unknowns[: len(elastic.free)]).reshape(-1, 3)
 
     def tangent(self, changes: Values) -> Values:
-        """Changes of the stress along changes of the push, shape (t, 9, k).
+        """Return the changes of the stress along changes of the push, pascal, shape (t, 9, k).
 
         Args:
-            changes: in Pa, shape (c, k).
+            changes: changes of the push, pascal, shape (c, k).
         """
         self.body.place(self.unknowns, self.push)
         system, by_push = self.body.curvature()
@@ -79,10 +83,10 @@ class Equilibrium:
         return np.asarray(by_unknowns @ moved + directly @ changes).reshape(-1, 9, changes.shape[1])
 
     def pull_back(self, by_stress: Values) -> Values:
-        """Derivatives by the push from those by the stress, shape (c,).
+        """Return derivatives by the push from those by the stress, shape (c,).
 
         Args:
-            by_stress: shape (t, 9).
+            by_stress: derivatives by the stress, shape (t, 9).
         """
         self.body.place(self.unknowns, self.push)
         system, by_push = self.body.curvature()
@@ -92,12 +96,12 @@ class Equilibrium:
 
 
 def equilibrium(body: Hyperelasticity, push: Values, load: Values | None = None) -> Equilibrium:
-    """Let a body come to rest.
+    """Find the equilibrium of a body.
 
     Args:
-        body: the law.
-        push: lambda u at the lattice's corners, in Pa, shape (c,).
-        load: further forces on free displacements, in newton, shape (f,).
+        body: law of the body.
+        push: growth pressure lambda u at the lattice's corners, pascal, shape (c,).
+        load: further forces on free displacements, newton, shape (f,); None for none.
 
     Raises:
         InputError: no equilibrium is found.
@@ -162,7 +166,10 @@ def _searched(
 
 
 def _solved(body: Hyperelasticity, system: sparse.csr_matrix, columns: Values) -> Values:
-    """Exact solutions for columns of loads, shape (f + c, k); two travel as one complex one, as in Elasticity."""
+    """Return exact solutions for columns of loads, shape (f + c, k).
+
+    Two loads are solved as one complex load, as in Elasticity.
+    """
     found = np.empty_like(columns)
     for first in range(0, columns.shape[1], 2):
         pair = columns[:, first : first + 2]
@@ -175,7 +182,7 @@ def _solved(body: Hyperelasticity, system: sparse.csr_matrix, columns: Values) -
 
 
 def _krylov(body: Hyperelasticity, system: sparse.csr_matrix, load: Load, tolerance: float) -> tuple[Load, bool]:
-    """GMRES with the small-strain factor in front, and whether it converged."""
+    """Return the solution by GMRES, preconditioned with the small-strain factor, and whether it converged."""
 
     def in_front(residual: Load) -> Load:
         real, imaginary = body.elastic.solutions(residual.real, residual.imag)

@@ -1,9 +1,10 @@
-"""Pressure slows invasion, at finite strain: the same coupling as mechanics.py with a neo-Hookean law behind it.
+"""Slowing of invasion by pressure at finite strain: the coupling of coupling.py with a neo-Hookean law.
 
     D = D_0 exp(-gamma sigma_vm),      sigma_vm of the Cauchy stress s sigma'(lambda u / s)
 
-sigma' is the stress of a body of the lattice's moduli G' (hyperelasticity.py) and s their scale. Unlike at small strain
-it is not proportional to lambda, so that a factor on gamma cannot stand for one on lambda, and s does not cancel.
+sigma' is the stress of a body with the lattice's moduli G' (hyperelasticity.py) and s their scale. Unlike at small
+strain, stress is not proportional to lambda, so that a factor on gamma is not equivalent to one on lambda, and s does
+not cancel.
 """
 
 from __future__ import annotations
@@ -24,13 +25,13 @@ type Values = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class FiniteStrain:
-    """A Coupling (solvers.growth.coupling) by finite elasticity.
+    """Coupling (solvers.growth.coupling) by finite elasticity.
 
     Attributes:
-        small: space, lattice, pressure and the factorised small-strain problem. `dataclasses.replace` it freely with
-            another pressure.
-        body: the law, on rank 0; None elsewhere.
-        latest: the last equilibrium by its push, since shift and tangent ask for the same one in turn.
+        small: space, lattice, pressure and the factorised small-strain problem; the pressure may be changed with
+            `dataclasses.replace`.
+        body: law of the body, on rank 0; None elsewhere.
+        latest: last equilibrium by the bytes of its push, kept since shift and tangent need the same one in turn.
     """
 
     small: Mechanics
@@ -51,10 +52,10 @@ class FiniteStrain:
         return -self.small.pressure.slowing_1_pa * self.stress_pa(density)
 
     def stress_pa(self, density: Values) -> Values:
-        """Von Mises stress at own control volumes, shape (n,). Collective.
+        """Return the von Mises stress at own control volumes, pascal, shape (n,). Collective.
 
         Args:
-            density: shape (n,).
+            density: density at own control volumes, shape (n,).
         """
         push = self._push(density)
 
@@ -94,10 +95,10 @@ class FiniteStrain:
         return np.asarray(small.space.volumes_m3 * (small.weights @ by_corners))
 
     def mass_effect(self, density: Values) -> MassEffect:
-        """How far the tumour pushes the tissue around it. Collective.
+        """Compute the displacement of the tissue around the tumour. Collective.
 
         Args:
-            density: shape (n,).
+            density: density at own control volumes, shape (n,).
         """
         push = self._push(density)
         displacement = self._from_root(lambda body: self._rest(body, push).displacement_m)
@@ -105,20 +106,20 @@ class FiniteStrain:
         return MassEffect(np.asarray(self.small.weights @ displacement), largest)
 
     def displacements_m(self, densities: Values) -> Values:
-        """The same by each of some densities, shape (p, n, 3). Collective.
+        """Return displacements at own control volumes by each of p densities, metres, shape (p, n, 3). Collective.
 
         Args:
-            densities: shape (p, n).
+            densities: densities at own control volumes, shape (p, n).
         """
         return np.stack([self.mass_effect(one).displacement_m for one in densities])
 
     def _push(self, density: Values) -> Values:
-        """What pushes, lambda u / s, at the lattice's corners, in Pa, shape (c,) or (c, k)."""
+        """Return the push lambda u / s at the lattice's corners, pascal, shape (c,) or (c, k)."""
         pressure = self.small.pressure
         return pressure.growth_pa / pressure.scale * self.small.deposited(density)
 
     def _rest(self, body: Hyperelasticity, push: Values) -> Equilibrium:
-        """Always from no displacement, so that it does not depend on what was asked before."""
+        """Return the equilibrium, found from no displacement, so that it does not depend on earlier calls."""
         key = push.tobytes()
         if key not in self.latest:
             found = equilibrium(body, push)
@@ -127,7 +128,7 @@ class FiniteStrain:
         return self.latest[key]
 
     def _from_root(self, compute: Callable[[Hyperelasticity], Values]) -> Values:
-        """What rank 0 computes, on every rank; all refuse what it refuses, since they would wait for ever."""
+        """Return rank 0's result on every rank; all raise its refusal, since the others would wait for ever."""
         found, error = None, None
         if self.body is not None:
             try:
@@ -143,7 +144,7 @@ class FiniteStrain:
 
 
 def finite_strain(small: Mechanics) -> FiniteStrain:
-    """The finite-strain coupling with what a small-strain one has. Collective.
+    """Return the finite-strain coupling with the space, lattice and pressure of a small-strain one. Collective.
 
     Args:
         small: space, lattice, pressure, Poisson's ratio and the factor.

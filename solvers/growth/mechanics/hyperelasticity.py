@@ -1,4 +1,4 @@
-"""A neo-Hookean body that grows: the finite-strain law, discretised as the small-strain one is.
+"""Growing neo-Hookean body: the finite-strain law, with the discretisation of the small-strain one.
 
 With F = 1 + grad w, J = det F and growth by the share phi of a volume, F = F_e F_g, F_g = (1 + phi)^(1/3) 1 (Rodriguez,
 Hoger and McCulloch 1994), elastic energy is stored per grown volume. w and p make stationary
@@ -7,8 +7,9 @@ Hoger and McCulloch 1994), elastic energy is stored per grown volume. w and p ma
 
     b = J^(-2/3) F F^T,   theta = ln(J / (1 + phi)),   phi = push / kappa,   kappa = Lame + 2 G'/3,   w = 0 at the skull
 
-with the push lambda u, in Pa. Eliminating p leaves kappa/2 theta^2, the usual isochoric-volumetric split. Only Lame's
-share of it goes through the pressure, as in elasticity.py, so that at w = 0 the second derivative is that system.
+with the push lambda u, in Pa. Eliminating p leaves kappa/2 theta^2, the usual isochoric-volumetric split. Only its part
+with Lame's modulus is written with the pressure, as in elasticity.py, so that at w = 0 the second derivative is the
+small-strain system.
 """
 
 from __future__ import annotations
@@ -31,27 +32,28 @@ type Values = NDArray[np.float64]
 type Indices = NDArray[np.int64]
 
 DEGREE: Final = 4
-"""Of the quadrature: exact for products of two strains, with two orders to spare for what the law curves."""
+"""Degree of the quadrature: exact for products of two strains, with two further orders for the law's nonlinearity."""
 REAL: Final = np.float64
-"""PETSc and DOLFINx's default are complex here; the logarithms of this law are not meant for complex numbers."""
+"""Scalar type of this law. PETSc and DOLFINx's default are complex here, for which its logarithms are not meant."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hyperelasticity:
-    """The law on a lattice's tetrahedra. Serial: one rank has all of it.
+    """Neo-Hookean law on a lattice's tetrahedra. Serial: one rank has all of it.
 
     Attributes:
-        elastic: the small-strain problem on the same mesh.
-        state: P2 displacement in m, P1 pressure and P1 push in Pa; what is evaluated below is evaluated here.
-        energy_slope: the energy's first derivative by the state.
-        energy_curve: its second.
-        stress: means of the deviatoric Cauchy stress over tetrahedra, nine components.
-        stress_slope: their derivatives by the state.
-        volume_ratio: J at quadrature points and vertices.
-        unknowns: where the state has free displacements, then pressures, in the order of Elasticity.system, (f + c,).
-        pushes: where it has the push, in the lattice's order, shape (c,).
-        units: of the unknowns, 1 m and Elasticity.unit, shape (f + c,).
-        components: where `stress` has each tetrahedron's, in the lattice's order, shape (9 t,).
+        elastic: small-strain problem on the same mesh.
+        state: P2 displacement in m, P1 pressure and P1 push in Pa, at which the forms below are evaluated.
+        energy_slope: first derivative of the energy by the state.
+        energy_curve: second derivative of the energy by the state.
+        stress: means of the deviatoric Cauchy stress over tetrahedra, nine components, pascal.
+        stress_slope: derivatives of `stress` by the state.
+        volume_ratio: volume ratio J at quadrature points and vertices.
+        unknowns: positions in the state of free displacements, then pressures, in the order of Elasticity.system, shape
+            (f + c,).
+        pushes: positions in the state of the push, in the lattice's order, shape (c,).
+        units: units of the unknowns, 1 m and Elasticity.unit, shape (f + c,).
+        components: positions in `stress` of each tetrahedron's components, in the lattice's order, shape (9 t,).
     """
 
     elastic: Elasticity
@@ -68,51 +70,54 @@ class Hyperelasticity:
 
     @property
     def force_scale(self) -> float:
-        """Norm of G' times a box's face at every unknown, in newton."""
+        """Norm of a vector with median G' times the area of a box's face at every unknown, newton."""
         storage_pa = float(np.median(self.elastic.modulus.x.array.real))
         edge_m = storage_pa / self.elastic.unit
         return float(storage_pa * edge_m**2 * np.sqrt(len(self.unknowns)))
 
     def place(self, unknowns: Values, push: Values) -> None:
-        """Set the state.
+        """Set the state at which the law is evaluated.
 
         Args:
-            unknowns: in their units, shape (f + c,).
-            push: lambda u at the lattice's corners, in Pa, shape (c,).
+            unknowns: free displacements and pressures in their units, shape (f + c,).
+            push: growth pressure lambda u at the lattice's corners, pascal, shape (c,).
         """
         self.state.x.array[self.unknowns] = self.units * unknowns
         self.state.x.array[self.pushes] = push
 
     def least_volume_ratio(self) -> float:
-        """Least J at quadrature points and vertices; not positive where tissue is turned inside out."""
+        """Return the least J at quadrature points and vertices; not positive where tissue is turned inside out."""
         domain = self.state.function_space.mesh
         cells = np.arange(domain.topology.index_map(domain.topology.dim).size_local, dtype=np.int32)
         return float(self.volume_ratio.eval(domain, cells).min())
 
     def forces(self) -> Values:
-        """The energy's derivative by the unknowns, zero at equilibrium, in newton and its like, shape (f + c,)."""
+        """Return the energy's derivative by the unknowns, zero at equilibrium, newton, shape (f + c,)."""
         return np.asarray(self.units * fem.assemble_vector(self.energy_slope).array[self.unknowns])
 
     def curvature(self) -> tuple[sparse.csr_matrix, sparse.csr_matrix]:
-        """Derivatives of the forces by unknowns, symmetric, and by the push, shapes (f + c, f + c) and (f + c, c)."""
+        """Return the forces' derivatives by unknowns (symmetric) and push, shapes (f + c, f + c) and (f + c, c)."""
         every = fem.assemble_matrix(self.energy_curve).to_scipy()
         units = sparse.diags(self.units)
         rows = sparse.csr_matrix(units @ every[self.unknowns])
         return sparse.csr_matrix(rows[:, self.unknowns] @ units), sparse.csr_matrix(rows[:, self.pushes])
 
     def stresses(self) -> Values:
-        """Mean deviatoric Cauchy stress of each tetrahedron over its first shape, in Pa, shape (t, 9)."""
+        """Return each tetrahedron's mean deviatoric Cauchy stress, pascal, shape (t, 9).
+
+        The mean is over its undeformed shape.
+        """
         return np.asarray(fem.assemble_vector(self.stress).array[self.components].reshape(-1, 9))
 
     def stress_slopes(self) -> tuple[sparse.csr_matrix, sparse.csr_matrix]:
-        """Its derivatives by unknowns and by the push, shapes (9 t, f + c) and (9 t, c)."""
+        """Return the derivatives of `stresses` by unknowns and by the push, shapes (9 t, f + c) and (9 t, c)."""
         every = fem.assemble_matrix(self.stress_slope).to_scipy()[self.components]
         by_unknowns = sparse.csr_matrix(every[:, self.unknowns] @ sparse.diags(self.units))
         return by_unknowns, sparse.csr_matrix(every[:, self.pushes])
 
 
 def hyperelasticity(elastic: Elasticity) -> Hyperelasticity:
-    """The law with the moduli of a small-strain problem, on this rank alone.
+    """Build the law with the moduli of a small-strain problem, on this rank alone.
 
     Args:
         elastic: mesh, moduli and Poisson's ratio.
@@ -169,9 +174,9 @@ def _law(state: fem.Function, modulus: fem.Function, poisson: float) -> tuple[An
 
 
 def _unknowns(elastic: Elasticity, states: fem.FunctionSpace) -> tuple[Indices, Indices]:
-    """Where a state has the unknowns of Elasticity.system, and the push at the lattice's corners.
+    """Return the positions in a state of the unknowns of Elasticity.system, and of the push at the lattice's corners.
 
-    A cell lists its ten displacements by node, then four pressures and four pushes, each as its own space would.
+    A cell lists its ten displacements by node, then four pressures and four pushes, each in the order of its own space.
     """
     cells = states.dofmap.list.astype(np.int64)
     nodes = elastic.displacements.dofmap.list.astype(np.int64)
@@ -184,7 +189,7 @@ def _unknowns(elastic: Elasticity, states: fem.FunctionSpace) -> tuple[Indices, 
 
 
 def _components(tensors: fem.FunctionSpace) -> Indices:
-    """Where nine constants of each tetrahedron are, in the lattice's order."""
+    """Return the positions of each tetrahedron's nine constants, in the lattice's order."""
     cells = tensors.mesh.topology.original_cell_index.astype(np.int64)
     found = np.empty(9 * len(cells), dtype=np.int64)
     found[9 * cells[:, None] + np.arange(9)] = tensors.dofmap.list

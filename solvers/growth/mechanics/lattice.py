@@ -1,7 +1,7 @@
-"""A coarse lattice of boxes over the head, on which the tumour's pressure is computed, and its way to control volumes.
+"""Coarse lattice of boxes over the head for the tumour's pressure, and interpolation from it to control volumes.
 
-Boxes are whole numbers of voxels, so that averages onto them are exact. Each is cut into Kuhn's six tetrahedra; all
-faces match. Coordinates run along the voxel axes from the outer corner of voxel (0, 0, 0), in metres.
+The edges of boxes are whole numbers of voxels, so that averages onto them are exact. Each box is cut into Kuhn's six
+tetrahedra; all faces match. Coordinates are along the voxel axes from the outer corner of voxel (0, 0, 0), in metres.
 """
 
 from __future__ import annotations
@@ -23,11 +23,12 @@ type Values = NDArray[np.float64]
 type Indices = NDArray[np.int64]
 
 EDGE_M: Final = mm_to_m(10.0)
-"""Default edge of a box; what it costs in accuracy is in decision 0052."""
+"""Default edge of a box, metres; decision 0052 has its effect on accuracy."""
 FARTHEST: Final = 2.0
-"""How many boxes a control volume may lie outside the lattice; at the skull, half a box is usual."""
+"""Largest distance of a control volume from the lattice, in box edges; at the skull, half a box is usual."""
 POPULATION_PA: Final = {"grey": 2378.0, "white": 2603.0, "csf": 300.0}
-"""Median storage moduli of 134 adults at 50 Hz (multifrequency atlas, NLI), and the usual stand-in for CSF."""
+"""Median storage moduli of 134 adults at 50 Hz (multifrequency atlas, NLI), and the usual substitute value for CSF,
+pascal."""
 
 CORNERS: Final = np.array(list(product((0, 1), repeat=3)), dtype=np.int64)
 """Offsets of a box's corners; corner (a, b, c) is number 4 a + 2 b + c."""
@@ -42,11 +43,11 @@ class Lattice:
     """Boxes of which at least half lies inside the skull.
 
     Attributes:
-        edges_m: of a box, shape (3,).
-        boxes: which of the grid's boxes belong to it, shape (a, b, c).
-        numbers: of each corner of the grid of boxes, -1 where no box touches it, shape (a + 1, b + 1, c + 1).
-        corners: of each box, shape (b, 8), in the order of CORNERS.
-        storage_pa: G' of each box, shape (b,).
+        edges_m: edges of a box, metres, shape (3,).
+        boxes: whether each of the grid's boxes belongs to the lattice, shape (a, b, c).
+        numbers: number of each corner of the grid of boxes, -1 where no box touches it, shape (a + 1, b + 1, c + 1).
+        corners: numbers of each box's corners, shape (b, 8), in the order of CORNERS.
+        storage_pa: storage modulus G' of each box, pascal, shape (b,).
     """
 
     edges_m: Values
@@ -62,24 +63,24 @@ class Lattice:
 
     @property
     def points_m(self) -> Values:
-        """Corners, shape (c, 3)."""
+        """Coordinates of the corners, metres, shape (c, 3)."""
         used = np.argwhere(self.numbers >= 0)
         return np.asarray(used * self.edges_m)
 
     @property
     def tetrahedra(self) -> Indices:
-        """Corners of each tetrahedron, six for each box in turn, shape (6 b, 4)."""
+        """Numbers of each tetrahedron's corners, six tetrahedra for each box in turn, shape (6 b, 4)."""
         return np.asarray(self.corners[:, KUHN].reshape(-1, 4))
 
     @property
     def volumes_m3(self) -> Values:
-        """Eighths of boxes around each corner, shape (c,)."""
+        """Volume around each corner, an eighth of each box that touches it, shape (c,)."""
         return np.asarray(np.bincount(self.corners.ravel()) * (np.prod(self.edges_m) / 8.0), dtype=np.float64)
 
     def corner_means(self) -> sparse.csr_matrix:
-        """From values of tetrahedra to means over the boxes around each corner, shape (c, 6 b).
+        """Return the map from values of tetrahedra to means over the boxes around each corner, shape (c, 6 b).
 
-        Over whole boxes, since Kuhn's tetrahedra alone would favour the diagonal.
+        The means are over whole boxes, since those over Kuhn's tetrahedra alone would favour the diagonal.
         """
         count = len(self.corners)
         rows = np.repeat(self.corners, 6, axis=0).ravel()
@@ -88,10 +89,12 @@ class Lattice:
         return sparse.csr_matrix((1.0 / (6.0 * around[rows]), (rows, columns)), shape=(self.size, 6 * count))
 
     def interpolation(self, points_m: Values) -> sparse.csr_matrix:
-        """Trilinear interpolation from corners to points, shape (n, c); beyond the lattice its nearest face's values.
+        """Return the trilinear interpolation from corners to points, shape (n, c).
+
+        Points beyond the lattice get the values on its nearest face.
 
         Args:
-            points_m: shape (n, 3), in the lattice's coordinates.
+            points_m: points in the lattice's coordinates, metres, shape (n, 3).
 
         Raises:
             InputError: a point lies far from all boxes.
@@ -118,13 +121,13 @@ class Lattice:
 
 
 def lattice(skull: NDArray[np.bool_], edges_m: Values, storage_pa: Values, edge_m: float = EDGE_M) -> Lattice:
-    """Cover the inside of the skull with boxes. Moduli are averaged as ln G' over the voxels inside.
+    """Cover the inside of the skull with boxes. A box's modulus is the mean of ln G' over its voxels inside.
 
     Args:
-        skull: what lies inside it, tissue and CSF, shape (i, j, k).
-        edges_m: voxel edges, shape (3,).
-        storage_pa: G', shape (i, j, k); read inside the skull only.
-        edge_m: of a box; rounded to whole voxels on each axis.
+        skull: voxels inside the skull, tissue and CSF, shape (i, j, k).
+        edges_m: voxel edges, metres, shape (3,).
+        storage_pa: storage modulus G', pascal, shape (i, j, k); read inside the skull only.
+        edge_m: edge of a box, metres; rounded to whole voxels on each axis.
 
     Raises:
         InputError: the skull is empty or thinner than a box, or a modulus is not positive and finite.
@@ -152,13 +155,13 @@ def lattice(skull: NDArray[np.bool_], edges_m: Values, storage_pa: Values, edge_
 
 
 def box_means(skull: NDArray[np.bool_], edges_m: Values, volume: Values, edge_m: float = EDGE_M) -> Values:
-    """Means over the voxels inside the skull of each of a lattice's boxes, in its order, shape (b,).
+    """Return means over each box's voxels inside the skull, in the lattice's order, shape (b,).
 
     Args:
-        skull: what lies inside it, shape (i, j, k).
-        edges_m: voxel edges, shape (3,).
-        volume: shape (i, j, k).
-        edge_m: of a box, as for lattice.
+        skull: voxels inside the skull, shape (i, j, k).
+        edges_m: voxel edges, metres, shape (3,).
+        volume: values to average, shape (i, j, k).
+        edge_m: edge of a box, metres, as in `lattice`.
     """
     counts = voxels_a_box(edges_m, edge_m)
     inside = _box_sums(skull.astype(np.float64), counts)
@@ -169,12 +172,14 @@ def box_means(skull: NDArray[np.bool_], edges_m: Values, volume: Values, edge_m:
 def storage_by_tissue(
     measured_pa: Values | None, tissues: NDArray[np.integer], population_pa: Mapping[int, float]
 ) -> Values:
-    """G' of every voxel: measured where there is a measurement, else its tissue's population value, shape (i, j, k).
+    """Return G' of every voxel, pascal, shape (i, j, k).
+
+    It is measured where there is a measurement, and the tissue's population value elsewhere.
 
     Args:
-        measured_pa: the patient's map, NaN where there is none; None without elastography.
+        measured_pa: patient's map of G', pascal, NaN where there is none; None without elastography.
         tissues: label of each voxel, shape (i, j, k).
-        population_pa: G' of each label (POPULATION_PA has the values of grey and white matter and CSF).
+        population_pa: modulus G' of each label, pascal (POPULATION_PA has the values of grey and white matter and CSF).
 
     Raises:
         InputError: a tissue that was not measured has no population value.
@@ -194,7 +199,7 @@ def storage_by_tissue(
 
 
 def demand_moduli(storage_pa: Values) -> None:
-    """Refuse what is no modulus.
+    """Refuse values that are no moduli.
 
     Raises:
         InputError: a value is not positive and finite.

@@ -1,9 +1,10 @@
-"""Gauss points on panels that know when doses were given: exact to rounding, whatever the time step.
+"""Gauss points on panels placed after the times of doses: exact to rounding, whatever the time step.
 
-After a dose exponentials start whose rates are known. Panels behind it first double in length, from 1/r of the fastest
-rate r, up to 4/r; when that one has decayed they go on doubling up to 4/r of the slowest. Twelve points then integrate
-the exponentials, and saturating functions of them, whose poles are at least pi/r away from the real axis. Panels hang
-on the doses and are cut, not moved, by the interval, so that intervals add up.
+After a dose exponentials start whose rates are known. Panels after it first double in length, from 1/r of the fastest
+rate r, up to 4/r; when that exponential has decayed they continue to double up to 4/r of the slowest rate. Twelve
+points then integrate the exponentials, and saturating functions of them, whose poles are at least pi/r away from the
+real axis. Panels are fixed by the doses, and an interval cuts but does not move them, so that integrals over intervals
+add up.
 """
 
 from __future__ import annotations
@@ -21,26 +22,26 @@ type Values = NDArray[np.float64]
 
 _POINTS, _WEIGHTS = np.polynomial.legendre.leggauss(12)
 _LONGEST: Final = 4.0
-"""Of a panel, in units of 1/r."""
+"""Longest panel, in units of 1/r."""
 _HALVINGS: Final = 20
-"""Of the panels towards a dose, where a saturating effect rises within a tiny part of 1/r."""
+"""Number of halvings of the panels towards a dose, where a saturating effect rises within a tiny part of 1/r."""
 _DECAYED: Final = 45.0
-"""In units of 1/r; exp(-45) is below rounding."""
+"""Time after which an exponential has decayed, in units of 1/r; exp(-45) is below rounding."""
 _GROWTH_S: Final = days_to_s(2.0)
-"""Longest panel without a drug: growth, a few per cent a day, is smooth on this scale."""
+"""Longest panel, seconds: growth, a few per cent a day, is smooth on this scale."""
 
 
 def panels(
     start_s: float, end_s: float, doses_s: Sequence[float], rates_1_s: Sequence[float], *, steep: bool = False
 ) -> Values:
-    """Edges of panels between two times, ascending, both included.
+    """Return the edges of panels between two times, ascending, seconds; both times are included.
 
     Args:
-        start_s: beginning.
-        end_s: end, later.
-        doses_s: times after which something decays.
-        rates_1_s: the rates at which.
-        steep: whether the function may rise within a millionth of 1/r behind a dose, as a saturating effect does.
+        start_s: beginning, seconds.
+        end_s: end, later than the beginning, seconds.
+        doses_s: times after which exponentials decay, seconds.
+        rates_1_s: rates of decay, 1/s.
+        steep: whether the function may rise within a millionth of 1/r after a dose, as a saturating effect does.
     """
     behind = _behind(max(rates_1_s), min(rates_1_s), steep)
     edges = np.add.outer(np.array([dose for dose in doses_s if dose < end_s]), behind).ravel()
@@ -61,10 +62,10 @@ def _behind(fast_1_s: float, slow_1_s: float, steep: bool) -> Values:  # noqa: F
 
 
 def gauss(edges: Values) -> tuple[Values, Values]:
-    """Points and weights of all panels, shape (12 panels,) each, ascending.
+    """Return the Gauss points and weights of all panels, shape (12 panels,) each, ascending.
 
     Args:
-        edges: ascending.
+        edges: edges of the panels, ascending.
     """
     half = 0.5 * np.diff(edges)[:, None]
     middle = 0.5 * (edges[1:] + edges[:-1])[:, None]
@@ -78,14 +79,14 @@ def cumulative(
     doses_s: Sequence[float],
     rates_1_s: Sequence[float],
 ) -> Values:
-    """Integral of a function from a start to each of the times, same shape.
+    """Return the integral of a function from a start to each of the times, in the shape of the times.
 
     Args:
-        rate: of times, any shape.
-        start_s: beginning.
-        times_s: not before it.
-        doses_s: times after which exponentials start.
-        rates_1_s: their rates.
+        rate: function of times of any shape.
+        start_s: beginning, seconds.
+        times_s: ends of the integrals, not before the beginning, seconds.
+        doses_s: times after which exponentials decay, seconds.
+        rates_1_s: rates of decay, 1/s.
     """
     total = np.zeros(times_s.size)
     for i, end_s in enumerate(times_s.ravel()):

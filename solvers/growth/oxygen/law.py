@@ -1,4 +1,4 @@
-"""Oxygen in a tumour, what a lack of it does to cells, and the numbers behind both.
+"""Constants of oxygen in a tumour, and the effect of its lack on cells.
 
 The level o is relative to well-perfused tissue, where o = 1. Proliferation is k g(o), and hypoxic cells die at the rate
 nu h(o):
@@ -23,23 +23,23 @@ from palpate.units import days_to_s, per_day_to_per_s
 type Values = NDArray[np.float64]
 
 STEEPNESS: Final = 4
-"""Exponent of h: from 80 % to 20 % of the death rate while the level doubles."""
+"""Exponent of h: the death rate falls from 80 % to 20 % of its largest value while the level doubles."""
 
 
 @dataclass(frozen=True, slots=True)
 class Oxygen:
-    """How tissue is supplied and what a lack does; o = 1 is some 38 mmHg.
+    """Supply of oxygen to tissue and the effect of its lack; o = 1 is about 38 mmHg.
 
     Attributes:
-        length_m: L = sqrt(D_o / r), from diffusivity and rate of supply: over it well-perfused tissue evens out its
-            oxygen. At capacity it is L sqrt(o_full), by default 0.16 mm, as far as cells live from vessels (Thomlinson
-            and Gray 1955).
-        at_capacity: o_full, the level of tissue that is full of living cells, far from any other.
-        half_proliferation: K, about the level at which proliferation is half of k.
-        half_death: o_h, the level at which half of nu is reached: by default 3.8 mmHg, the middle of the 2.5 to 5 mmHg
-            between which Ghaffarizadeh et al. (2018) let necrosis set in.
-        death_1_s: nu; 0.05 a day by default, a guess.
-        every_s: how often the level is renewed.
+        length_m: length L = sqrt(D_o / r), metres, from diffusivity and rate of supply, over which differences of
+            oxygen in well-perfused tissue decay. At capacity it is L sqrt(o_full), by default 0.16 mm, about the
+            distance from vessels within which cells live (Thomlinson and Gray 1955).
+        at_capacity: level o_full of tissue that is full of living cells, far from any other tissue.
+        half_proliferation: constant K, about the level at which proliferation is half of k.
+        half_death: level o_h at which the death rate is half of nu: by default 3.8 mmHg, the middle of the 2.5 to 5
+            mmHg between which necrosis sets in according to Ghaffarizadeh et al. (2018).
+        death_1_s: death rate nu without oxygen, 1/s; 0.05 a day by default, which is assumed, not measured.
+        every_s: time between renewals of the level, seconds.
     """
 
     length_m: float = 0.5e-3
@@ -74,17 +74,17 @@ class Oxygen:
 
     @property
     def demand(self) -> float:
-        """Consumption at capacity over supply, beta: o_full = 1 / (1 + beta)."""
+        """Ratio beta of consumption at capacity to supply: o_full = 1 / (1 + beta)."""
         return 1.0 / self.at_capacity - 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What cells make of a level of oxygen: rows ln g and ln h.
+    """Effect of a level of oxygen on cells.
 
     Attributes:
-        log_rates: ln g and ln h, shape (2, n).
-        slopes: their derivatives by o, shape (2, n).
+        log_rates: logarithms ln g and ln h, shape (2, n).
+        slopes: derivatives of ln g and ln h by o, shape (2, n).
     """
 
     log_rates: Values
@@ -92,11 +92,11 @@ class Response:
 
 
 def response(oxygen: Oxygen, level: Values) -> Response:
-    """Logarithms of g and h at a level.
+    """Return the logarithms of g and h at a level of oxygen.
 
     Args:
-        oxygen: K and o_h.
-        level: o, shape (n,).
+        oxygen: constants K and o_h.
+        level: level o, shape (n,).
     """
     half, power = oxygen.half_proliferation, (level / oxygen.half_death) ** STEEPNESS
     slowed = np.log1p(half) + np.log(level / (level + half))

@@ -1,4 +1,4 @@
-"""Death by hypoxia: a share 1 - s of the living becomes necrosis and keeps its space.
+"""Death by hypoxia: a share 1 - s of the living cells becomes necrosis and keeps its space.
 
 In v = u / c and c = 1 - n / theta (oxygen_supply.Tissue), with s = exp(-e):
 
@@ -20,17 +20,17 @@ from palpate.solvers.growth.oxygen.oxygen_supply import Tissue
 type Values = NDArray[np.float64]
 
 LEAST: Final = 1e-100
-"""Below this c does not fall. It is far below what rounds n to theta, and far above the smallest number."""
+"""Lower bound of c, far below the c at which n rounds to theta, and far above the smallest number."""
 
 
 @dataclass(frozen=True, slots=True)
 class Starvation:
-    """Death over some time.
+    """Death by hypoxia over some time.
 
     Attributes:
-        before: cells.
-        exponent: e = nu h(o) times the time, shape (n,).
-        capacity: theta.
+        before: cells before it.
+        exponent: exponent e = nu h(o) times the time, shape (n,).
+        capacity: largest density theta.
     """
 
     before: Tissue
@@ -38,17 +38,17 @@ class Starvation:
     capacity: float
 
     def after(self) -> Tissue:
-        """What is left."""
+        """Return the cells after it."""
         left = self._left()
         return Tissue(np.exp(-self.exponent) * self.before.occupied / left, self.before.room * left)
 
     def tangent(self, occupied: Values, log_room: Values, log_exponent: Values) -> tuple[Values, Values]:
-        """Changes of v' and ln c', shape (n, p) each.
+        """Return the changes of v' and ln c', shape (n, p) each.
 
         Args:
-            occupied: dv, shape (n, p).
-            log_room: d ln c, shape (n, p).
-            log_exponent: d ln e, shape (n, p).
+            occupied: changes dv, shape (n, p).
+            log_room: changes d ln c, shape (n, p).
+            log_exponent: changes d ln e, shape (n, p).
         """
         kept, died, narrowed, by_exponent = (one[:, None] for one in self._slopes())
         return (
@@ -57,7 +57,10 @@ class Starvation:
         )
 
     def pull_back(self, by_occupied: Values, by_log_room: Values) -> tuple[Values, Values]:
-        """Derivatives by v and by ln e from those by v' and ln c'; that by ln c stays as it is. Shape (n,) each."""
+        """Return derivatives by v and by ln e from those by v' and ln c', shape (n,) each.
+
+        The derivative by ln c equals that by ln c'.
+        """
         kept, died, narrowed, by_exponent = self._slopes()
         return (
             kept * by_occupied - narrowed * by_log_room,
@@ -71,7 +74,7 @@ class Starvation:
         return np.asarray(np.maximum(left, LEAST / self.before.room))
 
     def _slopes(self) -> tuple[Values, Values, Values, Values]:
-        """Of v' by v and by ln e; of -ln c' by v and by ln e."""
+        """Return derivatives of v' by v and by ln e, and of -ln c' by v and by ln e."""
         left, survival = self._left(), np.exp(-self.exponent)
         lost = survival * self.exponent * self.before.occupied / left
         after = survival * self.before.occupied / left

@@ -1,8 +1,8 @@
-"""Days between two renewals of oxygen: half of the deaths, growth and spreading at fixed rates, the other half.
+"""Step between two renewals of oxygen: half of the deaths, growth and spreading at fixed rates, the other half.
 
-Within them v = u / c obeys the model without necrosis, on control volumes M c, with conductances c_i S_ij c_j and with
+Within it v = u / c obeys the model without necrosis, on control volumes M c, with conductances c_i S_ij c_j and with
 k g c in the place of k: crowding is by u + n. Rates are those of the middle, extrapolated in the logarithm from this
-renewal and the last. Everything has its exact derivative: v by values, c by ln c, g and h by logarithms.
+renewal and the last. All derivatives are exact and are taken with respect to v, ln c, ln g and ln h.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ class Change:
     """Changes of cells along a block of directions.
 
     Attributes:
-        occupied: dv, shape (n, p).
-        log_room: d ln c, shape (n, p).
-        log_rates: of ln g and ln h at the last renewal, shape (2, n, p).
+        occupied: changes dv, shape (n, p).
+        log_room: changes d ln c, shape (n, p).
+        log_rates: changes of ln g and ln h at the last renewal, shape (2, n, p).
     """
 
     occupied: Values
@@ -40,12 +40,12 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Adjoint:
-    """Plain derivatives of a functional.
+    """Partial derivatives of a functional by each control volume's value, not divided by the volumes M.
 
     Attributes:
-        occupied: by v, shape (n,).
-        log_room: by ln c, shape (n,).
-        log_rates: by ln g and ln h of the last renewal, from intervals after the one it begins, shape (2, n).
+        occupied: derivatives by v, shape (n,).
+        log_room: derivatives by ln c, shape (n,).
+        log_rates: derivatives by ln g and ln h of the last renewal through later intervals than its own, shape (2, n).
     """
 
     occupied: Values
@@ -55,20 +55,21 @@ class Adjoint:
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """What happens between two renewals.
+    """Operations and intermediate results between two renewals of oxygen.
 
     Attributes:
-        cut: resections before it; None without.
-        fractions: those of its first instant, with v before each.
-        renewed: cells from which oxygen was taken, behind these.
-        supply: oxygen.
-        response: what cells make of it.
-        weight: of what is extrapolated: rates are (1 + weight) times these minus weight times the last.
-        opening: the first half of the deaths.
-        opened: cells after it.
-        diffusion: of v.
-        operations: on v, until the other half of the deaths.
-        densities: v before each operation, if they are kept, and behind the last.
+        cut: resections at its first instant; None without any.
+        fractions: fractions of radiotherapy at its first instant, with v before each.
+        renewed: cells after these, from which oxygen was computed.
+        supply: level of oxygen.
+        response: effect of this level on cells.
+        weight: weight w of the extrapolation: the logarithms of the rates are (1 + w) times these minus w times the
+            last.
+        opening: first half of the deaths.
+        opened: cells after the first half of the deaths.
+        diffusion: diffusion of v.
+        operations: operations on v until the second half of the deaths.
+        densities: v before each operation, if they are kept, and after the last.
     """
 
     cut: Resect | None
@@ -84,20 +85,23 @@ class Interval:
     densities: list[Values]
 
     def closing(self) -> Starvation:
-        """The other half of the deaths, once v is known at the end."""
+        """Return the second half of the deaths; needs v at the end."""
         return replace(self.opening, before=replace(self.opened, occupied=self.densities[-1]))
 
     def pressing(self) -> Values:
-        """Density by which a coupling is pushed, u + n, shape (n,)."""
+        """Return the density u + n that exerts pressure in a coupling, shape (n,)."""
         return self.renewed.living + self.renewed.necrosis(self.opening.capacity)
 
     def tangents(self, changes: list[Change], parts: list[Directions], coupling: Coupling | None) -> list[Change]:
         """Move v to the end, and changes along with it. Collective.
 
         Args:
-            changes: at the beginning, before cut and fractions, of each block.
-            parts: the blocks.
-            coupling: of D; None for none.
+            changes: changes of each block at the beginning, before cut and fractions.
+            parts: blocks of directions.
+            coupling: coupling of D with the density; None for none.
+
+        Returns:
+            Changes of each block at the end.
         """
         opened = [self._opened(one, part, coupling) for one, part in zip(changes, parts, strict=True)]
         values, moved = self.opened.occupied, [one.occupied for one, _, _ in opened]
@@ -111,7 +115,7 @@ class Interval:
         return closed
 
     def _opened(self, change: Change, part: Directions, coupling: Coupling | None) -> tuple[Change, Directions, Values]:
-        """Change behind the first half of the deaths, directions within the interval, change of ln h."""
+        """Return the change after the first half of the deaths, the interval's directions, and the change of ln h."""
         occupied, log_room = change.occupied, change.log_room
         if self.cut is not None:
             kept = self.cut.kept[:, None]
@@ -137,13 +141,13 @@ class Interval:
         return Change(occupied, log_room, log_rates), by, ahead[1]
 
     def pull_back(self, after: Adjoint, coupling: Coupling | None, total: Sums, by_diffusivity: Values) -> Adjoint:
-        """The adjoint before cut and fractions from that at the end. Collective.
+        """Return the adjoint before cut and fractions from that at the end. Collective.
 
         Args:
-            after: at the end.
-            coupling: of D; None for none.
-            total: gains what the tumour's other parameters get.
-            by_diffusivity: gains the derivative by ln D, shape (n,).
+            after: adjoint at the end.
+            coupling: coupling of D with the density; None for none.
+            total: sums to which the derivatives by the tumour's other parameters are added in place.
+            by_diffusivity: derivative by ln D, shape (n,), to which this interval's is added in place.
         """
         by_v, by_death = self.closing().pull_back(after.occupied, after.log_room)
         volumes, courses = self.diffusion.space.volumes_m3, len(total.log_sensitivities)

@@ -1,10 +1,10 @@
-"""Growth that oxygen limits: hypoxia slows proliferation and kills, and the dead keep their space.
+"""Growth limited by oxygen: hypoxia slows proliferation and kills cells, and dead cells keep their space.
 
     u_t = div(D c^2 grad (u / c)) + k g(o) u (1 - (u + n) / theta) - treatment - nu h(o) u,      c = 1 - n / theta,
     n_t = nu h(o) u,
 
-with o of oxygen_supply. Cells spread through what is not necrotic; without necrosis this is D grad u. On the graph
-0 <= u, 0 <= n and u + n <= theta hold for every step, n falls by resection only, and deaths keep u + n.
+with o of oxygen_supply. Cells spread through tissue that is not necrotic; without necrosis this is D grad u. On the
+graph 0 <= u, 0 <= n and u + n <= theta hold for every step, n falls by resection only, and deaths keep u + n.
 Derivatives are of exactly this scheme.
 """
 
@@ -30,17 +30,18 @@ type Values = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class LimitedTrajectory:
-    """A forecast.
+    """Result of a forecast.
 
     Attributes:
         states: living density u at each observation, shape (n,) each.
-        necrosis: n at each observation, shape (n,) each.
+        necrosis: density n of necrosis at each observation, shape (n,) each.
         beginning: cells at the beginning.
-        intervals: what derivatives need, with whether each begins with an observation; empty if it was not kept.
-        parameters: of the tumour.
-        extremes: least and largest u / (1 - n / theta) of all times and ranks.
-        levels: least and largest level of oxygen.
-        products: products with a matrix that it took.
+        intervals: intermediate results for derivatives, with whether each interval begins with an observation; empty if
+            they were not kept.
+        parameters: parameters of the tumour.
+        extremes: least and largest u / (1 - n / theta) over all times and ranks.
+        levels: least and largest level of oxygen over all times and ranks.
+        products: number of products with a matrix.
     """
 
     states: tuple[Values, ...]
@@ -55,12 +56,12 @@ class LimitedTrajectory:
 
 @dataclass(frozen=True, slots=True)
 class OxygenLimitedGrowth:
-    """A growth model whose tumour needs oxygen, with that model's interface.
+    """Growth model of a tumour that needs oxygen, with the interface of GrowthModel.
 
     Attributes:
-        growth: surroundings, treatment and observations. Its coupling, if any, is pushed by u + n and is renewed with
-            the oxygen, whatever its own interval.
-        oxygen: supply, and what a lack of it does; renewed also at observations and resections.
+        growth: space, treatment and observations. Its coupling, if any, takes the density u + n and is renewed with the
+            oxygen, whatever its own interval.
+        oxygen: supply of oxygen and effect of its lack; the level is renewed also at observations and resections.
     """
 
     growth: GrowthModel
@@ -69,13 +70,14 @@ class OxygenLimitedGrowth:
     def forecast(
         self, parameters: Parameters, density: Values, necrosis: Values | None = None, *, keep: bool = False
     ) -> LimitedTrajectory:
-        """Run forward. Collective.
+        """Run the model forward. Collective.
 
         Args:
-            parameters: of the tumour; ln k is that of well-supplied cells.
-            density: u at the beginning, in 0..theta, shape (n,).
-            necrosis: n at the beginning, u + n in 0..theta, shape (n,); None for none.
-            keep: whether to keep what `gradient` needs, a field for each step and some for each renewal.
+            parameters: parameters of the tumour; ln k is that of well-supplied cells.
+            density: living density u at the beginning, in 0..theta, shape (n,).
+            necrosis: density n of necrosis at the beginning, u + n in 0..theta, shape (n,); None for none.
+            keep: whether to keep the intermediate results that `gradient` needs, a field for each step and some for
+                each renewal.
 
         Raises:
             InputError: there is no living tumour, or cells exceed the capacity; an event outside the forecast.
@@ -110,16 +112,16 @@ class OxygenLimitedGrowth:
         directions: Sequence[Directions],
         necrosis: Values | None = None,
     ) -> tuple[tuple[Values, ...], tuple[Values, ...], tuple[Values, ...]]:
-        """Living densities at the observations, their changes along directions, and those of n. Collective.
+        """Return living densities at the observations, their changes along directions, and those of n. Collective.
 
         Args:
-            parameters: of the tumour.
-            density: u at the beginning, shape (n,).
-            directions: in blocks, as for GrowthModel.tangents.
-            necrosis: n at the beginning, shape (n,); None for none.
+            parameters: parameters of the tumour.
+            density: living density u at the beginning, shape (n,).
+            directions: directions in blocks, as in GrowthModel.tangents.
+            necrosis: density n of necrosis at the beginning, shape (n,); None for none.
 
         Returns:
-            Of every observation u, shape (n,), and changes of u and of n in the directions' order, shape (n, p) each.
+            For each observation u, shape (n,), and changes of u and of n in the directions' order, shape (n, p) each.
         """
         run = Run(self.growth, self.oxygen, parameters, density, necrosis)
         parts = [part for one in directions for part in one.parts(COLUMNS)]
@@ -143,12 +145,13 @@ class OxygenLimitedGrowth:
         sources: Sequence[Values],
         necrosis_sources: Sequence[Values] | None = None,
     ) -> Derivative:
-        """The gradient of a functional of the observed states, by the initial necrosis as well. Collective.
+        """Return the gradient of a functional of the observed states, by the initial necrosis as well. Collective.
 
         Args:
-            trajectory: of forecast(..., keep=True).
-            sources: the functional's derivative by the living density of every observation, shape (n,) each.
-            necrosis_sources: its derivative by n; None if it does not depend on n.
+            trajectory: result of forecast(..., keep=True).
+            sources: derivative of the functional by the living density at each observation, shape (n,) each.
+            necrosis_sources: derivative of the functional by n at each observation, shape (n,) each; None if it does
+                not depend on n.
         """
         if not trajectory.intervals:
             raise ValueError("the trajectory was not kept; forecast with keep=True")
@@ -179,11 +182,11 @@ class OxygenLimitedGrowth:
         return replace(found, necrosis=-by_log_room / (growth.capacity * c))
 
     def level(self, density: Values, necrosis: Values | None = None) -> Values:
-        """Oxygen that cells leave, relative to well-perfused tissue, without cavities, shape (n,). Collective.
+        """Return the level of oxygen relative to well-perfused tissue, without cavities, shape (n,). Collective.
 
         Args:
-            density: u, shape (n,).
-            necrosis: n, shape (n,); None for none.
+            density: living density u, shape (n,).
+            necrosis: density n of necrosis, shape (n,); None for none.
         """
         space = self.growth.space
         passable = np.ones(space.size, dtype=np.bool_)

@@ -1,4 +1,4 @@
-"""One pass of growth that oxygen limits: from renewal to renewal, with bounds that are looked at on the way."""
+"""Pass of growth limited by oxygen through a timeline, from renewal to renewal, with a check of bounds."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ from palpate.solvers.growth.treatment.treatment import Fraction
 type Values = NDArray[np.float64]
 
 LEAST_ROOM: Final = 1e-12
-"""What complete necrosis leaves, since v = u / c."""
+"""Least c at the beginning, reached where necrosis is complete; v = u / c needs c > 0."""
 STORED: Final = 1e-6
-"""By how much u + n may exceed theta at the beginning: maps are stored in single precision."""
+"""Largest excess of u + n over theta at the beginning, relative to theta: maps are stored in single precision."""
 MOST_AHEAD: Final = 1.0
-"""Largest weight of extrapolation: renewals may follow each other unevenly."""
+"""Largest weight of the extrapolation, which unevenly spaced renewals would otherwise make large."""
 SOLVED: Final = 1e-9
-"""How far oxygen may exceed one: lengths much beyond the voxels' make the system ill-conditioned."""
+"""Largest excess of oxygen over one: lengths L much larger than voxels make the system ill-conditioned."""
 OCCUPIED: Final = "v"
 LEVEL: Final = "oxygen"
 _LEFT: Final = "share of c that deaths leave"
@@ -43,12 +43,12 @@ _CHECKED: Final = (OCCUPIED, LEVEL, _LEFT, _MOVED)
 
 
 def beginning(growth: GrowthModel, density: Values, necrosis: Values | None) -> Tissue:
-    """Cells in the terms of the scheme. Collective.
+    """Convert densities to the variables of the scheme, v and c. Collective.
 
     Args:
         growth: space and capacity.
-        density: u, shape (n,).
-        necrosis: n, shape (n,); None for none.
+        density: living density u, shape (n,).
+        necrosis: density n of necrosis, shape (n,); None for none.
 
     Raises:
         InputError: cells are fewer than none or more than fit.
@@ -69,28 +69,28 @@ def beginning(growth: GrowthModel, density: Values, necrosis: Values | None) -> 
 
 
 class Bounds:
-    """Least and largest of what has been seen on this rank, by name."""
+    """Least and largest values seen on this rank, by name."""
 
     def __init__(self) -> None:
         self._low, self._high = dict.fromkeys(_CHECKED, np.inf), dict.fromkeys(_CHECKED, -np.inf)
 
     def see(self, name: str, values: Values) -> None:
-        """Look at values.
+        """Include values in the extremes of a name.
 
         Args:
-            name: one of those that are checked.
-            values: shape (n,).
+            name: name of a quantity that is checked.
+            values: values of it, shape (n,).
         """
         self._low[name] = float(values.min(initial=self._low[name]))
         self._high[name] = float(values.max(initial=self._high[name]))
 
     def death(self, before: Tissue, after: Tissue, capacity: float) -> None:
-        """Look at what deaths do: v, the share of c that stays, and how far u + n moves.
+        """Include the effect of deaths: v, the remaining share of c, and the change of u + n.
 
         Args:
-            before: cells.
-            after: cells.
-            capacity: theta.
+            before: cells before the deaths.
+            after: cells after the deaths.
+            capacity: largest density theta.
         """
         self.see(OCCUPIED, after.occupied)
         self.see(_LEFT, after.room / before.room)
@@ -98,14 +98,15 @@ class Bounds:
         self.see(_MOVED, moved / capacity)
 
     def checked(self, space: Space, capacity: float) -> tuple[tuple[float, float], tuple[float, float]]:
-        """Extremes of u / c and of oxygen over all ranks; the scheme is wrong if they leave their bounds. Collective.
+        """Return the extremes of u / c and of oxygen over all ranks, and refuse those out of bounds. Collective.
 
         Args:
             space: control volumes.
-            capacity: theta.
+            capacity: largest density theta.
 
         Raises:
-            RuntimeError: they do, or necrosis fell, or deaths moved u + n.
+            RuntimeError: an extreme is out of bounds, necrosis fell, or deaths changed u + n, so that the scheme is
+            wrong.
         """
         comm = space.halo.comm
         low = {name: float(comm.allreduce(value, op=MPI.MIN)) for name, value in self._low.items()}
@@ -123,14 +124,14 @@ class Bounds:
 
 @dataclass(slots=True)
 class _Last:
-    """The renewal before."""
+    """Values of the previous renewal."""
 
     log_rates: Values
     duration_s: float
 
 
 class Run:
-    """One pass through the timeline, during which the caller moves v through every interval."""
+    """Pass through the timeline, during which the caller moves v through every interval."""
 
     def __init__(
         self, growth: GrowthModel, oxygen: Oxygen, parameters: Parameters, density: Values, necrosis: Values | None
@@ -147,7 +148,7 @@ class Run:
         self.groups = _groups(timeline(growth.treatment, growth.observations_s, growth.step_s, oxygen.every_s))
 
     def change(self, part: Directions) -> Change:
-        """Changes at the beginning."""
+        """Return the changes of cells at the beginning along a block of directions."""
         v, c = self.tissue.occupied[:, None], self.tissue.room[:, None]
         log_room = np.zeros_like(part.density)
         if part.necrosis is not None:
@@ -155,7 +156,11 @@ class Run:
         return Change(part.density / c - v * log_room, log_room, np.zeros((2, *part.density.shape)))
 
     def begun(self, stops: Sequence[Stop], duration_s: float) -> Interval:
-        """Resections, fractions, the renewal, the first half of the deaths, and what follows until the next."""
+        """Begin an interval.
+
+        Apply resections and fractions, renew oxygen, apply the first half of the deaths, and prepare the operations
+        until the next renewal.
+        """
         growth, oxygen = self._growth, self._oxygen
         cut = self._cut(stops[0])
         fractions = []
@@ -201,16 +206,16 @@ class Run:
         )
 
     def end(self, interval: Interval) -> None:
-        """The other half of the deaths."""
+        """Apply the second half of the deaths."""
         closing = interval.closing()
         self._died(closing, closing.after())
 
     def checked(self) -> tuple[tuple[float, float], tuple[float, float]]:
-        """See Bounds. Collective."""
+        """Return the extremes of u / c and of oxygen, see Bounds. Collective."""
         return self.bounds.checked(self._growth.space, self._growth.capacity)
 
     def _cut(self, stop: Stop) -> Resect | None:
-        """Take out what is resected, living and dead."""
+        """Remove living and dead cells of the resected region."""
         if not stop.resections:
             return None
         for resection in stop.resections:
@@ -241,7 +246,10 @@ class Run:
 
 
 def _groups(stops: Sequence[Stop]) -> tuple[tuple[tuple[Stop, ...], float], ...]:
-    """Stops from one renewal to the next, and how long that is; observations renew too, so that n is known there."""
+    """Return the stops from one renewal to the next and their duration.
+
+    Observations renew too, so that n is known there.
+    """
     begins = [number for number, stop in enumerate(stops) if stop.renewed or stop.observed]
     found = []
     for first, after in pairwise([*begins, len(stops)]):

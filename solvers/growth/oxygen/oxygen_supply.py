@@ -1,8 +1,8 @@
-"""The level of oxygen on which supply, consumption and diffusion agree.
+"""Level of oxygen at which supply, consumption and diffusion are in balance.
 
     -L^2 div grad o = c (1 - o) - beta (u / theta) o,      no flux at skull, CSF and cavity
 
-c = 1 - n / theta is the share of tissue that is not necrotic: vessels perish with the rest, and dead tissue does not
+c = 1 - n / theta is the share of tissue that is not necrotic: vessels are lost with the cells, and dead tissue does not
 consume. On the graph of the space this is A o = M c with A = L^2 (diagonal - S) + M (c + beta u / theta), symmetric and
 diagonally dominant, with A 1 >= M c and, since u <= theta c, A o_full <= M c. Where S >= 0, A is an M-matrix and
 therefore o_full <= o <= 1.
@@ -26,13 +26,13 @@ type Values = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Tissue:
-    """Living and dead cells, as what they leave free and how much of that is taken.
+    """Living and dead cells in the variables of the scheme: space without necrosis, and density of living cells in it.
 
-    In these terms bounds are boxes, 0 <= v <= theta and 0 < c <= 1, and stay exact however little room is left.
+    In these variables the bounds are intervals, 0 <= v <= theta and 0 < c <= 1, and stay exact however small c is.
 
     Attributes:
-        occupied: v = u / c, density of living cells in what is not necrotic, shape (n,).
-        room: c = 1 - n / theta, shape (n,).
+        occupied: density v = u / c of living cells in tissue that is not necrotic, shape (n,).
+        room: share c = 1 - n / theta of tissue that is not necrotic, shape (n,).
     """
 
     occupied: Values
@@ -40,29 +40,29 @@ class Tissue:
 
     @property
     def living(self) -> Values:
-        """u, shape (n,)."""
+        """Density u of living cells, shape (n,)."""
         return self.room * self.occupied
 
     def necrosis(self, capacity: float) -> Values:
-        """n, shape (n,).
+        """Return the density n of necrosis, shape (n,).
 
         Args:
-            capacity: theta.
+            capacity: largest density theta.
         """
         return capacity * (1.0 - self.room)
 
 
 @dataclass(frozen=True, slots=True)
 class Vessels:
-    """What the level depends on besides cells.
+    """Quantities besides cells on which the level of oxygen depends.
 
     Attributes:
         space: control volumes.
-        oxygen: L and beta.
-        exchange_m3: L^2 S between neighbours that no cavity separates, shape (n, n + ghosts).
-        losses_m3: its sums over neighbours, shape (n,).
-        capacity: theta.
-        work: counts products.
+        oxygen: constants L and beta.
+        exchange_m3: exchange L^2 S between neighbours that no cavity separates, shape (n, n + ghosts).
+        losses_m3: sums of the exchange over neighbours, shape (n,).
+        capacity: largest density theta.
+        work: counter of products.
     """
 
     space: Space
@@ -73,10 +73,10 @@ class Vessels:
     work: Work
 
     def supply(self, tissue: Tissue) -> Supply:
-        """The level for living and dead cells. Collective.
+        """Compute the level of oxygen for living and dead cells. Collective.
 
         Args:
-            tissue: cells.
+            tissue: living and dead cells.
         """
         volumes, consumed = self.space.volumes_m3, self.oxygen.demand * tissue.living / self.capacity
         diagonal = self.losses_m3 + volumes * (tissue.room + consumed)
@@ -84,11 +84,11 @@ class Vessels:
         return Supply(self, diagonal, level)
 
     def solve(self, diagonal: Values, right: Values) -> Values:
-        """A^-1 b, of the shape of b. Collective.
+        """Return A^-1 b, of the shape of b. Collective.
 
         Args:
-            diagonal: of A, shape (n,).
-            right: b, shape (n,) or (n, p).
+            diagonal: diagonal of A, shape (n,).
+            right: right-hand sides b, shape (n,) or (n, p).
         """
 
         def multiply(x: Values) -> Values:
@@ -101,12 +101,12 @@ class Vessels:
 
 @dataclass(frozen=True, slots=True)
 class Supply:
-    """A level of oxygen and its derivatives.
+    """Level of oxygen and its derivatives.
 
     Attributes:
-        vessels: what it depends on besides cells.
-        diagonal: of A, shape (n,).
-        level: o, shape (n,).
+        vessels: quantities besides cells on which the level depends.
+        diagonal: diagonal of A, shape (n,).
+        level: level o, shape (n,).
     """
 
     vessels: Vessels
@@ -114,23 +114,23 @@ class Supply:
     level: Values
 
     def tangent(self, living: Values, room: Values) -> Values:
-        """Changes of o, A do = M (1 - o) dc - M beta o du / theta, shape (n, p). Collective.
+        """Return changes of o, A do = M (1 - o) dc - M beta o du / theta, shape (n, p). Collective.
 
         Args:
-            living: du, shape (n, p).
-            room: dc, shape (n, p).
+            living: changes du, shape (n, p).
+            room: changes dc, shape (n, p).
         """
         gained, lost = self._by_cells()
         return self.vessels.solve(self.diagonal, gained[:, None] * room - lost[:, None] * living)
 
     def pull_back(self, by_level: Values) -> tuple[Values, Values]:
-        """Derivatives by u and by c from those by o, shape (n,) each. Collective."""
+        """Return derivatives by u and by c from those by o, shape (n,) each. Collective."""
         adjoint = self.vessels.solve(self.diagonal, by_level)
         gained, lost = self._by_cells()
         return -lost * adjoint, gained * adjoint
 
     def _by_cells(self) -> tuple[Values, Values]:
-        """What the right-hand side gains by c and loses by u."""
+        """Return the derivative of the right-hand side by c, and minus that by u."""
         volumes, demand = self.vessels.space.volumes_m3, self.vessels.oxygen.demand / self.vessels.capacity
         return volumes * (1.0 - self.level), volumes * demand * self.level
 
@@ -140,10 +140,10 @@ def vessels(space: Space, oxygen: Oxygen, passable: NDArray[np.bool_], capacity:
 
     Args:
         space: control volumes.
-        oxygen: L and beta.
-        passable: False in a cavity, whose walls let nothing through, shape (n,).
-        capacity: theta.
-        work: counts products.
+        oxygen: constants L and beta.
+        passable: whether a control volume is outside of cavities, whose walls let nothing through, shape (n,).
+        capacity: largest density theta.
+        work: counter of products.
     """
     whole = space.halo.extended(passable.astype(np.float64))
     between = sparse.diags_array(oxygen.length_m**2 * whole[: space.size]) @ space.conductances_m

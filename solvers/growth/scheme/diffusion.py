@@ -1,4 +1,4 @@
-"""One diffusion step, its derivative along a direction, and the transpose of that (see stages and space).
+"""Diffusion step, its derivative along a direction, and the transpose of this derivative (see stages and space).
 
 P = 1 - L / q with (L u)_i = sum_j a_i S_ij a_j (u_i - u_j) / M_i is self-adjoint in the inner product with weights M,
 so that adjoint states divided by M obey the forward recurrence. With W_ij = M_i P_ij off the diagonal,
@@ -22,16 +22,18 @@ from palpate.solvers.growth.space.space import Space
 type Values = NDArray[np.float64]
 
 _RATES_AN_OCTAVE = 4
-"""q comes in such steps, so that it and the number of stages are constant where derivatives are taken."""
+"""Number of values of q in each octave. The scale has steps so that q and the number of stages are constant where
+derivatives are taken."""
 
 
 _TINY = 1e-85
-"""Against this, what is below 1e-101 rounds to zero. Tails fall by orders of magnitude from voxel to voxel; processors
-take a hundred times as long for products of theirs that are below the smallest normal number, 1e-308."""
+"""Number whose addition and subtraction rounds values below 1e-101 to zero. Tails of the density fall by orders of
+magnitude from voxel to voxel, and processors take a hundred times as long for products below the smallest normal
+number, 1e-308."""
 
 
 def without_tails(values: Values) -> Values:
-    """The same array, with numbers below 1e-101 replaced by zero in place."""
+    """Replace values below 1e-101 by zero in place, and return the array."""
     values += _TINY
     values -= _TINY
     return values
@@ -39,10 +41,10 @@ def without_tails(values: Values) -> Values:
 
 @dataclass(slots=True)
 class Work:
-    """What was computed so far.
+    """Counter of the work of a run.
 
     Attributes:
-        products: products of P and a vector or block of vectors.
+        products: number of products of a matrix and a vector or block of vectors.
     """
 
     products: int = 0
@@ -54,10 +56,10 @@ class Diffusion:
 
     Attributes:
         space: control volumes.
-        transition: P, shape (n, n + ghosts).
-        rate_1_s: q.
-        tolerance: of stage_weights.
-        work: counts products.
+        transition: matrix P, shape (n, n + ghosts).
+        rate_1_s: rate q.
+        tolerance: tolerance of stage_weights.
+        work: counter of products.
     """
 
     space: Space
@@ -67,17 +69,18 @@ class Diffusion:
     work: Work = field(default_factory=Work)
 
     def multiply(self, values: Values) -> Values:
-        """P x, of the shape of x, (n,) or (n, p). Collective."""
+        """Return P x, of the shape of x, (n,) or (n, p). Collective."""
         self.work.products += 1
         return np.asarray(self.transition @ self.space.halo.extended(values))
 
     def within(self, room: Values) -> Diffusion:
-        """The same where a share of each control volume is left: volumes c_i M_i, conductances c_i c_j. Collective.
+        """Return the diffusion through a share c of each control volume. Collective.
 
-        Off the diagonal P_ij becomes P_ij c_j, which needs no division by what may be small, and q stays sufficient.
+        Volumes become c_i M_i and conductances get the factor c_i c_j. Off the diagonal P_ij becomes P_ij c_j, which
+        needs no division by small numbers, and q stays sufficient.
 
         Args:
-            room: c in (0, 1], shape (n,).
+            room: share c in (0, 1], shape (n,).
         """
         known = self.transition
         narrowed = sparse.csr_matrix(
@@ -89,15 +92,15 @@ class Diffusion:
         return replace(self, space=space, transition=sparse.csr_matrix(narrowed + rest))
 
     def weights(self, duration_s: float) -> tuple[float, ...]:
-        """w_0..w_m of a step."""
+        """Return w_0..w_m of a step."""
         return stage_weights(self.rate_1_s * duration_s, self.tolerance)
 
     def step(self, density: Values, duration_s: float) -> Values:
-        """sum_k w_k P^k u, shape (n,). Collective.
+        """Return the density after a step, sum_k w_k P^k u, shape (n,). Collective.
 
         Args:
-            density: u, shape (n,).
-            duration_s: of the step.
+            density: density u before the step, shape (n,).
+            duration_s: duration of the step, seconds.
         """
         weights = self.weights(duration_s)
         total, stage, share = weights[0] * density, density, np.empty_like(density)
@@ -107,12 +110,12 @@ class Diffusion:
         return without_tails(total)
 
     def stages(self, density: Values, duration_s: float, moments: Moments | None = None) -> tuple[Values, Values]:
-        """The step's result, shape (n,), and x_0..x_m, x_k = P^k u, shape (m + 1, n). Collective.
+        """Return the step's result, shape (n,), and its stages x_k = P^k u, k = 0..m, shape (m + 1, n). Collective.
 
         Args:
-            density: u, shape (n,).
-            duration_s: of the step.
-            moments: in whose memory x_0..x_m lie, until it is used again; None for new memory.
+            density: density u before the step, shape (n,).
+            duration_s: duration of the step, seconds.
+            moments: object whose memory holds the stages until it is used again; None for new memory.
         """
         weights = self.weights(duration_s)
         stages = np.empty((len(weights), self.space.size)) if moments is None else moments.memory(len(weights))
@@ -131,15 +134,15 @@ class Diffusion:
         duration_s: float,
         log_volumes: Values | None = None,
     ) -> Values:
-        """Derivatives of the step's result along a block of directions, shape (n, p). Collective.
+        """Return derivatives of the step's result along a block of directions, shape (n, p). Collective.
 
         Args:
-            stages: x_0..x_m.
-            change: of u, shape (n, p).
-            log_change: d, of ln D, shape (n, p); None where D stays.
-            duration_s: of the step.
-            log_volumes: of ln M, shape (n, p), only together with d; None where M stays. It adds log_volumes (x - P x)
-                to dP x, since M divides the rows of L.
+            stages: stages x_0..x_m, shape (m + 1, n).
+            change: changes of u, shape (n, p).
+            log_change: changes d of ln D, shape (n, p); None if D does not change.
+            duration_s: duration of the step, seconds.
+            log_volumes: changes of ln M, shape (n, p), only together with d; None if M does not change. They add
+                log_volumes (x - P x) to dP x, since M divides the rows of L.
         """
         weights = self.weights(duration_s)
         total, moved = weights[0] * change, change
@@ -161,13 +164,13 @@ class Diffusion:
         return without_tails(total)
 
     def pull_back(self, stages: Values, adjoint: Values, duration_s: float, moments: Moments) -> Values:
-        """The transpose of the step on an adjoint state over M, shape (n,). Collective.
+        """Apply the transpose of the step to an adjoint state over M, shape (n,). Collective.
 
         Args:
-            stages: x_0..x_m, shape (m + 1, n).
-            adjoint: of the step's result, over M, shape (n,).
-            duration_s: of the step.
-            moments: where to add what the gradient in ln D needs.
+            stages: stages x_0..x_m, shape (m + 1, n).
+            adjoint: adjoint of the step's result, over M, shape (n,).
+            duration_s: duration of the step, seconds.
+            moments: sums for the gradient in ln D, to which this step's are added in place.
         """
         weights = self.weights(duration_s)
         state, share = weights[-1] * adjoint, np.empty_like(adjoint)
@@ -182,8 +185,8 @@ class Diffusion:
 class Moments:
     """Sums of z x and of z Px + x Pz over stages, from which the gradient in ln D follows with one product.
 
-    It keeps the memory of stages as well: fields that are asked for and returned each step cost as much as products,
-    since the system takes them back and hands them out anew, page by page.
+    It keeps the memory of stages as well: fields that are allocated and freed in each step cost as much as products,
+    since the operating system maps their pages anew each time.
     """
 
     def __init__(self, size: int) -> None:
@@ -196,25 +199,25 @@ class Moments:
         self._crossed[:] = 0.0
 
     def memory(self, rows: int) -> Values:
-        """Room for stages, the same each time, shape (rows, n)."""
+        """Return memory for stages, reused in each call, shape (rows, n)."""
         if len(self._stages) < rows:
             self._stages = np.empty((rows, len(self._plain)))
         return self._stages[:rows]
 
     def add(self, z: Values, pz: Values, x: Values, px: Values) -> None:
-        """Add one stage; all of shape (n,)."""
+        """Add one stage: adjoint z, density x and their products with P, shape (n,) each."""
         self._plain += np.multiply(z, x, out=self._product)
         self._crossed += np.multiply(z, px, out=self._product)
         self._crossed += np.multiply(x, pz, out=self._product)
 
     def gradient(self, diffusion: Diffusion) -> Values:
-        """Derivative of the functional by ln D at every control volume, shape (n,). Collective."""
+        """Return the derivative of the functional by ln D at every control volume, shape (n,). Collective."""
         spread = diffusion.multiply(self._plain)
         return np.asarray(-0.5 * diffusion.space.volumes_m3 * (self._plain - self._crossed + spread))
 
 
 class VolumeMoments(Moments):
-    """Also the sum of z Px, from which the gradient in ln M follows."""
+    """Moments with the sum of z Px, from which the gradient in ln M follows."""
 
     def __init__(self, size: int) -> None:
         super().__init__(size)
@@ -231,7 +234,10 @@ class VolumeMoments(Moments):
         self._forward += z * px
 
     def volume_gradient(self, diffusion: Diffusion) -> Values:
-        """Derivative of the functional by ln M at every control volume, z and all else over M kept, shape (n,)."""
+        """Return the derivative of the functional by ln M at every control volume, shape (n,).
+
+        Adjoint states over M are held constant.
+        """
         return np.asarray(diffusion.space.volumes_m3 * (self._plain - self._forward))
 
 
@@ -240,8 +246,8 @@ def diffusion(space: Space, diffusivity_m2_s: Values, tolerance: float) -> Diffu
 
     Args:
         space: control volumes.
-        diffusivity_m2_s: D >= 0, zero where nothing passes, such as a cavity, shape (n,).
-        tolerance: of the weights of a step's stages.
+        diffusivity_m2_s: diffusivity D >= 0, zero where nothing passes, such as a cavity, shape (n,).
+        tolerance: largest error of the weights of a step's stages (see stage_weights).
     """
     roots = space.halo.extended(np.sqrt(diffusivity_m2_s))
     own = space.size

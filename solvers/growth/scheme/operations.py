@@ -1,4 +1,4 @@
-"""What happens to a density between two observations, one operation after the other, each with its exact transpose.
+"""Operations on a density between two observations, each with its exact derivative and transpose.
 
 Adjoint states are over M: the derivative by u_i is M_i times the adjoint state.
 """
@@ -20,19 +20,19 @@ from palpate.solvers.growth.treatment.pharmacokinetics import Course
 
 type Values = NDArray[np.float64]
 type Along = Callable[[Values, Directions], Values]
-"""From changes of the density before an operation, shape (n, p), and their directions to changes after it."""
+"""Map from changes of the density before an operation, shape (n, p), and their directions to changes after it."""
 
 _KEPT_REACTIONS: Final = 16
 
 
 class Sums:
-    """What the gradient has gathered so far, on this rank.
+    """Sums of the gradient on this rank, gathered over operations.
 
     Attributes:
-        log_proliferation: by ln k at each control volume, over M, shape (n,).
-        log_alpha: by ln alpha.
-        log_sensitivities: by ln s_d, shape (d,).
-        volumes_m3: M.
+        log_proliferation: derivative by ln k at each control volume, over M, shape (n,).
+        log_alpha: derivative by ln alpha.
+        log_sensitivities: derivatives by ln s_d, shape (d,).
+        volumes_m3: volumes M, shape (n,).
     """
 
     def __init__(self, volumes_m3: Values, courses: int) -> None:
@@ -42,13 +42,13 @@ class Sums:
         self.log_sensitivities = np.zeros(courses)
 
     def derivative(self, space: Space, parameters: Parameters, adjoint: Values, by_diffusivity: Values) -> Derivative:
-        """The gradient, with sums over ranks where there is one number. Collective.
+        """Return the gradient, summed over ranks for parameters that are one number. Collective.
 
         Args:
             space: control volumes.
-            parameters: of the tumour.
-            adjoint: state at the beginning, over M, shape (n,).
-            by_diffusivity: by ln D, shape (n,).
+            parameters: parameters of the tumour.
+            adjoint: adjoint state at the beginning, over M, shape (n,).
+            by_diffusivity: derivative by ln D, shape (n,).
         """
         by_k = space.volumes_m3 * self.log_proliferation
         if not parameters.log_proliferation.ndim:
@@ -63,27 +63,34 @@ class Sums:
 
 
 class Operation(Protocol):
-    """One event or interval."""
+    """Event or time step that changes a density."""
 
     def apply(self, density: Values) -> Values:
-        """The density after it, shape (n,)."""
+        """Return the density after it, shape (n,)."""
 
     def linearised(self, density: Values) -> tuple[Values, Along]:
-        """The density after it and its derivative there, for any number of blocks of directions. Collective."""
+        """Return the density after it and its derivative there, for any number of blocks of directions. Collective."""
 
     def pull_back(self, density: Values, adjoint: Values, sums: Sums, moments: Moments) -> Values:
-        """The adjoint state before it, from the density before and the adjoint state after; adds to the gradient."""
+        """Return the adjoint state before it, and add to the gradient in place.
+
+        Args:
+            density: density before it, shape (n,).
+            adjoint: adjoint state after it, over M, shape (n,).
+            sums: sums of the gradient in all parameters but ln D.
+            moments: sums of the gradient in ln D.
+        """
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """Growth and death at given parameters.
+    """Rates of growth and death at given parameters.
 
     Attributes:
-        proliferation_1_s: k, shape (n,) or ().
-        capacity: theta.
-        courses: drugs.
-        sensitivities: s.
+        proliferation_1_s: proliferation rate k, shape (n,) or ().
+        capacity: largest density theta.
+        courses: courses of drugs, d of them.
+        sensitivities: sensitivity s to each drug, shape (d,).
     """
 
     proliferation_1_s: Values
@@ -93,7 +100,10 @@ class Pace:
     _kept: dict[float, Reaction] = field(default_factory=dict)
 
     def reaction(self, start_s: float, duration_s: float) -> Reaction:
-        """Coefficients of an interval; those without drugs are kept, since they depend on its length alone."""
+        """Return the coefficients of an interval.
+
+        Those without drugs are kept for reuse, since they depend on the interval's length alone.
+        """
         end_s = start_s + duration_s
         if any(course.acts(start_s, end_s) for course in self.courses):
             return growth_under_drugs(
@@ -111,9 +121,9 @@ class React:
     """Growth and death in place.
 
     Attributes:
-        pace: how fast.
-        start_s: beginning.
-        duration_s: length.
+        pace: rates of growth and death.
+        start_s: beginning, seconds.
+        duration_s: length, seconds.
     """
 
     pace: Pace
@@ -143,12 +153,12 @@ class React:
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """Diffusion, and the reaction behind it, so that only the density before both is stored.
+    """Diffusion and the reaction after it, joined so that only the density before both is stored.
 
     Attributes:
-        diffusion: D of these days.
-        duration_s: length of the diffusion.
-        react: what follows.
+        diffusion: diffusion with the current D.
+        duration_s: length of the diffusion, seconds.
+        react: reaction after the diffusion.
     """
 
     diffusion: Diffusion
@@ -179,10 +189,10 @@ class Move:
 
 @dataclass(frozen=True, slots=True)
 class Irradiate:
-    """One fraction: u -> S u, with d ln S / d ln alpha = ln S.
+    """Fraction of radiotherapy: u -> S u, with d ln S / d ln alpha = ln S.
 
     Attributes:
-        log_survival: ln S, shape (n,) or ().
+        log_survival: logarithm ln S of the surviving share, shape (n,) or ().
     """
 
     log_survival: Values
@@ -216,7 +226,7 @@ class Resect:
     """Removal: u -> 0 in a region.
 
     Attributes:
-        kept: where tissue is left, shape (n,).
+        kept: whether tissue is left in each control volume, shape (n,).
     """
 
     kept: NDArray[np.bool_]

@@ -5,7 +5,7 @@
     a = exp(k (t1 - t0) - sum_d s_d E_d(t0, t1)),    b = (k / theta) I,
     I = integral over t0..t1 of exp(k (t - t0) - sum_d s_d E_d(t0, t)) dt.
 
-Without a drug b = (exp(k tau) - 1) / theta. With one, I is integrated on Gauss panels that know the doses, and its
+Without a drug b = (exp(k tau) - 1) / theta. With one, I is integrated on Gauss panels placed after the doses, and its
 dependence on k, which varies over voxels, is summed as a Taylor series around the middle of its range.
 Since a <= 1 + k I wherever no rate of death is negative, 0 <= u <= theta is kept.
 """
@@ -35,8 +35,8 @@ class Changes:
     """Derivatives of ln a and b: fields of shape (n,), or () where k is one number.
 
     Attributes:
-        growth_by_k, crowding_by_k: by ln k.
-        growth_by_drug, crowding_by_drug: by ln s_d, one for each course.
+        growth_by_k, crowding_by_k: derivatives of ln a and b by ln k.
+        growth_by_drug, crowding_by_drug: derivatives of ln a and b by ln s_d, one for each course.
     """
 
     growth_by_k: Values
@@ -50,9 +50,9 @@ class Reaction:
     """Coefficients of u -> a u / (1 + b u): fields of shape (n,), or () where k is one number.
 
     Attributes:
-        factor: a.
-        crowding: b.
-        changes: of both, worked out when asked for, since a forecast needs none.
+        factor: factor a.
+        crowding: coefficient b of crowding.
+        changes: function that returns the derivatives of both; it is called on demand, since a forecast needs none.
     """
 
     factor: Values
@@ -60,17 +60,21 @@ class Reaction:
     changes: Callable[[], Changes]
 
     def apply(self, density: Values) -> Values:
-        """u(t1), shape (n,)."""
+        """Return u(t1), shape (n,).
+
+        Args:
+            density: density u(t0), shape (n,).
+        """
         after, left = self.factor * density, self.crowding * density
         left += 1.0
         after /= left
         return after
 
     def slopes(self, density: Values) -> Slopes:
-        """Derivatives of u(t1) = a u / (1 + b u), of which those of ln a and b are known.
+        """Return derivatives of u(t1) = a u / (1 + b u), from those of ln a and b.
 
         Args:
-            density: u(t0), shape (n,).
+            density: density u(t0), shape (n,).
         """
         by, crowded = self.changes(), self.crowding * density
         crowded += 1.0
@@ -96,9 +100,9 @@ class Slopes:
     """Derivatives of u(t1) at every control volume, shape (n,) each.
 
     Attributes:
-        by_density: by u(t0).
-        by_k: by ln k.
-        by_drug: by ln s_d, one for each course.
+        by_density: derivative by u(t0).
+        by_k: derivative by ln k.
+        by_drug: derivatives by ln s_d, one for each course.
     """
 
     by_density: Values
@@ -106,11 +110,11 @@ class Slopes:
     by_drug: tuple[Values, ...]
 
     def tangent(self, change: Values, by: Directions) -> Values:
-        """Changes of u(t1) along a block of directions, shape (n, p).
+        """Return the changes of u(t1) along a block of directions, shape (n, p).
 
         Args:
-            change: of u(t0), shape (n, p).
-            by: the directions.
+            change: changes of u(t0), shape (n, p).
+            by: block of directions.
         """
         total = self.by_density[:, None] * change
         if by.log_proliferation is not None:
@@ -121,18 +125,18 @@ class Slopes:
         return total
 
     def pull_back(self, adjoint: Values) -> tuple[Values, Values, tuple[Values, ...]]:
-        """The transpose: adjoint of u(t0), and what ln k and each ln s_d get from every control volume, shape (n,)."""
+        """Return the adjoint of u(t0), and the contributions to the derivatives by ln k and each ln s_d, shape (n,)."""
         return adjoint * self.by_density, adjoint * self.by_k, tuple(adjoint * slope for slope in self.by_drug)
 
 
 def growth(duration_s: float, proliferation_1_s: Values, capacity: float, courses: int) -> Reaction:
-    """Logistic growth without a drug.
+    """Return the coefficients of logistic growth without a drug.
 
     Args:
-        duration_s: tau.
-        proliferation_1_s: k, shape (n,) or ().
-        capacity: theta.
-        courses: number of drugs, none of which is there.
+        duration_s: duration tau, seconds.
+        proliferation_1_s: proliferation rate k, shape (n,) or ().
+        capacity: largest density theta.
+        courses: number of drugs, none of which is present.
     """
     exponent = proliferation_1_s * duration_s
     factor = np.exp(exponent)
@@ -151,15 +155,15 @@ def growth_under_drugs(
     courses: tuple[Course, ...],
     sensitivities: Values,
 ) -> Reaction:
-    """Logistic growth while drugs kill.
+    """Return the coefficients of logistic growth while drugs kill cells.
 
     Args:
-        start_s: t0.
-        end_s: t1.
-        proliferation_1_s: k, shape (n,) or ().
-        capacity: theta.
-        courses: drugs.
-        sensitivities: s, one for each course.
+        start_s: beginning t0, seconds.
+        end_s: end t1, seconds.
+        proliferation_1_s: proliferation rate k, shape (n,) or ().
+        capacity: largest density theta.
+        courses: courses of drugs.
+        sensitivities: sensitivity s to each course's drug, shape (d,).
     """
     k, exponent = proliferation_1_s, proliferation_1_s * (end_s - start_s)
     given = _exposures(courses, start_s, end_s)
@@ -184,13 +188,13 @@ def growth_under_drugs(
 
 @dataclass(frozen=True, slots=True)
 class _Exposures:
-    """What an interval's integral needs of the drugs, whatever kills how much.
+    """Exposures to drugs over an interval, which its integral needs whatever the sensitivities are.
 
     Attributes:
         since_s: Gauss points after the interval's beginning, shape (q,).
-        weights_s: theirs, shape (q,).
+        weights_s: weights of the Gauss points, shape (q,).
         until: exposure to each drug from the beginning to each point, shape (q,) each.
-        whole: the same to the end.
+        whole: exposure to each drug from the beginning to the end.
     """
 
     since_s: Values
@@ -201,7 +205,7 @@ class _Exposures:
 
 @lru_cache(maxsize=1024)
 def _exposures(courses: tuple[Course, ...], start_s: float, end_s: float) -> _Exposures:
-    """Kept, since every draw and every step of a calibration comes by the same intervals."""
+    """Return the exposures; they are kept, since every draw and every step of a calibration uses the same intervals."""
     times, weights = gauss(reaction_panels(courses, start_s, end_s))
     until = tuple(course.exposure(start_s, times) for course in courses)
     whole = tuple(float(course.exposure(start_s, np.array(end_s))) for course in courses)
@@ -224,11 +228,11 @@ class _Series:
         self._powers = np.stack(powers)
 
     def total(self, values: Values) -> Values:
-        """The sum, of k's shape."""
+        """Return the sum, in the shape of k."""
         return self._polynomial(self._powers @ values)
 
     def slope(self, values: Values) -> Values:
-        """Its derivative by k, of k's shape."""
+        """Return the derivative of the sum by k, in the shape of k."""
         return self._polynomial(polyder(self._powers @ values))
 
     def _polynomial(self, coefficients: NDArray[np.floating]) -> Values:

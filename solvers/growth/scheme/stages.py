@@ -1,11 +1,11 @@
-"""The exponential of diffusion as a mean over random walks, which cannot leave the range of what it averages.
+"""Exponential of diffusion as a mean over random walks, which cannot leave the range of the averaged values.
 
 With a rate q no smaller than any voxel's loss of cells to its neighbours, L = q (1 - P) where P >= 0 has rows of sum
 one, and with mu = q t
 
     exp(-t L) = sum_k p_k P^k,    p_k = exp(-mu) mu^k / k!        (uniformisation; Jensen 1953)
 
-is the mean over a Poisson number of steps. Any weights w_0..w_m >= 0 of sum one keep bounds and mass exactly; those
+is the mean over a Poisson number of steps. Any weights w_0..w_m >= 0 of sum one conserve bounds and mass exactly; those
 whose mean is mu and whose second factorial moment is mu^2 are of second order in t.
 """
 
@@ -20,19 +20,19 @@ from numpy.typing import NDArray
 type Values = NDArray[np.float64]
 
 FEWEST: Final = 2
-"""Fewer products with P cannot be of second order."""
+"""Smallest number of products with P, since fewer cannot be of second order."""
 ROUNDING: Final = 1e-15
 
 
 @lru_cache(maxsize=64)
 def stage_weights(mean: float, tolerance: float) -> tuple[float, ...]:
-    """The fewest weights w_0..w_m >= 0 with the Poisson moments of order 0, 1 and 2 that are near the Poisson's own.
+    """Return the fewest weights w_0..w_m >= 0 with the Poisson moments of order 0, 1 and 2 that are close to Poisson's.
 
-    All but the last three are p_k; those take over the tail so that the moments are right. The distance bounds the
-    error of a step in the maximum norm, relative to the range of the data: sum_k |w_k - p_k| over all k.
+    All but the last three are p_k; the last three take over the tail so that the moments are right. The distance
+    sum_k |w_k - p_k| over all k bounds the error of a step in the maximum norm, relative to the range of the data.
 
     Args:
-        mean: mu = q t, the expected number of steps, >= 0.
+        mean: expected number of steps mu = q t, >= 0.
         tolerance: largest distance.
 
     Raises:
@@ -63,9 +63,10 @@ def _poisson(mean: float, longest: int) -> Values:
 
 
 def _closed(poisson: Values, last: int) -> Values:
-    """The weights 0..last: Poisson's, but for the last three, to which the tail moves by quadratic extrapolation.
+    """Return the weights 0..last: Poisson's, but for the last three, to which the tail moves by extrapolation.
 
-    Extrapolation keeps moments up to the second, and without the cancellation that solving for them would have.
+    Quadratic extrapolation keeps moments up to the second, without the cancellation that occurs when they are solved
+    for.
     """
     tail = poisson[last + 1 :]
     beyond = np.arange(1.0, len(tail) + 1.0)

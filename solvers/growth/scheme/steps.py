@@ -1,4 +1,4 @@
-"""A model's parameters and events as operations: what growth with and without a lack of oxygen have in common."""
+"""Operations of a model's parameters and events, for growth both with and without a lack of oxygen."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from palpate.solvers.growth.treatment.treatment import Fraction, log_survival
 
 
 def pace(parameters: Parameters, capacity: float, courses: tuple[Course, ...]) -> Pace:
-    """Growth and death by drugs at given parameters.
+    """Return the rates of growth and of death by drugs at given parameters.
 
     Args:
-        parameters: of the tumour.
-        capacity: theta.
-        courses: drugs, one sensitivity each.
+        parameters: parameters of the tumour.
+        capacity: largest density theta.
+        courses: courses of drugs, one sensitivity each.
 
     Raises:
         ValueError: there are more or fewer sensitivities than courses.
@@ -31,13 +31,13 @@ def pace(parameters: Parameters, capacity: float, courses: tuple[Course, ...]) -
 
 
 def irradiation(fraction: Fraction, courses: tuple[Course, ...], log_alpha: float, alpha_beta_gy: float) -> Irradiate:
-    """What a fraction does.
+    """Return the operation of a fraction of radiotherapy.
 
     Args:
-        fraction: when and how much.
-        courses: drugs, which may sensitise.
-        log_alpha: ln alpha, alpha in 1/Gy.
-        alpha_beta_gy: alpha / beta.
+        fraction: time and dose.
+        courses: courses of drugs, which may sensitise.
+        log_alpha: logarithm ln alpha, alpha in 1/Gy.
+        alpha_beta_gy: ratio alpha / beta, gray.
     """
     at = np.array(fraction.time_s)
     sensitisation = sum(course.radiosensitisation_m3_kg * float(course.concentration(at)) for course in courses)
@@ -46,11 +46,13 @@ def irradiation(fraction: Fraction, courses: tuple[Course, ...], log_alpha: floa
 
 
 def strang(stop: Stop, growing: Pace, spreading: Diffusion) -> Iterator[Operation]:
-    """Strang steps from a stop to the next: half a reaction, diffusion, half a reaction, neighbouring halves joined.
+    """Yield Strang steps from a stop to the next.
+
+    A step is half a reaction, diffusion and half a reaction; the halves of neighbouring steps are joined.
 
     Args:
-        stop: where they begin, how many there are and how long they take.
-        growing: the reaction.
+        stop: beginning, number and length of the steps.
+        growing: rates of the reaction.
         spreading: the diffusion.
     """
     if not stop.steps:

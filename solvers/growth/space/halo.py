@@ -1,4 +1,4 @@
-"""Values of other ranks that a rank's own rows refer to."""
+"""Exchange of the values on other ranks that a rank's own rows refer to."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ type Values = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Halo:
-    """Who sends what to whom, for vectors that are split over ranks into contiguous ranges.
+    """Plan of the exchange between ranks, for vectors that are split over them into contiguous ranges.
 
     Attributes:
-        comm: the ranks.
+        comm: communicator of the ranks.
         start: global number of the first own entry.
         own: number of own entries.
-        ghosts: global numbers of the foreign entries that are needed, ascending, shape (g,).
-        sources: (rank, first, last) of the ghosts that each other rank owns.
-        targets: (rank, own entries to send).
+        ghosts: global numbers of the entries of other ranks that are needed, ascending, shape (g,).
+        sources: tuples (rank, first, last) of the ghosts that each other rank owns.
+        targets: tuples (rank, own entries to send).
     """
 
     comm: MPI.Comm
@@ -32,10 +32,12 @@ class Halo:
     targets: tuple[tuple[int, NDArray[np.int64]], ...]
 
     def extended(self, values: Values) -> Values:
-        """Own values followed by ghosts, shape (own + g, ...); the argument itself without ghosts. Collective.
+        """Return own values followed by ghosts, shape (own + g, ...). Collective.
+
+        If no rank needs or gives values, this is the argument itself.
 
         Args:
-            values: own, shape (own, ...); all columns travel in one message.
+            values: own values, shape (own, ...); all columns are sent in one message.
         """
         if not self.sources and not self.targets:
             return values
@@ -51,21 +53,21 @@ class Halo:
         return whole
 
     def gathered(self, values: Values) -> Values:
-        """All entries in global order, on every rank. Collective."""
+        """Return all entries in global order, on every rank. Collective."""
         return np.concatenate(self.comm.allgather(np.ascontiguousarray(values)))
 
     def summed(self, value: float) -> float:
-        """Sum over ranks. Collective."""
+        """Return the sum over ranks. Collective."""
         return float(self.comm.allreduce(value))
 
 
 def halo(comm: MPI.Comm, own: int, ghosts: NDArray[np.int64]) -> Halo:
-    """Agree on what to exchange. Collective.
+    """Prepare the exchange between ranks. Collective.
 
     Args:
-        comm: the ranks.
+        comm: communicator of the ranks.
         own: number of own entries; ranks own contiguous ranges in their order.
-        ghosts: global numbers of foreign entries, ascending, shape (g,).
+        ghosts: global numbers of the entries of other ranks that are needed, ascending, shape (g,).
     """
     ends = np.cumsum(comm.allgather(own))
     start = int(ends[comm.rank]) - own

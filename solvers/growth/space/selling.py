@@ -1,4 +1,4 @@
-"""Selling's formula: a diffusion tensor as a sum of steps between lattice points with positive weights.
+"""Selling's formula: a diffusion tensor as a sum of steps between lattice points with weights that are not negative.
 
     D = sum_k weight_k e_k e_k^T,   weight_k >= 0,   e_k integer vectors, six of them in three dimensions.
 
@@ -23,10 +23,10 @@ _MOST_TURNS: Final = 200
 
 
 def decompose(tensors: Values) -> tuple[Values, NDArray[np.int64]]:
-    """Weights and steps of Selling's formula.
+    """Decompose tensors by Selling's formula.
 
     Args:
-        tensors: symmetric positive definite, in units of lattice spacings, shape (n, 3, 3).
+        tensors: symmetric positive definite tensors, in units of lattice spacings, shape (n, 3, 3).
 
     Returns:
         Weights, shape (n, 6), none below zero, and steps, shape (n, 6, 3).

@@ -1,7 +1,7 @@
-"""Where a tumour grows: control volumes and the conductances between them, from voxels or from tetrahedra.
+"""Control volumes in which a tumour grows and the conductances between them, from voxels or from tetrahedra.
 
-Both discretisations are the same algebra, a weighted graph. With volumes M_i, unit conductances S_ij = S_ji and
-a_i = sqrt(D_i), diffusion is
+Both discretisations have the same algebra, that of a weighted graph. With volumes M_i, unit conductances S_ij = S_ji
+and a_i = sqrt(D_i), diffusion is
 
     M_i du_i/dt = sum_j a_i S_ij a_j (u_j - u_i):
 
@@ -28,9 +28,9 @@ class Space:
     """This rank's control volumes (n of them) and their neighbours.
 
     Attributes:
-        volumes_m3: M, shape (n,).
-        conductances_m: S without its diagonal, so that D S is in m3/s, shape (n, n + ghosts).
-        halo: how values of neighbours on other ranks are had.
+        volumes_m3: volumes M, shape (n,).
+        conductances_m: unit conductances S without the diagonal, so that D S is in m3/s, shape (n, n + ghosts).
+        halo: exchange of values with neighbours on other ranks.
         monotone: whether all conductances of all ranks are >= 0.
     """
 
@@ -45,18 +45,18 @@ class Space:
         return len(self.volumes_m3)
 
     def integral_m3(self, density: Values) -> float:
-        """Integral of a density, sum_i M_i u_i: the burden of a tumour. Collective.
+        """Return the integral of a density, sum_i M_i u_i, the burden of a tumour. Collective.
 
         Args:
-            density: shape (n,).
+            density: density u, shape (n,).
         """
         return self.halo.summed(float(self.volumes_m3 @ density))
 
     def extremes(self, values: Values) -> tuple[float, float]:
-        """Least and largest of all ranks. Collective.
+        """Return the least and largest value of all ranks. Collective.
 
         Args:
-            values: shape (n,), which may be empty.
+            values: own values, shape (n,); may be empty.
         """
         low = self.halo.comm.allreduce(float(values.min(initial=np.inf)), op=MPI.MIN)
         high = self.halo.comm.allreduce(float(values.max(initial=-np.inf)), op=MPI.MAX)
@@ -64,12 +64,12 @@ class Space:
 
 
 def space(comm: MPI.Comm, volumes_m3: Values, conductances_m: sparse.csr_matrix) -> Space:
-    """A space from rows of the whole graph. Collective.
+    """Build a space from rows of the whole graph. Collective.
 
     Args:
-        comm: the ranks, which own contiguous ranges of rows in their order.
-        volumes_m3: of own rows, shape (n,).
-        conductances_m: own rows against all global columns, diagonal ignored, shape (n, N).
+        comm: communicator of the ranks, which own contiguous ranges of rows in their order.
+        volumes_m3: volumes of own rows, shape (n,).
+        conductances_m: unit conductances of own rows and all global columns, diagonal ignored, shape (n, N).
     """
     own = len(volumes_m3)
     start = sum(comm.allgather(own)[: comm.rank])

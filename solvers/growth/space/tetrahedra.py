@@ -1,4 +1,4 @@
-"""A conforming tetrahedral mesh as control volumes: linear elements of DOLFINx with lumped mass.
+"""Conforming tetrahedral mesh as control volumes: linear elements of DOLFINx with lumped mass.
 
 M_i is the integral of the hat function phi_i and S_ij = -integral of grad phi_i . grad phi_j. S_ij < 0 occurs beside
 obtuse dihedral angles; such a mesh is not monotone and bounds hold only to the discretisation error.
@@ -16,10 +16,10 @@ from palpate.solvers.growth.space.space import Space, space
 
 
 def tetrahedra(linear: fem.FunctionSpace) -> Space:
-    """A space on the nodes of a distributed mesh; own degrees of freedom in DOLFINx's order. Collective.
+    """Build a space on the nodes of a distributed mesh; own degrees of freedom in DOLFINx's order. Collective.
 
     Args:
-        linear: Lagrange functions of degree 1 on a mesh in metres, as of solvers.mesh_transfer.
+        linear: space of Lagrange functions of degree 1 on a mesh in metres, as in solvers.mesh_transfer.
     """
     trial, test = ufl.TrialFunction(linear), ufl.TestFunction(linear)
     # Real scalars, whatever PETSc has: growth is real, and complex numbers would double all traffic.

@@ -1,7 +1,8 @@
-"""The patient's own voxels as control volumes: the mask is the mesh.
+"""Control volumes on the voxels of the patient's image: each tissue voxel is one.
 
-Two voxels that share a face conduct S = face area / distance; with fibres, S follows from Selling's formula for the
-tensor T, whose scale belongs to D. Either way S >= 0. Ranks own ranges of tissue voxels in C order, which are slabs.
+Two voxels that share a face have the conductance S = face area / distance; with fibres, S follows from Selling's
+formula for the tensor T, whose scale is part of D. In both cases S >= 0. Ranks own ranges of tissue voxels in C order,
+which are slabs.
 """
 
 from __future__ import annotations
@@ -22,11 +23,11 @@ type Values = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Voxels:
-    """A space on voxels, and the way between its vectors and volumes.
+    """Space on voxels, with conversion between its vectors and volumes.
 
     Attributes:
         space: control volumes of this rank.
-        mask: tissue, shape (i, j, k), the same on every rank.
+        mask: tissue voxels, shape (i, j, k), the same on every rank.
         own: flat C-order positions of this rank's voxels, shape (n,).
     """
 
@@ -35,20 +36,20 @@ class Voxels:
     own: NDArray[np.int64]
 
     def from_volume[T: np.generic](self, volume: NDArray[T]) -> NDArray[T]:
-        """This rank's values of a volume, shape (n,).
+        """Return this rank's values of a volume, shape (n,).
 
         Args:
-            volume: shape (i, j, k), the same on every rank.
+            volume: values at voxels, shape (i, j, k), the same on every rank.
         """
         if volume.shape != self.mask.shape:
             raise ValueError(f"a volume of shape {volume.shape} on a mask of shape {self.mask.shape}")
         return np.asarray(volume.ravel()[self.own])
 
     def to_volume(self, values: Values, outside: float = 0.0) -> Values:
-        """All ranks' values as a volume, on every rank, shape (i, j, k). Collective.
+        """Return all ranks' values as a volume, on every rank, shape (i, j, k). Collective.
 
         Args:
-            values: shape (n,).
+            values: this rank's values, shape (n,).
             outside: value of voxels that are not tissue.
         """
         volume = np.full(self.mask.shape, outside)
@@ -62,11 +63,11 @@ def voxels(
     """Make every tissue voxel a control volume. Collective.
 
     Args:
-        mask: tissue, without CSF, shape (i, j, k), the same on every rank.
+        mask: tissue voxels, without CSF, shape (i, j, k), the same on every rank.
         edges_m: voxel edges, shape (3,), metres.
-        comm: the ranks to share them.
-        tensors: T along the voxel axes, symmetric positive definite, shape (i, j, k, 3, 3), mean eigenvalue 1 by
-            convention; None for the unit tensor.
+        comm: communicator of the ranks to share them.
+        tensors: tensor T of each voxel along the voxel axes, symmetric positive definite, shape (i, j, k, 3, 3), mean
+            eigenvalue 1 by convention; None for the unit tensor.
 
     Raises:
         InputError: there is no tissue.

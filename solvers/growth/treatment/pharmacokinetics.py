@@ -1,13 +1,14 @@
-"""What a dose of a drug does to tumour cells over time: concentration in closed form, effect integrated exactly.
+"""Effect of doses of a drug on tumour cells over time: concentration in closed form, effect integrated exactly.
 
 A dose m at time tau adds m sum_i c_i exp(-r_i (t - tau)) to the concentration (kg/m3, which is mg/mL). Cells die at the
-rate s e(C), s the sensitivity that is inferred, with
+rate s e(C), where the sensitivity s is inferred, with
 
     log-kill  e(C) = C             (s in m3/kg/s),
     Emax      e(C) = C / (EC50 + C)   (s in 1/s).
 
-E(t) = integral of e from the beginning to t is closed for log-kill, and for Emax with a single exponential, where it is
-ln((EC50 + C(t0)) / (EC50 + C(t1))) / r between doses; otherwise by Gauss points between doses (quadrature.py).
+The exposure E(t), the integral of e from the beginning to t, has a closed form for log-kill, and for Emax with a single
+exponential, where it is ln((EC50 + C(t0)) / (EC50 + C(t1))) / r between doses; otherwise it is integrated with Gauss
+points between doses (quadrature.py).
 """
 
 from __future__ import annotations
@@ -31,15 +32,15 @@ class Pharmacokinetics:
     """Concentration after a dose of 1 kg, sum_i c_i exp(-r_i t).
 
     Attributes:
-        coefficients_1_m3: c.
-        rates_1_s: r, positive and distinct.
+        coefficients_1_m3: coefficients c.
+        rates_1_s: rates r, positive and distinct.
     """
 
     coefficients_1_m3: tuple[float, ...]
     rates_1_s: tuple[float, ...]
 
     def __post_init__(self) -> None:
-        """Refuse what is no concentration."""
+        """Refuse rates that are not positive or not one for each coefficient."""
         rates = np.array(self.rates_1_s)
         if len(rates) != len(self.coefficients_1_m3) or not len(rates) or not (rates > 0).all():
             raise ValueError("rates must be positive, one for each coefficient")
@@ -48,15 +49,15 @@ class Pharmacokinetics:
 def one_compartment(
     volume_m3: float, elimination_1_s: float, absorption_1_s: float | None = None, bioavailability: float = 1.0
 ) -> Pharmacokinetics:
-    """A single well-mixed volume, filled at once or through first-order absorption.
+    """Return the pharmacokinetics of a well-mixed volume, filled at once or through first-order absorption.
 
     C = F ka / (V (ka - ke)) (exp(-ke t) - exp(-ka t)); without ka, C = F exp(-ke t) / V.
 
     Args:
-        volume_m3: V.
-        elimination_1_s: ke.
-        absorption_1_s: ka; None for an injection.
-        bioavailability: F, share of the dose that arrives, 0..1.
+        volume_m3: volume V.
+        elimination_1_s: rate ke of elimination.
+        absorption_1_s: rate ka of absorption; None for an injection.
+        bioavailability: bioavailability F, share of the dose that is absorbed, 0..1.
 
     Raises:
         InputError: a constant is not positive, or ka equals ke.
@@ -77,16 +78,16 @@ def one_compartment(
 
 
 def two_compartment(volume_m3: float, elimination_1_s: float, out_1_s: float, back_1_s: float) -> Pharmacokinetics:
-    """Injection into a central volume that exchanges with a peripheral one.
+    """Return the pharmacokinetics of an injection into a central volume that exchanges with a peripheral one.
 
     With rates a > b, the roots of r^2 - (k10 + k12 + k21) r + k10 k21,
     C = ((a - k21) exp(-a t) + (k21 - b) exp(-b t)) / (V (a - b)).
 
     Args:
-        volume_m3: V, of the central compartment.
-        elimination_1_s: k10.
-        out_1_s: k12, from the central to the peripheral.
-        back_1_s: k21.
+        volume_m3: volume V of the central compartment.
+        elimination_1_s: rate k10 of elimination.
+        out_1_s: rate k12 from the central to the peripheral compartment.
+        back_1_s: rate k21 from the peripheral to the central compartment.
 
     Raises:
         InputError: a constant is not positive.
@@ -106,7 +107,7 @@ class LogKill:
     """Death in proportion to the concentration, e(C) = C."""
 
     def effect(self, concentration_kg_m3: Values) -> Values:
-        """e(C)."""
+        """Return e(C), the rate of death but for the sensitivity."""
         return concentration_kg_m3
 
 
@@ -115,31 +116,31 @@ class Emax:
     """Death that saturates, e(C) = C / (EC50 + C).
 
     Attributes:
-        half_kg_m3: EC50.
+        half_kg_m3: concentration EC50 of half the largest effect.
     """
 
     half_kg_m3: float
 
     def __post_init__(self) -> None:
-        """Refuse a concentration that is none."""
+        """Refuse an EC50 that is not positive and finite."""
         _positive("pharmacodynamics", half_effect_concentration=self.half_kg_m3)
 
     def effect(self, concentration_kg_m3: Values) -> Values:
-        """e(C)."""
+        """Return e(C), the rate of death but for the sensitivity."""
         return concentration_kg_m3 / (self.half_kg_m3 + concentration_kg_m3)
 
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """A drug and when it was given.
+    """Course of a drug: doses, kinetics and effect.
 
     Attributes:
-        drug: its name, under which its sensitivity is found.
-        times_s: of the doses, ascending, shape (d,).
-        amounts_kg: of the doses, shape (d,).
-        kinetics: from dose to concentration.
-        dynamics: from concentration to the rate of death, but for the sensitivity.
-        radiosensitisation_m3_kg: x; alpha becomes alpha (1 + x C) in a fraction given at concentration C.
+        drug: name of the drug; there is one course for each.
+        times_s: times of the doses, ascending, seconds, length d.
+        amounts_kg: amounts of the doses, kilograms, length d.
+        kinetics: pharmacokinetics, from dose to concentration.
+        dynamics: pharmacodynamics, from concentration to the rate of death but for the sensitivity.
+        radiosensitisation_m3_kg: radiosensitisation x: alpha becomes alpha (1 + x C) in a fraction at concentration C.
     """
 
     drug: str
@@ -169,12 +170,12 @@ class Course:
                 )
 
     def acts(self, start_s: float, end_s: float) -> bool:
-        """Whether any of the drug is there in an interval, to rounding."""
+        """Return whether any of the drug is present in an interval, to rounding."""
         lasts_s = 45.0 / min(self.kinetics.rates_1_s)  # exp(-45) is below rounding
         return any(time_s < end_s and start_s < time_s + lasts_s for time_s in self.times_s)
 
     def concentration(self, times_s: Values) -> Values:
-        """C at times, kg/m3; at the time of a dose with this dose. Same shape."""
+        """Return the concentration C at times, kg/m3, in their shape; at the time of a dose, this dose is included."""
         since = times_s[..., None] - np.array(self.times_s)
         given = np.where(since >= 0.0, np.array(self.amounts_kg), 0.0)
         since = np.maximum(since, 0.0)
@@ -182,7 +183,7 @@ class Course:
         return np.asarray(sum((given * c * np.exp(-r * since)).sum(axis=-1) for c, r in terms))
 
     def exposure(self, start_s: float, times_s: Values) -> Values:
-        """Integral of e(C) from a start to later times, same shape; exact, and additive to rounding."""
+        """Return the integral of e(C) from a start to later times, in their shape; exact, and additive to rounding."""
         if isinstance(self.dynamics, LogKill):
             return self._area(times_s, start_s)
         if len(self.kinetics.rates_1_s) == 1:
@@ -220,7 +221,7 @@ class Course:
 
 
 def reaction_panels(courses: Sequence[Course], start_s: float, end_s: float) -> Values:
-    """Edges of Gauss panels on which every course is smooth, ascending."""
+    """Return the edges of Gauss panels on which the effect of every course is smooth, ascending, seconds."""
     edges = [panels(start_s, end_s, course.times_s, course.kinetics.rates_1_s) for course in courses]
     return np.unique(np.concatenate(edges))
 
@@ -229,7 +230,7 @@ def ordered(where: str, times_s: Sequence[float]) -> None:
     """Refuse times that are not finite or not ascending.
 
     Raises:
-        InputError: they are not.
+        InputError: a time is not finite, or earlier than the one before.
     """
     for before, after in zip((-np.inf, *times_s), times_s, strict=False):
         if not before <= after < np.inf:

@@ -1,4 +1,4 @@
-"""When things happen: the forecast is cut at observations, events and renewals, and stepped evenly in between.
+"""Timeline of a forecast: cut at observations, events and renewals, with even steps in between.
 
 At one instant the order is: observation (a scan on the day of a treatment precedes it), resection, fraction; a drug
 counts from its dose on.
@@ -16,15 +16,15 @@ from palpate.solvers.growth.treatment.treatment import Fraction, Resection, Trea
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """An instant and the stretch behind it.
+    """Instant of a forecast and the time to the next one.
 
     Attributes:
-        time_s: the instant.
-        observed: whether the density is wanted, before anything happens.
-        resections, fractions: what happens.
-        renewed: whether D changes here: at the beginning, behind a resection, at a renewal of the coupling.
+        time_s: instant, seconds.
+        observed: whether the density is observed here, before any event.
+        resections, fractions: events at the instant.
+        renewed: whether D changes here: at the beginning, after a resection, at a renewal of the coupling.
         steps: number of even steps to the next stop; 0 at the last.
-        step_s: their length.
+        step_s: length of a step, seconds.
     """
 
     time_s: float
@@ -39,13 +39,13 @@ class Stop:
 def timeline(
     treatment: Treatment, observations_s: tuple[float, ...], step_s: float, renewal_s: float | None
 ) -> tuple[Stop, ...]:
-    """All stops of a forecast that begins at time zero and ends with the last observation.
+    """Return all stops of a forecast that begins at time zero and ends with the last observation.
 
     Args:
         treatment: events.
-        observations_s: ascending.
-        step_s: longest step.
-        renewal_s: time between renewals of D; None for none.
+        observations_s: times of observation, ascending, seconds.
+        step_s: longest step, seconds.
+        renewal_s: time between renewals of D, seconds; None for none.
 
     Raises:
         InputError: no observation, or an event or observation outside the forecast.

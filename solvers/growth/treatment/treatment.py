@@ -1,7 +1,7 @@
-"""What was done to a tumour: fractions of radiotherapy, courses of drugs, resections. Values that are valid at birth.
+"""Treatment of a tumour: fractions of radiotherapy, courses of drugs, resections; values are checked at construction.
 
-A fraction of dose d leaves, at once, the share S = exp(-alpha (1 + sum_c x_c C_c) d - alpha d^2 / (alpha/beta)) of the
-cells alive (linear-quadratic law). A resection removes all cells in a region; what is left is a cavity full of fluid,
+Immediately after a fraction of dose d, the share S = exp(-alpha (1 + sum_c x_c C_c) d - alpha d^2 / (alpha/beta)) of
+the cells is alive (linear-quadratic law). A resection removes all cells in a region and leaves a cavity full of fluid,
 through whose walls nothing diffuses. Times are seconds since the beginning of the forecast.
 """
 
@@ -21,18 +21,18 @@ type Values = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Fraction:
-    """One irradiation.
+    """Fraction of radiotherapy.
 
     Attributes:
-        time_s: when.
-        dose_gy: d of every own control volume, shape (n,), or () where all get the same.
+        time_s: time of the fraction, seconds.
+        dose_gy: dose d of every own control volume, gray, shape (n,), or () where all get the same.
     """
 
     time_s: float
     dose_gy: Values
 
     def __post_init__(self) -> None:
-        """Refuse what is no dose.
+        """Refuse values that are no doses.
 
         Raises:
             InputError: a dose is negative or not finite.
@@ -52,8 +52,8 @@ class Resection:
     """Removal of a region by surgery.
 
     Attributes:
-        time_s: when.
-        removed: which own control volumes are gone, shape (n,).
+        time_s: time of the surgery, seconds.
+        removed: whether each own control volume is removed, shape (n,).
     """
 
     time_s: float
@@ -62,12 +62,12 @@ class Resection:
 
 @dataclass(frozen=True, slots=True)
 class Treatment:
-    """Everything that was done, or will be.
+    """All past and planned treatment of a tumour.
 
     Attributes:
-        fractions: in order of time.
-        courses: of drugs; each has a sensitivity of its own.
-        resections: in order of time.
+        fractions: fractions of radiotherapy in order of time.
+        courses: courses of drugs; each has a sensitivity of its own.
+        resections: resections in order of time.
     """
 
     fractions: tuple[Fraction, ...] = ()
@@ -75,7 +75,7 @@ class Treatment:
     resections: tuple[Resection, ...] = ()
 
     def __post_init__(self) -> None:
-        """Refuse disorder.
+        """Refuse events out of order and several courses of one drug.
 
         Raises:
             InputError: dates out of order, or two courses of one name.
@@ -94,15 +94,17 @@ class Treatment:
 
     @property
     def event_times_s(self) -> tuple[float, ...]:
-        """When something happens, in order; also the doses of drugs."""
+        """Times of all events, including doses of drugs, ascending, seconds."""
         instants = [one.time_s for one in self.fractions] + [one.time_s for one in self.resections]
         return tuple(sorted({*instants, *(time_s for course in self.courses for time_s in course.times_s)}))
 
     def demand_within(self, start_s: float, end_s: float) -> None:
-        """Refuse events outside the forecast. A drug may have been given before it, and what is left of it acts.
+        """Refuse events outside the forecast.
+
+        A drug may have been given before the forecast; its remaining concentration acts.
 
         Raises:
-            InputError: one lies outside.
+            InputError: an event lies outside.
         """
         lasting = {time_s for course in self.courses for time_s in course.times_s if time_s < start_s}
         for time_s in self.event_times_s:
@@ -116,12 +118,12 @@ class Treatment:
 
 
 def log_survival(dose_gy: Values, alpha_1_gy: float, alpha_beta_gy: float, sensitisation: float = 0.0) -> Values:
-    """Logarithm of S, the survival of one fraction, same shape as the dose.
+    """Return the logarithm of S, the surviving share after one fraction, in the shape of the dose.
 
     Args:
-        dose_gy: d.
-        alpha_1_gy: alpha.
-        alpha_beta_gy: alpha / beta.
-        sensitisation: sum_c x_c C_c at the time of the fraction.
+        dose_gy: dose d, gray.
+        alpha_1_gy: radiosensitivity alpha, 1/Gy.
+        alpha_beta_gy: ratio alpha / beta, gray.
+        sensitisation: sum over drugs of x_c C_c at the time of the fraction.
     """
     return -alpha_1_gy * dose_gy * (1.0 + sensitisation + dose_gy / alpha_beta_gy)
