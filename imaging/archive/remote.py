@@ -32,13 +32,13 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class RemoteSeries:
-    """A series as the archive lists it.
+    """Series as the archive lists it.
 
     Attributes:
         study_uid: StudyInstanceUID.
         series_uid: SeriesInstanceUID.
         number: SeriesNumber; 0 where the archive does not say.
-        modality: modality, such as MR.
+        modality: DICOM Modality, such as MR.
         images: number of images that the archive states; None where it states none.
     """
 
@@ -78,7 +78,7 @@ def series_of(listed: Dataset, study_uid: str) -> RemoteSeries:
     """Return a series from an archive's answer to a query.
 
     Args:
-        listed: the answer.
+        listed: answer of the archive for one series.
         study_uid: StudyInstanceUID of the query, taken where the answer leaves it out.
     """
 

@@ -1,4 +1,4 @@
-"""Images into studies and series, by what the physics needs where archives rewrote the identifiers.
+"""Grouping of images into studies and series, by what the physics needs where archives rewrote the identifiers.
 
 Archives split a series over several Series Instance UIDs, give every image its own, or every volume a study of its own.
 So a series is what one person's images of one number, description, grid and contrast make, as long as their instance
@@ -35,13 +35,13 @@ _ANGLE_PLACES: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class Study:
-    """The images of one study.
+    """Images of one study.
 
     Attributes:
-        person: of `person_of`, of the first image.
+        person: number, name and birth date of the first image, as `person_of` gives them.
         uid: StudyInstanceUID of the first image.
-        series: its series, each at least one image, in the order of InstanceNumber where all have one.
-        notes: what was mended, by reason, with the number of images or series.
+        series: its series, each of at least one image, in the order of InstanceNumber where all have one.
+        notes: corrections that were made, by reason, with the number of images or series.
     """
 
     person: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""Whose image it is: two headers compared as archives write them, with names spelt and filled up in several ways."""
+"""Comparison of the persons that two headers name; archives spell and fill up one name in several ways."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def same_person(first: Sequence[str], second: Sequence[str]) -> bool:
     """Return whether two images may be of one person: what both say agrees, and one thing is said by both.
 
     Args:
-        first: of `person_of`.
-        second: of another image.
+        first: number, name and birth date of one image, from `person_of`.
+        second: number, name and birth date of the other image.
     """
     if not any(first) or not any(second):
         return not any(first) and not any(second)
