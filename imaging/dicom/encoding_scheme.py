@@ -1,7 +1,7 @@
 """Conversion of an acquisition's motion encodings, as headers or settings state them, to three directions.
 
-Headers of product sequences state neither directions nor frequency. Errors ask for what is not stated by the name of
-its setting, and only after everything else was understood: an acquisition of one direction stays one whatever is set.
+Headers of product sequences state neither directions nor frequency. An error names the setting for what is stated
+nowhere, but only after everything else was understood: an acquisition of one direction stays one whatever is set.
 """
 
 from __future__ import annotations

@@ -75,7 +75,7 @@ def with_frames(series: Series) -> Series:
     """Return the series with one instance for each frame, in the order of files and frames.
 
     Other instances stay as they are. Frames are numbered through all files, which their Instance Numbers order; where
-    those repeat, each file's frames are counted from 1, so that numbers tell nothing that only file names would.
+    those repeat, each file's frames are counted from 1, so that no number depends on the order of file names.
 
     Raises:
         InputError: a file has more or fewer frames than descriptions of frames.

@@ -22,7 +22,9 @@ def person_of(header: Dataset) -> tuple[str, ...]:
 
 
 def same_person(first: Sequence[str], second: Sequence[str]) -> bool:
-    """Return whether two images may be of one person: what both say agrees, and one thing is said by both.
+    """Return whether two images may be of one person: all that both state agrees, and both state at least one thing.
+
+    Two images that state nothing count as images of one person.
 
     Args:
         first: number, name and birth date of one image, from `person_of`.
@@ -35,5 +37,5 @@ def same_person(first: Sequence[str], second: Sequence[str]) -> bool:
 
 
 def differing(first: Sequence[str], second: Sequence[str]) -> list[str]:
-    """Return the keywords of what two images say differently, or what only one of them says."""
+    """Return the keywords of what two images state differently, or what only one of them states."""
     return [name for name, one, other in zip(PERSON, first, second, strict=True) if one != other]

@@ -218,7 +218,7 @@ def recognitions(series: Sequence[Series]) -> tuple[Recognition, ...]:
 
 
 def near(series: Sequence[Series]) -> tuple[Recognition, ...]:
-    """Return the readers that came near enough to name: as near as the nearest, and past half of their criteria."""
+    """Return the results worth naming: those that equal the best one and meet at least half of their criteria."""
     found = recognitions(series)
     if not found:
         return ()

@@ -89,7 +89,7 @@ class _Scan:
     frequency_hz: float | None
 
     def belongs_to(self, other: _Scan) -> bool:
-        """Whether both may be encodings of one acquisition: one frequency, on the same grid, of as many images."""
+        """Return whether both may be encodings of one acquisition: of one frequency, grid and number of images."""
         return (
             self.frequency_hz == other.frequency_hz
             and len(self.phase.instances) == len(other.phase.instances)

@@ -1,4 +1,4 @@
-"""Mosaics as if each tile were an image of its own, so that a reader need not know how slices were packed."""
+"""Division of mosaics into one image for each tile, so that a reader need not know how slices were packed."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Sorting of a folder as an archive exports it: the MRE of one patient, what lies beside it, and why that is left out.
 
 Such folders hold localisers, other sequences, screen saves, earlier studies, even other patients. The MRE of exactly
-one patient and study is taken; which series it uses is for the vendor's reader to say.
+one patient and study is taken; the vendor's reader chooses the series that it uses.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Text of a DICOM header that may be repeated: words that everybody's headers hold, and nothing else.
 
 Names may stand in attributes of any kind, so that an allow-list of attributes is not enough: a value passes only if
-its attribute has a vocabulary or a form here, and the value keeps to it as a whole. What is unknown is not repeated; a
-model of scanner that is missing below costs a line in a report, never a name.
+its attribute has a vocabulary or a form here, and the value keeps to it as a whole. What is unknown is not repeated: a
+model of scanner that is missing below leaves a gap in a report, but no person's name gets out.
 """
 
 from __future__ import annotations
