@@ -1,1 +1,1 @@
-"""From a hospital's archive to a folder of DICOM files: over DICOMweb, or by C-GET or C-MOVE."""
+"""Retrieval of DICOM files from a hospital's archive into a folder: over DICOMweb, or by C-GET or C-MOVE."""

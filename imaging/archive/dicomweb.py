@@ -1,4 +1,4 @@
-"""An archive over DICOMweb: QIDO-RS to find, WADO-RS to retrieve."""
+"""Archive over DICOMweb: QIDO-RS finds its series, WADO-RS retrieves their images."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from palpate.errors import InputError
 from palpate.imaging.archive.remote import Keep, RemoteSeries, Wanted, series_of
 
 TOKEN: Final = "PALPATE_ARCHIVE_TOKEN"
-"""Environment variable with a bearer token: it stays out of command lines, logs and files."""
+"""Name of the environment variable with the bearer token, which so stays out of command lines, logs and files."""
 
 _SECONDS: Final = 60
 _ATTEMPTS, _WAIT_MS = 3, 200
@@ -23,10 +23,10 @@ _REFUSED: Final = (401, 403)
 
 
 class DicomWeb:
-    """See palpate.imaging.archive.remote.Archive.
+    """Archive over DICOMweb; see palpate.imaging.archive.remote.Archive.
 
     Args:
-        address: of the service, such as http://host:8042/dicom-web.
+        address: address of the service, such as http://host:8042/dicom-web.
     """
 
     def __init__(self, address: str) -> None:
@@ -38,7 +38,7 @@ class DicomWeb:
         self._client.set_http_retry_params(retry=True, max_attempts=_ATTEMPTS, wait_exponential_multiplier=_WAIT_MS)
 
     def find(self, wanted: Wanted) -> Sequence[RemoteSeries]:
-        """The series of the study, or of every study with the accession number."""
+        """Return the series of the study, or of every study with the accession number."""
         with self._answers():
             studies = [wanted.study_uid] if wanted.study_uid else self._studies(wanted.accession)
             return [
@@ -48,7 +48,7 @@ class DicomWeb:
             ]
 
     def retrieve(self, series: RemoteSeries, keep: Keep) -> None:
-        """Every image of a series, one at a time."""
+        """Hand over every image of a series, one at a time."""
         with self._answers():
             for image in self._client.iter_series(series.study_uid, series.series_uid):
                 keep(image)

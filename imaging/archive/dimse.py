@@ -1,4 +1,4 @@
-"""An archive over classic DICOM: C-FIND to find, C-GET or C-MOVE to retrieve."""
+"""Archive over classic DICOM: C-FIND finds its series, C-GET or C-MOVE retrieves their images."""
 
 from __future__ import annotations
 
@@ -38,19 +38,19 @@ _CANNOT_STORE: Final = 0xA700
 _SECONDS: Final = 60
 
 type Handlers = list[Any]
-"""Events of the network library, and what is done when they happen."""
+"""Events of the network library, each with the function that handles it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Dimse:
-    """See palpate.imaging.archive.remote.Archive.
+    """Archive over classic DICOM; see palpate.imaging.archive.remote.Archive.
 
     Attributes:
         title: the archive's application entity title.
-        host: its host name.
-        port: its port.
-        calling: our own title, which the archive may have to know.
-        listen_port: where we take what a C-MOVE sends; None retrieves by C-GET.
+        host: the archive's host name.
+        port: the archive's port.
+        calling: palpate's own application entity title, which the archive may have to know.
+        listen_port: palpate's port for the images that a C-MOVE sends; None retrieves by C-GET.
     """
 
     title: str
@@ -61,11 +61,11 @@ class Dimse:
 
     @property
     def address(self) -> str:
-        """For messages."""
+        """Address of the archive, as messages state it."""
         return f"dicom://{self.title}@{self.host}:{self.port}"
 
     def find(self, wanted: Wanted) -> Sequence[RemoteSeries]:
-        """The series of the study, or of every study with the accession number."""
+        """Return the series of the study, or of every study with the accession number."""
         with self._associated([(_FIND, False)]) as association:
             studies = [wanted.study_uid] if wanted.study_uid else self._studies(association, wanted.accession)
             found = []
@@ -78,7 +78,7 @@ class Dimse:
             return found
 
     def retrieve(self, series: RemoteSeries, keep: Keep) -> None:
-        """Every image of a series, as the archive sends it."""
+        """Hand over every image of a series, as the archive sends it."""
         query = _query("SERIES", StudyInstanceUID=series.study_uid, SeriesInstanceUID=series.series_uid)
         failures: list[Exception] = []
 

@@ -1,4 +1,4 @@
-"""One study's MR series out of an archive into a folder: the public function behind `palpate fetch`."""
+"""Retrieval of one study's MR series from an archive into a folder: the public function behind `palpate fetch`."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from palpate.outputs import claim_folder
 from palpate.progress import say
 
 CALLING: Final = "PALPATE"
-"""The title by which we introduce ourselves where the user gives no other."""
+"""Application entity title by which palpate introduces itself where the user gives no other."""
 
 _DIMSE: Final = re.compile(r"dicom://(?P<title>[^@\s\\]{1,16})@(?P<host>[^@:/\s]+):(?P<port>\d{1,5})")
 _MODALITY: Final = "MR"
 
 
 def archive_at(address: str, *, calling: str = CALLING, listen_port: int | None = None) -> Archive:
-    """The archive at an address.
+    """Return the archive at an address.
 
     Args:
         address: http(s)://host:port/path of a DICOMweb service, or dicom://TITLE@host:port.
-        calling: our own application entity title; classic DICOM only.
-        listen_port: where a C-MOVE is to send; None retrieves by C-GET. Classic DICOM only.
+        calling: palpate's own application entity title; classic DICOM only.
+        listen_port: port to which a C-MOVE is to send the images; None retrieves by C-GET. Classic DICOM only.
 
     Raises:
         InputError: the address is neither.
@@ -48,15 +48,15 @@ def archive_at(address: str, *, calling: str = CALLING, listen_port: int | None 
 
 
 def fetch(archive: Archive, wanted: Wanted, out: Path, *, numbers: Sequence[int] = ()) -> tuple[RemoteSeries, ...]:
-    """Retrieve a study's MR series into a folder, whole or not at all.
+    """Retrieve a study's MR series into a folder; an interrupted run leaves no partial result.
 
-    Files are named by series number and order of arrival; nothing of the patient gets into a name or a message.
+    Files are named by series number and order of arrival; names and messages hold nothing about the patient.
 
     Args:
-        archive: where from.
-        wanted: which study.
-        out: the folder to write, one folder a series below it.
-        numbers: series numbers; all MR series where empty.
+        archive: archive that holds the study.
+        wanted: study to retrieve.
+        out: folder to write, with one folder for each series in it.
+        numbers: numbers of the series to retrieve; all MR series where empty.
 
     Returns:
         The series that were retrieved.

@@ -1,4 +1,4 @@
-"""What an archive is to us: something that lists the series of a study and hands over their images."""
+"""Interface of an archive: it lists the series of a study and hands over their images."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Protocol
 from pydicom.dataset import Dataset
 
 type Keep = Callable[[Dataset], None]
-"""Takes one image, with its file meta information."""
+"""Function that takes one image, with its file meta information."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which study; one of the two, the other empty.
+    """Study to retrieve, named by one of two identifiers; the other one is empty.
 
     Attributes:
         study_uid: StudyInstanceUID.
@@ -32,14 +32,14 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class RemoteSeries:
-    """A series as the archive lists it.
+    """Series as the archive lists it.
 
     Attributes:
         study_uid: StudyInstanceUID.
         series_uid: SeriesInstanceUID.
         number: SeriesNumber; 0 where the archive does not say.
-        modality: such as MR.
-        images: how many the archive says it has; None where it does not say.
+        modality: DICOM Modality, such as MR.
+        images: number of images that the archive states; None where it states none.
     """
 
     study_uid: str
@@ -54,11 +54,11 @@ class Archive(Protocol):
 
     @property
     def address(self) -> str:
-        """As the user gave it, for messages."""
+        """Address as the user gave it, for messages."""
         ...
 
     def find(self, wanted: Wanted) -> Sequence[RemoteSeries]:
-        """The series of the study; empty where there is none.
+        """Return the series of the study; an empty sequence where there is none.
 
         Raises:
             InputError: the archive cannot be reached, or refuses.
@@ -75,11 +75,11 @@ class Archive(Protocol):
 
 
 def series_of(listed: Dataset, study_uid: str) -> RemoteSeries:
-    """A series from an archive's answer to a query.
+    """Return a series from an archive's answer to a query.
 
     Args:
-        listed: the answer.
-        study_uid: of the query, where the answer leaves it out.
+        listed: answer of the archive for one series.
+        study_uid: StudyInstanceUID of the query, taken where the answer leaves it out.
     """
 
     def whole(name: str) -> int | None:

@@ -1,1 +1,1 @@
-"""De-identification: DICOM without its patient, by allow-lists and a key that stays with whoever is responsible."""
+"""De-identification of DICOM, by allow-lists and a key that stays with those responsible for the patients."""

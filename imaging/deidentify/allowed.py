@@ -1,7 +1,7 @@
-"""What may stay in a DICOM header, by keyword and by private element; everything that is not here goes.
+"""Allow-lists of a DICOM header's elements, by keyword and by private element; all that is not here is removed.
 
-Based on the basic application confidentiality profile of DICOM PS3.15, annex E, turned round: that table lists what
-must go, and what it does not know stays. Here what is not known goes.
+They follow the basic application confidentiality profile of DICOM PS3.15, annex E, in reverse: that table lists what
+must be removed, and keeps what it does not know. Here, what is not known is removed.
 """
 
 from __future__ import annotations
@@ -62,21 +62,23 @@ EMPTIED: Final = ("AccessionNumber", "PatientBirthDate", "PatientSex", "Referrin
 
 
 type Reduction = Callable[[object], object | None]
-"""What may be kept of a private element's value; None where nothing may."""
+"""Function that returns the part of a private element's value that may be kept; None where nothing may."""
 
 
 def numbers_only(value: object) -> object | None:
-    """A number or a list of numbers as it is; None for anything else."""
+    """Return a number or a list of numbers unchanged; None for anything else."""
     if isinstance(value, MultiValue | list):
         return value if value and all(isinstance(one, int | float) for one in value) else None
     return value if isinstance(value, int | float) else None
 
 
 def matching(form: str) -> Reduction:
-    """The first piece of a text, or of a list of texts, of this form and nothing around it; None where there is none.
+    """Return a function that takes from a text, or a list of texts, the first piece of this form and nothing around it.
+
+    The function returns None where there is no such piece.
 
     Args:
-        form: a regular expression.
+        form: regular expression; upper and lower case count as one.
     """
     compiled = re.compile(form, re.ASCII | re.IGNORECASE)
 
@@ -112,7 +114,7 @@ PRIVATE: Final[Mapping[tuple[int, str], Mapping[int, Reduction]]] = {
     # The scale of an image's values; the kind of image.
     (0x2005, "Philips MR Imaging DD 001"): {0x0E: numbers_only, 0x11: matching(r"^[MPRI]$")},
 }
-"""What may be kept of private elements that readers of MRE need: by group and the creator's exact text, then by the
+"""Allowed parts of the private elements that readers of MRE need: by group and the creator's exact text, then by the
 last two digits of the element, such as 0x0A of (0019,100A)."""
 PRIVATE_SEQUENCES: Final[Mapping[tuple[int, str], int]] = {
     # Of each frame of an enhanced image.

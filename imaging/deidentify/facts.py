@@ -1,4 +1,4 @@
-"""The last look at what ingest records of a scan: whatever a vendor's reader gathered, only the known passes."""
+"""Last check of what ingest records of a scan: whatever a vendor's reader gathered, only known text passes."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ _CLASSES: Final = ("SOPClassUID",)
 
 
 def clean_facts(facts: Mapping[str, object], key: Key | None) -> dict[str, object]:
-    """The facts of an acquisition without unknown text.
+    """Return the facts of an acquisition without unknown text.
 
     Args:
-        facts: of a vendor's reader; "acquisition" and "dicom" hold values of headers by DICOM keyword.
-        key: gives new identifiers; None retains the scan's own.
+        facts: facts from a vendor's reader; "acquisition" and "dicom" hold values of headers by DICOM keyword.
+        key: key that gives new identifiers; None retains the scan's own.
     """
     cleaned = dict(facts)
     acquisition, references = facts.get(_ACQUISITION), facts.get(_REFERENCES)

@@ -1,4 +1,4 @@
-"""A folder or zip of DICOM as it comes from an archive, written again without patients."""
+"""Copy of a folder or zip of DICOM, as an archive exports it, without the patients' identities."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _LABEL: Final = re.compile(r"[0-9A-Za-z]+")
 
 
 def deidentify(source: Path, out: Path, key_path: Path, *, subject: str | None = None) -> int:
-    """Write the MR images of a folder or zip without identity, whole or not at all.
+    """Write the MR images of a folder or zip without identity; an interrupted run leaves no partial result.
 
     Files are named by series and position; screen saves, objects that are no MR images and images that say that they
     hold burned-in text are left out. Faces in the pixels are not touched.
@@ -41,8 +41,9 @@ def deidentify(source: Path, out: Path, key_path: Path, *, subject: str | None =
     Args:
         source: DICOM folder or zip.
         out: the folder to write: `<subject>/<study>/<series>/<number>.dcm` and a record without values.
-        key_path: file of 32 random bytes; made, for its owner only, where there is none. Not inside the output.
-        subject: BIDS label to call the one patient by; None takes a pseudonym from the key for each patient.
+        key_path: file of 32 random bytes, outside the output; where there is none it is made, readable by its owner
+            only.
+        subject: BIDS label that stands for the one patient; None takes a pseudonym from the key for each patient.
 
     Returns:
         The number of images written.

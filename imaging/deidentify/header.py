@@ -1,4 +1,4 @@
-"""One image's header without its patient: a new header, into which only what is allowed is copied."""
+"""De-identification of one image's header: a new header, into which only what is allowed is copied."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _MOMENT: Final = re.compile(r"(\d{8})(\d{2}(?:\d{2}(?:\d{2}(?:\.\d{1,6})?)?)?)?(
 _DECIMAL: Final = re.compile(r"[-+ 0-9.eE]+")
 _DESCRIPTIONS: Final = ("SeriesDescription", "ProtocolName")
 METHOD: Final = "palpate: elements and words by allow-list, keyed UIDs and dates"
-"""By which an image says that palpate deidentify wrote it."""
+"""De-identification Method of images that palpate deidentify wrote, by which they are recognised."""
 _METHODS: Final = (
     ("113100", "Basic Application Confidentiality Profile"),
     ("113105", "Clean Descriptors Option"),
@@ -33,18 +33,18 @@ _METHODS: Final = (
 
 
 def patient_of(header: Dataset) -> str:
-    """What tells one patient from another in a header: the number, else the name, else the study."""
+    """Return the text that tells one patient from another in a header: the number, else the name, else the study."""
     stated = (str(header.get(name, "") or "").strip() for name in ("PatientID", "PatientName", "StudyInstanceUID"))
     return next((text for text in stated if text), "")
 
 
 def without_identity(header: Dataset, key: Key, subject: str) -> Dataset:
-    """The header with what is allowed, new identifiers, earlier dates and a subject in place of a patient.
+    """Return a new header with what is allowed, new identifiers, earlier dates and a subject in place of a patient.
 
     Args:
-        header: of one image; it stays as it is.
-        key: from which identifiers and dates follow.
-        subject: what to call the patient.
+        header: header of one image; it is not changed.
+        key: key from which identifiers and dates follow.
+        subject: label in place of the patient's name and number.
     """
     patient = patient_of(header)
     cleaned = _cleaned(header, key, patient)

@@ -1,4 +1,4 @@
-"""How identifiers of an output relate to the scan's own, and the one place where two of them are compared."""
+"""Relation of an output's identifiers to the scan's own, and the one place where two of them are compared."""
 
 from __future__ import annotations
 
@@ -14,33 +14,35 @@ from palpate.imaging.deidentify.key import Key
 type Kind = Literal["keyed", "keyed before", "retained"]
 
 RECORDED: Final = "identifiers"
-"""Under what the record of ingest says it."""
+"""JSON key under which the record of ingest states the kind of its identifiers."""
 
 
 @dataclass(frozen=True, slots=True)
 class Identifiers:
-    """What the identifiers in a record are.
+    """Kind of the identifiers in a record.
 
     Attributes:
-        kind: keyed: those that a key gives for the scan's own; keyed before: the scan's own, which palpate deidentify
-            had keyed; retained: the scan's own.
-        key_fingerprint: of the key, where they are keyed.
+        kind: "keyed", pseudonyms that a key gives for the scan's own; "keyed before", the scan's own, which
+            palpate deidentify had pseudonymised; "retained", the scan's own.
+        key_fingerprint: fingerprint of the key where the kind is "keyed"; empty otherwise.
     """
 
     kind: Kind
     key_fingerprint: str = ""
 
     def as_record(self) -> dict[str, str]:
-        """As the record of ingest states it."""
+        """Return the kind of identifiers as the record of ingest states it."""
         return {"kind": self.kind} | ({"key_fingerprint": self.key_fingerprint} if self.key_fingerprint else {})
 
 
 def identifiers_of(header: Dataset, key: Key | None) -> Identifiers:
-    """What the record of a scan is to hold: what is keyed already is not keyed twice, else nothing would match it.
+    """Return the kind of identifiers that the record of a scan is to hold.
+
+    Identifiers that are pseudonyms already are not pseudonymised again: else nothing would match them.
 
     Args:
-        header: of one image of the scan.
-        key: None retains the scan's own.
+        header: header of one image of the scan.
+        key: key of the pseudonyms; None retains the scan's own identifiers.
     """
     if is_keyed_before(header):
         return Identifiers("keyed before")
@@ -48,13 +50,13 @@ def identifiers_of(header: Dataset, key: Key | None) -> Identifiers:
 
 
 def is_keyed_before(header: Dataset) -> bool:
-    """Whether palpate deidentify wrote an image."""
+    """Return whether palpate deidentify wrote an image."""
     stated = (str(header.get(name, "")) for name in ("PatientIdentityRemoved", "DeidentificationMethod"))
     return (*stated,) == ("YES", METHOD) and str(header.get("StudyInstanceUID", "")).startswith("2.25.")
 
 
 def recorded_identifiers(record: Mapping[str, Any]) -> Identifiers:
-    """What a record of ingest says of its identifiers; one that says nothing retained the scan's own."""
+    """Return the kind of identifiers that a record of ingest states; one that states none retained the scan's own."""
     stated = record.get(RECORDED)
     if not isinstance(stated, Mapping) or stated.get("kind") not in get_args(Kind.__value__):
         return Identifiers("retained")
@@ -62,12 +64,12 @@ def recorded_identifiers(record: Mapping[str, Any]) -> Identifiers:
 
 
 def same_identifier(one: str, other: str, key: Key | None) -> bool:
-    """Whether two identifiers stand for one thing, whether or not one of them is keyed; empty ones stand for nothing.
+    """Return whether two identifiers stand for one thing, even if one is a pseudonym; empty ones stand for nothing.
 
     Args:
-        one: of study, frame of reference, series or image.
-        other: of the same kind.
-        key: with which one of them may be keyed; None where nobody has it.
+        one: identifier of a study, frame of reference, series or image.
+        other: identifier of the same kind.
+        key: key that may have made one of them from the other; None where nobody has it.
     """
     if not one or not other:
         return False

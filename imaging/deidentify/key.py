@@ -1,10 +1,11 @@
-"""The secret that ties pseudonyms to persons: identifiers and dates follow from it, and without it nobody can go back.
+"""Secret key that ties pseudonyms to persons: identifiers and dates follow from it; without it nobody can go back.
 
     identifier   2.25.n, n the UUID made of the first 128 bits of HMAC-SHA256(key, "uid" || identifier)
     days         1 + HMAC-SHA256(key, "days" || patient) mod 3650
     pseudonym    first 48 bits of HMAC-SHA256(key, "pseudonym" || patient), in hexadecimal
 
-The same key gives the same study, the same patient and the same intervals in every run; another key another world.
+One key gives the same study, the same patient and the same intervals in every run; pseudonyms of different keys never
+match.
 """
 
 from __future__ import annotations
@@ -17,13 +18,13 @@ from typing import Final
 from uuid import UUID
 
 LENGTH: Final = 32
-"""Bytes of a key."""
+"""Length of a key, bytes."""
 _MOST_DAYS: Final = 3650
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A key for pseudonyms.
+    """Key for pseudonyms.
 
     Attributes:
         secret: 32 random bytes; never shown.
@@ -41,11 +42,11 @@ class Key:
             raise ValueError(f"{len(self.secret)} bytes; a key has {LENGTH}")
 
     def identifier(self, original: str) -> str:
-        """The unique identifier that stands for another one."""
+        """Return the pseudonym of a unique identifier, itself a unique identifier."""
         return f"2.25.{UUID(bytes=self._digest('uid', original)[:16], version=5).int}"
 
     def shifted(self, day: date, patient: str) -> date:
-        """The day, earlier by the patient's own number of days, 1 to 3650: intervals within a patient stay.
+        """Return the day, earlier by the patient's own number of days, 1 to 3650: intervals within a patient stay.
 
         Raises:
             OverflowError: the day would lie before the year 1.
@@ -54,12 +55,12 @@ class Key:
         return day - timedelta(days=days)
 
     def pseudonym(self, patient: str) -> str:
-        """The name that stands for a patient, such as "P0123456789AB"."""
+        """Return the name that stands for a patient, such as "P0123456789AB"."""
         return f"P{self._digest('pseudonym', patient)[:6].hex().upper()}"
 
     @property
     def fingerprint(self) -> str:
-        """What tells this key from others without giving it away, 16 hexadecimal digits."""
+        """Digest that tells this key from others without giving it away, 16 hexadecimal digits."""
         return self._digest("fingerprint", "")[:8].hex()
 
     def _digest(self, purpose: str, text: str) -> bytes:

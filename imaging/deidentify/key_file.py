@@ -1,4 +1,4 @@
-"""Where a key is kept: a file that somebody names, or the user's own, made on first use and readable by nobody else."""
+"""File of a key: one that the user names, or the user's own, made on first use and readable by nobody else."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _ADVICE_OWN: Final = (
 
 
 def user_key_path() -> Path:
-    """Where the user's own key lies: palpate/key in $XDG_CONFIG_HOME, or in ~/.config where that is not set.
+    """Return the path of the user's own key: palpate/key in $XDG_CONFIG_HOME, or in ~/.config where that is not set.
 
     Raises:
         InputError: nobody says where the user's home is.
@@ -43,7 +43,8 @@ def demand_key_apart(path: Path | None, out: Path, *sources: Path) -> None:
     Args:
         path: the key's file; None takes the user's own.
         out: the folder that is to be written. Whoever gets it, or the results around it, must not get the key.
-        sources: what is read, a folder or a file; it is handed on as well, and whoever reads it takes all its files.
+        sources: folders or files that are read; they are handed on as well, and whoever reads them takes all their
+            files.
 
     Raises:
         InputError: the key lies in one of them.
@@ -64,14 +65,14 @@ def demand_key_apart(path: Path | None, out: Path, *sources: Path) -> None:
 
 
 def key_name(path: Path | None) -> str:
-    """Return what to call a key in messages: by the path that the user gave, or as the user's own."""
+    """Return the name of a key in messages: the path that the user gave, or words for the user's own key."""
     return _OWN if path is None else f"the key {path}"
 
 
 def open_key(path: Path | None, *, away_from: Path) -> Key:
     """Read a key, or make one where there is none, readable by its owner only.
 
-    Processes that make it at the same time all get the same.
+    Processes that make it at the same time all get the same key.
 
     Args:
         path: the key's file; None takes the user's own.
@@ -110,7 +111,7 @@ def known_key(path: Path | None) -> Key | None:
 
 
 def results_around(out: Path) -> Path:
-    """The results that an output folder belongs to: the folder around its sub-<label>, or itself."""
+    """Return the folder of results that an output folder belongs to: the folder around its sub-<label>, or itself."""
     out = out.resolve()
     subject = next((folder for folder in (out, *out.parents) if folder.name.startswith("sub-")), None)
     return out if subject is None else subject.parent

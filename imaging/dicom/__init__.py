@@ -1,1 +1,1 @@
-"""From a folder or zip of DICOM files to acquisitions and anatomical volumes; one reader for each vendor."""
+"""Reading of acquisitions and anatomical volumes from a folder or zip of DICOM files; one reader for each vendor."""

@@ -1,7 +1,7 @@
-"""What a scanner measured before it interpolated: columns, rows and slice thickness, as headers state them.
+"""Size that a scanner measured before it interpolated: columns, rows and slice thickness, as headers state them.
 
 Acquisition Matrix lists frequency rows, frequency columns, phase rows and phase columns, of which two are zero. Vendors
-do not agree on which two, so that In-plane Phase Encoding Direction decides: where phase is encoded along columns
+do not agree on which two, so that In-plane Phase Encoding Direction is read: where phase is encoded along columns
 (COL, down the rows), the number of phase steps counts rows.
 """
 
@@ -26,8 +26,8 @@ def acquired_matrix(instance: Instance, columns: int, rows: int) -> tuple[int, i
 
     Args:
         instance: an image or a frame with a header of its own.
-        columns: of the stored image, or of one tile of a mosaic.
-        rows: likewise.
+        columns: number of columns of the stored image, or of one tile of a mosaic.
+        rows: number of rows of the stored image, or of one tile of a mosaic.
     """
     stated = _stated(instance)
     return None if stated is None else (min(stated[0], columns), min(stated[1], rows))
@@ -49,10 +49,10 @@ def say_interpolated(where: str, acquired: tuple[int, int] | None, columns: int,
     """Log that the scanner interpolated images, where it did.
 
     Args:
-        where: how messages call the images.
-        acquired: columns and rows measured; None where nobody says.
-        columns: of the stored image.
-        rows: likewise.
+        where: name of the images in messages.
+        acquired: columns and rows measured; None where headers do not say.
+        columns: number of columns of the stored image.
+        rows: number of rows of the stored image.
     """
     if acquired is not None and (columns > _NOTEWORTHY * acquired[0] or rows > _NOTEWORTHY * acquired[1]):
         say(

@@ -25,20 +25,20 @@ from palpate.imaging.files.plain_names import shown
 from palpate.quality_warning import QualityWarning
 
 _TOLD_APART_BY: Final = ("EchoTime", "TemporalPositionIndex", "TemporalPositionIdentifier", "ImageType")
-"""By what images of one slice may differ; image types tell magnitude from phase."""
+"""Attributes in which images of one slice may differ; image types tell magnitude from phase."""
 _SEPARATOR: Final = "/"
 
 
 @dataclass(frozen=True, slots=True)
 class Anatomy:
-    """An anatomical volume and the series it came from.
+    """Anatomical volume and the series it came from.
 
     Attributes:
         volume: values, shape (i, j, k), and affine.
-        series: the DICOM series.
-        instances: every DICOM image found beside it.
-        passed: lines of the files beside it that are no readable images.
-        warnings: of the series.
+        series: DICOM series of the volume.
+        instances: all MR images found in the folder or archive, those of the series among them.
+        passed: table lines for the files beside it that are no readable images.
+        warnings: warnings about the series.
     """
 
     volume: Volume

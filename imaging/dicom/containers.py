@@ -48,14 +48,14 @@ class PassedOver:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One file of an input that is no archive.
+    """File of an input, other than an archive.
 
     Attributes:
         member: its path inside the input, the names of archives among its parts.
         head: its first bytes, at most HEAD_BYTES of them.
-        kind: what these say (palpate.imaging.dicom.file_kinds).
-        source: where its bytes can be read again; None where only `stream` has them.
-        stream: its bytes, from the first; to be read before the next entry is asked for.
+        kind: kind of file that these bytes show (palpate.imaging.dicom.file_kinds).
+        source: place from which its bytes can be read again; None where only `stream` has them.
+        stream: stream of its bytes from the first one; to be read before the next entry is asked for.
         folder: the folder or archive that holds it, inside the input.
     """
 
@@ -72,7 +72,7 @@ class Held:
     """Copy of an archive's member.
 
     Attributes:
-        spooled: where it is.
+        spooled: place of the copy's bytes.
         digest: SHA-256 of its bytes.
     """
 
@@ -89,7 +89,7 @@ class Walk:
 
     Args:
         container: folder, archive or file.
-        passed: takes the reasons why files are not handed out.
+        passed: count that takes the reasons why files are not handed out.
     """
 
     def __init__(self, container: Path, passed: PassedOver) -> None:
@@ -115,7 +115,7 @@ class Walk:
         """Copy an archive's member into a temporary file, piece by piece, so that no member fills the memory.
 
         Args:
-            entry: of this walk, the one handed out last.
+            entry: the entry that this walk handed out last.
 
         Raises:
             InputError: the archive is damaged here, or a limit is passed.
@@ -133,7 +133,7 @@ class Walk:
         """Return the bytes of the entry handed out last.
 
         Raises:
-            InputError: as `hold` does.
+            InputError: the archive is damaged here, or a limit is passed.
         """
         if isinstance(entry.source, OnDisk):
             return entry.source.content()

@@ -20,6 +20,6 @@ def type_words(instance: Instance) -> set[str]:
 
 
 def is_derived(series: Series) -> bool:
-    """Whether Image Type says that the images were computed from elastography; reads no pixels and never raises."""
+    """Return whether Image Type says that images were computed from elastography, without reading pixels or raising."""
     words = {word for one in series.instances for word in type_words(one)}
     return bool(words & DERIVED_WORDS) or ("DERIVED" in words and bool(words & _ELASTOGRAPHY))

@@ -1,6 +1,6 @@
 """Vibration frequency in the descriptions of series, such as "mre_60Hz": product sequences name it nowhere else.
 
-A description is free text. It is believed where it names one frequency, and where no setting names another.
+A description is free text. It is used where it names one frequency, and where no setting names another.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def described_frequency_hz(series: Series) -> float | None:
     """Return the one frequency that a series' descriptions name; None where they name none, or several.
 
     Args:
-        series: of any maker.
+        series: series of any maker.
     """
     for name in _DESCRIPTIONS:
         low, high = FREQUENCY_HZ

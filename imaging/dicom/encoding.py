@@ -1,8 +1,8 @@
-"""Encoding axes from the angles in Siemens headers to world axes.
+"""Conversion of encoding axes from the angles in Siemens headers to world axes.
 
-In which axes are az and po given? Nobody documents it, so this was inferred from a real oblique scan (head first,
-supine; slices tilted by 1.6 degrees). Its three axes must be, up to sign, the slice normal, the phase-encoding and the
-read direction. Written in the axes (L, A, I) = (L, -P, -S) of a supine, head-first patient,
+The axes in which az and po are given are documented nowhere, so they were inferred from a real oblique scan (head
+first, supine; slices tilted by 1.6 degrees). Its three axes must be, up to sign, the slice normal, the phase-encoding
+and the read direction. Written in the axes (L, A, I) = (L, -P, -S) of a supine, head-first patient,
 
     slice normal (-0.0283, -0.0043, -0.9996)  az 188.7 po 178.4   header 189, 178
     columns      (-0.0075, -1.0000,  0.0045)  az 269.6 po  89.7   header 270,  90
@@ -48,11 +48,11 @@ DEVICE_TO_LPS: Final[Mapping[str, NDArray[np.float64]]] = {
 
 
 def encoding_axes(comments: Sequence[EncodingComment], instance: Instance) -> NDArray[np.float64]:
-    """Unit vectors in RAS along which the directions measure displacement, shape (direction, 3).
+    """Return the unit vectors in RAS along which the directions measure displacement, shape (direction, 3).
 
     Args:
-        comments: one for each direction, in order.
-        instance: an image of the series, for the patient's position and the image's axes.
+        comments: comment of each direction, in order.
+        instance: image of the series, for the patient's position and the image's axes.
 
     Raises:
         InputError: the patient's position is not known to this reader, or the axes do not span space.

@@ -1,8 +1,9 @@
-"""Which encoding and which time offset an image shows, where its header states neither frequency nor direction.
+"""Encoding and time offset that an image shows, where its header states neither frequency nor direction.
 
 A series of one encoding has its offsets in the order that headers state (palpate.imaging.dicom.time_order). A series of
 several encodings repeats its temporal positions or trigger times for each of them; where it does not, its images are
-taken encoding by encoding in the order of time, which is said. Whether offsets then fill one period is checked later.
+taken encoding by encoding in the order of time, and the log says so. Later code checks whether offsets then fill one
+period.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ _FEWEST_OFFSETS: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class EncodedImage:
-    """An image, and index of the motion encoding of its acquisition that it shows."""
+    """Image and the index of the motion encoding of its acquisition that it shows."""
 
     instance: Instance
     encoding: int
@@ -34,9 +35,9 @@ def offset_places(images: Sequence[EncodedImage], grid: SliceGrid, where: str) -
     """Return images with their time offsets: as counted, or in the order that headers state (time_order).
 
     Args:
-        images: of one kind, such as phase.
-        grid: on which they lie.
-        where: how errors name them.
+        images: images of one kind, such as phase, with their encodings.
+        grid: grid on which they lie.
+        where: name of the images in errors.
 
     Raises:
         InputError: nothing but the order of files tells the offsets of a slice apart.
@@ -63,10 +64,10 @@ def split_places(instances: Sequence[Instance], grid: SliceGrid, encodings: int,
     """Return the images of one series with encoding and time offset, where it holds several encodings.
 
     Args:
-        instances: of one kind, such as phase, with a multiple of the number of encodings for each slice.
-        grid: on which they lie.
+        instances: images of one kind, such as phase; for each slice a multiple of the number of encodings.
+        grid: grid on which they lie.
         encodings: number of encodings.
-        where: how errors name the series.
+        where: name of the series in errors.
 
     Raises:
         InputError: nothing but the order of files tells the images of a slice apart.
@@ -103,7 +104,7 @@ def encodings_within(instances: Sequence[Instance], grid: SliceGrid, stated: int
 
     Args:
         instances: images of one kind, of one series.
-        grid: on which they lie.
+        grid: grid on which they lie.
         stated: number of rows of the encoding matrix; None where there is none.
         alone: whether there are too few series for one encoding each.
     """

@@ -1,7 +1,7 @@
-"""From the motion encodings of an acquisition, as headers or settings state them, to three directions.
+"""Conversion of an acquisition's motion encodings, as headers or settings state them, to three directions.
 
-Headers of product sequences state neither directions nor frequency. What nobody states is asked for by the name of its
-setting, and only after everything else was understood: an acquisition of one direction stays one whatever is set.
+Headers of product sequences state neither directions nor frequency. An error names the setting for what is stated
+nowhere, but only after everything else was understood: an acquisition of one direction stays one whatever is set.
 """
 
 from __future__ import annotations
@@ -50,11 +50,11 @@ def demand_told(
     """Return the frequency of an acquisition whose encodings are three or more, and stated.
 
     Args:
-        where: how errors name the acquisition.
-        first: an image of each encoding.
-        shape: of its phase: encoding, offset, i, j, k.
-        frequency_hz: f; None where neither headers nor settings state it.
-        settings: of the study.
+        where: name of the acquisition in errors.
+        first: one image of each encoding.
+        shape: shape of its phase: encoding, offset, i, j, k.
+        frequency_hz: vibration frequency f, hertz; None where neither headers nor settings state it.
+        settings: ingest settings of the study.
 
     Raises:
         InputError: there are fewer than three encodings, or frequency or directions are stated nowhere.
@@ -97,10 +97,10 @@ def too_few_directions(
     """Return the refusal of an acquisition that was understood, but encodes fewer than three directions.
 
     Args:
-        where: how the error names the acquisition.
-        shape: of its phase: encoding, offset, i, j, k.
-        frequency_hz: f; None where nobody states it.
-        images: what was understood.
+        where: name of the acquisition in the error.
+        shape: shape of its phase: encoding, offset, i, j, k.
+        frequency_hz: vibration frequency f, hertz; None where neither headers nor settings state it.
+        images: words for the images that were understood.
     """
     count = shape[0]
     return InputError(
@@ -124,12 +124,12 @@ def three_directions(
     """Return three directions from the encodings, and their axes in RAS, shape (3, 3).
 
     Args:
-        phase_rad: shape (encoding, offset, i, j, k).
-        magnitude: same shape.
-        first: an image of each encoding.
-        grid: where they lie.
-        settings: of the study.
-        where: how errors name the acquisition.
+        phase_rad: phase, radian, shape (encoding, offset, i, j, k).
+        magnitude: magnitude of the signal, same shape.
+        first: one image of each encoding.
+        grid: grid on which the images lie.
+        settings: ingest settings of the study.
+        where: name of the acquisition in errors.
 
     Raises:
         InputError: neither headers nor settings state the encodings, or three directions cannot be made of them.

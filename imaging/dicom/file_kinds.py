@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from typing import Final
 
 HEAD_BYTES: Final = 1024
-"""How much of a file's beginning tells its kind."""
+"""Length of a file's beginning that tells its kind, bytes."""
 ZIP, GZIP, BZIP2, XZ, TAR = "zip", "gzip", "bzip2", "xz", "tar"
 EMPTY: Final = "empty file"
 UNKNOWN: Final = "file of an unknown kind"
@@ -48,7 +48,7 @@ _IMAGE_NAMES: Final = (".dcm", ".ima", ".dicom")
 
 
 def kind_of(head: bytes, name: str) -> str:
-    """Return what a file is, by its first bytes; by its name only where those say nothing.
+    """Return the kind of a file by its first bytes, and by its name only where those show none.
 
     Args:
         head: the first bytes, at most HEAD_BYTES of them.

@@ -1,4 +1,4 @@
-"""DICOM instances out of a folder or an archive: headers now, pixels when asked for, errors that name no patient."""
+"""DICOM instances from a folder or an archive: headers at once, pixels on demand, errors that name no patient."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ _COPY: Final = "copy of another image, byte by byte"
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """One DICOM image: its header, and where its pixels are.
+    """DICOM image: its header, and the place of its pixels.
 
     Attributes:
         header: everything but the pixels.
         container: the folder or archive that the user named.
         member: the file's path inside the container.
         frame: index of the image in a file that holds several; None in a file of one image.
-        source: where the bytes are; None where the container is a folder or the file itself.
+        source: place of the bytes; None where the container is a folder or the file itself.
         padding: number of zeros after the pixels that other files of the series have as well.
     """
 
@@ -52,7 +52,7 @@ class Instance:
 
     @property
     def place(self) -> str:
-        """How errors name this file: its base name where that is a mere number or word, else its instance number."""
+        """Name of this file in errors: its base name where that is a mere number or word, else its instance number."""
         name = PurePosixPath(self.member).name
         if not is_plain_name(name):
             name = f"instance {_number(self.header, 'InstanceNumber')}"
@@ -60,7 +60,7 @@ class Instance:
         return f"series {_number(self.header, 'SeriesNumber')}, {name}{frame}"
 
     def pixels(self) -> NDArray[np.float64]:
-        """The stored pixel values, before any rescaling, shape (rows, columns).
+        """Return the stored pixel values, before any rescaling, shape (rows, columns).
 
         Raises:
             InputError: the pixels are missing, truncated or compressed in a way that cannot be read.
@@ -78,7 +78,7 @@ class Instance:
         return np.asarray(values, dtype=np.float64)
 
     def content(self) -> bytes:
-        """The bytes of the file."""
+        """Return the bytes of the file."""
         return self._source().content()
 
     def _source(self) -> Source:
@@ -89,7 +89,7 @@ class Instance:
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """All that a container holds.
+    """Content of a container.
 
     Attributes:
         instances: DICOM images, each once.
@@ -107,7 +107,7 @@ class Contents:
         A damaged file that says of which series it is belongs to that; one that does not, to the images beside it.
 
         Args:
-            used: images.
+            used: images in use.
 
         Raises:
             InputError: a damaged file may be one of those in use.
@@ -124,11 +124,11 @@ class Contents:
 
 
 def read_contents(container: Path, *, advice: str | None = None) -> Contents:
-    """Headers of all DICOM images in a folder (searched deeply, links followed), an archive, or a single file.
+    """Return the headers of all DICOM images in a folder (searched deeply, links followed), an archive, or one file.
 
     Args:
         container: folder, archive or file.
-        advice: what to do where there is no image; None takes the one for an MRE.
+        advice: remedy that the error names where there is no image; None takes the one for an MRE.
 
     Raises:
         InputError: the path does not exist, an archive is damaged or passes the limits, or there is no image.
@@ -164,11 +164,11 @@ def read_contents(container: Path, *, advice: str | None = None) -> Contents:
 
 
 def read_instances(container: Path, *, advice: str | None = None) -> tuple[Instance, ...]:
-    """All DICOM images of a folder, an archive or a file; for doors where every image counts.
+    """Return all DICOM images of a folder, an archive or a file, for callers that need every image.
 
     Args:
         container: folder, archive or file.
-        advice: what to do where there is no image; None takes the one for an MRE.
+        advice: remedy that the error names where there is no image; None takes the one for an MRE.
 
     Raises:
         InputError: what `read_contents` raises, or any image is damaged.
@@ -182,7 +182,7 @@ def read_instances(container: Path, *, advice: str | None = None) -> tuple[Insta
 
 
 def contents(container: Path) -> Iterator[tuple[str, bytes]]:
-    """Name and bytes of every file of an input that begins as DICOM does, in the order of names.
+    """Yield name and bytes of every file of an input that begins as DICOM does, in the order of names.
 
     Raises:
         InputError: an archive is damaged or passes the limits.

@@ -57,7 +57,7 @@ _CLASSIC_NAMES: Final = {
     "TemporalPositionTimeOffset": "TriggerTime",
     "NominalCardiacTriggerDelayTime": "TriggerTime",
 }
-"""Where two name one, the later is taken."""
+"""Keyword in one-image files for attributes of frames; where two have the same, the later one is taken."""
 _TIME_DIMENSIONS: Final = tuple(
     Tag(name) for name in ("TemporalPositionIndex", "NominalCardiacTriggerDelayTime", "TemporalPositionTimeOffset")
 )
@@ -67,7 +67,7 @@ _PHILIPS_ELEMENTS: Final = (0x0E, 0x11)
 
 
 def is_multi_frame(instance: Instance) -> bool:
-    """Whether a file describes its frames by functional groups."""
+    """Return whether a file describes its frames by functional groups."""
     return _OWN in instance.header
 
 
@@ -75,7 +75,7 @@ def with_frames(series: Series) -> Series:
     """Return the series with one instance for each frame, in the order of files and frames.
 
     Other instances stay as they are. Frames are numbered through all files, which their Instance Numbers order; where
-    those repeat, each file's frames are counted from 1, so that numbers tell nothing that only file names would.
+    those repeat, each file's frames are counted from 1, so that no number depends on the order of file names.
 
     Raises:
         InputError: a file has more or fewer frames than descriptions of frames.
@@ -94,7 +94,7 @@ def set_own(header: pydicom.Dataset, name: str, value: object) -> None:
     Args:
         header: a copy that holds the elements of another.
         name: the attribute's DICOM keyword.
-        value: the new value.
+        value: new value of the attribute.
     """
     # Assigning to an attribute that is there changes the element itself.
     if name in header:
@@ -103,7 +103,7 @@ def set_own(header: pydicom.Dataset, name: str, value: object) -> None:
 
 
 def frame_comments(instance: Instance) -> list[str]:
-    """FrameComments of all frames, "" where a frame has none; reads no pixels and never raises."""
+    """Return FrameComments of all frames, "" where a frame has none, without reading pixels or raising."""
     comments = []
     for own in instance.header.get(_OWN, None) or ():
         content = own.get("FrameContentSequence", None) or [Dataset()]
@@ -114,7 +114,7 @@ def frame_comments(instance: Instance) -> list[str]:
 
 
 def frame_kinds(instance: Instance) -> list[Dataset]:
-    """Return the MR image frame types of a file, shared and of each frame; reads no pixels and never raises."""
+    """Return the MR image frame types of a file, shared and of each frame, without reading pixels or raising."""
     groups = [*(instance.header.get(_SHARED, None) or ()), *(instance.header.get(_OWN, None) or ())]
     kinds = []
     for one in groups:

@@ -6,7 +6,7 @@ measure.
 
 A wave field needs three directions, and no header says which one a liver series encodes. So several series are joined
 where the study's encoding matrix states them, one row for each series in the order of SeriesNumber; a single direction
-is refused. Brain series bring six encodings, +x -x +y -y +z -z in the image's axes unless the matrix says otherwise.
+is refused. Brain series hold six encodings, +x -x +y -y +z -z in the image's axes unless the matrix says otherwise.
 GE's headers do not state the motion encoding.
 """
 
@@ -37,16 +37,16 @@ _DERIVED_ROLES: Final = (1, 5, 7)
 
 
 class GeReader:
-    """Reads raw liver and brain series; see palpate.imaging.dicom.registry.VendorReader."""
+    """Reader of raw liver and brain series; see palpate.imaging.dicom.registry.VendorReader."""
 
     name = "GE"
 
     def recognises(self, series: Sequence[Series]) -> bool:
-        """Whether any series comes from a GE elastography sequence."""
+        """Return whether any series comes from a GE elastography sequence."""
         return any(is_mre(one) for one in series)
 
     def read(self, series: Sequence[Series], settings: IngestSettings) -> tuple[PhaseAcquisition, ...]:
-        """Every acquisition, liver before brain, in the order of series."""
+        """Return every acquisition, liver before brain, in the order of series."""
         raw = [part for one in _raw_series(series) for part in by_frequency(one)]
         still = [one for one in raw if one.number in settings.no_motion_series]
         moving = [one for one in raw if one.number not in settings.no_motion_series]

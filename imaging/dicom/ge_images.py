@@ -28,19 +28,19 @@ from palpate.imaging.dicom.time_order import MOMENT, NUMBER, POSITION, TRIGGER, 
 from palpate.progress import say
 
 PI_STORED: Final = 3141.5
-"""What a wave image stores for pi."""
+"""Stored value that means pi in a wave image."""
 _LARGEST_STORED: Final = 3142.0
 
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """The complex images of one series.
+    """Complex images of one series.
 
     Attributes:
-        series: where they come from.
-        signals: shape (encoding, offset, i, j, k).
+        series: series that they come from.
+        signals: complex signals, shape (encoding, offset, i, j, k).
         affine_mm: voxel indices to world RAS millimetres, shape (4, 4).
-        slice_time_s: when each slice was acquired, shape (k,); None where the header does not say.
+        slice_time_s: acquisition time of each slice, seconds, shape (k,); None where the header does not say.
     """
 
     series: Series
@@ -49,7 +49,7 @@ class Encoded:
     slice_time_s: NDArray[np.float64] | None
 
     def has_grid_of(self, other: Encoded) -> bool:
-        """Whether both have the same voxels and offsets."""
+        """Return whether both have the same voxels and offsets."""
         same = self.signals.shape[1:] == other.signals.shape[1:]
         return same and np.allclose(self.affine_mm, other.affine_mm, atol=1e-3)
 
@@ -84,8 +84,8 @@ def read_complex(series: Series, encodings: int) -> Encoded:
     """Read all encodings of a series of real and imaginary parts.
 
     Args:
-        series: raw images.
-        encodings: how many the scheme has.
+        series: series of raw images.
+        encodings: number of encodings in the scheme.
 
     Raises:
         InputError: images are missing or doubled, or lack their partner.

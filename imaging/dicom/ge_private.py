@@ -1,4 +1,4 @@
-"""What GE's private groups say of an MR elastography series.
+"""Facts of an MR elastography series in GE's private groups.
 
     (0019,109C)  name of the pulse sequence, of which SEQUENCES lists those of elastography
     (0043,10A2)  "MEG data": frequency of the vibration in Hz, number of offsets
@@ -37,16 +37,17 @@ _SAME_HZ: Final = 0.1
 
 
 def is_mre(series: Series) -> bool:
-    """Whether a GE elastography sequence made this series, raw or derived."""
+    """Return whether a GE elastography sequence made this series, raw or derived."""
     maker = str(series.header.get("Manufacturer", "")).upper()
     sequence = _text(series.header, 0x0019, 0x109C).lower()
     return maker.startswith("GE") and any(name in sequence for name in SEQUENCES)
 
 
 def by_frequency(series: Series) -> list[Series]:
-    """A series of several frequencies as one series for each; any other as it is.
+    """Return a series of several frequencies as one series for each, and any other as it is.
 
-    Only equally many images of each frequency make one of several: a single image that differs is a fault.
+    A series counts as one of several frequencies only if each has equally many images: a single image that differs is a
+    fault.
     """
     groups: dict[tuple[tuple[str, float], ...], list[Instance]] = {}
     for one in series.instances:
@@ -60,8 +61,9 @@ def frequency_hz(series: Series, fallback_hz: float | None) -> float:
     """Return the frequency of the vibration.
 
     Args:
-        series: raw images.
-        fallback_hz: what to take where headers state none, or contradict themselves.
+        series: series of raw images.
+        fallback_hz: frequency to take, hertz, where headers state none or contradict themselves; None for no such
+            value.
 
     Raises:
         InputError: no header element states it and there is no fallback, or images or elements contradict each other.
@@ -144,7 +146,7 @@ def _offset_counts(instance: Instance) -> tuple[int, ...]:
 def kinds(series: Series) -> list[int] | None:
     """Return MAGNITUDE, PHASE, REAL or IMAGINARY for each image of a series.
 
-    None where the header does not tell images apart: where one lacks the element, or all state the same.
+    The result is None where the header does not tell images apart: where one lacks the element, or all state the same.
     """
     found = [_text(one.header, 0x0043, 0x102F) for one in series.instances]
     if len(set(found)) < 2 or not set(found) <= {"0", "1", "2", "3"}:
@@ -153,7 +155,7 @@ def kinds(series: Series) -> list[int] | None:
 
 
 def slice_count(instance: Instance) -> int | None:
-    """The number of slices of the acquisition; None where the header does not say."""
+    """Return the number of slices of the acquisition; None where the header does not say."""
     text = _text(instance.header, 0x0021, 0x104F)
     return int(text) if text.isdigit() else None
 

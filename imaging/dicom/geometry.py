@@ -1,4 +1,4 @@
-"""Where DICOM images lie in the world. LPS, the axes of DICOM, becomes RAS here and nowhere else."""
+"""Position of DICOM images in the world. LPS, the axes of DICOM, becomes RAS here and nowhere else."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LPS_TO_RAS: Final[NDArray[np.float64]] = np.diag([-1.0, -1.0, 1.0])
 
 
 def slice_axes(instance: Instance) -> NDArray[np.float64]:
-    """Unit vectors along columns (i), rows (j) and the slice normal (i x j), as matrix columns in LPS, shape (3, 3).
+    """Return unit vectors along columns (i), rows (j) and slice normal (i x j), as matrix columns in LPS, shape (3, 3).
 
     Raises:
         InputError: the orientation is missing or its two vectors are not orthogonal unit vectors.
@@ -36,7 +36,7 @@ def slice_axes(instance: Instance) -> NDArray[np.float64]:
 
 
 def pixel_spacing_mm(instance: Instance) -> NDArray[np.float64]:
-    """Distances between neighbouring voxels along i (within a row) and j, shape (2,).
+    """Return the distances between neighbouring voxels along i (within a row) and j, millimetres, shape (2,).
 
     Raises:
         InputError: Pixel Spacing is missing or not positive.
@@ -55,7 +55,7 @@ def pixel_spacing_mm(instance: Instance) -> NDArray[np.float64]:
 def affine_from(
     axes_lps: NDArray[np.float64], edges_mm: NDArray[np.float64], corner_lps_mm: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Voxel indices (i, j, k) to world RAS millimetres.
+    """Return the affine from voxel indices (i, j, k) to world RAS millimetres.
 
     Args:
         axes_lps: unit vectors of i, j, k as columns, in LPS, shape (3, 3).
@@ -78,9 +78,9 @@ def mosaic_corner_mm(
     mosaic_shape: tuple[int, int],
     tile_shape: tuple[int, int],
 ) -> NDArray[np.float64]:
-    """Centre of the first voxel of the first slice of a mosaic, in LPS, shape (3,).
+    """Return the centre of the first voxel of the first slice of a mosaic, in LPS, millimetres, shape (3,).
 
-    A Siemens mosaic pretends to be one slice with the whole mosaic's field of view around the slice's centre:
+    The header of a Siemens mosaic describes one slice with the whole mosaic's field of view around the slice's centre:
     corner + sum over i, j of (mosaic - tile)/2 * spacing * axis.
 
     Args:
@@ -95,7 +95,7 @@ def mosaic_corner_mm(
 
 
 def split_mosaic(mosaic: NDArray[np.float64], n_slices: int) -> NDArray[np.float64]:
-    """Slices of a mosaic as a volume, shape (i, j, k) with i along rows' direction (columns of pixels).
+    """Return the slices of a mosaic as a volume, shape (i, j, k) with i along rows' direction (columns of pixels).
 
     Args:
         mosaic: shape (rows, columns), both divisible by the grid.
@@ -117,6 +117,6 @@ def mosaic_tiles(mosaic: NDArray[np.float64], side: int) -> NDArray[np.float64]:
 
 
 def tiles_per_side(n_slices: int) -> int:
-    """ceil(sqrt(n_slices)), the side of the square of tiles in a mosaic."""
+    """Return ceil(sqrt(n_slices)), the side of the square of tiles in a mosaic."""
     side = int(np.sqrt(n_slices))
     return side if side * side >= n_slices else side + 1

@@ -1,9 +1,9 @@
-"""Images into studies and series, by what the physics needs where archives rewrote the identifiers.
+"""Grouping of images into studies and series, by what the physics needs where archives rewrote the identifiers.
 
 Archives split a series over several Series Instance UIDs, give every image its own, or every volume a study of its own.
-So a series is what one person's images of one number, description, grid and contrast make, as long as their instance
-numbers complete each other: two runs of a protocol have numbers of their own, and a repeated series repeats them. A
-study is what one Study Instance UID names, and what a series shows to be one although its identifiers differ.
+So a series consists of one person's images with the same number, description, grid and contrast, as long as their
+instance numbers complete each other: two runs of a protocol have numbers of their own, and a repeated series repeats
+them. A study consists of the series with one Study Instance UID; studies that share a series count as one.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ _ANGLE_PLACES: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class Study:
-    """The images of one study.
+    """Images of one study.
 
     Attributes:
-        person: of `person_of`, of the first image.
+        person: number, name and birth date of the first image, as `person_of` gives them.
         uid: StudyInstanceUID of the first image.
-        series: its series, each at least one image, in the order of InstanceNumber where all have one.
-        notes: what was mended, by reason, with the number of images or series.
+        series: its series, each of at least one image, in the order of InstanceNumber where all have one.
+        notes: corrections that were made, by reason, with the number of images or series.
     """
 
     person: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""One file of an input as a DICOM image: its header, or the word that it is none, or what is damaged in it."""
+"""Reading of one file of an input as a DICOM image: its header, the finding that it is none, or its damage."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ _BELONGING: Final = ("SeriesInstanceUID", "SeriesNumber")
 
 @dataclass(frozen=True, slots=True)
 class Damaged:
-    """A file that should be a DICOM image and cannot be read.
+    """File that should be a DICOM image and cannot be read.
 
     Attributes:
-        error: what is wrong with it.
+        error: error that says what is wrong with it.
         folder: the folder or archive that holds it, inside the container.
-        header: what could be read of series, study and kind; empty where nothing could.
+        header: readable elements that name series, study and kind; empty where nothing could be read.
     """
 
     error: InputError
@@ -44,14 +44,14 @@ class Damaged:
 def image_file(
     entry: Entry, position: int, walk: Walk, budget: Budget, passed: PassedOver
 ) -> tuple[pydicom.Dataset, Source, int, bytes] | Damaged | None:
-    """Header, place, bytes after the pixels and digest of an image; None for a file that is none.
+    """Return header, place, bytes after the pixels and digest of an image; None for a file that is none.
 
     Args:
         entry: the file.
         position: its place in the order of names, for errors.
-        walk: that handed it out.
-        budget: of the input.
-        passed: takes the reason where it is no image.
+        walk: walk that handed it out.
+        budget: count of what the input has been unpacked to so far, with its limits.
+        passed: count that takes the reason where it is no image.
 
     Raises:
         InputError: a limit is passed, or the archive that holds it is damaged.

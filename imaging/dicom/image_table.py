@@ -17,15 +17,15 @@ from palpate.imaging.dicom.time_order import seconds_of_day
 
 _SECONDS_A_DAY: Final = 86400.0
 _TIME_TOLERANCE_S: Final = 5e-4
-"""By how much the time of a slice after the first may differ between images and still count as one time."""
+"""Largest difference between images in a slice's time after the first slice that still counts as one time, seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """An image and which part of the acquisition it is.
+    """Image and its place in the acquisition.
 
     Attributes:
-        instance: the image.
+        instance: image at this place.
         encoding: index of the motion encoding.
         offset: index of the time offset.
     """
@@ -40,7 +40,7 @@ class ImageTable:
     """Every image of one kind (phase, magnitude, ...) of an acquisition, complete and without doubles.
 
     Attributes:
-        grid: where the slices lie.
+        grid: grid on which the slices lie.
         images: table[encoding][offset][slice].
     """
 
@@ -49,7 +49,7 @@ class ImageTable:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """How many encodings and offsets there are."""
+        """Number of encodings and number of offsets."""
         return len(self.images), len(self.images[0])
 
     def every(self) -> list[Instance]:
@@ -57,10 +57,10 @@ class ImageTable:
         return [one for offsets in self.images for slices in offsets for one in slices]
 
     def values(self, read: Callable[[Instance, NDArray[np.float64]], NDArray[np.float64]]) -> NDArray[np.float64]:
-        """The images' values, shape (encoding, offset, i, j, k).
+        """Return the images' values, shape (encoding, offset, i, j, k).
 
         Args:
-            read: an image and its stored pixels, shape (i, j), to its values.
+            read: function from an image and its stored pixels, shape (i, j), to its values.
         """
         volumes = np.empty((*self.shape, *self.grid.shape))
         for encoding, offsets in enumerate(self.images):
@@ -70,14 +70,14 @@ class ImageTable:
         return volumes
 
     def numbers(self, read: Callable[[Instance], float]) -> NDArray[np.float64]:
-        """A number of each image, shape (encoding, offset, k)."""
+        """Return one number of each image, shape (encoding, offset, k)."""
         return np.array([[[read(one) for one in slices] for slices in offsets] for offsets in self.images])
 
     def slice_time_s(self) -> NDArray[np.float64] | None:
-        """When each slice was acquired after the first of its image, shape (k,).
+        """Return the time of each slice after the earliest slice of its volume, seconds, shape (k,).
 
-        None where headers do not say, where they say the same time for all slices, or where images disagree by more
-        than half a millisecond: then the times are not those of single slices.
+        The result is None where headers do not say, where they say the same time for all slices, or where volumes
+        disagree by more than half a millisecond: then the times are not those of single slices.
 
         Raises:
             InputError: some images state a time and others do not, so that slices of one image could not be told apart.
@@ -98,9 +98,9 @@ def image_table(places: Iterable[Place], grid: SliceGrid, where: str) -> ImageTa
     """Put images into their places.
 
     Args:
-        places: in any order.
-        grid: on which all of them lie.
-        where: how errors name what is incomplete.
+        places: images with their places, in any order.
+        grid: grid on which all of them lie.
+        where: name of the images in errors.
 
     Raises:
         InputError: an image is missing or there twice.
@@ -143,8 +143,8 @@ def demand_all_times(images: Sequence[Instance], times: NDArray[np.float64]) -> 
     """Raise InputError where some images lack the time that others state: slices would count as simultaneous.
 
     Args:
-        images: of an acquisition.
-        times: theirs, NaN where there is none, shape (n,).
+        images: images of an acquisition.
+        times: acquisition times of the images, NaN where there is none, shape (n,).
     """
     lacking = np.flatnonzero(~np.isfinite(times))
     if 0 < len(lacking) < len(images):

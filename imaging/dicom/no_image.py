@@ -1,4 +1,4 @@
-"""The refusal of an input without a DICOM image: it names what was found instead, and what to do about that."""
+"""Refusal of an input without a DICOM image: it names what was found instead, and what to do about that."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ _REMEDIES: Final[tuple[tuple[str, str], ...]] = (
 
 
 def no_image(where: str, passed: Mapping[str, int], advice: str | None) -> InputError:
-    """Return the refusal.
+    """Return the refusal of an input without a DICOM image.
 
     Args:
-        where: how errors name the input.
+        where: name of the input in errors.
         passed: number of files that are no images, by reason.
-        advice: what to do in general; None takes the one for an MRE.
+        advice: general remedy; None takes the one for an MRE.
     """
     frequent = sorted(passed.items(), key=lambda one: -one[1])
     named = "; ".join(f"{number} x {reason}" for reason, number in frequent[:_MOST_NAMED])

@@ -1,4 +1,4 @@
-"""Scans with the actuator off: they give no wave field, but the noise of those on the same voxels."""
+"""Scans with the actuator off: they give no wave field, but the noise of the scans with motion on the same voxels."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _PREFIX = "series_number"
 
 
 def with_noise_scans(acquisitions: Sequence[PhaseAcquisition], numbers: Sequence[int]) -> tuple[PhaseAcquisition, ...]:
-    """The acquisitions with motion, each with the phase of a scan without motion on the same voxels.
+    """Return the acquisitions with motion, each with the phase of a scan without motion on the same voxels.
 
     Args:
-        acquisitions: of a reader that took all series for scans with motion.
-        numbers: SeriesNumbers of scans without; an acquisition is one if any of its series is listed.
+        acquisitions: acquisitions from a reader that took all series for scans with motion.
+        numbers: SeriesNumbers of scans without motion; an acquisition is one of them if any of its series is listed.
 
     Raises:
         InputError: none is left with motion, or one of those has no scan without motion on its voxels.
@@ -50,7 +50,7 @@ def demand_listed(numbers: Sequence[int], found: Sequence[int]) -> None:
 
     Args:
         numbers: SeriesNumbers that are announced.
-        found: those of the study.
+        found: SeriesNumbers of the study.
     """
     missing = sorted(set(numbers) - set(found))
     if missing:
@@ -63,14 +63,14 @@ def demand_listed(numbers: Sequence[int], found: Sequence[int]) -> None:
 
 
 def series_of(acquisition: PhaseAcquisition) -> list[int]:
-    """The SeriesNumbers that an acquisition's facts name."""
+    """Return the SeriesNumbers that an acquisition's facts name."""
     values = [value for name, value in acquisition.facts.items() if name.startswith(_PREFIX)]
     flat = [one for value in values for one in (value if isinstance(value, list | tuple) else [value])]
     return [one for one in flat if isinstance(one, int)]
 
 
 def around_mean(phase_rad: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Phase relative to the mean phasor over the offsets, shape (direction, offset, i, j, k)."""
+    """Return the phase relative to the mean phasor over the offsets, radian, shape (direction, offset, i, j, k)."""
     turns = np.exp(1j * phase_rad)
     return np.angle(turns * turns.mean(axis=1, keepdims=True).conj())
 

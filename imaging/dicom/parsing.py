@@ -1,4 +1,4 @@
-"""DICOM headers out of bytes: with preamble or not, deflated or not, with private elements that nobody needs."""
+"""Parsing of DICOM headers from bytes: with preamble or not, deflated or not, with private elements nobody needs."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ UNREADABLE = (
     RuntimeError,
     struct.error,
 )
-"""What pydicom and its pixel decoders raise on damaged bytes; they promise no common class."""
+"""Errors that pydicom and its pixel decoders raise on damaged bytes; they promise no common class."""
 _PREAMBLE: Final = 128
 _PREFIX: Final = b"DICM"
 _PIECE_BYTES: Final = 1 << 18
@@ -70,8 +70,8 @@ def parse(
 
     Args:
         stream: the file, which can be rewound.
-        stored: its length.
-        budget: of the input, which what is deflated counts against.
+        stored: length of the file, bytes.
+        budget: count of what the input has been unpacked to so far, to which deflated data add.
         pixels: whether to read what begins with the pixels.
         tags: keywords of the elements to read; None reads all.
 
@@ -106,9 +106,9 @@ def is_deflated(image: Dataset) -> bool:
 
 
 def read_all(header: Dataset) -> int:
-    """Read every element, which are parsed on access only; private ones that cannot be read are taken out.
+    """Read every element, because elements are parsed on access only; take out private ones that cannot be read.
 
-    Scanners and archives write private elements of wrong kinds or lengths. Those that a reader needs are missed there.
+    Scanners and archives write private elements of wrong kinds or lengths. A reader that needs one reports it missing.
 
     Returns:
         The number of private elements that were taken out.
@@ -137,7 +137,7 @@ def after_pixels(image: Dataset, stream: BinaryIO, stored: int) -> int:
     Args:
         image: parsed without pixels.
         stream: the file, at the beginning of its pixels, where `parse` left it.
-        stored: the file's length.
+        stored: length of the file, bytes.
     """
     if is_deflated(image):
         return 0

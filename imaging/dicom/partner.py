@@ -1,4 +1,4 @@
-"""Which series holds the magnitude of a phase series."""
+"""Search for the series that holds the magnitude of a phase series."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from palpate.imaging.files.nifti import same_grid
 def magnitude_partner(phase: Series, grid: SliceGrid, candidates: Sequence[Series]) -> Series | None:
     """Return the magnitude of a phase series: of series with as many images on the same grid, the nearest number.
 
-    None where there is none.
+    The result is None where there is none.
 
     Args:
-        phase: images or frames of one slice each.
-        grid: on which they lie.
-        candidates: magnitude images that no other phase series has.
+        phase: phase series of images or frames of one slice each.
+        grid: grid on which they lie.
+        candidates: series of magnitude images that belong to no other phase series.
     """
     # Scanners number the magnitude of a pair first, so of two equally near the one before is the partner.
     by_number = sorted(candidates, key=lambda one: (abs(one.number - phase.number), one.number > phase.number))
@@ -30,12 +30,12 @@ def magnitude_partner(phase: Series, grid: SliceGrid, candidates: Sequence[Serie
 
 
 def demand_partner(phase: Series, grid: SliceGrid, candidates: Sequence[Series]) -> Series:
-    """Return the magnitude of a phase series, as magnitude_partner.
+    """Return the magnitude of a phase series as `magnitude_partner` finds it.
 
     Args:
-        phase: images or frames of one slice each.
-        grid: on which they lie.
-        candidates: magnitude images that no other phase series has.
+        phase: phase series of images or frames of one slice each.
+        grid: grid on which they lie.
+        candidates: series of magnitude images that belong to no other phase series.
 
     Raises:
         InputError: there is none.

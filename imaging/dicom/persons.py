@@ -1,4 +1,4 @@
-"""Whose image it is: two headers compared as archives write them, with names spelt and filled up in several ways."""
+"""Comparison of the persons that two headers name; archives spell and fill up one name in several ways."""
 
 from __future__ import annotations
 
@@ -22,11 +22,13 @@ def person_of(header: Dataset) -> tuple[str, ...]:
 
 
 def same_person(first: Sequence[str], second: Sequence[str]) -> bool:
-    """Return whether two images may be of one person: what both say agrees, and one thing is said by both.
+    """Return whether two images may be of one person: all that both state agrees, and both state at least one thing.
+
+    Two images that state nothing count as images of one person.
 
     Args:
-        first: of `person_of`.
-        second: of another image.
+        first: number, name and birth date of one image, from `person_of`.
+        second: number, name and birth date of the other image.
     """
     if not any(first) or not any(second):
         return not any(first) and not any(second)
@@ -35,5 +37,5 @@ def same_person(first: Sequence[str], second: Sequence[str]) -> bool:
 
 
 def differing(first: Sequence[str], second: Sequence[str]) -> list[str]:
-    """Return the keywords of what two images say differently, or what only one of them says."""
+    """Return the keywords of what two images state differently, or what only one of them states."""
     return [name for name, one, other in zip(PERSON, first, second, strict=True) if one != other]

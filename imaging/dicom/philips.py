@@ -3,7 +3,7 @@
 A scan holds a block of magnitude images, then a block of phase images (or real and imaginary ones), each of all slices
 and all dynamics. Nothing relies on that order: every image says what it is (palpate.imaging.dicom.philips_header).
 
-Which images are one acquisition: a series whose images state several directions of encoding holds all of them, and so
+Acquisitions are found as follows. A series whose images state several directions of encoding holds all of them, and so
 does one that repeats its time offsets. Series of one encoding each are taken in the order of their numbers, as many as
 there are encodings. A series may hold several frequencies; each is an acquisition. Magnitude may be a series apart.
 """
@@ -59,16 +59,16 @@ class _Image:
 
 
 class PhilipsReader:
-    """Reads classic and enhanced images alike; see palpate.imaging.dicom.registry.VendorReader."""
+    """Reader of classic and enhanced images alike; see palpate.imaging.dicom.registry.VendorReader."""
 
     name = "Philips"
 
     def recognises(self, series: Sequence[Series]) -> bool:
-        """Whether any series is of Philips and may be elastography."""
+        """Return whether any series is of Philips and may be elastography."""
         return bool(elastography(series))
 
     def read(self, series: Sequence[Series], settings: IngestSettings) -> tuple[PhaseAcquisition, ...]:
-        """Every acquisition, in the order of series and, within a series, of frequency."""
+        """Return every acquisition, in the order of series and, within a series, of frequency."""
         found = elastography(series)
         scans = _with_magnitudes([with_frames(one) for one in found], [one for one in series if one not in found])
         uncommented = [one for one in scans if not states_vibration(one)]

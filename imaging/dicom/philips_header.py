@@ -1,6 +1,6 @@
-"""What the headers of Philips MRE images say: kind, encoding, offset, vibration, and the scale of the phase.
+"""Facts in the headers of Philips MRE images: kind, encoding, offset, vibration, and the scale of the phase.
 
-| fact | where, first that is there |
+| fact | source; the first one present is taken |
 |---|---|
 | kind: magnitude, phase, real, imaginary | Complex Image Component; (2005,1011); fourth value or words of Image Type |
 | direction of the motion encoding | palpate.imaging.dicom.encoding_scheme |
@@ -9,7 +9,7 @@
 | slices and offsets to expect | (2001,1018); (2001,1081) and Number of Temporal Positions, 1 meaning "not counted" |
 | frequency, motion encoding | VP[us] and ME[um/rad] in an image comment (MRE:); the settings; the description |
 
-The scanner itself states no frequency; the comment is how the in-silico patient, and whoever wants to, states it.
+The scanner itself states no frequency; the in-silico patient, and any user who wants to, states it in the comment.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ _IMAGE_KIND, _SCALE_SLOPE = (0x2005, 0x11), (0x2005, 0x0E)
 
 
 def is_philips(header: pydicom.Dataset) -> bool:
-    """Whether a header names Philips as the maker of the scanner."""
+    """Return whether a header names Philips as the maker of the scanner."""
     return "PHILIPS" in str(header.get("Manufacturer", "")).upper()
 
 
 def kind(instance: Instance) -> str | None:
-    """PHASE, MAGNITUDE, REAL or IMAGINARY; None for other images, such as those derived from several."""
+    """Return PHASE, MAGNITUDE, REAL or IMAGINARY; None for other images, such as those derived from several."""
     image_type = [str(value) for value in instance.header.get("ImageType", ()) or ()]
     if image_type[:1] == ["DERIVED"]:
         return None
@@ -67,7 +67,7 @@ def frequency_hz(instance: Instance, otherwise_hz: float | None) -> float | None
 
     Args:
         instance: the image.
-        otherwise_hz: of the settings, or of the series' description.
+        otherwise_hz: frequency of the settings, or of the series' description, hertz.
 
     Raises:
         InputError: the comment's period is not positive.
@@ -87,7 +87,7 @@ def frequency_hz(instance: Instance, otherwise_hz: float | None) -> float | None
 
 
 def menc_um_per_rad(instance: Instance) -> float | None:
-    """The motion encoding that the comment states; None where there is none.
+    """Return the motion encoding that the comment states, micrometres per radian; None where there is none.
 
     Raises:
         InputError: it is not positive.
@@ -107,18 +107,18 @@ def menc_um_per_rad(instance: Instance) -> float | None:
 
 
 def stated_slices(instance: Instance) -> int | None:
-    """How many slices the scan has; None where the header does not say."""
+    """Return the number of slices of the scan; None where the header does not say."""
     return _count(_private(instance, _IMAGING, _N_SLICES))
 
 
 def stated_offsets(instance: Instance) -> tuple[int, ...]:
-    """What the header says of the number of dynamics, at most two numbers above 1."""
+    """Return the numbers of dynamics that the header states, at most two, each above 1."""
     stated = (_private(instance, _IMAGING, _N_DYNAMICS), instance.header.get("NumberOfTemporalPositions"))
     return tuple(number for value in stated if (number := _count(value)) is not None and number > 1)
 
 
 def rescaled(instance: Instance, stored: NDArray[np.float64]) -> NDArray[np.float64]:
-    """This image's own slope times its stored values, and its own intercept; other images' differ.
+    """Return the image's own slope times its stored values, plus its own intercept; other images' differ.
 
     Raises:
         InputError: slope or intercept is missing, or the slope is 0.
@@ -135,7 +135,7 @@ def has_scale_slope(instance: Instance) -> bool:
 def true_value(instance: Instance, stored: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return values on the one scale that all images of a scan share.
 
-    What is shown, slope * stored + intercept, has a scale of each image's own. Shown / (slope * SS), with Philips'
+    The shown value, slope * stored + intercept, has a scale of each image's own. Shown / (slope * SS), with Philips'
     scale slope SS of (2005,100E), has that of the measurement: without it, real and imaginary parts of unequal slopes
     make another phase. Where the header has no scale slope, the shown value is taken.
 
@@ -169,7 +169,7 @@ def _phase_with(unit: str) -> str:
 
 
 def phase_rad(instance: Instance, stored: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Phase within -pi to pi: rescaled values are thousandths of a radian.
+    """Return the phase within -pi to pi, radian: rescaled values are thousandths of a radian.
 
     Raises:
         InputError: the values are not stated as mrad, or lie beyond pi.

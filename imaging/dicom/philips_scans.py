@@ -1,4 +1,4 @@
-"""Which of Philips' series with phase images may be elastography: a study holds field maps and venograms as well.
+"""Choice of Philips' series with phase images that may be elastography: a study holds field maps and venograms as well.
 
 Three things tell elastography from other series with phase: a comment that begins with MRE:, the word MRE in Image
 Type, as product sequences have it, or, where no series has either, at least three phase images of a slice, for a
@@ -24,7 +24,7 @@ _OWN: Final = "PerFrameFunctionalGroupsSequence"
 
 
 def elastography(series: Sequence[Series]) -> list[Series]:
-    """The series that may be elastography, in their order; reads no pixels and never raises."""
+    """Return the series that may be elastography, in their order, without reading pixels or raising."""
     with_phase = [one for one in series if _has_phase(one)]
     marked = [one for one in with_phase if _says_so(one)]
     return marked or [one for one in with_phase if _phase_images_of_a_slice(one) >= _FEWEST_OFFSETS]

@@ -72,8 +72,8 @@ def decoded(image: pydicom.FileDataset, stored: int, place: str) -> NDArray[np.g
 
     Args:
         image: a DICOM file with its pixels.
-        stored: length of the file.
-        place: how errors name it.
+        stored: length of the file, bytes.
+        place: name of the file in errors.
 
     Raises:
         InputError: more pixels than the limits allow, pixels of another size than the header says, or a compression
@@ -101,7 +101,7 @@ def stored_values(content: bytes, place: str, padding: int = 0) -> NDArray[np.ge
 
     Args:
         content: the file's bytes.
-        place: how errors name it.
+        place: name of the file in errors.
         padding: number of zeros after the pixels that its series' other files have as well.
 
     Raises:

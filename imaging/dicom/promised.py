@@ -1,4 +1,4 @@
-"""What headers promise against what came: number of images, frame of reference, compression without loss."""
+"""Comparison of headers' promises with what came: number of images, frame of reference, compression without loss."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def missing_images(series: Sequence[Series], *, one_volume: bool = False) -> tup
     """Return a warning for each series that has fewer images than its headers promise.
 
     Args:
-        series: that are in use.
+        series: series in use.
         one_volume: whether each image is one slice of one volume, so that a promised number of slices counts as well.
     """
     warnings = []
@@ -56,7 +56,7 @@ def no_frame_of_reference(series: Sequence[Series]) -> tuple[QualityWarning, ...
     """Return a warning where images do not say in which frame of reference their positions hold.
 
     Args:
-        series: that are in use.
+        series: series in use.
     """
     lacking = [one.number for one in series if not has_frame_of_reference(one.header)]
     if not lacking:
@@ -82,7 +82,7 @@ def demand_lossless(series: Sequence[Series]) -> None:
     Such compression smooths across the wraps of phase, where neighbours differ by two pi and mean the same.
 
     Args:
-        series: with phase images.
+        series: series with phase images.
     """
     for one in series:
         for image in one.instances:
@@ -100,7 +100,7 @@ def maybe_lossy(series: Sequence[Series]) -> tuple[QualityWarning, ...]:
     """Return a warning where values may have been changed by compression.
 
     Args:
-        series: that are in use.
+        series: series in use.
     """
     said = [one.number for one in series if any(is_lossy(image.header) for image in one.instances)]
     unsaid = [one.number for one in series if any(may_be_lossy(image.header) for image in one.instances)]

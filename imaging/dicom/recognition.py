@@ -1,4 +1,4 @@
-"""How near each vendor's reader came to images that none of them knows, and what stopped it.
+"""Criteria of each vendor's reader, and how many of them are met by images that no reader recognises.
 
 A reader takes images that meet all its criteria. Archives and de-identification take away one of them at a time: the
 maker, a word of the image type, a comment, private groups. The refusal then names that one and what to do about it.
@@ -25,17 +25,17 @@ _MAKERS: Final = ("SIEMENS", "GE", "PHILIPS")
 _NAMED: Final = 3
 _TOGETHER: Final = "phase and magnitude images stand under one series number and identifier"
 _APART_ADVICE: Final = "Export phase and magnitude as two series, as the scanner stores them."
-"""What to do where images have all marks of a reader's and yet make no pair of series."""
+"""Remedy where images have all marks that a reader asks for and yet make no pair of series."""
 
 
 @dataclass(frozen=True, slots=True)
 class Criterion:
-    """One thing that a reader asks of a series.
+    """One property that a reader asks of a series.
 
     Attributes:
-        test: whether a series has it.
-        lacking: what a series without it lacks, after "no".
-        advice: what to do about that.
+        test: function that returns whether a series has it.
+        lacking: words for what a series without it lacks, to follow "no".
+        advice: remedy, one sentence or more.
     """
 
     test: Test
@@ -45,14 +45,14 @@ class Criterion:
 
 @dataclass(frozen=True, slots=True)
 class Recognition:
-    """How near a reader came.
+    """Result of one reader's criteria on the series of a study.
 
     Attributes:
-        reader: its name.
-        passed: number of criteria that the nearest series meet.
-        criteria: number of all.
-        images: number of images of those series.
-        failed: criteria that they do not meet, in the order in which the reader asks.
+        reader: name of the reader.
+        passed: number of criteria met by the nearest series, those that meet most.
+        criteria: number of all criteria.
+        images: number of images of the nearest series that fail the same criteria.
+        failed: criteria that these series do not meet, in the order in which the reader asks.
     """
 
     reader: str
@@ -62,7 +62,7 @@ class Recognition:
     failed: tuple[Criterion, ...]
 
     def __str__(self) -> str:
-        """Return what stopped the reader, as a part of a sentence."""
+        """Return the obstacle for the reader, as a part of a sentence."""
         if not self.failed:
             return f"{self.reader}: {self.images} images have all marks of its images, but {_TOGETHER}"
         lacking = " and no ".join(one.lacking for one in self.failed)
@@ -71,7 +71,7 @@ class Recognition:
 
     @property
     def advice(self) -> tuple[str, ...]:
-        """What to do, a sentence for each criterion that is not met."""
+        """Remedies, one for each criterion that is not met."""
         return tuple(one.advice for one in self.failed) or (_APART_ADVICE,)
 
 
@@ -204,21 +204,21 @@ CRITERIA: Final[tuple[tuple[str, tuple[Criterion, ...]], ...]] = (
     ("GE", _GE),
     ("Philips", _PHILIPS),
 )
-"""What each reader of palpate.imaging.dicom.registry asks, by its name; a test holds both together."""
+"""Criteria of each reader of palpate.imaging.dicom.registry, by its name; a test checks that the two lists agree."""
 
 
 def recognitions(series: Sequence[Series]) -> tuple[Recognition, ...]:
-    """Return how near each reader came to the series, the nearest first.
+    """Return the result of each reader on the series, first the one that meets the largest share of its criteria.
 
     Args:
-        series: of a study; none of them is read.
+        series: series of a study; no pixels are read.
     """
     found = [_recognition(name, criteria, series) for name, criteria in CRITERIA] if series else []
     return tuple(sorted(found, key=lambda one: -one.passed / one.criteria))
 
 
 def near(series: Sequence[Series]) -> tuple[Recognition, ...]:
-    """Return the readers that came near enough to name: as near as the nearest, and past half of their criteria."""
+    """Return the results worth naming: those that equal the best one and meet at least half of their criteria."""
     found = recognitions(series)
     if not found:
         return ()

@@ -28,24 +28,24 @@ from palpate.imaging.files.plain_names import shown
 
 
 class VendorReader(Protocol):
-    """Turns the series of one study, as one vendor writes them, into acquisitions.
+    """Reader that turns the series of one study, as one vendor writes them, into acquisitions.
 
     Attributes:
-        name: what to call the reader in messages.
+        name: name of the reader in messages.
     """
 
     name: str
 
     def recognises(self, series: Sequence[Series]) -> bool:
-        """Whether this reader can make acquisitions of these series; must not raise and must not read pixels."""
+        """Return whether this reader can make acquisitions of these series, without reading pixels or raising."""
         ...
 
     def read(self, series: Sequence[Series], settings: IngestSettings) -> tuple[PhaseAcquisition, ...]:
-        """The acquisitions, in the order of series and frequency; at least one where `recognises` said so.
+        """Return the acquisitions, in the order of series and frequency; at least one where `recognises` returned True.
 
         Args:
-            series: of the study, ordered by number.
-            settings: for what headers do not say, such as the encoding matrix.
+            series: series of the study, ordered by number.
+            settings: ingest settings for what headers do not say, such as the encoding matrix.
 
         Raises:
             InputError: the series are recognised but incomplete, damaged or contradictory.
@@ -65,11 +65,11 @@ READERS: Final[tuple[VendorReader, ...]] = (
 def read_acquisitions(
     container: Path, settings: IngestSettings | None = None
 ) -> tuple[tuple[PhaseAcquisition, ...], Export]:
-    """All MRE acquisitions of one session's DICOM, whatever else lies beside it.
+    """Return all MRE acquisitions of one session's DICOM, whatever else lies beside it.
 
     Args:
         container: folder or archive.
-        settings: for what headers do not say; None takes the defaults.
+        settings: ingest settings for what headers do not say; None takes the defaults.
 
     Returns:
         The acquisitions, and what was found: the images they came from, what was left out, and warnings.

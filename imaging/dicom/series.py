@@ -49,11 +49,11 @@ _REFERENCES = (
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """The instances of one DICOM series, ordered by InstanceNumber.
+    """Instances of one DICOM series, ordered by InstanceNumber.
 
     Attributes:
         number: SeriesNumber.
-        instances: at least one.
+        instances: images of the series, at least one.
     """
 
     number: int
@@ -70,13 +70,13 @@ class Series:
         return texts(self.header, "ImageType")
 
     def technical_facts(self) -> dict[str, object]:
-        """Technical parameters by allow-list, as plain JSON values."""
+        """Return technical parameters by allow-list, as plain JSON values."""
         facts = {name: plain(name, self.header.get(name)) for name in _TECHNICAL}
         facts["BandwidthPerPixelPhaseEncode"] = _phase_bandwidth_hz(self.header)
         return {name: value for name, value in facts.items() if value is not None}
 
     def references(self) -> dict[str, str]:
-        """What DICOM output refers to, and the part of the body."""
+        """Return the identifiers that DICOM output refers to, and the part of the body."""
         return {name: str(self.header.get(name, "")) for name in _REFERENCES}
 
 
@@ -89,10 +89,10 @@ def _phase_bandwidth_hz(header: pydicom.Dataset) -> float | None:
 
 
 def texts(header: pydicom.Dataset, name: str) -> tuple[str, ...]:
-    """The values of an attribute as texts; none where it is missing or empty.
+    """Return the values of an attribute as texts; none where it is missing or empty.
 
     Args:
-        header: of an image.
+        header: header of an image.
         name: the attribute's DICOM keyword.
     """
     value = header.get(name)
@@ -149,7 +149,7 @@ def demand_one_patient(instances: Sequence[Instance]) -> None:
 
 
 def demand(instance: Instance, name: str) -> object:
-    """The value of an attribute that must be there and not empty.
+    """Return the value of an attribute that must be there and not empty.
 
     Args:
         instance: the image.
@@ -170,7 +170,7 @@ def demand(instance: Instance, name: str) -> object:
 
 
 def numbers(instance: Instance, name: str, count: int) -> NDArray[np.float64]:
-    """The finite numbers of an attribute, shape (count,).
+    """Return the finite numbers of an attribute, shape (count,).
 
     Raises:
         InputError: it is missing, has another multiplicity, or holds something that is not a finite number.

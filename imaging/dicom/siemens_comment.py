@@ -1,4 +1,4 @@
-"""What Siemens MRE sequences say in ImageComments about vibration and encoding.
+"""Statements of Siemens MRE sequences in ImageComments about vibration and encoding.
 
     MRE: fI[0]dI[1]az[270]po[90]tI[3]VP[50000]TC[...]
 
@@ -26,17 +26,17 @@ _TOKEN = re.compile(r"([A-Za-z]{2})\[([^\]]*)\]")
 
 @dataclass(frozen=True, slots=True)
 class EncodingComment:
-    """One phase image's place in the acquisition.
+    """Place of one phase image in the acquisition.
 
     Attributes:
-        frequency_index: fI.
-        direction: dI.
-        offset: tI.
-        azimuth_deg: az.
-        polar_deg: po.
+        frequency_index: index of the frequency, fI.
+        direction: index of the encoding direction, dI.
+        offset: index of the time offset, tI.
+        azimuth_deg: azimuth of the encoding axis, az, degrees.
+        polar_deg: polar angle of the encoding axis, po, degrees.
         whole_degrees: whether both angles were written without decimals, hence rounded to a degree.
-        frequency_hz: 1e6 / VP.
-        menc_um_per_rad: ME; None where the comment does not say.
+        frequency_hz: vibration frequency, 1e6 / VP, hertz.
+        menc_um_per_rad: motion encoding, ME, micrometres per radian; None where the comment does not say.
     """
 
     frequency_index: int
@@ -55,24 +55,24 @@ class EncodingComment:
 
 
 def direction(azimuth_rad: float, polar_rad: float) -> NDArray[np.float64]:
-    """Return the unit vector of an azimuth and a polar angle, shape (3,)."""
+    """Return the unit vector with an azimuth and a polar angle, radian, shape (3,)."""
     level = np.sin(polar_rad)
     return np.array([level * np.cos(azimuth_rad), level * np.sin(azimuth_rad), np.cos(polar_rad)])
 
 
 def has_comment(instance: Instance) -> bool:
-    """Whether the image carries such a comment."""
+    """Return whether the image carries an MRE comment."""
     return comment_text(instance).startswith(_MARK)
 
 
 def states_vibration(series: Series) -> bool:
-    """Whether any image or frame of a series carries such a comment; reads no pixels and never raises."""
+    """Return whether any image or frame of a series carries an MRE comment, without reading pixels or raising."""
     frames = (text for one in series.instances for text in frame_comments(one))
     return any(has_comment(one) for one in series.instances) or any(text.startswith(_MARK) for text in frames)
 
 
 def comment_text(instance: Instance) -> str:
-    """ImageComments as one line; some exports store it as a list of single characters."""
+    """Return ImageComments as one line; some exports store it as a list of single characters."""
     return "".join(texts(instance.header, "ImageComments")).strip()
 
 
@@ -112,12 +112,12 @@ def parse_comment(instance: Instance) -> EncodingComment:
 
 
 def comment_tokens(instance: Instance) -> dict[str, str]:
-    """The comment's tokens by name, such as VP; empty where the image has no such comment."""
+    """Return the tokens of the MRE comment by name, such as VP; none where the image has no such comment."""
     return dict(_TOKEN.findall(comment_text(instance))) if has_comment(instance) else {}
 
 
 def comment_number(instance: Instance, tokens: dict[str, str], name: str) -> float:
-    """The finite number of one token.
+    """Return the finite number of one token.
 
     Raises:
         InputError: the token is missing or no finite number.

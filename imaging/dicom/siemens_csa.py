@@ -1,4 +1,4 @@
-"""Siemens' CSA header, (0029,1010): in which direction the tiles of a mosaic follow each other.
+"""Siemens' CSA header, (0029,1010): direction in which the tiles of a mosaic follow each other.
 
 Only that and the number of slices are read. Many exports strip the header, for it may hold names.
 """
@@ -37,7 +37,7 @@ def slice_normal(value: object) -> NDArray[np.float64] | None:
     """Return the unit vector, in LPS, along which tiles follow each other; None where the bytes do not say.
 
     Args:
-        value: of (0029,1010).
+        value: content of element (0029,1010).
     """
     normal = _items(value, NORMAL)[:3]
     length = float(np.linalg.norm(normal)) if normal.shape == (3,) else 0.0
@@ -71,7 +71,7 @@ def reduced(value: object) -> bytes | None:
     """Return a CSA header with the slice normal and number of slices alone; None where the given one has no normal.
 
     Args:
-        value: of (0029,1010).
+        value: content of element (0029,1010).
     """
     normal, count = slice_normal(value), _items(value, COUNT)[:1]
     if normal is None:

@@ -32,16 +32,16 @@ from palpate.imaging.dicom.time_order import telling_clock
 
 
 class SiemensEnhancedReader:
-    """Reads every pair of a phase and a magnitude series; see palpate.imaging.dicom.registry.VendorReader."""
+    """Reader of every pair of a phase and a magnitude series; see palpate.imaging.dicom.registry.VendorReader."""
 
     name = "Siemens enhanced"
 
     def recognises(self, series: Sequence[Series]) -> bool:
-        """Whether any series has Siemens frames with an MRE comment."""
+        """Return whether any series has Siemens frames with an MRE comment."""
         return any(_is_phase(one) for one in series)
 
     def read(self, series: Sequence[Series], settings: IngestSettings) -> tuple[PhaseAcquisition, ...]:
-        """Every acquisition, in the order of series and, within a series, of frequency."""
+        """Return every acquisition, in the order of series and, within a series, of frequency."""
         magnitudes = [with_frames(one) for one in series if _is_siemens(one) and not _is_phase(one)]
         acquisitions: list[PhaseAcquisition] = []
         for run, phase in enumerate(with_frames(one) for one in series if _is_phase(one)):
@@ -181,7 +181,7 @@ def _demand_offsets(table: ImageTable, phase: Series) -> None:
 
 
 def with_signal(instance: Instance, stored: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Magnitude with signal somewhere."""
+    """Return the stored magnitude unchanged; raise InputError where no pixel has signal."""
     if not stored.any():
         raise InputError(
             instance.place, found="no signal", expected="a magnitude image of the slice", advice=FULL_EXPORT

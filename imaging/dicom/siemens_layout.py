@@ -1,4 +1,4 @@
-"""How the slices of a Siemens mosaic lie in its tiles and in the world."""
+"""Position of the slices of a Siemens mosaic in its tiles and in the world."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _EMPTY_TILE: Final = 0.01
 
 @dataclass(frozen=True, slots=True)
 class MosaicLayout:
-    """How the slices of one series lie in its mosaics and in the world.
+    """Position of the slices of one series in its mosaics and in the world.
 
     Attributes:
         n_slices: number of slices.
@@ -64,15 +64,15 @@ class MosaicLayout:
         return by_tile[..., ::-1] if self.descending else by_tile
 
     def slice_times_s(self, images: Sequence[Instance]) -> NDArray[np.float64] | None:
-        """Return when each slice was acquired, in the order of slices along rows x columns, shape (k,).
+        """Return the acquisition time of each slice, in the order of slices along rows x columns, seconds, shape (k,).
 
-        None where headers do not say.
+        The result is None where headers do not say.
 
         Args:
             images: mosaics of an acquisition.
 
         Raises:
-            InputError: some mosaics state no times, or others.
+            InputError: some mosaics state no times, or times that differ from the others'.
         """
         times_s = common_slice_times_s(images, self.n_slices)
         return None if times_s is None else self.along_normal(times_s)
@@ -106,7 +106,7 @@ class MosaicLayout:
 
 
 def common_layout(instances: Sequence[Instance]) -> MosaicLayout:
-    """The layout that all images share.
+    """Return the layout that all images share.
 
     Raises:
         InputError: one image has other slices, another size or another place.
@@ -126,7 +126,7 @@ def common_layout(instances: Sequence[Instance]) -> MosaicLayout:
 
 
 def mosaic_layout(instance: Instance) -> MosaicLayout:
-    """Slices, mosaic size and affine from one image's header."""
+    """Return the layout, slices, mosaic size and affine, from one image's header."""
     n_slices = slices_in_mosaic(instance)
     rows, columns = (int(numbers(instance, name, 1)[0]) for name in ("Rows", "Columns"))
     side = tiles_per_side(max(n_slices, 1))

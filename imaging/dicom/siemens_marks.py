@@ -1,4 +1,4 @@
-"""What tells raw elastography of Siemens' product sequences from other images, and one kind of them from another."""
+"""Marks that tell raw elastography of Siemens' product sequences from other images, and its kinds from one another."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _DESCRIPTION: Final = re.compile(r"(?<![a-z])(?:gre|epi|se)?mre(?![a-z])|elasto"
 
 
 def is_siemens(series: Series) -> bool:
-    """Whether a series names Siemens as the maker of the scanner."""
+    """Return whether a series names Siemens as the maker of the scanner."""
     return "SIEMENS" in str(series.header.get("Manufacturer", "") or "").upper()
 
 
 def has_mark(series: Series) -> bool:
-    """Whether sequence, image type or description say elastography; reads no pixels and never raises."""
+    """Return whether sequence, image type or description say elastography, without reading pixels or raising."""
     header = series.header
     named = (text for name in SEQUENCE_NAMES for text in texts(header, name))
     described = (str(header.get(name, "") or "") for name in ("SeriesDescription", "ProtocolName"))
@@ -33,12 +33,12 @@ def has_mark(series: Series) -> bool:
 
 
 def is_raw_phase(series: Series) -> bool:
-    """Whether any image is phase as measured, not derived by the scanner; reads no pixels and never raises."""
+    """Return whether any image is phase as measured, not derived by the scanner, without reading pixels or raising."""
     return any(_holds(one, PHASE) for one in series.instances)
 
 
 def is_magnitude(series: Series) -> bool:
-    """Whether any image is magnitude as measured; reads no pixels and never raises."""
+    """Return whether any image is magnitude as measured, without reading pixels or raising."""
     return any(_holds(one, MAGNITUDE) for one in series.instances)
 
 
@@ -46,7 +46,7 @@ def kind(instance: Instance) -> str | None:
     """Return PHASE or MAGNITUDE of an image or a frame with a header of its own; None for any other image.
 
     Args:
-        instance: of one image; frames as palpate.imaging.dicom.frames lays them flat.
+        instance: image of a one-image file, or a frame as palpate.imaging.dicom.frames lays it flat.
     """
     return next((one for one in (PHASE, MAGNITUDE) if _holds(instance, one)), None)
 

@@ -28,16 +28,16 @@ _PI_MRAD: Final = 3142.0
 
 
 class SiemensMosaicReader:
-    """Reads every pair of a phase and a magnitude series; see palpate.imaging.dicom.registry.VendorReader."""
+    """Reader of every pair of a phase and a magnitude series; see palpate.imaging.dicom.registry.VendorReader."""
 
     name = "Siemens mosaic"
 
     def recognises(self, series: Sequence[Series]) -> bool:
-        """Whether any series is a Siemens phase mosaic with an MRE comment."""
+        """Return whether any series is a Siemens phase mosaic with an MRE comment."""
         return any(_is_phase(part) for one in series for part in _by_kind(one))
 
     def read(self, series: Sequence[Series], settings: IngestSettings) -> tuple[PhaseAcquisition, ...]:
-        """Every acquisition, in the order of series and, within a series, of frequency."""
+        """Return every acquisition, in the order of series and, within a series, of frequency."""
         series = [part for one in series for part in _by_kind(one)]
         used: set[int] = set()
         acquisitions: list[PhaseAcquisition] = []
@@ -218,7 +218,7 @@ def _demand_one_axis(phase: Series, comments: Sequence[EncodingComment], chosen:
 
 
 def siemens_phase_rad(instance: Instance, stored: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Phase = (slope * stored + intercept) / 4096 * pi, in the shape of the stored values; a stated unit is obeyed.
+    """Return the phase (slope * stored + intercept) / 4096 * pi, radian, in the stored shape; a stated unit is obeyed.
 
     Raises:
         InputError: slope or intercept is missing, the unit is another angle's, or values lie beyond pi.

@@ -1,4 +1,4 @@
-"""Siemens' private block (0019,10xx): how many slices a mosaic holds and when each was acquired."""
+"""Siemens' private block (0019,10xx): number of slices in a mosaic, and the time at which each was acquired."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ def slices_in_mosaic(instance: Instance) -> int:
 
 
 def states_slices(instance: Instance) -> bool:
-    """Whether (0019,100A) counts several slices, which only mosaics have; never raises."""
+    """Return whether (0019,100A) counts several slices, which only mosaics have, without raising."""
     block = _private_block(instance)
     value = block[_N_SLICES].value if block is not None and _N_SLICES in block else None
     return isinstance(value, (int, float)) and value > 1
 
 
 def slice_times_s(instance: Instance, n_slices: int) -> NDArray[np.float64] | None:
-    """Return when each slice of a mosaic was acquired, (0019,1029), shape (k,); None where the header does not say.
+    """Return the time of each slice of a mosaic, (0019,1029), seconds, shape (k,); None where the header does not say.
 
     Raises:
         InputError: there are times of more or fewer slices, so that one of the two numbers is wrong.
@@ -71,11 +71,11 @@ def slice_times_s(instance: Instance, n_slices: int) -> NDArray[np.float64] | No
 
 
 def common_slice_times_s(images: Sequence[Instance], n_slices: int) -> NDArray[np.float64] | None:
-    """The slice times that all mosaics of an acquisition state, shape (k,); None where none states any.
+    """Return the slice times that all mosaics of an acquisition state, seconds, shape (k,); None where none states any.
 
     Raises:
         InputError: an image lacks them, or states others by more than the raster in which scanners write them: one
-            damaged header must not decide when slices saw the vibration.
+            damaged header must not set the times at which slices saw the vibration.
     """
     stated = [slice_times_s(one, n_slices) for one in images]
     known = [one for one in stated if one is not None]

@@ -1,7 +1,7 @@
 """Siemens MRE of product sequences: magnitude and phase apart, and no header that states frequency or directions.
 
 Images are classic ones of a slice each, mosaics, or enhanced multi-frame (software XA); mosaics and frames are taken
-apart first, and from there nobody sees how images were packed. The frequency comes from the settings or a series'
+apart first, and from there on their packing makes no difference. The frequency comes from the settings or a series'
 description, the directions from the settings' encoding matrix: one row for each phase series in the order of Series
 Number, or for each repetition of the offsets within a series.
 """
@@ -44,16 +44,16 @@ _FEWEST: Final = 3
 
 
 class SiemensProductReader:
-    """Reads every phase series with its magnitude series; see palpate.imaging.dicom.registry.VendorReader."""
+    """Reader of every phase series with its magnitude series; see palpate.imaging.dicom.registry.VendorReader."""
 
     name = "Siemens product"
 
     def recognises(self, series: Sequence[Series]) -> bool:
-        """Whether any series is raw phase of an elastography sequence, without the research sequence's comment."""
+        """Return whether any series is raw phase of elastography and lacks the research sequence's comment."""
         return any(_is_phase(one) for one in series)
 
     def read(self, series: Sequence[Series], settings: IngestSettings) -> tuple[PhaseAcquisition, ...]:
-        """Every acquisition, in the order of series."""
+        """Return every acquisition, in the order of series."""
         phases = _as_acquired([one for one in series if _is_phase(one)])
         told = told_frequencies(phases, settings.frequency_hz)
         candidates = [_part(one, MAGNITUDE) for one in series if is_siemens(one) and is_magnitude(one)]
@@ -89,7 +89,7 @@ class _Scan:
     frequency_hz: float | None
 
     def belongs_to(self, other: _Scan) -> bool:
-        """Whether both may be encodings of one acquisition: one frequency, on the same grid, of as many images."""
+        """Return whether both may be encodings of one acquisition: of one frequency, grid and number of images."""
         return (
             self.frequency_hz == other.frequency_hz
             and len(self.phase.instances) == len(other.phase.instances)

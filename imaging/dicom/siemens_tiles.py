@@ -1,4 +1,4 @@
-"""Mosaics as if each tile were an image of its own, so that a reader need not know how slices were packed."""
+"""Division of mosaics into one image for each tile, so that a reader need not know how slices were packed."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _POSITION_DIGITS = 6
 
 
 class Mosaic:
-    """One mosaic and how it is divided.
+    """Mosaic and its division into tiles.
 
     Attributes:
-        instance: the image.
-        layout: of its tiles.
+        instance: image that holds the mosaic.
+        layout: layout of its tiles.
     """
 
     def __init__(self, instance: Instance, layout: MosaicLayout) -> None:
@@ -36,10 +36,10 @@ class Mosaic:
 
 @dataclass(frozen=True, slots=True)
 class Tile(Instance):
-    """One slice of a mosaic, with a header that says where it lies.
+    """Slice of a mosaic, with a header that states its position.
 
     Attributes:
-        mosaic: that holds it.
+        mosaic: mosaic that holds it.
         slice_index: k, along the normal of rows and columns.
     """
 
@@ -57,12 +57,12 @@ class Tile(Instance):
 
 
 def is_mosaic(series: Series) -> bool:
-    """Whether all images of a series are mosaics, by Image Type or by the number of slices in (0019,100A)."""
+    """Return whether all images of a series are mosaics, by Image Type or by the number of slices in (0019,100A)."""
     return all("MOSAIC" in texts(one.header, "ImageType") or states_slices(one) for one in series.instances)
 
 
 def single_slices(series: Series) -> bool:
-    """Whether all images of a series are frames or classic images of one slice, at several places."""
+    """Return whether all images of a series are frames or classic images of one slice, at several places."""
     if all(is_multi_frame(one) for one in series.instances):
         return True
     if any("MOSAIC" in texts(one.header, "ImageType") or states_slices(one) for one in series.instances):

@@ -1,4 +1,4 @@
-"""Where the slices of a scan lie, and which of them an image shows, whatever else tells its images apart.
+"""Positions of a scan's slices, and the slice that an image shows, whatever else tells its images apart.
 
 Nothing here depends on the order in which images are given: an archive's file names must not move a slice.
 """
@@ -33,13 +33,13 @@ _PROPORTIONAL: Final = 0.1
 
 @dataclass(frozen=True, slots=True)
 class SliceGrid:
-    """The voxel grid of a stack of parallel slices.
+    """Voxel grid of a stack of parallel slices.
 
     Attributes:
         affine_mm: voxel indices to world RAS millimetres, shape (4, 4).
-        shape: voxels along i (within a row), j (down the rows), k (slices along their normal).
+        shape: number of voxels along i (within a row), j (down the rows), k (slices along their normal).
         normal_lps: unit vector along which slices are counted, shape (3,).
-        heights_mm: where each slice lies along it, shape (k,).
+        heights_mm: position of each slice along normal_lps, millimetres, shape (k,).
     """
 
     affine_mm: NDArray[np.float64]
@@ -48,7 +48,7 @@ class SliceGrid:
     heights_mm: NDArray[np.float64]
 
     def index_of(self, instance: Instance) -> int:
-        """Return which slice, k, an image of this stack is."""
+        """Return the index k of the slice that an image of this stack shows."""
         height_mm = numbers(instance, "ImagePositionPatient", 3) @ self.normal_lps
         return int(np.abs(self.heights_mm - height_mm).argmin())
 

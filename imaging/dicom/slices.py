@@ -1,4 +1,4 @@
-"""Distances between slices, and what to advise where some are missing."""
+"""Distances between slices, and the remedy where some are missing."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _SPACING_TOLERANCE: Final = 0.02
 
 
 def even_spacing_mm(places: Sequence[str], heights: NDArray[np.float64]) -> float:
-    """The distance between slices.
+    """Return the distance between slices, millimetres.
 
     Args:
-        places: what errors call each slice.
+        places: name of each slice in errors.
         heights: positions along the normal, ascending, shape (k,), millimetres.
 
     Raises:

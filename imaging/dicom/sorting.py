@@ -1,7 +1,7 @@
-"""A folder as an archive exports it: which images are MRE of one patient, what lies beside them, and why it stays out.
+"""Sorting of a folder as an archive exports it: the MRE of one patient, what lies beside it, and why that is left out.
 
 Such folders hold localisers, other sequences, screen saves, earlier studies, even other patients. The MRE of exactly
-one patient and study is taken; which series it uses is for the vendor's reader to say.
+one patient and study is taken; the vendor's reader chooses the series that it uses.
 """
 
 from __future__ import annotations
@@ -34,16 +34,16 @@ _MENDED: Final = (SPLIT_SERIES, SPLIT_STUDY, SAME_IDENTIFIER)
 
 @dataclass(frozen=True, slots=True)
 class SeriesRow:
-    """A line of the table of what was taken; nothing in it comes from free text.
+    """Line of the table of what was taken; nothing in it comes from free text.
 
     Attributes:
         number: SeriesNumber; empty where a line stands for several series or the header does not say.
-        modality: such as "MR"; empty where it is unknown.
+        modality: DICOM Modality, such as "MR"; empty where it is unknown.
         description: the known words of SeriesDescription.
-        images: how many.
+        images: number of images.
         role: "phase", "magnitude", "anatomy" or the like; "left out" where it is not used; "passed over" for files that
             are no readable images; "joined" for identifiers that an archive rewrote.
-        reason: why.
+        reason: reason for the role.
     """
 
     number: str
@@ -56,14 +56,14 @@ class SeriesRow:
 
 @dataclass(frozen=True, slots=True)
 class Export:
-    """An archive's folder, sorted.
+    """Folder that an archive exported, sorted.
 
     Attributes:
         series: the MR series of the one study with MRE; of all studies where none has MRE.
-        left_out: what does not belong to them.
-        passed: lines of files that are no readable images, and of identifiers that were mended.
-        unusable: what is wrong with images that cannot be sorted into a series, with those images.
-        warnings: of the images in use.
+        left_out: table lines for what does not belong to them.
+        passed: table lines for files that are no readable images, and for identifiers that were mended.
+        unusable: errors of images that cannot be sorted into a series, each with its images.
+        warnings: warnings about the images in use.
     """
 
     series: tuple[Series, ...]
@@ -73,16 +73,16 @@ class Export:
     warnings: tuple[QualityWarning, ...] = ()
 
     def rows(self, acquisitions: Sequence[PhaseAcquisition]) -> tuple[SeriesRow, ...]:
-        """Every series with the role that it has in the acquisitions, whose facts name it as series_number_<role>."""
+        """Return every series with its role in the acquisitions, whose facts name it as series_number_<role>."""
         roles = roles_of(acquisitions)
         return (*(_row_of(one, roles.get(one.number)) for one in self.series), *self.passed, *self.left_out)
 
     def used(self, acquisitions: Sequence[PhaseAcquisition]) -> tuple[Instance, ...]:
-        """The images of the series that the acquisitions use; all where they do not say which."""
+        """Return the images of the series that the acquisitions use; all where they do not say which."""
         return tuple(instance for one in self.used_series(acquisitions) for instance in one.instances)
 
     def used_series(self, acquisitions: Sequence[PhaseAcquisition]) -> tuple[Series, ...]:
-        """The series that the acquisitions use; all where they do not say which."""
+        """Return the series that the acquisitions use; all where they do not say which."""
         roles = roles_of(acquisitions)
         return tuple(one for one in self.series if one.number in roles) or self.series
 
@@ -90,7 +90,7 @@ class Export:
         """Raise InputError where images without usable numbers belong to a series in use.
 
         Args:
-            used: series.
+            used: series in use.
         """
         uids = {str(one.header.get("SeriesInstanceUID", "")) for series in used for one in series.instances} - {""}
         for error, images in self.unusable:
@@ -116,7 +116,7 @@ class _Sorted:
 
 
 def why_no_image(instance: Instance) -> str | None:
-    """Why an instance is no MR image of the kind that can be read and shown without identity; None where it is one."""
+    """Return why an instance is no MR image that can be read and shown without identity; None where it is one."""
     header = instance.header
     kinds = " ".join(texts(header, "ImageType")).upper()
     if header.get("SOPClassUID") not in _MR_CLASSES or header.get("Modality", "MR") != "MR":
@@ -134,9 +134,9 @@ def sort_export(container: Path, found: Contents, holds_mre: Callable[[Sequence[
     """Find the one study with MRE.
 
     Args:
-        container: where the images came from, for errors.
-        found: all that it holds.
-        holds_mre: whether any reader recognises the series of a study.
+        container: folder or archive that the images came from, for errors.
+        found: content of the container.
+        holds_mre: function that returns whether any reader recognises the series of a study.
 
     Raises:
         InputError: MRE of two patients or two studies.
@@ -171,12 +171,12 @@ def sort_export(container: Path, found: Contents, holds_mre: Callable[[Sequence[
 
 
 def anatomy_row(series: Series) -> SeriesRow:
-    """The line of the series that the anatomy came from."""
+    """Return the table line for the series that the anatomy came from."""
     return _row(series.instances, "anatomy", "the one volume of the anatomy's folder")
 
 
 def passed_rows(counts: Counter[str]) -> tuple[SeriesRow, ...]:
-    """The lines of what was passed over or mended, the most frequent first.
+    """Return the table lines for what was passed over or mended, the most frequent first.
 
     Args:
         counts: number of files or images by reason.
@@ -189,7 +189,7 @@ def passed_rows(counts: Counter[str]) -> tuple[SeriesRow, ...]:
 
 
 def table_text(rows: Sequence[SeriesRow]) -> str:
-    """The table, tab-separated with a header line."""
+    """Return the table as text, tab-separated with a header line."""
     lines = ["series\tmodality\tdescription\timages\trole\treason"]
     for row in rows:
         cells = (row.number, row.modality, row.description, str(row.images), row.role, row.reason)
@@ -198,7 +198,7 @@ def table_text(rows: Sequence[SeriesRow]) -> str:
 
 
 def roles_of(acquisitions: Sequence[PhaseAcquisition]) -> dict[int, tuple[str, str]]:
-    """Role and reader of each series that an acquisition names in its facts."""
+    """Return role and reader of each series that an acquisition names in its facts."""
     roles: dict[int, tuple[str, str]] = {}
     for acquisition in acquisitions:
         reader = str(acquisition.facts.get("reader", ""))

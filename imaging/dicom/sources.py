@@ -1,4 +1,4 @@
-"""Where the bytes of a file are, on disk or in an archive, and the sentences for archives that are damaged."""
+"""Places of a file's bytes, on disk or in an archive, and the errors for archives that are damaged."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _COPY: Final = "Copy the archive again."
 
 
 class Source(Protocol):
-    """Where the bytes of one file are, so that pixels can be read when they are asked for."""
+    """Place of one file's bytes, so that pixels can be read when they are asked for."""
 
     def __hash__(self) -> int:
         """Return a hash: sources are values."""
@@ -39,7 +39,7 @@ class OnDisk:
     """File in the user's folder.
 
     Attributes:
-        path: of the file, behind any link.
+        path: path of the file, behind any link.
     """
 
     path: Path
@@ -54,9 +54,9 @@ class InZip:
     """Member of a zip in the user's folder.
 
     Attributes:
-        path: of the zip.
+        path: path of the zip.
         member: name in its directory.
-        changed_ns: when the zip was last written.
+        changed_ns: time at which the zip was last written, nanoseconds.
     """
 
     path: Path
@@ -72,12 +72,12 @@ class InZip:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Spooled:
-    """File out of an archive that cannot be entered anywhere but at its start, kept in a temporary file without a name.
+    """File of an archive that can be read from its start only; its bytes are kept in a temporary file without a name.
 
     Attributes:
         spool: the temporary file.
-        start: of this file's bytes.
-        length: number of bytes.
+        start: position of this file's first byte in the temporary file.
+        length: length of this file, bytes.
     """
 
     spool: BinaryIO
@@ -112,7 +112,7 @@ def readable(inside: PurePosixPath, what: str) -> Iterator[None]:
 
 @contextmanager
 def unpacking(where: str) -> Iterator[None]:
-    """Raise InputError for whatever goes wrong with an archive; what its reader does with a file is not its matter."""
+    """Raise InputError for any error in reading an archive; one that its files raise passes unchanged."""
     try:
         yield
     except (InputError, GeneratorExit):
@@ -138,7 +138,7 @@ def damaged(where: str, what: str) -> InputError:
     """Return the refusal of a damaged archive.
 
     Args:
-        where: how errors name it.
+        where: name of the archive in errors.
         what: kind of archive.
     """
     return InputError(

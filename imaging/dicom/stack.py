@@ -1,4 +1,4 @@
-"""Images of one slice each, sorted into a stack by where they lie."""
+"""Images of one slice each, sorted into a stack by their positions."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Stack:
     """Parallel slices, evenly spaced, each with equally many images.
 
     Attributes:
-        grid: where they lie.
+        grid: grid on which they lie.
         slices: the images of each slice, k tuples of the same length; image n of every slice belongs together.
     """
 

@@ -1,4 +1,4 @@
-"""Streams out of archives: decompressed, with their first bytes put back, and parts of a temporary file."""
+"""Streams from archives: decompressed, with their first bytes put back, and parts of a temporary file."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from palpate.imaging.dicom.file_kinds import BZIP2, GZIP
 from palpate.imaging.dicom.sources import OnDisk, Source, Spooled
 
 IN_MEMORY_BYTES: Final = 32 << 20
-"""How much of a temporary file stays in memory."""
+"""Largest part of a temporary file that stays in memory, bytes."""
 PIECE_BYTES: Final = 1 << 20
 
 
 def decompressed(stream: BinaryIO, kind: str) -> BinaryIO:
-    """A stream of what a compressed one holds."""
+    """Return a stream of the decompressed content of another one."""
     if kind == GZIP:
         return cast(BinaryIO, gzip.GzipFile(fileobj=stream))
     return cast(BinaryIO, bz2.BZ2File(stream) if kind == BZIP2 else lzma.LZMAFile(stream))
@@ -36,11 +36,11 @@ class Part(io.RawIOBase):
         self._place = 0
 
     def readable(self) -> bool:
-        """Return that it can be read."""
+        """Return True: the stream can be read."""
         return True
 
     def seekable(self) -> bool:
-        """Return that it can be rewound."""
+        """Return True: the stream can be rewound."""
         return True
 
     def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
@@ -71,7 +71,7 @@ class Rejoined(io.RawIOBase):
         self._rest = rest
 
     def readable(self) -> bool:
-        """Return that it can be read."""
+        """Return True: the stream can be read."""
         return True
 
     def read(self, size: int | None = -1, /) -> bytes:
@@ -86,7 +86,7 @@ class Rejoined(io.RawIOBase):
 
 @contextmanager
 def seekable(stream: BinaryIO, source: Source | None) -> Iterator[BinaryIO]:
-    """The stream, or a copy of it, in which one can go back and forth."""
+    """Yield a stream that can be rewound: the file on disk, or a copy of a stream that cannot."""
     if isinstance(source, OnDisk):
         with source.path.open("rb") as opened:
             yield opened

@@ -1,7 +1,7 @@
-"""Which image of a slice comes first in time: told by headers, never by the names or the order of files.
+"""Order in time of the images of a slice: told by headers, never by the names or the order of files.
 
-Scanners state the order of offsets in several ways. They are asked one after the other, and the first that tells all
-images of every slice apart is taken:
+Scanners state the order of offsets in several ways. The statements are tried one after the other, and the first that
+tells all images of every slice apart is taken:
 
 | statement | element |
 |---|---|
@@ -11,7 +11,7 @@ images of every slice apart is taken:
 | number of the image | Instance Number |
 
 Where none does, the images are refused. Where a trigger time contradicts the number of the offset they are refused as
-well, for either would give another wave; the other contradictions are said, since scanners may measure in any order.
+well, for either would give another wave; other contradictions are logged, since scanners may measure in any order.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ class Clock:
     """One way in which headers state the order of images.
 
     Attributes:
-        name: how messages call it.
-        read: an image to its value, of which smaller is earlier; NaN where the header does not say.
+        name: name of the statement in messages.
+        read: function from an image to its value, of which smaller is earlier; NaN where the header does not say.
         cyclic: whether values start again at midnight.
     """
 
@@ -71,7 +71,7 @@ class Clock:
 
 
 def seconds_of_day(instance: Instance) -> float:
-    """Return when an image was acquired, in seconds of its day; NaN where its header does not say."""
+    """Return the time at which an image was acquired, in seconds of its day; NaN where its header does not say."""
     text = str(instance.header.get("FrameAcquisitionDateTime", "") or "")[8:]
     text = text or str(instance.header.get("AcquisitionTime", "") or "")
     try:
@@ -111,8 +111,8 @@ def telling_clock(groups: Groups, where: str, *, what: str = "time offsets") -> 
 
     Args:
         groups: images of each slice, encoding and kind; none is empty.
-        where: how errors name the images.
-        what: what the images of a group are, for errors.
+        where: name of the images in errors.
+        what: words for the images of a group, for errors.
 
     Raises:
         InputError: no statement tells the images apart, or two contradict each other where both cannot be right.
@@ -147,9 +147,9 @@ def in_order(groups: Groups, where: str, *, what: str = "time offsets") -> tuple
     """Sort the images of each group by time.
 
     Args:
-        groups: as for telling_clock.
-        where: how errors name the images.
-        what: what the images of a group are, for errors.
+        groups: images of each slice, encoding and kind; none is empty.
+        where: name of the images in errors.
+        what: words for the images of a group, for errors.
 
     Raises:
         InputError: nothing tells their order.
@@ -162,8 +162,8 @@ def demand_numbered(images: Sequence[Instance], what: str) -> None:
     """Raise InputError where two of some images have the same Instance Number, so that it does not order them.
 
     Args:
-        images: of one slice or series.
-        what: how the sentence calls them.
+        images: images of one slice or series.
+        what: words for the images in the error.
     """
     ordered = sorted(images, key=NUMBER.read)
     for before, after in pairwise(ordered):

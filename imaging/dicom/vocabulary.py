@@ -1,8 +1,8 @@
-"""Which text out of a DICOM header may be repeated: words that everybody's headers hold, and nothing else.
+"""Text of a DICOM header that may be repeated: words that everybody's headers hold, and nothing else.
 
-Names hide in attributes of any kind, so that an allow-list of attributes alone is not enough: a value passes only if
-its attribute has a vocabulary or a form here, and the value keeps to it as a whole. What is unknown is not repeated; a
-model of scanner that is missing below costs a line in a report, never a name.
+Names may stand in attributes of any kind, so that an allow-list of attributes is not enough: a value passes only if
+its attribute has a vocabulary or a form here, and the value keeps to it as a whole. What is unknown is not repeated: a
+model of scanner that is missing below leaves a gap in a report, but no person's name gets out.
 """
 
 from __future__ import annotations
@@ -110,12 +110,12 @@ _COMPILED: Final = {name: re.compile(form, re.IGNORECASE | re.ASCII) for name, f
 
 
 def has_vocabulary(keyword: str) -> bool:
-    """Whether anything of this attribute's text may be repeated."""
+    """Return whether anything of this attribute's text may be repeated."""
     return keyword in _COMPILED
 
 
 def is_known(keyword: str, value: str) -> bool:
-    """Whether one value of an attribute keeps to its vocabulary; an empty one does.
+    """Return whether one value of an attribute keeps to its vocabulary; an empty one does.
 
     Args:
         keyword: the attribute's DICOM keyword; of one without a vocabulary nothing is known.
@@ -126,12 +126,12 @@ def is_known(keyword: str, value: str) -> bool:
 
 
 def is_known_class(uid: object) -> bool:
-    """Whether a unique identifier is one of the DICOM standard's own, such as that of a class of images."""
+    """Return whether a unique identifier is one of the DICOM standard's own, such as that of a class of images."""
     return UID(str(uid), validation_mode=IGNORE).type != ""
 
 
 def is_identifier(uid: object) -> bool:
-    """Whether it has the form of a unique identifier: digits and dots, at most 64."""
+    """Return whether a value has the form of a unique identifier: digits and dots, at most 64."""
     return UID(str(uid), validation_mode=IGNORE).is_valid
 
 
@@ -147,11 +147,11 @@ def known_part(keyword: str, value: str) -> str | None:
 
 
 def plain(keyword: str, value: object) -> object | None:
-    """A header's value as JSON holds it, or None where it is absent, unknown text, not finite, or beside such.
+    """Return a header's value as JSON holds it; None where it, or one of a list, is absent, unknown or not finite.
 
     Args:
         keyword: the attribute's DICOM keyword.
-        value: as pydicom gives it: a number, text, or several of these.
+        value: value from pydicom: a number, text, or several of these.
     """
     if isinstance(value, MultiValue | list | tuple):
         items = [plain(keyword, one) for one in value]
@@ -170,7 +170,7 @@ def frequencies_in(text: str) -> tuple[float, ...]:
 
 
 def known_words(text: str) -> str:
-    """Of a free description the words and measures that every MR scanner's protocols hold, lower case, by spaces."""
+    """Return a free description's words and measures that MR protocols commonly hold, lower case, joined by spaces."""
     # A frequency stands within words ("mre60Hz") or has a blank before its unit.
     text = _FREQUENCY.sub(lambda found: f" {found[1].replace(',', '.')}hz ", text)
     words = (word.lower() for word in _WORD.findall(text))

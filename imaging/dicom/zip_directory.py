@@ -24,7 +24,7 @@ def demand_few_members(stream: BinaryIO, where: str, most: int) -> None:
 
     Args:
         stream: the zip; it can be rewound, and is left at its start.
-        where: how the error names it.
+        where: name of the zip in the error.
         most: the limit.
 
     Raises:

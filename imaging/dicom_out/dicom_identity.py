@@ -1,4 +1,4 @@
-"""Whose a DICOM map is: patient, study and frame of reference, wholly the scan's own or wholly pseudonyms.
+"""Identity of a DICOM map: patient, study and frame of reference, wholly the scan's own or wholly pseudonyms.
 
 A mixture breaks an archive's study: one study identifier under two patients makes the original unreachable.
 """
@@ -66,7 +66,7 @@ STUDY: Final = _words(
 """Modules General Study, Patient Study and Clinical Trial Study (PS3.3, C.7.2), by keyword; UIDs are in DicomSource."""
 
 PLACE_AND_TIME: Final = ("PositionReferenceIndicator", "TimezoneOffsetFromUTC")
-"""Of the modules Frame of Reference and SOP Common; the offset says what the study's times mean."""
+"""Elements of the modules Frame of Reference and SOP Common; the offset says what the study's times mean."""
 
 _NEEDED: Final = (
     *("PatientName", "PatientID", "PatientBirthDate", "PatientSex"),
@@ -110,8 +110,8 @@ def identity_of(header: Dataset, source: DicomSource) -> MapIdentity:
     """Return the identity that a scan's image states, whole and unchanged.
 
     Args:
-        header: of that image, with at least the elements above.
-        source: that image under its own identifiers.
+        header: header of the scan's image, with at least the elements above.
+        source: unchanged identifiers of that image.
     """
     elements = Dataset()
     for keyword in (CHARACTERS, *PATIENT, *STUDY, *PLACE_AND_TIME):

@@ -1,4 +1,4 @@
-"""The DICOM folder of a session: every stiffness map that has a scan to refer to, or a note where there is none."""
+"""DICOM folder of a session: every stiffness map that has a scan to refer to, or a note where there is none."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def write_dicom_maps(
         mre: folder of finished stiffness maps, kPa.
         wavefield: the folder that they were computed from, with `<label>_ingest.json` where palpate ingest made it.
         out: the folder to write; an interrupted run leaves no partial result.
-        settings: whose identity the maps carry.
+        settings: settings of the maps, which choose the identity that they carry.
         scan: the DICOM that palpate ingest read, from which patient, study and frame of reference are read again; not
             needed for maps under a pseudonym.
         key: the key's file; None takes the user's own.

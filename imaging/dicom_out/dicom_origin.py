@@ -1,4 +1,4 @@
-"""From the record of ingest back to the scan: its image that a map refers to, and the identity that it states."""
+"""Search for the scan behind a record of ingest: its image that a map refers to, and the identity that it states."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ def scan_identity(recorded: DicomSource, scan: Path, key: Key | None) -> MapIden
     """Return the identity of the scan behind a record, read from the scan again.
 
     Viewers look up the series that a map refers to, so that the very image of the record is found, whether the record
-    holds its identifiers, the key's for them, or the other way round where a de-identified copy is given.
+    holds its identifiers, the key's pseudonyms for them, or the other way round where a de-identified copy is given.
 
     Args:
         recorded: the scan as the record of ingest names it.
         scan: the DICOM folder or zip that palpate ingest read.
-        key: of the record; None where its identifiers are not keyed.
+        key: key of the record; None where its identifiers are not pseudonyms.
 
     Raises:
         InputError: there is no such path, no image there that the record stands for, or images of its study disagree

@@ -1,4 +1,4 @@
-"""The scan behind a DICOM map: its identifiers as the record of ingest names them, and the header that refers to it."""
+"""Scan behind a DICOM map: its identifiers as the record of ingest names them, and the header that refers to it."""
 
 from __future__ import annotations
 
@@ -47,11 +47,11 @@ class DicomSource:
 
 
 def dicom_source(ingest: Mapping[str, Any], where: Path) -> DicomSource | None:
-    """The scan named in the record of `palpate ingest`; None where the source was not DICOM.
+    """Return the scan named in the record of `palpate ingest`; None where the source was not DICOM.
 
     Args:
         ingest: the content of `<label>_ingest.json`.
-        where: its path, for the error.
+        where: path of that file, for the error.
 
     Raises:
         InputError: if a scan is named but an identifier is missing or not valid.
@@ -78,7 +78,7 @@ def dicom_source(ingest: Mapping[str, Any], where: Path) -> DicomSource | None:
 
 
 def keyed_source(source: DicomSource, key: Key) -> DicomSource:
-    """The scan under the identifiers that a key gives for its own."""
+    """Return the scan under the pseudonyms that a key gives for its identifiers."""
     return replace(
         source,
         study_instance_uid=key.identifier(source.study_instance_uid),

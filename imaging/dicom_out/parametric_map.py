@@ -42,7 +42,7 @@ _OUTSIDE_KPA: Final = 0.0
 
 @dataclass(frozen=True, slots=True)
 class Quantity:
-    """What a parametric map shows.
+    """Quantity that a parametric map shows.
 
     Attributes:
         code: the code value in palpate's private scheme, at most 16 characters.
@@ -81,10 +81,10 @@ def write_parametric_map(
     Args:
         path: the file to write; the caller makes sure that no partial file is left.
         the_map: the values, kPa; NaN outside the mask.
-        quantity: what the values are.
+        quantity: quantity that the values represent.
         identity: patient, study and frame of reference of the map, and the scan that it was computed from.
         description: the description of the series, at most 64 characters.
-        made: when the map was computed.
+        made: time at which the map was computed.
 
     Raises:
         InputError: if the voxel axes of the map are not at right angles, which DICOM planes cannot express.
@@ -129,7 +129,7 @@ def write_parametric_map(
 
 
 def to_dicom_planes(the_map: Map) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-    """The map as frames of rows and columns, with its affine in DICOM's world axes.
+    """Return the map as frames of rows and columns, with its affine in DICOM's world axes.
 
     Frames run along k, rows along j and columns along i; rows and columns are turned so that, as far as the obliquity
     of the slab allows, columns run to the left, rows to the back or down: the way a reader expects an image.
