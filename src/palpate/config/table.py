@@ -29,7 +29,7 @@ class TableColumns:
         advice_unknown: remedy for a column that nobody knows, one sentence.
         further: whether columns that nobody knows are passed over instead of refused.
         renamed: old names of columns, read for one version, to their names of now.
-        meanings: what columns hold, for the error about a name that is nearly theirs, such as "it is in gray (Gy)".
+        meanings: meanings of columns by name, such as "it is in gray (Gy)", for the error about a similar name.
     """
 
     required: Sequence[str]
