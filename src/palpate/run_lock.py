@@ -23,7 +23,7 @@ NAME = ".lock.json"
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """The workflow that holds a lock.
+    """Workflow that holds a lock.
 
     Attributes:
         owner: name of the account.

@@ -27,10 +27,10 @@ SEED = 0
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """The logarithm of a marginal likelihood.
+    """Logarithm of a marginal likelihood (evidence).
 
     Attributes:
-        log_value: ln Z, up to constants of the data.
+        log_value: log marginal likelihood ln Z, up to constants of the data.
         standard_error: standard error of ln Z, from the estimate of the determinant.
     """
 

@@ -39,18 +39,18 @@ HYPERPRIOR_SPREAD = 0.4
 
 @dataclass(frozen=True, slots=True)
 class _Cut:
-    """What one zone contributes, columns cut by field and region, the rest last; R + 1 parts of each field.
+    """Contribution of one zone, columns cut by field and region, the rest last; R + 1 parts of each field.
 
     Attributes:
-        varying: P, shape (2 (R + 1), 2 (R + 1), k + 1, k + 1).
-        fixed: M, shape (k + 1, k + 1).
+        varying: products P, shape (2 (R + 1), 2 (R + 1), k + 1, k + 1).
+        fixed: part M of means and regions, shape (k + 1, k + 1).
     """
 
     varying: NDArray[np.float64]
     fixed: NDArray[np.float64]
 
     def log_evidence(self, tau: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        """And its gradient by tau, both of shape (2 (R + 1),) but the value."""
+        """Return the log evidence at factors tau, shape (2 (R + 1),), and its gradient by tau, in the same shape."""
         total = np.einsum("a,b,abij->ij", tau, tau, self.varying, optimize=True) + self.fixed
         value, slope = log_evidence_of(total)
         return value, np.asarray(2.0 * np.tensordot(self.varying, slope, axes=2) @ tau)

@@ -92,7 +92,7 @@ def evaluate(problem: Problem, x: NDArray[np.float64], w: NDArray[np.float64]) -
     known = problem.tally.counts["factorisations"]
 
     def solved(solver: ZoneSolver) -> tuple[float, bool] | None:
-        """Work of a zone that was solved in this evaluation, and whether for the first time."""
+        """Return the work of a zone, and whether it was solved for the first time; None where it was not solved."""
         nonlocal known
         before, known = known, problem.tally.counts["factorisations"]
         return None if known == before else (solver.data.zone.work, solver.name in fresh)

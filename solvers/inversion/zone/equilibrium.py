@@ -128,12 +128,12 @@ def _of_shape(
 
 
 class _Scatter:
-    """Where the entries of the cells' matrices go in a sparse matrix; entries without a row are dropped.
+    """Map of the entries of the cells' matrices to a sparse matrix; entries without a row are dropped.
 
     Args:
         rows: row of each entry, -1 for none; broadcast against `columns` to the shape of the cells' matrices.
         columns: column of each entry.
-        shape: of the sparse matrix.
+        shape: shape of the sparse matrix.
     """
 
     def __init__(self, rows: NDArray[np.int64], columns: NDArray[np.int64], shape: tuple[int, int]) -> None:
@@ -145,7 +145,7 @@ class _Scatter:
         self._starts = np.searchsorted(keys, np.arange(shape[0] + 1) * shape[1]).astype(np.int32)
 
     def matrix(self, values: NDArray[np.float64] | NDArray[np.complex128]) -> sparse.csr_matrix:
-        """The sparse matrix with the sums of the cells' entries.
+        """Return the sparse matrix with the sums of the cells' entries.
 
         Args:
             values: the cells' matrices, shape (cells, ...).

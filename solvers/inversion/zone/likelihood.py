@@ -34,7 +34,7 @@ the constants that no equation determines."""
 
 @dataclass(frozen=True, slots=True)
 class ZoneData:
-    """The data of one zone, in units of their noise.
+    """Data of one zone, in units of their noise.
 
     Attributes:
         zone: zone with its cells and n nodes.

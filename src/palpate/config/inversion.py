@@ -87,7 +87,7 @@ class InversionSettings(Section):
     them wider."""
 
     samples: Annotated[int, Field(ge=20, le=5000)] = 200
-    """Number of joint draws of the posterior; its spread is computed from them."""
+    """Joint draws of the posterior (number); its spread is computed from them."""
 
     max_iterations: Annotated[int, Field(ge=1, le=100)] = 30
     """Largest number of Gauss-Newton steps."""

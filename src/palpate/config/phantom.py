@@ -40,7 +40,7 @@ class LesionSettings(Section):
 
 
 class PhantomSettings(Section):
-    """The in-silico patient: anatomy, mechanics, vibration and acquisition."""
+    """Settings of the in-silico patient: anatomy, mechanics, vibration and acquisition."""
 
     subject: Label = "01"
     """BIDS subject label."""

@@ -161,7 +161,7 @@ class TwinSettings(Section):
     known."""
 
     draws: Annotated[int, Field(ge=20, le=5000)] = 200
-    """Number of joint draws of the posterior, each of them a forecast."""
+    """Joint draws of the posterior (number), each of them a forecast."""
 
     max_iterations: Annotated[int, Field(ge=1, le=200)] = 25
     """Largest number of Gauss-Newton steps."""
