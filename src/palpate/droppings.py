@@ -1,4 +1,4 @@
-"""Files that operating systems drop into any folder that somebody looks at: neither an input nor a user's work."""
+"""Files that operating systems drop into any folder that is viewed: neither an input nor a user's work."""
 
 from __future__ import annotations
 

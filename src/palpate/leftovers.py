@@ -43,7 +43,7 @@ _supervisor: int | None = None
 
 
 def partial_of(path: Path) -> Path:
-    """Return the hidden name under which this process writes `path`, and tell the supervisor that it does."""
+    """Return the hidden name under which this process writes `path`, and notify the supervisor."""
     notify("writes", path.parent)
     return path.with_name(f".{_PARTIAL}-{owner(os.getpid())}-{path.name}")
 

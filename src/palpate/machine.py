@@ -109,7 +109,7 @@ def _sentence(number: int, named: object, where: Path | str) -> InputError:
 
 
 def _number(error: BaseException) -> int:
-    """Return the system's number of a failure; 0 where the exception tells none."""
+    """Return the system's number of a failure; 0 where the exception states none."""
     if isinstance(error, OSError) and error.errno:
         return error.errno
     told = _IN_WORDS.search(str(error)) if isinstance(error, OSError | RuntimeError) else None

@@ -70,7 +70,7 @@ _new: set[str] = set()
 
 @cache
 def _known() -> dict[str, ModuleSource]:
-    """What is known of modules, by digests of their bytes; kept in the user's cache, since reading tokens is slow."""
+    """Return the readings of modules, by digests of their bytes; kept in the user's cache, since tokenizing is slow."""
     try:
         stored = json.loads(_cache_file().read_text(encoding="utf-8"))
         return {key: ModuleSource(one[0], frozenset(one[1]), tuple(one[2])) for key, one in stored.items()}
@@ -79,7 +79,7 @@ def _known() -> dict[str, ModuleSource]:
 
 
 def remember() -> None:
-    """Keep what is known for the next process; a cache that cannot be written is done without."""
+    """Write the readings of modules to the cache for the next process; a cache that cannot be written is left out."""
     if not _new:
         return
     _new.clear()

@@ -77,7 +77,7 @@ class Marked:
     Attributes:
         step: the command that made it; None where it is unknown.
         files: each file that palpate wrote, relative to the folder; None instead of a file's state where the marker
-            tells names alone, and None for all where it lists none, as markers of older versions.
+            lists names alone, and None for all where it lists none, as in markers of older versions.
         folders: the folders inside.
     """
 

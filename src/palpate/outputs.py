@@ -1,6 +1,6 @@
 """Outputs: checks of the places where a step may write, and writing of which an interrupted run leaves no part.
 
-A folder or file that somebody names with --out is claimed before any work: `claim_folder`, `claim_file`. A claim is
+A folder or file that a user names with --out is claimed before any work: `claim_folder`, `claim_file`. A claim is
 refused where writing would delete anything that the same step did not make. A claimed output is then written under a
 hidden name beside its own (palpate.leftovers) and renamed when it is whole.
 """

@@ -93,7 +93,7 @@ class UpToDate:
 
         Returns:
             A key of `made_by`, "input-<role>", "inputs" where there are other ones, "earlier-step" where a step before
-            this one is out of date, "output" where somebody else wrote the file, or "receipt" where there is none.
+            this one is out of date, "output" where the file was changed later, or "receipt" where there is none.
             None where the output is up to date, or missing.
         """
         if not order.output.exists():

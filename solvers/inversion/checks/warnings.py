@@ -78,7 +78,7 @@ def _not_converged(steps: int) -> QualityWarning:
 
 
 def _noise_size(noise: Noise, residuals: Residuals) -> list[QualityWarning]:
-    """Warn of noise that is smaller or much larger than what the fit leaves."""
+    """Warn of noise that is smaller or much larger than the residuals of the fit."""
     typical, worst = residuals.noise_factor(0.5), residuals.noise_factor(0.95)
     if typical > INFLATED:
         sentence = (

@@ -172,7 +172,7 @@ class JointPosterior:
         return LogDeterminant(deflation.log_determinant + found.value, found.standard_error)
 
     def _own_block(self, zone: ZoneCurvature) -> NDArray[np.float64]:
-        """I + Y_z^T C Y_z for one zone, nearly: on blocks of voxels, with typical hyper-parameters."""
+        """Return I + Y_z^T C Y_z for one zone, approximately: on blocks of voxels, with typical hyper-parameters."""
         scale = self._prior.scale
         blocks, block = np.unique(zone.ijk // COARSE_VOXELS, axis=0, return_inverse=True)
         gather = sparse.csr_matrix((np.ones(len(block)), (block, np.arange(len(block)))))
@@ -194,11 +194,11 @@ class JointPosterior:
         return np.asarray(0.5 * (own + own.T))
 
     def _prior_draws(self, count: int, seed: int) -> NDArray[np.float64]:
-        """Draws from the prior, shape (2 N, count)."""
+        """Return draws from the prior, shape (2 N, count)."""
         return self._shared_out(count, lambda mine: self._prior.draw(mine, seed))
 
     def _covariance(self, weights: NDArray[np.float64], *, single: bool = False) -> NDArray[np.float64]:
-        """C times columns that every rank holds, same shape."""
+        """Return C times columns that every rank holds, in their shape."""
 
         def part(mine: range) -> NDArray[np.float64]:
             return self._prior.apply(np.ascontiguousarray(weights[:, mine.start : mine.stop]), single=single)
@@ -206,7 +206,7 @@ class JointPosterior:
         return self._shared_out(weights.shape[1], part)
 
     def _shared_out(self, columns: int, part: Callable[[range], NDArray[np.float64]]) -> NDArray[np.float64]:
-        """Columns over the voxels, each made by one rank, on every rank, shape (2 N, columns)."""
+        """Return on every rank columns over the voxels of which each is computed by one rank, shape (2 N, columns)."""
         size, rank = self._comm.size, self._comm.rank
         if size == 1:
             return part(range(columns))
@@ -231,7 +231,7 @@ class JointPosterior:
         return out
 
     def _apply(self, t: NDArray[np.float64], *, single: bool = False) -> NDArray[np.float64]:
-        """(I + Y^T C Y) t, a block of columns at a time: each costs a vector over the whole organ on every rank."""
+        """Return (I + Y^T C Y) t, by blocks of columns: each column needs a vector over the organ on every rank."""
         out = np.empty_like(t)
         for first in range(0, t.shape[1], COLUMNS):
             block = np.ascontiguousarray(t[:, first : first + COLUMNS])
@@ -244,7 +244,7 @@ class JointPosterior:
         return np.asarray(self._comm.allreduce(np.sum(a * b, axis=0)))
 
     def _solve_draws(self, rhs: NDArray[np.float64]) -> NDArray[np.float64]:
-        """In single precision, or, where eigenvalues are so far apart that this diverges, in double."""
+        """Solve in single precision, or in double where this diverges because eigenvalues are far apart."""
         count = rhs.shape[1]
         try:
             quick = deflation_of(self._spectra, self._apply, count, self._comm)

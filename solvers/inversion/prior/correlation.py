@@ -32,7 +32,7 @@ class Correlation(Protocol):
 
     - depend on the distance alone, be 1 at distance 0, and be positive definite in three dimensions;
     - be linear in roughness, f(r, l, a) = (1 - a) f(r, l, 0) + a f(r, l, 1), since the evidence mixes the two ends;
-    - be hashable and of module level, since zones of one shape share what is computed of it.
+    - be hashable and of module level, since zones of one shape share its computed values.
 
     examples/another_prior.py uses it.
     """

@@ -266,7 +266,7 @@ def _most_probable(projected: Sequence[Projected], start: PriorScale, comm: MPI.
 
 
 def _project(zone: ZoneEvidence, start: Hypotheses, voxel_size_mm: NDArray[np.float64]) -> list[Projected]:
-    """The zone's projections at each of LENGTHS_MM; only the fitted part depends on the length."""
+    """Return the zone's projections at each of LENGTHS_MM; only the fitted part depends on the length."""
     box, amplitude = Reflections(zone.ijk, voxel_size_mm), start.amplitude(zone.regions)
     folded = [box.fold(a[:, None] * c) for a, c in zip(amplitude, np.split(zone.columns, FIELDS), strict=True)]
 
@@ -299,18 +299,18 @@ def of_means(zone: ZoneEvidence) -> tuple[NDArray[np.float64], NDArray[np.float6
 
 
 def _pairs(left: Sequence[NDArray[np.float64]], right: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
-    """Products of field 1 with itself, 2 with itself, and of both with each other, shape (3, k + 1, k + 1)."""
+    """Return products of field 1 with itself, 2 with itself, and both with each other, shape (3, k + 1, k + 1)."""
     across = left[0].T @ right[1]
     return np.stack([left[0].T @ right[0], left[1].T @ right[1], across + across.T])
 
 
 def _together(pairs: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The same where both fields have one standard deviation: with themselves, and with each other."""
+    """Return the products for fields of one standard deviation: with themselves, and with each other."""
     return np.stack([pairs[0] + pairs[1], pairs[2]])
 
 
 def _log_hyperprior(scale: PriorScale) -> tuple[float, NDArray[np.float64]]:
-    """And its slopes by ln s_1, ln s_2, rho and ln s_region."""
+    """Return the log hyper-prior, and its slopes by ln s_1, ln s_2, rho and ln s_region."""
     stds = [scale.storage_std, scale.loss_std]
     if scale.region_std > 0.0:
         stds.append(scale.region_std)

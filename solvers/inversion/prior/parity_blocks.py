@@ -137,7 +137,7 @@ def _blocks_of(
 
 
 def _half(extent: int, odd: bool) -> slice:  # noqa: FBT001
-    """Where even or odd parts lie after folding; the middle of an odd extent is even."""
+    """Return the places of even or odd parts after folding; the middle of an odd extent is even."""
     even = (extent + 1) // 2
     return slice(even, None) if odd else slice(even)
 
@@ -151,7 +151,7 @@ def _even_and_odd(box: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _from_even_and_odd(box: NDArray[np.float64]) -> NDArray[np.float64]:
-    """What _even_and_odd made its parts from."""
+    """Return the values whose even and odd parts along the first axis these are."""
     half = len(box) // 2
     even, middle, odd = box[:half], box[half : len(box) - half], box[len(box) - half :]
     return np.concatenate([(even + odd) / np.sqrt(2.0), middle, ((even - odd) / np.sqrt(2.0))[::-1]])

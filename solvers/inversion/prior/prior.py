@@ -34,7 +34,7 @@ Where the anatomy is labelled, every region r has a mean of its own, added where
 
 Regions may differ, they need not: s_region is fitted to the data, and x_f stays free to contradict a label.
 
-Tissues are not equally uniform: with few regions, x and what is unresolved are multiplied in each field by
+Tissues are not equally uniform: with few regions, x and the unresolved variation are multiplied in each field by
 
     A_fa = 1 + sum_r W_ar (tau_fr - 1),
 
@@ -107,7 +107,7 @@ class MaternField:
 
     @property
     def _variances(self) -> NDArray[np.float64]:
-        """Of the local variation of both fields where A is one, shape (2,)."""
+        """Variances of the local variation of both fields where A is one, shape (2,)."""
         return self.scale.stds**2 + self.hypotheses.unresolved_variance(self._edge_mm)
 
     @property
@@ -168,7 +168,7 @@ class MaternField:
         return np.asarray(np.sqrt(sum(np.square(a) for a in np.meshgrid(*axes, indexing="ij", sparse=True))))
 
     def _unit_spectrum(self, length_mm: float, roughness: float) -> NDArray[np.float64]:
-        """Of a correlation, so that the variance is exactly one."""
+        """Return the spectrum of a correlation, scaled so that the variance is exactly one."""
         by_distance = self.hypotheses.correlation(self._distance, length_mm, roughness, self._edge_mm)
         spectrum = scipy.fft.rfftn(by_distance).real
         spectrum = np.maximum(spectrum, 0.0)  # wrap-around can leave tiny negative values
@@ -224,12 +224,12 @@ class MaternField:
         return drawn.reshape(-1, len(numbers))
 
     def _local(self, fields: NDArray[np.float64], *, single: bool = False) -> NDArray[np.float64]:
-        """C without means and regions, times columns of both fields, shape (2, N, k)."""
+        """Return C without means and regions, times columns of both fields, shape (2, N, k)."""
         amplitude = self.amplitude[:, :, None]
         return np.asarray(amplitude * self._correlate(amplitude * fields, single=single))
 
     def _correlate(self, fields: NDArray[np.float64], *, single: bool = False) -> NDArray[np.float64]:
-        """C without means, regions and A, times columns of both fields, shape (2, N, k)."""
+        """Return C without means, regions and A, times columns of both fields, shape (2, N, k)."""
         spectrum = self._single_spectrum if single else self._spectrum
         block = np.zeros((FIELDS, *self._inside.shape), dtype=spectrum.dtype)
         columns = np.ascontiguousarray(np.moveaxis(fields, 2, 0), dtype=spectrum.dtype)

@@ -6,7 +6,7 @@ curvature along a few directions and oscillates about the maximum. From the last
 
     min over gamma of |f_k - sum_i gamma_i df_i|,   next = x_k + f_k - sum_i gamma_i (dx_i + df_i),
 
-in the norm of the prior's energy, f^T C^-1 f, for which the weights w = C^-1 x are at hand (Anderson 1965; Walker and
+in the norm of the prior's energy, f^T C^-1 f, for which the weights w = C^-1 x are known (Anderson 1965; Walker and
 Ni 2011). It costs no solve.
 """
 

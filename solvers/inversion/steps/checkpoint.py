@@ -243,7 +243,7 @@ def _folder_of(folder: Path, evaluation: int) -> Path:
 
 
 def _numbers(folder: Path) -> list[int]:
-    """Evaluations that were begun, ascending."""
+    """Return the numbers of the evaluations that were begun, ascending."""
     return sorted(int(path.name.rpartition("-")[2]) for path in folder.glob("evaluation-*"))
 
 
@@ -254,7 +254,7 @@ def _remove_evaluations(folder: Path, keep: set[int]) -> None:
 
 
 def _arrays(carried: Carried) -> Arrays:
-    """The same as named arrays."""
+    """Return the kept results of a zone as named arrays."""
     state = {field.name: np.asarray(getattr(carried.solved, field.name)) for field in fields(carried.solved)}
     further = {name: getattr(carried, name) for name in _KEPT}
     if carried.half_hessian is not carried.solved.half_hessian:  # with one frequency they are the same
@@ -263,7 +263,7 @@ def _arrays(carried: Carried) -> Arrays:
 
 
 def _carried(arrays: Arrays) -> Carried:
-    """What _arrays was made from."""
+    """Restore the kept results of a zone from the arrays that _arrays returned."""
     state = ZoneState(**{field.name: _value(arrays[field.name]) for field in fields(ZoneState)})
     half_hessian = arrays.get("own_half_hessian", state.half_hessian)
     basis, weights, compressed_at, solved_at = (arrays[name] for name in _KEPT)

@@ -144,7 +144,7 @@ def starting_course(
 def _coarse(
     measured: Sequence[Measured], ground: Ground, settings: InversionSettings
 ) -> tuple[list[Measured], Ground, Blocks] | None:
-    """The same on blocks of voxels; None where blocks would not carry the waves, or leave too little tissue."""
+    """Return the inputs on blocks; None where blocks are too large for the waves, or leave too little tissue."""
     field = measured[0].field
     shortest_mm = min(float(_wavelength_mm(one, one.log_median)) for one in measured)
     factors = _factors(field.voxel_size_mm, shortest_mm)
@@ -165,19 +165,19 @@ def _coarse(
 
 
 def _factors(voxel_size_mm: NDArray[np.float64], wavelength_mm: float) -> Factors:
-    """Voxels of a block along each axis: two where that is short enough."""
+    """Return the numbers of voxels of a block along each axis: two where that is short enough."""
     i, j, k = (2 if 2.0 * size <= wavelength_mm / BLOCKS_PER_WAVELENGTH else 1 for size in voxel_size_mm)
     return i, j, k
 
 
 def _wavelength_mm(measured: Measured, log_moduli: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Of shear waves at the frequency of a wave field where ln G' and ln G'' are such, pascal, shape (2, ...)."""
+    """Return wavelengths of shear waves at a wave field's frequency, from ln G' and ln G'' in Pa, shape (2, ...)."""
     speed = np.sqrt(np.hypot(*np.exp(log_moduli)) / measured.field.density_kg_m3)
     return np.asarray(m_to_mm(speed / measured.field.frequency_hz))
 
 
 def _with_soft_tissue(measured: Sequence[Measured], x: NDArray[np.float64], block_mm: float) -> NDArray[np.float64]:
-    """The start with the direct inversion's moduli where either says that blocks do not carry the waves: in fluid.
+    """Return the start with the direct inversion's moduli where waves are too short for blocks by either: in fluid.
 
     Args:
         measured: wave fields.
@@ -196,14 +196,14 @@ def _with_soft_tissue(measured: Sequence[Measured], x: NDArray[np.float64], bloc
 
 
 def _averaged(measured: Measured, factors: Factors) -> WaveField:
-    """The wave field on blocks, with the noise that is inverted with on voxels, averaged."""
+    """Return the wave field averaged over blocks, with the noise of the inversion on voxels, averaged."""
     return block_average(replace(measured.field, noise_std_m=measured.noise.std_m), factors)
 
 
 def _on_blocks(
     measured: Measured, averaged: WaveField, blocks: Blocks, factors: Factors, settings: InversionSettings
 ) -> Measured:
-    """The same of blocks: with their elements' error, and without those that hold a wrong voxel."""
+    """Return the wave field on blocks, with their elements' error, and without blocks that hold an outlying voxel."""
     percent = min(MOST_PERCENT, settings.discretisation_percent * float(max(factors)) ** ERROR_ORDER)
     return replace(
         measured,
@@ -214,5 +214,5 @@ def _on_blocks(
 
 
 def _regions(regions: Regions | None, blocks: Blocks) -> Regions | None:
-    """The regions' shares in blocks."""
+    """Return the regions with their shares in blocks."""
     return None if regions is None else replace(regions, shares=(blocks.mean @ regions.shares).tocsr())

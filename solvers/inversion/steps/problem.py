@@ -175,7 +175,7 @@ def _solvers(
     settings: InversionSettings,
     tally: Tally,
 ) -> list[ZoneSolver]:
-    """The chosen zones with their data at one frequency, in voxel axes and in units of the noise."""
+    """Return the chosen zones with their data at one frequency, in voxel axes and in units of the noise."""
     field, std_m = measured.field, measured.noise.std_m
     axes = field.affine_mm[:3, :3] / field.voxel_size_mm
     data = field.displacement_m[field.mask] @ axes / std_m
@@ -208,18 +208,18 @@ def _solvers(
 
 
 def _usable_share(zone: Zone, outlying: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """A zone's shares of its data: of what is no datum next to nothing, so that equilibrium alone says what moves."""
+    """Return a zone's shares of its data, almost 0 at outliers, whose motion follows from equilibrium alone."""
     return np.where(outlying[zone.voxels], USELESS, 1.0) * zone.share
 
 
 def _complex_normal(generator: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.complex128]:
-    """Independent complex numbers whose real and imaginary parts have unit variance."""
+    """Draw independent complex numbers whose real and imaginary parts have unit variance."""
     parts = generator.standard_normal((2, *shape))
     return np.asarray(parts[0] + 1j * parts[1])
 
 
 def _of_zone(planes: sparse.csr_matrix, zone: Zone) -> sparse.csr_matrix:
-    """A zone's rows of the planes, less those of slices that it does not reach.
+    """Return a zone's rows of the planes, without planes of slices that it does not reach.
 
     A slice's drift is one error for all zones, so its prior is shared between them as the data are: a zone with the
     part omega of a plane's energy takes the prior to the power omega, that is its standard deviation over sqrt(omega).

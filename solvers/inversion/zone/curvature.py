@@ -89,7 +89,7 @@ class Whitening:
 
 
 def _factors(places_mm: bytes) -> Factors:
-    """Of zones of these voxels, in double and single precision."""
+    """Return the factors of zones of these voxels, in double and single precision."""
     few = len(places_mm) <= MANY_VOXELS * _BYTES_A_PLACE
     return _kept_factors(places_mm) if few else _last_factors(places_mm)
 
@@ -132,7 +132,7 @@ class Informed:
 
 
 def informed_directions(likelihood: Linearised, whitening: Whitening, start: NDArray[np.float64]) -> Informed:
-    """Compress a zone's Hessian by one block application of it.
+    """Compress a zone's Hessian by one product with a block of vectors.
 
     Args:
         likelihood: the linearised zone.

@@ -76,7 +76,7 @@ class InversionSettings(Section):
     anisotropy_percent: Annotated[float, Field(ge=0, le=50)] | None = None
     """Standard deviation of ln G' around the tissue's isotropic part because of fibres, percent (1.5 times as large for
     ln G''): waves of one vibration do not show it. By default 2.8, which allows for white matter that is 10 to
-    40 % stiffer along its fibres, if an anatomical image or labels tell tissues apart, as they do in brains; else
+    40 % stiffer along its fibres, if an anatomical image or labels distinguish tissues, as in brains; else
     nothing. 0 for tissue without fibres that has such an image."""
 
     discretisation_percent: Annotated[float, Field(ge=0, le=20)] = 0.3

@@ -59,7 +59,7 @@ class Settings(Section):
 
 
 def load_settings(config: Mapping[str, object], where: str = "config") -> Settings:
-    """Check a configuration that somebody else has parsed.
+    """Check a configuration that is already parsed.
 
     Args:
         config: keys and values, as YAML gives them.
