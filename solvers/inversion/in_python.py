@@ -1,4 +1,4 @@
-"""Inversion of a wave field that a Python session holds: `palpate.invert`.
+"""Inversion of a wave field in a Python session: `palpate.invert`.
 
 It takes the steps of `palpate invert` on one wave field, on one process or, collectively, on all ranks of MPI, and
 gives the same numbers. Nothing is written until the posterior is saved.
@@ -90,11 +90,11 @@ def invert(
 
 
 def posterior_of_field(field: WaveField, inversion: Inversion, settings: InversionSettings) -> StiffnessPosterior:
-    """Return what a Python session sees of an inversion: the numbers of its files.
+    """Return the posterior of an inversion for a Python session, with the numbers of its files.
 
     Args:
         field: wave field that was inverted.
-        inversion: its posterior.
+        inversion: result of the inversion.
         settings: settings of the inversion.
     """
     digest = _digest(field)
@@ -139,7 +139,7 @@ def _regions(field: WaveField, labels: Path | str | None, anatomy: Path | str | 
 
 
 def _modulus(mask: NDArray[np.bool_], log_mean: NDArray[np.float64], log_std: NDArray[np.float64]) -> ModulusPosterior:
-    """Maps of one modulus, with the precision of the files."""
+    """Return maps of one modulus, with the precision of the files."""
     summary = log_normal(log_mean, log_std)
     volumes = []
     for values_pa in (summary.mean, summary.std, summary.lower, summary.upper):
@@ -150,7 +150,7 @@ def _modulus(mask: NDArray[np.bool_], log_mean: NDArray[np.float64], log_std: ND
 
 
 def _samples(field: WaveField, inversion: Inversion) -> Samples:
-    """Joint draws, with the precision of the files."""
+    """Return joint draws, with the precision of the files."""
     moduli_kpa = {
         modulus: pa_to_kpa(np.exp(draws.T)).astype(np.float32)
         for modulus, draws in zip(MODULI, inversion.log_draws, strict=True)
@@ -159,7 +159,7 @@ def _samples(field: WaveField, inversion: Inversion) -> Samples:
 
 
 def _digest(field: WaveField) -> str:
-    """SHA-256 of the numbers that are inverted."""
+    """Return the SHA-256 of the numbers that are inverted."""
     total = sha256()
     for values in (field.displacement_m, field.mask, field.affine_mm):
         total.update(np.ascontiguousarray(values).tobytes())

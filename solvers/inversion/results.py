@@ -1,4 +1,4 @@
-"""The files of an inversion: maps in kPa, joint draws and the record of how they came about."""
+"""Files of an inversion: maps in kPa, joint draws and the record of the run."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ STATISTICS = {
 
 @dataclass(frozen=True, slots=True)
 class Quantity:
-    """What a map shows.
+    """Quantity that a map shows.
 
     Attributes:
-        words: the quantity, in words.
-        units: of its maps.
-        in_files: from SI units to those of its maps.
+        words: name of the quantity.
+        units: units of its maps.
+        in_files: conversion from SI units to those of its maps.
     """
 
     words: str
@@ -65,14 +65,14 @@ QUANTITIES = {
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where the files of one wave field go.
+    """Destination of the files of one wave field.
 
     Attributes:
         folder: the output folder.
         field: the wave field.
-        stem: the label, with the frequency where the run holds several.
-        digest: of the wave-field folder.
-        warnings: about the wave field, as it was read.
+        stem: stem of file names: the label, with the frequency where the run holds several.
+        digest: digest of the wave-field folder.
+        warnings: warnings about the wave field from its import.
     """
 
     folder: Path
@@ -97,7 +97,7 @@ class Target:
 
 
 def stems(fields: Sequence[WaveField]) -> list[str]:
-    """The file-name stem of each wave field: its label, and its frequency where the label holds several."""
+    """Return the file-name stem of each wave field: its label, and its frequency where the label holds several."""
     labels = [field.label for field in fields]
     return [
         f"{field.label}_acq-{frequency_text(field.frequency_hz)}Hz" if labels.count(field.label) > 1 else field.label
@@ -106,17 +106,18 @@ def stems(fields: Sequence[WaveField]) -> list[str]:
 
 
 def informed_voxels(inversion: Inversion, settings: InversionSettings) -> NDArray[np.bool_]:
-    """Where data, not the prior, decide G', shape (N,).
+    """Return whether each voxel is informed: whether its G' comes mostly from the data, shape (N,).
 
-    The share of prior variance that they remove exceeds one setting, and what they leave is below the other: next to
-    fluid the prior is so wide that its larger part can go and little be known.
+    The data must remove a larger share of the prior variance than one setting, and the remaining standard deviation
+    must be below the other: next to fluid the prior is so wide that the larger part of its variance can be removed and
+    G' still be hardly known.
     """
     removed = 1.0 - (inversion.log_std[0] / inversion.prior_std[0]) ** 2
     return np.asarray((removed > settings.informed_above) & (inversion.log_std[0] < settings.informed_std))
 
 
 def write_posterior(target: Target, inversion: Inversion, settings: InversionSettings) -> None:
-    """Maps of mean, std and 95 % bounds, informed mask, residual map, baseline and draws of one wave field."""
+    """Write mean, std and 95 % bounds, informed mask, residual map, baseline and draws of one wave field."""
     for modulus, log_mean, log_std in zip(MODULI, inversion.log_mean, inversion.log_std, strict=True):
         _write_summary(target, log_normal(log_mean, log_std), modulus, QUANTITIES[modulus])
     target.mask(informed_voxels(inversion, settings), "desc-informed_mask", "voxels where data, not the prior, decide")
@@ -128,7 +129,7 @@ def write_posterior(target: Target, inversion: Inversion, settings: InversionSet
 
 
 def write_parameters(target: Target, parameters: Mapping[str, Summary]) -> None:
-    """Maps of mean, std and 95 % bounds of the rheology's own parameters, which hold for all frequencies of a run."""
+    """Write maps of mean, std and 95 % bounds of the rheology's parameters, which hold for all frequencies of a run."""
     for name, summary in parameters.items():
         _write_summary(target, summary, name, QUANTITIES[name])
 
@@ -140,7 +141,7 @@ def _write_summary(target: Target, summary: Summary, name: str, quantity: Quanti
 
 
 def write_direct(target: Target, direct: DirectResult) -> None:
-    """Maps of the algebraic baseline."""
+    """Write maps of the algebraic baseline."""
     for modulus, values_pa in zip(MODULI, (direct.storage_pa, direct.loss_pa), strict=True):
         inside = pa_to_kpa(values_pa[target.field.mask])
         target.map(
@@ -159,7 +160,7 @@ def _write_draws(target: Target, inversion: Inversion) -> None:
 
 
 def frequency_record(target: Target, inversion: Inversion, settings: InversionSettings) -> dict[str, Any]:
-    """What inversion.json says of one wave field."""
+    """Return the entries of inversion.json about one wave field."""
     noise, residuals, outlying = inversion.noise, inversion.residuals, int(inversion.outlying.sum())
     found = fit_warnings(
         noise,
@@ -197,7 +198,7 @@ def frequency_record(target: Target, inversion: Inversion, settings: InversionSe
 
 
 def warning_record(found: Sequence[QualityWarning]) -> dict[str, Any]:
-    """Return what inversion.json says of warnings: as objects, and for one version as sentences beside `converged`."""
+    """Return the warnings for inversion.json: as objects, and for one version as sentences beside `converged`."""
     return {
         "warnings": [one.as_record() for one in found],
         "doubts": [str(one) for one in found if one.code != "not-converged"],
@@ -205,7 +206,7 @@ def warning_record(found: Sequence[QualityWarning]) -> dict[str, Any]:
 
 
 def fit_record(inversion: Inversion, settings: InversionSettings) -> dict[str, Any]:
-    """What inversion.json says of one fit, of one wave field or of several together."""
+    """Return the entries of inversion.json about one fit, of one wave field or of several together."""
     fit, balance = inversion.fit, inversion.load_balance
     return evidence_record(inversion.evidence) | {
         "iterations": [asdict(iteration) for iteration in fit.course.history],
@@ -235,7 +236,7 @@ def fit_record(inversion: Inversion, settings: InversionSettings) -> dict[str, A
 
 
 def evidence_record(evidence: Evidence | None) -> dict[str, Any]:
-    """What inversion.json says of how probable a model makes the data."""
+    """Return the entries of inversion.json about the evidence, the probability of the data under a model."""
     return {
         "log_evidence": None if evidence is None else evidence.log_value,
         "log_evidence_standard_error": None if evidence is None else evidence.standard_error,
@@ -243,13 +244,13 @@ def evidence_record(evidence: Evidence | None) -> dict[str, Any]:
 
 
 def write_record(folder: Path, label: str, records: Sequence[Mapping[str, Any]], common: Mapping[str, Any]) -> None:
-    """inversion.json of a label: the record of its wave field, or of each where it holds several frequencies.
+    """Write inversion.json of a label: the record of its wave field, or of each where it holds several frequencies.
 
     Args:
-        folder: where to.
-        label: of the run.
-        records: one a frequency.
-        common: what holds for all of them; it prevails.
+        folder: the output folder.
+        label: label of the run.
+        records: records of the wave fields, one for each frequency.
+        common: entries that hold for all of them; they replace equal keys of the records.
     """
     content = dict(records[0])
     if len(records) > 1:
@@ -274,7 +275,7 @@ def _joined(records: Sequence[Mapping[str, Any]], key: str) -> list[Any]:
 
 
 def common_record(settings: InversionSettings, digests: Mapping[str, str]) -> dict[str, Any]:
-    """What inversion.json says of every wave field alike."""
+    """Return the entries of inversion.json that all wave fields share."""
     return {
         "versions": versions(),
         "settings": settings.model_dump(mode="json"),

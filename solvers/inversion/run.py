@@ -1,4 +1,4 @@
-"""One wave field, or those of a run at several frequencies, from noise to posterior, over all MPI ranks."""
+"""Inversion of one wave field, or of those of a run at several frequencies, over all MPI ranks."""
 
 from __future__ import annotations
 
@@ -36,25 +36,25 @@ from palpate.solvers.summary import Summary
 
 @dataclass(frozen=True, slots=True)
 class Inversion:
-    """The posterior of one wave field: value, status and statistics; the same on every rank.
+    """Posterior of one wave field: value, status and statistics; equal on every rank.
 
     Wave fields that were inverted together share the fit, the rheology's parameters, the evidence and the tally.
 
     Attributes:
         log_mean: posterior mean of (ln G', ln G'') over the N mask voxels, G in pascal, shape (2, N).
-        log_std: its standard deviation, shape (2, N).
+        log_std: posterior standard deviation of (ln G', ln G''), shape (2, N).
         log_draws: joint draws, shape (2, N, count); one draw is one tissue, at every frequency of the run.
         prior_std: prior standard deviation of (ln G', ln G'') around their means, shape (2, N).
         direct: the algebraic baseline.
-        residuals: what the waves leave unexplained.
+        residuals: residuals of the fit.
         noise: the noise that was used.
         outlying: voxels whose displacement was not used, shape (N,).
         fit: history and hyper-parameters of the iterations (its zones are this rank's).
         parameters: the rheology's own parameters by name, SI units; empty without a rheology.
-        evidence: of the fit; None where it did not converge or nobody asked.
+        evidence: evidence of the fit; None where it did not converge or was not requested.
         tally: counts and seconds summed over ranks.
-        load_balance: how evenly the zones were shared out.
-        peak_memory_mb: largest resident size of each rank.
+        load_balance: balance of the zones' work between ranks.
+        peak_memory_mb: largest resident size of each rank, MB.
     """
 
     log_mean: NDArray[np.float64]
@@ -74,7 +74,7 @@ class Inversion:
 
 
 def invert_wave_field(field: WaveField, ground: Ground, settings: InversionSettings, comm: MPI.Comm) -> Inversion:
-    """The posterior of G* over the voxels of a wave field's mask; see invert_together."""
+    """Return the posterior of G* over the voxels of a wave field's mask; see invert_together."""
     (inversion,) = invert_together([field], ground, settings, comm)
     return inversion
 
@@ -82,13 +82,13 @@ def invert_wave_field(field: WaveField, ground: Ground, settings: InversionSetti
 def invert_together(
     fields: Sequence[WaveField], ground: Ground, settings: InversionSettings, comm: MPI.Comm
 ) -> tuple[Inversion, ...]:
-    """The joint posterior of G* from wave fields of one run at several frequencies, one result for each.
+    """Return the joint posterior of G* from wave fields of one run at several frequencies, one result for each.
 
     Args:
         fields: displacement, mask and noise, with one mask and one voxel grid; several only with a rheology.
         ground: zones and regions of the mask.
-        settings: the inversion section.
-        comm: the ranks that share the zones and frequencies.
+        settings: settings of the inversion.
+        comm: communicator of the ranks that share the zones and frequencies.
     """
     began = time.perf_counter()
     tally = Tally()

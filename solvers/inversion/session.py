@@ -1,4 +1,4 @@
-"""Every wave field of a session, inverted and written: the public function behind `palpate invert`."""
+"""Inversion of every wave field of a session, with its files: the public function behind `palpate invert`."""
 
 from __future__ import annotations
 
@@ -64,11 +64,11 @@ def invert_session(
 
     Args:
         wavefield: folder of wave fields.
-        out: folder to write; it appears whole or not at all.
-        settings: the inversion section.
+        out: folder to write; an interrupted run leaves no partial result.
+        settings: settings of the inversion.
         mesh: folder of palpate mesh; without it zones are cut with default settings.
         labels: segmentation of the anatomy, NIfTI in the same world coordinates; its regions may differ in stiffness.
-        comm: ranks that share the work; all of the job by default.
+        comm: communicator of the ranks that share the work; all ranks of the job by default.
 
     Raises:
         InputError: the wave fields, the mesh or the labels cannot be used, or `out` holds files that are not palpate's.
@@ -115,7 +115,7 @@ def demand_plausible(settings: InversionSettings) -> None:
     """Refuse numbers of the settings that are in another unit.
 
     Args:
-        settings: the inversion section.
+        settings: settings of the inversion.
 
     Raises:
         InputError: a density or a frequency is one that no tissue or vibration has.
@@ -127,14 +127,14 @@ def demand_plausible(settings: InversionSettings) -> None:
 
 
 type Targets = Mapping[float, Target]
-"""Where the files of each frequency go, by hertz; empty on ranks that do not write."""
+"""Destinations of the files of each frequency, by hertz; empty on ranks that do not write."""
 
 type Records = tuple[list[dict[str, Any]], dict[str, Any]]
-"""What inversion.json says of each frequency of a run, and of all of them."""
+"""Entries of inversion.json about each frequency of a run, and about all of them."""
 
 
 def _direct(run: Sequence[WaveField], targets: Targets) -> Records:
-    """The algebraic baseline of a run."""
+    """Write the algebraic baseline of a run, and return its records."""
     for field in run:
         direct = direct_inversion(field)
         if field.frequency_hz in targets:
@@ -148,7 +148,7 @@ def _direct(run: Sequence[WaveField], targets: Targets) -> Records:
 def _one_by_one(
     run: Sequence[WaveField], targets: Targets, ground: Ground, settings: InversionSettings, comm: MPI.Comm
 ) -> Records:
-    """The posterior of each frequency of a run, from its own data."""
+    """Write the posterior of each frequency of a run from its own data, and return the records."""
     records, evidence = [], []
     for field in run:
         own = replace(ground, unfinished=ground.unfinished and ground.unfinished / frequency_text(field.frequency_hz))
@@ -162,7 +162,7 @@ def _one_by_one(
 def _together(
     run: Sequence[WaveField], targets: Targets, ground: Ground, settings: InversionSettings, comm: MPI.Comm
 ) -> Records:
-    """The posterior of each frequency of a run, from the data of all."""
+    """Write the posterior of each frequency of a run from the data of all, and return the records."""
     inversions = invert_together(run, ground, settings, comm)
     if targets:
         write_parameters(replace(targets[run[0].frequency_hz], stem=run[0].label), inversions[0].parameters)
@@ -173,7 +173,7 @@ def _together(
 def _write(
     run: Sequence[WaveField], inversions: Sequence[Inversion], targets: Targets, settings: InversionSettings
 ) -> list[dict[str, Any]]:
-    """Write the maps of wave fields where this rank writes; what inversion.json says of each."""
+    """Write the maps of wave fields where this rank writes, and return the records of those."""
     records = []
     for field, inversion in zip(run, inversions, strict=True):
         if field.frequency_hz in targets:
@@ -186,7 +186,7 @@ def _write(
 
 
 def _check_joint(run: Sequence[WaveField]) -> None:
-    """Refuse what cannot be one tissue, and say where a rheology is assumed rather than tested."""
+    """Refuse wave fields that cannot be of one tissue, and say where a rheology is assumed rather than tested."""
     densities = {field.density_kg_m3 for field in run}
     if len(densities) > 1:
         raise InputError(
@@ -200,7 +200,7 @@ def _check_joint(run: Sequence[WaveField]) -> None:
 
 
 def _key(digests: Mapping[str, str], settings: InversionSettings) -> str:
-    """Digest of everything that decides the result: a run goes on only where nothing of it has changed."""
+    """Return a digest of everything on which the result depends: a run is resumed only if none of it has changed."""
     decisive = [digests, settings.model_dump(mode="json"), Program().digest("invert")]
     return sha256(json.dumps(decisive).encode()).hexdigest()[:16]
 
@@ -214,7 +214,7 @@ def _zones(field: WaveField, mesh: Path | None) -> list[Zone]:
 
 
 def _regions(field: WaveField, wavefield: Path, labels: Path | None, settings: InversionSettings) -> Regions | None:
-    """Regions by the labels; without them by the anatomy that palpate ingest keeps beside the wave field, if any."""
+    """Return regions by the labels, or else by the anatomy that palpate ingest keeps beside the wave field, if any."""
     anatomy = matching(wavefield, "*_T1w.nii.gz")
     placement = read_placement(wavefield, field.label)
     if not placement.usable:

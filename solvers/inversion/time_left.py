@@ -1,8 +1,9 @@
-"""How long an inversion still takes: what its zones and joint posteriors took so far, times what is left of each.
+"""Remaining time of an inversion: the measured times of its zones and joint posteriors, times the number left of each.
 
-A zone costs as Zone.work. An evaluation of all zones costs less from step to step, since zones that hardly move are not
-solved again; the first one costs more, since directions are not known yet. A joint posterior belongs to each step, and
-the draws at the end cost as several of them. Shares and numbers of steps are those of the runs in docs/scaling.md.
+The cost of a zone is proportional to Zone.work. An evaluation of all zones costs less from step to step, since zones
+that hardly move are not solved again; the first one costs more, since directions are not known yet. A joint posterior
+belongs to each step, and the draws at the end cost as several of them. Shares and numbers of steps are those of the
+runs in docs/scaling.md.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ FROM_THE_PRIOR: Final = (1.4, 1.0, 1.0, 0.8, 0.3, 0.1)
 """Cost of the evaluations of a search that starts at the prior's mean, in evaluations of all zones; five steps."""
 
 FROM_BLOCKS: Final = (1.4, 0.7, 0.4, 0.1)
-"""The same of a search that starts at the result on blocks of voxels; three steps."""
+"""Cost of the evaluations of a search that starts at the result on blocks of voxels, in evaluations of all zones; three
+steps."""
 
 FIRST: Final = 1.4
 """Cost of a zone's first solution, over that of a later one."""
@@ -39,13 +41,13 @@ JOINT_GROWTH: Final = 1.3
 
 @dataclass(slots=True)
 class Pace:
-    """Seconds that work took so far, the same for both stages of an inversion.
+    """Seconds that work took so far, shared by both stages of an inversion.
 
     Attributes:
         zone_s: seconds of solving zones.
         zone_work: work of these zones, see Zone.work.
         joint_s: seconds of the last joint posterior; 0 before the first.
-        joint_voxels: voxels that it had.
+        joint_voxels: number of voxels of that joint posterior.
     """
 
     zone_s: float = 0.0
@@ -55,11 +57,11 @@ class Pace:
 
     @property
     def known(self) -> bool:
-        """Whether there is anything to estimate by."""
+        """Whether there are measured times to estimate by."""
         return self.zone_work > 0.0 and self.joint_s > 0.0
 
     def joint(self, voxels: int) -> float:
-        """Return the seconds of a joint posterior over so many voxels."""
+        """Return the seconds of a joint posterior over a number of voxels."""
         return self.joint_s * float((voxels / self.joint_voxels) ** JOINT_GROWTH)
 
 
@@ -67,7 +69,7 @@ def draw_cost(voxels: int) -> float:
     """Return the cost of a joint draw, in joint posteriors.
 
     Args:
-        voxels: N, of the mask.
+        voxels: number N of voxels of the mask.
     """
     return DRAW * float((voxels / DRAW_VOXELS) ** DRAW_POWER)
 
@@ -78,13 +80,13 @@ class StepClock:
 
     Attributes:
         work: work of this rank's zones, all frequencies.
-        voxels: N, of the mask.
+        voxels: number N of voxels of the mask.
         samples: joint draws at the end; 0 where the search is only a start for another one.
-        refits: refits of the prior.
-        pace: shared with the search that comes before or after.
-        shares: costs of the evaluations that are expected, one more than there are steps.
-        after: the search that this one is a start for.
-        before: steps of the search that this one started from.
+        refits: number of refits of the prior that are left.
+        pace: measured times, shared with the search that comes before or after.
+        shares: costs of the expected evaluations, in evaluations of all zones; one more than there are steps.
+        after: clock of the search for which this one provides the start; None for the last search.
+        before: number of steps of the search that this one started from.
         step: number of the step under way; 0 is the evaluation at the start.
     """
 
@@ -109,12 +111,12 @@ class StepClock:
 
     @property
     def steps(self) -> int:
-        """Steps that are expected in this search."""
+        """Number of steps that are expected in this search."""
         return max(len(self.shares) - 1, self.step)
 
     @property
     def title(self) -> str:
-        """The step in words, steps of both searches counted."""
+        """Phrase that names the step, counted over both searches."""
         total = self.before + self.steps + (self.after.steps if self.after else 0)
         return f"step {self.before + self.step} of about {total}"
 
@@ -123,8 +125,8 @@ class StepClock:
 
         Args:
             solvers: this rank's zones.
-            solved: asked after each: its work, and whether it was solved for the first time; None where it was not
-                solved.
+            solved: function that is called after each zone: returns its work, and whether it was solved for the first
+                time; None where it was not solved.
         """
         shown = Progress("zone", len(solvers), say=self._line)
         for solver in solvers:
@@ -138,11 +140,11 @@ class StepClock:
             shown.step()
 
     def joined(self, seconds: float, *, refitted: bool) -> None:
-        """Note how long a joint posterior took, refits of the prior included.
+        """Record the time of a joint posterior, refits of the prior included.
 
         Args:
-            seconds: of the joint posterior.
-            refitted: whether the prior was refitted before it, which says nothing of the next one.
+            seconds: duration of the joint posterior, seconds.
+            refitted: whether the prior was refitted before it; the time then does not apply to the next one.
         """
         if refitted:
             self.refits -= 1
@@ -150,7 +152,7 @@ class StepClock:
             self.pace.joint_s, self.pace.joint_voxels = seconds, self.voxels
 
     def finished(self, sentence: str) -> None:
-        """Say what a finished step found, to those who want to know.
+        """Print the result of a finished step, with --verbose.
 
         Args:
             sentence: objective, misfit and length of the step.
@@ -158,7 +160,7 @@ class StepClock:
         detail(f"{self.title}: {sentence}")
 
     def remaining_s(self, done: float = 1.0) -> float | None:
-        """Return the seconds until maps are written; None before a joint posterior was seen.
+        """Return the seconds until maps are written; None before a joint posterior was timed.
 
         Args:
             done: share of the zones of the present step that are finished.

@@ -1,8 +1,8 @@
-"""Refuses a NumPy whose BLAS crashes or multiplies wrongly on this processor, before hours of work depend on it.
+"""Check that refuses a NumPy whose BLAS crashes or multiplies wrongly on this processor, before hours of work.
 
 OpenBLAS chooses its kernels and their block sizes when it meets the processor, so that one wheel is right on a machine
-and crashes on the next (docs/decisions/0075). Only multiplying tells. That takes about a second in a process of its
-own, once for each NumPy and kind of processor: a good verdict is kept in the user's cache.
+and crashes on the next (docs/decisions/0075). Only a test multiplication shows it. The test takes about a second in a
+process of its own, once for each NumPy and kind of processor: a good verdict is kept in the user's cache.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from palpate.errors import InputError
 
 PROBE: Final = Path(__file__).with_name("blas_probe.py")
 WRONG: Final = 3
-"""Exit code by which the probe says that a product was wrong."""
+"""Exit code of the probe for a wrong product."""
 
 PATIENCE_S: Final = 60.0
-"""Seconds that the probe is given; it needs one, more where many processes share the cores. Without a verdict until
+"""Longest time for the probe, seconds; it needs one, more where many processes share the cores. Without a verdict until
 then the command goes on."""
 
 _CRASHES: Final = frozenset({signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGABRT})
-"""Signals by which a faulty program dies; by others somebody ends it."""
+"""Signals that end a faulty program; other signals are sent by users or systems."""
 
 _CPU_FIELDS: Final = ("vendor_id", "cpu family", "model", "model name", "stepping", "flags")
 _CPUINFO: Final = Path("/proc/cpuinfo")
@@ -36,7 +36,7 @@ _CACHE_SIZES: Final = "/sys/devices/system/cpu/cpu0/cache"
 
 
 def check_blas(program: Sequence[str] | None = None, verdicts: Path | None = None) -> None:
-    """Multiply matrices in a process of its own, unless this NumPy has passed on such a processor before.
+    """Test matrix products in a process of its own, unless this NumPy has passed on such a processor before.
 
     Args:
         program: command of the probe; palpate's own by default.

@@ -1,7 +1,7 @@
-"""Program that multiplies matrices of many shapes and leaves with what came of it; see blas_check.py.
+"""Program that multiplies matrices of many shapes and reports the result by its exit code; see blas_check.py.
 
 Run as a process of its own, because a BLAS that overruns its stack takes the process with it. It first prints the name
-and version of NumPy's BLAS. Exit code 0: all products right; WRONG: one was wrong; a crash speaks for itself.
+and version of NumPy's BLAS. Exit code 0: all products right; WRONG: one was wrong; a crash ends it by a signal.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ def product_is_right(left: NDArray[np.inexact], right: NDArray[np.inexact], prob
 
     Args:
         left: small whole numbers, so that sums are exact in any order, shape (k, m).
-        right: the same, shape (k, n).
-        probe: the same, shape (n,).
+        right: small whole numbers, shape (k, n).
+        probe: small whole numbers, shape (n,).
     """
     through = (left * (right * probe).sum(axis=1)[:, None]).sum(axis=0)
     return bool(np.array_equal(((left.T @ right) * probe).sum(axis=1), through))

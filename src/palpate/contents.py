@@ -1,4 +1,4 @@
-"""What files and folders hold, told by digests of their contents: neither times nor places count."""
+"""Digests of the contents of files and folders, which depend neither on times nor on places."""
 
 from __future__ import annotations
 
@@ -14,17 +14,18 @@ from palpate.droppings import is_dropping
 NOTES = frozenset({"scores.json", "regions.tsv", "change.tsv"})
 """Files that may be added to a folder of results because no step reads them (design.md 3.4)."""
 _SETTLED_S = 3.0
-"""A file that is younger may be written again within one tick of its clock: its state tells nothing yet, seconds."""
+"""Age below which a file's state is not reliable, seconds: it may be written again within one tick of its clock."""
 
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What an input of a step held.
+    """Contents of an input of a step at one time.
 
     Attributes:
-        digest: of the contents.
-        state: of the files: while it is the same, nobody wrote to them and the digest need not be computed again.
-        settled: whether the files were old enough for the state to tell that.
+        digest: digest of the contents.
+        state: state of the files: while it is unchanged, nobody wrote to them and the digest need not be computed
+            again.
+        settled: whether the files were old enough for the state to be reliable.
     """
 
     digest: str
@@ -33,10 +34,10 @@ class Content:
 
 
 def content_of(paths: Sequence[Path]) -> Content:
-    """Return what files and folders hold, in their order.
+    """Return the contents of files and folders, in their order.
 
     Args:
-        paths: they exist.
+        paths: files and folders that exist.
     """
     state, newest = _state(paths)
     settled = newest < time.time() - _SETTLED_S
@@ -51,7 +52,10 @@ def state_of(paths: Sequence[Path]) -> str:
 
 
 def digest(path: Path) -> str:
-    """SHA-256 of a file, or of a folder's relative names and contents (without hidden files, `NOTES` and droppings)."""
+    """Return the SHA-256 of a file, or of a folder's relative names and contents.
+
+    Hidden files, `NOTES` and droppings of a folder are left out.
+    """
     if path.is_file():
         return _file_digest(path)
     total = sha256()
@@ -61,10 +65,10 @@ def digest(path: Path) -> str:
 
 
 def _state(paths: Sequence[Path]) -> tuple[str, float]:
-    """A digest of names, sizes and times of the files, and when the last of them changed, seconds.
+    """Return a digest of names, sizes and times of the files, and the time of the last change, seconds.
 
-    No user can set back the time of a file's last change (ctime), so that it also tells contents of the same size
-    with the same modification time.
+    No user can set back the time of a file's last change (ctime), so that it also tells apart contents of equal size
+    with equal modification time.
     """
     total = sha256()
     newest = 0.0

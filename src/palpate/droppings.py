@@ -1,4 +1,4 @@
-"""Files that operating systems drop into any folder that somebody looks at: neither an input nor a user's work."""
+"""Files that operating systems drop into any folder that is viewed: neither an input nor a user's work."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ _DROPPED: Final = (
     *(".directory", ".trash-[0-9]*", ".nfs[0-9a-f]*", ".fuse_hidden*"),
     *("@eadir", ".@__thumb", ".synologyworkingdirectory"),
 )
-"""Names in small letters: macOS, Windows, Linux and its network shares and drives. Version control is none."""
+"""Patterns of names in small letters, of macOS, Windows, Linux and its network shares and drives. Files of version
+control are not among them."""
 
 
 def is_dropping(name: str) -> bool:
@@ -21,10 +22,11 @@ def is_dropping(name: str) -> bool:
 
 
 def matching(folder: Path, pattern: str) -> list[Path]:
-    """Return what lies in a folder under names of a pattern, in order, without what operating systems drop.
+    """Return the entries of a folder whose names match a pattern, in order, without those that operating systems drop.
 
     Args:
-        folder: the folder; nothing below its folders is looked at.
-        pattern: as for `Path.glob`, such as "*_mask.nii*", which also takes macOS's shadow `._sub-01_mask.nii.gz`.
+        folder: the folder; its subfolders are not searched.
+        pattern: pattern of `Path.glob`, such as "*_mask.nii*", which alone would also match macOS's shadow
+            `._sub-01_mask.nii.gz`.
     """
     return sorted(path for path in folder.glob(pattern) if not is_dropping(path.name))

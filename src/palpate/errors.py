@@ -6,13 +6,13 @@ from pathlib import Path
 
 
 class InputError(Exception):
-    """Something a user gave is not usable; the message alone must let them mend it.
+    """Error of input that is not usable; its message alone must let the user mend it.
 
     Args:
         where: the file, folder, column or option at fault. Give a path, never a patient's name.
-        found: what was found there.
-        expected: what was expected instead.
-        advice: what to do about it.
+        found: noun phrase for the thing found there.
+        expected: noun phrase for the thing expected instead.
+        advice: sentence that says how to mend it.
     """
 
     def __init__(self, where: Path | str, *, found: str, expected: str, advice: str) -> None:
@@ -23,7 +23,7 @@ class InputError(Exception):
         super().__init__(f"{self.where}: found {found}; expected {expected}. {advice}")
 
     def __reduce__(self) -> tuple[object, ...]:
-        """Survive the way from a worker process, which knows positional arguments only."""
+        """Return how to rebuild the error in another process, since pickle passes positional arguments."""
         return _again, (self.where, self.found, self.expected, self.advice)
 
 

@@ -1,6 +1,7 @@
-"""What a killed run leaves beside its outputs, and how the next run, or its supervisor, clears it away.
+"""Leftovers of a killed run beside its outputs, and their removal by the next run or by its supervisor.
 
-An output is written under a hidden name beside its own and renamed when it is whole. The hidden name says who writes:
+An output is written under a hidden name beside its own and renamed when it is whole. The hidden name identifies the
+writing process:
 
     .partial-<owner>-<name>     written now, or left by a process that was killed: worth nothing
     .replaced-<owner>-<name>    the earlier output, aside for the moment between two renames: perhaps the only copy
@@ -30,19 +31,19 @@ _HIDDEN: Final = re.compile(
     re.DOTALL,
 )
 _OLDER: Final = re.compile(r"\.(?P<role>partial|replaced)-(?P<process>[0-9]+)-(?P<name>.+)", re.DOTALL)
-"""Names of versions that told no machine."""
+"""Hidden names of older versions, which state no machine."""
 _ABANDONED_S: Final = 7 * 86400.0
-"""A hidden name of an unknown process that did not change for so long is nobody's any more, seconds."""
+"""Time without change after which a file of an unknown process counts as abandoned, seconds."""
 
 type Role = Literal["partial", "replaced"]
 type Notice = Literal["writes", "keeps", "finishes"]
 
 _supervisor: int | None = None
-"""Where notices to the supervisor go; None where this process has none."""
+"""Descriptor of the pipe for notices to the supervisor; None where this process has no supervisor."""
 
 
 def partial_of(path: Path) -> Path:
-    """Return the hidden name under which this process writes `path`, and tell the supervisor that it does."""
+    """Return the hidden name under which this process writes `path`, and notify the supervisor."""
     notify("writes", path.parent)
     return path.with_name(f".{_PARTIAL}-{owner(os.getpid())}-{path.name}")
 
@@ -59,7 +60,7 @@ def final_path(path: Path) -> Path:
 
 
 def owner(process: int) -> str:
-    """Return who a process is: its machine, its number, and when it began (clock ticks after the machine's start)."""
+    """Return the identifier of a process: its machine, number, and start (clock ticks after the machine's start)."""
     return f"{_machine()}-{process}-{_start(process) or 0}"
 
 
@@ -67,7 +68,7 @@ def sweep(folder: Path) -> None:
     """Clear away what processes that ended left in a folder; put back an earlier output that has no other copy.
 
     Args:
-        folder: the folder in which outputs are written; nothing below it is looked at.
+        folder: the folder in which outputs are written; its subfolders are not searched.
     """
     for path in _entries(folder):
         found = _HIDDEN.fullmatch(path.name)
@@ -85,7 +86,7 @@ def sweep_of(folder: Path, who: str) -> None:
 
     Args:
         folder: the folder in which it wrote.
-        who: the process, as `owner` named it while it lived.
+        who: identifier of the process, as `owner` returned it while the process lived.
     """
     for path in _entries(folder):
         found = _HIDDEN.fullmatch(path.name)
@@ -94,28 +95,28 @@ def sweep_of(folder: Path, who: str) -> None:
 
 
 def has_its_name(output: Path, who: str) -> bool:
-    """Return whether an output that a process was about to finish has taken its name.
+    """Return whether an output that a process was about to finish has its final name.
 
     Args:
         output: the file or folder.
-        who: the process, as `owner` named it while it lived.
+        who: identifier of the process, as `owner` returned it while the process lived.
     """
     hidden = output.with_name(f".{_PARTIAL}-{who}-{output.name}")
     return not os.path.lexists(hidden) and os.path.lexists(output)
 
 
 def left_by(folder: Path, who: str) -> bool:
-    """Return whether anything of a process is left in a folder."""
+    """Return whether a folder still holds hidden files of a process."""
     return any(path.name.startswith((f".{_PARTIAL}-{who}-", f".{_REPLACED}-{who}-")) for path in _entries(folder))
 
 
 def notify(notice: Notice, path: Path) -> None:
-    """Tell the supervisor of a place.
+    """Report a file or folder to the supervisor.
 
     Args:
-        notice: what it is: a folder in which this process writes, one that keeps what a later run can go on from, or
-            an output that takes its name next.
-        path: the place.
+        notice: kind of the path: a folder in which this process writes ("writes"), a folder with finished work from
+            which a later run can go on ("keeps"), or an output that is renamed next ("finishes").
+        path: the file or folder.
     """
     if _supervisor is not None:
         told = f"{notice}\0".encode() + os.fsencode(Path(path).absolute()) + b"\0"

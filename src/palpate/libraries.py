@@ -1,6 +1,7 @@
-"""Installed libraries: which brings a package, its version, what it needs, and the version that a lock asks for.
+"""Installed libraries: their packages, versions and requirements, and the versions that a lock file asks for.
 
-`importlib.metadata.packages_distributions` would tell which library brings a package; it takes longer than all this.
+`importlib.metadata.packages_distributions` also finds the library of a package, but takes longer than this whole
+module.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ _NEEDS = re.compile(r"^Requires-Dist: *([A-Za-z0-9._-]+)(.*)$", re.M)
 
 @dataclass(frozen=True, slots=True)
 class Distribution:
-    """An installed library: its version, what else it needs, and the top-level names that it brings."""
+    """An installed library: its version, the libraries that it requires, and its list of installed files."""
 
     version: str
     needs: frozenset[str]
@@ -57,7 +58,7 @@ def _distribution_of(package: str) -> str | None:
 
 
 def with_needs(packages: Iterable[str]) -> dict[str, Distribution]:
-    """The libraries that bring these packages, with all that they need."""
+    """Return the libraries that these packages belong to, with all libraries that they require."""
     waiting = [name for package in packages if (name := _distribution_of(package)) is not None]
     found: dict[str, Distribution] = {}
     while waiting:
@@ -69,7 +70,7 @@ def with_needs(packages: Iterable[str]) -> dict[str, Distribution]:
 
 
 def pins_of(lock: Path) -> dict[str, str]:
-    """Versions that a lock asks for; several for one name where they depend on Python's version."""
+    """Return the versions that a lock file asks for; several for one name where they depend on Python's version."""
     pins: dict[str, str] = {}
     for name, version in _PIN.findall(lock.read_text(encoding="utf-8")) if lock.is_file() else ():
         pins[_normalised(name)] = " ".join(filter(None, (pins.get(_normalised(name)), version)))

@@ -1,4 +1,4 @@
-"""Failures of the machine, such as a full disk, told apart from bugs and said in one sentence."""
+"""Failures of the machine, such as a full disk, told apart from bugs and reported in one sentence."""
 
 from __future__ import annotations
 
@@ -36,21 +36,21 @@ _FAULTS: Final[dict[int, tuple[str, str, str]]] = {
     errno.EBUSY: ("a file that is in use", "a place that can be written", _DISK),
     errno.ENOMEM: ("too little memory", "memory for this step", "Use a machine with more memory, or fewer ranks."),
 }
-"""What was found, what was expected and what to do, by the system's number of the failure."""
+"""Words for found, expected and advice of the error, by the system's number of the failure (errno)."""
 
 _OF_THE_OUTPUT: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
-"""Failures that only writing has."""
+"""Failures that only writing can have."""
 
 _IN_WORDS: Final = re.compile(r"\berrno = (?P<number>\d+)\b")
-"""How HDF5 says the number."""
+"""Pattern of the number in HDF5's messages."""
 
 
 def machine_fault(error: BaseException, where: Path | str | None = None) -> InputError | None:
     """Return the sentence for a failure of the machine; None for an exception of another kind.
 
     Args:
-        error: what was raised; the exceptions that it came from count as well.
-        where: the output that was being written; None where nobody knows.
+        error: exception that was raised; the exceptions that caused it count as well.
+        where: the output that was being written; None where it is unknown.
     """
     for one in _behind(error):
         if isinstance(one, MemoryError):
@@ -109,7 +109,7 @@ def _sentence(number: int, named: object, where: Path | str) -> InputError:
 
 
 def _number(error: BaseException) -> int:
-    """Return the system's number of a failure; 0 where the exception tells none."""
+    """Return the system's number of a failure; 0 where the exception states none."""
     if isinstance(error, OSError) and error.errno:
         return error.errno
     told = _IN_WORDS.search(str(error)) if isinstance(error, OSError | RuntimeError) else None

@@ -1,4 +1,4 @@
-"""What one module imports, which data it reads, and a digest of its code, read without importing it.
+"""Imports, data files and code digest of one module, read without importing it.
 
 Python's own tokenizer is used, without comments, docstrings and the layout of lines: they change no result.
 """
@@ -20,17 +20,17 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 
 _CACHE_VERSION = 2
-"""Of what is kept of a module; raise it when reading a module finds something else in the same bytes."""
+"""Version of the cache of modules; raise it when the reading of a module changes for the same bytes."""
 _MOST_KNOWN = 2000
 _PACKAGE_DATA = "PACKAGE_DATA"
 _NAMED = re.compile(r"""["'](palpate(?:\.\w+)+)["']""")
-"""A text that names a module or a package of data, as for importlib."""
+"""Pattern of a string that names a module or a package of data, as for importlib."""
 _LAYOUT = frozenset({tokenize.COMMENT, tokenize.NL, tokenize.ENCODING, tokenize.ENDMARKER})
 
 
 @dataclass(frozen=True, slots=True)
 class ModuleSource:
-    """One module.
+    """Imports, data files and code digest of one module.
 
     Attributes:
         digest: SHA-256 of the tokens that can change what the module does.
@@ -44,10 +44,10 @@ class ModuleSource:
 
 
 def read_module(file: Path) -> ModuleSource:
-    """Read a module, or take what an earlier reading of the same bytes found.
+    """Read a module, or take the result of an earlier reading of the same bytes.
 
     Args:
-        file: the module's.
+        file: source file of the module.
     """
     content = file.read_bytes()
     key = sha256(content).hexdigest()[:24]
@@ -70,7 +70,7 @@ _new: set[str] = set()
 
 @cache
 def _known() -> dict[str, ModuleSource]:
-    """What is known of modules, by digests of their bytes; kept in the user's cache, since reading tokens is slow."""
+    """Return the readings of modules, by digests of their bytes; kept in the user's cache, since tokenizing is slow."""
     try:
         stored = json.loads(_cache_file().read_text(encoding="utf-8"))
         return {key: ModuleSource(one[0], frozenset(one[1]), tuple(one[2])) for key, one in stored.items()}
@@ -79,7 +79,7 @@ def _known() -> dict[str, ModuleSource]:
 
 
 def remember() -> None:
-    """Keep what is known for the next process; a cache that cannot be written is done without."""
+    """Write the readings of modules to the cache for the next process; a cache that cannot be written is left out."""
     if not _new:
         return
     _new.clear()

@@ -1,4 +1,4 @@
-"""Kinds of files that commands write to a name of the user's choice, and how each is known again."""
+"""Kinds of files that commands write to a name of the user's choice, and the recognition of each."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 _HEAD: Final = 200_000
-"""How much of a page is read to recognise it, bytes: style and policy come before its first words."""
+"""Length of a page's beginning that is read to recognise it, bytes: style and policy precede its first words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class FileKind:
     Attributes:
         step: the command that writes it.
         what: the file in a user's words, such as "page of a session".
-        endings: how its name may end inside an input folder.
+        endings: allowed endings of its name inside an input folder.
         recognises: whether an existing file, not empty, is of this kind. It may raise OSError or ValueError for no.
     """
 
@@ -33,8 +33,8 @@ def page_kind(command: str, title: str) -> Callable[[Path], bool]:
     """Return the test for an HTML page of one command.
 
     Args:
-        command: what the page names as its generator.
-        title: text of the title, as pages had it that named no generator.
+        command: command that the page names as its generator.
+        title: text of the title of older pages, which name no generator.
     """
     named = f'name="generator" content="palpate {command}"'.encode()
 

@@ -1,7 +1,7 @@
-"""The marker of an output folder: which step made it, and what palpate wrote into it, with its contents.
+"""Marker of an output folder: the step that made it, and the files that palpate wrote into it, with their digests.
 
-A folder is replaced only where everything in it is what palpate wrote, by size and a digest of the contents. Times are
-not kept: a copy has others, and a run that was stopped and went on must leave the same bytes as one that was not.
+A folder is replaced only where palpate wrote everything in it, by size and a digest of the contents. Times are not
+kept: a copy has others, and a run that was stopped and went on must leave the same bytes as one that was not.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _BOOKKEEPING: Final = re.compile(
     rf"|(\..+)?{re.escape(RECEIPT)}(\.[0-9]+)?",
     re.DOTALL,
 )
-"""Hidden names that palpate and the workflow's engine give to files that say nothing by themselves."""
+"""Pattern of hidden names that palpate and the workflow's engine give to bookkeeping files, which hold no result."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,22 +62,22 @@ class Written:
 
     @classmethod
     def of(cls, file: Path) -> Written:
-        """Return what a file is now."""
+        """Return the size and digest of a file as it is now."""
         return cls(file.stat().st_size, digest(file))
 
     def is_now(self, file: Path) -> bool:
-        """Return whether a file holds what it held then."""
+        """Return whether a file still has this size and digest."""
         return file.stat().st_size == self.size and digest(file) == self.digest
 
 
 @dataclass(frozen=True, slots=True)
 class Marked:
-    """An output folder as its marker tells it.
+    """An output folder as its marker describes it.
 
     Attributes:
-        step: the command that made it; None where nobody knows.
+        step: the command that made it; None where it is unknown.
         files: each file that palpate wrote, relative to the folder; None instead of a file's state where the marker
-            tells names alone, and None for all where it lists none, as markers of older versions.
+            lists names alone, and None for all where it lists none, as in markers of older versions.
         folders: the folders inside.
     """
 
@@ -88,10 +88,10 @@ class Marked:
 
 @dataclass(frozen=True, slots=True)
 class Strange:
-    """Something in an output folder that palpate did not leave there.
+    """File or folder in an output folder that palpate did not write.
 
     Attributes:
-        name: relative to the folder.
+        name: path relative to the folder.
         words: noun phrase, such as "a file that palpate invert did not write".
     """
 
@@ -104,13 +104,13 @@ def stranger_in(path: Path, marked: Marked) -> Strange | None:
 
     Args:
         path: the output folder.
-        marked: what its marker tells.
+        marked: contents of its marker.
     """
     return next(_strangers(path, path, marked), None)
 
 
 def mark(folder: Path, step: str) -> None:
-    """Write the marker: which step made the folder, and every file that it wrote."""
+    """Write the marker: the step that made the folder, and every file that it wrote."""
     inside = sorted(folder.rglob("*"))
     files = {one.relative_to(folder).as_posix(): _state(one) for one in inside if not one.is_dir()}
     folders = [one.relative_to(folder).as_posix() for one in inside if one.is_dir()]
@@ -143,7 +143,7 @@ def is_marked(folder: Path) -> bool:
 
 
 def read_mark(path: Path) -> Marked:
-    """Return what the marker of a folder tells."""
+    """Return the contents of a folder's marker."""
     text = (path / MARKER).read_text(encoding="utf-8", errors="replace")
     try:
         told = json.loads(text)

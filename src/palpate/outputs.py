@@ -1,7 +1,7 @@
-"""Outputs: where a step may write, and that what it writes appears whole or not at all.
+"""Outputs: checks of the places where a step may write, and writing of which an interrupted run leaves no part.
 
-A folder or file that somebody names with --out is claimed before any work: `claim_folder`, `claim_file`. A claim is
-refused where writing would delete anything that the same step did not make. What is claimed is then written under a
+A folder or file that a user names with --out is claimed before any work: `claim_folder`, `claim_file`. A claim is
+refused where writing would delete anything that the same step did not make. A claimed output is then written under a
 hidden name beside its own (palpate.leftovers) and renamed when it is whole.
 """
 
@@ -30,7 +30,7 @@ _READ: Final = (
     *("truth.json", "forecast.json", "deidentification.json", "labels_mesh.json"),
     *("sessions.tsv", "participants.tsv", "observations.tsv", "treatments.tsv", "labels.tsv", "labels*.tsv"),
 )
-"""Names that steps read: a file of such a name is not added to an input."""
+"""Patterns of names that steps read: a file of such a name is not added to an input."""
 
 _APART: Final = "Name another folder: palpate replaces the folder of --out as a whole."
 
@@ -134,7 +134,7 @@ def claim_file(out: Path, kind: FileKind, inputs: Mapping[str, Path | None]) -> 
     Args:
         out: the file to create, or to replace where it is of the same kind. It may lie inside an input folder under a
             name that no step reads.
-        kind: what the step writes.
+        kind: kind of the file that the step writes.
         inputs: each file and folder that the step reads, by its role in words.
 
     Raises:

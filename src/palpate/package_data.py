@@ -13,7 +13,7 @@ def package_file(inside: str) -> Path | None:
     for what a result depends on.
 
     Args:
-        inside: "package/folder/file".
+        inside: path of the file as "package/folder/file".
 
     Returns:
         Its path, whether or not there is such a file; None where the package is not installed.

@@ -1,6 +1,6 @@
 """Digests of the program behind a command: its own source and data files, and the libraries that it imports.
 
-A result is up to date only if the program that would make it now is the one that made it. What belongs to a program is
+A result is up to date only if the program that would make it now is the one that made it. The parts of a program are
 read from the source itself: every module that the command imports, directly or through others, inside functions too, or
 names in a text ("palpate.service.report.assets"); the data files beside these modules; the data files of other packages
 that a module names in `PACKAGE_DATA`; and the versions of the libraries that are imported, with what these need.
@@ -30,7 +30,7 @@ _LEFT_OUT = frozenset({PACKAGE, f"{PACKAGE}.cli", f"{PACKAGE}.program", f"{PACKA
 
 
 class Program:
-    """The package as it lies on disk now, to be asked about its commands.
+    """Source of the package on disk, with digests of its commands.
 
     Args:
         home: folder of the package palpate.

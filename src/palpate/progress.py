@@ -15,12 +15,12 @@ _SIZE_VARIABLES = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE")
 
 
 def launcher_rank() -> int:
-    """This process's MPI rank as its launcher states it; 0 without a launcher. Does not initialise MPI."""
+    """Return this process's MPI rank as its launcher states it; 0 without a launcher. Does not initialise MPI."""
     return _first_integer(_RANK_VARIABLES, 0)
 
 
 def launcher_size() -> int:
-    """The number of MPI ranks as the launcher states it; 1 without a launcher. Does not initialise MPI."""
+    """Return the number of MPI ranks as the launcher states it; 1 without a launcher. Does not initialise MPI."""
     return _first_integer(_SIZE_VARIABLES, 1)
 
 
@@ -29,7 +29,7 @@ def _first_integer(names: tuple[str, ...], default: int) -> int:
 
 
 class Loudness(IntEnum):
-    """How much is said of a step that goes well; errors are always said."""
+    """Amount of messages about a step that goes well; errors are always printed."""
 
     QUIET = 0
     NORMAL = 1
@@ -40,10 +40,10 @@ _loudness = Loudness.NORMAL
 
 
 def set_loudness(loudness: Loudness) -> None:
-    """Choose how much this process says.
+    """Choose how many messages this process prints.
 
     Args:
-        loudness: from nothing but errors (-q) to the numbers of every step (-v).
+        loudness: amount, from errors alone (-q) to the numbers of every step (-v).
     """
     global _loudness  # noqa: PLW0603 - one process has one stderr
     _loudness = loudness
@@ -56,13 +56,13 @@ def say(message: str) -> None:
 
 
 def detail(message: str) -> None:
-    """Print a line as `say` does, where somebody asked for details (--verbose)."""
+    """Print a line as `say` does, but only with --verbose."""
     if _loudness is Loudness.VERBOSE:
         say(message)
 
 
 def duration_text(seconds: float) -> str:
-    """Return a duration that is known roughly, in words: "40 s", "6 min", "2 h 10 min"."""
+    """Return an approximate duration in words: "40 s", "6 min", "2 h 10 min"."""
     if seconds < 55.0:
         return f"{max(5 * round(seconds / 5.0), 5)} s"
     minutes = max(round(seconds / 60.0), 1)
@@ -83,7 +83,8 @@ class Progress:
         what: the pieces, in words, such as "zones".
         total: number of pieces.
         log_every_s: shortest time between two lines of a log, seconds.
-        say: makes the line from the numbers of finished and of all pieces; None for "3/10 zones, about 4 s left".
+        say: function that makes the line from the numbers of finished and of all pieces; None for "3/10 zones, about 4
+            s left".
     """
 
     what: str
@@ -95,7 +96,7 @@ class Progress:
     _printed: float = field(default_factory=time.monotonic)
 
     def step(self, count: int = 1) -> None:
-        """Count `count` more finished pieces and show them where it is time to."""
+        """Count `count` more finished pieces, and show the number if the last line is old enough."""
         self.done += count
         if launcher_rank() != 0 or _loudness is Loudness.QUIET:
             return

@@ -1,4 +1,4 @@
-"""Where a result came from, and files that appear whole or not at all."""
+"""Origin of a result (versions, commit, digests of inputs), and files of which an interrupted run leaves no part."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def atomic_file(path: Path) -> Iterator[Path]:
 
 
 def versions() -> dict[str, str]:
-    """Versions of palpate, of Python and of the numerical and imaging libraries that are installed."""
+    """Return the versions of palpate, of Python and of the installed numerical and imaging libraries."""
     found = {"palpate": __version__, "python": platform.python_version()}
     for name in _STACK:
         try:
@@ -57,7 +57,7 @@ def versions() -> dict[str, str]:
 
 
 def revision(ignoring: Iterable[str] = ()) -> str | None:
-    """The checkout's git commit, with "+changes" where tracked files differ; None outside a checkout.
+    """Return the checkout's git commit, with "+changes" where tracked files differ; None outside a checkout.
 
     Args:
         ignoring: files and folders of the checkout, relative to it, whose changes do not count.
@@ -87,11 +87,12 @@ def _git(home: Path, *arguments: str) -> str:
 
 
 def input_digests(inputs: Mapping[str, Path]) -> dict[str, str]:
-    """Digests of a step's inputs by their role.
+    """Return the digests of a step's inputs by their role.
 
-    Roles, not paths: a scanner's folder is often named after the patient, and no name may reach an output.
+    Roles stand in place of paths, because a scanner's folder is often named after the patient, and no name may reach
+    an output.
 
     Args:
-        inputs: role ("mre", "anatomy") to file or folder.
+        inputs: file or folder of each role ("mre", "anatomy").
     """
     return {role: digest(path) for role, path in inputs.items()}

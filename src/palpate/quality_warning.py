@@ -1,4 +1,4 @@
-"""Warnings about data and results: what a user must know although the step went on."""
+"""Warnings about data and results, which a user must know although the step went on."""
 
 from __future__ import annotations
 

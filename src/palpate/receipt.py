@@ -1,8 +1,8 @@
-"""Receipts: what each output of the workflow was made from, written beside it or into it, and read to plan.
+"""Receipts: records of what each output of the workflow was made from, stored beside it or in it, and read to plan.
 
 The workflow orders each step with the digests of the step's own settings, its program and its libraries, and with the
 step's inputs by their roles. A step that succeeds leaves a receipt with these digests and those of the contents of the
-inputs: in an output folder, or beside an output file. Whether an output is up to date is decided by its receipt alone,
+inputs: in an output folder, or beside an output file. Whether an output is up to date follows from its receipt alone,
 so that a study that was copied is still up to date, and one whose inputs changed under the same times is not.
 A receipt names no path: the folder of a scan is often named after the patient.
 """
@@ -27,20 +27,21 @@ NAME = ".receipt.json"
 _OUTPUT = "output"
 
 type Receipt = Mapping[str, Any]
-"""As it is stored: "made_by", "contents" of the inputs by role, and "from", the receipts of the inputs by role."""
+"""Receipt as it is stored: "made_by", "contents" of the inputs by role, and "from", the receipts of the inputs by
+role."""
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What the workflow asks of one step.
+    """Order of the workflow to one step.
 
     Attributes:
         command: name below palpate.cli.
         output: file or folder that the step makes.
-        inputs: role to files and folders, such as "labels".
-        made_by: "program" (the command's source_digest), "libraries", "settings" and "rule" to a digest each.
-        frozen: files that must hold what they held when the workflow was started, and their digests.
-        makers: role to the order that makes this input, for the inputs that the workflow itself makes.
+        inputs: files and folders of each role, such as "labels".
+        made_by: digests under the keys "program" (the command's source_digest), "libraries", "settings" and "rule".
+        frozen: files that must not change after the workflow was started, and their digests at that time.
+        makers: orders that make inputs, by the role of the input, for the inputs that the workflow itself makes.
     """
 
     command: str
@@ -51,7 +52,7 @@ class Order:
     makers: Mapping[str, Order] = field(default_factory=dict)
 
     def to_json(self) -> str:
-        """Return the text of the variable PALPATE_RECEIPT, which says nothing of the makers."""
+        """Return the text of the variable PALPATE_RECEIPT, which leaves out the makers."""
         said = {
             "command": self.command,
             "output": str(self.output),
@@ -63,10 +64,10 @@ class Order:
 
     @classmethod
     def from_json(cls, text: str) -> Order:
-        """Return what the variable PALPATE_RECEIPT says.
+        """Return the order in the variable PALPATE_RECEIPT.
 
         Raises:
-            InputError: the text is none that `to_json` wrote.
+            InputError: the text was not written by `to_json`.
         """
         try:
             said = json.loads(text)
@@ -79,20 +80,20 @@ class Order:
 
 
 class UpToDate:
-    """Tells which outputs are out of date, each looked at once."""
+    """Check of which outputs are out of date; each output is examined once."""
 
     def __init__(self) -> None:
         self._known: dict[Path, str | None] = {}
 
     def change(self, order: Order) -> str | None:
-        """Say what makes an output out of date.
+        """Return the reason why an output is out of date.
 
         Args:
-            order: what the workflow would ask of the step now.
+            order: order that the workflow would give to the step now.
 
         Returns:
             A key of `made_by`, "input-<role>", "inputs" where there are other ones, "earlier-step" where a step before
-            this one is out of date, "output" where somebody else wrote the file, or "receipt" where there is none.
+            this one is out of date, "output" where the file was changed later, or "receipt" where there is none.
             None where the output is up to date, or missing.
         """
         if not order.output.exists():
@@ -107,9 +108,9 @@ class UpToDate:
         """Compare an order with the receipt of its output.
 
         Args:
-            order: of the output.
-            receipt: of the output.
-            path: of the receipt; None where the output is missing and a later step kept the receipt.
+            order: order for the output.
+            receipt: receipt of the output.
+            path: path of the receipt; None where the output is missing and a later step kept the receipt.
         """
         for key, value in order.made_by.items():
             if receipt["made_by"].get(key) != value:
@@ -152,10 +153,10 @@ _begun: list[_Begun] = []
 
 
 def begin(text: str) -> None:
-    """Take the workflow's order before its step begins.
+    """Accept the workflow's order before its step begins.
 
     Args:
-        text: of the variable PALPATE_RECEIPT.
+        text: text of the variable PALPATE_RECEIPT.
 
     Raises:
         InputError: the text is no order, or the program or a file that it names is not the one that the workflow was
@@ -181,7 +182,7 @@ def begin(text: str) -> None:
 
 
 def sign(partial: Path, output: Path) -> None:
-    """Leave the receipt of a finished output, if the workflow ordered that output.
+    """Write the receipt of a finished output, if the workflow ordered that output.
 
     Where an input or the program changed meanwhile there is no receipt, so that the step runs again next time.
 

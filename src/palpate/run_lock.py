@@ -1,7 +1,7 @@
-"""One workflow at a time on a folder of results, wherever it is started from.
+"""Lock that admits one workflow at a time to a folder of results, wherever it is started from.
 
-Snakemake's own lock lies in the working directory, so that two workflows which start in different places do not see
-each other. This one lies in the results.
+Snakemake's own lock lies in the working directory, so that two workflows which start in different places do not notice
+each other. This lock lies in the results.
 """
 
 from __future__ import annotations
@@ -23,15 +23,17 @@ NAME = ".lock.json"
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """The workflow that holds a lock.
+    """Workflow that holds a lock.
 
     Attributes:
         owner: name of the account.
         host: name of the machine.
-        since: when it began, local time.
-        pid: its process.
-        machine: tells whether this process can see that one: the machine's boot and the space of process numbers.
-        began: when the process began, in ticks of that boot; tells it from a later one with its number.
+        since: start of the workflow, local time.
+        pid: number of its process.
+        machine: host, boot of the machine, and namespace of process numbers; equal where this process can see the
+            holder's process.
+        began: start of the process, in clock ticks after the boot; it distinguishes the process from a later one of
+            the same number.
     """
 
     owner: str
@@ -43,7 +45,7 @@ class Holder:
 
     @property
     def words(self) -> str:
-        """Who holds the lock, on which machine, since when."""
+        """Phrase that names the account, the machine and the start of the workflow that holds the lock."""
         return f"the workflow that {self.owner} started on {self.host} at {self.since}"
 
 

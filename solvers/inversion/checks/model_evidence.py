@@ -1,12 +1,12 @@
-"""How probable a model makes the data: the log marginal likelihood of a fit, to compare models of the same data.
+"""Log marginal likelihood of the data under a model, from its fit, to compare models of the same data.
 
 By Laplace's method around the maximum, with hyper-parameters and noise factors theta_z at their fit,
 
     ln Z = -sum_z (misfit_z / theta_z + n_z ln theta_z) / 2 - x^T C^-1 x / 2 - ln det(I + Y^T C Y) / 2,
 
-up to constants of the data alone. The count n_z must be the same for every model, or models would be compared by how
-they count; it is taken where no model has a say, in uniform tissue of the direct inversion's medians
-(docs/theory/rheology.md).
+up to constants of the data alone. The count n_z must be the same for every model, or differences of the
+count would enter the comparison; it is computed independently of all models, in uniform tissue with the direct
+inversion's medians (docs/theory/rheology.md).
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from palpate.solvers.inversion.steps.gauss_newton import Fit
 from palpate.solvers.inversion.steps.linearisation import Problem
 
 SEED = 0
-"""Of the probes behind a determinant: the same for all models, so that part of their error cancels."""
+"""Seed of the probes that estimate a determinant: equal for all models, so that part of their error cancels."""
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """The logarithm of a marginal likelihood.
+    """Logarithm of a marginal likelihood (evidence).
 
     Attributes:
-        log_value: ln Z, up to constants of the data.
-        standard_error: of ln Z, from the estimate of the determinant.
+        log_value: log marginal likelihood ln Z, up to constants of the data.
+        standard_error: standard error of ln Z, from the estimate of the determinant.
     """
 
     log_value: float
@@ -39,12 +39,12 @@ class Evidence:
 
 
 def evidence_of(problem: Problem, fit: Fit, uniform: Sequence[NDArray[np.float64]]) -> Evidence | None:
-    """The evidence of a fit; None where it did not converge, as it then has no maximum to expand around.
+    """Return the evidence of a fit; None where it did not converge, as it then has no maximum to expand around.
 
     Args:
-        problem: what was fitted.
-        fit: its end.
-        uniform: for each frequency ln G'/g and ln G''/g of uniform tissue, the same for every model of the data.
+        problem: problem that was fitted.
+        fit: end of its iterations.
+        uniform: ln G'/g and ln G''/g of uniform tissue for each frequency, equal for every model of the data.
     """
     if not fit.converged:
         return None
@@ -60,7 +60,7 @@ def evidence_of(problem: Problem, fit: Fit, uniform: Sequence[NDArray[np.float64
 
 
 def sum_of(parts: Sequence[Evidence | None]) -> Evidence | None:
-    """The evidence of independent data, each with a model of its own; None where one of them has none."""
+    """Return the evidence of independent data, each with a model of its own; None where one of them has none."""
     known = [part for part in parts if part is not None]
     if len(known) < len(parts):
         return None

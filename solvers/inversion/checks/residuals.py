@@ -1,8 +1,8 @@
-"""What the waves leave unexplained, beside what noise alone would leave: does the model hold?
+"""Residuals of a fit compared with those of noise alone, as a check of the model.
 
 The residual of a fit is never white: equilibrium explains the smooth part of any noise. So the measured residual is
-compared with that of a probe of unit white noise, sent through the same solves: the same size and the same correlation
-between neighbours mean that nothing but noise is left.
+compared with that of a probe of unit white noise, sent through the same solves. If both have the same size and the same
+correlation between neighbours, nothing but noise is left.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from palpate.solvers.inversion.steps.linearisation import Problem
 
 @dataclass(frozen=True, slots=True)
 class Residuals:
-    """What is left at one frequency, over all zones.
+    """Residuals at one frequency, over all zones.
 
     Attributes:
-        size: root mean square over components of (d - U - Z c) / sigma, over the same of the probe's mean; shape (N,);
-            1 on average where only noise is left. NaN where no zone reaches.
-        correlation: of neighbouring voxels along each axis, measured.
-        expected_correlation: the same of the probe.
+        size: root mean square over components of (d - U - Z c) / sigma, over that of the probe, averaged over voxels;
+            shape (N,); 1 on average where only noise is left. NaN at voxels that no zone covers.
+        correlation: correlation of the measured residual between neighbouring voxels, along each axis.
+        expected_correlation: correlation of the probe's residual between neighbouring voxels, along each axis.
         ratio: mean square of the measured residual over that of the probe.
         misfit_ratio: misfit over the misfit of noise alone, at the stated noise.
         inflations: every zone's factor on the noise variance, ascending; above 1 where the model cannot explain the
             waves at the stated noise.
-        turns: by how much the phases of slices are off.
+        turns: phase errors of slices.
     """
 
     size: NDArray[np.float64]
@@ -44,16 +44,16 @@ class Residuals:
     turns: SliceTurns
 
     def noise_factor(self, quantile: float) -> float:
-        """The factor on the noise that this share of the zones does not exceed."""
+        """Return the factor on the noise that a share `quantile` of the zones does not exceed."""
         return float(np.sqrt(np.quantile(self.inflations, quantile)))
 
 
 def join_residuals(problem: Problem, fit: Fit, frequency: int) -> Residuals:
-    """Zones' residuals at one frequency, averaged by their shares of the data.
+    """Return the residuals at one frequency, averaged over zones by their shares of the data.
 
     Args:
-        problem: what was fitted.
-        fit: its end.
+        problem: problem that was fitted.
+        fit: end of its iterations.
         frequency: position of the frequency in the run.
     """
     zones = [

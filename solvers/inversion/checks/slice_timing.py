@@ -1,14 +1,15 @@
-"""Are slices off their time? What the fit leaves, against a turn of each slice's phase.
+"""Test for slices acquired at another time than stated: residuals compared with phase errors of each slice.
 
-A slice taken a time t off shows the wave turned: d = U exp(i omega t), about U + i omega t U, the same in all three
-components. Equilibrium joins neighbouring slices, so that turns that jump from slice to slice stay in the residual; in
-a voxel noise hides them, but hundreds of voxels share one. With the fitted wave U, less its plane in each slice and
-component, which drift may take for its own however far the head sways, and the residual r of a slice
+A slice that was acquired a time t late shows the wave with another phase: d = U exp(i omega t), about U + i omega t U,
+alike in all three components. Equilibrium couples neighbouring slices, so that phase errors that jump from slice to
+slice stay in the residual; noise hides them in a single voxel, but hundreds of voxels share one. U is the fitted wave
+without its plane in each slice and component, because drift may account for any plane, however far the head sways.
+With U and the residual r of a slice
 
     turn = Im(U^H r) / U^H U,
 
 whose size is compared with that of Re(U^H r), as any other failure of the model changes amplitudes as well, and with
-what noise alone leaves of both.
+the size of both for noise alone.
 """
 
 from __future__ import annotations
@@ -25,12 +26,13 @@ type Wave = NDArray[np.complex128]
 
 @dataclass(frozen=True, slots=True)
 class SliceTurns:
-    """By how much slices' phases are off.
+    """Phase errors of slices.
 
     Attributes:
-        size_rad: root mean square of the turns that the residual shows; they were larger, as the fit follows in part.
+        size_rad: root mean square of the phase errors in the residual, radian; the true ones are larger, as the fit
+            follows them in part.
         ratio: their mean square over that of noise or of slices' amplitudes, whichever is larger; about 1, or less,
-            where slices are taken when they should be.
+            where slice times are correct.
     """
 
     size_rad: float
@@ -38,22 +40,23 @@ class SliceTurns:
 
 
 FEWEST_VOXELS = 20
-"""A slice of fewer is left out: without its plane, little is left of its wave."""
+"""Least number of voxels of a slice that is used: in a smaller one little is left of the wave without its plane."""
 
 FEWEST_SLICES = 3
 
 NO_TURNS = SliceTurns(0.0, 0.0)
-"""Where there is nothing to tell."""
+"""Result where there are too few slices for the test."""
 
 
 def slice_turns(wave: Wave, residual: Wave, probe: Wave, mask: NDArray[np.bool_]) -> SliceTurns:
-    """Compare slices with the waves that were fitted.
+    """Return the phase errors of slices relative to the fitted waves.
 
     Args:
-        wave: U / sigma, with drift or without, which is planes and goes with them; shape (N, 3).
-        residual: what the fit leaves, (d - U - Z c) / sigma, shape (N, 3).
-        probe: what is left of unit noise, shape (N, 3).
-        mask: shape (i, j, k), slices along k; N voxels.
+        wave: fitted wave U / sigma, shape (N, 3), with drift or without, since drift consists of planes, which are
+            removed.
+        residual: residual of the fit (d - U - Z c) / sigma, shape (N, 3).
+        probe: residual of unit noise, shape (N, 3).
+        mask: mask of N voxels, shape (i, j, k), slices along k.
     """
     power, along, noise = [], [], []
     for inside, terms in slice_planes(mask):

@@ -1,8 +1,8 @@
 """Warnings about the result of a fit: for inversion.json, the log and the page.
 
 A posterior is right if its model is. Where the waves contradict the model, the noise is taken larger until they do not,
-and outlying voxels are left out; whoever reads the map must know that it happened. Noise
-that is overstated is never taken smaller: intervals are then wider than the data allow, and that is said too.
+and outlying voxels are left out; the reader of the map must know that this happened. Noise that is overstated is never
+taken smaller: intervals are then wider than the data allow, and a warning says so.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ INFLATED = 1.1
 """Factor on the noise, median over zones, above which the waves contradict the model or the stated noise."""
 
 LOCALLY_INFLATED = 1.4
-"""The same of the worst twentieth of the zones."""
+"""Factor on the noise, 95th percentile over zones, above which waves contradict the model in some parts."""
 
 OUTLYING_SHARE = 0.002
-"""Share of voxels without use above which it is more than a vessel or two."""
+"""Share of voxels left out of the data above which a warning is given: it is more than a vessel or two."""
 
 CORRELATED = 0.15
 """Correlation of neighbouring residuals, beyond that of noise, above which they are a pattern."""
 
 TURNED = 5.0
-"""Mean square of slices' turns over what noise leaves, above which slices are off their time. In simulated patients it
-is 0.4 to 2, with slices 0.3 ms off their time 45 or more."""
+"""Mean square of slices' phase errors over that of noise, above which slice times are wrong. In simulated patients it
+is 0.4 to 2, and 45 or more with slices 0.3 ms off their time."""
 
 
 def fit_warnings(
@@ -38,8 +38,8 @@ def fit_warnings(
 
     Args:
         noise: stated or measured noise.
-        residuals: what the fit leaves.
-        voxels: N.
+        residuals: residuals of the fit.
+        voxels: number N of voxels in the mask.
         outlying: number of voxels that were left out of the data.
         converged: whether the iterations ended by themselves.
         steps: number of Gauss-Newton steps that were made.
@@ -78,7 +78,7 @@ def _not_converged(steps: int) -> QualityWarning:
 
 
 def _noise_size(noise: Noise, residuals: Residuals) -> list[QualityWarning]:
-    """Warn of noise that is smaller or much larger than what the fit leaves."""
+    """Warn of noise that is smaller or much larger than the residuals of the fit."""
     typical, worst = residuals.noise_factor(0.5), residuals.noise_factor(0.95)
     if typical > INFLATED:
         sentence = (

@@ -1,14 +1,16 @@
-"""The few directions that make the joint system hard, solved directly.
+"""Direct solution of the joint system along the few directions that make it ill-conditioned.
 
-The matrix A = I + Y^T C Y has eigenvalue 1 wherever zones repeat each other, and up to millions along the smooth
-directions that waves see best. A solver that divides by each zone's own block would not help: what overlapping zones
-disagree in has eigenvalue 1 in A and must be left alone. So each zone's leading directions W are taken out exactly,
+The matrix A = I + Y^T C Y has eigenvalue 1 along directions in which overlapping zones repeat each other, and up to
+millions along the smooth directions that waves determine best. Preconditioning by each zone's own block would not help:
+differences between overlapping zones have eigenvalue 1 in A and must stay unscaled. So each zone's leading directions W
+are solved directly,
 
-    t = W (W^T A W)^-1 W^T r  +  what conjugate gradients find for the rest,
+    t = W (W^T A W)^-1 W^T r  +  solution of conjugate gradients for the rest,
 
-where A looks no worse than its largest eigenvalue that was not taken, theta, and takes some 7.5 sqrt(theta) iterations
-(measured between theta = 4 and 200). A direction costs one product with the prior covariance, as does an iteration of
-one right-hand side; how many are worth it follows from how many right-hand sides there will be.
+where the largest eigenvalue of A is theta, the largest one that was not taken, and some 7.5 sqrt(theta) iterations are
+needed (measured between theta = 4 and 200). A direction costs one product with the prior covariance, as does an
+iteration of one right-hand side; the number of directions that are worth it follows from the number of right-hand
+sides.
 """
 
 from __future__ import annotations
@@ -23,25 +25,25 @@ from mpi4py import MPI
 from numpy.typing import NDArray
 
 ITERATIONS = 7.5
-"""Iterations that conjugate gradients take, over the square root of the largest eigenvalue left to them."""
+"""Number of iterations that conjugate gradients take, over the square root of the largest eigenvalue left to them."""
 
 MOST = 4096
-"""Most directions: each is a column over all rows of A, and A W is kept."""
+"""Largest number of directions: each is a column over all rows of A, and A W is kept."""
 
 SINGLE_BELOW = 1e3
 """Eigenvalue of a zone's own block below which A w may be computed in single precision."""
 
 COLUMNS = 64
-"""Vectors over the whole organ that are held at a time: of 240,000 voxels they take 250 MB."""
+"""Number of vectors over the whole organ that are held at a time: with 240,000 voxels they take 250 MB."""
 
 
 @dataclass(frozen=True, slots=True)
 class Spectrum:
-    """Eigenvalues and eigenvectors of one zone's own block of A, or nearly so.
+    """Approximate eigenvalues and eigenvectors of one zone's own block of A.
 
     Attributes:
-        values: shape (k,).
-        vectors: orthonormal columns, shape (k, k).
+        values: eigenvalues, shape (k,).
+        vectors: eigenvectors as orthonormal columns, shape (k, k).
     """
 
     values: NDArray[np.float64]
@@ -53,11 +55,11 @@ class Deflation:
     """Directions W that are solved directly; rows of all arrays are this rank's.
 
     Attributes:
-        vectors: of each of this rank's zones, orthonormal columns: the blocks of W, shapes (k, w_zone).
-        first: the first column of each block in W.
-        image: A W, shape (rows, w).
-        factor: of W^T A W.
-        comm: the ranks.
+        vectors: blocks of W with orthonormal columns, one for each of this rank's zones, shapes (k, w_zone).
+        first: index in W of the first column of each block.
+        image: product A W, shape (rows, w).
+        factor: Cholesky factor of W^T A W.
+        comm: communicator of the ranks.
     """
 
     vectors: tuple[NDArray[np.float64], ...]
@@ -72,24 +74,24 @@ class Deflation:
         return 2.0 * float(np.log(np.diag(self.factor[0])).sum())
 
     def start(self, rhs: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The solution within W.
+        """Return the solution within the span of W, shape (rows, columns).
 
         Args:
-            rhs: shape (rows, columns).
+            rhs: right-hand sides, shape (rows, columns).
         """
         return self._combined(scipy.linalg.cho_solve(self.factor, self._along(rhs)))
 
     def precondition(self, residual: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The residual made conjugate to W, of a residual that W leaves nothing of, shape (rows, columns)."""
+        """Return a residual that is orthogonal to W, made conjugate to W, shape (rows, columns)."""
         dual = self._along(residual) - self._sum(self.image.T @ residual)
         return np.asarray(residual + self._combined(scipy.linalg.cho_solve(self.factor, dual)))
 
     def without(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """What is orthogonal to W, shape (rows, columns)."""
+        """Return the part of values that is orthogonal to W, shape (rows, columns)."""
         return np.asarray(values - self._combined(self._along(values)))
 
     def complement(self, values: NDArray[np.float64], image: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The Schur complement of W^T A W in A times values that are orthogonal to W, from their image A v."""
+        """Return the Schur complement of W^T A W in A times values orthogonal to W, from the values' image under A."""
         known = scipy.linalg.cho_solve(self.factor, self._sum(self.image.T @ values))
         return self.without(image - self.image @ known)
 
@@ -109,13 +111,13 @@ class Deflation:
 def transposed_product(
     vectors: Sequence[NDArray[np.float64]], first: Sequence[int], values: NDArray[np.float64], width: int
 ) -> NDArray[np.float64]:
-    """This rank's part of W^T times values, shape (w, columns).
+    """Return this rank's part of W^T times values, shape (w, columns).
 
     Args:
         vectors: blocks of W.
-        first: the first column of each.
+        first: index in W of the first column of each block.
         values: this rank's rows, shape (rows, columns).
-        width: w.
+        width: number w of columns of W.
     """
     out, row = np.zeros((width, values.shape[1])), 0
     for block, column in zip(vectors, first, strict=True):
@@ -125,22 +127,22 @@ def transposed_product(
 
 
 class Action(Protocol):
-    """A times columns, this rank's rows in and out."""
+    """Function that multiplies columns by A; takes and returns this rank's rows."""
 
     def __call__(self, t: NDArray[np.float64], *, single: bool) -> NDArray[np.float64]:
-        """The product, in single precision if that is enough."""
+        """Return the product, in single precision if that is enough."""
 
 
 def deflation_of(
     spectra: Sequence[Spectrum], apply: Action, columns: int, comm: MPI.Comm, *, exact: bool = False
 ) -> Deflation:
-    """The directions worth solving directly for so many right-hand sides.
+    """Return the directions that are worth solving directly for this number of right-hand sides.
 
     Args:
-        spectra: of this rank's zones.
-        apply: A.
-        columns: how many right-hand sides there will be.
-        comm: the ranks.
+        spectra: spectra of this rank's zones.
+        apply: product with A.
+        columns: number of right-hand sides to come.
+        comm: communicator of the ranks.
         exact: whether A W is wanted in double precision throughout.
     """
     own = np.concatenate([spectrum.values for spectrum in spectra]) if spectra else np.zeros(0)
@@ -179,14 +181,14 @@ def _columns_of(
 
 
 def least_deflated(values: NDArray[np.float64], columns: int) -> float:
-    """The smallest eigenvalue whose direction is worth solving directly.
+    """Return the smallest eigenvalue whose direction is worth solving directly.
 
-    The w largest cost w products with the prior covariance, and leave ITERATIONS sqrt(value of the next) for each
-    right-hand side.
+    The w largest cost w products with the prior covariance, and leave ITERATIONS sqrt(value of the next) iterations
+    for each right-hand side.
 
     Args:
         values: eigenvalues of all zones' own blocks.
-        columns: how many right-hand sides there will be.
+        columns: number of right-hand sides to come.
     """
     descending = np.sort(values)[::-1][: MOST + 1]
     cost = np.arange(len(descending)) + columns * ITERATIONS * np.sqrt(descending)

@@ -1,11 +1,11 @@
-"""All zones' curvatures and the prior as one Gaussian posterior, spread over MPI ranks.
+"""Joint Gaussian posterior of the prior and all zones' curvatures, spread over MPI ranks.
 
 With H = Y Y^T the sum of the zones' compressed Hessians (Y has the zones' columns side by side) and prior covariance
 C, everything asked of the posterior precision C^-1 + Y Y^T goes through one small symmetric system,
 
     (I + Y^T C Y) t = rhs                                       (Woodbury),
 
-solved by conjugate gradients, for all but the directions that waves see best (deflation.py). Each rank holds the
+solved by conjugate gradients, for all but the directions that waves determine best (deflation.py). Each rank holds the
 columns of its own zones; vectors over the voxels are replicated. Neither the prior's precision nor any matrix over the
 whole organ is ever formed.
 """
@@ -33,21 +33,22 @@ TOLERANCE = 1e-4
 functional of the solution is below this many posterior standard deviations."""
 
 DRAW_TOLERANCE = 0.02
-"""The same of draws: what it adds to any variance is at most 0.04 %, where 200 draws know it to 10 %."""
+"""Largest residual of the small system for draws: it adds at most 0.04 % to any variance, which 200 draws estimate to
+10 %."""
 
 LIMIT = 400
 
 HOPELESS = 1e30
-"""Square of a residual that no more iterations will mend."""
+"""Square of a residual above which the iterations count as diverged."""
 
 ROUNDING = 1e-13
-"""Eigenvalue of Y^T Y over the largest below which there is nothing but rounding."""
+"""Ratio of an eigenvalue of Y^T Y to the largest one below which it is only rounding."""
 
 FEW = 3
-"""Right-hand sides of a step."""
+"""Number of right-hand sides for which the directions of a step are chosen."""
 
 COARSE_VOXELS = 2
-"""Edge of the blocks of voxels in which a zone's own block of the matrix is estimated."""
+"""Edge of the blocks in which a zone's own block of the matrix is estimated, voxels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +58,9 @@ class ZoneCurvature:
     Attributes:
         voxels: indices into the mask's voxels, shape (n,).
         ijk: voxel indices, shape (n, 3).
-        half_hessian: Y of the zone at the stated noise, shape (2 n, k).
-        inflation: factor on its noise variance, by whose root Y is divided wherever it is used: a copy of all zones
-            would be half of the memory that a rank takes.
+        half_hessian: factor Y of the zone's Hessian at the stated noise, shape (2 n, k).
+        inflation: factor on its noise variance, by whose root Y is divided wherever Y is used: a scaled copy of Y for
+            all zones would be half of the memory that a rank takes.
         frequency: position of the data's frequency in the run; with the voxels it seeds the columns' random numbers.
     """
 
@@ -71,26 +72,27 @@ class ZoneCurvature:
 
     @property
     def columns(self) -> int:
-        """How many, k."""
+        """Number k of columns."""
         return int(self.half_hessian.shape[1])
 
     def gather(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Y^T times columns on the zone's voxels, shape (k, columns)."""
+        """Return Y^T times columns on the zone's voxels, shape (k, columns)."""
         return np.asarray(self.half_hessian.T @ values / np.sqrt(self.inflation))
 
     def spread(self, t: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Y times coefficients, shape (2 n, columns)."""
+        """Return Y times coefficients, shape (2 n, columns)."""
         return np.asarray(self.half_hessian @ (t / np.sqrt(self.inflation)))
 
     def generator(self, seed: int) -> np.random.Generator:
-        """Random numbers for the zone, the same on whichever rank it is."""
+        """Return the generator of random numbers for the zone, which does not depend on the zone's rank."""
         return np.random.default_rng([seed, 1 + self.frequency, int(self.voxels[0]), len(self.voxels)])
 
     def noise(self, count: int, seed: int) -> NDArray[np.float64]:
         """Draw standard normal numbers e for the columns, shape (k, count), so that Y e depends on H = Y Y^T alone.
 
-        Columns are eigenvectors, whose signs, and directions among equal eigenvalues, rounding chooses. Noise of their
-        own would give other draws on another processor. With unit noise n on the voxels and Q = Y (Y^T Y)^-1/2,
+        Columns are eigenvectors, whose signs, and directions among equal eigenvalues, depend on rounding. Independent
+        noise for each column would give other draws on another processor. With unit noise n on the voxels and Q = Y
+        (Y^T Y)^-1/2,
 
             e = Q^T n,     Y e = (Y Y^T)^1/2 n.
         """
@@ -102,16 +104,16 @@ class ZoneCurvature:
 
 
 class DivergenceError(RuntimeError):
-    """Conjugate gradients did not converge; the same on every rank."""
+    """Error of conjugate gradients that did not converge; raised on every rank alike."""
 
 
 class JointPosterior:
-    """The Gaussian posterior of m around a mean, from this rank's zones and everybody else's.
+    """Gaussian posterior of m around a mean, from the zones of all ranks.
 
     Args:
-        prior: C over the N voxels of the mask.
+        prior: prior with covariance C over the N voxels of the mask.
         zones: this rank's zones.
-        comm: the ranks.
+        comm: communicator of the ranks.
     """
 
     def __init__(self, prior: MaternField, zones: Sequence[ZoneCurvature], comm: MPI.Comm) -> None:
@@ -127,10 +129,10 @@ class JointPosterior:
         self._deflation = deflation_of(self._spectra, self._apply, FEW, comm, exact=True)
 
     def improve(self, information: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """The posterior mean x = (C^-1 + H)^-1 b as x = C w.
+        """Return the posterior mean x = (C^-1 + H)^-1 b as x = C w.
 
         Args:
-            information: b = H x - gradient at the present x, shape (2 N,), summed over all ranks.
+            information: vector b = H x - gradient at the present x, shape (2 N,), summed over all ranks.
 
         Returns:
             x and w, each of shape (2 N,).
@@ -141,9 +143,9 @@ class JointPosterior:
         return self._covariance(w)[:, 0], w[:, 0]
 
     def draw(self, count: int, seed: int) -> NDArray[np.float64]:
-        """Independent draws from N(0, (C^-1 + H)^-1) by Matheron's rule, shape (2 N, count).
+        """Return independent draws from N(0, (C^-1 + H)^-1) by Matheron's rule, shape (2 N, count).
 
-        A prior draw x0 is corrected by what data with noise would have said of it:
+        A prior draw x0 is corrected by noisy data simulated from it:
         x = x0 + C Y (I + Y^T C Y)^-1 (noise - Y^T x0). The same seed gives the same draws on any number of ranks.
         """
         prior_draws = self._prior_draws(count, seed)
@@ -153,7 +155,7 @@ class JointPosterior:
         return prior_draws + self._covariance(self._from_zones(t), single=True)
 
     def log_determinant(self, seed: int) -> LogDeterminant:
-        """The value of ln det (I + Y^T C Y), by how much data narrow the prior; the same on any number of ranks.
+        """Return ln det (I + Y^T C Y), which measures how much data narrow the prior; equal on any number of ranks.
 
         With W the deflated directions it is ln det (W^T A W) and that of the Schur complement on the rest,
         P (A - A W (W^T A W)^-1 W^T A) P with P = I - W W^T, which is not less than the identity either.
@@ -170,7 +172,7 @@ class JointPosterior:
         return LogDeterminant(deflation.log_determinant + found.value, found.standard_error)
 
     def _own_block(self, zone: ZoneCurvature) -> NDArray[np.float64]:
-        """I + Y_z^T C Y_z for one zone, nearly: on blocks of voxels, with typical hyper-parameters."""
+        """Return I + Y_z^T C Y_z for one zone, approximately: on blocks of voxels, with typical hyper-parameters."""
         scale = self._prior.scale
         blocks, block = np.unique(zone.ijk // COARSE_VOXELS, axis=0, return_inverse=True)
         gather = sparse.csr_matrix((np.ones(len(block)), (block, np.arange(len(block)))))
@@ -192,11 +194,11 @@ class JointPosterior:
         return np.asarray(0.5 * (own + own.T))
 
     def _prior_draws(self, count: int, seed: int) -> NDArray[np.float64]:
-        """Draws from the prior, shape (2 N, count)."""
+        """Return draws from the prior, shape (2 N, count)."""
         return self._shared_out(count, lambda mine: self._prior.draw(mine, seed))
 
     def _covariance(self, weights: NDArray[np.float64], *, single: bool = False) -> NDArray[np.float64]:
-        """C times columns that every rank holds, same shape."""
+        """Return C times columns that every rank holds, in their shape."""
 
         def part(mine: range) -> NDArray[np.float64]:
             return self._prior.apply(np.ascontiguousarray(weights[:, mine.start : mine.stop]), single=single)
@@ -204,7 +206,7 @@ class JointPosterior:
         return self._shared_out(weights.shape[1], part)
 
     def _shared_out(self, columns: int, part: Callable[[range], NDArray[np.float64]]) -> NDArray[np.float64]:
-        """Columns over the voxels, each made by one rank, on every rank, shape (2 N, columns)."""
+        """Return on every rank columns over the voxels of which each is computed by one rank, shape (2 N, columns)."""
         size, rank = self._comm.size, self._comm.rank
         if size == 1:
             return part(range(columns))
@@ -229,7 +231,7 @@ class JointPosterior:
         return out
 
     def _apply(self, t: NDArray[np.float64], *, single: bool = False) -> NDArray[np.float64]:
-        """(I + Y^T C Y) t, a block of columns at a time: each costs a vector over the whole organ on every rank."""
+        """Return (I + Y^T C Y) t, by blocks of columns: each column needs a vector over the organ on every rank."""
         out = np.empty_like(t)
         for first in range(0, t.shape[1], COLUMNS):
             block = np.ascontiguousarray(t[:, first : first + COLUMNS])
@@ -242,7 +244,7 @@ class JointPosterior:
         return np.asarray(self._comm.allreduce(np.sum(a * b, axis=0)))
 
     def _solve_draws(self, rhs: NDArray[np.float64]) -> NDArray[np.float64]:
-        """In single precision, or, where eigenvalues are so far apart that this diverges, in double."""
+        """Solve in single precision, or in double where this diverges because eigenvalues are far apart."""
         count = rhs.shape[1]
         try:
             quick = deflation_of(self._spectra, self._apply, count, self._comm)

@@ -1,4 +1,4 @@
-"""The logarithm of a determinant: densely where the matrix is small, by stochastic Lanczos quadrature where it is not.
+"""Logarithm of a determinant, densely for a small matrix, by stochastic Lanczos quadrature for a large one.
 
 ln det S = tr ln S = E[v^T ln(S) v] for random signs v (Hutchinson 1990), and v^T ln(S) v is |v|^2 times an integral
 that the eigenvalues of Lanczos's tridiagonal matrix give by Gauss quadrature (Ubaru, Chen, Saad 2017). Only products
@@ -15,16 +15,16 @@ from mpi4py import MPI
 from numpy.typing import NDArray
 
 DENSE = 3000
-"""Rows up to which the determinant is computed densely: as many products with the matrix as quadrature takes."""
+"""Largest number of rows for which the determinant is computed densely, with as many products as quadrature takes."""
 
 BLOCK = 64
-"""Columns of the dense matrix that are formed at once."""
+"""Number of columns of the dense matrix that are formed at once."""
 
 PROBES = 40
-"""Random sign vectors."""
+"""Number of random sign vectors."""
 
 LONGEST, CHECK = 200, 10
-"""Most steps of Lanczos's recurrence, and how many pass between checks."""
+"""Largest number of steps of Lanczos's recurrence, and number of steps between checks."""
 
 SETTLED = 0.02
 """Change of ln det between two checks at which the recurrence ends: far below any difference that matters."""
@@ -39,7 +39,7 @@ class LogDeterminant:
 
     Attributes:
         value: ln det.
-        standard_error: of the value, from the spread over probes; 0 where it is exact.
+        standard_error: standard error of the value, from the spread over probes; 0 where it is exact.
     """
 
     value: float
@@ -47,12 +47,12 @@ class LogDeterminant:
 
 
 def dense(apply: Action, rows: int, comm: MPI.Comm) -> LogDeterminant:
-    """The logarithm of the determinant of a small symmetric positive matrix.
+    """Return the logarithm of the determinant of a small symmetric positive matrix.
 
     Args:
-        apply: products with it.
-        rows: how many of its rows this rank has, in the order of the ranks.
-        comm: the ranks.
+        apply: product with the matrix.
+        rows: number of its rows that this rank has, in the order of the ranks.
+        comm: communicator of the ranks.
     """
     counts = comm.allgather(rows)
     first, total = sum(counts[: comm.rank]), sum(counts)
@@ -64,12 +64,12 @@ def dense(apply: Action, rows: int, comm: MPI.Comm) -> LogDeterminant:
 
 
 def by_quadrature(apply: Action, probes: NDArray[np.float64], comm: MPI.Comm) -> LogDeterminant:
-    """An estimate of ln det of a symmetric matrix that is not less than the identity.
+    """Estimate ln det of a symmetric matrix that is not less than the identity.
 
     Args:
-        apply: products with it.
+        apply: product with the matrix.
         probes: random vectors v with E[v v^T] = I on the space that it acts in, this rank's rows, shape (rows, p).
-        comm: the ranks.
+        comm: communicator of the ranks.
     """
 
     def dot(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:

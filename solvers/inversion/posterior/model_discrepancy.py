@@ -1,10 +1,10 @@
-"""What no wave shows, and every draw allows for: a density that is not quite the one stated, and fibres.
+"""Model errors that waves do not show and that every draw includes: uncertain density, and fibres.
 
-Waves tell G* / rho and nothing else, so that ln G* is known no better than ln rho, everywhere alike. Where nobody
-states it, what tissue has is likelier than what is assumed, which moves the mean as well. Fibres make waves
-of different directions see different moduli, which one vibration's residuals hardly betray (a hundredth of the misfit
-where white matter is 30 % stiffer along its fibres). How what is found strays from the tissue's isotropic part was seen
-on pairs of simulated patients, with fibres and without, and on a cohort (docs/decisions/0071, 0074).
+Waves determine only G* / rho, so that ln G* is known no better than ln rho, everywhere alike. Where no density is
+stated, tissue's density is more probable than the assumed one, which moves the mean as well. With fibres, waves of
+different directions depend on different moduli, which hardly shows in the residuals of one vibration (a hundredth of
+the misfit where white matter is 30 % stiffer along its fibres). The resulting deviation from the tissue's isotropic
+part was measured on pairs of simulated patients, with fibres and without, and on a cohort (docs/decisions/0071, 0074).
 """
 
 from __future__ import annotations
@@ -22,44 +22,46 @@ from palpate.solvers.inversion.prior.hyperparameters import FIELDS, Hypotheses, 
 from palpate.solvers.inversion.prior.prior import MaternField
 
 LENGTHS_MM: Final = (6.0, 24.0)
-"""Correlation lengths of what fibres do: half a wave, and a tract."""
+"""Correlation lengths of the error by fibres, mm: half a wave, and a tract."""
 STORAGE_SHARES: Final = (1.0, 0.0)
 LOSS_SHARES: Final = (0.2, 0.8)
-"""Of the variance in ln G' and ln G'' at these lengths."""
+"""Shares of the variance of ln G' and of ln G'' at these lengths."""
 LOSS_OVER_STORAGE: Final = 1.5
 """Standard deviation in ln G'' over that in ln G'."""
 COUPLING: Final = 0.55
 """Correlation of the two where they share a length."""
 BRAIN_PERCENT: Final = 2.8
-"""What is taken for brains, where nobody asks for another: white matter 10 to 40 % stiffer along its fibres."""
+"""Default of anisotropy_percent for brains: allows for white matter that is 10 to 40 % stiffer along its fibres."""
 
 
 def expected_density_kg_m3(settings: InversionSettings, field: WaveField) -> float:
-    """The density that moduli are given for: the stated one, or tissue's where nobody states it.
+    """Return the density for which moduli are reported, kg/m3: the stated one, or tissue's where none is stated.
 
     Args:
-        settings: tissue_density_kg_m3.
-        field: its density, and whether that was only assumed.
+        settings: settings, of which tissue_density_kg_m3 is used.
+        field: wave field, of which the density, and whether it was only assumed, are used.
     """
     return settings.tissue_density_kg_m3 if field.density_assumed else field.density_kg_m3
 
 
 def density_shift(settings: InversionSettings, field: WaveField) -> float:
-    """What is added to the logarithms of both moduli on average: ln (expected rho / rho of the wave field).
+    """Return the mean shift of the logarithms of both moduli: ln (expected rho / rho of the wave field).
 
     Args:
-        settings: tissue_density_kg_m3.
-        field: the density that was used, and whether it was only assumed.
+        settings: settings, of which tissue_density_kg_m3 is used.
+        field: wave field, with the density that was used, and whether it was only assumed.
     """
     return float(np.log(expected_density_kg_m3(settings, field) / field.density_kg_m3))
 
 
 def anisotropy_percent(settings: InversionSettings, prior: MaternField) -> float:
-    """How far fibres may make ln G* stray: as asked, else BRAIN_PERCENT where anatomy tells regions apart.
+    """Return the standard deviation of ln G' because of fibres, percent.
+
+    It is the setting where given, else BRAIN_PERCENT where anatomy tells regions apart.
 
     Args:
-        settings: anisotropy_percent.
-        prior: its regions.
+        settings: settings, of which anisotropy_percent is used.
+        prior: prior, of which the regions are used.
     """
     if settings.anisotropy_percent is not None:
         return settings.anisotropy_percent
@@ -69,15 +71,17 @@ def anisotropy_percent(settings: InversionSettings, prior: MaternField) -> float
 def add_allowances(
     draws: NDArray[np.float64], settings: InversionSettings, prior: MaternField, field: WaveField
 ) -> None:
-    """Add them to joint draws, in place; 0 on average.
+    """Add random model errors to joint draws, in place; they are 0 on average.
 
-    One draw after the other: a second array of all draws would be a tenth of what a rank holds of a whole brain.
+    Draws are treated one after the other: a second array of all draws would be a tenth of the memory that a rank needs
+    for a whole brain.
 
     Args:
-        draws: of the logarithms of both moduli, shape (2, N, samples).
-        settings: density_percent, tissue_density_percent, anisotropy_percent, samples and seed.
-        prior: whose voxels and regions.
-        field: whether its density was only assumed.
+        draws: draws of the logarithms of both moduli, shape (2, N, samples).
+        settings: settings, of which density_percent, tissue_density_percent, anisotropy_percent, samples and seed are
+            used.
+        prior: prior, of which voxels and regions are used.
+        field: wave field, of which is used whether its density was only assumed.
     """
     generator = np.random.default_rng([settings.seed, 6])
     percent = settings.tissue_density_percent if field.density_assumed else settings.density_percent

@@ -1,12 +1,12 @@
-"""The correlation of stiffness between voxels: Matern fields of order 1/2 and 3/2 in given shares, means over voxels.
+"""Correlation of stiffness between voxels: Matern fields of order 1/2 and 3/2 in given shares, means over voxels.
 
-A voxel has the mean of what lies in it. Of a rough field much varies within voxels already, so that neighbours differ
-by half of what points at their centres do; what points have, exp(-r / l), becomes with a voxel of edge h
+A voxel's value is the mean over the voxel. A rough field varies much within voxels already, so that neighbours differ
+by half as much as points at their centres do; the correlation of points, exp(-r / l), becomes for voxels of edge h
 
     exp(-(sqrt(r^2 + e^2) - e) / l),    e = 0.72 h,
 
 to 0.006 of the integral over two cubes (tests/solvers/inversion/test_correlation.py). As sqrt(r^2 + e^2) is a Bernstein
-function of r^2 this is a correlation in any dimension (Schoenberg 1938). Smooth fields hardly notice (0.03 at most).
+function of r^2 this is a correlation in any dimension (Schoenberg 1938). Smooth fields hardly change (0.03 at most).
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 ROUNDING: Final = 0.72
-"""e over the voxel's edge."""
+"""Ratio of e to the voxel's edge h."""
 
 _ROWS: Final = 512
-"""Of the matrix at a time: what is needed on the way to them is a few more rows, not a few more matrices."""
+"""Number of rows of the matrix that are computed at a time, so that intermediate arrays are a few rows, not
+matrices."""
 
 
 class Correlation(Protocol):
@@ -31,7 +32,7 @@ class Correlation(Protocol):
 
     - depend on the distance alone, be 1 at distance 0, and be positive definite in three dimensions;
     - be linear in roughness, f(r, l, a) = (1 - a) f(r, l, 0) + a f(r, l, 1), since the evidence mixes the two ends;
-    - be hashable and of module level, since zones of one shape share what is computed of it.
+    - be hashable and of module level, since zones of one shape share its computed values.
 
     examples/another_prior.py uses it.
     """
@@ -42,10 +43,10 @@ class Correlation(Protocol):
         """Return the correlation at distances, in their shape.
 
         Args:
-            distance_mm: r, any shape.
-            length_mm: l, correlation length.
-            roughness: a in [0, 1], share of the variance that is rough.
-            edge_mm: h, edge of the voxels whose means are correlated; 0 for points.
+            distance_mm: distance r, mm, any shape.
+            length_mm: correlation length l, mm.
+            roughness: rough share a of the variance, in [0, 1].
+            edge_mm: edge h of the voxels whose means are correlated, mm; 0 for points.
         """
 
     def __hash__(self) -> int:
@@ -53,24 +54,24 @@ class Correlation(Protocol):
 
 
 def edge_of(voxel_size_mm: NDArray[np.float64]) -> float:
-    """Edge of the cube that holds as much as a voxel, mm.
+    """Return the edge of the cube with a voxel's volume, mm.
 
     Args:
-        voxel_size_mm: shape (3,).
+        voxel_size_mm: edges of a voxel, mm, shape (3,).
     """
     return float(np.prod(voxel_size_mm) ** (1.0 / 3.0))
 
 
 def matern(distance_mm: NDArray[np.float64], length_mm: float, roughness: float, edge_mm: float) -> NDArray[np.float64]:
-    """Correlation at a distance, any shape.
+    """Return the correlation at distances, in their shape.
 
     alpha exp(-(sqrt(r^2 + e^2) - e) / l) + (1 - alpha) (1 + s) exp(-s),    s = sqrt(3) r / l.
 
     Args:
-        distance_mm: r.
-        length_mm: l.
-        roughness: alpha in [0, 1].
-        edge_mm: h, of the voxels whose means are correlated; 0 for points.
+        distance_mm: distance r, mm, any shape.
+        length_mm: correlation length l, mm.
+        roughness: rough share alpha of the variance, in [0, 1].
+        edge_mm: edge h of the voxels whose means are correlated, mm; 0 for points.
     """
     rounding = ROUNDING * edge_mm
     rough = (np.sqrt(np.square(distance_mm) + rounding**2) - rounding) / length_mm
@@ -90,13 +91,13 @@ def correlation_name(law: Correlation) -> str:
 def correlation(
     place_mm: NDArray[np.float64], length_mm: float, roughness: float, edge_mm: float, law: Correlation = matern
 ) -> NDArray[np.float64]:
-    """Correlation of one field between voxels, shape (n, n).
+    """Return the correlation of one field between voxels, shape (n, n).
 
     Args:
-        place_mm: their centres, shape (n, 3).
-        length_mm: l.
-        roughness: alpha in [0, 1].
-        edge_mm: h.
+        place_mm: centres of the voxels, mm, shape (n, 3).
+        length_mm: correlation length l, mm.
+        roughness: rough share alpha of the variance, in [0, 1].
+        edge_mm: edge h of the voxels, mm.
         law: correlation by distance.
     """
     place_mm = place_mm - place_mm.min(axis=0)

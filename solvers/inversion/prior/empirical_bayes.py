@@ -6,9 +6,9 @@ For a zone with Gaussian likelihood exp(-x^T H x / 2 + b^T x), H = Y Y^T, and pr
 
 C depends on the standard deviations only through factors, so that a whole search costs one product with the
 correlation matrix per correlation length. With A = I + Y^T C Y, v = (-A^-1 c, 1) and T = [Y, b]^T C [Y, b] the
-evidence changes by (v^T dT v - tr(A^-1 dT_YY)) / 2, so that a quasi-Newton search knows its slopes exactly.
+evidence changes by (v^T dT v - tr(A^-1 dT_YY)) / 2, so that the slopes for a quasi-Newton search are exact.
 
-A weak log-normal hyper-prior, the same for every study, keeps the search inside what tissue is known to do.
+A weak log-normal hyper-prior, the same for every study, keeps the search in the known range of tissue.
 """
 
 from __future__ import annotations
@@ -39,17 +39,17 @@ LEAST_PROBABLE = 0.01
 """Hypotheses less probable than about this are left out, gradually (taper.py)."""
 
 DECISIVE = 1.0
-"""Precision that data add to a direction, over the reference prior's, above which they are asked for evidence."""
+"""Ratio of the precision that data add to a direction to the reference prior's, above which it enters the evidence."""
 
 STD_BOUNDS = (0.05, 0.8)
 """Bounds of the standard deviations of ln G' and ln G''."""
 
 REGION_BOUNDS = (0.01, 1.0)
-"""Bounds of the standard deviation of regions' means: from regions that say nothing to a factor of 2.7."""
+"""Bounds of the standard deviation of regions' means: from regions without effect to a factor of 2.7."""
 
 COUPLING_BOUNDS = (0.0, 0.75)
-"""Bounds of the correlation between ln G' and ln G''. Zones at the edge of fluid ask for more, which would let G'' copy
-G' inside tissue, where they differ."""
+"""Bounds of the correlation between ln G' and ln G''. Zones at the edge of fluid favour more, which would make G''
+follow G' inside tissue, where they differ."""
 
 SLOPE = 1e-4
 """Slope of the log evidence by the logarithm of a standard deviation at which the search ends."""
@@ -60,13 +60,13 @@ HYPERPRIOR_STD, HYPERPRIOR_LENGTH_MM, HYPERPRIOR_SPREAD = 0.3, 12.0, 0.5
 
 @dataclass(frozen=True, slots=True)
 class ZoneEvidence:
-    """What the evidence of one zone needs.
+    """Data of one zone that its evidence is computed from.
 
     Attributes:
         ijk: voxel indices, shape (n, 3).
         regions: shares of labelled regions in the voxels, shape (n, R).
-        half_hessian: Y, shape (2 n, k).
-        information: b = H x - gradient, shape (2 n,).
+        half_hessian: Hessian factor Y, shape (2 n, k).
+        information: vector b = H x - gradient, shape (2 n,).
         number: the zone's position in the list of all zones; its data at several frequencies share it.
     """
 
@@ -78,18 +78,18 @@ class ZoneEvidence:
 
     @property
     def columns(self) -> NDArray[np.float64]:
-        """[Y, b], shape (2 n, k + 1)."""
+        """Matrix [Y, b], shape (2 n, k + 1)."""
         return np.column_stack([self.half_hessian, self.information])
 
     def decisive(self, voxel_size_mm: NDArray[np.float64]) -> ZoneEvidence:
-        """The same zone by those of its data alone that know more of a direction than the reference prior does.
+        """Return the zone with only those directions of its data that are more precise than the reference prior.
 
         With Y^T C0 Y = V diag(values) V^T and b = Y beta they are Y V' R, R V'^T beta, R roots of weights that fall to
-        zero around DECISIVE (taper.py). The rest, some two fifths of the columns, could tell hyper-parameters apart by
-        half a unit of log evidence.
+        zero around DECISIVE (taper.py). The rest, some two fifths of the columns, contribute at most half a unit of log
+        evidence between hyper-parameters.
 
         Args:
-            voxel_size_mm: shape (3,).
+            voxel_size_mm: edges of a voxel, mm, shape (3,).
         """
         box, prior = Reflections(self.ijk, voxel_size_mm), REFERENCE_PRIOR
         blocks = box.blocks_of(matern, prior.length_mm, prior.roughness)
@@ -107,12 +107,14 @@ class ZoneEvidence:
 
 @dataclass(frozen=True, slots=True)
 class Projected:
-    """T = [Y, b]^T C [Y, b] of one zone by the parts of C at one correlation length, shapes (..., k + 1, k + 1).
+    """Products T = [Y, b]^T C [Y, b] of one zone with the parts of C at one correlation length.
 
     Attributes:
-        correlated: for R smooth and rough, for field 1 with itself, 2 with itself, and both with each other: (2, 3).
-        mean: for R = 1, which is what the unknown mean adds.
-        regional: for R = W W^T, which is what regions add, the same: (2,).
+        correlated: part of the local variation, shape (2, 3, k + 1, k + 1): for R smooth and rough; for field 1 with
+            itself, 2 with itself, and both with each other.
+        mean: part of the unknown mean (R = 1), shape (k + 1, k + 1).
+        regional: part of regions (R = W W^T), shape (2, k + 1, k + 1): for the fields with themselves, and with each
+            other.
     """
 
     correlated: NDArray[np.float64]
@@ -120,12 +122,12 @@ class Projected:
     regional: NDArray[np.float64]
 
     def at(self, roughness: float) -> Projected:
-        """The same with one correlation, partly rough and partly smooth."""
+        """Return the products for one correlation, partly rough and partly smooth."""
         mixed = (1.0 - roughness) * self.correlated[0] + roughness * self.correlated[1]
         return replace(self, correlated=mixed[None])
 
     def log_evidence(self, scale: PriorScale) -> tuple[float, NDArray[np.float64]]:
-        """The log evidence, and its slopes by ln s_1, ln s_2, rho and ln s_region; of one correlation.
+        """Return the log evidence of one correlation, and its slopes by ln s_1, ln s_2, rho and ln s_region.
 
         Args:
             scale: standard deviations and coupling.
@@ -149,10 +151,10 @@ class Projected:
 
 
 def log_evidence_of(total: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-    """The log evidence from T = [Y, b]^T C [Y, b], and its derivative by T, both shapes (k + 1, k + 1).
+    """Return the log evidence from T = [Y, b]^T C [Y, b], and its derivative by T, shape (k + 1, k + 1).
 
     Args:
-        total: T.
+        total: matrix T, shape (k + 1, k + 1).
     """
     count = len(total) - 1
     factor = scipy.linalg.cho_factor(np.eye(count) + total[:-1, :-1], lower=True)
@@ -166,13 +168,13 @@ def log_evidence_of(total: NDArray[np.float64]) -> tuple[float, NDArray[np.float
 
 
 def join_frequencies(parts: Sequence[ZoneEvidence], comm: MPI.Comm) -> list[ZoneEvidence]:
-    """This rank's share of whole zones: what all frequencies say of a zone, wherever it was computed, side by side.
+    """Return this rank's share of whole zones, each with its data of all frequencies side by side.
 
-    Each frequency's data speak of the same stiffness; taken as zones of their own they would count it several times.
+    The data of all frequencies depend on the same stiffness; taken as separate zones they would count it several times.
 
     Args:
-        parts: zones at one frequency each, this rank's.
-        comm: the ranks.
+        parts: this rank's zones, each at one frequency.
+        comm: communicator of the ranks.
     """
     sent: list[list[ZoneEvidence]] = [[] for _ in range(comm.size)]
     for part in parts:
@@ -193,17 +195,17 @@ def join_frequencies(parts: Sequence[ZoneEvidence], comm: MPI.Comm) -> list[Zone
 def fit_prior(
     zones: Sequence[ZoneEvidence], voxel_size_mm: NDArray[np.float64], start: Hypotheses, comm: MPI.Comm
 ) -> Hypotheses:
-    """The hyper-parameters that the chosen zones' data leave possible; the same on every rank.
+    """Return the hyper-parameters that are probable by the chosen zones' data; equal on every rank.
 
-    For each length and roughness the most probable standard deviations and coupling; their probabilities follow from
-    the evidence there.
+    For each length and roughness the most probable standard deviations and coupling are found; their probabilities
+    follow from the evidence there.
 
     Args:
         zones: this rank's share of the chosen zones (may be empty).
-        voxel_size_mm: shape (3,).
-        start: where to start; its factors, mean_std and unresolved_std are not fitted, its region_std only where it is
-            not zero.
-        comm: the ranks.
+        voxel_size_mm: edges of a voxel, mm, shape (3,).
+        start: hyper-parameters at the start; factors, mean_std and unresolved_std are not fitted, region_std only
+            where it is not zero.
+        comm: communicator of the ranks.
     """
     found: list[tuple[float, PriorScale]] = []
     at_lengths = [_project(zone, start, voxel_size_mm) for zone in zones]
@@ -264,7 +266,7 @@ def _most_probable(projected: Sequence[Projected], start: PriorScale, comm: MPI.
 
 
 def _project(zone: ZoneEvidence, start: Hypotheses, voxel_size_mm: NDArray[np.float64]) -> list[Projected]:
-    """The zone's projections at each of LENGTHS_MM; only the fitted part depends on the length."""
+    """Return the zone's projections at each of LENGTHS_MM; only the fitted part depends on the length."""
     box, amplitude = Reflections(zone.ijk, voxel_size_mm), start.amplitude(zone.regions)
     folded = [box.fold(a[:, None] * c) for a, c in zip(amplitude, np.split(zone.columns, FIELDS), strict=True)]
 
@@ -283,12 +285,12 @@ def _project(zone: ZoneEvidence, start: Hypotheses, voxel_size_mm: NDArray[np.fl
 
 
 def of_means(zone: ZoneEvidence) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """T of the unknown means, shape (k + 1, k + 1), and of regions, fields with themselves and each other, (2, ...).
+    """Return T of the unknown means, shape (k + 1, k + 1), and T of regions, shape (2, k + 1, k + 1).
 
-    Both for a standard deviation of one.
+    T of regions is for the fields with themselves, and with each other. Both are for a standard deviation of one.
 
     Args:
-        zone: its columns and regions.
+        zone: zone, of which columns and regions are used.
     """
     columns = np.split(zone.columns, FIELDS)
     totals = np.stack([c.sum(axis=0) for c in columns])
@@ -297,18 +299,18 @@ def of_means(zone: ZoneEvidence) -> tuple[NDArray[np.float64], NDArray[np.float6
 
 
 def _pairs(left: Sequence[NDArray[np.float64]], right: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
-    """Products of field 1 with itself, 2 with itself, and of both with each other, shape (3, k + 1, k + 1)."""
+    """Return products of field 1 with itself, 2 with itself, and both with each other, shape (3, k + 1, k + 1)."""
     across = left[0].T @ right[1]
     return np.stack([left[0].T @ right[0], left[1].T @ right[1], across + across.T])
 
 
 def _together(pairs: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The same where both fields have one standard deviation: with themselves, and with each other."""
+    """Return the products for fields of one standard deviation: with themselves, and with each other."""
     return np.stack([pairs[0] + pairs[1], pairs[2]])
 
 
 def _log_hyperprior(scale: PriorScale) -> tuple[float, NDArray[np.float64]]:
-    """And its slopes by ln s_1, ln s_2, rho and ln s_region."""
+    """Return the log hyper-prior, and its slopes by ln s_1, ln s_2, rho and ln s_region."""
     stds = [scale.storage_std, scale.loss_std]
     if scale.region_std > 0.0:
         stds.append(scale.region_std)

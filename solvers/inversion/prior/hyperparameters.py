@@ -1,4 +1,4 @@
-"""What the prior is told or learns: spreads, lengths, coupling, and how likely each set of them is (see prior.py)."""
+"""Hyper-parameters of the prior (spreads, length, coupling) and the probability of each set of them (see prior.py)."""
 
 from __future__ import annotations
 
@@ -12,25 +12,26 @@ from scipy import sparse
 from palpate.solvers.inversion.prior.correlation import Correlation, matern
 
 FIELDS = 2
-"""ln G' and ln G''."""
+"""Number of fields: ln G' and ln G''."""
 
 UNRESOLVED_LENGTH_MM = 4.0
-"""Correlation length of what waves do not resolve, half of the smallest length that they do."""
+"""Correlation length of variation that waves do not resolve, mm: half of the smallest length that they do."""
 
 
 @dataclass(frozen=True, slots=True)
 class PriorScale:
-    """Hyper-parameters.
+    """One set of hyper-parameters.
 
     Attributes:
-        storage_std: s of ln G'.
-        loss_std: s of ln G''.
-        length_mm: correlation length l.
-        coupling: rho, correlation of the two fields at a point.
-        roughness: alpha, the share of the variance that is rough (order 1/2); the rest is smooth (order 3/2).
+        storage_std: standard deviation s of ln G'.
+        loss_std: standard deviation s of ln G''.
+        length_mm: correlation length l, mm.
+        coupling: correlation rho of the two fields at a point.
+        roughness: share alpha of the variance that is rough (order 1/2); the rest is smooth (order 3/2).
         mean_std: standard deviation of the unknown means.
-        unresolved_std: s_unresolved, of the least variation below the waves' resolution, in both fields; not fitted.
-        region_std: s_region, standard deviation of labelled regions' means around the organ's, in both fields.
+        unresolved_std: standard deviation s_unresolved of the least variation below the waves' resolution, in both
+            fields; not fitted.
+        region_std: standard deviation s_region of labelled regions' means around the organ's, in both fields.
     """
 
     storage_std: float
@@ -53,13 +54,13 @@ class PriorScale:
         return np.array([self.storage_std, self.loss_std])
 
     def unresolved_variance(self, edge_mm: float, law: Correlation = matern) -> float:
-        """Of what is added below the waves' resolution: what the fields, on average, lack of its least variation there.
+        """Return the variance that is added below the waves' resolution, so that the least variation there is reached.
 
-        With R_u rough and l_u long half of the mean squared difference over l_u is at least
-        s_unresolved^2 (1 - R_u(l_u)).
+        With R_u rough and l_u long, half of the mean squared difference over l_u is then, averaged over
+        both fields, at least s_unresolved^2 (1 - R_u(l_u)).
 
         Args:
-            edge_mm: of the voxels.
+            edge_mm: edge of the voxels, mm.
             law: correlation by distance.
         """
         over = np.array(UNRESOLVED_LENGTH_MM)
@@ -68,25 +69,26 @@ class PriorScale:
         return max(0.0, self.unresolved_std**2 - own / least)
 
     def covariance(self, correlation: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The value s_f s_g rho_fg R for a correlation R of any shape, shape (2, 2, ...)."""
+        """Return s_f s_g rho_fg R for a correlation R of any shape, shape (2, 2, ...)."""
         between = self.stds[:, None] * self.mixing * self.stds
         return np.asarray(between.reshape(FIELDS, FIELDS, *[1] * correlation.ndim) * correlation)
 
 
 REFERENCE_PRIOR: Final = PriorScale(storage_std=0.5, loss_std=0.5, length_mm=12.0)
-"""Prior that only decides which directions count as informed; the inversion's own comes in later, exactly."""
+"""Prior that is used only to choose the directions that count as informed; the inversion's own prior enters later,
+exactly."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hypotheses:
-    """Hyper-parameters that the data leave possible.
+    """Mixture of hyper-parameters that are probable given the data.
 
     Attributes:
-        scales: one set each; their mean_std, unresolved_std and region_std may not differ between them but by the fit.
-        probabilities: given the data, shape of `scales`; they sum to one.
-        factors: tau, how much more each region varies than the others in ln G' and ln G'', shape (2, R); empty where
-            all vary alike.
-        correlation: R, correlation between voxels by their distance.
+        scales: sets of hyper-parameters; their mean_std, unresolved_std and region_std may differ only by the fit.
+        probabilities: probability of each set given the data; they sum to one.
+        factors: factor tau on the variation of each region in ln G' and ln G'', shape (2, R); empty where all regions
+            vary alike.
+        correlation: correlation R between voxels by their distance.
     """
 
     scales: tuple[PriorScale, ...]
@@ -95,17 +97,17 @@ class Hypotheses:
     correlation: Correlation = matern
 
     def __post_init__(self) -> None:
-        """Refuse weights that are no probabilities."""
+        """Refuse weights that are not probabilities."""
         if len(self.scales) != len(self.probabilities) or abs(sum(self.probabilities) - 1.0) > 1e-9:
             raise ValueError(f"{len(self.scales)} hypotheses need as many probabilities with sum 1")
 
     @classmethod
     def certain(cls, scale: PriorScale) -> Hypotheses:
-        """One hypothesis without alternative."""
+        """Return a mixture of one set of hyper-parameters."""
         return cls((scale,), (1.0,))
 
     def amplitude(self, regions: sparse.csr_matrix) -> NDArray[np.float64]:
-        """A, what voxels' variation is multiplied by, shape (2, n).
+        """Return the factor A on the variation of each voxel, shape (2, n).
 
         Args:
             regions: shares of the regions in the voxels, shape (n, R).
@@ -115,10 +117,10 @@ class Hypotheses:
         return np.asarray(1.0 + (regions @ (np.array(self.factors).T - 1.0)).T)
 
     def unresolved_variance(self, edge_mm: float) -> float:
-        """The average of what the hypotheses add below the waves' resolution.
+        """Return the variance that the hypotheses add below the waves' resolution, averaged over them.
 
         Args:
-            edge_mm: of the voxels.
+            edge_mm: edge of the voxels, mm.
         """
         return sum(
             p * s.unresolved_variance(edge_mm, self.correlation)
@@ -127,7 +129,7 @@ class Hypotheses:
 
     @property
     def mean(self) -> PriorScale:
-        """One set with the same covariance of the two fields at a point, and typical length and roughness."""
+        """Set with the mixture's covariance of the two fields at a point, and typical length and roughness."""
         weights = np.array(self.probabilities)
         between = sum(w * s.covariance(np.ones(())) for w, s in zip(weights, self.scales, strict=True))
         stds = np.sqrt(np.diag(between))

@@ -1,9 +1,9 @@
-"""Correlations within a box of voxels by its reflections: eight small blocks instead of one large matrix.
+"""Correlations within a box of voxels in eight small parity blocks instead of one large matrix.
 
-A correlation R(|a - b|) stays as it is where both voxels are reflected in the middle of the box along an axis. So it
-does not mix what is even along an axis with what is odd: in the basis (e_p + e_p') / sqrt 2, (e_p - e_p') / sqrt 2 of
-every axis, p' being p reflected, it falls into eight blocks of an eighth of the box. Products with it cost an eighth,
-and so does making it, since along an axis a block is R(|p - q|) + R(|p - q'|) or their difference.
+A correlation R(|a - b|) does not change if both voxels are reflected in the middle of the box along an axis. So it
+does not mix parts that are even along an axis with odd ones: in the basis (e_p + e_p') / sqrt 2, (e_p - e_p') / sqrt 2
+of every axis, p' being p reflected, it consists of eight blocks of an eighth of the box. Products with it cost an
+eighth, and so does computing it, since along an axis a block is R(|p - q|) + R(|p - q'|) or their difference.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from palpate.solvers.inversion.prior.correlation import Correlation, edge_of
 
 type Blocks = tuple[NDArray[np.float64], ...]
-"""A correlation between parts that are even or odd along each axis, in the order of PARTS."""
+"""Blocks of a correlation, one for each combination of even and odd along the axes, in the order of PARTS."""
 
 AXES = 3
 PARTS = tuple(product((False, True), repeat=AXES))
@@ -26,11 +26,11 @@ PARTS = tuple(product((False, True), repeat=AXES))
 
 @dataclass(frozen=True)
 class Reflections:
-    """The smallest box around a zone's voxels.
+    """Smallest box around a zone's voxels.
 
     Attributes:
         ijk: voxel indices, shape (n, 3).
-        voxel_size_mm: shape (3,).
+        voxel_size_mm: edges of a voxel, mm, shape (3,).
     """
 
     ijk: NDArray[np.int64]
@@ -38,25 +38,25 @@ class Reflections:
 
     @cached_property
     def places(self) -> NDArray[np.int64]:
-        """The voxels' indices in the box, shape (n, 3)."""
+        """Indices of the voxels in the box, shape (n, 3)."""
         return self.ijk - self.ijk.min(axis=0)
 
     @cached_property
     def shape(self) -> tuple[int, int, int]:
-        """The box."""
+        """Numbers of voxels of the box along its axes."""
         rows, columns, slices = (int(extent) for extent in self.places.max(axis=0) + 1)
         return rows, columns, slices
 
     @cached_property
     def distance_mm(self) -> NDArray[np.float64]:
-        """Distances that occur: of voxels so many steps apart along each axis, shape of the box."""
+        """Distance between voxels by their steps along each axis, mm, shape of the box."""
         return _distance_mm(self.shape, self.voxel_size_mm)
 
     def fold(self, columns: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Columns in the basis of even and odd parts, of the same length, shape (box, k).
+        """Return columns in the orthonormal basis of even and odd parts, shape (box, k).
 
         Args:
-            columns: on the voxels, shape (n, k).
+            columns: values on the voxels, shape (n, k).
         """
         box = np.zeros((*self.shape, columns.shape[1]))
         box[tuple(self.places.T)] = columns
@@ -65,10 +65,10 @@ class Reflections:
         return box.reshape(-1, columns.shape[1])
 
     def unfold(self, folded: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The columns on the voxels whose even and odd parts these are, shape (n, k).
+        """Return columns on the voxels from their even and odd parts, shape (n, k).
 
         Args:
-            folded: shape (box, k).
+            folded: even and odd parts as of `fold`, shape (box, k).
         """
         box = folded.reshape(*self.shape, -1)
         for axis in range(AXES):
@@ -76,29 +76,29 @@ class Reflections:
         return np.asarray(box[tuple(self.places.T)])
 
     def blocks(self, by_steps: NDArray[np.float64]) -> Blocks:
-        """A correlation in this basis.
+        """Return a correlation in the basis of even and odd parts.
 
         Args:
-            by_steps: the correlation at distance_mm, shape of the box.
+            by_steps: correlation at distance_mm, shape of the box.
         """
         return tuple(_block(by_steps, odd) for odd in PARTS)
 
     def blocks_of(self, law: Correlation, length_mm: float, roughness: float) -> Blocks:
-        """Return a correlation in this basis, read-only: boxes of one shape share it.
+        """Return a correlation in the basis of even and odd parts, read-only: boxes of one shape share it.
 
         Args:
             law: correlation by distance.
-            length_mm: l.
-            roughness: alpha in [0, 1].
+            length_mm: correlation length l, mm.
+            roughness: rough share alpha of the variance, in [0, 1].
         """
         return _blocks_of(law, self.shape, tuple(self.voxel_size_mm.tolist()), length_mm, roughness)
 
     def times(self, blocks: Blocks, folded: NDArray[np.float64]) -> NDArray[np.float64]:
-        """A correlation times folded columns, folded as well, shape (box, k).
+        """Return a correlation times folded columns, folded as well, shape (box, k).
 
         Args:
-            blocks: the correlation.
-            folded: what `fold` made, shape (box, k).
+            blocks: blocks of the correlation.
+            folded: even and odd parts as of `fold`, shape (box, k).
         """
         box = folded.reshape(*self.shape, -1)
         out = np.empty_like(box)
@@ -137,7 +137,7 @@ def _blocks_of(
 
 
 def _half(extent: int, odd: bool) -> slice:  # noqa: FBT001
-    """Where even or odd parts lie after folding; the middle of an odd extent is even."""
+    """Return the places of even or odd parts after folding; the middle of an odd extent is even."""
     even = (extent + 1) // 2
     return slice(even, None) if odd else slice(even)
 
@@ -151,7 +151,7 @@ def _even_and_odd(box: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _from_even_and_odd(box: NDArray[np.float64]) -> NDArray[np.float64]:
-    """What _even_and_odd made its parts from."""
+    """Return the values whose even and odd parts along the first axis these are."""
     half = len(box) // 2
     even, middle, odd = box[:half], box[half : len(box) - half], box[len(box) - half :]
     return np.concatenate([(even + odd) / np.sqrt(2.0), middle, ((even - odd) / np.sqrt(2.0))[::-1]])

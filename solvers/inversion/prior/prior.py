@@ -1,49 +1,52 @@
-"""The prior of stiffness before any wave is seen: log-normal Matern random fields around an unknown mean.
+"""Prior of stiffness: log-normal Matern random fields around an unknown mean.
 
 m = (ln G'/g, ln G''/g), each field m_f = mean_f + x_f with x_f part rough, as at the borders of tissues, and part
-smooth, as within them: Matern fields of order 1/2 and 3/2 in shares that the data choose. The two fields are
+smooth, as within them: Matern fields of order 1/2 and 3/2 in shares that are fitted to the data. The two fields are
 correlated, because fluid is low and tumour high in both:
 
     Cov(x_f(a), x_g(b)) = s_f rho_fg s_g R(|a - b|),   rho_11 = rho_22 = 1,
     R(r) = alpha exp(-(sqrt(r^2 + e^2) - e) / l) + (1 - alpha) (1 + sqrt(3) r / l) exp(-sqrt(3) r / l),
 
-where e, 0.72 of a voxel's edge, rounds the rough part's cusp: voxels have means, points do not (correlation.py).
+where e, 0.72 of a voxel's edge, rounds the rough part's cusp, because the values of voxels are means over the voxel
+(correlation.py).
 
-Data seldom decide between a long smooth and a short rough correlation, and the one that fits best by a little is not
-the truth. So C is the average over hypotheses j of the hyper-parameters, weighted by their probability given the data:
+Data seldom distinguish between a long smooth and a short rough correlation, and the one that fits slightly better need
+not be true. So C is the average over hypotheses j of the hyper-parameters, weighted by their probability given the
+data:
 
     Cov(x_f(a), x_g(b)) = sum_j p_j s_fj s_gj rho_fgj R_j(|a - b|).
 
-Tissue also differs from voxel to voxel by more than waves resolve. Nothing in the data tells how much, so that a fitted
-prior that happens to be smooth would promise too much, while a rough one goes on below the waves' resolution by itself.
-Each hypothesis gets what it lacks of the least variation over 4 mm (s_j^2 the mean over both fields):
+Tissue also differs from voxel to voxel by more than waves resolve. The data contain no information about its size, so
+that a fitted prior that happens to be smooth would give intervals that are too narrow, while a rough one includes
+variation below the waves' resolution by itself. Each hypothesis is complemented to the least variation over 4 mm (s_j^2
+the mean over both fields):
 
     Cov += sum_j p_j u_j rho_fg R_u(|a - b|),
     u_j = max(0, s_unresolved^2 - s_j^2 (1 - R_j(4 mm)) / (1 - R_u(4 mm))),
 
 with R_u rough and 4 mm long.
 
-How much tissue varies there is extrapolated and known to 25 % at best: every draw has an amplitude of its own.
+The size of this variation is extrapolated and known to 25 % at best: every draw has an amplitude of its own.
 
 Where the anatomy is labelled, every region r has a mean of its own, added where a voxel lies in it by the share W_ar:
 
     Cov += s_region^2 rho_fg sum_r W_ar W_br.
 
-Regions may differ, they need not: the data choose s_region, and x_f stays free to contradict a label.
+Regions may differ, they need not: s_region is fitted to the data, and x_f stays free to contradict a label.
 
-Tissues are not equally uniform: with few regions, x and what is unresolved are multiplied in each field by
+Tissues are not equally uniform: with few regions, x and the unresolved variation are multiplied in each field by
 
     A_fa = 1 + sum_r W_ar (tau_fr - 1),
 
-where the data choose the factors tau as well.
+where the factors tau are fitted to the data as well.
 
 The rough part's correlation at 2, 4, 6, 8, 10 mm with l = 11 mm in voxels of 2 mm (0.91, 0.77, 0.65, 0.54, 0.45) is
-what 134 adult brains show (0.90, 0.78, 0.64, 0.53, 0.44). The mean has a normal prior so wide that data decide it:
+that of 134 adult brains (0.90, 0.78, 0.64, 0.53, 0.44). The mean has a normal prior so wide that data determine it:
 s_mean = 1 in ln G, a factor of 2.7 either way.
 
 On the voxel lattice the covariance is a convolution, so that applying it and drawing from it are FFTs on a lattice
-padded against wrap-around: no mesh, no boundary effects, N log N. Up to a constant, which is the unknown mean's
-affair, correlations inside the box are within 0.04 of the formula (0.012 root mean square) where the box is no longer
+padded against wrap-around: no mesh, no boundary effects, N log N. Up to a constant, which the unknown mean
+absorbs, correlations inside the box are within 0.04 of the formula (0.012 root mean square) where the box is no longer
 than the correlation, and closer where it is; the error sits at the longest distances.
 """
 
@@ -62,21 +65,22 @@ from palpate.solvers.inversion.prior.correlation import edge_of
 from palpate.solvers.inversion.prior.hyperparameters import FIELDS, UNRESOLVED_LENGTH_MM, Hypotheses, PriorScale
 
 AMPLITUDE_SPREAD: Final = 0.25
-"""Spread of the logarithm of how much tissue varies, which is extrapolated from what waves see to what they do not. A
-draw has an amplitude of its own, one on average of its square."""
+"""Standard deviation of the logarithm of the amplitude of tissue's variation, which is extrapolated from scales that
+waves resolve to those that they do not. Each draw has an amplitude of its own, whose square is one on average."""
 
 
 @dataclass(frozen=True)
 class MaternField:
-    """The prior covariance C over the voxels of a mask.
+    """Prior with covariance C over the voxels of a mask.
 
     Attributes:
-        mask: shape (i, j, k); its N voxels in C order carry the parameters, shape (2 N,), field after field.
-        voxel_size_mm: shape (3,).
-        hypotheses: hyper-parameters.
-        regions: W, share of each labelled region in each voxel, shape (N, R); R may be 0.
-        loosening: what the variation of each voxel is multiplied by beside its region's factor, shape (N,), or all.
-        amplitude_spread: of the logarithm of what a draw's variation is multiplied by; 0 for draws that are normal.
+        mask: mask of N voxels, shape (i, j, k); in C order they carry the parameters, shape (2 N,), field after field.
+        voxel_size_mm: edges of a voxel, mm, shape (3,).
+        hypotheses: mixture of hyper-parameters.
+        regions: share W of each labelled region in each voxel, shape (N, R); R may be 0.
+        loosening: local scale, a factor on the variation of each voxel beside its region's factor, shape (N,), or one
+            number for all.
+        amplitude_spread: standard deviation of the logarithm of a draw's amplitude; 0 for normal draws.
     """
 
     mask: NDArray[np.bool_]
@@ -88,12 +92,12 @@ class MaternField:
 
     @cached_property
     def scale(self) -> PriorScale:
-        """The hypotheses' mean; what they share is exact in it."""
+        """Mean of the hypotheses; hyper-parameters that they share are exact in it."""
         return self.hypotheses.mean
 
     @cached_property
     def amplitude(self) -> NDArray[np.float64]:
-        """A, what each voxel's variation is multiplied by, shape (2, N)."""
+        """Factor A on the variation of each voxel, shape (2, N)."""
         return self.loosening * self.hypotheses.amplitude(self.regions)
 
     @property
@@ -103,7 +107,7 @@ class MaternField:
 
     @property
     def _variances(self) -> NDArray[np.float64]:
-        """Of the local variation of both fields where A is one, shape (2,)."""
+        """Variances of the local variation of both fields where A is one, shape (2,)."""
         return self.scale.stds**2 + self.hypotheses.unresolved_variance(self._edge_mm)
 
     @property
@@ -164,7 +168,7 @@ class MaternField:
         return np.asarray(np.sqrt(sum(np.square(a) for a in np.meshgrid(*axes, indexing="ij", sparse=True))))
 
     def _unit_spectrum(self, length_mm: float, roughness: float) -> NDArray[np.float64]:
-        """Of a correlation, so that the variance is exactly one."""
+        """Return the spectrum of a correlation, scaled so that the variance is exactly one."""
         by_distance = self.hypotheses.correlation(self._distance, length_mm, roughness, self._edge_mm)
         spectrum = scipy.fft.rfftn(by_distance).real
         spectrum = np.maximum(spectrum, 0.0)  # wrap-around can leave tiny negative values
@@ -172,11 +176,11 @@ class MaternField:
         return np.asarray(spectrum * points / _full_sum(spectrum, self._padded[-1]))
 
     def apply(self, weights: NDArray[np.float64], *, single: bool = False) -> NDArray[np.float64]:
-        """C times weights.
+        """Return C times weights, shape (2 N, k).
 
         Args:
-            weights: shape (2 N, k).
-            single: whether the local part may be in single precision, exact to some 1e-7 of its size: it takes half.
+            weights: weights, shape (2 N, k).
+            single: whether the local part may be in single precision, exact to some 1e-7 of its size, in half the time.
         """
         fields = weights.reshape(FIELDS, -1, weights.shape[1])
         means = self.scale.mean_std**2 * fields.sum(axis=1, keepdims=True)
@@ -186,7 +190,7 @@ class MaternField:
 
     @cached_property
     def variance_around_mean(self) -> NDArray[np.float64]:
-        """Of the local variation over its standard deviation, around its own mean over the voxels, shape (2,)."""
+        """Share of the local variation's variance that is around its mean over the voxels, shape (2,)."""
         voxels = self.regions.shape[0]
         alone = np.zeros((FIELDS, voxels, FIELDS))
         alone[range(FIELDS), :, range(FIELDS)] = 1.0
@@ -194,19 +198,19 @@ class MaternField:
         return np.asarray(1.0 - sums / self._variances)
 
     def local_part(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
-        """What of x = C w is neither the organ's mean nor a region's, shape (2, N).
+        """Return the part of x = C w that is neither the organ's mean nor a region's, shape (2, N).
 
         Args:
-            weights: w, shape (2 N,).
+            weights: weights w, shape (2 N,).
         """
         return self._local(weights.reshape(FIELDS, -1, 1))[..., 0]
 
     def draw(self, numbers: range, seed: int) -> NDArray[np.float64]:
-        """Independent draws with mean 0 and covariance C, each with an amplitude of its own, shape (2 N, len(numbers)).
+        """Return independent draws with mean 0 and covariance C, shape (2 N, len(numbers)), each of its own amplitude.
 
         Args:
-            numbers: which draws; each has random numbers of its own, whoever makes it.
-            seed: of all of them.
+            numbers: numbers of the draws; a draw's random numbers depend on its number, not on the rank that makes it.
+            seed: seed of all draws.
         """
         coupled = np.linalg.cholesky(self.scale.mixing)
         drawn = np.empty((FIELDS, self.regions.shape[0], len(numbers)))
@@ -220,12 +224,12 @@ class MaternField:
         return drawn.reshape(-1, len(numbers))
 
     def _local(self, fields: NDArray[np.float64], *, single: bool = False) -> NDArray[np.float64]:
-        """C without means and regions, times columns of both fields, shape (2, N, k)."""
+        """Return C without means and regions, times columns of both fields, shape (2, N, k)."""
         amplitude = self.amplitude[:, :, None]
         return np.asarray(amplitude * self._correlate(amplitude * fields, single=single))
 
     def _correlate(self, fields: NDArray[np.float64], *, single: bool = False) -> NDArray[np.float64]:
-        """C without means, regions and A, times columns of both fields, shape (2, N, k)."""
+        """Return C without means, regions and A, times columns of both fields, shape (2, N, k)."""
         spectrum = self._single_spectrum if single else self._spectrum
         block = np.zeros((FIELDS, *self._inside.shape), dtype=spectrum.dtype)
         columns = np.ascontiguousarray(np.moveaxis(fields, 2, 0), dtype=spectrum.dtype)

@@ -1,11 +1,11 @@
-"""How much each region varies, against the others: the factors tau of the prior, by the marginal likelihood.
+"""Scale of the variation in each region: the factors tau of the prior, by the marginal likelihood.
 
 White matter is more uniform than fluid at the voxels' resolution, where folds of cortex share the voxel. With the
-columns [Y, b] of a zone cut by field f and region r (what belongs to no region counts as one more, whose factor is 1),
+columns [Y, b] of a zone cut by field f and region r (voxels of no region count as one more, whose factor is 1),
 
     [Y, b]^T C [Y, b] = sum_{fr, gs} tau_fr tau_gs P_{fr,gs} + M,
 
-where P and M (unknown means and regions) do not depend on tau, so that evidence and gradient cost no product over
+where P and M (unknown means and regions) do not depend on tau, so that evidence and gradient need no product over
 voxels.
 """
 
@@ -25,42 +25,42 @@ from palpate.solvers.inversion.prior.hyperparameters import FIELDS, Hypotheses
 from palpate.solvers.inversion.prior.parity_blocks import Reflections
 
 MOST_REGIONS = 6
-"""More regions than these share one factor: of each there is too little in the zones that are asked."""
+"""Largest number of regions with factors of their own: of more regions, too little of each lies in the chosen zones."""
 
 NOTHING = 1e-9
-"""A share of a voxel below it is rounding."""
+"""Share of a region in a voxel below which it is rounding."""
 
 BOUNDS = (0.6, 5.0)
 """Bounds of the factors: from tissue that is nearly as uniform as the rest to fluid between folds."""
 
 HYPERPRIOR_SPREAD = 0.4
-"""Of the factors' logarithms around what is expected."""
+"""Standard deviation of the factors' logarithms around those of the expected factors."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Cut:
-    """What one zone contributes, columns cut by field and region, the rest last; R + 1 parts of each field.
+    """Contribution of one zone, columns cut by field and region, the rest last; R + 1 parts of each field.
 
     Attributes:
-        varying: P, shape (2 (R + 1), 2 (R + 1), k + 1, k + 1).
-        fixed: M, shape (k + 1, k + 1).
+        varying: products P, shape (2 (R + 1), 2 (R + 1), k + 1, k + 1).
+        fixed: part M of means and regions, shape (k + 1, k + 1).
     """
 
     varying: NDArray[np.float64]
     fixed: NDArray[np.float64]
 
     def log_evidence(self, tau: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        """And its gradient by tau, both of shape (2 (R + 1),) but the value."""
+        """Return the log evidence at factors tau, shape (2 (R + 1),), and its gradient by tau, in the same shape."""
         total = np.einsum("a,b,abij->ij", tau, tau, self.varying, optimize=True) + self.fixed
         value, slope = log_evidence_of(total)
         return value, np.asarray(2.0 * np.tensordot(self.varying, slope, axes=2) @ tau)
 
 
 def expected_factors(variability: NDArray[np.float64]) -> tuple[tuple[float, ...], ...]:
-    """Factors before any data, the same in both fields, shape (2, R); none where regions are none or too many.
+    """Return the factors before any data, alike in both fields, shape (2, R); empty for no or too many regions.
 
     Args:
-        variability: by how much more than other tissue each region is expected to vary, shape (R,).
+        variability: expected variation of each region over that of other tissue, shape (R,).
     """
     if not 0 < len(variability) <= MOST_REGIONS:
         return ()
@@ -74,17 +74,17 @@ def fit_factors(
     variability: NDArray[np.float64],
     comm: MPI.Comm,
 ) -> Hypotheses:
-    """The same hypotheses with the most probable factors of the regions; the same on every rank.
+    """Return hypotheses with the most probable factors of the regions; equal on every rank.
 
     Args:
         zones: this rank's share of the chosen zones (may be empty).
-        voxel_size_mm: shape (3,).
-        start: hypotheses; their scales and probabilities stay, their factors are where to start.
-        variability: what is expected of them, shape (R,).
-        comm: the ranks.
+        voxel_size_mm: edges of a voxel, mm, shape (3,).
+        start: hypotheses; their scales and probabilities stay, their factors are the start of the fit.
+        variability: expected variation of each region over that of other tissue, shape (R,).
+        comm: communicator of the ranks.
 
     Returns:
-        The hypotheses as they are where none have factors.
+        The hypotheses; unchanged where they have no factors.
     """
     if not start.factors:
         return start

@@ -1,12 +1,12 @@
-"""Anderson acceleration of Gauss-Newton: where steps overshoot and come back, the middle is aimed at.
+"""Anderson acceleration of Gauss-Newton, which damps steps that overshoot and come back.
 
-Where the model is far from linear - stiffness that the waves hardly see, fluid - Gauss-Newton underrates curvature
-along a few directions and swings about the maximum. From the last points x_i and the steps f_i = target_i - x_i that
-Gauss-Newton asked for there, the combination with the smallest step is found,
+Where the model is far from linear - stiffness that the waves hardly determine, fluid - Gauss-Newton underestimates the
+curvature along a few directions and oscillates about the maximum. From the last points x_i and the steps f_i = target_i
+- x_i that Gauss-Newton proposed there, the combination with the smallest step is found,
 
     min over gamma of |f_k - sum_i gamma_i df_i|,   next = x_k + f_k - sum_i gamma_i (dx_i + df_i),
 
-in the norm of the prior's energy, f^T C^-1 f, for which the weights w = C^-1 x are at hand (Anderson 1965; Walker and
+in the norm of the prior's energy, f^T C^-1 f, for which the weights w = C^-1 x are known (Anderson 1965; Walker and
 Ni 2011). It costs no solve.
 """
 
@@ -16,44 +16,44 @@ import numpy as np
 from numpy.typing import NDArray
 
 DEPTH = 4
-"""How many earlier points are remembered."""
+"""Number of earlier points that are kept."""
 
 RIDGE = 1e-8
-"""Regularises the small least-squares problem, whose diagonal is 1."""
+"""Regularisation of the small least-squares problem, whose diagonal is 1."""
 
 type Pair = tuple[NDArray[np.float64], NDArray[np.float64]]
-"""x and w with x = C w, each of shape (2 N,)."""
+"""Pair of x and w with x = C w, each of shape (2 N,)."""
 
 
 class Acceleration:
-    """Remembers points and steps under one prior."""
+    """Points and steps of the iterations under one prior."""
 
     def __init__(self) -> None:
         self._points: list[Pair] = []
         self._steps: list[Pair] = []
 
     def to_array(self, size: int) -> NDArray[np.float64]:
-        """What is remembered, shape (2, count, 2, size): points and steps, each x and w of 2 N = size values."""
+        """Return the points and steps, shape (2, count, 2, size), each as x and w of 2 N = size values."""
         return np.array([self._points, self._steps]).reshape(2, len(self._points), 2, size)
 
     @classmethod
     def from_array(cls, remembered: NDArray[np.float64]) -> Acceleration:
-        """What to_array was made from."""
+        """Restore points and steps from the array that to_array returned."""
         restored = cls()
         restored._points, restored._steps = ([(x, w) for x, w in pairs] for pairs in remembered)
         return restored
 
     def forget(self) -> None:
-        """Start again: the prior changed."""
+        """Discard all points and steps, because the prior changed."""
         self._points.clear()
         self._steps.clear()
 
     def aim(self, point: Pair, target: Pair) -> Pair:
-        """Where to go from a point for which Gauss-Newton asks for a target; the target itself at first.
+        """Return the accelerated target of a step; at the first point the target of Gauss-Newton itself.
 
         Args:
-            point: (x, w).
-            target: (x, w) of the Gauss-Newton step.
+            point: (x, w) at the present point.
+            target: (x, w) at the end of the Gauss-Newton step.
         """
         step = (target[0] - point[0], target[1] - point[1])
         self._points = [*self._points[-DEPTH:], point]

@@ -1,16 +1,16 @@
-"""What a killed inversion had finished, so that the same command goes on from there.
+"""Checkpoint of an inversion: finished work of a killed run, from which the same command goes on.
 
-Zones are expensive and what joins them is cheap, and both are deterministic. So it is enough to keep, in a folder
-beside the output,
+The evaluation of zones is expensive, joining them is cheap, and both are deterministic. So it is enough to keep, in a
+folder beside the output,
 
-    evaluation-<e>/point.npz        where the moduli of the e-th evaluation of all zones are (x, w)
-    evaluation-<e>/zone-<z>.npz     what zone z found there, and the directions that it carries on
-    course.npz                      the iterations at the end of the last step, and which evaluation that was
+    evaluation-<e>/point.npz        moduli (x, w) of the e-th evaluation of all zones
+    evaluation-<e>/zone-<z>.npz     result of zone z there, and the directions for its next evaluation
+    course.npz                      state of the iterations at the end of the last step, and the evaluation's number
 
-A resumed run reads the course, takes that evaluation's zones from their files, joins them again, and goes on with the
-evaluation that was under way, whose finished zones it takes over as well. Kept are the last accepted evaluation, the
+A resumed run reads the state, takes that evaluation's zones from their files, joins them again, and goes on with the
+evaluation that was under way, whose finished zones it reads as well. Kept are the last accepted evaluation, the
 one under way and, in a line search, the rejected one between them. Files are named by zone, so that any number of ranks
-goes on; each begins with a digest of the rest, so that a torn one counts as not written.
+can go on; each begins with a digest of the rest, so that an incomplete file counts as not written.
 """
 
 from __future__ import annotations
@@ -42,24 +42,24 @@ type Arrays = Mapping[str, NDArray[Any]]
 type Vector = NDArray[np.float64]
 
 type _Left = tuple[int, Course | None, list[tuple[int, Vector, Vector]]]
-"""The evaluation that ended the last step, the course then, and the evaluations (number, x, w) to go through again."""
+"""Evaluation that ended the last step, state of the iterations then, and evaluations (number, x, w) to repeat."""
 
 _DIGEST = sha256().digest_size
 _KEY = re.compile("[0-9a-f]{16}")
-"""Name of what one run keeps; nothing else in the folder is touched."""
+"""Pattern of the folder that one run keeps; nothing else in the enclosing folder is touched."""
 _KEPT = ("basis", "root_weights", "compressed_at", "solved_at")
-"""Arrays of Carried, beside its state and Hessian."""
+"""Names of the arrays of Carried beside its state and Hessian."""
 
 
 class Checkpoint:
-    """Remembers the finished zones and steps of one wave field.
+    """Store of the finished zones and steps of one wave field.
 
-    A disk that fails or fills costs the ability to resume, not the run.
+    If the disk fails or fills up, the run goes on but cannot be resumed.
 
     Args:
-        folder: where; the same for all ranks. None remembers nothing.
-        comm: the ranks.
-        tally: where to count zones taken over and seconds.
+        folder: folder of the store, equal for all ranks; None stores nothing.
+        comm: communicator of the ranks.
+        tally: counter of zones that were read back, and of seconds.
     """
 
     def __init__(self, folder: Path | None, comm: MPI.Comm, tally: Tally) -> None:
@@ -74,7 +74,7 @@ class Checkpoint:
         self._accepted, self._course, self._begun = left
 
     def resume(self) -> Course | None:
-        """Where an earlier run got to; None where there was none, or it did not evaluate all zones once."""
+        """Return the state that an earlier run reached; None without one, or if it did not evaluate all zones once."""
         if self._folder is not None and self._begun:
             steps, number = len(self._course.history) if self._course else 0, self._begun[-1][0]
             zones = len(list(_folder_of(self._folder, number).glob("zone-*"))) if number > self._accepted else 0
@@ -82,7 +82,7 @@ class Checkpoint:
         return self._course
 
     def rejected(self) -> int:
-        """How many trials of the line search an earlier run had rejected in the step that it did not finish."""
+        """Return the number of trials of the line search that an earlier run had rejected in its unfinished step."""
         return max(0, self._begun[0][0] - self._accepted - 1) if self._begun else 0
 
     def begin(self, x: Vector, w: Vector) -> tuple[Vector, Vector]:
@@ -93,7 +93,8 @@ class Checkpoint:
             w: weights with x = C w, shape (2 N,).
 
         Returns:
-            The point: the earlier run's to the last bit, where this machine or number of ranks would round otherwise.
+            The point (x, w): that of the earlier run, exact to the last bit, since this machine or number of ranks
+            might round otherwise.
         """
         self._again = bool(self._begun)
         if self._again:
@@ -106,7 +107,7 @@ class Checkpoint:
         return x, w
 
     def evaluate(self, solver: ZoneSolver, parameters: Vector) -> ZoneState:
-        """What a zone's data say at m, shape (2 n,): from its file where an earlier run finished it."""
+        """Return a zone's state at m, shape (2 n,); it is read from a file where an earlier run finished the zone."""
         if self._again and self._folder is not None:
             began = time.perf_counter()
             found = read_arrays(self._file(solver.name))
@@ -123,7 +124,7 @@ class Checkpoint:
         return state
 
     def save(self, course: Course) -> None:
-        """Remember the start or the end of a step; its zones are the present evaluation's. All ranks together."""
+        """Store the start or the end of a step, with the zones of the present evaluation. Collective."""
         if self._folder is None:
             return
         fault = next(filter(None, self._comm.allgather(self._fault)), "")
@@ -156,12 +157,12 @@ class Checkpoint:
 
 @contextmanager
 def unfinished(out: Path, key: str, comm: MPI.Comm) -> Iterator[Path]:
-    """The folder beside an output that keeps what is finished until the output is; then it goes.
+    """Provide a folder beside an output for finished work; it is removed when the output is complete.
 
     Args:
         out: the output folder.
-        key: digest of everything that decides the result; what was kept under another one is thrown away.
-        comm: the ranks.
+        key: digest of everything on which the result depends; work that was kept under another digest is removed.
+        comm: communicator of the ranks.
     """
     home = out.resolve().with_name(f".unfinished-{out.resolve().name}")
     key = comm.bcast(key, root=0)
@@ -194,7 +195,7 @@ def _remove(home: Path, key: str) -> None:
 
 
 def write_arrays(path: Path, arrays: Arrays) -> None:
-    """Write arrays, whole or not at all, so that a machine that loses power has them.
+    """Write arrays to a file that is durable when a machine loses power; an interrupted call leaves no partial file.
 
     Raises:
         OSError, InputError: the place cannot be written.
@@ -211,7 +212,7 @@ def write_arrays(path: Path, arrays: Arrays) -> None:
 
 
 def read_arrays(path: Path) -> dict[str, NDArray[Any]] | None:
-    """What write_arrays wrote; None where there is nothing, or not all of it, or something else."""
+    """Return the arrays that write_arrays wrote; None where the file is missing, incomplete or of another kind."""
     try:
         content = memoryview(path.read_bytes())
     except OSError:
@@ -242,7 +243,7 @@ def _folder_of(folder: Path, evaluation: int) -> Path:
 
 
 def _numbers(folder: Path) -> list[int]:
-    """Evaluations that were begun, ascending."""
+    """Return the numbers of the evaluations that were begun, ascending."""
     return sorted(int(path.name.rpartition("-")[2]) for path in folder.glob("evaluation-*"))
 
 
@@ -253,7 +254,7 @@ def _remove_evaluations(folder: Path, keep: set[int]) -> None:
 
 
 def _arrays(carried: Carried) -> Arrays:
-    """The same as named arrays."""
+    """Return the kept results of a zone as named arrays."""
     state = {field.name: np.asarray(getattr(carried.solved, field.name)) for field in fields(carried.solved)}
     further = {name: getattr(carried, name) for name in _KEPT}
     if carried.half_hessian is not carried.solved.half_hessian:  # with one frequency they are the same
@@ -262,7 +263,7 @@ def _arrays(carried: Carried) -> Arrays:
 
 
 def _carried(arrays: Arrays) -> Carried:
-    """What _arrays was made from."""
+    """Restore the kept results of a zone from the arrays that _arrays returned."""
     state = ZoneState(**{field.name: _value(arrays[field.name]) for field in fields(ZoneState)})
     half_hessian = arrays.get("own_half_hessian", state.half_hessian)
     basis, weights, compressed_at, solved_at = (arrays[name] for name in _KEPT)

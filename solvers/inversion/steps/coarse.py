@@ -1,14 +1,14 @@
-"""Where the fine inversion starts: at the posterior of the same waves on voxels twice as large, which costs little.
+"""Start of the fine inversion at the posterior of the waves on voxels twice as large, which costs little.
 
-A zone costs as the square of its nodes, so that an inversion on blocks of 2^3 voxels takes a thirtieth of the time.
-Its elements are worse, which its noise is told (their error grows with the cube of the cell), but what it finds is
-near: the fine inversion then spends its steps on what only fine voxels tell, not on the overall stiffness. With
-x_c = C_c w_c the coarse maximum, each block's weight is shared out evenly among its voxels,
+A zone's cost grows with the square of its nodes, so that an inversion on blocks of 2^3 voxels takes a thirtieth of the
+time. Its elements are less accurate, for which its noise is increased (their error grows with the cube of the cell),
+but its result is near: the fine inversion then spends its steps on details that need fine voxels, not on the overall
+stiffness. With x_c = C_c w_c the coarse maximum, each block's weight is distributed evenly over its voxels,
 
     w = B^T w_c,     x = C w,     B the mean over blocks,
 
-which is how the fine prior interpolates what was learned about blocks: smooth where it is smooth, with its regions'
-borders. The coarse inversion itself starts knowing nothing.
+so that the fine prior interpolates the result on blocks: smooth where the prior is smooth, with its regions' borders.
+The coarse inversion itself starts at the prior's mean.
 """
 
 from __future__ import annotations
@@ -41,16 +41,16 @@ from palpate.solvers.inversion.zone.noise import noise_of
 from palpate.units import m_to_mm
 
 BLOCKS_PER_WAVELENGTH = 6.0
-"""Blocks are no longer than the shortest shear wavelength over this: three cells for each wave."""
+"""Least number of blocks in the shortest shear wavelength: three cells for each wave."""
 
 LEAST_BLOCKS = 4.0
-"""Where a wave is shorter than about so many blocks, what the coarse inversion says of it is worth nothing."""
+"""Number of blocks in a wavelength below about which the coarse inversion's result is not used."""
 
 ERROR_ORDER = 3
-"""The elements' error grows with this power of the voxels' size (docs/theory/discretisation.md)."""
+"""Power of the voxels' size with which the elements' error grows (docs/theory/discretisation.md)."""
 
 MOST_PERCENT = 20.0
-"""Of discretisation that the settings allow to be stated."""
+"""Largest discretisation error that the settings allow, percent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +58,8 @@ class Blocks:
     """Voxels of a mask and the blocks that they make up.
 
     Attributes:
-        mean: B, from the N voxels to the means of the blocks, shape (blocks, N).
-        nearest: of each voxel the nearest block, shape (N,).
+        mean: matrix B from the N voxels to the means of the blocks, shape (blocks, N).
+        nearest: index of the block nearest to each voxel, shape (N,).
     """
 
     mean: sparse.csr_matrix
@@ -67,12 +67,12 @@ class Blocks:
 
     @classmethod
     def of(cls, mask: NDArray[np.bool_], coarse_mask: NDArray[np.bool_], factors: Factors) -> Blocks:
-        """The blocks of a mask that are all tissue.
+        """Return the blocks of a mask that consist of tissue only.
 
         Args:
-            mask: shape (i, j, k).
-            coarse_mask: blocks that are all tissue, see block_average.
-            factors: voxels of a block along i, j, k.
+            mask: mask of tissue, shape (i, j, k).
+            coarse_mask: mask of the blocks that consist of tissue only, see block_average.
+            factors: numbers of voxels of a block along i, j, k.
         """
         number = np.full(coarse_mask.shape, -1)
         number[coarse_mask] = np.arange(np.count_nonzero(coarse_mask))
@@ -88,11 +88,11 @@ class Blocks:
         return cls(mean, number[tuple(places[(slice(None), *inside.T)])])
 
     def lifted(self, fit: Fit, problem: Problem) -> NDArray[np.float64]:
-        """The coarse inversion's maximum on voxels, shape (2, N), by its own prior.
+        """Return the coarse inversion's maximum on voxels, shape (2, N), interpolated by its own prior.
 
         Args:
-            fit: the coarse inversion's.
-            problem: the fine one.
+            fit: fit of the coarse inversion.
+            problem: problem of the fine inversion.
         """
         loosening = fit.course.loosening[self.nearest]
         shares, hypotheses = problem.regions.shares, fit.course.hypotheses
@@ -109,15 +109,15 @@ def starting_course(
     hypotheses: Hypotheses,
     report: Callable[[Iteration], str],
 ) -> Course:
-    """Where to start: at the end of an inversion of blocks of voxels, or knowing nothing where blocks are too large.
+    """Return the start: the end of an inversion on blocks of voxels, or the prior's mean where blocks are too large.
 
     Args:
-        measured: wave fields of a run, one a frequency.
+        measured: wave fields of a run, one for each frequency.
         ground: zones and regions of the mask.
-        settings: the inversion section.
-        problem: what the start is for.
+        settings: settings of the inversion.
+        problem: problem of the fine inversion.
         hypotheses: hyper-parameters of the prior before any data.
-        report: puts a step into words.
+        report: function that describes a step in words.
     """
     coarse = _coarse(measured, ground, settings)
     if coarse is None:
@@ -144,7 +144,7 @@ def starting_course(
 def _coarse(
     measured: Sequence[Measured], ground: Ground, settings: InversionSettings
 ) -> tuple[list[Measured], Ground, Blocks] | None:
-    """The same on blocks of voxels; None where blocks would not carry the waves, or leave too little tissue."""
+    """Return the inputs on blocks; None where blocks are too large for the waves, or leave too little tissue."""
     field = measured[0].field
     shortest_mm = min(float(_wavelength_mm(one, one.log_median)) for one in measured)
     factors = _factors(field.voxel_size_mm, shortest_mm)
@@ -165,19 +165,19 @@ def _coarse(
 
 
 def _factors(voxel_size_mm: NDArray[np.float64], wavelength_mm: float) -> Factors:
-    """Voxels of a block along each axis: two where that is short enough."""
+    """Return the numbers of voxels of a block along each axis: two where that is short enough."""
     i, j, k = (2 if 2.0 * size <= wavelength_mm / BLOCKS_PER_WAVELENGTH else 1 for size in voxel_size_mm)
     return i, j, k
 
 
 def _wavelength_mm(measured: Measured, log_moduli: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Of shear waves at the frequency of a wave field where ln G' and ln G'' are such, pascal, shape (2, ...)."""
+    """Return wavelengths of shear waves at a wave field's frequency, from ln G' and ln G'' in Pa, shape (2, ...)."""
     speed = np.sqrt(np.hypot(*np.exp(log_moduli)) / measured.field.density_kg_m3)
     return np.asarray(m_to_mm(speed / measured.field.frequency_hz))
 
 
 def _with_soft_tissue(measured: Sequence[Measured], x: NDArray[np.float64], block_mm: float) -> NDArray[np.float64]:
-    """The start with the direct inversion's moduli where either says that blocks do not carry the waves: in fluid.
+    """Return the start with the direct inversion's moduli where waves are too short for blocks by either: in fluid.
 
     Args:
         measured: wave fields.
@@ -196,14 +196,14 @@ def _with_soft_tissue(measured: Sequence[Measured], x: NDArray[np.float64], bloc
 
 
 def _averaged(measured: Measured, factors: Factors) -> WaveField:
-    """The wave field on blocks, with the noise that is inverted with on voxels, averaged."""
+    """Return the wave field averaged over blocks, with the noise of the inversion on voxels, averaged."""
     return block_average(replace(measured.field, noise_std_m=measured.noise.std_m), factors)
 
 
 def _on_blocks(
     measured: Measured, averaged: WaveField, blocks: Blocks, factors: Factors, settings: InversionSettings
 ) -> Measured:
-    """The same of blocks: with their elements' error, and without those that hold a wrong voxel."""
+    """Return the wave field on blocks, with their elements' error, and without blocks that hold an outlying voxel."""
     percent = min(MOST_PERCENT, settings.discretisation_percent * float(max(factors)) ** ERROR_ORDER)
     return replace(
         measured,
@@ -214,5 +214,5 @@ def _on_blocks(
 
 
 def _regions(regions: Regions | None, blocks: Blocks) -> Regions | None:
-    """The regions' shares in blocks."""
+    """Return the regions with their shares in blocks."""
     return None if regions is None else replace(regions, shares=(blocks.mean @ regions.shares).tocsr())

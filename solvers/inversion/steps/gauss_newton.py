@@ -1,4 +1,4 @@
-"""The maximum of the joint posterior over all zones, by Gauss-Newton steps with a line search."""
+"""Maximum of the joint posterior over all zones, by Gauss-Newton steps with a line search."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ from palpate.solvers.inversion.steps.state import REFIT_BELOW, Course, Iteration
 from palpate.solvers.inversion.zone.zone_solver import ZoneState
 
 HALVINGS = 4
-"""How often a step that does not lower the objective is halved before it is taken anyhow."""
+"""Number of times that a step that does not lower the objective is halved before it is taken anyhow."""
 
 LAST_ROUNDS = 2
-"""How often standard deviations and regions' factors are fitted in turn at the last refit: a third time changes them
-by a twentieth."""
+"""Number of times that standard deviations and regions' factors are fitted in turn at the last refit: a third time
+changes them by a twentieth."""
 
 PROBES = 12
-"""Draws behind the posterior's typical spread."""
+"""Number of draws that estimate the posterior's typical standard deviation."""
 
 PATIENCE = 4
-"""Steps after which the prior is refitted although they are still long: a prior that is too wide keeps them long where
-data say little."""
+"""Number of steps after which the prior is refitted although they are still long: a prior that is too wide keeps them
+long where data contain little information."""
 
 SMALL = 0.02
-"""Root mean square change of m that is taken without asking whether the objective fell: near the maximum it changes by
-less than what the compressed Hessian leaves out."""
+"""Root mean square change of m below which a step is taken whether or not the objective fell: near the maximum the
+objective changes by less than the error of the compressed Hessian."""
 
 LONGEST_CHANGE = 0.5
 """Largest root mean square change of m in one step: G* by a factor of 1.6."""
@@ -49,16 +49,16 @@ LONGEST_CHANGE = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """The end of the iterations: value, status and statistics.
+    """End of the iterations: value, status and statistics.
 
     Attributes:
-        parameters: m at the maximum, shape (2 N,).
-        posterior: the Gaussian posterior of m around it.
-        prior: the prior that was used.
-        converged: whether what is left to go is small against the posterior's spread.
-        course: the end of the iterations, with their history.
+        parameters: parameters m at the maximum, shape (2 N,).
+        posterior: Gaussian posterior of m around the maximum.
+        prior: prior that was used.
+        converged: whether the remaining distance is small against the posterior's standard deviation.
+        course: state of the iterations at the end, with their history.
         zones: this rank's zone states at the last linearisation, at the stated noise.
-        energy: of the prior at the maximum, x^T C^-1 x / 2.
+        energy: energy of the prior at the maximum, x^T C^-1 x / 2.
     """
 
     parameters: NDArray[np.float64]
@@ -82,10 +82,10 @@ def maximise(
 
     Args:
         problem: zones, data and ranks.
-        begin: where to start, unless an earlier run is gone on with.
-        limit: most steps.
+        begin: function that returns the start; it is not called where an earlier run is resumed.
+        limit: largest number of steps.
         tolerance: size of a full step, in posterior standard deviations, below which the iterations have converged.
-        report: puts a step into words.
+        report: function that describes a step in words.
     """
     course = problem.checkpoint.resume() or begin()
     prior = MaternField(

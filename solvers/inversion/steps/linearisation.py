@@ -1,4 +1,4 @@
-"""One set of moduli and what all zones say of it."""
+"""One set of moduli and the linearised likelihoods of all zones there."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ WAITING = "waiting for other ranks' zones"
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What is inverted.
+    """Problem of an inversion: zones with their data, mask and ranks.
 
     Attributes:
-        solvers: this rank's zones, one solver for each frequency.
-        mask: shape (i, j, k); N voxels.
-        voxel_size_mm: shape (3,).
-        regions: of the anatomy, R may be 0.
-        centre: prior means of ln G'/g and ln G''/g.
-        comm: the ranks.
-        tally: where to count the work.
-        checkpoint: where finished zones and steps are kept.
-        clock: shows progress and estimates the remaining time.
+        solvers: solvers of this rank's zones, one for each zone and frequency.
+        mask: mask of N voxels, shape (i, j, k).
+        voxel_size_mm: edges of a voxel, mm, shape (3,).
+        regions: R regions of the anatomy; R may be 0.
+        centre: prior means of ln G'/g and ln G''/g, shape (2,).
+        comm: communicator of the ranks.
+        tally: counter of the work.
+        checkpoint: store of finished zones and steps.
+        clock: clock that shows progress and estimates the remaining time.
     """
 
     solvers: Sequence[ZoneSolver]
@@ -49,24 +49,24 @@ class Problem:
 
     @property
     def voxels(self) -> int:
-        """N."""
+        """Number N of voxels in the mask."""
         return int(np.count_nonzero(self.mask))
 
     def local(self, solver: ZoneSolver, x: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The parameters m on a zone's voxels from the deviation x on all, shape (2 n,)."""
+        """Return m on a zone's voxels, shape (2 n,), from the deviation x on all voxels, shape (2 N,)."""
         fields = x.reshape(FIELDS, -1)[:, solver.voxels] + self.centre[:, None]
         return np.asarray(fields.ravel())
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One set of moduli and what all zones say of it, at the stated noise.
+    """One set of moduli and the states of all zones there, at the stated noise.
 
     Attributes:
         x: deviation of m from the prior's centre, shape (2 N,).
-        w: weights with x = C w, so that the prior energy is x w.
-        states: this rank's zones.
-        misfit: of all zones on all ranks.
+        w: weights with x = C w, shape (2 N,), so that the prior energy is x w / 2.
+        states: states of this rank's zones.
+        misfit: sum of the misfits of all zones on all ranks.
     """
 
     x: NDArray[np.float64]
@@ -75,12 +75,12 @@ class Point:
     misfit: float
 
     def without_hessians(self) -> Point:
-        """The same for comparing objectives."""
+        """Return the point without Hessians, which is enough to compare objectives."""
         return replace(self, states=tuple(state.without_hessian() for state in self.states))
 
 
 def evaluate(problem: Problem, x: NDArray[np.float64], w: NDArray[np.float64]) -> Point:
-    """Ask all zones, or take what an interrupted run has kept of this point. Collective.
+    """Evaluate all zones at a point, or read the states that an interrupted run kept of this point. Collective.
 
     Args:
         problem: zones and ranks.
@@ -92,7 +92,7 @@ def evaluate(problem: Problem, x: NDArray[np.float64], w: NDArray[np.float64]) -
     known = problem.tally.counts["factorisations"]
 
     def solved(solver: ZoneSolver) -> tuple[float, bool] | None:
-        """Work of a zone that was solved in this evaluation, and whether for the first time."""
+        """Return the work of a zone, and whether it was solved for the first time; None where it was not solved."""
         nonlocal known
         before, known = known, problem.tally.counts["factorisations"]
         return None if known == before else (solver.data.zone.work, solver.name in fresh)
@@ -106,9 +106,9 @@ def evaluate(problem: Problem, x: NDArray[np.float64], w: NDArray[np.float64]) -
 
 
 def objective_of(problem: Problem, point: Point, reference: Point) -> float:
-    """Negative log posterior with each zone's noise factor at its most probable value, up to a constant.
+    """Return the negative log posterior, each zone's noise factor at its most probable value, up to a constant.
 
-    The reference's expected misfits count the data: the same for all points that are compared.
+    The reference's expected misfits stand for the numbers of data, equal for all points that are compared.
     """
     zones = zip(point.states, reference.states, strict=True)
     data = sum(here.negative_log_likelihood(there.expected_misfit) for here, there in zones)
@@ -116,12 +116,12 @@ def objective_of(problem: Problem, point: Point, reference: Point) -> float:
 
 
 def posterior_of(problem: Problem, point: Point, prior: MaternField) -> JointPosterior:
-    """The Gaussian posterior by the zones' Hessians at a point. Collective.
+    """Return the Gaussian posterior by the zones' Hessians at a point. Collective.
 
     Args:
         problem: zones and ranks.
-        point: with every zone at its inflated noise.
-        prior: C.
+        point: point of linearisation; every zone is taken at its inflated noise.
+        prior: prior with covariance C.
     """
     zones = [
         ZoneCurvature(
@@ -133,13 +133,13 @@ def posterior_of(problem: Problem, point: Point, prior: MaternField) -> JointPos
 
 
 def zone_information(solver: ZoneSolver, state: ZoneState, x: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The vector b = H x - gradient of one zone, at its inflated noise."""
+    """Return the vector b = H x - gradient of one zone, at its inflated noise, shape (2 n,)."""
     own, half = x.reshape(FIELDS, -1)[:, solver.voxels].ravel(), state.half_hessian
     return np.asarray(half @ (half.T @ own) - state.gradient) / state.inflation
 
 
 def information_of(problem: Problem, point: Point) -> NDArray[np.float64]:
-    """The vector b = H x - gradient of all zones, shape (2 N,). Collective."""
+    """Return the vector b = H x - gradient of all zones, shape (2 N,). Collective."""
     total = np.zeros((FIELDS, problem.voxels))
     for solver, state in zip(problem.solvers, point.states, strict=True):
         total[:, solver.voxels] += zone_information(solver, state, point.x).reshape(FIELDS, -1)

@@ -1,4 +1,4 @@
-"""How evenly the zones' work was shared out: what every rank worked, and how long it waited for the others."""
+"""Balance of the zones' work between ranks: time that every rank worked, and time that it waited for the others."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from palpate.solvers.inversion.zone.zone_solver import ZONES, Tally
 
 @dataclass(frozen=True, slots=True)
 class LoadBalance:
-    """Seconds of the evaluations of all zones, in which ranks work alone until the slowest is done.
+    """Times of the evaluations of all zones, in which ranks work alone until the slowest is done.
 
     Attributes:
-        busy_s: of work, one number a rank.
-        waiting_s: of waiting for other ranks at the evaluations' ends, one number a rank.
+        busy_s: seconds of work, one number for each rank.
+        waiting_s: seconds of waiting for other ranks at the evaluations' ends, one number for each rank.
     """
 
     busy_s: tuple[float, ...]
@@ -24,13 +24,13 @@ class LoadBalance:
 
     @property
     def efficiency(self) -> float:
-        """Mean over largest work: 1 where all ranks finish together."""
+        """Mean work of the ranks over the largest: 1 where all ranks finish together."""
         largest = max(self.busy_s)
         return sum(self.busy_s) / len(self.busy_s) / largest if largest > 0 else 1.0
 
 
 def load_balance_of(tally: Tally, comm: MPI.Comm) -> LoadBalance:
-    """From every rank's own tally."""
+    """Return the balance from every rank's own tally. Collective."""
     return LoadBalance(
         tuple(float(seconds) for seconds in comm.allgather(tally.seconds[ZONES])),
         tuple(float(seconds) for seconds in comm.allgather(tally.seconds[WAITING])),

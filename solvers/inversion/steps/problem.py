@@ -1,4 +1,4 @@
-"""What is inverted: a run's wave fields and zones, in voxel axes and units of the noise, shared out over the ranks."""
+"""Problem of an inversion: a run's wave fields and zones, in voxel axes and units of the noise, shared by the ranks."""
 
 from __future__ import annotations
 
@@ -35,23 +35,25 @@ DIVERGENCE_PER_STRAIN = 5e-3
 """Divergence that triquadratic elements leave in an incompressible wave, per |U| and millimetre."""
 
 USELESS = 1e-6
-"""Weight of a voxel that is no measurement of the wave; not zero, which could leave a corner without any equation."""
+"""Weight of an outlying voxel, which does not measure the wave; not zero, as a corner could be left without
+equation."""
 
 SMALLEST_PART = 1e-3
-"""Smallest part of a drift's prior that a zone is given; below, the drift is free there."""
+"""Smallest part of a drift's prior that is given to a zone; with a smaller part the drift is practically free there."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """What an inversion stands on beside the waves.
+    """Inputs of an inversion beside the waves.
 
     Attributes:
-        zones: of the mask, all of them on every rank.
-        regions: of the anatomy, where somebody labelled it or its image shows them.
-        unfinished: folder that keeps what is finished, and goes on from what an earlier run of the same left there;
-            None keeps nothing.
-        compare: whether the evidence is wanted, which takes one more factorisation for each zone and frequency.
-        correlation: of the prior; what is kept for a later run does not hold it, so that `unfinished` is None then.
+        zones: all zones of the mask, on every rank.
+        regions: regions of the anatomy by labels or brightness; None without them.
+        unfinished: folder that keeps finished work, from which a later run of the same inversion goes on; None keeps
+            nothing.
+        compare: whether the evidence is computed, which takes one more factorisation for each zone and frequency.
+        correlation: correlation of the prior; finished work does not record it, so that `unfinished` must be None with
+            any other than the default.
     """
 
     zones: Sequence[Zone]
@@ -61,21 +63,21 @@ class Ground:
     correlation: Correlation = matern
 
     def __post_init__(self) -> None:
-        """Refuse to keep what could be gone on with under another prior."""
+        """Refuse to keep finished work that could be resumed under another prior."""
         if self.unfinished is not None and self.correlation is not matern:
             raise ValueError("an inversion under another correlation keeps nothing for a later run")
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """One wave field of a run with what is known of it before the fit.
+    """One wave field of a run with its baseline, noise and outliers, which are known before the fit.
 
     Attributes:
-        field: displacement, mask and noise as stated.
+        field: displacement, mask and stated noise.
         direct: the algebraic baseline.
-        noise: the noise to invert with.
-        outlying: voxels that are no measurement of the wave, and not used as such, shape (N,).
-        dispersion: from the fields that are inverted to those at its frequency.
+        noise: noise of the inversion.
+        outlying: whether each voxel does not measure the wave and is left out of the data, shape (N,).
+        dispersion: map from the fields that are inverted to the moduli at the wave field's frequency.
     """
 
     field: WaveField
@@ -86,16 +88,16 @@ class Measured:
 
     @property
     def log_median(self) -> NDArray[np.float64]:
-        """The logarithms of the direct inversion's medians of G' and G'', pascal, shape (2,)."""
+        """Logarithms of the direct inversion's medians of G' and G'', pascal, shape (2,)."""
         return np.log([np.nanmedian(self.direct.storage_pa), np.nanmedian(self.direct.loss_pa)])
 
 
 def measure(fields: Sequence[WaveField], settings: InversionSettings) -> list[Measured]:
-    """The wave fields of a run with their baselines and noise.
+    """Return the wave fields of a run with their baselines, noise and outliers.
 
     Args:
-        fields: of one run, one a frequency.
-        settings: the inversion section.
+        fields: wave fields of one run, one for each frequency.
+        settings: settings of the inversion.
     """
     laws = dispersions(settings, [field.frequency_hz for field in fields])
     return [
@@ -111,10 +113,10 @@ def measure(fields: Sequence[WaveField], settings: InversionSettings) -> list[Me
 
 
 def centre_of(measured: Sequence[Measured]) -> NDArray[np.float64]:
-    """Where the prior is centred: the direct inversions' medians of ln G' and ln G'' at the reference, shape (2,).
+    """Return the prior's centre: the direct inversions' medians of ln G' and ln G'' at the reference, shape (2,).
 
     Args:
-        measured: wave fields, one a frequency.
+        measured: wave fields, one for each frequency.
     """
     return np.asarray(np.mean([one.dispersion.back(one.log_median) for one in measured], axis=0))
 
@@ -122,14 +124,14 @@ def centre_of(measured: Sequence[Measured]) -> NDArray[np.float64]:
 def problem_of(
     measured: Sequence[Measured], ground: Ground, settings: InversionSettings, tally: Tally, comm: MPI.Comm
 ) -> tuple[Problem, Scales]:
-    """Zones and frequencies shared out over the ranks, with the units that all of them have in common.
+    """Return the problem with zones and frequencies shared by the ranks, and the units that all zones have in common.
 
     Args:
-        measured: wave fields, one a frequency.
+        measured: wave fields, one for each frequency.
         ground: zones and regions.
-        settings: the inversion section.
-        tally: where to count the work.
-        comm: the ranks.
+        settings: settings of the inversion.
+        tally: counter of the work.
+        comm: communicator of the ranks.
     """
     first, zones = measured[0].field, ground.zones
     regions = ground.regions or no_regions(int(np.count_nonzero(first.mask)))
@@ -173,7 +175,7 @@ def _solvers(
     settings: InversionSettings,
     tally: Tally,
 ) -> list[ZoneSolver]:
-    """The chosen zones with their data at one frequency, in voxel axes and in units of the noise."""
+    """Return the chosen zones with their data at one frequency, in voxel axes and in units of the noise."""
     field, std_m = measured.field, measured.noise.std_m
     axes = field.affine_mm[:3, :3] / field.voxel_size_mm
     data = field.displacement_m[field.mask] @ axes / std_m
@@ -206,18 +208,18 @@ def _solvers(
 
 
 def _usable_share(zone: Zone, outlying: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """A zone's shares of its data: of what is no datum next to nothing, so that equilibrium alone says what moves."""
+    """Return a zone's shares of its data, almost 0 at outliers, whose motion follows from equilibrium alone."""
     return np.where(outlying[zone.voxels], USELESS, 1.0) * zone.share
 
 
 def _complex_normal(generator: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.complex128]:
-    """Independent complex numbers whose real and imaginary parts have unit variance."""
+    """Draw independent complex numbers whose real and imaginary parts have unit variance."""
     parts = generator.standard_normal((2, *shape))
     return np.asarray(parts[0] + 1j * parts[1])
 
 
 def _of_zone(planes: sparse.csr_matrix, zone: Zone) -> sparse.csr_matrix:
-    """A zone's rows of the planes, less those of slices that it does not reach.
+    """Return a zone's rows of the planes, without planes of slices that it does not reach.
 
     A slice's drift is one error for all zones, so its prior is shared between them as the data are: a zone with the
     part omega of a plane's energy takes the prior to the power omega, that is its standard deviation over sqrt(omega).
@@ -231,11 +233,11 @@ def _of_zone(planes: sparse.csr_matrix, zone: Zone) -> sparse.csr_matrix:
 
 
 def share_out(work: Sequence[float], ranks: int) -> list[list[int]]:
-    """Zones for each rank: the largest first, always to the rank with the least work so far.
+    """Return the zones of each rank: the largest first, always to the rank with the least work so far.
 
     Args:
         work: estimated cost of each zone.
-        ranks: how many ranks there are.
+        ranks: number of ranks.
     """
     loads = np.zeros(ranks)
     mine: list[list[int]] = [[] for _ in range(ranks)]

@@ -1,4 +1,4 @@
-"""The prior learned anew at a point: hyper-parameters by evidence, and looser where tissue surprises it."""
+"""Refit of the prior at a point: hyper-parameters by evidence, and local scale where tissue deviates from the prior."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from palpate.solvers.inversion.prior.region_scales import fit_factors
 from palpate.solvers.inversion.steps.linearisation import Point, Problem, information_of, posterior_of, zone_information
 
 EVIDENCE_ZONES = 6
-"""How many zones, spread over the organ, set the prior's hyper-parameters."""
+"""Number of zones, spread over the organ, from which the prior's hyper-parameters are fitted."""
 
 LOOSENINGS = 2
-"""How often the last prior is loosened where tissue deviates from what it expects."""
+"""Largest number of times that the last prior's local scale is computed."""
 
 
 def _evidence_zones(problem: Problem) -> set[int]:
@@ -31,13 +31,15 @@ def _evidence_zones(problem: Problem) -> set[int]:
 
 
 def refitted(problem: Problem, point: Point, prior: MaternField, *, rounds: int) -> Hypotheses:
-    """The prior's hyper-parameters from the data of zones spread over the organ, its two halves in turn. Collective.
+    """Return the hyper-parameters fitted to the data of zones spread over the organ. Collective.
+
+    Standard deviations (with length, roughness and coupling) and regions' factors are fitted in turn.
 
     Args:
         problem: zones and ranks.
-        point: where the zones are linearised.
-        prior: whose hyper-parameters are where to start.
-        rounds: how often standard deviations and regions' factors are fitted in turn.
+        point: point at which the zones are linearised.
+        prior: prior whose hyper-parameters are the start of the fit.
+        rounds: number of times that standard deviations and regions' factors are fitted in turn.
     """
     chosen = _evidence_zones(problem)
     parts = [
@@ -60,15 +62,15 @@ def refitted(problem: Problem, point: Point, prior: MaternField, *, rounds: int)
 
 
 def loosened_prior(problem: Problem, point: Point, prior: MaternField) -> MaternField:
-    """The prior loosened where its maximum surprises it; the zones' linearisation at the point serves for every prior.
+    """Return the prior with a local scale, wider where the maximum deviates more than the prior expects. Collective.
 
-    What an earlier prior was loosened by is forgotten: looser tissue deviates more, and would be loosened on and on.
-    Collective.
+    The zones' linearisation at the point is valid for every prior. An earlier local scale is discarded: under a wider
+    prior tissue deviates more, so that its scale would grow without end.
 
     Args:
         problem: zones and ranks.
-        point: where the zones are linearised.
-        prior: with the hyper-parameters that it is to have.
+        point: point at which the zones are linearised.
+        prior: prior with the hyper-parameters of the result.
     """
     information = information_of(problem, point)
     prior = replace(prior, loosening=np.ones(problem.voxels))

@@ -1,4 +1,4 @@
-"""Where the Gauss-Newton iterations stand between two steps: with the zones there, all that decides the next step."""
+"""State of the Gauss-Newton iterations between two steps; with the zones' states it determines the next step."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from palpate.solvers.inversion.steps.acceleration import Acceleration, Pair
 
 REFIT_BELOW = (0.5, 0.25)
 """Root mean square changes of m in the last step below which the prior is refitted, in turn: once the first step is
-not cut short, and near the maximum, which a Gauss-Newton step leaves a small part of its own length away. A third refit
-changes hyper-parameters by less than they are known."""
+not cut short, and near the maximum, whose distance after a Gauss-Newton step is a small part of the step's length. A
+third refit changes hyper-parameters by less than their uncertainty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,19 +36,19 @@ class Iteration:
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """The state of the iterations between two steps.
+    """State of the iterations between two steps.
 
     Attributes:
         x: deviation of m from the prior's centre, shape (2 N,).
         w: weights with x = C w, shape (2 N,).
         hypotheses: hyper-parameters of the prior.
-        refits: how many refits of the prior are left.
-        acceleration: remembers points and steps under the present prior.
+        refits: number of refits of the prior that are left.
+        acceleration: earlier points and steps under the present prior.
         history: steps so far.
-        waited: steps since the prior last changed.
+        waited: number of steps since the prior last changed.
         spread: posterior standard deviation, root mean square over all parameters; None before it is needed.
         comparable: whether w belongs to x under the present prior, so that objectives can be compared.
-        loosening: of the prior, shape (N,).
+        loosening: local scale of the prior, shape (N,).
     """
 
     x: NDArray[np.float64]
@@ -64,10 +64,10 @@ class Course:
 
     @classmethod
     def ignorant(cls, voxels: int, hypotheses: Hypotheses, *, fit_hyperparameters: bool) -> Course:
-        """A start at the prior's centre.
+        """Return a start at the prior's mean.
 
         Args:
-            voxels: N.
+            voxels: number N of voxels.
             hypotheses: hyper-parameters before any data.
             fit_hyperparameters: whether they are refitted.
         """
@@ -77,10 +77,10 @@ class Course:
 
     @classmethod
     def nearby(cls, x: NDArray[np.float64], hypotheses: Hypotheses, *, fit_hyperparameters: bool) -> Course:
-        """A start near the maximum, so that one refit of the prior is enough.
+        """Return a start near the maximum, so that one refit of the prior is enough.
 
         Args:
-            x: where, shape (2 N,); nobody knows its w.
+            x: deviation of m from the prior's centre at the start, shape (2 N,); its w is unknown.
             hypotheses: hyper-parameters before any data.
             fit_hyperparameters: whether they are refitted.
         """
@@ -91,20 +91,20 @@ class Course:
 
     @property
     def change(self) -> float:
-        """Root mean square change of m in the last step, had it been taken in full: a cut one says nothing is near."""
+        """Root mean square change of m in the last step, scaled to a full step, as a short one is no convergence."""
         return self.history[-1].change / self.history[-1].step if self.history else np.inf
 
     @property
     def near(self) -> bool:
-        """Whether the maximum is near enough for what is done once."""
+        """Whether the maximum is near enough for computations that are made only once."""
         return self.change < REFIT_BELOW[-1]
 
     @property
     def remaining(self) -> float:
-        """About how far the maximum is: the last step had it been taken in full, or what two full steps promise.
+        """Estimated distance to the maximum: the last step scaled to a full one, or an extrapolation of two full steps.
 
-        Steps of a linear convergence with ratio q leave q / (1 - q) of the last one. Never more than all of it is
-        taken, so that slow convergence (q > 1/2) is judged by the last step alone.
+        With linear convergence of ratio q, the remaining distance is q / (1 - q) of the last step. At most the last
+        step itself is taken, so that slow convergence (q > 1/2) is judged by the last step alone.
         """
         last = self.history[-1]
         if self.waited < 2 or min(last.step, self.history[-2].step) < 1.0:
@@ -113,7 +113,7 @@ class Course:
         return last.change * ratio / (1.0 - ratio)
 
     def under(self, hypotheses: Hypotheses, loosening: NDArray[np.float64]) -> Course:
-        """The same point under another prior, under which earlier points and steps mean nothing."""
+        """Return the state at this point under another prior, for which earlier points and steps are not valid."""
         self.acceleration.forget()
         return replace(
             self,
@@ -125,7 +125,7 @@ class Course:
         )
 
     def moved(self, point: Pair, iteration: Iteration) -> Course:
-        """A step further, at (x, w)."""
+        """Return the state after a step to the point (x, w)."""
         return replace(
             self,
             x=point[0],
@@ -136,7 +136,7 @@ class Course:
         )
 
     def to_arrays(self) -> dict[str, NDArray[np.generic]]:
-        """The same as arrays for a file, exact to the last bit."""
+        """Return the state as arrays for a file, exact to the last bit."""
         numbers = {
             "scales": [asdict(scale) for scale in self.hypotheses.scales],
             "probabilities": self.hypotheses.probabilities,
@@ -157,7 +157,7 @@ class Course:
 
     @classmethod
     def from_arrays(cls, arrays: dict[str, NDArray[np.generic]]) -> Course:
-        """What to_arrays was made from."""
+        """Restore the state from the arrays that to_arrays returned."""
         numbers = json.loads(str(arrays["numbers"]))
         return cls(
             x=np.asarray(arrays["x"], dtype=np.float64),

@@ -1,4 +1,4 @@
-"""The integrals of one cell: all cells of a zone are equal boxes, so DOLFINx assembles them once.
+"""Integrals of one cell: all cells of a zone are equal boxes, so DOLFINx assembles them once.
 
 With U on triquadratic hexahedra (nodes at 27 voxel centres), p and q discontinuous and linear (Q2-P1, inf-sup stable)
 and one G* for each voxel, every matrix of a zone is a sum over cells of
@@ -8,7 +8,7 @@ and one G* for each voxel, every matrix of a zone is a sum over cells of
 
 A cell holds the voxel of its middle node, and halves, quarters and eighths of 26 others. The quadrature has 2 x 2 x 2
 Gauss points in every box between voxels' centres, one in each of the voxels that meet there (docs/decisions/0073).
-With G* trilinear between centres instead, as comparators have it, h_n is the hat function of node n.
+With G* trilinear between centres instead, as in comparators, h_n is the hat function of node n.
 """
 
 from __future__ import annotations
@@ -30,24 +30,25 @@ from palpate.meshing.zones import CELL_SPAN, NODES_PER_CELL
 from palpate.solvers.compiled import form
 
 COMPONENTS = 3 * NODES_PER_CELL
-"""Displacement components of a cell: nodes in lexicographic order (i, j, k), the components of a node together."""
+"""Number of displacement components of a cell: nodes in lexicographic order (i, j, k), the components of a node
+together."""
 
 PRESSURES = 4
-"""Pressure modes of a cell."""
+"""Number of pressure modes of a cell."""
 
 _PLACES = np.array(list(itertools.product(range(CELL_SPAN + 1), repeat=3)))
-"""The cell's nodes, in voxels from its corner, shape (27, 3)."""
+"""Nodes of the cell, in voxels from its corner, shape (27, 3)."""
 
 
 @dataclass(frozen=True, slots=True)
 class CellIntegrals:
-    """The integrals above for one voxel size.
+    """Integrals of a cell for one voxel size, as in the module's description.
 
     Attributes:
-        stiffness: shape (27, 81, 81).
-        inertia: shape (81, 81).
-        divergence: shape (4, 81).
-        pressure_mass: shape (4, 4).
+        stiffness: stiffness matrix of each node's voxel, shape (27, 81, 81).
+        inertia: mass matrix of the displacement, shape (81, 81).
+        divergence: divergence matrix, shape (4, 81).
+        pressure_mass: mass matrix of the pressure, shape (4, 4).
     """
 
     stiffness: NDArray[np.float64]
@@ -62,7 +63,7 @@ def cell_integrals(voxel_size: tuple[float, float, float], *, trilinear: bool = 
 
     Args:
         voxel_size: voxel edges in the unit of length of the equations.
-        trilinear: whether G* is so between voxels' centres, instead of one in each voxel.
+        trilinear: whether G* is trilinear between voxels' centres, instead of constant in each voxel.
     """
     size = np.asarray(voxel_size)
     domain = _one_cell(size)
@@ -101,14 +102,14 @@ def _dense(form: Any) -> NDArray[np.float64]:
 
 
 def _one_cell(size: NDArray[np.float64]) -> mesh.Mesh:
-    """A mesh of one cell on this rank alone, its corner at the origin."""
+    """Return a mesh of one cell on this rank alone, its corner at the origin."""
     corners = np.array([place[::-1] for place in itertools.product((0, CELL_SPAN), repeat=3)])  # first axis fastest
     element = basix.ufl.element("Lagrange", "hexahedron", 1, shape=(3,))
     return mesh.create_mesh(MPI.COMM_SELF, np.arange(8, dtype=np.int64)[None], element, corners * size)
 
 
 def _composite_gauss() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Two-point Gauss rule in each subcell and axis of the reference cell: points (64, 3) and weights (64,)."""
+    """Return the two-point Gauss rule in each subcell and axis of the reference cell: points (64, 3), weights (64,)."""
     nodes, weights = np.polynomial.legendre.leggauss(2)
     line = np.concatenate([(0.5 * (nodes + 1.0) + part) / CELL_SPAN for part in range(CELL_SPAN)])
     line_weights = np.tile(0.5 * weights / CELL_SPAN, CELL_SPAN)
@@ -117,14 +118,14 @@ def _composite_gauss() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
 
 
 def _dofs(space: Any, size: NDArray[np.float64]) -> NDArray[np.int64]:
-    """The unrolled degrees of freedom of the nodes' components, shape (81,)."""
+    """Return the unrolled degrees of freedom of the nodes' components, shape (81,)."""
     found = [tuple(place) for place in np.rint(space.tabulate_dof_coordinates() / size).astype(int)]
     blocks = np.array([found.index(tuple(place)) for place in _PLACES])
     return np.asarray((3 * blocks[:, None] + np.arange(3)).ravel())
 
 
 def _shares(points: NDArray[np.float64], *, trilinear: bool) -> NDArray[np.float64]:
-    """Each node's share in G* at points of the reference cell, shape (points, 27): 1 in its voxel, or its hat."""
+    """Return each node's share in G* at points of the reference cell, (points, 27): 1 in its voxel, or its hat."""
     away = np.abs(CELL_SPAN * points[:, :, None] - np.arange(CELL_SPAN + 1))
     line = np.maximum(0.0, 1.0 - away) if trilinear else (away < 0.5).astype(np.float64)
     return np.asarray(np.einsum("qi,qj,qk->qijk", line[:, 0], line[:, 1], line[:, 2]).reshape(len(points), -1))

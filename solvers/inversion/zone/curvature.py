@@ -1,14 +1,14 @@
-"""The informed directions of one zone: its Gauss-Newton Hessian, compressed to what exceeds the prior.
+"""Informed directions of one zone: its Gauss-Newton Hessian, compressed to directions of more precision than the prior.
 
-With L L^T = C0 the zone's covariance under a wide reference prior, the eigenvalues of L^T H L say how much more the
-data know about a direction than that prior. They fall (in blocks of the calibration cohort 130 to 450 of 2900 are above
-one, a fourth to a third of them tenfold: docs/decisions/0074), so a randomised Nystroem approximation from k block
-solves keeps what matters:
+With L L^T = C0 the zone's covariance under a wide reference prior, the eigenvalues of L^T H L are the ratios of the
+data's precision to that prior's. They decrease quickly (in blocks of the calibration cohort 130 to 450 of 2900 are
+above one, a fourth to a third of them tenfold: docs/decisions/0074), so a randomised Nystroem approximation from k
+block solves keeps the important ones:
 
     H ~ Y Y^T,   Y of shape (2 n, k).
 
-The gradient is projected onto the same directions: what the data hardly know is left to the prior, in the estimate as
-in its spread. What is dropped makes intervals wider, never narrower.
+The gradient is projected onto the same directions: along others, which the data hardly determine, estimate and spread
+are the prior's. Dropped directions make intervals wider, never narrower.
 """
 
 from __future__ import annotations
@@ -27,45 +27,45 @@ from palpate.solvers.inversion.prior.taper import foot, root_weight
 from palpate.solvers.inversion.zone.likelihood import Linearised
 
 KEEP_ABOVE = 0.03
-"""Directions in which the data add less than about this share of the reference prior's precision are dropped, gradually
-(taper.py): a cut would drop on one processor what it keeps on another."""
+"""Share of the reference prior's precision that data must add to a direction. Below about this share directions are
+dropped, gradually (taper.py): with a cut, rounding would drop on one processor a direction that it keeps on another."""
 
 FOLLOW_ABOVE = 0.3 * KEEP_ABOVE
-"""Directions below this are not followed into the next step: a zone that waves hardly see becomes cheap. It is less
-than half of where weights begin, so that what hangs on this cut has no weight."""
+"""Share below which a direction is not followed into the next step: a zone with little information becomes cheap. It is
+less than half of the share at which weights begin, so that directions near this cut have no weight."""
 
 WELL_CONDITIONED = 0.01
 """Ratio of pivots of X^T X = R^T R above which X R^-1 is orthonormal to 1e-10 or better."""
 
 FEWEST_FOLLOWED = 20
-"""Directions that every zone keeps following, because what waves see changes with the moduli."""
+"""Least number of directions that are followed in a zone, because the informed directions change with the moduli."""
 
 
 MANY_VOXELS: Final = 3000
-"""Factors of zones of more voxels, 0.1 GB each, are not kept for others of the same shape."""
+"""Number of voxels of a zone above which its factor, 0.1 GB, is not kept for others of the same shape."""
 
 _BYTES_A_PLACE: Final = 24
 
 type Factors = tuple[NDArray[np.float64], NDArray[np.float32]]
-"""L in double and in single precision."""
+"""Factor L in double and in single precision."""
 
 
 class Whitening:
-    """L of the reference prior on a zone: turns prior-standard directions into parameters, both fields alike.
+    """Factor L of the reference prior on a zone, which maps standard directions to parameters, alike for both fields.
 
     Zones of one shape share their factor; few factors are kept, so that memory does not grow with the organ, and of
     zones of many voxels only the last, so that it does not grow with the square of the resolution times eight.
 
     Args:
-        ijk: the zone's voxels, shape (n, 3).
-        voxel_size_mm: shape (3,).
+        ijk: indices of the zone's voxels, shape (n, 3).
+        voxel_size_mm: edges of a voxel, mm, shape (3,).
     """
 
     def __init__(self, ijk: NDArray[np.int64], voxel_size_mm: NDArray[np.float64]) -> None:
         self._places_mm = ((ijk - ijk.min(axis=0)) * voxel_size_mm).tobytes()
 
     def spread(self, standard: NDArray[np.float64]) -> NDArray[np.float64]:
-        """L times standard directions, shape (2 n, k), in single precision: these only choose what is looked at."""
+        """Return L times standard directions, shape (2 n, k), in single precision, as it only selects a subspace."""
         _, lower = _factors(self._places_mm)
         halves = [part.T.astype(np.float32, order="F") for part in np.split(standard, FIELDS)]
         parts = [scipy.linalg.blas.strmm(1.0, lower, half, side=True, lower=True, trans_a=True) for half in halves]
@@ -80,7 +80,7 @@ class Whitening:
         return np.asarray(np.concatenate(parts)[:, 0])
 
     def gather(self, dual: NDArray[np.float64]) -> NDArray[np.float64]:
-        """L^T times dual vectors, shape (2 n, k)."""
+        """Return L^T times dual vectors, shape (2 n, k)."""
         # Triangular products halve the arithmetic; from the right on the transpose, whose memory is as BLAS wants it,
         # they need no copies by columns and back.
         lower, _ = _factors(self._places_mm)
@@ -89,7 +89,7 @@ class Whitening:
 
 
 def _factors(places_mm: bytes) -> Factors:
-    """Of zones of these voxels, in double and single precision."""
+    """Return the factors of zones of these voxels, in double and single precision."""
     few = len(places_mm) <= MANY_VOXELS * _BYTES_A_PLACE
     return _kept_factors(places_mm) if few else _last_factors(places_mm)
 
@@ -112,13 +112,13 @@ _last_factors = lru_cache(maxsize=1)(_reference_factors)
 
 @dataclass(frozen=True, slots=True)
 class Informed:
-    """A zone's Hessian, compressed.
+    """Compressed Hessian of a zone.
 
     Attributes:
-        half_hessian: Y with H ~ Y Y^T, shape (2 n, k).
-        basis: orthonormal standard directions; the first k span what Y sees, the others are worth following into the
-            next step, shape (2 n, k + ...).
-        root_weights: what the columns of Y are multiplied by already, in [0, 1], shape (k,).
+        half_hessian: factor Y with H ~ Y Y^T, shape (2 n, k).
+        basis: orthonormal standard directions, shape (2 n, k + ...); the first k span the range of Y, the others are
+            followed into the next step.
+        root_weights: factors that the columns of Y contain already, in [0, 1], shape (k,).
     """
 
     half_hessian: NDArray[np.float64]
@@ -127,18 +127,18 @@ class Informed:
 
     @property
     def range(self) -> NDArray[np.float64]:
-        """The directions that Y sees, shape (2 n, k)."""
+        """Directions that span the range of Y, shape (2 n, k)."""
         return self.basis[:, : self.half_hessian.shape[1]]
 
 
 def informed_directions(likelihood: Linearised, whitening: Whitening, start: NDArray[np.float64]) -> Informed:
-    """Compress a zone's Hessian by one block application of it.
+    """Compress a zone's Hessian by one product with a block of vectors.
 
     Args:
         likelihood: the linearised zone.
-        whitening: the reference prior on it.
-        start: orthonormal standard directions to begin with, shape (2 n, k): the last call's basis, or random ones,
-            from which weak directions are found only in part until the next call; what is not found widens intervals.
+        whitening: factor of the reference prior on the zone.
+        start: orthonormal standard directions at the start, shape (2 n, k): the last call's basis, or random ones,
+            from which weak directions are found only in part until the next call; missing ones widen intervals.
     """
     directions = whitening.spread(start)
     raw = likelihood.curvature(directions)
@@ -154,13 +154,13 @@ def informed_directions(likelihood: Linearised, whitening: Whitening, start: NDA
 
 
 def orthonormal(columns: NDArray[np.float64]) -> NDArray[np.float64]:
-    """An orthonormal basis of the span of columns that are nearly orthonormal already, shape (n, k).
+    """Return an orthonormal basis of the span of columns that are nearly orthonormal already, shape (n, k).
 
-    X -> X R^-1 with X^T X = R^T R, a third of the time of Householder's QR. It loses the square of the columns'
-    condition, so that those far from orthonormal are left to QR.
+    It is X R^-1 with X^T X = R^T R, in a third of the time of Householder's QR. Its error grows with the square of the
+    columns' condition number, so that QR is used for columns far from orthonormal.
 
     Args:
-        columns: X, shape (n, k).
+        columns: columns X, shape (n, k).
     """
     upper = scipy.linalg.cholesky(columns.T @ columns, check_finite=False)
     pivots = np.diag(upper)

@@ -1,8 +1,8 @@
-"""Images that shift or tilt in phase as a whole: an error shared by every voxel of a slice.
+"""Drift of whole images in phase, an error that all voxels of a slice share.
 
 Motion and heating between images add a plane of phase to each. In the first harmonic this leaves an unknown plane
 a + b x + c y in every slice and component, of a size that the importer measures in the signal-free harmonics. It is
-small beside the noise of a voxel but does not average out over a slice, so the likelihood has to know it.
+small beside the noise of a voxel but does not average out over a slice, so the likelihood must include it.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from palpate.imaging.waves.slice_planes import slice_planes
 
 
 def drift_planes(mask: NDArray[np.bool_], size: float) -> sparse.csr_matrix:
-    """Z with Z c the drift of every displacement component, for c of unit variance.
+    """Return Z with Z c the drift of every displacement component, for c of unit variance.
 
     Args:
-        mask: shape (i, j, k), slices along k; N voxels.
+        mask: mask of N voxels, shape (i, j, k), slices along k.
         size: root mean square of the drift, in the unit of the displacement.
 
     Returns:
-        Shape (3 N, q), components of a voxel together; q = 0 where size is 0.
+        Matrix Z, shape (3 N, q), components of a voxel together; q = 0 where size is 0.
     """
     count = int(np.count_nonzero(mask))
     if size <= 0.0:

@@ -1,7 +1,7 @@
-"""The balance of momentum on a zone, as matrices that act on the displacement at the voxels.
+"""Balance of momentum on a zone, as matrices that act on the displacement at the voxels.
 
     K(G*) U + B p = 0   at interior nodes:   (2 G* eps(U), eps(V)) - (p, div V) - rho omega^2 (U, V) = 0
-    D U           = 0:                       (div U, q) = 0,  up to the tolerance that the likelihood gives it
+    D U           = 0:                       (div U, q) = 0,  up to the tolerance in the likelihood
 
 (kappa is 10^6 |G*|, so that p / kappa vanishes). All cells are equal, so the matrices are sums of one cell's integrals
 (cell.py), scattered to the zone's nodes. Everything here is dimensionless (Scales).
@@ -24,31 +24,31 @@ from palpate.units import hz_to_rad_s
 
 @dataclass(frozen=True, slots=True)
 class Scales:
-    """Units in which a zone's equations are near one: the matrices stay well scaled for any tissue and any unit.
+    """Units in which a zone's equations have coefficients near one, so that matrices are well scaled.
 
     Attributes:
-        length_m: h, the smallest voxel edge.
-        modulus_pa: g, a typical |G*|.
+        length_m: smallest voxel edge h, metre.
+        modulus_pa: typical modulus g of |G*|, pascal.
     """
 
     length_m: float
     modulus_pa: float
 
     def inertia(self, density_kg_m3: float, frequency_hz: float) -> float:
-        """Inertia against stiffness, rho omega^2 h^2 / g."""
+        """Return the ratio of inertia to stiffness, rho omega^2 h^2 / g."""
         omega = hz_to_rad_s(frequency_hz)
         return float(density_kg_m3 * omega**2 * self.length_m**2 / self.modulus_pa)
 
 
 class Equilibrium:
-    """Assembles the balance equations of one zone.
+    """Balance equations of one zone as sparse matrices.
 
     Args:
         cells: nodes of each cell, shape (c, 27), see Zone.
-        interior: nodes where momentum balances, shape (n,), bool.
+        interior: whether momentum balances at each node, shape (n,), bool.
         voxel_size: voxel edges in units of Scales.length_m.
-        inertia: rho omega^2 h^2 / g, see Scales.
-        trilinear: whether G* is so between voxels, instead of one in each.
+        inertia: ratio of inertia to stiffness, rho omega^2 h^2 / g, see Scales.
+        trilinear: whether G* is trilinear between voxels, instead of constant in each.
     """
 
     def __init__(
@@ -75,17 +75,17 @@ class Equilibrium:
         modes = np.arange(count * PRESSURES).reshape(count, PRESSURES)
         divergence = _Scatter(modes[:, :, None], self._components[:, None, :], (modes.size, 3 * nodes))
         self.divergence: sparse.csr_matrix = divergence.matrix(np.tile(self._cell.divergence, (count, 1, 1)))
-        """D, shape (pressures, 3 n)."""
+        """Divergence matrix D, shape (pressures, 3 n)."""
         self.pressure_mass: sparse.csr_matrix = sparse.kron(sparse.identity(count), self._cell.pressure_mass, "csr")
         """Mass matrix of the pressures, shape (pressures, pressures)."""
         self.pressure_gradient: sparse.csr_matrix = -self.divergence.T.tocsr()[self.rows]
-        """B, the pressure in the interior momentum equations, shape (rows, pressures)."""
+        """Matrix B of the pressure in the interior momentum equations, shape (rows, pressures)."""
 
     def momentum(self, modulus: NDArray[np.complex128]) -> sparse.csr_matrix:
-        """K(G*), interior rows only, shape (rows, 3 n).
+        """Return K(G*), interior rows only, shape (rows, 3 n).
 
         Args:
-            modulus: G* / g at the nodes, shape (n,).
+            modulus: complex modulus G* / g at the nodes, shape (n,).
         """
         flat = self._cell.stiffness.reshape(NODES_PER_CELL, -1)
         of_cells = modulus[self._cells]
@@ -93,10 +93,10 @@ class Equilibrium:
         return self._momentum.matrix(stiffness.reshape(-1, COMPONENTS, COMPONENTS) - self._inertia)
 
     def sensitivity(self, displacement: NDArray[np.complex128]) -> sparse.csr_matrix:
-        """F, with F dG* = dK(G*) U for every change dG* of the nodal moduli, shape (rows, n).
+        """Return F with F dG* = dK(G*) U for every change dG* of the nodal moduli, shape (rows, n).
 
         Args:
-            displacement: U at the nodes, shape (3 n,), components of a node together.
+            displacement: displacement U at the nodes, shape (3 n,), components of a node together.
         """
         flat = self._cell.stiffness.reshape(-1, COMPONENTS).T
         of_cells = displacement[self._components]
@@ -107,13 +107,13 @@ class Equilibrium:
 def equilibrium_of(
     zone: Zone, voxel_size: NDArray[np.float64], inertia: float, *, trilinear: bool = False
 ) -> Equilibrium:
-    """The equations of a zone; zones of one shape share them, and few are kept.
+    """Return the equations of a zone; zones of one shape share them, and only the latest few are kept in memory.
 
     Args:
-        zone: the cells, n nodes.
+        zone: zone with its cells and n nodes.
         voxel_size: voxel edges in units of Scales.length_m, shape (3,).
-        inertia: rho omega^2 h^2 / g, see Scales.
-        trilinear: whether G* is so between voxels, instead of one in each.
+        inertia: ratio of inertia to stiffness, rho omega^2 h^2 / g, see Scales.
+        trilinear: whether G* is trilinear between voxels, instead of constant in each.
     """
     size = (float(voxel_size[0]), float(voxel_size[1]), float(voxel_size[2]))
     return _of_shape(zone.cells.tobytes(), zone.interior.tobytes(), size, inertia, trilinear=trilinear)
@@ -128,12 +128,12 @@ def _of_shape(
 
 
 class _Scatter:
-    """Where the entries of the cells' matrices go in a sparse matrix; entries without a row are dropped.
+    """Map of the entries of the cells' matrices to a sparse matrix; entries without a row are dropped.
 
     Args:
         rows: row of each entry, -1 for none; broadcast against `columns` to the shape of the cells' matrices.
         columns: column of each entry.
-        shape: of the sparse matrix.
+        shape: shape of the sparse matrix.
     """
 
     def __init__(self, rows: NDArray[np.int64], columns: NDArray[np.int64], shape: tuple[int, int]) -> None:
@@ -145,7 +145,7 @@ class _Scatter:
         self._starts = np.searchsorted(keys, np.arange(shape[0] + 1) * shape[1]).astype(np.int32)
 
     def matrix(self, values: NDArray[np.float64] | NDArray[np.complex128]) -> sparse.csr_matrix:
-        """The sparse matrix with the sums of the cells' entries.
+        """Return the sparse matrix with the sums of the cells' entries.
 
         Args:
             values: the cells' matrices, shape (cells, ...).

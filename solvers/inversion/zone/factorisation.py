@@ -1,4 +1,4 @@
-"""A sparse complex matrix, factorised once by MUMPS and solved for blocks of right-hand sides."""
+"""Factorisation of a sparse complex matrix by MUMPS, and solutions for blocks of right-hand sides."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ _TRANSVERSAL, _ORDERING, _EXTRA_SPACE_PERCENT, _RHS_BLOCK = 6, 7, 14, 27
 """Numbers of MUMPS's control parameters ICNTL."""
 
 RHS_BLOCK = 128
-"""Right-hand sides that MUMPS takes through its factors together."""
+"""Number of right-hand sides that MUMPS solves for together."""
 
 
 class Factorisation:
-    """L U = A on this rank alone.
+    """LU factorisation of a matrix A on this rank alone.
 
     Nested dissection by METIS needs half the arithmetic of the other orderings MUMPS offers on these matrices
     (measured: 11 against 11-35 GFlop for a zone of 13^3 nodes). Permuting large entries to the diagonal first, MUMPS's
     default, costs a fifth more and leaves larger residuals (2e-8 against 1e-9): threshold pivoting does better alone.
 
     Args:
-        matrix: A, square.
+        matrix: square matrix A.
 
     Raises:
         RuntimeError: MUMPS could not factorise the matrix.
@@ -57,23 +57,24 @@ class Factorisation:
             raise RuntimeError(f"MUMPS could not factorise a zone (INFOG(1) = {self._factor.getMumpsInfog(1)})")
 
     def solve(self, right_hand_sides: NDArray[np.complex128]) -> NDArray[np.complex128]:
-        """A^-1 B, shape (n, k).
+        """Return A^-1 B, shape (n, k).
 
         Args:
-            right_hand_sides: B, shape (n, k).
+            right_hand_sides: right-hand sides B, shape (n, k).
         """
         solution = np.empty(right_hand_sides.shape, dtype=np.complex128, order="F")
         self._solve(np.asfortranarray(right_hand_sides), solution)
         return solution
 
     def solve_within(self, values: NDArray[np.complex128], rows: slice) -> NDArray[np.complex128]:
-        """Some rows of A^-1 B, where B is zero in all others, shape (r, k).
+        """Return some rows of A^-1 B, where B is zero in all other rows, shape (r, k).
 
-        Columns pass in blocks of MUMPS's own size through the same memory: fresh pages cost as much as the algebra.
+        Columns are solved for in blocks of MUMPS's own size in the same memory: fresh pages cost as much as the
+        algebra.
 
         Args:
-            values: those rows of B, shape (r, k).
-            rows: which.
+            values: these rows of B, shape (r, k).
+            rows: the rows.
         """
         count = values.shape[1]
         found = np.empty(values.shape, dtype=np.complex128, order="F")

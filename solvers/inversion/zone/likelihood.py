@@ -1,11 +1,11 @@
-"""What one zone's data say about G*: errors in variables, boundary included.
+"""Likelihood of G* given one zone's data, with the displacement, boundary included, as unknown (errors in variables).
 
 The whole displacement of a zone is unknown; the data are its values at the voxels with known noise, and equilibrium
 holds inside. For given G* the best displacement minimises the misfit subject to equilibrium,
 
     min_{U,c}  sum_i chi_i |U_i + (Z c)_i - d_i|^2 / (2 sigma^2) + |c|^2 / 2   subject to   K(G*) U + B p = 0,  D U = 0,
 
-where Z c is what whole images drift (a plane in each slice of each component, of known size), and p is free. That
+where Z c is the drift of whole images (a plane in each slice of each component, of known size), and p is free. That
 is one sparse saddle-point solve. It needs no boundary data, is never resonant, and its value is the exact
 negative log-likelihood of G* with U and p marginalised under flat priors (docs/theory/likelihood.md). In units of
 sigma, with C = [K; D] and S = C (chi^-1 + Z Z^H) C^H (pressure eliminated), r = C d:
@@ -34,17 +34,17 @@ the constants that no equation determines."""
 
 @dataclass(frozen=True, slots=True)
 class ZoneData:
-    """The data of one zone, in units of their noise.
+    """Data of one zone, in units of their noise.
 
     Attributes:
-        zone: cells and nodes, n nodes.
-        displacement: d / sigma, complex, components along the voxel axes, shape (3 n,).
-        drift: Z / sigma, planes scaled so that c has unit standard deviation, shape (3 n, q); q may be 0.
-        probe: unit noise that the misfit and the residual are compared with, shape (3 n,).
+        zone: zone with its cells and n nodes.
+        displacement: measured displacement d / sigma, complex, components along the voxel axes, shape (3 n,).
+        drift: drift matrix Z / sigma, planes scaled so that c has unit standard deviation, shape (3 n, q); q may be 0.
+        probe: unit noise for comparison with the misfit and the residual, shape (3 n,).
         voxel_size: voxel edges in units of Scales.length_m, shape (3,).
-        inertia: rho omega^2 h^2 / g.
-        divergence_tolerance: tau / sigma; the mean of div U over a volume V has standard deviation tau / sqrt(V) from
-            what the elements cannot represent, lengths in units of Scales.length_m.
+        inertia: ratio of inertia to stiffness, rho omega^2 h^2 / g.
+        divergence_tolerance: tolerance tau / sigma; by the elements' discretisation error the mean of div U over a
+            volume V has standard deviation tau / sqrt(V), lengths in units of Scales.length_m.
     """
 
     zone: Zone
@@ -57,14 +57,14 @@ class ZoneData:
 
 
 class Linearised:
-    """The likelihood of one zone around given moduli: misfit, gradient and Gauss-Newton curvature.
+    """Likelihood of one zone around given moduli: misfit, gradient and Gauss-Newton curvature.
 
     Parameters are m = (ln G'/g, ln G''/g) at the n nodes, shape (2 n,).
 
     Args:
-        data: the zone's data.
-        equilibrium: its equations.
-        parameters: m, shape (2 n,).
+        data: data of the zone.
+        equilibrium: equations of the zone.
+        parameters: parameters m, shape (2 n,).
     """
 
     def __init__(self, data: ZoneData, equilibrium: Equilibrium, parameters: NDArray[np.float64]) -> None:
@@ -76,7 +76,7 @@ class Linearised:
         pressures, drifts = equilibrium.divergence.shape[0], data.drift.shape[1]
         self._blocks = np.cumsum([0, displacements, pressures, rows, pressures, drifts])
         self.factor = Factorisation(_saddle(data, equilibrium, self._momentum))
-        """The factors, and what they cost."""
+        """Factorisation of the saddle-point matrix, with its times."""
         share = np.repeat(data.zone.share, 3)[:, None]
         seen = np.column_stack([data.displacement, data.probe])
         blocks = self._blocks
@@ -88,28 +88,28 @@ class Linearised:
         multiplier = solution[blocks[2] : blocks[3], 0]
         residuals = seen - displacement - drift
         self.displacement: NDArray[np.complex128] = displacement[:, 0]
-        """U / sigma, the best displacement for these moduli, shape (3 n,)."""
+        """Best displacement U / sigma for these moduli, shape (3 n,)."""
         self.residual: NDArray[np.complex128] = residuals[:, 0]
-        """(d - U - Z c) / sigma at the nodes, what neither waves nor drift explain, shape (3 n,)."""
+        """Residual (d - U - Z c) / sigma at the nodes, explained neither by waves nor by drift, shape (3 n,)."""
         self.probe_residual: NDArray[np.complex128] = residuals[:, 1]
-        """What of the probe neither explains, shape (3 n,)."""
+        """Residual of the probe, explained neither by waves nor by drift, shape (3 n,)."""
         # A quadratic's minimum is half its linear part at the minimum, which counts the slack and the drift too.
         misfits = np.sum((share * seen).conj() * residuals, axis=0).real
         self.misfit: float = float(misfits[0])
         """Twice the negative log-likelihood, up to a constant."""
         self.expected_misfit: float = float(misfits[1])
-        """The misfit of the probe: what noise alone would leave at the true moduli."""
+        """Misfit of the probe: the misfit that noise alone would leave at the true moduli."""
         self._sensitivity = equilibrium.sensitivity(self.displacement)
         self.gradient: NDArray[np.float64] = self._to_parameters((self._sensitivity.conj().T @ multiplier)[:, None])[
             :, 0
         ]
-        """Of half the misfit with respect to m, shape (2 n,)."""
+        """Gradient of half the misfit with respect to m, shape (2 n,)."""
 
     def curvature(self, directions: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Gauss-Newton Hessian of half the misfit, applied to directions.
+        """Return the Gauss-Newton Hessian of half the misfit times directions, shape (2 n, k).
 
         Args:
-            directions: shape (2 n, k).
+            directions: directions of m, shape (2 n, k).
         """
         n = directions.shape[0] // 2
         change = self._slope[0][:, None] * directions[:n] + self._slope[1][:, None] * directions[n:]

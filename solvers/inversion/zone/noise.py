@@ -1,4 +1,4 @@
-"""The noise of a wave field: as stated, or measured from the field itself where nobody said."""
+"""Noise of a wave field: as stated, or measured from the field itself where none is stated."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class Noise:
     """Standard deviation of the real and of the imaginary part of each displacement component.
 
     Attributes:
-        std_m: sigma that the inversion uses, metres.
-        stated_std_m: what the wave field states; None where it states nothing.
-        source: "stated" or "measured".
+        std_m: standard deviation sigma that the inversion uses, metre.
+        stated_std_m: standard deviation that the wave field states, metre; None where it states none.
+        source: origin of the noise, "stated" or "measured".
     """
 
     std_m: float
@@ -28,12 +28,12 @@ class Noise:
 
 
 def noise_of(field: WaveField, *, factor: float, discretisation_percent: float) -> Noise:
-    """The noise to invert with: stated or measured noise, and the discretisation error, in quadrature.
+    """Return the noise of the inversion: stated or measured noise, and the discretisation error, added in quadrature.
 
     Args:
         field: the wave field.
-        factor: multiplies stated noise.
-        discretisation_percent: of the mean displacement |U|.
+        factor: factor on stated noise.
+        discretisation_percent: discretisation error, percent of the mean displacement |U|.
     """
     stated = field.noise_std_m
     base = factor * stated if stated else measured_noise(field.displacement_m, field.mask)

@@ -1,4 +1,4 @@
-"""One zone at one frequency through the iterations: its equations, its data and what it remembers between steps."""
+"""One zone at one frequency during the iterations: its equations, its data and its results between steps."""
 
 from __future__ import annotations
 
@@ -16,31 +16,33 @@ from palpate.solvers.inversion.zone.likelihood import Linearised, ZoneData
 from palpate.solvers.rheology import AS_MEASURED, Dispersion
 
 ZONES = "zones, with factorisations and solves"
-"""The phase in which ranks work alone."""
+"""Name of the phase in which ranks work alone."""
 
 VOXELS_PER_DIRECTION, FEWEST_DIRECTIONS = 8, 60
-"""What waves can tell grows with a zone's volume: so do the directions followed in it, up to the setting."""
+"""Numbers for the directions followed in a zone, which grow with its volume, as the information does, up to the
+setting."""
 
 SETTLED = 0.01
-"""A zone whose m moved less than this (root mean square) since its waves were solved for is not solved again: the
-linearisation is exact to second order, some 1e-4, where m is known to a few percent."""
+"""Root mean square change of m since a zone was last solved, below which it is not solved again: the linearisation is
+exact to second order, some 1e-4, where m is known to a few percent."""
 
 RELINEARISED = 0.03
-"""A zone whose m moved less than this since its Hessian was compressed keeps the Hessian; misfit and gradient are still
-exact. It is off by a few percent of itself then, which moves an interval's width by half of that at most."""
+"""Root mean square change of m since a zone's Hessian was compressed, below which the Hessian is kept; misfit and
+gradient are still exact. The Hessian's error is then a few percent, which changes an interval's width by half of that
+at most."""
 
 
 @dataclass(frozen=True, slots=True)
 class ZoneState:
-    """What a zone's data at one frequency say at the present moduli, at the stated noise.
+    """Likelihood of a zone's data at one frequency around the present moduli, at the stated noise.
 
     Attributes:
         misfit: twice the negative log-likelihood.
-        expected_misfit: what noise alone would leave.
-        gradient: of half the misfit by m at the reference, in the informed directions, shape (2 n,).
-        half_hessian: Y with Gauss-Newton Hessian ~ Y Y^T, shape (2 n, k).
-        residual: (d - U - Z c) / sigma, shape (3 n,).
-        probe_residual: the same of the probe, shape (3 n,).
+        expected_misfit: misfit that noise alone would leave.
+        gradient: gradient of half the misfit by m at the reference, in the informed directions, shape (2 n,).
+        half_hessian: factor Y with Gauss-Newton Hessian ~ Y Y^T, shape (2 n, k).
+        residual: residual (d - U - Z c) / sigma, shape (3 n,).
+        probe_residual: residual of the probe of unit noise, shape (3 n,).
     """
 
     misfit: float
@@ -52,46 +54,46 @@ class ZoneState:
 
     @property
     def inflation(self) -> float:
-        """The most probable factor on the noise variance, where the model cannot explain the waves; at least 1."""
+        """Most probable factor on the noise variance, above 1 where the model cannot explain the waves; at least 1."""
         return max(1.0, self.misfit / self.expected_misfit)
 
     def negative_log_likelihood(self, count: float) -> float:
-        """With the noise factor at its most probable value, up to a constant.
+        """Return the negative log-likelihood at the most probable noise factor, up to a constant.
 
         Args:
-            count: how many data equilibrium leaves unexplained, the expected misfit.
+            count: effective number of data that equilibrium leaves unexplained: the expected misfit.
         """
         inflation = max(1.0, self.misfit / count)
         return 0.5 * (self.misfit / inflation + count * float(np.log(inflation)))
 
     def moved(self, change: NDArray[np.float64]) -> ZoneState:
-        """The state after a small change of m, shape (2 n,), by the linearisation."""
+        """Return the state after a small change of m, shape (2 n,), by the linearisation."""
         dual = self.half_hessian @ (self.half_hessian.T @ change)
         misfit = self.misfit + float(change @ (2.0 * self.gradient + dual))
         return replace(self, misfit=misfit, gradient=self.gradient + dual)
 
     def without_hessian(self) -> ZoneState:
-        """The same for comparing objectives, which takes no memory."""
+        """Return the state without its Hessian, which is enough to compare objectives and takes little memory."""
         return replace(self, half_hessian=self.half_hessian[:, :0].copy())
 
     @property
     def tempered_half_hessian(self) -> NDArray[np.float64]:
-        """Y at the inflated noise."""
+        """Factor Y of the Hessian at the inflated noise, shape (2 n, k)."""
         return np.asarray(self.half_hessian / np.sqrt(self.inflation))
 
 
 @dataclass(frozen=True, slots=True)
 class Carried:
-    """What a zone carries from one evaluation to the next.
+    """Results of a zone that are kept from one evaluation to the next.
 
     Attributes:
-        half_hessian: Y by m at the data's own frequency, shape (2 n, k).
-        basis: directions that are followed, those that the Hessian sees first, shape (2 n, k + ...); in single
-            precision, since where they point exactly does not matter, and a rank keeps those of all its zones.
-        root_weights: of the columns of Y, see Informed, shape (k,).
-        compressed_at: m where the Hessian was compressed, shape (2 n,).
-        solved_at: m where waves were solved for, shape (2 n,).
-        solved: the state there.
+        half_hessian: factor Y by m at the data's own frequency, shape (2 n, k).
+        basis: directions that are followed, those that span the Hessian first, shape (2 n, k + ...); in single
+            precision, since their exact orientation does not matter, and a rank keeps those of all its zones.
+        root_weights: root weights of the columns of Y, see Informed, shape (k,).
+        compressed_at: parameters m at which the Hessian was compressed, shape (2 n,).
+        solved_at: parameters m at which the zone was solved, shape (2 n,).
+        solved: state at solved_at.
     """
 
     half_hessian: NDArray[np.float64]
@@ -102,7 +104,7 @@ class Carried:
     solved: ZoneState
 
     def state_at(self, parameters: NDArray[np.float64]) -> ZoneState:
-        """The state there, or by the linearisation nearby, at m of shape (2 n,)."""
+        """Return the state at m, shape (2 n,): the kept one at solved_at, elsewhere by its linearisation."""
         if np.array_equal(parameters, self.solved_at):
             return self.solved
         return self.solved.moved(parameters - self.solved_at)
@@ -116,23 +118,23 @@ class Tally:
     seconds: Counter[str] = field(default_factory=Counter)
 
     def timed(self, phase: str, since: float) -> float:
-        """Add the time since `since` to a phase; returns now."""
+        """Add the time since `since` to a phase; return the present time, seconds."""
         now = time.perf_counter()
         self.seconds[phase] += now - since  # type: ignore[assignment]
         return now
 
 
 class ZoneSolver:
-    """Evaluates one zone's likelihood at one frequency again and again as the moduli change.
+    """Solver of one zone at one frequency, which evaluates its likelihood again as the moduli change.
 
     Args:
         number: the zone's position in the list of all zones; seeds its random start, so that every distribution
             of zones over ranks gives the same numbers.
-        data: its data.
-        voxel_size_mm: shape (3,), for the reference prior.
-        rank_of_hessian: k, how many directions are followed.
-        tally: where to count the work.
-        dispersion: from the fields that are inverted to those at the data's frequency.
+        data: data of the zone.
+        voxel_size_mm: edges of a voxel for the reference prior, mm, shape (3,).
+        rank_of_hessian: largest number k of directions that are followed.
+        tally: counter of the work.
+        dispersion: map from the fields that are inverted to the moduli at the data's frequency.
     """
 
     def __init__(
@@ -151,13 +153,13 @@ class ZoneSolver:
         self._whitening = Whitening(data.zone.ijk, voxel_size_mm)
         self._directions = min(rank_of_hessian, max(FEWEST_DIRECTIONS, len(self.voxels) // VOXELS_PER_DIRECTION))
         self.name = f"zone-{number}" if dispersion is AS_MEASURED else f"zone-{number}-{dispersion.frequency}"
-        """Unlike that of any other solver of the problem."""
+        """Name of the solver, unique in the problem."""
         self.carried: Carried | None = None
-        """What the next evaluation starts from."""
+        """Results from which the next evaluation starts."""
         self._tally = tally
 
     def evaluate(self, parameters: NDArray[np.float64]) -> ZoneState:
-        """Misfit, gradient and compressed Hessian at m, shape (2 n,) (this zone's voxels, at the reference)."""
+        """Return misfit, gradient and compressed Hessian at m, shape (2 n,) (this zone's voxels, at the reference)."""
         if self.carried is None or _distance(parameters, self.carried.solved_at) >= SETTLED:
             self.carried = self._solve(parameters)
         return self.carried.state_at(parameters)
@@ -181,10 +183,10 @@ class ZoneSolver:
         return Carried(informed.half_hessian, basis, informed.root_weights, compressed_at, parameters, state)
 
     def expected_misfit(self, fields: NDArray[np.float64]) -> float:
-        """What noise alone would leave in uniform tissue.
+        """Return the misfit that noise alone would leave in uniform tissue.
 
         Args:
-            fields: ln G'/g and ln G''/g at this zone's own frequency, shape (2,).
+            fields: logarithms ln G'/g and ln G''/g at this zone's own frequency, shape (2,).
         """
         began = time.perf_counter()
         likelihood = self._linearised(np.repeat(fields, len(self.voxels)))

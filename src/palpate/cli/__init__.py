@@ -1,4 +1,4 @@
-"""The command line: one command a step, each a thin shell around a public function.
+"""Command line: one command for each step, each a thin shell around a public function.
 
 This module stays small: a signal that arrives before the supervisor waits meets Python's start and not palpate.
 """
@@ -24,7 +24,8 @@ COMMANDS = (
     "verify",
     "config",
 )
-"""In the order a study meets them; each is the function or group of its own name in palpate.cli.<name>."""
+"""Names of the commands, in the order of a study; each is the function or group of its own name in
+palpate.cli.<name>."""
 
 
 def main() -> NoReturn:

@@ -15,8 +15,8 @@ def calibrate(
 ) -> None:
     """Find the posterior of a tumour's growth: rates (1/day, mm2/day), radiosensitivity (1/Gy), kill by drugs (1/g).
 
-    calibration.json holds every parameter before and after the images with 95 % bounds, and says which of them the
-    images do not tell. calibration.h5 is for palpate forecast. Volumes are mL, days count from the first scan.
+    calibration.json holds every parameter before and after the images with 95 % bounds, and marks those that
+    the images do not inform. calibration.h5 is for palpate forecast. Volumes are mL, days count from the first scan.
     """
     from palpate.config.section import parse_settings
     from palpate.config.twin import TwinSettings

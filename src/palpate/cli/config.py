@@ -1,4 +1,4 @@
-"""`palpate config`: the settings of a study, as they are and as they may be."""
+"""`palpate config`: settings of a study, and their JSON schema."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def show(
     section: _Section = None,
     as_json: Annotated[bool, typer.Option("--json", help="JSON, as --settings of a command takes it.")] = False,
 ) -> None:
-    """Print all settings that are in force: those of a file, and the defaults of what it leaves open, as YAML.
+    """Print all settings that are in force as YAML: those of a file, and defaults for keys that it does not set.
 
     A comment above each key says what it means and in which unit. The output is a valid config.yaml.
     """

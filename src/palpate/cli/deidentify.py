@@ -18,7 +18,7 @@ def deidentify(
         str | None, typer.Option(help="BIDS label of the one patient, such as 01; default: a pseudonym from the key.")
     ] = None,
 ) -> None:
-    """Write MR images again with what MRE needs and nothing that names a person.
+    """Write MR images again with the elements that MRE needs and none that names a person.
 
     Elements and words pass by allow-list; identifiers follow from the key, the same for the same scan in every run;
     dates move by the patient's own number of days and times of day (s) stay. Screen saves and images with burned-in

@@ -1,4 +1,4 @@
-"""The commands, and the outermost door that turns what they raise into an exit code and a sentence.
+"""Entry of the command line: the commands, and the exit code and sentence for every exception that they raise.
 
 Exit codes: 0 done, 2 the input or the machine is at fault (one sentence says what to do), 1 a bug of ours (with its
 traceback), 128 + n stopped by signal n.
@@ -27,18 +27,18 @@ from palpate.machine import machine_fault
 from palpate.receipt import ORDER, begin
 
 WITHOUT_ALGEBRA = ("fetch", "deidentify", "config")
-"""Commands that multiply no matrices."""
+"""Commands that do not multiply matrices."""
 
 
 class _LazyGroup(TyperGroup):
-    """Imports a command's module when it is asked for, so that no command pays for another's."""
+    """Group that imports a command's module only when it is needed, so that no command waits for another's imports."""
 
     def list_commands(self, ctx: object) -> list[str]:  # noqa: ARG002 - typer's signature
-        """Names of the commands, in the order of a study."""
+        """Return the names of the commands, in the order of a study."""
         return list(COMMANDS)
 
     def get_command(self, ctx: object, cmd_name: str) -> TyperCommand | TyperGroup | None:  # noqa: ARG002
-        """The command or group of commands of that name, or None."""
+        """Return the command or group of commands of that name, or None."""
         if cmd_name not in COMMANDS:
             return None
         named = getattr(importlib.import_module(f"palpate.cli.{cmd_name}"), cmd_name)
@@ -79,7 +79,7 @@ def _palpate(
 
 
 def run() -> NoReturn:
-    """Run the command line in this process and leave with the exit code that says whose fault a failure is."""
+    """Run the command line in this process and leave with the exit code for the cause of a failure."""
     # PETSc would answer signals with a page of its own.
     os.environ["PETSC_OPTIONS"] = f"-no_signal_handler {os.environ.get('PETSC_OPTIONS', '')}"
     logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it warns of a home that it cannot write, and goes on

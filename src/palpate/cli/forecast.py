@@ -1,4 +1,4 @@
-"""`palpate forecast`: from a twin to what later days may bring."""
+"""`palpate forecast`: forecast of a tumour by its twin."""
 
 from __future__ import annotations
 
@@ -25,10 +25,11 @@ def forecast(
 ) -> None:
     """Forecast a tumour: density 0..1 with 95 % bounds and probability of tumour as NIfTI, volumes and burden in mL.
 
-    How far it pushes tissue is forecast too, in mm with 95 % bounds, unless the twin was calibrated without mechanics.
-    Every draw of the posterior grows on through the treatments that the table lists after the last scan. Intervals of
-    50, 80, 90 and 95 % are in forecast.tsv and forecast.json. With --mesh, density (mean, standard deviation, 5 and
-    95 %) and probabilities are also written at the nodes of tetrahedra (HDF5, and XDMF for ParaView), keeping the mass.
+    The displacement of tissue by the tumour is forecast too, in mm with 95 % bounds, unless the twin was calibrated
+    without mechanics. Every draw of the posterior grows on through the treatments that the table lists after the last
+    scan. Intervals of 50, 80, 90 and 95 % are in forecast.tsv and forecast.json. With --mesh, density (mean, standard
+    deviation, 5 and 95 %) and probabilities are also written at the nodes of tetrahedra (HDF5, and XDMF for ParaView),
+    keeping the mass.
     """
     from palpate.config.forecast import ForecastSettings
     from palpate.config.section import parse_settings

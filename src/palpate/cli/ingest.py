@@ -23,10 +23,10 @@ def ingest(
     """Turn phase images into displacement (um, axes R A S) with its measured noise, mask and anatomy.
 
     Reads Siemens mosaics and enhanced images, GE liver waves of three directions, GE brain images, Philips classic and
-    enhanced images, folders with *_50Hz_disp_{re,im}.nii.gz and MATLAB files of complex displacement. What a source
-    does not say about itself is stated in the settings; an error names the setting that is missing. Several runs of
-    one session get _run-1, _run-2, ... in the order of their series; the JSON beside each says what was taken, how good
-    it is, and which series it came from. The anatomy is registered to each run.
+    enhanced images, folders with *_50Hz_disp_{re,im}.nii.gz and MATLAB files of complex displacement. Facts that a
+    source does not contain are stated in the settings; an error names the setting that is missing. Several runs of one
+    session get _run-1, _run-2, ... in the order of their series; the JSON beside each records the choices made, the
+    quality, and the series it came from. The anatomy is registered to each run.
     """
     from palpate.config.ingest import IngestSettings
     from palpate.config.section import parse_settings

@@ -20,9 +20,10 @@ def invert(
     ] = None,
     settings: Annotated[str | None, typer.Option(help="The inversion settings: JSON, or a YAML or JSON file.")] = None,
 ) -> None:
-    """Recover G' and G'' (kPa) with 95 % credible intervals, joint draws and the mask of voxels that data decide.
+    """Recover G' and G'' (kPa) with 95 % credible intervals, joint draws and the mask of informed voxels.
 
-    Runs alone or under mpiexec -n N: zones are shared out over the ranks and the answer does not depend on N.
+    A voxel is informed if its value comes mostly from this scan; elsewhere it is mostly a prior assumption. The command
+    runs alone or under mpiexec -n N: the ranks share the zones, and the result does not depend on N.
     """
     from palpate.config.inversion import InversionSettings
     from palpate.config.section import parse_settings

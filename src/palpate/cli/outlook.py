@@ -15,8 +15,8 @@ def outlook(
 ) -> None:
     """Show a tumour's past and forecast on one HTML page that opens without a network.
 
-    Volumes and burden (mL) over time with intervals and what the scans show, parameters before and after, slices of
-    the forecast.
+    It shows volumes and burden (mL) over time with intervals and the values of the scans, parameters before and after,
+    and slices of the forecast.
     """
     from palpate.progress import say
     from palpate.service.outlook import write_outlook

@@ -15,8 +15,8 @@ def overlay(
 ) -> None:
     """Write mean, standard deviation and 95 % bounds of G' and G'' on the voxels of the T1, in kPa.
 
-    Each posterior draw is interpolated, in a place drawn from what the registration knows, and statistics are taken
-    afterwards. Without an anatomy whose place is known the folder holds a note that says so.
+    Each posterior draw is interpolated with a registration drawn from its uncertainty, and statistics are taken
+    afterwards. Without an anatomy whose position is known the folder holds a note that says so.
     """
     from palpate.imaging.anatomy.maps_on_anatomy import write_maps_on_anatomy
     from palpate.progress import say

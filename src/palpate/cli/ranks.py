@@ -1,4 +1,4 @@
-"""How a command that failed leaves, whether it runs alone or as one of several MPI ranks."""
+"""Exit of a command that failed, whether it runs alone or as one of several MPI ranks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import NoReturn
 from palpate.progress import launcher_rank, launcher_size
 
 _PATIENCE_S = 3.0
-"""How long another rank lets rank 0 speak first, seconds."""
+"""Time that another rank waits for rank 0 to print the message first, seconds."""
 
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
@@ -29,8 +29,8 @@ def one_thread_a_rank() -> None:
 def leave(code: int, message: str = "") -> NoReturn:
     """Print `message` once and exit with `code`, without leaving other ranks waiting.
 
-    Where all ranks fail alike (they read the same bad input) rank 0 speaks for them and ends the job. Where only
-    another rank fails, rank 0 may sit in a collective call for ever: then that rank speaks and ends the job.
+    Where all ranks fail alike (they read the same bad input), rank 0 prints the message and ends the job. Where only
+    another rank fails, rank 0 may wait in a collective call for ever: then that rank prints it and ends the job.
     """
     if launcher_size() == 1:
         _tell(message)

@@ -1,4 +1,4 @@
-"""How the supervisor leaves: what it clears away after its worker, and what it says."""
+"""Exit of the supervisor: removal of what its worker left behind, and the message to the user."""
 
 from __future__ import annotations
 
@@ -21,21 +21,22 @@ from palpate.progress import launcher_rank
 _WORDS: Final = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated", signal.SIGHUP: "the terminal was closed"}
 _SHARED: Final = re.compile(r"(/dev/shm/(?:mpich_shm|ucx_shm)_[^\s/]+)$", re.MULTILINE)
 _CLEARING_S: Final = 4.0
-"""How long clearing may take before it is left to the next run, seconds."""
+"""Longest time for which clearing may take before it is left to the next run, seconds."""
 _PATIENCE_S: Final = 3.0
-"""How long another rank waits for rank 0 to clear and to speak, seconds: a launcher kills all others when one ends."""
+"""Time that another rank waits for rank 0 to clear up and print its message, seconds: a launcher kills all other ranks
+when one ends."""
 
 
 @dataclass(slots=True)
 class Notices:
-    """Places that the worker has told of.
+    """Files and folders that the worker has reported to the supervisor.
 
     Attributes:
-        who: the worker, as its hidden names call it.
+        who: the worker's identifier, as it occurs in the names of its hidden files.
         writes: folders in which it has written outputs.
-        keeps: folders that keep what it had finished, from which the same command goes on.
-        finishes: outputs that were about to take their names.
-        shared: memory that it shares with other ranks, which MPI removes only where it ends in order.
+        keeps: folders with the finished part of the work, from which the same command goes on.
+        finishes: outputs that were about to be renamed to their final names.
+        shared: files of memory shared with other ranks, which MPI removes only where it ends in order.
     """
 
     who: str
@@ -47,21 +48,21 @@ class Notices:
 
     @classmethod
     def of(cls, worker: int) -> Notices:
-        """Return the notices of a process that has told nothing yet, by its number."""
+        """Return empty notices for the process with this number."""
         return cls(owner(worker))
 
     def complete(self) -> list[Path]:
-        """Return the outputs that are in place and whole."""
+        """Return the outputs that are complete and have their final names."""
         return [output for output in self.finishes if has_its_name(output, self.who)]
 
     def look(self, worker: int) -> None:
-        """See which shared memory the worker holds, while it lives."""
+        """Record which shared memory the worker holds, while it lives."""
         with suppress(OSError):
             maps = Path(f"/proc/{worker}/maps").read_text(encoding="utf-8", errors="surrogateescape")
             self.shared = [Path(name) for name in set(_SHARED.findall(maps))]
 
     def read(self, descriptor: int) -> bool:
-        """Take in what lies in the pipe; return whether more may come."""
+        """Read the notices that wait in the pipe; return whether more may come."""
         more = True
         with suppress(BlockingIOError):
             while told := os.read(descriptor, 1 << 16):
@@ -82,9 +83,9 @@ def leave_after(status: int | None, stop: signal.Signals | None, notices: Notice
     """Clear away what the worker left, say how to go on, and exit.
 
     Args:
-        status: how the worker ended, as waitpid says; None where it did not end.
+        status: worker's exit status as waitpid returns it; None where the worker did not end.
         stop: the signal that the supervisor was sent; None where the worker ended by itself.
-        notices: what the worker told.
+        notices: files and folders that the worker reported.
     """
     if stop is None and status is not None and os.WIFEXITED(status):
         _exit(os.WEXITSTATUS(status))  # the worker has spoken, and cleared up behind itself

@@ -33,7 +33,7 @@ EXAMPLES: Final = {
     "config show": "palpate config show config.yaml --section inversion",
     "config schema": "palpate config schema > config.schema.json",
 }
-"""A line to type for each command; the names are those of docs/files.md."""
+"""Example line for each command; the names of files are those of docs/files.md."""
 
 _QUIET = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")]
 _VERBOSE = Annotated[bool, typer.Option("--verbose", "-v", help="Say more: the numbers of every step.")]
@@ -43,8 +43,8 @@ def dressed(name: str, named: Callable[..., None] | typer.Typer) -> typer.Typer:
     """Return a command or group of commands with the common options, its first sentence as overview, and an example.
 
     Args:
-        name: of the command.
-        named: its function, or its group.
+        name: name of the command.
+        named: function of the command, or its group.
     """
     if not isinstance(named, typer.Typer):
         single = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
@@ -104,8 +104,8 @@ def choose_loudness(*, quiet: bool, verbose: bool) -> None:
     """Set how much is said, where an option asks for it.
 
     Args:
-        quiet: of -q.
-        verbose: of -v.
+        quiet: whether -q was given.
+        verbose: whether -v was given.
 
     Raises:
         InputError: both were given.

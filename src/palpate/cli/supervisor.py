@@ -20,7 +20,7 @@ from typing import Final, NoReturn
 
 _STOPS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _REAPING_S: Final = 3.0
-"""How long the worker may take to end after SIGKILL, seconds; longer where its disk does not answer."""
+"""Time that the worker is given to end after SIGKILL, seconds; it takes longer where its disk does not answer."""
 _SUBREAPER: Final = 36
 _PARENT_DIES: Final = 1
 """Options of Linux's prctl: become the parent of orphans below; get a signal when the parent ends."""

@@ -72,7 +72,7 @@ def calibration(
     ],
     out: Annotated[Path | None, typer.Option(help="HTML page; figures go beside it as JSON.")] = None,
 ) -> None:
-    """Ranks of the truth among the posterior's draws over a cohort: coverage by voxel, by region and by tissue.
+    """Rank the truth among the posterior's draws over a cohort: coverage by voxel, by region and by tissue.
 
     A table goes to the terminal, plots to the page, everything to the JSON file. Where the posterior is calibrated,
     ranks are uniform and a 95 % interval holds the truth in 95 % of cases.

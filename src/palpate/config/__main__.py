@@ -15,7 +15,7 @@ from palpate.errors import InputError
 
 
 def main(arguments: list[str]) -> str:
-    """The text to print for these arguments.
+    """Return the text to print for these arguments.
 
     Raises:
         InputError: the arguments are not `schema` or CONFIG SECTION, or the configuration is unusable.

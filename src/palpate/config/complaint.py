@@ -1,4 +1,4 @@
-"""Complaints about settings: what a library found wrong, as a sentence for whoever wrote them."""
+"""Error messages about settings: a library's finding as one sentence for the author of the settings."""
 
 from __future__ import annotations
 

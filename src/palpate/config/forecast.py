@@ -1,4 +1,4 @@
-"""The choices of a tumour's forecast."""
+"""Settings of a tumour's forecast."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ type Day = Annotated[float, Field(gt=0, le=3650, allow_inf_nan=False)]
 
 
 class ForecastSettings(Section):
-    """What is asked of a calibrated twin."""
+    """Settings of the forecast by a calibrated twin."""
 
     days_after_last_scan: Annotated[tuple[Day, ...], Field(min_length=1, max_length=20)] = (30.0, 60.0)
     """Days of the forecast, counted from the last scan. Treatments of the table up to then are taken as planned."""

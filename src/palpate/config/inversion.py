@@ -1,4 +1,4 @@
-"""The choices between a wave field and the stiffness posterior."""
+"""Settings of the inversion from a wave field to the stiffness posterior."""
 
 from __future__ import annotations
 
@@ -12,18 +12,19 @@ type Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class InversionSettings(Section):
-    """From the wave field to the stiffness posterior."""
+    """Settings of the inversion from the wave field to the stiffness posterior."""
 
     method: Literal["nonlinear", "direct"] = "nonlinear"
-    """nonlinear: the posterior. direct: the algebraic baseline alone, which knows no uncertainty."""
+    """Method of inversion. nonlinear: the posterior. direct: the algebraic baseline alone, which gives no
+    uncertainty."""
 
     rheology: Literal["per-frequency", "kelvin-voigt", "springpot"] = "per-frequency"
-    """How G* follows frequency. per-frequency: the frequencies of a run are inverted one by one. kelvin-voigt
+    """Dependence of G* on frequency. per-frequency: the frequencies of a run are inverted one by one. kelvin-voigt
     (G' constant, G'' proportional to frequency) or springpot (G* a power of frequency): jointly, two parameters a
     voxel. Compare the log_evidence of several on the same data."""
 
     reference_hz: Positive | None = None
-    """Frequency at which the prior of a joint inversion is stated; the geometric mean of those measured where absent.
+    """Frequency at which the prior of a joint inversion is stated, Hz; by default the geometric mean of those measured.
     Without a rheology it has no effect."""
 
     fit_prior: bool = True
@@ -36,7 +37,7 @@ class InversionSettings(Section):
     """Prior standard deviation of ln G''; a start where fit_prior is true."""
 
     length_mm: Positive = 12.0
-    """Prior correlation length; a start where fit_prior is true."""
+    """Prior correlation length, mm; a start where fit_prior is true."""
 
     coupling: Annotated[float, Field(gt=-1, lt=1)] = 0.5
     """Prior correlation of ln G' and ln G'' at a point; a start where fit_prior is true."""
@@ -46,57 +47,61 @@ class InversionSettings(Section):
     A start where fit_prior is true."""
 
     use_anatomy: bool = True
-    """Whether the anatomical image beside the wave field, divided into three classes by its brightness, may tell where
-    mean stiffness differs. Labels, where given, are used instead."""
+    """Whether the anatomical image beside the wave field, divided into three classes by its brightness, is used to
+    tell regions of different mean stiffness apart. Labels, where given, are used instead."""
 
     unresolved_std: Annotated[float, Field(ge=0, le=1)] = 0.08
-    """Least standard deviation of ln G' and ln G'' of what varies from voxel to voxel and waves do not resolve; added
-    where the fitted prior varies by less over 4 mm. Not fitted, because data do not tell (docs/theory/prior.md)."""
+    """Least standard deviation of the part of ln G' and ln G'' that varies from voxel to voxel and that waves do not
+    resolve; added where the fitted prior varies by less over 4 mm. Not fitted, because the data contain no information
+    about it (docs/theory/prior.md)."""
 
     region_std: Annotated[float, Field(gt=0, le=1)] = 0.3
     """Prior standard deviation of the means of ln G' and ln G'' of regions of the anatomy, by labels or
     brightness; a start where fit_prior is true."""
 
     noise_factor: Positive = 1.0
-    """Multiplies the noise that the wave field states, where you know better than the importer."""
+    """Factor on the noise that the wave field states, for a user who knows the noise better than the importer."""
 
     density_percent: Annotated[float, Field(ge=0, le=50)] = 4.0
-    """How well a stated density is known, one standard deviation: waves tell G* only in proportion to it, and what is
-    stated is mostly 1000 kg/m3, where tissue has up to 1060. Less for a gel whose density was measured."""
+    """Standard deviation of a stated density, percent: waves determine G* only in proportion to density, and the stated
+    value is mostly 1000 kg/m3, whereas tissue has up to 1060. Set less for a gel whose density was measured."""
 
     tissue_density_kg_m3: Positive = 1030.0
-    """Density where nobody states it: the middle of fluid (1000), brain (1040), liver and muscle (1060). Moduli are
-    then 3 % above those of programs that take 1000."""
+    """Density where none is stated, kg/m3: the middle of fluid (1000), brain (1040), liver and muscle (1060). Moduli
+    are then 3 % above those of programs that take 1000."""
 
     tissue_density_percent: Annotated[float, Field(ge=0, le=50)] = 2.0
-    """How far tissue strays from that, one standard deviation."""
+    """Standard deviation of tissue's density around tissue_density_kg_m3, percent."""
 
     anisotropy_percent: Annotated[float, Field(ge=0, le=50)] | None = None
-    """How far fibres may make ln G' stray from the tissue's isotropic part, one standard deviation (ln G'' strays 1.5
-    times as far): waves of one vibration do not show it. Where absent, 2.8, which allows for white matter that is 10 to
-    40 % stiffer along its fibres, if an anatomical image or labels tell tissues apart, as they do in brains; else
+    """Standard deviation of ln G' around the tissue's isotropic part because of fibres, percent (1.5 times as large for
+    ln G''): waves of one vibration do not show it. By default 2.8, which allows for white matter that is 10 to
+    40 % stiffer along its fibres, if an anatomical image or labels distinguish tissues, as in brains; else
     nothing. 0 for tissue without fibres that has such an image."""
 
     discretisation_percent: Annotated[float, Field(ge=0, le=20)] = 0.3
-    """What the finite elements cannot represent, as noise in percent of the mean displacement; added to the noise."""
+    """Discretisation error of the finite elements as noise, percent of the mean displacement; added to the noise."""
 
     hessian_rank: Annotated[int, Field(ge=20, le=2000)] = 250
-    """Directions followed in each zone. More cannot narrow intervals wrongly; fewer make them wider."""
+    """Number of directions of parameter space followed in each zone. More cannot narrow intervals wrongly; fewer make
+    them wider."""
 
     samples: Annotated[int, Field(ge=20, le=5000)] = 200
-    """Joint draws of the posterior; its spread is computed from them."""
+    """Joint draws of the posterior (number); its spread is computed from them."""
 
     max_iterations: Annotated[int, Field(ge=1, le=100)] = 30
-    """Most Gauss-Newton steps."""
+    """Largest number of Gauss-Newton steps."""
 
     tolerance: Positive = 0.1
-    """A step of ln G* below this many posterior standard deviations (root mean squares) ends the iterations."""
+    """Step of ln G* below which the iterations end, in posterior standard deviations (root mean squares)."""
 
     informed_above: Annotated[float, Field(gt=0, lt=1)] = 0.5
-    """A voxel is informed where data take away more than this share of the prior variance of ln G', ..."""
+    """Share of the prior variance of ln G' that the data must remove at a voxel for it to be informed (first of two
+    conditions)."""
 
     informed_std: Positive = 0.5
-    """... and leave ln G' with a standard deviation below this: 0.5 is a 95 % interval of a factor 2.7 either way."""
+    """Largest posterior standard deviation of ln G' at an informed voxel (second of two conditions): 0.5 is a 95 %
+    interval of a factor 2.7 either way."""
 
     seed: Annotated[int, Field(ge=0)] = 1
-    """Of the posterior draws."""
+    """Seed of the posterior draws."""

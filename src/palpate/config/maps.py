@@ -1,4 +1,4 @@
-"""The choices in writing stiffness maps as DICOM."""
+"""Settings of the export of stiffness maps to DICOM."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _OLD_WORDS: Final = {"retained": "scan", "keyed": "pseudonym"}
 
 
 class MapsSettings(Section):
-    """From stiffness maps to DICOM."""
+    """Settings of the export of stiffness maps to DICOM."""
 
     identity: Literal["scan", "pseudonym"] = "scan"
     """Patient, study and frame of reference that DICOM maps carry. scan: all are the scan's own, read from it again, so

@@ -1,4 +1,4 @@
-"""The choices between the wave field's mask and the zones of the inversion, and between labels and tetrahedra."""
+"""Settings of the inversion's zones in the wave field's mask, and of tetrahedra that conform to labels."""
 
 from __future__ import annotations
 
@@ -13,31 +13,32 @@ type Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class TetrahedraSettings(Section):
-    """From labels to tetrahedra that conform to them."""
+    """Settings of the meshing of labels by tetrahedra that conform to them."""
 
     edge_mm: Positive = 3.0
-    """Edge of the elements at interfaces between labels."""
+    """Edge of the elements at interfaces between labels, mm."""
 
     growth: Annotated[float, Field(ge=0, le=1)] = 0.3
-    """By how many millimetres edges may be longer for each millimetre away from the nearest interface."""
+    """Growth of the largest edge with distance from the nearest interface, millimetre per millimetre."""
 
     largest_mm: Positive = Field(default=8.0, validate_default=True)
-    """Longest edge anywhere."""
+    """Longest edge anywhere, mm."""
 
     frequency_hz: Positive | None = None
-    """Frequency of the waves that the mesh should carry; none leaves wavelengths aside."""
+    """Frequency of the waves that the mesh should represent, Hz; without one, wavelengths do not limit the edges."""
 
     elements_per_wavelength: Positive = 8.0
-    """Edges in one shear wavelength sqrt(|G*| / density) / frequency, at least."""
+    """Least number of edges in one shear wavelength sqrt(|G*| / density) / frequency."""
 
     modulus_kpa: dict[str, Positive] = Field(default_factory=dict)
-    """|G*| of labels by name, for their wavelengths; labels that are not named get no limit."""
+    """Modulus |G*| of labels by name, kPa, for their wavelengths; labels that are not named get no limit."""
 
     density_kg_m3: Positive = 1000.0
-    """Density of tissue, for wavelengths."""
+    """Density of tissue for wavelengths, kg/m3."""
 
     largest_memory_mb: Positive = 8000.0
-    """Meshes that are expected to need more are refused before the work begins."""
+    """Largest memory that a mesh may need, MB; a mesh that is expected to need more is refused before the work
+    begins."""
 
     @model_validator(mode="after")
     def _waves_have_a_speed(self) -> Self:
@@ -55,13 +56,14 @@ class TetrahedraSettings(Section):
 
 
 class MeshSettings(Section):
-    """From the wave field's mask, or from labels, to elements."""
+    """Settings of the elements in the wave field's mask or in labels."""
 
     zone_width_mm: Positive = 24.0
-    """Edge of a zone, rounded to whole cells of two voxels along each axis, at least two cells."""
+    """Edge of a zone, mm, rounded to whole cells of two voxels along each axis, at least two cells."""
 
     zone_stride_mm: Positive = Field(default=18.0, validate_default=True)
-    """Largest distance between neighbouring zones; less than the width, so that zones overlap and share their data."""
+    """Largest distance between neighbouring zones, mm; less than the width, so that zones overlap and share their
+    data."""
 
     tetrahedra: TetrahedraSettings = TetrahedraSettings()
     """Elements of a mesh of labels; the inversion's zones do not use them."""

@@ -1,4 +1,4 @@
-"""The choices behind the in-silico patient."""
+"""Settings of the in-silico patient."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ class TissueSettings(Section):
     """Shear moduli at the phantom's frequency and the image contrast of one tissue."""
 
     storage_kpa: Positive
-    """G', kPa."""
+    """Storage modulus G', kPa."""
     loss_kpa: Positive
-    """G'', kPa."""
+    """Loss modulus G'', kPa."""
     magnitude: Positive
     """Relative signal of the MRE magnitude image (T2-like contrast)."""
 
@@ -30,38 +30,39 @@ class LesionSettings(Section):
     """A stiff lesion: a ball with a soft edge, placed into the anatomy."""
 
     centre_mm: Triple = (-33.0, -16.0, 30.0)
-    """Centre in the atlas' world coordinates R, A, S."""
+    """Centre in the atlas' world coordinates R, A, S, mm."""
     radius_mm: Positive = 7.5
-    """Radius at which half of the tissue is lesion."""
+    """Radius at which half of the tissue is lesion, mm."""
     edge_mm: Positive = 0.6
-    """Width of the transition."""
+    """Width of the transition, mm."""
     tissue: TissueSettings = TissueSettings(storage_kpa=4.5, loss_kpa=1.6, magnitude=1.15)
-    """Meningioma-like: the stiffest common intracranial tumour."""
+    """Tissue of the lesion; by default like a meningioma, the stiffest common intracranial tumour."""
 
 
 class PhantomSettings(Section):
-    """The in-silico patient: anatomy, mechanics, vibration and acquisition."""
+    """Settings of the in-silico patient: anatomy, mechanics, vibration and acquisition."""
 
     subject: Label = "01"
     """BIDS subject label."""
     session: Label = "01"
     """BIDS session label."""
     seed: Annotated[int, Field(ge=0)] = 7
-    """Everything random follows from it: tissue variation, wave phases, noise, motion, identifiers."""
+    """Seed of everything random: tissue variation, wave phases, noise, motion, identifiers."""
 
     vendor: Vendor = "siemens"
-    """How the MRE images are stored."""
+    """Vendor whose format the MRE images have."""
 
     extent: Literal["region", "whole-brain"] = "region"
-    """A block inside the brain (minutes), or the whole brain (needs a larger machine or larger elements)."""
+    """Extent of the images: a block inside the brain (minutes), or the whole brain (needs a larger machine or larger
+    elements)."""
     centre_mm: Triple = (-30.0, -14.0, 30.0)
-    """Centre of the imaged block in the atlas' world coordinates R, A, S; not used for the whole brain."""
+    """Centre of the imaged block in the atlas' world coordinates R, A, S, mm; not used for the whole brain."""
     shape: tuple[int, int, int] = (22, 22, 12)
     """Voxels along columns, rows and slices of the imaged block; not used for the whole brain."""
     voxel_mm: Positive = 2.0
-    """Edge of the cubic MRE voxel."""
+    """Edge of the cubic MRE voxel, mm."""
     tilt_deg: Triple = (4.0, -3.0, 6.0)
-    """Rotation of the slices about R, A and S, as an operator would tilt them."""
+    """Rotation of the slices about R, A and S, degree, as an operator would tilt them."""
 
     grey: TissueSettings = TissueSettings(storage_kpa=2.378, loss_kpa=0.883, magnitude=1.0)
     """Grey matter; moduli at 50 Hz (docs/phantom.md)."""
@@ -74,49 +75,50 @@ class PhantomSettings(Section):
     variation: Annotated[float, Field(ge=0, le=1)] = 0.12
     """Standard deviation of log G' and log G'' within solid tissue."""
     correlation_mm: Positive = 9.0
-    """Correlation length of that variation (Matern, smoothness 3/2)."""
+    """Correlation length of that variation, mm (Matern, smoothness 3/2)."""
     fine_variation: Annotated[float, Field(ge=0, le=1)] = 0.0
-    """Standard deviation of what log G' and log G'' vary by from voxel to voxel of 2 mm, beyond what waves resolve."""
+    """Standard deviation of additional variation of log G' and log G'' from voxel to voxel of 2 mm, which waves do not
+    resolve."""
     anisotropy: Annotated[float, Field(ge=0, le=1)] = 0.0
-    """By what share white matter is stiffer in shear along its fibres than across, the fibres running along A + R. The
-    truth is then the isotropic part, the mean over all five ways of shearing."""
+    """Share by which white matter is stiffer in shear along its fibres than across, the fibres running along A + R. The
+    truth is then the isotropic part, the mean over all five modes of shear."""
 
     frequency_hz: Positive = 50.0
-    """Vibration frequency."""
+    """Vibration frequency, Hz."""
     amplitude_um: Positive = 11.0
-    """Amplitude of each wave where it enters the tissue."""
+    """Amplitude of each wave where it enters the tissue, micrometre."""
     density_kg_m3: Positive = 1030.0
-    """Mass density; a scan does not state it."""
+    """Mass density, kg/m3; a scan does not state it."""
     bulk_modulus_kpa: Positive = 2.2e6
-    """Bulk modulus; that of water makes the tissue incompressible for all purposes."""
+    """Bulk modulus, kPa; that of water makes the tissue incompressible for all purposes."""
     element_mm: Positive | None = None
-    """Edge of the forward solver's lattice; deliberately not a multiple of the voxel. By default 2.35 mm for the block
-    and 6.5 mm for the whole brain, which two cores and 8 GB can solve in minutes."""
+    """Edge of the forward solver's lattice, mm; deliberately not a multiple of the voxel. By default 2.35 mm for the
+    block and 6.5 mm for the whole brain, which two cores and 8 GB can solve in minutes."""
     margin_mm: Positive = 3.0
-    """How far the computed block reaches beyond the imaged one."""
+    """Margin of the computed block around the imaged one, mm."""
 
     offsets: Annotated[int, Field(ge=4, le=64)] = 8
     """Phase images per vibration period and direction."""
     slice_interval_ms: Annotated[float, Field(ge=0)] = 187.0
-    """Time between slices of one image; the actuator runs on, so each slice sees another moment of the vibration.
+    """Time between slices of one image, ms; the actuator runs on, so each slice is at another moment of the vibration.
     0 means that the actuator starts anew for every slice."""
     menc_um_per_rad: Positive = 4.0
-    """Motion encoding: displacement along the encoding axis per radian of phase."""
+    """Motion encoding: displacement along the encoding axis per radian of phase, micrometre."""
     noise_percent: Annotated[float, Field(ge=0, lt=50)] = 2.0
     """Noise of the first harmonic (each of real and imaginary part, where the signal is median) in percent of
     mean |U|, |U| being the length of the complex vector."""
     background_rad: Annotated[float, Field(ge=0)] = 1.6
-    """Amplitude of the static background phase."""
+    """Amplitude of the static background phase, radian."""
     motion_rad: Annotated[float, Field(ge=0)] = 0.02
-    """Standard deviation of the phase that bulk motion adds to each image: an offset, and a ramp of that size
-    across the image."""
+    """Standard deviation of the phase that bulk motion adds to each image, radian: an offset, and a ramp of that
+    size across the image."""
 
     longitudinal: LongitudinalSettings | None = None
-    """A second patient with a tumour over time, or null for none."""
+    """Settings of a second patient with a tumour over time, or null for none."""
 
     @property
     def element_edge_mm(self) -> float:
-        """The edge of the forward solver's lattice that is used."""
+        """Edge of the forward solver's lattice that is used, mm."""
         if self.element_mm is not None:
             return self.element_mm
         return 2.35 if self.extent == "region" else 6.5

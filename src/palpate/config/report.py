@@ -10,7 +10,7 @@ from palpate.config.section import Section
 
 
 class ReportSettings(Section):
-    """How a session's page looks. None of it changes a number."""
+    """Settings of the appearance of a session's page. None of them changes a number."""
 
     viewer: bool = True
     """Whether the page carries the interactive viewer, about 2.3 MB; without it the page has still pictures only."""

@@ -1,4 +1,4 @@
-"""A study's whole configuration: where its table and results are, and one section a step."""
+"""Whole configuration of a study: paths of its table and results, and one section for each step."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from palpate.config.twin import TwinSettings
 
 
 class Settings(Section):
-    """The choices of a study. Science only: cores, memory and launchers belong to the workflow profile."""
+    """Scientific choices of a study. Cores, memory and launchers belong to the workflow profile."""
 
     sessions: Path
     """The table of sessions (sessions.tsv); relative to the working directory."""
@@ -34,36 +34,36 @@ class Settings(Section):
     """The in-silico patient."""
 
     ingest: IngestSettings = IngestSettings()
-    """From DICOM to the wave field."""
+    """Import from DICOM to the wave field."""
 
     mesh: MeshSettings = MeshSettings()
-    """From the wave field's mask to elements."""
+    """Zones and elements in the wave field's mask."""
 
     inversion: InversionSettings = InversionSettings()
-    """From the wave field to the stiffness posterior."""
+    """Inversion from the wave field to the stiffness posterior."""
 
     maps: MapsSettings = MapsSettings()
-    """From stiffness maps to DICOM."""
+    """Export of stiffness maps to DICOM."""
 
     report: ReportSettings = ReportSettings()
     """The page of a session."""
 
     tumour: TumourSettings = TumourSettings()
-    """From a tumour's images and treatments to its history."""
+    """History of a tumour from its images and treatments."""
 
     twin: TwinSettings = TwinSettings()
-    """From the history to the twin."""
+    """Calibration of the twin to the history."""
 
     forecast: ForecastSettings = ForecastSettings()
-    """What is asked of the twin."""
+    """Forecast by the twin."""
 
 
 def load_settings(config: Mapping[str, object], where: str = "config") -> Settings:
-    """Check a configuration that somebody else has parsed.
+    """Check a configuration that is already parsed.
 
     Args:
         config: keys and values, as YAML gives them.
-        where: what to name in an error.
+        where: name of the configuration in an error.
 
     Raises:
         InputError: a key is unknown or missing, or a value is not allowed.

@@ -1,4 +1,4 @@
-"""The table of sessions: what a study consists of, checked before anything runs."""
+"""The table of a study's sessions, checked before anything runs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ OPTIONAL = ("anatomy", "labels", "date", "growth", "treatment", "truth")
 _PATHS = ("mre", "anatomy", "labels", "growth", "treatment", "truth")
 _EMPTY = ("", "n/a")
 FEWEST_SCANS = 2
-"""One scan shows a tumour, two show its growth."""
+"""Least number of scans for a forecast: one scan shows a tumour, two show its growth."""
 ONE_SCAN = (
     "one session with tumour maps shows a tumour and not its growth, so there is no forecast. "
     "Add the maps of another date in the column growth, with its date."
@@ -58,7 +58,7 @@ class Session:
 
     @property
     def paths(self) -> tuple[Path, ...]:
-        """Return every file and folder that the row names."""
+        """Every file and folder that the row names."""
         named = (self.mre, self.anatomy, self.labels, self.growth, self.treatment, self.truth)
         return tuple(path for path in named if path is not None)
 
@@ -130,11 +130,11 @@ def _alike(label: str) -> str:
 
 
 def growth_scans(sessions: Sequence[Session], subject: str) -> tuple[Session, ...]:
-    """A subject's sessions with maps of the tumour, in the table's order.
+    """Return a subject's sessions with maps of the tumour, in the table's order.
 
     Args:
-        sessions: of the study.
-        subject: label.
+        sessions: sessions of the study.
+        subject: subject's BIDS label, without "sub-".
     """
     return tuple(one for one in sessions if one.subject == subject and one.growth is not None)
 

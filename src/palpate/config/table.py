@@ -26,10 +26,10 @@ class TableColumns:
     Attributes:
         required: names of the columns that must be there.
         optional: names of the others.
-        advice_unknown: remedy for a column that nobody knows, one sentence.
-        further: whether columns that nobody knows are passed over instead of refused.
+        advice_unknown: remedy for an unknown column, one sentence.
+        further: whether unknown columns are ignored instead of refused.
         renamed: old names of columns, read for one version, to their names of now.
-        meanings: what columns hold, for the error about a name that is nearly theirs, such as "it is in gray (Gy)".
+        meanings: meanings of columns by name, such as "it is in gray (Gy)", for the error about a similar name.
     """
 
     required: Sequence[str]
@@ -98,7 +98,7 @@ def _header(path: Path, lines: Sequence[str], columns: TableColumns) -> list[str
 
 
 def _advice_for(name: str, columns: TableColumns) -> str:
-    """Return what to do about a column that nobody knows: rename it, where it is nearly one that is known."""
+    """Return the remedy for an unknown column: to rename it, where its name is close to a known one."""
     stem = name.lower().split("_")[0]
     alike = [one for one in columns.known if "_" in one and one.split("_")[0] == stem]
     near = alike or difflib.get_close_matches(name.lower(), columns.known, 1)

@@ -1,4 +1,4 @@
-"""The choices in reading a tumour's images over time."""
+"""Settings of the reading of a tumour's images over time."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ type Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class TumourSettings(Section):
-    """From a tumour's images and treatments to one history on one grid."""
+    """Settings of the history on one grid, which is read from a tumour's images and treatments."""
 
     adc_water_mm2_s: Positive = 3.0e-3
     """ADC of free water at 37 degrees Celsius, where there are no cells, mm2/s."""
@@ -27,10 +27,11 @@ class TumourSettings(Section):
     """Standard deviation of a cellularity map by voxel, where no sidecar states NoiseStd."""
 
     registration: Literal["auto", "never"] = "auto"
-    """Whether later dates are laid on the first by their T1 images where both dates have one."""
+    """Whether later dates are registered to the first by their T1 images. auto: where both dates have one; never:
+    not."""
 
     stiffness_draws: Annotated[int, Field(ge=2, le=1000)] = 40
-    """Joint draws of the stiffness that are kept."""
+    """Number of joint draws of the stiffness that are kept."""
 
     @model_validator(mode="after")
     def _water_diffuses_more(self) -> Self:
