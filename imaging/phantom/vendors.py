@@ -1,6 +1,7 @@
 """Storage of one scan in each vendor's layout.
 
-A new vendor is one more function that satisfies Writer, added to WRITERS."""
+A new vendor is one more function that satisfies Writer, added to WRITERS.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """Position of the head at each date, from registration of later T1 images to the first one.
 
-Dates without T1 images are taken as aligned."""
+Dates without T1 images are taken as aligned.
+"""
 
 from __future__ import annotations
 

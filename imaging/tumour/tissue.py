@@ -1,6 +1,7 @@
 """Tissue in which tumour cells may live, and its share of white matter.
 
-Both come from the names of a segmentation's labels, or from the T1."""
+Both come from the names of a segmentation's labels, or from the T1.
+"""
 
 from __future__ import annotations
 
