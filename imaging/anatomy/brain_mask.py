@@ -150,7 +150,7 @@ class _Scene:
         )
 
     def laid(self, height_mm: float) -> tuple[float, sitk.Similarity3DTransform] | None:
-        """Mutual information and the similarity from image to atlas from one start; None where they lose each other."""
+        """Return mutual information and similarity from image to atlas of one start; None where overlap is lost."""
         found = sitk.Similarity3DTransform()
         found.SetCenter(self.middle_mm.tolist())
         found.SetTranslation((self.of_brain_mm + np.array([0.0, 0.0, height_mm]) - self.middle_mm).tolist())
@@ -164,7 +164,7 @@ class _Scene:
         return value, found
 
     def stretched(self, start: sitk.Similarity3DTransform) -> sitk.Transform:
-        """The nearest affine map; the similarity itself where the images lose each other."""
+        """Return the nearest affine map; the similarity itself where the overlap of the images is lost."""
         affine = sitk.AffineTransform(3)
         affine.SetCenter(start.GetCenter())
         affine.SetMatrix(start.GetMatrix())

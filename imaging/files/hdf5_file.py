@@ -73,7 +73,7 @@ class _Disk:
         return size
 
     def flush(self) -> None:
-        """Nothing waits here: every write goes to the system at once."""
+        """Do nothing: every write goes to the system at once."""
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Limits on the unpacked size of an input: small files of gigabytes are refused before they fill the machine.
+"""Limits on the unpacked size of an input: small files that unpack to gigabytes must not fill the machine.
 
 The size that a file states is not trusted: bytes are counted while they are unpacked.
 """

@@ -88,7 +88,7 @@ class Truth:
     displaced: Mapping[int, Mapping[int, Displacement]] = field(default_factory=dict)
 
     def filled(self, day: int) -> Values:
-        """Density of living and dead cells together, shape (i, j, k)."""
+        """Return the density of living and dead cells together, shape (i, j, k)."""
         return self.densities[day] + self.necrosis[day] if self.necrosis else self.densities[day]
 
 

@@ -19,7 +19,7 @@ from palpate.quality_warning import QualityWarning
 GAP_DAYS: Final = 30.0
 """Shortest pause after which another course begins, days."""
 RADIOSURGERY_GY: Final = 8.0
-"""Smallest largest dose of a fraction that makes it radiosurgery, Gy.
+"""Dose in the hottest voxel from which on a fraction is radiosurgery, Gy.
 
 Radiosurgery is a course of its own: boosts of 15 to 24 Gy precede 60 Gy in weeks.
 """

@@ -54,7 +54,7 @@ class Reconstruction:
     menc_known: bool
 
     def worst_noise_rad(self) -> NDArray[np.float64]:
-        """Noise of the noisiest direction in each voxel, radians, shape (i, j, k); zeros where none was measured."""
+        """Return the noisiest direction's noise by voxel, radians, shape (i, j, k); zeros where none was measured."""
         measured = [one.noise.voxel_std_rad for one in self.directions if one.noise is not None]
         return np.max(measured, axis=0) if measured else np.zeros(self.acquisition.phase_rad.shape[2:])
 
