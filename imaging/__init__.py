@@ -1,1 +1,1 @@
-"""From the scanner's files to a wave field, and from maps back to files a viewer reads."""
+"""Wave fields from the scanner's files, and files that a viewer reads from maps."""

@@ -1,4 +1,4 @@
-"""One MRE acquisition as the scanner made it: phase and magnitude per encoding direction and time offset."""
+"""MRE acquisition as the scanner made it: phase and magnitude per encoding direction and time offset."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ _SPACE: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class PhaseAcquisition:
-    """Phase images of one frequency, before any processing; what every vendor's reader delivers.
+    """Phase images of one frequency, before any processing, as every vendor's reader delivers them.
 
     Attributes:
-        phase_rad: phi, wrapped to [-pi, pi], shape (direction, offset, i, j, k).
+        phase_rad: phase phi, radians, wrapped to [-pi, pi], shape (direction, offset, i, j, k).
         magnitude: signal, arbitrary units, same shape.
         affine_mm: voxel indices to world RAS millimetres, shape (4, 4).
-        frequency_hz: f, of the vibration.
-        encoding_axes: E, unit vectors in RAS along which each direction measures displacement,
+        frequency_hz: frequency f of the vibration, hertz.
+        encoding_axes: encoding axes E, unit vectors in RAS along which each direction measures displacement,
             shape (direction, 3); linearly independent. Shorter where a direction's gain is below encoding_gain.
-        slice_time_s: when each slice k was acquired after the first instant of its image, shape (k,);
-            None where the header does not say.
-        menc_um_per_rad: displacement per radian of one encoding; None where the header does not say.
+        slice_time_s: acquisition time of each slice after the first instant of its image, seconds, shape (k,);
+            None where the header does not state it.
+        menc_um_per_rad: displacement per radian of one encoding, micrometres; None where the header does not state it.
         run: position of this acquisition's series among those of its study, from 0; frequencies of one series
             share it.
-        facts: technical parameters worth keeping, by allow-list; nothing that names a person.
+        facts: technical parameters to keep, by an allow-list; nothing that names a person.
         encoding_gain: radians of phase_rad per radian of one encoding: 1 for an image as it is, 2 for the difference
             of two opposite encodings.
         still_phase_rad: phase of a scan with the actuator off, relative to its mean over time, shape as phase_rad;
             None where there is none.
-        slice_thickness_mm: thickness of the excited slices; None where the header does not say.
+        slice_thickness_mm: thickness of the excited slices, mm; None where the header does not state it.
         acquired_matrix: columns and rows that the scanner measured, before it interpolated; None where the header
-            does not say.
+            does not state them.
         wrap_period_rad: period at which the images wrap as the reader scaled them, where phase_rad was computed from
             others (palpate.imaging.checks.phase_scale); None where phase_rad is as scaled, or shows no wraps.
     """

@@ -1,4 +1,4 @@
-"""From the phase of three encoding directions to displacement along the world axes."""
+"""Displacement along the world axes from the phase of three encoding directions."""
 
 from __future__ import annotations
 
@@ -7,28 +7,28 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 LEAST_OSS_SNR = 3.0
-"""Signal-to-noise of the octahedral shear strain that inversions are usually trusted from (McGarry et al. 2011)."""
+"""Signal-to-noise of the octahedral shear strain above which inversions are usually trusted (McGarry et al. 2011)."""
 
 
 def to_world(encoded: NDArray[np.complex128], encoding_axes: NDArray[np.float64]) -> NDArray[np.complex128]:
-    """Displacement along R, A, S from displacement along three oblique axes: u = E^-1 m.
+    """Return displacement along R, A, S from displacement along three oblique axes: u = E^-1 m.
 
     Args:
-        encoded: m, shape (3, i, j, k), any unit.
-        encoding_axes: E, one unit vector in RAS per row, shape (3, 3), independent.
+        encoded: displacement m along the encoding axes, shape (3, i, j, k), any unit.
+        encoding_axes: encoding axes E, one unit vector in RAS per row, shape (3, 3), independent.
 
     Returns:
-        u, shape (i, j, k, 3), in the same unit.
+        Displacement u, shape (i, j, k, 3), in the same unit.
     """
     return np.asarray(np.einsum("cd,d...->...c", np.linalg.inv(encoding_axes), encoded))
 
 
 def world_noise(encoded_std: NDArray[np.float64], encoding_axes: NDArray[np.float64]) -> float:
-    """Noise of a world component, root mean square over the three, from the noise along the encoding axes.
+    """Return the noise of a world component, root mean square over the three, from the noise along the encoding axes.
 
     Args:
-        encoded_std: sigma along each axis, shape (3,).
-        encoding_axes: E, shape (3, 3).
+        encoded_std: standard deviation sigma along each axis, shape (3,).
+        encoding_axes: encoding axes E, one unit vector in RAS per row, shape (3, 3).
     """
     inverse = np.linalg.inv(encoding_axes)
     return float(np.sqrt(np.mean((inverse**2) @ encoded_std**2)))
@@ -38,14 +38,14 @@ def world_noise_map(encoded_std: NDArray[np.float64], encoding_axes: NDArray[np.
     """Return the noise of the components along R, A, S from that along the encoding axes, voxel by voxel.
 
     Args:
-        encoded_std: sigma along each axis, shape (i, j, k, 3); NaN where it is not known.
-        encoding_axes: E, shape (3, 3).
+        encoded_std: standard deviation sigma along each axis, shape (i, j, k, 3); NaN where it is not known.
+        encoding_axes: encoding axes E, one unit vector in RAS per row, shape (3, 3).
     """
     return np.asarray(np.sqrt(encoded_std**2 @ (np.linalg.inv(encoding_axes) ** 2).T))
 
 
 def without_slice_means(field: NDArray[np.complex128], mask: NDArray[np.bool_]) -> NDArray[np.complex128]:
-    """A field less its mean over the mask in each slice, shape (i, j, k)."""
+    """Return a field less its mean over the mask in each slice, shape (i, j, k)."""
     counts = np.maximum(mask.sum(axis=(0, 1)), 1)
     return np.asarray(field - (field * mask).sum(axis=(0, 1)) / counts)
 
@@ -57,7 +57,7 @@ def oss_snr(
     noise_std: float,
     seed: int = 0,
 ) -> float:
-    """Median over the mask of oss_snr_map; NaN for a single slice or where the noise is not known."""
+    """Return the median over the mask of oss_snr_map; NaN for a single slice or where the noise is not known."""
     if min(displacement.shape[:3]) < 2 or noise_std <= 0:
         return float("nan")
     return float(np.median(oss_snr_map(displacement, mask, affine_mm, noise_std, seed)[mask]))
@@ -70,16 +70,16 @@ def oss_snr_map(
     noise_std: float,
     seed: int = 0,
 ) -> NDArray[np.float64]:
-    """Signal-to-noise of the octahedral shear strain (McGarry et al. 2011), shape (i, j, k).
+    """Return the signal-to-noise of the octahedral shear strain (McGarry et al. 2011), shape (i, j, k).
 
     The noise's share of the strain, its median, comes from one draw of white noise through the same differences.
 
     Args:
-        displacement: U, shape (i, j, k, 3), at least two voxels along each axis.
+        displacement: displacement U, any unit, shape (i, j, k, 3), at least two voxels along each axis.
         mask: tissue, shape (i, j, k).
         affine_mm: voxel indices to world millimetres, shape (4, 4).
-        noise_std: sigma of real and imaginary parts, in the unit of U, above zero.
-        seed: of that draw.
+        noise_std: standard deviation sigma of real and imaginary parts, in the unit of U, above zero.
+        seed: seed of that draw.
     """
     generator = np.random.default_rng(seed)
     noise = generator.normal(scale=noise_std, size=(2, *displacement.shape))

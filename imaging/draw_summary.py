@@ -1,4 +1,4 @@
-"""Mean, interval and Monte-Carlo error of one number from equally probable draws of it."""
+"""Mean, interval and Monte-Carlo error of one number from equally probable draws."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from palpate.errors import InputError
 
 FEWEST_DRAWS = 20
-"""Draws below which an interval is not worth stating."""
+"""Least number of draws for which an interval is stated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class DrawSummary:
 
     @property
     def mean_error(self) -> float:
-        """Monte-Carlo standard error of the mean: how far another set of as many draws would move it."""
+        """Monte-Carlo standard error of the mean: its typical change with another set of as many draws."""
         return self.std / float(np.sqrt(self.draws))
 
     @property
@@ -97,7 +97,7 @@ class DrawSummary:
         gives; the error is the standard deviation of the draws under these probabilities.
 
         Args:
-            probability: of the quantile, between 0 and 1.
+            probability: probability of the quantile, between 0 and 1.
         """
         count = self.draws
         beta = scipy.stats.beta((count + 1) * probability, (count + 1) * (1.0 - probability))

@@ -1,4 +1,4 @@
-"""The first step of a session: whatever came from the scanner becomes a wave-field folder, or an error that helps."""
+"""First step of a session: conversion of the scanner's files to a wave-field folder, or a helpful error."""
 
 from __future__ import annotations
 
@@ -56,22 +56,22 @@ _FEWEST_VOXELS = 27
 def ingest(
     mre: Path, label: str, out: Path, *, anatomy: Path | None, settings: IngestSettings, mask: Path | None = None
 ) -> tuple[WaveField, ...]:
-    """Turn one session's MRE into a wave-field folder, whole or not at all.
+    """Turn one session's MRE into a wave-field folder. An interrupted run leaves no partial folder.
 
     Args:
         mre: DICOM folder or zip; a finished wave-field folder, which is checked and relabelled; or displacement arrays
             (palpate.imaging.files.displacement_arrays).
         label: file-name stem, such as "sub-01_ses-01"; several runs get "_run-1", "_run-2", ... in series order.
-        out: the folder to write.
+        out: folder to write.
         anatomy: T1-weighted DICOM folder or zip, or NIfTI; None where there is none.
-        settings: the study's choices.
+        settings: ingest settings of the study.
         mask: binary NIfTI in the MRE's world coordinates, instead of the mask from the magnitude; only with DICOM.
 
     Returns:
         The wave fields that were written.
 
     Raises:
-        InputError: the input cannot be used; the message says why and where.
+        InputError: the input cannot be used; the message states the reason and the place.
     """
     if not _LABEL.fullmatch(label):
         raise InputError(

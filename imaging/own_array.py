@@ -1,7 +1,7 @@
-"""Displacement that a user holds as arrays: checked as a wave-field folder is, and turned into SI units.
+"""Displacement that a user holds as arrays: checked like a wave-field folder, and converted to SI units.
 
-The folder on disk (palpate.imaging.files.wavefield_folder) and this door ask the same questions of the same numbers;
-they differ in what an error can name, a file or an argument.
+The reader of folders (palpate.imaging.files.wavefield_folder) and this module check the same numbers in the same way;
+their errors differ, because they name a file or an argument.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from palpate.imaging.limits.plausible import demand_directions, demand_displacem
 from palpate.imaging.limits.stated import METRES_PER_UNIT, unit_vectors
 
 WHERE: Final = "palpate.WaveField"
-"""Name of the door in errors."""
+"""Name of this input in errors."""
 
 ASSUMED_DENSITY_KG_M3: Final = 1000.0
-"""What elastography takes where nobody knows: that of water."""
+"""Density that elastography assumes where it is unknown, that of water, kg/m3."""
 
 _LABEL: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _ROUNDING: Final = 1e-6
@@ -41,7 +41,7 @@ def in_si_units(
     density_kg_m3: float | None,
     label: str,
 ) -> dict[str, Any]:
-    """Return the attributes of a WaveField from what a user holds; its arguments are described there.
+    """Return the attributes of a WaveField from a user's arrays; the arguments are described in WaveField.
 
     Raises:
         InputError: an argument has another shape, kind or unit than it must have, or holds no measurement.

@@ -1,7 +1,7 @@
-"""Posterior of stiffness as a Python session holds it: maps on the grid, joint draws, regions, warnings.
+"""Posterior of stiffness in a Python session: maps on the grid, joint draws, regions, warnings.
 
-`palpate.invert` returns one, `palpate.read_stiffness` reads one from a folder of `palpate invert`; both show the same
-numbers, which are those of the files, in kPa.
+`palpate.invert` returns one, `palpate.read_stiffness` reads one from a folder of `palpate invert`; both hold the
+numbers of the files, in kPa.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class ModulusPosterior:
         """Return the ends of each voxel's central credible interval, kPa, shape (i, j, k) each.
 
         A voxel's posterior is log-normal, so that its 95 % bounds determine every other interval. For the mean of a
-        region ask `StiffnessPosterior.region`: it is much better known than a voxel.
+        region use `StiffnessPosterior.region`: it is much better known than a voxel.
 
         Args:
             level: probability inside, between 0 and 1.
@@ -62,11 +62,11 @@ class RegionPosterior:
     """Posterior of a region's mean stiffness: the average over the region of each joint draw.
 
     Attributes:
-        storage_kpa: storage modulus G'.
-        loss_kpa: loss modulus G''.
-        voxels: voxels of the region that the maps cover.
-        volume_ml: their volume, millilitres.
-        covered_share: share of the asked region that the maps cover.
+        storage_kpa: storage modulus G', kPa.
+        loss_kpa: loss modulus G'', kPa.
+        voxels: number of the region's voxels that the maps cover.
+        volume_ml: volume of these voxels, millilitres.
+        covered_share: share of the requested region that the maps cover.
         informed_share: share of the covered region whose value comes mostly from this scan.
     """
 
@@ -83,8 +83,8 @@ class StiffnessPosterior:
     """Posterior of the complex shear modulus over the voxels of a mask, at one frequency.
 
     Attributes:
-        label: the run, such as "sub-01_ses-01".
-        frequency_hz: f of the vibration.
+        label: label of the run, such as "sub-01_ses-01".
+        frequency_hz: frequency f of the vibration, hertz.
         affine_mm: voxel indices to world RAS millimetres, shape (4, 4).
         mask: voxels with a posterior, shape (i, j, k).
         storage_kpa: storage modulus G', kPa.
@@ -92,8 +92,8 @@ class StiffnessPosterior:
         informed: voxels whose value comes mostly from this scan, shape (i, j, k); elsewhere it is mostly a prior
             assumption.
         converged: whether the iterations ended at the maximum of the posterior.
-        warnings: what a user must know of the data and the fit; empty for a sound result.
-        record: what inversion.json says of this run and frequency.
+        warnings: warnings about the data and the fit; empty for a sound result.
+        record: entry of inversion.json for this run and frequency.
     """
 
     label: str
@@ -112,14 +112,14 @@ class StiffnessPosterior:
 
     @cached_property
     def samples(self) -> Samples:
-        """Joint draws of both moduli at the mask's voxels, kPa; read from the file when first asked for."""
+        """Joint draws of both moduli at the mask's voxels, kPa; read from the file at the first use."""
         return self._draw()
 
     def region(self, mask: ArrayLike) -> RegionPosterior:
-        """Return the posterior of the mean over a region, from joint draws: voxels of a region err together.
+        """Return the posterior of the mean over a region, from joint draws, because its voxels' errors are correlated.
 
         Args:
-            mask: the region on the grid of the maps, shape (i, j, k): True or 1 inside, or each voxel's share in it.
+            mask: region on the grid of the maps, shape (i, j, k): True or 1 inside, or each voxel's share in it.
 
         Raises:
             InputError: the region has another shape, holds other values, or lies outside the maps.
@@ -151,7 +151,7 @@ class StiffnessPosterior:
         )
 
     def save(self, folder: Path | str) -> Path:
-        """Write the folder of stiffness maps as `palpate invert` does, whole or not at all.
+        """Write the folder of stiffness maps as `palpate invert` does. An interrupted run leaves no partial folder.
 
         Args:
             folder: folder to create, or to replace where palpate invert or an earlier save wrote it.
@@ -160,7 +160,7 @@ class StiffnessPosterior:
             The folder.
 
         Raises:
-            InputError: the folder holds files of somebody else, or is the folder that this posterior was read from.
+            InputError: the folder holds files that palpate did not write, or this posterior was read from it.
         """
         claimed = claim_folder(Path(folder), "invert", {"stiffness": self._source})
         with claimed.writing() as partial:
@@ -175,7 +175,7 @@ def read_stiffness(
 
     Args:
         folder: output of `palpate invert` or of StiffnessPosterior.save, or the session folder that holds `mre/`.
-        label: run to read; needed where the folder holds several.
+        label: label of the run to read; needed where the folder holds several.
         frequency_hz: frequency to read; needed where the run holds several.
 
     Raises:
@@ -203,7 +203,7 @@ def warnings_of(record: Mapping[str, Any]) -> tuple[QualityWarning, ...]:
     """Return the warnings of inversion.json; those of earlier versions had neither code nor separate advice.
 
     Args:
-        record: what inversion.json says of one run and frequency.
+        record: entry of inversion.json for one run and frequency.
     """
     if "warnings" in record:
         return tuple(QualityWarning(**one) for one in record["warnings"])

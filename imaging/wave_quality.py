@@ -1,12 +1,12 @@
-"""How good a wave field is, voxel by voxel, on one picture, and whether it is good enough.
+"""Quality of a wave field: maps by voxel, one picture, and the check that waves are strong enough.
 
 Beside each wave field that `palpate ingest` writes, `<stem>` being label and frequency:
 
     <stem>_desc-noise_map.nii.gz     sigma of real and imaginary part along R, A, S, um, (i, j, k, 3), where it is known
     <stem>_desc-osssnr_map.nii.gz    signal-to-noise of the octahedral shear strain
-    <stem>_quality.png               amplitude, both maps, harmonics, wraps, where the waves travel
+    <stem>_quality.png               amplitude, both maps, harmonics, wraps, directions in which the waves travel
 
-Sigma of a voxel rests on three numbers where there are eight offsets, so it scatters by 40 %; what inverts takes the
+Sigma of a voxel rests on three numbers where there are eight offsets, so it scatters by 40 %; the inversion uses the
 root mean square over the mask from the sidecar.
 """
 
@@ -40,13 +40,16 @@ def write_wave_quality(
     noise_m: NDArray[np.float64] | None = None,
     reconstruction: Reconstruction | None = None,
 ) -> None:
-    """Write the maps and the picture of one wave field. Whole-or-nothing is the caller's part.
+    """Write the maps and the picture of one wave field.
+
+    The caller ensures that an interrupted run leaves no partial result.
 
     Args:
-        folder: the wave-field folder.
-        field: the wave field.
-        noise_m: sigma along R, A, S, metres, NaN outside the mask, shape (i, j, k, 3); None where nobody measured it.
-        reconstruction: of the field's frequency; None where the wave field came without phase images.
+        folder: wave-field folder.
+        field: wave field to describe.
+        noise_m: standard deviation sigma along R, A, S, metres, NaN outside the mask, shape (i, j, k, 3); None where it
+            was not measured.
+        reconstruction: reconstruction at the field's frequency; None where the wave field came without phase images.
     """
     stem = f"{field.label}_acq-{frequency_text(field.frequency_hz)}Hz"
     noise_um = None if noise_m is None else m_to_um(noise_m)
@@ -61,7 +64,10 @@ def write_wave_quality(
 
 
 def noise_map_um(reconstruction: Reconstruction, mask: NDArray[np.bool_]) -> NDArray[np.float64] | None:
-    """Sigma along each encoding axis in each voxel, NaN outside, shape (i, j, k, direction); None if not measured."""
+    """Return sigma along each encoding axis in each voxel, micrometres, shape (i, j, k, direction).
+
+    It is NaN outside the mask; None if not measured.
+    """
     measured = [one.noise.voxel_std_rad for one in reconstruction.directions if one.noise is not None]
     if len(measured) < len(reconstruction.directions):
         return None
@@ -77,9 +83,9 @@ def noise_map_m(reconstruction: Reconstruction, mask: NDArray[np.bool_]) -> NDAr
 
 
 def strain_snr(field: WaveField) -> NDArray[np.float64] | None:
-    """Signal-to-noise of the octahedral strain, NaN outside the mask; None without noise or with a single slice.
+    """Return the signal-to-noise of the octahedral strain, NaN outside the mask; None without noise or for one slice.
 
-    Where nobody states the noise, what neighbours do not share counts as such.
+    Where the noise is not stated, it is estimated from differences between neighbouring voxels.
     """
     noise_m = field.noise_std_m or measured_noise(field.displacement_m, field.mask)
     if noise_m <= 0.0 or min(field.mask.shape) < 2:
@@ -89,16 +95,16 @@ def strain_snr(field: WaveField) -> NDArray[np.float64] | None:
 
 
 def gate(label: str, snr: float, least: float, choice: Literal["warn", "refuse"]) -> bool:
-    """Whether waves are strong enough to be inverted.
+    """Return whether waves are strong enough to be inverted.
 
     Args:
-        label: of the wave field, for the error.
+        label: label of the wave field, for the error.
         snr: median signal-to-noise of the octahedral strain; NaN where it could not be measured, which passes.
-        least: what it should be.
-        choice: what happens below that.
+        least: least signal-to-noise wanted.
+        choice: reaction to a smaller one: a warning, or an error.
 
     Raises:
-        InputError: too weak, and the choice is to refuse.
+        InputError: the waves are too weak, and the choice is to refuse.
     """
     passed = not snr < least
     if not passed and choice == "refuse":

@@ -1,4 +1,4 @@
-"""What the importer's record and log say of one wave field, whichever door it came through."""
+"""Entry of one wave field in the importer's record and log, whatever its source."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ def field_record(
     encoding_axes: NDArray[np.float64] | None = None,
     warnings: Sequence[QualityWarning] = (),
 ) -> dict[str, object]:
-    """Judge a wave field, say what a user should know of it, and return its figures as JSON values.
+    """Check a wave field, log its figures and warnings, and return the figures as JSON values.
 
     Args:
-        field: the wave field; medians are over its mask.
-        settings: of the study: the least strain signal-to-noise, and what happens below it.
+        field: wave field to check; medians are over its mask.
+        settings: ingest settings of the study, with the least strain signal-to-noise and the reaction to less.
         encoding_axes: axes along which the scanner encoded, in R A S, shape (3, 3), where they are known.
-        warnings: what earlier steps found.
+        warnings: warnings of earlier steps.
 
     Raises:
-        InputError: the waves are too weak, and the settings refuse such.
+        InputError: the waves are too weak, and the settings refuse such waves.
     """
     travel, modulus = wave_directions(field), apparent_modulus_pa(field)
     noise_m = field.noise_std_m or measured_noise(field.displacement_m, field.mask)

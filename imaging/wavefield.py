@@ -1,4 +1,4 @@
-"""The wave field: the complex displacement that every later step starts from."""
+"""Wave field: the complex displacement from which every later step starts."""
 
 from __future__ import annotations
 
@@ -23,24 +23,25 @@ class WaveField:
     itself passes the attributes below by name, in SI units.
 
     Attributes:
-        displacement_m: U, complex, shape (i, j, k, 3), metres, components along the world axes R, A, S; shape
-            (i, j, k, n) along `directions` where fewer than three were measured.
+        displacement_m: complex displacement U, shape (i, j, k, 3), metres, components along the world axes R, A, S;
+            shape (i, j, k, n) along `directions` where fewer than three were measured.
         mask: tissue voxels, bool, shape (i, j, k).
         affine_mm: voxel indices to world RAS millimetres, shape (4, 4); may be oblique and anisotropic.
-        frequency_hz: f, of the actuator; omega = 2 pi f.
-        noise_std_m: sigma, standard deviation of the real and of the imaginary part of each component,
-            metres; None where nobody measured or stated it.
-        density_kg_m3: rho.
-        label: the file-name stem of BIDS entities, such as "sub-01_ses-01" or "sub-01_ses-01_run-2".
+        frequency_hz: frequency f of the actuator, hertz; omega = 2 pi f.
+        noise_std_m: standard deviation sigma of the real and of the imaginary part of each component,
+            metres; None where it was neither measured nor stated.
+        density_kg_m3: density rho, kg/m3.
+        label: file-name stem of BIDS entities, such as "sub-01_ses-01" or "sub-01_ses-01_run-2".
         drift_std_m: root mean square of the error that is linear in space within each slice (axis k), of the real and
             of the imaginary part of each component, metres: whole images whose phase shifts or tilts.
-        density_assumed: whether rho is the usual assumption, because nobody knew it.
-        motion_encoding_known: whether U is in metres; false where its unit is arbitrary, because nobody knew the motion
-            encoding.
-        slice_thickness_mm: thickness of the excited slices; None where it is not stated: the spacing then.
+        density_assumed: whether rho is the usual assumption, because it was unknown.
+        motion_encoding_known: whether U is in metres; false where its unit is arbitrary, because the motion encoding
+            was unknown.
+        slice_thickness_mm: thickness of the excited slices, mm; None where it is not stated and the spacing counts.
         acquired_matrix: columns and rows that the scanner measured, before it interpolated; None where not stated.
         directions: unit vectors in R, A, S of the measured components, shape (n, 3), n < 3; None for all of R, A, S.
-        noise_map_m: sigma by voxel and component, metres, shape (i, j, k, n); None where only noise_std_m is known.
+        noise_map_m: standard deviation sigma by voxel and component, metres, shape (i, j, k, n); None where
+            only noise_std_m is known.
     """
 
     displacement_m: NDArray[np.complex128]
@@ -193,7 +194,7 @@ class WaveField:
 
     @property
     def voxel_size_mm(self) -> NDArray[np.float64]:
-        """Edge lengths of a voxel along i, j, k, in millimetres."""
+        """Edge lengths of a voxel along i, j, k, millimetres."""
         return np.asarray(np.linalg.norm(self.affine_mm[:3, :3], axis=0))
 
     def demand_three(self) -> None:

@@ -1,4 +1,4 @@
-"""The anatomical image beside a wave field: read, checked, kept in its own grid, placed on each run's elastogram."""
+"""Anatomical image beside a wave field: read, checked, kept in its own grid, and placed on each run's elastogram."""
 
 from __future__ import annotations
 
@@ -31,24 +31,24 @@ from palpate.progress import say
 from palpate.quality_warning import QualityWarning
 
 ALIGNED_SIGMAS: Final = 2.0
-"""A movement within so many times its uncertainty is none, where the files do not say that there was one."""
+"""Movement over its uncertainty up to which it counts as none, where the files state no movement."""
 ALIGNED_MM: Final = 0.25
-"""Nor is one below this, which interpolation alone can feign (decision 0045)."""
+"""Movement below which it counts as none, mm: interpolation alone can simulate it (decision 0045)."""
 _FEWEST_ALONG_AXIS: Final = 4
-"""Thinner images cannot be blurred, nor told from their neighbours."""
+"""Least number of voxels along each axis: thinner images cannot be blurred, nor told from their neighbours."""
 
 
 @dataclass(frozen=True, slots=True)
 class AnatomyImage:
-    """An anatomical image as it came.
+    """Anatomical image as it was read.
 
     Attributes:
-        where: the file or folder, for messages.
+        where: file or folder, for messages.
         volume: finite intensities, shape (i, j, k).
-        facts: what the record of ingest says of it.
-        same_frame: whether it shares the elastogram's frame of reference; None where nobody says.
-        rows: its lines in the table of series; none where it is no DICOM.
-        warnings: of its DICOM series.
+        facts: entry of the image in the record of ingest.
+        same_frame: whether it shares the elastogram's frame of reference; None where the files do not state it.
+        rows: lines of the image in the table of series; none where it is no DICOM.
+        warnings: warnings about its DICOM series.
     """
 
     where: Path
@@ -67,7 +67,7 @@ def read_anatomy_image(anatomy: Path, mre: Sequence[Instance]) -> AnatomyImage:
         mre: DICOM images of the elastogram, for comparison of patient and frame of reference; may be empty.
 
     Raises:
-        InputError: unreadable, not one volume, not finite, without contrast, or of another patient.
+        InputError: the image is unreadable, not one volume, not finite, without contrast, or of another patient.
     """
     if anatomy.is_file() and is_volume_file(anatomy):
         volume = read_volume(anatomy)
@@ -92,23 +92,23 @@ def read_anatomy_image(anatomy: Path, mre: Sequence[Instance]) -> AnatomyImage:
 
 
 def write_anatomy(image: AnatomyImage, label: str, folder: Path) -> None:
-    """Write the image in its own grid, as `<label>_T1w.nii.gz`."""
+    """Write the image on its own grid, as `<label>_T1w.nii.gz`."""
     write_nifti(folder / f"{label}_T1w.nii.gz", image.volume.values.astype(np.float32), image.volume.affine_mm)
 
 
 def place_anatomy(
     image: AnatomyImage, run: str, folder: Path, *, registration: Literal["auto", "never"]
 ) -> dict[str, object]:
-    """Find where the image lies on a run's elastogram, and write that beside it.
+    """Find the placement of the image on a run's elastogram, and write it beside the image.
 
     Args:
-        image: the anatomy.
+        image: anatomical image.
         run: label of the run, whose mask, and magnitude if there is one, are in the folder.
-        folder: the wave-field folder.
-        registration: whether to look at all.
+        folder: wave-field folder.
+        registration: whether the image is registered ("auto") or its file's own placement is kept ("never").
 
     Returns:
-        What the record of ingest says of it.
+        Entry of the placement in the record of ingest.
 
     Raises:
         InputError: the image shows nothing of the elastogram.
@@ -130,15 +130,15 @@ def place_anatomy(
 
 
 def settled(found: Placement, same_frame: bool | None) -> Placement:  # noqa: FBT001 - the answer to one question
-    """What to believe of a registration, given what the files say about the frame of reference.
+    """Return the placement to use, from a registration and the frames of reference that the files state.
 
-    Without word of another frame of reference the files' own placement stands, until a registration shows a movement
-    beyond its own uncertainty; where the registration failed it stands with a doubt. With another frame of reference
-    there is nothing to fall back on.
+    Unless the files state another frame of reference, their own placement holds, until a registration shows a movement
+    beyond its own uncertainty; where the registration failed it holds with a doubt. With another frame of reference
+    there is no other placement to fall back on.
 
     Args:
-        found: the registration.
-        same_frame: whether both images share a frame of reference; None where nobody says.
+        found: outcome of the registration.
+        same_frame: whether both images share a frame of reference; None where the files do not state it.
     """
     if same_frame is False:
         if found.usable:

@@ -1,4 +1,4 @@
-"""Real head anatomy: the ICBM152 average brain (symmetric, 2009a) that nilearn's wheel carries.
+"""Real head anatomy: the ICBM152 average brain (symmetric, 2009a) from nilearn's wheel.
 
 Only the files are used; nilearn itself is never imported (it would bring scikit-learn along). Licence and
 references of the atlas are in docs/phantom.md.
@@ -17,13 +17,16 @@ from palpate.imaging.files.nifti import read_nifti
 from palpate.package_data import package_file
 
 _BORDER = 2
-"""Empty voxels kept around the brain; the rest of the atlas is air."""
+"""Number of empty voxels kept around the brain; the rest of the atlas is air."""
 PACKAGE_DATA = (
     "nilearn/datasets/data/mni_icbm152_t1_tal_nlin_sym_09a_converted.nii.gz",
     "nilearn/datasets/data/mni_icbm152_gm_tal_nlin_sym_09a_converted.nii.gz",
     "nilearn/datasets/data/mni_icbm152_wm_tal_nlin_sym_09a_converted.nii.gz",
 )
-"""T1, grey and white matter; palpate.program finds them here, so that another atlas makes other results."""
+"""Files of T1, grey and white matter.
+
+palpate.program finds them here, so that results of another atlas are recognised as different.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +37,7 @@ class Atlas:
         t1: T1-weighted intensity, 0..1, shape (i, j, k); zero outside the brain.
         grey: share of grey matter in each voxel, 0..1, same shape.
         white: share of white matter, same shape.
-        brain: brain and the fluid inside it, bool, same shape.
+        brain: whether a voxel is brain or the fluid inside it, same shape.
         affine_mm: voxel indices to world RAS millimetres, shape (4, 4).
     """
 
@@ -46,7 +49,7 @@ class Atlas:
 
     @property
     def points_mm(self) -> NDArray[np.float64]:
-        """World coordinates of all voxel centres, shape (i, j, k, 3)."""
+        """World coordinates of all voxel centres, mm, shape (i, j, k, 3)."""
         indices = np.moveaxis(np.indices(self.t1.shape, dtype=np.float64), 0, -1)
         return np.asarray(indices @ self.affine_mm[:3, :3].T + self.affine_mm[:3, 3])
 

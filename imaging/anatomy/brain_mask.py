@@ -1,12 +1,13 @@
-"""The brain in an image of a head, by an atlas: for images in which scalp, eyes or neck are as bright as the brain.
+"""Brain mask of a head's image by an atlas, for images in which scalp, eyes or neck are as bright as the brain.
 
-The ICBM152 brain within the layers of a usual head is laid on the image by Mattes' mutual information: by shifts, turns
-and one scale from several heights, since an image does not say which part of the head it shows, then, where it shows
-enough, by an affine map. The mask is what is bright within a margin of the atlas's brain, bridges cut, largest piece,
-together with the atlas's own inside. So its border is the image's wherever the atlas is right to within the margin. No
-network is needed, and nothing is downloaded.
+The ICBM152 brain within the layers of a usual head is registered to the image by Mattes' mutual information: by shifts,
+turns and one scale from several heights, since an image does not state which part of the head it shows, then, where it
+shows enough, by an affine map. The mask is the largest bright piece within a margin of the atlas's brain, its bridges
+cut, together with the atlas's own inside. So its border is the image's wherever the atlas is right to within the
+margin. No neural network is needed, and nothing is downloaded.
 
-It fails, and says so, where starts from different heights disagree, or where bright tissue and atlas do not overlap.
+The method fails, and raises an error, where starts from different heights disagree, or where bright tissue and atlas do
+not overlap.
 """
 
 from __future__ import annotations
@@ -26,36 +27,36 @@ from palpate.imaging.files.nifti import Volume
 from palpate.imaging.registration.metric import image_of, one_thread
 
 _HEIGHTS_MM: Final = (-30.0, -15.0, 0.0, 15.0, 30.0)
-"""Of the starts, against the middle of the image on the middle of the brain."""
+"""Heights of the starts relative to the middle of the image on the middle of the brain, mm."""
 _BLURS_MM: Final = (6.0, 3.0)
 _BINS: Final = 32
 _POINTS: Final = 8_000
 _SEED: Final = 907
 _ROOM: Final = 25
-"""Voxels around the atlas, for skull and scalp."""
+"""Number of voxels around the atlas, for skull and scalp."""
 _SKULL_MM: Final = (2.0, 10.0)
 _SCALP_MM: Final = 16.0
-"""Where skull and scalp of a usual head lie, as distances from the brain."""
+"""Outer distance of the scalp of a usual head from the brain, mm; _SKULL_MM holds those of the skull."""
 _AROUND_MM: Final = 12.0
-"""How far around the bright tissue the image counts."""
+"""Distance from bright tissue up to which the image counts, mm."""
 _MARGIN_MM: Final = 5.0
 _BRIDGE_MM: Final = 4.0
 _AGREE: Final = 0.9
-"""Dice overlap of brains that two starts must reach to agree."""
+"""Least Dice overlap of the brains of two starts that agree."""
 _FEWEST_AGREEING: Final = 2
 _THIN_MM: Final = 60.0
-"""Images thinner than this say too little for a map of twelve numbers."""
+"""Least thickness of an image for an affine map of twelve numbers, mm."""
 _LEAST_BRIGHT: Final = 0.95
-"""Share of the atlas's brain, where the image shows it, that must be bright."""
+"""Least share of the atlas's brain within the image that must be bright."""
 
 
 @dataclass(frozen=True, slots=True)
 class BrainMask:
-    """A mask and what is known of it.
+    """Mask of the brain and figures of its reliability.
 
     Attributes:
         mask: brain, shape (i, j, k).
-        agreeing_starts: starts that end at the same brain as the best one, itself included.
+        agreeing_starts: number of starts that end at the same brain as the best one, itself included.
         bright_share: share of the atlas's brain within the image that is bright.
     """
 
@@ -65,16 +66,16 @@ class BrainMask:
 
 
 def brain_mask(image: Volume, *, threshold: float, where: str, atlas: Atlas | None = None) -> BrainMask:
-    """The brain in an image of a head or of a slab of it. Equal input gives equal output.
+    """Find the brain in an image of a head or of a slab of it. Equal input gives equal output.
 
     Args:
-        image: magnitude or T1, shape (i, j, k).
+        image: magnitude or T1 image, shape (i, j, k).
         threshold: share of the 90th percentile above which voxels are bright.
-        where: the image's file or label, for the error.
-        atlas: the brain; None reads it.
+        where: file or label of the image, for the error.
+        atlas: atlas of the brain; None to read it.
 
     Raises:
-        InputError: the atlas cannot be laid on the image.
+        InputError: the atlas cannot be registered to the image.
     """
     atlas = load_atlas() if atlas is None else atlas
     bright = bright_voxels(image.values, threshold)
@@ -101,7 +102,7 @@ def brain_mask(image: Volume, *, threshold: float, where: str, atlas: Atlas | No
 
 
 def dice(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
-    """Twice the common volume over the sum of both; 1 where both are empty."""
+    """Return twice the common volume over the sum of both; 1 where both are empty."""
     total = int(one.sum()) + int(other.sum())
     return 2.0 * int((one & other).sum()) / total if total else 1.0
 
@@ -149,7 +150,7 @@ class _Scene:
         )
 
     def laid(self, height_mm: float) -> tuple[float, sitk.Similarity3DTransform] | None:
-        """Mutual information and the similarity from image to atlas from one start; None where they lose each other."""
+        """Return mutual information and similarity from image to atlas of one start; None where overlap is lost."""
         found = sitk.Similarity3DTransform()
         found.SetCenter(self.middle_mm.tolist())
         found.SetTranslation((self.of_brain_mm + np.array([0.0, 0.0, height_mm]) - self.middle_mm).tolist())
@@ -163,7 +164,7 @@ class _Scene:
         return value, found
 
     def stretched(self, start: sitk.Similarity3DTransform) -> sitk.Transform:
-        """The nearest affine map; the similarity itself where the images lose each other."""
+        """Return the nearest affine map; the similarity itself where the overlap of the images is lost."""
         affine = sitk.AffineTransform(3)
         affine.SetCenter(start.GetCenter())
         affine.SetMatrix(start.GetMatrix())

@@ -1,11 +1,11 @@
 """Regions of the anatomy on the voxels of a wave field: from a segmentation, or from the anatomical image itself.
 
 A voxel of the wave field is larger than one of the anatomy and may lie across a border, so that it belongs to each
-region by a share, the mean over 27 points spread through it. At a point a segmentation says yes or no; label 0 is no
-region. An image is divided into three classes by its brightness - in a T1-weighted brain fluid, grey and white matter -
-and between the brightness of two pure ones a point belongs to both in proportion (partial volume).
+region by a share, the mean over 27 points spread through it. At a point of a segmentation the share is 0 or 1; label 0
+is no region. An image is divided into three classes by its brightness - in a T1-weighted brain fluid, grey and white
+matter - and a point between the brightness of two pure classes belongs to both in proportion (partial volume).
 
-Where one tissue is much softer than its neighbours, what little of them shares its voxels changes it by a large factor,
+Where one tissue is much softer than its neighbours, a small share of them in its voxels changes it by a large factor,
 so that the dark class, fluid in a T1, is expected to vary twice as much as the others.
 """
 
@@ -33,16 +33,16 @@ from palpate.imaging.files.nifti import (
 from palpate.imaging.registration.rigid import Rigid
 
 _FEWEST_INTENSITIES = 100
-"""An image with fewer different values in the mask has no tissue contrast to speak of."""
+"""Least number of different values in the mask of an image with tissue contrast."""
 
 _LARGE_LITRES = 0.3
-"""A mask of that size, a fourth of a brain, has every tissue in it."""
+"""Volume of a mask from which on it contains every tissue, litres: a fourth of a brain."""
 
 _SURROUNDINGS_MM = 20.0
-"""How far around a smaller one is looked."""
+"""Width of the surroundings of a smaller mask that are used as well, mm."""
 
 _VARIABILITY = np.array([2.0, 1.0, 1.0])
-"""Of the dark, middle and bright class."""
+"""Expected variability of the dark, middle and bright class relative to other tissue."""
 
 _LARGEST = np.iinfo(np.int32).max
 
@@ -52,9 +52,9 @@ class Regions:
     """Shares of labelled regions.
 
     Attributes:
-        numbers: the labels, ascending, shape (R,).
-        shares: W, share of each region in each voxel, shape (N, R); rows sum to at most one.
-        variability: by how much more than other tissue each region is expected to vary within itself, shape (R,).
+        numbers: numbers of the labels, ascending, shape (R,).
+        shares: matrix W of the share of each region in each voxel, shape (N, R); rows sum to at most one.
+        variability: expected variation within each region over that of other tissue, shape (R,).
     """
 
     numbers: NDArray[np.int64]
@@ -63,10 +63,10 @@ class Regions:
 
 
 def no_regions(voxels: int) -> Regions:
-    """Of an anatomy that nobody labelled.
+    """Return the regions of an anatomy without labels: none.
 
     Args:
-        voxels: N.
+        voxels: number N of voxels.
     """
     return Regions(np.zeros(0, dtype=np.int64), sparse.csr_matrix((voxels, 0)), np.ones(0))
 
@@ -74,16 +74,16 @@ def no_regions(voxels: int) -> Regions:
 def read_regions(
     path: Path, mask: NDArray[np.bool_], affine_mm: NDArray[np.float64], motion: Rigid | None = None
 ) -> Regions:
-    """Shares of a segmentation's regions in the voxels of a mask.
+    """Return the shares of a segmentation's regions in the voxels of a mask.
 
     Args:
-        path: NIfTI of whole numbers.
-        mask: shape (i, j, k); its N voxels in C order.
+        path: segmentation, NIfTI of whole numbers.
+        mask: voxels to describe, shape (i, j, k); its N voxels count in C order.
         affine_mm: voxel indices of the mask to world RAS millimetres, shape (4, 4).
-        motion: from the mask's world to the segmentation's; None where they are the same.
+        motion: motion from the mask's world to the segmentation's; None where they are the same.
 
     Raises:
-        InputError: unreadable, not a volume of whole numbers, or no label lies in the mask.
+        InputError: the file is unreadable or no volume of whole numbers, or no label lies in the mask.
     """
     volume = read_stored(path)
     demand_labels(path, volume)
@@ -104,22 +104,22 @@ def read_regions(
 def read_classes(
     path: Path, mask: NDArray[np.bool_], affine_mm: NDArray[np.float64], motion: Rigid | None = None
 ) -> Regions:
-    """Shares of three classes of brightness of an anatomical image in the voxels of a mask: dark 1, middle 2, bright 3.
+    """Return the shares of an image's three classes of brightness in a mask's voxels: dark 1, middle 2, bright 3.
 
-    How bright they are where they are pure is told by the histogram of the points in the mask; around a small one by
-    that of its surroundings as well, since a block of brain need not hold any pure fluid.
+    The brightness of pure classes follows from the histogram of the points in the mask; for a small mask from that of
+    its surroundings as well, since a block of brain need not hold any pure fluid.
 
     Args:
-        path: NIfTI of intensities.
-        mask: shape (i, j, k); its N voxels in C order.
+        path: anatomical image, NIfTI of intensities.
+        mask: voxels to describe, shape (i, j, k); its N voxels count in C order.
         affine_mm: voxel indices of the mask to world RAS millimetres, shape (4, 4).
-        motion: from the mask's world to the image's; None where they are the same.
+        motion: motion from the mask's world to the image's; None where they are the same.
 
     Returns:
         The shares; no regions where the image does not reach the mask, or is nearly uniform in it.
 
     Raises:
-        InputError: unreadable, or not a volume of finite numbers.
+        InputError: the file is unreadable, or no volume of finite numbers.
     """
     volume = read_volume(path)
     if volume.values.ndim != 3 or not np.all(np.isfinite(volume.values)):
@@ -172,11 +172,11 @@ def demand_labels(path: Path, volume: Volume | StoredVolume) -> None:
     """Refuse a volume that is no segmentation.
 
     Args:
-        path: the file to name.
-        volume: what it holds.
+        path: file to name in the error.
+        volume: content of the file.
 
     Raises:
-        InputError: more than one value a voxel, or values that are no whole numbers from 0 on.
+        InputError: the volume holds more than one value a voxel, or values that are no whole numbers from 0 on.
     """
     if volume.values.ndim != 3:
         found = f"an array of shape {volume.values.shape}"

@@ -3,7 +3,7 @@
 Files of a folder, `<stem>` being the run and, where it holds several, the frequency:
 
     <stem>_space-T1w_stat-{mean,std,lower,upper}_{storagemodulus,lossmodulus}.nii.gz    kPa, NaN outside the mask
-    <stem>_space-T1w_desc-informed_mask.nii.gz                                         where data, not the prior, decide
+    <stem>_space-T1w_desc-informed_mask.nii.gz              voxels whose value comes mostly from this scan
 """
 
 from __future__ import annotations
@@ -60,12 +60,12 @@ class _Target:
 def write_maps_on_anatomy(mre: Path, wavefield: Path, out: Path) -> tuple[Path, ...]:
     """Write mean, standard deviation, 95 % bounds and informed mask of every run and frequency on the T1's grid.
 
-    The file's own place of the T1 is kept, so that the maps lie on it in any viewer.
+    The T1 keeps the place that its own file states, so that the maps lie on it in any viewer.
 
     Args:
         mre: folder of finished stiffness maps, kPa, with their joint draws.
-        wavefield: the folder that they were computed from, with `*_T1w.nii.gz` where there is an anatomy.
-        out: the folder to write; it appears whole or not at all.
+        wavefield: wave-field folder from which they were computed, with `*_T1w.nii.gz` where there is an anatomy.
+        out: folder to write; an interrupted run leaves no partial result.
 
     Returns:
         The files written; none, but a note in the folder, without an anatomy whose place is known.

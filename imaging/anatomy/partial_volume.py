@@ -1,8 +1,8 @@
-"""How bright pure tissues are in an anatomical image most of whose voxels hold two of them.
+"""Brightness of pure tissues in an anatomical image most of whose voxels hold two of them.
 
-The mean of a class of voxels is not the brightness of its tissue: what counts as fluid in a T1-weighted brain is mostly
-fluid and cortex in one voxel, half as dark as fluid. So the histogram is taken as a mixture of three pure tissues and
-of voxels that two neighbours in brightness share in any proportion alike, all with the same noise,
+The mean of a class of voxels is not the brightness of its tissue: most voxels classified as fluid in a T1-weighted
+brain hold fluid and cortex, half as dark as fluid. So the histogram is taken as a mixture of three pure tissues and
+of voxels that two neighbours in brightness share in equally probable proportions, all with the same noise,
 
     p(s) = sum_k w_k N(s; m_k, sigma^2) + sum_k v_k (Phi((s - m_k) / sigma) - Phi((s - m_k+1) / sigma)) / (m_k+1 - m_k),
 
@@ -20,26 +20,26 @@ from scipy.special import ndtr
 from skimage.filters import threshold_multiotsu
 
 TISSUES: Final = 3
-"""Fluid, grey and white matter in a T1-weighted brain."""
+"""Number of pure tissues: fluid, grey and white matter in a T1-weighted brain."""
 
 _BINS: Final = 200
 _WEIGHT_STEPS: Final = 60
-"""Of expectation maximisation; weights are a convex problem."""
+"""Number of steps of expectation maximisation; the weights are a convex problem."""
 
 _LEAST_DISTANCE: Final = 0.02
-"""Of two tissues, of the histogram's range; closer ones are not told apart."""
+"""Least distance of two tissues over the histogram's range; closer ones are not told apart."""
 
 _MOST_EVALUATIONS: Final = 800
 
 
 def pure_intensities(values: NDArray[np.float64]) -> tuple[float, float, float]:
-    """Brightness of the dark, the middle and the bright tissue where a voxel has nothing else.
+    """Return the brightness of the dark, the middle and the bright tissue in voxels of one tissue.
 
     Args:
         values: intensities of brain and its fluid, shape (n,); more than three different ones.
 
     Returns:
-        m, ascending.
+        The brightness m of each tissue, ascending.
     """
     counts, edges = np.histogram(values, _BINS)
     centres = (edges[1:] + edges[:-1]) / 2.0

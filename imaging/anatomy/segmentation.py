@@ -1,4 +1,4 @@
-"""A segmentation with the names of its labels: one NIfTI and one table, read strictly.
+"""Segmentation with the names of its labels: one NIfTI and one table, read strictly.
 
 The table, `labels.tsv`, has a header line with the columns index and name, and one line for each label; further
 columns are not read. Label 0 is no region and needs no name.
@@ -29,7 +29,7 @@ class Segmentation:
     """Voxels with labels that have names.
 
     Attributes:
-        labels: 0 for none, shape (i, j, k).
+        labels: number of each voxel's label, 0 for none, shape (i, j, k).
         names: name of each label that some voxel has, ascending.
         affine_mm: voxel indices to world RAS millimetres, orthogonal axes, shape (4, 4).
     """
@@ -40,12 +40,12 @@ class Segmentation:
 
     @property
     def voxel_size_mm(self) -> NDArray[np.float64]:
-        """Edges of a voxel along i, j, k, shape (3,)."""
+        """Edges of a voxel along i, j, k, mm, shape (3,)."""
         return np.asarray(np.linalg.norm(self.affine_mm[:3, :3], axis=0))
 
     @property
     def volumes_mm3(self) -> dict[int, float]:
-        """Volume of each label's voxels."""
+        """Volume of each label's voxels, mm3."""
         one_mm3 = float(np.prod(self.voxel_size_mm))
         return {label: int(np.count_nonzero(self.labels == label)) * one_mm3 for label in self.names}
 
@@ -54,8 +54,8 @@ def read_segmentation(path: Path, table: Path) -> Segmentation:
     """Read labels and their names.
 
     Args:
-        path: NIfTI of whole numbers, one a voxel.
-        table: names of the labels.
+        path: segmentation, NIfTI of whole numbers, one a voxel.
+        table: table with the names of the labels.
 
     Raises:
         InputError: a file is unreadable; values are no labels; all are 0; a label has no name; a name or an index
@@ -86,10 +86,10 @@ def read_segmentation(path: Path, table: Path) -> Segmentation:
 
 
 def read_names(table: Path) -> dict[int, str]:
-    """Names of labels by their number.
+    """Read the names of labels by their number.
 
     Raises:
-        InputError: no such file, no table of that form, or an index or name that occurs twice.
+        InputError: the file is missing or no table of that form, or an index or name occurs twice.
     """
     columns = TableColumns(("index", "name"), (), further=True)
     advice = "Name the table with --names, or put labels.tsv beside the labels."

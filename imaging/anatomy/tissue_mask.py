@@ -1,4 +1,4 @@
-"""Which voxels are tissue, from magnitude alone: no atlas, no network, only threshold and shape."""
+"""Tissue mask from magnitude alone, by threshold and shape, without an atlas or a neural network."""
 
 from __future__ import annotations
 
@@ -13,20 +13,21 @@ _SMALL_PATCH = 0.05
 def tissue_mask(
     magnitude: NDArray[np.float64], voxel_size_mm: NDArray[np.float64], *, threshold: float, opening_mm: float
 ) -> NDArray[np.bool_]:
-    """Tissue as the largest bright piece of an image.
+    """Return tissue as the largest bright piece of an image.
 
-    Voxels above a share of the bright tissue's signal; thin bridges cut in the plane of the slices (slices may be far
-    apart); largest connected piece; crumbs of that piece that touch it only through other slices dropped; holes filled
-    slice by slice. Fluid spaces inside stay in: they carry waves, and the inversion needs an unbroken domain.
+    The steps are: take voxels above a share of the bright tissue's signal; cut thin bridges in the plane of the slices
+    (slices may be far apart); keep the largest connected piece; drop small parts of it that touch it only through other
+    slices; fill holes slice by slice. Fluid spaces inside are kept: they carry waves, and the inversion needs an
+    unbroken domain.
 
     Args:
         magnitude: mean signal, shape (i, j, k).
-        voxel_size_mm: voxel edges along i, j, k, shape (3,).
+        voxel_size_mm: voxel edges along i, j, k, mm, shape (3,).
         threshold: share of the 90th percentile of the signal, between 0 and 1.
-        opening_mm: bridges narrower than this are cut.
+        opening_mm: width below which bridges are cut, mm.
 
     Returns:
-        The mask, shape (i, j, k); empty where the image is.
+        The mask, shape (i, j, k); empty if the image is.
     """
     bright = bright_voxels(magnitude, threshold)
     radius = [int(np.round(opening_mm / 2.0 / edge)) for edge in voxel_size_mm[:2]] + [0]
@@ -41,12 +42,12 @@ def tissue_mask(
 
 
 def bright_voxels(magnitude: NDArray[np.float64], threshold: float) -> NDArray[np.bool_]:
-    """Voxels above a share of the 90th percentile of an image's signal."""
+    """Return voxels above a share of the 90th percentile of an image's signal."""
     return np.asarray(magnitude > threshold * np.percentile(magnitude, _BRIGHT_PERCENTILE))
 
 
 def largest_piece(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The largest face-connected piece of a mask."""
+    """Return the largest face-connected piece of a mask."""
     if not mask.any():
         return mask
     image = sitk.GetImageFromArray(mask.T.astype(np.uint8))

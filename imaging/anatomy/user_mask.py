@@ -1,4 +1,4 @@
-"""A mask that somebody drew: taken as it is on the elastogram's grid, carried to it from another, or refused."""
+"""Mask that a user drew: taken as it is on the elastogram's grid, resampled from another grid, or refused."""
 
 from __future__ import annotations
 
@@ -29,15 +29,16 @@ def read_user_mask(path: Path, magnitude: Volume) -> tuple[NDArray[np.bool_], di
     On another grid each voxel of the elastogram takes the value of the mask's voxel in which its centre lies.
 
     Args:
-        path: NIfTI of zeros and one other value.
-        magnitude: of the elastogram, shape (i, j, k).
+        path: mask, NIfTI of zeros and one other value.
+        magnitude: magnitude of the elastogram, shape (i, j, k).
 
     Returns:
-        The mask on the elastogram's grid, and what the record of ingest says of it: `kept_share`, the volume on that
+        The mask on the elastogram's grid, and its entry in the record of ingest: `kept_share`, the volume on that
         grid over the volume that was drawn, and `share_with_signal`.
 
     Raises:
-        InputError: unreadable, not one volume, not binary, empty, beside the elastogram, or mostly where it shows none.
+        InputError: the mask is unreadable, not one volume, not binary, empty, beside the elastogram, or mostly in
+            voxels without signal.
     """
     drawn = _binary(path, read_stored(path))
     shape = magnitude.values.shape

@@ -1,1 +1,1 @@
-"""Checks of what headers claim against the data themselves."""
+"""Checks of headers' statements against the data themselves."""

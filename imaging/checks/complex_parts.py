@@ -1,8 +1,8 @@
-"""Whether the two stored parts of a wave field are the real and the imaginary part of one displacement.
+"""Check that the two stored parts of a wave field are the real and the imaginary part of one displacement.
 
 Each part alone is the displacement at an instant and has little divergence. Where one part was mirrored or exchanged in
-space and the other was not, it has a divergence that another choice of signs and order takes away. Where the parts are
-amplitude and phase, their complex product has less divergence than the field that they were taken for.
+space and the other was not, it has a divergence that another choice of signs and order removes. Where the parts are
+amplitude and phase, their complex product has less divergence than amplitude + i phase.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ _PERIODS: Final = {"radians": 2.0 * np.pi, "degrees": 360.0}
 
 @dataclass(frozen=True, slots=True)
 class OddPart:
-    """How free of divergence a field is with one of its parts in another order in space.
+    """Divergence of a field as given, and with one of its parts in another order in space.
 
     Attributes:
         given: root mean square of div U over that of curl U.
-        best: the same with the better order of one part.
-        part: "real" or "imaginary".
-        words: the better order, such as "component A reversed".
+        best: this ratio with the better order of one part.
+        part: part in question, "real" or "imaginary".
+        words: better order, such as "component A reversed".
     """
 
     given: float
@@ -49,8 +49,8 @@ def odd_part(moments: GradientMoments, field: WaveField) -> OddPart:
     """Compare the parts as given with every other choice of signs and order of one part alone.
 
     Args:
-        moments: of the gradient.
-        field: the wave field, for its axes.
+        moments: second moments of the wave field's gradient.
+        field: wave field, for its axes.
     """
     parts = [moments.of_part(part) for part in _PARTS]
     given, found = divergence_over_curl(parts[0] + parts[1]), []
@@ -62,7 +62,7 @@ def odd_part(moments: GradientMoments, field: WaveField) -> OddPart:
 
 
 def check_odd_part(found: OddPart) -> tuple[QualityWarning, ...]:
-    """Warn where one of the two parts lies otherwise in space than the other.
+    """Warn where one of the two parts is ordered in space unlike the other.
 
     Args:
         found: result of odd_part.
@@ -84,9 +84,9 @@ def demand_real_and_imaginary(
 
     Args:
         where: file that holds the parts.
-        field: made of them.
+        field: wave field made of the parts.
         stored: first part + i second part as stored, any unit, shape (i, j, k, 3).
-        directions: along which the stored components lie, in R A S, shape (3, 3); None for R, A, S.
+        directions: unit vectors in R A S of the stored components, shape (3, 3); None for R, A, S.
     """
     axes = np.eye(3) if directions is None else directions
     inside = stored[field.mask]

@@ -1,8 +1,8 @@
-"""Whether the three components of a wave field lie along the axes, and with the signs, that they are taken for.
+"""Check that the three components of a wave field lie along the assumed axes with the assumed signs.
 
 Tissue is nearly incompressible: the divergence of the right displacement is small beside its curl. A component with the
-wrong sign, or two exchanged, turns shear into divergence. Of the 48 ways to sign and order three components 24 differ
-(the common sign changes nothing), and all of their divergences and curls follow from the second moments of the
+wrong sign, or two exchanged, turns shear into divergence. Of the 48 ways to sign and order three components 24 differ,
+because the common sign changes nothing. All of their divergences and curls follow from the second moments of the
 gradient, so that the best of them can be named. A reversed or exchanged axis of the image shows in the same way.
 """
 
@@ -29,12 +29,12 @@ _TURNED = 0.05
 
 @dataclass(frozen=True, slots=True)
 class ComponentAxes:
-    """How free of divergence the components are, as given and in the best other choice.
+    """Divergence of the components as given, and with the best other choice of signs and order.
 
     Attributes:
-        given: root mean square of div U over that of curl U, noise taken off where it is known.
-        best: the same of the best other choice of signs and order.
-        words: that choice, such as "component A reversed".
+        given: root mean square of div U over that of curl U, less the noise where it is known.
+        best: this ratio for the best other choice of signs and order.
+        words: this choice, such as "component A reversed".
         choice: matrix from the given components along R, A, S to the chosen ones, shape (3, 3).
     """
 
@@ -48,7 +48,7 @@ def component_axes(field: WaveField, encoding_axes: NDArray[np.float64] | None =
     """Compare the components as given with every other choice of signs and order.
 
     Args:
-        field: a wave field.
+        field: wave field to check.
         encoding_axes: axes along which the scanner encoded, in R A S, shape (3, 3), where they are known.
 
     Returns:
@@ -65,7 +65,7 @@ def best_signs_and_order(
 
     Args:
         moments: real part of the gradient's second moments, shape (3, 3, 3, 3).
-        field: the wave field, for its axes.
+        field: wave field, for its axes.
         encoding_axes: axes along which the scanner encoded, in R A S, shape (3, 3), where they are known.
     """
     given = divergence_over_curl(moments)

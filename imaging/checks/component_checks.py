@@ -1,7 +1,7 @@
-"""Whether the components of a wave field are what they are taken for: the reading with the least divergence is named.
+"""Check of the components of a wave field: the interpretation with the least divergence is named.
 
-Wrong signs or order, wrong times and a part that lies otherwise in space all make a divergence that tissue does not
-have, and one fault is partly undone by the remedy of another. So the remedies are compared with each other, the
+Wrong signs or order, wrong times and a part that is ordered otherwise in space all make a divergence that tissue does
+not have, and the remedy of one fault partly undoes another. So the remedies are compared with each other, the
 simplest first, and only the best one is named.
 """
 
@@ -20,15 +20,15 @@ from palpate.quality_warning import QualityWarning
 
 
 def check_components(field: WaveField, encoding_axes: NDArray[np.float64] | None = None) -> tuple[QualityWarning, ...]:
-    """Warn of wrong signs, order or times of the components, and of parts that do not lie alike.
+    """Warn of wrong signs, order or times of the components, and of parts that are ordered unlike each other.
 
     Args:
-        field: a wave field.
+        field: wave field to check.
         encoding_axes: axes along which the scanner encoded, in R A S, shape (3, 3), where they are known.
 
     Returns:
-        The warning of the reading that explains the field best; empty where it is sound, where too few voxels have six
-        neighbours of tissue, or where noise hides the waves.
+        The warning of the interpretation that explains the field best; empty where it is sound, where too few voxels
+        have six neighbours of tissue, or where noise hides the waves.
     """
     moments = gradient_moments(field)
     if moments is None:

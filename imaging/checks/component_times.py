@@ -1,10 +1,10 @@
-"""Whether the three components of a wave field share one time: none shifted within the period, none reversed.
+"""Check that the three components of a wave field share one time: none is shifted in the period, none reversed.
 
-Two faults of one direction leave every check that looks at one direction alone content: its offsets start later than
+Two faults of one direction pass every check of one direction alone: its offsets start later than
 those of the others (its displacement is turned by a phase), or they run backwards (its displacement is the complex
 conjugate). Tissue is nearly incompressible at every instant, so that both make a divergence which the right times do
 not have. Divergence and curl of components moved in time by phases p_c are Hermitian forms in exp(i p_c), with other
-matrices where one component is reversed; their ratio is smallest at the phases that the data ask for.
+matrices where one component is reversed; their ratio is smallest at the phases that fit the data best.
 
 On sound data the phases come out as zero to a few degrees, even where thick and distant slices leave a large divergence
 (3.8 degrees on a real scan of five slices). One offset of eight is 45 degrees.
@@ -31,14 +31,14 @@ _TURN_DEG: Final = 360.0
 
 @dataclass(frozen=True, slots=True)
 class ComponentTimes:
-    """How free of divergence the components are as given, and at times of their own.
+    """Divergence of the components as given, and at times of their own.
 
     Attributes:
         given: root mean square of div U over that of curl U.
-        best: the same at the best times of one frame's components.
+        best: this ratio at the best times of one frame's components.
         component: name of the odd component, such as "encoding direction 2".
         ahead_deg: phase by which its vibration is ahead of the other two, degrees.
-        backwards: whether it runs backwards at those times.
+        backwards: whether its time is reversed at the best times.
     """
 
     given: float
@@ -54,8 +54,8 @@ def component_times(
     """Find the times of the components at which divergence over curl is least.
 
     Args:
-        moments: of the gradient.
-        field: the wave field, for its axes.
+        moments: second moments of the wave field's gradient.
+        field: wave field, for its axes.
         encoding_axes: axes along which the scanner encoded, in R A S, shape (3, 3), where they are known.
 
     Returns:

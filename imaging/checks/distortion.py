@@ -1,8 +1,8 @@
-"""How far off-resonance moves tissue in the images, from what the header says of the readout.
+"""Displacement of tissue in the images by off-resonance, from the readout that the header states.
 
 A field that is off by df moves the signal along the slowly sampled axis: in echo-planar images along the phase
 encoding, by df over the bandwidth of a voxel there, else along the readout, by df over the bandwidth of its pixel. No
-field map is at hand, so that nothing is undone: what is known is the millimetres for each 100 Hz. Near air (sinuses,
+field map is at hand, so that nothing is corrected: only the millimetres for each 100 Hz are known. Near air (sinuses,
 ear, bowel) the field is off by 100 Hz and more at 3 T.
 """
 
@@ -24,7 +24,7 @@ def off_resonance(acquisition: PhaseAcquisition) -> dict[str, object]:
     """Return the shift of tissue for 100 Hz of off-resonance, as JSON values for the record.
 
     Args:
-        acquisition: its facts hold the readout's parameters where the header states them.
+        acquisition: phase images whose facts hold the readout's parameters where the header states them.
     """
     stated = acquisition.facts.get("acquisition")
     facts = stated if isinstance(stated, Mapping) else {}

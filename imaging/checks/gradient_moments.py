@@ -1,4 +1,4 @@
-"""Second moments of a wave field's gradient, from which divergence and curl follow for any other reading of its parts.
+"""Second moments of a wave field's gradient, from which divergence and curl follow for other interpretations.
 
 For G = dU_c / dx_w in each voxel, two tables of means over the voxels are kept,
 
@@ -25,7 +25,7 @@ _MOST_VOXELS = 60_000
 
 @dataclass(frozen=True, slots=True)
 class GradientMoments:
-    """Second moments of dU_c/dx_w, the noise's share taken off.
+    """Second moments of dU_c/dx_w, less the share of noise.
 
     Attributes:
         proper: mean of G_cw conj(G_dv), shape (3, 3, 3, 3).
@@ -49,7 +49,7 @@ def gradient_moments(field: WaveField) -> GradientMoments | None:
     """Return the moments over voxels with six neighbours of tissue.
 
     Args:
-        field: a wave field.
+        field: wave field to evaluate.
 
     Returns:
         The moments; None where too few voxels have six neighbours of tissue, or noise hides the waves.

@@ -1,13 +1,13 @@
-"""Whether the time offsets fill exactly one period of the vibration, judged from the phase images themselves.
+"""Check that the time offsets fill exactly one period of the vibration, from the phase images themselves.
 
 Motion of one frequency is x(t) = c + A cos(omega t) + B sin(omega t) in every voxel. For a supposed set of times the
 least squares of this model leave a residual whose expectation under white noise of variance s^2 is (N - 3) s^2 a voxel
-whatever the times are. So the times that leave least are the maximum-likelihood estimate, noise biases no comparison,
-and all of it follows from the N x N matrix of second moments over voxels. For even times this is the recurrence
-x[k-1] + x[k+1] = 2 cos(step) x[k], fitted with errors in all variables.
+whatever the times are. So the times with the least residual are the maximum-likelihood estimate, noise biases no
+comparison, and everything follows from the N x N matrix of second moments over voxels. For even times this is the
+recurrence x[k-1] + x[k+1] = 2 cos(step) x[k], fitted with errors in all variables.
 
-Whole turns of a patch and drift of whole images are planes over each slice, which are taken off before. Three offsets
-determine c, A and B exactly for any times: nothing is left to judge by.
+Whole turns of a patch and drift of whole images are planes over each slice, which are subtracted before. Three offsets
+determine c, A and B exactly for any times, so that no residual is left for a comparison.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from palpate.quality_warning import QualityWarning
 
 _TURN = 2.0 * np.pi
 _FREE = 3
-"""Numbers that each voxel's own motion takes: its mean and its complex amplitude."""
+"""Number of unknowns of each voxel's own motion: its mean and its complex amplitude."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class OffsetTimes:
     """Supposed times of the offsets that explain the images best.
 
     Attributes:
-        words: the supposition, such as "the last of 8 offsets is missing"; empty where even spacing explains best.
+        words: best supposition, such as "the last of 8 offsets is missing"; empty where even spacing explains best.
         unexplained: share of the variation over time that one harmonic at even spacing over one period leaves.
         ratio: residual of the best supposition over that of even spacing; 1 where even spacing is the best.
     """
@@ -53,15 +53,15 @@ class OffsetTimes:
 
     @property
     def gain(self) -> float:
-        """Share of the variation over time that the best supposition explains besides."""
+        """Share of the variation over time that the best supposition explains beyond even spacing."""
         return self.unexplained * (1.0 - self.ratio)
 
 
 def offset_times(phases_rad: NDArray[np.float64], mask: NDArray[np.bool_]) -> OffsetTimes | None:
-    """Compare even spacing over one period with what incomplete and repeated exports give.
+    """Compare even spacing over one period with the times that incomplete and repeated exports give.
 
-    All directions tell together what the export lost. Offsets may be exchanged in one direction alone, which the others
-    would hide: each is compared by itself for that.
+    Losses of the export are found from all directions together. Offsets may be exchanged in one direction alone, which
+    the others would hide, so that each direction is also compared by itself.
 
     Args:
         phases_rad: unwrapped phase, shape (direction, offset, i, j, k).
@@ -101,11 +101,11 @@ def _compared(moments: NDArray[np.float64], supposed: Sequence[tuple[str, NDArra
 
 
 def check_offset_times(found: OffsetTimes | None, offsets: int, where: str) -> tuple[QualityWarning, ...]:
-    """Say or refuse offsets that do not fill one period.
+    """Warn of offsets that do not fill one period, or refuse them.
 
     Args:
         found: result of offset_times.
-        offsets: N.
+        offsets: number N of time offsets.
         where: name of the acquisition for an error.
 
     Raises:
@@ -138,10 +138,10 @@ def check_offset_times(found: OffsetTimes | None, offsets: int, where: str) -> t
 def demand_different_images(acquisition: PhaseAcquisition) -> None:
     """Raise InputError where two phase images of an acquisition are the same to the last bit, or a direction has none.
 
-    Noise makes every image its own; equal ones are one image exported twice, as two offsets or as two directions.
+    Noise makes every image different; equal ones are one image exported twice, as two offsets or as two directions.
 
     Args:
-        acquisition: as read.
+        acquisition: acquisition as read.
     """
     phase = acquisition.phase_rad
     for direction, images in enumerate(phase):

@@ -1,7 +1,7 @@
-"""Do the waves lose energy as they travel? The one check of the sign of time that needs no header.
+"""Check of the sign of time by the waves' loss of energy; the only such check that needs no header.
 
 Tissue is passive: G'' > 0. A wave field with the wrong sign of time is the complex conjugate of the right one and
-shows G'' < 0. The estimate here is good for that sign and for nothing else: it smooths, looks only within slices and
+shows G'' < 0. The estimate here is good for that sign and for nothing else: it smooths, uses only slices one by one and
 takes the tissue for uniform.
 """
 
@@ -26,13 +26,13 @@ _MOST_SLICES = 16
 def apparent_modulus_pa(field: WaveField) -> complex | None:
     """Return the modulus that fits the whole field best, G* = -rho omega^2 sum(u conj(lap u)) / sum |lap u|^2.
 
-    Where the noise is known, what one draw of it adds to both sums is taken off.
+    Where the noise is known, the contribution of one draw of it is subtracted from both sums.
 
     Args:
-        field: a wave field; displacement in any unit.
+        field: wave field, its displacement in any unit.
 
     Returns:
-        G' + iG''; None where the mask is too thin for a margin of 10 mm or 5 voxels, or noise hides the waves.
+        G' + iG'', pascal; None where the mask is too thin for a margin of 10 mm or 5 voxels, or noise hides the waves.
     """
     i, j, _ = (slice(int(a.min()), int(a.max()) + 1) for a in np.nonzero(field.mask))
     # Slices stay apart here, so that some of many tell as much.

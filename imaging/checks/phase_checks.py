@@ -1,4 +1,4 @@
-"""What phase images say against themselves, whichever scanner they came from; nothing here needs a header."""
+"""Checks of phase images for contradictions within themselves, for every scanner and without headers."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from palpate.quality_warning import QualityWarning
 
 
 def check_images(acquisition: PhaseAcquisition) -> None:
-    """Refuse phase images with a wrong scale, or that are there twice.
+    """Refuse phase images that have a wrong scale or are there twice.
 
     Args:
-        acquisition: as a reader delivers it, before images are moved or unwrapped.
+        acquisition: acquisition as a reader delivers it, before images are moved or unwrapped.
 
     Raises:
         InputError: the images contradict their scale or their number.
@@ -34,11 +34,11 @@ def check_offsets(
     """Compare the time offsets with one period of the vibration.
 
     Args:
-        reconstruction: of one acquisition.
+        reconstruction: reconstruction of one acquisition.
         mask: tissue, shape (i, j, k).
 
     Returns:
-        The comparison, None where nothing can be compared; and what a user should know of it.
+        The comparison, None where nothing can be compared; and the warnings that follow from it.
 
     Raises:
         InputError: the offsets do not fill one period beyond doubt.

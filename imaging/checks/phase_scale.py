@@ -1,11 +1,11 @@
-"""The scale of the phase, judged from the images: wrapped phase must wrap at a whole turn.
+"""Check of the phase's scale by the images: wrapped phase must wrap at a whole turn.
 
 Phase images repeat after 2 pi. Where the phase leaves the range, neighbouring pixels jump by nearly the whole range,
-and noise in air fills it. So images with such jumps show the period at which they wrap, and a scale that makes this
-period another than 2 pi is wrong: a slope of another program, milliradians taken for steps, degrees for radians. Images
+and noise in air fills it. So images with such jumps show the period at which they wrap, and a scale for which this
+period is not 2 pi is wrong: a slope of another program, milliradians taken for steps, degrees for radians. Images
 without jumps show nothing: then a wrong factor scales displacement, which stiffness does not depend on.
 
-Each encoding is judged by itself, and so is each scale that its headers state: right images would hide wrong ones.
+Each encoding is checked by itself, and so is each scale that its headers state: right images would hide wrong ones.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from palpate.imaging.limits.check_limits import PHASE_RANGE, WRAP_JUMP, WRAPPED_
 
 _MOST_VALUES = 400_000
 _TAIL = 5e-5
-"""Share of the values that is left out at each end of the range."""
+"""Share of the values that are left out at each end of the range."""
 _MASS = 0.02
 """Share of the values above which a single value is a background, such as air that was set to zero."""
 
 
 def wrap_period_rad(phase_rad: NDArray[np.float64], scales: NDArray[np.float64] | None = None) -> float | None:
-    """Measure the period at which phase images wrap: of the encoding, and scale, where it is farthest from 2 pi.
+    """Measure the period at which phase images wrap, for the encoding and scale where it is farthest from 2 pi.
 
     Args:
         phase_rad: phase as scaled, before anything wraps it anew, shape (encoding, offset, i, j, k).

@@ -1,4 +1,4 @@
-"""What settings state beside wave fields and arrays that state it themselves, and arrays that are there twice."""
+"""Checks of numbers that both the settings and the wave fields state, and of arrays that are there twice."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from palpate.progress import say
 from palpate.quality_warning import QualityWarning
 
 _SAME: Final = 1e-3
-"""Relative difference up to which two statements of a number are one, rounded differently."""
+"""Relative difference up to which two statements of a number are equal but for rounding."""
 _NOTHING: Final = 1e-6
 """Share of the largest displacement below which a difference is rounding of float32."""
 _OF_PHASE_IMAGES: Final = ("menc_um_per_rad", "encoding_matrix", "no_motion_series")
@@ -25,15 +25,15 @@ _SETTINGS: Final = "the ingest settings"
 
 
 def settled_by_settings(fields: Sequence[WaveField], settings: IngestSettings, what: str) -> tuple[WaveField, ...]:
-    """Return wave fields with what only the settings know; refuse settings that contradict the fields.
+    """Return wave fields completed from the settings; refuse settings that contradict the fields.
 
     Args:
-        fields: as read.
-        settings: of the study.
-        what: what the fields came from, such as "wave-field folder".
+        fields: wave fields as read.
+        settings: ingest settings of the study.
+        what: source of the fields in words, such as "wave-field folder".
 
     Raises:
-        InputError: frequency or density of the settings is another than that of the fields.
+        InputError: frequency or density of the settings differs from that of the fields.
     """
     for name in _OF_PHASE_IMAGES:
         if getattr(settings, name):
@@ -95,8 +95,8 @@ def demand_different_fields(where: Path | str, fields: Sequence[WaveField]) -> N
     """Raise InputError where one array is given as the displacement at two frequencies.
 
     Args:
-        where: the folder or file.
-        fields: all that it holds.
+        where: folder or file of the fields.
+        fields: all wave fields that it holds.
     """
     for one, other in combinations(fields, 2):
         if one.label != other.label or one.displacement_m.shape != other.displacement_m.shape:

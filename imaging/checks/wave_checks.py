@@ -1,7 +1,7 @@
-"""What a finished wave field says against itself, whichever door it came through; nothing here needs a header.
+"""Checks of a finished wave field for contradictions within itself, whatever its source and without headers.
 
-`palpate ingest` asks after it made or read a wave field, `palpate invert` where it reads one that no importer may have
-seen. Numbers that are impossible are refused before: by WaveField, and by palpate.imaging.limits.plausible with the
+`palpate ingest` runs them after it made or read a wave field, `palpate invert` where it reads one that perhaps no
+importer checked. Impossible numbers are refused before: by WaveField, and by palpate.imaging.limits.plausible with the
 file and key that hold them.
 """
 
@@ -33,14 +33,14 @@ _SAME_FREQUENCY = 1e-3
 
 
 def wave_warnings(field: WaveField, *, encoding_axes: NDArray[np.float64] | None = None) -> tuple[QualityWarning, ...]:
-    """Check a wave field by what it holds.
+    """Check a wave field by its content.
 
     Args:
-        field: the wave field.
+        field: wave field to check.
         encoding_axes: axes along which the scanner encoded, in R A S, shape (3, 3), where they are known.
 
     Returns:
-        What a user should know; empty for a sound wave field.
+        Warnings for the user; empty for a sound wave field.
     """
     modulus = apparent_modulus_pa(field)
     return (

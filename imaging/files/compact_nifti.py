@@ -1,4 +1,4 @@
-"""Small NIfTI files in memory, for a page that carries its images with it."""
+"""Small NIfTI files in memory, for a page that contains its images."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ NO_NUMBER: Final = -32768
 
 
 def compact_map(values: NDArray[np.floating], affine_mm: NDArray[np.float64]) -> bytes:
-    """Non-negative numbers as 16-bit integers with a scale; NaN becomes 0.
+    """Return a NIfTI of non-negative numbers as 16-bit integers with a scale; NaN becomes 0.
 
     The rounding error is at most 1/64000 of the largest value.
 
     Args:
-        values: shape (i, j, k).
+        values: numbers to store, shape (i, j, k).
         affine_mm: voxel indices to world RAS millimetres, shape (4, 4).
 
     Returns:
@@ -32,12 +32,12 @@ def compact_map(values: NDArray[np.floating], affine_mm: NDArray[np.float64]) ->
 
 
 def compact_hundredths(values: NDArray[np.floating], affine_mm: NDArray[np.float64]) -> bytes:
-    """Return numbers as whole hundredths, which is what two decimals show; NaN becomes NO_NUMBER.
+    """Return a NIfTI of numbers as whole hundredths, the precision of two decimals; NaN becomes NO_NUMBER.
 
-    Ties go to the even hundredth, as Python's own formatting has it: 100 x is exact in double precision for a float32.
+    Ties go to the even hundredth, as in Python's own formatting: 100 x is exact in double precision for a float32.
 
     Args:
-        values: shape (i, j, k), float32; no number is -327.68.
+        values: numbers to store, shape (i, j, k), float32; none is -327.68.
         affine_mm: voxel indices to world RAS millimetres, shape (4, 4).
 
     Returns:
@@ -51,10 +51,10 @@ def compact_hundredths(values: NDArray[np.floating], affine_mm: NDArray[np.float
 
 
 def compact_image(values: NDArray[np.generic], affine_mm: NDArray[np.float64]) -> bytes:
-    """A grey image or a mask as 8-bit integers.
+    """Return a NIfTI of a grey image or a mask as 8-bit integers.
 
     Args:
-        values: shape (i, j, k), uint8 or bool.
+        values: image or mask, shape (i, j, k), uint8 or bool.
         affine_mm: voxel indices to world RAS millimetres, shape (4, 4).
 
     Returns:

@@ -1,4 +1,4 @@
-"""Displacement as other laboratories publish it: complex arrays, without a word on units, axes or mask.
+"""Displacement as other laboratories publish it: complex arrays without statement of units, axes or mask.
 
 Two layouts are read:
 
@@ -6,9 +6,9 @@ Two layouts are read:
     Biomechanics Imaging Repository (micrometres, 1.5 mm), with at most one *_mask.nii.gz;
 
     a MATLAB file (up to version 7) with a complex variable of shape (i, j, k, 3) or (i, j, k, 3, frequency), as the
-    BIOQIC server's simulated phantom (1 mm). Nobody knows where it lay: i, j, k are taken for R, A, S.
+    BIOQIC server's simulated phantom (1 mm). Its place is unknown: i, j, k are taken for R, A, S.
 
-What they do not say stands in the ingest section's `arrays`; nothing is guessed.
+The ingest section's `arrays` states what the files do not; nothing is guessed.
 """
 
 from __future__ import annotations
@@ -38,22 +38,23 @@ _FILE: Final = re.compile(r"(?P<name>.+)_(?P<frequency>[0-9]+(?:\.[0-9]+)?)Hz_di
 
 
 def is_displacement_array(path: Path) -> bool:
-    """Whether the path is a MATLAB file or a folder with at least one *_disp_re or *_disp_im NIfTI."""
+    """Return whether the path is a MATLAB file or a folder with at least one *_disp_re or *_disp_im NIfTI."""
     if path.is_dir():
         return bool(matching(path, "*_disp_re.nii*") or matching(path, "*_disp_im.nii*"))
     return path.suffix.lower() == ".mat"
 
 
 def read_displacement_arrays(path: Path, label: str, settings: IngestSettings) -> tuple[WaveField, ...]:
-    """Wave fields of every frequency, ordered by it; their noise is unknown.
+    """Read wave fields of every frequency, ordered by frequency; their noise is unknown.
 
     Args:
-        path: the folder or MATLAB file.
-        label: of the wave fields.
-        settings: unit, axes and mask; density; the sign of time.
+        path: folder or MATLAB file.
+        label: label of the wave fields.
+        settings: ingest settings with unit, axes and mask of the arrays, density, and the sign of time.
 
     Raises:
-        InputError: a file is missing, unreadable, of a wrong shape or not finite, or the settings lack what it needs.
+        InputError: a file is missing, unreadable, of a wrong shape or not finite, or the settings lack a statement that
+            it needs.
     """
     with named_within(path):
         return _read_all(path, label, settings)
@@ -105,7 +106,7 @@ def _needed[T](path: Path, name: str, value: T | None, advice: str) -> T:
 
 
 type _Arrays = tuple[Mapping[float, NDArray[np.complex128]], NDArray[np.bool_] | None, NDArray[np.float64]]
-"""Displacement along R, A, S by frequency; the mask, None for where anything moves; the affine."""
+"""Displacement along R, A, S by frequency; mask, None for all voxels that move; affine."""
 
 
 def _read_folder(folder: Path, settings: ArraySettings) -> _Arrays:

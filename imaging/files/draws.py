@@ -19,11 +19,11 @@ _BLOCK: Final = 16
 
 @dataclass(frozen=True, slots=True)
 class DrawsFile:
-    """A file of draws that fits its grid.
+    """File of draws that fits its grid.
 
     Attributes:
-        path: the HDF5 file.
-        count: draws of each modulus.
+        path: HDF5 file.
+        count: number of draws of each modulus.
         voxels: indices of the N voxels, shape (N, 3).
     """
 
@@ -32,7 +32,7 @@ class DrawsFile:
     voxels: NDArray[np.int32]
 
     def log_draws(self, modulus: Modulus) -> Iterator[NDArray[np.float64]]:
-        """The logarithm of the modulus in kPa, draw by draw, each of shape (N,)."""
+        """Yield the logarithm of the modulus in kPa, draw by draw, each of shape (N,)."""
         with h5py.File(self.path) as file:
             stored = file[f"{modulus}_kpa"]
             for first in range(0, self.count, _BLOCK):
@@ -40,14 +40,14 @@ class DrawsFile:
 
 
 def open_draws(path: Path, shape: tuple[int, ...]) -> DrawsFile:
-    """Look into a file of draws without reading them.
+    """Open a file of draws and check it without reading the draws.
 
     Args:
         path: HDF5 file with `storagemodulus_kpa`, `lossmodulus_kpa` (n_samples, n_voxels) and `voxels` (n_voxels, 3).
-        shape: (i, j, k) of the grid that the voxels must lie in.
+        shape: shape (i, j, k) of the grid in which the voxels must lie.
 
     Raises:
-        InputError: it cannot be read, does not fit the grid, or holds fewer than two draws.
+        InputError: the file cannot be read, does not fit the grid, or holds fewer than two draws.
     """
     try:
         with h5py.File(path) as file:

@@ -1,8 +1,8 @@
-"""HDF5 files, written so that a disk that fails is found out in Python.
+"""HDF5 files, written so that a failing disk raises an error in Python.
 
-HDF5 writes much of a file only as it closes it. Where that fails it can neither close nor forget the file: it complains
-in its own words of every object, and crashes as the process ends. Here Python writes for it: after the first failure
-HDF5 is told that all is well, and the failure is raised when the file is closed.
+HDF5 writes much of a file only as it closes it. Where that fails it can neither close nor release the file: it prints
+messages of its own about every object, and crashes as the process ends. Here Python writes for it: after the first
+failure HDF5 is told that writing succeeds, and the failure is raised when the file is closed.
 """
 
 from __future__ import annotations
@@ -73,17 +73,19 @@ class _Disk:
         return size
 
     def flush(self) -> None:
-        """Nothing waits here: every write goes to the system at once."""
+        """Do nothing: every write goes to the system at once."""
 
 
 @contextmanager
 def writing_hdf5(path: Path, mode: Literal["w", "r+"] = "w", **options: object) -> Iterator[h5py.File]:
-    """Open an HDF5 file to write. Whole-or-nothing is the caller's part (palpate.outputs).
+    """Open an HDF5 file to write.
+
+    The caller ensures that an interrupted run leaves no partial file (palpate.outputs).
 
     Args:
-        path: the file.
-        mode: "w" makes or replaces it, "r+" adds to it.
-        options: further ones of h5py.File.
+        path: file to write.
+        mode: mode of writing; "w" makes or replaces the file, "r+" adds to it.
+        options: further options of h5py.File.
 
     Raises:
         OSError: the disk failed.

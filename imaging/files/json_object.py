@@ -15,9 +15,9 @@ def read_json(
     """Read a JSON object.
 
     Args:
-        path: the file.
-        what: it is, in words, where it is missing.
-        advice: what to do where it is missing or no JSON object.
+        path: JSON file.
+        what: description of the file, for the error if it is missing.
+        advice: advice for the error if the file is missing or holds no JSON object.
 
     Raises:
         InputError: the file is missing or holds something else.

@@ -20,13 +20,13 @@ NIFTI_ENDING = ".nii.gz"
 
 @dataclass(frozen=True, slots=True)
 class Map:
-    """One number per voxel, with its unit and its place in the world.
+    """Map of one number per voxel, with its unit and its place in the world.
 
     Attributes:
-        values: shape (i, j, k), float32, in `units`; NaN where the map says nothing (outside its mask).
+        values: values in `units`, shape (i, j, k), float32; NaN where the map holds no value (outside its mask).
         affine_mm: voxel indices to world RAS millimetres, shape (4, 4); may be oblique and anisotropic.
-        units: the unit of the values, such as "kPa", or "1" for a mask or a ratio.
-        description: what the values are, in words.
+        units: unit of the values, such as "kPa", or "1" for a mask or a ratio.
+        description: meaning of the values, in words.
         source_digest: digest of the data the map was computed from; None where it was not stated.
     """
 
@@ -53,12 +53,12 @@ class Map:
 
     @property
     def covered(self) -> NDArray[np.bool_]:
-        """Voxels for which the map says something, shape (i, j, k)."""
+        """Voxels for which the map holds a value, shape (i, j, k)."""
         return np.isfinite(self.values)
 
 
 def sidecar_path(path: Path) -> Path:
-    """The JSON file that describes the NIfTI file `path`: the same stem, ending `.json`."""
+    """Return the path of the JSON file that describes the NIfTI file `path`: its stem with the ending `.json`."""
     return path.with_name(path.name.removesuffix(NIFTI_ENDING) + ".json")
 
 
@@ -71,18 +71,20 @@ def write_map(
     description: str,
     source_digest: str | None = None,
 ) -> None:
-    """Write a map and its sidecar; both appear whole or not at all, and equal input gives equal bytes.
+    """Write a map and its sidecar.
+
+    An interrupted run leaves no partial file. Equal input gives equal bytes.
 
     Args:
-        path: the file to write, ending `.nii.gz`; the sidecar gets the same stem.
-        values: shape (i, j, k), in `units`; NaN outside the mask. Stored as float32.
+        path: file to write, ending `.nii.gz`; the sidecar gets the same stem.
+        values: values in `units`, shape (i, j, k), stored as float32; NaN outside the mask.
         affine_mm: voxel indices to world RAS millimetres, shape (4, 4).
-        units: the unit of the values, such as "kPa".
-        description: what the values are, in words.
+        units: unit of the values, such as "kPa".
+        description: meaning of the values, in words.
         source_digest: digest of the data the map was computed from.
 
     Raises:
-        ValueError: if the arguments do not make a map (see Map) or the path has another ending.
+        ValueError: the arguments do not make a map (see Map) or the path has another ending.
     """
     the_map = Map(
         values=np.asarray(values, dtype=np.float32),
@@ -100,14 +102,14 @@ def write_mask(
     """Write a mask as 0 and 1 (uint8) with a sidecar of units "1".
 
     Args:
-        path: the file to write, ending `.nii.gz`; the sidecar gets the same stem.
-        mask: shape (i, j, k), bool.
+        path: file to write, ending `.nii.gz`; the sidecar gets the same stem.
+        mask: mask to write, shape (i, j, k), bool.
         affine_mm: voxel indices to world RAS millimetres, shape (4, 4).
-        description: what being inside the mask means.
+        description: meaning of a voxel inside the mask.
         source_digest: digest of the data the mask was computed from.
 
     Raises:
-        ValueError: as write_map does.
+        ValueError: the arguments do not make a map (see Map) or the path has another ending.
     """
     inside = np.asarray(mask, dtype=bool)
     the_map = Map(
@@ -124,11 +126,11 @@ def read_map(path: Path, *, units: str | None = None) -> Map:
     """Read a map and, where there is one, its sidecar.
 
     Args:
-        path: a NIfTI file with one value per voxel.
-        units: the unit the caller counts on; None takes any. A file without a sidecar is taken to be in it.
+        path: NIfTI file with one value per voxel.
+        units: unit that the caller expects; None for any. A file without a sidecar is taken to be in it.
 
     Raises:
-        InputError: if the file or its sidecar cannot be read, is not a volume, or has another unit.
+        InputError: the file or its sidecar cannot be read, is not a volume, or has another unit.
     """
     volume = read_nifti(path)
     described = sidecar_path(path)
@@ -161,7 +163,7 @@ def read_mask(path: Path) -> NDArray[np.bool_]:
     """Read a mask: True where the file's value is above one half.
 
     Raises:
-        InputError: as read_map does.
+        InputError: the file or its sidecar cannot be read, is not a volume, or has another unit.
     """
     return np.asarray(read_map(path).values > 0.5)
 

@@ -1,6 +1,6 @@
-"""Arrays out of MATLAB files (up to version 7), read in a process of its own.
+"""Arrays of MATLAB files (up to version 7), read in a separate process.
 
-scipy's reader is compiled and crashes on some damaged bytes; it must not take palpate with it.
+scipy's reader is compiled and crashes on some damaged bytes; such a crash must not end palpate.
 """
 
 from __future__ import annotations
@@ -32,10 +32,11 @@ _COMPRESSED: Final = 15
 
 
 def read_matlab(path: Path) -> dict[str, NDArray[np.generic]]:
-    """The numeric arrays of a file by name.
+    """Read the numeric arrays of a file by name.
 
     Raises:
-        InputError: it is missing, of version 7.3, cannot be read to its end, or unpacks to more than the limits allow.
+        InputError: the file is missing, of version 7.3, cannot be read to its end, or unpacks to more than the limits
+            allow.
     """
     if not path.exists():
         raise InputError(path, found="no such file", expected="a MATLAB file", advice="Check the path.")

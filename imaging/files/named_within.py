@@ -1,4 +1,4 @@
-"""Names of files in errors: as they are within the folder that the user gave, whose own path may name a patient."""
+"""Names of files in errors, relative to the folder that the user gave, whose own path may name a patient."""
 
 from __future__ import annotations
 

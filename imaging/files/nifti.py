@@ -5,8 +5,8 @@ the coordinates of the scanner, so that of two affines that differ
 
     scanner (1) is taken before aligned (2), and aligned before a template's (3 Talairach, 4 MNI 152, 5 other),
 
-which is said; two that claim the same and differ are refused. A file that has only a template's affine is marked as
-such: what is placed by world coordinates alone must not take it for the scanner's.
+with a warning; two that have the same code and differ are refused. A file that has only a template's affine is marked
+as such: steps that place images by world coordinates alone must not take it for the scanner's.
 """
 
 from __future__ import annotations
@@ -48,13 +48,16 @@ _UNREADABLE: Final = (
 )
 _COMPRESSED: Final = (".gz", ".mgz")
 _BEST_COMPRESSION: Final = 1032
-"""No gzip file holds more than this many times its own size."""
+"""Largest size of a gzip file's content over the size of the file."""
 _TEMPLATES: Final = {3: "Talairach", 4: "MNI 152", 5: "another template"}
 _SPACES: Final = {1: "scanner", 2: "aligned"} | _TEMPLATES
 _SAME_AFFINE_VOXELS: Final = 0.5
-"""Shift up to which two affines are one: a quaternion near half a turn is exact to 4e-4 rad only, 0.1 mm in a head."""
+"""Shift up to which two affines are equal, voxels.
+
+A quaternion near half a turn is exact to 4e-4 rad only, 0.1 mm in a head.
+"""
 _MGH_FLAG_AT: Final = 28
-"""Where the header of an .mgh file says whether its coordinates are good, bytes from its start."""
+"""Position of the flag of valid coordinates in the header of an .mgh file, bytes from its start."""
 _ENDINGS: Final = (".nii", ".nii.gz", ".hdr", ".img", ".img.gz", ".mgz", ".mgh")
 _SLAB_VALUES: Final = 4_000_000
 _SHEAR: Final = 1e-3
@@ -63,12 +66,12 @@ _SHEAR: Final = 1e-3
 
 @dataclass(frozen=True, slots=True)
 class Volume:
-    """Voxel values and where they lie.
+    """Voxel values and their place in the world.
 
     Attributes:
         values: real numbers, shape (i, j, k) or (i, j, k, component).
         affine_mm: voxel indices to world RAS millimetres, shape (4, 4).
-        of_template: whether the file says that its world is a template's (such as MNI 152), not the scanner's.
+        of_template: whether the file states that its world is a template's (such as MNI 152), not the scanner's.
     """
 
     values: NDArray[np.float64]
@@ -78,12 +81,14 @@ class Volume:
 
 @dataclass(frozen=True, slots=True)
 class StoredVolume:
-    """Voxel values in the type in which the file stores them, and where they lie: masks and labels are bytes.
+    """Voxel values in the type in which the file stores them, and their place in the world.
+
+    Masks and labels are bytes.
 
     Attributes:
-        values: numbers of any type, shape (i, j, k) or (i, j, k, component).
+        values: values of any numeric type, shape (i, j, k) or (i, j, k, component).
         affine_mm: voxel indices to world RAS millimetres, shape (4, 4).
-        of_template: as in Volume.
+        of_template: whether the file states that its world is a template's (such as MNI 152), not the scanner's.
     """
 
     values: NDArray[np.generic]
@@ -99,7 +104,7 @@ class StoredVolume:
 
 
 def is_volume_file(path: Path) -> bool:
-    """Return whether a file is a volume by its name, in upper or lower case: NIfTI, .hdr with .img, .mgz or .mgh."""
+    """Return whether a file's name, in upper or lower case, is a volume's: NIfTI, .hdr with .img, .mgz or .mgh."""
     name = path.name.lower()
     if not name.endswith(_ENDINGS):
         return False
@@ -110,7 +115,7 @@ def is_volume_file(path: Path) -> bool:
 
 
 def read_volume(path: Path) -> Volume:
-    """Read one volume; as read_nifti, and further axes of length 1 are left out."""
+    """Read one volume like read_nifti, and leave out further axes of length 1."""
     volume = read_nifti(path)
     single = volume.values.ndim > 3 and set(volume.values.shape[3:]) == {1}
     return replace(volume, values=volume.values.reshape(volume.values.shape[:3])) if single else volume
@@ -120,15 +125,15 @@ def read_nifti(path: Path) -> Volume:
     """Read a file of real numbers whose position in the world is stated.
 
     Raises:
-        InputError: missing, truncated or another format; complex or colour voxels; no usable affine, or two that
-            contradict each other; not millimetres.
+        InputError: the file is missing, truncated or of another format; its voxels are complex or colours; it has no
+            usable affine, two that contradict each other, or another unit than millimetres.
     """
     stored = _read(path, np.dtype(np.float64))
     return Volume(np.asarray(stored.values, dtype=np.float64), stored.affine_mm, stored.of_template)
 
 
 def read_stored(path: Path) -> StoredVolume:
-    """Read one volume in its stored type; as read_nifti, and further axes of length 1 are left out."""
+    """Read one volume in its stored type, with the checks of read_nifti, and leave out further axes of length 1."""
     volume = _read(path, None)
     single = volume.values.ndim > 3 and set(volume.values.shape[3:]) == {1}
     return replace(volume, values=volume.values.reshape(volume.values.shape[:3])) if single else volume
@@ -295,9 +300,9 @@ def demand_scanner_world(path: Path, volume: Volume | StoredVolume, what: str) -
     """Raise InputError where a file's world is a template's, so that its coordinates place nothing in the patient.
 
     Args:
-        path: the file to name.
-        volume: what it holds.
-        what: what the sentence calls the file, such as "mask".
+        path: file to name in the error.
+        volume: content of the file.
+        what: name of the kind of file in the error's sentence, such as "mask".
     """
     if volume.of_template:
         raise InputError(
@@ -312,9 +317,9 @@ def demand_box_voxels(path: Path, affine_mm: NDArray[np.float64], what: str) -> 
     """Raise InputError where voxels are no boxes, which registration, meshes and DICOM cannot hold.
 
     Args:
-        path: the file to name.
-        affine_mm: voxel indices to world, shape (4, 4).
-        what: what the sentence calls the file, such as "anatomy".
+        path: file to name in the error.
+        affine_mm: voxel indices to world millimetres, shape (4, 4).
+        what: name of the kind of file in the error's sentence, such as "anatomy".
     """
     axes = affine_mm[:3, :3] / np.linalg.norm(affine_mm[:3, :3], axis=0)
     worst = float(np.abs(axes.T @ axes - np.eye(3)).max())
@@ -332,8 +337,8 @@ def write_nifti(path: Path, values: NDArray[np.generic], affine_mm: NDArray[np.f
     """Write an array as it is, in its own type, with its affine as scanner coordinates.
 
     Args:
-        path: .nii.gz; it is replaced.
-        values: shape (i, j, k) or (i, j, k, component).
+        path: file to write or replace, ending .nii.gz.
+        values: values to write, shape (i, j, k) or (i, j, k, component).
         affine_mm: voxel indices to world RAS millimetres, shape (4, 4).
     """
     image = nib.Nifti1Image(values, affine_mm)
@@ -349,13 +354,13 @@ def write_nifti(path: Path, values: NDArray[np.generic], affine_mm: NDArray[np.f
 def same_grid(
     first_mm: NDArray[np.float64], second_mm: NDArray[np.float64], shape: tuple[int, ...], tolerance_voxel: float = 0.01
 ) -> bool:
-    """Return whether two affines put all corners of a grid at the same place, to a share of the smallest voxel edge."""
+    """Return whether two affines put all corners of a grid at one place, within a share of the smallest voxel edge."""
     edge = float(np.linalg.norm(first_mm[:3, :3], axis=0).min())
     return corner_distance_mm(first_mm, second_mm, shape) <= tolerance_voxel * edge
 
 
 def corner_distance_mm(first_mm: NDArray[np.float64], second_mm: NDArray[np.float64], shape: tuple[int, ...]) -> float:
-    """Return the largest distance between the places where two affines put the corners of a voxel grid."""
+    """Return the largest distance, mm, between the corners of a voxel grid under two affines."""
     top = np.asarray(shape, dtype=np.float64) - 1.0
     corners = np.array([[x, y, z, 1.0] for x in (0.0, top[0]) for y in (0.0, top[1]) for z in (0.0, top[2])])
     return float(np.linalg.norm((corners @ (first_mm - second_mm).T)[:, :3], axis=1).max())
@@ -366,6 +371,6 @@ WITHIN_A_VOXEL: Final = np.array(list(product((-1.0, 0.0, 1.0), repeat=3))) / 3.
 
 
 def voxel_indices(affine_mm: NDArray[np.float64], points_mm: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Voxel indices, not rounded, of world points, shape (..., 3)."""
+    """Return voxel indices, not rounded, of world points, shape (..., 3)."""
     inverse = np.linalg.inv(affine_mm)
     return np.asarray(points_mm @ inverse[:3, :3].T + inverse[:3, 3])

@@ -20,13 +20,13 @@ def is_plain_name(name: str) -> bool:
 
 
 def shown(path: Path) -> str:
-    """Return the name by which errors tell a file or folder that a user gave.
+    """Return the name by which errors call a file or folder that a user gave.
 
-    Its base name where that is a mere number or a usual word, since what is printed stays in logs.
+    It is the base name where that is a mere number or a usual word, since errors stay in logs.
     """
     return path.name if is_plain_name(path.name) else "the given folder" if path.is_dir() else "the given path"
 
 
 def member_name(member: PurePosixPath) -> str:
-    """Return the name by which errors tell a file in an archive: its base name where that is plain."""
+    """Return the name by which errors call a file in an archive: its base name where that is plain."""
     return member.name if is_plain_name(member.name) else f"a file of the kind *{member.suffix.lower()[:6]}"

@@ -1,4 +1,4 @@
-"""The folder of finished stiffness maps (`mre/`): how the posterior of a session lies on disk, read strictly.
+"""Folder of finished stiffness maps (`mre/`): the posterior of a session on disk, read strictly.
 
 For each run, with `<label>` such as `sub-01_ses-01` or `sub-01_ses-01_run-1`; `[...]` only where the run holds several
 frequencies:
@@ -39,14 +39,14 @@ _MEAN = re.compile(r"(?P<stem>(?P<label>.+?)(?:_acq-(?P<frequency>[0-9.]+)Hz)?)_
 
 @dataclass(frozen=True, slots=True)
 class Marginals:
-    """What the posterior says of one modulus, voxel by voxel.
+    """Posterior of one modulus, voxel by voxel.
 
     Attributes:
         mean: posterior mean, kPa.
         std: posterior standard deviation, kPa.
         lower: lower end of the 95 % credible interval, kPa.
         upper: upper end of the 95 % credible interval, kPa.
-        direct: the algebraic baseline, kPa; None where there is none.
+        direct: algebraic baseline, kPa; None where there is none.
     """
 
     mean: Map
@@ -58,10 +58,10 @@ class Marginals:
 
 @dataclass(frozen=True, slots=True)
 class Samples:
-    """Joint draws of the posterior, so that a region's figure gets an interval of its own.
+    """Joint draws of the posterior, from which the interval of a region's figure follows.
 
     Attributes:
-        moduli_kpa: for each modulus its draws, shape (n_samples, n_voxels).
+        moduli_kpa: draws of each modulus, kPa, shape (n_samples, n_voxels).
         voxels: indices of the voxels, shape (n_voxels, 3).
     """
 
@@ -69,25 +69,25 @@ class Samples:
     voxels: NDArray[np.int32]
 
     def at(self, mask: NDArray[np.bool_]) -> dict[Modulus, NDArray[np.float32]]:
-        """The draws in the voxels of a mask, each of shape (n_samples, n_inside)."""
+        """Return the draws in the voxels of a mask, kPa, each of shape (n_samples, n_inside)."""
         inside = mask[tuple(self.voxels.T)]
         return {modulus: values[:, inside] for modulus, values in self.moduli_kpa.items()}
 
 
 @dataclass(frozen=True, slots=True)
 class Stiffness:
-    """The posterior of one run at one frequency.
+    """Posterior of one run at one frequency.
 
     Attributes:
-        label: the run, such as "sub-01_ses-01_run-1".
-        stem: the label, with the frequency where the run holds several.
-        frequency_hz: f, of the actuator.
-        moduli: for each modulus its marginal maps, all on one grid.
+        label: label of the run, such as "sub-01_ses-01_run-1".
+        stem: label, with the frequency where the run holds several.
+        frequency_hz: frequency f of the actuator, hertz.
+        moduli: marginal maps of each modulus, all on one grid.
         informed: voxels whose value comes mostly from this scan; shape (i, j, k).
-        samples_path: the file of joint draws; None where there is none.
+        samples_path: file of joint draws; None where there is none.
         residual: residual over its standard deviation; None where there is none.
-        inversion: what inversion.json says of this run and frequency.
-        made_s: when inversion.json was written, seconds since 1970.
+        inversion: entry of inversion.json for this run and frequency.
+        made_s: time at which inversion.json was written, seconds since 1970.
     """
 
     label: str
@@ -109,7 +109,7 @@ class Stiffness:
         """Read the joint draws; None where there are none.
 
         Raises:
-            InputError: if the file cannot be read or does not fit the maps.
+            InputError: the file cannot be read or does not fit the maps.
         """
         return None if self.samples_path is None else read_samples(self.samples_path, self.informed.shape)
 
@@ -118,10 +118,10 @@ def read_stiffness(folder: Path) -> tuple[Stiffness, ...]:
     """Read every run and frequency of a folder of stiffness maps, in the order of their names.
 
     Args:
-        folder: the `mre` folder, or the session folder that holds it.
+        folder: `mre` folder, or the session folder that holds it.
 
     Raises:
-        InputError: if the folder holds no maps, or maps that are incomplete or do not fit each other.
+        InputError: the folder holds no maps, or maps that are incomplete or do not fit each other.
     """
     folder = folder / "mre" if (folder / "mre").is_dir() else folder
     found = [(path, match) for path in matching(folder, "*.nii.gz") if (match := _MEAN.fullmatch(path.name))]
@@ -140,10 +140,10 @@ def read_samples(path: Path, shape: tuple[int, ...]) -> Samples:
 
     Args:
         path: HDF5 file with `storagemodulus_kpa`, `lossmodulus_kpa` (n_samples, n_voxels) and `voxels` (n_voxels, 3).
-        shape: (i, j, k) of the grid that the voxels must lie in.
+        shape: shape (i, j, k) of the grid in which the voxels must lie.
 
     Raises:
-        InputError: if the file cannot be read or does not fit the grid.
+        InputError: the file cannot be read or does not fit the grid.
     """
     try:
         with h5py.File(path) as file:
@@ -218,7 +218,7 @@ def _read_marginals(folder: Path, label: str, stem: str, modulus: Modulus) -> Ma
 
 
 def on_grid(the_map: Map, reference: Map) -> bool:
-    """Whether two maps have their voxels at the same places."""
+    """Return whether two maps have their voxels at the same places."""
     shape = the_map.values.shape
     return shape == reference.values.shape and same_grid(the_map.affine_mm, reference.affine_mm, shape)
 

@@ -1,4 +1,4 @@
-"""The wave-field folder: how wave fields lie on disk, read strictly and written in one way.
+"""Wave-field folder: wave fields on disk, read strictly and written in one way.
 
 For each run and frequency, with `<label>` such as `sub-01_ses-01` or `sub-01_ses-01_run-1`:
 
@@ -48,12 +48,12 @@ _LAYOUT = "a wave-field folder: part-real and part-imag NIfTI, a JSON sidecar pe
 
 
 def frequency_text(frequency_hz: float) -> str:
-    """The frequency as file names carry it: 50.0 -> "50", 62.5 -> "62.5"."""
+    """Return the frequency as file names state it: 50.0 -> "50", 62.5 -> "62.5"."""
     return f"{frequency_hz:.6g}"
 
 
 def is_wave_field_folder(path: Path) -> bool:
-    """Whether the path is a folder with at least one file that claims to be part of a wave field."""
+    """Return whether the path is a folder with at least one file named as part of a wave field."""
     return path.is_dir() and bool(matching(path, "*_wavefield.*"))
 
 
@@ -61,14 +61,14 @@ def read_wave_fields(folder: Path | str, *, partial: bool = False) -> tuple[Wave
     """Read and check every wave field of a folder, ordered by label, then frequency.
 
     Args:
-        folder: a wave-field folder; see the module's docstring.
+        folder: wave-field folder; see the module's docstring.
         partial: whether a wave field of fewer than three components may be read; the inversion cannot use it yet.
 
     Returns:
         One valid WaveField for each run and frequency, in SI units.
 
     Raises:
-        InputError: anything missing, unreadable, inconsistent or physically impossible, naming the file.
+        InputError: something is missing, unreadable, inconsistent or physically impossible; the error names the file.
     """
     folder = Path(folder)
     with named_within(folder):
@@ -102,11 +102,12 @@ def _read_all(folder: Path, *, partial: bool) -> tuple[WaveField, ...]:
 def write_wave_field(folder: Path, field: WaveField, *, sidecar: Mapping[str, object] | None = None) -> None:
     """Write one wave field into a folder, in micrometres and float32.
 
-    The folder must exist. Whole-or-nothing is the caller's part, because a folder may hold several fields.
+    The folder must exist. The caller ensures that an interrupted run leaves no partial folder, because a folder may
+    hold several fields.
 
     Args:
-        folder: where to; files of the same label and frequency are replaced.
-        field: the wave field.
+        folder: folder to write into; files of the same label and frequency are replaced.
+        field: wave field to write.
         sidecar: further facts for the sidecar; its fixed keys cannot be overridden.
     """
     per_metre = 1.0 / METRES_PER_UNIT["um"]
@@ -417,7 +418,7 @@ def _demand_named_frequency(path: Path, sidecar_path: Path, frequency_hz: float)
 
 
 def relative_noise(field: WaveField) -> float | None:
-    """Noise sigma / mean |u| inside the mask, |u| being the complex vector's length; None where sigma is unknown."""
+    """Return sigma / mean |u| in the mask, |u| being the complex vector's length; None where sigma is unknown."""
     if field.noise_std_m is None:
         return None
     length: NDArray[np.float64] = np.linalg.norm(np.abs(field.displacement_m[field.mask]), axis=-1)

@@ -1,4 +1,4 @@
-"""The JSON sidecar of a wave field: every look-up is checked, every error names the file and the key."""
+"""JSON sidecar of a wave field: every look-up is checked, every error names the file and the key."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ _SPACE: Final = 3
 
 
 class Sidecar:
-    """The content of a sidecar.
+    """Content of a sidecar.
 
     Args:
-        path: the JSON file.
+        path: JSON file.
 
     Raises:
-        InputError: it is missing, or not a JSON object.
+        InputError: the file is missing, or not a JSON object.
     """
 
     def __init__(self, path: Path) -> None:
@@ -53,7 +53,7 @@ class Sidecar:
     def number(
         self, key: str, *, above: float = -math.inf, at_least: float = -math.inf, default: float | None = None
     ) -> float:
-        """The finite number under a key, above or at least a bound; the default where the key is absent or null."""
+        """Return the finite number under a key, within its bounds; the default where the key is absent or null."""
         value = self.facts.get(key)
         if value is None and default is not None:
             return default
@@ -76,7 +76,7 @@ class Sidecar:
         return value
 
     def flag(self, key: str, *, default: bool = False) -> bool:
-        """What is under a key; the default where it is absent or null."""
+        """Return true or false under a key; the default where the key is absent or null."""
         value = self.facts.get(key)
         if value is None:
             return default
@@ -87,13 +87,14 @@ class Sidecar:
         return value
 
     def directions(self, components: int) -> NDArray[np.float64]:
-        """Unit vectors in R A S along which the components lie, shape (n, 3); R, A, S where nothing is stated.
+        """Return unit vectors in R A S along which the components lie, shape (n, 3); R, A, S where nothing is stated.
 
         Args:
-            components: n, of the displacement.
+            components: number n of the displacement's components.
 
         Raises:
-            InputError: they are not as many unit vectors, nearly dependent, or absent where there are fewer than three.
+            InputError: the sidecar states another number of unit vectors; they are nearly dependent; or they are absent
+                where there are fewer than three components.
         """
         value = self.facts.get("Directions")
         if value is None and components == _SPACE:
@@ -143,7 +144,7 @@ class Sidecar:
                 )
 
     def acquired_matrix(self) -> tuple[int, int] | None:
-        """Columns and rows that the scanner measured; None where nothing is stated."""
+        """Return columns and rows that the scanner measured; None where nothing is stated."""
         value = self.facts.get("AcquiredMatrix")
         if value is None:
             return None
@@ -158,7 +159,7 @@ class Sidecar:
         return int(numbers[0]), int(numbers[1])
 
     def metres_per_unit(self) -> float:
-        """The length of the unit in which the displacement and its noise are stored."""
+        """Return the length, metres, of the unit in which the displacement and its noise are stored."""
         unit = self.facts.get("Units")
         if not isinstance(unit, str) or unit not in METRES_PER_UNIT:
             raise InputError(

@@ -1,4 +1,4 @@
-"""Limits of the checks that need no header, each with the figures that it stands between."""
+"""Limits of the checks that need no header, each with the figures between which it lies."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ class Limit:
     """Limit of a check.
 
     Attributes:
-        value: the limit.
+        value: limit of the figure.
         sound: worst figure of sound data.
         faulty: mildest figure of data with a planted fault.
         reason: origin of both figures.

@@ -1,6 +1,6 @@
-"""Limits on what an input may grow to: small files that unpack to gigabytes are refused before they fill the machine.
+"""Limits on the unpacked size of an input: small files that unpack to gigabytes must not fill the machine.
 
-Nothing that a file states of its own size is believed: bytes are counted while they are unpacked.
+The size that a file states is not trusted: bytes are counted while they are unpacked.
 """
 
 from __future__ import annotations
@@ -46,12 +46,12 @@ class Limits:
 
 
 LIMITS: Final = Limits()
-"""Limits in force; docs/reading.md and decision 0086 say why."""
+"""Limits in force; docs/reading.md and decision 0086 give the reasons."""
 _ADVICE: Final = "Check where the file comes from; if it is sound, unpack it and give the folder."
 
 
 class Budget:
-    """Count of what one input has been unpacked to so far."""
+    """Count of the files and bytes to which one input has been unpacked so far."""
 
     def __init__(self, where: Path | str, limits: Limits = LIMITS) -> None:
         self.where = where
@@ -64,7 +64,7 @@ class Budget:
         """Count one more file or member.
 
         Raises:
-            InputError: there are more than the limit.
+            InputError: the number exceeds the limit.
         """
         self._files += 1
         if self._files > self.limits.files:
@@ -105,10 +105,10 @@ class Budget:
 
 
 class Scope:
-    """Count of what one archive or compressed file of an input has been unpacked to.
+    """Count of the bytes to which one archive or compressed file of an input has been unpacked.
 
     Args:
-        budget: of the whole input.
+        budget: budget of the whole input.
         stored: bytes of the file as it is stored.
     """
 
@@ -133,7 +133,7 @@ class Counted(io.RawIOBase):
 
     Args:
         stream: unpacking stream.
-        scope: what counts its bytes.
+        scope: counter of its bytes.
     """
 
     def __init__(self, stream: BinaryIO, scope: Scope) -> None:
@@ -142,7 +142,7 @@ class Counted(io.RawIOBase):
         self._scope = scope
 
     def readable(self) -> bool:
-        """Return that it can be read."""
+        """Return True: the stream can be read."""
         return True
 
     def read(self, size: int | None = -1, /) -> bytes:
@@ -162,13 +162,13 @@ class Counted(io.RawIOBase):
 
 
 def demand_gzip_fits(path: Path, declared_bytes: Callable[[bytes], int | None], limits: Limits = LIMITS) -> None:
-    """Unpack a compressed volume once without keeping it: its checksum holds, and it is no larger than it says.
+    """Unpack a compressed volume once without keeping it, to check its checksum and its stated size.
 
     Args:
         path: gzip file.
-        declared_bytes: from the first 1024 unpacked bytes, the size of the whole that the format's header states; None
-            where it states none.
-        limits: what the file may grow to.
+        declared_bytes: function of the first 1024 unpacked bytes that returns the size of the whole stated by the
+            format's header; None where it states none.
+        limits: limits of the unpacked size.
 
     Raises:
         InputError: the header states, or the file holds, more than the limits allow.

@@ -1,6 +1,6 @@
-"""Ranges that no elastography leaves: a number outside is a wrong unit or the wrong element.
+"""Ranges of plausible numbers in elastography: one outside is in a wrong unit or of the wrong element.
 
-Every door asks here, whether a number comes from a DICOM header, a sidecar, a file's name or the settings.
+Every reader checks them, whether a number comes from a DICOM header, a sidecar, a file's name or the settings.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ def demand_frequency(where: Path | str, frequency_hz: float, *, key: str = "a vi
 
     Args:
         where: file, series or setting that states it.
-        frequency_hz: f.
-        key: how the place names it.
+        frequency_hz: frequency f, hertz.
+        key: name of the number in that place.
     """
     advice = "State the frequency in hertz (not kHz, not rad/s) and a vibration period in microseconds."
     _demand_within(where, key, frequency_hz, FREQUENCY_HZ, "Hz", advice)
@@ -38,8 +38,8 @@ def demand_density(where: Path | str, density_kg_m3: float, *, key: str = "a den
 
     Args:
         where: file or setting that states it.
-        density_kg_m3: rho.
-        key: how the place names it.
+        density_kg_m3: density rho, kg/m3.
+        key: name of the number in that place.
     """
     advice = "State the density in kg/m3: water has 1000 (1 g/cm3)."
     _demand_within(where, key, density_kg_m3, DENSITY_KG_M3, "kg/m3", advice)
@@ -79,7 +79,7 @@ def demand_directions(where: Path | str, directions: NDArray[np.float64], *, key
     Args:
         where: file or series that states them.
         directions: vectors in rows, of any length above 0, shape (n, 3).
-        key: how the place names them.
+        key: name of the directions in that place.
     """
     unit = directions / np.linalg.norm(directions, axis=1, keepdims=True)
     condition = float(np.linalg.cond(unit))
@@ -102,8 +102,8 @@ def demand_displacement(where: Path | str, inside_m: NDArray[np.complex128], *, 
 
     Args:
         where: file that holds the displacement.
-        inside_m: U in the mask's voxels, metres, shape (N, components).
-        key: what states the unit, for the advice.
+        inside_m: displacement U in the mask's voxels, metres, shape (N, components).
+        key: name of the setting or key that states the unit, for the advice.
     """
     low, high = DISPLACEMENT_UM
     largest_um = float(m_to_um(np.linalg.norm(np.abs(inside_m), axis=-1).max())) if inside_m.size else 0.0
@@ -119,12 +119,13 @@ def demand_displacement(where: Path | str, inside_m: NDArray[np.complex128], *, 
 def demand_measured(where: Path | str, inside: NDArray[np.complex128], *, names: tuple[str, ...]) -> None:
     """Raise InputError where a component holds no measurement: all zero, all the same, or a copy of another one.
 
-    The same holds for its real and imaginary part: a part that is zero, or a copy of the other, was never written.
+    The real and the imaginary part are checked in the same way: a part that is zero, or a copy of the other, was never
+    written.
 
     Args:
         where: file that holds the displacement.
         inside: displacement in the mask's voxels, any unit, shape (N, components).
-        names: of the components.
+        names: names of the components.
     """
     size = float(np.abs(inside).max()) if inside.size else 0.0
     for number, name in enumerate(names):

@@ -19,7 +19,7 @@ METRES_PER_UNIT: Final[Mapping[str, float]] = {
 
 _SPACE: Final = 3
 _UNIT: Final = 1e-2
-"""By how much the length of a unit vector may differ from 1, written with few digits."""
+"""Largest difference from 1 of the length of a unit vector that is written with few digits."""
 
 
 def unit_vectors(value: object, count: int) -> NDArray[np.float64] | None:

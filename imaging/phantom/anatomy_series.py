@@ -14,11 +14,11 @@ ANATOMY_SERIES = 12
 _WHITE = 800.0
 """Stored value of the brightest tissue."""
 _AIR_MM = 4.0
-"""Empty border around the brain."""
+"""Width of the empty border around the brain, mm."""
 
 
 def anatomy_grid(head: Head, slice_mm: float = 1.0) -> ScanGrid:
-    """Axial slices around the whole brain, in the order DICOM stores them."""
+    """Return the grid of axial slices around the whole brain, in the order DICOM stores them."""
     points = head.brain_points_mm
     low, high = points.min(axis=0) - _AIR_MM, points.max(axis=0) + _AIR_MM
     counts = np.ceil((high - low) / slice_mm).astype(int) + 1

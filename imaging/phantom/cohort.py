@@ -1,7 +1,7 @@
-"""Virtual patients that differ as people and scans do: anatomy, stiffness, lesion, density, wave, noise.
+"""Virtual patients that differ as people and scans do: in anatomy, stiffness, lesion, density, wave and noise.
 
-Calibration is a statement about a population, so the population is written down here, once, and shared by every
-benchmark. Nothing of it is known to the inversion: its prior is fitted to each patient's own waves.
+Calibration is a statement about a population, so the population is defined once, here, and shared by every benchmark.
+The inversion knows nothing about it: its prior is fitted to each patient's own waves.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from palpate.imaging.files.nifti import voxel_indices
 from palpate.imaging.phantom.grid import ScanGrid, scan_grid
 
 BETWEEN_PATIENTS = 0.07
-"""Standard deviation of ln of a patient's mean stiffness; 134 adults: 186 / 2770 Pa."""
+"""Standard deviation of ln of a patient's mean stiffness; 134 adults had 186 Pa around a mean of 2770 Pa."""
 
 BETWEEN_TISSUES = 0.10
 """Standard deviation of ln of a tissue's moduli around the patient's own."""
@@ -27,15 +27,19 @@ NOISE_PERCENT = (1.0, 4.0)
 VARIATION = (0.05, 0.20)
 CORRELATION_MM = (6.0, 14.0)
 FINE_VARIATION = (0.0, 0.14)
-"""Of ln G' and ln G'' from voxel to voxel, on top of the settings' own. What waves do not resolve nobody knows; the
-root mean square over patients is 8 %."""
+"""Range of the standard deviation of ln G' and ln G'' from voxel to voxel, in addition to that of the settings.
+
+Variation that waves do not resolve is unknown; the root mean square over patients is 8 %.
+"""
 
 DENSITY = (1010.0 / 1030.0, 1050.0 / 1030.0)
-"""Over the settings' own, which nobody states: 1010 to 1050 kg/m3 where that is 1030. White matter has 1041, grey 1045,
-fluid 1007."""
+"""Range of a patient's density over that of the settings: 1010 to 1050 kg/m3 where that is 1030.
+
+A scan does not state density. White matter has 1041 kg/m3, grey matter 1045, fluid 1007.
+"""
 
 ANISOTROPY = (0.1, 0.4)
-"""By how much white matter is stiffer in shear along its fibres than across, unless the settings say it."""
+"""Range of phi, the share by which white matter is stiffer in shear along its fibres, unless the settings state it."""
 
 LESION_SHARE = 0.6
 """Share of patients with a lesion."""
@@ -50,12 +54,14 @@ LEAST_BRAIN = 0.9
 
 
 def cohort(settings: PhantomSettings, atlas: Atlas, count: int) -> Iterator[PhantomSettings]:
-    """Settings of `count` patients, the same for the same seed; an earlier patient does not depend on a later one.
+    """Yield the settings of `count` patients.
+
+    Equal seeds give equal patients, and an earlier patient does not depend on a later one.
 
     Args:
-        settings: block, voxel and scan that all share; its tissues are the population's means.
-        atlas: where blocks are placed.
-        count: how many.
+        settings: block, voxel and scan that all patients share; its tissues are the population's means.
+        atlas: atlas of the head in which blocks are placed.
+        count: number of patients.
     """
     for number in range(1, count + 1):
         yield _patient(settings, atlas, number, np.random.default_rng([settings.seed, 9, number]))

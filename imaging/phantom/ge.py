@@ -34,12 +34,12 @@ WAVE_SERIES: Final = (7, 8, 9)
 COMPLEX_SERIES: Final = 5
 """SeriesNumber of the brain images."""
 PAIRED_ENCODINGS: Final = 2
-"""How many times the phase of one encoding the difference of a pair of opposite ones is."""
+"""Phase difference of a pair of opposite encodings over the phase of one encoding."""
 _MAGNITUDE, _PHASE, _REAL, _IMAGINARY = range(4)
 _TRIGGERED = "CG"
 """Scan Options; DICOM allows a Trigger Time only where they announce gating."""
 _OTHER_MAINS_HZ = 60
-"""Mains of the site where the vibration has another frequency, else 50."""
+"""Mains frequency of the site, Hz, unless the vibration has it; then it is 50 Hz."""
 _PI_STORED = 3141.5
 _LARGEST_SIGNAL = 16000.0
 """Largest magnitude in stored units of the brain images; both parts fit into 16 bits with a sign."""
@@ -72,7 +72,7 @@ def write_complex_images(
     *,
     series: int = COMPLEX_SERIES,
 ) -> None:
-    """Write the brain series, of that SeriesNumber, below an existing folder, one file an image."""
+    """Write the brain images as the series of SeriesNumber `series` below an existing folder, one file an image."""
     series_folder = folder / f"series{series:03d}_mre"
     series_folder.mkdir()
     signals = _paired_signals(grid, scan)
@@ -89,7 +89,7 @@ def write_complex_images(
 
 
 def stored_phase(phase_rad: NDArray[np.float64]) -> NDArray[np.int16]:
-    """Phase in signed milliradians, of which 3141.5 mean pi."""
+    """Return phase in signed milliradians as the scanner stores it; 3141.5 means pi."""
     return np.rint(phase_rad / np.pi * _PI_STORED).astype(np.int16)
 
 

@@ -1,4 +1,4 @@
-"""Where the scanner looks: the voxel grid of the MRE slices, tilted against the head."""
+"""Voxel grid of the MRE slices, tilted against the head."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from palpate.imaging.anatomy.atlas import Atlas
 
 @dataclass(frozen=True, slots=True)
 class ScanGrid:
-    """A voxel grid in the order DICOM stores it: i along a row, j down the rows, k over the slices.
+    """Voxel grid in the order DICOM stores it: i along a row, j down the rows, k over the slices.
 
-    That is towards the patient's left, posterior and superior, apart from the tilt of the slices.
+    The axes point towards the patient's left, posterior and superior, apart from the tilt of the slices.
 
     Attributes:
         affine_mm: voxel indices to world RAS millimetres, shape (4, 4).
-        shape: voxels along i, j, k.
+        shape: number of voxels along i, j, k.
     """
 
     affine_mm: NDArray[np.float64]
@@ -43,7 +43,7 @@ class ScanGrid:
 
 
 def scan_grid(settings: PhantomSettings, atlas: Atlas) -> ScanGrid:
-    """The grid of the imaged block, or of the whole brain with one empty voxel around it."""
+    """Return the grid of the imaged block, or of the whole brain with one empty voxel around it."""
     axes = rotation(settings.tilt_deg) @ np.diag([-1.0, -1.0, 1.0])
     if settings.extent == "region":
         shape = settings.shape
@@ -60,7 +60,7 @@ def scan_grid(settings: PhantomSettings, atlas: Atlas) -> ScanGrid:
 def block(
     centre_mm: NDArray[np.float64], axes: NDArray[np.float64], shape: tuple[int, int, int], voxel_mm: float
 ) -> ScanGrid:
-    """A grid of cubic voxels around a centre; `axes` holds the unit vectors along i, j, k as columns."""
+    """Return a grid of cubic voxels around a centre; `axes` holds the unit vectors along i, j, k as columns."""
     affine = np.eye(4)
     affine[:3, :3] = axes * voxel_mm
     affine[:3, 3] = centre_mm - affine[:3, :3] @ ((np.asarray(shape) - 1) / 2)
@@ -68,7 +68,7 @@ def block(
 
 
 def rotation(degrees: tuple[float, float, float]) -> NDArray[np.float64]:
-    """Rotation about R, then A, then S by the given angles, shape (3, 3)."""
+    """Return the matrix of a rotation about R, then A, then S by the given angles, shape (3, 3)."""
     a, b, c = np.deg2rad(degrees)
     about_r = np.array([[1, 0, 0], [0, np.cos(a), -np.sin(a)], [0, np.sin(a), np.cos(a)]])
     about_a = np.array([[np.cos(b), 0, np.sin(b)], [0, 1, 0], [-np.sin(b), 0, np.cos(b)]])

@@ -1,4 +1,4 @@
-"""What all DICOM images of the in-silico patient share: a fictitious person, one study, one frame of reference."""
+"""Common header of all DICOM images of the in-silico patient: fictitious person, study, frame of reference."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0])
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """A fictitious patient's study; all unique identifiers follow from its three fields.
+    """Study of a fictitious patient; all unique identifiers follow from its three fields.
 
     Attributes:
-        subject: BIDS label.
-        session: BIDS label.
+        subject: BIDS label of the patient.
+        session: BIDS label of the session.
         fingerprint: text that differs whenever the images do, such as the settings as JSON.
     """
 
@@ -32,12 +32,12 @@ class Identity:
     fingerprint: str
 
     def uid(self, *names: object) -> UID:
-        """The unique identifier of a named thing of this study."""
+        """Return the unique identifier of a named thing of this study."""
         parts = ["palpate phantom", self.subject, self.session, self.fingerprint, *map(str, names)]
         return generate_uid(entropy_srcs=parts)
 
     def image(self, series: int, instance: int) -> Dataset:
-        """A new MR image of this study, without geometry, pixels or description."""
+        """Return a new MR image of this study, without geometry, pixels or description."""
         image = Dataset()
         image.SOPClassUID = MRImageStorage
         image.SOPInstanceUID = self.uid("image", series, instance)
@@ -74,7 +74,7 @@ def _moment(instance: int) -> str:
 
 
 def place(image: Dataset, grid: ScanGrid, corner_lps_mm: NDArray[np.float64]) -> None:
-    """State where the pixels lie: orientation of rows and columns, spacing, and the first pixel's position."""
+    """State the place of the pixels: orientation of rows and columns, spacing, and the first pixel's position."""
     axes = RAS_TO_LPS @ grid.axes
     image.ImageOrientationPatient = decimals(np.concatenate([axes[:, 0], axes[:, 1]]))
     image.ImagePositionPatient = decimals(corner_lps_mm)
@@ -103,5 +103,5 @@ def save(image: Dataset, path: Path) -> None:
 
 
 def decimals(values: NDArray[np.float64]) -> list[str]:
-    """Numbers as DICOM decimal strings (at most 16 characters)."""
+    """Return numbers as DICOM decimal strings (at most 16 characters)."""
     return [f"{value:.10f}"[:16] for value in values]

@@ -18,9 +18,9 @@ from palpate.imaging.phantom.tissue import Head
 def forward_lattice(
     settings: PhantomSettings, grid: ScanGrid, head: Head
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Vertices (n, 3) in world RAS millimetres and tetrahedra (m, 4) of the domain in which waves are computed.
+    """Return vertices (n, 3), world RAS mm, and tetrahedra (m, 4) of the domain in which waves are computed.
 
-    The block: the imaged one with a margin. The whole brain: every cube that holds a piece of it.
+    For a block this is the imaged block with a margin, for the whole brain every cube that holds a piece of it.
     """
     edges_mm = np.asarray(grid.shape) * grid.voxel_mm + 2 * settings.margin_mm
     counts = np.ceil(edges_mm / settings.element_edge_mm).astype(int)
@@ -45,10 +45,10 @@ def kuhn_lattice(
     """Cut the chosen cells of a lattice into six tetrahedra each (Kuhn's subdivision, conforming).
 
     Args:
-        centre_mm: centre of the whole lattice, world RAS.
+        centre_mm: centre of the whole lattice, world RAS, mm, shape (3,).
         axes: unit vectors of the lattice as columns, shape (3, 3).
-        edge_mm: cell edges along these axes, shape (3,).
-        chosen: which cells to keep, shape of the lattice.
+        edge_mm: cell edges along these axes, mm, shape (3,).
+        chosen: whether a cell is kept, shape of the lattice.
 
     Returns:
         Vertices (n, 3), world RAS millimetres, and positively oriented tetrahedra (m, 4).

@@ -2,7 +2,7 @@
 
 Each scan is a series with a block of magnitude images and a block of phase images, slice by slice and within a slice
 dynamic by dynamic. Stored values have 12 bits; phase is 1.5346 x value - 3142 thousandths of a radian, and every
-magnitude image has its own slope. What Philips' headers do not hold, frequency and motion encoding, stands in
+magnitude image has its own slope. Frequency and motion encoding, which Philips' headers do not hold, stand in
 ImageComments.
 """
 
@@ -22,12 +22,12 @@ from palpate.imaging.phantom.scan import Scan
 
 FIRST_SERIES: Final = 401
 SERIES_STEP: Final = 100
-"""Philips numbers its scans by hundreds."""
+"""Step of SeriesNumber from scan to scan: Philips numbers its scans by hundreds."""
 _MAKER: Final = "Philips Medical Systems"
 _TOP: Final = 4095
 _SLOPE_MRAD, _INTERCEPT_MRAD = 1.5346, -3142.0
 _IMAGE_S: Final = 30.0
-"""Time from the start of one dynamic to the next; nothing depends on it."""
+"""Time from the start of one dynamic to the next, seconds; nothing depends on it."""
 
 
 def write_classic(folder: Path, identity: Identity, settings: PhantomSettings, grid: ScanGrid, scan: Scan) -> None:
@@ -46,23 +46,23 @@ def write_classic(folder: Path, identity: Identity, settings: PhantomSettings, g
 
 
 def stored_magnitude(values: NDArray[np.float64]) -> tuple[NDArray[np.uint16], float]:
-    """One image's magnitude as 12-bit numbers, and its slope."""
+    """Return one image's magnitude as 12-bit numbers, and its slope."""
     # Decimal strings hold 16 characters: the slope is rounded first, so that numbers times slope are the values.
     slope = float(f"{max(float(values.max()), 1e-3) / _TOP:.8e}")
     return np.rint(np.clip(values / slope, 0, _TOP)).astype(np.uint16), slope
 
 
 def stored_phase(phase_rad: NDArray[np.float64]) -> NDArray[np.uint16]:
-    """Phase as 12-bit numbers v with 1000 phi = 1.5346 v - 3142."""
+    """Return phase as 12-bit numbers v with 1000 phi = 1.5346 v - 3142."""
     return np.rint((1e3 * phase_rad - _INTERCEPT_MRAD) / _SLOPE_MRAD).astype(np.uint16)
 
 
 def rescaling(kind: str, scan: Scan, where: tuple[int, int, int]) -> tuple[NDArray[np.uint16], float, float, str]:
-    """Stored pixels of one image, shape (rows, columns), with slope, intercept and the name of the unit.
+    """Return the stored pixels of one image, shape (rows, columns), with slope, intercept and the name of the unit.
 
     Args:
         kind: "M" for magnitude, "P" for phase.
-        scan: the measurement.
+        scan: measured scan.
         where: indices of direction, offset and slice.
     """
     direction, offset, k = where
@@ -73,12 +73,12 @@ def rescaling(kind: str, scan: Scan, where: tuple[int, int, int]) -> tuple[NDArr
 
 
 def comment(settings: PhantomSettings) -> str:
-    """Frequency, as the period in microseconds, and motion encoding."""
+    """Return the text that states the frequency, as the period in microseconds, and the motion encoding."""
     return f"MRE: VP[{1e6 / settings.frequency_hz:.10g}]ME[{settings.menc_um_per_rad:g}]"
 
 
 def acquired(scan: Scan, where: tuple[int, int, int]) -> str:
-    """When an image was acquired, as time of the day with microseconds."""
+    """Return the time of the day at which an image was acquired, with microseconds, as DICOM writes it."""
     direction, offset, k = where
     dynamics = direction * scan.phase_rad.shape[1] + offset
     seconds = 9 * 3600 + 60 + _IMAGE_S * dynamics + float(scan.slice_times_ms[k]) / 1e3
@@ -87,7 +87,7 @@ def acquired(scan: Scan, where: tuple[int, int, int]) -> str:
 
 
 def mark_as_philips(image: Dataset) -> None:
-    """Name the maker, and what both layouts say of the sequence."""
+    """State the manufacturer and the attributes of the sequence that both layouts share."""
     image.Manufacturer = _MAKER
     image.SeriesDescription = image.ProtocolName = "mre"
 

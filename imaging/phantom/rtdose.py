@@ -1,4 +1,4 @@
-"""A dose as a planning system exports it: DICOM RTDOSE in Gy, one plan's sum."""
+"""Dose as a planning system exports it: DICOM RTDOSE in Gy, one plan's sum."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ def write_rtdose(path: Path, identity: Identity, grid: ScanGrid, dose_gy: NDArra
     """Write a dose.
 
     Args:
-        path: the file.
-        identity: of the fictitious patient.
-        grid: of the dose, in the order DICOM stores it.
-        dose_gy: sum over the plan, shape (i, j, k).
+        path: file to write.
+        identity: study of the fictitious patient.
+        grid: grid of the dose, in the order DICOM stores it.
+        dose_gy: sum of the dose over the plan, Gy, shape (i, j, k).
     """
     image: Dataset = identity.image(_SERIES, 1)
     image.SOPClassUID = RTDoseStorage

@@ -1,4 +1,4 @@
-"""What the scanner measures of a vibrating head: wrapped phase and magnitude images with noise and motion.
+"""Simulated MRE scan of a vibrating head: wrapped phase and magnitude images with noise and motion.
 
 In encoding direction d (unit vector E_d), at offset n of N, slice k shows
 
@@ -25,14 +25,15 @@ _SIGNAL = 900.0
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """An MRE acquisition and what is known about its making.
+    """Simulated MRE acquisition and the truth about it.
 
     Attributes:
-        phase_rad: wrapped to (-pi, pi], shape (direction, offset, i, j, k).
-        magnitude: signal, stored units, same shape.
-        encoding_axes: E, unit vectors in world RAS, shape (direction, 3).
-        slice_times_ms: s, after the start of each image, shape (k,).
-        noise_std_um: sigma of the first harmonic where the signal is median, of each of real and imaginary part.
+        phase_rad: phase phi, radians, wrapped to (-pi, pi], shape (direction, offset, i, j, k).
+        magnitude: signal M, stored units, same shape.
+        encoding_axes: encoding directions E, unit vectors in world RAS, shape (direction, 3).
+        slice_times_ms: acquisition times s of the slices after the start of each image, milliseconds, shape (k,).
+        noise_std_um: standard deviation of each of real and imaginary part of the first harmonic where the signal is
+            median, micrometres.
         wrapped_share: share of brain samples whose phase left (-pi, pi].
     """
 
@@ -47,12 +48,12 @@ class Scan:
 def acquire(
     settings: PhantomSettings, grid: ScanGrid, displacement_m: NDArray[np.complex128], contrast: NDArray[np.float64]
 ) -> Scan:
-    """Measure a displacement. Deterministic in settings.seed.
+    """Simulate the measurement of a displacement. Equal settings, with their seed, give equal images.
 
     Args:
-        settings: motion encoding, offsets, noise and motion.
-        grid: the voxels.
-        displacement_m: U along world R, A, S, shape (i, j, k, 3), metres.
+        settings: motion encoding, offsets, noise and motion of the scan.
+        grid: voxels of the scan.
+        displacement_m: displacement U along world R, A, S, shape (i, j, k, 3), metres.
         contrast: relative signal, zero in air, shape (i, j, k).
     """
     generator = np.random.default_rng([settings.seed, 3])
@@ -79,12 +80,15 @@ def acquire(
 
 
 def encoding_axes(grid: ScanGrid) -> NDArray[np.float64]:
-    """Unit vectors in RAS that the real scan's sequence uses: slice normal, down the rows, against the columns."""
+    """Return the unit vectors in RAS along which the real scan's sequence encodes, shape (3, 3).
+
+    They are the slice normal, down the rows, and against the columns.
+    """
     return np.stack([grid.axes[:, 2], grid.axes[:, 1], -grid.axes[:, 0]])
 
 
 def slice_times_ms(n_slices: int, interval_ms: float) -> NDArray[np.float64]:
-    """Acquisition times of slices taken interleaved (first every other one), shape (k,)."""
+    """Return acquisition times of interleaved slices (first every other one), milliseconds, shape (k,)."""
     order = np.concatenate([np.arange(0, n_slices, 2), np.arange(1, n_slices, 2)])
     times = np.empty(n_slices)
     times[order] = np.arange(n_slices) * interval_ms

@@ -21,7 +21,7 @@ from palpate.imaging.phantom.scan import Scan
 MAGNITUDE_SERIES, PHASE_SERIES = 45, 46
 _LEVELS = 4096
 _LPS_TO_DEVICE = np.diag([1.0, -1.0, -1.0])
-"""Axes in which az and po are given, for a head-first supine patient (see palpate.imaging.dicom.encoding)."""
+"""Matrix from LPS to the axes of az and po for a head-first supine patient (see palpate.imaging.dicom.encoding)."""
 
 
 def write_mosaics(folder: Path, identity: Identity, settings: PhantomSettings, grid: ScanGrid, scan: Scan) -> None:
@@ -46,18 +46,18 @@ def write_mosaics(folder: Path, identity: Identity, settings: PhantomSettings, g
 
 
 def stored_phase(phase_rad: NDArray[np.float64]) -> NDArray[np.uint16]:
-    """Phase as 12-bit numbers v with phi = (2 v - 4096) / 4096 pi; pi itself is stored as -pi."""
+    """Return phase as 12-bit numbers v with phi = (2 v - 4096) / 4096 pi; pi itself is stored as -pi."""
     levels = np.rint((phase_rad / np.pi + 1) * _LEVELS / 2).astype(np.int64)
     return (levels % _LEVELS).astype(np.uint16)
 
 
 def encoding_comment(settings: PhantomSettings, axis: NDArray[np.float64], direction: int, offset: int) -> str:
-    """The text by which the sequence tells vibration and encoding; angles in whole degrees, as it writes them.
+    """Return the text by which the sequence states vibration and encoding, with angles in whole degrees.
 
     Args:
         settings: frequency and motion encoding.
         axis: unit vector of the encoding in world RAS.
-        direction: its index.
+        direction: index of the encoding direction.
         offset: index of the time offset.
     """
     x, y, z = _LPS_TO_DEVICE @ RAS_TO_LPS @ axis
@@ -71,7 +71,10 @@ def encoding_comment(settings: PhantomSettings, axis: NDArray[np.float64], direc
 
 
 def mosaic(volume: NDArray[np.uint16]) -> NDArray[np.uint16]:
-    """Slices of a volume, shape (i, j, k), as tiles of one image, row by row, on a square of ceil(sqrt(k)) tiles."""
+    """Return a volume's slices, shape (i, j, k), as tiles of one image.
+
+    Tiles lie row by row on a square of ceil(sqrt(k)) x ceil(sqrt(k)) tiles.
+    """
     columns, rows, n_slices = volume.shape
     side = int(np.ceil(np.sqrt(n_slices)))
     image = np.zeros((side * rows, side * columns), dtype=np.uint16)

@@ -1,4 +1,4 @@
-"""The in-silico patient's folder: DICOM as from a scanner, the truth beside it, and the table of sessions.
+"""Folder of the in-silico patient: DICOM as from a scanner, the truth beside it, and the table of sessions.
 
 It holds, for subject and session 01 (and for every other patient of a cohort):
 
@@ -52,10 +52,10 @@ def write_study(
 
     Args:
         root: the study's folder.
-        settings: of the patient.
-        head: tissue.
-        grid: MRE voxels.
-        displacement_m: U along world R, A, S, shape (i, j, k, 3), metres.
+        settings: settings of the patient.
+        head: tissue of the patient.
+        grid: voxels of the MRE scan.
+        displacement_m: displacement U along world R, A, S, shape (i, j, k, 3), metres.
 
     Returns:
         The scan, and the patient's row of the table of sessions.

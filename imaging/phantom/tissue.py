@@ -1,4 +1,4 @@
-"""The truth: complex shear modulus and image contrast everywhere in the head.
+"""True complex shear modulus and image contrast everywhere in the head.
 
 On the 1 mm atlas each voxel is a mixture of grey matter, white matter, fluid and lesion; its modulus is the
 weighted geometric mean
@@ -44,13 +44,13 @@ class Head:
     """Tissue of the in-silico patient on the atlas grid.
 
     Attributes:
-        modulus_kpa: G* = G' + i G'', complex, shape (i, j, k).
+        modulus_kpa: complex shear modulus G* = G' + i G'', kPa, shape (i, j, k).
         magnitude: relative MRE signal, zero in air, same shape.
         t1: relative T1-weighted signal, same shape.
-        brain: brain and its fluid, bool, same shape.
+        brain: whether a voxel is brain or its fluid, same shape.
         tissue: number of the tissue that prevails, TISSUES from 1 on, same shape.
         affine_mm: voxel indices to world RAS millimetres, shape (4, 4).
-        anisotropy: phi, same shape; None where all tissue is isotropic.
+        anisotropy: anisotropy phi of shear, same shape; None where all tissue is isotropic.
     """
 
     modulus_kpa: NDArray[np.complex128]
@@ -62,19 +62,19 @@ class Head:
     anisotropy: NDArray[np.float64] | None = None
 
     def modulus_kpa_at(self, points_mm: NDArray[np.float64]) -> NDArray[np.complex128]:
-        """G* at world points, shape (..., 3), in kPa."""
+        """Return G* at world points, shape (..., 3), in kPa."""
         return self._at(self.modulus_kpa.real, points_mm) + 1j * self._at(self.modulus_kpa.imag, points_mm)
 
     def modulus_kpa_in(self, grid: ScanGrid) -> NDArray[np.complex128]:
-        """G* of voxels, in kPa.
+        """Return G* of voxels, in kPa.
 
-        Means of ln G' and ln G'' over 27 points in each, as tissues share a voxel in this head.
+        It is the mean of ln G' and of ln G'' over 27 points in each voxel, as tissues share a voxel in this head.
 
         Args:
-            grid: whose voxels.
+            grid: grid of the voxels.
 
         Returns:
-            Shape of the grid.
+            G*, kPa, shape of the grid.
         """
         logs = np.zeros((2, *grid.shape))
         for offset_mm in WITHIN_A_VOXEL @ grid.affine_mm[:3, :3].T:
@@ -84,32 +84,32 @@ class Head:
         return np.asarray(storage + 1j * loss)
 
     def anisotropy_at(self, points_mm: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The share phi at world points, shape (..., 3)."""
+        """Return the anisotropy phi at world points, shape (..., 3)."""
         if self.anisotropy is None:
             return np.zeros(points_mm.shape[:-1])
         return self._at(self.anisotropy, points_mm)
 
     def magnitude_at(self, points_mm: NDArray[np.float64]) -> NDArray[np.float64]:
-        """MRE signal at world points, shape (..., 3)."""
+        """Return the relative MRE signal at world points, shape (..., 3)."""
         return self._at(self.magnitude, points_mm)
 
     def t1_at(self, points_mm: NDArray[np.float64]) -> NDArray[np.float64]:
-        """T1 signal at world points, shape (..., 3)."""
+        """Return the relative T1-weighted signal at world points, shape (..., 3)."""
         return self._at(self.t1, points_mm)
 
     def tissue_at(self, points_mm: NDArray[np.float64]) -> NDArray[np.uint8]:
-        """Number of the prevailing tissue at world points, shape (..., 3)."""
+        """Return the number of the prevailing tissue at world points, shape (..., 3)."""
         indices = np.rint(voxel_indices(self.affine_mm, points_mm)).astype(int)
         inside = np.clip(indices, 0, np.array(self.tissue.shape) - 1)
         return np.asarray(self.tissue[tuple(np.moveaxis(inside, -1, 0))])
 
     @property
     def brain_points_mm(self) -> NDArray[np.float64]:
-        """World coordinates of the atlas voxels inside the brain, shape (n, 3)."""
+        """World coordinates of the atlas voxels inside the brain, mm, shape (n, 3)."""
         return np.asarray(np.argwhere(self.brain) @ self.affine_mm[:3, :3].T + self.affine_mm[:3, 3])
 
     def in_brain(self, points_mm: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Whether world points, shape (..., 3), lie in the brain or its fluid."""
+        """Return whether world points, shape (..., 3), lie in the brain or its fluid."""
         return self._at(self.brain.astype(np.float64), points_mm) > 0.5
 
     def _at(self, values: NDArray[np.float64], points_mm: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -120,7 +120,7 @@ class Head:
 
 
 def build_head(settings: PhantomSettings, atlas: Atlas) -> Head:
-    """Give the atlas its moduli, its lesion and its image contrasts. Deterministic in settings.seed."""
+    """Give the atlas its moduli, its lesion and its image contrasts. Equal seeds give equal heads."""
     lesion = lesion_share(settings.lesion, atlas)
     healthy = 1.0 - lesion
     grey, white = atlas.grey * healthy, atlas.white * healthy
@@ -154,7 +154,7 @@ def build_head(settings: PhantomSettings, atlas: Atlas) -> Head:
 
 
 def lesion_share(lesion: LesionSettings | None, atlas: Atlas) -> NDArray[np.float64]:
-    """Share of lesion in each atlas voxel, 0..1: a logistic step at the lesion's radius."""
+    """Return the share of lesion in each atlas voxel, 0..1: a logistic step at the lesion's radius."""
     if lesion is None:
         return np.zeros(atlas.t1.shape)
     distance = np.linalg.norm(atlas.points_mm - np.asarray(lesion.centre_mm), axis=-1)
@@ -165,14 +165,16 @@ def lesion_share(lesion: LesionSettings | None, atlas: Atlas) -> NDArray[np.floa
 def random_field(
     generator: np.random.Generator, shape: tuple[int, ...], correlation_voxels: float
 ) -> NDArray[np.float64]:
-    """A Gaussian random field with zero mean, unit variance and covariance (1 + a r) exp(-a r), a = sqrt(3) / length.
+    """Draw a Gaussian random field with zero mean, unit variance and covariance (1 + a r) exp(-a r).
+
+    The rate is a = sqrt(3) / length.
 
     White noise is filtered in Fourier space with the square root of the spectrum (a^2 + k^2)^-3; the field is
     periodic over the grid.
 
     Args:
         generator: source of the white noise.
-        shape: grid, three numbers.
+        shape: shape of the grid, three numbers.
         correlation_voxels: correlation length, voxels.
     """
     white = generator.standard_normal(shape)

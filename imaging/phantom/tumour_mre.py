@@ -1,7 +1,7 @@
-"""What elastography would say of the in-silico patient's stiffness on the day of the first scan.
+"""Simulated elastogram of the in-silico patient on the day of the first scan, without an inversion.
 
-Not an inversion: the posterior is taken to be honest. Its mean is the true ln G', as blurred as a map of some
-millimetres is, plus a smooth error; draws scatter around the mean as that error does around nothing.
+The posterior is taken to be calibrated. Its mean is the true ln G', blurred to a resolution of some millimetres, plus a
+smooth error; draws scatter around the mean with the distribution of that error.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from palpate.imaging.tumour.onto_grid import TumourGrid
 
 _BLUR_MM: Final = 2.5
 _EDGE_MM: Final = 4.0
-"""Nearer to fluid nothing is inverted."""
+"""Distance to fluid below which nothing is inverted, mm."""
 
 
 def measured_stiffness(settings: LongitudinalSettings, scene: Scene, truth: Truth, history: TumourHistory) -> Stiffness:
-    """Joint draws of G' on the history's grid, NaN where elastography has none.
+    """Return joint draws of G' on the history's grid; NaN where elastography has none.
 
     Args:
-        settings: errors of the elastogram, seed.
-        scene: the patient's brain.
-        truth: the tumour, grown with mechanics.
-        history: what the door made of the images.
+        settings: errors of the elastogram, and the seed.
+        scene: brain of the patient.
+        truth: tumour, grown with mechanics.
+        history: history that palpate tumour read from the images.
     """
     logs = np.where(scene.tissue, _true_logs(truth), 0.0)
     share, sigma = scene.tissue.astype(np.float64), _BLUR_MM / scene.grid.voxel_mm
@@ -48,12 +48,12 @@ def measured_stiffness(settings: LongitudinalSettings, scene: Scene, truth: Trut
 
 
 def true_stiffness(scene: Scene, truth: Truth, history: TumourHistory) -> Stiffness:
-    """The truth as two draws that are alike: an elastogram without error, blur or a margin to fluid.
+    """Return the truth as two equal draws: an elastogram without error, blur or a margin to fluid.
 
     Args:
-        scene: the patient's brain.
-        truth: the tumour, grown with mechanics.
-        history: what the door made of the images.
+        scene: brain of the patient.
+        truth: tumour, grown with mechanics.
+        history: history that palpate tumour read from the images.
     """
     nearest = ndimage.distance_transform_edt(~scene.tissue, return_distances=False, return_indices=True)
     there = on_images(history, scene, _true_logs(truth)[tuple(nearest)])
@@ -69,12 +69,12 @@ def _true_logs(truth: Truth) -> NDArray[np.float64]:
 
 
 def on_images(history: TumourHistory, scene: Scene, values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Values of the truth's grid on the history's; NaN beyond.
+    """Return values of the truth's grid on the history's grid; NaN beyond the truth's grid.
 
     Args:
-        history: what the door made of the images.
-        scene: the patient's brain.
-        values: shape of the truth's grid.
+        history: history that palpate tumour read from the images.
+        scene: brain of the patient.
+        values: values on the truth's grid, shape of that grid.
     """
     i, j, k = history.tissue.shape
     return TumourGrid((i, j, k), history.affine_mm).interpolated(Volume(values, scene.grid.affine_mm))

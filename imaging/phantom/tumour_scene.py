@@ -1,4 +1,4 @@
-"""Where the in-silico tumour grows: a block of the atlas with tissue, fibres, rates that vary, dose and drug."""
+"""Surroundings of the in-silico tumour: a block of the atlas with tissue, fibres, varying rates, dose and drug."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ _CYCLE_DAYS, _CYCLE_DOSES, _PAUSE_DAYS = 28, 5, 28
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """The truth's surroundings on its own grid.
+    """Surroundings of the true tumour on the truth's own grid.
 
     Attributes:
-        grid: voxels, axes R, A, S.
+        grid: voxels of the truth, axes R, A, S.
         tissue: brain without fluid, shape (i, j, k).
         white: share of white matter in tissue, same shape.
         grey: share of grey matter, same shape.
-        t1: of the healthy brain, 0..1, same shape.
-        diffusivity_mm2_day: D, same shape.
-        proliferation_1_day: k, same shape.
-        tensors: T along R, A, S, mean eigenvalue 1, shape (i, j, k, 3, 3).
-        begin: density when the tumour begins, same shape as tissue.
-        head: what is inside the skull, fluid too, same shape.
-        storage_pa: G' of the healthy brain, same shape.
+        t1: T1-weighted signal of the healthy brain, 0..1, same shape.
+        diffusivity_mm2_day: diffusivity D, mm2/day, same shape.
+        proliferation_1_day: proliferation rate k, 1/day, same shape.
+        tensors: diffusion tensors T along R, A, S, mean eigenvalue 1, shape (i, j, k, 3, 3).
+        begin: density of cells when the tumour begins, same shape as tissue.
+        head: inside of the skull, including fluid, same shape.
+        storage_pa: storage modulus G' of the healthy brain, pascal, same shape.
     """
 
     grid: ScanGrid
@@ -57,7 +57,7 @@ class Scene:
 
 
 def tumour_scene(settings: LongitudinalSettings, atlas: Atlas) -> Scene:
-    """Cut the block and give it its rates. Deterministic in settings.seed.
+    """Cut the block out of the atlas and give it its rates. Equal seeds give equal blocks.
 
     Raises:
         InputError: the tumour would not begin in white matter.
@@ -120,29 +120,29 @@ def _tensors(generator: np.random.Generator, shape: tuple[int, ...], length: flo
 
 
 def dose_gy(settings: LongitudinalSettings, points_mm: Values, radius_mm: float) -> Values:
-    """Dose of one fraction at world points of the first scan, shape (..., 3): a ball with a penumbra.
+    """Return the dose of one fraction, Gy, at world points of the first scan: a ball with a penumbra.
 
     Args:
-        settings: where and how much.
-        points_mm: where to look.
-        radius_mm: of the tumour that is to be covered; a margin is added.
+        settings: centre and amount of the dose.
+        points_mm: world points at which the dose is evaluated, mm, shape (..., 3).
+        radius_mm: radius of the tumour that is to be covered, mm; a margin is added.
     """
     distance = np.linalg.norm(points_mm - np.asarray(settings.centre_mm), axis=-1)
     return np.asarray(settings.fraction_gy / (1.0 + np.exp((distance - radius_mm - _DOSE_MARGIN_MM) / _PENUMBRA_MM)))
 
 
 def fraction_days(settings: LongitudinalSettings) -> tuple[int, ...]:
-    """Days of the fractions: five a week."""
+    """Return the days of the fractions, five a week."""
     first = settings.first_fraction_day
     return tuple(first + _DAYS_A_WEEK * (n // _WORKDAYS) + n % _WORKDAYS for n in range(settings.fractions))
 
 
 def drug_days(settings: LongitudinalSettings, last: int) -> tuple[tuple[int, float], ...]:
-    """Days and amounts (mg) of temozolomide: with every fraction, then five days a month from four weeks after.
+    """Return days and amounts (mg) of temozolomide: with every fraction, then five days a month from four weeks after.
 
     Args:
-        settings: how much.
-        last: no dose after this day.
+        settings: fractions and amount of the drug.
+        last: last day on which a dose may be given.
     """
     days = fraction_days(settings)
     if not days or settings.temozolomide_mg == 0.0:

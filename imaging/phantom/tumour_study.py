@@ -1,4 +1,4 @@
-"""The images of the in-silico tumour at every date, its treatments, and the truth beside them.
+"""Images of the in-silico tumour at every date, its treatments, and the truth beside them.
 
 sub-02/treatments.tsv, sub-02/dose.dcm
 sub-02/ses-<n>/T1w.nii.gz                        as the head lay that day
@@ -52,11 +52,11 @@ _DOSE_MM: Final = 3.0
 
 @dataclass(frozen=True, slots=True)
 class Displacement:
-    """How far the brain around a tumour is displaced.
+    """Lengths of the displacement of the brain around a tumour.
 
     Attributes:
-        mean_mm: mean length.
-        largest_mm: the length that 99 % of it do not exceed.
+        mean_mm: mean length, mm.
+        largest_mm: 99th percentile of the length, mm.
     """
 
     mean_mm: float
@@ -65,18 +65,18 @@ class Displacement:
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """The grown tumour.
+    """Grown tumour.
 
     Attributes:
-        densities: of living cells, by day, of scans and of days beyond them, shape (i, j, k) each.
-        radius_mm: of the ball as large as the tumour on the day of the planning scan; the dose covers it.
-        seconds: of growing it.
-        storage_pa: G' from the first scan on, softer or stiffer where the tumour is, shape (i, j, k); None without
-            mechanics.
-        slowed: by day, how far stress lowers ln D at the front (mean by u (1 - u)).
-        necrosis: of dead cells, by day; empty where oxygen is ample.
-        displaced: how far the brain around the tumour is pushed: by the day of the scan that shows the tumour and
-            the day of the displacement. Empty for scans that show none.
+        densities: densities of living cells by day, on days of scans and days after them, shape (i, j, k) each.
+        radius_mm: radius of the ball as large as the tumour on the day of the planning scan, mm; the dose covers it.
+        seconds: computing time of the growth, seconds.
+        storage_pa: storage modulus G' from the first scan on, pascal, shape (i, j, k); softer or stiffer where the
+            tumour is; None without mechanics.
+        slowed: decrease of ln D by stress at the front (mean weighted by u (1 - u)), by day.
+        necrosis: densities of dead cells by day, shape (i, j, k) each; empty where oxygen is ample.
+        displaced: displacement of the brain around the tumour, by the day of the scan that shows the tumour and the
+            day of the displacement; empty for scans that show none.
     """
 
     densities: Mapping[int, Values]
@@ -88,7 +88,7 @@ class Truth:
     displaced: Mapping[int, Mapping[int, Displacement]] = field(default_factory=dict)
 
     def filled(self, day: int) -> Values:
-        """Density of living and dead cells together, shape (i, j, k)."""
+        """Return the density of living and dead cells together, shape (i, j, k)."""
         return self.densities[day] + self.necrosis[day] if self.necrosis else self.densities[day]
 
 
@@ -99,9 +99,9 @@ def write_tumour_patient(
 
     Args:
         root: the study's folder.
-        settings: of the patient.
-        scene: its brain.
-        truth: its tumour.
+        settings: settings of the patient.
+        scene: brain of the patient.
+        truth: tumour of the patient.
 
     Returns:
         The patient's rows of the table of sessions.

@@ -1,4 +1,7 @@
-"""How each vendor stores the same scan. A new vendor is one more function that satisfies Writer, added to WRITERS."""
+"""Storage of one scan in each vendor's layout.
+
+A new vendor is one more function that satisfies Writer, added to WRITERS.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ from palpate.imaging.phantom.siemens import write_mosaics
 
 
 class Writer(Protocol):
-    """Writes the MRE series of a scan below an existing, empty folder."""
+    """Function that writes the MRE series of a scan below an existing, empty folder."""
 
     def __call__(self, folder: Path, identity: Identity, settings: PhantomSettings, grid: ScanGrid, scan: Scan) -> None:
         """Write the files."""
@@ -31,11 +34,11 @@ WRITERS: Final[Mapping[Vendor, Writer]] = {
     "philips": write_classic,
     "philips-enhanced": write_enhanced,
 }
-"""By the names that `palpate phantom --vendor` takes."""
+"""Writers by the names that `palpate phantom --vendor` takes."""
 
 
 def ingest_settings(settings: PhantomSettings) -> Mapping[str, object]:
-    """What a reader must be told because the vendor's headers do not say it, as ingest settings."""
+    """Return the ingest settings that a reader needs because the vendor's headers do not state them."""
     along_image = [[1, 0, 0], [0, 1, 0], [0, 0, 1]]
     by_vendor: Mapping[Vendor, Mapping[str, object]] = {
         "siemens": {},

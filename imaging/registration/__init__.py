@@ -1,1 +1,1 @@
-"""Where the anatomy lies on the MR elastogram: rigid registration, how sure it is, and whether it failed."""
+"""Rigid registration of the anatomy to the MR elastogram, with its uncertainty and checks of its failure."""

@@ -24,21 +24,21 @@ _BINS = 32
 _MOST_POINTS = 10000
 _SEED = 20131
 _CLIP_PERCENT = (0.5, 99.5)
-"""Vessels and fat are so bright that without this they leave few bins to the brain."""
+"""Percentiles to which intensities are clipped: vessels and fat are so bright that they leave the brain few bins."""
 
 _SHADING_MM = 12.0
 """Standard deviation of the Gaussian that separates shading from tissue."""
 _LEAST_WEIGHT = 1e-3
-"""Farther from tissue there is no mean of it."""
+"""Least weight of tissue under the Gaussian; farther from tissue no mean of it is known."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Two images made ready for comparison, the anatomy at several sharpnesses.
+    """Two images made ready for comparison, the anatomy at several levels of blur.
 
     Attributes:
-        fixed: the elastogram's magnitude.
-        moving: the anatomy, the most blurred first.
+        fixed: magnitude of the elastogram.
+        moving: anatomy at each level, the most blurred first.
     """
 
     fixed: sitk.Image
@@ -49,10 +49,10 @@ def make_pair(magnitude: Volume, tissue: NDArray[np.bool_], anatomy: Volume, blu
     """Even out the elastogram's shading, clip intensities, blur the anatomy.
 
     Args:
-        magnitude: of the elastogram, shape (i, j, k).
-        tissue: its mask, same shape.
-        anatomy: shape (i, j, k).
-        blurs_mm: standard deviations of the Gaussians, one a level.
+        magnitude: magnitude of the elastogram, shape (i, j, k).
+        tissue: mask of the elastogram, same shape.
+        anatomy: anatomical image, shape (i, j, k).
+        blurs_mm: standard deviations of the Gaussians, one a level, mm.
     """
     values = _clipped(anatomy.values)
     edges_mm = np.linalg.norm(anatomy.affine_mm[:3, :3], axis=0)
@@ -62,7 +62,7 @@ def make_pair(magnitude: Volume, tissue: NDArray[np.bool_], anatomy: Volume, blu
 
 
 def image_of(values: NDArray[np.generic], affine_mm: NDArray[np.float64]) -> sitk.Image:
-    """SimpleITK's image in world RAS coordinates, shape (i, j, k)."""
+    """Return values, shape (i, j, k), as an image of SimpleITK in world RAS coordinates."""
     # SimpleITK counts axes backwards.
     image = sitk.GetImageFromArray(np.ascontiguousarray(values.T))
     edges_mm = np.linalg.norm(affine_mm[:3, :3], axis=0)
@@ -73,13 +73,13 @@ def image_of(values: NDArray[np.generic], affine_mm: NDArray[np.float64]) -> sit
 
 
 def information(pair: Pair, level: int, where: sitk.Image, motion: Rigid) -> float:
-    """Mutual information of the two images under a motion, in nats; minus infinity where they do not overlap.
+    """Return the mutual information of the images under a motion, in nats; minus infinity where they do not overlap.
 
     Args:
-        pair: the images.
-        level: which blur of the anatomy.
+        pair: images to compare.
+        level: index of the anatomy's blur.
         where: voxels of the elastogram that count, an image of 0 and 1.
-        motion: from the elastogram to the anatomy.
+        motion: motion from the elastogram to the anatomy.
     """
     with one_thread():
         method = _method(where)
@@ -91,14 +91,14 @@ def information(pair: Pair, level: int, where: sitk.Image, motion: Rigid) -> flo
 
 
 def climb(pair: Pair, level: int, where: sitk.Image, start: Rigid, *, step_mm: float) -> Rigid:
-    """The nearest maximum of the mutual information by gradient ascent with steps that shrink.
+    """Find the nearest maximum of the mutual information by gradient ascent with shrinking steps.
 
     Args:
-        pair: the images.
-        level: which blur of the anatomy.
+        pair: images to compare.
+        level: index of the anatomy's blur.
         where: voxels of the elastogram that count, an image of 0 and 1.
-        start: where to begin.
-        step_mm: length of the first steps.
+        start: motion at which the ascent begins.
+        step_mm: length of the first steps, mm.
 
     Returns:
         The maximum; the start where the images lose their overlap on the way.
@@ -123,7 +123,10 @@ def climb(pair: Pair, level: int, where: sitk.Image, start: Rigid, *, step_mm: f
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Sums in one order. The metric's threads follow the library's default, not the number set on the method."""
+    """Run SimpleITK in one thread, so that sums have one order.
+
+    The metric's threads follow the library's default, not the number set on the method.
+    """
     before = sitk.ProcessObject.GetGlobalDefaultNumberOfThreads()
     sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
     try:

@@ -1,8 +1,8 @@
-"""Where the anatomy lies on an elastogram: the outcome of a registration, and its file.
+"""Placement of the anatomy on an elastogram: the outcome of a registration, and its file.
 
 `<label>_from-T1w_to-MRE_mode-image_xfm.json` holds, in millimetres, radians and world axes R, A, S: `matrix_mm`, which
 takes points of the anatomy to those of the elastogram; the motion the other way as angles and translation about a
-centre, with the covariance of these six numbers; what was measured on the way; and doubts in words.
+centre, with the covariance of these six numbers; figures of the registration; and doubts in words.
 """
 
 from __future__ import annotations
@@ -27,17 +27,18 @@ ENDING: Final = "_from-T1w_to-MRE_mode-image_xfm.json"
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Where the anatomy lies.
+    """Placement of the anatomy on an elastogram.
 
     Attributes:
-        status: registered: by mutual information; aligned: mutual information found no movement that exceeds its own
-            uncertainty, and nothing is moved; assumed: nothing is moved because nothing better is known; failed:
-            nobody knows, and the anatomy must not be used.
-        motion: from the elastogram to the anatomy.
-        covariance: of its parameters, shape (6, 6); zero where nobody measured it.
-        uncertainty_mm: what that means as root mean square error over the tissue; None where nobody measured it.
-        figures: what was measured on the way.
-        doubts: what a reader should know, in sentences.
+        status: outcome. registered: by mutual information; aligned: mutual information found no movement that exceeds
+            its own uncertainty, and nothing is moved; assumed: nothing is moved because nothing better is known;
+            failed: the place is unknown, and the anatomy must not be used.
+        motion: motion from the elastogram to the anatomy.
+        covariance: covariance of the motion's parameters, shape (6, 6); zero where it was not measured.
+        uncertainty_mm: root mean square error over the tissue that the covariance means, mm; None where it was not
+            measured.
+        figures: figures measured in the registration, by name.
+        doubts: reservations that a reader should know, in sentences.
     """
 
     status: Status
@@ -49,26 +50,30 @@ class Placement:
 
     @property
     def usable(self) -> bool:
-        """Whether the anatomy may be laid on the elastogram."""
+        """Whether the anatomy may be used on the elastogram."""
         return self.status != "failed"
 
     def affine_on_elastogram_mm(self, affine_mm: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Voxels of the anatomy to the elastogram's world, from voxels to the anatomy's own world; shape (4, 4)."""
+        """Return the affine from voxels of the anatomy to the elastogram's world, shape (4, 4).
+
+        Args:
+            affine_mm: voxel indices of the anatomy to its own world, shape (4, 4).
+        """
         return np.asarray(np.linalg.inv(self.motion.matrix_mm) @ affine_mm)
 
 
 def not_moved(status: Status, *doubts: str) -> Placement:
-    """An anatomy that stays where its file says."""
+    """Return the placement of an anatomy that stays where its file states."""
     return Placement(status, at_rest(np.zeros(3)), np.zeros((6, 6)), doubts=doubts)
 
 
 def write_placement(folder: Path, label: str, placement: Placement) -> None:
-    """Write the file of a run, whole or not at all.
+    """Write the file of a run. An interrupted run leaves no partial file.
 
     Args:
-        folder: where to.
-        label: of the run.
-        placement: of the anatomy on this run.
+        folder: folder in which the file is written.
+        label: label of the run.
+        placement: placement of the anatomy on this run.
     """
     content = {
         "from": "T1w",
@@ -92,14 +97,14 @@ def write_placement(folder: Path, label: str, placement: Placement) -> None:
 
 
 def read_placement(folder: Path, label: str) -> Placement:
-    """Read the file of a run; without one the anatomy is taken to lie where its own file says.
+    """Read the file of a run; without one the anatomy is taken to lie where its own file states.
 
     Args:
-        folder: the wave-field folder.
-        label: of the run.
+        folder: wave-field folder.
+        label: label of the run.
 
     Raises:
-        InputError: a file that cannot be read as such a record.
+        InputError: the file cannot be read as such a record.
     """
     path = folder / f"{label}{ENDING}"
     if not path.exists():

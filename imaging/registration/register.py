@@ -1,13 +1,14 @@
-"""Rigid registration of an anatomical image to an elastogram, with its uncertainty and the ways in which it fails.
+"""Rigid registration of an anatomical image to an elastogram, with its uncertainty and checks of its failure.
 
-The motion is the maximum of mutual information, climbed to from the files' own placement and from starts around it.
-How sure it is comes from the elastogram itself: cut into cubes that are dealt into G groups, of which each is left out
-once; the jackknife turns the scatter of the maxima theta_g into a covariance (Kuensch, Ann. Statist. 17 (1989) 1217),
+The motion is the maximum of mutual information, reached by ascent from the files' own placement and from starts around
+it. Its uncertainty comes from the elastogram itself, which is cut into cubes. They are dealt into G groups, each of
+which is left out once; the jackknife turns the scatter of the maxima theta_g into a covariance (Kuensch,
+Ann. Statist. 17 (1989) 1217),
 
     C = (G - 1) / G  sum_g (theta_g - theta) (theta_g - theta)^T.
 
-It counts what noise and unlike contrast do. What all groups share it does not see: interpolation, which is therefore
-added, an image distorted as a whole, or a mirrored one.
+C includes the errors from noise and from unlike contrast. It does not include errors that all groups share: those of
+interpolation, which are therefore added, of an image distorted as a whole, or of a mirrored one.
 """
 
 from __future__ import annotations
@@ -28,39 +29,39 @@ BLURS_MM = (3.0, 1.5, 0.7)
 STEPS_MM = (2.0, 1.0, 0.5)
 START_MM = 8.0
 START_DEG = 8.0
-"""How far from the files' placement the other starts lie."""
+"""Angle between the files' placement and the other starts, degrees."""
 STARTS = 7
 FEWEST_AGREEING = 3
-"""Starts that must end at the best maximum."""
+"""Least number of starts that must end at the best maximum."""
 AGREE_MM = 1.0
 MOST_MM = 30.0
 MOST_DEG = 20.0
-"""A head that moved farther between two scans of one visit did so on purpose."""
+"""Largest turn of a head between two scans of one visit that is accepted, degrees: larger ones are intended."""
 MOST_UNCERTAIN_MM = 2.0
-"""Beyond a voxel of the elastogram a placement decides nothing."""
+"""Largest accepted uncertainty of a placement, mm: beyond a voxel of the elastogram a placement is of no use."""
 FEWEST_OVERLAP = 0.8
-"""Share of the tissue that the anatomy must show."""
+"""Least share of the tissue that the anatomy must show."""
 GROUPS = 10
 CUBE_MM = 8.0
 INTERPOLATION_MM = 0.08
-"""Error along each axis that heads without noise still show (decision 0045)."""
+"""Error along each axis that heads without noise still show, mm (decision 0045)."""
 SEED = 4711
 _RIM_MM = 6.0
-"""The border of the tissue tells more than its inside; so much beyond it counts too."""
+"""Width of the rim beyond the tissue that counts too, mm: the border tells more than the inside."""
 _MARGIN_MM = 25.0
-"""What of the anatomy around the tissue is looked at."""
+"""Width of the anatomy around the tissue that is compared, mm."""
 _DISPLACED_MM = 4.0
 
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """What is registered.
+    """Images to register, and the tissue that counts.
 
     Attributes:
-        pair: the images.
+        pair: images to compare.
         counts: voxels of the elastogram that count, shape (i, j, k).
-        affine_mm: of the elastogram, shape (4, 4).
-        tissue_mm: world points of its tissue, shape (N, 3).
+        affine_mm: voxel indices of the elastogram to world RAS millimetres, shape (4, 4).
+        tissue_mm: world points of the elastogram's tissue, mm, shape (N, 3).
     """
 
     pair: Pair
@@ -70,17 +71,18 @@ class Scene:
 
     @property
     def where(self) -> sitk.Image:
-        """The voxels that count, as an image."""
+        """Image of the voxels that count, 0 and 1."""
         return image_of(self.counts.astype(np.uint8), self.affine_mm)
 
 
 def register(magnitude: Volume, tissue: NDArray[np.bool_], anatomy: Volume) -> Placement:
-    """Where the anatomy lies on the elastogram. Equal input gives equal output.
+    """Register the anatomy to the elastogram. Equal input gives equal output.
 
     Args:
-        magnitude: of the elastogram, shape (i, j, k).
-        tissue: its mask, same shape, not empty.
-        anatomy: finite intensities that are not all the same, shape (i, j, k); overlaps the elastogram.
+        magnitude: magnitude of the elastogram, shape (i, j, k).
+        tissue: mask of the elastogram, same shape, not empty.
+        anatomy: anatomical image that overlaps the elastogram, finite intensities that are not all the same,
+            shape (i, j, k).
 
     Returns:
         A placement that is registered, or failed with the reasons among its doubts.
@@ -111,7 +113,7 @@ def register(magnitude: Volume, tissue: NDArray[np.bool_], anatomy: Volume) -> P
 
 
 def overlap(anatomy: Volume, points_mm: NDArray[np.float64]) -> float:
-    """Share of world points, shape (N, 3), that lie within the anatomy's field of view."""
+    """Return the share of world points, shape (N, 3), that lie within the anatomy's field of view."""
     index = voxel_indices(anatomy.affine_mm, points_mm)
     top = np.array(anatomy.values.shape) - 0.5
     return float(np.mean(np.all((index >= -0.5) & (index <= top), axis=-1)))

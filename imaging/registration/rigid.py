@@ -1,4 +1,4 @@
-"""Rigid motions of the world: from the elastogram to the anatomy, and what is known of them."""
+"""Rigid motions from the elastogram's world to the anatomy's, and their uncertainty."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Rigid:
-    """A rigid motion y = R (x - c) + c + t from world points x of the elastogram to world points y of the anatomy.
+    """Rigid motion y = R (x - c) + c + t from world points x of the elastogram to world points y of the anatomy.
 
     Attributes:
         parameters: three Euler angles in radians (R = R_z R_x R_y), then t along R, A, S in millimetres, shape (6,).
-        centre_mm: c, world RAS, shape (3,).
+        centre_mm: centre c, world RAS, mm, shape (3,).
     """
 
     parameters: NDArray[np.float64]
@@ -37,7 +37,7 @@ class Rigid:
 
     @property
     def transform(self) -> sitk.Euler3DTransform:
-        """The motion as SimpleITK's transform."""
+        """Motion as a transform of SimpleITK."""
         import SimpleITK as sitk  # here, since every rank of an inversion would load it for nothing
 
         transform = sitk.Euler3DTransform()
@@ -47,7 +47,7 @@ class Rigid:
 
     @property
     def matrix_mm(self) -> NDArray[np.float64]:
-        """World RAS millimetres of the elastogram to those of the anatomy, shape (4, 4)."""
+        """Matrix from world RAS millimetres of the elastogram to those of the anatomy, shape (4, 4)."""
         transform = self.transform
         turn = np.reshape(transform.GetMatrix(), (3, 3))
         matrix = np.eye(4)
@@ -57,21 +57,21 @@ class Rigid:
 
     @property
     def angle_deg(self) -> float:
-        """How far it turns, about whichever axis."""
+        """Angle of the turn about its own axis, degrees."""
         cosine = (np.trace(self.matrix_mm[:3, :3]) - 1.0) / 2.0
         return float(np.rad2deg(np.arccos(np.clip(cosine, -1.0, 1.0))))
 
     def moved(self, points_mm: NDArray[np.float64]) -> NDArray[np.float64]:
-        """World points of the elastogram, shape (..., 3), where the anatomy shows them."""
+        """Return world points of the anatomy for those of the elastogram, mm, shape (..., 3)."""
         matrix = self.matrix_mm
         return np.asarray(points_mm @ matrix[:3, :3].T + matrix[:3, 3])
 
     def distance_mm(self, other: Rigid, points_mm: NDArray[np.float64]) -> float:
-        """Root mean square distance between where two motions take world points, shape (N, 3)."""
+        """Return the root mean square distance, mm, between the images of world points (N, 3) under two motions."""
         return float(np.sqrt(np.mean(np.sum((self.moved(points_mm) - other.moved(points_mm)) ** 2, axis=-1))))
 
     def spread_mm(self, covariance: NDArray[np.float64], points_mm: NDArray[np.float64]) -> float:
-        """Root mean square error over world points, shape (N, 3), that a covariance of the parameters means.
+        """Return the root mean square error, mm, over world points (N, 3) that a covariance of the parameters means.
 
         The motion is linearised: e^2 = mean_x trace(J(x) C J(x)^T).
         """
@@ -84,12 +84,12 @@ class Rigid:
         return float(np.sqrt(np.einsum("nip,pq,niq->n", jacobian, covariance, jacobian).mean()))
 
     def draws(self, covariance: NDArray[np.float64], count: int, seed: int) -> Iterator[Rigid]:
-        """Motions of normally distributed parameters around this one.
+        """Yield motions of normally distributed parameters around this one.
 
         Args:
-            covariance: of the parameters, shape (6, 6), positive semidefinite.
-            count: how many.
-            seed: equal seeds give equal motions.
+            covariance: covariance of the parameters, shape (6, 6), positive semidefinite.
+            count: number of motions.
+            seed: seed of the random numbers; equal seeds give equal motions.
         """
         generator = np.random.default_rng(seed)
         values, vectors = np.linalg.eigh(covariance)
@@ -99,5 +99,5 @@ class Rigid:
 
 
 def at_rest(centre_mm: NDArray[np.float64]) -> Rigid:
-    """The motion that moves nothing."""
+    """Return the identity, with parameters about a centre."""
     return Rigid(np.zeros(6), centre_mm)

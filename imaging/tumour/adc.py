@@ -1,9 +1,10 @@
-"""Apparent diffusion coefficient (ADC): its units, what is possible in a head, and what it says of cells.
+"""Apparent diffusion coefficient (ADC): units, possible values, and the density of cells that follows from it.
 
     N / theta = (ADC_w - ADC) / (ADC_w - ADC_min)        (Atuegwu et al., Phys. Med. Biol. 56 (2011) 2835)
 
-ADC_w is that of free water, ADC_min where cells fill the tissue. The map is linear, so that noise of standard deviation
-s becomes s / (ADC_w - ADC_min), the same everywhere. Values are not cut to 0..1: cutting noise would shift its mean.
+ADC_w is the ADC of free water, ADC_min that of tissue filled with cells. The map is linear, so that noise of standard
+deviation s becomes s / (ADC_w - ADC_min), the same everywhere. Values are not cut to 0..1: cutting noise would shift
+its mean.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ _SPELLINGS: Final[dict[str, Unit]] = {
     "1e-3 mm^2/s": "1e-3 mm2/s",
 }
 POSSIBLE_MM2_S: Final = (0.3e-3, 3.6e-3)
-"""Between these lies the median of any tissue or fluid of a living head."""
+"""Smallest and largest median ADC of any tissue or fluid of a living head, mm2/s."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +43,8 @@ class Cellularity:
     """Density of cells relative to the capacity, and the standard deviation of its error.
 
     Attributes:
-        values: NaN where it was not measured, shape (i, j, k).
-        std: same shape, NaN likewise.
+        values: density of cells over the capacity; NaN where it was not measured, shape (i, j, k).
+        std: standard deviation of its error, same shape; NaN where it was not measured.
     """
 
     values: Values
@@ -51,10 +52,10 @@ class Cellularity:
 
 
 def unit_of(stated: object, path: Path) -> Unit:
-    """The unit that a sidecar names.
+    """Return the unit that a sidecar names.
 
     Raises:
-        InputError: it is none of ADC.
+        InputError: the text names no unit of ADC.
     """
     text = str(stated).strip()
     if text in get_args(Unit.__value__):
@@ -70,24 +71,26 @@ def unit_of(stated: object, path: Path) -> Unit:
 
 
 def in_mm2_s(values: Values, unit: Unit) -> Values:
-    """ADC in mm2/s; the only place where its units are converted.
+    """Return ADC in mm2/s. Units of ADC are converted nowhere else.
 
     Args:
-        values: in the unit, any shape.
-        unit: theirs.
+        values: ADC in `unit`, any shape.
+        unit: unit of the values.
     """
     return values * _MM2_S[unit]
 
 
 def detected_unit(inside: Values, path: Path) -> Unit:
-    """The only unit in which the median of a tumour's ADC is possible; each differs from the next by a thousand.
+    """Return the unit in which the median of a tumour's ADC is possible.
+
+    No more than one is, because each unit differs from the next by a factor of a thousand.
 
     Args:
-        inside: values in the tumour, shape (n,).
-        path: of the map, for the error.
+        inside: ADC in the tumour, in the unknown unit, shape (n,).
+        path: file of the map, for the error.
 
     Raises:
-        InputError: it is possible in none of them.
+        InputError: the median is possible in no unit.
     """
     median = float(np.median(inside))
     for unit, factor in _MM2_S.items():
@@ -102,11 +105,11 @@ def detected_unit(inside: Values, path: Path) -> Unit:
 
 
 def demand_possible(inside_mm2_s: Values, path: Path) -> None:
-    """Refuse ADC that no tissue has: the unit stated is not the unit meant.
+    """Refuse ADC that no tissue has: the file is not in the unit that its sidecar states.
 
     Args:
-        inside_mm2_s: values in the tumour, shape (n,).
-        path: of the map.
+        inside_mm2_s: ADC in the tumour, mm2/s, shape (n,).
+        path: file of the map, for the error.
 
     Raises:
         InputError: the median lies outside POSSIBLE_MM2_S.
@@ -122,11 +125,11 @@ def demand_possible(inside_mm2_s: Values, path: Path) -> None:
 
 
 def cellularity(adc_mm2_s: Values, std_mm2_s: float, settings: TumourSettings) -> Cellularity:
-    """Density of cells from ADC, as in the module's equation.
+    """Return the density of cells from ADC, by the module's equation.
 
     Args:
-        adc_mm2_s: NaN where it does not count, shape (i, j, k).
-        std_mm2_s: s, of its noise by voxel.
+        adc_mm2_s: ADC, mm2/s, shape (i, j, k); NaN where it does not count.
+        std_mm2_s: s, standard deviation of the noise in each voxel, mm2/s.
         settings: ADC_w and ADC_min.
     """
     span = settings.adc_water_mm2_s - settings.adc_least_mm2_s

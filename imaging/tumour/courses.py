@@ -1,4 +1,4 @@
-"""Courses of radiotherapy as they will be applied: how many fractions, how much in all, from when to when."""
+"""Courses of radiotherapy as they will be applied: number of fractions, total dose, first and last day."""
 
 from __future__ import annotations
 
@@ -17,14 +17,20 @@ from palpate.imaging.tumour.treatments import TreatmentRow
 from palpate.quality_warning import QualityWarning
 
 GAP_DAYS: Final = 30.0
-"""A pause of so long begins another course."""
+"""Shortest pause after which another course begins, days."""
 RADIOSURGERY_GY: Final = 8.0
-"""A fraction of so much anywhere is radiosurgery, a course of its own: boosts of 15 to 24 Gy precede 60 Gy in weeks."""
+"""Dose in the hottest voxel from which on a fraction is radiosurgery, Gy.
+
+Radiosurgery is a course of its own: boosts of 15 to 24 Gy precede 60 Gy in weeks.
+"""
 MOST_LIFETIME_GY: Final = 120.0
-"""Re-irradiation in sum stays below some 100 to 110 Gy (docs/decisions/0081)."""
+"""Largest plausible dose of all courses together, Gy.
+
+The sum with re-irradiation stays below some 100 to 110 Gy (docs/decisions/0081).
+"""
 _OVERLAP: Final = 1.5
 _MOST_DAY_GY: Final = 4.0
-"""Two fractions a day give 2 to 3.6 Gy together."""
+"""Largest plausible dose of one day, Gy. Two fractions a day give 2 to 3.6 Gy together."""
 _WHOLE: Final = 1e-6
 
 
@@ -86,13 +92,13 @@ def courses(given: Sequence[Given], tissue: NDArray[np.bool_]) -> tuple[Radiothe
         tissue: brain, shape (i, j, k).
 
     Raises:
-        InputError: a course gives more than anybody survives.
+        InputError: a course gives more than MOST_GY in one voxel.
     """
     return tuple(_course(one, tissue) for one in _grouped(given))
 
 
 def course_warnings(given: Sequence[Given], tissue: NDArray[np.bool_]) -> tuple[QualityWarning, ...]:
-    """Return what is doubtful about the courses and may still be right.
+    """Return warnings about courses that are unusual and may still be right.
 
     Args:
         given: fractions in order of their days.
@@ -119,7 +125,7 @@ def demand_course_lines(given: Sequence[Given]) -> None:
     """Refuse a plan of several fractions that a single line names: it may mean one fraction or all of them.
 
     Raises:
-        InputError: such a line.
+        InputError: the table holds such a line.
     """
     for one in given:
         row = one.row

@@ -18,7 +18,7 @@ from palpate.imaging.files.nifti import is_volume_file
 
 @dataclass(frozen=True, slots=True)
 class DatedAnatomy:
-    """A T1 and what its DICOM says of where and whose it is.
+    """A T1 image with the frame of reference and the patient that its DICOM names.
 
     Attributes:
         image: the T1.
@@ -32,12 +32,12 @@ class DatedAnatomy:
 
 
 def dated_scans(sessions: Sequence[Session], subject: str, table: Path | str) -> tuple[Session, ...]:
-    """The subject's rows with maps of the tumour, on which a history stands.
+    """Return the subject's rows that have maps of the tumour; the history is made from them.
 
     Args:
-        sessions: of the study, or of the subject alone.
+        sessions: rows of the study, or of the subject alone.
         subject: BIDS label.
-        table: for errors.
+        table: path of the table of sessions, for errors.
 
     Raises:
         InputError: no such subject, no maps or those of one date only, a date missing, doubled or out of order.
@@ -75,7 +75,7 @@ def dated_scans(sessions: Sequence[Session], subject: str, table: Path | str) ->
 
 
 def one_table(sessions: Sequence[Session], subject: str, table: Path | str) -> Path | None:
-    """The subject's table of treatments; None where there is none.
+    """Return the path of the subject's table of treatments; None where there is none.
 
     Raises:
         InputError: its rows name different tables.
@@ -92,15 +92,15 @@ def one_table(sessions: Sequence[Session], subject: str, table: Path | str) -> P
 
 
 def day_of(date: datetime.date, first: datetime.date) -> float:
-    """Days since the first scan."""
+    """Return the number of days from the first scan to a date."""
     return float((date - first).days)
 
 
 def anatomy_of(session: Session) -> DatedAnatomy | None:
-    """The T1 of a session; None where it has none.
+    """Return the T1 of a session; None where it has none.
 
     Raises:
-        InputError: it cannot be used.
+        InputError: the image cannot be used.
     """
     path = session.anatomy
     if path is None:
@@ -121,10 +121,10 @@ def demand_one_person(patients: Sequence[tuple[str, str]]) -> None:
     """Refuse images of different people under one subject.
 
     Args:
-        patients: what to name in the error, and the PatientID of each image; empty where there is none.
+        patients: name in the error and PatientID of each image; the latter is empty where the image has none.
 
     Raises:
-        InputError: two differ. It names nobody.
+        InputError: two identifiers differ. The error repeats neither.
     """
     known = [(where, patient) for where, patient in patients if patient]
     for where, patient in known[1:]:

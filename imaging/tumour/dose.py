@@ -1,6 +1,6 @@
 """Radiation dose in space: DICOM RTDOSE in Gy or NIfTI in Gy.
 
-Over how many fractions a file sums is in `palpate.imaging.tumour.fractionation`.
+The number of fractions over which a file sums is the subject of `palpate.imaging.tumour.fractionation`.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class DoseFile:
     """A dose on its own grid.
 
     Attributes:
-        volume: Gy, shape (i, j, k), and its place.
+        volume: dose, Gy, shape (i, j, k), and its affine.
         frame_uid: frame of reference; empty where the file is NIfTI.
         patient: PatientID of the file, only ever compared and never written; empty where the file is NIfTI.
         summation: DoseSummationType in capitals, empty where an RTDOSE states none; None where the file is NIfTI.
@@ -60,7 +60,7 @@ def read_dose(path: Path) -> DoseFile:
     """Read a dose.
 
     Args:
-        path: RTDOSE, or NIfTI of Gy.
+        path: RTDOSE file or the folder that holds it, or NIfTI file in Gy.
 
     Raises:
         InputError: unreadable, truncated, another kind of DICOM, not in Gy, negative, zero everywhere or not finite.

@@ -31,11 +31,11 @@ type Values = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Space:
-    """A date's world.
+    """World coordinates of one date.
 
     Attributes:
-        motion: from the first scan's world to this one; None where they are the same.
-        frame_uid: its frame of reference; empty where nobody says.
+        motion: motion from the first scan's world to this one; None where they are the same.
+        frame_uid: unique identifier of its frame of reference; empty where the files state none.
     """
 
     motion: Rigid | None
@@ -50,8 +50,7 @@ def read_doses(rows: Sequence[TreatmentRow], first: datetime.date) -> dict[Path,
         first: day of the first scan.
 
     Raises:
-        InputError: a treatment before the first scan, a file that cannot be read, or a number of fractions that cannot
-            be.
+        InputError: a treatment precedes the first scan, a file cannot be read, or a number of fractions is impossible.
     """
     found: dict[Path, DoseFile] = {}
     for row in rows:
@@ -77,18 +76,18 @@ def _day_of(row: TreatmentRow, first: datetime.date) -> float:
 
 @dataclass(slots=True)
 class Placer:
-    """Reads files of treatments once and puts them on the grid.
+    """Reader of treatments: reads each file once and puts it on the grid of the history.
 
     Attributes:
-        grid: of the history.
-        tissue: brain on it, shape (i, j, k).
+        grid: voxels of the history.
+        tissue: brain on the grid, shape (i, j, k).
         first: day of the first scan.
-        scans: in order.
-        spaces: by session label; the first is the first scan's.
-        key_file: of the key with which palpate deidentify may have keyed the T1; None for the user's own.
-        read: dose files that were read before.
-        notes: what was taken for granted, in sentences, as it comes up.
-        patients: PatientID of each RTDOSE, to be compared.
+        scans: scans of the tumour in order of their days.
+        spaces: world coordinates of each date by session label; the first entry is the first scan's.
+        key_file: file of the key with which palpate deidentify may have pseudonymised the T1; None for the user's own.
+        read: dose files by path that were read before.
+        notes: assumptions made so far, in sentences.
+        patients: name in errors and PatientID of each RTDOSE, to be compared.
     """
 
     grid: TumourGrid
@@ -108,7 +107,7 @@ class Placer:
 
     @property
     def warnings(self) -> tuple[QualityWarning, ...]:
-        """Warnings about dose files, as they came up."""
+        """Warnings about dose files, in the order in which they arose."""
         return tuple(self._warned.values())
 
     def fractions(self, rows: Sequence[TreatmentRow]) -> tuple[Given, ...]:
@@ -118,8 +117,8 @@ class Placer:
             rows: lines of radiotherapy.
 
         Raises:
-            InputError: before the first scan; a dose that is none, of another place or frame of reference, or absurd;
-                a line of which nobody can say how many fractions it stands for.
+            InputError: a fraction precedes the first scan; a dose is absent, of another place or frame of reference,
+                or impossible; the number of fractions of a line is unknown.
         """
         given = tuple(sorted((one for row in rows for one in self._of_line(row)), key=lambda one: one.irradiation.day))
         demand_course_lines(given)
@@ -165,14 +164,14 @@ class Placer:
         return self._largest[id(dose_gy)]
 
     def drug_dose(self, row: TreatmentRow) -> DrugDose:
-        """One dose of a drug; it may precede the first scan, because what is left of it still acts."""
+        """Return one dose of a drug. It may precede the first scan, because what is left of it still acts."""
         return DrugDose(day_of(row.date, self.first), row.drug, row.amount_mg)
 
     def surgery(self, row: TreatmentRow) -> Surgery:
-        """One resection.
+        """Return one resection.
 
         Raises:
-            InputError: before the first scan, or its region is empty or of another place.
+            InputError: the resection precedes the first scan, or its region is empty or of another place.
         """
         day = self._day(row)
         return Surgery(day, self._region(row, day))

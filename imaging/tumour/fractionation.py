@@ -1,6 +1,6 @@
-"""Over how many fractions a dose file sums, and how many fractions a line of the table stands for.
+"""Number of fractions over which a dose file sums, and number of fractions that a line of the table stands for.
 
-What DICOM's DoseSummationType means (PS3.3, C.8.8.3) and what is made of it:
+Meaning of DICOM's DoseSummationType (PS3.3, C.8.8.3) and the number of fractions that follows from it:
 
 | DoseSummationType | | the number of fractions is |
 |---|---|---|
@@ -12,7 +12,7 @@ What DICOM's DoseSummationType means (PS3.3, C.8.8.3) and what is made of it:
 | FRACTION_SESSION | one fraction | 1 |
 | others | single beams, control points, brachytherapy | refused |
 
-A NIfTI file says nothing of it: the column fractions does, or the file is one fraction's.
+A NIfTI file states no number: the column fractions states it, or the file holds the dose of one fraction.
 """
 
 from __future__ import annotations
@@ -28,13 +28,19 @@ from palpate.imaging.tumour.treatments import TreatmentRow
 from palpate.quality_warning import QualityWarning
 
 MOST_GY: Final = 100.0
-"""No fraction of any treatment exceeds this anywhere, nor a course in all, Gy."""
+"""Largest dose in any voxel, of one fraction of any treatment and of a whole course, Gy."""
 LIKE: Final = (0.8, 1.6)
-"""A file's largest dose over the dose_gy stated; hot spots and prescriptions to 80 % lie within."""
+"""Range of a file's largest dose over the dose_gy stated.
+
+Hot spots and prescriptions to the 80 % isodose lie within.
+"""
 _LIKE_PLAN: Final = (0.5, 3.0)
-"""The same over what the RTPLAN prescribes, which radiosurgery may give at the 40 % isodose."""
+"""Range of a file's largest dose over the prescription of the RTPLAN.
+
+Radiosurgery may prescribe to the 40 % isodose.
+"""
 _SURELY_ONE_GY: Final = 5.0
-"""A course of several fractions gives more, so that a file below is one fraction's."""
+"""Dose below which a file surely holds one fraction, Gy: a course of several fractions gives more."""
 _LOW_PLAN_GY: Final = 10.0
 _SEVERAL: Final = 5
 _SESSION: Final = "FRACTION_SESSION"
@@ -42,7 +48,7 @@ COUNT_ADVICE: Final = (
     "Fill in fractions with the number over which the file sums, and days_a_week beside it where the line is the whole "
     "course; without days_a_week write one line for each fraction given."
 )
-"""The one rule of the column fractions for a dose file."""
+"""Advice of errors about the column fractions of a dose file; all of them give this one rule."""
 _UNUSABLE: Final = {
     "BEAM": "the dose of single beams of a plan",
     "BEAM_SESSION": "the dose of single beams of one fraction",
@@ -61,13 +67,13 @@ _MEANING: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Fractionation:
-    """How a dose file is delivered by one line of the table.
+    """Delivery of a dose file by one line of the table of treatments.
 
     Attributes:
-        over: number of fractions that the file sums over; each gives the file's dose over it.
+        over: number of fractions over which the file sums; each gives the file's dose divided by it.
         given: number of fractions that the line stands for.
-        warnings: what a user should check.
-        note: where the number came from, if not from the table; else empty.
+        warnings: findings that a user should check.
+        note: source of the number, in a sentence, if it is not the table; else empty.
     """
 
     over: int
@@ -77,15 +83,15 @@ class Fractionation:
 
 
 def fractionation(row: TreatmentRow, dose: DoseFile) -> Fractionation:
-    """Return how a line's dose file is delivered.
+    """Return the delivery of a line's dose file.
 
     Args:
         row: line of radiotherapy with a dose file.
-        dose: what the file holds.
+        dose: content of the file.
 
     Raises:
-        InputError: nobody says over how many fractions the file sums, the table contradicts the file or its plan, or
-            the dose of a fraction is one that cannot be.
+        InputError: the number of fractions over which the file sums is stated nowhere, the table contradicts the file
+            or its plan, or the dose of a fraction is impossible.
     """
     if dose.summation is None:
         over = row.fractions or 1

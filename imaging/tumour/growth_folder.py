@@ -5,10 +5,10 @@
     roi.nii.gz            0 none, 1 enhancing, 2 non-enhancing (oedema, infiltration), 3 necrotic, 4 cavity
 
 roi.nii.gz is needed beside adc.nii.gz, because ADC tells cells from free water and not tumour from healthy brain;
-beside cellularity.nii.gz it adds what is seen. All maps of a folder share one grid.
+beside cellularity.nii.gz it adds the regions that are seen. All maps of a folder share one grid.
 
-Regions that are 0 in every voxel say that nothing is visible, as after a complete response. A file that is missing says
-nothing and is refused, and so is one that is blank where another of the folder shows a tumour.
+Regions that are 0 in every voxel mean that nothing is visible, as after a complete response. A missing file is refused,
+because it means nothing, and so is a blank one where another file of the folder shows a tumour.
 """
 
 from __future__ import annotations
@@ -33,20 +33,20 @@ CELLULARITY: Final = "cellularity.nii.gz"
 ADC: Final = "adc.nii.gz"
 ROI: Final = "roi.nii.gz"
 _ROUNDING: Final = 1e-3
-"""By how much a cellularity may leave 0..1: eight bits and a scale factor."""
+"""Largest distance of a cellularity from 0..1: the rounding of eight bits and a scale factor."""
 _REGIONS: Final = "0 none, 1 enhancing, 2 non-enhancing, 3 necrotic, 4 cavity"
 _NOTHING: Final = "no tumour is drawn: taken as a scan on which none is visible"
 
 
 @dataclass(frozen=True, slots=True)
 class GrowthMaps:
-    """What the images of one date say, on their own grid.
+    """Maps of the tumour on one date, on their own grid.
 
     Attributes:
-        cellularity: with its error; NaN where it was not measured, shape (i, j, k).
+        cellularity: density of tumour cells and its error, shape (i, j, k); NaN where it was not measured.
         roi: regions, same shape.
         affine_mm: voxel indices to world RAS millimetres of this date, shape (4, 4).
-        notes: what was taken for granted, in sentences.
+        notes: assumptions made in reading, in sentences.
         drawn: whether there is a file of regions.
     """
 
@@ -61,8 +61,8 @@ def read_growth(folder: Path, settings: TumourSettings) -> GrowthMaps:
     """Read the maps of one date.
 
     Args:
-        folder: as in the module's description.
-        settings: the ADC of water and of dense cells; noise where none is stated.
+        folder: folder with the files of the module's description.
+        settings: ADC of water and of dense cells, and the noise to assume where none is stated.
 
     Raises:
         InputError: a map is missing, unreadable, no volume, on another grid, holds what cannot be, or contradicts

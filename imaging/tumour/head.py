@@ -1,9 +1,9 @@
 """Inside of the skull, and whether it is large enough for the boxes on which displacement is computed.
 
-Displacement is computed on boxes of two sizes and extrapolated to none. Where the head holds few boxes, which ones
-count as inside decides, and the extrapolation fails: in balls as wide as 4 to 5 of the larger boxes the mean
-displacement is off by up to 41 %, of 3.3 boxes by up to 87 %, and one of 2 boxes is not displaced at all
-(docs/decisions/0081).
+Displacement is computed on boxes of two sizes and extrapolated to boxes of size zero. Where the head holds few boxes,
+the result depends on which of them count as inside, and the extrapolation fails: in balls as wide as 4 to 5 of the
+larger boxes the mean displacement is off by up to 41 %, of 3.3 boxes by up to 87 %, and one of 2 boxes is not
+displaced at all (docs/decisions/0081).
 """
 
 from __future__ import annotations
@@ -21,18 +21,21 @@ type Values = NDArray[np.float64]
 type Mask = NDArray[np.bool_]
 
 CLOSED_MM: Final = 12.0
-"""Ventricles and sulci up to twice as wide lie inside the skull."""
+"""Half the width of the widest fluid that counts as inside the skull, such as ventricles and sulci, mm."""
 BEYOND_MM: Final = 9.0
-"""So far what is at the faces of the images goes on; there it is held as by the skull."""
+"""Distance by which the tissue at the faces of the images is continued, mm; its end is held as by the skull."""
 COARSER: Final = 4.0 / 3.0
-"""Edge of the second boxes over that of the first, or one voxel more."""
+"""Edge of the second boxes over that of the first; at least one voxel more."""
 LEAST_BOXES: Final = 4
 """Least diameter of a ball inside the skull, in edges of the second boxes."""
 ENOUGH_BOXES: Final = 6
-"""Below so many, displacements may be off by more than their intervals allow for, and this is said."""
+"""Diameter of a ball inside the skull below which a warning is given, in edges of the second boxes.
+
+In smaller heads displacements may be off by more than their intervals allow for.
+"""
 _HALF: Final = 0.5
 _ROUNDING_MM: Final = 1e-3
-"""Edges come from affines in single precision."""
+"""Tolerance of edges, mm: they come from affines in single precision."""
 
 
 def inside_skull(tissue: Mask, edges_mm: Values) -> Mask:
@@ -52,7 +55,7 @@ def inside_skull(tissue: Mask, edges_mm: Values) -> Mask:
 
 
 def beyond_voxels(edges_mm: Values) -> list[tuple[int, int]]:
-    """Return by how many voxels what is at the images' faces goes on, as numpy.pad takes it.
+    """Return the number of voxels by which the tissue at the images' faces is continued, as numpy.pad takes it.
 
     Args:
         edges_mm: edges of a voxel, mm, shape (3,).
@@ -76,7 +79,7 @@ def second_box(edges: Values, box: float, coarser: float = COARSER) -> float:
     Args:
         edges: edges of a voxel, shape (3,).
         box: edge of the smaller boxes, in the same unit.
-        coarser: edge of the larger ones over it.
+        coarser: edge of the larger boxes over that of the smaller ones.
     """
     wanted = max(coarser * box, box + float(edges.max()))
     first = voxels_a_box(edges, box)

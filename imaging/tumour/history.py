@@ -1,7 +1,7 @@
-"""A patient's tumour from the first scan to the last, on one grid: all that a calibration may know.
+"""Tumour of a patient from the first scan to the last, on one grid: everything that a calibration uses.
 
-Made by reading the rows of a subject in sessions.tsv; the twin turns it into a likelihood. Volumes are on the grid of
-the first scan of the tumour, days count from that scan.
+A history is made from the rows of a subject in sessions.tsv; the twin turns it into a likelihood. Volumes are on the
+grid of the first scan of the tumour, days count from that scan.
 """
 
 from __future__ import annotations
@@ -16,30 +16,30 @@ type Values = NDArray[np.float64]
 
 ENHANCING: Final = 1
 NON_ENHANCING: Final = 2
-"""Oedema and infiltration: bright on FLAIR, no contrast agent."""
+"""Number of the region of oedema and infiltration: bright on FLAIR, no contrast agent."""
 NECROTIC: Final = 3
 CAVITY: Final = 4
-"""Where tissue was resected."""
+"""Number of the region from which tissue was resected."""
 VISIBLE: Final = (ENHANCING, NON_ENHANCING, NECROTIC)
 """Regions that are tumour."""
 
 
 @dataclass(frozen=True, slots=True)
 class TumourScan:
-    """What the images of one date say.
+    """Images of the tumour on one date.
 
     Attributes:
-        day: since the first scan.
+        day: days since the first scan.
         cellularity: estimated density of tumour cells, relative to the capacity theta, shape (i, j, k); NaN where it
             was not measured.
         cellularity_std: standard deviation of its error by voxel, same shape.
         roi: 0 or one of the regions above, shape (i, j, k).
-        drawn: whether somebody drew regions; where all of `roi` is 0 they then say that nothing is visible, which is
-            data, and else that nobody looked, which is none.
-        offset: where the values of each voxel were seen, from its middle and in voxels along the axes, shape
-            (i, j, k, 3); None for scans on this grid. Values are those of the nearest voxel of the date's own images:
-            interpolating them would flatten peaks and, at the border of what was measured, know one side only.
-        misplaced_mm: uncertainty of the registration to the first scan; None where nobody measured it.
+        drawn: whether regions were drawn. If they were, a `roi` of zeros means that nothing is visible, which is data;
+            if they were not, it means that nobody looked, which is no data.
+        offset: position at which the values of each voxel were measured, from its middle and in voxels along the axes,
+            shape (i, j, k, 3); None for scans on this grid. Values are those of the nearest voxel of the date's own
+            images: interpolation would flatten peaks and, at the border of what was measured, use one side only.
+        misplaced_mm: uncertainty of the registration to the first scan, mm; None where it was not measured.
     """
 
     day: float
@@ -52,12 +52,12 @@ class TumourScan:
 
     @property
     def tumour(self) -> NDArray[np.bool_]:
-        """Where regions of tumour are drawn, cavities not among them, shape (i, j, k)."""
+        """Voxels of drawn regions of tumour, without cavities, shape (i, j, k)."""
         return np.isin(self.roi, VISIBLE)
 
     @property
     def marked(self) -> bool:
-        """Whether this date's regions are known, be it that there are none."""
+        """Whether this date's regions are known; they may be empty."""
         return self.drawn or bool(self.roi.any())
 
 
@@ -66,8 +66,8 @@ class Irradiation:
     """One fraction of radiotherapy.
 
     Attributes:
-        day: since the first scan.
-        dose_gy: on the grid, shape (i, j, k).
+        day: days since the first scan.
+        dose_gy: dose on the grid, Gy, shape (i, j, k).
     """
 
     day: float
@@ -79,9 +79,9 @@ class DrugDose:
     """One dose of a drug.
 
     Attributes:
-        day: since the first scan.
-        drug: its name in lower case, as in the configuration's table of drugs.
-        amount_mg: how much.
+        day: days since the first scan.
+        drug: name of the drug in lower case, as in the configuration's table of drugs.
+        amount_mg: amount of the drug, mg.
     """
 
     day: float
@@ -94,8 +94,8 @@ class Surgery:
     """One resection.
 
     Attributes:
-        day: since the first scan.
-        removed: what was taken out, shape (i, j, k).
+        day: days since the first scan.
+        removed: voxels that were resected, shape (i, j, k).
     """
 
     day: float
@@ -107,7 +107,7 @@ class Stiffness:
     """Storage modulus on the grid, as joint draws from the inversion's posterior.
 
     Attributes:
-        draws_pa: G', shape (draws, i, j, k); NaN outside the inverted region.
+        draws_pa: storage modulus G', pascal, shape (draws, i, j, k); NaN outside the inverted region.
     """
 
     draws_pa: NDArray[np.float32]
@@ -120,13 +120,13 @@ class TumourHistory:
     Attributes:
         subject: BIDS label.
         affine_mm: voxel indices to world RAS, shape (4, 4).
-        tissue: where cells may live: brain without CSF, shape (i, j, k).
+        tissue: voxels in which cells may live: brain without CSF, shape (i, j, k).
         white: share of white matter in tissue, 0 to 1, shape (i, j, k).
-        scans: in order of their days, the first on day 0.
-        irradiations: in order.
-        drug_doses: in order.
-        surgeries: in order.
-        stiffness: this patient's; None where no MRE was made.
+        scans: scans in order of their days, the first on day 0.
+        irradiations: fractions in order of their days.
+        drug_doses: doses of drugs in order of their days.
+        surgeries: resections in order of their days.
+        stiffness: stiffness of this patient; None where no MRE was made.
     """
 
     subject: str
@@ -141,5 +141,5 @@ class TumourHistory:
 
     @property
     def edges_mm(self) -> Values:
-        """Edges of a voxel, shape (3,)."""
+        """Edges of a voxel, mm, shape (3,)."""
         return np.asarray(np.linalg.norm(self.affine_mm[:3, :3], axis=0))

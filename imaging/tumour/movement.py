@@ -1,4 +1,7 @@
-"""How the head lay at each date: later T1 images are laid on the first one; without them dates are taken as aligned."""
+"""Position of the head at each date, from registration of later T1 images to the first one.
+
+Dates without T1 images are taken as aligned.
+"""
 
 from __future__ import annotations
 
@@ -17,18 +20,18 @@ from palpate.imaging.tumour.onto_grid import TumourGrid
 from palpate.progress import say
 
 _COARSE_MM: Final = 3.0
-"""The first T1 is seen in voxels of about this edge, which keeps a registration at seconds."""
+"""Approximate edge of the voxels to which the first T1 is averaged, mm; a registration then takes seconds."""
 _LEAST_VOXELS: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
 class Movement:
-    """Where a date's world lies.
+    """Position of a date's world relative to the first scan's.
 
     Attributes:
-        motion: from the first scan's world to this date's; None where they are the same.
-        uncertainty_mm: of it; None where nobody measured it.
-        note: what was found or assumed, in a sentence.
+        motion: motion from the first scan's world to this date's; None where they are the same.
+        uncertainty_mm: uncertainty of the motion, mm; None where it was not measured.
+        note: result or assumption, in a sentence.
     """
 
     motion: Rigid | None
@@ -43,14 +46,14 @@ def movement(
     tissue: NDArray[np.bool_],
     registration: Literal["auto", "never"],
 ) -> Movement:
-    """Find how a date's world lies on the first scan's.
+    """Find the position of a date's world relative to the first scan's.
 
     Args:
         first: T1 of the first date.
         later: T1 of the other date.
-        grid: of the history.
-        tissue: brain on it, shape (i, j, k).
-        registration: whether to look at all.
+        grid: voxels of the history.
+        tissue: brain on the grid, shape (i, j, k).
+        registration: whether images are registered at all ("auto") or dates are taken as aligned ("never").
 
     Raises:
         InputError: the T1 images show nothing in common, or frames of reference differ and they cannot be registered.

@@ -1,4 +1,4 @@
-"""Volumes of any date and source carried onto the grid of the first scan."""
+"""Volumes of any date and source, resampled onto the grid of the first scan."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ type Values = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class TumourGrid:
-    """The voxels of a history.
+    """Voxels of a history.
 
     Attributes:
-        shape: (i, j, k).
+        shape: number of voxels along i, j, k.
         affine_mm: voxel indices to world RAS millimetres of the first scan, shape (4, 4).
     """
 
@@ -27,10 +27,10 @@ class TumourGrid:
     affine_mm: Values
 
     def points_mm(self, motion: Rigid | None = None) -> Values:
-        """World coordinates of the voxels' centres, shape (i, j, k, 3).
+        """Return the world coordinates of the voxels' centres, mm, shape (i, j, k, 3).
 
         Args:
-            motion: from the first scan's world to another date's; None for the first scan's own.
+            motion: motion from the first scan's world to another date's; None for the first scan's own.
         """
         indices = np.moveaxis(np.indices(self.shape, dtype=np.float64), 0, -1)
         points = np.asarray(indices @ self.affine_mm[:3, :3].T + self.affine_mm[:3, 3])
@@ -43,19 +43,19 @@ class TumourGrid:
         return np.where(np.abs(index - nearest) < 1e-4, nearest, index)
 
     def covered(self, volume: Volume, motion: Rigid | None = None) -> NDArray[np.bool_]:
-        """Which voxels' centres lie in the volume's field of view, shape (i, j, k)."""
+        """Return the voxels whose centres lie in the volume's field of view, shape (i, j, k)."""
         index = self._indices(volume, motion)
         return np.asarray(np.all((index >= -0.5) & (index <= np.array(volume.values.shape) - 0.5), axis=-1))
 
     def interpolated(self, volume: Volume, motion: Rigid | None = None, outside: float = np.nan) -> Values:
-        """Values between voxels by trilinear interpolation, shape (i, j, k).
+        """Return the volume's values at the grid's voxels by trilinear interpolation, shape (i, j, k).
 
-        A voxel that is not finite does not count; where less than half of the weight is left, nothing is known.
+        A voxel that is not finite does not count; where less than half of the weight is left, the value is unknown.
 
         Args:
-            volume: shape (a, b, c).
-            motion: from the first scan's world to the volume's.
-            outside: value beyond the volume, and where nothing is known.
+            volume: volume to be sampled, shape (a, b, c).
+            motion: motion from the first scan's world to the volume's.
+            outside: value beyond the volume and where the value is unknown.
         """
         known = np.isfinite(volume.values)
         # A voxel reaches half an edge beyond its centre: there the nearest value holds.
@@ -66,22 +66,22 @@ class TumourGrid:
         return np.where(there, total / np.where(there, weight, 1.0), outside)
 
     def nearest(self, volume: Volume, motion: Rigid | None = None, outside: float = 0.0) -> Values:
-        """Values of the nearest voxels, shape (i, j, k).
+        """Return the values of the volume's voxels nearest to the grid's voxels, shape (i, j, k).
 
         Args:
-            volume: shape (a, b, c).
-            motion: from the first scan's world to the volume's.
+            volume: volume to be sampled, shape (a, b, c).
+            motion: motion from the first scan's world to the volume's.
             outside: value beyond the volume.
         """
         held = _held(np.rint(self._indices(volume, motion)), volume).astype(int)
         return np.where(self.covered(volume, motion), volume.values[tuple(np.moveaxis(held, -1, 0))], outside)
 
     def offset(self, volume: Volume, motion: Rigid | None = None) -> Values:
-        """How far off the voxels that `nearest` takes lie, in this grid's voxels along its axes, shape (i, j, k, 3).
+        """Return the offsets of the voxels that `nearest` takes, in voxels along this grid's axes, shape (i, j, k, 3).
 
         Args:
-            volume: shape (a, b, c).
-            motion: from the first scan's world to the volume's.
+            volume: volume to be sampled, shape (a, b, c).
+            motion: motion from the first scan's world to the volume's.
         """
         index = self._indices(volume, motion)
         away = _held(np.rint(index), volume) - index

@@ -1,4 +1,4 @@
-"""From the rows of one subject in the table of sessions to the history of its tumour, on the grid of the first scan."""
+"""Reading of a tumour's history, on the grid of the first scan, from a subject's rows in the table of sessions."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ from palpate.quality_warning import QualityWarning
 
 @dataclass(frozen=True, slots=True)
 class TumourReading:
-    """A history and what was taken for granted in making it.
+    """History of a tumour and the assumptions made in reading it.
 
     Attributes:
-        history: on the first scan's grid, in days since it.
-        notes: in sentences, without names or dates.
-        warnings: what a user must check although the reading went on, without names or dates.
+        history: history on the first scan's grid, in days since the first scan.
+        notes: assumptions made, in sentences without names or dates.
+        warnings: findings that a user must check although the reading went on, without names or dates.
         courses: radiotherapy as it will be applied.
     """
 
@@ -48,7 +48,7 @@ class TumourReading:
 
     @property
     def remarks(self) -> Remarks:
-        """What later steps and records repeat of the reading."""
+        """Notes, warnings and courses that later steps and records repeat."""
         return Remarks(self.notes, self.warnings, tuple(one.as_record() for one in self.courses))
 
 
@@ -71,10 +71,10 @@ def read_tumour(
         table: the table's path, for errors.
         drugs: names that the configuration knows; None to take any.
         stiffness: label of the session whose elastography was inverted, and its results folder.
-        key_file: of palpate deidentify's key, where it wrote the T1 and not the RTDOSE; None for the user's own.
+        key_file: file of palpate deidentify's key, where it wrote the T1 and not the RTDOSE; None for the user's own.
 
     Raises:
-        InputError: anything in the subject's files that cannot be used; it names the file and what to do.
+        InputError: something in the subject's files cannot be used; the error names the file and what to do.
     """
     scans = dated_scans(sessions, subject, table)
     treatments = one_table(sessions, subject, table)

@@ -1,4 +1,4 @@
-"""What was read of a tumour as JSON beside its history: courses as they will be applied, notes and warnings."""
+"""JSON record beside a tumour's history: courses as they will be applied, notes and warnings."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _COURSES: Final = "radiotherapy_courses"
 
 @dataclass(frozen=True, slots=True)
 class Remarks:
-    """What was said in reading a history; no names, no dates.
+    """Remarks made in reading a history; without names or dates.
 
     Attributes:
-        notes: what was taken for granted, in sentences.
-        warnings: what a user must check.
+        notes: assumptions made in reading, in sentences.
+        warnings: findings that a user must check.
         courses: JSON objects of radiotherapy as it will be applied (RadiotherapyCourse.as_record).
     """
 
@@ -31,7 +31,7 @@ class Remarks:
     courses: tuple[dict[str, float], ...] = ()
 
     def as_record(self) -> dict[str, Any]:
-        """Return what a record says of the reading."""
+        """Return the JSON object of the remarks."""
         return {
             _COURSES: list(self.courses),
             "notes": list(self.notes),
@@ -47,17 +47,17 @@ HISTORY_RECORD: Final = FileKind("tumour", "record of a tumour's history", (".js
 
 
 def record_beside(history: Path) -> Path:
-    """Return where the record of a history lies, beside its file."""
+    """Return the path of a history's record, beside the history's file."""
     return history.with_name(history.name.removesuffix(".h5") + ".json")
 
 
 def write_history_record(path: Path, history: TumourHistory, remarks: Remarks) -> None:
-    """Write what a history holds as JSON, for people and programs that do not open HDF5.
+    """Write the content of a history as JSON, for people and programs that do not open HDF5.
 
     Args:
         path: JSON file to create, or to replace where palpate wrote it.
-        history: of one subject.
-        remarks: what was said in reading it.
+        history: history of one subject.
+        remarks: remarks made in reading it.
 
     Raises:
         InputError: the file holds something else.

@@ -17,7 +17,7 @@ from palpate.imaging.files.plain_names import shown
 
 _PLANS: Final = (RTPlanStorage, RTIonPlanStorage)
 _MOST_FILES: Final = 5000
-"""Files beside a dose that are looked at; a folder of more is no planning export."""
+"""Largest number of files beside a dose that are searched; a folder of more is no planning export."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ def plan_beside(dose: pydicom.Dataset, path: Path) -> RtPlan | None:
 
     Args:
         dose: header of the RTDOSE.
-        path: its file.
+        path: file of the RTDOSE.
 
     Returns:
         The plan; None where the dose references none or no file of it lies there.

@@ -15,15 +15,15 @@ _KNOWN: Final = (1, *_WORKDAYS, _WEEK)
 
 
 def days_a_week_of(where: str, date: datetime.date, cell: str) -> int | None:
-    """Return the days of a week on which a course gives a fraction; None where the cell is empty.
+    """Return the number of days of a week on which a course gives a fraction; None where the cell is empty.
 
     Args:
         where: table and line, for errors.
         date: day of the first fraction.
-        cell: the column days_a_week.
+        cell: text of the column days_a_week.
 
     Raises:
-        InputError: a number whose weekdays nobody can know, or a first day on which such a course does not begin.
+        InputError: the number does not tell the weekdays, or such a course does not begin on the first day.
     """
     if not cell:
         return None
@@ -51,7 +51,7 @@ def course_dates(first: datetime.date, fractions: int, days_a_week: int) -> tupl
     Args:
         first: day of the first fraction.
         fractions: number of fractions, at most one a day.
-        days_a_week: as days_a_week_of returns it.
+        days_a_week: number of days of a week with a fraction, from days_a_week_of.
     """
     if days_a_week == 1:
         return tuple(first + datetime.timedelta(weeks=number) for number in range(fractions))

@@ -1,4 +1,4 @@
-"""This patient's storage modulus on the tumour's grid, as joint draws from the inversion's posterior."""
+"""Storage modulus of a patient on the tumour's grid, as joint draws from the inversion's posterior."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from palpate.units import kpa_to_pa
 
 
 def stiffness_on(folder: Path, grid: TumourGrid, motion: Rigid | None, most: int) -> Stiffness:
-    """Draws of G' where the inversion has any, NaN elsewhere.
+    """Return draws of G' on the history's grid; NaN where the inversion has none.
 
     The first run and lowest frequency are taken: the modulus at rest is nearest to it. The T1's place on the
-    elastogram is read from the folder `wavefield` beside.
+    elastogram is read from the neighbouring folder `wavefield`.
 
     Args:
         folder: `mre` folder of a finished inversion, or the session folder that holds it.
-        grid: of the history.
-        motion: from the first scan's world to that of the elastography's date.
-        most: draws to keep.
+        grid: voxels of the history.
+        motion: motion from the first scan's world to that of the elastography's date.
+        most: largest number of draws to keep.
 
     Raises:
         InputError: no maps, no draws, or they do not lie where the tumour's maps are.

@@ -1,6 +1,6 @@
-"""A history in HDF5: days since the first scan, no dates, no names but the study's label of the subject.
+"""History in HDF5: days since the first scan, no dates, no names but the study's label of the subject.
 
-As a file of its own (write_history, read_history) between palpate tumour and palpate calibrate, and as a group of a
+It is a file of its own between palpate tumour and palpate calibrate (write_history, read_history), and a group of a
 calibration's file (put_history, take_history).
 
     format, subject, units                 attributes; of a file also notes, warnings and radiotherapy_courses (JSON)
@@ -59,13 +59,15 @@ HISTORY: Final = FileKind("tumour", "history of a tumour", (".h5", ".hdf5"), _is
 def write_history(
     path: Path, history: TumourHistory, notes: Sequence[str] = (), remarks: Remarks | None = None
 ) -> None:
-    """Write a history as a file, whole or not at all, its volumes in single precision, as images have them.
+    """Write a history as a file, its volumes in single precision, the precision of images.
+
+    An interrupted run leaves no partial file.
 
     Args:
         path: HDF5 file to create or replace.
-        history: of one subject.
-        notes: what was taken for granted in reading it; no names, no dates.
-        remarks: the same with warnings and courses; None for notes alone.
+        history: history of one subject.
+        notes: assumptions made in reading it; no names, no dates.
+        remarks: these notes with warnings and courses; None for notes alone.
 
     Raises:
         InputError: the path holds another file, or the machine cannot write there.
@@ -85,7 +87,8 @@ def read_history(path: Path) -> TumourHistory:
         path: HDF5 file.
 
     Raises:
-        InputError: it cannot be read, is another file or of another version, or its parts do not fit each other.
+        InputError: the file cannot be read, is another file or of another version, or its parts do not fit each
+            other.
     """
     try:
         with h5py.File(path) as file:
@@ -100,12 +103,12 @@ def read_history(path: Path) -> TumourHistory:
 
 
 def put_history(group: h5py.Group, history: TumourHistory, precision: type[np.floating[Any]]) -> None:
-    """Write a history into an empty group, or a file. Equal doses are kept once.
+    """Write a history into an empty group or file. Equal doses are stored once.
 
     Args:
-        group: to write into.
-        history: of one subject.
-        precision: of cellularity, white matter and doses.
+        group: empty group or file, open for writing.
+        history: history of one subject.
+        precision: type of the numbers of cellularity, white matter and doses.
     """
 
     def put(where: h5py.Group, name: str, values: NDArray[Any]) -> None:
@@ -144,16 +147,17 @@ def put_history(group: h5py.Group, history: TumourHistory, precision: type[np.fl
 
 
 def take_history(group: h5py.Group, path: Path, advice: str) -> TumourHistory:
-    """Read what put_history wrote.
+    """Read a history that put_history wrote.
 
     Args:
-        group: or file, open.
-        path: of the file, for errors.
-        advice: what makes it anew.
+        group: group or file, open.
+        path: path of the file, for errors.
+        advice: command that makes the file anew, for errors.
 
     Raises:
-        InputError: it is a history of another version.
-        ValueError: it is none, or its parts do not fit each other; KeyError and others of h5py likewise.
+        InputError: the history is of another version.
+        ValueError: the group holds no history, or its parts do not fit each other. KeyError and other errors of h5py
+            mean the same.
     """
     made_as = str(group.attrs.get("format"))
     if made_as != FORMAT:
@@ -177,12 +181,12 @@ def _different(volumes: Sequence[NDArray[Any]]) -> tuple[list[NDArray[Any]], lis
 
 
 def history_notes(path: Path) -> tuple[str, ...]:
-    """Return what was taken for granted in making a history that read_history accepts."""
+    """Return the assumptions made in reading a history, from a file that read_history accepts."""
     return history_remarks(path).notes
 
 
 def history_remarks(path: Path) -> Remarks:
-    """Return what was said in making a history that read_history accepts; older ones hold notes alone."""
+    """Return the remarks on a history, from a file that read_history accepts; older files hold notes alone."""
     with h5py.File(path) as file:
         return Remarks(
             tuple(str(note) for note in file.attrs["notes"]),

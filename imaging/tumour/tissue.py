@@ -1,4 +1,7 @@
-"""Where tumour cells may live, and how much of it is white matter: from a segmentation's names, or from the T1."""
+"""Tissue in which tumour cells may live, and its share of white matter.
+
+Both come from the names of a segmentation's labels, or from the T1.
+"""
 
 from __future__ import annotations
 
@@ -28,17 +31,17 @@ _WHITE: Final = re.compile(r"white|(^|[^a-z])wm([^a-z]|$)|callosum|brain-?_? ?st
 _TUMOUR: Final = re.compile(r"tumou?r|lesion|enhanc|(o?)edema|necro|infiltrat", re.I)
 _HALF: Final = 0.5
 _BRIGHT: Final = 0.1
-"""Of the T1's 90th percentile: what is darker is air or bone."""
+"""Share of the T1's 90th percentile below which a voxel is air or bone."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tissue:
-    """The brain on the history's grid.
+    """Brain on the history's grid.
 
     Attributes:
         tissue: brain without fluid, shape (i, j, k).
         white: share of white matter in tissue, 0 outside, same shape.
-        notes: how it was found.
+        notes: method by which the brain was found, in sentences.
     """
 
     tissue: NDArray[np.bool_]
@@ -47,18 +50,18 @@ class Tissue:
 
 
 def tissue_from_labels(path: Path, grid: TumourGrid, motion: Rigid | None) -> Tissue:
-    """Brain by the names in labels.tsv beside a segmentation.
+    """Return the brain by the names in labels.tsv beside a segmentation.
 
     A name with white, wm, callosum or stem is white matter; csf, ventricle or fluid is fluid; skull, scalp and the like
-    are outside; a tumour is tissue of which half is white; everything else is grey matter.
+    are outside; a tumour is tissue, half of it white matter; everything else is grey matter.
 
     Args:
         path: segmentation, NIfTI; labels.tsv lies in its folder.
-        grid: of the history.
-        motion: from the grid's world to the segmentation's; None where they are the same.
+        grid: voxels of the history.
+        motion: motion from the grid's world to the segmentation's; None where they are the same.
 
     Raises:
-        InputError: unreadable, no name is brain, or no brain lies on the grid.
+        InputError: the files are unreadable, no name is brain, or no brain lies on the grid.
     """
     names = read_segmentation(path, path.parent / "labels.tsv").names
     kinds = {number: _kind(name) for number, name in names.items()}
@@ -79,16 +82,16 @@ def tissue_from_labels(path: Path, grid: TumourGrid, motion: Rigid | None) -> Ti
 
 
 def tissue_from_t1(image: AnatomyImage, path: Path, grid: TumourGrid, motion: Rigid | None) -> Tissue:
-    """Brain by an atlas laid on the T1, white matter by brightness in it.
+    """Return the brain by an atlas registered to the T1, and white matter by its brightness in the T1.
 
     Args:
         image: the T1.
-        path: a NIfTI copy of it.
-        grid: of the history.
-        motion: from the grid's world to the T1's.
+        path: NIfTI copy of the T1.
+        grid: voxels of the history.
+        motion: motion from the grid's world to the T1's.
 
     Raises:
-        InputError: the atlas cannot be laid on the image, or no brain lies on the grid.
+        InputError: the atlas cannot be registered to the image, or no brain lies on the grid.
     """
     brain = brain_mask(image.volume, threshold=_BRIGHT, where=str(image.where)).mask
     inside = grid.interpolated(Volume(brain.astype(np.float64), image.volume.affine_mm), motion, outside=0.0) >= _HALF

@@ -18,10 +18,10 @@ def dose_gy_of(where: str, cell: str) -> float:
 
     Args:
         where: table and line, for errors.
-        cell: the column dose_gy.
+        cell: text of the column dose_gy.
 
     Raises:
-        InputError: no number, or one that no fraction has.
+        InputError: the cell holds no number, or a dose that no fraction has.
     """
     try:
         value = float(cell)
@@ -43,14 +43,14 @@ def number_of(where: str, name: str, cell: str, least: float, most: float, *, wh
 
     Args:
         where: table and line, for errors.
-        name: the column.
-        cell: its text.
-        least: smallest number that can be.
-        most: largest one.
-        whole: whether only whole numbers can be.
+        name: name of the column.
+        cell: text of the cell.
+        least: smallest possible number.
+        most: largest possible number.
+        whole: whether only whole numbers are possible.
 
     Raises:
-        InputError: no number, or one out of range; it names the column's unit.
+        InputError: the cell holds no number, or one out of range; the error names the column's unit.
     """
     unit = {"gy": " of gray (Gy)", "mg": " of milligram (mg)"}.get(name.rpartition("_")[2], "")
     expected = f"a {'whole ' if whole else ''}number{unit} from {least:g} to {most:g}"
@@ -73,10 +73,10 @@ def date_of(where: str, cell: str) -> datetime.date:
 
     Args:
         where: table and line, for errors.
-        cell: text, ISO 8601.
+        cell: text of the cell, ISO 8601.
 
     Raises:
-        InputError: no day.
+        InputError: the cell holds no day.
     """
     try:
         return datetime.datetime.strptime(cell, "%Y-%m-%d").date()

@@ -6,7 +6,7 @@
 | kind | radiotherapy (one line a fraction, or a course), chemotherapy (one line a dose), surgery |
 | dose_gy | radiotherapy: dose of ONE fraction, Gy, never of a course; with dose_file its largest value, as a check |
 | dose_file | radiotherapy: RTDOSE DICOM or NIfTI in Gy; without it the dose is the same everywhere in tissue |
-| fractions | over how many fractions dose_file sums; with days_a_week also how many the line stands for |
+| fractions | number of fractions over which dose_file sums; with days_a_week also the number the line stands for |
 | days_a_week | the line is a course: 5 (Monday to Friday), 6 (to Saturday), 7, or 1 (the weekday of date) |
 | amount_mg | chemotherapy: mg (the name amount is read for one version) |
 | drug | chemotherapy: a name from the configuration |
@@ -43,7 +43,7 @@ OPTIONAL: Final = (
 )
 _LEAST_MG: Final = 1.0
 _MOST_MG: Final = 3e4
-"""High-dose methotrexate reaches 26 g; what is below 1 mg was written in g."""
+"""Largest amount of a dose of a drug, mg. Methotrexate reaches 26 g; an amount below 1 mg was written in g."""
 _EMPTY: Final = ("", "n/a")
 _RENAMED: Final[Mapping[str, str]] = {"amount": "amount_mg"}
 _MEANINGS: Final[Mapping[str, str]] = {
@@ -59,7 +59,7 @@ _USES: Final[Mapping[str, tuple[str, ...]]] = {
 
 @dataclass(frozen=True, slots=True)
 class TreatmentRow:
-    """One line of the table.
+    """Line of the table of treatments.
 
     Attributes:
         where: table and line, for errors.
@@ -68,9 +68,9 @@ class TreatmentRow:
         dose_gy: dose of one fraction, Gy; None where only a file says.
         amount_mg: amount of the drug, mg.
         drug: name of the drug in lower case.
-        dose_file: spatial dose, summed over `fractions`.
+        dose_file: file of the dose in space, summed over `fractions`.
         fractions: number of fractions as the line states it; None where the cell is empty.
-        mask_file: region removed or irradiated.
+        mask_file: file of the region removed or irradiated.
         roi: regions of the last scan before, in place of a mask; empty for none.
         space: label of the session in whose world the files lie; empty for the first scan's.
         days_a_week: days of a week with a fraction, where the line is a course; None where it is one fraction.
@@ -96,14 +96,14 @@ def read_treatments(table: Path, drugs: Collection[str] | None = None) -> tuple[
     """Read and check a table of treatments.
 
     Args:
-        table: tab-separated, with a header line.
+        table: tab-separated file with a header line.
         drugs: names that the configuration knows; None to take any.
 
     Returns:
-        Lines in order of their dates. The order of lines of one day is kept.
+        Lines in order of their dates. Lines of one day keep their order.
 
     Raises:
-        InputError: unreadable, a column missing, unknown or doubled, or a cell that cannot be.
+        InputError: the file is unreadable, a column is missing, unknown or doubled, or a cell is impossible.
     """
     events = []
     for line, cells in _lines(table):

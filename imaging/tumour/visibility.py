@@ -1,7 +1,7 @@
-"""Whether the dates of a tumour show it, and whether those that do not have looked where it is.
+"""Checks that the dates of a tumour show it, and that scans without visible tumour image the place where it is.
 
-That nothing is visible is data: the density is below what images show, near where the tumour was or will be. It must
-not come of a scan that shows another place.
+A scan without visible tumour is data: the density is below what images show, near the place where the tumour was or
+will be. It is no data if the scan shows another place.
 """
 
 from __future__ import annotations
@@ -23,33 +23,33 @@ type Values = NDArray[np.float64]
 type Mask = NDArray[np.bool_]
 
 SEEN: Final = 0.3
-"""Cellularity that counts as tumour where there are no regions."""
+"""Least cellularity that counts as tumour where there are no regions."""
 LEAST_ML: Final = 0.3
-"""Less than this above SEEN is noise."""
+"""Least volume above SEEN that counts as tumour, ml; less is noise."""
 SIGMA_MM: Final = 3.0
 _LEAST_INSIDE: Final = 0.5
-"""Share of a tumour that must lie in the brain and on the grid; less is another place or another head."""
+"""Least share of a tumour that must lie in the brain and on the grid; less means another place or another head."""
 _LEAST_LOOKED: Final = 0.9
-"""Share of what other dates show that a scan without tumour must have looked at."""
+"""Least share of the tumour of other dates that a scan without tumour must have imaged."""
 
 
 def smoothed(cellularity: Values, edges_mm: Values) -> Values:
-    """Mean of what was measured under a Gaussian of 3 mm; 0 where nothing was, shape (i, j, k).
+    """Return the mean of measured cellularity under a Gaussian of 3 mm, shape (i, j, k); 0 where nothing was measured.
 
     Args:
-        cellularity: NaN where not measured, shape (i, j, k).
-        edges_mm: of a voxel, shape (3,).
+        cellularity: density of cells over the capacity, shape (i, j, k); NaN where it was not measured.
+        edges_mm: edges of a voxel, mm, shape (3,).
     """
     return weighted_mean(cellularity, np.isfinite(cellularity).astype(np.float64), SIGMA_MM / edges_mm)
 
 
 def weighted_mean(values: Values, weights: Values, sigmas: Values) -> Values:
-    """Mean under a Gaussian and weights; 0 where the weight is, shape (i, j, k).
+    """Return the mean under a Gaussian and weights, shape (i, j, k); 0 where the weight is 0.
 
     Args:
-        values: anything where the weight is 0, shape (i, j, k).
-        weights: not negative, same shape.
-        sigmas: of the Gaussian, voxels, shape (3,).
+        values: values to average, shape (i, j, k); arbitrary where the weight is 0.
+        weights: weights of the voxels, not negative, same shape.
+        sigmas: standard deviations of the Gaussian along the axes, voxels, shape (3,).
     """
     known = weights > 0.0
     total = ndimage.gaussian_filter(weights * np.where(known, values, 0.0), sigmas, mode="constant")
@@ -58,11 +58,13 @@ def weighted_mean(values: Values, weights: Values, sigmas: Values) -> Values:
 
 
 def shown(scan: TumourScan, edges_mm: Values) -> Mask:
-    """Where a date shows tumour: its regions if somebody drew them, else its cellularity, shape (i, j, k).
+    """Return the voxels in which a date shows tumour, by its regions if they were drawn, else by its cellularity.
+
+    The result has shape (i, j, k).
 
     Args:
-        scan: one date.
-        edges_mm: of a voxel, shape (3,).
+        scan: scan of one date.
+        edges_mm: edges of a voxel, mm, shape (3,).
     """
     return scan.tumour if scan.marked else np.asarray(smoothed(scan.cellularity, edges_mm) > SEEN)
 
@@ -71,13 +73,13 @@ def demand_tumour(subject: str, places: Sequence[str], seen: Sequence[Mask], tis
     """Refuse tumours that lie outside the brain, and a history that shows none at all.
 
     Args:
-        subject: where, for errors.
-        places: the folder of each date, for errors.
-        seen: where each date shows tumour, shape (i, j, k) each.
+        subject: name of the subject, for errors.
+        places: folder of each date, for errors.
+        seen: voxels in which each date shows tumour, shape (i, j, k) each.
         tissue: brain, shape (i, j, k).
 
     Raises:
-        InputError: as above.
+        InputError: a tumour lies outside the brain, or no date shows one.
     """
     if not np.any(seen):
         raise InputError(
@@ -100,13 +102,13 @@ def demand_looked(places: Sequence[str], seen: Sequence[Mask], looked: Sequence[
     """Refuse scans without tumour that do not show where other dates have it.
 
     Args:
-        places: the folder of each date, for errors.
-        seen: where each date shows tumour, shape (i, j, k) each; one of them in tissue.
-        looked: what each date tells of, shape (i, j, k) each.
+        places: folder of each date, for errors.
+        seen: voxels in which each date shows tumour, shape (i, j, k) each; at least one date shows it in tissue.
+        looked: voxels that each date images, shape (i, j, k) each.
         tissue: brain, shape (i, j, k).
 
     Raises:
-        InputError: as above.
+        InputError: a scan without tumour does not show a place where another date has it.
     """
     anywhere = np.any(seen, axis=0) & tissue
     for place, own, field in zip(places, seen, looked, strict=True):
@@ -124,14 +126,14 @@ def demand_on_grid(place: str, roi: Mask, affine_mm: Values, motion: Rigid | Non
     """Refuse a tumour of which much lies beyond the grid of the first scan, where it would be cut off.
 
     Args:
-        place: the folder, for errors.
+        place: folder of the date, for errors.
         roi: regions of tumour on the date's own grid, shape (a, b, c).
-        affine_mm: of that grid.
-        motion: from the first scan's world to this date's.
-        grid: of the first scan.
+        affine_mm: voxel indices of that grid to world RAS millimetres, shape (4, 4).
+        motion: motion from the first scan's world to this date's; None where they are the same.
+        grid: grid of the first scan.
 
     Raises:
-        InputError: as above.
+        InputError: more of the tumour than allowed lies beyond the grid.
     """
     points = np.argwhere(roi) @ affine_mm[:3, :3].T + affine_mm[:3, 3]
     if not len(points):

@@ -1,1 +1,1 @@
-"""From phase images to displacement: unwrapping, harmonics, quality."""
+"""Displacement from phase images: unwrapping, harmonics, quality."""

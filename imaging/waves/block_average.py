@@ -1,9 +1,9 @@
-"""A wave field on coarser voxels: the mean over blocks, where finer ones cost more than they tell.
+"""Mean of a wave field over blocks of voxels, for scans whose fine voxels cost more than they contribute.
 
 A zone's factorisation grows as the square of its nodes, so halving the voxel multiplies the cost of an organ by more
 than thirty, while waves of several centimetres need no voxels of a millimetre. The mean over a block keeps the noise
 white and lowers it by the root of the number of voxels. It also lowers the amplitude of a wave by a constant
-(about 1 - (k h)^2 / 24 along its way, for blocks of width h), which no modulus notices in uniform tissue.
+(about 1 - (k h)^2 / 24 along its way, for blocks of width h), which changes no modulus in uniform tissue.
 """
 
 from __future__ import annotations
@@ -21,11 +21,12 @@ type Factors = tuple[int, int, int]
 
 
 def block_average(field: WaveField, factors: Factors) -> WaveField:
-    """The wave field on voxels that are so many times as large.
+    """Return the wave field on voxels that are larger by whole factors.
 
     Args:
-        field: displacement, mask, noise and drift.
-        factors: voxels of a block along i, j, k; what does not fill a block at the end of an axis is left out.
+        field: wave field to average, with its mask, noise and drift.
+        factors: number of voxels of a block along i, j, k; voxels that do not fill a block at the end of an axis are
+            left out.
 
     Returns:
         Means of the displacement, each at the middle of its block; tissue where the whole block is tissue; noise

@@ -1,7 +1,7 @@
-"""The compressional part of a wave field, and the field without it.
+"""Compressional part of a wave field, and the field without it.
 
-Shear waves have no divergence; what has one is compressional motion, noise, and wrong turns of the phase. Of all
-fields without divergence the nearest is
+Shear waves have no divergence; compressional motion, noise and wrong turns of the phase have one. The nearest field
+without divergence is
 
     u - grad phi,    div grad phi = div u inside,    phi = 0 on the border of the tissue,
 
@@ -30,15 +30,15 @@ _MOST_ITERATIONS: Final = 3000
 def compressional_part(
     displacement: NDArray[np.complex128], mask: NDArray[np.bool_], affine_mm: NDArray[np.float64]
 ) -> NDArray[np.complex128]:
-    """The gradient of phi of a displacement; 0 outside the mask.
+    """Return the gradient of phi of a displacement; 0 outside the mask.
 
     Args:
-        displacement: U along R, A, S, shape (i, j, k, 3), any unit.
+        displacement: displacement U along R, A, S, shape (i, j, k, 3), any unit.
         mask: tissue, shape (i, j, k).
         affine_mm: voxel indices to world millimetres, shape (4, 4).
 
     Returns:
-        The part to take off, same shape and unit; zero where the mask is too thin to have inner corners.
+        The part to subtract, same shape and unit; zero where the mask is too thin to have inner corners.
     """
     gradient = corner_gradient(mask, affine_mm)
     part = np.zeros_like(displacement)
@@ -50,10 +50,10 @@ def compressional_part(
 
 
 def corner_gradient(mask: NDArray[np.bool_], affine_mm: NDArray[np.float64]) -> sparse.csr_matrix:
-    """G, from values on inner corners to gradients in the voxels of a mask, per millimetre, shape (3 voxels, corners).
+    """Return G, from values on inner corners to gradients in a mask's voxels, per mm, shape (3 voxels, corners).
 
     Args:
-        mask: shape (i, j, k); voxels in C order, the components R, A, S of each one after the other.
+        mask: tissue, shape (i, j, k). Rows of G follow its voxels in C order, the components R, A, S of each together.
         affine_mm: voxel indices to world millimetres, shape (4, 4).
     """
     padded = np.pad(mask, 1)

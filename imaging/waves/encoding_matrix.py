@@ -1,4 +1,4 @@
-"""From any scheme of motion encodings to three directions, on complex data and before anything is unwrapped.
+"""Three directions of motion from any scheme of motion encodings, on complex data before phase is unwrapped.
 
 Encoding e at offset t has the phase
 
@@ -34,12 +34,12 @@ _MOST_ENCODINGS: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class Demodulated:
-    """Three directions of motion, as a phase acquisition wants them.
+    """Three directions of motion, in the form of a phase acquisition.
 
     Attributes:
-        phase_rad: wrapped to (-pi, pi], shape (direction, offset, i, j, k).
-        magnitude: mean |s| over the encodings that a direction is made of, same shape.
-        axes: unit vectors in the axes of the matrix' columns, shape (direction, 3).
+        phase_rad: phase of each direction, radians, wrapped to (-pi, pi], shape (direction, offset, i, j, k).
+        magnitude: mean signal |s| over the encodings that a direction is made of, same shape.
+        axes: unit vectors of the directions in the axes of the matrix' columns, shape (direction, 3).
         gains: radians of phase_rad for each radian of an encoding of weight 1, shape (direction,).
     """
 
@@ -50,11 +50,11 @@ class Demodulated:
 
     @property
     def gain(self) -> float:
-        """The largest gain; what the motion encoding of a single encoding is divided by."""
+        """Largest gain; the displacement per radian of a single encoding is divided by it."""
         return float(self.gains.max())
 
     def axes_in_world(self, columns: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The axes in RAS, for a phase acquisition of this gain: shorter than 1 where a direction's gain is smaller.
+        """Return the axes in RAS for a phase acquisition of this gain, shorter than 1 where a gain is smaller.
 
         Args:
             columns: unit vectors in RAS of the matrix' columns, as columns, shape (3, 3); see column_axes.
@@ -63,10 +63,10 @@ class Demodulated:
 
 
 def column_axes(frame: EncodingFrame, affine_mm: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The axes in which a matrix' columns are given, as unit vectors in RAS, as columns, shape (3, 3).
+    """Return the axes of a matrix' columns, as unit vectors in RAS in columns, shape (3, 3).
 
     Args:
-        frame: "world" for R, A, S; "image" for the directions in which i, j and k increase.
+        frame: frame of the columns; "world" for R, A, S; "image" for the directions in which i, j and k increase.
         affine_mm: voxel indices to world RAS millimetres, shape (4, 4).
     """
     if frame == "world":
@@ -75,13 +75,13 @@ def column_axes(frame: EncodingFrame, affine_mm: NDArray[np.float64]) -> NDArray
 
 
 def with_background(rows: Sequence[Sequence[float]] | NDArray[np.float64]) -> NDArray[np.float64]:
-    """A matrix of sensitivities with its static-phase column.
+    """Return a matrix of sensitivities with its static-phase column.
 
-    More than three encodings share a static phase that their differences cancel (b = 1). Exactly three have nothing to
-    subtract from: the static phase stays, and goes with the mean over time (b = 0).
+    More than three encodings share a static phase that their differences cancel (b = 1). Exactly three have no
+    such differences: the static phase stays, and is removed with the mean over time (b = 0).
 
     Args:
-        rows: A, shape (encoding, 3); a reference without motion encoding is a row of zeros.
+        rows: sensitivities A, shape (encoding, 3); a reference without motion encoding is a row of zeros.
 
     Returns:
         A and b, shape (encoding, 4).
@@ -92,10 +92,10 @@ def with_background(rows: Sequence[Sequence[float]] | NDArray[np.float64]) -> ND
 
 
 def scheme_matrix(rows: Sequence[Sequence[float]]) -> NDArray[np.float64]:
-    """A study's scheme of encodings, with its static-phase column, shape (encoding, 4).
+    """Return a study's scheme of encodings, with its static-phase column, shape (encoding, 4).
 
     Args:
-        rows: A, shape (encoding, 3).
+        rows: sensitivities A, shape (encoding, 3).
 
     Raises:
         InputError: the encodings do not determine three directions.
@@ -114,16 +114,17 @@ def scheme_matrix(rows: Sequence[Sequence[float]]) -> NDArray[np.float64]:
 
 
 def difference_weights(matrix: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Which signals to multiply, plain (1) or conjugated (-1), for three independent directions.
+    """Return weights of the signals to multiply, plain (1) or conjugated (-1), for three independent directions.
 
     Along each column's axis the combination with the least noise is taken, and of equals the one with the smallest
-    gain, which wraps least. Where a column has none of its own, the best independent combinations fill up.
+    gain, which wraps least. Where a column has no combination of its own, the best remaining independent one is
+    taken.
 
     Args:
-        matrix: A and b, shape (encoding, 4).
+        matrix: sensitivities A and static phase b, shape (encoding, 4).
 
     Returns:
-        w, shape (3, encoding); a combination along a column's axis has a positive gain.
+        The weights w, shape (3, encoding); a combination along a column's axis has a positive gain.
 
     Raises:
         ValueError: the shape is another, numbers are not finite, there are more than eight encodings, or no three
@@ -149,16 +150,16 @@ def difference_weights(matrix: NDArray[np.float64]) -> NDArray[np.int64]:
 
 
 def demodulate(signals: NDArray[np.complex128], matrix: NDArray[np.float64]) -> Demodulated:
-    """Three directions from the complex images of a scheme of encodings.
+    """Return three directions from the complex images of a scheme of encodings.
 
     Args:
-        signals: s, shape (encoding, offset, i, j, k).
-        matrix: A and b, shape (encoding, 4); or shape (offset, encoding, 4) where the encodings change from offset to
-            offset, as where their polarity alternates.
+        signals: complex images s, shape (encoding, offset, i, j, k).
+        matrix: sensitivities A and static phase b, shape (encoding, 4); or shape (offset, encoding, 4)
+            where the encodings change from offset to offset, as where their polarity alternates.
 
     Raises:
         ValueError: shapes disagree; the matrix has no three directions (see difference_weights); or directions change
-            from offset to offset, as with alternating polarity and nothing to subtract the static phase from.
+            from offset to offset, as with alternating polarity where no difference cancels the static phase.
     """
     matrices = matrix if matrix.ndim == 3 else np.broadcast_to(matrix, (signals.shape[1], *matrix.shape))
     if signals.ndim != 5 or matrices.shape[:2] != (signals.shape[1], signals.shape[0]):
@@ -182,13 +183,13 @@ def demodulate(signals: NDArray[np.complex128], matrix: NDArray[np.float64]) -> 
 def demodulate_as_told(
     signals: NDArray[np.complex128], matrix: NDArray[np.float64], polarity: EncodingPolarity, where: str
 ) -> Demodulated:
-    """Three directions from the complex images of a scheme of encodings, as a study's settings state it.
+    """Return three directions from the complex images of a scheme of encodings that a study's settings state.
 
     Args:
-        signals: s, shape (encoding, offset, i, j, k).
-        matrix: A and b at the first offset, shape (encoding, 4).
-        polarity: "alternating" where every other offset, from the second on, plays -A.
-        where: how errors name the acquisition.
+        signals: complex images s, shape (encoding, offset, i, j, k).
+        matrix: sensitivities A and static phase b at the first offset, shape (encoding, 4).
+        polarity: polarity of the encodings; "alternating" where every other offset, from the second on, plays -A.
+        where: name of the acquisition in errors.
 
     Raises:
         InputError: three directions cannot be made of the encodings.

@@ -1,4 +1,4 @@
-"""Temporal harmonics of the phase, and the noise that the signal-free ones measure.
+"""Temporal harmonics of the phase, and its noise from the signal-free harmonics.
 
 With N offsets phi_k at t_k = k T / N and the convention u(t) = Re(U exp(+i omega t)),
 
@@ -23,10 +23,10 @@ _KEPT_SHARE: Final = 0.95
 
 
 def first_harmonic(phase_rad: NDArray[np.float64]) -> NDArray[np.complex128]:
-    """U_1 of unwrapped phase.
+    """Return the first harmonic U_1 of unwrapped phase.
 
     Args:
-        phase_rad: phi_k at t_k = k T / N, shape (offset, ...), at least 3 offsets.
+        phase_rad: unwrapped phase phi_k at t_k = k T / N, shape (offset, ...), at least 3 offsets.
 
     Returns:
         U_1 in radians, shape (...), convention exp(+i omega t).
@@ -35,12 +35,12 @@ def first_harmonic(phase_rad: NDArray[np.float64]) -> NDArray[np.complex128]:
 
 
 def forward_in_time(phase_rad: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The offsets of a scanner that samples t_k = -k T / N, put into the order t_k = +k T / N; axis 0 is the offset."""
+    """Put offsets of a scanner that samples t_k = -k T / N into the order t_k = +k T / N; axis 0 is the offset."""
     return np.roll(phase_rad[::-1], 1, axis=0)
 
 
 def harmonics(phase_rad: NDArray[np.float64]) -> NDArray[np.complex128]:
-    """All harmonics U_h, h = 0 ... N // 2, shape (harmonic, ...).
+    """Return all harmonics U_h, h = 0 ... N // 2, shape (harmonic, ...).
 
     U_0 (the mean over time) and U_(N/2) (real, cosine only) are scaled by 1/N, so that every |U_h| is an amplitude.
     """
@@ -53,11 +53,11 @@ def harmonics(phase_rad: NDArray[np.float64]) -> NDArray[np.complex128]:
 
 
 def signal_free_harmonics(n_offsets: int, *, still: bool = False) -> tuple[int, ...]:
-    """Which harmonics to measure noise from: the third and higher, or the second where four offsets offer no other.
+    """Return the harmonics that measure noise: the third and higher, or the second where four offsets have no other.
 
     Args:
-        n_offsets: N.
-        still: whether nothing moved; then every harmonic but the mean is noise.
+        n_offsets: number N of offsets.
+        still: whether the scan was without motion; then every harmonic but the mean is noise.
     """
     highest = n_offsets // 2
     if still:
@@ -67,16 +67,16 @@ def signal_free_harmonics(n_offsets: int, *, still: bool = False) -> tuple[int, 
 
 @dataclass(frozen=True, slots=True)
 class Noise:
-    """The noise of the first harmonic, as the signal-free harmonics show it.
+    """Noise of the first harmonic, measured by the signal-free harmonics.
 
     Attributes:
-        std_rad: sigma, standard deviation of the real and of the imaginary part, root mean square over the mask.
-        local_std_rad: the same from differences between neighbouring voxels only: the part of the noise that is
+        std_rad: standard deviation sigma of real and imaginary part, radians, root mean square over the mask.
+        local_std_rad: sigma from differences between neighbouring voxels only: the part of the noise that is
             independent from voxel to voxel. Much less than std_rad where higher harmonics hold real motion or where
             whole images drift.
         image_drift_rad: root mean square of the part of the harmonics that is linear in space within each slice,
             scaled like sigma: whole images that shift or tilt in phase, which std_rad leaves out.
-        voxel_std_rad: sigma of each voxel, shape (i, j, k); coarse, for it has few degrees of freedom.
+        voxel_std_rad: sigma of each voxel, radians, shape (i, j, k); coarse, for it has few degrees of freedom.
     """
 
     std_rad: float
@@ -86,10 +86,10 @@ class Noise:
 
 
 def measure_noise(phase_rad: NDArray[np.float64], mask: NDArray[np.bool_], *, still: bool = False) -> Noise | None:
-    """Measure sigma of one encoding direction; None where there are too few offsets to tell (fewer than four).
+    """Measure sigma of one encoding direction; None where there are too few offsets (fewer than four).
 
     Per voxel, sigma^2 is the mean square of the signal-free coefficients after scaling each to variance sigma^2 and
-    taking off its slice's plane of best fit. Sigma of the mask is the root of the mean of sigma^2 over all but the
+    subtracting its slice's plane of best fit. Sigma of the mask is the root of the mean of sigma^2 over all but the
     noisiest twentieth of the voxels, corrected for leaving those out: a few bad voxels cannot move it, but tissue with
     less signal, and hence more noise, counts.
 

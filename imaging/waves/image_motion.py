@@ -1,4 +1,4 @@
-"""The head moved between images: how far each image of an acquisition lies off their mean, and images put back.
+"""Motion of the head between images: shift of each image of an acquisition from their mean, and its correction.
 
 Phase is measured in each voxel over all offsets, so tissue that moves between images mixes with its neighbours'. The
 shift d within the slices, and the gain a, of each image are those of the least squares of
@@ -8,8 +8,8 @@ shift d within the slices, and the gain a, of each image are those of the least 
 by Gauss-Newton steps (Lucas & Kanade 1981) from where the cross-correlation of the middle slice is largest. Images off
 by more than a limit are shifted back as complex numbers, so that wraps of the phase do not matter.
 
-Motion across slices and turns are not undone; what they spoil, the signal-free harmonics show as noise. How far
-an image lies off across slices is estimated to first order, from the slope of the mean between neighbouring slices.
+Motion across slices and turns are not corrected; the signal-free harmonics measure their effect as noise. The shift
+of an image across slices is estimated to first order, from the slope of the mean between neighbouring slices.
 """
 
 from __future__ import annotations
@@ -25,21 +25,27 @@ from skimage.registration import phase_cross_correlation
 from palpate.imaging.acquisition import PhaseAcquisition
 
 LIMIT_VOXELS: Final = 0.25
-"""Images off by less stay as they are: shifting smooths, and small blocks are known to 0.1 voxels."""
+"""Shift below which an image stays as it is, voxels: shifting smooths, and small blocks are known to 0.1 voxels."""
 _MOST_SLICES: Final = 12
 _MOST_STEPS: Final = 10
 _SETTLED_VOXELS: Final = 0.005
 _BLUR: Final = 1.0
 _EXPLAINED: Final = 0.85
-"""A shift counts if no more than this share of the mean square difference is left: noise that happens to agree leaves
-0.90 or more, half a voxel of motion in a block of 22 voxels 0.81 or less (decision 0057)."""
+"""Largest share of the mean square difference that a shift may leave in order to count.
+
+Noise that happens to agree leaves 0.90 or more, half a voxel of motion in a block of 22 voxels 0.81 or less
+(decision 0057).
+"""
 _CHANCE: Final = 1e-4
-"""Probability that noise of an image alone makes a shift count. Of n independent samples the two components of a shift
-leave less than the share s of noise's mean square with probability s^((n - 3) / 2): small images need more proof."""
+"""Probability that noise of an image alone makes a shift count.
+
+Of n independent samples the two components of a shift leave less than the share s of the noise's mean square with
+probability s^((n - 3) / 2): the share required of small images is smaller.
+"""
 _NOTHING: Final = 1e-12
 """Share of an image's mean square below which its difference from the mean is rounding."""
 _EDGE: Final = 2
-"""Voxels at the image's edge that shifts may have brought in from nowhere."""
+"""Width of the image's edge whose values shifts may have brought in from outside, voxels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +53,9 @@ class ImageMotion:
     """Shifts of images against their mean.
 
     Attributes:
-        shifts: in voxels along i and j, shape (direction, offset, 2): image(x) = mean(x - shift).
-        voxel_mm: edges of a voxel along i and j, shape (2,).
-        across_mm: estimated shift of each image across slices, shape (direction, offset); NaN with fewer than three
+        shifts: shifts in voxels along i and j, shape (direction, offset, 2): image(x) = mean(x - shift).
+        voxel_mm: edges of a voxel along i and j, mm, shape (2,).
+        across_mm: estimated shift of each image across slices, mm, shape (direction, offset); NaN with fewer than three
             slices; 0 where it explains too little.
     """
 
@@ -59,25 +65,25 @@ class ImageMotion:
 
     @property
     def moved(self) -> NDArray[np.bool_]:
-        """Images that lie off by more than the limit, shape (direction, offset)."""
+        """Images that are shifted by more than the limit, shape (direction, offset)."""
         return np.asarray(np.abs(self.shifts).max(axis=-1) > LIMIT_VOXELS)
 
     @property
     def largest_mm(self) -> float:
-        """Largest shift of any image."""
+        """Largest shift of any image within the slices, mm."""
         return float(np.linalg.norm(self.shifts * self.voxel_mm, axis=-1).max())
 
     @property
     def largest_across_mm(self) -> float | None:
-        """Largest estimated shift of any image across slices; None where there are too few slices."""
+        """Largest estimated shift of any image across slices, mm; None where there are too few slices."""
         return None if np.isnan(self.across_mm).all() else float(np.nanmax(np.abs(self.across_mm)))
 
 
 def image_motion(acquisition: PhaseAcquisition) -> ImageMotion:
-    """Measure how far each image lies off the mean of all.
+    """Measure the shift of each image from the mean of all.
 
     Args:
-        acquisition: at least 8 voxels along rows and columns, else nothing is said to have moved.
+        acquisition: acquisition with at least 8 voxels along rows and columns; no motion is reported in smaller ones.
     """
     magnitude = acquisition.magnitude
     shifts = np.zeros((*magnitude.shape[:2], 2))
@@ -97,11 +103,11 @@ def image_motion(acquisition: PhaseAcquisition) -> ImageMotion:
 
 
 def without_motion(acquisition: PhaseAcquisition, motion: ImageMotion) -> PhaseAcquisition:
-    """The acquisition with the images that moved shifted back.
+    """Return the acquisition with the images that moved shifted back.
 
     Args:
-        acquisition: as measured.
-        motion: its image_motion.
+        acquisition: acquisition as measured.
+        motion: motion of its images, from image_motion.
     """
     phase, magnitude = acquisition.phase_rad.copy(), acquisition.magnitude.copy()
     for direction, offset in np.argwhere(motion.moved):

@@ -1,4 +1,4 @@
-"""Noise of a wave field from the field itself: what neighbouring voxels do not share."""
+"""Noise of a wave field from the field itself, by differences between neighbouring voxels."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ _THIRD_DIFFERENCE = np.array([-1.0, 3.0, -3.0, 1.0])
 
 
 def measured_noise(displacement_m: NDArray[np.complex128], mask: NDArray[np.bool_]) -> float:
-    """Standard deviation of white noise from third differences, along which waves are nearly flat.
+    """Return the standard deviation of white noise from third differences, along which waves are nearly flat.
 
-    The median over voxels and axes resists edges. What is left of the waves is counted as noise, never the reverse.
+    The median over voxels and axes resists edges. The remainder of the waves is counted as noise, never the reverse.
 
     Args:
-        displacement_m: U, shape (i, j, k, 3).
-        mask: shape (i, j, k).
+        displacement_m: displacement U, metres, shape (i, j, k, 3).
+        mask: tissue, shape (i, j, k).
     """
     estimates = [one for axis in range(3) if (one := noise_along(displacement_m, mask, axis)) is not None]
     return min(estimates) if estimates else 0.0
@@ -27,9 +27,9 @@ def noise_along(displacement_m: NDArray[np.complex128], mask: NDArray[np.bool_],
     """Return the standard deviation of white noise from third differences along one axis; None for a short axis.
 
     Args:
-        displacement_m: U, shape (i, j, k, 3).
-        mask: shape (i, j, k).
-        axis: 0, 1 or 2.
+        displacement_m: displacement U, metres, shape (i, j, k, 3).
+        mask: tissue, shape (i, j, k).
+        axis: axis of the differences: 0, 1 or 2.
     """
     moved = np.moveaxis(displacement_m, axis, 0)
     inside = np.moveaxis(mask, axis, 0)

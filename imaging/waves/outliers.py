@@ -1,11 +1,11 @@
 """Voxels whose displacement cannot be that of their neighbours' wave: wrong turns of the phase, vessels, spikes.
 
 A wave is smooth on the scale of a voxel. In each voxel every component is compared with a quadratic polynomial fitted
-to the voxels around it, itself left out. What the polynomial misses has a spread that noise and the wave's curvature
-set, known robustly from all voxels that are surrounded alike: at the organ's surface it must extrapolate. It is taken
-no smaller than the stated noise: what is missed by less cannot harm. Beyond OUTLYING of these a voxel is no
-measurement of the wave. An outlier spoils its neighbours' polynomials, so that in each round only those that stick out
-most among their neighbours go, all of them where several do so equally.
+to the voxels around it, itself left out. The residual has a spread set by noise and the wave's curvature, which is
+estimated robustly over all voxels that are surrounded alike, because at the organ's surface the polynomial must
+extrapolate. The spread is taken no smaller than the stated noise: a smaller residual cannot harm. Beyond OUTLYING
+spreads a voxel is no measurement of the wave. An outlier spoils its neighbours' polynomials, so that in each round only
+the voxel with the largest residual among its neighbours is left out, or all of them where several are equal.
 """
 
 from __future__ import annotations
@@ -20,8 +20,10 @@ from palpate.imaging.wavefield import WaveField
 from palpate.imaging.waves.robust import robust_std
 
 OUTLYING = 7.0
-"""Robust standard deviations beyond which a voxel is left out: above the largest in a few thousand good voxels, some 5,
-where waves bend most."""
+"""Number of robust standard deviations beyond which a voxel is left out.
+
+It lies above the largest in a few thousand good voxels, some 5, where waves bend most.
+"""
 
 _REACH = 5
 """Largest square of the distance of a voxel that is taken into the polynomial, voxels."""
@@ -30,27 +32,27 @@ _AROUND = np.array([step for step in product(range(-2, 3), repeat=3) if 0 < np.d
 _FOOTPRINT = np.zeros((5, 5, 5), dtype=np.bool_)
 _FOOTPRINT[tuple((_AROUND + 2).T)] = True
 _CLOSE = np.exp(-0.5 * np.sum(_AROUND**2, axis=1))
-"""Weights: the nearer, the better a polynomial holds."""
+"""Weights of the neighbours: a polynomial holds the better, the nearer they are."""
 
 _EQUAL = 1e-6
-"""Relative difference below which two voxels stick out alike: in a symmetric wave rounding would choose one."""
+"""Relative difference below which two residuals are equal: in a symmetric wave rounding would choose one."""
 
 _ROUNDED = 1e-6
-"""Spread over the mean displacement below which there is only rounding: wave fields are stored in single precision."""
+"""Spread over the mean displacement below which it is rounding: wave fields are stored in single precision."""
 
 _WORST_CONDITION = 1e4
-"""Above it the neighbours do not determine ten coefficients."""
+"""Condition number above which the neighbours do not determine ten coefficients."""
 
 _ROUNDS = 12
 _AT_A_TIME = 20_000
-"""Voxels whose neighbours are held at a time: 20 MB."""
+"""Number of voxels whose neighbours are held in memory at a time: 20 MB."""
 
 
 def outlying_voxels(field: WaveField) -> NDArray[np.bool_]:
-    """Which voxels of the mask do not belong to their neighbours' wave, shape (N,).
+    """Return the voxels of the mask that do not belong to their neighbours' wave, shape (N,).
 
     Args:
-        field: the wave field.
+        field: wave field to check.
     """
     trusted = field.mask.copy()
     ijk = np.argwhere(field.mask)

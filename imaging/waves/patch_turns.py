@@ -1,4 +1,4 @@
-"""Whole turns of a patch's mean motion, which unwrapping within images cannot know.
+"""Whole turns of a patch's mean motion, which unwrapping within images cannot determine.
 
 Inside a connected patch of a slice, spatial unwrapping leaves one unknown multiple of 2 pi in each step between
 offsets. Rigid motion of a head can exceed several turns, so these multiples matter. Two facts select them:
@@ -7,9 +7,9 @@ offsets. Rigid motion of a head can exceed several turns, so these multiples mat
 - neighbouring slices move alike, once each slice's own time of acquisition is accounted for.
 
 The best chain of choices through all slices minimises the sum of both misfits, in radians squared, exactly (dynamic
-programming). A slice is in doubt where another choice for it, with all but the first slice chosen anew, costs hardly
+programming). A slice is ambiguous where another choice for it, with all but the first slice chosen anew, costs hardly
 more. The first slice is held because with 3, 4 or 6 offsets some patterns of whole turns are pure first harmonics: then
-a motion common to all slices is not known, and the smallest is taken. Such a uniform translation strains nothing.
+a motion common to all slices is not known, and the smallest is taken. Such a uniform translation causes no strain.
 """
 
 from __future__ import annotations
@@ -26,21 +26,25 @@ from palpate.imaging.waves.harmonics import harmonics
 
 _TURN: Final = 2.0 * np.pi
 _MAX_OFFSETS_SEARCHED: Final = 9
-"""More offsets make steps so small that whole patches do not wrap, and the search grow without need."""
+"""Largest number of offsets for which turns are searched.
+
+With more offsets the steps are so small that whole patches do not wrap, and the search would grow without need.
+"""
 _KEPT: Final = 60
-"""Choices per patch that go into the search, best first."""
+"""Number of choices per patch that enter the search, best first."""
 _TIE_BREAK: Final = 1e-3
-"""Misfit per squared amplitude, which decides between motions that explain the data equally well."""
+"""Misfit per squared amplitude, by which the smallest of equally good motions is preferred."""
 
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """What one patch's mean motion may be.
+    """Possible mean motions of one patch.
 
     Attributes:
         turns: whole turns added to each step, shape (choice, offset).
-        misfit: sum of |U_h|^2 beyond the first harmonic, and next to nothing for |U_1|^2, shape (choice,).
-        first: U_1 at the common time of all slices, shape (choice,).
+        misfit: sum of |U_h|^2 beyond the first harmonic plus a very small share of |U_1|^2, radians
+            squared, shape (choice,).
+        first: first harmonic U_1 at the common time of all slices, shape (choice,).
     """
 
     turns: NDArray[np.float64]
@@ -49,7 +53,7 @@ class Choices:
 
 
 def integrate_steps(steps: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The cyclic series with these steps (axis 0) and zero mean; a sum that is not zero is spread evenly first."""
+    """Return the cyclic series with these steps (axis 0) and zero mean; their sum is first made zero evenly."""
     spectrum = np.fft.rfft(steps, axis=0)
     factor = np.exp(_TURN * 1j * np.arange(spectrum.shape[0]) / steps.shape[0]) - 1.0
     spectrum[0] = 0.0
@@ -58,11 +62,11 @@ def integrate_steps(steps: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def patch_choices(steps: NDArray[np.float64], slice_phase_rad: float) -> Choices:
-    """The most plausible mean motions of one patch, best first; all of them close the cycle.
+    """Return the most plausible mean motions of one patch, best first; all of them close the cycle.
 
     Args:
         steps: median step of the patch between neighbouring offsets, shape (offset,).
-        slice_phase_rad: omega times the patch's slice's own time of acquisition.
+        slice_phase_rad: omega times the acquisition time of the patch's slice, radians.
     """
     turns = _closing_turns(steps)
     spectrum = harmonics(integrate_steps((steps + _TURN * turns).T))
@@ -72,7 +76,7 @@ def patch_choices(steps: NDArray[np.float64], slice_phase_rad: float) -> Choices
 
 
 def best_chain(chain: list[Choices]) -> tuple[list[int], float]:
-    """The cheapest choice for each patch of a chain of neighbouring slices.
+    """Find the cheapest choice for each patch of a chain of neighbouring slices.
 
     Args:
         chain: choices of the main patch of each slice, in the order of slices.
@@ -102,7 +106,7 @@ def _best_totals(chain: list[Choices]) -> list[NDArray[np.float64]]:
 
 
 def nearest_choice(choices: Choices, first: complex) -> int:
-    """The choice for a side patch whose slice's main patch moves with U_1 = `first`."""
+    """Return the index of the choice for a side patch whose slice's main patch moves with U_1 = `first`."""
     return int(np.argmin(choices.misfit + np.abs(choices.first - first) ** 2))
 
 

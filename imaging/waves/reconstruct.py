@@ -1,4 +1,4 @@
-"""From one acquisition's phase images to its wave field: unwrap, transform over time, scale, turn into world axes."""
+"""Wave field from the phase images of one acquisition: unwrapping, harmonics, scale, rotation to world axes."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from palpate.units import hz_to_rad_s, um_to_m
 
 @dataclass(frozen=True, slots=True)
 class Direction:
-    """What became of one encoding direction.
+    """Reconstruction of one encoding direction.
 
     Attributes:
-        unwrapped: the vibration phase.
+        unwrapped: unwrapped vibration phase.
         noise: measured noise; None with fewer than four offsets and no scan without motion.
-        first_rad: U_1, as measured along the encoding axis and at one common time, shape (i, j, k).
+        first_rad: first harmonic U_1 along the encoding axis at one common time, radians, shape (i, j, k).
         mean_kept: whether the slices' mean motion is still in first_rad.
     """
 
@@ -37,12 +37,12 @@ class Direction:
 
 @dataclass(frozen=True, slots=True)
 class Reconstruction:
-    """One frequency's harmonic motion in phase units, before the mask is final.
+    """Harmonic motion at one frequency in phase units, before the mask is final.
 
     Attributes:
-        acquisition: what it was made from.
-        directions: one for each encoding direction.
-        timing: what was done about slices acquired at different times.
+        acquisition: acquisition that was reconstructed.
+        directions: reconstruction of each encoding direction.
+        timing: correction for slices acquired at different times.
         menc_um_per_rad: displacement per radian of the acquisition's phase in use.
         menc_known: whether a header or the settings stated it.
     """
@@ -54,12 +54,12 @@ class Reconstruction:
     menc_known: bool
 
     def worst_noise_rad(self) -> NDArray[np.float64]:
-        """Noise of the noisiest direction in each voxel, shape (i, j, k); zeros where nothing could be measured."""
+        """Return the noisiest direction's noise by voxel, radians, shape (i, j, k); zeros where none was measured."""
         measured = [one.noise.voxel_std_rad for one in self.directions if one.noise is not None]
         return np.max(measured, axis=0) if measured else np.zeros(self.acquisition.phase_rad.shape[2:])
 
     def wave_field(self, mask: NDArray[np.bool_], label: str, density_kg_m3: float | None) -> WaveField:
-        """The wave field on a mask; 0 outside it. Where nobody knows the density, the usual one is assumed."""
+        """Return the wave field on a mask; 0 outside it. Where the density is unknown, the usual one is assumed."""
         axes = self.acquisition.encoding_axes
         encoded = np.stack([one.first_rad for one in self.directions]) * mask
         stds = np.array([one.noise.std_rad if one.noise else np.nan for one in self.directions])
@@ -88,7 +88,7 @@ def reconstruct(acquisition: PhaseAcquisition, mask: NDArray[np.bool_], settings
     Args:
         acquisition: phase images of one frequency.
         mask: tissue, shape (i, j, k).
-        settings: the study's choices.
+        settings: ingest settings of the study.
     """
     omega = hz_to_rad_s(acquisition.frequency_hz)
     times_s = acquisition.slice_time_s
@@ -136,7 +136,7 @@ def _direction(
 
 
 def quality(reconstruction: Reconstruction, field: WaveField) -> Mapping[str, object]:
-    """What a user should know of one frequency's reconstruction, as JSON values; medians are over the mask."""
+    """Return figures of quality of one frequency's reconstruction, as JSON values; medians are over the mask."""
     acquisition, timing = reconstruction.acquisition, reconstruction.timing
     return {
         "offsets": acquisition.phase_rad.shape[1],

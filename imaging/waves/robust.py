@@ -1,4 +1,4 @@
-"""Spread that a few wild values do not move."""
+"""Spread that is robust against a few outlying values."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ _MEDIAN_OF_ABSOLUTE_NORMAL = 0.6744897501960817
 
 
 def robust_std(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Standard deviation around zero by the median of absolute values, exact for a normal distribution.
+    """Return the standard deviation around zero by the median of absolute values, exact for a normal distribution.
 
     Args:
-        values: real, shape (n, ...), n at least one.
+        values: real numbers, shape (n, ...), n at least one.
 
     Returns:
-        Along the first axis, shape (...).
+        The standard deviation along the first axis, shape (...).
     """
     return np.asarray(np.median(np.abs(values), axis=0) / _MEDIAN_OF_ABSOLUTE_NORMAL)

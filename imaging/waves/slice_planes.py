@@ -1,4 +1,4 @@
-"""Planes over the slices of a mask: what motion and heating between images add to each of them."""
+"""Planes over the slices of a mask, the form of the phase that motion and heating between images add to a slice."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from numpy.typing import NDArray
 
 
 def slice_planes(mask: NDArray[np.bool_]) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float64]]]:
-    """Slice by slice, its n voxels' places among the mask's N, and 1, i and j over them, centred, shape (n, 3).
+    """Yield for each slice the indices of its n voxels among the mask's N, and 1, i and j over them, centred.
+
+    The functions 1, i and j have shape (n, 3).
 
     Args:
-        mask: shape (i, j, k), slices along k.
+        mask: tissue, shape (i, j, k), slices along k.
     """
     ijk = np.argwhere(mask)
     for k in np.unique(ijk[:, 2]):

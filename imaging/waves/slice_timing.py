@@ -1,10 +1,10 @@
-"""Slices that saw the vibration at different times.
+"""Correction for slices acquired at different times of the vibration.
 
 An actuator that runs freely while slices are acquired one after another shows each slice another phase of the
-vibration: slice k, acquired t_k after the first, measures U_k exp(+i omega t_k). Where the header knows t_k, this is
-undone.
-Sequences that restart the actuator for every slice need no correction, and headers do not say which kind they are;
-but neighbouring slices of a wave field move alike, so the data does.
+vibration: slice k, acquired t_k after the first, measures U_k exp(+i omega t_k). Where the header states t_k, this is
+corrected.
+Sequences that restart the actuator for every slice need no correction, and headers do not state the kind. It follows
+from the data, because neighbouring slices of a wave field move alike.
 """
 
 from __future__ import annotations
@@ -21,14 +21,15 @@ from palpate.imaging.waves.patch_turns import integrate_steps
 
 @dataclass(frozen=True, slots=True)
 class SliceTiming:
-    """Whether slices are moved to a common time, and why.
+    """Correction of slices to a common time, and its reason.
 
     Attributes:
-        phase_rad: what to divide slice k by is exp(+i phase_rad[k]), shape (k,); zeros where nothing is done.
+        phase_rad: phase of each slice, radians, shape (k,): slice k is divided by exp(+i phase_rad[k]); zeros where no
+            correction is made.
         applied: whether the header's times are used.
-        agreement_as_measured: sum Re(U_(k+1) conj U_k) / sum |U_(k+1) U_k| over neighbouring slices, slice means
-            taken off, at most 1.
-        agreement_corrected: the same after the correction; None where the header knows no times.
+        agreement_as_measured: sum Re(U_(k+1) conj U_k) / sum |U_(k+1) U_k| over neighbouring slices, without
+            slice means, at most 1.
+        agreement_corrected: this agreement after the correction; None where the header states no times.
     """
 
     phase_rad: NDArray[np.float64]
@@ -49,8 +50,8 @@ def slice_timing(
     Args:
         steps: unwrapped steps of all directions, shape (direction, offset, i, j, k).
         mask: tissue, shape (i, j, k).
-        slice_phase_rad: omega times the header's acquisition times, shape (k,); None where it has none.
-        choice: "apply", "ignore", or "auto" for whichever makes neighbouring slices agree better.
+        slice_phase_rad: omega times the header's acquisition times, radians, shape (k,); None where it has none.
+        choice: choice of the study: "apply", "ignore", or "auto" for the one by which neighbouring slices agree better.
     """
     field = np.stack([first_harmonic(integrate_steps(one)) for one in steps])
     as_measured = _agreement(field, mask)

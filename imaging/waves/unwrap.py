@@ -2,15 +2,15 @@
 
 The steps psi_k = phi_(k+1) - phi_k between neighbouring offsets, cyclic over the period, are unwrapped, not the phases:
 the static phase of the tissue, with its poles and steep edges, cancels in them, and so does everything that differs
-between slices but not in time. What is left is smooth, smaller than the vibration (by 2 sin(pi/N)), and checks itself:
-the N true steps of a voxel add up to zero.
+between slices but not in time. What is left is smooth, smaller than the vibration (by 2 sin(pi/N)), and it can be
+checked: the N true steps of a voxel add up to zero.
 
 1. Each step image is unwrapped slice by slice with scikit-image's reliability-sorted unwrapper (Herraez et al. 2002).
    Slices stay apart because they may lie far from each other and see the vibration at different times.
 2. The whole turns of each connected patch's mean motion are chosen as in palpate.imaging.waves.patch_turns.
 3. Voxels whose steps do not add up to zero are unwrapped anew around the motion of their sound neighbours.
 
-Measured against other ways of unwrapping in docs/decisions/0010.
+docs/decisions/0010 compares this with other ways of unwrapping.
 """
 
 from __future__ import annotations
@@ -27,21 +27,21 @@ from palpate.imaging.waves.patch_turns import best_chain, integrate_steps, neare
 
 _TURN: Final = 2.0 * np.pi
 _DECISIVE_RAD2: Final = 0.5
-"""A chain of patches is free of doubt if any other choice costs at least this much more,"""
+"""Least extra cost of any other choice for a chain of patches whose mean motion is determined, radians squared."""
 _PLAUSIBLE_RAD2: Final = 1.0
-"""and if no patch has more energy than this beyond its first harmonic."""
+"""Largest energy of any patch beyond its first harmonic if the mean motion is determined, radians squared."""
 _NEIGHBOURHOOD_VOXELS: Final = 1.5
 
 
 @dataclass(frozen=True, slots=True)
 class Unwrapped:
-    """The unwrapped vibration of one encoding direction.
+    """Unwrapped vibration of one encoding direction.
 
     Attributes:
-        phase_rad: vibration phase with zero mean over time, shape (offset, i, j, k); 0 outside the mask.
-        mean_determined: whether the mean motion of every slice is free of doubt.
-        margin_rad2: what the next best mean motion would cost more; see palpate.imaging.waves.patch_turns.
-        misfit_rad2: energy of the mean motion beyond its first harmonic, worst slice.
+        phase_rad: vibration phase with zero mean over time, radians, shape (offset, i, j, k); 0 outside the mask.
+        mean_determined: whether the mean motion of every slice is determined.
+        margin_rad2: extra cost of the next best mean motion, radians squared; see palpate.imaging.waves.patch_turns.
+        misfit_rad2: energy of the mean motion beyond its first harmonic in the worst slice, radians squared.
         wrapped_share: share of in-plane neighbours, inside the mask, whose measured phases jump by more than pi.
         repaired_share: share of voxels that step 3 had to repair.
     """
@@ -55,15 +55,15 @@ class Unwrapped:
 
 
 def wrap(phase_rad: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The same phase within [-pi, pi)."""
+    """Wrap phase into [-pi, pi)."""
     return np.asarray((phase_rad + np.pi) % _TURN - np.pi)
 
 
 def unwrapped_steps(phase_rad: NDArray[np.float64], mask: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Steps between neighbouring offsets, unwrapped in space; right but for whole turns of each patch.
+    """Return steps between neighbouring offsets, unwrapped in space, correct up to whole turns of each patch.
 
     Args:
-        phase_rad: wrapped phase phi_k, shape (offset, i, j, k), offsets evenly over one period.
+        phase_rad: wrapped phase phi_k, radians, shape (offset, i, j, k), offsets evenly over one period.
         mask: tissue, shape (i, j, k).
 
     Returns:
@@ -84,7 +84,7 @@ def unwrapped_steps(phase_rad: NDArray[np.float64], mask: NDArray[np.bool_]) -> 
 
 
 def slice_patches(mask: NDArray[np.bool_]) -> list[list[NDArray[np.bool_]]]:
-    """Connected patches of each slice, largest first; patch masks have shape (i, j)."""
+    """Return connected patches of each slice, largest first; patch masks have shape (i, j)."""
     slices = []
     for k in range(mask.shape[2]):
         labels, count = ndimage.label(mask[..., k])
@@ -103,10 +103,11 @@ def unwrap_vibration(
     """Unwrap the phase images of one encoding direction.
 
     Args:
-        phase_rad: wrapped phase phi_k, shape (offset, i, j, k), offsets evenly over one period.
+        phase_rad: wrapped phase phi_k, radians, shape (offset, i, j, k), offsets evenly over one period.
         mask: tissue, shape (i, j, k); nothing outside is unwrapped.
         steps: result of `unwrapped_steps`, where it is at hand.
-        slice_phase_rad: omega times each slice's own time of acquisition, shape (k,); None for simultaneous slices.
+        slice_phase_rad: omega times each slice's own acquisition time, radians, shape (k,); None for simultaneous
+            slices.
     """
     steps = unwrapped_steps(phase_rad, mask) if steps is None else steps.copy()
     lateness = np.zeros(mask.shape[2]) if slice_phase_rad is None else slice_phase_rad

@@ -1,12 +1,12 @@
-"""Where waves travel, and how far a wave field is from the shear waves that an inversion takes it for.
+"""Direction in which waves travel, and difference of a wave field from the shear waves that an inversion assumes.
 
 The flux of a plane wave U = A exp(-i k . x) (convention exp(+i omega t)),
 
     p = -Im sum_c conj(U_c) grad U_c = k |A|^2,
 
-points along its travel. In a sum of waves it points along the strongest, and vanishes where they stand. Shear waves
-have no divergence: div U over curl U is zero but for noise, wrong turns of the phase, and compressional waves, whose
-wavelength of metres makes them look like a uniform strain.
+points along its direction of travel. In a sum of waves it points along the strongest, and is 0 for standing waves.
+Shear waves have no divergence: div U over curl U is zero but for noise, wrong turns of the phase, and compressional
+waves, whose wavelength of metres makes them look like a uniform strain.
 """
 
 from __future__ import annotations
@@ -22,11 +22,12 @@ from palpate.imaging.wavefield import WaveField
 
 @dataclass(frozen=True, slots=True)
 class WaveDirections:
-    """What a wave field says of its waves.
+    """Directions of travel and divergence of the waves of a wave field.
 
     Attributes:
-        flux: p in voxels whose neighbours are all tissue, along R, A, S, arbitrary unit, shape (n, 3).
-        directionality: |sum p| / sum |p|: 1 where all waves travel one way, 0 where they come from everywhere or stand.
+        flux: flux p in voxels whose neighbours are all tissue, along R, A, S, arbitrary unit, shape (n, 3).
+        directionality: |sum p| / sum |p|: 1 where all waves travel in one direction, 0 where they come from all
+            sides or stand.
         divergence_share: root mean square of div U over that of curl U; with white noise alone 0.71.
     """
 
@@ -35,7 +36,7 @@ class WaveDirections:
     divergence_share: float
 
     def towards(self) -> dict[str, float]:
-        """Share of the flux that travels towards each side of the patient, the one that is nearest to its direction.
+        """Return the share of the flux towards each side of the patient, the side nearest to its direction.
 
         Returns:
             Shares of R, L, A, P, S, I; they sum to one.
@@ -51,10 +52,10 @@ class WaveDirections:
 
 
 def wave_directions(field: WaveField) -> WaveDirections | None:
-    """Directions of a wave field; None where no voxel has six neighbours of tissue.
+    """Return the directions of a wave field; None where no voxel has six neighbours of tissue.
 
     Args:
-        field: the wave field.
+        field: wave field to evaluate.
     """
     inside = _surrounded(field.mask)
     if not inside.any():
