@@ -45,7 +45,7 @@ def write_zones(path: Path, zones: Sequence[Zone]) -> None:
 
     Args:
         path: the file to write, ending `.h5`.
-        zones: at least one.
+        zones: zones of one mask, at least one.
     """
     with writing_hdf5(path) as file:
         file.attrs["format"] = FORMAT

@@ -28,11 +28,11 @@ type Labels = NDArray[np.int16]
 
 
 def compose(cubes: Labels, scores: NDArray[np.float32]) -> tuple[Labels, int]:
-    """Flip cubes until no label is pinched, or no flip helps any more.
+    """Flip cubes until no label is pinched or no flip helps any more.
 
     Args:
         cubes: labels, shape (i, j, k), the outermost cubes all 0.
-        scores: how well each label suits each cube, shape (L + 1, i, j, k).
+        scores: suitability of each label for each cube, shape (L + 1, i, j, k).
 
     Returns:
         The mended labels and the number of pinched places that are left.

@@ -1,4 +1,4 @@
-"""The lattice of one label a cube: volumes kept, nothing pinched, and a word about what is too thin or too small."""
+"""Lattice of cubes with one label each: volumes are kept, no label is pinched, labels that are too thin are refused."""
 
 from __future__ import annotations
 
@@ -49,12 +49,12 @@ class Cubes:
 
 
 def label_cubes(segmentation: Segmentation, settings: TetrahedraSettings, where: str) -> Cubes:
-    """Cubes of the settings' edge over a segmentation.
+    """Return cubes of the settings' edge length that represent a segmentation.
 
     Args:
-        segmentation: voxels and names.
-        settings: edge, and the memory that may be used.
-        where: the file, for errors.
+        segmentation: labels of voxels and their names.
+        settings: edge length of the cubes, and the memory that may be used.
+        where: the file that errors name.
 
     Raises:
         InputError: the mesh would be too large; a modulus names no label; a label is thinner than a cube, or loses a

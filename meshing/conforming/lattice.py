@@ -42,13 +42,13 @@ class Lattice:
 
 
 def lattice_of(labels: NDArray[np.integer], count: int, affine_mm: NDArray[np.float64], edge_mm: float) -> Lattice:
-    """Shares of labels in the cubes of a lattice along the voxels' axes.
+    """Return the shares of labels in the cubes of a lattice along the voxels' axes.
 
     Args:
         labels: 0 for none, else 1 to count, shape (i, j, k), at least one not zero.
-        count: L.
+        count: number L of labels.
         affine_mm: voxel indices to world RAS millimetres with orthogonal axes, shape (4, 4).
-        edge_mm: edge of a cube.
+        edge_mm: edge length of a cube, millimetres.
     """
     voxel_mm = np.linalg.norm(affine_mm[:3, :3], axis=0)
     where = np.argwhere(labels > 0)
@@ -70,10 +70,10 @@ def lattice_of(labels: NDArray[np.integer], count: int, affine_mm: NDArray[np.fl
 
 
 def vote(lattice: Lattice, targets: NDArray[np.float64]) -> tuple[NDArray[np.int16], NDArray[np.float64]]:
-    """One label for each cube, so that each label gets its number of cubes.
+    """Give each cube one label, so that each label gets its number of cubes.
 
     Args:
-        lattice: shares.
+        lattice: smoothed shares of the labels in the cubes.
         targets: wanted number of cubes of each label, shape (L + 1,); the first is not used.
 
     Returns:

@@ -18,7 +18,7 @@ from palpate.meshing.conforming.quality import dihedral_angles_deg
 from palpate.meshing.conforming.tetrahedral_mesh import TetrahedralMesh
 
 MESH_FILE = "labels_mesh.h5"
-"""Of a mesh of labels, in its folder."""
+"""Name of the file that holds the mesh of labels in its folder."""
 
 FORMAT, FORMAT_VERSION = "palpate tetrahedra", 1
 
