@@ -68,7 +68,7 @@ class Displaced:
 
     @cached_property
     def largest_mm(self) -> Values:
-        """Length that a share LARGEST of the brain around the tumour does not exceed, of each draw, mm, shape (draws,)."""
+        """Length that a share LARGEST of the brain around the tumour does not exceed, mm, of each draw, (draws,)."""
         return np.quantile(self.lengths_mm[:, self.around].astype(np.float64), LARGEST, axis=1)
 
 
@@ -169,7 +169,7 @@ def _displaced(calibration: Calibration, days: Sequence[_Day], around: Mask, com
 
 
 def pushed(history: TumourHistory, settings: TwinSettings, log_moduli: NDArray[np.floating]) -> Displacing:
-    """Factorise the elastic systems of one draw of the stiffness; a density u at tissue voxels loads them with LAMBDA_PA u.
+    """Factorise the elastic systems of one draw of the stiffness; a density u loads them with the pressure LAMBDA_PA u.
 
     Args:
         history: history on the lattice.

@@ -1,7 +1,7 @@
 """Forecast of the density of tumour cells on a later day.
 
-Every draw of the posterior grows on from the last scan. Its rate drifts further, as ln k is a Brownian motion. The front
-model error grows further too and is applied at the end: logit u + eta |grad logit u| with the displacement eta.
+Every draw of the posterior grows on from the last scan. Its rate drifts further, as ln k is a Brownian motion. The
+front model error grows further too and is applied at the end: logit u + eta |grad logit u| with the displacement eta.
 """
 
 from __future__ import annotations
@@ -58,10 +58,10 @@ class Forecast:
         return np.array([share.sum() for share in self._shares_above(above)]) * self._voxel_ml
 
     def thresholds(self, name: str) -> Values:
-        """Return the density above which this patient's images show enhancement or infiltration, of each draw, shape (draws,).
+        """Return the density above which this patient's images show tumour of a kind, of each draw, shape (draws,).
 
         Args:
-            name: ENHANCING_ABOVE or INFILTRATED_ABOVE of palpate.twin.priors.
+            name: kind of threshold, ENHANCING_ABOVE or INFILTRATED_ABOVE of palpate.twin.priors.
         """
         return np.array([self.calibration.unknowns.natural(xi, name) for xi in self.calibration.draws.xi])
 
