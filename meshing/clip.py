@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 _NEGLIGIBLE = 1e-13
-"""Pieces with a smaller share of their tetrahedron are rounding where a node lies on a plane."""
+"""Smallest share of a tetrahedron that counts as a piece; smaller ones are rounding where a node lies on a plane."""
 
 type Tetrahedra = NDArray[np.float64]
 

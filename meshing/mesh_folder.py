@@ -23,7 +23,7 @@ from palpate.provenance import digest, versions
 from palpate.units import kpa_to_pa, m_to_mm
 
 REFERENCE_MODULUS_KPA = 2.0
-"""|G*| for which the summary states wavelengths: middling brain at 50 Hz. Wavelengths grow as its square root."""
+"""Modulus |G*| for which the summary states wavelengths: average brain at 50 Hz. A wavelength grows as its root."""
 
 
 def zones_path(folder: Path, label: str) -> Path:

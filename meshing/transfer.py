@@ -30,7 +30,7 @@ from palpate.meshing.clip import Pieces, clip
 _CELLS_AT_ONCE = 5_000
 
 LARGEST_BEYOND = 0.02
-"""Share of the mesh that may lie beyond the grid, in the widened outermost voxels."""
+"""Largest share of the mesh that may lie beyond the grid, in the widened outermost voxels."""
 
 type Values = NDArray[np.float64]
 
@@ -173,9 +173,9 @@ def demand_inside(beyond_mm3: float, total_mm3: float, where: str = "mesh") -> N
     """Refuse a mesh of which much lies beyond the grid.
 
     Args:
-        beyond_mm3: volume that outermost voxels took from beyond the grid, of all ranks.
-        total_mm3: volume of the whole mesh.
-        where: the mesh's file.
+        beyond_mm3: volume beyond the grid that was added to outermost voxels, of all ranks, mm3.
+        total_mm3: volume of the whole mesh, mm3.
+        where: file of the mesh, named in errors.
 
     Raises:
         InputError: more than LARGEST_BEYOND.

@@ -14,10 +14,10 @@ from palpate.config.mesh import MeshSettings
 from palpate.meshing.zones import CELL_SPAN, Zone, cut_zones
 
 LEAST_CELLS = 2
-"""Cells along an edge of the smallest zone: fewer have no node that cells surround."""
+"""Number of cells along an edge of the smallest zone: with fewer, no node is surrounded by cells."""
 
 _ROUNDING = 1e-3
-"""Voxel sizes come from float32 affines: 18 mm are nine voxels of 2.000001 mm."""
+"""Tolerance for voxel sizes from float32 affines, in voxels: 18 mm are nine voxels of 2.000001 mm."""
 
 _CORNERS = np.array([[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0], [0, 0, 1], [1, 0, 1], [1, 1, 1], [0, 1, 1]])
 """Corners of a hexahedron in VTK's order."""

@@ -35,7 +35,7 @@ REGION_EDGES_MM: Final = (6.0, 10.0, 16.0, 24.0)
 """Edges of the cubes whose mean stiffness is ranked, millimetres."""
 
 _FULLEST: Final = 0.5
-"""A cube counts where more than this share of its voxels counts."""
+"""Share of a cube's voxels that must count for the cube to count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,10 @@ class Ranks:
         return np.concatenate(self.patients)
 
     def coverage(self, level: float) -> tuple[float, float]:
-        """Return the share of central intervals of a level that hold the truth, and its standard error over patients."""
+        """Return the share of central intervals of a level that hold the truth, and its standard error.
+
+        The standard error comes from the spread between patients, as voxels are not independent; NaN for one patient.
+        """
         held = [np.abs(u - 0.5) <= level / 2.0 for u in self.patients]
         share = float(np.concatenate(held).mean())
         weights = np.array([h.size for h in held]) / sum(h.size for h in held)
@@ -236,7 +239,7 @@ class _Patient:
         )
 
     def ranks(self, modulus: Modulus) -> dict[str, NDArray[np.float64]]:
-        """Ranks by kind."""
+        """Return the ranks by kind of quantity."""
         draws, truth = self.draws_kpa[modulus], self.true_kpa[modulus]
         voxels = self._rank(draws, truth)
         found = {"voxels": voxels}
@@ -261,7 +264,7 @@ class _Patient:
         return means[counts > _FULLEST * np.prod(cube_voxels(self.run.affine_mm, edge_mm))]
 
     def scores(self, modulus: Modulus) -> NDArray[np.float64]:
-        """Relative width, CRPS of the posterior, of the direct inversion and of the prior, shape (4, n)."""
+        """Return relative width and the CRPS of the posterior, direct inversion and prior, shape (4, n)."""
         marginals, truth = self.run.moduli[modulus], self.true_kpa[modulus]
         width = (marginals.upper.values - marginals.lower.values)[self.counted] / truth
         error, middle = truth, np.log(np.median(truth))

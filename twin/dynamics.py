@@ -65,7 +65,7 @@ class Events:
 
 @dataclass(frozen=True, slots=True)
 class Dynamics:
-    """A tumour's growth as a function of xi.
+    """Growth of a tumour as a function of the unknowns xi.
 
     Attributes:
         place: tissue voxels of this rank.
@@ -244,7 +244,7 @@ def slowed(unknown: Unknowns, xi: Values, pattern: Values) -> Values:
 
     Args:
         unknown: layout of xi, with the slowing of invasion by stress.
-        xi: unknowns.
+        xi: unknowns, shape (p,).
         pattern: s, and S for each of the stiffness' modes, shape (1 + modes, n).
     """
     return np.asarray(pattern[0] * np.exp(unknown.value(xi, SLOWING) + xi[unknown.mode_slice()] @ pattern[1:]))
@@ -279,9 +279,9 @@ def growth_parameters(
 
     Args:
         own: layout of xi.
-        xi: unknowns.
-        white: w, share of white matter at voxels, shape (n,).
-        growth_shapes: psi, by which ln k varies in space, shape (n, fields).
+        xi: unknowns, shape (p,).
+        white: share w of white matter at voxels, shape (n,).
+        growth_shapes: shapes psi by which ln k varies in space, shape (n, fields).
         kill_1_g: exposures of kills_1_g, of the drugs in alphabetical order, kg/m3 s.
         drift: drift b of ln k.
     """

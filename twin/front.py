@@ -30,7 +30,7 @@ type Values = NDArray[np.float64]
 TOO_FAST: Final = 0.2
 """Excess speed, as a share of 2 sqrt(D k), above which the page warns of the front."""
 _DIRECTIONS: Final = 5.0
-"""The mean of the fourth power of a direction's cosine is one over this."""
+"""Reciprocal of the mean fourth power of a direction's cosine."""
 _TAILS: Final = np.geomspace(1e-2, 12.0, 400)
 _RATIOS: Final = 2.0 * (_TAILS * np.sinh(_TAILS) - np.cosh(_TAILS) + 1.0)
 _EXCESSES: Final = np.sinh(_TAILS) / np.sqrt(_RATIOS) - 1.0

@@ -29,7 +29,7 @@ class Lattice:
     """Blocks of whole image voxels inside a box.
 
     Attributes:
-        first: the box's first voxel in the images, shape (3,).
+        first: first voxel of the box in the images, shape (3,).
         factors: image voxels in a block along each axis, shape (3,).
         shape: number of blocks along each axis.
         image_shape: number of image voxels along each axis.

@@ -107,7 +107,7 @@ def pattern(pushing: Mechanics, density: Values, modes: Values) -> Values:
     """Compute the stress s and S of a density, at all tissue voxels, on every rank, shape (1 + r, n). Collective.
 
     Args:
-        pushing: the elastic system.
+        pushing: elastic system of the tissue.
         density: density u at this rank's voxels, shape (n,).
         modes: fields of ln G' of the boxes, shape (r, b).
     """
@@ -123,7 +123,7 @@ def followed(
     """Grow through an interval with stress renewed on the way; return the mean density and the last. Collective.
 
     Args:
-        pushing: the elastic system.
+        pushing: elastic system of the tissue.
         slowing: slowing gamma lambda of invasion.
         model: growth model of the interval.
         parameters: parameters of growth without stress, with D_0.

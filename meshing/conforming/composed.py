@@ -1,6 +1,6 @@
 """Cubes whose labels meet face to face: no label touches itself across an edge or a corner only.
 
-Where it does, the surface between labels is pinched: it is no surface there, and no mesher can move its nodes. The
+Where a label does, the surface between labels is pinched: it is no surface there, and no mesher can move its nodes. The
 cheapest cube of each such place takes a neighbour's label.
 """
 

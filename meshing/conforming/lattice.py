@@ -1,8 +1,8 @@
-"""A lattice of cubes over labelled voxels, each cube of one label, with the labels' volumes kept.
+"""Lattice of cubes over labelled voxels, one label a cube, that keeps the labels' volumes.
 
 A cube takes the label l with the largest s_l + w_l, where s_l is the label's share of the cube, smoothed a little, and
-the offsets w_l are such that each label gets as many cubes as its voxels fill. A plain majority would starve whatever
-is thinner than a cube, such as the horns of ventricles.
+the offsets w_l are such that each label gets as many cubes as its voxels fill. A plain majority would leave too few
+cubes to whatever is thinner than a cube, such as the horns of ventricles.
 """
 
 from __future__ import annotations
@@ -17,22 +17,23 @@ _SMOOTHING = 0.6
 """Standard deviation in cubes of the Gaussian over shares: enough to tell apart cubes with equal shares."""
 
 _SWEEPS = 40
-"""Offsets of all labels are renewed at most so often; they settle after about ten."""
+"""Largest number of times that the offsets of all labels are renewed; they settle after about ten."""
 
 _TIES = 1e-3
-"""Fixed pseudo-random differences between cubes with equal shares, which else were all or none a label's."""
+"""Size of fixed pseudo-random differences between cubes with equal shares, which a label would else get all or none
+of."""
 
 BORDER = 2
-"""Empty cubes around the labels, so that no interface lies on the lattice's end."""
+"""Number of empty cubes around the labels, so that no interface lies on the lattice's end."""
 
 
 @dataclass(frozen=True, slots=True)
 class Lattice:
-    """Cubes along orthogonal axes.
+    """Lattice of cubes along orthogonal axes.
 
     Attributes:
-        scores: s_l, smoothed share of each label in each cube, shape (L + 1, i, j, k); the first is no label.
-        targets: cubes that each label's voxels fill, not rounded, shape (L + 1,).
+        scores: smoothed share s_l of each label in each cube, shape (L + 1, i, j, k); the first is no label.
+        targets: number of cubes that each label's voxels fill, not rounded, shape (L + 1,).
         affine_mm: cube indices to world RAS millimetres of the cubes' centres, shape (4, 4).
     """
 

@@ -28,13 +28,13 @@ LEAST_ANGLE_DEG = 10.0
 LARGEST_VOLUME_ERROR = 0.02
 
 _POLISHED_DEG = 12.0
-"""Cells below this angle are opened up, so that the gate is passed with room to spare."""
+"""Angle below which cells are opened up, so that the quality check is passed with room to spare."""
 
 _DEVIATION = 0.5
 """Largest distance by which MMG may move interfaces, in edge lengths."""
 
 _SMOOTHED_DEG = 15.0
-"""Smallest angle of the smoothed lattice that MMG starts from."""
+"""Smallest angle of the smoothed lattice from which MMG starts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +42,10 @@ class MeshedLabels:
     """Mesh that passed the quality check, and the way in which it was made.
 
     Attributes:
-        mesh: the mesh.
+        mesh: mesh that passed the check.
         way: way of meshing, in words.
-        pinched: places where a label still touches itself across an edge or corner only.
-        crumbs: voxels of each label in pieces too small for a cube, which were left out.
+        pinched: number of places where a label still touches itself across an edge or corner only.
+        crumbs: number of voxels of each label in pieces too small for a cube, which were left out.
     """
 
     mesh: TetrahedralMesh

@@ -1,4 +1,4 @@
-"""Small moves of nodes: stairs become slopes, labels get their volumes back, and the flattest cells open up.
+"""Small moves of nodes that smooth stairs, restore the labels' volumes and open up the flattest cells.
 
 Stairs: interface nodes go towards the mean of their neighbours in the interface and, a little less, back outwards
 (Taubin, SIGGRAPH 1995, 351), which takes away stairs and leaves what is longer than a few edges.
@@ -7,8 +7,8 @@ Volumes: of all displacements d of the nodes that give the labels their volumes 
 least-squares sense is d = sum_l c_l g_l, with g_l the gradient of label l's volume and c from the normal equations
 sum_m <g_l, g_m> c_m = wanted change of l. It moves interfaces along their normals and nothing else.
 
-Angles: around a cell that is too flat each node in turn looks in fixed directions for a place where the smallest angle
-of all its cells is largest. Topology stays as it is, so neighbours keep sharing their faces.
+Angles: around a cell that is too flat each node in turn is tried at places in fixed directions and moved to the one
+where the smallest angle of all its cells is largest. Topology stays as it is, so neighbours keep sharing their faces.
 """
 
 from __future__ import annotations

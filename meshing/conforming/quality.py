@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 _PAIRS = ((0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3))
 
 _AT_ONCE = 16_384
-"""Cells whose intermediate arrays stay in the processor's cache."""
+"""Number of cells whose intermediate arrays stay in the processor's cache."""
 
 
 def dihedral_angles_deg(points_mm: NDArray[np.float64], cells: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -15,7 +15,7 @@ _SHORTEST = 0.8
 """Shortest edge, as a share of the shortest that is wanted: short edges make flat cells beside long ones."""
 
 _GRADATION = 1.5
-"""Neighbouring edges differ by this factor at most."""
+"""Largest factor between the lengths of neighbouring edges."""
 
 
 def remesh(mesh: TetrahedralMesh, lengths_mm: NDArray[np.float64], deviation_mm: float) -> TetrahedralMesh | None:

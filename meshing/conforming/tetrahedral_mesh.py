@@ -14,18 +14,18 @@ FACES = np.array([[1, 2, 3], [0, 3, 2], [0, 1, 3], [0, 2, 1]])
 _BITS = 21
 _LOW = (1 << _BITS) - 1
 MOST_NODES = 1 << _BITS
-"""Nodes that fit into a third of a face's number of 63 bits: twelve million cells."""
+"""Largest number of nodes that fits into a third of a face's number of 63 bits: twelve million cells."""
 
 _AT_ONCE = 16_384
-"""Cells whose intermediate arrays stay in the processor's cache."""
+"""Number of cells whose intermediate arrays stay in the processor's cache."""
 
 
 @dataclass(frozen=True, slots=True)
 class TetrahedralMesh:
-    """Tetrahedra that meet face to face.
+    """Mesh of tetrahedra that meet face to face, each with a label.
 
     Attributes:
-        points_mm: nodes in world RAS, shape (n, 3).
+        points_mm: nodes in world RAS millimetres, shape (n, 3).
         cells: nodes of each tetrahedron, of positive volume, shape (m, 4).
         labels: label of each tetrahedron, shape (m,).
         names: name of each label.

@@ -31,9 +31,9 @@ from palpate.twin.observation.errors import StrayingErrors
 type Values = NDArray[np.float64]
 
 EFFECTIVE: Final = 0.5
-"""Share of the draws that each power leaves effective."""
+"""Effective share of the draws that each power leaves."""
 MOVES: Final = 4
-"""Proposals to each draw after each power, and as many again at the end."""
+"""Number of proposals to each draw after each power, and as many again at the end."""
 ACCEPTED: Final = 0.3
 """Share of accepted proposals to which the step is adapted."""
 FIRST_STEP: Final = 0.4
@@ -82,11 +82,11 @@ class _Particle:
 
 
 def draw(problem: Problem, found: Laplace, settings: TwinSettings, comm: MPI.Comm = MPI.COMM_SELF) -> Draws:
-    """Draw, weigh, resample and move until the draws are the posterior's. Collective.
+    """Draw, weigh, resample and move until the draws follow the posterior. Collective.
 
     Args:
         problem: problem whose posterior is drawn, with all voxels on every rank.
-        found: the Laplace approximation.
+        found: Laplace approximation of the posterior.
         settings: number of draws and seed.
         comm: ranks to share the draws; they are the same for every number of ranks.
     """

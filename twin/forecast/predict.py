@@ -194,7 +194,7 @@ class _Future:
         return interval_model(self._place, self._events, self._names, span, self._settings)
 
     def advanced(self, number: int, days: Values, rng: np.random.Generator) -> NDArray[np.float32]:
-        """One draw's density on the last of the days."""
+        """Return one draw's density on the last of the days."""
         drawn = self._calibration.draws
         xi, layout = drawn.xi[number], self._calibration.unknowns
         drifts = self._drifts(xi, days, rng)

@@ -24,12 +24,12 @@ type Values = NDArray[np.float64]
 CENTRES = 60
 """Number of centres of the field of shared errors."""
 SHARE_STD = 0.03
-"""Error of a block's share in a region, far from its edge."""
+"""Standard deviation of a block's share in a region, far from its edge."""
 EDGE_MM = 1.2
 LEVEL = 0.4
 ALIKE = 4.0
-"""Factor on the variances of shares, since blocks of 6 mm are not independent: contours wander over some 8 mm. These
-four are as found on in-silico patients whose density was known (decision 0053)."""
+"""Factor on the variances of shares, since blocks of 6 mm are not independent: errors of contours are correlated over
+some 8 mm. These four constants were found on in-silico patients whose density was known (decision 0053)."""
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,8 @@ type Values = NDArray[np.float64]
 REACH_MM: Final = 15.0
 """Largest distance of data from visible tumour, mm; farther away neither the data nor the model show any tumour."""
 STEEPNESS: Final = 2.0
-"""Kappa: across a voxel at a front the logit changes by about 2, and part of the voxel is above the threshold."""
+"""Steepness kappa: across a voxel at a front the logit changes by about 2, so that part of the voxel is above the
+threshold."""
 _TINY: Final = 1e-9
 _FAR: Final = 60.0
 _LEAST_VOXELS: Final = 0.25
@@ -38,7 +39,7 @@ _LEAST_VOXELS: Final = 0.25
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One kind of data of one scan: y = mean over blocks of a function of u, plus errors.
+    """Data of one kind of one scan: y = mean over blocks of a function f of u, plus errors.
 
     Attributes:
         kind: GAIN for cellularity, else the name of the threshold.

@@ -71,7 +71,7 @@ def calibration_record(found: Calibration, history: TumourHistory, remarks: Rema
     """Return the record of a calibration that programs and the page read, as plain JSON values.
 
     Args:
-        found: the calibration.
+        found: calibration of the tumour.
         history: history on the images' grid.
         remarks: notes and warnings from reading the history.
     """
@@ -144,7 +144,7 @@ def fitted(found: Calibration) -> list[dict[str, Any]]:
     """Return volumes and burden of the posterior's draws at every scan, without the front model error.
 
     Args:
-        found: the calibration.
+        found: calibration of the tumour.
     """
     lattice = found.history
     voxel_ml = float(np.prod(lattice.edges_mm)) / 1e3
