@@ -260,7 +260,7 @@ def _coverage(
 def _direct_error(
     marginals: Marginals, true_kpa: NDArray[np.float64], counted: NDArray[np.bool_]
 ) -> tuple[float | None, float | None]:
-    """Median |error| of the baseline, and the share of voxels where it gives nothing usable."""
+    """Return the median |error| of the direct inversion, and the share of voxels where it gives no positive modulus."""
     if marginals.direct is None:
         return None, None
     error, usable = direct_errors(marginals.direct, true_kpa, counted)

@@ -118,7 +118,7 @@ def _demand_memory(segmentation: Segmentation, settings: TetrahedraSettings, whe
 
 
 def _demand_known_names(segmentation: Segmentation, settings: TetrahedraSettings) -> None:
-    """Refuse a modulus of a tissue that is not there: it would quietly limit nothing."""
+    """Refuse a modulus of a tissue that is not there: without an error it would have no effect, unnoticed."""
     unknown = sorted(set(settings.modulus_kpa) - set(segmentation.names.values()))
     if unknown:
         raise InputError(

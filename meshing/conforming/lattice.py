@@ -20,8 +20,8 @@ _SWEEPS = 40
 """Largest number of times that the offsets of all labels are renewed; they settle after about ten."""
 
 _TIES = 1e-3
-"""Size of fixed pseudo-random differences between cubes with equal shares, which a label would else get all or none
-of."""
+"""Size of fixed pseudo-random differences between cubes with equal shares; without them a label would get all such
+cubes or none."""
 
 BORDER = 2
 """Number of empty cubes around the labels, so that no interface lies on the lattice's end."""

@@ -45,7 +45,7 @@ class Calibration:
         mode: most probable xi, shape (p,).
         covariance: covariance of xi around the mode, shape (p, p).
         front_drift_mm: size q of the front model error at the mode, mm after 100 days; draws have their own.
-        stress: stress that slowed invasion so far; None where the twin knows no mechanics.
+        stress: stress that slowed invasion so far; None if the twin has no mechanics.
         field: random field of the errors that neighbours share.
         draws: draws of the posterior.
         statistics: convergence, work and misfit of the calibration.
@@ -163,7 +163,7 @@ def _place(coarse: TumourHistory, comm: MPI.Comm) -> Voxels:
 
 
 def _whole(problem: Problem, coarse: TumourHistory) -> Problem:
-    """The same problem with all voxels on every rank: a draw's forecast on one rank waits for nobody. Collective."""
+    """Return this problem with all voxels on every rank, so that no rank waits for another in a draw's forecast. Collective."""
     own, settings = problem.dynamics, problem.observations.settings
     halo = own.place.space.halo
     if halo.comm.size == 1:

@@ -1,9 +1,9 @@
 """Joint draws of the posterior: from the Laplace approximation to the posterior itself, by sequential Monte Carlo.
 
-Draws of Laplace's N(m, H^-1) have log weights ell = (xi - m)^T H (xi - m) / 2 - phi(xi), where phi sums over how much
-the front may stray, p(y | xi) = sum_q p(q) p(y | xi, q); Laplace's Gaussian takes one q. Their effective number says
-how Gaussian the posterior is. The weights are applied in several powers, each the largest that leaves half of the
-draws effective. After each the draws are resampled and moved: the proposal
+Draws of Laplace's N(m, H^-1) have log weights ell = (xi - m)^T H (xi - m) / 2 - phi(xi), where phi sums over the sizes
+q of the front model error, p(y | xi) = sum_q p(q) p(y | xi, q); Laplace's Gaussian takes one q. Their effective number
+measures how Gaussian the posterior is. The weights are applied in several powers, each the largest that leaves half of
+the draws effective. After each the draws are resampled and moved: the proposal
 
     xi' = m + sqrt(1 - b^2) (xi - m) + b H^-1/2 z,     z ~ N(0, 1),
 
@@ -165,7 +165,7 @@ def _weighed(problem: Problem, found: Laplace, precision: Values, xi: Values) ->
 def _strayed(
     problem: Problem, straying: StrayingErrors, residual: Values, rng: np.random.Generator
 ) -> tuple[float, Values]:
-    """The q of a draw and how far its front has strayed by the last scan, coefficients in mm, shape (r,)."""
+    """Draw q and the front model error at the last scan for one draw, coefficients in mm, shape (r,)."""
     log_densities = straying.log_densities(residual)
     which = int(systematic(log_densities, rng, 1)[0])
     q = float(straying.front_drift_mm[which])

@@ -46,7 +46,7 @@ class Problem:
         dynamics: model of the tumour, a function of xi.
         observations: observations of all scans.
         front_drift_mm: size q of the front model error, mm after 100 days.
-        stress: stress that slows invasion; None where the twin knows no mechanics.
+        stress: stress that slows invasion; None if the twin has no mechanics.
         pushing: elastic system with which the stress is renewed; None keeps the stress as it is.
     """
 
@@ -142,7 +142,7 @@ class Laplace:
         mode: most probable xi, shape (p,).
         covariance: H^-1, shape (p, p).
         front_drift_mm: size q of the front model error, mm after 100 days.
-        stress: stress under which the mode was found; None where the twin knows no mechanics.
+        stress: stress under which the mode was found; None if the twin has no mechanics.
         errors: R at the mode.
         straying: R for each q of the grid.
         statistics: convergence, work and misfit.

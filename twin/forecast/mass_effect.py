@@ -101,7 +101,7 @@ class _Day:
 def mass_effect(
     calibration: Calibration, forecasts: Sequence[Forecast] = (), comm: MPI.Comm = MPI.COMM_SELF
 ) -> MassEffect | None:
-    """Compute displacements on the days of scans and forecasts; None where the twin knows no mechanics. Collective.
+    """Compute displacements on the days of scans and forecasts; None if the twin has no mechanics. Collective.
 
     Args:
         calibration: calibration of the tumour.

@@ -172,7 +172,7 @@ def _by_rows(its: tuple[Reading, ...], numbers: list[float]) -> Values:
 
 
 def _edge_mm(reading: Reading, misplaced_mm: float, settings: TwinSettings) -> float:
-    """How far off what a reading is of may lie: drawn, which measured cellularity is not, and registered."""
+    """Return the standard deviation of a reading's place, mm: registration, and drawing except for cellularity."""
     drawn = 0.0 if reading.kind == GAIN else settings.contour_std_mm
     return float(np.hypot(drawn, misplaced_mm))
 

@@ -152,7 +152,7 @@ def observations(history: TumourHistory, unknown: Unknowns, settings: TwinSettin
         settings: settings of the twin.
 
     Raises:
-        InputError: the first scan says nothing, or no scan does.
+        InputError: no scan has cellularity or regions in tissue.
     """
     found = readings(history, settings.block_mm)
     if not any(found):

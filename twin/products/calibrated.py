@@ -109,7 +109,7 @@ def calibration_record(found: Calibration, history: TumourHistory, remarks: Rema
 
 
 def _sampling_warnings(found: Calibration) -> list[QualityWarning]:
-    """Return how far the posterior itself may be wrong."""
+    """Return warnings of a calibration that did not converge and of draws that hardly moved."""
     warnings = []
     if not found.statistics.converged:
         sentence = f"The calibration did not converge within {found.statistics.iterations} steps."

@@ -7,7 +7,7 @@
 <label>_day-<d>_mesh.{h5,xdmf}                                density, probabilities on tetrahedra, if asked (on_mesh)
 forecast.tsv, forecast.json                                   volumes, burden and displacements with intervals
 
-Without mechanics there are no displacements, and forecast.json says so.
+Without mechanics there are no displacements, and forecast.json states that.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 <label>_day-<d>_mesh.h5, .xdmf    on the nodes, linear in each cell:
     density_{mean,std}                       mean and standard deviation of the draws, 0..1
-    density_{lower,upper}                    5 % and 95 % quantiles of the draws, each carried by itself
+    density_{lower,upper}                    5 % and 95 % quantiles of the draws, each transferred by itself
     {enhancing,visible}_probability          probability of tumour that images show, 0..1
 
 With W_vn the integral of node n's hat function over voxel v and M_n over everything (palpate.meshing.transfer),
@@ -121,7 +121,7 @@ def meshed_lattice(history: TumourHistory, mesh: TetrahedralMesh, where: Path) -
 
 
 def write_on_mesh(folder: Path, stem: str, place: MeshedLattice, found: Forecast) -> dict[str, object]:
-    """Write one day's forecast on the mesh. Whole-or-nothing is the caller's part (palpate.outputs).
+    """Write one day's forecast on the mesh. The caller makes sure that no partial file is left (palpate.outputs).
 
     Args:
         folder: folder of the forecast, which exists.
