@@ -163,7 +163,7 @@ def _place(coarse: TumourHistory, comm: MPI.Comm) -> Voxels:
 
 
 def _whole(problem: Problem, coarse: TumourHistory) -> Problem:
-    """Return this problem with all voxels on every rank, so that no rank waits for another in a draw's forecast. Collective."""
+    """Return this problem with all voxels on every rank, so that draws need no communication. Collective."""
     own, settings = problem.dynamics, problem.observations.settings
     halo = own.place.space.halo
     if halo.comm.size == 1:
