@@ -1,1 +1,1 @@
-"""From the voxels of a mask to the cells that solvers compute on."""
+"""Meshes: cells on which solvers compute, made from the voxels of a mask or of labels."""

@@ -11,17 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 _NEGLIGIBLE = 1e-13
-"""Pieces with a smaller share of their tetrahedron are rounding where a node lies on a plane."""
+"""Smallest share of a tetrahedron that counts as a piece; smaller ones are rounding where a node lies on a plane."""
 
 type Tetrahedra = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
 class Pieces:
-    """What tetrahedra are cut into.
+    """Pieces that tetrahedra are cut into along the planes between voxels.
 
     Attributes:
-        owner: the tetrahedron that a piece belongs to, shape (p,).
+        owner: index of the tetrahedron that a piece belongs to, shape (p,).
         share: volume as a share of its tetrahedron's, shape (p,); the shares of a tetrahedron sum to one.
         middle: centroid in voxel indices, shape (p, 3).
     """
@@ -32,10 +32,10 @@ class Pieces:
 
 
 def clip(corners: Tetrahedra) -> Pieces:
-    """Cut along all planes halfway between whole numbers.
+    """Cut tetrahedra along all planes halfway between whole numbers.
 
     Args:
-        corners: in voxel indices, so that voxel n spans n - 1/2 to n + 1/2, shape (m, 4, 3).
+        corners: corners of the tetrahedra in voxel indices, so that voxel n spans n - 1/2 to n + 1/2, shape (m, 4, 3).
     """
     pieces, owner = corners, np.arange(len(corners))
     whole = _volumes(corners)

@@ -1,4 +1,4 @@
-"""Fields on a mesh of tetrahedra: one HDF5 file to go on from, exact, and XDMF through which ParaView reads it.
+"""Files of fields on a mesh of tetrahedra: exact HDF5, and XDMF through which ParaView reads it.
 
 Beside the mesh's own arrays (palpate.meshing.conforming.mesh_file) the HDF5 holds the groups `node_fields` and
 `cell_fields` with one array a field, float64, in the order of the mesh.
@@ -25,10 +25,10 @@ type Fields = Mapping[str, NDArray[np.float64]]
 
 @dataclass(frozen=True, slots=True)
 class MeshFields:
-    """A mesh and fields on it.
+    """Mesh of tetrahedra with fields on its nodes and cells.
 
     Attributes:
-        mesh: the mesh.
+        mesh: mesh of tetrahedra.
         nodes: fields that are linear in each cell, by name, each of shape (n,).
         cells: fields that are constant in each cell, by name, each of shape (m,).
     """
@@ -45,12 +45,12 @@ class MeshFields:
 
 
 def write_fields(folder: Path, stem: str, fields: MeshFields) -> None:
-    """Write `<stem>.h5` and `<stem>.xdmf`. Whole-or-nothing is the caller's part (palpate.outputs).
+    """Write `<stem>.h5` and `<stem>.xdmf`. The caller makes sure that no partial file is left (palpate.outputs).
 
     Args:
-        folder: exists.
+        folder: folder of both files, which exists.
         stem: name of both files, which name each other.
-        fields: mesh and fields.
+        fields: mesh and fields to write.
     """
     path = folder / f"{stem}.h5"
     write_tetrahedra(path, fields.mesh)
@@ -66,7 +66,7 @@ def read_fields(path: Path) -> MeshFields:
     """Read and check a mesh with its fields.
 
     Args:
-        path: the `.h5` of write_fields.
+        path: path of the `.h5` file that write_fields wrote.
 
     Raises:
         InputError: missing, truncated, foreign, or fields that do not fit the mesh.

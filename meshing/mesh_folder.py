@@ -1,4 +1,4 @@
-"""The mesh folder: for each run the zones, a summary of what they cover, and the cells for ParaView."""
+"""Mesh folder: for each run the zones, a summary of the voxels that they cover, and the cells for ParaView."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from palpate.provenance import digest, versions
 from palpate.units import kpa_to_pa, m_to_mm
 
 REFERENCE_MODULUS_KPA = 2.0
-"""|G*| for which the summary states wavelengths: middling brain at 50 Hz. Wavelengths grow as its square root."""
+"""Modulus |G*| for which the summary states wavelengths: average brain at 50 Hz. A wavelength grows as its root."""
 
 
 def zones_path(folder: Path, label: str) -> Path:
-    """The file of a run's zones in a mesh folder."""
+    """Return the path of a run's file of zones in a mesh folder."""
     return folder / f"{label}_zones.h5"
 
 
@@ -37,9 +37,9 @@ def write_mesh_folder(wavefield: Path, out: Path, settings: MeshSettings) -> Non
     For each label: `<label>_zones.h5`, `<label>_mesh.json`, `<label>_mesh.vtu`. Frequencies of one run share them.
 
     Args:
-        wavefield: the wave-field folder.
-        out: the folder to write; it appears whole or not at all.
-        settings: size of the zones.
+        wavefield: path of the wave-field folder.
+        out: path of the folder to write; an interrupted run leaves no partial result.
+        settings: width and stride of the zones.
 
     Raises:
         InputError: the wave-field folder is not in order, a mask is too thin, or `out` holds somebody else's files.

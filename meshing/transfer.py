@@ -1,4 +1,6 @@
-"""Fields from voxels to tetrahedra and back: integrals are kept, and no value leaves the range of those it came from.
+"""Transfer of fields from voxels to tetrahedra and back.
+
+Integrals are kept, and no value leaves the range of the values that it came from.
 
 With W_vc the volume that voxel v and cell c share, and hat functions phi_n of the nodes,
 
@@ -28,7 +30,7 @@ from palpate.meshing.clip import Pieces, clip
 _CELLS_AT_ONCE = 5_000
 
 LARGEST_BEYOND = 0.02
-"""Share of the mesh that may lie beyond the grid, in the widened outermost voxels."""
+"""Largest share of the mesh that may lie beyond the grid, in the widened outermost voxels."""
 
 type Values = NDArray[np.float64]
 
@@ -40,7 +42,7 @@ class Overlap:
     Attributes:
         cells: W_vc, shape (voxels in C order, m).
         nodes: W_vn, shape (voxels, n).
-        shape: of the voxel grid, (i, j, k).
+        shape: shape of the voxel grid, (i, j, k).
         beyond_mm3: volume of cells beyond the grid, which the outermost voxels took.
     """
 
@@ -51,50 +53,50 @@ class Overlap:
 
     @property
     def voxel_volumes_mm3(self) -> Values:
-        """V_v, the part of each voxel that the mesh fills, shape (i, j, k)."""
+        """Volume V_v of the part of each voxel that the mesh fills, shape (i, j, k)."""
         return np.asarray(self.cells.sum(axis=1)).reshape(self.shape)
 
     @property
     def cell_volumes_mm3(self) -> Values:
-        """|c|, shape (m,)."""
+        """Volume |c| of each cell, shape (m,)."""
         return np.asarray(self.cells.sum(axis=0)).ravel()
 
     @property
     def node_volumes_mm3(self) -> Values:
-        """M_n, the lumped mass, shape (n,)."""
+        """Lumped mass M_n of each node, shape (n,)."""
         return np.asarray(self.nodes.sum(axis=0)).ravel()
 
     def cells_from_voxels(self, voxels: Values) -> Values:
-        """Mean of a voxel field over each cell, shape (m,).
+        """Return the mean of a voxel field over each cell, shape (m,).
 
         Args:
-            voxels: finite, shape (i, j, k).
+            voxels: values of the field at voxels, finite, shape (i, j, k).
         """
         return np.asarray(self.cells.T @ checked(voxels, self.shape)) / self.cell_volumes_mm3
 
     def nodes_from_voxels(self, voxels: Values) -> Values:
-        """Mean of a voxel field around each node, weighted by its hat function, shape (n,).
+        """Return the mean of a voxel field around each node, weighted by its hat function, shape (n,).
 
         Args:
-            voxels: finite, shape (i, j, k).
+            voxels: values of the field at voxels, finite, shape (i, j, k).
         """
         return np.asarray(self.nodes.T @ checked(voxels, self.shape)) / self.node_volumes_mm3
 
     def voxels_from_cells(self, cells: Values, outside: float = np.nan) -> Values:
-        """Mean over each voxel of a field that is constant in each cell, shape (i, j, k).
+        """Return the mean over each voxel of a field that is constant in each cell, shape (i, j, k).
 
         Args:
-            cells: shape (m,).
+            cells: values of the field in cells, finite, shape (m,).
             outside: value of voxels that the mesh does not touch.
         """
         cells = checked(cells, (self.cells.shape[1],))
         return means(np.asarray(self.cells @ cells).reshape(self.shape), self.voxel_volumes_mm3, outside)
 
     def voxels_from_nodes(self, nodes: Values, outside: float = np.nan) -> Values:
-        """Mean over each voxel of a field that is linear in each cell, shape (i, j, k).
+        """Return the mean over each voxel of a field that is linear in each cell, shape (i, j, k).
 
         Args:
-            nodes: shape (n,).
+            nodes: values of the field at nodes, finite, shape (n,).
             outside: value of voxels that the mesh does not touch.
         """
         nodes = checked(nodes, (self.nodes.shape[1],))
@@ -102,11 +104,11 @@ class Overlap:
 
 
 def checked(values: Values, shape: tuple[int, ...]) -> Values:
-    """Values in one row, shape (n,), before they are carried.
+    """Check the values of a field before it is transferred, and return them flat, shape (n,).
 
     Args:
-        values: of voxels, cells or nodes.
-        shape: what they must have.
+        values: values at voxels, cells or nodes.
+        shape: shape that the values must have.
 
     Raises:
         ValueError: another shape, or values that are not finite, which would spread over all their neighbours.
@@ -119,19 +121,19 @@ def checked(values: Values, shape: tuple[int, ...]) -> Values:
 
 
 def means(integrals: Values, volumes_mm3: Values, outside: float) -> Values:
-    """Integrals over volumes; where the volume is zero the value that is given.
+    """Return integrals divided by volumes, and a given value where the volume is zero.
 
     Args:
-        integrals: any shape.
-        volumes_mm3: same shape.
-        outside: value where there is nothing.
+        integrals: integrals of a field, any shape.
+        volumes_mm3: volumes of the same shape, mm3.
+        outside: value where the volume is zero.
     """
     mean = np.divide(integrals, volumes_mm3, out=np.full(integrals.shape, outside), where=volumes_mm3 > 0)
     return np.asarray(mean)
 
 
 def overlap(points_mm: Values, cells: NDArray[np.int64], affine_mm: Values, shape: tuple[int, int, int]) -> Overlap:
-    """Volumes that a grid's voxels share with tetrahedra.
+    """Return the volumes that a grid's voxels share with tetrahedra.
 
     Outermost voxels reach outwards without end, so that a mesh that stands out a little keeps its whole integral;
     see demand_inside.
@@ -140,7 +142,7 @@ def overlap(points_mm: Values, cells: NDArray[np.int64], affine_mm: Values, shap
         points_mm: nodes in world RAS, shape (n, 3).
         cells: nodes of tetrahedra of positive volume, shape (m, 4).
         affine_mm: voxel indices to world RAS millimetres, shape (4, 4).
-        shape: of the grid.
+        shape: shape of the grid, (i, j, k).
     """
     to_index = np.linalg.inv(affine_mm)
     corners = points_mm @ to_index[:3, :3].T + to_index[:3, 3]
@@ -171,9 +173,9 @@ def demand_inside(beyond_mm3: float, total_mm3: float, where: str = "mesh") -> N
     """Refuse a mesh of which much lies beyond the grid.
 
     Args:
-        beyond_mm3: volume that outermost voxels took from beyond the grid, of all ranks.
-        total_mm3: volume of the whole mesh.
-        where: the mesh's file.
+        beyond_mm3: volume beyond the grid that was added to outermost voxels, of all ranks, mm3.
+        total_mm3: volume of the whole mesh, mm3.
+        where: file of the mesh, named in errors.
 
     Raises:
         InputError: more than LARGEST_BEYOND.

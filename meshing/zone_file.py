@@ -1,4 +1,4 @@
-"""Zones on disk: one HDF5 file, all zones' arrays end to end, read strictly.
+"""HDF5 file of zones: all zones' arrays end to end, read strictly.
 
     voxels    (n,)      int64     ijk    (n, 3)   int32     share (n,) float64     interior (n,) bool
     cells     (c, 27)   int32     nodes of each cell, counted within its zone
@@ -41,11 +41,11 @@ SHARE_TOLERANCE = 1e-9
 
 
 def write_zones(path: Path, zones: Sequence[Zone]) -> None:
-    """Write zones; equal zones give equal bytes. Whole-or-nothing is the caller's part.
+    """Write zones; equal zones give equal bytes. The caller makes sure that no partial file is left.
 
     Args:
-        path: the file to write, ending `.h5`.
-        zones: at least one.
+        path: path of the file to write, ending `.h5`.
+        zones: zones of one mask, at least one.
     """
     with writing_hdf5(path) as file:
         file.attrs["format"] = FORMAT
@@ -67,7 +67,7 @@ def read_zones(path: Path) -> list[Zone]:
     """Read and check zones.
 
     Args:
-        path: a file of write_zones.
+        path: path of a file that write_zones wrote.
 
     Returns:
         The zones in the order in which they were written.
@@ -99,9 +99,9 @@ def check_zones(zones: Sequence[Zone], mask: NDArray[np.bool_], where: Path | st
     """Refuse zones that were cut from another mask.
 
     Args:
-        zones: all zones of the mesh.
+        zones: zones of the whole mesh.
         mask: tissue voxels, shape (i, j, k).
-        where: the file or folder of the zones, for the error.
+        where: file or folder of the zones, named in errors.
 
     Raises:
         InputError: a node outside the mask, nodes numbered for another mask, or shares that do not sum to one.

@@ -1,4 +1,4 @@
-"""Zones of a physical size, what they cover, and their cells as a mesh in the world."""
+"""Zones of a physical size, the number of voxels that they cover, and their cells as a mesh in the world."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from palpate.config.mesh import MeshSettings
 from palpate.meshing.zones import CELL_SPAN, Zone, cut_zones
 
 LEAST_CELLS = 2
-"""Cells along an edge of the smallest zone: fewer have no node that cells surround."""
+"""Number of cells along an edge of the smallest zone: with fewer, no node is surrounded by cells."""
 
 _ROUNDING = 1e-3
-"""Voxel sizes come from float32 affines: 18 mm are nine voxels of 2.000001 mm."""
+"""Tolerance for voxel sizes from float32 affines, in voxels: 18 mm are nine voxels of 2.000001 mm."""
 
 _CORNERS = np.array([[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0], [0, 0, 1], [1, 0, 1], [1, 1, 1], [0, 1, 1]])
 """Corners of a hexahedron in VTK's order."""
@@ -25,7 +25,7 @@ _CORNERS = np.array([[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0], [0, 0, 1], [1, 
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """What the zones of a mask cover.
+    """Numbers of cells, nodes and voxels that the zones of a mask cover.
 
     Attributes:
         zones: number of zones.
@@ -62,7 +62,7 @@ def zones_of(mask: NDArray[np.bool_], voxel_size_mm: NDArray[np.float64], settin
 
 
 def zone_extents(voxel_size_mm: NDArray[np.float64], settings: MeshSettings) -> tuple[list[int], list[int]]:
-    """Nodes of a zone and largest distance of neighbouring zones, both in voxels along each axis.
+    """Return the nodes of a zone and the largest distance of neighbouring zones, both in voxels along each axis.
 
     The distance is at most two less than the number of nodes: then every node but the outermost of the mask is
     surrounded by cells in some zone.
@@ -78,7 +78,7 @@ def zone_extents(voxel_size_mm: NDArray[np.float64], settings: MeshSettings) -> 
 
 
 def coverage(zones: Sequence[Zone], mask_voxels: int) -> Coverage:
-    """Count what zones cover.
+    """Count the cells, nodes and voxels that zones cover.
 
     Args:
         zones: all zones of a mask.
@@ -96,7 +96,7 @@ def coverage(zones: Sequence[Zone], mask_voxels: int) -> Coverage:
 
 
 def world_mesh(zones: Sequence[Zone], affine_mm: NDArray[np.float64]) -> meshio.Mesh:
-    """The different cells of all zones as hexahedra in the world, each with the number of zones that have it.
+    """Return the distinct cells of all zones as hexahedra in the world, each with the number of zones that have it.
 
     Neighbouring zones need not put their cells at the same places; such cells overlap and are all kept.
 

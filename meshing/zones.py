@@ -2,8 +2,8 @@
 
 A cell spans two voxels along each axis and has a node at each of its 27 voxel centres, so that the triquadratic
 displacement has exactly the data's nodes. A zone is a box of such cells; cells that reach outside the mask are left
-out. Each voxel's datum is shared by the zones that hold it: the shares chi_z >= 0 obey sum_z chi_z = 1, which is
-what keeps data from being counted twice (docs/theory/zones.md).
+out. Each voxel's datum is shared by the zones that hold it: the shares chi_z >= 0 obey sum_z chi_z = 1, so that no
+datum is counted twice (docs/theory/zones.md).
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ from numpy.typing import NDArray
 from palpate.errors import InputError
 
 CELL_SPAN = 2
-"""Voxels along an edge of a cell."""
+"""Length of a cell's edge, in voxels."""
 
 NODES_PER_CELL = (CELL_SPAN + 1) ** 3
 
 TAPER = 2
-"""Steepness of the shares: each datum goes mostly to the zone in whose middle it lies."""
+"""Exponent of the shares' taper: each datum goes mostly to the zone in whose middle it lies."""
 
 
 @dataclass(frozen=True, slots=True)
 class Zone:
-    """A block of cells with the voxels at its nodes.
+    """Block of cells with the voxels at its nodes.
 
     Attributes:
         voxels: indices into the mask's voxels (C order) of the zone's n nodes, shape (n,).
-        ijk: the same nodes as voxel indices, shape (n, 3).
-        cells: the nodes of each cell as indices into `voxels`, lexicographic in (i, j, k), shape (c, 27).
-        share: chi, each node's share of its datum, shape (n,), in (0, 1].
-        interior: nodes that cells surround on all sides, where equilibrium holds, shape (n,), bool.
+        ijk: voxel indices of the nodes, shape (n, 3).
+        cells: nodes of each cell as indices into `voxels`, lexicographic in (i, j, k), shape (c, 27).
+        share: share chi of each node in its voxel's datum, shape (n,), in (0, 1].
+        interior: whether cells surround each node on all sides, so that equilibrium holds there, shape (n,), bool.
     """
 
     voxels: NDArray[np.int64]
@@ -47,7 +47,7 @@ class Zone:
 
     @property
     def work(self) -> float:
-        """An estimate of the cost of solving on the zone, for balancing ranks: interior nodes to the power 1.5.
+        """Estimated cost of solving on the zone, for balancing ranks: number of interior nodes to the power 1.5.
 
         Measured on zones of 300 to 2200 nodes of a whole brain: within 17 % of the seconds that they take, where the
         fill of the factors, n^(4/3), was wrong by a factor of five between small and large ones (docs/scaling.md).
@@ -59,7 +59,7 @@ def cut_zones(mask: NDArray[np.bool_], *, width_voxels: Sequence[int], stride_vo
     """Cover the mask with overlapping zones.
 
     Args:
-        mask: tissue voxels, shape (i, j, k).
+        mask: mask of tissue, shape (i, j, k).
         width_voxels: largest number of nodes along each axis of a zone.
         stride_voxels: largest distance between neighbouring zones along each axis.
 
@@ -98,7 +98,7 @@ def cut_zones(mask: NDArray[np.bool_], *, width_voxels: Sequence[int], stride_vo
 
 
 def axis_starts(extent: int, width: int, stride: int) -> tuple[list[int], int]:
-    """First nodes of the zones along one axis, spread evenly, and the number of nodes each has (always odd).
+    """Return the zones' first nodes along one axis, spread evenly, and their number of nodes (always odd).
 
     Args:
         extent: number of voxels that the mask spans.

@@ -1,1 +1,1 @@
-"""What people look at: scores against truth and the page of a session. It reads finished files and solves nothing."""
+"""Scores against truth and pages for people, made from finished files; nothing is solved here."""

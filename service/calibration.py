@@ -1,6 +1,6 @@
-"""Are the intervals right, over many patients whose truth is known? Simulation-based calibration.
+"""Simulation-based calibration: a check of the intervals over many patients whose truth is known.
 
-For each thing whose truth is known - a voxel, the mean of a region - its rank among the posterior's joint draws,
+For each quantity whose truth is known - a voxel, the mean of a region - its rank among the posterior's joint draws,
 
     u = (number of draws below the truth + a uniform number) / (draws + 1),
 
@@ -32,29 +32,32 @@ LEVELS: Final = (0.5, 0.8, 0.9, 0.95)
 _FINE_LEVELS: Final = np.arange(0.05, 1.0, 0.05)
 _COHORTS: Final = 2000
 REGION_EDGES_MM: Final = (6.0, 10.0, 16.0, 24.0)
-"""Edges of the cubes whose mean stiffness is judged."""
+"""Edges of the cubes whose mean stiffness is ranked, millimetres."""
 
 _FULLEST: Final = 0.5
-"""A cube counts where more than this share of its voxels counts."""
+"""Share of a cube's voxels that must count for the cube to count."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ranks:
-    """Ranks of truths among draws, for one modulus and one kind of thing.
+    """Ranks of truths among draws, for one modulus and one kind of quantity.
 
     Attributes:
-        patients: one array of ranks u in (0, 1) for each patient that has such things.
+        patients: arrays of ranks u in (0, 1), one for each patient that has such quantities.
     """
 
     patients: tuple[NDArray[np.float64], ...]
 
     @property
     def pooled(self) -> NDArray[np.float64]:
-        """All ranks."""
+        """Ranks of all patients in one array, shape (n,)."""
         return np.concatenate(self.patients)
 
     def coverage(self, level: float) -> tuple[float, float]:
-        """Share of central intervals of a level that hold the truth, and its standard error between patients."""
+        """Return the share of central intervals of a level that hold the truth, and its standard error.
+
+        The standard error comes from the spread between patients, as voxels are not independent; NaN for one patient.
+        """
         held = [np.abs(u - 0.5) <= level / 2.0 for u in self.patients]
         share = float(np.concatenate(held).mean())
         weights = np.array([h.size for h in held]) / sum(h.size for h in held)
@@ -70,7 +73,7 @@ class Ranks:
 
     @property
     def resampled_error(self) -> tuple[float, float]:
-        """Between which two values 90 % of the calibration errors of cohorts lie that are drawn from the patients."""
+        """Central 90 % interval of the calibration errors of cohorts resampled from the patients."""
         counts, held = self._held
         patients = len(counts)
         drawn = np.random.default_rng(32).multinomial(patients, np.full(patients, 1.0 / patients), _COHORTS)
@@ -86,19 +89,21 @@ class Ranks:
         return counts, np.array([np.sum(np.abs(u - 0.5) <= levels / 2.0, axis=1) for u in self.patients])
 
     def histogram(self, bins: int = 20) -> NDArray[np.float64]:
-        """Density of the ranks in equal bins; 1 everywhere if calibrated."""
+        """Return the density of the ranks in equal bins; 1 everywhere if calibrated."""
         return np.histogram(self.pooled, bins=bins, range=(0.0, 1.0))[0] * bins / self.pooled.size
 
 
 @dataclass(frozen=True, slots=True)
 class Sharpness:
-    """How narrow and how close: the mean over patients' voxels.
+    """Width of intervals and accuracy of three estimates, over the voxels of all patients.
 
     Attributes:
         width: median width of the 95 % interval over the truth.
-        crps_kpa: continuous ranked probability score of the posterior.
-        direct_crps_kpa: of the direct inversion, a point, whose score is its absolute error.
-        prior_crps_kpa: of the prior alone, a log-normal distribution around the direct inversion's median.
+        crps_kpa: mean continuous ranked probability score of the posterior, kPa.
+        direct_crps_kpa: mean score of the direct inversion, kPa; as it is a single value, its score is its absolute
+            error.
+        prior_crps_kpa: mean score of the prior alone, kPa: a log-normal distribution around the direct inversion's
+            median.
     """
 
     width: float
@@ -109,13 +114,13 @@ class Sharpness:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """A cohort against its truth.
+    """Ranks and sharpness of a cohort whose truth is known.
 
     Attributes:
-        patients: how many.
-        ranks: by modulus and by kind: "voxels", "regions of 10 mm", "voxels of white matter", ...
-        sharpness: by modulus, over voxels.
-        informed_share: of tissue voxels, over all patients.
+        patients: number of patients.
+        ranks: ranks by modulus and by kind: "voxels", "regions of 10 mm", "voxels of white matter", ...
+        sharpness: sharpness by modulus, over voxels.
+        informed_share: informed share of the tissue voxels of all patients.
     """
 
     patients: int
@@ -124,7 +129,7 @@ class Calibration:
     informed_share: float
 
     def to_json(self) -> dict[str, Any]:
-        """The same as JSON values."""
+        """Return the calibration as JSON values."""
         return {
             "patients": self.patients,
             "informed_share": self.informed_share,
@@ -155,11 +160,11 @@ class Calibration:
 
 
 def calibrate_cohort(results: Path, sessions: Sequence[Session]) -> Calibration:
-    """Judge every session of a study that names its truth.
+    """Rank and score every session of a study that names its truth.
 
     Args:
-        results: the study's results folder.
-        sessions: the study's table.
+        results: results folder of the study.
+        sessions: sessions of the study's table.
 
     Raises:
         InputError: no session has a truth, or results are missing.
@@ -234,7 +239,7 @@ class _Patient:
         )
 
     def ranks(self, modulus: Modulus) -> dict[str, NDArray[np.float64]]:
-        """Ranks by kind."""
+        """Return the ranks by kind of quantity."""
         draws, truth = self.draws_kpa[modulus], self.true_kpa[modulus]
         voxels = self._rank(draws, truth)
         found = {"voxels": voxels}
@@ -259,7 +264,7 @@ class _Patient:
         return means[counts > _FULLEST * np.prod(cube_voxels(self.run.affine_mm, edge_mm))]
 
     def scores(self, modulus: Modulus) -> NDArray[np.float64]:
-        """Relative width, CRPS of the posterior, of the direct inversion and of the prior, shape (4, n)."""
+        """Return relative width and the CRPS of the posterior, direct inversion and prior, shape (4, n)."""
         marginals, truth = self.run.moduli[modulus], self.true_kpa[modulus]
         width = (marginals.upper.values - marginals.lower.values)[self.counted] / truth
         error, middle = truth, np.log(np.median(truth))

@@ -1,4 +1,4 @@
-"""The calibration of a cohort as a table for the terminal, figures for programs and a page for people."""
+"""Calibration of a cohort as a table for the terminal, figures for programs and a page for people."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ def claim_calibration(page: Path, inputs: Mapping[str, Path | None]) -> tuple[Ou
     """Check that the page and the figures beside it may be written, before any work.
 
     Args:
-        page: the HTML file.
-        inputs: what the command reads, by role.
+        page: path of the HTML file.
+        inputs: files and folders that the command reads, by role.
 
     Raises:
         InputError: one of the two is an input or another file.
@@ -63,7 +63,7 @@ def write_calibration(page: Path, found: Calibration) -> None:
 
 
 def calibration_table(found: Calibration) -> str:
-    """The coverage as lines for a terminal."""
+    """Return the coverage as lines for a terminal."""
     lines = [f"{found.patients} patients; {found.informed_share:.0%} of the voxels are informed"]
     for table in _tables(found):
         lines += ["", table.caption]
@@ -74,7 +74,7 @@ def calibration_table(found: Calibration) -> str:
 
 
 def render(found: Calibration) -> str:
-    """The page as HTML text. The same figures give the same text."""
+    """Return the page as HTML text; equal figures give equal text."""
     return page_template("calibration.html").render(
         policy=Markup(content_policy([])),
         style=Markup(page_style()),

@@ -1,4 +1,4 @@
-"""A forecast against the truth of an in-silico patient: errors, and which intervals hold it."""
+"""Scores of a forecast against the truth of an in-silico patient: errors, and the intervals that hold the truth."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from palpate.outputs import claim_file
 _TRUE = {"enhancing_ml": "volume_enhancing_ml", "visible_ml": "volume_visible_ml", "burden_ml": "burden_ml"}
 """Names in the truth by names in the forecast."""
 _MEAN, _LARGEST, _FURTHER = "displacement_mm", "largest_displacement_mm", "further_displacement_mm"
-"""Of displacements, which the truth has for the brain around the tumour of each scan."""
+"""Names of displacements; the truth has the first two for the brain around the tumour of each scan."""
 _LEVELS = ("50", "80", "90", "95")
 
 
 @dataclass(frozen=True, slots=True)
 class ForecastScore:
-    """One quantity on one day.
+    """Forecast and truth of one quantity on one day.
 
     Attributes:
-        day: since the first scan.
-        quantity: its name.
-        truth: in the quantity's unit, mL or mm.
-        median: of the forecast.
-        lower, upper: ends of the 95 % interval.
+        day: days since the first scan.
+        quantity: name of the quantity.
+        truth: true value in the quantity's unit, mL or mm.
+        median: median of the forecast, same unit.
+        lower, upper: ends of the forecast's 95 % interval, same unit.
         held_by: levels, in percent, of the intervals that hold the truth.
     """
 
@@ -43,11 +43,11 @@ class ForecastScore:
 
 
 def score_forecast(folder: Path, truth: Path) -> tuple[ForecastScore, ...]:
-    """Compare every day of a forecast that the truth knows.
+    """Compare every day of a forecast for which the truth is known.
 
     Args:
-        folder: of palpate forecast.
-        truth: truth.json.
+        folder: output folder of palpate forecast.
+        truth: path of truth.json.
 
     Raises:
         InputError: a file is missing or unreadable, or no day is in both.
@@ -93,7 +93,7 @@ SCORES: Final = FileKind(
 
 
 def write_scores(path: Path, scores: Sequence[ForecastScore]) -> None:
-    """Write the scores as JSON, whole or not at all.
+    """Write the scores as JSON; an interrupted run leaves no partial file.
 
     Raises:
         InputError: the path holds another file.
@@ -103,7 +103,7 @@ def write_scores(path: Path, scores: Sequence[ForecastScore]) -> None:
 
 
 def table_of(scores: Sequence[ForecastScore]) -> str:
-    """The scores as lines for a terminal."""
+    """Return the scores as lines for a terminal."""
     lines = [f"{'day':>5} {'quantity':<26}{'truth':>8}{'median':>8}   {'95 % interval':<18}held by"]
     for one in scores:
         digits = 2 if one.quantity.endswith("_mm") else 1

@@ -1,4 +1,4 @@
-"""Figures of a region with an interval of their own, from joint draws of the posterior."""
+"""Figures of a region, each with its own interval, from joint draws of the posterior."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from palpate.imaging.files.stiffness_folder import Samples, Stiffness
 
 @dataclass(frozen=True, slots=True)
 class RegionFigure:
-    """One number that describes a region.
+    """Number that describes a region, with its interval.
 
     Attributes:
-        key: its name for programs, such as "storagemodulus_median_kpa".
-        name: its name for people.
-        unit: "kPa", or "" for a ratio.
-        value: the posterior's median of the figure, or the figure of the mean maps where there are no draws.
-        lower: lower end of its 95 % credible interval; None where there are no draws.
-        upper: upper end of it.
+        key: name for programs, such as "storagemodulus_median_kpa".
+        name: name for people.
+        unit: unit of the figure: "kPa", or "" for a ratio.
+        value: posterior median of the figure, or the figure of the mean maps where there are no draws.
+        lower: lower end of the 95 % credible interval; None where there are no draws.
+        upper: upper end of the 95 % credible interval; None where there are no draws.
     """
 
     key: str
@@ -32,14 +32,14 @@ class RegionFigure:
 
 
 def region_figures(run: Stiffness, region: NDArray[np.bool_], samples: Samples | None) -> tuple[RegionFigure, ...]:
-    """Medians over a region of G', G'', |G*| and of the loss tangent.
+    """Return medians over a region of G', G'', |G*| and of the loss tangent.
 
     Each figure is computed for every joint draw, so that its interval carries the correlation between voxels; intervals
     put together from the spreads of single voxels would be far too narrow or far too wide.
 
     Args:
-        run: the posterior.
-        region: the voxels, shape (i, j, k), at least one of them covered by the maps.
+        run: posterior of one run.
+        region: mask of the region, shape (i, j, k), with at least one voxel that the maps cover.
         samples: joint draws; None gives figures of the mean maps without intervals.
     """
     if samples is None:

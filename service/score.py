@@ -1,4 +1,4 @@
-"""Stiffness maps against known truth: how large the error is, and whether the intervals hold what they promise."""
+"""Scores of stiffness maps against known truth: the size of the error and the coverage of the intervals."""
 
 from __future__ import annotations
 
@@ -20,22 +20,23 @@ from palpate.service.statistics import crps, share_interval
 
 LEVELS: Final = (0.5, 0.8, 0.9, 0.95)
 _BLOCK_MM: Final = 10.0
-"""Edge of the blocks within which errors count as one: the correlation length of brain stiffness (field.md, 2)."""
+"""Edge of the blocks within which errors count as one, mm: the correlation length of brain stiffness (field.md, 2)."""
 _DRAWS_NEEDED: Final = 20
-"""Fewer joint draws than this say nothing about quantiles."""
+"""Smallest number of joint draws from which quantiles are estimated."""
 
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """How often the intervals of one level hold the truth.
+    """Share of intervals of one level that hold the truth, with its uncertainty.
 
     Attributes:
-        level: the probability the intervals promise.
-        share: the share of voxels whose interval holds the truth.
-        lower: lower end of the 95 % interval of that share, for this many independent blocks of tissue.
-        upper: upper end of it.
-        expected_lower: lower end of where the share of a calibrated posterior lies in 95 % of patients like this one.
-        expected_upper: upper end of it; both None without joint draws.
+        level: probability of the intervals.
+        share: share of voxels whose interval holds the truth.
+        lower: lower end of the 95 % interval of that share, given the number of independent blocks of tissue.
+        upper: upper end of the 95 % interval of that share.
+        expected_lower: lower end of the range in which the share of a calibrated posterior lies in 95 % of patients
+            like this one; None without joint draws.
+        expected_upper: upper end of that range; None without joint draws.
     """
 
     level: float
@@ -48,15 +49,16 @@ class Coverage:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """One modulus of one run against truth, over the voxels that count.
+    """Errors and intervals of one modulus of one run against truth, over the voxels that count.
 
     Attributes:
-        voxels: how many voxels count.
-        median_error: median |estimate - truth| / truth of the posterior mean.
-        median_bias: median (estimate - truth) / truth.
-        direct_median_error: median |error| of the algebraic baseline, over the same voxels; None without one.
-        direct_missing: share of those voxels where the baseline gives no positive modulus; it counts as error 1.
-        coverage: of the 50, 80, 90 and 95 % intervals.
+        voxels: number of voxels that count.
+        median_error: median of |estimate - truth| / truth of the posterior mean.
+        median_bias: median of (estimate - truth) / truth of the posterior mean.
+        direct_median_error: median |error| of the direct inversion, over the same voxels; None without one.
+        direct_missing: share of those voxels where the direct inversion gives no positive modulus, which counts as
+            error 1; None without one.
+        coverage: coverage of the 50, 80, 90 and 95 % intervals.
         interval_width: median width of the 95 % interval over the posterior mean (sharpness).
         crps_kpa: mean continuous ranked probability score, kPa; None without joint draws.
     """
@@ -71,7 +73,7 @@ class Score:
     crps_kpa: float | None
 
     def covered(self, level: float) -> Coverage:
-        """The coverage of one level."""
+        """Return the coverage of one level."""
         return next(item for item in self.coverage if item.level == level)
 
 
@@ -79,9 +81,9 @@ def read_truth(folder: Path, run: Stiffness) -> dict[Modulus, Map]:
     """Read the true moduli, kPa, on the grid of a run.
 
     Args:
-        folder: with `truth_storagemodulus.nii.gz` and `truth_lossmodulus.nii.gz`, or with the same names and
-            `truth_acq-<f>Hz_...` where the truth depends on frequency.
-        run: the run to compare with.
+        folder: folder of `truth_storagemodulus.nii.gz` and `truth_lossmodulus.nii.gz`, or of `truth_acq-<f>Hz_...`
+            where the truth depends on frequency.
+        run: run to compare with the truth.
 
     Raises:
         InputError: if a file is missing or lies on another grid.
@@ -102,7 +104,7 @@ def read_truth(folder: Path, run: Stiffness) -> dict[Modulus, Map]:
 
 
 def counted_voxels(run: Stiffness, truth: Mapping[Modulus, Map], margin_voxels: int = 0) -> NDArray[np.bool_]:
-    """The voxels that count: informed, with known truth, and at least so many voxels from the edge of the grid.
+    """Return a mask of the voxels that count: informed, with known truth, and `margin_voxels` from the grid's edge.
 
     Raises:
         InputError: if none is left.
@@ -128,9 +130,9 @@ def score_run(run: Stiffness, truth: Mapping[Modulus, Map], *, margin_voxels: in
     """Score both moduli of a run inside its informed mask.
 
     Args:
-        run: the posterior.
-        truth: for each modulus the true map, kPa, on the same grid.
-        margin_voxels: leave out voxels closer than this to the edge of the grid.
+        run: posterior of one run.
+        truth: true map of each modulus, kPa, on the same grid.
+        margin_voxels: distance from the edge of the grid, in voxels; nearer voxels are left out.
 
     Raises:
         InputError: if no voxel counts, or the draws cannot be read.
@@ -153,14 +155,14 @@ def score_modulus(
     *,
     modulus: Modulus = "storagemodulus",
 ) -> Score:
-    """Score one modulus.
+    """Score one modulus against truth.
 
     Args:
-        marginals: its posterior maps, kPa.
-        truth: its true map, kPa, positive in the voxels that count.
-        counted: the voxels that count, shape (i, j, k).
-        draws_kpa: joint draws in these voxels, shape (n_samples, n_counted), in the order of `counted`'s voxels.
-        modulus: its name, for the error.
+        marginals: posterior maps of the modulus, kPa.
+        truth: true map of the modulus, kPa, positive in the voxels that count.
+        counted: mask of the voxels that count, shape (i, j, k).
+        draws_kpa: joint draws in these voxels, kPa, shape (n_samples, n_counted), in the order of `counted`'s voxels.
+        modulus: name of the modulus, for the error.
 
     Raises:
         InputError: if a map has no value in a voxel that counts.
@@ -202,7 +204,7 @@ def score_modulus(
 
 
 def counted_draws(samples: Samples | None, modulus: Modulus, counted: NDArray[np.bool_]) -> NDArray[np.float64] | None:
-    """The draws of the voxels that count, in the order in which numpy lists these voxels; None if there are too few."""
+    """Return the draws of the voxels that count, in numpy's order of these voxels; None if there are too few draws."""
     if samples is None or len(samples.moduli_kpa[modulus]) < _DRAWS_NEEDED:
         return None
     column = np.full(counted.shape, -1)
@@ -258,7 +260,7 @@ def _coverage(
 def _direct_error(
     marginals: Marginals, true_kpa: NDArray[np.float64], counted: NDArray[np.bool_]
 ) -> tuple[float | None, float | None]:
-    """Median |error| of the baseline, and the share of voxels where it gives nothing usable."""
+    """Return the median |error| of the direct inversion, and the share of voxels where it gives no positive modulus."""
     if marginals.direct is None:
         return None, None
     error, usable = direct_errors(marginals.direct, true_kpa, counted)
@@ -268,9 +270,9 @@ def _direct_error(
 def direct_errors(
     direct: Map, true_kpa: NDArray[np.float64], counted: NDArray[np.bool_]
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Relative |error| of the baseline in each voxel that counts, and where it is usable; elsewhere error 1.
+    """Return the relative |error| of the direct inversion in each voxel that counts, and a mask of usable ones.
 
-    Gaps do not help the baseline.
+    Voxels where it gives no positive modulus have error 1, so that gaps do not lower its error.
     """
     direct_kpa = direct.values[counted].astype(float)
     usable = np.isfinite(direct_kpa) & (direct_kpa > 0.0)
@@ -278,11 +280,11 @@ def direct_errors(
 
 
 def cubes(counted: NDArray[np.bool_], affine_mm: NDArray[np.float64], edge_mm: float) -> NDArray[np.int64]:
-    """For each voxel that counts the number of the cube of tissue that it lies in."""
+    """Number the cubes of tissue; return for each voxel that counts the number of its cube."""
     cube = np.argwhere(counted) // cube_voxels(affine_mm, edge_mm)
     return np.asarray(np.unique(cube, axis=0, return_inverse=True)[1].ravel(), dtype=np.int64)
 
 
 def cube_voxels(affine_mm: NDArray[np.float64], edge_mm: float) -> NDArray[np.int64]:
-    """Voxels along the edges of a cube, at least one, shape (3,)."""
+    """Return the number of voxels along each edge of a cube, at least one, shape (3,)."""
     return np.maximum(1, np.round(edge_mm / np.linalg.norm(affine_mm[:3, :3], axis=0))).astype(np.int64)

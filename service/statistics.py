@@ -12,11 +12,11 @@ _Z_95: Final = 1.959963984540054
 
 
 def crps(draws: NDArray[np.float64], truth: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Continuous ranked probability score E|X - y| - E|X - X'| / 2, estimated without bias from draws.
+    """Return the continuous ranked probability score E|X - y| - E|X - X'| / 2, estimated without bias from draws.
 
     Args:
-        draws: shape (n_samples, n), at least two draws.
-        truth: y, shape (n,), same unit.
+        draws: draws of X, shape (n_samples, n), at least two draws.
+        truth: true values y, shape (n,), same unit.
 
     Returns:
         One score for each truth, shape (n,), in the unit of the draws; smaller is better.
@@ -31,15 +31,15 @@ def crps(draws: NDArray[np.float64], truth: NDArray[np.float64]) -> NDArray[np.f
 def share_interval(
     held: NDArray[np.bool_], blocks: NDArray[np.int64], *, most_independent: float = math.inf
 ) -> tuple[float, float]:
-    """Wilson's 95 % interval of a share whose voxels are correlated within blocks.
+    """Return Wilson's 95 % interval of a share whose voxels are correlated within blocks.
 
     The number of independent voxels is the number of voxels over the design effect: the variance of the share between
     blocks over the variance that independent voxels would have. It lies between the blocks and the voxels in number.
 
     Args:
-        held: for each voxel whether its interval holds the truth, shape (n,).
-        blocks: for each voxel the number of its block, shape (n,).
-        most_independent: an upper bound on the number of independent voxels, from elsewhere.
+        held: whether each voxel's interval holds the truth, shape (n,).
+        blocks: number of each voxel's block, shape (n,).
+        most_independent: upper bound on the number of independent voxels, from another source.
     """
     count, share = len(held), float(held.mean())
     totals = np.bincount(blocks)

@@ -1,4 +1,4 @@
-"""The scores of a whole folder of maps: for the terminal as a table, for other programs as JSON."""
+"""Scores of a whole folder of maps: a table for the terminal, JSON for other programs."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _NAMES: Mapping[Modulus, str] = {"storagemodulus": "G'", "lossmodulus": "G''"}
 
 @dataclass(frozen=True, slots=True)
 class RunScores:
-    """Both moduli of one run against truth.
+    """Scores of both moduli of one run against truth.
 
     Attributes:
-        stem: the run, with the frequency where it holds several.
-        frequency_hz: f.
-        tissue_voxels: how many voxels the maps cover.
-        informed_voxels: in how many of them data decide.
-        scores: one for each modulus.
+        stem: name of the run, with the frequency where it holds several.
+        frequency_hz: frequency f, Hz.
+        tissue_voxels: number of voxels that the maps cover.
+        informed_voxels: number of voxels whose value comes mostly from this scan.
+        scores: score of each modulus.
     """
 
     stem: str
@@ -35,7 +35,7 @@ class RunScores:
     scores: Mapping[Modulus, Score]
 
     def to_json(self) -> dict[str, Any]:
-        """The same as JSON values, with shares and relative errors as fractions of 1."""
+        """Return the scores as JSON values, with shares and relative errors as fractions of 1."""
         return {
             "frequency_hz": self.frequency_hz,
             "tissue_voxels": self.tissue_voxels,
@@ -48,9 +48,9 @@ def verify_folder(results: Path, truth: Path, *, margin_voxels: int = 0) -> tupl
     """Score every run and frequency of a folder of stiffness maps.
 
     Args:
-        results: the `mre` folder, or the session folder that holds it.
+        results: path of the `mre` folder, or of the session folder that holds it.
         truth: folder of the true maps, kPa.
-        margin_voxels: leave out voxels closer than this to the edge of the grid.
+        margin_voxels: distance from the edge of the grid, in voxels; nearer voxels are left out.
 
     Raises:
         InputError: if maps or truth cannot be used together.
@@ -73,7 +73,7 @@ SCORES: Final = FileKind(
 
 
 def write_scores(path: Path, scores: tuple[RunScores, ...]) -> None:
-    """Write scores as JSON, by run; the file appears whole or not at all.
+    """Write scores as JSON, by run; an interrupted run leaves no partial file.
 
     Raises:
         InputError: the path holds another file.
@@ -84,7 +84,7 @@ def write_scores(path: Path, scores: tuple[RunScores, ...]) -> None:
 
 
 def score_table(scores: tuple[RunScores, ...]) -> str:
-    """The scores as lines for a terminal."""
+    """Return the scores as lines for a terminal."""
     return "\n\n".join(_run_table(run) for run in scores)
 
 

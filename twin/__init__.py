@@ -1,1 +1,1 @@
-"""A tumour's digital twin: calibrated on its images so far, with forecasts that know their uncertainty."""
+"""Digital twin of a tumour: a growth model, calibrated on the tumour's images, whose forecasts have intervals."""

@@ -1,7 +1,8 @@
-"""The tumour from scan to scan: the growth model between two dates, its rate drifting, and what each state depends on.
+"""Growth of a tumour from scan to scan, with a drifting rate, and its derivatives by the unknowns.
 
 Between scans i and i + 1 the rate of growth is k exp(b_i), where b is a Brownian motion at the intervals' middles:
-Cov(b_i, b_j) = s^2 min(t_i, t_j), so that b = B xi with B B^T this covariance. Events on the day of a scan follow it.
+Cov(b_i, b_j) = s^2 min(t_i, t_j), so that b = B xi with B B^T this covariance. Events on the day of a scan take place
+after that scan.
 """
 
 from __future__ import annotations
@@ -41,20 +42,20 @@ from palpate.units import days_to_s, m_to_mm, mg_to_kg, per_day_to_per_s
 type Values = NDArray[np.float64]
 
 CENTURY_DAYS: Final = 100.0
-"""Drifts are stated after so many days."""
+"""Time after which the standard deviations of drifts are stated, days."""
 LOGIT_LIMIT: Final = 60.0
 WAVE: Final = float(np.sqrt(6.0))
-"""Width of Ablowitz and Zeppetella's wave over sqrt(D / k)."""
+"""Width of Ablowitz and Zeppetella's travelling wave over sqrt(D / k)."""
 _KG_A_GRAM: Final = 1e-3
 _M3_A_LITRE: Final = 1e-3
 
 
 @dataclass(frozen=True, slots=True)
 class Events:
-    """All that was or will be done, in order.
+    """Treatments of the past and those planned, in order.
 
     Attributes:
-        irradiations, drug_doses, surgeries: on the lattice.
+        irradiations, drug_doses, surgeries: treatments of each kind, on the lattice.
     """
 
     irradiations: tuple[Irradiation, ...]
@@ -64,20 +65,21 @@ class Events:
 
 @dataclass(frozen=True, slots=True)
 class Dynamics:
-    """A tumour's growth as a function of xi.
+    """Growth of a tumour as a function of the unknowns xi.
 
     Attributes:
         place: tissue voxels of this rank.
-        white: share of white matter at them, shape (n,).
-        outline: at this rank's voxels.
-        growth_shapes: by which ln k varies in space, at this rank's voxels, shape (n, fields).
-        unknowns: what xi is.
-        days: of the scans.
-        models: of the intervals between them.
-        drift: B, shape (intervals, intervals).
-        stress: s and S of each interval at this rank's voxels (twin.stress), shape (intervals, 1 + modes, n); of no
-            account where stress does not slow.
-        kill_1_g: what a sensitivity of one does to cells by one gram, by drug, s m3/kg inside.
+        white: share w of white matter at these voxels, shape (n,).
+        outline: density at the first scan as a family, at this rank's voxels.
+        growth_shapes: shapes psi by which ln k varies in space, at this rank's voxels, shape (n, fields).
+        unknowns: layout of the vector xi of unknowns.
+        days: days of the scans.
+        models: growth models of the intervals between scans.
+        drift: square root B of the drifts' covariance, shape (intervals, intervals).
+        stress: s and S of each interval at this rank's voxels (twin.stress), shape (intervals, 1 + modes, n); not used
+            where stress does not slow invasion.
+        kill_1_g: exposure to one gram of each drug, kg/m3 s: a sensitivity s lets exp(-s times this) of the cells
+            survive.
     """
 
     place: Voxels
@@ -92,7 +94,7 @@ class Dynamics:
     kill_1_g: Values
 
     def start(self, xi: Values) -> tuple[Values, Values]:
-        """u_0 and its derivatives by xi, shapes (n,) and (n, size)."""
+        """Return the density u_0 at the first scan and its derivatives by xi, shapes (n,) and (n, size)."""
         own = self.unknowns
         p = 1.0 / (1.0 + np.exp(-own.value(xi, PLATEAU)))
         log_width = own.value(xi, WIDTH) + 0.5 * (own.value(xi, DIFFUSIVITY) - own.value(xi, PROLIFERATION))
@@ -115,21 +117,21 @@ class Dynamics:
         return p * share, by
 
     def with_stress(self, patterns: Values) -> Dynamics:
-        """The same tumour under other stress.
+        """Return this tumour's dynamics under another stress.
 
         Args:
-            patterns: at all tissue voxels, shape (intervals, 1 + modes, n).
+            patterns: s and S of each interval at all tissue voxels, shape (intervals, 1 + modes, n).
         """
         halo = self.place.space.halo
         return replace(self, stress=patterns[:, :, halo.start : halo.start + halo.own])
 
     def parameters(self, xi: Values, interval: int) -> Parameters:
-        """Of the growth model between two scans."""
+        """Return the parameters of the growth model between two scans."""
         free = self.unstressed(xi, interval)
         return replace(free, log_diffusivity=free.log_diffusivity - self._slowed(xi, interval))
 
     def unstressed(self, xi: Values, interval: int) -> Parameters:
-        """The same where no stress slows: with D_0."""
+        """Return the parameters of the growth model between two scans without stress, with D_0."""
         drift = float(self.drifts(xi)[interval])
         return growth_parameters(self.unknowns, xi, self.white, self.growth_shapes, self.kill_1_g, drift)
 
@@ -140,11 +142,11 @@ class Dynamics:
         return slowed(self.unknowns, xi, self.stress[interval])
 
     def drifts(self, xi: Values) -> Values:
-        """The b of the intervals between scans."""
+        """Return the drifts b of ln k in the intervals between scans, shape (intervals,)."""
         return np.asarray(self.drift @ xi[self.unknowns.drift_slice()])
 
     def states(self, xi: Values) -> tuple[Values, ...]:
-        """Density at every scan, shape (n,) each. Collective."""
+        """Return the density at every scan, shape (n,) each. Collective."""
         state, _ = self.start(xi)
         found = [state]
         for interval, model in enumerate(self.models):
@@ -153,7 +155,7 @@ class Dynamics:
         return tuple(found)
 
     def tangents(self, xi: Values) -> tuple[tuple[Values, ...], tuple[Values, ...]]:
-        """Densities at the scans and their derivatives by xi, shapes (n,) and (n, size) each. Collective."""
+        """Return densities at the scans and their derivatives by xi, shapes (n,) and (n, size) each. Collective."""
         state, by = self.start(xi)
         states, derivatives = [state], [by]
         for interval, model in enumerate(self.models):
@@ -211,12 +213,12 @@ def dynamics(
     """Make the models of all intervals.
 
     Args:
-        history: on the lattice, the same on every rank.
-        outline: of all tissue voxels.
-        growth_shapes: of all tissue voxels, shape (n, fields).
+        history: history on the lattice, the same on every rank.
+        outline: density at the first scan as a family, at all tissue voxels.
+        growth_shapes: shapes psi of ln k at all tissue voxels, shape (n, fields).
         unknown: layout of xi.
-        settings: of the twin.
-        place: tissue voxels, all or those of this rank.
+        settings: settings of the twin.
+        place: tissue voxels, all of them or those of this rank.
 
     Raises:
         InputError: an event before the first scan, or a drug that is not in the configuration.
@@ -238,22 +240,22 @@ def dynamics(
 
 
 def slowed(unknown: Unknowns, xi: Values, pattern: Values) -> Values:
-    """By how much stress lowers ln D, shape (n,).
+    """Return the decrease of ln D by stress, shape (n,).
 
     Args:
-        unknown: layout of xi, with a slowing.
-        xi: unknowns.
+        unknown: layout of xi, with the slowing of invasion by stress.
+        xi: unknowns, shape (p,).
         pattern: s, and S for each of the stiffness' modes, shape (1 + modes, n).
     """
     return np.asarray(pattern[0] * np.exp(unknown.value(xi, SLOWING) + xi[unknown.mode_slice()] @ pattern[1:]))
 
 
 def brownian(days: Sequence[float], settings: TwinSettings) -> Values:
-    """B, lower triangular, shape (intervals, intervals).
+    """Return the square root B of the drifts' covariance, lower triangular, shape (intervals, intervals).
 
     Args:
-        days: between which the intervals lie.
-        settings: drift after a hundred days.
+        days: days of the scans, which bound the intervals.
+        settings: settings of the twin, with the drift after a hundred days.
     """
     middles = 0.5 * (np.array(days[1:]) + np.array(days[:-1])) - days[0]
     steps = np.sqrt(np.diff(middles, prepend=0.0) / CENTURY_DAYS)
@@ -261,7 +263,7 @@ def brownian(days: Sequence[float], settings: TwinSettings) -> Values:
 
 
 def kills_1_g(names: Sequence[str], settings: TwinSettings) -> Values:
-    """Exposure to one gram of each drug, kg/m3 s: a sensitivity s lets exp(-s times this) of the cells live."""
+    """Return the exposure to one gram of each drug, kg/m3 s; a share exp(-s times this) survives a sensitivity s."""
     kinetics = [pharmacokinetics(settings.drugs[name]) for name in names]
     areas = [sum(c / r for c, r in zip(k.coefficients_1_m3, k.rates_1_s, strict=True)) for k in kinetics]
     return _KG_A_GRAM * np.array(areas)
@@ -270,15 +272,18 @@ def kills_1_g(names: Sequence[str], settings: TwinSettings) -> Values:
 def growth_parameters(
     own: Unknowns, xi: Values, white: Values, growth_shapes: Values, kill_1_g: Values, drift: float
 ) -> Parameters:
-    """Of the growth model at xi: ln D = ln D_w - (1 - w) ln(D_w / D_g), ln k = ln k_0 + b + psi xi, alpha, kills.
+    """Return the parameters of the growth model at xi.
+
+    They are ln D = ln D_w - (1 - w) ln(D_w / D_g), ln k = ln k_0 + b + psi xi, and the logarithms of the
+    radiosensitivity alpha and of the drugs' sensitivities.
 
     Args:
         own: layout of xi.
-        xi: unknowns.
-        white: w, share of white matter at voxels, shape (n,).
-        growth_shapes: psi, by which ln k varies in space, shape (n, fields).
-        kill_1_g: of kills_1_g, of the drugs in alphabetical order.
-        drift: b, by how much ln k has drifted.
+        xi: unknowns, shape (p,).
+        white: share w of white matter at voxels, shape (n,).
+        growth_shapes: shapes psi by which ln k varies in space, shape (n, fields).
+        kill_1_g: exposures of kills_1_g, of the drugs in alphabetical order, kg/m3 s.
+        drift: drift b of ln k.
     """
     log_d = own.value(xi, DIFFUSIVITY) - (1.0 - white) * own.value(xi, WHITE_TO_GREY)
     alpha = own.value(xi, ALPHA) if own.index(ALPHA) is not None else 0.0
@@ -290,7 +295,7 @@ def growth_parameters(
 
 
 def pharmacokinetics(drug: DrugSettings) -> Pharmacokinetics:
-    """Concentration of a drug in time."""
+    """Return the concentration of a drug in time, from its half-life, absorption and volume of distribution."""
     elimination = np.log(2.0) / days_to_s(drug.half_life_h / 24.0)
     absorption = None if drug.absorption_1_day is None else per_day_to_per_s(drug.absorption_1_day)
     return one_compartment(_M3_A_LITRE * drug.volume_l, float(elimination), absorption)
@@ -299,14 +304,14 @@ def pharmacokinetics(drug: DrugSettings) -> Pharmacokinetics:
 def interval_model(
     place: Voxels, events: Events, names: Sequence[str], span: tuple[float, float], settings: TwinSettings
 ) -> GrowthModel:
-    """The growth model from one day to another, with what is done from the first day on until before the last.
+    """Return the growth model from one day to another, with the treatments from the first day on until before the last.
 
     Args:
-        place: voxels.
-        events: of all times.
-        names: of the drugs that have a sensitivity, in its order.
+        place: tissue voxels.
+        events: treatments of all times.
+        names: names of the drugs that have a sensitivity, in its order.
         span: first and last day.
-        settings: of the twin.
+        settings: settings of the twin.
     """
     first, last = span
     fractions = tuple(

@@ -1,4 +1,4 @@
-"""How much too fast a tumour's front is on the twin's lattice, because voxels are wider than the front.
+"""Excess speed of a tumour's front on the twin's lattice, where voxels are wider than the front.
 
 Ahead of the front the density obeys u' = k u + D (second difference of u). A tail exp(-s x / h) on voxels of edge h
 then moves at v(s) = (h / s) (k + 2 D (cosh s - 1) / h^2), and the front settles at the least of these speeds. With
@@ -28,9 +28,9 @@ from palpate.units import m_to_mm, mm_to_m
 type Values = NDArray[np.float64]
 
 TOO_FAST: Final = 0.2
-"""A front that is faster by more is said on the page."""
+"""Excess speed, as a share of 2 sqrt(D k), above which the page warns of the front."""
 _DIRECTIONS: Final = 5.0
-"""The mean of the fourth power of a direction's cosine is one over this."""
+"""Reciprocal of the mean fourth power of a direction's cosine."""
 _TAILS: Final = np.geomspace(1e-2, 12.0, 400)
 _RATIOS: Final = 2.0 * (_TAILS * np.sinh(_TAILS) - np.cosh(_TAILS) + 1.0)
 _EXCESSES: Final = np.sinh(_TAILS) / np.sqrt(_RATIOS) - 1.0
@@ -38,12 +38,14 @@ _EXCESSES: Final = np.sinh(_TAILS) / np.sqrt(_RATIOS) - 1.0
 
 @dataclass(frozen=True, slots=True)
 class FrontExcess:
-    """The settled front of each draw at the last scan, as means over where its density is neither 0 nor 1.
+    """Excess speed and width of the settled front of each draw at the last scan.
+
+    Each is a mean over the voxels, weighted by u (1 - u), so that the front counts.
 
     Attributes:
-        shares: by how much it is faster than 2 sqrt(D k), over that speed, shape (draws,).
-        widths_mm: sqrt(D / k), shape (draws,).
-        voxel_mm: largest edge of the lattice's voxels.
+        shares: excess of the front's speed over 2 sqrt(D k), over that speed, shape (draws,).
+        widths_mm: width sqrt(D / k) of the front, millimetres, shape (draws,).
+        voxel_mm: largest edge of the lattice's voxels, millimetres.
     """
 
     shares: Values
@@ -52,7 +54,7 @@ class FrontExcess:
 
 
 def settled_excess(ratio: Values) -> Values:
-    """Return by how much a settled front along an axis of the lattice is faster than 2 sqrt(D k), over that speed.
+    """Return the excess speed of a settled front along an axis of the lattice over 2 sqrt(D k), over that speed.
 
     Args:
         ratio: p = h^2 k / D, any shape.
@@ -62,10 +64,10 @@ def settled_excess(ratio: Values) -> Values:
 
 
 def front_excess(calibration: Calibration) -> FrontExcess:
-    """Return how much too fast the front of each draw is, after the last scan.
+    """Return the excess speed of each draw's front after the last scan.
 
     Args:
-        calibration: of the tumour.
+        calibration: calibration of the tumour.
     """
     history, settings, layout = calibration.history, calibration.settings, calibration.unknowns
     white, shapes = history.white[history.tissue], growth_shapes(history, settings)
@@ -87,10 +89,10 @@ def front_excess(calibration: Calibration) -> FrontExcess:
 
 
 def front_warnings(calibration: Calibration) -> tuple[QualityWarning, ...]:
-    """Return a warning where half of the draws have a front that is too fast by more than TOO_FAST.
+    """Return a warning if the median draw's front is too fast by more than TOO_FAST.
 
     Args:
-        calibration: of the tumour.
+        calibration: calibration of the tumour.
     """
     found = front_excess(calibration)
     middle = float(np.median(found.shares))

@@ -1,4 +1,4 @@
-"""ln k as a smooth random field: a Matern 3/2 field given its values at centres spread over tumour and surroundings.
+"""Smooth random field of ln k: a Matern 3/2 field given its values at centres spread over tumour and surroundings.
 
     ln k(x) = ln k + sum_j psi_j(x) xi_j,     psi = s C(x, c) L^-T,     C(c, c) = L L^T.
 
@@ -25,11 +25,11 @@ _REACH_MM: Final = 12.0
 
 
 def growth_shapes(history: TumourHistory, settings: TwinSettings) -> Values:
-    """The shapes psi at the tissue voxels, shape (n, modes); no modes where ln k is one number.
+    """Return the shapes psi at the tissue voxels, shape (n, modes); no modes where ln k is one number.
 
     Args:
-        history: on the lattice; what any scan shows, and some millimetres around it, gets centres.
-        settings: spread, length and number.
+        history: history on the lattice; centres lie in what any scan shows and some millimetres around it.
+        settings: standard deviation, correlation length and number of the shapes.
     """
     tissue, edges_mm = history.tissue, history.edges_mm
     if settings.growth_field_log_std == 0.0:

@@ -1,4 +1,4 @@
-"""A tumour's twin in a Python session: `palpate.calibrate` and `palpate.forecast`."""
+"""Python interface to a tumour's twin: `palpate.calibrate` and `palpate.forecast`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from palpate.twin.storage import load_calibration
 
 @dataclass(frozen=True)
 class ForecastDay:
-    """Forecast of one day: figures with intervals, and the densities behind them.
+    """Forecast of one day: volumes with intervals, and the densities from which they are computed.
 
     Attributes:
         day: days since the first scan.
@@ -45,8 +45,8 @@ def calibrate(
     """Return the posterior of a tumour's growth after its last scan.
 
     Args:
-        history: images and treatments, or the HDF5 file of `palpate tumour`; what comes after the last scan is for the
-            forecast.
+        history: images and treatments, or the HDF5 file of `palpate tumour`; treatment after the last scan matters to
+            the forecast only.
         settings: settings of the twin, such as {"draws": 100}; None for the defaults.
 
     Raises:
@@ -61,9 +61,9 @@ def forecast(calibration: Calibration | Path | str, days_after_last_scan: Sequen
     """Return a forecast for each day, in ascending order.
 
     Args:
-        calibration: of `calibrate`, or the output folder of `palpate calibrate`; treatments of its history after the
-            last scan are taken as planned.
-        days_after_last_scan: days, above 0.
+        calibration: calibration from `calibrate`, or the output folder of `palpate calibrate`; treatments of its
+            history after the last scan are taken as planned.
+        days_after_last_scan: days after the last scan, above 0.
 
     Raises:
         InputError: a day is not after the last scan, or the calibration cannot be read.

@@ -1,4 +1,4 @@
-"""The grid that a tumour is grown on: the part of the images around it, in voxels coarse enough to be fast."""
+"""Grid on which a tumour is grown: the part of the images around it, in voxels coarse enough to be fast."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ class Lattice:
     """Blocks of whole image voxels inside a box.
 
     Attributes:
-        first: the box's first voxel in the images, shape (3,).
-        factors: image voxels a block along each axis, shape (3,).
-        shape: blocks along each axis.
-        image_shape: voxels of the images.
-        affine_mm: block indices to world RAS, shape (4, 4).
+        first: first voxel of the box in the images, shape (3,).
+        factors: image voxels in a block along each axis, shape (3,).
+        shape: number of blocks along each axis.
+        image_shape: number of image voxels along each axis.
+        affine_mm: block indices to world RAS millimetres, shape (4, 4).
     """
 
     first: tuple[int, int, int]
@@ -48,11 +48,11 @@ class Lattice:
         return np.asarray(np.linalg.norm(self.affine_mm[:3, :3], axis=0))
 
     def mean(self, volume: Values, weights: Values | None = None) -> Values:
-        """Mean over each block, where weighted voxels exist, else 0; shape `shape`.
+        """Return the mean over each block where weighted voxels exist, else 0; shape `shape`.
 
         Args:
-            volume: on the images' grid.
-            weights: of its voxels, same shape; None for one each.
+            volume: values on the images' grid.
+            weights: weights of its voxels, same shape; None for equal weights.
         """
         if weights is None:
             return self._sums(volume) / float(np.prod(self.factors))
@@ -60,11 +60,11 @@ class Lattice:
         return np.asarray(self._sums(np.where(weights > 0, volume, 0.0) * weights) / np.where(total > 0, total, 1.0))
 
     def irradiation(self, one: Irradiation) -> Irradiation:
-        """A fraction on the blocks."""
+        """Return a radiotherapy fraction on the blocks."""
         return Irradiation(one.day, self.mean(one.dose_gy))
 
     def surgery(self, one: Surgery) -> Surgery:
-        """A resection on the blocks: of those of which half was removed."""
+        """Return a resection on the blocks: the blocks of which at least half was removed."""
         return Surgery(one.day, self.mean(one.removed.astype(np.float64)) >= _TISSUE_SHARE)
 
     @property
@@ -89,11 +89,11 @@ class Lattice:
 
 
 def nearest_in(region: Mask, edges_mm: Values | None = None) -> tuple[NDArray[np.int64], ...]:
-    """Indices of a region's voxel nearest to each voxel: what is at its surface then goes on beyond.
+    """Return the indices of a region's voxel nearest to each voxel, which extend a field beyond the region.
 
     Args:
-        region: shape (i, j, k).
-        edges_mm: of a voxel, shape (3,); None to count in voxels.
+        region: mask of the region, shape (i, j, k).
+        edges_mm: edges of a voxel, millimetres, shape (3,); None to measure distance in voxels.
     """
     return tuple(
         ndimage.distance_transform_edt(~region, sampling=edges_mm, return_distances=False, return_indices=True)
@@ -101,11 +101,11 @@ def nearest_in(region: Mask, edges_mm: Values | None = None) -> tuple[NDArray[np
 
 
 def visible(scan: TumourScan, edges_mm: Values) -> Mask:
-    """Where a scan shows tumour, by its regions or by smoothed cellularity, shape (i, j, k).
+    """Return a mask of the tumour that a scan shows, by its regions or by smoothed cellularity, shape (i, j, k).
 
     Args:
-        scan: one date.
-        edges_mm: of a voxel, shape (3,).
+        scan: scan of one date.
+        edges_mm: edges of a voxel, millimetres, shape (3,).
     """
     smooth = smoothed(scan, SIGMA_MM / edges_mm)
     found = scan.tumour | (smooth > SEEN)
@@ -118,7 +118,7 @@ def visible(scan: TumourScan, edges_mm: Values) -> Mask:
 
 
 def smoothed(scan: TumourScan, sigmas: Values) -> Values:
-    """Cellularity under a Gaussian, weighted by its inverse variance; 0 where it was not measured."""
+    """Return the cellularity under a Gaussian, weighted by its inverse variance; 0 where it was not measured."""
     measured = np.isfinite(scan.cellularity) & (scan.cellularity_std > 0)
     std = np.where(measured, scan.cellularity_std, 1.0)
     weight = np.where(measured, 1.0 / std**2, 0.0)
@@ -126,12 +126,12 @@ def smoothed(scan: TumourScan, sigmas: Values) -> Values:
 
 
 def lattice(history: TumourHistory, voxel_mm: float, margin_mm: float) -> Lattice:
-    """The box around everything visible, in blocks of about an edge.
+    """Return the lattice over the box around all visible tumour, in blocks with edges of about `voxel_mm`.
 
     Args:
-        history: images.
-        voxel_mm: wanted edge of a block; images with larger voxels stay as they are.
-        margin_mm: around what is visible.
+        history: images of all dates.
+        voxel_mm: wanted edge of a block, millimetres; images with larger voxels stay as they are.
+        margin_mm: margin around all visible tumour, millimetres.
 
     Raises:
         InputError: no scan shows a tumour.
@@ -163,13 +163,14 @@ def lattice(history: TumourHistory, voxel_mm: float, margin_mm: float) -> Lattic
 
 
 def on_lattice(history: TumourHistory, grid: Lattice) -> TumourHistory:
-    """The same tumour in the lattice's blocks. Errors of voxels are taken as independent, so that means have less.
+    """Return the tumour's history in the lattice's blocks.
 
-    Stiffness is left out; see palpate.twin.stiffness.
+    Errors of voxels are taken as independent, so that block means have smaller ones. Stiffness is left out; see
+    palpate.twin.stiffness.
 
     Args:
-        history: on the images' grid.
-        grid: blocks.
+        history: history on the images' grid.
+        grid: lattice of blocks.
     """
     tissue_share = grid.mean(history.tissue.astype(np.float64))
     tissue = tissue_share >= _TISSUE_SHARE

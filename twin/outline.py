@@ -1,13 +1,13 @@
-"""The density at the first scan, as a family that is part of the posterior.
+"""Density at the first scan as a parametric family, whose parameters are part of the posterior.
 
     u_0(x) = p / (1 + exp(-z))^2,    z(x) = z_b(x) + (a - d(x) - sum_j phi_j(x) xi_j) / w,    w = c sqrt(6 D_white / k).
 
-Without the rest this is the wave of Fisher's equation in closed form (Ablowitz and Zeppetella 1979), whose speed is
-within 2 % of the natural one: what no image shows is tied to the rates. Where cellularity was measured, z_b follows the
-image, lightly smoothed, up to the visible edge, and d is the distance outside of that; else d is the signed distance to
-the outline drawn and z_b is constant. a and the shapes phi_j move the fronts, p is the plateau. So the image says where
-density varies, and the posterior how much of what it says is true: errors of the image that are smaller than the shapes
-stay, which for a forecast are noise that diffusion evens out.
+With z_b and the shapes left out this is the travelling wave of Fisher's equation in closed form (Ablowitz and
+Zeppetella 1979), whose speed is within 2 % of the natural one: the density that no image shows is tied to the rates.
+Where cellularity was measured, z_b follows the image, lightly smoothed, up to the visible edge, and d is the distance
+outside of that; else d is the signed distance to the outline drawn and z_b is constant. a and the shapes phi_j move the
+fronts, p is the plateau. So the image gives the pattern of the density, and the posterior corrects it. Errors of the
+image that are smaller than the shapes stay; to a forecast they are noise that diffusion evens out.
 
 The shapes are a Matern 3/2 field given its values at centres spread over the outline: the prior of the displacement at
 the centres is exactly that field's.
@@ -31,16 +31,16 @@ from palpate.twin.lattice import nearest_in, smoothed, visible
 type Values = NDArray[np.float64]
 
 _SMOOTHING: Final = 0.7
-"""Of the image, in voxels."""
+"""Standard deviation of the Gaussian that smooths the image, in voxels."""
 _BOUNDS: Final = (0.03, 0.97)
 _NECROTIC_AS: Final = 0.9
-"""Within contrast agent: no cells alive are measured there, but the model has no necrosis."""
+"""Density assumed in visible tumour without measured cells, such as necrosis, which the model does not contain."""
 _EDGE_AT: Final = 0.5
-"""Density at an outline that is drawn and nothing else."""
+"""Density at a drawn outline where no cellularity was measured."""
 _TYPICAL_WIDTH_MM: Final = 3.0
 _FAR: Final = 60.0
 _LEAST_SHARE: Final = 0.5
-"""Of the visible tumour, for the image to be used."""
+"""Smallest measured share of the visible tumour with which the image is used."""
 _REACH_MM: Final = 12.0
 _JITTER: Final = 1e-8
 
@@ -50,9 +50,9 @@ class Outline:
     """Distances and shapes at the tissue voxels.
 
     Attributes:
-        base: z where nothing is moved, without its tail, shape (n,).
-        distance_mm: d, shape (n,).
-        shapes_mm: phi, shape (n, s).
+        base: argument z of the density where nothing is moved, without its tail, shape (n,).
+        distance_mm: distance d, millimetres, shape (n,).
+        shapes_mm: shapes phi of displacement, millimetres, shape (n, s).
     """
 
     base: Values
@@ -61,11 +61,11 @@ class Outline:
 
 
 def outline(history: TumourHistory, settings: TwinSettings) -> Outline:
-    """The outline of the first scan.
+    """Return the family of densities at the first scan.
 
     Args:
-        history: on the lattice.
-        settings: how far the true outline may be, number of shapes, their length.
+        history: history on the lattice.
+        settings: standard deviation of the outline's displacement, number of shapes and their correlation length.
     """
     scan, edges_mm = history.scans[0], history.edges_mm
     base, signed = front(scan, history.tissue, edges_mm)
@@ -84,12 +84,12 @@ def outline(history: TumourHistory, settings: TwinSettings) -> Outline:
 
 
 def front(scan: TumourScan, tissue: NDArray[np.bool_], edges_mm: Values) -> tuple[Values, Values]:
-    """What one scan says by itself: z_b and d, shape (i, j, k) each; d is infinite where it shows nothing.
+    """Return z_b and d as one scan alone gives them, shape (i, j, k) each; d is infinite where it shows no tumour.
 
     Args:
-        scan: one date, on the lattice.
-        tissue: shape (i, j, k).
-        edges_mm: of a voxel, shape (3,).
+        scan: scan of one date, on the lattice.
+        tissue: mask of tissue, shape (i, j, k).
+        edges_mm: edges of a voxel, millimetres, shape (3,).
     """
     measured = np.isfinite(scan.cellularity) & tissue & (scan.roi != NECROTIC)
     seen = visible(scan, edges_mm) & tissue
@@ -104,19 +104,19 @@ def front(scan: TumourScan, tissue: NDArray[np.bool_], edges_mm: Values) -> tupl
 
 
 def apparent_density(scan: TumourScan, tissue: NDArray[np.bool_], edges_mm: Values) -> Values:
-    """A density as the scan by itself suggests it, good enough for where fronts are and how steep, shape (i, j, k)."""
+    """Return a density estimated from one scan alone, enough for the place and slope of fronts, shape (i, j, k)."""
     base, distance_mm = front(scan, tissue, edges_mm)
     return np.asarray(1.0 / (1.0 + np.exp(np.minimum(distance_mm / _TYPICAL_WIDTH_MM, _FAR) - base)) ** 2)
 
 
 def log_odds_of_root(density: Values) -> Values:
-    """The z of 1 / (1 + exp(-z))^2 = u, for densities kept away from 0 and 1."""
+    """Return the z with 1 / (1 + exp(-z))^2 = u, for densities kept away from 0 and 1."""
     root = np.sqrt(np.clip(density, *_BOUNDS))
     return np.asarray(np.log(root) - np.log1p(-root))
 
 
 def signed_distance_mm(inside: NDArray[np.bool_], edges_mm: Values) -> Values:
-    """Distance to a region's surface, negative inside; half a voxel is taken off either way."""
+    """Return the distance to a region's surface, negative inside; half a voxel is taken off either way."""
     half = 0.5 * float(np.cbrt(np.prod(edges_mm)))
     outside = ndimage.distance_transform_edt(~inside, sampling=edges_mm)
     within = ndimage.distance_transform_edt(inside, sampling=edges_mm)
@@ -124,32 +124,34 @@ def signed_distance_mm(inside: NDArray[np.bool_], edges_mm: Values) -> Values:
 
 
 def matern(a: Values, b: Values, length: float) -> Values:
-    """Correlation (1 + sqrt(3) r / l) exp(-sqrt(3) r / l) of points, shape (len(a), len(b)).
+    """Return the correlation (1 + sqrt(3) r / l) exp(-sqrt(3) r / l) of points, shape (len(a), len(b)).
 
     Args:
-        a: shape (n, 3).
-        b: shape (m, 3).
-        length: l, in the points' unit.
+        a: points, shape (n, 3).
+        b: points, shape (m, 3).
+        length: correlation length l, in the points' unit.
     """
     squares = (a**2).sum(axis=1)[:, None] + (b**2).sum(axis=1) - 2.0 * a @ b.T
     return correlation.matern(np.sqrt(np.maximum(squares, 0.0)), length, roughness=0.0, edge_mm=0.0)
 
 
 def matern_shapes(centres: Values, points: Values, length: float, jitter: float = _JITTER) -> Values:
-    """C(x, c) L^-T with C(c, c) = L L^T: times standard normals a field of unit variance, given at centres, (n, m).
+    """Return C(x, c) L^-T with C(c, c) = L L^T, shape (n, m).
+
+    Times standard normal numbers it is a random field of unit variance, given by its values at the centres.
 
     Args:
-        centres: c, shape (m, 3).
-        points: x, shape (n, 3).
-        length: of correlation, in the points' unit.
-        jitter: added to the variance at the centres.
+        centres: centres c, shape (m, 3).
+        points: points x, shape (n, 3).
+        length: correlation length, in the points' unit.
+        jitter: variance added at the centres.
     """
     half = cholesky(matern(centres, centres, length) + jitter * np.eye(len(centres)), lower=True)
     return np.asarray(solve_triangular(half, matern(centres, points, length), lower=True).T)
 
 
 def spread_out(points: Values, count: int) -> Values:
-    """So many of the points, each as far from those before as can be."""
+    """Choose `count` of the points, each as far as possible from those chosen before."""
     chosen = [int(np.argmin(((points - points.mean(axis=0)) ** 2).sum(axis=1)))]
     nearest = ((points - points[chosen[0]]) ** 2).sum(axis=1)
     while len(chosen) < min(count, len(points)):

@@ -1,4 +1,4 @@
-"""What is unknown about a tumour, in one place: independent normal numbers, most of them logarithms.
+"""Unknowns of a tumour and their priors: independent normal numbers, most of them logarithms.
 
 Every unknown is q = mean + std xi with xi ~ N(0, 1); calibration works in xi. The ranges of the rates are those of the
 literature and come from the configuration (palpate.config.twin), the others are stated here.
@@ -42,13 +42,13 @@ PLATEAU_LOGIT: Final = (4.0, 1.0)
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """One number.
+    """Unknown number with a normal prior after a transform.
 
     Attributes:
-        name: of it.
-        mean: of the transformed number, SI inside logarithms.
-        std: of the transformed number.
-        scale: its transform; "mm" is none.
+        name: name of the number.
+        mean: prior mean of the transformed number, SI inside logarithms.
+        std: prior standard deviation of the transformed number.
+        scale: transform of the number; "mm" is none.
     """
 
     name: str
@@ -57,7 +57,7 @@ class Unknown:
     scale: Scale = "log"
 
     def natural(self, transformed: Values) -> Values:
-        """The number itself, from its transform."""
+        """Return the number itself, from its transform."""
         if self.scale == "log":
             return np.exp(transformed)
         if self.scale == "logit":
@@ -67,10 +67,10 @@ class Unknown:
 
 @dataclass(frozen=True, slots=True)
 class Unknowns:
-    """All of them, in the order of xi: single numbers, drifts of ln k by interval, shapes of outline, ln k and ln G'.
+    """Layout of xi: single numbers, drifts of ln k by interval, then shapes of outline, ln k and ln G'.
 
     Attributes:
-        single: numbers.
+        single: single numbers with their priors.
         drifts: number of intervals between scans.
         shapes: number of the outline's shapes.
         fields: number of the shapes by which ln k varies in space; 0 where it does not.
@@ -90,48 +90,48 @@ class Unknowns:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Of the single numbers."""
+        """Names of the single numbers."""
         return tuple(one.name for one in self.single)
 
     def index(self, name: str) -> int | None:
-        """Where a single number stands in xi; None if this tumour has none of it."""
+        """Return the index of a single number in xi; None if this tumour does not have it."""
         return self.names.index(name) if name in self.names else None
 
     def value(self, xi: Values, name: str) -> float:
-        """The transformed number q; its prior mean must exist."""
+        """Return the transformed number q; its prior mean must exist."""
         at = self.names.index(name)
         return self.single[at].mean + self.single[at].std * float(xi[at])
 
     def natural(self, xi: Values, name: str) -> float:
-        """The number itself."""
+        """Return the number itself."""
         return float(self.single[self.names.index(name)].natural(np.asarray(self.value(xi, name))))
 
     def drift_slice(self) -> slice:
-        """Of xi, the drifts."""
+        """Return the slice of xi with the drifts."""
         return slice(len(self.single), len(self.single) + self.drifts)
 
     def shape_slice(self) -> slice:
-        """Of xi, the outline's shapes."""
+        """Return the slice of xi with the outline's shapes."""
         return slice(len(self.single) + self.drifts, self.field_slice().start)
 
     def field_slice(self) -> slice:
-        """Of xi, the shapes of ln k."""
+        """Return the slice of xi with the shapes of ln k."""
         return slice(self.mode_slice().start - self.fields, self.mode_slice().start)
 
     def mode_slice(self) -> slice:
-        """Of xi, the shapes of the stiffness."""
+        """Return the slice of xi with the shapes of the stiffness."""
         return slice(self.size - self.modes, self.size)
 
 
 def unknowns(history: TumourHistory, settings: TwinSettings, shapes: int, fields: int = 0, modes: int = 0) -> Unknowns:
-    """What is unknown about this tumour.
+    """Return the unknowns of this tumour.
 
     Args:
-        history: its scans and treatment; what was not given has no unknown.
-        settings: priors.
-        shapes: of the outline.
-        fields: shapes of ln k.
-        modes: shapes of the stiffness.
+        history: scans and treatment of the tumour; a treatment that was not given has no unknown.
+        settings: settings of the twin, with the priors.
+        shapes: number of shapes of the outline.
+        fields: number of shapes of ln k.
+        modes: number of shapes of the stiffness.
 
     Raises:
         InputError: a drug is not in the configuration.
@@ -158,12 +158,12 @@ def unknowns(history: TumourHistory, settings: TwinSettings, shapes: int, fields
 
 
 def drugs(history: TumourHistory) -> tuple[str, ...]:
-    """Names of the drugs that were given, in alphabetical order."""
+    """Return the names of the drugs that were given, in alphabetical order."""
     return tuple(sorted({dose.drug for dose in history.drug_doses}))
 
 
 def kill_prior(drug: str, settings: TwinSettings) -> Unknown:
-    """What is known of a drug before its effect was seen.
+    """Return the prior of a drug's sensitivity.
 
     Raises:
         InputError: it is not in the configuration.
@@ -179,7 +179,7 @@ def kill_prior(drug: str, settings: TwinSettings) -> Unknown:
 
 
 def logit(share: float) -> float:
-    """Logarithm of the odds."""
+    """Return the logarithm of the odds."""
     return float(np.log(share / (1.0 - share)))
 
 

@@ -1,7 +1,7 @@
-"""Stiffness inside the skull, as joint draws: this patient's where elastography saw it, else a population's.
+"""Joint draws of the stiffness inside the skull: this patient's where elastography measured it, else a population's.
 
-Only contrasts matter: stresses do not depend on the scale of G' (docs/theory/growth.md). Population values therefore
-take the level of what was measured.
+Only contrasts matter: stresses do not depend on the scale of G' (docs/theory/growth.md). Population values are
+therefore scaled to the level of the measured ones.
 """
 
 from __future__ import annotations
@@ -28,23 +28,25 @@ _POPULATION_PA: Final = {
     WHITE: POPULATION_PA["white"],
 }
 BETWEEN_LOG_STD: Final = 0.15
-"""Of a tissue's level between people, relative to their other tissues."""
+"""Standard deviation of a tissue's level of ln G' between people, relative to their other tissues."""
 WITHIN_LOG_STD: Final = 0.25
-"""Of ln G' within a tissue, over some centimetres."""
+"""Standard deviation of ln G' within a tissue, over some centimetres."""
 WITHIN_MM: Final = 15.0
 TUMOUR_LOG: Final = (-0.15, 0.3)
-"""Mean and standard deviation of ln G' of tumour over that of the brain around: softer on average, stiffer in some."""
+"""Mean and standard deviation of ln(G' of tumour / G' of the brain around): softer on average, stiffer in some."""
 _CENTRES: Final = 60
 _LEAST_SHARE: Final = 0.5
 
 
 def coarse_stiffness(history: TumourHistory, grid: Lattice, most: int) -> Stiffness | None:
-    """Draws in the lattice's blocks: exp of means of ln G' over measured tissue, NaN where less than half was measured.
+    """Average the draws over the lattice's blocks: exp of the mean of ln G' over measured tissue.
+
+    Blocks of which less than half was measured are NaN.
 
     Args:
-        history: on the images' grid.
-        grid: blocks.
-        most: draws to keep.
+        history: history on the images' grid.
+        grid: lattice of blocks.
+        most: largest number of draws to keep.
 
     Raises:
         InputError: draws of another grid, too few, moduli that are none, or nothing of the tumour was measured.
@@ -65,11 +67,11 @@ def coarse_stiffness(history: TumourHistory, grid: Lattice, most: int) -> Stiffn
 
 
 def log_stiffness(history: TumourHistory, skull: Mask, settings: TwinSettings) -> Values:
-    """Joint draws of ln G', G' in Pa, everywhere inside the skull, shape (draws, i, j, k); 0 outside.
+    """Return joint draws of ln G', G' in Pa, everywhere inside the skull, shape (draws, i, j, k); 0 outside.
 
     Args:
-        history: on the lattice.
-        skull: what is inside it, shape (i, j, k).
+        history: history on the lattice.
+        skull: mask of the inside of the skull, shape (i, j, k).
         settings: number of draws where nothing was measured, and seed.
     """
     given = history.stiffness

@@ -1,4 +1,4 @@
-"""A calibration as one HDF5 file, which appears whole or not at all."""
+"""HDF5 file of a calibration; an interrupted run leaves no partial file."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def save_calibration(calibration: Calibration, path: Path) -> None:
     """Write a calibration. Under MPI on one rank only.
 
     Args:
-        calibration: what to write; its history as it is on the lattice.
-        path: the file, .h5.
+        calibration: calibration to write, with its history on the lattice.
+        path: path of the file, .h5.
     """
     with atomic_file(path) as partial, writing_hdf5(partial) as file:
         file.attrs["format"] = FORMAT
@@ -55,10 +55,10 @@ def save_calibration(calibration: Calibration, path: Path) -> None:
 
 
 def load_calibration(path: Path) -> Calibration:
-    """Read what `save_calibration` wrote.
+    """Read a file that `save_calibration` wrote.
 
     Args:
-        path: the file.
+        path: path of the file.
 
     Raises:
         InputError: it is not such a file, or one of another version.

@@ -1,4 +1,4 @@
-"""The stress that slows invasion, frozen between renewals, and what an uncertain stiffness does to it.
+"""Stress that slows invasion, fixed between renewals, and its dependence on the uncertain stiffness.
 
     ln D = ln D_0 - gamma lambda s_i(x) exp(sum_j S_ij(x) xi_j)         within interval i
 
@@ -33,23 +33,24 @@ from palpate.units import mm_to_m
 type Values = NDArray[np.float64]
 
 LAMBDA_PA: Final = 10e3
-"""Stresses are over lambda, so that any value serves; this one makes them large beside Mechanics' smoothing of 1 Pa."""
+"""Pressure lambda of the elastic systems, Pa. Stresses are divided by it, so that any value serves; this one makes
+them large beside Mechanics' smoothing of 1 Pa."""
 MOMENTS: Final = (0.125, 0.375, 0.625, 0.875)
-"""Of an interval, at which its density is taken for the mean."""
+"""Moments at which the density is sampled for its mean, as shares of an interval."""
 LEAST_SPREAD: Final = 1e-4
-"""Fields of the stiffness that move the stress by a smaller share of it are none."""
+"""Smallest relative change of the stress by a field of the stiffness; fields with a smaller one are left out."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stress:
-    """What a calibration knows of stiffness and stress.
+    """Stiffness and stress of a calibration.
 
     Attributes:
-        log_moduli: ln G' of the elastic boxes, G' in Pa, then the fields it may differ by, shape (1 + r, b).
+        log_moduli: ln G' of the elastic boxes, G' in Pa, then the fields by which it may differ, shape (1 + r, b).
         patterns: s and S = d ln s of each interval between scans, at all tissue voxels, shape (intervals, 1 + r, n).
-        explained: share of the stress's variance by the draws that the fields hold.
-        log_draws: some joint draws of ln G' in voxels inside the skull, for displacement, which knows their level too,
-            shape (draws, i, j, k).
+        explained: share of the stress's variance between draws that the fields explain.
+        log_draws: some joint draws of ln G' in voxels inside the skull, with their level, for displacements, shape
+            (draws, i, j, k).
     """
 
     log_moduli: Values
@@ -64,11 +65,11 @@ class Stress:
 
 
 def first_stress(history: TumourHistory, settings: TwinSettings, place: Voxels) -> tuple[Stress, Mechanics]:
-    """Factorise at the draws' mean, choose fields, take the stress of densities as images suggest them. Collective.
+    """Factorise at the draws' mean, choose fields, and compute the stress of densities that images suggest. Collective.
 
     Args:
-        history: on the lattice, with its stiffness or none.
-        settings: of the twin.
+        history: history on the lattice, with its stiffness or none.
+        settings: settings of the twin.
         place: tissue voxels.
     """
     skull, edges_m = inside_skull(history.tissue, history.edges_mm), mm_to_m(history.edges_mm)
@@ -88,11 +89,11 @@ def first_stress(history: TumourHistory, settings: TwinSettings, place: Voxels) 
 
 
 def elastic(history: TumourHistory, settings: TwinSettings, place: Voxels, log_moduli: Values) -> Mechanics:
-    """The elastic system of known moduli, without slowing as yet. Collective.
+    """Return the elastic system of known moduli, without slowing of invasion. Collective.
 
     Args:
-        history: on the lattice.
-        settings: edge of the boxes.
+        history: history on the lattice.
+        settings: settings of the twin, with the edge of the boxes.
         place: tissue voxels.
         log_moduli: ln G' of the boxes, shape (b,).
     """
@@ -103,11 +104,11 @@ def elastic(history: TumourHistory, settings: TwinSettings, place: Voxels, log_m
 
 
 def pattern(pushing: Mechanics, density: Values, modes: Values) -> Values:
-    """Stress s and S of a density, at all tissue voxels, on every rank, shape (1 + r, n). Collective.
+    """Compute the stress s and S of a density, at all tissue voxels, on every rank, shape (1 + r, n). Collective.
 
     Args:
-        pushing: the elastic system.
-        density: at this rank's voxels, shape (n,).
+        pushing: elastic system of the tissue.
+        density: density u at this rank's voxels, shape (n,).
         modes: fields of ln G' of the boxes, shape (r, b).
     """
     stress, by = pushing.stress_by_stiffness_pa(density, modes.T)
@@ -119,14 +120,14 @@ def pattern(pushing: Mechanics, density: Values, modes: Values) -> Values:
 def followed(
     pushing: Mechanics, slowing: float, model: GrowthModel, parameters: Parameters, density: Values
 ) -> tuple[Values, Values]:
-    """Mean density of an interval and density at its end with stress renewed on the way, shape (n,) each. Collective.
+    """Grow through an interval with stress renewed on the way; return the mean density and the last. Collective.
 
     Args:
-        pushing: the elastic system.
-        slowing: gamma lambda.
-        model: of the interval.
-        parameters: with D_0.
-        density: at its beginning, at this rank's voxels.
+        pushing: elastic system of the tissue.
+        slowing: slowing gamma lambda of invasion.
+        model: growth model of the interval.
+        parameters: parameters of growth without stress, with D_0.
+        density: density u at the beginning, at this rank's voxels, shape (n,).
     """
     end = model.observations_s[-1]
     coupling = replace(pushing, pressure=Pressure(LAMBDA_PA, slowing / LAMBDA_PA))

@@ -1,1 +1,1 @@
-"""From labelled voxels to tetrahedra that meet face to face, one label each."""
+"""Meshes of tetrahedra that meet face to face, with one label each, made from labelled voxels."""

@@ -1,6 +1,6 @@
 """Cubes whose labels meet face to face: no label touches itself across an edge or a corner only.
 
-Where it does, the surface between labels is pinched: it is no surface there, and no mesher can move its nodes. The
+Where a label does, the surface between labels is pinched: it is no surface there, and no mesher can move its nodes. The
 cheapest cube of each such place takes a neighbour's label.
 """
 
@@ -28,11 +28,11 @@ type Labels = NDArray[np.int16]
 
 
 def compose(cubes: Labels, scores: NDArray[np.float32]) -> tuple[Labels, int]:
-    """Flip cubes until no label is pinched, or no flip helps any more.
+    """Flip cubes until no label is pinched or no flip helps any more.
 
     Args:
         cubes: labels, shape (i, j, k), the outermost cubes all 0.
-        scores: how well each label suits each cube, shape (L + 1, i, j, k).
+        scores: suitability of each label for each cube, shape (L + 1, i, j, k).
 
     Returns:
         The mended labels and the number of pinched places that are left.

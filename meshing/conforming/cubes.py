@@ -1,4 +1,4 @@
-"""The lattice of one label a cube: volumes kept, nothing pinched, and a word about what is too thin or too small."""
+"""Lattice of cubes with one label each: volumes are kept, no label is pinched, labels that are too thin are refused."""
 
 from __future__ import annotations
 
@@ -17,29 +17,30 @@ from palpate.meshing.conforming.lattice import Lattice, lattice_of, vote
 from palpate.meshing.conforming.sizes import wave_limit_mm
 
 _ROUNDS = 3
-"""Votes; after each the targets make up for what mending the pinched places took from a label. The best is kept."""
+"""Number of votes. After each, the targets make up for the cubes that a label lost when pinched places were mended;
+the best vote is kept."""
 
 _LEAST_KEPT = 0.5
-"""Share of a label's voxels that must lie in its own cubes: a sheet half as thick as a cube keeps less."""
+"""Smallest share of a label's voxels that must lie in its own cubes: a sheet half as thick as a cube keeps less."""
 
 _LARGEST_LOSS = 0.02
-"""Share of a label's voxels that may be in pieces without any cube."""
+"""Largest share of a label's voxels that may be in pieces without any cube."""
 
 _BYTES_PER_CUBE = 15_000
-"""Peak memory for each cube with a label, six tetrahedra each, MMG's own included (measured, decision 0040)."""
+"""Peak memory for each cube with a label, bytes: six tetrahedra, MMG's own included (measured, decision 0040)."""
 
 _NEIGHBOURS = ndimage.generate_binary_structure(3, 3)
 
 
 @dataclass(frozen=True, slots=True)
 class Cubes:
-    """Labels of cubes.
+    """Lattice of cubes with one label each.
 
     Attributes:
-        labels: 0 for none, shape (i, j, k).
+        labels: label of each cube, 0 for none, shape (i, j, k).
         affine_mm: cube indices to world RAS millimetres of the centres, shape (4, 4).
-        pinched: places where a label touches itself across an edge or corner only.
-        crumbs: voxels of each label in pieces smaller than a cube that no cube represents.
+        pinched: number of places where a label touches itself across an edge or corner only.
+        crumbs: number of voxels of each label in pieces smaller than a cube that no cube represents.
     """
 
     labels: NDArray[np.int64]
@@ -49,12 +50,12 @@ class Cubes:
 
 
 def label_cubes(segmentation: Segmentation, settings: TetrahedraSettings, where: str) -> Cubes:
-    """Cubes of the settings' edge over a segmentation.
+    """Return cubes of the settings' edge length that represent a segmentation.
 
     Args:
-        segmentation: voxels and names.
-        settings: edge, and the memory that may be used.
-        where: the file, for errors.
+        segmentation: labels of voxels and their names.
+        settings: edge length of the cubes, and the memory that may be used.
+        where: the file that errors name.
 
     Raises:
         InputError: the mesh would be too large; a modulus names no label; a label is thinner than a cube, or loses a
@@ -117,7 +118,7 @@ def _demand_memory(segmentation: Segmentation, settings: TetrahedraSettings, whe
 
 
 def _demand_known_names(segmentation: Segmentation, settings: TetrahedraSettings) -> None:
-    """Refuse a modulus of a tissue that is not there: it would quietly limit nothing."""
+    """Refuse a modulus of a tissue that is not there: without an error it would have no effect, unnoticed."""
     unknown = sorted(set(settings.modulus_kpa) - set(segmentation.names.values()))
     if unknown:
         raise InputError(

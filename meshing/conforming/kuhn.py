@@ -1,4 +1,7 @@
-"""Cubes to tetrahedra: Kuhn's six around a diagonal, the same in every cube, so that neighbours share faces exactly."""
+"""Kuhn's split of a cube into six tetrahedra around one diagonal.
+
+The split is the same in every cube, so that neighbours share faces exactly.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +15,12 @@ from palpate.meshing.conforming.tetrahedral_mesh import TetrahedralMesh, oriente
 
 
 def kuhn_split(cubes: NDArray[np.integer], affine_mm: NDArray[np.float64], names: Mapping[int, str]) -> TetrahedralMesh:
-    """The mesh of all cubes with a label.
+    """Return the tetrahedral mesh of all cubes that have a label.
 
     Args:
         cubes: labels, 0 for none, shape (i, j, k).
         affine_mm: cube indices to world RAS millimetres of the cubes' centres, shape (4, 4).
-        names: of the labels.
+        names: name of each label.
     """
     where = np.argwhere(cubes > 0)
     steps = np.zeros((6, 4, 3), dtype=np.int64)

@@ -1,4 +1,4 @@
-"""The folder of a mesh of labels: the mesh to go on from, the same for viewers, its quality and a picture."""
+"""Output folder of a mesh of labels: the exact mesh, a copy for viewers, its quality and a picture."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ def write_label_mesh(labels: Path, table: Path, out: Path, settings: TetrahedraS
     """Mesh a segmentation and write `labels_mesh.h5`, `.vtu`, `.json` and `.png`.
 
     Args:
-        labels: NIfTI of whole numbers.
-        table: `labels.tsv`, index and name.
-        out: the folder to write; it appears whole or not at all.
-        settings: lengths of edges.
+        labels: path of a NIfTI image of whole numbers.
+        table: path of `labels.tsv`, with index and name of each label.
+        out: path of the folder to write; an interrupted run leaves no partial result.
+        settings: edge lengths, millimetres, and the memory that may be used.
 
     Raises:
         InputError: the labels cannot be read or meshed, or `out` holds somebody else's files.

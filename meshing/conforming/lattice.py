@@ -1,8 +1,8 @@
-"""A lattice of cubes over labelled voxels, each cube of one label, with the labels' volumes kept.
+"""Lattice of cubes over labelled voxels, one label a cube, that keeps the labels' volumes.
 
 A cube takes the label l with the largest s_l + w_l, where s_l is the label's share of the cube, smoothed a little, and
-the offsets w_l are such that each label gets as many cubes as its voxels fill. A plain majority would starve whatever
-is thinner than a cube, such as the horns of ventricles.
+the offsets w_l are such that each label gets as many cubes as its voxels fill. A plain majority would leave too few
+cubes to whatever is thinner than a cube, such as the horns of ventricles.
 """
 
 from __future__ import annotations
@@ -17,22 +17,23 @@ _SMOOTHING = 0.6
 """Standard deviation in cubes of the Gaussian over shares: enough to tell apart cubes with equal shares."""
 
 _SWEEPS = 40
-"""Offsets of all labels are renewed at most so often; they settle after about ten."""
+"""Largest number of times that the offsets of all labels are renewed; they settle after about ten."""
 
 _TIES = 1e-3
-"""Fixed pseudo-random differences between cubes with equal shares, which else were all or none a label's."""
+"""Size of fixed pseudo-random differences between cubes with equal shares; without them a label would get all such
+cubes or none."""
 
 BORDER = 2
-"""Empty cubes around the labels, so that no interface lies on the lattice's end."""
+"""Number of empty cubes around the labels, so that no interface lies on the lattice's end."""
 
 
 @dataclass(frozen=True, slots=True)
 class Lattice:
-    """Cubes along orthogonal axes.
+    """Lattice of cubes along orthogonal axes.
 
     Attributes:
-        scores: s_l, smoothed share of each label in each cube, shape (L + 1, i, j, k); the first is no label.
-        targets: cubes that each label's voxels fill, not rounded, shape (L + 1,).
+        scores: smoothed share s_l of each label in each cube, shape (L + 1, i, j, k); the first is no label.
+        targets: number of cubes that each label's voxels fill, not rounded, shape (L + 1,).
         affine_mm: cube indices to world RAS millimetres of the cubes' centres, shape (4, 4).
     """
 
@@ -42,13 +43,13 @@ class Lattice:
 
 
 def lattice_of(labels: NDArray[np.integer], count: int, affine_mm: NDArray[np.float64], edge_mm: float) -> Lattice:
-    """Shares of labels in the cubes of a lattice along the voxels' axes.
+    """Return the shares of labels in the cubes of a lattice along the voxels' axes.
 
     Args:
         labels: 0 for none, else 1 to count, shape (i, j, k), at least one not zero.
-        count: L.
+        count: number L of labels.
         affine_mm: voxel indices to world RAS millimetres with orthogonal axes, shape (4, 4).
-        edge_mm: edge of a cube.
+        edge_mm: edge length of a cube, millimetres.
     """
     voxel_mm = np.linalg.norm(affine_mm[:3, :3], axis=0)
     where = np.argwhere(labels > 0)
@@ -70,10 +71,10 @@ def lattice_of(labels: NDArray[np.integer], count: int, affine_mm: NDArray[np.fl
 
 
 def vote(lattice: Lattice, targets: NDArray[np.float64]) -> tuple[NDArray[np.int16], NDArray[np.float64]]:
-    """One label for each cube, so that each label gets its number of cubes.
+    """Give each cube one label, so that each label gets its number of cubes.
 
     Args:
-        lattice: shares.
+        lattice: smoothed shares of the labels in the cubes.
         targets: wanted number of cubes of each label, shape (L + 1,); the first is not used.
 
     Returns:

@@ -1,4 +1,4 @@
-"""A mesh of tetrahedra on disk: HDF5 to go on from, exact and read strictly; VTU for viewers.
+"""Files of a mesh of tetrahedra: HDF5, exact and read strictly; VTU for viewers.
 
 points_mm (n, 3) float64     cells (m, 4) int64     labels (m,) int64     names: JSON, label to name
 """
@@ -18,7 +18,7 @@ from palpate.meshing.conforming.quality import dihedral_angles_deg
 from palpate.meshing.conforming.tetrahedral_mesh import TetrahedralMesh
 
 MESH_FILE = "labels_mesh.h5"
-"""Of a mesh of labels, in its folder."""
+"""Name of the file that holds the mesh of labels in its folder."""
 
 FORMAT, FORMAT_VERSION = "palpate tetrahedra", 1
 
@@ -26,11 +26,11 @@ _EXPECTED = "a complete mesh of tetrahedra written by palpate mesh"
 
 
 def write_tetrahedra(path: Path, mesh: TetrahedralMesh) -> None:
-    """Write a mesh; equal meshes give equal bytes. Whole-or-nothing is the caller's part.
+    """Write a mesh; equal meshes give equal bytes. The caller makes sure that no partial file is left.
 
     Args:
-        path: the file to write, ending `.h5`.
-        mesh: any.
+        path: path of the file to write, ending `.h5`.
+        mesh: any mesh of tetrahedra.
     """
     with writing_hdf5(path) as file:
         file.attrs["format"] = FORMAT
@@ -44,7 +44,7 @@ def read_tetrahedra(path: Path) -> TetrahedralMesh:
     """Read and check a mesh.
 
     Args:
-        path: a file of write_tetrahedra.
+        path: path of a file that write_tetrahedra wrote.
 
     Raises:
         InputError: missing, truncated, foreign, of another version, or no valid mesh.
@@ -69,10 +69,10 @@ def read_tetrahedra(path: Path) -> TetrahedralMesh:
 
 
 def read_label_mesh(path: Path) -> TetrahedralMesh:
-    """Read the mesh of a folder of palpate mesh, or of its HDF5 file.
+    """Read the mesh in a folder of palpate mesh, or in its HDF5 file.
 
     Args:
-        path: folder or file.
+        path: path of the folder or the file.
 
     Raises:
         InputError: it is not there, or no valid mesh.
@@ -84,8 +84,8 @@ def write_vtu(path: Path, mesh: TetrahedralMesh) -> None:
     """Write a mesh with the label and the smallest dihedral angle of each cell for ParaView.
 
     Args:
-        path: the file to write, ending `.vtu`.
-        mesh: any.
+        path: path of the file to write, ending `.vtu`.
+        mesh: any mesh of tetrahedra.
     """
     angles = dihedral_angles_deg(mesh.points_mm, mesh.cells).min(axis=1)
     data = {"label": [mesh.labels.astype(np.int32)], "least_dihedral_angle_deg": [angles]}

@@ -1,8 +1,9 @@
-"""Labels to a mesh that passes the gate, by the finest way that does.
+"""Conforming mesh of labels, made by the first of three ways whose result passes a quality check.
 
-Ways, in order: the lattice's stairs made slopes, then MMG; MMG on the stairs themselves, which it rounds only a little;
-last the plain lattice, whose angles are 45 degrees or more. A mesh passes if every dihedral angle is at least
-LEAST_ANGLE_DEG and every label's volume is within LARGEST_VOLUME_ERROR of its voxels'.
+The ways, smoothest interfaces first: MMG on the lattice after its stairs were made slopes; MMG on the stairs
+themselves, which it rounds only a little; the plain lattice, whose angles are 45 degrees or more. A mesh passes if
+every dihedral angle is at least LEAST_ANGLE_DEG and every label's volume is within LARGEST_VOLUME_ERROR of its
+voxels' volume.
 """
 
 from __future__ import annotations
@@ -27,24 +28,24 @@ LEAST_ANGLE_DEG = 10.0
 LARGEST_VOLUME_ERROR = 0.02
 
 _POLISHED_DEG = 12.0
-"""Cells below this angle are opened up, so that the gate is passed with room to spare."""
+"""Angle below which cells are opened up, so that the quality check is passed with room to spare."""
 
 _DEVIATION = 0.5
-"""How far MMG may move interfaces, in edges."""
+"""Largest distance by which MMG may move interfaces, in edge lengths."""
 
 _SMOOTHED_DEG = 15.0
-"""Smallest angle of the smoothed lattice that MMG starts from."""
+"""Smallest angle of the smoothed lattice from which MMG starts."""
 
 
 @dataclass(frozen=True, slots=True)
 class MeshedLabels:
-    """A mesh that passed the gate and how it came about.
+    """Mesh that passed the quality check, and the way in which it was made.
 
     Attributes:
-        mesh: the mesh.
-        way: in words.
-        pinched: places where a label still touches itself across an edge or corner only.
-        crumbs: voxels of each label in pieces too small for a cube, which were left out.
+        mesh: mesh that passed the check.
+        way: way of meshing, in words.
+        pinched: number of places where a label still touches itself across an edge or corner only.
+        crumbs: number of voxels of each label in pieces too small for a cube, which were left out.
     """
 
     mesh: TetrahedralMesh
@@ -54,12 +55,12 @@ class MeshedLabels:
 
 
 def mesh_labels(segmentation: Segmentation, settings: TetrahedraSettings, where: str = "labels") -> MeshedLabels:
-    """A conforming mesh of all labels.
+    """Return a conforming mesh of all labels.
 
     Args:
-        segmentation: voxels and names.
-        settings: lengths of edges.
-        where: the file, for errors.
+        segmentation: labels of voxels and their names.
+        settings: edge lengths, millimetres, and the memory that may be used.
+        where: the file that errors name.
 
     Raises:
         InputError: a label is thinner than an element, or the mesh would be too large.
@@ -93,11 +94,11 @@ def mesh_labels(segmentation: Segmentation, settings: TetrahedraSettings, where:
 
 
 def gate_fault(mesh: TetrahedralMesh, wanted_mm3: Mapping[int, float]) -> str | None:
-    """What keeps a mesh from being accepted; None where nothing does.
+    """Return the reason why a mesh fails the quality check; None if it passes.
 
     Args:
-        mesh: valid at birth, so no cell is inverted and all faces are shared by at most two.
-        wanted_mm3: volume of each label's voxels.
+        mesh: mesh that is already valid: no cell is inverted and each face is shared by at most two.
+        wanted_mm3: volume of each label's voxels, mm3.
     """
     angle_deg = float(dihedral_angles_deg(mesh.points_mm, mesh.cells).min())
     if angle_deg < LEAST_ANGLE_DEG:
@@ -110,11 +111,11 @@ def gate_fault(mesh: TetrahedralMesh, wanted_mm3: Mapping[int, float]) -> str | 
 
 
 def volume_errors(mesh: TetrahedralMesh, wanted_mm3: Mapping[int, float]) -> dict[int, float]:
-    """Relative error of each label's volume.
+    """Return the relative error of each label's volume.
 
     Args:
-        mesh: any.
-        wanted_mm3: volume of each label's voxels.
+        mesh: any mesh with these labels.
+        wanted_mm3: volume of each label's voxels, mm3.
     """
     volumes = mesh.label_volumes_mm3
     return {label: volumes[label] / wanted_mm3[label] - 1.0 for label in wanted_mm3}

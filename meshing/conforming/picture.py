@@ -1,4 +1,4 @@
-"""The quality report's picture: a cut through the mesh in the colours of its labels, and how its angles are spread."""
+"""Picture of the quality report: a cut through the mesh in the colours of its labels, and a histogram of its angles."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def write_picture(path: Path, mesh: TetrahedralMesh) -> None:
     """Draw the axial cut through the middle of the smallest label, and the histogram of dihedral angles.
 
     Args:
-        path: the PNG to write.
-        mesh: any.
+        path: the PNG file to write.
+        mesh: any mesh of labels.
     """
     figure = Figure(figsize=(11.0, 5.2), layout="constrained")
     cut, spread = figure.subplots(1, 2, width_ratios=(1.25, 1.0))
@@ -42,11 +42,11 @@ def write_picture(path: Path, mesh: TetrahedralMesh) -> None:
 
 
 def cut_polygons(mesh: TetrahedralMesh, height_mm: float) -> tuple[list[NDArray[np.float64]], NDArray[np.int64]]:
-    """Where the plane S = height cuts cells.
+    """Return the polygons in which the plane S = height cuts the cells.
 
     Args:
-        mesh: any.
-        height_mm: of the plane; nodes at that very height count as above it.
+        mesh: any mesh of labels.
+        height_mm: height S of the plane, millimetres; nodes at that very height count as above it.
 
     Returns:
         Polygons in R and A, shapes (3 or 4, 2), and the labels of their cells.

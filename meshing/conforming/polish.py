@@ -1,4 +1,4 @@
-"""Small moves of nodes: stairs become slopes, labels get their volumes back, and the flattest cells open up.
+"""Small moves of nodes that smooth stairs, restore the labels' volumes and open up the flattest cells.
 
 Stairs: interface nodes go towards the mean of their neighbours in the interface and, a little less, back outwards
 (Taubin, SIGGRAPH 1995, 351), which takes away stairs and leaves what is longer than a few edges.
@@ -7,8 +7,8 @@ Volumes: of all displacements d of the nodes that give the labels their volumes 
 least-squares sense is d = sum_l c_l g_l, with g_l the gradient of label l's volume and c from the normal equations
 sum_m <g_l, g_m> c_m = wanted change of l. It moves interfaces along their normals and nothing else.
 
-Angles: around a cell that is too flat each node in turn looks in fixed directions for a place where the smallest angle
-of all its cells is largest. Topology stays as it is, so neighbours keep sharing their faces.
+Angles: around a cell that is too flat each node in turn is tried at places in fixed directions and moved to the one
+where the smallest angle of all its cells is largest. Topology stays as it is, so neighbours keep sharing their faces.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _SLOPES = (0.5, -0.53) * 4
 """Shares of the way to the neighbours' mean, step by step."""
 
 _LONGEST_MOVE = 0.5
-"""Of a node on its way from stair to slope, in edges of the lattice."""
+"""Longest way of a node from stair to slope, in edge lengths of the lattice."""
 
 _VOLUME_ROUNDS = 6
 
@@ -54,9 +54,9 @@ def smooth_stairs(mesh: TetrahedralMesh, floor_deg: float, edge_mm: float) -> Te
     A node whose move would leave a cell with an angle below the floor stays where it is for that step.
 
     Args:
-        mesh: a lattice's tetrahedra.
-        floor_deg: smallest angle that moves may make, below the lattice's own.
-        edge_mm: of the lattice.
+        mesh: tetrahedra of a lattice of cubes.
+        floor_deg: smallest angle that moves may make, below the lattice's own, degrees.
+        edge_mm: edge length of the lattice, millimetres.
     """
     faces = interface_faces(mesh)
     pairs = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [0, 2]]])
@@ -78,14 +78,14 @@ def smooth_stairs(mesh: TetrahedralMesh, floor_deg: float, edge_mm: float) -> Te
 
 
 def fit_volumes(mesh: TetrahedralMesh, wanted_mm3: Mapping[int, float], floor_deg: float) -> TetrahedralMesh:
-    """Move interfaces so that labels have their volumes.
+    """Move interfaces so that labels have their wanted volumes.
 
     A node whose move would leave a cell with an angle below the floor stays where it is.
 
     Args:
-        mesh: any.
-        wanted_mm3: volume of each label.
-        floor_deg: smallest angle that moves may make.
+        mesh: any mesh of labels.
+        wanted_mm3: wanted volume of each label, mm3.
+        floor_deg: smallest angle that moves may make, degrees.
     """
     points = mesh.points_mm
     floors = np.minimum(dihedral_angles_deg(points, mesh.cells).min(axis=1) - 1e-9, floor_deg)
@@ -104,12 +104,12 @@ def fit_volumes(mesh: TetrahedralMesh, wanted_mm3: Mapping[int, float], floor_de
 
 
 def open_angles(mesh: TetrahedralMesh, wanted_deg: float, edge_mm: float) -> TetrahedralMesh:
-    """Move the nodes of cells with too small an angle to where the smallest angle around them is largest.
+    """Move the nodes of cells with too small an angle to places where the smallest angle around them is largest.
 
     Args:
-        mesh: any.
-        wanted_deg: smallest angle to reach; what cannot be reached is left as good as it gets.
-        edge_mm: length that trial moves are shares of.
+        mesh: any mesh of labels.
+        wanted_deg: smallest angle to reach, degrees; an angle that cannot reach it is made as large as the moves allow.
+        edge_mm: length, millimetres; the lengths of trial moves are shares of it.
     """
     points = mesh.points_mm.copy()
     order = np.argsort(mesh.cells.ravel(), kind="stable")

@@ -1,4 +1,4 @@
-"""How good tetrahedra are: dihedral angles and radius ratios."""
+"""Quality measures of tetrahedra: dihedral angles, radius ratios and edge lengths."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 _PAIRS = ((0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3))
 
 _AT_ONCE = 16_384
-"""Cells whose intermediate arrays stay in the processor's cache."""
+"""Number of cells whose intermediate arrays stay in the processor's cache."""
 
 
 def dihedral_angles_deg(points_mm: NDArray[np.float64], cells: NDArray[np.int64]) -> NDArray[np.float64]:
-    """The six angles between faces of each tetrahedron, shape (m, 6); 70.5 degrees in a regular one.
+    """Return the six angles between faces of each tetrahedron, shape (m, 6); 70.5 degrees in a regular one.
 
     Args:
         points_mm: nodes, shape (n, 3).
@@ -46,7 +46,7 @@ def _crossed(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float
 
 
 def radius_ratios(points_mm: NDArray[np.float64], cells: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Three times the inscribed over the circumscribed radius, shape (m,): one if regular, zero if flat.
+    """Return three times the inscribed over the circumscribed radius, shape (m,): one if regular, zero if flat.
 
     Args:
         points_mm: nodes, shape (n, 3).
@@ -63,7 +63,7 @@ def radius_ratios(points_mm: NDArray[np.float64], cells: NDArray[np.int64]) -> N
 
 
 def edge_lengths_of(points_mm: NDArray[np.float64], cells: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Lengths of the six edges of each tetrahedron, shape (m, 6).
+    """Return the lengths of the six edges of each tetrahedron, shape (m, 6).
 
     Args:
         points_mm: nodes, shape (n, 3).

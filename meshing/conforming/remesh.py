@@ -1,4 +1,4 @@
-"""MMG3D makes the lattice's staircase smooth and its cells as long as they should be.
+"""Remeshing with MMG3D, which smooths the lattice's staircase and gives its cells the wanted lengths.
 
 MMG: Dapogny, Dobrzynski, Frey, J. Comput. Phys. 262 (2014) 358. It keeps every face between two labels shared.
 """
@@ -15,11 +15,11 @@ _SHORTEST = 0.8
 """Shortest edge, as a share of the shortest that is wanted: short edges make flat cells beside long ones."""
 
 _GRADATION = 1.5
-"""Neighbouring edges differ by this factor at most."""
+"""Largest factor between the lengths of neighbouring edges."""
 
 
 def remesh(mesh: TetrahedralMesh, lengths_mm: NDArray[np.float64], deviation_mm: float) -> TetrahedralMesh | None:
-    """The same labels with smooth interfaces and edges of the wanted lengths.
+    """Return a mesh of the same labels with smooth interfaces and edges of the wanted lengths.
 
     Args:
         mesh: tetrahedra of a lattice.
@@ -27,7 +27,7 @@ def remesh(mesh: TetrahedralMesh, lengths_mm: NDArray[np.float64], deviation_mm:
         deviation_mm: largest distance between the old interface and the new.
 
     Returns:
-        The new mesh; None where MMG gave up or returned what is no mesh.
+        The new mesh; None if MMG failed or returned an invalid mesh.
     """
     work = mmgpy.MmgMesh3D()
     work.set_mesh_size(vertices=len(mesh.points_mm), tetrahedra=len(mesh.cells))

@@ -1,4 +1,4 @@
-"""How long edges should be: short at interfaces, longer away from them, never too long for a wave."""
+"""Wanted edge lengths: short at interfaces, longer away from them, never too long for a wave."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from palpate.units import kpa_to_pa, m_to_mm
 
 
 def edge_lengths_mm(mesh: TetrahedralMesh, settings: TetrahedraSettings) -> NDArray[np.float64]:
-    """Wanted length h(x) = min(edge + growth * d(x), largest, lambda(x) / n) at each node, shape (nodes,).
+    """Return the wanted length h(x) = min(edge + growth * d(x), largest, lambda(x) / n) at each node, shape (nodes,).
 
     d is the distance to the nearest interface, lambda = sqrt(|G*| / rho) / f the wavelength in the label's tissue.
 
     Args:
-        mesh: the lattice's tetrahedra.
-        settings: edge, growth, largest; frequency, moduli by name and n elements a wavelength.
+        mesh: tetrahedra of the lattice.
+        settings: edge, growth and largest length; frequency, moduli by name of tissue and n elements a wavelength.
     """
     at_interface = np.unique(interface_faces(mesh))
     distance_mm, _ = cKDTree(mesh.points_mm[at_interface]).query(mesh.points_mm)
@@ -32,7 +32,7 @@ def edge_lengths_mm(mesh: TetrahedralMesh, settings: TetrahedraSettings) -> NDAr
 
 
 def wave_limit_mm(settings: TetrahedraSettings, name: str) -> float | None:
-    """Longest edge for a wave in the tissue of that name; None where no frequency or modulus is given."""
+    """Return the longest edge for a wave in the tissue of that name; None where no frequency or modulus is given."""
     if settings.frequency_hz is None or name not in settings.modulus_kpa:
         return None
     speed_m_s = float(np.sqrt(kpa_to_pa(settings.modulus_kpa[name]) / settings.density_kg_m3))

@@ -1,4 +1,4 @@
-"""A mesh of tetrahedra with one label each, valid at birth."""
+"""Mesh of tetrahedra with one label each; its validity is checked when it is made."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ FACES = np.array([[1, 2, 3], [0, 3, 2], [0, 1, 3], [0, 2, 1]])
 _BITS = 21
 _LOW = (1 << _BITS) - 1
 MOST_NODES = 1 << _BITS
-"""Nodes that fit into a third of a face's number of 63 bits: twelve million cells."""
+"""Largest number of nodes that fits into a third of a face's number of 63 bits: twelve million cells."""
 
 _AT_ONCE = 16_384
-"""Cells whose intermediate arrays stay in the processor's cache."""
+"""Number of cells whose intermediate arrays stay in the processor's cache."""
 
 
 @dataclass(frozen=True, slots=True)
 class TetrahedralMesh:
-    """Tetrahedra that meet face to face.
+    """Mesh of tetrahedra that meet face to face, each with a label.
 
     Attributes:
-        points_mm: nodes in world RAS, shape (n, 3).
+        points_mm: nodes in world RAS millimetres, shape (n, 3).
         cells: nodes of each tetrahedron, of positive volume, shape (m, 4).
         labels: label of each tetrahedron, shape (m,).
         names: name of each label.
@@ -76,10 +76,10 @@ class TetrahedralMesh:
 
 
 def signed_volumes_mm3(points_mm: NDArray[np.float64], cells: NDArray[np.int64]) -> NDArray[np.float64]:
-    """det(x1 - x0, x2 - x0, x3 - x0) / 6 of each cell, shape (m,).
+    """Return the signed volume det(x1 - x0, x2 - x0, x3 - x0) / 6 of each cell, mm3, shape (m,).
 
     Args:
-        points_mm: nodes, shape (n, 3).
+        points_mm: nodes, millimetres, shape (n, 3).
         cells: nodes of each tetrahedron, shape (m, 4).
     """
     volumes = np.empty(len(cells))
@@ -98,7 +98,7 @@ def _face_keys(cells: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def oriented(points_mm: NDArray[np.float64], cells: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The cells with two nodes swapped where the volume was negative, shape (m, 4)."""
+    """Return the cells with two nodes swapped where the volume was negative, shape (m, 4)."""
     turned = cells.copy()
     negative = signed_volumes_mm3(points_mm, cells) < 0
     turned[negative, 2:] = turned[negative, :1:-1]
@@ -106,7 +106,7 @@ def oriented(points_mm: NDArray[np.float64], cells: NDArray[np.int64]) -> NDArra
 
 
 def interface_faces(mesh: TetrahedralMesh) -> NDArray[np.int64]:
-    """Faces between two labels, or between a label and nothing, each once, nodes ascending, shape (f, 3)."""
+    """Return the faces between two labels, or between a label and nothing, each once, nodes ascending, shape (f, 3)."""
     keys = _face_keys(mesh.cells)
     order = np.argsort(keys, kind="stable")
     keys, labels = keys[order], np.repeat(mesh.labels, len(FACES))[order]

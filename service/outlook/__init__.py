@@ -1,4 +1,4 @@
-"""The page of a tumour's twin."""
+"""Page of a tumour's twin."""
 
 from palpate.service.outlook.page import write_outlook
 

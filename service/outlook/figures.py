@@ -26,9 +26,9 @@ DISPLACEMENTS: Final[Mapping[str, str]] = {
     "largest_displacement_mm": "largest displacement of the brain around the tumour",
     "further_displacement_mm": "mean displacement yet to come since the last scan",
 }
-"""What a forecast with mechanics says beside."""
+"""Names and words of the displacements that a forecast with mechanics states too."""
 CURVES: Final = ("displacement_mm", "largest_displacement_mm")
-"""Those that the past has too."""
+"""Names of the displacements that are known of the past too."""
 _COLOUR: Final = "#0b6e6e"
 _SEEN: Final = "#c4622d"
 _BANDS: Final = (("95", 0.16), ("80", 0.26), ("50", 0.40))
@@ -36,11 +36,11 @@ _SLICES: Final = 4
 
 
 def curve(finished: Finished, quantity: str) -> str:
-    """A quantity over days: past and forecast with bands of 50, 80 and 95 %, observed points, days of treatment.
+    """Draw a quantity over days: past and forecast with bands of 50, 80 and 95 %, observed points, days of treatment.
 
     Args:
-        finished: results.
-        quantity: one of NAMES or CURVES.
+        finished: results of the twin.
+        quantity: name of the quantity, one of NAMES or CURVES.
 
     Returns:
         An SVG picture as a data URI.
@@ -91,10 +91,10 @@ def _treatments(axes: Axes, days: Mapping[str, Sequence[float]]) -> None:
 
 
 def slices(finished: Finished) -> str:
-    """Axial slices of every forecast day: mean density over the anatomy, contours of probability, the last scan's edge.
+    """Draw axial slices of every forecast day: mean density, contours of probability, the last scan's tumour.
 
     Args:
-        finished: results.
+        finished: results of the twin.
 
     Returns:
         A PNG picture as a data URI.

@@ -1,4 +1,4 @@
-"""What the page reads: folders of palpate calibrate and palpate forecast, strictly."""
+"""Strict reader of the folders of palpate calibrate and palpate forecast, for the page."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class DayMaps:
     """Maps of one forecast day on the twin's lattice.
 
     Attributes:
-        day: since the first scan.
-        mean: of the density, NaN outside tissue, shape (i, j, k).
-        std: likewise.
-        visible: probability that a voxel is visibly tumour.
-        enhancing: probability that it takes up contrast agent.
+        day: days since the first scan.
+        mean: mean of the density over draws, NaN outside tissue, shape (i, j, k).
+        std: standard deviation of the density over draws, NaN outside tissue, shape (i, j, k).
+        visible: probability that a voxel is visibly tumour, shape (i, j, k).
+        enhancing: probability that a voxel takes up contrast agent, shape (i, j, k).
     """
 
     day: float
@@ -36,14 +36,14 @@ class DayMaps:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """A twin's results.
+    """Results of a twin that the page shows.
 
     Attributes:
-        calibration: calibration.json.
-        forecast: forecast.json.
-        white: anatomy, shape (i, j, k), and its place.
-        roi: regions of the last scan, same shape.
-        days: maps.
+        calibration: content of calibration.json.
+        forecast: content of forecast.json.
+        white: anatomy, shape (i, j, k), with its affine.
+        roi: regions of the last scan, shape (i, j, k).
+        days: maps of each day of the forecast.
     """
 
     calibration: Mapping[str, Any]

@@ -1,4 +1,4 @@
-"""One self-contained page: the tumour over time, what the images told, and what the forecast looks like."""
+"""Self-contained page of a twin: the tumour over time, its forecast, and the parameters that the images inform."""
 
 from __future__ import annotations
 
@@ -47,9 +47,9 @@ def write_outlook(calibration: Path, forecast: Path, out: Path) -> None:
     """Write the page of a twin; an interrupted run leaves no partial page.
 
     Args:
-        calibration: folder of palpate calibrate.
-        forecast: folder of palpate forecast.
-        out: the HTML file to write.
+        calibration: output folder of palpate calibrate.
+        forecast: output folder of palpate forecast.
+        out: path of the HTML file to write.
 
     Raises:
         InputError: a file is missing, unreadable or of another subject, or `out` is one of them or another file.
@@ -61,7 +61,7 @@ def write_outlook(calibration: Path, forecast: Path, out: Path) -> None:
 
 
 def render(finished: Finished) -> str:
-    """The page as HTML text. The same results give the same text."""
+    """Return the page as HTML text; equal results give equal text."""
     told = finished.calibration
     return page_template("outlook.html").render(
         policy=Markup(content_policy([])),

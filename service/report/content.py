@@ -1,4 +1,4 @@
-"""From a session's numbers to the words, figures and tables of its page."""
+"""Words, figures and tables of a session's page, made from its numbers."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _LOW_INFORMED = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """A number on the page, with the value it was rounded from.
+    """Number on the page, with the value from which it was rounded.
 
     Attributes:
-        key: what it is, for programs that read the page; empty for plain text.
-        value: the number itself; None for plain text.
-        text: as people read it, with its unit.
+        key: name of the number for programs that read the page; empty for plain text.
+        value: unrounded number; None for plain text.
+        text: number for people, with its unit.
     """
 
     key: str
@@ -35,7 +35,7 @@ class Number:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A row of a table: its heading and its cells."""
+    """Row of a table: its heading and its cells."""
 
     name: str
     cells: tuple[Number, ...]
@@ -43,7 +43,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table of the page; `title` names the box it is folded into, where it is."""
+    """Table of the page; `title` is that of the box that it is folded into, if any."""
 
     rows: tuple[Row, ...]
     head: tuple[str, ...] = ()
@@ -67,12 +67,12 @@ def percent(key: str, value: float, decimals: int = 1) -> Number:
 
 
 def plain(text: object) -> Number:
-    """Text that is no figure of ours."""
+    """Return text that is no figure of the inversion, as a cell."""
     return Number("", None, str(text))
 
 
 def figure_number(figure: RegionFigure, end: str = "value") -> Number | None:
-    """The value or an end ("lower", "upper") of a region's figure; None where there is no interval."""
+    """Return the value or an end ("lower", "upper") of a region's figure; None where there is no interval."""
     value = getattr(figure, end)
     if value is None:
         return None
@@ -83,7 +83,7 @@ def figure_number(figure: RegionFigure, end: str = "value") -> Number | None:
 
 
 def region_table(figures: tuple[RegionFigure, ...]) -> Table:
-    """Medians of the informed region with their intervals."""
+    """Return the medians of the informed region with their intervals."""
     rows = []
     for figure in figures:
         ends = [figure_number(figure, end) for end in ("value", "lower", "upper")]
@@ -125,7 +125,7 @@ def _with_interval(figure: RegionFigure) -> Number:
 
 
 def score_table(scores: Mapping[Modulus, Score]) -> Table:
-    """Errors, coverage and width of the intervals against truth."""
+    """Return errors, coverage and width of the intervals against truth."""
     any_score = next(iter(scores.values()))
     rows = [
         Row(name, tuple(_or_dash(f"{modulus}_{key}", getattr(score, field)) for modulus, score in scores.items()))
@@ -153,7 +153,7 @@ def score_table(scores: Mapping[Modulus, Score]) -> Table:
 
 
 def quality_table(run: RunView) -> Table | None:
-    """What is known of the quality of this run's wave field; None where nothing is."""
+    """Return the recorded quality of this run's wave field; None where nothing is recorded."""
     measured, unit_of_u = frequency_record(run), displacement_unit(run)
     rows = [
         Row(name, (plain(_value(measured[key], unit)),))
@@ -181,7 +181,7 @@ def quality_table(run: RunView) -> Table | None:
 
 
 def fit_table(run: RunView) -> Table | None:
-    """Misfit and whiteness of the residual, as the inversion recorded them."""
+    """Return misfit and whiteness of the residual, as the inversion recorded them; None where it recorded none."""
     record = run.stiffness.inversion
     keys = (
         "converged",
@@ -205,7 +205,7 @@ def fit_table(run: RunView) -> Table | None:
 
 
 def provenance_tables(run: RunView, title: str) -> list[Table]:
-    """Settings, prior, counts, times, versions and digests of one run, and how it was acquired."""
+    """Return settings, prior, counts, times, versions and digests of one run, and the record of its acquisition."""
     tables = []
     record, ingest = run.stiffness.inversion, run.ingest
     inversion = {
@@ -221,7 +221,7 @@ def provenance_tables(run: RunView, title: str) -> list[Table]:
 
 
 def all_notes(runs: tuple[RunView, ...]) -> list[str]:
-    """What a reader must know before trusting the numbers; what holds for every run is said once."""
+    """Return the notes that a reader needs to judge the numbers of all runs; notes on every run occur once."""
     found = [notes(run) for run in runs]
     shared = [note for note in found[0] if all(note in others for others in found)]
     own = [
@@ -231,7 +231,7 @@ def all_notes(runs: tuple[RunView, ...]) -> list[str]:
 
 
 def notes(run: RunView) -> list[str]:
-    """What a reader must know before trusting the numbers of one run."""
+    """Return the notes that a reader needs to judge the numbers of one run."""
     found = []
     if run.stiffness.inversion.get("converged") is False:
         found.append("Not converged: the inversion did not converge, so its maps are not a result.")
@@ -265,12 +265,12 @@ def notes(run: RunView) -> list[str]:
 
 
 def displacement_unit(run: RunView) -> str:
-    """The unit of displacements; arbitrary where nobody stated the motion encoding."""
+    """Return the unit of displacements; arbitrary where nobody stated the motion encoding."""
     return "a.u." if frequency_record(run).get("motion_encoding_known") is False else "µm"
 
 
 def frequency_record(run: RunView) -> Mapping[str, Any]:
-    """What ingest recorded of this run's frequency; empty where nothing."""
+    """Return the record of ingest on this run's frequency; empty where there is none."""
     for record in run.ingest.get("frequencies") or []:
         if (
             isinstance(record, Mapping)
@@ -281,7 +281,7 @@ def frequency_record(run: RunView) -> Mapping[str, Any]:
 
 
 def verdict(run: RunView) -> dict[str, Number | None] | None:
-    """The figures of the sentence about the truth; None where it is not known."""
+    """Return the figures of the sentence about the truth; None where it is not known."""
     if run.scores is None:
         return None
     found: dict[str, Number | None] = {}

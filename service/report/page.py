@@ -1,4 +1,4 @@
-"""The page itself: one file, with a policy under which a browser can load nothing from anywhere."""
+"""HTML page of a session: one file, with a policy under which a browser can load nothing from elsewhere."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ def write_report(folder: Path, out: Path, *, truth: Path | None, settings: Repor
     """Write the page of a session; an interrupted run leaves no partial page.
 
     Args:
-        folder: the session folder.
-        out: the HTML file to write.
+        folder: path of the session folder.
+        out: path of the HTML file to write.
         truth: folder of the true maps, kPa; None where the truth is not known.
-        settings: of the page.
+        settings: settings of the page.
 
     Raises:
         InputError: if the session's files cannot be used, or `out` is one of them or another file.
@@ -45,7 +45,7 @@ def write_report(folder: Path, out: Path, *, truth: Path | None, settings: Repor
 
 
 def render(view: SessionView, settings: ReportSettings) -> str:
-    """The page of a session as HTML text. The same session gives the same text."""
+    """Return the page of a session as HTML text; equal sessions give equal text."""
     scripts = _viewer(view, settings) if settings.viewer else None
     hashed = [scripts["library"], scripts["script"]] if scripts else []
     return page_template("page.html").render(
@@ -63,20 +63,20 @@ def render(view: SessionView, settings: ReportSettings) -> str:
 
 
 def page_template(name: str) -> Template:
-    """A page of the assets; text that is filled in is escaped, and a name that is not given is an error."""
+    """Load a page template of the assets; filled-in text is escaped, and a name that is not given is an error."""
     return Environment(autoescape=True, undefined=StrictUndefined).from_string(_asset(name))
 
 
 def page_style() -> str:
-    """The style that all pages share."""
+    """Return the style sheet that all pages share."""
     return _asset("page.css")
 
 
 def content_policy(scripts: Iterable[str]) -> str:
-    """The Content-Security-Policy of the page: only its own scripts, no address outside the file.
+    """Return the Content-Security-Policy of the page: only its own scripts, no address outside the file.
 
     Args:
-        scripts: the text of every script that may run.
+        scripts: texts of all scripts that may run.
     """
     digests = (base64.b64encode(sha256(script.encode("utf-8")).digest()).decode("ascii") for script in scripts)
     allowed = " ".join(f"'sha256-{digest}'" for digest in digests) or "'none'"

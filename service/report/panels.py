@@ -1,4 +1,4 @@
-"""The pictures of one run, from maps to plots, each with words for those who cannot see it."""
+"""Pictures of one run, from maps to plots, each with a description for those who cannot see it."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ _ORIENTATION = "The patient's right is on the left; the line encloses the inform
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A picture of the page.
+    """Picture of the page, with its description.
 
     Attributes:
-        source: data URI.
-        alt: what it shows, for those who cannot see it.
-        caption: how to read it.
-        title: its heading; empty where it stands under another.
+        source: data URI of the picture.
+        alt: content of the picture in words, for those who cannot see it.
+        caption: explanation of how to read the picture.
+        title: heading of the picture; empty where it stands under another.
     """
 
     source: str
@@ -40,13 +40,13 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Panels:
-    """Draws the pictures of one run on one set of slices.
+    """Pictures of one run on one set of slices.
 
     Attributes:
-        run: the run.
-        settings: of the page.
-        view: how its slices are shown.
-        slices: which slices.
+        run: run to show.
+        settings: settings of the page.
+        view: orientation and window of the slices.
+        slices: indices of the slices along the third axis.
     """
 
     run: RunView
@@ -63,7 +63,7 @@ class Panels:
         return cls(run, settings, SliceView.of(stiffness.affine_mm, covered), chosen_slices(region))
 
     def maps(self) -> Picture:
-        """Anatomy or magnitude, means and spreads of both moduli, and the relative spread."""
+        """Draw anatomy or magnitude, means and spreads of both moduli, and the relative spread."""
         moduli, informed = self.run.stiffness.moduli, self.run.stiffness.informed
         tops = colour_tops_kpa(self.run, self.settings)
         layers = []
@@ -87,7 +87,7 @@ class Panels:
         )
 
     def beside(self) -> tuple[str, Picture] | None:
-        """The direct baseline, the posterior and, where it is known, the truth, on one scale; with a heading."""
+        """Draw direct inversion, posterior and, if known, truth, on one scale; return the heading and the picture."""
         run = self.run
         tops = colour_tops_kpa(run, self.settings)
         layers = []
@@ -115,7 +115,7 @@ class Panels:
         return title, picture
 
     def waves(self) -> Picture | None:
-        """Real and imaginary part of the displacement along R, A and S."""
+        """Draw the real and imaginary part of the displacement along R, A and S."""
         field = self.run.field
         if field is None:
             return None
@@ -138,7 +138,7 @@ class Panels:
         )
 
     def residual(self) -> Picture | None:
-        """Where the residual is larger than its standard deviation."""
+        """Draw the residual over its standard deviation."""
         residual = self.run.stiffness.residual
         if residual is None or residual.values.shape != self.run.stiffness.informed.shape:
             return None
@@ -152,12 +152,12 @@ class Panels:
         )
 
     def plots(self) -> list[Picture]:
-        """Convergence, calibration, residuals, harmonics and directions of travel, as far as their data are there."""
+        """Draw convergence, calibration, residuals, harmonics and directions of travel, if their data are there."""
         kinds = (self._convergence, self._calibration, self._histogram, self._harmonics, self._directions)
         return [made for made in (kind() for kind in kinds) if made]
 
     def scatter(self) -> Picture | None:
-        """Truth against estimate where the truth is known."""
+        """Draw truth against estimate where the truth is known."""
         if self.run.truth is None or self.run.scores is None:
             return None
         pairs: dict[Modulus, tuple[NDArray[np.floating], NDArray[np.floating]]] = {}
@@ -265,18 +265,18 @@ def _correlation(true_kpa: NDArray[np.floating], mean_kpa: NDArray[np.floating])
 
 
 def std_over_mean(run: RunView, modulus: Modulus) -> NDArray[np.floating]:
-    """Posterior standard deviation over mean, shape (i, j, k)."""
+    """Return the posterior standard deviation over the mean, shape (i, j, k)."""
     marginals = run.stiffness.moduli[modulus]
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.asarray(marginals.std.values / marginals.mean.values)
 
 
 def is_signed(values: NDArray[np.floating]) -> bool:
-    """Whether a residual has a sign, rather than being a size."""
+    """Return whether a residual has a sign, rather than being a size."""
     return bool(np.nanmin(values) < 0.0)
 
 
 def by_column(layers: list[Layer]) -> list[Layer]:
-    """The first half of the layers as the left column of a sheet, the second as the right."""
+    """Order layers for a sheet of two columns: the first half on the left, the second on the right."""
     half = len(layers) // 2
     return [layer for pair in zip(layers[:half], layers[half:], strict=True) for layer in pair]

@@ -23,11 +23,11 @@ _DPI = 110
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """One row of a sheet of slices: a volume with its colours.
+    """Row of a sheet of slices: a volume with its colours.
 
     Attributes:
-        name: what it shows, with its unit in words where it has no bar.
-        values: shape (i, j, k); NaN is left blank.
+        name: name of the quantity, with its unit in words where it has no bar.
+        values: values of the volume, shape (i, j, k); NaN is left blank.
         colours: name of the colour map.
         bottom: value of the first colour.
         top: value of the last colour.
@@ -45,13 +45,13 @@ class Layer:
 
 
 def sheet(layers: Sequence[Layer], view: SliceView, slices: Sequence[int], *, columns: int = 2) -> str:
-    """A sheet of layers, each as a strip of the same slices with its own colour bar.
+    """Draw a sheet of layers, each as a strip of the same slices with its own colour bar.
 
     Args:
-        layers: what to show; all on one grid.
-        view: how slices of the grid are shown.
-        slices: indices along the third axis.
-        columns: strips beside each other.
+        layers: layers to show, all on one grid.
+        view: orientation and window of the slices.
+        slices: indices of the slices along the third axis.
+        columns: number of strips beside each other.
 
     Returns:
         A PNG picture as a data URI.
@@ -124,7 +124,7 @@ def _panel(axes: Axes, layer: Layer, view: SliceView, index: int, *, labelled: b
 
 
 def png(figure: Figure) -> str:
-    """The figure as a data URI; equal figures give equal bytes."""
+    """Return the figure as a data URI; equal figures give equal bytes."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", metadata={"Software": None})
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")

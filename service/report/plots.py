@@ -25,7 +25,7 @@ _SIZE = (4.7, 3.1)
 
 
 def convergence(objective: Sequence[float], misfit: Sequence[float]) -> str:
-    """Objective and misfit over Gauss-Newton iterations; logarithmic where all are positive."""
+    """Draw objective and misfit over Gauss-Newton iterations; logarithmic where all are positive."""
     figure, axes = _figure()
     if min([*objective, *misfit]) > 0.0:
         axes.set_yscale("log")
@@ -39,7 +39,7 @@ def convergence(objective: Sequence[float], misfit: Sequence[float]) -> str:
 
 
 def calibration(scores: Mapping[Modulus, Score]) -> str:
-    """Promised against observed coverage; on the diagonal the intervals keep their promise."""
+    """Draw the observed coverage of intervals over their probability; on the diagonal the intervals are calibrated."""
     figure, axes = _figure()
     axes.plot([0.4, 1.0], [0.4, 1.0], color=QUIET, lw=1, ls=":")
     for shift, (modulus, score) in zip((-0.004, 0.004), scores.items(), strict=True):
@@ -66,10 +66,10 @@ def calibration(scores: Mapping[Modulus, Score]) -> str:
 
 
 def rank_histograms(densities: Mapping[Modulus, NDArray[np.floating]]) -> str:
-    """Ranks of the truth among posterior draws; flat if calibrated, a bowl if too sure, a hill if too cautious.
+    """Draw ranks of the truth among posterior draws: flat if calibrated, a bowl if too narrow, a hill if too wide.
 
     Args:
-        densities: for each modulus the density in equal bins of [0, 1].
+        densities: density of the ranks in equal bins of [0, 1], for each modulus.
     """
     figure, axes = _figure()
     axes.axhline(1.0, color=QUIET, lw=1, ls=":")
@@ -85,11 +85,11 @@ def rank_histograms(densities: Mapping[Modulus, NDArray[np.floating]]) -> str:
 
 
 def coverage_by_kind(shares: Mapping[str, Mapping[Modulus, tuple[float, float]]], level: float) -> str:
-    """Share of intervals of one level that hold the truth, a row for each kind of thing, with two standard errors.
+    """Draw the share of intervals of one level that hold the truth, a row for each kind, with two standard errors.
 
     Args:
-        shares: for each kind and modulus the share and its standard error.
-        level: what the intervals promise.
+        shares: share and its standard error for each kind and modulus.
+        level: probability of the intervals.
     """
     figure, axes = _figure()
     axes.axvline(level, color=QUIET, lw=1, ls=":")
@@ -108,11 +108,11 @@ def coverage_by_kind(shares: Mapping[str, Mapping[Modulus, tuple[float, float]]]
 
 
 def residual_histogram(residual: NDArray[np.floating], *, signed: bool) -> str:
-    """Normalised residuals against what white noise of the assumed strength would give.
+    """Draw a histogram of normalised residuals beside that of white noise of the assumed strength.
 
     Args:
         residual: residual over its standard deviation, shape (n,).
-        signed: whether it has a sign; else it is a root mean square over components.
+        signed: whether the residual has a sign; else it is a root mean square over components.
     """
     figure, axes = _figure()
     top = float(np.clip(np.percentile(np.abs(residual), 99.5), 2.0, 8.0))
@@ -129,12 +129,12 @@ def residual_histogram(residual: NDArray[np.floating], *, signed: bool) -> str:
 
 
 def harmonics(amplitudes: NDArray[np.floating], names: Sequence[str], unit: str) -> str:
-    """Amplitude of each temporal harmonic for each encoding direction, logarithmic.
+    """Draw the amplitude of each temporal harmonic for each encoding direction, logarithmic.
 
     Args:
-        amplitudes: shape (n_directions, n_harmonics).
-        names: of the directions.
-        unit: of the amplitudes.
+        amplitudes: amplitudes of the harmonics, shape (n_directions, n_harmonics).
+        names: names of the directions.
+        unit: unit of the amplitudes.
     """
     figure, axes = _figure()
     n_directions, n_harmonics = amplitudes.shape
@@ -152,10 +152,10 @@ def harmonics(amplitudes: NDArray[np.floating], names: Sequence[str], unit: str)
 
 
 def directions(flux: NDArray[np.floating]) -> str:
-    """How much of the waves travels which way, on a map of the sphere in which equal areas are equal angles.
+    """Draw the share of the waves' flux by direction of travel, on an equal-area map of the sphere.
 
     Args:
-        flux: direction and strength of travel along R, A, S, shape (n, 3).
+        flux: direction and strength of travel along R, A, S at each point, shape (n, 3).
     """
     figure, axes = _figure()
     size = np.linalg.norm(flux, axis=1)
@@ -176,10 +176,10 @@ def directions(flux: NDArray[np.floating]) -> str:
 
 
 def truth_against_estimate(pairs: Mapping[Modulus, tuple[NDArray[np.floating], NDArray[np.floating]]]) -> str:
-    """Density of voxels over true and estimated moduli, kPa; on the diagonal the estimate is right.
+    """Draw the density of voxels over true and estimated moduli, kPa; on the diagonal the estimate is right.
 
     Args:
-        pairs: for each modulus truth and posterior mean in the voxels that count, kPa, each of shape (n,).
+        pairs: truth and posterior mean in the voxels that count, for each modulus, kPa, each of shape (n,).
     """
     figure = Figure(figsize=(9.6, 3.5), dpi=110, facecolor="white", layout="constrained")
     for axes, (modulus, (true_kpa, mean_kpa)) in zip(figure.subplots(1, len(pairs)), pairs.items(), strict=True):

@@ -7,13 +7,13 @@ from typing import Any
 
 
 def recorded_warnings(record: Mapping[str, Any]) -> list[str]:
-    """Return what a step's record warns of, each as one text of sentence and advice.
+    """Return the warnings in a step's record, each as one text of sentence and advice.
 
     `warnings` holds objects of code, sentence and advice; `doubts`, the older key, holds sentences. Where both are
-    there, a doubt is shown only if no warning says it: a warning must not get lost because it stands in one list alone.
+    present, a doubt is shown only if no warning states it, so that no warning is lost that stands in one list alone.
 
     Args:
-        record: a step's record, or the part of it that belongs to one frequency or to the registration.
+        record: record of a step, or the part of it that belongs to one frequency or to the registration.
     """
     found, said = [], []
     for one in _listed(record.get("warnings")):

@@ -1,4 +1,4 @@
-"""Everything a page shows, gathered from the files of a session."""
+"""Results of a session, gathered from its files for its page."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ _SESSION = re.compile(r"ses-(?P<session>[0-9A-Za-z]+)")
 
 @dataclass(frozen=True)
 class RunView:
-    """One run at one frequency.
+    """Results of one run at one frequency.
 
     Attributes:
-        stiffness: the posterior.
+        stiffness: posterior of the run.
         figures: figures of the informed region, with intervals; empty where no voxel is informed.
-        field: the wave field it came from; None where it is not at hand.
-        magnitude: the MRE magnitude image on its own grid; None where there is none.
-        ingest: the record of ingest; empty where the wave field was made elsewhere.
-        truth: the true moduli, kPa; None where the truth is not known.
-        scores: the maps against the truth; None where the truth is not known or no voxel counts.
+        field: wave field that was inverted; None where it is not at hand.
+        magnitude: MRE magnitude image on its own grid; None where there is none.
+        ingest: record of ingest; empty where the wave field was made elsewhere.
+        truth: true moduli, kPa; None where the truth is not known.
+        scores: scores of the maps against the truth; None where the truth is not known or no voxel counts.
     """
 
     stiffness: Stiffness
@@ -49,14 +49,14 @@ class RunView:
 
     @property
     def title(self) -> str:
-        """The run in words, such as "Run 1, 20 Hz"."""
+        """Name of the run in words, such as "Run 1, 20 Hz"."""
         run = re.search(r"_run-([0-9A-Za-z]+)", self.stiffness.label)
         frequency = f"{self.stiffness.frequency_hz:g} Hz"
         return f"Run {run[1]}, {frequency}" if run else frequency
 
     @cached_property
     def directions(self) -> WaveDirections | None:
-        """Where the waves travel; None where the wave field is not at hand or too thin."""
+        """Directions in which the waves travel; None where the wave field is not at hand or too thin."""
         return wave_directions(self.field) if self.field is not None else None
 
     @property
@@ -68,13 +68,13 @@ class RunView:
 
 @dataclass(frozen=True, slots=True)
 class SessionView:
-    """A session.
+    """Results of a session.
 
     Attributes:
-        subject: the study's label of the subject.
-        session: its label of the session; empty where there is none.
-        runs: every run and frequency.
-        anatomy: a T1-weighted image where it lies on the first run; None where the study has none, or nobody knows.
+        subject: label of the subject in the study.
+        session: label of the session; empty where there is none.
+        runs: results of every run and frequency.
+        anatomy: T1-weighted image in the world of the first run; None where there is none, or its place is not known.
         from_dicom: whether a scanner's DICOM is the source, so that palpate maps can write DICOM maps.
     """
 
@@ -86,10 +86,10 @@ class SessionView:
 
 
 def read_session(folder: Path, truth: Path | None = None) -> SessionView:
-    """Gather what is known of a session.
+    """Gather the results of a session.
 
     Args:
-        folder: the session folder, with `mre/` and, where it exists, `wavefield/`.
+        folder: path of the session folder, with `mre/` and, where it exists, `wavefield/`.
         truth: folder of the true maps, kPa; None where the truth is not known.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Slices of a volume the way a reader expects them: radiological left and right, true proportions."""
+"""Slices of a volume in radiological orientation and true proportions."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ _NEGATIVE = ("L", "P", "I")
 
 @dataclass(frozen=True, slots=True)
 class SliceView:
-    """How to show the slices of a grid, perpendicular to its third axis.
+    """Orientation, proportions and window of a grid's slices, perpendicular to its third axis.
 
     Attributes:
         transposed: whether i runs down the picture instead of across it.
         flip_across: whether the axis across the picture is reversed.
         flip_down: whether the axis down the picture is reversed.
-        labels: the patient's directions at the left, right, top and bottom edge of the picture.
+        labels: directions of the patient at the left, right, top and bottom edge of the picture.
         aspect: height over width of a pixel.
         size_mm: width and height of the picture, mm.
-        window: the voxels along i and j that are shown.
+        window: range of the voxels along i and j that are shown.
     """
 
     transposed: bool
@@ -35,11 +35,11 @@ class SliceView:
 
     @classmethod
     def of(cls, affine_mm: NDArray[np.float64], region: NDArray[np.bool_]) -> SliceView:
-        """The view of a grid, cut to a region and two voxels around it.
+        """Choose the view of a grid, cut to a region and two voxels around it.
 
         Args:
             affine_mm: voxel indices to world RAS millimetres, shape (4, 4); may be oblique.
-            region: what must be seen, shape (i, j, k); where it is empty all of the grid is shown.
+            region: mask of the region that must be seen, shape (i, j, k); where it is empty all of the grid is shown.
         """
         edges = affine_mm[:3, :3]
         sizes_mm = np.linalg.norm(edges, axis=0)
@@ -62,7 +62,7 @@ class SliceView:
         )
 
     def picture[T: np.generic](self, volume: NDArray[T], index: int) -> NDArray[T]:
-        """One slice as rows from top to bottom and columns from left to right."""
+        """Return one slice as rows from top to bottom and columns from left to right."""
         plane = volume[self.window[0], self.window[1], index]
         plane = plane if self.transposed else plane.T
         plane = plane[:, ::-1] if self.flip_across else plane
@@ -90,11 +90,11 @@ def _main_axes(directions: NDArray[np.float64]) -> tuple[int, int, int]:
 
 
 def chosen_slices(region: NDArray[np.bool_], count: int = 3) -> tuple[int, ...]:
-    """Slices through the lower, middle and upper part of a region, by its volume.
+    """Choose slices through the lower, middle and upper part of a region, by its volume.
 
     Args:
-        region: shape (i, j, k).
-        count: how many slices.
+        region: mask of the region, shape (i, j, k).
+        count: number of slices.
     """
     area = region.sum(axis=(0, 1)).astype(float)
     if not area.any():

@@ -1,4 +1,4 @@
-"""Data of the interactive viewer: anatomy, maps, a veil over mostly assumed voxels, and the numbers of every voxel."""
+"""Data of the interactive viewer: anatomy, maps, a veil over voxels that are not informed, and each voxel's numbers."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ _MARGIN_MM: Final = 12.0
 
 
 def colour_tops_kpa(run: RunView, settings: ReportSettings) -> dict[tuple[str, Modulus], float]:
-    """Upper ends of the colour scales of mean and spread, kPa, above nearly all informed tissue.
+    """Return the upper ends of the colour scales of mean and spread, kPa, above nearly all informed tissue.
 
-    Where the truth is known the scale of the mean holds it as well, so that both can be compared by eye.
+    Where the truth is known the scale of the mean covers it as well, so that both can be compared by eye.
     """
     chosen = {"storagemodulus": settings.storage_top_kpa, "lossmodulus": settings.loss_top_kpa}
     tops: dict[tuple[str, Modulus], float] = {}
@@ -42,11 +42,11 @@ def colour_tops_kpa(run: RunView, settings: ReportSettings) -> dict[tuple[str, M
 
 
 def viewer_data(view: SessionView, settings: ReportSettings) -> dict[str, Any]:
-    """Everything the viewer's script reads, as JSON values.
+    """Return all data that the viewer's script reads, as JSON values.
 
     Args:
-        view: the session.
-        settings: of the page; the anatomy is averaged down to `anatomy_mm`.
+        view: results of the session.
+        settings: settings of the page; the anatomy is averaged down to `anatomy_mm`.
 
     Returns:
         `colours`: the colour maps; `anatomy`: base64 NIfTI or null; `runs`: for each run its volumes.
@@ -131,12 +131,12 @@ def _anatomy(view: SessionView, voxel_mm: float) -> str | None:
 
 
 def crop_around(anatomy: Map, affine_mm: NDArray[np.float64], shape: tuple[int, ...]) -> Map | None:
-    """The part of an image that surrounds a grid; None where they do not meet.
+    """Crop the part of an image that surrounds a grid; None where they do not meet.
 
     Args:
-        anatomy: the image.
-        affine_mm: of the grid, to the same world millimetres, shape (4, 4).
-        shape: (i, j, k) of the grid.
+        anatomy: image to crop.
+        affine_mm: affine of the grid, voxel indices to the same world millimetres, shape (4, 4).
+        shape: shape of the grid, (i, j, k).
     """
     corners = np.array([[i, j, k, 1.0] for i in (0, shape[0]) for j in (0, shape[1]) for k in (0, shape[2])])
     inside = np.linalg.solve(anatomy.affine_mm, affine_mm @ corners.T)[:3]
@@ -153,11 +153,11 @@ def crop_around(anatomy: Map, affine_mm: NDArray[np.float64], shape: tuple[int, 
 
 
 def average_down(image: Map, voxel_mm: float) -> Map:
-    """Averages over whole blocks of voxels, so that no edge is shorter than about `voxel_mm`.
+    """Average over whole blocks of voxels, so that no edge is shorter than about `voxel_mm`.
 
     Args:
-        image: the image.
-        voxel_mm: the wanted voxel size.
+        image: image to average.
+        voxel_mm: wanted edge of a voxel, millimetres.
     """
     sizes_mm = np.linalg.norm(image.affine_mm[:3, :3], axis=0)
     block = np.clip(np.floor(voxel_mm / sizes_mm + 0.25), 1, image.values.shape).astype(int)

@@ -1,4 +1,4 @@
-"""What a reader of the page must know of the waves themselves, in sentences."""
+"""Notes on the waves of one frequency, in sentences for the page."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from palpate.imaging.displacement import LEAST_OSS_SNR
 
 
 def wave_notes(measured: Mapping[str, Any]) -> list[str]:
-    """What a reader must know of the waves themselves.
+    """Return the notes on the waves of one frequency that a reader of the page needs.
 
     Args:
-        measured: the record of ingest of one frequency.
+        measured: record of ingest of one frequency.
     """
     found = []
     snr, least = measured.get("oss_snr"), measured.get("least_oss_snr", LEAST_OSS_SNR)

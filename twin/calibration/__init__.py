@@ -1,1 +1,1 @@
-"""From a tumour's images to the posterior of its parameters."""
+"""Calibration: the posterior of a tumour's parameters, given its images."""

@@ -1,4 +1,4 @@
-"""The twin's first door: from a tumour's history to its calibration."""
+"""Calibration of the twin: the posterior of a tumour's parameters and of its density, given its history."""
 
 from __future__ import annotations
 
@@ -30,25 +30,25 @@ from palpate.units import mm_to_m
 type Values = NDArray[np.float64]
 
 UNIDENTIFIED: float = 0.9
-"""A posterior spread above this share of the prior's says that the data know nothing of the number."""
+"""Largest posterior over prior standard deviation at which the data are taken to inform a number."""
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """What is known of a tumour after its last scan.
+    """Posterior of a tumour's parameters and density after its last scan.
 
     Attributes:
-        settings: with which.
-        grid: where the lattice lies in the images.
-        history: on the lattice.
-        unknowns: layout of xi.
+        settings: settings of the twin with which the posterior was found.
+        grid: place of the lattice in the images.
+        history: history of the tumour on the lattice.
+        unknowns: layout of the vector xi of unknowns.
         mode: most probable xi, shape (p,).
-        covariance: of xi around it, shape (p, p).
-        front_drift_mm: q at the mode; draws have their own.
-        stress: that slowed the tumour so far; None where the twin knows no mechanics.
-        field: of shared errors.
-        draws: of the posterior.
-        statistics: how it went.
+        covariance: covariance of xi around the mode, shape (p, p).
+        front_drift_mm: size q of the front model error at the mode, mm after 100 days; draws have their own.
+        stress: stress that slowed invasion so far; None if the twin has no mechanics.
+        field: random field of the errors that neighbours share.
+        draws: draws of the posterior.
+        statistics: convergence, work and misfit of the calibration.
     """
 
     settings: TwinSettings
@@ -64,7 +64,7 @@ class Calibration:
     statistics: Statistics
 
     def estimates(self) -> tuple[Estimate, ...]:
-        """The single numbers, in SI."""
+        """Return medians and 95 % bounds of the single numbers, in SI."""
         found = []
         for at, one in enumerate(self.unknowns.single):
             q, std = one.mean + one.std * self.mode[at], one.std * float(np.sqrt(self.covariance[at, at]))
@@ -77,14 +77,14 @@ class Calibration:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """One number.
+    """Posterior median and 95 % interval of one number.
 
     Attributes:
-        name: of it.
-        median: SI; thresholds and plateau are densities, the outline's offset is in millimetres.
-        lower: 95 % bound.
-        upper: 95 % bound.
-        identified: whether the data say more than the prior.
+        name: name of the number.
+        median: median, SI; thresholds and plateau are densities, the outline's offset is in millimetres.
+        lower: lower bound of the 95 % interval.
+        upper: upper bound of the 95 % interval.
+        identified: whether the posterior's spread is less than UNIDENTIFIED times the prior's.
     """
 
     name: str
@@ -100,8 +100,8 @@ def calibrate(
     """Find the posterior of a tumour's parameters and of its density. Collective.
 
     Args:
-        history: images and treatment; what comes after the last scan is for the forecast.
-        settings: of the twin; None for the defaults.
+        history: images and treatment; treatment after the last scan matters to the forecast only.
+        settings: settings of the twin; None for the defaults.
         comm: ranks to share the work; the result is the same on every rank and for every number of them.
 
     Raises:
@@ -115,12 +115,12 @@ def calibrate(
 def calibrated(
     history: TumourHistory, settings: TwinSettings, comm: MPI.Comm = MPI.COMM_SELF
 ) -> tuple[Calibration, Problem]:
-    """The calibration, and the problem that it solves, for who asks what the model makes of the past. Collective.
+    """Return the calibration and the problem that it solves, from which the model's past can be computed. Collective.
 
     Args:
-        history: as for calibrate.
-        settings: as for calibrate.
-        comm: as for calibrate.
+        history: images and treatment; treatment after the last scan matters to the forecast only.
+        settings: settings of the twin.
+        comm: ranks to share the work; the result is the same on every rank and for every number of them.
     """
     _demand_order(history)
     grid = lattice(history, settings.voxel_mm, settings.margin_mm)
@@ -138,12 +138,12 @@ def calibrated(
 
 
 def prepared(coarse: TumourHistory, settings: TwinSettings, comm: MPI.Comm = MPI.COMM_SELF) -> Problem:
-    """The problem whose posterior `calibrate` finds. Collective.
+    """Return the problem whose posterior `calibrate` finds. Collective.
 
     Args:
         coarse: history on the lattice, with its stiffness or none.
-        settings: of the twin.
-        comm: ranks.
+        settings: settings of the twin.
+        comm: ranks to share the voxels.
     """
     edge = outline(coarse, settings)
     rates = growth_shapes(coarse, settings)
@@ -163,7 +163,7 @@ def _place(coarse: TumourHistory, comm: MPI.Comm) -> Voxels:
 
 
 def _whole(problem: Problem, coarse: TumourHistory) -> Problem:
-    """The same problem with all voxels on every rank: a draw's forecast on one rank waits for nobody. Collective."""
+    """Return this problem with all voxels on every rank, so that draws need no communication. Collective."""
     own, settings = problem.dynamics, problem.observations.settings
     halo = own.place.space.halo
     if halo.comm.size == 1:

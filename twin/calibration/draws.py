@@ -1,14 +1,15 @@
 """Joint draws of the posterior: from the Laplace approximation to the posterior itself, by sequential Monte Carlo.
 
-Draws of Laplace's N(m, H^-1) have log weights ell = (xi - m)^T H (xi - m) / 2 - phi(xi), where phi sums over how much
-the front may stray, p(y | xi) = sum_q p(q) p(y | xi, q); Laplace's Gaussian takes one q. Their effective number says
-how Gaussian the posterior is. The weights are taken on in powers, each the largest that leaves half of the draws
-effective. After each the draws are resampled and moved: the proposal
+Draws of Laplace's N(m, H^-1) have log weights ell = (xi - m)^T H (xi - m) / 2 - phi(xi), where phi sums over the sizes
+q of the front model error, p(y | xi) = sum_q p(q) p(y | xi, q); Laplace's Gaussian takes one q. Their effective number
+measures how Gaussian the posterior is. The weights are applied in several powers, each the largest that leaves half of
+the draws effective. After each the draws are resampled and moved: the proposal
 
     xi' = m + sqrt(1 - b^2) (xi - m) + b H^-1/2 z,     z ~ N(0, 1),
 
-keeps the Laplace approximation as it is, and is accepted with probability min(1, exp(power (ell' - ell))), which keeps
-what has been reached (Neal 1999; Del Moral, Doucet, Jasra 2006). At power one the draws are the posterior's.
+leaves the Laplace approximation invariant. It is accepted with probability min(1, exp(power (ell' - ell))), which
+leaves the distribution reached so far invariant (Neal 1999; Del Moral, Doucet, Jasra 2006). At power one the draws are
+the posterior's.
 """
 
 from __future__ import annotations
@@ -30,28 +31,28 @@ from palpate.twin.observation.errors import StrayingErrors
 type Values = NDArray[np.float64]
 
 EFFECTIVE: Final = 0.5
-"""Share of the draws that each power leaves effective."""
+"""Effective share of the draws that each power leaves."""
 MOVES: Final = 4
-"""Proposals to each draw after each power, and as many again at the end."""
+"""Number of proposals to each draw after each power, and as many again at the end."""
 ACCEPTED: Final = 0.3
-"""Share of proposals that the step is adapted to."""
+"""Share of accepted proposals to which the step is adapted."""
 FIRST_STEP: Final = 0.4
 LOOKED_AT: Final = 40
-"""Draws at least whose past is kept, if there are so many."""
+"""Smallest number of draws whose past is kept, if there are so many."""
 
 
 @dataclass(frozen=True, slots=True)
 class Draws:
-    """Equally probable.
+    """Equally probable draws of the posterior.
 
     Attributes:
-        xi: shape (draws, p).
-        density: at the last scan, on the lattice's tissue voxels in C order, shape (draws, n).
-        past: at every scan, without straying, of the draws `looked_at` in their order, shape (some, scans, n).
-        front_drift_mm: q, shape (draws,).
-        straying: of the front until the last scan, in the field's coefficients, mm, shape (draws, r).
-        effective_share: effective number over number of Laplace's draws; near one, the posterior is Gaussian.
-        powers: how many powers it took from there.
+        xi: unknowns, shape (draws, p).
+        density: density u at the last scan, on the lattice's tissue voxels in C order, shape (draws, n).
+        past: density at every scan, without front model error, of the draws `looked_at`, shape (some, scans, n).
+        front_drift_mm: size q of the front model error, mm after 100 days, shape (draws,).
+        straying: front model error until the last scan, in the field's coefficients, mm, shape (draws, r).
+        effective_share: effective number of Laplace's draws over their number; near one, the posterior is Gaussian.
+        powers: number of powers from Laplace's draws to the posterior's.
         acceptance: share of proposals accepted at power one.
     """
 
@@ -81,11 +82,11 @@ class _Particle:
 
 
 def draw(problem: Problem, found: Laplace, settings: TwinSettings, comm: MPI.Comm = MPI.COMM_SELF) -> Draws:
-    """Draw, weigh, resample and move until the draws are the posterior's. Collective.
+    """Draw, weigh, resample and move until the draws follow the posterior. Collective.
 
     Args:
-        problem: whose posterior it is, whole on every rank.
-        found: the Laplace approximation.
+        problem: problem whose posterior is drawn, with all voxels on every rank.
+        found: Laplace approximation of the posterior.
         settings: number of draws and seed.
         comm: ranks to share the draws; they are the same for every number of ranks.
     """
@@ -138,10 +139,10 @@ def draw(problem: Problem, found: Laplace, settings: TwinSettings, comm: MPI.Com
 
 
 def looked_at(count: int) -> NDArray[np.int64]:
-    """Every so many of some draws, LOOKED_AT of them or more.
+    """Return the numbers of evenly spaced draws, LOOKED_AT of them or more.
 
     Args:
-        count: of draws.
+        count: number of draws.
     """
     return np.arange(0, count, max(1, count // LOOKED_AT))
 
@@ -164,7 +165,7 @@ def _weighed(problem: Problem, found: Laplace, precision: Values, xi: Values) ->
 def _strayed(
     problem: Problem, straying: StrayingErrors, residual: Values, rng: np.random.Generator
 ) -> tuple[float, Values]:
-    """The q of a draw and how far its front has strayed by the last scan, coefficients in mm, shape (r,)."""
+    """Draw q and the front model error at the last scan for one draw, coefficients in mm, shape (r,)."""
     log_densities = straying.log_densities(residual)
     which = int(systematic(log_densities, rng, 1)[0])
     q = float(straying.front_drift_mm[which])
@@ -175,7 +176,7 @@ def _strayed(
 
 
 def effective(log_weights: Values) -> float:
-    """Effective number of weighted draws over their number, (sum w)^2 / (N sum w^2)."""
+    """Return the effective number of weighted draws over their number, (sum w)^2 / (N sum w^2)."""
     w = np.exp(log_weights - log_weights.max())
     return float(w.sum() ** 2 / (len(w) * (w**2).sum()))
 
@@ -195,12 +196,12 @@ def _power_of(log_weights: Values) -> float:
 
 
 def systematic(log_weights: Values, rng: np.random.Generator, count: int | None = None) -> NDArray[np.int64]:
-    """Indices of draws, each as often as its weight says, to one.
+    """Return indices of draws; each occurs in proportion to its weight, to within one (systematic resampling).
 
     Args:
-        log_weights: shape (n,).
-        rng: random numbers.
-        count: how many; None for n.
+        log_weights: logarithms of the weights, shape (n,).
+        rng: generator of random numbers.
+        count: number of indices; None for n.
     """
     w = np.exp(log_weights - log_weights.max())
     ends = np.cumsum(w / w.sum())

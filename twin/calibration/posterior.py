@@ -1,10 +1,11 @@
-"""The Laplace posterior: Gauss-Newton to the most probable xi, and the Gaussian around it.
+"""Laplace approximation of the posterior: Gauss-Newton to the most probable xi, and the Gaussian around it.
 
     minimise  phi(xi) = r^T R^-1 r / 2 + xi^T xi / 2,     r = y - F(xi),     H = 1 + J^T R^-1 J.
 
-R depends on how steep fronts are. At first that is taken from the images; twice, near the minimum of the phi before,
-from the model, and stays then: renewed for ever, R and xi need not settle. With it the stress is renewed (twin.stress),
-and q, the size of the front's straying: it maximises the evidence of the linearised problem times its prior,
+R depends on how steep fronts are. Their slope is first taken from the images. It is renewed twice from the model, near
+the minimum of the previous phi, and then kept: if R were renewed without end, R and xi might not converge. The stress
+is renewed at the same times (twin.stress), and so is q, the size of the front model error, which maximises the evidence
+of the linearised problem times its prior,
 
     -2 ln p(y | q) = r_0^T (R + J J^T)^-1 r_0 + ln det(R + J J^T),     r_0 = y - F + J xi.
 """
@@ -31,22 +32,22 @@ LOOSE: Final = 0.5
 """Tolerance of the minima near which q is renewed, in posterior standard deviations."""
 RENEWALS: Final = 2
 GRID: Final = tuple(float(x) for x in np.exp(np.linspace(-1.5, 1.5, 7)))
-"""Multiples of the stated q that are tried."""
+"""Multiples of the configured q that are tried."""
 LONGEST: Final = 4.0
-"""Of a step in any unknown, in prior standard deviations: a first step along a line may ask for growth by e^6."""
+"""Longest step in any unknown, in prior standard deviations: a first, linearised step may ask for growth by e^6."""
 _HALVINGS: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What a posterior is of.
+    """Inverse problem: the model of a tumour, its scans, and the errors of both.
 
     Attributes:
-        dynamics: the tumour.
-        observations: the scans.
-        front_drift_mm: q.
-        stress: that slows the tumour; None where none does.
-        pushing: the elastic system that renews it; None takes the stress as it is.
+        dynamics: model of the tumour, a function of xi.
+        observations: observations of all scans.
+        front_drift_mm: size q of the front model error, mm after 100 days.
+        stress: stress that slows invasion; None if the twin has no mechanics.
+        pushing: elastic system with which the stress is renewed; None keeps the stress as it is.
     """
 
     dynamics: Dynamics
@@ -56,11 +57,11 @@ class Problem:
     pushing: Mechanics | None = None
 
     def states(self, xi: Values) -> tuple[Values, ...]:
-        """Densities at the scans on all tissue voxels, on every rank, shape (n,) each. Collective."""
+        """Return the densities at the scans on all tissue voxels, on every rank, shape (n,) each. Collective."""
         return tuple(self.dynamics.place.space.halo.gathered(one) for one in self.dynamics.states(xi))
 
     def tangents(self, xi: Values) -> tuple[tuple[Values, ...], Values]:
-        """The same, and J. Collective."""
+        """Return the densities at the scans, shape (n,) each, and the Jacobian J of F, shape (m, p). Collective."""
         states, by = self.dynamics.tangents(xi)
         halo = self.dynamics.place.space.halo
         whole = tuple(halo.gathered(one) for one in states)
@@ -68,7 +69,7 @@ class Problem:
         return whole, self.observations.derivative(whole, changes, xi, self.dynamics.unknowns)
 
     def stressed(self, xi: Values) -> Problem:
-        """The same problem with the stress along the course of xi, renewed as the tumour grows. Collective."""
+        """Return this problem with the stress computed along the growth at xi, whose invasion it slows. Collective."""
         if self.pushing is None or self.stress is None:
             return self
         own, modes = self.dynamics, self.stress.log_moduli[1:]
@@ -81,20 +82,20 @@ class Problem:
         return self.under(replace(self.stress, patterns=patterns))
 
     def under(self, stress: Stress | None) -> Problem:
-        """The same problem under a known stress."""
+        """Return this problem under a known stress."""
         own = self.dynamics if stress is None else self.dynamics.with_stress(stress.patterns)
         return replace(self, dynamics=own, stress=stress)
 
     def residual(self, states: tuple[Values, ...], xi: Values) -> Values:
-        """r, shape (m,)."""
+        """Return r = y - F(xi), shape (m,)."""
         return self.observations.values - self.observations.predicted(states, xi, self.dynamics.unknowns)
 
     def errors(self) -> SharedErrors:
-        """R."""
+        """Return the covariance R of the errors."""
         return self.observations.errors(self.front_drift_mm)
 
     def straying(self) -> StrayingErrors:
-        """R for every q of the grid; for the one stated where there is one scan or the front does not stray."""
+        """Return R for every q of the grid; for the configured q alone if there is one scan or no front model error."""
         settings = self.observations.settings
         alone = len(self.observations.days) < 2 or settings.front_drift_mm == 0.0
         factors = np.array((1.0,) if alone else GRID)
@@ -103,10 +104,10 @@ class Problem:
         return StrayingErrors(q, log_prior, tuple(self.observations.errors(float(one)) for one in q))
 
     def agreed[T](self, own: T) -> T:
-        """What rank 0 has, on every rank. Collective.
+        """Return rank 0's value on every rank. Collective.
 
-        Every rank computes the same, but not to the last bit where machines or libraries differ; a decision that one of
-        them takes differently leaves the others waiting in a forecast for ever.
+        Every rank computes the same, but not to the last bit where machines or libraries differ. If one rank took
+        another branch for that reason, the others would wait for it for ever.
         """
         agreed: T = self.dynamics.place.space.halo.comm.bcast(own)
         return agreed
@@ -114,15 +115,15 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Statistics:
-    """How the calibration went.
+    """Convergence, work and misfit of a calibration.
 
     Attributes:
         converged: whether the last step was within the tolerance.
         iterations: Gauss-Newton steps.
-        forecasts: of the model, tangents counted as three.
-        objective: phi at the end.
+        forecasts: number of runs of the model, where one tangent counts as three.
+        objective: objective phi at the end.
         misfit: r^T R^-1 r over the number of data.
-        data: m.
+        data: number m of data.
     """
 
     converged: bool
@@ -135,16 +136,16 @@ class Statistics:
 
 @dataclass(frozen=True, slots=True)
 class Laplace:
-    """N(xi, H^-1) with the errors it belongs to.
+    """Laplace approximation N(xi, H^-1) of the posterior, with the covariance of the errors at its mode.
 
     Attributes:
         mode: most probable xi, shape (p,).
         covariance: H^-1, shape (p, p).
-        front_drift_mm: q.
-        stress: with which the mode was found.
+        front_drift_mm: size q of the front model error, mm after 100 days.
+        stress: stress under which the mode was found; None if the twin has no mechanics.
         errors: R at the mode.
-        straying: R for other q as well.
-        statistics: how it was found.
+        straying: R for each q of the grid.
+        statistics: convergence, work and misfit.
     """
 
     mode: Values
@@ -156,18 +157,18 @@ class Laplace:
     statistics: Statistics
 
     def draws(self, count: int, rng: np.random.Generator) -> Values:
-        """Of xi, shape (count, p)."""
+        """Draw xi from the Gaussian, shape (count, p)."""
         half = np.linalg.cholesky(self.covariance)
         return np.asarray(self.mode + rng.standard_normal((count, len(self.mode))) @ half.T)
 
 
 def objective(residual: Values, xi: Values, errors: SharedErrors) -> float:
-    """Value of phi, without its constant."""
+    """Return phi without its constant."""
     return 0.5 * (errors.misfit(residual) + float(xi @ xi))
 
 
 def gradient_and_hessian(residual: Values, jacobian: Values, xi: Values, errors: SharedErrors) -> tuple[Values, Values]:
-    """Gradient of phi and its Gauss-Newton Hessian H, shapes (p,) and (p, p)."""
+    """Return the gradient of phi and its Gauss-Newton Hessian H, shapes (p,) and (p, p)."""
     weighted = errors.solve(jacobian)
     hessian = np.eye(len(xi)) + jacobian.T @ weighted
     return xi - weighted.T @ residual, 0.5 * (hessian + hessian.T)
@@ -177,8 +178,8 @@ def laplace(problem: Problem, renewals: int = RENEWALS) -> Laplace:
     """Find the mode and the Gaussian around it. Collective.
 
     Args:
-        problem: with q as stated; it is estimated if there are several scans.
-        renewals: of R, q and the stress; none takes them as they are.
+        problem: inverse problem with the configured q, which is estimated if there are several scans.
+        renewals: number of renewals of R, q and the stress; zero keeps them as they are.
     """
     settings = problem.observations.settings
     xi = np.zeros(problem.dynamics.unknowns.size)
@@ -272,7 +273,7 @@ def _best(problem: Problem, straying: StrayingErrors, at: _Point) -> int:
 
 
 def evidence(start: Values, jacobian: Values, errors: SharedErrors) -> float:
-    """The value of -2 ln p(y | q) without its constant, for y - F = start - J xi."""
+    """Return -2 ln p(y | q) without its constant, for y - F = start - J xi."""
     weighted = errors.solve(jacobian)
     inner = np.eye(jacobian.shape[1]) + jacobian.T @ weighted
     half = np.linalg.cholesky(inner)

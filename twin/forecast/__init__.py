@@ -1,1 +1,1 @@
-"""From the posterior to what a later day may bring."""
+"""Forecast of later days from the posterior."""

@@ -1,8 +1,9 @@
-"""How far tissue is pushed, today and on the days of a forecast: w is proportional to lambda / s, which nobody knows.
+"""Displacement w of tissue by the tumour, on the days of the scans and of a forecast.
 
-Each draw pushes with its own density, a joint draw of the stiffness, taken in turns, and a lambda / s of its own from
-the prior, as images do not tell it. Boxes of two sizes are extrapolated (solvers.growth.displacement); what that
-leaves, and what lies beyond the lattice, is a factor of NUMERICAL_LOG_STD.
+The displacement is proportional to lambda / s, which the images do not inform. Each draw of the posterior therefore
+takes its own density, one of the joint draws of the stiffness (used in turn), and a lambda / s of its own from the
+prior. Boxes of two sizes are extrapolated (solvers.growth.displacement); the error that remains, and that of what lies
+beyond the lattice, is a random factor with NUMERICAL_LOG_STD.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ type Values = NDArray[np.float64]
 type Mask = NDArray[np.bool_]
 
 NUMERICAL_LOG_STD: Final = 0.1
-"""Of w, by boxes and by what lies beyond the lattice: some 3 % and 10 % (docs/decisions/0070)."""
+"""Standard deviation of ln w by boxes and by what lies beyond the lattice: some 3 % and 10 % (docs/decisions/0070)."""
 
 
 @dataclass(frozen=True)
@@ -49,10 +50,10 @@ class Displaced:
     """Displacements of one day, of equally probable draws.
 
     Attributes:
-        day: since the first scan.
-        lengths_mm: at the lattice's tissue voxels in C order, shape (draws, n).
-        mean_mm: mean of w over the draws along the world's axes R, A, S, shape (n, 3).
-        around: which of the voxels are the brain around the tumour, shape (n,).
+        day: days since the first scan.
+        lengths_mm: lengths |w| at the lattice's tissue voxels in C order, millimetres, shape (draws, n).
+        mean_mm: mean of w over the draws along the world's axes R, A, S, millimetres, shape (n, 3).
+        around: whether each voxel belongs to the brain around the tumour, shape (n,).
     """
 
     day: float
@@ -62,24 +63,24 @@ class Displaced:
 
     @cached_property
     def means_mm(self) -> Values:
-        """Mean length in the brain around, of each draw, shape (draws,)."""
+        """Mean length in the brain around the tumour, of each draw, millimetres, shape (draws,)."""
         return self.lengths_mm[:, self.around].mean(axis=1, dtype=np.float64)
 
     @cached_property
     def largest_mm(self) -> Values:
-        """The length that LARGEST of the brain around do not exceed, of each draw, shape (draws,)."""
+        """Length that a share LARGEST of the brain around the tumour does not exceed, mm, of each draw, (draws,)."""
         return np.quantile(self.lengths_mm[:, self.around].astype(np.float64), LARGEST, axis=1)
 
 
 @dataclass(frozen=True, slots=True)
 class MassEffect:
-    """How far tissue is pushed, over time.
+    """Displacements of tissue over time.
 
     Attributes:
-        around_day: of the scan around whose tumour figures are taken.
-        past: days of the scans before the last, by some of the draws.
-        now: the last scan's, by all draws.
-        ahead: days of the forecast, by all draws in the same order.
+        around_day: day of the scan whose tumour defines the brain around it.
+        past: displacements on the days of the scans before the last, by some of the draws.
+        now: displacements on the day of the last scan, by all draws.
+        ahead: displacements on the days of the forecast, by all draws in the same order.
     """
 
     around_day: float
@@ -100,11 +101,11 @@ class _Day:
 def mass_effect(
     calibration: Calibration, forecasts: Sequence[Forecast] = (), comm: MPI.Comm = MPI.COMM_SELF
 ) -> MassEffect | None:
-    """Displacement on the days of the scans and of forecasts; None where the twin knows no mechanics. Collective.
+    """Compute displacements on the days of scans and forecasts; None if the twin has no mechanics. Collective.
 
     Args:
-        calibration: of the tumour.
-        forecasts: of later days.
+        calibration: calibration of the tumour.
+        forecasts: forecasts of later days.
         comm: ranks to share the draws of the stiffness; the result is the same for every number of them.
     """
     if calibration.stress is None:
@@ -121,10 +122,10 @@ def mass_effect(
 
 
 def around_tumour(history: TumourHistory) -> tuple[float, Mask]:
-    """The brain around the tumour of the last scan that shows one: its day, and which tissue voxels.
+    """Find the brain around the tumour of the last scan that shows one: its day, and a mask of the tissue voxels.
 
     Args:
-        history: on the lattice.
+        history: history on the lattice.
     """
     shown = [(scan.day, visible(scan, history.edges_mm) & history.tissue) for scan in history.scans]
     day, tumour = [(day, seen) for day, seen in shown if seen.any()][-1]  # the lattice lies around one
@@ -133,11 +134,11 @@ def around_tumour(history: TumourHistory) -> tuple[float, Mask]:
 
 
 def swellings_pa(settings: TwinSettings, count: int) -> Values:
-    """The lambda / s of some draws, with the numerical factor, shape (count,): one of each slice of equal probability.
+    """Draw lambda / s with the numerical factor, pascal, shape (count,): one in each slice of equal probability.
 
     Args:
-        settings: the prior, seed.
-        count: of draws.
+        settings: prior of lambda / s, and seed.
+        count: number of draws.
     """
     rng = np.random.default_rng([settings.seed, 3])
     strata = ndtri((rng.permutation(count) + rng.random(count)) / count)
@@ -168,11 +169,11 @@ def _displaced(calibration: Calibration, days: Sequence[_Day], around: Mask, com
 
 
 def pushed(history: TumourHistory, settings: TwinSettings, log_moduli: NDArray[np.floating]) -> Displacing:
-    """The elastic systems of one stiffness, which densities at tissue voxels push with LAMBDA_PA.
+    """Factorise the elastic systems of one draw of the stiffness; a density u loads them with the pressure LAMBDA_PA u.
 
     Args:
-        history: on the lattice.
-        settings: edge of the boxes.
+        history: history on the lattice.
+        settings: settings of the twin, with the edge of the boxes.
         log_moduli: ln G' in voxels, shape (i, j, k).
     """
     edges_m = mm_to_m(history.edges_mm)

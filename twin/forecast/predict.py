@@ -1,7 +1,7 @@
-"""The twin's second door: from a calibration to what a later day may bring.
+"""Forecast of the density of tumour cells on a later day.
 
-Every draw of the posterior grows on from the last scan. Its rate drifts further, ln k being a Brownian motion, and its
-front strays further; the latter is applied at the end, logit u + eta |grad logit u| with the displacement eta.
+Every draw of the posterior grows on from the last scan. Its rate drifts further, as ln k is a Brownian motion. The
+front model error grows further too and is applied at the end: logit u + eta |grad logit u| with the displacement eta.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ from palpate.units import mm_to_m
 type Values = NDArray[np.float64]
 
 DRIFT_DAYS: Final = 50.0
-"""The drift of ln k is constant for so long at most."""
+"""Longest time for which the drift of ln k is taken as constant, days."""
 _TINY: Final = 1e-12
 
 
 @dataclass(frozen=True)
 class Forecast:
-    """Equally probable densities of one day.
+    """Equally probable densities of tumour cells on one day.
 
     Attributes:
-        day: since the first scan.
-        densities: at the lattice's tissue voxels in C order, shape (draws, n).
-        calibration: what it follows from.
+        day: days since the first scan.
+        densities: densities u at the lattice's tissue voxels in C order, shape (draws, n).
+        calibration: calibration that the forecast follows from.
     """
 
     day: float
@@ -50,37 +50,37 @@ class Forecast:
     calibration: Calibration
 
     def volumes_ml(self, above: float | Values) -> Values:
-        """Volume where the density exceeds a threshold, of each draw, shape (draws,).
+        """Return the volume where the density exceeds a threshold, of each draw, millilitres, shape (draws,).
 
         Args:
-            above: threshold, of all draws or of each, shape (draws,); `thresholds` gives those of what images show.
+            above: threshold of all draws, or of each, shape (draws,); `thresholds` gives those of what images show.
         """
         return np.array([share.sum() for share in self._shares_above(above)]) * self._voxel_ml
 
     def thresholds(self, name: str) -> Values:
-        """The density above which this patient's images show something, of each draw, shape (draws,).
+        """Return the density above which this patient's images show tumour of a kind, of each draw, shape (draws,).
 
         Args:
-            name: ENHANCING_ABOVE or INFILTRATED_ABOVE of palpate.twin.priors.
+            name: kind of threshold, ENHANCING_ABOVE or INFILTRATED_ABOVE of palpate.twin.priors.
         """
         return np.array([self.calibration.unknowns.natural(xi, name) for xi in self.calibration.draws.xi])
 
     def burdens_ml(self) -> Values:
-        """Integral of the density, of each draw: millilitres of packed tumour cells, shape (draws,)."""
+        """Return the integral of the density, of each draw: millilitres of packed tumour cells, shape (draws,)."""
         return self.densities.astype(np.float64).sum(axis=1) * self._voxel_ml
 
     def probability_above(self, above: float | Values) -> Values:
-        """Probability that the density exceeds a threshold, on the lattice, shape (i, j, k).
+        """Return the probability that the density exceeds a threshold, on the lattice, shape (i, j, k).
 
         Args:
-            above: as for volumes_ml.
+            above: threshold of all draws, or of each, shape (draws,); `thresholds` gives those of what images show.
         """
         volume = np.zeros(self._tissue.shape)
         volume[self._tissue] = np.mean(list(self._shares_above(above)), axis=0)
         return volume
 
     def mean_density(self) -> Values:
-        """Mean over draws, on the lattice, shape (i, j, k)."""
+        """Return the mean density over draws, on the lattice, shape (i, j, k)."""
         volume = np.zeros(self._tissue.shape)
         volume[self._tissue] = self.densities.mean(axis=0, dtype=np.float64)
         return volume
@@ -104,10 +104,10 @@ class Forecast:
 
 
 def present(calibration: Calibration) -> Forecast:
-    """The last scan's day as the draws have it, fronts displaced by how far they strayed.
+    """Return the draws' densities on the day of the last scan, displaced by the front model error.
 
     Args:
-        calibration: of the tumour.
+        calibration: calibration of the tumour.
     """
     history, drawn = calibration.history, calibration.draws
     phi = calibration.field.at(np.argwhere(history.tissue) * history.edges_mm)
@@ -123,8 +123,8 @@ def predict(calibration: Calibration, day: float, comm: MPI.Comm = MPI.COMM_SELF
     """Forecast a later day. Collective.
 
     Args:
-        calibration: of the tumour; treatment of its history after the last scan is taken as planned.
-        day: since the first scan, after the last.
+        calibration: calibration of the tumour; treatment of its history after the last scan is taken as planned.
+        day: day of the forecast, counted from the first scan; it must be after the last.
         comm: ranks to share the voxels.
 
     Raises:
@@ -194,7 +194,7 @@ class _Future:
         return interval_model(self._place, self._events, self._names, span, self._settings)
 
     def advanced(self, number: int, days: Values, rng: np.random.Generator) -> NDArray[np.float32]:
-        """One draw's density on the last of the days."""
+        """Return one draw's density on the last of the days."""
         drawn = self._calibration.draws
         xi, layout = drawn.xi[number], self._calibration.unknowns
         drifts = self._drifts(xi, days, rng)
@@ -228,13 +228,13 @@ class _Future:
 def strayed(
     density: Values, displacement_mm: Values, history: TumourHistory, nearest: tuple[NDArray[np.int64], ...]
 ) -> Values:
-    """The density with its front displaced outwards, shape (n,).
+    """Return the density with its front displaced outwards, shape (n,).
 
     Args:
-        density: at tissue voxels, shape (n,).
-        displacement_mm: of the front, same shape.
-        history: on the lattice.
-        nearest: see nearest_in, by the lattice's edges.
+        density: density u at tissue voxels, shape (n,).
+        displacement_mm: displacement eta of the front, millimetres, shape (n,).
+        history: history on the lattice.
+        nearest: nearest tissue voxel of each voxel (nearest_in), by distances in millimetres.
     """
     z = log_odds(density)
     volume = np.zeros(history.tissue.shape)
@@ -245,7 +245,7 @@ def strayed(
 
 
 def log_odds(density: Values) -> Values:
-    """Logit of a density, bounded."""
+    """Return the logit of a density, bounded."""
     inside = np.clip(density, _TINY, 1.0 - _TINY)
     return np.asarray(np.log(inside) - np.log1p(-inside))
 
@@ -253,13 +253,13 @@ def log_odds(density: Values) -> Values:
 def share_above(
     density: Values, above: float, tissue: NDArray[np.bool_], nearest: tuple[NDArray[np.int64], ...]
 ) -> Values:
-    """Share of each voxel with a density above a threshold, if the logit is linear within it, shape (n,).
+    """Return the share of each voxel with a density above a threshold, if the logit is linear within it, shape (n,).
 
     Args:
-        density: at tissue voxels, shape (n,).
-        above: threshold.
-        tissue: shape (i, j, k).
-        nearest: see nearest_in: at the tissue's surface there is no front.
+        density: density u at tissue voxels, shape (n,).
+        above: threshold of the density.
+        tissue: mask of tissue, shape (i, j, k).
+        nearest: nearest tissue voxel of each voxel (nearest_in): at the tissue's surface there is no front.
     """
     z = log_odds(density)
     volume = np.zeros(tissue.shape)

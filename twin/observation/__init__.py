@@ -1,1 +1,1 @@
-"""What images say about the density of cells, and how wrong they may be."""
+"""Observations of the density of tumour cells by images, and the covariance of their errors."""

@@ -1,4 +1,4 @@
-"""Errors that neighbours share, and the model's own, as one low-rank Gaussian.
+"""Gaussian errors of data and model: independent ones, and shared ones of low rank.
 
     y = F(xi) + U zeta + e,     zeta ~ N(0, 1),     e ~ N(0, diag(d)).
 
@@ -7,10 +7,10 @@ averaged over a block:
 
     place of scan i          s_i g phi       (segmentation and resolution of regions; registration after the first scan)
     shared noise of scan i   s_n phi         (cellularity)
-    the front's straying     q sqrt(dt_j / 100 d) g phi   for every interval j before the scan (model error).
+    front model error        q sqrt(dt_j / 100 d) g phi   for every interval j before the scan.
 
-A displacement eta of the front along its normal changes f(u) by g eta. The straying is a Brownian motion, so that
-later scans share what earlier ones had; its state at the last scan is carried into the forecast.
+A displacement eta of the front along its normal changes f(u) by g eta. The front model error is a Brownian motion, so
+that later scans share the errors of earlier ones; its state at the last scan is carried into the forecast.
 """
 
 from __future__ import annotations
@@ -35,28 +35,28 @@ JITTER: Final = 1e-6
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A smooth random field of unit variance by its values at centres.
+    """Smooth random field of unit variance, given by its values at centres.
 
     Attributes:
-        centres_mm: shape (r, 3).
-        length_mm: l.
+        centres_mm: centres, millimetres, shape (r, 3).
+        length_mm: correlation length l, millimetres.
     """
 
     centres_mm: Values
     length_mm: float
 
     def at(self, points_mm: Values) -> Values:
-        """phi, shape (len(points), r); phi phi^T is the field's covariance, exact at the centres."""
+        """Return phi, shape (len(points), r); phi phi^T is the field's covariance, exact at the centres."""
         return matern_shapes(self.centres_mm, points_mm, self.length_mm, JITTER)
 
 
 @dataclass(frozen=True, slots=True)
 class SharedErrors:
-    """R = diag(d) + U U^T, ready for use.
+    """Covariance R = diag(d) + U U^T of the errors, factorised.
 
     Attributes:
-        diagonal: d, shape (m,).
-        columns: U, shape (m, r).
+        diagonal: variances d of independent errors, shape (m,).
+        columns: shared errors U, shape (m, r).
         factor: Cholesky factor of 1 + U^T d^-1 U, as scipy's cho_factor gives it.
     """
 
@@ -65,16 +65,16 @@ class SharedErrors:
     factor: tuple[Values, bool]
 
     def solve(self, values: Values) -> Values:
-        """R^-1 v, for v of shape (m,) or (m, k)."""
+        """Return R^-1 v, for v of shape (m,) or (m, k)."""
         scaled = (values.T / self.diagonal).T
         inner = cho_solve(self.factor, self.columns.T @ scaled)
         return np.asarray(scaled - ((self.columns @ inner).T / self.diagonal).T)
 
     def misfit(self, residual: Values) -> float:
-        """The value of r^T R^-1 r, for half of a solve's work.
+        """Return r^T R^-1 r, for half of a solve's work.
 
         Args:
-            residual: r, shape (m,).
+            residual: residual r, shape (m,).
         """
         scaled = residual / self.diagonal
         along = self.columns.T @ scaled
@@ -82,11 +82,11 @@ class SharedErrors:
 
     @property
     def log_determinant(self) -> float:
-        """The value of ln det R."""
+        """Logarithm ln det R."""
         return float(np.log(self.diagonal).sum() + 2.0 * np.log(np.diag(self.factor[0])).sum())
 
     def draw_shared(self, residual: Values, rng: np.random.Generator) -> Values:
-        """A zeta given y - F, shape (r,): a draw of N(0, 1), corrected by what data say against it (Matheron)."""
+        """Draw zeta given y - F, shape (r,): a draw of N(0, 1), corrected by the data (Matheron's rule)."""
         zeta = rng.standard_normal(self.columns.shape[1])
         noise = np.sqrt(self.diagonal) * rng.standard_normal(len(self.diagonal))
         return np.asarray(zeta + self.columns.T @ self.solve(residual - self.columns @ zeta - noise))
@@ -94,12 +94,12 @@ class SharedErrors:
 
 @dataclass(frozen=True, slots=True)
 class StrayingErrors:
-    """R for some q, and how probable each q is before any data.
+    """Covariance R for each of some q, and the prior probability of each q.
 
     Attributes:
-        front_drift_mm: q, shape (k,).
-        log_prior: shape (k,).
-        errors: R of each.
+        front_drift_mm: sizes q of the front model error, mm after 100 days, shape (k,).
+        log_prior: logarithm of the prior density of each q up to a constant, shape (k,).
+        errors: covariance R of the errors for each q.
     """
 
     front_drift_mm: Values
@@ -107,17 +107,17 @@ class StrayingErrors:
     errors: tuple[SharedErrors, ...]
 
     def log_densities(self, residual: Values) -> Values:
-        """The value of ln p(y, q | F) up to a constant, shape (k,).
+        """Return ln p(y, q | F) up to a constant, shape (k,).
 
         Args:
-            residual: y - F, shape (m,).
+            residual: residual y - F, shape (m,).
         """
         fits = [one.misfit(residual) + one.log_determinant for one in self.errors]
         return np.asarray(self.log_prior - 0.5 * np.array(fits))
 
 
 def shared_errors(diagonal: Values, columns: Values) -> SharedErrors:
-    """Factorise R."""
+    """Factorise R = diag(d) + U U^T."""
     inner = np.eye(columns.shape[1]) + columns.T @ (columns / diagonal[:, None])
     return SharedErrors(diagonal, columns, cho_factor(inner))
 
@@ -131,16 +131,16 @@ def error_columns(
     settings: TwinSettings,
     front_drift_mm: float,
 ) -> tuple[Values, Values]:
-    """The vectors d and U of all scans, shapes (m,) and (m, (3 scans - 1) r); the straying's intervals come first in U.
+    """Return d and U of all scans, shapes (m,) and (m, (3 scans - 1) r); front model errors come first in U.
 
     Args:
-        scans: readings of each.
-        slopes: g of each scan's rows, shape (m_i,).
-        days: of the scans.
-        field: phi.
-        misplaced_mm: how far registration may have laid each scan off, standard deviation.
-        settings: the other standard deviations.
-        front_drift_mm: q.
+        scans: readings of each scan.
+        slopes: gradient length g of each scan's rows, 1/mm, shape (m_i,).
+        days: days of the scans.
+        field: random field of the shared errors, which gives phi.
+        misplaced_mm: standard deviation of each scan's registration error, millimetres.
+        settings: settings of the twin, with the other standard deviations.
+        front_drift_mm: size q of the front model error, mm after 100 days.
     """
     r, count = len(field.centres_mm), len(scans)
     rows, diagonals = [], []
@@ -172,7 +172,7 @@ def _by_rows(its: tuple[Reading, ...], numbers: list[float]) -> Values:
 
 
 def _edge_mm(reading: Reading, misplaced_mm: float, settings: TwinSettings) -> float:
-    """How far off what a reading is of may lie: drawn, which measured cellularity is not, and registered."""
+    """Return the standard deviation of a reading's place, mm: registration, and drawing except for cellularity."""
     drawn = 0.0 if reading.kind == GAIN else settings.contour_std_mm
     return float(np.hypot(drawn, misplaced_mm))
 

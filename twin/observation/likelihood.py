@@ -1,4 +1,4 @@
-"""Everything the scans say, as residuals r = y - F(xi) with covariance R."""
+"""Likelihood of all scans: residuals r = y - F(xi) with covariance R."""
 
 from __future__ import annotations
 
@@ -22,29 +22,30 @@ from palpate.twin.priors import GAIN, Unknowns
 type Values = NDArray[np.float64]
 
 CENTRES = 60
-"""Of the field of shared errors."""
+"""Number of centres of the field of shared errors."""
 SHARE_STD = 0.03
-"""Error of a block's share in a region, far from its edge."""
+"""Standard deviation of a block's share in a region, far from its edge."""
 EDGE_MM = 1.2
 LEVEL = 0.4
 ALIKE = 4.0
-"""Factor on the variances of shares, since blocks of 6 mm are not independent: contours wander over some 8 mm. These
-four are as found on in-silico patients whose density was known (decision 0053)."""
+"""Factor on the variances of shares, since blocks of 6 mm are not independent: errors of contours are correlated over
+some 8 mm. These four constants were found on in-silico patients whose density was known (decision 0053)."""
 
 
 @dataclass(frozen=True)
 class Observations:
-    """Readings of all scans.
+    """Readings of all scans, with their errors.
 
     Attributes:
-        tissue: shape (i, j, k).
-        edges_mm: of a voxel, shape (3,).
-        days: of the scans.
-        scans: readings of each.
-        slopes: length of the gradient of what each reading is of, by the images alone, 1/mm, shape (m,) each.
-        field: of what neighbours share.
-        misplaced_mm: how far registration may have laid each scan off, standard deviation.
-        settings: standard deviations.
+        tissue: mask of tissue on the lattice, shape (i, j, k).
+        edges_mm: edges of a voxel, millimetres, shape (3,).
+        days: days of the scans.
+        scans: readings of each scan.
+        slopes: length g of the gradient of the function f(u) that each reading averages, 1/mm, shape (m,) for each
+            scan.
+        field: random field of the errors that neighbours share.
+        misplaced_mm: standard deviation of each scan's registration error, millimetres.
+        settings: settings of the twin, with the other standard deviations.
     """
 
     tissue: NDArray[np.bool_]
@@ -58,28 +59,28 @@ class Observations:
 
     @cached_property
     def values(self) -> Values:
-        """y, shape (m,)."""
+        """Data y of all scans, shape (m,)."""
         return np.concatenate([one.values for scan in self.scans for one in scan])
 
     def predicted(self, states: Sequence[Values], xi: Values, unknown: Unknowns) -> Values:
-        """F, shape (m,).
+        """Return the predicted data F, shape (m,).
 
         Args:
             states: density at all tissue voxels, shape (n,), at each scan.
-            xi: unknowns.
-            unknown: their layout.
+            xi: unknowns, shape (p,).
+            unknown: layout of xi.
         """
         pairs = zip(self.scans, states, strict=True)
         return np.concatenate([one.average @ one.of(state, xi, unknown)[0] for scan, state in pairs for one in scan])
 
     def derivative(self, states: Sequence[Values], by: Sequence[Values], xi: Values, unknown: Unknowns) -> Values:
-        """J, the derivative of F by xi, shape (m, size).
+        """Return J, the derivative of F by xi, shape (m, size).
 
         Args:
-            states: as for predicted.
+            states: density at all tissue voxels, shape (n,), at each scan.
             by: derivatives of the states by xi, shape (n, size) each.
-            xi: as for predicted.
-            unknown: as for predicted.
+            xi: unknowns, shape (p,).
+            unknown: layout of xi.
         """
         parts = []
         for scan, state, change in zip(self.scans, states, by, strict=True):
@@ -91,14 +92,15 @@ class Observations:
         return np.concatenate(parts)
 
     def around(self, states: Sequence[Values], unknown: Unknowns) -> Observations:
-        """The same data with errors for these densities: how fast each reading would change if the front moved.
+        """Return the same data with the errors that belong to these densities.
 
-        A region's edge is off by EDGE_MM voxel by voxel, and it is drawn at a level of density that wanders by LEVEL in
-        its logit, which matters where density is flat, as after radiotherapy.
+        Errors in the place of a front matter in proportion to the change of each reading if the front moved, so in
+        proportion to the slope of the density. A region's edge is off by EDGE_MM voxel by voxel, and it is drawn at a
+        level of density that varies by LEVEL in its logit, which matters where density is flat, as after radiotherapy.
 
         Args:
             states: density at all tissue voxels, shape (n,), at each scan.
-            unknown: layout of xi; thresholds are taken as the prior has them.
+            unknown: layout of xi; thresholds are taken at their prior means.
         """
         pairs = [self._steepness(its, state, unknown) for its, state in zip(self.scans, states, strict=True)]
         return replace(self, scans=tuple(its for its, _ in pairs), slopes=tuple(slope for _, slope in pairs))
@@ -127,10 +129,13 @@ class Observations:
         return nearest_in(self.tissue, self.edges_mm)
 
     def errors(self, front_drift_mm: float) -> SharedErrors:
-        """R. How steep fronts are is taken from the images, so that R does not depend on what is inferred.
+        """Return the covariance R of the errors.
+
+        The slopes of fronts in it are those of the images or of the densities given to `around`, so that R does not
+        depend on xi.
 
         Args:
-            front_drift_mm: q, of the model error.
+            front_drift_mm: size q of the front model error, mm after 100 days.
         """
         parts = error_columns(
             self.scans, self.slopes, self.days, self.field, self.misplaced_mm, self.settings, front_drift_mm
@@ -139,15 +144,15 @@ class Observations:
 
 
 def observations(history: TumourHistory, unknown: Unknowns, settings: TwinSettings) -> Observations:
-    """Prepare what the scans say.
+    """Prepare the readings of the scans and their errors.
 
     Args:
-        history: on the lattice.
+        history: history on the lattice.
         unknown: layout of xi.
-        settings: of the twin.
+        settings: settings of the twin.
 
     Raises:
-        InputError: the first scan says nothing, or no scan does.
+        InputError: no scan has cellularity or regions in tissue.
     """
     found = readings(history, settings.block_mm)
     if not any(found):

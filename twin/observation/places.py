@@ -1,9 +1,9 @@
 """Values of a field between the lattice's voxels, where the voxels of a later scan lie.
 
-A scan of another date has voxels of its own. Its values stay as measured, and the model's field is asked for there by
-cubic convolution, which is exact for quadratics, so that no peak is flattened (R. Keys, Cubic convolution interpolation
-for digital image processing, IEEE Trans. Acoust. Speech Signal Process. 29 (1981) 1153). Beyond tissue the field goes
-on as it is at the nearest voxel of tissue.
+A scan of another date has voxels of its own. Its values stay as measured, and the model's field is interpolated there
+by cubic convolution, which is exact for quadratics, so that no peak is flattened (R. Keys, Cubic convolution
+interpolation for digital image processing, IEEE Trans. Acoust. Speech Signal Process. 29 (1981) 1153). Beyond tissue
+the field keeps the value of the nearest voxel of tissue.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ type Values = NDArray[np.float64]
 
 
 def between(tissue: NDArray[np.bool_], offset: NDArray[np.floating]) -> sparse.csr_matrix:
-    """From a field at tissue voxels to its values off their middles, shape (n, n).
+    """Return the matrix from a field at tissue voxels to its values beside their middles, shape (n, n).
 
     Args:
-        tissue: shape (i, j, k).
-        offset: of the places from the middles of the tissue voxels, in voxels, shape (n, 3).
+        tissue: mask of tissue, shape (i, j, k).
+        offset: offsets of the places from the middles of the tissue voxels, in voxels, shape (n, 3).
     """
     number = np.zeros(tissue.shape, dtype=np.int64)
     number[tissue] = np.arange(int(tissue.sum()))
@@ -43,7 +43,7 @@ def between(tissue: NDArray[np.bool_], offset: NDArray[np.floating]) -> sparse.c
 
 
 def cubic(t: Values) -> Values:
-    """Weights of the neighbours at -1, 0, 1 and 2 for a place at t, shape (..., 4); t from 0 to 1."""
+    """Return the weights of the neighbours at -1, 0, 1 and 2 for a place at t, shape (..., 4); t from 0 to 1."""
     t2, t3 = t**2, t**3
     return np.stack(
         [-0.5 * t + t2 - 0.5 * t3, 1.0 - 2.5 * t2 + 1.5 * t3, 0.5 * t + 2.0 * t2 - 1.5 * t3, 0.5 * (t3 - t2)], axis=-1

@@ -1,13 +1,13 @@
-"""What is compared with the model: means over blocks of cellularity, and shares of blocks inside the regions seen.
+"""Data that are compared with the model: block means of cellularity, and shares of blocks inside the regions drawn.
 
 Cellularity is g times the density. Of the regions drawn, the share of a block that is enhancing (or necrotic within) is
 compared with the mean of 1 / (1 + exp(-kappa (logit u - logit t))), t the uncertain threshold of enhancement, and
 likewise everything marked with the threshold of infiltration, if the scan marks any. Regions count also where
-cellularity was measured: that is often just inside of them, and to hear only those outside, which all lie below the
+cellularity was measured: that is often just inside of them, and the blocks outside alone, which all lie below the
 threshold, would raise it without end.
 
-A scan whose regions were drawn and hold no tumour says so by shares of 0, of every kind that any other scan shows: the
-density is below the thresholds near where the tumour is on other dates. Cavities are no tissue and say nothing.
+A scan whose regions were drawn and hold no tumour has shares of 0, of every kind that any other scan shows: the density
+is below the thresholds near where the tumour is on other dates. Cavities are no tissue and give no data.
 """
 
 from __future__ import annotations
@@ -27,24 +27,25 @@ from palpate.twin.priors import ENHANCING_ABOVE, GAIN, INFILTRATED_ABOVE, Unknow
 type Values = NDArray[np.float64]
 
 REACH_MM: Final = 15.0
-"""Data farther than this from everything visible are left out: there is no tumour there in data or model."""
+"""Largest distance of data from visible tumour, mm; farther away neither the data nor the model show any tumour."""
 STEEPNESS: Final = 2.0
-"""Kappa: across a voxel at a front the logit changes by about 2, and part of the voxel is above the threshold."""
+"""Steepness kappa: across a voxel at a front the logit changes by about 2, so that part of the voxel is above the
+threshold."""
 _TINY: Final = 1e-9
 _FAR: Final = 60.0
 _LEAST_VOXELS: Final = 0.25
-"""A block needs this share of its voxels measured."""
+"""Smallest share of a block's voxels that must be measured."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One kind of data of one scan: y = mean over blocks of a function of u, plus errors.
+    """Data of one kind of one scan: y = mean over blocks of a function f of u, plus errors.
 
     Attributes:
-        kind: GAIN for cellularity, else the threshold's name.
+        kind: GAIN for cellularity, else the name of the threshold.
         average: means over blocks of a field at the places that the scan's voxels show, shape (m, n).
-        values: y, shape (m,).
-        variances: of the errors that blocks have on their own, shape (m,); those of shares come with densities
+        values: data y, shape (m,).
+        variances: variances of the blocks' independent errors, shape (m,); those of shares depend on the density
             (Observations.around).
         points_mm: middles of the blocks on the lattice, shape (m, 3).
     """
@@ -56,12 +57,12 @@ class Reading:
     points_mm: Values
 
     def of(self, density: Values, xi: Values, unknown: Unknowns) -> tuple[Values, Values, Values]:
-        """The function f of u at voxels, its derivative by u, and its derivative by xi's entry of this kind.
+        """Return the function f of u at voxels, its derivative by u, and its derivative by xi's entry of this kind.
 
         Args:
-            density: u at all tissue voxels, shape (n,).
-            xi: unknowns.
-            unknown: their layout.
+            density: density u at all tissue voxels, shape (n,).
+            xi: unknowns, shape (p,).
+            unknown: layout of xi.
         """
         one = unknown.single[unknown.names.index(self.kind)]
         q = unknown.value(xi, self.kind)
@@ -76,11 +77,11 @@ class Reading:
 
 
 def readings(history: TumourHistory, block_mm: float) -> tuple[tuple[Reading, ...], ...]:
-    """Of every scan, those that it has.
+    """Return the readings of every scan.
 
     Args:
-        history: on the lattice.
-        block_mm: edge of a block.
+        history: history on the lattice.
+        block_mm: edge of a block, millimetres.
     """
     edges_mm = history.edges_mm
     seen = np.any([visible(scan, edges_mm) for scan in history.scans], axis=0)

@@ -1,1 +1,1 @@
-"""What a twin leaves on disk for people and programs: maps, tables and records in a user's units."""
+"""Output files of a twin for people and programs: maps, tables and records in a user's units."""

@@ -1,7 +1,7 @@
-"""The folder of a calibration.
+"""Output folder of a calibration.
 
 calibration.h5        the calibration itself, for palpate forecast
-calibration.json      parameters before and after, what was observed, how well the model explains it, how it went
+calibration.json      prior and posterior of parameters, observed and modelled volumes, misfit, convergence, warnings
 <label>_white.nii.gz, <label>_roi.nii.gz    anatomy and regions of the last scan on the twin's lattice
 """
 
@@ -31,19 +31,19 @@ from palpate.twin.products.figures import THRESHOLDS, intervals, observed, param
 from palpate.twin.storage import save_calibration
 
 LEAST_ACCEPTED: Final = 0.05
-"""Below this share of accepted proposals the draws may not be the posterior's."""
+"""Smallest share of accepted proposals; with a smaller one the draws may not follow the posterior."""
 
 
 def calibrate_into(
     history: TumourHistory, settings: TwinSettings, out: Path, remarks: Remarks | None = None
 ) -> Calibration:
-    """Calibrate a twin and write its folder, whole or not at all.
+    """Calibrate a twin and write its folder; an interrupted run leaves no partial result.
 
     Args:
-        history: of the tumour.
-        settings: of the twin.
+        history: history of the tumour on the images' grid.
+        settings: settings of the twin.
         out: folder to create, or to replace where palpate wrote it.
-        remarks: what was said in reading the history.
+        remarks: notes and warnings from reading the history.
 
     Raises:
         InputError: the history cannot be calibrated, or the folder holds somebody else's files.
@@ -68,12 +68,12 @@ def calibrate_into(
 
 
 def calibration_record(found: Calibration, history: TumourHistory, remarks: Remarks) -> dict[str, object]:
-    """Return what programs and the page read of a calibration, as plain JSON values.
+    """Return the record of a calibration that programs and the page read, as plain JSON values.
 
     Args:
-        found: the calibration.
-        history: on the images' grid.
-        remarks: what was said in reading the history.
+        found: calibration of the tumour.
+        history: history on the images' grid.
+        remarks: notes and warnings from reading the history.
     """
     past = fitted(found)
     own = (*_sampling_warnings(found), *contradicted(found.history, past))
@@ -109,7 +109,7 @@ def calibration_record(found: Calibration, history: TumourHistory, remarks: Rema
 
 
 def _sampling_warnings(found: Calibration) -> list[QualityWarning]:
-    """Return how far the posterior itself may be wrong."""
+    """Return warnings of a calibration that did not converge and of draws that hardly moved."""
     warnings = []
     if not found.statistics.converged:
         sentence = f"The calibration did not converge within {found.statistics.iterations} steps."
@@ -122,11 +122,11 @@ def _sampling_warnings(found: Calibration) -> list[QualityWarning]:
 
 
 def contradicted(history: TumourHistory, past: list[dict[str, Any]]) -> list[QualityWarning]:
-    """Return a warning for each scan that shows no tumour where the model is sure of one.
+    """Return a warning for each scan that shows no tumour where the model's 95 % interval excludes its absence.
 
     Args:
-        history: on the lattice.
-        past: of `fitted`.
+        history: history on the lattice.
+        past: rows of `fitted`.
     """
     return [
         QualityWarning(
@@ -141,10 +141,10 @@ def contradicted(history: TumourHistory, past: list[dict[str, Any]]) -> list[Qua
 
 
 def fitted(found: Calibration) -> list[dict[str, Any]]:
-    """The posterior's own past: volumes and burden at every scan, without the front's straying.
+    """Return volumes and burden of the posterior's draws at every scan, without the front model error.
 
     Args:
-        found: the calibration.
+        found: calibration of the tumour.
     """
     lattice = found.history
     voxel_ml = float(np.prod(lattice.edges_mm)) / 1e3

@@ -16,14 +16,14 @@ from palpate.units import m2_s_to_mm2_day, per_s_to_per_day
 type Values = NDArray[np.float64]
 
 LEVELS: Final = (0.5, 0.8, 0.9, 0.95)
-"""Of the intervals."""
+"""Probabilities of the intervals."""
 QUANTITIES: Final = ("enhancing_ml", "visible_ml", "burden_ml")
-"""Volume that takes up contrast agent; all that is visible; integral of the density."""
+"""Names of the volume that takes up contrast agent, of all visible volume and of the integral of the density."""
 DISPLACEMENTS: Final = ("displacement_mm", "largest_displacement_mm", "further_displacement_mm")
-"""Of the brain around the tumour: mean length, the length that 99 % of it do not exceed, and what the mean has grown by
-since the last scan."""
+"""Names of displacements of the brain around the tumour: mean length, the length that 99 % of it do not exceed, and the
+growth of the mean since the last scan."""
 THRESHOLDS: Final = {"enhancing_ml": ENHANCING_ABOVE, "visible_ml": INFILTRATED_ABOVE}
-"""Volumes, and the unknown density above which images show them."""
+"""Names of the volumes, and of the unknown densities above which images show them."""
 _UNITS: Final[Mapping[str, tuple[str, float]]] = {
     PROLIFERATION: ("1/day", per_s_to_per_day(1.0)),
     DIFFUSIVITY: ("mm2/day", m2_s_to_mm2_day(1.0)),
@@ -33,10 +33,10 @@ _UNITS: Final[Mapping[str, tuple[str, float]]] = {
 
 
 def intervals(draws: Values) -> dict[str, object]:
-    """Median, mean and central intervals of equally probable draws, as plain JSON values.
+    """Return the median, mean and central intervals of equally probable draws, as plain JSON values.
 
     Args:
-        draws: shape (n,).
+        draws: values of the draws, shape (n,).
     """
     found: dict[str, object] = {"median": float(np.median(draws)), "mean": float(draws.mean())}
     for level in LEVELS:
@@ -46,11 +46,13 @@ def intervals(draws: Values) -> dict[str, object]:
 
 
 def observed(scans: Sequence[TumourScan], voxel_ml: float) -> list[dict[str, float | None]]:
-    """What the images themselves show; None where a scan has no regions. Burden is that within what is visible.
+    """Return the volumes and burden that the images themselves show; None where a scan has no regions.
+
+    The burden is that within the visible tumour.
 
     Args:
-        scans: on the grid.
-        voxel_ml: of it.
+        scans: scans on one grid.
+        voxel_ml: volume of a voxel, millilitres.
     """
     found: list[dict[str, float | None]] = []
     for scan in scans:
@@ -71,10 +73,10 @@ def observed(scans: Sequence[TumourScan], voxel_ml: float) -> list[dict[str, flo
 
 
 def parameters(calibration: Calibration) -> list[dict[str, object]]:
-    """Every single unknown before and after the images, in a user's units: median and 95 % bounds.
+    """Return prior and posterior of every single unknown in a user's units: median and 95 % bounds.
 
     Args:
-        calibration: of the tumour.
+        calibration: calibration of the tumour.
     """
     rows: list[dict[str, object]] = []
     for at, one in enumerate(calibration.unknowns.single):

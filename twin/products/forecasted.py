@@ -1,13 +1,13 @@
-"""The folder of a forecast.
+"""Output folder of a forecast.
 
 <label>_day-<d>_stat-{mean,std,lower,upper}_density.nii.gz    0..1, 95 % bounds, on the twin's lattice
-<label>_day-<d>_desc-{enhancing,visible}_probability.nii.gz   that the voxel is, 0..1
-<label>_day-<d>_stat-{median,lower,upper}_displacement.nii.gz  how far tissue is pushed, mm, 95 % bounds
-<label>_day-<d>_stat-mean_displacementvector.nii.gz           where to: mean over draws along R, A, S, mm, (i, j, k, 3)
-<label>_day-<d>_mesh.{h5,xdmf}                                the same on tetrahedra, if asked for (on_mesh)
+<label>_day-<d>_desc-{enhancing,visible}_probability.nii.gz   probability that the voxel is enhancing or visible, 0..1
+<label>_day-<d>_stat-{median,lower,upper}_displacement.nii.gz  length of the tissue's displacement, mm, 95 % bounds
+<label>_day-<d>_stat-mean_displacementvector.nii.gz           mean over draws along R, A, S, mm, shape (i, j, k, 3)
+<label>_day-<d>_mesh.{h5,xdmf}                                density, probabilities on tetrahedra, if asked (on_mesh)
 forecast.tsv, forecast.json                                   volumes, burden and displacements with intervals
 
-Without mechanics there are no displacements, and forecast.json says so.
+Without mechanics there are no displacements, and forecast.json states that.
 """
 
 from __future__ import annotations
@@ -38,16 +38,16 @@ type Values = NDArray[np.float64]
 def forecast_into(
     calibration: Calibration, after_days: Sequence[float], out: Path, mesh: Path | None = None
 ) -> list[dict[str, object]]:
-    """Forecast some days and write the folder, whole or not at all.
+    """Forecast some days and write the folder; an interrupted run leaves no partial result.
 
     Args:
-        calibration: of the tumour; treatments of its history after the last scan are taken as planned.
+        calibration: calibration of the tumour; treatments of its history after the last scan are taken as planned.
         after_days: days after the last scan.
         out: folder to create, or to replace where palpate wrote it.
-        mesh: of tetrahedra in the world of the first scan, folder or file of palpate mesh; None for voxels only.
+        mesh: folder or file of palpate mesh with tetrahedra in the world of the first scan; None for voxels only.
 
     Returns:
-        For each day volumes, burden and displacements with intervals.
+        Volumes, burden and displacements with intervals for each day.
 
     Raises:
         InputError: a day is not after the last scan, the folder holds somebody else's files, or the mesh cannot be

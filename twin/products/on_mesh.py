@@ -1,9 +1,9 @@
-"""A forecast on a mesh of tetrahedra: the lattice's voxels carried to the nodes, with the mass that they hold.
+"""Forecast on a mesh of tetrahedra: the fields of voxels are transferred to the nodes with their integrals.
 
 <label>_day-<d>_mesh.h5, .xdmf    on the nodes, linear in each cell:
-    density_{mean,std}                       of the draws, 0..1
-    density_{lower,upper}                    5 % and 95 % quantiles of the draws, each carried by itself
-    {enhancing,visible}_probability          that there is tumour which images show, 0..1
+    density_{mean,std}                       mean and standard deviation of the draws, 0..1
+    density_{lower,upper}                    5 % and 95 % quantiles of the draws, each transferred by itself
+    {enhancing,visible}_probability          probability of tumour that images show, 0..1
 
 With W_vn the integral of node n's hat function over voxel v and M_n over everything (palpate.meshing.transfer),
 
@@ -34,21 +34,21 @@ from palpate.twin.products.figures import THRESHOLDS
 type Values = NDArray[np.float64]
 
 ENDS: Final = (0.05, 0.95)
-"""Quantiles of the interval."""
+"""Quantiles that bound the interval."""
 LEAST_HELD: Final = 0.5
-"""Share of the tumour's cells that a mesh must hold; less is another place or another head."""
+"""Smallest share of the tumour's cells that a mesh must hold; less means another place or another head."""
 
 
 @dataclass(frozen=True, slots=True)
 class MeshedLattice:
-    """A mesh, and how fields of the lattice come to it.
+    """Mesh of tetrahedra with the transfer of fields from the lattice to its nodes.
 
     Attributes:
-        mesh: in the world of the first scan.
-        carry: from tissue voxels in C order to nodes, shape (nodes, voxels); rows sum to one at most.
-        node_volumes_mm3: M_n, shape (nodes,).
-        voxel_mm3: of the lattice.
-        where: file of the mesh, for errors.
+        mesh: mesh of tetrahedra in the world of the first scan.
+        carry: matrix from tissue voxels in C order to nodes, shape (nodes, voxels); rows sum to one at most.
+        node_volumes_mm3: volume M_n of each node, mm3, shape (nodes,).
+        voxel_mm3: volume of a voxel of the lattice, mm3.
+        where: file of the mesh, named in errors.
     """
 
     mesh: TetrahedralMesh
@@ -58,7 +58,7 @@ class MeshedLattice:
     where: Path
 
     def fields(self, found: Forecast) -> dict[str, Values]:
-        """Those of the module's description, shape (nodes,) each.
+        """Return the fields that the module's description lists, shape (nodes,) each.
 
         Args:
             found: forecast on the lattice.
@@ -76,7 +76,7 @@ class MeshedLattice:
         return {name: np.clip(values, 0.0, 1.0) for name, values in named.items()}
 
     def held(self, found: Forecast) -> float:
-        """Share of the cells forecast that lies within the mesh.
+        """Return the share of the forecast's cells that lies within the mesh.
 
         Args:
             found: forecast on the lattice.
@@ -100,9 +100,9 @@ def meshed_lattice(history: TumourHistory, mesh: TetrahedralMesh, where: Path) -
     """Find the volumes that tissue voxels share with the nodes' hat functions.
 
     Args:
-        history: on the lattice.
-        mesh: in the world of the first scan.
-        where: its file, for errors.
+        history: history on the lattice.
+        mesh: mesh of tetrahedra in the world of the first scan.
+        where: file of the mesh, named in errors.
     """
     # A margin of one voxel takes all that lies beyond, because outermost voxels reach outwards without end.
     padded = np.pad(history.tissue, 1)
@@ -121,16 +121,16 @@ def meshed_lattice(history: TumourHistory, mesh: TetrahedralMesh, where: Path) -
 
 
 def write_on_mesh(folder: Path, stem: str, place: MeshedLattice, found: Forecast) -> dict[str, object]:
-    """Write one day's forecast on the mesh. Whole-or-nothing is the caller's part (palpate.outputs).
+    """Write one day's forecast on the mesh. The caller makes sure that no partial file is left (palpate.outputs).
 
     Args:
-        folder: exists.
-        stem: of both files' names.
-        place: the mesh.
-        found: the forecast.
+        folder: folder of the forecast, which exists.
+        stem: stem of both files' names.
+        place: mesh and transfer.
+        found: forecast on the lattice.
 
     Returns:
-        What the record says of it.
+        The mesh's entry in the forecast's record.
 
     Raises:
         InputError: the mesh does not hold the tumour.

@@ -1,1 +1,1 @@
-"""What a page carries with it: its template, its style, its script, and the vendored viewer."""
+"""Text files that a page contains: its template, its style, its script, and the vendored viewer."""
