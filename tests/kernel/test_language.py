@@ -25,7 +25,7 @@ FRAGMENT: Final = re.compile(
 )
 """Openings of descriptions that nobody understands without another line."""
 NO_IMPERATIVE: Final = re.compile(
-    r"(an?|the|one|two|three|some|any|both|its|their|his|her|ours?|own|whether|which|[\w']+[^\Ws]s)(?=[\s,.:;]|$)",
+    r"(an?|the|one|two|three|some|any|both|its|their|his|her|ours?|own|whether|which|[\w']+(?<!s)s)(?=[\s,.:;]|$)",
     re.IGNORECASE,
 )
 """Openings of noun phrases and verbs in the third person."""
