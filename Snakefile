@@ -1,4 +1,4 @@
-"""From a table of sessions to stiffness maps that know their uncertainty."""
+"""Workflow from a table of sessions to stiffness maps with their uncertainty."""
 
 from snakemake.utils import min_version
 

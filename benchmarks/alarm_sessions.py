@@ -1,4 +1,4 @@
-"""Sound sessions of five vendors, of a cohort, and of others: where each comes from, and one look at each."""
+"""Sound sessions of five vendors, of a cohort and of other laboratories: their sources, and a check of each."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class VendorSession:
     settings: PhantomSettings
 
     def look(self, out: Path) -> Tally:
-        """Write the DICOM and look at it."""
+        """Write the DICOM, and check it without and with planted faults."""
         settings = self.settings.model_copy(update={"vendor": self.vendor, "noise_percent": self.level_percent})
         name, home = f"{self.vendor}, {self.level_percent:g} % noise", out / f"{self.vendor}-{self.level_percent:g}"
         return _look_at_phantom("five vendors", "head", name, settings, lambda: _head(self.settings), home)
@@ -59,7 +59,7 @@ class CohortSession:
     number: int
 
     def look(self, out: Path) -> Tally:
-        """Make the patient unless an interrupted run has, and look."""
+        """Make the patient unless an interrupted run has made it, and check it without and with planted faults."""
         settings = SETTINGS.model_copy(update={"seed": COHORT_SEED})
         member = list(cohort(settings, _atlas(), self.number))[-1]
         name = f"patient {self.number}, {member.noise_percent:.1f} % noise"
@@ -95,7 +95,7 @@ class BrainSession:
     source: Path
 
     def look(self, out: Path) -> Tally:
-        """Look at both runs."""
+        """Check both runs without and with planted faults."""
         tally = Tally()
         look_at_dicom(tally, "real brain", "brain", "real brain", self.source, IngestSettings(), out / "brain")
         return tally
@@ -108,7 +108,7 @@ class LiverSession:
     source: Path
 
     def look(self, _: Path) -> Tally:
-        """Check its phase images, and plant what they can have."""
+        """Check the exam's phase images, then plant those faults that phase images can have."""
         tally = Tally()
         with redirect_stderr(StringIO()):
             phase_rad, magnitude, voxel_mm = liver_phase(self.source)
@@ -123,7 +123,7 @@ type Session = VendorSession | CohortSession | BoxSession | BrainSession | Liver
 
 
 def sessions(*, short: bool) -> tuple[list[Session], list[str]]:
-    """Return what to look at, and notes on what is not there."""
+    """Return the sessions to check, and notes on the public data that are not there."""
     if short:
         return [VendorSession(VENDORS[0], LEVELS_PERCENT[0], SHORT_SETTINGS)], []
     data = shared_data()

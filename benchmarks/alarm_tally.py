@@ -1,4 +1,4 @@
-"""Sound and faulty sessions, what the checks say of each, and how often they are right."""
+"""Counts of sound and faulty sessions and of the warnings that the checks gave for each."""
 
 from __future__ import annotations
 
@@ -52,15 +52,15 @@ CONFIDENCE: Final = 0.95
 
 @dataclass(slots=True)
 class Tally:
-    """Counts of everything looked at.
+    """Counts of all sessions that were checked.
 
     Attributes:
-        sessions: sound ones, by group.
-        alarms: false ones, by group.
+        sessions: number of sound sessions, by group.
+        alarms: number of false alarms, by group.
         bodies: whether a head, gel or abdomen had a false alarm, by name.
-        planted: faulty sessions, by fault and group.
-        found: those whose fault was named, by fault and group.
-        notes: each false alarm and each miss.
+        planted: number of faulty sessions, by fault and group.
+        found: number of faulty sessions whose fault was named, by fault and group.
+        notes: one sentence for each false alarm and each fault that was missed.
     """
 
     sessions: Counter[str] = field(default_factory=Counter)
@@ -71,7 +71,7 @@ class Tally:
     notes: list[str] = field(default_factory=list)
 
     def sound(self, group: str, body: str, name: str, said: list[str]) -> None:
-        """Count a sound session and what was said of it."""
+        """Count a sound session and its warnings."""
         self.sessions[group] += 1
         self.alarms[group] += bool(said)
         self.bodies[body] = self.bodies.get(body, False) or bool(said)
@@ -79,7 +79,7 @@ class Tally:
             self.notes.append(f"false alarm, {name}: {'; '.join(said)}")
 
     def faulty(self, group: str, fault: str, name: str, said: list[str], told: tuple[str, ...]) -> None:
-        """Count a session with a planted fault and what was said of it."""
+        """Count a session with a planted fault and its warnings."""
         self.planted[fault, group] += 1
         hit = named(said, told)
         self.found[fault, group] += hit
@@ -102,7 +102,7 @@ class Tally:
         return 100.0 if alarms == count else 100.0 * float(stats.beta.ppf(CONFIDENCE, alarms + 1, count - alarms))
 
     def by_fault(self) -> dict[str, dict[str, tuple[int, int]]]:
-        """Return found and planted by fault, then by group."""
+        """Return the numbers of faults found and planted, by fault, then by group."""
         told: dict[str, dict[str, tuple[int, int]]] = {}
         for (fault, group), planted in self.planted.items():
             told.setdefault(fault, {})[group] = (self.found[fault, group], planted)
@@ -110,7 +110,7 @@ class Tally:
 
 
 def imported(source: Path, out: Path, settings: IngestSettings) -> tuple[tuple[WaveField, ...], list[str]]:
-    """Import a session; return its wave fields, and the checks' warnings or what it was refused for."""
+    """Import a session; return its wave fields, and the checks' warnings or the reason of a refusal."""
     shutil.rmtree(out, ignore_errors=True)
     try:
         with redirect_stderr(StringIO()):

@@ -41,7 +41,7 @@ from palpate.units import kpa_to_pa, pa_to_kpa
 
 BLOCK = (2, 2, 2)
 FAR_VOXELS = 2
-"""Voxels of the inversion, so many from an interface, that count as away from it."""
+"""Distance from an interface from which on voxels count as away from it, in voxels of the inversion."""
 
 OURS = "ours"
 MODULI = ("storagemodulus", "lossmodulus")
@@ -54,13 +54,13 @@ type Volume = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """One noise level, mean over frequencies; methods by name.
+    """Scores of one noise level, mean over frequencies; methods by name.
 
     Attributes:
         storage_percent: mean relative deviation of G' over the box.
-        magnitude_percent: the same of |G*|.
+        magnitude_percent: mean relative deviation of |G*| over the box.
         regions_kpa: mean G' of the background, then of each cylinder.
-        coverage_percent: share of voxels whose 95 % interval of G' holds the truth: away from interfaces, and all.
+        coverage_percent: share of voxels whose 95 % interval of G' holds the truth, away from interfaces and of all.
     """
 
     storage_percent: Mapping[str, float]
@@ -70,14 +70,14 @@ class Scores:
 
 
 def study(box: Box, fields: Sequence[WaveField], level_percent: float, out: Path, ranks: int) -> Scores:
-    """Noise, inversion by all methods, and their scores.
+    """Add noise, invert by all methods and score their maps.
 
     Args:
-        box: the truth.
+        box: box with the true moduli.
         fields: noise-free waves, one for each frequency.
-        level_percent: of noise.
+        level_percent: noise level, percent of a component's root mean square amplitude.
         out: folder for wave fields and maps.
-        ranks: for `palpate invert`.
+        ranks: number of MPI ranks of `palpate invert`.
     """
     fine = [with_noise(field, level_percent, SEED + number) for number, field in enumerate(fields)]
     coarse = [block_average(field, BLOCK) for field in fine]
@@ -164,7 +164,7 @@ def _mean(parts: Sequence[Scores]) -> Scores:
 
 
 def rows_of(box: Box, level_percent: float, scores: Scores) -> list[Row]:
-    """The record's rows of one noise level."""
+    """Return the record's rows of one noise level."""
 
     def row(what: str, unit: str, values: Mapping[str, float], published: float | str | None, goal: str = "") -> Row:
         others = {name: value for name, value in values.items() if name != OURS}

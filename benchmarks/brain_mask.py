@@ -1,8 +1,8 @@
 """Brain masks of heads with skull and scalp, of shapes of their own: by the atlas and by magnitude alone.
 
-The heads (`skulled_heads.py`) differ from the atlas by turns, shifts, stretches and bends. A film of fluid around the
-brain, as bright as it, belongs to no mask that is right here and to every one that can be had from the image; the Dice
-overlap with brain and film together is the fairer one and stands beside it.
+The heads (`skulled_heads.py`) differ from the atlas by turns, shifts, stretches and bends. A film of fluid surrounds
+the brain and is as bright as the brain. The true mask leaves it out, but no mask made from the image can: the Dice
+overlap with brain and film together is the fairer one and stands beside that with the brain.
 
     python benchmarks/brain_mask.py --out folder [--short]
 """
@@ -30,12 +30,12 @@ SETTINGS: Final = IngestSettings()
 
 
 def whole_head() -> ScanGrid:
-    """Voxels of 2.5 mm around the whole head."""
+    """Return the grid of 2.5 mm voxels around the whole head."""
     return block(np.array([0.0, -18.0, 10.0]), np.diag([-1.0, -1.0, 1.0]), (96, 112, 84), 2.5)
 
 
 def wide_slab() -> ScanGrid:
-    """Five slices 4 mm apart with the scalp in view."""
+    """Return the grid of five slices, 4 mm apart, with the scalp in view."""
     narrow = slab_grid()
     affine_mm = narrow.affine_mm.copy()
     affine_mm[:3, 3] -= affine_mm[:3, :3] @ [14, 16, 0]
@@ -43,7 +43,7 @@ def wide_slab() -> ScanGrid:
 
 
 def overlaps(head: Skulled, grid: ScanGrid, seed: int) -> dict[str, tuple[float, float] | None]:
-    """Dice overlap with the brain, and with brain and film, by each way; None where it refuses."""
+    """Return the Dice overlap with the brain, and with brain and film, by method; None where the method refuses."""
     limits = {"threshold": SETTINGS.mask_threshold, "opening_mm": SETTINGS.mask_opening_mm}
     found = {"magnitude": tissue_mask(head.image.values, grid.voxel_mm, **limits)}
     try:
@@ -55,7 +55,7 @@ def overlaps(head: Skulled, grid: ScanGrid, seed: int) -> dict[str, tuple[float,
 
 
 def main() -> None:
-    """Whole heads and slabs."""
+    """Mask whole heads and slabs, and record the overlaps."""
     chosen = options(__doc__)
     began = time.perf_counter()
     atlas = load_atlas()

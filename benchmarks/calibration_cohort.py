@@ -1,13 +1,13 @@
-"""Are the intervals right? Coverage over a cohort of simulated patients; no other tool publishes such a figure.
+"""Coverage of credible intervals over a cohort of simulated patients; no other tool publishes such a figure.
 
-A hundred and sixty patients who differ in anatomy, stiffness, lesion, wave, frequency, noise, density (1010 to 1050
-kg/m3, which nobody states), in how much stiffer white matter is along its fibres (10 to 40 %) and in how much tissue
-varies from voxel to voxel (0 to 14 %): blocks of 21 x 13 x 9 voxels of 2 mm with their T1, made as a scanner's DICOM
-by another mesh and element. They go through the workflow as any study does; then `palpate verify calibration` ranks
-each truth among the joint draws, in voxels that the inversion calls informed.
+A hundred and sixty patients differ in anatomy, stiffness, lesion, wave, frequency, noise, density (1010 to 1050 kg/m3,
+not stated in the data), the excess stiffness of white matter along its fibres (10 to 40 %) and the variation of tissue
+from voxel to voxel (0 to 14 %). Each is a block of 21 x 13 x 9 voxels of 2 mm with its T1, made as a scanner's DICOM
+by another mesh and element. The workflow inverts them as any study; then `palpate verify calibration` ranks each truth
+among the joint draws, in voxels that the inversion calls informed.
 
-Nothing was chosen on these patients. Others, of the phantom's own seed and of 20262 to 20266, served for that. Eighty
-are too few: their share of 16 mm regions is known to 1.5 %, and the goal is 2 % to either side.
+No setting was chosen on these patients; patients of the phantom's own seed and of 20262 to 20266 served for that.
+Eighty patients are too few: the share of their 16 mm regions is known to 1.5 %, and the goal is 2 % to either side.
 
     python benchmarks/calibration_cohort.py --out folder [--ranks 2] [--short]
 """
@@ -28,11 +28,11 @@ SHORT_PATIENTS, SHORT_SHAPE = 2, (9, 9, 9)
 COVERAGE_GOAL = "93..97"
 ERROR_GOAL = "<= 0.02"
 JUDGED = ("voxels", "regions of 6 mm", "regions of 10 mm", "regions of 16 mm")
-"""What has a goal; by tissue it is reported."""
+"""Kinds of voxels and regions that have a goal; coverage by tissue is reported without one."""
 
 
 def rows(found: dict[str, Any]) -> Iterator[Row]:
-    """The figures of `palpate verify calibration`, those with a goal first."""
+    """Yield the figures of `palpate verify calibration`, those with a goal first."""
     for modulus, symbol in MODULI.items():
         of_modulus = found[modulus]
         for kind in JUDGED:
@@ -61,14 +61,14 @@ def rows(found: dict[str, Any]) -> Iterator[Row]:
 
 
 def resampled(found: dict[str, Any]) -> Iterator[str]:
-    """How far a cohort of so many patients knows its calibration error."""
+    """Yield the spread of the calibration error over cohorts of the same size resampled from the patients."""
     for modulus, symbol in MODULI.items():
         low, high = found[modulus]["voxels"]["calibration_error_of_resampled_cohorts"]
         yield f"calibration error of {symbol}, patients resampled: {low:.3f} to {high:.3f} in 90 % of the cohorts"
 
 
 def main() -> None:
-    """Make the cohort, run the workflow, judge, record."""
+    """Make the cohort, run the workflow, compute the coverage and record it."""
     chosen = options(__doc__)
     began = time.perf_counter()
     patients, shape = (SHORT_PATIENTS, SHORT_SHAPE) if chosen.short else (PATIENTS, SHAPE)

@@ -1,4 +1,4 @@
-"""A cohort of simulated patients as benchmarks use it: made once, and judged by `palpate verify calibration`."""
+"""Cohort of simulated patients for benchmarks: made once, and scored by `palpate verify calibration`."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from typing import Any
 from harness.command_line import run
 
 MODULI = {"storagemodulus": "G'", "lossmodulus": "G''"}
-"""Names in files, and symbols."""
+"""Names of the moduli in files, and their symbols."""
 
 
 def made(folder: Path, patients: int, settings: Mapping[str, Any]) -> Path:
-    """The study of so many patients, unless it is there; returns its table of sessions.
+    """Make the study of simulated patients unless it is there; return its table of sessions.
 
     Args:
-        folder: of the study.
-        patients: how many.
-        settings: of the phantom, what all have in common.
+        folder: folder of the study.
+        patients: number of patients.
+        settings: settings of the phantom that all patients have in common.
     """
     table = folder / "sessions.tsv"
     if not table.exists():
@@ -28,11 +28,11 @@ def made(folder: Path, patients: int, settings: Mapping[str, Any]) -> Path:
 
 
 def judged(results: Path, sessions: Path, page: Path) -> dict[str, Any]:
-    """The figures of `palpate verify calibration`, which also writes the page."""
+    """Run `palpate verify calibration`, which writes a page, and return its figures."""
     run("palpate", "verify", "calibration", results, "--sessions", sessions, "--out", page)
     return dict(json.loads(page.with_suffix(".json").read_text(encoding="utf-8")))
 
 
 def share_percent(found: Mapping[str, Any], modulus: str, kind: str) -> float:
-    """How many of the 95 % intervals of one kind hold the truth."""
+    """Return the share of the 95 % intervals of one kind that hold the truth, percent."""
     return 100.0 * float(found[modulus][kind]["coverage"]["0.95"]["share"])

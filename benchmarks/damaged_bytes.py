@@ -1,4 +1,4 @@
-"""Damaged bytes: whatever a copy, a network or a disk did to a file, it is read correctly or refused in one sentence.
+"""Damaged bytes: a file that a copy, a network or a disk damaged is read correctly or refused in one sentence.
 
 Bytes of sound inputs are flipped, overwritten, removed, inserted and cut off: the DICOM of every vendor, an anatomy,
 zips, NIfTI, sidecars, arrays of other laboratories, tables, segmentations and masks. A variant fails where it leads to
@@ -9,7 +9,7 @@ zips, NIfTI, sidecars, arrays of other laboratories, tables, segmentations and m
   another frequency, geometry or encoding where only one of many files that state it was damaged; or more voxels changed
   than bytes of pixels were.
 
-A variant is its kind and its number, so that a failure can be had again.
+A variant is known by its kind and its number, so that a failure can be reproduced.
 
     python benchmarks/damaged_bytes.py --out folder [--short]
 """
@@ -39,20 +39,20 @@ from palpate.errors import InputError
 VARIANTS: Final = 2400
 SHORT_VARIANTS: Final = 240
 SECONDS: Final = 20.0
-"""Of processor time, for one variant; a healthy one takes a tenth of a second."""
+"""Longest processor time for one variant, seconds; an undamaged one takes a tenth of a second."""
 _PIXELS: Final = b"\xe0\x7f\x10\x00OW\x00\x00"
-"""How the pixels of an uncompressed DICOM file begin; four bytes of length follow."""
+"""Bytes before the pixels of an uncompressed DICOM file; four bytes of length follow."""
 
 
 @dataclass(slots=True)
 class Outcome:
-    """Of all variants of one kind.
+    """Outcome of all variants of one kind.
 
     Attributes:
-        refused: how many were.
-        read: how many were read.
-        failures: what went wrong, by variant.
-        slowest_s: processor time of the slowest.
+        refused: number of variants that were refused.
+        read: number of variants that were read.
+        failures: description of each failure, one for each variant that failed.
+        slowest_s: processor time of the slowest variant, seconds.
     """
 
     refused: int = 0
@@ -158,11 +158,11 @@ def _damaged(content: bytes, rng: np.random.Generator, reach: int) -> _Damage:
 
 
 def fuzz(kind: Kind, count: int, home: Path) -> Outcome:
-    """Read so many damaged variants of an input.
+    """Read a number of damaged variants of an input.
 
     Args:
-        kind: of input.
-        count: how many.
+        kind: kind of input.
+        count: number of variants.
         home: an empty folder to work in.
     """
     given, out = home / "given", home / "out"
@@ -214,7 +214,7 @@ def _try(found: Outcome, name: str, read: Callable[[], str], out: Path) -> None:
 
 
 def main() -> None:
-    """All kinds, one after the other."""
+    """Damage and read all kinds of input, one after the other, and record the failures."""
     chosen = options(__doc__)
     began = time.perf_counter()
     total = SHORT_VARIANTS if chosen.short else VARIANTS

@@ -34,12 +34,12 @@ in `benchmarks/results`; goals that were missed are said to be.
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A record as it lies on disk, and what its benchmark says of itself.
+    """Record of a benchmark as it lies on disk, and the benchmark's description of itself.
 
     Attributes:
-        rows: the quantities.
+        rows: quantities of the record.
         facts: everything else in the file.
-        about: the docstring of the benchmark's script, which is Markdown.
+        about: docstring of the benchmark's script, which is Markdown.
     """
 
     rows: tuple[Row, ...]
@@ -53,13 +53,13 @@ class Record:
 
     @property
     def tally(self) -> str:
-        """Goals met of all, such as "1/5"; a dash where none is set."""
+        """Number of goals met out of all, such as "1/5"; a dash where none is set."""
         met = sum(row.verdict == "met" for row in self.judged)
         return f"{met}/{len(self.judged)}" if self.judged else "-"
 
     @property
     def verdict(self) -> str:
-        """Which goals were met and which missed, in a sentence."""
+        """Sentence that says which goals were met and which were missed."""
         judged = self.judged
         missed = [f"{row.quantity} ({row.verdict}{_unit(row)})" for row in judged if row.verdict != "met"]
         if not judged:
@@ -69,7 +69,7 @@ class Record:
 
 
 def read_records(checkout: Path = CHECKOUT) -> list[Record]:
-    """Every record of a checkout, by name.
+    """Return every record of a checkout, sorted by name.
 
     Raises:
         ValueError: a record without its benchmark.
@@ -87,7 +87,7 @@ def read_records(checkout: Path = CHECKOUT) -> list[Record]:
 
 
 def page(records: Sequence[Record]) -> str:
-    """The text of docs/benchmarks.md."""
+    """Return the text of docs/benchmarks.md."""
     return "\n".join([_HEAD, *map(_section, records)])
 
 
@@ -160,7 +160,7 @@ def _table(heads: Sequence[str], cells: Sequence[Sequence[str]]) -> str:
 
 
 def documents(checkout: Path = CHECKOUT) -> dict[Path, str]:
-    """Both documents as the records of a checkout demand them, by their path."""
+    """Return the text of both documents as it follows from the records of a checkout, by path."""
     records = read_records(checkout)
     readme = checkout / "README.md"
     return {
@@ -170,7 +170,7 @@ def documents(checkout: Path = CHECKOUT) -> dict[Path, str]:
 
 
 def outdated(checkout: Path = CHECKOUT) -> dict[Path, str]:
-    """Those of the documents that do not say what the records say, with what they should say."""
+    """Return the path and the right text of each document that differs from the records."""
     return {
         path: text
         for path, text in documents(checkout).items()

@@ -1,16 +1,17 @@
-"""Do the checks that need no header raise false alarms, and do they see what is wrong?
+"""Checks that need no header: their false alarms in sound sessions, and the planted faults that they find.
 
 `palpate ingest` and `palpate invert` check time offsets, scale of the phase, signs and order of the components, sign of
 time, and units by images and waves alone (decision 0083). Sound sessions go through the real import:
 
 - one head in the layouts of five vendors, at 1 and 5 % noise;
 - 24 patients of the calibration cohort's population, at 1 to 4 % noise; no limit was chosen on them;
-- where shared/data lies beside or above the checkout, what others made: a simulated box at 1, 2 and 5 % noise, both
-  runs of a real brain scan, and a real liver exam, of which only phase images are judged (it has one direction).
+- where shared/data lies beside or above the checkout, data of other laboratories: a simulated box at 1, 2 and 5 %
+  noise, both runs of a real brain scan, and a real liver exam, of which only phase images are checked (it has one
+  direction).
 
 A false alarm is a refusal, or a warning of these checks. Then faults are planted: into the phase images as a reader
-delivers them, and into the wave fields that came out. A fault counts as named where its own code comes, or a refusal
-that tells it. Figures count sessions. The upper limit of the rate of false alarms counts heads, gels and abdomens,
+delivers them, and into the wave fields made from them. A fault counts as named where a warning has its code, or a
+refusal names it. Figures count sessions. The upper limit of the rate of false alarms counts heads, gels and abdomens,
 because sessions of one of them are alike; without any alarm it is about 3 over their number.
 
     python benchmarks/false_alarms.py --out folder [--ranks 2] [--short]
@@ -32,12 +33,12 @@ from harness.record import Row, write_record
 
 
 def look(out: Path, session: Session) -> Tally:
-    """Look at one session."""
+    """Check one session without and with planted faults."""
     return session.look(out)
 
 
 def looked_at(chosen: list[Session], out: Path, ranks: int) -> Iterator[Tally]:
-    """Look at sessions one after the other, or so many at a time, in their order."""
+    """Check sessions one after the other, or `ranks` at a time; yield their tallies in the sessions' order."""
     if ranks == 1:
         yield from (look(out, one) for one in chosen)
         return
@@ -46,7 +47,7 @@ def looked_at(chosen: list[Session], out: Path, ranks: int) -> Iterator[Tally]:
 
 
 def summed(tallies: Iterable[Tally]) -> Tally:
-    """Add tallies up, and say how it goes."""
+    """Add tallies up, and print the progress."""
     total = Tally()
     for number, one in enumerate(tallies, start=1):
         total.add(one)
@@ -55,7 +56,7 @@ def summed(tallies: Iterable[Tally]) -> Tally:
 
 
 def rows(tally: Tally) -> Iterator[Row]:
-    """The figures, false alarms first."""
+    """Yield the figures, false alarms first."""
     total, bodies = sum(tally.sessions.values()), len(tally.bodies)
     yield Row(f"false alarms in {total} sound sessions", "", float(sum(tally.alarms.values())), None, goal="<= 0")
     yield Row(f"rate of false alarms, upper 95 % limit, {bodies} bodies", "%", tally.bound_percent(), None)
@@ -67,7 +68,7 @@ def rows(tally: Tally) -> Iterator[Row]:
 
 
 def by_group(tally: Tally) -> Iterator[str]:
-    """Named of planted, by group, of each fault that was missed anywhere."""
+    """Yield, for each fault that was missed anywhere, the numbers of sessions named and planted, by group."""
     for fault, groups in tally.by_fault().items():
         if any(found < planted for found, planted in groups.values()):
             parts = (f"{group} {found} of {planted}" for group, (found, planted) in groups.items())
@@ -75,7 +76,7 @@ def by_group(tally: Tally) -> Iterator[str]:
 
 
 def main() -> None:
-    """Look at all sessions, and record."""
+    """Check all sessions, and record the figures."""
     chosen = options(__doc__)
     began = time.perf_counter()
     listed, absent = sessions(short=chosen.short)

@@ -1,11 +1,11 @@
-"""Fifty signals at random moments of an inversion: whether it stops, how fast, and what it leaves.
+"""Fifty signals at random moments of an inversion: share of stops, time to the stop, and the files that are left.
 
     python benchmarks/fifty_signals.py [--out DIR] [--signals 50] [--seed 0]
 
 Half are SIGINT, half SIGTERM; half of the commands run alone, half under mpiexec on two ranks; half of the signals go
 to one process (the command, or mpiexec), half to the whole process group, as a terminal's Ctrl-C does. Moments are
-uniform over the life of a command that nobody stops, its start included. Where a run left a folder to go on from, the
-same command then does, to the end, once alone and once on two ranks.
+uniform over the duration of a command that is not stopped, its start included. Where a run left a folder to go on
+from, the same command is run again to its end, once alone and once on two ranks.
 """
 
 from __future__ import annotations
@@ -36,18 +36,18 @@ SETTINGS: Final = {"samples": 20, "hessian_rank": 20, "max_iterations": 3, "fit_
 ZONES: Final = {"zone_width_mm": 8.0, "zone_stride_mm": 4.0}
 BIN: Final = Path(sys.executable).parent
 PATIENCE_S: Final = 60.0
-"""How long a stopped command is waited for; ten seconds are promised."""
+"""Longest wait for a command to stop, seconds; palpate promises ten."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One signal.
+    """One signal that is sent to a command.
 
     Attributes:
-        stop: SIGINT or SIGTERM.
-        ranks: 1 for the command alone, more under mpiexec.
-        to_group: whether the process group is sent it, or the first process alone.
-        after_s: moment, seconds after the start.
+        stop: signal, SIGINT or SIGTERM.
+        ranks: number of ranks: 1 for the command alone, more under mpiexec.
+        to_group: whether the signal goes to the process group, or to the first process alone.
+        after_s: moment of the signal, seconds after the start.
     """
 
     stop: signal.Signals
@@ -58,15 +58,15 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a command ended after its signal.
+    """End of a command after its signal.
 
     Attributes:
         code: exit code as a shell has it; 128 + n where signal n ended the process itself.
-        seconds: from the signal to the end.
-        sentence: the line that palpate ended with; empty where there is none.
-        partial: hidden names of partial outputs that are left.
-        kept: whether a folder to go on from is left.
-        alive: processes of the command that still run.
+        seconds: time from the signal to the end of the command, seconds.
+        sentence: last line that palpate printed; empty where there is none.
+        partial: hidden names of the partial outputs that are left.
+        kept: whether a folder is left from which the command can go on.
+        alive: number of processes of the command that still run.
         finished: whether the command had ended before the signal.
     """
 
@@ -79,7 +79,7 @@ class Outcome:
     finished: bool = False
 
     def truthful(self) -> bool:
-        """Return whether the sentence says what is on the disk."""
+        """Return whether the sentence agrees with what is on the disk."""
         if "is kept in" in self.sentence:
             return self.kept and not self.partial
         if "no partial result is left" in self.sentence:
@@ -88,7 +88,7 @@ class Outcome:
 
 
 def write_waves(folder: Path, shape: tuple[int, int, int] = (9, 7, 5)) -> Path:
-    """Write a wave field that an inversion takes some seconds for."""
+    """Write a wave field whose inversion takes some seconds."""
     place = np.argwhere(np.ones(shape, dtype=bool)).reshape(*shape, 3)
     wave = 1e-5 * np.exp((-0.05 - 0.3j) * place[..., :1]) * np.array([0.0, 1.0, 0.5j])
     noise = np.random.default_rng(0).normal(scale=2e-7, size=(*wave.shape, 2)) @ np.array([1.0, 1.0j])
@@ -117,12 +117,12 @@ def command(wavefield: Path, mesh: Path, out: Path, ranks: int = 1) -> list[str]
 
 
 def signalled(words: Sequence[str], trial: Trial, out: Path) -> Outcome:
-    """Start a command, send it a signal, and see how it ends.
+    """Start a command, send it a signal and return how it ended.
 
     Args:
-        words: the command line.
-        trial: which signal, when and to whom.
-        out: the output folder that the command names, in a folder of its own.
+        words: command line, one word an item.
+        trial: signal, its moment and its receiver.
+        out: output folder that the command names, in a folder of its own.
     """
     process = subprocess.Popen(
         words,

@@ -3,9 +3,10 @@
     python benchmarks/growth.py --out folder [--ranks 2] [--short]
 
 The tumour grows in the ICBM152 brain at 2 mm for 300 days through resection, 30 x 2 Gy and temozolomide. The baselines
-are ours, vectorised NumPy on the brain's box: explicit Euler, and classical Runge-Kutta of order four, each with the
-largest of the steps tried whose burden at the end is within 1 % of a fine step's. They take the same fluxes, cells,
-jumps and exposures, so that only time differs; the error in space, common to all, is against voxels of half the edge.
+are written for this benchmark, vectorised NumPy on the brain's box: explicit Euler, and classical Runge-Kutta of order
+four, each with the largest of the steps tried whose burden at the end is within 1 % of a fine step's. They use the same
+fluxes, cells, jumps and exposures, so that only time stepping differs; the error in space, common to all, is against
+voxels of half the edge.
 
 The calibration is of an in-silico patient's images on three dates: stiffness, outline and a hundred shapes of ln k.
 """
@@ -38,7 +39,7 @@ PEER_CALIBRATION: Final = "360 (dt4co, extrapolated)"
 
 
 class Explicit:
-    """Finite differences on a box: fluxes through faces, zero at the tissue's surface."""
+    """Explicit finite differences on a box: fluxes through faces, zero at the tissue's surface."""
 
     def __init__(self, where: Brain, model: GrowthModel, parameters: Parameters) -> None:
         self._model, self._parameters, self._tissue = model, parameters, where.tissue
@@ -51,7 +52,7 @@ class Explicit:
         self._roots = roots
 
     def burden(self, start: Values, step_days: float, *, order: int) -> float:
-        """Voxels' worth of cells at the end."""
+        """Return the number of cells at the end, in units of a full voxel."""
         model, u = self._model, self._volume(start)
         stops = sorted({0.0, *model.treatment.event_times_s, model.observations_s[-1]})
         self._set(self._roots)
@@ -107,7 +108,7 @@ class Explicit:
 def coarsest(
     explicit: Explicit, start: Values, tried: tuple[float, ...], order: int, exact: float
 ) -> tuple[str, float]:
-    """The largest step within the accuracy, else the smallest tried, in words with its error; and its run's seconds."""
+    """Return words for the largest step within ACCURACY, else the smallest tried, with its error; and its seconds."""
     for step in tried:
         began = time.perf_counter()
         with np.errstate(over="ignore", invalid="ignore"):  # a step too large explodes, which the comparison sees
@@ -120,7 +121,7 @@ def coarsest(
 
 
 def on_ranks(ranks: int, program: str, *files: Path, short: bool) -> dict[str, float]:
-    """What a program of this folder measured on so many ranks; the last of its files is its record."""
+    """Run a program of this folder on MPI ranks and return its measurements; the last of its files is its record."""
     script = Path(__file__).with_name(program)
     run("mpiexec", "-n", ranks, sys.executable, script, *files, *(["--short"] if short else []))
     found: dict[str, float] = json.loads(files[-1].read_text(encoding="utf-8"))
@@ -128,7 +129,7 @@ def on_ranks(ranks: int, program: str, *files: Path, short: bool) -> dict[str, f
 
 
 def calibration(out: Path, ranks: int, *, short: bool) -> tuple[list[Row], str]:
-    """What growth_modes measured on so many ranks: rows, and a note on the case."""
+    """Run growth_modes on MPI ranks; return the rows of the record and a note on the case."""
     found = on_ranks(ranks, "growth_modes.py", history(out, short=short), out / "modes.json", short=short)
     name = f"calibration with {found['modes']} modes of ln k"
     rows = [
@@ -145,7 +146,7 @@ def calibration(out: Path, ranks: int, *, short: bool) -> tuple[list[Row], str]:
 
 
 def main() -> None:
-    """Measure ours on one rank and on several, then the baselines and the errors, and record them."""
+    """Time palpate on one rank and on several, then the baselines; compute the errors and record them."""
     chosen = options(__doc__)
     chosen.out.mkdir(parents=True, exist_ok=True)
     began = time.perf_counter()

@@ -1,36 +1,36 @@
-"""Forecasts of twenty in-silico tumours: whether intervals hold what came, and how sharp they are.
+"""Forecasts of twenty in-silico tumours: coverage and sharpness of their intervals.
 
-Each patient has an own place in the ICBM152 brain, own rates, treatment or none, and is grown on 1.75 mm voxels in
-half-day steps, along fibres, with rates that vary in space, slowed by stress in a stiffness and on boxes of its own:
-none of which the twin knows. It sees what a scanner would: ADC and contours of dates with noise, blur and misplacement,
-3 mm, registered by T1; and honest draws of an elastogram of the first date with errors of 12 %. It is calibrated on
-three of the dates; a fourth, some weeks later, is held out: the volume that its contours enclose, and the true number
-of cells.
+Each tumour has its own place in the ICBM152 brain, its own rates, and treatment or none. It grows on 1.75 mm voxels in
+half-day steps, along fibres, with rates that vary in space, slowed by stress in a stiffness and on boxes of its own.
+The twin gets none of this. It gets images as from a scanner: ADC and contours of several dates with noise, blur and
+misplacement, 3 mm, registered by T1; and calibrated draws of an elastogram of the first date with errors of 12 %. It is
+calibrated on three of the dates; a fourth, some weeks later, is held out: the volume that its contours enclose, and
+the true number of cells.
 
 - the twin as it is
-- without discrepancy: as if the model were true (no drift of the rate, no straying of the front)
+- without discrepancy: as if the model were true (no drift of the rate, no model error of the front)
 - population stiffness: as if no elastogram had been made
-- true stiffness: as if the elastogram had neither error nor blur, which no elastogram can better
+- true stiffness: as if the elastogram had neither error nor blur, the limit for any elastogram
 - without mechanics: as if stress did not slow
 - exponential: the visible volume's logarithm goes on along the line through the last two scans, with the spread that
   such forecasts of the other patients had
 
-Coverage is beside dt4co's, which held total cellularity in 0 of 8 patients at nominal 90 % (Pash et al. 2025). Contours
-are compared by Dice, beside the last scan's own; and as PREDICT-GBM does, by the share of what is visible later that
-lies in the densest voxels forecast, as many as a margin of 15 mm around the last scan's contour holds. What
-mechanics and elastogram are worth is told apart where mass effect matters: where stress lowers ln D at the true front
-by 0.5 or more on the day of a scan that is known. How far tissue is pushed does depend on its stiffness: the forecast's
-displacement of the brain around the tumour is scored against the truth's, which is on boxes, voxels and a head of its
-own. The stiffness at rest varies between patients; of lambda over its scale the twin has a prior, with a median of 0.9
-of the patients' and as wide as they are spread.
+Coverage is beside dt4co's, whose intervals held total cellularity in 0 of 8 patients at nominal 90 % (Pash et al.
+2025). Contours are compared by Dice, beside the last scan's own; and as PREDICT-GBM does, by the share of what is
+visible later that lies in the densest voxels forecast, as many as a margin of 15 mm around the last scan's contour
+holds. The gain by mechanics and elastogram is also given for the patients whose mass effect is relevant: where stress
+lowers ln D at the true front by 0.5 or more on the day of a scan that the twin gets. The displacement of tissue
+depends on its stiffness: the forecast displacement of the brain around the tumour is scored against the true one,
+which is on boxes, voxels and a head of its own. The stiffness at rest varies between patients; the twin has a prior of
+lambda over its scale s, with 0.9 of the patients' median and with their spread.
 
 Patients of the seed 31 served to find the errors of contours that the twin assumes, those of 47 to find that later
 scans were read with a bias, those of 59 showed that the elastogram forecasts volumes no better, and on some of 61 the
-boxes of the displacement were chosen; these are others.
+boxes of the displacement were chosen. The patients of this benchmark are others.
 
     python benchmarks/growth_cohort.py --out folder [--ranks 2] [--short]
 
-Finished patients in the folder are taken over. --ranks is how many patients run at a time.
+Finished patients in the folder are taken over. --ranks is the number of patients that run at a time.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ SEED: Final = 67
 TREATED: Final = 0.8
 """Share of patients with radiotherapy and temozolomide."""
 FRONT_MM: Final = (6.0, 13.0)
-"""How far the front had come when the first scan was made."""
+"""Range of the distance of the front from the tumour's origin at the first scan, millimetres."""
 SETTINGS: Final = {"outline_modes": 12, "draws": 60}
 SHORT_SETTINGS: Final = {"outline_modes": 4, "draws": 20, "voxel_mm": 6.0, "displacement_box_mm": 12.0}
 VARIANTS: Final = {
@@ -81,20 +81,20 @@ VARIANTS: Final = {
     "without discrepancy": {"drift_per_100_days": 0.0, "front_drift_mm": 0.0},
 }
 DISPLACED: Final = (TWIN, POPULATION, TRUE)
-"""Variants that are asked how far tissue is pushed."""
+"""Variants whose forecast of the displacement of tissue is scored."""
 MARGIN_MM: Final = 15.0
 PICTURE: Final = Path(__file__).parents[1] / "docs" / "pictures" / "growth_cohort.svg"
 
 
 @dataclass(frozen=True, slots=True)
 class Study:
-    """A patient.
+    """Images and truth of one in-silico patient.
 
     Attributes:
-        table: of the sessions.
-        settings: the truth's.
-        history: what is read of the images, with the elastogram.
-        stiffness: the true one.
+        table: path of the table of sessions.
+        settings: settings of the true tumour.
+        history: tumour's images as palpate reads them, with the elastogram.
+        stiffness: true stiffness.
     """
 
     table: Path
@@ -104,7 +104,7 @@ class Study:
 
 
 def patient(number: int, atlas: Atlas) -> LongitudinalSettings:
-    """The settings of a patient; the same for the same number."""
+    """Return the settings of a patient; they depend on the number alone."""
     generator = np.random.default_rng([SEED, number])
     inside = np.argwhere(atlas.white * atlas.brain > 0.9)
     diffusivity = 0.1 * float(np.exp(0.45 * generator.standard_normal()))
@@ -139,7 +139,7 @@ def patient(number: int, atlas: Atlas) -> LongitudinalSettings:
 
 
 def images(settings: LongitudinalSettings, folder: Path, atlas: Atlas) -> Study:
-    """A patient's images and truth, made anew, and what is read of them."""
+    """Make the images and the truth of a patient anew, and read the images as palpate does."""
     import palpate.solvers  # noqa: F401  (loads MPI before dolfinx)
     from palpate.config.study import read_study
     from palpate.config.tumour import TumourSettings
@@ -162,7 +162,7 @@ def images(settings: LongitudinalSettings, folder: Path, atlas: Atlas) -> Study:
 
 
 def study(number: int, folder: Path) -> Study:
-    """A patient's images and truth, and what is read of them; drawn again until every scan shows a tumour."""
+    """Make and read the images of a patient; draw the patient again until every scan shows a tumour."""
     atlas = load_atlas()
     for attempt in range(50):
         settings = patient(number + 1000 * attempt, atlas).model_copy(update={"subject": f"{number:02d}"})
@@ -176,22 +176,22 @@ def study(number: int, folder: Path) -> Study:
 
 
 def truth_of(found: Study) -> dict[str, Any]:
-    """What truth.json of a patient says."""
+    """Return the content of a patient's truth.json."""
     folder = found.table.parent / f"sub-{found.settings.subject}" / "truth"
     return dict(json.loads((folder / "truth.json").read_text(encoding="utf-8")))
 
 
 def _shown(found: Study) -> bool:
-    """Whether the true tumour would be visible on the days that the twin knows: noise may show one that is not."""
+    """Return whether the true tumour would be visible on the days that the twin knows: noise may show a false one."""
     return {str(day) for day in found.settings.days[:-1]} <= truth_of(found)["displacement_mm"].keys()
 
 
 def forecast_of(number: int, folder: Path, asked: Mapping[str, float]) -> dict[str, Any]:
-    """Grow, see, calibrate and forecast one patient in all variants; as plain JSON values.
+    """Grow, image, calibrate and forecast one patient in all variants; return plain JSON values.
 
     Args:
-        number: the patient's place in the cohort.
-        folder: images and what was found; a finished patient is taken over.
+        number: place of the patient in the cohort.
+        folder: folder of the patient's images and results; a finished patient is taken over.
         asked: settings of the twin common to all variants.
     """
     os.environ["OMP_NUM_THREADS"] = "1"
@@ -247,11 +247,14 @@ def forecast_of(number: int, folder: Path, asked: Mapping[str, float]) -> dict[s
 
 
 def contours(ahead: Forecast, later: TumourScan) -> dict[str, float]:
-    """How well what is visible later was placed: Dice and share in as many voxels as a margin has; and the last scan's.
+    """Return the Dice overlap and the recall of the contour visible later, of the forecast and of the last scan.
+
+    The recall is the share of what is visible later that lies in the densest voxels forecast, as many as a margin of
+    MARGIN_MM around the last scan's contour holds.
 
     Args:
-        ahead: forecast of its day.
-        later: the scan held out, on the images' grid.
+        ahead: forecast of the day of the held-out scan.
+        later: held-out scan, on the images' grid.
     """
     from scipy import ndimage
 
@@ -279,7 +282,7 @@ def _dice(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
 
 
 def main() -> None:
-    """All patients, then the figures."""
+    """Run all patients, then record the figures."""
     chosen = options(__doc__)
     count = SHORT_PATIENTS if chosen.short else PATIENTS
     began = time.perf_counter()

@@ -1,4 +1,4 @@
-"""A tumour calibrated with ln k as a field of a hundred shapes, and what that costs on some ranks.
+"""Calibration of a tumour with ln k as a field of a hundred shapes: minutes and memory on MPI ranks.
 
 mpiexec -n N python benchmarks/growth_modes.py history.h5 record.json [--short]
 """
@@ -22,7 +22,8 @@ from palpate.imaging.tumour.store import read_history, write_history
 from palpate.twin.calibration.calibrate import calibrate
 
 PATIENT: Final = {"half_mm": 60.0, "stress_slowing": 20.0, "beyond_days": ()}
-"""Brain to more than 35 mm around everything visible, so that the twin's lattice is as large as a patient's."""
+"""Settings with brain to more than 35 mm around everything visible, so that the twin's lattice is as large as a
+patient's."""
 SHORT_PATIENT: Final = PATIENT | {"half_mm": 24.0, "truth_voxel_mm": 3.0, "truth_step_days": 2.0}
 TWIN: Final = {"growth_field_log_std": 0.2, "growth_field_modes": 100}
 SHORT_TWIN: Final = {
@@ -37,7 +38,11 @@ SHORT_TWIN: Final = {
 
 
 def history(folder: Path, *, short: bool) -> Path:
-    """A tumour on three dates under radiotherapy and temozolomide, with its elastogram, as palpate tumour reads it."""
+    """Write the history of a tumour on three dates under radiotherapy and temozolomide, with its elastogram.
+
+    Returns:
+        The file, as `palpate tumour` writes it.
+    """
     settings = LongitudinalSettings.model_validate(SHORT_PATIENT if short else PATIENT)
     found = images(settings, folder / "modes", load_atlas())
     made = folder / "history.h5"
@@ -46,7 +51,7 @@ def history(folder: Path, *, short: bool) -> Path:
 
 
 def measured(path: Path, comm: MPI.Comm, *, short: bool) -> dict[str, Any]:
-    """Minutes and memory of a calibration from its history to its draws."""
+    """Measure the minutes and the memory of a calibration from its history to its draws."""
     settings = TwinSettings.model_validate(SHORT_TWIN if short else TWIN)
     seen = read_history(path)
     comm.Barrier()

@@ -39,13 +39,13 @@ from worlds.cortex_block import simulate
 PUBLISHED = {2.0: (9.4, 28.7), 1.25: (7.0, 22.9)}
 """Errors of NLI in mu and xi, percent, by voxel size in mm."""
 PUBLISHED_WITH_REGIONS = (3.1, 11.2)
-"""With an anatomical prior, at 1.25 mm."""
+"""Errors of NLI with an anatomical prior in mu and xi, percent, at 1.25 mm."""
 
 EDGES_MM = (44.0, 44.0, 28.0)
 SHORT_EDGES_MM = (26.0, 26.0, 18.0)
 SYMBOLS = ("mu", "xi")
 WORDS = {"plain": "no labels", "labels": "regions known", "labels-2mm-off": "regions 2 mm off"}
-"""What a variant is told, by its folder."""
+"""Words for the labels that a variant of the inversion gets, by the variant's folder."""
 PICTURE = Path(__file__).parents[1] / "docs" / "pictures" / "hiscox2022_cortex.svg"
 CAPTION = (
     "Error of each region, sorted, by what the inversion is told and by voxel size; the mean that nonlinear inversion "
@@ -56,7 +56,7 @@ CAPTION = (
 def run(
     out: Path, voxel_mm: float, variants: Sequence[str], *, short: bool, ranks: int
 ) -> tuple[dict[str, Score], list[str]]:
-    """One voxel size: simulate, invert each variant that is not there yet; scores by variant, and notes."""
+    """Simulate one voxel size and invert each variant that is not there yet; return scores by variant, and notes."""
     case = simulate(out, voxel_mm, SHORT_EDGES_MM if short else EDGES_MM)
     labels = {"plain": None, "labels": case.labels, "labels-2mm-off": case.displaced}
     scores: dict[str, Score] = {}
@@ -80,7 +80,7 @@ def run(
 
 
 def main() -> None:
-    """All voxel sizes, one after the other."""
+    """Run all voxel sizes, one after the other, and record them."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--voxel-mm", type=float, nargs="+", default=[2.0])
@@ -146,7 +146,7 @@ def _rows(scores: dict[str, Score], voxel_mm: float) -> Iterator[Row]:
 
 
 def published(variant: str, voxel_mm: float) -> tuple[float, float] | None:
-    """Errors of NLI in mu and xi to stand beside a variant, percent; None where none was published."""
+    """Return the errors of NLI in mu and xi that compare with a variant, percent; None where none was published."""
     return PUBLISHED.get(voxel_mm) if variant == "plain" else PUBLISHED_WITH_REGIONS
 
 

@@ -1,4 +1,4 @@
-"""Spheres of 6 to 20 mm: from which size and contrast on they are seen, how sharply, and whether the intervals hold.
+"""Spheres of 6 to 20 mm: visibility by size and contrast, sharpness of the edge, and coverage of the intervals.
 
 Each sphere lies in a block of homogeneous viscoelastic tissue (G* = 2.6 + 1.1i kPa at 50 Hz; voxels of 2 mm, 13^3
 around spheres up to 10 mm, 19^3 around larger ones) and is 1.5, 2 or 3 times as stiff or half as stiff. Shear waves of
@@ -12,8 +12,8 @@ spheres up to 10 mm of contrast 0.5 and 2, and `palpate invert` run as a user wo
 - Recovered contrast: mean in the sphere over mean in the background, with its 95 % interval from the joint draws.
 - Edge: where a blurred step, fitted to G' against the distance from the centre, falls from 90 % to 10 %. Size: its full
   width at half maximum. Neither is read where CNR is below 5.
-- The interval of the sphere's mean is held against the sphere's modulus and, as voxels at its border lie partly
-  outside, against the true mean of its voxels.
+- The interval of the sphere's mean is compared with the sphere's modulus and, as voxels at its border lie partly
+  outside, with the true mean of its voxels.
 
 Solamen 2018 (Phys Med Biol 63:065010, PMC6095192) finds an edge response of 11 mm with nonlinear inversion, and sees
 8 mm inclusions at a contrast of 14 %. Those are gels at another wavelength, and a flat edge: a loose comparison, made
@@ -21,7 +21,7 @@ with the largest sphere.
 
     python benchmarks/lesions.py --out folder [--ranks 2] [--short]
 
-Here --ranks says how many spheres are worked on at a time, each by one process.
+Here --ranks is the number of spheres that are inverted at a time, each by one process.
 """
 
 from __future__ import annotations
@@ -81,13 +81,13 @@ def run(lesion: Lesion, levels_percent: Sequence[float], out: Path) -> list[Case
 
 
 def levels_of(lesion: Lesion) -> tuple[float, ...]:
-    """The noise levels of a sphere: more of them where noise decides and the block is small."""
+    """Return the noise levels of a sphere, percent: more of them where noise matters and the block is small."""
     more = lesion.diameter_mm <= 10.0 and lesion.contrast in (0.5, 2.0)
     return (NOISE_PERCENT, MORE_NOISE_PERCENT) if more else (NOISE_PERCENT,)
 
 
 def rows_of(cases: Sequence[Case]) -> list[Row]:
-    """Edges from the largest sphere on, shares of intervals, other medians by diameter, and every case's CNR."""
+    """Return rows of edges from the largest sphere on, of intervals, of other medians by diameter, and of each CNR."""
     quiet = [case for case in cases if case.noise_percent == NOISE_PERCENT]
     diameters = sorted({case.diameter_mm for case in quiet})
     rows = [

@@ -1,8 +1,8 @@
-"""How far the inversion is from the least it could cost: wall time over bare factorisations and triangular solves.
+"""Cost of the inversion over its lower limit: wall time over bare factorisations and triangular solves.
 
-Both are taken in one run, on the same matrices with the same solver: the time that MUMPS itself spends is what no
-rearrangement of the rest can save. The goal is 1.5; field.md's systems publish no such figure. Then the same on one
-rank, for what the other ranks bring: the whole command, start and files included.
+Both are measured in one run, on the same matrices with the same solver: the time that MUMPS itself needs is a limit
+that changes to the rest of the code cannot lower. The goal is 1.5; field.md's systems publish no such figure. A second
+run on one rank gives the speed-up by further ranks, of the whole command with its start and files.
 
     python benchmarks/limit.py path/to/wavefield --out folder [--ranks 2] [--short]
 
@@ -24,11 +24,11 @@ BARE: Final = ("factorisations", "triangular solves")
 WITHIN: Final = "zones, with factorisations and solves"
 GOAL: Final = "<= 1.5"
 SPEED_UP_GOAL: Final = ">= 1.8"
-"""Of two ranks."""
+"""Goal for the speed-up of two ranks over one."""
 
 
 def phases(folder: Path) -> dict[str, float]:
-    """Rank seconds of every phase of all inversions in a folder, none counted twice."""
+    """Return the rank seconds of every phase of all inversions in a folder, none counted twice."""
     total: defaultdict[str, float] = defaultdict(float)
     for path in sorted(folder.glob("*_inversion.json")):
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -40,14 +40,14 @@ def phases(folder: Path) -> dict[str, float]:
 
 
 def timed(wavefield: Path, maps: Path, ranks: int) -> float:
-    """Invert a wave field on so many ranks; wall seconds."""
+    """Invert a wave field on a number of MPI ranks; return the wall time, seconds."""
     began = time.perf_counter()
     invert(wavefield, maps, ranks)
     return time.perf_counter() - began
 
 
 def main() -> None:
-    """Invert a wave field and record the ratio, where the rest of the time went, and what further ranks bring."""
+    """Invert a wave field; record the ratio, the rest of the time by phase, and the speed-up by further ranks."""
     chosen = options(__doc__, "wavefield")
     maps = chosen.out / "mre"
     seconds = timed(chosen.source, maps, chosen.ranks)

@@ -1,17 +1,17 @@
-"""What if the model is wrong? Coverage when truth, scan or stated numbers break what the inversion assumes.
+"""Misspecified models: coverage when truth, scan or stated numbers break what the inversion assumes.
 
-Twenty-four patients like those of the calibration cohort, on whom nothing was chosen, the same in every row, each with
-one fault:
+Twenty-four patients like those of the calibration cohort, the same in every row, each with one fault. No setting was
+chosen on them.
 
 - as assumed: none, for comparison
 - voxel-scale truth: ln G' and ln G'' vary by another 16 % from voxel to voxel, which waves do not see (as assumed: 8 %)
-- noise 1.5 x: the wave field states two thirds of its noise
+- noise 1.5 x: the stated noise of the wave field is two thirds of its noise
 - unwrapping: one voxel in a hundred has a wrong turn of the phase in one image of one direction
 - anisotropy: white matter is 30 % stiffer in shear along its fibres than across in everybody (as assumed: 10 to 40 %);
   truth is the isotropic part
 - anisotropy, not allowed for: the same, with inversion.anisotropy_percent at 0, for comparison
 - density, stated: 1000 kg/m3 is stated as if it were known, where it is 1020 to 1060
-- density, unstated: nobody states it, and it is 1020 to 1060 (as assumed: nobody does, 1010 to 1050)
+- density, unstated: it is not stated, and it is 1020 to 1060 (as assumed: not stated, 1010 to 1050)
 - slice jitter: each slice is taken 0.3 ms (standard deviation) off its time: 5 degrees of the vibration at 50 Hz
 
 Goal: 95 % intervals hold at least 90 % of informed voxels and region means, or the session is flagged (`doubts` in
@@ -53,24 +53,24 @@ NOISE_FACTOR, JITTER_S, WRONG_SHARE = 1.5, 0.3e-3, 0.01
 OFFSETS, MENC_UM_PER_RAD = 8, 4.0
 JUDGED = ("voxels", "regions of 10 mm")
 HEAVIER: Final = {"density_kg_m3": 1.01 * PhantomSettings().density_kg_m3}
-"""Of the population's middle, so that patients have 1020 to 1060 kg/m3 instead of 1010 to 1050."""
+"""Density of the population's middle, kg/m3, so that patients have 1020 to 1060 kg/m3 instead of 1010 to 1050."""
 
 type Change = Callable[[WaveField, np.random.Generator], WaveField]
 
 
 def as_it_is(field: WaveField, _generator: np.random.Generator) -> WaveField:
-    """Nothing wrong with the scan."""
+    """Return the field unchanged: nothing is wrong with the scan."""
     return field
 
 
 def understated(field: WaveField, _generator: np.random.Generator) -> WaveField:
-    """Less noise stated than there is."""
+    """Return the field with less noise stated than it has."""
     assert field.noise_std_m is not None  # palpate ingest measures it
     return replace(field, noise_std_m=field.noise_std_m / NOISE_FACTOR)
 
 
 def wrong_turns(field: WaveField, generator: np.random.Generator) -> WaveField:
-    """A whole turn too many in one image of one direction: 2 / N of it is in the first harmonic."""
+    """Add a whole turn in one image of one direction to some voxels: 2 / N of it is in the first harmonic."""
     ijk = np.argwhere(field.mask)
     chosen = ijk[generator.random(len(ijk)) < WRONG_SHARE]
     image = generator.integers(0, OFFSETS, len(chosen))
@@ -82,12 +82,12 @@ def wrong_turns(field: WaveField, generator: np.random.Generator) -> WaveField:
 
 
 def stated(field: WaveField, _generator: np.random.Generator) -> WaveField:
-    """A density that somebody claims to know."""
+    """Return the field with its density marked as known."""
     return replace(field, density_assumed=False)
 
 
 def jittered(field: WaveField, generator: np.random.Generator) -> WaveField:
-    """Slices off their time."""
+    """Shift the time of each slice at random."""
     late_s = JITTER_S * generator.standard_normal(field.mask.shape[2])
     turn = np.exp(2j * np.pi * field.frequency_hz * late_s)
     return replace(field, displacement_m=field.displacement_m * turn[:, None])
@@ -95,14 +95,14 @@ def jittered(field: WaveField, generator: np.random.Generator) -> WaveField:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Something that breaks an assumption.
+    """Fault that breaks an assumption of the inversion.
 
     Attributes:
-        name: as printed.
-        settings: of the phantom, beside its shape.
-        change: of the wave field.
-        told: the inversion's settings, where they are not the defaults.
-        goal: what its intervals should hold; none where they were told not to allow for it.
+        name: name of the fault as printed.
+        settings: settings of the phantom, beside its shape.
+        change: function that puts the fault into the wave field.
+        told: settings of the inversion that differ from the defaults, JSON.
+        goal: goal for the coverage, percent; empty where the inversion is set not to allow for the fault.
     """
 
     name: str
@@ -113,7 +113,7 @@ class Fault:
 
     @property
     def folder(self) -> str:
-        """Its name without what a path should not have."""
+        """Name of the fault without characters that a path should not have."""
         return "".join(letter if letter.isalnum() else "-" for letter in self.name)
 
 
@@ -133,7 +133,7 @@ SHORT_FAULTS: Final = tuple(fault for fault in FAULTS if fault.name in ("as assu
 
 
 def invert_with(fault: Fault, scans: Path, results: Path, session: Session) -> list[str]:
-    """Ingest a session once, put the fault in, invert; returns the doubts."""
+    """Ingest a session once, put the fault in, invert; return the sentences of the warnings."""
     assert session.mre is not None
     clean = scans / session.folder / "wavefield"
     if not clean.exists():
@@ -154,12 +154,12 @@ def invert_with(fault: Fault, scans: Path, results: Path, session: Session) -> l
 
 
 def rows_of(name: str, found: dict[str, Any], goal: str) -> list[Row]:
-    """Coverage and width.
+    """Return the rows of coverage and of the width of intervals.
 
     Args:
-        name: of the fault, and of the sessions if they are not all.
-        found: by `palpate verify calibration`.
-        goal: for coverage; empty where there is none.
+        name: name of the fault, and of the sessions if they are not all.
+        found: figures of `palpate verify calibration`.
+        goal: goal for the coverage, percent; empty where there is none.
     """
     rows = []
     for modulus, symbol in MODULI.items():
@@ -171,7 +171,7 @@ def rows_of(name: str, found: dict[str, Any], goal: str) -> list[Row]:
 
 
 def only(table: Path, kept: Sequence[bool], name: str) -> Path:
-    """A table of some of a table's sessions, beside it, as its paths are relative."""
+    """Write a table of some of a table's sessions beside it, as its paths are relative."""
     header, *lines = table.read_text(encoding="utf-8").splitlines()
     chosen = [line for line, keep in zip(lines, kept, strict=True) if keep]
     path = table.with_name(name)
@@ -180,7 +180,7 @@ def only(table: Path, kept: Sequence[bool], name: str) -> Path:
 
 
 def judge(fault: Fault, results: Path, table: Path, doubts: Sequence[list[str]]) -> list[Row]:
-    """Rows of one fault: of all sessions and, where some are flagged, of those whose user has no warning."""
+    """Return the rows of one fault: of all sessions and, where some are flagged, of those without a warning."""
     trusted = [not sentences for sentences in doubts]
     page = results.with_suffix(".html")
     rows = rows_of(fault.name, judged(results, table, page), fault.goal if all(trusted) else "")
@@ -193,7 +193,7 @@ def judge(fault: Fault, results: Path, table: Path, doubts: Sequence[list[str]])
 
 
 def main() -> None:
-    """All faults, one after the other."""
+    """Run all faults, one after the other, and record the coverage."""
     chosen = options(__doc__)
     began = time.perf_counter()
     patients, shape = (SHORT_PATIENTS, SHORT_SHAPE) if chosen.short else (PATIENTS, SHAPE)

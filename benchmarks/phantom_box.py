@@ -33,8 +33,8 @@ PUBLISHED_ERROR_PERCENT: Final = 9.4
 ERROR_GOAL: Final = "<= 7"
 COVERAGE_GOAL: Final = "93..97"
 SHORT_WINDOW: Final = (slice(4, 15),) * 3
-"""Eleven voxels along each axis that hold the sphere: one zone. Nine are biased low, as CHANGELOG says of zones far
-smaller than a wavelength."""
+"""Window of eleven voxels along each axis that holds the sphere: one zone. Nine are biased low, as CHANGELOG says of
+zones far smaller than a wavelength."""
 
 _NAMES: Final = {"storagemodulus": "G'", "lossmodulus": "G''"}
 
@@ -65,7 +65,7 @@ def score(box: Path, folder: Path, level_percent: float, ranks: int) -> RunScore
 
 
 def rows_of(level_percent: float, modulus: Modulus, found: Score) -> list[Row]:
-    """Error and coverage of one modulus at one noise level."""
+    """Return the rows of error and coverage of one modulus at one noise level."""
     of = f"{_NAMES[modulus]}, {level_percent:g} % noise"
     compared = modulus == "storagemodulus" and level_percent == LEVELS_PERCENT[0]
     published = PUBLISHED_ERROR_PERCENT if compared else None

@@ -1,4 +1,4 @@
-"""Faults of exports and settings, planted into sound sessions, and the warning or refusal that each must have."""
+"""Faults of exports and settings, planted into sound sessions, and the warning or refusal that each must lead to."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _LEAST_OFFSETS: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class Images:
-    """Phase images of a session with what planting needs to know of them.
+    """Phase images of a session, with the noise that planting a fault needs.
 
     Attributes:
         acquisition: phase and magnitude as read.
@@ -51,9 +51,9 @@ class ImageFault:
     """Fault of phase images.
 
     Attributes:
-        name: of the fault.
+        name: name of the fault.
         told: codes of warnings, and words of refusals, that name it.
-        plant: the images with the fault; None where these images cannot have it.
+        plant: function that returns the images with the fault; None where these images cannot have it.
     """
 
     name: str
@@ -66,10 +66,10 @@ class FieldFault:
     """Fault of a wave field.
 
     Attributes:
-        name: of the fault.
+        name: name of the fault.
         told: codes of warnings, and words of refusals, that name it.
-        plant: the field with the fault, made in an empty folder where it takes one; None where it cannot have the
-            fault. Its axes are those along which the scanner encoded, in rows.
+        plant: function of the field, the axes along which the scanner encoded (rows) and an empty folder to work in,
+            that returns the field with the fault; None where the field cannot have it.
     """
 
     name: str
@@ -78,12 +78,12 @@ class FieldFault:
 
 
 def named(said: list[str], told: tuple[str, ...]) -> bool:
-    """Return whether one of several sayings holds one of the words that name a fault."""
+    """Return whether one of the messages holds one of the words that name a fault."""
     return any(word in one for one in said for word in told)
 
 
 def said_of_images(acquisition: PhaseAcquisition, settings: IngestSettings) -> list[str]:
-    """Return what the import says of phase images: codes of warnings, or what it refuses them for."""
+    """Return the import's codes of warnings for phase images, or the reason of its refusal."""
     try:
         check_images(acquisition)
         made, mask = measured(acquisition, settings)
@@ -114,7 +114,7 @@ def said_of_field(
     axes: NDArray[np.float64],
     folder: Path,
 ) -> list[str] | None:
-    """Return what palpate says of a planted field: codes, or what it is refused for; None where it cannot have it."""
+    """Return codes of warnings for a field with a fault, or the reason of its refusal; None where it cannot have it."""
     try:
         faulty = plant(field, axes, folder)
         return None if faulty is None else [one.code for one in wave_warnings(faulty, encoding_axes=axes)]

@@ -34,12 +34,12 @@ def liver_phase(exam: Path) -> tuple[NDArray[np.float64], NDArray[np.float64], N
 def said_of_phase(
     phase_rad: NDArray[np.float64], magnitude: NDArray[np.float64], voxel_mm: NDArray[np.float64]
 ) -> list[str]:
-    """Return what the checks of phase images say of one direction: codes of warnings, or what they refuse it for.
+    """Return the codes of the phase checks' warnings for one direction, or the reason of a refusal.
 
     Args:
-        phase_rad: shape (offset, i, j, k).
+        phase_rad: wrapped phase, radians, shape (offset, i, j, k).
         magnitude: mean signal, shape (i, j, k).
-        voxel_mm: edges of voxels, shape (3,).
+        voxel_mm: edges of voxels, millimetres, shape (3,).
     """
     mask = tissue_mask(magnitude, voxel_mm, threshold=0.2, opening_mm=4.0)
     try:
@@ -60,4 +60,5 @@ LIVER_FAULTS: Final[tuple[tuple[str, tuple[str, ...], Callable[[NDArray[np.float
     ("two periods", (OFFSETS, OFFSETS_REFUSED), lambda phase: _again(phase, [0, 2, 0, 2])),
     ("phase at half scale", (SCALE,), lambda phase: 0.5 * phase),
 )
-"""Name, words that tell it, and planting; the exam's offsets are too few for one to be missing."""
+"""Name of each fault, codes or words that name it, and the function that plants it; the exam's offsets are too few
+for one to be missing."""

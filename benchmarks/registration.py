@@ -1,9 +1,9 @@
-"""Registration of the T1 to the elastogram: its error, and what it says of its error, for known motions of a head.
+"""Registration of the T1 to the elastogram: its error and its stated uncertainty, for known motions of a head.
 
 Random motions of up to 10 mm and 10 degrees, in the default block inside the brain and in a slab of five slices of
 4 mm, with little and much noise; then elastograms that differ from the T1 by more than a motion: shaded, or bent along
 their columns as echo-planar images are. An error is the root mean square over the tissue, in millimetres; beside it
-stands the error without registration. Failures are cases that palpate itself calls failed.
+stands the error without registration. Failures are cases that palpate itself reports as failed.
 
     python benchmarks/registration.py --out folder [--short]
 """
@@ -32,15 +32,15 @@ SEED: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """Under which heads are registered.
+    """Condition under which heads are registered.
 
     Attributes:
-        name: in words.
-        grid: makes the elastogram's voxels.
-        snr: of both images.
-        distortion_mm: of the elastogram.
-        shading: of the elastogram.
-        goal: of the errors.
+        name: name in words.
+        grid: function that makes the elastogram's voxels.
+        snr: signal-to-noise ratio of both images.
+        distortion_mm: amplitude of the elastogram's distortion along its columns, millimetres.
+        shading: share by which the elastogram's signal grows from one end of its first axis to the other.
+        goal: goal for the errors, millimetres.
     """
 
     name: str
@@ -63,13 +63,13 @@ CONDITIONS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """Of one motion.
+    """Outcome of the registration after one motion.
 
     Attributes:
-        before_mm: error without registration.
-        error_mm: error with it.
-        stated_mm: what the registration says of its error.
-        failed: whether it calls itself failed.
+        before_mm: error without registration, millimetres.
+        error_mm: error with registration, millimetres.
+        stated_mm: uncertainty that the registration states, millimetres.
+        failed: whether the registration reports that it failed.
     """
 
     before_mm: float
@@ -79,7 +79,7 @@ class Outcome:
 
 
 def measure(head: Head, condition: Condition, count: int) -> list[Outcome]:
-    """Register a head after so many random motions."""
+    """Register a head after each of a number of random motions."""
     found = []
     grid = condition.grid()
     for number in range(count):
@@ -103,7 +103,7 @@ def measure(head: Head, condition: Condition, count: int) -> list[Outcome]:
 
 
 def rows_of(condition: Condition, found: Sequence[Outcome]) -> list[Row]:
-    """Errors of the registrations that were not called failed, and what they said of themselves."""
+    """Return rows of the errors and stated uncertainties of the registrations that were not called failed."""
     used = [one for one in found if not one.failed]
     errors, stated = (np.array([getattr(one, name) for one in used]) for name in ("error_mm", "stated_mm"))
     before = {"not registered": float(np.median([one.before_mm for one in found]))}
@@ -119,7 +119,7 @@ def rows_of(condition: Condition, found: Sequence[Outcome]) -> list[Row]:
 
 
 def main() -> None:
-    """All conditions, one after the other."""
+    """Run all conditions, one after the other, and record the errors."""
     chosen = options(__doc__)
     began = time.perf_counter()
     head = healthy_head()

@@ -1,8 +1,8 @@
-"""A labelled brain to tetrahedra: seconds, angles, volumes, and what happens to ventricles and a tumour.
+"""Tetrahedral meshes of a labelled brain with ventricles and a tumour: seconds, angles, volumes and interfaces.
 
 The labels (`brain_labels.py`) are the ICBM152 brain with ventricles and a lobulated tumour with a necrotic core, once
-with white matter apart and once without. "Distance of interfaces" is that of the mesh's interface nodes from the faces
-of voxels between the same labels. Seconds are of one core: the machine that measures runs other things as well.
+with a label for white matter and once without. "Distance of interfaces" is that of the mesh's interface nodes from the
+faces of voxels between the same labels. Seconds are of one core, as the machine runs other programs at the same time.
 
     python benchmarks/tetrahedra.py --out folder [--short]
 """
@@ -36,7 +36,7 @@ _PUBLISHED: Final = {"surface nets + TetGen": 1.2, "CGAL mesh_3": 4.1, "surface 
 
 
 def crop(segmentation: Segmentation) -> Segmentation:
-    """A block around the tumour that holds part of everything."""
+    """Cut out a block around the tumour that holds a part of every label."""
     where = np.argwhere(np.isin(segmentation.labels, [3, 4]))
     first, last = where.min(axis=0) - 3, where.max(axis=0) + 4
     box = tuple(slice(max(int(a), 0), int(b)) for a, b in zip(first, last, strict=True))
@@ -54,7 +54,7 @@ def crop(segmentation: Segmentation) -> Segmentation:
 
 
 def interface_distances_mm(meshed: MeshedLabels, segmentation: Segmentation) -> NDArray[np.float64]:
-    """Distance of each interface node from the nearest face between voxels of different labels."""
+    """Return the distance of each interface node from the nearest face between voxels of different labels, mm."""
     faces = []
     padded = np.pad(segmentation.labels, 1)
     for axis in range(3):
@@ -69,7 +69,7 @@ def interface_distances_mm(meshed: MeshedLabels, segmentation: Segmentation) -> 
 
 
 def rows_of(name: str, meshed: MeshedLabels, segmentation: Segmentation, seconds: Sequence[float]) -> list[Row]:
-    """Figures of one mesh."""
+    """Return the rows of one mesh."""
     mesh = meshed.mesh
     angles = dihedral_angles_deg(mesh.points_mm, mesh.cells).min(axis=1)
     errors = volume_errors(mesh, segmentation.volumes_mm3)
@@ -94,7 +94,7 @@ def rows_of(name: str, meshed: MeshedLabels, segmentation: Segmentation, seconds
 
 
 def main() -> None:
-    """Both sets of labels, coarse to fine."""
+    """Mesh both sets of labels, coarse to fine, and record the figures."""
     chosen = options(__doc__)
     began = time.perf_counter()
     rows: list[Row] = []

@@ -1,11 +1,11 @@
-"""Unwrapping: voxels with a wrong turn on shaken brains whose motion is known, and what is left over in a real scan.
+"""Unwrapping: voxels with a wrong turn on shaken brains of known motion, and residual energy in a real scan.
 
 The shaken brains (`shaken_brain.py`) have the waves and the rigid motion of the public 20 Hz scan, and a static phase
 that is rougher than its own. A voxel is wrong if its unwrapped vibration is more than half a turn from the truth at any
-offset; the worst of three directions counts. Ways that unwrap images one by one cannot know an image's whole turns, so
-for all but palpate the median error of each slice is taken off first. Voxels count where palpate's mask keeps them.
+offset; the worst of three directions counts. Methods that unwrap images one by one cannot find an image's whole turns,
+so for all but palpate the median error of each slice is taken off first. Voxels count where palpate's mask keeps them.
 
-Nobody knows the truth of the real scan. What unwrapping got wrong is energy above the second harmonic: the share of
+The truth of the real scan is unknown. Errors of unwrapping appear as energy above the second harmonic: the share of
 voxels whose third and fourth harmonic exceed 0.5 rad together, slice medians taken off.
 
     python benchmarks/unwrapping.py SCAN --out folder [--short]
@@ -56,13 +56,13 @@ type Phase = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Masked:
-    """An acquisition unwrapped by palpate.
+    """Acquisition unwrapped by palpate.
 
     Attributes:
-        acquisition: the images.
-        made: what palpate made of them.
-        tissue: the mask in which phases are unwrapped, shape (i, j, k).
-        kept: the part of it that is not too noisy.
+        acquisition: phase and magnitude images.
+        made: reconstruction of the images by palpate.
+        tissue: mask in which phases are unwrapped, shape (i, j, k).
+        kept: part of the mask that is not too noisy, shape (i, j, k).
     """
 
     acquisition: PhaseAcquisition
@@ -81,7 +81,7 @@ class Masked:
         return cls(acquisition, made, tissue, kept)
 
     def unwrapped(self) -> dict[str, list[Phase]]:
-        """The vibration of each direction by each way, palpate's own first."""
+        """Return the vibration of each direction by each method, palpate's own first."""
         found = {"palpate": [one.unwrapped.phase_rad for one in self.made.directions]}
         for name, method in methods().items():
             found[name] = [method(phase, self.tissue) for phase in self.acquisition.phase_rad]
@@ -89,7 +89,7 @@ class Masked:
 
 
 def wrong_percent(phase: Phase, truth: Phase, where: NDArray[np.bool_], *, absolute: bool) -> float:
-    """Share of voxels that are off by more than half a turn at any offset, percent."""
+    """Return the share of voxels that are off by more than half a turn at any offset, percent."""
     error = phase - truth
     wrong = 0
     for k in np.flatnonzero(where.any(axis=(0, 1))):
@@ -101,7 +101,7 @@ def wrong_percent(phase: Phase, truth: Phase, where: NDArray[np.bool_], *, absol
 
 
 def phantom_rows(name: str, cases: list[Shaken]) -> list[Row]:
-    """Wrong voxels of one condition, all cases together."""
+    """Return the rows of the wrong voxels of one condition, all cases together."""
     found: dict[str, list[float]] = {}
     left_out, wraps = [], []
     for case in cases:
@@ -125,7 +125,7 @@ def phantom_rows(name: str, cases: list[Shaken]) -> list[Row]:
 
 
 def left_over_percent(phase: Phase, where: NDArray[np.bool_]) -> float:
-    """Share of voxels with energy where there is no motion, slice medians taken off, percent."""
+    """Return the share of voxels with energy in harmonics without motion, slice medians taken off, percent."""
     free = harmonics(phase)[3:]
     wrong = 0
     for k in np.flatnonzero(where.any(axis=(0, 1))):
@@ -136,7 +136,7 @@ def left_over_percent(phase: Phase, where: NDArray[np.bool_]) -> float:
 
 
 def scan_rows(scan: Path) -> list[Row]:
-    """What is left over in each run of a real scan, and the first harmonic beside the published one."""
+    """Return rows of the residual energy in each run of a real scan, and of the first harmonic beside the published."""
     rows = []
     acquisitions, _ = read_acquisitions(scan, SETTINGS)
     for number, acquisition in enumerate(acquisitions, start=1):
@@ -151,7 +151,7 @@ def scan_rows(scan: Path) -> list[Row]:
 
 
 def harmonic_rows(name: str, where: NDArray[np.bool_], ways: Mapping[str, list[Phase]]) -> list[Row]:
-    """Median first and fourth harmonic as |F|/N over a mask, by direction."""
+    """Return rows of the median first and fourth harmonic as |F|/N over a mask, by direction."""
     rows = []
     for direction, published in enumerate(PUBLISHED_RAD):
         of_way = {way: np.abs(harmonics(phases[direction])[:, where]) for way, phases in ways.items()}
@@ -169,7 +169,7 @@ def harmonic_rows(name: str, where: NDArray[np.bool_], ways: Mapping[str, list[P
 
 
 def main() -> None:
-    """Shaken brains, then the scan."""
+    """Unwrap the shaken brains, then the scan, and record the figures."""
     chosen = options(__doc__, "scan")
     began = time.perf_counter()
     head = healthy_head()

@@ -1,7 +1,7 @@
-"""One patient in every vendor's layout: what comes out of the files is what the tissue did.
+"""One patient in every vendor's layout: difference of the wave field that is read from the simulated one.
 
 The in-silico patient is scanned without noise and without motion of the head, stored as each vendor stores MRE, and
-read back by `palpate ingest` with what its headers do not say as settings. The error of a wave field is the largest
+read back by `palpate ingest`, with settings for what its headers do not say. The error of a wave field is the largest
 difference from the truth over the mask, relative to the largest displacement; phase wraps, free-running slices and the
 steps in which pixels are stored are in it. dciodvfy (dicom3tools) reads every file.
 
@@ -49,13 +49,13 @@ SHORT_SETTINGS: Final = SETTINGS.model_copy(update={"shape": (10, 9, 5), "elemen
 
 @dataclass(frozen=True, slots=True)
 class Patient:
-    """A head, its voxels and how it moves.
+    """Head, voxels and displacement of an in-silico patient.
 
     Attributes:
-        settings: of the patient.
-        head: tissue.
-        grid: voxels.
-        displacement_m: U, shape (i, j, k, 3).
+        settings: settings of the patient.
+        head: tissue of the head.
+        grid: voxels of the elastogram.
+        displacement_m: complex displacement U, metres, shape (i, j, k, 3).
     """
 
     settings: PhantomSettings
@@ -66,14 +66,14 @@ class Patient:
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """One vendor's files and what was read of them.
+    """Files of one vendor and the wave field that was read from them.
 
     Attributes:
-        session: the study's folder.
-        told: what headers do not say.
-        found: the wave field.
-        truth: the wave field as simulated.
-        wrapped_percent: of the phase samples.
+        session: folder of the session in the study.
+        told: settings for what the headers do not say.
+        found: wave field as read.
+        truth: wave field as simulated.
+        wrapped_percent: share of the phase samples that are wrapped, percent.
     """
 
     session: Path
@@ -113,7 +113,7 @@ def imported(who: Patient, vendor: Vendor, offsets: int, home: Path) -> Imported
 
 
 def faulty_files(folder: Path) -> tuple[int, int]:
-    """How many files there are, and in how many dciodvfy finds an error."""
+    """Return the number of files, and the number of those in which dciodvfy finds an error."""
     files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
     faulty = 0
     for path in files:
@@ -123,7 +123,7 @@ def faulty_files(folder: Path) -> tuple[int, int]:
 
 
 def layout(vendor: Vendor, one: Imported) -> Layout:
-    """What the figure of a vendor shows."""
+    """Return the images and figures for the picture of a vendor."""
     (acquisition,), _ = read_acquisitions(one.session / "dicom" / "mre", one.told)
     k = one.found.mask.shape[2] // 2
     return Layout(
@@ -140,14 +140,14 @@ def layout(vendor: Vendor, one: Imported) -> Layout:
 
 
 def most_wrapped(phase_rad: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Of the images of a slice, shape (direction, offset, i, j), the one with the most jumps of more than pi."""
+    """Return the image with the most jumps of more than pi among those of a slice, shape (direction, offset, i, j)."""
     images = phase_rad.reshape(-1, *phase_rad.shape[2:])
     jumps = sum((np.abs(np.diff(images, axis=axis)) > np.pi).sum(axis=(1, 2)) for axis in (1, 2))
     return np.asarray(images[int(np.argmax(jumps))])
 
 
 def main() -> None:
-    """All vendors, with eight and with four offsets."""
+    """Read all vendors' layouts, with eight and with four offsets, and record the errors."""
     chosen = options(__doc__)
     began = time.perf_counter()
     who = patient(SHORT_SETTINGS if chosen.short else SETTINGS)

@@ -58,19 +58,19 @@ PICTURE: Final = Path(__file__).parents[1] / "docs" / "pictures" / "whole_brain.
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One size.
+    """Cost and accuracy of the inversion of one size.
 
     Attributes:
-        voxels: of the mask.
-        tissue: of them solid tissue.
-        zones: how many.
-        steps: of Gauss-Newton.
-        seconds: wall time of the command.
-        zone_seconds: of it the ranks' work on zones, mean over ranks.
-        memory_gb: largest resident size of a rank.
-        ranks: how many.
-        error_percent: median error of G' in solid tissue.
-        coverage_percent: share of its voxels whose 95 % interval of G' holds the truth.
+        voxels: number of voxels of the mask.
+        tissue: number of these voxels that are solid tissue.
+        zones: number of zones.
+        steps: number of Gauss-Newton steps.
+        seconds: wall time of the command, seconds.
+        zone_seconds: part of the wall time that ranks work on zones, mean over ranks, seconds.
+        memory_gb: largest resident size of a rank, gigabytes.
+        ranks: number of MPI ranks.
+        error_percent: median relative error of G' in solid tissue, percent.
+        coverage_percent: share of the voxels of solid tissue whose 95 % interval of G' holds the truth, percent.
     """
 
     voxels: int
@@ -86,14 +86,14 @@ class Run:
 
 
 def patient(settings: PhantomSettings) -> tuple[Head, Atlas]:
-    """The head of the patient, and the atlas it was made from, scaled."""
+    """Return the head of the patient, and the scaled atlas that it was made from."""
     atlas = load_atlas()
     atlas = replace(atlas, affine_mm=np.diag([SCALE, SCALE, SCALE, 1.0]) @ atlas.affine_mm)
     return build_head(settings, atlas), atlas
 
 
 def waves(settings: PhantomSettings, head: Head, atlas: Atlas, kept: Path) -> WaveField:
-    """The noise-free wave field; computed once."""
+    """Return the noise-free wave field; compute it once and keep it in a file."""
     grid = scan_grid(settings, atlas)
     if not kept.exists():
         displacement_m, _ = vibrate(MPI.COMM_SELF, settings, head, grid)
@@ -111,7 +111,7 @@ def waves(settings: PhantomSettings, head: Head, atlas: Atlas, kept: Path) -> Wa
 
 
 def crop(field: WaveField, voxels: int) -> WaveField:
-    """The middle of the brain, in the shape of the box around it, with about so many voxels; all for 0."""
+    """Cut out the middle of the brain, in the shape of the box around it, with about `voxels` voxels; all for 0."""
     if voxels == 0:
         return field
     ijk = np.argwhere(field.mask)
@@ -124,7 +124,7 @@ def crop(field: WaveField, voxels: int) -> WaveField:
 
 
 def measure(field: WaveField, head: Head, folder: Path, ranks: int) -> Run:
-    """Invert one size; what it took and how good it is."""
+    """Invert one size; return its cost and its accuracy."""
     kept = folder / "run.json"
     if kept.exists():
         return Run(**json.loads(kept.read_text(encoding="utf-8")))
@@ -166,12 +166,12 @@ def _judge(field: WaveField, head: Head, results: Path, seconds: float) -> Run:
 
 
 def exponent(runs: Sequence[Run]) -> float:
-    """Of wall time against voxels."""
+    """Return the exponent of wall time against voxels."""
     return float(np.polyfit(np.log([run.voxels for run in runs]), np.log([run.seconds for run in runs]), 1)[0])
 
 
 def rows_of(runs: Sequence[Run], *, whole: bool) -> list[Row]:
-    """The record's rows; goals are for the whole brain."""
+    """Return the record's rows; goals are for the whole brain."""
     rows = []
     for run in reversed(runs):  # the largest is what is asked for
         goals = (MINUTES_GOAL, GIGABYTES_GOAL) if whole and run is runs[-1] else ("", "")
@@ -195,7 +195,7 @@ def rows_of(runs: Sequence[Run], *, whole: bool) -> list[Row]:
 
 
 def main() -> None:
-    """All sizes, one after the other, and the picture."""
+    """Run all sizes, one after the other, draw the picture and write the record."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--voxels", type=int, nargs="+", default=list(VOXELS), help="sizes; 0 is the whole brain")

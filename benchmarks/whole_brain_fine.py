@@ -1,9 +1,9 @@
-"""A whole brain at 1.25 mm: what a zone costs, and what that comes to.
+"""A whole brain at 1.25 mm: cost of a zone, and the cost of all zones extrapolated from it.
 
 The brain of `whole_brain.py` with voxels of 1.25 mm. Its middle is inverted in two sizes as a user would, `palpate
-invert` with 100 joint draws. Cost goes by the work of the zones, interior nodes to the power 1.5, by which ranks share
-them. What a unit of work took in the smaller piece predicts the larger, which is a test of the extrapolation to the
-whole brain, whose zones are counted, not inverted.
+invert` with 100 joint draws. Cost is proportional to the work of the zones, interior nodes to the power 1.5, by which
+ranks share them. The time for a unit of work in the smaller piece predicts that of the larger, which tests the
+extrapolation to the whole brain, whose zones are counted, not inverted.
 
     python benchmarks/whole_brain_fine.py --out folder [--ranks 2] [--short]
 
@@ -33,11 +33,11 @@ GOAL: Final = "0.8..1.25"
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A piece of the brain that was inverted.
+    """Piece of the brain that was inverted.
 
     Attributes:
-        run: what it took.
-        work: of its zones, interior nodes to the power 1.5.
+        run: cost and accuracy of the inversion.
+        work: work of the piece's zones, sum of interior nodes to the power 1.5.
     """
 
     run: Run
@@ -45,18 +45,18 @@ class Piece:
 
     @property
     def rank_seconds(self) -> float:
-        """Of the whole command."""
+        """Rank seconds of the whole command."""
         return self.run.ranks * self.run.seconds
 
 
 def rows_of(smaller: Piece, larger: Piece, whole: Sequence[Zone], voxels: int) -> list[Row]:
-    """The record's rows.
+    """Return the record's rows.
 
     Args:
-        smaller: the first piece.
-        larger: the second.
-        whole: the brain's zones.
-        voxels: of the brain.
+        smaller: smaller piece.
+        larger: larger piece.
+        whole: zones of the whole brain.
+        voxels: number of voxels of the whole brain.
     """
     ranks = larger.run.ranks
     hours = larger.rank_seconds / larger.work * work_of(whole) / ranks / 3600.0
@@ -79,12 +79,12 @@ def rows_of(smaller: Piece, larger: Piece, whole: Sequence[Zone], voxels: int) -
 
 
 def work_of(zones: Sequence[Zone]) -> float:
-    """Of all zones."""
+    """Return the work of all zones."""
     return sum(zone.work for zone in zones)
 
 
 def main() -> None:
-    """Both pieces, and the whole brain's zones."""
+    """Invert both pieces, count the whole brain's zones and record the figures."""
     chosen = options(__doc__)
     began = time.perf_counter()
     settings, sizes = (SHORT, SHORT_VOXELS) if chosen.short else (FINE, VOXELS)

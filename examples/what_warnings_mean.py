@@ -1,4 +1,4 @@
-"""What is said of doubtful data and of an unfinished fit, and how a script should ask."""
+"""Warnings about doubtful data and about an unfinished fit, and how a script should ask for them."""
 
 # %% Sound data: nothing is said
 import numpy as np

@@ -1,4 +1,4 @@
-"""What the benchmarks share: what to read, where to write, how many ranks; and palpate as a user runs it."""
+"""Command line of the benchmarks: input, output folder and number of ranks; and palpate as a user runs it."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ PROGRAMS = Path(sys.executable).parent
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """The parsed command line.
+    """Parsed command line of a benchmark.
 
     Attributes:
-        source: what to read; the output folder where the benchmark makes its data itself.
+        source: input of the benchmark; the output folder where the benchmark makes its data itself.
         out: folder for everything that is computed on the way.
-        ranks: processes at a time.
+        ranks: number of processes at a time.
         short: whether to run the quick version, which shows that the benchmark works and no more.
     """
 
@@ -29,7 +29,7 @@ class Options:
 
     @property
     def record(self) -> Path | None:
-        """Where the record goes; None for benchmarks/results, which a short run must not touch."""
+        """File of the record; None for benchmarks/results, which a short run must not touch."""
         return self.out / "record.json" if self.short else None
 
 
@@ -37,7 +37,7 @@ def options(description: str | None, source: str | None = None) -> Options:
     """Parse the command line.
 
     Args:
-        description: the benchmark's docstring.
+        description: docstring of the benchmark.
         source: name of the positional argument; None for a benchmark that makes its data itself.
     """
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -57,5 +57,5 @@ def run(program: str, *arguments: str | int | Path) -> None:
 
 
 def invert(wavefield: Path, out: Path, ranks: int, *further: str | Path) -> None:
-    """Run `palpate invert` on so many ranks, with further options."""
+    """Run `palpate invert` on a number of MPI ranks, with further options."""
     run("mpiexec", "-n", ranks, PROGRAMS / "palpate", "invert", wavefield, "--out", out, *further)

@@ -14,17 +14,17 @@ _COMPARE: Final = {"<=": operator.le, ">=": operator.ge, "<": operator.lt, ">": 
 
 
 def judge(goal: str, value: float | None) -> str:
-    """Whether a value meets a goal.
+    """Return whether a value meets a goal, in words.
 
     Args:
-        goal: a bound, a range, or prose that nobody can judge.
-        value: what was measured; None misses every goal that can be judged.
+        goal: bound, range, or prose that no program can judge.
+        value: measured value; None misses every goal that can be judged.
 
     Returns:
         "met", "missed by 3.2", "missed: no figure", or "" where the goal is prose or absent.
 
     Raises:
-        ValueError: the goal looks like a bound or a range and is none.
+        ValueError: the goal looks like a bound or a range and is neither.
     """
     bound, limits = _BOUND.fullmatch(goal.strip()), _RANGE.fullmatch(goal.strip())
     if bound is None and limits is None:
@@ -42,7 +42,7 @@ def judge(goal: str, value: float | None) -> str:
 
 
 def figure(value: float | str | None) -> str:
-    """A figure as a table shows it: four digits that count, trailing zeros dropped; "-" for none."""
+    """Return a figure as a table shows it: four significant digits, trailing zeros dropped; "-" for none."""
     if value is None:
         return "-"
     if isinstance(value, str):

@@ -1,4 +1,4 @@
-"""The machine that a benchmark ran on, without anything that names its owner."""
+"""Machine that a benchmark ran on, without anything that names its owner."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def machine() -> dict[str, str | int | float]:
-    """CPU model, cores, memory in GB, Python and operating system; no host, user or path."""
+    """Return CPU model, cores, memory in GB, Python and operating system; no host, user or path."""
     return {
         "cpu": _cpu_model(),
         "cores": os.cpu_count() or 1,

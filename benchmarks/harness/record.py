@@ -1,4 +1,4 @@
-"""What a benchmark leaves behind: its figures beside the published ones, and under which circumstances.
+"""Record of a benchmark: its figures beside the published ones, and the circumstances of the run.
 
 The record goes to `benchmarks/results/<name>.json`, from which `benchmarks/document.py` makes the documentation.
 """
@@ -21,19 +21,19 @@ from palpate.provenance import atomic_file, revision, versions
 RESULTS: Final = Path(__file__).parent / "results"
 
 _WRITTEN_BY_BENCHMARKS: Final = ("benchmarks/results", "docs", "README.md")
-"""Changes here do not make a tree dirty: the record of one benchmark must not taint that of the next."""
+"""Paths whose changes do not make a tree dirty: the record of one benchmark must not mark that of the next as dirty."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One quantity, ours beside the published one.
+    """One quantity: palpate's figure beside the published one.
 
     Attributes:
-        quantity: its name.
-        unit: of all its figures; "" for a pure number.
-        ours: what was measured; None where there is no figure, which misses a goal.
-        published: the figure of the paper or system, or words where it is no single number; None without one.
-        baselines: further methods on the same data, by name.
+        quantity: name of the quantity.
+        unit: unit of all figures of the quantity; "" for a pure number.
+        ours: palpate's figure as measured; None where there is no figure, which misses a goal.
+        published: figure of the paper or system, or words where it is no single number; None without one.
+        baselines: figures of further methods on the same data, by name.
         goal: "<= 20", ">= 3", "93..97", or prose; "" without one. Judged on `ours`.
     """
 
@@ -53,7 +53,7 @@ class Row:
 
     @property
     def verdict(self) -> str:
-        """Whether `ours` meets the goal, as goals.judge says it."""
+        """Words of goals.judge on whether `ours` meets the goal."""
         return judge(self.goal, self.ours)
 
 
@@ -66,16 +66,16 @@ def write_record(
     seconds: float,
     out: Path | None = None,
 ) -> Path:
-    """Print the figures side by side and write the record; it appears whole or not at all.
+    """Print the figures side by side and write the record; an interrupted run leaves no partial record.
 
     Args:
-        name: of the benchmark, as its file is called: "phantom_box" of benchmarks/phantom_box.py.
-        rows: the quantities, the one for the front page first.
+        name: name of the benchmark's file without its ending: "phantom_box" of benchmarks/phantom_box.py.
+        rows: quantities, the one for the front page first.
         published: source of the published figures.
-        notes: what a reader must know to judge them. `docs/pictures/<file>`, with ": caption" behind it, is shown as
-            a figure.
+        notes: remarks that a reader needs to judge the figures. `docs/pictures/<file>`, with ": caption" behind it, is
+            shown as a figure.
         seconds: wall time of the benchmark.
-        out: the file to write instead of benchmarks/results/<name>.json.
+        out: file to write instead of benchmarks/results/<name>.json.
 
     Returns:
         The file written.
@@ -103,7 +103,7 @@ def write_record(
 
 
 def columns(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
-    """Heads and cells of the table of a record, a row a quantity; baselines in the order they first appear."""
+    """Return heads and cells of a record's table, one row for each quantity; baselines in order of appearance."""
     baselines = list(dict.fromkeys(name for row in rows for name in row.baselines))
     heads = ["quantity", "ours", "published", *baselines, "goal", ""]
     cells = [
@@ -119,7 +119,7 @@ def columns(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
 
 
 def table(rows: Sequence[Row]) -> str:
-    """The record's table for a terminal."""
+    """Return the record's table for a terminal."""
     heads, cells = columns(rows)
     widths = [max(map(len, column)) for column in zip(heads, *cells, strict=True)]
     return "\n".join(

@@ -51,13 +51,13 @@ INGEST: Final = IngestSettings()
 COLOURS: Final = {1: "#c9ced6", 2: "#3d7ea6", 3: "#d9773f", 4: "#7a2e1d", 5: "#f1ead8"}
 _DPI: Final = 90
 _BESIDE: Final = 20
-"""Voxels of T1 shown around the maps."""
+"""Number of voxels of the T1 shown around the maps."""
 
 type Values = NDArray[np.float64]
 
 
 def draw_mask(path: Path) -> None:
-    """The masks by magnitude and by atlas on a head with scalp, neck and eyes."""
+    """Draw the masks by magnitude and by atlas on a head with scalp, neck and eyes."""
     grid = whole_head()
     head = skulled_head(load_atlas(), grid, HeadShape(seed=1))
     limits = {"threshold": INGEST.mask_threshold, "opening_mm": INGEST.mask_opening_mm}
@@ -77,7 +77,7 @@ def draw_mask(path: Path) -> None:
 
 
 def draw_registration(path: Path) -> None:
-    """The T1's outlines on the elastogram before and after registration."""
+    """Draw the T1's outlines on the elastogram before and after registration."""
     head = healthy_head()
     generator = np.random.default_rng([5, 3])
     case = moved_head(head, slab_grid(), random_motion(generator), snr=20.0, generator=generator)
@@ -99,7 +99,7 @@ def draw_registration(path: Path) -> None:
 
 
 def draw_labels(path: Path, whole: Segmentation) -> None:
-    """The labels of a whole brain, through the tumour."""
+    """Draw the labels of a whole brain, through the tumour."""
     figure, axes = _sheet(1, 3, (11.0, 4.2))
     middle = [int(n) for n in np.argwhere(whole.labels == 4).mean(axis=0)]
     colours = mpl.colors.ListedColormap(["white", *(COLOURS[n] for n in sorted(COLOURS))])
@@ -111,7 +111,7 @@ def draw_labels(path: Path, whole: Segmentation) -> None:
 
 
 def draw_stage(path: Path, mesh: TetrahedralMesh, segmentation: Segmentation, height_mm: float, words: str) -> None:
-    """A cut through a mesh in the colours of its labels."""
+    """Draw a cut through a mesh in the colours of its labels."""
     figure, axes = _sheet(1, 1, (6.2, 5.6))
     place = axes[0, 0]
     polygons, labels = cut_polygons(mesh, height_mm)
@@ -125,7 +125,7 @@ def draw_stage(path: Path, mesh: TetrahedralMesh, segmentation: Segmentation, he
 
 
 def draw_quality(path: Path, meshes: dict[str, TetrahedralMesh]) -> None:
-    """How the smallest angle of cells is spread, stage by stage."""
+    """Draw the distribution of the smallest angle of cells, stage by stage."""
     figure, axes = _sheet(1, 1, (6.2, 3.6))
     place = axes[0, 0]
     place.set_axis_on()
@@ -140,7 +140,7 @@ def draw_quality(path: Path, meshes: dict[str, TetrahedralMesh]) -> None:
 
 
 def draw_field(path: Path, mesh: TetrahedralMesh, segmentation: Segmentation, height_mm: float) -> None:
-    """A density of cells on voxels, on the mesh, and back on voxels."""
+    """Draw a density of cells on voxels, on the mesh, and back on voxels."""
     tumour = np.isin(segmentation.labels, [3, 4]).astype(np.float64)
     density = np.clip(ndimage.gaussian_filter(tumour, 2.5), 0.0, 1.0) * (segmentation.labels > 0)
     shape = density.shape
@@ -173,7 +173,7 @@ def draw_field(path: Path, mesh: TetrahedralMesh, segmentation: Segmentation, he
 
 
 def draw_overlay(path: Path, session: Path) -> None:
-    """Stiffness on the T1, and its standard deviation there."""
+    """Draw the mean stiffness and its standard deviation on the T1."""
     anatomy = read_map(sorted((session / "wavefield").glob("*_T1w.nii.gz"))[0]).values
     maps = [
         read_map(sorted((session / "anat").glob(f"*_space-T1w_stat-{name}_storagemodulus.nii.gz"))[0]).values
@@ -195,7 +195,7 @@ def draw_overlay(path: Path, session: Path) -> None:
 
 
 def main() -> None:
-    """All pictures."""
+    """Draw all pictures."""
     chosen = options(__doc__, "session")
     folder = chosen.out
     draw_mask(folder / "anatomy_mask.png")

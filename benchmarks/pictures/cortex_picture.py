@@ -1,4 +1,4 @@
-"""The cortex benchmark region by region: errors of mu and of xi, sorted, beside the published means."""
+"""Picture of the cortex benchmark region by region: errors of mu and xi, sorted, beside the published means."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _COLOURS: Final = ("#0b5a8a", "#b5651d", "#3a7d44", "#7a4b94", "#8a8a8a", "#c23b
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """One inversion.
+    """Curve of the errors of one inversion.
 
     Attributes:
-        name: for the legend.
-        error_percent: of the regions, shape (regions, 2) for mu and xi.
-        published_percent: the published means of mu and xi; None without.
+        name: name of the inversion for the legend.
+        error_percent: errors of the regions, percent, shape (regions, 2) for mu and xi.
+        published_percent: published mean errors of mu and xi, percent; None without.
     """
 
     name: str

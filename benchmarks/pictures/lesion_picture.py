@@ -1,4 +1,4 @@
-"""The lesion benchmark as small multiples: a column a contrast, a row a quantity, diameters along each."""
+"""Picture of the lesion benchmark: one panel for each contrast (column) and quantity (row), over the diameter."""
 
 from __future__ import annotations
 

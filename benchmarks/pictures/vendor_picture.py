@@ -1,4 +1,4 @@
-"""A vendor's layout in one strip: images as stored, magnitude and phase as read, wave field, difference from truth."""
+"""Picture of a vendor's layout: images as stored, magnitude and phase as read, wave field, difference from truth."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ _DOTS_AN_INCH: Final = 75
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """What is drawn of one vendor.
+    """Images and figures of one vendor that are drawn.
 
     Attributes:
-        vendor: its name.
-        mre: folder of its files.
-        slice_number: k, from 0, of the slice that is drawn.
-        magnitude: as read, shape (i, j).
-        phase_rad: as read, of the encoding direction and offset with the most wraps, shape (i, j).
-        wave_um: Re U along S, NaN outside the mask, shape (i, j).
-        error_um: difference from truth of the same, shape (i, j).
+        vendor: name of the vendor.
+        mre: folder of the vendor's files.
+        slice_number: index k, from 0, of the slice that is drawn.
+        magnitude: magnitude as read, shape (i, j).
+        phase_rad: phase as read, of the encoding direction and offset with the most wraps, radians, shape (i, j).
+        wave_um: displacement Re U along S, micrometres, NaN outside the mask, shape (i, j).
+        error_um: difference of Re U along S from the truth, micrometres, shape (i, j).
         error_percent: largest difference of all components, relative to the largest displacement.
     """
 

@@ -1,4 +1,4 @@
-"""Wall time against voxels, in logarithms, beside the slope 1.1 that was aimed at."""
+"""Picture of wall time against voxels, in logarithms, beside the slope 1.1 that is the goal."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from palpate.provenance import atomic_file
 _COLOURS = {"all": "#0b5a8a", "zones": "#b5651d"}
 _WORDS = {"all": "whole command", "zones": "of it on zones"}
 _MINUTES = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100)
-"""What may be written beside the axis: powers of ten alone would be one or two."""
+"""Minutes that may be written beside the axis: powers of ten alone would be one or two."""
 
 
 def draw(voxels: Sequence[int], seconds: Mapping[str, Sequence[float]], path: Path) -> None:
     """Draw seconds against voxels into an SVG file.
 
     Args:
-        voxels: sizes.
-        seconds: by "all" and "zones", as many as sizes.
-        path: of the file.
+        voxels: number of voxels of each run.
+        seconds: wall time of each run by "all" (whole command) and "zones" (work on zones), seconds.
+        path: SVG file to write.
     """
     with mpl.rc_context({"svg.hashsalt": "palpate", "font.size": 9.0}):
         figure = Figure(figsize=(4.8, 3.6), layout="constrained")

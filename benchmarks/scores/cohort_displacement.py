@@ -1,4 +1,4 @@
-"""How far the tumours of growth_cohort.py push the brain: what forecasts said of it, what came, and the scores.
+"""Displacement of the brain by the tumours of growth_cohort.py: forecasts, true values and scores.
 
 The truth's displacements are on boxes and voxels of its own, in a head that ends elsewhere, by its own density,
 stiffness and lambda / s, of which the twin has no more than a prior.
@@ -26,18 +26,18 @@ QUANTITIES: Final = {
     "further displacement": "mean displacement yet to come",
     KNOWN: "mean displacement, forecast with lambda / s known",
 }
-"""What is scored, by its name in told.json."""
+"""Quantities that are scored, by their names in told.json."""
 JUDGED: Final = ("displacement", "displacement today")
-"""Those with goals."""
+"""Quantities that have goals."""
 
 
 def said(calibration: Calibration, moved: MassEffect, settings: LongitudinalSettings) -> dict[str, list[float]]:
-    """Draws of every quantity, mm.
+    """Return the draws of every quantity, millimetres.
 
     Args:
-        calibration: of the tumour.
-        moved: with the forecast of one day.
-        settings: the truth's, for what a forecast would say that knew lambda / s.
+        calibration: calibration of the tumour.
+        moved: mass effect with the forecast of one day.
+        settings: settings of the truth, for the forecast with lambda / s known.
     """
     from palpate.twin.forecast.mass_effect import swellings_pa
 
@@ -49,12 +49,12 @@ def said(calibration: Calibration, moved: MassEffect, settings: LongitudinalSett
 
 
 def came(truth: dict[str, Any], last: int, day: int) -> dict[str, float]:
-    """The truth's quantities, mm, in the brain around the tumour of the last day seen.
+    """Return the true quantities, millimetres, in the brain around the tumour of the last day seen.
 
     Args:
-        truth: truth.json.
+        truth: content of truth.json.
         last: day of the last scan that the twin knows.
-        day: of the forecast.
+        day: day of the forecast.
     """
     mean, largest = (truth[name][str(last)] for name in ("displacement_mm", "largest_displacement_mm"))
     then, now = mean[str(day)], mean[str(last)]
@@ -62,7 +62,7 @@ def came(truth: dict[str, Any], last: int, day: int) -> dict[str, float]:
 
 
 def displaced(told: list[dict[str, Any]]) -> list[Row]:
-    """The record's rows of the displacement of tissue."""
+    """Return the record's rows of the displacement of tissue."""
     rows = []
     for quantity, what in QUANTITIES.items():
         judged = quantity in JUDGED
@@ -78,7 +78,7 @@ def displaced(told: list[dict[str, Any]]) -> list[Row]:
 
 
 def compared_displacements(told: list[dict[str, Any]]) -> list[str]:
-    """By how much the elastogram's scores of the displacement are better, patient by patient."""
+    """Return sentences on how much the elastogram improves the scores of the displacement, patient by patient."""
     notes = []
     for quantity, what in QUANTITIES.items():
         ours = each_crps(_told(told, TWIN, quantity))

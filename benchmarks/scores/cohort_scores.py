@@ -21,20 +21,20 @@ POPULATION: Final = "population stiffness"
 TRUE: Final = "true stiffness"
 LEVELS: Final = (0.5, 0.8, 0.9, 0.95)
 SLOWED: Final = 0.5
-"""Least lowering of ln D by stress at the front, for mass effect to matter."""
+"""Least decrease of ln D by stress at the front from which on mass effect counts as relevant."""
 WHERE: Final = f"where stress lowers ln D by {SLOWED:g} or more"
 RESAMPLED: Final = 10_000
-"""Cohorts drawn from the patients with replacement."""
+"""Number of cohorts drawn from the patients with replacement."""
 QUANTITIES: Final = ("visible volume", "burden")
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What one patient's forecast said of one quantity, and what came, in its unit.
+    """Forecast of one quantity of one patient, and its true value, in the quantity's unit.
 
     Attributes:
-        draws: shape (draws,).
-        truth: what came.
+        draws: draws of the forecast, shape (draws,).
+        truth: true value.
     """
 
     draws: Values
@@ -42,7 +42,7 @@ class Told:
 
 
 def rows_of(told: list[dict[str, Any]]) -> list[Row]:
-    """The record's rows."""
+    """Return the record's rows."""
     rows = []
     for quantity in QUANTITIES:
         both = {name: [_told(one, name, quantity) for one in told] for name in _variants(told)}
@@ -86,12 +86,12 @@ def rows_of(told: list[dict[str, Any]]) -> list[Row]:
 
 
 def pushed(told: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Those where mass effect matters."""
+    """Return the patients with a relevant mass effect."""
     return [one for one in told if one["slowed"] >= SLOWED]
 
 
 def pushed_rows(told: list[dict[str, Any]]) -> list[Row]:
-    """The scores where mass effect matters."""
+    """Return the rows of the scores of the patients with a relevant mass effect."""
     some = pushed(told)
     rows = []
     for quantity in QUANTITIES if some else ():
@@ -103,12 +103,12 @@ def pushed_rows(told: list[dict[str, Any]]) -> list[Row]:
 
 
 def in_words(what: str, better: Values, unit: str) -> str:
-    """One comparison with the twin's scores as a sentence.
+    """Return one comparison with the twin's scores as a sentence.
 
     Args:
-        what: whose score.
-        better: by how much the twin's is lower, of each patient.
-        unit: of the scores.
+        what: words for the quantity and the variant whose score is compared.
+        better: score of the variant less that of the twin, one for each patient.
+        unit: unit of the scores.
     """
     chosen = np.random.default_rng(0).integers(len(better), size=(RESAMPLED, len(better)))
     low, high = np.quantile(better[chosen].mean(axis=1), [0.05, 0.95])
@@ -120,12 +120,12 @@ def in_words(what: str, better: Values, unit: str) -> str:
 
 
 def compared(told: list[dict[str, Any]], variants: Iterable[str], where: str = "") -> list[str]:
-    """By how much the twin's scores are better, patient by patient, and what other patients might have shown.
+    """Return sentences on how much better the twin's scores are, patient by patient, with intervals over cohorts.
 
     Args:
-        told: of each patient.
-        variants: whose scores to compare with the twin's; beside all of them, the exponential's.
-        where: which patients these are.
+        told: results of each patient.
+        variants: variants whose scores are compared with the twin's; beside all of them, the exponential's.
+        where: words for the group of patients.
     """
     if not told:
         return []
@@ -141,11 +141,11 @@ def compared(told: list[dict[str, Any]], variants: Iterable[str], where: str = "
 
 
 def draw(told: list[dict[str, Any]], path: Path) -> None:
-    """Calibration curves as a figure: observed against nominal share of central intervals.
+    """Draw calibration curves: observed against nominal share of central intervals.
 
     Args:
-        told: of each patient.
-        path: the file to write.
+        told: results of each patient.
+        path: file to write.
     """
     import matplotlib as mpl
 
@@ -181,14 +181,14 @@ def _rest(values: dict[str, float]) -> dict[str, float]:
 
 
 def coverage(ones: list[Told], level: float) -> float:
-    """Share of central intervals that hold the truth."""
+    """Return the share of central intervals that hold the truth."""
     edges = [(1.0 - level) / 2.0, (1.0 + level) / 2.0]
     held = [bool(low <= one.truth <= high) for one in ones for low, high in [np.quantile(one.draws, edges)]]
     return float(np.mean(held))
 
 
 def exponential(told: list[dict[str, Any]]) -> list[Told]:
-    """Of the visible volume: along the logarithm's line through the last two scans, with the others' spread."""
+    """Forecast the visible volume along the logarithm's line through the last two scans, with the others' spread."""
     found = []
     for one in told:
         volumes = [float(scan["visible_ml"]) for scan in one["observed"]][-2:]
@@ -215,7 +215,7 @@ def _crps(ones: list[Told]) -> float:
 
 
 def each_crps(ones: list[Told]) -> Values:
-    """The score of each patient's forecast, in the quantity's unit."""
+    """Return the CRPS of each patient's forecast, in the quantity's unit."""
     return np.array([crps(one.draws[:, None], np.array([one.truth]))[0] for one in ones])
 
 

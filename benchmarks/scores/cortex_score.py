@@ -18,9 +18,9 @@ from palpate.imaging.files.wavefield_folder import read_wave_fields
 from palpate.units import pa_to_kpa
 
 LEAST_VOXELS: Final = 8
-"""Of a parcel that is looked at."""
+"""Least number of voxels of a parcel that is scored."""
 LEAST_MM3: Final = 64.0
-"""Of one that counts as a region: eight voxels of 2 mm, at every voxel size."""
+"""Least volume of a parcel that counts as a region, mm3: eight voxels of 2 mm, at every voxel size."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Score:
     """Figures of the parcels of tissue, percent, shape (parcels, 2) for mu and xi.
 
     Attributes:
-        volume_mm3: of each parcel inside the block, shape (parcels,).
+        volume_mm3: volume of each parcel inside the block, mm3, shape (parcels,).
         voxels: mean error of each parcel's voxels.
         means: error of each parcel's mean.
         held: 100 where the true mean lies in the 95 % interval, else 0; NaN for a baseline.
@@ -41,7 +41,7 @@ class Score:
 
     @property
     def regions(self) -> Score:
-        """Without slivers that the edge of the block leaves of a parcel: less than LEAST_MM3."""
+        """Scores without slivers that the edge of the block leaves of a parcel: less than LEAST_MM3."""
         kept = self.volume_mm3 >= LEAST_MM3
         return Score(self.volume_mm3[kept], self.voxels[kept], self.means[kept], self.held[kept])
 
@@ -54,7 +54,7 @@ def _parcels_of(case: Case) -> Iterator[NDArray[np.bool_]]:
 
 
 def score(case: Case, modulus_kpa: NDArray[np.complex128], draws_kpa: NDArray[np.complex128] | None = None) -> Score:
-    """Judge an estimate of G*, shape (N,), and its joint draws, shape (draws, N)."""
+    """Score an estimate of G*, kilopascal, shape (N,), and its joint draws, shape (draws, N)."""
     found = engineering(modulus_kpa)
     drawn = None if draws_kpa is None else engineering(draws_kpa)
     rows, volumes_mm3 = [], []
@@ -77,7 +77,7 @@ def score(case: Case, modulus_kpa: NDArray[np.complex128], draws_kpa: NDArray[np
 
 
 def score_folder(case: Case, mre: Path) -> Score:
-    """The score of an inversion."""
+    """Score the maps and the draws of an inversion."""
     with h5py.File(next(mre.glob("*_samples.h5"))) as file:
         draws = file["storagemodulus_kpa"][:] + 1j * file["lossmodulus_kpa"][:]
         place = tuple(file["voxels"][:].T)
@@ -86,7 +86,7 @@ def score_folder(case: Case, mre: Path) -> Score:
 
 
 def comparators(case: Case) -> dict[str, Score]:
-    """Scores of the other methods on the same waves, by name; they know no regions."""
+    """Score the other methods on the same waves, by name; they use no regions."""
     (field,) = read_wave_fields(case.wavefield)
     return {
         name: score(case, pa_to_kpa(result.storage_pa + 1j * result.loss_pa)[field.mask])

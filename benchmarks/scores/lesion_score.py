@@ -1,4 +1,4 @@
-"""How well a map shows a sphere: contrast-to-noise ratio, recovered contrast, edge response and apparent size."""
+"""Visibility of a sphere in a map: contrast-to-noise ratio, recovered contrast, edge response and apparent size."""
 
 from __future__ import annotations
 
@@ -14,27 +14,28 @@ from worlds.lesion_block import BACKGROUND_KPA, VOXEL_MM, Lesion, distance_mm
 from palpate.imaging.files.stiffness_folder import Stiffness
 
 MARGIN_VOXELS: Final = 2
-"""Voxels nearer to the block's edge are not scored: there the baseline has no whole window."""
+"""Distance from the block's edge within which voxels are not scored, in voxels: the baseline has no whole window
+there."""
 GAP_MM: Final = 4.0
-"""Background begins so far outside the sphere, beyond what the edge's blur reaches."""
+"""Distance from the sphere at which the background begins, millimetres, beyond the blur of the edge."""
 
 SEEN_CNR: Final = 5.0
-"""Rose's limit: below it nothing is seen, and a step fitted to noise has no edge."""
+"""Least CNR of a visible sphere (Rose's limit): below it nothing is seen, and a step fitted to noise has no edge."""
 
 _LEVELS: Final = (0.9, 0.5, 0.1)
 _PARTS: Final = 10
-"""Points along the edge of a voxel for its partial volume."""
+"""Number of points along the edge of a voxel for its partial volume."""
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What one map shows of a sphere.
+    """Figures of a sphere in one map.
 
     Attributes:
-        cnr: |mean inside - mean of background| / standard deviation of background, both over voxels.
-        contrast: mean inside over mean of background.
-        edge_mm: distance over which the radial profile falls from 90 % to 10 %; None where nothing is seen.
-        size_mm: full width at half maximum of the profile; None where nothing is seen.
+        cnr: contrast-to-noise ratio, |mean inside - mean of background| / standard deviation of background voxels.
+        contrast: recovered contrast, mean inside over mean of background.
+        edge_mm: distance over which the radial profile falls from 90 % to 10 %, mm; None where CNR is below SEEN_CNR.
+        size_mm: full width at half maximum of the profile, mm; None where CNR is below SEEN_CNR.
     """
 
     cnr: float
@@ -48,12 +49,12 @@ class Case:
     """One sphere at one noise level: G' of the posterior mean and of the direct inversion.
 
     Attributes:
-        diameter_mm, contrast: the truth.
-        noise_percent: of mean |U|.
-        posterior, direct: what the maps show.
+        diameter_mm, contrast: true diameter, millimetres, and true contrast.
+        noise_percent: noise of each real and imaginary part, percent of mean |U|.
+        posterior, direct: figures of the sphere in the posterior mean and in the direct inversion.
         interval: 95 % interval of the contrast, mean inside over mean of background in every joint draw.
-        sphere_kpa: 95 % interval of the mean of G' over the voxels whose centre is inside.
-        voxels_kpa: true mean over these voxels, the parts of them that lie outside the sphere included.
+        sphere_kpa: 95 % interval of the mean of G' over the voxels whose centre is inside, kilopascal.
+        voxels_kpa: true mean of G' over these voxels with their parts outside the sphere, kilopascal.
     """
 
     diameter_mm: float
@@ -77,19 +78,19 @@ class Case:
 
     @property
     def voxels_held(self) -> bool:
-        """Whether it holds the true mean of the sphere's voxels, which is all that voxels can show."""
+        """Whether the interval of the sphere's mean holds its voxels' true mean, the most that voxels can show."""
         return self.sphere_kpa[0] <= self.voxels_kpa <= self.sphere_kpa[1]
 
 
 def regions(lesion: Lesion) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Voxels with their centre in the sphere, and those of the background, each of shape (i, j, k)."""
+    """Return the voxels with their centre in the sphere, and those of the background, each of shape (i, j, k)."""
     distance = distance_mm(lesion.grid.points_mm)
     inside = distance <= lesion.diameter_mm / 2.0
     return inside, scored(lesion) & (distance > lesion.diameter_mm / 2.0 + GAP_MM)
 
 
 def scored(lesion: Lesion) -> NDArray[np.bool_]:
-    """Voxels far enough from the block's edge, shape (i, j, k)."""
+    """Return the voxels that are far enough from the block's edge, shape (i, j, k)."""
     kept = np.zeros(lesion.grid.shape, dtype=np.bool_)
     kept[(slice(MARGIN_VOXELS, -MARGIN_VOXELS),) * 3] = True
     return kept
@@ -121,14 +122,14 @@ def score(lesion: Lesion, noise_percent: float, run: Stiffness) -> Case:
 
 
 def true_mean_kpa(lesion: Lesion, voxels: NDArray[np.bool_]) -> float:
-    """The true mean of G' over voxels, shape (i, j, k), as bodies and not as points."""
+    """Return the true mean of G' over the volumes of voxels, not over their centres, kPa; mask of shape (i, j, k)."""
     along = ((np.arange(_PARTS) + 0.5) / _PARTS - 0.5) * VOXEL_MM
     parts_mm = np.stack(np.meshgrid(along, along, along), axis=-1).reshape(-1, 3)
     return float(lesion.modulus_kpa(lesion.grid.points_mm[voxels][:, None] + parts_mm).real.mean())
 
 
 def seen_in(values_kpa: NDArray[np.floating], lesion: Lesion) -> Seen:
-    """What a map of G', shape (i, j, k), shows of the lesion."""
+    """Measure the lesion in a map of G', kilopascal, shape (i, j, k)."""
     inside, background = regions(lesion)
     mean, behind = float(values_kpa[inside].mean()), float(values_kpa[background].mean())
     cnr = abs(mean - behind) / float(values_kpa[background].std())
@@ -137,7 +138,7 @@ def seen_in(values_kpa: NDArray[np.floating], lesion: Lesion) -> Seen:
 
 
 def edge_response(values_kpa: NDArray[np.float64], lesion: Lesion) -> tuple[float | None, float | None]:
-    """The 10-90 % width and the full width at half maximum of the radial profile.
+    """Fit the radial profile and return its 10-90 % width and its full width at half maximum.
 
     The profile is b + a erfc((r - r_0) / (sqrt 2 w)) / 2, a step blurred by a Gaussian, fitted to all scored voxels by
     least squares. 100 % is its value in the middle, 0 % the background b, so that both widths stay defined where the

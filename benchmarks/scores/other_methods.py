@@ -1,4 +1,4 @@
-"""The methods that a posterior is held against, all on one wave field and with the inversion's own zones."""
+"""Methods that a posterior is compared with, all on one wave field and with the inversion's own zones."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from palpate.solvers.comparators.zone_maps import ComparatorResult
 
 
 def other_methods(field: WaveField) -> dict[str, DirectResult | ComparatorResult]:
-    """Moduli by every other method, by its name."""
+    """Return the moduli by every other method, by the method's name."""
     zones = zones_of(field.mask, field.voxel_size_mm, MeshSettings())
     return {
         "algebraic": direct_inversion(field),

@@ -1,4 +1,4 @@
-"""Ways of unwrapping the phase images of one encoding direction, to be compared with palpate's own.
+"""Methods of unwrapping the phase images of one encoding direction, to be compared with palpate's own.
 
 Each takes wrapped phase, shape (offset, i, j, k), and the mask, shape (i, j, k), and returns the vibration with zero
 mean over time, same shape. Libraries: scikit-image (Herraez et al. 2002), numpy, scipy; kamui (Costantini's network
@@ -27,27 +27,27 @@ KAMUI: Final = importlib.util.find_spec("kamui") is not None
 
 
 def raw(phase: Phase, mask: Mask) -> Phase:
-    """No unwrapping at all."""
+    """Return the wrapped phase, without any unwrapping."""
     return centred(phase * mask)
 
 
 def along_time(phase: Phase, mask: Mask) -> Phase:
-    """numpy.unwrap of each voxel."""
+    """Unwrap each voxel along time by numpy.unwrap."""
     return centred(np.unwrap(phase, axis=0) * mask)
 
 
 def volumes(phase: Phase, mask: Mask) -> Phase:
-    """scikit-image, each offset's volume as a whole."""
+    """Unwrap each offset's volume as a whole by scikit-image."""
     return centred(np.stack([_reliable(one, mask) for one in phase]))
 
 
 def slices(phase: Phase, mask: Mask) -> Phase:
-    """scikit-image, slice by slice."""
+    """Unwrap slice by slice by scikit-image."""
     return centred(np.stack([_by_slice(one, mask, _reliable) for one in phase]))
 
 
 def rows_columns_time(phase: Phase, mask: Mask) -> Phase:
-    """scikit-image over rows, columns and cyclic time, slice by slice."""
+    """Unwrap slice by slice over rows, columns and cyclic time by scikit-image."""
     found = np.zeros_like(phase)
     for k in np.flatnonzero(mask.any(axis=(0, 1))):
         masked = np.ma.masked_array(phase[..., k], mask=np.broadcast_to(~mask[..., k], phase.shape[:3]))
@@ -56,7 +56,7 @@ def rows_columns_time(phase: Phase, mask: Mask) -> Phase:
 
 
 def laplacian(phase: Phase, mask: Mask) -> Phase:
-    """The Laplacian's inverse by cosine transforms, image by image (Schofield & Zhu 2003), made congruent."""
+    """Unwrap image by image by the Laplacian's inverse (cosine transforms; Schofield & Zhu 2003), made congruent."""
     rows, columns = (2.0 * np.cos(np.pi * np.arange(extent) / extent) - 2.0 for extent in phase.shape[1:3])
     eigenvalues = (rows[:, None] + columns)[None, :, :, None]
     eigenvalues[0, 0, 0] = 1.0
@@ -69,22 +69,22 @@ def laplacian(phase: Phase, mask: Mask) -> Phase:
 
 
 def flow_slices(phase: Phase, mask: Mask) -> Phase:
-    """kamui, slice by slice."""
+    """Unwrap slice by slice by kamui."""
     return centred(np.stack([_by_slice(one, mask, _flow) for one in phase]))
 
 
 def flow_steps(phase: Phase, mask: Mask) -> Phase:
-    """kamui, slice by slice, on the steps between offsets."""
+    """Unwrap the steps between offsets slice by slice by kamui."""
     return _of_steps(phase, mask, _flow)
 
 
 def reliable_steps(phase: Phase, mask: Mask) -> Phase:
-    """scikit-image, slice by slice, on the steps between offsets."""
+    """Unwrap the steps between offsets slice by slice by scikit-image."""
     return _of_steps(phase, mask, _reliable)
 
 
 def methods() -> Mapping[str, Method]:
-    """All ways that this environment offers, by name."""
+    """Return all methods that this environment offers, by name."""
     found: dict[str, Method] = {
         "not unwrapped": raw,
         "numpy, along time": along_time,
@@ -100,7 +100,7 @@ def methods() -> Mapping[str, Method]:
 
 
 def centred(phase: Phase) -> Phase:
-    """Less its mean over time."""
+    """Subtract the mean over time."""
     return np.asarray(phase - phase.mean(axis=0))
 
 

@@ -30,21 +30,21 @@ _DRIVEN_WITHIN_M = 1e-9
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """A box with cylinders along its third axis.
+    """Box with cylinders along its third axis.
 
     Attributes:
         shape: voxels along i, j, k.
-        cylinders: centre in voxel indices (i, j) and radius in millimetres of each.
+        cylinders: centre in voxel indices (i, j) and radius in millimetres of each cylinder.
     """
 
     shape: tuple[int, int, int]
     cylinders: tuple[tuple[float, float, float], ...]
 
     def edge_distance_mm(self, places_mm: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Signed distance to each cylinder's surface, negative inside, shape (n, cylinders).
+        """Return the signed distance to each cylinder's surface, negative inside, mm, shape (n, cylinders).
 
         Args:
-            places_mm: from the box's corner, shape (n, 3).
+            places_mm: points from the box's corner, millimetres, shape (n, 3).
         """
         centres = (np.array(self.cylinders)[:, :2] + 0.5) * VOXEL_MM
         radii = np.array(self.cylinders)[:, 2]
@@ -52,29 +52,29 @@ class Box:
 
     @property
     def voxel_distance_mm(self) -> NDArray[np.float64]:
-        """The same for the voxels' centres, shape (i, j, k, cylinders)."""
+        """Signed distance of the voxels' centres to each cylinder's surface, mm, shape (i, j, k, cylinders)."""
         distance = self.edge_distance_mm((np.argwhere(np.ones(self.shape, dtype=bool)) + 0.5) * VOXEL_MM)
         return distance.reshape(*self.shape, -1)
 
     def modulus_pa(self, points_m: NDArray[np.float64], frequency_hz: float) -> NDArray[np.complex128]:
-        """G* at points, shape (n,)."""
+        """Return G* at points, pascal, shape (n,)."""
         inside = (self.edge_distance_mm(m_to_mm(points_m)) < 0).any(axis=1)
         storage_pa = kpa_to_pa(np.where(inside, CYLINDER_KPA, BACKGROUND_KPA))
         return np.asarray(storage_pa + 1j * hz_to_rad_s(frequency_hz) * VISCOSITY_PA_S)
 
     def truth_pa(self, frequency_hz: float) -> NDArray[np.complex128]:
-        """G* at the voxels' centres, shape (i, j, k)."""
+        """Return G* at the voxels' centres, pascal, shape (i, j, k)."""
         centres_mm = (np.argwhere(np.ones(self.shape, dtype=bool)) + 0.5) * VOXEL_MM
         return self.modulus_pa(mm_to_m(centres_mm), frequency_hz).reshape(self.shape)
 
 
 FULL = Box((80, 100, 10), ((39.8, 73.6, 10.0), (39.8, 49.6, 5.0), (39.8, 31.8, 3.0), (39.8, 18.6, 2.0)))
 SHORT = Box((26, 26, 10), ((13.3, 12.6, 6.0),))
-"""One zone with one cylinder, for a test of less than a minute."""
+"""Box of one zone with one cylinder, for a test of less than a minute."""
 
 
 def waves(box: Box, frequency_hz: float) -> WaveField:
-    """The noise-free wave field at one frequency, on the box's voxels."""
+    """Simulate the noise-free wave field at one frequency, on the box's voxels."""
     import dolfinx  # once palpate.solvers has loaded its MPI
 
     extent_mm = np.array(box.shape) * VOXEL_MM
@@ -107,16 +107,17 @@ def waves(box: Box, frequency_hz: float) -> WaveField:
 
 
 def with_noise(field: WaveField, level_percent: float, seed: int) -> WaveField:
-    """Complex Gaussian noise as MRE-PINN's code has it: sqrt(E |n|^2) is a share of the root mean square of |u|.
+    """Add complex Gaussian noise as MRE-PINN's code has it: sqrt(E |n|^2) is a share of the root mean square of |u|.
 
     Its `noise_ratio` is a ratio of powers, so 1e-4 and 1e-3 would be the published 1 % and 3.2 % of amplitude: that the
     paper means this is our reading. One level for all components. In the convention of our other benchmarks (each part
     over mean |U|) it is about half as much.
 
     Args:
-        field: without noise.
-        level_percent: of a component's root mean square amplitude, all components and voxels together.
-        seed: of the noise.
+        field: wave field without noise.
+        level_percent: noise level, percent of a component's root mean square amplitude, all components and voxels
+            together.
+        seed: seed of the noise.
     """
     amplitude_m = float(np.sqrt(np.mean(np.abs(field.displacement_m) ** 2)))
     std_m = level_percent / 100.0 * amplitude_m / np.sqrt(2.0)

@@ -20,23 +20,23 @@ type Detail = Literal["brain", "tissues"]
 NAMES: Final = {1: "brain", 2: "ventricles", 3: "tumour", 4: "necrosis", 5: "white matter"}
 
 _DEEP_MM: Final = 16.0
-"""Fluid at least so deep below the brain's surface is ventricle, not sulcus."""
+"""Least depth below the brain's surface of fluid that is ventricle, not sulcus, millimetres."""
 _LEAST_PIECE: Final = 100
-"""Voxels of a piece of ventricle."""
+"""Least number of voxels of a piece of ventricle."""
 _LOBES: Final = (((-30.0, -14.0, 26.0), 13.0), ((-41.0, -4.0, 33.0), 9.0), ((-27.0, -27.0, 36.0), 9.0))
 """Centres, world RAS mm, and radii of the tumour's balls."""
 _ROUGH_MM: Final = 2.0
 _CORE_MM: Final = 6.0
-"""The necrotic core lies so deep in the tumour."""
+"""Depth of the necrotic core below the tumour's surface, millimetres."""
 
 
 def labelled_brain(detail: Detail, atlas: Atlas | None = None) -> Segmentation:
-    """The labelled brain.
+    """Return the labelled brain.
 
     Args:
-        detail: "brain" has one label for what is neither ventricle nor tumour, "tissues" tells white matter from the
-            rest, whose sulci are thinner than elements of 2 mm.
-        atlas: where it is at hand.
+        detail: level of detail: "brain" has one label for what is neither ventricle nor tumour, "tissues" tells white
+            matter from the rest, whose sulci are thinner than elements of 2 mm.
+        atlas: atlas of the brain; None loads it.
     """
     atlas = load_atlas() if atlas is None else atlas
     labels = atlas.brain.astype(np.int32)

@@ -1,4 +1,4 @@
-"""The cortex benchmark's scan: a block of a brain in parcels, each uniform in mu and xi, its waves and its labels."""
+"""Scan of the cortex benchmark: a block of a brain in parcels, each uniform in mu and xi, its waves and its labels."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NOISE_PERCENT = 2.0
 FREQUENCY_HZ = 50.0
 FLUID = 1
 CENTRE_MM = (-42.0, -20.0, 44.0)
-"""Left post-central cortex: sulci, gyri and white matter."""
+"""Centre of the block, world RAS mm, in the left post-central cortex: sulci, gyri and white matter."""
 PARCEL_MM = 16.0
 """Least distance between the centres of two parcels of one tissue."""
 MU_KPA = {"grey": (2.0, 3.3), "white": (2.6, 3.9)}
@@ -34,15 +34,15 @@ SEED = 2022
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A simulated scan on disk and its truth.
+    """Simulated scan on disk and its truth.
 
     Attributes:
-        wavefield: folder.
-        labels: NIfTI of the parcels.
-        displaced: the same, LABELS_OFF_MM away.
+        wavefield: folder of the wave field.
+        labels: NIfTI file of the parcels.
+        displaced: NIfTI file of the parcels, displaced by LABELS_OFF_MM.
         regions: parcels in the mask's voxels.
-        mu_kpa, xi: truth in the mask's voxels, shape (N,).
-        voxel_mm: edge of the voxels.
+        mu_kpa, xi: true shear modulus mu, kilopascal, and damping ratio xi in the mask's voxels, shape (N,).
+        voxel_mm: edge of the voxels, millimetres.
     """
 
     wavefield: Path
@@ -55,7 +55,7 @@ class Case:
 
 
 def parcels(atlas: Atlas, near_mm: NDArray[np.float64], reach_mm: float) -> NDArray[np.uint8]:
-    """Numbers of parcels on the atlas: 1 fluid, then grey, then white matter; cells around random centres."""
+    """Return the numbers of parcels on the atlas: 1 fluid, then grey, then white matter, around random centres."""
     generator = np.random.default_rng([SEED, 1])
     fluid = 1.0 - atlas.grey - atlas.white
     tissue = np.argmax([fluid, atlas.grey, atlas.white], axis=0)
@@ -82,7 +82,7 @@ def _spread_out(points_mm: NDArray[np.float64], generator: np.random.Generator) 
 
 
 def piecewise_head(atlas: Atlas, number: NDArray[np.uint8]) -> Head:
-    """The brain with one modulus a parcel."""
+    """Return the brain with one modulus for each parcel."""
     generator = np.random.default_rng([SEED, 2])
     storage_kpa, loss_kpa = np.full(number.max() + 1, 0.3), np.full(number.max() + 1, 0.3)
     for parcel in range(FLUID + 1, number.max() + 1):
@@ -102,7 +102,7 @@ def piecewise_head(atlas: Atlas, number: NDArray[np.uint8]) -> Head:
 
 
 def engineering(modulus: NDArray[np.complex128]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The pair mu, in the unit of G*, and xi."""
+    """Return the pair mu, in the unit of G*, and xi."""
     size = np.abs(modulus)
     return 2.0 * size**2 / (modulus.real + size), modulus.imag / (2.0 * modulus.real)
 

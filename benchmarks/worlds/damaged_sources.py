@@ -1,4 +1,4 @@
-"""What `damaged_bytes` damages: small sound inputs of every kind that palpate reads, and how each is read."""
+"""Inputs that `damaged_bytes` damages: a small sound one of every kind that palpate reads, and its reader."""
 
 from __future__ import annotations
 
@@ -48,11 +48,11 @@ _ARRAYS: Final = IngestSettings.model_validate(
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a reader made of an input, so that two readings can be compared.
+    """Content of an input as a reader returned it, so that two readings can be compared.
 
     Attributes:
-        values: of voxels.
-        facts: of the scan: frequency, affine, encoding axes, times.
+        values: values of voxels.
+        facts: facts of the scan: frequency, affine, encoding axes, times.
     """
 
     values: NDArray[np.generic]
@@ -61,15 +61,15 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One kind of input.
+    """Kind of input.
 
     Attributes:
-        name: in words.
-        write: makes it in an empty folder.
-        pattern: of the files that are damaged.
-        reach: bytes from the start within which most damage goes, where formats are fragile.
-        read: from the folder, with a place for output; None where nothing can be compared.
-        share: of all variants.
+        name: name in words.
+        write: function that makes the input in an empty folder.
+        pattern: pattern of the names of the files that are damaged.
+        reach: number of bytes from the start that get most of the damage, where formats are fragile.
+        read: function that reads the folder, with a place for output; it returns None where nothing can be compared.
+        share: share of this kind in all variants.
         sealed: whether a checksum covers the content, so that a reading must be that of the sound file.
         repeated: whether many files state the same facts, so that damage to one must not change them.
         tolerance: share by which facts may differ: readers take slices for evenly spaced that are so to 2 %.

@@ -1,4 +1,4 @@
-"""A tumour in the ICBM152 brain at 2 mm under standard care, and what a forecast of it costs on some ranks.
+"""A tumour in the ICBM152 brain at 2 mm under standard care, and the cost of its forecast on MPI ranks.
 
 mpiexec -n N python benchmarks/worlds/growth_case.py record.json [--short]
 """
@@ -35,14 +35,14 @@ REPEATS: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class Brain:
-    """Anatomy and tumour on a grid.
+    """Anatomy and distance from the tumour on a grid.
 
     Attributes:
-        tissue: grey or white, shape (i, j, k).
+        tissue: mask of grey and white matter, shape (i, j, k).
         white: share of white matter, 0..1, shape (i, j, k).
-        distance_mm: from the tumour's middle, shape (i, j, k).
-        edge_mm: of a voxel.
-        days: length of the forecast.
+        distance_mm: distance from the tumour's middle, millimetres, shape (i, j, k).
+        edge_mm: edge of a voxel, millimetres.
+        days: length of the forecast, days.
     """
 
     tissue: NDArray[np.bool_]
@@ -53,7 +53,7 @@ class Brain:
 
 
 def brain(*, short: bool) -> Brain:
-    """ICBM152, two voxels of 1 mm to one of 2 mm; the short version is a block around the tumour, for 90 days."""
+    """Return the ICBM152 brain in voxels of 2 mm; the short version is a block around the tumour, for 90 days."""
     atlas = load_atlas()
     grey, white = _halved(atlas.grey), _halved(atlas.white)
     middle = np.argwhere(white > 0.9).mean(axis=0).astype(int) + np.array([7, 3, 4])
@@ -72,7 +72,7 @@ def brain(*, short: bool) -> Brain:
 
 
 def refined(coarse: Brain) -> Brain:
-    """The same anatomy in voxels of half the edge; the tumour's distance is taken anew, linear in between."""
+    """Return the anatomy in voxels of half the edge, with the distance from the tumour computed anew."""
     middle = np.array(np.unravel_index(coarse.distance_mm.argmin(), coarse.tissue.shape))
     at = np.moveaxis(np.indices([2 * n for n in coarse.tissue.shape]), 0, -1) / 2.0 - 0.25 - middle
     return Brain(
@@ -85,7 +85,7 @@ def refined(coarse: Brain) -> Brain:
 
 
 def case(where: Brain, comm: MPI.Comm) -> tuple[Voxels, GrowthModel, Parameters, Values]:
-    """Resection on day 10, 30 x 2 Gy with daily temozolomide from day 30, six cycles of it from day 100."""
+    """Return a case of resection on day 10, 30 x 2 Gy and daily temozolomide from day 30, six cycles from day 100."""
     place = voxels(where.tissue, np.full(3, where.edge_mm * 1e-3), comm)
     cycles = [100.0 + 28 * cycle + np.arange(5) for cycle in range(6)]
     days = np.concatenate([30.0 + np.arange(42), *cycles])
@@ -110,7 +110,7 @@ def case(where: Brain, comm: MPI.Comm) -> tuple[Voxels, GrowthModel, Parameters,
 
 
 def fastest[T](comm: MPI.Comm, work: Callable[[], T], repeats: int = REPEATS) -> tuple[float, T]:
-    """Least wall time of some tries, since other jobs share the machine; and the last result."""
+    """Return the least wall time of some tries, since other jobs share the machine, and the last result."""
     times = []
     for _ in range(repeats):
         comm.Barrier()
@@ -122,7 +122,7 @@ def fastest[T](comm: MPI.Comm, work: Callable[[], T], repeats: int = REPEATS) ->
 
 
 def measured(where: Brain, comm: MPI.Comm, step_days: float) -> dict[str, Any]:
-    """Seconds of a forecast, its gradient (forecast not counted), a tangent alone and one in a block; burden in mL."""
+    """Measure seconds of a forecast, its gradient alone, a tangent alone and one in a block; return burdens in mL."""
     place, model, parameters, start = case(where, comm)
     model = replace(model, step_s=days_to_s(step_days))
     forecast_s, run = fastest(comm, lambda: model.forecast(parameters, start))

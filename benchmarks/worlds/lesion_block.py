@@ -1,4 +1,4 @@
-"""A block of tissue around one sphere, its waves by tetrahedra, its noise: what the lesion benchmark inverts."""
+"""Input of the lesion benchmark: a block of tissue around one sphere, and its waves by tetrahedra."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from palpate.solvers.wave import Tetrahedra, distribute, solve_wave
 from palpate.units import mm_to_m
 
 BACKGROUND_KPA: Final = 2.6 + 1.1j
-"""White matter at 50 Hz."""
+"""Modulus G* of white matter at 50 Hz, kilopascal."""
 VOXEL_MM: Final = 2.0
 _CENTRE_MM: Final = np.array([0.37, -0.53, 0.71])
-"""Of the sphere; the block's middle voxel is at 0. No lesion is centred on a voxel."""
+"""Centre of the sphere, mm; the block's middle voxel is at 0. No lesion is centred on a voxel."""
 _TISSUE: Final = TissueSettings(storage_kpa=BACKGROUND_KPA.real, loss_kpa=BACKGROUND_KPA.imag, magnitude=1.0)
 
 
 @dataclass(frozen=True, slots=True)
 class Lesion:
-    """A sphere with a sharp edge in homogeneous tissue.
+    """Sphere with a sharp edge in homogeneous tissue.
 
     Attributes:
-        diameter_mm: its diameter.
-        contrast: G* inside over G* outside, real: the loss tangent is the same.
-        voxels: of 2 mm along each edge of the imaged block.
+        diameter_mm: diameter of the sphere, millimetres.
+        contrast: ratio of G* inside to G* outside, real: the loss tangent is the same.
+        voxels: number of voxels of 2 mm along each edge of the imaged block.
     """
 
     diameter_mm: float
@@ -41,32 +41,32 @@ class Lesion:
 
     @property
     def name(self) -> str:
-        """For folders: "10mm-x1.5"."""
+        """Name for folders: "10mm-x1.5"."""
         return f"{self.diameter_mm:g}mm-x{self.contrast:g}"
 
     @property
     def seed(self) -> int:
-        """Of its waves and, with the noise level added, of its noise: no two spheres share either."""
+        """Seed of the sphere's waves and, with the noise level added, of its noise: no two spheres share either."""
         return round(1000 * self.diameter_mm + 100 * self.contrast)
 
     @property
     def grid(self) -> ScanGrid:
-        """The imaged block."""
+        """Grid of the imaged block."""
         return block(np.zeros(3), np.eye(3), (self.voxels,) * 3, VOXEL_MM)
 
     def modulus_kpa(self, points_mm: NDArray[np.float64]) -> NDArray[np.complex128]:
-        """G* at points, shape (..., 3)."""
+        """Return G* at points, kilopascal; points of shape (..., 3)."""
         inside = distance_mm(points_mm) <= self.diameter_mm / 2.0
         return np.where(inside, self.contrast * BACKGROUND_KPA, BACKGROUND_KPA)
 
 
 def distance_mm(points_mm: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Distance of points, shape (..., 3), from the sphere's centre."""
+    """Return the distance of points, shape (..., 3), from the sphere's centre, millimetres."""
     return np.asarray(np.linalg.norm(points_mm - _CENTRE_MM, axis=-1))
 
 
 def waves_through(lesion: Lesion) -> WaveField:
-    """The wave field of a block, noise free, made as the in-silico patient's is.
+    """Simulate the noise-free wave field of a block, as that of the in-silico patient is made.
 
     Shear waves of random direction, polarisation and phase enter from all six sides, damped like waves in the
     background, and are given on the boundary of a cube that is larger than the voxels'.

@@ -23,18 +23,18 @@ CENTRE_MM: Final = (-30.0, -14.0, 30.0)
 _AXES: Final = rotation((4.0, -3.0, 6.0)) @ np.diag([-1.0, -1.0, 1.0])
 _SUBPOINTS: Final = np.array([[a, b, c] for a in (-0.25, 0.25) for b in (-0.25, 0.25) for c in (-0.25, 0.25)])
 _T1_BEYOND_MM: Final = 20.0
-"""How far the T1 reaches beyond the elastogram."""
+"""Distance by which the T1 reaches beyond the elastogram, millimetres."""
 
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """Two images of one head.
+    """Elastogram and T1 of one head that moved in between.
 
     Attributes:
-        magnitude: of the elastogram.
-        tissue: its mask.
-        anatomy: the T1.
-        motion_mm: world points of the elastogram to those of the T1, shape (4, 4).
+        magnitude: magnitude image of the elastogram.
+        tissue: mask of the elastogram.
+        anatomy: T1 image.
+        motion_mm: motion from world points of the elastogram to those of the T1, millimetres, shape (4, 4).
     """
 
     magnitude: Volume
@@ -44,28 +44,28 @@ class Moved:
 
     @property
     def tissue_mm(self) -> NDArray[np.float64]:
-        """World points of the tissue in the elastogram, shape (N, 3)."""
+        """World points of the tissue in the elastogram, millimetres, shape (N, 3)."""
         affine_mm = self.magnitude.affine_mm
         return np.asarray(np.argwhere(self.tissue) @ affine_mm[:3, :3].T + affine_mm[:3, 3])
 
     def errors_mm(self, matrix_mm: NDArray[np.float64]) -> NDArray[np.float64]:
-        """How far a motion takes each point of the tissue from where it belongs, shape (N,)."""
+        """Return the distance between a motion's and the true place of each point of the tissue, mm, shape (N,)."""
         away = (matrix_mm - self.motion_mm)[:3]
         return np.asarray(np.linalg.norm(self.tissue_mm @ away[:, :3].T + away[:, 3], axis=1))
 
 
 def healthy_head() -> Head:
-    """The default patient; how stiff tissue varies shows in no image."""
+    """Return the head of the default patient, without variation of stiffness, which shows in no image."""
     return build_head(PhantomSettings(variation=0.0), load_atlas())
 
 
 def block_grid() -> ScanGrid:
-    """The default elastogram: 22 x 22 x 12 voxels of 2 mm inside the brain."""
+    """Return the grid of the default elastogram: 22 x 22 x 12 voxels of 2 mm inside the brain."""
     return block(np.array(CENTRE_MM), _AXES, (22, 22, 12), 2.0)
 
 
 def slab_grid() -> ScanGrid:
-    """Five slices 4 mm apart through the whole brain, as the public scan has them."""
+    """Return the grid of five slices 4 mm apart through the whole brain, as the public scan has them."""
     affine_mm = block(np.array([0.0, -18.0, 20.0]), _AXES, (76, 92, 5), 2.0).affine_mm
     affine_mm[:3, 2] *= 2.0
     affine_mm[:3, 3] -= affine_mm[:3, 2]
@@ -73,7 +73,7 @@ def slab_grid() -> ScanGrid:
 
 
 def random_motion(generator: np.random.Generator, most_mm: float = 10.0, most_deg: float = 10.0) -> NDArray[np.float64]:
-    """A shift and a turn in random directions, each uniform up to its largest value; shape (4, 4)."""
+    """Draw a shift and a turn in random directions, each uniform up to its largest value; shape (4, 4)."""
     turn, shift = (axis / np.linalg.norm(axis) for axis in generator.standard_normal((2, 3)))
     angle, length = generator.uniform(0.0, (np.deg2rad(most_deg), most_mm))
     matrix = np.eye(4)
@@ -95,13 +95,13 @@ def moved_head(
     """Scan a head, move it, scan it again.
 
     Args:
-        head: the tissue.
-        grid: of the elastogram.
-        motion_mm: between the scans, shape (4, 4).
-        snr: median signal over the noise of real and imaginary part, in both images.
-        generator: of the noise.
-        distortion_mm: amplitude of a smooth shift of the elastogram along its columns, as echo-planar images have.
-        shading: by what share the elastogram's signal grows from one end of its first axis to the other.
+        head: tissue of the head.
+        grid: voxels of the elastogram.
+        motion_mm: motion between the scans, millimetres, shape (4, 4).
+        snr: signal-to-noise ratio of both images: median signal over the noise of real and imaginary part.
+        generator: random generator of the noise.
+        distortion_mm: amplitude of a smooth shift of the elastogram along its columns, as echo-planar images have, mm.
+        shading: share by which the elastogram's signal grows from one end of its first axis to the other.
     """
     voxels = np.moveaxis(np.indices(grid.shape, dtype=np.float64), 0, -1)
     places = grid.points_mm

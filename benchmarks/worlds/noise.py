@@ -16,11 +16,11 @@ def write_noisy(field: WaveField, folder: Path, level_percent: float, seed: int 
     """Write a wave field with complex Gaussian noise, and its level in the sidecar.
 
     Args:
-        field: without noise.
-        folder: to write; made where missing.
+        field: wave field without noise.
+        folder: folder to write; it is made where it is missing.
         level_percent: standard deviation of each real and imaginary part over mean |U| inside the mask, |U| being the
             length of the complex vector.
-        seed: of the noise.
+        seed: seed of the noise.
     """
     sigma_m = level_percent / 100.0 * float(np.linalg.norm(field.displacement_m, axis=-1)[field.mask].mean())
     real, imaginary = np.random.default_rng(seed).standard_normal((2, *field.displacement_m.shape))

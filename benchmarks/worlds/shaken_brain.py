@@ -1,4 +1,4 @@
-"""Phase images of a shaken brain whose true motion is known: what unwrapping is measured against.
+"""Phase images of a shaken brain whose true motion is known, as a test of unwrapping.
 
 Brain and signal are the in-silico head's (ICBM152), in five slices of 4 mm or in a block. The motion is a sum of plane
 shear waves and of one rigid motion a direction, both as large as in the public scan (docs/decisions/0010). The static
@@ -21,12 +21,12 @@ from palpate.imaging.phantom.grid import ScanGrid
 from palpate.imaging.phantom.tissue import Head
 
 WAVELENGTH_MM: Final = 32.0
-"""Of 50 Hz in 2.6 kPa, and of 20 Hz in 0.4 kPa."""
+"""Wavelength of shear waves of 50 Hz in 2.6 kPa, and of 20 Hz in 0.4 kPa, millimetres."""
 _WAVES: Final = 40
 _WAVES_RAD: Final = (0.9, 2.3, 1.9)
 """Median amplitude of the waves along the three directions of the public scan, radians of phase."""
 _RIGID_RAD: Final = (0.5, 1.9, 8.6)
-"""And of its rigid motion."""
+"""Amplitude of the rigid motion along the three directions of the public scan, radians of phase."""
 _SLICE_TIMES_PERIODS: Final = (0.0, 0.8, 0.6, 0.4, 0.2)
 _VESSELS: Final = 0.003
 """Share of voxels without a usable phase."""
@@ -34,14 +34,14 @@ _VESSELS: Final = 0.003
 
 @dataclass(frozen=True, slots=True)
 class Shake:
-    """How the brain is shaken and imaged.
+    """Settings of the brain's vibration and of its imaging.
 
     Attributes:
-        slab: five slices that see the vibration at different times; else a block, all slices at once.
-        offsets: N.
-        amplitude: of all motion, as a multiple of the public scan's.
-        snr: median signal over the noise of real and imaginary part.
-        seed: of everything random.
+        slab: whether to image five slices at different times of the vibration; else a block, all slices at once.
+        offsets: number N of time offsets in one period.
+        amplitude: amplitude of all motion, as a multiple of the public scan's.
+        snr: signal-to-noise ratio: median signal over the noise of real and imaginary part.
+        seed: seed of everything random.
     """
 
     slab: bool = True
@@ -53,11 +53,11 @@ class Shake:
 
 @dataclass(frozen=True, slots=True)
 class Shaken:
-    """Images and truth.
+    """Images of a shaken brain and their truth.
 
     Attributes:
-        acquisition: what a scanner would deliver.
-        brain: the true mask, shape (i, j, k).
+        acquisition: phase and magnitude images as a scanner would deliver them.
+        brain: true mask of the brain, shape (i, j, k).
         vibration_rad: true motion in phase, without noise, zero mean over time, shape (direction, offset, i, j, k).
     """
 
@@ -67,11 +67,11 @@ class Shaken:
 
 
 def shaken_brain(head: Head, shake: Shake) -> Shaken:
-    """Image a shaken brain. Deterministic in the seed.
+    """Simulate the images of a shaken brain. They depend on the seed alone.
 
     Args:
-        head: the tissue.
-        shake: how.
+        head: tissue of the head.
+        shake: settings of the vibration and of the imaging.
     """
     generator = np.random.default_rng([31, shake.seed])
     grid = slab_grid() if shake.slab else block_grid()

@@ -28,15 +28,15 @@ _EYE_RADIUS_MM: Final = 12.0
 
 @dataclass(frozen=True, slots=True)
 class HeadShape:
-    """How a head differs from the atlas.
+    """Difference of a head from the atlas.
 
     Attributes:
-        turn_deg: largest turn about each axis.
-        shift_mm: largest shift along each axis.
+        turn_deg: largest turn about each axis, degrees.
+        shift_mm: largest shift along each axis, millimetres.
         stretch: largest change of each extent, as a share.
-        bend_mm: root mean square of the smooth random displacement along each axis.
-        snr: median signal of the brain over the noise of real and imaginary part.
-        seed: of everything random.
+        bend_mm: root mean square of the smooth random displacement along each axis, millimetres.
+        snr: signal-to-noise ratio: median signal of the brain over the noise of real and imaginary part.
+        seed: seed of everything random.
     """
 
     turn_deg: float = 8.0
@@ -49,12 +49,12 @@ class HeadShape:
 
 @dataclass(frozen=True, slots=True)
 class Skulled:
-    """An image and its brain.
+    """Image of a head and its true brain mask.
 
     Attributes:
-        image: magnitude, shape (i, j, k).
-        brain: the true mask, same shape.
-        with_film: the same with the film of fluid around it, which no image tells apart.
+        image: magnitude image, shape (i, j, k).
+        brain: true mask of the brain, same shape.
+        with_film: mask of the brain with the film of fluid around it, which no image tells apart.
     """
 
     image: Volume
@@ -63,12 +63,12 @@ class Skulled:
 
 
 def skulled_head(atlas: Atlas, grid: ScanGrid, shape: HeadShape) -> Skulled:
-    """Image a head. Deterministic in the seed.
+    """Simulate the image of a head. It depends on the seed alone.
 
     Args:
-        atlas: the brain.
+        atlas: atlas of the brain.
         grid: voxels of the image.
-        shape: how the head differs from the atlas.
+        shape: difference of the head from the atlas.
     """
     generator = np.random.default_rng([43, shape.seed])
     at_mm = _in_atlas(grid, shape, generator)

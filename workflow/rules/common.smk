@@ -1,4 +1,4 @@
-"""What all stages share: the checked configuration, the sessions, and the shell each step runs in."""
+"""Common parts of all stages: the checked configuration, the sessions, and the shell each step runs in."""
 
 import shlex
 import sys
@@ -15,7 +15,7 @@ configfile: CHECKOUT / "config.yaml"
 
 
 def checked(read, *arguments):
-    """What `read` returns; bad input ends the workflow with one sentence instead of a traceback."""
+    """Return the result of `read`; bad input ends the workflow with one sentence instead of a traceback."""
     try:
         return read(*arguments)
     except InputError as error:
@@ -58,12 +58,12 @@ shell.prefix(f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH
 
 
 def session_of(wildcards):
-    """The session that the wildcards name."""
+    """Return the session that the wildcards name."""
     return sessions[wildcards.subject, wildcards.session]
 
 
 def session_results():
-    """Every file the study asks for: a page a session, DICOM maps where DICOM came in, maps on the anatomy if any."""
+    """Return every file of the study: a page a session, DICOM maps where DICOM came in, maps on the anatomy if any."""
     pages = [f"{RESULTS}/{session.folder}/report.html" for session in sessions.values()]
     maps = [f"{RESULTS}/{session.folder}/dicom" for session in sessions.values() if session.brings_dicom]
     on_anatomy = [f"{RESULTS}/{session.folder}/anat" for session in sessions.values() if session.anatomy]
@@ -71,46 +71,46 @@ def session_results():
 
 
 def scan_and_anatomy(wildcards):
-    """What the scanner brought."""
+    """Return the elastography and the anatomy of a session as the table names them."""
     session = session_of(wildcards)
     return {"mre": session.mre, "anatomy": session.anatomy}
 
 
 def wave_field(wildcards):
-    """The wave field of a session."""
+    """Return the wave field of a session."""
     return {"wavefield": WAVEFIELD.format(**wildcards)}
 
 
 def inversion_sources(wildcards):
-    """What a session's stiffness is recovered from."""
+    """Return the inputs of a session's inversion: wave field, mesh and labels."""
     mesh = MESH.format(**wildcards)
     return wave_field(wildcards) | {"mesh": mesh, "labels": session_of(wildcards).labels}
 
 
 def stiffness(wildcards):
-    """A session's stiffness and the wave field that it came from."""
+    """Return a session's stiffness and the wave field that it came from."""
     return {"mre": MRE.format(**wildcards)} | wave_field(wildcards)
 
 
 def maps_sources(wildcards):
-    """Also the session's own DICOM, where its maps are to carry the scan's patient and study."""
+    """Return the inputs of DICOM maps, with the session's own DICOM where maps carry the scan's patient and study."""
     session = session_of(wildcards)
     needed = session.brings_dicom and settings.maps.identity == "scan"
     return stiffness(wildcards) | {"scan": session.mre if needed else None}
 
 
 def report_sources(wildcards):
-    """What a session's page shows."""
+    """Return the inputs of a session's page."""
     return stiffness(wildcards) | {"truth": session_of(wildcards).truth}
 
 
 def inverted_session(subject):
-    """The first session of a subject with both elastography and maps of the tumour; None where there is none."""
+    """Return the first session of a subject with elastography and maps of the tumour; None where there is none."""
     return next((one for one in dated[subject] if one.mre is not None), None)
 
 
 def files_of_treatments(tables):
-    """Files that tables of treatments name, such as doses, where they exist; palpate tumour refuses the others."""
+    """Yield existing files that tables of treatments name, such as doses; palpate tumour refuses missing ones."""
     for table in tables:
         lines = table.read_text(encoding="utf-8-sig", errors="replace").splitlines() or [""]
         columns = [at for at, name in enumerate(lines[0].split("\t")) if name.strip().endswith("_file")]
@@ -120,7 +120,7 @@ def files_of_treatments(tables):
 
 
 def tumour_sources(wildcards):
-    """Every file and folder that a tumour's history is read from."""
+    """Return every file and folder that a tumour's history is read from."""
     scans = dated[wildcards.subject]
     roles = {role: [getattr(one, role) for one in scans] for role in ("growth", "anatomy", "labels", "treatment")}
     inverted = inverted_session(wildcards.subject)
@@ -131,7 +131,7 @@ def tumour_sources(wildcards):
 
 
 def tumour_words(wildcards):
-    """What the table says of a tumour's scans besides where they are: dates, and which files belong to which scan."""
+    """Return the table's facts of a tumour's scans beside their paths: dates, and which files belong to which scan."""
     scans = dated[wildcards.subject]
     inverted = inverted_session(wildcards.subject)
     rows = [
@@ -148,33 +148,33 @@ def tumour_words(wildcards):
 
 
 def stiffness_options(wildcards, input):
-    """Where the stiffness of the tumour's surroundings is, if it was measured."""
+    """Return options that name the stiffness of the tumour's surroundings, if it was measured."""
     inverted = inverted_session(wildcards.subject)
     return ["--stiffness", str(input.mre), "--stiffness-session", inverted.session] if inverted else []
 
 
 def first_labels(wildcards):
-    """The labels of a tumour's first scan, in whose world the forecast lies, and their names."""
+    """Return the labels of a tumour's first scan, whose coordinates the forecast has, and their names."""
     labels = dated[wildcards.subject][0].labels
     return {"labels": labels, "names": labels.parent / "labels.tsv"}
 
 
 def history(wildcards):
-    """A tumour's history."""
+    """Return a tumour's history."""
     return {"history": HISTORY.format(**wildcards)}
 
 
 def forecast_sources(wildcards):
-    """The calibrated twin, and the mesh that its forecast is written on, if the study asks for one."""
+    """Return the calibrated twin, and the mesh that its forecast is written on, if the study asks for one."""
     mesh = TISSUE.format(**wildcards) if wildcards.subject in meshed else None
     return {"calibration": CALIBRATION.format(**wildcards), "mesh": mesh}
 
 
 def outlook_sources(wildcards):
-    """What a tumour's page shows."""
+    """Return the inputs of a tumour's page."""
     return {"calibration": CALIBRATION.format(**wildcards), "forecast": FORECAST.format(**wildcards)}
 
 
 def option(name, role):
-    """A parameter of a rule: an option with the input of that role, where there is one."""
+    """Return a parameter of a rule: an option with the input of that role, where there is one."""
     return lambda wildcards, input: [name, str(input[role])] if input.get(role) else []

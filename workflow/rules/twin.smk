@@ -29,7 +29,7 @@ rule tumour:
 
 
 rule calibrate:
-    """Find the posterior of a tumour's growth and of what treatment does to it."""
+    """Find the posterior of a tumour's growth and of the effects of its treatment."""
     input:
         unpack(inputs_of("calibrate")),
     output:
@@ -76,7 +76,7 @@ rule tetrahedra:
 
 
 rule forecast:
-    """Let every draw of a calibrated tumour grow on through what is planned."""
+    """Forecast every draw of a calibrated tumour through the planned treatment."""
     input:
         unpack(inputs_of("forecast")),
     output:

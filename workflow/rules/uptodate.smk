@@ -1,4 +1,4 @@
-"""What is up to date: receipts decide, not times; and what a run was started with stays what it works with.
+"""Check of outputs by receipts, not by times; a run keeps the choices and programs that it was started with.
 
 Snakemake would compare times of files, and records of its own that lie in the working directory and name absolute paths.
 profiles/default switches the records off. Times are brought in line with the receipts: what a user gave is `ancient`; an
@@ -44,18 +44,18 @@ up_to_date = UpToDate()
 
 
 def digest_of(*parts):
-    """A short digest of what JSON can say."""
+    """Return a short digest of values that JSON can hold."""
     return sha256(json.dumps(parts).encode()).hexdigest()[:12]
 
 
 def choices():
-    """Digests of the configuration, and of the table of sessions as it was understood."""
+    """Return digests of the configuration, and of the table of sessions as it was read."""
     rows = [[str(cell) for cell in astuple(session)] for session in study]
     return {"configuration": digest_of(settings.model_dump_json()), "table of sessions": digest_of(rows)}
 
 
 def started_with():
-    """What this run was started with: its choices, the text of its table, and the program of each command.
+    """Return the start of this run: its choices, the text of its table, and the program of each command.
 
     A job on a cluster reads the configuration and the table again, maybe hours later, in a process of its own.
     """
@@ -93,12 +93,12 @@ envvars:
 
 
 def listed(paths):
-    """Paths of one input as a list: it may be one, several or none."""
+    """Return the paths of one input as a list: it may be one, several or none."""
     return [Path(path) for path in (paths if isinstance(paths, list) else [paths]) if path]
 
 
 def made_by_steps():
-    """Every output that the study can ask for, with the step that makes it and the step's wildcards."""
+    """Return every output that the study can ask for, with the step that makes it and the step's wildcards."""
     of_session = [{"subject": subject, "session": session} for subject, session in sessions]
     of_twin = [{"subject": subject} for subject in twins]
     jobs = [
@@ -113,7 +113,7 @@ jobs_by_output = made_by_steps()
 
 
 def order_of(name, wildcards):
-    """What a step would be asked to do now."""
+    """Return the order that a step would get now."""
     step = STEPS[name]
     inputs = {role: tuple(given) for role, paths in step.sources(wildcards).items() if (given := listed(paths))}
     makers = {
@@ -134,13 +134,13 @@ def order_of(name, wildcards):
 
 
 def clock_of(path):
-    """The file whose time Snakemake takes for that of an output."""
+    """Return the file whose time Snakemake takes for that of an output."""
     stamp = path / ".snakemake_timestamp"
     return stamp if stamp.exists() else path
 
 
 def mark(reason, output):
-    """An empty file that is newer than an output and says by its name why that is made again."""
+    """Make an empty file that is newer than an output; its name is the reason why the output is made again."""
     path = MARKS / reason
     path.parent.mkdir(parents=True, exist_ok=True)
     path.touch()
@@ -150,7 +150,7 @@ def mark(reason, output):
 
 
 def keep_order(name, wildcards):
-    """Give an output that is up to date a time after those of its makers' outputs; say whether that worked."""
+    """Give an output that is up to date a time after those of its makers' outputs; return whether that worked."""
     order = order_of(name, wildcards)
     for maker in order.makers.values():
         keep_order(*jobs_by_output[maker.output])
@@ -170,7 +170,7 @@ def keep_order(name, wildcards):
 
 
 def inputs_of(name):
-    """The inputs of a rule by their roles."""
+    """Return the inputs of a rule by their roles."""
 
     def inputs(wildcards):
         order = order_of(name, wildcards)
@@ -185,7 +185,7 @@ def inputs_of(name):
 
 
 def receipt_of(name):
-    """The order that a rule hands to its command, which leaves a receipt when it has succeeded."""
+    """Return the order that a rule hands to its command, which leaves a receipt when it has succeeded."""
     return lambda wildcards: order_of(name, wildcards).to_json()
 
 

@@ -1,0 +1,166 @@
+"""Public descriptions open as sentences or noun phrases, and a class name is used once."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests.conftest import CHECKOUT
+
+PACKAGE: Final = CHECKOUT / "src" / "palpate"
+FOLDERS: Final = (PACKAGE, CHECKOUT / "benchmarks", CHECKOUT / "examples")
+
+FRAGMENT: Final = re.compile(
+    r"(the same|what|how|where|of|and|with|as|to|for|when|why|who|by|so|but|or|then|than|if|is|are|only|also|at)"
+    r"(?=[\s,.:;]|$)",
+    re.IGNORECASE,
+)
+"""Openings of descriptions that nobody understands without another line."""
+NO_IMPERATIVE: Final = re.compile(
+    r"(an?|the|one|two|three|some|any|both|its|their|his|her|ours?|own|whether|which|[\w']+(?<!s)s)(?=[\s,.:;]|$)",
+    re.IGNORECASE,
+)
+"""Openings of noun phrases and verbs in the third person."""
+
+KNOWN_TWICE: Final = {
+    "Calibration": 2,
+    "Course": 2,
+    "Coverage": 2,
+    "Equilibrium": 2,
+    "Head": 2,
+    "Lattice": 3,
+    "MassEffect": 2,
+    "Noise": 2,
+    "Pace": 2,
+    "Problem": 2,
+    "Quantity": 2,
+    "Scene": 2,
+    "Space": 2,
+    "Stiffness": 2,
+    "Tissue": 2,
+}
+"""Number of classes with one name, where there are several. This table may only shrink: a new class gets a new name."""
+
+_SECTION: Final = re.compile(r"^(?:Args|Attributes):\n((?: +.*\n?|\n)+)", re.MULTILINE)
+_ITEM: Final = re.compile(r"^ {4}(\**\w+)(?: \([^)]*\))?:\s*(\S.*)$", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """Description of one public thing.
+
+    Attributes:
+        place: file, line and name of the thing.
+        text: docstring, or the line of an argument or attribute.
+        is_call: whether the thing is called, so that its description opens with a verb.
+    """
+
+    place: str
+    text: str
+    is_call: bool = False
+
+    def is_fragment(self) -> bool:
+        """Return whether the description opens as no sentence and no noun phrase, or a call's with no imperative."""
+        rules = (FRAGMENT, NO_IMPERATIVE) if self.is_call else (FRAGMENT,)
+        return any(rule.match(self.text) for rule in rules)
+
+
+def _sources(folder: Path) -> Iterator[Path]:
+    """Yield the Python files of a folder, also those behind links to folders."""
+    for here, _, names in folder.walk(follow_symlinks=True):
+        yield from (here / name for name in sorted(names) if name.endswith(".py"))
+
+
+@functools.cache
+def _tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def _descriptions(tree: ast.Module, file: str) -> Iterator[Description]:
+    """Yield the descriptions of a module and of all that is public in it."""
+    yield from _documented(tree, file)
+    yield from _members(tree.body, file)
+
+
+def _members(body: list[ast.stmt], file: str) -> Iterator[Description]:
+    """Yield the descriptions of the public functions, classes, constants and fields of a body."""
+    for before, node in zip(body[:1] + body, body, strict=False):
+        place = f"{file}:{node.lineno}"
+        match before, node:
+            case ast.Assign() | ast.AnnAssign(), ast.Expr(ast.Constant(str(text))):
+                yield Description(place, text)
+            case _, ast.ClassDef() as made if _is_public(made):
+                yield from _documented(made, f"{place} {made.name}")
+                yield from _members(made.body, file)
+            case _, (ast.FunctionDef() | ast.AsyncFunctionDef()) as made if _is_public(made):
+                is_call = not any("property" in ast.unparse(one) for one in made.decorator_list)
+                yield from _documented(made, f"{place} {made.name}", is_call=is_call)
+
+
+def _documented(
+    node: ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef, place: str, *, is_call: bool = False
+) -> Iterator[Description]:
+    """Yield the description of a thing, and those of its arguments or attributes."""
+    text = ast.get_docstring(node)
+    if text is not None:
+        yield Description(place, text, is_call)
+        for section in _SECTION.findall(text):
+            yield from (Description(f"{place}.{name}", line) for name, line in _ITEM.findall(section))
+
+
+def _is_public(node: ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    return not node.name.startswith("_")
+
+
+def _classes(folder: Path) -> Counter[str]:
+    """Count the public classes of a folder by name."""
+    nodes = (node for path in _sources(folder) for node in ast.walk(_tree(path)))
+    return Counter(node.name for node in nodes if isinstance(node, ast.ClassDef) and _is_public(node))
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
+def test_descriptions_are_no_fragments(folder: Path) -> None:
+    """A reader meets a description alone, in an editor or a table, without the line before it."""
+    found = (one for path in _sources(folder) for one in _descriptions(_tree(path), str(path.relative_to(CHECKOUT))))
+    assert not [f"{one.place}: {one.text.splitlines()[0]}" for one in found if one.is_fragment()]
+
+
+@pytest.mark.parametrize(
+    ("source", "fragments"),
+    [
+        ('"""What all share."""', 1),
+        ('"""The same of another."""', 1),
+        ('"""The part that all share."""', 0),
+        ('FACTOR = 2\n"""Of one voxel."""', 1),
+        ('def norm(x):\n    """The norm of a vector.\n\n    Args:\n        x: of a vector.\n    """', 2),
+        ('def norm(x):\n    """Returns the norm of a vector."""', 1),
+        ('def norm(x):\n    """Compress a vector.\n\n    Args:\n        x: vector, shape (n,).\n    """', 0),
+        ('def _norm(x):\n    """The norm."""', 0),
+        ('class Wave:\n    """Wave.\n\n    Attributes:\n        size: as read.\n    """', 1),
+        ('class Wave:\n    """Wave."""\n\n    size: int\n    """As read."""', 1),
+        ('class Wave:\n    """Wave."""\n\n    @property\n    def size(self):\n        """The size in metres."""', 0),
+        ('class Wave:\n    """Wave."""\n\n    @property\n    def size(self):\n        """Where it ends."""', 1),
+    ],
+)
+def test_fragments_are_found(source: str, fragments: int) -> None:
+    """The test above can fail, for every kind of thing."""
+    assert sum(one.is_fragment() for one in _descriptions(ast.parse(source), "wave.py")) == fragments
+
+
+def test_class_names_are_used_once() -> None:
+    """Two classes of one name are mixed up by readers, in messages and in imports."""
+    assert not {name: count for name, count in _classes(PACKAGE).items() if count > KNOWN_TWICE.get(name, 1)}
+
+
+def test_known_duplicates_are_still_there() -> None:
+    """A name that is used once by now leaves the table, so that it cannot come back."""
+    found = _classes(PACKAGE)
+    assert not {name: count for name, count in KNOWN_TWICE.items() if found[name] < count}
