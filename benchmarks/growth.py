@@ -21,11 +21,11 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+from growth_case import Brain, Values, brain, case, refined
 from growth_modes import history
 from harness.command_line import options, run
 from harness.record import Row, write_record
 from mpi4py import MPI
-from worlds.growth_case import Brain, Values, brain, case, refined
 
 from palpate.solvers.growth.model import GrowthModel
 from palpate.solvers.growth.parameters import Parameters

@@ -24,7 +24,7 @@ from palpate.imaging.dicom.time_order import MOMENT, NUMBER
 _PHASE_LIMIT: Final = 4096.0
 """Rescaled phase that means pi."""
 _PI_MRAD: Final = 3142.0
-"""The same where Rescale Type says milliradians, to the whole number that writers clip at."""
+"""Pi where Rescale Type says milliradians, to the whole number that writers clip at."""
 
 
 class SiemensMosaicReader:

@@ -1,6 +1,6 @@
 """A tumour in the ICBM152 brain at 2 mm under standard care, and the cost of its forecast on MPI ranks.
 
-mpiexec -n N python benchmarks/worlds/growth_case.py record.json [--short]
+mpiexec -n N python benchmarks/growth_case.py record.json [--short]
 """
 
 from __future__ import annotations
