@@ -92,6 +92,7 @@ def test_tetrahedra(tmp_path: Path) -> None:
     assert far < 3.0**0.5 / 2.0 * 3.0
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not BOX.exists(), reason="the shared data set phantom-box is not here")
 def test_phantom_box(tmp_path: Path) -> None:
     """A window of 11 voxels is recovered better than by the baseline, whose figure stands beside ours."""

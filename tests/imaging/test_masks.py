@@ -49,6 +49,7 @@ def test_equal_heads_give_equal_masks(head: Skulled, found: BrainMask) -> None:
     np.testing.assert_array_equal(brain_mask(head.image, threshold=0.2, where="head").mask, found.mask)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("way", ["magnitude", "atlas"])
 def test_a_slab_is_enough(way: str) -> None:
     """Five slices, as the public scan has them: both ways find the brain where a dark skull parts it from the scalp."""

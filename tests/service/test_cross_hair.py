@@ -21,7 +21,7 @@ from palpate.service.report.session import read_session
 from tests.service.browser import Browser, needs_browser, running_browser
 from tests.service.conftest import SessionFiles, write_session
 
-pytestmark = [needs_browser, pytest.mark.xdist_group("browser")]
+pytestmark = needs_browser
 
 OUTSIDE = "At the cross-hair: outside the map"
 FREQUENCIES_HZ = (50.0, 70.0)

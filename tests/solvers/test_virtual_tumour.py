@@ -107,6 +107,7 @@ def test_stress_holds_the_truth_back(made: tuple[Path, Scene, Truth], slowed: Tr
     assert made[2].storage_pa is None
 
 
+@pytest.mark.long
 def test_lack_of_oxygen_leaves_a_dead_core(
     made: tuple[Path, Scene, Truth], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -140,6 +141,7 @@ def test_lack_of_oxygen_leaves_a_dead_core(
     assert not ample.necrosis
 
 
+@pytest.mark.long
 def test_finite_strain_is_chosen_by_its_setting(made: tuple[Path, Scene, Truth]) -> None:
     """With a lambda at which tissue strains much, stress over lambda falls by some tenths and slows invasion less."""
     brief = SLOWED.model_copy(

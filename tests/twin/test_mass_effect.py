@@ -50,6 +50,7 @@ def with_swelling(twin: Calibration, **changes: float) -> Calibration:
     return replace(twin, settings=twin.settings.model_copy(update={"swelling_kpa": swelling}))
 
 
+@pytest.mark.long
 def test_displacement_goes_with_swelling_over_stiffness(twin: Calibration) -> None:
     """Images do not tell lambda / s, so that twice the prior is twice the forecast, in every draw; half G' likewise."""
     ahead = [predict(twin, DAY)]

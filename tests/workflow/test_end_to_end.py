@@ -20,8 +20,6 @@ from tests.conftest import CHECKOUT, run
 from tests.imaging.planting import MARK, SECRETS, identifiers_in, leaks, not_in_maps, plant, without_place
 from tests.imaging.scanner import PATIENT, edit
 
-pytestmark = pytest.mark.xdist_group("end-to-end")
-
 PHANTOM = {"shape": [9, 8, 6], "element_mm": 4.0, "lesion": None}
 QUICK = {"fit_prior": False, "max_iterations": 3, "hessian_rank": 40, "samples": 40}
 LABEL = "sub-01_ses-01"

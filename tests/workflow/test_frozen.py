@@ -9,8 +9,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-
 from palpate.run_lock import NAME
 from tests.conftest import CHECKOUT
 from tests.workflow.study_copy import Workflow, write_study
@@ -18,7 +16,6 @@ from tests.workflow.study_copy import Workflow, write_study
 SESSION = Path("results", "sub-box", "ses-01")
 MESH = str(SESSION / "mesh")
 EXECUTOR = Path(__file__).parent / "executor"
-pytestmark = pytest.mark.xdist_group("up-to-date")
 
 
 def _start(workflow: Workflow, *arguments: str) -> subprocess.Popen[str]:

@@ -49,7 +49,6 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return home
 
 
-@pytest.mark.xdist_group("end-to-end-twin")
 def test_every_output_is_there_and_says_the_same(home: Path) -> None:
     """Page, table, record and maps are of one forecast; bounds enclose the mean, and densities stay in 0..1."""
     twin = home / "results" / "sub-02" / "twin"
@@ -76,7 +75,6 @@ def test_every_output_is_there_and_says_the_same(home: Path) -> None:
     assert not re.search(r"(src|href)=\"(?!data:)", page)
 
 
-@pytest.mark.xdist_group("end-to-end-twin")
 def test_forecast_is_on_the_tissues_mesh_too(home: Path) -> None:
     """Where the study asks for it; it must lie where the voxels' forecast lies, so that they can be shown together."""
     folder = home / "results" / "sub-02" / "twin" / "forecast"
@@ -91,7 +89,7 @@ def test_forecast_is_on_the_tissues_mesh_too(home: Path) -> None:
     assert np.average(seen.points, axis=0, weights=density) == pytest.approx(middle, abs=4.0)
 
 
-@pytest.mark.xdist_group("end-to-end-twin")
+@pytest.mark.long
 def test_without_labels_there_is_a_sentence_and_no_mesh(home: Path) -> None:
     """Labels of another date lie in that date's world; a mesh of them would show the tumour in another place."""
     lines = (home / "sessions.tsv").read_text().splitlines()
@@ -107,14 +105,12 @@ def test_without_labels_there_is_a_sentence_and_no_mesh(home: Path) -> None:
     assert "rule forecast" in done.stdout + done.stderr
 
 
-@pytest.mark.xdist_group("end-to-end-twin")
 def test_one_date_gets_a_sentence_and_no_twin(home: Path) -> None:
     """A subject with one scan must neither fail the study nor vanish without a word."""
     assert "sub-03: one session with tumour maps" in (home / "printed").read_text()
     assert not (home / "results" / "sub-03").exists()
 
 
-@pytest.mark.xdist_group("end-to-end-twin")
 def test_no_date_reaches_the_results(home: Path) -> None:
     """Days of a person's scans identify; results count days from the first."""
     for path in (home / "results" / "sub-02").rglob("*"):
@@ -122,7 +118,6 @@ def test_no_date_reaches_the_results(home: Path) -> None:
             assert b"2025-0" not in path.read_bytes(), path.name
 
 
-@pytest.mark.xdist_group("end-to-end-twin")
 def test_forecast_is_compared_with_the_truth(home: Path, palpate: Command) -> None:
     """The demo prints this table; it must find its days."""
     forecast = home / "results" / "sub-02" / "twin" / "forecast"

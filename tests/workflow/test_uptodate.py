@@ -16,8 +16,6 @@ from tests.workflow.study_copy import SCAN, Workflow, copy_checkout, write_study
 ALL = {"ingest", "mesh", "invert", "maps", "overlay", "report"}
 OF_ARRAYS = {"ingest", "mesh", "invert", "report"}
 EVERYTHING = {(rule, "A") for rule in ALL} | {(rule, "box") for rule in OF_ARRAYS}
-pytestmark = pytest.mark.xdist_group("up-to-date")
-
 type Edit = Callable[[str, Callable[[str], str]], None]
 
 

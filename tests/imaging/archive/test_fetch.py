@@ -17,8 +17,6 @@ from palpate.imaging.archive.remote import Archive, Keep, RemoteSeries, Wanted
 from palpate.imaging.ingest import ingest
 from tests.imaging.archive.conftest import ACCESSION, CALLING, TITLE, RunningArchive, free_port
 
-pytestmark = pytest.mark.xdist_group("orthanc")
-
 PROTOCOLS: dict[str, Callable[[RunningArchive], Archive]] = {
     "DICOMweb": lambda running: archive_at(running.web),
     "C-GET": lambda running: archive_at(running.classic),

@@ -60,6 +60,7 @@ def test_blocks_show_brain_and_lesions_lie_inside(atlas: Atlas, members: list[Ph
             assert np.all((place >= 0) & (place <= np.array(grid.shape) - 1))
 
 
+@pytest.mark.long
 def test_softer_lesions_are_as_many_as_stiffer_ones(atlas: Atlas) -> None:
     """Glioblastoma is softer than brain, meningioma stiffer; of 60 patients' lesions neither may be rare."""
     contrasts = [

@@ -58,6 +58,7 @@ def stiffness() -> Values:
     return 2500.0 * np.exp(0.35 * np.sin(x / 9.0) * np.cos(y / 11.0 + z / 15.0))
 
 
+@pytest.mark.long
 def test_extrapolation_is_worth_finer_boxes() -> None:
     """Boxes as wide as the tumour's front are off by a sixth, as much as a population's stiffness costs.
 

@@ -140,6 +140,7 @@ def twisted_error(boxes: int, poisson: float) -> float:
     return float(np.sqrt(off / size))
 
 
+@pytest.mark.long
 def test_third_order_at_large_strain_without_locking() -> None:
     """P2's order in L2 where turns are large, and at nu = 0.49 the error of nu = 0.45: a locking element loses both.
 

@@ -75,6 +75,7 @@ def test_killed_on_blocks_goes_on_to_the_same_bits(given: Path) -> None:
     assert resumed["factorisations"] < whole["factorisations"]  # type: ignore[index]
 
 
+@pytest.mark.long
 def test_two_ranks_start_from_the_same_blocks(given: Path) -> None:
     """One rank has the only zone of the blocks and the other waits; the answer is the same to the steps' tolerance."""
     done = run("mpiexec", "-n", 2, BIN / "palpate", *_arguments("ranks"), cwd=given)

@@ -71,6 +71,7 @@ def test_the_end_does_not_depend_on_the_start(field: WaveField, monkeypatch: pyt
     assert len(ours.fit.course.history) <= len(flat.fit.course.history)
 
 
+@pytest.mark.long
 def test_the_start_is_near() -> None:
     """What it is for: more than half of the variance that a flat start leaves is gone."""
     shape = (17, 17, 17)

@@ -122,6 +122,7 @@ def test_the_exponent_is_found(springpot: Compared) -> None:
     assert np.mean((_inner(mu.lower) <= true_mu) & (true_mu <= _inner(mu.upper))) > 0.8
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("law", LAWS)
 def test_the_evidence_prefers_the_law_that_made_the_waves(law: str, springpot: Compared) -> None:
     """Both ways round, or the evidence would have a favourite; both have the same number of parameters."""

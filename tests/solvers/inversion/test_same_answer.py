@@ -19,17 +19,12 @@ from palpate.solvers.inversion.posterior.joint import TOLERANCE
 from tests.conftest import BIN, CHECKOUT, user_environment
 from tests.solvers.inversion.small_fields import CASES
 
-ONE_ANSWER = "one answer"
-"""Group of tests that share the runs below, on one worker."""
-
 RANKS = (2, *(pytest.param(number, marks=pytest.mark.long) for number in (3, 4)))
 KERNELS = {"Nehalem": "sse4_2", "Sandybridge": "avx"}
 """OpenBLAS's kernels of 2008 and 2011, and what the processor must have for them. By itself it takes those with AVX2,
 or AVX-512 where there is any. They sum in other orders: Hessians differ by some 1e-7 between them."""
 
 type Found = Mapping[str, NDArray[np.generic]]
-
-pytestmark = pytest.mark.xdist_group(ONE_ANSWER)
 
 
 @pytest.fixture(scope="module")
