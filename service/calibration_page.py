@@ -107,7 +107,7 @@ def _figures(found: Calibration) -> list[tuple[str, str, list[tuple[str, str]]]]
         if kind in kinds
     ]
     return [
-        ("Coverage", "Dotted: what the intervals promise. Bars: two standard errors between patients.", coverage),
+        ("Coverage", "Dotted: the nominal coverage. Bars: two standard errors between patients.", coverage),
         ("Ranks", f"Flat is calibrated, a bowl too sure, a hill too cautious. In turn: {', '.join(_SHOWN)}.", ranks),
     ]
 

@@ -121,7 +121,7 @@ def counted_voxels(run: Stiffness, truth: Mapping[Modulus, Map], margin_voxels: 
             run.stem,
             found="no voxel that is informed and has a truth",
             expected="at least one",
-            advice="Look at the informed mask; the data may decide nowhere.",
+            advice="Look at the informed mask; no voxel's value may come mostly from the scan.",
         )
     return counted
 

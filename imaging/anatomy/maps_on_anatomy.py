@@ -116,7 +116,7 @@ def _write_run(folder: Path, run: Stiffness, anatomy: Map, placement: Placement)
     of_voxels = run.informed[tuple(draws.voxels.T)]
     informed[target.covered] = grid.nearest_values(of_voxels, _seen_mm(target.points_mm, placement.motion))
     written.append(folder / f"{run.stem}_space-T1w_desc-informed_mask.nii.gz")
-    write_mask(written[-1], informed, target.affine_mm, description="voxels where data, not the prior, decide")
+    write_mask(written[-1], informed, target.affine_mm, description="voxels whose value comes mostly from this scan")
     say(f"{run.stem}: {int(target.covered.sum())} voxels of the anatomy{misplaced}")
     return written
 

@@ -185,5 +185,5 @@ def _went(told: Mapping[str, Any]) -> str:
     end = "converged" if went["converged"] else "did not converge"
     return (
         f"Calibration {end} after {went['iterations']} steps; {went['data']} data, misfit {went['misfit']:.2f} a datum "
-        f"(1 where errors are as assumed); the front strays by {told['front_drift_mm_per_100_days']:.1f} mm in 100 d."
+        f"(1 where errors are as assumed); front model error {told['front_drift_mm_per_100_days']:.1f} mm in 100 d."
     )

@@ -210,8 +210,8 @@ class Panels:
         return Picture(
             source=plots.calibration(self.run.scores),
             alt="Share of voxels whose interval holds the truth. " + "; ".join(words),
-            caption="On the dotted line the intervals keep their promise; below it they are too narrow.",
-            title="Do the intervals keep their promise?",
+            caption="On the dotted line intervals hold the truth as often as they state; below it they are too narrow.",
+            title="Coverage of the intervals",
         )
 
     def _histogram(self) -> Picture | None:

@@ -58,7 +58,7 @@ def calibration(scores: Mapping[Modulus, Score]) -> str:
             color=COLOURS[modulus],
             label=NAMES[modulus],
         )
-    axes.set_xlabel("probability the interval promises")
+    axes.set_xlabel("nominal probability of the interval")
     axes.set_ylabel("share that holds the truth")
     axes.set_ylim(0.3, 1.02)
     axes.legend(frameon=False, fontsize=8, loc="upper left")

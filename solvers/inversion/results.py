@@ -120,7 +120,9 @@ def write_posterior(target: Target, inversion: Inversion, settings: InversionSet
     """Write mean, std and 95 % bounds, informed mask, residual map, baseline and draws of one wave field."""
     for modulus, log_mean, log_std in zip(MODULI, inversion.log_mean, inversion.log_std, strict=True):
         _write_summary(target, log_normal(log_mean, log_std), modulus, QUANTITIES[modulus])
-    target.mask(informed_voxels(inversion, settings), "desc-informed_mask", "voxels where data, not the prior, decide")
+    target.mask(
+        informed_voxels(inversion, settings), "desc-informed_mask", "voxels whose value comes mostly from this scan"
+    )
     target.map(
         inversion.residuals.size, "desc-residual_map", "1", "size of the residual over what noise alone would leave"
     )

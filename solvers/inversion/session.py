@@ -231,8 +231,8 @@ def _say_result(result: dict[str, Any], steps: int, target: Target) -> None:
     label, said = target.stem, [one.as_record() for one in target.warnings]
     state = "converged" if result["converged"] else "NOT converged: raise max_iterations, or check the wave field"
     say(
-        f"{label}: {state} after {steps} steps, data decide in "
-        f"{100 * result['informed_share']:.0f} % of the voxels, misfit "
+        f"{label}: {state} after {steps} steps, "
+        f"{100 * result['informed_share']:.0f} % of the voxels informed by the scan, misfit "
         f"{next(iter(result['misfit_per_frequency'].values())):.2f} of noise alone"
     )
     _say_warnings(label, [f"{one['sentence']} {one['advice']}" for one in result["warnings"] if one not in said])

@@ -11,7 +11,7 @@ verify = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
     no_args_is_help=True,
-    help="Judge finished results where the truth is known: errors, and whether intervals hold what they promise.",
+    help="Judge finished results where the truth is known: errors, and coverage of the intervals.",
 )
 
 
