@@ -21,7 +21,7 @@ from palpate.imaging.anatomy.atlas import load_atlas
 from palpate.solvers.growth.model import COLUMNS, GrowthModel
 from palpate.solvers.growth.parameters import Parameters, block
 from palpate.solvers.growth.space.voxels import Voxels, voxels
-from palpate.solvers.growth.treatment.pharmacokinetics import Course, one_compartment
+from palpate.solvers.growth.treatment.pharmacokinetics import DrugCourse, one_compartment
 from palpate.solvers.growth.treatment.treatment import Fraction, Resection, Treatment
 from palpate.units import days_to_s, mm2_day_to_m2_s, per_day_to_per_s
 
@@ -92,7 +92,7 @@ def case(where: Brain, comm: MPI.Comm) -> tuple[Voxels, GrowthModel, Parameters,
     amounts = np.where(days < 90.0, 1.4e-4, 3e-4)[days < where.days]
     days = days[days < where.days]
     kinetics = one_compartment(0.03, per_day_to_per_s(9.24), per_day_to_per_s(40.0))
-    drug = Course("temozolomide", tuple(days_to_s(days).tolist()), tuple(amounts.tolist()), kinetics)
+    drug = DrugCourse("temozolomide", tuple(days_to_s(days).tolist()), tuple(amounts.tolist()), kinetics)
     dose = place.from_volume(np.clip(2.0 - 0.1 * np.maximum(where.distance_mm - 25.0, 0.0), 0.0, 2.0))
     weekdays = [30.0 + 7 * (i // 5) + i % 5 for i in range(30)]
     treatment = Treatment(

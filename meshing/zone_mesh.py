@@ -24,7 +24,7 @@ _CORNERS = np.array([[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0], [0, 0, 1], [1, 
 
 
 @dataclass(frozen=True, slots=True)
-class Coverage:
+class MaskCoverage:
     """Numbers of cells, nodes and voxels that the zones of a mask cover.
 
     Attributes:
@@ -77,14 +77,14 @@ def zone_extents(voxel_size_mm: NDArray[np.float64], settings: MeshSettings) -> 
     return nodes, [min(max(1, step), count - 2) for step, count in zip(steps, nodes, strict=True)]
 
 
-def coverage(zones: Sequence[Zone], mask_voxels: int) -> Coverage:
+def coverage(zones: Sequence[Zone], mask_voxels: int) -> MaskCoverage:
     """Count the cells, nodes and voxels that zones cover.
 
     Args:
         zones: all zones of a mask.
         mask_voxels: number of voxels of the mask.
     """
-    return Coverage(
+    return MaskCoverage(
         zones=len(zones),
         cells=sum(len(zone.cells) for zone in zones),
         nodes=sum(len(zone.voxels) for zone in zones),

@@ -113,7 +113,7 @@ class Sharpness:
 
 
 @dataclass(frozen=True, slots=True)
-class Calibration:
+class CalibrationScores:
     """Ranks and sharpness of a cohort whose truth is known.
 
     Attributes:
@@ -159,7 +159,7 @@ class Calibration:
         }
 
 
-def calibrate_cohort(results: Path, sessions: Sequence[Session]) -> Calibration:
+def calibrate_cohort(results: Path, sessions: Sequence[Session]) -> CalibrationScores:
     """Rank and score every session of a study that names its truth.
 
     Args:
@@ -190,7 +190,7 @@ def calibrate_cohort(results: Path, sessions: Sequence[Session]) -> Calibration:
                 for kind, values in patient.ranks(modulus).items():
                     ranks[modulus][kind].append(values)
                 scores[modulus].append(patient.scores(modulus))
-    return Calibration(
+    return CalibrationScores(
         patients=len(known),
         ranks={m: {kind: Ranks(tuple(values)) for kind, values in by.items()} for m, by in ranks.items()},
         sharpness={m: _sharpness(np.concatenate(values, axis=1)) for m, values in scores.items()},

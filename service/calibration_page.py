@@ -16,7 +16,7 @@ from palpate.imaging.files.stiffness_folder import MODULI
 from palpate.output_kinds import FileKind, json_kind, page_kind
 from palpate.outputs import OutputFile, claim_file
 from palpate.provenance import versions
-from palpate.service.calibration import LEVELS, Calibration
+from palpate.service.calibration import LEVELS, CalibrationScores
 from palpate.service.report.page import content_policy, page_style, page_template
 from palpate.service.report.plots import NAMES, coverage_by_kind, rank_histograms
 
@@ -52,7 +52,7 @@ def claim_calibration(page: Path, inputs: Mapping[str, Path | None]) -> tuple[Ou
     return claim_file(page, PAGE, inputs), claim_file(page.with_suffix(".json"), FIGURES, inputs)
 
 
-def write_calibration(page: Path, found: Calibration) -> None:
+def write_calibration(page: Path, found: CalibrationScores) -> None:
     """Write the page and, beside it, the figures as JSON; an interrupted run leaves no partial file."""
     claimed, figures = claim_calibration(page, {})
     with figures.writing() as partial:
@@ -62,7 +62,7 @@ def write_calibration(page: Path, found: Calibration) -> None:
         partial.write_text(render(found), encoding="utf-8")
 
 
-def calibration_table(found: Calibration) -> str:
+def calibration_table(found: CalibrationScores) -> str:
     """Return the coverage as lines for a terminal."""
     lines = [f"{found.patients} patients; {found.informed_share:.0%} of the voxels are informed"]
     for table in _tables(found):
@@ -73,7 +73,7 @@ def calibration_table(found: Calibration) -> str:
     return "\n".join(lines)
 
 
-def render(found: Calibration) -> str:
+def render(found: CalibrationScores) -> str:
     """Return the page as HTML text; equal figures give equal text."""
     return page_template("calibration.html").render(
         policy=Markup(content_policy([])),
@@ -85,12 +85,12 @@ def render(found: Calibration) -> str:
     )
 
 
-def _headline(found: Calibration) -> str:
+def _headline(found: CalibrationScores) -> str:
     shares = [f"{found.ranks[m]['voxels'].coverage(0.95)[0]:.1%} of the voxels for {NAMES[m]}" for m in MODULI]
     return f"Over {found.patients} patients, 95 % intervals hold the truth in {' and '.join(shares)}."
 
 
-def _figures(found: Calibration) -> list[tuple[str, str, list[tuple[str, str]]]]:
+def _figures(found: CalibrationScores) -> list[tuple[str, str, list[tuple[str, str]]]]:
     kinds = list(found.ranks["storagemodulus"])
     coverage = [
         (
@@ -122,7 +122,7 @@ def _share(share: float, error: float) -> str:
     return f"{share:.1%} ± {error:.1%}" if math.isfinite(error) else f"{share:.1%}"
 
 
-def _tables(found: Calibration) -> list[_Table]:
+def _tables(found: CalibrationScores) -> list[_Table]:
     tables = []
     for modulus in MODULI:
         head = ("", "count", "ECE", "90 %, resampled", *(f"{level:.0%}" for level in LEVELS))

@@ -26,7 +26,7 @@ _DRAWS_NEEDED: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Coverage:
+class IntervalCoverage:
     """Share of intervals of one level that hold the truth, with its uncertainty.
 
     Attributes:
@@ -68,11 +68,11 @@ class Score:
     median_bias: float
     direct_median_error: float | None
     direct_missing: float | None
-    coverage: tuple[Coverage, ...]
+    coverage: tuple[IntervalCoverage, ...]
     interval_width: float
     crps_kpa: float | None
 
-    def covered(self, level: float) -> Coverage:
+    def covered(self, level: float) -> IntervalCoverage:
         """Return the coverage of one level."""
         return next(item for item in self.coverage if item.level == level)
 
@@ -242,7 +242,7 @@ def _coverage(
     true_kpa: NDArray[np.float64],
     blocks: NDArray[np.int64],
     draws_kpa: NDArray[np.float64] | None,
-) -> Coverage:
+) -> IntervalCoverage:
     """Coverage of one level, with the interval of the share and the range a calibrated posterior would give."""
     held = (low <= true_kpa) & (true_kpa <= high)
     expected: tuple[float | None, float | None] = (None, None)
@@ -254,7 +254,7 @@ def _coverage(
         variance = float(shares.var(ddof=1))
         most_independent = level * (1.0 - level) / variance if variance > 0.0 else math.inf
     share_low, share_high = share_interval(held, blocks, most_independent=most_independent)
-    return Coverage(level, float(held.mean()), share_low, share_high, *expected)
+    return IntervalCoverage(level, float(held.mean()), share_low, share_high, *expected)
 
 
 def _direct_error(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from palpate.config.longitudinal import LongitudinalSettings
-from palpate.imaging.phantom.tumour_scene import Scene, dose_gy, drug_days, fraction_days
+from palpate.imaging.phantom.tumour_scene import TumourScene, dose_gy, drug_days, fraction_days
 from palpate.imaging.phantom.tumour_study import INFILTRATES_ABOVE, Displacement, Truth
 from palpate.solvers.growth.coupling import Coupling
 from palpate.solvers.growth.mechanics.coupling import Pressure, mechanics, middles_m
@@ -27,7 +27,7 @@ from palpate.solvers.growth.oxygen.law import Oxygen
 from palpate.solvers.growth.oxygen.oxygen_limited import OxygenLimitedGrowth
 from palpate.solvers.growth.parameters import Parameters
 from palpate.solvers.growth.space.voxels import Voxels, voxels
-from palpate.solvers.growth.treatment.pharmacokinetics import Course, one_compartment
+from palpate.solvers.growth.treatment.pharmacokinetics import DrugCourse, one_compartment
 from palpate.solvers.growth.treatment.treatment import Fraction, Treatment
 from palpate.units import days_to_s, mg_to_kg, mm2_day_to_m2_s, mm_to_m, per_day_to_per_s
 
@@ -52,7 +52,7 @@ class _Cells:
         return self.living if self.dead is None else self.living + self.dead
 
 
-def grow(settings: LongitudinalSettings, scene: Scene) -> Truth:
+def grow(settings: LongitudinalSettings, scene: TumourScene) -> Truth:
     """Grow the tumour from its beginning through its treatment to the last day that is kept.
 
     Args:
@@ -101,7 +101,11 @@ def grow(settings: LongitudinalSettings, scene: Scene) -> Truth:
 
 
 def _displaced(
-    settings: LongitudinalSettings, scene: Scene, place: Voxels, storage_pa: np.ndarray, filled: dict[int, np.ndarray]
+    settings: LongitudinalSettings,
+    scene: TumourScene,
+    place: Voxels,
+    storage_pa: np.ndarray,
+    filled: dict[int, np.ndarray],
 ) -> dict[int, dict[int, Displacement]]:
     """Return the displacement of the brain around the tumour of each scan, on every day that is kept.
 
@@ -149,7 +153,9 @@ def _grown(
     return tuple(_Cells(*pair) for pair in zip(found.states, found.necrosis, strict=True))
 
 
-def _pushing(settings: LongitudinalSettings, scene: Scene, place: Voxels, storage_pa: np.ndarray) -> Coupling | None:
+def _pushing(
+    settings: LongitudinalSettings, scene: TumourScene, place: Voxels, storage_pa: np.ndarray
+) -> Coupling | None:
     """Return the coupling by stress that slows the true tumour, on boxes of its own; None if none does."""
     if settings.stress_slowing == 0.0:
         return None
@@ -195,7 +201,7 @@ def _radius_mm(
 
 
 def _treatment(
-    settings: LongitudinalSettings, scene: Scene, place: Voxels, radius_mm: float, last: int
+    settings: LongitudinalSettings, scene: TumourScene, place: Voxels, radius_mm: float, last: int
 ) -> tuple[Treatment, np.ndarray]:
     """Fractions and temozolomide up to a day, and the logarithm of the drug's sensitivity, s m3/kg."""
     dose = place.from_volume(dose_gy(settings, scene.grid.points_mm, radius_mm))
@@ -206,7 +212,7 @@ def _treatment(
         return Treatment(fractions), np.zeros(0)
     elimination = float(np.log(2.0)) / days_to_s(_HALF_LIFE_DAYS)
     kinetics = one_compartment(_VOLUME_M3, elimination, per_day_to_per_s(_ABSORPTION_1_DAY))
-    course = Course(
+    course = DrugCourse(
         "temozolomide",
         tuple(days_to_s(float(day)) for day, _ in given),
         tuple(mg_to_kg(amount) for _, amount in given),

@@ -21,7 +21,7 @@ from palpate.imaging.tumour.history import DrugDose, Irradiation, Surgery, Tumou
 from palpate.solvers.growth.model import GrowthModel
 from palpate.solvers.growth.parameters import Directions, Parameters
 from palpate.solvers.growth.space.voxels import Voxels
-from palpate.solvers.growth.treatment.pharmacokinetics import Course, Pharmacokinetics, one_compartment
+from palpate.solvers.growth.treatment.pharmacokinetics import DrugCourse, Pharmacokinetics, one_compartment
 from palpate.solvers.growth.treatment.treatment import Fraction, Resection, Treatment
 from palpate.twin.outline import Outline
 from palpate.twin.priors import (
@@ -330,7 +330,7 @@ def interval_model(
         doses = [dose for dose in events.drug_doses if dose.drug == name and dose.day < last]
         times = tuple(days_to_s(dose.day - first) for dose in doses)
         amounts = tuple(mg_to_kg(dose.amount_mg) for dose in doses)
-        courses.append(Course(name, times, amounts, pharmacokinetics(settings.drugs[name])))
+        courses.append(DrugCourse(name, times, amounts, pharmacokinetics(settings.drugs[name])))
     treatment = Treatment(fractions, tuple(courses), resections)
     return GrowthModel(place.space, (days_to_s(last - first),), treatment, alpha_beta_gy=settings.alpha_beta_gy)
 

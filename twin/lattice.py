@@ -25,7 +25,7 @@ _TISSUE_SHARE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Lattice:
+class TwinLattice:
     """Blocks of whole image voxels inside a box.
 
     Attributes:
@@ -125,7 +125,7 @@ def smoothed(scan: TumourScan, sigmas: Values) -> Values:
     return weighted_mean(scan.cellularity, weight, sigmas)
 
 
-def lattice(history: TumourHistory, voxel_mm: float, margin_mm: float) -> Lattice:
+def lattice(history: TumourHistory, voxel_mm: float, margin_mm: float) -> TwinLattice:
     """Return the lattice over the box around all visible tumour, in blocks with edges of about `voxel_mm`.
 
     Args:
@@ -159,10 +159,10 @@ def lattice(history: TumourHistory, voxel_mm: float, margin_mm: float) -> Lattic
     f, g, h = (int(one) for one in factors)
     i, j, k = (int(one) for one in counts)
     x, y, z = (int(one) for one in limits)
-    return Lattice((a, b, c), (f, g, h), (i, j, k), (x, y, z), affine)
+    return TwinLattice((a, b, c), (f, g, h), (i, j, k), (x, y, z), affine)
 
 
-def on_lattice(history: TumourHistory, grid: Lattice) -> TumourHistory:
+def on_lattice(history: TumourHistory, grid: TwinLattice) -> TumourHistory:
     """Return the tumour's history in the lattice's blocks.
 
     Errors of voxels are taken as independent, so that block means have smaller ones. Stiffness is left out; see
@@ -187,7 +187,7 @@ def on_lattice(history: TumourHistory, grid: Lattice) -> TumourHistory:
     )
 
 
-def _scan(scan: TumourScan, tissue: Mask, grid: Lattice) -> TumourScan:
+def _scan(scan: TumourScan, tissue: Mask, grid: TwinLattice) -> TumourScan:
     measured = np.isfinite(scan.cellularity) & (scan.cellularity_std > 0) & tissue
     weights = measured.astype(np.float64)
     enough = grid.mean(weights) >= 0.5 * _TISSUE_SHARE
@@ -200,7 +200,7 @@ def _scan(scan: TumourScan, tissue: Mask, grid: Lattice) -> TumourScan:
     return replace(scan, cellularity=mean, cellularity_std=std, roi=roi, offset=_offset(scan, grid))
 
 
-def _offset(scan: TumourScan, grid: Lattice) -> NDArray[np.float32] | None:
+def _offset(scan: TumourScan, grid: TwinLattice) -> NDArray[np.float32] | None:
     """Of blocks: the mean of their voxels'."""
     if scan.offset is None:
         return None

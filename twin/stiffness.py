@@ -15,7 +15,7 @@ from palpate.config.twin import TwinSettings
 from palpate.errors import InputError
 from palpate.imaging.tumour.history import Stiffness, TumourHistory
 from palpate.solvers.growth.mechanics.lattice import POPULATION_PA, demand_moduli, storage_by_tissue
-from palpate.twin.lattice import Lattice, visible
+from palpate.twin.lattice import TwinLattice, visible
 from palpate.twin.outline import matern_shapes, spread_out
 
 type Values = NDArray[np.float64]
@@ -38,7 +38,7 @@ _CENTRES: Final = 60
 _LEAST_SHARE: Final = 0.5
 
 
-def coarse_stiffness(history: TumourHistory, grid: Lattice, most: int) -> Stiffness | None:
+def coarse_stiffness(history: TumourHistory, grid: TwinLattice, most: int) -> Stiffness | None:
     """Average the draws over the lattice's blocks: exp of the mean of ln G' over measured tissue.
 
     Blocks of which less than half was measured are NaN.

@@ -19,7 +19,7 @@ from palpate.provenance import atomic_file, versions
 from palpate.twin.calibration.calibrate import Calibration
 from palpate.twin.calibration.draws import Draws
 from palpate.twin.calibration.posterior import Statistics
-from palpate.twin.lattice import Lattice
+from palpate.twin.lattice import TwinLattice
 from palpate.twin.observation.errors import Field
 from palpate.twin.priors import Unknown, Unknowns
 from palpate.twin.stress import Stress
@@ -83,7 +83,7 @@ def _read_calibration(file: h5py.File, path: Path) -> Calibration:
     single = tuple(Unknown(**one) for one in json.loads(file.attrs["single"]))
     return Calibration(
         TwinSettings.model_validate_json(file.attrs["settings"]),
-        Lattice(**_read(file["grid"], tuples=("first", "factors", "shape", "image_shape"))),
+        TwinLattice(**_read(file["grid"], tuples=("first", "factors", "shape", "image_shape"))),
         take_history(file["history"], path, _ADVICE),
         Unknowns(single, *(int(file.attrs[name]) for name in ("drifts", "shapes", "fields", "modes"))),
         file["mode"][()],

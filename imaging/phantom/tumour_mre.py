@@ -15,7 +15,7 @@ from scipy import ndimage
 from palpate.config.longitudinal import LongitudinalSettings
 from palpate.imaging.files.nifti import Volume
 from palpate.imaging.phantom.tissue import random_field
-from palpate.imaging.phantom.tumour_scene import Scene
+from palpate.imaging.phantom.tumour_scene import TumourScene
 from palpate.imaging.phantom.tumour_study import Truth
 from palpate.imaging.tumour.history import Stiffness, TumourHistory
 from palpate.imaging.tumour.onto_grid import TumourGrid
@@ -25,7 +25,9 @@ _EDGE_MM: Final = 4.0
 """Distance to fluid below which nothing is inverted, mm."""
 
 
-def measured_stiffness(settings: LongitudinalSettings, scene: Scene, truth: Truth, history: TumourHistory) -> Stiffness:
+def measured_stiffness(
+    settings: LongitudinalSettings, scene: TumourScene, truth: Truth, history: TumourHistory
+) -> Stiffness:
     """Return joint draws of G' on the history's grid; NaN where elastography has none.
 
     Args:
@@ -47,7 +49,7 @@ def measured_stiffness(settings: LongitudinalSettings, scene: Scene, truth: Trut
     return Stiffness(np.where(deep & np.isfinite(seen), draws, np.nan).astype(np.float32))
 
 
-def true_stiffness(scene: Scene, truth: Truth, history: TumourHistory) -> Stiffness:
+def true_stiffness(scene: TumourScene, truth: Truth, history: TumourHistory) -> Stiffness:
     """Return the truth as two equal draws: an elastogram without error, blur or a margin to fluid.
 
     Args:
@@ -68,7 +70,7 @@ def _true_logs(truth: Truth) -> NDArray[np.float64]:
     return np.asarray(np.log(truth.storage_pa))
 
 
-def on_images(history: TumourHistory, scene: Scene, values: NDArray[np.float64]) -> NDArray[np.float64]:
+def on_images(history: TumourHistory, scene: TumourScene, values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return values of the truth's grid on the history's grid; NaN beyond the truth's grid.
 
     Args:

@@ -26,7 +26,7 @@ _CYCLE_DAYS, _CYCLE_DOSES, _PAUSE_DAYS = 28, 5, 28
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
+class TumourScene:
     """Surroundings of the true tumour on the truth's own grid.
 
     Attributes:
@@ -56,7 +56,7 @@ class Scene:
     storage_pa: Values
 
 
-def tumour_scene(settings: LongitudinalSettings, atlas: Atlas) -> Scene:
+def tumour_scene(settings: LongitudinalSettings, atlas: Atlas) -> TumourScene:
     """Cut the block out of the atlas and give it its rates. Equal seeds give equal blocks.
 
     Raises:
@@ -88,7 +88,7 @@ def tumour_scene(settings: LongitudinalSettings, atlas: Atlas) -> Scene:
     shape = grid.shape
     slower = np.log(settings.white_to_grey) * (1.0 - share)
     wander = settings.variation * np.stack([random_field(generator, shape, length) for _ in range(2)])
-    return Scene(
+    return TumourScene(
         grid,
         tissue,
         share,

@@ -30,7 +30,7 @@ from palpate.imaging.phantom.grid import ScanGrid, block, rotation
 from palpate.imaging.phantom.identity import Identity
 from palpate.imaging.phantom.rtdose import write_rtdose
 from palpate.imaging.phantom.tissue import random_field
-from palpate.imaging.phantom.tumour_scene import Scene, dose_gy, drug_days, fraction_days
+from palpate.imaging.phantom.tumour_scene import TumourScene, dose_gy, drug_days, fraction_days
 from palpate.imaging.registration.rigid import Rigid, at_rest
 from palpate.imaging.tumour.history import ENHANCING, NECROTIC, NON_ENHANCING
 from palpate.provenance import versions
@@ -93,7 +93,7 @@ class Truth:
 
 
 def write_tumour_patient(
-    root: Path, settings: LongitudinalSettings, scene: Scene, truth: Truth
+    root: Path, settings: LongitudinalSettings, scene: TumourScene, truth: Truth
 ) -> tuple[dict[str, str], ...]:
     """Image the tumour and write everything into an existing study.
 
@@ -155,7 +155,7 @@ def _image_grid(settings: LongitudinalSettings, voxel_mm: float, half_mm: float,
     return block(np.asarray(settings.centre_mm), axes, (count, count, count), voxel_mm)
 
 
-def _seen(scene: Scene, values: Values, grid: ScanGrid, motion: Rigid) -> Values:
+def _seen(scene: TumourScene, values: Values, grid: ScanGrid, motion: Rigid) -> Values:
     """The truth's values where a date's voxels show them, blurred by the scanner, shape of the grid."""
     sigma = _BLUR * float(grid.voxel_mm.max()) / scene.grid.voxel_mm
     blurred = ndimage.gaussian_filter(values, sigma)
@@ -168,7 +168,7 @@ def _seen(scene: Scene, values: Values, grid: ScanGrid, motion: Rigid) -> Values
 def _write_growth(
     folder: Path,
     settings: LongitudinalSettings,
-    scene: Scene,
+    scene: TumourScene,
     cells_and_dead: tuple[Values, Values | None],
     motion: Rigid,
     generator: np.random.Generator,
@@ -202,7 +202,7 @@ def _write_growth(
 def _write_t1(
     path: Path,
     settings: LongitudinalSettings,
-    scene: Scene,
+    scene: TumourScene,
     density: Values,
     motion: Rigid,
     generator: np.random.Generator,
@@ -213,7 +213,7 @@ def _write_t1(
     write_nifti(path, np.rint(1000.0 * signal).astype(np.int16), grid.affine_mm)
 
 
-def _write_labels(folder: Path, scene: Scene) -> None:
+def _write_labels(folder: Path, scene: TumourScene) -> None:
     white = scene.tissue & (scene.white >= 0.5)
     labels = np.where(white, 2, np.where(scene.tissue, 1, np.where(scene.t1 > 0, 3, 0))).astype(np.uint8)
     write_nifti(folder / "labels.nii.gz", labels, scene.grid.affine_mm)
@@ -238,7 +238,7 @@ def _write_treatments(home: Path, settings: LongitudinalSettings, truth: Truth) 
     (home / "treatments.tsv").write_text("\n".join([header, *rows]) + "\n", encoding="utf-8")
 
 
-def _write_cells(folder: Path, ending: str, scene: Scene, truth: Truth, day: int) -> None:
+def _write_cells(folder: Path, ending: str, scene: TumourScene, truth: Truth, day: int) -> None:
     """The truth's maps of a day, as truth_<kind><ending>.nii.gz."""
     for kind, maps in (("density", truth.densities), ("necrosis", truth.necrosis)):
         if maps:
@@ -246,7 +246,7 @@ def _write_cells(folder: Path, ending: str, scene: Scene, truth: Truth, day: int
             write_nifti(folder / f"truth_{kind}{ending}.nii.gz", stored, scene.grid.affine_mm)
 
 
-def _write_truth(folder: Path, settings: LongitudinalSettings, scene: Scene, truth: Truth) -> None:
+def _write_truth(folder: Path, settings: LongitudinalSettings, scene: TumourScene, truth: Truth) -> None:
     folder.mkdir()
     for day in settings.beyond_days:
         _write_cells(folder, f"-day{day}", scene, truth, day)

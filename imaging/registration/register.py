@@ -54,7 +54,7 @@ _DISPLACED_MM = 4.0
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
+class RegistrationScene:
     """Images to register, and the tissue that counts.
 
     Attributes:
@@ -119,10 +119,12 @@ def overlap(anatomy: Volume, points_mm: NDArray[np.float64]) -> float:
     return float(np.mean(np.all((index >= -0.5) & (index <= top), axis=-1)))
 
 
-def _scene(magnitude: Volume, tissue: NDArray[np.bool_], anatomy: Volume, points_mm: NDArray[np.float64]) -> Scene:
+def _scene(
+    magnitude: Volume, tissue: NDArray[np.bool_], anatomy: Volume, points_mm: NDArray[np.float64]
+) -> RegistrationScene:
     edges_mm = np.linalg.norm(magnitude.affine_mm[:3, :3], axis=0)
     counts = ndimage.distance_transform_edt(~tissue, sampling=edges_mm) <= _RIM_MM
-    return Scene(
+    return RegistrationScene(
         make_pair(magnitude, tissue, _cropped(anatomy, points_mm), BLURS_MM), counts, magnitude.affine_mm, points_mm
     )
 
@@ -150,14 +152,14 @@ def _starts(rest: Rigid) -> list[Rigid]:
     return starts
 
 
-def _refined(scene: Scene, motion: Rigid) -> Rigid:
+def _refined(scene: RegistrationScene, motion: Rigid) -> Rigid:
     """The maximum above a start, sought through the blurs."""
     for level, step_mm in enumerate(STEPS_MM):
         motion = climb(scene.pair, level, scene.where, motion, step_mm=step_mm)
     return motion
 
 
-def _information(scene: Scene, motion: Rigid) -> float:
+def _information(scene: RegistrationScene, motion: Rigid) -> float:
     return information(scene.pair, len(BLURS_MM) - 1, scene.where, motion)
 
 
@@ -167,7 +169,7 @@ def _displaced(motion: Rigid) -> list[Rigid]:
     return [Rigid(motion.parameters + np.concatenate([np.zeros(3), shift]), motion.centre_mm) for shift in shifts]
 
 
-def _covariance(scene: Scene, best: Rigid) -> NDArray[np.float64]:
+def _covariance(scene: RegistrationScene, best: Rigid) -> NDArray[np.float64]:
     """The jackknife's covariance of the parameters, shape (6, 6)."""
     edges_mm = np.linalg.norm(scene.affine_mm[:3, :3], axis=0)
     cubes = (

@@ -30,7 +30,7 @@ type Values = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
-class Space:
+class ImageSpace:
     """World coordinates of one date.
 
     Attributes:
@@ -75,7 +75,7 @@ def _day_of(row: TreatmentRow, first: datetime.date) -> float:
 
 
 @dataclass(slots=True)
-class Placer:
+class Registrar:
     """Reader of treatments: reads each file once and puts it on the grid of the history.
 
     Attributes:
@@ -94,7 +94,7 @@ class Placer:
     tissue: NDArray[np.bool_]
     first: datetime.date
     scans: Sequence[TumourScan]
-    spaces: Mapping[str, Space]
+    spaces: Mapping[str, ImageSpace]
     key_file: Path | None = None
     read: Mapping[Path, DoseFile] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
@@ -213,7 +213,7 @@ class Placer:
             )
         return mask
 
-    def _space(self, row: TreatmentRow) -> Space:
+    def _space(self, row: TreatmentRow) -> ImageSpace:
         name = row.space.removeprefix("ses-") or next(iter(self.spaces))
         if name not in self.spaces:
             expected = f"one of {', '.join(self.spaces)}"

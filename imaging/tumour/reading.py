@@ -16,14 +16,14 @@ from palpate.errors import InputError
 from palpate.imaging.files.nifti import Volume, write_nifti
 from palpate.imaging.tumour.courses import Given, RadiotherapyCourse, course_warnings, courses
 from palpate.imaging.tumour.dates import DatedAnatomy, anatomy_of, dated_scans, day_of, demand_one_person, one_table
-from palpate.imaging.tumour.events import Placer, Space, read_doses
+from palpate.imaging.tumour.events import ImageSpace, Registrar, read_doses
 from palpate.imaging.tumour.growth_folder import GrowthMaps, read_growth
 from palpate.imaging.tumour.history import VISIBLE, Stiffness, TumourHistory, TumourScan
 from palpate.imaging.tumour.movement import Movement, movement
 from palpate.imaging.tumour.onto_grid import TumourGrid
 from palpate.imaging.tumour.record import Remarks
 from palpate.imaging.tumour.stiffness import stiffness_on
-from palpate.imaging.tumour.tissue import Tissue, tissue_from_labels, tissue_from_t1
+from palpate.imaging.tumour.tissue import TumourTissue, tissue_from_labels, tissue_from_t1
 from palpate.imaging.tumour.treatments import TreatmentRow, read_treatments
 from palpate.imaging.tumour.visibility import demand_looked, demand_on_grid, demand_tumour, shown
 from palpate.progress import say
@@ -113,10 +113,10 @@ def read_tumour(
         if np.isin(maps.roi, VISIBLE).any() and not scan.tumour.any()
     ]
     spaces = {
-        session.session: Space(move.motion, t1.frame_uid if t1 is not None else "")
+        session.session: ImageSpace(move.motion, t1.frame_uid if t1 is not None else "")
         for session, move, t1 in zip(scans, moves, anatomies, strict=True)
     }
-    placer = Placer(grid, tissue.tissue, dates[0], placed, spaces, key_file, doses)
+    placer = Registrar(grid, tissue.tissue, dates[0], placed, spaces, key_file, doses)
     given = placer.fractions([row for row in rows if row.kind == "radiotherapy"])
     applied = courses(given, tissue.tissue)
     for course in applied:
@@ -135,9 +135,9 @@ def read_tumour(
 def _history(
     subject: str,
     grid: TumourGrid,
-    tissue: Tissue,
+    tissue: TumourTissue,
     scans: tuple[TumourScan, ...],
-    placer: Placer,
+    placer: Registrar,
     rows: Sequence[TreatmentRow],
     given: Sequence[Given],
 ) -> TumourHistory:
@@ -178,7 +178,7 @@ def _tissue(
     grid: TumourGrid,
     table: Path | str,
     move: Movement | None = None,
-) -> tuple[Tissue, int]:
+) -> tuple[TumourTissue, int]:
     """Brain from the first labels, else from the first T1, and the number of the scan they belong to."""
     motion = None if move is None else move.motion
     for number, session in enumerate(scans):
@@ -199,7 +199,7 @@ def _tissue(
 
 
 def _movements(
-    anatomies: Sequence[DatedAnatomy | None], grid: TumourGrid, tissue: Tissue, settings: TumourSettings
+    anatomies: Sequence[DatedAnatomy | None], grid: TumourGrid, tissue: TumourTissue, settings: TumourSettings
 ) -> tuple[Movement, ...]:
     images = [None if one is None else one.image for one in anatomies]
     still = Movement(None, None, "the first scan")

@@ -35,7 +35,7 @@ _BRIGHT: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True)
-class Tissue:
+class TumourTissue:
     """Brain on the history's grid.
 
     Attributes:
@@ -49,7 +49,7 @@ class Tissue:
     notes: tuple[str, ...]
 
 
-def tissue_from_labels(path: Path, grid: TumourGrid, motion: Rigid | None) -> Tissue:
+def tissue_from_labels(path: Path, grid: TumourGrid, motion: Rigid | None) -> TumourTissue:
     """Return the brain by the names in labels.tsv beside a segmentation.
 
     A name with white, wm, callosum or stem is white matter; csf, ventricle or fluid is fluid; skull, scalp and the like
@@ -78,10 +78,10 @@ def tissue_from_labels(path: Path, grid: TumourGrid, motion: Rigid | None) -> Ti
     white = np.where(tissue, (of["white"] + _HALF * of["tumour"]) / np.where(tissue, brain, 1.0), 0.0)
     fluid = sorted(name for number, name in names.items() if kinds[number] in ("fluid", "outside"))
     told = f"tissue: every label of the segmentation but {', '.join(fluid[:8]) or 'none'}"
-    return Tissue(tissue, np.clip(white, 0.0, 1.0), (told,))
+    return TumourTissue(tissue, np.clip(white, 0.0, 1.0), (told,))
 
 
-def tissue_from_t1(image: AnatomyImage, path: Path, grid: TumourGrid, motion: Rigid | None) -> Tissue:
+def tissue_from_t1(image: AnatomyImage, path: Path, grid: TumourGrid, motion: Rigid | None) -> TumourTissue:
     """Return the brain by an atlas registered to the T1, and white matter by its brightness in the T1.
 
     Args:
@@ -109,7 +109,7 @@ def tissue_from_t1(image: AnatomyImage, path: Path, grid: TumourGrid, motion: Ri
     tissue[inside] = dark < _HALF
     white[inside] = np.where(dark < _HALF, bright / np.maximum(middle + bright, 1e-6), 0.0)
     _demand_tissue(image.where, tissue)
-    return Tissue(tissue, white, ("tissue: from the T1 by an atlas and brightness, since there are no labels",))
+    return TumourTissue(tissue, white, ("tissue: from the T1 by an atlas and brightness, since there are no labels",))
 
 
 def _kind(name: str) -> str:

@@ -66,7 +66,7 @@ def signal_free_harmonics(n_offsets: int, *, still: bool = False) -> tuple[int, 
 
 
 @dataclass(frozen=True, slots=True)
-class Noise:
+class HarmonicNoise:
     """Noise of the first harmonic, measured by the signal-free harmonics.
 
     Attributes:
@@ -85,7 +85,9 @@ class Noise:
     voxel_std_rad: NDArray[np.float64]
 
 
-def measure_noise(phase_rad: NDArray[np.float64], mask: NDArray[np.bool_], *, still: bool = False) -> Noise | None:
+def measure_noise(
+    phase_rad: NDArray[np.float64], mask: NDArray[np.bool_], *, still: bool = False
+) -> HarmonicNoise | None:
     """Measure sigma of one encoding direction; None where there are too few offsets (fewer than four).
 
     Per voxel, sigma^2 is the mean square of the signal-free coefficients after scaling each to variance sigma^2 and
@@ -105,7 +107,7 @@ def measure_noise(phase_rad: NDArray[np.float64], mask: NDArray[np.bool_], *, st
     planes = _fitted_planes(coefficients, mask)
     variance = np.mean((coefficients - planes) ** 2, axis=0)
     degrees = coefficients.shape[0]
-    return Noise(
+    return HarmonicNoise(
         std_rad=_robust_std(variance[mask], degrees),
         local_std_rad=_local_std(coefficients, mask),
         image_drift_rad=float(np.sqrt(np.mean(planes[:, mask] ** 2))),

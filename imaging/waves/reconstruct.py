@@ -12,7 +12,7 @@ from palpate.config.ingest import IngestSettings
 from palpate.imaging.acquisition import PhaseAcquisition
 from palpate.imaging.displacement import to_world, without_slice_means, world_noise
 from palpate.imaging.wavefield import ASSUMED_DENSITY_KG_M3, WaveField
-from palpate.imaging.waves.harmonics import Noise, first_harmonic, forward_in_time, harmonics, measure_noise
+from palpate.imaging.waves.harmonics import HarmonicNoise, first_harmonic, forward_in_time, harmonics, measure_noise
 from palpate.imaging.waves.slice_timing import SliceTiming, slice_timing
 from palpate.imaging.waves.unwrap import Unwrapped, unwrap_vibration, unwrapped_steps
 from palpate.units import hz_to_rad_s, um_to_m
@@ -30,7 +30,7 @@ class Direction:
     """
 
     unwrapped: Unwrapped
-    noise: Noise | None
+    noise: HarmonicNoise | None
     first_rad: NDArray[np.complex128]
     mean_kept: bool
 

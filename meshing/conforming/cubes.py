@@ -13,7 +13,7 @@ from palpate.config.mesh import TetrahedraSettings
 from palpate.errors import InputError
 from palpate.imaging.anatomy.segmentation import Segmentation
 from palpate.meshing.conforming.composed import compose
-from palpate.meshing.conforming.lattice import Lattice, lattice_of, vote
+from palpate.meshing.conforming.lattice import MeshLattice, lattice_of, vote
 from palpate.meshing.conforming.sizes import wave_limit_mm
 
 _ROUNDS = 3
@@ -77,7 +77,7 @@ def label_cubes(segmentation: Segmentation, settings: TetrahedraSettings, where:
     return Cubes(np.concatenate([[0], numbers])[composed], lattice.affine_mm, pinched, crumbs)
 
 
-def _composed(lattice: Lattice) -> tuple[NDArray[np.int16], int]:
+def _composed(lattice: MeshLattice) -> tuple[NDArray[np.int16], int]:
     """Cubes of the vote whose worst volume is best, and the pinched places left in them."""
     found: list[tuple[float, NDArray[np.int16], int]] = []
     targets = lattice.targets.copy()

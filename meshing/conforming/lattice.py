@@ -28,7 +28,7 @@ BORDER = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Lattice:
+class MeshLattice:
     """Lattice of cubes along orthogonal axes.
 
     Attributes:
@@ -42,7 +42,7 @@ class Lattice:
     affine_mm: NDArray[np.float64]
 
 
-def lattice_of(labels: NDArray[np.integer], count: int, affine_mm: NDArray[np.float64], edge_mm: float) -> Lattice:
+def lattice_of(labels: NDArray[np.integer], count: int, affine_mm: NDArray[np.float64], edge_mm: float) -> MeshLattice:
     """Return the shares of labels in the cubes of a lattice along the voxels' axes.
 
     Args:
@@ -67,10 +67,10 @@ def lattice_of(labels: NDArray[np.integer], count: int, affine_mm: NDArray[np.fl
     to_world = np.eye(4)
     to_world[:3, :3] = affine_mm[:3, :3] / voxel_mm * edge_mm
     to_world[:3, 3] = affine_mm[:3, :3] @ (first_mm / voxel_mm) + affine_mm[:3, 3]
-    return Lattice(scores.astype(np.float32), targets, to_world)
+    return MeshLattice(scores.astype(np.float32), targets, to_world)
 
 
-def vote(lattice: Lattice, targets: NDArray[np.float64]) -> tuple[NDArray[np.int16], NDArray[np.float64]]:
+def vote(lattice: MeshLattice, targets: NDArray[np.float64]) -> tuple[NDArray[np.int16], NDArray[np.float64]]:
     """Give each cube one label, so that each label gets its number of cubes.
 
     Args:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from palpate.imaging.wavefield import WaveField
 from palpate.meshing.zones import Zone
 from palpate.solvers.comparators.direct import DirectResult, direct_inversion, filled_positive
-from palpate.solvers.inversion.zone.equilibrium import Equilibrium, Scales, equilibrium_of
+from palpate.solvers.inversion.zone.equilibrium import Scales, WaveEquilibrium, equilibrium_of
 from palpate.units import mm_to_m
 
 
@@ -45,7 +45,7 @@ class ZoneProblem:
 
     zone: Zone
     displacement: NDArray[np.complex128]
-    equilibrium: Equilibrium
+    equilibrium: WaveEquilibrium
 
 
 @dataclass(frozen=True, slots=True)

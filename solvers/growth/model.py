@@ -21,7 +21,7 @@ from palpate.solvers.growth.parameters import Derivative, Directions, Parameters
 from palpate.solvers.growth.scheme.diffusion import Diffusion, Moments, Work, diffusion
 from palpate.solvers.growth.scheme.operations import Operation, Resect, Sums
 from palpate.solvers.growth.scheme.steps import irradiation, pace, strang
-from palpate.solvers.growth.space.space import Space
+from palpate.solvers.growth.space.space import GrowthSpace
 from palpate.solvers.growth.treatment.timeline import timeline
 from palpate.solvers.growth.treatment.treatment import Treatment
 from palpate.units import days_to_s
@@ -90,7 +90,7 @@ class GrowthModel:
         coupling: coupling of D with the density; None for none.
     """
 
-    space: Space
+    space: GrowthSpace
     observations_s: tuple[float, ...]
     treatment: Treatment = field(default_factory=Treatment)
     capacity: float = 1.0

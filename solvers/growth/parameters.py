@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from palpate.solvers.growth.space.space import Space
+from palpate.solvers.growth.space.space import GrowthSpace
 
 type Values = NDArray[np.float64]
 
@@ -60,7 +60,7 @@ class Derivative:
     log_sensitivities: Values
     necrosis: Values | None = None
 
-    def dot(self, other: Derivative, space: Space) -> float:
+    def dot(self, other: Derivative, space: GrowthSpace) -> float:
         """Return the inner product with another one, each number counted once over all ranks. Collective."""
         local = float(self.density @ other.density + self.log_diffusivity @ other.log_diffusivity)
         if self.necrosis is not None and other.necrosis is not None:
@@ -148,7 +148,7 @@ def spread(values: Values, labels: NDArray[np.integer]) -> Values:
     return np.asarray(values[labels])
 
 
-def collect(gradient: Values, labels: NDArray[np.integer], tissues: int, space: Space) -> Values:
+def collect(gradient: Values, labels: NDArray[np.integer], tissues: int, space: GrowthSpace) -> Values:
     """Return the derivative by each tissue's number, the transpose of `spread`, shape (t,). Collective.
 
     It is equal on every rank.

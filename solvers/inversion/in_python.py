@@ -40,7 +40,7 @@ from palpate.solvers.inversion.results import (
 )
 from palpate.solvers.inversion.run import Inversion, invert_wave_field
 from palpate.solvers.inversion.session import demand_plausible
-from palpate.solvers.inversion.steps.problem import Ground
+from palpate.solvers.inversion.steps.problem import InversionDomain
 from palpate.solvers.rheology import reference_hz
 from palpate.solvers.summary import log_normal
 from palpate.units import pa_to_kpa
@@ -84,7 +84,7 @@ def invert(
     for one in wave_warnings(field):
         say(f"{field.label}: {one}")  # before the fit: what is wrong with the waves may end it
     zones = zones_of(field.mask, field.voxel_size_mm, MeshSettings())
-    ground = Ground(zones, _regions(field, labels, anatomy), correlation=correlation)
+    ground = InversionDomain(zones, _regions(field, labels, anatomy), correlation=correlation)
     inversion = invert_wave_field(field, ground, chosen, comm)
     return posterior_of_field(field, inversion, chosen)
 

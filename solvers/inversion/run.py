@@ -21,15 +21,15 @@ from palpate.solvers.inversion.checks.model_evidence import Evidence, evidence_o
 from palpate.solvers.inversion.checks.residuals import Residuals, join_residuals
 from palpate.solvers.inversion.posterior.model_discrepancy import add_allowances, density_shift
 from palpate.solvers.inversion.prior.correlation import Correlation
-from palpate.solvers.inversion.prior.hyperparameters import FIELDS, Hypotheses, PriorScale
+from palpate.solvers.inversion.prior.hyperparameters import FIELDS, HyperparameterMixture, Hyperparameters
 from palpate.solvers.inversion.prior.region_scales import expected_factors
 from palpate.solvers.inversion.steps.coarse import starting_course
 from palpate.solvers.inversion.steps.gauss_newton import Fit, maximise
 from palpate.solvers.inversion.steps.load_balance import LoadBalance, load_balance_of
-from palpate.solvers.inversion.steps.problem import Ground, measure, problem_of
+from palpate.solvers.inversion.steps.problem import InversionDomain, measure, problem_of
 from palpate.solvers.inversion.steps.state import Iteration
-from palpate.solvers.inversion.zone.noise import Noise
-from palpate.solvers.inversion.zone.zone_solver import Tally
+from palpate.solvers.inversion.zone.noise import NoiseModel
+from palpate.solvers.inversion.zone.zone_solver import WorkCounter
 from palpate.solvers.rheology import parameters_of
 from palpate.solvers.summary import Summary
 
@@ -63,24 +63,26 @@ class Inversion:
     prior_std: NDArray[np.float64]
     direct: DirectResult
     residuals: Residuals
-    noise: Noise
+    noise: NoiseModel
     outlying: NDArray[np.bool_]
     fit: Fit
     parameters: Mapping[str, Summary]
     evidence: Evidence | None
-    tally: Tally
+    tally: WorkCounter
     load_balance: LoadBalance
     peak_memory_mb: tuple[float, ...]
 
 
-def invert_wave_field(field: WaveField, ground: Ground, settings: InversionSettings, comm: MPI.Comm) -> Inversion:
+def invert_wave_field(
+    field: WaveField, ground: InversionDomain, settings: InversionSettings, comm: MPI.Comm
+) -> Inversion:
     """Return the posterior of G* over the voxels of a wave field's mask; see invert_together."""
     (inversion,) = invert_together([field], ground, settings, comm)
     return inversion
 
 
 def invert_together(
-    fields: Sequence[WaveField], ground: Ground, settings: InversionSettings, comm: MPI.Comm
+    fields: Sequence[WaveField], ground: InversionDomain, settings: InversionSettings, comm: MPI.Comm
 ) -> tuple[Inversion, ...]:
     """Return the joint posterior of G* from wave fields of one run at several frequencies, one result for each.
 
@@ -91,7 +93,7 @@ def invert_together(
         comm: communicator of the ranks that share the zones and frequencies.
     """
     began = time.perf_counter()
-    tally = Tally()
+    tally = WorkCounter()
     measured = measure(fields, settings)
     tally.timed("direct", began)
     problem, scales = problem_of(measured, ground, settings, tally, comm)
@@ -138,9 +140,9 @@ def invert_together(
     return tuple(found)
 
 
-def _first_guess(settings: InversionSettings, regions: Regions, correlation: Correlation) -> Hypotheses:
+def _first_guess(settings: InversionSettings, regions: Regions, correlation: Correlation) -> HyperparameterMixture:
     """The prior as the settings have it, before any data."""
-    scale = PriorScale(
+    scale = Hyperparameters(
         settings.storage_std,
         settings.loss_std,
         settings.length_mm,
@@ -149,7 +151,7 @@ def _first_guess(settings: InversionSettings, regions: Regions, correlation: Cor
         unresolved_std=settings.unresolved_std,
         region_std=settings.region_std if len(regions.numbers) else 0.0,
     )
-    return Hypotheses((scale,), (1.0,), expected_factors(regions.variability), correlation)
+    return HyperparameterMixture((scale,), (1.0,), expected_factors(regions.variability), correlation)
 
 
 def _in_words(iteration: Iteration) -> str:
@@ -159,7 +161,7 @@ def _in_words(iteration: Iteration) -> str:
     )
 
 
-def _sum_tally(tally: Tally, comm: MPI.Comm) -> Tally:
+def _sum_tally(tally: WorkCounter, comm: MPI.Comm) -> WorkCounter:
     counts: Counter[str] = sum(comm.allgather(tally.counts), Counter())
     seconds: Counter[str] = sum(comm.allgather(tally.seconds), Counter())
-    return Tally(counts, seconds)
+    return WorkCounter(counts, seconds)

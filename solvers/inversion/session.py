@@ -47,7 +47,7 @@ from palpate.solvers.inversion.results import (
 from palpate.solvers.inversion.run import Inversion, invert_together, invert_wave_field
 from palpate.solvers.inversion.steps.checkpoint import unfinished
 from palpate.solvers.inversion.steps.load_balance import LoadBalance
-from palpate.solvers.inversion.steps.problem import Ground
+from palpate.solvers.inversion.steps.problem import InversionDomain
 from palpate.solvers.rheology import reference_hz
 
 
@@ -91,7 +91,7 @@ def invert_session(
     key = _key(digests, settings) if comm.rank == 0 else ""
     with unfinished(claimed.path, key, comm) as kept, writing as folder:
         for label, run in runs.items():
-            ground = Ground(zones[label], regions[label], kept / label, compare=len(run) > 1)
+            ground = InversionDomain(zones[label], regions[label], kept / label, compare=len(run) > 1)
             targets = {}
             if folder is not None:
                 own = [(field, stem) for field, stem in named if field.label == label]
@@ -146,7 +146,7 @@ def _direct(run: Sequence[WaveField], targets: Targets) -> Records:
 
 
 def _one_by_one(
-    run: Sequence[WaveField], targets: Targets, ground: Ground, settings: InversionSettings, comm: MPI.Comm
+    run: Sequence[WaveField], targets: Targets, ground: InversionDomain, settings: InversionSettings, comm: MPI.Comm
 ) -> Records:
     """Write the posterior of each frequency of a run from its own data, and return the records."""
     records, evidence = [], []
@@ -160,7 +160,7 @@ def _one_by_one(
 
 
 def _together(
-    run: Sequence[WaveField], targets: Targets, ground: Ground, settings: InversionSettings, comm: MPI.Comm
+    run: Sequence[WaveField], targets: Targets, ground: InversionDomain, settings: InversionSettings, comm: MPI.Comm
 ) -> Records:
     """Write the posterior of each frequency of a run from the data of all, and return the records."""
     inversions = invert_together(run, ground, settings, comm)

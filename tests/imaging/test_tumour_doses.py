@@ -18,7 +18,7 @@ from palpate.errors import InputError
 from palpate.imaging.files.nifti import write_nifti
 from palpate.imaging.phantom.identity import Identity, save
 from palpate.imaging.tumour.courses import Given, RadiotherapyCourse, course_warnings, courses
-from palpate.imaging.tumour.events import Placer, Space
+from palpate.imaging.tumour.events import ImageSpace, Registrar
 from palpate.imaging.tumour.history import TumourScan
 from palpate.imaging.tumour.onto_grid import TumourGrid
 from palpate.imaging.tumour.store import history_remarks, read_history
@@ -44,13 +44,13 @@ def table(folder: Path, *lines: dict[str, str], header: tuple[str, ...] = HEADER
     return folder / "treatments.tsv"
 
 
-def placer() -> Placer:
+def placer() -> Registrar:
     """A tissue block whose T1 came without DICOM, so that a dose counts as aligned."""
     scan = TumourScan(0.0, np.zeros(SHAPE), np.ones(SHAPE), np.ones(SHAPE, np.uint8))
-    return Placer(TumourGrid(SHAPE, AFFINE), TISSUE, FIRST, (scan,), {"01": Space(None)})
+    return Registrar(TumourGrid(SHAPE, AFFINE), TISSUE, FIRST, (scan,), {"01": ImageSpace(None)})
 
 
-def applied(path: Path) -> tuple[tuple[Given, ...], tuple[RadiotherapyCourse, ...], Placer]:
+def applied(path: Path) -> tuple[tuple[Given, ...], tuple[RadiotherapyCourse, ...], Registrar]:
     """Fractions and courses of a table."""
     place = placer()
     given = place.fractions([row for row in read_treatments(path) if row.kind == "radiotherapy"])

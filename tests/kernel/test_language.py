@@ -31,21 +31,11 @@ NO_IMPERATIVE: Final = re.compile(
 """Openings of noun phrases and verbs in the third person."""
 
 KNOWN_TWICE: Final = {
-    "Calibration": 2,
-    "Course": 2,
-    "Coverage": 2,
-    "Equilibrium": 2,
     "Head": 2,
-    "Lattice": 3,
     "MassEffect": 2,
-    "Noise": 2,
     "Pace": 2,
-    "Problem": 2,
     "Quantity": 2,
-    "Scene": 2,
-    "Space": 2,
     "Stiffness": 2,
-    "Tissue": 2,
 }
 """Number of classes with one name, where there are several. This table may only shrink: a new class gets a new name."""
 

@@ -14,7 +14,7 @@ from scipy.stats import norm
 from palpate.config.study import Session
 from palpate.errors import InputError
 from palpate.imaging.files.stiffness_folder import MODULI
-from palpate.service.calibration import Calibration, Ranks, calibrate_cohort
+from palpate.service.calibration import CalibrationScores, Ranks, calibrate_cohort
 from palpate.service.calibration_page import calibration_table, render
 from tests.service.conftest import write_session
 
@@ -37,18 +37,18 @@ def _cohort(folder: Path, spread_factor: float) -> tuple[Session, ...]:
 
 
 @pytest.fixture(scope="module")
-def honest(tmp_path_factory: pytest.TempPathFactory) -> Calibration:
+def honest(tmp_path_factory: pytest.TempPathFactory) -> CalibrationScores:
     folder = tmp_path_factory.mktemp("honest")
     return calibrate_cohort(folder / "results", _cohort(folder, 1.0))
 
 
 @pytest.fixture(scope="module")
-def overconfident(tmp_path_factory: pytest.TempPathFactory) -> Calibration:
+def overconfident(tmp_path_factory: pytest.TempPathFactory) -> CalibrationScores:
     folder = tmp_path_factory.mktemp("overconfident")
     return calibrate_cohort(folder / "results", _cohort(folder, 0.5))
 
 
-def test_a_right_posterior_passes_by_voxel_and_by_region(honest: Calibration) -> None:
+def test_a_right_posterior_passes_by_voxel_and_by_region(honest: CalibrationScores) -> None:
     """Within four standard errors between patients at every level and for every kind of thing.
 
     Regions pass only if the joint draws carry the correlation of the errors: spreads of single voxels put together
@@ -61,7 +61,9 @@ def test_a_right_posterior_passes_by_voxel_and_by_region(honest: Calibration) ->
                 assert abs(share - level) < 4 * max(error, 0.5 / np.sqrt(ranks.pooled.size)), (modulus, kind, level)
 
 
-def test_an_overconfident_posterior_fails_everywhere(overconfident: Calibration, honest: Calibration) -> None:
+def test_an_overconfident_posterior_fails_everywhere(
+    overconfident: CalibrationScores, honest: CalibrationScores
+) -> None:
     """With half the spread a 95 % interval holds 67 %; the expected calibration error sees it too."""
     for modulus in MODULI:
         for kind in ("voxels", "regions of 6 mm", "regions of 10 mm"):
@@ -88,13 +90,13 @@ def test_resampled_errors_tell_chance_from_a_wrong_posterior() -> None:
     assert right.resampled_error[1] < wrong.resampled_error[0]
 
 
-def test_posterior_beats_the_prior_alone(honest: Calibration) -> None:
+def test_posterior_beats_the_prior_alone(honest: CalibrationScores) -> None:
     """Sharpness is reported against doing nothing; a sign or unit mixed up there would flatter every posterior."""
     for modulus in MODULI:
         assert honest.sharpness[modulus].crps_kpa < honest.sharpness[modulus].prior_crps_kpa
 
 
-def test_page_and_table_say_the_same(honest: Calibration) -> None:
+def test_page_and_table_say_the_same(honest: CalibrationScores) -> None:
     """People read the page, programs the JSON; they come from one object and must not drift apart."""
     content = honest.to_json()
     share = content["storagemodulus"]["voxels"]["coverage"]["0.95"]["share"]

@@ -16,7 +16,7 @@ from palpate.imaging.anatomy.atlas import load_atlas
 from palpate.imaging.files.nifti import Volume, read_nifti
 from palpate.imaging.phantom.study import write_sessions
 from palpate.imaging.phantom.tumour_mre import measured_stiffness, true_stiffness
-from palpate.imaging.phantom.tumour_scene import Scene, drug_days, fraction_days, tumour_scene
+from palpate.imaging.phantom.tumour_scene import TumourScene, drug_days, fraction_days, tumour_scene
 from palpate.imaging.phantom.tumour_study import Truth, write_tumour_patient
 from palpate.imaging.tumour.history import NECROTIC, NON_ENHANCING
 from palpate.imaging.tumour.onto_grid import TumourGrid
@@ -30,7 +30,7 @@ SLOWED = SMALL.model_copy(update={"stress_slowing": 60.0})
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Scene, Truth]:
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, TumourScene, Truth]:
     """A coarse patient."""
     root = tmp_path_factory.mktemp("patient")
     scene = tumour_scene(SMALL, load_atlas())
@@ -40,13 +40,13 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Scene, Truth]:
 
 
 @pytest.fixture(scope="module")
-def reading(made: tuple[Path, Scene, Truth]) -> TumourReading:
+def reading(made: tuple[Path, TumourScene, Truth]) -> TumourReading:
     """What the door makes of it."""
     table = made[0] / "sessions.tsv"
     return read_tumour(read_study(table), "02", TumourSettings(), table=table, drugs={"temozolomide"})
 
 
-def test_misplaced_dates_are_put_back(made: tuple[Path, Scene, Truth], reading: TumourReading) -> None:
+def test_misplaced_dates_are_put_back(made: tuple[Path, TumourScene, Truth], reading: TumourReading) -> None:
     """Every date's head lay elsewhere; on the first scan's grid the cellularity must agree with the truth in place.
 
     The scanner's blur and noise leave 0.12 or so; a head left 3 mm off would add its own error at the tumour's edge.
@@ -74,7 +74,7 @@ def test_treatments_are_those_of_the_truth(reading: TumourReading) -> None:
     assert history.irradiations[0].dose_gy.max() == pytest.approx(SMALL.fraction_gy, rel=0.02)
 
 
-def test_truth_is_kept_and_no_reader_needs_it(made: tuple[Path, Scene, Truth]) -> None:
+def test_truth_is_kept_and_no_reader_needs_it(made: tuple[Path, TumourScene, Truth]) -> None:
     """Volumes beside the maps are those of the maps."""
     root, _, truth = made
     record = json.loads((root / "sub-02" / "truth" / "truth.json").read_text())
@@ -85,7 +85,7 @@ def test_truth_is_kept_and_no_reader_needs_it(made: tuple[Path, Scene, Truth]) -
         assert 0.0 <= truth.densities[day].min() <= truth.densities[day].max() <= 1.0
 
 
-def test_treatment_holds_the_tumour_back(made: tuple[Path, Scene, Truth]) -> None:
+def test_treatment_holds_the_tumour_back(made: tuple[Path, TumourScene, Truth]) -> None:
     """Without its treatment the truth would be larger: events reach the model, in days and Gy."""
     _, scene, truth = made
     free = grow(SMALL.model_copy(update={"fractions": 0}), scene)
@@ -94,12 +94,12 @@ def test_treatment_holds_the_tumour_back(made: tuple[Path, Scene, Truth]) -> Non
 
 
 @pytest.fixture(scope="module")
-def slowed(made: tuple[Path, Scene, Truth]) -> Truth:
+def slowed(made: tuple[Path, TumourScene, Truth]) -> Truth:
     """The same patient whose stress slows invasion strongly."""
     return grow(SLOWED, made[1])
 
 
-def test_stress_holds_the_truth_back(made: tuple[Path, Scene, Truth], slowed: Truth) -> None:
+def test_stress_holds_the_truth_back(made: tuple[Path, TumourScene, Truth], slowed: Truth) -> None:
     """The cohort asks what mechanics is worth: its truth must have some, and say how much."""
     assert slowed.densities[SMALL.days[0]].sum() < 0.95 * made[2].densities[SMALL.days[0]].sum()
     assert slowed.slowed[SMALL.days[-1]] > 0.2
@@ -109,7 +109,7 @@ def test_stress_holds_the_truth_back(made: tuple[Path, Scene, Truth], slowed: Tr
 
 @pytest.mark.long
 def test_lack_of_oxygen_leaves_a_dead_core(
-    made: tuple[Path, Scene, Truth], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    made: tuple[Path, TumourScene, Truth], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its dead are in maps, outline and record; living and dead together fill less than cells that never die.
 
@@ -142,7 +142,7 @@ def test_lack_of_oxygen_leaves_a_dead_core(
 
 
 @pytest.mark.long
-def test_finite_strain_is_chosen_by_its_setting(made: tuple[Path, Scene, Truth]) -> None:
+def test_finite_strain_is_chosen_by_its_setting(made: tuple[Path, TumourScene, Truth]) -> None:
     """With a lambda at which tissue strains much, stress over lambda falls by some tenths and slows invasion less."""
     brief = SLOWED.model_copy(
         update={"before_days": 0.0, "days": (0,), "beyond_days": (10,), "elastic_box_mm": 12.0, "growth_pa": 80e3}
@@ -152,7 +152,7 @@ def test_finite_strain_is_chosen_by_its_setting(made: tuple[Path, Scene, Truth])
     assert finite.densities[10].sum() > small.densities[10].sum()
 
 
-def test_displacement_goes_with_lambda_over_stiffness_at_rest(made: tuple[Path, Scene, Truth]) -> None:
+def test_displacement_goes_with_lambda_over_stiffness_at_rest(made: tuple[Path, TumourScene, Truth]) -> None:
     """The cohort's patients differ in it; nothing else of a patient may know, or old seeds would be other patients."""
     changes = {"before_days": 0.0, "days": (0,), "beyond_days": (10,), "elastic_box_mm": 10.0}
     brief = SLOWED.model_copy(update=changes)
@@ -167,7 +167,7 @@ def test_displacement_goes_with_lambda_over_stiffness_at_rest(made: tuple[Path, 
         assert other.largest_mm == pytest.approx(2.0 * one.largest_mm)
 
 
-def test_truth_keeps_displacement_around_every_scan(made: tuple[Path, Scene, Truth]) -> None:
+def test_truth_keeps_displacement_around_every_scan(made: tuple[Path, TumourScene, Truth]) -> None:
     """A forecast from any of the scans is compared around the tumour that this one showed; without stress as well."""
     record = json.loads((made[0] / "sub-02" / "truth" / "truth.json").read_text())
     for name in ("displacement_mm", "largest_displacement_mm"):
@@ -179,7 +179,7 @@ def test_truth_keeps_displacement_around_every_scan(made: tuple[Path, Scene, Tru
 
 
 def test_elastogram_is_an_honest_posterior(
-    made: tuple[Path, Scene, Truth], slowed: Truth, reading: TumourReading
+    made: tuple[Path, TumourScene, Truth], slowed: Truth, reading: TumourReading
 ) -> None:
     """Draws scatter around their mean as their mean around the truth, or the cohort would blame the twin for it.
 
@@ -202,7 +202,9 @@ def test_elastogram_is_an_honest_posterior(
     assert contrast == pytest.approx(SLOWED.tumour_log_stiffness, rel=0.15)
 
 
-def test_true_stiffness_has_no_error(made: tuple[Path, Scene, Truth], slowed: Truth, reading: TumourReading) -> None:
+def test_true_stiffness_has_no_error(
+    made: tuple[Path, TumourScene, Truth], slowed: Truth, reading: TumourReading
+) -> None:
     """The ceiling of any elastogram: all tissue is known, draws are alike, and the tumour's contrast is not blurred."""
     scene, history = made[1], reading.history
     one, other = np.log(true_stiffness(scene, slowed, history).draws_pa)

@@ -18,7 +18,7 @@ from palpate.imaging.tumour.history import (
     TumourScan,
 )
 from palpate.twin.calibration.calibrate import prepared
-from palpate.twin.calibration.posterior import Problem
+from palpate.twin.calibration.posterior import CalibrationProblem
 
 SHAPE = (13, 12, 11)
 EDGE_MM = 4.0
@@ -50,12 +50,12 @@ def history() -> TumourHistory:
     )
 
 
-def problem(settings: TwinSettings = SETTINGS, comm: MPI.Comm = MPI.COMM_SELF) -> Problem:
+def problem(settings: TwinSettings = SETTINGS, comm: MPI.Comm = MPI.COMM_SELF) -> CalibrationProblem:
     """The problem of the history above."""
     return prepared(history(), settings, comm)
 
 
-def simulated(own: Problem, xi: NDArray[np.float64], rng: np.random.Generator) -> Problem:
+def simulated(own: CalibrationProblem, xi: NDArray[np.float64], rng: np.random.Generator) -> CalibrationProblem:
     """The same problem with data that the observation model draws at xi."""
     states = own.states(xi)
     errors = own.errors()

@@ -16,7 +16,7 @@ from palpate.twin.calibration.calibrate import Calibration
 from palpate.twin.calibration.draws import Draws
 from palpate.twin.calibration.posterior import Statistics
 from palpate.twin.front import front_excess, front_warnings, settled_excess
-from palpate.twin.lattice import Lattice
+from palpate.twin.lattice import TwinLattice
 from palpate.twin.priors import DIFFUSIVITY, PROLIFERATION
 from palpate.units import days_to_s, mm2_day_to_m2_s, mm_to_m, per_day_to_per_s
 from tests.twin.small import EDGE_MM, SETTINGS, history, problem
@@ -89,7 +89,7 @@ def twin(d_mm2_day: float, k_1_day: float, spread: float = 0.1) -> Calibration:
     past, fronts = np.zeros((1, 3, density.shape[1]), np.float32), np.zeros((24, 1))
     draws = Draws(xi, density, past, np.ones(24), fronts, 1.0, 1, 0.3)
     shape = tumour.tissue.shape
-    grid = Lattice((0, 0, 0), (1, 1, 1), shape, shape, tumour.affine_mm)  # type: ignore[arg-type]
+    grid = TwinLattice((0, 0, 0), (1, 1, 1), shape, shape, tumour.affine_mm)  # type: ignore[arg-type]
     went = Statistics(True, 1, 1, 1.0, 1.0, 10)
     field = own.observations.field
     mode, covariance = np.zeros(layout.size), np.eye(layout.size)

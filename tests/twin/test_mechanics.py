@@ -14,7 +14,7 @@ from palpate.imaging.tumour.head import inside_skull
 from palpate.imaging.tumour.history import Stiffness, TumourHistory
 from palpate.twin.calibration.calibrate import Calibration, calibrate, prepared
 from palpate.twin.calibration.calibrate import calibrated as calibrated_problem
-from palpate.twin.calibration.posterior import Problem
+from palpate.twin.calibration.posterior import CalibrationProblem
 from palpate.twin.forecast.predict import predict
 from palpate.twin.priors import SLOWING
 from palpate.twin.stress import elastic, followed
@@ -29,19 +29,19 @@ STRONG = SETTINGS.model_copy(
 
 
 @pytest.fixture(scope="module")
-def strong() -> Problem:
+def strong() -> CalibrationProblem:
     """A tumour whose stress halves D and more, with stiffness of the population."""
     return problem(STRONG)
 
 
 @pytest.fixture(scope="module")
-def solved() -> tuple[Calibration, Problem]:
+def solved() -> tuple[Calibration, CalibrationProblem]:
     """The same, calibrated, with an elastogram of its own, and the problem that this solves."""
     return calibrated_problem(with_stiffness(0.2), STRONG)
 
 
 @pytest.fixture(scope="module")
-def calibrated(solved: tuple[Calibration, Problem]) -> Calibration:
+def calibrated(solved: tuple[Calibration, CalibrationProblem]) -> Calibration:
     """The calibration alone."""
     return solved[0]
 
@@ -60,7 +60,7 @@ def with_stiffness(spread: float, factor: float = 1.0) -> TumourHistory:
     return replace(history(), stiffness=Stiffness(draws.astype(np.float32)))
 
 
-def coupled_burdens(own: Problem, xi: Values) -> Values:
+def coupled_burdens(own: CalibrationProblem, xi: Values) -> Values:
     """Sum of densities at the scans with stress renewed every few days, as the growth model itself does it."""
     assert own.pushing is not None
     state, _ = own.dynamics.start(xi)
@@ -72,7 +72,7 @@ def coupled_burdens(own: Problem, xi: Values) -> Values:
     return np.array(found)
 
 
-def test_slowing_and_stiffness_have_their_derivative(strong: Problem) -> None:
+def test_slowing_and_stiffness_have_their_derivative(strong: CalibrationProblem) -> None:
     """Gauss-Newton sees the new unknowns by tangents with the stress held: a Taylor rate of 2 in them alone."""
     unknown = strong.dynamics.unknowns
     rng = np.random.default_rng(0)
@@ -89,7 +89,7 @@ def test_slowing_and_stiffness_have_their_derivative(strong: Problem) -> None:
     np.testing.assert_allclose(rates(rests, steps), 2.0, atol=0.1)
 
 
-def test_frozen_stress_is_that_of_the_coupled_model(strong: Problem) -> None:
+def test_frozen_stress_is_that_of_the_coupled_model(strong: CalibrationProblem) -> None:
     """The posterior never sees the coupled model: renewed, the frozen one must say the same burden of xi, within 1 %.
 
     Before the renewal, by stress as the images suggest it, it need not; without stress it is off by far more.
@@ -156,7 +156,7 @@ def test_scale_of_stiffness_is_of_no_account() -> None:
         np.testing.assert_allclose(there, here, rtol=0, atol=1e-7)
 
 
-def test_forecast_is_slowed_as_the_coupled_model_is(solved: tuple[Calibration, Problem]) -> None:
+def test_forecast_is_slowed_as_the_coupled_model_is(solved: tuple[Calibration, CalibrationProblem]) -> None:
     """The future's stress is found along what is most probable: there a forecast is the coupled model's, within 2 %."""
     calibrated, own = solved
     unknown, xi = calibrated.unknowns, calibrated.mode.copy()
@@ -241,7 +241,7 @@ def test_unusable_draws_are_refused(what: str) -> None:
 
 
 @pytest.mark.mpi
-def test_stress_is_the_same_on_ranks(strong: Problem) -> None:
+def test_stress_is_the_same_on_ranks(strong: CalibrationProblem) -> None:
     """Rank 0 solves and voxels are dealt: stress at first and renewed, and densities under it, must not notice."""
     shared = problem(STRONG, MPI.COMM_WORLD)
     xi = np.full(strong.dynamics.unknowns.size, 0.2)

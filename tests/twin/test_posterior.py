@@ -14,7 +14,7 @@ from scipy.special import logsumexp
 
 from palpate.twin.calibration.calibrate import calibrate
 from palpate.twin.calibration.draws import draw
-from palpate.twin.calibration.posterior import LONGEST, Problem, gradient_and_hessian, laplace, objective
+from palpate.twin.calibration.posterior import LONGEST, CalibrationProblem, gradient_and_hessian, laplace, objective
 from palpate.twin.forecast.predict import predict
 from palpate.twin.growth_field import growth_shapes
 from tests.laws.chance import FALSE_ALARM
@@ -25,7 +25,7 @@ LEVELS = (0.5, 0.8)
 
 
 @pytest.fixture(scope="module")
-def small() -> Problem:
+def small() -> CalibrationProblem:
     """The problem of a small tumour."""
     return problem()
 
@@ -56,7 +56,7 @@ def test_shapes_of_growth_have_the_fields_covariance() -> None:
     assert variances.max() <= 1.0 + 1e-6
 
 
-def test_gradient_is_that_of_the_objective_and_curvature_is_symmetric(small: Problem) -> None:
+def test_gradient_is_that_of_the_objective_and_curvature_is_symmetric(small: CalibrationProblem) -> None:
     """With R fixed, as Gauss-Newton has it; a curvature that is not at least the prior's would lose what is known."""
     rng = np.random.default_rng(1)
     xi, direction = 0.3 * rng.standard_normal((2, small.dynamics.unknowns.size))
@@ -74,24 +74,24 @@ def test_gradient_is_that_of_the_objective_and_curvature_is_symmetric(small: Pro
     assert np.linalg.eigvalsh(hessian).min() >= 1.0 - 1e-9
 
 
-def test_wild_steps_are_shortened(small: Problem, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wild_steps_are_shortened(small: CalibrationProblem, monkeypatch: pytest.MonkeyPatch) -> None:
     """Data far from the prior's mean ask at first for growth by e^6, where the growth model itself gives up."""
     scans = list(small.observations.scans)
     scans[-1] = tuple(replace(one, values=30.0 * one.values) for one in scans[-1])
     wild = replace(small, observations=replace(small.observations, scans=tuple(scans)))
-    plain, moves, here = Problem.states, [], [np.zeros(small.dynamics.unknowns.size)]
+    plain, moves, here = CalibrationProblem.states, [], [np.zeros(small.dynamics.unknowns.size)]
 
-    def states(own: Problem, xi: np.ndarray) -> tuple[np.ndarray, ...]:
+    def states(own: CalibrationProblem, xi: np.ndarray) -> tuple[np.ndarray, ...]:
         moves.append(float(np.abs(xi - here[0]).max()))
         here[0] = xi
         return plain(own, xi)
 
-    monkeypatch.setattr(Problem, "states", states)
+    monkeypatch.setattr(CalibrationProblem, "states", states)
     assert np.isfinite(laplace(wild, renewals=0).mode).all()
     assert moves[0] == pytest.approx(LONGEST)
 
 
-def test_correlated_errors_are_those_of_the_dense_matrix(small: Problem) -> None:
+def test_correlated_errors_are_those_of_the_dense_matrix(small: CalibrationProblem) -> None:
     """Solves and determinant of R go by its low rank; a wrong one would move every width of every forecast."""
     errors = small.errors()
     dense = np.diag(errors.diagonal) + errors.columns @ errors.columns.T
@@ -102,7 +102,7 @@ def test_correlated_errors_are_those_of_the_dense_matrix(small: Problem) -> None
 
 
 @pytest.mark.long
-def test_posteriors_are_calibrated(small: Problem) -> None:
+def test_posteriors_are_calibrated(small: CalibrationProblem) -> None:
     """Simulation-based calibration: truths from the prior, data from the model, intervals hold as many as they say.
 
     How much fronts stray differs from tumour to tumour, too, and no fit is told. How steep they are when R is made is
@@ -133,7 +133,7 @@ def test_forecast_begins_where_the_posterior_ends() -> None:
     assert np.allclose(ahead.densities, found.draws.density, atol=1e-3)
 
 
-class Still(Problem):
+class Still(CalibrationProblem):
     """A tumour that does not grow, so that a forecast costs nothing, but needs all ranks as any other."""
 
     def states(self, xi: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -179,7 +179,7 @@ def test_ranks_decide_alike(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.mpi
-def test_ranks_share_draws_and_change_none(small: Problem) -> None:
+def test_ranks_share_draws_and_change_none(small: CalibrationProblem) -> None:
     """Draws dealt to ranks are those of one rank, to the last bit: forecasts must not depend on the machine."""
     settings = SETTINGS.model_copy(update={"draws": 7})
     found = laplace(small, renewals=0)
@@ -189,7 +189,7 @@ def test_ranks_share_draws_and_change_none(small: Problem) -> None:
 
 
 @pytest.mark.mpi
-def test_ranks_share_the_work_and_change_nothing(small: Problem) -> None:
+def test_ranks_share_the_work_and_change_nothing(small: CalibrationProblem) -> None:
     """Voxels dealt to ranks give the same predictions and derivatives on each of them."""
     shared = problem(comm=MPI.COMM_WORLD)
     xi = np.full(small.dynamics.unknowns.size, 0.2)

@@ -8,7 +8,7 @@ import scipy.stats as stats
 from numpy.typing import NDArray
 
 from palpate.twin.calibration.draws import draw
-from palpate.twin.calibration.posterior import Laplace, Problem, laplace
+from palpate.twin.calibration.posterior import CalibrationProblem, Laplace, laplace
 from tests.laws.chance import FALSE_ALARM
 from tests.twin.small import SETTINGS, problem
 
@@ -21,7 +21,7 @@ FOUND_OUT = 0.01
 type Values = NDArray[np.float64]
 
 
-def _walked(own: Problem, found: Laplace, rng: np.random.Generator) -> Values:
+def _walked(own: CalibrationProblem, found: Laplace, rng: np.random.Generator) -> Values:
     """Metropolis's random walk with the mode's covariance, the first batch left out, shape (BATCHES, STEPS, p)."""
     size = len(found.mode)
     half = 2.38 / np.sqrt(size) * np.linalg.cholesky(found.covariance)  # Roberts, Gelman and Gilks 1997

@@ -15,10 +15,10 @@ from palpate.imaging.tumour.head import demand_head
 from palpate.imaging.tumour.history import TumourHistory
 from palpate.solvers.growth.space.voxels import Voxels, voxels
 from palpate.twin.calibration.draws import Draws, draw
-from palpate.twin.calibration.posterior import Laplace, Problem, Statistics, laplace
+from palpate.twin.calibration.posterior import CalibrationProblem, Laplace, Statistics, laplace
 from palpate.twin.dynamics import dynamics
 from palpate.twin.growth_field import growth_shapes
-from palpate.twin.lattice import Lattice, lattice, on_lattice
+from palpate.twin.lattice import TwinLattice, lattice, on_lattice
 from palpate.twin.observation.errors import Field
 from palpate.twin.observation.likelihood import observations
 from palpate.twin.outline import Outline, outline
@@ -52,7 +52,7 @@ class Calibration:
     """
 
     settings: TwinSettings
-    grid: Lattice
+    grid: TwinLattice
     history: TumourHistory
     unknowns: Unknowns
     mode: Values
@@ -114,7 +114,7 @@ def calibrate(
 
 def calibrated(
     history: TumourHistory, settings: TwinSettings, comm: MPI.Comm = MPI.COMM_SELF
-) -> tuple[Calibration, Problem]:
+) -> tuple[Calibration, CalibrationProblem]:
     """Return the calibration and the problem that it solves, from which the model's past can be computed. Collective.
 
     Args:
@@ -137,7 +137,7 @@ def calibrated(
     return _calibration(problem, found, drawn, grid, replace(coarse, stiffness=None)), problem
 
 
-def prepared(coarse: TumourHistory, settings: TwinSettings, comm: MPI.Comm = MPI.COMM_SELF) -> Problem:
+def prepared(coarse: TumourHistory, settings: TwinSettings, comm: MPI.Comm = MPI.COMM_SELF) -> CalibrationProblem:
     """Return the problem whose posterior `calibrate` finds. Collective.
 
     Args:
@@ -155,14 +155,14 @@ def prepared(coarse: TumourHistory, settings: TwinSettings, comm: MPI.Comm = MPI
     layout = unknowns(coarse, settings, edge.shapes_mm.shape[1], rates.shape[1], modes)
     model = dynamics(coarse, edge, rates, layout, settings, place)
     seen = observations(coarse, layout, settings)
-    return Problem(model, seen, settings.front_drift_mm, pushing=pushing).under(stress)
+    return CalibrationProblem(model, seen, settings.front_drift_mm, pushing=pushing).under(stress)
 
 
 def _place(coarse: TumourHistory, comm: MPI.Comm) -> Voxels:
     return voxels(coarse.tissue, mm_to_m(coarse.edges_mm), comm)
 
 
-def _whole(problem: Problem, coarse: TumourHistory) -> Problem:
+def _whole(problem: CalibrationProblem, coarse: TumourHistory) -> CalibrationProblem:
     """Return this problem with all voxels on every rank, so that draws need no communication. Collective."""
     own, settings = problem.dynamics, problem.observations.settings
     halo = own.place.space.halo
@@ -174,7 +174,9 @@ def _whole(problem: Problem, coarse: TumourHistory) -> Problem:
     return replace(problem, dynamics=alone, pushing=None).under(problem.stress)
 
 
-def _calibration(problem: Problem, found: Laplace, drawn: Draws, grid: Lattice, coarse: TumourHistory) -> Calibration:
+def _calibration(
+    problem: CalibrationProblem, found: Laplace, drawn: Draws, grid: TwinLattice, coarse: TumourHistory
+) -> Calibration:
     return Calibration(
         problem.observations.settings,
         grid,

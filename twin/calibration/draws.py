@@ -24,7 +24,7 @@ from scipy.special import logsumexp
 
 from palpate.config.twin import TwinSettings
 from palpate.progress import say, track
-from palpate.twin.calibration.posterior import Laplace, Problem
+from palpate.twin.calibration.posterior import CalibrationProblem, Laplace
 from palpate.twin.dynamics import CENTURY_DAYS
 from palpate.twin.observation.errors import StrayingErrors
 
@@ -81,7 +81,7 @@ class _Particle:
     residual: Values
 
 
-def draw(problem: Problem, found: Laplace, settings: TwinSettings, comm: MPI.Comm = MPI.COMM_SELF) -> Draws:
+def draw(problem: CalibrationProblem, found: Laplace, settings: TwinSettings, comm: MPI.Comm = MPI.COMM_SELF) -> Draws:
     """Draw, weigh, resample and move until the draws follow the posterior. Collective.
 
     Args:
@@ -147,13 +147,13 @@ def looked_at(count: int) -> NDArray[np.int64]:
     return np.arange(0, count, max(1, count // LOOKED_AT))
 
 
-def _pasts(problem: Problem, every: list[Values], comm: MPI.Comm) -> NDArray[np.float32]:
+def _pasts(problem: CalibrationProblem, every: list[Values], comm: MPI.Comm) -> NDArray[np.float32]:
     """Densities at every scan, shape (draws, scans, n). Collective."""
     parts = comm.allgather([np.stack(problem.states(xi)).astype(np.float32) for xi in every[comm.rank :: comm.size]])
     return np.stack([parts[number % comm.size][number // comm.size] for number in range(len(every))])
 
 
-def _weighed(problem: Problem, found: Laplace, precision: Values, xi: Values) -> _Particle:
+def _weighed(problem: CalibrationProblem, found: Laplace, precision: Values, xi: Values) -> _Particle:
     states = problem.states(xi)
     residual, away = problem.residual(states, xi), xi - found.mode
     log_density = float(logsumexp(found.straying.log_densities(residual))) - 0.5 * float(xi @ xi)
@@ -163,7 +163,7 @@ def _weighed(problem: Problem, found: Laplace, precision: Values, xi: Values) ->
 
 
 def _strayed(
-    problem: Problem, straying: StrayingErrors, residual: Values, rng: np.random.Generator
+    problem: CalibrationProblem, straying: StrayingErrors, residual: Values, rng: np.random.Generator
 ) -> tuple[float, Values]:
     """Draw q and the front model error at the last scan for one draw, coefficients in mm, shape (r,)."""
     log_densities = straying.log_densities(residual)

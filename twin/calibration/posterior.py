@@ -39,7 +39,7 @@ _HALVINGS: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class CalibrationProblem:
     """Inverse problem: the model of a tumour, its scans, and the errors of both.
 
     Attributes:
@@ -68,7 +68,7 @@ class Problem:
         changes = tuple(halo.gathered(one) for one in by)
         return whole, self.observations.derivative(whole, changes, xi, self.dynamics.unknowns)
 
-    def stressed(self, xi: Values) -> Problem:
+    def stressed(self, xi: Values) -> CalibrationProblem:
         """Return this problem with the stress computed along the growth at xi, whose invasion it slows. Collective."""
         if self.pushing is None or self.stress is None:
             return self
@@ -81,7 +81,7 @@ class Problem:
             patterns[interval] = pattern(self.pushing, mean, modes)
         return self.under(replace(self.stress, patterns=patterns))
 
-    def under(self, stress: Stress | None) -> Problem:
+    def under(self, stress: Stress | None) -> CalibrationProblem:
         """Return this problem under a known stress."""
         own = self.dynamics if stress is None else self.dynamics.with_stress(stress.patterns)
         return replace(self, dynamics=own, stress=stress)
@@ -174,7 +174,7 @@ def gradient_and_hessian(residual: Values, jacobian: Values, xi: Values, errors:
     return xi - weighted.T @ residual, 0.5 * (hessian + hessian.T)
 
 
-def laplace(problem: Problem, renewals: int = RENEWALS) -> Laplace:
+def laplace(problem: CalibrationProblem, renewals: int = RENEWALS) -> Laplace:
     """Find the mode and the Gaussian around it. Collective.
 
     Args:
@@ -236,7 +236,7 @@ class _Work:
     forecasts: int
 
 
-def _minimised(problem: Problem, at: _Point, work: _Work, tolerance: float) -> tuple[_Point, bool]:
+def _minimised(problem: CalibrationProblem, at: _Point, work: _Work, tolerance: float) -> tuple[_Point, bool]:
     """Gauss-Newton (Levenberg-Marquardt where that fails) with R fixed, and whether it converged."""
     damping, size = 0.0, len(at.xi)
     while work.left > 0:
@@ -265,7 +265,7 @@ def _minimised(problem: Problem, at: _Point, work: _Work, tolerance: float) -> t
     return at, False
 
 
-def _best(problem: Problem, straying: StrayingErrors, at: _Point) -> int:
+def _best(problem: CalibrationProblem, straying: StrayingErrors, at: _Point) -> int:
     """Which q of the grid has the largest evidence times prior."""
     start = problem.residual(at.states, at.xi) + at.jacobian @ at.xi
     losses = [evidence(start, at.jacobian, errors) for errors in straying.errors] - 2.0 * straying.log_prior

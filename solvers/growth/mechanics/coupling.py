@@ -17,8 +17,8 @@ from scipy import sparse
 
 from palpate.errors import InputError
 from palpate.solvers.growth.mechanics.elasticity import Elasticity, elasticity, load_by_log_modulus
-from palpate.solvers.growth.mechanics.lattice import Lattice
-from palpate.solvers.growth.space.space import Space
+from palpate.solvers.growth.mechanics.lattice import BoxLattice
+from palpate.solvers.growth.space.space import GrowthSpace
 from palpate.solvers.growth.space.voxels import Voxels
 from palpate.units import days_to_s
 
@@ -92,8 +92,8 @@ class Mechanics:
         smoothing_pa: smoothing stress s_0, pascal.
     """
 
-    space: Space
-    lattice: Lattice
+    space: GrowthSpace
+    lattice: BoxLattice
     weights: sparse.csr_matrix
     elastic: Elasticity | None
     pressure: Pressure
@@ -223,9 +223,9 @@ class Mechanics:
 
 
 def mechanics(
-    space: Space,
+    space: GrowthSpace,
     points_m: Values,
-    lattice: Lattice,
+    lattice: BoxLattice,
     pressure: Pressure,
     *,
     poisson: float = POISSON,

@@ -22,7 +22,7 @@ from scipy import ndimage
 from palpate.imaging.tumour.head import COARSER, second_box
 from palpate.solvers.growth.mechanics.coupling import Mechanics, Pressure, mechanics
 from palpate.solvers.growth.mechanics.lattice import lattice
-from palpate.solvers.growth.space.space import Space
+from palpate.solvers.growth.space.space import GrowthSpace
 from palpate.units import m_to_mm
 
 type Values = NDArray[np.float64]
@@ -103,7 +103,7 @@ class Head:
         storage_pa: storage modulus G', pascal, shape (i, j, k).
     """
 
-    space: Space
+    space: GrowthSpace
     points_m: Values
     skull: Mask
     edges_m: Values

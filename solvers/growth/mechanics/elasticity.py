@@ -22,7 +22,7 @@ from petsc4py import PETSc
 from scipy import sparse
 
 from palpate.solvers.compiled import form
-from palpate.solvers.growth.mechanics.lattice import Lattice
+from palpate.solvers.growth.mechanics.lattice import BoxLattice
 from palpate.solvers.wave import Tetrahedra, distribute
 
 type Values = NDArray[np.float64]
@@ -98,7 +98,7 @@ class Elasticity:
         return found.real, found.imag
 
 
-def elasticity(lattice: Lattice, poisson: float) -> Elasticity:
+def elasticity(lattice: BoxLattice, poisson: float) -> Elasticity:
     """Assemble and factorise the elastic problem, on this rank alone.
 
     Args:

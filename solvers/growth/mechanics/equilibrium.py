@@ -49,7 +49,7 @@ LEAST_SHARE: Final = 1.0 / 16.0
 
 
 @dataclass(frozen=True, slots=True)
-class Equilibrium:
+class ElasticEquilibrium:
     """Equilibrium of a body under its growth.
 
     Attributes:
@@ -95,7 +95,7 @@ class Equilibrium:
         return np.asarray(by_push.T @ adjoint + directly.T @ by_stress.ravel())
 
 
-def equilibrium(body: Hyperelasticity, push: Values, load: Values | None = None) -> Equilibrium:
+def equilibrium(body: Hyperelasticity, push: Values, load: Values | None = None) -> ElasticEquilibrium:
     """Find the equilibrium of a body.
 
     Args:
@@ -130,7 +130,7 @@ def equilibrium(body: Hyperelasticity, push: Values, load: Values | None = None)
     body.place(unknowns, push)
     if not body.least_volume_ratio() > 0.0:
         raise RuntimeError("an equilibrium with tissue turned inside out was accepted")
-    return Equilibrium(body, push, unknowns, body.stresses())
+    return ElasticEquilibrium(body, push, unknowns, body.stresses())
 
 
 def _newton(body: Hyperelasticity, unknowns: Values, push: Values, load: Values, limit: float) -> Values | None:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from palpate.errors import InputError
 from palpate.solvers.growth.mechanics.coupling import MassEffect, Mechanics
-from palpate.solvers.growth.mechanics.equilibrium import Equilibrium, equilibrium
+from palpate.solvers.growth.mechanics.equilibrium import ElasticEquilibrium, equilibrium
 from palpate.solvers.growth.mechanics.hyperelasticity import Hyperelasticity, hyperelasticity
 
 type Values = NDArray[np.float64]
@@ -36,7 +36,7 @@ class FiniteStrain:
 
     small: Mechanics
     body: Hyperelasticity | None
-    latest: dict[bytes, Equilibrium] = field(default_factory=dict, repr=False, compare=False)
+    latest: dict[bytes, ElasticEquilibrium] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def every_s(self) -> float:
@@ -118,7 +118,7 @@ class FiniteStrain:
         pressure = self.small.pressure
         return pressure.growth_pa / pressure.scale * self.small.deposited(density)
 
-    def _rest(self, body: Hyperelasticity, push: Values) -> Equilibrium:
+    def _rest(self, body: Hyperelasticity, push: Values) -> ElasticEquilibrium:
         """Return the equilibrium, found from no displacement, so that it does not depend on earlier calls."""
         key = push.tobytes()
         if key not in self.latest:

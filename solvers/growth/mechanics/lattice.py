@@ -39,7 +39,7 @@ KUHN: Final = np.array(
 
 
 @dataclass(frozen=True, slots=True)
-class Lattice:
+class BoxLattice:
     """Boxes of which at least half lies inside the skull.
 
     Attributes:
@@ -120,7 +120,7 @@ class Lattice:
         return sparse.csr_matrix((weights.ravel(), (rows, columns.ravel())), shape=(len(at), self.size))
 
 
-def lattice(skull: NDArray[np.bool_], edges_m: Values, storage_pa: Values, edge_m: float = EDGE_M) -> Lattice:
+def lattice(skull: NDArray[np.bool_], edges_m: Values, storage_pa: Values, edge_m: float = EDGE_M) -> BoxLattice:
     """Cover the inside of the skull with boxes. A box's modulus is the mean of ln G' over its voxels inside.
 
     Args:
@@ -151,7 +151,7 @@ def lattice(skull: NDArray[np.bool_], edges_m: Values, storage_pa: Values, edge_
     numbers = np.full(touched.shape, -1, dtype=np.int64)
     numbers[touched] = np.arange(np.count_nonzero(touched))
     means = np.exp(box_means(skull, edges_m, np.log(storage_pa, where=skull, out=np.zeros(skull.shape)), edge_m))
-    return Lattice(edges_m * counts, boxes, numbers, numbers[tuple(at.transpose(2, 0, 1))], means)
+    return BoxLattice(edges_m * counts, boxes, numbers, numbers[tuple(at.transpose(2, 0, 1))], means)
 
 
 def box_means(skull: NDArray[np.bool_], edges_m: Values, volume: Values, edge_m: float = EDGE_M) -> Values:

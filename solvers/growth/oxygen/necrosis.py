@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from palpate.solvers.growth.oxygen.oxygen_supply import Tissue
+from palpate.solvers.growth.oxygen.oxygen_supply import OxygenatedTissue
 
 type Values = NDArray[np.float64]
 
@@ -33,14 +33,14 @@ class Starvation:
         capacity: largest density theta.
     """
 
-    before: Tissue
+    before: OxygenatedTissue
     exponent: Values
     capacity: float
 
-    def after(self) -> Tissue:
+    def after(self) -> OxygenatedTissue:
         """Return the cells after it."""
         left = self._left()
-        return Tissue(np.exp(-self.exponent) * self.before.occupied / left, self.before.room * left)
+        return OxygenatedTissue(np.exp(-self.exponent) * self.before.occupied / left, self.before.room * left)
 
     def tangent(self, occupied: Values, log_room: Values, log_exponent: Values) -> tuple[Values, Values]:
         """Return the changes of v' and ln c', shape (n, p) each.

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from palpate.solvers.growth.coupling import Coupling
 from palpate.solvers.growth.oxygen.law import Response
 from palpate.solvers.growth.oxygen.necrosis import Starvation
-from palpate.solvers.growth.oxygen.oxygen_supply import Supply, Tissue
+from palpate.solvers.growth.oxygen.oxygen_supply import OxygenatedTissue, Supply
 from palpate.solvers.growth.parameters import Directions
 from palpate.solvers.growth.scheme.diffusion import Diffusion, VolumeMoments
 from palpate.solvers.growth.scheme.operations import Irradiate, Operation, Resect, Sums
@@ -74,12 +74,12 @@ class Interval:
 
     cut: Resect | None
     fractions: tuple[tuple[Irradiate, Values], ...]
-    renewed: Tissue
+    renewed: OxygenatedTissue
     supply: Supply
     response: Response
     weight: float
     opening: Starvation
-    opened: Tissue
+    opened: OxygenatedTissue
     diffusion: Diffusion
     operations: tuple[Operation, ...]
     densities: list[Values]

@@ -20,7 +20,7 @@ from palpate.solvers.growth.model import COLUMNS, GrowthModel
 from palpate.solvers.growth.oxygen.law import Oxygen
 from palpate.solvers.growth.oxygen.oxygen_interval import Adjoint, Interval
 from palpate.solvers.growth.oxygen.oxygen_run import OCCUPIED, Run, beginning
-from palpate.solvers.growth.oxygen.oxygen_supply import Tissue, vessels
+from palpate.solvers.growth.oxygen.oxygen_supply import OxygenatedTissue, vessels
 from palpate.solvers.growth.parameters import Derivative, Directions, Parameters
 from palpate.solvers.growth.scheme.diffusion import Work
 from palpate.solvers.growth.scheme.operations import Sums
@@ -46,7 +46,7 @@ class LimitedTrajectory:
 
     states: tuple[Values, ...]
     necrosis: tuple[Values, ...]
-    beginning: Tissue
+    beginning: OxygenatedTissue
     intervals: tuple[tuple[bool, Interval], ...]
     parameters: Parameters
     extremes: tuple[float, float]
@@ -160,7 +160,7 @@ class OxygenLimitedGrowth:
         by_living = list(sources)
         by_dead = [np.zeros(size)] * len(by_living) if necrosis_sources is None else list(necrosis_sources)
 
-        def observed(tissue: Tissue, adjoint: Adjoint) -> Adjoint:
+        def observed(tissue: OxygenatedTissue, adjoint: Adjoint) -> Adjoint:
             v, c, y, y_dead = tissue.occupied, tissue.room, by_living.pop(), by_dead.pop()
             by_room = c * (v * y - growth.capacity * y_dead)
             return Adjoint(adjoint.occupied + c * y, adjoint.log_room + by_room, adjoint.log_rates)

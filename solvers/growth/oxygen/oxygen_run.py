@@ -16,12 +16,12 @@ from palpate.solvers.growth.model import ROUNDING, GrowthModel
 from palpate.solvers.growth.oxygen.law import Oxygen, response
 from palpate.solvers.growth.oxygen.necrosis import Starvation
 from palpate.solvers.growth.oxygen.oxygen_interval import Change, Interval
-from palpate.solvers.growth.oxygen.oxygen_supply import Tissue, Vessels, vessels
+from palpate.solvers.growth.oxygen.oxygen_supply import OxygenatedTissue, Vessels, vessels
 from palpate.solvers.growth.parameters import Directions, Parameters
 from palpate.solvers.growth.scheme.diffusion import Diffusion, Work, diffusion
 from palpate.solvers.growth.scheme.operations import Irradiate, Operation, Resect
 from palpate.solvers.growth.scheme.steps import irradiation, pace, strang
-from palpate.solvers.growth.space.space import Space
+from palpate.solvers.growth.space.space import GrowthSpace
 from palpate.solvers.growth.treatment.timeline import Stop, timeline
 from palpate.solvers.growth.treatment.treatment import Fraction
 
@@ -42,7 +42,7 @@ _MOVED: Final = "u + n moved by deaths"
 _CHECKED: Final = (OCCUPIED, LEVEL, _LEFT, _MOVED)
 
 
-def beginning(growth: GrowthModel, density: Values, necrosis: Values | None) -> Tissue:
+def beginning(growth: GrowthModel, density: Values, necrosis: Values | None) -> OxygenatedTissue:
     """Convert densities to the variables of the scheme, v and c. Collective.
 
     Args:
@@ -54,7 +54,7 @@ def beginning(growth: GrowthModel, density: Values, necrosis: Values | None) -> 
         InputError: cells are fewer than none or more than fit.
     """
     if necrosis is None:
-        return Tissue(density, np.ones_like(density))
+        return OxygenatedTissue(density, np.ones_like(density))
     capacity = growth.capacity
     low, high = growth.space.extremes(necrosis)[0], growth.space.extremes(density + necrosis)[1]
     if not (low >= 0.0 and high <= (1.0 + STORED) * capacity):  # also true of what is not a number
@@ -65,7 +65,7 @@ def beginning(growth: GrowthModel, density: Values, necrosis: Values | None) -> 
             advice="Scale both maps; they share one capacity.",
         )
     room = np.maximum(1.0 - necrosis / capacity, LEAST_ROOM)
-    return Tissue(np.minimum(density / room, capacity), room)
+    return OxygenatedTissue(np.minimum(density / room, capacity), room)
 
 
 class Bounds:
@@ -84,7 +84,7 @@ class Bounds:
         self._low[name] = float(values.min(initial=self._low[name]))
         self._high[name] = float(values.max(initial=self._high[name]))
 
-    def death(self, before: Tissue, after: Tissue, capacity: float) -> None:
+    def death(self, before: OxygenatedTissue, after: OxygenatedTissue, capacity: float) -> None:
         """Include the effect of deaths: v, the remaining share of c, and the change of u + n.
 
         Args:
@@ -97,7 +97,7 @@ class Bounds:
         moved = after.living - before.living + after.necrosis(capacity) - before.necrosis(capacity)
         self.see(_MOVED, moved / capacity)
 
-    def checked(self, space: Space, capacity: float) -> tuple[tuple[float, float], tuple[float, float]]:
+    def checked(self, space: GrowthSpace, capacity: float) -> tuple[tuple[float, float], tuple[float, float]]:
         """Return the extremes of u / c and of oxygen over all ranks, and refuse those out of bounds. Collective.
 
         Args:
@@ -221,11 +221,11 @@ class Run:
         for resection in stop.resections:
             self._passable &= ~resection.removed
         cut = Resect(self._passable.copy())
-        self.tissue = Tissue(cut.apply(self.tissue.occupied), np.where(cut.kept, self.tissue.room, 1.0))
+        self.tissue = OxygenatedTissue(cut.apply(self.tissue.occupied), np.where(cut.kept, self.tissue.room, 1.0))
         self._vessels = self._free = self._last = None  # what was before says nothing of what follows
         return cut
 
-    def _died(self, death: Starvation, after: Tissue) -> None:
+    def _died(self, death: Starvation, after: OxygenatedTissue) -> None:
         self.bounds.death(death.before, after, death.capacity)
         self.tissue = after
 
@@ -233,7 +233,7 @@ class Run:
         growth = self._growth
         return irradiation(fraction, growth.treatment.courses, self._parameters.log_alpha, growth.alpha_beta_gy)
 
-    def _spreading(self, tissue: Tissue) -> Diffusion:
+    def _spreading(self, tissue: OxygenatedTissue) -> Diffusion:
         """Diffusion where nothing is necrotic, made anew only where D or the cavity changes."""
         growth, log_diffusivity = self._growth, self._parameters.log_diffusivity
         if growth.coupling is not None:

@@ -19,13 +19,13 @@ from scipy import sparse
 from palpate.solvers.growth.conjugate_gradients import conjugate_gradients
 from palpate.solvers.growth.oxygen.law import Oxygen
 from palpate.solvers.growth.scheme.diffusion import Work
-from palpate.solvers.growth.space.space import Space
+from palpate.solvers.growth.space.space import GrowthSpace
 
 type Values = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
-class Tissue:
+class OxygenatedTissue:
     """Living and dead cells in the variables of the scheme: space without necrosis, and density of living cells in it.
 
     In these variables the bounds are intervals, 0 <= v <= theta and 0 < c <= 1, and stay exact however small c is.
@@ -65,14 +65,14 @@ class Vessels:
         work: counter of products.
     """
 
-    space: Space
+    space: GrowthSpace
     oxygen: Oxygen
     exchange_m3: sparse.csr_matrix
     losses_m3: Values
     capacity: float
     work: Work
 
-    def supply(self, tissue: Tissue) -> Supply:
+    def supply(self, tissue: OxygenatedTissue) -> Supply:
         """Compute the level of oxygen for living and dead cells. Collective.
 
         Args:
@@ -135,7 +135,7 @@ class Supply:
         return volumes * (1.0 - self.level), volumes * demand * self.level
 
 
-def vessels(space: Space, oxygen: Oxygen, passable: NDArray[np.bool_], capacity: float, work: Work) -> Vessels:
+def vessels(space: GrowthSpace, oxygen: Oxygen, passable: NDArray[np.bool_], capacity: float, work: Work) -> Vessels:
     """Prepare the exchange of oxygen. Collective.
 
     Args:

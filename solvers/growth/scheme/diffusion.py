@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from palpate.solvers.growth.scheme.stages import stage_weights
-from palpate.solvers.growth.space.space import Space
+from palpate.solvers.growth.space.space import GrowthSpace
 
 type Values = NDArray[np.float64]
 
@@ -62,7 +62,7 @@ class Diffusion:
         work: counter of products.
     """
 
-    space: Space
+    space: GrowthSpace
     transition: sparse.csr_matrix
     rate_1_s: float
     tolerance: float
@@ -241,7 +241,7 @@ class VolumeMoments(Moments):
         return np.asarray(diffusion.space.volumes_m3 * (self._plain - self._forward))
 
 
-def diffusion(space: Space, diffusivity_m2_s: Values, tolerance: float) -> Diffusion:
+def diffusion(space: GrowthSpace, diffusivity_m2_s: Values, tolerance: float) -> Diffusion:
     """Prepare diffusion with a field D. Collective.
 
     Args:

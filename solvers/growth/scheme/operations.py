@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from palpate.solvers.growth.parameters import Derivative, Directions, Parameters
 from palpate.solvers.growth.scheme.diffusion import Diffusion, Moments
 from palpate.solvers.growth.scheme.reaction import Reaction, growth, growth_under_drugs
-from palpate.solvers.growth.space.space import Space
-from palpate.solvers.growth.treatment.pharmacokinetics import Course
+from palpate.solvers.growth.space.space import GrowthSpace
+from palpate.solvers.growth.treatment.pharmacokinetics import DrugCourse
 
 type Values = NDArray[np.float64]
 type Along = Callable[[Values, Directions], Values]
@@ -41,7 +41,9 @@ class Sums:
         self.log_alpha = 0.0
         self.log_sensitivities = np.zeros(courses)
 
-    def derivative(self, space: Space, parameters: Parameters, adjoint: Values, by_diffusivity: Values) -> Derivative:
+    def derivative(
+        self, space: GrowthSpace, parameters: Parameters, adjoint: Values, by_diffusivity: Values
+    ) -> Derivative:
         """Return the gradient, summed over ranks for parameters that are one number. Collective.
 
         Args:
@@ -95,7 +97,7 @@ class Pace:
 
     proliferation_1_s: Values
     capacity: float
-    courses: tuple[Course, ...]
+    courses: tuple[DrugCourse, ...]
     sensitivities: Values
     _kept: dict[float, Reaction] = field(default_factory=dict)
 

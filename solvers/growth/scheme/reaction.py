@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from palpate.solvers.growth.mechanics.quadrature import gauss
 from palpate.solvers.growth.parameters import Directions
-from palpate.solvers.growth.treatment.pharmacokinetics import Course, reaction_panels
+from palpate.solvers.growth.treatment.pharmacokinetics import DrugCourse, reaction_panels
 
 type Values = NDArray[np.float64]
 
@@ -152,7 +152,7 @@ def growth_under_drugs(
     end_s: float,
     proliferation_1_s: Values,
     capacity: float,
-    courses: tuple[Course, ...],
+    courses: tuple[DrugCourse, ...],
     sensitivities: Values,
 ) -> Reaction:
     """Return the coefficients of logistic growth while drugs kill cells.
@@ -204,7 +204,7 @@ class _Exposures:
 
 
 @lru_cache(maxsize=1024)
-def _exposures(courses: tuple[Course, ...], start_s: float, end_s: float) -> _Exposures:
+def _exposures(courses: tuple[DrugCourse, ...], start_s: float, end_s: float) -> _Exposures:
     """Return the exposures; they are kept, since every draw and every step of a calibration uses the same intervals."""
     times, weights = gauss(reaction_panels(courses, start_s, end_s))
     until = tuple(course.exposure(start_s, times) for course in courses)

@@ -9,12 +9,12 @@ import numpy as np
 from palpate.solvers.growth.parameters import Parameters
 from palpate.solvers.growth.scheme.diffusion import Diffusion
 from palpate.solvers.growth.scheme.operations import Irradiate, Move, Operation, Pace, React
-from palpate.solvers.growth.treatment.pharmacokinetics import Course
+from palpate.solvers.growth.treatment.pharmacokinetics import DrugCourse
 from palpate.solvers.growth.treatment.timeline import Stop
 from palpate.solvers.growth.treatment.treatment import Fraction, log_survival
 
 
-def pace(parameters: Parameters, capacity: float, courses: tuple[Course, ...]) -> Pace:
+def pace(parameters: Parameters, capacity: float, courses: tuple[DrugCourse, ...]) -> Pace:
     """Return the rates of growth and of death by drugs at given parameters.
 
     Args:
@@ -30,7 +30,9 @@ def pace(parameters: Parameters, capacity: float, courses: tuple[Course, ...]) -
     return Pace(np.exp(parameters.log_proliferation), capacity, courses, np.exp(parameters.log_sensitivities))
 
 
-def irradiation(fraction: Fraction, courses: tuple[Course, ...], log_alpha: float, alpha_beta_gy: float) -> Irradiate:
+def irradiation(
+    fraction: Fraction, courses: tuple[DrugCourse, ...], log_alpha: float, alpha_beta_gy: float
+) -> Irradiate:
     """Return the operation of a fraction of radiotherapy.
 
     Args:

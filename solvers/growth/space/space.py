@@ -24,7 +24,7 @@ type Values = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
-class Space:
+class GrowthSpace:
     """This rank's control volumes (n of them) and their neighbours.
 
     Attributes:
@@ -63,7 +63,7 @@ class Space:
         return float(low), float(high)
 
 
-def space(comm: MPI.Comm, volumes_m3: Values, conductances_m: sparse.csr_matrix) -> Space:
+def space(comm: MPI.Comm, volumes_m3: Values, conductances_m: sparse.csr_matrix) -> GrowthSpace:
     """Build a space from rows of the whole graph. Collective.
 
     Args:
@@ -84,4 +84,4 @@ def space(comm: MPI.Comm, volumes_m3: Values, conductances_m: sparse.csr_matrix)
     matrix = sparse.csr_matrix((data, (rows, local.astype(np.int32))), shape=(own, own + len(ghosts)))
     matrix.sort_indices()
     monotone = bool(comm.allreduce(bool((data >= 0.0).all()), op=MPI.LAND))
-    return Space(np.asarray(volumes_m3, dtype=np.float64), matrix, halo(comm, own, ghosts), monotone)
+    return GrowthSpace(np.asarray(volumes_m3, dtype=np.float64), matrix, halo(comm, own, ghosts), monotone)

@@ -12,10 +12,10 @@ from dolfinx import fem, la
 from scipy import sparse
 
 from palpate.solvers.compiled import form
-from palpate.solvers.growth.space.space import Space, space
+from palpate.solvers.growth.space.space import GrowthSpace, space
 
 
-def tetrahedra(linear: fem.FunctionSpace) -> Space:
+def tetrahedra(linear: fem.FunctionSpace) -> GrowthSpace:
     """Build a space on the nodes of a distributed mesh; own degrees of freedom in DOLFINx's order. Collective.
 
     Args:

@@ -16,7 +16,7 @@ from scipy import sparse
 
 from palpate.errors import InputError
 from palpate.solvers.growth.space.selling import decompose
-from palpate.solvers.growth.space.space import Space, space
+from palpate.solvers.growth.space.space import GrowthSpace, space
 
 type Values = NDArray[np.float64]
 
@@ -31,7 +31,7 @@ class Voxels:
         own: flat C-order positions of this rank's voxels, shape (n,).
     """
 
-    space: Space
+    space: GrowthSpace
     mask: NDArray[np.bool_]
     own: NDArray[np.int64]
 

@@ -131,7 +131,7 @@ class Emax:
 
 
 @dataclass(frozen=True, slots=True)
-class Course:
+class DrugCourse:
     """Course of a drug: doses, kinetics and effect.
 
     Attributes:
@@ -220,7 +220,7 @@ class Course:
         return total
 
 
-def reaction_panels(courses: Sequence[Course], start_s: float, end_s: float) -> Values:
+def reaction_panels(courses: Sequence[DrugCourse], start_s: float, end_s: float) -> Values:
     """Return the edges of Gauss panels on which the effect of every course is smooth, ascending, seconds."""
     edges = [panels(start_s, end_s, course.times_s, course.kinetics.rates_1_s) for course in courses]
     return np.unique(np.concatenate(edges))

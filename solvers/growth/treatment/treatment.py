@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palpate.errors import InputError
-from palpate.solvers.growth.treatment.pharmacokinetics import Course, ordered
+from palpate.solvers.growth.treatment.pharmacokinetics import DrugCourse, ordered
 from palpate.units import s_to_days
 
 type Values = NDArray[np.float64]
@@ -71,7 +71,7 @@ class Treatment:
     """
 
     fractions: tuple[Fraction, ...] = ()
-    courses: tuple[Course, ...] = ()
+    courses: tuple[DrugCourse, ...] = ()
     resections: tuple[Resection, ...] = ()
 
     def __post_init__(self) -> None:

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palpate.solvers.inversion.steps.gauss_newton import Fit
-from palpate.solvers.inversion.steps.linearisation import Problem
+from palpate.solvers.inversion.steps.linearisation import InversionProblem
 
 SEED = 0
 """Seed of the probes that estimate a determinant: equal for all models, so that part of their error cancels."""
@@ -38,7 +38,7 @@ class Evidence:
     standard_error: float
 
 
-def evidence_of(problem: Problem, fit: Fit, uniform: Sequence[NDArray[np.float64]]) -> Evidence | None:
+def evidence_of(problem: InversionProblem, fit: Fit, uniform: Sequence[NDArray[np.float64]]) -> Evidence | None:
     """Return the evidence of a fit; None where it did not converge, as it then has no maximum to expand around.
 
     Args:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from palpate.solvers.inversion.checks.slice_timing import SliceTurns, slice_turns
 from palpate.solvers.inversion.steps.gauss_newton import Fit
-from palpate.solvers.inversion.steps.linearisation import Problem
+from palpate.solvers.inversion.steps.linearisation import InversionProblem
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Residuals:
         return float(np.sqrt(np.quantile(self.inflations, quantile)))
 
 
-def join_residuals(problem: Problem, fit: Fit, frequency: int) -> Residuals:
+def join_residuals(problem: InversionProblem, fit: Fit, frequency: int) -> Residuals:
     """Return the residuals at one frequency, averaged over zones by their shares of the data.
 
     Args:
@@ -89,7 +89,7 @@ def join_residuals(problem: Problem, fit: Fit, frequency: int) -> Residuals:
     )
 
 
-def _total(problem: Problem, own: list[float]) -> float:
+def _total(problem: InversionProblem, own: list[float]) -> float:
     return float(problem.comm.allreduce(sum(own)))
 
 

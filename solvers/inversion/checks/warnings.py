@@ -12,7 +12,7 @@ import numpy as np
 from palpate.imaging.limits.check_limits import MISFIT_LOW
 from palpate.quality_warning import QualityWarning
 from palpate.solvers.inversion.checks.residuals import Residuals
-from palpate.solvers.inversion.zone.noise import Noise
+from palpate.solvers.inversion.zone.noise import NoiseModel
 
 INFLATED = 1.1
 """Factor on the noise, median over zones, above which the waves contradict the model or the stated noise."""
@@ -32,7 +32,7 @@ is 0.4 to 2, and 45 or more with slices 0.3 ms off their time."""
 
 
 def fit_warnings(
-    noise: Noise, residuals: Residuals, *, voxels: int, outlying: int, converged: bool, steps: int
+    noise: NoiseModel, residuals: Residuals, *, voxels: int, outlying: int, converged: bool, steps: int
 ) -> list[QualityWarning]:
     """Return the warnings of one fit; none where waves and model agree.
 
@@ -77,7 +77,7 @@ def _not_converged(steps: int) -> QualityWarning:
     return QualityWarning("not-converged", sentence, "Raise max_iterations, or check the wave field.")
 
 
-def _noise_size(noise: Noise, residuals: Residuals) -> list[QualityWarning]:
+def _noise_size(noise: NoiseModel, residuals: Residuals) -> list[QualityWarning]:
     """Warn of noise that is smaller or much larger than the residuals of the fit."""
     typical, worst = residuals.noise_factor(0.5), residuals.noise_factor(0.95)
     if typical > INFLATED:

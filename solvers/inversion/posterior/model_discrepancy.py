@@ -18,7 +18,7 @@ from scipy import sparse
 
 from palpate.config.inversion import InversionSettings
 from palpate.imaging.wavefield import WaveField
-from palpate.solvers.inversion.prior.hyperparameters import FIELDS, Hypotheses, PriorScale
+from palpate.solvers.inversion.prior.hyperparameters import FIELDS, HyperparameterMixture, Hyperparameters
 from palpate.solvers.inversion.prior.prior import MaternField
 
 LENGTHS_MM: Final = (6.0, 24.0)
@@ -91,7 +91,7 @@ def add_allowances(
         return
     share = 1.0 / len(LENGTHS_MM)
     scales = tuple(
-        PriorScale(
+        Hyperparameters(
             std * np.sqrt(storage / share),
             LOSS_OVER_STORAGE * std * np.sqrt(loss / share),
             length_mm,
@@ -102,7 +102,9 @@ def add_allowances(
         for storage, loss, length_mm in zip(STORAGE_SHARES, LOSS_SHARES, LENGTHS_MM, strict=True)
     )
     nowhere = sparse.csr_matrix((draws.shape[1], 0))
-    fibres = replace(prior, hypotheses=Hypotheses(scales, (share,) * len(scales)), regions=nowhere, loosening=1.0)
+    fibres = replace(
+        prior, hypotheses=HyperparameterMixture(scales, (share,) * len(scales)), regions=nowhere, loosening=1.0
+    )
     seed = int(generator.integers(2**31))
     for number in range(settings.samples):
         draws[:, :, number] += fibres.draw(range(number, number + 1), seed).reshape(FIELDS, -1)

@@ -25,8 +25,13 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from palpate.solvers.inversion.prior.correlation import matern
-from palpate.solvers.inversion.prior.hyperparameters import FIELDS, REFERENCE_PRIOR, Hypotheses, PriorScale
-from palpate.solvers.inversion.prior.parity_blocks import Reflections
+from palpate.solvers.inversion.prior.hyperparameters import (
+    FIELDS,
+    REFERENCE_PRIOR,
+    HyperparameterMixture,
+    Hyperparameters,
+)
+from palpate.solvers.inversion.prior.parity_blocks import ParityBlocks
 from palpate.solvers.inversion.prior.taper import foot, root_weight
 
 LENGTHS_MM = (6.0, 12.0, 24.0)
@@ -91,7 +96,7 @@ class ZoneEvidence:
         Args:
             voxel_size_mm: edges of a voxel, mm, shape (3,).
         """
-        box, prior = Reflections(self.ijk, voxel_size_mm), REFERENCE_PRIOR
+        box, prior = ParityBlocks(self.ijk, voxel_size_mm), REFERENCE_PRIOR
         blocks = box.blocks_of(matern, prior.length_mm, prior.roughness)
         halves = np.split(self.half_hessian, FIELDS)
         totals = prior.mean_std * np.stack([half.sum(axis=0) for half in halves])
@@ -126,7 +131,7 @@ class Projected:
         mixed = (1.0 - roughness) * self.correlated[0] + roughness * self.correlated[1]
         return replace(self, correlated=mixed[None])
 
-    def log_evidence(self, scale: PriorScale) -> tuple[float, NDArray[np.float64]]:
+    def log_evidence(self, scale: Hyperparameters) -> tuple[float, NDArray[np.float64]]:
         """Return the log evidence of one correlation, and its slopes by ln s_1, ln s_2, rho and ln s_region.
 
         Args:
@@ -193,8 +198,8 @@ def join_frequencies(parts: Sequence[ZoneEvidence], comm: MPI.Comm) -> list[Zone
 
 
 def fit_prior(
-    zones: Sequence[ZoneEvidence], voxel_size_mm: NDArray[np.float64], start: Hypotheses, comm: MPI.Comm
-) -> Hypotheses:
+    zones: Sequence[ZoneEvidence], voxel_size_mm: NDArray[np.float64], start: HyperparameterMixture, comm: MPI.Comm
+) -> HyperparameterMixture:
     """Return the hyper-parameters that are probable by the chosen zones' data; equal on every rank.
 
     For each length and roughness the most probable standard deviations and coupling are found; their probabilities
@@ -207,7 +212,7 @@ def fit_prior(
             where it is not zero.
         comm: communicator of the ranks.
     """
-    found: list[tuple[float, PriorScale]] = []
+    found: list[tuple[float, Hyperparameters]] = []
     at_lengths = [_project(zone, start, voxel_size_mm) for zone in zones]
     for number, length in enumerate(LENGTHS_MM):
         projected = [lengths[number] for lengths in at_lengths]
@@ -221,7 +226,7 @@ def fit_prior(
     probabilities *= root_weight(probabilities, LEAST_PROBABLE)
     kept = np.flatnonzero(probabilities)
     total = float(probabilities[kept].sum())
-    return Hypotheses(
+    return HyperparameterMixture(
         tuple(found[index][1] for index in kept),
         tuple(float(probabilities[index]) / total for index in kept),
         start.factors,
@@ -229,11 +234,13 @@ def fit_prior(
     )
 
 
-def _most_probable(projected: Sequence[Projected], start: PriorScale, comm: MPI.Comm) -> tuple[float, PriorScale]:
+def _most_probable(
+    projected: Sequence[Projected], start: Hyperparameters, comm: MPI.Comm
+) -> tuple[float, Hyperparameters]:
     """Maximise log evidence plus log hyper-prior over the standard deviations and the coupling."""
     free = 4 if start.region_std > 0.0 else 3
 
-    def scale_of(point: NDArray[np.float64]) -> PriorScale:
+    def scale_of(point: NDArray[np.float64]) -> Hyperparameters:
         storage_std, loss_std = np.exp(point[:2])
         region_std = float(np.exp(point[3])) if free > 3 else 0.0
         return replace(
@@ -265,9 +272,9 @@ def _most_probable(projected: Sequence[Projected], start: PriorScale, comm: MPI.
     return -float(found.fun), scale_of(found.x)
 
 
-def _project(zone: ZoneEvidence, start: Hypotheses, voxel_size_mm: NDArray[np.float64]) -> list[Projected]:
+def _project(zone: ZoneEvidence, start: HyperparameterMixture, voxel_size_mm: NDArray[np.float64]) -> list[Projected]:
     """Return the zone's projections at each of LENGTHS_MM; only the fitted part depends on the length."""
-    box, amplitude = Reflections(zone.ijk, voxel_size_mm), start.amplitude(zone.regions)
+    box, amplitude = ParityBlocks(zone.ijk, voxel_size_mm), start.amplitude(zone.regions)
     folded = [box.fold(a[:, None] * c) for a, c in zip(amplitude, np.split(zone.columns, FIELDS), strict=True)]
 
     def through(length_mm: float, roughness: float) -> NDArray[np.float64]:
@@ -309,7 +316,7 @@ def _together(pairs: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.stack([pairs[0] + pairs[1], pairs[2]])
 
 
-def _log_hyperprior(scale: PriorScale) -> tuple[float, NDArray[np.float64]]:
+def _log_hyperprior(scale: Hyperparameters) -> tuple[float, NDArray[np.float64]]:
     """Return the log hyper-prior, and its slopes by ln s_1, ln s_2, rho and ln s_region."""
     stds = [scale.storage_std, scale.loss_std]
     if scale.region_std > 0.0:

@@ -19,7 +19,7 @@ UNRESOLVED_LENGTH_MM = 4.0
 
 
 @dataclass(frozen=True, slots=True)
-class PriorScale:
+class Hyperparameters:
     """One set of hyper-parameters.
 
     Attributes:
@@ -74,13 +74,13 @@ class PriorScale:
         return np.asarray(between.reshape(FIELDS, FIELDS, *[1] * correlation.ndim) * correlation)
 
 
-REFERENCE_PRIOR: Final = PriorScale(storage_std=0.5, loss_std=0.5, length_mm=12.0)
+REFERENCE_PRIOR: Final = Hyperparameters(storage_std=0.5, loss_std=0.5, length_mm=12.0)
 """Prior that is used only to choose the directions that count as informed; the inversion's own prior enters later,
 exactly."""
 
 
 @dataclass(frozen=True, slots=True)
-class Hypotheses:
+class HyperparameterMixture:
     """Mixture of hyper-parameters that are probable given the data.
 
     Attributes:
@@ -91,7 +91,7 @@ class Hypotheses:
         correlation: correlation R between voxels by their distance.
     """
 
-    scales: tuple[PriorScale, ...]
+    scales: tuple[Hyperparameters, ...]
     probabilities: tuple[float, ...]
     factors: tuple[tuple[float, ...], ...] = ()
     correlation: Correlation = matern
@@ -102,7 +102,7 @@ class Hypotheses:
             raise ValueError(f"{len(self.scales)} hypotheses need as many probabilities with sum 1")
 
     @classmethod
-    def certain(cls, scale: PriorScale) -> Hypotheses:
+    def certain(cls, scale: Hyperparameters) -> HyperparameterMixture:
         """Return a mixture of one set of hyper-parameters."""
         return cls((scale,), (1.0,))
 
@@ -128,7 +128,7 @@ class Hypotheses:
         )
 
     @property
-    def mean(self) -> PriorScale:
+    def mean(self) -> Hyperparameters:
         """Set with the mixture's covariance of the two fields at a point, and typical length and roughness."""
         weights = np.array(self.probabilities)
         between = sum(w * s.covariance(np.ones(())) for w, s in zip(weights, self.scales, strict=True))

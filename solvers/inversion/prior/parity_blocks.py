@@ -25,7 +25,7 @@ PARTS = tuple(product((False, True), repeat=AXES))
 
 
 @dataclass(frozen=True)
-class Reflections:
+class ParityBlocks:
     """Smallest box around a zone's voxels.
 
     Attributes:

@@ -62,7 +62,12 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from palpate.solvers.inversion.prior.correlation import edge_of
-from palpate.solvers.inversion.prior.hyperparameters import FIELDS, UNRESOLVED_LENGTH_MM, Hypotheses, PriorScale
+from palpate.solvers.inversion.prior.hyperparameters import (
+    FIELDS,
+    UNRESOLVED_LENGTH_MM,
+    HyperparameterMixture,
+    Hyperparameters,
+)
 
 AMPLITUDE_SPREAD: Final = 0.25
 """Standard deviation of the logarithm of the amplitude of tissue's variation, which is extrapolated from scales that
@@ -85,13 +90,13 @@ class MaternField:
 
     mask: NDArray[np.bool_]
     voxel_size_mm: NDArray[np.float64]
-    hypotheses: Hypotheses
+    hypotheses: HyperparameterMixture
     regions: sparse.csr_matrix
     loosening: NDArray[np.float64] | float = 1.0
     amplitude_spread: float = AMPLITUDE_SPREAD
 
     @cached_property
-    def scale(self) -> PriorScale:
+    def scale(self) -> Hyperparameters:
         """Mean of the hypotheses; hyper-parameters that they share are exact in it."""
         return self.hypotheses.mean
 

@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 
 from palpate.solvers.inversion.prior.correlation import edge_of
 from palpate.solvers.inversion.prior.empirical_bayes import ZoneEvidence, log_evidence_of, of_means
-from palpate.solvers.inversion.prior.hyperparameters import FIELDS, Hypotheses
-from palpate.solvers.inversion.prior.parity_blocks import Reflections
+from palpate.solvers.inversion.prior.hyperparameters import FIELDS, HyperparameterMixture
+from palpate.solvers.inversion.prior.parity_blocks import ParityBlocks
 
 MOST_REGIONS = 6
 """Largest number of regions with factors of their own: of more regions, too little of each lies in the chosen zones."""
@@ -70,10 +70,10 @@ def expected_factors(variability: NDArray[np.float64]) -> tuple[tuple[float, ...
 def fit_factors(
     zones: Sequence[ZoneEvidence],
     voxel_size_mm: NDArray[np.float64],
-    start: Hypotheses,
+    start: HyperparameterMixture,
     variability: NDArray[np.float64],
     comm: MPI.Comm,
-) -> Hypotheses:
+) -> HyperparameterMixture:
     """Return hypotheses with the most probable factors of the regions; equal on every rank.
 
     Args:
@@ -110,7 +110,7 @@ def fit_factors(
     return replace(start, factors=tuple(tuple(float(tau) for tau in field) for field in fitted))
 
 
-def _cut(zone: ZoneEvidence, voxel_size_mm: NDArray[np.float64], hypotheses: Hypotheses) -> _Cut:
+def _cut(zone: ZoneEvidence, voxel_size_mm: NDArray[np.float64], hypotheses: HyperparameterMixture) -> _Cut:
     columns = np.split(zone.columns, FIELDS)
     shares = zone.regions.toarray()
     shares = np.column_stack([shares, 1.0 - shares.sum(axis=1)])
@@ -118,7 +118,7 @@ def _cut(zone: ZoneEvidence, voxel_size_mm: NDArray[np.float64], hypotheses: Hyp
     # A voxel belongs to one region or few: only its own rows of each piece are there to be multiplied.
     own = [np.flatnonzero(share > NOTHING) for share in shares.T]
     parts = [[shares[rows, r, None] * column[rows] for r, rows in enumerate(own)] for column in columns]
-    box = Reflections(zone.ijk, voxel_size_mm)
+    box = ParityBlocks(zone.ijk, voxel_size_mm)
     folded = [box.fold((shares[:, :, None] * c[:, None]).reshape(len(shares), -1)) for c in columns]
     varying = np.empty((FIELDS, pieces, FIELDS, pieces, width, width))
     for f, g in ((0, 0), (1, 1), (0, 1)):
@@ -133,7 +133,7 @@ def _cut(zone: ZoneEvidence, voxel_size_mm: NDArray[np.float64], hypotheses: Hyp
     return _Cut(varying.reshape(FIELDS * pieces, FIELDS * pieces, width, width), fixed)
 
 
-def _by_steps(box: Reflections, hypotheses: Hypotheses, f: int, g: int) -> NDArray[np.float64]:
+def _by_steps(box: ParityBlocks, hypotheses: HyperparameterMixture, f: int, g: int) -> NDArray[np.float64]:
     """Covariance of two fields at the box's distances, at factors of 1, without means and regions, in its shape."""
     total, edge_mm = np.zeros_like(box.distance_mm), edge_of(box.voxel_size_mm)
     for probability, scale in zip(hypotheses.probabilities, hypotheses.scales, strict=True):

@@ -35,13 +35,13 @@ from palpate.errors import InputError
 from palpate.leftovers import notify, sweep
 from palpate.progress import say
 from palpate.provenance import atomic_file
-from palpate.solvers.inversion.steps.state import Course
-from palpate.solvers.inversion.zone.zone_solver import Carried, Tally, ZoneSolver, ZoneState
+from palpate.solvers.inversion.steps.state import GaussNewtonState
+from palpate.solvers.inversion.zone.zone_solver import WorkCounter, ZoneCache, ZoneSolver, ZoneState
 
 type Arrays = Mapping[str, NDArray[Any]]
 type Vector = NDArray[np.float64]
 
-type _Left = tuple[int, Course | None, list[tuple[int, Vector, Vector]]]
+type _Left = tuple[int, GaussNewtonState | None, list[tuple[int, Vector, Vector]]]
 """Evaluation that ended the last step, state of the iterations then, and evaluations (number, x, w) to repeat."""
 
 _DIGEST = sha256().digest_size
@@ -62,7 +62,7 @@ class Checkpoint:
         tally: counter of zones that were read back, and of seconds.
     """
 
-    def __init__(self, folder: Path | None, comm: MPI.Comm, tally: Tally) -> None:
+    def __init__(self, folder: Path | None, comm: MPI.Comm, tally: WorkCounter) -> None:
         self._folder = folder
         self._comm = comm
         self._tally = tally
@@ -73,7 +73,7 @@ class Checkpoint:
         left: _Left = comm.bcast(found, root=0)
         self._accepted, self._course, self._begun = left
 
-    def resume(self) -> Course | None:
+    def resume(self) -> GaussNewtonState | None:
         """Return the state that an earlier run reached; None without one, or if it did not evaluate all zones once."""
         if self._folder is not None and self._begun:
             steps, number = len(self._course.history) if self._course else 0, self._begun[-1][0]
@@ -123,7 +123,7 @@ class Checkpoint:
             self._write(self._file(solver.name), {"parameters": parameters, **_arrays(solver.carried)})
         return state
 
-    def save(self, course: Course) -> None:
+    def save(self, course: GaussNewtonState) -> None:
         """Store the start or the end of a step, with the zones of the present evaluation. Collective."""
         if self._folder is None:
             return
@@ -225,7 +225,7 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]] | None:
 
 def _left_behind(folder: Path) -> _Left:
     stored = read_arrays(folder / "course.npz")
-    course = Course.from_arrays(stored) if stored is not None else None
+    course = GaussNewtonState.from_arrays(stored) if stored is not None else None
     accepted = int(stored["evaluation"]) if stored is not None else -1
     begun = [(accepted, course.x, course.w)] if course is not None else []
     under_way = [number for number in _numbers(folder) if number > accepted]
@@ -253,7 +253,7 @@ def _remove_evaluations(folder: Path, keep: set[int]) -> None:
             shutil.rmtree(_folder_of(folder, number), ignore_errors=True)
 
 
-def _arrays(carried: Carried) -> Arrays:
+def _arrays(carried: ZoneCache) -> Arrays:
     """Return the kept results of a zone as named arrays."""
     state = {field.name: np.asarray(getattr(carried.solved, field.name)) for field in fields(carried.solved)}
     further = {name: getattr(carried, name) for name in _KEPT}
@@ -262,12 +262,12 @@ def _arrays(carried: Carried) -> Arrays:
     return state | further
 
 
-def _carried(arrays: Arrays) -> Carried:
+def _carried(arrays: Arrays) -> ZoneCache:
     """Restore the kept results of a zone from the arrays that _arrays returned."""
     state = ZoneState(**{field.name: _value(arrays[field.name]) for field in fields(ZoneState)})
     half_hessian = arrays.get("own_half_hessian", state.half_hessian)
     basis, weights, compressed_at, solved_at = (arrays[name] for name in _KEPT)
-    return Carried(half_hessian, basis, weights, compressed_at, solved_at, state)
+    return ZoneCache(half_hessian, basis, weights, compressed_at, solved_at, state)
 
 
 def _value(stored: NDArray[Any]) -> Any:

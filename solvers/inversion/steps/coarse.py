@@ -29,13 +29,13 @@ from palpate.imaging.wavefield import WaveField
 from palpate.imaging.waves.block_average import Factors, block_average
 from palpate.meshing.zone_mesh import zones_of
 from palpate.progress import say
-from palpate.solvers.inversion.prior.hyperparameters import FIELDS, Hypotheses
+from palpate.solvers.inversion.prior.hyperparameters import FIELDS, HyperparameterMixture
 from palpate.solvers.inversion.prior.prior import MaternField
 from palpate.solvers.inversion.prior.taper import root_weight
 from palpate.solvers.inversion.steps.gauss_newton import Fit, maximise
-from palpate.solvers.inversion.steps.linearisation import Problem
-from palpate.solvers.inversion.steps.problem import Ground, Measured, centre_of, problem_of
-from palpate.solvers.inversion.steps.state import Course, Iteration
+from palpate.solvers.inversion.steps.linearisation import InversionProblem
+from palpate.solvers.inversion.steps.problem import InversionDomain, Measured, centre_of, problem_of
+from palpate.solvers.inversion.steps.state import GaussNewtonState, Iteration
 from palpate.solvers.inversion.time_left import FROM_THE_PRIOR
 from palpate.solvers.inversion.zone.noise import noise_of
 from palpate.units import m_to_mm
@@ -87,7 +87,7 @@ class Blocks:
         places = ndimage.distance_transform_edt(~coarse_mask, return_distances=False, return_indices=True)
         return cls(mean, number[tuple(places[(slice(None), *inside.T)])])
 
-    def lifted(self, fit: Fit, problem: Problem) -> NDArray[np.float64]:
+    def lifted(self, fit: Fit, problem: InversionProblem) -> NDArray[np.float64]:
         """Return the coarse inversion's maximum on voxels, shape (2, N), interpolated by its own prior.
 
         Args:
@@ -103,12 +103,12 @@ class Blocks:
 
 def starting_course(
     measured: Sequence[Measured],
-    ground: Ground,
+    ground: InversionDomain,
     settings: InversionSettings,
-    problem: Problem,
-    hypotheses: Hypotheses,
+    problem: InversionProblem,
+    hypotheses: HyperparameterMixture,
     report: Callable[[Iteration], str],
-) -> Course:
+) -> GaussNewtonState:
     """Return the start: the end of an inversion on blocks of voxels, or the prior's mean where blocks are too large.
 
     Args:
@@ -121,29 +121,29 @@ def starting_course(
     """
     coarse = _coarse(measured, ground, settings)
     if coarse is None:
-        return Course.ignorant(problem.voxels, hypotheses, fit_hyperparameters=settings.fit_prior)
+        return GaussNewtonState.ignorant(problem.voxels, hypotheses, fit_hyperparameters=settings.fit_prior)
     fields, below, blocks = coarse
     say(f"{fields[0].field.label}: first on blocks of voxels")
     smaller, _ = problem_of(fields, below, settings, problem.tally, problem.comm)
     problem.clock.starts_from(smaller.clock)
     fit = maximise(
         smaller,
-        lambda: Course.ignorant(smaller.voxels, hypotheses, fit_hyperparameters=settings.fit_prior),
+        lambda: GaussNewtonState.ignorant(smaller.voxels, hypotheses, fit_hyperparameters=settings.fit_prior),
         limit=settings.max_iterations,
         tolerance=settings.tolerance,
         report=report,
     )
     if not fit.converged:
         problem.clock.shares = FROM_THE_PRIOR
-        return Course.ignorant(problem.voxels, hypotheses, fit_hyperparameters=settings.fit_prior)
+        return GaussNewtonState.ignorant(problem.voxels, hypotheses, fit_hyperparameters=settings.fit_prior)
     lifted = blocks.lifted(fit, problem)
     x = _with_soft_tissue(measured, lifted, float(fields[0].field.voxel_size_mm.max())).ravel()
-    return Course.nearby(x, hypotheses, fit_hyperparameters=settings.fit_prior)
+    return GaussNewtonState.nearby(x, hypotheses, fit_hyperparameters=settings.fit_prior)
 
 
 def _coarse(
-    measured: Sequence[Measured], ground: Ground, settings: InversionSettings
-) -> tuple[list[Measured], Ground, Blocks] | None:
+    measured: Sequence[Measured], ground: InversionDomain, settings: InversionSettings
+) -> tuple[list[Measured], InversionDomain, Blocks] | None:
     """Return the inputs on blocks; None where blocks are too large for the waves, or leave too little tissue."""
     field = measured[0].field
     shortest_mm = min(float(_wavelength_mm(one, one.log_median)) for one in measured)
@@ -159,7 +159,7 @@ def _coarse(
     blocks = Blocks.of(field.mask, averaged[0].mask, factors)
     return (
         [_on_blocks(one, coarse, blocks, factors, settings) for one, coarse in zip(measured, averaged, strict=True)],
-        Ground(zones, _regions(ground.regions, blocks), ground.unfinished and ground.unfinished / "blocks"),
+        InversionDomain(zones, _regions(ground.regions, blocks), ground.unfinished and ground.unfinished / "blocks"),
         blocks,
     )
 

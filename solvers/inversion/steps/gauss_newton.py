@@ -14,15 +14,15 @@ from palpate.solvers.inversion.prior.hyperparameters import FIELDS
 from palpate.solvers.inversion.prior.prior import MaternField
 from palpate.solvers.inversion.steps.acceleration import Pair
 from palpate.solvers.inversion.steps.linearisation import (
-    Point,
-    Problem,
+    InversionProblem,
+    Linearisation,
     evaluate,
     information_of,
     objective_of,
     posterior_of,
 )
 from palpate.solvers.inversion.steps.refit import loosened_prior, refitted
-from palpate.solvers.inversion.steps.state import REFIT_BELOW, Course, Iteration
+from palpate.solvers.inversion.steps.state import REFIT_BELOW, GaussNewtonState, Iteration
 from palpate.solvers.inversion.zone.zone_solver import ZoneState
 
 HALVINGS = 4
@@ -65,14 +65,14 @@ class Fit:
     posterior: JointPosterior
     prior: MaternField
     converged: bool
-    course: Course
+    course: GaussNewtonState
     zones: tuple[ZoneState, ...] = field(repr=False)
     energy: float
 
 
 def maximise(
-    problem: Problem,
-    begin: Callable[[], Course],
+    problem: InversionProblem,
+    begin: Callable[[], GaussNewtonState],
     *,
     limit: int,
     tolerance: float,
@@ -140,7 +140,9 @@ def _rms(values: NDArray[np.float64]) -> float:
     return float(np.sqrt(np.mean(values**2)))
 
 
-def _search(problem: Problem, start: Point, targets: Sequence[Pair], *, comparable: bool) -> tuple[float, Point]:
+def _search(
+    problem: InversionProblem, start: Linearisation, targets: Sequence[Pair], *, comparable: bool
+) -> tuple[float, Linearisation]:
     """The first point that lowers the objective, and the length of its step; the first of all where the prior changed.
 
     Towards each target in full, then towards the last by 1/2, 1/4, ...; no step is longer than LONGEST_CHANGE.

@@ -16,13 +16,13 @@ from palpate.solvers.inversion.prior.hyperparameters import FIELDS
 from palpate.solvers.inversion.prior.prior import MaternField
 from palpate.solvers.inversion.steps.checkpoint import Checkpoint
 from palpate.solvers.inversion.time_left import StepClock
-from palpate.solvers.inversion.zone.zone_solver import Tally, ZoneSolver, ZoneState
+from palpate.solvers.inversion.zone.zone_solver import WorkCounter, ZoneSolver, ZoneState
 
 WAITING = "waiting for other ranks' zones"
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class InversionProblem:
     """Problem of an inversion: zones with their data, mask and ranks.
 
     Attributes:
@@ -43,7 +43,7 @@ class Problem:
     regions: Regions
     centre: NDArray[np.float64]
     comm: MPI.Comm
-    tally: Tally
+    tally: WorkCounter
     checkpoint: Checkpoint
     clock: StepClock = field(default_factory=StepClock)
 
@@ -59,7 +59,7 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True)
-class Point:
+class Linearisation:
     """One set of moduli and the states of all zones there, at the stated noise.
 
     Attributes:
@@ -74,12 +74,12 @@ class Point:
     states: tuple[ZoneState, ...]
     misfit: float
 
-    def without_hessians(self) -> Point:
+    def without_hessians(self) -> Linearisation:
         """Return the point without Hessians, which is enough to compare objectives."""
         return replace(self, states=tuple(state.without_hessian() for state in self.states))
 
 
-def evaluate(problem: Problem, x: NDArray[np.float64], w: NDArray[np.float64]) -> Point:
+def evaluate(problem: InversionProblem, x: NDArray[np.float64], w: NDArray[np.float64]) -> Linearisation:
     """Evaluate all zones at a point, or read the states that an interrupted run kept of this point. Collective.
 
     Args:
@@ -102,10 +102,10 @@ def evaluate(problem: Problem, x: NDArray[np.float64], w: NDArray[np.float64]) -
     began = time.perf_counter()
     misfit = problem.comm.allreduce(sum(state.misfit for state in states))
     problem.tally.timed(WAITING, began)
-    return Point(x, w, states, float(misfit))
+    return Linearisation(x, w, states, float(misfit))
 
 
-def objective_of(problem: Problem, point: Point, reference: Point) -> float:
+def objective_of(problem: InversionProblem, point: Linearisation, reference: Linearisation) -> float:
     """Return the negative log posterior, each zone's noise factor at its most probable value, up to a constant.
 
     The reference's expected misfits stand for the numbers of data, equal for all points that are compared.
@@ -115,7 +115,7 @@ def objective_of(problem: Problem, point: Point, reference: Point) -> float:
     return float(problem.comm.allreduce(data)) + 0.5 * float(point.x @ point.w)
 
 
-def posterior_of(problem: Problem, point: Point, prior: MaternField) -> JointPosterior:
+def posterior_of(problem: InversionProblem, point: Linearisation, prior: MaternField) -> JointPosterior:
     """Return the Gaussian posterior by the zones' Hessians at a point. Collective.
 
     Args:
@@ -138,7 +138,7 @@ def zone_information(solver: ZoneSolver, state: ZoneState, x: NDArray[np.float64
     return np.asarray(half @ (half.T @ own) - state.gradient) / state.inflation
 
 
-def information_of(problem: Problem, point: Point) -> NDArray[np.float64]:
+def information_of(problem: InversionProblem, point: Linearisation) -> NDArray[np.float64]:
     """Return the vector b = H x - gradient of all zones, shape (2 N,). Collective."""
     total = np.zeros((FIELDS, problem.voxels))
     for solver, state in zip(problem.solvers, point.states, strict=True):

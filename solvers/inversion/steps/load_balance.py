@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from mpi4py import MPI
 
 from palpate.solvers.inversion.steps.linearisation import WAITING
-from palpate.solvers.inversion.zone.zone_solver import ZONES, Tally
+from palpate.solvers.inversion.zone.zone_solver import ZONES, WorkCounter
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class LoadBalance:
         return sum(self.busy_s) / len(self.busy_s) / largest if largest > 0 else 1.0
 
 
-def load_balance_of(tally: Tally, comm: MPI.Comm) -> LoadBalance:
+def load_balance_of(tally: WorkCounter, comm: MPI.Comm) -> LoadBalance:
     """Return the balance from every rank's own tally. Collective."""
     return LoadBalance(
         tuple(float(seconds) for seconds in comm.allgather(tally.seconds[ZONES])),

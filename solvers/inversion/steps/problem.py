@@ -20,14 +20,14 @@ from palpate.progress import say
 from palpate.solvers.comparators.direct import DirectResult, direct_inversion
 from palpate.solvers.inversion.prior.correlation import Correlation, matern
 from palpate.solvers.inversion.steps.checkpoint import Checkpoint
-from palpate.solvers.inversion.steps.linearisation import Problem
+from palpate.solvers.inversion.steps.linearisation import InversionProblem
 from palpate.solvers.inversion.steps.state import REFIT_BELOW
 from palpate.solvers.inversion.time_left import StepClock
 from palpate.solvers.inversion.zone.drift import drift_planes
 from palpate.solvers.inversion.zone.equilibrium import Scales
 from palpate.solvers.inversion.zone.likelihood import ZoneData
-from palpate.solvers.inversion.zone.noise import Noise, noise_of
-from palpate.solvers.inversion.zone.zone_solver import Tally, ZoneSolver
+from palpate.solvers.inversion.zone.noise import NoiseModel, noise_of
+from palpate.solvers.inversion.zone.zone_solver import WorkCounter, ZoneSolver
 from palpate.solvers.rheology import Dispersion, dispersions
 from palpate.units import m_to_mm, m_to_um, mm_to_m
 
@@ -43,7 +43,7 @@ SMALLEST_PART = 1e-3
 
 
 @dataclass(frozen=True, slots=True)
-class Ground:
+class InversionDomain:
     """Inputs of an inversion beside the waves.
 
     Attributes:
@@ -82,7 +82,7 @@ class Measured:
 
     field: WaveField
     direct: DirectResult
-    noise: Noise
+    noise: NoiseModel
     outlying: NDArray[np.bool_]
     dispersion: Dispersion
 
@@ -122,8 +122,12 @@ def centre_of(measured: Sequence[Measured]) -> NDArray[np.float64]:
 
 
 def problem_of(
-    measured: Sequence[Measured], ground: Ground, settings: InversionSettings, tally: Tally, comm: MPI.Comm
-) -> tuple[Problem, Scales]:
+    measured: Sequence[Measured],
+    ground: InversionDomain,
+    settings: InversionSettings,
+    tally: WorkCounter,
+    comm: MPI.Comm,
+) -> tuple[InversionProblem, Scales]:
     """Return the problem with zones and frequencies shared by the ranks, and the units that all zones have in common.
 
     Args:
@@ -148,7 +152,7 @@ def problem_of(
         before = one.dispersion.frequency * len(zones)
         numbers = [item - before for item in mine if 0 <= item - before < len(zones)]
         solvers += _solvers(one, zones, numbers, scales, settings, tally)
-    problem = Problem(
+    problem = InversionProblem(
         solvers=solvers,
         mask=first.mask,
         voxel_size_mm=first.voxel_size_mm,
@@ -173,7 +177,7 @@ def _solvers(
     numbers: Sequence[int],
     scales: Scales,
     settings: InversionSettings,
-    tally: Tally,
+    tally: WorkCounter,
 ) -> list[ZoneSolver]:
     """Return the chosen zones with their data at one frequency, in voxel axes and in units of the noise."""
     field, std_m = measured.field, measured.noise.std_m

@@ -8,11 +8,17 @@ from dataclasses import replace
 import numpy as np
 
 from palpate.solvers.inversion.prior.empirical_bayes import ZoneEvidence, fit_prior, join_frequencies
-from palpate.solvers.inversion.prior.hyperparameters import Hypotheses
+from palpate.solvers.inversion.prior.hyperparameters import HyperparameterMixture
 from palpate.solvers.inversion.prior.local_scale import loosened, notable
 from palpate.solvers.inversion.prior.prior import MaternField
 from palpate.solvers.inversion.prior.region_scales import fit_factors
-from palpate.solvers.inversion.steps.linearisation import Point, Problem, information_of, posterior_of, zone_information
+from palpate.solvers.inversion.steps.linearisation import (
+    InversionProblem,
+    Linearisation,
+    information_of,
+    posterior_of,
+    zone_information,
+)
 
 EVIDENCE_ZONES = 6
 """Number of zones, spread over the organ, from which the prior's hyper-parameters are fitted."""
@@ -21,7 +27,7 @@ LOOSENINGS = 2
 """Largest number of times that the last prior's local scale is computed."""
 
 
-def _evidence_zones(problem: Problem) -> set[int]:
+def _evidence_zones(problem: InversionProblem) -> set[int]:
     """Numbers of zones spread over the organ, without the slivers at its surface."""
     own = [(solver.number, len(solver.voxels)) for solver in problem.solvers]
     sizes = dict(itertools.chain.from_iterable(problem.comm.allgather(own)))
@@ -30,7 +36,9 @@ def _evidence_zones(problem: Problem) -> set[int]:
     return {large[place] for place in places}
 
 
-def refitted(problem: Problem, point: Point, prior: MaternField, *, rounds: int) -> Hypotheses:
+def refitted(
+    problem: InversionProblem, point: Linearisation, prior: MaternField, *, rounds: int
+) -> HyperparameterMixture:
     """Return the hyper-parameters fitted to the data of zones spread over the organ. Collective.
 
     Standard deviations (with length, roughness and coupling) and regions' factors are fitted in turn.
@@ -61,7 +69,7 @@ def refitted(problem: Problem, point: Point, prior: MaternField, *, rounds: int)
     return hypotheses
 
 
-def loosened_prior(problem: Problem, point: Point, prior: MaternField) -> MaternField:
+def loosened_prior(problem: InversionProblem, point: Linearisation, prior: MaternField) -> MaternField:
     """Return the prior with a local scale, wider where the maximum deviates more than the prior expects. Collective.
 
     The zones' linearisation at the point is valid for every prior. An earlier local scale is discarded: under a wider

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from palpate.solvers.inversion.prior.hyperparameters import FIELDS, Hypotheses, PriorScale
+from palpate.solvers.inversion.prior.hyperparameters import FIELDS, HyperparameterMixture, Hyperparameters
 from palpate.solvers.inversion.steps.acceleration import Acceleration, Pair
 
 REFIT_BELOW = (0.5, 0.25)
@@ -35,7 +35,7 @@ class Iteration:
 
 
 @dataclass(frozen=True, slots=True)
-class Course:
+class GaussNewtonState:
     """State of the iterations between two steps.
 
     Attributes:
@@ -53,7 +53,7 @@ class Course:
 
     x: NDArray[np.float64]
     w: NDArray[np.float64]
-    hypotheses: Hypotheses
+    hypotheses: HyperparameterMixture
     refits: int
     acceleration: Acceleration
     history: tuple[Iteration, ...]
@@ -63,7 +63,7 @@ class Course:
     comparable: bool = True
 
     @classmethod
-    def ignorant(cls, voxels: int, hypotheses: Hypotheses, *, fit_hyperparameters: bool) -> Course:
+    def ignorant(cls, voxels: int, hypotheses: HyperparameterMixture, *, fit_hyperparameters: bool) -> GaussNewtonState:
         """Return a start at the prior's mean.
 
         Args:
@@ -76,7 +76,9 @@ class Course:
         return cls(nowhere, nowhere, hypotheses, refits, Acceleration(), (), np.ones(voxels))
 
     @classmethod
-    def nearby(cls, x: NDArray[np.float64], hypotheses: Hypotheses, *, fit_hyperparameters: bool) -> Course:
+    def nearby(
+        cls, x: NDArray[np.float64], hypotheses: HyperparameterMixture, *, fit_hyperparameters: bool
+    ) -> GaussNewtonState:
         """Return a start near the maximum, so that one refit of the prior is enough.
 
         Args:
@@ -112,7 +114,7 @@ class Course:
         ratio = min(last.change / max(self.history[-2].change, last.change, np.finfo(float).tiny), 0.5)
         return last.change * ratio / (1.0 - ratio)
 
-    def under(self, hypotheses: Hypotheses, loosening: NDArray[np.float64]) -> Course:
+    def under(self, hypotheses: HyperparameterMixture, loosening: NDArray[np.float64]) -> GaussNewtonState:
         """Return the state at this point under another prior, for which earlier points and steps are not valid."""
         self.acceleration.forget()
         return replace(
@@ -124,7 +126,7 @@ class Course:
             comparable=False,
         )
 
-    def moved(self, point: Pair, iteration: Iteration) -> Course:
+    def moved(self, point: Pair, iteration: Iteration) -> GaussNewtonState:
         """Return the state after a step to the point (x, w)."""
         return replace(
             self,
@@ -156,14 +158,14 @@ class Course:
         }
 
     @classmethod
-    def from_arrays(cls, arrays: dict[str, NDArray[np.generic]]) -> Course:
+    def from_arrays(cls, arrays: dict[str, NDArray[np.generic]]) -> GaussNewtonState:
         """Restore the state from the arrays that to_arrays returned."""
         numbers = json.loads(str(arrays["numbers"]))
         return cls(
             x=np.asarray(arrays["x"], dtype=np.float64),
             w=np.asarray(arrays["w"], dtype=np.float64),
-            hypotheses=Hypotheses(
-                tuple(PriorScale(**scale) for scale in numbers["scales"]),
+            hypotheses=HyperparameterMixture(
+                tuple(Hyperparameters(**scale) for scale in numbers["scales"]),
                 tuple(numbers["probabilities"]),
                 tuple(map(tuple, numbers["factors"])),
             ),

@@ -40,7 +40,7 @@ class Scales:
         return float(density_kg_m3 * omega**2 * self.length_m**2 / self.modulus_pa)
 
 
-class Equilibrium:
+class WaveEquilibrium:
     """Balance equations of one zone as sparse matrices.
 
     Args:
@@ -106,7 +106,7 @@ class Equilibrium:
 
 def equilibrium_of(
     zone: Zone, voxel_size: NDArray[np.float64], inertia: float, *, trilinear: bool = False
-) -> Equilibrium:
+) -> WaveEquilibrium:
     """Return the equations of a zone; zones of one shape share them, and only the latest few are kept in memory.
 
     Args:
@@ -122,9 +122,9 @@ def equilibrium_of(
 @lru_cache(maxsize=8)
 def _of_shape(
     cells: bytes, interior: bytes, voxel_size: tuple[float, float, float], inertia: float, *, trilinear: bool
-) -> Equilibrium:
+) -> WaveEquilibrium:
     numbers = np.frombuffer(cells, dtype=np.int64).reshape(-1, NODES_PER_CELL)
-    return Equilibrium(numbers, np.frombuffer(interior, dtype=np.bool_), voxel_size, inertia, trilinear=trilinear)
+    return WaveEquilibrium(numbers, np.frombuffer(interior, dtype=np.bool_), voxel_size, inertia, trilinear=trilinear)
 
 
 class _Scatter:

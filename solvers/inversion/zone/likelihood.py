@@ -24,7 +24,7 @@ import scipy.sparse as sparse
 from numpy.typing import NDArray
 
 from palpate.meshing.zones import Zone
-from palpate.solvers.inversion.zone.equilibrium import Equilibrium
+from palpate.solvers.inversion.zone.equilibrium import WaveEquilibrium
 from palpate.solvers.inversion.zone.factorisation import Factorisation
 
 PRESSURE_FREEDOM = 1e-6
@@ -67,7 +67,7 @@ class Linearised:
         parameters: parameters m, shape (2 n,).
     """
 
-    def __init__(self, data: ZoneData, equilibrium: Equilibrium, parameters: NDArray[np.float64]) -> None:
+    def __init__(self, data: ZoneData, equilibrium: WaveEquilibrium, parameters: NDArray[np.float64]) -> None:
         self._equilibrium = equilibrium
         storage, loss = np.exp(parameters.reshape(2, -1))
         self._slope = np.stack([storage.astype(np.complex128), 1j * loss])  # dG*/dm, one row a field
@@ -128,7 +128,7 @@ class Linearised:
         return np.concatenate([(slope.conj()[:, None] * dual).real for slope in self._slope])
 
 
-def _saddle(data: ZoneData, equilibrium: Equilibrium, momentum: sparse.csr_matrix) -> sparse.csr_matrix:
+def _saddle(data: ZoneData, equilibrium: WaveEquilibrium, momentum: sparse.csr_matrix) -> sparse.csr_matrix:
     """The optimality conditions in (U, p, momentum multipliers, divergence multipliers, drift)."""
     share = sparse.diags(np.repeat(data.zone.share, 3))
     divergence, gradient = equilibrium.divergence, equilibrium.pressure_gradient

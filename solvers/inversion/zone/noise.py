@@ -9,11 +9,11 @@ import numpy as np
 from palpate.imaging.wavefield import WaveField
 from palpate.imaging.waves.neighbour_noise import measured_noise
 
-__all__ = ["Noise", "measured_noise", "noise_of"]
+__all__ = ["NoiseModel", "measured_noise", "noise_of"]
 
 
 @dataclass(frozen=True, slots=True)
-class Noise:
+class NoiseModel:
     """Standard deviation of the real and of the imaginary part of each displacement component.
 
     Attributes:
@@ -27,7 +27,7 @@ class Noise:
     source: str
 
 
-def noise_of(field: WaveField, *, factor: float, discretisation_percent: float) -> Noise:
+def noise_of(field: WaveField, *, factor: float, discretisation_percent: float) -> NoiseModel:
     """Return the noise of the inversion: stated or measured noise, and the discretisation error, added in quadrature.
 
     Args:
@@ -39,4 +39,4 @@ def noise_of(field: WaveField, *, factor: float, discretisation_percent: float) 
     base = factor * stated if stated else measured_noise(field.displacement_m, field.mask)
     mean = float(np.linalg.norm(field.displacement_m[field.mask], axis=-1).mean())
     total = float(np.hypot(base, discretisation_percent / 100.0 * mean))
-    return Noise(total, stated, "stated" if stated else "measured")
+    return NoiseModel(total, stated, "stated" if stated else "measured")

@@ -83,7 +83,7 @@ class ZoneState:
 
 
 @dataclass(frozen=True, slots=True)
-class Carried:
+class ZoneCache:
     """Results of a zone that are kept from one evaluation to the next.
 
     Attributes:
@@ -111,7 +111,7 @@ class Carried:
 
 
 @dataclass(slots=True)
-class Tally:
+class WorkCounter:
     """Work done on this rank: counts of factorisations and right-hand sides, seconds by phase."""
 
     counts: Counter[str] = field(default_factory=Counter)
@@ -143,7 +143,7 @@ class ZoneSolver:
         data: ZoneData,
         voxel_size_mm: NDArray[np.float64],
         rank_of_hessian: int,
-        tally: Tally,
+        tally: WorkCounter,
         dispersion: Dispersion = AS_MEASURED,
     ) -> None:
         self.number = number
@@ -154,7 +154,7 @@ class ZoneSolver:
         self._directions = min(rank_of_hessian, max(FEWEST_DIRECTIONS, len(self.voxels) // VOXELS_PER_DIRECTION))
         self.name = f"zone-{number}" if dispersion is AS_MEASURED else f"zone-{number}-{dispersion.frequency}"
         """Name of the solver, unique in the problem."""
-        self.carried: Carried | None = None
+        self.carried: ZoneCache | None = None
         """Results from which the next evaluation starts."""
         self._tally = tally
 
@@ -164,7 +164,7 @@ class ZoneSolver:
             self.carried = self._solve(parameters)
         return self.carried.state_at(parameters)
 
-    def _solve(self, parameters: NDArray[np.float64]) -> Carried:
+    def _solve(self, parameters: NDArray[np.float64]) -> ZoneCache:
         began = time.perf_counter()
         fields = parameters.reshape(FIELDS, -1)
         likelihood = self._linearised(self.dispersion.at(fields).ravel())
@@ -180,7 +180,7 @@ class ZoneSolver:
         )
         self._count(likelihood, began)
         basis = informed.basis.astype(np.float32)
-        return Carried(informed.half_hessian, basis, informed.root_weights, compressed_at, parameters, state)
+        return ZoneCache(informed.half_hessian, basis, informed.root_weights, compressed_at, parameters, state)
 
     def expected_misfit(self, fields: NDArray[np.float64]) -> float:
         """Return the misfit that noise alone would leave in uniform tissue.

@@ -11,7 +11,13 @@ from numpy.typing import NDArray
 from palpate.solvers.growth.model import GrowthModel
 from palpate.solvers.growth.parameters import Derivative, Parameters
 from palpate.solvers.growth.space.voxels import Voxels, voxels
-from palpate.solvers.growth.treatment.pharmacokinetics import Course, Emax, LogKill, one_compartment, two_compartment
+from palpate.solvers.growth.treatment.pharmacokinetics import (
+    DrugCourse,
+    Emax,
+    LogKill,
+    one_compartment,
+    two_compartment,
+)
 from palpate.solvers.growth.treatment.treatment import Fraction, Resection, Treatment
 from palpate.units import days_to_s, mm2_day_to_m2_s, per_day_to_per_s
 
@@ -61,11 +67,11 @@ def days(*values: float) -> tuple[float, ...]:
     return tuple(days_to_s(value) for value in values)
 
 
-def course(*, saturating: bool = False) -> Course:
+def course(*, saturating: bool = False) -> DrugCourse:
     """Daily capsules; two of them between time steps."""
     kinetics = one_compartment(0.03, per_day_to_per_s(9.24), per_day_to_per_s(40.0))
     given = days(3.25, 4.25, 5.0, 6.0, 7.0)
-    return Course("capsules", given, (2e-4,) * 5, kinetics, Emax(4e-3) if saturating else LogKill(), 20.0)
+    return DrugCourse("capsules", given, (2e-4,) * 5, kinetics, Emax(4e-3) if saturating else LogKill(), 20.0)
 
 
 def patient(comm: MPI.Comm = MPI.COMM_SELF, *, field_of_k: bool = True, saturating: bool = False) -> Patient:
@@ -75,7 +81,7 @@ def patient(comm: MPI.Comm = MPI.COMM_SELF, *, field_of_k: bool = True, saturati
     at = np.indices(SHAPE) - 4
     density = place.from_volume(0.6 * np.exp(-(at**2).sum(axis=0) / 4.0))
     dose = place.from_volume(2.0 * rng.random(SHAPE))
-    slow = Course("infusion", days(4.0), (1e-4,), two_compartment(0.02, *(1e-5, 4e-5, 2e-5)))
+    slow = DrugCourse("infusion", days(4.0), (1e-4,), two_compartment(0.02, *(1e-5, 4e-5, 2e-5)))
     treatment = Treatment(
         tuple(Fraction(days_to_s(4.0 + i), dose) for i in range(4)),
         (course(saturating=saturating), slow),

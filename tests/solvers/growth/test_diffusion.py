@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from palpate.solvers.growth.scheme.diffusion import diffusion
 from palpate.solvers.growth.space.selling import decompose
-from palpate.solvers.growth.space.space import Space
+from palpate.solvers.growth.space.space import GrowthSpace
 from palpate.solvers.growth.space.tetrahedra import tetrahedra
 from palpate.solvers.growth.space.voxels import voxels
 from tests.laws.taylor import rates
@@ -100,7 +100,7 @@ def test_bounds_and_mass(kind: str) -> None:
         assert place.integral_m3(after) == pytest.approx(place.integral_m3(u), rel=1e-12)
 
 
-def _space(kind: str, rng: np.random.Generator) -> Space:
+def _space(kind: str, rng: np.random.Generator) -> GrowthSpace:
     if kind == "tetrahedra":
         box = mesh.create_box(MPI.COMM_SELF, [[0, 0, 0], [6, 7, 8]], [6, 7, 8])
         place = tetrahedra(fem.functionspace(box, ("Lagrange", 1)))

@@ -10,7 +10,7 @@ from dolfinx import fem
 from numpy.typing import NDArray
 
 from palpate.solvers.growth.mechanics.elasticity import elasticity
-from palpate.solvers.growth.mechanics.lattice import CORNERS, KUHN, Lattice, lattice
+from palpate.solvers.growth.mechanics.lattice import CORNERS, KUHN, BoxLattice, lattice
 from tests.laws.taylor import rates
 
 type Values = NDArray[np.float64]
@@ -19,7 +19,7 @@ BOXES = (4, 8)
 STEPS = (1 / 4, 1 / 8)
 
 
-def cube(boxes: int, contrast: float = 0.0) -> Lattice:
+def cube(boxes: int, contrast: float = 0.0) -> BoxLattice:
     """The unit cube of one voxel a box, with G' = exp(contrast x)."""
     middles = (np.arange(boxes) + 0.5) / boxes
     modulus = np.exp(contrast * middles)[:, None, None] * np.ones((boxes,) * 3)

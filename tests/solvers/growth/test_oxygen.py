@@ -12,7 +12,7 @@ from palpate.errors import InputError
 from palpate.solvers.growth.conjugate_gradients import conjugate_gradients
 from palpate.solvers.growth.oxygen.law import Oxygen, response
 from palpate.solvers.growth.oxygen.necrosis import Starvation
-from palpate.solvers.growth.oxygen.oxygen_supply import Supply, Tissue, vessels
+from palpate.solvers.growth.oxygen.oxygen_supply import OxygenatedTissue, Supply, vessels
 from palpate.solvers.growth.scheme.diffusion import Work
 from palpate.solvers.growth.space.voxels import Voxels, voxels
 from tests.laws.operators import ROUNDING
@@ -22,17 +22,17 @@ SHAPE = (7, 6, 5)
 STEPS = (1e-1, 3e-2, 1e-2, 3e-3)
 
 
-def _supplied(place: Voxels, oxygen: Oxygen, tissue: Tissue) -> Supply:
+def _supplied(place: Voxels, oxygen: Oxygen, tissue: OxygenatedTissue) -> Supply:
     passable = np.ones(place.space.size, dtype=np.bool_)
     return vessels(place.space, oxygen, passable, 1.0, Work()).supply(tissue)
 
 
-def _patchy(comm: MPI.Comm = MPI.COMM_SELF) -> tuple[Voxels, Tissue, np.random.Generator]:
+def _patchy(comm: MPI.Comm = MPI.COMM_SELF) -> tuple[Voxels, OxygenatedTissue, np.random.Generator]:
     """Tissue with holes and cells of any density, from none to full, from alive to almost all dead."""
     rng = np.random.default_rng(3)
     place = voxels(rng.random(SHAPE) > 0.2, np.array([2e-3, 2e-3, 3e-3]), comm)
     occupied, room = (place.from_volume(rng.random(SHAPE).round(1)) for _ in range(2))
-    return place, Tissue(occupied, np.maximum(room, 1e-12)), rng
+    return place, OxygenatedTissue(occupied, np.maximum(room, 1e-12)), rng
 
 
 @pytest.mark.mpi
@@ -50,7 +50,7 @@ def test_even_tissue_has_a_formula(room: float) -> None:
     """One over 1 + beta v, whatever the length; vessels perish with cells, so that necrosis does not bring oxygen."""
     place = _patchy()[0]
     size = place.space.size
-    level = _supplied(place, Oxygen(4e-3, 0.2), Tissue(np.full(size, 0.6), np.full(size, room))).level
+    level = _supplied(place, Oxygen(4e-3, 0.2), OxygenatedTissue(np.full(size, 0.6), np.full(size, room))).level
     np.testing.assert_allclose(level, 1.0 / (1.0 + 4.0 * 0.6), rtol=1e-12)
 
 
@@ -63,7 +63,7 @@ def test_level_at_the_edge_of_a_tumour() -> None:
         edge = 40e-3 / cells
         place = voxels(np.ones((cells, 1, 1), dtype=bool), np.full(3, edge))
         x = (np.arange(cells) + 0.5) * edge - 20e-3
-        level = _supplied(place, oxygen, Tissue(np.where(x < 0, 1.0, 0.0), np.ones(cells))).level
+        level = _supplied(place, oxygen, OxygenatedTissue(np.where(x < 0, 1.0, 0.0), np.ones(cells))).level
         away = np.where(x < 0, x / inner, -x / oxygen.length_m)
         exact = np.where(
             x < 0,
@@ -80,7 +80,7 @@ def test_a_cavity_lets_nothing_through() -> None:
     """A plane that was cut out parts the oxygen of both sides as it parts the cells."""
     place = voxels(np.ones((9, 2, 2), dtype=bool), np.full(3, 2e-3))
     at = np.indices(place.mask.shape)[0].ravel()
-    full = Tissue(np.where(at < 4, 1.0, 0.0), np.ones(36))
+    full = OxygenatedTissue(np.where(at < 4, 1.0, 0.0), np.ones(36))
     level = vessels(place.space, Oxygen(1e-2, 0.05), at != 4, 1.0, Work()).supply(full).level
     np.testing.assert_allclose(level, np.where(at < 4, 0.05, 1.0), rtol=1e-12)
 
@@ -97,7 +97,7 @@ def test_supply_and_its_transpose() -> None:
 
     def supply(step: float) -> Supply:
         room = c + step * dc[0]
-        return _supplied(place, Oxygen(3e-3, 0.1), Tissue((u + step * du[0]) / room, room))
+        return _supplied(place, Oxygen(3e-3, 0.1), OxygenatedTissue((u + step * du[0]) / room, room))
 
     here = supply(0.0)
     tangent = here.tangent(du.T, dc.T)
@@ -121,7 +121,7 @@ def test_deaths() -> None:
     by_v, by_c = death.tangent(dv, dc, de)
     remainders = []
     for h in STEPS:
-        moved = Tissue(tissue.occupied + h * dv[:, 0], tissue.room * np.exp(h * dc[:, 0]))
+        moved = OxygenatedTissue(tissue.occupied + h * dv[:, 0], tissue.room * np.exp(h * dc[:, 0]))
         there = replace(death, before=moved, exponent=exponent * np.exp(h * de[:, 0])).after()
         off = there.occupied - after.occupied - h * by_v[:, 0], np.log(there.room / after.room) - h * by_c[:, 0]
         remainders.append(float(np.linalg.norm(off)))

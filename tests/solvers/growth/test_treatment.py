@@ -14,7 +14,13 @@ from palpate.errors import InputError
 from palpate.solvers.growth.model import GrowthModel
 from palpate.solvers.growth.parameters import Parameters
 from palpate.solvers.growth.space.voxels import voxels
-from palpate.solvers.growth.treatment.pharmacokinetics import Course, Emax, LogKill, one_compartment, two_compartment
+from palpate.solvers.growth.treatment.pharmacokinetics import (
+    DrugCourse,
+    Emax,
+    LogKill,
+    one_compartment,
+    two_compartment,
+)
 from palpate.solvers.growth.treatment.treatment import Fraction, Resection, Treatment
 from palpate.units import days_to_s, per_day_to_per_s
 from tests.solvers.growth.patient import course, days, patient
@@ -69,7 +75,7 @@ def test_growth_under_a_drug_solves_its_equation() -> None:
 def test_two_compartments_solve_their_equations() -> None:
     """The closed form against the two balances it solves."""
     v, k10, k12, k21 = 0.02, 1e-5, 4e-5, 2e-5
-    one = Course("drug", (0.0,), (1e-4,), two_compartment(v, k10, k12, k21))
+    one = DrugCourse("drug", (0.0,), (1e-4,), two_compartment(v, k10, k12, k21))
     at = np.linspace(0.0, 3e5, 7)
 
     def balances(_t: float, x: np.ndarray) -> list[float]:
@@ -90,7 +96,7 @@ def test_two_compartments_solve_their_equations() -> None:
 )
 def test_exposure(kinetics: object, dynamics: LogKill | Emax) -> None:
     """Closed forms and Gauss panels against adaptive quadrature, also with EC50 far below the dose; additive."""
-    drug = Course("drug", days(0.5, 1.0, 1.25), (2e-4, 1e-4, 3e-4), kinetics, dynamics)  # type: ignore[arg-type]
+    drug = DrugCourse("drug", days(0.5, 1.0, 1.25), (2e-4, 1e-4, 3e-4), kinetics, dynamics)  # type: ignore[arg-type]
     end = days_to_s(3.0)
     stops = [0.0, *drug.times_s, days_to_s(1.7), end]
 

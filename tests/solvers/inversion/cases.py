@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from palpate.meshing.zones import Zone, cut_zones
 from palpate.solvers.inversion.zone.drift import drift_planes
-from palpate.solvers.inversion.zone.equilibrium import Equilibrium, equilibrium_of
+from palpate.solvers.inversion.zone.equilibrium import WaveEquilibrium, equilibrium_of
 from palpate.solvers.inversion.zone.likelihood import Linearised, ZoneData
 
 UNIT_VOXEL = np.ones(3)
@@ -87,13 +87,15 @@ def _mask_of(zone: Zone) -> NDArray[np.bool_]:
     return mask
 
 
-def linearise(data: ZoneData, parameters: NDArray[np.float64], equilibrium: Equilibrium | None = None) -> Linearised:
+def linearise(
+    data: ZoneData, parameters: NDArray[np.float64], equilibrium: WaveEquilibrium | None = None
+) -> Linearised:
     """The likelihood of a zone; without `equilibrium` it is assembled anew."""
     return Linearised(data, equilibrium or equilibrium_of(data.zone, data.voxel_size, data.inertia), parameters)
 
 
 def consistent(
-    data: ZoneData, parameters: NDArray[np.float64], equilibrium: Equilibrium | None = None
+    data: ZoneData, parameters: NDArray[np.float64], equilibrium: WaveEquilibrium | None = None
 ) -> NDArray[np.complex128]:
     """The displacement nearest to the data that obeys the zone's equations exactly at these moduli, shape (3 n,)."""
     return linearise(data, parameters, equilibrium).displacement

@@ -20,7 +20,7 @@ from palpate.imaging.wavefield import WaveField
 from palpate.meshing.zones import cut_zones
 from palpate.solvers.inversion.results import informed_voxels
 from palpate.solvers.inversion.run import Inversion, invert_wave_field
-from palpate.solvers.inversion.steps.problem import Ground
+from palpate.solvers.inversion.steps.problem import InversionDomain
 from tests.solvers.inversion.cases import shear_waves, wavenumber
 
 VOXEL_MM, FREQUENCY_HZ, DENSITY_KG_M3 = 2.0, 90.0, 1000.0
@@ -125,7 +125,7 @@ def inverted(case: Case, comm: MPI.Comm) -> Inversion:
         slab = np.argwhere(scan.mask)[:, 0] * case.regions // case.shape[0]
         shares = sparse.csr_matrix((np.ones(len(slab)), (np.arange(len(slab)), slab)))
         regions = Regions(np.arange(1, case.regions + 1), shares, np.ones(case.regions))
-    return invert_wave_field(scan, Ground(zones, regions), settings_of(case), comm)
+    return invert_wave_field(scan, InversionDomain(zones, regions), settings_of(case), comm)
 
 
 def settings_of(case: Case) -> InversionSettings:

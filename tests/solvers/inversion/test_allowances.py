@@ -10,7 +10,7 @@ from scipy import sparse
 from palpate.config.inversion import InversionSettings
 from palpate.imaging.wavefield import WaveField
 from palpate.solvers.inversion.posterior.model_discrepancy import BRAIN_PERCENT, add_allowances, anisotropy_percent
-from palpate.solvers.inversion.prior.hyperparameters import FIELDS, Hypotheses, PriorScale
+from palpate.solvers.inversion.prior.hyperparameters import FIELDS, HyperparameterMixture, Hyperparameters
 from palpate.solvers.inversion.prior.prior import MaternField
 
 EXACT = InversionSettings(density_percent=0.0, samples=300)
@@ -35,7 +35,7 @@ def field() -> WaveField:
 
 def _prior(regions: int) -> MaternField:
     shares = sparse.csr_matrix(np.full((MASK.sum(), regions), 1.0 / max(regions, 1)))
-    return MaternField(MASK, np.full(3, 2.0), Hypotheses.certain(PriorScale(0.3, 0.3, 12.0)), shares)
+    return MaternField(MASK, np.full(3, 2.0), HyperparameterMixture.certain(Hyperparameters(0.3, 0.3, 12.0)), shares)
 
 
 def _added(settings: InversionSettings, prior: MaternField, field: WaveField) -> NDArray[np.float64]:

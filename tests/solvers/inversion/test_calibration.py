@@ -14,17 +14,17 @@ from numpy.typing import NDArray
 from scipy.ndimage import map_coordinates
 
 from palpate.imaging.anatomy.labels import no_regions
-from palpate.solvers.inversion.prior.hyperparameters import FIELDS, Hypotheses, PriorScale
+from palpate.solvers.inversion.prior.hyperparameters import FIELDS, HyperparameterMixture, Hyperparameters
 from palpate.solvers.inversion.prior.prior import MaternField
 from palpate.solvers.inversion.steps.checkpoint import Checkpoint
 from palpate.solvers.inversion.steps.gauss_newton import Fit, maximise
-from palpate.solvers.inversion.steps.linearisation import Problem
+from palpate.solvers.inversion.steps.linearisation import InversionProblem
 from palpate.solvers.inversion.steps.problem import DIVERGENCE_PER_STRAIN
-from palpate.solvers.inversion.steps.state import Course
+from palpate.solvers.inversion.steps.state import GaussNewtonState
 from palpate.solvers.inversion.zone.drift import drift_planes
 from palpate.solvers.inversion.zone.equilibrium import Scales
 from palpate.solvers.inversion.zone.likelihood import ZoneData
-from palpate.solvers.inversion.zone.zone_solver import Tally, ZoneSolver
+from palpate.solvers.inversion.zone.zone_solver import WorkCounter, ZoneSolver
 from tests.laws.chance import assert_coverage, assert_uniform
 from tests.solvers.inversion.cases import UNIT_VOXEL, box, unit_noise
 from tests.solvers.inversion.tetrahedra import (
@@ -44,7 +44,7 @@ AROUND = 2
 
 SCALES = Scales(VOXEL_M, BACKGROUND_PA.real)
 CENTRE = np.log([1.0, BACKGROUND_PA.imag / BACKGROUND_PA.real])
-PRIOR = PriorScale(storage_std=0.15, loss_std=0.15, length_mm=12.0, coupling=0.5, mean_std=0.15)
+PRIOR = Hyperparameters(storage_std=0.15, loss_std=0.15, length_mm=12.0, coupling=0.5, mean_std=0.15)
 """Narrow enough for the Gaussian posterior: at twice this spread its skewness shows in so small a zone."""
 
 NOISE = 0.02
@@ -58,7 +58,7 @@ def _truth(seed: int) -> NDArray[np.float64]:
     """The m of G* from the prior over zone and surroundings, shape (2, i, j, k)."""
     extent = tuple(n + 2 * AROUND for n in SHAPE)
     count = int(np.prod(extent))
-    field = MaternField(np.ones(extent, bool), VOXEL_MM, Hypotheses.certain(PRIOR), no_regions(count).shares)
+    field = MaternField(np.ones(extent, bool), VOXEL_MM, HyperparameterMixture.certain(PRIOR), no_regions(count).shares)
     x = field.draw(range(1), 1000 + seed)
     return np.asarray(x.reshape(FIELDS, *extent) + CENTRE[:, None, None, None])
 
@@ -88,9 +88,9 @@ def _fit(displacement_m: NDArray[np.complex128], seed: int) -> Fit:
         inertia=SCALES.inertia(DENSITY_KG_M3, FREQUENCY_HZ),
         divergence_tolerance=DIVERGENCE_PER_STRAIN * float(np.linalg.norm(seen, axis=1).mean()) * VOXEL_MM[0],
     )
-    tally = Tally()
+    tally = WorkCounter()
     solvers = [ZoneSolver(0, data, VOXEL_MM, 120, tally)]
-    problem = Problem(
+    problem = InversionProblem(
         solvers=solvers,
         mask=field.mask,
         voxel_size_mm=VOXEL_MM,
@@ -102,7 +102,9 @@ def _fit(displacement_m: NDArray[np.complex128], seed: int) -> Fit:
     )
     return maximise(
         problem,
-        lambda: Course.ignorant(problem.voxels, Hypotheses.certain(PRIOR), fit_hyperparameters=False),
+        lambda: GaussNewtonState.ignorant(
+            problem.voxels, HyperparameterMixture.certain(PRIOR), fit_hyperparameters=False
+        ),
         limit=14,
         tolerance=0.1,
         report=lambda _number, _iteration: None,

@@ -20,7 +20,7 @@ from palpate.solvers.inversion.run import Inversion, invert_wave_field
 from palpate.solvers.inversion.steps import checkpoint, gauss_newton
 from palpate.solvers.inversion.steps.acceleration import Acceleration, Pair
 from palpate.solvers.inversion.steps.checkpoint import read_arrays, write_arrays
-from palpate.solvers.inversion.steps.problem import Ground
+from palpate.solvers.inversion.steps.problem import InversionDomain
 from tests.solvers.inversion.tetrahedra import BACKGROUND_PA, scanned, wave_through
 
 SHAPE = (7, 5, 5)
@@ -41,7 +41,9 @@ def field() -> WaveField:
 def _invert(field: WaveField, folder: Path | None, **changes: object) -> Inversion:
     zones = cut_zones(field.mask, width_voxels=(5, 5, 5), stride_voxels=(2, 5, 5))
     assert len(zones) == ZONES
-    return invert_wave_field(field, Ground(zones, unfinished=folder), BRIEF.model_copy(update=changes), MPI.COMM_SELF)
+    return invert_wave_field(
+        field, InversionDomain(zones, unfinished=folder), BRIEF.model_copy(update=changes), MPI.COMM_SELF
+    )
 
 
 class _Disk:

@@ -11,13 +11,13 @@ from palpate.config.inversion import InversionSettings
 from palpate.imaging.anatomy.labels import no_regions
 from palpate.imaging.wavefield import WaveField
 from palpate.meshing.zones import cut_zones
-from palpate.solvers.inversion.prior.hyperparameters import Hypotheses, PriorScale
+from palpate.solvers.inversion.prior.hyperparameters import HyperparameterMixture, Hyperparameters
 from palpate.solvers.inversion.prior.prior import MaternField
 from palpate.solvers.inversion.run import Inversion, invert_wave_field
 from palpate.solvers.inversion.steps import coarse
 from palpate.solvers.inversion.steps.coarse import Blocks, starting_course
-from palpate.solvers.inversion.steps.problem import Ground, measure, problem_of
-from palpate.solvers.inversion.zone.zone_solver import Tally
+from palpate.solvers.inversion.steps.problem import InversionDomain, measure, problem_of
+from palpate.solvers.inversion.zone.zone_solver import WorkCounter
 from tests.solvers.inversion.tetrahedra import BACKGROUND_PA, VOXEL_M, scanned, wave_through
 
 BOX = (11, 11, 11)
@@ -41,20 +41,20 @@ def field() -> WaveField:
 
 def _invert(field: WaveField) -> Inversion:
     (zone,) = cut_zones(field.mask, width_voxels=BOX, stride_voxels=BOX)
-    return invert_wave_field(field, Ground([zone]), SETTINGS, MPI.COMM_SELF)
+    return invert_wave_field(field, InversionDomain([zone]), SETTINGS, MPI.COMM_SELF)
 
 
 def _start(field: WaveField) -> NDArray[np.float64]:
     """Where the inversion of a field starts, deviation from the prior's centre, shape (2, N)."""
-    ground = Ground(cut_zones(field.mask, width_voxels=BOX, stride_voxels=(7, 7, 7)))
+    ground = InversionDomain(cut_zones(field.mask, width_voxels=BOX, stride_voxels=(7, 7, 7)))
     measured = measure([field], SETTINGS)
-    problem, _ = problem_of(measured, ground, SETTINGS, Tally(), MPI.COMM_SELF)
-    hypotheses = Hypotheses.certain(PriorScale(0.3, 0.3, 12.0))
+    problem, _ = problem_of(measured, ground, SETTINGS, WorkCounter(), MPI.COMM_SELF)
+    hypotheses = HyperparameterMixture.certain(Hyperparameters(0.3, 0.3, 12.0))
     return starting_course(measured, ground, SETTINGS, problem, hypotheses, lambda *_: None).x.reshape(2, -1)
 
 
 def _without_blocks(field: WaveField) -> bool:
-    ground = Ground(cut_zones(field.mask, width_voxels=BOX, stride_voxels=(7, 7, 7)))
+    ground = InversionDomain(cut_zones(field.mask, width_voxels=BOX, stride_voxels=(7, 7, 7)))
     return coarse._coarse(measure([field], SETTINGS), ground, SETTINGS) is None
 
 
@@ -140,7 +140,7 @@ def test_blocks_are_means_of_their_own_voxels() -> None:
 def test_what_blocks_learned_is_what_they_see() -> None:
     """The lifted field's means over blocks are the coarse field, but for what varies within: (block / length)^2."""
     mask, whole, blocks = _ragged()
-    hypotheses = Hypotheses.certain(PriorScale(0.3, 0.3, 24.0, roughness=0.0))
+    hypotheses = HyperparameterMixture.certain(Hyperparameters(0.3, 0.3, 24.0, roughness=0.0))
     fine = MaternField(mask, np.full(3, 2.0), hypotheses, no_regions(int(mask.sum())).shares)
     rough = MaternField(whole, np.full(3, 4.0), hypotheses, no_regions(int(whole.sum())).shares)
     w = np.random.default_rng(0).standard_normal((2, int(whole.sum())))

@@ -12,7 +12,7 @@ import scipy.sparse.linalg
 from numpy.typing import NDArray
 
 from palpate.meshing.zones import Zone, cut_zones
-from palpate.solvers.inversion.zone.equilibrium import Equilibrium, Scales, equilibrium_of
+from palpate.solvers.inversion.zone.equilibrium import Scales, WaveEquilibrium, equilibrium_of
 from palpate.solvers.inversion.zone.factorisation import Factorisation
 from tests.laws.operators import ROUNDING, assert_symmetric
 from tests.laws.taylor import rates
@@ -29,7 +29,7 @@ class Notched:
     """A zone with its equations."""
 
     zone: Zone
-    equations: Equilibrium
+    equations: WaveEquilibrium
 
     @property
     def nodes(self) -> int:
@@ -145,7 +145,7 @@ def test_exact_waves_obey_the_equations_ever_better(wave: Medium, medium: Medium
     assert max(leaks) < 1e-10 or rates(leaks, sizes)[0] >= 1.9, leaks  # layers move without divergence exactly
 
 
-def _dual_norm(equilibrium: Equilibrium, force: NDArray[np.complex128], nodes: int) -> float:
+def _dual_norm(equilibrium: WaveEquilibrium, force: NDArray[np.complex128], nodes: int) -> float:
     """The supremum of f(V) / |2 eps(V)|: the size of a force in the norm of the displacements that it can cause."""
     stress = equilibrium.momentum(np.ones(nodes, dtype=np.complex128))
     stress = stress - equilibrium.momentum(np.zeros(nodes, dtype=np.complex128))

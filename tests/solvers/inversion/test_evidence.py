@@ -22,7 +22,7 @@ from palpate.solvers.inversion.prior.empirical_bayes import (
     fit_prior,
     join_frequencies,
 )
-from palpate.solvers.inversion.prior.hyperparameters import FIELDS, Hypotheses, PriorScale
+from palpate.solvers.inversion.prior.hyperparameters import FIELDS, HyperparameterMixture, Hyperparameters
 from palpate.solvers.inversion.prior.prior import MaternField
 from tests.laws import operators
 from tests.laws.ranks import dealt
@@ -37,13 +37,13 @@ SEARCH = 0.005
 ROUNDING = 1e-5
 """Of a log evidence: terms b^T C b of some 1e7 cancel after a solve with condition 1e3 or so."""
 
-TRUTH = PriorScale(storage_std=0.35, loss_std=0.2, length_mm=12.0, coupling=0.6, roughness=0.4, region_std=0.3)
+TRUTH = Hyperparameters(storage_std=0.35, loss_std=0.2, length_mm=12.0, coupling=0.6, roughness=0.4, region_std=0.3)
 FACTORS = ((1.6, 0.6, 1.0), (0.7, 1.3, 1.0))
 """Of the truth's three regions, in both fields; what lies in none varies by 1."""
 
-START = Hypotheses(
+START = HyperparameterMixture(
     (
-        PriorScale(
+        Hyperparameters(
             storage_std=0.4,
             loss_std=0.4,
             length_mm=26.0,
@@ -62,14 +62,16 @@ def _zone(seed: int, directions: int = 100) -> tuple[ZoneEvidence, NDArray[np.fl
     """A block whose fields are drawn from TRUTH and seen through Y^T with unit noise: the zone, Y and what was seen."""
     rng = np.random.default_rng(seed)
     regions = sparse.csr_matrix(rng.dirichlet(np.full(4, 0.2), BLOCK.sum())[:, :3])
-    prior = MaternField(BLOCK, VOXEL_MM, Hypotheses((TRUTH,), (1.0,), FACTORS), regions, amplitude_spread=0.0)
+    prior = MaternField(
+        BLOCK, VOXEL_MM, HyperparameterMixture((TRUTH,), (1.0,), FACTORS), regions, amplitude_spread=0.0
+    )
     x = prior.draw(range(1), 100 + seed)[:, 0]
     half = rng.standard_normal((FIELDS * BLOCK.sum(), directions))
     seen = half.T @ x + rng.standard_normal(directions)
     return ZoneEvidence(np.argwhere(BLOCK), regions, half, half @ seen), half, seen
 
 
-def _dense_log_evidence(zones: list, scale: PriorScale, factors: tuple[tuple[float, ...], ...] = FACTORS) -> float:
+def _dense_log_evidence(zones: list, scale: Hyperparameters, factors: tuple[tuple[float, ...], ...] = FACTORS) -> float:
     """The value of log N(seen; 0, I + Y^T C Y) with C entry by entry, plus the log hyper-prior of all but factors."""
     total = 0.0
     for zone, half, seen in zones:
@@ -185,7 +187,7 @@ def test_what_is_not_decisive_decides_nothing() -> None:
     zone, half, _ = _zone(0)
     half = half * np.logspace(0.5, -3.0, half.shape[1])
     rng = np.random.default_rng(17)
-    truth = MaternField(BLOCK, VOXEL_MM, Hypotheses((TRUTH,), (1.0,), FACTORS), zone.regions)
+    truth = MaternField(BLOCK, VOXEL_MM, HyperparameterMixture((TRUTH,), (1.0,), FACTORS), zone.regions)
     seen = half.T @ truth.draw(range(1), 18)[:, 0] + rng.standard_normal(half.shape[1])
     whole = replace(zone, half_hessian=half, information=half @ seen)
     strong = whole.decisive(VOXEL_MM)

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from mpi4py import MPI
 
-from palpate.solvers.inversion.prior.hyperparameters import Hypotheses
+from palpate.solvers.inversion.prior.hyperparameters import HyperparameterMixture
 from palpate.solvers.inversion.prior.region_scales import BOUNDS, HYPERPRIOR_SPREAD, expected_factors, fit_factors
 from tests.laws.ranks import dealt
 from tests.solvers.inversion.test_evidence import FACTORS, TRUTH, VOXEL_MM, _dense_log_evidence, _zone
 
 EXPECTED = np.array([2.0, 1.0, 1.0])
-START = Hypotheses((TRUTH,), (1.0,), expected_factors(EXPECTED))
+START = HyperparameterMixture((TRUTH,), (1.0,), expected_factors(EXPECTED))
 
 
 @pytest.mark.mpi

@@ -10,9 +10,9 @@ import pytest
 from palpate.solvers.inversion.checks.residuals import Residuals
 from palpate.solvers.inversion.checks.slice_timing import NO_TURNS, SliceTurns
 from palpate.solvers.inversion.checks.warnings import fit_warnings
-from palpate.solvers.inversion.zone.noise import Noise
+from palpate.solvers.inversion.zone.noise import NoiseModel
 
-NOISE = Noise(1e-6, 1e-6, "stated")
+NOISE = NoiseModel(1e-6, 1e-6, "stated")
 CLEAN = Residuals(
     np.ones(1000), (0.1, 0.1, 0.0), (0.1, 0.12, 0.02), 1.0, 1.0, tuple(np.linspace(1.0, 1.15, 20)), NO_TURNS
 )

@@ -20,7 +20,7 @@ from palpate.solvers.inversion.posterior.joint import (
     JointPosterior,
     ZoneCurvature,
 )
-from palpate.solvers.inversion.prior.hyperparameters import FIELDS, Hypotheses, PriorScale
+from palpate.solvers.inversion.prior.hyperparameters import FIELDS, HyperparameterMixture, Hyperparameters
 from palpate.solvers.inversion.prior.prior import MaternField
 from tests.laws.chance import assert_covariance, assert_mean_square
 from tests.laws.ranks import dealt
@@ -63,11 +63,11 @@ def small() -> Small:
     mask[:2, :2, 0] = False
     count = int(mask.sum())
     rng = np.random.default_rng(0)
-    scale = PriorScale(
+    scale = Hyperparameters(
         0.4, 0.25, length_mm=6.0, coupling=0.6, roughness=0.5, mean_std=0.7, unresolved_std=0.2, region_std=0.3
     )
     shares = sparse.csr_matrix(rng.dirichlet(np.ones(3), count)[:, :2])
-    hypotheses = Hypotheses((scale,), (1.0,), factors=((1.5, 0.7), (0.8, 1.2)))
+    hypotheses = HyperparameterMixture((scale,), (1.0,), factors=((1.5, 0.7), (0.8, 1.2)))
     prior = MaternField(mask, np.array([2.0, 2.5, 3.0]), hypotheses, shares, amplitude_spread=0.0)
     zones, hessian = [], np.zeros((FIELDS * count,) * 2)
     for zone in cut_zones(mask, width_voxels=(5, 5, 5), stride_voxels=(2, 1, 1)):

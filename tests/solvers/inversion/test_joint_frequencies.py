@@ -15,7 +15,7 @@ from palpate.imaging.wavefield import WaveField
 from palpate.meshing.zones import cut_zones
 from palpate.solvers.inversion.posterior.joint import TOLERANCE
 from palpate.solvers.inversion.run import Inversion, invert_together, invert_wave_field
-from palpate.solvers.inversion.steps.problem import Ground
+from palpate.solvers.inversion.steps.problem import InversionDomain
 from tests.solvers.inversion.tetrahedra import BACKGROUND_PA, VOXEL_M, scanned, wave_through
 
 BOX, BAR, ZONES = (9, 9, 9), (9, 5, 5), 3
@@ -63,7 +63,10 @@ def _compare(law: str) -> Compared:
     zones = cut_zones(fields[0].mask, width_voxels=BOX, stride_voxels=BOX)
     fits = {
         assumed: invert_together(
-            fields, Ground(zones, compare=True), KNOWN_PRIOR.model_copy(update={"rheology": assumed}), MPI.COMM_SELF
+            fields,
+            InversionDomain(zones, compare=True),
+            KNOWN_PRIOR.model_copy(update={"rheology": assumed}),
+            MPI.COMM_SELF,
         )
         for assumed in LAWS
     }
@@ -81,7 +84,8 @@ def alone(springpot: Compared) -> list[Inversion]:
     """The same waves, one frequency after the other."""
     zones = cut_zones(springpot.fields[0].mask, width_voxels=BOX, stride_voxels=BOX)
     return [
-        invert_wave_field(field, Ground(zones, compare=True), KNOWN_PRIOR, MPI.COMM_SELF) for field in springpot.fields
+        invert_wave_field(field, InversionDomain(zones, compare=True), KNOWN_PRIOR, MPI.COMM_SELF)
+        for field in springpot.fields
     ]
 
 
@@ -154,7 +158,7 @@ def _together(
 ) -> tuple[Inversion, ...]:
     zones = cut_zones(fields[0].mask, width_voxels=(5, 5, 5), stride_voxels=(2, 5, 5))
     assert len(zones) == ZONES
-    return invert_together(fields, Ground(zones, compare=True), settings, comm)
+    return invert_together(fields, InversionDomain(zones, compare=True), settings, comm)
 
 
 def _assert_same(first: Inversion, second: Inversion) -> None:

@@ -13,7 +13,7 @@ from palpate.config.inversion import InversionSettings
 from palpate.imaging.files.wavefield_folder import read_wave_fields
 from palpate.meshing.zones import cut_zones
 from palpate.solvers.inversion.run import invert_wave_field
-from palpate.solvers.inversion.steps.problem import Ground
+from palpate.solvers.inversion.steps.problem import InversionDomain
 from tests.conftest import CHECKOUT
 
 BOX = CHECKOUT.parent / "shared" / "data" / "phantom-box"
@@ -44,7 +44,7 @@ def test_stiffness_of_the_box_at_two_percent_noise() -> None:
     )
     extent = seen.mask.shape
     zones = cut_zones(seen.mask, width_voxels=extent, stride_voxels=extent)
-    found = invert_wave_field(seen, Ground(zones), InversionSettings(samples=20), MPI.COMM_SELF)
+    found = invert_wave_field(seen, InversionDomain(zones), InversionSettings(samples=20), MPI.COMM_SELF)
     truth_kpa = np.asarray(nib.load(BOX / "truth_storagemodulus.nii.gz").dataobj)[WINDOW]
     error = np.abs(1e-3 * np.exp(found.log_mean[0]).reshape(extent) / truth_kpa - 1.0)
     assert np.median(error[(slice(EDGE, -EDGE),) * 3]) <= 0.07

@@ -9,13 +9,13 @@ import pytest
 from numpy.typing import NDArray
 from scipy import sparse
 
-from palpate.solvers.inversion.prior.hyperparameters import FIELDS, Hypotheses, PriorScale
+from palpate.solvers.inversion.prior.hyperparameters import FIELDS, HyperparameterMixture, Hyperparameters
 from palpate.solvers.inversion.prior.prior import AMPLITUDE_SPREAD, MaternField
 from tests.laws.chance import assert_covariance, assert_mean_square
 from tests.laws.operators import assert_adjoint, assert_positive, assert_symmetric
 
 VOXEL_MM = np.array([2.0, 2.5, 3.0])
-SCALE = PriorScale(
+SCALE = Hyperparameters(
     storage_std=0.4,
     loss_std=0.25,
     length_mm=6.0,
@@ -34,12 +34,16 @@ FACTORS = ((1.8, 0.6), (1.2, 0.9))
 """Of two regions in ln G' and ln G''."""
 
 
-def _field(*scales: PriorScale) -> MaternField:
+def _field(*scales: Hyperparameters) -> MaternField:
     """A mask with a notch away from the corner of its grid."""
     mask = np.zeros((8, 6, 5), dtype=bool)
     mask[2:7, 1:5, 1:4] = True
     mask[2:4, 1:3, 1] = False
-    hypotheses = Hypotheses(scales, (1.0,)) if len(scales) == 1 else Hypotheses((SCALE, OTHER), (0.7, 0.3), FACTORS)
+    hypotheses = (
+        HyperparameterMixture(scales, (1.0,))
+        if len(scales) == 1
+        else HyperparameterMixture((SCALE, OTHER), (0.7, 0.3), FACTORS)
+    )
     return MaternField(mask, VOXEL_MM, hypotheses, _shares(np.count_nonzero(mask)))
 
 
@@ -59,7 +63,7 @@ def _rounded(distance: NDArray[np.float64], edge_mm: float = EDGE_MM) -> NDArray
     return np.asarray(np.hypot(distance, rounding) - rounding)
 
 
-def _correlation(distance: NDArray[np.float64], scale: PriorScale) -> NDArray[np.float64]:
+def _correlation(distance: NDArray[np.float64], scale: Hyperparameters) -> NDArray[np.float64]:
     """Matern 1/2 and 3/2 in the shares alpha and 1 - alpha, as docs/theory/prior.md has it."""
     rough, smooth = _rounded(distance) / scale.length_mm, np.sqrt(3.0) * distance / scale.length_mm
     return np.asarray(scale.roughness * np.exp(-rough) + (1.0 - scale.roughness) * (1.0 + smooth) * np.exp(-smooth))
@@ -118,7 +122,7 @@ def test_variation_below_the_waves_resolution_has_a_floor(std: float, length_mm:
 
     Half of the mean squared difference over 4 mm is the floor's or the fitted prior's own, whichever is more.
     """
-    scale = PriorScale(std, std, length_mm, roughness=roughness, unresolved_std=0.1)
+    scale = Hyperparameters(std, std, length_mm, roughness=roughness, unresolved_std=0.1)
     own = std**2 * (1.0 - _correlation(np.array(4.0), scale))
     least = 1.0 - np.exp(-_rounded(np.array(4.0)) / 4.0)
     assert own + scale.unresolved_variance(EDGE_MM) * least == pytest.approx(max(own, 0.1**2 * least))
@@ -126,9 +130,11 @@ def test_variation_below_the_waves_resolution_has_a_floor(std: float, length_mm:
 
 def test_draws_differ_in_how_much_they_vary() -> None:
     """How much tissue varies unseen is known to a quarter; one amplitude for all makes intervals of 50 % too wide."""
-    scale = PriorScale(0.3, 0.3, length_mm=4.0, mean_std=0.0)
+    scale = Hyperparameters(0.3, 0.3, length_mm=4.0, mean_std=0.0)
     nowhere = sparse.csr_matrix((24**3, 0))
-    field = MaternField(np.ones((24, 24, 24), dtype=bool), np.full(3, 3.0), Hypotheses.certain(scale), nowhere)
+    field = MaternField(
+        np.ones((24, 24, 24), dtype=bool), np.full(3, 3.0), HyperparameterMixture.certain(scale), nowhere
+    )
     amplitudes = np.log(field.draw(range(200), 3).std(axis=0))
     assert amplitudes.std() == pytest.approx(AMPLITUDE_SPREAD, rel=4 / np.sqrt(2 * 200))
 
@@ -137,7 +143,7 @@ def test_covariance_is_symmetric_and_positive() -> None:
     """It weighs every step and every draw; one negative direction and a conjugate-gradient solve goes astray."""
     for field in (
         _field(),
-        _field(PriorScale(0.4, 0.25, length_mm=40.0, coupling=-0.9)),
+        _field(Hyperparameters(0.4, 0.25, length_mm=40.0, coupling=-0.9)),
         _field(replace(SCALE, roughness=0.0)),
     ):
         matrix = _matrix(field)
@@ -155,8 +161,8 @@ def test_draws_have_the_covariance_that_is_applied() -> None:
 
 def test_means_are_as_free_as_stated() -> None:
     """Mean stiffness differs between patients by its own spread, not by that of neighbouring voxels."""
-    narrow = _field(PriorScale(0.4, 0.25, length_mm=6.0, mean_std=0.0))
-    wide = _field(PriorScale(0.4, 0.25, length_mm=6.0, mean_std=0.7))
+    narrow = _field(Hyperparameters(0.4, 0.25, length_mm=6.0, mean_std=0.0))
+    wide = _field(Hyperparameters(0.4, 0.25, length_mm=6.0, mean_std=0.7))
     added = _matrix(wide) - _matrix(narrow)
     blocks = np.kron(np.eye(FIELDS), np.full((np.count_nonzero(narrow.mask),) * 2, 0.49))
     assert added == pytest.approx(blocks, abs=1e-12)
@@ -192,9 +198,9 @@ def test_unit_spread_is_unit_variance() -> None:
     """The stated standard deviation is that of the draws: a wider one would hide what data leave open."""
     mask = np.zeros((30, 30, 30), dtype=bool)
     mask[::9, ::9, ::9] = True  # far apart, so that values are nearly independent
-    scale = PriorScale(0.4, 0.4, length_mm=2.0, mean_std=0.0)
+    scale = Hyperparameters(0.4, 0.4, length_mm=2.0, mean_std=0.0)
     nowhere = sparse.csr_matrix((mask.sum(), 0))
-    field = MaternField(mask, EDGES_MM, Hypotheses.certain(scale), nowhere, amplitude_spread=0.0)
+    field = MaternField(mask, EDGES_MM, HyperparameterMixture.certain(scale), nowhere, amplitude_spread=0.0)
     assert_mean_square(field.draw(range(60), 6), 0.16, slack=np.exp(-9.0))
 
 

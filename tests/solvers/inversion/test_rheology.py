@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from palpate.config.inversion import InversionSettings
 from palpate.solvers.inversion.zone.curvature import Whitening
-from palpate.solvers.inversion.zone.zone_solver import Tally, ZoneSolver
+from palpate.solvers.inversion.zone.zone_solver import WorkCounter, ZoneSolver
 from palpate.solvers.rheology import (
     SPRINGPOT_VISCOSITY_PA_S,
     Dispersion,
@@ -137,7 +137,7 @@ def test_a_zone_answers_in_the_fields_that_are_inverted(law: Dispersion) -> None
     zone = box(5, 5, 5)
     whitening, m = Whitening(zone.ijk, UNIT_VOXEL), varied(zone, 2)
     data, fields = plane_wave_data(zone, 0), m.reshape(2, -1)
-    solver = ZoneSolver(0, data, UNIT_VOXEL, 60, Tally(), law)
+    solver = ZoneSolver(0, data, UNIT_VOXEL, 60, WorkCounter(), law)
     state = solver.evaluate(m)
     assert solver.carried is not None
     weights = solver.carried.root_weights
@@ -151,7 +151,7 @@ def test_a_zone_answers_in_the_fields_that_are_inverted(law: Dispersion) -> None
     direction /= np.abs(direction).max()
 
     def half_misfit(parameters: NDArray[np.float64]) -> float:
-        return 0.5 * ZoneSolver(0, data, UNIT_VOXEL, 60, Tally(), law).evaluate(parameters).misfit
+        return 0.5 * ZoneSolver(0, data, UNIT_VOXEL, 60, WorkCounter(), law).evaluate(parameters).misfit
 
     errors = gradient_remainders(half_misfit, state.gradient, m, direction, STEPS)
     assert np.all(np.abs(rates(errors, STEPS) - 2.0) < 0.1)

@@ -18,8 +18,8 @@ from palpate.meshing.zones import cut_zones
 from palpate.solvers.inversion.posterior.joint import DRAW_TOLERANCE, TOLERANCE
 from palpate.solvers.inversion.run import Inversion, invert_wave_field
 from palpate.solvers.inversion.steps.load_balance import LoadBalance
-from palpate.solvers.inversion.steps.problem import Ground, share_out
-from palpate.solvers.inversion.zone.zone_solver import ZONES, Carried, ZoneSolver
+from palpate.solvers.inversion.steps.problem import InversionDomain, share_out
+from palpate.solvers.inversion.zone.zone_solver import ZONES, ZoneCache, ZoneSolver
 from tests.laws.chance import FALSE_ALARM
 from tests.solvers.inversion.tetrahedra import BACKGROUND_PA, VOXEL_M, scanned, wave_through
 
@@ -41,7 +41,7 @@ def found() -> Inversion:
     """A lesion in 9^3 voxels seen through tetrahedra of another size at 2 % noise."""
     field = scanned(wave_through(lesion, BOX, 2.4e-3), 0.02, seed=0)
     (zone,) = cut_zones(field.mask, width_voxels=BOX, stride_voxels=BOX)
-    return invert_wave_field(field, Ground([zone]), InversionSettings(samples=200), MPI.COMM_SELF)
+    return invert_wave_field(field, InversionDomain([zone]), InversionSettings(samples=200), MPI.COMM_SELF)
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +52,7 @@ def bar() -> WaveField:
 
 def _invert(field: WaveField, settings: InversionSettings = BRIEF, comm: MPI.Comm = MPI.COMM_SELF) -> Inversion:
     zones = cut_zones(field.mask, width_voxels=(5, 5, 5), stride_voxels=(2, 5, 5))
-    return invert_wave_field(field, Ground(zones), settings, comm)
+    return invert_wave_field(field, InversionDomain(zones), settings, comm)
 
 
 def _inner(values: NDArray[np.float64], margin: int) -> NDArray[np.float64]:
@@ -219,7 +219,7 @@ def test_a_rank_holds_its_hessians_once(bar: WaveField, monkeypatch: pytest.Monk
     """Of all that a rank keeps they take most, 8 to 25 MB a zone: those of the last step go as new ones come."""
     solve, made, most = ZoneSolver._solve, [], []
 
-    def watched(solver: ZoneSolver, parameters: NDArray[np.float64]) -> Carried:
+    def watched(solver: ZoneSolver, parameters: NDArray[np.float64]) -> ZoneCache:
         carried = solve(solver, parameters)
         made.append(weakref.ref(carried.half_hessian))
         most.append(len({id(one()) for one in made} - {id(None)}))

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from palpate.imaging.anatomy.labels import no_regions
-from palpate.solvers.inversion.prior.hyperparameters import Hypotheses, PriorScale
+from palpate.solvers.inversion.prior.hyperparameters import HyperparameterMixture, Hyperparameters
 from palpate.solvers.inversion.prior.local_scale import NOTABLE, loosened, notable
 from palpate.solvers.inversion.prior.prior import MaternField
 
 MASK = np.ones((25, 23, 21), dtype=bool)
 VOXEL_MM = np.full(3, 2.0)
-SCALE = PriorScale(0.15, 0.15, 12.0, coupling=0.5, roughness=0.5, unresolved_std=0.08)
-PRIOR = MaternField(MASK, VOXEL_MM, Hypotheses.certain(SCALE), no_regions(MASK.sum()).shares)
+SCALE = Hyperparameters(0.15, 0.15, 12.0, coupling=0.5, roughness=0.5, unresolved_std=0.08)
+PRIOR = MaternField(MASK, VOXEL_MM, HyperparameterMixture.certain(SCALE), no_regions(MASK.sum()).shares)
 
 
 def _weights(prior: MaternField, bump: float) -> np.ndarray:
