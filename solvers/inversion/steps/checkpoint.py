@@ -48,7 +48,7 @@ _DIGEST = sha256().digest_size
 _KEY = re.compile("[0-9a-f]{16}")
 """Pattern of the folder that one run keeps; nothing else in the enclosing folder is touched."""
 _KEPT = ("basis", "root_weights", "compressed_at", "solved_at")
-"""Names of the arrays of Carried beside its state and Hessian."""
+"""Names of the arrays of ZoneCache beside its state and Hessian."""
 
 
 class Checkpoint:
