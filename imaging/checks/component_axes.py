@@ -15,7 +15,7 @@ from itertools import permutations, product
 import numpy as np
 from numpy.typing import NDArray
 
-from palpate.imaging.checks.gradient_moments import divergence_over_curl, gradient_moments
+from palpate.imaging.checks.gradient_moments import divergence_over_curl
 from palpate.imaging.limits.check_limits import AXES_GAIN, AXES_LEAST
 from palpate.imaging.wavefield import WaveField
 from palpate.quality_warning import QualityWarning
@@ -44,20 +44,6 @@ class ComponentAxes:
     choice: NDArray[np.float64]
 
 
-def component_axes(field: WaveField, encoding_axes: NDArray[np.float64] | None = None) -> ComponentAxes | None:
-    """Compare the components as given with every other choice of signs and order.
-
-    Args:
-        field: wave field to check.
-        encoding_axes: axes along which the scanner encoded, in R A S, shape (3, 3), where they are known.
-
-    Returns:
-        The comparison; None where too few voxels have six neighbours of tissue, or noise hides the waves.
-    """
-    moments = gradient_moments(field)
-    return None if moments is None else best_signs_and_order(moments.proper.real, field, encoding_axes)
-
-
 def best_signs_and_order(
     moments: NDArray[np.float64], field: WaveField, encoding_axes: NDArray[np.float64] | None = None
 ) -> ComponentAxes:
@@ -80,13 +66,13 @@ def best_signs_and_order(
     return ComponentAxes(given, best, words, chosen)
 
 
-def check_component_axes(found: ComponentAxes | None) -> tuple[QualityWarning, ...]:
+def check_component_axes(found: ComponentAxes) -> tuple[QualityWarning, ...]:
     """Warn where another choice of signs or order is clearly better.
 
     Args:
-        found: result of component_axes.
+        found: result of best_signs_and_order.
     """
-    if found is None or found.given < AXES_LEAST or found.best > AXES_GAIN * found.given:
+    if found.given < AXES_LEAST or found.best > AXES_GAIN * found.given:
         return ()
     sentence = (
         f"The components seem to have wrong signs or axes: divergence over curl is {found.given:.2f}, and "

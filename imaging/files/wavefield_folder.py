@@ -206,7 +206,8 @@ def _read_one(folder: Path, label: str, files: Mapping[str, Path], *, partial: b
     calibrated = sidecar.flag("MotionEncodingKnown", default=True)
     if calibrated:
         demand_displacement(files["real"], encoded[inside], key=f"Units in {sidecar_path.name}")
-    noise_std = _stated_noise(sidecar, folder, files["real"], directions, inside, real)
+    noise = _noise_by_voxel(folder, present.name.partition("_part-")[0], directions, inside, real.affine_mm)
+    noise_std = _stated_noise(sidecar, noise, directions, inside)
     drift_std = sidecar.number("DriftStd", at_least=0.0, default=0.0)
     if not partial:
         demand_three(files["real"], len(directions))
@@ -228,26 +229,22 @@ def _read_one(folder: Path, label: str, files: Mapping[str, Path], *, partial: b
         slice_thickness_mm=None if math.isnan(thickness_mm) else thickness_mm,
         acquired_matrix=sidecar.acquired_matrix(),
         directions=directions if len(directions) < 3 else None,
-        noise_map_m=_noise_map_m(sidecar, folder, present, directions, inside, real.affine_mm),
+        noise_map_m=None if noise is None else np.asarray(noise * metres),
     )
     demand_real_and_imaginary(files["real"], field, real.values + 1j * imag.values, directions)
     return field
 
 
-def _noise_map_m(
-    sidecar: Sidecar,
+def _noise_by_voxel(
     folder: Path,
-    present: Path,
+    stem: str,
     directions: NDArray[np.float64],
     inside: NDArray[np.bool_],
     affine_mm: NDArray[np.float64],
 ) -> NDArray[np.float64] | None:
-    """Noise by voxel and component of the displacement, metres, shape (i, j, k, n); None where there is no map."""
-    values = _read_noise_map(folder, present.name.partition("_part-")[0], directions, inside, affine_mm)
-    if values is None:
-        return None
-    along = values if len(directions) < 3 else world_noise_map(values, directions)
-    return np.asarray(along * sidecar.metres_per_unit())
+    """Return the map of noise by voxel and component, in the folder's unit, shape (i, j, k, n); None without a map."""
+    values = _read_noise_map(folder, stem, directions, inside, affine_mm)
+    return values if values is None or len(directions) < 3 else world_noise_map(values, directions)
 
 
 def _read_noise_map(
@@ -302,19 +299,15 @@ def _fault_of_noise_map(
 
 def _stated_noise(
     sidecar: Sidecar,
-    folder: Path,
-    present: Path,
+    by_voxel: NDArray[np.float64] | None,
     directions: NDArray[np.float64],
     inside: NDArray[np.bool_],
-    grid: Volume,
 ) -> float:
-    """Noise of a component along R, A, S, in the folder's unit: as the sidecar or else the noise map states it."""
+    """Return the noise of a component along R, A, S, in the folder's unit: the sidecar's, or else the map's."""
     stated = sidecar.number("NoiseStd", at_least=0.0, default=0.0)
-    values = _read_noise_map(folder, present.name.partition("_part-")[0], directions, inside, grid.affine_mm)
-    if stated > 0.0 or values is None:
+    if stated > 0.0 or by_voxel is None:
         return _noise_along_world(stated, directions)
-    along = values if len(directions) < 3 else world_noise_map(values, directions)
-    return float(np.sqrt(np.mean(along[inside] ** 2)))
+    return float(np.sqrt(np.mean(by_voxel[inside] ** 2)))
 
 
 def _noise_along_world(std: float, directions: NDArray[np.float64]) -> float:

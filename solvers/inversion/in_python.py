@@ -27,6 +27,7 @@ from palpate.imaging.stiffness_posterior import ModulusPosterior, StiffnessPoste
 from palpate.imaging.wavefield import WaveField
 from palpate.meshing.zone_mesh import zones_of
 from palpate.progress import say
+from palpate.quality_warning import QualityWarning
 from palpate.solvers.inversion.prior.correlation import Correlation, matern
 from palpate.solvers.inversion.results import (
     Target,
@@ -81,24 +82,28 @@ def invert(
             expected="method 'nonlinear', the one with a posterior",
             advice="For the algebraic baseline call palpate.solvers.comparators.direct.direct_inversion(field).",
         )
-    for one in wave_warnings(field):
+    warnings = wave_warnings(field)
+    for one in warnings:
         say(f"{field.label}: {one}")  # before the fit: what is wrong with the waves may end it
     zones = zones_of(field.mask, field.voxel_size_mm, MeshSettings())
     ground = InversionDomain(zones, _regions(field, labels, anatomy), correlation=correlation)
     inversion = invert_wave_field(field, ground, chosen, comm)
-    return posterior_of_field(field, inversion, chosen)
+    return posterior_of_field(field, inversion, chosen, warnings)
 
 
-def posterior_of_field(field: WaveField, inversion: Inversion, settings: InversionSettings) -> StiffnessPosterior:
+def posterior_of_field(
+    field: WaveField, inversion: Inversion, settings: InversionSettings, warnings: tuple[QualityWarning, ...]
+) -> StiffnessPosterior:
     """Return the posterior of an inversion for a Python session, with the numbers of its files.
 
     Args:
         field: wave field that was inverted.
         inversion: result of the inversion.
         settings: settings of the inversion.
+        warnings: warnings about the wave field, as wave_warnings gives them.
     """
     digest = _digest(field)
-    target = Target(Path(), field, field.label, digest, wave_warnings(field))
+    target = Target(Path(), field, field.label, digest, warnings)
     own = frequency_record(target, inversion, settings)
     common = fit_record(inversion, settings) | common_record(settings, {"wavefield": digest})
     if settings.rheology != "per-frequency":
