@@ -91,13 +91,13 @@ class _Damage:
 
 @dataclass(frozen=True, slots=True)
 class _Laws:
-    """What a reading of a damaged file must obey.
+    """Laws that a reading of a damaged file must obey.
 
     Attributes:
         sealed: a checksum covers the damaged bytes, so that it must be that of the sound file.
-        in_pixels: only pixels were damaged.
+        in_pixels: whether only pixels were damaged.
         repeated: many files state the same facts, of which one was damaged.
-        tolerance: of the facts.
+        tolerance: largest relative difference of the facts.
     """
 
     sealed: bool

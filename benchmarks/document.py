@@ -123,7 +123,7 @@ def _unit(row: Row) -> str:
 
 
 def _section(record: Record) -> str:
-    """What a benchmark reproduces, its table, its verdict, where it ran, its notes and figures."""
+    """Return what a benchmark reproduces, its table, its verdict, where it ran, its notes and figures."""
     facts = record.facts
     pictures = [match for note in facts["notes"] if (match := _PICTURE.fullmatch(note))]
     notes = [note for note in facts["notes"] if not _PICTURE.fullmatch(note)]
@@ -141,7 +141,7 @@ def _section(record: Record) -> str:
 
 
 def _circumstances(facts: dict[str, Any]) -> str:
-    """When, where and with what a record was made."""
+    """Say when, where and with what a record was made."""
     where, packages = facts["machine"], dict(facts["versions"])
     packages.pop("python", None)
     commit = "no commit" if facts["commit"] is None else f"commit {facts['commit'][:12]}"

@@ -233,7 +233,7 @@ def _settled_field(field: WaveField, settings: IngestSettings) -> tuple[WaveFiel
 
 
 def _motion_facts(motion: ImageMotion, settings: IngestSettings) -> dict[str, object]:
-    """What the record says of the head's motion between images."""
+    """Return what the record says of the head's motion between images."""
     return {
         "image_motion": {
             "largest_mm": motion.largest_mm,
@@ -258,7 +258,7 @@ def _say_geometry(label: str, motion: ImageMotion, distortion: dict[str, object]
 
 
 def _offset_facts(times: OffsetTimes | None) -> dict[str, object]:
-    """What the record says of the offsets' times; nothing where three offsets cannot show them."""
+    """Return what the record says of the offsets' times; nothing where three offsets cannot show them."""
     if times is None:
         return {}
     facts = {"unexplained_by_one_period": times.unexplained, "best_other": times.words, "residual_ratio": times.ratio}

@@ -115,7 +115,7 @@ def _prism(a: list[NDArray[np.float64]], b: list[NDArray[np.float64]]) -> list[T
 def _crossing(
     low: NDArray[np.float64], high: NDArray[np.float64], plane: NDArray[np.float64], axis: int
 ) -> NDArray[np.float64]:
-    """Where edges meet the plane; exactly on it."""
+    """Return where edges meet the plane, exactly on it."""
     part = (plane - low[:, axis]) / (high[:, axis] - low[:, axis])
     point = low + part[:, None] * (high - low)
     point[:, axis] = plane

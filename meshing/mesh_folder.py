@@ -71,7 +71,7 @@ def _zones_of_run(
 
 
 def _summary(zones: Sequence[Zone], fields: Sequence[WaveField], settings: MeshSettings) -> dict[str, object]:
-    """What the zones of one run cover, in the units of users."""
+    """Return what the zones of one run cover, in the units of users."""
     voxel_size_mm = fields[0].voxel_size_mm
     nodes, stride = zone_extents(voxel_size_mm, settings)
     covered = coverage(zones, int(np.count_nonzero(fields[0].mask)))

@@ -134,7 +134,7 @@ def _split(arrays: dict[str, NDArray[np.generic]]) -> list[Zone]:
 
 
 def _fault_of_arrays(arrays: dict[str, NDArray[np.generic]]) -> str | None:
-    """What is wrong with kinds, shapes or the zones' beginnings; None where nothing is."""
+    """Return what is wrong with kinds, shapes or the zones' beginnings; None where nothing is."""
     nodes, cells = arrays["voxels"].size, len(arrays["cells"]) if arrays["cells"].ndim else 0
     shapes = {name: (kind, (nodes, *tail)) for name, (kind, tail) in _NODE_ARRAYS.items()}
     shapes["cells"] = ("i", (cells, NODES_PER_CELL))
@@ -153,7 +153,7 @@ def _fault_of_arrays(arrays: dict[str, NDArray[np.generic]]) -> str | None:
 
 
 def _fault_of_zone(zone: Zone) -> str | None:
-    """What is wrong inside one zone; None where nothing is."""
+    """Return what is wrong inside one zone; None where nothing is."""
     if zone.cells.min() < 0 or zone.cells.max() >= len(zone.voxels):
         return "cells with nodes that do not exist"
     if zone.voxels.min() < 0 or zone.ijk.min() < 0:

@@ -76,7 +76,7 @@ def score_forecast(folder: Path, truth: Path) -> tuple[ForecastScore, ...]:
 
 
 def _known(truth: Mapping[str, Any], said: Mapping[str, Any], day: str) -> dict[str, float]:
-    """What is true of a day, by the forecast's names."""
+    """Return what is true of a day, by the forecast's names."""
     found = {name: float(truth[one][day]) for name, one in _TRUE.items() if day in truth.get(one, {})}
     moved = said.get("mass_effect") or {}
     around, last = (f"{day:g}" for day in (moved.get("around_day", -1), said.get("last_scan_day", -1)))

@@ -115,7 +115,7 @@ def _row(name: str, cells: list[str]) -> str:
 
 
 def _coverage_at(level: float) -> Callable[[Score], str]:
-    """How to write the coverage of one level."""
+    """Return the text of the coverage of one level."""
 
     def cell(score: Score) -> str:
         item = score.covered(level)

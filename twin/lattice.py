@@ -201,7 +201,7 @@ def _scan(scan: TumourScan, tissue: Mask, grid: TwinLattice) -> TumourScan:
 
 
 def _offset(scan: TumourScan, grid: TwinLattice) -> NDArray[np.float32] | None:
-    """Of blocks: the mean of their voxels'."""
+    """Return the offset of blocks, the mean of their voxels' offsets."""
     if scan.offset is None:
         return None
     along = np.moveaxis(scan.offset, -1, 0)

@@ -90,7 +90,7 @@ def _share_limits(row: Sequence[Axes]) -> None:
 
 
 def _legend(levels: Sequence[float]) -> list[Line2D]:
-    """What colours, markers and lines mean."""
+    """Return the legend's colours, markers and lines."""
     marks = [
         Line2D([], [], color=_OURS, marker="o", label="posterior mean"),
         Line2D([], [], color=_DIRECT, marker="s", linestyle="--", label="direct inversion"),

@@ -116,7 +116,7 @@ def _motion(grid: ScanGrid, generator: np.random.Generator) -> NDArray[np.comple
 
 
 def _static_phase(grid: ScanGrid, generator: np.random.Generator) -> NDArray[np.float64]:
-    """What does not move, of each direction, shape (3, 1, i, j, k): smooth turns, a vortex, and no order at all."""
+    """Return the static phase of each direction, shape (3, 1, i, j, k): smooth turns, a vortex, and no order at all."""
     smooth = generator.standard_normal((3, 1, *grid.shape))
     smooth = ndimage.gaussian_filter(smooth, (0, 0, 6, 6, 1))
     i, j = np.indices(grid.shape[:2]) - np.array(grid.shape[:2])[:, None, None] / 2 - 0.5

@@ -95,7 +95,7 @@ def skulled_head(atlas: Atlas, grid: ScanGrid, shape: HeadShape) -> Skulled:
 
 
 def _in_atlas(grid: ScanGrid, shape: HeadShape, generator: np.random.Generator) -> NDArray[np.float64]:
-    """Where in the atlas each voxel of the image lies, world millimetres, shape (i, j, k, 3)."""
+    """Return where in the atlas each voxel of the image lies, world millimetres, shape (i, j, k, 3)."""
     turn = Rotation.from_euler("xyz", generator.uniform(-shape.turn_deg, shape.turn_deg, 3), degrees=True).as_matrix()
     stretch = np.diag(1.0 + generator.uniform(-shape.stretch, shape.stretch, 3))
     centre = np.array([0.0, -18.0, 10.0])

@@ -124,7 +124,7 @@ class _Scene:
         fixed: the image.
         where: voxels that count.
         moving: the atlas, the most blurred first.
-        middle_mm: of what is bright, world.
+        middle_mm: centre of the bright voxels, world millimetres.
         of_brain_mm: middle of the atlas's brain.
         thin: whether the image shows too little of the head for an affine map.
     """
@@ -221,7 +221,7 @@ def _brain_at(atlas: Atlas, transform: sitk.Transform, image: Volume) -> NDArray
 
 
 def _refined(bright: NDArray[np.bool_], brain: NDArray[np.bool_], edges_mm: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """What is bright within the margin, bridges cut, with the atlas's inside, holes filled slice by slice."""
+    """Return what is bright within the margin, bridges cut, with the atlas's inside, holes filled slice by slice."""
     outside_mm = ndimage.distance_transform_edt(~brain, sampling=edges_mm)
     inside_mm = ndimage.distance_transform_edt(brain, sampling=edges_mm)
     near = bright & (outside_mm <= _MARGIN_MM)

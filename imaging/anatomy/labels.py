@@ -152,7 +152,7 @@ def _surroundings(volume: Volume, index: NDArray[np.float64]) -> NDArray[np.floa
 
     Args:
         volume: the anatomy.
-        index: of the points, in its voxels, shape (..., 3).
+        index: positions of the points in its voxels, shape (..., 3).
     """
     reach = _SURROUNDINGS_MM / np.linalg.norm(volume.affine_mm[:3, :3], axis=0)
     points = index.reshape(-1, 3)

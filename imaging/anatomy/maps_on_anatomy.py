@@ -44,7 +44,7 @@ class _Target:
     """Voxels of the anatomy that a run covers.
 
     Attributes:
-        affine_mm: of the anatomy, shape (4, 4).
+        affine_mm: voxel indices of the anatomy to world millimetres, shape (4, 4).
         covered: voxels that lie in the run's mask, shape (i, j, k) of the anatomy.
     """
 

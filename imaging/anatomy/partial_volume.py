@@ -68,7 +68,7 @@ def _natural(parameters: NDArray[np.float64]) -> tuple[NDArray[np.float64], floa
 
 
 def _densities(at: NDArray[np.float64], means: NDArray[np.float64], noise: float) -> NDArray[np.float64]:
-    """Of three pure tissues and of two pairs that share voxels, shape (5, bins)."""
+    """Return densities of three pure tissues and of two pairs that share voxels, shape (5, bins)."""
     standard = (at - means[:, None]) / noise
     pure = np.exp(-(standard**2) / 2.0) / (np.sqrt(2.0 * np.pi) * noise)
     shared = (ndtr(standard[:-1]) - ndtr(standard[1:])) / np.diff(means)[:, None]

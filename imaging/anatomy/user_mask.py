@@ -80,7 +80,7 @@ def _binary(path: Path, volume: StoredVolume) -> StoredVolume:
 
 
 def _fault_of_mask(volume: StoredVolume) -> str:
-    """What makes a volume no binary mask; empty where nothing does. Slab by slab, as masks may fill the memory."""
+    """Return why a volume is no binary mask; empty where it is one. Slab by slab, as masks may fill the memory."""
     if volume.values.ndim != 3:
         return f"an array of shape {volume.values.shape}"
     infinite, least, largest = 0, np.inf, -np.inf

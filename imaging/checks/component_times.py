@@ -107,8 +107,8 @@ class _Forms:
     """Hermitian forms whose values at exp(i p) are the mean squares of divergence and curl.
 
     Attributes:
-        divergence: with and without conjugation of the second factor, shape (2, 3, 3).
-        curl: same shape.
+        divergence: form of div U, with and without conjugation of the second factor, shape (2, 3, 3).
+        curl: form of curl U, likewise, shape (2, 3, 3).
     """
 
     divergence: NDArray[np.complex128]

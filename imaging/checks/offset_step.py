@@ -169,7 +169,7 @@ def demand_different_images(acquisition: PhaseAcquisition) -> None:
 
 
 def _suppositions(offsets: int) -> Iterator[tuple[str, NDArray[np.float64]]]:
-    """What exports get wrong, and the times 2 pi t / T of the offsets that follow."""
+    """Yield what exports get wrong, and the times 2 pi t / T of the offsets that follow."""
     k = np.arange(offsets)
     yield f"the last of {offsets + 1} offsets is missing", _TURN * k / (offsets + 1)
     for lacking in range(1, offsets):
@@ -195,7 +195,7 @@ def _exchanges(offsets: int) -> Iterator[tuple[str, NDArray[np.float64]]]:
 
 
 def _residual(moments: NDArray[np.float64], times: NDArray[np.float64]) -> float:
-    """What mean, cosine and sine at these times leave of the second moments, as for three numbers a voxel."""
+    """Return what mean, cosine and sine at these times leave of the second moments, as for three numbers a voxel."""
     model = np.column_stack([np.ones_like(times), np.cos(times), np.sin(times)])
     vectors, sizes, _ = np.linalg.svd(model, full_matrices=False)
     # Two offsets a period show only one of cosine and sine.

@@ -70,7 +70,7 @@ def _code(value: str, meaning: str) -> Dataset:
 
 
 def _cleaned(dataset: Dataset, key: Key, patient: str) -> Dataset:
-    """What is allowed of a header or of one item of a sequence."""
+    """Return what is allowed of a header or of one item of a sequence."""
     cleaned = Dataset()
     for element in dataset:
         if element.tag.is_private:
@@ -119,7 +119,7 @@ def _number(element: DataElement, texts: Sequence[str]) -> object | None:
 
 
 def _known_of(name: str, texts: Sequence[str]) -> list[str] | None:
-    """Of several values the known ones, in order; an image's type keeps its place with a word that says nothing."""
+    """Return the known values, in order; an image's type keeps its place with a word that says nothing."""
     if name in ("ImageType", "FrameType"):
         return [text if is_known(name, text) else "OTHER" for text in texts]
     kept = (text if is_known(name, text) else known_part(name, text) for text in texts)

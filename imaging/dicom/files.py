@@ -205,7 +205,7 @@ def _frames(source: Source, changed_ns: int, padding: int, place: str) -> NDArra
 
 
 def _changed_ns(source: Source) -> int:
-    """When a file's bytes were last written; those in archives name it themselves."""
+    """Return when a file's bytes were last written; those in archives name it themselves."""
     return source.path.stat().st_mtime_ns if isinstance(source, OnDisk) else 0
 
 

@@ -147,7 +147,7 @@ def _demand_directions(scans: Sequence[Series], frequencies: Sequence[float], se
     Args:
         scans: raw series of one direction each.
         frequencies: theirs, Hz.
-        settings: of the study.
+        settings: settings of the study.
     """
     if settings.encoding_matrix is not None and len(scans) >= len(settings.encoding_matrix):
         return

@@ -169,7 +169,7 @@ def _parted(stack: Stack, kinds: dict[int, int], pair: tuple[int, int]) -> tuple
 
     Args:
         stack: slices.
-        kinds: of each image, by its identity as an object.
+        kinds: kind of each image, by its identity as an object.
         pair: the two kinds.
 
     Raises:

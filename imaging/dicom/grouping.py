@@ -113,7 +113,7 @@ def _joined(parts: list[list[Instance]], notes: Counter[str]) -> list[list[Insta
 
 
 def _contrast(header: Dataset) -> Hashable:
-    """What the images of one series have in common, identifiers aside."""
+    """Return what the images of one series have in common, identifiers aside."""
     kinds = tuple(one for one in _values(header, "ImageType") if one not in _COMPONENTS)
     return (
         tuple(_text(header, name) for name in _CONTRAST),
@@ -190,7 +190,7 @@ def _studies_of(series: Sequence[list[Instance]]) -> list[list[list[Instance]]]:
 
 
 def _session(header: Dataset) -> Hashable:
-    """What names one visit besides the study: day, time and frame of reference; None where too little is stated."""
+    """Return what names a visit besides its study: day, time and frame of reference; None if too little is stated."""
     frame, day, time = (_text(header, name) for name in ("FrameOfReferenceUID", "StudyDate", "StudyTime"))
     return ("visit", frame, day, time) if frame or (day and time) else None
 

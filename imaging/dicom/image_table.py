@@ -157,5 +157,5 @@ def demand_all_times(images: Sequence[Instance], times: NDArray[np.float64]) -> 
 
 
 def _spoken(encoding: int, offset: int, k: int) -> str:
-    """Where an image belongs, counted from 1."""
+    """Say where an image belongs, counted from 1."""
     return f"slice {k + 1} of encoding {encoding + 1}, offset {offset + 1}"

@@ -45,7 +45,7 @@ def _says_so(series: Series) -> bool:
 
 
 def _phase_images_of_a_slice(series: Series) -> int:
-    """How many phase (or real) images the slice with the most of them has."""
+    """Return how many phase (or real) images the slice with the most of them has."""
     places = Counter(place for kind, place in _kinds_and_places(series) if kind in ("PHASE", "REAL"))
     return max(places.values(), default=0)
 

@@ -93,7 +93,7 @@ def read_acquisitions(
 def _read(
     reader: VendorReader, found: Contents, export: Export, settings: IngestSettings
 ) -> tuple[tuple[PhaseAcquisition, ...], Export]:
-    """What one reader makes of an export, with what is to be said of the images that it used."""
+    """Return what one reader makes of an export, with the warnings about the images that it used."""
     # What a damaged file may have been is asked before anything is missed without it.
     demand_lossless([one for one in export.series if reader.recognises([one])])
     try:

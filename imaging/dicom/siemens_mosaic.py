@@ -264,7 +264,7 @@ def _signal(instance: Instance, layout: MosaicLayout) -> NDArray[np.float64]:
 
 
 def _facts(phase: Series, magnitude: Series) -> dict[str, object]:
-    """What a later reader needs to know of the two series, and what DICOM output refers to."""
+    """Return what a later reader needs to know of the two series, and what DICOM output refers to."""
     return {
         "reader": SiemensMosaicReader.name,
         "series_number_phase": phase.number,

@@ -78,8 +78,8 @@ class _Scan:
 
     Attributes:
         phase: phase images.
-        magnitude: as many magnitude images.
-        grid: where they lie.
+        magnitude: magnitude images, one for each phase image.
+        grid: voxels of the images in the world.
         frequency_hz: f; None where neither settings nor description state it.
     """
 

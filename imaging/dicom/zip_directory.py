@@ -56,7 +56,7 @@ def demand_few_members(stream: BinaryIO, where: str, most: int) -> None:
 
 
 def _members(stream: BinaryIO, start: int, end: int) -> int:
-    """How often the mark of a member stands in the directory; by chance also in names, hardly ever."""
+    """Return how often the mark of a member stands in the directory; by chance also in names, hardly ever."""
     stream.seek(start)
     count, kept = 0, b""
     while start < end and (piece := stream.read(min(_PIECE_BYTES, end - start))):

@@ -150,5 +150,5 @@ def _write_run(folder: Path, run: Stiffness, identity: MapIdentity) -> list[Path
 
 
 def _made(run: Stiffness) -> datetime:
-    """When the run was inverted; the maps' own date, so that exporting again gives the same files."""
+    """Return when the run was inverted; the maps' own date, so that exporting again gives the same files."""
     return datetime.fromtimestamp(run.made_s, tz=UTC)

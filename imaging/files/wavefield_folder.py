@@ -282,7 +282,7 @@ def _read_noise_map(
 def _fault_of_noise_map(
     volume: Volume, shape: tuple[int, ...], inside: NDArray[np.bool_], affine_mm: NDArray[np.float64]
 ) -> str | None:
-    """What is wrong with a noise map; None where nothing is."""
+    """Return what is wrong with a noise map; None where nothing is."""
     if volume.values.shape != shape:
         return f"an array of shape {volume.values.shape}"
     if not same_grid(volume.affine_mm, affine_mm, inside.shape):

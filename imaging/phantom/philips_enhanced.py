@@ -75,7 +75,7 @@ def _one(**values: object) -> Sequence:
 
 
 def _frame(settings: PhantomSettings, grid: ScanGrid, scan: Scan, kind: str, where: tuple[int, int, int]) -> Dataset:
-    """What is one frame's own, but for its scale."""
+    """Return what belongs to one frame alone, but for its scale."""
     direction, offset, k = where
     name, component = _COMPONENTS[kind]
     groups = Dataset()
@@ -113,7 +113,7 @@ def _frame(settings: PhantomSettings, grid: ScanGrid, scan: Scan, kind: str, whe
 
 
 def _shared(grid: ScanGrid) -> Dataset:
-    """What all frames share: geometry, timing, coils."""
+    """Return what all frames share: geometry, timing, coils."""
     groups = Dataset()
     axes = RAS_TO_LPS @ grid.axes
     edges = decimals(grid.voxel_mm)
@@ -179,7 +179,7 @@ def _shared(grid: ScanGrid) -> Dataset:
 
 
 def _state_sequence(image: Dataset, scan: Scan) -> None:
-    """What the standard wants to be told of the pulse sequence and of the file as a whole."""
+    """State what the standard demands of the pulse sequence and of the file as a whole."""
     values: dict[str, object] = {
         "DeviceSerialNumber": "0",
         "ImageType": ["ORIGINAL", "PRIMARY", "OTHER", "NONE"],
@@ -225,7 +225,7 @@ def _state_sequence(image: Dataset, scan: Scan) -> None:
 
 
 def _state_dimensions(image: Dataset, identity: Identity) -> None:
-    """What the Dimension Index Values of frames count."""
+    """State what the Dimension Index Values of frames count."""
     uid = identity.uid("dimensions")
     image.DimensionOrganizationSequence = _one(DimensionOrganizationUID=uid)
     image.DimensionIndexSequence = Sequence(

@@ -119,7 +119,7 @@ def _write_truth(
 
 
 def _record(settings: PhantomSettings, scan: Scan) -> dict[str, object]:
-    """How the patient was made."""
+    """Return the record of how the patient was made."""
     return {
         "seed": settings.seed,
         "tissues": {str(number): name for number, name in enumerate(TISSUES, start=1)},

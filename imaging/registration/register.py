@@ -188,7 +188,7 @@ def _covariance(scene: RegistrationScene, best: Rigid) -> NDArray[np.float64]:
 
 
 def _reasons(figures: dict[str, float], uncertainty_mm: float) -> list[str]:
-    """Why a registration has to be called failed, in sentences."""
+    """Return why a registration has failed, in sentences."""
     best = figures["information"]
     checks = [
         (

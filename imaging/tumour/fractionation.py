@@ -177,7 +177,7 @@ def _one_fraction_by_plan(row: TreatmentRow, dose: DoseFile, planned: RtPlan) ->
 
 
 def _told_by_dose(row: TreatmentRow, dose: DoseFile, summation: str) -> Fractionation:
-    """Where nobody states a number: one fraction's by its size, else a refusal."""
+    """Return the fractions where no number is stated: one by the dose's size, else a refusal."""
     what = f"DoseSummationType {summation}, {_MEANING[summation]}," if summation else "an RTDOSE without summation type"
     low, high = LIKE
     if summation in ("FRACTION", "RECORD", ""):

@@ -237,6 +237,6 @@ def _scan(session: Session, maps: GrowthMaps, move: Movement, day: float, grid: 
 
 
 def _looked(maps: GrowthMaps, move: Movement, scan: TumourScan, grid: TumourGrid) -> NDArray[np.bool_]:
-    """What a date tells of: its field of view where regions were drawn, else where cellularity was measured."""
+    """Return what a date shows: its field of view where regions were drawn, else where cellularity was measured."""
     field = grid.covered(Volume(maps.cellularity.values, maps.affine_mm), move.motion)
     return field if scan.marked else field & np.isfinite(scan.cellularity)

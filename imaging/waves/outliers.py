@@ -89,7 +89,7 @@ def _strangeness(misses: NDArray[np.float64], surface: NDArray[np.bool_], least_
 def _misses_by_parts(
     displacement_m: NDArray[np.complex128], trusted: NDArray[np.bool_], ijk: NDArray[np.int64]
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """As _misses, so many voxels at a time that memory suffices."""
+    """Return _misses, computed for so many voxels at a time that memory suffices."""
     parts = np.array_split(ijk, max(1, -(-len(ijk) // _AT_A_TIME)))
     both = [_misses(displacement_m, trusted, part) for part in parts]
     misses, surface = (np.concatenate(side) for side in zip(*both, strict=True))
@@ -99,7 +99,7 @@ def _misses_by_parts(
 def _misses(
     displacement_m: NDArray[np.complex128], trusted: NDArray[np.bool_], ijk: NDArray[np.int64]
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """What the neighbours' polynomial misses, real and imaginary parts, and where it extrapolates.
+    """Return what the neighbours' polynomial misses, real and imaginary parts, and where it extrapolates.
 
     Returns:
         Misses, shape (N, 6), over their standard deviation for white noise of unit size, NaN where the neighbours do

@@ -94,7 +94,7 @@ def best_chain(chain: list[Choices]) -> tuple[list[int], float]:
 
 
 def _best_totals(chain: list[Choices]) -> list[NDArray[np.float64]]:
-    """For each patch and choice, the cost of the cheapest chain through that choice."""
+    """Return the cost of the cheapest chain through each choice of each patch."""
     links = [np.abs(b.first[None, :] - a.first[:, None]) ** 2 for a, b in pairwise(chain)]
     forward = [chain[0].misfit]
     for link, choices in zip(links, chain[1:], strict=True):

@@ -64,7 +64,7 @@ def slice_timing(
 
 
 def _agreement(field: NDArray[np.complex128], mask: NDArray[np.bool_]) -> float:
-    """How alike neighbouring slices move, between -1 and 1; 1 for a single slice."""
+    """Return how alike neighbouring slices move, between -1 and 1; 1 for a single slice."""
     both = mask[..., 1:] & mask[..., :-1]
     counts = np.maximum(mask.sum(axis=(0, 1)), 1)
     centred = field - (field * mask).sum(axis=(1, 2), keepdims=True) / counts

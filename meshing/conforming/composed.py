@@ -76,7 +76,7 @@ def _pinched(block: Labels) -> NDArray[np.bool_]:
 def _flips(
     flat: Labels, blocks: NDArray[np.int64], scores: NDArray[np.float32], price: NDArray[np.float64]
 ) -> tuple[NDArray[np.int64], Labels]:
-    """For each block the flip of one cube to another's label that mends the block and costs least."""
+    """Return for each block the flip of one cube to another's label that mends the block and costs least."""
     inside = flat[blocks].T  # (8, m)
     cost = np.full((8, 8, len(blocks)), np.inf)
     for cell, other in itertools.permutations(range(8), 2):

@@ -126,7 +126,7 @@ def open_angles(mesh: TetrahedralMesh, wanted_deg: float, edge_mm: float) -> Tet
 
 
 def _best_place(points: Points, around: NDArray[np.int64], node: int, edge_mm: float) -> Points:
-    """Of a node's trial places the one where the smallest angle of its cells is largest; its own where none helps."""
+    """Return the trial place of a node where the smallest angle of its cells is largest; its own where none helps."""
     moves = [np.zeros((1, 3)), *(reach * edge_mm * _DIRECTIONS for reach in _REACHES)]
     places = points[node] + np.concatenate(moves)
     corners = np.where((around == node)[None, ..., None], places[:, None, None], points[around])

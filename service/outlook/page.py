@@ -130,7 +130,7 @@ def _around(moved: Mapping[str, Any]) -> str:
 
 
 def _assumed(moved: Mapping[str, Any]) -> str:
-    """What every displacement is proportional to."""
+    """Say what every displacement is proportional to."""
     prior = moved["swelling_kpa"]
     factor = math.exp(prior["log_std"])
     return f"λ/s is assumed, {prior['median']:g} kPa within a factor of {factor:.3g} (68 %): it was not measured."

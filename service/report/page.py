@@ -102,7 +102,7 @@ def _viewer(view: SessionView, settings: ReportSettings) -> dict[str, str]:
 
 
 def _run_context(run: RunView, number: int, settings: ReportSettings) -> dict[str, Any]:
-    """What the template needs of one run."""
+    """Return what the template needs of one run."""
     panels = Panels.of(run, settings)
     beside = panels.beside()
     by_key = {figure.key: figure for figure in run.figures}

@@ -78,7 +78,7 @@ def _extent(seen: NDArray[np.bool_]) -> slice:
 
 
 def _main_axes(directions: NDArray[np.float64]) -> tuple[int, int, int]:
-    """For each grid axis the world axis it runs along most, each world axis once."""
+    """Return for each grid axis the world axis it runs along most, each world axis once."""
     left = np.abs(directions)
     main = [0, 0, 0]
     for _ in range(3):

@@ -198,7 +198,7 @@ def _namespace() -> str:
 
 
 def _start(process: int) -> int | None:
-    """When a process began, clock ticks; None where the system does not say."""
+    """Return when a process began, clock ticks; None where the system does not say."""
     try:
         told = Path(f"/proc/{process}/stat").read_bytes()
         return int(told.rpartition(b")")[2].split()[19])

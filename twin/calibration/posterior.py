@@ -266,7 +266,7 @@ def _minimised(problem: CalibrationProblem, at: _Point, work: _Work, tolerance: 
 
 
 def _best(problem: CalibrationProblem, straying: StrayingErrors, at: _Point) -> int:
-    """Which q of the grid has the largest evidence times prior."""
+    """Return which q of the grid has the largest evidence times prior."""
     start = problem.residual(at.states, at.xi) + at.jacobian @ at.xi
     losses = [evidence(start, at.jacobian, errors) for errors in straying.errors] - 2.0 * straying.log_prior
     return int(problem.agreed(int(np.argmin(losses))))

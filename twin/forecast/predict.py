@@ -214,7 +214,7 @@ class _Future:
         return strayed(whole, away_mm, self._history, self._nearest).astype(np.float32)
 
     def _unstressed(self, xi: Values, drift: float) -> Parameters:
-        """Of a draw where no stress slows."""
+        """Return the parameters of a draw where no stress slows growth."""
         return growth_parameters(self._calibration.unknowns, xi, self._white, self._rates, self._kill_1_g, drift)
 
     def _drifts(self, xi: Values, days: Values, rng: np.random.Generator) -> Values:

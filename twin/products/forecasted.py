@@ -113,7 +113,7 @@ def _displacements(one: Displaced) -> dict[str, object]:
 
 
 def _mass_effect(calibration: Calibration, moved: MassEffect) -> dict[str, object]:
-    """What displacements rest on, and those of the scans' days."""
+    """Return what displacements rest on, and those of the scans' days."""
     stress, settings = calibration.stress, calibration.settings
     return {
         "around_mm": AROUND_MM,
@@ -137,7 +137,7 @@ def _write_displacement(folder: Path, found: Forecast, moved: Displaced) -> None
 
 
 def _stem(found: Forecast) -> str:
-    """Of the names of a day's files."""
+    """Return the stem of the names of a day's files."""
     return f"sub-{found.calibration.history.subject}_day-{found.day:g}"
 
 
