@@ -17,6 +17,17 @@ from palpate.progress import launcher_rank, launcher_size
 CHECKOUT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
 
+LONG_FILES = (
+    "workflow/test_end_to_end.py",
+    "imaging/phantom/test_vendors.py",
+    "test_examples.py",
+    "workflow/test_frozen.py",
+    "imaging/test_masks.py",
+    "service/test_report.py",
+    "workflow/test_dry_run.py",
+)
+"""Files of a minute and more, dealt to the processes first, so that none works alone at the end."""
+
 type Command = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -107,6 +118,12 @@ def shared_tmp_path(tmp_path: Path) -> Path:
     from mpi4py import MPI
 
     return Path(MPI.COMM_WORLD.bcast(str(tmp_path), root=0))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the files of LONG_FILES first; the others keep their order."""
+    ranks = {CHECKOUT / "tests" / name: rank for rank, name in enumerate(LONG_FILES)}
+    items.sort(key=lambda item: ranks.get(item.path, len(ranks)))
 
 
 @pytest.hookimpl(trylast=True)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from bioqic_box import OURS, rows_of, study
 from worlds.bioqic_waves import SHORT, waves
 
 LEVEL_PERCENT, FREQUENCY_HZ = 1.0, 60.0
 
 
+@pytest.mark.long
 def test_short_box(tmp_path: Path) -> None:
     """One cylinder in one zone, waves of tetrahedra that miss the voxels, `palpate invert` as a user runs it.
 

@@ -40,6 +40,7 @@ def test_limit(tmp_path: Path) -> None:
     assert all(share.endswith("%") and not share.startswith("-") for share in shares)
 
 
+@pytest.mark.long
 def test_false_alarms(tmp_path: Path) -> None:
     """A sound session raises nothing, and each planted fault is told by its own word."""
     rows, facts = record_of("false_alarms", tmp_path)
@@ -50,6 +51,7 @@ def test_false_alarms(tmp_path: Path) -> None:
     assert not [note for note in facts["notes"] if note.startswith(("missed", "false alarm"))]
 
 
+@pytest.mark.long
 def test_unwrapping(tmp_path: Path) -> None:
     """On a brain whose motion is known fewer than one voxel in a thousand is wrong, as no way image by image has it."""
     write_mre(tmp_path / "scan", Scan(noise_rad=0.05))
@@ -75,6 +77,7 @@ def test_brain_mask(tmp_path: Path) -> None:
     assert whole.ours > whole.baselines["magnitude"] + 0.05
 
 
+@pytest.mark.long
 def test_tetrahedra(tmp_path: Path) -> None:
     """A tumour with a core, white matter and a piece of ventricle of a real brain: all there, by volume and in place.
 
@@ -204,6 +207,7 @@ def test_vendors(tmp_path: Path) -> None:
     assert any("samples wrapped" in note for note in facts["notes"])
 
 
+@pytest.mark.long
 def test_growth(tmp_path: Path) -> None:
     """Ours and explicit finite differences agree on the burden, which is what makes their seconds comparable.
 

@@ -76,7 +76,7 @@ def _ball(shape: tuple[int, ...]) -> np.ndarray:
     [
         (np.zeros((20, 20, 20)), "without a head"),
         (_noise((40, 40, 1)), "without a head"),
-        (_noise((40, 40, 30)), "agree on a brain|no start brings"),
+        pytest.param(_noise((40, 40, 30)), "agree on a brain|no start brings", marks=pytest.mark.long),
         (_ball((60, 70, 52)), "agree on a brain|no start brings"),
     ],
     ids=["empty", "one slice", "noise", "a small ball"],

@@ -99,6 +99,7 @@ def slowed(made: tuple[Path, TumourScene, Truth]) -> Truth:
     return grow(SLOWED, made[1])
 
 
+@pytest.mark.long
 def test_stress_holds_the_truth_back(made: tuple[Path, TumourScene, Truth], slowed: Truth) -> None:
     """The cohort asks what mechanics is worth: its truth must have some, and say how much."""
     assert slowed.densities[SMALL.days[0]].sum() < 0.95 * made[2].densities[SMALL.days[0]].sum()

@@ -57,6 +57,7 @@ def test_nothing_visible_is_heard_where_the_tumour_was() -> None:
     assert of_last(replace(tumour.scans[2], roi=np.full(SHAPE, CAVITY, np.uint8))) == ()
 
 
+@pytest.mark.long
 def test_response_is_calibrated_forecast_and_shown(tmp_path: Path) -> None:
     """The whole way of a patient without visible tumour: past and forecast must hold 0 mL, and the page must open."""
     told_before = QualityWarning("lifetime-dose-high", "All courses together give up to 130.0 Gy.", "Check them.")

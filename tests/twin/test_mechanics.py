@@ -108,6 +108,7 @@ def test_frozen_stress_is_that_of_the_coupled_model(strong: CalibrationProblem) 
     assert renewed < first < without
 
 
+@pytest.mark.long
 def test_modes_spread_stress_as_draws_do() -> None:
     """All modes together have the draws' covariance of stress, each draw's system factorised anew: to first order.
 
@@ -156,6 +157,7 @@ def test_scale_of_stiffness_is_of_no_account() -> None:
         np.testing.assert_allclose(there, here, rtol=0, atol=1e-7)
 
 
+@pytest.mark.long
 def test_forecast_is_slowed_as_the_coupled_model_is(solved: tuple[Calibration, CalibrationProblem]) -> None:
     """The future's stress is found along what is most probable: there a forecast is the coupled model's, within 2 %."""
     calibrated, own = solved

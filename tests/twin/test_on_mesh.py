@@ -49,6 +49,7 @@ def integral_ml(points_mm: np.ndarray, cells: np.ndarray, values: np.ndarray) ->
     return float((volumes * values[cells].mean(axis=1)).sum()) / 1e3
 
 
+@pytest.mark.long
 def test_mesh_holds_the_cells_of_the_voxels(twin: Calibration, tmp_path: Path, palpate_inside: Command) -> None:
     """Read back by a foreign reader: the burden is the voxels', values stay in 0..1, bounds enclose the mean.
 

@@ -30,6 +30,11 @@ from tests.imaging.planting import MARK, SECRETS, identifiers_in, leaks, plant
 from tests.imaging.scanner import edit
 
 VENDORS: tuple[Vendor, ...] = get_args(Vendor.__value__)
+MANY_FILES = ("ge-brain", "philips")
+"""Layouts with the most files: what changes every file of these runs with the long tests."""
+FEW_FILES_FIRST = [
+    pytest.param(vendor, marks=pytest.mark.long) if vendor in MANY_FILES else vendor for vendor in VENDORS
+]
 STEM = "sub-01_ses-01"
 TILTED, OBLIQUE = (4.0, -3.0, 6.0), (35.0, -20.0, 50.0)
 """Turns of the slices about R, A and S, degrees."""
@@ -212,7 +217,7 @@ class Planted:
     told: IngestSettings
 
 
-@pytest.fixture(scope="module", params=VENDORS)
+@pytest.fixture(scope="module", params=FEW_FILES_FIRST)
 def planted(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Planted:
     """Such a study of each vendor."""
     session, told = write(tmp_path_factory.mktemp("planted") / "study", request.param, few_voxels(), offsets=4)

@@ -6,6 +6,7 @@ import itertools
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from palpate.imaging.wavefield import WaveField
@@ -170,6 +171,7 @@ def test_dirichlet_forward_is_exact_in_uniform_tissue() -> None:
     assert np.sqrt(value / forward.expected_misfit) < wave_number**3 / np.sqrt(3.0) / 9.0
 
 
+@pytest.mark.long
 def test_dirichlet_finds_a_sphere() -> None:
     """Noise-free waves of another element: the stiff sphere comes out nearer to itself than to what surrounds it.
 

@@ -58,6 +58,7 @@ def _without_blocks(field: WaveField) -> bool:
     return coarse._coarse(measure([field], SETTINGS), ground, SETTINGS) is None
 
 
+@pytest.mark.long
 def test_the_end_does_not_depend_on_the_start(field: WaveField, monkeypatch: pytest.MonkeyPatch) -> None:
     """The objective decides, not where the search began: both ends are within the tolerance that ends a search."""
     ours = _invert(field)

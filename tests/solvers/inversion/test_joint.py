@@ -224,6 +224,7 @@ def test_determinant_is_the_dense_one(small: Small) -> None:
     assert found.value == pytest.approx(_log_determinant(small), rel=1e-9)
 
 
+@pytest.mark.long
 @pytest.mark.mpi
 def test_determinant_of_a_large_system_states_its_error(small: Small, monkeypatch: pytest.MonkeyPatch) -> None:
     """Estimates scatter around the dense value by what they state, and neither ranks nor deflation shift them.

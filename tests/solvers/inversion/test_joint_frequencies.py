@@ -99,6 +99,7 @@ def _inner(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return values.reshape(-1, *BOX)[(slice(None), *INNER)].reshape(len(values.reshape(-1, *BOX)), -1)
 
 
+@pytest.mark.long
 def test_two_frequencies_know_more_than_each(springpot: Compared, alone: list[Inversion]) -> None:
     """Narrower for both moduli at both frequencies, and closer to the truth where all are taken together.
 
