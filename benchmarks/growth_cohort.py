@@ -72,7 +72,7 @@ TREATED: Final = 0.8
 FRONT_MM: Final = (6.0, 13.0)
 """Range of the distance of the front from the tumour's origin at the first scan, millimetres."""
 SETTINGS: Final = {"outline_modes": 12, "draws": 60}
-SHORT_SETTINGS: Final = {"outline_modes": 4, "draws": 20, "voxel_mm": 6.0, "displacement_box_mm": 12.0}
+SHORT_SETTINGS: Final = {"outline_modes": 6, "draws": 20}
 VARIANTS: Final = {
     TWIN: {},
     POPULATION: {},

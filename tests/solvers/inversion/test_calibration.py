@@ -107,7 +107,7 @@ def _fit(displacement_m: NDArray[np.complex128], seed: int) -> Fit:
         ),
         limit=14,
         tolerance=0.1,
-        report=lambda _number, _iteration: None,
+        report=lambda _: "",
     )
 
 
