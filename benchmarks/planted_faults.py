@@ -185,6 +185,26 @@ def _turned(choice: NDArray[np.float64]) -> Callable[[WaveField, NDArray[np.floa
     return plant
 
 
+def _for_another(a: int, b: int) -> NDArray[np.float64]:
+    """Return the matrix that takes direction b for a."""
+    choice = np.eye(3)
+    choice[a] = choice[b]
+    return choice
+
+
+def _silent(number: int) -> FieldPlant:
+    """Fault that leaves one direction noise alone, a twentieth of its displacement."""
+
+    def plant(field: WaveField, axes: NDArray[np.float64], _: Path) -> WaveField:
+        encoded = field.displacement_m @ axes.T
+        size = 0.05 * float(np.abs(encoded[field.mask][:, number]).mean())
+        real, imaginary = np.random.default_rng(number).standard_normal((2, *field.mask.shape))
+        encoded[..., number] = size * (real + 1j * imaginary)
+        return replace(field, displacement_m=np.asarray(encoded @ np.linalg.inv(axes).T))
+
+    return plant
+
+
 def _stated(unit: str) -> Callable[[WaveField, NDArray[np.float64], Path], WaveField | None]:
     """Fault of a folder that states a unit for displacement in micrometres: nm is as much too small as um for mm."""
 
@@ -272,6 +292,20 @@ FIELD_FAULTS: Final = (
     *(
         FieldFault(f"imaginary part mirrored along {'ijk'[n]}", (*TIMES, *PARTS), _imaginary(partial(np.flip, axis=n)))
         for n in range(3)
+    ),
+    *(
+        FieldFault(
+            f"encoding direction {n + 1} doubled", ("component-scale",), _turned(np.diag(np.ones(3) + np.eye(3)[n]))
+        )
+        for n in range(3)
+    ),
+    *(
+        FieldFault(f"encoding direction {n + 1} without encoding", ("component-without-wave",), _silent(n))
+        for n in range(3)
+    ),
+    *(
+        FieldFault(f"encoding direction {b + 1} for {a + 1}", ("component-twice",), _turned(_for_another(a, b)))
+        for a, b in combinations(range(3), 2)
     ),
     FieldFault("components R and A of the imaginary part exchanged", PARTS, _imaginary(_first_two_exchanged)),
     FieldFault("amplitude and phase for the parts", ("amplitude and phase",), _amplitude_and_phase),

@@ -87,7 +87,7 @@ def in_si_units(
 
 def _displacement(given: ArrayLike) -> NDArray[np.complex128]:
     """Complex displacement, shape (i, j, k, n)."""
-    values = np.asarray(given)
+    values = _unmasked(given)
     if values.ndim != 4 or not 1 <= values.shape[3] <= 3 or 0 in values.shape:
         found = f"a displacement of shape {values.shape}"
         advice = "Put the components into the last axis."
@@ -99,9 +99,18 @@ def _displacement(given: ArrayLike) -> NDArray[np.complex128]:
     return values.astype(np.complex128)
 
 
+def _unmasked(given: ArrayLike) -> NDArray[Any]:
+    """Return values as a plain array, NaN where a masked array hides them: what its owner left out is no datum."""
+    values = np.asarray(given)
+    hidden = np.ma.getmaskarray(given) if isinstance(given, np.ma.MaskedArray) else None
+    if hidden is None or not hidden.any():
+        return values
+    return np.where(hidden, np.nan, values)
+
+
 def _mask(given: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.bool_]:
     """Mask of tissue, shape (i, j, k)."""
-    values = np.asarray(given)
+    values = _unmasked(given)
     if values.shape != shape or not np.all((values == 0) | (values == 1)):
         found = f"a mask of shape {values.shape} and kind {values.dtype}"
         raise _refusal(
@@ -150,7 +159,7 @@ def _noise(
     """Standard deviation of a component, and by voxel and component (None where only one number is known), metres."""
     if given is None:
         return None, None
-    values = np.asarray(given, dtype=np.float64)
+    values = _unmasked(given).astype(np.float64)
     shape = (*inside.shape, len(directions))
     if values.shape not in ((), shape):
         found = f"noise of shape {values.shape}"

@@ -1,8 +1,8 @@
 """Check of the components of a wave field: the interpretation with the least divergence is named.
 
-Wrong signs or order, wrong times and a part that is ordered otherwise in space all make a divergence that tissue does
-not have, and the remedy of one fault partly undoes another. So the remedies are compared with each other, the
-simplest first, and only the best one is named.
+Wrong signs or order, wrong scales or times and a part that is ordered otherwise in space all make a divergence that
+tissue does not have, and the remedy of one fault partly undoes another. So the remedies are compared with each other,
+the simplest first, and only the best one is named. A component of noise, or one that is another's copy, comes before.
 """
 
 from __future__ import annotations
@@ -12,15 +12,16 @@ from numpy.typing import NDArray
 
 from palpate.imaging.checks.complex_parts import check_odd_part, odd_part
 from palpate.imaging.checks.component_axes import best_signs_and_order, check_component_axes
+from palpate.imaging.checks.component_contents import check_component_scale, check_contents, component_scale
 from palpate.imaging.checks.component_times import check_component_times, component_times
 from palpate.imaging.checks.gradient_moments import gradient_moments
-from palpate.imaging.limits.check_limits import AXES_LEAST, SIMPLER
+from palpate.imaging.limits.check_limits import AXES_LEAST, DIVERGENCE_UNEXPLAINED, SIMPLER
 from palpate.imaging.wavefield import WaveField
 from palpate.quality_warning import QualityWarning
 
 
 def check_components(field: WaveField, encoding_axes: NDArray[np.float64] | None = None) -> tuple[QualityWarning, ...]:
-    """Warn of wrong signs, order or times of the components, and of parts that are ordered unlike each other.
+    """Warn of wrong signs, order, scale, times or contents of the components, and of parts that are ordered unlike.
 
     Args:
         field: wave field to check.
@@ -34,10 +35,15 @@ def check_components(field: WaveField, encoding_axes: NDArray[np.float64] | None
     if moments is None:
         return ()
     signs = best_signs_and_order(moments.proper.real, field, encoding_axes)
+    contents = check_contents(field, signs.given, encoding_axes)
+    if contents:
+        return contents
+    scale = component_scale(moments, field, encoding_axes)
     shift, reversal = component_times(moments, field, encoding_axes)
     part = odd_part(moments, field)
     readings = [
         (signs.best, check_component_axes(signs)),
+        (scale.best, check_component_scale(scale)),
         (shift.best, check_component_times(shift)),
         (reversal.best, check_component_times(reversal)),
         (part.best, check_odd_part(part)),
@@ -45,6 +51,23 @@ def check_components(field: WaveField, encoding_axes: NDArray[np.float64] | None
     best, warnings = readings[0]
     for ratio, others in readings[1:]:
         # A reading of hardly any divergence is right, whatever rounding and discretisation leave of it.
-        if best >= AXES_LEAST and ratio < SIMPLER * best:
+        if others and best >= AXES_LEAST and ratio < SIMPLER * best:
             best, warnings = ratio, others
+    # Noise has a divergence as well, which is taken away only where it is known.
+    large = signs.given > DIVERGENCE_UNEXPLAINED and field.noise_std_m is not None
+    if large and (not warnings or best > DIVERGENCE_UNEXPLAINED):
+        return (_unexplained(signs.given, best),)
     return warnings
+
+
+def _unexplained(given: float, best: float) -> QualityWarning:
+    """Return the warning of a divergence that no reading of the components explains."""
+    sentence = (
+        f"The displacement changes volume as tissue cannot: divergence over curl is {given:.2f}, and no other sign, "
+        f"order, scale or time of one component brings it below {best:.2f}."
+    )
+    advice = (
+        "Check the order of slices and, slice by slice, of the time offsets, the directions of encoding, and the "
+        "unwrapping. Stiffness from this wave field is wrong."
+    )
+    return QualityWarning("divergence", sentence, advice)

@@ -64,7 +64,7 @@ def component_times(
     given = divergence_over_curl(moments.proper.real)
     shifts, reversals = [], []
     for axes, names, what in component_frames(field, encoding_axes):
-        forms = _Forms.of(moments, axes)
+        forms = ComponentForms.of(moments, axes)
         ratio, phases_deg = forms.least(None)
         odd, ahead_deg = _odd_one(phases_deg)
         shifts.append(ComponentTimes(given, ratio, f"{what} {names[odd]}", ahead_deg))
@@ -103,7 +103,7 @@ def check_component_times(found: ComponentTimes) -> tuple[QualityWarning, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Forms:
+class ComponentForms:
     """Hermitian forms whose values at exp(i p) are the mean squares of divergence and curl.
 
     Attributes:
@@ -115,7 +115,7 @@ class _Forms:
     curl: NDArray[np.complex128]
 
     @classmethod
-    def of(cls, moments: GradientMoments, axes: NDArray[np.float64]) -> _Forms:
+    def of(cls, moments: GradientMoments, axes: NDArray[np.float64]) -> ComponentForms:
         """Return the forms of the components along some axes, in rows."""
         # What component c contributes to U along R, A, S: P_c U with P_c the c-th column of E^-1 times row c of E.
         parts = np.einsum("ac,cb->cab", np.linalg.inv(axes), axes)
@@ -124,6 +124,14 @@ class _Forms:
         squares = np.einsum("cab,daf,mbwfw->mcd", parts, parts, pair)
         products = np.einsum("cab,dwf,mbwfa->mcd", parts, parts, pair)
         return cls(np.asarray(divergence), np.asarray(squares - products))
+
+    def ratios(self, factors: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return divergence over curl of components times factors, shape (n,).
+
+        Args:
+            factors: factors of the components, shape (n, 3).
+        """
+        return _ratios(self.divergence[0], self.curl[0], factors.astype(np.complex128))
 
     def least(self, backwards: int | None) -> tuple[float, NDArray[np.float64]]:
         """Return the least ratio, and the phases to add to the components for it, degrees, shape (3,), the first 0.
@@ -137,14 +145,20 @@ class _Forms:
             along = np.arange(-width_deg, width_deg + 0.5 * step_deg, step_deg)
             second, third = (one.ravel() for one in np.meshgrid(phases_deg[1] + along, phases_deg[2] + along))
             tried = np.stack([np.zeros_like(second), second, third], axis=-1)
-            turns = np.exp(1j * np.radians(tried))
-            above, below = (
-                np.einsum("nc,cd,nd->n", turns, form, turns.conj(), optimize=True).real for form in (divergence, curl)
-            )
-            ratios = np.sqrt(np.maximum(above, 0.0) / np.maximum(below, 1e-300))
+            ratios = _ratios(divergence, curl, np.exp(1j * np.radians(tried)))
             chosen = int(ratios.argmin())
             best, phases_deg = float(ratios[chosen]), tried[chosen]
         return best, phases_deg
+
+
+def _ratios(
+    divergence: NDArray[np.complex128], curl: NDArray[np.complex128], factors: NDArray[np.complex128]
+) -> NDArray[np.float64]:
+    """Return divergence over curl of components times complex factors, shape (n,)."""
+    above, below = (
+        np.einsum("nc,cd,nd->n", factors, form, factors.conj(), optimize=True).real for form in (divergence, curl)
+    )
+    return np.asarray(np.sqrt(np.maximum(above, 0.0) / np.maximum(below, 1e-300)))
 
 
 def _reversed(form: NDArray[np.complex128], backwards: int | None) -> NDArray[np.complex128]:

@@ -39,12 +39,14 @@ class SiemensMosaicReader:
     def read(self, series: Sequence[Series], settings: IngestSettings) -> tuple[PhaseAcquisition, ...]:
         """Return every acquisition, in the order of series and, within a series, of frequency."""
         series = [part for one in series for part in _by_kind(one)]
-        used: set[int] = set()
+        used: list[Series] = []
         acquisitions: list[PhaseAcquisition] = []
         for run, phase in enumerate(one for one in series if _is_phase(one)):
-            magnitude = _partner(phase, [one for one in series if one.number not in used])
-            used |= {phase.number, magnitude.number}
-            acquisitions += _read_pair(run, phase, magnitude)
+            # By the series themselves: a protocol that was scanned again may come under the same numbers.
+            candidates = [one for one in series if not any(one is other for other in used)]
+            magnitude = _partner(phase, candidates)
+            used += [phase, magnitude]
+            acquisitions += _read_pair(run, phase, _paired(phase, magnitude))
         # Everything else that settings could say is in the sequence's comments.
         return with_noise_scans(acquisitions, settings.no_motion_series)
 
@@ -77,7 +79,10 @@ def _partner(phase: Series, candidates: Sequence[Series]) -> Series:
         and np.array_equal(np.round(mosaic_layout(one.instances[0]).affine_mm, 3), place)
     ]
     # Scanners number the magnitude of a pair first, so of two equally near the one before is the partner.
-    matching.sort(key=lambda one: (abs(one.number - phase.number), one.number > phase.number))
+    # A protocol that was scanned again may have the same numbers, but not the same moments.
+    matching.sort(
+        key=lambda one: (abs(one.number - phase.number), one.number > phase.number, not _same_moments(phase, one))
+    )
     if not matching:
         raise InputError(
             f"series {phase.number}",
@@ -85,7 +90,12 @@ def _partner(phase: Series, candidates: Sequence[Series]) -> Series:
             expected="the magnitude series of the same acquisition",
             advice=FULL_EXPORT,
         )
-    return _paired(phase, matching[0])
+    return matching[0]
+
+
+def _same_moments(phase: Series, magnitude: Series) -> bool:
+    pair = (phase.instances, magnitude.instances)
+    return MOMENT.tells(pair) and set(MOMENT.of(phase.instances)) == set(MOMENT.of(magnitude.instances))
 
 
 def _paired(phase: Series, magnitude: Series) -> Series:

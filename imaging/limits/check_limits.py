@@ -108,6 +108,46 @@ LIMITS: Final = {
         "the same with one component backwards in time; sound: real scans 1.17 and more; faulty: one direction of the "
         "real scans backwards 0.82 and less",
     ),
+    "scaled_gain": Limit(
+        0.85,
+        0.94,
+        0.82,
+        "divergence over curl with one component scaled over that as given; sound: real scans 0.94 and 0.99; faulty: "
+        "one component of the real scans doubled 0.82 and less, halved in plane 0.74 and less",
+    ),
+    "component_scale": Limit(
+        1.5,
+        1.32,
+        1.85,
+        "factor on one component at least divergence, or its inverse; sound: slices of 10 mm, whose means flatten the "
+        "waves along one axis, 1.32; faulty: one component of the real scans doubled 1.85 and more",
+    ),
+    "smooth_component": Limit(
+        0.3,
+        0.93,
+        0.013,
+        "correlation of a component's neighbouring voxels; sound: real scans 0.955 and more, 3 % noise 0.93; faulty: "
+        "noise alone 0.013",
+    ),
+    "smooth_others": Limit(
+        0.6, 0.93, 0.013, "the same of the other two, below which noise is everywhere; sound and faulty: as above"
+    ),
+    "copy_coherence": Limit(
+        0.98,
+        0.63,
+        0.997,
+        "coherence of two components; sound: real scans 0.63; faulty: one component for another, with noise, 0.997",
+    ),
+    "copy_ratio": Limit(
+        0.05, 0.2, 0.006, "ratio of two coherent components less 1; sound: chance; faulty: one for another 0.006"
+    ),
+    "divergence_unexplained": Limit(
+        0.4,
+        0.24,
+        0.41,
+        "divergence over curl at the best reading; sound: real scans 0.24; faulty: plane waves whose slices have times "
+        "of their own 0.41 and more, all directions of free-running slices backwards in time 0.56",
+    ),
     "parts_gain": Limit(
         0.88,
         1.31,
@@ -241,6 +281,13 @@ REVERSED_GAIN: Final = LIMITS["reversed_gain"].value
 SHIFTED_DEG: Final = LIMITS["shifted_deg"].value
 SHIFTED_GAIN: Final = LIMITS["shifted_gain"].value
 SIMPLER: Final = LIMITS["simpler"].value
+SCALED_GAIN: Final = LIMITS["scaled_gain"].value
+COMPONENT_SCALE: Final = LIMITS["component_scale"].value
+SMOOTH_COMPONENT: Final = LIMITS["smooth_component"].value
+SMOOTH_OTHERS: Final = LIMITS["smooth_others"].value
+COPY_COHERENCE: Final = LIMITS["copy_coherence"].value
+COPY_RATIO: Final = LIMITS["copy_ratio"].value
+DIVERGENCE_UNEXPLAINED: Final = LIMITS["divergence_unexplained"].value
 PARTS_GAIN: Final = LIMITS["parts_gain"].value
 AMPLITUDE_GAIN: Final = LIMITS["amplitude_gain"].value
 LOSS_TANGENT: Final = LIMITS["loss_tangent"].value

@@ -19,7 +19,7 @@ from palpate.imaging.registration.rigid import Rigid
 from palpate.imaging.tumour.courses import Given, demand_course_lines
 from palpate.imaging.tumour.dates import day_of
 from palpate.imaging.tumour.dose import DoseFile, read_dose
-from palpate.imaging.tumour.fractionation import Fractionation, fractionation
+from palpate.imaging.tumour.fractionation import Fractionation, demand_stated_if_repeated, fractionation
 from palpate.imaging.tumour.history import DrugDose, Irradiation, Surgery, TumourScan
 from palpate.imaging.tumour.onto_grid import TumourGrid
 from palpate.imaging.tumour.schedule import course_dates
@@ -59,6 +59,7 @@ def read_doses(rows: Sequence[TreatmentRow], first: datetime.date) -> dict[Path,
         if row.dose_file is not None:
             dose = found.setdefault(row.dose_file, found.get(row.dose_file) or read_dose(row.dose_file))
             fractionation(row, dose)
+    demand_stated_if_repeated(rows, found)
     return found
 
 

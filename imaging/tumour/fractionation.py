@@ -17,7 +17,10 @@ A NIfTI file states no number: the column fractions states it, or the file holds
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from palpate.errors import InputError
@@ -41,6 +44,7 @@ Radiosurgery may prescribe to the 40 % isodose.
 """
 _SURELY_ONE_GY: Final = 5.0
 """Dose below which a file surely holds one fraction, Gy: a course of several fractions gives more."""
+_REPEATED: Final = 2
 _LOW_PLAN_GY: Final = 10.0
 _SEVERAL: Final = 5
 _SESSION: Final = "FRACTION_SESSION"
@@ -106,6 +110,31 @@ def fractionation(row: TreatmentRow, dose: DoseFile) -> Fractionation:
     _demand_possible(row, dose, found.over)
     warnings = (*found.warnings, *_remarks(row, dose, found.over))
     return Fractionation(found.over, found.given, warnings, found.note)
+
+
+def demand_stated_if_repeated(rows: Sequence[TreatmentRow], doses: Mapping[Path, DoseFile]) -> None:
+    """Refuse a NIfTI dose of several fractions' size that several lines name without the number of its fractions.
+
+    Args:
+        rows: lines of the table.
+        doses: content of the dose files by path.
+
+    Raises:
+        InputError: the table holds such lines: each would give what may be the whole plan.
+    """
+    named = Counter(row.dose_file for row in rows)
+    for row in rows:
+        if row.dose_file is None or row.fractions is not None or named[row.dose_file] < _REPEATED:
+            continue
+        dose = doses[row.dose_file]
+        one = row.dose_gy is not None and LIKE[0] <= dose.largest_gy / row.dose_gy <= LIKE[1]
+        if dose.summation is None and dose.largest_gy > _SURELY_ONE_GY and not one:
+            raise _refusal(
+                row,
+                f"up to {dose.largest_gy:.4g} Gy in a file that {named[row.dose_file]} lines name without fractions",
+                f"fractions, as one fraction seldom gives more than {_SURELY_ONE_GY:g} Gy",
+                f"{COUNT_ADVICE} A file of one fraction's dose has fractions 1.",
+            )
 
 
 def _of_rtdose(row: TreatmentRow, dose: DoseFile, summation: str) -> Fractionation:

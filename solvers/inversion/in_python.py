@@ -21,8 +21,10 @@ from palpate.config.mesh import MeshSettings
 from palpate.config.section import checked_settings
 from palpate.errors import InputError
 from palpate.imaging.anatomy.labels import Regions, read_classes, read_regions
+from palpate.imaging.checks.complex_parts import demand_real_and_imaginary
 from palpate.imaging.checks.wave_checks import wave_warnings
 from palpate.imaging.files.stiffness_folder import MODULI, Samples
+from palpate.imaging.limits.stated import METRES_PER_UNIT
 from palpate.imaging.stiffness_posterior import ModulusPosterior, StiffnessPosterior, warnings_of
 from palpate.imaging.wavefield import WaveField
 from palpate.meshing.zone_mesh import zones_of
@@ -82,6 +84,8 @@ def invert(
             expected="method 'nonlinear', the one with a posterior",
             advice="For the algebraic baseline call palpate.solvers.comparators.direct.direct_inversion(field).",
         )
+    for metres in METRES_PER_UNIT.values():  # a phase was scaled with the amplitude's unit, which nobody kept
+        demand_real_and_imaginary("palpate.invert", field, field.displacement_m / metres)
     warnings = wave_warnings(field)
     for one in warnings:
         say(f"{field.label}: {one}")  # before the fit: what is wrong with the waves may end it

@@ -83,22 +83,23 @@ def _state(paths: Sequence[Path]) -> tuple[str, float]:
 
 def _files(folder: Path) -> list[tuple[str, Path]]:
     """Relative names and paths of a folder's files in the order of their paths, through links to folders too."""
-    return sorted(_below(folder, "", frozenset()), key=lambda one: Path(one[0]).parts)
+    return sorted(_below(folder, "", set()), key=lambda one: Path(one[0]).parts)
 
 
-def _below(folder: Path, prefix: str, above: frozenset[tuple[int, int]]) -> Iterator[tuple[str, Path]]:
+def _below(folder: Path, prefix: str, seen: set[tuple[int, int]]) -> Iterator[tuple[str, Path]]:
+    """Yield the files below a folder, each folder once: links may lead back, or to one folder by many ways."""
     here = folder.stat()
-    if (here.st_dev, here.st_ino) in above:  # a link that leads back
+    if (here.st_dev, here.st_ino) in seen:
         return
-    above |= {(here.st_dev, here.st_ino)}
+    seen.add((here.st_dev, here.st_ino))
     with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.name.startswith(".") or entry.name in NOTES or is_dropping(entry.name):
-                continue
-            if entry.is_dir():
-                yield from _below(Path(entry.path), f"{prefix}{entry.name}/", above)
-            elif entry.is_file():
-                yield f"{prefix}{entry.name}", Path(entry.path)
+        kept = [one for one in entries if not (one.name.startswith(".") or one.name in NOTES or is_dropping(one.name))]
+    for entry in sorted(kept, key=lambda one: one.name):  # which way comes first must not depend on the disk
+        path = Path(entry.path)
+        if path.is_dir():
+            yield from _below(path, f"{prefix}{entry.name}/", seen)
+        elif path.is_file():
+            yield f"{prefix}{entry.name}", path
 
 
 def _file_digest(path: Path) -> str:

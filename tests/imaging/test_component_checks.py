@@ -70,6 +70,52 @@ def test_a_reversed_direction_is_still_called_reversed() -> None:
     assert "encoding direction 2 reversed" in warning.sentence
 
 
+@pytest.mark.parametrize("scale", [0.25, 0.5, 2.0, 4.0])
+@pytest.mark.parametrize("number", range(3))
+def test_a_direction_of_another_scale_is_named(number: int, scale: float) -> None:
+    """Half-scale phase of one direction passes every check of the phase's range where nothing wraps."""
+    faulty = _encoded(shear_waves(noise=0.03, seed=number), number, scale)
+    (warning,) = check_components(replace(faulty, noise_std_m=None), ROTATED)
+    assert warning.code == "component-scale"
+    assert f"if encoding direction {number + 1} were" in warning.sentence
+    said = float(warning.sentence.split("were ")[1].split(" times")[0])
+    assert said == pytest.approx(1.0 / scale, rel=0.25)
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_a_direction_without_motion_encoding_is_named(number: int) -> None:
+    """Noise in one direction leaves two thirds of the wave, and a stiffness that looks plausible."""
+    field = shear_waves(noise=0.03, seed=number)
+    encoded = field.displacement_m @ ROTATED.T
+    real, imaginary = np.random.default_rng(number).standard_normal((2, *field.mask.shape))
+    encoded[..., number] = 0.03 * np.abs(encoded).mean() * (real + 1j * imaginary)
+    faulty = replace(field, displacement_m=encoded @ np.linalg.inv(ROTATED).T)
+    (warning,) = check_components(faulty, ROTATED)
+    assert warning.code == "component-without-wave"
+    assert f"encoding direction {number + 1}: " in warning.sentence
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_a_direction_that_was_measured_twice_is_named(sign: float) -> None:
+    """Repeats of a direction have noise of their own, so that no check for equal images finds them."""
+    field = shear_waves(noise=0.03)
+    encoded = field.displacement_m @ ROTATED.T
+    real, imaginary = np.random.default_rng(1).standard_normal((2, *field.mask.shape))
+    encoded[..., 1] = sign * encoded[..., 0] + 0.03 * np.abs(encoded).mean() * (real + 1j * imaginary)
+    (warning,) = check_components(replace(field, displacement_m=encoded @ np.linalg.inv(ROTATED).T), ROTATED)
+    assert warning.code == "component-twice"
+    assert "ncoding direction 1 and 2 hold the same wave" in warning.sentence
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_waves_that_nothing_explains_are_called_so(seed: int) -> None:
+    """Slices at times of their own, as free-running ones read backwards are, belong to no one fault of a component."""
+    field = shear_waves(noise=0.02, seed=seed)
+    turns = np.exp(2j * np.pi * np.random.default_rng(3 + seed).random(field.mask.shape[2]))
+    (warning,) = check_components(replace(field, displacement_m=field.displacement_m * turns[:, None]))
+    assert warning.code == "divergence"
+
+
 @pytest.mark.parametrize("axis", range(3))
 def test_a_mirrored_imaginary_part_is_named(axis: int) -> None:
     """Its cause cannot be told from a direction backwards in time by divergence: the sentence names both."""

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+import pydicom
 import pytest
+from pydicom.uid import generate_uid
 from scipy.spatial.transform import Rotation
 
 from palpate.config.ingest import IngestSettings
@@ -18,7 +20,7 @@ from palpate.imaging.files.wavefield_folder import read_wave_fields, write_wave_
 from palpate.imaging.ingest import ingest
 from palpate.imaging.wavefield import WaveField
 from tests.imaging.planting import identifiers_in
-from tests.imaging.scanner import FRAME, PATIENT, STUDY, Scan, write_mre, write_t1
+from tests.imaging.scanner import FRAME, PATIENT, STUDY, Scan, edit, write_mre, write_t1
 
 STEM = "sub-01_ses-01"
 DEFAULTS = IngestSettings()
@@ -118,6 +120,25 @@ def test_runs_are_numbered_in_series_order(tmp_path: Path) -> None:
     assert sizes[1] == pytest.approx(2 * sizes[0], rel=0.01)
     record = json.loads((tmp_path / "out" / f"{STEM}_run-2_ingest.json").read_text())
     assert (record["series_number_magnitude"], record["series_number_phase"]) == (47, 48)
+
+
+def test_a_protocol_that_was_scanned_again_may_keep_its_numbers(tmp_path: Path) -> None:
+    """Archives and consoles number by study or by body part: each phase series finds the magnitude of its own time."""
+    for folder, amplitude_rad in (("a", 1.0), ("b", 2.0)):
+        write_mre(tmp_path / "mre" / folder, Scan(series=45, amplitude_rad=amplitude_rad))
+
+    def again(image: pydicom.Dataset) -> None:
+        for name in ("SeriesInstanceUID", "SOPInstanceUID"):
+            setattr(image, name, generate_uid(entropy_srcs=[image[name].value]))
+        image.file_meta.MediaStorageSOPInstanceUID = image.SOPInstanceUID
+        if "M" in image.ImageType:  # equal images would be copies of each other
+            image.PixelData = np.where(image.pixel_array > 0, image.pixel_array + 1, 0).astype("u2").tobytes()
+
+    for file in (tmp_path / "mre" / "b").rglob("*.ima"):
+        edit(file, again)
+    fields = ingest(tmp_path / "mre", STEM, tmp_path / "out", anatomy=None, settings=DEFAULTS)
+    sizes = [np.abs(field.displacement_m).max() for field in fields]
+    assert sizes[1] == pytest.approx(2 * sizes[0], rel=0.01)
 
 
 def test_no_identity_leaves(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -18,7 +18,7 @@ from palpate.errors import InputError
 from palpate.imaging.files.nifti import write_nifti
 from palpate.imaging.phantom.identity import Identity, save
 from palpate.imaging.tumour.courses import Given, RadiotherapyCourse, course_warnings, courses
-from palpate.imaging.tumour.events import ImageSpace, Registrar
+from palpate.imaging.tumour.events import ImageSpace, Registrar, read_doses
 from palpate.imaging.tumour.history import TumourScan
 from palpate.imaging.tumour.onto_grid import TumourGrid
 from palpate.imaging.tumour.store import history_remarks, read_history
@@ -314,6 +314,17 @@ def test_a_course_that_nobody_survives_is_refused(folder: Path, lines: list[dict
     with pytest.raises(InputError, match=said) as refused:
         applied(table(folder, *lines))
     assert "lines 2 to" in refused.value.where
+
+
+def test_a_plan_without_fractions_on_several_lines_is_refused(folder: Path) -> None:
+    """20 Gy in 5 fractions, named on 5 lines, would be 100 Gy; where the file says 1, it is."""
+    write_nifti(folder / "plan.nii.gz", np.full(SHAPE, 20.0, np.float32), AFFINE)
+    with pytest.raises(InputError, match="20 Gy in a file that 5 lines name without fractions"):
+        read_doses(read_treatments(table(folder, *(line(day, dose_file="plan.nii.gz") for day in THIRTY[:5]))), FIRST)
+    for cells in ({"fractions": 1}, {"fractions": 5}, {"dose_gy": 18}):
+        read_doses(
+            read_treatments(table(folder, *(line(day, dose_file="plan.nii.gz", **cells) for day in THIRTY[:5]))), FIRST
+        )
 
 
 def test_high_and_odd_doses_that_can_be_pass(folder: Path) -> None:

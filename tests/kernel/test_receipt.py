@@ -187,3 +187,17 @@ def test_linked_folders_are_read_once(tmp_path: Path) -> None:
     before = content_of([study])
     (scan / "image").write_text("pink")
     assert content_of([study]).digest != before.digest
+
+
+def test_links_that_meet_again_or_lead_nowhere_end(tmp_path: Path) -> None:
+    """Two links in each of 40 folders to the next are a million million ways to the last; one file is one file."""
+    for level in range(40):
+        (tmp_path / f"level{level}").mkdir()
+    for level in range(39):
+        for side in ("left", "right"):
+            (tmp_path / f"level{level}" / side).symlink_to(tmp_path / f"level{level + 1}")
+    (tmp_path / "level39" / "image").write_text("grey")
+    (tmp_path / "level0" / "loop").symlink_to("loop")
+    before = content_of([tmp_path / "level0"])
+    (tmp_path / "level39" / "image").write_text("pink")
+    assert content_of([tmp_path / "level0"]).digest != before.digest

@@ -292,6 +292,31 @@ def test_values_that_are_not_finite_count_inside_the_mask_only() -> None:
     assert np.all(np.isfinite(own_field(displacement=displacement, mask=mask).displacement_m))
 
 
+@pytest.mark.parametrize("hidden", ["displacement", "mask"])
+def test_what_a_masked_array_hides_is_no_datum(hidden: str) -> None:
+    """NumPy drops the mask of a masked array without a word, and its owner left those values out."""
+    shape = (5, 5, 5)
+    hides = np.zeros(shape, dtype=bool)
+    hides[2, 2, 2] = True
+    values = np.full((*shape, 3), 1.0 + 1.0j)
+    mask = np.ones(shape)
+    displacement = (
+        np.ma.array(values, mask=np.repeat(hides[..., None], 3, axis=3)) if hidden == "displacement" else values
+    )
+    tissue = np.ma.array(mask, mask=hides) if hidden == "mask" else mask
+    with pytest.raises(InputError, match="not finite" if hidden == "displacement" else "a mask of shape"):
+        door.WaveField(displacement, AFFINE_MM, 50.0, mask=tissue)
+
+
+def test_amplitude_and_phase_are_refused(folder: Path) -> None:
+    """A folder of these is refused; in Python only the divergence, which invert looks at first, gives them away."""
+    (field,) = read_wave_fields(folder)
+    micrometres = 1e6 * field.displacement_m
+    polar = np.abs(micrometres) + 1j * np.angle(micrometres)
+    with pytest.raises(InputError, match="amplitude and phase"):
+        door.invert(door.WaveField(polar, field.affine_mm, field.frequency_hz, mask=field.mask), BRIEF)
+
+
 def test_unknown_settings_and_methods_are_refused() -> None:
     """A misspelt setting must not silently become the default, in Python as on the command line."""
     field = wave_field(CASE)

@@ -1,0 +1,174 @@
+"""Checks that each component of a wave field holds a wave of its own: no noise, no copy, one scale.
+
+A direction whose motion encoding was off holds noise, one that was measured twice holds another direction's wave, and
+one whose phase has another unit is too large or too small. The first two show in the components themselves, the third
+in the divergence, which tissue hardly has: of all scales s of one component that with the least
+
+    (g^H D g) / (g^H C g),    g = 1 but g_c = s,
+
+is the right one, D and C being the forms of divergence and curl (component_times).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from palpate.imaging.checks.component_axes import component_frames
+from palpate.imaging.checks.component_times import ComponentForms
+from palpate.imaging.checks.gradient_moments import GradientMoments, divergence_over_curl
+from palpate.imaging.limits.check_limits import (
+    AXES_LEAST,
+    COMPONENT_SCALE,
+    COPY_COHERENCE,
+    COPY_RATIO,
+    SCALED_GAIN,
+    SMOOTH_COMPONENT,
+    SMOOTH_OTHERS,
+)
+from palpate.imaging.wavefield import WaveField
+from palpate.quality_warning import QualityWarning
+
+_SCALES: Final = np.geomspace(0.125, 8.0, 121)
+_CREDIBLE: Final = 5.0
+"""Largest factor, or its inverse, that is believed: beyond it a component alone, or none of it, fits best."""
+
+_NEARLY: Final = 0.02
+"""Difference of divergence over curl below which two scales explain a field equally well."""
+
+
+@dataclass(frozen=True, slots=True)
+class ComponentScale:
+    """Divergence of the components as given, and with one of them scaled.
+
+    Attributes:
+        given: root mean square of div U over that of curl U.
+        best: this ratio at the best scale of one component.
+        component: name of this component, such as "component R".
+        scale: factor s by which it must be multiplied.
+    """
+
+    given: float
+    best: float
+    component: str
+    scale: float
+
+
+def component_scale(
+    moments: GradientMoments, field: WaveField, encoding_axes: NDArray[np.float64] | None = None
+) -> ComponentScale:
+    """Find the component and its scale at which divergence over curl is least.
+
+    Args:
+        moments: second moments of the wave field's gradient.
+        field: wave field, for its axes.
+        encoding_axes: axes along which the scanner encoded, in R A S, shape (3, 3), where they are known.
+    """
+    given = divergence_over_curl(moments.proper.real)
+    found = []
+    for axes, names, what in component_frames(field, encoding_axes):
+        forms = ComponentForms.of(moments, axes)
+        for number, name in enumerate(names):
+            factors = np.ones((len(_SCALES), 3))
+            factors[:, number] = _SCALES
+            ratios = forms.ratios(factors)
+            best = float(ratios.min())
+            # Where noise was taken away, several scales may leave nothing; the middle one is meant.
+            middle = float(np.exp(np.log(_SCALES[ratios <= best + _NEARLY]).mean()))
+            found.append(ComponentScale(given, best, f"{what} {name}", middle))
+    return min(found, key=lambda one: one.best)
+
+
+def check_component_scale(found: ComponentScale) -> tuple[QualityWarning, ...]:
+    """Warn where another scale of one component is clearly better.
+
+    Args:
+        found: result of component_scale.
+    """
+    if found.given < AXES_LEAST or found.best > SCALED_GAIN * found.given:
+        return ()
+    if not COMPONENT_SCALE <= max(found.scale, 1.0 / found.scale) <= _CREDIBLE:
+        return ()
+    sentence = (
+        f"The components seem to have different scales: divergence over curl is {found.given:.2f}, and it would be "
+        f"{found.best:.2f} if {found.component} were {found.scale:.2g} times as large."
+    )
+    advice = (
+        "Check the unit of this component's phase (rescale slope, range of values, degrees or radians) and its motion "
+        "encoding. Stiffness from this wave field is wrong."
+    )
+    return (QualityWarning("component-scale", sentence, advice),)
+
+
+def check_contents(
+    field: WaveField, given: float, encoding_axes: NDArray[np.float64] | None = None
+) -> tuple[QualityWarning, ...]:
+    """Warn of a component that holds noise alone, and of one that is another's copy.
+
+    Args:
+        field: wave field of three components.
+        given: root mean square of div U over that of curl U.
+        encoding_axes: axes along which the scanner encoded, in R A S, shape (3, 3), where they are known.
+    """
+    if given < AXES_LEAST:
+        return ()
+    for axes, names, what in component_frames(field, encoding_axes):
+        components = field.displacement_m @ axes.T
+        warnings = _noise_alone(components, field.mask, names, what) or _copied(components[field.mask], names, what)
+        if warnings:
+            return warnings
+    return ()
+
+
+def _noise_alone(
+    components: NDArray[np.complex128], mask: NDArray[np.bool_], names: tuple[str, ...], what: str
+) -> tuple[QualityWarning, ...]:
+    smooth = _neighbour_correlation(components, mask)
+    odd = int(smooth.argmin())
+    if smooth[odd] > SMOOTH_COMPONENT or np.delete(smooth, odd).min() < SMOOTH_OTHERS:
+        return ()
+    sentence = (
+        f"No wave is seen in {what} {names[odd]}: its neighbouring voxels correlate by {smooth[odd]:.2f}, those of the "
+        f"other two by {np.delete(smooth, odd).min():.2f} and more. Its motion encoding or its vibration was off."
+    )
+    advice = (
+        "Look at this direction's phase images. Leave the component out, with Directions for the other two, rather "
+        "than invert noise."
+    )
+    return (QualityWarning("component-without-wave", sentence, advice),)
+
+
+def _copied(values: NDArray[np.complex128], names: tuple[str, ...], what: str) -> tuple[QualityWarning, ...]:
+    products = values.conj().T @ values
+    power = np.diag(products).real
+    for one, other in combinations(range(3), 2):
+        both = products[one, other]
+        coherence = abs(both) / max(float(np.sqrt(power[one] * power[other])), 1e-300)
+        ratio = both / max(float(power[one]), 1e-300)
+        if coherence > COPY_COHERENCE and abs(abs(ratio.real) - 1.0) < COPY_RATIO and abs(ratio.imag) < COPY_RATIO:
+            break
+    else:
+        return ()
+    sign = "" if ratio.real > 0 else " with the opposite sign"
+    sentence = (
+        f"{what[:1].upper()}{what[1:]} {names[one]} and {names[other]} hold the same wave{sign} (coherence "
+        f"{coherence:.3f}): one direction was measured or exported twice."
+    )
+    advice = "Check which direction each series encodes, and export the one that is missing."
+    return (QualityWarning("component-twice", sentence, advice),)
+
+
+def _neighbour_correlation(components: NDArray[np.complex128], mask: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return the correlation of neighbours within slices, of each component, shape (3,)."""
+    together, alone = np.zeros(3), np.full(3, 1e-300)
+    for axis in range(2):
+        first, second = (np.delete(np.arange(mask.shape[axis]), cut) for cut in (-1, 0))
+        both = mask.take(first, axis) & mask.take(second, axis)
+        a, b = components.take(first, axis)[both], components.take(second, axis)[both]
+        together += np.sum((a.conj() * b).real, axis=0)
+        alone += 0.5 * np.sum(np.abs(a) ** 2 + np.abs(b) ** 2, axis=0)
+    return np.asarray(together / alone)
