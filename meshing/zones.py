@@ -84,7 +84,8 @@ def cut_zones(mask: NDArray[np.bool_], *, width_voxels: Sequence[int], stride_vo
     if not blocks:
         raise InputError(
             "mask",
-            found=f"tissue too thin for a cell with neighbours ({np.count_nonzero(mask)} voxels)",
+            found=f"tissue too thin for a cell with neighbours ({np.count_nonzero(mask)} voxels within "
+            f"{' x '.join(str(extent) for extent in _extents(mask))})",
             expected="at least 5 x 5 x 5 connected tissue voxels somewhere",
             advice="Check the mask, or scan more slices.",
         )

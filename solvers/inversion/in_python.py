@@ -82,10 +82,10 @@ def invert(
             expected="method 'nonlinear', the one with a posterior",
             advice="For the algebraic baseline call palpate.solvers.comparators.direct.direct_inversion(field).",
         )
+    zones = zones_of(field.mask, field.voxel_size_mm, MeshSettings())
     warnings = wave_warnings(field)
     for one in warnings:
         say(f"{field.label}: {one}")  # before the fit: what is wrong with the waves may end it
-    zones = zones_of(field.mask, field.voxel_size_mm, MeshSettings())
     ground = InversionDomain(zones, _regions(field, labels, anatomy), correlation=correlation)
     inversion = invert_wave_field(field, ground, chosen, comm)
     return posterior_of_field(field, inversion, chosen, warnings)
