@@ -82,7 +82,7 @@ def invert(
             expected="method 'nonlinear', the one with a posterior",
             advice="For the algebraic baseline call palpate.solvers.comparators.direct.direct_inversion(field).",
         )
-    zones = zones_of(field.mask, field.voxel_size_mm, MeshSettings())
+    zones = zones_of(field.mask, field.voxel_size_mm, MeshSettings(), f"the mask of {field.label}")
     warnings = wave_warnings(field)
     for one in warnings:
         say(f"{field.label}: {one}")  # before the fit: what is wrong with the waves may end it
