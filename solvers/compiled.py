@@ -83,7 +83,7 @@ def _compile(comm: MPI.Comm, what: Any, dtype: type[np.generic], options: dict[s
     folder = options["cache_dir"]
     heard = _Heard()
     try:
-        with on_this_machine(folder), _alone(folder), heard.instead_of_stderr():
+        with on_this_machine(folder), _alone(folder), _temporary_files_with_room(), heard.instead_of_stderr():
             jit.ffcx_jit(MPI.COMM_SELF, what, form_compiler_options={"scalar_type": dtype}, jit_options=options)
     except InputError:
         raise
@@ -145,6 +145,20 @@ def _demand_room(folder: Path) -> None:
     """Raise OSError where a folder cannot take a file of the size of a compiled form."""
     with tempfile.TemporaryFile(dir=folder) as file:
         file.write(bytes(_ROOM_BYTES))
+
+
+@contextmanager
+def _temporary_files_with_room() -> Iterator[None]:
+    """Let the compiler write its temporary files where Python does; it would insist on a $TMPDIR that is full."""
+    stated = os.environ.get("TMPDIR")
+    os.environ["TMPDIR"] = str(temporary_folder())
+    try:
+        yield
+    finally:
+        if stated is None:
+            del os.environ["TMPDIR"]
+        else:
+            os.environ["TMPDIR"] = stated
 
 
 class _Heard:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -101,3 +102,12 @@ def test_full_cache(cache: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest
     assert _volume(7) == pytest.approx(1.0)
     assert "is full" in capsys.readouterr().err
     assert not list(cache.glob("*.so"))
+
+
+@pytest.mark.usefixtures("cache")
+def test_folder_for_temporary_files_without_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python takes the system's folder then; the compiler does not, unless it is told to."""
+    monkeypatch.setenv("TMPDIR", "/proc")
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    assert _volume(8) == pytest.approx(1.0)
+    assert os.environ["TMPDIR"] == "/proc"
