@@ -37,7 +37,7 @@ from palpate.imaging.files.wavefield_folder import (
     read_wave_fields,
     write_wave_field,
 )
-from palpate.imaging.limits.plausible import demand_density, demand_frequency
+from palpate.imaging.limits.plausible import FEWEST_VOXELS, demand_density, demand_frequency
 from palpate.imaging.wave_quality import noise_map_m, write_wave_quality
 from palpate.imaging.wave_record import field_record
 from palpate.imaging.wavefield import WaveField
@@ -50,7 +50,6 @@ from palpate.provenance import input_digests, versions
 from palpate.quality_warning import QualityWarning
 
 _LABEL = re.compile(r"[A-Za-z0-9]+(?:[-_][A-Za-z0-9]+)*")
-_FEWEST_VOXELS = 27
 
 
 def ingest(
@@ -267,18 +266,18 @@ def _offset_facts(times: OffsetTimes | None) -> dict[str, object]:
 
 def _demand_tissue(mask: NDArray[np.bool_], label: str, setting: str | None) -> None:
     """Raise InputError where a mask is too small; the setting is None where somebody drew it."""
-    if mask.sum() < _FEWEST_VOXELS and setting is None:
+    if mask.sum() < FEWEST_VOXELS and setting is None:
         raise InputError(
             "--mask",
             found=f"a mask of {int(mask.sum())} voxels on the elastogram's grid",
-            expected=f"at least {_FEWEST_VOXELS}",
+            expected=f"at least {FEWEST_VOXELS}",
             advice="Draw a larger region.",
         )
-    if mask.sum() < _FEWEST_VOXELS:
+    if mask.sum() < FEWEST_VOXELS:
         raise InputError(
             label,
             found=f"{int(mask.sum())} voxels of tissue with a usable phase",
-            expected=f"at least {_FEWEST_VOXELS}",
+            expected=f"at least {FEWEST_VOXELS}",
             advice=f"Check the images, or change {setting} in the ingest settings.",
         )
 

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from palpate.errors import InputError
 from palpate.imaging.displacement import to_world, world_noise, world_noise_map
-from palpate.imaging.limits.plausible import demand_directions, demand_displacement, demand_measured
+from palpate.imaging.limits.plausible import demand_directions, demand_displacement, demand_measured, demand_tissue
 from palpate.imaging.limits.stated import METRES_PER_UNIT, unit_vectors
 
 WHERE: Final = "palpate.WaveField"
@@ -116,9 +116,9 @@ def _mask(given: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.bool_]:
         raise _refusal(
             found, f"a mask of shape {shape}, tissue = 1 or True", "Give the mask on the displacement's grid."
         )
-    if not values.any():
-        raise _refusal("an empty mask", "tissue = 1 somewhere", "Draw or compute the mask anew.")
-    return np.asarray(values != 0)
+    inside = np.asarray(values != 0)
+    demand_tissue(WHERE, inside)
+    return inside
 
 
 def _directions(given: ArrayLike | None, components: int) -> NDArray[np.float64]:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from palpate.errors import InputError
-from palpate.imaging.limits.plausible import demand_density, demand_frequency, demand_voxels
+from palpate.imaging.limits.plausible import demand_density, demand_frequency, demand_tissue, demand_voxels
 from palpate.imaging.own_array import ASSUMED_DENSITY_KG_M3 as ASSUMED_DENSITY_KG_M3
 from palpate.imaging.own_array import WHERE, in_si_units
 
@@ -171,8 +171,8 @@ class WaveField:
 
         Raises:
             ValueError: shapes disagree.
-            InputError: frequency, density or voxels are in another unit, or the mask is empty or holds values that
-                are not finite.
+            InputError: frequency, density or voxels are in another unit, or the mask is empty or tiny or holds values
+                that are not finite.
         """
         components = 3 if self.directions is None else len(self.directions)
         if self.displacement_m.shape != (*self.mask.shape, components):
@@ -182,13 +182,13 @@ class WaveField:
         demand_frequency(self.label, self.frequency_hz)
         demand_density(self.label, self.density_kg_m3)
         demand_voxels(self.label, self.affine_mm)
-        inside = self.displacement_m[self.mask]
-        bad = int(np.count_nonzero(~np.isfinite(inside)))
-        if bad or not inside.size:
+        demand_tissue(self.label, self.mask)
+        bad = int(np.count_nonzero(~np.isfinite(self.displacement_m[self.mask])))
+        if bad:
             raise InputError(
                 self.label,
-                found=f"{bad} values that are not finite inside the mask" if bad else "an empty mask",
-                expected="finite displacement in every voxel of a mask that is not empty",
+                found=f"{bad} values that are not finite inside the mask",
+                expected="finite displacement in every voxel of the mask",
                 advice="Leave voxels without a measurement out of the mask.",
             )
 

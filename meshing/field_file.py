@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from palpate.errors import InputError
 from palpate.imaging.files.hdf5_file import writing_hdf5
+from palpate.machine import machine_fault
 from palpate.meshing.conforming.mesh_file import read_tetrahedra, write_tetrahedra
 from palpate.meshing.conforming.tetrahedral_mesh import TetrahedralMesh
 
@@ -80,12 +81,13 @@ def read_fields(path: Path) -> MeshFields:
             )
         return MeshFields(mesh, nodes, cells)
     except (OSError, KeyError, ValueError, AttributeError) as error:
-        raise InputError(
+        refusal = InputError(
             path,
             found="a mesh without whole fields",
             expected="a complete file of fields",
             advice="Run the step that wrote it again.",
-        ) from error
+        )
+        raise (machine_fault(error, path) or refusal) from error
 
 
 def _xdmf(name: str, fields: MeshFields) -> str:

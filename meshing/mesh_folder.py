@@ -8,10 +8,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from palpate.config.mesh import MeshSettings
-from palpate.errors import InputError
 from palpate.imaging.files.wavefield_folder import read_wave_fields
 from palpate.imaging.wavefield import WaveField
 from palpate.meshing.zone_file import write_zones
@@ -52,22 +50,12 @@ def write_mesh_folder(wavefield: Path, out: Path, settings: MeshSettings) -> Non
     with target.writing() as folder:
         for label, fields in runs.items():
             mask, affine_mm = fields[0].mask, fields[0].affine_mm
-            zones = _zones_of_run(label, mask, fields[0].voxel_size_mm, settings)
+            zones = zones_of(mask, fields[0].voxel_size_mm, settings, f"{label}_mask")
             write_zones(zones_path(folder, label), zones)
             world_mesh(zones, affine_mm).write(folder / f"{label}_mesh.vtu")
             summary = _summary(zones, fields, settings) | {"input_digests": {"wavefield": source}}
             (folder / f"{label}_mesh.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
             say(f"{label}: {len(zones)} zones cover {summary['covered_share']:.1%} of the mask")
-
-
-def _zones_of_run(
-    label: str, mask: NDArray[np.bool_], voxel_size_mm: NDArray[np.float64], settings: MeshSettings
-) -> list[Zone]:
-    """zones_of, with the run's mask named in the error."""
-    try:
-        return zones_of(mask, voxel_size_mm, settings)
-    except InputError as error:
-        raise InputError(f"{label}_mask", found=error.found, expected=error.expected, advice=error.advice) from error
 
 
 def _summary(zones: Sequence[Zone], fields: Sequence[WaveField], settings: MeshSettings) -> dict[str, object]:

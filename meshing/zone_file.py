@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from palpate.errors import InputError
 from palpate.imaging.files.hdf5_file import writing_hdf5
+from palpate.machine import machine_fault
 from palpate.meshing.zones import CELL_SPAN, NODES_PER_CELL, Zone
 
 FORMAT, FORMAT_VERSION = "palpate zones", 1
@@ -84,9 +85,10 @@ def read_zones(path: Path) -> list[Zone]:
                 raise InputError(path, found=f"{made_as[0]!r} {made_as[1]!r}", expected=_EXPECTED, advice=_ADVICE)
             arrays = {name: np.asarray(file[name]) for name in (*_NODE_ARRAYS, "cells", "first_node", "first_cell")}
     except (OSError, KeyError, TypeError) as error:
-        raise InputError(
+        refusal = InputError(
             path, found="a file that cannot be read to its end as zones", expected=_EXPECTED, advice=_ADVICE
-        ) from error
+        )
+        raise (machine_fault(error, path) or refusal) from error
     fault = _fault_of_arrays(arrays)
     zones = [] if fault else _split(arrays)
     fault = fault or next((found for zone in zones if (found := _fault_of_zone(zone))), None)

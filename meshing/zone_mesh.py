@@ -46,19 +46,22 @@ class MaskCoverage:
     interior_voxels: int
 
 
-def zones_of(mask: NDArray[np.bool_], voxel_size_mm: NDArray[np.float64], settings: MeshSettings) -> list[Zone]:
+def zones_of(
+    mask: NDArray[np.bool_], voxel_size_mm: NDArray[np.float64], settings: MeshSettings, where: str = "mask"
+) -> list[Zone]:
     """Cover a mask with zones of the size that the settings ask for.
 
     Args:
         mask: tissue voxels, shape (i, j, k).
         voxel_size_mm: voxel edges along i, j, k, shape (3,).
         settings: width and stride of the zones.
+        where: name of the mask in the error.
 
     Raises:
         InputError: the mask is too thin for two cells along each axis.
     """
     width_voxels, stride_voxels = zone_extents(voxel_size_mm, settings)
-    return cut_zones(mask, width_voxels=width_voxels, stride_voxels=stride_voxels)
+    return cut_zones(mask, width_voxels=width_voxels, stride_voxels=stride_voxels, where=where)
 
 
 def zone_extents(voxel_size_mm: NDArray[np.float64], settings: MeshSettings) -> tuple[list[int], list[int]]:

@@ -55,13 +55,16 @@ class Zone:
         return float(np.count_nonzero(self.interior) ** 1.5)
 
 
-def cut_zones(mask: NDArray[np.bool_], *, width_voxels: Sequence[int], stride_voxels: Sequence[int]) -> list[Zone]:
+def cut_zones(
+    mask: NDArray[np.bool_], *, width_voxels: Sequence[int], stride_voxels: Sequence[int], where: str = "mask"
+) -> list[Zone]:
     """Cover the mask with overlapping zones.
 
     Args:
         mask: mask of tissue, shape (i, j, k).
         width_voxels: largest number of nodes along each axis of a zone.
         stride_voxels: largest distance between neighbouring zones along each axis.
+        where: name of the mask in the error.
 
     Returns:
         Zones in lexicographic order of their position; those without an interior node are dropped.
@@ -83,8 +86,9 @@ def cut_zones(mask: NDArray[np.bool_], *, width_voxels: Sequence[int], stride_vo
     ]
     if not blocks:
         raise InputError(
-            "mask",
-            found=f"tissue too thin for a cell with neighbours ({np.count_nonzero(mask)} voxels)",
+            where,
+            found=f"tissue too thin for a cell with neighbours ({np.count_nonzero(mask)} voxels within "
+            f"{' x '.join(str(extent) for extent in _extents(mask))})",
             expected="at least 5 x 5 x 5 connected tissue voxels somewhere",
             advice="Check the mask, or scan more slices.",
         )

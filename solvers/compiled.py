@@ -12,6 +12,8 @@ import atexit
 import fcntl
 import os
 import shutil
+import subprocess
+import sys
 import sysconfig
 import tempfile
 from collections.abc import Iterator
@@ -28,9 +30,13 @@ from numpy.typing import NDArray
 
 from palpate.errors import InputError
 from palpate.leftovers import partial_of
-from palpate.machine import on_this_machine
+from palpate.machine import fault_in_words, on_this_machine, temporary_folder
 from palpate.progress import say
 
+_COMPILER: Final = "a C compiler, which makes the integrals of the finite elements"
+_ROOM_BYTES: Final = 1 << 20
+"""Size of a large compiled form, bytes."""
+_STDERR: Final = 2
 _PATIENCE_S: Final = 600
 """Longest time that a rank waits for a library that another rank of its machine compiles, seconds."""
 
@@ -75,14 +81,16 @@ def _compile(comm: MPI.Comm, what: Any, dtype: type[np.generic], options: dict[s
     if comm.rank != 0:
         return
     folder = options["cache_dir"]
+    heard = _Heard()
     try:
-        with on_this_machine(folder), _alone(folder):
+        with on_this_machine(folder), _alone(folder), _temporary_files_with_room(), heard.instead_of_stderr():
             jit.ffcx_jit(MPI.COMM_SELF, what, form_compiler_options={"scalar_type": dtype}, jit_options=options)
     except InputError:
         raise
     except Exception as error:
-        fault = _fault_of_compiler()
+        fault = _fault_of_compiler() or _fault_of_disks(folder, heard.text) or _fault_of_installation()
         if fault is None:
+            sys.stderr.write(heard.text)
             raise
         raise fault from error
 
@@ -101,11 +109,14 @@ def _cache_folder() -> str:
         home = Path(stated) if Path(stated).is_absolute() else Path.home() / ".cache"
         folder = home / "palpate" / "forms"
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            return str(folder)
+        _demand_room(folder)
+        return str(folder)
     except (OSError, RuntimeError):
-        say("compiled forms cannot be kept ($XDG_CACHE_HOME or ~/.cache cannot be written): this run compiles its own")
-    own = partial_of(Path(tempfile.gettempdir()) / "palpate-forms")
+        say(
+            "compiled forms cannot be kept ($XDG_CACHE_HOME or ~/.cache cannot be written, or is full): this run "
+            "compiles its own"
+        )
+    own = partial_of(temporary_folder() / "palpate-forms")
     with on_this_machine(own):
         own.mkdir(mode=0o700, exist_ok=True)
     atexit.register(shutil.rmtree, own, ignore_errors=True)
@@ -130,14 +141,93 @@ def _alone(folder: Path) -> Iterator[None]:
         yield
 
 
+def _demand_room(folder: Path) -> None:
+    """Raise OSError where a folder cannot take a file of the size of a compiled form."""
+    with tempfile.TemporaryFile(dir=folder) as file:
+        file.write(bytes(_ROOM_BYTES))
+
+
+@contextmanager
+def _temporary_files_with_room() -> Iterator[None]:
+    """Let the compiler write its temporary files where Python does; it would insist on a $TMPDIR that is full."""
+    stated = os.environ.get("TMPDIR")
+    os.environ["TMPDIR"] = str(temporary_folder())
+    try:
+        yield
+    finally:
+        if stated is None:
+            del os.environ["TMPDIR"]
+        else:
+            os.environ["TMPDIR"] = stated
+
+
+class _Heard:
+    """Words that the compiler prints, which the user sees only where nothing better can be said.
+
+    Attributes:
+        text: all that was printed.
+    """
+
+    def __init__(self) -> None:
+        self.text = ""
+
+    @contextmanager
+    def instead_of_stderr(self) -> Iterator[None]:
+        """Keep what this process and its children print to stderr."""
+        sys.stderr.flush()
+        stderr = os.dup(_STDERR)
+        # In memory, since the disk may be full; where there is no such file, the words are lost.
+        kept = os.memfd_create("compiler") if hasattr(os, "memfd_create") else os.open(os.devnull, os.O_RDWR)
+        os.dup2(kept, _STDERR)
+        try:
+            yield
+        finally:
+            sys.stderr.flush()
+            os.dup2(stderr, _STDERR)
+            os.close(stderr)
+            self.text = os.pread(kept, os.fstat(kept).st_size, 0).decode(errors="replace")
+            os.close(kept)
+
+
+def _fault_of_disks(folder: Path, heard: str) -> InputError | None:
+    """Return an error that says which place has no room or cannot be written, or what else the compiler lacked."""
+    for place in (folder, temporary_folder()):
+        try:
+            with on_this_machine(place):
+                _demand_room(place)
+        except InputError as fault:
+            return fault
+    return fault_in_words(heard, folder)
+
+
+def _fault_of_installation() -> InputError | None:
+    """Return an error where the compiler does not even compile a program that does nothing; None where it does."""
+    program = "#include <stdlib.h>\nint main(void) { return EXIT_SUCCESS; }\n"
+    with tempfile.TemporaryDirectory() as folder:
+        made = Path(folder) / "trial"
+        command = [*_compiler(), "-x", "c", "-", "-o", str(made)]
+        done = subprocess.run(command, input=program, capture_output=True, text=True, check=False)
+    if done.returncode == 0:
+        return None
+    return InputError(
+        "this machine",
+        found=f"a C compiler ({_compiler()[0]}) that cannot compile an empty program",
+        expected=_COMPILER,
+        advice="Install it with the headers of the C library (libc6-dev or glibc-devel), or name another in CC.",
+    )
+
+
+def _compiler() -> list[str]:
+    """Return the command of the C compiler, with its options."""
+    return (os.environ.get("CC") or str(sysconfig.get_config_var("CC") or "cc")).split() or ["cc"]
+
+
 def _fault_of_compiler() -> InputError | None:
     """Return an error that describes an obvious fault of this machine's C compiler; None without one."""
-    command = os.environ.get("CC") or str(sysconfig.get_config_var("CC") or "cc")
-    program = command.split()[0]
-    expected = "a C compiler, which makes the integrals of the finite elements"
+    program = _compiler()[0]
     if shutil.which(program) is None:
         advice = "Install it (gcc or clang), put it on the PATH, or name another in the environment variable CC."
-        return InputError("this machine", found=f"no {program}", expected=expected, advice=advice)
+        return InputError("this machine", found=f"no {program}", expected=_COMPILER, advice=advice)
     if not (Path(sysconfig.get_path("include")) / "Python.h").exists():
         advice = "Install Python's development files (python3-dev)."
         return InputError("this machine", found="no Python.h", expected="Python's headers for C", advice=advice)

@@ -15,6 +15,7 @@ from palpate.config.twin import TwinSettings
 from palpate.errors import InputError
 from palpate.imaging.files.hdf5_file import writing_hdf5
 from palpate.imaging.tumour.store import put_history, take_history
+from palpate.machine import machine_fault
 from palpate.provenance import atomic_file, versions
 from palpate.twin.calibration.calibrate import Calibration
 from palpate.twin.calibration.draws import Draws
@@ -71,12 +72,13 @@ def load_calibration(path: Path) -> Calibration:
                 raise InputError(path, found=found, expected=expected, advice=_ADVICE)
             return _read_calibration(file, path)
     except (OSError, KeyError, ValueError, ValidationError) as error:
-        raise InputError(
+        refusal = InputError(
             path,
             found="no readable calibration",
             expected=f"a file of the format '{FORMAT}'",
             advice=_ADVICE,
-        ) from error
+        )
+        raise (machine_fault(error, path) or refusal) from error
 
 
 def _read_calibration(file: h5py.File, path: Path) -> Calibration:

@@ -168,7 +168,7 @@ def _points_mm(mask: NDArray[np.bool_], affine_mm: NDArray[np.float64], motion: 
     return points_mm if motion is None else motion.moved(points_mm)
 
 
-def demand_labels(path: Path, volume: Volume | StoredVolume) -> None:
+def demand_labels(path: Path, volume: StoredVolume) -> None:
     """Refuse a volume that is no segmentation.
 
     Args:
@@ -182,7 +182,7 @@ def demand_labels(path: Path, volume: Volume | StoredVolume) -> None:
         found = f"an array of shape {volume.values.shape}"
         raise InputError(path, found=found, expected="shape (i, j, k)", advice="Write one label a voxel.")
     count, example = 0, 0.0
-    for slab in StoredVolume(volume.values, volume.affine_mm).slabs():
+    for slab in volume.slabs():
         values = np.asarray(slab, dtype=np.float64)
         wrong = ~np.isfinite(values) | (values < 0) | (values > _LARGEST) | (values != np.round(values))
         if wrong.any():

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from palpate.config.table import TableColumns, read_table
 from palpate.errors import InputError
 from palpate.imaging.anatomy.labels import demand_labels
-from palpate.imaging.files.nifti import demand_box_voxels, read_volume
+from palpate.imaging.files.nifti import demand_box_voxels, read_stored
 
 _DIGITS = 9
 _LONGEST_NAME = 100
@@ -61,11 +61,11 @@ def read_segmentation(path: Path, table: Path) -> Segmentation:
         InputError: a file is unreadable; values are no labels; all are 0; a label has no name; a name or an index
             occurs twice; voxel axes are not orthogonal.
     """
-    volume = read_volume(path)
+    volume = read_stored(path)
     demand_labels(path, volume)
     names = read_names(table)
-    labels = volume.values.astype(np.int32)
-    present = [int(number) for number in np.unique(labels) if number]
+    labels = volume.values.astype(np.int32, copy=False)
+    present = sorted({int(number) for slab in volume.slabs() for number in np.unique(slab)} - {0})
     if not present:
         raise InputError(
             path,

@@ -21,6 +21,7 @@ from palpate.imaging.files.nifti import (
 _SIGNAL: Final = 0.1
 """Share of the magnitude's 90th percentile above which there is signal."""
 _FEWEST_WITH_SIGNAL: Final = 0.5
+_BINARY: Final = "a binary mask, shape (i, j, k): 0 outside, one other value inside"
 
 
 def read_user_mask(path: Path, magnitude: Volume) -> tuple[NDArray[np.bool_], dict[str, object]]:
@@ -40,7 +41,7 @@ def read_user_mask(path: Path, magnitude: Volume) -> tuple[NDArray[np.bool_], di
         InputError: the mask is unreadable, not one volume, not binary, empty, beside the elastogram, or mostly in
             voxels without signal.
     """
-    drawn = _binary(path, read_stored(path))
+    drawn = read_binary(path)
     shape = magnitude.values.shape
     on_grid = drawn.values.shape == shape and same_grid(drawn.affine_mm, magnitude.affine_mm, shape)
     if not on_grid:
@@ -67,13 +68,22 @@ def read_user_mask(path: Path, magnitude: Volume) -> tuple[NDArray[np.bool_], di
     return mask, {"source": "user", "on_grid": on_grid, "kept_share": kept, "share_with_signal": with_signal}
 
 
-def _binary(path: Path, volume: StoredVolume) -> StoredVolume:
+def read_binary(path: Path) -> StoredVolume:
+    """Read a mask of zeros and one other value, in the type in which it is stored.
+
+    Args:
+        path: mask, NIfTI.
+
+    Raises:
+        InputError: the file is unreadable, not one volume, not binary, or empty.
+    """
+    volume = read_stored(path)
     found = _fault_of_mask(volume)
     if found:
         raise InputError(
             path,
             found=found,
-            expected="a binary mask, shape (i, j, k): 0 outside, one other value inside",
+            expected=_BINARY,
             advice="Threshold probabilities, and give one label only.",
         )
     return volume

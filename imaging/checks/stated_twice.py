@@ -91,14 +91,16 @@ def believed_headers(frequencies_hz: Sequence[float], stated_hz: float | None) -
     )
 
 
-def demand_different_fields(where: Path | str, fields: Sequence[WaveField]) -> None:
+def demand_different_fields(where: Path | str, fields: Sequence[WaveField], names: Sequence[str] | None = None) -> None:
     """Raise InputError where one array is given as the displacement at two frequencies.
 
     Args:
         where: folder or file of the fields.
         fields: all wave fields that it holds.
+        names: name of a file of each field; None where they share one.
     """
-    for one, other in combinations(fields, 2):
+    for (first_at, one), (second_at, other) in combinations(enumerate(fields), 2):
+        told = "" if names is None else f" ({names[first_at]} and {names[second_at]})"
         if one.label != other.label or one.displacement_m.shape != other.displacement_m.shape:
             continue
         both = one.mask & other.mask
@@ -106,7 +108,7 @@ def demand_different_fields(where: Path | str, fields: Sequence[WaveField]) -> N
         if first.size and float(np.abs(first - second).max()) <= _NOTHING * float(np.abs(first).max()):
             raise InputError(
                 where,
-                found=f"the same displacement at {one.frequency_hz:g} and at {other.frequency_hz:g} Hz",
+                found=f"the same displacement at {one.frequency_hz:g} and at {other.frequency_hz:g} Hz{told}",
                 expected="a measurement of its own at every frequency",
                 advice="Check the export: one array was written twice, or under another frequency.",
             )

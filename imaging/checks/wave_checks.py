@@ -60,11 +60,12 @@ def _sign_of_time(modulus_pa: complex | None) -> tuple[QualityWarning, ...]:
     sentence = (
         f"The waves seem to gain energy as they travel (apparent loss tangent "
         f"{modulus_pa.imag / modulus_pa.real:.2f}), as the complex conjugate of a wave field does: the sign of time is "
-        "wrong."
+        "wrong, or the time offsets are in the reverse order."
     )
     advice = (
-        "Of DICOM or arrays, check time_step_sign in the ingest settings. A wave-field folder follows exp(+i omega t) "
-        "whatever that says: there, change the sign of the imaginary part."
+        "Of DICOM, check the order of the offsets in the export; of DICOM or arrays, time_step_sign in the ingest "
+        "settings. A wave-field folder follows exp(+i omega t) whatever that says: there, change the sign of the "
+        "imaginary part."
     )
     return (QualityWarning("sign-of-time", sentence, advice),)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import lzma
 import os
 import struct
@@ -18,6 +19,7 @@ from typing import BinaryIO, Final, Protocol, cast
 from palpate.errors import InputError
 from palpate.imaging.files.plain_names import member_name, shown
 from palpate.imaging.limits.input_limits import Budget, Counted, Scope
+from palpate.machine import machine_fault, temporary_folder
 
 _COPY: Final = "Copy the archive again."
 
@@ -131,7 +133,26 @@ def unpacking(where: str) -> Iterator[None]:
         struct.error,
         zlib.error,
     ) as error:
-        raise damaged(where, "archive") from error
+        raise (_fault_of_disk(error, where) or damaged(where, "archive")) from error
+
+
+def unread(error: Exception, where: Path | str) -> InputError | None:
+    """Return the sentence for a file that the system did not let be read; None for an error of another kind.
+
+    Args:
+        error: error that was raised.
+        where: name of the file in the sentence; its path may name the patient.
+    """
+    return machine_fault(OSError(error.errno, error.strerror), where) if isinstance(error, OSError) else None
+
+
+def _fault_of_disk(error: Exception, where: str) -> InputError | None:
+    """Return the sentence for a disk that failed while an archive was unpacked; None for an error of another kind.
+
+    Only the unpacked copy is written, into the folder for temporary files.
+    """
+    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    return unread(error, temporary_folder() if full else where)
 
 
 def damaged(where: str, what: str) -> InputError:

@@ -69,9 +69,10 @@ def dicom_source(ingest: Mapping[str, Any], where: Path) -> DicomSource | None:
             body_part=str(named.get("BodyPartExamined") or ""),
         )
     except (KeyError, TypeError, ValueError) as error:
+        told = {KeyError: f" (no {error.args[0]})", ValueError: f" ({error})"}.get(type(error), "")
         raise InputError(
             where,
-            found=f"a DICOM source that cannot be referenced ({error})",
+            found=f"a DICOM source that cannot be referenced{told}",
             expected="StudyInstanceUID, FrameOfReferenceUID, SeriesInstanceUID and SOPInstanceUID under 'dicom'",
             advice="Run palpate ingest again.",
         ) from error

@@ -14,7 +14,7 @@ The ingest section's `arrays` states what the files do not; nothing is guessed.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -30,7 +30,7 @@ from palpate.imaging.checks.stated_twice import demand_different_fields
 from palpate.imaging.files.matlab_file import read_matlab
 from palpate.imaging.files.named_within import named_within
 from palpate.imaging.files.nifti import StoredVolume, Volume, demand_box_voxels, read_nifti, read_stored, same_grid
-from palpate.imaging.limits.plausible import demand_displacement, demand_frequency, demand_measured
+from palpate.imaging.limits.plausible import demand_displacement, demand_frequency, demand_measured, demand_tissue
 from palpate.imaging.limits.stated import METRES_PER_UNIT
 from palpate.imaging.wavefield import ASSUMED_DENSITY_KG_M3, WaveField
 
@@ -74,6 +74,7 @@ def _read_all(path: Path, label: str, settings: IngestSettings) -> tuple[WaveFie
         where = f"{path} at {frequency_hz:g} Hz"
         demand_frequency(where, frequency_hz)
         demand_displacement(where, displacement_m[inside], key=f"arrays.units (read as {settings.arrays.units})")
+        demand_tissue(where, inside)
         demand_measured(where, displacement_m[inside], names=("R", "A", "S"))
         fields.append(
             WaveField(
@@ -89,8 +90,16 @@ def _read_all(path: Path, label: str, settings: IngestSettings) -> tuple[WaveFie
         )
         turn = _turn(affine_mm, settings.arrays)
         demand_real_and_imaginary(where, fields[-1], values @ turn, turn.T)
-    demand_different_fields(path, fields)
+    demand_different_fields(path, fields, _names(path, [one.frequency_hz for one in fields]))
     return tuple(fields)
+
+
+def _names(path: Path, frequencies_hz: Sequence[float]) -> list[str] | None:
+    """Return the name of one file of each frequency; None where all are in one file."""
+    if not path.is_dir():
+        return None
+    found = [match for one in matching(path, "*_disp_??.nii*") if (match := _FILE.fullmatch(one.name))]
+    return [next(one.string for one in found if float(one["frequency"]) == hz) for hz in frequencies_hz]
 
 
 def _needed[T](path: Path, name: str, value: T | None, advice: str) -> T:

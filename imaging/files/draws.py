@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from palpate.errors import InputError
 from palpate.imaging.files.stiffness_folder import MODULI, Modulus
+from palpate.machine import machine_fault
 
 _BLOCK: Final = 16
 
@@ -54,9 +55,10 @@ def open_draws(path: Path, shape: tuple[int, ...]) -> DrawsFile:
             sizes = {tuple(file[f"{modulus}_kpa"].shape) for modulus in MODULI}
             voxels = np.asarray(file["voxels"], dtype=np.int32)
     except (OSError, KeyError) as error:
-        raise InputError(
-            path, found=f"a file that cannot be used ({error})", expected="samples", advice="Run palpate invert again."
-        ) from error
+        refusal = InputError(
+            path, found="no readable samples", expected="a complete *_samples.h5", advice="Run palpate invert again."
+        )
+        raise (machine_fault(error, path) or refusal) from error
     size = next(iter(sizes))
     fits = len(sizes) == 1 and len(size) == 2 and voxels.shape == (size[1], 3) and size[0] > 1 and len(voxels) > 0
     if not fits or np.any(voxels < 0) or np.any(voxels >= np.array(shape)):

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from palpate.errors import InputError
+from palpate.machine import machine_fault
 
 
 def read_json(
@@ -27,7 +28,8 @@ def read_json(
     except FileNotFoundError as error:
         raise InputError(path, found="no such file", expected=what, advice=advice) from error
     except (OSError, ValueError, RecursionError) as error:
-        raise InputError(path, found="text that is not JSON", expected="a JSON object", advice=advice) from error
+        refusal = InputError(path, found="text that is not JSON", expected="a JSON object", advice=advice)
+        raise (machine_fault(error, path) or refusal) from error
     if not isinstance(content, dict):
         raise InputError(path, found=f"a {type(content).__name__}", expected="a JSON object", advice=advice)
     return content

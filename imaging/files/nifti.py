@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from palpate.errors import InputError
 from palpate.imaging.files.plain_names import shown
 from palpate.imaging.limits.input_limits import demand_gzip_fits
+from palpate.machine import machine_fault
 from palpate.progress import say
 
 # What nibabel raises on damaged bytes; it promises no common class.
@@ -144,6 +145,8 @@ def _read(path: Path, wanted: np.dtype[np.float64] | None) -> StoredVolume:
     if not path.exists():
         raise InputError(path, found="no such file", expected="a NIfTI or .mgz file", advice="Check the path.")
     try:
+        with path.open("rb"):  # nibabel takes a file that may not be read for one of another format
+            pass
         image = nib.load(path)
         _demand_checksum(_data_file(image))
         if not isinstance(image, nib.Nifti1Pair | nib.MGHImage):
@@ -155,12 +158,13 @@ def _read(path: Path, wanted: np.dtype[np.float64] | None) -> StoredVolume:
         affine_mm, code = _placed(path, image)
         unit = image.header.get_xyzt_units()[0] if isinstance(image, nib.Nifti1Pair) else "mm"
     except _UNREADABLE as error:
-        raise InputError(
+        refusal = InputError(
             path,
             found="a file that cannot be read to its end as NIfTI or .mgz",
             expected="a complete .nii, .nii.gz, .hdr with .img, or .mgz",
             advice="Copy or write the file again; it may be truncated.",
-        ) from error
+        )
+        raise (machine_fault(error, path) if isinstance(error, OSError) else None) or refusal from error
     if not real:
         raise InputError(
             path,

@@ -30,6 +30,7 @@ from palpate.errors import InputError
 from palpate.imaging.files.json_object import read_json
 from palpate.imaging.files.maps import Map, read_map, read_mask
 from palpate.imaging.files.nifti import same_grid
+from palpate.machine import machine_fault
 
 type Modulus = Literal["storagemodulus", "lossmodulus"]
 
@@ -150,9 +151,10 @@ def read_samples(path: Path, shape: tuple[int, ...]) -> Samples:
             moduli_kpa = {modulus: np.asarray(file[f"{modulus}_kpa"], dtype=np.float32) for modulus in MODULI}
             voxels = np.asarray(file["voxels"], dtype=np.int32)
     except (OSError, KeyError) as error:
-        raise InputError(
-            path, found=f"a file that cannot be used ({error})", expected="samples", advice="Run palpate invert again."
-        ) from error
+        refusal = InputError(
+            path, found="no readable samples", expected="a complete *_samples.h5", advice="Run palpate invert again."
+        )
+        raise (machine_fault(error, path) or refusal) from error
     sizes = {values.shape for values in moduli_kpa.values()}
     fits = len(sizes) == 1 and voxels.ndim == 2 and voxels.shape[1] == 3 and {(len(voxels),)} == {s[1:] for s in sizes}
     if not fits or np.any(voxels < 0) or np.any(voxels >= np.array(shape)):

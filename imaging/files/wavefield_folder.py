@@ -35,7 +35,13 @@ from palpate.imaging.displacement import to_world, world_noise, world_noise_map
 from palpate.imaging.files.named_within import named_within
 from palpate.imaging.files.nifti import StoredVolume, Volume, read_nifti, read_stored, same_grid, write_nifti
 from palpate.imaging.files.wavefield_sidecar import Sidecar
-from palpate.imaging.limits.plausible import demand_density, demand_displacement, demand_frequency, demand_measured
+from palpate.imaging.limits.plausible import (
+    demand_density,
+    demand_displacement,
+    demand_frequency,
+    demand_measured,
+    demand_tissue,
+)
 from palpate.imaging.limits.stated import METRES_PER_UNIT
 from palpate.imaging.wavefield import WaveField, demand_three
 
@@ -95,7 +101,7 @@ def _read_all(folder: Path, *, partial: bool) -> tuple[WaveField, ...]:
                 advice="Remove one, or give it another run label.",
             )
         seen.add(key)
-    demand_different_fields(folder, fields)
+    demand_different_fields(folder, fields, [files["real"].name for _, files in sorted(parts.items())])
     return tuple(sorted(fields, key=lambda field: (field.label, field.frequency_hz)))
 
 
@@ -192,6 +198,7 @@ def _read_one(folder: Path, label: str, files: Mapping[str, Path], *, partial: b
     mask = _read_mask(mask_path)
     _demand_same_grid(mask_path, mask, files["real"], real)
     inside = np.asarray(mask.values != 0)
+    demand_tissue(mask_path, inside)
     second = -imag.values if sidecar.conjugated() else imag.values
     encoded = np.asarray((real.values + 1j * second) * metres, dtype=np.complex128)
     if not np.any(encoded[inside]):
@@ -356,7 +363,7 @@ def _mask_path(folder: Path, label: str) -> Path:
 
 
 def _read_mask(path: Path) -> StoredVolume:
-    """Read a mask, shape (i, j, k), with only zeros and ones and not only zeros."""
+    """Read a mask, shape (i, j, k), with only zeros and ones."""
     volume = read_stored(path)
     if volume.values.ndim != 3:
         raise InputError(
@@ -371,10 +378,6 @@ def _read_mask(path: Path) -> StoredVolume:
             found="values other than 0 and 1",
             expected="tissue = 1, background = 0",
             advice="Threshold the mask before writing it.",
-        )
-    if not np.any(volume.values):
-        raise InputError(
-            path, found="an empty mask", expected="tissue = 1 somewhere", advice="Draw or compute the mask anew."
         )
     return volume
 

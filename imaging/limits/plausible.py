@@ -20,6 +20,9 @@ from palpate.imaging.limits.check_limits import (
 )
 from palpate.units import m_to_um
 
+FEWEST_VOXELS = 27
+"""Number of voxels at the nodes of one cell of the inversion."""
+
 
 def demand_frequency(where: Path | str, frequency_hz: float, *, key: str = "a vibration frequency") -> None:
     """Raise InputError unless a frequency is one that elastography uses.
@@ -70,6 +73,25 @@ def demand_voxels(where: Path | str, affine_mm: NDArray[np.float64]) -> None:
             found=f"voxels of {' x '.join(f'{edge:.3g}' for edge in edges_mm)} mm",
             expected=f"edges of {low:g} to {high:g} mm",
             advice="State the affine in millimetres, not in metres or micrometres.",
+        )
+
+
+def demand_tissue(where: Path | str, mask: NDArray[np.bool_]) -> None:
+    """Raise InputError where a mask has fewer voxels than one cell of the inversion.
+
+    The checks of a wave field compare voxels, and would blame something else.
+
+    Args:
+        where: file or argument that holds the mask.
+        mask: tissue voxels, shape (i, j, k).
+    """
+    count = int(np.count_nonzero(mask))
+    if count < FEWEST_VOXELS:
+        raise InputError(
+            where,
+            found="an empty mask" if count == 0 else f"a mask of {count} {'voxel' if count == 1 else 'voxels'}",
+            expected=f"at least the {FEWEST_VOXELS} voxels of one cell; the inversion needs 5 x 5 x 5 somewhere",
+            advice="Check the mask: it may be of another scan, or a point instead of a region.",
         )
 
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from palpate.errors import InputError
 from palpate.imaging.registration.rigid import Rigid, at_rest
+from palpate.machine import machine_fault
 from palpate.provenance import atomic_file, versions
 
 type Status = Literal["registered", "aligned", "assumed", "failed"]
@@ -123,12 +124,13 @@ def read_placement(folder: Path, label: str) -> Placement:
             tuple(content["doubts"]),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(
+        refusal = InputError(
             path,
             found="a record that cannot be used",
             expected="the transform that palpate ingest writes",
             advice="Run palpate ingest again.",
-        ) from error
+        )
+        raise (machine_fault(error, path) or refusal) from error
 
 
 def _demand_record(content: Mapping[str, object], covariance: NDArray[np.float64]) -> None:

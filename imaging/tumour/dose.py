@@ -21,6 +21,7 @@ from palpate.imaging.dicom.files import UNREADABLE, silence
 from palpate.imaging.dicom.geometry import LPS_TO_RAS
 from palpate.imaging.dicom.parsing import parse
 from palpate.imaging.dicom.pixels import decoded
+from palpate.imaging.dicom.sources import unread
 from palpate.imaging.files.nifti import Volume, is_volume_file, read_volume
 from palpate.imaging.files.plain_names import shown
 from palpate.imaging.limits.input_limits import Budget
@@ -101,9 +102,10 @@ def _read_rtdose(path: Path) -> DoseFile:
             effective = str(dataset.get("DoseType") or "").strip().upper() == "EFFECTIVE"
             plan = plan_beside(dataset, path)
     except UNREADABLE as error:
-        raise InputError(
+        refusal = InputError(
             where, found="a file that cannot be read to its end as RTDOSE", expected="a complete RTDOSE", advice=_COPY
-        ) from error
+        )
+        raise (unread(error, where) or refusal) from error
     if not frame:
         raise InputError(where, found="no Frame of Reference UID", expected="the one of the images", advice=_COPY)
     volume = Volume(values.transpose(2, 1, 0), affine_mm)

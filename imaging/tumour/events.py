@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palpate.errors import InputError
+from palpate.imaging.anatomy.user_mask import read_binary
 from palpate.imaging.deidentify.identifiers import same_identifier
 from palpate.imaging.deidentify.key import Key
 from palpate.imaging.deidentify.key_file import known_key
-from palpate.imaging.files.nifti import read_volume
 from palpate.imaging.registration.rigid import Rigid
 from palpate.imaging.tumour.courses import Given, demand_course_lines
 from palpate.imaging.tumour.dates import day_of
@@ -195,16 +195,7 @@ class Registrar:
                 )
             return np.asarray(found)
         assert row.mask_file is not None
-        volume = read_volume(row.mask_file)
-        values = np.unique(volume.values) if volume.values.ndim == 3 else np.zeros(0)
-        if not np.all(np.isfinite(values)) or values.size != 2 or values[0] != 0.0 or values[1] <= 0.0:
-            raise InputError(
-                row.mask_file,
-                found=f"an array of shape {volume.values.shape} with {values.size} different values",
-                expected="a binary mask, shape (i, j, k): 0 outside, one other value inside",
-                advice="Draw the mask again.",
-            )
-        mask = self.grid.nearest(volume, self._space(row).motion) > 0.0
+        mask = self.grid.nearest(read_binary(row.mask_file), self._space(row).motion) > 0.0
         if not (mask & self.tissue).any():
             raise InputError(
                 row.mask_file,

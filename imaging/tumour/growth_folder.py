@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from palpate.config.tumour import TumourSettings
 from palpate.errors import InputError
 from palpate.imaging.files.json_object import read_json
-from palpate.imaging.files.nifti import Volume, read_volume, same_grid
+from palpate.imaging.files.nifti import StoredVolume, Volume, read_stored, read_volume, same_grid
 from palpate.imaging.tumour.adc import Cellularity, cellularity, demand_possible, detected_unit, in_mm2_s, unit_of
 from palpate.imaging.tumour.history import CAVITY, ENHANCING, VISIBLE
 from palpate.imaging.tumour.visibility import LEAST_ML, SEEN, smoothed
@@ -188,6 +188,12 @@ def _from_blank(folder: Path, volume: Volume, roi: NDArray[np.uint8]) -> GrowthM
 
 def _volume(path: Path) -> Volume:
     volume = read_volume(path)
+    _demand_one(path, volume)
+    return volume
+
+
+def _demand_one(path: Path, volume: Volume | StoredVolume) -> None:
+    """Refuse a file that is not one volume of at least 2 voxels each way."""
     if volume.values.ndim != 3 or min(volume.values.shape) < 2:
         raise InputError(
             path,
@@ -195,7 +201,6 @@ def _volume(path: Path) -> Volume:
             expected="one volume, shape (i, j, k), at least 2 voxels each way",
             advice="Give one map a file; split or average images over time.",
         )
-    return volume
 
 
 def _demand_finite_or_nan(path: Path, values: NDArray[np.float64]) -> None:
@@ -209,20 +214,26 @@ def _demand_finite_or_nan(path: Path, values: NDArray[np.float64]) -> None:
 
 
 def _roi(path: Path, reference: Volume) -> NDArray[np.uint8]:
-    volume = _volume(path)
+    volume = read_stored(path)
+    _demand_one(path, volume)
     _demand_same(path, volume, reference)
-    known = np.isin(volume.values, np.arange(ENHANCING - 1, CAVITY + 1))
-    if not known.all():
+    count, example = 0, 0.0
+    for slab in volume.slabs():
+        unknown = ~np.isin(slab, np.arange(ENHANCING - 1, CAVITY + 1))
+        if unknown.any():
+            example = example if count else float(np.asarray(slab[unknown], dtype=np.float64)[0])
+            count += int(unknown.sum())
+    if count:
         raise InputError(
             path,
-            found=f"{int(np.sum(~known))} voxels with values such as {float(volume.values[~known][0]):g}",
+            found=f"{count} voxels with values such as {example:g}",
             expected=_REGIONS,
             advice="Translate the labels of your segmentation to these numbers (BraTS: 4 becomes 1, 1 becomes 3).",
         )
     return np.asarray(volume.values.astype(np.uint8))
 
 
-def _demand_same(path: Path, volume: Volume, reference: Volume) -> None:
+def _demand_same(path: Path, volume: Volume | StoredVolume, reference: Volume) -> None:
     shapes = volume.values.shape, reference.values.shape
     if shapes[0] != shapes[1] or not same_grid(volume.affine_mm, reference.affine_mm, shapes[0]):
         raise InputError(

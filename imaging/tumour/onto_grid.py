@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from palpate.imaging.files.nifti import Volume, voxel_indices
+from palpate.imaging.files.nifti import StoredVolume, Volume, voxel_indices
 from palpate.imaging.registration.rigid import Rigid
 
 type Values = NDArray[np.float64]
@@ -36,13 +36,13 @@ class TumourGrid:
         points = np.asarray(indices @ self.affine_mm[:3, :3].T + self.affine_mm[:3, 3])
         return points if motion is None else motion.moved(points)
 
-    def _indices(self, volume: Volume, motion: Rigid | None) -> Values:
+    def _indices(self, volume: Volume | StoredVolume, motion: Rigid | None) -> Values:
         index = voxel_indices(volume.affine_mm, self.points_mm(motion))
         # Equal grids must give equal values: without this, rounding would lose the outermost voxels.
         nearest = np.rint(index)
         return np.where(np.abs(index - nearest) < 1e-4, nearest, index)
 
-    def covered(self, volume: Volume, motion: Rigid | None = None) -> NDArray[np.bool_]:
+    def covered(self, volume: Volume | StoredVolume, motion: Rigid | None = None) -> NDArray[np.bool_]:
         """Return the voxels whose centres lie in the volume's field of view, shape (i, j, k)."""
         index = self._indices(volume, motion)
         return np.asarray(np.all((index >= -0.5) & (index <= np.array(volume.values.shape) - 0.5), axis=-1))
@@ -65,7 +65,7 @@ class TumourGrid:
         there = self.covered(volume, motion) & (weight >= 0.5)
         return np.where(there, total / np.where(there, weight, 1.0), outside)
 
-    def nearest(self, volume: Volume, motion: Rigid | None = None, outside: float = 0.0) -> Values:
+    def nearest(self, volume: Volume | StoredVolume, motion: Rigid | None = None, outside: float = 0.0) -> Values:
         """Return the values of the volume's voxels nearest to the grid's voxels, shape (i, j, k).
 
         Args:
@@ -74,7 +74,8 @@ class TumourGrid:
             outside: value beyond the volume.
         """
         held = _held(np.rint(self._indices(volume, motion)), volume).astype(int)
-        return np.where(self.covered(volume, motion), volume.values[tuple(np.moveaxis(held, -1, 0))], outside)
+        found = volume.values[tuple(np.moveaxis(held, -1, 0))].astype(np.float64)
+        return np.where(self.covered(volume, motion), found, outside)
 
     def offset(self, volume: Volume, motion: Rigid | None = None) -> Values:
         """Return the offsets of the voxels that `nearest` takes, in voxels along this grid's axes, shape (i, j, k, 3).
@@ -90,6 +91,6 @@ class TumourGrid:
         return np.asarray(away @ back.T)
 
 
-def _held(index: Values, volume: Volume) -> Values:
+def _held(index: Values, volume: Volume | StoredVolume) -> Values:
     """Indices, shape (..., 3), kept within a volume."""
     return np.clip(index, 0.0, np.array(volume.values.shape) - 1.0)

@@ -26,6 +26,7 @@ from palpate.imaging.tumour.stiffness import stiffness_on
 from palpate.imaging.tumour.tissue import TumourTissue, tissue_from_labels, tissue_from_t1
 from palpate.imaging.tumour.treatments import TreatmentRow, read_treatments
 from palpate.imaging.tumour.visibility import demand_looked, demand_on_grid, demand_tumour, shown
+from palpate.machine import on_this_machine
 from palpate.progress import say
 from palpate.quality_warning import QualityWarning
 
@@ -188,7 +189,8 @@ def _tissue(
         if t1 is not None:
             with tempfile.TemporaryDirectory() as folder:
                 path = Path(folder) / "T1w.nii.gz"
-                write_nifti(path, t1.image.volume.values.astype(np.float32), t1.image.volume.affine_mm)
+                with on_this_machine(Path(folder).parent):
+                    write_nifti(path, t1.image.volume.values.astype(np.float32), t1.image.volume.affine_mm)
                 return tissue_from_t1(t1.image, path, grid, motion), number
     raise InputError(
         f"{table}, subject {scans[0].subject}",

@@ -13,6 +13,7 @@ from pydicom.uid import RTIonPlanStorage, RTPlanStorage
 from palpate.droppings import is_dropping
 from palpate.errors import InputError
 from palpate.imaging.dicom.files import UNREADABLE, silence
+from palpate.imaging.dicom.sources import unread
 from palpate.imaging.files.plain_names import shown
 
 _PLANS: Final = (RTPlanStorage, RTIonPlanStorage)
@@ -94,12 +95,13 @@ def _read(file: Path, named: set[int]) -> RtPlan:
                 _total_gy(plan),
             )
     except UNREADABLE as error:
-        raise InputError(
+        refusal = InputError(
             shown(file),
             found="an RTPLAN that cannot be read",
             expected="the plan that the RTDOSE references",
             advice="Export plan and dose again, or remove the plan and fill in the column fractions.",
-        ) from error
+        )
+        raise (unread(error, shown(file)) or refusal) from error
 
 
 def _fraction_gy(group: pydicom.Dataset) -> float | None:

@@ -38,6 +38,7 @@ from palpate.imaging.tumour.history import (
     TumourScan,
 )
 from palpate.imaging.tumour.record import Remarks
+from palpate.machine import machine_fault
 from palpate.output_kinds import FileKind
 from palpate.outputs import claim_file
 from palpate.quality_warning import QualityWarning
@@ -94,12 +95,13 @@ def read_history(path: Path) -> TumourHistory:
         with h5py.File(path) as file:
             return take_history(file, path, "Run palpate tumour again.")
     except _UNUSABLE as error:
-        raise InputError(
+        refusal = InputError(
             path,
-            found="no such file" if not path.exists() else f"a file that cannot be used ({error})",
+            found="no such file" if not path.exists() else "a file that cannot be used",
             expected="the history that palpate tumour writes",
             advice="Run palpate tumour again.",
-        ) from error
+        )
+        raise (machine_fault(error, path) or refusal) from error
 
 
 def put_history(group: h5py.Group, history: TumourHistory, precision: type[np.floating[Any]]) -> None:

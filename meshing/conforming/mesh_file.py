@@ -14,6 +14,7 @@ import numpy as np
 
 from palpate.errors import InputError
 from palpate.imaging.files.hdf5_file import writing_hdf5
+from palpate.machine import machine_fault
 from palpate.meshing.conforming.quality import dihedral_angles_deg
 from palpate.meshing.conforming.tetrahedral_mesh import TetrahedralMesh
 
@@ -65,7 +66,8 @@ def read_tetrahedra(path: Path) -> TetrahedralMesh:
         return TetrahedralMesh(points.astype(np.float64), cells.astype(np.int64), labels.astype(np.int64), names)
     except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
         found = "a file that cannot be read to its end as a mesh"
-        raise InputError(path, found=found, expected=_EXPECTED, advice=advice) from error
+        refusal = InputError(path, found=found, expected=_EXPECTED, advice=advice)
+        raise (machine_fault(error, path) or refusal) from error
 
 
 def read_label_mesh(path: Path) -> TetrahedralMesh:

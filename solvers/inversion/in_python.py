@@ -86,10 +86,10 @@ def invert(
         )
     for metres in METRES_PER_UNIT.values():  # a phase was scaled with the amplitude's unit, which nobody kept
         demand_real_and_imaginary("palpate.invert", field, field.displacement_m / metres)
+    zones = zones_of(field.mask, field.voxel_size_mm, MeshSettings(), f"the mask of {field.label}")
     warnings = wave_warnings(field)
     for one in warnings:
         say(f"{field.label}: {one}")  # before the fit: what is wrong with the waves may end it
-    zones = zones_of(field.mask, field.voxel_size_mm, MeshSettings())
     ground = InversionDomain(zones, _regions(field, labels, anatomy), correlation=correlation)
     inversion = invert_wave_field(field, ground, chosen, comm)
     return posterior_of_field(field, inversion, chosen, warnings)

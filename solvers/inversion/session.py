@@ -207,7 +207,7 @@ def _key(digests: Mapping[str, str], settings: InversionSettings) -> str:
 
 def _zones(field: WaveField, mesh: Path | None) -> list[Zone]:
     if mesh is None:
-        return zones_of(field.mask, field.voxel_size_mm, MeshSettings())
+        return zones_of(field.mask, field.voxel_size_mm, MeshSettings(), f"{field.label}_mask")
     zones = read_zones(mesh / f"{field.label}_zones.h5")
     check_zones(zones, field.mask)
     return zones

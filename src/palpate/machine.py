@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +15,8 @@ from palpate.errors import InputError
 from palpate.leftovers import final_path
 
 _ROOM: Final = "Make room there, or write to another place."
-_RIGHTS: Final = "Write to a place that is yours, or have its owner let you."
+_RIGHTS: Final = "Have its owner give you access, or name a place that is yours."
+_MOUNTED: Final = "Write to another place, or have the disk mounted for writing."
 _HANDLES: Final = "Close other programs, or raise the limit (ulimit -n)."
 _NAMES: Final = "Choose a shorter path."
 _DISK: Final = "Check the disk or the network share, then run the command again."
@@ -23,7 +25,7 @@ _FAULTS: Final[dict[int, tuple[str, str, str]]] = {
     errno.ENOSPC: ("a full disk", "room for the output", _ROOM),
     errno.EDQUOT: ("an exhausted disk quota", "room for the output", _ROOM),
     errno.EFBIG: ("a limit on the size of files", "room for the output", "Raise the limit (ulimit -f)."),
-    errno.EROFS: ("a read-only file system", "a place that can be written", _RIGHTS),
+    errno.EROFS: ("a read-only file system", "a place that can be written", _MOUNTED),
     errno.EACCES: ("no permission", "a place that you may read or write", _RIGHTS),
     errno.EPERM: ("no permission", "a place that you may read or write", _RIGHTS),
     errno.EMFILE: ("too many open files", "a file to open", _HANDLES),
@@ -44,6 +46,11 @@ _OF_THE_OUTPUT: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 _IN_WORDS: Final = re.compile(r"\berrno = (?P<number>\d+)\b")
 """Pattern of the number in HDF5's messages."""
 
+_NO_TEMPORARY: Final = "No usable temporary directory"
+"""Beginning of what Python says where no folder for temporary files can be written."""
+
+_MOUNTS: Final = Path("/proc/self/mountinfo")
+
 
 def machine_fault(error: BaseException, where: Path | str | None = None) -> InputError | None:
     """Return the sentence for a failure of the machine; None for an exception of another kind.
@@ -55,6 +62,8 @@ def machine_fault(error: BaseException, where: Path | str | None = None) -> Inpu
     for one in _behind(error):
         if isinstance(one, MemoryError):
             return _sentence(errno.ENOMEM, None, "this machine")
+        if isinstance(one, FileNotFoundError) and str(one.strerror).startswith(_NO_TEMPORARY):
+            return _no_temporary_folder()
         number = _number(one)
         if number in _FAULTS:
             named = one.filename if isinstance(one, OSError) else None
@@ -83,6 +92,63 @@ def on_this_machine(path: Path) -> Iterator[None]:
         raise fault from error
 
 
+def temporary_folder() -> Path:
+    """Return the folder for temporary files: $TMPDIR where it can be written, otherwise the system's.
+
+    Raises:
+        InputError: there is none that can be written.
+    """
+    try:
+        return Path(tempfile.gettempdir())
+    except FileNotFoundError as error:
+        raise _no_temporary_folder() from error
+
+
+def fault_in_words(text: str, where: Path | str) -> InputError | None:
+    """Return the sentence for a failure of the machine that another program reported; None for another failure.
+
+    Args:
+        text: what the program printed, such as a compiler's messages.
+        where: place in which it was writing.
+    """
+    number = next((number for number in _FAULTS if os.strerror(number) in text), None)
+    return None if number is None else _sentence(number, None, where)
+
+
+def demand_writable_place(path: Path) -> None:
+    """Check that an output can take its name where it shall lie, before any work and without changing anything.
+
+    Args:
+        path: the output, absolute; it need not exist.
+
+    Raises:
+        InputError: the folder around it cannot be written, or a disk is mounted at the output itself, which no
+            finished output can replace.
+    """
+    above = next((one for one in path.parents if os.access(one, os.F_OK)), None)
+    if above is not None and not os.access(above, os.W_OK | os.X_OK):
+        number = errno.EROFS if os.statvfs(above).f_flag & os.ST_RDONLY else errno.EACCES
+        found, _, advice = _FAULTS[number]
+        found, expected = f"{found} ({os.strerror(number)})", f"a folder in which {path.name} can be written"
+        raise InputError(above, found=found, expected=expected, advice=advice)
+    if _is_mounted(path):
+        raise InputError(
+            path,
+            found="a place where a disk or folder is mounted",
+            expected="a name that can be given to the finished output",
+            advice=f"Name a path inside it, such as {path / 'output'}.",
+        )
+
+
+def _is_mounted(path: Path) -> bool:
+    try:
+        lines = _MOUNTS.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+    except OSError:
+        return os.path.ismount(path)
+    named = str(path).translate({ord(one): f"\\{ord(one):03o}" for one in " \t\n\\"})
+    return any(line.split(" ")[4:5] == [named] for line in lines)
+
+
 def make_parent(path: Path) -> None:
     """Make the folder that an output is to lie in.
 
@@ -98,6 +164,15 @@ def make_parent(path: Path) -> None:
             advice = "Choose another output path."
             fault = InputError(path.parent, found=found, expected="a folder to write in", advice=advice)
         raise fault from error
+
+
+def _no_temporary_folder() -> InputError:
+    return InputError(
+        "TMPDIR",
+        found="no folder for temporary files that can be written: neither $TMPDIR nor the system's",
+        expected="one folder with room",
+        advice="Make room in the system's, or set TMPDIR to a folder that you may write.",
+    )
 
 
 def _sentence(number: int, named: object, where: Path | str) -> InputError:

@@ -88,9 +88,10 @@ def remember() -> None:
     try:
         path = _cache_file()
         path.parent.mkdir(parents=True, exist_ok=True)
-        with NamedTemporaryFile("w", dir=path.parent, encoding="utf-8", delete=False) as partial:
+        with NamedTemporaryFile("w", dir=path.parent, encoding="utf-8", delete_on_close=False) as partial:
             partial.write(text)
-        os.replace(partial.name, path)
+            partial.close()
+            os.replace(partial.name, path)
     except (OSError, RuntimeError):
         return
 

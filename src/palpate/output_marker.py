@@ -137,6 +137,18 @@ def note_addition(file: Path) -> None:
     os.replace(folder / partial, folder / MARKER)
 
 
+def was_edited_inside(file: Path) -> bool:
+    """Return whether a file in an output folder was changed after palpate had written or added it.
+
+    Args:
+        file: it exists; False where it lies in no output folder, or the marker does not list it with its state.
+    """
+    folder = next((parent for parent in file.parents if is_marked(parent)), None)
+    files = None if folder is None else read_mark(folder).files
+    written = None if folder is None or files is None else files.get(file.relative_to(folder).as_posix())
+    return written is not None and not written.is_now(file)
+
+
 def is_marked(folder: Path) -> bool:
     """Return whether a folder is an output of palpate; one that may not be looked into is none."""
     return os.path.isfile(folder / MARKER)  # noqa: PTH113 - pathlib raises for a locked folder

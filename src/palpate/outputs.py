@@ -18,11 +18,11 @@ from typing import Final
 
 from palpate.errors import InputError
 from palpate.leftovers import notify, partial_of, replaced_of, sweep
-from palpate.machine import make_parent, on_this_machine
+from palpate.machine import demand_writable_place, make_parent, on_this_machine
 from palpate.output_kinds import FileKind
-from palpate.output_marker import is_marked, mark, note_addition, read_mark, stranger_in
+from palpate.output_marker import is_marked, mark, note_addition, read_mark, stranger_in, was_edited_inside
 from palpate.provenance import atomic_file
-from palpate.receipt import sign
+from palpate.receipt import drop_foreign_receipt, is_as_received, sign
 
 _READ: Final = (
     *("*.nii", "*.nii.gz", "*.mgz", "*.hdr", "*.img", "*.h5", "*.mat", "*.dcm", "*.zip"),
@@ -89,6 +89,7 @@ class OutputFile:
         with atomic_file(self.path) as partial:
             yield partial
             notify("finishes", self.path)
+        drop_foreign_receipt(self.path)
         note_addition(self.path)
 
 
@@ -102,8 +103,8 @@ def claim_folder(out: Path, step: str, inputs: Mapping[str, Path | None]) -> Out
             role, not the path: a scanner's folder is often named after the patient.
 
     Raises:
-        InputError: `out` is, contains or lies inside an input, lies inside another output of the step, is a file, or
-            holds what the step did not make.
+        InputError: `out` is, contains or lies inside an input, lies inside another output of the step, is a file,
+            holds what the step did not make, or lies where nothing can be written.
     """
     path = _resolved(out)
     for role, given in inputs.items():
@@ -111,21 +112,25 @@ def claim_folder(out: Path, step: str, inputs: Mapping[str, Path | None]) -> Out
             _refuse_input(path, role, given)
     _refuse_foreign(path, step)
     _refuse_inside_another(path, step)
+    demand_writable_place(path)
     return OutputFolder(path, step)
 
 
-def demand_replaceable(path: Path, step: str) -> None:
+def demand_replaceable(path: Path, step: str, kind: FileKind | None = None) -> None:
     """Check that replacing an output would delete nothing that the step did not make, whoever replaces it.
 
     Args:
-        path: the output; it need not exist. A file is not judged here.
+        path: the output; it need not exist.
         step: the command that makes it.
+        kind: kind of the output where it is a file; None for a folder.
 
     Raises:
-        InputError: a folder holds anything else.
+        InputError: a folder holds anything else, or a file is another one or was changed.
     """
     if path.is_dir():
         _refuse_foreign(_resolved(path), step)
+    elif path.is_file() and kind is not None and not is_as_received(path):
+        _refuse_other_file(path, _resolved(path), kind)
 
 
 def claim_file(out: Path, kind: FileKind, inputs: Mapping[str, Path | None]) -> OutputFile:
@@ -138,7 +143,8 @@ def claim_file(out: Path, kind: FileKind, inputs: Mapping[str, Path | None]) -> 
         inputs: each file and folder that the step reads, by its role in words.
 
     Raises:
-        InputError: `out` is an input, a folder, a file of another kind, or a name inside an input that steps read.
+        InputError: `out` is an input, a folder, a file of another kind, a file that was changed after palpate had
+            written it, or a name inside an input that steps read, or lies where nothing can be written.
     """
     path = _resolved(out)
     if any(parent.exists() and not parent.is_dir() for parent in path.parents):
@@ -149,13 +155,9 @@ def claim_file(out: Path, kind: FileKind, inputs: Mapping[str, Path | None]) -> 
     for role, given in inputs.items():
         if given is not None:
             _refuse_input_file(path, role, given, kind)
-    if path.is_file() and path.stat().st_size > 0 and not _recognised(path, kind):
-        raise InputError(
-            out,
-            found=f"a file that palpate {kind.step} did not write",
-            expected=f"a new file, or an earlier {kind.what}",
-            advice="Name another file, or move this one.",
-        )
+    if path.is_file():
+        _refuse_other_file(out, path, kind)
+    demand_writable_place(path)
     return OutputFile(path)
 
 
@@ -239,6 +241,23 @@ def _refuse_foreign(path: Path, step: str) -> None:
             expected="only what palpate wrote, since the folder is replaced as a whole",
             advice="Move it elsewhere, or name a folder for --out that does not exist yet.",
         )
+
+
+def _refuse_other_file(out: Path, path: Path, kind: FileKind) -> None:
+    """Refuse a file that is of another kind, or that a receipt or a marker shows to have been edited."""
+    if path.stat().st_size == 0:  # as mktemp makes it
+        return
+    edited = is_as_received(path) is False or was_edited_inside(path)
+    if not edited and _recognised(path, kind):
+        return
+    raise InputError(
+        out,
+        found="a file that was changed after palpate had written it"
+        if edited
+        else f"a file that palpate {kind.step} did not write",
+        expected=f"a new file, or an earlier {kind.what}",
+        advice="Name another file, or move this one.",
+    )
 
 
 def _refuse_inside_another(path: Path, step: str) -> None:

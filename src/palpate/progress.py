@@ -52,7 +52,17 @@ def set_loudness(loudness: Loudness) -> None:
 def say(message: str) -> None:
     """Print one line with the seconds since the start to stderr, on rank 0 only. Never name a patient here."""
     if launcher_rank() == 0 and _loudness > Loudness.QUIET:
-        print(f"[{time.monotonic() - _START:7.1f} s] {message}", file=sys.stderr, flush=True)
+        _print(f"[{time.monotonic() - _START:7.1f} s] {message}\n")
+
+
+def _print(text: str) -> None:
+    """Print to stderr. A log on a full disk costs its lines, not the work; a reader that has gone ends the step."""
+    try:
+        print(text, end="", file=sys.stderr, flush=True)
+    except BrokenPipeError:
+        raise
+    except OSError:
+        return
 
 
 def detail(message: str) -> None:
@@ -111,7 +121,7 @@ class Progress:
     def _show(self, now: float, *, in_place: bool, finished: bool) -> None:
         text = f"[{now - _START:7.1f} s] {self._line(now) if self.say is None else self.say(self.done, self.total)}"
         end = "" if in_place and not finished else "\n"
-        print(f"\r{text:<78}" if in_place else text, end=end, file=sys.stderr, flush=True)
+        _print((f"\r{text:<78}" if in_place else text) + end)
 
     def _line(self, now: float) -> str:
         left = (now - self._began) / max(self.done, 1) * (self.total - self.done)

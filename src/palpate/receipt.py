@@ -205,6 +205,23 @@ def sign(partial: Path, output: Path) -> None:
         _write(partial / NAME if partial.is_dir() else _path(output), receipt)
 
 
+def is_as_received(output: Path) -> bool | None:
+    """Return whether a file is the one that its receipt is about; None where it has no receipt.
+
+    Args:
+        output: a file that exists.
+    """
+    receipt = _read(_path(output))
+    written = None if receipt is None else receipt["contents"].get(_OUTPUT)
+    return None if written is None else bool(written.digest == digest(output))
+
+
+def drop_foreign_receipt(output: Path) -> None:
+    """Remove the receipt beside a file that a command has just written, if it is about an earlier file."""
+    if is_as_received(output) is False:
+        _path(output).unlink(missing_ok=True)
+
+
 def _untouched(before: Content, paths: Sequence[Path]) -> bool:
     try:
         return before.state == state_of(paths)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import io
+import os
 import shutil
 import tarfile
+import tempfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -334,3 +337,18 @@ def test_everything_passed_over_is_counted(tmp_path: Path, mre: Path) -> None:
         "link without target": 1,
         "hidden file or folder": 1,
     }
+
+
+def test_full_disk_while_unpacking_is_no_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Copying the archive again, as a damaged one asks for, would fill the same disk again."""
+
+    class Full(io.BytesIO):
+        def write(self, _: object, /) -> int:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    write_mre(tmp_path / "mre", SMALL)
+    packed = _tar("gz")(tmp_path, tmp_path / "mre")
+    monkeypatch.setattr(tempfile, "SpooledTemporaryFile", lambda **_: Full())
+    with pytest.raises(InputError) as refused:
+        read_contents(packed)
+    assert str(refused.value).startswith(f"{tempfile.gettempdir()}: found a full disk")

@@ -94,7 +94,7 @@ def test_bioqic_file(tmp_path: Path) -> None:
 def test_mask_of_a_matlab_file_and_one_frequency(tmp_path: Path) -> None:
     """Four dimensions are one frequency; the file's own mask is used."""
     mask = np.zeros(SHAPE, dtype=np.uint8)
-    mask[1:3] = 1
+    mask[1:4] = 1
     scipy.io.savemat(tmp_path / "box.mat", {"u": _waves_um(), "mask": mask})
     (found,) = _ingest(
         tmp_path / "box.mat",

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 
 import nibabel as nib
@@ -32,6 +33,22 @@ def test_labels_with_their_names(tmp_path: Path) -> None:
     read = read_segmentation(*written(tmp_path, block()))
     assert dict(read.names) == {1: "grey", 2: "white"}
     assert read.volumes_mm3 == pytest.approx({1: 2 * 6 * 7 * 6.0, 2: 2 * 6 * 7 * 6.0})
+
+
+def test_labels_stay_whole_numbers_of_four_bytes(tmp_path: Path) -> None:
+    """A segmentation at 0.5 mm has hundreds of millions of voxels; as 8-byte numbers, copied, it would fill memory."""
+    shape = (300, 300, 200)
+    labels = np.zeros(shape, dtype=np.uint8)
+    labels[100:200], labels[200:] = 1, 2
+    path, table = written(tmp_path, labels)
+    tracemalloc.start()
+    try:
+        read = read_segmentation(path, table)
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert read.labels.dtype == np.int32
+    assert most < 12 * labels.size
 
 
 def _with(value: float) -> NDArray[np.float32]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -110,8 +111,9 @@ def test_one_array_at_two_frequencies_is_refused(door: str, tmp_path: Path) -> N
     """Waves of another frequency are other waves; with equal ones G' would follow the square of a file's name."""
     for frequency_hz in (60.0, 80.0):
         home = _write(tmp_path / "in", door, replace(shear_waves(), frequency_hz=frequency_hz))
-    with pytest.raises(InputError, match="the same displacement at 60 and at 80 Hz"):
+    with pytest.raises(InputError, match="the same displacement at 60 and at 80 Hz") as refused:
         _read(home, door)
+    assert all(re.search(rf"{hz}Hz_\S+\.nii", str(refused.value)) for hz in (60, 80))
 
 
 def _polar(waves: np.ndarray, unit: str) -> tuple[np.ndarray, np.ndarray]:

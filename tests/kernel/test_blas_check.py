@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -121,3 +122,16 @@ def test_commands_ask_and_help_does_not(
     assert "Traceback" not in refused.printed
     for words in (("--help",), ("mesh", "--help"), ("--version",)):
         assert palpate_inside(*words).code == 0
+
+
+def test_a_home_of_somebody_else_refuses_no_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A service account has root's HOME in its environment; nor does a probe that cannot start say anything of BLAS."""
+
+    def refuses(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "exists", refuses)
+    monkeypatch.setattr(Path, "mkdir", refuses)
+    check_blas(_ending(SOUND, tmp_path / "ran"), tmp_path / "verdicts")
+    assert (tmp_path / "ran").read_text() == "x"
+    check_blas((str(tmp_path / "no-python"),), tmp_path / "verdicts")

@@ -12,13 +12,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from palpate import machine
 from palpate.cli import door
 from palpate.errors import InputError
+from palpate.imaging.files.draws import open_draws
+from palpate.imaging.files.json_object import read_json
+from palpate.imaging.files.nifti import read_nifti
+from palpate.imaging.files.stiffness_folder import read_samples
 from palpate.imaging.files.wavefield_folder import write_wave_field
+from palpate.imaging.tumour.store import read_history
 from palpate.imaging.wavefield import WaveField
-from palpate.machine import machine_fault
-from palpate.outputs import claim_folder
+from palpate.machine import fault_in_words, machine_fault, temporary_folder
+from palpate.meshing.conforming.mesh_file import read_tetrahedra
+from palpate.meshing.zone_file import read_zones
+from palpate.output_kinds import FileKind
+from palpate.outputs import claim_file, claim_folder
 from palpate.provenance import atomic_file
+from palpate.twin.storage import load_calibration
 from tests.conftest import BIN, Outcome, user_environment
 from tests.imaging.scanner import Scan, write_mre
 
@@ -144,3 +154,102 @@ def test_key_in_a_home_that_cannot_be_written(
     assert last.startswith("palpate: your own key")
     assert "ingest.key" in last
     assert [path.name for path in tmp_path.iterdir()] == ["scan"]
+
+
+ANY = FileKind("verify maps", "file of scores", (".json",), lambda _: True)
+
+
+def test_place_that_cannot_be_written_is_refused_before_any_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Hours of work must not end at a folder that was read-only from the start; tests may run as root, who may all."""
+    monkeypatch.setattr(os, "access", lambda _, mode: mode == os.F_OK)
+    for claim in (lambda: claim_folder(tmp_path / "mre", "invert", {}), lambda: claim_file(tmp_path / "a", ANY, {})):
+        with pytest.raises(InputError) as refused:
+            claim()
+        assert str(refused.value).startswith(f"{tmp_path}: found no permission (Permission denied)")
+        assert "have its owner" in str(refused.value).lower()
+    read_only = os.statvfs_result((*os.statvfs(tmp_path)[:8], os.ST_RDONLY, 255))
+    monkeypatch.setattr(os, "statvfs", lambda _: read_only)
+    with pytest.raises(InputError, match="found a read-only file system"):
+        claim_folder(tmp_path / "mre", "invert", {})
+
+
+def test_output_at_a_mounted_disk_is_refused_before_any_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A finished output is renamed to its name, which a mounted disk does not give up: a container's usual trap."""
+    out = tmp_path / "the results"
+    out.mkdir()
+    named = str(out).replace(" ", r"\040")
+    (tmp_path / "mounts").write_text(f"36 35 98:0 / {named} rw - tmpfs tmpfs rw\n")
+    monkeypatch.setattr(machine, "_MOUNTS", tmp_path / "mounts")
+    with pytest.raises(InputError, match=r"mounted; .*Name a path inside it"):
+        claim_folder(out, "invert", {})
+    assert claim_folder(out / "mre", "invert", {}).path == out / "mre"
+
+
+def test_no_folder_for_temporary_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python raises that no such file exists, which elsewhere is a bug of ours."""
+    where = "No usable temporary directory found in ['/tmp']"
+
+    def fails() -> str:
+        raise FileNotFoundError(errno.ENOENT, where)
+
+    assert "TMPDIR: found no folder" in str(machine_fault(FileNotFoundError(errno.ENOENT, where)))
+    monkeypatch.setattr("tempfile.gettempdir", fails)
+    with pytest.raises(InputError, match="set TMPDIR"):
+        temporary_folder()
+
+
+def test_failure_that_another_program_reports(tmp_path: Path) -> None:
+    """A compiler says in words what the system told it in numbers."""
+    said = "cc1: fatal error: error writing to /tmp/x.s: No space left on device"
+    assert str(fault_in_words(said, tmp_path)).startswith(f"{tmp_path}: found a full disk")
+    assert fault_in_words("x.c:3: error: expected ';'", tmp_path) is None
+
+
+READERS: dict[str, Callable[[Path], object]] = {
+    "read_nifti": read_nifti,
+    "read_json": read_json,
+    "read_samples": lambda path: read_samples(path, (1, 1, 1)),
+    "open_draws": lambda path: open_draws(path, (1, 1, 1)),
+    "read_zones": read_zones,
+    "read_tetrahedra": read_tetrahedra,
+    "read_history": read_history,
+    "load_calibration": load_calibration,
+}
+
+
+@pytest.mark.parametrize("name", READERS)
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EIO])
+def test_file_that_may_not_be_read_is_not_called_damaged(
+    name: str, number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever copies the file again, as a truncated one asks for, gets the same refusal."""
+    path = tmp_path / "file.nii"
+    path.write_bytes(b"x" * 1000)
+
+    def fails(*_: object, **__: object) -> None:
+        raise OSError(f"Unable to open file (errno = {number}, error message = '{os.strerror(number)}')")
+
+    for opening in ("h5py.File", "pathlib.Path.open", "pathlib.Path.read_text"):
+        monkeypatch.setattr(opening, fails)
+    with pytest.raises(InputError) as refused:
+        READERS[name](path)
+    assert str(refused.value).startswith(f"{path}: found ")
+    assert f"({os.strerror(number)})" in str(refused.value)
+    assert "Unable" not in str(refused.value)
+
+
+def test_results_that_cannot_be_printed(tmp_path: Path) -> None:
+    """A table for a full disk is lost, and Python would add words of its own at its end."""
+    done = subprocess.run(
+        ["bash", "-c", '"$0" config show > /dev/full', BIN / "palpate"],
+        cwd=tmp_path,
+        env=user_environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.startswith("palpate: this machine: found a full disk")
+    assert len(done.stderr.splitlines()) == 1

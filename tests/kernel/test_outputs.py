@@ -340,6 +340,17 @@ def test_file_replaces_only_its_own_kind(tmp_path: Path) -> None:
     claim_file(tmp_path / "empty", SCORES, {})
 
 
+def test_file_that_was_edited_is_not_replaced(tmp_path: Path) -> None:
+    """Somebody's remarks in a page are lost work; the marker of the results, or the file's receipt, tells of them."""
+    scores = _written(tmp_path / "mre") / "scores.json"
+    for _ in range(2):
+        with claim_file(scores, SCORES, {}).writing() as partial:
+            partial.write_text(json.dumps({"covered": 0.95}))
+    scores.write_text(json.dumps({"covered": 0.95, "remark": "years"}))
+    with pytest.raises(InputError, match="changed after palpate had written it"):
+        claim_file(scores, SCORES, {})
+
+
 def test_file_is_neither_an_input_nor_taken_for_one(tmp_path: Path) -> None:
     """Scores may lie beside the maps that they are of, under a name that no step reads as one of the maps."""
     maps = tmp_path / "mre"

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import io
+import os
+import sys
+
 import pytest
 
 from palpate.progress import (
@@ -15,6 +20,13 @@ from palpate.progress import (
     set_loudness,
     track,
 )
+
+
+class _Full(io.StringIO):
+    """A log on a full disk."""
+
+    def write(self, _: str, /) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def test_log_stays_short(capsys: pytest.CaptureFixture[str]) -> None:
@@ -38,6 +50,13 @@ def test_only_the_first_rank_speaks(monkeypatch: pytest.MonkeyPatch, capsys: pyt
     say("hello")
     Progress("zones", total=1).step()
     assert capsys.readouterr().err == ""
+
+
+def test_a_log_on_a_full_disk_costs_its_lines_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The maps may lie on another disk than the log: hours of work must not end because a line cannot be written."""
+    monkeypatch.setattr(sys, "stderr", _Full())
+    say("hello")
+    Progress("zones", total=1).step()
 
 
 @pytest.mark.parametrize(

@@ -13,10 +13,11 @@ import pytest
 from palpate import receipt
 from palpate.contents import content_of, digest
 from palpate.errors import InputError
-from palpate.outputs import claim_folder
+from palpate.outputs import claim_file, claim_folder, demand_replaceable
 from palpate.program import Program
 from palpate.provenance import atomic_file
 from palpate.receipt import NAME, Order, UpToDate, begin
+from palpate.service.report.page import PAGE
 from tests.conftest import Outcome
 
 COMMAND = "overlay"
@@ -97,6 +98,25 @@ def test_file_has_its_receipt_beside_it(order: Order) -> None:
     assert _change(page) is None
     page.output.write_text("pagE")
     assert _change(page) == "output"
+
+
+def test_file_that_was_edited_is_kept(order: Order, tmp_path: Path) -> None:
+    """A re-run, by the workflow or by hand, would replace a page that somebody wrote remarks into."""
+    page = tmp_path / "report.html"
+    text = '<!doctype html><title>Stiffness of sub-01</title><meta name="generator" content="palpate report">'
+    begin(replace(order, output=page).to_json())
+    with claim_file(page, PAGE, {}).writing() as partial:
+        partial.write_text(text)
+    demand_replaceable(page, "report", PAGE)
+    page.write_text(f"{text}<p>My remarks")
+    for claim in (lambda: claim_file(page, PAGE, {}), lambda: demand_replaceable(page, "report", PAGE)):
+        with pytest.raises(InputError, match="changed after palpate had written it"):
+            claim()
+    page.unlink()
+    begin(order.to_json())
+    for _ in range(2):  # by hand: the old receipt says nothing of this page
+        with claim_file(page, PAGE, {}).writing() as partial:
+            partial.write_text(f"{text}<p>Another page")
 
 
 def test_output_without_receipt_is_made_again(order: Order) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -62,3 +65,49 @@ def test_home_that_cannot_be_written(
     assert _volume(5) == pytest.approx(1.0)
     assert "cannot be kept" in capsys.readouterr().err
     assert not cache.exists()
+
+
+SAYS = {
+    "full disk": ("cc1: fatal error: error writing to x.s: No space left on device", "found a full disk"),
+    "little memory": ("cc1: out of memory: Cannot allocate memory", "found too little memory"),
+    "no headers": ("x.c:1:10: fatal error: stdlib.h: No such file or directory", "cannot compile an empty program"),
+}
+
+
+@pytest.mark.usefixtures("cache")
+@pytest.mark.parametrize("what", SAYS)
+def test_compiler_that_fails(
+    what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """What the compiler lacks is said in one sentence, and nothing of what it prints."""
+    words, told = SAYS[what]
+    (tmp_path / "cc").write_text(f"#!/bin/sh\necho '{words}' >&2\nexit 1\n")
+    (tmp_path / "cc").chmod(0o755)
+    with monkeypatch.context() as patch:
+        patch.setenv("CC", str(tmp_path / "cc"))
+        with pytest.raises(InputError, match=told):
+            _volume(6)
+    assert "error" not in capfd.readouterr().err
+    assert _volume(6) == pytest.approx(1.0)
+
+
+def test_full_cache(cache: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """A full home costs the cache of compiled integrals, not the run."""
+
+    def full(folder: Path) -> None:
+        if folder == cache:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(compiled, "_demand_room", full)
+    assert _volume(7) == pytest.approx(1.0)
+    assert "is full" in capsys.readouterr().err
+    assert not list(cache.glob("*.so"))
+
+
+@pytest.mark.usefixtures("cache")
+def test_folder_for_temporary_files_without_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python takes the system's folder then; the compiler does not, unless it is told to."""
+    monkeypatch.setenv("TMPDIR", "/proc")
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    assert _volume(8) == pytest.approx(1.0)
+    assert os.environ["TMPDIR"] == "/proc"

@@ -3,10 +3,12 @@
 import shlex
 import sys
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from palpate.config.settings import load_settings
 from palpate.config.study import FEWEST_SCANS, ONE_SCAN, growth_scans, read_study
 from palpate.errors import InputError
+from palpate.machine import on_this_machine
 
 CHECKOUT = Path(workflow.current_basedir).resolve().parents[1]
 
@@ -23,6 +25,17 @@ def checked(read, *arguments):
         sys.exit(2)
 
 
+def demand_workplace():
+    """Refuse a working directory in which Snakemake cannot keep its records, in a sentence instead of Snakemake's words."""
+    records = Path(".snakemake").absolute()
+    with on_this_machine(records):
+        records.mkdir(exist_ok=True)
+        with TemporaryFile(dir=records) as probe:
+            probe.write(bytes(1 << 16))
+
+
+if workflow.is_main_process:
+    checked(demand_workplace)
 settings = checked(load_settings, config)
 RESULTS = str(settings.results)
 SESSION = f"{RESULTS}/sub-{{subject}}/ses-{{session}}"

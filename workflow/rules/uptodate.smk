@@ -13,6 +13,7 @@ import time
 from collections import namedtuple
 from dataclasses import astuple
 from hashlib import sha256
+from importlib import import_module
 
 from snakemake.iocontainers import Wildcards
 
@@ -196,14 +197,25 @@ def lock():
 
 
 def keep_strangers():
-    """Refuse to start where a step that will run would delete files that palpate did not write.
+    """Refuse to start where a step that will run would delete files that palpate did not write, or that were edited.
 
     Snakemake itself removes the output of a step before the step can look at it.
     """
     for job in workflow.dag.needrun_jobs():
         if job.rule.name in STEPS:
-            for output in job.output:
-                demand_replaceable(Path(output), STEPS[job.rule.name].command)
+            for output in map(Path, job.output):
+                kind = kind_of(output.name) if output.is_file() else None
+                demand_replaceable(output, STEPS[job.rule.name].command, kind)
+
+
+def kind_of(name):
+    """Return the kind of a single file that a step writes; what knows it is slow to import."""
+    if name in (Path(REPORT).name, Path(OUTLOOK).name):
+        part = "report" if name == Path(REPORT).name else "outlook"
+        return import_module(f"palpate.service.{part}.page").PAGE
+    if name == Path(HISTORY).name:
+        return import_module("palpate.imaging.tumour.store").HISTORY
+    return import_module("palpate.imaging.tumour.record").HISTORY_RECORD
 
 
 onstart:

@@ -11,6 +11,7 @@ import logging
 import os
 import sys
 import traceback
+from contextlib import suppress
 from typing import Annotated, NoReturn
 
 import typer
@@ -78,6 +79,20 @@ def _palpate(
         begin(order)
 
 
+def _finish_stdout() -> None:
+    """Write what stdout still holds; where that fails, Python would fail once more at its end.
+
+    Raises:
+        OSError: the disk behind stdout is full.
+    """
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError:
+        sys.stdout = None
+        raise
+
+
 def run() -> NoReturn:
     """Run the command line in this process and leave with the exit code for the cause of a failure."""
     # PETSc would answer signals with a page of its own.
@@ -86,6 +101,7 @@ def run() -> NoReturn:
     one_thread_a_rank()
     try:
         code = app(standalone_mode=False, prog_name="palpate")
+        _finish_stdout()
     except typer.TyperException as error:  # an unknown option, a missing argument
         context: typer.Context | None = getattr(error, "ctx", None)  # only errors of one command have one
         command = context.command_path if context else "palpate"
@@ -100,6 +116,8 @@ def run() -> NoReturn:
     except Exception as error:  # noqa: BLE001 - the outermost door: whatever arrives here is the machine's or ours to mend
         fault = machine_fault(error)
         if fault is not None:
+            with suppress(OSError):
+                _finish_stdout()
             leave(2, f"palpate: {fault}")
         leave(1, f"{traceback.format_exc()}palpate: this is our bug, not your input. Please report the lines above.")
     sys.exit(code if isinstance(code, int) else 0)

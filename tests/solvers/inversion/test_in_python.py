@@ -259,6 +259,7 @@ def _with_zeros(displacement: NDArray[np.complex128]) -> NDArray[np.complex128]:
         ({"units": "km"}, "one of nm, um, mm, m"),
         ({"units": "m"}, "Correct units"),
         ({"mask": np.zeros(BAR, dtype=bool)}, "an empty mask"),
+        ({"mask": np.arange(np.prod(BAR)).reshape(BAR) == 60}, "a mask of 1 voxel; expected at least the 27"),
         ({"mask": np.full(BAR, 0.5)}, "tissue = 1 or True"),
         ({"mask": np.ones((2, 2, 2), dtype=bool)}, "tissue = 1 or True"),
         ({"mask": None}, "all four of them"),

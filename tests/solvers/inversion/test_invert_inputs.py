@@ -70,16 +70,23 @@ def _nan(folder: Path) -> None:
     nib.save(nib.Nifti1Image(values, image.affine), path)
 
 
-def _empty_mask(folder: Path) -> None:
-    import nibabel as nib
+def _mask_of(voxels: int) -> Callable[[Path], None]:
+    def spoil(folder: Path) -> None:
+        import nibabel as nib
 
-    path = next(folder.glob("*_mask.nii.gz"))
-    nib.save(nib.Nifti1Image(np.zeros(SHAPE, np.uint8), nib.load(path).affine), path)
+        path = next(folder.glob("*_mask.nii.gz"))
+        mask = (np.arange(np.prod(SHAPE)) < voxels).reshape(SHAPE)
+        nib.save(nib.Nifti1Image(mask.astype(np.uint8), nib.load(path).affine), path)
+
+    return spoil
 
 
 SPOILT: dict[str, tuple[Callable[[Path], None], str]] = {
     "NaN wave field": (_nan, "wavefield"),
-    "empty mask": (_empty_mask, "mask"),
+    "empty mask": (_mask_of(0), "_mask.nii.gz: found an empty mask"),
+    "one voxel": (_mask_of(1), "_mask.nii.gz: found a mask of 1 voxel"),
+    "one row": (_mask_of(5), "_mask.nii.gz: found a mask of 5 voxels"),
+    "two slices": (_mask_of(50), "too thin for a cell with neighbours (50 voxels within 2 x 5 x 5)"),
     "zero frequency": (lambda folder: _sidecar(folder, MechanicalFrequency=0.0), "MechanicalFrequency"),
     "negative noise": (lambda folder: _sidecar(folder, NoiseStd=-1.0), "NoiseStd"),
     "unit that is none of displacement": (lambda folder: _sidecar(folder, Units="kPa"), "Units"),
