@@ -86,8 +86,8 @@ def invert(
     for one in warnings:
         say(f"{field.label}: {one}")  # before the fit: what is wrong with the waves may end it
     zones = zones_of(field.mask, field.voxel_size_mm, MeshSettings())
-    ground = InversionDomain(zones, _regions(field, labels, anatomy), correlation=correlation)
-    inversion = invert_wave_field(field, ground, chosen, comm)
+    domain = InversionDomain(zones, _regions(field, labels, anatomy), correlation=correlation)
+    inversion = invert_wave_field(field, domain, chosen, comm)
     return posterior_of_field(field, inversion, chosen, warnings)
 
 

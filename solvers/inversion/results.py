@@ -170,7 +170,7 @@ def frequency_record(target: Target, inversion: Inversion, settings: InversionSe
         voxels=inversion.outlying.size,
         outlying=outlying,
         converged=inversion.fit.converged,
-        steps=len(inversion.fit.course.history),
+        steps=len(inversion.fit.state.history),
     )
     return {
         "frequency_hz": target.field.frequency_hz,
@@ -211,12 +211,12 @@ def fit_record(inversion: Inversion, settings: InversionSettings) -> dict[str, A
     """Return the entries of inversion.json about one fit, of one wave field or of several together."""
     fit, balance = inversion.fit, inversion.load_balance
     return evidence_record(inversion.evidence) | {
-        "iterations": [asdict(iteration) for iteration in fit.course.history],
+        "iterations": [asdict(iteration) for iteration in fit.state.history],
         "prior": asdict(fit.prior.scale)
         | {
             "fitted": settings.fit_prior,
             "correlation": correlation_name(fit.prior.hypotheses.correlation),
-            "region_factors": fit.prior.hypotheses.factors,
+            "region_factors": fit.prior.hypotheses.region_scales,
             "hypotheses": [
                 {"probability": probability} | asdict(scale)
                 for probability, scale in zip(
@@ -224,8 +224,8 @@ def fit_record(inversion: Inversion, settings: InversionSettings) -> dict[str, A
                 )
             ],
         },
-        "counts": dict(inversion.tally.counts) | {"conjugate_gradients": fit.posterior.iterations},
-        "seconds": {phase: round(value, 3) for phase, value in inversion.tally.seconds.items()},
+        "counts": dict(inversion.counter.counts) | {"conjugate_gradients": fit.posterior.iterations},
+        "seconds": {phase: round(value, 3) for phase, value in inversion.counter.seconds.items()},
         "load_balance": {
             "busy_s_per_rank": [round(seconds, 3) for seconds in balance.busy_s],
             "waiting_s_per_rank": [round(seconds, 3) for seconds in balance.waiting_s],

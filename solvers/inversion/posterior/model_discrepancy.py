@@ -68,7 +68,7 @@ def anisotropy_percent(settings: InversionSettings, prior: MaternField) -> float
     return BRAIN_PERCENT if prior.regions.shape[1] else 0.0
 
 
-def add_allowances(
+def add_model_discrepancy(
     draws: NDArray[np.float64], settings: InversionSettings, prior: MaternField, field: WaveField
 ) -> None:
     """Add random model errors to joint draws, in place; they are 0 on average.
@@ -103,7 +103,7 @@ def add_allowances(
     )
     nowhere = sparse.csr_matrix((draws.shape[1], 0))
     fibres = replace(
-        prior, hypotheses=HyperparameterMixture(scales, (share,) * len(scales)), regions=nowhere, loosening=1.0
+        prior, hypotheses=HyperparameterMixture(scales, (share,) * len(scales)), regions=nowhere, local_scale=1.0
     )
     seed = int(generator.integers(2**31))
     for number in range(settings.samples):

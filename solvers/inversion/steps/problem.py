@@ -123,22 +123,22 @@ def centre_of(measured: Sequence[Measured]) -> NDArray[np.float64]:
 
 def problem_of(
     measured: Sequence[Measured],
-    ground: InversionDomain,
+    domain: InversionDomain,
     settings: InversionSettings,
-    tally: WorkCounter,
+    counter: WorkCounter,
     comm: MPI.Comm,
 ) -> tuple[InversionProblem, Scales]:
     """Return the problem with zones and frequencies shared by the ranks, and the units that all zones have in common.
 
     Args:
         measured: wave fields, one for each frequency.
-        ground: zones and regions.
+        domain: zones and regions.
         settings: settings of the inversion.
-        tally: counter of the work.
+        counter: counter of the work.
         comm: communicator of the ranks.
     """
-    first, zones = measured[0].field, ground.zones
-    regions = ground.regions or no_regions(int(np.count_nonzero(first.mask)))
+    first, zones = measured[0].field, domain.zones
+    regions = domain.regions or no_regions(int(np.count_nonzero(first.mask)))
     centre = centre_of(measured)
     scales = Scales(mm_to_m(float(first.voxel_size_mm.min())), float(np.hypot(*np.exp(centre))))
     for one in measured:
@@ -151,7 +151,7 @@ def problem_of(
     for one in measured:
         before = one.dispersion.frequency * len(zones)
         numbers = [item - before for item in mine if 0 <= item - before < len(zones)]
-        solvers += _solvers(one, zones, numbers, scales, settings, tally)
+        solvers += _solvers(one, zones, numbers, scales, settings, counter)
     problem = InversionProblem(
         solvers=solvers,
         mask=first.mask,
@@ -159,8 +159,8 @@ def problem_of(
         regions=regions,
         centre=centre - np.log(scales.modulus_pa),
         comm=comm,
-        tally=tally,
-        checkpoint=Checkpoint(ground.unfinished, comm, tally),
+        counter=counter,
+        checkpoint=Checkpoint(domain.unfinished, comm, counter),
         clock=StepClock(
             [solver.data.zone.work for solver in solvers],
             int(np.count_nonzero(first.mask)),
@@ -177,7 +177,7 @@ def _solvers(
     numbers: Sequence[int],
     scales: Scales,
     settings: InversionSettings,
-    tally: WorkCounter,
+    counter: WorkCounter,
 ) -> list[ZoneSolver]:
     """Return the chosen zones with their data at one frequency, in voxel axes and in units of the noise."""
     field, std_m = measured.field, measured.noise.std_m
@@ -204,7 +204,7 @@ def _solvers(
             ),
             field.voxel_size_mm,
             settings.hessian_rank,
-            tally,
+            counter,
             measured.dispersion,
         )
         for number in numbers

@@ -149,7 +149,7 @@ def kept(name: str, inversion: Inversion, settings: InversionSettings) -> Iterat
     yield f"{name}/std", inversion.log_std
     yield f"{name}/draws", inversion.log_draws
     yield f"{name}/informed", informed_voxels(inversion, settings)
-    yield f"{name}/steps", np.array(len(inversion.fit.course.history))
+    yield f"{name}/steps", np.array(len(inversion.fit.state.history))
     yield f"{name}/converged", np.array(inversion.fit.converged)
 
 

@@ -88,8 +88,8 @@ def _fit(displacement_m: NDArray[np.complex128], seed: int) -> Fit:
         inertia=SCALES.inertia(DENSITY_KG_M3, FREQUENCY_HZ),
         divergence_tolerance=DIVERGENCE_PER_STRAIN * float(np.linalg.norm(seen, axis=1).mean()) * VOXEL_MM[0],
     )
-    tally = WorkCounter()
-    solvers = [ZoneSolver(0, data, VOXEL_MM, 120, tally)]
+    counter = WorkCounter()
+    solvers = [ZoneSolver(0, data, VOXEL_MM, 120, counter)]
     problem = InversionProblem(
         solvers=solvers,
         mask=field.mask,
@@ -97,12 +97,12 @@ def _fit(displacement_m: NDArray[np.complex128], seed: int) -> Fit:
         regions=no_regions(np.count_nonzero(field.mask)),
         centre=CENTRE,
         comm=MPI.COMM_SELF,
-        tally=tally,
-        checkpoint=Checkpoint(None, MPI.COMM_SELF, tally),
+        counter=counter,
+        checkpoint=Checkpoint(None, MPI.COMM_SELF, counter),
     )
     return maximise(
         problem,
-        lambda: GaussNewtonState.ignorant(
+        lambda: GaussNewtonState.at_prior_mean(
             problem.voxels, HyperparameterMixture.certain(PRIOR), fit_hyperparameters=False
         ),
         limit=14,

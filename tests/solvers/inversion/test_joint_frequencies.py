@@ -203,7 +203,7 @@ def test_ranks_share_zones_and_frequencies(bars: tuple[WaveField, WaveField]) ->
         _assert_same(expected, found)
         assert found.residuals.misfit_ratio == pytest.approx(expected.residuals.misfit_ratio, rel=1e-3)
         assert len(found.residuals.inflations) == ZONES
-        assert found.tally.counts["factorisations"] == expected.tally.counts["factorisations"]
+        assert found.counter.counts["factorisations"] == expected.counter.counts["factorisations"]
         assert (found.evidence is None) == (expected.evidence is None)
         if found.evidence is not None and expected.evidence is not None:
             assert found.evidence.log_value == pytest.approx(expected.evidence.log_value, abs=0.05)

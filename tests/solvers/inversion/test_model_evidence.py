@@ -42,7 +42,7 @@ class _Linear:
         state = ZoneState(misfit, misfit / inflation, np.zeros(count), self.half, nothing, nothing)
         # Of the solver only the count of its data is asked, which here is known.
         solver = SimpleNamespace(dispersion=SimpleNamespace(frequency=0), expected_misfit=lambda _uniform: DATA)
-        self.problem = SimpleNamespace(solvers=[solver], comm=MPI.COMM_SELF, tally=WorkCounter())
+        self.problem = SimpleNamespace(solvers=[solver], comm=MPI.COMM_SELF, counter=WorkCounter())
         self.fit = SimpleNamespace(converged=True, zones=(state,), posterior=posterior, energy=0.5 * float(x @ w))
 
     def dense(self, inflation: float) -> float:

@@ -9,7 +9,11 @@ from scipy import sparse
 
 from palpate.config.inversion import InversionSettings
 from palpate.imaging.wavefield import WaveField
-from palpate.solvers.inversion.posterior.model_discrepancy import BRAIN_PERCENT, add_allowances, anisotropy_percent
+from palpate.solvers.inversion.posterior.model_discrepancy import (
+    BRAIN_PERCENT,
+    add_model_discrepancy,
+    anisotropy_percent,
+)
 from palpate.solvers.inversion.prior.hyperparameters import FIELDS, HyperparameterMixture, Hyperparameters
 from palpate.solvers.inversion.prior.prior import MaternField
 
@@ -40,7 +44,7 @@ def _prior(regions: int) -> MaternField:
 
 def _added(settings: InversionSettings, prior: MaternField, field: WaveField) -> NDArray[np.float64]:
     draws = np.zeros((FIELDS, int(MASK.sum()), settings.samples))
-    add_allowances(draws, settings, prior, field)
+    add_model_discrepancy(draws, settings, prior, field)
     return draws
 
 
