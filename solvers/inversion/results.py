@@ -190,8 +190,8 @@ def frequency_record(target: Target, inversion: Inversion, settings: InversionSe
             "lag1_correlation_of_noise": list(residuals.expected_correlation),
         },
         "slice_turns": {
-            "rms_deg": float(np.degrees(residuals.turns.size_rad)),
-            "power_over_noise": residuals.turns.ratio,
+            "rms_deg": float(np.degrees(residuals.phase_errors.size_rad)),
+            "power_over_noise": residuals.phase_errors.ratio,
         },
         "informed_share": float(informed_voxels(inversion, settings).mean()),
         "outlying_voxels": outlying,

@@ -23,10 +23,10 @@ from palpate.solvers.inversion.steps.checkpoint import Checkpoint
 from palpate.solvers.inversion.steps.linearisation import InversionProblem
 from palpate.solvers.inversion.steps.state import REFIT_BELOW
 from palpate.solvers.inversion.time_left import StepClock
-from palpate.solvers.inversion.zone.drift import drift_planes
 from palpate.solvers.inversion.zone.equilibrium import Scales
 from palpate.solvers.inversion.zone.likelihood import ZoneData
 from palpate.solvers.inversion.zone.noise import NoiseModel, noise_of
+from palpate.solvers.inversion.zone.slice_phase import linear_phase_errors
 from palpate.solvers.inversion.zone.zone_solver import WorkCounter, ZoneSolver
 from palpate.solvers.rheology import Dispersion, dispersions
 from palpate.units import m_to_mm, m_to_um, mm_to_m
@@ -39,7 +39,8 @@ USELESS = 1e-6
 equation."""
 
 SMALLEST_PART = 1e-3
-"""Smallest part of a drift's prior that is given to a zone; with a smaller part the drift is practically free there."""
+"""Smallest part of a phase error's prior that is given to a zone; with a smaller part the error is practically
+free there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,10 +185,10 @@ def _solvers(
     axes = field.affine_mm[:3, :3] / field.voxel_size_mm
     data = field.displacement_m[field.mask] @ axes / std_m
     mean = float(np.linalg.norm(data, axis=-1).mean())
-    planes = drift_planes(field.mask, field.drift_std_m / std_m)
+    errors = linear_phase_errors(field.mask, field.drift_std_m / std_m)
     # One probe for all frequencies: the counts behind the evidence must not depend on which are inverted together.
-    probe_drift = planes @ _complex_normal(np.random.default_rng([settings.seed, 3]), (planes.shape[1],))
-    probe = _complex_normal(np.random.default_rng([settings.seed, 4]), data.shape) + probe_drift.reshape(data.shape)
+    probe_errors = errors @ _complex_normal(np.random.default_rng([settings.seed, 3]), (errors.shape[1],))
+    probe = _complex_normal(np.random.default_rng([settings.seed, 4]), data.shape) + probe_errors.reshape(data.shape)
     slack = DIVERGENCE_PER_STRAIN * mean * m_to_mm(scales.length_m)
     own = {number: replace(zones[number], share=_usable_share(zones[number], measured.outlying)) for number in numbers}
     return [
@@ -196,7 +197,7 @@ def _solvers(
             ZoneData(
                 zone=own[number],
                 displacement=data[own[number].voxels].ravel(),
-                drift=_of_zone(planes, own[number]),
+                phase_errors=_of_zone(errors, own[number]),
                 probe=probe[own[number].voxels].ravel(),
                 voxel_size=mm_to_m(field.voxel_size_mm) / scales.length_m,
                 inertia=scales.inertia(field.density_kg_m3, field.frequency_hz),
@@ -222,16 +223,17 @@ def _complex_normal(generator: np.random.Generator, shape: tuple[int, ...]) -> N
     return np.asarray(parts[0] + 1j * parts[1])
 
 
-def _of_zone(planes: sparse.csr_matrix, zone: Zone) -> sparse.csr_matrix:
-    """Return a zone's rows of the planes, without planes of slices that it does not reach.
+def _of_zone(errors: sparse.csr_matrix, zone: Zone) -> sparse.csr_matrix:
+    """Return a zone's rows of Z, without the phase errors of slices that it does not reach.
 
-    A slice's drift is one error for all zones, so its prior is shared between them as the data are: a zone with the
-    part omega of a plane's energy takes the prior to the power omega, that is its standard deviation over sqrt(omega).
+    A slice's linear phase error is the same in all zones, so its prior is shared between them as the data are: a zone
+    with the part omega of a plane's energy takes the prior to the power omega, that is its standard deviation over
+    sqrt(omega).
     """
     rows = (3 * zone.voxels[:, None] + np.arange(3)).ravel()
-    own = planes[rows].tocsc()
+    own = errors[rows].tocsc()
     reached = np.flatnonzero(np.diff(own.indptr))
-    energy = np.asarray(planes.power(2).sum(axis=0)).ravel()[reached]
+    energy = np.asarray(errors.power(2).sum(axis=0)).ravel()[reached]
     part = np.asarray(own[:, reached].power(2).T @ np.repeat(zone.share, 3)) / energy
     return (own[:, reached] @ sparse.diags(1.0 / np.sqrt(np.maximum(part, SMALLEST_PART)))).tocsr()
 

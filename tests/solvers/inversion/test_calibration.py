@@ -21,9 +21,9 @@ from palpate.solvers.inversion.steps.gauss_newton import Fit, maximise
 from palpate.solvers.inversion.steps.linearisation import InversionProblem
 from palpate.solvers.inversion.steps.problem import DIVERGENCE_PER_STRAIN
 from palpate.solvers.inversion.steps.state import GaussNewtonState
-from palpate.solvers.inversion.zone.drift import drift_planes
 from palpate.solvers.inversion.zone.equilibrium import Scales
 from palpate.solvers.inversion.zone.likelihood import ZoneData
+from palpate.solvers.inversion.zone.slice_phase import linear_phase_errors
 from palpate.solvers.inversion.zone.zone_solver import WorkCounter, ZoneSolver
 from tests.laws.chance import assert_coverage, assert_uniform
 from tests.solvers.inversion.cases import UNIT_VOXEL, box, unit_noise
@@ -82,7 +82,7 @@ def _fit(displacement_m: NDArray[np.complex128], seed: int) -> Fit:
     data = ZoneData(
         zone=zone,
         displacement=seen.ravel(),
-        drift=drift_planes(field.mask, 0.0),
+        phase_errors=linear_phase_errors(field.mask, 0.0),
         probe=unit_noise(zone, 2000 + seed),
         voxel_size=UNIT_VOXEL,
         inertia=SCALES.inertia(DENSITY_KG_M3, FREQUENCY_HZ),

@@ -146,7 +146,7 @@ def test_maps_are_the_middle_of_their_draws(springpot: Compared) -> None:
 
 @pytest.fixture(scope="module")
 def bars() -> tuple[WaveField, WaveField]:
-    """Two small fields for laws of invariance, with noise and drift."""
+    """Two small fields for laws of invariance, with noise and phase errors of slices."""
     waves = [wave_through(lambda x: np.full(len(x), BACKGROUND_PA), BAR, 2.4e-3, f) for f in FREQUENCIES_HZ]
     fields = [scanned(wave, 0.02, seed, f) for seed, (wave, f) in enumerate(zip(waves, FREQUENCIES_HZ, strict=True))]
     first, second = (replace(field, drift_std_m=0.3 * (field.noise_std_m or 0.0)) for field in fields)

@@ -49,8 +49,10 @@ def _part(whole: ZoneData, zone: Zone) -> ZoneData:
     def own(values: NDArray[np.complex128]) -> NDArray[np.complex128]:
         return values.reshape(-1, 3)[zone.voxels].ravel()
 
-    drift = sparse.csr_matrix((3 * len(zone.voxels), 0))
-    return replace(whole, zone=zone, displacement=own(whole.displacement), drift=drift, probe=own(whole.probe))
+    phase_errors = sparse.csr_matrix((3 * len(zone.voxels), 0))
+    return replace(
+        whole, zone=zone, displacement=own(whole.displacement), phase_errors=phase_errors, probe=own(whole.probe)
+    )
 
 
 def _own(zone: Zone, values: NDArray[np.float64]) -> NDArray[np.float64]:
