@@ -62,12 +62,12 @@ def with_stiffness(spread: float, factor: float = 1.0) -> TumourHistory:
 
 def coupled_burdens(own: CalibrationProblem, xi: Values) -> Values:
     """Sum of densities at the scans with stress renewed every few days, as the growth model itself does it."""
-    assert own.pushing is not None
+    assert own.elastic_system is not None
     state, _ = own.dynamics.start(xi)
     found = [state.sum()]
     for interval, model in enumerate(own.dynamics.models):
         free = own.dynamics.unstressed(xi, interval)
-        _, state = followed(own.pushing, own.dynamics.unknowns.natural(xi, SLOWING), model, free, state)
+        _, state = followed(own.elastic_system, own.dynamics.unknowns.natural(xi, SLOWING), model, free, state)
         found.append(state.sum())
     return np.array(found)
 
@@ -120,7 +120,7 @@ def test_modes_spread_stress_as_draws_do() -> None:
     assert stress is not None
     assert stress.explained == pytest.approx(1.0)
     density = own.states(np.zeros(own.dynamics.unknowns.size))[1]
-    _, by = own.pushing.stress_by_stiffness_pa(density, stress.log_moduli[1:].T)
+    _, by = own.elastic_system.stress_by_stiffness_pa(density, stress.log_moduli[1:].T)
     others = []
     for number in range(12):
         one = replace(tumour, stiffness=Stiffness(tumour.stiffness.draws_pa[[number, number]]))
@@ -172,15 +172,15 @@ def test_forecast_is_slowed_as_the_coupled_model_is(solved: tuple[Calibration, C
     burden = predict(one, 150.0).burdens_ml()
     free = replace(one, stress=replace(one.stress, log_moduli=one.stress.log_moduli[:1]), unknowns=unknown)
     place = own.dynamics.place
-    pushing = elastic(calibrated.history, one.settings, place, free.stress.log_moduli[0])
+    elastic_system = elastic(calibrated.history, one.settings, place, free.stress.log_moduli[0])
     model = replace(
         own.dynamics.models[0], observations_s=(80.0 * 86400.0,), treatment=type(own.dynamics.models[0].treatment)()
     )
     density = drawn.density[0].astype(np.float64)
     parameters = replace(own.dynamics.unstressed(xi, 0), log_sensitivities=np.zeros(0))
     slowing = unknown.natural(xi, SLOWING)
-    _, state = followed(pushing, slowing, model, parameters, density)
-    _, unslowed = followed(pushing, 0.0, model, parameters, density)
+    _, state = followed(elastic_system, slowing, model, parameters, density)
+    _, unslowed = followed(elastic_system, 0.0, model, parameters, density)
     voxel_ml = EDGE_MM**3 / 1e3
     assert burden[0] == pytest.approx(voxel_ml * state.sum(), rel=0.02)
     assert voxel_ml * unslowed.sum() > 1.05 * burden[0]
@@ -203,7 +203,7 @@ def test_without_mechanics_nothing_is_unknown_of_it() -> None:
     """The switch: no slowing, no modes, no elastic system."""
     own = problem(SETTINGS.model_copy(update={"mechanics": False}))
     assert own.stress is None
-    assert own.pushing is None
+    assert own.elastic_system is None
     assert SLOWING not in own.dynamics.unknowns.names
     assert own.dynamics.unknowns.modes == 0
 

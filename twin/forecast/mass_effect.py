@@ -25,10 +25,10 @@ from palpate.progress import say
 from palpate.solvers.growth.mechanics.coupling import Pressure, middles_m
 from palpate.solvers.growth.mechanics.displacement import (
     LARGEST,
-    Displacing,
+    DisplacementSystem,
     Head,
     brain_around,
-    displacing,
+    displacement_system,
     lengths_mm,
 )
 from palpate.solvers.growth.space.voxels import voxels
@@ -153,11 +153,11 @@ def _displaced(calibration: Calibration, days: Sequence[_Day], around: Mask, com
     sizes = [np.zeros(day.densities.shape, dtype=np.float32) for day in days]
     sums = np.zeros((len(days), int(history.tissue.sum()), 3))
     for number in range(comm.rank, len(stiffnesses), comm.size):
-        pushing = pushed(history, calibration.settings, stiffnesses[number])
+        elastic_system = displacement_system_of(history, calibration.settings, stiffnesses[number])
         for at, day in enumerate(days):
             mine = np.arange(number, len(day.draws), len(stiffnesses))
             for pair in np.array_split(mine, max(1, -(-len(mine) // 2))):
-                moved = pushing.displacements_m(day.densities[pair].astype(np.float64))
+                moved = elastic_system.displacements_m(day.densities[pair].astype(np.float64))
                 moved *= factors[day.draws[pair], None, None]
                 sizes[at][pair] = lengths_mm(moved)
                 sums[at] += moved.sum(axis=0)
@@ -168,7 +168,9 @@ def _displaced(calibration: Calibration, days: Sequence[_Day], around: Mask, com
     return tuple(Displaced(day.day, size, mean, around) for day, size, mean in zip(days, sizes, means, strict=True))
 
 
-def pushed(history: TumourHistory, settings: TwinSettings, log_moduli: NDArray[np.floating]) -> Displacing:
+def displacement_system_of(
+    history: TumourHistory, settings: TwinSettings, log_moduli: NDArray[np.floating]
+) -> DisplacementSystem:
     """Factorise the elastic systems of one draw of the stiffness; a density u loads them with the pressure LAMBDA_PA u.
 
     Args:
@@ -183,4 +185,4 @@ def pushed(history: TumourHistory, settings: TwinSettings, log_moduli: NDArray[n
     skull = inside_skull(history.tissue, history.edges_mm)
     wide, moduli = (np.pad(one, widths, mode="edge") for one in (skull, np.exp(log_moduli.astype(np.float64))))
     head = Head(place.space, middles_m(place, edges_m) + beyond * edges_m, wide, edges_m, moduli)
-    return displacing(head, Pressure(LAMBDA_PA, 0.0), float(mm_to_m(settings.displacement_box_mm)))
+    return displacement_system(head, Pressure(LAMBDA_PA, 0.0), float(mm_to_m(settings.displacement_box_mm)))

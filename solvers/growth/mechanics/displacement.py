@@ -35,7 +35,7 @@ LARGEST: Final = 0.99
 
 
 class Pushing(Protocol):
-    """Law of elasticity that gives the displacement by a density (SmallStrain, FiniteStrain, Displacing)."""
+    """Law of elasticity that gives the displacement by a density (SmallStrain, FiniteStrain, DisplacementSystem)."""
 
     def displacements_m(self, densities: Values) -> Values:
         """Return displacements w at own control volumes by each of p densities, along the voxel axes. Collective.
@@ -49,7 +49,7 @@ class Pushing(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Displacing:
+class DisplacementSystem:
     """Displacement extrapolated from two laws on boxes of different sizes (Pushing).
 
     Attributes:
@@ -110,13 +110,13 @@ class Head:
     storage_pa: Values
 
 
-def displacing(
+def displacement_system(
     head: Head,
     pressure: Pressure,
     box_m: float,
     coarser: float = COARSER,
     law: Callable[[Mechanics], Pushing] = SmallStrain,
-) -> Displacing:
+) -> DisplacementSystem:
     """Factorise the elastic systems of both sizes of boxes, on this rank.
 
     Args:
@@ -135,7 +135,7 @@ def displacing(
         both.append((boxes.edges_m, law(mechanics(head.space, head.points_m, boxes, pressure))))
     (fine_m, fine), (coarse_m, coarse) = both
     small, large = (float(np.prod(one) ** (2.0 / 3.0)) for one in (fine_m, coarse_m))
-    return Displacing(fine, coarse, small / (large - small))
+    return DisplacementSystem(fine, coarse, small / (large - small))
 
 
 def brain_around(tissue: Mask, visible: Mask, edges_mm: Values) -> Mask:
