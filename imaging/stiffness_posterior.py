@@ -19,7 +19,7 @@ from scipy.special import ndtri
 
 from palpate.errors import InputError
 from palpate.imaging.draw_summary import DrawSummary, demand_level
-from palpate.imaging.files.stiffness_folder import MODULI, Marginals, Modulus, Samples, Stiffness
+from palpate.imaging.files.stiffness_folder import MODULI, Marginals, Modulus, Samples, StiffnessMaps
 from palpate.imaging.files.stiffness_folder import read_stiffness as read_all
 from palpate.outputs import claim_folder
 from palpate.quality_warning import QualityWarning
@@ -211,7 +211,7 @@ def warnings_of(record: Mapping[str, Any]) -> tuple[QualityWarning, ...]:
     return tuple(QualityWarning("older-record", str(text), advice) for text in record.get("doubts", ()))
 
 
-def _of_folder(folder: Path, read: Stiffness) -> StiffnessPosterior:
+def _of_folder(folder: Path, read: StiffnessMaps) -> StiffnessPosterior:
     mean = read.moduli["storagemodulus"].mean
 
     def draws() -> Samples:

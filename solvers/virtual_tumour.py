@@ -14,7 +14,7 @@ from palpate.solvers.growth.coupling import Coupling
 from palpate.solvers.growth.mechanics.coupling import Pressure, mechanics, middles_m
 from palpate.solvers.growth.mechanics.displacement import (
     LARGEST,
-    Head,
+    ElasticHead,
     SmallStrain,
     brain_around,
     displacement_system,
@@ -117,7 +117,7 @@ def _displaced(
         filled: densities by day.
     """
     edges_m = mm_to_m(scene.grid.voxel_mm)
-    head = Head(place.space, middles_m(place, edges_m), scene.head, edges_m, storage_pa)
+    head = ElasticHead(place.space, middles_m(place, edges_m), scene.head, edges_m, storage_pa)
     law = SmallStrain if settings.strain == "small" else finite_strain
     elastic_system = displacement_system(
         head, _pressure(settings), float(mm_to_m(settings.elastic_box_mm)), _COARSER, law

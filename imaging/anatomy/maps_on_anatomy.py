@@ -21,7 +21,7 @@ from palpate.errors import InputError
 from palpate.imaging.anatomy.resample import Grid, grid_of, log_moments
 from palpate.imaging.files.draws import DrawsFile, open_draws
 from palpate.imaging.files.maps import Map, read_map, write_map, write_mask
-from palpate.imaging.files.stiffness_folder import MODULI, Marginals, Modulus, Stiffness, read_stiffness
+from palpate.imaging.files.stiffness_folder import MODULI, Marginals, Modulus, StiffnessMaps, read_stiffness
 from palpate.imaging.registration.placement import Placement, read_placement
 from palpate.imaging.registration.rigid import Rigid
 from palpate.outputs import claim_folder
@@ -92,7 +92,7 @@ def write_maps_on_anatomy(mre: Path, wavefield: Path, out: Path) -> tuple[Path, 
     return tuple(out / path.name for path in written)
 
 
-def _write_run(folder: Path, run: Stiffness, anatomy: Map, placement: Placement) -> list[Path]:
+def _write_run(folder: Path, run: StiffnessMaps, anatomy: Map, placement: Placement) -> list[Path]:
     if run.samples_path is None:
         raise InputError(
             run.stem,

@@ -38,7 +38,7 @@ STATISTICS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Quantity:
+class MapQuantity:
     """Quantity that a map shows.
 
     Attributes:
@@ -53,13 +53,13 @@ class Quantity:
 
 
 QUANTITIES = {
-    "storagemodulus": Quantity("storage modulus G'", "kPa", pa_to_kpa),
-    "lossmodulus": Quantity("loss modulus G''", "kPa", pa_to_kpa),
-    "springpotmodulus": Quantity(
+    "storagemodulus": MapQuantity("storage modulus G'", "kPa", pa_to_kpa),
+    "lossmodulus": MapQuantity("loss modulus G''", "kPa", pa_to_kpa),
+    "springpotmodulus": MapQuantity(
         f"springpot modulus mu at a viscosity of {SPRINGPOT_VISCOSITY_PA_S:g} Pa s", "kPa", pa_to_kpa
     ),
-    "springpotalpha": Quantity("springpot exponent alpha", "1", np.asarray),
-    "viscosity": Quantity("Kelvin-Voigt viscosity eta", "Pa s", np.asarray),
+    "springpotalpha": MapQuantity("springpot exponent alpha", "1", np.asarray),
+    "viscosity": MapQuantity("Kelvin-Voigt viscosity eta", "Pa s", np.asarray),
 }
 
 
@@ -136,7 +136,7 @@ def write_parameters(target: Target, parameters: Mapping[str, Summary]) -> None:
         _write_summary(target, summary, name, QUANTITIES[name])
 
 
-def _write_summary(target: Target, summary: Summary, name: str, quantity: Quantity) -> None:
+def _write_summary(target: Target, summary: Summary, name: str, quantity: MapQuantity) -> None:
     for statistic, what in STATISTICS.items():
         values = quantity.in_files(getattr(summary, statistic))
         target.map(values, f"stat-{statistic}_{name}", quantity.units, f"{what} of the {quantity.words}")

@@ -11,7 +11,7 @@ from mpi4py import MPI
 
 from palpate.errors import InputError
 from palpate.imaging.tumour.head import inside_skull
-from palpate.imaging.tumour.history import Stiffness, TumourHistory
+from palpate.imaging.tumour.history import StiffnessDraws, TumourHistory
 from palpate.twin.calibration.calibrate import Calibration, calibrate, prepared
 from palpate.twin.calibration.calibrate import calibrated as calibrated_problem
 from palpate.twin.calibration.posterior import CalibrationProblem
@@ -57,7 +57,7 @@ def with_stiffness(spread: float, factor: float = 1.0) -> TumourHistory:
     middle = 0.4 * field()
     draws = factor * 2500.0 * np.exp(np.stack([middle + spread * field() for _ in range(12)]))
     draws[:, :4] = np.nan  # beyond the elastogram
-    return replace(history(), stiffness=Stiffness(draws.astype(np.float32)))
+    return replace(history(), stiffness=StiffnessDraws(draws.astype(np.float32)))
 
 
 def coupled_burdens(own: CalibrationProblem, xi: Values) -> Values:
@@ -123,7 +123,7 @@ def test_modes_spread_stress_as_draws_do() -> None:
     _, by = own.elastic_system.stress_by_stiffness_pa(density, stress.log_moduli[1:].T)
     others = []
     for number in range(12):
-        one = replace(tumour, stiffness=Stiffness(tumour.stiffness.draws_pa[[number, number]]))
+        one = replace(tumour, stiffness=StiffnessDraws(tumour.stiffness.draws_pa[[number, number]]))
         moduli = prepared(one, settings).stress.log_moduli
         # With one draw twice the mean is that draw; population values beyond it are drawn with the same seed.
         others.append(elastic(tumour, settings, place, moduli[0]).stress_pa(density))
@@ -140,7 +140,7 @@ def test_known_stiffness_has_no_modes() -> None:
         found[spread] = (stress.patterns[:, 0] * np.sqrt((stress.patterns[:, 1:] ** 2).sum(axis=1))).max()
     everywhere = with_stiffness(0.0)
     draws = np.where(np.isnan(everywhere.stiffness.draws_pa), np.float32(2000.0), everywhere.stiffness.draws_pa)
-    known = prepared(replace(everywhere, stiffness=Stiffness(draws)), STRONG)
+    known = prepared(replace(everywhere, stiffness=StiffnessDraws(draws)), STRONG)
     assert known.stress.modes == 0
     assert known.dynamics.unknowns.modes == 0
     assert found[0.3] > 1.2 * found[0.1] > 0.0
@@ -236,7 +236,7 @@ def test_unusable_draws_are_refused(what: str) -> None:
     else:
         draws = draws[:1]
     with pytest.raises(InputError) as refused:
-        calibrate(replace(tumour, stiffness=Stiffness(draws)), STRONG)
+        calibrate(replace(tumour, stiffness=StiffnessDraws(draws)), STRONG)
     assert refused.value.advice
 
 

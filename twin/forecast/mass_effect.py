@@ -26,7 +26,7 @@ from palpate.solvers.growth.mechanics.coupling import Pressure, middles_m
 from palpate.solvers.growth.mechanics.displacement import (
     LARGEST,
     DisplacementSystem,
-    Head,
+    ElasticHead,
     brain_around,
     displacement_system,
     lengths_mm,
@@ -73,7 +73,7 @@ class Displaced:
 
 
 @dataclass(frozen=True, slots=True)
-class MassEffect:
+class MassEffectOverTime:
     """Displacements of tissue over time.
 
     Attributes:
@@ -100,7 +100,7 @@ class _Day:
 
 def mass_effect(
     calibration: Calibration, forecasts: Sequence[Forecast] = (), comm: MPI.Comm = MPI.COMM_SELF
-) -> MassEffect | None:
+) -> MassEffectOverTime | None:
     """Compute displacements on the days of scans and forecasts; None if the twin has no mechanics. Collective.
 
     Args:
@@ -118,7 +118,7 @@ def mass_effect(
     around_day, around = around_tumour(history)
     found = _displaced(calibration, days, around, comm)
     count = len(history.scans) - 1
-    return MassEffect(around_day, found[:count], found[count], found[count + 1 :])
+    return MassEffectOverTime(around_day, found[:count], found[count], found[count + 1 :])
 
 
 def around_tumour(history: TumourHistory) -> tuple[float, Mask]:
@@ -184,5 +184,5 @@ def displacement_system_of(
     beyond = np.array(widths)[:, 0]
     skull = inside_skull(history.tissue, history.edges_mm)
     wide, moduli = (np.pad(one, widths, mode="edge") for one in (skull, np.exp(log_moduli.astype(np.float64))))
-    head = Head(place.space, middles_m(place, edges_m) + beyond * edges_m, wide, edges_m, moduli)
+    head = ElasticHead(place.space, middles_m(place, edges_m) + beyond * edges_m, wide, edges_m, moduli)
     return displacement_system(head, Pressure(LAMBDA_PA, 0.0), float(mm_to_m(settings.displacement_box_mm)))

@@ -14,7 +14,7 @@ from palpate.solvers.growth.mechanics.coupling import Pressure, middles_m
 from palpate.solvers.growth.mechanics.displacement import (
     AROUND_MM,
     DisplacementSystem,
-    Head,
+    ElasticHead,
     brain_around,
     displacement_system,
     lengths_mm,
@@ -37,12 +37,12 @@ def tumour(shape: tuple[int, int, int] = SHAPE) -> Values:
     return np.exp(-0.5 * (away / 7.0) ** 2)
 
 
-def head(storage_pa: Values) -> Head:
+def head(storage_pa: Values) -> ElasticHead:
     """A cube of brain inside its skull."""
     inside = np.ones(storage_pa.shape, dtype=np.bool_)
     edges_m = np.full(3, mm_to_m(EDGE_MM))
     place = voxels(inside, edges_m)
-    return Head(place.space, middles_m(place, edges_m), inside, edges_m, storage_pa)
+    return ElasticHead(place.space, middles_m(place, edges_m), inside, edges_m, storage_pa)
 
 
 def pushed(storage_pa: Values, density: Values, box_mm: float, coarser: float = COARSER) -> Values:

@@ -21,7 +21,7 @@ def _seconds_after(clock: StepClock, steps: int, done: int) -> float:
 
 def _clock(samples: int = 200) -> StepClock:
     clock = StepClock(WORK, 1000, samples, 0)
-    clock.pace.zone_s, clock.pace.zone_work = PER_WORK_S * sum(WORK) * FIRST, sum(WORK) * FIRST
+    clock.times.zone_s, clock.times.zone_work = PER_WORK_S * sum(WORK) * FIRST, sum(WORK) * FIRST
     clock.joined(JOINT_S, refitted=False)
     return clock
 
@@ -48,7 +48,7 @@ def test_estimate_of_measured_brains(voxels: int, zones_s: float, joint_s: float
     shares = [*FROM_BLOCKS, time_left.LATER][: steps + 1]
     evaluation_s, posterior_s = zones_s / (0.25 + sum(shares)), joint_s / (steps + 1.2)
     clock = StepClock([1.0], voxels, 100, 0, shares=FROM_BLOCKS)
-    clock.pace.zone_s, clock.pace.zone_work = evaluation_s, 1.0
+    clock.times.zone_s, clock.times.zone_work = evaluation_s, 1.0
     clock.joined(posterior_s, refitted=False)
     clock.step = 1
     left = clock.remaining_s()
@@ -61,7 +61,7 @@ def test_a_search_on_blocks_knows_what_comes_after() -> None:
     fine, coarse = StepClock(WORK, 1000, 200, 2), StepClock([work / 20 for work in WORK], 125, 200, 2)
     fine.starts_from(coarse)
     assert coarse.remaining_s() is None
-    coarse.pace.zone_s, coarse.pace.zone_work = PER_WORK_S * 1000.0, 1000.0
+    coarse.times.zone_s, coarse.times.zone_work = PER_WORK_S * 1000.0, 1000.0
     coarse.joined(JOINT_S * (125 / 1000) ** time_left.JOINT_GROWTH, refitted=False)
     coarse.step = 1
     left = coarse.remaining_s()
