@@ -84,7 +84,7 @@ class StepClock:
         samples: joint draws at the end; 0 where the search is only a start for another one.
         refits: number of refits of the prior that are left.
         times: measured times, shared with the search that comes before or after.
-        shares: costs of the expected evaluations, in evaluations of all zones; one more than there are steps.
+        costs: costs of the expected evaluations, in evaluations of all zones; one more than there are steps.
         after: clock of the search for which this one provides the start; None for the last search.
         before: number of steps of the search that this one started from.
         step: number of the step under way; 0 is the evaluation at the start.
@@ -95,7 +95,7 @@ class StepClock:
     samples: int = 0
     refits: int = 0
     times: MeasuredTimes = field(default_factory=MeasuredTimes)
-    shares: Sequence[float] = FROM_THE_PRIOR
+    costs: Sequence[float] = FROM_THE_PRIOR
     after: StepClock | None = None
     before: int = 0
     step: int = 0
@@ -106,13 +106,13 @@ class StepClock:
         Args:
             coarse: clock of that search.
         """
-        self.shares, self.refits, self.before = FROM_BLOCKS, min(self.refits, 1), coarse.steps
+        self.costs, self.refits, self.before = FROM_BLOCKS, min(self.refits, 1), coarse.steps
         coarse.times, coarse.after, coarse.samples = self.times, self, 0
 
     @property
     def steps(self) -> int:
         """Number of steps that are expected in this search."""
-        return max(len(self.shares) - 1, self.step)
+        return max(len(self.costs) - 1, self.step)
 
     @property
     def title(self) -> str:
@@ -173,7 +173,7 @@ class StepClock:
     def _full_s(self, step: int, done: float) -> float:
         """Seconds of this search from a step on, and of the draws."""
         per_work = self.times.zone_s / self.times.zone_work
-        evaluations = sum(self.shares[step + 1 :]) + (1.0 - done) * self._share(step)
+        evaluations = sum(self.costs[step + 1 :]) + (1.0 - done) * self._cost(step)
         joint_s = self.times.joint(self.voxels)
         posteriors = self.steps - step + 1  # one before each step, and one for the draws
         largest = sum(sorted(self.work)[-REFIT_ZONES:])
@@ -185,8 +185,8 @@ class StepClock:
             + refits_s
         )
 
-    def _share(self, step: int) -> float:
-        return self.shares[step] if step < len(self.shares) else LATER
+    def _cost(self, step: int) -> float:
+        return self.costs[step] if step < len(self.costs) else LATER
 
     def _line(self, done: int, total: int) -> str:
         what = self.title if self.step else "start"

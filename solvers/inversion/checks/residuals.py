@@ -49,7 +49,7 @@ class Residuals:
 
 
 def join_residuals(problem: InversionProblem, fit: Fit, frequency: int) -> Residuals:
-    """Return the residuals at one frequency, averaged over zones by their shares of the data.
+    """Return the residuals at one frequency, averaged over zones by their weights of the data.
 
     Args:
         problem: problem that was fitted.
@@ -65,11 +65,11 @@ def join_residuals(problem: InversionProblem, fit: Fit, frequency: int) -> Resid
     covered = np.zeros(problem.voxels)
     inflations = problem.comm.allgather([state.inflation for _, state in zones])
     for solver, state in zones:
-        share = solver.data.zone.share
+        weight = solver.data.zone.weight
         fitted = solver.data.displacement - state.residual
         for row, values in enumerate((state.residual, state.probe_residual, fitted)):
-            joined[row, solver.voxels] += share[:, None] * values.reshape(-1, 3)
-        covered[solver.voxels] += share
+            joined[row, solver.voxels] += weight[:, None] * values.reshape(-1, 3)
+        covered[solver.voxels] += weight
     problem.comm.Allreduce(MPI.IN_PLACE, joined)
     problem.comm.Allreduce(MPI.IN_PLACE, covered)
     inside = covered > 0.5

@@ -89,11 +89,11 @@ def add_model_discrepancy(
     std = anisotropy_percent(settings, prior) / 100.0
     if std == 0.0:
         return
-    share = 1.0 / len(LENGTHS_MM)
+    weight = 1.0 / len(LENGTHS_MM)
     scales = tuple(
         Hyperparameters(
-            std * np.sqrt(storage / share),
-            LOSS_OVER_STORAGE * std * np.sqrt(loss / share),
+            std * np.sqrt(storage / weight),
+            LOSS_OVER_STORAGE * std * np.sqrt(loss / weight),
             length_mm,
             coupling=COUPLING,
             roughness=0.0,
@@ -103,7 +103,7 @@ def add_model_discrepancy(
     )
     nowhere = sparse.csr_matrix((draws.shape[1], 0))
     fibres = replace(
-        prior, hypotheses=HyperparameterMixture(scales, (share,) * len(scales)), regions=nowhere, local_scale=1.0
+        prior, hypotheses=HyperparameterMixture(scales, (weight,) * len(scales)), regions=nowhere, local_scale=1.0
     )
     seed = int(generator.integers(2**31))
     for number in range(settings.samples):

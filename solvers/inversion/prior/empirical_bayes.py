@@ -69,7 +69,7 @@ class ZoneEvidence:
 
     Attributes:
         ijk: voxel indices, shape (n, 3).
-        regions: shares of labelled regions in the voxels, shape (n, R).
+        regions: fractions of the voxels in labelled regions, shape (n, R).
         hessian_factor: Hessian factor Y, shape (2 n, k).
         information: vector b = H x - gradient, shape (2 n,).
         number: the zone's position in the list of all zones; its data at several frequencies share it.

@@ -110,7 +110,7 @@ class HyperparameterMixture:
         """Return the factor A on the variation of each voxel, shape (2, n).
 
         Args:
-            regions: shares of the regions in the voxels, shape (n, R).
+            regions: fractions of the voxels in the regions, shape (n, R).
         """
         if not self.region_scales:
             return np.ones((FIELDS, regions.shape[0]))
@@ -133,14 +133,14 @@ class HyperparameterMixture:
         weights = np.array(self.probabilities)
         between = sum(w * s.covariance(np.ones(())) for w, s in zip(weights, self.scales, strict=True))
         stds = np.sqrt(np.diag(between))
-        share = weights * [s.storage_std**2 + s.loss_std**2 for s in self.scales]
-        share = share / share.sum()
+        by_variance = weights * [s.storage_std**2 + s.loss_std**2 for s in self.scales]
+        by_variance = by_variance / by_variance.sum()
         return replace(
             self.scales[0],
             storage_std=float(stds[0]),
             loss_std=float(stds[1]),
             coupling=float(between[0, 1] / np.prod(stds)),
-            length_mm=float(np.exp(share @ np.log([s.length_mm for s in self.scales]))),
-            roughness=float(share @ [s.roughness for s in self.scales]),
+            length_mm=float(np.exp(by_variance @ np.log([s.length_mm for s in self.scales]))),
+            roughness=float(by_variance @ [s.roughness for s in self.scales]),
             region_std=float(np.sqrt(weights @ [s.region_std**2 for s in self.scales])),
         )

@@ -28,7 +28,7 @@ with R_u rough and 4 mm long.
 
 The size of this variation is extrapolated and known to 25 % at best: every draw has an amplitude of its own.
 
-Where the anatomy is labelled, every region r has a mean of its own, added where a voxel lies in it by the share W_ar:
+Where the anatomy is labelled, every region r has a mean of its own, added by the fraction W_ar of a voxel in it:
 
     Cov += s_region^2 rho_fg sum_r W_ar W_br.
 
@@ -82,7 +82,7 @@ class MaternField:
         mask: mask of N voxels, shape (i, j, k); in C order they carry the parameters, shape (2 N,), field after field.
         voxel_size_mm: edges of a voxel, mm, shape (3,).
         hypotheses: mixture of hyper-parameters.
-        regions: share W of each labelled region in each voxel, shape (N, R); R may be 0.
+        regions: fraction W of each voxel in each labelled region, shape (N, R); R may be 0.
         local_scale: local scale, a factor on the variation of each voxel beside its region's factor, shape (N,), or one
             number for all.
         amplitude_spread: standard deviation of the logarithm of a draw's amplitude; 0 for normal draws.

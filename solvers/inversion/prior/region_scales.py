@@ -114,14 +114,14 @@ def fit_region_scales(
 
 def _cut(zone: ZoneEvidence, voxel_size_mm: NDArray[np.float64], hypotheses: HyperparameterMixture) -> _Cut:
     columns = np.split(zone.columns, FIELDS)
-    shares = zone.regions.toarray()
-    shares = np.column_stack([shares, 1.0 - shares.sum(axis=1)])
-    width, pieces = columns[0].shape[1], shares.shape[1]
+    fractions = zone.regions.toarray()
+    fractions = np.column_stack([fractions, 1.0 - fractions.sum(axis=1)])
+    width, pieces = columns[0].shape[1], fractions.shape[1]
     # A voxel belongs to one region or few: only its own rows of each piece are there to be multiplied.
-    own = [np.flatnonzero(share > NOTHING) for share in shares.T]
-    parts = [[shares[rows, r, None] * column[rows] for r, rows in enumerate(own)] for column in columns]
+    own = [np.flatnonzero(share > NOTHING) for share in fractions.T]
+    parts = [[fractions[rows, r, None] * column[rows] for r, rows in enumerate(own)] for column in columns]
     box = ParityBlocks(zone.ijk, voxel_size_mm)
-    folded = [box.fold((shares[:, :, None] * c[:, None]).reshape(len(shares), -1)) for c in columns]
+    folded = [box.fold((fractions[:, :, None] * c[:, None]).reshape(len(fractions), -1)) for c in columns]
     varying = np.empty((FIELDS, pieces, FIELDS, pieces, width, width))
     for f, g in ((0, 0), (1, 1), (0, 1)):
         image = box.unfold(box.times(box.blocks(_by_steps(box, hypotheses, f, g)), folded[g]))

@@ -95,8 +95,8 @@ class Blocks:
             problem: problem of the fine inversion.
         """
         local_scale = fit.state.local_scale[self.nearest]
-        shares, hypotheses = problem.regions.shares, fit.state.hypotheses
-        prior = MaternField(problem.mask, problem.voxel_size_mm, hypotheses, shares, local_scale)
+        fractions, hypotheses = problem.regions.fractions, fit.state.hypotheses
+        prior = MaternField(problem.mask, problem.voxel_size_mm, hypotheses, fractions, local_scale)
         w = (fit.state.w.reshape(FIELDS, -1) @ self.mean).ravel()
         return prior.apply(w[:, None]).reshape(FIELDS, -1)
 
@@ -134,7 +134,7 @@ def starting_state(
         report=report,
     )
     if not fit.converged:
-        problem.clock.shares = FROM_THE_PRIOR
+        problem.clock.costs = FROM_THE_PRIOR
         return GaussNewtonState.at_prior_mean(problem.voxels, hypotheses, fit_hyperparameters=settings.fit_prior)
     lifted = blocks.lifted(fit, problem)
     x = _with_soft_tissue(measured, lifted, float(fields[0].field.voxel_size_mm.max())).ravel()
@@ -214,5 +214,5 @@ def _on_blocks(
 
 
 def _regions(regions: Regions | None, blocks: Blocks) -> Regions | None:
-    """Return the regions with their shares in blocks."""
-    return None if regions is None else replace(regions, shares=(blocks.mean @ regions.shares).tocsr())
+    """Return the regions with their fractions of blocks."""
+    return None if regions is None else replace(regions, fractions=(blocks.mean @ regions.fractions).tocsr())

@@ -89,7 +89,7 @@ def maximise(
     """
     state = problem.checkpoint.resume() or begin()
     prior = MaternField(
-        problem.mask, problem.voxel_size_mm, state.hypotheses, problem.regions.shares, state.local_scale
+        problem.mask, problem.voxel_size_mm, state.hypotheses, problem.regions.fractions, state.local_scale
     )
     point = evaluate(problem, state.x, state.w)
     state = replace(state, x=point.x, w=point.w)  # an earlier run's, to the last bit

@@ -190,7 +190,9 @@ def _solvers(
     probe_errors = errors @ _complex_normal(np.random.default_rng([settings.seed, 3]), (errors.shape[1],))
     probe = _complex_normal(np.random.default_rng([settings.seed, 4]), data.shape) + probe_errors.reshape(data.shape)
     slack = DIVERGENCE_PER_STRAIN * mean * m_to_mm(scales.length_m)
-    own = {number: replace(zones[number], share=_usable_share(zones[number], measured.outlying)) for number in numbers}
+    own = {
+        number: replace(zones[number], weight=_usable_weight(zones[number], measured.outlying)) for number in numbers
+    }
     return [
         ZoneSolver(
             number,
@@ -212,9 +214,9 @@ def _solvers(
     ]
 
 
-def _usable_share(zone: Zone, outlying: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Return a zone's shares of its data, almost 0 at outliers, whose motion follows from equilibrium alone."""
-    return np.where(outlying[zone.voxels], USELESS, 1.0) * zone.share
+def _usable_weight(zone: Zone, outlying: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return a zone's weights of its data, almost 0 at outliers, whose motion follows from equilibrium alone."""
+    return np.where(outlying[zone.voxels], USELESS, 1.0) * zone.weight
 
 
 def _complex_normal(generator: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.complex128]:
@@ -234,7 +236,7 @@ def _of_zone(errors: sparse.csr_matrix, zone: Zone) -> sparse.csr_matrix:
     own = errors[rows].tocsc()
     reached = np.flatnonzero(np.diff(own.indptr))
     energy = np.asarray(errors.power(2).sum(axis=0)).ravel()[reached]
-    part = np.asarray(own[:, reached].power(2).T @ np.repeat(zone.share, 3)) / energy
+    part = np.asarray(own[:, reached].power(2).T @ np.repeat(zone.weight, 3)) / energy
     return (own[:, reached] @ sparse.diags(1.0 / np.sqrt(np.maximum(part, SMALLEST_PART)))).tocsr()
 
 

@@ -53,7 +53,7 @@ def refitted(
     parts = [
         ZoneEvidence(
             solver.data.zone.ijk,
-            problem.regions.shares[solver.voxels],
+            problem.regions.fractions[solver.voxels],
             state.tempered_hessian_factor,
             zone_information(solver, state, point.x),
             number=solver.number,
@@ -87,8 +87,8 @@ def with_local_scale(problem: InversionProblem, point: Linearisation, prior: Mat
     for _ in range(LOCAL_SCALE_ROUNDS):
         _, w = posterior_of(problem, point, prior).improve(information)
         amplitudes = local_scale_of(prior, w)
-        share = notable(amplitudes)
-        if share == 0.0:
+        weight = notable(amplitudes)
+        if weight == 0.0:
             break
-        prior = replace(prior, local_scale=(1.0 - share) * prior.local_scale + share * amplitudes)
+        prior = replace(prior, local_scale=(1.0 - weight) * prior.local_scale + weight * amplitudes)
     return prior

@@ -78,12 +78,12 @@ class Linearised:
         self._blocks = np.cumsum([0, displacements, pressures, rows, pressures, linear_errors])
         self.factor = Factorisation(_saddle(data, equilibrium, self._momentum))
         """Factorisation of the saddle-point matrix, with its times."""
-        share = np.repeat(data.zone.share, 3)[:, None]
+        weight = np.repeat(data.zone.weight, 3)[:, None]
         seen = np.column_stack([data.displacement, data.probe])
         blocks = self._blocks
         load = np.zeros((blocks[-1], 2), dtype=np.complex128)
-        load[: blocks[1]] = share * seen
-        load[blocks[4] :] = data.phase_errors.T @ (share * seen)
+        load[: blocks[1]] = weight * seen
+        load[blocks[4] :] = data.phase_errors.T @ (weight * seen)
         solution = self.factor.solve(load)
         displacement, phase_errors = solution[: blocks[1]], data.phase_errors @ solution[blocks[4] :]
         multiplier = solution[blocks[2] : blocks[3], 0]
@@ -95,7 +95,7 @@ class Linearised:
         self.probe_residual: NDArray[np.complex128] = residuals[:, 1]
         """Residual of the probe, explained neither by waves nor by phase errors, shape (3 n,)."""
         # A quadratic's minimum is half its linear part at the minimum, which counts slack and phase errors too.
-        misfits = np.sum((share * seen).conj() * residuals, axis=0).real
+        misfits = np.sum((weight * seen).conj() * residuals, axis=0).real
         self.misfit: float = float(misfits[0])
         """Twice the negative log-likelihood, up to a constant."""
         self.expected_misfit: float = float(misfits[1])
@@ -131,15 +131,15 @@ class Linearised:
 
 def _saddle(data: ZoneData, equilibrium: WaveEquilibrium, momentum: sparse.csr_matrix) -> sparse.csr_matrix:
     """The optimality conditions in (U, p, momentum multipliers, divergence multipliers, phase errors)."""
-    share = sparse.diags(np.repeat(data.zone.share, 3))
+    weight = sparse.diags(np.repeat(data.zone.weight, 3))
     divergence, gradient = equilibrium.divergence, equilibrium.pressure_gradient
     mass, phase_errors = equilibrium.pressure_mass, data.phase_errors
     slack = -(data.divergence_tolerance**2) * mass
-    shared = share @ phase_errors
+    shared = weight @ phase_errors
     own = phase_errors.T @ shared + sparse.identity(phase_errors.shape[1])
     return sparse.bmat(
         [
-            [share, None, momentum.conj().T, divergence.conj().T, shared],
+            [weight, None, momentum.conj().T, divergence.conj().T, shared],
             [None, PRESSURE_FREEDOM * mass, gradient.conj().T, None, None],
             [momentum, gradient, None, None, None],
             [divergence, None, None, slack, None],

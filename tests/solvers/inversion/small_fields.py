@@ -123,8 +123,8 @@ def inverted(case: Case, comm: MPI.Comm) -> Inversion:
     regions = None
     if case.regions:
         slab = np.argwhere(scan.mask)[:, 0] * case.regions // case.shape[0]
-        shares = sparse.csr_matrix((np.ones(len(slab)), (np.arange(len(slab)), slab)))
-        regions = Regions(np.arange(1, case.regions + 1), shares, np.ones(case.regions))
+        fractions = sparse.csr_matrix((np.ones(len(slab)), (np.arange(len(slab)), slab)))
+        regions = Regions(np.arange(1, case.regions + 1), fractions, np.ones(case.regions))
     return invert_wave_field(scan, InversionDomain(zones, regions), settings_of(case), comm)
 
 

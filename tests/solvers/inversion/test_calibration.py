@@ -58,7 +58,9 @@ def _truth(seed: int) -> NDArray[np.float64]:
     """The m of G* from the prior over zone and surroundings, shape (2, i, j, k)."""
     extent = tuple(n + 2 * AROUND for n in SHAPE)
     count = int(np.prod(extent))
-    field = MaternField(np.ones(extent, bool), VOXEL_MM, HyperparameterMixture.certain(PRIOR), no_regions(count).shares)
+    field = MaternField(
+        np.ones(extent, bool), VOXEL_MM, HyperparameterMixture.certain(PRIOR), no_regions(count).fractions
+    )
     x = field.draw(range(1), 1000 + seed)
     return np.asarray(x.reshape(FIELDS, *extent) + CENTRE[:, None, None, None])
 

@@ -141,8 +141,8 @@ def test_what_blocks_learned_is_what_they_see() -> None:
     """The lifted field's means over blocks are the coarse field, but for what varies within: (block / length)^2."""
     mask, whole, blocks = _ragged()
     hypotheses = HyperparameterMixture.certain(Hyperparameters(0.3, 0.3, 24.0, roughness=0.0))
-    fine = MaternField(mask, np.full(3, 2.0), hypotheses, no_regions(int(mask.sum())).shares)
-    rough = MaternField(whole, np.full(3, 4.0), hypotheses, no_regions(int(whole.sum())).shares)
+    fine = MaternField(mask, np.full(3, 2.0), hypotheses, no_regions(int(mask.sum())).fractions)
+    rough = MaternField(whole, np.full(3, 4.0), hypotheses, no_regions(int(whole.sum())).fractions)
     w = np.random.default_rng(0).standard_normal((2, int(whole.sum())))
     learned = rough.apply(w.reshape(-1, 1)).reshape(2, -1)
     lifted = fine.apply((w @ blocks.mean).reshape(-1, 1)).reshape(2, -1)

@@ -85,11 +85,11 @@ def _dense_log_evidence(
         rough, smooth = rounded / scale.length_mm, np.sqrt(3.0) * distance / scale.length_mm
         along = scale.roughness * np.exp(-rough) + (1.0 - scale.roughness) * (1.0 + smooth) * np.exp(-smooth)
         prior = np.kron(coupling, along) * np.outer(spread, spread)
-        shares = zone.regions.toarray()
-        amplitude = np.ravel([1.0 + shares @ (np.array(tau) - 1.0) for tau in region_scales])
+        fractions = zone.regions.toarray()
+        amplitude = np.ravel([1.0 + fractions @ (np.array(tau) - 1.0) for tau in region_scales])
         prior *= np.outer(amplitude, amplitude)
         prior += np.kron(np.eye(2), np.full(distance.shape, scale.mean_std**2))
-        prior += scale.region_std**2 * np.kron(coupling, shares @ shares.T)
+        prior += scale.region_std**2 * np.kron(coupling, fractions @ fractions.T)
         covariance = np.eye(len(seen)) + half.T @ prior @ half
         total -= 0.5 * (np.linalg.slogdet(covariance)[1] + seen @ np.linalg.solve(covariance, seen))
     for value, median in (

@@ -66,9 +66,9 @@ def small() -> Small:
     scale = Hyperparameters(
         0.4, 0.25, length_mm=6.0, coupling=0.6, roughness=0.5, mean_std=0.7, unresolved_std=0.2, region_std=0.3
     )
-    shares = sparse.csr_matrix(rng.dirichlet(np.ones(3), count)[:, :2])
+    fractions = sparse.csr_matrix(rng.dirichlet(np.ones(3), count)[:, :2])
     hypotheses = HyperparameterMixture((scale,), (1.0,), region_scales=((1.5, 0.7), (0.8, 1.2)))
-    prior = MaternField(mask, np.array([2.0, 2.5, 3.0]), hypotheses, shares, amplitude_spread=0.0)
+    prior = MaternField(mask, np.array([2.0, 2.5, 3.0]), hypotheses, fractions, amplitude_spread=0.0)
     zones, hessian = [], np.zeros((FIELDS * count,) * 2)
     for zone in cut_zones(mask, width_voxels=(5, 5, 5), stride_voxels=(2, 1, 1)):
         half = rng.standard_normal((FIELDS * len(zone.voxels), DIRECTIONS))

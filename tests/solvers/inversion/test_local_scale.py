@@ -13,7 +13,7 @@ from palpate.solvers.inversion.prior.prior import MaternField
 MASK = np.ones((25, 23, 21), dtype=bool)
 VOXEL_MM = np.full(3, 2.0)
 SCALE = Hyperparameters(0.15, 0.15, 12.0, coupling=0.5, roughness=0.5, unresolved_std=0.08)
-PRIOR = MaternField(MASK, VOXEL_MM, HyperparameterMixture.certain(SCALE), no_regions(MASK.sum()).shares)
+PRIOR = MaternField(MASK, VOXEL_MM, HyperparameterMixture.certain(SCALE), no_regions(MASK.sum()).fractions)
 
 
 def _weights(prior: MaternField, bump: float) -> np.ndarray:
@@ -32,7 +32,7 @@ def test_what_the_prior_expects_is_left_alone() -> None:
     over two: it exceeds 3.5, for an amplitude of 1.5, with probability exp(-3.5) = 3 %, and 7, for 2, with 0.1 %.
     """
     mask = np.ones((9, 8, 7), dtype=bool)
-    prior = MaternField(mask, VOXEL_MM, PRIOR.hypotheses, no_regions(mask.sum()).shares)
+    prior = MaternField(mask, VOXEL_MM, PRIOR.hypotheses, no_regions(mask.sum()).fractions)
     covariance = prior.apply(np.eye(2 * mask.sum()))
     weights = np.linalg.solve(covariance, prior.draw(range(40), 0))
     found = np.array([local_scale_of(prior, column) for column in weights.T])

@@ -38,8 +38,8 @@ def field() -> WaveField:
 
 
 def _prior(regions: int) -> MaternField:
-    shares = sparse.csr_matrix(np.full((MASK.sum(), regions), 1.0 / max(regions, 1)))
-    return MaternField(MASK, np.full(3, 2.0), HyperparameterMixture.certain(Hyperparameters(0.3, 0.3, 12.0)), shares)
+    fractions = sparse.csr_matrix(np.full((MASK.sum(), regions), 1.0 / max(regions, 1)))
+    return MaternField(MASK, np.full(3, 2.0), HyperparameterMixture.certain(Hyperparameters(0.3, 0.3, 12.0)), fractions)
 
 
 def _added(settings: InversionSettings, prior: MaternField, field: WaveField) -> NDArray[np.float64]:

@@ -29,7 +29,7 @@ class _Linear:
         rng = np.random.default_rng(1)
         count = FIELDS * int(MASK.sum())
         self.prior = MaternField(
-            MASK, VOXEL_MM, HyperparameterMixture.certain(scale), no_regions(count // FIELDS).shares
+            MASK, VOXEL_MM, HyperparameterMixture.certain(scale), no_regions(count // FIELDS).fractions
         )
         self.half: NDArray[np.float64] = rng.standard_normal((count, DATA)) * np.logspace(1, -2, DATA)
         self.seen = self.half.T @ self.prior.draw(range(1), 2)[:, 0] + np.sqrt(inflation) * rng.standard_normal(DATA)

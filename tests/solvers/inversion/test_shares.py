@@ -69,8 +69,8 @@ def test_every_datum_is_used_once(parts: list[Zone]) -> None:
     """Shares of a voxel add up to one: more would count data twice, fewer would waste them."""
     total = np.zeros(np.prod(SHAPE))
     for zone in parts:
-        total[zone.voxels] += zone.share
-        assert np.all(zone.share > 0)
+        total[zone.voxels] += zone.weight
+        assert np.all(zone.weight > 0)
     assert total == pytest.approx(1.0)
 
 
