@@ -34,6 +34,16 @@ from palpate.imaging.files.nifti import same_grid
 type Modulus = Literal["storagemodulus", "lossmodulus"]
 
 MODULI: Final[tuple[Modulus, ...]] = ("storagemodulus", "lossmodulus")
+MODULUS_WORDS: Final[Mapping[Modulus, str]] = {
+    "storagemodulus": "storage modulus G'",
+    "lossmodulus": "loss modulus G''",
+}
+STATISTIC_WORDS: Final[Mapping[str, str]] = {
+    "mean": "posterior mean",
+    "std": "posterior standard deviation",
+    "lower": "lower end of the 95 % credible interval",
+    "upper": "upper end of the 95 % credible interval",
+}
 _MEAN = re.compile(r"(?P<stem>(?P<label>.+?)(?:_acq-(?P<frequency>[0-9.]+)Hz)?)_stat-mean_storagemodulus\.nii\.gz")
 
 

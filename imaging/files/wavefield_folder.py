@@ -32,6 +32,7 @@ from palpate.errors import InputError
 from palpate.imaging.checks.complex_parts import demand_real_and_imaginary
 from palpate.imaging.checks.stated_twice import demand_different_fields
 from palpate.imaging.displacement import to_world, world_noise, world_noise_map
+from palpate.imaging.files.finite import demand_finite
 from palpate.imaging.files.named_within import named_within
 from palpate.imaging.files.nifti import StoredVolume, Volume, read_nifti, read_stored, same_grid, write_nifti
 from palpate.imaging.files.wavefield_sidecar import Sidecar
@@ -327,14 +328,7 @@ def _read_part(path: Path) -> Volume:
             expected="shape (i, j, k, 3), the components along R, A, S (or as many as Directions lists)",
             advice="Put the components into the fourth dimension.",
         )
-    bad = int(np.count_nonzero(~np.isfinite(volume.values)))
-    if bad:
-        raise InputError(
-            path,
-            found=f"{bad} values that are not finite (NaN or infinite)",
-            expected="finite displacements everywhere",
-            advice="Set voxels without signal to 0 and leave them out of the mask.",
-        )
+    demand_finite(path, volume.values)
     return volume
 
 

@@ -23,11 +23,11 @@ from palpate.errors import InputError
 from palpate.imaging.anatomy.labels import Regions, read_classes, read_regions
 from palpate.imaging.checks.wave_checks import wave_warnings
 from palpate.imaging.files.stiffness_folder import MODULI, Samples
-from palpate.imaging.stiffness_posterior import ModulusPosterior, StiffnessPosterior, warnings_of
+from palpate.imaging.stiffness_posterior import ModulusPosterior, StiffnessPosterior
 from palpate.imaging.wavefield import WaveField
 from palpate.meshing.zone_mesh import zones_of
 from palpate.progress import say
-from palpate.quality_warning import QualityWarning
+from palpate.quality_warning import QualityWarning, recorded_warnings
 from palpate.solvers.inversion.prior.correlation import Correlation, matern
 from palpate.solvers.inversion.results import (
     Target,
@@ -130,7 +130,7 @@ def posterior_of_field(
         loss_kpa=moduli[1],
         informed=informed,
         converged=inversion.fit.converged,
-        warnings=warnings_of(own),
+        warnings=recorded_warnings(own),
         record=own | common,
         _draw=lambda: _samples(field, inversion),
         _write=write,

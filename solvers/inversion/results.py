@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from palpate.config.inversion import InversionSettings
 from palpate.imaging.files.hdf5_file import writing_hdf5
 from palpate.imaging.files.maps import write_map, write_mask
+from palpate.imaging.files.stiffness_folder import MODULI, MODULUS_WORDS, STATISTIC_WORDS
 from palpate.imaging.files.wavefield_folder import frequency_text
 from palpate.imaging.wavefield import WaveField
 from palpate.provenance import versions
@@ -27,14 +28,6 @@ from palpate.solvers.inversion.run import Inversion
 from palpate.solvers.rheology import SPRINGPOT_VISCOSITY_PA_S
 from palpate.solvers.summary import Summary, log_normal
 from palpate.units import m_to_um, pa_to_kpa
-
-MODULI = ("storagemodulus", "lossmodulus")
-STATISTICS = {
-    "mean": "posterior mean",
-    "std": "posterior standard deviation",
-    "lower": "lower end of the 95 % credible interval",
-    "upper": "upper end of the 95 % credible interval",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +46,7 @@ class MapQuantity:
 
 
 QUANTITIES = {
-    "storagemodulus": MapQuantity("storage modulus G'", "kPa", pa_to_kpa),
-    "lossmodulus": MapQuantity("loss modulus G''", "kPa", pa_to_kpa),
+    **{modulus: MapQuantity(words, "kPa", pa_to_kpa) for modulus, words in MODULUS_WORDS.items()},
     "springpotmodulus": MapQuantity(
         f"springpot modulus mu at a viscosity of {SPRINGPOT_VISCOSITY_PA_S:g} Pa s", "kPa", pa_to_kpa
     ),
@@ -137,7 +129,7 @@ def write_parameters(target: Target, parameters: Mapping[str, Summary]) -> None:
 
 
 def _write_summary(target: Target, summary: Summary, name: str, quantity: MapQuantity) -> None:
-    for statistic, what in STATISTICS.items():
+    for statistic, what in STATISTIC_WORDS.items():
         values = quantity.in_files(getattr(summary, statistic))
         target.map(values, f"stat-{statistic}_{name}", quantity.units, f"{what} of the {quantity.words}")
 
