@@ -168,6 +168,6 @@ def _digest(field: WaveField) -> str:
     total = sha256()
     for values in (field.displacement_m, field.mask, field.affine_mm):
         total.update(np.ascontiguousarray(values).tobytes())
-    facts = (field.frequency_hz, field.noise_std_m, field.density_kg_m3, field.drift_std_m)
+    facts = (field.frequency_hz, field.noise_std_m, field.density_kg_m3, field.linear_phase_error_std_m)
     total.update(repr(facts).encode())
     return total.hexdigest()

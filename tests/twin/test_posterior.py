@@ -174,7 +174,7 @@ def test_ranks_decide_alike(monkeypatch: pytest.MonkeyPatch) -> None:
     alone = problem(settings)
     drawn = draw(Still(alone.dynamics, alone.observations, alone.front_drift_mm), found, settings, comm)
     agreed = (found.mode, found.covariance, np.array(found.front_drift_mm), drawn.xi, drawn.front_drift_mm)
-    for one in (*agreed, drawn.straying):
+    for one in (*agreed, drawn.front_error):
         assert np.array_equal(one, comm.bcast(one))
 
 
@@ -184,7 +184,7 @@ def test_ranks_share_draws_and_change_none(small: CalibrationProblem) -> None:
     settings = SETTINGS.model_copy(update={"draws": 7})
     found = laplace(small, renewals=0)
     alone, shared = draw(small, found, settings), draw(small, found, settings, MPI.COMM_WORLD)
-    for name in ("xi", "density", "front_drift_mm", "straying"):
+    for name in ("xi", "density", "front_drift_mm", "front_error"):
         assert np.array_equal(getattr(alone, name), getattr(shared, name))
 
 

@@ -50,7 +50,7 @@ class Draws:
         density: density u at the last scan, on the lattice's tissue voxels in C order, shape (draws, n).
         past: density at every scan, without front model error, of the draws `looked_at`, shape (some, scans, n).
         front_drift_mm: size q of the front model error, mm after 100 days, shape (draws,).
-        straying: front model error until the last scan, in the field's coefficients, mm, shape (draws, r).
+        front_error: front model error until the last scan, in the field's coefficients, mm, shape (draws, r).
         effective_share: effective number of Laplace's draws over their number; near one, the posterior is Gaussian.
         powers: number of powers from Laplace's draws to the posterior's.
         acceptance: share of proposals accepted at power one.
@@ -60,7 +60,7 @@ class Draws:
     density: NDArray[np.float32]
     past: NDArray[np.float32]
     front_drift_mm: Values
-    straying: Values
+    front_error: Values
     effective_share: float
     powers: int
     acceptance: float

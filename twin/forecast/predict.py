@@ -114,7 +114,7 @@ def present(calibration: Calibration) -> Forecast:
     nearest = nearest_in(history.tissue, history.edges_mm)
     found = [
         with_front_error(density.astype(np.float64), phi @ front, history, nearest)
-        for density, front in zip(drawn.density, drawn.straying, strict=True)
+        for density, front in zip(drawn.density, drawn.front_error, strict=True)
     ]
     return Forecast(history.scans[-1].day, np.stack(found).astype(np.float32), calibration)
 
@@ -208,9 +208,9 @@ class _Future:
                 parameters = replace(parameters, log_diffusivity=log_d)
             (density,) = self._model((float(days[piece]), float(days[piece + 1]))).forecast(parameters, density).states
         step = np.sqrt((days[-1] - days[0]) / CENTURY_DAYS)
-        fresh = drawn.front_drift_mm[number] * step * rng.standard_normal(drawn.straying.shape[1])
+        fresh = drawn.front_drift_mm[number] * step * rng.standard_normal(drawn.front_error.shape[1])
         whole = state.gathered(density)
-        away_mm = self._phi @ (drawn.straying[number] + fresh)
+        away_mm = self._phi @ (drawn.front_error[number] + fresh)
         return with_front_error(whole, away_mm, self._history, self._nearest).astype(np.float32)
 
     def _unstressed(self, xi: Values, drift: float) -> Parameters:

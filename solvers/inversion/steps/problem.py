@@ -185,7 +185,7 @@ def _solvers(
     axes = field.affine_mm[:3, :3] / field.voxel_size_mm
     data = field.displacement_m[field.mask] @ axes / std_m
     mean = float(np.linalg.norm(data, axis=-1).mean())
-    errors = linear_phase_errors(field.mask, field.drift_std_m / std_m)
+    errors = linear_phase_errors(field.mask, field.linear_phase_error_std_m / std_m)
     # One probe for all frequencies: the counts behind the evidence must not depend on which are inverted together.
     probe_errors = errors @ _complex_normal(np.random.default_rng([settings.seed, 3]), (errors.shape[1],))
     probe = _complex_normal(np.random.default_rng([settings.seed, 4]), data.shape) + probe_errors.reshape(data.shape)

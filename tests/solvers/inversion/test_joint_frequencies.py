@@ -149,7 +149,7 @@ def bars() -> tuple[WaveField, WaveField]:
     """Two small fields for laws of invariance, with noise and phase errors of slices."""
     waves = [wave_through(lambda x: np.full(len(x), BACKGROUND_PA), BAR, 2.4e-3, f) for f in FREQUENCIES_HZ]
     fields = [scanned(wave, 0.02, seed, f) for seed, (wave, f) in enumerate(zip(waves, FREQUENCIES_HZ, strict=True))]
-    first, second = (replace(field, drift_std_m=0.3 * (field.noise_std_m or 0.0)) for field in fields)
+    first, second = (replace(field, linear_phase_error_std_m=0.3 * (field.noise_std_m or 0.0)) for field in fields)
     return first, second
 
 
