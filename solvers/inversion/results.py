@@ -46,7 +46,8 @@ class MapQuantity:
 
 
 QUANTITIES = {
-    **{modulus: MapQuantity(words, "kPa", pa_to_kpa) for modulus, words in MODULUS_WORDS.items()},
+    "storagemodulus": MapQuantity(MODULUS_WORDS["storagemodulus"], "kPa", pa_to_kpa),
+    "lossmodulus": MapQuantity(MODULUS_WORDS["lossmodulus"], "kPa", pa_to_kpa),
     "springpotmodulus": MapQuantity(
         f"springpot modulus mu at a viscosity of {SPRINGPOT_VISCOSITY_PA_S:g} Pa s", "kPa", pa_to_kpa
     ),
