@@ -56,7 +56,7 @@ from palpate.config.longitudinal import LongitudinalSettings
 from palpate.config.twin import TwinSettings
 from palpate.errors import InputError
 from palpate.imaging.anatomy.atlas import Atlas, load_atlas
-from palpate.imaging.tumour.history import Stiffness, TumourHistory, TumourScan
+from palpate.imaging.tumour.history import StiffnessDraws, TumourHistory, TumourScan
 from palpate.provenance import atomic_file
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ class Study:
     table: Path
     settings: LongitudinalSettings
     history: TumourHistory
-    stiffness: Stiffness
+    stiffness: StiffnessDraws
 
 
 def patient(number: int, atlas: Atlas) -> LongitudinalSettings:

@@ -19,10 +19,10 @@ from scipy.special import ndtri
 
 from palpate.errors import InputError
 from palpate.imaging.draw_summary import DrawSummary, demand_level
-from palpate.imaging.files.stiffness_folder import MODULI, Marginals, Modulus, Samples, Stiffness
+from palpate.imaging.files.stiffness_folder import MODULI, Marginals, Modulus, Samples, StiffnessMaps
 from palpate.imaging.files.stiffness_folder import read_stiffness as read_all
 from palpate.outputs import claim_folder
-from palpate.quality_warning import QualityWarning
+from palpate.quality_warning import QualityWarning, recorded_warnings
 
 type Volume = NDArray[np.float64]
 
@@ -199,19 +199,7 @@ def read_stiffness(
     return _of_folder(folder, chosen[0])
 
 
-def warnings_of(record: Mapping[str, Any]) -> tuple[QualityWarning, ...]:
-    """Return the warnings of inversion.json; those of earlier versions had neither code nor separate advice.
-
-    Args:
-        record: entry of inversion.json for one run and frequency.
-    """
-    if "warnings" in record:
-        return tuple(QualityWarning(**one) for one in record["warnings"])
-    advice = "Run palpate invert again for its code and advice."
-    return tuple(QualityWarning("older-record", str(text), advice) for text in record.get("doubts", ()))
-
-
-def _of_folder(folder: Path, read: Stiffness) -> StiffnessPosterior:
+def _of_folder(folder: Path, read: StiffnessMaps) -> StiffnessPosterior:
     mean = read.moduli["storagemodulus"].mean
 
     def draws() -> Samples:
@@ -243,7 +231,7 @@ def _of_folder(folder: Path, read: Stiffness) -> StiffnessPosterior:
         loss_kpa=moduli["lossmodulus"],
         informed=read.informed,
         converged=bool(read.inversion.get("converged", False)),
-        warnings=warnings_of(read.inversion),
+        warnings=recorded_warnings(read.inversion),
         record=read.inversion,
         _draw=draws,
         _write=copy,

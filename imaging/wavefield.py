@@ -32,8 +32,8 @@ class WaveField:
             metres; None where it was neither measured nor stated.
         density_kg_m3: density rho, kg/m3.
         label: file-name stem of BIDS entities, such as "sub-01_ses-01" or "sub-01_ses-01_run-2".
-        drift_std_m: root mean square of the error that is linear in space within each slice (axis k), of the real and
-            of the imaginary part of each component, metres: whole images whose phase shifts or tilts.
+        linear_phase_error_std_m: root mean square of the error that is linear in space within each slice (axis k), of
+            the real and of the imaginary part of each component, metres: whole images whose phase shifts or tilts.
         density_assumed: whether rho is the usual assumption, because it was unknown.
         motion_encoding_known: whether U is in metres; false where its unit is arbitrary, because the motion encoding
             was unknown.
@@ -51,7 +51,7 @@ class WaveField:
     noise_std_m: float | None
     density_kg_m3: float
     label: str
-    drift_std_m: float = 0.0
+    linear_phase_error_std_m: float = 0.0
     density_assumed: bool = False
     motion_encoding_known: bool = True
     slice_thickness_mm: float | None = None
@@ -87,7 +87,7 @@ class WaveField:
         noise_std_m: float | None,
         density_kg_m3: float,
         label: str,
-        drift_std_m: float = ...,
+        linear_phase_error_std_m: float = ...,
         density_assumed: bool = ...,
         motion_encoding_known: bool = ...,
         slice_thickness_mm: float | None = ...,

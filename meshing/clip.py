@@ -22,12 +22,12 @@ class Pieces:
 
     Attributes:
         owner: index of the tetrahedron that a piece belongs to, shape (p,).
-        share: volume as a share of its tetrahedron's, shape (p,); the shares of a tetrahedron sum to one.
+        fraction: volume as a fraction of its tetrahedron's, shape (p,); the fractions of a tetrahedron sum to one.
         middle: centroid in voxel indices, shape (p, 3).
     """
 
     owner: NDArray[np.int64]
-    share: NDArray[np.float64]
+    fraction: NDArray[np.float64]
     middle: NDArray[np.float64]
 
 
@@ -41,9 +41,9 @@ def clip(corners: Tetrahedra) -> Pieces:
     whole = _volumes(corners)
     for axis in range(3):
         pieces, owner = _cut_along(pieces, owner, axis, whole)
-    share = _volumes(pieces) / whole[owner]
-    share /= np.bincount(owner, weights=share, minlength=len(corners))[owner]
-    return Pieces(owner, share, np.asarray(pieces.mean(axis=1)))
+    fraction = _volumes(pieces) / whole[owner]
+    fraction /= np.bincount(owner, weights=fraction, minlength=len(corners))[owner]
+    return Pieces(owner, fraction, np.asarray(pieces.mean(axis=1)))
 
 
 def _cut_along(

@@ -155,7 +155,7 @@ def overlap(points_mm: Values, cells: NDArray[np.int64], affine_mm: Values, shap
     for start in range(0, max(len(cells), 1), _CELLS_AT_ONCE):  # a rank may have no cells
         tets = corners[cells[start : start + _CELLS_AT_ONCE]]
         pieces = clip(tets)
-        shared = pieces.share * (np.abs(np.linalg.det(tets[:, 1:] - tets[:, :1])) / 6.0 * voxel_mm3)[pieces.owner]
+        shared = pieces.fraction * (np.abs(np.linalg.det(tets[:, 1:] - tets[:, :1])) / 6.0 * voxel_mm3)[pieces.owner]
         index = np.rint(pieces.middle).astype(np.int64)
         inside = np.clip(index, 0, np.array(shape) - 1)
         beyond_mm3 += float(shared[(index != inside).any(axis=1)].sum())

@@ -38,7 +38,7 @@ _LATTICE = np.array(list(itertools.product(range(CELL_SPAN + 1), repeat=3)))
 _EXPECTED = "a complete file of zones written by palpate mesh"
 _ADVICE = "Run palpate mesh again."
 
-SHARE_TOLERANCE = 1e-9
+WEIGHT_TOLERANCE = 1e-9
 
 
 def write_zones(path: Path, zones: Sequence[Zone]) -> None:
@@ -54,7 +54,7 @@ def write_zones(path: Path, zones: Sequence[Zone]) -> None:
         arrays = {
             "voxels": np.concatenate([zone.voxels for zone in zones]).astype(np.int64),
             "ijk": np.concatenate([zone.ijk for zone in zones]).astype(np.int32),
-            "share": np.concatenate([zone.share for zone in zones]),
+            "share": np.concatenate([zone.weight for zone in zones]),
             "interior": np.concatenate([zone.interior for zone in zones]),
             "cells": np.concatenate([zone.cells for zone in zones]).astype(np.int32),
             "first_node": np.cumsum([0, *(len(zone.voxels) for zone in zones)]),
@@ -106,7 +106,7 @@ def check_zones(zones: Sequence[Zone], mask: NDArray[np.bool_], where: Path | st
         where: file or folder of the zones, named in errors.
 
     Raises:
-        InputError: a node outside the mask, nodes numbered for another mask, or shares that do not sum to one.
+        InputError: a node outside the mask, nodes numbered for another mask, or weights that do not sum to one.
     """
     expected = "the mesh of this wave field's mask"
     advice = "Run palpate mesh on this wave field."
@@ -116,8 +116,8 @@ def check_zones(zones: Sequence[Zone], mask: NDArray[np.bool_], where: Path | st
     for zone in zones:
         if (zone.ijk >= mask.shape).any() or (number[tuple(zone.ijk.T)] != zone.voxels).any():
             raise InputError(where, found="zones of another mask", expected=expected, advice=advice)
-        np.add.at(total, zone.voxels, zone.share)
-    if (np.abs(total[total > 0] - 1.0) > SHARE_TOLERANCE).any():
+        np.add.at(total, zone.voxels, zone.weight)
+    if (np.abs(total[total > 0] - 1.0) > WEIGHT_TOLERANCE).any():
         raise InputError(where, found="zones that count data twice or in part", expected=expected, advice=advice)
 
 
@@ -128,7 +128,7 @@ def _split(arrays: dict[str, NDArray[np.generic]]) -> list[Zone]:
             voxels=arrays["voxels"][n0:n1].astype(np.int64),
             ijk=arrays["ijk"][n0:n1].astype(np.int64),
             cells=arrays["cells"][c0:c1].astype(np.int64),
-            share=arrays["share"][n0:n1].astype(np.float64),
+            weight=arrays["share"][n0:n1].astype(np.float64),
             interior=arrays["interior"][n0:n1].astype(np.bool_),
         )
         for (n0, n1), (c0, c1) in zip(itertools.pairwise(nodes), itertools.pairwise(cells), strict=True)
@@ -162,6 +162,6 @@ def _fault_of_zone(zone: Zone) -> str | None:
         return "negative voxel indices"
     if (zone.ijk[zone.cells] - zone.ijk[zone.cells[:, :1]] != _LATTICE).any():
         return "cells that are no blocks of voxels"
-    if not ((zone.share > 0) & (zone.share <= 1 + SHARE_TOLERANCE)).all():
-        return "shares outside (0, 1]"
+    if not ((zone.weight > 0) & (zone.weight <= 1 + WEIGHT_TOLERANCE)).all():
+        return "weights outside (0, 1]"
     return None

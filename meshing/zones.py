@@ -2,7 +2,7 @@
 
 A cell spans two voxels along each axis and has a node at each of its 27 voxel centres, so that the triquadratic
 displacement has exactly the data's nodes. A zone is a box of such cells; cells that reach outside the mask are left
-out. Each voxel's datum is shared by the zones that hold it: the shares chi_z >= 0 obey sum_z chi_z = 1, so that no
+out. Each voxel's datum is shared by the zones that hold it: the weights chi_z >= 0 obey sum_z chi_z = 1, so that no
 datum is counted twice (docs/theory/zones.md).
 """
 
@@ -24,7 +24,7 @@ CELL_SPAN = 2
 NODES_PER_CELL = (CELL_SPAN + 1) ** 3
 
 TAPER = 2
-"""Exponent of the shares' taper: each datum goes mostly to the zone in whose middle it lies."""
+"""Exponent of the weights' taper: each datum goes mostly to the zone in whose middle it lies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +35,14 @@ class Zone:
         voxels: indices into the mask's voxels (C order) of the zone's n nodes, shape (n,).
         ijk: voxel indices of the nodes, shape (n, 3).
         cells: nodes of each cell as indices into `voxels`, lexicographic in (i, j, k), shape (c, 27).
-        share: share chi of each node in its voxel's datum, shape (n,), in (0, 1].
+        weight: weight chi of each node in its voxel's datum, shape (n,), in (0, 1].
         interior: whether cells surround each node on all sides, so that equilibrium holds there, shape (n,), bool.
     """
 
     voxels: NDArray[np.int64]
     ijk: NDArray[np.int64]
     cells: NDArray[np.int64]
-    share: NDArray[np.float64]
+    weight: NDArray[np.float64]
     interior: NDArray[np.bool_]
 
     @property
@@ -94,9 +94,9 @@ def cut_zones(
         )
     total = np.zeros(np.count_nonzero(mask))
     for block in blocks:
-        np.add.at(total, block.voxels, block.share)
+        np.add.at(total, block.voxels, block.weight)
     return [
-        Zone(block.voxels, block.ijk, block.cells, block.share / total[block.voxels], block.interior)
+        Zone(block.voxels, block.ijk, block.cells, block.weight / total[block.voxels], block.interior)
         for block in blocks
     ]
 
@@ -122,7 +122,7 @@ def _extents(mask: NDArray[np.bool_]) -> list[int]:
 
 
 def _block(number: NDArray[np.int64], corner: NDArray[np.int64], widths: Sequence[int]) -> Zone | None:
-    """The zone at a corner with raw (not yet normalised) shares; None where no node is surrounded by cells."""
+    """The zone at a corner with raw (not yet normalised) weights; None where no node is surrounded by cells."""
     if min(widths) < 2 * CELL_SPAN + 1:
         return None
     window = number[tuple(slice(start, start + width) for start, width in zip(corner, widths, strict=True))]
@@ -138,7 +138,7 @@ def _block(number: NDArray[np.int64], corner: NDArray[np.int64], widths: Sequenc
         voxels=window.ravel()[used],
         ijk=inside + corner,
         cells=local.reshape(cells.shape),
-        share=_taper(inside, widths),
+        weight=_taper(inside, widths),
         interior=interior,
     )
 
@@ -172,6 +172,6 @@ def _surrounded(cells: NDArray[np.int64], shape: tuple[int, ...]) -> NDArray[np.
 
 
 def _taper(inside: NDArray[np.int64], widths: Sequence[int]) -> NDArray[np.float64]:
-    """Raw shares: a tent along each axis to the power TAPER, highest in the zone's middle."""
+    """Raw weights: a tent along each axis to the power TAPER, highest in the zone's middle."""
     tents = [1.0 - np.abs(2.0 * inside[:, axis] - (width - 1)) / (width + 1) for axis, width in enumerate(widths)]
     return np.asarray(np.prod(tents, axis=0) ** TAPER)

@@ -24,7 +24,7 @@ from palpate.config.study import Session
 from palpate.errors import InputError
 from palpate.imaging.files.json_object import read_json
 from palpate.imaging.files.nifti import read_nifti
-from palpate.imaging.files.stiffness_folder import MODULI, Modulus, Stiffness, read_stiffness
+from palpate.imaging.files.stiffness_folder import MODULI, Modulus, StiffnessMaps, read_stiffness
 from palpate.service.score import counted_draws, counted_voxels, cube_voxels, cubes, direct_errors, read_truth
 from palpate.service.statistics import crps
 
@@ -206,7 +206,7 @@ def _sharpness(scores: NDArray[np.float64]) -> Sharpness:
 class _Patient:
     """One run and its truth, over the voxels that count."""
 
-    run: Stiffness
+    run: StiffnessMaps
     counted: NDArray[np.bool_]
     true_kpa: Mapping[Modulus, NDArray[np.float64]]
     draws_kpa: Mapping[Modulus, NDArray[np.float64]]
@@ -215,7 +215,7 @@ class _Patient:
     generator: np.random.Generator
 
     @classmethod
-    def read(cls, run: Stiffness, folder: Path, generator: np.random.Generator) -> _Patient:
+    def read(cls, run: StiffnessMaps, folder: Path, generator: np.random.Generator) -> _Patient:
         truth = read_truth(folder, run)
         counted = counted_voxels(run, truth)
         samples = run.samples()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from palpate.imaging.files.stiffness_folder import Samples, Stiffness
+from palpate.imaging.files.stiffness_folder import Samples, StiffnessMaps
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class RegionFigure:
     upper: float | None
 
 
-def region_figures(run: Stiffness, region: NDArray[np.bool_], samples: Samples | None) -> tuple[RegionFigure, ...]:
+def region_figures(run: StiffnessMaps, region: NDArray[np.bool_], samples: Samples | None) -> tuple[RegionFigure, ...]:
     """Return medians over a region of G', G'', |G*| and of the loss tangent.
 
     Each figure is computed for every joint draw, so that its interval carries the correlation between voxels; intervals

@@ -14,7 +14,7 @@ from scipy.special import ndtri
 
 from palpate.errors import InputError
 from palpate.imaging.files.maps import Map, read_map
-from palpate.imaging.files.stiffness_folder import MODULI, Marginals, Modulus, Samples, Stiffness, on_grid
+from palpate.imaging.files.stiffness_folder import MODULI, Marginals, Modulus, Samples, StiffnessMaps, on_grid
 from palpate.imaging.files.wavefield_folder import frequency_text
 from palpate.service.statistics import crps, share_interval
 
@@ -77,7 +77,7 @@ class Score:
         return next(item for item in self.coverage if item.level == level)
 
 
-def read_truth(folder: Path, run: Stiffness) -> dict[Modulus, Map]:
+def read_truth(folder: Path, run: StiffnessMaps) -> dict[Modulus, Map]:
     """Read the true moduli, kPa, on the grid of a run.
 
     Args:
@@ -103,7 +103,7 @@ def read_truth(folder: Path, run: Stiffness) -> dict[Modulus, Map]:
     return truth
 
 
-def counted_voxels(run: Stiffness, truth: Mapping[Modulus, Map], margin_voxels: int = 0) -> NDArray[np.bool_]:
+def counted_voxels(run: StiffnessMaps, truth: Mapping[Modulus, Map], margin_voxels: int = 0) -> NDArray[np.bool_]:
     """Return a mask of the voxels that count: informed, with known truth, and `margin_voxels` from the grid's edge.
 
     Raises:
@@ -126,7 +126,7 @@ def counted_voxels(run: Stiffness, truth: Mapping[Modulus, Map], margin_voxels: 
     return counted
 
 
-def score_run(run: Stiffness, truth: Mapping[Modulus, Map], *, margin_voxels: int = 0) -> dict[Modulus, Score]:
+def score_run(run: StiffnessMaps, truth: Mapping[Modulus, Map], *, margin_voxels: int = 0) -> dict[Modulus, Score]:
     """Score both moduli of a run inside its informed mask.
 
     Args:

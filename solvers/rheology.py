@@ -160,17 +160,17 @@ class Dispersion:
         return np.asarray(np.einsum("fgn,fnk->gnk", jacobian, parts).reshape(dual.shape))
 
     def spread(
-        self, fields: NDArray[np.float64], spread: NDArray[np.float64], mixing: NDArray[np.float64]
+        self, fields: NDArray[np.float64], spread: NDArray[np.float64], cross_correlation: NDArray[np.float64]
     ) -> NDArray[np.float64]:
         """Return the standard deviations at this frequency, with J evaluated at `fields`, shape (2, n).
 
         Args:
             fields: fields at the reference, shape (2, n).
             spread: standard deviations at the reference, shape (2, n).
-            mixing: correlation of the two fields at a point, shape (2, 2).
+            cross_correlation: correlation of the two fields at a point, shape (2, 2).
         """
         scaled = self.rheology.jacobian(fields, self.log_ratio) * spread
-        return np.asarray(np.sqrt(np.einsum("fgn,gh,fhn->fn", scaled, mixing, scaled)))
+        return np.asarray(np.sqrt(np.einsum("fgn,gh,fhn->fn", scaled, cross_correlation, scaled)))
 
 
 RHEOLOGIES: Mapping[str, Rheology] = {"kelvin-voigt": KelvinVoigt(), "springpot": Springpot()}

@@ -14,10 +14,10 @@ from palpate.solvers.growth.coupling import Coupling
 from palpate.solvers.growth.mechanics.coupling import Pressure, mechanics, middles_m
 from palpate.solvers.growth.mechanics.displacement import (
     LARGEST,
-    Head,
+    ElasticHead,
     SmallStrain,
     brain_around,
-    displacing,
+    displacement_system,
     lengths_mm,
 )
 from palpate.solvers.growth.mechanics.finite_strain import finite_strain
@@ -69,21 +69,21 @@ def grow(settings: LongitudinalSettings, scene: TumourScene) -> Truth:
     living = place.from_volume(scene.begin)
     start = _Cells(living, None if settings.oxygen == "ample" else np.zeros_like(living))
     if settings.before_days > 0.0:
-        pushing = _pushing(settings, scene, place, scene.storage_pa)
-        before = _model(settings, place, (float(settings.before_days),), Treatment(), pushing)
+        elastic_system = _elastic_system(settings, scene, place, scene.storage_pa)
+        before = _model(settings, place, (float(settings.before_days),), Treatment(), elastic_system)
         (start,) = _grown(settings, before, parameters, start)
     # Softer or stiffer where the tumour is on the day of the elastogram; it stays so.
     storage_pa = scene.storage_pa * np.exp(settings.tumour_log_stiffness * place.to_volume(start.filled))
-    pushing = _pushing(settings, scene, place, storage_pa)
+    elastic_system = _elastic_system(settings, scene, place, storage_pa)
     every = (*settings.days, *settings.beyond_days)
     # The dose is planned on the last scan before radiotherapy; its tumour must be grown to first.
     planning = [day for day in settings.days if day <= settings.first_fraction_day][-1]
-    radius_mm = _radius_mm(settings, place, parameters, start, planning, pushing)
+    radius_mm = _radius_mm(settings, place, parameters, start, planning, elastic_system)
     treatment, log_sensitivities = _treatment(settings, scene, place, radius_mm, every[-1])
     treated = Parameters(
         parameters.log_diffusivity, parameters.log_proliferation, parameters.log_alpha, log_sensitivities
     )
-    model = _model(settings, place, tuple(float(day) for day in every[1:]), treatment, pushing)
+    model = _model(settings, place, tuple(float(day) for day in every[1:]), treatment, elastic_system)
     states = (start, *_grown(settings, model, treated, start)) if len(every) > 1 else (start,)
     densities = {day: place.to_volume(cells.living) for day, cells in zip(every, states, strict=True)}
     necrosis = {
@@ -91,10 +91,10 @@ def grow(settings: LongitudinalSettings, scene: TumourScene) -> Truth:
     }
     filled = {day: cells.filled for day, cells in zip(every, states, strict=True)}
     displaced = _displaced(settings, scene, place, storage_pa, filled)
-    if pushing is None:
+    if elastic_system is None:
         return Truth(densities, radius_mm, time.monotonic() - began, necrosis=necrosis, displaced=displaced)
     slowed = {
-        day: -float(np.average(pushing.shift(cells.filled), weights=cells.filled * (1.0 - cells.filled) + 1e-12))
+        day: -float(np.average(elastic_system.shift(cells.filled), weights=cells.filled * (1.0 - cells.filled) + 1e-12))
         for day, cells in zip(every, states, strict=True)
     }
     return Truth(densities, radius_mm, time.monotonic() - began, storage_pa, slowed, necrosis, displaced)
@@ -117,10 +117,12 @@ def _displaced(
         filled: densities by day.
     """
     edges_m = mm_to_m(scene.grid.voxel_mm)
-    head = Head(place.space, middles_m(place, edges_m), scene.head, edges_m, storage_pa)
+    head = ElasticHead(place.space, middles_m(place, edges_m), scene.head, edges_m, storage_pa)
     law = SmallStrain if settings.strain == "small" else finite_strain
-    pushing = displacing(head, _pressure(settings), float(mm_to_m(settings.elastic_box_mm)), _COARSER, law)
-    found = lengths_mm(pushing.displacements_m(np.stack(list(filled.values()))))
+    elastic_system = displacement_system(
+        head, _pressure(settings), float(mm_to_m(settings.elastic_box_mm)), _COARSER, law
+    )
+    found = lengths_mm(elastic_system.displacements_m(np.stack(list(filled.values()))))
     told: dict[int, dict[int, Displacement]] = {}
     for day in settings.days:
         tumour = place.to_volume(filled[day]) > INFILTRATES_ABOVE
@@ -153,7 +155,7 @@ def _grown(
     return tuple(_Cells(*pair) for pair in zip(found.states, found.necrosis, strict=True))
 
 
-def _pushing(
+def _elastic_system(
     settings: LongitudinalSettings, scene: TumourScene, place: Voxels, storage_pa: np.ndarray
 ) -> Coupling | None:
     """Return the coupling by stress that slows the true tumour, on boxes of its own; None if none does."""
@@ -171,7 +173,7 @@ def _model(
     place: Voxels,
     days: tuple[float, ...],
     treatment: Treatment,
-    pushing: Coupling | None,
+    elastic_system: Coupling | None,
 ) -> GrowthModel:
     return GrowthModel(
         place.space,
@@ -179,7 +181,7 @@ def _model(
         treatment,
         step_s=days_to_s(settings.truth_step_days),
         tolerance=_TOLERANCE,
-        coupling=pushing,
+        coupling=elastic_system,
     )
 
 
@@ -189,12 +191,12 @@ def _radius_mm(
     parameters: Parameters,
     start: _Cells,
     day: int,
-    pushing: Coupling | None,
+    elastic_system: Coupling | None,
 ) -> float:
     """Return the radius of a ball with the volume of the visible tumour on a day without treatment."""
     state = start
     if day > 0:
-        untreated = _model(settings, place, (float(day),), Treatment(), pushing)
+        untreated = _model(settings, place, (float(day),), Treatment(), elastic_system)
         (state,) = _grown(settings, untreated, parameters, start)
     volume_m3 = float(place.space.volumes_m3[state.filled > INFILTRATES_ABOVE].sum())
     return 1e3 * float((3.0 * volume_m3 / (4.0 * np.pi)) ** (1.0 / 3.0))

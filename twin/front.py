@@ -43,12 +43,12 @@ class FrontExcess:
     Each is a mean over the voxels, weighted by u (1 - u), so that the front counts.
 
     Attributes:
-        shares: excess of the front's speed over 2 sqrt(D k), over that speed, shape (draws,).
+        excess: excess of the front's speed over 2 sqrt(D k), over that speed, shape (draws,).
         widths_mm: width sqrt(D / k) of the front, millimetres, shape (draws,).
         voxel_mm: largest edge of the lattice's voxels, millimetres.
     """
 
-    shares: Values
+    excess: Values
     widths_mm: Values
     voxel_mm: float
 
@@ -74,7 +74,7 @@ def front_excess(calibration: Calibration) -> FrontExcess:
     kill_1_g = kills_1_g(drugs(history), settings)
     drift = brownian([scan.day for scan in history.scans], settings)
     square_m2 = float(np.sum(mm_to_m(history.edges_mm) ** 2)) / _DIRECTIONS
-    shares, widths_mm = [], []
+    excess, widths_mm = [], []
     for xi, density in zip(calibration.draws.xi, calibration.draws.density.astype(np.float64), strict=True):
         last = float((drift @ xi[layout.drift_slice()])[-1]) if layout.drifts else 0.0
         found = growth_parameters(layout, xi, white, shapes, kill_1_g, last)
@@ -83,9 +83,9 @@ def front_excess(calibration: Calibration) -> FrontExcess:
             log_d = log_d - slowed(layout, xi, calibration.stress.patterns[-1])
         log_ratio = found.log_proliferation - log_d
         weights = np.clip(density * (1.0 - density), 1e-12, None)
-        shares.append(np.average(settled_excess(square_m2 * np.exp(log_ratio)), weights=weights))
+        excess.append(np.average(settled_excess(square_m2 * np.exp(log_ratio)), weights=weights))
         widths_mm.append(m_to_mm(float(np.average(np.exp(-0.5 * log_ratio), weights=weights))))
-    return FrontExcess(np.array(shares), np.array(widths_mm), float(history.edges_mm.max()))
+    return FrontExcess(np.array(excess), np.array(widths_mm), float(history.edges_mm.max()))
 
 
 def front_warnings(calibration: Calibration) -> tuple[QualityWarning, ...]:
@@ -95,15 +95,15 @@ def front_warnings(calibration: Calibration) -> tuple[QualityWarning, ...]:
         calibration: calibration of the tumour.
     """
     found = front_excess(calibration)
-    middle = float(np.median(found.shares))
+    middle = float(np.median(found.excess))
     if middle <= TOO_FAST:
         return ()
-    count = int(np.sum(found.shares > TOO_FAST))
+    count = int(np.sum(found.excess > TOO_FAST))
     width_mm = float(np.median(found.widths_mm))
     sentence = (
         f"The front of this tumour is {width_mm:.1f} mm wide (the root of D over k), narrower than the twin's voxels "
         f"of {found.voxel_mm:.3g} mm, and advances on them up to {100.0 * middle:.0f} % faster than its rates say "
-        f"(median of {len(found.shares)} draws; more than {100.0 * TOO_FAST:.0f} % in {count})."
+        f"(median of {len(found.excess)} draws; more than {100.0 * TOO_FAST:.0f} % in {count})."
     )
     advice = (
         "Take D as too small, and fronts many months ahead as too fast; a smaller twin.voxel_mm makes the error "

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from palpate.config.twin import TwinSettings
 from palpate.errors import InputError
-from palpate.imaging.tumour.history import Stiffness, TumourHistory
+from palpate.imaging.tumour.history import StiffnessDraws, TumourHistory
 from palpate.solvers.growth.mechanics.lattice import POPULATION_PA, demand_moduli, storage_by_tissue
 from palpate.twin.lattice import TwinLattice, visible
 from palpate.twin.outline import matern_shapes, spread_out
@@ -38,7 +38,7 @@ _CENTRES: Final = 60
 _LEAST_SHARE: Final = 0.5
 
 
-def coarse_stiffness(history: TumourHistory, grid: TwinLattice, most: int) -> Stiffness | None:
+def coarse_stiffness(history: TumourHistory, grid: TwinLattice, most: int) -> StiffnessDraws | None:
     """Average the draws over the lattice's blocks: exp of the mean of ln G' over measured tissue.
 
     Blocks of which less than half was measured are NaN.
@@ -63,7 +63,7 @@ def coarse_stiffness(history: TumourHistory, grid: TwinLattice, most: int) -> St
         raise _elsewhere(history)
     logs = np.log(draws, where=measured, out=np.zeros(draws.shape))
     means = [np.where(enough, np.exp(grid.mean(one, weights)), np.nan) for one in logs]
-    return Stiffness(np.stack(means).astype(np.float32))
+    return StiffnessDraws(np.stack(means).astype(np.float32))
 
 
 def log_stiffness(history: TumourHistory, skull: Mask, settings: TwinSettings) -> Values:

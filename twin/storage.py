@@ -27,6 +27,9 @@ from palpate.twin.stress import Stress
 
 FORMAT: Final = "palpate calibration 5"
 _ADVICE: Final = "Make it again with palpate calibrate."
+_DATA_SETS: Final = {"front_error": "straying"}
+"""Names of data sets that are not those of their fields: the format is older than the fields' names."""
+_FIELDS: Final = {stored: field for field, stored in _DATA_SETS.items()}
 
 
 def save_calibration(calibration: Calibration, path: Path) -> None:
@@ -101,15 +104,15 @@ def _read_calibration(file: h5py.File, path: Path) -> Calibration:
 def _write(group: h5py.Group, values: Any) -> None:  # noqa: ANN401 (any dataclass of arrays and numbers)
     """Fields of a dataclass as data sets or, single numbers, attributes."""
     for field in dataclasses.fields(values):
-        value = np.asarray(getattr(values, field.name))
+        name, value = _DATA_SETS.get(field.name, field.name), np.asarray(getattr(values, field.name))
         if value.ndim > 1:
-            group.create_dataset(field.name, data=value, compression="gzip", compression_opts=1, shuffle=True)
+            group.create_dataset(name, data=value, compression="gzip", compression_opts=1, shuffle=True)
         else:
-            group.attrs[field.name] = value
+            group.attrs[name] = value
 
 
 def _read(group: h5py.Group, tuples: tuple[str, ...] = ()) -> dict[str, Any]:
-    found: dict[str, Any] = {name: dataset[()] for name, dataset in group.items()}
+    found: dict[str, Any] = {_FIELDS.get(name, name): dataset[()] for name, dataset in group.items()}
     for name, value in group.attrs.items():
         found[name] = tuple(int(one) for one in value) if name in tuples else value
         if np.ndim(found[name]) == 0:

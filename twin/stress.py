@@ -77,15 +77,15 @@ def first_stress(history: TumourHistory, settings: TwinSettings, place: Voxels) 
     logs = log_stiffness(history, skull, settings)
     draws = np.stack([box_means(skull, edges_m, one, box_m) for one in logs])
     middle = draws.mean(axis=0)
-    pushing = elastic(history, settings, place, middle)
+    elastic_system = elastic(history, settings, place, middle)
     seen = [apparent_density(scan, history.tissue, history.edges_mm) for scan in history.scans]
     between = [0.5 * (one + other) for one, other in itertools.pairwise(seen)]
     densities = [place.from_volume(one) for one in between or seen]
-    modes, explained = _leading(pushing, draws - middle, densities, settings.stiffness_modes)
-    found = [pattern(pushing, one, modes) for one in densities[: len(between)]]
+    modes, explained = _leading(elastic_system, draws - middle, densities, settings.stiffness_modes)
+    found = [pattern(elastic_system, one, modes) for one in densities[: len(between)]]
     shape = (len(between), 1 + len(modes), int(history.tissue.sum()))
     some = logs[: settings.displacement_stiffnesses].astype(np.float32)
-    return Stress(np.vstack([middle, modes]), np.reshape(found, shape), explained, some), pushing
+    return Stress(np.vstack([middle, modes]), np.reshape(found, shape), explained, some), elastic_system
 
 
 def elastic(history: TumourHistory, settings: TwinSettings, place: Voxels, log_moduli: Values) -> Mechanics:
@@ -103,40 +103,42 @@ def elastic(history: TumourHistory, settings: TwinSettings, place: Voxels, log_m
     return mechanics(place.space, middles_m(place, edges_m), boxes, Pressure(LAMBDA_PA, 0.0))
 
 
-def pattern(pushing: Mechanics, density: Values, modes: Values) -> Values:
+def pattern(elastic_system: Mechanics, density: Values, modes: Values) -> Values:
     """Compute the stress s and S of a density, at all tissue voxels, on every rank, shape (1 + r, n). Collective.
 
     Args:
-        pushing: elastic system of the tissue.
+        elastic_system: elastic system of the tissue.
         density: density u at this rank's voxels, shape (n,).
         modes: fields of ln G' of the boxes, shape (r, b).
     """
-    stress, by = pushing.stress_by_stiffness_pa(density, modes.T)
+    stress, by = elastic_system.stress_by_stiffness_pa(density, modes.T)
     # As a factor: a sum could become negative far from the mode, and D without bound.
     by = np.divide(by, stress[:, None], where=stress[:, None] > 0.0, out=np.zeros_like(by))
-    return np.asarray(pushing.space.halo.gathered(np.column_stack([stress / LAMBDA_PA, by])).T)
+    return np.asarray(elastic_system.space.halo.gathered(np.column_stack([stress / LAMBDA_PA, by])).T)
 
 
 def followed(
-    pushing: Mechanics, slowing: float, model: GrowthModel, parameters: Parameters, density: Values
+    elastic_system: Mechanics, slowing: float, model: GrowthModel, parameters: Parameters, density: Values
 ) -> tuple[Values, Values]:
     """Grow through an interval with stress renewed on the way; return the mean density and the last. Collective.
 
     Args:
-        pushing: elastic system of the tissue.
+        elastic_system: elastic system of the tissue.
         slowing: slowing gamma lambda of invasion.
         model: growth model of the interval.
         parameters: parameters of growth without stress, with D_0.
         density: density u at the beginning, at this rank's voxels, shape (n,).
     """
     end = model.observations_s[-1]
-    coupling = replace(pushing, pressure=Pressure(LAMBDA_PA, slowing / LAMBDA_PA))
+    coupling = replace(elastic_system, pressure=Pressure(LAMBDA_PA, slowing / LAMBDA_PA))
     moments = (*(share * end for share in MOMENTS), end)
     states = replace(model, observations_s=moments, coupling=coupling).forecast(parameters, density).states
     return np.mean(states[:-1], axis=0), states[-1]
 
 
-def _leading(pushing: Mechanics, deviations: Values, densities: Sequence[Values], most: int) -> tuple[Values, float]:
+def _leading(
+    elastic_system: Mechanics, deviations: Values, densities: Sequence[Values], most: int
+) -> tuple[Values, float]:
     """Fields of ln G' that spread the stress as the draws do, where densities have fronts: (r, b), and their share.
 
     With K deviations and their stresses D, shape (K, n), A of D D^T = A diag(v) A^T combines draws: the fields
@@ -144,9 +146,9 @@ def _leading(pushing: Mechanics, deviations: Values, densities: Sequence[Values]
     """
     count = len(deviations)
     inner, size = np.zeros((count, count)), 0.0
-    gathered = pushing.space.halo.gathered
+    gathered = elastic_system.space.halo.gathered
     for density in densities:
-        stress, by = pushing.stress_by_stiffness_pa(density, deviations.T)
+        stress, by = elastic_system.stress_by_stiffness_pa(density, deviations.T)
         weights = gathered(density * (1.0 - density))
         by = gathered(by)
         inner += by.T @ (weights[:, None] * by)
@@ -159,5 +161,5 @@ def _leading(pushing: Mechanics, deviations: Values, densities: Sequence[Values]
     fields = (vectors * signs)[:, :kept].T @ deviations / np.sqrt(count - 1.0)
     explained = float(values[:kept].sum() / values.sum()) if kept else 0.0
     # Ranks must agree to the last bit.
-    fields, explained = pushing.space.halo.comm.bcast((fields, explained), root=0)
+    fields, explained = elastic_system.space.halo.comm.bcast((fields, explained), root=0)
     return fields, explained

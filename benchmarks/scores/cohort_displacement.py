@@ -16,7 +16,7 @@ from palpate.config.longitudinal import LongitudinalSettings
 
 if TYPE_CHECKING:
     from palpate.twin.calibration.calibrate import Calibration
-    from palpate.twin.forecast.mass_effect import MassEffect
+    from palpate.twin.forecast.mass_effect import MassEffectOverTime
 
 KNOWN: Final = "displacement, lambda / s known"
 QUANTITIES: Final = {
@@ -31,7 +31,7 @@ JUDGED: Final = ("displacement", "displacement today")
 """Quantities that have goals."""
 
 
-def said(calibration: Calibration, moved: MassEffect, settings: LongitudinalSettings) -> dict[str, list[float]]:
+def said(calibration: Calibration, moved: MassEffectOverTime, settings: LongitudinalSettings) -> dict[str, list[float]]:
     """Return the draws of every quantity, millimetres.
 
     Args:

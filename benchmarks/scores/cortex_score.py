@@ -48,7 +48,7 @@ class Score:
 
 def _parcels_of(case: Case) -> Iterator[NDArray[np.bool_]]:
     """Return which voxels belong to each parcel of tissue, shape (N,)."""
-    for parcel, share in zip(case.regions.numbers, case.regions.shares.toarray().T, strict=True):
+    for parcel, share in zip(case.regions.numbers, case.regions.fractions.toarray().T, strict=True):
         if parcel != FLUID and np.count_nonzero(share > 0.5) >= LEAST_VOXELS:
             yield share > 0.5
 

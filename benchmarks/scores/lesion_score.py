@@ -11,7 +11,7 @@ from scipy.optimize import curve_fit
 from scipy.special import erfc, erfcinv
 from worlds.lesion_block import BACKGROUND_KPA, VOXEL_MM, Lesion, distance_mm
 
-from palpate.imaging.files.stiffness_folder import Stiffness
+from palpate.imaging.files.stiffness_folder import StiffnessMaps
 
 MARGIN_VOXELS: Final = 2
 """Distance from the block's edge within which voxels are not scored, in voxels: the baseline has no whole window
@@ -96,7 +96,7 @@ def scored(lesion: Lesion) -> NDArray[np.bool_]:
     return kept
 
 
-def score(lesion: Lesion, noise_percent: float, run: Stiffness) -> Case:
+def score(lesion: Lesion, noise_percent: float, run: StiffnessMaps) -> Case:
     """Score G' of a run whose maps lie on the lesion's grid.
 
     Raises:

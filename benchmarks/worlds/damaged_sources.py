@@ -244,7 +244,7 @@ def _regions(given: Path, _: Path) -> Reading:
     classes = read_classes(given / "t1.nii.gz", mask, AFFINE_MM)
     regions = read_regions(given / "labels.nii.gz", mask, AFFINE_MM)
     drawn, _ = read_user_mask(given / "mask.nii.gz", Volume(np.ones(SHAPE), AFFINE_MM))
-    parts = [np.asarray(one.shares.todense()).ravel() for one in (classes, regions)]
+    parts = [np.asarray(one.fractions.todense()).ravel() for one in (classes, regions)]
     return Reading(np.concatenate([*parts, drawn.ravel()]), np.ones(1))
 
 

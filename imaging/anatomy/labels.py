@@ -53,12 +53,12 @@ class Regions:
 
     Attributes:
         numbers: numbers of the labels, ascending, shape (R,).
-        shares: matrix W of the share of each region in each voxel, shape (N, R); rows sum to at most one.
+        fractions: matrix W, fraction of each voxel in each region, shape (N, R); rows sum to at most one.
         variability: expected variation within each region over that of other tissue, shape (R,).
     """
 
     numbers: NDArray[np.int64]
-    shares: sparse.csr_matrix
+    fractions: sparse.csr_matrix
     variability: NDArray[np.float64]
 
 
@@ -74,7 +74,7 @@ def no_regions(voxels: int) -> Regions:
 def read_regions(
     path: Path, mask: NDArray[np.bool_], affine_mm: NDArray[np.float64], motion: Rigid | None = None
 ) -> Regions:
-    """Return the shares of a segmentation's regions in the voxels of a mask.
+    """Return the fractions of a segmentation's regions in the voxels of a mask.
 
     Args:
         path: segmentation, NIfTI of whole numbers.
@@ -104,7 +104,7 @@ def read_regions(
 def read_classes(
     path: Path, mask: NDArray[np.bool_], affine_mm: NDArray[np.float64], motion: Rigid | None = None
 ) -> Regions:
-    """Return the shares of an image's three classes of brightness in a mask's voxels: dark 1, middle 2, bright 3.
+    """Return the fractions of an image's three classes of brightness in a mask's voxels: dark 1, middle 2, bright 3.
 
     The brightness of pure classes follows from the histogram of the points in the mask; for a small mask from that of
     its surroundings as well, since a block of brain need not hold any pure fluid.
@@ -116,7 +116,7 @@ def read_classes(
         motion: motion from the mask's world to the image's; None where they are the same.
 
     Returns:
-        The shares; no regions where the image does not reach the mask, or is nearly uniform in it.
+        The fractions; no regions where the image does not reach the mask, or is nearly uniform in it.
 
     Raises:
         InputError: the file is unreadable, or no volume of finite numbers.
@@ -138,9 +138,9 @@ def read_classes(
     dark, middle, bright = pure_intensities(around)
     first = np.clip((middle - seen) / (middle - dark), 0.0, 1.0)
     third = np.clip((seen - middle) / (bright - middle), 0.0, 1.0)
-    shares = np.stack([first, 1.0 - first - third, third], axis=-1)
-    shares = np.where(inside[..., None], shares, 0.0).mean(axis=1)
-    return Regions(np.arange(1, 4), sparse.csr_matrix(shares), _VARIABILITY)
+    fractions = np.stack([first, 1.0 - first - third, third], axis=-1)
+    fractions = np.where(inside[..., None], fractions, 0.0).mean(axis=1)
+    return Regions(np.arange(1, 4), sparse.csr_matrix(fractions), _VARIABILITY)
 
 
 def _litres(mask: NDArray[np.bool_], affine_mm: NDArray[np.float64]) -> float:

@@ -21,7 +21,15 @@ from palpate.errors import InputError
 from palpate.imaging.anatomy.resample import Grid, grid_of, log_moments
 from palpate.imaging.files.draws import DrawsFile, open_draws
 from palpate.imaging.files.maps import Map, read_map, write_map, write_mask
-from palpate.imaging.files.stiffness_folder import MODULI, Marginals, Modulus, Stiffness, read_stiffness
+from palpate.imaging.files.stiffness_folder import (
+    MODULI,
+    MODULUS_WORDS,
+    STATISTIC_WORDS,
+    Marginals,
+    Modulus,
+    StiffnessMaps,
+    read_stiffness,
+)
 from palpate.imaging.registration.placement import Placement, read_placement
 from palpate.imaging.registration.rigid import Rigid
 from palpate.outputs import claim_folder
@@ -30,13 +38,6 @@ from palpate.progress import say
 NOTE_NAME: Final = "no_maps_on_anatomy.txt"
 _SEED: Final = 20260
 _INTERVAL_95: Final = 1.959963984540054
-_MODULI: Final = {"storagemodulus": "storage modulus G'", "lossmodulus": "loss modulus G''"}
-_STATISTICS: Final = {
-    "mean": "posterior mean",
-    "std": "posterior standard deviation",
-    "lower": "lower end of the 95 % credible interval",
-    "upper": "upper end of the 95 % credible interval",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,7 @@ def write_maps_on_anatomy(mre: Path, wavefield: Path, out: Path) -> tuple[Path, 
     return tuple(out / path.name for path in written)
 
 
-def _write_run(folder: Path, run: Stiffness, anatomy: Map, placement: Placement) -> list[Path]:
+def _write_run(folder: Path, run: StiffnessMaps, anatomy: Map, placement: Placement) -> list[Path]:
     if run.samples_path is None:
         raise InputError(
             run.stem,
@@ -110,7 +111,8 @@ def _write_run(folder: Path, run: Stiffness, anatomy: Map, placement: Placement)
             written.append(folder / f"{run.stem}_space-T1w_stat-{statistic}_{modulus}.nii.gz")
             volume = np.full(target.covered.shape, np.nan, dtype=np.float32)
             volume[target.covered] = values
-            words = f"{_STATISTICS[statistic]} of the {_MODULI[modulus]} on the T1 ({placement.status}{misplaced})"
+            what = f"{STATISTIC_WORDS[statistic]} of the {MODULUS_WORDS[modulus]}"
+            words = f"{what} on the T1 ({placement.status}{misplaced})"
             write_map(written[-1], volume, target.affine_mm, units="kPa", description=words)
     informed = np.zeros(target.covered.shape, dtype=bool)
     of_voxels = run.informed[tuple(draws.voxels.T)]

@@ -43,13 +43,13 @@ def pure_intensities(values: NDArray[np.float64]) -> tuple[float, float, float]:
     """
     counts, edges = np.histogram(values, _BINS)
     centres = (edges[1:] + edges[:-1]) / 2.0
-    share = counts / counts.sum()
+    fraction = counts / counts.sum()
     lowest, extent = float(edges[0]), float(edges[-1] - edges[0])
 
     def cost(parameters: NDArray[np.float64]) -> float:
         means, noise = _natural(parameters)
         densities = _densities((centres - lowest) / extent, means, noise)
-        return -float(share @ np.log(_weights(densities, share) @ densities + np.finfo(float).tiny))
+        return -float(fraction @ np.log(_weights(densities, fraction) @ densities + np.finfo(float).tiny))
 
     number = np.digitize(values, threshold_multiotsu(values, classes=TISSUES))
     classes = (np.array([values[number == k].mean() for k in range(TISSUES)]) - lowest) / extent
@@ -75,10 +75,10 @@ def _densities(at: NDArray[np.float64], means: NDArray[np.float64], noise: float
     return np.concatenate([pure, shared])
 
 
-def _weights(densities: NDArray[np.float64], share: NDArray[np.float64]) -> NDArray[np.float64]:
+def _weights(densities: NDArray[np.float64], fraction: NDArray[np.float64]) -> NDArray[np.float64]:
     """The likeliest weights of components of known density, shape (5,)."""
     weights = np.full(len(densities), 1.0 / len(densities))
     for _ in range(_WEIGHT_STEPS):
         of_each = weights[:, None] * densities
-        weights = of_each @ (share / (of_each.sum(axis=0) + np.finfo(float).tiny))
+        weights = of_each @ (fraction / (of_each.sum(axis=0) + np.finfo(float).tiny))
     return np.asarray(weights / weights.sum())

@@ -6,8 +6,8 @@ whatever the times are. So the times with the least residual are the maximum-lik
 comparison, and everything follows from the N x N matrix of second moments over voxels. For even times this is the
 recurrence x[k-1] + x[k+1] = 2 cos(step) x[k], fitted with errors in all variables.
 
-Whole turns of a patch and drift of whole images are planes over each slice, which are subtracted before. Three offsets
-determine c, A and B exactly for any times, so that no residual is left for a comparison.
+Whole turns of a patch and linear phase errors of images are planes over each slice, which are subtracted before.
+Three offsets determine c, A and B exactly for any times, so that no residual is left for a comparison.
 """
 
 from __future__ import annotations

@@ -20,18 +20,17 @@ from numpy.typing import NDArray
 from palpate.config.ingest import IngestSettings
 from palpate.errors import InputError
 from palpate.imaging.acquisition import PhaseAcquisition
-from palpate.imaging.checks.phase_scale import wrap_period_rad
 from palpate.imaging.dicom import philips_header as header
-from palpate.imaging.dicom.acquired import acquired_matrix, say_interpolated, slice_thickness_mm
 from palpate.imaging.dicom.described_frequency import told_frequencies
 from palpate.imaging.dicom.encoding_places import EncodedImage, encodings_within, offset_places, split_places
-from palpate.imaging.dicom.encoding_scheme import demand_told, direction_lps, stated_directions, three_directions
+from palpate.imaging.dicom.encoding_scheme import direction_lps, stated_directions
 from palpate.imaging.dicom.files import Instance
 from palpate.imaging.dicom.frames import with_frames
 from palpate.imaging.dicom.image_table import ImageTable, Place, image_table
 from palpate.imaging.dicom.no_motion import with_noise_scans
 from palpate.imaging.dicom.partner import magnitude_partner
 from palpate.imaging.dicom.philips_scans import elastography
+from palpate.imaging.dicom.product_acquisition import EncodedSignal, product_acquisition
 from palpate.imaging.dicom.series import Series, rescaling
 from palpate.imaging.dicom.siemens_comment import states_vibration
 from palpate.imaging.dicom.slice_grid import SliceGrid, slice_grid
@@ -209,31 +208,23 @@ def _acquisition(
     slopes = tables[header.PHASE].numbers(lambda one: rescaling(one)[0]) if header.PHASE in tables else None
     first = next(iter(tables.values()))
     _demand_offsets(first, where)
-    encodings = [offsets[0][0] for offsets in first.images]
-    known_hz = demand_told(where, encodings, phase_rad.shape, frequency_hz, settings)
-    acquired = acquired_matrix(encodings[0], *grid.shape[:2])
-    say_interpolated(where, acquired, *grid.shape[:2])
-    directions, axes = three_directions(phase_rad, magnitude, encodings, grid, settings, where)
-    return PhaseAcquisition(
-        phase_rad=directions.phase_rad,
-        magnitude=directions.magnitude,
-        affine_mm=grid.affine_mm,
-        frequency_hz=known_hz,
-        encoding_axes=axes,
+    signal = EncodedSignal(
+        where=where,
+        number=number,
+        grid=grid,
+        phase_rad=phase_rad,
+        magnitude=magnitude,
+        encodings=[offsets[0][0] for offsets in first.images],
+        frequency_hz=frequency_hz,
         slice_time_s=first.slice_time_s(),
         menc_um_per_rad=_menc(images),
-        encoding_gain=directions.gain,
-        wrap_period_rad=wrap_period_rad(phase_rad, slopes),
-        run=number,
-        slice_thickness_mm=slice_thickness_mm(encodings[0]),
-        acquired_matrix=acquired,
-        facts={
-            "reader": PhilipsReader.name,
-            "series_numbers": sorted({*(one.number for one in members), *_numbers(images)}),
-            "acquisition": members[0].technical_facts(),
-            "dicom": members[0].references(),
-        },
+        slopes=slopes,
     )
+    facts: dict[str, object] = {
+        "reader": PhilipsReader.name,
+        "series_numbers": sorted({*(one.number for one in members), *_numbers(images)}),
+    }
+    return product_acquisition(signal, members[0], settings, facts)
 
 
 def _numbers(images: Sequence[_Image]) -> set[int]:

@@ -25,7 +25,7 @@ from palpate.errors import InputError
 from palpate.imaging.dicom.derived_images import DERIVED_WORDS
 from palpate.imaging.dicom.files import Instance
 from palpate.imaging.dicom.series import rescaling
-from palpate.imaging.dicom.siemens_comment import comment_number, comment_tokens
+from palpate.imaging.dicom.siemens_comment import comment_frequency_hz, comment_menc_um_per_rad, comment_tokens
 from palpate.imaging.dicom.vocabulary import plain
 
 PHASE, MAGNITUDE, REAL, IMAGINARY = "P", "M", "R", "I"
@@ -75,15 +75,8 @@ def frequency_hz(instance: Instance, otherwise_hz: float | None) -> float | None
     tokens = comment_tokens(instance)
     if "VP" not in tokens:
         return otherwise_hz
-    period_us = comment_number(instance, tokens, "VP")
-    if period_us <= 0:
-        raise InputError(
-            instance.place,
-            found=f"a vibration period of {period_us:g} us",
-            expected="a period above 0",
-            advice="Correct VP[..] in the image comment, or remove it and set frequency_hz.",
-        )
-    return 1e6 / period_us
+    advice = "Correct VP[..] in the image comment, or remove it and set frequency_hz."
+    return comment_frequency_hz(instance, tokens, advice=advice)
 
 
 def menc_um_per_rad(instance: Instance) -> float | None:
@@ -92,18 +85,8 @@ def menc_um_per_rad(instance: Instance) -> float | None:
     Raises:
         InputError: it is not positive.
     """
-    tokens = comment_tokens(instance)
-    if "ME" not in tokens:
-        return None
-    menc = comment_number(instance, tokens, "ME")
-    if menc <= 0:
-        raise InputError(
-            instance.place,
-            found=f"a motion encoding of {menc:g} um/rad",
-            expected="a value above 0",
-            advice="Correct ME[..] in the image comment, or remove it and set menc_um_per_rad.",
-        )
-    return menc
+    advice = "Correct ME[..] in the image comment, or remove it and set menc_um_per_rad."
+    return comment_menc_um_per_rad(instance, comment_tokens(instance), advice=advice)
 
 
 def stated_slices(instance: Instance) -> int | None:

@@ -83,22 +83,10 @@ def parse_comment(instance: Instance) -> EncodingComment:
         InputError: a token is missing or not a number, or the vibration period is not positive.
     """
     tokens = comment_tokens(instance)
-    period_us = comment_number(instance, tokens, "VP")
-    if period_us <= 0:
-        raise InputError(
-            instance.place,
-            found=f"a vibration period of {period_us:g} us",
-            expected="a period above 0",
-            advice="The frequency cannot be read; check the MRE sequence's ImageComments.",
-        )
-    menc = comment_number(instance, tokens, "ME") if "ME" in tokens else None
-    if menc is not None and menc <= 0:
-        raise InputError(
-            instance.place,
-            found=f"a motion encoding of {menc:g} um/rad",
-            expected="a value above 0",
-            advice="Correct the header, or remove ME[] and set menc_um_per_rad.",
-        )
+    unread = "The frequency cannot be read; check the MRE sequence's ImageComments."
+    frequency_hz = comment_frequency_hz(instance, tokens, advice=unread)
+    correct = "Correct the header, or remove ME[] and set menc_um_per_rad."
+    menc_um_per_rad = comment_menc_um_per_rad(instance, tokens, advice=correct)
     return EncodingComment(
         frequency_index=int(comment_number(instance, tokens, "fI")),
         direction=int(comment_number(instance, tokens, "dI")),
@@ -106,14 +94,52 @@ def parse_comment(instance: Instance) -> EncodingComment:
         azimuth_deg=comment_number(instance, tokens, "az"),
         polar_deg=comment_number(instance, tokens, "po"),
         whole_degrees="." not in tokens["az"] + tokens["po"],
-        frequency_hz=1e6 / period_us,
-        menc_um_per_rad=menc,
+        frequency_hz=frequency_hz,
+        menc_um_per_rad=menc_um_per_rad,
     )
 
 
 def comment_tokens(instance: Instance) -> dict[str, str]:
     """Return the tokens of the MRE comment by name, such as VP; none where the image has no such comment."""
     return dict(_TOKEN.findall(comment_text(instance))) if has_comment(instance) else {}
+
+
+def comment_frequency_hz(instance: Instance, tokens: dict[str, str], *, advice: str) -> float:
+    """Return the frequency of the vibration whose period a comment states, hertz.
+
+    Args:
+        instance: the image.
+        tokens: tokens of its comment by name.
+        advice: remedy that the error names.
+
+    Raises:
+        InputError: the period is missing, no finite number, or not positive.
+    """
+    period_us = comment_number(instance, tokens, "VP")
+    if period_us <= 0:
+        found = f"a vibration period of {period_us:g} us"
+        raise InputError(instance.place, found=found, expected="a period above 0", advice=advice)
+    return 1e6 / period_us
+
+
+def comment_menc_um_per_rad(instance: Instance, tokens: dict[str, str], *, advice: str) -> float | None:
+    """Return the motion encoding that a comment states, micrometres per radian; None where there is none.
+
+    Args:
+        instance: the image.
+        tokens: tokens of its comment by name.
+        advice: remedy that the error names.
+
+    Raises:
+        InputError: it is no finite number, or not positive.
+    """
+    if "ME" not in tokens:
+        return None
+    menc = comment_number(instance, tokens, "ME")
+    if menc <= 0:
+        found = f"a motion encoding of {menc:g} um/rad"
+        raise InputError(instance.place, found=found, expected="a value above 0", advice=advice)
+    return menc
 
 
 def comment_number(instance: Instance, tokens: dict[str, str], name: str) -> float:

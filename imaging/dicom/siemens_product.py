@@ -18,16 +18,15 @@ from numpy.typing import NDArray
 from palpate.config.ingest import IngestSettings
 from palpate.errors import InputError
 from palpate.imaging.acquisition import PhaseAcquisition
-from palpate.imaging.checks.phase_scale import wrap_period_rad
-from palpate.imaging.dicom.acquired import acquired_matrix, say_interpolated, slice_thickness_mm
 from palpate.imaging.dicom.described_frequency import told_frequencies
 from palpate.imaging.dicom.encoding_places import EncodedImage, encodings_within, offset_places, split_places
-from palpate.imaging.dicom.encoding_scheme import demand_told, direction_lps, stated_directions, three_directions
+from palpate.imaging.dicom.encoding_scheme import direction_lps, stated_directions
 from palpate.imaging.dicom.files import Instance
 from palpate.imaging.dicom.frames import with_frames
 from palpate.imaging.dicom.image_table import ImageTable, Place, image_table
 from palpate.imaging.dicom.no_motion import demand_motion, with_noise_scans
 from palpate.imaging.dicom.partner import demand_partner
+from palpate.imaging.dicom.product_acquisition import EncodedSignal, product_acquisition
 from palpate.imaging.dicom.series import Series, demand_one_scale
 from palpate.imaging.dicom.siemens_comment import states_vibration
 from palpate.imaging.dicom.siemens_enhanced import with_signal
@@ -197,35 +196,24 @@ def _acquisition(number: int, run: _Run, settings: IngestSettings) -> PhaseAcqui
     _demand_offsets(phases, magnitudes, where)
     demand_one_scale(phases.every())
     phase_rad = phases.values(siemens_phase_rad)
-    encodings = [offsets[0][0] for offsets in phases.images]
-    frequency_hz = demand_told(where, encodings, phase_rad.shape, first.frequency_hz, settings)
     for mosaic in mosaics_of(magnitudes.every()):
         mosaic.layout.demand_empty_beyond(mosaic.instance)
-    columns, rows = grid.shape[:2]
-    acquired = acquired_matrix(encodings[0], columns, rows)
-    say_interpolated(where, acquired, columns, rows)
-    made, axes = three_directions(phase_rad, magnitudes.values(with_signal), encodings, grid, settings, where)
-    return PhaseAcquisition(
-        phase_rad=made.phase_rad,
-        magnitude=made.magnitude,
-        affine_mm=grid.affine_mm,
-        frequency_hz=frequency_hz,
-        encoding_axes=axes,
+    signal = EncodedSignal(
+        where=where,
+        number=number,
+        grid=grid,
+        phase_rad=phase_rad,
+        magnitude=magnitudes.values(with_signal),
+        encodings=[offsets[0][0] for offsets in phases.images],
+        frequency_hz=first.frequency_hz,
         slice_time_s=_slice_time_s(phases),
-        menc_um_per_rad=None,
-        encoding_gain=made.gain,
-        wrap_period_rad=wrap_period_rad(phase_rad),
-        run=number,
-        slice_thickness_mm=slice_thickness_mm(encodings[0]),
-        acquired_matrix=acquired,
-        facts={
-            "reader": SiemensProductReader.name,
-            "series_numbers_phase": [one.phase.number for one in run.scans],
-            "series_numbers_magnitude": [one.magnitude.number for one in run.scans],
-            "acquisition": first.phase.technical_facts(),
-            "dicom": first.phase.references(),
-        },
     )
+    facts: dict[str, object] = {
+        "reader": SiemensProductReader.name,
+        "series_numbers_phase": [one.phase.number for one in run.scans],
+        "series_numbers_magnitude": [one.magnitude.number for one in run.scans],
+    }
+    return product_acquisition(signal, first.phase, settings, facts)
 
 
 def _places(run: _Run, series: Sequence[Series], where: str) -> list[Place]:

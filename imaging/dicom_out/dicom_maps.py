@@ -17,7 +17,7 @@ from palpate.imaging.dicom_out.dicom_origin import REMEDIES, scan_identity
 from palpate.imaging.dicom_out.dicom_source import DicomSource, dicom_source
 from palpate.imaging.dicom_out.parametric_map import QUANTITIES, write_parametric_map
 from palpate.imaging.files.json_object import read_json
-from palpate.imaging.files.stiffness_folder import Stiffness, read_stiffness
+from palpate.imaging.files.stiffness_folder import StiffnessMaps, read_stiffness
 from palpate.imaging.files.wavefield_folder import frequency_text
 from palpate.outputs import claim_folder
 
@@ -131,7 +131,7 @@ def _identity(wavefield: Path, label: str, identities: _Identities) -> MapIdenti
     return None if recorded is None else identities.of(recorded, recorded_identifiers(record), subject)
 
 
-def _write_run(folder: Path, run: Stiffness, identity: MapIdentity) -> list[Path]:
+def _write_run(folder: Path, run: StiffnessMaps, identity: MapIdentity) -> list[Path]:
     """Write the maps of one run at one frequency."""
     paths = []
     for (statistic, modulus), quantity in QUANTITIES.items():
@@ -149,6 +149,6 @@ def _write_run(folder: Path, run: Stiffness, identity: MapIdentity) -> list[Path
     return paths
 
 
-def _made(run: Stiffness) -> datetime:
+def _made(run: StiffnessMaps) -> datetime:
     """Return when the run was inverted; the maps' own date, so that exporting again gives the same files."""
     return datetime.fromtimestamp(run.made_s, tz=UTC)

@@ -41,7 +41,7 @@ _OUTSIDE_KPA: Final = 0.0
 
 
 @dataclass(frozen=True, slots=True)
-class Quantity:
+class DicomQuantity:
     """Quantity that a parametric map shows.
 
     Attributes:
@@ -56,18 +56,18 @@ class Quantity:
 
 
 # DICOM has no code for a shear modulus, so the scheme is private; the unit is UCUM's.
-QUANTITIES: Final[Mapping[tuple[Statistic, Modulus], Quantity]] = {
-    ("mean", "storagemodulus"): Quantity("STORAGE-MEAN", "Shear storage modulus, posterior mean", 9001),
-    ("std", "storagemodulus"): Quantity("STORAGE-SD", "Shear storage modulus, posterior standard deviation", 9002),
-    ("mean", "lossmodulus"): Quantity("LOSS-MEAN", "Shear loss modulus, posterior mean", 9003),
-    ("std", "lossmodulus"): Quantity("LOSS-SD", "Shear loss modulus, posterior standard deviation", 9004),
+QUANTITIES: Final[Mapping[tuple[Statistic, Modulus], DicomQuantity]] = {
+    ("mean", "storagemodulus"): DicomQuantity("STORAGE-MEAN", "Shear storage modulus, posterior mean", 9001),
+    ("std", "storagemodulus"): DicomQuantity("STORAGE-SD", "Shear storage modulus, posterior standard deviation", 9002),
+    ("mean", "lossmodulus"): DicomQuantity("LOSS-MEAN", "Shear loss modulus, posterior mean", 9003),
+    ("std", "lossmodulus"): DicomQuantity("LOSS-SD", "Shear loss modulus, posterior standard deviation", 9004),
 }
 
 
 def write_parametric_map(
     path: Path,
     the_map: Map,
-    quantity: Quantity,
+    quantity: DicomQuantity,
     identity: MapIdentity,
     *,
     description: str,
@@ -153,7 +153,7 @@ def to_dicom_planes(the_map: Map) -> tuple[NDArray[np.float32], NDArray[np.float
     return np.ascontiguousarray(values, dtype=np.float32), affine
 
 
-def _mapping(quantity: Quantity, largest_kpa: float) -> hd.pm.RealWorldValueMapping:
+def _mapping(quantity: DicomQuantity, largest_kpa: float) -> hd.pm.RealWorldValueMapping:
     """Stored values are kilopascals."""
     return hd.pm.RealWorldValueMapping(
         lut_label=quantity.code,
@@ -217,7 +217,7 @@ def _in_timezone(made: datetime, identity: MapIdentity) -> datetime:
 
 def _digest(
     identity: MapIdentity,
-    quantity: Quantity,
+    quantity: DicomQuantity,
     values: NDArray[np.float32],
     affine_mm: NDArray[np.float64],
     description: str,

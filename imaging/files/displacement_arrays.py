@@ -27,6 +27,7 @@ from palpate.droppings import matching
 from palpate.errors import InputError
 from palpate.imaging.checks.complex_parts import demand_real_and_imaginary
 from palpate.imaging.checks.stated_twice import demand_different_fields
+from palpate.imaging.files.finite import demand_finite
 from palpate.imaging.files.matlab_file import read_matlab
 from palpate.imaging.files.named_within import named_within
 from palpate.imaging.files.nifti import StoredVolume, Volume, demand_box_voxels, read_nifti, read_stored, same_grid
@@ -154,7 +155,7 @@ def _read_folder(folder: Path, settings: ArraySettings) -> _Arrays:
                 advice="Complete the pair; give every scan a folder of its own.",
             )
         arrays[frequency_hz] = np.asarray((files["re"].values + 1j * files["im"].values) @ turn.T)
-        _demand_finite(folder, arrays[frequency_hz])
+        demand_finite(folder, arrays[frequency_hz])
     return arrays, _mask_of_folder(folder, settings, reference), reference.affine_mm
 
 
@@ -197,7 +198,7 @@ def _read_matlab(path: Path, settings: ArraySettings) -> _Arrays:
             expected=f"as many as the {len(frequencies)} different numbers in arrays.frequencies_hz",
             advice="State the frequency of each array, in the order of the last axis.",
         )
-    _demand_finite(path, stacked)
+    demand_finite(path, stacked)
     arrays = {float(hz): np.ascontiguousarray(stacked[..., n]) for n, hz in enumerate(frequencies)}
     return arrays, _mask_of_matlab(path, content, settings, stacked.shape[:3]), np.diag([*edges, 1.0])
 
@@ -268,15 +269,4 @@ def _demand_grid(path: Path, volume: Volume | StoredVolume, reference: Volume) -
             found="another affine than in the other files",
             expected="one voxel grid",
             advice="Resample it onto that grid.",
-        )
-
-
-def _demand_finite(path: Path, values: NDArray[np.complex128]) -> None:
-    bad = int(np.count_nonzero(~np.isfinite(values)))
-    if bad:
-        raise InputError(
-            path,
-            found=f"{bad} values that are not finite (NaN or infinite)",
-            expected="finite displacements everywhere",
-            advice="Set voxels without signal to 0 and leave them out of the mask.",
         )

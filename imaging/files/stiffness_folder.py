@@ -35,6 +35,16 @@ from palpate.machine import machine_fault
 type Modulus = Literal["storagemodulus", "lossmodulus"]
 
 MODULI: Final[tuple[Modulus, ...]] = ("storagemodulus", "lossmodulus")
+MODULUS_WORDS: Final[Mapping[Modulus, str]] = {
+    "storagemodulus": "storage modulus G'",
+    "lossmodulus": "loss modulus G''",
+}
+STATISTIC_WORDS: Final[Mapping[str, str]] = {
+    "mean": "posterior mean",
+    "std": "posterior standard deviation",
+    "lower": "lower end of the 95 % credible interval",
+    "upper": "upper end of the 95 % credible interval",
+}
 _MEAN = re.compile(r"(?P<stem>(?P<label>.+?)(?:_acq-(?P<frequency>[0-9.]+)Hz)?)_stat-mean_storagemodulus\.nii\.gz")
 
 
@@ -76,7 +86,7 @@ class Samples:
 
 
 @dataclass(frozen=True, slots=True)
-class Stiffness:
+class StiffnessMaps:
     """Posterior of one run at one frequency.
 
     Attributes:
@@ -115,7 +125,7 @@ class Stiffness:
         return None if self.samples_path is None else read_samples(self.samples_path, self.informed.shape)
 
 
-def read_stiffness(folder: Path) -> tuple[Stiffness, ...]:
+def read_stiffness(folder: Path) -> tuple[StiffnessMaps, ...]:
     """Read every run and frequency of a folder of stiffness maps, in the order of their names.
 
     Args:
@@ -167,7 +177,7 @@ def read_samples(path: Path, shape: tuple[int, ...]) -> Samples:
     return Samples(moduli_kpa=moduli_kpa, voxels=voxels)
 
 
-def _read_one(folder: Path, label: str, stem: str, frequency: str | None) -> Stiffness:
+def _read_one(folder: Path, label: str, stem: str, frequency: str | None) -> StiffnessMaps:
     """Read the files of one run at one frequency."""
     record_path = folder / f"{label}_inversion.json"
     inversion = read_json(record_path)
@@ -186,7 +196,7 @@ def _read_one(folder: Path, label: str, stem: str, frequency: str | None) -> Sti
         raise _other_grid(informed_path, reference)
     residual_path = _first(folder, label, stem, "desc-residual_map.nii.gz")
     frequency_hz = _frequency_hz(record_path, frequency, inversion)
-    return Stiffness(
+    return StiffnessMaps(
         label=label,
         stem=stem,
         frequency_hz=frequency_hz,

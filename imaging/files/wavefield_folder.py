@@ -32,6 +32,7 @@ from palpate.errors import InputError
 from palpate.imaging.checks.complex_parts import demand_real_and_imaginary
 from palpate.imaging.checks.stated_twice import demand_different_fields
 from palpate.imaging.displacement import to_world, world_noise, world_noise_map
+from palpate.imaging.files.finite import demand_finite
 from palpate.imaging.files.named_within import named_within
 from palpate.imaging.files.nifti import StoredVolume, Volume, read_nifti, read_stored, same_grid, write_nifti
 from palpate.imaging.files.wavefield_sidecar import Sidecar
@@ -133,8 +134,8 @@ def write_wave_field(folder: Path, field: WaveField, *, sidecar: Mapping[str, ob
         facts["DensityAssumed"] = True
     if field.noise_std_m is not None:
         facts["NoiseStd"] = field.noise_std_m * per_metre
-    if field.drift_std_m > 0:
-        facts["DriftStd"] = field.drift_std_m * per_metre
+    if field.linear_phase_error_std_m > 0:
+        facts["DriftStd"] = field.linear_phase_error_std_m * per_metre
     if field.slice_thickness_mm is not None:
         facts["SliceThicknessMm"] = field.slice_thickness_mm
     if field.acquired_matrix is not None:
@@ -215,7 +216,7 @@ def _read_one(folder: Path, label: str, files: Mapping[str, Path], *, partial: b
         demand_displacement(files["real"], encoded[inside], key=f"Units in {sidecar_path.name}")
     noise = _noise_by_voxel(folder, present.name.partition("_part-")[0], directions, inside, real.affine_mm)
     noise_std = _stated_noise(sidecar, noise, directions, inside)
-    drift_std = sidecar.number("DriftStd", at_least=0.0, default=0.0)
+    error_std = sidecar.number("DriftStd", at_least=0.0, default=0.0)
     if not partial:
         demand_three(files["real"], len(directions))
     thickness_mm = sidecar.number("SliceThicknessMm", above=0.0, default=math.nan)
@@ -230,7 +231,7 @@ def _read_one(folder: Path, label: str, files: Mapping[str, Path], *, partial: b
         noise_std_m=noise_std * metres if noise_std > 0 else None,
         density_kg_m3=density_kg_m3,
         label=label,
-        drift_std_m=_noise_along_world(drift_std * metres, directions),
+        linear_phase_error_std_m=_noise_along_world(error_std * metres, directions),
         density_assumed=sidecar.flag("DensityAssumed"),
         motion_encoding_known=calibrated,
         slice_thickness_mm=None if math.isnan(thickness_mm) else thickness_mm,
@@ -334,14 +335,7 @@ def _read_part(path: Path) -> Volume:
             expected="shape (i, j, k, 3), the components along R, A, S (or as many as Directions lists)",
             advice="Put the components into the fourth dimension.",
         )
-    bad = int(np.count_nonzero(~np.isfinite(volume.values)))
-    if bad:
-        raise InputError(
-            path,
-            found=f"{bad} values that are not finite (NaN or infinite)",
-            expected="finite displacements everywhere",
-            advice="Set voxels without signal to 0 and leave them out of the mask.",
-        )
+    demand_finite(path, volume.values)
     return volume
 
 

@@ -17,7 +17,7 @@ from palpate.imaging.files.nifti import Volume
 from palpate.imaging.phantom.tissue import random_field
 from palpate.imaging.phantom.tumour_scene import TumourScene
 from palpate.imaging.phantom.tumour_study import Truth
-from palpate.imaging.tumour.history import Stiffness, TumourHistory
+from palpate.imaging.tumour.history import StiffnessDraws, TumourHistory
 from palpate.imaging.tumour.onto_grid import TumourGrid
 
 _BLUR_MM: Final = 2.5
@@ -27,7 +27,7 @@ _EDGE_MM: Final = 4.0
 
 def measured_stiffness(
     settings: LongitudinalSettings, scene: TumourScene, truth: Truth, history: TumourHistory
-) -> Stiffness:
+) -> StiffnessDraws:
     """Return joint draws of G' on the history's grid; NaN where elastography has none.
 
     Args:
@@ -46,10 +46,10 @@ def measured_stiffness(
     errors = [random_field(generator, history.tissue.shape, length) for _ in range(1 + settings.mre_draws)]
     middle = seen + settings.mre_log_std * errors[0]
     draws = np.exp(middle + settings.mre_log_std * np.stack(errors[1:]))
-    return Stiffness(np.where(deep & np.isfinite(seen), draws, np.nan).astype(np.float32))
+    return StiffnessDraws(np.where(deep & np.isfinite(seen), draws, np.nan).astype(np.float32))
 
 
-def true_stiffness(scene: TumourScene, truth: Truth, history: TumourHistory) -> Stiffness:
+def true_stiffness(scene: TumourScene, truth: Truth, history: TumourHistory) -> StiffnessDraws:
     """Return the truth as two equal draws: an elastogram without error, blur or a margin to fluid.
 
     Args:
@@ -60,7 +60,7 @@ def true_stiffness(scene: TumourScene, truth: Truth, history: TumourHistory) -> 
     nearest = ndimage.distance_transform_edt(~scene.tissue, return_distances=False, return_indices=True)
     there = on_images(history, scene, _true_logs(truth)[tuple(nearest)])
     known = np.where(history.tissue & np.isfinite(there), np.exp(there), np.nan)
-    return Stiffness(np.stack([known, known]).astype(np.float32))
+    return StiffnessDraws(np.stack([known, known]).astype(np.float32))
 
 
 def _true_logs(truth: Truth) -> NDArray[np.float64]:

@@ -2,7 +2,7 @@
 
 `<label>_from-T1w_to-MRE_mode-image_xfm.json` holds, in millimetres, radians and world axes R, A, S: `matrix_mm`, which
 takes points of the anatomy to those of the elastogram; the motion the other way as angles and translation about a
-centre, with the covariance of these six numbers; figures of the registration; and doubts in words.
+centre, with the covariance of these six numbers; figures of the registration; and warnings in words.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Placement:
         uncertainty_mm: root mean square error over the tissue that the covariance means, mm; None where it was not
             measured.
         figures: figures measured in the registration, by name.
-        doubts: reservations that a reader should know, in sentences.
+        warnings: warnings about the placement, in sentences.
     """
 
     status: Status
@@ -47,7 +47,7 @@ class Placement:
     covariance: NDArray[np.float64]
     uncertainty_mm: float | None = None
     figures: Mapping[str, object] = field(default_factory=dict)
-    doubts: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     @property
     def usable(self) -> bool:
@@ -63,9 +63,9 @@ class Placement:
         return np.asarray(np.linalg.inv(self.motion.matrix_mm) @ affine_mm)
 
 
-def not_moved(status: Status, *doubts: str) -> Placement:
+def not_moved(status: Status, *warnings: str) -> Placement:
     """Return the placement of an anatomy that stays where its file states."""
-    return Placement(status, at_rest(np.zeros(3)), np.zeros((6, 6)), doubts=doubts)
+    return Placement(status, at_rest(np.zeros(3)), np.zeros((6, 6)), warnings=warnings)
 
 
 def write_placement(folder: Path, label: str, placement: Placement) -> None:
@@ -90,7 +90,7 @@ def write_placement(folder: Path, label: str, placement: Placement) -> None:
         },
         "uncertainty_mm": placement.uncertainty_mm,
         "figures": dict(placement.figures),
-        "doubts": list(placement.doubts),
+        "doubts": list(placement.warnings),
         "versions": versions(),
     }
     with atomic_file(folder / f"{label}{ENDING}") as partial:
@@ -153,8 +153,8 @@ def _demand_record(content: Mapping[str, object], covariance: NDArray[np.float64
     uncertainty_mm = content["uncertainty_mm"]
     if uncertainty_mm is not None and not (isinstance(uncertainty_mm, float | int) and 0.0 <= uncertainty_mm < np.inf):
         raise ValueError("uncertainty")
-    doubts = content["doubts"]
-    if not isinstance(content["figures"], dict) or not isinstance(doubts, list):
+    warnings = content["doubts"]
+    if not isinstance(content["figures"], dict) or not isinstance(warnings, list):
         raise ValueError("figures or doubts")
-    if not all(isinstance(doubt, str) for doubt in doubts):
+    if not all(isinstance(warning, str) for warning in warnings):
         raise ValueError("doubts")

@@ -103,7 +103,7 @@ class Surgery:
 
 
 @dataclass(frozen=True, slots=True)
-class Stiffness:
+class StiffnessDraws:
     """Storage modulus on the grid, as joint draws from the inversion's posterior.
 
     Attributes:
@@ -137,7 +137,7 @@ class TumourHistory:
     irradiations: tuple[Irradiation, ...] = ()
     drug_doses: tuple[DrugDose, ...] = ()
     surgeries: tuple[Surgery, ...] = ()
-    stiffness: Stiffness | None = None
+    stiffness: StiffnessDraws | None = None
 
     @property
     def edges_mm(self) -> Values:

@@ -18,7 +18,7 @@ from palpate.imaging.tumour.courses import Given, RadiotherapyCourse, course_war
 from palpate.imaging.tumour.dates import DatedAnatomy, anatomy_of, dated_scans, day_of, demand_one_person, one_table
 from palpate.imaging.tumour.events import ImageSpace, Registrar, read_doses
 from palpate.imaging.tumour.growth_folder import GrowthMaps, read_growth
-from palpate.imaging.tumour.history import VISIBLE, Stiffness, TumourHistory, TumourScan
+from palpate.imaging.tumour.history import VISIBLE, StiffnessDraws, TumourHistory, TumourScan
 from palpate.imaging.tumour.movement import Movement, movement
 from palpate.imaging.tumour.onto_grid import TumourGrid
 from palpate.imaging.tumour.record import Remarks
@@ -169,7 +169,7 @@ def _with_stiffness(
     of = {session.session: move.motion for session, move in zip(scans, moves, strict=True)}
     if label not in of:
         notes.append(f"stiffness of ses-{label} taken as aligned with the first scan, since it has no tumour maps")
-    found: Stiffness = stiffness_on(folder, grid, of.get(label), settings.stiffness_draws)
+    found: StiffnessDraws = stiffness_on(folder, grid, of.get(label), settings.stiffness_draws)
     return replace(history, stiffness=found)
 
 

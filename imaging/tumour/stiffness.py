@@ -13,13 +13,13 @@ from palpate.imaging.files.draws import open_draws
 from palpate.imaging.files.stiffness_folder import read_stiffness
 from palpate.imaging.registration.placement import read_placement
 from palpate.imaging.registration.rigid import Rigid
-from palpate.imaging.tumour.history import Stiffness
+from palpate.imaging.tumour.history import StiffnessDraws
 from palpate.imaging.tumour.onto_grid import TumourGrid
 from palpate.progress import say
 from palpate.units import kpa_to_pa
 
 
-def stiffness_on(folder: Path, grid: TumourGrid, motion: Rigid | None, most: int) -> Stiffness:
+def stiffness_on(folder: Path, grid: TumourGrid, motion: Rigid | None, most: int) -> StiffnessDraws:
     """Return draws of G' on the history's grid; NaN where the inversion has none.
 
     The first run and lowest frequency are taken: the modulus at rest is nearest to it. The T1's place on the
@@ -67,4 +67,4 @@ def stiffness_on(folder: Path, grid: TumourGrid, motion: Rigid | None, most: int
     for number, draw in enumerate(islice(draws.log_draws("storagemodulus"), count)):
         kept[number, covered] = kpa_to_pa(np.exp(own.interpolated(draw, points_mm[covered])))
     say(f"stiffness at {found.frequency_hz:g} Hz in {covered.mean():.0%} of the grid, {count} draws")
-    return Stiffness(kept.reshape(count, *grid.shape))
+    return StiffnessDraws(kept.reshape(count, *grid.shape))

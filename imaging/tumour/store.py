@@ -32,7 +32,7 @@ from palpate.imaging.tumour.history import (
     CAVITY,
     DrugDose,
     Irradiation,
-    Stiffness,
+    StiffnessDraws,
     Surgery,
     TumourHistory,
     TumourScan,
@@ -223,7 +223,7 @@ def _parts(file: h5py.Group) -> TumourHistory:
         Surgery(float(group.attrs["day"]), np.asarray(group["removed"], dtype=np.bool_))
         for group in (file["surgeries"][name] for name in sorted(file.get("surgeries", ())))
     )
-    stiffness = Stiffness(np.asarray(file["stiffness/draws_pa"])) if "stiffness" in file else None
+    stiffness = StiffnessDraws(np.asarray(file["stiffness/draws_pa"])) if "stiffness" in file else None
     return TumourHistory(
         str(file.attrs["subject"]),
         np.asarray(file["affine_mm"], dtype=np.float64),

@@ -68,10 +68,10 @@ def tissue_from_labels(path: Path, grid: TumourGrid, motion: Rigid | None) -> Tu
     _demand_brain(path, names, kinds)
     everywhere = np.ones(grid.shape, dtype=np.bool_)
     regions = read_regions(path, everywhere, grid.affine_mm, motion)
-    shares = np.asarray(regions.shares.todense()).reshape(*grid.shape, len(regions.numbers))
+    fractions = np.asarray(regions.fractions.todense()).reshape(*grid.shape, len(regions.numbers))
     of = {kind: np.zeros(grid.shape) for kind in ("white", "grey", "tumour", "fluid", "outside")}
     for column, number in enumerate(regions.numbers):
-        of[kinds[int(number)]] += shares[..., column]
+        of[kinds[int(number)]] += fractions[..., column]
     brain = of["white"] + of["grey"] + of["tumour"]
     tissue = brain >= _HALF
     _demand_tissue(path, tissue)
@@ -104,7 +104,7 @@ def tissue_from_t1(image: AnatomyImage, path: Path, grid: TumourGrid, motion: Ri
             expected="a T1-weighted image of the brain, or a segmentation in the column labels",
             advice="Give a segmentation with labels.tsv.",
         )
-    dark, middle, bright = np.asarray(classes.shares.todense()).T
+    dark, middle, bright = np.asarray(classes.fractions.todense()).T
     tissue, white = np.zeros(grid.shape, dtype=np.bool_), np.zeros(grid.shape)
     tissue[inside] = dark < _HALF
     white[inside] = np.where(dark < _HALF, bright / np.maximum(middle + bright, 1e-6), 0.0)

@@ -24,13 +24,13 @@ def block_average(field: WaveField, factors: Factors) -> WaveField:
     """Return the wave field on voxels that are larger by whole factors.
 
     Args:
-        field: wave field to average, with its mask, noise and drift.
+        field: wave field to average, with its mask, noise and linear phase errors.
         factors: number of voxels of a block along i, j, k; voxels that do not fill a block at the end of an axis are
             left out.
 
     Returns:
         Means of the displacement, each at the middle of its block; tissue where the whole block is tissue; noise
-        over the root of a block's voxels, drift (an error of whole slices) over the root of its slices.
+        over the root of a block's voxels, phase errors (of whole slices) over the root of its slices.
 
     Raises:
         InputError: no block is all tissue.
@@ -55,7 +55,7 @@ def block_average(field: WaveField, factors: Factors) -> WaveField:
         mask=mask,
         affine_mm=affine,
         noise_std_m=None if noise is None else noise / float(np.sqrt(prod(factors))),
-        drift_std_m=field.drift_std_m / float(np.sqrt(factors[2])),
+        linear_phase_error_std_m=field.linear_phase_error_std_m / float(np.sqrt(factors[2])),
         noise_map_m=None,
     )
 

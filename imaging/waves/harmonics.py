@@ -74,14 +74,14 @@ class HarmonicNoise:
         local_std_rad: sigma from differences between neighbouring voxels only: the part of the noise that is
             independent from voxel to voxel. Much less than std_rad where higher harmonics hold real motion or where
             whole images drift.
-        image_drift_rad: root mean square of the part of the harmonics that is linear in space within each slice,
+        linear_phase_error_rad: root mean square of the part of the harmonics that is linear in space within each slice,
             scaled like sigma: whole images that shift or tilt in phase, which std_rad leaves out.
         voxel_std_rad: sigma of each voxel, radians, shape (i, j, k); coarse, for it has few degrees of freedom.
     """
 
     std_rad: float
     local_std_rad: float
-    image_drift_rad: float
+    linear_phase_error_rad: float
     voxel_std_rad: NDArray[np.float64]
 
 
@@ -110,7 +110,7 @@ def measure_noise(
     return HarmonicNoise(
         std_rad=_robust_std(variance[mask], degrees),
         local_std_rad=_local_std(coefficients, mask),
-        image_drift_rad=float(np.sqrt(np.mean(planes[:, mask] ** 2))),
+        linear_phase_error_rad=float(np.sqrt(np.mean(planes[:, mask] ** 2))),
         voxel_std_rad=np.where(mask, np.sqrt(variance), 0.0),
     )
 

@@ -63,7 +63,7 @@ class Reconstruction:
         axes = self.acquisition.encoding_axes
         encoded = np.stack([one.first_rad for one in self.directions]) * mask
         stds = np.array([one.noise.std_rad if one.noise else np.nan for one in self.directions])
-        drifts = np.array([one.noise.image_drift_rad if one.noise else 0.0 for one in self.directions])
+        errors_rad = np.array([one.noise.linear_phase_error_rad if one.noise else 0.0 for one in self.directions])
         noise_m = um_to_m(world_noise(stds, axes) * self.menc_um_per_rad)
         return WaveField(
             displacement_m=um_to_m(to_world(encoded, axes) * self.menc_um_per_rad),
@@ -74,7 +74,7 @@ class Reconstruction:
             noise_std_m=noise_m if noise_m > 0 else None,
             density_kg_m3=density_kg_m3 or ASSUMED_DENSITY_KG_M3,
             label=label,
-            drift_std_m=um_to_m(world_noise(drifts, axes) * self.menc_um_per_rad),
+            linear_phase_error_std_m=um_to_m(world_noise(errors_rad, axes) * self.menc_um_per_rad),
             density_assumed=density_kg_m3 is None,
             motion_encoding_known=self.menc_known,
             slice_thickness_mm=self.acquisition.slice_thickness_mm,
@@ -161,7 +161,7 @@ def _direction_quality(direction: Direction, mask: NDArray[np.bool_]) -> dict[st
         "first_harmonic_without_slice_means_rad": float(waves),
         "noise_std_rad": None if noise is None else noise.std_rad,
         "noise_std_between_neighbours_rad": None if noise is None else noise.local_std_rad,
-        "image_drift_rad": None if noise is None else noise.image_drift_rad,
+        "image_drift_rad": None if noise is None else noise.linear_phase_error_rad,
         "wrapped_share": unwrapped.wrapped_share,
         "repaired_share": unwrapped.repaired_share,
         "slice_means": "kept" if direction.mean_kept else "removed",

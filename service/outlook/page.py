@@ -13,10 +13,10 @@ from markupsafe import Markup
 import palpate
 from palpate.output_kinds import FileKind, page_kind
 from palpate.outputs import claim_file
+from palpate.quality_warning import recorded_warnings
 from palpate.service.outlook.figures import CURVES, DISPLACEMENTS, NAMES, curve, slices
 from palpate.service.outlook.finished import Finished, read_finished
 from palpate.service.report.page import content_policy, page_style, page_template
-from palpate.service.report.recorded_warnings import recorded_warnings
 
 _LEVELS: Final = ("50", "80", "90", "95")
 _WORDS: Final[Mapping[str, str]] = {
@@ -82,7 +82,8 @@ def render(finished: Finished) -> str:
 
 def _warnings(finished: Finished) -> list[str]:
     """Return the warnings of calibration and forecast, each once."""
-    return list(dict.fromkeys([*recorded_warnings(finished.calibration), *recorded_warnings(finished.forecast)]))
+    every = (*recorded_warnings(finished.calibration), *recorded_warnings(finished.forecast))
+    return list(dict.fromkeys(map(str, every)))
 
 
 def _radiotherapy(told: Mapping[str, Any]) -> list[str]:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from palpate.imaging.files.stiffness_folder import MODULI, Modulus
+from palpate.quality_warning import recorded_warnings
 from palpate.service.regions import RegionFigure
-from palpate.service.report.recorded_warnings import recorded_warnings
 from palpate.service.report.session import RunView
 from palpate.service.report.wave_notes import wave_notes
 from palpate.service.score import Score
@@ -235,9 +235,8 @@ def notes(run: RunView) -> list[str]:
     found = []
     if run.stiffness.inversion.get("converged") is False:
         found.append("Not converged: the inversion did not converge, so its maps are not a result.")
-    found += recorded_warnings(run.stiffness.inversion)
-    found += recorded_warnings(run.ingest)
-    found += recorded_warnings(frequency_record(run))
+    for record in (run.stiffness.inversion, run.ingest, frequency_record(run)):
+        found += map(str, recorded_warnings(record))
     if run.informed_share < _LOW_INFORMED:
         found.append(
             f"Only {100 * run.informed_share:.0f} % of the voxels have values that come mostly from this scan;"
@@ -254,7 +253,7 @@ def notes(run: RunView) -> list[str]:
     anatomy = run.ingest.get("anatomy")
     registration = anatomy.get("registration") if isinstance(anatomy, Mapping) else None
     if isinstance(registration, Mapping):
-        found += recorded_warnings(registration)
+        found += map(str, recorded_warnings(registration))
     elif isinstance(anatomy, Mapping) and anatomy.get("same_frame_of_reference") is False:
         found.append(
             "The anatomical image has another frame of reference: the patient may have moved between the scans."

@@ -13,7 +13,7 @@ from palpate.droppings import matching
 from palpate.errors import InputError
 from palpate.imaging.files.json_object import read_json
 from palpate.imaging.files.maps import Map, read_map
-from palpate.imaging.files.stiffness_folder import Modulus, Stiffness, read_stiffness
+from palpate.imaging.files.stiffness_folder import Modulus, StiffnessMaps, read_stiffness
 from palpate.imaging.files.wavefield_folder import read_wave_fields
 from palpate.imaging.registration.placement import Placement, read_placement
 from palpate.imaging.wavefield import WaveField
@@ -39,7 +39,7 @@ class RunView:
         scores: scores of the maps against the truth; None where the truth is not known or no voxel counts.
     """
 
-    stiffness: Stiffness
+    stiffness: StiffnessMaps
     figures: tuple[RegionFigure, ...]
     field: WaveField | None
     magnitude: Map | None
@@ -117,7 +117,7 @@ def _placed(anatomy: Map, placement: Placement) -> Map:
     return replace(anatomy, affine_mm=placement.affine_on_elastogram_mm(anatomy.affine_mm))
 
 
-def _read_run(run: Stiffness, wavefield: Path, fields: tuple[WaveField, ...], truth: Path | None) -> RunView:
+def _read_run(run: StiffnessMaps, wavefield: Path, fields: tuple[WaveField, ...], truth: Path | None) -> RunView:
     """Gather what is known of one run at one frequency."""
     field = next((f for f in fields if f.label == run.label and _same_frequency(f, run)), None)
     if field is not None and field.mask.shape != run.informed.shape:
@@ -142,5 +142,5 @@ def _read_run(run: Stiffness, wavefield: Path, fields: tuple[WaveField, ...], tr
     )
 
 
-def _same_frequency(field: WaveField, run: Stiffness) -> bool:
+def _same_frequency(field: WaveField, run: StiffnessMaps) -> bool:
     return abs(field.frequency_hz - run.frequency_hz) < 1e-4 * run.frequency_hz

@@ -75,7 +75,7 @@ def units_of(field: WaveField) -> FieldUnits:
 def map_from_zones(
     field: WaveField, zones: Sequence[Zone], units: FieldUnits, solve: Callable[[ZoneProblem], NDArray[np.complex128]]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
-    """Solve every zone and average G* where zones overlap, weighted with their shares, which sum to one.
+    """Solve every zone and average G* where zones overlap, by their weights, which sum to one.
 
     Args:
         field: the wave field.
@@ -95,7 +95,7 @@ def map_from_zones(
     for zone in zones:
         equations = equilibrium_of(zone, size, inertia, trilinear=True)
         moduli = solve(ZoneProblem(zone, data[zone.voxels].ravel(), equations))
-        np.add.at(total, zone.voxels, zone.share * moduli)
+        np.add.at(total, zone.voxels, zone.weight * moduli)
     modulus = np.full(field.mask.shape, np.nan, dtype=np.complex128)
     modulus[field.mask] = total * units.scales.modulus_pa
     own = (modulus.real > 0.0) & (modulus.imag > 0.0)

@@ -20,7 +20,7 @@ from palpate.solvers.growth.coupling import Coupling
 from palpate.solvers.growth.parameters import Derivative, Directions, Parameters
 from palpate.solvers.growth.scheme.diffusion import Diffusion, Moments, Work, diffusion
 from palpate.solvers.growth.scheme.operations import Operation, Resect, Sums
-from palpate.solvers.growth.scheme.steps import irradiation, pace, strang
+from palpate.solvers.growth.scheme.steps import irradiation, reaction_rates, strang
 from palpate.solvers.growth.space.space import GrowthSpace
 from palpate.solvers.growth.treatment.timeline import timeline
 from palpate.solvers.growth.treatment.treatment import Treatment
@@ -233,7 +233,7 @@ class _Run:
         self._model, self._parameters = model, parameters
         self.work = Work()
         self.density = np.zeros(0)
-        self._pace = pace(parameters, model.capacity, model.treatment.courses)
+        self._reaction_rates = reaction_rates(parameters, model.capacity, model.treatment.courses)
         self._open = np.ones(model.space.size, dtype=np.bool_)
 
     def course(self, density: Values) -> Iterator[tuple[Segment, Operation | None]]:
@@ -253,7 +253,7 @@ class _Run:
                 yield segment, irradiation(fraction, courses, log_alpha, model.alpha_beta_gy)
             if stop.resections or (stop.renewed and stop.time_s > 0.0):
                 segment = self._segment()
-            for operation in strang(stop, self._pace, segment.diffusion):
+            for operation in strang(stop, self._reaction_rates, segment.diffusion):
                 yield segment, operation
 
     def _segment(self) -> Segment:

@@ -25,11 +25,11 @@ from palpate.imaging.checks.complex_parts import demand_real_and_imaginary
 from palpate.imaging.checks.wave_checks import wave_warnings
 from palpate.imaging.files.stiffness_folder import MODULI, Samples
 from palpate.imaging.limits.stated import METRES_PER_UNIT
-from palpate.imaging.stiffness_posterior import ModulusPosterior, StiffnessPosterior, warnings_of
+from palpate.imaging.stiffness_posterior import ModulusPosterior, StiffnessPosterior
 from palpate.imaging.wavefield import WaveField
 from palpate.meshing.zone_mesh import zones_of
 from palpate.progress import say
-from palpate.quality_warning import QualityWarning
+from palpate.quality_warning import QualityWarning, recorded_warnings
 from palpate.solvers.inversion.prior.correlation import Correlation, matern
 from palpate.solvers.inversion.results import (
     Target,
@@ -90,8 +90,8 @@ def invert(
     warnings = wave_warnings(field)
     for one in warnings:
         say(f"{field.label}: {one}")  # before the fit: what is wrong with the waves may end it
-    ground = InversionDomain(zones, _regions(field, labels, anatomy), correlation=correlation)
-    inversion = invert_wave_field(field, ground, chosen, comm)
+    domain = InversionDomain(zones, _regions(field, labels, anatomy), correlation=correlation)
+    inversion = invert_wave_field(field, domain, chosen, comm)
     return posterior_of_field(field, inversion, chosen, warnings)
 
 
@@ -134,7 +134,7 @@ def posterior_of_field(
         loss_kpa=moduli[1],
         informed=informed,
         converged=inversion.fit.converged,
-        warnings=warnings_of(own),
+        warnings=recorded_warnings(own),
         record=own | common,
         _draw=lambda: _samples(field, inversion),
         _write=write,
@@ -172,6 +172,6 @@ def _digest(field: WaveField) -> str:
     total = sha256()
     for values in (field.displacement_m, field.mask, field.affine_mm):
         total.update(np.ascontiguousarray(values).tobytes())
-    facts = (field.frequency_hz, field.noise_std_m, field.density_kg_m3, field.drift_std_m)
+    facts = (field.frequency_hz, field.noise_std_m, field.density_kg_m3, field.linear_phase_error_std_m)
     total.update(repr(facts).encode())
     return total.hexdigest()

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from palpate.config.inversion import InversionSettings
 from palpate.imaging.files.hdf5_file import writing_hdf5
 from palpate.imaging.files.maps import write_map, write_mask
+from palpate.imaging.files.stiffness_folder import MODULI, MODULUS_WORDS, STATISTIC_WORDS
 from palpate.imaging.files.wavefield_folder import frequency_text
 from palpate.imaging.wavefield import WaveField
 from palpate.provenance import versions
@@ -28,17 +29,9 @@ from palpate.solvers.rheology import SPRINGPOT_VISCOSITY_PA_S
 from palpate.solvers.summary import Summary, log_normal
 from palpate.units import m_to_um, pa_to_kpa
 
-MODULI = ("storagemodulus", "lossmodulus")
-STATISTICS = {
-    "mean": "posterior mean",
-    "std": "posterior standard deviation",
-    "lower": "lower end of the 95 % credible interval",
-    "upper": "upper end of the 95 % credible interval",
-}
-
 
 @dataclass(frozen=True, slots=True)
-class Quantity:
+class MapQuantity:
     """Quantity that a map shows.
 
     Attributes:
@@ -53,13 +46,13 @@ class Quantity:
 
 
 QUANTITIES = {
-    "storagemodulus": Quantity("storage modulus G'", "kPa", pa_to_kpa),
-    "lossmodulus": Quantity("loss modulus G''", "kPa", pa_to_kpa),
-    "springpotmodulus": Quantity(
+    "storagemodulus": MapQuantity(MODULUS_WORDS["storagemodulus"], "kPa", pa_to_kpa),
+    "lossmodulus": MapQuantity(MODULUS_WORDS["lossmodulus"], "kPa", pa_to_kpa),
+    "springpotmodulus": MapQuantity(
         f"springpot modulus mu at a viscosity of {SPRINGPOT_VISCOSITY_PA_S:g} Pa s", "kPa", pa_to_kpa
     ),
-    "springpotalpha": Quantity("springpot exponent alpha", "1", np.asarray),
-    "viscosity": Quantity("Kelvin-Voigt viscosity eta", "Pa s", np.asarray),
+    "springpotalpha": MapQuantity("springpot exponent alpha", "1", np.asarray),
+    "viscosity": MapQuantity("Kelvin-Voigt viscosity eta", "Pa s", np.asarray),
 }
 
 
@@ -136,8 +129,8 @@ def write_parameters(target: Target, parameters: Mapping[str, Summary]) -> None:
         _write_summary(target, summary, name, QUANTITIES[name])
 
 
-def _write_summary(target: Target, summary: Summary, name: str, quantity: Quantity) -> None:
-    for statistic, what in STATISTICS.items():
+def _write_summary(target: Target, summary: Summary, name: str, quantity: MapQuantity) -> None:
+    for statistic, what in STATISTIC_WORDS.items():
         values = quantity.in_files(getattr(summary, statistic))
         target.map(values, f"stat-{statistic}_{name}", quantity.units, f"{what} of the {quantity.words}")
 
@@ -170,7 +163,7 @@ def frequency_record(target: Target, inversion: Inversion, settings: InversionSe
         voxels=inversion.outlying.size,
         outlying=outlying,
         converged=inversion.fit.converged,
-        steps=len(inversion.fit.course.history),
+        steps=len(inversion.fit.state.history),
     )
     return {
         "frequency_hz": target.field.frequency_hz,
@@ -190,8 +183,8 @@ def frequency_record(target: Target, inversion: Inversion, settings: InversionSe
             "lag1_correlation_of_noise": list(residuals.expected_correlation),
         },
         "slice_turns": {
-            "rms_deg": float(np.degrees(residuals.turns.size_rad)),
-            "power_over_noise": residuals.turns.ratio,
+            "rms_deg": float(np.degrees(residuals.phase_errors.size_rad)),
+            "power_over_noise": residuals.phase_errors.ratio,
         },
         "informed_share": float(informed_voxels(inversion, settings).mean()),
         "outlying_voxels": outlying,
@@ -211,12 +204,12 @@ def fit_record(inversion: Inversion, settings: InversionSettings) -> dict[str, A
     """Return the entries of inversion.json about one fit, of one wave field or of several together."""
     fit, balance = inversion.fit, inversion.load_balance
     return evidence_record(inversion.evidence) | {
-        "iterations": [asdict(iteration) for iteration in fit.course.history],
+        "iterations": [asdict(iteration) for iteration in fit.state.history],
         "prior": asdict(fit.prior.scale)
         | {
             "fitted": settings.fit_prior,
             "correlation": correlation_name(fit.prior.hypotheses.correlation),
-            "region_factors": fit.prior.hypotheses.factors,
+            "region_factors": fit.prior.hypotheses.region_scales,
             "hypotheses": [
                 {"probability": probability} | asdict(scale)
                 for probability, scale in zip(
@@ -224,8 +217,8 @@ def fit_record(inversion: Inversion, settings: InversionSettings) -> dict[str, A
                 )
             ],
         },
-        "counts": dict(inversion.tally.counts) | {"conjugate_gradients": fit.posterior.iterations},
-        "seconds": {phase: round(value, 3) for phase, value in inversion.tally.seconds.items()},
+        "counts": dict(inversion.counter.counts) | {"conjugate_gradients": fit.posterior.iterations},
+        "seconds": {phase: round(value, 3) for phase, value in inversion.counter.seconds.items()},
         "load_balance": {
             "busy_s_per_rank": [round(seconds, 3) for seconds in balance.busy_s],
             "waiting_s_per_rank": [round(seconds, 3) for seconds in balance.waiting_s],

@@ -19,11 +19,11 @@ from palpate.progress import say
 from palpate.solvers.comparators.direct import DirectResult
 from palpate.solvers.inversion.checks.model_evidence import Evidence, evidence_of
 from palpate.solvers.inversion.checks.residuals import Residuals, join_residuals
-from palpate.solvers.inversion.posterior.model_discrepancy import add_allowances, density_shift
+from palpate.solvers.inversion.posterior.model_discrepancy import add_model_discrepancy, density_shift
 from palpate.solvers.inversion.prior.correlation import Correlation
 from palpate.solvers.inversion.prior.hyperparameters import FIELDS, HyperparameterMixture, Hyperparameters
-from palpate.solvers.inversion.prior.region_scales import expected_factors
-from palpate.solvers.inversion.steps.coarse import starting_course
+from palpate.solvers.inversion.prior.region_scales import expected_region_scales
+from palpate.solvers.inversion.steps.coarse import starting_state
 from palpate.solvers.inversion.steps.gauss_newton import Fit, maximise
 from palpate.solvers.inversion.steps.load_balance import LoadBalance, load_balance_of
 from palpate.solvers.inversion.steps.problem import InversionDomain, measure, problem_of
@@ -38,7 +38,7 @@ from palpate.solvers.summary import Summary
 class Inversion:
     """Posterior of one wave field: value, status and statistics; equal on every rank.
 
-    Wave fields that were inverted together share the fit, the rheology's parameters, the evidence and the tally.
+    Wave fields that were inverted together share the fit, the rheology's parameters, the evidence and the counter.
 
     Attributes:
         log_mean: posterior mean of (ln G', ln G'') over the N mask voxels, G in pascal, shape (2, N).
@@ -52,7 +52,7 @@ class Inversion:
         fit: history and hyper-parameters of the iterations (its zones are this rank's).
         parameters: the rheology's own parameters by name, SI units; empty without a rheology.
         evidence: evidence of the fit; None where it did not converge or was not requested.
-        tally: counts and seconds summed over ranks.
+        counter: counts and seconds summed over ranks.
         load_balance: balance of the zones' work between ranks.
         peak_memory_mb: largest resident size of each rank, MB.
     """
@@ -68,55 +68,55 @@ class Inversion:
     fit: Fit
     parameters: Mapping[str, Summary]
     evidence: Evidence | None
-    tally: WorkCounter
+    counter: WorkCounter
     load_balance: LoadBalance
     peak_memory_mb: tuple[float, ...]
 
 
 def invert_wave_field(
-    field: WaveField, ground: InversionDomain, settings: InversionSettings, comm: MPI.Comm
+    field: WaveField, domain: InversionDomain, settings: InversionSettings, comm: MPI.Comm
 ) -> Inversion:
     """Return the posterior of G* over the voxels of a wave field's mask; see invert_together."""
-    (inversion,) = invert_together([field], ground, settings, comm)
+    (inversion,) = invert_together([field], domain, settings, comm)
     return inversion
 
 
 def invert_together(
-    fields: Sequence[WaveField], ground: InversionDomain, settings: InversionSettings, comm: MPI.Comm
+    fields: Sequence[WaveField], domain: InversionDomain, settings: InversionSettings, comm: MPI.Comm
 ) -> tuple[Inversion, ...]:
     """Return the joint posterior of G* from wave fields of one run at several frequencies, one result for each.
 
     Args:
         fields: displacement, mask and noise, with one mask and one voxel grid; several only with a rheology.
-        ground: zones and regions of the mask.
+        domain: zones and regions of the mask.
         settings: settings of the inversion.
         comm: communicator of the ranks that share the zones and frequencies.
     """
     began = time.perf_counter()
-    tally = WorkCounter()
+    counter = WorkCounter()
     measured = measure(fields, settings)
-    tally.timed("direct", began)
-    problem, scales = problem_of(measured, ground, settings, tally, comm)
-    guess = _first_guess(settings, problem.regions, ground.correlation)
+    counter.timed("direct", began)
+    problem, scales = problem_of(measured, domain, settings, counter, comm)
+    guess = _first_guess(settings, problem.regions, domain.correlation)
     fit = maximise(
         problem,
-        lambda: starting_course(measured, ground, settings, problem, guess, _in_words),
+        lambda: starting_state(measured, domain, settings, problem, guess, _in_words),
         limit=settings.max_iterations,
         tolerance=settings.tolerance,
         report=_in_words,
     )
     unit = np.log(scales.modulus_pa)
     uniform = [one.log_median - unit for one in measured]
-    evidence = evidence_of(problem, fit, uniform) if ground.compare else None
+    evidence = evidence_of(problem, fit, uniform) if domain.compare else None
     began = time.perf_counter()
     mean = fit.parameters.reshape(FIELDS, -1) + unit + density_shift(settings, fields[0])
     draws = mean[:, :, None] + fit.posterior.draw(settings.samples, settings.seed).reshape(FIELDS, problem.voxels, -1)
-    add_allowances(draws, settings, fit.prior, fields[0])
-    tally.timed("draws", began)
+    add_model_discrepancy(draws, settings, fit.prior, fields[0])
+    counter.timed("draws", began)
     say(f"{fields[0].label}: {settings.samples} joint draws")
     parameters = parameters_of(settings, [field.frequency_hz for field in fields], mean, draws)
     memory = tuple(comm.allgather(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024.0))
-    work, balance = _sum_tally(tally, comm), load_balance_of(tally, comm)
+    work, balance = _sum_counters(counter, comm), load_balance_of(counter, comm)
     found = []
     for one in measured:
         own_draws = one.dispersion.at(draws)
@@ -124,7 +124,7 @@ def invert_together(
             log_mean=one.dispersion.at(mean),
             log_std=own_draws.std(axis=-1, ddof=1),
             log_draws=own_draws,
-            prior_std=one.dispersion.spread(mean, fit.prior.spread, fit.prior.scale.mixing),
+            prior_std=one.dispersion.spread(mean, fit.prior.spread, fit.prior.scale.cross_correlation),
             direct=one.direct,
             residuals=join_residuals(problem, fit, one.dispersion.frequency),
             noise=one.noise,
@@ -132,7 +132,7 @@ def invert_together(
             fit=fit,
             parameters=parameters,
             evidence=evidence,
-            tally=work,
+            counter=work,
             load_balance=balance,
             peak_memory_mb=memory,
         )
@@ -151,7 +151,7 @@ def _first_guess(settings: InversionSettings, regions: Regions, correlation: Cor
         unresolved_std=settings.unresolved_std,
         region_std=settings.region_std if len(regions.numbers) else 0.0,
     )
-    return HyperparameterMixture((scale,), (1.0,), expected_factors(regions.variability), correlation)
+    return HyperparameterMixture((scale,), (1.0,), expected_region_scales(regions.variability), correlation)
 
 
 def _in_words(iteration: Iteration) -> str:
@@ -161,7 +161,7 @@ def _in_words(iteration: Iteration) -> str:
     )
 
 
-def _sum_tally(tally: WorkCounter, comm: MPI.Comm) -> WorkCounter:
-    counts: Counter[str] = sum(comm.allgather(tally.counts), Counter())
-    seconds: Counter[str] = sum(comm.allgather(tally.seconds), Counter())
+def _sum_counters(counter: WorkCounter, comm: MPI.Comm) -> WorkCounter:
+    counts: Counter[str] = sum(comm.allgather(counter.counts), Counter())
+    seconds: Counter[str] = sum(comm.allgather(counter.seconds), Counter())
     return WorkCounter(counts, seconds)

@@ -91,7 +91,7 @@ def invert_session(
     key = _key(digests, settings) if comm.rank == 0 else ""
     with unfinished(claimed.path, key, comm) as kept, writing as folder:
         for label, run in runs.items():
-            ground = InversionDomain(zones[label], regions[label], kept / label, compare=len(run) > 1)
+            domain = InversionDomain(zones[label], regions[label], kept / label, compare=len(run) > 1)
             targets = {}
             if folder is not None:
                 own = [(field, stem) for field, stem in named if field.label == label]
@@ -104,9 +104,9 @@ def invert_session(
             if settings.method == "direct":
                 records, common = _direct(run, targets)
             elif settings.rheology == "per-frequency":
-                records, common = _one_by_one(run, targets, ground, settings, comm)
+                records, common = _one_by_one(run, targets, domain, settings, comm)
             else:
-                records, common = _together(run, targets, ground, settings, comm)
+                records, common = _together(run, targets, domain, settings, comm)
             if folder is not None:
                 write_record(folder, label, records, common | common_record(settings, digests))
 
@@ -146,12 +146,12 @@ def _direct(run: Sequence[WaveField], targets: Targets) -> Records:
 
 
 def _one_by_one(
-    run: Sequence[WaveField], targets: Targets, ground: InversionDomain, settings: InversionSettings, comm: MPI.Comm
+    run: Sequence[WaveField], targets: Targets, domain: InversionDomain, settings: InversionSettings, comm: MPI.Comm
 ) -> Records:
     """Write the posterior of each frequency of a run from its own data, and return the records."""
     records, evidence = [], []
     for field in run:
-        own = replace(ground, unfinished=ground.unfinished and ground.unfinished / frequency_text(field.frequency_hz))
+        own = replace(domain, unfinished=domain.unfinished and domain.unfinished / frequency_text(field.frequency_hz))
         inversion = invert_wave_field(field, own, settings, comm)
         evidence.append(inversion.evidence)
         of_fit = fit_record(inversion, settings)
@@ -160,10 +160,10 @@ def _one_by_one(
 
 
 def _together(
-    run: Sequence[WaveField], targets: Targets, ground: InversionDomain, settings: InversionSettings, comm: MPI.Comm
+    run: Sequence[WaveField], targets: Targets, domain: InversionDomain, settings: InversionSettings, comm: MPI.Comm
 ) -> Records:
     """Write the posterior of each frequency of a run from the data of all, and return the records."""
-    inversions = invert_together(run, ground, settings, comm)
+    inversions = invert_together(run, domain, settings, comm)
     if targets:
         write_parameters(replace(targets[run[0].frequency_hz], stem=run[0].label), inversions[0].parameters)
     reference = {"reference_hz": reference_hz(settings, [field.frequency_hz for field in run])}
@@ -180,7 +180,7 @@ def _write(
             target = targets[field.frequency_hz]
             write_posterior(target, inversion, settings)
             records.append(frequency_record(target, inversion, settings))
-            _say_result(records[-1], len(inversion.fit.course.history), target)
+            _say_result(records[-1], len(inversion.fit.state.history), target)
             _say_balance(inversion.load_balance, target.stem)
     return records
 

@@ -40,7 +40,7 @@ JOINT_GROWTH: Final = 1.3
 
 
 @dataclass(slots=True)
-class Pace:
+class MeasuredTimes:
     """Seconds that work took so far, shared by both stages of an inversion.
 
     Attributes:
@@ -83,8 +83,8 @@ class StepClock:
         voxels: number N of voxels of the mask.
         samples: joint draws at the end; 0 where the search is only a start for another one.
         refits: number of refits of the prior that are left.
-        pace: measured times, shared with the search that comes before or after.
-        shares: costs of the expected evaluations, in evaluations of all zones; one more than there are steps.
+        times: measured times, shared with the search that comes before or after.
+        costs: costs of the expected evaluations, in evaluations of all zones; one more than there are steps.
         after: clock of the search for which this one provides the start; None for the last search.
         before: number of steps of the search that this one started from.
         step: number of the step under way; 0 is the evaluation at the start.
@@ -94,8 +94,8 @@ class StepClock:
     voxels: int = 1
     samples: int = 0
     refits: int = 0
-    pace: Pace = field(default_factory=Pace)
-    shares: Sequence[float] = FROM_THE_PRIOR
+    times: MeasuredTimes = field(default_factory=MeasuredTimes)
+    costs: Sequence[float] = FROM_THE_PRIOR
     after: StepClock | None = None
     before: int = 0
     step: int = 0
@@ -106,13 +106,13 @@ class StepClock:
         Args:
             coarse: clock of that search.
         """
-        self.shares, self.refits, self.before = FROM_BLOCKS, min(self.refits, 1), coarse.steps
-        coarse.pace, coarse.after, coarse.samples = self.pace, self, 0
+        self.costs, self.refits, self.before = FROM_BLOCKS, min(self.refits, 1), coarse.steps
+        coarse.times, coarse.after, coarse.samples = self.times, self, 0
 
     @property
     def steps(self) -> int:
         """Number of steps that are expected in this search."""
-        return max(len(self.shares) - 1, self.step)
+        return max(len(self.costs) - 1, self.step)
 
     @property
     def title(self) -> str:
@@ -135,8 +135,8 @@ class StepClock:
             found = solved(solver)
             if found is not None:
                 work, first = found
-                self.pace.zone_s += time.perf_counter() - began
-                self.pace.zone_work += work * (FIRST if first else 1.0)
+                self.times.zone_s += time.perf_counter() - began
+                self.times.zone_work += work * (FIRST if first else 1.0)
             shown.step()
 
     def joined(self, seconds: float, *, refitted: bool) -> None:
@@ -148,8 +148,8 @@ class StepClock:
         """
         if refitted:
             self.refits -= 1
-        if not refitted or self.pace.joint_s == 0.0:
-            self.pace.joint_s, self.pace.joint_voxels = seconds, self.voxels
+        if not refitted or self.times.joint_s == 0.0:
+            self.times.joint_s, self.times.joint_voxels = seconds, self.voxels
 
     def finished(self, sentence: str) -> None:
         """Print the result of a finished step, with --verbose.
@@ -165,16 +165,16 @@ class StepClock:
         Args:
             done: share of the zones of the present step that are finished.
         """
-        if not self.pace.known:
+        if not self.times.known:
             return None
         own = self._full_s(self.step, done)
         return own if self.after is None else own + self.after._full_s(0, 0.0)
 
     def _full_s(self, step: int, done: float) -> float:
         """Seconds of this search from a step on, and of the draws."""
-        per_work = self.pace.zone_s / self.pace.zone_work
-        evaluations = sum(self.shares[step + 1 :]) + (1.0 - done) * self._share(step)
-        joint_s = self.pace.joint(self.voxels)
+        per_work = self.times.zone_s / self.times.zone_work
+        evaluations = sum(self.costs[step + 1 :]) + (1.0 - done) * self._cost(step)
+        joint_s = self.times.joint(self.voxels)
         posteriors = self.steps - step + 1  # one before each step, and one for the draws
         largest = sum(sorted(self.work)[-REFIT_ZONES:])
         refits_s = max(self.refits, 0) * REFIT * per_work * largest
@@ -185,8 +185,8 @@ class StepClock:
             + refits_s
         )
 
-    def _share(self, step: int) -> float:
-        return self.shares[step] if step < len(self.shares) else LATER
+    def _cost(self, step: int) -> float:
+        return self.costs[step] if step < len(self.costs) else LATER
 
     def _line(self, done: int, total: int) -> str:
         what = self.title if self.step else "start"

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+_AGAIN: Final = "Run the step again for its code and advice."
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +25,39 @@ class QualityWarning:
 
     def __str__(self) -> str:
         """Return sentence and advice as one text, as the log and the page show them."""
-        return f"{self.sentence} {self.advice}"
+        return f"{self.sentence} {self.advice}".strip()
 
     def as_record(self) -> dict[str, str]:
         """Return the JSON object of a record's list of warnings."""
         return asdict(self)
+
+
+def recorded_warnings(record: Mapping[str, Any]) -> tuple[QualityWarning, ...]:
+    """Return the warnings in a step's record, each once; an entry of another form is a warning of its words.
+
+    `warnings` holds objects of code, sentence and advice; `doubts`, the older key, holds sentences. Where both are
+    present, a doubt is returned only if no warning states it, so that none is lost that stands in one list alone.
+
+    Args:
+        record: record of a step, or the part of it that belongs to one frequency or to the registration.
+    """
+    found = [one for one in map(_recorded, _listed(record.get("warnings"))) if str(one)]
+    for doubt in (str(one).strip() for one in _listed(record.get("doubts"))):
+        if doubt and not any(doubt in str(one) or (one.sentence and one.sentence in doubt) for one in found):
+            found.append(QualityWarning("older-record", doubt, _AGAIN))
+    return tuple(dict.fromkeys(found))
+
+
+def _recorded(entry: object) -> QualityWarning:
+    """Return the warning that an entry of a record's list states."""
+    if not isinstance(entry, Mapping):
+        return QualityWarning("older-record", str(entry).strip(), "")
+    stated = {name: str(entry.get(name) or "").strip() for name in ("code", "sentence", "advice")}
+    return QualityWarning(**stated | {"sentence": stated["sentence"] or stated["code"]})
+
+
+def _listed(value: object) -> list[object]:
+    """Return a list as it is, a single text as a list of one, and nothing for anything else."""
+    if isinstance(value, str):
+        return [value]
+    return list(value) if isinstance(value, list | tuple) else []

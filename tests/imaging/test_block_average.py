@@ -34,7 +34,7 @@ def _field(shape: tuple[int, int, int], seed: int = 0) -> WaveField:
         noise_std_m=1e-7,
         density_kg_m3=1000.0,
         label="sub-01",
-        drift_std_m=2e-8,
+        linear_phase_error_std_m=2e-8,
     )
     return dataclasses.replace(blank, displacement_m=_linear(_places_mm(blank)))
 
@@ -78,7 +78,7 @@ def test_blocks_of_one_voxel_change_nothing() -> None:
     """The neutral element: also what shows that noise and drift are not scaled twice."""
     field = _field((5, 4, 3))
     same = block_average(field, (1, 1, 1))
-    for name in ("displacement_m", "mask", "affine_mm", "noise_std_m", "drift_std_m"):
+    for name in ("displacement_m", "mask", "affine_mm", "noise_std_m", "linear_phase_error_std_m"):
         np.testing.assert_array_equal(getattr(same, name), getattr(field, name))
 
 
@@ -86,7 +86,7 @@ def test_blocks_of_blocks() -> None:
     """Two steps are one: places, noise and drift of slices compose."""
     field = _field((8, 8, 8))
     twice, once = block_average(block_average(field, (2, 1, 2)), (2, 2, 2)), block_average(field, (4, 2, 4))
-    for name in ("displacement_m", "affine_mm", "noise_std_m", "drift_std_m"):
+    for name in ("displacement_m", "affine_mm", "noise_std_m", "linear_phase_error_std_m"):
         np.testing.assert_allclose(getattr(twice, name), getattr(once, name), rtol=1e-12, atol=1e-20)
 
 

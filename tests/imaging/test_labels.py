@@ -36,10 +36,10 @@ def test_shares_are_volumes(tmp_path: Path, border_mm: float) -> None:
     mask[0] = False
     regions = read_regions(_halves(tmp_path / "labels.nii.gz", border_mm), mask, COARSE_MM)
     assert regions.numbers.tolist() == [3, 7]
-    shares = regions.shares.toarray()
-    assert shares.sum(axis=1) == pytest.approx(1.0)
+    fractions = regions.fractions.toarray()
+    assert fractions.sum(axis=1) == pytest.approx(1.0)
     low_mm = (np.argwhere(mask) @ COARSE_MM[:3, :3].T + COARSE_MM[:3, 3])[:, 0] - 1.0
-    assert np.abs(shares[:, 0] - np.clip((border_mm - low_mm) / 2.0, 0.0, 1.0)).max() <= 1 / 6 + 1e-9
+    assert np.abs(fractions[:, 0] - np.clip((border_mm - low_mm) / 2.0, 0.0, 1.0)).max() <= 1 / 6 + 1e-9
 
 
 def test_regions_follow_the_head(tmp_path: Path) -> None:
@@ -49,14 +49,14 @@ def test_regions_follow_the_head(tmp_path: Path) -> None:
         _halves(tmp_path / "moved.nii.gz", 14.25), mask, COARSE_MM, Rigid(np.array([0, 0, 0, 3.0, 0, 0]), np.zeros(3))
     )
     still = read_regions(_halves(tmp_path / "still.nii.gz", 11.25), mask, COARSE_MM)
-    np.testing.assert_allclose(moved.shares.toarray(), still.shares.toarray(), atol=1e-12)
+    np.testing.assert_allclose(moved.fractions.toarray(), still.fractions.toarray(), atol=1e-12)
 
 
 def test_outside_the_segmentation_is_no_region(tmp_path: Path) -> None:
     """A segmentation smaller than the scan says nothing about the rest; it must not be extrapolated."""
     mask = np.ones((14, 4, 4), dtype=bool)
     regions = read_regions(_halves(tmp_path / "labels.nii.gz", 10.0), mask, COARSE_MM)
-    inside = regions.shares.toarray().sum(axis=1).reshape(mask.shape)
+    inside = regions.fractions.toarray().sum(axis=1).reshape(mask.shape)
     assert inside[0, 0, 0] == pytest.approx(1.0)
     assert inside[-1, 0, 0] == 0.0
 

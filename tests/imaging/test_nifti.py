@@ -104,7 +104,7 @@ def test_every_patients_door_takes_the_scanners_affine(tmp_path: Path) -> None:
         _save(tmp_path / f"{name}.nii.gz", block)
     assert np.array_equal(read_user_mask(tmp_path / "mask.nii.gz", reference)[0], block > 0)
     regions = read_regions(tmp_path / "mask.nii.gz", block > 0, SCANNER)
-    assert regions.shares.toarray().mean() == pytest.approx(1.0)
+    assert regions.fractions.toarray().mean() == pytest.approx(1.0)
     (tmp_path / "growth").mkdir()
     for name in ("roi", "cellularity"):
         (tmp_path / f"{name}.nii.gz").rename(tmp_path / "growth" / f"{name}.nii.gz")

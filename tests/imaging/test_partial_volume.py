@@ -105,13 +105,13 @@ def _errors(tmp_path: Path, atlas: Atlas, mask: NDArray[np.bool_]) -> tuple[NDAr
     true = np.stack([_halved(part)[mask] for part in (fluid, atlas.grey, atlas.white)], axis=-1)
     if not (tmp_path / "t1.nii.gz").exists():
         write_nifti(tmp_path / "t1.nii.gz", (1000 * atlas.t1).astype(np.float32), atlas.affine_mm)
-    shares = read_classes(tmp_path / "t1.nii.gz", mask, voxel_mm).shares.toarray()
+    fractions = read_classes(tmp_path / "t1.nii.gz", mask, voxel_mm).fractions.toarray()
     image = _halved(atlas.t1)[mask]
     dark, middle, bright = _class_means(image)
     first = np.clip((middle - image) / (middle - dark), 0.0, 1.0)
     third = np.clip((image - middle) / (bright - middle), 0.0, 1.0)
     by_class_means = np.stack([first, 1.0 - first - third, third], axis=-1)
-    ours, theirs = (np.abs(found - true).mean(axis=0) for found in (shares, by_class_means))
+    ours, theirs = (np.abs(found - true).mean(axis=0) for found in (fractions, by_class_means))
     return ours, theirs
 
 

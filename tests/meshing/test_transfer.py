@@ -46,7 +46,7 @@ def test_pieces_of_a_corner() -> None:
     corner = np.array([[[0.0, 0, 0], [3, 0, 0], [0, 3, 0], [0, 0, 3]]]) - 0.5
     pieces = clip(corner)
     volumes = np.zeros((3, 3, 3))
-    np.add.at(volumes, tuple(np.rint(pieces.middle).astype(int).T), pieces.share * 27 / 6)
+    np.add.at(volumes, tuple(np.rint(pieces.middle).astype(int).T), pieces.fraction * 27 / 6)
     for voxel in itertools.product(range(3), repeat=3):
         expected = {0: 1.0, 1: 5 / 6, 2: 1 / 6}.get(sum(voxel), 0.0)
         assert volumes[voxel] == pytest.approx(expected, abs=1e-12)
@@ -153,12 +153,12 @@ def test_fields_come_back_to_the_last_bit(tmp_path: Path) -> None:
     assert np.array_equal(seen.cell_data["label"][0], fields.mesh.labels)
 
 
-@pytest.mark.parametrize("share", [0.0, 0.5, 0.98])
-def test_truncated_fields(share: float, tmp_path: Path) -> None:
+@pytest.mark.parametrize("fraction", [0.0, 0.5, 0.98])
+def test_truncated_fields(fraction: float, tmp_path: Path) -> None:
     """Half a state must not be gone on from."""
     write_fields(tmp_path, "state", _fields())
     path = tmp_path / "state.h5"
-    path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
+    path.write_bytes(path.read_bytes()[: int(fraction * path.stat().st_size)])
     with pytest.raises(InputError):
         read_fields(path)
 

@@ -70,7 +70,7 @@ SPOILT: dict[str, Callable[[Path], object]] = {
     "later version": _edit(lambda file: file.attrs.modify("version", 2)),
     "array missing": _edit(lambda file: file.pop("share")),
     "group for an array": _edit(lambda file: (file.pop("share"), file.create_group("share"))),
-    "fewer nodes": _replaced("share", lambda share: share[:-1]),
+    "fewer nodes": _replaced("share", lambda weight: weight[:-1]),
     "other type": _replaced("voxels", lambda voxels: voxels.astype(float)),
     "cells of 8 nodes": _replaced("cells", lambda cells: cells[:, :8]),
     "node that does not exist": _replaced("cells", lambda cells: cells + 10_000),
@@ -79,8 +79,8 @@ SPOILT: dict[str, Callable[[Path], object]] = {
     "zones out of order": _replaced("first_node", lambda first: first[::-1]),
     "zone without cells": _replaced("first_cell", lambda first: np.r_[first[:1], first[:1], first[2:]]),
     "last zone missing": _replaced("first_cell", lambda first: first[:-1]),
-    "share above one": _replaced("share", lambda share: share * 3),
-    "share not a number": _replaced("share", lambda share: share * np.nan),
+    "share above one": _replaced("share", lambda weight: weight * 3),
+    "share not a number": _replaced("share", lambda weight: weight * np.nan),
 }
 
 
@@ -105,6 +105,6 @@ def test_mesh_of_another_mask_is_refused(other: np.ndarray) -> None:
 
 def test_zones_that_do_not_share_are_refused() -> None:
     """A zone left out or put in twice leaves data out or counts them twice."""
-    for zones in (ZONES[1:], [*ZONES, ZONES[0]], [replace(ZONES[0], share=ZONES[0].share / 2), *ZONES[1:]]):
+    for zones in (ZONES[1:], [*ZONES, ZONES[0]], [replace(ZONES[0], weight=ZONES[0].weight / 2), *ZONES[1:]]):
         with pytest.raises(InputError, match="twice or in part"):
             check_zones(zones, MASK)

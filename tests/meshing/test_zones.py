@@ -38,8 +38,8 @@ def test_each_datum_counts_once(mask: NDArray[np.bool_], zones: list[Zone]) -> N
     total = np.zeros(np.count_nonzero(mask))
     for zone in zones:
         assert len(np.unique(zone.voxels)) == len(zone.voxels)
-        total[zone.voxels] += zone.share
-    assert all((zone.share > 0).all() for zone in zones)
+        total[zone.voxels] += zone.weight
+    assert all((zone.weight > 0).all() for zone in zones)
     np.testing.assert_allclose(total[total > 0], 1.0, rtol=1e-12)
 
 
@@ -152,8 +152,8 @@ def _as_sets(zones: list[Zone], move: Callable[[NDArray[np.int64]], NDArray[np.i
     """Zones without the order of zones, nodes and cells."""
     return {
         frozenset(
-            (*map(int, place), round(float(share), 12), bool(interior))
-            for place, share, interior in zip(move(zone.ijk), zone.share, zone.interior, strict=True)
+            (*map(int, place), round(float(weight), 12), bool(interior))
+            for place, weight, interior in zip(move(zone.ijk), zone.weight, zone.interior, strict=True)
         )
         for zone in zones
     } | {

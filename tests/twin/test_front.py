@@ -102,11 +102,11 @@ def test_a_narrow_front_is_warned_of_with_its_size_and_a_wide_one_is_not() -> No
     expected = float(settled_excess(np.array(0.6 * EDGE_MM**2 * 0.05 / 0.02)))
     assert expected == pytest.approx(0.40, abs=0.02)
     found = front_excess(narrow)
-    assert float(np.median(found.shares)) == pytest.approx(expected, rel=0.01)
+    assert float(np.median(found.excess)) == pytest.approx(expected, rel=0.01)
     assert float(np.median(found.widths_mm)) == pytest.approx(np.sqrt(0.02 / 0.05), rel=0.05)
     (warning,) = front_warnings(narrow)
     assert warning.code == "front-under-resolved"
-    assert f"{100 * np.median(found.shares):.0f} % faster" in warning.sentence
+    assert f"{100 * np.median(found.excess):.0f} % faster" in warning.sentence
     assert "more than 20 % in 24" in warning.sentence
-    assert float(np.median(front_excess(wide).shares)) < 0.05
+    assert float(np.median(front_excess(wide).excess)) < 0.05
     assert front_warnings(wide) == ()

@@ -11,7 +11,7 @@ from mpi4py import MPI
 
 from palpate.errors import InputError
 from palpate.imaging.tumour.head import inside_skull
-from palpate.imaging.tumour.history import Stiffness, TumourHistory
+from palpate.imaging.tumour.history import StiffnessDraws, TumourHistory
 from palpate.twin.calibration.calibrate import Calibration, calibrate, prepared
 from palpate.twin.calibration.calibrate import calibrated as calibrated_problem
 from palpate.twin.calibration.posterior import CalibrationProblem
@@ -57,17 +57,17 @@ def with_stiffness(spread: float, factor: float = 1.0) -> TumourHistory:
     middle = 0.4 * field()
     draws = factor * 2500.0 * np.exp(np.stack([middle + spread * field() for _ in range(12)]))
     draws[:, :4] = np.nan  # beyond the elastogram
-    return replace(history(), stiffness=Stiffness(draws.astype(np.float32)))
+    return replace(history(), stiffness=StiffnessDraws(draws.astype(np.float32)))
 
 
 def coupled_burdens(own: CalibrationProblem, xi: Values) -> Values:
     """Sum of densities at the scans with stress renewed every few days, as the growth model itself does it."""
-    assert own.pushing is not None
+    assert own.elastic_system is not None
     state, _ = own.dynamics.start(xi)
     found = [state.sum()]
     for interval, model in enumerate(own.dynamics.models):
         free = own.dynamics.unstressed(xi, interval)
-        _, state = followed(own.pushing, own.dynamics.unknowns.natural(xi, SLOWING), model, free, state)
+        _, state = followed(own.elastic_system, own.dynamics.unknowns.natural(xi, SLOWING), model, free, state)
         found.append(state.sum())
     return np.array(found)
 
@@ -121,10 +121,10 @@ def test_modes_spread_stress_as_draws_do() -> None:
     assert stress is not None
     assert stress.explained == pytest.approx(1.0)
     density = own.states(np.zeros(own.dynamics.unknowns.size))[1]
-    _, by = own.pushing.stress_by_stiffness_pa(density, stress.log_moduli[1:].T)
+    _, by = own.elastic_system.stress_by_stiffness_pa(density, stress.log_moduli[1:].T)
     others = []
     for number in range(12):
-        one = replace(tumour, stiffness=Stiffness(tumour.stiffness.draws_pa[[number, number]]))
+        one = replace(tumour, stiffness=StiffnessDraws(tumour.stiffness.draws_pa[[number, number]]))
         moduli = prepared(one, settings).stress.log_moduli
         # With one draw twice the mean is that draw; population values beyond it are drawn with the same seed.
         others.append(elastic(tumour, settings, place, moduli[0]).stress_pa(density))
@@ -141,7 +141,7 @@ def test_known_stiffness_has_no_modes() -> None:
         found[spread] = (stress.patterns[:, 0] * np.sqrt((stress.patterns[:, 1:] ** 2).sum(axis=1))).max()
     everywhere = with_stiffness(0.0)
     draws = np.where(np.isnan(everywhere.stiffness.draws_pa), np.float32(2000.0), everywhere.stiffness.draws_pa)
-    known = prepared(replace(everywhere, stiffness=Stiffness(draws)), STRONG)
+    known = prepared(replace(everywhere, stiffness=StiffnessDraws(draws)), STRONG)
     assert known.stress.modes == 0
     assert known.dynamics.unknowns.modes == 0
     assert found[0.3] > 1.2 * found[0.1] > 0.0
@@ -169,20 +169,20 @@ def test_forecast_is_slowed_as_the_coupled_model_is(solved: tuple[Calibration, C
         mode=xi,
         settings=calibrated.settings.model_copy(update=still),
         front_drift_mm=0.0,
-        draws=replace(drawn, xi=xi[None], density=drawn.density[:1], straying=0.0 * drawn.straying[:1]),
+        draws=replace(drawn, xi=xi[None], density=drawn.density[:1], front_error=0.0 * drawn.front_error[:1]),
     )
     burden = predict(one, 150.0).burdens_ml()
     free = replace(one, stress=replace(one.stress, log_moduli=one.stress.log_moduli[:1]), unknowns=unknown)
     place = own.dynamics.place
-    pushing = elastic(calibrated.history, one.settings, place, free.stress.log_moduli[0])
+    elastic_system = elastic(calibrated.history, one.settings, place, free.stress.log_moduli[0])
     model = replace(
         own.dynamics.models[0], observations_s=(80.0 * 86400.0,), treatment=type(own.dynamics.models[0].treatment)()
     )
     density = drawn.density[0].astype(np.float64)
     parameters = replace(own.dynamics.unstressed(xi, 0), log_sensitivities=np.zeros(0))
     slowing = unknown.natural(xi, SLOWING)
-    _, state = followed(pushing, slowing, model, parameters, density)
-    _, unslowed = followed(pushing, 0.0, model, parameters, density)
+    _, state = followed(elastic_system, slowing, model, parameters, density)
+    _, unslowed = followed(elastic_system, 0.0, model, parameters, density)
     voxel_ml = EDGE_MM**3 / 1e3
     assert burden[0] == pytest.approx(voxel_ml * state.sum(), rel=0.02)
     assert voxel_ml * unslowed.sum() > 1.05 * burden[0]
@@ -205,7 +205,7 @@ def test_without_mechanics_nothing_is_unknown_of_it() -> None:
     """The switch: no slowing, no modes, no elastic system."""
     own = problem(SETTINGS.model_copy(update={"mechanics": False}))
     assert own.stress is None
-    assert own.pushing is None
+    assert own.elastic_system is None
     assert SLOWING not in own.dynamics.unknowns.names
     assert own.dynamics.unknowns.modes == 0
 
@@ -238,7 +238,7 @@ def test_unusable_draws_are_refused(what: str) -> None:
     else:
         draws = draws[:1]
     with pytest.raises(InputError) as refused:
-        calibrate(replace(tumour, stiffness=Stiffness(draws)), STRONG)
+        calibrate(replace(tumour, stiffness=StiffnessDraws(draws)), STRONG)
     assert refused.value.advice
 
 

@@ -105,17 +105,17 @@ def test_correlated_errors_are_those_of_the_dense_matrix(small: CalibrationProbl
 def test_posteriors_are_calibrated(small: CalibrationProblem) -> None:
     """Simulation-based calibration: truths from the prior, data from the model, intervals hold as many as they say.
 
-    How much fronts stray differs from tumour to tumour, too, and no fit is told. How steep they are when R is made is
+    Front errors differ in size from tumour to tumour, too, and no fit is told. How steep fronts are when R is made is
     told here; what taking that from the fit costs is measured in decision 0063. Tumours are independent of each other,
     numbers of one tumour are not: the share that a tumour's intervals hold is one draw.
     """
-    straying = small.straying()
-    probable = np.exp(straying.log_prior) / np.exp(straying.log_prior).sum()
+    front_errors = small.front_errors()
+    probable = np.exp(front_errors.log_prior) / np.exp(front_errors.log_prior).sum()
     shares = np.zeros((TUMOURS, len(LEVELS)))
     for number in range(TUMOURS):
         rng = np.random.default_rng([5, number])
         truth = rng.standard_normal(small.dynamics.unknowns.size)
-        q = float(rng.choice(straying.front_drift_mm, p=probable))
+        q = float(rng.choice(front_errors.front_drift_mm, p=probable))
         seen = replace(simulated(replace(small, front_drift_mm=q), truth, rng), front_drift_mm=small.front_drift_mm)
         drawn = draw(seen, laplace(seen, renewals=0), SETTINGS)
         below = (drawn.xi < truth).sum(axis=0)
@@ -174,7 +174,7 @@ def test_ranks_decide_alike(monkeypatch: pytest.MonkeyPatch) -> None:
     alone = problem(settings)
     drawn = draw(Still(alone.dynamics, alone.observations, alone.front_drift_mm), found, settings, comm)
     agreed = (found.mode, found.covariance, np.array(found.front_drift_mm), drawn.xi, drawn.front_drift_mm)
-    for one in (*agreed, drawn.straying):
+    for one in (*agreed, drawn.front_error):
         assert np.array_equal(one, comm.bcast(one))
 
 
@@ -184,7 +184,7 @@ def test_ranks_share_draws_and_change_none(small: CalibrationProblem) -> None:
     settings = SETTINGS.model_copy(update={"draws": 7})
     found = laplace(small, renewals=0)
     alone, shared = draw(small, found, settings), draw(small, found, settings, MPI.COMM_WORLD)
-    for name in ("xi", "density", "front_drift_mm", "straying"):
+    for name in ("xi", "density", "front_drift_mm", "front_error"):
         assert np.array_equal(getattr(alone, name), getattr(shared, name))
 
 

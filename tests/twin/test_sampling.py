@@ -27,7 +27,7 @@ def _walked(own: CalibrationProblem, found: Laplace, rng: np.random.Generator) -
     half = 2.38 / np.sqrt(size) * np.linalg.cholesky(found.covariance)  # Roberts, Gelman and Gilks 1997
 
     def phi(xi: Values) -> float:
-        log_densities = found.straying.log_densities(own.residual(own.states(xi), xi))
+        log_densities = found.front_errors.log_densities(own.residual(own.states(xi), xi))
         return 0.5 * float(xi @ xi) - float(np.logaddexp.reduce(log_densities))
 
     at, here = found.mode, phi(found.mode)

@@ -148,14 +148,14 @@ def prepared(coarse: TumourHistory, settings: TwinSettings, comm: MPI.Comm = MPI
     edge = outline(coarse, settings)
     rates = growth_shapes(coarse, settings)
     place = _place(coarse, comm)
-    stress, pushing = None, None
+    stress, elastic_system = None, None
     if settings.mechanics:
-        stress, pushing = first_stress(coarse, settings, place)
+        stress, elastic_system = first_stress(coarse, settings, place)
     modes = 0 if stress is None else stress.modes
     layout = unknowns(coarse, settings, edge.shapes_mm.shape[1], rates.shape[1], modes)
     model = dynamics(coarse, edge, rates, layout, settings, place)
     seen = observations(coarse, layout, settings)
-    return CalibrationProblem(model, seen, settings.front_drift_mm, pushing=pushing).under(stress)
+    return CalibrationProblem(model, seen, settings.front_drift_mm, elastic_system=elastic_system).under(stress)
 
 
 def _place(coarse: TumourHistory, comm: MPI.Comm) -> Voxels:
@@ -171,7 +171,7 @@ def _whole(problem: CalibrationProblem, coarse: TumourHistory) -> CalibrationPro
     edge = Outline(*map(halo.gathered, (own.outline.base, own.outline.distance_mm, own.outline.shapes_mm)))
     rates, place = halo.gathered(own.growth_shapes), _place(coarse, MPI.COMM_SELF)
     alone = dynamics(coarse, edge, rates, own.unknowns, settings, place)
-    return replace(problem, dynamics=alone, pushing=None).under(problem.stress)
+    return replace(problem, dynamics=alone, elastic_system=None).under(problem.stress)
 
 
 def _calibration(

@@ -26,7 +26,7 @@ from palpate.config.twin import TwinSettings
 from palpate.progress import say, track
 from palpate.twin.calibration.posterior import CalibrationProblem, Laplace
 from palpate.twin.dynamics import CENTURY_DAYS
-from palpate.twin.observation.errors import StrayingErrors
+from palpate.twin.observation.errors import FrontErrors
 
 type Values = NDArray[np.float64]
 
@@ -50,7 +50,7 @@ class Draws:
         density: density u at the last scan, on the lattice's tissue voxels in C order, shape (draws, n).
         past: density at every scan, without front model error, of the draws `looked_at`, shape (some, scans, n).
         front_drift_mm: size q of the front model error, mm after 100 days, shape (draws,).
-        straying: front model error until the last scan, in the field's coefficients, mm, shape (draws, r).
+        front_error: front model error until the last scan, in the field's coefficients, mm, shape (draws, r).
         effective_share: effective number of Laplace's draws over their number; near one, the posterior is Gaussian.
         powers: number of powers from Laplace's draws to the posterior's.
         acceptance: share of proposals accepted at power one.
@@ -60,7 +60,7 @@ class Draws:
     density: NDArray[np.float32]
     past: NDArray[np.float32]
     front_drift_mm: Values
-    straying: Values
+    front_error: Values
     effective_share: float
     powers: int
     acceptance: float
@@ -124,8 +124,8 @@ def draw(problem: CalibrationProblem, found: Laplace, settings: TwinSettings, co
             particles, accepted = moved(particles, power, step)
             step = float(np.clip(step * np.exp(accepted - ACCEPTED), 0.02, 1.0))
         say(f"draws follow the posterior to the power {power:.2f}, {accepted:.0%} of moves accepted")
-    strays = [_strayed(problem, found.straying, one.residual, rng) for one in particles]
-    q, fronts = comm.bcast(tuple(zip(*strays, strict=True)))
+    errors = [_front_error(problem, found.front_errors, one.residual, rng) for one in particles]
+    q, fronts = comm.bcast(tuple(zip(*errors, strict=True)))
     return Draws(
         np.stack([one.xi for one in particles]),
         np.stack([one.density for one in particles]),
@@ -156,20 +156,20 @@ def _pasts(problem: CalibrationProblem, every: list[Values], comm: MPI.Comm) -> 
 def _weighed(problem: CalibrationProblem, found: Laplace, precision: Values, xi: Values) -> _Particle:
     states = problem.states(xi)
     residual, away = problem.residual(states, xi), xi - found.mode
-    log_density = float(logsumexp(found.straying.log_densities(residual))) - 0.5 * float(xi @ xi)
+    log_density = float(logsumexp(found.front_errors.log_densities(residual))) - 0.5 * float(xi @ xi)
     log_weight = 0.5 * float(away @ precision @ away) + log_density
     # What is no number is not the posterior's.
     return _Particle(xi, log_weight if np.isfinite(log_weight) else -np.inf, states[-1].astype(np.float32), residual)
 
 
-def _strayed(
-    problem: CalibrationProblem, straying: StrayingErrors, residual: Values, rng: np.random.Generator
+def _front_error(
+    problem: CalibrationProblem, front_errors: FrontErrors, residual: Values, rng: np.random.Generator
 ) -> tuple[float, Values]:
     """Draw q and the front model error at the last scan for one draw, coefficients in mm, shape (r,)."""
-    log_densities = straying.log_densities(residual)
+    log_densities = front_errors.log_densities(residual)
     which = int(systematic(log_densities, rng, 1)[0])
-    q = float(straying.front_drift_mm[which])
-    zeta = straying.errors[which].draw_shared(residual, rng)
+    q = float(front_errors.front_drift_mm[which])
+    zeta = front_errors.errors[which].draw_shared(residual, rng)
     steps = np.sqrt(np.diff(problem.observations.days) / CENTURY_DAYS)
     r = len(problem.observations.field.centres_mm)
     return q, q * (steps @ zeta[: len(steps) * r].reshape(len(steps), r))

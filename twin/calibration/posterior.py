@@ -21,7 +21,7 @@ from scipy.linalg import cho_factor, cho_solve, solve_triangular
 
 from palpate.solvers.growth.mechanics.coupling import Mechanics
 from palpate.twin.dynamics import Dynamics
-from palpate.twin.observation.errors import SharedErrors, StrayingErrors
+from palpate.twin.observation.errors import FrontErrors, SharedErrors
 from palpate.twin.observation.likelihood import Observations
 from palpate.twin.priors import SLOWING
 from palpate.twin.stress import Stress, followed, pattern
@@ -47,14 +47,14 @@ class CalibrationProblem:
         observations: observations of all scans.
         front_drift_mm: size q of the front model error, mm after 100 days.
         stress: stress that slows invasion; None if the twin has no mechanics.
-        pushing: elastic system with which the stress is renewed; None keeps the stress as it is.
+        elastic_system: elastic system with which the stress is renewed; None keeps the stress as it is.
     """
 
     dynamics: Dynamics
     observations: Observations
     front_drift_mm: float
     stress: Stress | None = None
-    pushing: Mechanics | None = None
+    elastic_system: Mechanics | None = None
 
     def states(self, xi: Values) -> tuple[Values, ...]:
         """Return the densities at the scans on all tissue voxels, on every rank, shape (n,) each. Collective."""
@@ -70,15 +70,15 @@ class CalibrationProblem:
 
     def stressed(self, xi: Values) -> CalibrationProblem:
         """Return this problem with the stress computed along the growth at xi, whose invasion it slows. Collective."""
-        if self.pushing is None or self.stress is None:
+        if self.elastic_system is None or self.stress is None:
             return self
         own, modes = self.dynamics, self.stress.log_moduli[1:]
         slowing = own.unknowns.natural(xi, SLOWING)
         state, _ = own.start(xi)
         patterns = np.zeros_like(self.stress.patterns)
         for interval, model in enumerate(own.models):
-            mean, state = followed(self.pushing, slowing, model, own.unstressed(xi, interval), state)
-            patterns[interval] = pattern(self.pushing, mean, modes)
+            mean, state = followed(self.elastic_system, slowing, model, own.unstressed(xi, interval), state)
+            patterns[interval] = pattern(self.elastic_system, mean, modes)
         return self.under(replace(self.stress, patterns=patterns))
 
     def under(self, stress: Stress | None) -> CalibrationProblem:
@@ -94,14 +94,14 @@ class CalibrationProblem:
         """Return the covariance R of the errors."""
         return self.observations.errors(self.front_drift_mm)
 
-    def straying(self) -> StrayingErrors:
+    def front_errors(self) -> FrontErrors:
         """Return R for every q of the grid; for the configured q alone if there is one scan or no front model error."""
         settings = self.observations.settings
         alone = len(self.observations.days) < 2 or settings.front_drift_mm == 0.0
         factors = np.array((1.0,) if alone else GRID)
         q = factors * settings.front_drift_mm
         log_prior = -0.5 * (np.log(factors) / settings.front_drift_log_std) ** 2
-        return StrayingErrors(q, log_prior, tuple(self.observations.errors(float(one)) for one in q))
+        return FrontErrors(q, log_prior, tuple(self.observations.errors(float(one)) for one in q))
 
     def agreed[T](self, own: T) -> T:
         """Return rank 0's value on every rank. Collective.
@@ -144,7 +144,7 @@ class Laplace:
         front_drift_mm: size q of the front model error, mm after 100 days.
         stress: stress under which the mode was found; None if the twin has no mechanics.
         errors: R at the mode.
-        straying: R for each q of the grid.
+        front_errors: R for each q of the grid.
         statistics: convergence, work and misfit.
     """
 
@@ -153,7 +153,7 @@ class Laplace:
     front_drift_mm: float
     stress: Stress | None
     errors: SharedErrors
-    straying: StrayingErrors
+    front_errors: FrontErrors
     statistics: Statistics
 
     def draws(self, count: int, rng: np.random.Generator) -> Values:
@@ -185,20 +185,20 @@ def laplace(problem: CalibrationProblem, renewals: int = RENEWALS) -> Laplace:
     xi = np.zeros(problem.dynamics.unknowns.size)
     states, jacobian = problem.tangents(xi)
     at, work = _Point(xi, states, jacobian, problem.errors()), _Work(settings.max_iterations, 3 * len(xi))
-    straying = problem.straying()
+    front_errors = problem.front_errors()
     for _ in range(renewals):
         at, _ = _minimised(problem, at, work, LOOSE)
-        if problem.pushing is not None:
+        if problem.elastic_system is not None:
             problem = problem.stressed(at.xi)
             states, jacobian = problem.tangents(at.xi)
             at = replace(at, states=states, jacobian=jacobian)
             work.forecasts += 3 * len(xi)
         around = problem.observations.around(at.states, problem.dynamics.unknowns)
         problem = replace(problem, observations=around)
-        straying = problem.straying()
-        best = _best(problem, straying, at)
-        problem = replace(problem, front_drift_mm=float(straying.front_drift_mm[best]))
-        at = replace(at, errors=straying.errors[best])
+        front_errors = problem.front_errors()
+        best = _best(problem, front_errors, at)
+        problem = replace(problem, front_drift_mm=float(front_errors.front_drift_mm[best]))
+        at = replace(at, errors=front_errors.errors[best])
     at, done = _minimised(problem, at, work, settings.tolerance)
     xi, jacobian, errors = at.xi, at.jacobian, at.errors
     residual = problem.residual(at.states, xi)
@@ -213,7 +213,7 @@ def laplace(problem: CalibrationProblem, renewals: int = RENEWALS) -> Laplace:
         problem.front_drift_mm,
         problem.stress,
         errors,
-        straying,
+        front_errors,
         statistics,
     )
 
@@ -265,10 +265,10 @@ def _minimised(problem: CalibrationProblem, at: _Point, work: _Work, tolerance: 
     return at, False
 
 
-def _best(problem: CalibrationProblem, straying: StrayingErrors, at: _Point) -> int:
+def _best(problem: CalibrationProblem, front_errors: FrontErrors, at: _Point) -> int:
     """Return which q of the grid has the largest evidence times prior."""
     start = problem.residual(at.states, at.xi) + at.jacobian @ at.xi
-    losses = [evidence(start, at.jacobian, errors) for errors in straying.errors] - 2.0 * straying.log_prior
+    losses = [evidence(start, at.jacobian, errors) for errors in front_errors.errors] - 2.0 * front_errors.log_prior
     return int(problem.agreed(int(np.argmin(losses))))
 
 

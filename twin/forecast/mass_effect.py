@@ -25,10 +25,10 @@ from palpate.progress import say
 from palpate.solvers.growth.mechanics.coupling import Pressure, middles_m
 from palpate.solvers.growth.mechanics.displacement import (
     LARGEST,
-    Displacing,
-    Head,
+    DisplacementSystem,
+    ElasticHead,
     brain_around,
-    displacing,
+    displacement_system,
     lengths_mm,
 )
 from palpate.solvers.growth.space.voxels import voxels
@@ -73,7 +73,7 @@ class Displaced:
 
 
 @dataclass(frozen=True, slots=True)
-class MassEffect:
+class MassEffectOverTime:
     """Displacements of tissue over time.
 
     Attributes:
@@ -100,7 +100,7 @@ class _Day:
 
 def mass_effect(
     calibration: Calibration, forecasts: Sequence[Forecast] = (), comm: MPI.Comm = MPI.COMM_SELF
-) -> MassEffect | None:
+) -> MassEffectOverTime | None:
     """Compute displacements on the days of scans and forecasts; None if the twin has no mechanics. Collective.
 
     Args:
@@ -118,7 +118,7 @@ def mass_effect(
     around_day, around = around_tumour(history)
     found = _displaced(calibration, days, around, comm)
     count = len(history.scans) - 1
-    return MassEffect(around_day, found[:count], found[count], found[count + 1 :])
+    return MassEffectOverTime(around_day, found[:count], found[count], found[count + 1 :])
 
 
 def around_tumour(history: TumourHistory) -> tuple[float, Mask]:
@@ -153,11 +153,11 @@ def _displaced(calibration: Calibration, days: Sequence[_Day], around: Mask, com
     sizes = [np.zeros(day.densities.shape, dtype=np.float32) for day in days]
     sums = np.zeros((len(days), int(history.tissue.sum()), 3))
     for number in range(comm.rank, len(stiffnesses), comm.size):
-        pushing = pushed(history, calibration.settings, stiffnesses[number])
+        elastic_system = displacement_system_of(history, calibration.settings, stiffnesses[number])
         for at, day in enumerate(days):
             mine = np.arange(number, len(day.draws), len(stiffnesses))
             for pair in np.array_split(mine, max(1, -(-len(mine) // 2))):
-                moved = pushing.displacements_m(day.densities[pair].astype(np.float64))
+                moved = elastic_system.displacements_m(day.densities[pair].astype(np.float64))
                 moved *= factors[day.draws[pair], None, None]
                 sizes[at][pair] = lengths_mm(moved)
                 sums[at] += moved.sum(axis=0)
@@ -168,7 +168,9 @@ def _displaced(calibration: Calibration, days: Sequence[_Day], around: Mask, com
     return tuple(Displaced(day.day, size, mean, around) for day, size, mean in zip(days, sizes, means, strict=True))
 
 
-def pushed(history: TumourHistory, settings: TwinSettings, log_moduli: NDArray[np.floating]) -> Displacing:
+def displacement_system_of(
+    history: TumourHistory, settings: TwinSettings, log_moduli: NDArray[np.floating]
+) -> DisplacementSystem:
     """Factorise the elastic systems of one draw of the stiffness; a density u loads them with the pressure LAMBDA_PA u.
 
     Args:
@@ -182,5 +184,5 @@ def pushed(history: TumourHistory, settings: TwinSettings, log_moduli: NDArray[n
     beyond = np.array(widths)[:, 0]
     skull = inside_skull(history.tissue, history.edges_mm)
     wide, moduli = (np.pad(one, widths, mode="edge") for one in (skull, np.exp(log_moduli.astype(np.float64))))
-    head = Head(place.space, middles_m(place, edges_m) + beyond * edges_m, wide, edges_m, moduli)
-    return displacing(head, Pressure(LAMBDA_PA, 0.0), float(mm_to_m(settings.displacement_box_mm)))
+    head = ElasticHead(place.space, middles_m(place, edges_m) + beyond * edges_m, wide, edges_m, moduli)
+    return displacement_system(head, Pressure(LAMBDA_PA, 0.0), float(mm_to_m(settings.displacement_box_mm)))

@@ -113,8 +113,8 @@ def present(calibration: Calibration) -> Forecast:
     phi = calibration.field.at(np.argwhere(history.tissue) * history.edges_mm)
     nearest = nearest_in(history.tissue, history.edges_mm)
     found = [
-        strayed(density.astype(np.float64), phi @ front, history, nearest)
-        for density, front in zip(drawn.density, drawn.straying, strict=True)
+        with_front_error(density.astype(np.float64), phi @ front, history, nearest)
+        for density, front in zip(drawn.density, drawn.front_error, strict=True)
     ]
     return Forecast(history.scans[-1].day, np.stack(found).astype(np.float32), calibration)
 
@@ -176,7 +176,7 @@ class _Future:
         if known is None:
             return
         halo, unknown = self._place.space.halo, self._calibration.unknowns
-        pushing = elastic(self._history, self._settings, self._place, known.log_moduli[0])
+        elastic_system = elastic(self._history, self._settings, self._place, known.log_moduli[0])
         slowing = unknown.natural(xi, SLOWING)
         own = slice(halo.start, halo.start + halo.own)
         density = np.clip(self._calibration.draws.density[:, own].mean(axis=0, dtype=np.float64), 0.0, 1.0)
@@ -186,8 +186,8 @@ class _Future:
         found = []
         for first, until, drift in zip(days[:-1], days[1:], drifts, strict=True):
             model = self._model((float(first), float(until)))
-            mean, density = followed(pushing, slowing, model, self._unstressed(xi, float(drift)), density)
-            found.append(pattern(pushing, mean, known.log_moduli[1:])[:, own])
+            mean, density = followed(elastic_system, slowing, model, self._unstressed(xi, float(drift)), density)
+            found.append(pattern(elastic_system, mean, known.log_moduli[1:])[:, own])
         self._stress = tuple(found)
 
     def _model(self, span: tuple[float, float]) -> GrowthModel:
@@ -208,10 +208,10 @@ class _Future:
                 parameters = replace(parameters, log_diffusivity=log_d)
             (density,) = self._model((float(days[piece]), float(days[piece + 1]))).forecast(parameters, density).states
         step = np.sqrt((days[-1] - days[0]) / CENTURY_DAYS)
-        fresh = drawn.front_drift_mm[number] * step * rng.standard_normal(drawn.straying.shape[1])
+        fresh = drawn.front_drift_mm[number] * step * rng.standard_normal(drawn.front_error.shape[1])
         whole = state.gathered(density)
-        away_mm = self._phi @ (drawn.straying[number] + fresh)
-        return strayed(whole, away_mm, self._history, self._nearest).astype(np.float32)
+        away_mm = self._phi @ (drawn.front_error[number] + fresh)
+        return with_front_error(whole, away_mm, self._history, self._nearest).astype(np.float32)
 
     def _unstressed(self, xi: Values, drift: float) -> Parameters:
         """Return the parameters of a draw where no stress slows growth."""
@@ -225,7 +225,7 @@ class _Future:
         return np.asarray(half[len(known) :] @ np.concatenate([known, rng.standard_normal(len(days) - 1)]))
 
 
-def strayed(
+def with_front_error(
     density: Values, displacement_mm: Values, history: TumourHistory, nearest: tuple[NDArray[np.int64], ...]
 ) -> Values:
     """Return the density with its front displaced outwards, shape (n,).

@@ -93,7 +93,7 @@ class SharedErrors:
 
 
 @dataclass(frozen=True, slots=True)
-class StrayingErrors:
+class FrontErrors:
     """Covariance R for each of some q, and the prior probability of each q.
 
     Attributes:
@@ -150,18 +150,18 @@ def error_columns(
         # What the centres do not resolve of the field stays as a voxel's own error.
         rest = np.maximum(1.0 - (phi**2).sum(axis=1), 0.0)
         edge = _by_rows(its, [_edge_mm(one, misplaced_mm[scan], settings) for one in its])
-        strays = front_drift_mm * np.sqrt(np.diff(days[: scan + 1]) / CENTURY_DAYS)
+        errors_mm = front_drift_mm * np.sqrt(np.diff(days[: scan + 1]) / CENTURY_DAYS)
         noise = _by_rows(its, [_shared(one, settings) for one in its])
         block = np.zeros((len(points), (3 * count - 1) * r))
         moved = slope[:, None] * phi
-        for interval, stray in enumerate(strays):
-            block[:, interval * r : (interval + 1) * r] = stray * moved
+        for interval, error_mm in enumerate(errors_mm):
+            block[:, interval * r : (interval + 1) * r] = error_mm * moved
         first = count - 1
         block[:, (first + scan) * r : (first + scan + 1) * r] = edge[:, None] * moved
         first += count
         block[:, (first + scan) * r : (first + scan + 1) * r] = noise[:, None] * phi
         own = np.concatenate([one.variances for one in its] or [np.zeros(0)])
-        diagonals.append(own + rest * (slope**2 * (edge**2 + float(strays @ strays)) + noise**2))
+        diagonals.append(own + rest * (slope**2 * (edge**2 + float(errors_mm @ errors_mm)) + noise**2))
         rows.append(block)
     return np.concatenate(diagonals), np.concatenate(rows)
 

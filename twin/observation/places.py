@@ -37,8 +37,8 @@ def between(tissue: NDArray[np.bool_], offset: NDArray[np.floating]) -> sparse.c
     rows = np.arange(len(places))
     for corner in itertools.product(range(4), repeat=3):
         there = np.clip(first + np.array(corner) - 1, 0, limits)
-        share = np.prod([weights[:, axis, step] for axis, step in enumerate(corner)], axis=0)
-        total += sparse.csr_matrix((share, (rows, number[tuple(there.T)])), shape=total.shape)
+        weight = np.prod([weights[:, axis, step] for axis, step in enumerate(corner)], axis=0)
+        total += sparse.csr_matrix((weight, (rows, number[tuple(there.T)])), shape=total.shape)
     return total
 
 

@@ -26,7 +26,7 @@ from palpate.progress import say
 from palpate.provenance import versions
 from palpate.solvers.growth.mechanics.displacement import AROUND_MM, LARGEST
 from palpate.twin.calibration.calibrate import Calibration
-from palpate.twin.forecast.mass_effect import NUMERICAL_LOG_STD, Displaced, MassEffect, mass_effect
+from palpate.twin.forecast.mass_effect import NUMERICAL_LOG_STD, Displaced, MassEffectOverTime, mass_effect
 from palpate.twin.forecast.predict import Forecast, predict
 from palpate.twin.front import front_warnings
 from palpate.twin.products.figures import DISPLACEMENTS, LEVELS, QUANTITIES, THRESHOLDS, intervals
@@ -112,7 +112,7 @@ def _displacements(one: Displaced) -> dict[str, object]:
     return {mean: intervals(one.means_mm), largest: intervals(one.largest_mm)}
 
 
-def _mass_effect(calibration: Calibration, moved: MassEffect) -> dict[str, object]:
+def _mass_effect(calibration: Calibration, moved: MassEffectOverTime) -> dict[str, object]:
     """Return what displacements rest on, and those of the scans' days."""
     stress, settings = calibration.stress, calibration.settings
     return {

@@ -34,8 +34,8 @@ LARGEST: Final = 0.99
 """Quantile of the displacements in the brain around a tumour that is reported as the largest displacement."""
 
 
-class Pushing(Protocol):
-    """Law of elasticity that gives the displacement by a density (SmallStrain, FiniteStrain, Displacing)."""
+class DisplacementLaw(Protocol):
+    """Law of elasticity that gives the displacement by a density (SmallStrain, FiniteStrain, DisplacementSystem)."""
 
     def displacements_m(self, densities: Values) -> Values:
         """Return displacements w at own control volumes by each of p densities, along the voxel axes. Collective.
@@ -49,27 +49,27 @@ class Pushing(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Displacing:
-    """Displacement extrapolated from two laws on boxes of different sizes (Pushing).
+class DisplacementSystem:
+    """Displacement extrapolated from two laws on boxes of different sizes (DisplacementLaw).
 
     Attributes:
         fine, coarse: laws on boxes of the smaller and the larger edge.
         weight: weight h^2 / (H^2 - h^2) of their difference.
     """
 
-    fine: Pushing
-    coarse: Pushing
+    fine: DisplacementLaw
+    coarse: DisplacementLaw
     weight: float
 
     def displacements_m(self, densities: Values) -> Values:
-        """See Pushing."""
+        """See DisplacementLaw."""
         fine = self.fine.displacements_m(densities)
         return np.asarray(fine + self.weight * (fine - self.coarse.displacements_m(densities)))
 
 
 @dataclass(frozen=True, slots=True)
 class SmallStrain:
-    """Displacement at small strain (Pushing).
+    """Displacement at small strain (DisplacementLaw).
 
     Attributes:
         mechanics: factorised coupling, all on one rank.
@@ -78,7 +78,7 @@ class SmallStrain:
     mechanics: Mechanics
 
     def displacements_m(self, densities: Values) -> Values:
-        """See Pushing; each solve takes two densities."""
+        """See DisplacementLaw; each solve takes two densities."""
         own = self.mechanics
         assert own.elastic is not None  # it is on one rank
         push = own.pressure.growth_pa / own.pressure.scale
@@ -92,7 +92,7 @@ class SmallStrain:
 
 
 @dataclass(frozen=True, slots=True)
-class Head:
+class ElasticHead:
     """Tissue and skull of a head that a tumour displaces.
 
     Attributes:
@@ -110,13 +110,13 @@ class Head:
     storage_pa: Values
 
 
-def displacing(
-    head: Head,
+def displacement_system(
+    head: ElasticHead,
     pressure: Pressure,
     box_m: float,
     coarser: float = COARSER,
-    law: Callable[[Mechanics], Pushing] = SmallStrain,
-) -> Displacing:
+    law: Callable[[Mechanics], DisplacementLaw] = SmallStrain,
+) -> DisplacementSystem:
     """Factorise the elastic systems of both sizes of boxes, on this rank.
 
     Args:
@@ -135,7 +135,7 @@ def displacing(
         both.append((boxes.edges_m, law(mechanics(head.space, head.points_m, boxes, pressure))))
     (fine_m, fine), (coarse_m, coarse) = both
     small, large = (float(np.prod(one) ** (2.0 / 3.0)) for one in (fine_m, coarse_m))
-    return Displacing(fine, coarse, small / (large - small))
+    return DisplacementSystem(fine, coarse, small / (large - small))
 
 
 def brain_around(tissue: Mask, visible: Mask, edges_mm: Values) -> Mask:

@@ -20,7 +20,7 @@ from palpate.solvers.growth.oxygen.oxygen_supply import OxygenatedTissue, Vessel
 from palpate.solvers.growth.parameters import Directions, Parameters
 from palpate.solvers.growth.scheme.diffusion import Diffusion, Work, diffusion
 from palpate.solvers.growth.scheme.operations import Irradiate, Operation, Resect
-from palpate.solvers.growth.scheme.steps import irradiation, pace, strang
+from palpate.solvers.growth.scheme.steps import irradiation, reaction_rates, strang
 from palpate.solvers.growth.space.space import GrowthSpace
 from palpate.solvers.growth.treatment.timeline import Stop, timeline
 from palpate.solvers.growth.treatment.treatment import Fraction
@@ -138,7 +138,7 @@ class Run:
     ) -> None:
         growth.demand_tumour(density)
         self._growth, self._oxygen, self._parameters = growth, oxygen, parameters
-        self._pace = pace(parameters, growth.capacity, growth.treatment.courses)
+        self._reaction_rates = reaction_rates(parameters, growth.capacity, growth.treatment.courses)
         self.work, self.bounds = Work(), Bounds()
         self.tissue = beginning(growth, density, necrosis)
         self._passable = np.ones(growth.space.size, dtype=np.bool_)
@@ -185,7 +185,9 @@ class Run:
         self._died(opening, opened)
         spreading = self._spreading(renewed).within(opened.room)
         growing = replace(
-            self._pace, proliferation_1_s=self._pace.proliferation_1_s * np.exp(rates[0]) * opened.room, _kept={}
+            self._reaction_rates,
+            proliferation_1_s=self._reaction_rates.proliferation_1_s * np.exp(rates[0]) * opened.room,
+            _kept={},
         )
         operations: list[Operation] = []
         for number, stop in enumerate(stops):

@@ -103,10 +103,10 @@ class Diffusion:
             duration_s: duration of the step, seconds.
         """
         weights = self.weights(duration_s)
-        total, stage, share = weights[0] * density, density, np.empty_like(density)
+        total, stage, term = weights[0] * density, density, np.empty_like(density)
         for weight in weights[1:]:
             stage = self.multiply(stage)
-            total += np.multiply(weight, stage, out=share)
+            total += np.multiply(weight, stage, out=term)
         return without_tails(total)
 
     def stages(self, density: Values, duration_s: float, moments: Moments | None = None) -> tuple[Values, Values]:
@@ -120,10 +120,10 @@ class Diffusion:
         weights = self.weights(duration_s)
         stages = np.empty((len(weights), self.space.size)) if moments is None else moments.memory(len(weights))
         stages[0] = density
-        total, share = weights[0] * density, np.empty_like(density)
+        total, term = weights[0] * density, np.empty_like(density)
         for k, weight in enumerate(weights[1:], start=1):
             stages[k] = self.multiply(stages[k - 1])
-            total += np.multiply(weight, stages[k], out=share)
+            total += np.multiply(weight, stages[k], out=term)
         return without_tails(total), stages
 
     def tangent(
@@ -173,11 +173,11 @@ class Diffusion:
             moments: sums for the gradient in ln D, to which this step's are added in place.
         """
         weights = self.weights(duration_s)
-        state, share = weights[-1] * adjoint, np.empty_like(adjoint)
+        state, term = weights[-1] * adjoint, np.empty_like(adjoint)
         for k in range(len(weights) - 2, -1, -1):
             following = self.multiply(state)
             moments.add(state, following, stages[k], stages[k + 1])
-            following += np.multiply(weights[k], adjoint, out=share)
+            following += np.multiply(weights[k], adjoint, out=term)
             state = following
         return without_tails(state)
 

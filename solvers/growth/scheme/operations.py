@@ -85,7 +85,7 @@ class Operation(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class ReactionRates:
     """Rates of growth and death at given parameters.
 
     Attributes:
@@ -123,12 +123,12 @@ class React:
     """Growth and death in place.
 
     Attributes:
-        pace: rates of growth and death.
+        reaction_rates: rates of growth and death.
         start_s: beginning, seconds.
         duration_s: length, seconds.
     """
 
-    pace: Pace
+    reaction_rates: ReactionRates
     start_s: float
     duration_s: float
 
@@ -150,7 +150,7 @@ class React:
         return before
 
     def _reaction(self) -> Reaction:
-        return self.pace.reaction(self.start_s, self.duration_s)
+        return self.reaction_rates.reaction(self.start_s, self.duration_s)
 
 
 @dataclass(frozen=True, slots=True)

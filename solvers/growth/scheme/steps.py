@@ -8,13 +8,13 @@ import numpy as np
 
 from palpate.solvers.growth.parameters import Parameters
 from palpate.solvers.growth.scheme.diffusion import Diffusion
-from palpate.solvers.growth.scheme.operations import Irradiate, Move, Operation, Pace, React
+from palpate.solvers.growth.scheme.operations import Irradiate, Move, Operation, React, ReactionRates
 from palpate.solvers.growth.treatment.pharmacokinetics import DrugCourse
 from palpate.solvers.growth.treatment.timeline import Stop
 from palpate.solvers.growth.treatment.treatment import Fraction, log_survival
 
 
-def pace(parameters: Parameters, capacity: float, courses: tuple[DrugCourse, ...]) -> Pace:
+def reaction_rates(parameters: Parameters, capacity: float, courses: tuple[DrugCourse, ...]) -> ReactionRates:
     """Return the rates of growth and of death by drugs at given parameters.
 
     Args:
@@ -27,7 +27,7 @@ def pace(parameters: Parameters, capacity: float, courses: tuple[DrugCourse, ...
     """
     if len(parameters.log_sensitivities) != len(courses):
         raise ValueError(f"{len(parameters.log_sensitivities)} sensitivities for {len(courses)} courses")
-    return Pace(np.exp(parameters.log_proliferation), capacity, courses, np.exp(parameters.log_sensitivities))
+    return ReactionRates(np.exp(parameters.log_proliferation), capacity, courses, np.exp(parameters.log_sensitivities))
 
 
 def irradiation(
@@ -47,7 +47,7 @@ def irradiation(
     return Irradiate(log_survival(np.asarray(fraction.dose_gy), alpha, alpha_beta_gy, sensitisation))
 
 
-def strang(stop: Stop, growing: Pace, spreading: Diffusion) -> Iterator[Operation]:
+def strang(stop: Stop, growing: ReactionRates, spreading: Diffusion) -> Iterator[Operation]:
     """Yield Strang steps from a stop to the next.
 
     A step is half a reaction, diffusion and half a reaction; the halves of neighbouring steps are joined.

@@ -54,7 +54,7 @@ def evidence_of(problem: InversionProblem, fit: Fit, uniform: Sequence[NDArray[n
         data += 0.5 * (state.misfit / state.inflation + count * float(np.log(state.inflation)))
     began = time.perf_counter()
     determinant = fit.posterior.log_determinant(SEED)
-    problem.tally.timed("evidence", began)
+    problem.counter.timed("evidence", began)
     total = float(problem.comm.allreduce(data)) + fit.energy + 0.5 * determinant.value
     return Evidence(-total, 0.5 * determinant.standard_error)
 

@@ -14,7 +14,7 @@ import numpy as np
 from mpi4py import MPI
 from numpy.typing import NDArray
 
-from palpate.solvers.inversion.checks.slice_timing import SliceTurns, slice_turns
+from palpate.solvers.inversion.checks.slice_timing import SlicePhaseErrors, slice_phase_errors
 from palpate.solvers.inversion.steps.gauss_newton import Fit
 from palpate.solvers.inversion.steps.linearisation import InversionProblem
 
@@ -32,7 +32,7 @@ class Residuals:
         misfit_ratio: misfit over the misfit of noise alone, at the stated noise.
         inflations: every zone's factor on the noise variance, ascending; above 1 where the model cannot explain the
             waves at the stated noise.
-        turns: phase errors of slices.
+        phase_errors: phase errors of slices.
     """
 
     size: NDArray[np.float64]
@@ -41,7 +41,7 @@ class Residuals:
     ratio: float
     misfit_ratio: float
     inflations: tuple[float, ...]
-    turns: SliceTurns
+    phase_errors: SlicePhaseErrors
 
     def noise_factor(self, quantile: float) -> float:
         """Return the factor on the noise that a share `quantile` of the zones does not exceed."""
@@ -49,7 +49,7 @@ class Residuals:
 
 
 def join_residuals(problem: InversionProblem, fit: Fit, frequency: int) -> Residuals:
-    """Return the residuals at one frequency, averaged over zones by their shares of the data.
+    """Return the residuals at one frequency, averaged over zones by their weights of the data.
 
     Args:
         problem: problem that was fitted.
@@ -65,11 +65,11 @@ def join_residuals(problem: InversionProblem, fit: Fit, frequency: int) -> Resid
     covered = np.zeros(problem.voxels)
     inflations = problem.comm.allgather([state.inflation for _, state in zones])
     for solver, state in zones:
-        share = solver.data.zone.share
+        weight = solver.data.zone.weight
         fitted = solver.data.displacement - state.residual
         for row, values in enumerate((state.residual, state.probe_residual, fitted)):
-            joined[row, solver.voxels] += share[:, None] * values.reshape(-1, 3)
-        covered[solver.voxels] += share
+            joined[row, solver.voxels] += weight[:, None] * values.reshape(-1, 3)
+        covered[solver.voxels] += weight
     problem.comm.Allreduce(MPI.IN_PLACE, joined)
     problem.comm.Allreduce(MPI.IN_PLACE, covered)
     inside = covered > 0.5
@@ -85,7 +85,7 @@ def join_residuals(problem: InversionProblem, fit: Fit, frequency: int) -> Resid
         misfit_ratio=_total(problem, [s.misfit for _, s in zones])
         / _total(problem, [s.expected_misfit for _, s in zones]),
         inflations=tuple(sorted(itertools.chain.from_iterable(inflations))),
-        turns=slice_turns(wave, measured, probe, problem.mask),
+        phase_errors=slice_phase_errors(wave, measured, probe, problem.mask),
     )
 
 

@@ -3,10 +3,11 @@
 A slice that was acquired a time t late shows the wave with another phase: d = U exp(i omega t), about U + i omega t U,
 alike in all three components. Equilibrium couples neighbouring slices, so that phase errors that jump from slice to
 slice stay in the residual; noise hides them in a single voxel, but hundreds of voxels share one. U is the fitted wave
-without its plane in each slice and component, because drift may account for any plane, however far the head sways.
+without its plane in each slice and component, because linear phase errors may account for any plane, however far the
+head sways.
 With U and the residual r of a slice
 
-    turn = Im(U^H r) / U^H U,
+    phase error = Im(U^H r) / U^H U,
 
 whose size is compared with that of Re(U^H r), as any other failure of the model changes amplitudes as well, and with
 the size of both for noise alone.
@@ -25,7 +26,7 @@ type Wave = NDArray[np.complex128]
 
 
 @dataclass(frozen=True, slots=True)
-class SliceTurns:
+class SlicePhaseErrors:
     """Phase errors of slices.
 
     Attributes:
@@ -44,16 +45,15 @@ FEWEST_VOXELS = 20
 
 FEWEST_SLICES = 3
 
-NO_TURNS = SliceTurns(0.0, 0.0)
+NO_PHASE_ERRORS = SlicePhaseErrors(0.0, 0.0)
 """Result where there are too few slices for the test."""
 
 
-def slice_turns(wave: Wave, residual: Wave, probe: Wave, mask: NDArray[np.bool_]) -> SliceTurns:
+def slice_phase_errors(wave: Wave, residual: Wave, probe: Wave, mask: NDArray[np.bool_]) -> SlicePhaseErrors:
     """Return the phase errors of slices relative to the fitted waves.
 
     Args:
-        wave: fitted wave U / sigma, shape (N, 3), with drift or without, since drift consists of planes, which are
-            removed.
+        wave: fitted wave U / sigma, shape (N, 3), with linear phase errors of slices or without, as planes are removed.
         residual: residual of the fit (d - U - Z c) / sigma, shape (N, 3).
         probe: residual of unit noise, shape (N, 3).
         mask: mask of N voxels, shape (i, j, k), slices along k.
@@ -67,9 +67,9 @@ def slice_turns(wave: Wave, residual: Wave, probe: Wave, mask: NDArray[np.bool_]
             along.append(complex(np.vdot(waving, residual[inside])))
             noise.append(np.sum(waving.conj() * probe[inside], axis=0))
     if len(power) < FEWEST_SLICES:
-        return NO_TURNS
+        return NO_PHASE_ERRORS
     seen, shown = np.array(power), np.array(along)
     expected = 0.5 * float(np.sum(np.abs(np.array(noise)) ** 2) / seen.sum())
     level = max(expected, float(np.mean(shown.real**2 / seen)))
     ratio = float(np.mean(shown.imag**2 / seen)) / level if level > 0.0 else 0.0
-    return SliceTurns(float(np.sqrt(np.mean((shown.imag / seen) ** 2))), ratio)
+    return SlicePhaseErrors(float(np.sqrt(np.mean((shown.imag / seen) ** 2))), ratio)

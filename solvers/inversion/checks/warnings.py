@@ -26,7 +26,7 @@ OUTLYING_SHARE = 0.002
 CORRELATED = 0.15
 """Correlation of neighbouring residuals, beyond that of noise, above which they are a pattern."""
 
-TURNED = 5.0
+LARGE_PHASE_ERRORS = 5.0
 """Mean square of slices' phase errors over that of noise, above which slice times are wrong. In simulated patients it
 is 0.4 to 2, and 45 or more with slices 0.3 ms off their time."""
 
@@ -52,12 +52,12 @@ def fit_warnings(
             "left out of the data."
         )
         found.append(QualityWarning("outlying-voxels", sentence, "Check the unwrapping of the phase."))
-    turns = residuals.turns
-    if turns.ratio > TURNED:
+    phase_errors = residuals.phase_errors
+    if phase_errors.ratio > LARGE_PHASE_ERRORS:
         sentence = (
-            f"The phases of slices jump by {np.degrees(turns.size_rad):.2f} degrees (root mean square), "
-            f"{np.sqrt(turns.ratio):.1f} times what noise explains, and this is only what the fit does not follow: "
-            "slices are off their time, stiffness follows the jumps, and intervals may be too narrow."
+            f"The phases of slices jump by {np.degrees(phase_errors.size_rad):.2f} degrees (root mean square), "
+            f"{np.sqrt(phase_errors.ratio):.1f} times what noise explains, and this is only what the fit does not "
+            "follow: slices are off their time, stiffness follows the jumps, and intervals may be too narrow."
         )
         found.append(QualityWarning("slice-phase-errors", sentence, "Check slice times and ingest.slice_timing."))
     excess = np.subtract(residuals.correlation, residuals.expected_correlation)

@@ -58,7 +58,7 @@ class ZoneCurvature:
     Attributes:
         voxels: indices into the mask's voxels, shape (n,).
         ijk: voxel indices, shape (n, 3).
-        half_hessian: factor Y of the zone's Hessian at the stated noise, shape (2 n, k).
+        hessian_factor: factor Y of the zone's Hessian at the stated noise, shape (2 n, k).
         inflation: factor on its noise variance, by whose root Y is divided wherever Y is used: a scaled copy of Y for
             all zones would be half of the memory that a rank takes.
         frequency: position of the data's frequency in the run; with the voxels it seeds the columns' random numbers.
@@ -66,22 +66,22 @@ class ZoneCurvature:
 
     voxels: NDArray[np.int64]
     ijk: NDArray[np.int64]
-    half_hessian: NDArray[np.float64]
+    hessian_factor: NDArray[np.float64]
     inflation: float = 1.0
     frequency: int = 0
 
     @property
     def columns(self) -> int:
         """Number k of columns."""
-        return int(self.half_hessian.shape[1])
+        return int(self.hessian_factor.shape[1])
 
     def gather(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return Y^T times columns on the zone's voxels, shape (k, columns)."""
-        return np.asarray(self.half_hessian.T @ values / np.sqrt(self.inflation))
+        return np.asarray(self.hessian_factor.T @ values / np.sqrt(self.inflation))
 
     def spread(self, t: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return Y times coefficients, shape (2 n, columns)."""
-        return np.asarray(self.half_hessian @ (t / np.sqrt(self.inflation)))
+        return np.asarray(self.hessian_factor @ (t / np.sqrt(self.inflation)))
 
     def generator(self, seed: int) -> np.random.Generator:
         """Return the generator of random numbers for the zone, which does not depend on the zone's rank."""
@@ -96,11 +96,11 @@ class ZoneCurvature:
 
             e = Q^T n,     Y e = (Y Y^T)^1/2 n.
         """
-        white = self.generator(seed).standard_normal((len(self.half_hessian), count))
-        values, vectors = np.linalg.eigh(self.half_hessian.T @ self.half_hessian)
+        white = self.generator(seed).standard_normal((len(self.hessian_factor), count))
+        values, vectors = np.linalg.eigh(self.hessian_factor.T @ self.hessian_factor)
         seen = values > ROUNDING * values[-1]  # in the others Y vanishes, and e with it
         roots = vectors[:, seen] / np.sqrt(values[seen])
-        return np.asarray(vectors[:, seen] @ (roots.T @ (self.half_hessian.T @ white)))
+        return np.asarray(vectors[:, seen] @ (roots.T @ (self.hessian_factor.T @ white)))
 
 
 class DivergenceError(RuntimeError):
@@ -180,7 +180,7 @@ class JointPosterior:
         base = correlation(
             blocks * size_mm, scale.length_mm, scale.roughness, edge_of(size_mm), self._prior.hypotheses.correlation
         )
-        halves = np.split(zone.half_hessian / np.sqrt(zone.inflation), FIELDS)
+        halves = np.split(zone.hessian_factor / np.sqrt(zone.inflation), FIELDS)
         amplitudes = scale.stds[:, None] * self._prior.amplitude[:, zone.voxels]
         scaled = [gather @ (a[:, None] * half) for a, half in zip(amplitudes, halves, strict=True)]
         local = [base @ half for half in scaled]
@@ -189,8 +189,8 @@ class JointPosterior:
         for f, half in enumerate(halves):
             total = half.sum(axis=0)
             own += scale.mean_std**2 * np.outer(total, total)
-            own += scaled[f].T @ sum(scale.mixing[f, g] * local[g] for g in range(FIELDS))
-            own += in_regions[f].T @ sum(scale.mixing[f, g] * in_regions[g] for g in range(FIELDS))
+            own += scaled[f].T @ sum(scale.cross_correlation[f, g] * local[g] for g in range(FIELDS))
+            own += in_regions[f].T @ sum(scale.cross_correlation[f, g] * in_regions[g] for g in range(FIELDS))
         return np.asarray(0.5 * (own + own.T))
 
     def _prior_draws(self, count: int, seed: int) -> NDArray[np.float64]:

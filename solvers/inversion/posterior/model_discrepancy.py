@@ -68,7 +68,7 @@ def anisotropy_percent(settings: InversionSettings, prior: MaternField) -> float
     return BRAIN_PERCENT if prior.regions.shape[1] else 0.0
 
 
-def add_allowances(
+def add_model_discrepancy(
     draws: NDArray[np.float64], settings: InversionSettings, prior: MaternField, field: WaveField
 ) -> None:
     """Add random model errors to joint draws, in place; they are 0 on average.
@@ -89,11 +89,11 @@ def add_allowances(
     std = anisotropy_percent(settings, prior) / 100.0
     if std == 0.0:
         return
-    share = 1.0 / len(LENGTHS_MM)
+    weight = 1.0 / len(LENGTHS_MM)
     scales = tuple(
         Hyperparameters(
-            std * np.sqrt(storage / share),
-            LOSS_OVER_STORAGE * std * np.sqrt(loss / share),
+            std * np.sqrt(storage / weight),
+            LOSS_OVER_STORAGE * std * np.sqrt(loss / weight),
             length_mm,
             coupling=COUPLING,
             roughness=0.0,
@@ -103,7 +103,7 @@ def add_allowances(
     )
     nowhere = sparse.csr_matrix((draws.shape[1], 0))
     fibres = replace(
-        prior, hypotheses=HyperparameterMixture(scales, (share,) * len(scales)), regions=nowhere, loosening=1.0
+        prior, hypotheses=HyperparameterMixture(scales, (weight,) * len(scales)), regions=nowhere, local_scale=1.0
     )
     seed = int(generator.integers(2**31))
     for number in range(settings.samples):

@@ -69,22 +69,22 @@ class ZoneEvidence:
 
     Attributes:
         ijk: voxel indices, shape (n, 3).
-        regions: shares of labelled regions in the voxels, shape (n, R).
-        half_hessian: Hessian factor Y, shape (2 n, k).
+        regions: fractions of the voxels in labelled regions, shape (n, R).
+        hessian_factor: Hessian factor Y, shape (2 n, k).
         information: vector b = H x - gradient, shape (2 n,).
         number: the zone's position in the list of all zones; its data at several frequencies share it.
     """
 
     ijk: NDArray[np.int64]
     regions: sparse.csr_matrix
-    half_hessian: NDArray[np.float64]
+    hessian_factor: NDArray[np.float64]
     information: NDArray[np.float64]
     number: int = 0
 
     @property
     def columns(self) -> NDArray[np.float64]:
         """Matrix [Y, b], shape (2 n, k + 1)."""
-        return np.column_stack([self.half_hessian, self.information])
+        return np.column_stack([self.hessian_factor, self.information])
 
     def decisive(self, voxel_size_mm: NDArray[np.float64]) -> ZoneEvidence:
         """Return the zone with only those directions of its data that are more precise than the reference prior.
@@ -98,16 +98,16 @@ class ZoneEvidence:
         """
         box, prior = ParityBlocks(self.ijk, voxel_size_mm), REFERENCE_PRIOR
         blocks = box.blocks_of(matern, prior.length_mm, prior.roughness)
-        halves = np.split(self.half_hessian, FIELDS)
+        halves = np.split(self.hessian_factor, FIELDS)
         totals = prior.mean_std * np.stack([half.sum(axis=0) for half in halves])
         scaled = [prior.storage_std * box.fold(half) for half in halves]
         values, vectors = np.linalg.eigh(totals.T @ totals + sum(c.T @ box.times(blocks, c) for c in scaled))
         threshold = min(DECISIVE, values[-1] / 2.0)  # no zone is empty
         some = values > foot(threshold)
         kept = vectors[:, some] * root_weight(values[some], threshold)
-        along = scipy.linalg.lstsq(self.half_hessian, self.information, lapack_driver="gelsy")[0]
-        half = self.half_hessian @ kept
-        return replace(self, half_hessian=half, information=half @ (kept.T @ along))
+        along = scipy.linalg.lstsq(self.hessian_factor, self.information, lapack_driver="gelsy")[0]
+        half = self.hessian_factor @ kept
+        return replace(self, hessian_factor=half, information=half @ (kept.T @ along))
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +190,7 @@ def join_frequencies(parts: Sequence[ZoneEvidence], comm: MPI.Comm) -> list[Zone
     return [
         replace(
             same[0],
-            half_hessian=np.concatenate([part.half_hessian for part in same], axis=1),
+            hessian_factor=np.concatenate([part.hessian_factor for part in same], axis=1),
             information=np.sum([part.information for part in same], axis=0),
         )
         for _, same in sorted(received.items())
@@ -208,7 +208,7 @@ def fit_prior(
     Args:
         zones: this rank's share of the chosen zones (may be empty).
         voxel_size_mm: edges of a voxel, mm, shape (3,).
-        start: hyper-parameters at the start; factors, mean_std and unresolved_std are not fitted, region_std only
+        start: hyper-parameters at the start; region_scales, mean_std and unresolved_std are not fitted, region_std only
             where it is not zero.
         comm: communicator of the ranks.
     """
@@ -229,7 +229,7 @@ def fit_prior(
     return HyperparameterMixture(
         tuple(found[index][1] for index in kept),
         tuple(float(probabilities[index]) / total for index in kept),
-        start.factors,
+        start.region_scales,
         start.correlation,
     )
 

@@ -44,7 +44,7 @@ class Hyperparameters:
     region_std: float = 0.0
 
     @property
-    def mixing(self) -> NDArray[np.float64]:
+    def cross_correlation(self) -> NDArray[np.float64]:
         """Correlation of the two fields at a point, shape (2, 2)."""
         return np.array([[1.0, self.coupling], [self.coupling, 1.0]])
 
@@ -70,7 +70,7 @@ class Hyperparameters:
 
     def covariance(self, correlation: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return s_f s_g rho_fg R for a correlation R of any shape, shape (2, 2, ...)."""
-        between = self.stds[:, None] * self.mixing * self.stds
+        between = self.stds[:, None] * self.cross_correlation * self.stds
         return np.asarray(between.reshape(FIELDS, FIELDS, *[1] * correlation.ndim) * correlation)
 
 
@@ -86,14 +86,14 @@ class HyperparameterMixture:
     Attributes:
         scales: sets of hyper-parameters; their mean_std, unresolved_std and region_std may differ only by the fit.
         probabilities: probability of each set given the data; they sum to one.
-        factors: factor tau on the variation of each region in ln G' and ln G'', shape (2, R); empty where all regions
-            vary alike.
+        region_scales: scale tau of each region, a factor on its variation of ln G' and ln G'', shape (2, R); empty
+            where all regions vary alike.
         correlation: correlation R between voxels by their distance.
     """
 
     scales: tuple[Hyperparameters, ...]
     probabilities: tuple[float, ...]
-    factors: tuple[tuple[float, ...], ...] = ()
+    region_scales: tuple[tuple[float, ...], ...] = ()
     correlation: Correlation = matern
 
     def __post_init__(self) -> None:
@@ -110,11 +110,11 @@ class HyperparameterMixture:
         """Return the factor A on the variation of each voxel, shape (2, n).
 
         Args:
-            regions: shares of the regions in the voxels, shape (n, R).
+            regions: fractions of the voxels in the regions, shape (n, R).
         """
-        if not self.factors:
+        if not self.region_scales:
             return np.ones((FIELDS, regions.shape[0]))
-        return np.asarray(1.0 + (regions @ (np.array(self.factors).T - 1.0)).T)
+        return np.asarray(1.0 + (regions @ (np.array(self.region_scales).T - 1.0)).T)
 
     def unresolved_variance(self, edge_mm: float) -> float:
         """Return the variance that the hypotheses add below the waves' resolution, averaged over them.
@@ -133,14 +133,14 @@ class HyperparameterMixture:
         weights = np.array(self.probabilities)
         between = sum(w * s.covariance(np.ones(())) for w, s in zip(weights, self.scales, strict=True))
         stds = np.sqrt(np.diag(between))
-        share = weights * [s.storage_std**2 + s.loss_std**2 for s in self.scales]
-        share = share / share.sum()
+        by_variance = weights * [s.storage_std**2 + s.loss_std**2 for s in self.scales]
+        by_variance = by_variance / by_variance.sum()
         return replace(
             self.scales[0],
             storage_std=float(stds[0]),
             loss_std=float(stds[1]),
             coupling=float(between[0, 1] / np.prod(stds)),
-            length_mm=float(np.exp(share @ np.log([s.length_mm for s in self.scales]))),
-            roughness=float(share @ [s.roughness for s in self.scales]),
+            length_mm=float(np.exp(by_variance @ np.log([s.length_mm for s in self.scales]))),
+            roughness=float(by_variance @ [s.roughness for s in self.scales]),
             region_std=float(np.sqrt(weights @ [s.region_std**2 for s in self.scales])),
         )

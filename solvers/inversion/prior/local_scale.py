@@ -36,19 +36,19 @@ def notable(amplitudes: NDArray[np.float64]) -> float:
     jump, rounding would choose between two priors that differ by a tenth.
 
     Args:
-        amplitudes: amplitudes that `loosened` returned, shape (N,).
+        amplitudes: amplitudes that `local_scale_of` returned, shape (N,).
     """
     return float(np.clip((amplitudes.max() - NOTABLE) / (NOTABLE - 1.0) + 0.5, 0.0, 1.0))
 
 
-def loosened(prior: MaternField, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+def local_scale_of(prior: MaternField, weights: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the factors on the prior's local standard deviation, at least 1, shape (N,).
 
     Args:
         prior: the present prior; the result replaces its local scale and does not multiply it.
         weights: weights w with x = C w at the present point, shape (2 N,).
     """
-    deviation = prior.local_part(weights) * prior.loosening / prior.local_std
+    deviation = prior.local_part(weights) * prior.local_scale / prior.local_std
     around = (deviation - np.median(deviation, axis=1, keepdims=True)) ** 2 / prior.variance_around_mean[:, None]
     squares = np.zeros(prior.mask.shape)
     squares[prior.mask] = around.mean(axis=0)

@@ -28,7 +28,7 @@ with R_u rough and 4 mm long.
 
 The size of this variation is extrapolated and known to 25 % at best: every draw has an amplitude of its own.
 
-Where the anatomy is labelled, every region r has a mean of its own, added where a voxel lies in it by the share W_ar:
+Where the anatomy is labelled, every region r has a mean of its own, added by the fraction W_ar of a voxel in it:
 
     Cov += s_region^2 rho_fg sum_r W_ar W_br.
 
@@ -38,7 +38,7 @@ Tissues are not equally uniform: with few regions, x and the unresolved variatio
 
     A_fa = 1 + sum_r W_ar (tau_fr - 1),
 
-where the factors tau are fitted to the data as well.
+where the region scales tau are fitted to the data as well.
 
 The rough part's correlation at 2, 4, 6, 8, 10 mm with l = 11 mm in voxels of 2 mm (0.91, 0.77, 0.65, 0.54, 0.45) is
 that of 134 adult brains (0.90, 0.78, 0.64, 0.53, 0.44). The mean has a normal prior so wide that data determine it:
@@ -82,8 +82,8 @@ class MaternField:
         mask: mask of N voxels, shape (i, j, k); in C order they carry the parameters, shape (2 N,), field after field.
         voxel_size_mm: edges of a voxel, mm, shape (3,).
         hypotheses: mixture of hyper-parameters.
-        regions: share W of each labelled region in each voxel, shape (N, R); R may be 0.
-        loosening: local scale, a factor on the variation of each voxel beside its region's factor, shape (N,), or one
+        regions: fraction W of each voxel in each labelled region, shape (N, R); R may be 0.
+        local_scale: local scale, a factor on the variation of each voxel beside its region's factor, shape (N,), or one
             number for all.
         amplitude_spread: standard deviation of the logarithm of a draw's amplitude; 0 for normal draws.
     """
@@ -92,7 +92,7 @@ class MaternField:
     voxel_size_mm: NDArray[np.float64]
     hypotheses: HyperparameterMixture
     regions: sparse.csr_matrix
-    loosening: NDArray[np.float64] | float = 1.0
+    local_scale: NDArray[np.float64] | float = 1.0
     amplitude_spread: float = AMPLITUDE_SPREAD
 
     @cached_property
@@ -103,7 +103,7 @@ class MaternField:
     @cached_property
     def amplitude(self) -> NDArray[np.float64]:
         """Factor A on the variation of each voxel, shape (2, N)."""
-        return self.loosening * self.hypotheses.amplitude(self.regions)
+        return self.local_scale * self.hypotheses.amplitude(self.regions)
 
     @property
     def local_std(self) -> NDArray[np.float64]:
@@ -189,7 +189,9 @@ class MaternField:
         """
         fields = weights.reshape(FIELDS, -1, weights.shape[1])
         means = self.scale.mean_std**2 * fields.sum(axis=1, keepdims=True)
-        mixed = np.einsum("fg,grk->frk", self.scale.mixing, np.stack([self.regions.T @ field for field in fields]))
+        mixed = np.einsum(
+            "fg,grk->frk", self.scale.cross_correlation, np.stack([self.regions.T @ field for field in fields])
+        )
         of_regions = self.scale.region_std**2 * np.stack([self.regions @ field for field in mixed])
         return np.concatenate(self._local(fields, single=single) + means + of_regions)
 
@@ -217,7 +219,7 @@ class MaternField:
             numbers: numbers of the draws; a draw's random numbers depend on its number, not on the rank that makes it.
             seed: seed of all draws.
         """
-        coupled = np.linalg.cholesky(self.scale.mixing)
+        coupled = np.linalg.cholesky(self.scale.cross_correlation)
         drawn = np.empty((FIELDS, self.regions.shape[0], len(numbers)))
         for column, number in enumerate(numbers):
             generator = np.random.default_rng([seed, number])

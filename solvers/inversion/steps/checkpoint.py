@@ -5,7 +5,7 @@ folder beside the output,
 
     evaluation-<e>/point.npz        moduli (x, w) of the e-th evaluation of all zones
     evaluation-<e>/zone-<z>.npz     result of zone z there, and the directions for its next evaluation
-    course.npz                      state of the iterations at the end of the last step, and the evaluation's number
+    state.npz                       state of the iterations at the end of the last step, and the evaluation's number
 
 A resumed run reads the state, takes that evaluation's zones from their files, joins them again, and goes on with the
 evaluation that was under way, whose finished zones it reads as well. Kept are the last accepted evaluation, the
@@ -59,27 +59,27 @@ class Checkpoint:
     Args:
         folder: folder of the store, equal for all ranks; None stores nothing.
         comm: communicator of the ranks.
-        tally: counter of zones that were read back, and of seconds.
+        counter: counter of zones that were read back, and of seconds.
     """
 
-    def __init__(self, folder: Path | None, comm: MPI.Comm, tally: WorkCounter) -> None:
+    def __init__(self, folder: Path | None, comm: MPI.Comm, counter: WorkCounter) -> None:
         self._folder = folder
         self._comm = comm
-        self._tally = tally
+        self._counter = counter
         self._fault = ""
         self._evaluation = -1
         self._again = False  # whether the present evaluation was begun by an earlier run
         found = _left_behind(folder) if folder is not None and comm.rank == 0 else (-1, None, [])
         left: _Left = comm.bcast(found, root=0)
-        self._accepted, self._course, self._begun = left
+        self._accepted, self._state, self._begun = left
 
     def resume(self) -> GaussNewtonState | None:
         """Return the state that an earlier run reached; None without one, or if it did not evaluate all zones once."""
         if self._folder is not None and self._begun:
-            steps, number = len(self._course.history) if self._course else 0, self._begun[-1][0]
+            steps, number = len(self._state.history) if self._state else 0, self._begun[-1][0]
             zones = len(list(_folder_of(self._folder, number).glob("zone-*"))) if number > self._accepted else 0
             say(f"goes on where an earlier run ended: {steps} steps are done, and {zones} zones of the next one")
-        return self._course
+        return self._state
 
     def rejected(self) -> int:
         """Return the number of trials of the line search that an earlier run had rejected in its unfinished step."""
@@ -112,18 +112,18 @@ class Checkpoint:
             began = time.perf_counter()
             found = read_arrays(self._file(solver.name))
             if found is not None and np.array_equal(found["parameters"], parameters):
-                solver.carried = _carried(found)
-                self._tally.counts["zones taken over"] += 1
-                self._tally.timed("checkpoint", began)
-                return solver.carried.state_at(parameters)
+                solver.cache = _cache_of(found)
+                self._counter.counts["zones taken over"] += 1
+                self._counter.timed("checkpoint", began)
+                return solver.cache.state_at(parameters)
             before = read_arrays(_folder_of(self._folder, self._evaluation - 1) / f"{solver.name}.npz")
-            solver.carried = _carried(before) if before is not None else solver.carried
+            solver.cache = _cache_of(before) if before is not None else solver.cache
         state = solver.evaluate(parameters)
-        if self._folder is not None and solver.carried is not None:
-            self._write(self._file(solver.name), {"parameters": parameters, **_arrays(solver.carried)})
+        if self._folder is not None and solver.cache is not None:
+            self._write(self._file(solver.name), {"parameters": parameters, **_arrays(solver.cache)})
         return state
 
-    def save(self, course: GaussNewtonState) -> None:
+    def save(self, state: GaussNewtonState) -> None:
         """Store the start or the end of a step, with the zones of the present evaluation. Collective."""
         if self._folder is None:
             return
@@ -136,7 +136,7 @@ class Checkpoint:
             return
         self._accepted = self._evaluation
         if self._comm.rank == 0:
-            self._write(self._folder / "course.npz", course.to_arrays() | {"evaluation": np.array(self._accepted)})
+            self._write(self._folder / "state.npz", state.to_arrays() | {"evaluation": np.array(self._accepted)})
 
     def _file(self, name: str) -> Path:
         assert self._folder is not None  # callers ask first
@@ -152,7 +152,7 @@ class Checkpoint:
             self._fault = error.strerror or "the disk failed"
         except InputError as error:  # it also names a path, which a log should not
             self._fault = error.found
-        self._tally.timed("checkpoint", began)
+        self._counter.timed("checkpoint", began)
 
 
 @contextmanager
@@ -224,18 +224,18 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]] | None:
 
 
 def _left_behind(folder: Path) -> _Left:
-    stored = read_arrays(folder / "course.npz")
-    course = GaussNewtonState.from_arrays(stored) if stored is not None else None
+    stored = read_arrays(folder / "state.npz")
+    state = GaussNewtonState.from_arrays(stored) if stored is not None else None
     accepted = int(stored["evaluation"]) if stored is not None else -1
-    begun = [(accepted, course.x, course.w)] if course is not None else []
+    begun = [(accepted, state.x, state.w)] if state is not None else []
     under_way = [number for number in _numbers(folder) if number > accepted]
-    if course is None:
-        under_way = [number for number in under_way if number == 0]  # without its course, a later one means nothing
+    if state is None:
+        under_way = [number for number in under_way if number == 0]  # without its state, a later one means nothing
     for number in reversed(under_way):
         point = read_arrays(_folder_of(folder, number) / "point.npz")
         if point is not None:
-            return accepted, course, [*begun, (number, point["x"], point["w"])]
-    return accepted, course, begun
+            return accepted, state, [*begun, (number, point["x"], point["w"])]
+    return accepted, state, begun
 
 
 def _folder_of(folder: Path, evaluation: int) -> Path:
@@ -253,21 +253,21 @@ def _remove_evaluations(folder: Path, keep: set[int]) -> None:
             shutil.rmtree(_folder_of(folder, number), ignore_errors=True)
 
 
-def _arrays(carried: ZoneCache) -> Arrays:
+def _arrays(cache: ZoneCache) -> Arrays:
     """Return the kept results of a zone as named arrays."""
-    state = {field.name: np.asarray(getattr(carried.solved, field.name)) for field in fields(carried.solved)}
-    further = {name: getattr(carried, name) for name in _KEPT}
-    if carried.half_hessian is not carried.solved.half_hessian:  # with one frequency they are the same
-        further["own_half_hessian"] = carried.half_hessian
+    state = {field.name: np.asarray(getattr(cache.solved, field.name)) for field in fields(cache.solved)}
+    further = {name: getattr(cache, name) for name in _KEPT}
+    if cache.hessian_factor is not cache.solved.hessian_factor:  # with one frequency they are the same
+        further["own_hessian_factor"] = cache.hessian_factor
     return state | further
 
 
-def _carried(arrays: Arrays) -> ZoneCache:
+def _cache_of(arrays: Arrays) -> ZoneCache:
     """Restore the kept results of a zone from the arrays that _arrays returned."""
     state = ZoneState(**{field.name: _value(arrays[field.name]) for field in fields(ZoneState)})
-    half_hessian = arrays.get("own_half_hessian", state.half_hessian)
+    hessian_factor = arrays.get("own_hessian_factor", state.hessian_factor)
     basis, weights, compressed_at, solved_at = (arrays[name] for name in _KEPT)
-    return ZoneCache(half_hessian, basis, weights, compressed_at, solved_at, state)
+    return ZoneCache(hessian_factor, basis, weights, compressed_at, solved_at, state)
 
 
 def _value(stored: NDArray[Any]) -> Any:

@@ -94,16 +94,16 @@ class Blocks:
             fit: fit of the coarse inversion.
             problem: problem of the fine inversion.
         """
-        loosening = fit.course.loosening[self.nearest]
-        shares, hypotheses = problem.regions.shares, fit.course.hypotheses
-        prior = MaternField(problem.mask, problem.voxel_size_mm, hypotheses, shares, loosening)
-        w = (fit.course.w.reshape(FIELDS, -1) @ self.mean).ravel()
+        local_scale = fit.state.local_scale[self.nearest]
+        fractions, hypotheses = problem.regions.fractions, fit.state.hypotheses
+        prior = MaternField(problem.mask, problem.voxel_size_mm, hypotheses, fractions, local_scale)
+        w = (fit.state.w.reshape(FIELDS, -1) @ self.mean).ravel()
         return prior.apply(w[:, None]).reshape(FIELDS, -1)
 
 
-def starting_course(
+def starting_state(
     measured: Sequence[Measured],
-    ground: InversionDomain,
+    domain: InversionDomain,
     settings: InversionSettings,
     problem: InversionProblem,
     hypotheses: HyperparameterMixture,
@@ -113,36 +113,36 @@ def starting_course(
 
     Args:
         measured: wave fields of a run, one for each frequency.
-        ground: zones and regions of the mask.
+        domain: zones and regions of the mask.
         settings: settings of the inversion.
         problem: problem of the fine inversion.
         hypotheses: hyper-parameters of the prior before any data.
         report: function that describes a step in words.
     """
-    coarse = _coarse(measured, ground, settings)
+    coarse = _coarse(measured, domain, settings)
     if coarse is None:
-        return GaussNewtonState.ignorant(problem.voxels, hypotheses, fit_hyperparameters=settings.fit_prior)
+        return GaussNewtonState.at_prior_mean(problem.voxels, hypotheses, fit_hyperparameters=settings.fit_prior)
     fields, below, blocks = coarse
     say(f"{fields[0].field.label}: first on blocks of voxels")
-    smaller, _ = problem_of(fields, below, settings, problem.tally, problem.comm)
+    smaller, _ = problem_of(fields, below, settings, problem.counter, problem.comm)
     problem.clock.starts_from(smaller.clock)
     fit = maximise(
         smaller,
-        lambda: GaussNewtonState.ignorant(smaller.voxels, hypotheses, fit_hyperparameters=settings.fit_prior),
+        lambda: GaussNewtonState.at_prior_mean(smaller.voxels, hypotheses, fit_hyperparameters=settings.fit_prior),
         limit=settings.max_iterations,
         tolerance=settings.tolerance,
         report=report,
     )
     if not fit.converged:
-        problem.clock.shares = FROM_THE_PRIOR
-        return GaussNewtonState.ignorant(problem.voxels, hypotheses, fit_hyperparameters=settings.fit_prior)
+        problem.clock.costs = FROM_THE_PRIOR
+        return GaussNewtonState.at_prior_mean(problem.voxels, hypotheses, fit_hyperparameters=settings.fit_prior)
     lifted = blocks.lifted(fit, problem)
     x = _with_soft_tissue(measured, lifted, float(fields[0].field.voxel_size_mm.max())).ravel()
-    return GaussNewtonState.nearby(x, hypotheses, fit_hyperparameters=settings.fit_prior)
+    return GaussNewtonState.warm_start(x, hypotheses, fit_hyperparameters=settings.fit_prior)
 
 
 def _coarse(
-    measured: Sequence[Measured], ground: InversionDomain, settings: InversionSettings
+    measured: Sequence[Measured], domain: InversionDomain, settings: InversionSettings
 ) -> tuple[list[Measured], InversionDomain, Blocks] | None:
     """Return the inputs on blocks; None where blocks are too large for the waves, or leave too little tissue."""
     field = measured[0].field
@@ -159,7 +159,7 @@ def _coarse(
     blocks = Blocks.of(field.mask, averaged[0].mask, factors)
     return (
         [_on_blocks(one, coarse, blocks, factors, settings) for one, coarse in zip(measured, averaged, strict=True)],
-        InversionDomain(zones, _regions(ground.regions, blocks), ground.unfinished and ground.unfinished / "blocks"),
+        InversionDomain(zones, _regions(domain.regions, blocks), domain.unfinished and domain.unfinished / "blocks"),
         blocks,
     )
 
@@ -214,5 +214,5 @@ def _on_blocks(
 
 
 def _regions(regions: Regions | None, blocks: Blocks) -> Regions | None:
-    """Return the regions with their shares in blocks."""
-    return None if regions is None else replace(regions, shares=(blocks.mean @ regions.shares).tocsr())
+    """Return the regions with their fractions of blocks."""
+    return None if regions is None else replace(regions, fractions=(blocks.mean @ regions.fractions).tocsr())

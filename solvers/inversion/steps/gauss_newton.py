@@ -21,7 +21,7 @@ from palpate.solvers.inversion.steps.linearisation import (
     objective_of,
     posterior_of,
 )
-from palpate.solvers.inversion.steps.refit import loosened_prior, refitted
+from palpate.solvers.inversion.steps.refit import refitted, with_local_scale
 from palpate.solvers.inversion.steps.state import REFIT_BELOW, GaussNewtonState, Iteration
 from palpate.solvers.inversion.zone.zone_solver import ZoneState
 
@@ -29,7 +29,7 @@ HALVINGS = 4
 """Number of times that a step that does not lower the objective is halved before it is taken anyhow."""
 
 LAST_ROUNDS = 2
-"""Number of times that standard deviations and regions' factors are fitted in turn at the last refit: a third time
+"""Number of times that standard deviations and regions' scales are fitted in turn at the last refit: a third time
 changes them by a twentieth."""
 
 PROBES = 12
@@ -55,8 +55,8 @@ class Fit:
         parameters: parameters m at the maximum, shape (2 N,).
         posterior: Gaussian posterior of m around the maximum.
         prior: prior that was used.
-        converged: whether the remaining distance is small against the posterior's standard deviation.
-        course: state of the iterations at the end, with their history.
+        converged: whether the estimated error is small against the posterior's standard deviation.
+        state: state of the iterations at the end, with their history.
         zones: this rank's zone states at the last linearisation, at the stated noise.
         energy: energy of the prior at the maximum, x^T C^-1 x / 2.
     """
@@ -65,7 +65,7 @@ class Fit:
     posterior: JointPosterior
     prior: MaternField
     converged: bool
-    course: GaussNewtonState
+    state: GaussNewtonState
     zones: tuple[ZoneState, ...] = field(repr=False)
     energy: float
 
@@ -87,50 +87,50 @@ def maximise(
         tolerance: size of a full step, in posterior standard deviations, below which the iterations have converged.
         report: function that describes a step in words.
     """
-    course = problem.checkpoint.resume() or begin()
+    state = problem.checkpoint.resume() or begin()
     prior = MaternField(
-        problem.mask, problem.voxel_size_mm, course.hypotheses, problem.regions.shares, course.loosening
+        problem.mask, problem.voxel_size_mm, state.hypotheses, problem.regions.fractions, state.local_scale
     )
-    point = evaluate(problem, course.x, course.w)
-    course = replace(course, x=point.x, w=point.w)  # an earlier run's, to the last bit
-    problem.checkpoint.save(course)
+    point = evaluate(problem, state.x, state.w)
+    state = replace(state, x=point.x, w=point.w)  # an earlier run's, to the last bit
+    problem.checkpoint.save(state)
     while True:
-        began, history = time.perf_counter(), course.history
-        turned, refits = began, course.refits
-        if course.refits and (course.change < REFIT_BELOW[-course.refits] or course.waited == PATIENCE):
-            last = course.refits == 1
+        began, history = time.perf_counter(), state.history
+        turned, refits = began, state.refits
+        if state.refits and (state.change < REFIT_BELOW[-state.refits] or state.steps_since_refit == PATIENCE):
+            last = state.refits == 1
             prior = replace(prior, hypotheses=refitted(problem, point, prior, rounds=LAST_ROUNDS if last else 1))
-            began = problem.tally.timed("hyper-parameters", began)
+            began = problem.counter.timed("hyper-parameters", began)
             if last:
-                prior = loosened_prior(problem, point, prior)
-            course = course.under(prior.hypotheses, np.broadcast_to(prior.loosening, problem.voxels))
+                prior = with_local_scale(problem, point, prior)
+            state = state.with_prior(prior.hypotheses, np.broadcast_to(prior.local_scale, problem.voxels))
         posterior = posterior_of(problem, point, prior)
-        if not course.refits and course.spread is None and course.near:
-            course = replace(course, spread=_rms(posterior.draw(PROBES, 0)))
-        spread = course.spread if course.comparable else None
-        converged = spread is not None and bool(history) and course.remaining < tolerance * spread
+        if not state.refits and state.spread is None and state.near:
+            state = replace(state, spread=_rms(posterior.draw(PROBES, 0)))
+        spread = state.spread if state.comparable else None
+        converged = spread is not None and bool(history) and state.estimated_error < tolerance * spread
         if converged or len(history) == limit:
             break
         target = posterior.improve(information_of(problem, point))
-        aim = course.acceleration.aim((point.x, point.w), target) if course.comparable else target
-        now = problem.tally.timed("joint posterior", began)
-        problem.clock.joined(now - turned, refitted=course.refits < refits)
+        aim = state.acceleration.aim((point.x, point.w), target) if state.comparable else target
+        now = problem.counter.timed("joint posterior", began)
+        problem.clock.joined(now - turned, refitted=state.refits < refits)
         problem.clock.step = len(history) + 1
-        targets = [aim, target] if course.comparable else [aim]
+        targets = [aim, target] if state.comparable else [aim]
         start = point.without_hessians()
         del posterior, point  # they hold the Hessians of all zones, which are about to be solved for anew
-        step, point = _search(problem, start, targets, comparable=course.comparable)
+        step, point = _search(problem, start, targets, comparable=state.comparable)
         objective = objective_of(problem, point, point)
-        course = course.moved((point.x, point.w), Iteration(objective, point.misfit, step, _rms(point.x - start.x)))
-        problem.checkpoint.save(course)
-        problem.clock.finished(report(course.history[-1]))
+        state = state.moved((point.x, point.w), Iteration(objective, point.misfit, step, _rms(point.x - start.x)))
+        problem.checkpoint.save(state)
+        problem.clock.finished(report(state.history[-1]))
     m = (point.x.reshape(FIELDS, -1) + problem.centre[:, None]).ravel()
     return Fit(
         parameters=m,
         posterior=posterior,
         prior=prior,
         converged=converged,
-        course=course,
+        state=state,
         zones=point.states,
         energy=0.5 * float(point.x @ point.w),
     )

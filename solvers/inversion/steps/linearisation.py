@@ -32,7 +32,7 @@ class InversionProblem:
         regions: R regions of the anatomy; R may be 0.
         centre: prior means of ln G'/g and ln G''/g, shape (2,).
         comm: communicator of the ranks.
-        tally: counter of the work.
+        counter: counter of the work.
         checkpoint: store of finished zones and steps.
         clock: clock that shows progress and estimates the remaining time.
     """
@@ -43,7 +43,7 @@ class InversionProblem:
     regions: Regions
     centre: NDArray[np.float64]
     comm: MPI.Comm
-    tally: WorkCounter
+    counter: WorkCounter
     checkpoint: Checkpoint
     clock: StepClock = field(default_factory=StepClock)
 
@@ -88,20 +88,20 @@ def evaluate(problem: InversionProblem, x: NDArray[np.float64], w: NDArray[np.fl
         w: weights with x = C w, shape (2 N,).
     """
     x, w = problem.checkpoint.begin(x, w)
-    fresh = {solver.name for solver in problem.solvers if solver.carried is None}
-    known = problem.tally.counts["factorisations"]
+    fresh = {solver.name for solver in problem.solvers if solver.cache is None}
+    known = problem.counter.counts["factorisations"]
 
     def solved(solver: ZoneSolver) -> tuple[float, bool] | None:
         """Return the work of a zone, and whether it was solved for the first time; None where it was not solved."""
         nonlocal known
-        before, known = known, problem.tally.counts["factorisations"]
+        before, known = known, problem.counter.counts["factorisations"]
         return None if known == before else (solver.data.zone.work, solver.name in fresh)
 
     solvers = problem.clock.zones(problem.solvers, solved)
     states = tuple(problem.checkpoint.evaluate(solver, problem.local(solver, x)) for solver in solvers)
     began = time.perf_counter()
     misfit = problem.comm.allreduce(sum(state.misfit for state in states))
-    problem.tally.timed(WAITING, began)
+    problem.counter.timed(WAITING, began)
     return Linearisation(x, w, states, float(misfit))
 
 
@@ -125,7 +125,7 @@ def posterior_of(problem: InversionProblem, point: Linearisation, prior: MaternF
     """
     zones = [
         ZoneCurvature(
-            solver.voxels, solver.data.zone.ijk, state.half_hessian, state.inflation, solver.dispersion.frequency
+            solver.voxels, solver.data.zone.ijk, state.hessian_factor, state.inflation, solver.dispersion.frequency
         )
         for solver, state in zip(problem.solvers, point.states, strict=True)
     ]
@@ -134,7 +134,7 @@ def posterior_of(problem: InversionProblem, point: Linearisation, prior: MaternF
 
 def zone_information(solver: ZoneSolver, state: ZoneState, x: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the vector b = H x - gradient of one zone, at its inflated noise, shape (2 n,)."""
-    own, half = x.reshape(FIELDS, -1)[:, solver.voxels].ravel(), state.half_hessian
+    own, half = x.reshape(FIELDS, -1)[:, solver.voxels].ravel(), state.hessian_factor
     return np.asarray(half @ (half.T @ own) - state.gradient) / state.inflation
 
 

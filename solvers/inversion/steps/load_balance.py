@@ -29,9 +29,9 @@ class LoadBalance:
         return sum(self.busy_s) / len(self.busy_s) / largest if largest > 0 else 1.0
 
 
-def load_balance_of(tally: WorkCounter, comm: MPI.Comm) -> LoadBalance:
-    """Return the balance from every rank's own tally. Collective."""
+def load_balance_of(counter: WorkCounter, comm: MPI.Comm) -> LoadBalance:
+    """Return the balance from every rank's own counter. Collective."""
     return LoadBalance(
-        tuple(float(seconds) for seconds in comm.allgather(tally.seconds[ZONES])),
-        tuple(float(seconds) for seconds in comm.allgather(tally.seconds[WAITING])),
+        tuple(float(seconds) for seconds in comm.allgather(counter.seconds[ZONES])),
+        tuple(float(seconds) for seconds in comm.allgather(counter.seconds[WAITING])),
     )

@@ -23,10 +23,10 @@ from palpate.solvers.inversion.steps.checkpoint import Checkpoint
 from palpate.solvers.inversion.steps.linearisation import InversionProblem
 from palpate.solvers.inversion.steps.state import REFIT_BELOW
 from palpate.solvers.inversion.time_left import StepClock
-from palpate.solvers.inversion.zone.drift import drift_planes
 from palpate.solvers.inversion.zone.equilibrium import Scales
 from palpate.solvers.inversion.zone.likelihood import ZoneData
 from palpate.solvers.inversion.zone.noise import NoiseModel, noise_of
+from palpate.solvers.inversion.zone.slice_phase import linear_phase_errors
 from palpate.solvers.inversion.zone.zone_solver import WorkCounter, ZoneSolver
 from palpate.solvers.rheology import Dispersion, dispersions
 from palpate.units import m_to_mm, m_to_um, mm_to_m
@@ -39,7 +39,8 @@ USELESS = 1e-6
 equation."""
 
 SMALLEST_PART = 1e-3
-"""Smallest part of a drift's prior that is given to a zone; with a smaller part the drift is practically free there."""
+"""Smallest part of a phase error's prior that is given to a zone; with a smaller part the error is practically
+free there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,22 +124,22 @@ def centre_of(measured: Sequence[Measured]) -> NDArray[np.float64]:
 
 def problem_of(
     measured: Sequence[Measured],
-    ground: InversionDomain,
+    domain: InversionDomain,
     settings: InversionSettings,
-    tally: WorkCounter,
+    counter: WorkCounter,
     comm: MPI.Comm,
 ) -> tuple[InversionProblem, Scales]:
     """Return the problem with zones and frequencies shared by the ranks, and the units that all zones have in common.
 
     Args:
         measured: wave fields, one for each frequency.
-        ground: zones and regions.
+        domain: zones and regions.
         settings: settings of the inversion.
-        tally: counter of the work.
+        counter: counter of the work.
         comm: communicator of the ranks.
     """
-    first, zones = measured[0].field, ground.zones
-    regions = ground.regions or no_regions(int(np.count_nonzero(first.mask)))
+    first, zones = measured[0].field, domain.zones
+    regions = domain.regions or no_regions(int(np.count_nonzero(first.mask)))
     centre = centre_of(measured)
     scales = Scales(mm_to_m(float(first.voxel_size_mm.min())), float(np.hypot(*np.exp(centre))))
     for one in measured:
@@ -151,7 +152,7 @@ def problem_of(
     for one in measured:
         before = one.dispersion.frequency * len(zones)
         numbers = [item - before for item in mine if 0 <= item - before < len(zones)]
-        solvers += _solvers(one, zones, numbers, scales, settings, tally)
+        solvers += _solvers(one, zones, numbers, scales, settings, counter)
     problem = InversionProblem(
         solvers=solvers,
         mask=first.mask,
@@ -159,8 +160,8 @@ def problem_of(
         regions=regions,
         centre=centre - np.log(scales.modulus_pa),
         comm=comm,
-        tally=tally,
-        checkpoint=Checkpoint(ground.unfinished, comm, tally),
+        counter=counter,
+        checkpoint=Checkpoint(domain.unfinished, comm, counter),
         clock=StepClock(
             [solver.data.zone.work for solver in solvers],
             int(np.count_nonzero(first.mask)),
@@ -177,26 +178,28 @@ def _solvers(
     numbers: Sequence[int],
     scales: Scales,
     settings: InversionSettings,
-    tally: WorkCounter,
+    counter: WorkCounter,
 ) -> list[ZoneSolver]:
     """Return the chosen zones with their data at one frequency, in voxel axes and in units of the noise."""
     field, std_m = measured.field, measured.noise.std_m
     axes = field.affine_mm[:3, :3] / field.voxel_size_mm
     data = field.displacement_m[field.mask] @ axes / std_m
     mean = float(np.linalg.norm(data, axis=-1).mean())
-    planes = drift_planes(field.mask, field.drift_std_m / std_m)
+    errors = linear_phase_errors(field.mask, field.linear_phase_error_std_m / std_m)
     # One probe for all frequencies: the counts behind the evidence must not depend on which are inverted together.
-    probe_drift = planes @ _complex_normal(np.random.default_rng([settings.seed, 3]), (planes.shape[1],))
-    probe = _complex_normal(np.random.default_rng([settings.seed, 4]), data.shape) + probe_drift.reshape(data.shape)
+    probe_errors = errors @ _complex_normal(np.random.default_rng([settings.seed, 3]), (errors.shape[1],))
+    probe = _complex_normal(np.random.default_rng([settings.seed, 4]), data.shape) + probe_errors.reshape(data.shape)
     slack = DIVERGENCE_PER_STRAIN * mean * m_to_mm(scales.length_m)
-    own = {number: replace(zones[number], share=_usable_share(zones[number], measured.outlying)) for number in numbers}
+    own = {
+        number: replace(zones[number], weight=_usable_weight(zones[number], measured.outlying)) for number in numbers
+    }
     return [
         ZoneSolver(
             number,
             ZoneData(
                 zone=own[number],
                 displacement=data[own[number].voxels].ravel(),
-                drift=_of_zone(planes, own[number]),
+                phase_errors=_of_zone(errors, own[number]),
                 probe=probe[own[number].voxels].ravel(),
                 voxel_size=mm_to_m(field.voxel_size_mm) / scales.length_m,
                 inertia=scales.inertia(field.density_kg_m3, field.frequency_hz),
@@ -204,16 +207,16 @@ def _solvers(
             ),
             field.voxel_size_mm,
             settings.hessian_rank,
-            tally,
+            counter,
             measured.dispersion,
         )
         for number in numbers
     ]
 
 
-def _usable_share(zone: Zone, outlying: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Return a zone's shares of its data, almost 0 at outliers, whose motion follows from equilibrium alone."""
-    return np.where(outlying[zone.voxels], USELESS, 1.0) * zone.share
+def _usable_weight(zone: Zone, outlying: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return a zone's weights of its data, almost 0 at outliers, whose motion follows from equilibrium alone."""
+    return np.where(outlying[zone.voxels], USELESS, 1.0) * zone.weight
 
 
 def _complex_normal(generator: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.complex128]:
@@ -222,17 +225,18 @@ def _complex_normal(generator: np.random.Generator, shape: tuple[int, ...]) -> N
     return np.asarray(parts[0] + 1j * parts[1])
 
 
-def _of_zone(planes: sparse.csr_matrix, zone: Zone) -> sparse.csr_matrix:
-    """Return a zone's rows of the planes, without planes of slices that it does not reach.
+def _of_zone(errors: sparse.csr_matrix, zone: Zone) -> sparse.csr_matrix:
+    """Return a zone's rows of Z, without the phase errors of slices that it does not reach.
 
-    A slice's drift is one error for all zones, so its prior is shared between them as the data are: a zone with the
-    part omega of a plane's energy takes the prior to the power omega, that is its standard deviation over sqrt(omega).
+    A slice's linear phase error is the same in all zones, so its prior is shared between them as the data are: a zone
+    with the part omega of a plane's energy takes the prior to the power omega, that is its standard deviation over
+    sqrt(omega).
     """
     rows = (3 * zone.voxels[:, None] + np.arange(3)).ravel()
-    own = planes[rows].tocsc()
+    own = errors[rows].tocsc()
     reached = np.flatnonzero(np.diff(own.indptr))
-    energy = np.asarray(planes.power(2).sum(axis=0)).ravel()[reached]
-    part = np.asarray(own[:, reached].power(2).T @ np.repeat(zone.share, 3)) / energy
+    energy = np.asarray(errors.power(2).sum(axis=0)).ravel()[reached]
+    part = np.asarray(own[:, reached].power(2).T @ np.repeat(zone.weight, 3)) / energy
     return (own[:, reached] @ sparse.diags(1.0 / np.sqrt(np.maximum(part, SMALLEST_PART)))).tocsr()
 
 

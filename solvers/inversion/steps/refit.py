@@ -9,9 +9,9 @@ import numpy as np
 
 from palpate.solvers.inversion.prior.empirical_bayes import ZoneEvidence, fit_prior, join_frequencies
 from palpate.solvers.inversion.prior.hyperparameters import HyperparameterMixture
-from palpate.solvers.inversion.prior.local_scale import loosened, notable
+from palpate.solvers.inversion.prior.local_scale import local_scale_of, notable
 from palpate.solvers.inversion.prior.prior import MaternField
-from palpate.solvers.inversion.prior.region_scales import fit_factors
+from palpate.solvers.inversion.prior.region_scales import fit_region_scales
 from palpate.solvers.inversion.steps.linearisation import (
     InversionProblem,
     Linearisation,
@@ -23,7 +23,7 @@ from palpate.solvers.inversion.steps.linearisation import (
 EVIDENCE_ZONES = 6
 """Number of zones, spread over the organ, from which the prior's hyper-parameters are fitted."""
 
-LOOSENINGS = 2
+LOCAL_SCALE_ROUNDS = 2
 """Largest number of times that the last prior's local scale is computed."""
 
 
@@ -41,20 +41,20 @@ def refitted(
 ) -> HyperparameterMixture:
     """Return the hyper-parameters fitted to the data of zones spread over the organ. Collective.
 
-    Standard deviations (with length, roughness and coupling) and regions' factors are fitted in turn.
+    Standard deviations (with length, roughness and coupling) and regions' scales are fitted in turn.
 
     Args:
         problem: zones and ranks.
         point: point at which the zones are linearised.
         prior: prior whose hyper-parameters are the start of the fit.
-        rounds: number of times that standard deviations and regions' factors are fitted in turn.
+        rounds: number of times that standard deviations and regions' scales are fitted in turn.
     """
     chosen = _evidence_zones(problem)
     parts = [
         ZoneEvidence(
             solver.data.zone.ijk,
-            problem.regions.shares[solver.voxels],
-            state.tempered_half_hessian,
+            problem.regions.fractions[solver.voxels],
+            state.tempered_hessian_factor,
             zone_information(solver, state, point.x),
             number=solver.number,
         )
@@ -65,11 +65,13 @@ def refitted(
     hypotheses = prior.hypotheses
     for _ in range(rounds):
         hypotheses = fit_prior(zones, problem.voxel_size_mm, hypotheses, problem.comm)
-        hypotheses = fit_factors(zones, problem.voxel_size_mm, hypotheses, problem.regions.variability, problem.comm)
+        hypotheses = fit_region_scales(
+            zones, problem.voxel_size_mm, hypotheses, problem.regions.variability, problem.comm
+        )
     return hypotheses
 
 
-def loosened_prior(problem: InversionProblem, point: Linearisation, prior: MaternField) -> MaternField:
+def with_local_scale(problem: InversionProblem, point: Linearisation, prior: MaternField) -> MaternField:
     """Return the prior with a local scale, wider where the maximum deviates more than the prior expects. Collective.
 
     The zones' linearisation at the point is valid for every prior. An earlier local scale is discarded: under a wider
@@ -81,12 +83,12 @@ def loosened_prior(problem: InversionProblem, point: Linearisation, prior: Mater
         prior: prior with the hyper-parameters of the result.
     """
     information = information_of(problem, point)
-    prior = replace(prior, loosening=np.ones(problem.voxels))
-    for _ in range(LOOSENINGS):
+    prior = replace(prior, local_scale=np.ones(problem.voxels))
+    for _ in range(LOCAL_SCALE_ROUNDS):
         _, w = posterior_of(problem, point, prior).improve(information)
-        amplitudes = loosened(prior, w)
-        share = notable(amplitudes)
-        if share == 0.0:
+        amplitudes = local_scale_of(prior, w)
+        weight = notable(amplitudes)
+        if weight == 0.0:
             break
-        prior = replace(prior, loosening=(1.0 - share) * prior.loosening + share * amplitudes)
+        prior = replace(prior, local_scale=(1.0 - weight) * prior.local_scale + weight * amplitudes)
     return prior

@@ -45,10 +45,10 @@ class GaussNewtonState:
         refits: number of refits of the prior that are left.
         acceleration: earlier points and steps under the present prior.
         history: steps so far.
-        waited: number of steps since the prior last changed.
+        steps_since_refit: number of steps since the prior last changed.
         spread: posterior standard deviation, root mean square over all parameters; None before it is needed.
         comparable: whether w belongs to x under the present prior, so that objectives can be compared.
-        loosening: local scale of the prior, shape (N,).
+        local_scale: local scale of the prior, shape (N,).
     """
 
     x: NDArray[np.float64]
@@ -57,13 +57,15 @@ class GaussNewtonState:
     refits: int
     acceleration: Acceleration
     history: tuple[Iteration, ...]
-    loosening: NDArray[np.float64]
-    waited: int = 0
+    local_scale: NDArray[np.float64]
+    steps_since_refit: int = 0
     spread: float | None = None
     comparable: bool = True
 
     @classmethod
-    def ignorant(cls, voxels: int, hypotheses: HyperparameterMixture, *, fit_hyperparameters: bool) -> GaussNewtonState:
+    def at_prior_mean(
+        cls, voxels: int, hypotheses: HyperparameterMixture, *, fit_hyperparameters: bool
+    ) -> GaussNewtonState:
         """Return a start at the prior's mean.
 
         Args:
@@ -76,7 +78,7 @@ class GaussNewtonState:
         return cls(nowhere, nowhere, hypotheses, refits, Acceleration(), (), np.ones(voxels))
 
     @classmethod
-    def nearby(
+    def warm_start(
         cls, x: NDArray[np.float64], hypotheses: HyperparameterMixture, *, fit_hyperparameters: bool
     ) -> GaussNewtonState:
         """Return a start near the maximum, so that one refit of the prior is enough.
@@ -102,27 +104,27 @@ class GaussNewtonState:
         return self.change < REFIT_BELOW[-1]
 
     @property
-    def remaining(self) -> float:
+    def estimated_error(self) -> float:
         """Estimated distance to the maximum: the last step scaled to a full one, or an extrapolation of two full steps.
 
         With linear convergence of ratio q, the remaining distance is q / (1 - q) of the last step. At most the last
         step itself is taken, so that slow convergence (q > 1/2) is judged by the last step alone.
         """
         last = self.history[-1]
-        if self.waited < 2 or min(last.step, self.history[-2].step) < 1.0:
+        if self.steps_since_refit < 2 or min(last.step, self.history[-2].step) < 1.0:
             return self.change
         ratio = min(last.change / max(self.history[-2].change, last.change, np.finfo(float).tiny), 0.5)
         return last.change * ratio / (1.0 - ratio)
 
-    def under(self, hypotheses: HyperparameterMixture, loosening: NDArray[np.float64]) -> GaussNewtonState:
+    def with_prior(self, hypotheses: HyperparameterMixture, local_scale: NDArray[np.float64]) -> GaussNewtonState:
         """Return the state at this point under another prior, for which earlier points and steps are not valid."""
         self.acceleration.forget()
         return replace(
             self,
             hypotheses=hypotheses,
-            loosening=loosening,
+            local_scale=local_scale,
             refits=self.refits - 1,
-            waited=0,
+            steps_since_refit=0,
             comparable=False,
         )
 
@@ -133,7 +135,7 @@ class GaussNewtonState:
             x=point[0],
             w=point[1],
             history=(*self.history, iteration),
-            waited=self.waited + 1,
+            steps_since_refit=self.steps_since_refit + 1,
             comparable=self.comparable or iteration.step == 1.0,
         )
 
@@ -142,15 +144,15 @@ class GaussNewtonState:
         numbers = {
             "scales": [asdict(scale) for scale in self.hypotheses.scales],
             "probabilities": self.hypotheses.probabilities,
-            "factors": self.hypotheses.factors,
+            "region_scales": self.hypotheses.region_scales,
             "history": [asdict(iteration) for iteration in self.history],
             "refits": self.refits,
-            "waited": self.waited,
+            "steps_since_refit": self.steps_since_refit,
             "spread": self.spread,
             "comparable": self.comparable,
         }
         return {
-            "loosening": self.loosening,
+            "local_scale": self.local_scale,
             "x": self.x,
             "w": self.w,
             "acceleration": self.acceleration.to_array(len(self.x)),
@@ -167,13 +169,13 @@ class GaussNewtonState:
             hypotheses=HyperparameterMixture(
                 tuple(Hyperparameters(**scale) for scale in numbers["scales"]),
                 tuple(numbers["probabilities"]),
-                tuple(map(tuple, numbers["factors"])),
+                tuple(map(tuple, numbers["region_scales"])),
             ),
             refits=numbers["refits"],
             acceleration=Acceleration.from_array(np.asarray(arrays["acceleration"], dtype=np.float64)),
             history=tuple(Iteration(**iteration) for iteration in numbers["history"]),
-            waited=numbers["waited"],
+            steps_since_refit=numbers["steps_since_refit"],
             spread=numbers["spread"],
             comparable=numbers["comparable"],
-            loosening=np.asarray(arrays["loosening"], dtype=np.float64),
+            local_scale=np.asarray(arrays["local_scale"], dtype=np.float64),
         )

@@ -76,12 +76,12 @@ def cell_integrals(voxel_size: tuple[float, float, float], *, trilinear: bool = 
     at_points = fem.functionspace(domain, basix.ufl.quadrature_element(cell, points=points, weights=weights))
     u, v = ufl.TrialFunction(displacement), ufl.TestFunction(displacement)
     p, q = ufl.TrialFunction(pressure), ufl.TestFunction(pressure)
-    share = fem.Function(at_points)
-    stiffness_form = form(2 * share * ufl.inner(ufl.sym(ufl.grad(u)), ufl.sym(ufl.grad(v))) * dx)
+    modulus = fem.Function(at_points)
+    stiffness_form = form(2 * modulus * ufl.inner(ufl.sym(ufl.grad(u)), ufl.sym(ufl.grad(v))) * dx)
     dofs = _dofs(displacement, size)
     stiffness = np.empty((NODES_PER_CELL, COMPONENTS, COMPONENTS))
-    for node, values in enumerate(_shares(points, trilinear=trilinear).T):
-        share.x.array[at_points.dofmap.cell_dofs(0)] = values
+    for node, values in enumerate(_shape_functions(points, trilinear=trilinear).T):
+        modulus.x.array[at_points.dofmap.cell_dofs(0)] = values
         stiffness[node] = _dense(stiffness_form)[np.ix_(dofs, dofs)]
     return CellIntegrals(
         stiffness=stiffness,
@@ -124,8 +124,8 @@ def _dofs(space: Any, size: NDArray[np.float64]) -> NDArray[np.int64]:
     return np.asarray((3 * blocks[:, None] + np.arange(3)).ravel())
 
 
-def _shares(points: NDArray[np.float64], *, trilinear: bool) -> NDArray[np.float64]:
-    """Return each node's share in G* at points of the reference cell, (points, 27): 1 in its voxel, or its hat."""
+def _shape_functions(points: NDArray[np.float64], *, trilinear: bool) -> NDArray[np.float64]:
+    """Return each node's weight in G* at points of the reference cell, (points, 27): 1 in its voxel, or its hat."""
     away = np.abs(CELL_SPAN * points[:, :, None] - np.arange(CELL_SPAN + 1))
     line = np.maximum(0.0, 1.0 - away) if trilinear else (away < 0.5).astype(np.float64)
     return np.asarray(np.einsum("qi,qj,qk->qijk", line[:, 0], line[:, 1], line[:, 2]).reshape(len(points), -1))

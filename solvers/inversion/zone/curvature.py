@@ -115,20 +115,20 @@ class Informed:
     """Compressed Hessian of a zone.
 
     Attributes:
-        half_hessian: factor Y with H ~ Y Y^T, shape (2 n, k).
+        hessian_factor: factor Y with H ~ Y Y^T, shape (2 n, k).
         basis: orthonormal standard directions, shape (2 n, k + ...); the first k span the range of Y, the others are
             followed into the next step.
         root_weights: factors that the columns of Y contain already, in [0, 1], shape (k,).
     """
 
-    half_hessian: NDArray[np.float64]
+    hessian_factor: NDArray[np.float64]
     basis: NDArray[np.float64]
     root_weights: NDArray[np.float64]
 
     @property
     def range(self) -> NDArray[np.float64]:
         """Directions that span the range of Y, shape (2 n, k)."""
-        return self.basis[:, : self.half_hessian.shape[1]]
+        return self.basis[:, : self.hessian_factor.shape[1]]
 
 
 def informed_directions(likelihood: Linearised, whitening: Whitening, start: NDArray[np.float64]) -> Informed:

@@ -5,8 +5,8 @@ holds inside. For given G* the best displacement minimises the misfit subject to
 
     min_{U,c}  sum_i chi_i |U_i + (Z c)_i - d_i|^2 / (2 sigma^2) + |c|^2 / 2   subject to   K(G*) U + B p = 0,  D U = 0,
 
-where Z c is the drift of whole images (a plane in each slice of each component, of known size), and p is free. That
-is one sparse saddle-point solve. It needs no boundary data, is never resonant, and its value is the exact
+where Z c are linear phase errors of slices (a plane in each slice of each component, of known size), and p is free.
+That is one sparse saddle-point solve. It needs no boundary data, is never resonant, and its value is the exact
 negative log-likelihood of G* with U and p marginalised under flat priors (docs/theory/likelihood.md). In units of
 sigma, with C = [K; D] and S = C (chi^-1 + Z Z^H) C^H (pressure eliminated), r = C d:
 
@@ -39,7 +39,8 @@ class ZoneData:
     Attributes:
         zone: zone with its cells and n nodes.
         displacement: measured displacement d / sigma, complex, components along the voxel axes, shape (3 n,).
-        drift: drift matrix Z / sigma, planes scaled so that c has unit standard deviation, shape (3 n, q); q may be 0.
+        phase_errors: linear phase errors Z / sigma of slices, scaled so that c has unit standard deviation, shape
+            (3 n, q); q may be 0.
         probe: unit noise for comparison with the misfit and the residual, shape (3 n,).
         voxel_size: voxel edges in units of Scales.length_m, shape (3,).
         inertia: ratio of inertia to stiffness, rho omega^2 h^2 / g.
@@ -49,7 +50,7 @@ class ZoneData:
 
     zone: Zone
     displacement: NDArray[np.complex128]
-    drift: sparse.csr_matrix
+    phase_errors: sparse.csr_matrix
     probe: NDArray[np.complex128]
     voxel_size: NDArray[np.float64]
     inertia: float
@@ -73,28 +74,28 @@ class Linearised:
         self._slope = np.stack([storage.astype(np.complex128), 1j * loss])  # dG*/dm, one row a field
         self._momentum = equilibrium.momentum(storage + 1j * loss)
         rows, displacements = self._momentum.shape
-        pressures, drifts = equilibrium.divergence.shape[0], data.drift.shape[1]
-        self._blocks = np.cumsum([0, displacements, pressures, rows, pressures, drifts])
+        pressures, linear_errors = equilibrium.divergence.shape[0], data.phase_errors.shape[1]
+        self._blocks = np.cumsum([0, displacements, pressures, rows, pressures, linear_errors])
         self.factor = Factorisation(_saddle(data, equilibrium, self._momentum))
         """Factorisation of the saddle-point matrix, with its times."""
-        share = np.repeat(data.zone.share, 3)[:, None]
+        weight = np.repeat(data.zone.weight, 3)[:, None]
         seen = np.column_stack([data.displacement, data.probe])
         blocks = self._blocks
         load = np.zeros((blocks[-1], 2), dtype=np.complex128)
-        load[: blocks[1]] = share * seen
-        load[blocks[4] :] = data.drift.T @ (share * seen)
+        load[: blocks[1]] = weight * seen
+        load[blocks[4] :] = data.phase_errors.T @ (weight * seen)
         solution = self.factor.solve(load)
-        displacement, drift = solution[: blocks[1]], data.drift @ solution[blocks[4] :]
+        displacement, phase_errors = solution[: blocks[1]], data.phase_errors @ solution[blocks[4] :]
         multiplier = solution[blocks[2] : blocks[3], 0]
-        residuals = seen - displacement - drift
+        residuals = seen - displacement - phase_errors
         self.displacement: NDArray[np.complex128] = displacement[:, 0]
         """Best displacement U / sigma for these moduli, shape (3 n,)."""
         self.residual: NDArray[np.complex128] = residuals[:, 0]
-        """Residual (d - U - Z c) / sigma at the nodes, explained neither by waves nor by drift, shape (3 n,)."""
+        """Residual (d - U - Z c) / sigma at the nodes, explained neither by waves nor by phase errors, shape (3 n,)."""
         self.probe_residual: NDArray[np.complex128] = residuals[:, 1]
-        """Residual of the probe, explained neither by waves nor by drift, shape (3 n,)."""
-        # A quadratic's minimum is half its linear part at the minimum, which counts the slack and the drift too.
-        misfits = np.sum((share * seen).conj() * residuals, axis=0).real
+        """Residual of the probe, explained neither by waves nor by phase errors, shape (3 n,)."""
+        # A quadratic's minimum is half its linear part at the minimum, which counts slack and phase errors too.
+        misfits = np.sum((weight * seen).conj() * residuals, axis=0).real
         self.misfit: float = float(misfits[0])
         """Twice the negative log-likelihood, up to a constant."""
         self.expected_misfit: float = float(misfits[1])
@@ -129,16 +130,16 @@ class Linearised:
 
 
 def _saddle(data: ZoneData, equilibrium: WaveEquilibrium, momentum: sparse.csr_matrix) -> sparse.csr_matrix:
-    """The optimality conditions in (U, p, momentum multipliers, divergence multipliers, drift)."""
-    share = sparse.diags(np.repeat(data.zone.share, 3))
+    """The optimality conditions in (U, p, momentum multipliers, divergence multipliers, phase errors)."""
+    weight = sparse.diags(np.repeat(data.zone.weight, 3))
     divergence, gradient = equilibrium.divergence, equilibrium.pressure_gradient
-    mass, drift = equilibrium.pressure_mass, data.drift
+    mass, phase_errors = equilibrium.pressure_mass, data.phase_errors
     slack = -(data.divergence_tolerance**2) * mass
-    shared = share @ drift
-    own = drift.T @ shared + sparse.identity(drift.shape[1])
+    shared = weight @ phase_errors
+    own = phase_errors.T @ shared + sparse.identity(phase_errors.shape[1])
     return sparse.bmat(
         [
-            [share, None, momentum.conj().T, divergence.conj().T, shared],
+            [weight, None, momentum.conj().T, divergence.conj().T, shared],
             [None, PRESSURE_FREEDOM * mass, gradient.conj().T, None, None],
             [momentum, gradient, None, None, None],
             [divergence, None, None, slack, None],

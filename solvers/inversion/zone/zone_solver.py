@@ -40,7 +40,7 @@ class ZoneState:
         misfit: twice the negative log-likelihood.
         expected_misfit: misfit that noise alone would leave.
         gradient: gradient of half the misfit by m at the reference, in the informed directions, shape (2 n,).
-        half_hessian: factor Y with Gauss-Newton Hessian ~ Y Y^T, shape (2 n, k).
+        hessian_factor: factor Y with Gauss-Newton Hessian ~ Y Y^T, shape (2 n, k).
         residual: residual (d - U - Z c) / sigma, shape (3 n,).
         probe_residual: residual of the probe of unit noise, shape (3 n,).
     """
@@ -48,7 +48,7 @@ class ZoneState:
     misfit: float
     expected_misfit: float
     gradient: NDArray[np.float64]
-    half_hessian: NDArray[np.float64]
+    hessian_factor: NDArray[np.float64]
     residual: NDArray[np.complex128]
     probe_residual: NDArray[np.complex128]
 
@@ -68,18 +68,18 @@ class ZoneState:
 
     def moved(self, change: NDArray[np.float64]) -> ZoneState:
         """Return the state after a small change of m, shape (2 n,), by the linearisation."""
-        dual = self.half_hessian @ (self.half_hessian.T @ change)
+        dual = self.hessian_factor @ (self.hessian_factor.T @ change)
         misfit = self.misfit + float(change @ (2.0 * self.gradient + dual))
         return replace(self, misfit=misfit, gradient=self.gradient + dual)
 
     def without_hessian(self) -> ZoneState:
         """Return the state without its Hessian, which is enough to compare objectives and takes little memory."""
-        return replace(self, half_hessian=self.half_hessian[:, :0].copy())
+        return replace(self, hessian_factor=self.hessian_factor[:, :0].copy())
 
     @property
-    def tempered_half_hessian(self) -> NDArray[np.float64]:
+    def tempered_hessian_factor(self) -> NDArray[np.float64]:
         """Factor Y of the Hessian at the inflated noise, shape (2 n, k)."""
-        return np.asarray(self.half_hessian / np.sqrt(self.inflation))
+        return np.asarray(self.hessian_factor / np.sqrt(self.inflation))
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ class ZoneCache:
     """Results of a zone that are kept from one evaluation to the next.
 
     Attributes:
-        half_hessian: factor Y by m at the data's own frequency, shape (2 n, k).
+        hessian_factor: factor Y by m at the data's own frequency, shape (2 n, k).
         basis: directions that are followed, those that span the Hessian first, shape (2 n, k + ...); in single
             precision, since their exact orientation does not matter, and a rank keeps those of all its zones.
         root_weights: root weights of the columns of Y, see Informed, shape (k,).
@@ -96,7 +96,7 @@ class ZoneCache:
         solved: state at solved_at.
     """
 
-    half_hessian: NDArray[np.float64]
+    hessian_factor: NDArray[np.float64]
     basis: NDArray[np.float32]
     root_weights: NDArray[np.float64]
     compressed_at: NDArray[np.float64]
@@ -133,7 +133,7 @@ class ZoneSolver:
         data: data of the zone.
         voxel_size_mm: edges of a voxel for the reference prior, mm, shape (3,).
         rank_of_hessian: largest number k of directions that are followed.
-        tally: counter of the work.
+        counter: counter of the work.
         dispersion: map from the fields that are inverted to the moduli at the data's frequency.
     """
 
@@ -143,7 +143,7 @@ class ZoneSolver:
         data: ZoneData,
         voxel_size_mm: NDArray[np.float64],
         rank_of_hessian: int,
-        tally: WorkCounter,
+        counter: WorkCounter,
         dispersion: Dispersion = AS_MEASURED,
     ) -> None:
         self.number = number
@@ -154,15 +154,15 @@ class ZoneSolver:
         self._directions = min(rank_of_hessian, max(FEWEST_DIRECTIONS, len(self.voxels) // VOXELS_PER_DIRECTION))
         self.name = f"zone-{number}" if dispersion is AS_MEASURED else f"zone-{number}-{dispersion.frequency}"
         """Name of the solver, unique in the problem."""
-        self.carried: ZoneCache | None = None
+        self.cache: ZoneCache | None = None
         """Results from which the next evaluation starts."""
-        self._tally = tally
+        self._counter = counter
 
     def evaluate(self, parameters: NDArray[np.float64]) -> ZoneState:
         """Return misfit, gradient and compressed Hessian at m, shape (2 n,) (this zone's voxels, at the reference)."""
-        if self.carried is None or _distance(parameters, self.carried.solved_at) >= SETTLED:
-            self.carried = self._solve(parameters)
-        return self.carried.state_at(parameters)
+        if self.cache is None or _distance(parameters, self.cache.solved_at) >= SETTLED:
+            self.cache = self._solve(parameters)
+        return self.cache.state_at(parameters)
 
     def _solve(self, parameters: NDArray[np.float64]) -> ZoneCache:
         began = time.perf_counter()
@@ -174,13 +174,13 @@ class ZoneSolver:
             misfit=likelihood.misfit,
             expected_misfit=likelihood.expected_misfit,
             gradient=self.dispersion.pull_back(fields, self._whitening.project(likelihood.gradient, informed)),
-            half_hessian=self.dispersion.pull_back(fields, informed.half_hessian),
+            hessian_factor=self.dispersion.pull_back(fields, informed.hessian_factor),
             residual=likelihood.residual,
             probe_residual=likelihood.probe_residual,
         )
         self._count(likelihood, began)
         basis = informed.basis.astype(np.float32)
-        return ZoneCache(informed.half_hessian, basis, informed.root_weights, compressed_at, parameters, state)
+        return ZoneCache(informed.hessian_factor, basis, informed.root_weights, compressed_at, parameters, state)
 
     def expected_misfit(self, fields: NDArray[np.float64]) -> float:
         """Return the misfit that noise alone would leave in uniform tissue.
@@ -196,27 +196,27 @@ class ZoneSolver:
 
     def _linearised(self, parameters: NDArray[np.float64]) -> Linearised:
         """The likelihood around moduli at this zone's own frequency, shape (2 n,)."""
-        self._tally.counts["factorisations"] += 1
-        self._tally.counts["right_hand_sides"] += 2
+        self._counter.counts["factorisations"] += 1
+        self._counter.counts["right_hand_sides"] += 2
         equilibrium = equilibrium_of(self.data.zone, self.data.voxel_size, self.data.inertia)
         return Linearised(self.data, equilibrium, parameters)
 
     def _count(self, likelihood: Linearised, began: float) -> None:
-        """Add a likelihood's work since `began` to the tally."""
-        self._tally.seconds["factorisations"] += likelihood.factor.factorisation_s  # type: ignore[assignment]
-        self._tally.seconds["triangular solves"] += likelihood.factor.solution_s  # type: ignore[assignment]
-        self._tally.timed(ZONES, began)
+        """Add a likelihood's work since `began` to the counter."""
+        self._counter.seconds["factorisations"] += likelihood.factor.factorisation_s  # type: ignore[assignment]
+        self._counter.seconds["triangular solves"] += likelihood.factor.solution_s  # type: ignore[assignment]
+        self._counter.timed(ZONES, began)
 
     def _informed(
         self, likelihood: Linearised, parameters: NDArray[np.float64]
     ) -> tuple[Informed, NDArray[np.float64]]:
         """The compressed Hessian and where it was compressed: here, or where it was last if that is near enough."""
-        if self.carried is not None and _distance(parameters, self.carried.compressed_at) <= RELINEARISED:
-            last = self.carried
-            kept = Informed(last.half_hessian, last.basis.astype(np.float64), last.root_weights)
+        if self.cache is not None and _distance(parameters, self.cache.compressed_at) <= RELINEARISED:
+            last = self.cache
+            kept = Informed(last.hessian_factor, last.basis.astype(np.float64), last.root_weights)
             return kept, last.compressed_at
-        start = self._random_basis() if self.carried is None else self.carried.basis.astype(np.float64)
-        self._tally.counts["right_hand_sides"] += start.shape[1]
+        start = self._random_basis() if self.cache is None else self.cache.basis.astype(np.float64)
+        self._counter.counts["right_hand_sides"] += start.shape[1]
         return informed_directions(likelihood, self._whitening, start), parameters
 
     def _random_basis(self) -> NDArray[np.float64]:

@@ -26,8 +26,8 @@ def coupled(comm: MPI.Comm, stiffer: float = 1.0, pressure: Pressure = PRESSURE)
     skull[0] = skull[-1] = False  # tissue there hangs on the nearest box
     boxes = lattice(skull, EDGES_M, stiffer * 2000.0 * np.exp(0.5 * rng.normal(size=SHAPE)), 5e-3)
     place = who.voxels
-    pushing = mechanics(place.space, middles_m(place, EDGES_M), boxes, pressure, every_s=days_to_s(2.7))
-    return replace(who, model=replace(who.model, coupling=pushing)), pushing
+    elastic_system = mechanics(place.space, middles_m(place, EDGES_M), boxes, pressure, every_s=days_to_s(2.7))
+    return replace(who, model=replace(who.model, coupling=elastic_system)), elastic_system
 
 
 def demand_same_on_all_ranks(
@@ -41,10 +41,10 @@ def demand_same_on_all_ranks(
     """
     found = []
     for comm in (MPI.COMM_WORLD, MPI.COMM_SELF):
-        who, pushing = made(comm)
+        who, elastic_system = made(comm)
         y = who.field()
-        effect = pushing.mass_effect(who.density)
-        fields = [pushing.shift(who.density), pushing.pull_back(who.density, y), *effect.displacement_m.T]
+        effect = elastic_system.mass_effect(who.density)
+        fields = [elastic_system.shift(who.density), elastic_system.pull_back(who.density, y), *effect.displacement_m.T]
         found.append([who.voxels.to_volume(one) for one in fields])
     for one, other in zip(*found, strict=True):
         np.testing.assert_allclose(one, other, rtol=0, atol=solved * np.abs(other).max())

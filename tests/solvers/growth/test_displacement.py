@@ -13,10 +13,10 @@ from palpate.imaging.tumour.head import COARSER
 from palpate.solvers.growth.mechanics.coupling import Pressure, middles_m
 from palpate.solvers.growth.mechanics.displacement import (
     AROUND_MM,
-    Displacing,
-    Head,
+    DisplacementSystem,
+    ElasticHead,
     brain_around,
-    displacing,
+    displacement_system,
     lengths_mm,
 )
 from palpate.solvers.growth.mechanics.finite_strain import finite_strain
@@ -37,17 +37,17 @@ def tumour(shape: tuple[int, int, int] = SHAPE) -> Values:
     return np.exp(-0.5 * (away / 7.0) ** 2)
 
 
-def head(storage_pa: Values) -> Head:
+def head(storage_pa: Values) -> ElasticHead:
     """A cube of brain inside its skull."""
     inside = np.ones(storage_pa.shape, dtype=np.bool_)
     edges_m = np.full(3, mm_to_m(EDGE_MM))
     place = voxels(inside, edges_m)
-    return Head(place.space, middles_m(place, edges_m), inside, edges_m, storage_pa)
+    return ElasticHead(place.space, middles_m(place, edges_m), inside, edges_m, storage_pa)
 
 
 def pushed(storage_pa: Values, density: Values, box_mm: float, coarser: float = COARSER) -> Values:
     """Displacement in voxels, shape (i, j, k, 3)."""
-    system = displacing(head(storage_pa), Pressure(10e3, 0.0), mm_to_m(box_mm), coarser)
+    system = displacement_system(head(storage_pa), Pressure(10e3, 0.0), mm_to_m(box_mm), coarser)
     (moved,) = system.displacements_m(density.reshape(1, -1))
     return moved.reshape(*density.shape, 3)
 
@@ -66,7 +66,7 @@ def test_extrapolation_is_worth_finer_boxes() -> None:
     so that a difference of 3 % bounds the error by 6.
     """
     true = pushed(stiffness(), tumour(), 4.0, 1.5)
-    found = displacing(head(stiffness()), Pressure(10e3, 0.0), mm_to_m(6.0))
+    found = displacement_system(head(stiffness()), Pressure(10e3, 0.0), mm_to_m(6.0))
     density = tumour().reshape(1, -1)
     around = brain_around(np.ones(SHAPE, dtype=np.bool_), tumour() > 0.18, np.full(3, EDGE_MM))
     plain, both = (
@@ -80,12 +80,12 @@ def test_extrapolation_is_worth_finer_boxes() -> None:
 
 def test_displacement_is_linear_in_density_and_push() -> None:
     """One factor serves all draws of density and lambda / s; an odd number of densities fills its last pair alone."""
-    system = displacing(head(stiffness()), Pressure(10e3, 0.0), mm_to_m(8.0))
+    system = displacement_system(head(stiffness()), Pressure(10e3, 0.0), mm_to_m(8.0))
     one, other = tumour().ravel(), np.roll(tumour(), 3, axis=1).ravel()
     first, second, mixed = system.displacements_m(np.stack([one, other, 0.3 * one + 2.0 * other]))
     np.testing.assert_allclose(mixed, 0.3 * first + 2.0 * second, rtol=0, atol=SOLVED * np.abs(mixed).max())
     halves = [replace(part.mechanics, pressure=Pressure(10e3, 0.0, 2.0)) for part in (system.fine, system.coarse)]  # type: ignore[attr-defined]
-    softer = Displacing(*(type(system.fine)(half) for half in halves), system.weight)  # type: ignore[call-arg]
+    softer = DisplacementSystem(*(type(system.fine)(half) for half in halves), system.weight)  # type: ignore[call-arg]
     (half,) = softer.displacements_m(one[None])
     np.testing.assert_allclose(2.0 * half, first, rtol=0, atol=SOLVED * np.abs(first).max())
 
@@ -111,7 +111,7 @@ def test_finite_strain_agrees_where_little_is_pushed() -> None:
     """The truth may have the other law; at a hundredth of the push both are the same to a percent."""
     little, density = Pressure(100.0, 0.0), tumour().reshape(1, -1)
     small, finite = (
-        displacing(head(stiffness()), little, mm_to_m(12.0), **law).displacements_m(density)
+        displacement_system(head(stiffness()), little, mm_to_m(12.0), **law).displacements_m(density)
         for law in ({}, {"law": finite_strain})
     )
     assert np.linalg.norm(finite - small) < 0.01 * np.linalg.norm(small)

@@ -59,49 +59,52 @@ def test_coupled_tangent_is_the_gradients_transpose() -> None:
 
 def test_the_coupling_alone() -> None:
     """Its own Taylor and dot-product tests: in the model's gradient a small part could hide."""
-    who, pushing = coupled(MPI.COMM_SELF)
+    who, elastic_system = coupled(MPI.COMM_SELF)
     u, changes, y = who.density, np.stack([who.field(), who.field()], axis=1), who.field()
-    for v, tangent in zip(changes.T, pushing.tangent(u, changes).T, strict=True):
-        remainders = [float(np.abs(pushing.shift(u + h * v) - pushing.shift(u) - h * tangent).max()) for h in STEPS[1:]]
+    for v, tangent in zip(changes.T, elastic_system.tangent(u, changes).T, strict=True):
+        remainders = [
+            float(np.abs(elastic_system.shift(u + h * v) - elastic_system.shift(u) - h * tangent).max())
+            for h in STEPS[1:]
+        ]
         np.testing.assert_allclose(rates(remainders, STEPS[1:]), 2.0, atol=0.1)
-        assert abs(tangent @ y - v @ pushing.pull_back(u, y)) <= ROUNDING * float(np.abs(tangent) @ np.abs(y))
+        assert abs(tangent @ y - v @ elastic_system.pull_back(u, y)) <= ROUNDING * float(np.abs(tangent) @ np.abs(y))
 
 
 def test_no_tumour_pushes_nothing() -> None:
     """Zero exactly, with a finite derivative, though von Mises stress has a cusp there."""
-    who, pushing = coupled(MPI.COMM_SELF)
+    who, elastic_system = coupled(MPI.COMM_SELF)
     nothing = np.zeros_like(who.density)
-    assert not pushing.shift(nothing).any()
-    assert pushing.mass_effect(nothing).largest_m == 0.0
-    assert not pushing.tangent(nothing, who.density[:, None]).any()
+    assert not elastic_system.shift(nothing).any()
+    assert elastic_system.mass_effect(nothing).largest_m == 0.0
+    assert not elastic_system.tangent(nothing, who.density[:, None]).any()
 
 
 def test_only_the_ratio_of_push_to_stiffness_moves() -> None:
     """G and lambda times s leave w as it is; the scale is a factor of G; stresses do not know it."""
-    who, pushing = coupled(MPI.COMM_SELF)
-    there = pushing.mass_effect(who.density)
+    who, elastic_system = coupled(MPI.COMM_SELF)
+    there = elastic_system.mass_effect(who.density)
     assert there.largest_m > 0.0
     _, both = coupled(MPI.COMM_SELF, 3.0, replace(PRESSURE, growth_pa=3.0 * PRESSURE.growth_pa))
     moved = both.mass_effect(who.density).displacement_m
     np.testing.assert_allclose(moved, there.displacement_m, rtol=0, atol=SOLVED * there.largest_m)
     _, stiff = coupled(MPI.COMM_SELF, 3.0)
-    scaled = replace(pushing, pressure=replace(PRESSURE, scale=3.0))
+    scaled = replace(elastic_system, pressure=replace(PRESSURE, scale=3.0))
     for one in (stiff, scaled):
         effect = one.mass_effect(who.density).displacement_m
         np.testing.assert_allclose(3.0 * effect, there.displacement_m, rtol=0, atol=SOLVED * there.largest_m)
-    stress = pushing.stress_pa(who.density)
+    stress = elastic_system.stress_pa(who.density)
     np.testing.assert_allclose(stiff.stress_pa(who.density), stress, rtol=0, atol=SOLVED * stress.max())
     np.testing.assert_array_equal(scaled.stress_pa(who.density), stress)
 
 
 def test_stress_slows_invasion() -> None:
     """Stress lowers D by exp(-gamma sigma_vm); with gamma = 0 the forecast is that without mechanics."""
-    who, pushing = coupled(MPI.COMM_SELF)
-    shift = pushing.shift(who.density)
-    np.testing.assert_allclose(shift, -PRESSURE.slowing_1_pa * pushing.stress_pa(who.density))
+    who, elastic_system = coupled(MPI.COMM_SELF)
+    shift = elastic_system.shift(who.density)
+    np.testing.assert_allclose(shift, -PRESSURE.slowing_1_pa * elastic_system.stress_pa(who.density))
     assert shift.max() <= 0.0
     assert shift.min() < -0.1
-    free = replace(pushing, pressure=replace(PRESSURE, slowing_1_pa=0.0), every_s=1e9)
+    free = replace(elastic_system, pressure=replace(PRESSURE, slowing_1_pa=0.0), every_s=1e9)
     bare = replace(who.model, coupling=None).forecast(who.parameters, who.density).states[-1]
     without = replace(who.model, coupling=free).forecast(who.parameters, who.density).states[-1]
     np.testing.assert_array_equal(without, bare)
@@ -115,16 +118,16 @@ def test_ranks() -> None:
 
 def test_what_is_no_mechanics() -> None:
     """Each mistake is said before anything is computed."""
-    who, pushing = coupled(MPI.COMM_SELF)
+    who, elastic_system = coupled(MPI.COMM_SELF)
     skull, uniform = np.ones(SHAPE, dtype=np.bool_), np.full(SHAPE, 2000.0)
     space, at = who.voxels.space, middles_m(who.voxels, EDGES_M)
     for bad in (0.5, 0.0, np.nan):
         with pytest.raises(InputError, match="Poisson"):
-            mechanics(space, at, pushing.lattice, PRESSURE, poisson=bad)
+            mechanics(space, at, elastic_system.lattice, PRESSURE, poisson=bad)
     with pytest.raises(InputError, match="renewal"):
-        mechanics(space, at, pushing.lattice, PRESSURE, every_s=0.0)
+        mechanics(space, at, elastic_system.lattice, PRESSURE, every_s=0.0)
     with pytest.raises(InputError, match="boxes of the elastic lattice away"):
-        mechanics(space, at + 1.0, pushing.lattice, PRESSURE)
+        mechanics(space, at + 1.0, elastic_system.lattice, PRESSURE)
     with pytest.raises(InputError, match="lambda"):
         Pressure(-1.0, 1e-3)
     with pytest.raises(InputError, match="scale"):
@@ -152,16 +155,16 @@ def test_stress_follows_a_changed_stiffness() -> None:
 
     Along three fields at a time, so that pairs and the odd one out are both tried.
     """
-    who, pushing = coupled(MPI.COMM_WORLD)
+    who, elastic_system = coupled(MPI.COMM_WORLD)
     rng = np.random.default_rng(4)
-    fields = rng.normal(size=(len(pushing.lattice.corners), 3))
-    here, by = pushing.stress_by_stiffness_pa(who.density, fields)
-    np.testing.assert_allclose(here, pushing.stress_pa(who.density), rtol=1e-12)
+    fields = rng.normal(size=(len(elastic_system.lattice.corners), 3))
+    here, by = elastic_system.stress_by_stiffness_pa(who.density, fields)
+    np.testing.assert_allclose(here, elastic_system.stress_pa(who.density), rtol=1e-12)
     along = rng.normal(size=3)
     space, remainders = who.voxels.space, []
     for step in STEPS[1:]:
-        moduli = pushing.lattice.storage_pa * np.exp(step * fields @ along)
-        boxes = replace(pushing.lattice, storage_pa=moduli)
+        moduli = elastic_system.lattice.storage_pa * np.exp(step * fields @ along)
+        boxes = replace(elastic_system.lattice, storage_pa=moduli)
         moved = mechanics(space, middles_m(who.voxels, EDGES_M), boxes, PRESSURE).stress_pa(who.density)
         rest = np.abs(moved - here - step * by @ along).max()
         remainders.append(max(who.voxels.space.halo.comm.allgather(float(rest))))

@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palpate.meshing.zones import Zone, cut_zones
-from palpate.solvers.inversion.zone.drift import drift_planes
 from palpate.solvers.inversion.zone.equilibrium import WaveEquilibrium, equilibrium_of
 from palpate.solvers.inversion.zone.likelihood import Linearised, ZoneData
+from palpate.solvers.inversion.zone.slice_phase import linear_phase_errors
 
 UNIT_VOXEL = np.ones(3)
 INERTIA = 0.19
@@ -61,9 +61,9 @@ def unit_noise(zone: Zone, seed: int) -> NDArray[np.complex128]:
 
 
 def plane_wave_data(
-    zone: Zone, seed: int = 0, noise: float = 1.0, tolerance: float = 0.3, drift: float = 0.0
+    zone: Zone, seed: int = 0, noise: float = 1.0, tolerance: float = 0.3, phase_errors: float = 0.0
 ) -> ZoneData:
-    """Shear waves of the homogeneous medium with noise of this many sigma and a probe; drift of slices is allowed for.
+    """Shear waves of the homogeneous medium with noise of this many sigma and a probe; slices may have phase errors.
 
     The zone holds every voxel of its mask, in their order.
     """
@@ -73,7 +73,7 @@ def plane_wave_data(
     return ZoneData(
         zone=zone,
         displacement=seen,
-        drift=drift_planes(_mask_of(zone), drift),
+        phase_errors=linear_phase_errors(_mask_of(zone), phase_errors),
         probe=unit_noise(zone, seed + 1000),
         voxel_size=UNIT_VOXEL,
         inertia=INERTIA,

@@ -123,8 +123,8 @@ def inverted(case: Case, comm: MPI.Comm) -> Inversion:
     regions = None
     if case.regions:
         slab = np.argwhere(scan.mask)[:, 0] * case.regions // case.shape[0]
-        shares = sparse.csr_matrix((np.ones(len(slab)), (np.arange(len(slab)), slab)))
-        regions = Regions(np.arange(1, case.regions + 1), shares, np.ones(case.regions))
+        fractions = sparse.csr_matrix((np.ones(len(slab)), (np.arange(len(slab)), slab)))
+        regions = Regions(np.arange(1, case.regions + 1), fractions, np.ones(case.regions))
     return invert_wave_field(scan, InversionDomain(zones, regions), settings_of(case), comm)
 
 
@@ -149,7 +149,7 @@ def kept(name: str, inversion: Inversion, settings: InversionSettings) -> Iterat
     yield f"{name}/std", inversion.log_std
     yield f"{name}/draws", inversion.log_draws
     yield f"{name}/informed", informed_voxels(inversion, settings)
-    yield f"{name}/steps", np.array(len(inversion.fit.course.history))
+    yield f"{name}/steps", np.array(len(inversion.fit.state.history))
     yield f"{name}/converged", np.array(inversion.fit.converged)
 
 

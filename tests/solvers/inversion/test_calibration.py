@@ -21,9 +21,9 @@ from palpate.solvers.inversion.steps.gauss_newton import Fit, maximise
 from palpate.solvers.inversion.steps.linearisation import InversionProblem
 from palpate.solvers.inversion.steps.problem import DIVERGENCE_PER_STRAIN
 from palpate.solvers.inversion.steps.state import GaussNewtonState
-from palpate.solvers.inversion.zone.drift import drift_planes
 from palpate.solvers.inversion.zone.equilibrium import Scales
 from palpate.solvers.inversion.zone.likelihood import ZoneData
+from palpate.solvers.inversion.zone.slice_phase import linear_phase_errors
 from palpate.solvers.inversion.zone.zone_solver import WorkCounter, ZoneSolver
 from tests.laws.chance import assert_coverage, assert_uniform
 from tests.solvers.inversion.cases import UNIT_VOXEL, box, unit_noise
@@ -58,7 +58,9 @@ def _truth(seed: int) -> NDArray[np.float64]:
     """The m of G* from the prior over zone and surroundings, shape (2, i, j, k)."""
     extent = tuple(n + 2 * AROUND for n in SHAPE)
     count = int(np.prod(extent))
-    field = MaternField(np.ones(extent, bool), VOXEL_MM, HyperparameterMixture.certain(PRIOR), no_regions(count).shares)
+    field = MaternField(
+        np.ones(extent, bool), VOXEL_MM, HyperparameterMixture.certain(PRIOR), no_regions(count).fractions
+    )
     x = field.draw(range(1), 1000 + seed)
     return np.asarray(x.reshape(FIELDS, *extent) + CENTRE[:, None, None, None])
 
@@ -82,14 +84,14 @@ def _fit(displacement_m: NDArray[np.complex128], seed: int) -> Fit:
     data = ZoneData(
         zone=zone,
         displacement=seen.ravel(),
-        drift=drift_planes(field.mask, 0.0),
+        phase_errors=linear_phase_errors(field.mask, 0.0),
         probe=unit_noise(zone, 2000 + seed),
         voxel_size=UNIT_VOXEL,
         inertia=SCALES.inertia(DENSITY_KG_M3, FREQUENCY_HZ),
         divergence_tolerance=DIVERGENCE_PER_STRAIN * float(np.linalg.norm(seen, axis=1).mean()) * VOXEL_MM[0],
     )
-    tally = WorkCounter()
-    solvers = [ZoneSolver(0, data, VOXEL_MM, 120, tally)]
+    counter = WorkCounter()
+    solvers = [ZoneSolver(0, data, VOXEL_MM, 120, counter)]
     problem = InversionProblem(
         solvers=solvers,
         mask=field.mask,
@@ -97,12 +99,12 @@ def _fit(displacement_m: NDArray[np.complex128], seed: int) -> Fit:
         regions=no_regions(np.count_nonzero(field.mask)),
         centre=CENTRE,
         comm=MPI.COMM_SELF,
-        tally=tally,
-        checkpoint=Checkpoint(None, MPI.COMM_SELF, tally),
+        counter=counter,
+        checkpoint=Checkpoint(None, MPI.COMM_SELF, counter),
     )
     return maximise(
         problem,
-        lambda: GaussNewtonState.ignorant(
+        lambda: GaussNewtonState.at_prior_mean(
             problem.voxels, HyperparameterMixture.certain(PRIOR), fit_hyperparameters=False
         ),
         limit=14,

@@ -60,7 +60,7 @@ class _Disk:
             raise _Killed
         write_arrays(path, arrays)
         self.written += 1
-        folder = path.parent if path.name == "course.npz" else path.parents[1]
+        folder = path.parent if path.name == "state.npz" else path.parents[1]
         self.most_evaluations = max(self.most_evaluations, len(list(folder.glob("evaluation-*"))))
 
 
@@ -94,7 +94,7 @@ def test_a_run_may_be_killed_between_any_two_files(search: str, field: WaveField
     """Before, in and after a line search, a refit and a step: no moment may lead to other numbers or to a full disk."""
     fit_prior = search == "accepted"
     whole = _invert(field, tmp_path / "whole", fit_prior=fit_prior)
-    files, steps, factorisations = disk.written, len(whole.fit.course.history), whole.tally.counts["factorisations"]
+    files, steps, factorisations = disk.written, len(whole.fit.state.history), whole.counter.counts["factorisations"]
     assert files == (1 + ZONES) * factorisations // ZONES + 1 + steps
     assert (factorisations > (1 + steps) * ZONES) == (search == "rejected")
     assert disk.most_evaluations <= 3
@@ -106,8 +106,8 @@ def test_a_run_may_be_killed_between_any_two_files(search: str, field: WaveField
         disk.left = None
         resumed = _invert(field, folder, fit_prior=fit_prior)
         assert np.array_equal(resumed.log_draws, whole.log_draws)
-        assert resumed.fit.course.history == whole.fit.course.history
-        assert resumed.tally.counts["factorisations"] <= factorisations - finished
+        assert resumed.fit.state.history == whole.fit.state.history
+        assert resumed.counter.counts["factorisations"] <= factorisations - finished
 
 
 def test_what_is_finished_is_only_joined_again(field: WaveField, tmp_path: Path) -> None:
@@ -116,9 +116,9 @@ def test_what_is_finished_is_only_joined_again(field: WaveField, tmp_path: Path)
     whole = _invert(field, folder)
     again = _invert(field, folder)
     assert np.array_equal(again.log_draws, whole.log_draws)
-    assert again.tally.counts["factorisations"] == 0
+    assert again.counter.counts["factorisations"] == 0
     max(folder.glob("evaluation-*/zone-0.npz")).unlink()
-    assert _invert(field, folder).tally.counts["factorisations"] == 1
+    assert _invert(field, folder).counter.counts["factorisations"] == 1
 
 
 @pytest.mark.parametrize("room", [0, 1, 5])

@@ -15,7 +15,7 @@ from palpate.solvers.inversion.prior.hyperparameters import HyperparameterMixtur
 from palpate.solvers.inversion.prior.prior import MaternField
 from palpate.solvers.inversion.run import Inversion, invert_wave_field
 from palpate.solvers.inversion.steps import coarse
-from palpate.solvers.inversion.steps.coarse import Blocks, starting_course
+from palpate.solvers.inversion.steps.coarse import Blocks, starting_state
 from palpate.solvers.inversion.steps.problem import InversionDomain, measure, problem_of
 from palpate.solvers.inversion.zone.zone_solver import WorkCounter
 from tests.solvers.inversion.tetrahedra import BACKGROUND_PA, VOXEL_M, scanned, wave_through
@@ -46,16 +46,16 @@ def _invert(field: WaveField) -> Inversion:
 
 def _start(field: WaveField) -> NDArray[np.float64]:
     """Where the inversion of a field starts, deviation from the prior's centre, shape (2, N)."""
-    ground = InversionDomain(cut_zones(field.mask, width_voxels=BOX, stride_voxels=(7, 7, 7)))
+    domain = InversionDomain(cut_zones(field.mask, width_voxels=BOX, stride_voxels=(7, 7, 7)))
     measured = measure([field], SETTINGS)
-    problem, _ = problem_of(measured, ground, SETTINGS, WorkCounter(), MPI.COMM_SELF)
+    problem, _ = problem_of(measured, domain, SETTINGS, WorkCounter(), MPI.COMM_SELF)
     hypotheses = HyperparameterMixture.certain(Hyperparameters(0.3, 0.3, 12.0))
-    return starting_course(measured, ground, SETTINGS, problem, hypotheses, lambda *_: None).x.reshape(2, -1)
+    return starting_state(measured, domain, SETTINGS, problem, hypotheses, lambda *_: None).x.reshape(2, -1)
 
 
 def _without_blocks(field: WaveField) -> bool:
-    ground = InversionDomain(cut_zones(field.mask, width_voxels=BOX, stride_voxels=(7, 7, 7)))
-    return coarse._coarse(measure([field], SETTINGS), ground, SETTINGS) is None
+    domain = InversionDomain(cut_zones(field.mask, width_voxels=BOX, stride_voxels=(7, 7, 7)))
+    return coarse._coarse(measure([field], SETTINGS), domain, SETTINGS) is None
 
 
 @pytest.mark.long
@@ -69,7 +69,7 @@ def test_the_end_does_not_depend_on_the_start(field: WaveField, monkeypatch: pyt
     spread = float(np.sqrt(np.mean(flat.log_std**2)))
     apart = float(np.sqrt(np.mean((ours.log_mean - flat.log_mean) ** 2)))
     assert apart <= 2.0 * SETTINGS.tolerance * spread
-    assert len(ours.fit.course.history) <= len(flat.fit.course.history)
+    assert len(ours.fit.state.history) <= len(flat.fit.state.history)
 
 
 @pytest.mark.long
@@ -142,8 +142,8 @@ def test_what_blocks_learned_is_what_they_see() -> None:
     """The lifted field's means over blocks are the coarse field, but for what varies within: (block / length)^2."""
     mask, whole, blocks = _ragged()
     hypotheses = HyperparameterMixture.certain(Hyperparameters(0.3, 0.3, 24.0, roughness=0.0))
-    fine = MaternField(mask, np.full(3, 2.0), hypotheses, no_regions(int(mask.sum())).shares)
-    rough = MaternField(whole, np.full(3, 4.0), hypotheses, no_regions(int(whole.sum())).shares)
+    fine = MaternField(mask, np.full(3, 2.0), hypotheses, no_regions(int(mask.sum())).fractions)
+    rough = MaternField(whole, np.full(3, 4.0), hypotheses, no_regions(int(whole.sum())).fractions)
     w = np.random.default_rng(0).standard_normal((2, int(whole.sum())))
     learned = rough.apply(w.reshape(-1, 1)).reshape(2, -1)
     lifted = fine.apply((w @ blocks.mean).reshape(-1, 1)).reshape(2, -1)

@@ -49,7 +49,7 @@ def test_compression_never_adds_information(
     whitening: Whitening, hessian: NDArray[np.float64], followed: int, steps: int
 ) -> None:
     """Y Y^T <= H however few directions are followed, from random ones too: intervals become wider, never narrower."""
-    half = _informed(whitening, followed, steps).half_hessian
+    half = _informed(whitening, followed, steps).hessian_factor
     assert_not_above(half @ half.T, hessian, tolerance=SOLVER)
 
 
@@ -58,7 +58,7 @@ def test_nothing_that_counts_is_dropped(whitening: Whitening, hessian: NDArray[n
 
     88 of 350 directions count here; random ones find them where somewhat more than twice as many are followed.
     """
-    half = _informed(whitening, 200, 2).half_hessian
+    half = _informed(whitening, 200, 2).hessian_factor
     lost = whitening.gather(hessian - half @ half.T)
     values = np.linalg.eigvalsh(whitening.gather(np.ascontiguousarray(lost.T)))
     assert values[-1] <= 1.5 * KEEP_ABOVE  # the Nystroem error of a value near the threshold comes on top
@@ -78,8 +78,8 @@ def test_gradient_keeps_to_the_informed_directions(whitening: Whitening) -> None
     informed = _informed(whitening, 200, 2)
     sure = informed.root_weights == 1.0
     assert 1 < sure.sum() < len(sure)
-    informed = Informed(informed.half_hessian[:, sure], informed.basis[:, : sure.sum()], informed.root_weights[sure])
-    half = informed.half_hessian
+    informed = Informed(informed.hessian_factor[:, sure], informed.basis[:, : sure.sum()], informed.root_weights[sure])
+    half = informed.hessian_factor
     dual = np.random.default_rng(2).standard_normal(SIZE)
     once = whitening.project(dual, informed)
     assert whitening.project(once, informed) == pytest.approx(once, abs=ROUNDING * np.abs(dual).max() * SIZE)
@@ -117,7 +117,7 @@ def test_no_direction_appears_or_goes_at_once(
         scaled = _Scaled(hessian, at / float(values[number]) * (1.0 + step))
         informed = informed_directions(scaled, whitening, start)  # type: ignore[arg-type]
         dual = np.random.default_rng(4).standard_normal(SIZE)
-        found.append((whitening.gather(informed.half_hessian), whitening.project(dual, informed), dual))
+        found.append((whitening.gather(informed.hessian_factor), whitening.project(dual, informed), dual))
     (before, gradient_before, dual), (after, gradient_after, _) = found
     # Roots of weights rise from nothing to one within a factor of BAND, so that weights change by up to 2 / ln(BAND) as
     # much as what they are of. Directions stay: the Hessian was only scaled.

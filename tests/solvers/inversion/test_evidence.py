@@ -38,7 +38,7 @@ ROUNDING = 1e-5
 """Of a log evidence: terms b^T C b of some 1e7 cancel after a solve with condition 1e3 or so."""
 
 TRUTH = Hyperparameters(storage_std=0.35, loss_std=0.2, length_mm=12.0, coupling=0.6, roughness=0.4, region_std=0.3)
-FACTORS = ((1.6, 0.6, 1.0), (0.7, 1.3, 1.0))
+REGION_SCALES = ((1.6, 0.6, 1.0), (0.7, 1.3, 1.0))
 """Of the truth's three regions, in both fields; what lies in none varies by 1."""
 
 START = HyperparameterMixture(
@@ -53,9 +53,9 @@ START = HyperparameterMixture(
         ),
     ),
     (1.0,),
-    FACTORS,
+    REGION_SCALES,
 )
-"""Far from TRUTH but in its factors, so that the search has to move."""
+"""Far from TRUTH but in its region scales, so that the search has to move."""
 
 
 def _zone(seed: int, directions: int = 100) -> tuple[ZoneEvidence, NDArray[np.float64], NDArray[np.float64]]:
@@ -63,7 +63,7 @@ def _zone(seed: int, directions: int = 100) -> tuple[ZoneEvidence, NDArray[np.fl
     rng = np.random.default_rng(seed)
     regions = sparse.csr_matrix(rng.dirichlet(np.full(4, 0.2), BLOCK.sum())[:, :3])
     prior = MaternField(
-        BLOCK, VOXEL_MM, HyperparameterMixture((TRUTH,), (1.0,), FACTORS), regions, amplitude_spread=0.0
+        BLOCK, VOXEL_MM, HyperparameterMixture((TRUTH,), (1.0,), REGION_SCALES), regions, amplitude_spread=0.0
     )
     x = prior.draw(range(1), 100 + seed)[:, 0]
     half = rng.standard_normal((FIELDS * BLOCK.sum(), directions))
@@ -71,8 +71,10 @@ def _zone(seed: int, directions: int = 100) -> tuple[ZoneEvidence, NDArray[np.fl
     return ZoneEvidence(np.argwhere(BLOCK), regions, half, half @ seen), half, seen
 
 
-def _dense_log_evidence(zones: list, scale: Hyperparameters, factors: tuple[tuple[float, ...], ...] = FACTORS) -> float:
-    """The value of log N(seen; 0, I + Y^T C Y) with C entry by entry, plus the log hyper-prior of all but factors."""
+def _dense_log_evidence(
+    zones: list, scale: Hyperparameters, region_scales: tuple[tuple[float, ...], ...] = REGION_SCALES
+) -> float:
+    """The value of log N(seen; 0, I + Y^T C Y) with C entry by entry, plus the log hyper-prior of the rest."""
     total = 0.0
     for zone, half, seen in zones:
         place = zone.ijk * VOXEL_MM
@@ -83,11 +85,11 @@ def _dense_log_evidence(zones: list, scale: Hyperparameters, factors: tuple[tupl
         rough, smooth = rounded / scale.length_mm, np.sqrt(3.0) * distance / scale.length_mm
         along = scale.roughness * np.exp(-rough) + (1.0 - scale.roughness) * (1.0 + smooth) * np.exp(-smooth)
         prior = np.kron(coupling, along) * np.outer(spread, spread)
-        shares = zone.regions.toarray()
-        amplitude = np.ravel([1.0 + shares @ (np.array(tau) - 1.0) for tau in factors])
+        fractions = zone.regions.toarray()
+        amplitude = np.ravel([1.0 + fractions @ (np.array(tau) - 1.0) for tau in region_scales])
         prior *= np.outer(amplitude, amplitude)
         prior += np.kron(np.eye(2), np.full(distance.shape, scale.mean_std**2))
-        prior += scale.region_std**2 * np.kron(coupling, shares @ shares.T)
+        prior += scale.region_std**2 * np.kron(coupling, fractions @ fractions.T)
         covariance = np.eye(len(seen)) + half.T @ prior @ half
         total -= 0.5 * (np.linalg.slogdet(covariance)[1] + seen @ np.linalg.solve(covariance, seen))
     for value, median in (
@@ -110,7 +112,7 @@ def test_hypotheses_are_where_the_dense_marginal_likelihood_is_largest() -> None
     zones = [_zone(seed) for seed in range(3)]
     own = dealt([zone for zone, _, _ in zones], MPI.COMM_WORLD)
     found = fit_prior(own, VOXEL_MM, START, MPI.COMM_WORLD)
-    assert found.factors == FACTORS
+    assert found.region_scales == REGION_SCALES
     rng = np.random.default_rng(9)
     for scale in found.scales:
         best = _dense_log_evidence(zones, scale)
@@ -149,18 +151,18 @@ def test_frequencies_of_a_zone_are_one_zone() -> None:
     whole = [replace(_zone(seed)[0], number=seed) for seed in range(3)]
     parts = []
     for zone in whole:
-        first, second = np.split(zone.half_hessian, 2, axis=1)
-        seen = np.linalg.lstsq(zone.half_hessian, zone.information, rcond=None)[0]
+        first, second = np.split(zone.hessian_factor, 2, axis=1)
+        seen = np.linalg.lstsq(zone.hessian_factor, zone.information, rcond=None)[0]
         for half, values in zip((first, second), np.split(seen, 2), strict=True):
-            parts.append(replace(zone, half_hessian=half, information=half @ values))
+            parts.append(replace(zone, hessian_factor=half, information=half @ values))
     comm = MPI.COMM_WORLD
     joined = join_frequencies(dealt(parts, comm), comm)
     everywhere = sorted((zone for share in comm.allgather(joined) for zone in share), key=lambda zone: zone.number)
     assert [zone.number for zone in everywhere] == [0, 1, 2]
     for found, expected in zip(everywhere, whole, strict=True):
         assert found.information == pytest.approx(expected.information)
-        hessian = expected.half_hessian @ expected.half_hessian.T
-        assert np.allclose(found.half_hessian @ found.half_hessian.T, hessian, atol=1e-12 * np.abs(hessian).max())
+        hessian = expected.hessian_factor @ expected.hessian_factor.T
+        assert np.allclose(found.hessian_factor @ found.hessian_factor.T, hessian, atol=1e-12 * np.abs(hessian).max())
 
 
 def test_the_true_hyper_parameters_are_found() -> None:
@@ -187,14 +189,14 @@ def test_what_is_not_decisive_decides_nothing() -> None:
     zone, half, _ = _zone(0)
     half = half * np.logspace(0.5, -3.0, half.shape[1])
     rng = np.random.default_rng(17)
-    truth = MaternField(BLOCK, VOXEL_MM, HyperparameterMixture((TRUTH,), (1.0,), FACTORS), zone.regions)
+    truth = MaternField(BLOCK, VOXEL_MM, HyperparameterMixture((TRUTH,), (1.0,), REGION_SCALES), zone.regions)
     seen = half.T @ truth.draw(range(1), 18)[:, 0] + rng.standard_normal(half.shape[1])
-    whole = replace(zone, half_hessian=half, information=half @ seen)
+    whole = replace(zone, hessian_factor=half, information=half @ seen)
     strong = whole.decisive(VOXEL_MM)
-    assert strong.half_hessian.shape[1] <= 0.8 * half.shape[1]
-    rotated = np.linalg.lstsq(strong.half_hessian, strong.information, rcond=None)[0]
+    assert strong.hessian_factor.shape[1] <= 0.8 * half.shape[1]
+    rotated = np.linalg.lstsq(strong.hessian_factor, strong.information, rcond=None)[0]
     far, gains = replace(TRUTH, storage_std=0.1, loss_std=0.8), []
-    for case in ((whole, half, seen), (strong, strong.half_hessian, rotated)):
+    for case in ((whole, half, seen), (strong, strong.hessian_factor, rotated)):
         right, wrong = (_dense_log_evidence([case], scale) for scale in (TRUTH, far))
         gains.append(right - wrong)
     assert abs(gains[0] - gains[1]) < 0.5 < 5.0 < abs(gains[0])
@@ -210,17 +212,17 @@ def test_no_direction_becomes_decisive_at_once() -> None:
     data = np.random.default_rng(19).standard_normal(half.shape[1])
 
     def asked(scale: float) -> ZoneEvidence:
-        return replace(zone, half_hessian=scale * half, information=scale * half @ data).decisive(VOXEL_MM)
+        return replace(zone, hessian_factor=scale * half, information=scale * half @ data).decisive(VOXEL_MM)
 
     low, high = 1.0, 1.5
-    fewer = asked(low).half_hessian.shape[1]
-    assert asked(high).half_hessian.shape[1] > fewer
+    fewer = asked(low).hessian_factor.shape[1]
+    assert asked(high).hessian_factor.shape[1] > fewer
     for _ in range(40):
         middle = 0.5 * (low + high)
-        low, high = (low, middle) if asked(middle).half_hessian.shape[1] > fewer else (middle, high)
+        low, high = (low, middle) if asked(middle).hessian_factor.shape[1] > fewer else (middle, high)
     before, after = asked(low), asked(high)
-    assert before.half_hessian.shape[1] < after.half_hessian.shape[1]
+    assert before.hessian_factor.shape[1] < after.hessian_factor.shape[1]
     moved = np.linalg.norm(before.information - after.information)
     assert moved <= operators.ROUNDING * np.linalg.norm(before.information)
-    gone = before.half_hessian @ before.half_hessian.T - after.half_hessian @ after.half_hessian.T
-    assert np.linalg.norm(gone) <= operators.ROUNDING * np.linalg.norm(before.half_hessian) ** 2
+    gone = before.hessian_factor @ before.hessian_factor.T - after.hessian_factor @ after.hessian_factor.T
+    assert np.linalg.norm(gone) <= operators.ROUNDING * np.linalg.norm(before.hessian_factor) ** 2

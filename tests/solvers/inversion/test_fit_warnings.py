@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from palpate.solvers.inversion.checks.residuals import Residuals
-from palpate.solvers.inversion.checks.slice_timing import NO_TURNS, SliceTurns
+from palpate.solvers.inversion.checks.slice_timing import NO_PHASE_ERRORS, SlicePhaseErrors
 from palpate.solvers.inversion.checks.warnings import fit_warnings
 from palpate.solvers.inversion.zone.noise import NoiseModel
 
 NOISE = NoiseModel(1e-6, 1e-6, "stated")
 CLEAN = Residuals(
-    np.ones(1000), (0.1, 0.1, 0.0), (0.1, 0.12, 0.02), 1.0, 1.0, tuple(np.linspace(1.0, 1.15, 20)), NO_TURNS
+    np.ones(1000), (0.1, 0.1, 0.0), (0.1, 0.12, 0.02), 1.0, 1.0, tuple(np.linspace(1.0, 1.15, 20)), NO_PHASE_ERRORS
 )
 
 
@@ -35,7 +35,7 @@ def test_a_fit_to_the_noise_raises_none() -> None:
         (replace(CLEAN, inflations=(1.0,) * 18 + (4.0, 4.0)), 0, "noise-too-small-in-parts", "In some parts"),
         (replace(CLEAN, correlation=(0.1, 0.1, 0.4)), 0, "patterned-residual", "axis k"),
         (
-            replace(CLEAN, turns=SliceTurns(0.01, 81.0)),
+            replace(CLEAN, phase_errors=SlicePhaseErrors(0.01, 81.0)),
             0,
             "slice-phase-errors",
             "by 0.57 degrees (root mean square), 9.0 times",

@@ -66,9 +66,9 @@ def small() -> Small:
     scale = Hyperparameters(
         0.4, 0.25, length_mm=6.0, coupling=0.6, roughness=0.5, mean_std=0.7, unresolved_std=0.2, region_std=0.3
     )
-    shares = sparse.csr_matrix(rng.dirichlet(np.ones(3), count)[:, :2])
-    hypotheses = HyperparameterMixture((scale,), (1.0,), factors=((1.5, 0.7), (0.8, 1.2)))
-    prior = MaternField(mask, np.array([2.0, 2.5, 3.0]), hypotheses, shares, amplitude_spread=0.0)
+    fractions = sparse.csr_matrix(rng.dirichlet(np.ones(3), count)[:, :2])
+    hypotheses = HyperparameterMixture((scale,), (1.0,), region_scales=((1.5, 0.7), (0.8, 1.2)))
+    prior = MaternField(mask, np.array([2.0, 2.5, 3.0]), hypotheses, fractions, amplitude_spread=0.0)
     zones, hessian = [], np.zeros((FIELDS * count,) * 2)
     for zone in cut_zones(mask, width_voxels=(5, 5, 5), stride_voxels=(2, 1, 1)):
         half = rng.standard_normal((FIELDS * len(zone.voxels), DIRECTIONS))
@@ -111,7 +111,7 @@ def test_draws_do_not_depend_on_the_columns_basis(small: Small, turned: str) -> 
     if turned == "rotation":
         turn = np.linalg.qr(generator.standard_normal((count, count)))[0]
     zones = list(small.zones)
-    zones[1] = replace(zones[1], half_hessian=zones[1].half_hessian @ turn)
+    zones[1] = replace(zones[1], hessian_factor=zones[1].hessian_factor @ turn)
     plain, other = (JointPosterior(small.prior, own, MPI.COMM_SELF).draw(8, seed=3) for own in (small.zones, zones))
     std = np.sqrt(np.diag(small.posterior))
     # The same conjugate gradients to the same tolerance; their path depends on the basis through rounding alone.
@@ -121,17 +121,17 @@ def test_draws_do_not_depend_on_the_columns_basis(small: Small, turned: str) -> 
 def test_noise_of_a_zone_is_unit_noise(small: Small) -> None:
     """Y e has the covariance of the Hessian, Y Y^T: draws' spread rests on it."""
     zone = small.zones[0]
-    half = zone.half_hessian
+    half = zone.hessian_factor
     assert_covariance(half[:40] @ zone.noise(3000, seed=5), half[:40] @ half[:40].T)
 
 
 def test_noise_needs_no_column_that_shows_nothing(small: Small) -> None:
     """A zone that waves hardly see keeps one direction, of weight zero perhaps; it must not spoil the others."""
     zone = small.zones[0]
-    more = replace(zone, half_hessian=np.column_stack([zone.half_hessian, np.zeros(len(zone.half_hessian))]))
-    nothing = replace(zone, half_hessian=np.zeros_like(zone.half_hessian[:, :1]))
-    expected = zone.half_hessian @ zone.noise(4, seed=5)
-    assert more.half_hessian @ more.noise(4, seed=5) == pytest.approx(expected, abs=1e-9 * np.abs(expected).max())
+    more = replace(zone, hessian_factor=np.column_stack([zone.hessian_factor, np.zeros(len(zone.hessian_factor))]))
+    nothing = replace(zone, hessian_factor=np.zeros_like(zone.hessian_factor[:, :1]))
+    expected = zone.hessian_factor @ zone.noise(4, seed=5)
+    assert more.hessian_factor @ more.noise(4, seed=5) == pytest.approx(expected, abs=1e-9 * np.abs(expected).max())
     assert np.array_equal(nothing.noise(4, seed=5), np.zeros((1, 4)))
 
 

@@ -147,10 +147,10 @@ def test_maps_are_the_middle_of_their_draws(springpot: Compared) -> None:
 
 @pytest.fixture(scope="module")
 def bars() -> tuple[WaveField, WaveField]:
-    """Two small fields for laws of invariance, with noise and drift."""
+    """Two small fields for laws of invariance, with noise and phase errors of slices."""
     waves = [wave_through(lambda x: np.full(len(x), BACKGROUND_PA), BAR, 2.4e-3, f) for f in FREQUENCIES_HZ]
     fields = [scanned(wave, 0.02, seed, f) for seed, (wave, f) in enumerate(zip(waves, FREQUENCIES_HZ, strict=True))]
-    first, second = (replace(field, drift_std_m=0.3 * (field.noise_std_m or 0.0)) for field in fields)
+    first, second = (replace(field, linear_phase_error_std_m=0.3 * (field.noise_std_m or 0.0)) for field in fields)
     return first, second
 
 
@@ -204,7 +204,7 @@ def test_ranks_share_zones_and_frequencies(bars: tuple[WaveField, WaveField]) ->
         _assert_same(expected, found)
         assert found.residuals.misfit_ratio == pytest.approx(expected.residuals.misfit_ratio, rel=1e-3)
         assert len(found.residuals.inflations) == ZONES
-        assert found.tally.counts["factorisations"] == expected.tally.counts["factorisations"]
+        assert found.counter.counts["factorisations"] == expected.counter.counts["factorisations"]
         assert (found.evidence is None) == (expected.evidence is None)
         if found.evidence is not None and expected.evidence is not None:
             assert found.evidence.log_value == pytest.approx(expected.evidence.log_value, abs=0.05)

@@ -34,8 +34,8 @@ SOLVER = 1e-7
 
 @pytest.fixture(scope="module")
 def noisy() -> ZoneData:
-    """Waves with noise and drift, so that the residual is not small and every term of the gradient matters."""
-    return plane_wave_data(ZONE, drift=0.5)
+    """Waves with noise and phase errors, so that the residual is not small and every term of the gradient matters."""
+    return plane_wave_data(ZONE, phase_errors=0.5)
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +50,7 @@ def _direction(seed: int) -> NDArray[np.float64]:
 
 
 def test_gradient_is_exact(noisy: ZoneData) -> None:
-    """The remainder of f = misfit / 2 falls with h^2, noise, drift and divergence tolerance included.
+    """The remainder of f = misfit / 2 falls with h^2, noise, phase errors and divergence tolerance included.
 
     A gradient that is right only at small residuals would stop Gauss-Newton at a biased stiffness.
     """
@@ -154,7 +154,7 @@ def test_the_order_of_the_axes_does_not_matter(turn: Turn) -> None:
     """A sagittal and a coronal scan of one head say the same: data, voxel edges and zone are laid on another side."""
     edges = np.array([1.0, 1.3, 1.7])
     shape = tuple(np.ptp(ZONE.ijk, axis=0) + 1)
-    old = replace(plane_wave_data(ZONE), voxel_size=edges)  # slices are along one axis: no drift here
+    old = replace(plane_wave_data(ZONE), voxel_size=edges)  # slices are along one axis: no phase errors here
     zone = box(*turn.lengths(np.array(shape)))
 
     def scalars(values: NDArray[np.float64]) -> NDArray[np.float64]:

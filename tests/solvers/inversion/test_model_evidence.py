@@ -29,7 +29,7 @@ class _Linear:
         rng = np.random.default_rng(1)
         count = FIELDS * int(MASK.sum())
         self.prior = MaternField(
-            MASK, VOXEL_MM, HyperparameterMixture.certain(scale), no_regions(count // FIELDS).shares
+            MASK, VOXEL_MM, HyperparameterMixture.certain(scale), no_regions(count // FIELDS).fractions
         )
         self.half: NDArray[np.float64] = rng.standard_normal((count, DATA)) * np.logspace(1, -2, DATA)
         self.seen = self.half.T @ self.prior.draw(range(1), 2)[:, 0] + np.sqrt(inflation) * rng.standard_normal(DATA)
@@ -42,7 +42,7 @@ class _Linear:
         state = ZoneState(misfit, misfit / inflation, np.zeros(count), self.half, nothing, nothing)
         # Of the solver only the count of its data is asked, which here is known.
         solver = SimpleNamespace(dispersion=SimpleNamespace(frequency=0), expected_misfit=lambda _uniform: DATA)
-        self.problem = SimpleNamespace(solvers=[solver], comm=MPI.COMM_SELF, tally=WorkCounter())
+        self.problem = SimpleNamespace(solvers=[solver], comm=MPI.COMM_SELF, counter=WorkCounter())
         self.fit = SimpleNamespace(converged=True, zones=(state,), posterior=posterior, energy=0.5 * float(x @ w))
 
     def dense(self, inflation: float) -> float:

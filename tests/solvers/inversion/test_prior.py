@@ -30,7 +30,7 @@ SCALE = Hyperparameters(
 OTHER = replace(SCALE, storage_std=0.2, loss_std=0.3, length_mm=4.0, coupling=0.1, roughness=0.9)
 """Another hypothesis of what is fitted."""
 
-FACTORS = ((1.8, 0.6), (1.2, 0.9))
+REGION_SCALES = ((1.8, 0.6), (1.2, 0.9))
 """Of two regions in ln G' and ln G''."""
 
 
@@ -42,12 +42,12 @@ def _field(*scales: Hyperparameters) -> MaternField:
     hypotheses = (
         HyperparameterMixture(scales, (1.0,))
         if len(scales) == 1
-        else HyperparameterMixture((SCALE, OTHER), (0.7, 0.3), FACTORS)
+        else HyperparameterMixture((SCALE, OTHER), (0.7, 0.3), REGION_SCALES)
     )
-    return MaternField(mask, VOXEL_MM, hypotheses, _shares(np.count_nonzero(mask)))
+    return MaternField(mask, VOXEL_MM, hypotheses, _fractions(np.count_nonzero(mask)))
 
 
-def _shares(count: int) -> sparse.csr_matrix:
+def _fractions(count: int) -> sparse.csr_matrix:
     """Two labelled regions with a soft border, and voxels that belong to neither."""
     first = np.clip(np.linspace(2.0, -1.0, count), 0.0, 1.0)
     return sparse.csr_matrix(np.stack([first, np.where(first > 0.2, 0.0, 0.7 * (1.0 - first))], axis=1))
@@ -83,10 +83,10 @@ def _by_hand(field: MaternField) -> NDArray[np.float64]:
         unresolved = np.exp(-_rounded(distance) / 4.0)
         least = 1.0 - np.exp(-_rounded(np.array(4.0)) / 4.0)
         around += probability * max(0.0, one.unresolved_std**2 - over / least) * np.kron(coupling, unresolved)
-    shares = field.regions.toarray()
-    amplitude = np.ravel([1.0 + shares @ (np.array(tau) - 1.0) for tau in field.hypotheses.factors])
+    fractions = field.regions.toarray()
+    amplitude = np.ravel([1.0 + fractions @ (np.array(tau) - 1.0) for tau in field.hypotheses.region_scales])
     around *= np.outer(amplitude, amplitude)
-    regional = scale.region_std**2 * np.kron(coupling, shares @ shares.T)
+    regional = scale.region_std**2 * np.kron(coupling, fractions @ fractions.T)
     return np.asarray(around + regional + np.kron(np.eye(2), np.full(distance.shape, scale.mean_std**2)))
 
 

@@ -128,9 +128,9 @@ def test_damaged_zone_is_computed_again(damage: Callable[[Path], None], given: P
     assert counts["zones taken over"] == ZONES + 2
 
 
-def test_damaged_course_starts_afresh(given: Path, resume: Resume) -> None:
+def test_damaged_state_starts_afresh(given: Path, resume: Resume) -> None:
     """Without the state of the iterations the zones' files mean nothing."""
-    out, counts, _ = resume(lambda left: _truncate(*_files(left, "course.npz")))
+    out, counts, _ = resume(lambda left: _truncate(*_files(left, "state.npz")))
     assert _results(out) == _results(given / "whole")
     assert counts == _counts(given / "whole")
 

@@ -95,11 +95,11 @@ def test_spread_follows_the_fields_to_another_frequency(law: Rheology) -> None:
     """What the prior says elsewhere is what its draws say there: it decides which voxels count as informed."""
     dispersion, small = Dispersion(law, 0.7, 0), 1e-3
     fields = _fields()[:, :2]
-    mixing, spread = np.array([[1.0, 0.6], [0.6, 1.0]]), np.array([[1.0, 2.0], [1.5, 0.7]])
-    unit = np.linalg.cholesky(mixing) @ np.random.default_rng(2).standard_normal((2, 2, 2000)).swapaxes(0, 1)
+    cross_correlation, spread = np.array([[1.0, 0.6], [0.6, 1.0]]), np.array([[1.0, 2.0], [1.5, 0.7]])
+    unit = np.linalg.cholesky(cross_correlation) @ np.random.default_rng(2).standard_normal((2, 2, 2000)).swapaxes(0, 1)
     draws = small * spread[:, :, None] * unit.swapaxes(0, 1)
     moved = dispersion.at(fields[:, :, None] + draws) - dispersion.at(fields)[:, :, None]
-    stated = dispersion.spread(fields, small * spread, mixing)
+    stated = dispersion.spread(fields, small * spread, cross_correlation)
     for values, std in zip(moved.reshape(4, -1), stated.ravel(), strict=True):
         assert_mean_square(values, std**2, slack=small)
 
@@ -139,9 +139,9 @@ def test_a_zone_answers_in_the_fields_that_are_inverted(law: Dispersion) -> None
     data, fields = plane_wave_data(zone, 0), m.reshape(2, -1)
     solver = ZoneSolver(0, data, UNIT_VOXEL, 60, WorkCounter(), law)
     state = solver.evaluate(m)
-    assert solver.carried is not None
-    weights = solver.carried.root_weights
-    full_weight = solver.carried.basis[:, : len(weights)][:, weights == 1.0].astype(np.float64)
+    assert solver.cache is not None
+    weights = solver.cache.root_weights
+    full_weight = solver.cache.basis[:, : len(weights)][:, weights == 1.0].astype(np.float64)
     there = law.at(fields)
     # The inverse Jacobian is that of the way back.
     back = law.rheology.jacobian(there, -law.log_ratio)
@@ -157,7 +157,7 @@ def test_a_zone_answers_in_the_fields_that_are_inverted(law: Dispersion) -> None
     assert np.all(np.abs(rates(errors, STEPS) - 2.0) < 0.1)
     ahead = np.einsum("fgn,gn->fn", law.rheology.jacobian(fields, law.log_ratio), direction.reshape(2, -1)).ravel()
     full = float(ahead @ linearise(data, there.ravel()).curvature(ahead[:, None])[:, 0])
-    kept = float(np.sum((state.half_hessian.T @ direction) ** 2))
+    kept = float(np.sum((state.hessian_factor.T @ direction) ** 2))
     assert 0.5 * full < kept <= full * (1 + 1e-9)
 
 

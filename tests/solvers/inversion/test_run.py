@@ -211,7 +211,7 @@ def test_ranks_share_the_work_and_not_the_answer(bar: WaveField) -> None:
     _same(alone, together)
     assert len(together.peak_memory_mb) == MPI.COMM_WORLD.size
     assert len(together.load_balance.busy_s) == MPI.COMM_WORLD.size
-    assert together.tally.counts["factorisations"] == alone.tally.counts["factorisations"]
+    assert together.counter.counts["factorisations"] == alone.counter.counts["factorisations"]
     assert np.array_equal(together.log_draws, MPI.COMM_WORLD.bcast(together.log_draws, root=0))
 
 
@@ -220,10 +220,10 @@ def test_a_rank_holds_its_hessians_once(bar: WaveField, monkeypatch: pytest.Monk
     solve, made, most = ZoneSolver._solve, [], []
 
     def watched(solver: ZoneSolver, parameters: NDArray[np.float64]) -> ZoneCache:
-        carried = solve(solver, parameters)
-        made.append(weakref.ref(carried.half_hessian))
+        cache = solve(solver, parameters)
+        made.append(weakref.ref(cache.hessian_factor))
         most.append(len({id(one()) for one in made} - {id(None)}))
-        return carried
+        return cache
 
     monkeypatch.setattr(ZoneSolver, "_solve", watched)
     _invert(bar)
@@ -253,4 +253,4 @@ def test_load_balance_says_how_long_ranks_wait(plain: Inversion) -> None:
     assert LoadBalance((3.0, 1.0, 2.0), (0.0, 2.0, 1.0)).efficiency == pytest.approx(6.0 / 9.0)
     assert LoadBalance((0.0,), (0.0,)).efficiency == 1.0  # a resumed run may find all zones finished
     assert plain.load_balance.efficiency == 1.0
-    assert plain.load_balance.busy_s == (plain.tally.seconds[ZONES],)
+    assert plain.load_balance.busy_s == (plain.counter.seconds[ZONES],)

@@ -49,8 +49,10 @@ def _part(whole: ZoneData, zone: Zone) -> ZoneData:
     def own(values: NDArray[np.complex128]) -> NDArray[np.complex128]:
         return values.reshape(-1, 3)[zone.voxels].ravel()
 
-    drift = sparse.csr_matrix((3 * len(zone.voxels), 0))
-    return replace(whole, zone=zone, displacement=own(whole.displacement), drift=drift, probe=own(whole.probe))
+    phase_errors = sparse.csr_matrix((3 * len(zone.voxels), 0))
+    return replace(
+        whole, zone=zone, displacement=own(whole.displacement), phase_errors=phase_errors, probe=own(whole.probe)
+    )
 
 
 def _own(zone: Zone, values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -67,8 +69,8 @@ def test_every_datum_is_used_once(parts: list[Zone]) -> None:
     """Shares of a voxel add up to one: more would count data twice, fewer would waste them."""
     total = np.zeros(np.prod(SHAPE))
     for zone in parts:
-        total[zone.voxels] += zone.share
-        assert np.all(zone.share > 0)
+        total[zone.voxels] += zone.weight
+        assert np.all(zone.weight > 0)
     assert total == pytest.approx(1.0)
 
 

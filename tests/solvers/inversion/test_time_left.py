@@ -14,14 +14,14 @@ WORK, PER_WORK_S, JOINT_S = (3000.0, 5000.0, 8000.0, 4000.0), 1e-3, 2.0
 
 def _seconds_after(clock: StepClock, steps: int, done: int) -> float:
     """What is left of a search that takes so many steps at the stated costs, after `done` of them."""
-    shares = [*clock.shares, *[time_left.LATER] * 20][: steps + 1]
-    zones = PER_WORK_S * sum(WORK) * sum(shares[done + 1 :])
+    costs = [*clock.costs, *[time_left.LATER] * 20][: steps + 1]
+    zones = PER_WORK_S * sum(WORK) * sum(costs[done + 1 :])
     return zones + JOINT_S * (steps - done + 1) + JOINT_S * time_left.draw_cost(clock.voxels) * clock.samples
 
 
 def _clock(samples: int = 200) -> StepClock:
     clock = StepClock(WORK, 1000, samples, 0)
-    clock.pace.zone_s, clock.pace.zone_work = PER_WORK_S * sum(WORK) * FIRST, sum(WORK) * FIRST
+    clock.times.zone_s, clock.times.zone_work = PER_WORK_S * sum(WORK) * FIRST, sum(WORK) * FIRST
     clock.joined(JOINT_S, refitted=False)
     return clock
 
@@ -45,15 +45,15 @@ def test_estimate_of_measured_brains(voxels: int, zones_s: float, joint_s: float
 
     Before that step lie the blocks (a quarter of an evaluation) and two of the fine search's joint posteriors.
     """
-    shares = [*FROM_BLOCKS, time_left.LATER][: steps + 1]
-    evaluation_s, posterior_s = zones_s / (0.25 + sum(shares)), joint_s / (steps + 1.2)
-    clock = StepClock([1.0], voxels, 100, 0, shares=FROM_BLOCKS)
-    clock.pace.zone_s, clock.pace.zone_work = evaluation_s, 1.0
+    costs = [*FROM_BLOCKS, time_left.LATER][: steps + 1]
+    evaluation_s, posterior_s = zones_s / (0.25 + sum(costs)), joint_s / (steps + 1.2)
+    clock = StepClock([1.0], voxels, 100, 0, costs=FROM_BLOCKS)
+    clock.times.zone_s, clock.times.zone_work = evaluation_s, 1.0
     clock.joined(posterior_s, refitted=False)
     clock.step = 1
     left = clock.remaining_s()
     assert left is not None
-    assert 1 / 1.5 < left / (evaluation_s * sum(shares[2:]) + joint_s - 2.2 * posterior_s + draws_s) < 1.5
+    assert 1 / 1.5 < left / (evaluation_s * sum(costs[2:]) + joint_s - 2.2 * posterior_s + draws_s) < 1.5
 
 
 def test_a_search_on_blocks_knows_what_comes_after() -> None:
@@ -61,7 +61,7 @@ def test_a_search_on_blocks_knows_what_comes_after() -> None:
     fine, coarse = StepClock(WORK, 1000, 200, 2), StepClock([work / 20 for work in WORK], 125, 200, 2)
     fine.starts_from(coarse)
     assert coarse.remaining_s() is None
-    coarse.pace.zone_s, coarse.pace.zone_work = PER_WORK_S * 1000.0, 1000.0
+    coarse.times.zone_s, coarse.times.zone_work = PER_WORK_S * 1000.0, 1000.0
     coarse.joined(JOINT_S * (125 / 1000) ** time_left.JOINT_GROWTH, refitted=False)
     coarse.step = 1
     left = coarse.remaining_s()

@@ -1,4 +1,4 @@
-"""Drift of whole images in phase, an error that all voxels of a slice share.
+"""Linear phase errors of slices, which all voxels of a slice share.
 
 Motion and heating between images add a plane of phase to each. In the first harmonic this leaves an unknown plane
 a + b x + c y in every slice and component, of a size that the importer measures in the signal-free harmonics. It is
@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from palpate.imaging.waves.slice_planes import slice_planes
 
 
-def drift_planes(mask: NDArray[np.bool_], size: float) -> sparse.csr_matrix:
-    """Return Z with Z c the drift of every displacement component, for c of unit variance.
+def linear_phase_errors(mask: NDArray[np.bool_], size: float) -> sparse.csr_matrix:
+    """Return Z with Z c the linear phase errors of every displacement component, for c of unit variance.
 
     Args:
         mask: mask of N voxels, shape (i, j, k), slices along k.
-        size: root mean square of the drift, in the unit of the displacement.
+        size: root mean square of the errors, in the unit of the displacement.
 
     Returns:
         Matrix Z, shape (3 N, q), components of a voxel together; q = 0 where size is 0.

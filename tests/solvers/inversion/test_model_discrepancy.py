@@ -9,7 +9,11 @@ from scipy import sparse
 
 from palpate.config.inversion import InversionSettings
 from palpate.imaging.wavefield import WaveField
-from palpate.solvers.inversion.posterior.model_discrepancy import BRAIN_PERCENT, add_allowances, anisotropy_percent
+from palpate.solvers.inversion.posterior.model_discrepancy import (
+    BRAIN_PERCENT,
+    add_model_discrepancy,
+    anisotropy_percent,
+)
 from palpate.solvers.inversion.prior.hyperparameters import FIELDS, HyperparameterMixture, Hyperparameters
 from palpate.solvers.inversion.prior.prior import MaternField
 
@@ -34,13 +38,13 @@ def field() -> WaveField:
 
 
 def _prior(regions: int) -> MaternField:
-    shares = sparse.csr_matrix(np.full((MASK.sum(), regions), 1.0 / max(regions, 1)))
-    return MaternField(MASK, np.full(3, 2.0), HyperparameterMixture.certain(Hyperparameters(0.3, 0.3, 12.0)), shares)
+    fractions = sparse.csr_matrix(np.full((MASK.sum(), regions), 1.0 / max(regions, 1)))
+    return MaternField(MASK, np.full(3, 2.0), HyperparameterMixture.certain(Hyperparameters(0.3, 0.3, 12.0)), fractions)
 
 
 def _added(settings: InversionSettings, prior: MaternField, field: WaveField) -> NDArray[np.float64]:
     draws = np.zeros((FIELDS, int(MASK.sum()), settings.samples))
-    add_allowances(draws, settings, prior, field)
+    add_model_discrepancy(draws, settings, prior, field)
     return draws
 
 
