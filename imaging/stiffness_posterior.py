@@ -23,6 +23,7 @@ from palpate.imaging.files.stiffness_folder import MODULI, Marginals, Modulus, S
 from palpate.imaging.files.stiffness_folder import read_stiffness as read_all
 from palpate.outputs import claim_folder
 from palpate.quality_warning import QualityWarning
+from palpate.renamed import with_current_keys
 
 type Volume = NDArray[np.float64]
 
@@ -207,8 +208,7 @@ def warnings_of(record: Mapping[str, Any]) -> tuple[QualityWarning, ...]:
     """
     if "warnings" in record:
         return tuple(QualityWarning(**one) for one in record["warnings"])
-    advice = "Run palpate invert again for its code and advice."
-    return tuple(QualityWarning("older-record", str(text), advice) for text in record.get("doubts", ()))
+    return tuple(QualityWarning(**one) for one in with_current_keys("inversion", record).get("warnings", ()))
 
 
 def _of_folder(folder: Path, read: Stiffness) -> StiffnessPosterior:

@@ -9,13 +9,10 @@ from typing import Any
 def recorded_warnings(record: Mapping[str, Any]) -> list[str]:
     """Return the warnings in a step's record, each as one text of sentence and advice.
 
-    `warnings` holds objects of code, sentence and advice; `doubts`, the older key, holds sentences. Where both are
-    present, a doubt is shown only if no warning states it, so that no warning is lost that stands in one list alone.
-
     Args:
         record: record of a step, or the part of it that belongs to one frequency or to the registration.
     """
-    found, said = [], []
+    found = []
     for one in _listed(record.get("warnings")):
         if isinstance(one, Mapping):
             parts = [str(one.get(name) or "").strip() for name in ("sentence", "advice")]
@@ -24,10 +21,6 @@ def recorded_warnings(record: Mapping[str, Any]) -> list[str]:
             sentence, advice = str(one).strip(), ""
         if sentence or advice:
             found.append(f"{sentence} {advice}".strip())
-            said.append(sentence)
-    for doubt in map(str, _listed(record.get("doubts"))):
-        if doubt.strip() and not any(doubt in text for text in found) and not any(s and s in doubt for s in said):
-            found.append(doubt.strip())
     return found
 
 

@@ -12,7 +12,6 @@ Without mechanics there are no displacements, and forecast.json states that.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -24,6 +23,7 @@ from palpate.meshing.conforming.mesh_file import read_label_mesh
 from palpate.outputs import claim_folder
 from palpate.progress import say
 from palpate.provenance import versions
+from palpate.renamed import record_text
 from palpate.solvers.growth.mechanics.displacement import AROUND_MM, LARGEST
 from palpate.twin.calibration.calibrate import Calibration
 from palpate.twin.forecast.mass_effect import NUMERICAL_LOG_STD, Displaced, MassEffect, mass_effect
@@ -69,8 +69,8 @@ def forecast_into(
             rows.append(_figures(found))
             if moved is not None:
                 _write_displacement(partial, found, moved.ahead[number])
-                further = moved.ahead[number].means_mm - moved.now.means_mm
-                rows[-1] |= _displacements(moved.ahead[number]) | {"further_displacement_mm": intervals(further)}
+                additional = moved.ahead[number].means_mm - moved.now.means_mm
+                rows[-1] |= _displacements(moved.ahead[number]) | {"additional_displacement_mm": intervals(additional)}
             say(f"sub-{history.subject}: day {found.day:g} forecast by {len(found.densities)} draws")
         record = {
             "subject": history.subject,
@@ -83,7 +83,7 @@ def forecast_into(
             "warnings": [one.as_record() for one in front_warnings(calibration)],
             "versions": versions(),
         }
-        (partial / "forecast.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+        (partial / "forecast.json").write_text(record_text("forecast", record), encoding="utf-8")
         (partial / "forecast.tsv").write_text(_table(rows), encoding="utf-8")
     return rows
 
@@ -118,11 +118,11 @@ def _mass_effect(calibration: Calibration, moved: MassEffect) -> dict[str, objec
     return {
         "around_mm": AROUND_MM,
         "around_day": moved.around_day,
-        "largest": LARGEST,
+        "largest_quantile": LARGEST,
         "swelling_kpa": settings.swelling_kpa.model_dump(mode="json"),
         "numerical_log_std": NUMERICAL_LOG_STD,
-        "stiffnesses": 0 if stress is None else len(stress.log_draws),
-        "seen": [{"day": one.day} | _displacements(one) for one in (*moved.past, moved.now)],
+        "stiffness_draws": 0 if stress is None else len(stress.log_draws),
+        "at_scans": [{"day": one.day} | _displacements(one) for one in (*moved.past, moved.now)],
     }
 
 
