@@ -98,7 +98,7 @@ def measure(head: Head, condition: Condition, count: int) -> list[Outcome]:
             float(np.sqrt(np.mean(case.errors_mm(matrix) ** 2))) for matrix in (np.eye(4), placement.motion.matrix_mm)
         )
         found.append(Outcome(before_mm, error_mm, placement.uncertainty_mm or 0.0, not placement.usable))
-        print(f"{condition.name}: {found[-1]} {placement.doubts}", flush=True)
+        print(f"{condition.name}: {found[-1]} {placement.warnings}", flush=True)
     return found
 
 

@@ -117,8 +117,8 @@ def place_anatomy(
     write_placement(folder, run, placement)
     known = "" if placement.uncertainty_mm is None else f", known to {placement.uncertainty_mm:.2g} mm"
     say(f"{run}: anatomy {placement.status}{known}")
-    for doubt in placement.doubts:
-        say(f"{run}: {doubt}")
+    for warning in placement.warnings:
+        say(f"{run}: {warning}")
     return {
         **image.facts,
         "registration": {
@@ -133,7 +133,7 @@ def settled(found: Placement, same_frame: bool | None) -> Placement:  # noqa: FB
     """Return the placement to use, from a registration and the frames of reference that the files state.
 
     Unless the files state another frame of reference, their own placement holds, until a registration shows a movement
-    beyond its own uncertainty; where the registration failed it holds with a doubt. With another frame of reference
+    beyond its own uncertainty; where the registration failed it holds with a warning. With another frame of reference
     there is no other placement to fall back on.
 
     Args:
@@ -143,16 +143,16 @@ def settled(found: Placement, same_frame: bool | None) -> Placement:  # noqa: FB
     if same_frame is False:
         if found.usable:
             return found
-        return replace(found, doubts=(*found.doubts, "The frames of reference differ, so the anatomy is not used."))
+        return replace(found, warnings=(*found.warnings, "The frames of reference differ, so the anatomy is not used."))
     if not found.usable:
         told = "The anatomy is left where its file says."
-        return replace(not_moved("assumed", *found.doubts, told), figures=found.figures)
+        return replace(not_moved("assumed", *found.warnings, told), figures=found.figures)
     assert found.uncertainty_mm is not None
     moved_mm = found.figures["moved_mm"]
     assert isinstance(moved_mm, float)
     if moved_mm <= max(ALIGNED_SIGMAS * found.uncertainty_mm, ALIGNED_MM):
         return replace(found, status="aligned", motion=at_rest(found.motion.centre_mm))
-    return replace(found, doubts=(f"The anatomy lay {moved_mm:.1f} mm off the elastogram and was moved.",))
+    return replace(found, warnings=(f"The anatomy lay {moved_mm:.1f} mm off the elastogram and was moved.",))
 
 
 def _placement(image: AnatomyImage, run: str, folder: Path, registration: Literal["auto", "never"]) -> Placement:

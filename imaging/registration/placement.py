@@ -2,7 +2,7 @@
 
 `<label>_from-T1w_to-MRE_mode-image_xfm.json` holds, in millimetres, radians and world axes R, A, S: `matrix_mm`, which
 takes points of the anatomy to those of the elastogram; the motion the other way as angles and translation about a
-centre, with the covariance of these six numbers; figures of the registration; and warnings.
+centre, with the covariance of these six numbers; figures of the registration; and warnings in words.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Placement:
         uncertainty_mm: root mean square error over the tissue that the covariance means, mm; None where it was not
             measured.
         figures: figures measured in the registration, by name.
-        doubts: reservations that a reader should know, in sentences.
+        warnings: warnings about the placement, in sentences.
     """
 
     status: Status
@@ -50,7 +50,7 @@ class Placement:
     covariance: NDArray[np.float64]
     uncertainty_mm: float | None = None
     figures: Mapping[str, object] = field(default_factory=dict)
-    doubts: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     @property
     def usable(self) -> bool:
@@ -66,9 +66,9 @@ class Placement:
         return np.asarray(np.linalg.inv(self.motion.matrix_mm) @ affine_mm)
 
 
-def not_moved(status: Status, *doubts: str) -> Placement:
+def not_moved(status: Status, *warnings: str) -> Placement:
     """Return the placement of an anatomy that stays where its file states."""
-    return Placement(status, at_rest(np.zeros(3)), np.zeros((6, 6)), doubts=doubts)
+    return Placement(status, at_rest(np.zeros(3)), np.zeros((6, 6)), warnings=warnings)
 
 
 def placement_warnings(placement: Placement) -> tuple[QualityWarning, ...]:
@@ -77,7 +77,7 @@ def placement_warnings(placement: Placement) -> tuple[QualityWarning, ...]:
     Args:
         placement: placement of the anatomy on a run.
     """
-    return tuple(_warning(placement.status, sentence) for sentence in placement.doubts)
+    return tuple(_warning(placement.status, sentence) for sentence in placement.warnings)
 
 
 def _warning(status: Status, sentence: str) -> QualityWarning:

@@ -85,7 +85,7 @@ def register(magnitude: Volume, tissue: NDArray[np.bool_], anatomy: Volume) -> P
             shape (i, j, k).
 
     Returns:
-        A placement that is registered, or failed with the reasons among its doubts.
+        A placement that is registered, or failed with the reasons among its warnings.
     """
     points_mm = np.argwhere(tissue) @ magnitude.affine_mm[:3, :3].T + magnitude.affine_mm[:3, 3]
     scene = _scene(magnitude, tissue, anatomy, points_mm)
@@ -105,11 +105,11 @@ def register(magnitude: Volume, tissue: NDArray[np.bool_], anatomy: Volume) -> P
         "moved_mm": best.distance_mm(rest, points_mm),
         "turned_deg": best.angle_deg,
     }
-    doubts = _reasons(figures, uncertainty_mm)
-    if not doubts:
-        doubts = _turned_over(magnitude, tissue, anatomy, points_mm, figures["mutual_information"])
+    warnings = _reasons(figures, uncertainty_mm)
+    if not warnings:
+        warnings = _turned_over(magnitude, tissue, anatomy, points_mm, figures["mutual_information"])
     finite = {name: value if np.isfinite(value) else None for name, value in figures.items()}
-    return Placement("failed" if doubts else "registered", best, covariance, uncertainty_mm, finite, tuple(doubts))
+    return Placement("failed" if warnings else "registered", best, covariance, uncertainty_mm, finite, tuple(warnings))
 
 
 def overlap(anatomy: Volume, points_mm: NDArray[np.float64]) -> float:

@@ -76,8 +76,8 @@ def movement(
         )
     found = settled(register(image, brain, later.volume), None)
     if found.status == "assumed":
-        say(f"T1 images could not be registered: {' '.join(found.doubts)}")
-        return Movement(None, None, f"taken as aligned with the first scan: {' '.join(found.doubts)}")
+        say(f"T1 images could not be registered: {' '.join(found.warnings)}")
+        return Movement(None, None, f"taken as aligned with the first scan: {' '.join(found.warnings)}")
     known = f"known to {found.uncertainty_mm:.2g} mm"
     if found.status == "aligned":
         limit = f"less than {ALIGNED_SIGMAS:g} times its uncertainty or {ALIGNED_MM:g} mm"

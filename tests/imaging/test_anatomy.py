@@ -23,10 +23,10 @@ from tests.imaging.scanner import Scan, write_mre
 STEM = "sub-01_ses-01"
 
 
-def _found(moved_mm: float, uncertainty_mm: float, *doubts: str) -> Placement:
+def _found(moved_mm: float, uncertainty_mm: float, *warnings: str) -> Placement:
     motion = Rigid(np.array([0.0, 0.0, 0.0, moved_mm, 0.0, 0.0]), np.zeros(3))
-    status = "failed" if doubts else "registered"
-    return Placement(status, motion, 0.01 * np.eye(6), uncertainty_mm, {"moved_mm": moved_mm}, doubts)
+    status = "failed" if warnings else "registered"
+    return Placement(status, motion, 0.01 * np.eye(6), uncertainty_mm, {"moved_mm": moved_mm}, warnings)
 
 
 @pytest.mark.parametrize(
@@ -52,8 +52,8 @@ def test_what_is_believed(found: Placement, same_frame: bool | None, status: str
     assert placement.motion.parameters[3] == shift_mm
     assert placement.usable == (status != "failed")
     if found.status == "failed":
-        assert placement.doubts[0] == "Odd."
-        assert len(placement.doubts) == 2
+        assert placement.warnings[0] == "Odd."
+        assert len(placement.warnings) == 2
 
 
 @pytest.fixture(scope="module")

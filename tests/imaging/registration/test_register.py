@@ -32,7 +32,7 @@ def test_known_motions_are_found(head: Head, seed: int) -> None:
     case = _case(head, seed)
     found = register(case.magnitude, case.tissue, case.anatomy)
     errors = case.errors_mm(found.motion.matrix_mm)
-    assert found.status == "registered", found.doubts
+    assert found.status == "registered", found.warnings
     assert errors.max() < GOAL_MM
     assert found.uncertainty_mm is not None
     assert np.sqrt(np.mean(errors**2)) < 4.0 * found.uncertainty_mm
@@ -74,4 +74,4 @@ def test_failure_is_noticed(head: Head, spoil: object) -> None:
     case = _case(head, 4, most=2.0)
     found = register(case.magnitude, case.tissue, spoil(case.anatomy))  # type: ignore[operator]
     assert found.status == "failed"
-    assert found.doubts
+    assert found.warnings

@@ -43,7 +43,7 @@ def test_file_keeps_the_motion(tmp_path: Path) -> None:
     """The matrix takes the anatomy to the elastogram, the reverse of the motion, as the file's name says."""
     write_placement(tmp_path, "sub-01", Placement("registered", MOTION, COVARIANCE, 0.5, {"moved_mm": 1.0}, ("Odd.",)))
     found = read_placement(tmp_path, "sub-01")
-    assert found.doubts == ("Odd.",)
+    assert found.warnings == ("Odd.",)
     np.testing.assert_array_equal(found.motion.parameters, MOTION.parameters)
     np.testing.assert_array_equal(found.covariance, COVARIANCE)
     assert '"from": "T1w"' in (tmp_path / f"sub-01{ENDING}").read_text()
