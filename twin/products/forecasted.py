@@ -23,7 +23,7 @@ from palpate.meshing.conforming.mesh_file import read_label_mesh
 from palpate.outputs import claim_folder
 from palpate.progress import say
 from palpate.provenance import versions
-from palpate.renamed import record_text
+from palpate.renamed import old_keys, record_text
 from palpate.solvers.growth.mechanics.displacement import AROUND_MM, LARGEST
 from palpate.twin.calibration.calibrate import Calibration
 from palpate.twin.forecast.mass_effect import NUMERICAL_LOG_STD, Displaced, MassEffect, mass_effect
@@ -162,8 +162,10 @@ def _table(rows: Sequence[dict[str, object]]) -> str:
     ends = [f"{end}_{100 * level:g}" for level in LEVELS for end in ("lower", "upper")]
     lines = ["\t".join(["day", "quantity", "median", *ends])]
     for row in rows:
-        for name in (*QUANTITIES, *(one for one in DISPLACEMENTS if one in row)):
-            values = row[name]
+        named = {name: name for name in (*QUANTITIES, *DISPLACEMENTS) if name in row}
+        named |= {old: new for old, new in old_keys("forecast", "forecast").items() if new in row}
+        for name, now in named.items():
+            values = row[now]
             assert isinstance(values, dict)
             bounds = [values[f"{100 * level:g}"][end] for level in LEVELS for end in (0, 1)]
             numbers = "\t".join(f"{value:.4g}" for value in (values["median"], *bounds))
