@@ -259,7 +259,7 @@ def test_a_key_with_another_name_is_read_under_either(tmp_path: Path) -> None:
         assert read_wave_fields(tmp_path)[0].drift_std_m == pytest.approx(2e-8)
     for wrong in ({"DriftStd": 0.5}, {"driftStd": 0.02}, {"Linear_Phase_Error_Std": 0.02}):
         sidecar.write_text(json.dumps(written | wrong))
-        with pytest.raises(InputError, match="LinearPhaseErrorStd|DriftStd"):
+        with pytest.raises(InputError, match=r"LinearPhaseErrorStd|DriftStd"):
             read_wave_fields(tmp_path)
 
 
