@@ -129,7 +129,7 @@ def _equal(new: Any, old: Any) -> Any:  # noqa: ANN401 - JSON
 WARNINGS: Final = Form(_sentences, _warnings, _joined)
 """Sentences that became objects of code, sentence and advice."""
 PLACE_WARNINGS: Final = WARNINGS._replace(to_old=lambda warnings: [one["sentence"] for one in warnings])
-"""The same where the sentences came without advice."""
+"""Sentences without advice that became objects of code, sentence and advice."""
 
 SETTINGS: Final = (
     RenamedSetting(
