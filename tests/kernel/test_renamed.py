@@ -62,6 +62,7 @@ def test_an_old_setting_is_read(one: RenamedSetting, capsys: pytest.CaptureFixtu
     assert one.new in model.model_fields
     assert one.old not in model.model_fields
     for old, new in _given(one):
+        capsys.readouterr()
         by_new = checked_settings(model, {one.new: new})
         assert capsys.readouterr().err == ""
         assert checked_settings(model, {one.old: old}) == by_new
