@@ -336,9 +336,13 @@ def with_current_keys(record: str, content: Mapping[str, Any]) -> dict[str, Any]
     def renamed(at: str, one: Mapping[str, Any]) -> dict[str, Any]:
         found = dict(one)
         for key in _keys(record, at):
-            if key.old in found:
-                old = found.pop(key.old)
-                found[key.new] = key.form.merged(found[key.new], old) if key.new in found else key.form.to_new(old)
+            if key.old in found and key.new in found:
+                found[key.new] = key.form.merged(found[key.new], found.pop(key.old))
+            elif key.old in found:  # at its place
+                found = {
+                    key.new if name == key.old else name: key.form.to_new(value) if name == key.old else value
+                    for name, value in found.items()
+                }
         return {name: _in_objects(value, _below(at, name), renamed) for name, value in found.items()}
 
     return renamed("", content)

@@ -43,8 +43,8 @@ def _rewrite(path: Path, kind: str, form: str, change: Callable[[dict[str, Any]]
     os.utime(path, (0, 0))  # the page states when maps were made
 
 
-def _page(files: SessionFiles, form: str) -> str:
-    """The page of a session whose records are in one of the forms."""
+def _rewritten(files: SessionFiles, form: str) -> SessionFiles:
+    """A session whose records are in one of the forms."""
 
     def inverted(content: dict[str, Any]) -> None:
         content["slice_phase_errors"] = {"rms_deg": 0.5, "power_over_noise": 0.1}
@@ -57,16 +57,18 @@ def _page(files: SessionFiles, form: str) -> str:
 
     _rewrite(files.mre / "sub-01_ses-01_inversion.json", "inversion", form, inverted)
     _rewrite(files.wavefield / "sub-01_ses-01_ingest.json", "ingest", form, ingested)
-    return render(read_session(files.folder), ReportSettings(viewer=False))
+    return files
 
 
 def test_a_page_is_the_same_from_old_and_from_new_keys(make_session: SessionMaker) -> None:
     """Nothing is missing, and nothing stands there twice."""
     files = make_session()
-    new, both, old = (_page(files, form) for form in ("new", "both", "old"))
+    settings = ReportSettings(viewer=False)
+    new, both, old = (render(read_session(_rewritten(files, form).folder), settings) for form in ("new", "both", "old"))
     assert both == new
-    # An old record has no advice of its own.
-    assert old.replace("Run the step again for its code and advice.", WARNING["advice"]) == new
+    # An old record has no advice of its own; its keys are in another order here.
+    old = old.replace("Run the step again for its code and advice.", WARNING["advice"])
+    assert sorted(old.splitlines()) == sorted(new.splitlines())
     assert "slice phase errors" in new
     assert new.count(WARNING["sentence"]) == 1
 
@@ -74,9 +76,7 @@ def test_a_page_is_the_same_from_old_and_from_new_keys(make_session: SessionMake
 @pytest.mark.parametrize("form", ["new", "both", "old"])
 def test_a_posterior_is_read_with_new_keys(form: str, make_session: SessionMaker) -> None:
     """A script sees one vocabulary, whichever version wrote the folder."""
-    files = make_session()
-    _page(files, form)
-    record = read_stiffness(files.mre).record
+    record = read_stiffness(_rewritten(make_session(), form).mre).record
     assert record["misfit"] == {"50": 1.02}
     assert record["prior"]["mixture"] == [{"cross_correlation": 0.5}]
     assert not {"misfit_per_frequency", "doubts", "slice_turns"} & set(record)
