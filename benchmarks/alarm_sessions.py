@@ -81,7 +81,7 @@ class BoxSession:
         (waves,) = read_wave_fields(self.source)
         write_noisy(waves, home / "given", self.level_percent, seed=round(10 * self.level_percent))
         name, tally = f"box, {self.level_percent:g} % noise", Tally()
-        fields, said = imported(home / "given", home / "wavefield", IngestSettings(uids="retained"))
+        fields, said = imported(home / "given", home / "wavefield", IngestSettings(identifiers="retained"))
         tally.sound("others' box", "box", name, said)
         for one in fields:
             look_at_field(tally, "others' box", name, one, np.eye(3), home)

@@ -130,7 +130,7 @@ def look_at_dicom(
     tally: Tally, group: str, body: str, name: str, source: Path, settings: IngestSettings, home: Path
 ) -> None:
     """Import a sound session of DICOM, then plant every fault into each of its acquisitions."""
-    settings = settings.model_copy(update={"uids": "retained"})
+    settings = settings.model_copy(update={"identifiers": "retained"})
     fields, said = imported(source, home / "wavefield", settings)
     with redirect_stderr(StringIO()):
         acquisitions, _ = read_acquisitions(source, settings)

@@ -78,7 +78,7 @@ VARIANTS: Final = {
     POPULATION: {},
     TRUE: {},
     "without mechanics": {"mechanics": False},
-    "without discrepancy": {"drift_per_100_days": 0.0, "front_drift_mm": 0.0},
+    "without discrepancy": {"proliferation_log_std_per_100_days": 0.0, "front_error_mm": 0.0},
 }
 DISPLACED: Final = (TWIN, POPULATION, TRUE)
 """Variants whose forecast of the displacement of tissue is scored."""
@@ -123,8 +123,8 @@ def patient(number: int, atlas: Atlas) -> LongitudinalSettings:
         proliferation_1_day=proliferation,
         white_to_grey=float(generator.uniform(5.0, 10.0)),
         variation=float(generator.uniform(0.1, 0.25)),
-        fibres=float(generator.uniform(0.2, 0.6)),
-        before_days=before,
+        diffusivity_anisotropy=float(generator.uniform(0.2, 0.6)),
+        days_before_first_scan=before,
         days=(0, second, last, last + int(generator.integers(25, 50))),
         beyond_days=(),
         fractions=30 if treated else 0,

@@ -21,10 +21,10 @@ from palpate.imaging.anatomy.atlas import load_atlas
 from palpate.imaging.tumour.store import read_history, write_history
 from palpate.twin.calibration.calibrate import calibrate
 
-PATIENT: Final = {"half_mm": 60.0, "stress_slowing": 20.0, "beyond_days": ()}
+PATIENT: Final = {"half_edge_mm": 60.0, "stress_slowing": 20.0, "beyond_days": ()}
 """Settings with brain to more than 35 mm around everything visible, so that the twin's lattice is as large as a
 patient's."""
-SHORT_PATIENT: Final = PATIENT | {"half_mm": 24.0, "truth_voxel_mm": 3.0, "truth_step_days": 2.0}
+SHORT_PATIENT: Final = PATIENT | {"half_edge_mm": 24.0, "truth_voxel_mm": 3.0, "truth_step_days": 2.0}
 TWIN: Final = {"growth_field_log_std": 0.2, "growth_field_modes": 100}
 SHORT_TWIN: Final = {
     "growth_field_log_std": 0.2,

@@ -67,7 +67,7 @@ def run(
             invert(case.wavefield, mre, ranks, *(() if given is None else ("--labels", given)))
         scores[name] = score_folder(case, mre)
         record = json.loads(next(mre.glob("*_inversion.json")).read_text(encoding="utf-8"))
-        shown = ("storage_std", "loss_std", "length_mm", "roughness", "coupling", "region_std")
+        shown = ("storage_std", "loss_std", "length_mm", "roughness", "cross_correlation", "region_std")
         prior = ", ".join(f"{key} {record['prior'][key]:.3g}" for key in shown)
         seconds = sum(record["load_balance"]["busy_s_per_rank"])
         notes.append(

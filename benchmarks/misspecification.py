@@ -14,7 +14,7 @@ chosen on them.
 - density, unstated: it is not stated, and it is 1020 to 1060 (as assumed: not stated, 1010 to 1050)
 - slice jitter: each slice is taken 0.3 ms (standard deviation) off its time: 5 degrees of the vibration at 50 Hz
 
-Goal: 95 % intervals hold at least 90 % of informed voxels and region means, or the session is flagged (`doubts` in
+Goal: 95 % intervals hold at least 90 % of informed voxels and region means, or the session is flagged (`warnings` in
 inversion.json). Where some sessions are flagged, the goal is for the others, which have rows of their own. Wave fields
 come from DICOM by `palpate ingest`; faults of the scan are put into the wave field.
 
@@ -25,7 +25,6 @@ Inversions that are finished in the folder are taken over.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -41,6 +40,7 @@ from harness.record import Row, write_record
 
 from palpate.config.phantom import PhantomSettings
 from palpate.config.study import Session, read_study
+from palpate.imaging.files.json_object import read_json
 from palpate.imaging.files.wavefield_folder import read_wave_fields, write_wave_field
 from palpate.imaging.wavefield import WaveField
 from palpate.units import um_to_m
@@ -150,7 +150,8 @@ def invert_with(fault: Fault, scans: Path, results: Path, session: Session) -> l
             write_wave_field(faulty, fault.change(field, generator))
         invert(faulty, found, 1, "--settings", fault.told)
     (record,) = found.glob("*_inversion.json")
-    return list(json.loads(record.read_text(encoding="utf-8"))["doubts"])
+    warnings = read_json(record, record="inversion")["warnings"]
+    return [one["sentence"] for one in warnings if one["code"] != "not-converged"]
 
 
 def rows_of(name: str, found: dict[str, Any], goal: str) -> list[Row]:
@@ -179,9 +180,9 @@ def only(table: Path, kept: Sequence[bool], name: str) -> Path:
     return path
 
 
-def judge(fault: Fault, results: Path, table: Path, doubts: Sequence[list[str]]) -> list[Row]:
+def judge(fault: Fault, results: Path, table: Path, warnings: Sequence[list[str]]) -> list[Row]:
     """Return the rows of one fault: of all sessions and, where some are flagged, of those without a warning."""
-    trusted = [not sentences for sentences in doubts]
+    trusted = [not sentences for sentences in warnings]
     page = results.with_suffix(".html")
     rows = rows_of(fault.name, judged(results, table, page), fault.goal if all(trusted) else "")
     if any(trusted) and not all(trusted):
@@ -205,8 +206,8 @@ def main() -> None:
         results = chosen.out / fault.folder
         work = partial(invert_with, fault, table.parent / "scans", results)
         with ThreadPoolExecutor(chosen.ranks) as pool:  # threads only wait for palpate
-            doubts = list(pool.map(work, read_study(table)))
-        rows += judge(fault, results, table, doubts)
+            warnings = list(pool.map(work, read_study(table)))
+        rows += judge(fault, results, table, warnings)
     write_record(
         "misspecification",
         rows,

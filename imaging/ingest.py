@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -48,6 +47,7 @@ from palpate.outputs import claim_folder
 from palpate.progress import say
 from palpate.provenance import input_digests, versions
 from palpate.quality_warning import QualityWarning
+from palpate.renamed import record_text
 
 _LABEL = re.compile(r"[A-Za-z0-9]+(?:[-_][A-Za-z0-9]+)*")
 
@@ -100,7 +100,7 @@ def ingest(
             images, rows = (), ()
         else:
             key = None
-            if settings.uids == "keyed":
+            if settings.identifiers == "pseudonymised":
                 demand_key_apart(settings.key, out, *inputs.values())
                 key = open_key(settings.key, away_from=out)
             fields, records, images, rows = _from_dicom(mre, label, folder, settings, key, mask)
@@ -119,8 +119,8 @@ def ingest(
         for name, record in records.items():
             _warn(record, image.warnings if image else ())
             record["anatomy"] = placed.get(name)
-            text = json.dumps({"label": name, **record, **common}, indent=2, allow_nan=False)
-            (folder / f"{name}_ingest.json").write_text(text + "\n", encoding="utf-8")
+            text = record_text("ingest", {"label": name, **record, **common}, allow_nan=False)
+            (folder / f"{name}_ingest.json").write_text(text, encoding="utf-8")
     return fields
 
 
@@ -152,7 +152,7 @@ def _from_dicom(
         say(f"warning: {warning}")
     say(f"read {len(images)} DICOM images, {len(acquisitions)} MRE acquisitions")
     identifiers = identifiers_of(images[0].header, key)
-    used_key = key if identifiers.kind == "keyed" else None
+    used_key = key if identifiers.status == "pseudonymised" else None
     runs = sorted({one.run for one in acquisitions})
     fields: list[WaveField] = []
     records: dict[str, dict[str, object]] = {}

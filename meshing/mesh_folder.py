@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -18,6 +17,7 @@ from palpate.meshing.zones import Zone
 from palpate.outputs import claim_folder
 from palpate.progress import say
 from palpate.provenance import digest, versions
+from palpate.renamed import record_text
 from palpate.units import kpa_to_pa, m_to_mm
 
 REFERENCE_MODULUS_KPA = 2.0
@@ -54,7 +54,7 @@ def write_mesh_folder(wavefield: Path, out: Path, settings: MeshSettings) -> Non
             write_zones(zones_path(folder, label), zones)
             world_mesh(zones, affine_mm).write(folder / f"{label}_mesh.vtu")
             summary = _summary(zones, fields, settings) | {"input_digests": {"wavefield": source}}
-            (folder / f"{label}_mesh.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+            (folder / f"{label}_mesh.json").write_text(record_text("mesh", summary), encoding="utf-8")
             say(f"{label}: {len(zones)} zones cover {summary['covered_share']:.1%} of the mask")
 
 

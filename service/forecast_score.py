@@ -15,7 +15,7 @@ from palpate.outputs import claim_file
 
 _TRUE = {"enhancing_ml": "volume_enhancing_ml", "visible_ml": "volume_visible_ml", "burden_ml": "burden_ml"}
 """Names in the truth by names in the forecast."""
-_MEAN, _LARGEST, _FURTHER = "displacement_mm", "largest_displacement_mm", "further_displacement_mm"
+_MEAN, _LARGEST, _ADDITIONAL = "displacement_mm", "largest_displacement_mm", "additional_displacement_mm"
 """Names of displacements; the truth has the first two for the brain around the tumour of each scan."""
 _LEVELS = ("50", "80", "90", "95")
 
@@ -52,7 +52,7 @@ def score_forecast(folder: Path, truth: Path) -> tuple[ForecastScore, ...]:
     Raises:
         InputError: a file is missing or unreadable, or no day is in both.
     """
-    said = read_json(folder / "forecast.json", advice="Run palpate forecast again.")
+    said = read_json(folder / "forecast.json", advice="Run palpate forecast again.", record="forecast")
     known = read_json(truth, what="the truth of an in-silico patient", advice="Give truth.json of palpate phantom.")
     scores = []
     for row in said.get("forecast", []):
@@ -83,7 +83,7 @@ def _known(truth: Mapping[str, Any], said: Mapping[str, Any], day: str) -> dict[
     mean, largest = (truth.get(name, {}).get(around, {}) for name in (_MEAN, _LARGEST))
     found |= {name: float(of[day]) for name, of in ((_MEAN, mean), (_LARGEST, largest)) if day in of}
     if day in mean and last in mean:
-        found[_FURTHER] = float(mean[day]) - float(mean[last])
+        found[_ADDITIONAL] = float(mean[day]) - float(mean[last])
     return found
 
 

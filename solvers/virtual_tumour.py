@@ -68,9 +68,9 @@ def grow(settings: LongitudinalSettings, scene: TumourScene) -> Truth:
     )
     living = place.from_volume(scene.begin)
     start = _Cells(living, None if settings.oxygen == "ample" else np.zeros_like(living))
-    if settings.before_days > 0.0:
+    if settings.days_before_first_scan > 0.0:
         elastic_system = _elastic_system(settings, scene, place, scene.storage_pa)
-        before = _model(settings, place, (float(settings.before_days),), Treatment(), elastic_system)
+        before = _model(settings, place, (float(settings.days_before_first_scan),), Treatment(), elastic_system)
         (start,) = _grown(settings, before, parameters, start)
     # Softer or stiffer where the tumour is on the day of the elastogram; it stays so.
     storage_pa = scene.storage_pa * np.exp(settings.tumour_log_stiffness * place.to_volume(start.filled))
@@ -134,7 +134,8 @@ def _displaced(
 
 
 def _pressure(settings: LongitudinalSettings) -> Pressure:
-    return Pressure(settings.growth_pa, settings.stress_slowing / settings.growth_pa, settings.rest_stiffness)
+    pressure_pa = settings.tumour_pressure_pa
+    return Pressure(pressure_pa, settings.stress_slowing / pressure_pa, settings.rest_stiffness)
 
 
 def _grown(

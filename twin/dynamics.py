@@ -259,7 +259,7 @@ def brownian(days: Sequence[float], settings: TwinSettings) -> Values:
     """
     middles = 0.5 * (np.array(days[1:]) + np.array(days[:-1])) - days[0]
     steps = np.sqrt(np.diff(middles, prepend=0.0) / CENTURY_DAYS)
-    return settings.drift_per_100_days * np.tril(np.broadcast_to(steps, (len(steps), len(steps))))
+    return settings.proliferation_log_std_per_100_days * np.tril(np.broadcast_to(steps, (len(steps), len(steps))))
 
 
 def kills_1_g(names: Sequence[str], settings: TwinSettings) -> Values:

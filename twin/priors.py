@@ -150,7 +150,7 @@ def unknowns(history: TumourHistory, settings: TwinSettings, shapes: int, fields
         Unknown(WIDTH, *WIDTH_LOG),
         Unknown(OFFSET, 0.0, settings.outline_std_mm, "mm"),
         Unknown(PLATEAU, *PLATEAU_LOGIT, "logit"),
-        Unknown(GAIN, 0.0, settings.gain_std),
+        Unknown(GAIN, 0.0, settings.cellularity_gain_log_std),
         Unknown(ENHANCING_ABOVE, logit(settings.enhancing_above), settings.threshold_logit_std, "logit"),
         Unknown(INFILTRATED_ABOVE, logit(settings.infiltrated_above), settings.threshold_logit_std, "logit"),
     ]

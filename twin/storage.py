@@ -17,6 +17,7 @@ from palpate.imaging.files.hdf5_file import writing_hdf5
 from palpate.imaging.tumour.store import put_history, take_history
 from palpate.machine import machine_fault
 from palpate.provenance import atomic_file, versions
+from palpate.renamed import current_settings
 from palpate.twin.calibration.calibrate import Calibration
 from palpate.twin.calibration.draws import Draws
 from palpate.twin.calibration.posterior import Statistics
@@ -87,7 +88,7 @@ def load_calibration(path: Path) -> Calibration:
 def _read_calibration(file: h5py.File, path: Path) -> Calibration:
     single = tuple(Unknown(**one) for one in json.loads(file.attrs["single"]))
     return Calibration(
-        TwinSettings.model_validate_json(file.attrs["settings"]),
+        TwinSettings.model_validate(current_settings("twin", json.loads(file.attrs["settings"]), quiet=True)),
         TwinLattice(**_read(file["grid"], tuples=("first", "factors", "shape", "image_shape"))),
         take_history(file["history"], path, _ADVICE),
         Unknowns(single, *(int(file.attrs[name]) for name in ("drifts", "shapes", "fields", "modes"))),

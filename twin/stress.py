@@ -84,7 +84,7 @@ def first_stress(history: TumourHistory, settings: TwinSettings, place: Voxels) 
     modes, explained = _leading(elastic_system, draws - middle, densities, settings.stiffness_modes)
     found = [pattern(elastic_system, one, modes) for one in densities[: len(between)]]
     shape = (len(between), 1 + len(modes), int(history.tissue.sum()))
-    some = logs[: settings.displacement_stiffnesses].astype(np.float32)
+    some = logs[: settings.displacement_stiffness_draws].astype(np.float32)
     return Stress(np.vstack([middle, modes]), np.reshape(found, shape), explained, some), elastic_system
 
 

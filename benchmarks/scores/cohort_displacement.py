@@ -42,7 +42,7 @@ def said(calibration: Calibration, moved: MassEffectOverTime, settings: Longitud
     from palpate.twin.forecast.mass_effect import swellings_pa
 
     (ahead,), now = moved.ahead, moved.now
-    true_pa = settings.growth_pa / settings.rest_stiffness
+    true_pa = settings.tumour_pressure_pa / settings.rest_stiffness
     known = true_pa / swellings_pa(calibration.settings, len(ahead.means_mm))
     values = (ahead.means_mm, now.means_mm, ahead.largest_mm, ahead.means_mm - now.means_mm, known * ahead.means_mm)
     return {name: one.tolist() for name, one in zip(QUANTITIES, values, strict=True)}

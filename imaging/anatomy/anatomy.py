@@ -24,7 +24,7 @@ from palpate.imaging.files.nifti import (
     same_grid,
     write_nifti,
 )
-from palpate.imaging.registration.placement import Placement, not_moved, write_placement
+from palpate.imaging.registration.placement import Placement, not_moved, placement_warnings, write_placement
 from palpate.imaging.registration.register import overlap, register
 from palpate.imaging.registration.rigid import at_rest
 from palpate.progress import say
@@ -82,7 +82,7 @@ def read_anatomy_image(anatomy: Path, mre: Sequence[Instance]) -> AnatomyImage:
     if mre:
         demand_one_patient((mre[0], *read.series.instances))
         frames = [str(one.header.get("FrameOfReferenceUID", "")) for one in (mre[0], read.series.instances[0])]
-        # Both as their files have them; what is written is keyed afterwards.
+        # Both as their files have them; what is written is pseudonymised afterwards.
         same = same_identifier(frames[0], frames[1], None) if all(frames) else None
         if same is False:
             say("the anatomy has another frame of reference than the MRE: the patient may have moved between them")
@@ -124,7 +124,7 @@ def place_anatomy(
         "registration": {
             "status": placement.status,
             "uncertainty_mm": placement.uncertainty_mm,
-            "doubts": list(placement.warnings),
+            "warnings": [one.as_record() for one in placement_warnings(placement)],
         },
     }
 

@@ -76,8 +76,8 @@ def deidentify(source: Path, out: Path, key_path: Path, *, subject: str | None =
             "images": len(taken),
             "left_out": dict(left_out),
             "key_fingerprint": key.fingerprint,
-            "dates": "shifted by a keyed number of days for each patient",
-            "identifiers": "2.25, keyed",
+            "dates": "shifted for each patient by a number of days from the key",
+            "identifiers": "2.25, pseudonymised by the key",
             "faces": "not removed",
             "versions": versions(),
         }

@@ -11,32 +11,32 @@ from pydicom.dataset import Dataset
 from palpate.imaging.deidentify.header import METHOD
 from palpate.imaging.deidentify.key import Key
 
-type Kind = Literal["keyed", "keyed before", "retained"]
+type Status = Literal["pseudonymised", "pseudonymised before", "retained"]
 
 RECORDED: Final = "identifiers"
-"""JSON key under which the record of ingest states the kind of its identifiers."""
+"""JSON key under which the record of ingest states where its identifiers come from."""
 
 
 @dataclass(frozen=True, slots=True)
 class Identifiers:
-    """Kind of the identifiers in a record.
+    """Relation of the identifiers in a record to the scan's own.
 
     Attributes:
-        kind: "keyed", pseudonyms that a key gives for the scan's own; "keyed before", the scan's own, which
-            palpate deidentify had pseudonymised; "retained", the scan's own.
-        key_fingerprint: fingerprint of the key where the kind is "keyed"; empty otherwise.
+        status: "pseudonymised", pseudonyms that a key gives for the scan's own; "pseudonymised before", the scan's own,
+            which palpate deidentify had pseudonymised; "retained", the scan's own.
+        key_fingerprint: fingerprint of the key where the status is "pseudonymised"; empty otherwise.
     """
 
-    kind: Kind
+    status: Status
     key_fingerprint: str = ""
 
     def as_record(self) -> dict[str, str]:
-        """Return the kind of identifiers as the record of ingest states it."""
-        return {"kind": self.kind} | ({"key_fingerprint": self.key_fingerprint} if self.key_fingerprint else {})
+        """Return the JSON object of the identifiers in the record of ingest."""
+        return {"status": self.status} | ({"key_fingerprint": self.key_fingerprint} if self.key_fingerprint else {})
 
 
 def identifiers_of(header: Dataset, key: Key | None) -> Identifiers:
-    """Return the kind of identifiers that the record of a scan is to hold.
+    """Return the relation to the scan's own that the identifiers in its record are to have.
 
     Identifiers that are pseudonyms already are not pseudonymised again: else nothing would match them.
 
@@ -44,23 +44,23 @@ def identifiers_of(header: Dataset, key: Key | None) -> Identifiers:
         header: header of one image of the scan.
         key: key of the pseudonyms; None retains the scan's own identifiers.
     """
-    if is_keyed_before(header):
-        return Identifiers("keyed before")
-    return Identifiers("retained") if key is None else Identifiers("keyed", key.fingerprint)
+    if is_pseudonymised(header):
+        return Identifiers("pseudonymised before")
+    return Identifiers("retained") if key is None else Identifiers("pseudonymised", key.fingerprint)
 
 
-def is_keyed_before(header: Dataset) -> bool:
+def is_pseudonymised(header: Dataset) -> bool:
     """Return whether palpate deidentify wrote an image."""
     stated = (str(header.get(name, "")) for name in ("PatientIdentityRemoved", "DeidentificationMethod"))
     return (*stated,) == ("YES", METHOD) and str(header.get("StudyInstanceUID", "")).startswith("2.25.")
 
 
 def recorded_identifiers(record: Mapping[str, Any]) -> Identifiers:
-    """Return the kind of identifiers that a record of ingest states; one that states none retained the scan's own."""
+    """Return the identifiers that a record of ingest states; one that states none retained the scan's own."""
     stated = record.get(RECORDED)
-    if not isinstance(stated, Mapping) or stated.get("kind") not in get_args(Kind.__value__):
+    if not isinstance(stated, Mapping) or stated.get("status") not in get_args(Status.__value__):
         return Identifiers("retained")
-    return Identifiers(stated["kind"], str(stated.get("key_fingerprint", "")))
+    return Identifiers(stated["status"], str(stated.get("key_fingerprint", "")))
 
 
 def same_identifier(one: str, other: str, key: Key | None) -> bool:

@@ -16,7 +16,7 @@ from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 
 from palpate.imaging.deidentify.key import Key
-from palpate.imaging.dicom_out.dicom_source import DicomSource, keyed_source
+from palpate.imaging.dicom_out.dicom_source import DicomSource, pseudonymised_source
 
 
 def _words(text: str) -> tuple[str, ...]:
@@ -131,7 +131,7 @@ def pseudonym_of(recorded: DicomSource, key: Key | None, subject: str) -> MapIde
         key: turns its identifiers into pseudonyms; None where they are pseudonyms already.
         subject: the study's label of the subject, which stands in for name and number.
     """
-    source = recorded if key is None else keyed_source(recorded, key)
+    source = recorded if key is None else pseudonymised_source(recorded, key)
     digest = sha256(f"maps\0{source.study_instance_uid}\0{subject}".encode()).digest()
     source = replace(source, study_instance_uid=f"2.25.{UUID(bytes=digest[:16], version=5).int}")
     elements = Dataset()

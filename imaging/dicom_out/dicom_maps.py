@@ -93,9 +93,9 @@ class _Identities:
             InputError: scan or key are missing or not those of the record.
         """
         if self.settings.identity == "pseudonym":
-            key = None if identifiers.kind == "keyed" else open_key(self.key, away_from=self.out)
+            key = None if identifiers.status == "pseudonymised" else open_key(self.key, away_from=self.out)
             return pseudonym_of(recorded, key, subject)
-        key = self._key_of(identifiers) if identifiers.kind == "keyed" else known_key(self.key)
+        key = self._key_of(identifiers) if identifiers.status == "pseudonymised" else known_key(self.key)
         if self.scan is None:
             raise InputError(
                 "--scan",
@@ -125,7 +125,7 @@ class _Identities:
 def _identity(wavefield: Path, label: str, identities: _Identities) -> MapIdentity | None:
     """Return the identity for the maps of a run; None where it did not come as DICOM."""
     path = wavefield / f"{label}_ingest.json"
-    record = read_json(path) if path.exists() else {}
+    record = read_json(path, record="ingest") if path.exists() else {}
     recorded = dicom_source(record, path)
     subject = label.partition("_")[0]
     return None if recorded is None else identities.of(recorded, recorded_identifiers(record), subject)

@@ -78,7 +78,7 @@ def dicom_source(ingest: Mapping[str, Any], where: Path) -> DicomSource | None:
         ) from error
 
 
-def keyed_source(source: DicomSource, key: Key) -> DicomSource:
+def pseudonymised_source(source: DicomSource, key: Key) -> DicomSource:
     """Return the scan under the pseudonyms that a key gives for its identifiers."""
     return replace(
         source,

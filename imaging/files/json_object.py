@@ -8,10 +8,15 @@ from typing import Any
 
 from palpate.errors import InputError
 from palpate.machine import machine_fault
+from palpate.renamed import with_current_keys
 
 
 def read_json(
-    path: Path, *, what: str = "the record of a step", advice: str = "Run the step that writes it again."
+    path: Path,
+    *,
+    what: str = "the record of a step",
+    advice: str = "Run the step that writes it again.",
+    record: str | None = None,
 ) -> dict[str, Any]:
     """Read a JSON object.
 
@@ -19,6 +24,7 @@ def read_json(
         path: JSON file.
         what: description of the file, for the error if it is missing.
         advice: advice for the error if the file is missing or holds no JSON object.
+        record: kind of record, whose keys are returned under their new names (palpate.renamed); None for none.
 
     Raises:
         InputError: the file is missing or holds something else.
@@ -32,4 +38,9 @@ def read_json(
         raise (machine_fault(error, path) or refusal) from error
     if not isinstance(content, dict):
         raise InputError(path, found=f"a {type(content).__name__}", expected="a JSON object", advice=advice)
-    return content
+    if record is None:
+        return content
+    try:
+        return with_current_keys(record, content)
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(path, found=f"a value that cannot be used ({error})", expected=what, advice=advice) from error

@@ -180,7 +180,7 @@ def read_samples(path: Path, shape: tuple[int, ...]) -> Samples:
 def _read_one(folder: Path, label: str, stem: str, frequency: str | None) -> StiffnessMaps:
     """Read the files of one run at one frequency."""
     record_path = folder / f"{label}_inversion.json"
-    inversion = read_json(record_path)
+    inversion = read_json(record_path, record="inversion")
     moduli = {modulus: _read_marginals(folder, label, stem, modulus) for modulus in MODULI}
     reference = moduli["storagemodulus"].mean
     informed_path = _first(folder, label, stem, "desc-informed_mask.nii.gz")
@@ -265,8 +265,8 @@ def _of_frequency(inversion: Mapping[str, Any], frequency_hz: float) -> dict[str
     common = {key: value for key, value in inversion.items() if key != "per_frequency"}
     for own in inversion.get("per_frequency") or []:
         if isinstance(own, Mapping) and own.get("frequency_hz") == frequency_hz:
-            lists = {key: [*(common.get(key) or []), *(own.get(key) or [])] for key in ("warnings", "doubts")}
-            return common | dict(own) | {key: both for key, both in lists.items() if both}
+            warnings = [*(common.get("warnings") or []), *(own.get("warnings") or [])]
+            return common | dict(own) | ({"warnings": warnings} if warnings else {})
     return common
 
 

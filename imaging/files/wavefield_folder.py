@@ -5,9 +5,9 @@ For each run and frequency, with `<label>` such as `sub-01_ses-01` or `sub-01_se
     <label>_acq-<f>Hz_part-real_wavefield.nii.gz    Re U, float32 (i, j, k, 3), world axes R, A, S
     <label>_acq-<f>Hz_part-imag_wavefield.nii.gz    Im U
     <label>_acq-<f>Hz_wavefield.json                MechanicalFrequency (Hz), Units, Density (kg/m3); optional: NoiseStd
-                                                    and DriftStd (in Units), DensityAssumed, MotionEncodingKnown,
-                                                    Directions, SliceThicknessMm, AcquiredMatrix [columns, rows],
-                                                    TimeConvention
+                                                    and LinearPhaseErrorStd (in Units), DensityAssumed,
+                                                    MotionEncodingKnown, Directions, SliceThicknessMm,
+                                                    AcquiredMatrix [columns, rows], TimeConvention
     <label>_acq-<f>Hz_desc-noise_map.nii.gz         optional: standard deviation by voxel and direction, in Units
     <label>_mask.nii.gz                             tissue = 1
 
@@ -18,7 +18,6 @@ turned into R, A, S here. A component that was not measured is left out.
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Mapping
@@ -45,6 +44,7 @@ from palpate.imaging.limits.plausible import (
 )
 from palpate.imaging.limits.stated import METRES_PER_UNIT
 from palpate.imaging.wavefield import WaveField, demand_three
+from palpate.renamed import record_text
 
 _FIELD_FILE = re.compile(
     r"(?P<label>[A-Za-z0-9][A-Za-z0-9_-]*?)_acq-(?P<frequency>-?[0-9]+(?:\.[0-9]+)?)Hz"
@@ -135,7 +135,7 @@ def write_wave_field(folder: Path, field: WaveField, *, sidecar: Mapping[str, ob
     if field.noise_std_m is not None:
         facts["NoiseStd"] = field.noise_std_m * per_metre
     if field.linear_phase_error_std_m > 0:
-        facts["DriftStd"] = field.linear_phase_error_std_m * per_metre
+        facts["LinearPhaseErrorStd"] = field.linear_phase_error_std_m * per_metre
     if field.slice_thickness_mm is not None:
         facts["SliceThicknessMm"] = field.slice_thickness_mm
     if field.acquired_matrix is not None:
@@ -145,7 +145,7 @@ def write_wave_field(folder: Path, field: WaveField, *, sidecar: Mapping[str, ob
     if field.noise_map_m is not None:
         noise = np.asarray(field.noise_map_m * per_metre, dtype=np.float32)
         write_nifti(folder / f"{stem}_desc-noise_map.nii.gz", noise, field.affine_mm)
-    (folder / f"{stem}_wavefield.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+    (folder / f"{stem}_wavefield.json").write_text(record_text("wave field", facts), encoding="utf-8")
     write_nifti(folder / f"{field.label}_mask.nii.gz", field.mask.astype(np.uint8), field.affine_mm)
 
 
@@ -216,7 +216,7 @@ def _read_one(folder: Path, label: str, files: Mapping[str, Path], *, partial: b
         demand_displacement(files["real"], encoded[inside], key=f"Units in {sidecar_path.name}")
     noise = _noise_by_voxel(folder, present.name.partition("_part-")[0], directions, inside, real.affine_mm)
     noise_std = _stated_noise(sidecar, noise, directions, inside)
-    error_std = sidecar.number("DriftStd", at_least=0.0, default=0.0)
+    error_std = sidecar.number("LinearPhaseErrorStd", at_least=0.0, default=0.0)
     if not partial:
         demand_three(files["real"], len(directions))
     thickness_mm = sidecar.number("SliceThicknessMm", above=0.0, default=math.nan)

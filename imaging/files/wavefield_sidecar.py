@@ -14,6 +14,7 @@ from palpate.errors import InputError
 from palpate.imaging.files.json_object import read_json
 from palpate.imaging.limits.plausible import demand_directions
 from palpate.imaging.limits.stated import METRES_PER_UNIT, numbers_in, unit_vectors
+from palpate.renamed import old_keys, with_current_keys
 
 _KNOWN: Final = (
     "MechanicalFrequency",
@@ -22,7 +23,7 @@ _KNOWN: Final = (
     "DensityAssumed",
     "MotionEncodingKnown",
     "NoiseStd",
-    "DriftStd",
+    "LinearPhaseErrorStd",
     "Directions",
     "SliceThicknessMm",
     "AcquiredMatrix",
@@ -49,6 +50,7 @@ class Sidecar:
             path, what="the sidecar of the wave field", advice=f"Write it, such as {example}."
         )
         self._demand_spelling()
+        self.facts = self._under_current_keys()
 
     def number(
         self, key: str, *, above: float = -math.inf, at_least: float = -math.inf, default: float | None = None
@@ -130,9 +132,22 @@ class Sidecar:
             )
         return match[1] == "-"
 
+    def _under_current_keys(self) -> dict[str, object]:
+        """Return the facts under the names that keys have now; raise InputError where two names have two values."""
+        try:
+            return with_current_keys("wave field", self.facts)
+        except ValueError as error:
+            old, new = next(iter(old_keys("wave field").items()))
+            raise InputError(
+                self.path,
+                found=f"two values, under {old} and {new}",
+                expected=f"{new}, its name now, alone",
+                advice=f"Remove {old}.",
+            ) from error
+
     def _demand_spelling(self) -> None:
         """Raise InputError where a key is one of the known ones but for capitals, hyphens or underscores."""
-        plain = {_plain(key): key for key in _KNOWN}
+        plain = {_plain(key): key for key in (*_KNOWN, *old_keys("wave field"))}
         for key in self.facts:
             meant = plain.get(_plain(key))
             if meant is not None and key != meant:

@@ -15,7 +15,6 @@ The truth lies on the grid on which a reader of the MRE arrives, so that it can 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -33,6 +32,7 @@ from palpate.imaging.phantom.tissue import TISSUES, Head
 from palpate.imaging.phantom.vendors import WRITERS, ingest_settings
 from palpate.imaging.wavefield import WaveField
 from palpate.provenance import versions
+from palpate.renamed import record_text
 
 ANATOMY_SOURCE = (
     "ICBM152 nonlinear symmetric average brain, 2009a (Fonov et al. 2011), from nilearn's wheel; "
@@ -70,7 +70,7 @@ def write_study(
     write_anatomy(root / session / "dicom" / "t1", identity, head)
     _write_truth(root / session / "truth", settings, head, grid, displacement_m)
     record = _record(settings, scan)
-    (root / session / "truth" / "truth.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    (root / session / "truth" / "truth.json").write_text(record_text("truth", record), encoding="utf-8")
     row = {
         "subject": settings.subject,
         "session": settings.session,

@@ -42,7 +42,7 @@ def measured_stiffness(
     seen = on_images(history, scene, blurred)
     deep = ndimage.distance_transform_edt(history.tissue, sampling=history.edges_mm) > _EDGE_MM
     generator = np.random.default_rng([settings.seed, 24])
-    length = settings.mre_error_mm / float(history.edges_mm.mean())
+    length = settings.mre_error_length_mm / float(history.edges_mm.mean())
     errors = [random_field(generator, history.tissue.shape, length) for _ in range(1 + settings.mre_draws)]
     middle = seen + settings.mre_log_std * errors[0]
     draws = np.exp(middle + settings.mre_log_std * np.stack(errors[1:]))

@@ -62,7 +62,7 @@ def tumour_scene(settings: LongitudinalSettings, atlas: Atlas) -> TumourScene:
     Raises:
         InputError: the tumour would not begin in white matter.
     """
-    count = int(np.ceil(2.0 * settings.half_mm / settings.truth_voxel_mm))
+    count = int(np.ceil(2.0 * settings.half_edge_mm / settings.truth_voxel_mm))
     grid = block(np.asarray(settings.centre_mm), np.eye(3), (count, count, count), settings.truth_voxel_mm)
     index = np.moveaxis(voxel_indices(atlas.affine_mm, grid.points_mm), -1, 0)
     grey, white, t1, brain = (
@@ -96,8 +96,8 @@ def tumour_scene(settings: LongitudinalSettings, atlas: Atlas) -> TumourScene:
         t1,
         settings.diffusivity_mm2_day * np.exp(wander[0] - slower),
         settings.proliferation_1_day * np.exp(wander[1]),
-        _tensors(generator, shape, length, settings.fibres * share),
-        np.where(tissue, 0.9 / (1.0 + np.exp((distance - settings.begin_mm) / 1.5)), 0.0),
+        _tensors(generator, shape, length, settings.diffusivity_anisotropy * share),
+        np.where(tissue, 0.9 / (1.0 + np.exp((distance - settings.initial_radius_mm) / 1.5)), 0.0),
         tissue | (brain > _TISSUE),
         _storage_pa(settings, tissue, share, length),
     )

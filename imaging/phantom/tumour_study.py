@@ -34,6 +34,7 @@ from palpate.imaging.phantom.tumour_scene import TumourScene, dose_gy, drug_days
 from palpate.imaging.registration.rigid import Rigid, at_rest
 from palpate.imaging.tumour.history import ENHANCING, NECROTIC, NON_ENHANCING
 from palpate.provenance import versions
+from palpate.renamed import record_text
 
 type Values = NDArray[np.float64]
 
@@ -145,8 +146,8 @@ def _moved(settings: LongitudinalSettings, generator: np.random.Generator, *, st
     centre = np.asarray(settings.centre_mm)
     if still:
         return at_rest(centre)
-    turn = np.deg2rad(settings.turned_deg) * generator.standard_normal(3)
-    return Rigid(np.concatenate([turn, settings.moved_mm * generator.standard_normal(3)]), centre)
+    turn = np.deg2rad(settings.head_rotation_deg) * generator.standard_normal(3)
+    return Rigid(np.concatenate([turn, settings.head_shift_mm * generator.standard_normal(3)]), centre)
 
 
 def _image_grid(settings: LongitudinalSettings, voxel_mm: float, half_mm: float, tilted: bool) -> ScanGrid:  # noqa: FBT001
@@ -174,7 +175,7 @@ def _write_growth(
     generator: np.random.Generator,
 ) -> None:
     density, necrosis = cells_and_dead
-    grid = _image_grid(settings, settings.voxel_mm, settings.half_mm - _EDGE_MM, tilted=True)
+    grid = _image_grid(settings, settings.voxel_mm, settings.half_edge_mm - _EDGE_MM, tilted=True)
     tissue = _seen(scene, scene.tissue.astype(np.float64), grid, motion)
     # Density of what is tissue in a voxel, not diluted by fluid.
     cells = filled = _seen(scene, density * scene.tissue, grid, motion) / np.maximum(tissue, 0.2)
@@ -207,7 +208,7 @@ def _write_t1(
     motion: Rigid,
     generator: np.random.Generator,
 ) -> None:
-    grid = _image_grid(settings, _T1_MM, settings.half_mm - 1.0, tilted=False)
+    grid = _image_grid(settings, _T1_MM, settings.half_edge_mm - 1.0, tilted=False)
     signal = _seen(scene, scene.t1 * (1.0 - 0.3 * density), grid, motion)
     signal = np.maximum(signal + _T1_NOISE * generator.standard_normal(grid.shape), 0.0)
     write_nifti(path, np.rint(1000.0 * signal).astype(np.int16), grid.affine_mm)
@@ -265,4 +266,4 @@ def _write_truth(folder: Path, settings: LongitudinalSettings, scene: TumourScen
         "settings": settings.model_dump(mode="json"),
         "versions": versions(),
     }
-    (folder / "truth.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    (folder / "truth.json").write_text(record_text("tumour truth", record), encoding="utf-8")

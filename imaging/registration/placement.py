@@ -20,9 +20,13 @@ from palpate.errors import InputError
 from palpate.imaging.registration.rigid import Rigid, at_rest
 from palpate.machine import machine_fault
 from palpate.provenance import atomic_file, versions
+from palpate.quality_warning import QualityWarning
+from palpate.renamed import record_text, with_current_keys
 
 type Status = Literal["registered", "aligned", "assumed", "failed"]
 
+_COMPARE: Final = "Compare the T1 with the magnitude image in a viewer before you rely on regions or maps on the T1."
+_ANOTHER: Final = "Give a T1 of the same visit and frame of reference; this one is used nowhere."
 ENDING: Final = "_from-T1w_to-MRE_mode-image_xfm.json"
 
 
@@ -68,6 +72,23 @@ def not_moved(status: Status, *warnings: str) -> Placement:
     return Placement(status, at_rest(np.zeros(3)), np.zeros((6, 6)), warnings=warnings)
 
 
+def placement_warnings(placement: Placement) -> tuple[QualityWarning, ...]:
+    """Return the reservations about a placement as warnings for records and the page.
+
+    Args:
+        placement: placement of the anatomy on a run.
+    """
+    return tuple(_warning(placement.status, sentence) for sentence in placement.warnings)
+
+
+def _warning(status: Status, sentence: str) -> QualityWarning:
+    if status == "failed":
+        return QualityWarning("anatomy-not-placed", sentence, _ANOTHER)
+    if status == "assumed":
+        return QualityWarning("anatomy-not-registered", sentence, _COMPARE)
+    return QualityWarning("anatomy-moved", sentence, _COMPARE)
+
+
 def write_placement(folder: Path, label: str, placement: Placement) -> None:
     """Write the file of a run. An interrupted run leaves no partial file.
 
@@ -90,11 +111,11 @@ def write_placement(folder: Path, label: str, placement: Placement) -> None:
         },
         "uncertainty_mm": placement.uncertainty_mm,
         "figures": dict(placement.figures),
-        "doubts": list(placement.warnings),
+        "warnings": [one.as_record() for one in placement_warnings(placement)],
         "versions": versions(),
     }
     with atomic_file(folder / f"{label}{ENDING}") as partial:
-        partial.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+        partial.write_text(record_text("placement", content, allow_nan=False), encoding="utf-8")
 
 
 def read_placement(folder: Path, label: str) -> Placement:
@@ -111,7 +132,7 @@ def read_placement(folder: Path, label: str) -> Placement:
     if not path.exists():
         return not_moved("assumed")
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = with_current_keys("placement", json.loads(path.read_text(encoding="utf-8")))
         motion = content["mre_to_t1w"]
         covariance = np.array(motion["covariance"], dtype=np.float64)
         _demand_record(content, covariance)
@@ -121,7 +142,7 @@ def read_placement(folder: Path, label: str) -> Placement:
             covariance,
             content["uncertainty_mm"],
             content["figures"],
-            tuple(content["doubts"]),
+            tuple(one["sentence"] for one in content["warnings"]),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         refusal = InputError(
@@ -153,8 +174,8 @@ def _demand_record(content: Mapping[str, object], covariance: NDArray[np.float64
     uncertainty_mm = content["uncertainty_mm"]
     if uncertainty_mm is not None and not (isinstance(uncertainty_mm, float | int) and 0.0 <= uncertainty_mm < np.inf):
         raise ValueError("uncertainty")
-    warnings = content["doubts"]
+    warnings = content["warnings"]
     if not isinstance(content["figures"], dict) or not isinstance(warnings, list):
-        raise ValueError("figures or doubts")
-    if not all(isinstance(warning, str) for warning in warnings):
-        raise ValueError("doubts")
+        raise ValueError("figures or warnings")
+    if not all(isinstance(one, dict) and isinstance(one["sentence"], str) for one in warnings):
+        raise ValueError("warnings")

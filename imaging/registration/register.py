@@ -96,9 +96,9 @@ def register(magnitude: Volume, tissue: NDArray[np.bool_], anatomy: Volume) -> P
     covariance = _covariance(scene, best)
     uncertainty_mm = best.spread_mm(covariance, points_mm)
     figures: dict[str, float] = {
-        "information": max(found),
-        "information_at_rest": _information(scene, rest),
-        "information_displaced": max(_information(scene, one) for one in _displaced(best)),
+        "mutual_information": max(found),
+        "mutual_information_unmoved": _information(scene, rest),
+        "mutual_information_displaced": max(_information(scene, one) for one in _displaced(best)),
         "agreeing_starts": sum(best.distance_mm(end, points_mm) <= AGREE_MM for end in ends),
         "starts": STARTS,
         "overlap": overlap(anatomy, best.moved(points_mm)),
@@ -107,7 +107,7 @@ def register(magnitude: Volume, tissue: NDArray[np.bool_], anatomy: Volume) -> P
     }
     warnings = _reasons(figures, uncertainty_mm)
     if not warnings:
-        warnings = _turned_over(magnitude, tissue, anatomy, points_mm, figures["information"])
+        warnings = _turned_over(magnitude, tissue, anatomy, points_mm, figures["mutual_information"])
     finite = {name: value if np.isfinite(value) else None for name, value in figures.items()}
     return Placement("failed" if warnings else "registered", best, covariance, uncertainty_mm, finite, tuple(warnings))
 
@@ -189,14 +189,15 @@ def _covariance(scene: RegistrationScene, best: Rigid) -> NDArray[np.float64]:
 
 def _reasons(figures: dict[str, float], uncertainty_mm: float) -> list[str]:
     """Return why a registration has failed, in sentences."""
-    best = figures["information"]
+    best = figures["mutual_information"]
+    beside = max(figures["mutual_information_unmoved"], figures["mutual_information_displaced"])
     checks = [
         (
             figures["agreeing_starts"] < FEWEST_AGREEING,
             f"Only {figures['agreeing_starts']:.0f} of {STARTS} starts end at the same placement.",
         ),
         (
-            not best > max(figures["information_at_rest"], figures["information_displaced"]) - 1e-3 * abs(best),
+            not best > beside - 1e-3 * abs(best),
             "Placements beside the one found fit as well.",
         ),
         (

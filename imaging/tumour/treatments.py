@@ -33,6 +33,7 @@ from palpate.imaging.tumour.history import CAVITY, ENHANCING
 from palpate.imaging.tumour.schedule import MOST_FRACTIONS, days_a_week_of
 from palpate.imaging.tumour.treatment_cells import date_of, dose_gy_of, number_of
 from palpate.progress import say
+from palpate.renamed import TREATMENT_COLUMNS
 
 type Kind = Literal["radiotherapy", "chemotherapy", "surgery"]
 
@@ -45,7 +46,6 @@ _LEAST_MG: Final = 1.0
 _MOST_MG: Final = 3e4
 """Largest amount of a dose of a drug, mg. Methotrexate reaches 26 g; an amount below 1 mg was written in g."""
 _EMPTY: Final = ("", "n/a")
-_RENAMED: Final[Mapping[str, str]] = {"amount": "amount_mg"}
 _MEANINGS: Final[Mapping[str, str]] = {
     "dose_gy": "it is the dose of one fraction in gray (Gy)",
     "amount_mg": "it is in milligram (mg)",
@@ -132,7 +132,7 @@ def _lines(table: Path) -> Rows:
         REQUIRED,
         OPTIONAL,
         advice_unknown="Remove the column; facts about the patient belong into participants.tsv.",
-        renamed=_RENAMED,
+        renamed=TREATMENT_COLUMNS,
         meanings=_MEANINGS,
     )
     advice = "Give a tab-separated table (docs/longitudinal.md)."

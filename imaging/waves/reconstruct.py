@@ -161,7 +161,7 @@ def _direction_quality(direction: Direction, mask: NDArray[np.bool_]) -> dict[st
         "first_harmonic_without_slice_means_rad": float(waves),
         "noise_std_rad": None if noise is None else noise.std_rad,
         "noise_std_between_neighbours_rad": None if noise is None else noise.local_std_rad,
-        "image_drift_rad": None if noise is None else noise.linear_phase_error_rad,
+        "linear_phase_error_rad": None if noise is None else noise.linear_phase_error_rad,
         "wrapped_share": unwrapped.wrapped_share,
         "repaired_share": unwrapped.repaired_share,
         "slice_means": "kept" if direction.mean_kept else "removed",

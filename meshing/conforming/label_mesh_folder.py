@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +16,7 @@ from palpate.meshing.conforming.sizes import wave_limit_mm
 from palpate.outputs import claim_folder
 from palpate.progress import say
 from palpate.provenance import input_digests, versions
+from palpate.renamed import record_text
 
 
 def write_label_mesh(labels: Path, table: Path, out: Path, settings: TetrahedraSettings) -> None:
@@ -40,7 +40,7 @@ def write_label_mesh(labels: Path, table: Path, out: Path, settings: TetrahedraS
         write_picture(folder / "labels_mesh.png", meshed.mesh)
         report = _report(meshed, segmentation, settings)
         report["input_digests"] = input_digests({"labels": labels, "names": table})
-        (folder / "labels_mesh.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+        (folder / "labels_mesh.json").write_text(record_text("label mesh", report), encoding="utf-8")
     for label, voxels in meshed.crumbs.items():
         if voxels:
             name = meshed.mesh.names[label]
@@ -55,8 +55,8 @@ def _report(meshed: MeshedLabels, segmentation: Segmentation, settings: Tetrahed
     edges_mm = edge_lengths_of(mesh.points_mm, mesh.cells)
     wanted_mm3, errors = segmentation.volumes_mm3, volume_errors(mesh, segmentation.volumes_mm3)
     return {
-        "way": meshed.way,
-        "pinched_places": meshed.pinched,
+        "method": meshed.way,
+        "non_manifold_places": meshed.pinched,
         "nodes": len(mesh.points_mm),
         "tetrahedra": len(mesh.cells),
         "least_dihedral_angle_deg": float(angles.min()),

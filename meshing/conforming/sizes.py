@@ -12,17 +12,17 @@ from palpate.units import kpa_to_pa, m_to_mm
 
 
 def edge_lengths_mm(mesh: TetrahedralMesh, settings: TetrahedraSettings) -> NDArray[np.float64]:
-    """Return the wanted length h(x) = min(edge + growth * d(x), largest, lambda(x) / n) at each node, shape (nodes,).
+    """Return the wanted length h(x) = min(edge + gradation * d(x), largest, lambda(x) / n) at nodes, shape (nodes,).
 
     d is the distance to the nearest interface, lambda = sqrt(|G*| / rho) / f the wavelength in the label's tissue.
 
     Args:
         mesh: tetrahedra of the lattice.
-        settings: edge, growth and largest length; frequency, moduli by name of tissue and n elements a wavelength.
+        settings: edge, gradation and largest length; frequency, moduli by name of tissue and n elements a wavelength.
     """
     at_interface = np.unique(interface_faces(mesh))
     distance_mm, _ = cKDTree(mesh.points_mm[at_interface]).query(mesh.points_mm)
-    lengths = np.minimum(settings.edge_mm + settings.growth * distance_mm, settings.largest_mm)
+    lengths = np.minimum(settings.edge_mm + settings.gradation * distance_mm, settings.largest_mm)
     for label, name in mesh.names.items():
         longest_mm = wave_limit_mm(settings, name)
         if longest_mm is not None:

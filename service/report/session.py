@@ -136,7 +136,7 @@ def _read_run(run: StiffnessMaps, wavefield: Path, fields: tuple[WaveField, ...]
         figures=region_figures(run, run.informed, run.samples()) if informed_somewhere else (),
         field=field,
         magnitude=read_map(magnitude_path) if magnitude_path.exists() else None,
-        ingest=read_json(ingest_path) if ingest_path.exists() else {},
+        ingest=read_json(ingest_path, record="ingest") if ingest_path.exists() else {},
         truth=true_maps,
         scores=score_run(run, true_maps) if true_maps is not None and informed_somewhere else None,
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,11 +18,13 @@ from palpate.imaging.files.wavefield_folder import frequency_text
 from palpate.imaging.wavefield import WaveField
 from palpate.provenance import versions
 from palpate.quality_warning import QualityWarning
+from palpate.renamed import record_text
 from palpate.solvers.comparators.direct import DirectResult
 from palpate.solvers.inversion.checks.model_evidence import Evidence
 from palpate.solvers.inversion.checks.warnings import fit_warnings
 from palpate.solvers.inversion.posterior.model_discrepancy import anisotropy_percent, expected_density_kg_m3
 from palpate.solvers.inversion.prior.correlation import correlation_name
+from palpate.solvers.inversion.prior.hyperparameters import Hyperparameters
 from palpate.solvers.inversion.run import Inversion
 from palpate.solvers.rheology import SPRINGPOT_VISCOSITY_PA_S
 from palpate.solvers.summary import Summary, log_normal
@@ -106,7 +107,7 @@ def informed_voxels(inversion: Inversion, settings: InversionSettings) -> NDArra
     G' still be hardly known.
     """
     removed = 1.0 - (inversion.log_std[0] / inversion.prior_std[0]) ** 2
-    return np.asarray((removed > settings.informed_above) & (inversion.log_std[0] < settings.informed_std))
+    return np.asarray((removed > settings.informed_variance_reduction) & (inversion.log_std[0] < settings.informed_std))
 
 
 def write_posterior(target: Target, inversion: Inversion, settings: InversionSettings) -> None:
@@ -176,27 +177,19 @@ def frequency_record(target: Target, inversion: Inversion, settings: InversionSe
         "noise_source": noise.source,
         "noise_inflation": residuals.noise_factor(0.5),
         "noise_inflation_of_zones": [residuals.noise_factor(quantile) for quantile in (0.05, 0.95)],
-        "misfit_per_frequency": {frequency_text(target.field.frequency_hz): residuals.misfit_ratio},
+        "misfit": {frequency_text(target.field.frequency_hz): residuals.misfit_ratio},
         "residual_whiteness": {
             "power_over_noise": residuals.ratio,
             "lag1_correlation": list(residuals.correlation),
             "lag1_correlation_of_noise": list(residuals.expected_correlation),
         },
-        "slice_turns": {
+        "slice_phase_errors": {
             "rms_deg": float(np.degrees(residuals.phase_errors.size_rad)),
             "power_over_noise": residuals.phase_errors.ratio,
         },
         "informed_share": float(informed_voxels(inversion, settings).mean()),
         "outlying_voxels": outlying,
-        **warning_record([*found, *target.warnings]),
-    }
-
-
-def warning_record(found: Sequence[QualityWarning]) -> dict[str, Any]:
-    """Return the warnings for inversion.json: as objects, and for one version as sentences beside `converged`."""
-    return {
-        "warnings": [one.as_record() for one in found],
-        "doubts": [str(one) for one in found if one.code != "not-converged"],
+        "warnings": [one.as_record() for one in (*found, *target.warnings)],
     }
 
 
@@ -205,13 +198,13 @@ def fit_record(inversion: Inversion, settings: InversionSettings) -> dict[str, A
     fit, balance = inversion.fit, inversion.load_balance
     return evidence_record(inversion.evidence) | {
         "iterations": [asdict(iteration) for iteration in fit.state.history],
-        "prior": asdict(fit.prior.scale)
+        "prior": _hyperparameters(fit.prior.scale)
         | {
             "fitted": settings.fit_prior,
             "correlation": correlation_name(fit.prior.hypotheses.correlation),
-            "region_factors": fit.prior.hypotheses.region_scales,
-            "hypotheses": [
-                {"probability": probability} | asdict(scale)
+            "region_scales": fit.prior.hypotheses.region_scales,
+            "mixture": [
+                {"probability": probability} | _hyperparameters(scale)
                 for probability, scale in zip(
                     fit.prior.hypotheses.probabilities, fit.prior.hypotheses.scales, strict=True
                 )
@@ -228,6 +221,11 @@ def fit_record(inversion: Inversion, settings: InversionSettings) -> dict[str, A
         "ranks": len(inversion.peak_memory_mb),
         "samples": settings.samples,
     }
+
+
+def _hyperparameters(one: Hyperparameters) -> dict[str, Any]:
+    """Return one set of hyper-parameters for inversion.json."""
+    return {"cross_correlation" if name == "coupling" else name: value for name, value in asdict(one).items()}
 
 
 def evidence_record(evidence: Evidence | None) -> dict[str, Any]:
@@ -252,20 +250,20 @@ def write_record(folder: Path, label: str, records: Sequence[Mapping[str, Any]],
         content |= {
             "frequency_hz": [one["frequency_hz"] for one in records],
             "converged": all(one["converged"] for one in records),
-            "misfit_per_frequency": {k: v for one in records for k, v in one["misfit_per_frequency"].items()},
+            "warnings": _joined([one["warnings"] for one in records]),
             "per_frequency": list(records),
         }
-        for key in ("warnings", "doubts"):
-            content[key] = _joined(records, key)
-    text = json.dumps(content | dict(common), indent=2)
-    (folder / f"{label}_inversion.json").write_text(text + "\n", encoding="utf-8")
+        if "misfit" in content:  # the algebraic baseline has none
+            content["misfit"] = {k: v for one in records for k, v in one["misfit"].items()}
+    text = record_text("inversion", content | dict(common))
+    (folder / f"{label}_inversion.json").write_text(text, encoding="utf-8")
 
 
-def _joined(records: Sequence[Mapping[str, Any]], key: str) -> list[Any]:
-    """The lists under a key of every frequency, one after the other, without repetition."""
+def _joined(lists: Sequence[Sequence[Any]]) -> list[Any]:
+    """Return the lists of all frequencies, one after the other, without repetition."""
     joined: list[Any] = []
-    for record in records:
-        joined += [one for one in record[key] if one not in joined]
+    for of_frequency in lists:
+        joined += [one for one in of_frequency if one not in joined]
     return joined
 
 

@@ -146,7 +146,7 @@ def _first_guess(settings: InversionSettings, regions: Regions, correlation: Cor
         settings.storage_std,
         settings.loss_std,
         settings.length_mm,
-        settings.coupling,
+        settings.cross_correlation,
         settings.roughness,
         unresolved_std=settings.unresolved_std,
         region_std=settings.region_std if len(regions.numbers) else 0.0,

@@ -38,7 +38,6 @@ from palpate.solvers.inversion.results import (
     fit_record,
     frequency_record,
     stems,
-    warning_record,
     write_direct,
     write_parameters,
     write_posterior,
@@ -141,7 +140,8 @@ def _direct(run: Sequence[WaveField], targets: Targets) -> Records:
             write_direct(targets[field.frequency_hz], direct)
     records = []
     for frequency_hz, target in targets.items():
-        records.append({"frequency_hz": frequency_hz, "converged": True} | warning_record(target.warnings))
+        said = [one.as_record() for one in target.warnings]
+        records.append({"frequency_hz": frequency_hz, "converged": True, "warnings": said})
     return records, {}
 
 
@@ -233,7 +233,7 @@ def _say_result(result: dict[str, Any], steps: int, target: Target) -> None:
     say(
         f"{label}: {state} after {steps} steps, "
         f"{100 * result['informed_share']:.0f} % of the voxels informed by the scan, misfit "
-        f"{next(iter(result['misfit_per_frequency'].values())):.2f} of noise alone"
+        f"{next(iter(result['misfit'].values())):.2f} of noise alone"
     )
     _say_warnings(label, [f"{one['sentence']} {one['advice']}" for one in result["warnings"] if one not in said])
 

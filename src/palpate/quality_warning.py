@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Final
-
-_AGAIN: Final = "Run the step again for its code and advice."
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,16 +33,10 @@ class QualityWarning:
 def recorded_warnings(record: Mapping[str, Any]) -> tuple[QualityWarning, ...]:
     """Return the warnings in a step's record, each once; an entry of another form is a warning of its words.
 
-    `warnings` holds objects of code, sentence and advice; `doubts`, the older key, holds sentences. Where both are
-    present, a doubt is returned only if no warning states it, so that none is lost that stands in one list alone.
-
     Args:
         record: record of a step, or the part of it that belongs to one frequency or to the registration.
     """
     found = [one for one in map(_recorded, _listed(record.get("warnings"))) if str(one)]
-    for doubt in (str(one).strip() for one in _listed(record.get("doubts"))):
-        if doubt and not any(doubt in str(one) or (one.sentence and one.sentence in doubt) for one in found):
-            found.append(QualityWarning("older-record", doubt, _AGAIN))
     return tuple(dict.fromkeys(found))
 
 

@@ -161,7 +161,7 @@ def test_what_is_missing_is_named(scan: Path, tmp_path: Path, palpate_inside: In
 
 
 @pytest.mark.parametrize("settings", ['{"identity": "pseudonym"}', '{"uids": "keyed"}'])
-@pytest.mark.parametrize("uids", ["keyed", "retained"])
+@pytest.mark.parametrize("uids", ["pseudonymised", "retained"])
 def test_maps_to_hand_on_are_pseudonyms(
     uids: str, settings: str, scan: Path, key: Key, tmp_path: Path, palpate_inside: Inside
 ) -> None:
@@ -169,7 +169,7 @@ def test_maps_to_hand_on_are_pseudonyms(
 
     The study is nobody else's: neither the scan's nor that of a de-identified copy, which may have another patient.
     """
-    session = _session(scan, tmp_path, uids=uids)
+    session = _session(scan, tmp_path, identifiers=uids)
     done = _maps(session, palpate_inside, "--key", tmp_path / "key", "--settings", settings)
     assert done.code == 0, done.printed
     assert ("maps.identity: pseudonym" in done.printed) == ("uids" in settings)
@@ -182,8 +182,8 @@ def test_maps_to_hand_on_are_pseudonyms(
 
 def test_retained_identifiers_need_the_scan_but_no_key(scan: Path, tmp_path: Path, palpate_inside: Inside) -> None:
     """Records never hold a name: without the scan a map would have its study and no patient, which is refused."""
-    session = _session(scan, tmp_path, uids="retained", key=None)
-    assert _record(session)["identifiers"] == {"kind": "retained"}
+    session = _session(scan, tmp_path, identifiers="retained", key=None)
+    assert _record(session)["identifiers"] == {"status": "retained", "kind": "retained"}
     done = _maps(session, palpate_inside)
     assert done.code == 2
     assert "--scan" in done.printed
@@ -223,7 +223,7 @@ def test_a_study_of_two_patients_is_refused(
     palpate_inside: Inside,
 ) -> None:
     """Maps can join only one of them, and either may be wrong; another way to write one name is no other patient."""
-    session = _session(scan, tmp_path, uids="retained", key=None)
+    session = _session(scan, tmp_path, identifiers="retained", key=None)
     edit(scan / "s45" / "0003.ima", lambda image: setattr(image, name, value))
     done = _maps(session, palpate_inside, "--scan", scan)
     assert done.code == (2 if refused else 0), done.printed
@@ -241,7 +241,7 @@ def test_an_old_setting_that_means_nothing_is_refused(
     settings: str, said: str, scan: Path, tmp_path: Path, palpate_inside: Inside
 ) -> None:
     """A word that cannot be used must not silently become the default, which names the patient."""
-    session = _session(scan, tmp_path, uids="retained", key=None)
+    session = _session(scan, tmp_path, identifiers="retained", key=None)
     done = _maps(session, palpate_inside, "--scan", scan, "--settings", settings)
     assert done.code == 2
     assert said in done.printed
@@ -259,7 +259,7 @@ def test_deidentified_scan_keeps_its_identifiers(
     """Keyed twice they would fit neither the scan nor its de-identified copy; maps lie over the copy that was read."""
     deidentify(scan, tmp_path / "clean", tmp_path / "key")
     session = _session(tmp_path / "clean", tmp_path, **({"key": None} if own_key else {}))
-    assert _record(session)["identifiers"] == {"kind": "keyed before"}
+    assert _record(session)["identifiers"] == {"status": "pseudonymised before", "kind": "keyed before"}
     copy = pydicom.dcmread(next((tmp_path / "clean").rglob("*.dcm")))
     assert _record(session)["dicom"]["StudyInstanceUID"] == copy.StudyInstanceUID == key.identifier(STUDY)
     done = _maps(session, palpate_inside, "--scan", tmp_path / "clean")
@@ -277,7 +277,11 @@ def test_own_key_serves_ingest_and_maps(
     session = _session(scan, tmp_path, key=None)
     made = known_key(None)
     assert made is not None
-    assert _record(session)["identifiers"] == {"kind": "keyed", "key_fingerprint": made.fingerprint}
+    assert _record(session)["identifiers"] == {
+        "status": "pseudonymised",
+        "key_fingerprint": made.fingerprint,
+        "kind": "keyed",
+    }
     assert _record(session)["dicom"]["StudyInstanceUID"] == made.identifier(STUDY)
     assert _maps(session, palpate_inside, "--scan", scan).code == 0
     assert _made(session)[0].StudyInstanceUID == STUDY

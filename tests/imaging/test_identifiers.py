@@ -52,20 +52,25 @@ def _header() -> pydicom.Dataset:
 def test_only_what_palpate_wrote_counts_as_keyed() -> None:
     """Another program's claim to have removed an identity says nothing about its identifiers: they are keyed."""
     header = _header()
-    assert identifiers_of(header, KEY) == Identifiers("keyed", KEY.fingerprint)
+    assert identifiers_of(header, KEY) == Identifiers("pseudonymised", KEY.fingerprint)
     assert identifiers_of(header, None) == Identifiers("retained")
     header.PatientIdentityRemoved, header.DeidentificationMethod = "YES", "by hand"
-    assert identifiers_of(header, KEY).kind == "keyed"
+    assert identifiers_of(header, KEY).status == "pseudonymised"
     clean = without_identity(header, OTHER, "sub-01")
     for key in (KEY, OTHER, None):
-        assert identifiers_of(clean, key) == Identifiers("keyed before")
+        assert identifiers_of(clean, key) == Identifiers("pseudonymised before")
     clean.StudyInstanceUID = ONE
-    assert identifiers_of(clean, KEY).kind == "keyed"
+    assert identifiers_of(clean, KEY).status == "pseudonymised"
 
 
 def test_records_say_what_they_hold() -> None:
     """What is read back decides whether maps look for the scan; older records say nothing and had the scan's own."""
-    for one in (Identifiers("keyed", "0123"), Identifiers("keyed before"), Identifiers("retained")):
+    for one in (Identifiers("pseudonymised", "0123"), Identifiers("pseudonymised before"), Identifiers("retained")):
         assert recorded_identifiers({"identifiers": one.as_record()}) == one
-    for unknown in ({}, {"identifiers": None}, {"identifiers": {"kind": ["keyed"]}}, {"identifiers": "keyed"}):
+    for unknown in (
+        {},
+        {"identifiers": None},
+        {"identifiers": {"status": ["pseudonymised"]}},
+        {"identifiers": "keyed"},
+    ):
         assert recorded_identifiers(unknown) == Identifiers("retained")

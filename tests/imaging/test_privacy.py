@@ -157,7 +157,7 @@ def test_keyed_identifiers_join_the_deidentified_study(tmp_path: Path) -> None:
     assert leaks(tmp_path / "out", (*identifiers_in(tmp_path / "in"), str(tmp_path))) == []
 
 
-@pytest.mark.parametrize("settings", ['{"uids": "none"}', '{"uids": "keyed", "key": "."}'])
+@pytest.mark.parametrize("settings", ['{"identifiers": "none"}', '{"identifiers": "pseudonymised", "key": "."}'])
 def test_choice_that_is_none_is_refused(settings: str, tmp_path: Path, palpate_inside: Callable[..., Outcome]) -> None:
     """A word or a key that cannot be used must not silently become the default."""
     write_mre(tmp_path / "in", SMALL)

@@ -114,7 +114,7 @@ ARRAYS = {"units": "um", "components": "world", "mask": "all"}
 
 
 def _record(source: Path, out: Path, **settings: object) -> dict:
-    chosen = IngestSettings.model_validate({"uids": "retained", "arrays": ARRAYS, **settings})
+    chosen = IngestSettings.model_validate({"identifiers": "retained", "arrays": ARRAYS, **settings})
     ingest(source, "sub-01_ses-01", out, anatomy=None, settings=chosen)
     (record,) = out.glob("*_ingest.json")
     return json.loads(record.read_text())["frequencies"][0]

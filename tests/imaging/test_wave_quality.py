@@ -25,7 +25,7 @@ STEM = "sub-01_ses-01"
 
 def _ingested(folder: Path, scan: Scan, **settings: object) -> dict:
     write_mre(folder / "mre", scan)
-    chosen = IngestSettings.model_validate({"uids": "retained", **settings})
+    chosen = IngestSettings.model_validate({"identifiers": "retained", **settings})
     ingest(folder / "mre", STEM, folder / "out", anatomy=None, settings=chosen)
     return json.loads((folder / "out" / f"{STEM}_ingest.json").read_text())["frequencies"][0]
 

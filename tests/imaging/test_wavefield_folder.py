@@ -248,6 +248,21 @@ def test_what_a_scanner_did_survives_the_way_through_a_folder(tmp_path: Path) ->
     assert [getattr(found, name) for name in kept] == [1.5, (9, 16), False]
 
 
+def test_a_key_with_another_name_is_read_under_either(tmp_path: Path) -> None:
+    """Folders of earlier versions go on working; one that says two things is refused, and spelling is checked."""
+    write_wave_field(tmp_path, replace(shear_waves(), noise_std_m=1e-7, drift_std_m=2e-8))
+    sidecar = next(tmp_path.glob("*_wavefield.json"))
+    written = json.loads(sidecar.read_text())
+    assert written["DriftStd"] == written["LinearPhaseErrorStd"] == pytest.approx(0.02)
+    for dropped in ("DriftStd", "LinearPhaseErrorStd"):
+        sidecar.write_text(json.dumps({name: value for name, value in written.items() if name != dropped}))
+        assert read_wave_fields(tmp_path)[0].drift_std_m == pytest.approx(2e-8)
+    for wrong in ({"DriftStd": 0.5}, {"driftStd": 0.02}, {"Linear_Phase_Error_Std": 0.02}):
+        sidecar.write_text(json.dumps(written | wrong))
+        with pytest.raises(InputError, match=r"LinearPhaseErrorStd|DriftStd"):
+            read_wave_fields(tmp_path)
+
+
 def _noise_map(change: Callable[[np.ndarray], object], turn: np.ndarray = AFFINE) -> Callable[[Path], object]:
     def write(folder: Path) -> None:
         values = np.full((5, 4, 3, 3), 0.1, np.float32)

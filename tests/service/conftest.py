@@ -201,7 +201,7 @@ def _write_record(mre: Path, label: str, frequencies_hz: tuple[float, ...]) -> N
         "iterations": [
             {"objective": 9.1e4 * 0.35**n + 2.4e4, "step": 1.0, "misfit": 8.8e4 * 0.35**n + 2.3e4} for n in range(6)
         ],
-        "misfit_per_frequency": {f"{f:g}": 1.02 for f in frequencies_hz},
+        "misfit": {f"{f:g}": 1.02 for f in frequencies_hz},
         "residual_whiteness": {"chi2_per_dof": 1.03, "lag1_correlation": [0.02, -0.01, 0.03]},
         "informed_share": 0.81,
         "prior": {"storage_std": 0.4, "loss_std": 0.4, "length_mm": 8.0, "roughness": 0.5, "mean_std": 1.0},

@@ -23,7 +23,7 @@ def told(median: float, reach: float) -> dict[str, Any]:
 def files(tmp_path: Path) -> tuple[Path, Path]:
     """A forecast of day 90 after scans on days 0, 20 and 60, of which the last shows no tumour; and its truth."""
     names = ("enhancing_ml", "visible_ml", "burden_ml", "displacement_mm", "largest_displacement_mm")
-    row = {"day": 90.0} | {name: told(2.0, 1.0) for name in (*names, "further_displacement_mm")}
+    row = {"day": 90.0} | {name: told(2.0, 1.0) for name in (*names, "additional_displacement_mm")}
     said = {"last_scan_day": 60.0, "mass_effect": {"around_day": 20.0}, "forecast": [row]}
     moved = {"20": {"20": 0.5, "60": 0.9, "90": 1.45}, "60": {"60": 7.0, "90": 7.0}}
     volumes = {f"{name}_ml": {"90": 2.3} for name in ("volume_enhancing", "volume_visible", "burden")}
@@ -38,8 +38,8 @@ def test_displacement_is_compared_where_it_was_forecast(files: tuple[Path, Path]
     scores = {one.quantity: one for one in score_forecast(*files)}
     assert scores["displacement_mm"].truth == 1.45
     assert scores["displacement_mm"].held_by == ("80", "90", "95")
-    assert scores["further_displacement_mm"].truth == pytest.approx(0.55)
-    assert scores["further_displacement_mm"].held_by == ()
+    assert scores["additional_displacement_mm"].truth == pytest.approx(0.55)
+    assert scores["additional_displacement_mm"].held_by == ()
     assert "1.45" in table_of(tuple(scores.values()))
 
 

@@ -24,7 +24,7 @@ from palpate.imaging.tumour.reading import TumourReading, read_tumour
 from palpate.solvers import virtual_tumour
 from palpate.solvers.virtual_tumour import grow
 
-SMALL = LongitudinalSettings(half_mm=36.0, truth_voxel_mm=2.5, truth_step_days=2.0, before_days=90.0)
+SMALL = LongitudinalSettings(half_edge_mm=36.0, truth_voxel_mm=2.5, truth_step_days=2.0, days_before_first_scan=90.0)
 
 SLOWED = SMALL.model_copy(update={"stress_slowing": 60.0})
 
@@ -146,7 +146,13 @@ def test_lack_of_oxygen_leaves_a_dead_core(
 def test_finite_strain_is_chosen_by_its_setting(made: tuple[Path, TumourScene, Truth]) -> None:
     """With a lambda at which tissue strains much, stress over lambda falls by some tenths and slows invasion less."""
     brief = SLOWED.model_copy(
-        update={"before_days": 0.0, "days": (0,), "beyond_days": (10,), "elastic_box_mm": 12.0, "growth_pa": 80e3}
+        update={
+            "days_before_first_scan": 0.0,
+            "days": (0,),
+            "beyond_days": (10,),
+            "elastic_box_mm": 12.0,
+            "tumour_pressure_pa": 80e3,
+        }
     )
     small, finite = (grow(brief.model_copy(update={"strain": law}), made[1]) for law in ("small", "finite"))
     assert 0.5 * small.slowed[10] < finite.slowed[10] < 0.95 * small.slowed[10]
@@ -155,7 +161,7 @@ def test_finite_strain_is_chosen_by_its_setting(made: tuple[Path, TumourScene, T
 
 def test_displacement_goes_with_lambda_over_stiffness_at_rest(made: tuple[Path, TumourScene, Truth]) -> None:
     """The cohort's patients differ in it; nothing else of a patient may know, or old seeds would be other patients."""
-    changes = {"before_days": 0.0, "days": (0,), "beyond_days": (10,), "elastic_box_mm": 10.0}
+    changes = {"days_before_first_scan": 0.0, "days": (0,), "beyond_days": (10,), "elastic_box_mm": 10.0}
     brief = SLOWED.model_copy(update=changes)
     plain, softer = (grow(brief.model_copy(update={"rest_stiffness": s}), made[1]) for s in (1.0, 0.5))
     for day, density in plain.densities.items():

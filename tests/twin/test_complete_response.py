@@ -13,7 +13,7 @@ import pytest
 from palpate.imaging.tumour.history import CAVITY, Irradiation, TumourHistory, TumourScan
 from palpate.imaging.tumour.record import Remarks
 from palpate.quality_warning import QualityWarning
-from palpate.service.outlook import write_outlook
+from palpate.service.forecast_report import write_forecast_report
 from palpate.twin.calibration.calibrate import calibrate
 from palpate.twin.observation.readings import readings
 from palpate.twin.priors import ENHANCING_ABOVE, INFILTRATED_ABOVE
@@ -74,7 +74,7 @@ def test_response_is_calibrated_forecast_and_shown(tmp_path: Path) -> None:
     volume = row["visible_ml"]
     assert isinstance(volume, dict)
     assert volume["95"][0] == pytest.approx(0.0, abs=0.01)
-    write_outlook(tmp_path / "calibration", tmp_path / "forecast", tmp_path / "page.html")
+    write_forecast_report(tmp_path / "calibration", tmp_path / "forecast", tmp_path / "page.html")
     page = (tmp_path / "page.html").read_text()
     assert "On day 100 the visible tumour is forecast" in page
     # What was doubtful in reading the treatments reaches whoever reads the forecast.

@@ -14,7 +14,7 @@ from palpate.config.section import parse_settings
 from palpate.config.twin import TwinSettings
 from palpate.errors import InputError
 from palpate.imaging.files.nifti import read_nifti
-from palpate.service.outlook import write_outlook
+from palpate.service.forecast_report import write_forecast_report
 from palpate.twin.calibration.calibrate import Calibration
 from palpate.twin.forecast.mass_effect import (
     NUMERICAL_LOG_STD,
@@ -28,7 +28,7 @@ from palpate.twin.products.figures import DISPLACEMENTS
 from palpate.twin.products.forecasted import forecast_into
 from tests.twin.small import EDGE_MM, SETTINGS, history
 
-QUICK = SETTINGS.model_copy(update={"max_iterations": 2, "draws": 20, "displacement_stiffnesses": 2})
+QUICK = SETTINGS.model_copy(update={"max_iterations": 2, "draws": 20, "displacement_stiffness_draws": 2})
 DAY = 100.0
 
 
@@ -120,7 +120,7 @@ def test_figures_reach_files_and_page(twin: Calibration, folder: Path) -> None:
     (row,) = record["forecast"]
     moved = record["mass_effect"]
     assert moved["swelling_kpa"] == {"median": 10.0, "log_std": 0.5}
-    assert [one["day"] for one in moved["seen"]] == [scan.day for scan in twin.history.scans]
+    assert [one["day"] for one in moved["at_scans"]] == [scan.day for scan in twin.history.scans]
     lines = (folder / "forecast" / "forecast.tsv").read_text().splitlines()
     told = {line.split("\t")[1]: float(line.split("\t")[2]) for line in lines[1:]}
     for name in DISPLACEMENTS:
@@ -137,10 +137,10 @@ def test_figures_reach_files_and_page(twin: Calibration, folder: Path) -> None:
     vectors = read_nifti(Path(f"{stem}_stat-mean_displacementvector.nii.gz")).values
     assert vectors.shape == (*tissue.shape, 3)
     assert (np.linalg.norm(vectors[tissue], axis=1) <= upper[tissue]).mean() > 0.99
-    write_outlook(folder / "calibration", folder / "forecast", folder / "page.html")
+    write_forecast_report(folder / "calibration", folder / "forecast", folder / "page.html")
     page = (folder / "page.html").read_text()
     assert "How far tissue is pushed" in page
-    assert f"{row['further_displacement_mm']['median']:.3g}" in page
+    assert f"{row['additional_displacement_mm']['median']:.3g}" in page
     assert "it was not measured" in page
 
 
@@ -154,7 +154,7 @@ def test_without_mechanics_there_is_none_and_it_is_said(tmp_path: Path) -> None:
     assert record["mass_effect"] is None
     assert not set(DISPLACEMENTS) & set(record["forecast"][0])
     assert not list((tmp_path / "forecast").glob("*displacement*"))
-    write_outlook(tmp_path / "calibration", tmp_path / "forecast", tmp_path / "page.html")
+    write_forecast_report(tmp_path / "calibration", tmp_path / "forecast", tmp_path / "page.html")
     assert "without mechanics" in (tmp_path / "page.html").read_text()
 
 
@@ -165,7 +165,7 @@ def test_without_mechanics_there_is_none_and_it_is_said(tmp_path: Path) -> None:
         '{"swelling_kpa": {"median": 10, "log_std": 0}}',
         '{"swelling_kpa": 10}',
         '{"displacement_box_mm": 0}',
-        '{"displacement_stiffnesses": 0}',
+        '{"displacement_stiffness_draws": 0}',
     ],
 )
 def test_settings_without_a_meaning_are_refused(text: str) -> None:

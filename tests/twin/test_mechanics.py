@@ -163,7 +163,7 @@ def test_forecast_is_slowed_as_the_coupled_model_is(solved: tuple[Calibration, C
     calibrated, own = solved
     unknown, xi = calibrated.unknowns, calibrated.mode.copy()
     xi[unknown.mode_slice()], xi[unknown.drift_slice()] = 0.0, 0.0
-    drawn, still = calibrated.draws, {"drift_per_100_days": 0.0}
+    drawn, still = calibrated.draws, {"proliferation_log_std_per_100_days": 0.0}
     one = replace(
         calibrated,
         mode=xi,

@@ -60,7 +60,7 @@ def test_mesh_holds_the_cells_of_the_voxels(twin: Calibration, tmp_path: Path, p
     given.mkdir()
     write_tetrahedra(given / "labels_mesh.h5", mesh)
     save_calibration(twin, given / "calibration.h5")
-    done = palpate_inside("forecast", given, "--after", 20, "--mesh", given, "--out", tmp_path / "forecast")
+    done = palpate_inside("forecast", given, "--after-days", 20, "--mesh", given, "--out", tmp_path / "forecast")
     assert done.code == 0, done.printed  # type: ignore[attr-defined]
     seen = meshio.read(tmp_path / "forecast" / "sub-small_day-90_mesh.xdmf")
     data = seen.point_data

@@ -128,7 +128,7 @@ def test_posteriors_are_calibrated(small: CalibrationProblem) -> None:
 
 def test_forecast_begins_where_the_posterior_ends() -> None:
     """A minute after the last scan a forecast is the posterior's density, whatever drifts later."""
-    found = calibrate(history(), SETTINGS.model_copy(update={"front_drift_mm": 0.0}))
+    found = calibrate(history(), SETTINGS.model_copy(update={"front_error_mm": 0.0}))
     ahead = predict(found, 70.0 + 1.0 / 1440.0)
     assert np.allclose(ahead.densities, found.draws.density, atol=1e-3)
 

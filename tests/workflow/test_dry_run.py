@@ -58,7 +58,11 @@ def test_each_step_gets_its_own_section_only(snakemake: Command) -> None:
 
 @pytest.mark.parametrize(
     ("config", "scans"),
-    [((), 2), (("ingest={'uids': 'retained', 'key': 'keys/study'}",), 2), (("maps={'identity': 'pseudonym'}",), 0)],
+    [
+        ((), 2),
+        (("ingest={'identifiers': 'retained', 'key': 'keys/study'}",), 2),
+        (("maps={'identity': 'pseudonym'}",), 0),
+    ],
 )
 def test_maps_read_the_scan_again_where_its_identity_is_wanted(
     config: tuple[str, ...], scans: int, snakemake: Command

@@ -21,7 +21,12 @@ from palpate.solvers.virtual_tumour import grow
 from tests.conftest import CHECKOUT, Command, run
 
 SMALL = LongitudinalSettings(
-    half_mm=33.0, truth_voxel_mm=3.0, truth_step_days=2.0, before_days=80.0, voxel_mm=4.0, beyond_days=(110,)
+    half_edge_mm=33.0,
+    truth_voxel_mm=3.0,
+    truth_step_days=2.0,
+    days_before_first_scan=80.0,
+    voxel_mm=4.0,
+    beyond_days=(110,),
 )
 QUICK = {
     "twin": {"voxel_mm": 8.0, "outline_modes": 3, "draws": 20, "max_iterations": 3, "block_mm": 8.0},

@@ -155,7 +155,7 @@ def prepared(coarse: TumourHistory, settings: TwinSettings, comm: MPI.Comm = MPI
     layout = unknowns(coarse, settings, edge.shapes_mm.shape[1], rates.shape[1], modes)
     model = dynamics(coarse, edge, rates, layout, settings, place)
     seen = observations(coarse, layout, settings)
-    return CalibrationProblem(model, seen, settings.front_drift_mm, elastic_system=elastic_system).under(stress)
+    return CalibrationProblem(model, seen, settings.front_error_mm, elastic_system=elastic_system).under(stress)
 
 
 def _place(coarse: TumourHistory, comm: MPI.Comm) -> Voxels:

@@ -97,10 +97,10 @@ class CalibrationProblem:
     def front_errors(self) -> FrontErrors:
         """Return R for every q of the grid; for the configured q alone if there is one scan or no front model error."""
         settings = self.observations.settings
-        alone = len(self.observations.days) < 2 or settings.front_drift_mm == 0.0
+        alone = len(self.observations.days) < 2 or settings.front_error_mm == 0.0
         factors = np.array((1.0,) if alone else GRID)
-        q = factors * settings.front_drift_mm
-        log_prior = -0.5 * (np.log(factors) / settings.front_drift_log_std) ** 2
+        q = factors * settings.front_error_mm
+        log_prior = -0.5 * (np.log(factors) / settings.front_error_log_std) ** 2
         return FrontErrors(q, log_prior, tuple(self.observations.errors(float(one)) for one in q))
 
     def agreed[T](self, own: T) -> T:

@@ -8,7 +8,6 @@ calibration.json      prior and posterior of parameters, observed and modelled v
 from __future__ import annotations
 
 import dataclasses
-import json
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,6 +22,7 @@ from palpate.outputs import claim_folder
 from palpate.progress import say
 from palpate.provenance import versions
 from palpate.quality_warning import QualityWarning
+from palpate.renamed import record_text
 from palpate.twin.calibration.calibrate import Calibration, calibrate
 from palpate.twin.forecast.predict import share_above
 from palpate.twin.front import front_warnings
@@ -59,7 +59,7 @@ def calibrate_into(
     with target.writing() as partial:
         save_calibration(found, partial / "calibration.h5")
         record = calibration_record(found, history, Remarks() if remarks is None else remarks)
-        (partial / "calibration.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+        (partial / "calibration.json").write_text(record_text("calibration", record), encoding="utf-8")
         lattice = found.history
         white = np.where(lattice.tissue, 0.3 + 0.7 * lattice.white, 0.0).astype(np.float32)
         write_nifti(partial / f"sub-{history.subject}_white.nii.gz", white, lattice.affine_mm)
@@ -89,7 +89,7 @@ def calibration_record(found: Calibration, history: TumourHistory, remarks: Rema
             "modes": found.stress.modes,
             "explained": found.stress.explained,
         },
-        "front_drift_mm_per_100_days": found.front_drift_mm,
+        "front_error_mm_per_100_days": found.front_drift_mm,
         "observed": observed(history.scans, float(np.prod(history.edges_mm)) / 1e3),
         "fitted": past,
         "treatment_days": {
@@ -98,11 +98,10 @@ def calibration_record(found: Calibration, history: TumourHistory, remarks: Rema
             "surgery": [one.day for one in history.surgeries],
         },
         "statistics": dataclasses.asdict(found.statistics)
-        | {"effective_share": found.draws.effective_share, "acceptance": found.draws.acceptance},
+        | {"effective_sample_fraction": found.draws.effective_share, "acceptance": found.draws.acceptance},
         "radiotherapy_courses": list(remarks.courses),
         "notes": list(remarks.notes),
         "warnings": [one.as_record() for one in warnings],
-        "doubts": [str(one) for one in warnings],
         "settings": found.settings.model_dump(mode="json"),
         "versions": versions(),
     }

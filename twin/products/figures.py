@@ -19,7 +19,7 @@ LEVELS: Final = (0.5, 0.8, 0.9, 0.95)
 """Probabilities of the intervals."""
 QUANTITIES: Final = ("enhancing_ml", "visible_ml", "burden_ml")
 """Names of the volume that takes up contrast agent, of all visible volume and of the integral of the density."""
-DISPLACEMENTS: Final = ("displacement_mm", "largest_displacement_mm", "further_displacement_mm")
+DISPLACEMENTS: Final = ("displacement_mm", "largest_displacement_mm", "additional_displacement_mm")
 """Names of displacements of the brain around the tumour: mean length, the length that 99 % of it do not exceed, and the
 growth of the mean since the last scan."""
 THRESHOLDS: Final = {"enhancing_ml": ENHANCING_ABOVE, "visible_ml": INFILTRATED_ABOVE}

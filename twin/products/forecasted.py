@@ -12,7 +12,6 @@ Without mechanics there are no displacements, and forecast.json states that.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -24,6 +23,7 @@ from palpate.meshing.conforming.mesh_file import read_label_mesh
 from palpate.outputs import claim_folder
 from palpate.progress import say
 from palpate.provenance import versions
+from palpate.renamed import old_keys, record_text
 from palpate.solvers.growth.mechanics.displacement import AROUND_MM, LARGEST
 from palpate.twin.calibration.calibrate import Calibration
 from palpate.twin.forecast.mass_effect import NUMERICAL_LOG_STD, Displaced, MassEffectOverTime, mass_effect
@@ -69,8 +69,8 @@ def forecast_into(
             rows.append(_figures(found))
             if moved is not None:
                 _write_displacement(partial, found, moved.ahead[number])
-                further = moved.ahead[number].means_mm - moved.now.means_mm
-                rows[-1] |= _displacements(moved.ahead[number]) | {"further_displacement_mm": intervals(further)}
+                additional = moved.ahead[number].means_mm - moved.now.means_mm
+                rows[-1] |= _displacements(moved.ahead[number]) | {"additional_displacement_mm": intervals(additional)}
             say(f"sub-{history.subject}: day {found.day:g} forecast by {len(found.densities)} draws")
         record = {
             "subject": history.subject,
@@ -83,7 +83,7 @@ def forecast_into(
             "warnings": [one.as_record() for one in front_warnings(calibration)],
             "versions": versions(),
         }
-        (partial / "forecast.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+        (partial / "forecast.json").write_text(record_text("forecast", record), encoding="utf-8")
         (partial / "forecast.tsv").write_text(_table(rows), encoding="utf-8")
     return rows
 
@@ -118,11 +118,11 @@ def _mass_effect(calibration: Calibration, moved: MassEffectOverTime) -> dict[st
     return {
         "around_mm": AROUND_MM,
         "around_day": moved.around_day,
-        "largest": LARGEST,
+        "largest_quantile": LARGEST,
         "swelling_kpa": settings.swelling_kpa.model_dump(mode="json"),
         "numerical_log_std": NUMERICAL_LOG_STD,
-        "stiffnesses": 0 if stress is None else len(stress.log_draws),
-        "seen": [{"day": one.day} | _displacements(one) for one in (*moved.past, moved.now)],
+        "stiffness_draws": 0 if stress is None else len(stress.log_draws),
+        "at_scans": [{"day": one.day} | _displacements(one) for one in (*moved.past, moved.now)],
     }
 
 
@@ -162,8 +162,10 @@ def _table(rows: Sequence[dict[str, object]]) -> str:
     ends = [f"{end}_{100 * level:g}" for level in LEVELS for end in ("lower", "upper")]
     lines = ["\t".join(["day", "quantity", "median", *ends])]
     for row in rows:
-        for name in (*QUANTITIES, *(one for one in DISPLACEMENTS if one in row)):
-            values = row[name]
+        named = {name: name for name in (*QUANTITIES, *DISPLACEMENTS) if name in row}
+        named |= {old: new for old, new in old_keys("forecast", "forecast").items() if new in row}
+        for name, now in named.items():
+            values = row[now]
             assert isinstance(values, dict)
             bounds = [values[f"{100 * level:g}"][end] for level in LEVELS for end in (0, 1)]
             numbers = "\t".join(f"{value:.4g}" for value in (values["median"], *bounds))

@@ -100,7 +100,7 @@ rule forecast:
 
 
 rule outlook:
-    """Show a tumour's past and forecast on one page that opens without a network."""
+    """Write the forecast report of a tumour: its past and forecast on one page that opens without a network."""
     input:
         unpack(inputs_of("outlook")),
     output:

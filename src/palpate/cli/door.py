@@ -26,6 +26,7 @@ from palpate.cli.style import CONTEXT, choose_loudness, dressed
 from palpate.errors import InputError
 from palpate.machine import machine_fault
 from palpate.receipt import ORDER, begin
+from palpate.renamed import current_arguments
 
 WITHOUT_ALGEBRA = ("fetch", "deidentify", "config")
 """Commands that do not multiply matrices."""
@@ -100,7 +101,7 @@ def run() -> NoReturn:
     logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it warns of a home that it cannot write, and goes on
     one_thread_a_rank()
     try:
-        code = app(standalone_mode=False, prog_name="palpate")
+        code = app(args=current_arguments(sys.argv[1:]), standalone_mode=False, prog_name="palpate")
         _finish_stdout()
     except typer.TyperException as error:  # an unknown option, a missing argument
         context: typer.Context | None = getattr(error, "ctx", None)  # only errors of one command have one

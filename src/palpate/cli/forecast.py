@@ -12,7 +12,7 @@ import typer
 def forecast(
     calibration: Annotated[Path, typer.Argument(help="Folder of palpate calibrate.")],
     out: Annotated[Path, typer.Option(help="Folder to write; it appears whole or not at all.")],
-    after: Annotated[
+    after_days: Annotated[
         list[float] | None, typer.Option(help="Days after the last scan; repeat for each. Overrides the settings.")
     ] = None,
     mesh: Annotated[
@@ -36,8 +36,8 @@ def forecast(
     from palpate.outputs import claim_folder
 
     chosen = parse_settings(ForecastSettings, settings)
-    if after:
-        chosen = parse_settings(ForecastSettings, json.dumps({"days_after_last_scan": after}))
+    if after_days:
+        chosen = parse_settings(ForecastSettings, json.dumps({"days_after_last_scan": after_days}))
     claim_folder(out, "forecast", {"calibration": calibration, "mesh": mesh})
     from palpate.twin.products.forecasted import forecast_into
     from palpate.twin.storage import load_calibration

@@ -1,4 +1,4 @@
-"""`palpate outlook`: the page of a tumour's twin."""
+"""`palpate outlook`: the forecast report of a tumour's twin."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ def outlook(
     forecast: Annotated[Path, typer.Option(help="Folder of palpate forecast.")],
     out: Annotated[Path, typer.Option(help="HTML file to write.")],
 ) -> None:
-    """Show a tumour's past and forecast on one HTML page that opens without a network.
+    """Write the forecast report of a tumour: its past and forecast on one HTML page that opens without a network.
 
-    It shows volumes and burden (mL) over time with intervals and the values of the scans, parameters before and after,
-    and slices of the forecast.
+    The page shows volumes and burden (mL) over time with intervals and the values of the scans, parameters before and
+    after, and slices of the forecast.
     """
     from palpate.progress import say
-    from palpate.service.outlook import write_outlook
+    from palpate.service.forecast_report import write_forecast_report
 
-    write_outlook(calibration, forecast, out)
-    say(f"page of {out.stat().st_size / 1e6:.1f} MB: {out}")
+    write_forecast_report(calibration, forecast, out)
+    say(f"forecast report of {out.stat().st_size / 1e6:.1f} MB: {out}")

@@ -25,7 +25,7 @@ EXAMPLES: Final = {
     "report": "palpate report --session results/sub-01/ses-01 --out report.html",
     "tumour": "palpate tumour study/sessions.tsv --subject 01 --out history.h5",
     "calibrate": "palpate calibrate history.h5 --out calibration",
-    "forecast": "palpate forecast calibration --after 30 --after 60 --out forecast",
+    "forecast": "palpate forecast calibration --after-days 30 --after-days 60 --out forecast",
     "outlook": "palpate outlook calibration --forecast forecast --out outlook.html",
     "verify maps": "palpate verify maps stiffness --truth patient/sub-01/ses-01/truth",
     "verify forecast": "palpate verify forecast forecast --truth patient/sub-02/truth/truth.json",

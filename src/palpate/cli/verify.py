@@ -22,7 +22,7 @@ def maps(
     out: Annotated[
         Path | None, typer.Option(help="JSON file for the scores; by default scores.json in RESULTS.")
     ] = None,
-    margin: Annotated[
+    margin_voxels: Annotated[
         int, typer.Option(min=0, help="Leave out voxels closer than this to the edge of the grid, voxels.")
     ] = 0,
 ) -> None:
@@ -37,7 +37,7 @@ def maps(
 
     path = out if out is not None else results / "scores.json"
     claim_file(path, SCORES, {"results": results, "truth": truth})
-    scores = verify_folder(results, truth, margin_voxels=margin)
+    scores = verify_folder(results, truth, margin_voxels=margin_voxels)
     write_scores(path, scores)
     print(score_table(scores))
     say(f"scores in {path}")

@@ -107,12 +107,12 @@ class IngestSettings(Section):
     arrays: ArraySettings = ArraySettings()
     """Properties that displacement arrays of other laboratories do not contain."""
 
-    uids: Literal["keyed", "retained"] = "keyed"
-    """Unique identifiers of study, series, image and frame of reference in records. keyed: those that `palpate
+    identifiers: Literal["pseudonymised", "retained"] = "pseudonymised"
+    """Unique identifiers of study, series, image and frame of reference in records. pseudonymised: those that `palpate
     deidentify` gives with the same key, which it has given already where it wrote the scan. retained: the scan's own.
     Identifiers in DICOM maps are another choice: maps.identity."""
 
     key: Path | None = None
-    """File of the key for keyed identifiers; relative to the working directory, outside the results. None takes the
-    user's own, palpate/key in $XDG_CONFIG_HOME (~/.config where that is not set), which is made on first use; whoever
-    works on the study with others, or on machines that share no home, names one file for all."""
+    """File of the key for pseudonymised identifiers; relative to the working directory, outside the results. None takes
+    the user's own, palpate/key in $XDG_CONFIG_HOME (~/.config where that is not set), which is made on first use;
+    whoever works on the study with others, or on machines that share no home, names one file for all."""

@@ -28,7 +28,8 @@ class InversionSettings(Section):
     Without a rheology it has no effect."""
 
     fit_prior: bool = True
-    """Whether the prior's spread, length and coupling are fitted to the data (evidence) or taken as stated below."""
+    """Whether the prior's standard deviations, length and cross-correlation are fitted to the data (evidence) or taken
+    as stated below."""
 
     storage_std: Annotated[float, Field(gt=0, le=2)] = 0.4
     """Prior standard deviation of ln G' around its mean; a start where fit_prior is true."""
@@ -39,8 +40,8 @@ class InversionSettings(Section):
     length_mm: Positive = 12.0
     """Prior correlation length, mm; a start where fit_prior is true."""
 
-    coupling: Annotated[float, Field(gt=-1, lt=1)] = 0.5
-    """Prior correlation of ln G' and ln G'' at a point; a start where fit_prior is true."""
+    cross_correlation: Annotated[float, Field(gt=-1, lt=1)] = 0.5
+    """Prior correlation of ln G' with ln G'' at a point; a start where fit_prior is true."""
 
     roughness: Annotated[float, Field(ge=0, le=1)] = 0.5
     """Share of the prior variance that is rough (Matern 1/2, as tissue borders are); the rest is smooth (Matern 3/2).
@@ -95,7 +96,7 @@ class InversionSettings(Section):
     tolerance: Positive = 0.1
     """Step of ln G* below which the iterations end, in posterior standard deviations (root mean squares)."""
 
-    informed_above: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    informed_variance_reduction: Annotated[float, Field(gt=0, lt=1)] = 0.5
     """Share of the prior variance of ln G' that the data must remove at a voxel for it to be informed (first of two
     conditions)."""
 

@@ -28,16 +28,16 @@ class LongitudinalSettings(Section):
 
     centre_mm: tuple[float, float, float] = (-28.0, -16.0, 28.0)
     """Point at which the tumour begins, in the atlas' world coordinates R, A, S, mm; inside white matter."""
-    half_mm: Positive = 42.0
+    half_edge_mm: Positive = 42.0
     """Half of the edge of the block of brain, mm."""
     truth_voxel_mm: Positive = 1.75
     """Edge of the voxels on which the truth is grown, mm."""
     truth_step_days: Positive = 0.5
     """Longest time step of the truth, days."""
 
-    begin_mm: Positive = 5.0
+    initial_radius_mm: Positive = 5.0
     """Radius of the tumour when it begins, mm."""
-    before_days: NotNegative = 110.0
+    days_before_first_scan: NotNegative = 110.0
     """Time for which the tumour grows before the first scan, days."""
     days: tuple[int, ...] = (0, 21, 80)
     """Days of the scans, the first 0."""
@@ -54,8 +54,8 @@ class LongitudinalSettings(Section):
     """Standard deviation of ln D and of ln k in space."""
     correlation_mm: Positive = 18.0
     """Correlation length of that variation, mm (Matern, smoothness 3/2)."""
-    fibres: Annotated[float, Field(ge=0, lt=1)] = 0.5
-    """Anisotropy of D in white matter: its factor is 1 + 2 fibres along the fibres, and 1 - fibres across."""
+    diffusivity_anisotropy: Annotated[float, Field(ge=0, lt=1)] = 0.5
+    """Anisotropy a of D in white matter: its factor is 1 + 2 a along the fibres, and 1 - a across."""
 
     first_fraction_day: Annotated[int, Field(ge=0)] = 25
     """Day of the first fraction; five a week follow."""
@@ -78,7 +78,7 @@ class LongitudinalSettings(Section):
     """Time after which the stress is computed anew, days."""
     strain: Literal["small", "finite"] = "small"
     """Law of elasticity behind the truth's stress; finite strain takes ten to twenty times as long."""
-    growth_pa: Positive = 10e3
+    tumour_pressure_pa: Positive = 10e3
     """Pressure lambda of the densest tumour, Pa. Small strain depends on gamma lambda alone, finite strain on lambda
     too."""
     rest_stiffness: Positive = 1.0
@@ -112,7 +112,7 @@ class LongitudinalSettings(Section):
     """Logarithm of the densest tumour's G' over that of the brain in which it grew, from the first scan on."""
     mre_log_std: Positive = 0.12
     """Standard deviation of the error of ln G' in the patient's elastogram, and of its draws."""
-    mre_error_mm: Positive = 8.0
+    mre_error_length_mm: Positive = 8.0
     """Correlation length of that error, mm."""
     mre_draws: Annotated[int, Field(ge=2, le=500)] = 24
     """Number of the elastogram's draws."""
@@ -123,9 +123,9 @@ class LongitudinalSettings(Section):
     """Standard deviation of the noise of ADC, mm2/s."""
     contour_noise: NotNegative = 0.05
     """Standard deviation of the density at which a contour is drawn; smooth along it."""
-    moved_mm: NotNegative = 1.5
+    head_shift_mm: NotNegative = 1.5
     """Standard deviation of the head's displacement at each date along each axis, mm."""
-    turned_deg: NotNegative = 1.0
+    head_rotation_deg: NotNegative = 1.0
     """Standard deviation of the head's rotation at each date about each axis, degree."""
 
     @model_validator(mode="after")

@@ -18,7 +18,7 @@ class TetrahedraSettings(Section):
     edge_mm: Positive = 3.0
     """Edge of the elements at interfaces between labels, mm."""
 
-    growth: Annotated[float, Field(ge=0, le=1)] = 0.3
+    gradation: Annotated[float, Field(ge=0, le=1)] = 0.3
     """Growth of the largest edge with distance from the nearest interface, millimetre per millimetre."""
 
     largest_mm: Positive = Field(default=8.0, validate_default=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final, NoReturn, TypeAliasType, get_args, get_origin
+from typing import Any, Final, NoReturn, Self, TypeAliasType, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator, model_validator
@@ -14,6 +14,7 @@ from pydantic_core import PydanticCustomError
 from palpate.config.complaint import settings_error, shown_value
 from palpate.config.text_file import read_text_file
 from palpate.errors import InputError
+from palpate.renamed import current_settings
 
 _OPTION = "--settings"
 _ADVICE = 'Write JSON such as {"key": 1.5}, or name a YAML or JSON file.'
@@ -35,10 +36,17 @@ class Section(BaseModel):
         """Return the key of this section in a study's configuration, such as "ingest"."""
         return cls.__name__.removesuffix("Settings").lower()
 
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """Return a copy with some settings changed, which may have their old names here as in a file."""
+        changes = current_settings(self.section_key(), dict(update or {}))
+        assert isinstance(changes, dict)
+        return super().model_copy(update=changes, deep=deep)
+
     @model_validator(mode="before")
     @classmethod
-    def _empty_sections_are_defaults(cls, content: object) -> object:
-        """Leave out sections without a key, as they remain where all their lines are commented out."""
+    def _as_of_now(cls, content: object) -> object:
+        """Read old names, and leave out sections without a key, as they remain where all their lines are comments."""
+        content = current_settings(cls.section_key(), content)
         if not isinstance(content, Mapping):
             return content
         return {name: value for name, value in content.items() if value is not None or not cls._is_section(name)}

@@ -82,7 +82,7 @@ class TwinSettings(Section):
     threshold_logit_std: Positive = 0.4
     """Standard deviation of the logits of both thresholds."""
 
-    gain_std: Annotated[float, Field(gt=0, le=1)] = 0.1
+    cellularity_gain_log_std: Annotated[float, Field(gt=0, le=1)] = 0.1
     """Standard deviation of the logarithm of a factor on all of a patient's cellularity (the choice of its scale)."""
 
     block_mm: Positive = 6.0
@@ -101,15 +101,15 @@ class TwinSettings(Section):
     correlation_mm: Positive = 15.0
     """Correlation length of errors of the edge and of shared noise, mm."""
 
-    drift_per_100_days: Annotated[float, Field(ge=0, le=2)] = 0.4
+    proliferation_log_std_per_100_days: Annotated[float, Field(ge=0, le=2)] = 0.4
     """Model error in time: ln k is a Brownian motion, with this standard deviation after 100 days. 0: none."""
 
-    front_drift_mm: Annotated[float, Field(ge=0)] = 1.0
+    front_error_mm: Annotated[float, Field(ge=0)] = 1.0
     """Model error in space: standard deviation of the front's distance from the forecast after 100 days, mm (it grows
     as the root of time). Where there are several scans, it is fitted to them within the spread below. 0: none."""
 
-    front_drift_log_std: Annotated[float, Field(gt=0, le=2)] = 0.5
-    """Standard deviation of the logarithm of front_drift_mm."""
+    front_error_log_std: Annotated[float, Field(gt=0, le=2)] = 0.5
+    """Standard deviation of the logarithm of front_error_mm."""
 
     outline_std_mm: Positive = 4.0
     """Standard deviation of the distance between the tumour's true outline at the first scan and the visible one,
@@ -148,7 +148,7 @@ class TwinSettings(Section):
     displacement_box_mm: Positive = 9.0
     """Edge of the boxes on which displacement is computed, mm; larger boxes are computed as well, to extrapolate."""
 
-    displacement_stiffnesses: Annotated[int, Field(ge=1, le=100)] = 6
+    displacement_stiffness_draws: Annotated[int, Field(ge=1, le=100)] = 6
     """Largest number of draws of the stiffness for which displacement is computed; the twin's draws take turns with
     them. Each is factorised."""
 

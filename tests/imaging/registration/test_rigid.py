@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -50,6 +51,19 @@ def test_file_keeps_the_motion(tmp_path: Path) -> None:
     affine = np.diag([1.0, 1.0, 2.0, 1.0])
     point = found.affine_on_elastogram_mm(affine) @ [3.0, 4.0, 5.0, 1.0]
     np.testing.assert_allclose(MOTION.moved(point[:3]), [3.0, 4.0, 10.0], atol=1e-9)
+
+
+@pytest.mark.parametrize("dropped", ["warnings", "doubts"])
+def test_file_of_either_version_is_read(dropped: str, tmp_path: Path) -> None:
+    """Warnings were sentences under another key."""
+    write_placement(tmp_path, "sub-01", Placement("registered", MOTION, COVARIANCE, 0.5, {}, ("Odd.",)))
+    path = tmp_path / f"sub-01{ENDING}"
+    content = json.loads(path.read_text())
+    assert content["doubts"] == ["Odd."]
+    assert [one["code"] for one in content["warnings"]] == ["anatomy-moved"]
+    del content[dropped]
+    path.write_text(json.dumps(content))
+    assert read_placement(tmp_path, "sub-01").warnings == ("Odd.",)
 
 
 def test_without_a_file_nothing_moves(tmp_path: Path) -> None:

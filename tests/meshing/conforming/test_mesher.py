@@ -83,9 +83,14 @@ def test_sizes_follow_waves_and_distance() -> None:
     body = balls(13.0)
     lengths = {}
     for name, change in {
-        "grown": {"growth": 0.8},
-        "even": {"growth": 0.0},
-        "wave": {"growth": 0.8, "frequency_hz": 100.0, "modulus_kpa": {"shell1": 1.0}, "elements_per_wavelength": 4.0},
+        "grown": {"gradation": 0.8},
+        "even": {"gradation": 0.0},
+        "wave": {
+            "gradation": 0.8,
+            "frequency_hz": 100.0,
+            "modulus_kpa": {"shell1": 1.0},
+            "elements_per_wavelength": 4.0,
+        },
     }.items():
         mesh = mesh_labels(body, TetrahedraSettings(edge_mm=4.0, largest_mm=12.0, **change)).mesh
         lengths[name] = float(edge_lengths_of(mesh.points_mm, mesh.cells).mean())

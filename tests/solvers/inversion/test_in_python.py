@@ -21,6 +21,7 @@ from palpate.imaging.files.wavefield_folder import read_wave_fields, write_wave_
 from palpate.imaging.stiffness_posterior import StiffnessPosterior
 from palpate.imaging.wavefield import WaveField
 from palpate.quality_warning import recorded_warnings
+from palpate.renamed import with_current_keys
 from palpate.solvers.inversion.prior.correlation import matern
 from tests.conftest import CHECKOUT, run
 from tests.solvers.inversion.small_fields import BAR, Case, softening, wave_field
@@ -330,7 +331,7 @@ def test_unknown_settings_and_methods_are_refused() -> None:
 
 def test_warnings_of_earlier_versions() -> None:
     """Folders that knew sentences only must not look as if nothing had been said."""
-    (one,) = recorded_warnings({"doubts": ["Slices are off their time."]})
+    (one,) = recorded_warnings(with_current_keys("inversion", {"doubts": ["Slices are off their time."]}))
     assert (one.code, one.sentence) == ("older-record", "Slices are off their time.")
     both = {"warnings": [one.as_record()], "doubts": [one.sentence, str(one)]}
-    assert recorded_warnings(both) == (one,)
+    assert recorded_warnings(with_current_keys("inversion", both)) == (one,)

@@ -1,4 +1,4 @@
-"""Self-contained page of a twin: the tumour over time, its forecast, and the parameters that the images inform."""
+"""Self-contained forecast report: a tumour over time, its forecast, and the parameters that images inform."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ import palpate
 from palpate.output_kinds import FileKind, page_kind
 from palpate.outputs import claim_file
 from palpate.quality_warning import recorded_warnings
-from palpate.service.outlook.figures import CURVES, DISPLACEMENTS, NAMES, curve, slices
-from palpate.service.outlook.finished import Finished, read_finished
+from palpate.service.forecast_report.figures import CURVES, DISPLACEMENTS, NAMES, curve, slices
+from palpate.service.forecast_report.twin_results import TwinResults, read_twin_results
 from palpate.service.report.page import content_policy, page_style, page_template
 
 _LEVELS: Final = ("50", "80", "90", "95")
@@ -33,7 +33,7 @@ _WORDS: Final[Mapping[str, str]] = {
     "infiltrated_above": "density above which infiltration is seen",
 }
 
-PAGE: Final = FileKind("outlook", "page of a twin", (".html",), page_kind("outlook", "Tumour of "))
+PAGE: Final = FileKind("outlook", "forecast report", (".html",), page_kind("outlook", "Tumour of "))
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +43,8 @@ class _Table:
     rows: tuple[tuple[str, ...], ...]
 
 
-def write_outlook(calibration: Path, forecast: Path, out: Path) -> None:
-    """Write the page of a twin; an interrupted run leaves no partial page.
+def write_forecast_report(calibration: Path, forecast: Path, out: Path) -> None:
+    """Write the forecast report of a twin; an interrupted run leaves no partial page.
 
     Args:
         calibration: output folder of palpate calibrate.
@@ -55,24 +55,24 @@ def write_outlook(calibration: Path, forecast: Path, out: Path) -> None:
         InputError: a file is missing, unreadable or of another subject, or `out` is one of them or another file.
     """
     target = claim_file(out, PAGE, {"calibration": calibration, "forecast": forecast})
-    page = render(read_finished(calibration, forecast))
+    page = render(read_twin_results(calibration, forecast))
     with target.writing() as partial:
         partial.write_text(page, encoding="utf-8")
 
 
-def render(finished: Finished) -> str:
+def render(results: TwinResults) -> str:
     """Return the page as HTML text; equal results give equal text."""
-    told = finished.calibration
-    return page_template("outlook.html").render(
+    told = results.calibration
+    return page_template("forecast_report.html").render(
         policy=Markup(content_policy([])),
         style=Markup(page_style()),
         version=palpate.__version__,
         subject=told["subject"],
-        headline=_headline(finished),
-        doubts=[*_warnings(finished), *finished.forecast["left_out"]],
-        curves=_curves(finished),
-        slices=slices(finished),
-        tables=[*_forecast_tables(finished), _parameter_table(told["parameters"]), _past_table(told)],
+        headline=_headline(results),
+        warnings=[*_warnings(results), *results.forecast["left_out"]],
+        curves=_curves(results),
+        slices=slices(results),
+        tables=[*_forecast_tables(results), _parameter_table(told["parameters"]), _past_table(told)],
         radiotherapy=_radiotherapy(told),
         notes=told["notes"],
         went=_went(told),
@@ -80,9 +80,9 @@ def render(finished: Finished) -> str:
     )
 
 
-def _warnings(finished: Finished) -> list[str]:
+def _warnings(results: TwinResults) -> list[str]:
     """Return the warnings of calibration and forecast, each once."""
-    every = (*recorded_warnings(finished.calibration), *recorded_warnings(finished.forecast))
+    every = (*recorded_warnings(results.calibration), *recorded_warnings(results.forecast))
     return list(dict.fromkeys(map(str, every)))
 
 
@@ -95,8 +95,8 @@ def _radiotherapy(told: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _headline(finished: Finished) -> str:
-    last = finished.forecast["forecast"][-1]
+def _headline(results: TwinResults) -> str:
+    last = results.forecast["forecast"][-1]
     volume = last["visible_ml"]
     lower, upper = volume["95"]
     return (
@@ -110,19 +110,19 @@ def _ml(volume: float) -> str:
     return f"{volume:.0f}" if volume >= 1.0 or volume < 0.05 else f"{volume:.1f}"
 
 
-def _curves(finished: Finished) -> list[tuple[str, str]]:
+def _curves(results: TwinResults) -> list[tuple[str, str]]:
     """Pictures and their captions."""
-    found = [(curve(finished, name), f"{words}, mL, over days.") for name, words in NAMES.items()]
-    moved = finished.forecast.get("mass_effect")
+    found = [(curve(results, name), f"{words}, mL, over days.") for name, words in NAMES.items()]
+    moved = results.forecast.get("mass_effect")
     if moved is None:
         return found
     words, said = _displacements(moved), f"{_around(moved)}. {_assumed(moved)}"
-    return found + [(curve(finished, name), f"{words[name]}, mm, over days: {said}") for name in CURVES]
+    return found + [(curve(results, name), f"{words[name]}, mm, over days: {said}") for name in CURVES]
 
 
 def _displacements(moved: Mapping[str, Any]) -> dict[str, str]:
     """Words of displacements, with what largest means."""
-    largest = {"largest_displacement_mm": f", which {100 * moved['largest']:g} % of it do not exceed"}
+    largest = {"largest_displacement_mm": f", which {100 * moved['largest_quantile']:g} % of it do not exceed"}
     return {name: words + largest.get(name, "") for name, words in DISPLACEMENTS.items()}
 
 
@@ -137,20 +137,20 @@ def _assumed(moved: Mapping[str, Any]) -> str:
     return f"λ/s is assumed, {prior['median']:g} kPa within a factor of {factor:.3g} (68 %): it was not measured."
 
 
-def _forecast_tables(finished: Finished) -> list[_Table]:
+def _forecast_tables(results: TwinResults) -> list[_Table]:
     """Volumes, and displacements where there are any."""
     truth = "with the intervals that hold the truth with the probability stated"
-    tables = [_intervals(finished, NAMES, "mL", f"Forecast, {truth}")]
-    moved = finished.forecast.get("mass_effect")
+    tables = [_intervals(results, NAMES, "mL", f"Forecast, {truth}")]
+    moved = results.forecast.get("mass_effect")
     if moved is not None:
         caption = f"How far tissue is pushed, {_around(moved)}, {truth} as far as λ/s is as assumed. {_assumed(moved)}"
-        tables.append(_intervals(finished, _displacements(moved), "mm", caption))
+        tables.append(_intervals(results, _displacements(moved), "mm", caption))
     return tables
 
 
-def _intervals(finished: Finished, names: Mapping[str, str], unit: str, caption: str) -> _Table:
+def _intervals(results: TwinResults, names: Mapping[str, str], unit: str, caption: str) -> _Table:
     rows = []
-    for row in finished.forecast["forecast"]:
+    for row in results.forecast["forecast"]:
         for name, words in names.items():
             ends = tuple(f"{row[name][level][0]:.3g} to {row[name][level][1]:.3g}" for level in _LEVELS)
             rows.append((f"{row['day']:g}", words, f"{row[name]['median']:.3g}", *ends))
@@ -186,5 +186,5 @@ def _went(told: Mapping[str, Any]) -> str:
     end = "converged" if went["converged"] else "did not converge"
     return (
         f"Calibration {end} after {went['iterations']} steps; {went['data']} data, misfit {went['misfit']:.2f} a datum "
-        f"(1 where errors are as assumed); front model error {told['front_drift_mm_per_100_days']:.1f} mm in 100 d."
+        f"(1 where errors are as assumed); front model error {told['front_error_mm_per_100_days']:.1f} mm in 100 d."
     )

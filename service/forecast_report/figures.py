@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from palpate.service.outlook.finished import Finished
+from palpate.service.forecast_report.twin_results import TwinResults
 from palpate.service.report.pictures import INK, QUIET, png
 
 NAMES: Final[Mapping[str, str]] = {
@@ -24,7 +24,7 @@ NAMES: Final[Mapping[str, str]] = {
 DISPLACEMENTS: Final[Mapping[str, str]] = {
     "displacement_mm": "mean displacement of the brain around the tumour",
     "largest_displacement_mm": "largest displacement of the brain around the tumour",
-    "further_displacement_mm": "mean displacement yet to come since the last scan",
+    "additional_displacement_mm": "mean displacement yet to come since the last scan",
 }
 """Names and words of the displacements that a forecast with mechanics states too."""
 CURVES: Final = ("displacement_mm", "largest_displacement_mm")
@@ -35,11 +35,11 @@ _BANDS: Final = (("95", 0.16), ("80", 0.26), ("50", 0.40))
 _SLICES: Final = 4
 
 
-def curve(finished: Finished, quantity: str) -> str:
+def curve(results: TwinResults, quantity: str) -> str:
     """Draw a quantity over days: past and forecast with bands of 50, 80 and 95 %, observed points, days of treatment.
 
     Args:
-        finished: results of the twin.
+        results: results of the twin.
         quantity: name of the quantity, one of NAMES or CURVES.
 
     Returns:
@@ -47,17 +47,17 @@ def curve(finished: Finished, quantity: str) -> str:
     """
     figure = Figure(figsize=(6.2, 3.4), facecolor="white", layout="constrained")
     axes = figure.subplots()
-    displaced, future = quantity in CURVES, finished.forecast["forecast"]
-    past = finished.forecast["mass_effect"]["seen"] if displaced else finished.calibration["fitted"]
+    displaced, future = quantity in CURVES, results.forecast["forecast"]
+    past = results.forecast["mass_effect"]["at_scans"] if displaced else results.calibration["fitted"]
     _bands(axes, past, quantity, _COLOUR, "model, past")
     _bands(axes, [past[-1], *future], quantity, "#4b4fa8", "forecast")
-    observed = finished.calibration["observed"]
+    observed = results.calibration["observed"]
     seen = [(row["day"], row[quantity]) for row in observed if row.get(quantity) is not None]
     if seen:
         days, values = zip(*seen, strict=True)
         axes.plot(days, values, "o", color=_SEEN, ms=6, label="scans", zorder=5)
-    axes.axvline(float(finished.forecast["last_scan_day"]), color=QUIET, lw=0.8, ls=":")
-    _treatments(axes, finished.calibration["treatment_days"])
+    axes.axvline(float(results.forecast["last_scan_day"]), color=QUIET, lw=0.8, ls=":")
+    _treatments(axes, results.calibration["treatment_days"])
     axes.set_ylim(bottom=0.0)
     axes.set_xlabel("days since the first scan")
     axes.set_ylabel("mm" if displaced else "mL")
@@ -90,27 +90,27 @@ def _treatments(axes: Axes, days: Mapping[str, Sequence[float]]) -> None:
         axes.axvline(day, color=INK, lw=1.0)
 
 
-def slices(finished: Finished) -> str:
+def slices(results: TwinResults) -> str:
     """Draw axial slices of every forecast day: mean density, contours of probability, the last scan's tumour.
 
     Args:
-        finished: results of the twin.
+        results: results of the twin.
 
     Returns:
         A PNG picture as a data URI.
     """
-    white, roi = _up(finished.white.values), _up(finished.roi > 0)
-    tallies = np.nansum(finished.days[-1].mean, axis=(0, 1))
-    affine = finished.white.affine_mm
+    white, roi = _up(results.white.values), _up(results.roi > 0)
+    tallies = np.nansum(results.days[-1].mean, axis=(0, 1))
+    affine = results.white.affine_mm
     axis = int(np.argmax(np.abs(affine[2, :3])))
     if axis != 2:
-        tallies = np.nansum(finished.days[-1].mean, axis=tuple(n for n in range(3) if n != axis))
+        tallies = np.nansum(results.days[-1].mean, axis=tuple(n for n in range(3) if n != axis))
     chosen = _spread(tallies)
-    rows = len(finished.days)
+    rows = len(results.days)
     figure = Figure(figsize=(2.35 * _SLICES, 2.45 * rows + 0.3), facecolor="white", layout="constrained", dpi=110)
     panels = figure.subplots(rows, _SLICES, squeeze=False)
     shown = None
-    for row, maps in enumerate(finished.days):
+    for row, maps in enumerate(results.days):
         for column, index in enumerate(chosen):
             axes = panels[row][column]
             of = [_slice(one, axis, index, affine) for one in (white, _up(maps.mean), _up(maps.visible), roi)]

@@ -35,7 +35,7 @@ class DayMaps:
 
 
 @dataclass(frozen=True, slots=True)
-class Finished:
+class TwinResults:
     """Results of a twin that the page shows.
 
     Attributes:
@@ -53,14 +53,14 @@ class Finished:
     days: tuple[DayMaps, ...]
 
 
-def read_finished(calibration: Path, forecast: Path) -> Finished:
+def read_twin_results(calibration: Path, forecast: Path) -> TwinResults:
     """Read both folders.
 
     Raises:
         InputError: a file is missing or unreadable, or they are of different subjects or grids.
     """
-    told = read_json(calibration / "calibration.json", advice="Run palpate calibrate again.")
-    said = read_json(forecast / "forecast.json", advice="Run palpate forecast again.")
+    told = read_json(calibration / "calibration.json", advice="Run palpate calibrate again.", record="calibration")
+    said = read_json(forecast / "forecast.json", advice="Run palpate forecast again.", record="forecast")
     for key, content, path in (("observed", told, calibration), ("forecast", said, forecast)):
         if not isinstance(content.get(key), list) or "subject" not in content:
             raise InputError(
@@ -79,7 +79,7 @@ def read_finished(calibration: Path, forecast: Path) -> Finished:
             raise InputError(
                 forecast, found="maps on another grid", expected="one grid", advice="Run both steps again."
             )
-    return Finished(told, said, white, roi, days)
+    return TwinResults(told, said, white, roi, days)
 
 
 def _maps(folder: Path, stem: str, day: float) -> DayMaps:
