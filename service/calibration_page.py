@@ -107,8 +107,8 @@ def _figures(found: CalibrationScores) -> list[tuple[str, str, list[tuple[str, s
         if kind in kinds
     ]
     return [
-        ("Coverage", "Dotted: the nominal coverage. Bars: two standard errors between patients.", coverage),
-        ("Ranks", f"Flat is calibrated, a bowl too sure, a hill too cautious. In turn: {', '.join(_SHOWN)}.", ranks),
+        ("Coverage", "The dotted line is the nominal coverage. Bars are two standard errors between patients.", coverage),
+        ("Ranks", f"A flat histogram shows calibrated intervals, a bowl too narrow ones, a hill too wide ones. From left to right: {', '.join(_SHOWN)}.", ranks),
     ]
 
 

@@ -68,7 +68,7 @@ def score_forecast(folder: Path, truth: Path) -> tuple[ForecastScore, ...]:
         days = ", ".join(str(day) for day in known.get("days", [])) or "none"
         raise InputError(
             folder,
-            found="no day that the truth knows",
+            found="no day that the truth contains",
             expected=f"one of days {days}",
             advice="Ask palpate forecast for these days.",
         )

@@ -147,8 +147,8 @@ def score_table(scores: Mapping[Modulus, Score]) -> Table:
     return Table(
         rows=tuple(rows),
         head=("", "G′", "G″"),
-        caption=f"Over the {any_score.voxels} informed voxels. In brackets the 95 % error bar of the share "
-        "itself, which counts correlated voxels as few.",
+        caption=f"Over the {any_score.voxels} informed voxels. Brackets give the 95 % interval of the share "
+        "itself, which counts correlated voxels as few independent ones.",
     )
 
 
@@ -245,7 +245,7 @@ def notes(run: RunView) -> list[str]:
         )
     slices = run.stiffness.informed.shape[2]
     if slices < _FEW_SLICES:
-        found.append(f"The slab has only {slices} slices; what they do not determine has wide intervals.")
+        found.append(f"The slab has only {slices} slices. What they do not determine has wide intervals.")
     if frequency_record(run).get("motion_encoding_known") is False:
         found.append(
             "The motion encoding is unknown: displacements are in arbitrary units; the moduli do not depend on it."

@@ -14,7 +14,7 @@ from palpate.errors import InputError
 from palpate.leftovers import final_path
 
 _ROOM: Final = "Make room there, or write to another place."
-_RIGHTS: Final = "Write to a place that is yours, or have its owner let you."
+_RIGHTS: Final = "Write to a folder of your own, or ask the owner of this one for permission."
 _HANDLES: Final = "Close other programs, or raise the limit (ulimit -n)."
 _NAMES: Final = "Choose a shorter path."
 _DISK: Final = "Check the disk or the network share, then run the command again."

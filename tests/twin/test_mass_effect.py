@@ -139,9 +139,9 @@ def test_figures_reach_files_and_page(twin: Calibration, folder: Path) -> None:
     assert (np.linalg.norm(vectors[tissue], axis=1) <= upper[tissue]).mean() > 0.99
     write_outlook(folder / "calibration", folder / "forecast", folder / "page.html")
     page = (folder / "page.html").read_text()
-    assert "How far tissue is pushed" in page
+    assert "Displacement of tissue, " in page
     assert f"{row['further_displacement_mm']['median']:.3g}" in page
-    assert "it was not measured" in page
+    assert "λ/s was not measured." in page
 
 
 def test_without_mechanics_there_is_none_and_it_is_said(tmp_path: Path) -> None:

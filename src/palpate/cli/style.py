@@ -35,8 +35,8 @@ EXAMPLES: Final = {
 }
 """Example line for each command; the names of files are those of docs/files.md."""
 
-_QUIET = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")]
-_VERBOSE = Annotated[bool, typer.Option("--verbose", "-v", help="Say more: the numbers of every step.")]
+_QUIET = Annotated[bool, typer.Option("--quiet", "-q", help="Show errors only.")]
+_VERBOSE = Annotated[bool, typer.Option("--verbose", "-v", help="Show also the numbers of every step.")]
 
 
 def dressed(name: str, named: Callable[..., None] | typer.Typer) -> typer.Typer:
