@@ -107,8 +107,12 @@ def _figures(found: CalibrationScores) -> list[tuple[str, str, list[tuple[str, s
         if kind in kinds
     ]
     return [
-        ("Coverage", "The dotted line is the nominal coverage. Bars are two standard errors between patients.", coverage),
-        ("Ranks", f"A flat histogram shows calibrated intervals, a bowl too narrow ones, a hill too wide ones. From left to right: {', '.join(_SHOWN)}.", ranks),
+        ("Coverage", "Dotted line: nominal coverage. Bars: two standard errors between patients.", coverage),
+        (
+            "Ranks",
+            f"A flat histogram: intervals are calibrated. A bowl: too narrow. A hill: too wide. In turn: {', '.join(_SHOWN)}.",
+            ranks,
+        ),
     ]
 
 

@@ -76,7 +76,7 @@ def deidentify(source: Path, out: Path, key_path: Path, *, subject: str | None =
             "images": len(taken),
             "left_out": dict(left_out),
             "key_fingerprint": key.fingerprint,
-            "dates": "shifted by a keyed number of days for each patient",
+            "dates": "shifted by a number of days for each patient that follows from the key",
             "identifiers": "2.25, keyed",
             "faces": "not removed",
             "versions": versions(),

@@ -90,7 +90,7 @@ def mesh_labels(segmentation: Segmentation, settings: TetrahedraSettings, where:
             expected=f"volumes within {LARGEST_VOLUME_ERROR:.0%} and angles of at least {LEAST_ANGLE_DEG:g} degrees",
             advice=f"Use elements smaller than edge_mm = {settings.edge_mm:g}, or merge the label with its neighbour.",
         )
-    return MeshedLabels(lattice, "plain lattice: interfaces are stairs", cubes.pinched, cubes.crumbs)
+    return MeshedLabels(lattice, "plain lattice: interfaces are stepped", cubes.pinched, cubes.crumbs)
 
 
 def gate_fault(mesh: TetrahedralMesh, wanted_mm3: Mapping[int, float]) -> str | None:

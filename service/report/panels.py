@@ -148,7 +148,8 @@ class Panels:
         return Picture(
             source=sheet([layer], self.view, self.slices, columns=1),
             alt="Slices of the normalised residual.",
-            caption="Structure in this map shows what the model does not explain: waves that it lacks, or noise that is not white.",
+            caption="Structure in this map shows what the model does not explain: waves that it lacks, or noise that is"
+            " not white.",
         )
 
     def plots(self) -> list[Picture]:
@@ -210,7 +211,7 @@ class Panels:
         return Picture(
             source=plots.calibration(self.run.scores),
             alt="Share of voxels whose interval holds the truth. " + "; ".join(words),
-            caption="On the dotted line intervals contain the truth as often as they state. Below it they are too narrow.",
+            caption="On the dotted line intervals contain the truth as often as stated. Below it they are too narrow.",
             title="Coverage of the intervals",
         )
 
@@ -223,7 +224,8 @@ class Panels:
         return Picture(
             source=plots.residual_histogram(values, signed=is_signed(residual.values)),
             alt=f"Histogram of the normalised residual; its root mean square is {size:.2f}.",
-            caption="If it is much wider than white noise, the model misses something. If much narrower, the noise is overstated.",
+            caption="If it is much wider than white noise, the model misses something. If it is much narrower, the noise"
+            " is overstated.",
             title="Residual",
         )
 
@@ -239,7 +241,7 @@ class Panels:
             + "; ".join(
                 f"{name} {', '.join(f'{v:.2g}' for v in row)} rad" for name, row in zip(names, rows, strict=True)
             ),
-            caption="The vibration is the first harmonic. The others hold only noise, whose size was measured from them.",
+            caption="The vibration is the first harmonic. The others hold noise alone; its size is measured there.",
             title="Signal and noise of the scan",
         )
 

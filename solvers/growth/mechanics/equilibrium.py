@@ -124,12 +124,12 @@ def equilibrium(body: Hyperelasticity, push: Values, load: Values | None = None)
             raise InputError(
                 "mechanics, finite strain",
                 found=f"no equilibrium beyond {reached:.0%} of a growth pressure of up to {push.max():.3g} Pa",
-                expected="tissue that comes to rest without being turned inside out",
+                expected="an equilibrium in which no element is turned inside out",
                 advice="Lower lambda, a density that jumps, or contrasts of stiffness; or choose small strains.",
             )
     body.place(unknowns, push)
     if not body.least_volume_ratio() > 0.0:
-        raise RuntimeError("an equilibrium with tissue turned inside out was accepted")
+        raise RuntimeError("an equilibrium with elements turned inside out was accepted")
     return ElasticEquilibrium(body, push, unknowns, body.stresses())
 
 

@@ -19,7 +19,7 @@ def fetch(
     series: Annotated[
         list[int] | None, typer.Option(help="SeriesNumber; repeat for each. Default: all MR series.")
     ] = None,
-    calling: Annotated[str, typer.Option(help="Application entity title of this machine (classic archives).")] = "PALPATE",
+    calling: Annotated[str, typer.Option(help="Our application entity title (classic archives).")] = "PALPATE",
     listen_port: Annotated[
         int | None, typer.Option(min=1, max=65535, help="Retrieve by C-MOVE to this port. Default: by C-GET.")
     ] = None,

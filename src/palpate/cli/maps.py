@@ -16,9 +16,7 @@ def maps(
         Path | None,
         typer.Option(help="DICOM folder or zip that palpate ingest read; its patient and study are read again."),
     ] = None,
-    key: Annotated[
-        Path | None, typer.Option(help="Key file that palpate ingest used; default: your own key.")
-    ] = None,
+    key: Annotated[Path | None, typer.Option(help="Key file that palpate ingest used; default: your own key.")] = None,
     settings: Annotated[str | None, typer.Option(help="The maps settings: JSON, or a YAML or JSON file.")] = None,
 ) -> None:
     """Write mean and standard deviation of G' and G'' as DICOM Parametric Maps (kPa) in the source's study.

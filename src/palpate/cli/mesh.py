@@ -12,7 +12,7 @@ def mesh(
     source: Annotated[Path, typer.Argument(help="Wave-field folder of palpate ingest, or NIfTI of labels.")],
     out: Annotated[Path, typer.Option(help="Output folder; an interrupted run leaves no partial result.")],
     names: Annotated[
-        Path | None, typer.Option(help="Table with index and name of each label; default: labels.tsv beside the labels.")
+        Path | None, typer.Option(help="Table with index and name of each label; default: labels.tsv beside them.")
     ] = None,
     settings: Annotated[str | None, typer.Option(help="The mesh settings: JSON, or a YAML or JSON file.")] = None,
 ) -> None:

@@ -19,7 +19,10 @@ def phantom(
         ),
     ] = None,
     patients: Annotated[
-        int | None, typer.Option(min=1, help="Patients of a cohort; anatomy, stiffness, lesion, waves and noise differ.")
+        int | None,
+        typer.Option(
+            min=1, help="Make a cohort of so many patients, who differ in anatomy, stiffness, lesion, waves and noise."
+        ),
     ] = None,
     longitudinal: Annotated[
         bool,

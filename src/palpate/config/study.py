@@ -19,7 +19,7 @@ _EMPTY = ("", "n/a")
 FEWEST_SCANS = 2
 """Least number of scans for a forecast: one scan shows a tumour, two show its growth."""
 ONE_SCAN = (
-    "one session with tumour maps shows a tumour and not its growth, so there is no forecast. "
+    "one session with tumour maps does not show growth, so there is no forecast. "
     "Add the maps of another date in the column growth, with its date."
 )
 _LABEL = re.compile(r"[0-9A-Za-z]+")
