@@ -110,7 +110,7 @@ def _figures(found: CalibrationScores) -> list[tuple[str, str, list[tuple[str, s
         ("Coverage", "Dotted line: nominal coverage. Bars: two standard errors between patients.", coverage),
         (
             "Ranks",
-            f"A flat histogram: intervals are calibrated. A bowl: too narrow. A hill: too wide. In turn: {', '.join(_SHOWN)}.",
+            f"Flat: intervals are calibrated. Bowl: they are too narrow. Hill: too wide. In turn: {', '.join(_SHOWN)}.",
             ranks,
         ),
     ]

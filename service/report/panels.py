@@ -224,8 +224,8 @@ class Panels:
         return Picture(
             source=plots.residual_histogram(values, signed=is_signed(residual.values)),
             alt=f"Histogram of the normalised residual; its root mean square is {size:.2f}.",
-            caption="If it is much wider than white noise, the model misses something. If it is much narrower, the noise"
-            " is overstated.",
+            caption="If it is much wider than white noise, the model misses something. If it is much narrower, the"
+            " noise is overstated.",
             title="Residual",
         )
 

@@ -56,8 +56,8 @@ def fit_warnings(
     if turns.ratio > TURNED:
         sentence = (
             f"The phases of slices jump by {np.degrees(turns.size_rad):.2f} degrees (root mean square), "
-            f"{np.sqrt(turns.ratio):.1f} times what noise explains; jumps that the fit follows come on top. Slices have "
-            "other times than stated: stiffness follows the jumps, and intervals may be too narrow."
+            f"{np.sqrt(turns.ratio):.1f} times what noise explains; jumps that the fit follows come on top. Slices "
+            "have other times than stated: stiffness follows the jumps, and intervals may be too narrow."
         )
         found.append(QualityWarning("slice-phase-errors", sentence, "Check slice times and ingest.slice_timing."))
     excess = np.subtract(residuals.correlation, residuals.expected_correlation)
