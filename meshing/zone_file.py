@@ -22,6 +22,7 @@ from palpate.imaging.files.hdf5_file import writing_hdf5
 from palpate.meshing.zones import CELL_SPAN, NODES_PER_CELL, Zone
 
 FORMAT, FORMAT_VERSION = "palpate zones", 1
+"""Name and version of the format of the file."""
 
 _NODE_ARRAYS: dict[str, tuple[str, tuple[int, ...]]] = {
     "voxels": ("i", ()),
@@ -38,6 +39,7 @@ _EXPECTED = "a complete file of zones written by palpate mesh"
 _ADVICE = "Run palpate mesh again."
 
 SHARE_TOLERANCE = 1e-9
+"""Largest distance of the sum of shares of a voxel from one; it is rounding."""
 
 
 def write_zones(path: Path, zones: Sequence[Zone]) -> None:

@@ -34,9 +34,11 @@ class _Table:
 PAGE: Final = FileKind(
     "verify", "page of a calibration", (".html",), page_kind("verify calibration", "Calibration</title>")
 )
+"""Kind of the page."""
 FIGURES: Final = FileKind(
     "verify", "file of a calibration's figures", (".json",), json_kind("patients", "informed_share", "versions")
 )
+"""Kind of the JSON file beside the page."""
 
 
 def claim_calibration(page: Path, inputs: Mapping[str, Path | None]) -> tuple[OutputFile, OutputFile]:

@@ -90,6 +90,7 @@ def _known(truth: Mapping[str, Any], said: Mapping[str, Any], day: str) -> dict[
 SCORES: Final = FileKind(
     "verify forecast", "file of scores", (".json",), json_kind("quantity", "truth", "held_by", inside=True)
 )
+"""Kind of the file of scores."""
 
 
 def write_scores(path: Path, scores: Sequence[ForecastScore]) -> None:

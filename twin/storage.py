@@ -25,6 +25,7 @@ from palpate.twin.priors import Unknown, Unknowns
 from palpate.twin.stress import Stress
 
 FORMAT: Final = "palpate calibration 5"
+"""Name and version of the format of the file."""
 _ADVICE: Final = "Make it again with palpate calibrate."
 
 

@@ -28,6 +28,7 @@ from palpate.outputs import claim_folder
 from palpate.progress import say
 
 NOTE_NAME: Final = "no_maps_on_anatomy.txt"
+"""Name of the note that is written where there are no maps on the anatomy."""
 _SEED: Final = 20260
 _INTERVAL_95: Final = 1.959963984540054
 _MODULI: Final = {"storagemodulus": "storage modulus G'", "lossmodulus": "loss modulus G''"}

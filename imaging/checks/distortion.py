@@ -16,6 +16,7 @@ import numpy as np
 from palpate.imaging.acquisition import PhaseAcquisition
 
 REFERENCE_HZ: Final = 100.0
+"""Off-resonance for which distortion is stated, Hz: a usual size near air and bone."""
 _HZ_PER_PPM_AND_TESLA: Final = 42.577
 _PHASE_AXIS: Final = {"COL": 1, "ROW": 0}
 

@@ -29,6 +29,7 @@ from palpate.progress import say, track
 from palpate.provenance import versions
 
 RECORD_NAME: Final = "deidentification.json"
+"""Name of the record of a de-identified folder."""
 _LABEL: Final = re.compile(r"[0-9A-Za-z]+")
 
 

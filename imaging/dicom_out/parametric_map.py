@@ -62,6 +62,7 @@ QUANTITIES: Final[Mapping[tuple[Statistic, Modulus], Quantity]] = {
     ("mean", "lossmodulus"): Quantity("LOSS-MEAN", "Shear loss modulus, posterior mean", 9003),
     ("std", "lossmodulus"): Quantity("LOSS-SD", "Shear loss modulus, posterior standard deviation", 9004),
 }
+"""Codes and words of the maps, by statistic and modulus."""
 
 
 def write_parametric_map(

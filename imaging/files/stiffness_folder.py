@@ -34,6 +34,7 @@ from palpate.imaging.files.nifti import same_grid
 type Modulus = Literal["storagemodulus", "lossmodulus"]
 
 MODULI: Final[tuple[Modulus, ...]] = ("storagemodulus", "lossmodulus")
+"""Names of the moduli in file names: G' and G''."""
 _MEAN = re.compile(r"(?P<stem>(?P<label>.+?)(?:_acq-(?P<frequency>[0-9.]+)Hz)?)_stat-mean_storagemodulus\.nii\.gz")
 
 

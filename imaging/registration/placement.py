@@ -23,6 +23,7 @@ from palpate.provenance import atomic_file, versions
 type Status = Literal["registered", "aligned", "assumed", "failed"]
 
 ENDING: Final = "_from-T1w_to-MRE_mode-image_xfm.json"
+"""Ending of the transform's file name."""
 
 
 @dataclass(frozen=True, slots=True)

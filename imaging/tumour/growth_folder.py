@@ -30,8 +30,11 @@ from palpate.imaging.tumour.history import CAVITY, ENHANCING, VISIBLE
 from palpate.imaging.tumour.visibility import LEAST_ML, SEEN, smoothed
 
 CELLULARITY: Final = "cellularity.nii.gz"
+"""Name of the map of cellularity."""
 ADC: Final = "adc.nii.gz"
+"""Name of the map of ADC."""
 ROI: Final = "roi.nii.gz"
+"""Name of the map of the tumour's regions."""
 _ROUNDING: Final = 1e-3
 """Largest distance of a cellularity from 0..1: the rounding of eight bits and a scale factor."""
 _REGIONS: Final = "0 none, 1 enhancing, 2 non-enhancing, 3 necrotic, 4 cavity"

@@ -24,8 +24,10 @@ from palpate.meshing.conforming.tetrahedral_mesh import TetrahedralMesh
 from palpate.progress import say
 
 LEAST_ANGLE_DEG = 10.0
+"""Smallest dihedral angle of an accepted mesh, degrees (decision 0040)."""
 
 LARGEST_VOLUME_ERROR = 0.02
+"""Largest relative error of the volume of a label in an accepted mesh (decision 0040)."""
 
 _POLISHED_DEG = 12.0
 """Angle below which cells are opened up, so that the quality check is passed with room to spare."""

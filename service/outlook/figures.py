@@ -21,6 +21,7 @@ NAMES: Final[Mapping[str, str]] = {
     "visible_ml": "all visible volume",
     "burden_ml": "burden (integral of density)",
 }
+"""Words of the volumes, by their keys in the records."""
 DISPLACEMENTS: Final[Mapping[str, str]] = {
     "displacement_mm": "mean displacement of the brain around the tumour",
     "largest_displacement_mm": "largest displacement of the brain around the tumour",

@@ -34,6 +34,7 @@ _WORDS: Final[Mapping[str, str]] = {
 }
 
 PAGE: Final = FileKind("outlook", "page of a twin", (".html",), page_kind("outlook", "Tumour of "))
+"""Kind of the page."""
 
 
 @dataclass(frozen=True, slots=True)

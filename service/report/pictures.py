@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 from palpate.service.report.slices import SliceView
 
 INK = "#1d2a33"
+"""Colour of text and outlines."""
 QUIET = "#5b6b76"
+"""Colour of axes and remarks."""
 _DPI = 110
 
 

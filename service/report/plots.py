@@ -20,7 +20,9 @@ from palpate.service.score import Score
 
 # Told apart by people with any colour vision, and in grey.
 COLOURS: Final[Mapping[Modulus, str]] = {"storagemodulus": "#0b6e6e", "lossmodulus": "#c4622d"}
+"""Colours of the moduli, which people with any colour vision tell apart, also in grey."""
 NAMES: Final[Mapping[Modulus, str]] = {"storagemodulus": "G′", "lossmodulus": "G″"}
+"""Symbols of the moduli."""
 _SIZE = (4.7, 3.1)
 
 

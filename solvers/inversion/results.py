@@ -29,12 +29,14 @@ from palpate.solvers.summary import Summary, log_normal
 from palpate.units import m_to_um, pa_to_kpa
 
 MODULI = ("storagemodulus", "lossmodulus")
+"""Names of the moduli in file names: G' and G''."""
 STATISTICS = {
     "mean": "posterior mean",
     "std": "posterior standard deviation",
     "lower": "lower end of the 95 % credible interval",
     "upper": "upper end of the 95 % credible interval",
 }
+"""Words of the statistics, by their names in file names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,7 @@ QUANTITIES = {
     "springpotalpha": Quantity("springpot exponent alpha", "1", np.asarray),
     "viscosity": Quantity("Kelvin-Voigt viscosity eta", "Pa s", np.asarray),
 }
+"""Words, unit and conversion from SI of the quantities, by their names in file names."""
 
 
 @dataclass(frozen=True, slots=True)

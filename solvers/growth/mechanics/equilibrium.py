@@ -33,7 +33,9 @@ Growth with smaller forces cannot be told from no growth."""
 NEWTON_TOLERANCE: Final = 1e-3
 """Relative residual of a Newton step's system; it may be large, because the next step removes the error."""
 DERIVATIVE_TOLERANCE: Final = 1e-12
+"""Relative residual of a derivative's system; small, because no later step removes the error."""
 NEWTON_STEPS: Final = 25
+"""Largest number of Newton steps for one growth."""
 KRYLOV_STEPS: Final = 100
 """Number of GMRES steps before a restart."""
 RESTARTS: Final = 3

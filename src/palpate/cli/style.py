@@ -12,6 +12,7 @@ import typer
 from palpate.progress import Loudness, set_loudness
 
 CONTEXT: Final[dict[str, Any]] = {"help_option_names": ["-h", "--help"], "max_content_width": 120}
+"""Settings of all commands for click: `-h`, and lines of help up to 120 characters."""
 
 EXAMPLES: Final = {
     "phantom": "palpate phantom --out patient",
