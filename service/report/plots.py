@@ -211,7 +211,7 @@ def _quiet(axes: Axes) -> None:
         axes.spines[side].set_visible(False)
     for side in ("left", "bottom"):
         axes.spines[side].set_color("#b8c2c8")
-    axes.tick_params(colors=QUIET, labelsize=8)
+    axes.tick_params(which="both", colors=QUIET, labelsize=8)
     axes.xaxis.label.set(fontsize=8.5, color=INK)
     axes.yaxis.label.set(fontsize=8.5, color=INK)
 
