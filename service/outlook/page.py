@@ -25,7 +25,7 @@ _WORDS: Final[Mapping[str, str]] = {
     "white_to_grey": "D in white over D in grey matter",
     "stress_slowing": "slowing by stress γλ",
     "alpha": "radiosensitivity α",
-    "front_width": "width of the front at the first scan over √(D/k)",
+    "front_width": "width of the front at the first scan over √(6D/k)",
     "outline_offset": "distance of the true outline beyond the visible one at the first scan",
     "plateau": "largest density at the first scan",
     "cellularity_gain": "scale factor of all measured cellularity",
@@ -110,24 +110,29 @@ def _ml(volume: float) -> str:
     return f"{volume:.0f}" if volume >= 1.0 or volume < 0.05 else f"{volume:.1f}"
 
 
+def _sentence(words: str) -> str:
+    """Return words with a capital at their beginning."""
+    return words[:1].upper() + words[1:]
+
+
 def _curves(finished: Finished) -> list[tuple[str, str]]:
     """Pictures and their captions."""
-    found = [(curve(finished, name), f"{words}, mL, over days.") for name, words in NAMES.items()]
+    found = [(curve(finished, name), f"{_sentence(words)}, mL, over days.") for name, words in NAMES.items()]
     moved = finished.forecast.get("mass_effect")
     if moved is None:
         return found
-    words, said = _displacements(moved), f"{_around(moved)}. {_assumed(moved)}"
-    return found + [(curve(finished, name), f"{words[name]}, mm, over days: {said}") for name in CURVES]
+    words, said = _displacements(moved), f"The tissue is that {_around(moved)}. {_assumed(moved)}"
+    return found + [(curve(finished, name), f"{_sentence(words[name])}, mm, over days. {said}") for name in CURVES]
 
 
 def _displacements(moved: Mapping[str, Any]) -> dict[str, str]:
     """Words of displacements, with what largest means."""
-    largest = {"largest_displacement_mm": f", which {100 * moved['largest']:g} % of it do not exceed"}
+    largest = {"largest_displacement_mm": f" ({100 * moved['largest']:g} % of the tissue move less)"}
     return {name: words + largest.get(name, "") for name, words in DISPLACEMENTS.items()}
 
 
 def _around(moved: Mapping[str, Any]) -> str:
-    return f"up to {moved['around_mm']:g} mm from what is visible on day {moved['around_day']:g}"
+    return f"within {moved['around_mm']:g} mm of what is visible on day {moved['around_day']:g}"
 
 
 def _assumed(moved: Mapping[str, Any]) -> str:
@@ -143,7 +148,7 @@ def _forecast_tables(finished: Finished) -> list[_Table]:
     tables = [_intervals(finished, NAMES, "mL", f"Forecast, {truth}")]
     moved = finished.forecast.get("mass_effect")
     if moved is not None:
-        caption = f"Displacement of tissue, {_around(moved)}, {truth} if λ/s is as assumed. {_assumed(moved)}"
+        caption = f"Displacement of tissue {_around(moved)}, {truth} if λ/s is as assumed. {_assumed(moved)}"
         tables.append(_intervals(finished, _displacements(moved), "mm", caption))
     return tables
 

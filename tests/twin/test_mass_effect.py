@@ -139,7 +139,7 @@ def test_figures_reach_files_and_page(twin: Calibration, folder: Path) -> None:
     assert (np.linalg.norm(vectors[tissue], axis=1) <= upper[tissue]).mean() > 0.99
     write_outlook(folder / "calibration", folder / "forecast", folder / "page.html")
     page = (folder / "page.html").read_text()
-    assert "Displacement of tissue, " in page
+    assert "Displacement of tissue within " in page
     assert f"{row['further_displacement_mm']['median']:.3g}" in page
     assert "λ/s was not measured." in page
 
