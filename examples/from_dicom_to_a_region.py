@@ -37,7 +37,7 @@ distance_mm = np.linalg.norm((np.indices(posterior.mask.shape).T - middle) * edg
 region = posterior.region((distance_mm < 6.0) & posterior.mask)
 print(f"G'  {region.storage_kpa}")
 print(f"G'' {region.loss_kpa}")
-print(f"{region.volume_ml:.2f} mL; {100 * region.informed_share:.0f} % of it known mostly from this scan")
+print(f"{region.volume_ml:.2f} mL; {100 * region.informed_share:.0f} % of it informed by this scan")
 print(
     f"the bounds of G' are known to {region.storage_kpa.lower_error:.2g} and {region.storage_kpa.upper_error:.2g} kPa"
 )

@@ -22,14 +22,14 @@ axes = np.array([[0.6, 0.8, 0.0], [-0.8, 0.6, 0.0], [0.0, 0.0, 1.0]])
 turned = palpate.WaveField(displacement @ axes.T, AFFINE_MM, FREQUENCY_HZ, mask=mask, directions=axes)
 assert np.allclose(turned.displacement_m, field.displacement_m)
 
-# %% Fewer than three components are carried, but cannot be inverted yet
+# %% A wave field of fewer than three components can be made, but not inverted yet
 one = palpate.WaveField(displacement[..., 2:], AFFINE_MM, FREQUENCY_HZ, mask=mask, directions=[[0, 0, 1]])
 try:
     palpate.invert(one)
 except InputError as error:
     print(error)
 
-# %% What cannot be right is refused at once, with what to do: here micrometres that are called metres
+# %% Data that cannot be right are refused with advice: here micrometres that are called metres
 try:
     palpate.WaveField(displacement, AFFINE_MM, FREQUENCY_HZ, mask=mask, units="m")
 except InputError as error:

@@ -23,7 +23,7 @@ CLAIMED = 0.2
 
 
 def own_method(wave_field: palpate.WaveField) -> dict[str, np.ndarray]:
-    """Return the moduli in kPa on the grid; NaN where the method says nothing."""
+    """Return the moduli in kPa on the grid; NaN where the method has no value."""
     found = direct_inversion(wave_field)
     maps = {"storagemodulus": found.storage_pa, "lossmodulus": found.loss_pa}
     return {name: np.where(field.mask & (pa > 0.0), pa / 1e3, np.nan) for name, pa in maps.items()}
@@ -47,6 +47,6 @@ record = {"frequency_hz": field.frequency_hz, "converged": True, "warnings": []}
 # %% palpate's own
 ours = palpate.invert(field, {"samples": 100}).save("ours")
 
-# %% Errors, and whether intervals hold what they promise. In a terminal: palpate verify maps own --truth TRUTH
+# %% Errors, and coverage of the intervals. In a terminal: palpate verify maps own --truth TRUTH
 for name, folder in (("your method", own), ("palpate", ours)):
     print(f"{name}\n{score_table(verify_folder(folder, truth))}\n")

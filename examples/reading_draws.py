@@ -30,7 +30,7 @@ region = np.indices(SHAPE)[0] < 5
 found = posterior.region(region).storage_kpa
 assert np.allclose([found.mean, found.lower, found.upper], [averages.mean(), lower, upper], rtol=1e-5)
 
-# %% Why not from the maps: voxels err together, so that neither their mean spread nor spread / sqrt(n) is right
+# %% Maps alone are not enough: errors of voxels are correlated, so neither mean spread nor spread / sqrt(n) is right
 of_voxels = posterior.storage_kpa.std[region]
 print(f"mean spread of the voxels      {of_voxels.mean():.4f} kPa: too wide")
 print(f"the same over the root of n    {of_voxels.mean() / np.sqrt(region.sum()):.4f} kPa: too narrow")

@@ -1,10 +1,10 @@
-"""A tumour's twin: calibrated on three scans, and asked what later days may bring.
+"""A tumour's twin: it is calibrated on three scans and forecasts later days.
 
 `palpate tumour` reads such a history from a table of sessions; here it is made of arrays. Not for decisions about a
 patient.
 """
 
-# %% What images showed: density of tumour cells and drawn regions on three days, and the treatment in between
+# %% Data: density of tumour cells and drawn regions on three days, and the treatment in between
 import numpy as np
 
 import palpate
@@ -39,7 +39,7 @@ settings = {"voxel_mm": EDGE_MM, "block_mm": 8.0, "outline_modes": 3, "draws": 2
 calibration = palpate.calibrate(history, settings)
 print("converged:", calibration.statistics.converged)
 for one in calibration.estimates():
-    known = "" if one.identified else "  (the images do not tell)"
+    known = "" if one.identified else "  (not informed by the images)"
     print(f"{one.name}: {one.median:.3g} ({one.lower:.3g} to {one.upper:.3g}, SI units){known}")
 
 # %% Volumes 30 and 60 days after the last scan, with 95 % intervals

@@ -1,6 +1,6 @@
-"""Warnings about doubtful data and about an unfinished fit, and how a script should ask for them."""
+"""Warnings about doubtful data and about an unfinished fit, and how a script checks for them."""
 
-# %% Sound data: nothing is said
+# %% Sound data give no warning
 import numpy as np
 from small_scan import AFFINE_MM, FREQUENCY_HZ, NOISE_UM, SHAPE, displacement_um
 
@@ -36,12 +36,12 @@ except InputError as error:
 louder = palpate.invert(scanned(displacement_um(), noise=4.0 * NOISE_UM), QUICK)
 print("noise overstated:", [one.code for one in louder.warnings])
 
-# %% What no warning could mend is refused instead
+# %% Data that cannot be right are refused instead
 try:
     scanned(displacement_um(), units="m")
 except InputError as error:
     print(f"refused: {error}")
 
-# %% So a script that works without eyes asks both questions before it uses a number
+# %% A script that runs unattended checks convergence and warnings before it uses a number
 usable = sound.converged and not {"sign-of-time", "implausible-modulus"} & {one.code for one in sound.warnings}
 print("to be used:", usable)

@@ -23,6 +23,7 @@ from palpate.machine import machine_fault
 from palpate.meshing.zones import CELL_SPAN, NODES_PER_CELL, Zone
 
 FORMAT, FORMAT_VERSION = "palpate zones", 1
+"""Name and version of the format of the file."""
 
 _NODE_ARRAYS: dict[str, tuple[str, tuple[int, ...]]] = {
     "voxels": ("i", ()),
@@ -39,6 +40,7 @@ _EXPECTED = "a complete file of zones written by palpate mesh"
 _ADVICE = "Run palpate mesh again."
 
 WEIGHT_TOLERANCE = 1e-9
+"""Largest distance of the sum of weights of a voxel from one; it is rounding."""
 
 
 def write_zones(path: Path, zones: Sequence[Zone]) -> None:

@@ -22,6 +22,7 @@ CELL_SPAN = 2
 """Length of a cell's edge, in voxels."""
 
 NODES_PER_CELL = (CELL_SPAN + 1) ** 3
+"""Number of nodes of a cell."""
 
 TAPER = 2
 """Exponent of the weights' taper: each datum goes mostly to the zone in whose middle it lies."""

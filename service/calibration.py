@@ -29,6 +29,7 @@ from palpate.service.score import counted_draws, counted_voxels, cube_voxels, cu
 from palpate.service.statistics import crps
 
 LEVELS: Final = (0.5, 0.8, 0.9, 0.95)
+"""Probabilities of the intervals whose coverage is measured."""
 _FINE_LEVELS: Final = np.arange(0.05, 1.0, 0.05)
 _COHORTS: Final = 2000
 REGION_EDGES_MM: Final = (6.0, 10.0, 16.0, 24.0)

@@ -34,9 +34,11 @@ class _Table:
 PAGE: Final = FileKind(
     "verify", "page of a calibration", (".html",), page_kind("verify calibration", "Calibration</title>")
 )
+"""Kind of the page."""
 FIGURES: Final = FileKind(
     "verify", "file of a calibration's figures", (".json",), json_kind("patients", "informed_share", "versions")
 )
+"""Kind of the JSON file beside the page."""
 
 
 def claim_calibration(page: Path, inputs: Mapping[str, Path | None]) -> tuple[OutputFile, OutputFile]:
@@ -107,8 +109,12 @@ def _figures(found: CalibrationScores) -> list[tuple[str, str, list[tuple[str, s
         if kind in kinds
     ]
     return [
-        ("Coverage", "Dotted: the nominal coverage. Bars: two standard errors between patients.", coverage),
-        ("Ranks", f"Flat is calibrated, a bowl too sure, a hill too cautious. In turn: {', '.join(_SHOWN)}.", ranks),
+        ("Coverage", "Dotted line: nominal coverage. Bars: two standard errors between patients.", coverage),
+        (
+            "Ranks",
+            f"Flat: intervals are calibrated. Bowl: they are too narrow. Hill: too wide. In turn: {', '.join(_SHOWN)}.",
+            ranks,
+        ),
     ]
 
 

@@ -68,7 +68,7 @@ def score_forecast(folder: Path, truth: Path) -> tuple[ForecastScore, ...]:
         days = ", ".join(str(day) for day in known.get("days", [])) or "none"
         raise InputError(
             folder,
-            found="no day that the truth knows",
+            found="no day that the truth contains",
             expected=f"one of days {days}",
             advice="Ask palpate forecast for these days.",
         )
@@ -90,6 +90,7 @@ def _known(truth: Mapping[str, Any], said: Mapping[str, Any], day: str) -> dict[
 SCORES: Final = FileKind(
     "verify forecast", "file of scores", (".json",), json_kind("quantity", "truth", "held_by", inside=True)
 )
+"""Kind of the file of scores."""
 
 
 def write_scores(path: Path, scores: Sequence[ForecastScore]) -> None:

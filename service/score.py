@@ -19,6 +19,7 @@ from palpate.imaging.files.wavefield_folder import frequency_text
 from palpate.service.statistics import crps, share_interval
 
 LEVELS: Final = (0.5, 0.8, 0.9, 0.95)
+"""Probabilities of the intervals whose coverage is measured."""
 _BLOCK_MM: Final = 10.0
 """Edge of the blocks within which errors count as one, mm: the correlation length of brain stiffness (field.md, 2)."""
 _DRAWS_NEEDED: Final = 20

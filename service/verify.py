@@ -70,6 +70,7 @@ def verify_folder(results: Path, truth: Path, *, margin_voxels: int = 0) -> tupl
 SCORES: Final = FileKind(
     "verify maps", "file of scores", (".json",), json_kind("tissue_voxels", "informed_voxels", inside=True)
 )
+"""Kind of the file of scores."""
 
 
 def write_scores(path: Path, scores: tuple[RunScores, ...]) -> None:

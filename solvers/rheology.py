@@ -174,6 +174,7 @@ class Dispersion:
 
 
 RHEOLOGIES: Mapping[str, Rheology] = {"kelvin-voigt": KelvinVoigt(), "springpot": Springpot()}
+"""Laws of frequency, by the value of inversion.rheology."""
 
 AS_MEASURED = Dispersion(KelvinVoigt(), 0.0, 0)
 """Identity map for a single frequency, at which the fields are inverted."""

@@ -44,11 +44,15 @@ type RealPointFunction = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 """Real function of coordinates (n, 3) in metres, with values of shape (n,)."""
 
 QUADRATURE_DEGREE = 4
+"""Degree of polynomials that the quadrature integrates exactly: products of two quadratic displacements."""
 COMPRESSION_TOLERANCE = 1e-3
 """Relative accuracy of the compressed factor: coarse, because GMRES then removes the error in a few cheap steps."""
 SOLUTION_TOLERANCE = 1e-10
+"""Relative residual at which GMRES stops."""
 RESIDUAL_LIMIT = 1e-8
+"""Largest accepted relative residual of the solution."""
 MAX_ITERATIONS = 60
+"""Largest number of GMRES iterations."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,7 @@ type Values = NDArray[np.float64]
 CENTURY_DAYS: Final = 100.0
 """Time after which the standard deviations of drifts are stated, days."""
 LOGIT_LIMIT: Final = 60.0
+"""Largest absolute logit of a density, beyond which the exponential would overflow and the density does not change."""
 WAVE: Final = float(np.sqrt(6.0))
 """Width of Ablowitz and Zeppetella's travelling wave over sqrt(D / k)."""
 _KG_A_GRAM: Final = 1e-3

@@ -102,11 +102,11 @@ def front_warnings(calibration: Calibration) -> tuple[QualityWarning, ...]:
     width_mm = float(np.median(found.widths_mm))
     sentence = (
         f"The front of this tumour is {width_mm:.1f} mm wide (the root of D over k), narrower than the twin's voxels "
-        f"of {found.voxel_mm:.3g} mm, and advances on them up to {100.0 * middle:.0f} % faster than its rates say "
-        f"(median of {len(found.excess)} draws; more than {100.0 * TOO_FAST:.0f} % in {count})."
+        f"of {found.voxel_mm:.3g} mm. On them it advances up to {100.0 * middle:.0f} % faster than D and k imply "
+        f"(median of {len(found.shares)} draws; more than {100.0 * TOO_FAST:.0f} % in {count})."
     )
     advice = (
-        "Take D as too small, and fronts many months ahead as too fast; a smaller twin.voxel_mm makes the error "
-        "smaller."
+        "Expect that D is too small, and that the front is too fast many months ahead; a smaller twin.voxel_mm "
+        "reduces the error."
     )
     return (QualityWarning("front-under-resolved", sentence, advice),)

@@ -21,17 +21,29 @@ type Values = NDArray[np.float64]
 type Scale = Literal["log", "logit", "mm"]
 
 PROLIFERATION: Final = "proliferation"
+"""Name of the unknown: rate of growth k, 1/s."""
 DIFFUSIVITY: Final = "diffusivity"
+"""Name of the unknown: diffusivity D of white matter, m2/s."""
 WHITE_TO_GREY: Final = "white_to_grey"
+"""Name of the unknown: ratio of D in white matter to D in grey matter."""
 ALPHA: Final = "alpha"
+"""Name of the unknown: radiosensitivity alpha, 1/Gy."""
 KILL: Final = "kill:"
+"""Beginning of the name of the unknown kill by a drug, 1/g; the name of the drug follows."""
 SLOWING: Final = "stress_slowing"
+"""Name of the unknown: product gamma lambda by which stress slows invasion, without unit."""
 WIDTH: Final = "front_width"
+"""Name of the unknown: width of the front at the first scan over that of a free wave."""
 OFFSET: Final = "outline_offset"
+"""Name of the unknown: distance of the true outline beyond the visible one at the first scan, mm."""
 PLATEAU: Final = "plateau"
+"""Name of the unknown: largest density at the first scan."""
 GAIN: Final = "cellularity_gain"
+"""Name of the unknown: factor on all of a patient's cellularity."""
 ENHANCING_ABOVE: Final = "enhancing_above"
+"""Name of the unknown: density above which contrast agent is taken up."""
 INFILTRATED_ABOVE: Final = "infiltrated_above"
+"""Name of the unknown: density above which FLAIR is bright."""
 
 WIDTH_LOG: Final = (-0.5, 0.4)
 """Mean and standard deviation of ln c, the front's width beyond what is visible over that of a free wave in white

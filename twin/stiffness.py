@@ -22,6 +22,7 @@ type Values = NDArray[np.float64]
 type Mask = NDArray[np.bool_]
 
 FLUID, GREY, WHITE = 0, 1, 2
+"""Numbers of the tissues."""
 _POPULATION_PA: Final = {
     FLUID: POPULATION_PA["csf"],
     GREY: POPULATION_PA["grey"],
@@ -32,6 +33,7 @@ BETWEEN_LOG_STD: Final = 0.15
 WITHIN_LOG_STD: Final = 0.25
 """Standard deviation of ln G' within a tissue, over some centimetres."""
 WITHIN_MM: Final = 15.0
+"""Correlation length of that variation, mm."""
 TUMOUR_LOG: Final = (-0.15, 0.3)
 """Mean and standard deviation of ln(G' of tumour / G' of the brain around): softer on average, stiffer in some."""
 _CENTRES: Final = 60

@@ -27,6 +27,7 @@ from palpate.twin.priors import Unknown, Unknowns
 from palpate.twin.stress import Stress
 
 FORMAT: Final = "palpate calibration 5"
+"""Name and version of the format of the file."""
 _ADVICE: Final = "Make it again with palpate calibrate."
 _DATA_SETS: Final = {"front_error": "straying"}
 """Names of data sets that are not those of their fields: the format is older than the fields' names."""

@@ -36,6 +36,7 @@ from palpate.outputs import claim_folder
 from palpate.progress import say
 
 NOTE_NAME: Final = "no_maps_on_anatomy.txt"
+"""Name of the note that is written where there are no maps on the anatomy."""
 _SEED: Final = 20260
 _INTERVAL_95: Final = 1.959963984540054
 
@@ -88,8 +89,8 @@ def write_maps_on_anatomy(mre: Path, wavefield: Path, out: Path) -> tuple[Path, 
             else:
                 say(f"{run.stem}: the place of the anatomy is not known, so nothing is laid on it")
         if not written:
-            reason = "is no anatomy" if anatomy is None else "is no knowing where the anatomy lies"
-            (partial / NOTE_NAME).write_text(f"There are no maps here because there {reason}.\n", encoding="utf-8")
+            reason = "there is no anatomy" if anatomy is None else "the place of the anatomy is not known"
+            (partial / NOTE_NAME).write_text(f"There are no maps here because {reason}.\n", encoding="utf-8")
     return tuple(out / path.name for path in written)
 
 
@@ -99,7 +100,7 @@ def _write_run(folder: Path, run: StiffnessMaps, anatomy: Map, placement: Placem
             run.stem,
             found="no joint draws",
             expected="*_samples.h5 beside the maps",
-            advice="Run palpate invert again: spreads of single voxels do not say what lies between them.",
+            advice="Run palpate invert again: values between voxels need joint draws.",
         )
     draws = open_draws(run.samples_path, run.informed.shape)
     grid = grid_of(draws.voxels, run.informed.shape, run.affine_mm)

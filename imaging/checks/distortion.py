@@ -16,6 +16,7 @@ import numpy as np
 from palpate.imaging.acquisition import PhaseAcquisition
 
 REFERENCE_HZ: Final = 100.0
+"""Off-resonance for which distortion is stated, Hz: a usual size near air and bone."""
 _HZ_PER_PPM_AND_TESLA: Final = 42.577
 _PHASE_AXIS: Final = {"COL": 1, "ROW": 0}
 
@@ -37,7 +38,7 @@ def off_resonance(acquisition: PhaseAcquisition) -> dict[str, object]:
     if planar:
         lines = acquisition.phase_rad.shape[2 + phase_axis]
         axis, voxel_hz = phase_axis, pixel_hz / lines
-        source = "bandwidth of the readout over its lines, in one shot without acceleration"
+        source = "bandwidth of the readout over its lines, for one shot without acceleration"
         exact = _positive(facts.get("BandwidthPerPixelPhaseEncode"))
         if exact is not None:
             voxel_hz, source = exact, "bandwidth of a voxel along the phase encoding"

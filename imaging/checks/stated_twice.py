@@ -85,7 +85,7 @@ def believed_headers(frequencies_hz: Sequence[float], stated_hz: float | None) -
     return (
         QualityWarning(
             "frequency-of-settings",
-            f"The settings state a frequency of {stated_hz:g} Hz, the headers {found} Hz: the headers were believed.",
+            f"The settings state a frequency of {stated_hz:g} Hz, the headers {found} Hz: the headers were used.",
             "Stiffness grows with the square of the frequency: find out which is right, and correct the other.",
         ),
     )

@@ -38,16 +38,22 @@ NUMBERS: Final = _words(
     InConcatenationTotalNumber InStackPositionNumber InstanceNumber SeriesNumber
     """
 )
+"""Keywords that are kept: numbers of the measurement, of place and meaning of pixels, and of the order in a study."""
 DATES: Final = _words("AcquisitionDate ContentDate InstanceCreationDate SeriesDate StudyDate")
+"""Keywords of dates, which move by the number of days of their patient."""
 TIMES: Final = _words("AcquisitionTime ContentTime InstanceCreationTime SeriesTime StudyTime")
+"""Keywords of times of day, which are kept."""
 MOMENTS: Final = _words("AcquisitionDateTime FrameAcquisitionDateTime FrameReferenceDateTime")
+"""Keywords of dates with a time of day; the date moves, the time is kept."""
 IDENTIFIERS: Final = _words(
     """
     ConcatenationUID DimensionOrganizationUID FrameOfReferenceUID ReferencedSOPInstanceUID SeriesInstanceUID
     SOPInstanceUID StudyInstanceUID
     """
 )
+"""Keywords of identifiers, which are replaced by pseudonyms."""
 CLASSES: Final = _words("ReferencedSOPClassUID SOPClassUID")
+"""Keywords of identifiers of the DICOM standard, which name nobody and are kept."""
 SEQUENCES: Final = _words(
     """
     CardiacSynchronizationSequence DiffusionGradientDirectionSequence DimensionIndexSequence
@@ -57,6 +63,7 @@ SEQUENCES: Final = _words(
     PlanePositionSequence SharedFunctionalGroupsSequence TemporalPositionSequence
     """
 )
+"""Keywords of sequences that are entered; their elements pass by the same lists."""
 EMPTIED: Final = ("AccessionNumber", "PatientBirthDate", "PatientSex", "ReferringPhysicianName", "StudyID")
 """Elements that an image must have and that may be empty."""
 

@@ -29,6 +29,7 @@ from palpate.progress import say, track
 from palpate.provenance import versions
 
 RECORD_NAME: Final = "deidentification.json"
+"""Name of the record of a de-identified folder."""
 _LABEL: Final = re.compile(r"[0-9A-Za-z]+")
 
 
@@ -76,7 +77,7 @@ def deidentify(source: Path, out: Path, key_path: Path, *, subject: str | None =
             "images": len(taken),
             "left_out": dict(left_out),
             "key_fingerprint": key.fingerprint,
-            "dates": "shifted for each patient by a number of days from the key",
+            "dates": "shifted by a number of days for each patient that follows from the key",
             "identifiers": "2.25, pseudonymised by the key",
             "faces": "not removed",
             "versions": versions(),

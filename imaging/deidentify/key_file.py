@@ -59,7 +59,7 @@ def demand_key_apart(path: Path | None, out: Path, *sources: Path) -> None:
         raise InputError(
             where,
             found=found,
-            expected="a file that does not travel with them",
+            expected="a file outside what is handed on",
             advice="Keep the key (ingest.key) elsewhere, where only those responsible for the patients can read it.",
         )
 
@@ -88,7 +88,7 @@ def open_key(path: Path | None, *, away_from: Path) -> Key:
     except OSError as error:
         raise _unusable(where, error) from error
     if made and own:
-        say(f"made {where}: identifiers follow from it, so keep it, and keep it from others")
+        say(f"made {where}: all pseudonyms follow from it, so keep it, and keep it secret")
     return _read(where, path)
 
 

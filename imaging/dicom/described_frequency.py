@@ -46,7 +46,7 @@ def told_frequencies(series: Sequence[Series], setting_hz: float | None) -> Mapp
     if setting_hz is None:
         for number, hz in described.items():
             if hz is not None:
-                say(f"series {number}: {hz:g} Hz, as its description says; a setting frequency_hz goes before")
+                say(f"series {number}: {hz:g} Hz, as its description says; a setting frequency_hz takes precedence")
         return described
     if len(named) > 1:
         raise InputError(

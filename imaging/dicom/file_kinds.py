@@ -10,9 +10,13 @@ from typing import Final
 HEAD_BYTES: Final = 1024
 """Length of a file's beginning that tells its kind, bytes."""
 ZIP, GZIP, BZIP2, XZ, TAR = "zip", "gzip", "bzip2", "xz", "tar"
+"""Kinds of archives and compressed files that are opened."""
 EMPTY: Final = "empty file"
+"""Kind of a file of no bytes."""
 UNKNOWN: Final = "file of an unknown kind"
+"""Kind of a file that no signature fits."""
 TEXT: Final = "text file"
+"""Kind of a file of text."""
 _MAGIC: Final[tuple[tuple[int, bytes, str], ...]] = (
     (0, b"PK\x03\x04", ZIP),
     (0, b"PK\x05\x06", ZIP),

@@ -12,6 +12,7 @@ from palpate.imaging.dicom.files import Instance
 from palpate.imaging.dicom.series import numbers
 
 LPS_TO_RAS: Final[NDArray[np.float64]] = np.diag([-1.0, -1.0, 1.0])
+"""Conversion of vectors from DICOM's axes (left, posterior, superior) to NIfTI's, shape (3, 3)."""
 
 
 def slice_axes(instance: Instance) -> NDArray[np.float64]:

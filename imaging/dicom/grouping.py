@@ -20,9 +20,13 @@ from palpate.imaging.dicom.files import Instance
 from palpate.imaging.dicom.persons import person_of, same_person
 
 SPLIT_SERIES: Final = "series under several Series Instance UIDs, joined by number, geometry and instance numbers"
+"""Reason in the list of series: one series with several identifiers."""
 SPLIT_STUDY: Final = "study under several Study Instance UIDs, joined by the series that they share"
+"""Reason in the list of series: one study with several identifiers."""
 COPIES: Final = "copy of another image, with the same header and pixels"
+"""Reason in the list of series: an image that is there twice."""
 SAME_IDENTIFIER: Final = "image under the SOP Instance UID of another one, told apart by its instance number"
+"""Reason in the list of series: different images with one identifier."""
 _COMPONENTS: Final = frozenset(("M", "P", "R", "I", "MAGNITUDE", "PHASE", "REAL", "IMAGINARY", "M_FFE", "P_FFE"))
 _CONTRAST: Final = ("SeriesNumber", "SeriesDescription", "Modality", "Manufacturer", "Rows", "Columns", "SequenceName")
 _VOLATILE: Final = frozenset(

@@ -97,7 +97,7 @@ def _parsed(
         # Elements are parsed on access: touch them all, so that a cut header fails here and names its file.
         with silence():
             if read_all(header):
-                passed.add("private element that cannot be read, in an image that is otherwise sound")
+                passed.add("private element that cannot be read, in an image that can be read otherwise")
             # The file meta group comes first and survives truncation: it tells a cut image from a DICOMDIR or a report.
             announced = header.file_meta.get("MediaStorageSOPClassUID", header.get("SOPClassUID"))
     except UNREADABLE:

@@ -8,7 +8,9 @@ from typing import Final
 from palpate.errors import InputError
 
 MRE_ADVICE: Final = "Point at the DICOM export of the MRE series."
+"""Advice where no image of the elastography is found."""
 ANATOMY_ADVICE: Final = "Give the DICOM folder of the T1-weighted series, or a NIfTI file (.nii, .nii.gz)."
+"""Advice where no image of the anatomy is found."""
 _MOST_NAMED: Final = 5
 _REMEDIES: Final[tuple[tuple[str, str], ...]] = (
     ("link without target", "Fetch or copy the files that the links lead to (with git annex: git annex get)."),

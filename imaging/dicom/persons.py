@@ -9,6 +9,7 @@ from typing import Final
 from pydicom.dataset import Dataset
 
 PERSON: Final = ("PatientID", "PatientName", "PatientBirthDate")
+"""Keywords that tell persons apart."""
 _BETWEEN_NAMES: Final = re.compile(r"[\s^=,;]+")
 
 

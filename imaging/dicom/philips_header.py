@@ -29,6 +29,7 @@ from palpate.imaging.dicom.siemens_comment import comment_frequency_hz, comment_
 from palpate.imaging.dicom.vocabulary import plain
 
 PHASE, MAGNITUDE, REAL, IMAGINARY = "P", "M", "R", "I"
+"""Kinds of images, by the letters of Philips' Image Type."""
 _COMPONENTS: Final = {"MAGNITUDE": MAGNITUDE, "PHASE": PHASE, "REAL": REAL, "IMAGINARY": IMAGINARY}
 _PHASE_WORDS: Final = frozenset(("P", "PHASE", "PHASE MAP", "P_SE", "P_FFE", "P_PCA"))
 _MAGNITUDE_WORDS: Final = frozenset(("M", "MAGNITUDE", "M_SE", "M_FFE", "M_PCA"))

@@ -60,6 +60,7 @@ READERS: Final[tuple[VendorReader, ...]] = (
     GeReader(),
     PhilipsReader(),
 )
+"""Readers of all vendors, in the order in which they are tried."""
 
 
 def read_acquisitions(

@@ -19,10 +19,15 @@ from palpate.imaging.dicom.files import Instance
 from palpate.imaging.dicom.slices import FULL_EXPORT
 
 CREATOR: Final = "SIEMENS CSA HEADER"
+"""Private creator of the CSA headers."""
 GROUP: Final = 0x0029
+"""Group of the CSA headers, (0029,xx10)."""
 IMAGE_HEADER: Final = 0x10
+"""Element of the image's CSA header within the creator's block, (0029,1010)."""
 NORMAL: Final = "SliceNormalVector"
+"""Name of the CSA element with the direction in which slices follow each other."""
 COUNT: Final = "NumberOfImagesInMosaic"
+"""Name of the CSA element with the number of slices of a mosaic."""
 _PARALLEL: Final = 0.99
 _TAG_BYTES: Final = 84
 _LONGEST: Final = 1024

@@ -12,6 +12,7 @@ from palpate.imaging.dicom.series import Series, texts
 from palpate.imaging.dicom.vocabulary import ELASTOGRAPHY_SEQUENCE, SEQUENCE_NAMES
 
 PHASE, MAGNITUDE = "PHASE", "MAGNITUDE"
+"""Kinds of images of the elastography."""
 _DESCRIPTION: Final = re.compile(r"(?<![a-z])(?:gre|epi|se)?mre(?![a-z])|elasto", re.IGNORECASE | re.ASCII)
 
 

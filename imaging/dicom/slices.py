@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from palpate.errors import InputError
 
 FULL_EXPORT: Final = "Export the complete series again from the scanner or archive."
+"""Advice where images of a series are missing."""
 _SPACING_TOLERANCE: Final = 0.02
 
 

@@ -18,6 +18,7 @@ from palpate.imaging.dicom.sources import OnDisk, Source, Spooled
 IN_MEMORY_BYTES: Final = 32 << 20
 """Largest part of a temporary file that stays in memory, bytes."""
 PIECE_BYTES: Final = 1 << 20
+"""Size of the pieces in which compressed data are read, bytes."""
 
 
 def decompressed(stream: BinaryIO, kind: str) -> BinaryIO:

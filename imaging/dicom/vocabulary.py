@@ -55,6 +55,7 @@ _SEQUENCES: Final = (
     r"(?:ns|rs|r|st|t|rb|h|f)?"
 )
 SEQUENCE_NAMES: Final = ("SequenceName", "PulseSequenceName", "ScanningSequence")
+"""Keywords that may hold the name of the sequence."""
 ELASTOGRAPHY_SEQUENCE: Final = re.compile(r"(?:wip_)?epsemre|epsem|epimr|gremr", re.IGNORECASE | re.ASCII)
 """Siemens' product sequences, by a piece of their name."""
 _MRE_TOKEN: Final = r"(?:[fdt]I|az|po|VP|TC|ME)\[[-+0-9.,; eE]*\]"

@@ -24,6 +24,7 @@ def _words(text: str) -> tuple[str, ...]:
 
 
 CHARACTERS: Final = "SpecificCharacterSet"
+"""Keyword of the character set, without which names cannot be read."""
 
 PATIENT: Final = _words(
     """

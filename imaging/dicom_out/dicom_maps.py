@@ -22,6 +22,7 @@ from palpate.imaging.files.wavefield_folder import frequency_text
 from palpate.outputs import claim_folder
 
 NOTE_NAME: Final = "no_dicom_source.txt"
+"""Name of the note that is written where no DICOM maps can be."""
 _NOTE: Final = (
     "There are no DICOM maps here because the wave field did not come from DICOM: there is no study and no frame of\n"
     "reference that they could join. The same maps are in the mre folder as NIfTI, in kPa.\n"

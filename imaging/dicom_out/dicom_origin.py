@@ -38,6 +38,7 @@ REMEDIES: Final = (
     "Give the scan where it lies now (--scan; in sessions.tsv the column mre),"
     " or set maps.identity to pseudonym for maps under a pseudonym."
 )
+"""Advice where the scan of the record is not found."""
 
 
 def scan_identity(recorded: DicomSource, scan: Path, key: Key | None) -> MapIdentity:

@@ -62,6 +62,7 @@ QUANTITIES: Final[Mapping[tuple[Statistic, Modulus], DicomQuantity]] = {
     ("mean", "lossmodulus"): DicomQuantity("LOSS-MEAN", "Shear loss modulus, posterior mean", 9003),
     ("std", "lossmodulus"): DicomQuantity("LOSS-SD", "Shear loss modulus, posterior standard deviation", 9004),
 }
+"""Codes and words of the maps, by statistic and modulus."""
 
 
 def write_parametric_map(

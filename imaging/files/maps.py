@@ -16,6 +16,7 @@ from palpate.imaging.files.nifti import read_nifti, write_nifti
 from palpate.provenance import atomic_file
 
 NIFTI_ENDING = ".nii.gz"
+"""Ending of the maps that are written."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,7 @@ from palpate.machine import machine_fault
 type Modulus = Literal["storagemodulus", "lossmodulus"]
 
 MODULI: Final[tuple[Modulus, ...]] = ("storagemodulus", "lossmodulus")
+"""Names of the moduli in file names: G' and G''."""
 MODULUS_WORDS: Final[Mapping[Modulus, str]] = {
     "storagemodulus": "storage modulus G'",
     "lossmodulus": "loss modulus G''",

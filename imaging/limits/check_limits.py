@@ -268,42 +268,82 @@ LIMITS: Final = {
     ),
     "displacement_high": Limit(1000.0, 200.0, 1e4, "largest, um; sound: driver plate; faulty: 10 um read as mm"),
 }
+"""Limits by name, each with its unit, meaning and origin; the constants below are their values."""
 OFFSETS_REFUSED: Final = LIMITS["offsets_refused"].value
+"""Residual at the best other times over that at even times, below which an export is refused."""
 OFFSETS_DOUBTED: Final = LIMITS["offsets_doubted"].value
+"""Residual at the best other times over that at even times, below which a warning is given."""
 OFFSETS_GAIN: Final = LIMITS["offsets_gain"].value
+"""Least share of the motion that the other times must explain besides."""
 DIRECTION_GAIN: Final = LIMITS["direction_gain"].value
+"""Least share of the motion of one direction that other times must explain besides."""
 WRAPPED_PAIRS: Final = LIMITS["wrapped_pairs"].value
+"""Share of neighbours that jump by most of the range, above which images count as wrapped."""
 PHASE_RANGE: Final = LIMITS["phase_range"].value
+"""Least range over which images wrap, over 2 pi."""
 AXES_GAIN: Final = LIMITS["axes_gain"].value
+"""Divergence over curl of the best other signs and order over that of the given ones, below which they are named."""
 AXES_LEAST: Final = LIMITS["axes_least"].value
+"""Divergence over curl below which components count as right whatever another choice gives."""
 AXES_SIGNAL: Final = LIMITS["axes_signal"].value
+"""Least share of the gradient's power that is not noise, for axes to be judged."""
 REVERSED_GAIN: Final = LIMITS["reversed_gain"].value
+"""Divergence over curl with one component backwards in time over that as given, below which it is named."""
 SHIFTED_DEG: Final = LIMITS["shifted_deg"].value
+"""Least phase of one component against the others, degrees, for it to be named."""
 SHIFTED_GAIN: Final = LIMITS["shifted_gain"].value
+"""Divergence over curl at the best times over that as given, below which they are named."""
 SIMPLER: Final = LIMITS["simpler"].value
+"""Divergence over curl of a less simple remedy over that of a simpler one, below which the less simple is named."""
 SCALED_GAIN: Final = LIMITS["scaled_gain"].value
+"""Divergence over curl with one component scaled over that as given, below which it is named."""
 COMPONENT_SCALE: Final = LIMITS["component_scale"].value
+"""Least factor on one component, or its inverse, for it to be named."""
 SMOOTH_COMPONENT: Final = LIMITS["smooth_component"].value
+"""Correlation of neighbouring voxels below which a component counts as noise."""
 SMOOTH_OTHERS: Final = LIMITS["smooth_others"].value
+"""Least correlation of neighbouring voxels in the other components, for one to be named as noise."""
 COPY_COHERENCE: Final = LIMITS["copy_coherence"].value
+"""Coherence of two components above which one may be the other's copy."""
 COPY_RATIO: Final = LIMITS["copy_ratio"].value
+"""Largest difference from one of the ratio of a component to its copy."""
 DIVERGENCE_UNEXPLAINED: Final = LIMITS["divergence_unexplained"].value
+"""Divergence over curl at the best reading, above which a warning is given."""
 PARTS_GAIN: Final = LIMITS["parts_gain"].value
+"""Divergence over curl with one part's components reordered over that as given, below which it is named."""
 AMPLITUDE_GAIN: Final = LIMITS["amplitude_gain"].value
+"""Divergence over curl of amplitude times exp(i phase) over that of the stored parts, below which it is refused."""
 LOSS_TANGENT: Final = LIMITS["loss_tangent"].value
+"""Apparent loss tangent below which the sign of time is doubtful."""
 MISFIT_LOW: Final = LIMITS["misfit_low"].value
+"""Misfit over that of noise alone, below which the noise is overstated."""
 NEIGHBOUR_NOISE: Final = LIMITS["neighbour_noise"].value
+"""Noise between neighbours in a slice over the stated noise, below which neighbours are correlated."""
 UNMEASURED_SHARE: Final = LIMITS["unmeasured_share"].value
+"""Largest share of the mask without any displacement."""
 MODULUS_KPA: Final = (LIMITS["modulus_low"].value, LIMITS["modulus_high"].value)
+"""Smallest and largest plausible apparent modulus, kPa."""
 MODULUS_IN_RAD_S_KPA: Final = LIMITS["modulus_in_rad_s"].value
+"""Apparent modulus, kPa, above which 2 pi times a usual frequency is taken for one in rad/s."""
 LAPLACIAN_SIGNAL: Final = LIMITS["laplacian_signal"].value
+"""Least share of the Laplacian's power that is not noise, for its sign to be judged."""
 WRAP_JUMP: Final = LIMITS["wrap_jump"].value
+"""Share of the range that a difference of neighbours must have to be a wrap."""
 EQUAL_RESIDUALS: Final = LIMITS["equal_residuals"].value
+"""Residual of a supposed set of times over the least one, up to which the simpler set is named."""
 USUAL_KPA: Final = (LIMITS["usual_low"].value, LIMITS["usual_high"].value)
+"""Smallest and largest apparent modulus that a supposed unit must bring, kPa."""
 ACQUIRED_SHARE: Final = LIMITS["acquired_share"].value
+"""Acquired over stored voxels, below which images count as interpolated."""
 DIRECTIONS_CONDITION: Final = LIMITS["directions_condition"].value
+"""Largest condition number of encoding directions."""
 FREQUENCY_HZ: Final = (LIMITS["frequency_low"].value, LIMITS["frequency_high"].value)
+"""Lowest and highest plausible frequency, Hz."""
 DENSITY_KG_M3: Final = (LIMITS["density_low"].value, LIMITS["density_high"].value)
+"""Smallest and largest plausible density, kg/m3."""
 DISPLACEMENT_UM: Final = (LIMITS["displacement_low"].value, LIMITS["displacement_high"].value)
+"""Range of the largest displacement of a wave field, um."""
 DISPLACEMENT_SMALL_UM: Final = LIMITS["displacement_small"].value
+"""Largest displacement, um, below which a warning is given."""
 VOXEL_MM: Final = (LIMITS["voxel_low"].value, LIMITS["voxel_high"].value)
+"""Smallest and largest edge of a voxel, mm."""

@@ -15,6 +15,7 @@ from typing import BinaryIO, Final
 from palpate.errors import InputError
 
 MIB: Final = 1 << 20
+"""Bytes of a mebibyte."""
 _PIECE_BYTES: Final = MIB
 
 

@@ -16,6 +16,7 @@ METRES_PER_UNIT: Final[Mapping[str, float]] = {
     "mm": 1e-3,
     "m": 1.0,
 }
+"""Metres of each unit of length that a sidecar may state."""
 
 _SPACE: Final = 3
 _UNIT: Final = 1e-2

@@ -11,6 +11,7 @@ from palpate.imaging.phantom.identity import RAS_TO_LPS, Identity, fill, place, 
 from palpate.imaging.phantom.tissue import Head
 
 ANATOMY_SERIES = 12
+"""Series number of the T1."""
 _WHITE = 800.0
 """Stored value of the brightest tissue."""
 _AIR_MM = 4.0

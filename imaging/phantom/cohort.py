@@ -23,9 +23,13 @@ BETWEEN_TISSUES = 0.10
 """Standard deviation of ln of a tissue's moduli around the patient's own."""
 
 FREQUENCIES_HZ = (40.0, 50.0, 60.0)
+"""Vibration frequencies of the patients, Hz, equally probable; those usual in brains."""
 NOISE_PERCENT = (1.0, 4.0)
+"""Range of the noise, percent of mean |U|; its logarithm is uniform."""
 VARIATION = (0.05, 0.20)
+"""Range of the standard deviation of ln G' and ln G'' within solid tissue, uniform."""
 CORRELATION_MM = (6.0, 14.0)
+"""Range of the correlation length of that variation, mm, uniform."""
 FINE_VARIATION = (0.0, 0.14)
 """Range of the standard deviation of ln G' and ln G'' from voxel to voxel, in addition to that of the settings.
 
@@ -45,10 +49,12 @@ LESION_SHARE = 0.6
 """Share of patients with a lesion."""
 
 LESION_RADIUS_MM = (4.0, 10.0)
+"""Range of the radius of a lesion, mm, uniform."""
 LESION_CONTRAST = (0.5, 2.0)
 """Stiffness of a lesion over that of white matter, softer as often as stiffer."""
 
 TILT_DEG = 8.0
+"""Largest rotation of the slices about each axis, degrees."""
 LEAST_BRAIN = 0.9
 """Smallest share of a block that is brain or its fluid."""
 

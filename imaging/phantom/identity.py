@@ -14,7 +14,9 @@ from palpate import __version__
 from palpate.imaging.phantom.grid import ScanGrid
 
 STUDY_DATE = "20260105"
+"""Study date of all in-silico scans."""
 RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0])
+"""Conversion of vectors from NIfTI's axes (right, anterior, superior) to DICOM's, shape (3, 3)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from palpate.imaging.phantom.identity import RAS_TO_LPS, STUDY_DATE, Identity, f
 from palpate.imaging.phantom.scan import Scan
 
 FIRST_SERIES: Final = 401
+"""Number of the first series."""
 SERIES_STEP: Final = 100
 """Step of SeriesNumber from scan to scan: Philips numbers its scans by hundreds."""
 _MAKER: Final = "Philips Medical Systems"

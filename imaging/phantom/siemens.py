@@ -19,6 +19,7 @@ from palpate.imaging.phantom.identity import RAS_TO_LPS, Identity, fill, place, 
 from palpate.imaging.phantom.scan import Scan
 
 MAGNITUDE_SERIES, PHASE_SERIES = 45, 46
+"""Numbers of the two series."""
 _LEVELS = 4096
 _LPS_TO_DEVICE = np.diag([1.0, -1.0, -1.0])
 """Matrix from LPS to the axes of az and po for a head-first supine patient (see palpate.imaging.dicom.encoding)."""

@@ -39,6 +39,7 @@ ANATOMY_SOURCE = (
     "copyright 1993-2009 Louis Collins, McConnell Brain Imaging Centre, Montreal Neurological Institute; "
     "use, copying, modification and distribution permitted with this notice"
 )
+"""Attribution of the atlas, as its notice requires it."""
 
 
 def write_study(

@@ -39,8 +39,11 @@ from palpate.renamed import record_text
 type Values = NDArray[np.float64]
 
 FIRST_DATE: Final = datetime.date(2025, 1, 6)
+"""Date of the first scan."""
 ENHANCES_ABOVE: Final = 0.8
+"""Density of tumour cells above which the truth takes up contrast agent."""
 INFILTRATES_ABOVE: Final = 0.18
+"""Density of tumour cells above which the truth is visible on FLAIR."""
 _BLUR: Final = 0.4
 """Standard deviation of the scanner's blur in voxels of the image."""
 _HEALTHY_MM2_S: Final = 0.8e-3

@@ -26,15 +26,21 @@ from palpate.imaging.registration.placement import Placement
 from palpate.imaging.registration.rigid import Rigid, at_rest
 
 BLURS_MM = (3.0, 1.5, 0.7)
+"""Standard deviations of the blur of both images, from coarse to fine, mm."""
 STEPS_MM = (2.0, 1.0, 0.5)
+"""Length of the first steps of the search at each blur, mm."""
 START_MM = 8.0
+"""Distance between the files' placement and the other starts, mm."""
 START_DEG = 8.0
 """Angle between the files' placement and the other starts, degrees."""
 STARTS = 7
+"""Number of starts: the files' placement and others around it."""
 FEWEST_AGREEING = 3
 """Least number of starts that must end at the best maximum."""
 AGREE_MM = 1.0
+"""Root mean square distance over the tissue below which two placements agree, mm."""
 MOST_MM = 30.0
+"""Largest shift of a head between two scans of one visit that is accepted, mm."""
 MOST_DEG = 20.0
 """Largest turn of a head between two scans of one visit that is accepted, degrees: larger ones are intended."""
 MOST_UNCERTAIN_MM = 2.0
@@ -42,10 +48,13 @@ MOST_UNCERTAIN_MM = 2.0
 FEWEST_OVERLAP = 0.8
 """Least share of the tissue that the anatomy must show."""
 GROUPS = 10
+"""Number of groups of cubes that are left out in turn to estimate the uncertainty (jackknife)."""
 CUBE_MM = 8.0
+"""Edge of these cubes, mm."""
 INTERPOLATION_MM = 0.08
 """Error along each axis that heads without noise still show, mm (decision 0045)."""
 SEED = 4711
+"""Seed of the starts and of the groups."""
 _RIM_MM = 6.0
 """Width of the rim beyond the tissue that counts too, mm: the border tells more than the inside."""
 _MARGIN_MM = 25.0

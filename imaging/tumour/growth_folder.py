@@ -30,12 +30,15 @@ from palpate.imaging.tumour.history import CAVITY, ENHANCING, VISIBLE
 from palpate.imaging.tumour.visibility import LEAST_ML, SEEN, smoothed
 
 CELLULARITY: Final = "cellularity.nii.gz"
+"""Name of the map of cellularity."""
 ADC: Final = "adc.nii.gz"
+"""Name of the map of ADC."""
 ROI: Final = "roi.nii.gz"
+"""Name of the map of the tumour's regions."""
 _ROUNDING: Final = 1e-3
 """Largest distance of a cellularity from 0..1: the rounding of eight bits and a scale factor."""
 _REGIONS: Final = "0 none, 1 enhancing, 2 non-enhancing, 3 necrotic, 4 cavity"
-_NOTHING: Final = "no tumour is drawn: taken as a scan on which none is visible"
+_NOTHING: Final = "no tumour is drawn: the scan is taken as one without a visible tumour"
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,9 +15,11 @@ from numpy.typing import NDArray
 type Values = NDArray[np.float64]
 
 ENHANCING: Final = 1
+"""Number of the region that takes up contrast agent."""
 NON_ENHANCING: Final = 2
 """Number of the region of oedema and infiltration: bright on FLAIR, no contrast agent."""
 NECROTIC: Final = 3
+"""Number of the region of dead tissue."""
 CAVITY: Final = 4
 """Number of the region from which tissue was resected."""
 VISIBLE: Final = (ENHANCING, NON_ENHANCING, NECROTIC)

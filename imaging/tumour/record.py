@@ -44,6 +44,7 @@ def _is_record(path: Path) -> bool:
 
 
 HISTORY_RECORD: Final = FileKind("tumour", "record of a tumour's history", (".json",), _is_record)
+"""Kind of the JSON file beside a history."""
 
 
 def record_beside(history: Path) -> Path:

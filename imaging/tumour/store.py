@@ -44,6 +44,7 @@ from palpate.outputs import claim_file
 from palpate.quality_warning import QualityWarning
 
 FORMAT: Final = "palpate tumour history 3"
+"""Name and version of the format of the file."""
 _FAMILY: Final = FORMAT.rpartition(" ")[0]
 _PACKED: Final[dict[str, Any]] = {"compression": "gzip", "compression_opts": 4, "shuffle": True}
 _UNUSABLE: Final = (OSError, KeyError, ValueError, TypeError, RuntimeError, AttributeError)
@@ -55,6 +56,7 @@ def _is_history(path: Path) -> bool:
 
 
 HISTORY: Final = FileKind("tumour", "history of a tumour", (".h5", ".hdf5"), _is_history)
+"""Kind of the file of a history."""
 
 
 def write_history(

@@ -38,10 +38,12 @@ from palpate.renamed import TREATMENT_COLUMNS
 type Kind = Literal["radiotherapy", "chemotherapy", "surgery"]
 
 REQUIRED: Final = ("date", "kind")
+"""Columns that a table of treatments must have."""
 OPTIONAL: Final = (
     *("dose_gy", "dose_file", "fractions", "days_a_week", "amount_mg", "drug", "mask_file", "roi", "space"),
     *("registration", "recommended_by"),
 )
+"""Columns that a table of treatments may have."""
 _LEAST_MG: Final = 1.0
 _MOST_MG: Final = 3e4
 """Largest amount of a dose of a drug, mg. Methotrexate reaches 26 g; an amount below 1 mg was written in g."""

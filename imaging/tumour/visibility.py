@@ -27,6 +27,7 @@ SEEN: Final = 0.3
 LEAST_ML: Final = 0.3
 """Least volume above SEEN that counts as tumour, ml; less is noise."""
 SIGMA_MM: Final = 3.0
+"""Standard deviation of the Gaussian under which cellularity is averaged before it is compared with SEEN, mm."""
 _LEAST_INSIDE: Final = 0.5
 """Least share of a tumour that must lie in the brain and on the grid; less means another place or another head."""
 _LEAST_LOOKED: Final = 0.9

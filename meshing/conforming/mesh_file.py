@@ -22,6 +22,7 @@ MESH_FILE = "labels_mesh.h5"
 """Name of the file that holds the mesh of labels in its folder."""
 
 FORMAT, FORMAT_VERSION = "palpate tetrahedra", 1
+"""Name and version of the format of the file."""
 
 _EXPECTED = "a complete mesh of tetrahedra written by palpate mesh"
 

@@ -24,8 +24,10 @@ from palpate.meshing.conforming.tetrahedral_mesh import TetrahedralMesh
 from palpate.progress import say
 
 LEAST_ANGLE_DEG = 10.0
+"""Smallest dihedral angle of an accepted mesh, degrees (decision 0040)."""
 
 LARGEST_VOLUME_ERROR = 0.02
+"""Largest relative error of the volume of a label in an accepted mesh (decision 0040)."""
 
 _POLISHED_DEG = 12.0
 """Angle below which cells are opened up, so that the quality check is passed with room to spare."""
@@ -90,7 +92,7 @@ def mesh_labels(segmentation: Segmentation, settings: TetrahedraSettings, where:
             expected=f"volumes within {LARGEST_VOLUME_ERROR:.0%} and angles of at least {LEAST_ANGLE_DEG:g} degrees",
             advice=f"Use elements smaller than edge_mm = {settings.edge_mm:g}, or merge the label with its neighbour.",
         )
-    return MeshedLabels(lattice, "plain lattice: interfaces are stairs", cubes.pinched, cubes.crumbs)
+    return MeshedLabels(lattice, "plain lattice: interfaces are stepped", cubes.pinched, cubes.crumbs)
 
 
 def gate_fault(mesh: TetrahedralMesh, wanted_mm3: Mapping[int, float]) -> str | None:

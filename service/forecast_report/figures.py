@@ -21,10 +21,11 @@ NAMES: Final[Mapping[str, str]] = {
     "visible_ml": "all visible volume",
     "burden_ml": "burden (integral of density)",
 }
+"""Words of the volumes, by their keys in the records."""
 DISPLACEMENTS: Final[Mapping[str, str]] = {
     "displacement_mm": "mean displacement of the brain around the tumour",
     "largest_displacement_mm": "largest displacement of the brain around the tumour",
-    "additional_displacement_mm": "mean displacement yet to come since the last scan",
+    "additional_displacement_mm": "additional mean displacement since the last scan",
 }
 """Names and words of the displacements that a forecast with mechanics states too."""
 CURVES: Final = ("displacement_mm", "largest_displacement_mm")
@@ -61,7 +62,7 @@ def curve(results: TwinResults, quantity: str) -> str:
     axes.set_ylim(bottom=0.0)
     axes.set_xlabel("days since the first scan")
     axes.set_ylabel("mm" if displaced else "mL")
-    axes.legend(frameon=False, fontsize=8, loc="upper left")
+    axes.legend(framealpha=0.8, edgecolor="none", fontsize=8, loc="upper left")
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     axes.tick_params(colors=QUIET, labelsize=8)

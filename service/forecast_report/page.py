@@ -25,15 +25,16 @@ _WORDS: Final[Mapping[str, str]] = {
     "white_to_grey": "D in white over D in grey matter",
     "stress_slowing": "slowing by stress γλ",
     "alpha": "radiosensitivity α",
-    "front_width": "width of the first front over its natural one",
-    "outline_offset": "first outline beyond the one seen",
+    "front_width": "width of the front at the first scan over √(6D/k)",
+    "outline_offset": "distance of the true outline beyond the visible one at the first scan",
     "plateau": "largest density at the first scan",
-    "cellularity_gain": "factor on all measured cellularity",
+    "cellularity_gain": "scale factor of all measured cellularity",
     "enhancing_above": "density above which tissue enhances",
     "infiltrated_above": "density above which infiltration is seen",
 }
 
 PAGE: Final = FileKind("outlook", "forecast report", (".html",), page_kind("outlook", "Tumour of "))
+"""Kind of the page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,40 +111,45 @@ def _ml(volume: float) -> str:
     return f"{volume:.0f}" if volume >= 1.0 or volume < 0.05 else f"{volume:.1f}"
 
 
+def _sentence(words: str) -> str:
+    """Return words with a capital at their beginning."""
+    return words[:1].upper() + words[1:]
+
+
 def _curves(results: TwinResults) -> list[tuple[str, str]]:
     """Pictures and their captions."""
-    found = [(curve(results, name), f"{words}, mL, over days.") for name, words in NAMES.items()]
+    found = [(curve(results, name), f"{_sentence(words)}, mL, over days.") for name, words in NAMES.items()]
     moved = results.forecast.get("mass_effect")
     if moved is None:
         return found
-    words, said = _displacements(moved), f"{_around(moved)}. {_assumed(moved)}"
-    return found + [(curve(results, name), f"{words[name]}, mm, over days: {said}") for name in CURVES]
+    words, said = _displacements(moved), f"The tissue is that {_around(moved)}. {_assumed(moved)}"
+    return found + [(curve(results, name), f"{_sentence(words[name])}, mm, over days. {said}") for name in CURVES]
 
 
 def _displacements(moved: Mapping[str, Any]) -> dict[str, str]:
     """Words of displacements, with what largest means."""
-    largest = {"largest_displacement_mm": f", which {100 * moved['largest_quantile']:g} % of it do not exceed"}
+    largest = {"largest_displacement_mm": f" ({100 * moved['largest_quantile']:g} % of the tissue move less)"}
     return {name: words + largest.get(name, "") for name, words in DISPLACEMENTS.items()}
 
 
 def _around(moved: Mapping[str, Any]) -> str:
-    return f"up to {moved['around_mm']:g} mm from what is visible on day {moved['around_day']:g}"
+    return f"within {moved['around_mm']:g} mm of what is visible on day {moved['around_day']:g}"
 
 
 def _assumed(moved: Mapping[str, Any]) -> str:
     """Say what every displacement is proportional to."""
     prior = moved["swelling_kpa"]
     factor = math.exp(prior["log_std"])
-    return f"λ/s is assumed, {prior['median']:g} kPa within a factor of {factor:.3g} (68 %): it was not measured."
+    return f"λ/s was not measured. It is assumed to be {prior['median']:g} kPa within a factor of {factor:.3g} (68 %)."
 
 
 def _forecast_tables(results: TwinResults) -> list[_Table]:
     """Volumes, and displacements where there are any."""
-    truth = "with the intervals that hold the truth with the probability stated"
+    truth = "with intervals that contain the truth with the stated probability"
     tables = [_intervals(results, NAMES, "mL", f"Forecast, {truth}")]
     moved = results.forecast.get("mass_effect")
     if moved is not None:
-        caption = f"How far tissue is pushed, {_around(moved)}, {truth} as far as λ/s is as assumed. {_assumed(moved)}"
+        caption = f"Displacement of tissue {_around(moved)}, {truth} if λ/s is as assumed. {_assumed(moved)}"
         tables.append(_intervals(results, _displacements(moved), "mm", caption))
     return tables
 
@@ -165,8 +171,8 @@ def _parameter_table(parameters: Sequence[Mapping[str, Any]]) -> _Table:
         words = _WORDS.get(name, name.replace("kill:", "kill by ")) + (f", {one['unit']}" if one["unit"] else "")
         before, after = (f"{v[0]:.3g} ({v[1]:.3g} to {v[2]:.3g})" for v in (one["prior"], one["posterior"]))
         rows.append((words, before, after, "" if one["identified"] else "unidentified"))
-    head = ("parameter", "before the images", "after", "")
-    caption = "Parameters: median (95 % bounds). Unidentified: the images hardly tell more than was assumed before"
+    head = ("parameter", "prior", "posterior", "")
+    caption = "Parameters: median (95 % bounds). A parameter is unidentified if the images add little to its prior."
     return _Table(caption, head, tuple(rows))
 
 
@@ -177,14 +183,15 @@ def _past_table(told: Mapping[str, Any]) -> _Table:
             value = "not measured" if seen[name] is None else f"{seen[name]:.3g}"
             lower, upper = model[name]["95"]
             rows.append((f"{seen['day']:g}", words, value, f"{model[name]['median']:.3g} ({lower:.3g} to {upper:.3g})"))
-    head = ("day", "quantity, mL", "scan", "model (95 %), without its own error")
-    return _Table("Past: what the scans show and what the model makes of it", head, tuple(rows))
+    head = ("day", "quantity, mL", "scan", "model (95 %), without front model error")
+    return _Table("Past: values of the scans and of the calibrated model", head, tuple(rows))
 
 
 def _went(told: Mapping[str, Any]) -> str:
     went = told["statistics"]
     end = "converged" if went["converged"] else "did not converge"
     return (
-        f"Calibration {end} after {went['iterations']} steps; {went['data']} data, misfit {went['misfit']:.2f} a datum "
-        f"(1 where errors are as assumed); front model error {told['front_error_mm_per_100_days']:.1f} mm in 100 d."
+        f"The calibration {end} after {went['iterations']} steps. The misfit is {went['misfit']:.2f} for each of "
+        f"{went['data']} data (1 where errors are as assumed). The front model error is "
+        f"{told['front_error_mm_per_100_days']:.1f} mm in 100 days."
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from palpate.imaging.files.stiffness_folder import MODULI, Modulus
 from palpate.quality_warning import recorded_warnings
@@ -16,6 +16,25 @@ from palpate.service.score import Score
 
 _FEW_SLICES = 8
 _LOW_INFORMED = 0.5
+_FIT_WORDS: Final[Mapping[str, str]] = {
+    "density_kg_m3": "density, kg/m³",
+    "density_assumed": "density is assumed",
+    "anisotropy_percent": "allowance for fibres, %",
+    "misfit_per_frequency": "misfit over that of noise, by frequency in Hz",
+    "residual_whiteness": "residual",
+    "chi2_per_dof": "mean square over that of noise",
+    "lag1_correlation": "correlation of neighbours along i, j, k",
+    "lag1_correlation_of_noise": "the same of noise alone",
+    "slice_turns": "slice phase errors",
+    "rms_deg": "root mean square, degrees",
+    "power_over_noise": "power over that of noise",
+    "noise_source": "source of the noise",
+    "noise_std_um": "noise used, µm",
+    "noise_stated_std_um": "noise stated, µm",
+    "noise_inflation": "inflation of the noise",
+    "peak_memory_mb": "peak memory, MB",
+}
+"""Words of keys of records; of other keys underscores become blanks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,8 +166,8 @@ def score_table(scores: Mapping[Modulus, Score]) -> Table:
     return Table(
         rows=tuple(rows),
         head=("", "G′", "G″"),
-        caption=f"Over the {any_score.voxels} informed voxels. In brackets the 95 % error bar of the share "
-        "itself, which counts correlated voxels as few.",
+        caption=f"Over the {any_score.voxels} informed voxels. Brackets give the 95 % interval of the share "
+        "itself, which counts correlated voxels as few independent ones.",
     )
 
 
@@ -244,7 +263,7 @@ def notes(run: RunView) -> list[str]:
         )
     slices = run.stiffness.informed.shape[2]
     if slices < _FEW_SLICES:
-        found.append(f"The slab has only {slices} slices; what they do not determine has wide intervals.")
+        found.append(f"The slab has only {slices} slices. What they do not determine has wide intervals.")
     if frequency_record(run).get("motion_encoding_known") is False:
         found.append(
             "The motion encoding is unknown: displacements are in arbitrary units; the moduli do not depend on it."
@@ -318,7 +337,8 @@ def _flat_rows(name: str, value: object) -> list[Row]:
 
 
 def _words(name: str) -> str:
-    return name.replace("_", " ")
+    """Return the words of a key of a record; keys within one another are joined by a colon."""
+    return ": ".join(_FIT_WORDS.get(one, one.replace("_", " ")) for one in name.split(": "))
 
 
 def _value(value: object, unit: str) -> str:

@@ -24,6 +24,7 @@ from palpate.service.report.session import RunView, SessionView, read_session
 from palpate.service.report.viewer import viewer_data
 
 PAGE: Final = FileKind("report", "page of a session", (".html",), page_kind("report", "Stiffness of "))
+"""Kind of the page."""
 
 
 def write_report(folder: Path, out: Path, *, truth: Path | None, settings: ReportSettings) -> None:

@@ -148,7 +148,8 @@ class Panels:
         return Picture(
             source=sheet([layer], self.view, self.slices, columns=1),
             alt="Slices of the normalised residual.",
-            caption="Structure here is what the model cannot explain: waves it lacks, or noise that is not white.",
+            caption="Structure in this map shows what the model does not explain: waves that it lacks, or noise that is"
+            " not white.",
         )
 
     def plots(self) -> list[Picture]:
@@ -169,7 +170,7 @@ class Panels:
         return Picture(
             source=plots.truth_against_estimate(pairs),
             alt="Density of voxels over true and estimated moduli. " + "; ".join(words),
-            caption="Informed voxels; darker is more voxels. On the dotted line the estimate is right.",
+            caption="Informed voxels; darker means more voxels. On the dotted line the estimate equals the truth.",
         )
 
     def _range_words(self) -> str:
@@ -210,7 +211,7 @@ class Panels:
         return Picture(
             source=plots.calibration(self.run.scores),
             alt="Share of voxels whose interval holds the truth. " + "; ".join(words),
-            caption="On the dotted line intervals hold the truth as often as they state; below it they are too narrow.",
+            caption="On the dotted line intervals contain the truth as often as stated. Below it they are too narrow.",
             title="Coverage of the intervals",
         )
 
@@ -223,7 +224,8 @@ class Panels:
         return Picture(
             source=plots.residual_histogram(values, signed=is_signed(residual.values)),
             alt=f"Histogram of the normalised residual; its root mean square is {size:.2f}.",
-            caption="Much larger than white noise: the model misses something. Much smaller: the noise is overstated.",
+            caption="If it is much wider than white noise, the model misses something. If it is much narrower, the"
+            " noise is overstated.",
             title="Residual",
         )
 
@@ -239,7 +241,7 @@ class Panels:
             + "; ".join(
                 f"{name} {', '.join(f'{v:.2g}' for v in row)} rad" for name, row in zip(names, rows, strict=True)
             ),
-            caption="The vibration is the first harmonic; the others hold noise, from which its strength was measured.",
+            caption="The vibration is the first harmonic. The others hold noise alone; its size is measured there.",
             title="Signal and noise of the scan",
         )
 
@@ -251,8 +253,8 @@ class Panels:
         return Picture(
             source=plots.directions(travel.flux),
             alt=f"Share of the waves' flux by the side of the patient that it travels towards: {shares}.",
-            caption=f"Towards {shares}. Waves from many sides show every part of the tissue; where all travel one way,"
-            " what lies in their shadow is known less.",
+            caption=f"Towards {shares}. Waves from many sides probe every part of the tissue; if all travel one way,"
+            " parts that they reach weakly are less certain.",
             title="Where the waves travel",
         )
 

@@ -12,12 +12,15 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
 from palpate.service.report.slices import SliceView
 
 INK = "#1d2a33"
+"""Colour of text and outlines."""
 QUIET = "#5b6b76"
+"""Colour of axes and remarks."""
 _DPI = 110
 
 
@@ -120,7 +123,8 @@ def _panel(axes: Axes, layer: Layer, view: SliceView, index: int, *, labelled: b
         left, _, top, _ = view.labels
         for x, y, text, side in ((0.0, 0.5, left, "left"), (0.5, 1.0, top, "center")):
             height = "top" if side == "center" else "center"
-            axes.text(x, y, text, ha=side, va=height, transform=axes.transAxes, fontsize=7.5, color=QUIET)
+            letter = axes.text(x, y, text, ha=side, va=height, transform=axes.transAxes, fontsize=7.5, color=INK)
+            letter.set_path_effects([withStroke(linewidth=2.0, foreground="white")])  # readable on any colour
 
 
 def png(figure: Figure) -> str:

@@ -20,7 +20,9 @@ from palpate.service.score import Score
 
 # Told apart by people with any colour vision, and in grey.
 COLOURS: Final[Mapping[Modulus, str]] = {"storagemodulus": "#0b6e6e", "lossmodulus": "#c4622d"}
+"""Colours of the moduli, which people with any colour vision tell apart, also in grey."""
 NAMES: Final[Mapping[Modulus, str]] = {"storagemodulus": "G′", "lossmodulus": "G″"}
+"""Symbols of the moduli."""
 _SIZE = (4.7, 3.1)
 
 
@@ -209,7 +211,7 @@ def _quiet(axes: Axes) -> None:
         axes.spines[side].set_visible(False)
     for side in ("left", "bottom"):
         axes.spines[side].set_color("#b8c2c8")
-    axes.tick_params(colors=QUIET, labelsize=8)
+    axes.tick_params(which="both", colors=QUIET, labelsize=8)
     axes.xaxis.label.set(fontsize=8.5, color=INK)
     axes.yaxis.label.set(fontsize=8.5, color=INK)
 

@@ -17,7 +17,9 @@ from palpate.imaging.files.stiffness_folder import MODULI, Modulus
 from palpate.service.report.session import RunView, SessionView
 
 MODULUS_COLOURS: Final = "viridis"
+"""Colour map of moduli."""
 SPREAD_COLOURS: Final = "magma"
+"""Colour map of standard deviations."""
 _NAMES: Final[Mapping[Modulus, str]] = {"storagemodulus": "G′", "lossmodulus": "G″"}
 _MARGIN_MM: Final = 12.0
 

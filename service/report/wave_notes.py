@@ -18,14 +18,14 @@ def wave_notes(measured: Mapping[str, Any]) -> list[str]:
     snr, least = measured.get("oss_snr"), measured.get("least_oss_snr", LEAST_OSS_SNR)
     if snr is not None and snr < least:
         found.append(
-            f"The waves are weak: octahedral-shear-strain SNR is {snr:.1f}; inversions are trusted from"
-            f" {least:g} on. Intervals are wide for it."
+            f"The waves are weak: octahedral-shear-strain SNR is {snr:.1f}; inversions are reliable from"
+            f" {least:g} on. Expect wide intervals."
         )
     moved = measured.get("image_motion")
     if isinstance(moved, Mapping) and moved["images_moved"]:
-        done = "they were put back" if moved["put_back"] else "they were left where they are"
+        done = "these images were moved back" if moved["put_back"] else "these images were not moved back"
         found.append(
-            f"In {moved['images_moved']} images the head lay off by up to {moved['largest_mm']:.1f} mm; {done}."
+            f"In {moved['images_moved']} images the head was displaced by up to {moved['largest_mm']:.1f} mm; {done}."
         )
     if measured.get("compressional") == "removed":
         found.append("The part of the displacement that has divergence was removed before the inversion.")

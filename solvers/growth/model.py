@@ -29,6 +29,7 @@ from palpate.units import days_to_s
 type Values = NDArray[np.float64]
 
 STEP_S: Final = days_to_s(2.0)
+"""Longest time step by default, s; see TOLERANCE for its error."""
 TOLERANCE: Final = 1e-2
 """Largest error of a diffusion step's weights.
 

@@ -55,6 +55,7 @@ QUANTITIES = {
     "springpotalpha": MapQuantity("springpot exponent alpha", "1", np.asarray),
     "viscosity": MapQuantity("Kelvin-Voigt viscosity eta", "Pa s", np.asarray),
 }
+"""Words, unit and conversion from SI of the quantities, by their names in file names."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -196,7 +196,7 @@ def _check_joint(run: Sequence[WaveField]) -> None:
             advice="Correct Density in the sidecars, or set rheology to per-frequency.",
         )
     if len(run) == 1:
-        say(f"{run[0].label}: one frequency only, so that nothing tests the rheology")
+        say(f"{run[0].label}: one frequency only, which cannot test the rheology")
 
 
 def _key(digests: Mapping[str, str], settings: InversionSettings) -> str:
@@ -218,7 +218,7 @@ def _regions(field: WaveField, wavefield: Path, labels: Path | None, settings: I
     anatomy = matching(wavefield, "*_T1w.nii.gz")
     placement = read_placement(wavefield, field.label)
     if not placement.usable:
-        say(f"{field.label}: nobody knows where the anatomy lies on the elastogram, so it is not used")
+        say(f"{field.label}: the place of the anatomy on the elastogram is not known, so it is not used")
         return None
     if labels is not None:
         return read_regions(labels, field.mask, field.affine_mm, placement.motion)

@@ -32,6 +32,7 @@ DRAW, DRAW_VOXELS, DRAW_POWER = 0.05, 2000, -0.2
 """Cost of a draw over that of a joint posterior: 0.05 where there are 2000 voxels, 0.02 in a whole brain."""
 
 REFIT_ZONES: Final = 6
+"""Number of zones to which the prior is refitted."""
 REFIT: Final = 0.4
 """Cost of a refit of the prior on its zones, over that of solving them."""
 

@@ -1,4 +1,4 @@
-"""palpate: virtual palpation, from MR elastography to stiffness maps that know their uncertainty.
+"""palpate: virtual palpation, from MR elastography to stiffness maps with their uncertainty.
 
     field = palpate.WaveField(displacement, affine_mm, frequency_hz, mask=mask, units="um")
     posterior = palpate.invert(field)

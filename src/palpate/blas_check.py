@@ -20,6 +20,7 @@ from typing import Final
 from palpate.errors import InputError
 
 PROBE: Final = Path(__file__).with_name("blas_probe.py")
+"""Script that multiplies matrices in a process of its own, so that a crash is survived."""
 WRONG: Final = 3
 """Exit code of the probe for a wrong product."""
 

@@ -22,6 +22,7 @@ OUTER: Final = ((12, 8), (37, 61), (96, 150))
 """Rows and columns of products."""
 
 RANDOM_SHAPES: Final = 60
+"""Number of products of random shapes."""
 LARGEST: Final = (4096, 160, 160)
 """Inner dimension, rows and columns of random shapes."""
 

@@ -15,7 +15,7 @@ from palpate.errors import InputError
 from palpate.leftovers import final_path
 
 _ROOM: Final = "Make room there, or write to another place."
-_RIGHTS: Final = "Have its owner give you access, or name a place that is yours."
+_RIGHTS: Final = "Ask the owner for permission, or name a folder of your own."
 _MOUNTED: Final = "Write to another place, or have the disk mounted for writing."
 _HANDLES: Final = "Close other programs, or raise the limit (ulimit -n)."
 _NAMES: Final = "Choose a shorter path."

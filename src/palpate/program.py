@@ -24,7 +24,9 @@ from palpate.module_source import ModuleSource, read_module, remember
 from palpate.package_data import package_file
 
 PACKAGE = "palpate"
+"""Name of the package."""
 HOME = Path(__file__).parent
+"""Folder of the package."""
 _LEFT_OUT = frozenset({PACKAGE, f"{PACKAGE}.cli", f"{PACKAGE}.program", f"{PACKAGE}.receipt"})
 """Modules that change no result: the version, the table of commands with the exit codes, and this bookkeeping."""
 

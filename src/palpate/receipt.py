@@ -24,6 +24,7 @@ from palpate.progress import launcher_rank, say
 ORDER = "PALPATE_RECEIPT"
 """Environment variable with the order that the workflow gives to one step."""
 NAME = ".receipt.json"
+"""Name of the receipt in an output folder."""
 _OUTPUT = "output"
 
 type Receipt = Mapping[str, Any]

@@ -19,6 +19,7 @@ from palpate.errors import InputError
 from palpate.machine import make_parent, on_this_machine
 
 NAME = ".lock.json"
+"""Name of the lock in the results."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,17 @@ from numpy.typing import NDArray
 type Number = float | complex | NDArray[np.floating] | NDArray[np.complexfloating]
 
 PA_PER_KPA = 1e3
+"""Pascal of a kilopascal."""
 M_PER_MM = 1e-3
+"""Metres of a millimetre."""
 M_PER_UM = 1e-6
+"""Metres of a micrometre."""
 S_PER_DAY = 86400.0
+"""Seconds of a day."""
 KG_PER_MG = 1e-6
+"""Kilograms of a milligram."""
 KG_M3_PER_MG_L = 1e-3
+"""Kilograms per cubic metre of a milligram per litre."""
 
 
 def kpa_to_pa[N: Number](value_kpa: N) -> N:

@@ -56,7 +56,7 @@ def test_the_page_warns_of_moved_images_and_weak_waves(session: SessionFiles, tm
     record.write_text(json.dumps(content))
     text = _text(tmp_path / "session")
     assert "octahedral-shear-strain SNR is 2.0" in text
-    assert "In 3 images the head lay off by up to 2.4 mm; they were put back." in text
+    assert "In 3 images the head was displaced by up to 2.4 mm; these images were moved back." in text
     assert "2.44 mm" in text
     assert "divergence was removed" in text
 

@@ -139,9 +139,11 @@ def test_figures_reach_files_and_page(twin: Calibration, folder: Path) -> None:
     assert (np.linalg.norm(vectors[tissue], axis=1) <= upper[tissue]).mean() > 0.99
     write_forecast_report(folder / "calibration", folder / "forecast", folder / "page.html")
     page = (folder / "page.html").read_text()
-    assert "How far tissue is pushed" in page
+    assert "Displacement of tissue within " in page
     assert f"{row['additional_displacement_mm']['median']:.3g}" in page
-    assert "it was not measured" in page
+    assert "λ/s was not measured." in page
+    said = "the true value lies inside the 95 % interval in 95 of 100 voxels. It is not a normal range."
+    assert page.count(said) == 1
 
 
 def test_without_mechanics_there_is_none_and_it_is_said(tmp_path: Path) -> None:

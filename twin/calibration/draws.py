@@ -37,6 +37,7 @@ MOVES: Final = 4
 ACCEPTED: Final = 0.3
 """Share of accepted proposals to which the step is adapted."""
 FIRST_STEP: Final = 0.4
+"""First length s of the moves, 0 to 1 (1 draws anew from the approximation); it is adapted to ACCEPTED."""
 LOOKED_AT: Final = 40
 """Smallest number of draws whose past is kept, if there are so many."""
 

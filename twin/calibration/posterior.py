@@ -31,6 +31,7 @@ type Values = NDArray[np.float64]
 LOOSE: Final = 0.5
 """Tolerance of the minima near which q is renewed, in posterior standard deviations."""
 RENEWALS: Final = 2
+"""Number of renewals of the errors R and of q near the minimum."""
 GRID: Final = tuple(float(x) for x in np.exp(np.linspace(-1.5, 1.5, 7)))
 """Multiples of the configured q that are tried."""
 LONGEST: Final = 4.0

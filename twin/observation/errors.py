@@ -31,6 +31,7 @@ from palpate.twin.priors import GAIN
 type Values = NDArray[np.float64]
 
 JITTER: Final = 1e-6
+"""Variance added to the covariance of the centres, relative to one, so that it can be factorised."""
 
 
 @dataclass(frozen=True, slots=True)

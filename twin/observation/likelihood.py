@@ -26,7 +26,9 @@ CENTRES = 60
 SHARE_STD = 0.03
 """Standard deviation of a block's share in a region, far from its edge."""
 EDGE_MM = 1.2
+"""Standard deviation of the edge of a region from voxel to voxel, mm."""
 LEVEL = 0.4
+"""Standard deviation of the logit of the density at which an edge is drawn."""
 ALIKE = 4.0
 """Factor on the variances of shares, since blocks of 6 mm are not independent: errors of contours are correlated over
 some 8 mm. These four constants were found on in-silico patients whose density was known (decision 0053)."""

@@ -130,8 +130,8 @@ def contradicted(history: TumourHistory, past: list[dict[str, Any]]) -> list[Qua
     return [
         QualityWarning(
             "scan-contradicts-model",
-            f"The scan of day {scan.day:g} shows no tumour, the model at least {row['visible_ml']['95'][0]:.1f} mL of "
-            "one.",
+            f"The scan of day {scan.day:g} shows no tumour, but the model predicts at least "
+            f"{row['visible_ml']['95'][0]:.1f} mL.",
             "Check that scan, and that all treatment is in the table.",
         )
         for scan, row in zip(history.scans, past, strict=True)

@@ -93,9 +93,9 @@ def _beyond(calibration: Calibration, end: float) -> list[str]:
     history = calibration.history
     days = [one.day for one in history.irradiations] + [one.day for one in history.drug_doses]
     count = sum(day > end for day in (*days, *(one.day for one in history.surgeries)))
-    said = [f"{count} treatments after day {end:g} have no part in the forecast"] if count else []
+    said = [f"{count} treatments after day {end:g} are not part of the forecast"] if count else []
     if calibration.stress is None:
-        said.append("how far the tumour pushes tissue is not forecast: the twin was calibrated without mechanics")
+        said.append("displacement of tissue is not forecast: the twin was calibrated without mechanics")
     return said
 
 

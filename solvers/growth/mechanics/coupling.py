@@ -25,7 +25,9 @@ from palpate.units import days_to_s
 type Values = NDArray[np.float64]
 
 POISSON: Final = 0.47
+"""Poisson's ratio of the head by default, without unit; brain tissue has 0.45 to 0.49."""
 EVERY_S: Final = days_to_s(5.0)
+"""Time after which the stress is computed anew by default, s: half of it moves a burden by 0.04 % (decision 0052)."""
 SMOOTHING_PA: Final = 1.0
 """Smoothing stress s_0 in sigma_vm = sqrt(3/2 s : s + s_0^2) - s_0, which is differentiable where the stress vanishes.
 

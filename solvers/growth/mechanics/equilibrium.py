@@ -33,7 +33,9 @@ Growth with smaller forces cannot be told from no growth."""
 NEWTON_TOLERANCE: Final = 1e-3
 """Relative residual of a Newton step's system; it may be large, because the next step removes the error."""
 DERIVATIVE_TOLERANCE: Final = 1e-12
+"""Relative residual of a derivative's system; small, because no later step removes the error."""
 NEWTON_STEPS: Final = 25
+"""Largest number of Newton steps for one growth."""
 KRYLOV_STEPS: Final = 100
 """Number of GMRES steps before a restart."""
 RESTARTS: Final = 3
@@ -124,12 +126,12 @@ def equilibrium(body: Hyperelasticity, push: Values, load: Values | None = None)
             raise InputError(
                 "mechanics, finite strain",
                 found=f"no equilibrium beyond {reached:.0%} of a growth pressure of up to {push.max():.3g} Pa",
-                expected="tissue that comes to rest without being turned inside out",
+                expected="an equilibrium in which no element is turned inside out",
                 advice="Lower lambda, a density that jumps, or contrasts of stiffness; or choose small strains.",
             )
     body.place(unknowns, push)
     if not body.least_volume_ratio() > 0.0:
-        raise RuntimeError("an equilibrium with tissue turned inside out was accepted")
+        raise RuntimeError("an equilibrium with elements turned inside out was accepted")
     return ElasticEquilibrium(body, push, unknowns, body.stresses())
 
 

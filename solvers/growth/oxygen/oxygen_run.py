@@ -36,7 +36,9 @@ MOST_AHEAD: Final = 1.0
 SOLVED: Final = 1e-9
 """Largest excess of oxygen over one: lengths L much larger than voxels make the system ill-conditioned."""
 OCCUPIED: Final = "v"
+"""Name of the living density over its room among the checked quantities."""
 LEVEL: Final = "oxygen"
+"""Name of the level of oxygen among the checked quantities."""
 _LEFT: Final = "share of c that deaths leave"
 _MOVED: Final = "u + n moved by deaths"
 _CHECKED: Final = (OCCUPIED, LEVEL, _LEFT, _MOVED)

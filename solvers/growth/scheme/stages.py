@@ -22,6 +22,7 @@ type Values = NDArray[np.float64]
 FEWEST: Final = 2
 """Smallest number of products with P, since fewer cannot be of second order."""
 ROUNDING: Final = 1e-15
+"""Probability of the tail of the Poisson distribution below which the tail is only rounding."""
 
 
 @lru_cache(maxsize=64)

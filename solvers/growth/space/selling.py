@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 type Values = NDArray[np.float64]
 
 PAIRS: Final = tuple(combinations(range(4), 2))
+"""Pairs of the four vectors of a superbase."""
 _START: Final = np.array([[1, 0, 0], [0, 1, 0], [0, 0, 1], [-1, -1, -1]])
 _MOST_TURNS: Final = 200
 

@@ -44,6 +44,7 @@ FEWEST_VOXELS = 20
 """Least number of voxels of a slice that is used: in a smaller one little is left of the wave without its plane."""
 
 FEWEST_SLICES = 3
+"""Least number of slices for the test."""
 
 NO_PHASE_ERRORS = SlicePhaseErrors(0.0, 0.0)
 """Result where there are too few slices for the test."""

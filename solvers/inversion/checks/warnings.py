@@ -56,16 +56,16 @@ def fit_warnings(
     if phase_errors.ratio > LARGE_PHASE_ERRORS:
         sentence = (
             f"The phases of slices jump by {np.degrees(phase_errors.size_rad):.2f} degrees (root mean square), "
-            f"{np.sqrt(phase_errors.ratio):.1f} times what noise explains, and this is only what the fit does not "
-            "follow: slices are off their time, stiffness follows the jumps, and intervals may be too narrow."
+            f"{np.sqrt(phase_errors.ratio):.1f} times what noise explains; jumps that the fit follows come on top. "
+            "Slices have other times than stated: stiffness follows the jumps, and intervals may be too narrow."
         )
         found.append(QualityWarning("slice-phase-errors", sentence, "Check slice times and ingest.slice_timing."))
     excess = np.subtract(residuals.correlation, residuals.expected_correlation)
     if excess.max() > CORRELATED:
         sentence = (
-            f"What the fit leaves is a pattern along axis {'ijk'[int(excess.argmax())]} (correlation "
+            f"The residual has a pattern along axis {'ijk'[int(excess.argmax())]} (correlation "
             f"{excess.max():.2f} beyond that of noise): the model lacks something, or the noise of neighbours is "
-            "correlated because images were interpolated; intervals may be too narrow."
+            "correlated because images were interpolated. Intervals may be too narrow."
         )
         advice = "Check whether the images are at the acquired matrix, and look at the residual map."
         found.append(QualityWarning("patterned-residual", sentence, advice))
@@ -83,7 +83,7 @@ def _noise_size(noise: NoiseModel, residuals: Residuals) -> list[QualityWarning]
     if typical > INFLATED:
         sentence = (
             f"The waves do not fit at the {noise.source} noise, which was taken {typical:.2f} times as large: "
-            "intervals are wider for it."
+            "intervals are wider for that reason."
         )
         return [QualityWarning("noise-too-small", sentence, "Check NoiseStd, and whether slices or phases moved.")]
     if worst > LOCALLY_INFLATED:
@@ -99,7 +99,7 @@ def _noise_size(noise: NoiseModel, residuals: Residuals) -> list[QualityWarning]
     if residuals.misfit_ratio < MISFIT_LOW:
         sentence = (
             f"The waves fit {1.0 / max(residuals.misfit_ratio, 1e-9):.3g} times better than the {noise.source} noise "
-            "allows: the noise is overstated, or images were interpolated or smoothed, and intervals are not those of "
+            "allows: the noise is overstated, or images were interpolated or smoothed. Intervals are not valid for "
             "this scan."
         )
         advice = "Check NoiseStd (in the displacement's unit), and give unfiltered images at their acquired matrix."

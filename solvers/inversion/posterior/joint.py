@@ -37,6 +37,7 @@ DRAW_TOLERANCE = 0.02
 10 %."""
 
 LIMIT = 400
+"""Largest number of conjugate-gradient iterations."""
 
 HOPELESS = 1e30
 """Square of a residual above which the iterations count as diverged."""

@@ -24,8 +24,9 @@ from palpate.solvers.inversion.prior.prior import MaternField
 LENGTHS_MM: Final = (6.0, 24.0)
 """Correlation lengths of the error by fibres, mm: half a wave, and a tract."""
 STORAGE_SHARES: Final = (1.0, 0.0)
+"""Shares of the variance of ln G' at these lengths."""
 LOSS_SHARES: Final = (0.2, 0.8)
-"""Shares of the variance of ln G' and of ln G'' at these lengths."""
+"""Shares of the variance of ln G'' at these lengths."""
 LOSS_OVER_STORAGE: Final = 1.5
 """Standard deviation in ln G'' over that in ln G'."""
 COUPLING: Final = 0.55

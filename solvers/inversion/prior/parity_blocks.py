@@ -21,7 +21,9 @@ type Blocks = tuple[NDArray[np.float64], ...]
 """Blocks of a correlation, one for each combination of even and odd along the axes, in the order of PARTS."""
 
 AXES = 3
+"""Number of axes of space."""
 PARTS = tuple(product((False, True), repeat=AXES))
+"""Combinations of even (False) and odd (True) along the axes, in the order of the blocks."""
 
 
 @dataclass(frozen=True)

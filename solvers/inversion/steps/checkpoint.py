@@ -78,7 +78,7 @@ class Checkpoint:
         if self._folder is not None and self._begun:
             steps, number = len(self._state.history) if self._state else 0, self._begun[-1][0]
             zones = len(list(_folder_of(self._folder, number).glob("zone-*"))) if number > self._accepted else 0
-            say(f"goes on where an earlier run ended: {steps} steps are done, and {zones} zones of the next one")
+            say(f"continues an earlier run: {steps} steps are done, and {zones} zones of the next one")
         return self._state
 
     def rejected(self) -> int:

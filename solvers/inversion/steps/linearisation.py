@@ -19,6 +19,7 @@ from palpate.solvers.inversion.time_left import StepClock
 from palpate.solvers.inversion.zone.zone_solver import WorkCounter, ZoneSolver, ZoneState
 
 WAITING = "waiting for other ranks' zones"
+"""Name of the phase of waiting in the record of seconds."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,7 +66,7 @@ class InversionDomain:
     def __post_init__(self) -> None:
         """Refuse to keep finished work that could be resumed under another prior."""
         if self.unfinished is not None and self.correlation is not matern:
-            raise ValueError("an inversion under another correlation keeps nothing for a later run")
+            raise ValueError("an inversion with another correlation keeps nothing for a later run")
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import typer
 
 def calibrate(
     history: Annotated[Path, typer.Argument(help="HDF5 file of palpate tumour.")],
-    out: Annotated[Path, typer.Option(help="Folder to write; it appears whole or not at all.")],
+    out: Annotated[Path, typer.Option(help="Output folder; an interrupted run leaves no partial result.")],
     settings: Annotated[str | None, typer.Option(help="The twin settings: JSON, or a YAML or JSON file.")] = None,
 ) -> None:
     """Find the posterior of a tumour's growth: rates (1/day, mm2/day), radiosensitivity (1/Gy), kill by drugs (1/g).

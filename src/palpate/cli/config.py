@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-config = typer.Typer(help="Show a study's settings with their defaults and meanings, or the schema that they keep.")
+config = typer.Typer(help="Show a study's settings with their defaults and meanings, or their JSON schema.")
 
 _Section = Annotated[str | None, typer.Option(help="One section alone, such as ingest or inversion.")]
 
@@ -15,10 +15,10 @@ _Section = Annotated[str | None, typer.Option(help="One section alone, such as i
 @config.command()
 def show(
     path: Annotated[
-        Path | None, typer.Argument(metavar="CONFIG", help="config.yaml of a study; without it the defaults.")
+        Path | None, typer.Argument(metavar="CONFIG", help="config.yaml of a study; default: all default settings.")
     ] = None,
     section: _Section = None,
-    as_json: Annotated[bool, typer.Option("--json", help="JSON, as --settings of a command takes it.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, as --settings of a command takes it.")] = False,
 ) -> None:
     """Print all settings that are in force as YAML: those of a file, and defaults for keys that it does not set.
 

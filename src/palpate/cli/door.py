@@ -63,10 +63,10 @@ def _palpate(
     context: typer.Context,
     *,
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say more: the numbers of every step.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show errors only.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show also the numbers of every step.")] = False,
 ) -> None:
-    """Virtual palpation: from MR elastography to stiffness maps that know their uncertainty. Not a medical device."""
+    """Virtual palpation: from MR elastography to stiffness maps with their uncertainty. Not a medical device."""
     if version:
         print(f"palpate {__version__}")
         return
@@ -113,7 +113,7 @@ def run() -> NoReturn:
         leave(130, "palpate: interrupted.")
     except BrokenPipeError:  # whoever read what this command prints has enough
         sys.stdout = None  # else Python complains once more at its end
-        leave(2, "palpate: nobody reads what this command prints any more.")
+        leave(2, "palpate: the program that read this output has closed it.")
     except Exception as error:  # noqa: BLE001 - the outermost door: whatever arrives here is the machine's or ours to mend
         fault = machine_fault(error)
         if fault is not None:

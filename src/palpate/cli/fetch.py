@@ -13,15 +13,15 @@ def fetch(
         str,
         typer.Argument(help="DICOMweb service (http://host:port/path) or classic archive (dicom://TITLE@host:port)."),
     ],
-    out: Annotated[Path, typer.Option(help="Folder to write; it appears whole or not at all.")],
+    out: Annotated[Path, typer.Option(help="Output folder; an interrupted run leaves no partial result.")],
     study: Annotated[str, typer.Option(help="StudyInstanceUID.")] = "",
     accession: Annotated[str, typer.Option(help="AccessionNumber, where the UID is not known.")] = "",
     series: Annotated[
-        list[int] | None, typer.Option(help="SeriesNumber; may be repeated. All MR series if absent.")
+        list[int] | None, typer.Option(help="SeriesNumber; repeat for each. Default: all MR series.")
     ] = None,
-    calling: Annotated[str, typer.Option(help="Our own title (classic archives).")] = "PALPATE",
+    calling: Annotated[str, typer.Option(help="Our application entity title (classic archives).")] = "PALPATE",
     listen_port: Annotated[
-        int | None, typer.Option(min=1, max=65535, help="Retrieve by C-MOVE to this port; by C-GET if absent.")
+        int | None, typer.Option(min=1, max=65535, help="Retrieve by C-MOVE to this port. Default: by C-GET.")
     ] = None,
 ) -> None:
     """Retrieve MR images over DICOMweb, C-GET or C-MOVE, for palpate ingest.

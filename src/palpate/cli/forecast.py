@@ -11,14 +11,14 @@ import typer
 
 def forecast(
     calibration: Annotated[Path, typer.Argument(help="Folder of palpate calibrate.")],
-    out: Annotated[Path, typer.Option(help="Folder to write; it appears whole or not at all.")],
+    out: Annotated[Path, typer.Option(help="Output folder; an interrupted run leaves no partial result.")],
     after_days: Annotated[
         list[float] | None, typer.Option(help="Days after the last scan; repeat for each. Overrides the settings.")
     ] = None,
     mesh: Annotated[
         Path | None,
         typer.Option(
-            help="Folder of palpate mesh LABELS, in the world of the first scan: maps also on its tetrahedra."
+            help="Folder of palpate mesh LABELS in the first scan's world; maps are then also written on tetrahedra."
         ),
     ] = None,
     settings: Annotated[str | None, typer.Option(help="The forecast settings: JSON, or a YAML or JSON file.")] = None,

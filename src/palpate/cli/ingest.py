@@ -13,7 +13,7 @@ def ingest(
         Path, typer.Argument(help="MRE: DICOM folder or zip, wave-field folder, or displacement arrays (NIfTI, .mat).")
     ],
     label: Annotated[str, typer.Option(help="Stem of the file names, such as sub-01_ses-01.")],
-    out: Annotated[Path, typer.Option(help="Folder to write; it appears whole or not at all.")],
+    out: Annotated[Path, typer.Option(help="Output folder; an interrupted run leaves no partial result.")],
     anatomy: Annotated[Path | None, typer.Option(help="T1-weighted anatomy: DICOM folder or zip, or NIfTI.")] = None,
     mask: Annotated[
         Path | None, typer.Option(help="Binary NIfTI in the MRE's world coordinates, instead of a mask by magnitude.")

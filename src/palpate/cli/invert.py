@@ -10,13 +10,13 @@ import typer
 
 def invert(
     wavefield: Annotated[Path, typer.Argument(help="Wave-field folder (um, Hz), as palpate ingest writes it.")],
-    out: Annotated[Path, typer.Option(help="Folder for maps in kPa; it appears whole or not at all.")],
-    mesh: Annotated[Path | None, typer.Option(help="Folder of palpate mesh; cut with defaults where absent.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder for maps in kPa; an interrupted run leaves no partial result.")],
+    mesh: Annotated[Path | None, typer.Option(help="Folder of palpate mesh; default: zones of default size.")] = None,
     labels: Annotated[
         Path | None, typer.Option(help="Segmentation of the anatomy (NIfTI): regions may differ in mean stiffness.")
     ] = None,
     method: Annotated[
-        Literal["nonlinear", "direct"] | None, typer.Option(help="Overrides the settings' method.")
+        Literal["nonlinear", "direct"] | None, typer.Option(help="Method of inversion; overrides the settings.")
     ] = None,
     settings: Annotated[str | None, typer.Option(help="The inversion settings: JSON, or a YAML or JSON file.")] = None,
 ) -> None:

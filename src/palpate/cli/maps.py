@@ -16,17 +16,15 @@ def maps(
         Path | None,
         typer.Option(help="DICOM folder or zip that palpate ingest read; its patient and study are read again."),
     ] = None,
-    key: Annotated[
-        Path | None, typer.Option(help="The key's file, as palpate ingest had it; default: the user's own key.")
-    ] = None,
+    key: Annotated[Path | None, typer.Option(help="Key file that palpate ingest used; default: your own key.")] = None,
     settings: Annotated[str | None, typer.Option(help="The maps settings: JSON, or a YAML or JSON file.")] = None,
 ) -> None:
     """Write mean and standard deviation of G' and G'' as DICOM Parametric Maps (kPa) in the source's study.
 
-    Patient, study and frame of reference are those of --scan, which must be the scan of the record: an archive files
-    the maps in the original study. Only this folder holds them. With --settings '{"identity": "pseudonym"}' all of
-    them are replaced, for maps that are handed on, and no scan is needed. Where the wave field did not come from DICOM
-    there is no study to join: then the folder holds a note that says so.
+    Patient, study and frame of reference are those of --scan, which must be the scan of the record. So an archive files
+    the maps in the original study. Only this folder holds them. --settings '{"identity": "pseudonym"}' replaces all of
+    them for maps that are handed on; no scan is needed then. Where the wave field did not come from DICOM, no study
+    can be joined, and the folder holds a note that says so.
 
     Example: palpate maps mre --wavefield wavefield --scan dicom --out dicom-maps
     """

@@ -10,17 +10,17 @@ import typer
 
 def mesh(
     source: Annotated[Path, typer.Argument(help="Wave-field folder of palpate ingest, or NIfTI of labels.")],
-    out: Annotated[Path, typer.Option(help="Folder to write; it appears whole or not at all.")],
+    out: Annotated[Path, typer.Option(help="Output folder; an interrupted run leaves no partial result.")],
     names: Annotated[
-        Path | None, typer.Option(help="Of labels: table with index and name; labels.tsv beside them where absent.")
+        Path | None, typer.Option(help="Table with index and name of each label; default: labels.tsv beside them.")
     ] = None,
     settings: Annotated[str | None, typer.Option(help="The mesh settings: JSON, or a YAML or JSON file.")] = None,
 ) -> None:
     """Make elements: overlapping zones of hexahedra from a wave field, or tetrahedra from labels.
 
-    A wave field's zones have their nodes at the voxel centres; writes the zones (HDF5), what they cover (JSON) and
-    their cells for ParaView (VTU, world RAS in mm). Tetrahedra conform to the interfaces of labels and keep their
-    volumes; writes the mesh (HDF5, VTU), its quality (JSON) and a picture (PNG).
+    Zones of a wave field have their nodes at the voxel centres. The folder holds the zones (HDF5), their coverage
+    (JSON) and their cells for ParaView (VTU, world RAS in mm). Tetrahedra conform to the interfaces of labels and keep
+    the labels' volumes. The folder holds the mesh (HDF5, VTU), its quality (JSON) and a picture (PNG).
     """
     from palpate.config.mesh import MeshSettings
     from palpate.config.section import parse_settings

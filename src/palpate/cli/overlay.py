@@ -11,7 +11,9 @@ import typer
 def overlay(
     mre: Annotated[Path, typer.Argument(help="Folder of stiffness maps in kPa, as palpate invert writes it.")],
     wavefield: Annotated[Path, typer.Option(help="Folder of palpate ingest, which holds the anatomy and its place.")],
-    out: Annotated[Path, typer.Option(help="Folder for the maps (NIfTI, kPa); it appears whole or not at all.")],
+    out: Annotated[
+        Path, typer.Option(help="Folder for maps (NIfTI, kPa); an interrupted run leaves no partial result.")
+    ],
 ) -> None:
     """Write mean, standard deviation and 95 % bounds of G' and G'' on the voxels of the T1, in kPa.
 

@@ -15,11 +15,14 @@ def phantom(
     vendor: Annotated[
         str | None,
         typer.Option(
-            help="How MRE is stored: siemens, ge, ge-brain, philips or philips-enhanced. Overrides the settings."
+            help="Format of the MRE: siemens, ge, ge-brain, philips or philips-enhanced; overrides the settings."
         ),
     ] = None,
     patients: Annotated[
-        int | None, typer.Option(min=1, help="A cohort of so many: anatomy, stiffness, lesion, wave and noise differ.")
+        int | None,
+        typer.Option(
+            min=1, help="Make a cohort of so many patients, who differ in anatomy, stiffness, lesion, waves and noise."
+        ),
     ] = None,
     longitudinal: Annotated[
         bool,

@@ -12,6 +12,7 @@ import typer
 from palpate.progress import Loudness, set_loudness
 
 CONTEXT: Final[dict[str, Any]] = {"help_option_names": ["-h", "--help"], "max_content_width": 120}
+"""Settings of all commands for click: `-h`, and lines of help up to 120 characters."""
 
 EXAMPLES: Final = {
     "phantom": "palpate phantom --out patient",
@@ -35,8 +36,8 @@ EXAMPLES: Final = {
 }
 """Example line for each command; the names of files are those of docs/files.md."""
 
-_QUIET = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")]
-_VERBOSE = Annotated[bool, typer.Option("--verbose", "-v", help="Say more: the numbers of every step.")]
+_QUIET = Annotated[bool, typer.Option("--quiet", "-q", help="Show errors only.")]
+_VERBOSE = Annotated[bool, typer.Option("--verbose", "-v", help="Show also the numbers of every step.")]
 
 
 def dressed(name: str, named: Callable[..., None] | typer.Typer) -> typer.Typer:

@@ -12,17 +12,17 @@ import typer
 def tumour(
     sessions: Annotated[Path, typer.Argument(help="The table of sessions, sessions.tsv.")],
     subject: Annotated[str, typer.Option(help="Label of the subject, without sub-.")],
-    out: Annotated[Path, typer.Option(help="HDF5 file to write; it appears whole or not at all.")],
+    out: Annotated[Path, typer.Option(help="HDF5 file to write; an interrupted run leaves no partial file.")],
     drug: Annotated[
-        list[str] | None, typer.Option(help="A drug that the configuration describes; repeat for each. Without: any.")
+        list[str] | None, typer.Option(help="A drug that the configuration describes; repeat for each. Default: any.")
     ] = None,
     stiffness: Annotated[
         Path | None, typer.Option(help="Folder of palpate invert (kPa), whose draws are carried to the tumour's grid.")
     ] = None,
-    stiffness_session: Annotated[str, typer.Option(help="Session whose elastography that is.")] = "",
+    stiffness_session: Annotated[str, typer.Option(help="Session of that elastography.")] = "",
     key: Annotated[
         Path | None,
-        typer.Option(help="Key with which palpate deidentify wrote the T1, for an RTDOSE; default: the user's own."),
+        typer.Option(help="Key file with which palpate deidentify wrote the T1, for an RTDOSE; default: your own key."),
     ] = None,
     box_mm: Annotated[
         float,
@@ -39,9 +39,9 @@ def tumour(
 ) -> None:
     """Read a tumour's maps of every date (cellularity 0..1, or ADC in mm2/s), regions, dose (Gy) and drugs (mg).
 
-    Everything is put on the grid of the first scan; days count from it, and no date is kept. Later dates are laid on
-    the first by their T1 images where both have one. At least two dates are needed. What the table and folders must
-    hold is in docs/longitudinal.md. What was read is listed beside the file as JSON: courses of radiotherapy, doses of
+    Everything is put on the grid of the first scan. Days count from it, and no date is kept. Later dates are registered
+    to the first by their T1 images where both have one. At least two dates are needed. docs/longitudinal.md describes
+    the table and the folders. A JSON file beside the output lists what was read: courses of radiotherapy, doses of
     drugs, notes and warnings.
     """
     from palpate.config.section import parse_settings

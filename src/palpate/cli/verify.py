@@ -11,7 +11,7 @@ verify = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
     no_args_is_help=True,
-    help="Judge finished results where the truth is known: errors, and coverage of the intervals.",
+    help="Compare finished results with a known truth: errors, and coverage of the intervals.",
 )
 
 
@@ -51,7 +51,7 @@ def forecast(
         Path | None, typer.Option(help="JSON file for the scores; by default scores.json in RESULTS.")
     ] = None,
 ) -> None:
-    """Compare a forecast with the truth: volumes and burden (mL), displacements (mm), which intervals hold."""
+    """Compare a forecast with the truth: volumes and burden (mL), displacements (mm), and which intervals hold it."""
     from palpate.outputs import claim_file
     from palpate.progress import say
     from palpate.service.forecast_score import SCORES, score_forecast, table_of, write_scores

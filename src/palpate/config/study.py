@@ -13,15 +13,18 @@ from palpate.droppings import matching
 from palpate.errors import InputError
 
 REQUIRED = ("subject", "session", "mre")
+"""Columns that a table of sessions must have."""
 OPTIONAL = ("anatomy", "labels", "date", "growth", "treatment", "truth")
+"""Columns that a table of sessions may have."""
 _PATHS = ("mre", "anatomy", "labels", "growth", "treatment", "truth")
 _EMPTY = ("", "n/a")
 FEWEST_SCANS = 2
 """Least number of scans for a forecast: one scan shows a tumour, two show its growth."""
 ONE_SCAN = (
-    "one session with tumour maps shows a tumour and not its growth, so there is no forecast. "
+    "one session with tumour maps does not show growth, so there is no forecast. "
     "Add the maps of another date in the column growth, with its date."
 )
+"""Message for a subject with a single scan of the tumour."""
 _LABEL = re.compile(r"[0-9A-Za-z]+")
 
 

@@ -41,6 +41,7 @@ class DrugSettings(Section):
 TEMOZOLOMIDE = DrugSettings(
     half_life_h=1.8, volume_l=30.0, absorption_1_day=40.0, kill_1_g=LogNormal(median=0.1, log_std=0.7)
 )
+"""Pharmacokinetics of temozolomide, and the prior of its effect."""
 
 
 class TwinSettings(Section):
