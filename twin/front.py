@@ -103,7 +103,7 @@ def front_warnings(calibration: Calibration) -> tuple[QualityWarning, ...]:
     sentence = (
         f"The front of this tumour is {width_mm:.1f} mm wide (the root of D over k), narrower than the twin's voxels "
         f"of {found.voxel_mm:.3g} mm. On them it advances up to {100.0 * middle:.0f} % faster than D and k imply "
-        f"(median of {len(found.shares)} draws; more than {100.0 * TOO_FAST:.0f} % in {count})."
+        f"(median of {len(found.excess)} draws; more than {100.0 * TOO_FAST:.0f} % in {count})."
     )
     advice = (
         "Expect that D is too small, and that the front is too fast many months ahead; a smaller twin.voxel_mm "
