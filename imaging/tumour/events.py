@@ -6,6 +6,7 @@ import datetime
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +28,9 @@ from palpate.imaging.tumour.treatments import TreatmentRow
 from palpate.quality_warning import QualityWarning
 
 type Values = NDArray[np.float64]
+
+_MOST_OUTSIDE: Final = 0.02
+"""Largest fraction of the tumour beyond a dose's grid that passes without a word: its outermost voxels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,8 +244,22 @@ class Registrar:
                     expected="a dose of the same place (RAS, mm)",
                     advice="Register the planning image to the first scan and export the dose from there.",
                 )
+            self._warn_of_cut(row, path, self.grid.covered(dose.volume, motion))
             self._doses[key] = np.clip(placed, 0.0, None)
         return self._doses[key]
+
+    def _warn_of_cut(self, row: TreatmentRow, path: Path, covered: NDArray[np.bool_]) -> None:
+        """Warn of a dose whose grid ends within the tumour, where the rest of it gets no dose."""
+        tumour = np.any([scan.tumour for scan in self.scans], axis=0) & self.tissue
+        outside = float(1.0 - covered[tumour].mean()) if tumour.any() else 0.0
+        if outside <= _MOST_OUTSIDE:
+            return
+        sentence = (
+            f"The dose grid of line {row.line} of the table of treatments leaves out {100 * outside:.0f} % of the "
+            "tumour that the scans show; there the dose is taken as 0."
+        )
+        advice = "Export the dose on a grid that covers the whole brain, or check that it is of this patient and place."
+        self._warned.setdefault((path, "dose-grid-cut"), QualityWarning("dose-grid-cut", sentence, advice))
 
     def _proved_by_key(self, dose: DoseFile) -> bool:
         """Whether the key shows that a dose belongs to a de-identified T1, whose PatientID is a pseudonym."""

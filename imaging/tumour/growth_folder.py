@@ -118,6 +118,8 @@ def _from_cellularity(folder: Path, settings: TumourSettings) -> GrowthMaps:
     if nothing:
         _demand_nothing(folder / ROI, np.where(roi == CAVITY, np.nan, values), volume.affine_mm)
         notes.append(_NOTHING)
+    elif drawn:
+        _demand_agreement(folder / ROI, np.isin(roi, VISIBLE), values, volume.affine_mm)
     maps = Cellularity(values, np.where(np.isfinite(values), std, np.nan))
     return GrowthMaps(maps, roi, volume.affine_mm, tuple(notes), drawn)
 
@@ -132,6 +134,27 @@ def _demand_nothing(path: Path, values: NDArray[np.float64], affine_mm: NDArray[
             found=f"no tumour, where {CELLULARITY} is above {SEEN:g} in {dense_ml:.1f} mL",
             expected="regions of what the images of this date show",
             advice="Draw the tumour, or leave the file of regions out; zeros say that no tumour is visible.",
+        )
+
+
+def _demand_agreement(
+    path: Path, tumour: NDArray[np.bool_], values: NDArray[np.float64], affine_mm: NDArray[np.float64]
+) -> None:
+    """Refuse a cellularity that is denser elsewhere than where the tumour is drawn, as an inverted map is."""
+    edges_mm = np.linalg.norm(affine_mm[:3, :3], axis=0)
+    voxel_ml = float(np.prod(edges_mm)) / 1e3
+    dense = smoothed(values, edges_mm) > SEEN
+    drawn_ml, outside_ml = float(tumour.sum()) * voxel_ml, float((dense & ~tumour).sum()) * voxel_ml
+    if outside_ml <= max(LEAST_ML, drawn_ml):  # drawings often leave out what infiltrates
+        return
+    inside, outside = float(np.nanmean(values[tumour])), float(np.nanmean(values[dense & ~tumour]))
+    if inside < outside:
+        raise InputError(
+            path,
+            found=f"{drawn_ml:.1f} mL of tumour drawn, where {CELLULARITY} is {inside:.2f} on average, beside "
+            f"{outside_ml:.1f} mL of {outside:.2f} elsewhere",
+            expected="cells where the tumour is drawn",
+            advice="Check that the map is the density of cells, not its complement, and that both lie on one grid.",
         )
 
 

@@ -161,6 +161,10 @@ CASES: dict[str, tuple[Spoiler, str]] = {
     "ADC without regions": (lambda root: (root / "growth2" / "roi.nii.gz").unlink(), "roi.nii.gz"),
     "unknown region": (_map("growth2/roi.nii.gz", _voxel(7)), "values such as 7"),
     "half a region": (_map("growth2/roi.nii.gz", _voxel(0.5)), "values such as 0.5"),
+    "cellularity of the complement": (
+        _map("growth1/cellularity.nii.gz", lambda values: 1 - values),
+        "mL of tumour drawn, where",
+    ),
     "regions empty beside a dense tumour": (_map("growth1/roi.nii.gz", np.zeros_like), "no tumour, where"),
     "regions and ADC empty": (
         _all(_map("growth2/roi.nii.gz", np.zeros_like), _map("growth2/adc.nii.gz", np.zeros_like)),

@@ -327,6 +327,15 @@ def test_a_plan_without_fractions_on_several_lines_is_refused(folder: Path) -> N
         )
 
 
+def test_a_dose_grid_that_ends_within_the_tumour_is_said(folder: Path) -> None:
+    """Beyond its grid a dose file is taken as 0, which is right for the rest of the head and not for the tumour."""
+    write_nifti(folder / "half.nii.gz", np.full((SHAPE[0] // 2, *SHAPE[1:]), 2.0, np.float32), AFFINE)
+    _, _, place = applied(table(folder, line(dose_file="half.nii.gz", fractions=1)))
+    (warning,) = place.warnings
+    assert warning.code == "dose-grid-cut"
+    assert "leaves out 50 % of the tumour" in warning.sentence
+
+
 def test_high_and_odd_doses_that_can_be_pass(folder: Path) -> None:
     """Escalation to 90 Gy, a boost of radiosurgery, two fractions a day and re-irradiation are treatments."""
     later = MONDAY + datetime.timedelta(days=700)
