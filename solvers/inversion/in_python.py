@@ -42,6 +42,7 @@ from palpate.solvers.inversion.results import (
 from palpate.solvers.inversion.run import Inversion, invert_wave_field
 from palpate.solvers.inversion.session import demand_plausible
 from palpate.solvers.inversion.steps.problem import InversionDomain
+from palpate.solvers.inversion.zone.data_weights import Likelihood, gaussian
 from palpate.solvers.rheology import reference_hz
 from palpate.solvers.summary import log_normal
 from palpate.units import pa_to_kpa
@@ -54,6 +55,7 @@ def invert(
     labels: Path | str | None = None,
     anatomy: Path | str | None = None,
     correlation: Correlation = matern,
+    likelihood: Likelihood = gaussian,
     comm: MPI.Comm | None = None,
 ) -> StiffnessPosterior:
     """Return the posterior of the complex shear modulus over the voxels of a wave field's mask.
@@ -65,11 +67,12 @@ def invert(
         anatomy: image of the anatomy (NIfTI) in the wave field's world, of which three classes of brightness may differ
             in mean stiffness; not used where labels are given.
         correlation: correlation of stiffness between voxels, for another prior than the default.
+        likelihood: likelihood of the displacement's errors, such as StudentT() where a few data may be wrong.
         comm: MPI ranks that share the work; all of the job by default. The result is the same on every rank, and only
             one of them may save it.
 
     Raises:
-        InputError: the wave field, a setting or an image cannot be used.
+        InputError: the wave field, a setting, an image or the likelihood's weights cannot be used.
     """
     comm = comm or MPI.COMM_WORLD
     chosen = checked_settings(InversionSettings, settings)
@@ -86,7 +89,8 @@ def invert(
     for one in warnings:
         say(f"{field.label}: {one}")  # before the fit: what is wrong with the waves may end it
     zones = zones_of(field.mask, field.voxel_size_mm, MeshSettings())
-    ground = InversionDomain(zones, _regions(field, labels, anatomy), correlation=correlation)
+    regions = _regions(field, labels, anatomy)
+    ground = InversionDomain(zones, regions, correlation=correlation, likelihood=likelihood)
     inversion = invert_wave_field(field, ground, chosen, comm)
     return posterior_of_field(field, inversion, chosen, warnings)
 

@@ -22,6 +22,13 @@ FROM_BLOCKS: Final = (1.4, 0.7, 0.4, 0.1)
 """Cost of the evaluations of a search that starts at the result on blocks of voxels, in evaluations of all zones; three
 steps."""
 
+FROM_OTHER_WEIGHTS: Final = (1.0, 0.7, 0.3)
+"""Cost of the evaluations of a search that starts at the result under other weights of the data, in evaluations of all
+zones; two steps."""
+
+EXPECTED_ROUNDS: Final = 4
+"""Number of searches with other weights of the data, where errors are not Gaussian."""
+
 FIRST: Final = 1.4
 """Cost of a zone's first solution, over that of a later one."""
 
@@ -88,6 +95,7 @@ class StepClock:
         after: clock of the search for which this one provides the start; None for the last search.
         before: number of steps of the search that this one started from.
         step: number of the step under way; 0 is the evaluation at the start.
+        rounds: number of searches with other weights of the data that are expected after this one.
     """
 
     work: Sequence[float] = ()
@@ -99,6 +107,7 @@ class StepClock:
     after: StepClock | None = None
     before: int = 0
     step: int = 0
+    rounds: int = 0
 
     def starts_from(self, coarse: StepClock) -> None:
         """Expect to start at the end of another search, which goes first.
@@ -108,6 +117,15 @@ class StepClock:
         """
         self.shares, self.refits, self.before = FROM_BLOCKS, min(self.refits, 1), coarse.steps
         coarse.pace, coarse.after, coarse.samples = self.pace, self, 0
+
+    def starts_again(self, *, refits: int) -> None:
+        """Expect the steps of a search that starts at the end of this one, with other weights of the data.
+
+        Args:
+            refits: number of refits of the prior in it.
+        """
+        self.shares, self.refits, self.step, self.before = FROM_OTHER_WEIGHTS, refits, 0, 0
+        self.rounds = max(self.rounds - 1, 0)
 
     @property
     def steps(self) -> int:
@@ -174,8 +192,10 @@ class StepClock:
         """Seconds of this search from a step on, and of the draws."""
         per_work = self.pace.zone_s / self.pace.zone_work
         evaluations = sum(self.shares[step + 1 :]) + (1.0 - done) * self._share(step)
+        evaluations += self.rounds * sum(FROM_OTHER_WEIGHTS)
         joint_s = self.pace.joint(self.voxels)
         posteriors = self.steps - step + 1  # one before each step, and one for the draws
+        posteriors += self.rounds * len(FROM_OTHER_WEIGHTS)
         largest = sum(sorted(self.work)[-REFIT_ZONES:])
         refits_s = max(self.refits, 0) * REFIT * per_work * largest
         return (
