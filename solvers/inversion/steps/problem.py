@@ -22,7 +22,7 @@ from palpate.solvers.inversion.prior.correlation import Correlation, matern
 from palpate.solvers.inversion.steps.checkpoint import Checkpoint
 from palpate.solvers.inversion.steps.linearisation import InversionProblem
 from palpate.solvers.inversion.steps.state import REFIT_BELOW
-from palpate.solvers.inversion.time_left import EXPECTED_ROUNDS, StepClock
+from palpate.solvers.inversion.time_left import EXPECTED_ROUNDS, StepClock, zone_cost
 from palpate.solvers.inversion.zone.data_weights import Likelihood, gaussian
 from palpate.solvers.inversion.zone.drift import drift_planes
 from palpate.solvers.inversion.zone.equilibrium import Scales
@@ -170,7 +170,7 @@ def problem_of(
         tally=tally,
         checkpoint=Checkpoint(ground.unfinished, comm, tally),
         clock=StepClock(
-            [solver.data.zone.work for solver in solvers],
+            [zone_cost(solver.data.zone.work) for solver in solvers],
             int(np.count_nonzero(first.mask)),
             settings.samples,
             len(REFIT_BELOW) if settings.fit_prior else 0,
