@@ -1,9 +1,9 @@
 """Remaining time of an inversion: the measured times of its zones and joint posteriors, times the number left of each.
 
-The cost of a zone is proportional to Zone.work and a constant, which counts for the small zones of blocks. An evaluation
-of all zones costs less from step to step, since zones that hardly move are not solved again; the first one costs more,
-since directions are not known yet. A joint posterior belongs to each step, and the draws at the end cost as several of
-them. Shares and numbers of steps are those of the runs in docs/scaling.md.
+The cost of a zone is proportional to Zone.work and a constant, which counts for the small zones of blocks. An
+evaluation of all zones costs less from step to step, since zones that hardly move are not solved again; the first one
+costs more, since directions are not known yet. A joint posterior belongs to each step, and the draws at the end cost as
+several of them. Shares and numbers of steps are those of the runs in docs/scaling.md.
 """
 
 from __future__ import annotations
