@@ -24,6 +24,7 @@ SAYS = {
         "to be used: True",
     ),
     "another_prior": ("default (matern)", "exponential (exponential)"),
+    "another_likelihood": ("Gaussian: {'law': 'gaussian'}", "noise-too-small", "StudentT(freedom=4.0)", "warnings: []"),
     "tumour_forecast": ("day 100: visible", "day 130: visible"),
     "own_method": ("your method", "palpate"),
 }

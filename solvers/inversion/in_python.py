@@ -44,6 +44,7 @@ from palpate.solvers.inversion.results import (
 from palpate.solvers.inversion.run import Inversion, invert_wave_field
 from palpate.solvers.inversion.session import demand_plausible
 from palpate.solvers.inversion.steps.problem import InversionDomain
+from palpate.solvers.inversion.zone.data_weights import Likelihood, gaussian
 from palpate.solvers.rheology import reference_hz
 from palpate.solvers.summary import log_normal
 from palpate.units import pa_to_kpa
@@ -56,6 +57,7 @@ def invert(
     labels: Path | str | None = None,
     anatomy: Path | str | None = None,
     correlation: Correlation = matern,
+    likelihood: Likelihood = gaussian,
     comm: MPI.Comm | None = None,
 ) -> StiffnessPosterior:
     """Return the posterior of the complex shear modulus over the voxels of a wave field's mask.
@@ -67,11 +69,12 @@ def invert(
         anatomy: image of the anatomy (NIfTI) in the wave field's world, of which three classes of brightness may differ
             in mean stiffness; not used where labels are given.
         correlation: correlation of stiffness between voxels, for another prior than the default.
+        likelihood: likelihood of the displacement's errors, such as StudentT() where a few data may be wrong.
         comm: MPI ranks that share the work; all of the job by default. The result is the same on every rank, and only
             one of them may save it.
 
     Raises:
-        InputError: the wave field, a setting or an image cannot be used.
+        InputError: the wave field, a setting, an image or the likelihood's weights cannot be used.
     """
     comm = comm or MPI.COMM_WORLD
     chosen = checked_settings(InversionSettings, settings)
@@ -90,7 +93,9 @@ def invert(
     warnings = wave_warnings(field)
     for one in warnings:
         say(f"{field.label}: {one}")  # before the fit: what is wrong with the waves may end it
-    domain = InversionDomain(zones, _regions(field, labels, anatomy), correlation=correlation)
+    zones = zones_of(field.mask, field.voxel_size_mm, MeshSettings())
+    regions = _regions(field, labels, anatomy)
+    domain = InversionDomain(zones, regions, correlation=correlation, likelihood=likelihood)
     inversion = invert_wave_field(field, domain, chosen, comm)
     return posterior_of_field(field, inversion, chosen, warnings)
 

@@ -26,6 +26,8 @@ from palpate.solvers.inversion.posterior.model_discrepancy import anisotropy_per
 from palpate.solvers.inversion.prior.correlation import correlation_name
 from palpate.solvers.inversion.prior.hyperparameters import Hyperparameters
 from palpate.solvers.inversion.run import Inversion
+from palpate.solvers.inversion.steps.reweighting import LITTLE_WEIGHT
+from palpate.solvers.inversion.zone.data_weights import likelihood_name
 from palpate.solvers.rheology import SPRINGPOT_VISCOSITY_PA_S
 from palpate.solvers.summary import Summary, log_normal
 from palpate.units import m_to_um, pa_to_kpa
@@ -121,6 +123,8 @@ def write_posterior(target: Target, inversion: Inversion, settings: InversionSet
     target.map(
         inversion.residuals.size, "desc-residual_map", "1", "size of the residual over what noise alone would leave"
     )
+    if inversion.weights is not None:
+        target.map(inversion.weights.min(axis=1), "desc-weight_map", "1", "smallest weight of a voxel's data")
     write_direct(target, inversion.direct)
     _write_draws(target, inversion)
 
@@ -179,6 +183,7 @@ def frequency_record(target: Target, inversion: Inversion, settings: InversionSe
         "noise_inflation": residuals.noise_factor(0.5),
         "noise_inflation_of_zones": [residuals.noise_factor(quantile) for quantile in (0.05, 0.95)],
         "misfit": {frequency_text(target.field.frequency_hz): residuals.misfit_ratio},
+        "likelihood": _likelihood_record(inversion),
         "residual_whiteness": {
             "power_over_noise": residuals.ratio,
             "lag1_correlation": list(residuals.correlation),
@@ -192,6 +197,15 @@ def frequency_record(target: Target, inversion: Inversion, settings: InversionSe
         "outlying_voxels": outlying,
         "warnings": [one.as_record() for one in (*found, *target.warnings)],
     }
+
+
+def _likelihood_record(inversion: Inversion) -> dict[str, Any]:
+    """Return the likelihood of the errors, the mean weight, and the fraction of data of little weight."""
+    record: dict[str, Any] = {"law": likelihood_name(inversion.likelihood)}
+    if inversion.weights is not None:
+        record["mean_weight"] = float(inversion.weights.mean())
+        record["low_weight_fraction"] = float(np.mean(inversion.weights < LITTLE_WEIGHT))
+    return record
 
 
 def fit_record(inversion: Inversion, settings: InversionSettings) -> dict[str, Any]:

@@ -27,7 +27,9 @@ from palpate.solvers.inversion.steps.coarse import starting_state
 from palpate.solvers.inversion.steps.gauss_newton import Fit, maximise
 from palpate.solvers.inversion.steps.load_balance import LoadBalance, load_balance_of
 from palpate.solvers.inversion.steps.problem import InversionDomain, measure, problem_of
-from palpate.solvers.inversion.steps.state import Iteration
+from palpate.solvers.inversion.steps.reweighting import fit_reweighted
+from palpate.solvers.inversion.steps.state import GaussNewtonState, Iteration
+from palpate.solvers.inversion.zone.data_weights import Likelihood
 from palpate.solvers.inversion.zone.noise import NoiseModel
 from palpate.solvers.inversion.zone.zone_solver import WorkCounter
 from palpate.solvers.rheology import parameters_of
@@ -49,6 +51,8 @@ class Inversion:
         residuals: residuals of the fit.
         noise: the noise that was used.
         outlying: voxels whose displacement was not used, shape (N,).
+        likelihood: likelihood of the errors.
+        weights: weights of the data, shape (N, 3), axes of the voxel grid; None where all are 1.
         fit: history and hyper-parameters of the iterations (its zones are this rank's).
         parameters: the rheology's own parameters by name, SI units; empty without a rheology.
         evidence: evidence of the fit; None where it did not converge or was not requested.
@@ -65,6 +69,8 @@ class Inversion:
     residuals: Residuals
     noise: NoiseModel
     outlying: NDArray[np.bool_]
+    likelihood: Likelihood
+    weights: NDArray[np.float64] | None
     fit: Fit
     parameters: Mapping[str, Summary]
     evidence: Evidence | None
@@ -98,12 +104,18 @@ def invert_together(
     counter.timed("direct", began)
     problem, scales = problem_of(measured, domain, settings, counter, comm)
     guess = _first_guess(settings, problem.regions, domain.correlation)
-    fit = maximise(
-        problem,
-        lambda: starting_state(measured, domain, settings, problem, guess, _in_words),
-        limit=settings.max_iterations,
-        tolerance=settings.tolerance,
-        report=_in_words,
+
+    def fitted(start: GaussNewtonState | None) -> Fit:
+        return maximise(
+            problem,
+            lambda: start or starting_state(measured, domain, settings, problem, guess, _in_words),
+            limit=settings.max_iterations,
+            tolerance=settings.tolerance,
+            report=_in_words,
+        )
+
+    fit, weights = fit_reweighted(
+        problem, domain.likelihood, fitted, frequencies=len(measured), fit_prior=settings.fit_prior
     )
     unit = np.log(scales.modulus_pa)
     uniform = [one.log_median - unit for one in measured]
@@ -129,6 +141,8 @@ def invert_together(
             residuals=join_residuals(problem, fit, one.dispersion.frequency),
             noise=one.noise,
             outlying=one.outlying,
+            likelihood=domain.likelihood,
+            weights=None if weights is None else weights[one.dispersion.frequency],
             fit=fit,
             parameters=parameters,
             evidence=evidence,

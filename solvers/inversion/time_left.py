@@ -1,9 +1,9 @@
 """Remaining time of an inversion: the measured times of its zones and joint posteriors, times the number left of each.
 
-The cost of a zone is proportional to Zone.work. An evaluation of all zones costs less from step to step, since zones
-that hardly move are not solved again; the first one costs more, since directions are not known yet. A joint posterior
-belongs to each step, and the draws at the end cost as several of them. Shares and numbers of steps are those of the
-runs in docs/scaling.md.
+The cost of a zone is proportional to Zone.work and a constant, which counts for the small zones of blocks. An
+evaluation of all zones costs less from step to step, since zones that hardly move are not solved again; the first one
+costs more, since directions are not known yet. A joint posterior belongs to each step, and the draws at the end cost as
+several of them. Shares and numbers of steps are those of the runs in docs/scaling.md.
 """
 
 from __future__ import annotations
@@ -21,6 +21,17 @@ FROM_THE_PRIOR: Final = (1.4, 1.0, 1.0, 0.8, 0.3, 0.1)
 FROM_BLOCKS: Final = (1.4, 0.7, 0.4, 0.1)
 """Cost of the evaluations of a search that starts at the result on blocks of voxels, in evaluations of all zones; three
 steps."""
+
+FROM_OTHER_WEIGHTS: Final = (1.0, 0.7, 0.3)
+"""Cost of the evaluations of a search that starts at the result under other weights of the data, in evaluations of all
+zones; two steps."""
+
+EXPECTED_ROUNDS: Final = 4
+"""Number of searches with other weights of the data, where errors are not Gaussian."""
+
+ZONE_OVERHEAD: Final = 400.0
+"""Cost that does not depend on a zone's size, in units of Zone.work. Measured: 0.055 s for a zone of 45 interior nodes
+(work 302) and 2.1 s for one of 891 (26596), CPU seconds in one run."""
 
 FIRST: Final = 1.4
 """Cost of a zone's first solution, over that of a later one."""
@@ -46,7 +57,7 @@ class MeasuredTimes:
 
     Attributes:
         zone_s: seconds of solving zones.
-        zone_work: work of these zones, see Zone.work.
+        zone_work: cost of these zones, see zone_cost.
         joint_s: seconds of the last joint posterior; 0 before the first.
         joint_voxels: number of voxels of that joint posterior.
     """
@@ -66,6 +77,15 @@ class MeasuredTimes:
         return self.joint_s * float((voxels / self.joint_voxels) ** JOINT_GROWTH)
 
 
+def zone_cost(work: float) -> float:
+    """Return the cost of solving a zone, in units of Zone.work.
+
+    Args:
+        work: work of the zone, see Zone.work.
+    """
+    return work + ZONE_OVERHEAD
+
+
 def draw_cost(voxels: int) -> float:
     """Return the cost of a joint draw, in joint posteriors.
 
@@ -80,7 +100,7 @@ class StepClock:
     """Progress and remaining time of one search for the posterior's maximum, on this rank.
 
     Attributes:
-        work: work of this rank's zones, all frequencies.
+        work: costs of this rank's zones, all frequencies, see zone_cost.
         voxels: number N of voxels of the mask.
         samples: joint draws at the end; 0 where the search is only a start for another one.
         refits: number of refits of the prior that are left.
@@ -89,6 +109,7 @@ class StepClock:
         after: clock of the search for which this one provides the start; None for the last search.
         before: number of steps of the search that this one started from.
         step: number of the step under way; 0 is the evaluation at the start.
+        rounds: number of searches with other weights of the data that are expected after this one.
     """
 
     work: Sequence[float] = ()
@@ -100,6 +121,7 @@ class StepClock:
     after: StepClock | None = None
     before: int = 0
     step: int = 0
+    rounds: int = 0
 
     def starts_from(self, coarse: StepClock) -> None:
         """Expect to start at the end of another search, which goes first.
@@ -109,6 +131,15 @@ class StepClock:
         """
         self.costs, self.refits, self.before = FROM_BLOCKS, min(self.refits, 1), coarse.steps
         coarse.times, coarse.after, coarse.samples = self.times, self, 0
+
+    def starts_again(self, *, refits: int) -> None:
+        """Expect the steps of a search that starts at the end of this one, with other weights of the data.
+
+        Args:
+            refits: number of refits of the prior in it.
+        """
+        self.costs, self.refits, self.step, self.before = FROM_OTHER_WEIGHTS, refits, 0, 0
+        self.rounds = max(self.rounds - 1, 0)
 
     @property
     def steps(self) -> int:
@@ -126,7 +157,7 @@ class StepClock:
 
         Args:
             solvers: this rank's zones.
-            solved: function that is called after each zone: returns its work, and whether it was solved for the first
+            solved: function that is called after each zone: returns its cost, and whether it was solved for the first
                 time; None where it was not solved.
         """
         shown = Progress("zone", len(solvers), say=self._line)
@@ -175,8 +206,10 @@ class StepClock:
         """Seconds of this search from a step on, and of the draws."""
         per_work = self.times.zone_s / self.times.zone_work
         evaluations = sum(self.costs[step + 1 :]) + (1.0 - done) * self._cost(step)
+        evaluations += self.rounds * sum(FROM_OTHER_WEIGHTS)
         joint_s = self.times.joint(self.voxels)
         posteriors = self.steps - step + 1  # one before each step, and one for the draws
+        posteriors += self.rounds * len(FROM_OTHER_WEIGHTS)
         largest = sum(sorted(self.work)[-REFIT_ZONES:])
         refits_s = max(self.refits, 0) * REFIT * per_work * largest
         return (

@@ -67,7 +67,9 @@ def join_residuals(problem: InversionProblem, fit: Fit, frequency: int) -> Resid
     for solver, state in zones:
         weight = solver.data.zone.weight
         fitted = solver.data.displacement - state.residual
-        for row, values in enumerate((state.residual, state.probe_residual, fitted)):
+        # In units of each datum's own noise, or the few of little weight would outweigh all others.
+        scale = 1.0 if solver.data.weights is None else np.sqrt(solver.data.weights)
+        for row, values in enumerate((scale * state.residual, scale * state.probe_residual, fitted)):
             joined[row, solver.voxels] += weight[:, None] * values.reshape(-1, 3)
         covered[solver.voxels] += weight
     problem.comm.Allreduce(MPI.IN_PLACE, joined)

@@ -15,7 +15,7 @@ from palpate.solvers.inversion.posterior.joint import JointPosterior, ZoneCurvat
 from palpate.solvers.inversion.prior.hyperparameters import FIELDS
 from palpate.solvers.inversion.prior.prior import MaternField
 from palpate.solvers.inversion.steps.checkpoint import Checkpoint
-from palpate.solvers.inversion.time_left import StepClock
+from palpate.solvers.inversion.time_left import StepClock, zone_cost
 from palpate.solvers.inversion.zone.zone_solver import WorkCounter, ZoneSolver, ZoneState
 
 WAITING = "waiting for other ranks' zones"
@@ -93,10 +93,10 @@ def evaluate(problem: InversionProblem, x: NDArray[np.float64], w: NDArray[np.fl
     known = problem.counter.counts["factorisations"]
 
     def solved(solver: ZoneSolver) -> tuple[float, bool] | None:
-        """Return the work of a zone, and whether it was solved for the first time; None where it was not solved."""
+        """Return the cost of a zone, and whether it was solved for the first time; None where it was not solved."""
         nonlocal known
         before, known = known, problem.counter.counts["factorisations"]
-        return None if known == before else (solver.data.zone.work, solver.name in fresh)
+        return None if known == before else (zone_cost(solver.data.zone.work), solver.name in fresh)
 
     solvers = problem.clock.zones(problem.solvers, solved)
     states = tuple(problem.checkpoint.evaluate(solver, problem.local(solver, x)) for solver in solvers)

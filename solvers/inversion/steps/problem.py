@@ -22,7 +22,8 @@ from palpate.solvers.inversion.prior.correlation import Correlation, matern
 from palpate.solvers.inversion.steps.checkpoint import Checkpoint
 from palpate.solvers.inversion.steps.linearisation import InversionProblem
 from palpate.solvers.inversion.steps.state import REFIT_BELOW
-from palpate.solvers.inversion.time_left import StepClock
+from palpate.solvers.inversion.time_left import EXPECTED_ROUNDS, StepClock, zone_cost
+from palpate.solvers.inversion.zone.data_weights import Likelihood, gaussian
 from palpate.solvers.inversion.zone.equilibrium import Scales
 from palpate.solvers.inversion.zone.likelihood import ZoneData
 from palpate.solvers.inversion.zone.noise import NoiseModel, noise_of
@@ -53,8 +54,8 @@ class InversionDomain:
         unfinished: folder that keeps finished work, from which a later run of the same inversion goes on; None keeps
             nothing.
         compare: whether the evidence is computed, which takes one more factorisation for each zone and frequency.
-        correlation: correlation of the prior; finished work does not record it, so that `unfinished` must be None with
-            any other than the default.
+        correlation: correlation of the prior.
+        likelihood: likelihood of the errors of the data.
     """
 
     zones: Sequence[Zone]
@@ -62,11 +63,18 @@ class InversionDomain:
     unfinished: Path | None = None
     compare: bool = False
     correlation: Correlation = matern
+    likelihood: Likelihood = gaussian
 
     def __post_init__(self) -> None:
-        """Refuse to keep finished work that could be resumed under another prior."""
-        if self.unfinished is not None and self.correlation is not matern:
-            raise ValueError("an inversion with another correlation keeps nothing for a later run")
+        """Refuse to keep finished work, which records neither correlation nor likelihood, and to compare likelihoods.
+
+        Weights differ between the models that evidence compares, and their own probability is not part of it.
+        """
+        default = self.correlation is matern and self.likelihood is gaussian
+        if self.unfinished is not None and not default:
+            raise ValueError("an inversion under another correlation or likelihood keeps nothing for a later run")
+        if self.compare and self.likelihood is not gaussian:
+            raise ValueError("the evidence is that of Gaussian errors")
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,10 +171,11 @@ def problem_of(
         counter=counter,
         checkpoint=Checkpoint(domain.unfinished, comm, counter),
         clock=StepClock(
-            [solver.data.zone.work for solver in solvers],
+            [zone_cost(solver.data.zone.work) for solver in solvers],
             int(np.count_nonzero(first.mask)),
             settings.samples,
             len(REFIT_BELOW) if settings.fit_prior else 0,
+            rounds=0 if domain.likelihood is gaussian else EXPECTED_ROUNDS,
         ),
     )
     return problem, scales

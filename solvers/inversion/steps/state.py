@@ -93,6 +93,21 @@ class GaussNewtonState:
             x, np.zeros_like(x), hypotheses, refits, Acceleration(), (), np.ones(len(x) // FIELDS), comparable=False
         )
 
+    def again(self, *, fit_hyperparameters: bool) -> GaussNewtonState:
+        """Return a start at this point for data of other weights, with steps counted anew.
+
+        Args:
+            fit_hyperparameters: whether the prior is refitted.
+        """
+        return replace(
+            self,
+            refits=int(fit_hyperparameters),
+            acceleration=Acceleration(),
+            history=(),
+            steps_since_refit=0,
+            spread=None,
+        )
+
     @property
     def change(self) -> float:
         """Root mean square change of m in the last step, scaled to a full step, as a short one is no convergence."""

@@ -7,8 +7,9 @@ holds inside. For given G* the best displacement minimises the misfit subject to
 
 where Z c are linear phase errors of slices (a plane in each slice of each component, of known size), and p is free.
 That is one sparse saddle-point solve. It needs no boundary data, is never resonant, and its value is the exact
-negative log-likelihood of G* with U and p marginalised under flat priors (docs/theory/likelihood.md). In units of
-sigma, with C = [K; D] and S = C (chi^-1 + Z Z^H) C^H (pressure eliminated), r = C d:
+negative log-likelihood of G* with U and p marginalised under flat priors (docs/theory/likelihood.md). Under another
+likelihood than the Gaussian chi contains a weight for each datum (data_weights.py). In units of sigma, with C = [K; D]
+and S = C (chi^-1 + Z Z^H) C^H (pressure eliminated), r = C d:
 
     misfit   = r^H S^-1 r                         (twice the negative log-likelihood)
     gradient = Re(F^H S^-1 r),  F dG* = dK U      (exact, not only at small residuals)
@@ -46,6 +47,7 @@ class ZoneData:
         inertia: ratio of inertia to stiffness, rho omega^2 h^2 / g.
         divergence_tolerance: tolerance tau / sigma; by the elements' discretisation error the mean of div U over a
             volume V has standard deviation tau / sqrt(V), lengths in units of Scales.length_m.
+        weights: factors w on the precision of each datum, shape (3 n,); None where all are 1.
     """
 
     zone: Zone
@@ -55,6 +57,18 @@ class ZoneData:
     voxel_size: NDArray[np.float64]
     inertia: float
     divergence_tolerance: float
+    weights: NDArray[np.float64] | None = None
+
+    @property
+    def precision(self) -> NDArray[np.float64]:
+        """Precision of each datum in this zone: its share chi and its weight, shape (3 n,)."""
+        share = np.repeat(self.zone.weight, 3)
+        return share if self.weights is None else share * self.weights
+
+    @property
+    def noise(self) -> NDArray[np.complex128]:
+        """Probe with the noise that the weights give each datum, shape (3 n,)."""
+        return self.probe if self.weights is None else self.probe / np.sqrt(self.weights)
 
 
 class Linearised:
@@ -78,8 +92,8 @@ class Linearised:
         self._blocks = np.cumsum([0, displacements, pressures, rows, pressures, linear_errors])
         self.factor = Factorisation(_saddle(data, equilibrium, self._momentum))
         """Factorisation of the saddle-point matrix, with its times."""
-        weight = np.repeat(data.zone.weight, 3)[:, None]
-        seen = np.column_stack([data.displacement, data.probe])
+        weight = data.precision[:, None]
+        seen = np.column_stack([data.displacement, data.noise])
         blocks = self._blocks
         load = np.zeros((blocks[-1], 2), dtype=np.complex128)
         load[: blocks[1]] = weight * seen
@@ -131,7 +145,7 @@ class Linearised:
 
 def _saddle(data: ZoneData, equilibrium: WaveEquilibrium, momentum: sparse.csr_matrix) -> sparse.csr_matrix:
     """The optimality conditions in (U, p, momentum multipliers, divergence multipliers, phase errors)."""
-    weight = sparse.diags(np.repeat(data.zone.weight, 3))
+    weight = sparse.diags(data.precision)
     divergence, gradient = equilibrium.divergence, equilibrium.pressure_gradient
     mass, phase_errors = equilibrium.pressure_mass, data.phase_errors
     slack = -(data.divergence_tolerance**2) * mass

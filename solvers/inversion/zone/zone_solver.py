@@ -164,6 +164,17 @@ class ZoneSolver:
             self.cache = self._solve(parameters)
         return self.cache.state_at(parameters)
 
+    def reweigh(self, weights: NDArray[np.float64]) -> None:
+        """Give each datum a weight on its precision; what was solved before only provides directions for the next time.
+
+        Args:
+            weights: weights of the zone's data, shape (3 n,).
+        """
+        self.data = replace(self.data, weights=weights)
+        if self.cache is not None:
+            far = np.full_like(self.cache.solved_at, np.inf)
+            self.cache = replace(self.cache, solved_at=far, compressed_at=far)
+
     def _solve(self, parameters: NDArray[np.float64]) -> ZoneCache:
         began = time.perf_counter()
         fields = parameters.reshape(FIELDS, -1)

@@ -1,0 +1,124 @@
+"""Weights of data whose errors are not Gaussian: a Gaussian likelihood in which every datum has its own precision.
+
+Errors with long tails, such as those of wrong phases, are Gaussian with an unknown factor w on the precision of each
+datum, its weight (Andrews and Mallows 1974). With the weights fixed, misfit, gradient, curvature, evidence of the prior
+and draws are those of Gaussian noise of standard deviation sigma / sqrt(w). Weights and moduli are found in turn
+(reweighting.py).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from palpate.errors import InputError
+
+PARTS = 2
+"""Number of real numbers in a datum, a complex displacement along one axis: the mean of its square for noise alone."""
+
+
+class Likelihood(Protocol):
+    """Weight of each datum by its error: the seam for another likelihood.
+
+    A function of this signature, given to `palpate.invert(field, likelihood=...)`, takes the place of `gaussian`. For
+    the negative log-likelihood sum_i rho(q_i), q_i the square of an error in units of the noise, it returns
+    w_i = 2 drho/dq_i. Its weights must
+
+    - lie in (0, 1], so that no datum counts for more than the noise of the wave field allows;
+    - not increase with a datum's own square, since only then each round lowers the negative log-likelihood.
+
+    It sees all voxels, so that it may join a voxel's three data, or those of neighbours. `StudentT` is one;
+    examples/another_likelihood.py uses it and one of its own.
+    """
+
+    def __call__(self, squares: NDArray[np.float64], /) -> NDArray[np.float64]:
+        """Return the weights of data, in the shape of their squares.
+
+        Args:
+            squares: expected squares q of the errors over sigma^2, given the data: of real and imaginary part together,
+                2 on average for noise alone, shape (N, 3), axes of the voxel grid.
+        """
+
+
+def gaussian(squares: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return equal weights, 1: Gaussian errors, the default.
+
+    Args:
+        squares: expected squares q of the errors, shape (N, 3).
+    """
+    return np.ones_like(squares)
+
+
+@dataclass(frozen=True, slots=True)
+class StudentT:
+    """Likelihood of errors with the long tails of Student's t distribution: w = min(1, (nu + 2) / (nu + q)).
+
+    Errors that are no larger than noise is on average, q <= 2, are Gaussian, and larger ones have the t distribution of
+    a complex number. Student's own weight would be up to (nu + 2) / nu for small errors, more than the stated noise
+    allows.
+
+    Attributes:
+        freedom: degrees of freedom nu; tails are the longer the fewer, and Gaussian errors have infinitely many.
+    """
+
+    freedom: float = 4.0
+
+    def __post_init__(self) -> None:
+        """Refuse degrees of freedom that no distribution has.
+
+        Raises:
+            InputError: freedom is not positive.
+        """
+        if not self.freedom > 0.0:
+            raise InputError(
+                "StudentT",
+                found=f"freedom {self.freedom:g}",
+                expected="a positive number of degrees of freedom",
+                advice="Take 4 where a few data may be wrong, and `gaussian` where none are.",
+            )
+
+    def __call__(self, squares: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the weights of data, in the shape of their squares.
+
+        Args:
+            squares: expected squares q of the errors, any shape.
+        """
+        return np.asarray(np.minimum(1.0, (self.freedom + PARTS) / (self.freedom + squares)))
+
+
+def likelihood_name(law: Likelihood) -> str:
+    """Return the name of a likelihood as records have it.
+
+    Args:
+        law: likelihood of the errors.
+    """
+    return str(getattr(law, "__name__", law if isinstance(law, StudentT) else type(law).__name__))
+
+
+def checked_weights(law: Likelihood, squares: NDArray[np.float64], least: float) -> NDArray[np.float64]:
+    """Return the weights that a likelihood gives, none of them below the least one.
+
+    Args:
+        law: likelihood of the errors.
+        squares: expected squares q of the errors, shape (N, 3).
+        least: least weight that leaves the equations solvable.
+
+    Raises:
+        InputError: the weights are not one number in (0, 1] for each datum.
+    """
+    weights = np.asarray(law(squares), dtype=np.float64)
+    if weights.shape != squares.shape:
+        found = f"weights of shape {weights.shape}"
+    elif not np.all((weights > 0.0) & (weights <= 1.0)):
+        found = f"weights between {weights.min():.3g} and {weights.max():.3g}"
+    else:
+        return np.maximum(weights, least)
+    raise InputError(
+        f"the likelihood {likelihood_name(law)}",
+        found=found,
+        expected=f"one weight above 0, at most 1, for each datum, shape {squares.shape}",
+        advice="See palpate.solvers.inversion.zone.data_weights.Likelihood.",
+    )
