@@ -162,7 +162,7 @@ def _table(rows: Sequence[dict[str, object]]) -> str:
     ends = [f"{end}_{100 * level:g}" for level in LEVELS for end in ("lower", "upper")]
     lines = ["\t".join(["day", "quantity", "median", *ends])]
     for row in rows:
-        named = {name: name for name in (*QUANTITIES, *DISPLACEMENTS) if name in row}
+        named: dict[str, str] = {name: name for name in (*QUANTITIES, *DISPLACEMENTS) if name in row}
         named |= {old: new for old, new in old_keys("forecast", "forecast").items() if new in row}
         for name, now in named.items():
             values = row[now]
