@@ -61,7 +61,7 @@ def in_si_units(
     demand_measured(WHERE, values[inside], names=named)
     demand_displacement(WHERE, np.asarray(metres * values[inside], dtype=np.complex128), key="units")
     noise_std_m, noise_map_m = _noise(noise, vectors, inside, metres)
-    if not _LABEL.fullmatch(label):
+    if not isinstance(label, str) or not _LABEL.fullmatch(label):
         raise _refusal(f"label={label!r}", "letters, digits, - and _", "Choose a label such as sub-01_ses-01.")
     if slice_thickness_mm is not None and not 0.0 < slice_thickness_mm < np.inf:
         raise _refusal(
@@ -111,11 +111,12 @@ def _unmasked(given: ArrayLike) -> NDArray[Any]:
 def _mask(given: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.bool_]:
     """Mask of tissue, shape (i, j, k)."""
     values = _unmasked(given)
-    if values.shape != shape or not np.all((values == 0) | (values == 1)):
-        found = f"a mask of shape {values.shape} and kind {values.dtype}"
-        raise _refusal(
-            found, f"a mask of shape {shape}, tissue = 1 or True", "Give the mask on the displacement's grid."
-        )
+    if values.shape != shape:
+        found = f"a mask of shape {values.shape}"
+        raise _refusal(found, f"a mask of shape {shape}", "Give the mask on the displacement's grid.")
+    if not np.all((values == 0) | (values == 1)):
+        found = f"a mask with values from {np.nanmin(values)} to {np.nanmax(values)}"
+        raise _refusal(found, "tissue = 1 or True, all else 0", "Give mask == label, or mask > 0.")
     inside = np.asarray(values != 0)
     demand_tissue(WHERE, inside)
     return inside

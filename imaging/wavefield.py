@@ -10,7 +10,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from palpate.errors import InputError
-from palpate.imaging.limits.plausible import demand_density, demand_frequency, demand_tissue, demand_voxels
+from palpate.imaging.limits.plausible import (
+    demand_density,
+    demand_frequency,
+    demand_noise,
+    demand_thickness,
+    demand_tissue,
+    demand_voxels,
+)
 from palpate.imaging.own_array import ASSUMED_DENSITY_KG_M3 as ASSUMED_DENSITY_KG_M3
 from palpate.imaging.own_array import WHERE, in_si_units
 
@@ -160,6 +167,9 @@ class WaveField:
                 density_kg_m3=density_kg_m3,
                 label=label,
             )
+        unknown = parts.keys() - {one.name for one in fields(self)}
+        if unknown:  # a misspelt attribute must not silently have its default
+            raise TypeError(f"WaveField takes no argument {', '.join(sorted(unknown))}")
         for one in fields(self):
             if one.name not in parts and one.default is MISSING:
                 raise TypeError(f"WaveField needs {one.name}")
@@ -183,6 +193,10 @@ class WaveField:
         demand_density(self.label, self.density_kg_m3)
         demand_voxels(self.label, self.affine_mm)
         demand_tissue(self.label, self.mask)
+        if self.slice_thickness_mm is not None:
+            demand_thickness(self.label, self.slice_thickness_mm, float(self.voxel_size_mm[2]))
+        if self.noise_map_m is not None and self.noise_std_m is not None:
+            demand_noise(self.label, self.noise_map_m[self.mask], self.noise_std_m)
         bad = int(np.count_nonzero(~np.isfinite(self.displacement_m[self.mask])))
         if bad:
             raise InputError(

@@ -34,7 +34,7 @@ from palpate.imaging.dicom.parsing import UNREADABLE, are_elements, is_deflated,
 from palpate.imaging.limits.input_limits import LIMITS, Budget, Scope
 
 COMPLETE: Final = "a complete DICOM image"
-"""What is expected where pixels cannot be read."""
+"""Expectation named where pixels cannot be read."""
 COPY_AGAIN: Final = "Copy the file from the scanner or archive again."
 """Advice where a file is damaged."""
 _UNKNOWN_LENGTH: Final = 0xFFFFFFFF

@@ -259,6 +259,25 @@ LIMITS: Final = {
     "density_high": Limit(2000.0, 1200.0, 1e6, "kg/m3; sound: gels; faulty: g/m3"),
     "voxel_low": Limit(0.02, 0.05, 0.01, "mm; sound: microscopes; faulty: slices of 10 mm stated in metres"),
     "voxel_high": Limit(50.0, 20.0, 100.0, "mm; sound: slices with gaps; faulty: specimens of 0.1 mm stated in um"),
+    "shear": Limit(
+        0.01,
+        1e-5,
+        0.0175,
+        "cosine of the angle between two voxel axes; sound: affines in single precision 1e-5; faulty: one degree",
+    ),
+    "thickness_low": Limit(
+        0.1,
+        0.33,
+        0.001,
+        "slice thickness over the distance of slices; sound: gaps of two slices 0.33; faulty: metres for millimetres",
+    ),
+    "thickness_high": Limit(5.0, 2.0, 1000.0, "the same; sound: slices interpolated twofold 2; faulty: um for mm"),
+    "noise_ratio": Limit(
+        10.0,
+        2.0,
+        1000.0,
+        "noise map over NoiseStd, or its inverse; sound: a map where the head moved 2; faulty: another unit 1000",
+    ),
     "displacement_low": Limit(0.01, 0.1, 0.001, "largest, um; sound: weak waves; faulty: 1 um stated in another unit"),
     "displacement_small": Limit(
         0.07,
@@ -347,3 +366,9 @@ DISPLACEMENT_SMALL_UM: Final = LIMITS["displacement_small"].value
 """Largest displacement, um, below which a warning is given."""
 VOXEL_MM: Final = (LIMITS["voxel_low"].value, LIMITS["voxel_high"].value)
 """Smallest and largest edge of a voxel, mm."""
+SHEAR: Final = LIMITS["shear"].value
+"""Largest cosine of the angle between two voxel axes."""
+THICKNESS: Final = (LIMITS["thickness_low"].value, LIMITS["thickness_high"].value)
+"""Smallest and largest thickness of a slice over the distance between slices."""
+NOISE_RATIO: Final = LIMITS["noise_ratio"].value
+"""Largest ratio of a noise map to the one number for the noise, or its inverse."""

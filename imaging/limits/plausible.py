@@ -16,6 +16,9 @@ from palpate.imaging.limits.check_limits import (
     DIRECTIONS_CONDITION,
     DISPLACEMENT_UM,
     FREQUENCY_HZ,
+    NOISE_RATIO,
+    SHEAR,
+    THICKNESS,
     VOXEL_MM,
 )
 from palpate.units import m_to_um
@@ -73,6 +76,51 @@ def demand_voxels(where: Path | str, affine_mm: NDArray[np.float64]) -> None:
             found=f"voxels of {' x '.join(f'{edge:.3g}' for edge in edges_mm)} mm",
             expected=f"edges of {low:g} to {high:g} mm",
             advice="State the affine in millimetres, not in metres or micrometres.",
+        )
+    axes = affine_mm[:3, :3] / edges_mm
+    cosine = float(np.abs(axes.T @ axes - np.eye(3)).max())
+    if cosine > SHEAR:
+        raise InputError(
+            where,
+            found=f"voxel axes that meet at {np.degrees(np.arccos(min(cosine, 1.0))):.1f} degrees",
+            expected="axes at right angles",
+            advice="Resample the images to a grid without shear, or correct the affine.",
+        )
+
+
+def demand_thickness(where: Path | str, thickness_mm: float, spacing_mm: float) -> None:
+    """Raise InputError where a slice's thickness cannot be one beside the distance between slices.
+
+    Args:
+        where: file or label of the images.
+        thickness_mm: thickness of a slice, mm.
+        spacing_mm: distance between the middles of neighbouring slices, mm.
+    """
+    low, high = THICKNESS
+    if not low * spacing_mm <= thickness_mm <= high * spacing_mm:
+        raise InputError(
+            where,
+            found=f"slices of {thickness_mm:.4g} mm at a distance of {spacing_mm:.4g} mm",
+            expected=f"a thickness of {low:g} to {high:g} times the distance",
+            advice="State the slice thickness in millimetres, or leave it out where it is the distance.",
+        )
+
+
+def demand_noise(where: Path | str, map_m: NDArray[np.float64], std_m: float) -> None:
+    """Raise InputError where a map of noise and one number for it contradict each other.
+
+    Args:
+        where: file or label of the wave field.
+        map_m: standard deviation by voxel and component within the mask, metres, shape (N, n).
+        std_m: standard deviation of the whole field, metres.
+    """
+    typical_m = float(np.sqrt(np.mean(map_m**2)))
+    if not 1.0 / NOISE_RATIO <= typical_m / std_m <= NOISE_RATIO:
+        raise InputError(
+            where,
+            found=f"a noise map of {m_to_um(typical_m):.3g} um beside a noise of {m_to_um(std_m):.3g} um",
+            expected=f"the same noise, to a factor of {NOISE_RATIO:g}",
+            advice="Check the unit of the map and of NoiseStd, which is that of the displacement.",
         )
 
 

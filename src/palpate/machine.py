@@ -108,7 +108,7 @@ def fault_in_words(text: str, where: Path | str) -> InputError | None:
     """Return the sentence for a failure of the machine that another program reported; None for another failure.
 
     Args:
-        text: what the program printed, such as a compiler's messages.
+        text: output of the program, such as a compiler's messages.
         where: place in which it was writing.
     """
     number = next((number for number in _FAULTS if os.strerror(number) in text), None)

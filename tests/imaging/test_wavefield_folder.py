@@ -17,7 +17,8 @@ from palpate.imaging.files.wavefield_folder import read_wave_fields, relative_no
 from palpate.imaging.wavefield import WaveField
 from tests.imaging.shear_waves import shear_waves
 
-AFFINE = np.array([[-1.9, 0.3, 0.2, 40], [0.3, 1.9, -0.4, -30], [0.1, 0.4, 3.9, 12], [0, 0, 0, 1.0]])
+_TURNED = np.linalg.qr(np.array([[-1.9, 0.3, 0.2], [0.3, 1.9, -0.4], [0.1, 0.4, 3.9]]))[0]
+AFFINE = np.vstack([np.column_stack([_TURNED * [1.9, 2.0, 3.9], [40, -30, 12]]), [0, 0, 0, 1.0]])
 
 
 def _field(label: str = "sub-01_ses-01", frequency_hz: float = 50.0, seed: int = 0) -> WaveField:
@@ -250,13 +251,13 @@ def test_what_a_scanner_did_survives_the_way_through_a_folder(tmp_path: Path) ->
 
 def test_a_key_with_another_name_is_read_under_either(tmp_path: Path) -> None:
     """Folders of earlier versions go on working; one that says two things is refused, and spelling is checked."""
-    write_wave_field(tmp_path, replace(shear_waves(), noise_std_m=1e-7, drift_std_m=2e-8))
+    write_wave_field(tmp_path, replace(shear_waves(), noise_std_m=1e-7, linear_phase_error_std_m=2e-8))
     sidecar = next(tmp_path.glob("*_wavefield.json"))
     written = json.loads(sidecar.read_text())
     assert written["DriftStd"] == written["LinearPhaseErrorStd"] == pytest.approx(0.02)
     for dropped in ("DriftStd", "LinearPhaseErrorStd"):
         sidecar.write_text(json.dumps({name: value for name, value in written.items() if name != dropped}))
-        assert read_wave_fields(tmp_path)[0].drift_std_m == pytest.approx(2e-8)
+        assert read_wave_fields(tmp_path)[0].linear_phase_error_std_m == pytest.approx(2e-8)
     for wrong in ({"DriftStd": 0.5}, {"driftStd": 0.02}, {"Linear_Phase_Error_Std": 0.02}):
         sidecar.write_text(json.dumps(written | wrong))
         with pytest.raises(InputError, match=r"LinearPhaseErrorStd|DriftStd"):
@@ -323,3 +324,30 @@ def test_a_noise_map_states_the_noise(tmp_path: Path) -> None:
     write_nifti(path, noise_um[..., 0].astype(np.float32), field.affine_mm)
     with pytest.raises(InputError, match="by voxel and direction"):
         read_wave_fields(tmp_path / "in")
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"affine_mm": np.array([[2.0, 0.2, 0, 0], [0, 2, 0, 0], [0, 0, 2, 0], [0, 0, 0, 1]])}, "voxel axes that meet"),
+        ({"slice_thickness_mm": 200.0}, "slices of 200 mm at a distance of 2 mm"),
+        (
+            {"noise_map_m": np.full((5, 5, 5, 3), 1e-12), "noise_std_m": 1e-7},
+            "noise map of 1e-06 um beside a noise of 0.1",
+        ),
+    ],
+)
+def test_what_contradicts_itself_is_refused_by_every_door(changes: dict[str, object], said: str) -> None:
+    """WaveField is the one door behind all readers: cells are boxes, slices are as thick as they can be."""
+    sound: dict[str, object] = {
+        "displacement_m": np.full((5, 5, 5, 3), 1e-6 + 1e-6j),
+        "mask": np.ones((5, 5, 5), dtype=bool),
+        "affine_mm": np.diag([2.0, 2.0, 2.0, 1.0]),
+        "frequency_hz": 50.0,
+        "noise_std_m": 1e-7,
+        "density_kg_m3": 1000.0,
+        "label": "sub-01",
+    }
+    WaveField(**sound)  # type: ignore[call-overload]
+    with pytest.raises(InputError, match=said):
+        WaveField(**sound | changes)  # type: ignore[call-overload]

@@ -65,7 +65,7 @@ def test_gradient_and_curvature_have_the_weights_of_the_misfit() -> None:
     A fourth of all weights (and of the divergence's precision) is a fourth of the curvature, but for the pin on the
     pressures, which is fixed; the smallest weight is 0.05.
     """
-    data, m = _weighted(plane_wave_data(ZONE, drift=0.5)), varied(ZONE, 2)
+    data, m = _weighted(plane_wave_data(ZONE, phase_errors=0.5)), varied(ZONE, 2)
     here, direction = linearise(data, m, EQUILIBRIUM), np.random.default_rng(3).standard_normal(2 * len(ZONE.voxels))
 
     def half_misfit(parameters: NDArray[np.float64]) -> float:
@@ -76,7 +76,7 @@ def test_gradient_and_curvature_have_the_weights_of_the_misfit() -> None:
     hessian = here.curvature(np.eye(len(m)))
     assert_symmetric(hessian, SOLVER)
     assert_positive(hessian, SOLVER)
-    still = replace(data, drift=data.drift[:, :0])
+    still = replace(data, phase_errors=data.phase_errors[:, :0])
     lighter = linearise(replace(still, weights=0.25 * np.asarray(data.weights)), m).curvature(direction[:, None])
     tighter = replace(still, divergence_tolerance=0.5 * data.divergence_tolerance)
     heavier = linearise(tighter, m).curvature(direction[:, None])
@@ -109,10 +109,10 @@ def test_noise_of_the_stated_weights_is_expected() -> None:
 
 
 def _problem(solver: ZoneSolver) -> InversionProblem:
-    mask, tally = np.ones(ZONE.ijk.max(axis=0) + 1, dtype=bool), WorkCounter()
-    checkpoint = Checkpoint(None, MPI.COMM_SELF, tally)
+    mask, counter = np.ones(ZONE.ijk.max(axis=0) + 1, dtype=bool), WorkCounter()
+    checkpoint = Checkpoint(None, MPI.COMM_SELF, counter)
     return InversionProblem(
-        [solver], mask, 2.0 * UNIT_VOXEL, no_regions(mask.size), np.zeros(2), MPI.COMM_SELF, tally, checkpoint
+        [solver], mask, 2.0 * UNIT_VOXEL, no_regions(mask.size), np.zeros(2), MPI.COMM_SELF, counter, checkpoint
     )
 
 

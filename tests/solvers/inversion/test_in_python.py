@@ -263,7 +263,10 @@ def _with_zeros(displacement: NDArray[np.complex128]) -> NDArray[np.complex128]:
         ({"mask": np.zeros(BAR, dtype=bool)}, "an empty mask"),
         ({"mask": np.arange(np.prod(BAR)).reshape(BAR) == 60}, "a mask of 1 voxel; expected at least the 27"),
         ({"mask": np.full(BAR, 0.5)}, "tissue = 1 or True"),
-        ({"mask": np.ones((2, 2, 2), dtype=bool)}, "tissue = 1 or True"),
+        ({"mask": np.ones((2, 2, 2), dtype=bool)}, "a mask of shape"),
+        ({"mask": np.full(BAR, 255)}, "values from 255"),
+        ({"label": None}, "letters, digits"),
+        ({"slice_thickness_mm": 0.002}, "times the distance"),
         ({"mask": None}, "all four of them"),
         ({"frequency_hz": 90e3}, "hertz"),
         ({"affine_mm": np.diag([2e-3, 2e-3, 2e-3, 1.0])}, "millimetres"),
@@ -307,7 +310,7 @@ def test_what_a_masked_array_hides_is_no_datum(hidden: str) -> None:
         np.ma.array(values, mask=np.repeat(hides[..., None], 3, axis=3)) if hidden == "displacement" else values
     )
     tissue = np.ma.array(mask, mask=hides) if hidden == "mask" else mask
-    with pytest.raises(InputError, match="not finite" if hidden == "displacement" else "a mask of shape"):
+    with pytest.raises(InputError, match="not finite" if hidden == "displacement" else "a mask with values"):
         door.WaveField(displacement, AFFINE_MM, 50.0, mask=tissue)
 
 

@@ -109,7 +109,7 @@ def _replayed(recording: Recording, monkeypatch: pytest.MonkeyPatch) -> Iterator
     now = 0.0
     monkeypatch.setattr(time_left, "time", SimpleNamespace(perf_counter=lambda: now))
     work = np.random.default_rng(2).uniform(0.3, 1.0, recording.zones)  # zones at the surface are smaller
-    clock = StepClock(list(work), recording.voxels, recording.samples, 1, shares=FROM_BLOCKS)
+    clock = StepClock(list(work), recording.voxels, recording.samples, 1, costs=FROM_BLOCKS)
     for step, (count, seconds) in enumerate(zip(recording.solved, recording.zones_s, strict=True)):
         if step:
             now += recording.joints_s[step - 1]
