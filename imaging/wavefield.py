@@ -15,7 +15,6 @@ from palpate.imaging.limits.plausible import (
     demand_frequency,
     demand_noise,
     demand_thickness,
-    demand_tissue,
     demand_voxels,
 )
 from palpate.imaging.own_array import ASSUMED_DENSITY_KG_M3 as ASSUMED_DENSITY_KG_M3
@@ -181,7 +180,7 @@ class WaveField:
 
         Raises:
             ValueError: shapes disagree.
-            InputError: frequency, density or voxels are in another unit, or the mask is empty or tiny or holds values
+            InputError: frequency, density or voxels are in another unit, or the mask is empty or holds values
                 that are not finite.
         """
         components = 3 if self.directions is None else len(self.directions)
@@ -192,19 +191,19 @@ class WaveField:
         demand_frequency(self.label, self.frequency_hz)
         demand_density(self.label, self.density_kg_m3)
         demand_voxels(self.label, self.affine_mm)
-        demand_tissue(self.label, self.mask)
         if self.slice_thickness_mm is not None:
             demand_thickness(self.label, self.slice_thickness_mm, float(self.voxel_size_mm[2]))
-        if self.noise_map_m is not None and self.noise_std_m is not None:
-            demand_noise(self.label, self.noise_map_m[self.mask], self.noise_std_m)
-        bad = int(np.count_nonzero(~np.isfinite(self.displacement_m[self.mask])))
-        if bad:
+        inside = self.displacement_m[self.mask]
+        bad = int(np.count_nonzero(~np.isfinite(inside)))
+        if bad or not inside.size:
             raise InputError(
                 self.label,
-                found=f"{bad} values that are not finite inside the mask",
-                expected="finite displacement in every voxel of the mask",
+                found=f"{bad} values that are not finite inside the mask" if bad else "an empty mask",
+                expected="finite displacement in every voxel of a mask that is not empty",
                 advice="Leave voxels without a measurement out of the mask.",
             )
+        if self.noise_map_m is not None and self.noise_std_m is not None:
+            demand_noise(self.label, self.noise_map_m[self.mask], self.noise_std_m)
 
     @property
     def voxel_size_mm(self) -> NDArray[np.float64]:

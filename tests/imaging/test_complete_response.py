@@ -45,7 +45,7 @@ def test_regions_of_zeros_are_a_complete_response(study: Path, date: int) -> Non
     assert scan.marked
     assert not scan.tumour.any()
     assert not np.isfinite(scan.cellularity).any()
-    assert any(f"ses-{date:02d}" in note and "none is visible" in note for note in found.notes)
+    assert any(f"ses-{date:02d}" in note and "without a visible tumour" in note for note in found.notes)
 
 
 def test_what_is_stored_still_says_that_somebody_looked(study: Path) -> None:

@@ -168,7 +168,7 @@ def test_place_that_cannot_be_written_is_refused_before_any_work(
         with pytest.raises(InputError) as refused:
             claim()
         assert str(refused.value).startswith(f"{tmp_path}: found no permission (Permission denied)")
-        assert "have its owner" in str(refused.value).lower()
+        assert "ask the owner" in str(refused.value).lower()
     read_only = os.statvfs_result((*os.statvfs(tmp_path)[:8], os.ST_RDONLY, 255))
     monkeypatch.setattr(os, "statvfs", lambda _: read_only)
     with pytest.raises(InputError, match="found a read-only file system"):

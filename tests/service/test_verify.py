@@ -194,7 +194,7 @@ def test_bad_results_are_the_users_input(make_session: SessionMaker, tmp_path: P
     samples = files.mre / "sub-01_ses-01_samples.h5"
     whole = samples.read_bytes()
     samples.write_bytes(b"not a file of draws")
-    with pytest.raises(InputError, match="cannot be used"):
+    with pytest.raises(InputError, match="no readable samples"):
         verify_folder(files.mre, files.truth)
     samples.write_bytes(whole)
     (files.mre / "sub-01_ses-01_stat-upper_lossmodulus.nii.gz").unlink()
