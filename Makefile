@@ -19,9 +19,10 @@ SESSION := sub-01/ses-01
 export OMP_NUM_THREADS := 1
 export UCX_TLS := self,sm,tcp
 
-# Whole files to a process, in their order: fixtures of a file are made once. (Groups are not kept: pytest-xdist 3.8 writes
-# them into names that pytest 9.2 no longer reads.)
-DEALT := --dist loadfile --no-loadscope-reorder
+# One process more than cores, as many tests wait for a server or a browser. Whole files to a process, in their order:
+# fixtures of a file are made once. (Groups are not kept: pytest-xdist 3.8 writes them into names that pytest 9.2 no
+# longer reads.)
+DEALT := -n $$(($(CORES) + 1)) --dist loadfile --no-loadscope-reorder
 
 .PHONY: demo test verify setup lint pytest mpi lock clean FORCE
 
@@ -56,7 +57,7 @@ test: lint pytest mpi
 VERIFIED := damaged_bytes vendors unwrapping false_alarms fifty_signals phantom_box
 
 verify: $(READY)
-	$(BIN)/python -m pytest -n $(CORES) $(DEALT) -m long
+	$(BIN)/python -m pytest $(DEALT) -m long
 	for name in $(VERIFIED); do $(BIN)/python benchmarks/$$name.py --out verified/$$name; done
 
 setup: $(READY)
@@ -83,7 +84,7 @@ lint: $(READY)
 	$(BIN)/snakemake --lint --config sessions=tests/configs/study/sessions.tsv results=demo/results
 
 pytest: $(READY)
-	$(BIN)/python -m pytest -n $(CORES) $(DEALT) -m "not long"
+	$(BIN)/python -m pytest $(DEALT) -m "not long"
 
 mpi: $(READY)
 	timeout -k 10 900 $(BIN)/mpiexec -n 2 $(BIN)/python -m pytest -m mpi -p no:xdist -p no:cacheprovider

@@ -63,6 +63,7 @@ def test_what_is_not_there_has_no_edge() -> None:
         assert seen.size_mm is None
 
 
+@pytest.mark.long
 def test_partial_volumes_agree_with_the_exact_integral() -> None:
     """All voxels together hold the whole sphere: (contrast - 1) times its volume more than plain background."""
     for lesion in LESIONS:

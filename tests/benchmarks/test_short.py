@@ -29,6 +29,7 @@ def record_of(name: str, out: Path, *source: Path) -> tuple[dict[str, Row], dict
     return {row["quantity"]: Row(**row) for row in content.pop("rows")}, content
 
 
+@pytest.mark.long
 def test_limit(tmp_path: Path) -> None:
     """The whole costs more than its bare part, and the parts of the rest are times: none negative."""
     write_noisy(waves_through(Lesion(6.0, 1.0, voxels=7)), tmp_path / "wavefield", 2.0, seed=1)

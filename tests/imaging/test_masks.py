@@ -44,6 +44,7 @@ def test_the_atlas_finds_the_brain_in_a_head(head: Skulled, found: BrainMask) ->
     assert dice(plain, head.with_film) < 0.9
 
 
+@pytest.mark.long
 def test_equal_heads_give_equal_masks(head: Skulled, found: BrainMask) -> None:
     """A study that is run again must find the same brain."""
     np.testing.assert_array_equal(brain_mask(head.image, threshold=0.2, where="head").mask, found.mask)

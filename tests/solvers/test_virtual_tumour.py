@@ -46,6 +46,7 @@ def reading(made: tuple[Path, TumourScene, Truth]) -> TumourReading:
     return read_tumour(read_study(table), "02", TumourSettings(), table=table, drugs={"temozolomide"})
 
 
+@pytest.mark.long
 def test_misplaced_dates_are_put_back(made: tuple[Path, TumourScene, Truth], reading: TumourReading) -> None:
     """Every date's head lay elsewhere; on the first scan's grid the cellularity must agree with the truth in place.
 
@@ -185,6 +186,7 @@ def test_truth_keeps_displacement_around_every_scan(made: tuple[Path, TumourScen
     assert mean[str(SMALL.beyond_days[-1])] > mean["0"]
 
 
+@pytest.mark.long
 def test_elastogram_is_an_honest_posterior(
     made: tuple[Path, TumourScene, Truth], slowed: Truth, reading: TumourReading
 ) -> None:

@@ -67,6 +67,7 @@ def test_displacement_goes_with_swelling_over_stiffness(twin: Calibration) -> No
             np.testing.assert_allclose(double.mean_mm, 2.0 * one.mean_mm, atol=1e-5 * np.abs(double.mean_mm).max())
 
 
+@pytest.mark.long
 def test_swellings_are_the_prior(twin: Calibration) -> None:
     """One draw in each slice of equal probability, so that few draws have the prior's quantiles and not chance's."""
     settings = with_swelling(twin, log_std=0.5).settings

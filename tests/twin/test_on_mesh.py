@@ -102,6 +102,7 @@ def test_bounds_are_those_of_each_draw_on_the_mesh(twin: Calibration) -> None:
     assert np.allclose(fields["density_upper"], np.quantile(carried, 0.95, axis=0), atol=1e-12)
 
 
+@pytest.mark.long
 def test_mesh_of_another_place_is_refused_and_nothing_is_left(twin: Calibration, tmp_path: Path) -> None:
     """A mesh in the scanner's world of another date would show an empty brain."""
     far = block((4, 4, 4), tuple(2.0 * EDGE_MM * size for size in SHAPE))  # type: ignore[arg-type]

@@ -25,6 +25,7 @@ def members(atlas: Atlas) -> list[PhantomSettings]:
     return list(cohort(SETTINGS, atlas, COUNT))
 
 
+@pytest.mark.long
 def test_a_patient_is_the_same_in_a_larger_cohort(atlas: Atlas, members: list[PhantomSettings]) -> None:
     """A study that is extended keeps its first patients, so that their results need not be computed again."""
     assert list(cohort(SETTINGS, atlas, COUNT // 2)) == members[: COUNT // 2]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 from scipy import optimize
 
@@ -68,6 +69,7 @@ def errors(boxes: int, radial: tuple[Values, Values]) -> tuple[float, float]:
     return first, second
 
 
+@pytest.mark.long
 def test_growing_ball() -> None:
     """A wall of steps is approached to first order at least: 14 and 6.5 % off, where small strain is 10.6 % off."""
     radial = radial_displacement()

@@ -114,6 +114,7 @@ def test_two_frequencies_know_more_than_each(springpot: Compared, alone: list[In
     assert squares[0] < squares[1]
 
 
+@pytest.mark.long
 def test_the_exponent_is_found(springpot: Compared) -> None:
     """Alpha and mu, the numbers that are compared between studies, within their own intervals on average."""
     (found, _) = springpot.fits["springpot"]
