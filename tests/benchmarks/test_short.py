@@ -22,7 +22,7 @@ def record_of(name: str, out: Path, *source: Path) -> tuple[dict[str, Row], dict
     """Run a benchmark's short version on one process; its rows by quantity, and the rest of its record."""
     before = sorted((path.name, path.stat().st_mtime_ns) for path in RESULTS.glob("*"))
     script = CHECKOUT / "benchmarks" / f"{name}.py"
-    done = run("python", script, *source, "--out", out, "--ranks", 1, "--short", timeout_s=600.0)
+    done = run("python", script, *source, "--out", out, "--ranks", 1, "--short", timeout_s=1500.0)
     assert done.returncode == 0, done.stderr
     assert sorted((path.name, path.stat().st_mtime_ns) for path in RESULTS.glob("*")) == before
     content = json.loads((out / "record.json").read_text(encoding="utf-8"))
