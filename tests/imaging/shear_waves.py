@@ -10,7 +10,8 @@ from palpate.imaging.wavefield import WaveField
 MODULUS_PA = 3000 + 1200j
 FREQUENCY_HZ = 60.0
 SHAPE = (18, 16, 8)
-OBLIQUE = np.array([[-1.9, 0.3, 0.2, 40], [0.3, 1.9, -0.4, -30], [0.1, 0.4, 1.9, 12], [0, 0, 0, 1.0]])
+_TURNED = np.linalg.qr(np.array([[-1.9, 0.3, 0.2], [0.3, 1.9, -0.4], [0.1, 0.4, 1.9]]))[0]
+OBLIQUE = np.vstack([np.column_stack([_TURNED * [1.9, 2.0, 1.95], [40, -30, 12]]), [0, 0, 0, 1.0]])
 STRAIGHT = np.diag([2.0, 2.0, 2.0, 1.0])
 
 
