@@ -253,3 +253,14 @@ def test_growth_cohort(tmp_path: Path) -> None:
         assert rows[f"{name}: 90% intervals that hold it"].goal == "85..95"
     assert "<svg" in (tmp_path / "growth_cohort.svg").read_text(encoding="utf-8")
     assert any("converged" in note for note in facts["notes"])
+
+
+@pytest.mark.long
+def test_foreign_waves(tmp_path: Path) -> None:
+    """Uniform tissue of another solver's waves is found; a field of one component is refused and counted so."""
+    rows, facts = record_of("foreign_waves", tmp_path)
+    error = rows["smooth: median error of G', median of 1 fields"]
+    assert error.ours is not None
+    assert error.ours < 5.0
+    assert rows["liver: fields refused"].ours == 1.0
+    assert any("liver-4-slices: refused" in note for note in facts["notes"])
