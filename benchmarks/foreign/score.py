@@ -33,7 +33,7 @@ class Score:
         group: class of the field.
         bias_percent: mean of the posterior mean over the truth less 1, percent.
         error_percent: median of its absolute deviation, percent.
-        direct_percent: the same of the algebraic inversion.
+        direct_percent: median absolute deviation of the algebraic inversion, percent.
         held: fraction of voxels whose interval contains the truth, by level.
         informed: fraction of voxels whose value comes mostly from the scan.
         misfit: misfit over that of noise alone.
