@@ -198,8 +198,8 @@ def test_units_of_other_laboratories(unit: str, per_metre: float, tmp_path: Path
     folder = tmp_path / "theirs"
     folder.mkdir()
     write_wave_field(folder, field)
-    for part in ("real", "imag"):
-        path = folder / f"{STEM}_acq-50Hz_part-{part}_wavefield.nii.gz"
+    for name in ("part-real_wavefield", "part-imag_wavefield", "desc-noise_map"):
+        path = folder / f"{STEM}_acq-50Hz_{name}.nii.gz"
         image = nib.load(path)
         nib.save(nib.Nifti1Image(image.get_fdata() * 1e-6 * per_metre, image.affine), path)
     sidecar = folder / f"{STEM}_acq-50Hz_wavefield.json"
