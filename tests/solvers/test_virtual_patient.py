@@ -33,6 +33,7 @@ def test_incoming_waves_solve_the_equation_of_homogeneous_tissue() -> None:
     assert waves.wavenumber.imag < 0  # damped in the direction of travel
 
 
+@pytest.mark.long
 def test_the_command_makes_a_patient_and_repeats_it(palpate: Command, tmp_path: Path) -> None:
     """`palpate phantom` from a terminal: a whole study, the same twice, and waves everywhere."""
     for name in ("first", "again"):

@@ -211,6 +211,7 @@ def test_elastogram_is_an_honest_posterior(
     assert contrast == pytest.approx(SLOWED.tumour_log_stiffness, rel=0.15)
 
 
+@pytest.mark.long
 def test_true_stiffness_has_no_error(
     made: tuple[Path, TumourScene, Truth], slowed: Truth, reading: TumourReading
 ) -> None:

@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from palpate.run_lock import NAME
 from tests.conftest import CHECKOUT
 from tests.workflow.study_copy import Workflow, write_study
@@ -41,6 +43,7 @@ def _sentences(printed: str) -> list[str]:
     return [line for line in printed.splitlines() if line.startswith("palpate: ")]
 
 
+@pytest.mark.long
 def test_job_elsewhere_refuses_another_table(tmp_path: Path) -> None:
     """Jobs of a cluster read configuration and table when they begin, maybe days after somebody edited these.
 
