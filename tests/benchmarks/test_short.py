@@ -47,7 +47,7 @@ def test_false_alarms(tmp_path: Path) -> None:
     rows, facts = record_of("false_alarms", tmp_path)
     assert rows["false alarms in 1 sound sessions"].verdict == "met"
     faults = [row for name, row in rows.items() if name.endswith(": named, of 1 planted")]
-    assert len(faults) == 27
+    assert len(faults) == 36
     assert [row.verdict for row in faults] == ["met"] * len(faults)
     assert not [note for note in facts["notes"] if note.startswith(("missed", "false alarm"))]
 
