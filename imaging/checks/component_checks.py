@@ -43,10 +43,10 @@ def check_components(field: WaveField, encoding_axes: NDArray[np.float64] | None
     part = odd_part(moments, field)
     readings = [
         (signs.best, check_component_axes(signs)),
-        (scale.best, check_component_scale(scale)),
         (shift.best, check_component_times(shift)),
         (reversal.best, check_component_times(reversal)),
         (part.best, check_odd_part(part)),
+        (scale.best, check_component_scale(scale)),
     ]
     best, warnings = readings[0]
     for ratio, others in readings[1:]:
