@@ -93,7 +93,8 @@ def _compared(moments: NDArray[np.float64], supposed: Sequence[tuple[str, NDArra
     even = _residual(moments, _TURN * np.arange(offsets) / offsets)
     if total <= 0.0 or even <= 1e-12 * total:
         return OffsetTimes("", even / total if total > 0.0 else 0.0, 1.0)
-    others = [(_residual(moments, times), words) for words, times in supposed]
+    # Rounding may leave less than nothing where the supposed times explain all.
+    others = [(max(_residual(moments, times), 0.0), words) for words, times in supposed]
     least = min(residual for residual, _ in others)
     # Of suppositions that explain equally well the simplest is named, which comes first.
     residual, words = next(one for one in others if one[0] <= EQUAL_RESIDUALS * least)

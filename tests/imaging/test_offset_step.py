@@ -117,3 +117,13 @@ def test_an_image_that_is_there_twice_is_refused() -> None:
         with pytest.raises(InputError, match=f"direction {place[0] + 1}, offset {place[1] + 1}") as refused:
             demand_different_images(copied)
         assert refused.value.where == "series 46"
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_times_that_explain_all_to_rounding_are_named(seed: int) -> None:
+    """Repeated offsets without noise leave a residual of rounding, of either sign; a negative one ended as our bug."""
+    generator = np.random.default_rng(seed)
+    times = 2.0 * np.pi * np.array([0, 2, 0, 2]) / 4
+    terms = generator.standard_normal((3, 6, 6, 6))
+    phase = np.tensordot(np.stack([np.ones(4), np.cos(times), np.sin(times)], axis=1), terms, axes=1)
+    assert offset_times(phase[None], np.ones((6, 6, 6), dtype=bool)).words
