@@ -123,6 +123,23 @@ def test_no_date_reaches_the_results(home: Path) -> None:
             assert b"2025-0" not in path.read_bytes(), path.name
 
 
+@pytest.mark.parametrize("name", ["outlook.html", "history.h5"])
+def test_an_edited_file_is_named_before_any_step_replaces_it(home: Path, name: str) -> None:
+    """Snakemake would delete it; the kind of every single file must be known to the workflow as to the command."""
+    file = home / "results" / "sub-02" / "twin" / name
+    written = file.read_bytes()
+    file.write_bytes(written + b"\n")
+    try:
+        config = ("--configfile", "study.yaml", "--config", "sessions=sessions.tsv", "results=results")
+        done = run("snakemake", "-s", CHECKOUT / "Snakefile", "-c1", *config, cwd=home)
+        assert done.returncode != 0
+        said = [line for line in done.stderr.splitlines() if line.startswith("palpate: ")]
+        assert any(f"{name}: found a file that was changed after palpate had written it" in line for line in said), said
+        assert file.read_bytes() == written + b"\n"
+    finally:
+        file.write_bytes(written)
+
+
 def test_forecast_is_compared_with_the_truth(home: Path, palpate: Command) -> None:
     """The demo prints this table; it must find its days."""
     forecast = home / "results" / "sub-02" / "twin" / "forecast"

@@ -41,6 +41,12 @@ STEPS = {
     "forecast": Step("forecast", FORECAST, forecast_sources, settings.forecast),
     "outlook": Step("outlook", OUTLOOK, outlook_sources),
 }
+KINDS = {
+    Path(REPORT).name: ("service.report.page", "PAGE"),
+    Path(OUTLOOK).name: ("service.forecast_report.page", "PAGE"),
+    Path(HISTORY).name: ("imaging.tumour.store", "HISTORY"),
+    Path(HISTORY_RECORD).name: ("imaging.tumour.record", "HISTORY_RECORD"),
+}
 up_to_date = UpToDate()
 
 
@@ -209,13 +215,9 @@ def keep_strangers():
 
 
 def kind_of(name):
-    """Return the kind of a single file that a step writes; what knows it is slow to import."""
-    if name in (Path(REPORT).name, Path(OUTLOOK).name):
-        part = "report" if name == Path(REPORT).name else "outlook"
-        return import_module(f"palpate.service.{part}.page").PAGE
-    if name == Path(HISTORY).name:
-        return import_module("palpate.imaging.tumour.store").HISTORY
-    return import_module("palpate.imaging.tumour.record").HISTORY_RECORD
+    """Return the kind of a single file that a step writes; the module that knows it is slow to import."""
+    place, constant = KINDS[name]
+    return getattr(import_module(f"palpate.{place}"), constant)
 
 
 onstart:
