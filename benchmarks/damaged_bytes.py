@@ -106,7 +106,7 @@ class _Laws:
     tolerance: float
 
     def broken(self, sound: Reading | None, read: Reading | None, damage: _Damage) -> str:
-        """What is wrong with a reading; nothing where it may be right."""
+        """Return the fault of a reading; nothing where it may be right."""
         if sound is None or read is None:
             return ""
         known = ~np.isnan(sound.facts)

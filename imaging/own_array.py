@@ -14,7 +14,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from palpate.errors import InputError
 from palpate.imaging.displacement import to_world, world_noise, world_noise_map
-from palpate.imaging.limits.plausible import demand_directions, demand_displacement, demand_measured, demand_tissue
+from palpate.imaging.limits.plausible import (
+    demand_directions,
+    demand_displacement,
+    demand_measured,
+    demand_tissue,
+    shear_of,
+)
 from palpate.imaging.limits.stated import METRES_PER_UNIT, unit_vectors
 
 WHERE: Final = "palpate.WaveField"
@@ -141,11 +147,7 @@ def _affine(given: ArrayLike) -> NDArray[np.float64]:
     """Voxel indices to world RAS millimetres, shape (4, 4), without shear."""
     values = np.asarray(given, dtype=np.float64)
     sound = values.shape == (4, 4) and bool(np.all(np.isfinite(values))) and np.array_equal(values[3], [0, 0, 0, 1])
-    if sound:
-        edges = np.linalg.norm(values[:3, :3], axis=0)
-        axes = values[:3, :3] / np.maximum(edges, np.finfo(float).tiny)
-        sound = float(np.abs(axes.T @ axes - np.eye(3)).max()) < 1e3 * _ROUNDING
-    if not sound:
+    if not sound or shear_of(values) >= 1e3 * _ROUNDING:
         raise _refusal(
             f"affine_mm={values.tolist()!r}",
             "a (4, 4) matrix from voxel indices to RAS millimetres, axes at right angles, last row 0 0 0 1",

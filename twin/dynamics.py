@@ -137,7 +137,7 @@ class Dynamics:
         return growth_parameters(self.unknowns, xi, self.white, self.growth_shapes, self.kill_1_g, drift)
 
     def _slowed(self, xi: Values, interval: int) -> Values:
-        """By how much stress lowers ln D, shape (n,)."""
+        """Return the decrease of ln D under stress, shape (n,)."""
         if SLOWING not in self.unknowns.names:
             return np.zeros(len(self.white))
         return slowed(self.unknowns, xi, self.stress[interval])

@@ -154,8 +154,8 @@ def folded(scale: float) -> Draw:
 
     def draw(places: Grid, generator: np.random.Generator) -> NDArray[np.complex128]:
         x, y, z = places / 0.009
-        phases = generator.uniform(0, 2 * np.pi, 6)
-        fold = sum(np.sin(a + p) for a, p in zip((x + 0.5 * y, y - 0.7 * z, z + 0.3 * x), phases, strict=False))
+        phases = generator.uniform(0, 2 * np.pi, 3)
+        fold = sum(np.sin(a + p) for a, p in zip((x + 0.5 * y, y - 0.7 * z, z + 0.3 * x), phases, strict=True))
         height = places[2] + 0.003 * fold
         middle = generator.uniform(-0.008, 0.0, 3)[:, None, None, None]
         ventricle = np.linalg.norm((places - middle) / np.array([1.0, 2.0, 0.7])[:, None, None, None], axis=0) < 0.005
@@ -179,7 +179,7 @@ def liver(storage_kpa: float) -> Draw:
             away = places - through
             away = away - along * np.sum(away * along, axis=0)
             modulus[np.linalg.norm(away, axis=0) < 0.003] = 600 + 400j
-        wall = places[1] > 0.8 * reach[1] / 0.4 * 0.5
+        wall = places[1] > reach[1]
         modulus[wall] = 1500 + 700j
         return _smoothed(modulus)
 
@@ -209,14 +209,13 @@ def _smoothed(modulus: NDArray[np.complex128]) -> NDArray[np.complex128]:
 
 def _steps(places: Grid) -> NDArray[np.float64]:
     """Return the spacing of the grid along each axis, metre, shape (3,)."""
-    return np.array([np.diff(np.moveaxis(places[axis], axis, 0)[:2].reshape(2, -1)[:, 0])[0] for axis in range(3)])
+    return np.array([np.diff(places[axis], axis=axis).flat[0] for axis in range(3)])
 
 
 _THICK: Final = Scan(cells=(2, 2, 4))
 _WIDE: Final = (0.06, 0.06, 0.05)
 _LIVER_VIEW: Final = (0.1, 0.08, 0.04)
 _COARSE: Final = (0.00125, 0.00125, 0.0025)
-_LIVER_STEPS: Final = (0.00125, 0.00125, 0.0025)
 _ONE_DIRECTION: Final = Scan(cells=(2, 2, 4), components=(2,))
 
 SCENES: Final = (
@@ -245,8 +244,8 @@ SCENES: Final = (
     Scene("thick-gap", "thick slices", smooth(4.0, 0.15, 0.012), 60.0, Scan((2, 2, 2), gap_cells=1), _WIDE, _COARSE),
     Scene("boxes-2-2-4", "anisotropic voxels", smooth(3.0, 0.2, 0.006), 50.0, Scan((2, 2, 4))),
     Scene("boxes-2-3-2", "anisotropic voxels", voronoi(2.0, 5.0, 20), 50.0, Scan((2, 3, 2))),
-    Scene("liver-4-slices", "liver", liver(2.2), 60.0, _ONE_DIRECTION, _LIVER_VIEW, _LIVER_STEPS),
-    Scene("liver-5-slices", "liver", liver(4.0), 60.0, _ONE_DIRECTION, (0.1, 0.08, 0.05), _LIVER_STEPS),
+    Scene("liver-4-slices", "liver", liver(2.2), 60.0, _ONE_DIRECTION, _LIVER_VIEW, _COARSE),
+    Scene("liver-5-slices", "liver", liver(4.0), 60.0, _ONE_DIRECTION, (0.1, 0.08, 0.05), _COARSE),
     Scene("noise-fourfold", "noise and damage", smooth(3.0, 0.2, 0.006), 50.0, Scan(noise_ratio=4.0)),
     Scene("zero-filled", "noise and damage", smooth(3.0, 0.2, 0.006), 50.0, Scan((4, 4, 2), zero_filled=True)),
     Scene("void", "noise and damage", smooth(3.0, 0.2, 0.006), 50.0, Scan(void_voxels=3)),

@@ -129,11 +129,12 @@ def _noise_alone(
 ) -> tuple[QualityWarning, ...]:
     smooth = _neighbour_correlation(components, mask)
     odd = int(smooth.argmin())
-    if smooth[odd] > SMOOTH_COMPONENT or np.delete(smooth, odd).min() < SMOOTH_OTHERS:
+    others = float(np.delete(smooth, odd).min())
+    if smooth[odd] > SMOOTH_COMPONENT or others < SMOOTH_OTHERS:
         return ()
     sentence = (
         f"No wave is seen in {what} {names[odd]}: its neighbouring voxels correlate by {smooth[odd]:.2f}, those of the "
-        f"other two by {np.delete(smooth, odd).min():.2f} and more. Its motion encoding or its vibration was off."
+        f"other two by {others:.2f} and more. Its motion encoding or its vibration was off."
     )
     advice = (
         "Look at this direction's phase images. Leave the component out, with Directions for the other two, rather "

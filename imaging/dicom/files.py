@@ -171,7 +171,7 @@ def read_instances(container: Path, *, advice: str | None = None) -> tuple[Insta
         advice: remedy that the error names where there is no image; None takes the one for an MRE.
 
     Raises:
-        InputError: what `read_contents` raises, or any image is damaged.
+        InputError: an image is damaged, or `read_contents` refuses the container.
     """
     found = read_contents(container, advice=advice)
     for one in found.damaged:

@@ -140,7 +140,7 @@ def _kinds(series: Series) -> dict[int, int] | None:
 
 
 def _waves_and_magnitudes(series: Series, stack: Stack, offsets: int) -> tuple[Stack, Stack]:
-    """Tell waves from magnitudes: by (0043,102F), by their numbers (waves come first), or by their signs.
+    """Return waves and magnitudes, told apart by (0043,102F), by number (waves come first), or by sign.
 
     Raises:
         InputError: nothing tells them apart, or there are not equally many of both.

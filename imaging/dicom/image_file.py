@@ -136,7 +136,7 @@ def _damage(name: str, found: str, entry: Entry, stream: BinaryIO | None) -> Dam
 
 
 def _is_something_else(header: pydicom.Dataset, announced: UID) -> bool:
-    """Whether a file without pixels is meant to have none: by a class of the standard, or a maker's own stated twice.
+    """Return whether a file is meant to have no pixels, by a class of the standard or a maker's own stated twice.
 
     An image whose class is damaged must not pass for something else: it would be missing without a word.
     """

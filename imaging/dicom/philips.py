@@ -85,7 +85,7 @@ class _Run:
     """Series that make up one acquisition, or one of each frequency.
 
     Attributes:
-        members: in the order of their numbers.
+        members: series of the run, sorted by number.
         within: number of encodings that each series holds and no header tells apart.
     """
 

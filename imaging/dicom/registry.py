@@ -116,7 +116,7 @@ def _read(
 
 
 def _nobody_knows(container: Path, export: Export) -> InputError:
-    """The refusal of series that no reader recognises: how near each came, and what stopped it."""
+    """Return the refusal of series that no reader recognises, with the criterion that stopped each reader."""
     reasons = sorted({row.reason for row in (*export.left_out, *export.passed)})
     left_out = f" (left out: {'; '.join(reasons)})" if reasons else ""
     nearest = near(export.series)

@@ -69,7 +69,7 @@ def _by_kind(series: Series) -> list[Series]:
 
 
 def _partner(phase: Series, candidates: Sequence[Series]) -> Series:
-    """The magnitude series of a phase series: of those with as many images on the same grid, the nearest number."""
+    """Return the magnitude series of a phase series: the one on the same grid with the nearest number."""
     place = np.round(mosaic_layout(phase.instances[0]).affine_mm, 3)
     matching = [
         one

@@ -88,7 +88,7 @@ class _Scan:
     frequency_hz: float | None
 
     def belongs_to(self, other: _Scan) -> bool:
-        """Return whether both may be encodings of one acquisition: of one frequency, grid and number of images."""
+        """Return whether both may be encodings of one acquisition, with equal frequency, grid and number of images."""
         return (
             self.frequency_hz == other.frequency_hz
             and len(self.phase.instances) == len(other.phase.instances)
@@ -102,7 +102,7 @@ class _Run:
     """Scans of one acquisition.
 
     Attributes:
-        scans: in the order of their numbers.
+        scans: scans of the acquisition, sorted by number.
         within: number of encodings that each scan holds and no header tells apart.
     """
 

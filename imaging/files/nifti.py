@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from palpate.errors import InputError
 from palpate.imaging.files.plain_names import shown
 from palpate.imaging.limits.input_limits import demand_gzip_fits
+from palpate.imaging.limits.plausible import shear_of
 from palpate.machine import machine_fault
 from palpate.progress import say
 
@@ -325,8 +326,7 @@ def demand_box_voxels(path: Path, affine_mm: NDArray[np.float64], what: str) -> 
         affine_mm: voxel indices to world millimetres, shape (4, 4).
         what: name of the kind of file in the error's sentence, such as "anatomy".
     """
-    axes = affine_mm[:3, :3] / np.linalg.norm(affine_mm[:3, :3], axis=0)
-    worst = float(np.abs(axes.T @ axes - np.eye(3)).max())
+    worst = shear_of(affine_mm)
     if worst > _SHEAR:
         raise InputError(
             path,
@@ -349,8 +349,7 @@ def write_nifti(path: Path, values: NDArray[np.generic], affine_mm: NDArray[np.f
     image.header.set_xyzt_units("mm")
     image.set_sform(affine_mm, code="scanner")
     # A quaternion holds no shear: it would be a second position that contradicts the first.
-    axes = affine_mm[:3, :3] / np.linalg.norm(affine_mm[:3, :3], axis=0)
-    sheared = np.abs(axes.T @ axes - np.eye(3)).max() > _SHEAR
+    sheared = shear_of(affine_mm) > _SHEAR
     image.set_qform(None if sheared else affine_mm, code="unknown" if sheared else "scanner")
     nib.save(image, path)
 

@@ -77,8 +77,7 @@ def demand_voxels(where: Path | str, affine_mm: NDArray[np.float64]) -> None:
             expected=f"edges of {low:g} to {high:g} mm",
             advice="State the affine in millimetres, not in metres or micrometres.",
         )
-    axes = affine_mm[:3, :3] / edges_mm
-    cosine = float(np.abs(axes.T @ axes - np.eye(3)).max())
+    cosine = shear_of(affine_mm)
     if cosine > SHEAR:
         raise InputError(
             where,
@@ -86,6 +85,17 @@ def demand_voxels(where: Path | str, affine_mm: NDArray[np.float64]) -> None:
             expected="axes at right angles",
             advice="Resample the images to a grid without shear, or correct the affine.",
         )
+
+
+def shear_of(affine_mm: NDArray[np.float64]) -> float:
+    """Return the largest cosine of the angle between two voxel axes: 0 where voxels are boxes.
+
+    Args:
+        affine_mm: voxel indices to world millimetres, shape (4, 4); an axis of no length counts as sheared.
+    """
+    edges_mm = np.linalg.norm(affine_mm[:3, :3], axis=0)
+    axes = affine_mm[:3, :3] / np.maximum(edges_mm, np.finfo(float).tiny)
+    return float(np.abs(axes.T @ axes - np.eye(3)).max())
 
 
 def demand_thickness(where: Path | str, thickness_mm: float, spacing_mm: float) -> None:

@@ -237,14 +237,15 @@ class Registrar:
             dose = self._dose(row, path)
             motion = self._motion_of(row, dose)
             placed = self.grid.interpolated(dose.volume, motion, outside=0.0) / over
-            if not self.grid.covered(dose.volume, motion)[self.tissue].any():
+            covered = self.grid.covered(dose.volume, motion)
+            if not covered[self.tissue].any():
                 raise InputError(
                     f"{row.where}, column dose_file",
                     found="a dose grid that touches no brain of the first scan",
                     expected="a dose of the same place (RAS, mm)",
                     advice="Register the planning image to the first scan and export the dose from there.",
                 )
-            self._warn_of_cut(row, path, self.grid.covered(dose.volume, motion))
+            self._warn_of_cut(row, path, covered)
             self._doses[key] = np.clip(placed, 0.0, None)
         return self._doses[key]
 
@@ -273,7 +274,7 @@ class Registrar:
         return None if alike or not dose.frame_uid else known_key(self.key_file)
 
     def _motion_of(self, row: TreatmentRow, dose: DoseFile) -> Rigid | None:
-        """From the first scan's world to the dose's: by the column space, else by the frame of reference."""
+        """Return the motion from the first scan's world to the dose's, by column space or frame of reference."""
         if not dose.frame_uid:
             return self._space(row).motion
         frames = {one.frame_uid for one in self.spaces.values()} - {""}

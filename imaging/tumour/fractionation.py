@@ -127,8 +127,7 @@ def demand_stated_if_repeated(rows: Sequence[TreatmentRow], doses: Mapping[Path,
         if row.dose_file is None or row.fractions is not None or named[row.dose_file] < _REPEATED:
             continue
         dose = doses[row.dose_file]
-        one = row.dose_gy is not None and LIKE[0] <= dose.largest_gy / row.dose_gy <= LIKE[1]
-        if dose.summation is None and dose.largest_gy > _SURELY_ONE_GY and not one:
+        if dose.summation is None and dose.largest_gy > _SURELY_ONE_GY and not _like_stated(row, dose.largest_gy):
             raise _refusal(
                 row,
                 f"up to {dose.largest_gy:.4g} Gy in a file that {named[row.dose_file]} lines name without fractions",
@@ -208,9 +207,8 @@ def _one_fraction_by_plan(row: TreatmentRow, dose: DoseFile, planned: RtPlan) ->
 def _told_by_dose(row: TreatmentRow, dose: DoseFile, summation: str) -> Fractionation:
     """Return the fractions where no number is stated: one by the dose's size, else a refusal."""
     what = f"DoseSummationType {summation}, {_MEANING[summation]}," if summation else "an RTDOSE without summation type"
-    low, high = LIKE
     if summation in ("FRACTION", "RECORD", ""):
-        if row.dose_gy is not None and low <= dose.largest_gy / row.dose_gy <= high:
+        if _like_stated(row, dose.largest_gy):
             return Fractionation(1, 1)
         if dose.largest_gy <= _SURELY_ONE_GY:
             sentence = (
@@ -225,6 +223,11 @@ def _told_by_dose(row: TreatmentRow, dose: DoseFile, summation: str) -> Fraction
         "that number in the column fractions, or the RTPLAN beside the file",
         COUNT_ADVICE,
     )
+
+
+def _like_stated(row: TreatmentRow, largest_gy: float) -> bool:
+    """Return whether a largest dose is that of a fraction of the line's dose_gy; False where the line states none."""
+    return row.dose_gy is not None and LIKE[0] <= largest_gy / row.dose_gy <= LIKE[1]
 
 
 def _demand_stated_if_large(row: TreatmentRow, dose: DoseFile) -> None:
@@ -260,7 +263,7 @@ def _demand_possible(row: TreatmentRow, dose: DoseFile, over: int) -> None:
     if most_gy > MOST_GY:
         found, expected = f"{most_gy:.4g} Gy a fraction", f"at most {MOST_GY:g}"
         advice += " Doses are in Gy, not cGy."
-    elif row.dose_gy is not None and not low <= most_gy / row.dose_gy <= high:
+    elif row.dose_gy is not None and not _like_stated(row, most_gy):
         found = f"up to {most_gy:.4g} Gy a fraction in the file beside dose_gy {row.dose_gy:g}"
         expected = f"a largest dose of {low:g} to {high:g} times dose_gy"
     elif most_gy < LEAST_FRACTION_GY:

@@ -124,10 +124,16 @@ def _from_cellularity(folder: Path, settings: TumourSettings) -> GrowthMaps:
     return GrowthMaps(maps, roi, volume.affine_mm, tuple(notes), drawn)
 
 
+def _dense(values: NDArray[np.float64], affine_mm: NDArray[np.float64]) -> tuple[NDArray[np.bool_], float]:
+    """Return the voxels whose cellularity counts as tumour, and the volume of a voxel, mL."""
+    edges_mm = np.linalg.norm(affine_mm[:3, :3], axis=0)
+    return np.asarray(smoothed(values, edges_mm) > SEEN), float(np.prod(edges_mm)) / 1e3
+
+
 def _demand_nothing(path: Path, values: NDArray[np.float64], affine_mm: NDArray[np.float64]) -> None:
     """Refuse regions that are blank while the cellularity beside them shows a tumour."""
-    edges_mm = np.linalg.norm(affine_mm[:3, :3], axis=0)
-    dense_ml = float((smoothed(values, edges_mm) > SEEN).sum()) * float(np.prod(edges_mm)) / 1e3
+    dense, voxel_ml = _dense(values, affine_mm)
+    dense_ml = float(dense.sum()) * voxel_ml
     if dense_ml > LEAST_ML:
         raise InputError(
             path,
@@ -141,9 +147,7 @@ def _demand_agreement(
     path: Path, tumour: NDArray[np.bool_], values: NDArray[np.float64], affine_mm: NDArray[np.float64]
 ) -> None:
     """Refuse a cellularity that is denser elsewhere than where the tumour is drawn, as an inverted map is."""
-    edges_mm = np.linalg.norm(affine_mm[:3, :3], axis=0)
-    voxel_ml = float(np.prod(edges_mm)) / 1e3
-    dense = smoothed(values, edges_mm) > SEEN
+    dense, voxel_ml = _dense(values, affine_mm)
     drawn_ml, outside_ml = float(tumour.sum()) * voxel_ml, float((dense & ~tumour).sum()) * voxel_ml
     if outside_ml <= max(LEAST_ML, drawn_ml):  # drawings often leave out what infiltrates
         return

@@ -93,7 +93,6 @@ def invert(
     warnings = wave_warnings(field)
     for one in warnings:
         say(f"{field.label}: {one}")  # before the fit: what is wrong with the waves may end it
-    zones = zones_of(field.mask, field.voxel_size_mm, MeshSettings())
     regions = _regions(field, labels, anatomy)
     domain = InversionDomain(zones, regions, correlation=correlation, likelihood=likelihood)
     inversion = invert_wave_field(field, domain, chosen, comm)

@@ -259,7 +259,12 @@ def _renamed_setting(one: RenamedSetting, given: dict[Any, Any], *, quiet: bool)
     if not quiet:
         as_now = f"{old}: {value} is called {new}: {meant} now" if one.words else f"{old} is called {new} now"
         say(f"{as_now}; the old name is read until palpate {REMOVED_IN}")
-    return {one.new if name == one.old else name: meant if name == one.old else kept for name, kept in given.items()}
+    return _at_its_place(given, one.old, one.new, meant)
+
+
+def _at_its_place(given: Mapping[Any, Any], old: str, new: str, value: object) -> dict[Any, Any]:
+    """Return an object with a value under its new key, where the old key stood."""
+    return {new if name == old else name: value if name == old else kept for name, kept in given.items()}
 
 
 def _choices(one: RenamedSetting) -> str:
@@ -338,11 +343,8 @@ def with_current_keys(record: str, content: Mapping[str, Any]) -> dict[str, Any]
         for key in _keys(record, at):
             if key.old in found and key.new in found:
                 found[key.new] = key.form.merged(found[key.new], found.pop(key.old))
-            elif key.old in found:  # at its place
-                found = {
-                    key.new if name == key.old else name: key.form.to_new(value) if name == key.old else value
-                    for name, value in found.items()
-                }
+            elif key.old in found:
+                found = _at_its_place(found, key.old, key.new, key.form.to_new(found[key.old]))
         return {name: _in_objects(value, _below(at, name), renamed) for name, value in found.items()}
 
     return renamed("", content)

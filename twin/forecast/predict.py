@@ -98,7 +98,7 @@ class Forecast:
         return nearest_in(self._tissue)
 
     def _shares_above(self, above: float | Values) -> Iterator[Values]:
-        """Of each draw, the share of each voxel where the density exceeds its threshold, shape (n,)."""
+        """Return the share of each voxel where the density exceeds the threshold, of each draw, shape (n,)."""
         for density, each in zip(self.densities, np.broadcast_to(above, len(self.densities)), strict=True):
             yield share_above(density.astype(np.float64), float(each), self._tissue, self._nearest)
 

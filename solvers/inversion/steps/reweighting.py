@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from palpate.progress import say
 from palpate.solvers.inversion.steps.gauss_newton import Fit
 from palpate.solvers.inversion.steps.linearisation import InversionProblem
+from palpate.solvers.inversion.steps.problem import USELESS
 from palpate.solvers.inversion.steps.state import GaussNewtonState
 from palpate.solvers.inversion.zone.data_weights import PARTS, Likelihood, checked_weights, gaussian
 from palpate.solvers.inversion.zone.zone_solver import ZoneSolver, ZoneState
@@ -33,9 +34,6 @@ ROUNDS: Final = 8
 
 SETTLED: Final = 0.01
 """Root mean square change of the weights below which they are kept: an interval's width changes by half of it."""
-
-LEAST: Final = 1e-6
-"""Least weight of a datum; not zero, as a corner could be left without equation."""
 
 LITTLE_WEIGHT: Final = 0.5
 """Weight below which a datum counts as one of little weight."""
@@ -67,7 +65,7 @@ def fit_reweighted(
     weights = np.ones((frequencies, problem.voxels, 3))
     for number in range(ROUNDS + 1):
         squares = expected_squares(problem, found.zones, frequencies)
-        last, weights = weights, np.stack([checked_weights(likelihood, one, LEAST) for one in squares])
+        last, weights = weights, np.stack([checked_weights(likelihood, one, USELESS) for one in squares])
         if np.sqrt(np.mean((weights - last) ** 2)) < SETTLED:
             return found, last
         if number == ROUNDS:
