@@ -24,7 +24,9 @@ export UCX_TLS := self,sm,tcp
 # longer reads.)
 DEALT := -n $$(($(CORES) + 1)) --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test verify setup lint pytest mpi lock clean FORCE
+LINTERS := ruff mypy contracts snakefmt snakemake-lint
+
+.PHONY: demo test verify setup lint $(LINTERS) pytest mpi lock clean FORCE
 
 demo: $(READY) $(PATIENT)/sessions.tsv
 	$(BIN)/snakemake -c$(CORES) --configfile workflow/demo.yaml --config sessions=$(PATIENT)/sessions.tsv results=$(RESULTS)
@@ -75,19 +77,29 @@ $(READY): envs/requirements.lock pyproject.toml
 	@$(BIN)/python -m palpate.blas_check
 	@touch $@
 
+# Side by side, as all but mypy take seconds; the output of each in one piece.
 lint: $(READY)
+	$(MAKE) --no-print-directory -j $(CORES) -O $(LINTERS)
+
+ruff:
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+mypy:
 	$(BIN)/mypy
+contracts:
 	$(BIN)/lint-imports
+snakefmt:
 	$(BIN)/snakefmt --check Snakefile workflow
+snakemake-lint:
 	$(BIN)/snakemake --lint --config sessions=tests/configs/study/sessions.tsv results=demo/results
 
 pytest: $(READY)
 	$(BIN)/python -m pytest $(DEALT) -m "not long"
 
+# Only files that carry the mark: each rank would otherwise import every test there is, for half a minute.
 mpi: $(READY)
-	timeout -k 10 900 $(BIN)/mpiexec -n 2 $(BIN)/python -m pytest -m mpi -p no:xdist -p no:cacheprovider
+	timeout -k 10 900 $(BIN)/mpiexec -n 2 $(BIN)/python -m pytest -m mpi -p no:xdist -p no:cacheprovider \
+	    $$(grep -rlF 'mark.mpi' tests --include='test_*.py')
 
 lock:
 	$(BIN)/python -m pip install --quiet uv

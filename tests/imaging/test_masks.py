@@ -78,7 +78,7 @@ def _ball(shape: tuple[int, ...]) -> np.ndarray:
         (np.zeros((20, 20, 20)), "without a head"),
         (_noise((40, 40, 1)), "without a head"),
         pytest.param(_noise((40, 40, 30)), "agree on a brain|no start brings", marks=pytest.mark.long),
-        (_ball((60, 70, 52)), "agree on a brain|no start brings"),
+        pytest.param(_ball((60, 70, 52)), "agree on a brain|no start brings", marks=pytest.mark.long),
     ],
     ids=["empty", "one slice", "noise", "a small ball"],
 )
@@ -89,7 +89,7 @@ def test_what_is_no_head_is_refused(values: np.ndarray, found: str) -> None:
     assert "--mask" in str(refused.value)
 
 
-@pytest.mark.parametrize("way", ["magnitude", "atlas"])
+@pytest.mark.parametrize("way", ["magnitude", pytest.param("atlas", marks=pytest.mark.long)])
 def test_the_record_says_where_the_mask_is_from(way: str, tmp_path: Path) -> None:
     """Who reads maps must know what drew their border. A block with nothing but tissue stays whole either way."""
     write_mre(tmp_path / "mre", Scan())

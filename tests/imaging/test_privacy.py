@@ -46,7 +46,7 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("as_zip", [False, True])
+@pytest.mark.parametrize("as_zip", [False, pytest.param(True, marks=pytest.mark.long)])
 def test_nothing_planted_passes_the_chain(
     as_zip: bool,  # noqa: FBT001 - a parameter of the test
     planted: Path,

@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from tests.conftest import BIN, run
 
 
+@pytest.mark.long
 def test_the_wave_does_not_depend_on_the_number_of_ranks(tmp_path: Path) -> None:
     """One answer for every N: a ghost left out or a point counted twice on the border between ranks shows here."""
     waves = []

@@ -97,6 +97,7 @@ def test_a_response_that_nothing_explains_is_doubted() -> None:
     assert contradicted(tumour, [row, row, row]) == []
 
 
+@pytest.mark.long
 def test_a_tumour_may_come_after_the_first_scan() -> None:
     """Nothing at first, a tumour later: the density begins as a seed below it and grows to what is seen."""
     tumour = history()

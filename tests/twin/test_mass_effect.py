@@ -147,6 +147,7 @@ def test_figures_reach_files_and_page(twin: Calibration, folder: Path) -> None:
     assert page.count(said) == 1
 
 
+@pytest.mark.long
 def test_without_mechanics_there_is_none_and_it_is_said(tmp_path: Path) -> None:
     """No stiffness was looked at; a page without a word would read as if nothing was pushed."""
     settings = QUICK.model_copy(update={"mechanics": False})

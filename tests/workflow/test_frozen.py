@@ -80,6 +80,7 @@ def test_second_workflow_gets_one_sentence(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.long
 def test_workflow_takes_over_from_a_dead_one(tmp_path: Path) -> None:
     """After a kill -9 the same command goes on, although both Snakemake's lock and ours were left.
 

@@ -30,7 +30,7 @@ from tests.imaging.planting import MARK, SECRETS, identifiers_in, leaks, plant
 from tests.imaging.scanner import edit
 
 VENDORS: tuple[Vendor, ...] = get_args(Vendor.__value__)
-MANY_FILES = ("ge-brain", "philips")
+MANY_FILES = ("ge", "ge-brain", "philips")
 """Layouts with the most files: what changes every file of these runs with the long tests."""
 FEW_FILES_FIRST = [
     pytest.param(vendor, marks=pytest.mark.long) if vendor in MANY_FILES else vendor for vendor in VENDORS
@@ -98,7 +98,7 @@ def test_every_vendor_that_can_be_chosen_has_a_writer() -> None:
     ("degrees", "offsets"),
     [
         pytest.param(TILTED, 4, marks=pytest.mark.long),
-        pytest.param(TILTED, 8),
+        pytest.param(TILTED, 8, marks=pytest.mark.long),
         pytest.param(OBLIQUE, 4),
         pytest.param(OBLIQUE, 8, marks=pytest.mark.long),
     ],
@@ -176,7 +176,7 @@ def _mess(session: Path, home: Path) -> None:
     (home / "report.txt").write_text("Erika Mustermann")
 
 
-@pytest.mark.parametrize("vendor", VENDORS)
+@pytest.mark.parametrize("vendor", FEW_FILES_FIRST)
 def test_mre_is_found_in_an_archives_export(vendor: Vendor, small: Vibration, tmp_path: Path) -> None:
     """Whatever lies beside the MRE, the result is that of the MRE's own folder, and a table accounts for the rest."""
     session, told = write(tmp_path / "study", vendor, small, offsets=4)
