@@ -29,17 +29,18 @@ def maps(
         typer.Option(help="The maps settings, or with --derived the derived settings: JSON, or a YAML or JSON file."),
     ] = None,
 ) -> None:
-    """Write mean and standard deviation of G' and G'' as DICOM Parametric Maps (kPa) in the source's study.
+    """Write stiffness as DICOM Parametric Maps (kPa), or with --derived wave speed and other quantities as NIfTI.
 
-    Patient, study and frame of reference are those of --scan, which must be the scan of the record. So an archive files
-    the maps in the original study. Only this folder holds them. --settings '{"identity": "pseudonym"}' replaces all of
-    them for maps that are handed on; no scan is needed then. Where the wave field did not come from DICOM, no study
-    can be joined, and the folder holds a note that says so.
+    DICOM maps show mean and standard deviation of G' and G''. Their patient, study and frame of reference are those of
+    --scan, which must be the scan of the record. So an archive files the maps in the original study. Only this folder
+    holds them. --settings '{"identity": "pseudonym"}' replaces all of them for maps that are handed on; no scan is
+    needed then. Where the wave field did not come from DICOM, no study can be joined, and the folder holds a note that
+    says so.
 
-    With --derived the folder holds mean, standard deviation and 95 % bounds of quantities that follow from G' and G'',
-    computed in every joint draw: |G*| (kPa), loss tangent (ratio) and wave speed (m/s). Phase angle (rad), attenuation
-    (Np/m), damping ratio and the mu of nonlinear inversion (shear_stiffness, kPa) are written on request:
-    --settings '{"quantities": ["magnitude", "attenuation"]}'.
+    palpate maps stiffness --derived --out derived writes mean, standard deviation and 95 % bounds of quantities that
+    follow from G' and G'', computed in every joint draw: |G*| (kPa), loss tangent (ratio) and wave speed (m/s). Phase
+    angle (rad), attenuation (Np/m), damping ratio (ratio) and the mu of nonlinear inversion (shear_stiffness, kPa) are
+    written on request, with --settings '{"quantities": ["magnitude", "attenuation"]}'.
     """
     from palpate.config.maps import MapsSettings
     from palpate.config.section import parse_settings
