@@ -136,7 +136,7 @@ def invert_together(
             log_mean=one.dispersion.at(mean),
             log_std=own_draws.std(axis=-1, ddof=1),
             log_draws=own_draws,
-            prior_std=one.dispersion.spread(mean, fit.prior.spread, fit.prior.scale.cross_correlation),
+            prior_std=one.dispersion.spread(mean, fit.prior.spread, fit.prior.scale.field_correlation),
             direct=one.direct,
             residuals=join_residuals(problem, fit, one.dispersion.frequency),
             noise=one.noise,

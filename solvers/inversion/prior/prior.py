@@ -190,7 +190,7 @@ class MaternField:
         fields = weights.reshape(FIELDS, -1, weights.shape[1])
         means = self.scale.mean_std**2 * fields.sum(axis=1, keepdims=True)
         mixed = np.einsum(
-            "fg,grk->frk", self.scale.cross_correlation, np.stack([self.regions.T @ field for field in fields])
+            "fg,grk->frk", self.scale.field_correlation, np.stack([self.regions.T @ field for field in fields])
         )
         of_regions = self.scale.region_std**2 * np.stack([self.regions @ field for field in mixed])
         return np.concatenate(self._local(fields, single=single) + means + of_regions)
@@ -219,7 +219,7 @@ class MaternField:
             numbers: numbers of the draws; a draw's random numbers depend on its number, not on the rank that makes it.
             seed: seed of all draws.
         """
-        coupled = np.linalg.cholesky(self.scale.cross_correlation)
+        coupled = np.linalg.cholesky(self.scale.field_correlation)
         drawn = np.empty((FIELDS, self.regions.shape[0], len(numbers)))
         for column, number in enumerate(numbers):
             generator = np.random.default_rng([seed, number])

@@ -41,7 +41,7 @@ def refitted(
 ) -> HyperparameterMixture:
     """Return the hyper-parameters fitted to the data of zones spread over the organ. Collective.
 
-    Standard deviations (with length, roughness and coupling) and regions' scales are fitted in turn.
+    Standard deviations (with length, roughness and cross-correlation) and regions' scales are fitted in turn.
 
     Args:
         problem: zones and ranks.
