@@ -8,15 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from markupsafe import Markup
-
-import palpate
 from palpate.output_kinds import FileKind, page_kind
 from palpate.outputs import claim_file
 from palpate.quality_warning import recorded_warnings
 from palpate.service.forecast_report.figures import CURVES, DISPLACEMENTS, NAMES, curve, slices
 from palpate.service.forecast_report.twin_results import TwinResults, read_twin_results
-from palpate.service.report.page import content_policy, page_style, page_template
+from palpate.service.report.page import render_page
 
 _LEVELS: Final = ("50", "80", "90", "95")
 _WORDS: Final[Mapping[str, str]] = {
@@ -64,10 +61,8 @@ def write_forecast_report(calibration: Path, forecast: Path, out: Path) -> None:
 def render(results: TwinResults) -> str:
     """Return the page as HTML text; equal results give equal text."""
     told = results.calibration
-    return page_template("forecast_report.html").render(
-        policy=Markup(content_policy([])),
-        style=Markup(page_style()),
-        version=palpate.__version__,
+    return render_page(
+        "forecast_report.html",
         subject=told["subject"],
         headline=_headline(results),
         warnings=[*_warnings(results), *results.forecast["left_out"]],
