@@ -18,15 +18,15 @@ from hashlib import sha256
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Final, cast
 
-from palpate.droppings import is_dropping
 from palpate.errors import InputError
-from palpate.folder_walk import DROPPING, HIDDEN, walk_folder
+from palpate.folder_walk import HIDDEN, SYSTEM_FILE, walk_folder
 from palpate.imaging.dicom.file_kinds import EMPTY, HEAD_BYTES, TAR, TEXT, UNKNOWN, ZIP, is_archive, kind_of
 from palpate.imaging.dicom.sources import InZip, OnDisk, Source, Spooled, damaged, readable, unpacking
 from palpate.imaging.dicom.streams import IN_MEMORY_BYTES, PIECE_BYTES, Part, Rejoined, decompressed, seekable
 from palpate.imaging.dicom.zip_directory import demand_few_members
 from palpate.imaging.files.plain_names import member_name, shown
 from palpate.imaging.limits.input_limits import Budget, Counted, Scope
+from palpate.system_files import is_system_file
 
 _SUFFIXES: Final = (".gz", ".bz2", ".xz")
 
@@ -251,7 +251,7 @@ class Walk:
         if any(part.startswith(".") for part in parts):
             self._passed.add(HIDDEN)
             return True
-        if any(is_dropping(part) for part in parts):
-            self._passed.add(DROPPING)
+        if any(is_system_file(part) for part in parts):
+            self._passed.add(SYSTEM_FILE)
             return True
         return False

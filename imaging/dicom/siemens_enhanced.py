@@ -19,15 +19,15 @@ from palpate.imaging.dicom.encoding import encoding_axes
 from palpate.imaging.dicom.files import Instance
 from palpate.imaging.dicom.frames import with_frames
 from palpate.imaging.dicom.image_table import ImageTable, Place, image_table
+from palpate.imaging.dicom.magnitude_partner import demand_partner
 from palpate.imaging.dicom.no_motion import with_noise_scans
-from palpate.imaging.dicom.partner import demand_partner
 from palpate.imaging.dicom.series import Series, demand_one_scale
 from palpate.imaging.dicom.siemens_comment import EncodingComment, parse_comment, states_vibration
 from palpate.imaging.dicom.siemens_marks import MAGNITUDE, is_magnitude, is_raw_phase, is_siemens, kind
 from palpate.imaging.dicom.siemens_mosaic import siemens_phase_rad
 from palpate.imaging.dicom.siemens_tiles import single_slices
 from palpate.imaging.dicom.slice_grid import SliceGrid, slice_grid
-from palpate.imaging.dicom.slices import FULL_EXPORT
+from palpate.imaging.dicom.slice_spacing import FULL_EXPORT
 from palpate.imaging.dicom.time_order import telling_clock
 
 

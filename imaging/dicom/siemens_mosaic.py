@@ -18,7 +18,7 @@ from palpate.imaging.dicom.no_motion import with_noise_scans
 from palpate.imaging.dicom.series import Series, demand_one_scale, rescaling, texts
 from palpate.imaging.dicom.siemens_comment import EncodingComment, has_comment, parse_comment
 from palpate.imaging.dicom.siemens_layout import MosaicLayout, common_layout, mosaic_layout
-from palpate.imaging.dicom.slices import FULL_EXPORT
+from palpate.imaging.dicom.slice_spacing import FULL_EXPORT
 from palpate.imaging.dicom.time_order import MOMENT, NUMBER
 
 _PHASE_LIMIT: Final = 4096.0

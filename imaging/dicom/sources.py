@@ -19,7 +19,7 @@ from typing import BinaryIO, Final, Protocol, cast
 from palpate.errors import InputError
 from palpate.imaging.files.plain_names import member_name, shown
 from palpate.imaging.limits.input_limits import Budget, Counted, Scope
-from palpate.machine import machine_fault, temporary_folder
+from palpate.machine_failures import machine_fault, temporary_folder
 
 _COPY: Final = "Copy the archive again."
 

@@ -23,7 +23,6 @@ from numpy.typing import NDArray
 
 from palpate.config.arrays import ArraySettings
 from palpate.config.ingest import IngestSettings
-from palpate.droppings import matching
 from palpate.errors import InputError
 from palpate.imaging.checks.complex_parts import demand_real_and_imaginary
 from palpate.imaging.checks.stated_twice import demand_different_fields
@@ -34,6 +33,7 @@ from palpate.imaging.files.nifti import StoredVolume, Volume, demand_box_voxels,
 from palpate.imaging.limits.plausible import demand_displacement, demand_frequency, demand_measured, demand_tissue
 from palpate.imaging.limits.stated import METRES_PER_UNIT
 from palpate.imaging.wavefield import ASSUMED_DENSITY_KG_M3, WaveField
+from palpate.system_files import matching
 
 _FILE: Final = re.compile(r"(?P<name>.+)_(?P<frequency>[0-9]+(?:\.[0-9]+)?)Hz_disp_(?P<part>re|im)\.nii(?:\.gz)?")
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from palpate.errors import InputError
 from palpate.imaging.files.stiffness_folder import MODULI, Modulus
-from palpate.machine import machine_fault
+from palpate.machine_failures import machine_fault
 
 _BLOCK: Final = 16
 

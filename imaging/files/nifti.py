@@ -29,7 +29,7 @@ from palpate.errors import InputError
 from palpate.imaging.files.plain_names import shown
 from palpate.imaging.limits.input_limits import demand_gzip_fits
 from palpate.imaging.limits.plausible import shear_of
-from palpate.machine import machine_fault
+from palpate.machine_failures import machine_fault
 from palpate.progress import say
 
 # What nibabel raises on damaged bytes; it promises no common class.

@@ -25,12 +25,12 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from palpate.droppings import matching
 from palpate.errors import InputError
 from palpate.imaging.files.json_object import read_json
 from palpate.imaging.files.maps import Map, read_map, read_mask
 from palpate.imaging.files.nifti import same_grid
-from palpate.machine import machine_fault
+from palpate.machine_failures import machine_fault
+from palpate.system_files import matching
 
 type Modulus = Literal["storagemodulus", "lossmodulus"]
 

@@ -26,7 +26,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from palpate.droppings import matching
 from palpate.errors import InputError
 from palpate.imaging.checks.complex_parts import demand_real_and_imaginary
 from palpate.imaging.checks.stated_twice import demand_different_fields
@@ -45,6 +44,7 @@ from palpate.imaging.limits.plausible import (
 from palpate.imaging.limits.stated import METRES_PER_UNIT
 from palpate.imaging.wavefield import WaveField, demand_three
 from palpate.renamed import record_text
+from palpate.system_files import matching
 
 _FIELD_FILE = re.compile(
     r"(?P<label>[A-Za-z0-9][A-Za-z0-9_-]*?)_acq-(?P<frequency>-?[0-9]+(?:\.[0-9]+)?)Hz"

@@ -26,7 +26,7 @@ from palpate.imaging.tumour.stiffness import stiffness_on
 from palpate.imaging.tumour.tissue import TumourTissue, tissue_from_labels, tissue_from_t1
 from palpate.imaging.tumour.treatments import TreatmentRow, read_treatments
 from palpate.imaging.tumour.visibility import demand_looked, demand_on_grid, demand_tumour, shown
-from palpate.machine import on_this_machine
+from palpate.machine_failures import on_this_machine
 from palpate.progress import say
 from palpate.quality_warning import QualityWarning
 

@@ -9,7 +9,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from palpate.droppings import matching
 from palpate.errors import InputError
 from palpate.imaging.files.json_object import read_json
 from palpate.imaging.files.maps import Map, read_map
@@ -20,6 +19,7 @@ from palpate.imaging.wavefield import WaveField
 from palpate.imaging.waves.wave_directions import WaveDirections, wave_directions
 from palpate.service.regions import RegionFigure, region_figures
 from palpate.service.score import Score, read_truth, score_run
+from palpate.system_files import matching
 
 _SUBJECT = re.compile(r"sub-(?P<subject>[0-9A-Za-z]+)")
 _SESSION = re.compile(r"ses-(?P<session>[0-9A-Za-z]+)")

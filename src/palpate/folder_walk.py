@@ -8,15 +8,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from palpate.droppings import is_dropping
+from palpate.system_files import is_system_file
 
 type Opening = Callable[[PurePosixPath], AbstractContextManager[None]]
 """Context in which the folder of a name, inside the one that is walked, is opened; it may turn errors into others."""
 
 HIDDEN: Final = "hidden file or folder"
 """Reason to leave out what begins with a dot."""
-DROPPING: Final = "file that an operating system left behind"
-"""Reason to leave out what palpate.droppings knows."""
+SYSTEM_FILE: Final = "file that an operating system left behind"
+"""Reason to leave out what palpate.system_files knows."""
 _AGAIN: Final = "folder that a link leads to a second time"
 _DANGLING: Final = "link without target"
 _IRREGULAR: Final = "no regular file"
@@ -65,8 +65,8 @@ def _below(here: WalkedEntry, opening: Opening, seen: set[tuple[int, int]]) -> I
         entry = WalkedEntry(path, here.name / path.name)
         if path.name.startswith("."):
             yield replace(entry, left_out=HIDDEN)
-        elif is_dropping(path.name):
-            yield replace(entry, left_out=DROPPING)
+        elif is_system_file(path.name):
+            yield replace(entry, left_out=SYSTEM_FILE)
         elif path.is_dir():
             yield from _below(entry, opening, seen)
         elif path.is_file():

@@ -18,7 +18,7 @@ from typing import Final
 
 from palpate.errors import InputError
 from palpate.leftovers import notify, partial_of, replaced_of, sweep
-from palpate.machine import demand_writable_place, make_parent, on_this_machine
+from palpate.machine_failures import demand_writable_place, make_parent, on_this_machine
 from palpate.output_kinds import FileKind
 from palpate.output_marker import is_marked, mark, note_addition, read_mark, stranger_in, was_edited_inside
 from palpate.provenance import atomic_file

@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from palpate.contents import Content, content_of, digest, state_of
+from palpate.content_digest import Content, content_of, digest, state_of
 from palpate.errors import InputError
 from palpate.program import Program
 from palpate.progress import launcher_rank, say

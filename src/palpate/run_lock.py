@@ -16,7 +16,7 @@ from datetime import datetime
 from pathlib import Path
 
 from palpate.errors import InputError
-from palpate.machine import make_parent, on_this_machine
+from palpate.machine_failures import make_parent, on_this_machine
 
 NAME = ".lock.json"
 """Name of the lock in the results."""

@@ -80,7 +80,7 @@ def _work(tell: int) -> None:
 
 def _supervise(worker: int, awake: int, heard: int, stops: Sequence[signal.Signals]) -> NoReturn:
     """Wait for the worker or for a signal, and leave as one of the two demands."""
-    from palpate.cli.stopped import Notices, leave_after
+    from palpate.cli.supervisor_exit import Notices, leave_after
 
     notices = Notices.of(worker)
     listening = [awake, heard]

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from palpate.config.table import Rows, TableColumns, read_table
-from palpate.droppings import matching
 from palpate.errors import InputError
+from palpate.system_files import matching
 
 REQUIRED = ("subject", "session", "mre")
 """Columns that a table of sessions must have."""

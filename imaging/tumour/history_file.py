@@ -38,7 +38,7 @@ from palpate.imaging.tumour.history import (
     TumourScan,
 )
 from palpate.imaging.tumour.record import Remarks
-from palpate.machine import machine_fault
+from palpate.machine_failures import machine_fault
 from palpate.output_kinds import FileKind
 from palpate.outputs import claim_file
 from palpate.quality_warning import QualityWarning

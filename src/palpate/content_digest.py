@@ -53,7 +53,7 @@ def state_of(paths: Sequence[Path]) -> str:
 def digest(path: Path) -> str:
     """Return the SHA-256 of a file, or of a folder's relative names and contents.
 
-    Hidden files, `NOTES` and droppings of a folder are left out.
+    Hidden files, `NOTES` and files of operating systems are left out.
     """
     if path.is_file():
         return _file_digest(path)
