@@ -119,7 +119,7 @@ def _figure(value: float) -> str:
 
 
 def _share(share: float, error: float) -> str:
-    """A share with its standard error, which one patient alone does not have."""
+    """Return a share with its standard error, which one patient alone does not have."""
     return f"{share:.1%} ± {error:.1%}" if math.isfinite(error) else f"{share:.1%}"
 
 

@@ -104,7 +104,7 @@ def _read_calibration(file: h5py.File, path: Path) -> Calibration:
 
 
 def _write(group: h5py.Group, values: Any) -> None:  # noqa: ANN401 (any dataclass of arrays and numbers)
-    """Fields of a dataclass as data sets or, single numbers, attributes."""
+    """Write fields of a dataclass as data sets or, single numbers, attributes."""
     for field in dataclasses.fields(values):
         name, value = _DATA_SETS.get(field.name, field.name), np.asarray(getattr(values, field.name))
         if value.ndim > 1:

@@ -125,7 +125,7 @@ def _write_run(folder: Path, run: StiffnessMaps, anatomy: Map, placement: Placem
 
 
 def _target(grid: Grid, anatomy: Map, placement: Placement) -> _Target:
-    """The anatomy's voxels whose centres lie in the posterior's, found slice by slice."""
+    """Return the anatomy's voxels whose centres lie in the posterior's, found slice by slice."""
     covered = np.zeros(anatomy.values.shape, dtype=bool)
     plane = np.moveaxis(np.indices((*covered.shape[:2], 1), dtype=np.float64), 0, -1)[:, :, 0]
     for k in range(covered.shape[2]):

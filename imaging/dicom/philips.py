@@ -290,7 +290,7 @@ def _magnitude(instance: Instance, stored: NDArray[np.float64]) -> NDArray[np.fl
 
 
 def _menc(images: Sequence[_Image]) -> float | None:
-    """The motion encoding that all images state alike; None where none does.
+    """Return the motion encoding that all images state alike; None where none does.
 
     Raises:
         InputError: images state different ones.

@@ -139,5 +139,5 @@ def _nobody_knows(container: Path, export: Export) -> InputError:
 
 
 def _kinds(series: Series) -> str:
-    """The known words of a series' image type."""
+    """Return the known words of a series' image type."""
     return "/".join(one for one in series.image_type if is_known("ImageType", one)) or "no known image type"

@@ -67,7 +67,7 @@ def _is_magnitude(series: Series) -> bool:
 
 
 def _read_pair(run: int, phase: Series, magnitude: Series, grid: SliceGrid) -> list[PhaseAcquisition]:
-    """The acquisitions, one for each frequency, of a phase series and its magnitude series."""
+    """Return the acquisitions, one for each frequency, of a phase series and its magnitude series."""
     comments = [parse_comment(one) for one in phase.instances]
     demand_one_scale(phase.instances)
     partners = _paired(phase.instances, magnitude.instances, grid)
@@ -141,7 +141,7 @@ def _paired(phases: Sequence[Instance], magnitudes: Sequence[Instance], grid: Sl
 def _directions(
     phase: Series, comments: Sequence[EncodingComment], chosen: Sequence[int]
 ) -> Mapping[int, EncodingComment]:
-    """The three directions of one frequency, each by a comment of its own.
+    """Return the three directions of one frequency, each by a comment of its own.
 
     Raises:
         InputError: there are not three, or frequency, encoding or an axis changes from frame to frame.

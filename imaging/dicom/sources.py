@@ -94,7 +94,7 @@ class Spooled:
 
 @lru_cache(maxsize=2)
 def _open_zip(path: Path, changed_ns: int) -> zipfile.ZipFile:  # noqa: ARG001 - tells versions of the file apart
-    """An open zip; its directory of thousands of names is slow to read for every member."""
+    """Return an open zip; its directory of thousands of names is slow to read for every member."""
     return zipfile.ZipFile(path)
 
 

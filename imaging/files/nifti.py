@@ -190,7 +190,7 @@ def _demand_checksum(path: Path) -> None:
 
 
 def _stated_bytes(head: bytes) -> int | None:
-    """The size that a NIfTI header states; None where it is none."""
+    """Return the size that a NIfTI header states; None where it is none."""
     try:
         order = next((one for one in "<>" if struct.unpack_from(one + "i", head)[0] in (348, 540)), None)
         if order is None:

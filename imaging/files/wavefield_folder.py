@@ -150,7 +150,7 @@ def write_wave_field(folder: Path, field: WaveField, *, sidecar: Mapping[str, ob
 
 
 def _find_parts(folder: Path) -> dict[tuple[str, str], dict[str, Path]]:
-    """The field files, by (label, frequency text), then by part."""
+    """Return the field files, by (label, frequency text), then by part."""
     parts: dict[tuple[str, str], dict[str, Path]] = {}
     for path in matching(folder, "*_wavefield.nii*"):
         match = _FIELD_FILE.fullmatch(path.name)
@@ -340,7 +340,7 @@ def _read_part(path: Path) -> Volume:
 
 
 def _mask_path(folder: Path, label: str) -> Path:
-    """The mask of a label: the one of that name, or the only mask of the folder."""
+    """Return the mask of a label: the one of that name, or the only mask of the folder."""
     for suffix in (".nii.gz", ".nii"):
         own = folder / f"{label}_mask{suffix}"
         if own.exists():

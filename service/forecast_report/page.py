@@ -112,7 +112,7 @@ def _sentence(words: str) -> str:
 
 
 def _curves(results: TwinResults) -> list[tuple[str, str]]:
-    """Pictures and their captions."""
+    """Return pictures and their captions."""
     found = [(curve(results, name), f"{_sentence(words)}, mL, over days.") for name, words in NAMES.items()]
     moved = results.forecast.get("mass_effect")
     if moved is None:
@@ -122,7 +122,7 @@ def _curves(results: TwinResults) -> list[tuple[str, str]]:
 
 
 def _displacements(moved: Mapping[str, Any]) -> dict[str, str]:
-    """Words of displacements, with what largest means."""
+    """Return words of displacements, with what largest means."""
     largest = {"largest_displacement_mm": f" ({100 * moved['largest_quantile']:g} % of the tissue move less)"}
     return {name: words + largest.get(name, "") for name, words in DISPLACEMENTS.items()}
 
@@ -139,7 +139,7 @@ def _assumed(moved: Mapping[str, Any]) -> str:
 
 
 def _forecast_tables(results: TwinResults) -> list[_Table]:
-    """Volumes, and displacements where there are any."""
+    """Return volumes, and displacements where there are any."""
     truth = "with intervals that contain the truth with the stated probability"
     tables = [_intervals(results, NAMES, "mL", f"Forecast, {truth}")]
     moved = results.forecast.get("mass_effect")

@@ -113,7 +113,7 @@ def read_session(folder: Path, truth: Path | None = None) -> SessionView:
 
 
 def _placed(anatomy: Map, placement: Placement) -> Map:
-    """The anatomy in the elastogram's world."""
+    """Return the anatomy in the elastogram's world."""
     return replace(anatomy, affine_mm=placement.affine_on_elastogram_mm(anatomy.affine_mm))
 
 

@@ -155,7 +155,7 @@ def invert_together(
 
 
 def _first_guess(settings: InversionSettings, regions: Regions, correlation: Correlation) -> HyperparameterMixture:
-    """The prior as the settings have it, before any data."""
+    """Return the prior as the settings have it, before any data."""
     scale = Hyperparameters(
         settings.storage_std,
         settings.loss_std,

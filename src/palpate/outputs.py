@@ -202,13 +202,13 @@ def _refuse_input_file(path: Path, role: str, given: Path, kind: FileKind) -> No
 
 
 def _is_sidecar(path: Path) -> bool:
-    """Whether a JSON file would describe an image beside it."""
+    """Return whether a JSON file would describe an image beside it."""
     stem = path.name.removesuffix(".json")
     return path.suffix == ".json" and any(path.with_name(stem + ending).exists() for ending in (".nii.gz", ".nii"))
 
 
 def _same(one: Path, other: Path) -> bool:
-    """Whether two resolved paths are one place, also where a mount shows it under two names."""
+    """Return whether two resolved paths are one place, also where a mount shows it under two names."""
     if one == other:
         return True
     try:

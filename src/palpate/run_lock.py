@@ -88,7 +88,7 @@ def _refusal(path: Path, found: str, advice: str) -> InputError:
 
 
 def _taken(path: Path, me: Holder) -> bool:
-    """Whether this process made the lock; whoever comes second fails to."""
+    """Return whether this process made the lock; whoever comes second fails to."""
     partial = path.with_name(f"{NAME}.{me.pid}.{os.urandom(4).hex()}")
     with on_this_machine(path.parent):
         partial.write_text(json.dumps(asdict(me)))

@@ -112,7 +112,7 @@ def _ended(worker: int, patience_s: float) -> int | None:
 
 
 def _divisible() -> bool:
-    """Whether this process can be divided: one thread, nothing loaded that does not survive it."""
+    """Return whether this process can be divided: one thread, nothing loaded that does not survive it."""
     if "mpi4py" in sys.modules or not hasattr(signal, "set_wakeup_fd") or not sys.platform.startswith("linux"):
         return False
     try:
