@@ -112,7 +112,7 @@ def _comparators(field: WaveField, box: Box) -> dict[str, tuple[Volume, Volume]]
 
 
 def _posterior(folder: Path, field: WaveField, statistic: str, box: Box) -> tuple[Volume, Volume]:
-    """One statistic of G' and G'' in pascal on the box's voxels."""
+    """Return one statistic of G' and G'' in pascal on the box's voxels."""
     stems = (f"{field.label}_acq-{frequency_text(field.frequency_hz)}Hz", field.label)
     stem = next(stem for stem in stems if (folder / f"{stem}_stat-mean_{MODULI[0]}.nii.gz").exists())
     storage, loss = (
@@ -123,7 +123,7 @@ def _posterior(folder: Path, field: WaveField, statistic: str, box: Box) -> tupl
 
 
 def _onto_voxels(values: Volume, box: Box) -> Volume:
-    """A map on blocks, interpolated to the voxels they were made of; the outermost keep the nearest value."""
+    """Return a map on blocks, interpolated to the voxels they were made of; the outermost keep the nearest value."""
     places = np.indices(box.shape, dtype=np.float64)
     for axis, factor in enumerate(BLOCK):
         places[axis] = (places[axis] + 0.5) / factor - 0.5
@@ -152,7 +152,7 @@ def _deviation_percent(found: Volume, truth: Volume) -> float:
 
 
 def _mean(parts: Sequence[Scores]) -> Scores:
-    """The mean of the scores of several frequencies."""
+    """Return the mean of the scores of several frequencies."""
     methods = parts[0].storage_percent
     far, everywhere = np.mean([part.coverage_percent for part in parts], axis=0)
     return Scores(

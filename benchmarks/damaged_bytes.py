@@ -128,7 +128,7 @@ class _Laws:
 
 
 def _damaged(content: bytes, rng: np.random.Generator, reach: int) -> _Damage:
-    """One kind of damage, most of it within the first `reach` bytes, where formats are fragile."""
+    """Return one kind of damage, most of it within the first `reach` bytes, where formats are fragile."""
     some = bytearray(content)
     end = min(len(some), reach) if rng.random() < 0.8 else len(some)
     start = int(rng.integers(end)) if end else 0

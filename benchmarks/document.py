@@ -154,7 +154,7 @@ def _circumstances(facts: dict[str, Any]) -> str:
 
 
 def _table(heads: Sequence[str], cells: Sequence[Sequence[str]]) -> str:
-    """A Markdown table."""
+    """Return a Markdown table."""
     lines = [heads, ["---"] * len(heads), *cells]
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
 

@@ -18,7 +18,7 @@ from mpi4py import MPI
 from palpate.config.longitudinal import LongitudinalSettings
 from palpate.config.twin import TwinSettings
 from palpate.imaging.anatomy.atlas import load_atlas
-from palpate.imaging.tumour.store import read_history, write_history
+from palpate.imaging.tumour.history_file import read_history, write_history
 from palpate.twin.calibration.calibrate import calibrate
 
 PATIENT: Final = {"half_edge_mm": 60.0, "stress_slowing": 20.0, "beyond_days": ()}

@@ -121,20 +121,20 @@ def _recovered(case: Case, seen: Seen) -> float:
 
 
 def _median_row(quantity: str, unit: str, cases: Sequence[Case], measure: Callable[[Case, Seen], float | None]) -> Row:
-    """The median over contrasts at the lower noise."""
+    """Return the median over contrasts at the lower noise."""
     ours = _median([measure(case, case.posterior) for case in cases])
     direct = _median([measure(case, case.direct) for case in cases])
     return Row(f"{quantity}, median", unit, ours, None, {} if direct is None else {BASELINE: direct})
 
 
 def _median(values: Sequence[float | None]) -> float | None:
-    """The median, a sphere that is not seen counting as worse than any that is."""
+    """Return the median, a sphere that is not seen counting as worse than any that is."""
     middle = median([math.inf if value is None else value for value in values])
     return None if math.isinf(middle) else middle
 
 
 def _held_row(quantity: str, held: Sequence[bool]) -> Row:
-    """The goal is where the share lies in 95 % of benchmarks with so many independent cases and right intervals."""
+    """Return a goal: where the share lies in 95 % of benchmarks with so many independent cases and right intervals."""
     low, high = (float(end) / len(held) for end in stats.binom.interval(0.95, len(held), 0.95))
     goal = f"{100 * low:.1f}..{100 * high:.1f}" if low > 0.0 else ""  # a single case cannot tell
     return Row(quantity, "%", 100.0 * sum(held) / len(held), "none reported", goal=goal)

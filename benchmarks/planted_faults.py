@@ -123,7 +123,7 @@ def said_of_field(
 
 
 def _chosen(images: Images, order: list[int], *, noisy: bool = True) -> PhaseAcquisition:
-    """Images in another order; an image that comes again has noise of its own, unless it is a copy."""
+    """Return images in another order; an image that comes again has noise of its own, unless it is a copy."""
     one = images.acquisition
     phase, magnitude = one.phase_rad[:, order], one.magnitude[:, order]
     again = [place for place, offset in enumerate(order) if offset in order[:place]]

@@ -33,7 +33,7 @@ def missing_packages() -> list[str]:
 
 
 def unsuitable() -> str:
-    """Why this kind of machine cannot run the binary wheels; empty where it can."""
+    """Return why this kind of machine cannot run the binary wheels; empty where it can."""
     if platform.system() != "Linux" or platform.machine() != "x86_64":
         return f"The wheels are for Linux on x86_64, this is {platform.system()} on {platform.machine()}."
     _, _, glibc = (os.confstr("CS_GNU_LIBC_VERSION") or "").partition(" ")
@@ -51,7 +51,7 @@ def _loads(library: str) -> bool:
 
 
 def _compiles() -> bool:
-    """Whether a C compiler with the system's headers is there: the weak forms are compiled when they are first used."""
+    """Return whether a C compiler with the system's headers is there: weak forms are compiled at their first use."""
     if shutil.which("gcc") is None:
         return False
     command = ["gcc", "-x", "c", "-", "-shared", "-fPIC", "-o", os.devnull]

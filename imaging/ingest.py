@@ -222,7 +222,7 @@ def _reconstruct_run(
 
 
 def _settled_field(field: WaveField, settings: IngestSettings) -> tuple[WaveField, dict[str, object]]:
-    """The field without its compressional part where the settings want it so, and what the record says of that."""
+    """Return the field without its compressional part, where settings want it so, and what the record says of that."""
     if settings.compressional == "keep":
         return field, {"compressional": "kept"}
     part = compressional_part(field.displacement_m, field.mask, field.affine_mm)

@@ -143,7 +143,7 @@ def _write_picture(
 
 
 def _show_phases(bars: Axes, wraps: Axes, reconstruction: Reconstruction, mask: NDArray[np.bool_]) -> None:
-    """Harmonics and wraps of the phase along each encoding direction."""
+    """Draw harmonics and wraps of the phase along each encoding direction."""
     phases = [one.unwrapped.phase_rad[:, mask] for one in reconstruction.directions]
     heights = np.array([np.median(np.abs(harmonics(one)[1:]), axis=1) for one in phases])
     for number, row in enumerate(heights):
@@ -169,7 +169,7 @@ def _show(
 
 
 def _paired_bars(axes: Axes, percent: NDArray[np.float64]) -> None:
-    """Wraps and repaired voxels of each direction, shape (direction, 2)."""
+    """Draw wraps and repaired voxels of each direction, shape (direction, 2)."""
     for column, words in enumerate(("neighbours across a wrap", "voxels unwrapped anew")):
         axes.bar(np.arange(len(percent)) + 0.35 * (column - 0.5), percent[:, column], 0.35, label=words)
     axes.set(xticks=range(len(percent)), xticklabels=[f"encoding {n + 1}" for n in range(len(percent))], ylabel="%")

@@ -92,7 +92,7 @@ def _halve(
 def _parts(
     count: int, n: list[NDArray[np.float64]], x: dict[tuple[int, int], NDArray[np.float64]]
 ) -> tuple[list[Tetrahedra], list[Tetrahedra]]:
-    """The tetrahedra below and above, from nodes and crossings."""
+    """Return the tetrahedra below and above, from nodes and crossings."""
     if count == 1:
         cut = [x[0, 1], x[0, 2], x[0, 3]]
         return [np.stack([n[0], *cut], axis=1)], _prism(cut, n[1:])
@@ -104,7 +104,7 @@ def _parts(
 
 
 def _prism(a: list[NDArray[np.float64]], b: list[NDArray[np.float64]]) -> list[Tetrahedra]:
-    """Three tetrahedra that fill the prism between two triangles."""
+    """Return three tetrahedra that fill the prism between two triangles."""
     return [
         np.stack([a[0], a[1], a[2], b[2]], axis=1),
         np.stack([a[0], a[1], b[1], b[2]], axis=1),

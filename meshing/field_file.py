@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from palpate.errors import InputError
 from palpate.imaging.files.hdf5_file import writing_hdf5
-from palpate.machine import machine_fault
+from palpate.machine_failures import machine_fault
 from palpate.meshing.conforming.mesh_file import read_tetrahedra, write_tetrahedra
 from palpate.meshing.conforming.tetrahedral_mesh import TetrahedralMesh
 

@@ -190,7 +190,7 @@ def demand_inside(beyond_mm3: float, total_mm3: float, where: str = "mesh") -> N
 
 
 def _hats(tets: Values, pieces: Pieces) -> Values:
-    """The four hat functions at the middle of each piece, shape (p, 4), not below zero, sum one."""
+    """Return the four hat functions at the middle of each piece, shape (p, 4), not below zero, sum one."""
     to_local = np.linalg.inv(tets[:, 1:] - tets[:, :1])
     rest = np.einsum("pi,pij->pj", pieces.middle - tets[pieces.owner, 0], to_local[pieces.owner])
     hats = np.clip(np.concatenate([1.0 - rest.sum(axis=1, keepdims=True), rest], axis=1), 0.0, 1.0)

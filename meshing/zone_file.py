@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from palpate.errors import InputError
 from palpate.imaging.files.hdf5_file import writing_hdf5
-from palpate.machine import machine_fault
+from palpate.machine_failures import machine_fault
 from palpate.meshing.zones import CELL_SPAN, NODES_PER_CELL, Zone
 
 FORMAT, FORMAT_VERSION = "palpate zones", 1

@@ -123,7 +123,7 @@ def _extents(mask: NDArray[np.bool_]) -> list[int]:
 
 
 def _block(number: NDArray[np.int64], corner: NDArray[np.int64], widths: Sequence[int]) -> Zone | None:
-    """The zone at a corner with raw (not yet normalised) weights; None where no node is surrounded by cells."""
+    """Return the zone at a corner with raw (not yet normalised) weights; None where no node is surrounded by cells."""
     if min(widths) < 2 * CELL_SPAN + 1:
         return None
     window = number[tuple(slice(start, start + width) for start, width in zip(corner, widths, strict=True))]
@@ -145,7 +145,7 @@ def _block(number: NDArray[np.int64], corner: NDArray[np.int64], widths: Sequenc
 
 
 def _cells_inside(window: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Cells all of whose 27 voxels are tissue, as flat indices into the window, shape (c, 27)."""
+    """Return cells all of whose 27 voxels are tissue, as flat indices into the window, shape (c, 27)."""
     flat = np.arange(window.size).reshape(window.shape)
     firsts = [slice(0, extent - CELL_SPAN, CELL_SPAN) for extent in window.shape]
     offsets = itertools.product(range(CELL_SPAN + 1), repeat=3)
@@ -160,7 +160,7 @@ def _cells_inside(window: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def _surrounded(cells: NDArray[np.int64], shape: tuple[int, ...]) -> NDArray[np.bool_]:
-    """Nodes whose eight neighbouring voxel-sized subcells all belong to a cell, flat over the window."""
+    """Return nodes whose eight neighbouring voxel-sized subcells all belong to a cell, flat over the window."""
     filled = np.zeros([extent + 1 for extent in shape], dtype=bool)  # subcell s lies between voxels s - 1 and s
     first = np.stack(np.unravel_index(cells[:, 0], shape), axis=1)
     for offset in itertools.product(range(1, CELL_SPAN + 1), repeat=3):

@@ -258,7 +258,7 @@ class _Patient:
         return np.asarray((below + self.generator.uniform(size=truth.shape)) / (len(draws) + 1))
 
     def _region_means(self, edge_mm: float) -> sparse.csr_matrix:
-        """The means over well-filled cubes as a matrix on the voxels that count, shape (regions, n)."""
+        """Return the means over well-filled cubes as a matrix on the voxels that count, shape (regions, n)."""
         number = cubes(self.counted, self.run.affine_mm, edge_mm)
         counts = np.bincount(number)
         means = sparse.csr_matrix((1.0 / counts[number], (number, np.arange(number.size))))

@@ -9,15 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from markupsafe import Markup
-
-import palpate
 from palpate.imaging.files.stiffness_folder import MODULI
 from palpate.output_kinds import FileKind, json_kind, page_kind
 from palpate.outputs import OutputFile, claim_file
 from palpate.provenance import versions
 from palpate.service.calibration import LEVELS, CalibrationScores
-from palpate.service.report.page import content_policy, page_style, page_template
+from palpate.service.report.page import render_page
 from palpate.service.report.plots import NAMES, coverage_by_kind, rank_histograms
 
 _SHOWN = ("voxels", "regions of 10 mm", "regions of 16 mm")
@@ -77,10 +74,8 @@ def calibration_table(found: CalibrationScores) -> str:
 
 def render(found: CalibrationScores) -> str:
     """Return the page as HTML text; equal figures give equal text."""
-    return page_template("calibration.html").render(
-        policy=Markup(content_policy([])),
-        style=Markup(page_style()),
-        version=palpate.__version__,
+    return render_page(
+        "calibration.html",
         headline=_headline(found),
         figures=_figures(found),
         tables=_tables(found),
@@ -124,7 +119,7 @@ def _figure(value: float) -> str:
 
 
 def _share(share: float, error: float) -> str:
-    """A share with its standard error, which one patient alone does not have."""
+    """Return a share with its standard error, which one patient alone does not have."""
     return f"{share:.1%} ± {error:.1%}" if math.isfinite(error) else f"{share:.1%}"
 
 

@@ -53,7 +53,7 @@ def region_figures(run: StiffnessMaps, region: NDArray[np.bool_], samples: Sampl
 def _figures(
     storage_kpa: NDArray[np.float32], loss_kpa: NDArray[np.float32], *, with_interval: bool
 ) -> tuple[RegionFigure, ...]:
-    """The figures of moduli of shape (n_samples, n_voxels)."""
+    """Return the figures of moduli of shape (n_samples, n_voxels)."""
     rows = (
         ("storagemodulus_median_kpa", "Storage modulus G′", "kPa", storage_kpa),
         ("lossmodulus_median_kpa", "Loss modulus G″", "kPa", loss_kpa),

@@ -222,7 +222,7 @@ def _interval(
     upper_kpa: NDArray[np.float64],
     draws_kpa: NDArray[np.float64] | None,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The central interval of a level: the bounds given for 95 %, else quantiles of the draws, else log-normal."""
+    """Return the central interval of a level: the bounds given for 95 %, else quantiles of draws, else log-normal."""
     if level == 0.95:
         return lower_kpa, upper_kpa
     tail = (1.0 - level) / 2.0

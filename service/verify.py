@@ -90,7 +90,7 @@ def score_table(scores: tuple[RunScores, ...]) -> str:
 
 
 def _run_table(run: RunScores) -> str:
-    """The table of one run: a row a figure, a column a modulus."""
+    """Return the table of one run: a row a figure, a column a modulus."""
     first = next(iter(run.scores.values()))
     share = run.informed_voxels / run.tissue_voxels
     informed = f"{run.informed_voxels} of {run.tissue_voxels} informed ({share:.0%})"

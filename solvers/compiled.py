@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 
 from palpate.errors import InputError
 from palpate.leftovers import partial_of
-from palpate.machine import fault_in_words, on_this_machine, temporary_folder
+from palpate.machine_failures import fault_in_words, on_this_machine, temporary_folder
 from palpate.progress import say
 
 _COMPILER: Final = "a C compiler, which makes the integrals of the finite elements"

@@ -150,7 +150,7 @@ def _owned_cells(domain: mesh.Mesh) -> NDArray[np.int32]:
 
 
 def _file_numbers_of_nodes(space: fem.FunctionSpace) -> NDArray[np.int64]:
-    """The file's node at each local degree of freedom, ghosts included."""
+    """Return the file's node at each local degree of freedom, ghosts included."""
     numbers = np.empty(space.dofmap.index_map.size_local + space.dofmap.index_map.num_ghosts, dtype=np.int64)
     geometry = space.mesh.geometry
     numbers[space.dofmap.list.ravel()] = geometry.input_global_indices[geometry.dofmaps[0].ravel()]
@@ -158,7 +158,7 @@ def _file_numbers_of_nodes(space: fem.FunctionSpace) -> NDArray[np.int64]:
 
 
 def _summed(space: fem.FunctionSpace, by_node: Values) -> fem.Function:
-    """A linear function from each rank's contributions to its geometry nodes. Collective."""
+    """Return a linear function from each rank's contributions to its geometry nodes. Collective."""
     field = fem.Function(space)
     field.x.array[space.dofmap.list.ravel()] = by_node[space.mesh.geometry.dofmaps[0].ravel()]
     field.x.scatter_reverse(la.InsertMode.add)

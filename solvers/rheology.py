@@ -109,12 +109,12 @@ class Springpot:
 
 
 def _exponent(log_loss_tangent: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The exponent alpha = (2 / pi) atan(G'' / G')."""
+    """Return the exponent alpha = (2 / pi) atan(G'' / G')."""
     return np.asarray(2.0 / np.pi * np.arctan(np.exp(log_loss_tangent)))
 
 
 def _log_modulus(fields: NDArray[np.float64], omega: float) -> NDArray[np.float64]:
-    """The value of ln mu from |G*| = mu^(1 - alpha) (eta omega)^alpha."""
+    """Return the value of ln mu from |G*| = mu^(1 - alpha) (eta omega)^alpha."""
     size = 0.5 * np.logaddexp(2.0 * fields[0], 2.0 * fields[1])
     alpha = _exponent(fields[1] - fields[0])
     return np.asarray((size - alpha * np.log(SPRINGPOT_VISCOSITY_PA_S * omega)) / (1.0 - alpha))

@@ -141,7 +141,7 @@ def _pressure(settings: LongitudinalSettings) -> Pressure:
 def _grown(
     settings: LongitudinalSettings, model: GrowthModel, parameters: Parameters, start: _Cells
 ) -> tuple[_Cells, ...]:
-    """Cells at the model's observations."""
+    """Return cells at the model's observations."""
     if start.dead is None:
         return tuple(_Cells(state) for state in model.forecast(parameters, start.living).states)
     oxygen = Oxygen(
@@ -206,7 +206,7 @@ def _radius_mm(
 def _treatment(
     settings: LongitudinalSettings, scene: TumourScene, place: Voxels, radius_mm: float, last: int
 ) -> tuple[Treatment, np.ndarray]:
-    """Fractions and temozolomide up to a day, and the logarithm of the drug's sensitivity, s m3/kg."""
+    """Return fractions and temozolomide up to a day, and the logarithm of the drug's sensitivity, s m3/kg."""
     dose = place.from_volume(dose_gy(settings, scene.grid.points_mm, radius_mm))
     days = [day for day in fraction_days(settings) if day <= last]
     fractions = tuple(Fraction(days_to_s(float(day)), dose) for day in days)

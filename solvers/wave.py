@@ -231,7 +231,7 @@ def evaluate(function: fem.Function, points_m: NDArray[np.float64]) -> NDArray[n
 
 
 def _forms(space: fem.FunctionSpace, problem: WaveProblem) -> tuple[fem.Form, fem.Form, float]:
-    """The weak form, symmetric in displacement and pressure, and the unit of the pressure unknown in pascal.
+    """Return the weak form, symmetric in displacement and pressure, and the unit of the pressure unknown in pascal.
 
     The pressure unknown is p / p0 with p0 = mean |G*| / element size, so that both blocks have entries of
     one magnitude and MUMPS can choose good pivots.
@@ -267,7 +267,7 @@ def _forms(space: fem.FunctionSpace, problem: WaveProblem) -> tuple[fem.Form, fe
 
 
 def _along_fibres(domain: mesh.Mesh, problem: WaveProblem, modulus: fem.Function, strain_u: Any, strain_v: Any) -> Any:
-    """The virtual work of the stress in tissue with fibres."""
+    """Return the virtual work of the stress in tissue with fibres."""
     assert problem.anisotropy is not None  # the caller asks first
     phi = _at_quadrature_points(domain, problem.anisotropy)
     fibres = fem.Constant(domain, np.asarray(problem.fibres, dtype=PETSc.ScalarType))
@@ -277,7 +277,7 @@ def _along_fibres(domain: mesh.Mesh, problem: WaveProblem, modulus: fem.Function
 
 
 def _at_quadrature_points(domain: mesh.Mesh, values: PointFunction | RealPointFunction) -> fem.Function:
-    """A scalar coefficient that holds its own value at each quadrature point."""
+    """Return a scalar coefficient that holds its own value at each quadrature point."""
     element = basix.ufl.quadrature_element(domain.basix_cell(), degree=QUADRATURE_DEGREE)
     coefficient = fem.Function(fem.functionspace(domain, element))
     points, _ = basix.make_quadrature(basix.CellType.tetrahedron, QUADRATURE_DEGREE)
@@ -296,7 +296,7 @@ def _mean_edge_m(domain: mesh.Mesh) -> float:
 
 
 def _boundary_condition(space: fem.FunctionSpace, problem: WaveProblem) -> fem.DirichletBC:
-    """The given displacement, on all of the boundary that is not free of traction."""
+    """Return the given displacement, on all of the boundary that is not free of traction."""
     domain = space.mesh
     dim = domain.topology.dim
     domain.topology.create_connectivity(dim - 1, dim)
@@ -315,7 +315,7 @@ def _boundary_condition(space: fem.FunctionSpace, problem: WaveProblem) -> fem.D
 def _factorise_and_solve(
     space: fem.FunctionSpace, matrix: PETSc.Mat, right_hand_side: PETSc.Vec, assembly_s: float
 ) -> tuple[fem.Function, WaveStatistics]:
-    """A compressed L D L^T by MUMPS, and GMRES preconditioned with it."""
+    """Return a compressed L D L^T by MUMPS, and GMRES preconditioned with it."""
     domain = space.mesh
     start = time.perf_counter()
     matrix.setOption(PETSc.Mat.Option.SYMMETRIC, True)

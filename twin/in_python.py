@@ -12,12 +12,12 @@ from palpate.config.twin import TwinSettings
 from palpate.errors import InputError
 from palpate.imaging.draw_summary import DrawSummary
 from palpate.imaging.tumour.history import TumourHistory
-from palpate.imaging.tumour.store import read_history
+from palpate.imaging.tumour.history_file import read_history
 from palpate.twin.calibration.calibrate import Calibration
 from palpate.twin.calibration.calibrate import calibrate as calibrate_history
+from palpate.twin.calibration_file import load_calibration
 from palpate.twin.forecast.predict import Forecast, predict
 from palpate.twin.priors import ENHANCING_ABOVE, INFILTRATED_ABOVE
-from palpate.twin.storage import load_calibration
 
 
 @dataclass(frozen=True)

@@ -139,7 +139,7 @@ def followed(
 def _leading(
     elastic_system: Mechanics, deviations: Values, densities: Sequence[Values], most: int
 ) -> tuple[Values, float]:
-    """Fields of ln G' that spread the stress as the draws do, where densities have fronts: (r, b), and their share.
+    """Return fields of ln G' that spread the stress as draws do, where densities have fronts, (r, b), and their share.
 
     With K deviations and their stresses D, shape (K, n), A of D D^T = A diag(v) A^T combines draws: the fields
     a_j^T deviations / sqrt(K - 1) have the stresses whose outer products add up to the draws' covariance.

@@ -19,7 +19,7 @@ def machine() -> dict[str, str | int | float]:
 
 
 def _cpu_model() -> str:
-    """The model's name as the kernel tells it; the architecture where it does not."""
+    """Return the model's name as the kernel tells it; the architecture where it does not."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
@@ -29,7 +29,7 @@ def _cpu_model() -> str:
 
 
 def _system() -> str:
-    """The distribution's name and version."""
+    """Return the distribution's name and version."""
     try:
         return platform.freedesktop_os_release()["PRETTY_NAME"]
     except (OSError, KeyError):

@@ -218,7 +218,7 @@ def main() -> None:
 
 
 def _cut_cells(mesh: TetrahedralMesh, height_mm: float) -> tuple[list[Values], NDArray[np.int64]]:
-    """Polygons of a cut, and the cells that they are of."""
+    """Return polygons of a cut, and the cells that they are of."""
     numbered = TetrahedralMesh(
         mesh.points_mm,
         mesh.cells,
@@ -252,7 +252,7 @@ def _legend(place: Axes, segmentation: Segmentation) -> None:
 
 
 def _save(figure: Figure, path: Path, *, few_colours: bool = True) -> None:
-    """A PNG; of few colours it is a third as large, which colour maps do not bear."""
+    """Save a PNG; one of few colours is a third as large, which colour maps do not bear."""
     drawn = io.BytesIO()
     figure.savefig(drawn, dpi=_DPI)
     image = Image.open(drawn).convert("RGB")

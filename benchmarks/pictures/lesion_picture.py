@@ -51,7 +51,7 @@ def draw(cases: Sequence[Case], path: Path) -> None:
 
 
 def _panel(panel: Axes, quantity: str, cases: Sequence[Case]) -> None:
-    """One quantity against diameter: lines by method and noise, and what truth demands."""
+    """Draw one quantity against diameter: lines by method and noise, and what truth demands."""
     diameters = sorted({case.diameter_mm for case in cases})
     panel.set_xticks(diameters)
     panel.set_xlim(diameters[0] - 2.0, diameters[-1] + 2.0)
@@ -77,7 +77,7 @@ def _panel(panel: Axes, quantity: str, cases: Sequence[Case]) -> None:
 
 
 def _value(seen: Seen, quantity: str) -> float:
-    """The figure of a map; NaN, which leaves a gap, where it has none."""
+    """Return the figure of a map; NaN, which leaves a gap, where it has none."""
     value = dict(zip(_QUANTITIES, (seen.cnr, seen.contrast, seen.edge_mm, seen.size_mm), strict=True))[quantity]
     return float("nan") if value is None else value
 

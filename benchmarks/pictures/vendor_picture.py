@@ -90,7 +90,7 @@ def _show(
 
 
 def _stored(layout: Layout) -> tuple[_Stored, _Stored]:
-    """Two images of the middle slice as the files hold them: magnitude and phase, or real and imaginary part."""
+    """Return two images of the middle slice as the files hold them: magnitude and phase, or real and imaginary part."""
     k = layout.slice_number
     if layout.vendor == "siemens":
         magnitude = _pixels(layout.mre / "series045_mre_M" / "0001.ima")
@@ -117,7 +117,7 @@ def _pixels(path: Path) -> NDArray[np.generic]:
 
 
 def _of_slice(files: list[Path], k: int) -> list[pydicom.Dataset]:
-    """Images of the first series that lie in slice k, in the order of their numbers."""
+    """Return images of the first series that lie in slice k, in the order of their numbers."""
     first = [pydicom.dcmread(path) for path in files if path.parent == files[0].parent]
     normal = np.cross(*np.reshape(np.asarray(first[0].ImageOrientationPatient, dtype=float), (2, 3)))
     heights = np.array([np.asarray(one.ImagePositionPatient, dtype=float) @ normal for one in first])
@@ -129,7 +129,7 @@ def _of_slice(files: list[Path], k: int) -> list[pydicom.Dataset]:
 
 
 def _frames(path: Path, k: int) -> tuple[_Stored, _Stored]:
-    """The first magnitude and phase frame of slice k."""
+    """Return the first magnitude and phase frame of slice k."""
     image = pydicom.dcmread(path)
     found = {}
     for number, own in enumerate(image.PerFrameFunctionalGroupsSequence):

@@ -171,6 +171,6 @@ def _profile(r: NDArray[np.float64], b: float, a: float, r0: float, w: float) ->
 
 
 def _interval_95(draws: NDArray[np.floating]) -> tuple[float, float]:
-    """Weibull's positions: a further draw lies inside with probability 0.95."""
+    """Return Weibull's positions: a further draw lies inside with probability 0.95."""
     lower, upper = np.quantile(draws, [0.025, 0.975], method="weibull")
     return float(lower), float(upper)

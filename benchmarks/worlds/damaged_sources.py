@@ -190,7 +190,7 @@ def _without_identity(given: Path, out: Path) -> None:
 
 
 def _field(home: Path) -> None:
-    """A wave-field folder, each file once compressed and once not."""
+    """Write a wave-field folder, each file once compressed and once not."""
     rng = np.random.default_rng(0)
     for name in ("real.nii", "imag.nii.gz"):
         values = rng.normal(size=(*SHAPE, 3)).astype(np.float32)

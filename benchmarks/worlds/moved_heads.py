@@ -125,7 +125,7 @@ def moved_head(
 
 
 def _t1_grid(grid: ScanGrid) -> ScanGrid:
-    """Voxels of 1 mm around an elastogram."""
+    """Return voxels of 1 mm around an elastogram."""
     points = grid.points_mm.reshape(-1, 3)
     low, high = points.min(axis=0) - _T1_BEYOND_MM, points.max(axis=0) + _T1_BEYOND_MM
     x, y, z = np.ceil(high - low).astype(int)
@@ -133,6 +133,6 @@ def _t1_grid(grid: ScanGrid) -> ScanGrid:
 
 
 def _noisy(signal: NDArray[np.float64], snr: float, generator: np.random.Generator) -> NDArray[np.float64]:
-    """The absolute value of a signal with complex noise."""
+    """Return the absolute value of a signal with complex noise."""
     noise = np.median(signal[signal > 0.1 * signal.max()]) / snr * generator.standard_normal((2, *signal.shape))
     return np.asarray(np.hypot(signal + noise[0], noise[1]))

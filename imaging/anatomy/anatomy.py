@@ -178,7 +178,7 @@ def _placement(image: AnatomyImage, run: str, folder: Path, registration: Litera
 
 
 def _magnitude(path: Path, mask: Volume) -> Volume | None:
-    """The elastogram's magnitude, where there is one that fits its mask and shows anything."""
+    """Return the elastogram's magnitude, where there is one that fits its mask and shows anything."""
     if not path.exists():
         return None
     volume = read_nifti(path)

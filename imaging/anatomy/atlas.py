@@ -70,7 +70,7 @@ def load_atlas() -> Atlas:
 
 
 def _read(inside: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Values scaled from bytes to 0..1, and the affine."""
+    """Return values scaled from bytes to 0..1, and the affine."""
     path = package_file(inside)
     if path is None:
         raise InputError(

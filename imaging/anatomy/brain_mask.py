@@ -176,7 +176,7 @@ class _Scene:
 
 
 def _blurred(atlas: Atlas, blur_mm: float) -> sitk.Image:
-    """The atlas's T1 within the layers of a usual head: fluid, dark skull, scalp, air."""
+    """Return the atlas's T1 within the layers of a usual head: fluid, dark skull, scalp, air."""
     brain = np.pad(atlas.brain, _ROOM)
     away_mm = ndimage.distance_transform_edt(~brain)
     layers = np.select([away_mm <= _SKULL_MM[0], away_mm <= _SKULL_MM[1], away_mm <= _SCALP_MM], [0.3, 0.0, 1.3], 0.0)
@@ -213,7 +213,7 @@ def _climbed(
 
 
 def _brain_at(atlas: Atlas, transform: sitk.Transform, image: Volume) -> NDArray[np.bool_]:
-    """The atlas's brain on the image's voxels."""
+    """Return the atlas's brain on the image's voxels."""
     brain = image_of(ndimage.gaussian_filter(atlas.brain.astype(np.float32), 1.0), atlas.affine_mm)
     like = image_of(np.zeros(image.values.shape, dtype=np.float32), image.affine_mm)
     laid = sitk.Resample(brain, like, transform, sitk.sitkLinear, 0.0)

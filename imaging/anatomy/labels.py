@@ -148,7 +148,7 @@ def _litres(mask: NDArray[np.bool_], affine_mm: NDArray[np.float64]) -> float:
 
 
 def _surroundings(volume: Volume, index: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Intensities in a box around points, where there is an image: an anatomy that was cut to the brain is 0 outside.
+    """Return intensities in a box around points, inside the image: anatomy that was cut to the brain is 0 outside.
 
     Args:
         volume: the anatomy.
@@ -198,7 +198,7 @@ def demand_labels(path: Path, volume: StoredVolume) -> None:
 
 
 def _labels_at(volume: StoredVolume, points_mm: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Labels of the nearest voxels to world points, shape (..., 3); 0 outside the volume."""
+    """Return labels of the nearest voxels to world points, shape (..., 3); 0 outside the volume."""
     index = np.rint(voxel_indices(volume.affine_mm, points_mm)).astype(np.int64)
     within = np.all((index >= 0) & (index < volume.values.shape), axis=-1)
     found = np.zeros(within.shape, dtype=np.int64)

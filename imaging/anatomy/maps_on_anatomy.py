@@ -16,7 +16,6 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from palpate.droppings import matching
 from palpate.errors import InputError
 from palpate.imaging.anatomy.resample import Grid, grid_of, log_moments
 from palpate.imaging.files.draws import DrawsFile, open_draws
@@ -34,6 +33,7 @@ from palpate.imaging.registration.placement import Placement, read_placement
 from palpate.imaging.registration.rigid import Rigid
 from palpate.outputs import claim_folder
 from palpate.progress import say
+from palpate.system_files import matching
 
 NOTE_NAME: Final = "no_maps_on_anatomy.txt"
 """Name of the note that is written where there are no maps on the anatomy."""
@@ -125,7 +125,7 @@ def _write_run(folder: Path, run: StiffnessMaps, anatomy: Map, placement: Placem
 
 
 def _target(grid: Grid, anatomy: Map, placement: Placement) -> _Target:
-    """The anatomy's voxels whose centres lie in the posterior's, found slice by slice."""
+    """Return the anatomy's voxels whose centres lie in the posterior's, found slice by slice."""
     covered = np.zeros(anatomy.values.shape, dtype=bool)
     plane = np.moveaxis(np.indices((*covered.shape[:2], 1), dtype=np.float64), 0, -1)[:, :, 0]
     for k in range(covered.shape[2]):

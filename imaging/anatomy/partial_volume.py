@@ -62,7 +62,7 @@ def pure_intensities(values: NDArray[np.float64]) -> tuple[float, float, float]:
 
 
 def _natural(parameters: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
-    """Means and noise, of the histogram's range: distances are positive, noise is wider than a bin."""
+    """Return means and noise, of the histogram's range: distances are positive, noise is wider than a bin."""
     distances = _LEAST_DISTANCE + np.exp(parameters[1:3])
     return np.cumsum([parameters[0], *distances]), float(1.0 / _BINS + np.exp(parameters[3]))
 
@@ -76,7 +76,7 @@ def _densities(at: NDArray[np.float64], means: NDArray[np.float64], noise: float
 
 
 def _weights(densities: NDArray[np.float64], fraction: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The likeliest weights of components of known density, shape (5,)."""
+    """Return the likeliest weights of components of known density, shape (5,)."""
     weights = np.full(len(densities), 1.0 / len(densities))
     for _ in range(_WEIGHT_STEPS):
         of_each = weights[:, None] * densities

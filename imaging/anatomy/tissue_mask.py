@@ -56,7 +56,7 @@ def largest_piece(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def _tidy(piece: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """One slice without its crumbs, holes filled."""
+    """Return one slice without its crumbs, holes filled."""
     if not piece.any():
         return piece
     image = sitk.GetImageFromArray(piece.T.astype(np.uint8))

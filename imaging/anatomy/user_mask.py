@@ -109,7 +109,7 @@ def _fault_of_mask(volume: StoredVolume) -> str:
 
 
 def _carried(drawn: StoredVolume, magnitude: Volume) -> NDArray[np.bool_]:
-    """The mask's value at the centre of each voxel of the elastogram."""
+    """Return the mask's value at the centre of each voxel of the elastogram."""
     indices = np.moveaxis(np.indices(magnitude.values.shape, dtype=np.float64), 0, -1)
     points_mm = indices @ magnitude.affine_mm[:3, :3].T + magnitude.affine_mm[:3, 3]
     index = np.rint(voxel_indices(drawn.affine_mm, points_mm)).astype(np.int64)

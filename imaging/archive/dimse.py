@@ -109,7 +109,7 @@ class Dimse:
         return [str(one.StudyInstanceUID) for one in self._answers(association.send_c_find(query, _FIND))]
 
     def _answers(self, responses: Iterator[tuple[Dataset, Dataset | None]]) -> Iterator[Dataset]:
-        """What the archive lists, until it says that it is done.
+        """Yield what the archive lists, until it says that it is done.
 
         Raises:
             InputError: it fails, or stops answering.
@@ -131,7 +131,7 @@ class Dimse:
     def _associated(
         self, contexts: Sequence[tuple[str, bool]], handlers: Handlers | None = None
     ) -> Iterator[Association]:
-        """An association for these abstract syntaxes; whether the archive is to be the sender (C-GET) beside each."""
+        """Yield an association for abstract syntaxes, beside each whether the archive is to be the sender (C-GET)."""
         entity = self._entity()
         for syntax, _ in contexts:
             entity.add_requested_context(syntax, _PLAIN)
@@ -154,7 +154,7 @@ class Dimse:
 
     @contextmanager
     def _listening(self, handlers: Handlers) -> Iterator[None]:
-        """A receiver for what a C-MOVE sends."""
+        """Yield a receiver for what a C-MOVE sends."""
         assert self.listen_port is not None
         entity = self._entity()
         for syntax in _IMAGES:
@@ -181,7 +181,7 @@ class Dimse:
 
 
 def _query(level: str, **keys: object) -> Dataset:
-    """A query at a level of the study root's model."""
+    """Return a query at a level of the study root's model."""
     query = Dataset()
     query.QueryRetrieveLevel = level
     for name, value in keys.items():

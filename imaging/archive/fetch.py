@@ -76,7 +76,7 @@ def fetch(archive: Archive, wanted: Wanted, out: Path, *, numbers: Sequence[int]
 
 
 def _chosen(found: Sequence[RemoteSeries], archive: Archive, numbers: Sequence[int]) -> tuple[RemoteSeries, ...]:
-    """The MR series with the wanted numbers, in their order."""
+    """Return the MR series with the wanted numbers, in their order."""
     if len({one.study_uid for one in found}) > 1:
         raise InputError(
             archive.address,

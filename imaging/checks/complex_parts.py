@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from palpate.errors import InputError
 from palpate.imaging.checks.component_axes import best_signs_and_order
+from palpate.imaging.checks.component_frames import component_frames
 from palpate.imaging.checks.gradient_moments import GradientMoments, divergence_over_curl, gradient_moments
 from palpate.imaging.limits.check_limits import AMPLITUDE_GAIN, AXES_LEAST, PARTS_GAIN
 from palpate.imaging.wavefield import WaveField
@@ -52,10 +53,11 @@ def odd_part(moments: GradientMoments, field: WaveField) -> OddPart:
         moments: second moments of the wave field's gradient.
         field: wave field, for its axes.
     """
+    frames = component_frames(field)
     parts = [moments.of_part(part) for part in _PARTS]
     given, found = divergence_over_curl(parts[0] + parts[1]), []
     for number, part in enumerate(_PARTS):
-        better = best_signs_and_order(parts[number], field)
+        better = best_signs_and_order(parts[number], frames)
         turned = np.einsum("ac,bd,cwdv->awbv", better.choice, better.choice, parts[number])
         found.append(OddPart(given, divergence_over_curl(turned + parts[1 - number]), part, better.words))
     return min(found, key=lambda one: one.best)

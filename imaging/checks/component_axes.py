@@ -8,23 +8,17 @@ gradient, so that the best of them can be named. A reversed or exchanged axis of
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import permutations, product
 
 import numpy as np
 from numpy.typing import NDArray
 
+from palpate.imaging.checks.component_frames import ComponentFrame
 from palpate.imaging.checks.gradient_moments import divergence_over_curl
 from palpate.imaging.limits.check_limits import AXES_GAIN, AXES_LEAST
-from palpate.imaging.wavefield import WaveField
 from palpate.quality_warning import QualityWarning
-
-_WORLD = ("R", "A", "S")
-_IMAGE = ("i", "j", "k")
-_ENCODING = ("1", "2", "3")
-_TURNED = 0.05
-"""Sine of an angle below which two sets of axes count as one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,22 +38,19 @@ class ComponentAxes:
     choice: NDArray[np.float64]
 
 
-def best_signs_and_order(
-    moments: NDArray[np.float64], field: WaveField, encoding_axes: NDArray[np.float64] | None = None
-) -> ComponentAxes:
+def best_signs_and_order(moments: NDArray[np.float64], frames: Sequence[ComponentFrame]) -> ComponentAxes:
     """Compare the components as given with every other choice of signs and order.
 
     Args:
         moments: real part of the gradient's second moments, shape (3, 3, 3, 3).
-        field: wave field, for its axes.
-        encoding_axes: axes along which the scanner encoded, in R A S, shape (3, 3), where they are known.
+        frames: frames in which components may have been measured.
     """
     given = divergence_over_curl(moments)
     best, words, chosen = np.inf, "", np.eye(3)
-    for axes, names, what in component_frames(field, encoding_axes):
-        back = np.linalg.inv(axes)
-        for choice, told in _choices(names, what):
-            turn = back @ choice @ axes
+    for frame in frames:
+        back = np.linalg.inv(frame.axes)
+        for choice, told in _choices(frame):
+            turn = back @ choice @ frame.axes
             ratio = divergence_over_curl(moments, turn)
             if ratio < best:
                 best, words, chosen = ratio, told, turn
@@ -85,27 +76,8 @@ def check_component_axes(found: ComponentAxes) -> tuple[QualityWarning, ...]:
     return (QualityWarning("component-axes", sentence, advice),)
 
 
-def component_frames(
-    field: WaveField, encoding_axes: NDArray[np.float64] | None
-) -> Iterator[tuple[NDArray[np.float64], tuple[str, ...], str]]:
-    """Yield the sets of axes along which components may have been measured, in rows, with their names and kind."""
-    yield np.eye(3), _WORLD, "component"
-    image = (field.affine_mm[:3, :3] / field.voxel_size_mm).T
-    if not _along(image, np.eye(3)):
-        yield image, _IMAGE, "the component along image axis"
-    if encoding_axes is not None and not _along(encoding_axes, np.eye(3)) and not _along(encoding_axes, image):
-        yield encoding_axes, _ENCODING, "encoding direction"
-
-
-def _along(axes: NDArray[np.float64], others: NDArray[np.float64]) -> bool:
-    """Whether axes are others in any order and with any sign."""
-    unit = axes / np.linalg.norm(axes, axis=1, keepdims=True)
-    cosines = np.abs(unit @ others.T)
-    return bool(np.all(cosines.max(axis=1) > np.sqrt(1.0 - _TURNED**2)))
-
-
-def _choices(names: tuple[str, ...], what: str) -> Iterator[tuple[NDArray[np.float64], str]]:
-    """Signed permutations but the identity, up to a common sign, with their words."""
+def _choices(frame: ComponentFrame) -> Iterator[tuple[NDArray[np.float64], str]]:
+    """Yield signed permutations but the identity, up to a common sign, with their words."""
     for order in permutations(range(3)):
         for signs in product((1.0, -1.0), repeat=3):
             # Of S and -S the one with fewer reversals is named.
@@ -113,20 +85,21 @@ def _choices(names: tuple[str, ...], what: str) -> Iterator[tuple[NDArray[np.flo
                 continue
             choice = np.zeros((3, 3))
             choice[range(3), order] = signs
-            yield choice, _words(order, signs, names, what)
+            yield choice, _words(order, signs, frame)
 
 
-def _words(order: tuple[int, ...], signs: tuple[float, ...], names: tuple[str, ...], what: str) -> str:
+def _words(order: tuple[int, ...], signs: tuple[float, ...], frame: ComponentFrame) -> str:
+    """Return a choice in words, such as "component A reversed"."""
     moved = [axis for axis in range(3) if order[axis] != axis]
     parts = []
     if len(moved) == 2:
-        parts.append(f"{what} {names[moved[0]]} and {names[moved[1]]} exchanged")
+        parts.append(f"{frame.component(moved[0])} and {frame.names[moved[1]]} exchanged")
     elif moved:
-        parts.append(f"{_plural(what)} taken in the order {', '.join(names[axis] for axis in order)}")
+        parts.append(f"{_plural(frame.kind)} taken in the order {', '.join(frame.names[axis] for axis in order)}")
     if -1.0 in signs:
-        parts.append(f"{what} {names[signs.index(-1.0)]} reversed")
+        parts.append(f"{frame.component(signs.index(-1.0))} reversed")
     return " and ".join(parts)
 
 
-def _plural(what: str) -> str:
-    return "the components along the image axes" if what.endswith("axis") else f"{what}s"
+def _plural(kind: str) -> str:
+    return "the components along the image axes" if kind.endswith("axis") else f"{kind}s"

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from palpate.imaging.checks.complex_parts import check_odd_part, odd_part
 from palpate.imaging.checks.component_axes import best_signs_and_order, check_component_axes
 from palpate.imaging.checks.component_contents import check_component_scale, check_contents, component_scale
+from palpate.imaging.checks.component_forms import ComponentForms
+from palpate.imaging.checks.component_frames import component_frames
 from palpate.imaging.checks.component_times import check_component_times, component_times
 from palpate.imaging.checks.gradient_moments import gradient_moments
 from palpate.imaging.limits.check_limits import AXES_LEAST, DIVERGENCE_UNEXPLAINED, SIMPLER
@@ -34,12 +36,14 @@ def check_components(field: WaveField, encoding_axes: NDArray[np.float64] | None
     moments = gradient_moments(field)
     if moments is None:
         return ()
-    signs = best_signs_and_order(moments.proper.real, field, encoding_axes)
-    contents = check_contents(field, signs.given, encoding_axes)
+    frames = component_frames(field, encoding_axes)
+    signs = best_signs_and_order(moments.proper.real, frames)
+    contents = check_contents(field, signs.given, frames)
     if contents:
         return contents
-    scale = component_scale(moments, field, encoding_axes)
-    shift, reversal = component_times(moments, field, encoding_axes)
+    forms = [ComponentForms.of(moments, frame) for frame in frames]
+    scale = component_scale(signs.given, forms)
+    shift, reversal = component_times(signs.given, forms)
     part = odd_part(moments, field)
     readings = [
         (signs.best, check_component_axes(signs)),

@@ -6,11 +6,12 @@ in the divergence, which tissue hardly has: of all scales s of one component tha
 
     (g^H D g) / (g^H C g),    g = 1 but g_c = s,
 
-is the right one, D and C being the forms of divergence and curl (component_times).
+is the right one, D and C being the forms of divergence and curl (component_forms).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Final
@@ -18,9 +19,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from palpate.imaging.checks.component_axes import component_frames
-from palpate.imaging.checks.component_times import ComponentForms
-from palpate.imaging.checks.gradient_moments import GradientMoments, divergence_over_curl
+from palpate.imaging.checks.component_forms import ComponentForms
+from palpate.imaging.checks.component_frames import ComponentFrame
 from palpate.imaging.limits.check_limits import (
     AXES_LEAST,
     COMPONENT_SCALE,
@@ -58,28 +58,23 @@ class ComponentScale:
     scale: float
 
 
-def component_scale(
-    moments: GradientMoments, field: WaveField, encoding_axes: NDArray[np.float64] | None = None
-) -> ComponentScale:
+def component_scale(given: float, forms: Sequence[ComponentForms]) -> ComponentScale:
     """Find the component and its scale at which divergence over curl is least.
 
     Args:
-        moments: second moments of the wave field's gradient.
-        field: wave field, for its axes.
-        encoding_axes: axes along which the scanner encoded, in R A S, shape (3, 3), where they are known.
+        given: root mean square of div U over that of curl U.
+        forms: forms of divergence and curl in every frame.
     """
-    given = divergence_over_curl(moments.proper.real)
     found = []
-    for axes, names, what in component_frames(field, encoding_axes):
-        forms = ComponentForms.of(moments, axes)
-        for number, name in enumerate(names):
+    for one in forms:
+        for number in range(3):
             factors = np.ones((len(_SCALES), 3))
             factors[:, number] = _SCALES
-            ratios = forms.ratios(factors)
+            ratios = one.ratios(factors)
             best = float(ratios.min())
             # Where noise was taken away, several scales may leave nothing; the middle one is meant.
             middle = float(np.exp(np.log(_SCALES[ratios <= best + _NEARLY]).mean()))
-            found.append(ComponentScale(given, best, f"{what} {name}", middle))
+            found.append(ComponentScale(given, best, one.frame.component(number), middle))
     return min(found, key=lambda one: one.best)
 
 
@@ -104,37 +99,36 @@ def check_component_scale(found: ComponentScale) -> tuple[QualityWarning, ...]:
     return (QualityWarning("component-scale", sentence, advice),)
 
 
-def check_contents(
-    field: WaveField, given: float, encoding_axes: NDArray[np.float64] | None = None
-) -> tuple[QualityWarning, ...]:
+def check_contents(field: WaveField, given: float, frames: Sequence[ComponentFrame]) -> tuple[QualityWarning, ...]:
     """Warn of a component that holds noise alone, and of one that is another's copy.
 
     Args:
         field: wave field of three components.
         given: root mean square of div U over that of curl U.
-        encoding_axes: axes along which the scanner encoded, in R A S, shape (3, 3), where they are known.
+        frames: frames in which components may have been measured.
     """
     if given < AXES_LEAST:
         return ()
-    for axes, names, what in component_frames(field, encoding_axes):
-        components = field.displacement_m @ axes.T
-        warnings = _noise_alone(components, field.mask, names, what) or _copied(components[field.mask], names, what)
+    for frame in frames:
+        components = field.displacement_m @ frame.axes.T
+        warnings = _noise_alone(components, field.mask, frame) or _copied(components[field.mask], frame)
         if warnings:
             return warnings
     return ()
 
 
 def _noise_alone(
-    components: NDArray[np.complex128], mask: NDArray[np.bool_], names: tuple[str, ...], what: str
+    components: NDArray[np.complex128], mask: NDArray[np.bool_], frame: ComponentFrame
 ) -> tuple[QualityWarning, ...]:
+    """Warn of a component whose neighbouring voxels have nothing in common, unlike those of the other two."""
     smooth = _neighbour_correlation(components, mask)
     odd = int(smooth.argmin())
     others = float(np.delete(smooth, odd).min())
     if smooth[odd] > SMOOTH_COMPONENT or others < SMOOTH_OTHERS:
         return ()
     sentence = (
-        f"No wave is seen in {what} {names[odd]}: its neighbouring voxels correlate by {smooth[odd]:.2f}, those of the "
-        f"other two by {others:.2f} and more. Its motion encoding or its vibration was off."
+        f"No wave is seen in {frame.component(odd)}: its neighbouring voxels correlate by {smooth[odd]:.2f}, those of "
+        f"the other two by {others:.2f} and more. Its motion encoding or its vibration was off."
     )
     advice = (
         "Look at this direction's phase images. Leave the component out, with Directions for the other two, rather "
@@ -143,7 +137,8 @@ def _noise_alone(
     return (QualityWarning("component-without-wave", sentence, advice),)
 
 
-def _copied(values: NDArray[np.complex128], names: tuple[str, ...], what: str) -> tuple[QualityWarning, ...]:
+def _copied(values: NDArray[np.complex128], frame: ComponentFrame) -> tuple[QualityWarning, ...]:
+    """Warn of two components that are equal but for their sign."""
     products = values.conj().T @ values
     power = np.diag(products).real
     for one, other in combinations(range(3), 2):
@@ -155,8 +150,9 @@ def _copied(values: NDArray[np.complex128], names: tuple[str, ...], what: str) -
     else:
         return ()
     sign = "" if ratio.real > 0 else " with the opposite sign"
+    first = frame.component(one)
     sentence = (
-        f"{what[:1].upper()}{what[1:]} {names[one]} and {names[other]} hold the same wave{sign} (coherence "
+        f"{first[:1].upper()}{first[1:]} and {frame.names[other]} hold the same wave{sign} (coherence "
         f"{coherence:.3f}): one direction was measured or exported twice."
     )
     advice = "Check which direction each series encodes, and export the one that is missing."

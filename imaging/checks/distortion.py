@@ -56,6 +56,6 @@ def off_resonance(acquisition: PhaseAcquisition) -> dict[str, object]:
 
 
 def _positive(value: object) -> float | None:
-    """A positive number; None for anything else."""
+    """Return a positive number; None for anything else."""
     known = isinstance(value, int | float) and not isinstance(value, bool) and value > 0
     return float(value) if known and isinstance(value, int | float) else None

@@ -187,7 +187,7 @@ def _suppositions(offsets: int) -> Iterator[tuple[str, NDArray[np.float64]]]:
 
 
 def _exchanges(offsets: int) -> Iterator[tuple[str, NDArray[np.float64]]]:
-    """Two of the offsets in each other's place, and the times that follow."""
+    """Yield two of the offsets in each other's place, and the times that follow."""
     k = np.arange(offsets)
     for one, other in combinations(range(offsets), 2):
         order = k.copy()

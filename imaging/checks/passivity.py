@@ -60,7 +60,7 @@ def apparent_modulus_pa(field: WaveField) -> complex | None:
 
 
 def _interior(mask: NDArray[np.bool_], margin: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Voxels of the mask so many voxels away from its rim in their slices."""
+    """Return voxels of the mask so many voxels away from its rim in their slices."""
     extent = 2 * np.round(margin).astype(int) + 1
     if np.any(extent > mask.shape[:2]):
         return np.zeros_like(mask)
@@ -75,7 +75,7 @@ def _sums(
     edges_mm: NDArray[np.float64],
     width: NDArray[np.float64],
 ) -> tuple[complex, float]:
-    """Sums of u conj(lap u) and |lap u|^2 over voxels and components, u smoothed and without its slices' means."""
+    """Return sums of u conj(lap u) and |lap u|^2 over voxels and components, u smoothed and less its slices' means."""
     products, squares = 0j, 0.0
     for component in range(3):
         u = without_slice_means(displacement[..., component], mask) * mask

@@ -40,7 +40,7 @@ def wrap_period_rad(phase_rad: NDArray[np.float64], scales: NDArray[np.float64] 
 
 
 def _parts(phase_rad: NDArray[np.float64], scales: NDArray[np.float64] | None) -> Iterator[NDArray[np.float64]]:
-    """Images that share an encoding and a scale, shape (..., i, j, k)."""
+    """Yield images that share an encoding and a scale, shape (..., i, j, k)."""
     for encoding, images in enumerate(phase_rad):
         slopes = np.ones(1) if scales is None else np.unique(scales[encoding])
         if scales is None or slopes.size == 1:

@@ -99,7 +99,7 @@ def _usual(kpa: float) -> bool:
 
 
 def _in_rad_s(frequency_hz: float) -> bool:
-    """Whether a frequency is 2 pi times one of the round numbers of hertz that vibrations have."""
+    """Return whether a frequency is 2 pi times one of the round numbers of hertz that vibrations have."""
     steps = frequency_hz / (2.0 * np.pi) / _USUAL_STEP_HZ
     return round(steps) > 0 and abs(steps / round(steps) - 1.0) < _SAME_FREQUENCY
 

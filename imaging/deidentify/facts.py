@@ -30,7 +30,7 @@ def clean_facts(facts: Mapping[str, object], key: Key | None) -> dict[str, objec
 
 
 def _reference(name: str, value: object, key: Key | None) -> object:
-    """One identifier or word of a scan; empty where it is unknown."""
+    """Return one identifier or word of a scan; empty where it is unknown."""
     if name in _CLASSES:
         return value if is_known_class(value) else ""
     if not name.endswith("UID"):

@@ -151,7 +151,7 @@ def _write(folder: Path, instance: Instance, key: Key, subject: str | None, writ
 
 
 def _as_file(cleaned: Dataset) -> bytes:
-    """The bytes of a DICOM file, its meta information made anew."""
+    """Return the bytes of a DICOM file, its meta information made anew."""
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = cleaned.SOPClassUID
     meta.MediaStorageSOPInstanceUID = cleaned.SOPInstanceUID

@@ -86,12 +86,12 @@ def _cleaned(dataset: Dataset, key: Key, patient: str) -> Dataset:
 
 
 def _has_its_own_type(element: DataElement) -> bool:
-    """Whether an element has the type that the standard gives it: text may hide under the tag of a number."""
+    """Return whether an element has the type that the standard gives it: text may hide under the tag of a number."""
     return bool(element.keyword) and element.VR in dictionary_VR(element.tag).split(" or ")
 
 
 def _kept(element: DataElement, key: Key, patient: str) -> object | None:
-    """The new value of a public element; None where it must go."""
+    """Return the new value of a public element; None where it must go."""
     name, value = element.keyword, element.value
     texts = [str(one) for one in value] if isinstance(value, MultiValue | list) else [str(value)]
     if name in allowed.NUMBERS:
@@ -112,7 +112,7 @@ def _kept(element: DataElement, key: Key, patient: str) -> object | None:
 
 
 def _number(element: DataElement, texts: Sequence[str]) -> object | None:
-    """A numeric value; decimal strings are text in the file, so that their characters are looked at."""
+    """Return a numeric value; decimal strings are text in the file, so that their characters are looked at."""
     if element.VR in ("DS", "IS"):
         return element.value if all(_DECIMAL.fullmatch(text) for text in texts) else None
     return element.value if element.VR == "AT" else allowed.numbers_only(element.value)
@@ -127,7 +127,7 @@ def _known_of(name: str, texts: Sequence[str]) -> list[str] | None:
 
 
 def _shifted(day: str, key: Key, patient: str) -> str | None:
-    """A date as YYYYMMDD, earlier; None where it is no date."""
+    """Return a date as YYYYMMDD, earlier; None where it is no date."""
     try:
         return key.shifted(datetime.strptime(day, "%Y%m%d").date(), patient).strftime("%Y%m%d")
     except (ValueError, OverflowError):
@@ -135,7 +135,7 @@ def _shifted(day: str, key: Key, patient: str) -> str | None:
 
 
 def _shifted_moment(moment: str, key: Key, patient: str) -> str | None:
-    """A date with a time, the date earlier and the time as it was."""
+    """Return a date with a time, the date earlier and the time as it was."""
     match = _MOMENT.fullmatch(moment)
     day = _shifted(match[1], key, patient) if match is not None else None
     return None if match is None or day is None else day + (match[2] or "") + (match[3] or "")

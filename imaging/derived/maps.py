@@ -17,8 +17,7 @@ from typing import Any, Final
 import numpy as np
 
 from palpate.config.derived import DerivedSettings
-from palpate.contents import digest
-from palpate.droppings import matching
+from palpate.content_digest import digest
 from palpate.errors import InputError
 from palpate.imaging.derived.posterior import on_grid_of, undefined_voxels
 from palpate.imaging.derived.quantities import DERIVED, DerivedQuantity, Medium
@@ -35,6 +34,7 @@ from palpate.imaging.files.maps import write_map
 from palpate.imaging.files.stiffness_folder import STATISTIC_WORDS, StiffnessMaps, read_stiffness
 from palpate.outputs import claim_folder
 from palpate.progress import say
+from palpate.system_files import matching
 
 _OTHERS: Final = ("*.dcm", "no_dicom_source.txt")
 """Files of the other kind of folder that palpate maps writes."""

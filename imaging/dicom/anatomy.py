@@ -15,8 +15,8 @@ from pydicom.datadict import dictionary_description
 from palpate.errors import InputError
 from palpate.imaging.dicom.files import Instance, read_contents
 from palpate.imaging.dicom.frames import with_frames
+from palpate.imaging.dicom.header_promises import maybe_lossy, missing_images
 from palpate.imaging.dicom.no_image import ANATOMY_ADVICE
-from palpate.imaging.dicom.promised import maybe_lossy, missing_images
 from palpate.imaging.dicom.series import Series, group_series, numbers, texts
 from palpate.imaging.dicom.slice_grid import slice_grid
 from palpate.imaging.dicom.sorting import SeriesRow, passed_rows, why_no_image

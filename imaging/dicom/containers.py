@@ -18,17 +18,17 @@ from hashlib import sha256
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Final, cast
 
-from palpate.droppings import is_dropping
 from palpate.errors import InputError
+from palpate.folder_walk import HIDDEN, SYSTEM_FILE, walk_folder
 from palpate.imaging.dicom.file_kinds import EMPTY, HEAD_BYTES, TAR, TEXT, UNKNOWN, ZIP, is_archive, kind_of
 from palpate.imaging.dicom.sources import InZip, OnDisk, Source, Spooled, damaged, readable, unpacking
 from palpate.imaging.dicom.streams import IN_MEMORY_BYTES, PIECE_BYTES, Part, Rejoined, decompressed, seekable
 from palpate.imaging.dicom.zip_directory import demand_few_members
 from palpate.imaging.files.plain_names import member_name, shown
 from palpate.imaging.limits.input_limits import Budget, Counted, Scope
+from palpate.system_files import is_system_file
 
 _SUFFIXES: Final = (".gz", ".bz2", ".xz")
-_DROPPING: Final = "file that an operating system left behind"
 
 
 @dataclass(slots=True)
@@ -98,7 +98,6 @@ class Walk:
         self._budget = Budget(shown(container))
         # Without a name, so that nothing is left behind whatever happens; it lives as long as its images.
         self._spool = cast(BinaryIO, tempfile.SpooledTemporaryFile(max_size=IN_MEMORY_BYTES))  # noqa: SIM115
-        self._seen: set[tuple[int, int]] = set()
 
     def __iter__(self) -> Iterator[Entry]:
         """Return every file in the order of names.
@@ -107,7 +106,7 @@ class Walk:
             InputError: an archive is damaged or encrypted, a limit is passed, or something may not be read.
         """
         if self._container.is_dir():
-            yield from self._folder(self._container, PurePosixPath())
+            yield from self._folder()
         else:
             yield from self._on_disk(self._container, PurePosixPath(self._container.name))
 
@@ -147,29 +146,14 @@ class Walk:
         self._spool.seek(held.spooled.start)
         self._spool.truncate()
 
-    def _folder(self, folder: Path, inside: PurePosixPath) -> Iterator[Entry]:
-        with readable(inside, "folder"):
-            status = folder.stat()
-            children = sorted(folder.iterdir())
-        if (status.st_dev, status.st_ino) in self._seen:
-            self._passed.add("folder that a link leads to a second time")
-            return
-        self._seen.add((status.st_dev, status.st_ino))
-        for path in children:
-            name = inside / path.name
-            if path.name.startswith("."):
-                self._passed.add("hidden file or folder")
-            elif is_dropping(path.name):
-                self._passed.add(_DROPPING)
-            elif not path.exists():
-                self._passed.add("link without target")
-            elif path.is_dir():
-                yield from self._folder(path, name)
-            elif path.is_file():
-                self._budget.count_file()
-                yield from self._on_disk(path, name)
+    def _folder(self) -> Iterator[Entry]:
+        """Yield the files of the folder, and those in its archives."""
+        for found in walk_folder(self._container, lambda name: readable(name, "folder")):
+            if found.left_out:
+                self._passed.add(found.left_out)
             else:
-                self._passed.add("no regular file")
+                self._budget.count_file()
+                yield from self._on_disk(found.path, found.name)
 
     def _on_disk(self, path: Path, member: PurePosixPath) -> Iterator[Entry]:
         with readable(member, "file"), path.open("rb") as stream:
@@ -178,7 +162,7 @@ class Walk:
     def _file(
         self, stream: BinaryIO, member: PurePosixPath, depth: int, scope: Scope | None, source: Source | None
     ) -> Iterator[Entry]:
-        """The file itself, or what is in it where it is an archive.
+        """Yield the file itself, or what is in it where it is an archive.
 
         Args:
             stream: its bytes; one that can be rewound where `source` is on disk.
@@ -212,7 +196,7 @@ class Walk:
     def _unpacked(
         self, stream: BinaryIO, member: PurePosixPath, kind: str, depth: int, scope: Scope
     ) -> Iterator[Entry]:
-        """What one compressed file holds."""
+        """Yield what one compressed file holds."""
         inner = member.with_suffix("") if member.suffix.lower() in _SUFFIXES else member
         with unpacking(member_name(member)):
             opened = cast(BinaryIO, Counted(decompressed(stream, kind), scope))
@@ -265,9 +249,9 @@ class Walk:
             self._passed.add("archive member whose name leads out of the archive")
             return True
         if any(part.startswith(".") for part in parts):
-            self._passed.add("hidden file or folder")
+            self._passed.add(HIDDEN)
             return True
-        if any(is_dropping(part) for part in parts):
-            self._passed.add(_DROPPING)
+        if any(is_system_file(part) for part in parts):
+            self._passed.add(SYSTEM_FILE)
             return True
         return False

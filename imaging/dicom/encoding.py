@@ -99,7 +99,7 @@ def _demand_degrees(comments: Sequence[EncodingComment], instance: Instance) -> 
 
 
 def _without_rounding(stated: NDArray[np.float64], image_axes: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The image's axes in place of the stated ones, where rounding explains all differences; rows are vectors."""
+    """Return the image's axes in place of the stated ones, where rounding explains all differences, in rows."""
     cosines = stated @ image_axes.T
     nearest = np.abs(cosines).argmax(axis=1)
     cosine = np.take_along_axis(cosines, nearest[:, None], axis=1)

@@ -88,7 +88,7 @@ def is_image_name(name: str) -> bool:
 
 
 def _is_tar(head: bytes) -> bool:
-    """Whether old tar archives begin like this: they have no magic bytes, but a checksum."""
+    """Return whether old tar archives begin like this: they have no magic bytes, but a checksum."""
     if len(head) < tarfile.BLOCKSIZE:
         return False
     try:

@@ -210,6 +210,6 @@ def _changed_ns(source: Source) -> int:
 
 
 def _number(header: pydicom.Dataset, name: str) -> str:
-    """A whole number of a header; "?" where it is missing or, in a damaged or odd header, text."""
+    """Return a whole number of a header; "?" where it is missing or, in a damaged or odd header, text."""
     value = header.get(name)
     return str(int(value)) if isinstance(value, int) else "?"

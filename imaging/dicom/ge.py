@@ -100,7 +100,7 @@ def _is_derived(series: Series, acquired: Collection[int]) -> bool:
 
 
 def _without_screen_saves(series: Series) -> Series | None:
-    """The grey images of a series; None where there is none."""
+    """Return the grey images of a series; None where there is none."""
     gray = tuple(one for one in series.instances if one.header.get("SamplesPerPixel", 1) == 1)
     return Series(series.number, gray) if gray else None
 
@@ -108,7 +108,7 @@ def _without_screen_saves(series: Series) -> Series | None:
 def _read_liver(
     scans: Sequence[Series], references: Sequence[Series], settings: IngestSettings
 ) -> list[PhaseAcquisition]:
-    """Series of one direction each, joined as the encoding matrix says."""
+    """Return series of one direction each, joined as the encoding matrix says."""
     frequencies = [frequency_hz(one, settings.frequency_hz) for one in scans]
     _demand_directions(scans, frequencies, settings)
     matrix = scheme_matrix(settings.encoding_matrix or ())
@@ -125,7 +125,7 @@ def _read_liver(
 def _read_brain(
     scans: Sequence[Series], references: Sequence[Series], settings: IngestSettings
 ) -> list[PhaseAcquisition]:
-    """Series of real and imaginary parts, each with all encodings."""
+    """Return series of real and imaginary parts, each with all encodings."""
     matrix = scheme_matrix(settings.encoding_matrix or BRAIN_SCHEME)
     still = [read_complex(one, len(matrix)) for one in references]
     return [
@@ -181,7 +181,7 @@ def _chunks(series: Sequence[Series], length: int, what: str = "") -> list[Seque
 
 
 def _joined(parts: Sequence[Encoded]) -> Encoded:
-    """Encodings of several series as one.
+    """Return encodings of several series as one.
 
     Raises:
         InputError: they differ in grid or offsets.
@@ -206,7 +206,7 @@ def _acquisition(
     frequency: float,
     settings: IngestSettings,
 ) -> PhaseAcquisition:
-    """Three directions from one acquisition's encodings."""
+    """Return three directions from one acquisition's encodings."""
     where = "series " + ", ".join(str(number) for number in series_numbers)
     made = demodulate_as_told(encoded.signals, matrix, settings.encoding_polarity, where)
     reference = _still_scan(encoded, still)
@@ -243,7 +243,7 @@ def _acquisition(
 
 
 def _still_scan(encoded: Encoded, still: Sequence[Encoded]) -> Encoded | None:
-    """The scan without motion on the same voxels; None where none was announced.
+    """Return the scan without motion on the same voxels; None where none was announced.
 
     Raises:
         InputError: those that were announced have other voxels or offsets.
@@ -260,7 +260,7 @@ def _still_scan(encoded: Encoded, still: Sequence[Encoded]) -> Encoded | None:
 
 
 def _numbered(acquisitions: Sequence[PhaseAcquisition]) -> tuple[PhaseAcquisition, ...]:
-    """Runs counted: a frequency on the same voxels joins the first run that has none of its own."""
+    """Return runs counted: a frequency on the same voxels joins the first run that has none of its own."""
     runs: list[list[PhaseAcquisition]] = []
     made = []
     for one in acquisitions:
@@ -274,7 +274,7 @@ def _numbered(acquisitions: Sequence[PhaseAcquisition]) -> tuple[PhaseAcquisitio
 
 
 def _joins(acquisition: PhaseAcquisition, run: Sequence[PhaseAcquisition]) -> bool:
-    """Whether a run lies on the same voxels and lacks the acquisition's frequency."""
+    """Return whether a run lies on the same voxels and lacks the acquisition's frequency."""
     same_voxels = all(
         acquisition.phase_rad.shape[2:] == other.phase_rad.shape[2:]
         and np.allclose(acquisition.affine_mm, other.affine_mm, atol=1e-3)

@@ -22,7 +22,7 @@ from palpate.imaging.dicom import ge_private
 from palpate.imaging.dicom.files import Instance
 from palpate.imaging.dicom.image_table import demand_all_times
 from palpate.imaging.dicom.series import Series
-from palpate.imaging.dicom.slices import FULL_EXPORT
+from palpate.imaging.dicom.slice_spacing import FULL_EXPORT
 from palpate.imaging.dicom.stack import Stack, stack_slices
 from palpate.imaging.dicom.time_order import MOMENT, NUMBER, POSITION, TRIGGER, demand_numbered, in_order
 from palpate.progress import say

@@ -186,7 +186,7 @@ def _listed(frequencies: dict[str, float]) -> str:
 
 
 def _text(header: pydicom.Dataset, group: int, element: int) -> str:
-    """The value of a private element as text, lists joined by blanks; empty where it is missing."""
+    """Return the value of a private element as text, lists joined by blanks; empty where it is missing."""
     if (group, element) not in header:
         return ""
     value = header[group, element].value

@@ -85,7 +85,7 @@ def _by_person(instances: Sequence[Instance]) -> list[list[Instance]]:
 
 
 def _parts(images: Sequence[Instance]) -> list[list[Instance]]:
-    """Images of one Series Instance UID and number; where there is no identifier, of one study and number."""
+    """Return images of one Series Instance UID and number; where there is no identifier, of one study and number."""
     parts: dict[Hashable, list[Instance]] = defaultdict(list)
     for one in images:
         uid = _text(one.header, "SeriesInstanceUID") or ("without", _text(one.header, "StudyInstanceUID"))
@@ -94,7 +94,7 @@ def _parts(images: Sequence[Instance]) -> list[list[Instance]]:
 
 
 def _joined(parts: list[list[Instance]], notes: Counter[str]) -> list[list[Instance]]:
-    """Parts that complete each other as one series; parts that repeat each other stay apart."""
+    """Return parts that complete each other as one series; parts that repeat each other stay apart."""
     series: list[list[Instance]] = []
     by_contrast: dict[Hashable, list[list[Instance]]] = defaultdict(list)
     for part in parts:
@@ -132,14 +132,14 @@ def _contrast(header: Dataset) -> Hashable:
 
 
 def _repeats(part: Sequence[Instance], images: Sequence[Instance]) -> bool:
-    """Whether every image of a part that bears the number of one before is that image once more."""
+    """Return whether every image of a part that bears the number of one before is that image once more."""
     known = {_text(one.header, "InstanceNumber"): one for one in images}
     shared = [(one, known[number]) for one in part if (number := _text(one.header, "InstanceNumber")) in known]
     return all(_same_image(one, other) for one, other in shared)
 
 
 def _same_image(one: Instance, other: Instance) -> bool:
-    """Whether two files hold one image: headers alike but for identifiers and creation, and the same pixels."""
+    """Return whether two files hold one image: headers alike but for identifiers and creation, and the same pixels."""
     if _compared(one.header) != _compared(other.header):
         return False
     return bool(np.array_equal(one.pixels(), other.pixels())) if one.frame is None else False
@@ -154,7 +154,7 @@ def _compared(header: Dataset) -> dict[int, object]:
 
 
 def _without_strays(part: list[Instance]) -> list[list[Instance]]:
-    """A series apart from few images that alone name another study: archives rewrite all images alike, not one."""
+    """Return a series without few images that alone name another study: archives rewrite all images alike, not one."""
     by_study: dict[str, list[Instance]] = defaultdict(list)
     for one in part:
         by_study[_text(one.header, "StudyInstanceUID")].append(one)
@@ -165,7 +165,7 @@ def _without_strays(part: list[Instance]) -> list[list[Instance]]:
 
 
 def _studies_of(series: Sequence[list[Instance]]) -> list[list[list[Instance]]]:
-    """Series by study: those that share a Study Instance UID with any image of a series are of its study.
+    """Return series by study: those that share a Study Instance UID with any image of a series are of its study.
 
     Where a series shows that studies were rewritten, a frame of reference names the study as well: every image may
     then have its own study, so that magnitude and phase share none.
@@ -200,13 +200,13 @@ def _session(header: Dataset) -> Hashable:
 
 
 def _notes_of(members: Sequence[Sequence[Instance]], notes: Counter[str]) -> Counter[str]:
-    """The notes that concern some of a person's series."""
+    """Return the notes that concern some of a person's series."""
     split = sum(len({_text(one.header, "SeriesInstanceUID") for one in part}) > 1 for part in members)
     return Counter({SPLIT_SERIES: split}) if notes[SPLIT_SERIES] and split else Counter()
 
 
 def _without_copies(part: Sequence[Instance], notes: Counter[str]) -> tuple[Instance, ...]:
-    """The images of a series, each once; those that share an identifier and differ stay, and are counted."""
+    """Return the images of a series, each once; those that share an identifier and differ stay, and are counted."""
     kept: dict[tuple[str, str], list[Instance]] = defaultdict(list)
     identifiers: Counter[str] = Counter()
     for one in part:

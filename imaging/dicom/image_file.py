@@ -122,7 +122,7 @@ def _has_preamble(head: bytes) -> bool:
 
 
 def _damage(name: str, found: str, entry: Entry, stream: BinaryIO | None) -> Damaged:
-    """A damaged file, with what its beginning says of series and study."""
+    """Return a damaged file, with what its beginning says of series and study."""
     error = InputError(name, found=found, expected=COMPLETE, advice=COPY_AGAIN)
     header = pydicom.Dataset()
     if stream is not None:

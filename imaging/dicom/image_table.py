@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from palpate.errors import InputError
 from palpate.imaging.dicom.files import Instance
 from palpate.imaging.dicom.slice_grid import SliceGrid
-from palpate.imaging.dicom.slices import FULL_EXPORT
+from palpate.imaging.dicom.slice_spacing import FULL_EXPORT
 from palpate.imaging.dicom.time_order import seconds_of_day
 
 _SECONDS_A_DAY: Final = 86400.0

@@ -205,7 +205,7 @@ def _demand_small(stream: BinaryIO, stored: int, budget: Budget) -> None:
 
 
 def _starts_with_elements(head: bytes) -> bool:
-    """Whether a file begins with elements of groups 0002 or 0008 in the order of their tags."""
+    """Return whether a file begins with elements of groups 0002 or 0008 in the order of their tags."""
     for order, implicit in (("<", False), (">", False), ("<", True)):
         place, before, count = 0, BaseTag(0), 0
         while (found := _element(head, place, order, implicit=implicit)) is not None and found[0] > before:

@@ -27,14 +27,14 @@ from palpate.imaging.dicom.encoding_scheme import direction_lps, stated_directio
 from palpate.imaging.dicom.files import Instance
 from palpate.imaging.dicom.frames import with_frames
 from palpate.imaging.dicom.image_table import ImageTable, Place, image_table
+from palpate.imaging.dicom.magnitude_partner import magnitude_partner
 from palpate.imaging.dicom.no_motion import with_noise_scans
-from palpate.imaging.dicom.partner import magnitude_partner
 from palpate.imaging.dicom.philips_scans import elastography
 from palpate.imaging.dicom.product_acquisition import EncodedSignal, product_acquisition
 from palpate.imaging.dicom.series import Series, rescaling
 from palpate.imaging.dicom.siemens_comment import states_vibration
 from palpate.imaging.dicom.slice_grid import SliceGrid, slice_grid
-from palpate.imaging.dicom.slices import FULL_EXPORT
+from palpate.imaging.dicom.slice_spacing import FULL_EXPORT
 
 _FREQUENCY_DIGITS: Final = 6
 _FEWEST_DIRECTIONS: Final = 3
@@ -290,7 +290,7 @@ def _magnitude(instance: Instance, stored: NDArray[np.float64]) -> NDArray[np.fl
 
 
 def _menc(images: Sequence[_Image]) -> float | None:
-    """The motion encoding that all images state alike; None where none does.
+    """Return the motion encoding that all images state alike; None where none does.
 
     Raises:
         InputError: images state different ones.

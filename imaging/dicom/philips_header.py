@@ -179,7 +179,7 @@ def phase_rad(instance: Instance, stored: NDArray[np.float64]) -> NDArray[np.flo
 
 
 def _private(instance: Instance, creator: str, element: tuple[int, int]) -> object:
-    """The value of a private element; None where it is absent."""
+    """Return the value of a private element; None where it is absent."""
     try:
         block = instance.header.private_block(element[0], creator)
     except KeyError:
@@ -188,7 +188,7 @@ def _private(instance: Instance, creator: str, element: tuple[int, int]) -> obje
 
 
 def _count(value: object) -> int | None:
-    """A positive whole number; None for anything else."""
+    """Return a positive whole number; None for anything else."""
     if isinstance(value, MultiValue) or value is None:
         return None
     try:

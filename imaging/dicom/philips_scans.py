@@ -31,7 +31,7 @@ def elastography(series: Sequence[Series]) -> list[Series]:
 
 
 def _has_phase(series: Series) -> bool:
-    """Whether single images say so, or the header of a multi-frame file does not deny it."""
+    """Return whether single images say so, or the header of a multi-frame file does not deny it."""
     if not header.is_philips(series.header):
         return False
     kinds = {header.kind(one) for one in series.instances}
@@ -40,7 +40,7 @@ def _has_phase(series: Series) -> bool:
 
 
 def _says_so(series: Series) -> bool:
-    """Whether a comment or, in product sequences, Image Type says elastography."""
+    """Return whether a comment or, in product sequences, Image Type says elastography."""
     return states_vibration(series) or any("MRE" in texts(one.header, "ImageType") for one in series.instances)
 
 
@@ -65,6 +65,6 @@ def _kinds_and_places(series: Series) -> Iterator[tuple[str, str]]:
 
 
 def _item(groups: Dataset, name: str) -> Dataset:
-    """The first item of a sequence; an empty one where there is none."""
+    """Return the first item of a sequence; an empty one where there is none."""
     items = groups.get(name)
     return items[0] if isinstance(items, Items) and len(items) else Dataset()

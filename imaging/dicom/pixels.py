@@ -217,7 +217,7 @@ def _demand_own_size(image: pydicom.Dataset, syntax: UID, place: str) -> None:
 
 
 def _wavelet_size(frame: bytes) -> tuple[int, int] | None:
-    """Rows and columns of a JPEG 2000 codestream; None where there is none."""
+    """Return rows and columns of a JPEG 2000 codestream; None where there is none."""
     start = frame.find(b"\xff\x4f\xff\x51")
     if start < 0 or len(frame) < start + 24:
         return None
@@ -226,7 +226,7 @@ def _wavelet_size(frame: bytes) -> tuple[int, int] | None:
 
 
 def _jpeg_size(frame: bytes) -> tuple[int, int] | None:
-    """Rows and columns of a JPEG or JPEG-LS frame; None where it does not say before its first scan."""
+    """Return rows and columns of a JPEG or JPEG-LS frame; None where it does not say before its first scan."""
     place = 2
     while place + 9 <= len(frame) and frame[place] == 0xFF:
         marker = frame[place + 1]

@@ -112,7 +112,7 @@ def _has_frames(series: Series) -> bool:
 
 
 def _is_phase(series: Series) -> bool:
-    """Whether a header says phase in any of the words that vendors have for it."""
+    """Return whether a header says phase in any of the words that vendors have for it."""
     kinds = {word.upper() for one in series.instances[:1] for word in texts(one.header, "ImageType")}
     component = {str(one.header.get("ComplexImageComponent", "") or "") for one in series.instances}
     return bool(kinds & {"P", "PHASE", "PHASE MAP"} or component & {"PHASE", "MIXED"} or _phase_in(series))
@@ -123,7 +123,7 @@ def _phase_in(series: Series) -> bool:
 
 
 def _several_of_a_slice(series: Series) -> bool:
-    """Whether some slice has at least three images, as a vibration needs; always true of multi-frame files."""
+    """Return whether some slice has at least three images, as a vibration needs; always true of multi-frame files."""
     if any(is_multi_frame(one) for one in series.instances):
         return True
     places = Counter(str(one.header.get("ImagePositionPatient")) for one in series.instances)
@@ -131,7 +131,7 @@ def _several_of_a_slice(series: Series) -> bool:
 
 
 def _touches_mre(series: Series) -> bool:
-    """Whether a GE header names one of its elastography sequences, whoever is stated as the maker."""
+    """Return whether a GE header names one of its elastography sequences, whoever is stated as the maker."""
     header = Dataset()
     header.Manufacturer = "GE"
     for element in series.header:

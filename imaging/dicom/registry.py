@@ -14,9 +14,9 @@ from palpate.imaging.acquisition import PhaseAcquisition
 from palpate.imaging.checks.stated_twice import believed_headers
 from palpate.imaging.dicom.files import Contents, read_contents
 from palpate.imaging.dicom.ge import GeReader
+from palpate.imaging.dicom.header_promises import demand_lossless, maybe_lossy, missing_images, no_frame_of_reference
 from palpate.imaging.dicom.no_motion import demand_listed
 from palpate.imaging.dicom.philips import PhilipsReader
-from palpate.imaging.dicom.promised import demand_lossless, maybe_lossy, missing_images, no_frame_of_reference
 from palpate.imaging.dicom.recognition import near
 from palpate.imaging.dicom.series import Series
 from palpate.imaging.dicom.siemens_enhanced import SiemensEnhancedReader
@@ -139,5 +139,5 @@ def _nobody_knows(container: Path, export: Export) -> InputError:
 
 
 def _kinds(series: Series) -> str:
-    """The known words of a series' image type."""
+    """Return the known words of a series' image type."""
     return "/".join(one for one in series.image_type if is_known("ImageType", one)) or "no known image type"

@@ -61,12 +61,12 @@ class Series:
 
     @property
     def header(self) -> pydicom.Dataset:
-        """The header of the first instance."""
+        """Header of the first instance."""
         return self.instances[0].header
 
     @property
     def image_type(self) -> tuple[str, ...]:
-        """The values of ImageType."""
+        """Values of ImageType."""
         return texts(self.header, "ImageType")
 
     def technical_facts(self) -> dict[str, object]:

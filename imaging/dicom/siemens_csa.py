@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from palpate.errors import InputError
 from palpate.imaging.dicom.files import Instance
-from palpate.imaging.dicom.slices import FULL_EXPORT
+from palpate.imaging.dicom.slice_spacing import FULL_EXPORT
 
 CREATOR: Final = "SIEMENS CSA HEADER"
 """Private creator of the CSA headers."""

@@ -19,15 +19,15 @@ from palpate.imaging.dicom.encoding import encoding_axes
 from palpate.imaging.dicom.files import Instance
 from palpate.imaging.dicom.frames import with_frames
 from palpate.imaging.dicom.image_table import ImageTable, Place, image_table
+from palpate.imaging.dicom.magnitude_partner import demand_partner
 from palpate.imaging.dicom.no_motion import with_noise_scans
-from palpate.imaging.dicom.partner import demand_partner
 from palpate.imaging.dicom.series import Series, demand_one_scale
 from palpate.imaging.dicom.siemens_comment import EncodingComment, parse_comment, states_vibration
 from palpate.imaging.dicom.siemens_marks import MAGNITUDE, is_magnitude, is_raw_phase, is_siemens, kind
 from palpate.imaging.dicom.siemens_mosaic import siemens_phase_rad
 from palpate.imaging.dicom.siemens_tiles import single_slices
 from palpate.imaging.dicom.slice_grid import SliceGrid, slice_grid
-from palpate.imaging.dicom.slices import FULL_EXPORT
+from palpate.imaging.dicom.slice_spacing import FULL_EXPORT
 from palpate.imaging.dicom.time_order import telling_clock
 
 
@@ -67,7 +67,7 @@ def _is_magnitude(series: Series) -> bool:
 
 
 def _read_pair(run: int, phase: Series, magnitude: Series, grid: SliceGrid) -> list[PhaseAcquisition]:
-    """The acquisitions, one for each frequency, of a phase series and its magnitude series."""
+    """Return the acquisitions, one for each frequency, of a phase series and its magnitude series."""
     comments = [parse_comment(one) for one in phase.instances]
     demand_one_scale(phase.instances)
     partners = _paired(phase.instances, magnitude.instances, grid)
@@ -141,7 +141,7 @@ def _paired(phases: Sequence[Instance], magnitudes: Sequence[Instance], grid: Sl
 def _directions(
     phase: Series, comments: Sequence[EncodingComment], chosen: Sequence[int]
 ) -> Mapping[int, EncodingComment]:
-    """The three directions of one frequency, each by a comment of its own.
+    """Return the three directions of one frequency, each by a comment of its own.
 
     Raises:
         InputError: there are not three, or frequency, encoding or an axis changes from frame to frame.

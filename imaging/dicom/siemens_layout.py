@@ -25,7 +25,7 @@ from palpate.imaging.dicom.pixels import is_lossy, may_be_lossy
 from palpate.imaging.dicom.series import numbers
 from palpate.imaging.dicom.siemens_csa import tiles_descend
 from palpate.imaging.dicom.siemens_private import common_slice_times_s, slices_in_mosaic
-from palpate.imaging.dicom.slices import FULL_EXPORT
+from palpate.imaging.dicom.slice_spacing import FULL_EXPORT
 
 _RESIDUE: Final = 0.02
 """Share of the largest value that lossy compression may leave in an empty tile."""

@@ -18,7 +18,7 @@ from palpate.imaging.dicom.no_motion import with_noise_scans
 from palpate.imaging.dicom.series import Series, demand_one_scale, rescaling, texts
 from palpate.imaging.dicom.siemens_comment import EncodingComment, has_comment, parse_comment
 from palpate.imaging.dicom.siemens_layout import MosaicLayout, common_layout, mosaic_layout
-from palpate.imaging.dicom.slices import FULL_EXPORT
+from palpate.imaging.dicom.slice_spacing import FULL_EXPORT
 from palpate.imaging.dicom.time_order import MOMENT, NUMBER
 
 _PHASE_LIMIT: Final = 4096.0
@@ -131,7 +131,7 @@ def _paired(phase: Series, magnitude: Series) -> Series:
 
 
 def _read_pair(run: int, phase: Series, magnitude: Series) -> list[PhaseAcquisition]:
-    """The acquisitions, one for each frequency, of a phase series and its magnitude series."""
+    """Return the acquisitions, one for each frequency, of a phase series and its magnitude series."""
     comments = [parse_comment(one) for one in phase.instances]
     demand_one_scale(phase.instances)
     layout = common_layout((*phase.instances, *magnitude.instances))
@@ -164,7 +164,7 @@ def _read_pair(run: int, phase: Series, magnitude: Series) -> list[PhaseAcquisit
 
 
 def _order(phase: Series, comments: Sequence[EncodingComment], chosen: Sequence[int]) -> list[list[int]]:
-    """Positions in the series as a table direction x offset, complete and without doubles.
+    """Return positions in the series as a table direction x offset, complete and without doubles.
 
     Raises:
         InputError: a direction or offset is missing or appears twice, or frequency or encoding change between them.

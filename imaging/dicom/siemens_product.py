@@ -24,8 +24,8 @@ from palpate.imaging.dicom.encoding_scheme import direction_lps, stated_directio
 from palpate.imaging.dicom.files import Instance
 from palpate.imaging.dicom.frames import with_frames
 from palpate.imaging.dicom.image_table import ImageTable, Place, image_table
+from palpate.imaging.dicom.magnitude_partner import demand_partner
 from palpate.imaging.dicom.no_motion import demand_motion, with_noise_scans
-from palpate.imaging.dicom.partner import demand_partner
 from palpate.imaging.dicom.product_acquisition import EncodedSignal, product_acquisition
 from palpate.imaging.dicom.series import Series, demand_one_scale
 from palpate.imaging.dicom.siemens_comment import states_vibration
@@ -34,7 +34,7 @@ from palpate.imaging.dicom.siemens_marks import MAGNITUDE, PHASE, has_mark, is_m
 from palpate.imaging.dicom.siemens_mosaic import siemens_phase_rad
 from palpate.imaging.dicom.siemens_tiles import mosaics_of, with_tiles
 from palpate.imaging.dicom.slice_grid import SliceGrid, slice_grid
-from palpate.imaging.dicom.slices import FULL_EXPORT
+from palpate.imaging.dicom.slice_spacing import FULL_EXPORT
 from palpate.imaging.files.nifti import same_grid
 from palpate.progress import say
 

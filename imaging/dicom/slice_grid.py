@@ -17,7 +17,7 @@ from palpate.errors import InputError
 from palpate.imaging.dicom.files import Instance
 from palpate.imaging.dicom.geometry import affine_from, pixel_spacing_mm, slice_axes
 from palpate.imaging.dicom.series import numbers
-from palpate.imaging.dicom.slices import FULL_EXPORT, even_spacing_mm
+from palpate.imaging.dicom.slice_spacing import FULL_EXPORT, even_spacing_mm
 from palpate.imaging.dicom.time_order import number_or_nan
 from palpate.progress import say
 

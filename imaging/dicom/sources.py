@@ -19,7 +19,7 @@ from typing import BinaryIO, Final, Protocol, cast
 from palpate.errors import InputError
 from palpate.imaging.files.plain_names import member_name, shown
 from palpate.imaging.limits.input_limits import Budget, Counted, Scope
-from palpate.machine import machine_fault, temporary_folder
+from palpate.machine_failures import machine_fault, temporary_folder
 
 _COPY: Final = "Copy the archive again."
 
@@ -94,7 +94,7 @@ class Spooled:
 
 @lru_cache(maxsize=2)
 def _open_zip(path: Path, changed_ns: int) -> zipfile.ZipFile:  # noqa: ARG001 - tells versions of the file apart
-    """An open zip; its directory of thousands of names is slow to read for every member."""
+    """Return an open zip; its directory of thousands of names is slow to read for every member."""
     return zipfile.ZipFile(path)
 
 

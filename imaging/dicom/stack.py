@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from palpate.errors import InputError
 from palpate.imaging.dicom.files import Instance
 from palpate.imaging.dicom.slice_grid import SliceGrid, slice_grid
-from palpate.imaging.dicom.slices import FULL_EXPORT
+from palpate.imaging.dicom.slice_spacing import FULL_EXPORT
 from palpate.imaging.dicom.time_order import demand_numbered
 
 

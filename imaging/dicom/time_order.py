@@ -24,7 +24,7 @@ from typing import Final
 
 from palpate.errors import InputError
 from palpate.imaging.dicom.files import Instance
-from palpate.imaging.dicom.slices import FULL_EXPORT
+from palpate.imaging.dicom.slice_spacing import FULL_EXPORT
 from palpate.progress import say
 
 _SECONDS_A_DAY: Final = 86400.0

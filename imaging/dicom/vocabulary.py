@@ -105,7 +105,7 @@ _FORMS: Final[Mapping[str, str]] = {
     "VolumeBasedCalculationTechnique": "NONE|MIXED",
     "VolumetricProperties": "VOLUME|SAMPLED|DISTORTED|MIXED",
 }
-"""The form of each value of an attribute, by DICOM keyword; upper and lower case count as one."""
+"""Form of each value of an attribute, by DICOM keyword; upper and lower case count as one."""
 
 _COMPILED: Final = {name: re.compile(form, re.IGNORECASE | re.ASCII) for name, form in _FORMS.items()}
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Final
 
 from palpate.config.maps import MapsSettings
-from palpate.droppings import matching
 from palpate.errors import InputError
 from palpate.imaging.deidentify.identifiers import Identifiers, recorded_identifiers
 from palpate.imaging.deidentify.key import Key
@@ -21,6 +20,7 @@ from palpate.imaging.files.json_object import read_json
 from palpate.imaging.files.stiffness_folder import StiffnessMaps, read_stiffness
 from palpate.imaging.files.wavefield_folder import frequency_text
 from palpate.outputs import claim_folder
+from palpate.system_files import matching
 
 NOTE_NAME: Final = "no_dicom_source.txt"
 """Name of the note that is written where no DICOM maps can be."""

@@ -168,7 +168,7 @@ def _mapping(quantity: DicomQuantity, largest_kpa: float) -> hd.pm.RealWorldValu
 
 
 def _window(values: NDArray[np.float32]) -> hd.VOILUTTransformation:
-    """A grey-scale window from 0 to just above nearly all of the tissue.
+    """Return a grey-scale window from 0 to just above nearly all of the tissue.
 
     LINEAR_EXACT is the window for real numbers: the default takes pixels for integers and refuses widths below 1.
     """

@@ -64,7 +64,7 @@ def compact_image(values: NDArray[np.generic], affine_mm: NDArray[np.float64]) -
 
 
 def _packed(stored: NDArray[np.generic], affine_mm: NDArray[np.float64], slope: float) -> bytes:
-    """The bytes of a compressed NIfTI file whose values are slope * stored."""
+    """Return the bytes of a compressed NIfTI file whose values are slope * stored."""
     image = nib.Nifti1Image(stored, affine_mm)
     image.set_sform(affine_mm, code="scanner")
     image.header.set_xyzt_units("mm")

@@ -23,7 +23,6 @@ from numpy.typing import NDArray
 
 from palpate.config.arrays import ArraySettings
 from palpate.config.ingest import IngestSettings
-from palpate.droppings import matching
 from palpate.errors import InputError
 from palpate.imaging.checks.complex_parts import demand_real_and_imaginary
 from palpate.imaging.checks.stated_twice import demand_different_fields
@@ -34,6 +33,7 @@ from palpate.imaging.files.nifti import StoredVolume, Volume, demand_box_voxels,
 from palpate.imaging.limits.plausible import demand_displacement, demand_frequency, demand_measured, demand_tissue
 from palpate.imaging.limits.stated import METRES_PER_UNIT
 from palpate.imaging.wavefield import ASSUMED_DENSITY_KG_M3, WaveField
+from palpate.system_files import matching
 
 _FILE: Final = re.compile(r"(?P<name>.+)_(?P<frequency>[0-9]+(?:\.[0-9]+)?)Hz_disp_(?P<part>re|im)\.nii(?:\.gz)?")
 
@@ -104,7 +104,7 @@ def _names(path: Path, frequencies_hz: Sequence[float]) -> list[str] | None:
 
 
 def _needed[T](path: Path, name: str, value: T | None, advice: str) -> T:
-    """A setting that must be there."""
+    """Return a setting that must be there."""
     if value is None:
         raise InputError(
             path,
@@ -120,7 +120,7 @@ type _Arrays = tuple[Mapping[float, NDArray[np.complex128]], NDArray[np.bool_] |
 
 
 def _read_folder(folder: Path, settings: ArraySettings) -> _Arrays:
-    """The arrays of a folder of NIfTI files, which lie on one grid."""
+    """Return the arrays of a folder of NIfTI files, which lie on one grid."""
     _needed(folder, "components", settings.components, "Say along which axes the components lie: world or image.")
     parts: dict[tuple[str, float], dict[str, Volume]] = {}
     reference: Volume | None = None
@@ -185,7 +185,7 @@ def _mask_of_folder(folder: Path, settings: ArraySettings, reference: Volume) ->
 
 
 def _read_matlab(path: Path, settings: ArraySettings) -> _Arrays:
-    """The arrays of a MATLAB file, whose axes become the world's."""
+    """Return the arrays of a MATLAB file, whose axes become the world's."""
     content = read_matlab(path)
     values = _displacement_variable(path, content, settings.variable)
     frequencies = _needed(path, "frequencies_hz", settings.frequencies_hz, "Say the frequency, or one for each array.")
@@ -204,7 +204,7 @@ def _read_matlab(path: Path, settings: ArraySettings) -> _Arrays:
 
 
 def _displacement_variable(path: Path, content: Mapping[str, object], name: str | None) -> NDArray[np.complex128]:
-    """The variable of that name, or the only complex one with three components in its fourth dimension."""
+    """Return the variable of that name, or the only complex one with three components in its fourth dimension."""
     arrays = {
         key: value for key, value in content.items() if isinstance(value, np.ndarray) and not key.startswith("__")
     }

@@ -20,7 +20,7 @@ from palpate.imaging.files.stiffness_folder import (
     demand_density_draws,
     read_density,
 )
-from palpate.machine import machine_fault
+from palpate.machine_failures import machine_fault
 
 _BLOCK: Final = 16
 

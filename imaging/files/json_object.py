@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from palpate.errors import InputError
-from palpate.machine import machine_fault
+from palpate.machine_failures import machine_fault
 from palpate.renamed import with_current_keys
 
 

@@ -29,7 +29,7 @@ from palpate.errors import InputError
 from palpate.imaging.files.plain_names import shown
 from palpate.imaging.limits.input_limits import demand_gzip_fits
 from palpate.imaging.limits.plausible import shear_of
-from palpate.machine import machine_fault
+from palpate.machine_failures import machine_fault
 from palpate.progress import say
 
 # What nibabel raises on damaged bytes; it promises no common class.
@@ -190,7 +190,7 @@ def _demand_checksum(path: Path) -> None:
 
 
 def _stated_bytes(head: bytes) -> int | None:
-    """The size that a NIfTI header states; None where it is none."""
+    """Return the size that a NIfTI header states; None where it is none."""
     try:
         order = next((one for one in "<>" if struct.unpack_from(one + "i", head)[0] in (348, 540)), None)
         if order is None:

@@ -25,12 +25,12 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from palpate.droppings import matching
 from palpate.errors import InputError
 from palpate.imaging.files.json_object import read_json
 from palpate.imaging.files.maps import Map, read_map, read_mask
 from palpate.imaging.files.nifti import same_grid
-from palpate.machine import machine_fault
+from palpate.machine_failures import machine_fault
+from palpate.system_files import matching
 
 type Modulus = Literal["storagemodulus", "lossmodulus"]
 
@@ -286,13 +286,13 @@ def on_grid(the_map: Map, reference: Map) -> bool:
 
 
 def _first(folder: Path, label: str, stem: str, ending: str) -> Path | None:
-    """The file of the frequency where there is one, else that of the run, else None."""
+    """Return the file of the frequency where there is one, else that of the run, else None."""
     candidates = (folder / f"{name}_{ending}" for name in (stem, label))
     return next((path for path in candidates if path.exists()), None)
 
 
 def _frequency_hz(path: Path, named: str | None, inversion: Mapping[str, Any]) -> float:
-    """The frequency in the file name, or the only one of inversion.json."""
+    """Return the frequency in the file name, or the only one of inversion.json."""
     stated = named if named is not None else inversion.get("frequency_hz")
     if isinstance(stated, list) and len(stated) == 1:
         stated = stated[0]
@@ -311,7 +311,7 @@ def _frequency_hz(path: Path, named: str | None, inversion: Mapping[str, Any]) -
 
 
 def _of_frequency(inversion: Mapping[str, Any], frequency_hz: float) -> dict[str, Any]:
-    """The record with the entries of one frequency in front, where it holds several."""
+    """Return the record with the entries of one frequency in front, where it holds several."""
     common = {key: value for key, value in inversion.items() if key != "per_frequency"}
     for own in inversion.get("per_frequency") or []:
         if isinstance(own, Mapping) and own.get("frequency_hz") == frequency_hz:
@@ -321,7 +321,7 @@ def _of_frequency(inversion: Mapping[str, Any], frequency_hz: float) -> dict[str
 
 
 def _other_grid(path: Path, reference: Map) -> InputError:
-    """The error of a map that lies elsewhere."""
+    """Return the error of a map that lies elsewhere."""
     return InputError(
         path,
         found="another voxel grid",

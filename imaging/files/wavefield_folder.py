@@ -26,7 +26,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from palpate.droppings import matching
 from palpate.errors import InputError
 from palpate.imaging.checks.complex_parts import demand_real_and_imaginary
 from palpate.imaging.checks.stated_twice import demand_different_fields
@@ -45,6 +44,7 @@ from palpate.imaging.limits.plausible import (
 from palpate.imaging.limits.stated import METRES_PER_UNIT
 from palpate.imaging.wavefield import WaveField, demand_three
 from palpate.renamed import record_text
+from palpate.system_files import matching
 
 _FIELD_FILE = re.compile(
     r"(?P<label>[A-Za-z0-9][A-Za-z0-9_-]*?)_acq-(?P<frequency>-?[0-9]+(?:\.[0-9]+)?)Hz"
@@ -150,7 +150,7 @@ def write_wave_field(folder: Path, field: WaveField, *, sidecar: Mapping[str, ob
 
 
 def _find_parts(folder: Path) -> dict[tuple[str, str], dict[str, Path]]:
-    """The field files, by (label, frequency text), then by part."""
+    """Return the field files, by (label, frequency text), then by part."""
     parts: dict[tuple[str, str], dict[str, Path]] = {}
     for path in matching(folder, "*_wavefield.nii*"):
         match = _FIELD_FILE.fullmatch(path.name)
@@ -340,7 +340,7 @@ def _read_part(path: Path) -> Volume:
 
 
 def _mask_path(folder: Path, label: str) -> Path:
-    """The mask of a label: the one of that name, or the only mask of the folder."""
+    """Return the mask of a label: the one of that name, or the only mask of the folder."""
     for suffix in (".nii.gz", ".nii"):
         own = folder / f"{label}_mask{suffix}"
         if own.exists():

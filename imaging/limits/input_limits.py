@@ -201,5 +201,5 @@ def _refuse_volume(path: Path, found: str, allowed: int) -> None:
 
 
 def _gib(length: int) -> str:
-    """A number of bytes for people."""
+    """Return a number of bytes for people."""
     return f"{length / (1024 * MIB):.3g} GiB" if length >= 100 * MIB else f"{length / MIB:.3g} MiB"

@@ -108,7 +108,7 @@ def _tissue(mean: TissueSettings, own: float, generator: np.random.Generator) ->
 
 
 def _placed(settings: PhantomSettings, atlas: Atlas, generator: np.random.Generator) -> ScanGrid:
-    """A block at a random place of the brain, hardly any of it outside."""
+    """Return a block at a random place of the brain, hardly any of it outside."""
     places = atlas.points_mm[atlas.brain]
     while True:
         centre = places[generator.integers(len(places))]
@@ -126,7 +126,7 @@ def _inside(atlas: Atlas, points_mm: NDArray[np.float64]) -> NDArray[np.bool_]:
 
 
 def _lesion(grid: ScanGrid, tissue: TissueSettings, generator: np.random.Generator) -> LesionSettings:
-    """A ball inside the block, harder or softer than white matter."""
+    """Return a ball inside the block, harder or softer than white matter."""
     radius = float(generator.uniform(*LESION_RADIUS_MM))
     room = np.maximum((np.asarray(grid.shape) * grid.voxel_mm) / 2 - radius, 0.0)
     place = (np.asarray(grid.shape) - 1) / 2 + generator.uniform(-1.0, 1.0, 3) * room / grid.voxel_mm

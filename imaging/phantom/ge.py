@@ -102,7 +102,7 @@ def _along_image(grid: ScanGrid, scan: Scan) -> tuple[NDArray[np.float64], NDArr
 
 
 def _paired_signals(grid: ScanGrid, scan: Scan) -> NDArray[np.complex128]:
-    """Signals of +x -x +y -y +z -z in stored units, shape (6, offset, i, j, k), with a static phase of the coils."""
+    """Return signals of +x -x +y -y +z -z in stored units, shape (6, offset, i, j, k), with a static phase of coils."""
     phase_rad, magnitude = _along_image(grid, scan)
     ramp = np.linspace(-2.0, 2.0, grid.shape[0])[:, None, None]
     scaled = magnitude * (_LARGEST_SIGNAL / magnitude.max())
@@ -121,7 +121,7 @@ def _image(
     k: int,
     kind: int,
 ) -> Dataset:
-    """An image of slice k with everything but its sequence and pixels."""
+    """Return an image of slice k with everything but its sequence and pixels."""
     image = identity.image(series, instance)
     image.ImageType = ["ORIGINAL", "PRIMARY", "OTHER"]
     image.Manufacturer = "GE MEDICAL SYSTEMS"

@@ -101,7 +101,7 @@ def _image(
     numbers: tuple[int, int],
     where: tuple[int, int, int],
 ) -> Dataset:
-    """An image with everything but its kind and pixels; `numbers` are of the series and of the image in it."""
+    """Return an image with everything but its kind and pixels; `numbers` are of the series and of the image in it."""
     direction, offset, k = where
     image = identity.image(*numbers)
     mark_as_philips(image)

@@ -67,7 +67,7 @@ def write_enhanced(folder: Path, identity: Identity, settings: PhantomSettings, 
 
 
 def _one(**values: object) -> Sequence:
-    """A sequence of one item with these attributes."""
+    """Return a sequence of one item with these attributes."""
     item = Dataset()
     for name, value in values.items():
         setattr(item, name, value)

@@ -86,7 +86,7 @@ def mosaic(volume: NDArray[np.uint16]) -> NDArray[np.uint16]:
 
 
 def _mosaic_image(identity: Identity, grid: ScanGrid, scan: Scan, series: int, instance: int) -> Dataset:
-    """A mosaic with everything but its type and pixels."""
+    """Return a mosaic with everything but its type and pixels."""
     columns, rows, n_slices = grid.shape
     side = int(np.ceil(np.sqrt(n_slices)))
     axes, edges = RAS_TO_LPS @ grid.axes, grid.voxel_mm

@@ -99,7 +99,7 @@ def _write_truth(
     grid: ScanGrid,
     displacement_m: NDArray[np.complex128],
 ) -> None:
-    """The true moduli, NaN outside the brain, and the noise-free wave field."""
+    """Write the true moduli, NaN outside the brain, and the noise-free wave field."""
     inside = head.in_brain(grid.points_mm)
     modulus = np.where(inside, head.modulus_kpa_in(grid), np.nan)
     write_nifti(folder / "truth_storagemodulus.nii.gz", modulus.real.astype(np.float32), grid.affine_mm)

@@ -64,7 +64,7 @@ def true_stiffness(scene: TumourScene, truth: Truth, history: TumourHistory) -> 
 
 
 def _true_logs(truth: Truth) -> NDArray[np.float64]:
-    """The logarithm of G' on the truth's grid."""
+    """Return the logarithm of G' on the truth's grid."""
     if truth.storage_pa is None:
         raise ValueError("a truth without mechanics has no stiffness")
     return np.asarray(np.log(truth.storage_pa))

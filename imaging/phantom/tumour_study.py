@@ -160,7 +160,7 @@ def _image_grid(settings: LongitudinalSettings, voxel_mm: float, half_mm: float,
 
 
 def _seen(scene: TumourScene, values: Values, grid: ScanGrid, motion: Rigid) -> Values:
-    """The truth's values where a date's voxels show them, blurred by the scanner, shape of the grid."""
+    """Return the truth's values where a date's voxels show them, blurred by the scanner, shape of the grid."""
     sigma = _BLUR * float(grid.voxel_mm.max()) / scene.grid.voxel_mm
     blurred = ndimage.gaussian_filter(values, sigma)
     back = np.linalg.inv(motion.matrix_mm)
@@ -243,7 +243,7 @@ def _write_treatments(home: Path, settings: LongitudinalSettings, truth: Truth) 
 
 
 def _write_cells(folder: Path, ending: str, scene: TumourScene, truth: Truth, day: int) -> None:
-    """The truth's maps of a day, as truth_<kind><ending>.nii.gz."""
+    """Write the truth's maps of a day, as truth_<kind><ending>.nii.gz."""
     for kind, maps in (("density", truth.densities), ("necrosis", truth.necrosis)):
         if maps:
             stored = maps[day].astype(np.float32)

@@ -151,7 +151,7 @@ def _method(where: sitk.Image) -> sitk.ImageRegistrationMethod:
 
 
 def _evened(magnitude: Volume, tissue: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """The magnitude over its mean in the tissue around: coils shade a block more than tissues differ."""
+    """Return the magnitude over its mean in the tissue around: coils shade a block more than tissues differ."""
     width = _SHADING_MM / np.linalg.norm(magnitude.affine_mm[:3, :3], axis=0)
     weight = ndimage.gaussian_filter(tissue.astype(np.float64), width)
     around = ndimage.gaussian_filter(np.where(tissue, magnitude.values, 0.0), width)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from palpate.errors import InputError
 from palpate.imaging.registration.rigid import Rigid, at_rest
-from palpate.machine import machine_fault
+from palpate.machine_failures import machine_fault
 from palpate.provenance import atomic_file, versions
 from palpate.quality_warning import QualityWarning
 from palpate.renamed import record_text, with_current_keys

@@ -139,7 +139,7 @@ def _scene(
 
 
 def _cropped(anatomy: Volume, points_mm: NDArray[np.float64]) -> Volume:
-    """The part of the anatomy around world points, shape (N, 3); all of it where that part is thin."""
+    """Return the part of the anatomy around world points, shape (N, 3); all of it where that part is thin."""
     index = voxel_indices(anatomy.affine_mm, points_mm)
     margin = _MARGIN_MM / np.linalg.norm(anatomy.affine_mm[:3, :3], axis=0)
     first = np.maximum(np.floor(index.min(axis=0) - margin).astype(int), 0)
@@ -152,7 +152,7 @@ def _cropped(anatomy: Volume, points_mm: NDArray[np.float64]) -> Volume:
 
 
 def _starts(rest: Rigid) -> list[Rigid]:
-    """The files' placement, and others around it in directions drawn once and for all."""
+    """Return the files' placement, and others around it in directions drawn once and for all."""
     generator = np.random.default_rng(SEED)
     starts = [rest]
     for _ in range(STARTS - 1):
@@ -162,7 +162,7 @@ def _starts(rest: Rigid) -> list[Rigid]:
 
 
 def _refined(scene: RegistrationScene, motion: Rigid) -> Rigid:
-    """The maximum above a start, sought through the blurs."""
+    """Return the maximum above a start, sought through the blurs."""
     for level, step_mm in enumerate(STEPS_MM):
         motion = climb(scene.pair, level, scene.where, motion, step_mm=step_mm)
     return motion
@@ -179,7 +179,7 @@ def _displaced(motion: Rigid) -> list[Rigid]:
 
 
 def _covariance(scene: RegistrationScene, best: Rigid) -> NDArray[np.float64]:
-    """The jackknife's covariance of the parameters, shape (6, 6)."""
+    """Return the jackknife's covariance of the parameters, shape (6, 6)."""
     edges_mm = np.linalg.norm(scene.affine_mm[:3, :3], axis=0)
     cubes = (
         np.indices(scene.counts.shape) // np.maximum(np.round(CUBE_MM / edges_mm), 1).astype(int)[:, None, None, None]
@@ -228,7 +228,7 @@ def _reasons(figures: dict[str, float], uncertainty_mm: float) -> list[str]:
 def _turned_over(
     magnitude: Volume, tissue: NDArray[np.bool_], anatomy: Volume, points_mm: NDArray[np.float64], best: float
 ) -> list[str]:
-    """Whether the anatomy fits better with front and back or top and bottom exchanged.
+    """Return whether the anatomy fits better with front and back or top and bottom exchanged.
 
     Left and right cannot be told: a head is nearly its own mirror image.
     """

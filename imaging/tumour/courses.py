@@ -141,7 +141,7 @@ def demand_course_lines(given: Sequence[Given]) -> None:
 
 
 def _grouped(given: Sequence[Given]) -> list[list[Given]]:
-    """Fractions by course, in order of their first days."""
+    """Return fractions by course, in order of their first days."""
     found: list[list[Given]] = []
     for radiosurgery in (False, True):
         group: list[Given] = []

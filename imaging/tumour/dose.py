@@ -15,7 +15,6 @@ import pydicom
 from numpy.typing import NDArray
 from pydicom.uid import RTDoseStorage
 
-from palpate.droppings import is_dropping
 from palpate.errors import InputError
 from palpate.imaging.dicom.files import UNREADABLE, silence
 from palpate.imaging.dicom.geometry import LPS_TO_RAS
@@ -26,6 +25,7 @@ from palpate.imaging.files.nifti import Volume, is_volume_file, read_volume
 from palpate.imaging.files.plain_names import shown
 from palpate.imaging.limits.input_limits import Budget
 from palpate.imaging.tumour.rtplan import RtPlan, plan_beside
+from palpate.system_files import is_system_file
 
 _COPY: Final = "Export the dose again from the planning system, as one RTDOSE file in Gy."
 _EVEN_MM: Final = 0.01
@@ -114,7 +114,7 @@ def _read_rtdose(path: Path) -> DoseFile:
 
 def _only_dose(folder: Path) -> Path:
     """Return the one RTDOSE of a folder; its plan may lie beside it."""
-    names = (one for one in sorted(folder.iterdir()) if not (one.name.startswith(".") or is_dropping(one.name)))
+    names = (one for one in sorted(folder.iterdir()) if not (one.name.startswith(".") or is_system_file(one.name)))
     files = [one for one in names if one.is_file()]
     doses = [one for one in files if _is_dose(one)]
     if len(doses) != 1:

@@ -263,13 +263,13 @@ class Registrar:
         self._warned.setdefault((path, "dose-grid-cut"), QualityWarning("dose-grid-cut", sentence, advice))
 
     def _proved_by_key(self, dose: DoseFile) -> bool:
-        """Whether the key shows that a dose belongs to a de-identified T1, whose PatientID is a pseudonym."""
+        """Return whether the key shows that a dose belongs to a de-identified T1, whose PatientID is a pseudonym."""
         key = self._key_for(dose)
         frames = [one.frame_uid for one in self.spaces.values()]
         return key is not None and any(same_identifier(one, dose.frame_uid, key) for one in frames)
 
     def _key_for(self, dose: DoseFile) -> Key | None:
-        """The key, where no T1 has a dose's frame of reference as it stands; else nobody needs to have one."""
+        """Return the key, where no T1 has a dose's frame of reference as it stands; else nobody needs to have one."""
         alike = any(one.frame_uid == dose.frame_uid for one in self.spaces.values())
         return None if alike or not dose.frame_uid else known_key(self.key_file)
 

@@ -86,7 +86,7 @@ def movement(
 
 
 def _coarse(image: Volume, grid: TumourGrid, tissue: NDArray[np.bool_]) -> tuple[Volume, NDArray[np.bool_]] | None:
-    """The image and the brain on a coarser copy of the grid; None where hardly any is left."""
+    """Return the image and the brain on a coarser copy of the grid; None where hardly any is left."""
     edges_mm = np.linalg.norm(grid.affine_mm[:3, :3], axis=0)
     every = np.maximum(np.floor(_COARSE_MM / edges_mm + 1e-3), 1).astype(int)
     counts = np.array(grid.shape) // every

@@ -92,5 +92,5 @@ class TumourGrid:
 
 
 def _held(index: Values, volume: Volume | StoredVolume) -> Values:
-    """Indices, shape (..., 3), kept within a volume."""
+    """Return indices, shape (..., 3), kept within a volume."""
     return np.clip(index, 0.0, np.array(volume.values.shape) - 1.0)

@@ -26,7 +26,7 @@ from palpate.imaging.tumour.stiffness import stiffness_on
 from palpate.imaging.tumour.tissue import TumourTissue, tissue_from_labels, tissue_from_t1
 from palpate.imaging.tumour.treatments import TreatmentRow, read_treatments
 from palpate.imaging.tumour.visibility import demand_looked, demand_on_grid, demand_tumour, shown
-from palpate.machine import on_this_machine
+from palpate.machine_failures import on_this_machine
 from palpate.progress import say
 from palpate.quality_warning import QualityWarning
 
@@ -164,7 +164,7 @@ def _with_stiffness(
     settings: TumourSettings,
     notes: list[str],
 ) -> TumourHistory:
-    """The history with draws of the modulus."""
+    """Return the history with draws of the modulus."""
     label, folder = stiffness
     of = {session.session: move.motion for session, move in zip(scans, moves, strict=True)}
     if label not in of:
@@ -212,7 +212,7 @@ def _movements(
 
 
 def _scan(session: Session, maps: GrowthMaps, move: Movement, day: float, grid: TumourGrid) -> TumourScan:
-    """One date on the grid: the nearest voxels of its images, and where they lie."""
+    """Return one date on the grid: the nearest voxels of its images, and where they lie."""
     values = Volume(maps.cellularity.values, maps.affine_mm)
     if not grid.covered(values, move.motion).any():
         raise InputError(

@@ -10,11 +10,11 @@ from typing import Final
 import pydicom
 from pydicom.uid import RTIonPlanStorage, RTPlanStorage
 
-from palpate.droppings import is_dropping
 from palpate.errors import InputError
 from palpate.imaging.dicom.files import UNREADABLE, silence
 from palpate.imaging.dicom.sources import unread
 from palpate.imaging.files.plain_names import shown
+from palpate.system_files import is_system_file
 
 _PLANS: Final = (RTPlanStorage, RTIonPlanStorage)
 _MOST_FILES: Final = 5000
@@ -68,7 +68,7 @@ def plan_beside(dose: pydicom.Dataset, path: Path) -> RtPlan | None:
 
 def _others(path: Path) -> Iterable[Path]:
     files = (one for one in sorted(path.parent.iterdir()) if one.is_file() and one != path)
-    return [one for one in files if not (one.name.startswith(".") or is_dropping(one.name))][:_MOST_FILES]
+    return [one for one in files if not (one.name.startswith(".") or is_system_file(one.name))][:_MOST_FILES]
 
 
 def _identity(file: Path) -> str:

@@ -80,6 +80,6 @@ def corner_gradient(mask: NDArray[np.bool_], affine_mm: NDArray[np.float64]) -> 
 
 
 def _potential(gradient: sparse.csr_matrix, values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The phi of least |values - G phi|."""
+    """Return the phi of least |values - G phi|."""
     found = lsmr(gradient, values, atol=_TOLERANCE, btol=_TOLERANCE, conlim=0.0, maxiter=_MOST_ITERATIONS)
     return np.asarray(found[0])

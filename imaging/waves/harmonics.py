@@ -130,7 +130,7 @@ def _unit_coefficients(phase_rad: NDArray[np.float64], free: tuple[int, ...]) ->
 
 
 def _fitted_planes(coefficients: NDArray[np.float64], mask: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """The least-squares plane a + b i + c j of every coefficient in every slice of the mask, same shape, else 0."""
+    """Return the least-squares plane a + b i + c j of each coefficient by slice in the mask, 0 outside, same shape."""
     values = coefficients[:, mask]
     fitted = np.zeros_like(values)
     for inside, terms in slice_planes(mask):

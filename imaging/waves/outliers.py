@@ -76,7 +76,7 @@ def outlying_voxels(field: WaveField) -> NDArray[np.bool_]:
 
 
 def _strangeness(misses: NDArray[np.float64], surface: NDArray[np.bool_], least_m: float) -> NDArray[np.float64]:
-    """The largest miss of any component over its spread, shape (N,); 0 where neighbours do not tell."""
+    """Return the largest miss of any component over its spread, shape (N,); 0 where neighbours do not tell."""
     strange = np.zeros(len(misses))
     for group in (surface, ~surface):
         known = group & np.isfinite(misses).all(axis=1)
@@ -125,12 +125,12 @@ def _misses(
 
 
 def _near[T: np.generic](values: NDArray[T], ijk: NDArray[np.int64]) -> NDArray[T]:
-    """Values at the neighbours of voxels, zero outside the grid, shape (n, v)."""
+    """Return values at the neighbours of voxels, zero outside the grid, shape (n, v)."""
     padded = np.pad(values, 2)
     return np.asarray(padded[tuple(np.moveaxis(ijk[:, None] + 2 + _AROUND, -1, 0))])
 
 
 def _quadratics(place: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The ten monomials up to second order, 1 first, at places of shape (v, 3)."""
+    """Return the ten monomials up to second order, 1 first, at places of shape (v, 3)."""
     x, y, z = place.T
     return np.stack([np.ones_like(x), x, y, z, x * x, y * y, z * z, x * y, y * z, x * z], axis=1)

@@ -111,7 +111,7 @@ def nearest_choice(choices: Choices, first: complex) -> int:
 
 
 def _closing_turns(steps: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Ways to add -1, 0 or 1 turn to each step so that all add up to zero over the cycle, shape (choice, offset)."""
+    """Return ways to add -1, 0 or 1 turn to each step so that the cycle adds up to zero, shape (way, offset)."""
     excess = int(np.round(steps.sum() / _TURN))
     if steps.size <= _MAX_OFFSETS_SEARCHED:
         every = _every_choice(steps.size)

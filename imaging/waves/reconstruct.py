@@ -152,7 +152,7 @@ def quality(reconstruction: Reconstruction, field: WaveField) -> Mapping[str, ob
 
 
 def _direction_quality(direction: Direction, mask: NDArray[np.bool_]) -> dict[str, object]:
-    """Figures of one encoding direction, in radians of phase."""
+    """Return figures of one encoding direction, in radians of phase."""
     unwrapped, noise = direction.unwrapped, direction.noise
     amplitudes = np.median(np.abs(harmonics(unwrapped.phase_rad)[1:, mask]), axis=1)
     waves = np.median(np.abs(without_slice_means(direction.first_rad, mask)[mask]))

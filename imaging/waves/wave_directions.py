@@ -75,5 +75,5 @@ def wave_directions(field: WaveField) -> WaveDirections | None:
 
 
 def _surrounded(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Voxels of the mask whose six neighbours are in it."""
+    """Return voxels of the mask whose six neighbours are in it."""
     return np.asarray(ndimage.binary_erosion(mask, ndimage.generate_binary_structure(3, 1)))

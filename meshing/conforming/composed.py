@@ -19,7 +19,7 @@ _CORNERS = np.array(list(itertools.product((0, 1), repeat=3)))
 _FACES = [
     [4 * i + 2 * j + k for i, j, k in _CORNERS if (i, j, k)[axis] == side] for axis in range(3) for side in (0, 1)
 ]
-"""The four cubes around each of the six edges that end in a block's middle; first and last are opposite."""
+"""Four cubes around each of the six edges that end in a block's middle; first and last are opposite."""
 
 _PRICE = 0.01
 """Growth per pass of a fixed pseudo-random price of flips, in shares; it ends cycles in which one undoes another."""
@@ -60,7 +60,7 @@ def _pinched_blocks(cubes: Labels) -> NDArray[np.int64]:
 
 
 def _pinched(block: Labels) -> NDArray[np.bool_]:
-    """Whether a label of a block, shape (8, ...), touches itself, or the rest, across an edge or a corner only."""
+    """Return whether a label of a block, shape (8, ...), touches itself, or the rest, across an edge or corner only."""
     found = np.zeros(block.shape[1:], dtype=bool)
     for a, b, c, d in _FACES:
         found |= (block[a] == block[d]) & (block[b] != block[a]) & (block[c] != block[a])

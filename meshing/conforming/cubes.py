@@ -78,7 +78,7 @@ def label_cubes(segmentation: Segmentation, settings: TetrahedraSettings, where:
 
 
 def _composed(lattice: MeshLattice) -> tuple[NDArray[np.int16], int]:
-    """Cubes of the vote whose worst volume is best, and the pinched places left in them."""
+    """Return cubes of the vote whose worst volume is best, and the pinched places left in them."""
     found: list[tuple[float, NDArray[np.int16], int]] = []
     targets = lattice.targets.copy()
     for _ in range(_ROUNDS):
@@ -152,7 +152,7 @@ def _missed(
     settings: TetrahedraSettings,
     where: str,
 ) -> int:
-    """Voxels of one label in pieces without a cube, all of them smaller than one.
+    """Return voxels of one label in pieces without a cube, all of them smaller than one.
 
     Raises:
         InputError: most of the label lies outside its cubes, or pieces that matter have none.

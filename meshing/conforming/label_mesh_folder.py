@@ -48,7 +48,7 @@ def write_label_mesh(labels: Path, table: Path, out: Path, settings: TetrahedraS
 
 
 def _report(meshed: MeshedLabels, segmentation: Segmentation, settings: TetrahedraSettings) -> dict[str, object]:
-    """Figures of quality, whole and by label, in the units of users."""
+    """Return figures of quality, whole and by label, in the units of users."""
     mesh = meshed.mesh
     angles = dihedral_angles_deg(mesh.points_mm, mesh.cells)
     ratios = radius_ratios(mesh.points_mm, mesh.cells)

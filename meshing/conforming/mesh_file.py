@@ -14,7 +14,7 @@ import numpy as np
 
 from palpate.errors import InputError
 from palpate.imaging.files.hdf5_file import writing_hdf5
-from palpate.machine import machine_fault
+from palpate.machine_failures import machine_fault
 from palpate.meshing.conforming.quality import dihedral_angles_deg
 from palpate.meshing.conforming.tetrahedral_mesh import TetrahedralMesh
 

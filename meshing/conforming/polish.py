@@ -147,7 +147,7 @@ def _angles_of_positive(points: Points, cells: NDArray[np.int64]) -> NDArray[np.
 def _held(
     points: Points, moved: Points, cells: NDArray[np.int64], floors: NDArray[np.float64]
 ) -> tuple[Points, NDArray[np.bool_]]:
-    """The moved points, those of spoiled cells put back until no cell is spoiled; and which ones those are."""
+    """Return the moved points, those of spoiled cells put back until no cell is spoiled; and which ones those are."""
     moved, stayed = moved.copy(), np.zeros(len(points), dtype=bool)
     seen = np.arange(len(cells))
     while True:

@@ -26,7 +26,7 @@ def dihedral_angles_deg(points_mm: NDArray[np.float64], cells: NDArray[np.int64]
 
 
 def _angles_rad(points_mm: NDArray[np.float64], cells: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Angles in the order of _PAIRS, shape (6, m).
+    """Return angles in the order of _PAIRS, shape (6, m).
 
     Component by component, since arrays of three-vectors take numpy three times as long. The four normals add up to
     zero, so that three crossed products give all.
@@ -41,7 +41,7 @@ def _angles_rad(points_mm: NDArray[np.float64], cells: NDArray[np.int64]) -> NDA
 
 
 def _crossed(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Products of vectors in columns, shape (3, m)."""
+    """Return products of vectors in columns, shape (3, m)."""
     return np.stack([a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]])
 
 

@@ -42,7 +42,7 @@ class TetrahedralMesh:
             raise ValueError(f"no mesh of tetrahedra: {fault}")
 
     def _fault(self) -> str | None:
-        """What contradicts the promises above; None where nothing does."""
+        """Return what contradicts the promises above; None where nothing does."""
         count = len(self.cells)
         if self.points_mm.ndim != 2 or self.cells.shape != (count, 4) or self.labels.shape != (count,) or not count:
             return f"shapes {self.points_mm.shape}, {self.cells.shape} and {self.labels.shape}"
@@ -92,7 +92,7 @@ def signed_volumes_mm3(points_mm: NDArray[np.float64], cells: NDArray[np.int64])
 
 
 def _face_keys(cells: NDArray[np.int64]) -> NDArray[np.int64]:
-    """A number for each face of each cell, equal for equal faces, shape (4 m,); nodes below 2^21."""
+    """Return a number for each face of each cell, equal for equal faces, shape (4 m,); nodes below 2^21."""
     faces = np.sort(cells[:, FACES].reshape(-1, 3), axis=1)
     return np.asarray((faces[:, 0] << 2 * _BITS) | (faces[:, 1] << _BITS) | faces[:, 2])
 

@@ -135,14 +135,14 @@ def _up(values: NDArray[Any]) -> NDArray[np.float64]:
 
 
 def _spread(tallies: NDArray[np.float64]) -> list[int]:
-    """Slices through the tumour's bulk, evenly by how much of it lies below."""
+    """Return slices through the tumour's bulk, evenly by how much of it lies below."""
     total = np.cumsum(tallies) / max(float(np.sum(tallies)), 1e-12)
     wanted = np.linspace(0.15, 0.85, _SLICES)
     return [int(np.searchsorted(total, one)) for one in wanted]
 
 
 def _slice(values: NDArray[np.float64], axis: int, index: int, affine: NDArray[np.float64]) -> NDArray[np.float64]:
-    """An axial slice with anterior up and the patient's right on the left, as radiologists look."""
+    """Return an axial slice with anterior up and the patient's right on the left, as radiologists look."""
     taken = np.take(values, min(index, values.shape[axis] - 1), axis=axis)
     first, second = (n for n in range(3) if n != axis)
     if abs(affine[0, first]) < abs(affine[0, second]):

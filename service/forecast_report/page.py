@@ -8,15 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from markupsafe import Markup
-
-import palpate
 from palpate.output_kinds import FileKind, page_kind
 from palpate.outputs import claim_file
 from palpate.quality_warning import recorded_warnings
 from palpate.service.forecast_report.figures import CURVES, DISPLACEMENTS, NAMES, curve, slices
 from palpate.service.forecast_report.twin_results import TwinResults, read_twin_results
-from palpate.service.report.page import content_policy, page_style, page_template
+from palpate.service.report.page import render_page
 
 _LEVELS: Final = ("50", "80", "90", "95")
 _WORDS: Final[Mapping[str, str]] = {
@@ -64,10 +61,8 @@ def write_forecast_report(calibration: Path, forecast: Path, out: Path) -> None:
 def render(results: TwinResults) -> str:
     """Return the page as HTML text; equal results give equal text."""
     told = results.calibration
-    return page_template("forecast_report.html").render(
-        policy=Markup(content_policy([])),
-        style=Markup(page_style()),
-        version=palpate.__version__,
+    return render_page(
+        "forecast_report.html",
         subject=told["subject"],
         headline=_headline(results),
         warnings=[*_warnings(results), *results.forecast["left_out"]],
@@ -117,7 +112,7 @@ def _sentence(words: str) -> str:
 
 
 def _curves(results: TwinResults) -> list[tuple[str, str]]:
-    """Pictures and their captions."""
+    """Return pictures and their captions."""
     found = [(curve(results, name), f"{_sentence(words)}, mL, over days.") for name, words in NAMES.items()]
     moved = results.forecast.get("mass_effect")
     if moved is None:
@@ -127,7 +122,7 @@ def _curves(results: TwinResults) -> list[tuple[str, str]]:
 
 
 def _displacements(moved: Mapping[str, Any]) -> dict[str, str]:
-    """Words of displacements, with what largest means."""
+    """Return words of displacements, with what largest means."""
     largest = {"largest_displacement_mm": f" ({100 * moved['largest_quantile']:g} % of the tissue move less)"}
     return {name: words + largest.get(name, "") for name, words in DISPLACEMENTS.items()}
 
@@ -144,7 +139,7 @@ def _assumed(moved: Mapping[str, Any]) -> str:
 
 
 def _forecast_tables(results: TwinResults) -> list[_Table]:
-    """Volumes, and displacements where there are any."""
+    """Return volumes, and displacements where there are any."""
     truth = "with intervals that contain the truth with the stated probability"
     tables = [_intervals(results, NAMES, "mL", f"Forecast, {truth}")]
     moved = results.forecast.get("mass_effect")

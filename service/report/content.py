@@ -133,7 +133,7 @@ def summary_table(runs: tuple[RunView, ...]) -> Table:
 
 
 def _with_interval(figure: RegionFigure) -> Number:
-    """A region's figure with its interval in one cell."""
+    """Return a region's figure with its interval in one cell."""
     if not math.isfinite(figure.value):
         return plain("–")
     text = kpa("", figure.value).text
@@ -327,7 +327,7 @@ def _folded(title: str, record: Mapping[str, Any]) -> Table:
 
 
 def _flat_rows(name: str, value: object) -> list[Row]:
-    """A JSON value as rows: nested keys are joined, long lists are counted."""
+    """Return a JSON value as rows: nested keys are joined, long lists are counted."""
     if isinstance(value, Mapping):
         return [row for key, inner in value.items() for row in _flat_rows(f"{name}: {key}", inner)]
     if isinstance(value, list) and (len(value) > 8 or any(isinstance(item, list | Mapping) for item in value)):
@@ -341,7 +341,7 @@ def _words(name: str) -> str:
 
 
 def _value(value: object, unit: str) -> str:
-    """A JSON value for people."""
+    """Return a JSON value for people."""
     if value is None:
         return "–"
     if isinstance(value, bool):
@@ -353,7 +353,7 @@ def _value(value: object, unit: str) -> str:
 
 
 def _significant(value: float) -> str:
-    """Three significant digits, without exponents for the sizes that moduli have."""
+    """Return three significant digits, without exponents for the sizes that moduli have."""
     if value == 0.0 or not 1e-3 <= abs(value) < 1e4:
         return f"{value:.3g}"
     digits = 3 if abs(value) < 1.0 else 2 if abs(value) < 10.0 else 1 if abs(value) < 100.0 else 0

@@ -10,7 +10,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
 
-from jinja2 import Environment, StrictUndefined, Template
+from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
 import palpate
@@ -49,11 +49,10 @@ def render(view: SessionView, settings: ReportSettings) -> str:
     """Return the page of a session as HTML text; equal sessions give equal text."""
     scripts = _viewer(view, settings) if settings.viewer else None
     hashed = [scripts["library"], scripts["script"]] if scripts else []
-    return page_template("page.html").render(
+    return render_page(
+        "page.html",
+        scripts=hashed,
         title=" ".join(["Stiffness of", f"sub-{view.subject}", *([f"ses-{view.session}"] if view.session else [])]),
-        policy=Markup(content_policy(hashed)),
-        style=Markup(page_style()),
-        version=palpate.__version__,
         viewer=None if scripts is None else {name: Markup(text) for name, text in scripts.items()},
         runs=[_run_context(run, number, settings) for number, run in enumerate(view.runs, start=1)],
         summary=content.summary_table(view.runs) if len(view.runs) > 1 else None,
@@ -63,17 +62,24 @@ def render(view: SessionView, settings: ReportSettings) -> str:
     )
 
 
-def page_template(name: str) -> Template:
-    """Load a page template of the assets; filled-in text is escaped, and a name that is not given is an error."""
-    return Environment(autoescape=True, undefined=StrictUndefined).from_string(_asset(name))
+def render_page(name: str, *, scripts: Iterable[str] = (), **content: object) -> str:
+    """Return a page as HTML text: filled-in text is escaped, and a name that is not given is an error.
+
+    Args:
+        name: name of the page's template among the assets.
+        scripts: texts of all scripts that may run.
+        **content: content of the template, beside policy, style and version, which all pages share.
+    """
+    templates = Environment(autoescape=True, undefined=StrictUndefined, loader=FunctionLoader(_asset))
+    return templates.get_template(name).render(
+        policy=Markup(_content_policy(scripts)),
+        style=Markup(_asset("page.css")),
+        version=palpate.__version__,
+        **content,
+    )
 
 
-def page_style() -> str:
-    """Return the style sheet that all pages share."""
-    return _asset("page.css")
-
-
-def content_policy(scripts: Iterable[str]) -> str:
+def _content_policy(scripts: Iterable[str]) -> str:
     """Return the Content-Security-Policy of the page: only its own scripts, no address outside the file.
 
     Args:
@@ -96,7 +102,7 @@ def content_policy(scripts: Iterable[str]) -> str:
 
 
 def _viewer(view: SessionView, settings: ReportSettings) -> dict[str, str]:
-    """The viewer's data and scripts, safe to stand between script tags."""
+    """Return the viewer's data and scripts, safe to stand between script tags."""
     # "<" as an escape: no text in the data can end the script element.
     data = json.dumps(viewer_data(view, settings), separators=(",", ":")).replace("<", "\\u003c")
     return {"data": data, "library": _asset("niivue.umd.js"), "script": _asset("viewer.js")}
@@ -134,5 +140,5 @@ def _run_context(run: RunView, number: int, settings: ReportSettings) -> dict[st
 
 
 def _asset(name: str) -> str:
-    """A text file that the package carries."""
+    """Return a text file that the package carries."""
     return files("palpate.service.report.assets").joinpath(name).read_text(encoding="utf-8")

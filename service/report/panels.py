@@ -174,7 +174,7 @@ class Panels:
         )
 
     def _range_words(self) -> str:
-        """The spread of the posterior mean over the tissue, in words."""
+        """Return the spread of the posterior mean over the tissue, in words."""
         words = []
         for modulus in MODULI:
             the_map = self.run.stiffness.moduli[modulus].mean

@@ -198,7 +198,7 @@ def truth_against_estimate(pairs: Mapping[Modulus, tuple[NDArray[np.floating], N
 
 
 def _figure() -> tuple[Figure, Axes]:
-    """An empty plot in the page's style."""
+    """Return an empty plot in the page's style."""
     figure = Figure(figsize=_SIZE, facecolor="white", layout="constrained")
     axes = figure.subplots()
     _quiet(axes)
@@ -217,7 +217,7 @@ def _quiet(axes: Axes) -> None:
 
 
 def _svg(figure: Figure) -> str:
-    """The figure as a data URI; equal figures give equal bytes, and no reader's fonts change it."""
+    """Return the figure as a data URI; equal figures give equal bytes, and no reader's fonts change it."""
     buffer = io.BytesIO()
     with mpl.rc_context({"svg.fonttype": "path", "svg.hashsalt": "palpate"}):
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})

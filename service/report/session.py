@@ -9,7 +9,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from palpate.droppings import matching
 from palpate.errors import InputError
 from palpate.imaging.files.json_object import read_json
 from palpate.imaging.files.maps import Map, read_map
@@ -20,6 +19,7 @@ from palpate.imaging.wavefield import WaveField
 from palpate.imaging.waves.wave_directions import WaveDirections, wave_directions
 from palpate.service.regions import RegionFigure, region_figures
 from palpate.service.score import Score, read_truth, score_run
+from palpate.system_files import matching
 
 _SUBJECT = re.compile(r"sub-(?P<subject>[0-9A-Za-z]+)")
 _SESSION = re.compile(r"ses-(?P<session>[0-9A-Za-z]+)")
@@ -113,7 +113,7 @@ def read_session(folder: Path, truth: Path | None = None) -> SessionView:
 
 
 def _placed(anatomy: Map, placement: Placement) -> Map:
-    """The anatomy in the elastogram's world."""
+    """Return the anatomy in the elastogram's world."""
     return replace(anatomy, affine_mm=placement.affine_on_elastogram_mm(anatomy.affine_mm))
 
 

@@ -61,7 +61,7 @@ def viewer_data(view: SessionView, settings: ReportSettings) -> dict[str, Any]:
 
 
 def _run_data(run: RunView, settings: ReportSettings) -> dict[str, Any]:
-    """The volumes of one run."""
+    """Return the volumes of one run."""
     affine_mm = run.stiffness.affine_mm
     tops = colour_tops_kpa(run, settings)
     layers = []
@@ -121,7 +121,7 @@ def _numbers(run: RunView) -> dict[str, Any]:
 
 
 def _anatomy(view: SessionView, voxel_mm: float) -> str | None:
-    """The anatomical image around the maps, averaged down and in 8 bits."""
+    """Return the anatomical image around the maps, averaged down and in 8 bits."""
     if view.anatomy is None:
         return None
     reference = view.runs[0].stiffness
@@ -189,7 +189,7 @@ def _high(the_map: Map, informed: NDArray[np.bool_]) -> float:
 
 
 def _round_up(value: float) -> float:
-    """The next number with two significant digits."""
+    """Return the next number with two significant digits."""
     if value <= 0.0:
         return 1.0
     step = 10.0 ** (np.floor(np.log10(value)) - 1.0)
@@ -197,7 +197,7 @@ def _round_up(value: float) -> float:
 
 
 def _colour_nodes(name: str, count: int = 33) -> dict[str, list[int]]:
-    """A colour map as the viewer takes it; its first node is transparent, so that nothing is painted outside."""
+    """Return a colour map as the viewer takes it; its first node is transparent, so that nothing is painted outside."""
     positions = np.linspace(0.0, 1.0, count)
     rgb = np.round(255 * mpl.colormaps[name](positions)[:, :3]).astype(int)
     red, green, blue = ([int(rgb[0, channel]), *rgb[:, channel].tolist()] for channel in range(3))

@@ -105,14 +105,14 @@ def direct_inversion(field: WaveField, *, window_mm: float = WINDOW_MM, average_
 
 
 def _reach(field: WaveField, window_mm: float) -> list[int]:
-    """Voxels from the window's middle to its edge along each axis; a thin slab narrows the window."""
+    """Return voxels from the window's middle to its edge along each axis; a thin slab narrows the window."""
     fits = [int(extent) // 2 for extent in np.ptp(np.argwhere(field.mask), axis=0)]
     wanted = [round((window_mm / float(edge) - 1.0) / 2.0) for edge in field.voxel_size_mm]
     return [max(_LEAST_REACH, min(reach, limit)) for reach, limit in zip(wanted, fits, strict=True)]
 
 
 def _kernel(order: int, reach: int, edge_m: float) -> NDArray[np.float64]:
-    """Weights k with sum_x k(x) u(x) = integral of psi^(order) u over the window, exactly for polynomials u.
+    """Return weights k with sum_x k(x) u(x) = integral of psi^(order) u over the window, exactly for polynomials u.
 
     The sampled integrand is changed as little as the exactness demands. Positions are in units of the half width R.
 
@@ -146,7 +146,7 @@ def _orders(axis: int) -> Orders:
 
 
 def _plus(orders: Orders, axis: int) -> Orders:
-    """Two more derivatives along an axis."""
+    """Return two more derivatives along an axis."""
     i, j, k = (order + 2 * (axis == along) for along, order in enumerate(orders))
     return (i, j, k)
 
@@ -171,7 +171,7 @@ def _moments(
 def _integral(
     displacement: NDArray[np.complex128], terms: list[Term], kernels: list[list[NDArray[np.float64]]]
 ) -> NDArray[np.complex128]:
-    """The sum of the terms' integrals around every voxel."""
+    """Return the sum of the terms' integrals around every voxel."""
     total = np.zeros(displacement.shape[:3], dtype=np.complex128)
     for component, orders, sign in terms:
         part = displacement[..., component]
@@ -182,7 +182,7 @@ def _integral(
 
 
 def _overlap(first: list[Term], second: list[Term], kernels: list[list[NDArray[np.float64]]]) -> float:
-    """The sum over voxels and components of two functionals' weights: their covariance under white unit noise."""
+    """Return the sum over voxels and components of two functionals' weights, their covariance under unit noise."""
     return float(
         sum(
             sign * other_sign * prod(float(kernels[axis][m] @ kernels[axis][n]) for axis, (m, n) in enumerate(pairs))

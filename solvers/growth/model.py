@@ -218,7 +218,7 @@ class GrowthModel:
         return moved
 
     def _checked(self, low: float, high: float) -> tuple[float, float]:
-        """Extremes of all ranks; on a monotone space they keep the bounds, or the scheme is wrong."""
+        """Return extremes of all ranks; on a monotone space they keep the bounds, or the scheme is wrong."""
         comm = self.space.halo.comm
         low, high = float(comm.allreduce(low, op=MPI.MIN)), float(comm.allreduce(high, op=MPI.MAX))
         slack = ROUNDING * self.capacity
@@ -238,7 +238,7 @@ class _Run:
         self._open = np.ones(model.space.size, dtype=np.bool_)
 
     def course(self, density: Values) -> Iterator[tuple[Segment, Operation | None]]:
-        """Operations in order, None for an observation, each with the segment that it belongs to."""
+        """Yield operations in order, None for an observation, each with the segment that it belongs to."""
         self.density = density
         model = self._model
         renewal_s = None if model.coupling is None else model.coupling.every_s

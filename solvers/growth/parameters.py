@@ -134,7 +134,7 @@ def block(directions: Sequence[Derivative]) -> Directions:
 
 
 def _some(values: Values | None, first: int, columns: int) -> Values | None:
-    """Some of the last axis."""
+    """Return some of the last axis."""
     return None if values is None else np.ascontiguousarray(values[..., first : first + columns])
 
 

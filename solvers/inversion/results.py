@@ -24,7 +24,6 @@ from palpate.solvers.inversion.checks.model_evidence import Evidence
 from palpate.solvers.inversion.checks.warnings import fit_warnings
 from palpate.solvers.inversion.posterior.model_discrepancy import anisotropy_percent, expected_density_kg_m3
 from palpate.solvers.inversion.prior.correlation import correlation_name
-from palpate.solvers.inversion.prior.hyperparameters import Hyperparameters
 from palpate.solvers.inversion.run import Inversion
 from palpate.solvers.inversion.steps.reweighting import LITTLE_WEIGHT
 from palpate.solvers.inversion.zone.data_weights import likelihood_name
@@ -214,13 +213,13 @@ def fit_record(inversion: Inversion, settings: InversionSettings) -> dict[str, A
     fit, balance = inversion.fit, inversion.load_balance
     return evidence_record(inversion.evidence) | {
         "iterations": [asdict(iteration) for iteration in fit.state.history],
-        "prior": _hyperparameters(fit.prior.scale)
+        "prior": asdict(fit.prior.scale)
         | {
             "fitted": settings.fit_prior,
             "correlation": correlation_name(fit.prior.hypotheses.correlation),
             "region_scales": fit.prior.hypotheses.region_scales,
             "mixture": [
-                {"probability": probability} | _hyperparameters(scale)
+                {"probability": probability} | asdict(scale)
                 for probability, scale in zip(
                     fit.prior.hypotheses.probabilities, fit.prior.hypotheses.scales, strict=True
                 )
@@ -237,11 +236,6 @@ def fit_record(inversion: Inversion, settings: InversionSettings) -> dict[str, A
         "ranks": len(inversion.peak_memory_mb),
         "samples": settings.samples,
     }
-
-
-def _hyperparameters(one: Hyperparameters) -> dict[str, Any]:
-    """Return one set of hyper-parameters for inversion.json."""
-    return {"cross_correlation" if name == "coupling" else name: value for name, value in asdict(one).items()}
 
 
 def evidence_record(evidence: Evidence | None) -> dict[str, Any]:

@@ -143,7 +143,7 @@ def invert_together(
             log_std=own_draws.std(axis=-1, ddof=1),
             log_draws=own_draws,
             density_kg_m3=density_draws_kg_m3(settings, fields[0]),
-            prior_std=one.dispersion.spread(mean, fit.prior.spread, fit.prior.scale.cross_correlation),
+            prior_std=one.dispersion.spread(mean, fit.prior.spread, fit.prior.scale.field_correlation),
             direct=one.direct,
             residuals=join_residuals(problem, fit, one.dispersion.frequency),
             noise=one.noise,
@@ -162,7 +162,7 @@ def invert_together(
 
 
 def _first_guess(settings: InversionSettings, regions: Regions, correlation: Correlation) -> HyperparameterMixture:
-    """The prior as the settings have it, before any data."""
+    """Return the prior as the settings have it, before any data."""
     scale = Hyperparameters(
         settings.storage_std,
         settings.loss_std,

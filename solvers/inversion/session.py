@@ -14,7 +14,6 @@ from mpi4py import MPI
 
 from palpate.config.inversion import InversionSettings
 from palpate.config.mesh import MeshSettings
-from palpate.droppings import matching
 from palpate.errors import InputError
 from palpate.imaging.anatomy.labels import Regions, read_classes, read_regions
 from palpate.imaging.checks.wave_checks import wave_warnings
@@ -48,6 +47,7 @@ from palpate.solvers.inversion.steps.checkpoint import unfinished
 from palpate.solvers.inversion.steps.load_balance import LoadBalance
 from palpate.solvers.inversion.steps.problem import InversionDomain
 from palpate.solvers.rheology import reference_hz
+from palpate.system_files import matching
 
 
 def invert_session(

@@ -203,7 +203,7 @@ class StepClock:
         return own if self.after is None else own + self.after._full_s(0, 0.0)
 
     def _full_s(self, step: int, done: float) -> float:
-        """Seconds of this search from a step on, and of the draws."""
+        """Return seconds of this search from a step on, and of the draws."""
         per_work = self.times.zone_s / self.times.zone_work
         evaluations = sum(self.costs[step + 1 :]) + (1.0 - done) * self._cost(step)
         evaluations += self.rounds * sum(FROM_OTHER_WEIGHTS)

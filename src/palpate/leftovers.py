@@ -155,7 +155,7 @@ def _clear(path: Path, found: re.Match[str]) -> None:
 
 
 def _ended(process: int, start: int) -> bool:
-    """Whether a process of this machine has ended; its number may belong to another one by now."""
+    """Return whether a process of this machine has ended; its number may belong to another one by now."""
     try:
         os.kill(process, 0)
     except ProcessLookupError:
@@ -167,7 +167,7 @@ def _ended(process: int, start: int) -> bool:
 
 
 def _abandoned(path: Path) -> bool:
-    """Whether nothing in a file or folder has changed for days."""
+    """Return whether nothing in a file or folder has changed for days."""
     try:
         times = [path.lstat().st_mtime]
         for folder, _, files in os.walk(path):

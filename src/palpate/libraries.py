@@ -49,7 +49,7 @@ def _distribution(folder: Path, version: str) -> Distribution:
 
 @cache
 def _distribution_of(package: str) -> str | None:
-    """The library that brings a top-level package; None where nothing installed does."""
+    """Return the library that brings a top-level package; None where nothing installed does."""
     same = _normalised(package)
     if same in _distributions():
         return same

@@ -135,7 +135,7 @@ def _digest_of(statements: Sequence[_Statement]) -> str:
 
 
 def _imports(statements: Sequence[_Statement]) -> frozenset[str]:
-    """Names of modules that these statements import or name, at any depth; not what type checkers alone import."""
+    """Return names of modules that statements import or name, at any depth, but not what type checkers alone import."""
     found: set[str] = set()
     typing_depth = sys.maxsize
     for depth, texts in statements:
@@ -152,7 +152,7 @@ def _imports(statements: Sequence[_Statement]) -> frozenset[str]:
 
 
 def _imported(texts: Sequence[str]) -> Iterator[str]:
-    """Names in one import statement; of `from a import b` both a and a.b, since b may be a module."""
+    """Yield names in one import statement; of `from a import b` both a and a.b, since b may be a module."""
     (statement,) = ast.parse(" ".join(texts)).body
     if isinstance(statement, ast.Import):
         yield from (alias.name for alias in statement.names)

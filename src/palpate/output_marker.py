@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Final
 
 from palpate import __version__
-from palpate.contents import digest
-from palpate.droppings import is_dropping
+from palpate.content_digest import digest
 from palpate.receipt import NAME as RECEIPT
+from palpate.system_files import is_system_file
 
 MARKER: Final = ".palpate"
 """File that marks a folder as palpate's own and names the step that made it, so that its re-run may replace it."""
@@ -185,7 +185,7 @@ def _strangers(path: Path, here: Path, marked: Marked) -> Iterator[Strange]:
     for entry in found:
         name = Path(entry.path).relative_to(path).as_posix()
         known = marked.files is not None and name in marked.files
-        if is_dropping(entry.name) or (_BOOKKEEPING.fullmatch(entry.name) and entry.is_file(follow_symlinks=False)):
+        if is_system_file(entry.name) or (_BOOKKEEPING.fullmatch(entry.name) and entry.is_file(follow_symlinks=False)):
             continue
         if entry.is_symlink() and not known:
             yield Strange(name, f"a link that palpate {marked.step} did not make")

@@ -18,7 +18,7 @@ from typing import Final
 
 from palpate.errors import InputError
 from palpate.leftovers import notify, partial_of, replaced_of, sweep
-from palpate.machine import demand_writable_place, make_parent, on_this_machine
+from palpate.machine_failures import demand_writable_place, make_parent, on_this_machine
 from palpate.output_kinds import FileKind
 from palpate.output_marker import is_marked, mark, note_addition, read_mark, stranger_in, was_edited_inside
 from palpate.provenance import atomic_file
@@ -202,13 +202,13 @@ def _refuse_input_file(path: Path, role: str, given: Path, kind: FileKind) -> No
 
 
 def _is_sidecar(path: Path) -> bool:
-    """Whether a JSON file would describe an image beside it."""
+    """Return whether a JSON file would describe an image beside it."""
     stem = path.name.removesuffix(".json")
     return path.suffix == ".json" and any(path.with_name(stem + ending).exists() for ending in (".nii.gz", ".nii"))
 
 
 def _same(one: Path, other: Path) -> bool:
-    """Whether two resolved paths are one place, also where a mount shows it under two names."""
+    """Return whether two resolved paths are one place, also where a mount shows it under two names."""
     if one == other:
         return True
     try:

@@ -11,9 +11,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from palpate import __version__
-from palpate.contents import digest as digest
+from palpate.content_digest import digest as digest
 from palpate.leftovers import partial_of
-from palpate.machine import make_parent, on_this_machine
+from palpate.machine_failures import make_parent, on_this_machine
 from palpate.receipt import sign
 
 _STACK = ("numpy", "scipy", "dolfinx-solver-complex", "mpi4py", "pydicom", "highdicom", "nibabel", "SimpleITK", "h5py")

@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from palpate.contents import Content, content_of, digest, state_of
+from palpate.content_digest import Content, content_of, digest, state_of
 from palpate.errors import InputError
 from palpate.program import Program
 from palpate.progress import launcher_rank, say
@@ -150,7 +150,7 @@ class _Begun:
 
 
 _begun: list[_Begun] = []
-"""The order that this process carries out, if any."""
+"""Order that this process carries out, if any."""
 
 
 def begin(text: str) -> None:
@@ -247,7 +247,7 @@ def _read(path: Path) -> Receipt | None:
 
 
 def _read_raw(path: Path) -> Receipt | None:
-    """A receipt as it is stored; None where there is none that can be understood."""
+    """Return a receipt as it is stored; None where there is none that can be understood."""
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
         _parsed(raw)

@@ -16,7 +16,7 @@ from datetime import datetime
 from pathlib import Path
 
 from palpate.errors import InputError
-from palpate.machine import make_parent, on_this_machine
+from palpate.machine_failures import make_parent, on_this_machine
 
 NAME = ".lock.json"
 """Name of the lock in the results."""
@@ -88,7 +88,7 @@ def _refusal(path: Path, found: str, advice: str) -> InputError:
 
 
 def _taken(path: Path, me: Holder) -> bool:
-    """Whether this process made the lock; whoever comes second fails to."""
+    """Return whether this process made the lock; whoever comes second fails to."""
     partial = path.with_name(f"{NAME}.{me.pid}.{os.urandom(4).hex()}")
     with on_this_machine(path.parent):
         partial.write_text(json.dumps(asdict(me)))

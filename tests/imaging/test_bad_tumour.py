@@ -20,9 +20,9 @@ from palpate.imaging.files.nifti import read_nifti, write_nifti
 from palpate.imaging.tumour.dates import demand_one_person
 from palpate.imaging.tumour.events import ImageSpace, Registrar
 from palpate.imaging.tumour.history import TumourScan
+from palpate.imaging.tumour.history_file import read_history
 from palpate.imaging.tumour.onto_grid import TumourGrid
 from palpate.imaging.tumour.reading import read_tumour
-from palpate.imaging.tumour.store import read_history
 from palpate.imaging.tumour.treatments import TreatmentRow, read_treatments
 from tests.imaging.tumour_study import (
     AFFINE,

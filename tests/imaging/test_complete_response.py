@@ -12,8 +12,8 @@ from palpate.config.tumour import TumourSettings
 from palpate.errors import InputError
 from palpate.imaging.files.nifti import read_nifti, write_nifti
 from palpate.imaging.tumour.history import CAVITY
+from palpate.imaging.tumour.history_file import read_history, write_history
 from palpate.imaging.tumour.reading import TumourReading, read_tumour
-from palpate.imaging.tumour.store import read_history, write_history
 from tests.imaging.tumour_study import AFFINE, TREATMENTS, make_study, write_treatments
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from palpate.imaging.checks.component_axes import ComponentAxes, best_signs_and_order, check_component_axes
+from palpate.imaging.checks.component_frames import component_frames
 from palpate.imaging.checks.gradient_moments import gradient_moments
 from palpate.imaging.wavefield import WaveField
 from tests.imaging.shear_waves import OBLIQUE, STRAIGHT, shear_waves
@@ -29,7 +30,9 @@ def _turned(field: WaveField, matrix: np.ndarray) -> WaveField:
 
 def _compared(field: WaveField, encoding_axes: np.ndarray | None = None) -> ComponentAxes | None:
     moments = gradient_moments(field)
-    return None if moments is None else best_signs_and_order(moments.proper.real, field, encoding_axes)
+    return (
+        None if moments is None else best_signs_and_order(moments.proper.real, component_frames(field, encoding_axes))
+    )
 
 
 def _words(field: WaveField) -> str:

@@ -19,9 +19,9 @@ from palpate.imaging.phantom.rtdose import write_rtdose
 from palpate.imaging.registration.rigid import Rigid
 from palpate.imaging.tumour.dose import read_dose
 from palpate.imaging.tumour.history import ENHANCING, TumourHistory
+from palpate.imaging.tumour.history_file import history_notes, read_history, write_history
 from palpate.imaging.tumour.onto_grid import TumourGrid
 from palpate.imaging.tumour.reading import read_tumour
-from palpate.imaging.tumour.store import history_notes, read_history, write_history
 from tests.imaging.tumour_study import DATES, ROWS, cellularity, make_study, write_sessions
 
 

@@ -20,8 +20,8 @@ from palpate.imaging.phantom.identity import Identity, save
 from palpate.imaging.tumour.courses import Given, RadiotherapyCourse, course_warnings, courses
 from palpate.imaging.tumour.events import ImageSpace, Registrar, read_doses
 from palpate.imaging.tumour.history import TumourScan
+from palpate.imaging.tumour.history_file import history_remarks, read_history
 from palpate.imaging.tumour.onto_grid import TumourGrid
-from palpate.imaging.tumour.store import history_remarks, read_history
 from palpate.imaging.tumour.treatments import read_treatments
 from tests.imaging.tumour_study import AFFINE, SHAPE, make_study, write_dose
 

@@ -29,7 +29,7 @@ from tests.conftest import CHECKOUT, Command, run
 ON_TWO_RANKS = """
 import sys
 from mpi4py import MPI
-from palpate.cli.ranks import leave
+from palpate.cli.failed_exit import leave
 if MPI.COMM_WORLD.rank in {failing}:
     leave(2, "palpate: bad input")
 MPI.COMM_WORLD.Barrier()

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from palpate import receipt
-from palpate.contents import content_of, digest
+from palpate.content_digest import content_of, digest
 from palpate.errors import InputError
 from palpate.outputs import claim_file, claim_folder, demand_replaceable
 from palpate.program import Program

@@ -12,11 +12,11 @@ from typing import Any, Final
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from palpate.config.complaint import settings_error
 from palpate.config.ingest import IngestSettings
 from palpate.config.inversion import InversionSettings
 from palpate.config.phantom import PhantomSettings
 from palpate.config.section import SECTIONS, WHOLE, Section, parse_settings
+from palpate.config.setting_errors import settings_error
 from palpate.config.settings import Settings, load_settings, read_settings
 from palpate.errors import InputError
 from tests.conftest import Command, Outcome, user_environment

@@ -15,11 +15,11 @@ from palpate.imaging.tumour.record import Remarks
 from palpate.quality_warning import QualityWarning
 from palpate.service.forecast_report import write_forecast_report
 from palpate.twin.calibration.calibrate import calibrate
+from palpate.twin.calibration_file import load_calibration
 from palpate.twin.observation.readings import readings
 from palpate.twin.priors import ENHANCING_ABOVE, INFILTRATED_ABOVE
-from palpate.twin.products.calibrated import calibrate_into, contradicted, fitted
-from palpate.twin.products.forecasted import forecast_into
-from palpate.twin.storage import load_calibration
+from palpate.twin.products.calibration_folder import calibrate_into, contradicted, fitted
+from palpate.twin.products.forecast_folder import forecast_into
 from tests.twin.small import SETTINGS, SHAPE, history
 
 COURSE = {"fractions": 30.0, "total_gy": 60.0, "first_day": 30.0, "last_day": 59.0, "fraction_gy": 2.0}

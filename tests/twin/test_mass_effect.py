@@ -23,9 +23,9 @@ from palpate.twin.forecast.mass_effect import (
     swellings_pa,
 )
 from palpate.twin.forecast.predict import predict, present
-from palpate.twin.products.calibrated import calibrate_into
+from palpate.twin.products.calibration_folder import calibrate_into
 from palpate.twin.products.figures import DISPLACEMENTS
-from palpate.twin.products.forecasted import forecast_into
+from palpate.twin.products.forecast_folder import forecast_into
 from tests.twin.small import EDGE_MM, SETTINGS, history
 
 QUICK = SETTINGS.model_copy(update={"max_iterations": 2, "draws": 20, "displacement_stiffness_draws": 2})

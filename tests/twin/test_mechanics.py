@@ -191,7 +191,7 @@ def test_forecast_is_slowed_as_the_coupled_model_is(solved: tuple[Calibration, C
 @pytest.mark.long
 def test_stored_calibration_forecasts_the_same(calibrated: Calibration, tmp_path: Path) -> None:
     """A forecast reads what the calibration wrote: stiffness and stress must survive, to the last bit."""
-    from palpate.twin.storage import load_calibration, save_calibration
+    from palpate.twin.calibration_file import load_calibration, save_calibration
 
     save_calibration(calibrated, tmp_path / "calibration.h5")
     stored = load_calibration(tmp_path / "calibration.h5")

@@ -16,11 +16,11 @@ from palpate.meshing.conforming.mesh_file import write_tetrahedra
 from palpate.meshing.conforming.tetrahedral_mesh import TetrahedralMesh
 from palpate.meshing.field_file import read_fields
 from palpate.twin.calibration.calibrate import Calibration, calibrate
+from palpate.twin.calibration_file import save_calibration
 from palpate.twin.forecast.predict import Forecast, predict
 from palpate.twin.priors import INFILTRATED_ABOVE
-from palpate.twin.products.forecasted import forecast_into
+from palpate.twin.products.forecast_folder import forecast_into
 from palpate.twin.products.on_mesh import meshed_lattice
-from palpate.twin.storage import save_calibration
 from tests.conftest import Command
 from tests.twin.small import EDGE_MM, SETTINGS, SHAPE, history
 

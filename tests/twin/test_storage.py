@@ -12,7 +12,7 @@ import pytest
 
 from palpate.errors import InputError
 from palpate.twin.calibration.calibrate import calibrate
-from palpate.twin.storage import load_calibration, save_calibration
+from palpate.twin.calibration_file import load_calibration, save_calibration
 from tests.twin.small import SETTINGS, history
 
 

@@ -128,7 +128,7 @@ def test_what_somebody_put_into_an_output_stops_the_workflow(checkout: Path, stu
     assert (session / "wavefield" / "corrected by hand.txt").exists()
 
 
-def test_droppings_of_systems_run_nothing(checkout: Path, study: Path) -> None:
+def test_files_of_systems_run_nothing(checkout: Path, study: Path) -> None:
     """Whoever looks at a scan in Windows or macOS leaves a file there that no step reads."""
     for folder in (study / SCAN, study / "results" / "sub-box" / "ses-01" / "wavefield"):
         for name in ("Thumbs.db", "desktop.ini", ".DS_Store", "._IM0001"):

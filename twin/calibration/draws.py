@@ -149,7 +149,7 @@ def looked_at(count: int) -> NDArray[np.int64]:
 
 
 def _pasts(problem: CalibrationProblem, every: list[Values], comm: MPI.Comm) -> NDArray[np.float32]:
-    """Densities at every scan, shape (draws, scans, n). Collective."""
+    """Return densities at every scan, shape (draws, scans, n). Collective."""
     parts = comm.allgather([np.stack(problem.states(xi)).astype(np.float32) for xi in every[comm.rank :: comm.size]])
     return np.stack([parts[number % comm.size][number // comm.size] for number in range(len(every))])
 

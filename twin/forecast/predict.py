@@ -149,7 +149,7 @@ def predict(calibration: Calibration, day: float, comm: MPI.Comm = MPI.COMM_SELF
 
 
 class _Future:
-    """The model after the last scan, and what changes from draw to draw."""
+    """Model after the last scan, and what changes from draw to draw."""
 
     def __init__(self, calibration: Calibration, comm: MPI.Comm) -> None:
         whole = calibration.history
@@ -218,7 +218,7 @@ class _Future:
         return growth_parameters(self._calibration.unknowns, xi, self._white, self._rates, self._kill_1_g, drift)
 
     def _drifts(self, xi: Values, days: Values, rng: np.random.Generator) -> Values:
-        """The b of each piece of the future, given the past's."""
+        """Return the b of each piece of the future, given the past's."""
         past = [scan.day for scan in self._history.scans]
         half = brownian([*past, *days[1:]], self._settings)
         known = xi[self._calibration.unknowns.drift_slice()]

@@ -168,7 +168,7 @@ def error_columns(
 
 
 def _by_rows(its: tuple[Reading, ...], numbers: list[float]) -> Values:
-    """A number for each reading, repeated for its rows."""
+    """Return a number for each reading, repeated for its rows."""
     return np.repeat(numbers, [len(one.values) for one in its]).astype(np.float64)
 
 

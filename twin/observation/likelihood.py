@@ -110,7 +110,7 @@ class Observations:
     def _steepness(
         self, its: tuple[Reading, ...], density: Values, unknown: Unknowns
     ) -> tuple[tuple[Reading, ...], Values]:
-        """One scan's readings with their own errors, and slopes, 1/mm, shape (m,)."""
+        """Return one scan's readings with their own errors, and slopes, 1/mm, shape (m,)."""
         xi, readings, slopes = np.zeros(unknown.size), [], []
         for one in its:
             values, _, by_threshold = one.of(density, xi, unknown)

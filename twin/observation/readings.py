@@ -97,7 +97,7 @@ def readings(history: TumourHistory, block_mm: float) -> tuple[tuple[Reading, ..
 
 
 def _kinds(scan: TumourScan) -> set[str]:
-    """Thresholds of the regions that a scan shows."""
+    """Return thresholds of the regions that a scan shows."""
     kinds = {ENHANCING_ABOVE: (ENHANCING, NECROTIC), INFILTRATED_ABOVE: (NON_ENHANCING,)}
     return {kind for kind, regions in kinds.items() if np.isin(scan.roi, regions).any()}
 
@@ -131,7 +131,7 @@ def _scan_readings(
 def _blocks(
     there: NDArray[np.bool_], tissue: NDArray[np.bool_], factors: NDArray[np.int64]
 ) -> tuple[sparse.csr_matrix, Values]:
-    """Means over blocks that have enough voxels, shape (m, n), and where the blocks' voxels have their middle."""
+    """Return means over blocks that have enough voxels, shape (m, n), and the middles of the blocks' voxels."""
     at = np.argwhere(tissue)
     chosen = np.flatnonzero(there[tissue])
     counts = -(-np.array(tissue.shape) // factors)

@@ -141,7 +141,7 @@ def write_on_mesh(folder: Path, stem: str, place: MeshedLattice, found: Forecast
 
 
 def _spread(values: Values, near: NDArray[np.int64], count: int) -> Values:
-    """Values at some nodes, 0 at the others, shape (count,)."""
+    """Return values at some nodes, 0 at the others, shape (count,)."""
     every = np.zeros(count)
     every[near] = values
     return every

@@ -8,7 +8,7 @@ from tempfile import TemporaryFile
 from palpate.config.settings import load_settings
 from palpate.config.study import FEWEST_SCANS, ONE_SCAN, growth_scans, read_study
 from palpate.errors import InputError
-from palpate.machine import on_this_machine
+from palpate.machine_failures import on_this_machine
 
 CHECKOUT = Path(workflow.current_basedir).resolve().parents[1]
 

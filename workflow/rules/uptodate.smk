@@ -17,7 +17,7 @@ from importlib import import_module
 
 from snakemake.iocontainers import Wildcards
 
-from palpate.contents import digest
+from palpate.content_digest import digest
 from palpate.outputs import demand_replaceable
 from palpate.program import Program
 from palpate.receipt import Order, UpToDate

@@ -1,1 +1,1 @@
-"""Text files that a page contains: its template, its style, its script, and the vendored viewer."""
+"""Text files that pages contain: their templates and head, style, script, and the vendored viewer."""

@@ -180,7 +180,7 @@ def _compliance(poisson: float) -> float:
 
 
 def _assembled(integrand: Any) -> sparse.csr_matrix:
-    """A matrix of real numbers; by PETSc, whose scalars are complex, since DOLFINx's own are square only."""
+    """Return a matrix of real numbers; by PETSc, whose scalars are complex, since DOLFINx's own are square only."""
     matrix = dolfinx.fem.petsc.assemble_matrix(form(integrand * ufl.dx))
     matrix.assemble()
     starts, columns, values = matrix.getValuesCSR()
@@ -200,7 +200,7 @@ def _free(displacements: fem.FunctionSpace) -> NDArray[np.int64]:
 
 
 def _stress(displacements: fem.FunctionSpace, modulus: fem.Function, cells: NDArray[np.int64]) -> sparse.csr_matrix:
-    """Means over tetrahedra, in the lattice's order, of 2 G' dev(eps)."""
+    """Return means over tetrahedra, in the lattice's order, of 2 G' dev(eps)."""
     domain = displacements.mesh
     w = ufl.TrialFunction(displacements)
     tensors = fem.functionspace(domain, ("DG", 0, (3, 3)))

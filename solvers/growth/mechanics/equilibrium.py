@@ -136,7 +136,7 @@ def equilibrium(body: Hyperelasticity, push: Values, load: Values | None = None)
 
 
 def _newton(body: Hyperelasticity, unknowns: Values, push: Values, load: Values, limit: float) -> Values | None:
-    """Unknowns at which forces balance the load to the limit; None if Newton's method does not get there."""
+    """Return unknowns at which forces balance the load to the limit; None if Newton's method does not get there."""
     body.place(unknowns, push)
     forces = body.forces() - load
     for _ in range(NEWTON_STEPS):
@@ -153,7 +153,7 @@ def _newton(body: Hyperelasticity, unknowns: Values, push: Values, load: Values,
 def _searched(
     body: Hyperelasticity, unknowns: Values, step: Values, push: Values, load: Values, forces: Values
 ) -> tuple[Values, Values] | None:
-    """The longest of halved steps that turns nothing inside out and lowers the forces; unknowns and forces there."""
+    """Return unknowns and forces at the longest of halved steps that turns nothing inside out and lowers the forces."""
     size = float(np.linalg.norm(forces))
     for halvings in range(HALVINGS + 1):
         length = 0.5**halvings

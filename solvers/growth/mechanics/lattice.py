@@ -215,7 +215,7 @@ def demand_moduli(storage_pa: Values) -> None:
 
 
 def _box_sums(volume: Values, counts: Indices) -> Values:
-    """Sums over boxes; boxes at the far ends may reach beyond the grid."""
+    """Return sums over boxes; boxes at the far ends may reach beyond the grid."""
     pad = [(0, int(-size % step)) for size, step in zip(volume.shape, counts, strict=True)]
     padded = np.pad(volume, pad)
     i, j, k = (size // int(step) for size, step in zip(padded.shape, counts, strict=True))

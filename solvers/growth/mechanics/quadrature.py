@@ -53,7 +53,7 @@ def panels(
 
 @lru_cache
 def _behind(fast_1_s: float, slow_1_s: float, steep: bool) -> Values:  # noqa: FBT001
-    """Edges after a dose at time zero."""
+    """Return edges after a dose at time zero."""
     edges = [0.0, *(2.0 ** np.arange(-_HALVINGS if steep else 0, 1) / fast_1_s)]
     while edges[-1] < _DECAYED / slow_1_s:
         rate = fast_1_s if edges[-1] < _DECAYED / fast_1_s else slow_1_s

@@ -262,7 +262,7 @@ def diffusion(space: GrowthSpace, diffusivity_m2_s: Values, tolerance: float) ->
 
 
 def _rounded_up(rate: float) -> float:
-    """The next rate of the scale; any positive one where nothing diffuses."""
+    """Return the next rate of the scale; any positive one where nothing diffuses."""
     if rate <= 0.0:
         return 1.0
     return float(2.0 ** (np.ceil(_RATES_AN_OCTAVE * np.log2(rate)) / _RATES_AN_OCTAVE))

@@ -95,7 +95,7 @@ type Triplets = tuple[NDArray[np.int64], NDArray[np.int64], Values]
 
 
 def _faces(mask: NDArray[np.bool_], own: NDArray[np.int64], conductances_m: Values) -> Triplets:
-    """The six neighbours of own voxels: local rows, global columns, conductances."""
+    """Return the six neighbours of own voxels: local rows, global columns, conductances."""
     numbers = _numbers(mask)
     at = np.stack(np.unravel_index(own, mask.shape), axis=1)
     parts = []
@@ -108,7 +108,7 @@ def _faces(mask: NDArray[np.bool_], own: NDArray[np.int64], conductances_m: Valu
 
 
 def _fibres(mask: NDArray[np.bool_], lattice: Values) -> Triplets:
-    """Conductances along Selling's steps, of which either end gives half: global rows and columns."""
+    """Return conductances along Selling's steps, of which either end gives half: global rows and columns."""
     weights, steps = decompose(lattice)
     numbers = _numbers(mask)
     at = np.stack(np.nonzero(mask), axis=1)
@@ -132,7 +132,7 @@ def _numbers(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
 def _neighbours(
     numbers: NDArray[np.int64], at: NDArray[np.int64], step: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Rows of `at` whose neighbour at a step is tissue, and the neighbours' numbers."""
+    """Return rows of `at` whose neighbour at a step is tissue, and the neighbours' numbers."""
     there = at + step
     inside = ((there >= 0) & (there < numbers.shape)).all(axis=1)
     rows = np.flatnonzero(inside)

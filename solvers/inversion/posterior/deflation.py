@@ -70,7 +70,7 @@ class Deflation:
 
     @property
     def log_determinant(self) -> float:
-        """The value of ln det (W^T A W)."""
+        """Value of ln det (W^T A W)."""
         return 2.0 * float(np.log(np.diag(self.factor[0])).sum())
 
     def start(self, rhs: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -171,7 +171,7 @@ def deflation_of(
 def _columns_of(
     vectors: Sequence[NDArray[np.float64]], first: Sequence[int], places: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    """Some columns of W, this rank's rows, shape (rows, columns)."""
+    """Return some columns of W, this rank's rows, shape (rows, columns)."""
     out, row = np.zeros((sum(len(block) for block in vectors), len(places))), 0
     for block, column in zip(vectors, first, strict=True):
         here = np.flatnonzero((places >= column) & (places < column + block.shape[1]))

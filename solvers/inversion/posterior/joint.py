@@ -190,8 +190,8 @@ class JointPosterior:
         for f, half in enumerate(halves):
             total = half.sum(axis=0)
             own += scale.mean_std**2 * np.outer(total, total)
-            own += scaled[f].T @ sum(scale.cross_correlation[f, g] * local[g] for g in range(FIELDS))
-            own += in_regions[f].T @ sum(scale.cross_correlation[f, g] * in_regions[g] for g in range(FIELDS))
+            own += scaled[f].T @ sum(scale.field_correlation[f, g] * local[g] for g in range(FIELDS))
+            own += in_regions[f].T @ sum(scale.field_correlation[f, g] * in_regions[g] for g in range(FIELDS))
         return np.asarray(0.5 * (own + own.T))
 
     def _prior_draws(self, count: int, seed: int) -> NDArray[np.float64]:

@@ -30,7 +30,7 @@ SETTLED = 0.02
 """Change of ln det between two checks at which the recurrence ends: far below any difference that matters."""
 
 type Action = Callable[[NDArray[np.float64]], NDArray[np.float64]]
-"""The product with columns whose rows are spread over the ranks, this rank's rows in and out."""
+"""Product with columns whose rows are spread over the ranks, this rank's rows in and out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ def by_quadrature(apply: Action, probes: NDArray[np.float64], comm: MPI.Comm) ->
 
 
 def _gauss_log(diagonal: NDArray[np.float64], beside: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The entry e_1^T ln(T) e_1 of tridiagonal matrices T, one a column, shape (p,).
+    """Return the entry e_1^T ln(T) e_1 of tridiagonal matrices T, one a column, shape (p,).
 
     Args:
         diagonal: shape (steps, p).

@@ -29,7 +29,7 @@ LOSS_SHARES: Final = (0.2, 0.8)
 """Shares of the variance of ln G'' at these lengths."""
 LOSS_OVER_STORAGE: Final = 1.5
 """Standard deviation in ln G'' over that in ln G'."""
-COUPLING: Final = 0.55
+CROSS_CORRELATION: Final = 0.55
 """Correlation of the two where they share a length."""
 BRAIN_PERCENT: Final = 2.8
 """Default of anisotropy_percent for brains: allows for white matter that is 10 to 40 % stiffer along its fibres."""
@@ -118,7 +118,7 @@ def add_model_discrepancy(
             std * np.sqrt(storage / weight),
             LOSS_OVER_STORAGE * std * np.sqrt(loss / weight),
             length_mm,
-            coupling=COUPLING,
+            cross_correlation=CROSS_CORRELATION,
             roughness=0.0,
             mean_std=0.0,
         )

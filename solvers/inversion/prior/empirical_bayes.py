@@ -52,7 +52,7 @@ STD_BOUNDS = (0.05, 0.8)
 REGION_BOUNDS = (0.01, 1.0)
 """Bounds of the standard deviation of regions' means: from regions without effect to a factor of 2.7."""
 
-COUPLING_BOUNDS = (0.0, 0.75)
+CROSS_CORRELATION_BOUNDS = (0.0, 0.75)
 """Bounds of the correlation between ln G' and ln G''. Zones at the edge of fluid favour more, which would make G''
 follow G' inside tissue, where they differ."""
 
@@ -135,9 +135,9 @@ class Projected:
         """Return the log evidence of one correlation, and its slopes by ln s_1, ln s_2, rho and ln s_region.
 
         Args:
-            scale: standard deviations and coupling.
+            scale: standard deviations and cross-correlation.
         """
-        (first, second), rho = scale.stds, scale.coupling
+        (first, second), rho = scale.stds, scale.cross_correlation
         alone_1, alone_2, both = self.correlated[0]
         region = scale.region_std**2 * self.regional
         across = rho * first * second * both
@@ -202,8 +202,8 @@ def fit_prior(
 ) -> HyperparameterMixture:
     """Return the hyper-parameters that are probable by the chosen zones' data; equal on every rank.
 
-    For each length and roughness the most probable standard deviations and coupling are found; their probabilities
-    follow from the evidence there.
+    For each length and roughness the most probable standard deviations and cross-correlation are found; their
+    probabilities follow from the evidence there.
 
     Args:
         zones: this rank's share of the chosen zones (may be empty).
@@ -237,7 +237,7 @@ def fit_prior(
 def _most_probable(
     projected: Sequence[Projected], start: Hyperparameters, comm: MPI.Comm
 ) -> tuple[float, Hyperparameters]:
-    """Maximise log evidence plus log hyper-prior over the standard deviations and the coupling."""
+    """Maximise log evidence plus log hyper-prior over the standard deviations and the cross-correlation."""
     free = 4 if start.region_std > 0.0 else 3
 
     def scale_of(point: NDArray[np.float64]) -> Hyperparameters:
@@ -247,7 +247,7 @@ def _most_probable(
             start,
             storage_std=float(storage_std),
             loss_std=float(loss_std),
-            coupling=float(point[2]),
+            cross_correlation=float(point[2]),
             region_std=region_std,
         )
 
@@ -262,8 +262,11 @@ def _most_probable(
         return -float(data[0]) - prior, -(data[1:] + slopes)[:free]
 
     of_stds = tuple(np.log(STD_BOUNDS))
-    bounds = [of_stds, of_stds, COUPLING_BOUNDS, tuple(np.log(REGION_BOUNDS))][:free]
-    first = [*np.log(np.clip(start.stds, *STD_BOUNDS)), float(np.clip(start.coupling, *COUPLING_BOUNDS))]
+    bounds = [of_stds, of_stds, CROSS_CORRELATION_BOUNDS, tuple(np.log(REGION_BOUNDS))][:free]
+    first = [
+        *np.log(np.clip(start.stds, *STD_BOUNDS)),
+        float(np.clip(start.cross_correlation, *CROSS_CORRELATION_BOUNDS)),
+    ]
     if free > 3:
         first.append(float(np.log(np.clip(start.region_std, *REGION_BOUNDS))))
     # Every rank sees the same sums, and so takes the same steps.

@@ -1,4 +1,4 @@
-"""Hyper-parameters of the prior (spreads, length, coupling) and the probability of each set of them (see prior.py)."""
+"""Hyper-parameters of the prior (spreads, length, cross-correlation) and the probability of each set of them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Hyperparameters:
         storage_std: standard deviation s of ln G'.
         loss_std: standard deviation s of ln G''.
         length_mm: correlation length l, mm.
-        coupling: correlation rho of the two fields at a point.
+        cross_correlation: correlation rho of the two fields at a point.
         roughness: share alpha of the variance that is rough (order 1/2); the rest is smooth (order 3/2).
         mean_std: standard deviation of the unknown means.
         unresolved_std: standard deviation s_unresolved of the least variation below the waves' resolution, in both
@@ -37,16 +37,16 @@ class Hyperparameters:
     storage_std: float
     loss_std: float
     length_mm: float
-    coupling: float = 0.0
+    cross_correlation: float = 0.0
     roughness: float = 1.0
     mean_std: float = 1.0
     unresolved_std: float = 0.0
     region_std: float = 0.0
 
     @property
-    def cross_correlation(self) -> NDArray[np.float64]:
+    def field_correlation(self) -> NDArray[np.float64]:
         """Correlation of the two fields at a point, shape (2, 2)."""
-        return np.array([[1.0, self.coupling], [self.coupling, 1.0]])
+        return np.array([[1.0, self.cross_correlation], [self.cross_correlation, 1.0]])
 
     @property
     def stds(self) -> NDArray[np.float64]:
@@ -70,7 +70,7 @@ class Hyperparameters:
 
     def covariance(self, correlation: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return s_f s_g rho_fg R for a correlation R of any shape, shape (2, 2, ...)."""
-        between = self.stds[:, None] * self.cross_correlation * self.stds
+        between = self.stds[:, None] * self.field_correlation * self.stds
         return np.asarray(between.reshape(FIELDS, FIELDS, *[1] * correlation.ndim) * correlation)
 
 
@@ -139,7 +139,7 @@ class HyperparameterMixture:
             self.scales[0],
             storage_std=float(stds[0]),
             loss_std=float(stds[1]),
-            coupling=float(between[0, 1] / np.prod(stds)),
+            cross_correlation=float(between[0, 1] / np.prod(stds)),
             length_mm=float(np.exp(by_variance @ np.log([s.length_mm for s in self.scales]))),
             roughness=float(by_variance @ [s.roughness for s in self.scales]),
             region_std=float(np.sqrt(weights @ [s.region_std**2 for s in self.scales])),

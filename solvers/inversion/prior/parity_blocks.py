@@ -113,7 +113,7 @@ class ParityBlocks:
 
 
 def _block(by_steps: NDArray[np.float64], odd: tuple[bool, ...]) -> NDArray[np.float64]:
-    """The correlation between parts that are even or odd along each axis, shape (b, b)."""
+    """Return the correlation between parts that are even or odd along each axis, shape (b, b)."""
     block = by_steps
     for axis, (extent, upper) in enumerate(zip(by_steps.shape, odd, strict=True)):
         block = _between_parts(block, 2 * axis, extent, odd=upper)

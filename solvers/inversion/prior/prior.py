@@ -190,7 +190,7 @@ class MaternField:
         fields = weights.reshape(FIELDS, -1, weights.shape[1])
         means = self.scale.mean_std**2 * fields.sum(axis=1, keepdims=True)
         mixed = np.einsum(
-            "fg,grk->frk", self.scale.cross_correlation, np.stack([self.regions.T @ field for field in fields])
+            "fg,grk->frk", self.scale.field_correlation, np.stack([self.regions.T @ field for field in fields])
         )
         of_regions = self.scale.region_std**2 * np.stack([self.regions @ field for field in mixed])
         return np.concatenate(self._local(fields, single=single) + means + of_regions)
@@ -219,7 +219,7 @@ class MaternField:
             numbers: numbers of the draws; a draw's random numbers depend on its number, not on the rank that makes it.
             seed: seed of all draws.
         """
-        coupled = np.linalg.cholesky(self.scale.cross_correlation)
+        coupled = np.linalg.cholesky(self.scale.field_correlation)
         drawn = np.empty((FIELDS, self.regions.shape[0], len(numbers)))
         for column, number in enumerate(numbers):
             generator = np.random.default_rng([seed, number])
@@ -257,7 +257,7 @@ class MaternField:
         return np.asarray(scipy.fft.fft(waves, rows, axis=1, overwrite_x=True))
 
     def _inside_of(self, waves: NDArray[np.complexfloating]) -> NDArray[np.floating]:
-        """Both fields in the mask, shape (2, N), from their transform; what lies outside its box is left out."""
+        """Return both fields in the mask, shape (2, N), from their transform; what lies outside its box is left out."""
         rows, columns, slices = self._inside.shape
         fields = scipy.fft.ifft(waves, axis=1, overwrite_x=True)[:, :rows]
         fields = scipy.fft.ifft(fields, axis=2)[:, :, :columns]
@@ -265,7 +265,7 @@ class MaternField:
         return np.asarray(fields.reshape(FIELDS, -1)[:, self._places])
 
     def _draw_local(self, generator: np.random.Generator) -> NDArray[np.floating]:
-        """Both fields without means, regions and A, shape (2, N)."""
+        """Return both fields without means, regions and A, shape (2, N)."""
         first, along, across = self._spectrum_roots
         white = scipy.fft.rfftn(generator.standard_normal((FIELDS, *self._padded), np.float32), axes=(1, 2, 3))
         mixed = np.stack([first * white[0], along * white[0] + across * white[1]])
@@ -273,7 +273,7 @@ class MaternField:
 
     @cached_property
     def _spectrum_roots(self) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-        """The triangular root of the two fields' spectrum: 1 with 1, 2 with 1 and 2 with 2."""
+        """Triangular root of the two fields' spectrum: 1 with 1, 2 with 1 and 2 with 2."""
         spectrum = self._single_spectrum
         first = np.sqrt(spectrum[0, 0])
         along = np.divide(spectrum[1, 0], first, out=np.zeros_like(first), where=first > 0.0)

@@ -131,7 +131,7 @@ def _cut(zone: ZoneEvidence, voxel_size_mm: NDArray[np.float64], hypotheses: Hyp
         varying[g, :, f] = varying[f, :, g].transpose(1, 0, 3, 2)
     scale = hypotheses.mean
     mean, (alone, across) = of_means(zone)
-    fixed = scale.mean_std**2 * mean + scale.region_std**2 * (alone + scale.coupling * across)
+    fixed = scale.mean_std**2 * mean + scale.region_std**2 * (alone + scale.cross_correlation * across)
     return _Cut(varying.reshape(FIELDS * pieces, FIELDS * pieces, width, width), fixed)
 
 

@@ -143,7 +143,7 @@ def _rms(values: NDArray[np.float64]) -> float:
 def _search(
     problem: InversionProblem, start: Linearisation, targets: Sequence[Pair], *, comparable: bool
 ) -> tuple[float, Linearisation]:
-    """The first point that lowers the objective, and the length of its step; the first of all where the prior changed.
+    """Return the first point that lowers the objective, and its step length; the first of all where the prior changed.
 
     Towards each target in full, then towards the last by 1/2, 1/4, ...; no step is longer than LONGEST_CHANGE.
     """

@@ -28,7 +28,7 @@ LOCAL_SCALE_ROUNDS = 2
 
 
 def _evidence_zones(problem: InversionProblem) -> set[int]:
-    """Numbers of zones spread over the organ, without the slivers at its surface."""
+    """Return numbers of zones spread over the organ, without the slivers at its surface."""
     own = [(solver.number, len(solver.voxels)) for solver in problem.solvers]
     sizes = dict(itertools.chain.from_iterable(problem.comm.allgather(own)))
     large = sorted(number for number, size in sizes.items() if 2 * size >= max(sizes.values()))
@@ -41,7 +41,7 @@ def refitted(
 ) -> HyperparameterMixture:
     """Return the hyper-parameters fitted to the data of zones spread over the organ. Collective.
 
-    Standard deviations (with length, roughness and coupling) and regions' scales are fitted in turn.
+    Standard deviations (with length, roughness and cross-correlation) and regions' scales are fitted in turn.
 
     Args:
         problem: zones and ranks.

@@ -144,7 +144,7 @@ class Linearised:
 
 
 def _saddle(data: ZoneData, equilibrium: WaveEquilibrium, momentum: sparse.csr_matrix) -> sparse.csr_matrix:
-    """The optimality conditions in (U, p, momentum multipliers, divergence multipliers, phase errors)."""
+    """Return the optimality conditions in (U, p, momentum multipliers, divergence multipliers, phase errors)."""
     weight = sparse.diags(data.precision)
     divergence, gradient = equilibrium.divergence, equilibrium.pressure_gradient
     mass, phase_errors = equilibrium.pressure_mass, data.phase_errors

@@ -206,7 +206,7 @@ class ZoneSolver:
         return likelihood.expected_misfit
 
     def _linearised(self, parameters: NDArray[np.float64]) -> Linearised:
-        """The likelihood around moduli at this zone's own frequency, shape (2 n,)."""
+        """Return the likelihood around moduli at this zone's own frequency, shape (2 n,)."""
         self._counter.counts["factorisations"] += 1
         self._counter.counts["right_hand_sides"] += 2
         equilibrium = equilibrium_of(self.data.zone, self.data.voxel_size, self.data.inertia)
@@ -221,7 +221,7 @@ class ZoneSolver:
     def _informed(
         self, likelihood: Linearised, parameters: NDArray[np.float64]
     ) -> tuple[Informed, NDArray[np.float64]]:
-        """The compressed Hessian and where it was compressed: here, or where it was last if that is near enough."""
+        """Return the compressed Hessian and where it was compressed: here, or where it was last if that is near."""
         if self.cache is not None and _distance(parameters, self.cache.compressed_at) <= RELINEARISED:
             last = self.cache
             kept = Informed(last.hessian_factor, last.basis.astype(np.float64), last.root_weights)

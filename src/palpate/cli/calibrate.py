@@ -24,7 +24,7 @@ def calibrate(
 
     chosen = parse_settings(TwinSettings, settings)
     claim_folder(out, "calibrate", {"history": history})
-    from palpate.imaging.tumour.store import history_remarks, read_history
-    from palpate.twin.products.calibrated import calibrate_into
+    from palpate.imaging.tumour.history_file import history_remarks, read_history
+    from palpate.twin.products.calibration_folder import calibrate_into
 
     calibrate_into(read_history(history), chosen, out, history_remarks(history))

@@ -21,10 +21,10 @@ from typer.main import get_command
 from palpate import __version__
 from palpate.blas_check import check_blas
 from palpate.cli import COMMANDS
-from palpate.cli.ranks import leave, one_thread_a_rank
+from palpate.cli.failed_exit import leave, one_thread_a_rank
 from palpate.cli.style import CONTEXT, choose_loudness, dressed
 from palpate.errors import InputError
-from palpate.machine import machine_fault
+from palpate.machine_failures import machine_fault
 from palpate.receipt import ORDER, begin
 from palpate.renamed import current_arguments
 

@@ -39,8 +39,8 @@ def forecast(
     if after_days:
         chosen = parse_settings(ForecastSettings, json.dumps({"days_after_last_scan": after_days}))
     claim_folder(out, "forecast", {"calibration": calibration, "mesh": mesh})
-    from palpate.twin.products.forecasted import forecast_into
-    from palpate.twin.storage import load_calibration
+    from palpate.twin.calibration_file import load_calibration
+    from palpate.twin.products.forecast_folder import forecast_into
 
     twin = load_calibration(calibration / "calibration.h5")
     forecast_into(twin, chosen.days_after_last_scan, out, mesh)

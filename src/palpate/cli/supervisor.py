@@ -80,7 +80,7 @@ def _work(tell: int) -> None:
 
 def _supervise(worker: int, awake: int, heard: int, stops: Sequence[signal.Signals]) -> NoReturn:
     """Wait for the worker or for a signal, and leave as one of the two demands."""
-    from palpate.cli.stopped import Notices, leave_after
+    from palpate.cli.supervisor_exit import Notices, leave_after
 
     notices = Notices.of(worker)
     listening = [awake, heard]
@@ -112,7 +112,7 @@ def _ended(worker: int, patience_s: float) -> int | None:
 
 
 def _divisible() -> bool:
-    """Whether this process can be divided: one thread, nothing loaded that does not survive it."""
+    """Return whether this process can be divided: one thread, nothing loaded that does not survive it."""
     if "mpi4py" in sys.modules or not hasattr(signal, "set_wakeup_fd") or not sys.platform.startswith("linux"):
         return False
     try:

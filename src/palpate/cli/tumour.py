@@ -52,9 +52,9 @@ def tumour(
 
     chosen = parse_settings(TumourSettings, settings)
     from palpate.imaging.tumour.head import demand_head
+    from palpate.imaging.tumour.history_file import HISTORY, write_history
     from palpate.imaging.tumour.reading import read_tumour
     from palpate.imaging.tumour.record import HISTORY_RECORD, record_beside, write_history_record
-    from palpate.imaging.tumour.store import HISTORY, write_history
 
     inputs = {"table of sessions": sessions, "stiffness": stiffness, "key": key}
     record = record_beside(out)

@@ -11,7 +11,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from palpate.config.complaint import settings_error, shown_value
+from palpate.config.setting_errors import settings_error, shown_value
 from palpate.config.text_file import read_text_file
 from palpate.errors import InputError
 from palpate.renamed import current_settings

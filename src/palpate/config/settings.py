@@ -7,7 +7,6 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from palpate.config.complaint import settings_error
 from palpate.config.derived import DerivedSettings
 from palpate.config.forecast import ForecastSettings
 from palpate.config.ingest import IngestSettings
@@ -17,6 +16,7 @@ from palpate.config.mesh import MeshSettings
 from palpate.config.phantom import PhantomSettings
 from palpate.config.report import ReportSettings
 from palpate.config.section import Section, parse_object
+from palpate.config.setting_errors import settings_error
 from palpate.config.text_file import read_text_file
 from palpate.config.tumour import TumourSettings
 from palpate.config.twin import TwinSettings

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from palpate.config.table import Rows, TableColumns, read_table
-from palpate.droppings import matching
 from palpate.errors import InputError
+from palpate.system_files import matching
 
 REQUIRED = ("subject", "session", "mre")
 """Columns that a table of sessions must have."""
@@ -56,7 +56,7 @@ class Session:
 
     @property
     def label(self) -> str:
-        """The stem of the session's file names, such as "sub-01_ses-01"."""
+        """Stem of the session's file names, such as "sub-01_ses-01"."""
         return f"sub-{self.subject}_ses-{self.session}"
 
     @property
@@ -67,7 +67,7 @@ class Session:
 
     @property
     def folder(self) -> Path:
-        """The session's folder below the results, such as sub-01/ses-01."""
+        """Session's folder below the results, such as sub-01/ses-01."""
         return Path(f"sub-{self.subject}", f"ses-{self.session}")
 
     @property

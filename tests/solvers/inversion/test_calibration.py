@@ -44,7 +44,7 @@ AROUND = 2
 
 SCALES = Scales(VOXEL_M, BACKGROUND_PA.real)
 CENTRE = np.log([1.0, BACKGROUND_PA.imag / BACKGROUND_PA.real])
-PRIOR = Hyperparameters(storage_std=0.15, loss_std=0.15, length_mm=12.0, coupling=0.5, mean_std=0.15)
+PRIOR = Hyperparameters(storage_std=0.15, loss_std=0.15, length_mm=12.0, cross_correlation=0.5, mean_std=0.15)
 """Narrow enough for the Gaussian posterior: at twice this spread its skewness shows in so small a zone."""
 
 NOISE = 0.02

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from palpate.solvers.inversion.prior.empirical_bayes import (
-    COUPLING_BOUNDS,
+    CROSS_CORRELATION_BOUNDS,
     HYPERPRIOR_LENGTH_MM,
     HYPERPRIOR_SPREAD,
     HYPERPRIOR_STD,
@@ -37,7 +37,9 @@ SEARCH = 0.005
 ROUNDING = 1e-5
 """Of a log evidence: terms b^T C b of some 1e7 cancel after a solve with condition 1e3 or so."""
 
-TRUTH = Hyperparameters(storage_std=0.35, loss_std=0.2, length_mm=12.0, coupling=0.6, roughness=0.4, region_std=0.3)
+TRUTH = Hyperparameters(
+    storage_std=0.35, loss_std=0.2, length_mm=12.0, cross_correlation=0.6, roughness=0.4, region_std=0.3
+)
 REGION_SCALES = ((1.6, 0.6, 1.0), (0.7, 1.3, 1.0))
 """Of the truth's three regions, in both fields; what lies in none varies by 1."""
 
@@ -47,7 +49,7 @@ START = HyperparameterMixture(
             storage_std=0.4,
             loss_std=0.4,
             length_mm=26.0,
-            coupling=0.5,
+            cross_correlation=0.5,
             roughness=0.9,
             region_std=0.1,
         ),
@@ -80,7 +82,7 @@ def _dense_log_evidence(
         place = zone.ijk * VOXEL_MM
         distance = np.linalg.norm(place[:, None] - place[None], axis=2)
         spread = np.repeat([scale.storage_std, scale.loss_std], len(place))
-        coupling = np.array([[1.0, scale.coupling], [scale.coupling, 1.0]])
+        coupling = np.array([[1.0, scale.cross_correlation], [scale.cross_correlation, 1.0]])
         rounded = np.hypot(distance, ROUNDED_MM) - ROUNDED_MM
         rough, smooth = rounded / scale.length_mm, np.sqrt(3.0) * distance / scale.length_mm
         along = scale.roughness * np.exp(-rough) + (1.0 - scale.roughness) * (1.0 + smooth) * np.exp(-smooth)
@@ -104,7 +106,7 @@ def _dense_log_evidence(
 
 @pytest.mark.mpi
 def test_hypotheses_are_where_the_dense_marginal_likelihood_is_largest() -> None:
-    """At each length and roughness no other spreads and coupling are more probable by more than the search resolves.
+    """At each length and roughness no other spreads and cross-correlation are more probable, as far as it resolves.
 
     A wrong determinant or a lost half of the formula moves the maximum, and with it every width of every interval.
     Zones are dealt to the ranks: all must find the same.
@@ -122,7 +124,9 @@ def test_hypotheses_are_where_the_dense_marginal_likelihood_is_largest() -> None
                 scale,
                 storage_std=float(np.clip(scale.storage_std * factors[0], *STD_BOUNDS)),
                 loss_std=float(np.clip(scale.loss_std * factors[1], *STD_BOUNDS)),
-                coupling=float(np.clip(scale.coupling + rng.normal(0.0, 0.15), *COUPLING_BOUNDS)),
+                cross_correlation=float(
+                    np.clip(scale.cross_correlation + rng.normal(0.0, 0.15), *CROSS_CORRELATION_BOUNDS)
+                ),
                 region_std=float(np.clip(scale.region_std * factors[2], *REGION_BOUNDS)),
             )
             assert _dense_log_evidence(zones, other) <= best + SEARCH, (scale, other)
@@ -175,7 +179,7 @@ def test_the_true_hyper_parameters_are_found() -> None:
     assert found.storage_std == pytest.approx(TRUTH.storage_std, rel=0.28)
     assert found.loss_std == pytest.approx(TRUTH.loss_std, rel=0.28)
     assert LENGTHS_MM[0] < found.length_mm < LENGTHS_MM[-1]
-    assert found.coupling == pytest.approx(TRUTH.coupling, abs=0.25)
+    assert found.cross_correlation == pytest.approx(TRUTH.cross_correlation, abs=0.25)
     # 36 means of regions, coupled in pairs, are known to 1 / sqrt(2 * 24) = 14 %.
     assert found.region_std == pytest.approx(TRUTH.region_std, rel=4 * 0.14)
 

@@ -64,7 +64,7 @@ def small() -> Small:
     count = int(mask.sum())
     rng = np.random.default_rng(0)
     scale = Hyperparameters(
-        0.4, 0.25, length_mm=6.0, coupling=0.6, roughness=0.5, mean_std=0.7, unresolved_std=0.2, region_std=0.3
+        0.4, 0.25, length_mm=6.0, cross_correlation=0.6, roughness=0.5, mean_std=0.7, unresolved_std=0.2, region_std=0.3
     )
     fractions = sparse.csr_matrix(rng.dirichlet(np.ones(3), count)[:, :2])
     hypotheses = HyperparameterMixture((scale,), (1.0,), region_scales=((1.5, 0.7), (0.8, 1.2)))

@@ -12,7 +12,7 @@ from palpate.solvers.inversion.prior.prior import MaternField
 
 MASK = np.ones((25, 23, 21), dtype=bool)
 VOXEL_MM = np.full(3, 2.0)
-SCALE = Hyperparameters(0.15, 0.15, 12.0, coupling=0.5, roughness=0.5, unresolved_std=0.08)
+SCALE = Hyperparameters(0.15, 0.15, 12.0, cross_correlation=0.5, roughness=0.5, unresolved_std=0.08)
 PRIOR = MaternField(MASK, VOXEL_MM, HyperparameterMixture.certain(SCALE), no_regions(MASK.sum()).fractions)
 
 

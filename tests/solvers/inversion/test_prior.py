@@ -19,7 +19,7 @@ SCALE = Hyperparameters(
     storage_std=0.4,
     loss_std=0.25,
     length_mm=6.0,
-    coupling=0.6,
+    cross_correlation=0.6,
     roughness=0.3,
     mean_std=0.7,
     unresolved_std=0.1,
@@ -27,7 +27,7 @@ SCALE = Hyperparameters(
 )
 
 
-OTHER = replace(SCALE, storage_std=0.2, loss_std=0.3, length_mm=4.0, coupling=0.1, roughness=0.9)
+OTHER = replace(SCALE, storage_std=0.2, loss_std=0.3, length_mm=4.0, cross_correlation=0.1, roughness=0.9)
 """Another hypothesis of what is fitted."""
 
 REGION_SCALES = ((1.8, 0.6), (1.2, 0.9))
@@ -74,10 +74,10 @@ def _by_hand(field: MaternField) -> NDArray[np.float64]:
     place = np.argwhere(field.mask) * field.voxel_size_mm
     distance = np.linalg.norm(place[:, None] - place[None], axis=2)
     scale = field.scale
-    coupling = np.array([[1.0, scale.coupling], [scale.coupling, 1.0]])
+    coupling = np.array([[1.0, scale.cross_correlation], [scale.cross_correlation, 1.0]])
     around = np.zeros((FIELDS * len(place),) * 2)
     for probability, one in zip(field.hypotheses.probabilities, field.hypotheses.scales, strict=True):
-        between = np.outer(one.stds, one.stds) * np.array([[1.0, one.coupling], [one.coupling, 1.0]])
+        between = np.outer(one.stds, one.stds) * np.array([[1.0, one.cross_correlation], [one.cross_correlation, 1.0]])
         around += probability * np.kron(between, _correlation(distance, one))
         over = np.mean(one.stds**2) * (1.0 - _correlation(np.array(4.0), one))
         unresolved = np.exp(-_rounded(distance) / 4.0)
@@ -143,7 +143,7 @@ def test_covariance_is_symmetric_and_positive() -> None:
     """It weighs every step and every draw; one negative direction and a conjugate-gradient solve goes astray."""
     for field in (
         _field(),
-        _field(Hyperparameters(0.4, 0.25, length_mm=40.0, coupling=-0.9)),
+        _field(Hyperparameters(0.4, 0.25, length_mm=40.0, cross_correlation=-0.9)),
         _field(replace(SCALE, roughness=0.0)),
     ):
         matrix = _matrix(field)

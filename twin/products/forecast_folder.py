@@ -89,7 +89,7 @@ def forecast_into(
 
 
 def _beyond(calibration: Calibration, end: float) -> list[str]:
-    """Treatments after the last day that is asked for, which have no part in any figure; and displacement."""
+    """Return treatments after the last day that is asked for, which have no part in any figure; and displacement."""
     history = calibration.history
     days = [one.day for one in history.irradiations] + [one.day for one in history.drug_doses]
     count = sum(day > end for day in (*days, *(one.day for one in history.surgeries)))
@@ -107,7 +107,7 @@ def _figures(found: Forecast) -> dict[str, object]:
 
 
 def _displacements(one: Displaced) -> dict[str, object]:
-    """Intervals of a day's mean and largest displacement."""
+    """Return intervals of a day's mean and largest displacement."""
     mean, largest, _ = DISPLACEMENTS
     return {mean: intervals(one.means_mm), largest: intervals(one.largest_mm)}
 
@@ -158,7 +158,7 @@ def _write_maps(folder: Path, found: Forecast) -> None:
 
 
 def _table(rows: Sequence[dict[str, object]]) -> str:
-    """One line a day and quantity."""
+    """Return one line a day and quantity."""
     ends = [f"{end}_{100 * level:g}" for level in LEVELS for end in ("lower", "upper")]
     lines = ["\t".join(["day", "quantity", "median", *ends])]
     for row in rows:

@@ -14,8 +14,8 @@ from pydantic import ValidationError
 from palpate.config.twin import TwinSettings
 from palpate.errors import InputError
 from palpate.imaging.files.hdf5_file import writing_hdf5
-from palpate.imaging.tumour.store import put_history, take_history
-from palpate.machine import machine_fault
+from palpate.imaging.tumour.history_file import put_history, take_history
+from palpate.machine_failures import machine_fault
 from palpate.provenance import atomic_file, versions
 from palpate.renamed import current_settings
 from palpate.twin.calibration.calibrate import Calibration
@@ -104,7 +104,7 @@ def _read_calibration(file: h5py.File, path: Path) -> Calibration:
 
 
 def _write(group: h5py.Group, values: Any) -> None:  # noqa: ANN401 (any dataclass of arrays and numbers)
-    """Fields of a dataclass as data sets or, single numbers, attributes."""
+    """Write fields of a dataclass as data sets or, single numbers, attributes."""
     for field in dataclasses.fields(values):
         name, value = _DATA_SETS.get(field.name, field.name), np.asarray(getattr(values, field.name))
         if value.ndim > 1:

@@ -129,7 +129,7 @@ def _promises(series: Series, *, one_volume: bool) -> list[tuple[int, str]]:
 
 
 def _most_stated(numbers: Sequence[int]) -> int:
-    """The number that most images state; 0 where they state none."""
+    """Return the number that most images state; 0 where they state none."""
     return Counter(numbers).most_common(1)[0][0]
 
 

@@ -16,7 +16,7 @@ _DROPPED: Final = (
 control are not among them."""
 
 
-def is_dropping(name: str) -> bool:
+def is_system_file(name: str) -> bool:
     """Return whether an operating system leaves a file or folder of this name behind by itself."""
     return any(fnmatchcase(name.lower(), pattern) for pattern in _DROPPED)
 
@@ -29,4 +29,4 @@ def matching(folder: Path, pattern: str) -> list[Path]:
         pattern: pattern of `Path.glob`, such as "*_mask.nii*", which alone would also match macOS's shadow
             `._sub-01_mask.nii.gz`.
     """
-    return sorted(path for path in folder.glob(pattern) if not is_dropping(path.name))
+    return sorted(path for path in folder.glob(pattern) if not is_system_file(path.name))

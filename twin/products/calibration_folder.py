@@ -24,11 +24,11 @@ from palpate.provenance import versions
 from palpate.quality_warning import QualityWarning
 from palpate.renamed import record_text
 from palpate.twin.calibration.calibrate import Calibration, calibrate
+from palpate.twin.calibration_file import save_calibration
 from palpate.twin.forecast.predict import share_above
 from palpate.twin.front import front_warnings
 from palpate.twin.lattice import nearest_in
 from palpate.twin.products.figures import THRESHOLDS, intervals, observed, parameters
-from palpate.twin.storage import save_calibration
 
 LEAST_ACCEPTED: Final = 0.05
 """Smallest share of accepted proposals; with a smaller one the draws may not follow the posterior."""

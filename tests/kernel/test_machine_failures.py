@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from palpate import machine
+from palpate import machine_failures
 from palpate.cli import door
 from palpate.errors import InputError
 from palpate.imaging.files.draws import open_draws
@@ -20,15 +20,15 @@ from palpate.imaging.files.json_object import read_json
 from palpate.imaging.files.nifti import read_nifti
 from palpate.imaging.files.stiffness_folder import read_samples
 from palpate.imaging.files.wavefield_folder import write_wave_field
-from palpate.imaging.tumour.store import read_history
+from palpate.imaging.tumour.history_file import read_history
 from palpate.imaging.wavefield import WaveField
-from palpate.machine import fault_in_words, machine_fault, temporary_folder
+from palpate.machine_failures import fault_in_words, machine_fault, temporary_folder
 from palpate.meshing.conforming.mesh_file import read_tetrahedra
 from palpate.meshing.zone_file import read_zones
 from palpate.output_kinds import FileKind
 from palpate.outputs import claim_file, claim_folder
 from palpate.provenance import atomic_file
-from palpate.twin.storage import load_calibration
+from palpate.twin.calibration_file import load_calibration
 from tests.conftest import BIN, Outcome, user_environment
 from tests.imaging.scanner import Scan, write_mre
 
@@ -181,7 +181,7 @@ def test_output_at_a_mounted_disk_is_refused_before_any_work(tmp_path: Path, mon
     out.mkdir()
     named = str(out).replace(" ", r"\040")
     (tmp_path / "mounts").write_text(f"36 35 98:0 / {named} rw - tmpfs tmpfs rw\n")
-    monkeypatch.setattr(machine, "_MOUNTS", tmp_path / "mounts")
+    monkeypatch.setattr(machine_failures, "_MOUNTS", tmp_path / "mounts")
     with pytest.raises(InputError, match=r"mounted; .*Name a path inside it"):
         claim_folder(out, "invert", {})
     assert claim_folder(out / "mre", "invert", {}).path == out / "mre"

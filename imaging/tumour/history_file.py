@@ -38,7 +38,7 @@ from palpate.imaging.tumour.history import (
     TumourScan,
 )
 from palpate.imaging.tumour.record import Remarks
-from palpate.machine import machine_fault
+from palpate.machine_failures import machine_fault
 from palpate.output_kinds import FileKind
 from palpate.outputs import claim_file
 from palpate.quality_warning import QualityWarning
@@ -176,7 +176,7 @@ def take_history(group: h5py.Group, path: Path, advice: str) -> TumourHistory:
 
 
 def _different(volumes: Sequence[NDArray[Any]]) -> tuple[list[NDArray[Any]], list[int]]:
-    """The different ones among volumes, by what they hold, and the number of each one's."""
+    """Return the different ones among volumes, by what they hold, and the number of each one's."""
     once = {id(one): one for one in volumes}
     names = {key: sha256(np.ascontiguousarray(one).tobytes()).digest() for key, one in once.items()}
     different = {names[key]: one for key, one in once.items()}

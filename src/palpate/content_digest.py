@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from palpate.droppings import is_dropping
+from palpate.folder_walk import walk_folder
 
 NOTES = frozenset({"scores.json", "regions.tsv", "change.tsv"})
 """Files that may be added to a folder of results because no step reads them (design.md 3.4)."""
@@ -54,7 +53,7 @@ def state_of(paths: Sequence[Path]) -> str:
 def digest(path: Path) -> str:
     """Return the SHA-256 of a file, or of a folder's relative names and contents.
 
-    Hidden files, `NOTES` and droppings of a folder are left out.
+    Hidden files, `NOTES` and files of operating systems are left out.
     """
     if path.is_file():
         return _file_digest(path)
@@ -82,24 +81,9 @@ def _state(paths: Sequence[Path]) -> tuple[str, float]:
 
 
 def _files(folder: Path) -> list[tuple[str, Path]]:
-    """Relative names and paths of a folder's files in the order of their paths, through links to folders too."""
-    return sorted(_below(folder, "", set()), key=lambda one: Path(one[0]).parts)
-
-
-def _below(folder: Path, prefix: str, seen: set[tuple[int, int]]) -> Iterator[tuple[str, Path]]:
-    """Yield the files below a folder, each folder once: links may lead back, or to one folder by many ways."""
-    here = folder.stat()
-    if (here.st_dev, here.st_ino) in seen:
-        return
-    seen.add((here.st_dev, here.st_ino))
-    with os.scandir(folder) as entries:
-        kept = [one for one in entries if not (one.name.startswith(".") or one.name in NOTES or is_dropping(one.name))]
-    for entry in sorted(kept, key=lambda one: one.name):  # which way comes first must not depend on the disk
-        path = Path(entry.path)
-        if path.is_dir():
-            yield from _below(path, f"{prefix}{entry.name}/", seen)
-        elif path.is_file():
-            yield f"{prefix}{entry.name}", path
+    """Return relative names and paths of a folder's files, through links to folders too."""
+    found = (one for one in walk_folder(folder) if not one.left_out and NOTES.isdisjoint(one.name.parts))
+    return [(one.name.as_posix(), one.path) for one in found]
 
 
 def _file_digest(path: Path) -> str:

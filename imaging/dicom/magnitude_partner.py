@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from palpate.errors import InputError
 from palpate.imaging.dicom.series import Series
 from palpate.imaging.dicom.slice_grid import SliceGrid, slice_grid
-from palpate.imaging.dicom.slices import FULL_EXPORT
+from palpate.imaging.dicom.slice_spacing import FULL_EXPORT
 from palpate.imaging.files.nifti import same_grid
 
 
