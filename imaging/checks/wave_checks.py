@@ -23,7 +23,7 @@ from palpate.imaging.limits.check_limits import (
     USUAL_KPA,
 )
 from palpate.imaging.wavefield import WaveField
-from palpate.imaging.waves.neighbour_noise import noise_along
+from palpate.imaging.waves.neighbour_noise import noise_along, third_difference_share
 from palpate.quality_warning import QualityWarning
 from palpate.units import m_to_um, pa_to_kpa
 
@@ -158,7 +158,12 @@ def _neighbour_noise(field: WaveField) -> tuple[QualityWarning, ...]:
     slices = slices[:: -(-len(slices) // _MOST_SLICES)]
     displacement, mask = field.displacement_m[:, :, slices], field.mask[..., slices]
     along = {"ij"[axis]: noise_along(displacement, mask, axis) for axis in range(2)}
-    shares = {axis: noise_m / field.noise_std_m for axis, noise_m in along.items() if noise_m is not None}
+    known = dict(zip("ij", field.noise_correlation or (0.0, 0.0), strict=True))
+    shares = {
+        axis: noise_m / (field.noise_std_m * third_difference_share(known[axis]))
+        for axis, noise_m in along.items()
+        if noise_m is not None
+    }
     low = {axis: share for axis, share in shares.items() if share < NEIGHBOUR_NOISE}
     if not low:
         return ()

@@ -1,0 +1,136 @@
+"""Entries of the record for exams of fewer than three directions, of thick slices, and without a drawn organ."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from palpate.imaging.acquisition import PhaseAcquisition
+from palpate.imaging.wavefield import WaveField
+from palpate.imaging.waves.reconstruct import Reconstruction
+from palpate.imaging.waves.slice_agreement import as_record, slice_agreement
+from palpate.progress import say
+from palpate.quality_warning import QualityWarning
+
+NEEDS_THREE: Final = (
+    "divergence over curl",
+    "signs, order, scale and times of components by their divergence",
+    "parts of real and imaginary component by their divergence",
+)
+"""Checks that need all three components of displacement, and are left out without them."""
+
+
+def exam_warnings(acquisition: PhaseAcquisition, mask: Mapping[str, object]) -> tuple[QualityWarning, ...]:
+    """Return what a user must know of an exam of fewer than three directions, or of a region that nobody drew.
+
+    Args:
+        acquisition: phase images of one frequency.
+        mask: entry of the record that says where the mask came from.
+    """
+    found = []
+    count = len(acquisition.encoding_axes)
+    if count < 3:
+        sentence = (
+            f"Displacement was measured along {count} of three directions: checks of the divergence are left out, and "
+            "stiffness rests on assumptions about the components that were not measured."
+        )
+        advice = "Read intervals with that in mind; three directions in contiguous slices would need no assumption."
+        found.append(QualityWarning("fewer-directions", sentence, advice))
+    if acquisition.direction_assumed:
+        sentence = (
+            "No header says along which direction motion was encoded; through the slices is assumed, as these product "
+            "sequences encode it."
+        )
+        advice = "If that is wrong, state encoding_matrix in the ingest settings, such as [[1,0,0]] for along the rows."
+        found.append(QualityWarning("direction-assumed", sentence, advice))
+    if mask.get("source") == "waves":
+        sentence = (
+            "The region was gated by signal and waves and is not an organ segmentation: it may hold other organs and "
+            "lack parts of the one that was meant."
+        )
+        advice = "Draw the organ and give it as --mask for a mean over that organ."
+        found.append(QualityWarning("not-an-organ", sentence, advice))
+    return tuple(found)
+
+
+def matrix_facts(acquisition: PhaseAcquisition) -> dict[str, object]:
+    """Return the stored matrix for the sidecar, columns and rows, where the wave field lies on another one.
+
+    Args:
+        acquisition: phase images as they were reconstructed.
+    """
+    return {} if acquisition.stored_matrix is None else {"StoredMatrix": list(acquisition.stored_matrix)}
+
+
+def exam_facts(made: Reconstruction, field: WaveField, magnitude: NDArray[np.float64]) -> dict[str, object]:
+    """Return what the record says of matrices, directions, and the agreement of slices of their own breath-holds.
+
+    Args:
+        made: reconstruction of one frequency.
+        field: wave field that was made of it.
+        magnitude: mean signal, shape (i, j, k).
+    """
+    acquisition = made.acquisition
+    used = [int(count) for count in field.mask.shape[:2]]
+    facts: dict[str, object] = {
+        "matrices": {
+            "stored": used if acquisition.stored_matrix is None else list(acquisition.stored_matrix),
+            "acquired": None if acquisition.acquired_matrix is None else list(acquisition.acquired_matrix),
+            "used": used,
+            "voxel_mm": field.voxel_size_mm.tolist(),
+            "slice_thickness_mm": field.slice_thickness_mm,
+        },
+        "components_measured": field.displacement_m.shape[-1],
+    }
+    if field.directions is None:
+        return facts
+    waves = np.moveaxis(field.displacement_m, -1, 0)
+    pairs = slice_agreement(waves, field.mask, magnitude, field.voxel_size_mm)
+    slices = as_record(pairs)
+    _say_slices(acquisition.name, slices)
+    facts |= {
+        "directions_ras": field.directions.tolist(),
+        "direction_from": "usual of the sequence" if acquisition.direction_assumed else "headers or settings",
+        "skipped_checks": list(NEEDS_THREE),
+        "slices": slices,
+        "noise_correlation": None if field.noise_correlation is None else list(field.noise_correlation),
+    }
+    if len(field.directions) == 2:
+        cosine = float(np.clip(abs(field.directions[0] @ field.directions[1]), 0.0, 1.0))
+        facts["angle_between_directions_deg"] = float(np.degrees(np.arccos(cosine)))
+    return facts
+
+
+def write_region_sidecar(folder: Path, label: str, origin: Mapping[str, object]) -> None:
+    """Write beside the mask of a region by waves that it is no organ, and what it left out.
+
+    Args:
+        folder: wave-field folder; the caller ensures that an interrupted run leaves no partial result.
+        label: label of the run.
+        origin: entry of the record that says where the mask came from.
+    """
+    facts = {
+        "Units": "1",
+        "Description": origin["label"],
+        "OrganSegmentation": origin["organ_segmentation"],
+        "LeastWaveSnr": origin["least_wave_snr"],
+        "VoxelsOfTissue": origin["voxels_of_tissue"],
+        "LeftOut": origin["left_out"],
+    }
+    (folder / f"{label}_mask.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+
+
+def _say_slices(name: str, slices: dict[str, object]) -> None:
+    """Say how far neighbouring slices may be apart in phase and place."""
+    turn, shift = slices["largest_phase_rad"], slices["largest_shift_mm"]
+    if isinstance(shift, float):
+        told = "not comparable" if not isinstance(turn, float) else f"{turn:.2g} rad"
+        say(
+            f"{name}: neighbouring slices differ by up to {told} in phase and {shift:.2g} mm in place within the "
+            "slices, waves and anatomy included; how far breath-holds shifted them across slices is not known"
+        )
