@@ -190,7 +190,9 @@ def _reconstruct_run(
     bright, origin = chosen.mask, chosen.origin
     _demand_tissue(bright, label, chosen.setting)
     made = [reconstruct(one, bright, settings) for one in acquisitions]
-    noisy = np.max([one.worst_noise_rad() for one in made], axis=0) > settings.max_noise_rad
+    # A region by waves has been compared with the noise; an absolute limit would take away where waves are largest.
+    limit_rad = np.inf if origin.get("waves_compared_with_noise") else settings.max_noise_rad
+    noisy = np.max([one.worst_noise_rad() for one in made], axis=0) > limit_rad
     mask = largest_piece(bright & ~noisy)
     _demand_tissue(mask, label, "max_noise_rad")
     fields, qualities = [], []
