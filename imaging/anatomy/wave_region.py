@@ -97,7 +97,8 @@ def wave_snr(
     energy, variance = np.sum(np.abs(waves) ** 2, axis=0), np.sum(noise**2, axis=0)
     spread = np.sqrt(np.where(tissue, variance, 1.0))
     amplitude = np.sqrt(around(energy, tissue, width))
-    return np.where(tissue & (spread > 0.0), amplitude / np.where(spread > 0.0, spread, 1.0), 0.0)
+    ratio = np.divide(amplitude, spread, out=np.full(spread.shape, np.inf), where=spread > 0.0)
+    return np.where(tissue, ratio, 0.0)
 
 
 def _unlike_surroundings(

@@ -152,6 +152,9 @@ def difference_weights(matrix: NDArray[np.float64], directions: int = _SPACE) ->
         raise ValueError(f"an encoding matrix has finite rows of 4, not shape {matrix.shape}")
     if len(matrix) > _MOST_ENCODINGS:
         raise ValueError(f"{len(matrix)} encodings; at most {_MOST_ENCODINGS} are combined")
+    if directions == len(matrix) < _SPACE and np.all(np.linalg.norm(matrix[:, :_SPACE], axis=1) > 0.0):
+        # As many encodings as directions: sums of two that are no right angle apart would only be closer to each other.
+        return np.eye(directions, dtype=np.int64)
     ranked = _ranked_candidates(matrix)
     along = ranked @ matrix[:, :3]
     gains = np.linalg.norm(along, axis=1)
