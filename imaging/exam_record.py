@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palpate.imaging.acquisition import PhaseAcquisition
+from palpate.imaging.anatomy.wave_region import NOT_AN_ORGAN
+from palpate.imaging.files.json_object import read_json
 from palpate.imaging.wavefield import WaveField
 from palpate.imaging.waves.reconstruct import Reconstruction
 from palpate.imaging.waves.slice_agreement import as_record, slice_agreement
@@ -49,13 +51,48 @@ def exam_warnings(acquisition: PhaseAcquisition, mask: Mapping[str, object]) -> 
         advice = "If that is wrong, state encoding_matrix in the ingest settings, such as [[1,0,0]] for along the rows."
         found.append(QualityWarning("direction-assumed", sentence, advice))
     if mask.get("source") == "waves":
-        sentence = (
-            "The region was gated by signal and waves and is not an organ segmentation: it may hold other organs and "
-            "lack parts of the one that was meant."
-        )
-        advice = "Draw the organ and give it as --mask for a mean over that organ."
-        found.append(QualityWarning("not-an-organ", sentence, advice))
+        found.append(_not_an_organ())
     return tuple(found)
+
+
+def _not_an_organ() -> QualityWarning:
+    sentence = (
+        "The region was gated by signal and waves and is not an organ segmentation: it may hold other organs and lack "
+        "parts of the one that was meant."
+    )
+    advice = "Draw the organ and give it as --mask for a mean over that organ."
+    return QualityWarning("not-an-organ", sentence, advice)
+
+
+def is_no_organ(folder: Path, label: str) -> bool:
+    """Return whether a finished wave-field folder says that a mask is no organ segmentation.
+
+    Args:
+        folder: wave-field folder.
+        label: label of the run.
+    """
+    path = folder / f"{label}_mask.json"
+    return path.exists() and read_json(path).get("OrganSegmentation") is False
+
+
+def carry_no_organ(folder: Path, label: str, record: dict[str, object]) -> None:
+    """Say of a mask that came with a finished wave-field folder that it is no organ, beside it and in the record.
+
+    Args:
+        folder: wave-field folder that is written.
+        label: label of the run.
+        record: record of the run, which is added to.
+    """
+    facts = {"Units": "1", "Description": NOT_AN_ORGAN, "OrganSegmentation": False}
+    (folder / f"{label}_mask.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+    record["mask"] = {**_mapping(record.get("mask")), "label": NOT_AN_ORGAN, "organ_segmentation": False}
+    warnings = record.setdefault("warnings", [])
+    assert isinstance(warnings, list)
+    warnings.append(_not_an_organ().as_record())
+
+
+def _mapping(value: object) -> dict[str, object]:
+    return dict(value) if isinstance(value, Mapping) else {}
 
 
 def matrix_facts(acquisition: PhaseAcquisition) -> dict[str, object]:

@@ -28,7 +28,14 @@ from palpate.imaging.dicom.files import Instance
 from palpate.imaging.dicom.registry import read_acquisitions
 from palpate.imaging.dicom.scanner_maps import scanner_maps, scanner_roles
 from palpate.imaging.dicom.sorting import SeriesRow, table_text
-from palpate.imaging.exam_record import exam_facts, exam_warnings, matrix_facts, write_region_sidecar
+from palpate.imaging.exam_record import (
+    carry_no_organ,
+    exam_facts,
+    exam_warnings,
+    is_no_organ,
+    matrix_facts,
+    write_region_sidecar,
+)
 from palpate.imaging.files.displacement_arrays import is_displacement_array, read_displacement_arrays
 from palpate.imaging.files.named_within import named_within
 from palpate.imaging.files.nifti import read_nifti, write_nifti
@@ -318,6 +325,8 @@ def _from_wave_fields(
     renamed = tuple(replace(field, label=names[field.label]) for field in settled)
     records = _write_finished(renamed, noise_maps, folder, "wave-field folder", settings)
     for old, new in names.items():
+        if is_no_organ(source, old):
+            carry_no_organ(folder, new, records[new])
         magnitude = source / f"{old}_magnitude.nii.gz"
         if magnitude.exists():
             # Read and written, not copied: the header of another laboratory's file may hold a description.

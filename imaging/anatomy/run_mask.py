@@ -14,12 +14,9 @@ from palpate.imaging.acquisition import PhaseAcquisition
 from palpate.imaging.anatomy.brain_mask import brain_mask
 from palpate.imaging.anatomy.tissue_mask import tissue_mask
 from palpate.imaging.anatomy.user_mask import read_user_mask
-from palpate.imaging.anatomy.wave_region import wave_region
+from palpate.imaging.anatomy.wave_region import NOT_AN_ORGAN, wave_region
 from palpate.imaging.files.nifti import Volume
 from palpate.imaging.waves.reconstruct import reconstruct
-
-NOT_AN_ORGAN = "not an organ segmentation: tissue with signal in which waves are well above the noise"
-"""Label of a region by waves, in the record and beside the mask."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,8 @@ from scipy import ndimage
 from palpate.imaging.anatomy.tissue_mask import largest_piece
 from palpate.imaging.waves.harmonics import POOLING_MM, around
 
+NOT_AN_ORGAN: Final = "not an organ segmentation: tissue with signal in which waves are well above the noise"
+"""Label of a region by waves, in the record and beside the mask."""
 _WINDOW_MM: Final = 28.0
 """Width of the window whose median signal stands for the tissue around a voxel."""
 _VOID: Final = 0.6

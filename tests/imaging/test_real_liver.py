@@ -101,13 +101,13 @@ def test_the_waves_are_those_of_the_stored_phases(field: WaveField) -> None:
 
 
 def test_noise_and_slices_are_measured(folder: Path, field: WaveField) -> None:
-    """Noise by voxel in radians of phase, correlated by the scanner's filter; slices in step but for the top."""
+    """Noise by voxel in radians of phase, correlated by the scanner's filter; slices in step but for the top two."""
     assert field.noise_map_m is not None
     assert field.noise_correlation is not None
     assert 0.1 < 1e6 * np.median(field.noise_map_m[..., 0][field.mask]) < 0.3
     assert 0.2 < field.noise_correlation[1] < field.noise_correlation[0] < 0.8
     slices = json.loads((folder / f"{NAME}_ingest.json").read_text())["frequencies"][0]["slices"]
-    assert max(abs(pair["phase_rad"]) for pair in slices["pairs"][:6]) < 0.2
+    assert max(abs(pair["phase_rad"]) for pair in slices["pairs"][:5]) < 0.2
     assert 0.5 < slices["largest_shift_mm"] < 5.0
     assert slices["shift_across_slices_mm"] is None
 

@@ -328,6 +328,19 @@ def test_a_drawn_region_is_taken(liver: Liver, out: Path, tmp_path: Path) -> Non
         ingest(folder, NAME, tmp_path / "no", anatomy=None, settings=chosen, mask=image)
 
 
+def test_a_finished_folder_stays_what_it_is(out: Path, tmp_path: Path) -> None:
+    """Under a new label its one component, its noise and the note that nobody drew the region are still there."""
+    (given,) = read_wave_fields(out, partial=True)
+    ingest(out, "sub-02", tmp_path / "out", anatomy=None, settings=IngestSettings())
+    (found,) = read_wave_fields(tmp_path / "out", partial=True)
+    assert found.directions == pytest.approx(given.directions)
+    assert found.noise_correlation == given.noise_correlation
+    np.testing.assert_array_equal(found.noise_map_m[found.mask], given.noise_map_m[given.mask])
+    assert json.loads((tmp_path / "out" / "sub-02_mask.json").read_text())["OrganSegmentation"] is False
+    record = json.loads((tmp_path / "out" / "sub-02_ingest.json").read_text())
+    assert [one["code"] for one in record["warnings"]] == ["not-an-organ"]
+
+
 def _plain(matrix: tuple[int, int] | None, shape: tuple[int, int]) -> PhaseAcquisition:
     points = places_mm((*shape, 2), (240.0 / shape[0], 240.0 / shape[1]))
     times = np.exp(2j * np.pi * np.arange(OFFSETS) / OFFSETS)[:, None, None, None]
