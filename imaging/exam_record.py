@@ -28,21 +28,13 @@ NEEDS_THREE: Final = (
 
 
 def exam_warnings(acquisition: PhaseAcquisition, mask: Mapping[str, object]) -> tuple[QualityWarning, ...]:
-    """Return what a user must know of an exam of fewer than three directions, or of a region that nobody drew.
+    """Return what a user must know of a direction that nobody stated, and of a region that nobody drew.
 
     Args:
         acquisition: phase images of one frequency.
         mask: entry of the record that says where the mask came from.
     """
     found = []
-    count = len(acquisition.encoding_axes)
-    if count < 3:
-        sentence = (
-            f"Displacement was measured along {count} of three directions: checks of the divergence are left out, and "
-            "stiffness rests on assumptions about the components that were not measured."
-        )
-        advice = "Read intervals with that in mind; three directions in contiguous slices would need no assumption."
-        found.append(QualityWarning("fewer-directions", sentence, advice))
     if acquisition.direction_assumed:
         sentence = (
             "No header says along which direction motion was encoded; through the slices is assumed, as these product "

@@ -46,6 +46,7 @@ def wave_warnings(field: WaveField, *, encoding_axes: NDArray[np.float64] | None
     """
     modulus = apparent_modulus_pa(field)
     return (
+        *_fewer_directions(field),
         *check_components(field, encoding_axes),
         *_sign_of_time(modulus),
         *_modulus(modulus, field),
@@ -55,6 +56,18 @@ def wave_warnings(field: WaveField, *, encoding_axes: NDArray[np.float64] | None
         *_interpolated(field),
         *_neighbour_noise(field),
     )
+
+
+def _fewer_directions(field: WaveField) -> tuple[QualityWarning, ...]:
+    """Warn of components that were not measured."""
+    if field.directions is None:
+        return ()
+    sentence = (
+        f"Displacement was measured along {len(field.directions)} of three directions: checks of the divergence are "
+        "left out, and stiffness rests on assumptions about the components that were not measured."
+    )
+    advice = "Read intervals with that in mind; three directions in contiguous slices would need no assumption."
+    return (QualityWarning("fewer-directions", sentence, advice),)
 
 
 def _sign_of_time(modulus_pa: complex | None) -> tuple[QualityWarning, ...]:
