@@ -141,6 +141,9 @@ def _write_picture(
     k = int(field.mask.sum(axis=(0, 1)).argmax())
     unit = "um" if field.motion_encoding_known else "a.u."
     length = np.where(field.mask, m_to_um(np.linalg.norm(np.abs(field.displacement_m), axis=-1)), np.nan)
+    edges_mm = field.voxel_size_mm
+    for axes in (amplitude, noise, strain):
+        axes.set_aspect(float(edges_mm[1] / edges_mm[0]))
     _show(amplitude, length[..., k], f"amplitude |U|, {unit}", "viridis")
     worst = None if noise_um is None else noise_um.max(axis=-1)[..., k]
     _show(noise, worst, f"noise, worst direction, {unit}", "magma")
@@ -175,7 +178,7 @@ def _show(
         axes.text(0.5, 0.5, "not measured", ha="center", va="center")
         return
     top = float(np.nanpercentile(values, top_percent))
-    image = axes.imshow(values.T, cmap=mpl.colormaps[colours], vmin=0.0, vmax=top, interpolation="nearest")
+    image = axes.imshow(values.T, cmap=mpl.colormaps[colours], vmin=0.0, vmax=top, interpolation="nearest", aspect=axes.get_aspect())
     assert axes.figure is not None
     axes.figure.colorbar(image, ax=axes, shrink=0.8)
 

@@ -109,7 +109,8 @@ class IngestSettings(Section):
 
     max_noise_rad: Positive = 0.5
     """Largest noise of the first harmonic at a voxel of the mask (standard deviation of its real and imaginary part,
-    worst encoding direction), radian; noisier voxels are left out."""
+    worst encoding direction), radian; noisier voxels are left out. It does not concern mask_by waves, which compares
+    the noise with the waves."""
 
     registration: Literal["auto", "never"] = "auto"
     """Whether the anatomy is registered to the elastogram (rigid motion, mutual information). auto: it is, and is moved
