@@ -178,7 +178,9 @@ def _show(
         axes.text(0.5, 0.5, "not measured", ha="center", va="center")
         return
     top = float(np.nanpercentile(values, top_percent))
-    image = axes.imshow(values.T, cmap=mpl.colormaps[colours], vmin=0.0, vmax=top, interpolation="nearest", aspect=axes.get_aspect())
+    image = axes.imshow(
+        values.T, cmap=mpl.colormaps[colours], vmin=0.0, vmax=top, interpolation="nearest", aspect=axes.get_aspect()
+    )
     assert axes.figure is not None
     axes.figure.colorbar(image, ax=axes, shrink=0.8)
 
