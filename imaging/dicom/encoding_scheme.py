@@ -148,7 +148,9 @@ def directions_of(
         columns = np.eye(3)
     else:
         rows = np.asarray(settings.encoding_matrix or THROUGH_SLICES, dtype=np.float64)
-        columns = column_axes(settings.encoding_frame, grid.affine_mm)
+        # The slices' normal is one of the image's axes, whatever frame the settings state for a matrix.
+        frame = "image" if direction_assumed(first, settings) else settings.encoding_frame
+        columns = column_axes(frame, grid.affine_mm)
     if len(rows) != len(first):
         raise InputError(
             where,

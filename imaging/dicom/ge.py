@@ -218,6 +218,9 @@ def _acquisition(
         if reference is None
         else demodulate_as_told(reference.signals, matrix, settings.encoding_polarity, where).phase_rad
     )
+    assumed = settings.encoding_matrix is None and len(matrix) == len(THROUGH_SLICES)
+    # The slices' normal is one of the image's axes, whatever frame the settings state for a matrix.
+    frame = "image" if assumed else settings.encoding_frame
     columns, rows = encoded.signals.shape[2:4]
     acquired = acquired_matrix(encoded.series.instances[0], columns, rows)
     say_interpolated(where, acquired, columns, rows)
@@ -226,7 +229,7 @@ def _acquisition(
         magnitude=made.magnitude,
         affine_mm=encoded.affine_mm,
         frequency_hz=frequency,
-        encoding_axes=made.axes_in_world(column_axes(settings.encoding_frame, encoded.affine_mm)),
+        encoding_axes=made.axes_in_world(column_axes(frame, encoded.affine_mm)),
         slice_time_s=encoded.slice_time_s,
         menc_um_per_rad=None,
         run=0,
@@ -239,7 +242,7 @@ def _acquisition(
             "acquisition": encoded.series.technical_facts(),
             "dicom": encoded.series.references(),
         },
-        direction_assumed=settings.encoding_matrix is None and len(matrix) == len(THROUGH_SLICES),
+        direction_assumed=assumed,
         encoding_gain=made.gain,
         wrap_period_rad=wrap_period_rad(np.angle(encoded.signals)),
         still_phase_rad=None if at_rest is None else around_mean(at_rest),
