@@ -61,10 +61,10 @@ def on_acquired_grid(acquisition: PhaseAcquisition) -> PhaseAcquisition:
     if matrix is None:
         return acquisition
     stored = acquisition.phase_rad.shape[2:4]
-    signal = _cut(acquisition.magnitude * np.exp(1j * acquisition.phase_rad), matrix)
+    signal = _cut(_signal(acquisition.magnitude, acquisition.phase_rad), matrix)
     still = acquisition.still_phase_rad
     if still is not None:
-        still = np.angle(_cut(acquisition.magnitude * np.exp(1j * still), matrix))
+        still = np.asarray(np.angle(_cut(_signal(acquisition.magnitude, still), matrix)))
     affine_mm = acquisition.affine_mm.copy()
     factors = np.array([*stored, 1]) / np.array([*matrix, 1])
     affine_mm[:3, 3] += affine_mm[:3, :3] @ ((factors - 1.0) / 2.0)
@@ -90,6 +90,10 @@ def acquired_grid(acquisition: PhaseAcquisition) -> tuple[int, int] | None:
     finest = np.floor(extent_mm * (_LONGEST / coarsest_mm) + 1e-9).astype(int)
     columns, rows = np.minimum(np.minimum(acquired, stored), finest).tolist()
     return columns, rows
+
+
+def _signal(magnitude: NDArray[np.float64], phase_rad: NDArray[np.float64]) -> NDArray[np.complex128]:
+    return np.asarray(magnitude * np.exp(1j * phase_rad), dtype=np.complex128)
 
 
 def _cut(signal: NDArray[np.complex128], matrix: tuple[int, int]) -> NDArray[np.complex128]:

@@ -64,7 +64,8 @@ def wave_directions(field: WaveField) -> WaveDirections | None:
         return None
     displacement = field.displacement_m
     along_voxels = np.stack([np.gradient(displacement, axis=axis)[inside] for axis in range(3)], axis=-1)
-    gradient = along_voxels @ np.linalg.inv(field.affine_mm[:3, :3])  # dU_c / dx_w, shape (n, c, w)
+    to_world = np.linalg.inv(field.affine_mm[:3, :3])
+    gradient = np.asarray(along_voxels @ to_world, dtype=np.complex128)  # dU_c / dx_w, shape (n, c, w)
     flux = -np.einsum("nc,ncw->nw", displacement[inside].conj(), gradient).imag
     return WaveDirections(
         flux=flux,
