@@ -76,7 +76,8 @@ def _by_waves(
     settings: IngestSettings,
 ) -> RunMask:
     """Return the region in which waves of every frequency are well above the noise."""
-    region, left_out, measured = tissue.copy(), {}, True
+    region, measured = tissue.copy(), True
+    left_out: dict[str, int] = {}
     if tissue.any():
         for number, acquisition in enumerate(acquisitions):
             made = reconstruct(acquisition, tissue, settings)
