@@ -23,8 +23,9 @@ class PhaseAcquisition:
         magnitude: signal, arbitrary units, same shape.
         affine_mm: voxel indices to world RAS millimetres, shape (4, 4).
         frequency_hz: frequency f of the vibration, hertz.
-        encoding_axes: encoding axes E, unit vectors in RAS along which each direction measures displacement,
-            shape (direction, 3); linearly independent. Shorter where a direction's gain is below encoding_gain.
+        encoding_axes: encoding axes E, unit vectors in RAS along which each of one to three directions measures
+            displacement, shape (direction, 3); linearly independent. Shorter where a direction's gain is below
+            encoding_gain.
         slice_time_s: acquisition time of each slice after the first instant of its image, seconds, shape (k,);
             None where the header does not state it.
         menc_um_per_rad: displacement per radian of one encoding, micrometres; None where the header does not state it.
@@ -40,6 +41,9 @@ class PhaseAcquisition:
             does not state them.
         wrap_period_rad: period at which the images wrap as the reader scaled them, where phase_rad was computed from
             others (palpate.imaging.checks.phase_scale); None where phase_rad is as scaled, or shows no wraps.
+        direction_assumed: whether the one direction is the usual one, through the slices, which nothing states.
+        stored_matrix: columns and rows of the images as stored, where phase_rad lies on another grid
+            (palpate.imaging.waves.acquired_grid); None where it is theirs.
     """
 
     phase_rad: NDArray[np.float64]
@@ -56,6 +60,8 @@ class PhaseAcquisition:
     slice_thickness_mm: float | None = None
     acquired_matrix: tuple[int, int] | None = None
     wrap_period_rad: float | None = None
+    direction_assumed: bool = False
+    stored_matrix: tuple[int, int] | None = None
 
     @property
     def name(self) -> str:
@@ -69,7 +75,7 @@ class PhaseAcquisition:
         """Refuse an acquisition whose parts do not fit together.
 
         Raises:
-            ValueError: shapes disagree, there are fewer than 3 offsets, or the axes do not span space.
+            ValueError: shapes disagree, there are fewer than 3 offsets, or the axes are not one to three vectors.
             InputError: the frequency is one that no elastography uses, or the axes are nearly dependent.
         """
         demand_frequency(self.name, self.frequency_hz)
@@ -78,8 +84,8 @@ class PhaseAcquisition:
         directions, offsets = self.phase_rad.shape[:2]
         if offsets < 3:
             raise ValueError(f"{offsets} offsets cannot determine a harmonic; at least 3 are needed")
-        if self.encoding_axes.shape != (directions, 3) or directions < _SPACE:
-            raise ValueError("the encoding axes must span the three dimensions of space")
+        if self.encoding_axes.shape != (directions, 3) or not 1 <= directions <= _SPACE:
+            raise ValueError("one to three encoding axes are needed, one for each direction")
         demand_directions(self.name, self.encoding_axes)
         if self.slice_time_s is not None and self.slice_time_s.shape != (self.phase_rad.shape[4],):
             raise ValueError("one time per slice is needed")

@@ -14,9 +14,8 @@ from palpate.config.ingest import IngestSettings
 from palpate.errors import InputError
 from palpate.imaging.acquisition import PhaseAcquisition
 from palpate.imaging.anatomy.anatomy import AnatomyImage, place_anatomy, read_anatomy_image, write_anatomy
-from palpate.imaging.anatomy.brain_mask import brain_mask
-from palpate.imaging.anatomy.tissue_mask import largest_piece, tissue_mask
-from palpate.imaging.anatomy.user_mask import read_user_mask
+from palpate.imaging.anatomy.run_mask import run_mask
+from palpate.imaging.anatomy.tissue_mask import largest_piece
 from palpate.imaging.checks.distortion import off_resonance
 from palpate.imaging.checks.offset_step import OffsetTimes
 from palpate.imaging.checks.phase_checks import check_images, check_offsets
@@ -27,19 +26,30 @@ from palpate.imaging.deidentify.key import Key
 from palpate.imaging.deidentify.key_file import demand_key_apart, open_key
 from palpate.imaging.dicom.files import Instance
 from palpate.imaging.dicom.registry import read_acquisitions
+from palpate.imaging.dicom.scanner_maps import scanner_maps, scanner_roles
 from palpate.imaging.dicom.sorting import SeriesRow, table_text
+from palpate.imaging.exam_record import (
+    carry_no_organ,
+    exam_facts,
+    exam_warnings,
+    is_no_organ,
+    matrix_facts,
+    write_region_sidecar,
+)
 from palpate.imaging.files.displacement_arrays import is_displacement_array, read_displacement_arrays
 from palpate.imaging.files.named_within import named_within
-from palpate.imaging.files.nifti import Volume, read_nifti, write_nifti
+from palpate.imaging.files.nifti import read_nifti, write_nifti
 from palpate.imaging.files.wavefield_folder import (
     is_wave_field_folder,
     read_wave_fields,
     write_wave_field,
 )
 from palpate.imaging.limits.plausible import FEWEST_VOXELS, demand_density, demand_frequency
+from palpate.imaging.scanner_files import write_scanner_maps
 from palpate.imaging.wave_quality import noise_map_m, write_wave_quality
 from palpate.imaging.wave_record import field_record
 from palpate.imaging.wavefield import WaveField
+from palpate.imaging.waves.acquired_grid import on_chosen_grid
 from palpate.imaging.waves.compressional import compressional_part
 from palpate.imaging.waves.image_motion import ImageMotion, image_motion, without_motion
 from palpate.imaging.waves.reconstruct import quality, reconstruct
@@ -160,11 +170,14 @@ def _from_dicom(
         name = label if len(runs) == 1 else f"{label}_run-{number}"
         of_run = [one for one in acquisitions if one.run == run]
         written, record = _reconstruct_run(of_run, name, folder, settings, mask)
+        computed = [(one, scanner_maps(export.series, one)) for one in of_run]
+        record["scanner_maps"] = write_scanner_maps(folder, name, computed)
         fields += written
         facts = clean_facts(of_run[0].facts, used_key)
         records[name] = {"source": "DICOM", RECORDED: identifiers.as_record(), **facts, **record}
         _warn(records[name], export.warnings)
-    return tuple(fields), records, images, export.rows(acquisitions)
+    roles = {number: role for one in acquisitions for number, role in scanner_roles(export.series, one).items()}
+    return tuple(fields), records, images, export.rows(acquisitions, roles)
 
 
 def _reconstruct_run(
@@ -173,41 +186,45 @@ def _reconstruct_run(
     """Reconstruct and write the frequencies of one run, which share a mask."""
     for measured in acquisitions:
         check_images(measured)
+    acquisitions = [on_chosen_grid(one, settings) for one in acquisitions]
     motions = [image_motion(one) for one in acquisitions]
     if settings.image_motion == "auto":
         acquisitions = [without_motion(one, motion) for one, motion in zip(acquisitions, motions, strict=True)]
     magnitude = np.mean([one.magnitude.mean(axis=(0, 1)) for one in acquisitions], axis=0)
     affine_mm = acquisitions[0].affine_mm
     voxel_mm = np.linalg.norm(affine_mm[:3, :3], axis=0)
-    origin: dict[str, object] = {"source": "magnitude"}
-    if drawn is not None:
-        bright, origin = read_user_mask(drawn, Volume(magnitude, affine_mm))
-    elif settings.mask_by == "atlas":
-        found = brain_mask(Volume(magnitude, affine_mm), threshold=settings.mask_threshold, where=label)
-        bright = found.mask
-        origin = {"source": "atlas", "agreeing_starts": found.agreeing_starts, "bright_share": found.bright_share}
-    else:
-        limits = {"threshold": settings.mask_threshold, "opening_mm": settings.mask_opening_mm}
-        bright = tissue_mask(magnitude, voxel_mm, **limits)
-    _demand_tissue(bright, label, "mask_threshold" if drawn is None else None)
+    chosen = run_mask(acquisitions, magnitude, label, settings, drawn)
+    bright, origin = chosen.mask, chosen.origin
+    _demand_tissue(bright, label, chosen.setting)
     made = [reconstruct(one, bright, settings) for one in acquisitions]
-    noisy = np.max([one.worst_noise_rad() for one in made], axis=0) > settings.max_noise_rad
+    # A region by waves has been compared with the noise; an absolute limit would take away where waves are largest.
+    limit_rad = np.inf if origin.get("waves_compared_with_noise") else settings.max_noise_rad
+    noisy = np.max([one.worst_noise_rad() for one in made], axis=0) > limit_rad
     mask = largest_piece(bright & ~noisy)
     _demand_tissue(mask, label, "max_noise_rad")
     fields, qualities = [], []
     for one, motion in zip(made, motions, strict=True):
         times, warnings = check_offsets(one, mask)
         field, facts = _settled_field(one.wave_field(mask, label, settings.density_kg_m3), settings)
-        own = {**quality(one, field), **facts, **_motion_facts(motion, settings), **_offset_facts(times)}
+        warnings = (*exam_warnings(one.acquisition, origin), *warnings)
+        own = {
+            **quality(one, field),
+            **facts,
+            **exam_facts(one, field, magnitude),
+            **_motion_facts(motion, settings),
+            **_offset_facts(times),
+        }
         distortion = off_resonance(one.acquisition)
         own["off_resonance"] = distortion
         _say_geometry(label, motion, distortion)
-        write_wave_field(folder, field)
+        write_wave_field(folder, field, sidecar=matrix_facts(one.acquisition))
         figures = field_record(field, settings, encoding_axes=one.acquisition.encoding_axes, warnings=warnings)
         write_wave_quality(folder, field, noise_map_m(one, field.mask), one)
         fields.append(field)
         qualities.append({**figures, **own})
     write_nifti(folder / f"{label}_magnitude.nii.gz", magnitude.astype(np.float32), affine_mm)
+    if origin["source"] == "waves":
+        write_region_sidecar(folder, label, origin)
     voxel_ml = float(np.prod(voxel_mm)) / 1e3
     record: dict[str, object] = {
         "mask": {
@@ -225,6 +242,13 @@ def _settled_field(field: WaveField, settings: IngestSettings) -> tuple[WaveFiel
     """Return the field without its compressional part, where settings want it so, and what the record says of that."""
     if settings.compressional == "keep":
         return field, {"compressional": "kept"}
+    if field.directions is not None:
+        raise InputError(
+            field.label,
+            found=f"displacement along {len(field.directions)} of three directions, and compressional: remove",
+            expected="all three components, whose divergence can be removed",
+            advice="Set compressional to keep in the ingest settings.",
+        )
     part = compressional_part(field.displacement_m, field.mask, field.affine_mm)
     share = float(np.linalg.norm(part) / max(np.linalg.norm(field.displacement_m[field.mask]), 1e-300))
     removed = replace(field, displacement_m=np.asarray(field.displacement_m - part))
@@ -286,7 +310,7 @@ def _from_wave_fields(
     source: Path, label: str, folder: Path, settings: IngestSettings
 ) -> tuple[tuple[WaveField, ...], dict[str, dict[str, object]]]:
     """Check a finished wave-field folder and write it under a new label, its noise kept."""
-    fields = read_wave_fields(source)
+    fields = read_wave_fields(source, partial=True)
     if settings.time_step_sign == "negative":
         say(
             "warning: time_step_sign does not concern a wave-field folder, which follows exp(+i omega t): left as it is"
@@ -301,6 +325,8 @@ def _from_wave_fields(
     renamed = tuple(replace(field, label=names[field.label]) for field in settled)
     records = _write_finished(renamed, noise_maps, folder, "wave-field folder", settings)
     for old, new in names.items():
+        if is_no_organ(source, old):
+            carry_no_organ(folder, new, records[new])
         magnitude = source / f"{old}_magnitude.nii.gz"
         if magnitude.exists():
             # Read and written, not copied: the header of another laboratory's file may hold a description.

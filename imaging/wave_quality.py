@@ -2,7 +2,7 @@
 
 Beside each wave field that `palpate ingest` writes, `<stem>` being label and frequency:
 
-    <stem>_desc-noise_map.nii.gz     sigma of real and imaginary part along R, A, S, um, (i, j, k, 3), where it is known
+    <stem>_desc-noise_map.nii.gz     sigma of real and imaginary part of each component, um, (i, j, k, n), where known
     <stem>_desc-osssnr_map.nii.gz    signal-to-noise of the octahedral shear strain
     <stem>_quality.png               amplitude, both maps, harmonics, wraps, directions in which the waves travel
 
@@ -13,7 +13,7 @@ root mean square over the mask from the sidecar.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypedDict
 
 import matplotlib as mpl
 import numpy as np
@@ -22,7 +22,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from palpate.errors import InputError
-from palpate.imaging.displacement import oss_snr_map, world_noise_map
+from palpate.imaging.displacement import oss_snr_map, strain_shows, world_noise_map
 from palpate.imaging.files.maps import write_map
 from palpate.imaging.files.nifti import write_nifti
 from palpate.imaging.files.wavefield_folder import frequency_text
@@ -47,8 +47,8 @@ def write_wave_quality(
     Args:
         folder: wave-field folder.
         field: wave field to describe.
-        noise_m: standard deviation sigma along R, A, S, metres, NaN outside the mask, shape (i, j, k, 3); None where it
-            was not measured.
+        noise_m: standard deviation sigma of each component, metres, NaN outside the mask, shape (i, j, k, n); None
+            where it was not measured.
         reconstruction: reconstruction at the field's frequency; None where the wave field came without phase images.
     """
     stem = f"{field.label}_acq-{frequency_text(field.frequency_hz)}Hz"
@@ -75,7 +75,7 @@ def noise_map_um(reconstruction: Reconstruction, mask: NDArray[np.bool_]) -> NDA
 
 
 def noise_map_m(reconstruction: Reconstruction, mask: NDArray[np.bool_]) -> NDArray[np.float64] | None:
-    """Return sigma along R, A, S in each voxel, metres, NaN outside, shape (i, j, k, 3); None if not measured."""
+    """Return sigma of each component in each voxel, metres, NaN outside, shape (i, j, k, n); None if not measured."""
     encoded_um = noise_map_um(reconstruction, mask)
     if encoded_um is None:
         return None
@@ -83,15 +83,27 @@ def noise_map_m(reconstruction: Reconstruction, mask: NDArray[np.bool_]) -> NDAr
 
 
 def strain_snr(field: WaveField) -> NDArray[np.float64] | None:
-    """Return the signal-to-noise of the octahedral strain, NaN outside the mask; None without noise or for one slice.
+    """Return the signal-to-noise of the octahedral strain, NaN outside the mask; None without noise or when too thin.
 
     Where the noise is not stated, it is estimated from differences between neighbouring voxels.
     """
     noise_m = field.noise_std_m or measured_noise(field.displacement_m, field.mask)
-    if noise_m <= 0.0 or min(field.mask.shape) < 2:
+    if noise_m <= 0.0 or not strain_shows(field.mask.shape, field.directions):
         return None
-    snr = oss_snr_map(field.displacement_m, field.mask, field.affine_mm, noise_m)
+    snr = oss_snr_map(field.displacement_m, field.mask, field.affine_mm, noise_m, **strain_facts(field))
     return np.where(field.mask, snr, np.nan)
+
+
+class StrainFacts(TypedDict):
+    """Facts of a wave field on which the strain of its noise depends."""
+
+    directions: NDArray[np.float64] | None
+    correlation: tuple[float, float] | None
+
+
+def strain_facts(field: WaveField) -> StrainFacts:
+    """Return the arguments of oss_snr and oss_snr_map beyond displacement and noise."""
+    return {"directions": field.directions, "correlation": field.noise_correlation}
 
 
 def gate(label: str, snr: float, least: float, choice: Literal["warn", "refuse"]) -> bool:
@@ -129,6 +141,9 @@ def _write_picture(
     k = int(field.mask.sum(axis=(0, 1)).argmax())
     unit = "um" if field.motion_encoding_known else "a.u."
     length = np.where(field.mask, m_to_um(np.linalg.norm(np.abs(field.displacement_m), axis=-1)), np.nan)
+    edges_mm = field.voxel_size_mm
+    for axes in (amplitude, noise, strain):
+        axes.set_aspect(float(edges_mm[1] / edges_mm[0]))
     _show(amplitude, length[..., k], f"amplitude |U|, {unit}", "viridis")
     worst = None if noise_um is None else noise_um.max(axis=-1)[..., k]
     _show(noise, worst, f"noise, worst direction, {unit}", "magma")
@@ -163,7 +178,9 @@ def _show(
         axes.text(0.5, 0.5, "not measured", ha="center", va="center")
         return
     top = float(np.nanpercentile(values, top_percent))
-    image = axes.imshow(values.T, cmap=mpl.colormaps[colours], vmin=0.0, vmax=top, interpolation="nearest")
+    image = axes.imshow(
+        values.T, cmap=mpl.colormaps[colours], vmin=0.0, vmax=top, interpolation="nearest", aspect=axes.get_aspect()
+    )
     assert axes.figure is not None
     axes.figure.colorbar(image, ax=axes, shrink=0.8)
 
@@ -185,4 +202,6 @@ def _show_travel(axes: Axes, field: WaveField) -> None:
     shares = travel.towards()
     axes.bar(list(shares), [100.0 * share for share in shares.values()], color="#0b6e6e")
     axes.set_ylabel("%")
-    axes.set_xlabel(f"directionality {travel.directionality:.2f}, divergence over curl {travel.divergence_share:.2f}")
+    share = travel.divergence_share
+    divergence = "divergence not measured" if share is None else f"divergence over curl {share:.2f}"
+    axes.set_xlabel(f"directionality {travel.directionality:.2f}, {divergence}")

@@ -12,7 +12,7 @@ from palpate.imaging.checks.passivity import apparent_modulus_pa
 from palpate.imaging.checks.wave_checks import wave_warnings
 from palpate.imaging.displacement import oss_snr
 from palpate.imaging.files.wavefield_folder import relative_noise
-from palpate.imaging.wave_quality import gate
+from palpate.imaging.wave_quality import gate, strain_facts
 from palpate.imaging.wavefield import WaveField
 from palpate.imaging.waves.neighbour_noise import measured_noise
 from palpate.imaging.waves.wave_directions import wave_directions
@@ -41,7 +41,7 @@ def field_record(
     """
     travel, modulus = wave_directions(field), apparent_modulus_pa(field)
     noise_m = field.noise_std_m or measured_noise(field.displacement_m, field.mask)
-    snr = oss_snr(field.displacement_m, field.mask, field.affine_mm, noise_m)
+    snr = oss_snr(field.displacement_m, field.mask, field.affine_mm, noise_m, **strain_facts(field))
     strong = gate(field.label, snr, settings.least_oss_snr, settings.weak_waves)
     found = [*warnings, *wave_warnings(field, encoding_axes=encoding_axes)]
     if not strong:

@@ -48,6 +48,8 @@ class WaveField:
         directions: unit vectors in R, A, S of the measured components, shape (n, 3), n < 3; None for all of R, A, S.
         noise_map_m: standard deviation sigma by voxel and component, metres, shape (i, j, k, n); None where
             only noise_std_m is known.
+        noise_correlation: correlation of the noise of neighbouring voxels along i and j; None where it is taken for
+            independent.
     """
 
     displacement_m: NDArray[np.complex128]
@@ -64,6 +66,7 @@ class WaveField:
     acquired_matrix: tuple[int, int] | None = None
     directions: NDArray[np.float64] | None = None
     noise_map_m: NDArray[np.float64] | None = None
+    noise_correlation: tuple[float, float] | None = None
 
     @overload
     def __init__(
@@ -100,6 +103,7 @@ class WaveField:
         acquired_matrix: tuple[int, int] | None = ...,
         directions: NDArray[np.float64] | None = ...,
         noise_map_m: NDArray[np.float64] | None = ...,
+        noise_correlation: tuple[float, float] | None = ...,
     ) -> None: ...
 
     def __init__(

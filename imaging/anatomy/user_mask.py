@@ -21,6 +21,8 @@ from palpate.imaging.files.nifti import (
 _SIGNAL: Final = 0.1
 """Share of the magnitude's 90th percentile above which there is signal."""
 _FEWEST_WITH_SIGNAL: Final = 0.5
+_PREAMBLE: Final = 128
+_PREFIX: Final = b"DICM"
 _BINARY: Final = "a binary mask, shape (i, j, k): 0 outside, one other value inside"
 
 
@@ -77,7 +79,7 @@ def read_binary(path: Path) -> StoredVolume:
     Raises:
         InputError: the file is unreadable, not one volume, not binary, or empty.
     """
-    volume = read_stored(path)
+    volume = _read_drawn(path)
     found = _fault_of_mask(volume)
     if found:
         raise InputError(
@@ -87,6 +89,31 @@ def read_binary(path: Path) -> StoredVolume:
             advice="Threshold probabilities, and give one label only.",
         )
     return volume
+
+
+def _read_drawn(path: Path) -> StoredVolume:
+    """Return a drawn region as a volume. Readers of other kinds of region than NIfTI belong here.
+
+    Raises:
+        InputError: it is a DICOM object, which no reader turns into a volume yet, or no readable NIfTI.
+    """
+    if _is_dicom(path):
+        raise InputError(
+            path,
+            found="a DICOM object as mask",
+            expected="a NIfTI file",
+            advice="Export the segmentation or contour as NIfTI in the scanner's world coordinates.",
+        )
+    return read_stored(path)
+
+
+def _is_dicom(path: Path) -> bool:
+    """Return whether a file begins as DICOM files do, without raising."""
+    try:
+        with path.open("rb") as file:
+            return file.read(_PREAMBLE + len(_PREFIX)).endswith(_PREFIX)
+    except OSError:
+        return False
 
 
 def _fault_of_mask(volume: StoredVolume) -> str:

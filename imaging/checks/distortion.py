@@ -35,14 +35,19 @@ def off_resonance(acquisition: PhaseAcquisition) -> dict[str, object]:
         return {"mm_per_100_hz": None, "reason": "the header does not state bandwidth and direction of the readout"}
     planar = "EP" in str(facts.get("ScanningSequence", ""))
     axis, voxel_hz, source = 1 - phase_axis, pixel_hz, "bandwidth of a pixel of the readout"
+    # The readout's pixel is an acquired one, that along the phase encoding a stored one.
+    matrix = acquisition.stored_matrix or acquisition.phase_rad.shape[2:4]
+    if not planar:
+        matrix = acquisition.acquired_matrix or matrix
     if planar:
-        lines = acquisition.phase_rad.shape[2 + phase_axis]
+        lines = matrix[phase_axis]
         axis, voxel_hz = phase_axis, pixel_hz / lines
         source = "bandwidth of the readout over its lines, for one shot without acceleration"
         exact = _positive(facts.get("BandwidthPerPixelPhaseEncode"))
         if exact is not None:
             voxel_hz, source = exact, "bandwidth of a voxel along the phase encoding"
-    edge_mm = float(np.linalg.norm(acquisition.affine_mm[:3, axis]))
+    extent_mm = float(np.linalg.norm(acquisition.affine_mm[:3, axis])) * acquisition.phase_rad.shape[2 + axis]
+    edge_mm = extent_mm / matrix[axis]
     found: dict[str, object] = {
         "mm_per_100_hz": REFERENCE_HZ / voxel_hz * edge_mm,
         "axis": "ij"[axis],

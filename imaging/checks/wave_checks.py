@@ -23,11 +23,13 @@ from palpate.imaging.limits.check_limits import (
     USUAL_KPA,
 )
 from palpate.imaging.wavefield import WaveField
-from palpate.imaging.waves.neighbour_noise import noise_along
+from palpate.imaging.waves.neighbour_noise import noise_along, third_difference_share
 from palpate.quality_warning import QualityWarning
-from palpate.units import m_to_um, pa_to_kpa
+from palpate.units import m_to_mm, m_to_um, pa_to_kpa
 
 _MOST_SLICES = 16
+_SAMPLES = 0.5
+"""Largest distance of slices over the wavelength at which a wave across them is still sampled."""
 _USUAL_STEP_HZ = 5.0
 _SAME_FREQUENCY = 1e-3
 
@@ -44,14 +46,28 @@ def wave_warnings(field: WaveField, *, encoding_axes: NDArray[np.float64] | None
     """
     modulus = apparent_modulus_pa(field)
     return (
+        *_fewer_directions(field),
         *check_components(field, encoding_axes),
         *_sign_of_time(modulus),
         *_modulus(modulus, field),
         *_small(field),
         *_unmeasured(field),
+        *_far_slices(modulus, field),
         *_interpolated(field),
         *_neighbour_noise(field),
     )
+
+
+def _fewer_directions(field: WaveField) -> tuple[QualityWarning, ...]:
+    """Warn of components that were not measured."""
+    if field.directions is None:
+        return ()
+    sentence = (
+        f"Displacement was measured along {len(field.directions)} of three directions: checks of the divergence are "
+        "left out, and stiffness rests on assumptions about the components that were not measured."
+    )
+    advice = "Read intervals with that in mind; three directions in contiguous slices would need no assumption."
+    return (QualityWarning("fewer-directions", sentence, advice),)
 
 
 def _sign_of_time(modulus_pa: complex | None) -> tuple[QualityWarning, ...]:
@@ -119,6 +135,26 @@ def _small(field: WaveField) -> tuple[QualityWarning, ...]:
     return (QualityWarning("small-displacement", sentence, advice),)
 
 
+def _far_slices(modulus_pa: complex | None, field: WaveField) -> tuple[QualityWarning, ...]:
+    """Warn of slices so far apart that nobody can follow a wave from one to the next."""
+    spacing_mm = float(field.voxel_size_mm[2])
+    if modulus_pa is None or np.count_nonzero(field.mask.any(axis=(0, 1))) < 2:
+        return ()
+    speed_m_s = np.sqrt(abs(modulus_pa) / field.density_kg_m3)
+    length_mm = float(m_to_mm(speed_m_s / field.frequency_hz))
+    if spacing_mm <= _SAMPLES * length_mm:
+        return ()
+    sentence = (
+        f"Slices are {spacing_mm:.3g} mm apart and the waves about {length_mm:.2g} mm long: a wave that travels across "
+        "slices cannot be followed from one to the next."
+    )
+    advice = (
+        "Stiffness rests on how waves look within each slice; if they travel across slices, it comes out too high. "
+        "Scan slices closer than half a wavelength."
+    )
+    return (QualityWarning("slices-far-apart", sentence, advice),)
+
+
 def _unmeasured(field: WaveField) -> tuple[QualityWarning, ...]:
     """Warn of voxels of the mask that hold exactly no displacement: nobody measured there."""
     empty = int(np.count_nonzero(~field.displacement_m[field.mask].any(axis=-1)))
@@ -158,7 +194,12 @@ def _neighbour_noise(field: WaveField) -> tuple[QualityWarning, ...]:
     slices = slices[:: -(-len(slices) // _MOST_SLICES)]
     displacement, mask = field.displacement_m[:, :, slices], field.mask[..., slices]
     along = {"ij"[axis]: noise_along(displacement, mask, axis) for axis in range(2)}
-    shares = {axis: noise_m / field.noise_std_m for axis, noise_m in along.items() if noise_m is not None}
+    known = dict(zip("ij", field.noise_correlation or (0.0, 0.0), strict=True))
+    shares = {
+        axis: noise_m / (field.noise_std_m * third_difference_share(known[axis]))
+        for axis, noise_m in along.items()
+        if noise_m is not None
+    }
     low = {axis: share for axis, share in shares.items() if share < NEIGHBOUR_NOISE}
     if not low:
         return ()

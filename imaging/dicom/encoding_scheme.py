@@ -1,7 +1,8 @@
-"""Conversion of an acquisition's motion encodings, as headers or settings state them, to three directions.
+"""Conversion of an acquisition's motion encodings, as headers or settings state them, to directions.
 
 Headers of product sequences state neither directions nor frequency. An error names the setting for what is stated
-nowhere, but only after everything else was understood: an acquisition of one direction stays one whatever is set.
+nowhere, but only after everything else was understood. A single encoding that nothing describes is taken for the
+product sequences' usual one, through the slices; of two or more, nobody can say which is which.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ from palpate.imaging.waves.encoding_matrix import Demodulated, column_axes, demo
 _DIRECTIONS: Final = ("VelocityEncodingDirection", "DiffusionGradientOrientation")
 _DECIMALS: Final = 4
 _FEWEST: Final = 3
-"""Directions that determine a vector."""
+"""Directions that determine a vector, and offsets that determine a harmonic."""
+THROUGH_SLICES: Final = ((0.0, 0.0, 1.0),)
+"""Encoding of a product sequence of one direction, in the image's axes."""
 
 
 def direction_lps(instance: Instance) -> tuple[float, ...] | None:
@@ -47,7 +50,7 @@ def demand_told(
     frequency_hz: float | None,
     settings: IngestSettings,
 ) -> float:
-    """Return the frequency of an acquisition whose encodings are three or more, and stated.
+    """Return the frequency of an acquisition whose frequency and encodings are stated.
 
     Args:
         where: name of the acquisition in errors.
@@ -57,14 +60,16 @@ def demand_told(
         settings: ingest settings of the study.
 
     Raises:
-        InputError: there are fewer than three encodings, or frequency or directions are stated nowhere.
+        InputError: there are fewer encodings than the settings state, or frequency or directions are stated nowhere.
     """
-    has_scheme = direction_lps(first[0]) is not None or settings.encoding_matrix is not None
+    in_headers = direction_lps(first[0]) is not None
     offsets = shape[1]
     # One series may hold several encodings that only the matrix could tell apart.
-    maybe_several = not has_scheme and len(first) == 1 and offsets % _FEWEST == 0 and offsets >= _FEWEST**2
-    if len(first) < _FEWEST and not maybe_several:
-        raise too_few_directions(where, shape, frequency_hz)
+    maybe_several = len(first) == 1 and offsets % _FEWEST == 0 and offsets >= _FEWEST**2
+    has_scheme = in_headers or settings.encoding_matrix is not None or (len(first) == 1 and not maybe_several)
+    maybe_several = maybe_several and not has_scheme
+    if not in_headers and len(first) < min(len(settings.encoding_matrix or ()), _FEWEST):
+        raise too_few_directions(where, shape, frequency_hz, len(settings.encoding_matrix or ()))
     if frequency_hz is not None and has_scheme:
         return frequency_hz
     lacking, advice = [], []
@@ -80,6 +85,8 @@ def demand_told(
     detail = (
         f"{offsets} images of each of {shape[4]} slices, whose encodings and offsets no header tells apart"
         if maybe_several
+        else f"1 motion-encoding direction ({_spoken(shape, frequency_hz)})"
+        if len(first) == 1
         else f"{_spoken(shape, frequency_hz)}, {len(first)} encodings"
     )
     raise InputError(
@@ -92,28 +99,30 @@ def demand_told(
 
 
 def too_few_directions(
-    where: str, shape: tuple[int, ...], frequency_hz: float | None, images: str = "phase images"
+    where: str, shape: tuple[int, ...], frequency_hz: float | None, stated: int, images: str = "phase images"
 ) -> InputError:
-    """Return the refusal of an acquisition that was understood, but encodes fewer than three directions.
+    """Return the refusal of an acquisition that was understood, but has fewer encodings than the settings state.
 
     Args:
         where: name of the acquisition in the error.
         shape: shape of its phase: encoding, offset, i, j, k.
         frequency_hz: vibration frequency f, hertz; None where neither headers nor settings state it.
+        stated: number of rows of the settings' encoding_matrix.
         images: words for the images that were understood.
     """
     count = shape[0]
+    wanted = "three independent directions" if stated == _FEWEST else f"{stated} encodings"
     return InputError(
         where,
         found=f"{images} of {count} motion-encoding direction{'s' if count > 1 else ''} "
         f"({_spoken(shape, frequency_hz)})",
-        expected="three independent directions, in series of their own or in one, for displacement is a vector",
-        advice="Acquire and export the other directions too, and state all of them as encoding_matrix in the "
-        "ingest settings; stiffness from one direction is what the scanner's own inversion gives.",
+        expected=f"{wanted}, as encoding_matrix has rows, in series of their own or in one",
+        advice="Export the other encodings too; if no more were acquired, state only theirs as encoding_matrix in the "
+        "ingest settings, such as [[0,0,1]] for one through the slices.",
     )
 
 
-def three_directions(
+def directions_of(
     phase_rad: NDArray[np.float64],
     magnitude: NDArray[np.float64],
     first: Sequence[Instance],
@@ -121,7 +130,7 @@ def three_directions(
     settings: IngestSettings,
     where: str,
 ) -> tuple[Demodulated, NDArray[np.float64]]:
-    """Return three directions from the encodings, and their axes in RAS, shape (3, 3).
+    """Return the directions that the encodings measure, and their axes in RAS, shape (direction, 3).
 
     Args:
         phase_rad: phase, radian, shape (encoding, offset, i, j, k).
@@ -132,14 +141,16 @@ def three_directions(
         where: name of the acquisition in errors.
 
     Raises:
-        InputError: neither headers nor settings state the encodings, or three directions cannot be made of them.
+        InputError: there are more or fewer encodings than are stated, or no directions can be made of them.
     """
     if direction_lps(first[0]) is not None:
         rows = np.stack([_exact_direction_lps(one) for one in first]) @ LPS_TO_RAS.T
         columns = np.eye(3)
     else:
-        rows = np.asarray(settings.encoding_matrix or (), dtype=np.float64)
-        columns = column_axes(settings.encoding_frame, grid.affine_mm)
+        rows = np.asarray(settings.encoding_matrix or THROUGH_SLICES, dtype=np.float64)
+        # The slices' normal is one of the image's axes, whatever frame the settings state for a matrix.
+        frame = "image" if direction_assumed(first, settings) else settings.encoding_frame
+        columns = column_axes(frame, grid.affine_mm)
     if len(rows) != len(first):
         raise InputError(
             where,
@@ -150,6 +161,16 @@ def three_directions(
     signals = np.asarray(magnitude * np.exp(1j * phase_rad), dtype=np.complex128)
     made = demodulate_as_told(signals, with_background(rows), settings.encoding_polarity, where)
     return made, made.axes_in_world(columns)
+
+
+def direction_assumed(first: Sequence[Instance], settings: IngestSettings) -> bool:
+    """Return whether neither headers nor settings state the direction of an acquisition's one encoding.
+
+    Args:
+        first: one image of each encoding.
+        settings: ingest settings of the study.
+    """
+    return settings.encoding_matrix is None and direction_lps(first[0]) is None
 
 
 def _exact_direction_lps(instance: Instance) -> NDArray[np.float64]:

@@ -4,10 +4,11 @@ The scanner numbers what it derives from series s as 100 s + role: 0 and 1 stiff
 Only raw series are read: processed waves are interpolated to eight offsets, so that their harmonics hold no noise to
 measure.
 
-A wave field needs three directions, and no header says which one a liver series encodes. So several series are joined
-where the study's encoding matrix states them, one row for each series in the order of SeriesNumber; a single direction
-is refused. Brain series hold six encodings, +x -x +y -y +z -z in the image's axes unless the matrix says otherwise.
-GE's headers do not state the motion encoding.
+No header says which direction a liver series encodes. Several series are joined where the study's encoding matrix
+states them, one row for each series in the order of SeriesNumber. A series alone is through the slices, as these
+sequences encode, unless the matrix says otherwise; the record says that this is assumed. Brain series hold six
+encodings, +x -x +y -y +z -z in the image's axes unless the matrix says otherwise. GE's headers do not state the motion
+encoding.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from palpate.errors import InputError
 from palpate.imaging.acquisition import PhaseAcquisition
 from palpate.imaging.checks.phase_scale import wrap_period_rad
 from palpate.imaging.dicom.acquired import acquired_matrix, say_interpolated, slice_thickness_mm
-from palpate.imaging.dicom.encoding_scheme import too_few_directions
+from palpate.imaging.dicom.encoding_scheme import THROUGH_SLICES, too_few_directions
 from palpate.imaging.dicom.ge_images import Encoded, is_complex, read_complex, read_waves
 from palpate.imaging.dicom.ge_private import by_frequency, frequency_hz, is_mre
 from palpate.imaging.dicom.no_motion import around_mean, demand_motion
@@ -108,10 +109,10 @@ def _without_screen_saves(series: Series) -> Series | None:
 def _read_liver(
     scans: Sequence[Series], references: Sequence[Series], settings: IngestSettings
 ) -> list[PhaseAcquisition]:
-    """Return series of one direction each, joined as the encoding matrix says."""
+    """Return series of one direction each, joined as the encoding matrix says, or alone."""
     frequencies = [frequency_hz(one, settings.frequency_hz) for one in scans]
     _demand_directions(scans, frequencies, settings)
-    matrix = scheme_matrix(settings.encoding_matrix or ())
+    matrix = scheme_matrix(settings.encoding_matrix or THROUGH_SLICES)
     still = [_joined([read_waves(one) for one in group]) for group in _chunks(references, len(matrix))]
     made = []
     for frequency in sorted(set(frequencies)):
@@ -142,25 +143,27 @@ def _read_brain(
 
 
 def _demand_directions(scans: Sequence[Series], frequencies: Sequence[float], settings: IngestSettings) -> None:
-    """Raise InputError where waves of one direction each cannot become three.
+    """Raise InputError where nothing says which direction each of several series encodes, or some are missing.
 
     Args:
         scans: raw series of one direction each.
         frequencies: theirs, Hz.
         settings: settings of the study.
     """
-    if settings.encoding_matrix is not None and len(scans) >= len(settings.encoding_matrix):
+    stated = settings.encoding_matrix
+    if len(scans) >= len(stated) if stated is not None else len(set(frequencies)) == len(scans):
         return
     where = "series " + ", ".join(str(one.number) for one in scans)
-    if len(scans) < 3:
+    if stated is not None and len(scans) < 3:
         # Everything else is read first, so that no other fault hides behind this one.
         shapes = [read_waves(one).signals.shape for one in scans]
-        raise too_few_directions(where, (len(scans), *shapes[0][1:]), frequencies[0], "waves")
+        raise too_few_directions(where, (len(scans), *shapes[0][1:]), frequencies[0], len(stated), "waves")
     raise InputError(
         where,
         found=f"{len(scans)} series of waves, whose headers do not say which directions they encode",
         expected="an encoding_matrix with one row for each series of an acquisition",
-        advice="State it in the ingest settings, such as [[1,0,0],[0,1,0],[0,0,1]] for along rows, down rows, normal.",
+        advice="State it in the ingest settings, such as [[1,0,0],[0,1,0],[0,0,1]] for along rows, down rows, normal, "
+        "or [[0,0,1]] where each series is an exam of its own, through the slices.",
     )
 
 
@@ -206,7 +209,7 @@ def _acquisition(
     frequency: float,
     settings: IngestSettings,
 ) -> PhaseAcquisition:
-    """Return three directions from one acquisition's encodings."""
+    """Return directions of motion from one acquisition's encodings."""
     where = "series " + ", ".join(str(number) for number in series_numbers)
     made = demodulate_as_told(encoded.signals, matrix, settings.encoding_polarity, where)
     reference = _still_scan(encoded, still)
@@ -215,6 +218,9 @@ def _acquisition(
         if reference is None
         else demodulate_as_told(reference.signals, matrix, settings.encoding_polarity, where).phase_rad
     )
+    assumed = settings.encoding_matrix is None and len(matrix) == len(THROUGH_SLICES)
+    # The slices' normal is one of the image's axes, whatever frame the settings state for a matrix.
+    frame = "image" if assumed else settings.encoding_frame
     columns, rows = encoded.signals.shape[2:4]
     acquired = acquired_matrix(encoded.series.instances[0], columns, rows)
     say_interpolated(where, acquired, columns, rows)
@@ -223,7 +229,7 @@ def _acquisition(
         magnitude=made.magnitude,
         affine_mm=encoded.affine_mm,
         frequency_hz=frequency,
-        encoding_axes=made.axes_in_world(column_axes(settings.encoding_frame, encoded.affine_mm)),
+        encoding_axes=made.axes_in_world(column_axes(frame, encoded.affine_mm)),
         slice_time_s=encoded.slice_time_s,
         menc_um_per_rad=None,
         run=0,
@@ -236,6 +242,7 @@ def _acquisition(
             "acquisition": encoded.series.technical_facts(),
             "dicom": encoded.series.references(),
         },
+        direction_assumed=assumed,
         encoding_gain=made.gain,
         wrap_period_rad=wrap_period_rad(np.angle(encoded.signals)),
         still_phase_rad=None if at_rest is None else around_mean(at_rest),

@@ -128,7 +128,7 @@ def _runs(scans: Sequence[Series], settings: IngestSettings) -> list[_Run]:
     single = [one for one in scans if len(_directions([one])) < 2 and within[one.number] == 1]
     wanted = len(_directions(single) or settings.encoding_matrix or range(3))
     if len(single) < _FEWEST_DIRECTIONS:
-        # Too few series are understood first, and refused for that.
+        # Too few series are understood first, and refused for that if they are more than one or one of several.
         wanted = max(1, min(wanted, len(single)))
     if len(single) % wanted:
         raise InputError(

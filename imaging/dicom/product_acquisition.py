@@ -1,4 +1,4 @@
-"""Acquisition of a product sequence, from signals of one encoding each to three directions in the world."""
+"""Acquisition of a product sequence, from signals of one encoding each to directions in the world."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from palpate.config.ingest import IngestSettings
 from palpate.imaging.acquisition import PhaseAcquisition
 from palpate.imaging.checks.phase_scale import wrap_period_rad
 from palpate.imaging.dicom.acquired import acquired_matrix, say_interpolated, slice_thickness_mm
-from palpate.imaging.dicom.encoding_scheme import demand_told, three_directions
+from palpate.imaging.dicom.encoding_scheme import demand_told, direction_assumed, directions_of
 from palpate.imaging.dicom.files import Instance
 from palpate.imaging.dicom.series import Series
 from palpate.imaging.dicom.slice_grid import SliceGrid
@@ -59,14 +59,14 @@ def product_acquisition(
         facts: name of the reader and numbers of the series, for the record.
 
     Raises:
-        InputError: frequency or encodings are stated nowhere, or three directions cannot be made of them.
+        InputError: frequency or encodings are stated nowhere, or no directions can be made of them.
     """
     where, grid, encodings = signal.where, signal.grid, signal.encodings
     frequency_hz = demand_told(where, encodings, signal.phase_rad.shape, signal.frequency_hz, settings)
     columns, rows = grid.shape[:2]
     acquired = acquired_matrix(encodings[0], columns, rows)
     say_interpolated(where, acquired, columns, rows)
-    made, axes = three_directions(signal.phase_rad, signal.magnitude, encodings, grid, settings, where)
+    made, axes = directions_of(signal.phase_rad, signal.magnitude, encodings, grid, settings, where)
     return PhaseAcquisition(
         phase_rad=made.phase_rad,
         magnitude=made.magnitude,
@@ -80,5 +80,6 @@ def product_acquisition(
         run=signal.number,
         slice_thickness_mm=slice_thickness_mm(encodings[0]),
         acquired_matrix=acquired,
+        direction_assumed=direction_assumed(encodings, settings),
         facts=facts | {"acquisition": first.technical_facts(), "dicom": first.references()},
     )

@@ -3,7 +3,8 @@
 Images are classic ones of a slice each, mosaics, or enhanced multi-frame (software XA); mosaics and frames are taken
 apart first, and from there on their packing makes no difference. The frequency comes from the settings or a series'
 description, the directions from the settings' encoding matrix: one row for each phase series in the order of Series
-Number, or for each repetition of the offsets within a series.
+Number, or for each repetition of the offsets within a series. A single encoding that no matrix describes is through the
+slices, as that of product sequences for the liver.
 """
 
 from __future__ import annotations
@@ -172,8 +173,8 @@ def _runs_of(group: Sequence[_Scan], settings: IngestSettings) -> list[_Run]:
         if within > 1:
             return [_Run([one], within) for one in group]
     wanted = rows or _FEWEST
-    if len(group) < _FEWEST:
-        # Too few series are understood first, and refused for that.
+    if len(group) < wanted:
+        # Too few series are understood first, and refused for that if they are more than one or one of several.
         return [_Run(group)]
     if len(group) % wanted:
         raise InputError(

@@ -7,7 +7,7 @@ one patient and study is taken; the vendor's reader chooses the series that it u
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -72,10 +72,23 @@ class Export:
     unusable: tuple[tuple[InputError, tuple[Instance, ...]], ...] = ()
     warnings: tuple[QualityWarning, ...] = ()
 
-    def rows(self, acquisitions: Sequence[PhaseAcquisition]) -> tuple[SeriesRow, ...]:
-        """Return every series with its role in the acquisitions, whose facts name it as series_number_<role>."""
-        roles = roles_of(acquisitions)
-        return (*(_row_of(one, roles.get(one.number)) for one in self.series), *self.passed, *self.left_out)
+    def rows(
+        self, acquisitions: Sequence[PhaseAcquisition], computed: Mapping[int, str] | None = None
+    ) -> tuple[SeriesRow, ...]:
+        """Return every series with its role in the acquisitions, whose facts name it as series_number_<role>.
+
+        Args:
+            acquisitions: acquisitions that a reader made of the series.
+            computed: kind of the maps that the scanner computed from them, by SeriesNumber.
+        """
+        roles, maps = roles_of(acquisitions), computed or {}
+        rows = (
+            _row(one.instances, f"scanner's {maps[one.number]}", "computed by the scanner, kept beside the wave field")
+            if one.number in maps and one.number not in roles
+            else _row_of(one, roles.get(one.number))
+            for one in self.series
+        )
+        return (*rows, *self.passed, *self.left_out)
 
     def used(self, acquisitions: Sequence[PhaseAcquisition]) -> tuple[Instance, ...]:
         """Return the images of the series that the acquisitions use; all where they do not say which."""

@@ -7,7 +7,8 @@ For each run and frequency, with `<label>` such as `sub-01_ses-01` or `sub-01_se
     <label>_acq-<f>Hz_wavefield.json                MechanicalFrequency (Hz), Units, Density (kg/m3); optional: NoiseStd
                                                     and LinearPhaseErrorStd (in Units), DensityAssumed,
                                                     MotionEncodingKnown, Directions, SliceThicknessMm,
-                                                    AcquiredMatrix [columns, rows], TimeConvention
+                                                    AcquiredMatrix [columns, rows], NoiseCorrelation [i, j],
+                                                    TimeConvention
     <label>_acq-<f>Hz_desc-noise_map.nii.gz         optional: standard deviation by voxel and direction, in Units
     <label>_mask.nii.gz                             tissue = 1
 
@@ -140,6 +141,8 @@ def write_wave_field(folder: Path, field: WaveField, *, sidecar: Mapping[str, ob
         facts["SliceThicknessMm"] = field.slice_thickness_mm
     if field.acquired_matrix is not None:
         facts["AcquiredMatrix"] = list(field.acquired_matrix)
+    if field.noise_correlation is not None:
+        facts["NoiseCorrelation"] = list(field.noise_correlation)
     if field.directions is not None:
         facts["Directions"] = field.directions.tolist()
     if field.noise_map_m is not None:
@@ -238,6 +241,7 @@ def _read_one(folder: Path, label: str, files: Mapping[str, Path], *, partial: b
         acquired_matrix=sidecar.acquired_matrix(),
         directions=directions if len(directions) < 3 else None,
         noise_map_m=None if noise is None else np.asarray(noise * metres),
+        noise_correlation=sidecar.noise_correlation(),
     )
     demand_real_and_imaginary(files["real"], field, real.values + 1j * imag.values, directions)
     return field

@@ -27,6 +27,7 @@ _KNOWN: Final = (
     "Directions",
     "SliceThicknessMm",
     "AcquiredMatrix",
+    "NoiseCorrelation",
     "TimeConvention",
 )
 _TIME: Final = re.compile(r"exp\(([+-]?)(?:[ij]\*?(?:omega|w|\u03c9)\*?t|(?:omega|w|\u03c9)\*?t\*?[ij])\)")
@@ -172,6 +173,21 @@ class Sidecar:
                 advice="Correct the sidecar.",
             )
         return int(numbers[0]), int(numbers[1])
+
+    def noise_correlation(self) -> tuple[float, float] | None:
+        """Return the correlation of the noise of neighbours along i and j; None where nothing is stated."""
+        value = self.facts.get("NoiseCorrelation")
+        if value is None:
+            return None
+        numbers = numbers_in(value)
+        if numbers is None or numbers.shape != (2,) or np.any(np.abs(numbers) >= 1.0):
+            raise InputError(
+                self.path,
+                found=f"NoiseCorrelation: {value!r}",
+                expected="NoiseCorrelation: two numbers between -1 and 1, along i and j",
+                advice="Correct the sidecar.",
+            )
+        return float(numbers[0]), float(numbers[1])
 
     def metres_per_unit(self) -> float:
         """Return the length, metres, of the unit in which the displacement and its noise are stored."""

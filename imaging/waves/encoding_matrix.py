@@ -1,4 +1,7 @@
-"""Three directions of motion from any scheme of motion encodings, on complex data before phase is unwrapped.
+"""Directions of motion from any scheme of motion encodings, on complex data before phase is unwrapped.
+
+A scheme of three or more encodings gives three directions. One encoding gives one direction, two encodings give two, or
+one where they are opposite; the components across these directions are not measured.
 
 Encoding e at offset t has the phase
 
@@ -27,6 +30,7 @@ from numpy.typing import NDArray
 from palpate.config.ingest import EncodingFrame, EncodingPolarity
 from palpate.errors import InputError
 
+_SPACE: Final = 3
 _PARALLEL: Final = 1e-3
 """Sine of the angle below which a combination counts as being along an axis."""
 _MOST_ENCODINGS: Final = 8
@@ -34,7 +38,7 @@ _MOST_ENCODINGS: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class Demodulated:
-    """Three directions of motion, in the form of a phase acquisition.
+    """One to three directions of motion, in the form of a phase acquisition.
 
     Attributes:
         phase_rad: phase of each direction, radians, wrapped to (-pi, pi], shape (direction, offset, i, j, k).
@@ -77,7 +81,7 @@ def column_axes(frame: EncodingFrame, affine_mm: NDArray[np.float64]) -> NDArray
 def with_background(rows: Sequence[Sequence[float]] | NDArray[np.float64]) -> NDArray[np.float64]:
     """Return a matrix of sensitivities with its static-phase column.
 
-    More than three encodings share a static phase that their differences cancel (b = 1). Exactly three have no
+    More than three encodings share a static phase that their differences cancel (b = 1). Three or fewer need no
     such differences: the static phase stays, and is removed with the mean over time (b = 0).
 
     Args:
@@ -98,23 +102,36 @@ def scheme_matrix(rows: Sequence[Sequence[float]]) -> NDArray[np.float64]:
         rows: sensitivities A, shape (encoding, 3).
 
     Raises:
-        InputError: the encodings do not determine three directions.
+        InputError: three or more encodings do not determine three directions, or fewer determine none.
     """
     matrix = with_background(rows)
     try:
-        difference_weights(matrix)
+        difference_weights(matrix, direction_count(matrix))
     except ValueError as error:
         raise InputError(
             "encoding_matrix",
             found=str(error),
-            expected="3 to 8 rows that span the three directions of space",
+            expected="3 to 8 rows that span the three directions of space, or 1 or 2 that are not zero",
             advice="State one row for each encoding in the ingest settings, 0, 0, 0 for one without motion encoding.",
         ) from error
     return matrix
 
 
-def difference_weights(matrix: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Return weights of the signals to multiply, plain (1) or conjugated (-1), for three independent directions.
+def direction_count(matrix: NDArray[np.float64]) -> int:
+    """Return how many independent directions a scheme is read for: three, or those that one or two encodings have.
+
+    Three or more encodings that span less than space are a fault of the scheme, not a scheme of fewer directions.
+
+    Args:
+        matrix: sensitivities A and static phase b, shape (encoding, 4).
+    """
+    if len(matrix) >= _SPACE or not np.all(np.isfinite(matrix)):
+        return _SPACE
+    return max(1, int(np.linalg.matrix_rank(matrix[:, :_SPACE], tol=_PARALLEL * np.abs(matrix).max())))
+
+
+def difference_weights(matrix: NDArray[np.float64], directions: int = _SPACE) -> NDArray[np.int64]:
+    """Return weights of the signals to multiply, plain (1) or conjugated (-1), for independent directions.
 
     Along each column's axis the combination with the least noise is taken, and of equals the one with the smallest
     gain, which wraps least. Where a column has no combination of its own, the best remaining independent one is
@@ -122,35 +139,40 @@ def difference_weights(matrix: NDArray[np.float64]) -> NDArray[np.int64]:
 
     Args:
         matrix: sensitivities A and static phase b, shape (encoding, 4).
+        directions: number of independent directions wanted, from 1 to 3.
 
     Returns:
-        The weights w, shape (3, encoding); a combination along a column's axis has a positive gain.
+        The weights w, shape (directions, encoding); a combination along a column's axis has a positive gain.
 
     Raises:
-        ValueError: the shape is another, numbers are not finite, there are more than eight encodings, or no three
-            independent directions exist that are free of the static phase.
+        ValueError: the shape is another, numbers are not finite, there are more than eight encodings, or so many
+            independent directions do not exist that are free of the static phase.
     """
     if matrix.ndim != 2 or matrix.shape[1] != 4 or not np.all(np.isfinite(matrix)):
         raise ValueError(f"an encoding matrix has finite rows of 4, not shape {matrix.shape}")
     if len(matrix) > _MOST_ENCODINGS:
         raise ValueError(f"{len(matrix)} encodings; at most {_MOST_ENCODINGS} are combined")
+    if directions == len(matrix) < _SPACE and np.all(np.linalg.norm(matrix[:, :_SPACE], axis=1) > 0.0):
+        # As many encodings as directions: sums of two that are no right angle apart would only be closer to each other.
+        return np.eye(directions, dtype=np.int64)
     ranked = _ranked_candidates(matrix)
     along = ranked @ matrix[:, :3]
     gains = np.linalg.norm(along, axis=1)
     chosen: list[int] = []
-    for axis in range(3):
+    for axis in range(_SPACE):
         own = np.flatnonzero(along[:, axis] > gains * np.sqrt(1 - _PARALLEL**2))
         chosen += own[:1].tolist()
     for candidate in range(len(ranked)):
-        if len(chosen) < 3 and _independent(along[[*chosen, candidate]]):
+        if len(chosen) < directions and _independent(along[[*chosen, candidate]]):
             chosen.append(candidate)
-    if len(chosen) < 3:
-        raise ValueError("no three independent directions can be made of the encodings without their static phase")
+    if len(chosen) < directions:
+        wanted = "three independent directions" if directions == _SPACE else "direction"
+        raise ValueError(f"no {wanted} can be made of the encodings without their static phase")
     return np.asarray(ranked[chosen])
 
 
 def demodulate(signals: NDArray[np.complex128], matrix: NDArray[np.float64]) -> Demodulated:
-    """Return three directions from the complex images of a scheme of encodings.
+    """Return the directions that the complex images of a scheme of encodings measure.
 
     Args:
         signals: complex images s, shape (encoding, offset, i, j, k).
@@ -158,13 +180,13 @@ def demodulate(signals: NDArray[np.complex128], matrix: NDArray[np.float64]) -> 
             where the encodings change from offset to offset, as where their polarity alternates.
 
     Raises:
-        ValueError: shapes disagree; the matrix has no three directions (see difference_weights); or directions change
+        ValueError: shapes disagree; the matrix lacks directions (see difference_weights); or directions change
             from offset to offset, as with alternating polarity where no difference cancels the static phase.
     """
     matrices = matrix if matrix.ndim == 3 else np.broadcast_to(matrix, (signals.shape[1], *matrix.shape))
     if signals.ndim != 5 or matrices.shape[:2] != (signals.shape[1], signals.shape[0]):
         raise ValueError(f"signals {signals.shape} and encoding matrix {matrix.shape} do not belong together")
-    weights = np.stack([difference_weights(one) for one in matrices])
+    weights = np.stack([difference_weights(one, direction_count(one)) for one in matrices])
     if np.any(weights != weights[0]) and not np.any(matrices[..., 3]):
         raise ValueError("encodings change between offsets, and there is no reference to subtract")
     sensitivities = weights @ matrices[..., :3]
@@ -183,7 +205,7 @@ def demodulate(signals: NDArray[np.complex128], matrix: NDArray[np.float64]) -> 
 def demodulate_as_told(
     signals: NDArray[np.complex128], matrix: NDArray[np.float64], polarity: EncodingPolarity, where: str
 ) -> Demodulated:
-    """Return three directions from the complex images of a scheme of encodings that a study's settings state.
+    """Return the directions that the images of a scheme of encodings measure, as a study's settings state it.
 
     Args:
         signals: complex images s, shape (encoding, offset, i, j, k).
@@ -192,7 +214,7 @@ def demodulate_as_told(
         where: name of the acquisition in errors.
 
     Raises:
-        InputError: three directions cannot be made of the encodings.
+        InputError: directions cannot be made of the encodings.
     """
     signs = np.where(np.arange(signals.shape[1]) % 2 * (polarity == "alternating"), -1.0, 1.0)
     matrices = matrix * np.stack([signs, signs, signs, np.ones_like(signs)], axis=-1)[:, None, :]
@@ -202,9 +224,8 @@ def demodulate_as_told(
         raise InputError(
             where,
             found=f"motion encodings that cannot be separated ({error})",
-            expected="encodings that measure three independent directions",
-            advice="A wave field needs all three components of motion; check the scans, encoding_matrix and "
-            "encoding_polarity.",
+            expected="encodings that measure three independent directions, or one or two of them",
+            advice="Check the scans, encoding_matrix and encoding_polarity.",
         ) from error
 
 

@@ -20,6 +20,8 @@ from scipy import ndimage, stats
 from palpate.imaging.waves.slice_planes import slice_planes
 
 _KEPT_SHARE: Final = 0.95
+POOLING_MM: Final = 12.0
+"""Width of the Gaussian weights over which the noise of few offsets is pooled: an area of 4 pi 12^2 = 1800 mm2."""
 
 
 def first_harmonic(phase_rad: NDArray[np.float64]) -> NDArray[np.complex128]:
@@ -85,8 +87,25 @@ class HarmonicNoise:
     voxel_std_rad: NDArray[np.float64]
 
 
+@dataclass(frozen=True, slots=True)
+class Pooling:
+    """Pooling of the noise over neighbours, for exams whose offsets leave one coefficient to measure it from.
+
+    Attributes:
+        magnitude: mean magnitude of the signal, shape (i, j, k).
+        width: standard deviation of the weights along i and j, voxels, shape (2,).
+    """
+
+    magnitude: NDArray[np.float64]
+    width: NDArray[np.float64]
+
+
 def measure_noise(
-    phase_rad: NDArray[np.float64], mask: NDArray[np.bool_], *, still: bool = False
+    phase_rad: NDArray[np.float64],
+    mask: NDArray[np.bool_],
+    *,
+    still: bool = False,
+    pooling: Pooling | None = None,
 ) -> HarmonicNoise | None:
     """Measure sigma of one encoding direction; None where there are too few offsets (fewer than four).
 
@@ -95,10 +114,14 @@ def measure_noise(
     noisiest twentieth of the voxels, corrected for leaving those out: a few bad voxels cannot move it, but tissue with
     less signal, and hence more noise, counts.
 
+    Four offsets leave one coefficient, from which a single voxel's sigma cannot be told. Sigma of the signal, which
+    varies slowly over coils, is then pooled over neighbours, and sigma of a voxel's phase is that over its magnitude.
+
     Args:
         phase_rad: unwrapped phase, shape (offset, i, j, k).
         mask: tissue, shape (i, j, k).
         still: whether the phase is of a scan without motion.
+        pooling: pooling of sigma over neighbours; None leaves each voxel its own.
     """
     free = signal_free_harmonics(phase_rad.shape[0], still=still)
     if not free or not mask.any():
@@ -107,12 +130,33 @@ def measure_noise(
     planes = _fitted_planes(coefficients, mask)
     variance = np.mean((coefficients - planes) ** 2, axis=0)
     degrees = coefficients.shape[0]
+    voxel_std = np.sqrt(variance if pooling is None else _pooled(variance, mask, pooling))
     return HarmonicNoise(
         std_rad=_robust_std(variance[mask], degrees),
         local_std_rad=_local_std(coefficients, mask),
         linear_phase_error_rad=float(np.sqrt(np.mean(planes[:, mask] ** 2))),
-        voxel_std_rad=np.where(mask, np.sqrt(variance), 0.0),
+        voxel_std_rad=np.where(mask, voxel_std, 0.0),
     )
+
+
+def around(values: NDArray[np.float64], mask: NDArray[np.bool_], width: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return means over the surrounding voxels of the mask within each slice, with Gaussian weights.
+
+    Args:
+        values: numbers, shape (i, j, k); those outside the mask do not matter.
+        mask: tissue, shape (i, j, k).
+        width: standard deviation of the weights along i and j, voxels.
+    """
+    widths = (*width.tolist(), 0.0)
+    weight = ndimage.gaussian_filter(mask.astype(np.float64), widths)
+    sums = ndimage.gaussian_filter(np.where(mask, values, 0.0), widths)
+    return np.asarray(sums / np.maximum(weight, 1e-6))
+
+
+def _pooled(variance: NDArray[np.float64], mask: NDArray[np.bool_], pooling: Pooling) -> NDArray[np.float64]:
+    """Variance of the phase from that of the signal, which is averaged over the surrounding voxels of the mask."""
+    signal = np.where(mask, np.maximum(pooling.magnitude, np.finfo(float).tiny), 1.0)
+    return np.asarray(around(variance * signal**2, mask, pooling.width) / signal**2)
 
 
 def _unit_coefficients(phase_rad: NDArray[np.float64], free: tuple[int, ...]) -> NDArray[np.float64]:
@@ -149,6 +193,35 @@ def _robust_std(variance: NDArray[np.float64], degrees: int) -> float:
     limit = stats.chi2.ppf(_KEPT_SHARE, degrees)
     expected = stats.chi2.cdf(limit, degrees + 2) / _KEPT_SHARE
     return float(np.sqrt(lowest.mean() / expected))
+
+
+def noise_correlation(
+    phase_rad: NDArray[np.float64], mask: NDArray[np.bool_], *, still: bool = False
+) -> tuple[float, float] | None:
+    """Return the correlation of the noise of neighbouring voxels along i and j; None with fewer than four offsets.
+
+    It comes from the signal-free harmonics less each slice's plane, as sigma does, so that motion of higher harmonics
+    and drifts that vary within a slice count as correlated noise.
+
+    Args:
+        phase_rad: unwrapped phase, shape (offset, i, j, k).
+        mask: tissue, shape (i, j, k).
+        still: whether the phase is of a scan without motion.
+    """
+    free = signal_free_harmonics(phase_rad.shape[0], still=still)
+    if not free or not mask.any():
+        return None
+    coefficients = _unit_coefficients(phase_rad, free)
+    noise = coefficients - _fitted_planes(coefficients, mask)
+    found = []
+    for axis in (1, 2):
+        length = mask.shape[axis - 1]
+        ahead, behind = (np.take(noise, range(first, first + length - 1), axis=axis) for first in (1, 0))
+        shares = [np.take(mask, range(first, first + length - 1), axis=axis - 1) for first in (1, 0)]
+        both = shares[0] & shares[1]
+        size = float(np.sqrt(np.sum(ahead[:, both] ** 2) * np.sum(behind[:, both] ** 2)))
+        found.append(float(np.sum(ahead[:, both] * behind[:, both])) / size if size > 0.0 else 0.0)
+    return found[0], found[1]
 
 
 def _local_std(coefficients: NDArray[np.float64], mask: NDArray[np.bool_]) -> float:

@@ -10,9 +10,18 @@ from numpy.typing import NDArray
 
 from palpate.config.ingest import IngestSettings
 from palpate.imaging.acquisition import PhaseAcquisition
-from palpate.imaging.displacement import to_world, without_slice_means, world_noise
+from palpate.imaging.displacement import along_directions, without_slice_means, world_noise
 from palpate.imaging.wavefield import ASSUMED_DENSITY_KG_M3, WaveField
-from palpate.imaging.waves.harmonics import HarmonicNoise, first_harmonic, forward_in_time, harmonics, measure_noise
+from palpate.imaging.waves.harmonics import (
+    POOLING_MM,
+    HarmonicNoise,
+    Pooling,
+    first_harmonic,
+    forward_in_time,
+    harmonics,
+    measure_noise,
+    noise_correlation,
+)
 from palpate.imaging.waves.slice_timing import SliceTiming, slice_timing
 from palpate.imaging.waves.unwrap import Unwrapped, unwrap_vibration, unwrapped_steps
 from palpate.units import hz_to_rad_s, um_to_m
@@ -65,8 +74,9 @@ class Reconstruction:
         stds = np.array([one.noise.std_rad if one.noise else np.nan for one in self.directions])
         errors_rad = np.array([one.noise.linear_phase_error_rad if one.noise else 0.0 for one in self.directions])
         noise_m = um_to_m(world_noise(stds, axes) * self.menc_um_per_rad)
+        displacement, directions = along_directions(encoded, axes)
         return WaveField(
-            displacement_m=um_to_m(to_world(encoded, axes) * self.menc_um_per_rad),
+            displacement_m=um_to_m(displacement * self.menc_um_per_rad),
             mask=mask,
             affine_mm=self.acquisition.affine_mm,
             frequency_hz=self.acquisition.frequency_hz,
@@ -79,7 +89,20 @@ class Reconstruction:
             motion_encoding_known=self.menc_known,
             slice_thickness_mm=self.acquisition.slice_thickness_mm,
             acquired_matrix=self.acquisition.acquired_matrix,
+            directions=directions,
+            noise_correlation=None if directions is None else self._noise_correlation(mask),
         )
+
+    def _noise_correlation(self, mask: NDArray[np.bool_]) -> tuple[float, float] | None:
+        """Return the correlation of the noise of neighbours along i and j, mean of the directions; None if unknown."""
+        still = self.acquisition.still_phase_rad
+        phases = [one.unwrapped.phase_rad for one in self.directions] if still is None else list(still)
+        found = [noise_correlation(one, mask, still=still is not None) for one in phases]
+        known = [one for one in found if one is not None]
+        if len(known) < len(found):
+            return None
+        along_i, along_j = np.mean(known, axis=0).tolist()
+        return along_i, along_j
 
 
 def reconstruct(acquisition: PhaseAcquisition, mask: NDArray[np.bool_], settings: IngestSettings) -> Reconstruction:
@@ -97,9 +120,11 @@ def reconstruct(acquisition: PhaseAcquisition, mask: NDArray[np.bool_], settings
     steps = np.stack([unwrapped_steps(one, mask) for one in phases])
     timing = slice_timing(steps, mask, None if times_s is None else omega * times_s, choice=settings.slice_timing)
     stills = acquisition.still_phase_rad if acquisition.still_phase_rad is not None else [None] * len(phases)
+    few = len(phases) < 3
+    width = POOLING_MM / np.linalg.norm(acquisition.affine_mm[:3, :2], axis=0)
     directions = tuple(
-        _direction(phase, mask, step, still, timing, settings)
-        for phase, step, still in zip(phases, steps, stills, strict=True)
+        _direction(phase, mask, step, still, timing, settings, Pooling(magnitude, width) if few else None)
+        for phase, step, still, magnitude in zip(phases, steps, stills, acquisition.magnitude.mean(axis=1), strict=True)
     )
     stated = settings.menc_um_per_rad or acquisition.menc_um_per_rad
     return Reconstruction(
@@ -118,15 +143,16 @@ def _direction(
     still_phase_rad: NDArray[np.float64] | None,
     timing: SliceTiming,
     settings: IngestSettings,
+    pooling: Pooling | None,
 ) -> Direction:
     """Harmonic motion of one encoding direction, its noise from the scan without motion where there is one."""
     unwrapped = unwrap_vibration(phase_rad, mask, steps=steps, slice_phase_rad=timing.phase_rad)
     first_rad = first_harmonic(unwrapped.phase_rad) * np.exp(-1j * timing.phase_rad)
     kept = settings.bulk_motion == "keep" or (settings.bulk_motion == "auto" and unwrapped.mean_determined)
     if still_phase_rad is None:
-        noise = measure_noise(unwrapped.phase_rad, mask)
+        noise = measure_noise(unwrapped.phase_rad, mask, pooling=pooling)
     else:
-        noise = measure_noise(still_phase_rad, mask, still=True)
+        noise = measure_noise(still_phase_rad, mask, still=True, pooling=pooling)
     return Direction(
         unwrapped=unwrapped,
         noise=noise,

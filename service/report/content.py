@@ -193,7 +193,8 @@ def quality_table(run: RunView) -> Table | None:
         rows.append(Row("Largest shift of the head between images", (plain(f"{moved['largest_mm']:.2f} mm"),)))
     if run.directions is not None:
         divergence, one_way = run.directions.divergence_share, run.directions.directionality
-        rows.append(Row("Divergence over curl; 0 for shear waves, 0.71 for noise", (plain(f"{divergence:.2f}"),)))
+        if divergence is not None:
+            rows.append(Row("Divergence over curl; 0 for shear waves, 0.71 for noise", (plain(f"{divergence:.2f}"),)))
         rows.append(Row("Direction of travel; 0 isotropic, 1 one direction", (plain(f"{one_way:.2f}"),)))
     return Table(tuple(rows), caption="Quality of the wave field.") if rows else None
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -51,3 +53,13 @@ def test_nothing_is_guessed(facts: object) -> None:
     found = off_resonance(_acquisition(facts))
     assert found["mm_per_100_hz"] is None
     assert "does not state" in str(found["reason"])
+
+
+def test_the_matrix_of_the_images_changes_nothing() -> None:
+    """Interpolated or cut, tissue lies where the bandwidth puts it: 16 acquired pixels of 2.5 mm, 400 Hz each."""
+    facts = PLANAR | {"ScanningSequence": "GR", "PixelBandwidth": 400.0}
+    stored = replace(_acquisition(facts), acquired_matrix=(16, 10))
+    assert off_resonance(stored)["mm_per_100_hz"] == pytest.approx(0.625)
+    cut = replace(_acquisition(PLANAR | {"BandwidthPerPixelPhaseEncode": 50.0}), stored_matrix=(40, 20))
+    # The stated 50 Hz are those of a stored pixel of 1.5 mm.
+    assert off_resonance(cut)["mm_per_100_hz"] == pytest.approx(3.0)

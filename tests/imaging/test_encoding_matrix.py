@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from palpate.imaging.waves.encoding_matrix import demodulate, difference_weights, with_background
+from palpate.errors import InputError
+from palpate.imaging.waves.encoding_matrix import demodulate, difference_weights, scheme_matrix, with_background
 
 SHAPE = (4, 3, 2)
 OFFSETS = 4
@@ -134,3 +135,35 @@ def test_signals_must_fit_the_matrix() -> None:
     """Images of another scheme must not be combined by accident."""
     with pytest.raises(ValueError, match="belong together"):
         demodulate(np.ones((4, OFFSETS, *SHAPE), dtype=np.complex128), with_background(PAIRS))
+
+
+@pytest.mark.parametrize(
+    ("rows", "axes", "gain"),
+    [
+        ([[0, 0, 1]], [[0, 0, 1]], 1.0),
+        ([[0, 0, 1], [0, 0, -1]], [[0, 0, 1]], 2.0),
+        ([[0, 0, 1], [0, 0, 0]], [[0, 0, 1]], 1.0),
+        ([[1, 0, 0], [0, 0.6, 0.8]], [[1, 0, 0], [0, 0.6, 0.8]], 1.0),
+        ([[0, 0.6, 0.8], [0, 0, 1]], [[0, 0.6, 0.8], [0, 0, 1]], 1.0),
+    ],
+    ids=["one", "a pair", "one and a reference", "two", "two that are close"],
+)
+def test_one_or_two_encodings_give_the_directions_they_have(
+    rows: list[list[float]], axes: list[list[float]], gain: float
+) -> None:
+    """Each component that was measured comes out along its own direction; nothing is made of the others."""
+    matrix, motion = with_background(rows), _motion()
+    found = demodulate(_measure(matrix, motion, _static()), matrix)
+    np.testing.assert_allclose(found.axes, axes, atol=1e-12)
+    np.testing.assert_allclose(found.gains, gain)
+    expected = np.exp(1j * gain * np.einsum("dc,c...->d...", np.array(axes), motion))
+    turn = np.exp(1j * found.phase_rad) / expected
+    # The static phase may stay: it is constant over the offsets.
+    np.testing.assert_allclose(turn, np.broadcast_to(turn[:, :1], turn.shape), atol=1e-9)
+    assert scheme_matrix(rows).shape == (len(rows), 4)
+
+
+def test_an_encoding_of_nothing_is_refused() -> None:
+    """A row of zeros alone measures no direction."""
+    with pytest.raises(InputError, match=r"encoding_matrix.*no direction"):
+        scheme_matrix([[0, 0, 0]])

@@ -83,6 +83,14 @@ def test_each_fault_is_named(fault: str, noise: float) -> None:
     assert cause in warning.sentence
 
 
+@pytest.mark.parametrize(("spacing_mm", "codes"), [(12.0, []), (40.0, ["slices-far-apart"])])
+def test_slices_that_no_wave_can_be_followed_across(spacing_mm: float, codes: list[str]) -> None:
+    """Waves of 30 mm are followed in steps of 12 mm, not of 40; one component alone is not checked for divergence."""
+    field = shear_waves(np.diag([2.0, 2.0, spacing_mm, 1.0]))
+    one = replace(field, displacement_m=field.displacement_m[..., 2:], directions=np.eye(3)[2:])
+    assert _codes(one) == ["fewer-directions", *codes]
+
+
 def test_several_faults_are_all_named() -> None:
     """One warning does not hide another."""
     field = shear_waves()

@@ -219,6 +219,8 @@ def test_missing_directions_are_told_truly(count: int, tmp_path: Path) -> None:
         ({"SliceThicknessMm": 0}, "SliceThicknessMm"),
         ({"AcquiredMatrix": [64]}, "AcquiredMatrix"),
         ({"AcquiredMatrix": [64.5, 64]}, "AcquiredMatrix"),
+        ({"NoiseCorrelation": [0.5]}, "NoiseCorrelation"),
+        ({"NoiseCorrelation": [0.5, 1.0]}, "NoiseCorrelation"),
     ],
 )
 def test_what_a_scanner_did_is_checked(facts: dict[str, object], told: str, tmp_path: Path) -> None:

@@ -96,7 +96,7 @@ SENTENCES: Final = [
     ('{"density_kg_m3": "1030 kg"}', "density_kg_m3 = '1030 kg'; expected a number. Correct density_kg_m3."),
     ('{"density_kg_m3": -1}', "density_kg_m3 = -1; expected a number above 0."),
     ('{"density_kg_m3": 1, "density_kg_m3": 2}', "key density_kg_m3 twice"),
-    ('{"mask_by": "hand"}', "mask_by = 'hand'; expected 'magnitude' or 'atlas'."),
+    ('{"mask_by": "hand"}', "mask_by = 'hand'; expected 'auto', 'magnitude', 'atlas' or 'waves'."),
     ('{"arrays": {"voxel_mm": [1, 2]}}', "no arrays.voxel_mm.2; expected a value"),
     ('{"density": 1030}', "unknown key density; expected one of arrays,"),
 ]

@@ -90,9 +90,9 @@ def session_results():
 
 
 def scan_and_anatomy(wildcards):
-    """Return the elastography and the anatomy of a session as the table names them."""
+    """Return the elastography, the anatomy and the region of a session as the table names them."""
     session = session_of(wildcards)
-    return {"mre": session.mre, "anatomy": session.anatomy}
+    return {"mre": session.mre, "anatomy": session.anatomy, "mask": session.mask}
 
 
 def wave_field(wildcards):

@@ -15,8 +15,9 @@ rule ingest:
     params:
         settings=settings.ingest.model_dump_json(),
         anatomy=option("--anatomy", "anatomy"),
+        mask=option("--mask", "mask"),
         receipt=receipt_of("ingest"),
     shell:
         "PALPATE_RECEIPT={params.receipt:q}"
-        " palpate ingest {input.mre:q} {params.anatomy:q} --label sub-{wildcards.subject}_ses-{wildcards.session}"
+        " palpate ingest {input.mre:q} {params.anatomy:q} {params.mask:q} --label sub-{wildcards.subject}_ses-{wildcards.session}"
         " --settings {params.settings:q} --out {output:q} 2> >(tee {log:q} >&2)"

@@ -31,12 +31,13 @@ class IngestSettings(Section):
     frequency_hz: Positive | None = None
     """Vibration frequency, Hz, used where headers state none or contradict themselves; else the header's is used."""
 
-    encoding_matrix: Annotated[tuple[tuple[Finite, Finite, Finite], ...], Field(min_length=3, max_length=8)] | None = (
+    encoding_matrix: Annotated[tuple[tuple[Finite, Finite, Finite], ...], Field(min_length=1, max_length=8)] | None = (
         None
     )
     """Encoding of motion by the images, where headers do not state it: one row for each encoding, in the order in which
     the scanner stores them; in a row the sensitivity along the three axes of encoding_frame, in units of 1 / MENC. A
-    reference without motion encoding is a row of zeros. None takes the header's scheme, or the vendor's usual one."""
+    reference without motion encoding is a row of zeros. One or two rows state an exam of fewer than three directions.
+    None takes the header's scheme, or the vendor's usual one; of a single encoding, the one through the slices."""
 
     encoding_frame: EncodingFrame = "image"
     """Axes in which the encoding matrix is given. image: along a row of pixels, down the rows, along the slice normal
@@ -85,10 +86,20 @@ class IngestSettings(Section):
     """Treatment of waves below least_oss_snr. warn: records and page say so, and intervals are wide; refuse: the
     session ends with an error."""
 
-    mask_by: Literal["magnitude", "atlas"] = "magnitude"
+    mask_by: Literal["auto", "magnitude", "atlas", "waves"] = "auto"
     """Source of the mask where none is given. magnitude: the largest bright piece, for fat-suppressed images and
     other organs; atlas: the ICBM152 brain registered to the mean magnitude, for images in which scalp or neck are as
-    bright as the brain."""
+    bright as the brain; waves: tissue in which the waves are well above the noise, without vessels and edges, which is
+    no segmentation of an organ. auto: waves where fewer than three directions were measured, else magnitude."""
+
+    least_wave_snr: Positive = 3.0
+    """Least amplitude of the waves over their noise, in the neighbourhood of a voxel, for mask_by waves."""
+
+    interpolated: Literal["auto", "keep", "undo"] = "auto"
+    """Treatment of images that the scanner interpolated. keep: they stay, and neighbours share their noise. undo: the
+    complex images are cut in k-space to the acquired matrix, and to pixels whose edges differ by no more than a factor
+    of two, so that noise is nearly independent. auto: undo where fewer than three directions were measured, else
+    keep."""
 
     mask_threshold: Annotated[float, Field(gt=0, lt=1)] = 0.2
     """Share of the mean magnitude's 90th percentile above which a voxel counts as tissue."""
@@ -98,7 +109,8 @@ class IngestSettings(Section):
 
     max_noise_rad: Positive = 0.5
     """Largest noise of the first harmonic at a voxel of the mask (standard deviation of its real and imaginary part,
-    worst encoding direction), radian; noisier voxels are left out."""
+    worst encoding direction), radian; noisier voxels are left out. It does not concern mask_by waves, which compares
+    the noise with the waves."""
 
     registration: Literal["auto", "never"] = "auto"
     """Whether the anatomy is registered to the elastogram (rigid motion, mutual information). auto: it is, and is moved

@@ -14,9 +14,9 @@ from palpate.system_files import matching
 
 REQUIRED = ("subject", "session", "mre")
 """Columns that a table of sessions must have."""
-OPTIONAL = ("anatomy", "labels", "date", "growth", "treatment", "truth")
+OPTIONAL = ("anatomy", "labels", "date", "growth", "treatment", "mask", "truth")
 """Columns that a table of sessions may have."""
-_PATHS = ("mre", "anatomy", "labels", "growth", "treatment", "truth")
+_PATHS = ("mre", "anatomy", "labels", "growth", "treatment", "mask", "truth")
 _EMPTY = ("", "n/a")
 FEWEST_SCANS = 2
 """Least number of scans for a forecast: one scan shows a tumour, two show its growth."""
@@ -41,6 +41,7 @@ class Session:
         date: day of the scan.
         growth: folder with tumour maps of this date.
         treatment: table of treatments.
+        mask: region to be inverted, NIfTI file in the elastogram's world coordinates; DICOM elastography only.
         truth: folder with the true maps, for an in-silico patient.
     """
 
@@ -52,6 +53,7 @@ class Session:
     date: datetime.date | None = None
     growth: Path | None = None
     treatment: Path | None = None
+    mask: Path | None = None
     truth: Path | None = None
 
     @property
@@ -62,7 +64,7 @@ class Session:
     @property
     def paths(self) -> tuple[Path, ...]:
         """Every file and folder that the row names."""
-        named = (self.mre, self.anatomy, self.labels, self.growth, self.treatment, self.truth)
+        named = (self.mre, self.anatomy, self.labels, self.growth, self.treatment, self.mask, self.truth)
         return tuple(path for path in named if path is not None)
 
     @property

@@ -21,6 +21,8 @@ from palpate.imaging.acquisition import PhaseAcquisition
 from palpate.imaging.deidentify.folder import deidentify
 from palpate.imaging.dicom.registry import read_acquisitions
 from palpate.imaging.dicom.vocabulary import frequencies_in, known_words
+from palpate.imaging.files.nifti import read_nifti
+from palpate.imaging.files.wavefield_folder import read_wave_fields
 from palpate.imaging.ingest import ingest
 from palpate.imaging.phantom.grid import ScanGrid
 from palpate.imaging.phantom.identity import RAS_TO_LPS, Identity, fill, place, save
@@ -256,10 +258,12 @@ def demand_same(one: PhaseAcquisition, other: PhaseAcquisition) -> None:
 
 
 def test_siemens_by_settings_is_the_truth(siemens: Path, measured: Measured, tmp_path: Path) -> None:
-    """Derived waves beside the images are left out, with the reason."""
+    """Derived waves beside the images are no measurement; they are kept as the scanner's own."""
     demand_truth(field_of(siemens, tmp_path / "out", measured.told), measured)
     rows = (tmp_path / "out" / "sub-01_ses-01_series.tsv").read_text().splitlines()
-    assert [row.split("\t")[0] for row in rows if "derived" in row and "left out" in row] == ["12"]
+    assert [row.split("\t")[0] for row in rows if "scanner's waves" in row] == ["12"]
+    waves = read_nifti(tmp_path / "out" / "sub-01_ses-01_acq-60Hz_desc-scanner_waves.nii.gz").values
+    assert waves.shape == (*measured.grid.shape, OFFSETS)
 
 
 @pytest.mark.parametrize("packing", PACKINGS)
@@ -393,10 +397,34 @@ def test_two_described_frequencies_are_two_acquisitions(siemens: Path, measured:
 
 
 def test_one_direction_of_philips(measured: Measured, tmp_path: Path) -> None:
-    """As for Siemens: the exam is understood before it is refused for its one direction."""
+    """A single scan without a stated direction is through the slices; the frequency comes from its description."""
     write_philips(tmp_path / "in", measured, "mre 60Hz")
     for number in (501, 601):
         for path in (tmp_path / "in" / f"series0{number}_mre").iterdir():
             path.unlink()
-    with pytest.raises(InputError, match=r"1 motion-encoding direction .60 Hz, 4 offsets, 3 slices of 12 x 11"):
-        read_acquisitions(tmp_path / "in")
+    found = read(tmp_path / "in", {})
+    assert found.frequency_hz == 60.0
+    assert found.direction_assumed
+    np.testing.assert_allclose(found.encoding_axes, measured.grid.axes.T[2:], atol=1e-6)
+
+
+@pytest.mark.parametrize("directions", [(0,), (0, 2)], ids=["one", "two"])
+def test_fewer_directions_of_siemens(directions: tuple[int, ...], measured: Measured, tmp_path: Path) -> None:
+    """What was measured along each stated direction is the vibration's part along it, whatever the others did."""
+    write_siemens(tmp_path / "in", measured, [(d,) for d in directions])
+    axes = measured.scan.encoding_axes[list(directions)]
+    told = {**measured.told, "encoding_matrix": axes.tolist(), "mask_by": "magnitude"}
+    ingest(tmp_path / "in", "sub-01", tmp_path / "out", anatomy=None, settings=IngestSettings.model_validate(told))
+    (field,) = read_wave_fields(tmp_path / "out", partial=True)
+    assert field.directions == pytest.approx(axes, abs=1e-6)
+    truth = measured.vibration.displacement_m @ axes.T
+    assert np.abs(field.displacement_m - truth)[field.mask].max() / np.abs(truth).max() < 1e-3
+
+
+def test_one_direction_of_siemens_that_nobody_states(measured: Measured, tmp_path: Path) -> None:
+    """A single series is through the slices, if its frequency is told; several are not guessed."""
+    write_siemens(tmp_path / "in", measured, [(2,)])
+    told = {name: value for name, value in measured.told.items() if name != "encoding_matrix"}
+    found = read(tmp_path / "in", told)
+    assert found.direction_assumed
+    np.testing.assert_allclose(found.encoding_axes, measured.grid.axes.T[2:], atol=1e-6)
