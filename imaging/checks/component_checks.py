@@ -29,8 +29,11 @@ def check_components(field: WaveField, encoding_axes: NDArray[np.float64] | None
 
     Returns:
         The warning of the interpretation that explains the field best; empty where it is sound, where too few voxels
-        have six neighbours of tissue, or where noise hides the waves.
+        have six neighbours of tissue, where noise hides the waves, or where fewer than three components were
+        measured, whose divergence nobody knows.
     """
+    if field.directions is not None:
+        return ()
     moments = gradient_moments(field)
     if moments is None:
         return ()

@@ -77,7 +77,7 @@ def _sums(
 ) -> tuple[complex, float]:
     """Sums of u conj(lap u) and |lap u|^2 over voxels and components, u smoothed and without its slices' means."""
     products, squares = 0j, 0.0
-    for component in range(3):
+    for component in range(displacement.shape[-1]):
         u = without_slice_means(displacement[..., component], mask) * mask
         u = ndimage.gaussian_filter(u, (*width, 0.0))
         laplacian = sum(

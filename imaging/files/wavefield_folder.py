@@ -43,7 +43,7 @@ from palpate.imaging.limits.plausible import (
     demand_tissue,
 )
 from palpate.imaging.limits.stated import METRES_PER_UNIT
-from palpate.imaging.wavefield import WaveField, demand_three
+from palpate.imaging.wavefield import WaveField
 from palpate.renamed import record_text
 
 _FIELD_FILE = re.compile(
@@ -217,8 +217,6 @@ def _read_one(folder: Path, label: str, files: Mapping[str, Path], *, partial: b
     noise = _noise_by_voxel(folder, present.name.partition("_part-")[0], directions, inside, real.affine_mm)
     noise_std = _stated_noise(sidecar, noise, directions, inside)
     error_std = sidecar.number("LinearPhaseErrorStd", at_least=0.0, default=0.0)
-    if not partial:
-        demand_three(files["real"], len(directions))
     thickness_mm = sidecar.number("SliceThicknessMm", above=0.0, default=math.nan)
     field = WaveField(
         displacement_m=encoded

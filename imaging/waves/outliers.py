@@ -102,7 +102,7 @@ def _misses(
     """Return what the neighbours' polynomial misses, real and imaginary parts, and where it extrapolates.
 
     Returns:
-        Misses, shape (N, 6), over their standard deviation for white noise of unit size, NaN where the neighbours do
+        Misses, shape (N, 2 C) for C components, over their standard deviation for white noise of unit size, NaN where the neighbours do
         not determine the polynomial; and whether it lies on one side of the voxel, shape (N,).
     """
     weights = _CLOSE * _near(trusted, ijk)
@@ -115,11 +115,12 @@ def _misses(
     share = np.einsum("va,na->nv", basis, np.linalg.solve(normal[usable], middle)[..., 0]) * weights[usable]
     gain = np.full(len(ijk), np.inf)
     gain[usable] = np.sum(share**2, axis=1)
-    misses = np.full((len(ijk), 6), np.nan)
-    for component in range(3):
+    components = displacement_m.shape[-1]
+    misses = np.full((len(ijk), 2 * components), np.nan)
+    for component in range(components):
         near = _near(displacement_m[..., component], ijk[usable])
         missed = displacement_m[(*ijk[usable].T, component)] - np.sum(share * near, axis=1)
-        for part, column in ((missed.real, component), (missed.imag, 3 + component)):
+        for part, column in ((missed.real, component), (missed.imag, components + component)):
             misses[usable, column] = part / np.sqrt(1.0 + gain[usable])
     return misses, gain > 0.5
 

@@ -22,8 +22,9 @@ from palpate.imaging.files.wavefield_folder import frequency_text, read_wave_fie
 from palpate.imaging.limits.plausible import demand_density, demand_frequency
 from palpate.imaging.registration.placement import read_placement
 from palpate.imaging.wavefield import WaveField
+from palpate.meshing.lattice import Lattice, lattice_of_run
+from palpate.meshing.refined_zones import refined, zones_on
 from palpate.meshing.zone_file import check_zones, read_zones
-from palpate.meshing.zone_mesh import zones_of
 from palpate.meshing.zones import Zone
 from palpate.outputs import claim_folder
 from palpate.program import Program
@@ -79,7 +80,8 @@ def invert_session(
     fields = read_wave_fields(wavefield)
     named = list(zip(fields, stems(fields), strict=True))
     runs = {one.label: [field for field in fields if field.label == one.label] for one in fields}
-    zones = {label: _zones(run[0], mesh) for label, run in runs.items()}
+    lattices = {label: lattice_of_run(run) for label, run in runs.items()}
+    zones = {label: _zones(label, lattice, mesh) for label, lattice in lattices.items()}
     if settings.rheology != "per-frequency":
         for run in runs.values():
             _check_joint(run)
@@ -90,7 +92,9 @@ def invert_session(
     key = _key(digests, settings) if comm.rank == 0 else ""
     with unfinished(claimed.path, key, comm) as kept, writing as folder:
         for label, run in runs.items():
-            domain = InversionDomain(zones[label], regions[label], kept / label, compare=len(run) > 1)
+            domain = InversionDomain(
+                zones[label], regions[label], kept / label, compare=len(run) > 1, lattice=lattices[label]
+            )
             targets = {}
             if folder is not None:
                 own = [(field, stem) for field, stem in named if field.label == label]
@@ -205,12 +209,12 @@ def _key(digests: Mapping[str, str], settings: InversionSettings) -> str:
     return sha256(json.dumps(decisive).encode()).hexdigest()[:16]
 
 
-def _zones(field: WaveField, mesh: Path | None) -> list[Zone]:
+def _zones(label: str, lattice: Lattice, mesh: Path | None) -> list[Zone]:
     if mesh is None:
-        return zones_of(field.mask, field.voxel_size_mm, MeshSettings(), f"{field.label}_mask")
-    zones = read_zones(mesh / f"{field.label}_zones.h5")
-    check_zones(zones, field.mask)
-    return zones
+        return zones_on(lattice, MeshSettings(), f"{label}_mask")
+    zones = read_zones(mesh / f"{label}_zones.h5")
+    check_zones(zones, lattice.nodes)
+    return refined(zones, lattice)
 
 
 def _regions(field: WaveField, wavefield: Path, labels: Path | None, settings: InversionSettings) -> Regions | None:
