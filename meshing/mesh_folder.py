@@ -11,6 +11,7 @@ import numpy as np
 from palpate.config.mesh import MeshSettings
 from palpate.imaging.files.wavefield_folder import read_wave_fields
 from palpate.imaging.wavefield import WaveField
+from palpate.imaging.waves.inversion_grid import inversion_grid
 from palpate.meshing.lattice import lattice_of_run
 from palpate.meshing.refined_zones import nodes_zones, refined
 from palpate.meshing.zone_file import write_zones
@@ -47,7 +48,7 @@ def write_mesh_folder(wavefield: Path, out: Path, settings: MeshSettings) -> Non
     target = claim_folder(out, "mesh", {"wavefield": wavefield})
     runs: dict[str, list[WaveField]] = {}
     for field in read_wave_fields(wavefield):
-        runs.setdefault(field.label, []).append(field)
+        runs.setdefault(field.label, []).append(inversion_grid(field).field)
     source = digest(wavefield)
     with target.writing() as folder:
         for label, fields in runs.items():

@@ -43,7 +43,9 @@ _ROUNDED = 1e-6
 _WORST_CONDITION = 1e4
 """Condition number above which the neighbours do not determine ten coefficients."""
 
-_ROUNDS = 12
+_ROUNDS = 300
+"""Largest number of rounds: one for each voxel of a spot as large as a polynomial's neighbourhood, and more."""
+
 _AT_A_TIME = 20_000
 """Number of voxels whose neighbours are held in memory at a time: 20 MB."""
 
@@ -102,8 +104,8 @@ def _misses(
     """Return what the neighbours' polynomial misses, real and imaginary parts, and where it extrapolates.
 
     Returns:
-        Misses, shape (N, 2 C) for C components, over their standard deviation for white noise of unit size, NaN where the neighbours do
-        not determine the polynomial; and whether it lies on one side of the voxel, shape (N,).
+        Misses, shape (N, 2 C) for C components, over their standard deviation for white noise of unit size, NaN where
+        the neighbours do not determine the polynomial; and whether it lies on one side of the voxel, shape (N,).
     """
     weights = _CLOSE * _near(trusted, ijk)
     basis = _quadratics(_AROUND.astype(np.float64))

@@ -117,11 +117,17 @@ def measure(fields: Sequence[WaveField], settings: InversionSettings) -> list[Me
             field,
             direct_inversion(field),
             noise_of(field, factor=settings.noise_factor, discretisation_percent=settings.discretisation_percent),
-            outlying_voxels(field),
+            outlying_voxels(field) | _unmeasured(field),
             dispersion,
         )
         for field, dispersion in zip(fields, laws, strict=True)
     ]
+
+
+def _unmeasured(field: WaveField) -> NDArray[np.bool_]:
+    """Whether each voxel of the mask holds no data, shape (N,)."""
+    count = int(np.count_nonzero(field.mask))
+    return np.zeros(count, dtype=bool) if field.measured is None else ~field.measured[field.mask]
 
 
 def centre_of(measured: Sequence[Measured]) -> NDArray[np.float64]:
@@ -209,6 +215,7 @@ def _solvers(
     # One probe for all frequencies: the counts behind the evidence must not depend on which are inverted together.
     probe_errors = errors @ _complex_normal(np.random.default_rng([settings.seed, 3]), (errors.shape[1],))
     probe = _complex_normal(np.random.default_rng([settings.seed, 4]), data.shape) + probe_errors.reshape(data.shape)
+    weights = measured.noise.weights
     slack = DIVERGENCE_PER_STRAIN * mean * m_to_mm(scales.length_m)
     own = {
         number: replace(zones[number], weight=_usable_weight(zones[number], measured.outlying)) for number in numbers
@@ -225,6 +232,7 @@ def _solvers(
                 node_spacing=spacing_m / scales.length_m,
                 inertia=scales.inertia(field.density_kg_m3, field.frequency_hz),
                 divergence_tolerance=slack,
+                weights=None if weights is None else weights[own[number].voxels].ravel(),
             ),
             field.voxel_size_mm,
             settings.hessian_rank,

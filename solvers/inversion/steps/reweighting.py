@@ -93,7 +93,10 @@ def expected_squares(problem: InversionProblem, states: tuple[ZoneState, ...], f
     for solver, state in zip(problem.solvers, states, strict=True):
         share, frequency = solver.data.zone.weight[:, None], solver.dispersion.frequency
         residual = (np.abs(state.residual) ** 2).reshape(-1, problem.components) / state.inflation
-        total[frequency, solver.voxels] += share * (residual + _variance_of_wave(solver, state))
+        square = residual + _variance_of_wave(solver, state)
+        if solver.noise_weights is not None:
+            square *= solver.noise_weights.reshape(-1, problem.components)
+        total[frequency, solver.voxels] += share * square
         covered[frequency, solver.voxels] += share
     problem.comm.Allreduce(MPI.IN_PLACE, total)
     problem.comm.Allreduce(MPI.IN_PLACE, covered)

@@ -17,10 +17,10 @@ from palpate.solvers.inversion.steps.gauss_newton import Fit
 from palpate.solvers.inversion.steps.linearisation import InversionProblem
 from palpate.solvers.inversion.steps.state import GaussNewtonState
 
-ROUNDS: Final = 3
+ROUNDS: Final = 2
 """Largest number of times that priors are calibrated after the first fit."""
 
-SETTLED: Final = 0.02
+SETTLED: Final = 0.03
 """Root mean square change of m below which another round would change nothing that is seen."""
 
 

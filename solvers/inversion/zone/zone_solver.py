@@ -152,6 +152,8 @@ class ZoneSolver:
     ) -> None:
         self.number = number
         self.data = data
+        self.noise_weights = data.weights
+        """Precision of the data by their own noise, shape (C n,); None where the noise is the same everywhere."""
         self.dispersion = dispersion
         self.voxels = data.zone.voxels
         self._whitening = Whitening(data.zone.ijk, voxel_size_mm)
@@ -172,9 +174,10 @@ class ZoneSolver:
         """Give each datum a weight on its precision; what was solved before only provides directions for the next time.
 
         Args:
-            weights: weights of the zone's data, shape (C n,).
+            weights: weights of the zone's data beside those of a noise that varies, shape (C n,).
         """
-        self.data = replace(self.data, weights=weights)
+        own = self.noise_weights
+        self.data = replace(self.data, weights=weights if own is None else own * weights)
         self._forget()
 
     def calibrate(self, parameters: NDArray[np.float64]) -> None:
