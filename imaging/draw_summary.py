@@ -20,7 +20,7 @@ class DrawSummary:
 
     Attributes:
         values: independent draws, shape (count,).
-        unit: unit of the number, such as "kPa".
+        unit: unit of the number, such as "kPa"; "1" for a ratio.
     """
 
     values: NDArray[np.float64]
@@ -108,7 +108,8 @@ class DrawSummary:
 
     def __str__(self) -> str:
         """Return mean, standard deviation and 95 % interval in words."""
-        return f"{self.mean:.3g} {self.unit} (std {self.std:.2g}, 95 % interval {self.lower:.3g} to {self.upper:.3g})"
+        unit = "" if self.unit == "1" else f" {self.unit}"
+        return f"{self.mean:.3g}{unit} (std {self.std:.2g}, 95 % interval {self.lower:.3g} to {self.upper:.3g})"
 
 
 def demand_level(level: float) -> float:

@@ -17,7 +17,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtri
 
+from palpate.config.derived import Quantity
 from palpate.errors import InputError
+from palpate.imaging.derived.posterior import DerivedAttributes, DerivedPosterior
+from palpate.imaging.derived.quantities import DERIVED
+from palpate.imaging.derived.statistics import demand_draws, medium_of, region_draws
 from palpate.imaging.draw_summary import DrawSummary, demand_level
 from palpate.imaging.files.stiffness_folder import MODULI, Marginals, Modulus, Samples, StiffnessMaps
 from palpate.imaging.files.stiffness_folder import read_stiffness as read_all
@@ -57,9 +61,12 @@ class ModulusPosterior:
         return np.exp(centre - reach * half), np.exp(centre + reach * half)
 
 
-@dataclass(frozen=True, slots=True)
-class RegionPosterior:
+@dataclass(frozen=True)
+class RegionPosterior(DerivedAttributes[DrawSummary]):
     """Posterior of a region's mean stiffness: the average over the region of each joint draw.
+
+    Derived quantities (magnitude_kpa, loss_tangent, wave_speed_m_per_s, ...) are averaged alike: computed in each voxel
+    of each draw, then averaged over the region.
 
     Attributes:
         storage_kpa: storage modulus G', kPa.
@@ -76,11 +83,19 @@ class RegionPosterior:
     volume_ml: float
     covered_share: float
     informed_share: float
+    _derived: Callable[[Quantity], DrawSummary] = field(repr=False, compare=False)
+
+    @property
+    def _derive(self) -> Callable[[Quantity], DrawSummary]:
+        return self._derived
 
 
 @dataclass(frozen=True)
-class StiffnessPosterior:
+class StiffnessPosterior(DerivedAttributes[DerivedPosterior]):
     """Posterior of the complex shear modulus over the voxels of a mask, at one frequency.
+
+    Derived quantities are attributes, too (magnitude_kpa, loss_tangent, wave_speed_m_per_s, phase_angle_rad,
+    attenuation_np_per_m, damping_ratio, shear_stiffness_kpa), each computed draw by draw at its first use.
 
     Attributes:
         label: label of the run, such as "sub-01_ses-01".
@@ -115,6 +130,16 @@ class StiffnessPosterior:
         """Joint draws of both moduli at the mask's voxels, kPa; read from the file at the first use."""
         return self._draw()
 
+    @property
+    def _derive(self) -> Callable[[Quantity], DerivedPosterior]:
+        def derive(key: Quantity) -> DerivedPosterior:
+            quantity, samples = DERIVED[key], self.samples
+            demand_draws(self.label, samples.count)
+            medium = medium_of(self.label, self.record, self.frequency_hz, samples.density_kg_m3, [quantity])
+            return DerivedPosterior(quantity, self.mask, samples, medium)
+
+        return derive
+
     def region(self, mask: ArrayLike) -> RegionPosterior:
         """Return the posterior of the mean over a region, from joint draws, because its voxels' errors are correlated.
 
@@ -140,6 +165,12 @@ class StiffnessPosterior:
             modulus: DrawSummary(np.asarray(values[:, inside] @ weights, dtype=np.float64), "kPa")
             for modulus, values in self.samples.moduli_kpa.items()
         }
+
+        def derive(key: Quantity) -> DrawSummary:
+            quantity, samples = DERIVED[key], self.samples
+            medium = medium_of(self.label, self.record, self.frequency_hz, samples.density_kg_m3, [quantity])
+            return DrawSummary(region_draws(samples.blocks(), own / covered, quantity, medium), quantity.unit)
+
         voxel_mm3 = abs(float(np.linalg.det(self.affine_mm[:3, :3])))
         return RegionPosterior(
             storage_kpa=summaries["storagemodulus"],
@@ -148,6 +179,7 @@ class StiffnessPosterior:
             volume_ml=covered * voxel_mm3 / 1e3,
             covered_share=covered / asked,
             informed_share=float(weights @ self.informed[at][inside]),
+            _derived=derive,
         )
 
     def save(self, folder: Path | str) -> Path:
@@ -259,4 +291,12 @@ def _region_shares(mask: ArrayLike, shape: tuple[int, ...]) -> Volume:
     return shares
 
 
-__all__ = ["DrawSummary", "Modulus", "ModulusPosterior", "RegionPosterior", "StiffnessPosterior", "read_stiffness"]
+__all__ = [
+    "DerivedPosterior",
+    "DrawSummary",
+    "Modulus",
+    "ModulusPosterior",
+    "RegionPosterior",
+    "StiffnessPosterior",
+    "read_stiffness",
+]

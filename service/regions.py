@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from palpate.imaging.derived.formulas import loss_tangent, magnitude_pa
 from palpate.imaging.files.stiffness_folder import Samples, StiffnessMaps
 
 
@@ -56,8 +57,8 @@ def _figures(
     rows = (
         ("storagemodulus_median_kpa", "Storage modulus G′", "kPa", storage_kpa),
         ("lossmodulus_median_kpa", "Loss modulus G″", "kPa", loss_kpa),
-        ("complexmodulus_median_kpa", "Magnitude |G*|", "kPa", np.hypot(storage_kpa, loss_kpa)),
-        ("losstangent_median", "Loss tangent G″/G′", "", loss_kpa / storage_kpa),
+        ("complexmodulus_median_kpa", "Magnitude |G*|", "kPa", magnitude_pa(storage_kpa, loss_kpa)),
+        ("losstangent_median", "Loss tangent G″/G′", "", loss_tangent(storage_kpa, loss_kpa)),
     )
     figures = []
     for key, name, unit, values in rows:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from palpate.config.maps import MapsSettings
+from palpate.droppings import matching
 from palpate.errors import InputError
 from palpate.imaging.deidentify.identifiers import Identifiers, recorded_identifiers
 from palpate.imaging.deidentify.key import Key
@@ -57,6 +58,13 @@ def write_dicom_maps(
             scan's images disagree on whose they are.
     """
     target = claim_folder(out, "maps", {"mre": mre, "wavefield": wavefield, "scan": scan, "key": key})
+    if out.is_dir() and matching(out, "*_stat-*.nii.gz"):
+        raise InputError(
+            out,
+            found="maps of derived quantities by palpate maps --derived",
+            expected="a new folder, or an earlier one of DICOM maps",
+            advice="Name another folder: palpate replaces the folder of --out as a whole.",
+        )
     runs = read_stiffness(mre)
     identities = _Identities(settings, scan, key, out)
     whose = {label: _identity(wavefield, label, identities) for label in sorted({run.label for run in runs})}

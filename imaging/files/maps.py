@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -71,6 +73,7 @@ def write_map(
     units: str,
     description: str,
     source_digest: str | None = None,
+    details: Mapping[str, Any] | None = None,
 ) -> None:
     """Write a map and its sidecar.
 
@@ -83,6 +86,7 @@ def write_map(
         units: unit of the values, such as "kPa".
         description: meaning of the values, in words.
         source_digest: digest of the data the map was computed from.
+        details: further entries of the sidecar.
 
     Raises:
         ValueError: the arguments do not make a map (see Map) or the path has another ending.
@@ -94,7 +98,7 @@ def write_map(
         description=description,
         source_digest=source_digest,
     )
-    _write(path, the_map.values, the_map)
+    _write(path, the_map.values, the_map, details or {})
 
 
 def write_mask(
@@ -120,7 +124,7 @@ def write_mask(
         description=description,
         source_digest=source_digest,
     )
-    _write(path, inside.astype(np.uint8), the_map)
+    _write(path, inside.astype(np.uint8), the_map, {})
 
 
 def read_map(path: Path, *, units: str | None = None) -> Map:
@@ -169,13 +173,14 @@ def read_mask(path: Path) -> NDArray[np.bool_]:
     return np.asarray(read_map(path).values > 0.5)
 
 
-def _write(path: Path, stored: NDArray[np.generic], the_map: Map) -> None:
+def _write(path: Path, stored: NDArray[np.generic], the_map: Map, details: Mapping[str, Any]) -> None:
     """Put the NIfTI file and its sidecar in place, each in one step."""
     if not path.name.endswith(NIFTI_ENDING):
         raise ValueError(f"path: a name ending {NIFTI_ENDING} expected, got {path.name}")
     sidecar = {
         "Units": the_map.units,
         "Description": the_map.description,
+        **details,
         "SourceDigest": the_map.source_digest,
         "Versions": {"palpate": palpate.__version__, "numpy": np.__version__},
     }

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -34,8 +34,13 @@ from palpate.machine import machine_fault
 
 type Modulus = Literal["storagemodulus", "lossmodulus"]
 
+type DrawBlock = tuple[slice, NDArray[np.float64], NDArray[np.float64]]
+"""Joint draws of some voxels: their places among all voxels, and G' and G'' in kPa, each of shape (n_samples, n)."""
+
 MODULI: Final[tuple[Modulus, ...]] = ("storagemodulus", "lossmodulus")
 """Names of the moduli in file names: G' and G''."""
+BLOCK_VALUES: Final = 2_000_000
+"""Values of one modulus in a block of draws: 16 MB."""
 MODULUS_WORDS: Final[Mapping[Modulus, str]] = {
     "storagemodulus": "storage modulus G'",
     "lossmodulus": "loss modulus G''",
@@ -75,10 +80,26 @@ class Samples:
     Attributes:
         moduli_kpa: draws of each modulus, kPa, shape (n_samples, n_voxels).
         voxels: indices of the voxels, shape (n_voxels, 3).
+        density_kg_m3: density rho that each draw assumes, kg/m3, shape (n_samples,); None where it was not kept. Waves
+            determine G* / rho.
     """
 
     moduli_kpa: Mapping[Modulus, NDArray[np.float32]]
     voxels: NDArray[np.int32]
+    density_kg_m3: NDArray[np.float64] | None = None
+
+    @property
+    def count(self) -> int:
+        """Number of draws."""
+        return len(self.moduli_kpa["storagemodulus"])
+
+    def blocks(self) -> Iterator[DrawBlock]:
+        """Yield the draws of all voxels, a few voxels at a time."""
+        storage_kpa, loss_kpa = (self.moduli_kpa[modulus] for modulus in MODULI)
+        width = max(1, BLOCK_VALUES // max(1, self.count))
+        for first in range(0, len(self.voxels), width):
+            here = slice(first, min(first + width, len(self.voxels)))
+            yield here, storage_kpa[:, here].astype(np.float64), loss_kpa[:, here].astype(np.float64)
 
     def at(self, mask: NDArray[np.bool_]) -> dict[Modulus, NDArray[np.float32]]:
         """Return the draws in the voxels of a mask, kPa, each of shape (n_samples, n_inside)."""
@@ -151,7 +172,8 @@ def read_samples(path: Path, shape: tuple[int, ...]) -> Samples:
     """Read joint draws of the posterior.
 
     Args:
-        path: HDF5 file with `storagemodulus_kpa`, `lossmodulus_kpa` (n_samples, n_voxels) and `voxels` (n_voxels, 3).
+        path: HDF5 file with `storagemodulus_kpa`, `lossmodulus_kpa` (n_samples, n_voxels), `voxels` (n_voxels, 3) and
+            perhaps `density_kg_m3` (n_samples).
         shape: shape (i, j, k) of the grid in which the voxels must lie.
 
     Raises:
@@ -161,6 +183,7 @@ def read_samples(path: Path, shape: tuple[int, ...]) -> Samples:
         with h5py.File(path) as file:
             moduli_kpa = {modulus: np.asarray(file[f"{modulus}_kpa"], dtype=np.float32) for modulus in MODULI}
             voxels = np.asarray(file["voxels"], dtype=np.int32)
+            density_kg_m3 = read_density(file)
     except (OSError, KeyError) as error:
         refusal = InputError(
             path, found="no readable samples", expected="a complete *_samples.h5", advice="Run palpate invert again."
@@ -175,7 +198,33 @@ def read_samples(path: Path, shape: tuple[int, ...]) -> Samples:
             expected=f"(n_samples, n_voxels) in a grid of {shape}",
             advice="Run palpate invert again.",
         )
-    return Samples(moduli_kpa=moduli_kpa, voxels=voxels)
+    found = Samples(moduli_kpa=moduli_kpa, voxels=voxels, density_kg_m3=density_kg_m3)
+    demand_density_draws(path, density_kg_m3, found.count)
+    return found
+
+
+def read_density(file: h5py.File) -> NDArray[np.float64] | None:
+    """Return the densities of the draws in an open file, kg/m3; None where it holds none, as in older versions."""
+    return np.asarray(file["density_kg_m3"], dtype=np.float64) if "density_kg_m3" in file else None
+
+
+def demand_density_draws(path: Path, density_kg_m3: NDArray[np.float64] | None, count: int) -> None:
+    """Refuse densities that are not one positive number for each draw.
+
+    Args:
+        path: file of the draws.
+        density_kg_m3: densities that it holds, if any.
+        count: number of draws.
+    """
+    if density_kg_m3 is None:
+        return
+    if density_kg_m3.shape != (count,) or not np.all(np.isfinite(density_kg_m3) & (density_kg_m3 > 0.0)):
+        raise InputError(
+            path,
+            found=f"density_kg_m3 of shape {density_kg_m3.shape} for {count} draws, or values that are no density",
+            expected=f"a positive density for each draw, shape ({count},)",
+            advice="Run palpate invert again.",
+        )
 
 
 def _read_one(folder: Path, label: str, stem: str, frequency: str | None) -> StiffnessMaps:

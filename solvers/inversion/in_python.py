@@ -171,7 +171,7 @@ def _samples(field: WaveField, inversion: Inversion) -> Samples:
         modulus: pa_to_kpa(np.exp(draws.T)).astype(np.float32)
         for modulus, draws in zip(MODULI, inversion.log_draws, strict=True)
     }
-    return Samples(moduli_kpa, np.argwhere(field.mask).astype(np.int32))
+    return Samples(moduli_kpa, np.argwhere(field.mask).astype(np.int32), inversion.density_kg_m3)
 
 
 def _digest(field: WaveField) -> str:

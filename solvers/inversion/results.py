@@ -157,6 +157,7 @@ def _write_draws(target: Target, inversion: Inversion) -> None:
             file.create_dataset(f"{modulus}_kpa", data=values, compression="gzip", shuffle=True, track_times=False)
         voxels = np.argwhere(target.field.mask).astype(np.int32)
         file.create_dataset("voxels", data=voxels, compression="gzip", track_times=False)
+        file.create_dataset("density_kg_m3", data=inversion.density_kg_m3, track_times=False)
         file.attrs["affine_mm"] = target.field.affine_mm
 
 

@@ -20,7 +20,11 @@ from palpate.progress import say
 from palpate.solvers.comparators.direct import DirectResult
 from palpate.solvers.inversion.checks.model_evidence import Evidence, evidence_of
 from palpate.solvers.inversion.checks.residuals import Residuals, join_residuals
-from palpate.solvers.inversion.posterior.model_discrepancy import add_model_discrepancy, density_shift
+from palpate.solvers.inversion.posterior.model_discrepancy import (
+    add_model_discrepancy,
+    density_draws_kg_m3,
+    density_shift,
+)
 from palpate.solvers.inversion.prior.correlation import Correlation
 from palpate.solvers.inversion.prior.hyperparameters import FIELDS, HyperparameterMixture, Hyperparameters
 from palpate.solvers.inversion.prior.region_scales import expected_region_scales
@@ -47,6 +51,7 @@ class Inversion:
         log_mean: posterior mean of (ln G', ln G'') over the N mask voxels, G in pascal, shape (2, N).
         log_std: posterior standard deviation of (ln G', ln G''), shape (2, N).
         log_draws: joint draws, shape (2, N, count); one draw is one tissue, at every frequency of the run.
+        density_kg_m3: density that each draw assumes, kg/m3, shape (count,).
         prior_std: prior standard deviation of (ln G', ln G'') around their means, shape (2, N).
         direct: the algebraic baseline.
         residuals: residuals of the fit.
@@ -65,6 +70,7 @@ class Inversion:
     log_mean: NDArray[np.float64]
     log_std: NDArray[np.float64]
     log_draws: NDArray[np.float64]
+    density_kg_m3: NDArray[np.float64]
     prior_std: NDArray[np.float64]
     direct: DirectResult
     residuals: Residuals
@@ -163,6 +169,7 @@ def invert_together(
             log_mean=one.dispersion.at(mean),
             log_std=own_draws.std(axis=-1, ddof=1),
             log_draws=own_draws,
+            density_kg_m3=density_draws_kg_m3(settings, fields[0]),
             prior_std=one.dispersion.spread(mean, fit.prior.spread, fit.prior.scale.cross_correlation),
             direct=one.direct,
             residuals=join_residuals(problem, fit, one.dispersion.frequency),

@@ -45,7 +45,10 @@ ROWS: dict[tuple[str, ...], tuple[Row, ...]] = {
     ("ingest",): (Row("folder", {"mre": "folder", "anatomy": "folder", "mask": "file"}, ("--label", "sub-01")),),
     ("mesh",): (Row("folder", {"source": "folder"}), Row("folder", {"source": "labels", "names": "file"})),
     ("invert",): (Row("folder", {"wavefield": "folder", "mesh": "folder", "labels": "labels"}),),
-    ("maps",): (Row("folder", {"mre": "folder", "wavefield": "folder", "scan": "folder", "key": "file"}),),
+    ("maps",): (
+        Row("folder", {"mre": "folder", "wavefield": "folder", "scan": "folder", "key": "file"}),
+        Row("folder", {"mre": "folder"}, ("--derived",)),
+    ),
     ("overlay",): (Row("folder", {"mre": "folder", "wavefield": "folder"}),),
     ("report",): (Row("file", {"session": "folder", "truth": "folder"}),),
     ("tumour",): (Row("file", {"sessions": "table", "stiffness": "folder", "key": "file"}, ("--subject", "01")),),

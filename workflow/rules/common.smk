@@ -41,6 +41,7 @@ RESULTS = str(settings.results)
 SESSION = f"{RESULTS}/sub-{{subject}}/ses-{{session}}"
 WAVEFIELD, MESH, MRE = f"{SESSION}/wavefield", f"{SESSION}/mesh", f"{SESSION}/mre"
 DICOM, ANAT, REPORT = f"{SESSION}/dicom", f"{SESSION}/anat", f"{SESSION}/report.html"
+DERIVED = f"{SESSION}/derived"
 LOGS = f"{RESULTS}/logs/sub-{{subject}}_ses-{{session}}"
 KEY = ["--key", str(settings.ingest.key)] if settings.ingest.key else []
 TWIN = f"{RESULTS}/sub-{{subject}}/twin"
@@ -76,11 +77,16 @@ def session_of(wildcards):
 
 
 def session_results():
-    """Return every file of the study: a page a session, DICOM maps where DICOM came in, maps on the anatomy if any."""
+    """Return every output of the study.
+
+    Each session has a page and derived maps, DICOM maps where DICOM came in, and maps on the anatomy if it has one.
+    """
     pages = [f"{RESULTS}/{session.folder}/report.html" for session in sessions.values()]
     maps = [f"{RESULTS}/{session.folder}/dicom" for session in sessions.values() if session.brings_dicom]
     on_anatomy = [f"{RESULTS}/{session.folder}/anat" for session in sessions.values() if session.anatomy]
-    return pages + maps + on_anatomy + [f"{RESULTS}/sub-{subject}/twin/outlook.html" for subject in twins]
+    wanted = sessions.values() if settings.derived.quantities else ()
+    derived = [f"{RESULTS}/{session.folder}/derived" for session in wanted]
+    return pages + derived + maps + on_anatomy + [f"{RESULTS}/sub-{subject}/twin/outlook.html" for subject in twins]
 
 
 def scan_and_anatomy(wildcards):
@@ -103,6 +109,11 @@ def inversion_sources(wildcards):
 def stiffness(wildcards):
     """Return a session's stiffness and the wave field that it came from."""
     return {"mre": MRE.format(**wildcards)} | wave_field(wildcards)
+
+
+def posterior(wildcards):
+    """Return a session's stiffness with its draws."""
+    return {"mre": MRE.format(**wildcards)}
 
 
 def maps_sources(wildcards):

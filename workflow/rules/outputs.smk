@@ -23,6 +23,31 @@ rule maps:
         " --settings {params.settings:q} --out {output:q} 2> >(tee {log:q} >&2)"
 
 
+rule derived:
+    """Write quantities that follow from the stiffness, such as wave speed, with their uncertainty."""
+    input:
+        unpack(inputs_of("derived")),
+    output:
+        directory(DERIVED),
+    log:
+        f"{LOGS}_derived.log",
+    # Before the DICOM maps, whose refusal must not cost these.
+    priority: 1
+    conda:
+        "../../envs/palpate.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        settings=settings.derived.model_dump_json(),
+        receipt=receipt_of("derived"),
+    shell:
+        "PALPATE_RECEIPT={params.receipt:q}"
+        " palpate maps {input.mre:q} --derived"
+        " --settings {params.settings:q} --out {output:q} 2> >(tee {log:q} >&2)"
+
+
 rule overlay:
     """Lay the stiffness and its uncertainty on the anatomical image."""
     input:

@@ -33,6 +33,7 @@ STEPS = {
     "mesh": Step("mesh", MESH, wave_field, settings.mesh),
     "invert": Step("invert", MRE, inversion_sources, settings.inversion, benchmark=f"{LOGS}_invert.tsv"),
     "maps": Step("maps", DICOM, maps_sources, settings.maps),
+    "derived": Step("maps", DERIVED, posterior, settings.derived),
     "overlay": Step("overlay", ANAT, stiffness),
     "report": Step("report", REPORT, report_sources, settings.report),
     "tumour": Step("tumour", HISTORY, tumour_sources, settings.tumour, tumour_words),

@@ -55,6 +55,29 @@ def density_shift(settings: InversionSettings, field: WaveField) -> float:
     return float(np.log(expected_density_kg_m3(settings, field) / field.density_kg_m3))
 
 
+def density_draws_kg_m3(settings: InversionSettings, field: WaveField) -> NDArray[np.float64]:
+    """Return the density that each joint draw assumes, kg/m3, shape (samples,): a draw's G* over it is what waves tell.
+
+    Args:
+        settings: settings of the inversion.
+        field: wave field, with its density, and whether it was only assumed.
+    """
+    deviation = _density_deviation(settings, field, _generator(settings))
+    return np.asarray(expected_density_kg_m3(settings, field) * np.exp(deviation))
+
+
+def _density_deviation(
+    settings: InversionSettings, field: WaveField, generator: np.random.Generator
+) -> NDArray[np.float64]:
+    """Return the deviation of ln rho from the expected one in each draw, the first numbers of the generator."""
+    percent = settings.tissue_density_percent if field.density_assumed else settings.density_percent
+    return np.asarray(percent / 100.0 * generator.standard_normal(settings.samples))
+
+
+def _generator(settings: InversionSettings) -> np.random.Generator:
+    return np.random.default_rng([settings.seed, 6])
+
+
 def anisotropy_percent(settings: InversionSettings, prior: MaternField) -> float:
     """Return the standard deviation of ln G' because of fibres, percent.
 
@@ -84,9 +107,8 @@ def add_model_discrepancy(
         prior: prior, of which voxels and regions are used.
         field: wave field, of which is used whether its density was only assumed.
     """
-    generator = np.random.default_rng([settings.seed, 6])
-    percent = settings.tissue_density_percent if field.density_assumed else settings.density_percent
-    draws += percent / 100.0 * generator.standard_normal(settings.samples)
+    generator = _generator(settings)
+    draws += _density_deviation(settings, field, generator)
     std = anisotropy_percent(settings, prior) / 100.0
     if std == 0.0:
         return

@@ -8,6 +8,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from palpate.config.complaint import settings_error
+from palpate.config.derived import DerivedSettings
 from palpate.config.forecast import ForecastSettings
 from palpate.config.ingest import IngestSettings
 from palpate.config.inversion import InversionSettings
@@ -44,6 +45,9 @@ class Settings(Section):
 
     maps: MapsSettings = MapsSettings()
     """Export of stiffness maps to DICOM."""
+
+    derived: DerivedSettings = DerivedSettings()
+    """Maps of quantities that follow from storage and loss modulus."""
 
     report: ReportSettings = ReportSettings()
     """The page of a session."""

@@ -99,7 +99,7 @@ def test_a_saved_posterior_comes_back(posterior: StiffnessPosterior, tmp_path: P
     again = door.read_stiffness(posterior.save(tmp_path / "once"))
     twice = door.read_stiffness(again.save(tmp_path / "twice"))
     for other in (again, twice):
-        for name in ("storage_kpa", "loss_kpa"):
+        for name in ("storage_kpa", "loss_kpa", "magnitude_kpa", "phase_angle_rad", "wave_speed_m_per_s"):
             ours, theirs = getattr(posterior, name), getattr(other, name)
             for part in ("mean", "std", "lower", "upper"):
                 assert np.array_equal(getattr(ours, part), getattr(theirs, part), equal_nan=True)

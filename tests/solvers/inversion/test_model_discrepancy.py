@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -13,6 +15,8 @@ from palpate.solvers.inversion.posterior.model_discrepancy import (
     BRAIN_PERCENT,
     add_model_discrepancy,
     anisotropy_percent,
+    density_draws_kg_m3,
+    density_shift,
 )
 from palpate.solvers.inversion.prior.hyperparameters import FIELDS, HyperparameterMixture, Hyperparameters
 from palpate.solvers.inversion.prior.prior import MaternField
@@ -66,3 +70,17 @@ def test_what_is_asked_counts_more_than_what_is_expected(asked: float, regions: 
     found = 100.0 * np.sqrt((_added(settings, _prior(regions), field)[0] ** 2).mean())
     assert anisotropy_percent(settings, _prior(regions)) == asked
     assert found == pytest.approx(asked, rel=0.16)
+
+
+@pytest.mark.parametrize("assumed", [False, True])
+def test_density_of_each_draw_is_the_one_in_its_moduli(field: WaveField, *, assumed: bool) -> None:
+    """Waves tell G* / rho, which no density may move: a wave speed by another density than the draw's would wander."""
+    settings, field = InversionSettings(samples=300, anisotropy_percent=0.0), replace(field, density_assumed=assumed)
+    moduli = density_shift(settings, field) + _added(settings, _prior(0), field)
+    density_kg_m3 = density_draws_kg_m3(settings, field)
+    assert np.log(density_kg_m3 / field.density_kg_m3) == pytest.approx(moduli[1, 3], abs=1e-12)
+    assert np.ptp(np.exp(moduli) / density_kg_m3, axis=-1).max() < 1e-15
+    spread = 100.0 * np.log(density_kg_m3).std()
+    assert spread == pytest.approx(2.0 if assumed else 4.0, rel=0.16)
+    with_fibres = density_draws_kg_m3(settings.model_copy(update={"anisotropy_percent": 8.0}), field)
+    assert np.array_equal(with_fibres, density_kg_m3)
