@@ -7,6 +7,10 @@ averaged to it. For zero filling by a whole factor f the mean of f stored voxels
     sigma^2 / f^2 sum_ab sinc((a - b) / f)
 
 along an axis, as their noise is that of the acquired voxels, interpolated by sinc.
+
+Where whole slices move together far more than waves make them (the table shakes, a breath-hold sways), the plane of
+best fit is taken from each component of each slice. What it took of the waves comes back as linear phase errors, whose
+size is stated with the field and over which the likelihood integrates.
 """
 
 from __future__ import annotations
@@ -20,6 +24,9 @@ from scipy import ndimage
 
 from palpate.imaging.wavefield import WaveField
 from palpate.imaging.waves.block_average import Factors, block_average
+from palpate.imaging.waves.slice_planes import slice_planes
+from palpate.progress import say
+from palpate.units import m_to_mm
 
 HOLE_NEIGHBOURS: Final = 0.8
 """Least part of a hole's neighbours that are tissue: in a concave corner of tissue, 0.73 are."""
@@ -27,6 +34,21 @@ HOLE_NEIGHBOURS: Final = 0.8
 FILLING_VOXELS: Final = 0.7
 """Standard deviation of the Gaussian that fills a hole from its neighbours for tests that need a number there, voxels;
 the inversion does not use it."""
+
+BULK_SHARE: Final = 0.9
+"""Part of the mean square of U in planes of slices above which it is bulk motion, whatever the wavelength."""
+
+BULK_SHARE_OF_WIDE: Final = 0.3
+"""The same for slices many wavelengths wide, of whose waves planes hold a twentieth."""
+
+WIDE_WAVELENGTHS: Final = 4.0
+"""Width of slices from which they are wide, in wavelengths of soft tissue (1.5 kPa)."""
+
+SOFT_SPEED_M_PER_S: Final = 1.2
+"""Speed of shear waves in soft tissue, metre per second."""
+
+PLANE_OF_WIDE: Final = 0.25
+"""Root of the part of waves' mean square that planes hold in wide slices."""
 
 WHOLE: Final = 0.1
 """Tolerance of the ratio of the stored to the acquired matrix below a whole number."""
@@ -69,8 +91,8 @@ def inversion_grid(field: WaveField) -> InversionGrid:
         field: wave field as it was given.
     """
     number = np.arange(int(np.count_nonzero(field.mask)))
-    whole = _with_holes(field)
-    if whole is not field:
+    whole = _with_holes(_without_bulk_motion(field))
+    if whole.mask is not field.mask:
         number = (np.cumsum(whole.mask.ravel()) - 1)[field.mask.ravel()]
     factors = interpolation_factors(field)
     if factors == (1, 1, 1):
@@ -90,6 +112,29 @@ def interpolation_factors(field: WaveField) -> Factors:
     ratios = np.array(field.mask.shape[:2]) / field.acquired_matrix
     i, j = (max(1, int(ratio + WHOLE)) for ratio in ratios)
     return (i, j, 1)
+
+
+def _without_bulk_motion(field: WaveField) -> WaveField:
+    """The field without the plane of each slice and component where whole slices move together; else itself."""
+    values = field.displacement_m[field.mask]
+    planes = np.zeros_like(values)
+    for inside, terms in slice_planes(field.mask):
+        planes[inside] = terms @ np.linalg.lstsq(terms, values[inside], rcond=None)[0]
+    total, rest = (float(np.mean(np.abs(part) ** 2)) for part in (values, values - planes))
+    extent_mm = np.ptp(np.argwhere(field.mask)[:, :2], axis=0) * field.voxel_size_mm[:2]
+    wide = float(extent_mm.min()) > WIDE_WAVELENGTHS * m_to_mm(SOFT_SPEED_M_PER_S / field.frequency_hz)
+    if total - rest <= (BULK_SHARE_OF_WIDE if wide else BULK_SHARE) * total:
+        return field
+    displacement = field.displacement_m.copy()
+    displacement[field.mask] = values - planes
+    # Of the real and of the imaginary part.
+    taken_m = (PLANE_OF_WIDE if wide else 1.0) * float(np.sqrt(rest / 2.0))
+    say(
+        f"{field.label}: slices move as a whole, {np.sqrt((total - rest) / rest):.1f} times as far as waves move them; "
+        "the plane of each slice is left out"
+    )
+    error_m = max(taken_m, field.linear_phase_error_std_m)
+    return replace(field, displacement_m=displacement, linear_phase_error_std_m=error_m)
 
 
 def _with_holes(field: WaveField) -> WaveField:

@@ -259,11 +259,14 @@ def _of_zone(errors: sparse.csr_matrix, zone: Zone, components: int) -> sparse.c
 
     A slice's linear phase error is the same in all zones, so its prior is shared between them as the data are: a zone
     with the part omega of a plane's energy takes the prior to the power omega, that is its standard deviation over
-    sqrt(omega).
+    sqrt(omega). Beside a prior of the displacement each zone's likelihood is that of its own data, with the errors'
+    whole prior: a plane that were free there would take the wave of the one component.
     """
     rows = (components * zone.voxels[:, None] + np.arange(components)).ravel()
     own = errors[rows].tocsc()
     reached = np.flatnonzero(np.diff(own.indptr))
+    if components < 3 or zone.refinement is not None:
+        return own[:, reached].tocsr()
     energy = np.asarray(errors.power(2).sum(axis=0)).ravel()[reached]
     part = np.asarray(own[:, reached].power(2).T @ np.repeat(zone.weight, components)) / energy
     return (own[:, reached] @ sparse.diags(1.0 / np.sqrt(np.maximum(part, SMALLEST_PART)))).tocsr()

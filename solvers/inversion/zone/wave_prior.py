@@ -37,6 +37,12 @@ REACH: Final = 2.0
 ROUNDS: Final = 4
 """Number of fixed-point steps for the scale: the last changes it by a few percent."""
 
+QUIETEST: Final = 1e4
+"""Largest factor on the precision of a displacement as large as the data: a zone in which no wave stands out."""
+
+SCALE_SETTLED: Final = 0.1
+"""Change of ln s below which the search for it ends: twice and half of it are hardly less probable."""
+
 DRAWS: Final = 16
 """Number of data sets for the determinant's gradient: they add a sixteenth to its variance by noise."""
 
@@ -88,9 +94,13 @@ def calibrated(
     """
     wavenumber = float(np.sqrt(data.inertia / np.exp(np.mean(parameters.reshape(2, -1)[0]))))
     energy = wave_energy(data.zone.cells, data.nodes, data.node_spacing, REACH / wavenumber)
-    scale = _first_scale(data) if data.wave_prior is None else data.wave_prior.scale
+    largest = QUIETEST * _first_scale(data)
+    scale = largest / QUIETEST if data.wave_prior is None else data.wave_prior.scale
     for _ in range(ROUNDS):
-        scale = _next_scale(_with(data, energy, scale, parameters), energy, scale, equilibrium, parameters)
+        last = scale
+        scale = min(largest, _next_scale(_with(data, energy, last, parameters), energy, last, equilibrium, parameters))
+        if abs(np.log(scale / last)) < SCALE_SETTLED:
+            break
     known = _with(data, energy, scale, parameters)
     return replace(known, wave_prior=_anchored(known, energy, equilibrium, parameters, seed))
 
