@@ -64,7 +64,7 @@ def write_mesh_folder(wavefield: Path, out: Path, settings: MeshSettings) -> Non
 def _summary(zones: Sequence[Zone], fields: Sequence[WaveField], settings: MeshSettings) -> dict[str, object]:
     """Return what the zones of one run cover, in the units of users."""
     voxel_size_mm, lattice = fields[0].voxel_size_mm, lattice_of_run(fields)
-    nodes, stride = zone_extents(lattice.spacing_mm, settings, lattice.divisions)
+    nodes, stride = zone_extents(lattice.spacing_mm, settings, thick=not lattice.plain)
     covered = coverage(zones, int(np.count_nonzero(fields[0].mask)))
     width_mm = [float((count - 1) * edge) for count, edge in zip(nodes, lattice.spacing_mm, strict=True)]
     return {

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import reduce
 
 import numpy as np
 import scipy.sparse as sparse
 from numpy.typing import NDArray
 
 from palpate.config.mesh import MeshSettings
-from palpate.meshing.lattice import Lattice
+from palpate.meshing.lattice import Lattice, tensor_product
 from palpate.meshing.zone_mesh import zones_of
 from palpate.meshing.zones import Refinement, Zone, tent
 
@@ -41,7 +40,7 @@ def nodes_zones(lattice: Lattice, settings: MeshSettings, where: str = "mask") -
     Raises:
         InputError: the mask is too thin for two cells along each axis.
     """
-    return zones_of(lattice.nodes, lattice.spacing_mm, settings, where, align=lattice.divisions)
+    return zones_of(lattice.nodes, lattice.spacing_mm, settings, where, thick=not lattice.plain)
 
 
 def refined(cut: Sequence[Zone], lattice: Lattice) -> list[Zone]:
@@ -66,37 +65,37 @@ def _refined(zone: Zone, lattice: Lattice) -> Zone:
     start, extent = zone.ijk.min(axis=0), np.ptp(zone.ijk, axis=0) + 1
     boxes = list(zip(range(3), start.tolist(), extent.tolist(), strict=True))
     place = np.ravel_multi_index(tuple((zone.ijk - start).T), tuple(extent))
-    touched = _joined([lattice.touched(*box) for box in boxes])[place].tocsc()
-    inside = np.flatnonzero(lattice.mask.ravel() & (np.diff(touched.indptr) > 0))
-    share = touched[:, inside].tocsr()
-    modulus = sparse.diags(1.0 / np.asarray(share.sum(axis=1)).ravel()) @ share
-    means = _joined([lattice.means(*box) for box in boxes])[inside]
-    own = np.zeros(int(np.prod(extent)), dtype=bool)
-    own[place] = True
+    modulus, inside = _moduli(lattice, boxes, place)
+    means = tensor_product([lattice.means(*box) for box in boxes])[inside]
     scanner = means[:, place].tocsr()
     # A voxel's mean is known where all its nodes are the zone's.
     seen = (np.diff(means.indptr) > 0) & (means.getnnz(axis=1) == scanner.getnnz(axis=1))
-    scanner = sparse.csr_matrix(sparse.diags(seen.astype(np.float64)) @ scanner)
     ijk = np.stack(np.unravel_index(inside, lattice.mask.shape), axis=1)
     number = np.cumsum(lattice.mask.ravel()) - 1
     return Zone(
         voxels=number[inside].astype(np.int64),
         ijk=ijk.astype(np.int64),
         cells=zone.cells,
-        weight=np.where(seen, _taper(ijk, lattice, start, extent), 0.0),
+        weight=np.where(seen, tent(lattice.middle(ijk) - start, extent.tolist()), 0.0),
         interior=zone.interior,
-        refinement=Refinement(scanner, sparse.csr_matrix(modulus)),
+        refinement=Refinement(sparse.csr_matrix(sparse.diags(seen.astype(np.float64)) @ scanner), modulus),
     )
 
 
-def _joined(along: list[sparse.csr_matrix]) -> sparse.csr_matrix:
-    return sparse.csr_matrix(reduce(lambda a, b: sparse.kron(a, b, format="csr"), along))
+def _moduli(
+    lattice: Lattice, boxes: list[tuple[int, int, int]], place: NDArray[np.int64]
+) -> tuple[sparse.csr_matrix, NDArray[np.int64]]:
+    """Means of ln G* at nodes of a box over voxels, shape (M, n), and these voxels, flat in the mask's grid.
 
-
-def _taper(
-    ijk: NDArray[np.int64], lattice: Lattice, start: NDArray[np.int64], extent: NDArray[np.int64]
-) -> NDArray[np.float64]:
-    """Raw weights of voxels, as those of nodes at their middles."""
-    parts = np.asarray(lattice.divisions)
-    middle = np.where(parts == 1, ijk, parts * (ijk + 0.5)) - start
-    return tent(middle, extent.tolist())
+    Nodes beyond the tissue have the mean of the voxels for which they are needed.
+    """
+    tissue = sparse.diags(lattice.mask.ravel().astype(np.float64))
+    near, far = (
+        (tensor_product([of(*box) for box in boxes])[place] @ tissue).tocsr() for of in (lattice.share, lattice.reached)
+    )
+    beyond = (np.asarray(near.sum(axis=1)).ravel() <= 0.0).astype(np.float64)
+    both = (near + sparse.diags(beyond) @ far).tocsc()
+    both.eliminate_zeros()
+    inside = np.flatnonzero(np.diff(both.indptr) > 0)
+    own = both[:, inside].tocsr()
+    return sparse.csr_matrix(sparse.diags(1.0 / np.asarray(own.sum(axis=1)).ravel()) @ own), inside

@@ -17,7 +17,7 @@ LEAST_CELLS = 2
 """Number of cells along an edge of the smallest zone: with fewer, no node is surrounded by cells."""
 
 THICK = 2.0
-"""Factor on a zone's width along an axis of thick voxels, so that it holds some four slices."""
+"""Factor on a zone's width and stride where its displacement has a prior: four slices, two wavelengths, fewer zones."""
 
 _ROUNDING = 1e-3
 """Tolerance for voxel sizes from float32 affines, in voxels: 18 mm are nine voxels of 2.000001 mm."""
@@ -54,7 +54,8 @@ def zones_of(
     voxel_size_mm: NDArray[np.float64],
     settings: MeshSettings,
     where: str = "mask",
-    align: Sequence[int] = (1, 1, 1),
+    *,
+    thick: bool = False,
 ) -> list[Zone]:
     """Cover a mask with zones of the size that the settings ask for.
 
@@ -63,17 +64,17 @@ def zones_of(
         voxel_size_mm: voxel edges along i, j, k, shape (3,).
         settings: width and stride of the zones.
         where: name of the mask in the error.
-        align: numbers of which the zones' first voxels are multiples along each axis.
+        thick: whether zones are THICK times as wide.
 
     Raises:
         InputError: the mask is too thin for two cells along each axis.
     """
-    width_voxels, stride_voxels = zone_extents(voxel_size_mm, settings, align)
-    return cut_zones(mask, width_voxels=width_voxels, stride_voxels=stride_voxels, where=where, align=align)
+    width_voxels, stride_voxels = zone_extents(voxel_size_mm, settings, thick=thick)
+    return cut_zones(mask, width_voxels=width_voxels, stride_voxels=stride_voxels, where=where)
 
 
 def zone_extents(
-    voxel_size_mm: NDArray[np.float64], settings: MeshSettings, align: Sequence[int] = (1, 1, 1)
+    voxel_size_mm: NDArray[np.float64], settings: MeshSettings, *, thick: bool = False
 ) -> tuple[list[int], list[int]]:
     """Return the nodes of a zone and the largest distance of neighbouring zones, both in voxels along each axis.
 
@@ -83,14 +84,13 @@ def zone_extents(
     Args:
         voxel_size_mm: voxel edges along i, j, k, shape (3,).
         settings: width and stride in millimetres.
-        align: numbers of intervals in a thick voxel along each axis; along axes of more than one, where few voxels
-            are averaged by the scanner, zones are THICK times as wide.
+        thick: whether zones are THICK times as wide.
     """
-    wide = [THICK if part > 1 else 1.0 for part in align]
-    sizes = list(zip(voxel_size_mm, wide, strict=True))
-    cells = [max(LEAST_CELLS, round(w * settings.zone_width_mm / (CELL_SPAN * float(edge)))) for edge, w in sizes]
+    wide = THICK if thick else 1.0
+    width_mm, stride_mm = wide * settings.zone_width_mm, wide * settings.zone_stride_mm
+    cells = [max(LEAST_CELLS, round(width_mm / (CELL_SPAN * float(edge)))) for edge in voxel_size_mm]
     nodes = [CELL_SPAN * count + 1 for count in cells]
-    steps = [math.floor(w * settings.zone_stride_mm / float(edge) + _ROUNDING) for edge, w in sizes]
+    steps = [math.floor(stride_mm / float(edge) + _ROUNDING) for edge in voxel_size_mm]
     return nodes, [min(max(1, step), count - 2) for step, count in zip(steps, nodes, strict=True)]
 
 

@@ -86,7 +86,6 @@ def cut_zones(
     width_voxels: Sequence[int],
     stride_voxels: Sequence[int],
     where: str = "mask",
-    align: Sequence[int] = (1, 1, 1),
 ) -> list[Zone]:
     """Cover the mask with overlapping zones.
 
@@ -95,7 +94,6 @@ def cut_zones(
         width_voxels: largest number of nodes along each axis of a zone.
         stride_voxels: largest distance between neighbouring zones along each axis.
         where: name of the mask in the error.
-        align: numbers of which the zones' first nodes are multiples along each axis.
 
     Returns:
         Zones in lexicographic order of their position; those without an interior node are dropped.
@@ -104,8 +102,8 @@ def cut_zones(
         InputError: no zone has an interior node, so no voxel obeys an equation.
     """
     starts = [
-        axis_starts(extent, width, stride, part)
-        for extent, width, stride, part in zip(_extents(mask), width_voxels, stride_voxels, align, strict=True)
+        axis_starts(extent, width, stride)
+        for extent, width, stride in zip(_extents(mask), width_voxels, stride_voxels, strict=True)
     ]
     low = np.argwhere(mask).min(axis=0) if mask.any() else np.zeros(3, dtype=np.int64)
     number = np.full(mask.shape, -1, dtype=np.int64)
@@ -132,21 +130,19 @@ def cut_zones(
     ]
 
 
-def axis_starts(extent: int, width: int, stride: int, align: int = 1) -> tuple[list[int], int]:
+def axis_starts(extent: int, width: int, stride: int) -> tuple[list[int], int]:
     """Return the zones' first nodes along one axis, spread evenly, and their number of nodes (always odd).
 
     Args:
         extent: number of voxels that the mask spans.
         width: largest number of nodes of a zone.
         stride: largest distance between neighbouring zones.
-        align: number of which the first nodes are multiples.
     """
     largest = min(width, extent)
-    whole = math.lcm(CELL_SPAN, align)
-    nodes = (largest - 1) // whole * whole + 1
+    nodes = largest if largest % CELL_SPAN == 1 else largest - 1
     last = extent - nodes
     count = math.ceil(last / stride) + 1
-    return sorted({align * round(start / align) for start in np.linspace(0, last, count)}), nodes
+    return sorted({round(start) for start in np.linspace(0, last, count)}), nodes
 
 
 def _extents(mask: NDArray[np.bool_]) -> list[int]:

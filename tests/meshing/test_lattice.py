@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from palpate.config.mesh import MeshSettings
 from palpate.meshing.lattice import Lattice, lattice_of
@@ -13,23 +12,17 @@ from palpate.meshing.zone_mesh import zones_of
 
 MASK = np.ones((9, 8, 4), dtype=bool)
 SIZE_MM = np.array([3.0, 3.0, 10.0])
-SLICES = Lattice(MASK, (3.0, 3.0, 10.0), (1, 1, 4), (1.0, 1.0, 0.8))
+SLICES = Lattice(MASK, (3.0, 3.0, 10.0), (None, None, 16), (1.0, 1.0, 0.8))
 
 
-def _mean_of_quadratic(axis: int, lattice: Lattice) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Means of x^2 - 3 x over the voxels of an axis, by the lattice and by its antiderivative; x in voxels."""
-    parts, count = lattice.divisions[axis], lattice.mask.shape[axis]
-    nodes = np.arange(count) if parts == 1 else np.arange(parts * count + 1) / parts - 0.5
-    found = lattice.means(axis, 0, len(nodes) if parts > 1 else count) @ (nodes**2 - 3.0 * nodes)
-    half = 0.5 * lattice.width[axis]
-    low, high = np.arange(count) - half, np.arange(count) + half
+@pytest.mark.parametrize("intervals", [4, 6, 16])
+def test_mean_over_a_slice_is_exact_for_quadratics(intervals: int) -> None:
+    """A slice of 8 in 10 mm sees the mean of the elements' own polynomial, with nodes nearer or further than slices."""
+    lattice = Lattice(MASK, (3.0, 3.0, 10.0), (None, None, intervals), (1.0, 1.0, 0.8))
+    nodes = np.linspace(0.0, 4.0, intervals + 1)
+    found = lattice.means(2, 0, intervals + 1) @ (nodes**2 - 3.0 * nodes)
+    low, high = np.arange(4) + 0.1, np.arange(4) + 0.9
     exact = ((high**3 - low**3) / 3.0 - 1.5 * (high**2 - low**2)) / (high - low)
-    return np.asarray(found), exact
-
-
-def test_mean_over_a_slice_is_exact_for_quadratics() -> None:
-    """A slice of 8 in 10 mm sees the mean of the elements' own polynomials, borders of elements in it or not."""
-    found, exact = _mean_of_quadratic(2, SLICES)
     np.testing.assert_allclose(found, exact, atol=1e-12)
 
 
@@ -51,14 +44,15 @@ def test_thin_voxels_are_the_nodes() -> None:
         assert np.array_equal(ours.weight, plain.weight)
 
 
+@pytest.mark.parametrize("intervals", [(None, None, 16), (6, 6, 8)], ids=["thick slices", "coarse in plane"])
 @pytest.mark.parametrize("holes", [False, True])
-def test_each_datum_is_counted_once(holes: bool) -> None:  # noqa: FBT001 - a parameter of the test
+def test_each_datum_is_counted_once(intervals: tuple[int | None, ...], holes: bool) -> None:  # noqa: FBT001
     """Weights of a voxel's datum sum to one over the zones that see it; a constant is seen as itself."""
     mask = MASK.copy()
     if holes:
         mask[0, :3] = False
-    lattice = Lattice(mask, (3.0, 3.0, 10.0), (1, 1, 4), (1.0, 1.0, 0.8))
-    zones = zones_on(lattice, MeshSettings(zone_width_mm=14.0, zone_stride_mm=6.0))
+    lattice = Lattice(mask, (3.0, 3.0, 10.0), intervals, (1.0, 1.0, 0.8))
+    zones = zones_on(lattice, MeshSettings(zone_width_mm=9.0, zone_stride_mm=4.0))
     assert len(zones) > 1
     total = np.zeros(np.count_nonzero(mask))
     for zone in zones:
@@ -74,6 +68,6 @@ def test_each_datum_is_counted_once(holes: bool) -> None:  # noqa: FBT001 - a pa
 
 def test_slices_thick_for_the_wave_are_divided() -> None:
     """10 mm at 60 Hz hold too little of a wavelength in soft tissue for one interval; at 20 Hz they are thin."""
-    assert lattice_of(MASK, SIZE_MM, 60.0, 10.0).divisions == (1, 1, 2)
-    assert lattice_of(MASK, SIZE_MM, 20.0, 10.0).divisions == (1, 1, 1)
+    assert lattice_of(MASK, SIZE_MM, 60.0, 10.0).intervals == (None, None, 8)
+    assert lattice_of(MASK, SIZE_MM, 20.0, 10.0).plain
     assert lattice_of(MASK, SIZE_MM, 60.0, 8.0).width == (1.0, 1.0, 0.8)

@@ -35,7 +35,7 @@ REACH: Final = 2.0
 """Product of wavenumber and length l of the prior; larger ones have nearly equal evidence."""
 
 ROUNDS: Final = 4
-"""Number of fixed-point steps for the scale: the last changes it by a few percent."""
+"""Largest number of fixed-point steps for the scale from that of the data; one from a scale that was found before."""
 
 QUIETEST: Final = 1e4
 """Largest factor on the precision of a displacement as large as the data: a zone in which no wave stands out."""
@@ -96,7 +96,7 @@ def calibrated(
     energy = wave_energy(data.zone.cells, data.nodes, data.node_spacing, REACH / wavenumber)
     largest = QUIETEST * _first_scale(data)
     scale = largest / QUIETEST if data.wave_prior is None else data.wave_prior.scale
-    for _ in range(ROUNDS):
+    for _ in range(ROUNDS if data.wave_prior is None else 1):
         last = scale
         scale = min(largest, _next_scale(_with(data, energy, last, parameters), energy, last, equilibrium, parameters))
         if abs(np.log(scale / last)) < SCALE_SETTLED:

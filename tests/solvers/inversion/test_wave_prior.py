@@ -35,7 +35,7 @@ from tests.solvers.inversion.cases import (
 THROUGH = np.array([[0.0, 0.0, 1.0]])
 """The one component of a liver's exam, along the slices' normal."""
 
-SLICES, SLICE_EDGES = Lattice(np.ones((7, 7, 3), dtype=bool), (1.0, 1.0, 4.0), (1, 1, 4), (1.0, 1.0, 1.0)), 4.0
+SLICES = Lattice(np.ones((7, 7, 3), dtype=bool), (1.0, 1.0, 4.0), (None, None, 12), (1.0, 1.0, 1.0))
 
 
 @pytest.fixture(scope="module")
