@@ -44,7 +44,9 @@ def nodes_zones(lattice: Lattice, settings: MeshSettings, where: str = "mask") -
 
 
 def refined(cut: Sequence[Zone], lattice: Lattice) -> list[Zone]:
-    """Return zones of nodes as zones of the lattice's voxels; those of a plain lattice are the same already.
+    """Return zones of nodes as zones of the lattice's voxels, without those that hold no whole voxel.
+
+    Those of a plain lattice are the same already.
 
     Args:
         cut: zones of the lattice's nodes, cut like voxels.
@@ -52,7 +54,7 @@ def refined(cut: Sequence[Zone], lattice: Lattice) -> list[Zone]:
     """
     if lattice.plain:
         return list(cut)
-    found = [_refined(zone, lattice) for zone in cut]
+    found = [one for zone in cut if (one := _refined(zone, lattice)).weight.any()]
     total = np.zeros(np.count_nonzero(lattice.mask))
     for zone in found:
         total[zone.voxels] += zone.weight

@@ -185,7 +185,16 @@ class ZoneSolver:
         began = time.perf_counter()
         at = self.dispersion.at(parameters.reshape(FIELDS, -1)).ravel()
         seed = (PRIOR_SEED, self.number, self.dispersion.frequency)
-        self.data = calibrated(self.data, self._equilibrium(), at, seed)
+        known = calibrated(self.data, self._equilibrium(), at, seed)
+        likelihood = Linearised(known, self._equilibrium(), at)
+        start = self._random_basis() if self.cache is None else self.cache.basis.astype(np.float64)
+        informed = informed_directions(likelihood, self._whitening, start)
+        likelihood.close()
+        prior = known.wave_prior
+        if prior is not None:
+            self.data = replace(
+                known, wave_prior=replace(prior, slope=self._whitening.bounded(prior.slope, informed))
+            )
         self._forget()
         self._counter.timed(ZONES, began)
 
