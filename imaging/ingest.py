@@ -310,7 +310,7 @@ def _from_wave_fields(
     source: Path, label: str, folder: Path, settings: IngestSettings
 ) -> tuple[tuple[WaveField, ...], dict[str, dict[str, object]]]:
     """Check a finished wave-field folder and write it under a new label, its noise kept."""
-    fields = read_wave_fields(source, partial=True)
+    fields = read_wave_fields(source)
     if settings.time_step_sign == "negative":
         say(
             "warning: time_step_sign does not concern a wave-field folder, which follows exp(+i omega t): left as it is"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import MISSING, dataclass, fields
-from pathlib import Path
 from typing import Any, overload
 
 import numpy as np
@@ -50,6 +49,8 @@ class WaveField:
             only noise_std_m is known.
         noise_correlation: correlation of the noise of neighbouring voxels along i and j; None where it is taken for
             independent.
+        measured: whether each voxel of the mask has data, bool, shape (i, j, k); None where all have. What
+            `displacement_m` holds in the others is not used.
     """
 
     displacement_m: NDArray[np.complex128]
@@ -67,6 +68,7 @@ class WaveField:
     directions: NDArray[np.float64] | None = None
     noise_map_m: NDArray[np.float64] | None = None
     noise_correlation: tuple[float, float] | None = None
+    measured: NDArray[np.bool_] | None = None
 
     @overload
     def __init__(
@@ -104,6 +106,7 @@ class WaveField:
         directions: NDArray[np.float64] | None = ...,
         noise_map_m: NDArray[np.float64] | None = ...,
         noise_correlation: tuple[float, float] | None = ...,
+        measured: NDArray[np.bool_] | None = ...,
     ) -> None: ...
 
     def __init__(
@@ -213,24 +216,3 @@ class WaveField:
     def voxel_size_mm(self) -> NDArray[np.float64]:
         """Edge lengths of a voxel along i, j, k, millimetres."""
         return np.asarray(np.linalg.norm(self.affine_mm[:3, :3], axis=0))
-
-    def demand_three(self) -> None:
-        """Raise InputError where fewer than three components were measured, which the inversion cannot use yet."""
-        if self.directions is not None:
-            demand_three(self.label, len(self.directions))
-
-
-def demand_three(where: Path | str, components: int) -> None:
-    """Raise InputError where fewer than three components were measured, which the inversion cannot use yet.
-
-    Args:
-        where: file or label of the wave field.
-        components: number of the measured components.
-    """
-    if components < 3:
-        raise InputError(
-            where,
-            found=f"displacement along {components} of three directions",
-            expected="three independent directions: the inversion needs the whole displacement vector",
-            advice="Give the other components too; from fewer no stiffness can be computed yet.",
-        )

@@ -11,8 +11,11 @@ import numpy as np
 from palpate.config.mesh import MeshSettings
 from palpate.imaging.files.wavefield_folder import read_wave_fields
 from palpate.imaging.wavefield import WaveField
+from palpate.imaging.waves.inversion_grid import inversion_grid
+from palpate.meshing.lattice import lattice_of_run
+from palpate.meshing.refined_zones import nodes_zones, refined
 from palpate.meshing.zone_file import write_zones
-from palpate.meshing.zone_mesh import coverage, world_mesh, zone_extents, zones_of
+from palpate.meshing.zone_mesh import coverage, world_mesh, zone_extents
 from palpate.meshing.zones import Zone
 from palpate.outputs import claim_folder
 from palpate.progress import say
@@ -45,30 +48,31 @@ def write_mesh_folder(wavefield: Path, out: Path, settings: MeshSettings) -> Non
     target = claim_folder(out, "mesh", {"wavefield": wavefield})
     runs: dict[str, list[WaveField]] = {}
     for field in read_wave_fields(wavefield):
-        runs.setdefault(field.label, []).append(field)
+        runs.setdefault(field.label, []).append(inversion_grid(field).field)
     source = digest(wavefield)
     with target.writing() as folder:
         for label, fields in runs.items():
-            mask, affine_mm = fields[0].mask, fields[0].affine_mm
-            zones = zones_of(mask, fields[0].voxel_size_mm, settings, f"{label}_mask")
+            lattice = lattice_of_run(fields)
+            zones = nodes_zones(lattice, settings, f"{label}_mask")
             write_zones(zones_path(folder, label), zones)
-            world_mesh(zones, affine_mm).write(folder / f"{label}_mesh.vtu")
-            summary = _summary(zones, fields, settings) | {"input_digests": {"wavefield": source}}
+            world_mesh(zones, lattice.affine_mm(fields[0].affine_mm)).write(folder / f"{label}_mesh.vtu")
+            summary = _summary(refined(zones, lattice), fields, settings) | {"input_digests": {"wavefield": source}}
             (folder / f"{label}_mesh.json").write_text(record_text("mesh", summary), encoding="utf-8")
             say(f"{label}: {len(zones)} zones cover {summary['covered_share']:.1%} of the mask")
 
 
 def _summary(zones: Sequence[Zone], fields: Sequence[WaveField], settings: MeshSettings) -> dict[str, object]:
     """Return what the zones of one run cover, in the units of users."""
-    voxel_size_mm = fields[0].voxel_size_mm
-    nodes, stride = zone_extents(voxel_size_mm, settings)
+    voxel_size_mm, lattice = fields[0].voxel_size_mm, lattice_of_run(fields)
+    nodes, stride = zone_extents(lattice.spacing_mm, settings, thick=not lattice.plain)
     covered = coverage(zones, int(np.count_nonzero(fields[0].mask)))
-    width_mm = [float((count - 1) * edge) for count, edge in zip(nodes, voxel_size_mm, strict=True)]
+    width_mm = [float((count - 1) * edge) for count, edge in zip(nodes, lattice.spacing_mm, strict=True)]
     return {
         **asdict(covered),
         "covered_share": covered.covered_voxels / covered.mask_voxels,
         "uncovered_voxels": covered.mask_voxels - covered.covered_voxels,
         "voxel_size_mm": [float(edge) for edge in voxel_size_mm],
+        "node_spacing_mm": [float(edge) for edge in lattice.spacing_mm],
         "zone_nodes": nodes,
         "zone_width_mm": width_mm,
         "zone_stride_voxels": stride,

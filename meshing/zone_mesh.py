@@ -16,6 +16,9 @@ from palpate.meshing.zones import CELL_SPAN, Zone, cut_zones
 LEAST_CELLS = 2
 """Number of cells along an edge of the smallest zone: with fewer, no node is surrounded by cells."""
 
+THICK = 2.0
+"""Factor on a zone's width and stride where its displacement has a prior: four slices, two wavelengths, fewer zones."""
+
 _ROUNDING = 1e-3
 """Tolerance for voxel sizes from float32 affines, in voxels: 18 mm are nine voxels of 2.000001 mm."""
 
@@ -47,7 +50,12 @@ class MaskCoverage:
 
 
 def zones_of(
-    mask: NDArray[np.bool_], voxel_size_mm: NDArray[np.float64], settings: MeshSettings, where: str = "mask"
+    mask: NDArray[np.bool_],
+    voxel_size_mm: NDArray[np.float64],
+    settings: MeshSettings,
+    where: str = "mask",
+    *,
+    thick: bool = False,
 ) -> list[Zone]:
     """Cover a mask with zones of the size that the settings ask for.
 
@@ -56,15 +64,18 @@ def zones_of(
         voxel_size_mm: voxel edges along i, j, k, shape (3,).
         settings: width and stride of the zones.
         where: name of the mask in the error.
+        thick: whether zones are THICK times as wide.
 
     Raises:
         InputError: the mask is too thin for two cells along each axis.
     """
-    width_voxels, stride_voxels = zone_extents(voxel_size_mm, settings)
+    width_voxels, stride_voxels = zone_extents(voxel_size_mm, settings, thick=thick)
     return cut_zones(mask, width_voxels=width_voxels, stride_voxels=stride_voxels, where=where)
 
 
-def zone_extents(voxel_size_mm: NDArray[np.float64], settings: MeshSettings) -> tuple[list[int], list[int]]:
+def zone_extents(
+    voxel_size_mm: NDArray[np.float64], settings: MeshSettings, *, thick: bool = False
+) -> tuple[list[int], list[int]]:
     """Return the nodes of a zone and the largest distance of neighbouring zones, both in voxels along each axis.
 
     The distance is at most two less than the number of nodes: then every node but the outermost of the mask is
@@ -73,10 +84,13 @@ def zone_extents(voxel_size_mm: NDArray[np.float64], settings: MeshSettings) -> 
     Args:
         voxel_size_mm: voxel edges along i, j, k, shape (3,).
         settings: width and stride in millimetres.
+        thick: whether zones are THICK times as wide.
     """
-    cells = [max(LEAST_CELLS, round(settings.zone_width_mm / (CELL_SPAN * float(edge)))) for edge in voxel_size_mm]
+    wide = THICK if thick else 1.0
+    width_mm, stride_mm = wide * settings.zone_width_mm, wide * settings.zone_stride_mm
+    cells = [max(LEAST_CELLS, round(width_mm / (CELL_SPAN * float(edge)))) for edge in voxel_size_mm]
     nodes = [CELL_SPAN * count + 1 for count in cells]
-    steps = [math.floor(settings.zone_stride_mm / float(edge) + _ROUNDING) for edge in voxel_size_mm]
+    steps = [math.floor(stride_mm / float(edge) + _ROUNDING) for edge in voxel_size_mm]
     return nodes, [min(max(1, step), count - 2) for step, count in zip(steps, nodes, strict=True)]
 
 
@@ -90,11 +104,11 @@ def coverage(zones: Sequence[Zone], mask_voxels: int) -> MaskCoverage:
     return MaskCoverage(
         zones=len(zones),
         cells=sum(len(zone.cells) for zone in zones),
-        nodes=sum(len(zone.voxels) for zone in zones),
-        largest_zone_nodes=max(len(zone.voxels) for zone in zones),
+        nodes=sum(len(zone.interior) for zone in zones),
+        largest_zone_nodes=max(len(zone.interior) for zone in zones),
         mask_voxels=mask_voxels,
-        covered_voxels=len(np.unique(np.concatenate([zone.voxels for zone in zones]))),
-        interior_voxels=len(np.unique(np.concatenate([zone.voxels[zone.interior] for zone in zones]))),
+        covered_voxels=len(np.unique(np.concatenate([zone.voxels[zone.weight > 0.0] for zone in zones]))),
+        interior_voxels=len(np.unique(np.concatenate([zone.balanced_voxels for zone in zones]))),
     )
 
 

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import scipy.sparse as sparse
 from numpy.typing import NDArray
 
 from palpate.errors import InputError
@@ -29,15 +30,30 @@ TAPER = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Zone:
-    """Block of cells with the voxels at its nodes.
+class Refinement:
+    """Relation of a zone's M nodes to its n voxels where nodes are not the voxels' centres (lattice.py).
 
     Attributes:
-        voxels: indices into the mask's voxels (C order) of the zone's n nodes, shape (n,).
-        ijk: voxel indices of the nodes, shape (n, 3).
-        cells: nodes of each cell as indices into `voxels`, lexicographic in (i, j, k), shape (c, 27).
-        weight: weight chi of each node in its voxel's datum, shape (n,), in (0, 1].
-        interior: whether cells surround each node on all sides, so that equilibrium holds there, shape (n,), bool.
+        scanner: matrix from the nodes' displacement to its means over voxels, shape (n, M); rows of voxels that
+            reach out of the zone are empty.
+        modulus: matrix from the voxels' ln G* to that of the nodes, shape (M, n); rows sum to one.
+    """
+
+    scanner: sparse.csr_matrix
+    modulus: sparse.csr_matrix
+
+
+@dataclass(frozen=True, slots=True)
+class Zone:
+    """Block of cells with the voxels at its nodes, or beneath thick voxels.
+
+    Attributes:
+        voxels: indices into the mask's voxels (C order) of the zone's n voxels, shape (n,).
+        ijk: indices of the voxels, shape (n, 3).
+        cells: nodes of each cell, lexicographic in (i, j, k), shape (c, 27); indices into `voxels` without refinement.
+        weight: weight chi of the zone in each voxel's datum, shape (n,), in (0, 1]; with refinement also 0.
+        interior: whether cells surround each of the M nodes on all sides, so that equilibrium holds there, shape (M,).
+        refinement: nodes beneath the voxels; None where nodes are the voxels, M = n.
     """
 
     voxels: NDArray[np.int64]
@@ -45,6 +61,14 @@ class Zone:
     cells: NDArray[np.int64]
     weight: NDArray[np.float64]
     interior: NDArray[np.bool_]
+    refinement: Refinement | None = None
+
+    @property
+    def balanced_voxels(self) -> NDArray[np.int64]:
+        """Voxels in which momentum balances at some node, as indices into the mask's voxels."""
+        if self.refinement is None:
+            return self.voxels[self.interior]
+        return self.voxels[self.refinement.modulus[self.interior].getnnz(axis=0) > 0]
 
     @property
     def work(self) -> float:
@@ -57,7 +81,11 @@ class Zone:
 
 
 def cut_zones(
-    mask: NDArray[np.bool_], *, width_voxels: Sequence[int], stride_voxels: Sequence[int], where: str = "mask"
+    mask: NDArray[np.bool_],
+    *,
+    width_voxels: Sequence[int],
+    stride_voxels: Sequence[int],
+    where: str = "mask",
 ) -> list[Zone]:
     """Cover the mask with overlapping zones.
 
@@ -139,7 +167,7 @@ def _block(number: NDArray[np.int64], corner: NDArray[np.int64], widths: Sequenc
         voxels=window.ravel()[used],
         ijk=inside + corner,
         cells=local.reshape(cells.shape),
-        weight=_taper(inside, widths),
+        weight=tent(inside.astype(np.float64), widths),
         interior=interior,
     )
 
@@ -172,7 +200,12 @@ def _surrounded(cells: NDArray[np.int64], shape: tuple[int, ...]) -> NDArray[np.
     return np.asarray(np.logical_and.reduce(around).ravel())
 
 
-def _taper(inside: NDArray[np.int64], widths: Sequence[int]) -> NDArray[np.float64]:
-    """Raw weights: a tent along each axis to the power TAPER, highest in the zone's middle."""
+def tent(inside: NDArray[np.float64], widths: Sequence[int]) -> NDArray[np.float64]:
+    """Return raw weights: a tent along each axis to the power TAPER, highest in the zone's middle.
+
+    Args:
+        inside: places in intervals from the zone's first node, shape (n, 3).
+        widths: numbers of nodes along each axis.
+    """
     tents = [1.0 - np.abs(2.0 * inside[:, axis] - (width - 1)) / (width + 1) for axis, width in enumerate(widths)]
     return np.asarray(np.prod(tents, axis=0) ** TAPER)

@@ -84,8 +84,6 @@ def run(name: str, out: Path) -> Score:
     folder = out / scene.name
     (folder / "wavefield").mkdir(parents=True, exist_ok=True)
     write_wave_field(folder / "wavefield", field)
-    if field.directions is not None:
-        return Score(scene.name, scene.group, refused="the inversion needs three components")
     invert(folder / "wavefield", folder / "mre", 1)
     found = palpate.read_stiffness(folder / "mre")
     truth = 1e-3 * images.modulus_pa.real

@@ -43,7 +43,7 @@ from palpate.imaging.limits.plausible import (
     demand_tissue,
 )
 from palpate.imaging.limits.stated import METRES_PER_UNIT
-from palpate.imaging.wavefield import WaveField, demand_three
+from palpate.imaging.wavefield import WaveField
 from palpate.renamed import record_text
 from palpate.system_files import matching
 
@@ -65,12 +65,11 @@ def is_wave_field_folder(path: Path) -> bool:
     return path.is_dir() and bool(matching(path, "*_wavefield.*"))
 
 
-def read_wave_fields(folder: Path | str, *, partial: bool = False) -> tuple[WaveField, ...]:
+def read_wave_fields(folder: Path | str) -> tuple[WaveField, ...]:
     """Read and check every wave field of a folder, ordered by label, then frequency.
 
     Args:
         folder: wave-field folder; see the module's docstring.
-        partial: whether a wave field of fewer than three components may be read; the inversion cannot use it yet.
 
     Returns:
         One valid WaveField for each run and frequency, in SI units.
@@ -80,10 +79,10 @@ def read_wave_fields(folder: Path | str, *, partial: bool = False) -> tuple[Wave
     """
     folder = Path(folder)
     with named_within(folder):
-        return _read_all(folder, partial=partial)
+        return _read_all(folder)
 
 
-def _read_all(folder: Path, *, partial: bool) -> tuple[WaveField, ...]:
+def _read_all(folder: Path) -> tuple[WaveField, ...]:
     if not folder.is_dir():
         raise InputError(folder, found="no such folder", expected=_LAYOUT, advice="Check the path.")
     parts = _find_parts(folder)
@@ -91,7 +90,7 @@ def _read_all(folder: Path, *, partial: bool) -> tuple[WaveField, ...]:
         raise InputError(
             folder, found="no *_wavefield.nii.gz", expected=_LAYOUT, advice="Run palpate ingest on the DICOM first."
         )
-    fields = [_read_one(folder, label, files, partial=partial) for (label, _), files in sorted(parts.items())]
+    fields = [_read_one(folder, label, files) for (label, _), files in sorted(parts.items())]
     seen: set[tuple[str, float]] = set()
     for field in fields:
         key = (field.label, field.frequency_hz)
@@ -168,7 +167,7 @@ def _find_parts(folder: Path) -> dict[tuple[str, str], dict[str, Path]]:
     return parts
 
 
-def _read_one(folder: Path, label: str, files: Mapping[str, Path], *, partial: bool) -> WaveField:
+def _read_one(folder: Path, label: str, files: Mapping[str, Path]) -> WaveField:
     """Read the field of one label and frequency from its two parts, its sidecar and its mask."""
     present = next(iter(files.values()))
     for part in ("real", "imag"):
@@ -220,8 +219,6 @@ def _read_one(folder: Path, label: str, files: Mapping[str, Path], *, partial: b
     noise = _noise_by_voxel(folder, present.name.partition("_part-")[0], directions, inside, real.affine_mm)
     noise_std = _stated_noise(sidecar, noise, directions, inside)
     error_std = sidecar.number("LinearPhaseErrorStd", at_least=0.0, default=0.0)
-    if not partial:
-        demand_three(files["real"], len(directions))
     thickness_mm = sidecar.number("SliceThicknessMm", above=0.0, default=math.nan)
     field = WaveField(
         displacement_m=encoded

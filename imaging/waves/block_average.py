@@ -57,6 +57,7 @@ def block_average(field: WaveField, factors: Factors) -> WaveField:
         noise_std_m=None if noise is None else noise / float(np.sqrt(prod(factors))),
         linear_phase_error_std_m=field.linear_phase_error_std_m / float(np.sqrt(factors[2])),
         noise_map_m=None,
+        measured=None if field.measured is None else _blocks(field.measured, factors).all(axis=(1, 3, 5)),
     )
 
 

@@ -43,7 +43,9 @@ _ROUNDED = 1e-6
 _WORST_CONDITION = 1e4
 """Condition number above which the neighbours do not determine ten coefficients."""
 
-_ROUNDS = 12
+_ROUNDS = 300
+"""Largest number of rounds: one for each voxel of a spot as large as a polynomial's neighbourhood, and more."""
+
 _AT_A_TIME = 20_000
 """Number of voxels whose neighbours are held in memory at a time: 20 MB."""
 
@@ -102,7 +104,7 @@ def _misses(
     """Return what the neighbours' polynomial misses, real and imaginary parts, and where it extrapolates.
 
     Returns:
-        Misses, shape (N, 2 n) for n components, over their standard deviation for white noise of unit size, NaN where
+        Misses, shape (N, 2 C) for C components, over their standard deviation for white noise of unit size, NaN where
         the neighbours do not determine the polynomial; and whether it lies on one side of the voxel, shape (N,).
     """
     weights = _CLOSE * _near(trusted, ijk)
@@ -115,7 +117,7 @@ def _misses(
     share = np.einsum("va,na->nv", basis, np.linalg.solve(normal[usable], middle)[..., 0]) * weights[usable]
     gain = np.full(len(ijk), np.inf)
     gain[usable] = np.sum(share**2, axis=1)
-    components = displacement_m.shape[3]
+    components = displacement_m.shape[-1]
     misses = np.full((len(ijk), 2 * components), np.nan)
     for component in range(components):
         near = _near(displacement_m[..., component], ijk[usable])

@@ -14,6 +14,9 @@ The usual least squares divides by sum |a_e|^2, where noise adds up and stiffnes
 effect of noise on |b|^2 and conj(b) a is known and is subtracted. Weighting with b also prevents soft tissue, whose
 waves curve most, from dominating its neighbours. docs/decisions/0021-direct-baseline.md compares the method with a fit
 of local polynomials.
+
+Where fewer than three components were measured, each obeys a Helmholtz equation of its own, v = psi e; where slices are
+few or thick, within the slices only. What pressure waves and waves through the slices add is then read as stiffness.
 """
 
 from __future__ import annotations
@@ -83,7 +86,10 @@ def direct_inversion(field: WaveField, *, window_mm: float = WINDOW_MM, average_
     """
     edges_m = mm_to_m(field.voxel_size_mm)
     reach = _reach(field, window_mm)
-    kernels = [[_kernel(order, r, float(edge)) for order in range(4)] for r, edge in zip(reach, edges_m, strict=True)]
+    kernels = [
+        [_kernel(order, r, float(edge)) for order in range(4)] if r else [np.ones(1)]
+        for r, edge in zip(reach, edges_m, strict=True)
+    ]
     whole = ndimage.minimum_filter(field.mask, size=[2 * r + 1 for r in reach], mode="constant", cval=False)
     if not whole.any():
         raise InputError(
@@ -108,7 +114,14 @@ def _reach(field: WaveField, window_mm: float) -> list[int]:
     """Return voxels from the window's middle to its edge along each axis; a thin slab narrows the window."""
     fits = [int(extent) // 2 for extent in np.ptp(np.argwhere(field.mask), axis=0)]
     wanted = [round((window_mm / float(edge) - 1.0) / 2.0) for edge in field.voxel_size_mm]
-    return [max(_LEAST_REACH, min(reach, limit)) for reach, limit in zip(wanted, fits, strict=True)]
+    found = [max(_LEAST_REACH, min(reach, limit)) for reach, limit in zip(wanted, fits, strict=True)]
+    return [*found[:2], 0] if _in_plane(field) else found
+
+
+def _in_plane(field: WaveField) -> bool:
+    """Whether slices are too few or too thick for derivatives through them, or a curl lacks its other components."""
+    few = int(np.ptp(np.argwhere(field.mask)[:, 2])) < 2 * _LEAST_REACH
+    return few or (field.directions is not None and bool(field.voxel_size_mm[2] > WINDOW_MM / (2 * _LEAST_REACH + 1)))
 
 
 def _kernel(order: int, reach: int, edge_m: float) -> NDArray[np.float64]:
@@ -131,6 +144,17 @@ def _kernel(order: int, reach: int, edge_m: float) -> NDArray[np.float64]:
     powers = polynomial.polyvander(position, degree)
     corrected = sampled + np.linalg.pinv(powers.T) @ (moments - sampled @ powers)
     return np.asarray(corrected * half_width_m ** (1 - order))
+
+
+def _tests(field: WaveField) -> list[tuple[list[Term], list[Term]]]:
+    """Test functions of the field: curls, or psi along each component where curls are not to be had."""
+    if field.directions is None and not _in_plane(field):
+        return [_test_terms(direction) for direction in range(3)]
+    axes = range(2) if _in_plane(field) else range(3)
+    return [
+        ([(one, (0, 0, 0), 1.0)], [(one, _plus((0, 0, 0), axis), -1.0) for axis in axes])
+        for one in range(field.displacement_m.shape[-1])
+    ]
 
 
 def _test_terms(direction: int) -> tuple[list[Term], list[Term]]:
@@ -156,11 +180,12 @@ def _moments(
 ) -> tuple[NDArray[np.float64], NDArray[np.complex128]]:
     """Return sum_e |b_e|^2 and sum_e conj(b_e) a_e less the mean effect of noise, zero where no window is whole."""
     axes = field.affine_mm[:3, :3] / field.voxel_size_mm
-    displacement = np.where(field.mask[..., None], field.displacement_m @ axes, 0.0)
+    turned = field.displacement_m if field.directions is not None else field.displacement_m @ axes
+    displacement = np.where(field.mask[..., None], turned, 0.0)
     noise = 2.0 * (field.noise_std_m or 0.0) ** 2  # E |n|^2 of one component
     energy = np.zeros(field.mask.shape)
     stiffness = np.zeros(field.mask.shape, dtype=np.complex128)
-    for inertia_terms, stiffness_terms in map(_test_terms, range(3)):
+    for inertia_terms, stiffness_terms in _tests(field):
         b = _integral(displacement, inertia_terms, kernels)
         a = _integral(displacement, stiffness_terms, kernels)
         energy += np.abs(b) ** 2 - noise * _overlap(inertia_terms, inertia_terms, kernels)

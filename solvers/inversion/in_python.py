@@ -27,7 +27,9 @@ from palpate.imaging.files.stiffness_folder import MODULI, Samples
 from palpate.imaging.limits.stated import METRES_PER_UNIT
 from palpate.imaging.stiffness_posterior import ModulusPosterior, StiffnessPosterior
 from palpate.imaging.wavefield import WaveField
-from palpate.meshing.zone_mesh import zones_of
+from palpate.imaging.waves.inversion_grid import inversion_grid
+from palpate.meshing.lattice import lattice_of_run
+from palpate.meshing.refined_zones import zones_on
 from palpate.progress import say
 from palpate.quality_warning import QualityWarning, recorded_warnings
 from palpate.solvers.inversion.prior.correlation import Correlation, matern
@@ -79,7 +81,6 @@ def invert(
     comm = comm or MPI.COMM_WORLD
     chosen = checked_settings(InversionSettings, settings)
     demand_plausible(chosen)
-    field.demand_three()
     if chosen.method != "nonlinear":
         raise InputError(
             "palpate.invert",
@@ -89,13 +90,15 @@ def invert(
         )
     for metres in METRES_PER_UNIT.values():  # a phase was scaled with the amplitude's unit, which nobody kept
         demand_real_and_imaginary("palpate.invert", field, field.displacement_m / metres)
-    zones = zones_of(field.mask, field.voxel_size_mm, MeshSettings(), f"the mask of {field.label}")
+    grid = inversion_grid(field)
+    lattice = lattice_of_run([grid.field])
+    zones = zones_on(lattice, MeshSettings(), f"the mask of {field.label}")
     warnings = wave_warnings(field)
     for one in warnings:
         say(f"{field.label}: {one}")  # before the fit: what is wrong with the waves may end it
-    regions = _regions(field, labels, anatomy)
-    domain = InversionDomain(zones, regions, correlation=correlation, likelihood=likelihood)
-    inversion = invert_wave_field(field, domain, chosen, comm)
+    regions = _regions(grid.field, labels, anatomy)
+    domain = InversionDomain(zones, regions, correlation=correlation, likelihood=likelihood, lattice=lattice)
+    inversion = invert_wave_field(grid.field, domain, chosen, comm).on_given(grid)
     return posterior_of_field(field, inversion, chosen, warnings)
 
 

@@ -6,7 +6,7 @@ import resource
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from mpi4py import MPI
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from palpate.config.inversion import InversionSettings
 from palpate.imaging.anatomy.labels import Regions
 from palpate.imaging.wavefield import WaveField
+from palpate.imaging.waves.inversion_grid import InversionGrid
 from palpate.progress import say
 from palpate.solvers.comparators.direct import DirectResult
 from palpate.solvers.inversion.checks.model_evidence import Evidence, evidence_of
@@ -83,6 +84,32 @@ class Inversion:
     counter: WorkCounter
     load_balance: LoadBalance
     peak_memory_mb: tuple[float, ...]
+
+    def on_given(self, grid: InversionGrid) -> Inversion:
+        """Return the posterior on the voxels of the given wave field; those of one acquired voxel are all alike.
+
+        Args:
+            grid: grid of the inversion and its place in the given one.
+        """
+        if grid.same:
+            return self
+        at = grid.voxels
+        direct = self.direct
+        return replace(
+            self,
+            log_mean=self.log_mean[:, at],
+            log_std=self.log_std[:, at],
+            log_draws=self.log_draws[:, at],
+            prior_std=self.prior_std[:, at],
+            direct=DirectResult(
+                grid.on_given(direct.storage_pa),
+                grid.on_given(direct.loss_pa),
+                grid.on_given(direct.own.astype(np.float64)) == 1.0,
+            ),
+            residuals=replace(self.residuals, size=self.residuals.size[at]),
+            outlying=self.outlying[at],
+            weights=None if self.weights is None else self.weights[at],
+        )
 
 
 def invert_wave_field(

@@ -21,8 +21,10 @@ from palpate.imaging.files.wavefield_folder import frequency_text, read_wave_fie
 from palpate.imaging.limits.plausible import demand_density, demand_frequency
 from palpate.imaging.registration.placement import read_placement
 from palpate.imaging.wavefield import WaveField
+from palpate.imaging.waves.inversion_grid import InversionGrid, inversion_grid
+from palpate.meshing.lattice import Lattice, lattice_of_run
+from palpate.meshing.refined_zones import refined, zones_on
 from palpate.meshing.zone_file import check_zones, read_zones
-from palpate.meshing.zone_mesh import zones_of
 from palpate.meshing.zones import Zone
 from palpate.outputs import claim_folder
 from palpate.program import Program
@@ -78,19 +80,23 @@ def invert_session(
     demand_plausible(settings)
     fields = read_wave_fields(wavefield)
     named = list(zip(fields, stems(fields), strict=True))
-    runs = {one.label: [field for field in fields if field.label == one.label] for one in fields}
-    zones = {label: _zones(run[0], mesh) for label, run in runs.items()}
+    runs = {one.label: [inversion_grid(field) for field in fields if field.label == one.label] for one in fields}
+    inverted = {label: [grid.field for grid in run] for label, run in runs.items()}
+    lattices = {label: lattice_of_run(run) for label, run in inverted.items()}
+    zones = {label: _zones(label, lattice, mesh) for label, lattice in lattices.items()}
     if settings.rheology != "per-frequency":
-        for run in runs.values():
+        for run in inverted.values():
             _check_joint(run)
-    regions = {label: _regions(run[0], wavefield, labels, settings) for label, run in runs.items()}
+    regions = {label: _regions(run[0], wavefield, labels, settings) for label, run in inverted.items()}
     digests = input_digests({role: path for role, path in given.items() if path is not None})
     source = digests["wavefield"]
     writing = claimed.writing() if comm.rank == 0 else nullcontext(None)
     key = _key(digests, settings) if comm.rank == 0 else ""
     with unfinished(claimed.path, key, comm) as kept, writing as folder:
         for label, run in runs.items():
-            domain = InversionDomain(zones[label], regions[label], kept / label, compare=len(run) > 1)
+            domain = InversionDomain(
+                zones[label], regions[label], kept / label, compare=len(run) > 1, lattice=lattices[label]
+            )
             targets = {}
             if folder is not None:
                 own = [(field, stem) for field, stem in named if field.label == label]
@@ -132,12 +138,12 @@ type Records = tuple[list[dict[str, Any]], dict[str, Any]]
 """Entries of inversion.json about each frequency of a run, and about all of them."""
 
 
-def _direct(run: Sequence[WaveField], targets: Targets) -> Records:
+def _direct(run: Sequence[InversionGrid], targets: Targets) -> Records:
     """Write the algebraic baseline of a run, and return its records."""
-    for field in run:
-        direct = direct_inversion(field)
-        if field.frequency_hz in targets:
-            write_direct(targets[field.frequency_hz], direct)
+    for grid in run:
+        direct = direct_inversion(grid.given)
+        if grid.given.frequency_hz in targets:
+            write_direct(targets[grid.given.frequency_hz], direct)
     records = []
     for frequency_hz, target in targets.items():
         said = [one.as_record() for one in target.warnings]
@@ -146,38 +152,40 @@ def _direct(run: Sequence[WaveField], targets: Targets) -> Records:
 
 
 def _one_by_one(
-    run: Sequence[WaveField], targets: Targets, domain: InversionDomain, settings: InversionSettings, comm: MPI.Comm
+    run: Sequence[InversionGrid], targets: Targets, domain: InversionDomain, settings: InversionSettings, comm: MPI.Comm
 ) -> Records:
     """Write the posterior of each frequency of a run from its own data, and return the records."""
     records, evidence = [], []
-    for field in run:
+    for grid in run:
+        field = grid.field
         own = replace(domain, unfinished=domain.unfinished and domain.unfinished / frequency_text(field.frequency_hz))
         inversion = invert_wave_field(field, own, settings, comm)
         evidence.append(inversion.evidence)
         of_fit = fit_record(inversion, settings)
-        records += [one | of_fit for one in _write([field], [inversion], targets, settings)]
+        records += [one | of_fit for one in _write([grid], [inversion], targets, settings)]
     return records, evidence_record(sum_of(evidence))
 
 
 def _together(
-    run: Sequence[WaveField], targets: Targets, domain: InversionDomain, settings: InversionSettings, comm: MPI.Comm
+    run: Sequence[InversionGrid], targets: Targets, domain: InversionDomain, settings: InversionSettings, comm: MPI.Comm
 ) -> Records:
     """Write the posterior of each frequency of a run from the data of all, and return the records."""
-    inversions = invert_together(run, domain, settings, comm)
+    fields = [grid.field for grid in run]
+    inversions = invert_together(fields, domain, settings, comm)
     if targets:
-        write_parameters(replace(targets[run[0].frequency_hz], stem=run[0].label), inversions[0].parameters)
-    reference = {"reference_hz": reference_hz(settings, [field.frequency_hz for field in run])}
+        write_parameters(replace(targets[fields[0].frequency_hz], stem=fields[0].label), inversions[0].parameters)
+    reference = {"reference_hz": reference_hz(settings, [field.frequency_hz for field in fields])}
     return _write(run, inversions, targets, settings), fit_record(inversions[0], settings) | reference
 
 
 def _write(
-    run: Sequence[WaveField], inversions: Sequence[Inversion], targets: Targets, settings: InversionSettings
+    run: Sequence[InversionGrid], inversions: Sequence[Inversion], targets: Targets, settings: InversionSettings
 ) -> list[dict[str, Any]]:
     """Write the maps of wave fields where this rank writes, and return the records of those."""
     records = []
-    for field, inversion in zip(run, inversions, strict=True):
-        if field.frequency_hz in targets:
-            target = targets[field.frequency_hz]
+    for grid, found in zip(run, inversions, strict=True):
+        if grid.given.frequency_hz in targets:
+            target, inversion = targets[grid.given.frequency_hz], found.on_given(grid)
             write_posterior(target, inversion, settings)
             records.append(frequency_record(target, inversion, settings))
             _say_result(records[-1], len(inversion.fit.state.history), target)
@@ -205,12 +213,12 @@ def _key(digests: Mapping[str, str], settings: InversionSettings) -> str:
     return sha256(json.dumps(decisive).encode()).hexdigest()[:16]
 
 
-def _zones(field: WaveField, mesh: Path | None) -> list[Zone]:
+def _zones(label: str, lattice: Lattice, mesh: Path | None) -> list[Zone]:
     if mesh is None:
-        return zones_of(field.mask, field.voxel_size_mm, MeshSettings(), f"{field.label}_mask")
-    zones = read_zones(mesh / f"{field.label}_zones.h5")
-    check_zones(zones, field.mask)
-    return zones
+        return zones_on(lattice, MeshSettings(), f"{label}_mask")
+    zones = read_zones(mesh / f"{label}_zones.h5")
+    check_zones(zones, lattice.nodes)
+    return refined(zones, lattice)
 
 
 def _regions(field: WaveField, wavefield: Path, labels: Path | None, settings: InversionSettings) -> Regions | None:

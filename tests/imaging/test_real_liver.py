@@ -69,7 +69,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def field(folder: Path) -> WaveField:
     """Its wave field, read back."""
-    (found,) = read_wave_fields(folder, partial=True)
+    (found,) = read_wave_fields(folder)
     return found
 
 

@@ -31,7 +31,8 @@ def test_round_trip(path: Path) -> None:
     again = read_zones(path)
     assert len(again) == len(ZONES)
     for zone, other in zip(ZONES, again, strict=True):
-        for attribute in fields(Zone):
+        assert other.refinement is None  # made anew from the lattice
+        for attribute in fields(Zone)[:-1]:
             before, after = getattr(zone, attribute.name), getattr(other, attribute.name)
             assert before.dtype == after.dtype
             np.testing.assert_array_equal(before, after)

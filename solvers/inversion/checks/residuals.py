@@ -61,7 +61,7 @@ def join_residuals(problem: InversionProblem, fit: Fit, frequency: int) -> Resid
         for solver, state in zip(problem.solvers, fit.zones, strict=True)
         if solver.dispersion.frequency == frequency
     ]
-    joined = np.zeros((3, problem.voxels, 3), dtype=np.complex128)
+    joined = np.zeros((3, problem.voxels, problem.components), dtype=np.complex128)
     covered = np.zeros(problem.voxels)
     inflations = problem.comm.allgather([state.inflation for _, state in zones])
     for solver, state in zones:
@@ -70,7 +70,7 @@ def join_residuals(problem: InversionProblem, fit: Fit, frequency: int) -> Resid
         # In units of each datum's own noise, or the few of little weight would outweigh all others.
         scale = 1.0 if solver.data.weights is None else np.sqrt(solver.data.weights)
         for row, values in enumerate((scale * state.residual, scale * state.probe_residual, fitted)):
-            joined[row, solver.voxels] += weight[:, None] * values.reshape(-1, 3)
+            joined[row, solver.voxels] += weight[:, None] * values.reshape(-1, problem.components)
         covered[solver.voxels] += weight
     problem.comm.Allreduce(MPI.IN_PLACE, joined)
     problem.comm.Allreduce(MPI.IN_PLACE, covered)
@@ -96,7 +96,7 @@ def _total(problem: InversionProblem, own: list[float]) -> float:
 
 
 def _neighbour_correlation(values: NDArray[np.complex128], mask: NDArray[np.bool_]) -> tuple[float, ...]:
-    volume = np.zeros((*mask.shape, 3), dtype=np.complex128)
+    volume = np.zeros((*mask.shape, values.shape[-1]), dtype=np.complex128)
     volume[mask] = values
     found = []
     for axis in range(3):

@@ -167,8 +167,9 @@ def log_evidence_of(total: NDArray[np.float64]) -> tuple[float, NDArray[np.float
     value = -np.log(np.diag(factor[0])).sum() + 0.5 * (total[-1, -1] - total[:-1, -1] @ solved)
     ends = np.append(-solved, 1.0)
     slope = 0.5 * np.outer(ends, ends)
-    inverse, _ = scipy.linalg.lapack.dpotri(factor[0], lower=True)  # its lower half
-    slope[:-1, :-1] -= 0.5 * (np.tril(inverse) + np.tril(inverse, -1).T)
+    if count:  # LAPACK has no inverse of an empty matrix, as of a zone that tells nothing
+        inverse, _ = scipy.linalg.lapack.dpotri(factor[0], lower=True)  # its lower half
+        slope[:-1, :-1] -= 0.5 * (np.tril(inverse) + np.tril(inverse, -1).T)
     return float(value), slope
 
 

@@ -146,6 +146,8 @@ def _coarse(
 ) -> tuple[list[Measured], InversionDomain, Blocks] | None:
     """Return the inputs on blocks; None where blocks are too large for the waves, or leave too little tissue."""
     field = measured[0].field
+    if field.directions is not None or any(zone.refinement is not None for zone in domain.zones):
+        return None
     shortest_mm = min(float(_wavelength_mm(one, one.log_median)) for one in measured)
     factors = _factors(field.voxel_size_mm, shortest_mm)
     if prod(factors) == 1:

@@ -36,6 +36,7 @@ class InversionProblem:
         counter: counter of the work.
         checkpoint: store of finished zones and steps.
         clock: clock that shows progress and estimates the remaining time.
+        components: number C of measured displacement components.
     """
 
     solvers: Sequence[ZoneSolver]
@@ -47,6 +48,7 @@ class InversionProblem:
     counter: WorkCounter
     checkpoint: Checkpoint
     clock: StepClock = field(default_factory=StepClock)
+    components: int = 3
 
     @property
     def voxels(self) -> int:

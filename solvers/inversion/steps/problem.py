@@ -15,6 +15,7 @@ from palpate.config.inversion import InversionSettings
 from palpate.imaging.anatomy.labels import Regions, no_regions
 from palpate.imaging.wavefield import WaveField
 from palpate.imaging.waves.outliers import outlying_voxels
+from palpate.meshing.lattice import Lattice
 from palpate.meshing.zones import Zone
 from palpate.progress import say
 from palpate.solvers.comparators.direct import DirectResult, direct_inversion
@@ -56,6 +57,7 @@ class InversionDomain:
         compare: whether the evidence is computed, which takes one more factorisation for each zone and frequency.
         correlation: correlation of the prior.
         likelihood: likelihood of the errors of the data.
+        lattice: lattice of nodes on which zones were cut; None where nodes are the voxels' centres.
     """
 
     zones: Sequence[Zone]
@@ -64,6 +66,7 @@ class InversionDomain:
     compare: bool = False
     correlation: Correlation = matern
     likelihood: Likelihood = gaussian
+    lattice: Lattice | None = None
 
     def __post_init__(self) -> None:
         """Refuse to keep finished work, which records neither correlation nor likelihood, and to compare likelihoods.
@@ -114,11 +117,17 @@ def measure(fields: Sequence[WaveField], settings: InversionSettings) -> list[Me
             field,
             direct_inversion(field),
             noise_of(field, factor=settings.noise_factor, discretisation_percent=settings.discretisation_percent),
-            outlying_voxels(field),
+            outlying_voxels(field) | _unmeasured(field),
             dispersion,
         )
         for field, dispersion in zip(fields, laws, strict=True)
     ]
+
+
+def _unmeasured(field: WaveField) -> NDArray[np.bool_]:
+    """Whether each voxel of the mask holds no data, shape (N,)."""
+    count = int(np.count_nonzero(field.mask))
+    return np.zeros(count, dtype=bool) if field.measured is None else ~field.measured[field.mask]
 
 
 def centre_of(measured: Sequence[Measured]) -> NDArray[np.float64]:
@@ -149,7 +158,8 @@ def problem_of(
     first, zones = measured[0].field, domain.zones
     regions = domain.regions or no_regions(int(np.count_nonzero(first.mask)))
     centre = centre_of(measured)
-    scales = Scales(mm_to_m(float(first.voxel_size_mm.min())), float(np.hypot(*np.exp(centre))))
+    spacing_mm = first.voxel_size_mm if domain.lattice is None else domain.lattice.spacing_mm
+    scales = Scales(mm_to_m(float(spacing_mm.min())), float(np.hypot(*np.exp(centre))))
     for one in measured:
         say(
             f"{first.label}: {one.field.frequency_hz:g} Hz, {len(zones)} zones, "
@@ -160,7 +170,9 @@ def problem_of(
     for one in measured:
         before = one.dispersion.frequency * len(zones)
         numbers = [item - before for item in mine if 0 <= item - before < len(zones)]
-        solvers += _solvers(one, zones, numbers, scales, settings, counter)
+        solvers += _solvers(one, zones, numbers, mm_to_m(spacing_mm), scales, settings, counter)
+    # Priors of waves are not kept; such exams take minutes.
+    complete = first.directions is None and all(zone.refinement is None for zone in zones)
     problem = InversionProblem(
         solvers=solvers,
         mask=first.mask,
@@ -169,7 +181,7 @@ def problem_of(
         centre=centre - np.log(scales.modulus_pa),
         comm=comm,
         counter=counter,
-        checkpoint=Checkpoint(domain.unfinished, comm, counter),
+        checkpoint=Checkpoint(domain.unfinished if complete else None, comm, counter),
         clock=StepClock(
             [zone_cost(solver.data.zone.work) for solver in solvers],
             int(np.count_nonzero(first.mask)),
@@ -177,6 +189,7 @@ def problem_of(
             len(REFIT_BELOW) if settings.fit_prior else 0,
             rounds=0 if domain.likelihood is gaussian else EXPECTED_ROUNDS,
         ),
+        components=first.displacement_m.shape[-1],
     )
     return problem, scales
 
@@ -185,19 +198,24 @@ def _solvers(
     measured: Measured,
     zones: Sequence[Zone],
     numbers: Sequence[int],
+    spacing_m: NDArray[np.float64],
     scales: Scales,
     settings: InversionSettings,
     counter: WorkCounter,
 ) -> list[ZoneSolver]:
     """Return the chosen zones with their data at one frequency, in voxel axes and in units of the noise."""
     field, std_m = measured.field, measured.noise.std_m
-    axes = field.affine_mm[:3, :3] / field.voxel_size_mm
-    data = field.displacement_m[field.mask] @ axes / std_m
-    mean = float(np.linalg.norm(data, axis=-1).mean())
-    errors = linear_phase_errors(field.mask, field.linear_phase_error_std_m / std_m)
+    grid = field.affine_mm[:3, :3] / field.voxel_size_mm
+    given = field.displacement_m[field.mask] / std_m
+    # All components are turned into voxel axes; fewer stay as they were measured.
+    data, axes = (given @ grid, np.eye(3)) if field.directions is None else (given, field.directions @ grid)
+    # The components that were not measured are taken as large as those that were.
+    mean = float(np.linalg.norm(data, axis=-1).mean() * np.sqrt(3.0 / len(axes)))
+    errors = linear_phase_errors(field.mask, field.linear_phase_error_std_m / std_m, len(axes))
     # One probe for all frequencies: the counts behind the evidence must not depend on which are inverted together.
     probe_errors = errors @ _complex_normal(np.random.default_rng([settings.seed, 3]), (errors.shape[1],))
     probe = _complex_normal(np.random.default_rng([settings.seed, 4]), data.shape) + probe_errors.reshape(data.shape)
+    weights = measured.noise.weights
     slack = DIVERGENCE_PER_STRAIN * mean * m_to_mm(scales.length_m)
     own = {
         number: replace(zones[number], weight=_usable_weight(zones[number], measured.outlying)) for number in numbers
@@ -208,11 +226,13 @@ def _solvers(
             ZoneData(
                 zone=own[number],
                 displacement=data[own[number].voxels].ravel(),
-                phase_errors=_of_zone(errors, own[number]),
+                axes=axes,
+                phase_errors=_of_zone(errors, own[number], len(axes)),
                 probe=probe[own[number].voxels].ravel(),
-                voxel_size=mm_to_m(field.voxel_size_mm) / scales.length_m,
+                node_spacing=spacing_m / scales.length_m,
                 inertia=scales.inertia(field.density_kg_m3, field.frequency_hz),
                 divergence_tolerance=slack,
+                weights=None if weights is None else weights[own[number].voxels].ravel(),
             ),
             field.voxel_size_mm,
             settings.hessian_rank,
@@ -234,18 +254,21 @@ def _complex_normal(generator: np.random.Generator, shape: tuple[int, ...]) -> N
     return np.asarray(parts[0] + 1j * parts[1])
 
 
-def _of_zone(errors: sparse.csr_matrix, zone: Zone) -> sparse.csr_matrix:
+def _of_zone(errors: sparse.csr_matrix, zone: Zone, components: int) -> sparse.csr_matrix:
     """Return a zone's rows of Z, without the phase errors of slices that it does not reach.
 
     A slice's linear phase error is the same in all zones, so its prior is shared between them as the data are: a zone
     with the part omega of a plane's energy takes the prior to the power omega, that is its standard deviation over
-    sqrt(omega).
+    sqrt(omega). Beside a prior of the displacement each zone's likelihood is that of its own data, with the errors'
+    whole prior: a plane that were free there would take the wave of the one component.
     """
-    rows = (3 * zone.voxels[:, None] + np.arange(3)).ravel()
+    rows = (components * zone.voxels[:, None] + np.arange(components)).ravel()
     own = errors[rows].tocsc()
     reached = np.flatnonzero(np.diff(own.indptr))
+    if components < 3 or zone.refinement is not None:
+        return own[:, reached].tocsr()
     energy = np.asarray(errors.power(2).sum(axis=0)).ravel()[reached]
-    part = np.asarray(own[:, reached].power(2).T @ np.repeat(zone.weight, 3)) / energy
+    part = np.asarray(own[:, reached].power(2).T @ np.repeat(zone.weight, components)) / energy
     return (own[:, reached] @ sparse.diags(1.0 / np.sqrt(np.maximum(part, SMALLEST_PART)))).tocsr()
 
 

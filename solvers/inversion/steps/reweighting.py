@@ -26,6 +26,7 @@ from palpate.solvers.inversion.steps.gauss_newton import Fit
 from palpate.solvers.inversion.steps.linearisation import InversionProblem
 from palpate.solvers.inversion.steps.problem import USELESS
 from palpate.solvers.inversion.steps.state import GaussNewtonState
+from palpate.solvers.inversion.steps.wave_prior_rounds import fit_with_wave_priors
 from palpate.solvers.inversion.zone.data_weights import PARTS, Likelihood, checked_weights, gaussian
 from palpate.solvers.inversion.zone.zone_solver import ZoneSolver, ZoneState
 
@@ -39,7 +40,7 @@ LITTLE_WEIGHT: Final = 0.5
 """Weight below which a datum counts as one of little weight."""
 
 type Weights = NDArray[np.float64]
-"""Weights of all data, shape (frequencies, N, 3)."""
+"""Weights of all data, shape (frequencies, N, C)."""
 
 
 def fit_reweighted(
@@ -59,10 +60,10 @@ def fit_reweighted(
         frequencies: number of wave fields of the run.
         fit_prior: whether the prior is refitted to the data in each round.
     """
-    found = fit(None)
+    found = fit_with_wave_priors(problem, fit, fit_prior=fit_prior)
     if likelihood is gaussian:
         return found, None
-    weights = np.ones((frequencies, problem.voxels, 3))
+    weights = np.ones((frequencies, problem.voxels, problem.components))
     for number in range(ROUNDS + 1):
         squares = expected_squares(problem, found.zones, frequencies)
         last, weights = weights, np.stack([checked_weights(likelihood, one, USELESS) for one in squares])
@@ -80,19 +81,22 @@ def fit_reweighted(
 
 
 def expected_squares(problem: InversionProblem, states: tuple[ZoneState, ...], frequencies: int) -> NDArray[np.float64]:
-    """Return the expected squares q of the errors of all data, shape (frequencies, N, 3). Collective.
+    """Return the expected squares q of the errors of all data, shape (frequencies, N, C). Collective.
 
     Args:
         problem: zones and ranks.
         states: states of this rank's zones.
         frequencies: number of wave fields of the run.
     """
-    total = np.zeros((frequencies, problem.voxels, 3))
+    total = np.zeros((frequencies, problem.voxels, problem.components))
     covered = np.zeros((frequencies, problem.voxels, 1))
     for solver, state in zip(problem.solvers, states, strict=True):
         share, frequency = solver.data.zone.weight[:, None], solver.dispersion.frequency
-        residual = (np.abs(state.residual) ** 2).reshape(-1, 3) / state.inflation
-        total[frequency, solver.voxels] += share * (residual + _variance_of_wave(solver, state))
+        residual = (np.abs(state.residual) ** 2).reshape(-1, problem.components) / state.inflation
+        square = residual + _variance_of_wave(solver, state)
+        if solver.noise_weights is not None:
+            square *= solver.noise_weights.reshape(-1, problem.components)
+        total[frequency, solver.voxels] += share * square
         covered[frequency, solver.voxels] += share
     problem.comm.Allreduce(MPI.IN_PLACE, total)
     problem.comm.Allreduce(MPI.IN_PLACE, covered)
@@ -105,5 +109,5 @@ def _variance_of_wave(solver: ZoneSolver, state: ZoneState) -> float:
     What noise alone would leave of its own square is the expected misfit; the rest went into the wave.
     """
     data = solver.data
-    absorbed = PARTS * 3.0 * float(data.zone.weight.sum()) - state.expected_misfit
+    absorbed = PARTS * data.components * float(data.zone.weight.sum()) - state.expected_misfit
     return max(0.0, absorbed) / float(data.precision.sum())

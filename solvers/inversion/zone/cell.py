@@ -4,7 +4,8 @@ With U on triquadratic hexahedra (nodes at 27 voxel centres), p and q discontinu
 and one G* for each voxel, every matrix of a zone is a sum over cells of
 
     stiffness[n]  = 2 int h_n eps(U) : eps(V),   h_n = 1 in the voxel of node n, so that K = sum_n G*_n stiffness[n],
-    inertia       = int U . V,     divergence = int (div U) q,     pressure_mass = int p q.
+    inertia       = int U . V,     divergence = int (div U) q,     pressure_mass = int p q,
+    gradient      = int grad U : grad V    (for the prior of waves, wave_prior.py).
 
 A cell holds the voxel of its middle node, and halves, quarters and eighths of 26 others. The quadrature has 2 x 2 x 2
 Gauss points in every box between voxels' centres, one in each of the voxels that meet there (docs/decisions/0073).
@@ -47,12 +48,14 @@ class CellIntegrals:
     Attributes:
         stiffness: stiffness matrix of each node's voxel, shape (27, 81, 81).
         inertia: mass matrix of the displacement, shape (81, 81).
+        gradient: matrix of int grad U : grad V, shape (81, 81).
         divergence: divergence matrix, shape (4, 81).
         pressure_mass: mass matrix of the pressure, shape (4, 4).
     """
 
     stiffness: NDArray[np.float64]
     inertia: NDArray[np.float64]
+    gradient: NDArray[np.float64]
     divergence: NDArray[np.float64]
     pressure_mass: NDArray[np.float64]
 
@@ -86,6 +89,7 @@ def cell_integrals(voxel_size: tuple[float, float, float], *, trilinear: bool = 
     return CellIntegrals(
         stiffness=stiffness,
         inertia=_dense(form(ufl.inner(u, v) * dx))[np.ix_(dofs, dofs)],
+        gradient=_dense(form(ufl.inner(ufl.grad(u), ufl.grad(v)) * dx))[np.ix_(dofs, dofs)],
         divergence=_dense(form(ufl.inner(ufl.div(u), q) * dx))[:, dofs],
         pressure_mass=_dense(form(ufl.inner(p, q) * dx)),
     )

@@ -74,10 +74,28 @@ class Whitening:
     def project(self, dual: NDArray[np.float64], informed: Informed) -> NDArray[np.float64]:
         """Return the part of a dual vector, shape (2 n,), along the informed directions, each by its weight."""
         basis, weights = informed.range, informed.root_weights**2
-        inside = basis @ (weights[:, None] * (basis.T @ self.gather(dual[:, None])))
+        return self._scattered(basis @ (weights[:, None] * (basis.T @ self.gather(dual[:, None]))))
+
+    def _scattered(self, inside: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Dual vector of standard directions, L^-T inside, shape (2 n,), from shape (2 n, 1)."""
         lower, _ = _factors(self._places_mm)
         parts = [scipy.linalg.solve_triangular(lower, part, lower=True, trans="T") for part in np.split(inside, FIELDS)]
         return np.asarray(np.concatenate(parts)[:, 0])
+
+    def bounded(self, dual: NDArray[np.float64], informed: Informed) -> NDArray[np.float64]:
+        """Return the part of a dual vector along the informed directions, none larger than data make likely there.
+
+        In a direction with the information lambda the gradient of a log-likelihood has the standard deviation
+        sqrt(lambda); an estimate of such a gradient that is larger is chance, or comes from where nothing is known.
+
+        Args:
+            dual: dual vector, shape (2 n,).
+            informed: informed directions with their information.
+        """
+        basis = informed.range
+        size = np.linalg.norm(basis.T @ self.gather(informed.hessian_factor), axis=1)
+        inside = basis @ np.clip(basis.T @ self.gather(dual[:, None])[:, 0], -size, size)
+        return self._scattered(inside[:, None])
 
     def gather(self, dual: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return L^T times dual vectors, shape (2 n, k)."""

@@ -14,26 +14,27 @@ from numpy.typing import NDArray
 from palpate.imaging.waves.slice_planes import slice_planes
 
 
-def linear_phase_errors(mask: NDArray[np.bool_], size: float) -> sparse.csr_matrix:
+def linear_phase_errors(mask: NDArray[np.bool_], size: float, components: int = 3) -> sparse.csr_matrix:
     """Return Z with Z c the linear phase errors of every displacement component, for c of unit variance.
 
     Args:
         mask: mask of N voxels, shape (i, j, k), slices along k.
         size: root mean square of the errors, in the unit of the displacement.
+        components: number C of displacement components.
 
     Returns:
-        Matrix Z, shape (3 N, q), components of a voxel together; q = 0 where size is 0.
+        Matrix Z, shape (C N, q), components of a voxel together; q = 0 where size is 0.
     """
     count = int(np.count_nonzero(mask))
     if size <= 0.0:
-        return sparse.csr_matrix((3 * count, 0))
+        return sparse.csr_matrix((components * count, 0))
     blocks = []
     for inside, terms in slice_planes(mask):
         modes = np.linalg.qr(terms)[0]
         modes_here = modes.shape[1]  # fewer than three where a slice has fewer voxels
         modes *= size * np.sqrt(len(inside) / modes_here)
-        for component in range(3):
-            rows = np.tile(3 * inside + component, modes_here)
+        for component in range(components):
+            rows = np.tile(components * inside + component, modes_here)
             places = (rows, np.repeat(np.arange(modes_here), len(inside)))
-            blocks.append(sparse.csr_matrix((modes.T.ravel(), places), shape=(3 * count, modes_here)))
+            blocks.append(sparse.csr_matrix((modes.T.ravel(), places), shape=(components * count, modes_here)))
     return sparse.hstack(blocks, format="csr")

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from palpate.solvers.inversion.prior.hyperparameters import FIELDS
 from palpate.solvers.inversion.zone.curvature import Informed, Whitening, informed_directions
-from palpate.solvers.inversion.zone.equilibrium import equilibrium_of
+from palpate.solvers.inversion.zone.equilibrium import WaveEquilibrium, equilibrium_of
 from palpate.solvers.inversion.zone.likelihood import Linearised, ZoneData
+from palpate.solvers.inversion.zone.wave_prior import calibrated
 from palpate.solvers.rheology import AS_MEASURED, Dispersion
 
 ZONES = "zones, with factorisations and solves"
@@ -21,6 +22,9 @@ ZONES = "zones, with factorisations and solves"
 VOXELS_PER_DIRECTION, FEWEST_DIRECTIONS = 8, 60
 """Numbers for the directions followed in a zone, which grow with its volume, as the information does, up to the
 setting."""
+
+PRIOR_SEED = 22
+"""Seed of the data that are drawn for the prior of a zone's displacement, with the zone's number."""
 
 SETTLED = 0.01
 """Root mean square change of m since a zone was last solved, below which it is not solved again: the linearisation is
@@ -41,8 +45,8 @@ class ZoneState:
         expected_misfit: misfit that noise alone would leave.
         gradient: gradient of half the misfit by m at the reference, in the informed directions, shape (2 n,).
         hessian_factor: factor Y with Gauss-Newton Hessian ~ Y Y^T, shape (2 n, k).
-        residual: residual (d - U - Z c) / sigma, shape (3 n,).
-        probe_residual: residual of the probe of unit noise, shape (3 n,).
+        residual: residual (d - A U - Z c) / sigma, shape (C n,).
+        probe_residual: residual of the probe of unit noise, shape (C n,).
     """
 
     misfit: float
@@ -148,6 +152,8 @@ class ZoneSolver:
     ) -> None:
         self.number = number
         self.data = data
+        self.noise_weights = data.weights
+        """Precision of the data by their own noise, shape (C n,); None where the noise is the same everywhere."""
         self.dispersion = dispersion
         self.voxels = data.zone.voxels
         self._whitening = Whitening(data.zone.ijk, voxel_size_mm)
@@ -168,9 +174,30 @@ class ZoneSolver:
         """Give each datum a weight on its precision; what was solved before only provides directions for the next time.
 
         Args:
-            weights: weights of the zone's data, shape (3 n,).
+            weights: weights of the zone's data beside those of a noise that varies, shape (C n,).
         """
-        self.data = replace(self.data, weights=weights)
+        own = self.noise_weights
+        self.data = replace(self.data, weights=weights if own is None else own * weights)
+        self._forget()
+
+    def calibrate(self, parameters: NDArray[np.float64]) -> None:
+        """Fit the prior of the displacement around m, shape (2 n,), where the data do not determine it alone."""
+        began = time.perf_counter()
+        at = self.dispersion.at(parameters.reshape(FIELDS, -1)).ravel()
+        seed = (PRIOR_SEED, self.number, self.dispersion.frequency)
+        known = calibrated(self.data, self._equilibrium(), at, seed)
+        likelihood = Linearised(known, self._equilibrium(), at)
+        start = self._random_basis() if self.cache is None else self.cache.basis.astype(np.float64)
+        informed = informed_directions(likelihood, self._whitening, start)
+        likelihood.close()
+        prior = known.wave_prior
+        if prior is not None:
+            self.data = replace(known, wave_prior=replace(prior, slope=self._whitening.bounded(prior.slope, informed)))
+        self._forget()
+        self._counter.timed(ZONES, began)
+
+    def _forget(self) -> None:
+        """Solve the zone anew at its next evaluation, in the directions of the last."""
         if self.cache is not None:
             far = np.full_like(self.cache.solved_at, np.inf)
             self.cache = replace(self.cache, solved_at=far, compressed_at=far)
@@ -209,8 +236,10 @@ class ZoneSolver:
         """Return the likelihood around moduli at this zone's own frequency, shape (2 n,)."""
         self._counter.counts["factorisations"] += 1
         self._counter.counts["right_hand_sides"] += 2
-        equilibrium = equilibrium_of(self.data.zone, self.data.voxel_size, self.data.inertia)
-        return Linearised(self.data, equilibrium, parameters)
+        return Linearised(self.data, self._equilibrium(), parameters)
+
+    def _equilibrium(self) -> WaveEquilibrium:
+        return equilibrium_of(self.data.zone, self.data.node_spacing, self.data.inertia)
 
     def _count(self, likelihood: Linearised, began: float) -> None:
         """Add a likelihood's work since `began` to the counter."""

@@ -170,7 +170,7 @@ def read(folder: Path, **settings: object) -> tuple[PhaseAcquisition, ...]:
 def ingested(folder: Path, out: Path, **settings: object) -> WaveField:
     """Return the wave field of a folder as it is read back."""
     ingest(folder, NAME, out, anatomy=None, settings=IngestSettings.model_validate(settings))
-    (field,) = read_wave_fields(out, partial=True)
+    (field,) = read_wave_fields(out)
     return field
 
 
@@ -184,7 +184,7 @@ def out(liver: Liver, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_wave_comes_out(liver: Liver, out: Path) -> None:
     """Amplitude and phase of the wave, its direction, frequency, grid and noise are those that were put in."""
-    (field,) = read_wave_fields(out, partial=True)
+    (field,) = read_wave_fields(out)
     assert field.frequency_hz == 60.0
     assert field.directions is not None
     assert field.directions == pytest.approx(liver.grid.axes.T[2:], abs=1e-6)
@@ -206,7 +206,7 @@ def test_the_wave_comes_out(liver: Liver, out: Path) -> None:
 
 def test_noise_by_voxel_follows_the_signal(out: Path) -> None:
     """One coefficient a voxel says nothing about that voxel; pooled over neighbours it follows the coil's shading."""
-    (field,) = read_wave_fields(out, partial=True)
+    (field,) = read_wave_fields(out)
     assert field.noise_map_m is not None
     expected = NOISE_RAD * np.sqrt(2.0 / OFFSETS) * np.exp(places_mm(field.mask.shape, (3.6, 6.0))[..., 0] / 800.0)
     ratio = 1e6 * field.noise_map_m[..., 0][field.mask] / expected[field.mask]
@@ -216,7 +216,7 @@ def test_noise_by_voxel_follows_the_signal(out: Path) -> None:
 
 def test_the_region_is_no_organ(out: Path) -> None:
     """It leaves out vessel and edge, holds the tissue with waves, and says beside the mask that nobody drew it."""
-    (field,) = read_wave_fields(out, partial=True)
+    (field,) = read_wave_fields(out)
     body, vessel = body_of(places_mm(field.mask.shape, (3.6, 6.0)))
     assert not (field.mask & (vessel | ~body)).any()
     inner, _ = body_of(144.0 + (places_mm(field.mask.shape, (3.6, 6.0)) - 144.0) * 1.15)
@@ -330,9 +330,9 @@ def test_a_drawn_region_is_taken(liver: Liver, out: Path, tmp_path: Path) -> Non
 
 def test_a_finished_folder_stays_what_it_is(out: Path, tmp_path: Path) -> None:
     """Under a new label its one component, its noise and the note that nobody drew the region are still there."""
-    (given,) = read_wave_fields(out, partial=True)
+    (given,) = read_wave_fields(out)
     ingest(out, "sub-02", tmp_path / "out", anatomy=None, settings=IngestSettings())
-    (found,) = read_wave_fields(tmp_path / "out", partial=True)
+    (found,) = read_wave_fields(tmp_path / "out")
     assert found.directions == pytest.approx(given.directions)
     assert found.noise_correlation == given.noise_correlation
     np.testing.assert_array_equal(found.noise_map_m[found.mask], given.noise_map_m[given.mask])

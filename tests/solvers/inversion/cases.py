@@ -75,7 +75,8 @@ def plane_wave_data(
         displacement=seen,
         phase_errors=linear_phase_errors(_mask_of(zone), phase_errors),
         probe=unit_noise(zone, seed + 1000),
-        voxel_size=UNIT_VOXEL,
+        node_spacing=UNIT_VOXEL,
+        axes=np.eye(3),
         inertia=INERTIA,
         divergence_tolerance=tolerance,
     )
@@ -91,7 +92,7 @@ def linearise(
     data: ZoneData, parameters: NDArray[np.float64], equilibrium: WaveEquilibrium | None = None
 ) -> Linearised:
     """The likelihood of a zone; without `equilibrium` it is assembled anew."""
-    return Linearised(data, equilibrium or equilibrium_of(data.zone, data.voxel_size, data.inertia), parameters)
+    return Linearised(data, equilibrium or equilibrium_of(data.zone, data.node_spacing, data.inertia), parameters)
 
 
 def consistent(

@@ -86,7 +86,8 @@ def _fit(displacement_m: NDArray[np.complex128], seed: int) -> Fit:
         displacement=seen.ravel(),
         phase_errors=linear_phase_errors(field.mask, 0.0),
         probe=unit_noise(zone, 2000 + seed),
-        voxel_size=UNIT_VOXEL,
+        node_spacing=UNIT_VOXEL,
+        axes=np.eye(3),
         inertia=SCALES.inertia(DENSITY_KG_M3, FREQUENCY_HZ),
         divergence_tolerance=DIVERGENCE_PER_STRAIN * float(np.linalg.norm(seen, axis=1).mean()) * VOXEL_MM[0],
     )

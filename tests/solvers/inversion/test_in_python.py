@@ -213,15 +213,13 @@ def test_own_arrays_in_any_unit() -> None:
 
 
 def test_own_components_along_other_directions() -> None:
-    """Three oblique components are turned into R, A, S; fewer are kept along their own, and not inverted."""
+    """Three oblique components are turned into R, A, S; fewer are kept along their own."""
     made = wave_field(CASE)
     turn = np.array([[0.8, 0.6, 0.0], [-0.6, 0.8, 0.0], [0.0, 0.0, 1.0]])
     whole = own_field(displacement=1e6 * made.displacement_m @ turn.T, directions=turn)
     assert np.allclose(whole.displacement_m, made.displacement_m, rtol=1e-9, atol=1e-15)
     one = own_field(displacement=1e6 * made.displacement_m[..., 2:], directions=[[0, 0, 1]], noise=0.1)
     assert one.displacement_m.shape == (*BAR, 1)
-    with pytest.raises(InputError, match="1 of three directions"):
-        door.invert(one)
 
 
 def test_few_directions_and_a_noise_map_survive_the_folder(tmp_path: Path) -> None:
@@ -236,9 +234,7 @@ def test_few_directions_and_a_noise_map_survive_the_folder(tmp_path: Path) -> No
         acquired_matrix=(11, 5),
     )
     write_wave_field(tmp_path, field)
-    with pytest.raises(InputError, match="2 of three directions"):
-        read_wave_fields(tmp_path)
-    (again,) = read_wave_fields(tmp_path, partial=True)
+    (again,) = read_wave_fields(tmp_path)
     assert again.directions is not None
     assert np.array_equal(again.directions, [[0, 1, 0], [0, 0, 1]])
     assert np.allclose(again.displacement_m, field.displacement_m, rtol=1e-6)

@@ -154,7 +154,7 @@ def test_the_order_of_the_axes_does_not_matter(turn: Turn) -> None:
     """A sagittal and a coronal scan of one head say the same: data, voxel edges and zone are laid on another side."""
     edges = np.array([1.0, 1.3, 1.7])
     shape = tuple(np.ptp(ZONE.ijk, axis=0) + 1)
-    old = replace(plane_wave_data(ZONE), voxel_size=edges)  # slices are along one axis: no phase errors here
+    old = replace(plane_wave_data(ZONE), node_spacing=edges)  # slices are along one axis: no phase errors here
     zone = box(*turn.lengths(np.array(shape)))
 
     def scalars(values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -168,7 +168,7 @@ def test_the_order_of_the_axes_does_not_matter(turn: Turn) -> None:
         zone=zone,
         displacement=vectors(old.displacement),
         probe=vectors(old.probe),
-        voxel_size=turn.lengths(edges),
+        node_spacing=turn.lengths(edges),
     )
     m = varied(ZONE, 2)
     plain, turned = linearise(old, m), linearise(new, scalars(m))
@@ -182,7 +182,7 @@ def _other_modulus(data: ZoneData, m: NDArray[np.float64]) -> tuple[ZoneData, ND
 
 
 def _other_length(data: ZoneData, m: NDArray[np.float64]) -> tuple[ZoneData, NDArray[np.float64]]:
-    return replace(data, voxel_size=data.voxel_size / 3.0, inertia=data.inertia * 9.0), m
+    return replace(data, node_spacing=data.node_spacing / 3.0, inertia=data.inertia * 9.0), m
 
 
 @pytest.mark.parametrize("scaled", [_other_modulus, _other_length])

@@ -1,0 +1,181 @@
+"""Grid on which a wave field is inverted, where that is not the grid of its files.
+
+A voxel without data amid tissue is tissue all the same: the wave passes through it and its neighbours determine it.
+Images that a scanner interpolated hold no more than their acquired matrix, with noise that neighbours share: they are
+averaged to it. For zero filling by a whole factor f the mean of f stored voxels has the variance
+
+    sigma^2 / f^2 sum_ab sinc((a - b) / f)
+
+along an axis, as their noise is that of the acquired voxels, interpolated by sinc.
+
+Where whole slices move together far more than waves make them (the table shakes, a breath-hold sways), the plane of
+best fit is taken from each component of each slice. What it took of the waves comes back as linear phase errors, whose
+size is stated with the field and over which the likelihood integrates.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from palpate.imaging.wavefield import WaveField
+from palpate.imaging.waves.block_average import Factors, block_average
+from palpate.imaging.waves.slice_planes import slice_planes
+from palpate.progress import say
+from palpate.units import m_to_mm
+
+HOLE_NEIGHBOURS: Final = 0.8
+"""Least part of a hole's neighbours that are tissue: in a concave corner of tissue, 0.73 are."""
+
+FILLING_VOXELS: Final = 0.7
+"""Standard deviation of the Gaussian that fills a hole from its neighbours for tests that need a number there, voxels;
+the inversion does not use it."""
+
+BULK_SHARE: Final = 0.9
+"""Part of the mean square of U in planes of slices above which it is bulk motion, whatever the wavelength."""
+
+BULK_SHARE_OF_WIDE: Final = 0.3
+"""The same for slices many wavelengths wide, of whose waves planes hold a twentieth."""
+
+WIDE_WAVELENGTHS: Final = 4.0
+"""Width of slices from which they are wide, in wavelengths of soft tissue (1.5 kPa)."""
+
+SOFT_SPEED_M_PER_S: Final = 1.2
+"""Speed of shear waves in soft tissue, metre per second."""
+
+PLANE_OF_WIDE: Final = 0.25
+"""Root of the part of waves' mean square that planes hold in wide slices."""
+
+WHOLE: Final = 0.1
+"""Tolerance of the ratio of the stored to the acquired matrix below a whole number."""
+
+
+@dataclass(frozen=True, slots=True)
+class InversionGrid:
+    """Wave field as it is inverted, and the place of the given voxels in it.
+
+    Attributes:
+        field: wave field on the grid of the inversion.
+        given: wave field as it was given.
+        voxels: voxel of the inverted field's mask for each voxel of the given one's, shape (N,).
+    """
+
+    field: WaveField
+    given: WaveField
+    voxels: NDArray[np.int64]
+
+    @property
+    def same(self) -> bool:
+        """Whether the given grid is that of the inversion."""
+        return self.field is self.given
+
+    def on_given(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return a map of the inversion's grid on the given one, NaN outside the mask.
+
+        Args:
+            values: map on the inversion's grid.
+        """
+        found = np.full(self.given.mask.shape, np.nan)
+        found[self.given.mask] = values[self.field.mask][self.voxels]
+        return found
+
+
+def inversion_grid(field: WaveField) -> InversionGrid:
+    """Return the wave field as it is inverted: holes filled with tissue, interpolated images averaged.
+
+    Args:
+        field: wave field as it was given.
+    """
+    number = np.arange(int(np.count_nonzero(field.mask)))
+    whole = _with_holes(_without_bulk_motion(field))
+    if whole.mask is not field.mask:
+        number = (np.cumsum(whole.mask.ravel()) - 1)[field.mask.ravel()]
+    factors = interpolation_factors(field)
+    if factors == (1, 1, 1):
+        return InversionGrid(whole, field, number)
+    averaged = _averaged(whole, factors)
+    return InversionGrid(averaged, field, _nearest(field.mask, averaged.mask, factors))
+
+
+def interpolation_factors(field: WaveField) -> Factors:
+    """Return the whole numbers of stored voxels to an acquired one along i, j, k; 1 where images are as acquired.
+
+    Args:
+        field: wave field with its acquired matrix, columns along i and rows along j.
+    """
+    if field.acquired_matrix is None:
+        return (1, 1, 1)
+    ratios = np.array(field.mask.shape[:2]) / field.acquired_matrix
+    i, j = (max(1, int(ratio + WHOLE)) for ratio in ratios)
+    return (i, j, 1)
+
+
+def _without_bulk_motion(field: WaveField) -> WaveField:
+    """The field without the plane of each slice and component where whole slices move together; else itself."""
+    values = field.displacement_m[field.mask]
+    planes = np.zeros_like(values)
+    for inside, terms in slice_planes(field.mask):
+        planes[inside] = terms @ np.linalg.lstsq(terms, values[inside], rcond=None)[0]
+    total, rest = (float(np.mean(np.abs(part) ** 2)) for part in (values, values - planes))
+    extent_mm = np.ptp(np.argwhere(field.mask)[:, :2], axis=0) * field.voxel_size_mm[:2]
+    wide = float(extent_mm.min()) > WIDE_WAVELENGTHS * m_to_mm(SOFT_SPEED_M_PER_S / field.frequency_hz)
+    if total - rest <= (BULK_SHARE_OF_WIDE if wide else BULK_SHARE) * total:
+        return field
+    displacement = field.displacement_m.copy()
+    displacement[field.mask] = values - planes
+    # Of the real and of the imaginary part.
+    taken_m = (PLANE_OF_WIDE if wide else 1.0) * float(np.sqrt(rest / 2.0))
+    say(
+        f"{field.label}: slices move as a whole, {np.sqrt((total - rest) / rest):.1f} times as far as waves move them; "
+        "the plane of each slice is left out"
+    )
+    error_m = max(taken_m, field.linear_phase_error_std_m)
+    return replace(field, displacement_m=displacement, linear_phase_error_std_m=error_m)
+
+
+def _with_holes(field: WaveField) -> WaveField:
+    """The field with voxels amid tissue in the mask and marked as not measured; itself where there are none."""
+    near = np.ones((3, 3, 3))
+    near[1, 1, 1] = 0.0
+    tissue = ndimage.convolve(field.mask.astype(np.float64), near, mode="constant")
+    inside = ndimage.convolve(np.ones(field.mask.shape), near, mode="constant")
+    holes = ~field.mask & (tissue >= HOLE_NEIGHBOURS * inside)
+    if not holes.any():
+        return field
+    displacement = field.displacement_m.copy()
+    weight = ndimage.gaussian_filter(field.mask.astype(np.float64), FILLING_VOXELS)[holes]
+    for component in range(displacement.shape[-1]):
+        known = np.where(field.mask, displacement[..., component], 0.0)
+        displacement[holes, component] = ndimage.gaussian_filter(known, FILLING_VOXELS)[holes] / weight
+    measured = field.mask if field.measured is None else field.mask & field.measured
+    noise = field.noise_map_m
+    if noise is not None:
+        noise = np.where(holes[..., None], np.nanmedian(noise[field.mask], axis=0), noise)
+    return replace(field, displacement_m=displacement, mask=field.mask | holes, measured=measured, noise_map_m=noise)
+
+
+def _averaged(field: WaveField, factors: Factors) -> WaveField:
+    """The means over blocks, with the noise that interpolation left in them."""
+    mean = block_average(field, factors)
+    share = float(np.sqrt(np.prod([_mean_variance(factor) for factor in factors])))
+    noise = None if field.noise_std_m is None else share * field.noise_std_m
+    return replace(mean, noise_std_m=noise, acquired_matrix=None)
+
+
+def _mean_variance(factor: int) -> float:
+    """Variance of the mean of `factor` interpolated samples over that of one."""
+    apart = np.subtract.outer(np.arange(factor), np.arange(factor)) / factor
+    return float(np.sinc(apart).mean())
+
+
+def _nearest(mask: NDArray[np.bool_], coarse: NDArray[np.bool_], factors: Factors) -> NDArray[np.int64]:
+    """The block of each voxel, or the nearest of the blocks that are all tissue, shape (N,)."""
+    number = np.full(coarse.shape, -1, dtype=np.int64)
+    number[coarse] = np.arange(np.count_nonzero(coarse))
+    place = np.minimum(np.argwhere(mask) // factors, np.array(coarse.shape) - 1)
+    nearest = ndimage.distance_transform_edt(~coarse, return_distances=False, return_indices=True)
+    return number[tuple(nearest[(slice(None), *place.T)])]

@@ -1,0 +1,53 @@
+"""Moduli and the priors of the zones' displacement in turn, where data do not determine the displacement alone.
+
+A zone's prior has the size of greatest evidence and a linearised determinant, both around some moduli (wave_prior.py).
+They are found at the prior's centre, then at each fit, until the moduli settle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import numpy as np
+from mpi4py import MPI
+
+from palpate.progress import say
+from palpate.solvers.inversion.steps.gauss_newton import Fit
+from palpate.solvers.inversion.steps.linearisation import InversionProblem
+from palpate.solvers.inversion.steps.state import GaussNewtonState
+
+ROUNDS: Final = 2
+"""Largest number of times that priors are calibrated after the first fit."""
+
+SETTLED: Final = 0.03
+"""Root mean square change of m below which another round would change nothing that is seen."""
+
+
+def fit_with_wave_priors(
+    problem: InversionProblem, fit: Callable[[GaussNewtonState | None], Fit], *, fit_prior: bool
+) -> Fit:
+    """Return the fit, with priors of the displacement where zones need them. Collective.
+
+    Args:
+        problem: problem that is fitted; its zones get the priors.
+        fit: function that fits the moduli to the zones as they are, from a state or, without one, afresh.
+        fit_prior: whether the prior of the moduli is refitted in each round.
+    """
+    if problem.comm.allreduce(all(solver.data.complete for solver in problem.solvers), MPI.LAND):
+        return fit(None)
+    _calibrate(problem, np.zeros(2 * problem.voxels))
+    found = fit(None)
+    for _ in range(ROUNDS):
+        say(f"prior of the waves, after {len(found.state.history)} steps")
+        _calibrate(problem, found.state.x)
+        problem.clock.starts_again(refits=int(fit_prior))
+        last, found = found, fit(found.state.again(fit_hyperparameters=fit_prior))
+        if np.sqrt(np.mean((found.parameters - last.parameters) ** 2)) < SETTLED:
+            break
+    return found
+
+
+def _calibrate(problem: InversionProblem, x: np.ndarray) -> None:
+    for solver in problem.solvers:
+        solver.calibrate(problem.local(solver, x))

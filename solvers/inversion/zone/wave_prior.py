@@ -1,0 +1,179 @@
+"""Proper prior of the displacement of a zone, where its data alone do not determine it.
+
+With three components on the nodes themselves the displacement needs no prior. One component, or thick slices, leave
+directions open that a flat prior lets grow without bound: 2597 complex dimensions against 2197 data. There
+
+    U ~ N(0, Q^-1) on the displacements in equilibrium,    U^H Q U = (s / V) int |U|^2 + l^2 |grad U|^2,
+
+with l = REACH / k for waves of wavenumber k: shear waves, and bulk motion or pressure waves, whose gradients are
+small, at the same cost as the longest of them. V is the volume of a node. The scale s is that of greatest evidence,
+found by MacKay's fixed point (1992): s U^H Q_1 U = 2 gamma, with gamma the number of directions that data determine.
+
+The displacements in equilibrium change with the moduli, and with them the evidence's determinant, whose gradient is
+
+    d ln det S / dm = -E [ d (Phi / 2) / dm ],    Phi of data that the model itself has drawn,
+
+since the gradient of any log-likelihood is zero on average over its own data (Fisher). It is averaged over DRAWS, at
+the anchor, and kept from there: the determinant is nearly linear in m (docs/theory/likelihood.md).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+import scipy.sparse as sparse
+from numpy.typing import NDArray
+
+from palpate.solvers.inversion.zone.cell import COMPONENTS, cell_integrals
+from palpate.solvers.inversion.zone.equilibrium import WaveEquilibrium
+from palpate.solvers.inversion.zone.factorisation import Factorisation
+from palpate.solvers.inversion.zone.likelihood import Linearised, WavePrior, ZoneData, saddle
+
+REACH: Final = 2.0
+"""Product of wavenumber and length l of the prior; larger ones have nearly equal evidence."""
+
+ROUNDS: Final = 4
+"""Largest number of fixed-point steps for the scale from that of the data; one from a scale that was found before."""
+
+QUIETEST: Final = 1e4
+"""Largest factor on the precision of a displacement as large as the data: a zone in which no wave stands out."""
+
+SCALE_SETTLED: Final = 0.1
+"""Change of ln s below which the search for it ends: twice and half of it are hardly less probable."""
+
+DRAWS: Final = 16
+"""Number of data sets for the determinant's gradient: they add a sixteenth to its variance by noise."""
+
+
+@dataclass(frozen=True, slots=True)
+class WaveEnergy:
+    """Energy U^H Q_1 U of a zone's displacement, as a sum over cells.
+
+    Attributes:
+        precision: matrix Q_1, shape (3 M, 3 M).
+        root: factor R with R R^T = Q_1, shape (3 M, 81 cells).
+    """
+
+    precision: sparse.csr_matrix
+    root: sparse.csr_matrix
+
+
+def wave_energy(cells: NDArray[np.int64], nodes: int, spacing: NDArray[np.float64], reach: float) -> WaveEnergy:
+    """Return the energy of displacements, shared by zones of one shape.
+
+    Args:
+        cells: nodes of each cell, shape (c, 27).
+        nodes: number M of nodes.
+        spacing: distance between nodes along i, j, k, in units of Scales.length_m, shape (3,).
+        reach: length l, in the same unit.
+    """
+    i, j, k = (float(edge) for edge in spacing)
+    own = cell_integrals((i, j, k))
+    matrix = (own.inertia + reach**2 * own.gradient) / (i * j * k)
+    lower = np.linalg.cholesky(matrix)
+    components = (3 * cells[:, :, None] + np.arange(3)).reshape(len(cells), COMPONENTS)
+    rows = np.repeat(components, COMPONENTS, axis=1).ravel()
+    columns = np.repeat(np.arange(COMPONENTS * len(cells)).reshape(len(cells), 1, COMPONENTS), COMPONENTS, axis=1)
+    values = np.tile(lower.ravel(), len(cells))
+    root = sparse.csr_matrix((values, (rows, columns.ravel())), shape=(3 * nodes, COMPONENTS * len(cells)))
+    return WaveEnergy(sparse.csr_matrix(root @ root.T), root)
+
+
+def calibrated(
+    data: ZoneData, equilibrium: WaveEquilibrium, parameters: NDArray[np.float64], seed: tuple[int, ...]
+) -> ZoneData:
+    """Return a zone's data with the prior of its displacement of greatest evidence around some moduli.
+
+    Args:
+        data: data of the zone; of a prior that they have already, the scale is where the search begins.
+        equilibrium: equations of the zone.
+        parameters: parameters m = (ln G'/g, ln G''/g) of the anchor, shape (2 n,).
+        seed: seed of the drawn data.
+    """
+    wavenumber = float(np.sqrt(data.inertia / np.exp(np.mean(parameters.reshape(2, -1)[0]))))
+    energy = wave_energy(data.zone.cells, data.nodes, data.node_spacing, REACH / wavenumber)
+    largest = QUIETEST * _first_scale(data)
+    scale = largest / QUIETEST if data.wave_prior is None else data.wave_prior.scale
+    for _ in range(ROUNDS if data.wave_prior is None else 1):
+        last = scale
+        scale = min(largest, _next_scale(_with(data, energy, last, parameters), energy, last, equilibrium, parameters))
+        if abs(np.log(scale / last)) < SCALE_SETTLED:
+            break
+    known = _with(data, energy, scale, parameters)
+    return replace(known, wave_prior=_anchored(known, energy, equilibrium, parameters, seed))
+
+
+def _with(data: ZoneData, energy: WaveEnergy, scale: float, parameters: NDArray[np.float64]) -> ZoneData:
+    """The data with a prior of this scale, without the determinant."""
+    plain = WavePrior(sparse.csr_matrix(scale * energy.precision), scale, np.zeros_like(parameters), parameters, 0.0)
+    return replace(data, wave_prior=plain)
+
+
+def _first_scale(data: ZoneData) -> float:
+    """Scale at which a node moves as far as the data do on average."""
+    weight = data.precision
+    return float(2.0 * weight.sum() / (weight @ np.abs(data.displacement) ** 2))
+
+
+def _next_scale(
+    data: ZoneData, energy: WaveEnergy, scale: float, equilibrium: WaveEquilibrium, parameters: NDArray[np.float64]
+) -> float:
+    """MacKay's step: the scale at which the fitted wave has the energy of the directions that data determine."""
+    fitted = Linearised(data, equilibrium, parameters)
+    fitted.close()
+    wave = fitted.displacement
+    own = float(np.vdot(wave, energy.precision @ wave).real)
+    determined = 2.0 * float(data.zone.weight.sum()) * data.components - fitted.expected_misfit
+    return max(determined, 1.0) / own if own > 0.0 else scale
+
+
+def _anchored(
+    data: ZoneData,
+    energy: WaveEnergy,
+    equilibrium: WaveEquilibrium,
+    parameters: NDArray[np.float64],
+    seed: tuple[int, ...],
+) -> WavePrior:
+    """The prior with the determinant's gradient, and the offset that leaves the residual's misfit at the anchor."""
+    prior = data.wave_prior
+    if prior is None:
+        raise ValueError("the zone has no prior of its displacement")
+    generator = np.random.default_rng(seed)
+    fitted = Linearised(data, equilibrium, parameters)
+    drawn = _drawn_data(data, energy, prior.scale, equilibrium, parameters, generator)
+    gradients = fitted.gradients_of(drawn)
+    fitted.close()
+    offset = float(np.vdot(fitted.displacement, prior.precision @ fitted.displacement).real)
+    return replace(prior, slope=-gradients.mean(axis=1), offset=offset)
+
+
+def _drawn_data(
+    data: ZoneData,
+    energy: WaveEnergy,
+    scale: float,
+    equilibrium: WaveEquilibrium,
+    parameters: NDArray[np.float64],
+    generator: np.random.Generator,
+) -> NDArray[np.complex128]:
+    """Data of waves from the prior in this tissue, with noise at the zone's precision, shape (C n, DRAWS)."""
+    white = _complex_normal(generator, (energy.root.shape[1], DRAWS))
+    storage, loss = np.exp(data.at_nodes(parameters.reshape(2, -1)))
+    unmeasured = replace(data, zone=replace(data.zone, weight=np.zeros_like(data.zone.weight)))
+    matrix = saddle(unmeasured, equilibrium, equilibrium.momentum(storage + 1j * loss))
+    factor = Factorisation(matrix)
+    load = np.zeros((matrix.shape[0], DRAWS), dtype=np.complex128)
+    rows = energy.root.shape[0]
+    load[:rows] = np.sqrt(scale) * (energy.root @ white)
+    waves = factor.solve(load)[:rows]
+    factor.close()
+    precision = data.precision
+    size = np.where(precision > 0.0, 1.0 / np.sqrt(np.where(precision > 0.0, precision, 1.0)), 0.0)
+    noise = size[:, None] * _complex_normal(generator, (len(precision), DRAWS))
+    return np.asarray(data.operator @ waves + noise)
+
+
+def _complex_normal(generator: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.complex128]:
+    parts = generator.standard_normal((2, *shape))
+    return np.asarray(parts[0] + 1j * parts[1])
