@@ -96,7 +96,7 @@ class Lattice:
             inside = np.arange(start, min(start + count, voxels))
             return sparse.csr_matrix((np.ones(len(inside)), (inside, inside - start)), shape=(voxels, count))
         step = self._step(axis)
-        middle = (np.arange(voxels) + 0.5) / step - start
+        middle = np.asarray((np.arange(voxels) + 0.5) / step - start, dtype=np.float64)
         return _interval_means(middle, 0.5 * self.width[axis] / step, count)
 
     def share(self, axis: int, start: int, count: int) -> sparse.csr_matrix:

@@ -68,7 +68,7 @@ class Zone:
         """Voxels in which momentum balances at some node, as indices into the mask's voxels."""
         if self.refinement is None:
             return self.voxels[self.interior]
-        return self.voxels[self.refinement.modulus[self.interior].getnnz(axis=0) > 0]
+        return np.asarray(self.voxels[self.refinement.modulus[self.interior].getnnz(axis=0) > 0])
 
     @property
     def work(self) -> float:

@@ -14,7 +14,7 @@ from tests.conftest import CHECKOUT, user_environment
 EXAMPLES = CHECKOUT / "examples"
 SAYS = {
     "from_dicom_to_a_region": ("G'  ", "95 % interval"),
-    "own_array": ("1 of three directions", "Correct units"),
+    "own_array": ("from one component", "Correct units"),
     "reading_draws": ("200 draws of 539 voxels", "too narrow"),
     "what_warnings_mean": (
         "sound: True []",

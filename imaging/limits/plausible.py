@@ -217,8 +217,7 @@ def demand_measured(where: Path | str, inside: NDArray[np.complex128], *, names:
                 found=f"component {name} {'zero' if np.abs(values).max() <= _NOTHING * size else 'the same'} in every "
                 "voxel of the mask",
                 expected="a measured displacement along every axis",
-                advice="A component that was not measured must be left out (sidecar key Directions), never filled; "
-                "the inversion needs all three.",
+                advice="A component that was not measured must be left out (sidecar key Directions), never filled.",
             )
         _demand_both_parts(where, values, name)
         for other in range(number):

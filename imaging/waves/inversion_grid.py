@@ -178,4 +178,4 @@ def _nearest(mask: NDArray[np.bool_], coarse: NDArray[np.bool_], factors: Factor
     number[coarse] = np.arange(np.count_nonzero(coarse))
     place = np.minimum(np.argwhere(mask) // factors, np.array(coarse.shape) - 1)
     nearest = ndimage.distance_transform_edt(~coarse, return_distances=False, return_indices=True)
-    return number[tuple(nearest[(slice(None), *place.T)])]
+    return np.asarray(number[tuple(nearest[(slice(None), *place.T)])])

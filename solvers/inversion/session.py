@@ -85,8 +85,8 @@ def invert_session(
     lattices = {label: lattice_of_run(run) for label, run in inverted.items()}
     zones = {label: _zones(label, lattice, mesh) for label, lattice in lattices.items()}
     if settings.rheology != "per-frequency":
-        for run in inverted.values():
-            _check_joint(run)
+        for of_run in inverted.values():
+            _check_joint(of_run)
     regions = {label: _regions(run[0], wavefield, labels, settings) for label, run in inverted.items()}
     digests = input_digests({role: path for role, path in given.items() if path is not None})
     source = digests["wavefield"]

