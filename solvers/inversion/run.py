@@ -138,11 +138,11 @@ def invert_together(
     problem, scales = problem_of(measured, domain, settings, counter, comm)
     guess = _first_guess(settings, problem.regions, domain.correlation)
 
-    def fitted(start: GaussNewtonState | None) -> Fit:
+    def fitted(start: GaussNewtonState | None, limit: int | None = None) -> Fit:
         return maximise(
             problem,
             lambda: start or starting_state(measured, domain, settings, problem, guess, _in_words),
-            limit=settings.max_iterations,
+            limit=min(settings.max_iterations, limit or settings.max_iterations),
             tolerance=settings.tolerance,
             report=_in_words,
         )

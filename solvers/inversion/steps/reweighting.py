@@ -13,7 +13,6 @@ taken as known there.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
@@ -25,8 +24,7 @@ from palpate.progress import say
 from palpate.solvers.inversion.steps.gauss_newton import Fit
 from palpate.solvers.inversion.steps.linearisation import InversionProblem
 from palpate.solvers.inversion.steps.problem import USELESS
-from palpate.solvers.inversion.steps.state import GaussNewtonState
-from palpate.solvers.inversion.steps.wave_prior_rounds import fit_with_wave_priors
+from palpate.solvers.inversion.steps.wave_prior_rounds import Fitter, fit_with_wave_priors
 from palpate.solvers.inversion.zone.data_weights import PARTS, Likelihood, checked_weights, gaussian
 from palpate.solvers.inversion.zone.zone_solver import ZoneSolver, ZoneState
 
@@ -46,7 +44,7 @@ type Weights = NDArray[np.float64]
 def fit_reweighted(
     problem: InversionProblem,
     likelihood: Likelihood,
-    fit: Callable[[GaussNewtonState | None], Fit],
+    fit: Fitter,
     *,
     frequencies: int,
     fit_prior: bool,

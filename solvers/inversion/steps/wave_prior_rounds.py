@@ -6,8 +6,7 @@ They are found at the prior's centre, then at each fit, until the moduli settle.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 from mpi4py import MPI
@@ -17,6 +16,9 @@ from palpate.solvers.inversion.steps.gauss_newton import Fit
 from palpate.solvers.inversion.steps.linearisation import InversionProblem
 from palpate.solvers.inversion.steps.state import GaussNewtonState
 
+FIRST_STEPS: Final = 5
+"""Largest number of steps under priors that were found at the prior's centre, where the moduli may be far away."""
+
 ROUNDS: Final = 2
 """Largest number of times that priors are calibrated after the first fit."""
 
@@ -24,20 +26,30 @@ SETTLED: Final = 0.03
 """Root mean square change of m below which another round would change nothing that is seen."""
 
 
-def fit_with_wave_priors(
-    problem: InversionProblem, fit: Callable[[GaussNewtonState | None], Fit], *, fit_prior: bool
-) -> Fit:
+class Fitter(Protocol):
+    """Function that fits the moduli to the zones as they are, from a state or, without one, afresh."""
+
+    def __call__(self, start: GaussNewtonState | None, limit: int | None = None, /) -> Fit:
+        """Return the fit.
+
+        Args:
+            start: state to begin with; None to begin afresh.
+            limit: largest number of steps; None for that of the settings.
+        """
+
+
+def fit_with_wave_priors(problem: InversionProblem, fit: Fitter, *, fit_prior: bool) -> Fit:
     """Return the fit, with priors of the displacement where zones need them. Collective.
 
     Args:
         problem: problem that is fitted; its zones get the priors.
-        fit: function that fits the moduli to the zones as they are, from a state or, without one, afresh.
+        fit: function that fits the moduli.
         fit_prior: whether the prior of the moduli is refitted in each round.
     """
     if problem.comm.allreduce(all(solver.data.complete for solver in problem.solvers), MPI.LAND):
         return fit(None)
     _calibrate(problem, np.zeros(2 * problem.voxels))
-    found = fit(None)
+    found = fit(None, FIRST_STEPS)
     for _ in range(ROUNDS):
         say(f"prior of the waves, after {len(found.state.history)} steps")
         _calibrate(problem, found.state.x)

@@ -37,6 +37,9 @@ REACH: Final = 2.0
 ROUNDS: Final = 4
 """Largest number of fixed-point steps for the scale from that of the data; one from a scale that was found before."""
 
+FIRST: Final = 0.01
+"""Factor on that precision where the search begins: equilibrium lets few of a node's motions be its own."""
+
 QUIETEST: Final = 1e4
 """Largest factor on the precision of a displacement as large as the data: a zone in which no wave stands out."""
 
@@ -94,8 +97,9 @@ def calibrated(
     """
     wavenumber = float(np.sqrt(data.inertia / np.exp(np.mean(parameters.reshape(2, -1)[0]))))
     energy = wave_energy(data.zone.cells, data.nodes, data.node_spacing, REACH / wavenumber)
-    largest = QUIETEST * _first_scale(data)
-    scale = largest / QUIETEST if data.wave_prior is None else data.wave_prior.scale
+    as_data = _scale_of_data(data)
+    largest = QUIETEST * as_data
+    scale = FIRST * as_data if data.wave_prior is None else data.wave_prior.scale
     for _ in range(ROUNDS if data.wave_prior is None else 1):
         last = scale
         scale = min(largest, _next_scale(_with(data, energy, last, parameters), energy, last, equilibrium, parameters))
@@ -111,8 +115,8 @@ def _with(data: ZoneData, energy: WaveEnergy, scale: float, parameters: NDArray[
     return replace(data, wave_prior=plain)
 
 
-def _first_scale(data: ZoneData) -> float:
-    """Scale at which a node moves as far as the data do on average."""
+def _scale_of_data(data: ZoneData) -> float:
+    """Scale at which a node alone would move as far as the data do on average."""
     weight = data.precision
     return float(2.0 * weight.sum() / (weight @ np.abs(data.displacement) ** 2))
 
