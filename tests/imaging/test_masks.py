@@ -33,6 +33,7 @@ def found(head: Skulled) -> BrainMask:
     return brain_mask(head.image, threshold=0.2, where="head")
 
 
+@pytest.mark.long
 def test_the_atlas_finds_the_brain_in_a_head(head: Skulled, found: BrainMask) -> None:
     """Waves in scalp and neck are not the brain's. A voxel of 4 mm all around is 15 % of the brain: half may err.
 

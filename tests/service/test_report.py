@@ -207,6 +207,7 @@ def test_the_same_session_gives_the_same_page(finished_session: Files, finished_
     assert _page(finished_session) == finished_page
 
 
+@pytest.mark.long
 def test_runs_share_one_page(make_session: SessionMaker) -> None:
     """Repeated runs are how a reader judges repeatability; each must be there, and the page must stay small."""
     files = make_session(runs=("_run-1", "_run-2"), frequencies_hz=(62.5,), anatomy=False)

@@ -210,6 +210,7 @@ def test_two_frequencies_are_one_run_and_a_repetition_another(small: Vibration, 
     assert [(one.frequency_hz, one.run) for one in found] == [(50.0, 0), (60.0, 0), (50.0, 1)]
 
 
+@pytest.mark.long
 def test_noise_comes_from_the_scan_without_motion(vibration: Vibration, tmp_path: Path) -> None:
     """With four offsets only the second harmonic is left to measure noise from, and real motion gets into it.
 

@@ -221,6 +221,7 @@ def test_other_schemes_of_encoding(scheme: str, vendor: str, tmp_path: Path) -> 
     assert np.abs(found.displacement_m - moved_m).max() < 1e-6 * settings.menc_um_per_rad * LEVEL_RAD * np.sqrt(3)
 
 
+@pytest.mark.long
 def test_several_frequencies_in_one_series(tmp_path: Path) -> None:
     """A multi-frequency scan is one series; frequencies must come apart, ordered, none mixed into another."""
     _, _, moved_m = write(tmp_path / "mre", "philips", QUIET.model_copy(update={"frequency_hz": 80.0}))

@@ -38,6 +38,7 @@ def test_known_motions_are_found(head: Head, seed: int) -> None:
     assert np.sqrt(np.mean(errors**2)) < 4.0 * found.uncertainty_mm
 
 
+@pytest.mark.long
 def test_equal_input_gives_equal_output(head: Head) -> None:
     """A study that is run again must give the same maps; random sampling of voxels is fixed."""
     case = _case(head, 0)
