@@ -8,9 +8,9 @@ averaged to it. For zero filling by a whole factor f the mean of f stored voxels
 
 along an axis, as their noise is that of the acquired voxels, interpolated by sinc.
 
-Where whole slices move together far more than waves make them (the table shakes, a breath-hold sways), the plane of
-best fit is taken from each component of each slice. What it took of the waves comes back as linear phase errors, whose
-size is stated with the field and over which the likelihood integrates.
+Where whole slices, many wavelengths wide, move together far more than waves make them (the table shakes, a
+breath-hold sways), the plane of best fit is taken from each component of each slice. What it took of the waves comes
+back as linear phase errors, whose size is stated with the field and over which the likelihood integrates.
 """
 
 from __future__ import annotations
@@ -35,19 +35,16 @@ FILLING_VOXELS: Final = 0.7
 """Standard deviation of the Gaussian that fills a hole from its neighbours for tests that need a number there, voxels;
 the inversion does not use it."""
 
-BULK_SHARE: Final = 0.9
-"""Part of the mean square of U in planes of slices above which it is bulk motion, whatever the wavelength."""
-
-BULK_SHARE_OF_WIDE: Final = 0.3
-"""The same for slices many wavelengths wide, of whose waves planes hold a twentieth."""
+BULK_SHARE: Final = 0.3
+"""Fraction of the mean square of U in planes of slices above which it is bulk motion; waves leave a twentieth there."""
 
 WIDE_WAVELENGTHS: Final = 4.0
-"""Width of slices from which they are wide, in wavelengths of soft tissue (1.5 kPa)."""
+"""Least width of slices for that, in wavelengths of soft tissue (1.5 kPa): a wave that is longer is a plane itself."""
 
 SOFT_SPEED_M_PER_S: Final = 1.2
 """Speed of shear waves in soft tissue, metre per second."""
 
-PLANE_OF_WIDE: Final = 0.25
+PLANES_OF_WAVES: Final = 0.25
 """Root of the part of waves' mean square that planes hold in wide slices."""
 
 WHOLE: Final = 0.1
@@ -116,19 +113,20 @@ def interpolation_factors(field: WaveField) -> Factors:
 
 def _without_bulk_motion(field: WaveField) -> WaveField:
     """The field without the plane of each slice and component where whole slices move together; else itself."""
+    extent_mm = np.ptp(np.argwhere(field.mask)[:, :2], axis=0) * field.voxel_size_mm[:2]
+    if float(extent_mm.min()) < WIDE_WAVELENGTHS * m_to_mm(SOFT_SPEED_M_PER_S / field.frequency_hz):
+        return field
     values = field.displacement_m[field.mask]
     planes = np.zeros_like(values)
     for inside, terms in slice_planes(field.mask):
         planes[inside] = terms @ np.linalg.lstsq(terms, values[inside], rcond=None)[0]
     total, rest = (float(np.mean(np.abs(part) ** 2)) for part in (values, values - planes))
-    extent_mm = np.ptp(np.argwhere(field.mask)[:, :2], axis=0) * field.voxel_size_mm[:2]
-    wide = float(extent_mm.min()) > WIDE_WAVELENGTHS * m_to_mm(SOFT_SPEED_M_PER_S / field.frequency_hz)
-    if total - rest <= (BULK_SHARE_OF_WIDE if wide else BULK_SHARE) * total:
+    if total - rest <= BULK_SHARE * total:
         return field
     displacement = field.displacement_m.copy()
     displacement[field.mask] = values - planes
     # Of the real and of the imaginary part.
-    taken_m = (PLANE_OF_WIDE if wide else 1.0) * float(np.sqrt(rest / 2.0))
+    taken_m = PLANES_OF_WAVES * float(np.sqrt(rest / 2.0))
     say(
         f"{field.label}: slices move as a whole, {np.sqrt((total - rest) / rest):.1f} times as far as waves move them; "
         "the plane of each slice is left out"

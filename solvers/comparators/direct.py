@@ -119,9 +119,13 @@ def _reach(field: WaveField, window_mm: float) -> list[int]:
 
 
 def _in_plane(field: WaveField) -> bool:
-    """Whether slices are too few or too thick for derivatives through them, or a curl lacks its other components."""
+    """Whether derivatives through the slices are left out: in exams of thick slices, or of few components and slices.
+
+    Elsewhere tissue so thin is refused.
+    """
+    thick = bool(field.voxel_size_mm[2] > WINDOW_MM / 2.0)
     few = int(np.ptp(np.argwhere(field.mask)[:, 2])) < 2 * _LEAST_REACH
-    return few or (field.directions is not None and bool(field.voxel_size_mm[2] > WINDOW_MM / (2 * _LEAST_REACH + 1)))
+    return (thick or field.directions is not None) and (thick or few)
 
 
 def _kernel(order: int, reach: int, edge_m: float) -> NDArray[np.float64]:

@@ -74,16 +74,20 @@ def test_interpolated_noise_is_known() -> None:
 
 
 def test_bulk_motion_leaves_the_data_and_comes_back_as_an_error() -> None:
-    """Ten times the wave, a shift and a turn of the head, obey no wave equation; what is left of waves does."""
-    waves = _waves()
-    places = np.stack(np.meshgrid(*map(np.arange, SHAPE), indexing="ij"), axis=-1) - 7.0
+    """Ten times the wave, a shift and a turn of the body, obey no wave equation; what is left of waves does."""
+    shape = (48, 46, 3)
+    waves = _waves(shape)
+    places = np.stack(np.meshgrid(*map(np.arange, shape), indexing="ij"), axis=-1) - 20.0
     bulk = 1e-4 * (np.array([1.0, 0.5j, -0.3]) + 0.2 * np.cross([0.3, 0.1j, 0.5], places))
-    grid = inversion_grid(_field(waves + bulk))
-    alone = inversion_grid(_field(waves))
-    left = grid.field.displacement_m - waves
-    assert np.abs(left).max() < 2.0 * np.abs(waves).max()
-    assert grid.field.linear_phase_error_std_m > 0.2 * np.abs(waves).mean()
-    assert alone.field.linear_phase_error_std_m == 0.0
+    grid, alone = inversion_grid(_field(waves + bulk)), inversion_grid(_field(waves))
+    assert np.abs(grid.field.displacement_m - waves).max() < 0.5 * np.abs(waves).max()
+    assert grid.field.linear_phase_error_std_m > 0.1 * np.abs(waves).mean()
+    assert alone.same
+
+
+def test_waves_longer_than_the_slices_stay() -> None:
+    """A long wave is a plane itself: in narrow slices nothing tells it from bulk motion."""
+    assert inversion_grid(_field(_waves() ** 0.05)).same
 
 
 def test_masks_of_other_shapes_keep_their_voxels() -> None:

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from palpate.imaging.files.wavefield_folder import write_wave_field
+from palpate.imaging.files.wavefield_folder import read_wave_fields, write_wave_field
 from palpate.imaging.wavefield import WaveField
+from palpate.imaging.waves.inversion_grid import inversion_grid
 from palpate.meshing.mesh_folder import zones_path
 from palpate.meshing.zone_file import check_zones, read_zones
 from tests.conftest import Outcome
@@ -52,7 +53,8 @@ def test_runs_and_frequencies(tmp_path: Path, palpate_inside: Inside) -> None:
     assert done.code == 0, done.printed
     names = {f"{label}_{kind}" for label in masks for kind in ("zones.h5", "mesh.json", "mesh.vtu")}
     assert {path.name for path in (tmp_path / "mesh").iterdir()} == names | {".palpate"}
-    for label, mask in masks.items():
+    inverted = {one.label: inversion_grid(one).field.mask for one in read_wave_fields(wavefield)}
+    for label, mask in inverted.items():
         zones = read_zones(zones_path(tmp_path / "mesh", label))
         check_zones(zones, mask)
         summary = json.loads((tmp_path / "mesh" / f"{label}_mesh.json").read_text())

@@ -31,7 +31,7 @@ SMALL = LongitudinalSettings(
 QUICK = {
     "twin": {"voxel_mm": 8.0, "outline_modes": 3, "draws": 20, "max_iterations": 3, "block_mm": 8.0},
     "forecast": {"days_after_last_scan": [30], "on_mesh": True},
-    "mesh": {"tetrahedra": {"edge_mm": 4.5}},
+    "mesh": {"tetrahedra": {"edge_mm": 3.0}},
 }
 
 

@@ -107,7 +107,7 @@ def test_direct_fe_keeps_the_gradient_of_stiffness() -> None:
     corners = 1.0 + 0.3j + 0.3 * (generator.uniform(-1, 1, (2, interpolation.shape[1])).T @ [1.0, 0.5j])
     modulus = interpolation @ corners
     rough = plane_wave_data(ZONE, noise=0.0, tolerance=0.0)
-    equations = equilibrium_of(ZONE, rough.voxel_size, rough.inertia, trilinear=True)
+    equations = equilibrium_of(ZONE, rough.node_spacing, rough.inertia, trilinear=True)
     waves = consistent(rough, np.log(np.concatenate([modulus.real, modulus.imag])), equations)
     found, residual = least_squares(_problem(ZONE, waves / np.abs(waves).mean()))
     assert residual < 1e-5
