@@ -34,6 +34,7 @@ from palpate.solvers.inversion.steps.load_balance import LoadBalance, load_balan
 from palpate.solvers.inversion.steps.problem import InversionDomain, measure, problem_of
 from palpate.solvers.inversion.steps.reweighting import fit_reweighted
 from palpate.solvers.inversion.steps.state import GaussNewtonState, Iteration
+from palpate.solvers.inversion.steps.uniform_start import with_uniform_centre
 from palpate.solvers.inversion.zone.data_weights import Likelihood
 from palpate.solvers.inversion.zone.noise import NoiseModel
 from palpate.solvers.inversion.zone.zone_solver import WorkCounter
@@ -136,6 +137,7 @@ def invert_together(
     measured = measure(fields, settings)
     counter.timed("direct", began)
     problem, scales = problem_of(measured, domain, settings, counter, comm)
+    problem = with_uniform_centre(problem)
     guess = _first_guess(settings, problem.regions, domain.correlation)
 
     def fitted(start: GaussNewtonState | None, limit: int | None = None) -> Fit:

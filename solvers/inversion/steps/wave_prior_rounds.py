@@ -19,7 +19,7 @@ from palpate.solvers.inversion.steps.state import GaussNewtonState
 FIRST_STEPS: Final = 5
 """Largest number of steps under priors that were found at the prior's centre, where the moduli may be far away."""
 
-ROUNDS: Final = 2
+ROUNDS: Final = 1
 """Largest number of times that priors are calibrated after the first fit."""
 
 SETTLED: Final = 0.03

@@ -196,6 +196,21 @@ class ZoneSolver:
         self._forget()
         self._counter.timed(ZONES, began)
 
+    def by_uniform_moduli(self, parameters: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return gradient, shape (2,), and curvature, (2, 2), of half the misfit by uniform changes of ln G', ln G''.
+
+        Both are divided by the zone's factor on the noise.
+
+        Args:
+            parameters: parameters m, shape (2 n,).
+        """
+        likelihood = self._linearised(self.dispersion.at(parameters.reshape(FIELDS, -1)).ravel())
+        uniform = np.kron(np.eye(FIELDS), np.ones((len(self.voxels), 1)))
+        gradient, curvature = uniform.T @ likelihood.gradient, uniform.T @ likelihood.curvature(uniform)
+        inflation = max(1.0, likelihood.misfit / likelihood.expected_misfit)
+        likelihood.close()
+        return gradient / inflation, curvature / inflation
+
     def _forget(self) -> None:
         """Solve the zone anew at its next evaluation, in the directions of the last."""
         if self.cache is not None:

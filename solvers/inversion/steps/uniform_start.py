@@ -1,0 +1,78 @@
+"""Uniform moduli of greatest evidence, as centre of the prior where the algebraic inversion is no guide.
+
+Of one component within thick slices the algebraic inversion sees waves that are longer than they are, and noise adds to
+it. So the prior of such an exam is centred where uniform tissue explains the data of some zones best: Newton's steps on
+ln G' and ln G'' with the zones' Gauss-Newton curvature, the priors of their waves found anew at each step.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+import numpy as np
+from mpi4py import MPI
+from numpy.typing import NDArray
+
+from palpate.solvers.inversion.prior.hyperparameters import FIELDS
+from palpate.solvers.inversion.steps.linearisation import InversionProblem
+from palpate.solvers.inversion.zone.zone_solver import ZoneSolver
+
+ZONES: Final = 10
+"""Largest number of zones that are asked, those with the most data."""
+
+STEPS: Final = 8
+"""Largest number of steps."""
+
+LONGEST: Final = 0.4
+"""Longest step in each of ln G' and ln G'': the curvature is that of the present moduli."""
+
+SETTLED: Final = 0.03
+"""Length of a step below which the search ends."""
+
+VAGUE: Final = 1.0
+"""Standard deviation of ln G' and ln G'' around the algebraic inversion's, so that data that tell nothing end there."""
+
+
+def with_uniform_centre(problem: InversionProblem) -> InversionProblem:
+    """Return the problem with the prior centred at the uniform moduli of greatest evidence. Collective.
+
+    Where the zones' data are complete, the problem is returned as it is.
+
+    Args:
+        problem: zones and ranks.
+    """
+    if problem.comm.allreduce(all(solver.data.complete for solver in problem.solvers), MPI.LAND):
+        return problem
+    asked = _with_most_data(problem)
+    start, centre = problem.centre, problem.centre.copy()
+    for _ in range(STEPS):
+        gradient, hessian = (centre - start) / VAGUE**2, np.eye(FIELDS) / VAGUE**2
+        for own_gradient, own_hessian in _summed(problem, asked, centre):
+            gradient, hessian = gradient + own_gradient, hessian + own_hessian
+        step = np.clip(-np.linalg.solve(hessian, gradient), -LONGEST, LONGEST)
+        centre = centre + step
+        if np.abs(step).max() < SETTLED:
+            break
+    return replace(problem, centre=centre)
+
+
+def _with_most_data(problem: InversionProblem) -> list[ZoneSolver]:
+    """Return this rank's solvers among those of the most data on all ranks."""
+    own = [(-float(solver.data.zone.weight.sum()), solver.name) for solver in problem.solvers]
+    ranked = sorted(one for part in problem.comm.allgather(own) for one in part)
+    chosen = {name for _, name in ranked[:ZONES]}
+    return [solver for solver in problem.solvers if solver.name in chosen]
+
+
+def _summed(
+    problem: InversionProblem, asked: list[ZoneSolver], centre: NDArray[np.float64]
+) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+    """Return gradient (2,) and Hessian (2, 2) of each asked zone by uniform moduli, in one order on all ranks."""
+    own = {}
+    for solver in asked:
+        m = np.repeat(centre, len(solver.voxels))
+        solver.calibrate(m)
+        own[solver.name] = solver.by_uniform_moduli(m)
+    found = {name: pair for part in problem.comm.allgather(own) for name, pair in part.items()}
+    return [found[name] for name in sorted(found)]
