@@ -18,6 +18,9 @@ from palpate.units import m_to_um
 
 _ERROR_COLOURS = "RdBu_r"
 _WAVE_COLOURS = "PuOr"
+_ALONG_AN_AXIS = 0.99
+"""Cosine above which a direction is called by the axis that it nearly has."""
+
 _ORIENTATION = "The patient's right is on the left; the line encloses the informed voxels."
 
 
@@ -115,7 +118,7 @@ class Panels:
         return title, picture
 
     def waves(self) -> Picture | None:
-        """Draw the real and imaginary part of the displacement along R, A and S."""
+        """Draw the real and imaginary part of the displacement along R, A and S, or along the measured directions."""
         field = self.run.field
         if field is None:
             return None
@@ -123,18 +126,19 @@ class Panels:
         unit = content.displacement_unit(self.run)
         layers = []
         tops = []
-        for number, axis in enumerate("RAS"):
+        names = list("RAS") if field.directions is None else [_direction_name(one) for one in field.directions]
+        whole = "along right, anterior and superior," if field.directions is None else "along the measured directions,"
+        for number, axis in enumerate(names):
             tops.append(float(np.percentile(np.abs(u_um[field.mask, number]), 99.0)))
             for words, part in (("Re", u_um.real), ("Im", u_um.imag)):
                 values = np.where(field.mask, part[..., number], np.nan)
                 layers.append(Layer(f"{words} U along {axis}", values, _WAVE_COLOURS, -tops[-1], tops[-1], unit))
         return Picture(
             source=sheet(layers, self.view, self.slices),
-            alt="Slices of real and imaginary part of the displacement along R, A, S, up to "
+            alt=f"Slices of real and imaginary part of the displacement along {', '.join(names)}, up to "
             + ", ".join(f"{top:.3g}" for top in tops)
             + f" {unit}.",
-            caption="The measured displacement, the input of the inversion, along right, anterior and superior,"
-            " bulk motion included.",
+            caption=f"The measured displacement, the input of the inversion, {whole} bulk motion included.",
         )
 
     def residual(self) -> Picture | None:
@@ -282,3 +286,11 @@ def by_column(layers: list[Layer]) -> list[Layer]:
     """Order layers for a sheet of two columns: the first half on the left, the second on the right."""
     half = len(layers) // 2
     return [layer for pair in zip(layers[:half], layers[half:], strict=True) for layer in pair]
+
+
+def _direction_name(direction: NDArray[np.float64]) -> str:
+    """Return a direction in words: the nearest of R, A and S, or its cosines where it is oblique."""
+    nearest = int(np.abs(direction).argmax())
+    if abs(direction[nearest]) > _ALONG_AN_AXIS:
+        return "RAS"[nearest]
+    return " ".join(f"{cosine:.2f}" for cosine in direction)

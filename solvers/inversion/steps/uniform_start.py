@@ -18,13 +18,13 @@ from palpate.solvers.inversion.prior.hyperparameters import FIELDS
 from palpate.solvers.inversion.steps.linearisation import InversionProblem
 from palpate.solvers.inversion.zone.zone_solver import ZoneSolver
 
-ZONES: Final = 10
+ZONES: Final = 6
 """Largest number of zones that are asked, those with the most data."""
 
-STEPS: Final = 8
+STEPS: Final = 5
 """Largest number of steps."""
 
-LONGEST: Final = 0.4
+LONGEST: Final = 0.6
 """Longest step in each of ln G' and ln G'': the curvature is that of the present moduli."""
 
 SETTLED: Final = 0.03
