@@ -205,7 +205,7 @@ class ZoneSolver:
             parameters: parameters m, shape (2 n,).
         """
         likelihood = self._linearised(self.dispersion.at(parameters.reshape(FIELDS, -1)).ravel())
-        uniform = np.kron(np.eye(FIELDS), np.ones((len(self.voxels), 1)))
+        uniform = np.asarray(np.kron(np.eye(FIELDS), np.ones((len(self.voxels), 1))), dtype=np.float64)
         gradient, curvature = uniform.T @ likelihood.gradient, uniform.T @ likelihood.curvature(uniform)
         inflation = max(1.0, likelihood.misfit / likelihood.expected_misfit)
         likelihood.close()
