@@ -45,7 +45,7 @@ STEPS = {
 KINDS = {
     Path(REPORT).name: ("service.report.page", "PAGE"),
     Path(OUTLOOK).name: ("service.forecast_report.page", "PAGE"),
-    Path(HISTORY).name: ("imaging.tumour.store", "HISTORY"),
+    Path(HISTORY).name: ("imaging.tumour.history_file", "HISTORY"),
     Path(HISTORY_RECORD).name: ("imaging.tumour.record", "HISTORY_RECORD"),
 }
 up_to_date = UpToDate()
