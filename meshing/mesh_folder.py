@@ -12,7 +12,7 @@ from palpate.config.mesh import MeshSettings
 from palpate.imaging.files.wavefield_folder import read_wave_fields
 from palpate.imaging.wavefield import WaveField
 from palpate.imaging.waves.inversion_grid import inversion_grid
-from palpate.meshing.lattice import lattice_of_run
+from palpate.meshing.lattice import Lattice, lattice_of_run
 from palpate.meshing.refined_zones import nodes_zones, refined
 from palpate.meshing.zone_file import write_zones
 from palpate.meshing.zone_mesh import coverage, world_mesh, zone_extents
@@ -56,14 +56,18 @@ def write_mesh_folder(wavefield: Path, out: Path, settings: MeshSettings) -> Non
             zones = nodes_zones(lattice, settings, f"{label}_mask")
             write_zones(zones_path(folder, label), zones)
             world_mesh(zones, lattice.affine_mm(fields[0].affine_mm)).write(folder / f"{label}_mesh.vtu")
-            summary = _summary(refined(zones, lattice), fields, settings) | {"input_digests": {"wavefield": source}}
+            summary = _summary(refined(zones, lattice), fields, lattice, settings) | {
+                "input_digests": {"wavefield": source}
+            }
             (folder / f"{label}_mesh.json").write_text(record_text("mesh", summary), encoding="utf-8")
             say(f"{label}: {len(zones)} zones cover {summary['covered_share']:.1%} of the mask")
 
 
-def _summary(zones: Sequence[Zone], fields: Sequence[WaveField], settings: MeshSettings) -> dict[str, object]:
+def _summary(
+    zones: Sequence[Zone], fields: Sequence[WaveField], lattice: Lattice, settings: MeshSettings
+) -> dict[str, object]:
     """Return what the zones of one run cover, in the units of users."""
-    voxel_size_mm, lattice = fields[0].voxel_size_mm, lattice_of_run(fields)
+    voxel_size_mm = fields[0].voxel_size_mm
     nodes, stride = zone_extents(lattice.spacing_mm, settings, thick=not lattice.plain)
     covered = coverage(zones, int(np.count_nonzero(fields[0].mask)))
     width_mm = [float((count - 1) * edge) for count, edge in zip(nodes, lattice.spacing_mm, strict=True)]

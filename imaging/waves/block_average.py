@@ -13,6 +13,7 @@ from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from palpate.errors import InputError
 from palpate.imaging.wavefield import WaveField
@@ -59,6 +60,21 @@ def block_average(field: WaveField, factors: Factors) -> WaveField:
         noise_map_m=None,
         measured=None if field.measured is None else _blocks(field.measured, factors).all(axis=(1, 3, 5)),
     )
+
+
+def nearest_blocks(mask: NDArray[np.bool_], coarse: NDArray[np.bool_], factors: Factors) -> NDArray[np.int64]:
+    """Return the block of each voxel, or the nearest of the blocks that are all tissue, shape (N,).
+
+    Args:
+        mask: mask of N voxels, shape (i, j, k).
+        coarse: mask of the blocks that consist of tissue only, see block_average.
+        factors: numbers of voxels of a block along i, j, k.
+    """
+    number = np.full(coarse.shape, -1, dtype=np.int64)
+    number[coarse] = np.arange(np.count_nonzero(coarse))
+    place = np.minimum(np.argwhere(mask) // factors, np.array(coarse.shape) - 1)
+    nearest = ndimage.distance_transform_edt(~coarse, return_distances=False, return_indices=True)
+    return np.asarray(number[tuple(nearest[(slice(None), *place.T)])])
 
 
 def _blocks[T: np.generic](volume: NDArray[T], factors: Factors) -> NDArray[T]:

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from palpate.imaging.wavefield import WaveField
-from palpate.imaging.waves.block_average import Factors, block_average
+from palpate.imaging.waves.block_average import Factors, block_average, nearest_blocks
 from palpate.imaging.waves.slice_planes import slice_planes
 from palpate.progress import say
 from palpate.units import m_to_mm
@@ -42,7 +42,7 @@ WIDE_WAVELENGTHS: Final = 4.0
 """Least width of slices for that, in wavelengths of soft tissue (1.5 kPa): a wave that is longer is a plane itself."""
 
 SOFT_SPEED_M_PER_S: Final = 1.2
-"""Speed of shear waves in soft tissue, metre per second."""
+"""Speed of shear waves in soft tissue (1.5 kPa), metre per second."""
 
 PLANES_OF_WAVES: Final = 0.25
 """Root of the part of waves' mean square that planes hold in wide slices."""
@@ -95,7 +95,7 @@ def inversion_grid(field: WaveField) -> InversionGrid:
     if factors == (1, 1, 1):
         return InversionGrid(whole, field, number)
     averaged = _averaged(whole, factors)
-    return InversionGrid(averaged, field, _nearest(field.mask, averaged.mask, factors))
+    return InversionGrid(averaged, field, nearest_blocks(field.mask, averaged.mask, factors))
 
 
 def interpolation_factors(field: WaveField) -> Factors:
@@ -168,12 +168,3 @@ def _mean_variance(factor: int) -> float:
     """Variance of the mean of `factor` interpolated samples over that of one."""
     apart = np.subtract.outer(np.arange(factor), np.arange(factor)) / factor
     return float(np.sinc(apart).mean())
-
-
-def _nearest(mask: NDArray[np.bool_], coarse: NDArray[np.bool_], factors: Factors) -> NDArray[np.int64]:
-    """The block of each voxel, or the nearest of the blocks that are all tissue, shape (N,)."""
-    number = np.full(coarse.shape, -1, dtype=np.int64)
-    number[coarse] = np.arange(np.count_nonzero(coarse))
-    place = np.minimum(np.argwhere(mask) // factors, np.array(coarse.shape) - 1)
-    nearest = ndimage.distance_transform_edt(~coarse, return_distances=False, return_indices=True)
-    return np.asarray(number[tuple(nearest[(slice(None), *place.T)])])

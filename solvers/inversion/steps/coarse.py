@@ -19,14 +19,14 @@ from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage, sparse
+from scipy import sparse
 
 from palpate.config.inversion import InversionSettings
 from palpate.config.mesh import MeshSettings
 from palpate.errors import InputError
 from palpate.imaging.anatomy.labels import Regions
 from palpate.imaging.wavefield import WaveField
-from palpate.imaging.waves.block_average import Factors, block_average
+from palpate.imaging.waves.block_average import Factors, block_average, nearest_blocks
 from palpate.meshing.zone_mesh import zones_of
 from palpate.progress import say
 from palpate.solvers.inversion.prior.hyperparameters import FIELDS, HyperparameterMixture
@@ -84,8 +84,7 @@ class Blocks:
         mean = sparse.csr_matrix(
             (np.full(len(rows), 1.0 / prod(factors)), (rows, columns)), shape=(number.max() + 1, len(own))
         )
-        places = ndimage.distance_transform_edt(~coarse_mask, return_distances=False, return_indices=True)
-        return cls(mean, number[tuple(places[(slice(None), *inside.T)])])
+        return cls(mean, nearest_blocks(mask, coarse_mask, factors))
 
     def lifted(self, fit: Fit, problem: InversionProblem) -> NDArray[np.float64]:
         """Return the coarse inversion's maximum on voxels, shape (2, N), interpolated by its own prior.

@@ -27,7 +27,7 @@ from palpate.solvers.inversion.time_left import EXPECTED_ROUNDS, StepClock, zone
 from palpate.solvers.inversion.zone.data_weights import Likelihood, gaussian
 from palpate.solvers.inversion.zone.equilibrium import Scales
 from palpate.solvers.inversion.zone.likelihood import ZoneData
-from palpate.solvers.inversion.zone.noise import NoiseModel, noise_of
+from palpate.solvers.inversion.zone.noise import NoiseModel, complex_normal, noise_of
 from palpate.solvers.inversion.zone.slice_phase import linear_phase_errors
 from palpate.solvers.inversion.zone.zone_solver import WorkCounter, ZoneSolver
 from palpate.solvers.rheology import Dispersion, dispersions
@@ -213,8 +213,8 @@ def _solvers(
     mean = float(np.linalg.norm(data, axis=-1).mean() * np.sqrt(3.0 / len(axes)))
     errors = linear_phase_errors(field.mask, field.linear_phase_error_std_m / std_m, len(axes))
     # One probe for all frequencies: the counts behind the evidence must not depend on which are inverted together.
-    probe_errors = errors @ _complex_normal(np.random.default_rng([settings.seed, 3]), (errors.shape[1],))
-    probe = _complex_normal(np.random.default_rng([settings.seed, 4]), data.shape) + probe_errors.reshape(data.shape)
+    probe_errors = errors @ complex_normal(np.random.default_rng([settings.seed, 3]), (errors.shape[1],))
+    probe = complex_normal(np.random.default_rng([settings.seed, 4]), data.shape) + probe_errors.reshape(data.shape)
     weights = measured.noise.weights
     slack = DIVERGENCE_PER_STRAIN * mean * m_to_mm(scales.length_m)
     own = {
@@ -246,12 +246,6 @@ def _solvers(
 def _usable_weight(zone: Zone, outlying: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Return a zone's weights of its data, almost 0 at outliers, whose motion follows from equilibrium alone."""
     return np.where(outlying[zone.voxels], USELESS, 1.0) * zone.weight
-
-
-def _complex_normal(generator: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.complex128]:
-    """Draw independent complex numbers whose real and imaginary parts have unit variance."""
-    parts = generator.standard_normal((2, *shape))
-    return np.asarray(parts[0] + 1j * parts[1])
 
 
 def _of_zone(errors: sparse.csr_matrix, zone: Zone, components: int) -> sparse.csr_matrix:

@@ -1,7 +1,7 @@
 """Moduli and the priors of the zones' displacement in turn, where data do not determine the displacement alone.
 
 A zone's prior has the size of greatest evidence and a linearised determinant, both around some moduli (wave_prior.py).
-They are found at the prior's centre, then at each fit, until the moduli settle.
+They are found at the prior's centre, and once more at the first fit, from which the second begins.
 """
 
 from __future__ import annotations
@@ -18,12 +18,6 @@ from palpate.solvers.inversion.steps.state import GaussNewtonState
 
 FIRST_STEPS: Final = 5
 """Largest number of steps under priors that were found at the prior's centre, where the moduli may be far away."""
-
-ROUNDS: Final = 1
-"""Largest number of times that priors are calibrated after the first fit."""
-
-SETTLED: Final = 0.03
-"""Root mean square change of m below which another round would change nothing that is seen."""
 
 
 class Fitter(Protocol):
@@ -50,14 +44,10 @@ def fit_with_wave_priors(problem: InversionProblem, fit: Fitter, *, fit_prior: b
         return fit(None)
     _calibrate(problem, np.zeros(2 * problem.voxels))
     found = fit(None, FIRST_STEPS)
-    for _ in range(ROUNDS):
-        say(f"prior of the waves, after {len(found.state.history)} steps")
-        _calibrate(problem, found.state.x)
-        problem.clock.starts_again(refits=int(fit_prior))
-        last, found = found, fit(found.state.again(fit_hyperparameters=fit_prior))
-        if np.sqrt(np.mean((found.parameters - last.parameters) ** 2)) < SETTLED:
-            break
-    return found
+    say(f"prior of the waves, after {len(found.state.history)} steps")
+    _calibrate(problem, found.state.x)
+    problem.clock.starts_again(refits=int(fit_prior))
+    return fit(found.state.again(fit_hyperparameters=fit_prior))
 
 
 def _calibrate(problem: InversionProblem, x: np.ndarray) -> None:

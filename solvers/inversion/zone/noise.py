@@ -16,7 +16,7 @@ from scipy import ndimage
 from palpate.imaging.wavefield import WaveField
 from palpate.imaging.waves.neighbour_noise import measured_noise
 
-__all__ = ["NoiseModel", "measured_noise", "noise_of"]
+__all__ = ["NoiseModel", "complex_normal", "measured_noise", "noise_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +64,17 @@ def noise_of(field: WaveField, *, factor: float, discretisation_percent: float) 
     return NoiseModel(
         total, stated, "stated" if stated else "measured", _weights(field, factor, total, error_m) if stated else None
     )
+
+
+def complex_normal(generator: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.complex128]:
+    """Draw independent complex numbers whose real and imaginary parts have unit variance.
+
+    Args:
+        generator: source of the numbers.
+        shape: shape of the array.
+    """
+    parts = generator.standard_normal((2, *shape))
+    return np.asarray(parts[0] + 1j * parts[1])
 
 
 def _white_equivalent(correlation: tuple[float, float] | None) -> float:

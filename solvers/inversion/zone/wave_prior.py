@@ -30,6 +30,7 @@ from palpate.solvers.inversion.zone.cell import COMPONENTS, cell_integrals
 from palpate.solvers.inversion.zone.equilibrium import WaveEquilibrium
 from palpate.solvers.inversion.zone.factorisation import Factorisation
 from palpate.solvers.inversion.zone.likelihood import Linearised, WavePrior, ZoneData, saddle
+from palpate.solvers.inversion.zone.noise import complex_normal
 
 REACH: Final = 2.0
 """Product of wavenumber and length l of the prior; larger ones have nearly equal evidence."""
@@ -64,7 +65,7 @@ class WaveEnergy:
 
 
 def wave_energy(cells: NDArray[np.int64], nodes: int, spacing: NDArray[np.float64], reach: float) -> WaveEnergy:
-    """Return the energy of displacements, shared by zones of one shape.
+    """Return the energy of displacements.
 
     Args:
         cells: nodes of each cell, shape (c, 27).
@@ -162,7 +163,7 @@ def _drawn_data(
     generator: np.random.Generator,
 ) -> NDArray[np.complex128]:
     """Data of waves from the prior in this tissue, with noise at the zone's precision, shape (C n, DRAWS)."""
-    white = _complex_normal(generator, (energy.root.shape[1], DRAWS))
+    white = complex_normal(generator, (energy.root.shape[1], DRAWS))
     storage, loss = np.exp(data.at_nodes(parameters.reshape(2, -1)))
     unmeasured = replace(data, zone=replace(data.zone, weight=np.zeros_like(data.zone.weight)))
     matrix = saddle(unmeasured, equilibrium, equilibrium.momentum(storage + 1j * loss))
@@ -174,10 +175,5 @@ def _drawn_data(
     factor.close()
     precision = data.precision
     size = np.where(precision > 0.0, 1.0 / np.sqrt(np.where(precision > 0.0, precision, 1.0)), 0.0)
-    noise = size[:, None] * _complex_normal(generator, (len(precision), DRAWS))
+    noise = size[:, None] * complex_normal(generator, (len(precision), DRAWS))
     return np.asarray(data.operator @ waves + noise)
-
-
-def _complex_normal(generator: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.complex128]:
-    parts = generator.standard_normal((2, *shape))
-    return np.asarray(parts[0] + 1j * parts[1])
