@@ -118,7 +118,7 @@ def starting_state(
         hypotheses: hyper-parameters of the prior before any data.
         report: function that describes a step in words.
     """
-    coarse = _coarse(measured, domain, settings)
+    coarse = _coarse(measured, domain, settings) if problem.complete else None
     if coarse is None:
         return GaussNewtonState.at_prior_mean(problem.voxels, hypotheses, fit_hyperparameters=settings.fit_prior)
     fields, below, blocks = coarse
@@ -145,8 +145,6 @@ def _coarse(
 ) -> tuple[list[Measured], InversionDomain, Blocks] | None:
     """Return the inputs on blocks; None where blocks are too large for the waves, or leave too little tissue."""
     field = measured[0].field
-    if field.directions is not None or any(zone.refinement is not None for zone in domain.zones):
-        return None
     shortest_mm = min(float(_wavelength_mm(one, one.log_median)) for one in measured)
     factors = _factors(field.voxel_size_mm, shortest_mm)
     if prod(factors) == 1:

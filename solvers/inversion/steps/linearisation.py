@@ -37,6 +37,7 @@ class InversionProblem:
         checkpoint: store of finished zones and steps.
         clock: clock that shows progress and estimates the remaining time.
         components: number C of measured displacement components.
+        complete: whether the data of all zones are the displacement of their nodes, which then needs no prior.
     """
 
     solvers: Sequence[ZoneSolver]
@@ -49,6 +50,7 @@ class InversionProblem:
     checkpoint: Checkpoint
     clock: StepClock = field(default_factory=StepClock)
     components: int = 3
+    complete: bool = True
 
     @property
     def voxels(self) -> int:

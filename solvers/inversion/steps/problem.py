@@ -190,6 +190,7 @@ def problem_of(
             rounds=0 if domain.likelihood is gaussian else EXPECTED_ROUNDS,
         ),
         components=first.displacement_m.shape[-1],
+        complete=complete,
     )
     return problem, scales
 

@@ -11,7 +11,6 @@ from dataclasses import replace
 from typing import Final
 
 import numpy as np
-from mpi4py import MPI
 from numpy.typing import NDArray
 
 from palpate.solvers.inversion.prior.hyperparameters import FIELDS
@@ -42,7 +41,7 @@ def with_uniform_centre(problem: InversionProblem) -> InversionProblem:
     Args:
         problem: zones and ranks.
     """
-    if problem.comm.allreduce(all(solver.data.complete for solver in problem.solvers), MPI.LAND):
+    if problem.complete:
         return problem
     asked = _with_most_data(problem)
     start, centre = problem.centre, problem.centre.copy()

@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import Final, Protocol
 
 import numpy as np
-from mpi4py import MPI
 
 from palpate.progress import say
 from palpate.solvers.inversion.steps.gauss_newton import Fit
@@ -40,7 +39,7 @@ def fit_with_wave_priors(problem: InversionProblem, fit: Fitter, *, fit_prior: b
         fit: function that fits the moduli.
         fit_prior: whether the prior of the moduli is refitted in each round.
     """
-    if problem.comm.allreduce(all(solver.data.complete for solver in problem.solvers), MPI.LAND):
+    if problem.complete:
         return fit(None)
     _calibrate(problem, np.zeros(2 * problem.voxels))
     found = fit(None, FIRST_STEPS)
