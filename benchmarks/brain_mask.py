@@ -1,4 +1,4 @@
-"""Brain masks of heads with skull and scalp, of shapes of their own: by the atlas and by magnitude alone.
+"""Brain masks by the atlas and by magnitude alone, for heads with skull and scalp, each of its own shape.
 
 The heads (`skulled_heads.py`) differ from the atlas by turns, shifts, stretches and bends. A film of fluid surrounds
 the brain and is as bright as the brain. The true mask leaves it out, but no mask made from the image can: the Dice

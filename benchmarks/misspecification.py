@@ -181,7 +181,7 @@ def only(table: Path, kept: Sequence[bool], name: str) -> Path:
 
 
 def judge(fault: Fault, results: Path, table: Path, warnings: Sequence[list[str]]) -> list[Row]:
-    """Return the rows of one fault: of all sessions and, where some are flagged, of those without a warning."""
+    """Return the rows of one fault for all sessions and, where some are flagged, for those without a warning."""
     trusted = [not sentences for sentences in warnings]
     page = results.with_suffix(".html")
     rows = rows_of(fault.name, judged(results, table, page), fault.goal if all(trusted) else "")

@@ -106,7 +106,7 @@ def _displacement(given: ArrayLike) -> NDArray[np.complex128]:
 
 
 def _unmasked(given: ArrayLike) -> NDArray[Any]:
-    """Return values as a plain array, NaN where a masked array hides them: what its owner left out is no datum."""
+    """Return values as a plain array that is NaN where a masked array hides them, since hidden values are no data."""
     values = np.asarray(given)
     hidden = np.ma.getmaskarray(given) if isinstance(given, np.ma.MaskedArray) else None
     if hidden is None or not hidden.any():

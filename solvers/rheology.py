@@ -181,7 +181,7 @@ AS_MEASURED = Dispersion(KelvinVoigt(), 0.0, 0)
 
 
 def reference_hz(settings: InversionSettings, frequencies_hz: Sequence[float]) -> float:
-    """Return the frequency f_0 of the inverted fields: as set, or the geometric mean of those measured."""
+    """Return the frequency f_0 of the inverted fields, from the settings or as geometric mean of those measured."""
     return settings.reference_hz or float(np.prod(frequencies_hz) ** (1.0 / len(frequencies_hz)))
 
 

@@ -70,7 +70,7 @@ class Scene:
         return np.stack(np.meshgrid(*lines, indexing="ij"))
 
     def aligned(self, shape: tuple[int, ...]) -> Fibres | None:
-        """Return the fibres on the grid: along an oblique direction, of constant excess."""
+        """Return fibres on the grid along an oblique direction, of constant excess."""
         if self.fibres is None:
             return None
         direction = np.array([2.0, 1.0, 2.0]) / 3.0

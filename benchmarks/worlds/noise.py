@@ -1,4 +1,4 @@
-"""Noise of a stated level, as the literature of simulations gives it: in percent of mean |U|."""
+"""Noise of a level stated in percent of mean |U|, as the literature of simulations gives it."""
 
 from __future__ import annotations
 

@@ -121,8 +121,8 @@ PRIVATE: Final[Mapping[tuple[int, str], Mapping[int, Reduction]]] = {
     # The scale of an image's values; the kind of image.
     (0x2005, "Philips MR Imaging DD 001"): {0x0E: numbers_only, 0x11: matching(r"^[MPRI]$")},
 }
-"""Allowed parts of the private elements that readers of MRE need: by group and the creator's exact text, then by the
-last two digits of the element, such as 0x0A of (0019,100A)."""
+"""Allowed parts of the private elements that readers of MRE need. The first key is group and the creator's exact text,
+the second the last two digits of the element, such as 0x0A of (0019,100A)."""
 PRIVATE_SEQUENCES: Final[Mapping[tuple[int, str], int]] = {
     # Of each frame of an enhanced image.
     (0x2005, "Philips MR Imaging DD 005"): 0x0F

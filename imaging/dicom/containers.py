@@ -162,14 +162,14 @@ class Walk:
     def _file(
         self, stream: BinaryIO, member: PurePosixPath, depth: int, scope: Scope | None, source: Source | None
     ) -> Iterator[Entry]:
-        """Yield the file itself, or what is in it where it is an archive.
+        """Yield the file itself, or the contents of an archive.
 
         Args:
-            stream: its bytes; one that can be rewound where `source` is on disk.
-            member: its name inside the input.
-            depth: number of archives around it.
-            scope: counts what the outermost archive unpacks to; None for a file in the user's folder.
-            source: where its bytes can be read again.
+            stream: bytes of the file; they can be rewound where `source` is on disk.
+            member: name of the file inside the input.
+            depth: number of archives around the file.
+            scope: counter of the bytes that the outermost archive unpacks to; None for a file in the user's folder.
+            source: place from which the bytes can be read again.
         """
         head = stream.read(HEAD_BYTES)
         kind = kind_of(head, member.name)

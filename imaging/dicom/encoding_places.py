@@ -32,7 +32,7 @@ class EncodedImage:
 
 
 def offset_places(images: Sequence[EncodedImage], grid: SliceGrid, where: str) -> list[Place]:
-    """Return images with their time offsets: as counted, or in the order that headers state (time_order).
+    """Return images with their time offsets, which are counted or follow the order that headers state (time_order).
 
     Args:
         images: images of one kind, such as phase, with their encodings.

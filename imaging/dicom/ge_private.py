@@ -146,7 +146,7 @@ def _offset_counts(instance: Instance) -> tuple[int, ...]:
 def kinds(series: Series) -> list[int] | None:
     """Return MAGNITUDE, PHASE, REAL or IMAGINARY for each image of a series.
 
-    The result is None where the header does not tell images apart: where one lacks the element, or all state the same.
+    The result is None where an image lacks the element, or where all images state the same kind.
     """
     found = [_text(one.header, 0x0043, 0x102F) for one in series.instances]
     if len(set(found)) < 2 or not set(found) <= {"0", "1", "2", "3"}:

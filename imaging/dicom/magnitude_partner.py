@@ -12,7 +12,7 @@ from palpate.imaging.files.nifti import same_grid
 
 
 def magnitude_partner(phase: Series, grid: SliceGrid, candidates: Sequence[Series]) -> Series | None:
-    """Return the magnitude of a phase series: of series with as many images on the same grid, the nearest number.
+    """Return the magnitude of a phase series: the nearest number among series of as many images on the same grid.
 
     The result is None where there is none.
 

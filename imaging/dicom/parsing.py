@@ -1,4 +1,4 @@
-"""Parsing of DICOM headers from bytes: with preamble or not, deflated or not, with private elements nobody needs."""
+"""Parsing of DICOM headers from bytes, with or without preamble, deflated or not, private elements included."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ _PIXEL_DATA: Final = 0x7FE00010
 
 
 def is_dicom(head: bytes) -> bool:
-    """Return whether a file begins as DICOM does: with the preamble, or at once with elements of its first groups.
+    """Return whether a file begins with DICOM's preamble, or at once with elements of its first groups.
 
     Args:
         head: the first bytes; some hundred are enough.

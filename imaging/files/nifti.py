@@ -207,7 +207,7 @@ def _stated_bytes(head: bytes) -> int | None:
 
 
 def _data_file(image: nib.filebasedimages.FileBasedImage) -> Path:
-    """Return the file that holds the voxels: of a pair the .img."""
+    """Return the file that holds the voxels, which is the .img file of a pair."""
     return Path(str(image.file_map["image"].filename))
 
 

@@ -138,7 +138,7 @@ def fraction_days(settings: LongitudinalSettings) -> tuple[int, ...]:
 
 
 def drug_days(settings: LongitudinalSettings, last: int) -> tuple[tuple[int, float], ...]:
-    """Return days and amounts (mg) of temozolomide: with every fraction, then five days a month from four weeks after.
+    """Return days and amounts (mg) of temozolomide, given with every fraction and five days a month from four weeks on.
 
     Args:
         settings: fractions and amount of the drug.

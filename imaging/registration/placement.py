@@ -36,9 +36,9 @@ class Placement:
     """Placement of the anatomy on an elastogram.
 
     Attributes:
-        status: outcome. registered: by mutual information; aligned: mutual information found no movement that exceeds
-            its own uncertainty, and nothing is moved; assumed: nothing is moved because nothing better is known;
-            failed: the place is unknown, and the anatomy must not be used.
+        status: outcome. registered: mutual information found the motion; aligned: mutual information found no movement
+            that exceeds its own uncertainty, and nothing is moved; assumed: nothing is moved because nothing better is
+            known; failed: the place is unknown, and the anatomy must not be used.
         motion: motion from the elastogram to the anatomy.
         covariance: covariance of the motion's parameters, shape (6, 6); zero where it was not measured.
         uncertainty_mm: root mean square error over the tissue that the covariance means, mm; None where it was not

@@ -119,7 +119,7 @@ def _reach(field: WaveField, window_mm: float) -> list[int]:
 
 
 def _in_plane(field: WaveField) -> bool:
-    """Whether derivatives through the slices are left out: in exams of thick slices, or of few components and slices.
+    """Whether derivatives through the slices are left out, as in exams of thick slices or of few components and slices.
 
     Elsewhere tissue so thin is refused.
     """

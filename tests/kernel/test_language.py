@@ -29,6 +29,8 @@ NO_IMPERATIVE: Final = re.compile(
     re.IGNORECASE,
 )
 """Openings of noun phrases and verbs in the third person."""
+AFTER_COLON: Final = re.compile(r"[^.]*:\s+(of|by|as|over)\s", re.IGNORECASE)
+"""First sentences that end in a colon and a fragment. Prepositions that open whole sentences as well are not here."""
 
 _SECTION: Final = re.compile(r"^(?:Args|Attributes):\n((?: +.*\n?|\n)+)", re.MULTILINE)
 _ITEM: Final = re.compile(r"^ {4}(\**\w+)(?: \([^)]*\))?:\s*(\S.*)$", re.MULTILINE)
@@ -53,6 +55,10 @@ class Description:
         rules = (FRAGMENT, NO_IMPERATIVE) if self.is_call else (FRAGMENT,)
         return any(rule.match(self.text) for rule in rules)
 
+    def ends_in_fragment(self) -> bool:
+        """Return whether the first sentence goes on behind a colon as no sentence and no list."""
+        return AFTER_COLON.match(self.text) is not None
+
 
 def _sources(folder: Path) -> Iterator[Path]:
     """Yield the Python files of a folder, also those behind links to folders."""
@@ -65,23 +71,23 @@ def _tree(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
 
 
-def _descriptions(tree: ast.Module, file: str) -> Iterator[Description]:
-    """Yield the descriptions of a module and of all that is public in it."""
+def _descriptions(tree: ast.Module, file: str, *, private: bool = False) -> Iterator[Description]:
+    """Yield the descriptions of a module and of all that is public in it, or of all."""
     yield from _documented(tree, file)
-    yield from _members(tree.body, file)
+    yield from _members(tree.body, file, private=private)
 
 
-def _members(body: list[ast.stmt], file: str) -> Iterator[Description]:
-    """Yield the descriptions of the public functions, classes, constants and fields of a body."""
+def _members(body: list[ast.stmt], file: str, *, private: bool) -> Iterator[Description]:
+    """Yield the descriptions of the functions, classes, constants and fields of a body."""
     for before, node in zip(body[:1] + body, body, strict=False):
         place = f"{file}:{node.lineno}"
         match before, node:
             case ast.Assign() | ast.AnnAssign(), ast.Expr(ast.Constant(str(text))):
                 yield Description(place, text)
-            case _, ast.ClassDef() as made if _is_public(made):
+            case _, ast.ClassDef() as made if private or _is_public(made):
                 yield from _documented(made, f"{place} {made.name}")
-                yield from _members(made.body, file)
-            case _, (ast.FunctionDef() | ast.AsyncFunctionDef()) as made if _is_public(made):
+                yield from _members(made.body, file, private=private)
+            case _, (ast.FunctionDef() | ast.AsyncFunctionDef()) as made if private or _is_public(made):
                 is_call = not any("property" in ast.unparse(one) for one in made.decorator_list)
                 yield from _documented(made, f"{place} {made.name}", is_call=is_call)
 
@@ -107,11 +113,39 @@ def _classes(folder: Path) -> Counter[str]:
     return Counter(node.name for node in nodes if isinstance(node, ast.ClassDef) and _is_public(node))
 
 
+def _found(folder: Path, *, private: bool) -> Iterator[Description]:
+    """Yield the descriptions of all files of a folder."""
+    for path in _sources(folder):
+        yield from _descriptions(_tree(path), str(path.relative_to(CHECKOUT)), private=private)
+
+
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
 def test_descriptions_are_no_fragments(folder: Path) -> None:
     """A reader meets a description alone, in an editor or a table, without the line before it."""
-    found = (one for path in _sources(folder) for one in _descriptions(_tree(path), str(path.relative_to(CHECKOUT))))
+    found = _found(folder, private=False)
     assert not [f"{one.place}: {one.text.splitlines()[0]}" for one in found if one.is_fragment()]
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
+def test_descriptions_do_not_end_in_fragments(folder: Path) -> None:
+    """A sentence's second half is a sentence as well, in private descriptions too."""
+    found = _found(folder, private=True)
+    assert not [f"{one.place}: {one.text.splitlines()[0]}" for one in found if one.ends_in_fragment()]
+
+
+@pytest.mark.parametrize(
+    ("text", "ends"),
+    [
+        ("Return the file that holds the voxels: of a pair the .img.", True),
+        ("Noise of a wave field: as stated, or measured.", True),
+        ("Number of vectors: with 240,000 voxels they take 250 MB.", False),
+        ("Three kinds: red, green, blue.", False),
+        ("Return the voxels. Their order: as in the mask.", False),
+    ],
+)
+def test_fragments_after_colons_are_found(text: str, *, ends: bool) -> None:
+    """A colon before a sentence or a list is no fault."""
+    assert Description("", text).ends_in_fragment() is ends
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ class Oxygen:
             distance from vessels within which cells live (Thomlinson and Gray 1955).
         at_capacity: level o_full of tissue that is full of living cells, far from any other tissue.
         half_proliferation: constant K, about the level at which proliferation is half of k.
-        half_death: level o_h at which the death rate is half of nu: by default 3.8 mmHg, the middle of the 2.5 to 5
+        half_death: level o_h at which the death rate is half of nu; 3.8 mmHg by default, the middle of the 2.5 to 5
             mmHg between which necrosis sets in according to Ghaffarizadeh et al. (2018).
         death_1_s: death rate nu without oxygen, 1/s; 0.05 a day by default, which is assumed, not measured.
         every_s: time between renewals of the level, seconds.

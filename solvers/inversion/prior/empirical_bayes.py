@@ -115,11 +115,11 @@ class Projected:
     """Products T = [Y, b]^T C [Y, b] of one zone with the parts of C at one correlation length.
 
     Attributes:
-        correlated: part of the local variation, shape (2, 3, k + 1, k + 1): for R smooth and rough; for field 1 with
-            itself, 2 with itself, and both with each other.
+        correlated: part of the local variation, shape (2, 3, k + 1, k + 1); the first axis is smooth and rough R, the
+            second is field 1 with itself, field 2 with itself, and both with each other.
         mean: part of the unknown mean (R = 1), shape (k + 1, k + 1).
-        regional: part of regions (R = W W^T), shape (2, k + 1, k + 1): for the fields with themselves, and with each
-            other.
+        regional: part of regions (R = W W^T), shape (2, k + 1, k + 1); the first axis is the fields with themselves
+            and with each other.
     """
 
     correlated: NDArray[np.float64]
@@ -316,7 +316,7 @@ def _pairs(left: Sequence[NDArray[np.float64]], right: Sequence[NDArray[np.float
 
 
 def _together(pairs: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the products for fields of one standard deviation: with themselves, and with each other."""
+    """Return the products of two fields of one standard deviation, each with itself and both with each other."""
     return np.stack([pairs[0] + pairs[1], pairs[2]])
 
 

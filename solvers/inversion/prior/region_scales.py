@@ -25,7 +25,7 @@ from palpate.solvers.inversion.prior.hyperparameters import FIELDS, Hyperparamet
 from palpate.solvers.inversion.prior.parity_blocks import ParityBlocks
 
 MOST_REGIONS = 6
-"""Largest number of regions with a scale of their own: of more regions, too little of each lies in the chosen zones."""
+"""Largest number of regions with a scale of their own: the chosen zones hold too little of each of more regions."""
 
 NOTHING = 1e-9
 """Share of a region in a voxel below which it is rounding."""

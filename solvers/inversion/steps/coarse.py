@@ -176,7 +176,7 @@ def _wavelength_mm(measured: Measured, log_moduli: NDArray[np.float64]) -> NDArr
 
 
 def _with_soft_tissue(measured: Sequence[Measured], x: NDArray[np.float64], block_mm: float) -> NDArray[np.float64]:
-    """Return the start with the direct inversion's moduli where waves are too short for blocks by either: in fluid.
+    """Return the start with the direct inversion's moduli in fluid, where waves are too short for blocks by either.
 
     Args:
         measured: wave fields.

@@ -38,8 +38,8 @@ class Likelihood(Protocol):
         """Return the weights of data, in the shape of their squares.
 
         Args:
-            squares: expected squares q of the errors over sigma^2, given the data: of real and imaginary part together,
-                2 on average for noise alone, shape (N, 3), axes of the voxel grid.
+            squares: expected squares q of the errors over sigma^2, given the data; real and imaginary part together, 2
+                on average for noise alone, shape (N, 3), axes of the voxel grid.
         """
 
 

@@ -1,4 +1,4 @@
-"""Noise of a wave field: as stated, or measured from the field itself where none is stated; by voxel where a map says.
+"""Noise of a wave field, stated or else measured from the field itself; a number, or a map over the voxels.
 
 A map that ingest measured has few degrees of freedom in a voxel, so its variance is averaged over neighbours, which
 noise that varies with the signal survives. Where it hardly varies, all data have one noise.

@@ -66,7 +66,7 @@ def _palpate(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show errors only.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show also the numbers of every step.")] = False,
 ) -> None:
-    """Virtual palpation: from MR elastography to stiffness maps with their uncertainty. Not a medical device."""
+    """Turn MR elastography into stiffness maps with their uncertainty. Not a medical device."""
     if version:
         print(f"palpate {__version__}")
         return

@@ -66,7 +66,7 @@ def settings_error(where: str, error: ValidationError, model: type[BaseModel]) -
 
 
 def _expected(first: ErrorDetails) -> str:
-    """Return what the value should be: in our words for the library's errors, as it stands for those of our checks."""
+    """Return the expected value in our words for the library's errors, and in their own words for our checks."""
     if first["type"] in _EXPECTED:
         return _EXPECTED[first["type"]](first.get("ctx", {}))
     return "a value that the schema allows" if first["type"] in _LIBRARYS_OWN else first["msg"]

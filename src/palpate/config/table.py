@@ -98,7 +98,7 @@ def _header(path: Path, lines: Sequence[str], columns: TableColumns) -> list[str
 
 
 def _advice_for(name: str, columns: TableColumns) -> str:
-    """Return the remedy for an unknown column: to rename it, where its name is close to a known one."""
+    """Return advice about an unknown column: rename it where its name is close to a known one, else remove it."""
     stem = name.lower().split("_")[0]
     alike = [one for one in columns.known if "_" in one and one.split("_")[0] == stem]
     near = alike or difflib.get_close_matches(name.lower(), columns.known, 1)
