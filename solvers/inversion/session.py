@@ -93,9 +93,15 @@ def invert_session(
     writing = claimed.writing() if comm.rank == 0 else nullcontext(None)
     key = _key(digests, settings) if comm.rank == 0 else ""
     with unfinished(claimed.path, key, comm) as kept, writing as folder:
+        later = _later_work(runs, zones, settings)
         for label, run in runs.items():
             domain = InversionDomain(
-                zones[label], regions[label], kept / label, compare=len(run) > 1, lattice=lattices[label]
+                zones[label],
+                regions[label],
+                kept / label,
+                compare=len(run) > 1,
+                lattice=lattices[label],
+                later=later[label],
             )
             targets = {}
             if folder is not None:
@@ -156,9 +162,13 @@ def _one_by_one(
 ) -> Records:
     """Write the posterior of each frequency of a run from its own data, and return the records."""
     records, evidence = [], []
-    for grid in run:
+    for number, grid in enumerate(run, start=1):
         field = grid.field
-        own = replace(domain, unfinished=domain.unfinished and domain.unfinished / frequency_text(field.frequency_hz))
+        own = replace(
+            domain,
+            unfinished=domain.unfinished and domain.unfinished / frequency_text(field.frequency_hz),
+            later=domain.later + len(run) - number,
+        )
         inversion = invert_wave_field(field, own, settings, comm)
         evidence.append(inversion.evidence)
         of_fit = fit_record(inversion, settings)
@@ -191,6 +201,17 @@ def _write(
             _say_result(records[-1], len(inversion.fit.state.history), target)
             _say_balance(inversion.load_balance, target.stem)
     return records
+
+
+def _later_work(
+    runs: Mapping[str, Sequence[InversionGrid]], zones: Mapping[str, Sequence[Zone]], settings: InversionSettings
+) -> dict[str, float]:
+    """Return the work of the runs after each run, over that of one inversion of the run."""
+    once = {label: sum(zone.work for zone in zones[label]) for label in runs}
+    whole = {label: once[label] * len(run) for label, run in runs.items()}
+    one = once if settings.rheology == "per-frequency" else whole
+    labels = list(runs)
+    return {label: sum(whole[other] for other in labels[place:]) / one[label] for place, label in enumerate(labels, 1)}
 
 
 def _check_joint(run: Sequence[WaveField]) -> None:

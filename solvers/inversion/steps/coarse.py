@@ -35,8 +35,7 @@ from palpate.solvers.inversion.prior.taper import root_weight
 from palpate.solvers.inversion.steps.gauss_newton import Fit, maximise
 from palpate.solvers.inversion.steps.linearisation import InversionProblem
 from palpate.solvers.inversion.steps.problem import InversionDomain, Measured, centre_of, problem_of
-from palpate.solvers.inversion.steps.state import GaussNewtonState, Iteration
-from palpate.solvers.inversion.time_left import FROM_THE_PRIOR
+from palpate.solvers.inversion.steps.state import GaussNewtonState, Iteration, refit_rounds
 from palpate.solvers.inversion.zone.noise import noise_of
 from palpate.units import m_to_mm
 
@@ -124,7 +123,7 @@ def starting_state(
     fields, below, blocks = coarse
     say(f"{fields[0].field.label}: first on blocks of voxels")
     smaller, _ = problem_of(fields, below, settings, problem.counter, problem.comm)
-    problem.clock.starts_from(smaller.clock)
+    problem.clock.starts_from(smaller.clock, refits=refit_rounds(int(settings.fit_prior)))
     fit = maximise(
         smaller,
         lambda: GaussNewtonState.at_prior_mean(smaller.voxels, hypotheses, fit_hyperparameters=settings.fit_prior),
@@ -132,8 +131,8 @@ def starting_state(
         tolerance=settings.tolerance,
         report=report,
     )
+    problem.clock.starts_at(smaller.clock, found=fit.converged)
     if not fit.converged:
-        problem.clock.costs = FROM_THE_PRIOR
         return GaussNewtonState.at_prior_mean(problem.voxels, hypotheses, fit_hyperparameters=settings.fit_prior)
     lifted = blocks.lifted(fit, problem)
     x = _with_soft_tissue(measured, lifted, float(fields[0].field.voxel_size_mm.max())).ravel()

@@ -13,6 +13,7 @@ from palpate.solvers.inversion.posterior.joint import JointPosterior
 from palpate.solvers.inversion.prior.hyperparameters import FIELDS
 from palpate.solvers.inversion.prior.prior import MaternField
 from palpate.solvers.inversion.steps.acceleration import Pair
+from palpate.solvers.inversion.steps.expected_steps import ZoneMoves, expected_steps
 from palpate.solvers.inversion.steps.linearisation import (
     InversionProblem,
     Linearisation,
@@ -22,22 +23,14 @@ from palpate.solvers.inversion.steps.linearisation import (
     posterior_of,
 )
 from palpate.solvers.inversion.steps.refit import refitted, with_local_scale
-from palpate.solvers.inversion.steps.state import REFIT_BELOW, GaussNewtonState, Iteration
+from palpate.solvers.inversion.steps.state import LAST_ROUNDS, PATIENCE, REFIT_BELOW, GaussNewtonState, Iteration
 from palpate.solvers.inversion.zone.zone_solver import ZoneState
 
 HALVINGS = 4
 """Number of times that a step that does not lower the objective is halved before it is taken anyhow."""
 
-LAST_ROUNDS = 2
-"""Number of times that standard deviations and regions' scales are fitted in turn at the last refit: a third time
-changes them by a twentieth."""
-
 PROBES = 12
 """Number of draws that estimate the posterior's typical standard deviation."""
-
-PATIENCE = 4
-"""Number of steps after which the prior is refitted although they are still long: a prior that is too wide keeps them
-long where data contain little information."""
 
 SMALL = 0.02
 """Root mean square change of m below which a step is taken whether or not the objective fell: near the maximum the
@@ -96,7 +89,6 @@ def maximise(
     problem.checkpoint.save(state)
     while True:
         began, history = time.perf_counter(), state.history
-        turned, refits = began, state.refits
         if state.refits and (state.change < REFIT_BELOW[-state.refits] or state.steps_since_refit == PATIENCE):
             last = state.refits == 1
             prior = replace(prior, hypotheses=refitted(problem, point, prior, rounds=LAST_ROUNDS if last else 1))
@@ -104,18 +96,22 @@ def maximise(
             if last:
                 prior = with_local_scale(problem, point, prior)
             state = state.with_prior(prior.hypotheses, np.broadcast_to(prior.local_scale, problem.voxels))
+        alone = time.perf_counter()
         posterior = posterior_of(problem, point, prior)
+        joint_s = time.perf_counter() - alone
         if not state.refits and state.spread is None and state.near:
             state = replace(state, spread=_rms(posterior.draw(PROBES, 0)))
         spread = state.spread if state.comparable else None
         converged = spread is not None and bool(history) and state.estimated_error < tolerance * spread
         if converged or len(history) == limit:
             break
+        alone = time.perf_counter()
         target = posterior.improve(information_of(problem, point))
+        problem.clock.joined(joint_s + time.perf_counter() - alone)
         aim = state.acceleration.aim((point.x, point.w), target) if state.comparable else target
-        now = problem.counter.timed("joint posterior", began)
-        problem.clock.joined(now - turned, refitted=state.refits < refits)
-        problem.clock.step = len(history) + 1
+        problem.counter.timed("joint posterior", began)
+        coming = expected_steps(state, _moves(problem, aim[0] - point.x), limit=limit, tolerance=tolerance)
+        problem.clock.begin_step(len(history) + 1, coming.costs, refits=coming.refits)
         targets = [aim, target] if state.comparable else [aim]
         start = point.without_hessians()
         del posterior, point  # they hold the Hessians of all zones, which are about to be solved for anew
@@ -134,6 +130,14 @@ def maximise(
         zones=point.states,
         energy=0.5 * float(point.x @ point.w),
     )
+
+
+def _moves(problem: InversionProblem, step: NDArray[np.float64]) -> ZoneMoves:
+    """Return the moves of this rank's zones in a step, shape (2 N,), which is cut short where it is too long."""
+    length = min(1.0, LONGEST_CHANGE / max(_rms(step), 1e-12))
+    fields = length * step.reshape(FIELDS, -1)
+    moves = [_rms(fields[:, solver.voxels]) for solver in problem.solvers]
+    return ZoneMoves(_rms(fields), np.array(moves), np.array(problem.clock.work))
 
 
 def _rms(values: NDArray[np.float64]) -> float:

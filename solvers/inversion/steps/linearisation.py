@@ -14,8 +14,9 @@ from palpate.imaging.anatomy.labels import Regions
 from palpate.solvers.inversion.posterior.joint import JointPosterior, ZoneCurvature
 from palpate.solvers.inversion.prior.hyperparameters import FIELDS
 from palpate.solvers.inversion.prior.prior import MaternField
+from palpate.solvers.inversion.stages import zone_cost
 from palpate.solvers.inversion.steps.checkpoint import Checkpoint
-from palpate.solvers.inversion.time_left import StepClock, zone_cost
+from palpate.solvers.inversion.time_left import StepClock
 from palpate.solvers.inversion.zone.zone_solver import WorkCounter, ZoneSolver, ZoneState
 
 WAITING = "waiting for other ranks' zones"

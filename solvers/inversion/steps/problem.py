@@ -20,10 +20,11 @@ from palpate.meshing.zones import Zone
 from palpate.progress import say
 from palpate.solvers.comparators.direct import DirectResult, direct_inversion
 from palpate.solvers.inversion.prior.correlation import Correlation, matern
+from palpate.solvers.inversion.stages import zone_cost
 from palpate.solvers.inversion.steps.checkpoint import Checkpoint
 from palpate.solvers.inversion.steps.linearisation import InversionProblem
-from palpate.solvers.inversion.steps.state import REFIT_BELOW
-from palpate.solvers.inversion.time_left import EXPECTED_ROUNDS, StepClock, zone_cost
+from palpate.solvers.inversion.steps.state import REFIT_BELOW, refit_rounds
+from palpate.solvers.inversion.time_left import EXPECTED_ROUNDS, StepClock
 from palpate.solvers.inversion.zone.data_weights import Likelihood, gaussian
 from palpate.solvers.inversion.zone.equilibrium import Scales
 from palpate.solvers.inversion.zone.likelihood import ZoneData
@@ -58,6 +59,7 @@ class InversionDomain:
         correlation: correlation of the prior.
         likelihood: likelihood of the errors of the data.
         lattice: lattice of nodes on which zones were cut; None where nodes are the voxels' centres.
+        later: work of the session's inversions after this one, over that of this one; 0 for the last.
     """
 
     zones: Sequence[Zone]
@@ -67,6 +69,7 @@ class InversionDomain:
     correlation: Correlation = matern
     likelihood: Likelihood = gaussian
     lattice: Lattice | None = None
+    later: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuse to keep finished work, which records neither correlation nor likelihood, and to compare likelihoods.
@@ -186,8 +189,11 @@ def problem_of(
             [zone_cost(solver.data.zone.work) for solver in solvers],
             int(np.count_nonzero(first.mask)),
             settings.samples,
-            len(REFIT_BELOW) if settings.fit_prior else 0,
+            refit_rounds(len(REFIT_BELOW)) if settings.fit_prior else 0,
             rounds=0 if domain.likelihood is gaussian else EXPECTED_ROUNDS,
+            recalibrations=0 if complete else 1,
+            compare=domain.compare,
+            later=domain.later,
         ),
         components=first.displacement_m.shape[-1],
         complete=complete,

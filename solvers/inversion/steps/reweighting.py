@@ -24,7 +24,9 @@ from palpate.progress import say
 from palpate.solvers.inversion.steps.gauss_newton import Fit
 from palpate.solvers.inversion.steps.linearisation import InversionProblem
 from palpate.solvers.inversion.steps.problem import USELESS
+from palpate.solvers.inversion.steps.state import refit_rounds
 from palpate.solvers.inversion.steps.wave_prior_rounds import Fitter, fit_with_wave_priors
+from palpate.solvers.inversion.time_left import FROM_OTHER_WEIGHTS
 from palpate.solvers.inversion.zone.data_weights import PARTS, Likelihood, checked_weights, gaussian
 from palpate.solvers.inversion.zone.zone_solver import ZoneSolver, ZoneState
 
@@ -73,7 +75,7 @@ def fit_reweighted(
         say(f"weights of the data, round {number + 1}: {100 * low:.1f} % are below {LITTLE_WEIGHT:g}")
         for solver in problem.solvers:
             solver.reweigh(weights[solver.dispersion.frequency, solver.voxels].ravel())
-        problem.clock.starts_again(refits=int(fit_prior))
+        problem.clock.starts_again(FROM_OTHER_WEIGHTS, refits=refit_rounds(int(fit_prior)))
         found = fit(found.state.again(fit_hyperparameters=fit_prior))
     return replace(found, converged=False), last
 

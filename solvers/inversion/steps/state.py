@@ -16,6 +16,14 @@ REFIT_BELOW = (0.5, 0.25)
 not cut short, and near the maximum, whose distance after a Gauss-Newton step is a small part of the step's length. A
 third refit changes hyper-parameters by less than their uncertainty."""
 
+PATIENCE = 4
+"""Number of steps after which the prior is refitted although they are still long: a prior that is too wide keeps them
+long where data contain little information."""
+
+LAST_ROUNDS = 2
+"""Number of times that standard deviations and regions' scales are fitted in turn at the last refit: a third time
+changes them by a twentieth."""
+
 
 @dataclass(frozen=True, slots=True)
 class Iteration:
@@ -128,8 +136,7 @@ class GaussNewtonState:
         last = self.history[-1]
         if self.steps_since_refit < 2 or min(last.step, self.history[-2].step) < 1.0:
             return self.change
-        ratio = min(last.change / max(self.history[-2].change, last.change, np.finfo(float).tiny), 0.5)
-        return last.change * ratio / (1.0 - ratio)
+        return extrapolated(last.change, self.history[-2].change)
 
     def with_prior(self, hypotheses: HyperparameterMixture, local_scale: NDArray[np.float64]) -> GaussNewtonState:
         """Return the state at this point under another prior, for which earlier points and steps are not valid."""
@@ -194,3 +201,23 @@ class GaussNewtonState:
             comparable=numbers["comparable"],
             local_scale=np.asarray(arrays["local_scale"], dtype=np.float64),
         )
+
+
+def refit_rounds(refits: int) -> int:
+    """Return the number of rounds of a number of refits: one each, and more of them at the last one.
+
+    Args:
+        refits: number of refits of the prior.
+    """
+    return refits - 1 + LAST_ROUNDS if refits else 0
+
+
+def extrapolated(last: float, before: float) -> float:
+    """Return the distance that full steps of linear convergence leave, at most the last step's length.
+
+    Args:
+        last: root mean square change of m in the last step.
+        before: root mean square change of m in the step before.
+    """
+    ratio = min(last / max(before, last, np.finfo(float).tiny), 0.5)
+    return last * ratio / (1.0 - ratio)

@@ -8,11 +8,13 @@ ln G' and ln G'' with the zones' Gauss-Newton curvature, the priors of their wav
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from palpate.progress import Progress
 from palpate.solvers.inversion.prior.hyperparameters import FIELDS
 from palpate.solvers.inversion.steps.linearisation import InversionProblem
 from palpate.solvers.inversion.zone.zone_solver import ZoneSolver
@@ -45,9 +47,10 @@ def with_uniform_centre(problem: InversionProblem) -> InversionProblem:
         return problem
     asked = _with_most_data(problem)
     start, centre = problem.centre, problem.centre.copy()
-    for _ in range(STEPS):
+    for number in range(1, STEPS + 1):
+        shown = Progress("zone", len(asked), say=partial(_line, number))
         gradient, hessian = (centre - start) / VAGUE**2, np.eye(FIELDS) / VAGUE**2
-        for own_gradient, own_hessian in _summed(problem, asked, centre):
+        for own_gradient, own_hessian in _summed(problem, asked, centre, shown):
             gradient, hessian = gradient + own_gradient, hessian + own_hessian
         step = np.clip(-np.linalg.solve(hessian, gradient), -LONGEST, LONGEST)
         centre = centre + step
@@ -65,7 +68,7 @@ def _with_most_data(problem: InversionProblem) -> list[ZoneSolver]:
 
 
 def _summed(
-    problem: InversionProblem, asked: list[ZoneSolver], centre: NDArray[np.float64]
+    problem: InversionProblem, asked: list[ZoneSolver], centre: NDArray[np.float64], shown: Progress
 ) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
     """Return gradient (2,) and Hessian (2, 2) of each asked zone by uniform moduli, in one order on all ranks."""
     own = {}
@@ -73,5 +76,11 @@ def _summed(
         m = np.repeat(centre, len(solver.voxels))
         solver.calibrate(m)
         own[solver.name] = solver.by_uniform_moduli(m)
+        shown.step()
     found = {name: pair for part in problem.comm.allgather(own) for name, pair in part.items()}
     return [found[name] for name in sorted(found)]
+
+
+def _line(number: int, done: int, zones: int) -> str:
+    """Return the line of progress within a step."""
+    return f"uniform tissue, step {number} of at most {STEPS}, zone {done} of {zones}"

@@ -11,9 +11,12 @@ from typing import Final, Protocol
 import numpy as np
 
 from palpate.progress import say
+from palpate.solvers.inversion.stages import FIRST_CALIBRATION, zone_cost
 from palpate.solvers.inversion.steps.gauss_newton import Fit
 from palpate.solvers.inversion.steps.linearisation import InversionProblem
-from palpate.solvers.inversion.steps.state import GaussNewtonState
+from palpate.solvers.inversion.steps.state import GaussNewtonState, refit_rounds
+from palpate.solvers.inversion.time_left import FROM_OTHER_PRIORS
+from palpate.solvers.inversion.zone.zone_solver import ZoneSolver
 
 FIRST_STEPS: Final = 5
 """Largest number of steps under priors that were found at the prior's centre, where the moduli may be far away."""
@@ -44,11 +47,16 @@ def fit_with_wave_priors(problem: InversionProblem, fit: Fitter, *, fit_prior: b
     _calibrate(problem, np.zeros(2 * problem.voxels))
     found = fit(None, FIRST_STEPS)
     say(f"prior of the waves, after {len(found.state.history)} steps")
+    problem.clock.starts_again(FROM_OTHER_PRIORS, refits=refit_rounds(int(fit_prior)))
     _calibrate(problem, found.state.x)
-    problem.clock.starts_again(refits=int(fit_prior))
     return fit(found.state.again(fit_hyperparameters=fit_prior))
 
 
 def _calibrate(problem: InversionProblem, x: np.ndarray) -> None:
-    for solver in problem.solvers:
+    for solver in problem.clock.calibrations(problem.solvers, [_cost(solver) for solver in problem.solvers]):
         solver.calibrate(problem.local(solver, x))
+
+
+def _cost(solver: ZoneSolver) -> float:
+    """Return the cost of finding the prior of a zone's waves, over that of finding it again, in units of zone_cost."""
+    return zone_cost(solver.data.zone.work) * (FIRST_CALIBRATION if solver.data.wave_prior is None else 1.0)
