@@ -35,6 +35,11 @@ _FIT_WORDS: Final[Mapping[str, str]] = {
 }
 """Words of keys of records; of other keys underscores become blanks."""
 
+NOTHING_INFORMED: Final = (
+    "No voxel has a value that comes mostly from this scan: the maps show prior assumptions, not the patient."
+)
+"""Note on a run without an informed voxel; it is the headline of a session of one run."""
+
 
 @dataclass(frozen=True, slots=True)
 class Number:
@@ -242,6 +247,8 @@ def provenance_tables(run: RunView, title: str) -> list[Table]:
 def all_notes(runs: tuple[RunView, ...]) -> list[str]:
     """Return the notes that a reader needs to judge the numbers of all runs; notes on every run occur once."""
     found = [notes(run) for run in runs]
+    if len(runs) == 1:  # its headline says so
+        found = [[note for note in found[0] if note != NOTHING_INFORMED]]
     shared = [note for note in found[0] if all(note in others for others in found)]
     own = [
         f"{run.title}: {note}" for run, of_run in zip(runs, found, strict=True) for note in of_run if note not in shared
@@ -251,12 +258,15 @@ def all_notes(runs: tuple[RunView, ...]) -> list[str]:
 
 def notes(run: RunView) -> list[str]:
     """Return the notes that a reader needs to judge the numbers of one run."""
-    found = []
-    if run.stiffness.inversion.get("converged") is False:
-        found.append("Not converged: the inversion did not converge, so its maps are not a result.")
-    for record in (run.stiffness.inversion, run.ingest, frequency_record(run)):
-        found += map(str, recorded_warnings(record))
-    if run.informed_share < _LOW_INFORMED:
+    records = (run.stiffness.inversion, run.ingest, frequency_record(run))
+    recorded = [one for record in records for one in recorded_warnings(record)]
+    codes = {one.code for one in recorded}
+    found = list(map(str, recorded))
+    if run.stiffness.inversion.get("converged") is False and "not-converged" not in codes:
+        found.insert(0, "Not converged: the inversion did not converge, so its maps are not a result.")
+    if run.informed_share == 0.0:
+        found.append(NOTHING_INFORMED)
+    elif run.informed_share < _LOW_INFORMED:
         found.append(
             f"Only {100 * run.informed_share:.0f} % of the voxels have values that come mostly from this scan;"
             " elsewhere they are mostly a prior assumption."
@@ -268,7 +278,7 @@ def notes(run: RunView) -> list[str]:
         found.append(
             "The motion encoding is unknown: displacements are in arbitrary units; the moduli do not depend on it."
         )
-    found += wave_notes(frequency_record(run))
+    found += wave_notes(frequency_record(run), codes)
     anatomy = run.ingest.get("anatomy")
     registration = anatomy.get("registration") if isinstance(anatomy, Mapping) else None
     if isinstance(registration, Mapping):

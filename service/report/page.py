@@ -57,6 +57,7 @@ def render(view: SessionView, settings: ReportSettings) -> str:
         runs=[_run_context(run, number, settings) for number, run in enumerate(view.runs, start=1)],
         summary=content.summary_table(view.runs) if len(view.runs) > 1 else None,
         notes=content.all_notes(view.runs),
+        nothing_informed=content.NOTHING_INFORMED,
         from_dicom=view.from_dicom,
         provenance=[table for run in view.runs for table in content.provenance_tables(run, run.title)],
     )

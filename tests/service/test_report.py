@@ -238,13 +238,19 @@ def test_warnings_reach_the_reader(make_session: SessionMaker) -> None:
     """A map that did not converge, or that prior assumptions made, must say so before its numbers are read."""
     files = make_session()
     record = files.mre / "sub-01_ses-01_inversion.json"
-    record.write_text(json.dumps({**json.loads(record.read_text()), "converged": False}))
+    kept = json.loads(record.read_text())
+    record.write_text(json.dumps(kept | {"converged": False}))
     text = _page(files)
     assert text.index("Not converged") < text.index('headline"')
+    stated = {"code": "not-converged", "sentence": "It did not converge in 3 steps.", "advice": ""}
+    record.write_text(json.dumps(kept | {"converged": False, "warnings": [stated]}))
+    assert _page(files, viewer=False).count("not converge") == 1
     mask = files.mre / "sub-01_ses-01_desc-informed_mask.nii.gz"
     old = read_map(mask)
     write_map(mask, np.zeros_like(old.values), old.affine_mm, units="1", description="informed")
-    assert "No voxel has a value that comes mostly from this scan" in _page(files)
+    text = _page(files)
+    assert text.count("No voxel has a value that comes mostly from this scan") == 1
+    assert "Only 0 %" not in text
 
 
 def _warning(number: int) -> dict[str, str]:

@@ -66,3 +66,9 @@ def test_good_waves_need_no_words() -> None:
     assert wave_notes({}) == []
     still = {"largest_mm": 0.1, "images_moved": 0, "put_back": False}
     assert wave_notes({"oss_snr": 5.0, "image_motion": still, "compressional": "kept"}) == []
+
+
+def test_weak_waves_are_said_once() -> None:
+    """Ingest warns of them since a code exists for it; records of before only have the number."""
+    assert len(wave_notes({"oss_snr": 1.2})) == 1
+    assert wave_notes({"oss_snr": 1.2}, {"weak-waves"}) == []
