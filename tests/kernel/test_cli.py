@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -151,6 +152,12 @@ def test_help_has_one_style() -> None:
         assert (command.short_help or "").endswith("."), words
         for option in ("-h, --help", "-q, --quiet", "-v, --verbose"):
             assert option in text, words
+        assert not re.search(r"--\S+ +<(str|int|float|list|.* range)\b", text), words
+    for name in (None, "verify", "config"):
+        command = (
+            top if name is None else top.get_command(top.make_context("palpate", [], resilient_parsing=True), name)
+        )
+        assert "Example:\n    palpate " in command.get_help(command.make_context("palpate", [], resilient_parsing=True))
 
 
 def test_examples_of_the_help_are_commands() -> None:

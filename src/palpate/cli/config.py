@@ -15,7 +15,7 @@ _Section = Annotated[str | None, typer.Option(help="One section alone, such as i
 @config.command()
 def show(
     path: Annotated[
-        Path | None, typer.Argument(metavar="CONFIG", help="config.yaml of a study; default: all default settings.")
+        Path | None, typer.Argument(metavar="config", help="config.yaml of a study; default: all default settings.")
     ] = None,
     section: _Section = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, as --settings of a command takes it.")] = False,

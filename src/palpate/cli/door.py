@@ -22,7 +22,7 @@ from palpate import __version__
 from palpate.blas_check import check_blas
 from palpate.cli import COMMANDS
 from palpate.cli.failed_exit import leave, one_thread_a_rank
-from palpate.cli.style import CONTEXT, choose_loudness, dressed
+from palpate.cli.style import CONTEXT, choose_loudness, dressed, with_example
 from palpate.errors import InputError
 from palpate.machine_failures import machine_fault
 from palpate.receipt import ORDER, begin
@@ -55,6 +55,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings=CONTEXT,
+    epilog=with_example("palpate ingest sub-01/mre.zip --label sub-01_ses-01 --out wavefield"),
 )
 
 

@@ -17,11 +17,11 @@ def fetch(
     study: Annotated[str, typer.Option(help="StudyInstanceUID.")] = "",
     accession: Annotated[str, typer.Option(help="AccessionNumber, where the UID is not known.")] = "",
     series: Annotated[
-        list[int] | None, typer.Option(help="SeriesNumber; repeat for each. Default: all MR series.")
+        list[int] | None, typer.Option(help="SeriesNumber; repeat for each; default: all MR series.")
     ] = None,
     calling: Annotated[str, typer.Option(help="Our application entity title (classic archives).")] = "PALPATE",
     listen_port: Annotated[
-        int | None, typer.Option(min=1, max=65535, help="Retrieve by C-MOVE to this port. Default: by C-GET.")
+        int | None, typer.Option(min=1, max=65535, help="Port to which C-MOVE sends images; default: C-GET.")
     ] = None,
 ) -> None:
     """Retrieve MR images over DICOMweb, C-GET or C-MOVE, for palpate ingest.

@@ -18,7 +18,7 @@ def forecast(
     mesh: Annotated[
         Path | None,
         typer.Option(
-            help="Folder of palpate mesh LABELS in the first scan's world; maps are then also written on tetrahedra."
+            help="Folder of palpate mesh with tetrahedra in the first scan's world; maps are then also written on them."
         ),
     ] = None,
     settings: Annotated[str | None, typer.Option(help="The forecast settings: JSON, or a YAML or JSON file.")] = None,

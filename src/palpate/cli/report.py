@@ -14,7 +14,7 @@ def report(
     truth: Annotated[
         Path | None, typer.Option(help="Folder with truth_{storagemodulus,lossmodulus}.nii.gz in kPa, if known.")
     ] = None,
-    settings: Annotated[str | None, typer.Option(help="The config section 'report' as JSON.")] = None,
+    settings: Annotated[str | None, typer.Option(help="The report settings: JSON, or a YAML or JSON file.")] = None,
 ) -> None:
     """Show one session on one HTML page that opens without a network.
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from copy import copy
 from functools import wraps
-from typing import Annotated, Any, Final, get_type_hints
+from pathlib import Path
+from typing import Annotated, Any, Final, get_args, get_type_hints
 
 import typer
+from typer.models import OptionInfo
 
 from palpate.progress import Loudness, set_loudness
 
@@ -36,6 +39,9 @@ EXAMPLES: Final = {
 }
 """Example line for each command; the names of files are those of docs/files.md."""
 
+VALUES: Final[dict[object, str]] = {str: "<text>", int: "<integer>", float: "<number>", Path: "<path>"}
+"""Words for the values of options."""
+
 _QUIET = Annotated[bool, typer.Option("--quiet", "-q", help="Show errors only.")]
 _VERBOSE = Annotated[bool, typer.Option("--verbose", "-v", help="Show also the numbers of every step.")]
 
@@ -60,6 +66,7 @@ def dressed(name: str, named: Callable[..., None] | typer.Typer) -> typer.Typer:
         no_args_is_help=True,
         context_settings=CONTEXT,
         short_help=named.info.help,
+        epilog=with_example(next(line for words, line in EXAMPLES.items() if words.startswith(f"{name} "))),
     )
     group.callback()(_group)  # keeps a group of one command a group
     for one in named.registered_commands:
@@ -77,8 +84,17 @@ def _add(app: typer.Typer, name: str, words: str, function: Callable[..., None])
     """Register a function as a command under a name; `words` is the command as a user types it."""
     first = inspect.cleandoc(function.__doc__ or "").partition("\n\n")[0].replace("\n", " ")
     example = EXAMPLES.get(words)
-    epilog = None if example is None else f"\b\nExample:\n  {example}"
+    epilog = None if example is None else with_example(example)
     app.command(name, context_settings=CONTEXT, short_help=first, epilog=epilog)(_spoken(function))
+
+
+def with_example(line: str) -> str:
+    """Return the end of a help text, with an example whose lines are kept.
+
+    Args:
+        line: command as a user types it.
+    """
+    return f"\b\nExample:\n  {line}"
 
 
 def _spoken(function: Callable[..., None]) -> Callable[..., None]:
@@ -89,7 +105,7 @@ def _spoken(function: Callable[..., None]) -> Callable[..., None]:
         choose_loudness(quiet=quiet, verbose=verbose)
         function(**given)
 
-    hints = get_type_hints(function, include_extras=True)
+    hints = {name: _worded(hint) for name, hint in get_type_hints(function, include_extras=True).items()}
     own = [one.replace(annotation=hints[one.name]) for one in inspect.signature(function).parameters.values()]
     added = [
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=False, annotation=hint)
@@ -99,6 +115,23 @@ def _spoken(function: Callable[..., None]) -> Callable[..., None]:
     spoken.__annotations__ = hints | {"quiet": _QUIET, "verbose": _VERBOSE}
     del spoken.__wrapped__  # what is read of this function is what stands above
     return spoken
+
+
+def _worded(hint: Any) -> Any:  # noqa: ANN401 - annotations have no common type
+    """Return an annotation whose option names its value in a user's words, not in those of Python's types."""
+    notes = getattr(hint, "__metadata__", ())
+    word = VALUES.get(_single(hint))
+    if word is None or not notes or not isinstance(notes[0], OptionInfo) or notes[0].metavar:
+        return hint
+    option = copy(notes[0])
+    option.metavar = word
+    return Annotated[hint.__origin__, option]
+
+
+def _single(hint: Any) -> Any:  # noqa: ANN401 - annotations have no common type
+    """Return the type of one value of an annotation, which may be optional, repeated or annotated."""
+    inner = [one for one in get_args(hint) if one is not type(None)]
+    return _single(inner[0]) if inner else hint
 
 
 def choose_loudness(*, quiet: bool, verbose: bool) -> None:

@@ -14,7 +14,7 @@ def tumour(
     subject: Annotated[str, typer.Option(help="Label of the subject, without sub-.")],
     out: Annotated[Path, typer.Option(help="HDF5 file to write; an interrupted run leaves no partial file.")],
     drug: Annotated[
-        list[str] | None, typer.Option(help="A drug that the configuration describes; repeat for each. Default: any.")
+        list[str] | None, typer.Option(help="Drug that the configuration describes; repeat for each; default: any.")
     ] = None,
     stiffness: Annotated[
         Path | None, typer.Option(help="Folder of palpate invert (kPa), whose draws are carried to the tumour's grid.")

@@ -20,7 +20,7 @@ def maps(
     results: Annotated[Path, typer.Argument(help="Folder of stiffness maps in kPa, or the session that holds it.")],
     truth: Annotated[Path, typer.Option(help="Folder with truth_{storagemodulus,lossmodulus}.nii.gz in kPa.")],
     out: Annotated[
-        Path | None, typer.Option(help="JSON file for the scores; by default scores.json in RESULTS.")
+        Path | None, typer.Option(help="JSON file for the scores; default: scores.json in the results folder.")
     ] = None,
     margin_voxels: Annotated[
         int, typer.Option(min=0, help="Leave out voxels closer than this to the edge of the grid, voxels.")
@@ -48,7 +48,7 @@ def forecast(
     results: Annotated[Path, typer.Argument(help="Folder of palpate forecast.")],
     truth: Annotated[Path, typer.Option(help="truth.json of the in-silico patient (palpate phantom --longitudinal).")],
     out: Annotated[
-        Path | None, typer.Option(help="JSON file for the scores; by default scores.json in RESULTS.")
+        Path | None, typer.Option(help="JSON file for the scores; default: scores.json in the results folder.")
     ] = None,
 ) -> None:
     """Compare a forecast with the truth: volumes and burden (mL), displacements (mm), and which intervals hold it."""
