@@ -178,6 +178,7 @@ def test_settings_without_a_meaning_are_refused(text: str) -> None:
         parse_settings(TwinSettings, text)
 
 
+@pytest.mark.long
 @pytest.mark.mpi
 def test_displacement_is_the_same_on_ranks(twin: Calibration) -> None:
     """Ranks share the stiffness' draws: every figure must be the one of a rank alone, to the last bits."""

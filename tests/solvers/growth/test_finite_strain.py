@@ -31,9 +31,13 @@ def pushed(comm: MPI.Comm, pressure: Pressure = LARGE) -> tuple[Patient, FiniteS
     return replace(who, model=replace(who.model, coupling=finite)), finite
 
 
+@pytest.mark.long
 @pytest.mark.mpi
 def test_gradient_of_the_coupled_model() -> None:
-    """Taylor remainders of order two through treatment and renewals: nothing of the nonlinear solve is left out."""
+    """Taylor remainders of order two through treatment and renewals: nothing of the nonlinear solve is left out.
+
+    The test of the tangent covers the nonlinear solve's part of it in a sixth of the time.
+    """
     who, _ = pushed(MPI.COMM_WORLD)
     kept = who.model.forecast(who.parameters, who.density, keep=True)
     weights = [who.field() for _ in kept.states]

@@ -94,6 +94,7 @@ def test_gradient_is_exact_with_one_component(data: ZoneData) -> None:
     assert np.all(rates(remainders, steps) > 1.9), remainders
 
 
+@pytest.mark.long
 def test_slope_is_that_of_the_determinant(data: ZoneData) -> None:
     """The gradient from drawn data agrees with differences of the exact log-determinant, within its own chance.
 
