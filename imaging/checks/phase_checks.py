@@ -45,30 +45,34 @@ def check_offsets(
         InputError: the offsets do not fill one period, or run backwards, beyond doubt.
     """
     acquisition = reconstruction.acquisition
-    _demand_forward(reconstruction)
+    warnings = _check_forward(reconstruction)
     found = offset_times(np.stack([one.unwrapped.phase_rad for one in reconstruction.directions]), mask)
-    return found, check_offset_times(found, acquisition.phase_rad.shape[1], acquisition.name)
+    return found, (*warnings, *check_offset_times(found, acquisition.phase_rad.shape[1], acquisition.name))
 
 
-def _demand_forward(reconstruction: Reconstruction) -> None:
-    """Refuse directions whose offsets run backwards against the times of their slices."""
-    backwards, count = reconstruction.timing.backwards, len(reconstruction.directions)
+def _check_forward(reconstruction: Reconstruction) -> tuple[QualityWarning, ...]:
+    """Refuse single directions whose offsets run backwards against the times of their slices; warn where all do.
+
+    Raises:
+        InputError: some directions run backwards and another one forward.
+    """
+    backwards = reconstruction.timing.backwards
     if not backwards:
-        return
-    every = len(backwards) == count
-    named = " and ".join(str(number + 1) for number in backwards)
+        return ()
     reversed_, other = min(backwards.values())
-    remedy = (
-        "If the scanner counts offsets down, set time_step_sign to negative in the ingest settings"
-        if every
-        else "Export the series again with its time offsets in their order"
-    )
+    shares = f"{100 * reversed_:.0f} % if they do, and to {100 * max(other, 0.0):.0f} % otherwise"
+    if len(backwards) == len(reconstruction.directions):
+        sentence = f"All time offsets seem to run backwards: neighbouring slices agree to {shares}."
+        advice = (
+            "Check the order of the offsets in the export; if the scanner counts them down, set time_step_sign to "
+            "negative in the ingest settings."
+        )
+        return (QualityWarning("sign-of-time", sentence, advice),)
     raise InputError(
         reconstruction.acquisition.name,
-        found="time offsets "
-        + ("" if every and count > 1 else f"of encoding direction {named} ")
-        + f"that run backwards: neighbouring slices agree to {100 * reversed_:.0f} % if they do, and to "
-        f"{100 * max(other, 0.0):.0f} % otherwise",
+        found=f"time offsets of encoding direction {' and '.join(str(number + 1) for number in backwards)} that run "
+        f"backwards: neighbouring slices agree to {shares}",
         expected="offsets that follow each other as the slices' acquisition times do",
-        advice=f"{remedy}; if the actuator starts anew for every slice, set slice_timing to ignore.",
+        advice="Export the series again with its time offsets in their order; if the actuator starts anew for every "
+        "slice, set slice_timing to ignore.",
     )

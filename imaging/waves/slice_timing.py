@@ -76,15 +76,20 @@ def slice_timing(
 def _backwards(
     waves: NDArray[np.complex128], mask: NDArray[np.bool_], slice_phase_rad: NDArray[np.float64]
 ) -> dict[int, tuple[float, float]]:
-    """Return agreements, reversed and else, of the directions whose slices agree with reversed times alone."""
-    found = {}
-    for number in range(len(waves)):
-        one = waves[number : number + 1]
-        agreed = [_agreement(one * np.exp(1j * sign * slice_phase_rad), mask) for sign in (1.0, 0.0, -1.0)]
-        reversed_, other = agreed[0], max(agreed[1:])
-        if reversed_ >= SLICES_AGREE and other <= SLICES_DISAGREE:
-            found[number] = reversed_, other
-    return found
+    """Return agreements, reversed and else, of the directions whose slices agree with reversed times alone.
+
+    Slices far apart may agree so by chance, but then in every direction: one of several is named only beside another
+    one that runs forward.
+    """
+    turns = [np.exp(1j * sign * slice_phase_rad) for sign in (1.0, 0.0, -1.0)]
+    agreed = [[_agreement(waves[n : n + 1] * turn, mask) for turn in turns] for n in range(len(waves))]
+    found = {
+        number: (reversed_, max(others))
+        for number, (reversed_, *others) in enumerate(agreed)
+        if reversed_ >= SLICES_AGREE and max(others) <= SLICES_DISAGREE * reversed_
+    }
+    forward = any(stated >= max(SLICES_AGREE, *others) for *others, stated in agreed)
+    return found if forward or len(found) == len(waves) else {}
 
 
 def _agreement(waves: NDArray[np.complex128], mask: NDArray[np.bool_]) -> float:

@@ -248,7 +248,7 @@ def test_a_dose_that_is_none_is_refused_with_its_cause(folder: Path, what: str) 
 
 def test_an_unreadable_dose_is_called_by_the_tables_name_for_it(folder: Path) -> None:
     """A table names many files, and "the given path" is none of them."""
-    (folder / "plan of march.dcm").write_bytes((folder / "dose.dcm").read_bytes()[:900])
+    (folder / "plan of march.dcm").write_text("no dose")
     path = table(folder, line(THIRTY[0], dose_file="plan of march.dcm", fractions=1))
     with pytest.raises(InputError, match="cannot be read to its end") as refused:
         applied(path)

@@ -108,6 +108,7 @@ def test_files_that_belong_together_change_together(
     assert _names(tmp_path) == {path.name for path in paths}
 
 
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_killed_between_two_renames_leaves_no_mixture(tmp_path: Path) -> None:
     """What a killed process left is swept by the next one: a new history beside an earlier record never stays."""
     paths = tmp_path / "history.h5", tmp_path / "history.json"
