@@ -75,7 +75,8 @@ def with_frames(series: Series) -> Series:
     """Return the series with one instance for each frame, in the order of files and frames.
 
     Other instances stay as they are. Frames are numbered through all files, which their Instance Numbers order; where
-    those repeat, each file's frames are counted from 1, so that no number depends on the order of file names.
+    those repeat, each file's frames are counted from 1, so that no number depends on the order of file names. Within a
+    file their Dimension Index Values count them where these tell all frames apart, else the order in which they lie.
 
     Raises:
         InputError: a file has more or fewer frames than descriptions of frames.
@@ -143,7 +144,7 @@ def _frames(instance: Instance, before: int) -> Sequence[Instance]:
         _take_private(shared, common)
     time_dimension = _time_dimension(header)
     frames = []
-    for index, own in enumerate(described):
+    for index, (own, rank) in enumerate(zip(described, _ranks(described), strict=True)):
         flat = Dataset(dict(common.items()))
         _lay_flat(own, flat)
         _take_private(own, flat)
@@ -155,9 +156,22 @@ def _frames(instance: Instance, before: int) -> Sequence[Instance]:
         for theirs, classic in _CLASSIC_NAMES.items():
             if theirs in flat:
                 set_own(flat, classic, flat[theirs].value)
-        set_own(flat, "InstanceNumber", before + index + 1)
+        set_own(flat, "InstanceNumber", before + rank + 1)
         frames.append(replace(instance, header=flat, frame=index))
     return frames
+
+
+def _ranks(described: Sequence[Dataset]) -> list[int]:
+    """Return the place of each frame by its Dimension Index Values; as the frames lie where these tell nothing."""
+    indices = []
+    for own in described:
+        content = own.get("FrameContentSequence", None) or [Dataset()]
+        values = content[0].get("DimensionIndexValues", None)
+        indices.append(tuple(int(one) for one in values) if isinstance(values, MultiValue | list) else (values,))
+    if len(set(indices)) < len(indices) or len({len(one) for one in indices}) > 1 or (None,) in indices:
+        return list(range(len(indices)))
+    order = sorted(range(len(indices)), key=indices.__getitem__)
+    return [rank for _, rank in sorted(zip(order, range(len(order)), strict=True))]
 
 
 def _time_dimension(header: pydicom.Dataset) -> int | None:

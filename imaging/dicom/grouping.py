@@ -71,6 +71,15 @@ def group_studies(instances: Sequence[Instance]) -> tuple[Study, ...]:
     return tuple(studies)
 
 
+def series_regardless(instances: Sequence[Instance]) -> tuple[tuple[Instance, ...], ...]:
+    """Return images by series as if all were of one person and one study, to find what other identifiers hide.
+
+    Args:
+        instances: images of any persons.
+    """
+    return tuple(tuple(part) for part in _joined(_parts(instances), Counter()))
+
+
 def _by_person(instances: Sequence[Instance]) -> list[list[Instance]]:
     groups: list[tuple[tuple[str, ...], list[Instance]]] = []
     for one in instances:

@@ -8,6 +8,7 @@ import warnings
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import BinaryIO, Final
 
 import pydicom
@@ -26,6 +27,7 @@ from pydicom.uid import (
 from pydicom.valuerep import VR
 
 from palpate.imaging.dicom.file_kinds import HEAD_BYTES
+from palpate.imaging.files.plain_names import shown
 from palpate.imaging.limits.input_limits import Budget, Scope
 
 UNREADABLE = (
@@ -93,6 +95,21 @@ def parse(
         encoded = ExplicitVRLittleEndian if little else ExplicitVRBigEndian
         image.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else encoded
     return image
+
+
+def parse_file(path: Path, tags: Sequence[str] | None = None) -> pydicom.FileDataset:
+    """Return the elements of a file on disk, without its pixels; a deflated one must not fill the memory.
+
+    Args:
+        path: the file.
+        tags: keywords of the elements to read; None reads all.
+
+    Raises:
+        InputError: it unpacks to more than the limits allow.
+        Exception: one of UNREADABLE, where it is no DICOM file or damaged.
+    """
+    with path.open("rb") as stream:
+        return parse(stream, path.stat().st_size, Budget(shown(path)), tags=tags)
 
 
 def transfer_syntax(image: Dataset) -> UID:

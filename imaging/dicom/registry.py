@@ -15,6 +15,7 @@ from palpate.imaging.checks.stated_twice import believed_headers
 from palpate.imaging.dicom.files import Contents, read_contents
 from palpate.imaging.dicom.ge import GeReader
 from palpate.imaging.dicom.header_promises import demand_lossless, maybe_lossy, missing_images, no_frame_of_reference
+from palpate.imaging.dicom.mixtures import demand_one_identity
 from palpate.imaging.dicom.no_motion import demand_listed
 from palpate.imaging.dicom.philips import PhilipsReader
 from palpate.imaging.dicom.recognition import near
@@ -85,14 +86,14 @@ def read_acquisitions(
     for reader in READERS:
         if reader.recognises(export.series):
             demand_listed(chosen.no_motion_series, [one.number for one in export.series])
-            return _read(reader, found, export, chosen)
+            return _read(reader, container, found, export, chosen)
     if found.damaged:
         raise found.damaged[0].error
     raise _nobody_knows(container, export)
 
 
 def _read(
-    reader: VendorReader, found: Contents, export: Export, settings: IngestSettings
+    reader: VendorReader, container: Path, found: Contents, export: Export, settings: IngestSettings
 ) -> tuple[tuple[PhaseAcquisition, ...], Export]:
     """Return what one reader makes of an export, with the warnings about the images that it used."""
     # What a damaged file may have been is asked before anything is missed without it.
@@ -102,6 +103,7 @@ def _read(
     except InputError:
         # A file that was passed over as damaged, beside these images, is the truer cause.
         found.demand_whole(tuple(image for one in export.series for image in one.instances))
+        demand_one_identity(container, export.series, export.others, lambda series: reader.read(series, settings))
         raise
     used = export.used_series(acquisitions)
     damaged = found.demand_whole(tuple(image for one in used for image in one.instances))

@@ -77,9 +77,22 @@ class MosaicLayout:
         times_s = common_slice_times_s(images, self.n_slices)
         return None if times_s is None else self.along_normal(times_s)
 
+    def magnitude(self, instance: Instance) -> NDArray[np.float64]:
+        """Return the pixels of one mosaic of magnitude as a volume, shape (i, j, k).
+
+        Raises:
+            InputError: tiles after the last slice have signal.
+        """
+        pixels = self._pixels(instance)
+        self._demand_empty(instance, pixels)
+        return self.along_normal(split_mosaic(pixels, self.n_slices))
+
     def demand_empty_beyond(self, instance: Instance) -> None:
         """Raise InputError where a mosaic of magnitude has signal in tiles after the last slice."""
-        tiles = mosaic_tiles(self._pixels(instance), tiles_per_side(self.n_slices))
+        self._demand_empty(instance, self._pixels(instance))
+
+    def _demand_empty(self, instance: Instance, pixels: NDArray[np.float64]) -> None:
+        tiles = mosaic_tiles(pixels, tiles_per_side(self.n_slices))
         # Compression with a tolerance leaves small values where there was nothing; it is warned of elsewhere.
         tolerance = may_be_lossy(instance.header) or is_lossy(instance.header)
         nothing = _RESIDUE * float(np.abs(tiles).max()) if tolerance else 0.0

@@ -260,7 +260,7 @@ def siemens_phase_rad(instance: Instance, stored: NDArray[np.float64]) -> NDArra
 
 def _signal(instance: Instance, layout: MosaicLayout) -> NDArray[np.float64]:
     """Magnitude, shape (i, j, k), with signal in every slice."""
-    volume = layout.volume(instance)
+    volume = layout.magnitude(instance)
     empty = np.flatnonzero(~volume.any(axis=(0, 1)))
     if empty.size:
         raise InputError(
@@ -269,7 +269,6 @@ def _signal(instance: Instance, layout: MosaicLayout) -> NDArray[np.float64]:
             expected="an image in every tile of the mosaic",
             advice=FULL_EXPORT,
         )
-    layout.demand_empty_beyond(instance)
     return volume
 
 

@@ -64,6 +64,7 @@ class Export:
         passed: table lines for files that are no readable images, and for identifiers that were mended.
         unusable: errors of images that cannot be sorted into a series, each with its images.
         warnings: warnings about the images in use.
+        others: studies beside the one with MRE.
     """
 
     series: tuple[Series, ...]
@@ -71,6 +72,7 @@ class Export:
     passed: tuple[SeriesRow, ...] = ()
     unusable: tuple[tuple[InputError, tuple[Instance, ...]], ...] = ()
     warnings: tuple[QualityWarning, ...] = ()
+    others: tuple[Study, ...] = ()
 
     def rows(
         self, acquisitions: Sequence[PhaseAcquisition], computed: Mapping[int, str] | None = None
@@ -177,10 +179,12 @@ def sort_export(container: Path, found: Contents, holds_mre: Callable[[Sequence[
     if not with_mre:
         return Export(tuple(one for series in made.series for one in series), tuple(rows), passed, unusable)
     taken = with_mre[0]
-    others = sum(len(group) for n, study in enumerate(studies) if n != taken for group in study.series)
+    others = tuple(study for n, study in enumerate(studies) if n != taken)
     if others:
-        rows.append(SeriesRow("", "", "", others, "left out", "another patient or study, without MRE"))
-    return Export(made.series[taken], tuple(rows), (*passed, *passed_rows(studies[taken].notes)), unusable)
+        count = sum(len(group) for study in others for group in study.series)
+        rows.append(SeriesRow("", "", "", count, "left out", "another patient or study, without MRE"))
+    passed = (*passed, *passed_rows(studies[taken].notes))
+    return Export(made.series[taken], tuple(rows), passed, unusable, others=others)
 
 
 def anatomy_row(series: Series) -> SeriesRow:

@@ -1,4 +1,7 @@
-"""Names of files in errors, relative to the folder that the user gave, whose own path may name a patient."""
+"""Names of files in errors: relative to the folder that the user gave, or by the place in a table that names them.
+
+The path of a scan's folder may name a patient.
+"""
 
 from __future__ import annotations
 
@@ -23,6 +26,22 @@ def named_within(given: Path) -> Iterator[None]:
         where = _within(error.where, given)
         if where == error.where:
             raise
+        raise InputError(where, found=error.found, expected=error.expected, advice=error.advice) from error
+
+
+@contextmanager
+def named_by(place: str, given: Path) -> Iterator[None]:
+    """Let errors about a file that a table names say where: a table has many, and "the given path" is none of them.
+
+    Args:
+        place: place in the table, such as "treatments.tsv, line 3, column dose_file (plan.dcm)".
+        given: file or folder that the table names there.
+    """
+    try:
+        yield
+    except InputError as error:
+        inside = _within(error.where, given)
+        where = place if inside in (shown(given), str(given)) else f"{place}, {inside}"
         raise InputError(where, found=error.found, expected=error.expected, advice=error.advice) from error
 
 

@@ -148,6 +148,20 @@ LIMITS: Final = {
         "divergence over curl at the best reading; sound: real scans 0.24; faulty: plane waves whose slices have times "
         "of their own 0.41 and more, all directions of free-running slices backwards in time 0.56",
     ),
+    "slices_agree": Limit(
+        0.4,
+        0.31,
+        0.45,
+        "agreement of neighbouring slices with their times reversed; sound: phantoms 0.31; faulty: free-running slices "
+        "of a direction backwards 0.86 and more, under noise of 0.3 rad 0.45",
+    ),
+    "slices_disagree": Limit(
+        0.5,
+        2.4,
+        0.13,
+        "agreement as measured or by the stated times, the better, over that with reversed times; sound: phantoms "
+        "2.4; faulty: as above 0.13 and less",
+    ),
     "parts_gain": Limit(
         0.88,
         1.31,
@@ -328,6 +342,10 @@ COPY_RATIO: Final = LIMITS["copy_ratio"].value
 """Largest difference from one of the ratio of a component to its copy."""
 DIVERGENCE_UNEXPLAINED: Final = LIMITS["divergence_unexplained"].value
 """Divergence over curl at the best reading, above which a warning is given."""
+SLICES_AGREE: Final = LIMITS["slices_agree"].value
+"""Agreement of neighbouring slices with reversed times, from which on offsets may run backwards."""
+SLICES_DISAGREE: Final = LIMITS["slices_disagree"].value
+"""Agreement of neighbouring slices otherwise over that with reversed times, up to which they then do."""
 PARTS_GAIN: Final = LIMITS["parts_gain"].value
 """Divergence over curl with one part's components reordered over that as given, below which it is named."""
 AMPLITUDE_GAIN: Final = LIMITS["amplitude_gain"].value

@@ -13,6 +13,7 @@ from palpate.config.study import FEWEST_SCANS, Session, growth_scans
 from palpate.errors import InputError
 from palpate.imaging.anatomy.anatomy import AnatomyImage, read_anatomy_image
 from palpate.imaging.dicom.anatomy import read_anatomy
+from palpate.imaging.files.named_within import named_by
 from palpate.imaging.files.nifti import is_volume_file
 
 
@@ -105,9 +106,10 @@ def anatomy_of(session: Session) -> DatedAnatomy | None:
     path = session.anatomy
     if path is None:
         return None
-    if path.is_file() and is_volume_file(path):
-        return DatedAnatomy(read_anatomy_image(path, ()), "", "")
-    read = read_anatomy(path)
+    with named_by(f"anatomy of {session.label}", path):
+        if path.is_file() and is_volume_file(path):
+            return DatedAnatomy(read_anatomy_image(path, ()), "", "")
+        read = read_anatomy(path)
     if not np.ptp(read.volume.values):
         raise InputError(
             session.label, found="a T1 of one intensity", expected="an image with contrast", advice="Export it again."

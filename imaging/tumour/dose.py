@@ -18,7 +18,7 @@ from pydicom.uid import RTDoseStorage
 from palpate.errors import InputError
 from palpate.imaging.dicom.files import UNREADABLE, silence
 from palpate.imaging.dicom.geometry import LPS_TO_RAS
-from palpate.imaging.dicom.parsing import parse
+from palpate.imaging.dicom.parsing import parse, parse_file
 from palpate.imaging.dicom.pixels import decoded
 from palpate.imaging.dicom.sources import unread
 from palpate.imaging.files.nifti import Volume, is_volume_file, read_volume
@@ -89,8 +89,10 @@ def _read_rtdose(path: Path) -> DoseFile:
         path = _only_dose(path)
     try:
         with silence():
+            budget = Budget(where)
+            budget.demand_file_size(path.stat().st_size)
             content = path.read_bytes()
-            dataset = parse(io.BytesIO(content), len(content), Budget(where), pixels=True)
+            dataset = parse(io.BytesIO(content), len(content), budget, pixels=True)
             if dataset.get("SOPClassUID") != RTDoseStorage:
                 expected = "RT Dose, or NIfTI with the ending .nii.gz"
                 raise InputError(where, found="a DICOM file of another kind", expected=expected, advice=_COPY)
@@ -127,8 +129,7 @@ def _only_dose(folder: Path) -> Path:
 def _is_dose(file: Path) -> bool:
     try:
         with silence():
-            header = pydicom.dcmread(file, specific_tags=["SOPClassUID"], stop_before_pixels=True)
-            return bool(header.get("SOPClassUID") == RTDoseStorage)
+            return bool(parse_file(file, tags=["SOPClassUID"]).get("SOPClassUID") == RTDoseStorage)
     except UNREADABLE:
         return False
 

@@ -16,6 +16,7 @@ from palpate.imaging.anatomy.user_mask import read_binary
 from palpate.imaging.deidentify.identifiers import same_identifier
 from palpate.imaging.deidentify.key import Key
 from palpate.imaging.deidentify.key_file import known_key
+from palpate.imaging.files.named_within import named_by
 from palpate.imaging.registration.rigid import Rigid
 from palpate.imaging.tumour.courses import Given, demand_course_lines
 from palpate.imaging.tumour.dates import day_of
@@ -29,6 +30,8 @@ from palpate.quality_warning import QualityWarning
 
 type Values = NDArray[np.float64]
 
+_MOST_DAYS: Final = 7305
+"""Longest time between the first scan and a treatment, days: 20 years. Beyond it digits of a year were exchanged."""
 _MOST_OUTSIDE: Final = 0.02
 """Largest fraction of the tumour beyond a dose's grid that passes without a word: its outermost voxels."""
 
@@ -58,13 +61,33 @@ def read_doses(rows: Sequence[TreatmentRow], first: datetime.date) -> dict[Path,
     """
     found: dict[Path, DoseFile] = {}
     for row in rows:
+        _demand_near(row, first)
         if row.kind != "chemotherapy":
             _day_of(row, first)
         if row.dose_file is not None:
-            dose = found.setdefault(row.dose_file, found.get(row.dose_file) or read_dose(row.dose_file))
-            fractionation(row, dose)
+            if row.dose_file not in found:
+                found[row.dose_file] = _read_dose(row, row.dose_file)
+            fractionation(row, found[row.dose_file])
     demand_stated_if_repeated(rows, found)
     return found
+
+
+def _read_dose(row: TreatmentRow, path: Path) -> DoseFile:
+    with named_by(f"{row.where}, column dose_file ({path.name})", path):
+        return read_dose(path)
+
+
+def _demand_near(row: TreatmentRow, first: datetime.date) -> None:
+    """Refuse a treatment of another time: it would have no effect on any scan, without a word."""
+    days = (row.date - first).days
+    side = "after" if days > 0 else "before"
+    if abs(days) > _MOST_DAYS:
+        raise InputError(
+            row.where,
+            found=f"{row.kind} {abs(days) / 365.25:.0f} years {side} the first scan of the tumour",
+            expected="at most 20 years between them",
+            advice="Check the year in the column date, and the date of the session.",
+        )
 
 
 def _day_of(row: TreatmentRow, first: datetime.date) -> float:
@@ -199,10 +222,13 @@ class Registrar:
                 )
             return np.asarray(found)
         assert row.mask_file is not None
-        mask = self.grid.nearest(read_binary(row.mask_file), self._space(row).motion) > 0.0
+        place = f"{row.where}, column mask_file ({row.mask_file.name})"
+        with named_by(place, row.mask_file):
+            drawn = read_binary(row.mask_file)
+        mask = self.grid.nearest(drawn, self._space(row).motion) > 0.0
         if not (mask & self.tissue).any():
             raise InputError(
-                row.mask_file,
+                place,
                 found="a mask that touches no brain on the grid of the first scan",
                 expected="a region in the world coordinates (RAS, mm) of the session that the column space names",
                 advice="Check which scan it was drawn on.",
@@ -224,7 +250,7 @@ class Registrar:
     def _dose(self, row: TreatmentRow, path: Path) -> DoseFile:
         """Return the dose of a file, which is read once."""
         if path not in self._files:
-            self._files[path] = self.read.get(path) or read_dose(path)
+            self._files[path] = self.read.get(path) or _read_dose(row, path)
             dose = self._files[path]
             if dose.patient and not self._proved_by_key(dose):
                 self.patients.append((f"{row.where}, column dose_file", dose.patient))

@@ -37,10 +37,10 @@ from palpate.imaging.tumour.history import (
     TumourHistory,
     TumourScan,
 )
-from palpate.imaging.tumour.record import Remarks
+from palpate.imaging.tumour.record import HISTORY_RECORD, Remarks, history_record, record_beside
 from palpate.machine_failures import machine_fault
 from palpate.output_kinds import FileKind
-from palpate.outputs import claim_file
+from palpate.outputs import claim_file, writing_together
 from palpate.quality_warning import QualityWarning
 
 FORMAT: Final = "palpate tumour history 3"
@@ -75,11 +75,32 @@ def write_history(
     Raises:
         InputError: the path holds another file, or the machine cannot write there.
     """
-    said = Remarks(tuple(notes)) if remarks is None else remarks
-    with claim_file(path, HISTORY, {}).writing() as partial, writing_hdf5(partial, track_order=False) as file:
-        file.attrs["notes"] = np.array(list(said.notes), dtype=h5py.string_dtype())
-        file.attrs["warnings"] = json.dumps([one.as_record() for one in said.warnings])
-        file.attrs["radiotherapy_courses"] = json.dumps(list(said.courses))
+    with claim_file(path, HISTORY, {}).writing() as partial:
+        _write(partial, history, Remarks(tuple(notes)) if remarks is None else remarks)
+
+
+def write_history_with_record(path: Path, history: TumourHistory, remarks: Remarks) -> None:
+    """Write a history and, beside it, its record: both, or none of them.
+
+    Args:
+        path: HDF5 file to create or replace.
+        history: history of one subject.
+        remarks: remarks made in reading it.
+
+    Raises:
+        InputError: a path holds another file, or the machine cannot write there.
+    """
+    both = claim_file(path, HISTORY, {}), claim_file(record_beside(path), HISTORY_RECORD, {})
+    with writing_together(*both) as (partial, partial_record):
+        _write(partial, history, remarks)
+        partial_record.write_text(history_record(history, remarks), encoding="utf-8")
+
+
+def _write(path: Path, history: TumourHistory, remarks: Remarks) -> None:
+    with writing_hdf5(path, track_order=False) as file:
+        file.attrs["notes"] = np.array(list(remarks.notes), dtype=h5py.string_dtype())
+        file.attrs["warnings"] = json.dumps([one.as_record() for one in remarks.warnings])
+        file.attrs["radiotherapy_courses"] = json.dumps(list(remarks.courses))
         put_history(file, history, np.float32)
 
 

@@ -9,7 +9,6 @@ from typing import Any, Final
 
 from palpate.imaging.tumour.history import TumourHistory
 from palpate.output_kinds import FileKind
-from palpate.outputs import claim_file
 from palpate.provenance import versions
 from palpate.quality_warning import QualityWarning
 
@@ -52,16 +51,12 @@ def record_beside(history: Path) -> Path:
     return history.with_name(history.name.removesuffix(".h5") + ".json")
 
 
-def write_history_record(path: Path, history: TumourHistory, remarks: Remarks) -> None:
-    """Write the content of a history as JSON, for people and programs that do not open HDF5.
+def history_record(history: TumourHistory, remarks: Remarks) -> str:
+    """Return the content of a history as JSON, for people and programs that do not open HDF5.
 
     Args:
-        path: JSON file to create, or to replace where palpate wrote it.
         history: history of one subject.
         remarks: remarks made in reading it.
-
-    Raises:
-        InputError: the file holds something else.
     """
     drugs = sorted({one.drug for one in history.drug_doses})
     record = {
@@ -78,5 +73,4 @@ def write_history_record(path: Path, history: TumourHistory, remarks: Remarks) -
         **remarks.as_record(),
         "versions": versions(),
     }
-    with claim_file(path, HISTORY_RECORD, {}).writing() as partial:
-        partial.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    return json.dumps(record, indent=2) + "\n"

@@ -12,6 +12,7 @@ from pydicom.uid import RTIonPlanStorage, RTPlanStorage
 
 from palpate.errors import InputError
 from palpate.imaging.dicom.files import UNREADABLE, silence
+from palpate.imaging.dicom.parsing import parse_file
 from palpate.imaging.dicom.sources import unread
 from palpate.imaging.files.plain_names import shown
 from palpate.system_files import is_system_file
@@ -75,16 +76,16 @@ def _identity(file: Path) -> str:
     """SOP instance UID of a plan; empty for every other file."""
     try:
         with silence():
-            header = pydicom.dcmread(file, specific_tags=["SOPClassUID", "SOPInstanceUID"], stop_before_pixels=True)
+            header = parse_file(file, tags=["SOPClassUID", "SOPInstanceUID"])
             return str(header.get("SOPInstanceUID", "")) if header.get("SOPClassUID") in _PLANS else ""
-    except UNREADABLE:
+    except (InputError, *UNREADABLE):  # it is nobody's plan, or unpacks to more than any
         return ""
 
 
 def _read(file: Path, named: set[int]) -> RtPlan:
     try:
         with silence():
-            plan = pydicom.dcmread(file, stop_before_pixels=True)
+            plan = parse_file(file)
             groups = list(plan.get("FractionGroupSequence") or [])
             mine = [one for one in groups if int(one.get("FractionGroupNumber") or 0) in named] or groups
             counts = [int(one.get("NumberOfFractionsPlanned") or 0) for one in mine]

@@ -7,12 +7,12 @@ import os
 import re
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
 from palpate.errors import InputError
-from palpate.leftovers import final_path
+from palpate.leftovers import final_path, partial_of
 
 _ROOM: Final = "Make room there, or write to another place."
 _RIGHTS: Final = "Ask the owner for permission, or name a folder of your own."
@@ -39,6 +39,9 @@ _FAULTS: Final[dict[int, tuple[str, str, str]]] = {
     errno.ENOMEM: ("too little memory", "memory for this step", "Use a machine with more memory, or fewer ranks."),
 }
 """Words for found, expected and advice of the error, by the system's number of the failure (errno)."""
+
+_NOTHING: Final = "a place where nothing can be stored, such as a virtual file system"
+_ELSEWHERE: Final = "Choose another output path."
 
 _OF_THE_OUTPUT: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 """Failures that only writing can have."""
@@ -83,8 +86,13 @@ def on_this_machine(path: Path) -> Iterator[None]:
     """
     try:
         yield
-    except InputError:
-        raise
+    except InputError as error:
+        # A file inside filled the disk; now that it is removed, its output can say how much room there is.
+        inside = error.where.startswith(f"{path}{os.sep}") and error.__cause__ is not None
+        fault = machine_fault(error.__cause__, path) if inside and error.__cause__ else None
+        if fault is None:
+            raise
+        raise fault from error.__cause__
     except Exception as error:
         fault = machine_fault(error, path)
         if fault is None:
@@ -116,7 +124,7 @@ def fault_in_words(text: str, where: Path | str) -> InputError | None:
 
 
 def demand_writable_place(path: Path) -> None:
-    """Check that an output can take its name where it shall lie, before any work and without changing anything.
+    """Check that an output can take its name where it shall lie, before any work; nothing stays changed.
 
     Args:
         path: the output, absolute; it need not exist.
@@ -131,6 +139,8 @@ def demand_writable_place(path: Path) -> None:
         found, _, advice = _FAULTS[number]
         found, expected = f"{found} ({os.strerror(number)})", f"a folder in which {path.name} can be written"
         raise InputError(above, found=found, expected=expected, advice=advice)
+    if above is not None:
+        _try_to_write(above, path)
     if _is_mounted(path):
         raise InputError(
             path,
@@ -138,6 +148,30 @@ def demand_writable_place(path: Path) -> None:
             expected="a name that can be given to the finished output",
             advice=f"Name a path inside it, such as {path / 'output'}.",
         )
+
+
+def _try_to_write(folder: Path, path: Path) -> None:
+    """Make and remove a hidden folder with a file where an output shall lie.
+
+    Permissions do not tell of /proc, of a quota or of a full disk.
+    """
+    probe = partial_of(folder / path.name)
+    try:
+        probe.mkdir()
+        try:
+            (probe / "file").touch()
+        finally:
+            (probe / "file").unlink(missing_ok=True)
+            probe.rmdir()
+    except OSError as error:
+        number = error.errno or 0
+        found, _, advice = _FAULTS.get(number, (_NOTHING, "", _ELSEWHERE))
+        raise InputError(
+            folder,
+            found=f"{found} ({os.strerror(number)})" if number in _FAULTS else found,
+            expected=f"a folder in which {path.name} can be written",
+            advice=advice,
+        ) from error
 
 
 def _is_mounted(path: Path) -> bool:
@@ -161,8 +195,7 @@ def make_parent(path: Path) -> None:
         fault = machine_fault(error, path.parent)
         if fault is None:
             found = f"a place where no folder can be made ({error.strerror})"
-            advice = "Choose another output path."
-            fault = InputError(path.parent, found=found, expected="a folder to write in", advice=advice)
+            fault = InputError(path.parent, found=found, expected="a folder to write in", advice=_ELSEWHERE)
         raise fault from error
 
 
@@ -180,7 +213,22 @@ def _sentence(number: int, named: object, where: Path | str) -> InputError:
     told = Path(os.fsdecode(named)) if isinstance(named, str | bytes) else where
     told = final_path(told) if isinstance(told, Path) else told
     found = f"{found} ({os.strerror(number)})"
+    if number == errno.ENOSPC and isinstance(told, Path):
+        expected += _free_room(told)
     return InputError(told, found=found, expected=expected, advice=advice)
+
+
+def _free_room(path: Path) -> str:
+    """Return the words for the room on the disk of an output; none where the system does not say."""
+    with suppress(OSError):
+        here = next(one for one in (path, *path.absolute().parents) if one.exists())
+        disk = next(
+            one for one in (here, *here.parents) if one.is_dir() and (os.path.ismount(one) or one == one.parent)
+        )
+        state = os.statvfs(here)
+        # What was written is removed by now, so that this did not suffice.
+        return f": more than the {state.f_bavail * state.f_frsize / 1e6:.3g} MB that are free on the disk at {disk}"
+    return ""
 
 
 def _number(error: BaseException) -> int:

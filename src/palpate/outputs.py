@@ -21,7 +21,7 @@ from palpate.leftovers import notify, partial_of, replaced_of, sweep
 from palpate.machine_failures import demand_writable_place, make_parent, on_this_machine
 from palpate.output_kinds import FileKind
 from palpate.output_marker import is_marked, mark, note_addition, read_mark, stranger_in, was_edited_inside
-from palpate.provenance import atomic_file
+from palpate.provenance import atomic_files
 from palpate.receipt import drop_foreign_receipt, is_as_received, sign
 
 _READ: Final = (
@@ -85,12 +85,25 @@ class OutputFile:
     @contextmanager
     def writing(self) -> Iterator[Path]:
         """Give a hidden name to write to; it becomes the claimed one only if the block succeeds."""
-        sweep(self.path.parent)
-        with atomic_file(self.path) as partial:
+        with writing_together(self) as (partial,):
             yield partial
-            notify("finishes", self.path)
-        drop_foreign_receipt(self.path)
-        note_addition(self.path)
+
+
+@contextmanager
+def writing_together(*files: OutputFile) -> Iterator[tuple[Path, ...]]:
+    """Give hidden names to write files that belong together; all become the claimed ones if the block succeeds.
+
+    Args:
+        files: claimed files; the first is the one that the user named.
+    """
+    for one in files:
+        sweep(one.path.parent)
+    with atomic_files(*(one.path for one in files)) as partials:
+        yield partials
+        notify("finishes", files[-1].path)
+    for one in files:
+        drop_foreign_receipt(one.path)
+        note_addition(one.path)
 
 
 def claim_folder(out: Path, step: str, inputs: Mapping[str, Path | None]) -> OutputFolder:

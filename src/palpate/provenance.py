@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from palpate import __version__
 from palpate.content_digest import digest as digest
-from palpate.leftovers import partial_of
+from palpate.leftovers import partial_of, replaced_of
 from palpate.machine_failures import make_parent, on_this_machine
 from palpate.receipt import sign
 
@@ -32,16 +32,63 @@ def atomic_file(path: Path) -> Iterator[Path]:
     Raises:
         InputError: the machine cannot write there.
     """
-    path = Path(path).absolute()
-    with on_this_machine(path):
-        make_parent(path)
-        partial = partial_of(path)
+    with atomic_files(path) as (partial,):
+        yield partial
+
+
+@contextmanager
+def atomic_files(*paths: Path) -> Iterator[tuple[Path, ...]]:
+    """Give a hidden sibling of each path to write; all take their names if the block succeeds, or none does.
+
+    A process that is killed between two renames leaves the first path, earlier or new, and perhaps none of the others,
+    but never an earlier file beside a new one.
+
+    Args:
+        paths: files to create or replace, which belong together.
+
+    Raises:
+        InputError: the machine cannot write there.
+    """
+    finals = tuple(Path(one).absolute() for one in paths)
+    partials: list[Path] = []
+    with on_this_machine(finals[0]):
         try:
-            yield partial
-            os.replace(partial, path)
-            sign(path, path)
+            for final in finals:
+                make_parent(final)
+                partials.append(partial_of(final))
+            yield tuple(partials)
+            _take_names(partials, finals)
+            for final in finals:
+                sign(final, final)
         finally:
-            partial.unlink(missing_ok=True)
+            for partial in partials:
+                partial.unlink(missing_ok=True)
+
+
+def _take_names(partials: Sequence[Path], finals: Sequence[Path]) -> None:
+    """Rename hidden files to their final names; where one cannot be renamed, put the earlier files back."""
+    first, *others = finals
+    aside: dict[Path, Path] = {}
+    named: list[Path] = []
+    # Only the first comes back if this process is killed (palpate.leftovers): no earlier file beside a new first one.
+    hidden = {one: partial_of(one.with_name(f"{one.name}.earlier")) for one in others}
+    hidden |= {first: replaced_of(first)} if others else {}
+    try:
+        for final, earlier in hidden.items():
+            if final.exists():
+                os.replace(final, earlier)
+                aside[final] = earlier
+        for partial, final in zip(partials, finals, strict=True):
+            os.replace(partial, final)
+            named.append(final)
+    except OSError:
+        for final in named:
+            final.unlink()
+        for final, earlier in aside.items():
+            os.replace(earlier, final)
+        raise
+    for earlier in aside.values():
+        earlier.unlink()
 
 
 def versions() -> dict[str, str]:

@@ -245,6 +245,7 @@ CASES: dict[str, tuple[Spoiler, str]] = {
     "unknown kind": (_line("2025-01-20\thomeopathy\t\t\t\t\t\t\t\t"), "homeopathy"),
     "treatment date impossible": (_line(RT.format(2).replace("01-20", "13-20")), "2025-13-20"),
     "fraction before the first scan": (_line(RT.format(2).replace("2025", "2024")), "before the first scan"),
+    "fraction of another decade": (_line(RT.format(2).replace("2025", "2052")), "27 years after the first scan"),
     "surgery before the first scan": (_line("2024-12-01\tsurgery\t\t\t\t\t\t\t1\t"), "before the first scan"),
     "no dose": (_line(RT.format("")), "without dose"),
     "negative dose": (_line(RT.format(-2)), "-2"),

@@ -30,6 +30,8 @@ FROZEN = {
     "copy_coherence": 0.98,
     "copy_ratio": 0.05,
     "divergence_unexplained": 0.4,
+    "slices_agree": 0.4,
+    "slices_disagree": 0.5,
     "parts_gain": 0.88,
     "amplitude_gain": 0.8,
     "laplacian_signal": 0.1,

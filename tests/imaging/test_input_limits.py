@@ -222,6 +222,8 @@ def test_dose_file_has_the_same_limits(tmp_path: Path, image: bytes) -> None:
     _deflated_bomb(tmp_path / "1.dcm", image, 120)
     with pytest.raises(InputError, match="200 times"):
         read_dose(tmp_path / "1.dcm")
+    with pytest.raises(InputError, match="200 times"):
+        read_dose(tmp_path)
 
 
 def test_matlab_file_is_counted_before_it_is_loaded(tmp_path: Path) -> None:

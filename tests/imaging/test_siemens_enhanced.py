@@ -122,6 +122,28 @@ def test_order_of_frames_does_not_matter(both: tuple[Path, Path]) -> None:
     _same(_read(enhanced), before)
 
 
+def test_frames_without_times_are_counted_by_their_dimensions(both: tuple[Path, Path]) -> None:
+    """Where a file counts its frames, the order in which they lie means nothing, and magnitude must find its phase."""
+    _, enhanced = both
+    before = _read(enhanced)
+
+    def shuffle(image: pydicom.Dataset) -> None:
+        frames = list(image.PerFrameFunctionalGroupsSequence)
+        for number, frame in enumerate(frames):
+            content = frame.FrameContentSequence[0]
+            content.DimensionIndexValues = [1 + number % SCAN.shape[2], 1 + number // SCAN.shape[2]]
+            del content.FrameAcquisitionDateTime
+        order = np.random.default_rng(image.SeriesNumber).permutation(image.NumberOfFrames)
+        image.PixelData = image.pixel_array[order].tobytes()
+        image.PerFrameFunctionalGroupsSequence = Sequence([frames[n] for n in order])
+
+    for file in enhanced.iterdir():
+        edit(file, shuffle)
+    after = _read(enhanced)
+    np.testing.assert_array_equal(after.phase_rad, before.phase_rad)
+    np.testing.assert_array_equal(after.magnitude, before.magnitude)
+
+
 def _frame(number: int, old: str, new: str) -> Callable[[pydicom.Dataset], None]:
     def change(image: pydicom.Dataset) -> None:
         content = image.PerFrameFunctionalGroupsSequence[number].FrameContentSequence[0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -75,6 +76,29 @@ def test_mre_is_found_in_an_archives_export(tmp_path: Path, palpate_inside: Call
     assert rows["1"]["reason"] == "localiser"
     assert (rows["7"]["description"], rows["1"]["description"]) == ("t1 mprage sag", "loc")
     assert "9 images" in outcome.printed
+
+
+@pytest.mark.parametrize(
+    ("part", "changes", "told"),
+    [
+        ("s45", {"PatientID": "OTHER99", "PatientName": "Fremd^Frieda"}, "two persons: .*Patient ID, Patient's Name"),
+        ("half of s45", {"PatientID": "OTHER99"}, "two persons: .*Patient ID"),
+        ("half of s46", {"PatientID": "OTHER99"}, "2 persons .*Patient ID"),
+        ("s45", {"StudyInstanceUID": "1.2.3.4.79"}, "two studies of one person: .*Study Instance UID"),
+    ],
+)
+def test_a_pair_of_two_identities_is_called_so(part: str, changes: dict[str, str], told: str, tmp_path: Path) -> None:
+    """The words "without magnitude" send people to look for images that lie there, under another name."""
+    write_mre(tmp_path, SMALL)
+    files = sorted((tmp_path / part[-3:]).rglob("*.ima"))
+    for file in files[:: 2 if part.startswith("half") else 1]:
+        edit(file, lambda image: [setattr(image, name, value) for name, value in changes.items()])
+    with pytest.raises(InputError) as refused:
+        read_acquisitions(tmp_path)
+    said = str(refused.value)
+    assert re.search(told, said), said
+    assert "without magnitude" not in said
+    assert not [one for one in (*SECRETS, "OTHER99", "Frieda") if one.lower() in said.lower()]
 
 
 def test_anatomy_has_its_line(tmp_path: Path) -> None:

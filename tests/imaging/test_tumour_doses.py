@@ -239,8 +239,20 @@ def test_a_dose_that_is_none_is_refused_with_its_cause(folder: Path, what: str) 
     elements, cells, said = REFUSED[what]
     change(folder / "dose.dcm", **elements)
     path = table(folder, *(line(day, **({"dose_file": "dose.dcm", "fractions": 30} | cells)) for day in THIRTY))
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(InputError, match=said) as refused:
         applied(path)
+    # A table names many files: the one at fault is called by its line and its name.
+    assert "column dose_file" in refused.value.where or "column fractions" in refused.value.where
+    assert "the given" not in str(refused.value)
+
+
+def test_an_unreadable_dose_is_called_by_the_tables_name_for_it(folder: Path) -> None:
+    """A table names many files, and "the given path" is none of them."""
+    (folder / "plan of march.dcm").write_text("no dose")
+    path = table(folder, line(THIRTY[0], dose_file="plan of march.dcm", fractions=1))
+    with pytest.raises(InputError, match="cannot be read to its end") as refused:
+        applied(path)
+    assert refused.value.where == f"{path}, line 2, column dose_file (plan of march.dcm)"
 
 
 def test_a_dose_corrected_for_effect_is_read_with_a_warning(folder: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -49,6 +50,25 @@ def test_failure_while_writing_names_the_output(name: str, tmp_path: Path) -> No
     with pytest.raises(InputError) as caught, atomic_file(tmp_path / "page.html") as partial:
         raise OSError(number, os.strerror(number), str(partial))
     assert str(caught.value).startswith(f"{tmp_path / 'page.html'}: found ")
+    assert not list(tmp_path.iterdir())
+
+
+def test_full_disk_is_named_with_its_room(tmp_path: Path) -> None:
+    """Which disk, and how much is too little; a file inside an output is gone with it, so that the output is named."""
+    out = tmp_path / "maps"
+    with (
+        pytest.raises(InputError) as caught,
+        claim_folder(out, "maps", {}).writing() as partial,
+        atomic_file(partial / "mean.json"),
+    ):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    state = os.statvfs(tmp_path)
+    assert str(caught.value).startswith(f"{out}: found a full disk (No space left on device); expected room")
+    told = re.search(r"more than the (\S+) MB that are free on the disk at (\S+)\. ", str(caught.value))
+    assert told is not None
+    assert float(told[1]) == pytest.approx(state.f_bavail * state.f_frsize / 1e6, rel=0.05)
+    assert os.path.ismount(told[2])
+    assert str(tmp_path).startswith(told[2])
     assert not list(tmp_path.iterdir())
 
 

@@ -196,3 +196,17 @@ def test_outputs_of_other_steps_are_never_touched(
         assert done.code == 2
         assert f"the output of palpate {other}" in done.printed
         assert _digest(tmp_path) == before
+
+
+@pytest.mark.parametrize("words", ROWS)
+def test_place_that_stores_nothing_is_refused_before_any_work(
+    words: tuple[str, ...], tmp_path: Path, palpate_inside: Callable[..., Outcome]
+) -> None:
+    """Permissions let the administrator write to /proc; no command may find out after hours that it cannot."""
+    (row, *_) = ROWS[words]
+    inputs = {one: _make(tmp_path, one, kind) for one, kind in row.inputs.items()}
+    done = palpate_inside(*_arguments(words, inputs, row, Path("/proc/palpate")))
+    assert done.code == 2
+    assert done.printed.startswith("palpate: /proc: found ")
+    assert "expected a folder in which palpate can be written" in done.printed
+    assert len(done.printed.splitlines()) == 1

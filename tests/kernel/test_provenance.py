@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import errno
+import os
+from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 from palpate.errors import InputError
+from palpate.leftovers import sweep
 from palpate.provenance import (
     atomic_file,
+    atomic_files,
     digest,
     input_digests,
     versions,
@@ -72,3 +79,64 @@ def test_input_digests_name_roles_not_paths(tmp_path: Path) -> None:
 def test_versions_name_the_stack() -> None:
     """A result must say which solver computed it."""
     assert {"palpate", "python", "numpy", "dolfinx-solver-complex"} <= set(versions())
+
+
+@pytest.mark.parametrize("fails_at", range(5))
+def test_files_that_belong_together_change_together(
+    fails_at: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A history beside the record of another run would be believed: whatever rename fails, both stay as they were."""
+    paths = tmp_path / "history.h5", tmp_path / "history.json"
+    for path in paths:
+        path.write_text("old")
+    renames = 0
+    rename = os.replace
+
+    def failing(source: Path, target: Path) -> None:
+        nonlocal renames
+        renames += 1
+        if renames - 1 == fails_at:
+            raise OSError(errno.EIO, "a disk that fails")
+        rename(source, target)
+
+    monkeypatch.setattr(os, "replace", failing)
+    # Four renames: both earlier files aside, both new ones in place.
+    with pytest.raises(InputError) if fails_at < 4 else nullcontext(), atomic_files(*paths) as partials:
+        for partial in partials:
+            partial.write_text("new")
+    assert {path.read_text() for path in paths} == {"old" if fails_at < 4 else "new"}
+    assert _names(tmp_path) == {path.name for path in paths}
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_killed_between_two_renames_leaves_no_mixture(tmp_path: Path) -> None:
+    """What a killed process left is swept by the next one: a new history beside an earlier record never stays."""
+    paths = tmp_path / "history.h5", tmp_path / "history.json"
+    for survived in range(4):
+        for path in paths:
+            path.write_text("old")
+        if (child := os.fork()) == 0:
+            _die_while_renaming(paths, survived)
+        os.waitpid(child, 0)
+        sweep(tmp_path)
+        history, record = (path.read_text() if path.exists() else None for path in paths)
+        assert history is not None
+        assert record in (history, None)
+        assert _names(tmp_path) <= {path.name for path in paths}
+
+
+def _die_while_renaming(paths: Sequence[Path], survived: int) -> NoReturn:
+    """End this process without a word after so many renames."""
+    left = iter(range(survived))
+    rename = os.replace
+
+    def dying(source: Path, target: Path) -> None:
+        if next(left, None) is None:
+            os._exit(1)
+        rename(source, target)
+
+    os.replace = dying  # type: ignore[assignment]  # the process is a copy that ends here
+    with atomic_files(*paths) as partials:
+        for partial in partials:
+            partial.write_text("new")
+    os._exit(0)

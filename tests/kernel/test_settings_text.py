@@ -110,6 +110,30 @@ def test_sentence_says_what_is_wrong(text: str, said: str) -> None:
     assert said in str(caught.value)
 
 
+def _aliases(depth: int) -> str:
+    lines = ["a0: &a0 [1, 2, 3, 4, 5, 6, 7, 8, 9]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, depth)]
+    return "\n".join([*lines, f"encoding_matrix: *a{depth - 1}"])
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [(_aliases(12), "repeated by aliases"), ("encoding_matrix: &a [*a]", "neither JSON nor YAML")],
+    ids=["of aliases", "of itself"],
+)
+def test_aliases_that_multiply_are_refused(text: str, said: str, tmp_path: Path) -> None:
+    """A kilobyte of them stands for 300 000 million values, and would fill the memory."""
+    (tmp_path / "ingest.yaml").write_text(text)
+    with pytest.raises(InputError, match=said):
+        parse_settings(IngestSettings, str(tmp_path / "ingest.yaml"))
+
+
+def test_a_device_is_no_settings_file() -> None:
+    """It has no end."""
+    with pytest.raises(InputError, match="more than 64 MB"):
+        parse_settings(IngestSettings, "/dev/zero")
+
+
 def test_settings_that_do_not_fit_together() -> None:
     """A rule between keys is told as the rule, beside what was given."""
     with pytest.raises(

@@ -52,14 +52,13 @@ def tumour(
 
     chosen = parse_settings(TumourSettings, settings)
     from palpate.imaging.tumour.head import demand_head
-    from palpate.imaging.tumour.history_file import HISTORY, write_history
+    from palpate.imaging.tumour.history_file import HISTORY, write_history_with_record
     from palpate.imaging.tumour.reading import read_tumour
-    from palpate.imaging.tumour.record import HISTORY_RECORD, record_beside, write_history_record
+    from palpate.imaging.tumour.record import HISTORY_RECORD, record_beside
 
     inputs = {"table of sessions": sessions, "stiffness": stiffness, "key": key}
-    record = record_beside(out)
     claim_file(out, HISTORY, inputs)
-    claim_file(record, HISTORY_RECORD, inputs)
+    claim_file(record_beside(out), HISTORY_RECORD, inputs)
     study = read_study(sessions)
     of_subject = [path for one in study if one.subject == subject for path in one.paths]
     claim_file(out, HISTORY, {f"{number} of the table": path for number, path in enumerate(of_subject)})
@@ -79,8 +78,7 @@ def tumour(
         remarks = replace(remarks, warnings=(*remarks.warnings, *small))
         for warning in small:
             say(f"sub-{subject}: WARNING: {warning}")
-    write_history(out, history, remarks=remarks)
-    write_history_record(record, history, remarks)
+    write_history_with_record(out, history, remarks)
     say(
         f"sub-{subject}: {len(history.scans)} scans, {len(history.irradiations)} fractions, "
         f"{len(history.drug_doses)} doses of drugs, {len(history.surgeries)} resections in {out}"

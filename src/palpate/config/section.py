@@ -17,6 +17,8 @@ from palpate.errors import InputError
 from palpate.renamed import current_settings
 
 _OPTION = "--settings"
+_MOST_VALUES: Final = 10_000
+"""Largest number of values in a settings file, aliases written out."""
 _ADVICE = 'Write JSON such as {"key": 1.5}, or name a YAML or JSON file.'
 
 
@@ -182,7 +184,15 @@ def parse_object(text: str, where: str) -> dict[str, Any]:
 def _yaml(text: str, where: str) -> object:
     """Return the content of YAML text, each key at most once in its mapping."""
     try:
-        for node in _mappings(yaml.compose(text, Loader=yaml.SafeLoader)):
+        count, mappings = _looked_through(yaml.compose(text, Loader=yaml.SafeLoader), {})
+        if count > _MOST_VALUES:
+            raise InputError(
+                where,
+                found=f"more than {_MOST_VALUES} values, most of them repeated by aliases (*name)",
+                expected="settings",
+                advice="Write the values out, without anchors (&name) and aliases.",
+            )
+        for node in mappings:
             _once([(str(key.value), None) for key, _ in node.value], where)
         return yaml.safe_load(text)
     except (yaml.YAMLError, RecursionError, ValueError) as error:
@@ -192,13 +202,26 @@ def _yaml(text: str, where: str) -> object:
         raise InputError(where, found=found, expected="keys with values", advice=_ADVICE) from error
 
 
-def _mappings(node: yaml.Node | None) -> list[yaml.MappingNode]:
-    """Return all mappings of a YAML document."""
+def _looked_through(node: yaml.Node | None, known: dict[int, int]) -> tuple[int, list[yaml.MappingNode]]:
+    """Return the number of values of a YAML document with its aliases written out, and its mappings, each once.
+
+    Args:
+        node: part of the document.
+        known: numbers of values of the parts seen so far, by identity: aliases of aliases multiply.
+    """
+    if id(node) in known:
+        return known[id(node)], []
+    inner: list[yaml.Node] = []
     if isinstance(node, yaml.MappingNode):
-        return [node, *(inner for pair in node.value for part in pair for inner in _mappings(part))]
-    if isinstance(node, yaml.SequenceNode):
-        return [inner for part in node.value for inner in _mappings(part)]
-    return []
+        inner = [part for pair in node.value for part in pair]
+    elif isinstance(node, yaml.SequenceNode):
+        inner = list(node.value)
+    count, mappings = 1, [node] if isinstance(node, yaml.MappingNode) else []
+    for one in inner:
+        values, found = _looked_through(one, known)
+        count, mappings = count + values, mappings + found
+    known[id(node)] = count
+    return count, mappings
 
 
 def _once(pairs: list[tuple[str, Any]], where: str) -> dict[str, Any]:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import codecs
 from pathlib import Path
+from typing import Final
 
 from palpate.errors import InputError
 
+_MOST_BYTES: Final = 64 << 20
+"""Largest size of a text file, bytes; devices have no end."""
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
@@ -26,12 +29,15 @@ def read_text_file(path: Path, *, expected: str, advice: str) -> str:
         return InputError(path, found=found, expected=expected, advice=advice)
 
     try:
-        content = path.read_bytes()
+        with path.open("rb") as stream:
+            content = stream.read(_MOST_BYTES + 1)
     except FileNotFoundError as error:
         raise refused("no such file") from error
     except OSError as error:
         found = "a folder" if path.is_dir() else "a file"
         raise refused(f"{found} that cannot be read as text ({error.strerror})") from error
+    if len(content) > _MOST_BYTES:
+        raise refused(f"more than {_MOST_BYTES >> 20} MB")
     try:
         text = content.decode("utf-16" if content.startswith(_UTF16) else "utf-8-sig")
     except UnicodeDecodeError as error:
