@@ -18,10 +18,14 @@ from palpate.solvers.inversion.steps.linearisation import InversionProblem
 from palpate.solvers.inversion.zone.zone_solver import ZoneSolver
 
 ZONES: Final = 6
-"""Largest number of zones that are asked, those with the most data."""
+"""Largest number of zones that are asked, those with the most data that stand out of the noise."""
 
-STEPS: Final = 5
-"""Largest number of steps."""
+STANDS_OUT: Final = 3.0
+"""Displacement over the noise of its real or imaginary part above which a datum counts in the choice of zones."""
+
+STEPS: Final = 10
+"""Largest number of steps. Three suffice where waves are clear; where they are faint the evidence is flat for tissue
+that is too stiff, and the first steps are short."""
 
 LONGEST: Final = 0.6
 """Longest step in each of ln G' and ln G'': the curvature is that of the present moduli."""
@@ -43,7 +47,7 @@ def with_uniform_centre(problem: InversionProblem) -> InversionProblem:
     """
     if problem.complete:
         return problem
-    asked = _with_most_data(problem)
+    asked = _with_most_waves(problem)
     start, centre = problem.centre, problem.centre.copy()
     for _ in range(STEPS):
         gradient, hessian = (centre - start) / VAGUE**2, np.eye(FIELDS) / VAGUE**2
@@ -56,22 +60,24 @@ def with_uniform_centre(problem: InversionProblem) -> InversionProblem:
     return replace(problem, centre=centre)
 
 
-def _with_most_data(problem: InversionProblem) -> list[ZoneSolver]:
-    """Return this rank's solvers among those of the most data on all ranks."""
-    own = [(-float(solver.data.zone.weight.sum()), solver.name) for solver in problem.solvers]
+def _with_most_waves(problem: InversionProblem) -> list[ZoneSolver]:
+    """Return this rank's solvers among those of the most data that stand out of the noise on all ranks."""
+    own = [(-_waves(solver), solver.name) for solver in problem.solvers]
     ranked = sorted(one for part in problem.comm.allgather(own) for one in part)
     chosen = {name for _, name in ranked[:ZONES]}
     return [solver for solver in problem.solvers if solver.name in chosen]
+
+
+def _waves(solver: ZoneSolver) -> float:
+    """Sum of the precision of a zone's data that stand out of the noise."""
+    data = solver.data
+    return float(data.precision[np.abs(data.displacement) > STANDS_OUT].sum())
 
 
 def _summed(
     problem: InversionProblem, asked: list[ZoneSolver], centre: NDArray[np.float64]
 ) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
     """Return gradient (2,) and Hessian (2, 2) of each asked zone by uniform moduli, in one order on all ranks."""
-    own = {}
-    for solver in asked:
-        m = np.repeat(centre, len(solver.voxels))
-        solver.calibrate(m)
-        own[solver.name] = solver.by_uniform_moduli(m)
+    own = {solver.name: solver.by_uniform_moduli(centre) for solver in asked}
     found = {name: pair for part in problem.comm.allgather(own) for name, pair in part.items()}
     return [found[name] for name in sorted(found)]

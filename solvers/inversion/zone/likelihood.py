@@ -170,9 +170,18 @@ class Linearised:
             (self._sensitivity.conj().T @ multiplier[:, 0])[:, None]
         )[:, 0]
         """Gradient of half the misfit with respect to m, shape (2 n,)."""
+        self._parameters = parameters
         if data.wave_prior is not None:
-            self.misfit += data.wave_prior.misfit(parameters)
-            self.gradient += data.wave_prior.slope
+            self.add_determinant(data.wave_prior)
+
+    def add_determinant(self, prior: WavePrior) -> None:
+        """Count what a prior's determinant and offset add, also one that was found from this very fit.
+
+        Args:
+            prior: prior of the displacement whose precision the fit has already.
+        """
+        self.misfit += prior.misfit(self._parameters)
+        self.gradient += prior.slope
 
     def gradients_of(self, seen: NDArray[np.complex128]) -> NDArray[np.float64]:
         """Return the gradients of half the misfits that other data would have, their determinant left out.
