@@ -82,11 +82,13 @@ class Calibrated:
         prior: prior of the displacement, with the determinant's gradient.
         fitted: likelihood around the anchor under that prior, without the determinant; to be closed by its user.
         data: data of the zone under that prior.
+        scores: gradients by m that drawn data have, shape (2 n, DRAWS): their covariance is the information of data.
     """
 
     prior: WavePrior
     fitted: Linearised
     data: ZoneData
+    scores: NDArray[np.float64]
 
 
 def calibrated(
@@ -108,9 +110,9 @@ def calibrated(
         raise ValueError("the zone has no prior of its displacement")
     generator = np.random.default_rng(seed)
     drawn = _drawn_data(found.data, energy, plain.scale, equilibrium, parameters, generator)
-    slope = -found.fitted.gradients_of(drawn).mean(axis=1)
-    prior = replace(plain, slope=slope, offset=float(np.vdot(wave, plain.precision @ wave).real))
-    return Calibrated(prior, found.fitted, replace(found.data, wave_prior=prior))
+    scores = found.fitted.gradients_of(drawn)
+    prior = replace(plain, slope=-scores.mean(axis=1), offset=float(np.vdot(wave, plain.precision @ wave).real))
+    return Calibrated(prior, found.fitted, replace(found.data, wave_prior=prior), scores)
 
 
 def _drawn_data(

@@ -163,6 +163,7 @@ class ZoneSolver:
         self.cache: ZoneCache | None = None
         """Results from which the next evaluation starts."""
         self._counter = counter
+        self._share = 1.0  # of the Gauss-Newton Hessian that is information
 
     def evaluate(self, parameters: NDArray[np.float64]) -> ZoneState:
         """Return misfit, gradient and compressed Hessian at m, shape (2 n,) (this zone's voxels, at the reference)."""
@@ -194,7 +195,8 @@ class ZoneSolver:
         """
         likelihood = self._calibrated(np.repeat(fields, len(self.voxels)))
         uniform = np.asarray(np.kron(np.eye(FIELDS), np.ones((len(self.voxels), 1))), dtype=np.float64)
-        gradient, curvature = uniform.T @ likelihood.gradient, uniform.T @ likelihood.curvature(uniform)
+        gradient = uniform.T @ likelihood.gradient
+        curvature = self._share * (uniform.T @ likelihood.curvature(uniform))
         inflation = max(1.0, likelihood.misfit / likelihood.expected_misfit)
         likelihood.close()
         return gradient / inflation, curvature / inflation
@@ -206,7 +208,9 @@ class ZoneSolver:
         seed = (PRIOR_SEED, self.number, self.dispersion.frequency)
         found = calibrated(self.data, self._equilibrium(), at, seed)
         start = self._random_basis() if self.cache is None else self.cache.basis.astype(np.float64)
-        informed = informed_directions(found.fitted, self._whitening, start)
+        directions = informed_directions(found.fitted, self._whitening, start)
+        self._share = self._whitening.information_share(found.scores, directions)
+        informed = directions.shared(self._share)
         prior = replace(found.prior, slope=self._whitening.bounded(found.prior.slope, informed))
         self.data = replace(found.data, wave_prior=prior)
         found.fitted.add_determinant(prior)
@@ -286,7 +290,7 @@ class ZoneSolver:
             return kept, last.compressed_at
         start = self._random_basis() if self.cache is None else self.cache.basis.astype(np.float64)
         self._counter.counts["right_hand_sides"] += start.shape[1]
-        return informed_directions(likelihood, self._whitening, start), parameters
+        return informed_directions(likelihood, self._whitening, start).shared(self._share), parameters
 
     def _random_basis(self) -> NDArray[np.float64]:
         generator = np.random.default_rng([20, self.number])
