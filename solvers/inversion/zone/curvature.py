@@ -13,7 +13,7 @@ are the prior's. Dropped directions make intervals wider, never narrower.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
@@ -33,9 +33,6 @@ dropped, gradually (taper.py): with a cut, rounding would drop on one processor 
 FOLLOW_ABOVE = 0.3 * KEEP_ABOVE
 """Share below which a direction is not followed into the next step: a zone with little information becomes cheap. It is
 less than half of the share at which weights begin, so that directions near this cut have no weight."""
-
-LEAST_SHARE: Final = 0.05
-"""Least share of the Gauss-Newton Hessian that is kept."""
 
 WELL_CONDITIONED = 0.01
 """Ratio of pivots of X^T X = R^T R above which X R^-1 is orthonormal to 1e-10 or better."""
@@ -100,25 +97,6 @@ class Whitening:
         inside = basis @ np.clip(basis.T @ self.gather(dual[:, None])[:, 0], -size, size)
         return self._scattered(inside[:, None])
 
-    def information_share(self, scores: NDArray[np.float64], informed: Informed) -> float:
-        """Return the information of data over the Gauss-Newton Hessian, both summed over the informed directions.
-
-        The information is the covariance of the scores over data (Fisher). Where noise is as large as the wave, the
-        Gauss-Newton Hessian takes fitted noise for a wave that tells of stiffness, and is too large.
-
-        Args:
-            scores: gradients of the log-likelihoods of data that the model has drawn, shape (2 n, draws).
-            informed: informed directions with the Gauss-Newton Hessian.
-
-        Returns:
-            The share, from LEAST_SHARE to 1.
-        """
-        basis = informed.range
-        known = float(np.sum((basis.T @ self.gather(informed.hessian_factor)) ** 2))
-        spread = basis.T @ self.gather(scores - scores.mean(axis=1, keepdims=True))
-        found = float(np.sum(spread**2)) / (scores.shape[1] - 1)
-        return float(np.clip(found / known, LEAST_SHARE, 1.0)) if known > 0.0 else 1.0
-
     def gather(self, dual: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return L^T times dual vectors, shape (2 n, k)."""
         # Triangular products halve the arithmetic; from the right on the transpose, whose memory is as BLAS wants it,
@@ -164,10 +142,6 @@ class Informed:
     hessian_factor: NDArray[np.float64]
     basis: NDArray[np.float64]
     root_weights: NDArray[np.float64]
-
-    def shared(self, share: float) -> Informed:
-        """Return the directions with a share of the Hessian."""
-        return replace(self, hessian_factor=np.sqrt(share) * self.hessian_factor)
 
     @property
     def range(self) -> NDArray[np.float64]:

@@ -36,6 +36,12 @@ from palpate.solvers.inversion.zone.wave_scale import at_greatest_evidence
 REACH: Final = 2.0
 """Product of wavenumber and length l of the prior; larger ones have nearly equal evidence."""
 
+COMPARED: Final = 4
+"""Number of drawn data sets whose Gauss-Newton Hessian is compared with the information."""
+
+LEAST_SHARE: Final = 0.05
+"""Least share of the Gauss-Newton Hessian that is kept."""
+
 DRAWS: Final = 16
 """Number of data sets for the determinant's gradient: they add a sixteenth to its variance by noise."""
 
@@ -82,17 +88,21 @@ class Calibrated:
         prior: prior of the displacement, with the determinant's gradient.
         fitted: likelihood around the anchor under that prior, without the determinant; to be closed by its user.
         data: data of the zone under that prior.
-        scores: gradients by m that drawn data have, shape (2 n, DRAWS): their covariance is the information of data.
+        information_share: information of data that the model draws over their Gauss-Newton Hessian.
     """
 
     prior: WavePrior
     fitted: Linearised
     data: ZoneData
-    scores: NDArray[np.float64]
+    information_share: float
 
 
 def calibrated(
-    data: ZoneData, equilibrium: WaveEquilibrium, parameters: NDArray[np.float64], seed: tuple[int, ...]
+    data: ZoneData,
+    equilibrium: WaveEquilibrium,
+    parameters: NDArray[np.float64],
+    seed: tuple[int, ...],
+    directions: NDArray[np.float64],
 ) -> Calibrated:
     """Return a zone with the prior of its displacement of greatest evidence around some moduli.
 
@@ -101,6 +111,7 @@ def calibrated(
         equilibrium: equations of the zone.
         parameters: parameters m = (ln G'/g, ln G''/g) of the anchor, shape (2 n,).
         seed: seed of the drawn data.
+        directions: directions of m along which the information is compared with the Gauss-Newton Hessian, (2 n, q).
     """
     wavenumber = float(np.sqrt(data.inertia / np.exp(np.mean(parameters.reshape(2, -1)[0]))))
     energy = wave_energy(data.zone.cells, data.nodes, data.node_spacing, REACH / wavenumber)
@@ -111,8 +122,26 @@ def calibrated(
     generator = np.random.default_rng(seed)
     drawn = _drawn_data(found.data, energy, plain.scale, equilibrium, parameters, generator)
     scores = found.fitted.gradients_of(drawn)
+    share = _information_share(found.fitted, drawn, scores, directions)
     prior = replace(plain, slope=-scores.mean(axis=1), offset=float(np.vdot(wave, plain.precision @ wave).real))
-    return Calibrated(prior, found.fitted, replace(found.data, wave_prior=prior), scores)
+    return Calibrated(prior, found.fitted, replace(found.data, wave_prior=prior), share)
+
+
+def _information_share(
+    fitted: Linearised,
+    drawn: NDArray[np.complex128],
+    scores: NDArray[np.float64],
+    directions: NDArray[np.float64],
+) -> float:
+    """Information of drawn data over their Gauss-Newton Hessian, both summed over directions.
+
+    The information is the covariance of the scores over data (Fisher). Where noise is as large as the wave, the Hessian
+    at the fitted wave takes fitted noise for a wave that tells of stiffness, and is too large.
+    """
+    along = directions.T @ scores
+    information = float(np.sum(np.var(along, axis=1, ddof=1)))
+    hessian = float(np.sum(fitted.curvature_of(drawn[:, :COMPARED], directions)))
+    return float(np.clip(information / hessian, LEAST_SHARE, 1.0)) if hessian > 0.0 else 1.0
 
 
 def _drawn_data(

@@ -26,6 +26,9 @@ setting."""
 PRIOR_SEED = 22
 """Seed of the data that are drawn for the prior of a zone's displacement, with the zone's number."""
 
+PROBES = 8
+"""Number of directions along which the information of data is compared with the Gauss-Newton Hessian."""
+
 SETTLED = 0.01
 """Root mean square change of m since a zone was last solved, below which it is not solved again: the linearisation is
 exact to second order, some 1e-4, where m is known to a few percent."""
@@ -163,7 +166,8 @@ class ZoneSolver:
         self.cache: ZoneCache | None = None
         """Results from which the next evaluation starts."""
         self._counter = counter
-        self._share = 1.0  # of the Gauss-Newton Hessian that is information
+        self.information_share = 1.0
+        """Part of the Gauss-Newton Hessian that is information of the data, at the moduli of the last calibration."""
 
     def evaluate(self, parameters: NDArray[np.float64]) -> ZoneState:
         """Return misfit, gradient and compressed Hessian at m, shape (2 n,) (this zone's voxels, at the reference)."""
@@ -195,8 +199,7 @@ class ZoneSolver:
         """
         likelihood = self._calibrated(np.repeat(fields, len(self.voxels)))
         uniform = np.asarray(np.kron(np.eye(FIELDS), np.ones((len(self.voxels), 1))), dtype=np.float64)
-        gradient = uniform.T @ likelihood.gradient
-        curvature = self._share * (uniform.T @ likelihood.curvature(uniform))
+        gradient, curvature = uniform.T @ likelihood.gradient, uniform.T @ likelihood.curvature(uniform)
         inflation = max(1.0, likelihood.misfit / likelihood.expected_misfit)
         likelihood.close()
         return gradient / inflation, curvature / inflation
@@ -206,11 +209,10 @@ class ZoneSolver:
         began = time.perf_counter()
         at = self.dispersion.at(parameters.reshape(FIELDS, -1)).ravel()
         seed = (PRIOR_SEED, self.number, self.dispersion.frequency)
-        found = calibrated(self.data, self._equilibrium(), at, seed)
+        found = calibrated(self.data, self._equilibrium(), at, seed, self._probes())
         start = self._random_basis() if self.cache is None else self.cache.basis.astype(np.float64)
-        directions = informed_directions(found.fitted, self._whitening, start)
-        self._share = self._whitening.information_share(found.scores, directions)
-        informed = directions.shared(self._share)
+        informed = informed_directions(found.fitted, self._whitening, start)
+        self.information_share = found.information_share
         prior = replace(found.prior, slope=self._whitening.bounded(found.prior.slope, informed))
         self.data = replace(found.data, wave_prior=prior)
         found.fitted.add_determinant(prior)
@@ -290,7 +292,12 @@ class ZoneSolver:
             return kept, last.compressed_at
         start = self._random_basis() if self.cache is None else self.cache.basis.astype(np.float64)
         self._counter.counts["right_hand_sides"] += start.shape[1]
-        return informed_directions(likelihood, self._whitening, start).shared(self._share), parameters
+        return informed_directions(likelihood, self._whitening, start), parameters
+
+    def _probes(self) -> NDArray[np.float64]:
+        """Draws from the reference prior, along which the information of data is compared, shape (2 n, PROBES)."""
+        generator = np.random.default_rng([PRIOR_SEED, self.number])
+        return self._whitening.spread(generator.standard_normal((2 * len(self.voxels), PROBES)))
 
     def _random_basis(self) -> NDArray[np.float64]:
         generator = np.random.default_rng([20, self.number])
