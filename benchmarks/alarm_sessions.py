@@ -14,6 +14,7 @@ from typing import Final
 
 import numpy as np
 from alarm_tally import Tally, imported, look_at_dicom, look_at_field
+from harness.shared_data import shared_data
 from mpi4py import MPI
 from real_liver import LIVER_FAULTS, liver_phase, said_of_phase
 from vendors import VENDORS, Patient
@@ -134,12 +135,6 @@ def sessions(*, short: bool) -> tuple[list[Session], list[str]]:
     chosen += [BrainSession(brain)] if brain.exists() else []
     chosen += [LiverSession(liver)] if liver.exists() else []
     return chosen, [f"{path.name}: not there" for path in (box, brain, liver) if not path.exists()]
-
-
-def shared_data() -> Path:
-    """Return the folder shared/data beside the checkout or above it, whether or not it is there."""
-    above = [folder / "shared" / "data" for folder in Path(__file__).resolve().parents[1].parents]
-    return next((folder for folder in above if folder.is_dir()), above[0])
 
 
 @functools.cache

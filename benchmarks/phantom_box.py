@@ -5,7 +5,7 @@ noise with standard deviation level x mean |U| per real and imaginary part, runs
 scores voxels at least 3 from the edge. For comparison: published nonlinear inversion of a simulated brain at 2 mm and
 2 % noise has errors of 9.4 % in shear modulus (Hiscox 2022, Phys Med Biol 67:095002) and no intervals.
 
-    python benchmarks/phantom_box.py path/to/phantom-box --out folder [--ranks 2] [--short]
+    python benchmarks/phantom_box.py [path/to/phantom-box] --out folder [--ranks 2] [--short]
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def rows_of(level_percent: float, modulus: Modulus, found: Score) -> list[Row]:
 def main() -> None:
     """Run the noise levels, print the scores and write the record."""
     began = time.perf_counter()
-    chosen = options(__doc__, "box")
+    chosen = options(__doc__, "box", beside="phantom-box")
     levels = LEVELS_PERCENT[:1] if chosen.short else LEVELS_PERCENT
     box = cut(chosen.source, chosen.out / "window") if chosen.short else chosen.source
     rows, notes = [], ["Hiscox 2022 reports mu and, at 2 mm, 28.7 % error of the damping ratio; no intervals."]

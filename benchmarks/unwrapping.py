@@ -8,7 +8,7 @@ so for all but palpate the median error of each slice is taken off first. Voxels
 The truth of the real scan is unknown. Errors of unwrapping appear as energy above the second harmonic: the share of
 voxels whose third and fourth harmonic exceed 0.5 rad together, slice medians taken off.
 
-    python benchmarks/unwrapping.py SCAN --out folder [--short]
+    python benchmarks/unwrapping.py [SCAN] --out folder [--short]
 """
 
 from __future__ import annotations
@@ -170,7 +170,7 @@ def harmonic_rows(name: str, where: NDArray[np.bool_], ways: Mapping[str, list[P
 
 def main() -> None:
     """Unwrap the shaken brains, then the scan, and record the figures."""
-    chosen = options(__doc__, "scan")
+    chosen = options(__doc__, "scan", beside="charite-mre/sub-01_dicom.zip")
     began = time.perf_counter()
     head = healthy_head()
     names, seeds = (("block",), 1) if chosen.short else (tuple(CONDITIONS), SEEDS)

@@ -32,6 +32,9 @@ from palpate.units import m_to_mm
 NODES_A_WAVELENGTH: Final = 3.6
 """Least number of nodes in a wavelength of soft tissue: nearly two quadratic elements."""
 
+FEWEST_CELLS: Final = 2
+"""Least number of elements along an axis, so that nodes lie within: one slice then tells of waves across it, too."""
+
 ROUNDING: Final = 1e-9
 """Length that is rounding, voxels or intervals."""
 
@@ -171,7 +174,7 @@ def lattice_of(
     if not complete and not all(kept):
         kept = [False, False, False]
     a, b, c = (
-        None if own else CELL_SPAN * math.ceil(count * edge / (CELL_SPAN * largest_mm))
+        None if own else CELL_SPAN * max(FEWEST_CELLS, math.ceil(count * edge / (CELL_SPAN * largest_mm)))
         for own, count, edge in zip(kept, mask.shape, (i, j, k), strict=True)
     )
     return Lattice(mask, (i, j, k), (a, b, c), (1.0, 1.0, thickness / k))

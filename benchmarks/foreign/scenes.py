@@ -218,6 +218,17 @@ _LIVER_VIEW: Final = (0.1, 0.08, 0.04)
 _COARSE: Final = (0.00125, 0.00125, 0.0025)
 _ONE_DIRECTION: Final = Scan(cells=(2, 2, 4), components=(2,))
 
+
+def clinical_liver(name: str, storage_kpa: float) -> Scene:
+    """Return a liver in 4 slices of 10 mm of which one component is measured.
+
+    Args:
+        name: name of the field, unique.
+        storage_kpa: median storage modulus G', kilopascal.
+    """
+    return Scene(name, "liver", liver(storage_kpa), 60.0, _ONE_DIRECTION, _LIVER_VIEW, _COARSE)
+
+
 SCENES: Final = (
     Scene("uniform-1-20hz", "smooth", uniform(1.0), 20.0),
     Scene("uniform-3-60hz", "smooth", uniform(3.0), 60.0),
@@ -244,7 +255,7 @@ SCENES: Final = (
     Scene("thick-gap", "thick slices", smooth(4.0, 0.15, 0.012), 60.0, Scan((2, 2, 2), gap_cells=1), _WIDE, _COARSE),
     Scene("boxes-2-2-4", "anisotropic voxels", smooth(3.0, 0.2, 0.006), 50.0, Scan((2, 2, 4))),
     Scene("boxes-2-3-2", "anisotropic voxels", voronoi(2.0, 5.0, 20), 50.0, Scan((2, 3, 2))),
-    Scene("liver-4-slices", "liver", liver(2.2), 60.0, _ONE_DIRECTION, _LIVER_VIEW, _COARSE),
+    clinical_liver("liver-4-slices", 2.2),
     Scene("liver-5-slices", "liver", liver(4.0), 60.0, _ONE_DIRECTION, (0.1, 0.08, 0.05), _COARSE),
     Scene("noise-fourfold", "noise and damage", smooth(3.0, 0.2, 0.006), 50.0, Scan(noise_ratio=4.0)),
     Scene("zero-filled", "noise and damage", smooth(3.0, 0.2, 0.006), 50.0, Scan((4, 4, 2), zero_filled=True)),

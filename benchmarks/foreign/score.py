@@ -87,7 +87,7 @@ def run(name: str, out: Path) -> Score:
     invert(folder / "wavefield", folder / "mre", 1)
     found = palpate.read_stiffness(folder / "mre")
     truth = 1e-3 * images.modulus_pa.real
-    where = _scored(found.mask)
+    where = scored(found.mask)
     direct = np.full(field.mask.shape, np.nan)
     direct[field.mask] = 1e-3 * direct_inversion(dataclasses.replace(field, noise_map_m=None)).storage_pa[field.mask]
     deviation = found.storage_kpa.mean[where] / truth[where] - 1.0
@@ -105,7 +105,7 @@ def run(name: str, out: Path) -> Score:
     )
 
 
-def _scored(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def scored(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Return the voxels that are scored: inside the mask, away from the edge where there are enough voxels."""
     inner = np.zeros_like(mask)
     inner[tuple(slice(EDGE_VOXELS, -EDGE_VOXELS) if n > 4 * EDGE_VOXELS else slice(None) for n in mask.shape)] = True

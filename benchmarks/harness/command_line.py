@@ -8,6 +8,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.shared_data import shared_data
+
 PROGRAMS = Path(sys.executable).parent
 
 
@@ -33,21 +35,27 @@ class Options:
         return self.out / "record.json" if self.short else None
 
 
-def options(description: str | None, source: str | None = None) -> Options:
+def options(description: str | None, source: str | None = None, *, beside: str | None = None) -> Options:
     """Parse the command line.
 
     Args:
         description: docstring of the benchmark.
         source: name of the positional argument; None for a benchmark that makes its data itself.
+        beside: path below shared/data that is read where the argument is left out; where it is not there, the
+            benchmark ends with a sentence and success.
     """
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     if source is not None:
-        parser.add_argument(source, type=Path)
+        parser.add_argument(source, type=Path, nargs="?" if beside else None)
     parser.add_argument("--out", type=Path, required=True, help="folder for data and maps")
     parser.add_argument("--ranks", type=int, default=2, help="processes at a time")
     parser.add_argument("--short", action="store_true", help="a quick version; its record stays in --out")
     chosen = parser.parse_args()
     read = chosen.out if source is None else getattr(chosen, source)
+    if read is None:
+        read = shared_data() / str(beside)
+        if not read.exists():
+            parser.exit(message=f"skipped: no shared/data/{beside} beside the checkout; give {source} as an argument\n")
     return Options(read, chosen.out, chosen.ranks, chosen.short)
 
 

@@ -18,7 +18,7 @@ from harness.machine import machine
 
 from palpate.provenance import atomic_file, revision, versions
 
-RESULTS: Final = Path(__file__).parent / "results"
+RESULTS: Final = Path(__file__).parents[1] / "results"
 
 _WRITTEN_BY_BENCHMARKS: Final = ("benchmarks/results", "docs", "README.md")
 """Paths whose changes do not make a tree dirty: the record of one benchmark must not mark that of the next as dirty."""

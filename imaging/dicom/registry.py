@@ -107,7 +107,7 @@ def _read(
         raise
     used = export.used_series(acquisitions)
     damaged = found.demand_whole(tuple(image for one in used for image in one.instances))
-    export.demand_complete(used)
+    export.demand_complete(used, reader.recognises)
     warnings = (*missing_images(used), *no_frame_of_reference(used), *maybe_lossy(used))
     warnings += believed_headers([one.frequency_hz for one in acquisitions], settings.frequency_hz)
     rows = passed_rows(Counter(f"{one.error.found}, of another series" for one in damaged))

@@ -101,15 +101,17 @@ class Export:
         roles = roles_of(acquisitions)
         return tuple(one for one in self.series if one.number in roles) or self.series
 
-    def demand_complete(self, used: Sequence[Series]) -> None:
-        """Raise InputError where images without usable numbers belong to a series in use.
+    def demand_complete(self, used: Sequence[Series], is_mre: Callable[[Sequence[Series]], bool]) -> None:
+        """Raise InputError where images without usable numbers belong to a series in use, or are MRE themselves.
 
         Args:
             used: series in use.
+            is_mre: function that returns whether the reader in use recognises series: an exam whose third direction
+                is unusable is no exam of two.
         """
         uids = {str(one.header.get("SeriesInstanceUID", "")) for series in used for one in series.instances} - {""}
         for error, images in self.unusable:
-            if uids & {str(one.header.get("SeriesInstanceUID", "")) for one in images}:
+            if uids & {str(one.header.get("SeriesInstanceUID", "")) for one in images} or is_mre([Series(0, images)]):
                 raise error
 
 

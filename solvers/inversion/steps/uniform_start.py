@@ -7,6 +7,7 @@ ln G' and ln G'' with the zones' Gauss-Newton curvature, the priors of their wav
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from functools import partial
 from typing import Final
@@ -19,11 +20,19 @@ from palpate.solvers.inversion.prior.hyperparameters import FIELDS
 from palpate.solvers.inversion.steps.linearisation import InversionProblem
 from palpate.solvers.inversion.zone.zone_solver import ZoneSolver
 
-ZONES: Final = 6
-"""Largest number of zones that are asked, those with the most data."""
+ZONES: Final = 12
+"""Largest number of zones that are asked, spread evenly over the half with the most data that stand out of the noise:
+those with the very most lie beside the driver or over an artefact, and are not the organ."""
 
-STEPS: Final = 5
-"""Largest number of steps."""
+ENOUGH: Final = 1500.0
+"""Number of such data, by their shares, with which no further zone is asked."""
+
+STANDS_OUT: Final = 3.0
+"""Displacement over the noise of its real or imaginary part above which a datum counts in the choice of zones."""
+
+STEPS: Final = 6
+"""Largest number of steps. Three suffice where waves are clear; where they are faint the evidence is flat for tissue
+that is too stiff, and the first steps are short."""
 
 LONGEST: Final = 0.6
 """Longest step in each of ln G' and ln G'': the curvature is that of the present moduli."""
@@ -45,7 +54,7 @@ def with_uniform_centre(problem: InversionProblem) -> InversionProblem:
     """
     if problem.complete:
         return problem
-    asked = _with_most_data(problem)
+    asked = _asked(problem)
     start, centre = problem.centre, problem.centre.copy()
     for number in range(1, STEPS + 1):
         shown = Progress("zone", len(asked), say=partial(_line, number))
@@ -59,12 +68,21 @@ def with_uniform_centre(problem: InversionProblem) -> InversionProblem:
     return replace(problem, centre=centre)
 
 
-def _with_most_data(problem: InversionProblem) -> list[ZoneSolver]:
-    """Return this rank's solvers among those of the most data on all ranks."""
-    own = [(-float(solver.data.zone.weight.sum()), solver.name) for solver in problem.solvers]
+def _asked(problem: InversionProblem) -> list[ZoneSolver]:
+    """Return this rank's solvers among those that are asked on all ranks."""
+    own = [(-_waves(solver), solver.name) for solver in problem.solvers]
     ranked = sorted(one for part in problem.comm.allgather(own) for one in part)
-    chosen = {name for _, name in ranked[:ZONES]}
+    half = ranked[: (len(ranked) + 1) // 2]
+    mean = max(-float(np.mean([size for size, _ in half])), 1.0)
+    count = min(ZONES, math.ceil(ENOUGH / mean), len(half))
+    chosen = {half[place][1] for place in np.linspace(0, len(half) - 1, count).round().astype(int)}
     return [solver for solver in problem.solvers if solver.name in chosen]
+
+
+def _waves(solver: ZoneSolver) -> float:
+    """Sum of the precision of a zone's data that stand out of the noise."""
+    data = solver.data
+    return float(data.precision[np.abs(data.displacement) > STANDS_OUT].sum())
 
 
 def _summed(
@@ -73,9 +91,7 @@ def _summed(
     """Return gradient (2,) and Hessian (2, 2) of each asked zone by uniform moduli, in one order on all ranks."""
     own = {}
     for solver in asked:
-        m = np.repeat(centre, len(solver.voxels))
-        solver.calibrate(m)
-        own[solver.name] = solver.by_uniform_moduli(m)
+        own[solver.name] = solver.by_uniform_moduli(centre)
         shown.step()
     found = {name: pair for part in problem.comm.allgather(own) for name, pair in part.items()}
     return [found[name] for name in sorted(found)]

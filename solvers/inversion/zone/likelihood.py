@@ -170,9 +170,18 @@ class Linearised:
             (self._sensitivity.conj().T @ multiplier[:, 0])[:, None]
         )[:, 0]
         """Gradient of half the misfit with respect to m, shape (2 n,)."""
+        self._parameters = parameters
         if data.wave_prior is not None:
-            self.misfit += data.wave_prior.misfit(parameters)
-            self.gradient += data.wave_prior.slope
+            self.add_determinant(data.wave_prior)
+
+    def add_determinant(self, prior: WavePrior) -> None:
+        """Count what a prior's determinant and offset add, also one that was found from this very fit.
+
+        Args:
+            prior: prior of the displacement whose precision the fit has already.
+        """
+        self.misfit += prior.misfit(self._parameters)
+        self.gradient += prior.slope
 
     def gradients_of(self, seen: NDArray[np.complex128]) -> NDArray[np.float64]:
         """Return the gradients of half the misfits that other data would have, their determinant left out.
@@ -190,15 +199,31 @@ class Linearised:
         ]
         return self._to_parameters(np.column_stack(duals))
 
+    def curvature_of(self, seen: NDArray[np.complex128], directions: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the Gauss-Newton curvature along directions that other data would have, mean over these data.
+
+        Args:
+            seen: data in place of d / sigma, shape (C n, k).
+            directions: directions v of m, shape (2 n, q).
+
+        Returns:
+            Means of v^T H v, shape (q,).
+        """
+        waves, _, _ = self._fit(seen)
+        change = self._change(directions)
+        found = []
+        for one in waves.T:
+            forces = self._equilibrium.sensitivity(one) @ change
+            found.append(np.sum(forces.conj() * self._inverse_covariance(forces), axis=0).real)
+        return np.asarray(np.mean(found, axis=0))
+
     def curvature(self, directions: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the Gauss-Newton Hessian of half the misfit times directions, shape (2 n, k).
 
         Args:
             directions: directions of m, shape (2 n, k).
         """
-        n = directions.shape[0] // 2
-        storage, loss = (self._data.at_nodes(part.T).T for part in (directions[:n], directions[n:]))
-        change = self._slope[0][:, None] * storage + self._slope[1][:, None] * loss
+        change = self._change(directions)
         return self._to_parameters(self._sensitivity.conj().T @ self._inverse_covariance(self._sensitivity @ change))
 
     def close(self) -> None:
@@ -218,6 +243,12 @@ class Linearised:
         displacement, phase_errors = solution[: blocks[1]], data.phase_errors @ solution[blocks[4] :]
         noise_free = displacement if self._operator is None else self._operator @ displacement
         return displacement, solution[blocks[2] : blocks[3]], seen - noise_free - phase_errors
+
+    def _change(self, directions: NDArray[np.float64]) -> NDArray[np.complex128]:
+        """Changes of G* at the nodes by directions of m, shape (M, k)."""
+        n = directions.shape[0] // 2
+        storage, loss = (self._data.at_nodes(part.T).T for part in (directions[:n], directions[n:]))
+        return np.asarray(self._slope[0][:, None] * storage + self._slope[1][:, None] * loss)
 
     def _inverse_covariance(self, forces: NDArray[np.complex128]) -> NDArray[np.complex128]:
         """S^-1 on momentum residuals, shape (rows, k)."""

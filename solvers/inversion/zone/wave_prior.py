@@ -6,8 +6,8 @@ directions open that a flat prior lets grow without bound: 2597 complex dimensio
     U ~ N(0, Q^-1) on the displacements in equilibrium,    U^H Q U = (s / V) int |U|^2 + l^2 |grad U|^2,
 
 with l = REACH / k for waves of wavenumber k: shear waves, and bulk motion or pressure waves, whose gradients are
-small, at the same cost as the longest of them. V is the volume of a node. The scale s is that of greatest evidence,
-found by MacKay's fixed point (1992): s U^H Q_1 U = 2 gamma, with gamma the number of directions that data determine.
+small, at the same cost as the longest of them. V is the volume of a node. The scale s is that of greatest evidence
+(wave_scale.py).
 
 The displacements in equilibrium change with the moduli, and with them the evidence's determinant, whose gradient is
 
@@ -31,21 +31,16 @@ from palpate.solvers.inversion.zone.equilibrium import WaveEquilibrium
 from palpate.solvers.inversion.zone.factorisation import Factorisation
 from palpate.solvers.inversion.zone.likelihood import Linearised, WavePrior, ZoneData, saddle
 from palpate.solvers.inversion.zone.noise import complex_normal
+from palpate.solvers.inversion.zone.wave_scale import at_greatest_evidence
 
 REACH: Final = 2.0
 """Product of wavenumber and length l of the prior; larger ones have nearly equal evidence."""
 
-ROUNDS: Final = 4
-"""Largest number of fixed-point steps for the scale from that of the data; one from a scale that was found before."""
+COMPARED: Final = 4
+"""Number of drawn data sets whose Gauss-Newton Hessian is compared with the information."""
 
-FIRST: Final = 0.01
-"""Factor on that precision where the search begins: equilibrium lets few of a node's motions be its own."""
-
-QUIETEST: Final = 1e4
-"""Largest factor on the precision of a displacement as large as the data: a zone in which no wave stands out."""
-
-SCALE_SETTLED: Final = 0.1
-"""Change of ln s below which the search for it ends: twice and half of it are hardly less probable."""
+LEAST_SHARE: Final = 0.05
+"""Least share of the Gauss-Newton Hessian that is kept."""
 
 DRAWS: Final = 16
 """Number of data sets for the determinant's gradient: they add a sixteenth to its variance by noise."""
@@ -85,73 +80,68 @@ def wave_energy(cells: NDArray[np.int64], nodes: int, spacing: NDArray[np.float6
     return WaveEnergy(sparse.csr_matrix(root @ root.T), root)
 
 
+@dataclass(frozen=True, slots=True)
+class Calibrated:
+    """Zone with the prior of its displacement of greatest evidence.
+
+    Attributes:
+        prior: prior of the displacement, with the determinant's gradient.
+        fitted: likelihood around the anchor under that prior, without the determinant; to be closed by its user.
+        data: data of the zone under that prior.
+        information_share: information of data that the model draws over their Gauss-Newton Hessian.
+    """
+
+    prior: WavePrior
+    fitted: Linearised
+    data: ZoneData
+    information_share: float
+
+
 def calibrated(
-    data: ZoneData, equilibrium: WaveEquilibrium, parameters: NDArray[np.float64], seed: tuple[int, ...]
-) -> ZoneData:
-    """Return a zone's data with the prior of its displacement of greatest evidence around some moduli.
+    data: ZoneData,
+    equilibrium: WaveEquilibrium,
+    parameters: NDArray[np.float64],
+    seed: tuple[int, ...],
+    directions: NDArray[np.float64],
+) -> Calibrated:
+    """Return a zone with the prior of its displacement of greatest evidence around some moduli.
 
     Args:
         data: data of the zone; of a prior that they have already, the scale is where the search begins.
         equilibrium: equations of the zone.
         parameters: parameters m = (ln G'/g, ln G''/g) of the anchor, shape (2 n,).
         seed: seed of the drawn data.
+        directions: directions of m along which the information is compared with the Gauss-Newton Hessian, (2 n, q).
     """
     wavenumber = float(np.sqrt(data.inertia / np.exp(np.mean(parameters.reshape(2, -1)[0]))))
     energy = wave_energy(data.zone.cells, data.nodes, data.node_spacing, REACH / wavenumber)
-    as_data = _scale_of_data(data)
-    largest = QUIETEST * as_data
-    scale = FIRST * as_data if data.wave_prior is None else data.wave_prior.scale
-    for _ in range(ROUNDS if data.wave_prior is None else 1):
-        last = scale
-        scale = min(largest, _next_scale(_with(data, energy, last, parameters), energy, last, equilibrium, parameters))
-        if abs(np.log(scale / last)) < SCALE_SETTLED:
-            break
-    known = _with(data, energy, scale, parameters)
-    return replace(known, wave_prior=_anchored(known, energy, equilibrium, parameters, seed))
-
-
-def _with(data: ZoneData, energy: WaveEnergy, scale: float, parameters: NDArray[np.float64]) -> ZoneData:
-    """The data with a prior of this scale, without the determinant."""
-    plain = WavePrior(sparse.csr_matrix(scale * energy.precision), scale, np.zeros_like(parameters), parameters, 0.0)
-    return replace(data, wave_prior=plain)
-
-
-def _scale_of_data(data: ZoneData) -> float:
-    """Scale at which a node alone would move as far as the data do on average."""
-    weight = data.precision
-    return float(2.0 * weight.sum() / (weight @ np.abs(data.displacement) ** 2))
-
-
-def _next_scale(
-    data: ZoneData, energy: WaveEnergy, scale: float, equilibrium: WaveEquilibrium, parameters: NDArray[np.float64]
-) -> float:
-    """MacKay's step: the scale at which the fitted wave has the energy of the directions that data determine."""
-    fitted = Linearised(data, equilibrium, parameters)
-    fitted.close()
-    wave = fitted.displacement
-    own = float(np.vdot(wave, energy.precision @ wave).real)
-    determined = 2.0 * float(data.zone.weight.sum()) * data.components - fitted.expected_misfit
-    return max(determined, 1.0) / own if own > 0.0 else scale
-
-
-def _anchored(
-    data: ZoneData,
-    energy: WaveEnergy,
-    equilibrium: WaveEquilibrium,
-    parameters: NDArray[np.float64],
-    seed: tuple[int, ...],
-) -> WavePrior:
-    """The prior with the determinant's gradient, and the offset that leaves the residual's misfit at the anchor."""
-    prior = data.wave_prior
-    if prior is None:
+    found = at_greatest_evidence(data, energy.precision, equilibrium, parameters)
+    plain, wave = found.data.wave_prior, found.fitted.displacement
+    if plain is None:
         raise ValueError("the zone has no prior of its displacement")
     generator = np.random.default_rng(seed)
-    fitted = Linearised(data, equilibrium, parameters)
-    drawn = _drawn_data(data, energy, prior.scale, equilibrium, parameters, generator)
-    gradients = fitted.gradients_of(drawn)
-    fitted.close()
-    offset = float(np.vdot(fitted.displacement, prior.precision @ fitted.displacement).real)
-    return replace(prior, slope=-gradients.mean(axis=1), offset=offset)
+    drawn = _drawn_data(found.data, energy, plain.scale, equilibrium, parameters, generator)
+    scores = found.fitted.gradients_of(drawn)
+    share = _information_share(found.fitted, drawn, scores, directions)
+    prior = replace(plain, slope=-scores.mean(axis=1), offset=float(np.vdot(wave, plain.precision @ wave).real))
+    return Calibrated(prior, found.fitted, replace(found.data, wave_prior=prior), share)
+
+
+def _information_share(
+    fitted: Linearised,
+    drawn: NDArray[np.complex128],
+    scores: NDArray[np.float64],
+    directions: NDArray[np.float64],
+) -> float:
+    """Information of drawn data over their Gauss-Newton Hessian, both summed over directions.
+
+    The information is the covariance of the scores over data (Fisher). Where noise is as large as the wave, the Hessian
+    at the fitted wave takes fitted noise for a wave that tells of stiffness, and is too large.
+    """
+    along = directions.T @ scores
+    information = float(np.sum(np.var(along, axis=1, ddof=1)))
+    hessian = float(np.sum(fitted.curvature_of(drawn[:, :COMPARED], directions)))
+    return float(np.clip(information / hessian, LEAST_SHARE, 1.0)) if hessian > 0.0 else 1.0
 
 
 def _drawn_data(

@@ -26,6 +26,9 @@ setting."""
 PRIOR_SEED = 22
 """Seed of the data that are drawn for the prior of a zone's displacement, with the zone's number."""
 
+PROBES = 8
+"""Number of directions along which the information of data is compared with the Gauss-Newton Hessian."""
+
 SETTLED = 0.01
 """Root mean square change of m since a zone was last solved, below which it is not solved again: the linearisation is
 exact to second order, some 1e-4, where m is known to a few percent."""
@@ -163,6 +166,8 @@ class ZoneSolver:
         self.cache: ZoneCache | None = None
         """Results from which the next evaluation starts."""
         self._counter = counter
+        self.information_share = 1.0
+        """Part of the Gauss-Newton Hessian that is information of the data, at the moduli of the last calibration."""
 
     def evaluate(self, parameters: NDArray[np.float64]) -> ZoneState:
         """Return misfit, gradient and compressed Hessian at m, shape (2 n,) (this zone's voxels, at the reference)."""
@@ -182,34 +187,38 @@ class ZoneSolver:
 
     def calibrate(self, parameters: NDArray[np.float64]) -> None:
         """Fit the prior of the displacement around m, shape (2 n,), where the data do not determine it alone."""
-        began = time.perf_counter()
-        at = self.dispersion.at(parameters.reshape(FIELDS, -1)).ravel()
-        seed = (PRIOR_SEED, self.number, self.dispersion.frequency)
-        known = calibrated(self.data, self._equilibrium(), at, seed)
-        likelihood = Linearised(known, self._equilibrium(), at)
-        start = self._random_basis() if self.cache is None else self.cache.basis.astype(np.float64)
-        informed = informed_directions(likelihood, self._whitening, start)
-        likelihood.close()
-        prior = known.wave_prior
-        if prior is not None:
-            self.data = replace(known, wave_prior=replace(prior, slope=self._whitening.bounded(prior.slope, informed)))
-        self._forget()
-        self._counter.timed(ZONES, began)
+        self._calibrated(parameters).close()
 
-    def by_uniform_moduli(self, parameters: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def by_uniform_moduli(self, fields: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return gradient, shape (2,), and curvature, (2, 2), of half the misfit by uniform changes of ln G', ln G''.
 
-        Both are divided by the zone's factor on the noise.
+        Both are divided by the zone's factor on the noise. The prior of the displacement is fitted there.
 
         Args:
-            parameters: parameters m, shape (2 n,).
+            fields: uniform moduli ln G'/g and ln G''/g, shape (2,).
         """
-        likelihood = self._linearised(self.dispersion.at(parameters.reshape(FIELDS, -1)).ravel())
+        likelihood = self._calibrated(np.repeat(fields, len(self.voxels)))
         uniform = np.asarray(np.kron(np.eye(FIELDS), np.ones((len(self.voxels), 1))), dtype=np.float64)
         gradient, curvature = uniform.T @ likelihood.gradient, uniform.T @ likelihood.curvature(uniform)
         inflation = max(1.0, likelihood.misfit / likelihood.expected_misfit)
         likelihood.close()
         return gradient / inflation, curvature / inflation
+
+    def _calibrated(self, parameters: NDArray[np.float64]) -> Linearised:
+        """The likelihood around m, shape (2 n,), under the prior of the displacement that is fitted there and kept."""
+        began = time.perf_counter()
+        at = self.dispersion.at(parameters.reshape(FIELDS, -1)).ravel()
+        seed = (PRIOR_SEED, self.number, self.dispersion.frequency)
+        found = calibrated(self.data, self._equilibrium(), at, seed, self._probes())
+        start = self._random_basis() if self.cache is None else self.cache.basis.astype(np.float64)
+        informed = informed_directions(found.fitted, self._whitening, start)
+        self.information_share = found.information_share
+        prior = replace(found.prior, slope=self._whitening.bounded(found.prior.slope, informed))
+        self.data = replace(found.data, wave_prior=prior)
+        found.fitted.add_determinant(prior)
+        self.cache = self._kept(found.fitted, informed, parameters, parameters)
+        self._count(found.fitted, began)
+        return found.fitted
 
     def _forget(self) -> None:
         """Solve the zone anew at its next evaluation, in the directions of the last."""
@@ -223,6 +232,18 @@ class ZoneSolver:
         likelihood = self._linearised(self.dispersion.at(fields).ravel())
         informed, compressed_at = self._informed(likelihood, parameters)
         likelihood.close()
+        self._count(likelihood, began)
+        return self._kept(likelihood, informed, parameters, compressed_at)
+
+    def _kept(
+        self,
+        likelihood: Linearised,
+        informed: Informed,
+        parameters: NDArray[np.float64],
+        compressed_at: NDArray[np.float64],
+    ) -> ZoneCache:
+        """What is kept of a likelihood around m, shape (2 n,), with the Hessian compressed at compressed_at."""
+        fields = parameters.reshape(FIELDS, -1)
         state = ZoneState(
             misfit=likelihood.misfit,
             expected_misfit=likelihood.expected_misfit,
@@ -231,7 +252,6 @@ class ZoneSolver:
             residual=likelihood.residual,
             probe_residual=likelihood.probe_residual,
         )
-        self._count(likelihood, began)
         basis = informed.basis.astype(np.float32)
         return ZoneCache(informed.hessian_factor, basis, informed.root_weights, compressed_at, parameters, state)
 
@@ -273,6 +293,11 @@ class ZoneSolver:
         start = self._random_basis() if self.cache is None else self.cache.basis.astype(np.float64)
         self._counter.counts["right_hand_sides"] += start.shape[1]
         return informed_directions(likelihood, self._whitening, start), parameters
+
+    def _probes(self) -> NDArray[np.float64]:
+        """Draws from the reference prior, along which the information of data is compared, shape (2 n, PROBES)."""
+        generator = np.random.default_rng([PRIOR_SEED, self.number])
+        return self._whitening.spread(generator.standard_normal((2 * len(self.voxels), PROBES)))
 
     def _random_basis(self) -> NDArray[np.float64]:
         generator = np.random.default_rng([20, self.number])

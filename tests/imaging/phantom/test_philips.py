@@ -131,6 +131,15 @@ def test_order_of_files_and_frames_does_not_matter(
     np.testing.assert_array_equal(after.magnitude, before.magnitude)
 
 
+def test_a_damaged_direction_is_no_exam_of_two(tmp_path: Path) -> None:
+    """An image of the third direction's series lost its number: what is left must not be read as two directions."""
+    write(tmp_path / "mre", "philips", shape=FEW)
+    *_, last = sorted((tmp_path / "mre").rglob("*.dcm"))
+    edit(last, lambda image: delattr(image, "InstanceNumber"))
+    with pytest.raises(InputError, match=r"no Instance Number"):
+        read(tmp_path / "mre")
+
+
 @pytest.mark.parametrize("vendor", PHILIPS)
 def test_every_image_has_its_own_scale(vendor: str, tmp_path: Path) -> None:
     """Philips chooses slope and intercept image by image; one image's scale for all is a silent error."""

@@ -15,8 +15,11 @@ from mpi4py import MPI
 from numpy.typing import NDArray
 
 from palpate.config.inversion import InversionSettings
+from palpate.config.mesh import MeshSettings
 from palpate.imaging.anatomy.labels import Regions
 from palpate.imaging.wavefield import WaveField
+from palpate.meshing.lattice import lattice_of_run
+from palpate.meshing.refined_zones import zones_on
 from palpate.meshing.zones import cut_zones
 from palpate.solvers.inversion.results import informed_voxels
 from palpate.solvers.inversion.run import Inversion, invert_wave_field
@@ -43,6 +46,7 @@ class Case:
         seed: of the noise.
         settings: what differs from few draws and two steps.
         regions: how many labelled regions, slabs along the first axis.
+        thickness: voxels of the wave that a slice averages; of thick slices only the third component is measured.
     """
 
     shape: tuple[int, int, int]
@@ -51,6 +55,7 @@ class Case:
     seed: int
     settings: Mapping[str, object] = field(default_factory=dict)
     regions: int = 0
+    thickness: int = 1
 
 
 def _k() -> complex:
@@ -87,6 +92,7 @@ CASES: Mapping[str, Case] = {
     "noisy": Case(BAR, softening, 0.1, 3, {"hessian_rank": 20}),
     "labelled": Case(BAR, softening, 0.03, 4, {"max_iterations": 4}, regions=2),
     "symmetric": Case(CUBE, symmetric, 0.0, 5, {"fit_prior": False}),
+    "one component": Case((11, 7, 2), travelling, 0.03, 6, thickness=4),
 }
 
 
@@ -96,18 +102,21 @@ def wave_field(case: Case) -> WaveField:
     Args:
         case: the wave and its noise.
     """
-    place = np.argwhere(np.ones(case.shape, dtype=bool)).astype(np.float64)
-    clean = AMPLITUDE_M * case.wave(place)
-    mean = float(np.linalg.norm(clean, axis=1).mean())
+    fine = (*case.shape[:2], case.shape[2] * case.thickness)
+    clean = AMPLITUDE_M * case.wave(np.argwhere(np.ones(fine, dtype=bool)).astype(np.float64))
+    clean = clean.reshape(*case.shape, case.thickness, 3).mean(axis=3)
+    mean = float(np.linalg.norm(clean, axis=-1).mean())
     real, imaginary = np.random.default_rng(case.seed).standard_normal((2, *clean.shape))
+    seen = clean + case.noise * mean * (real + 1j * imaginary)
     return WaveField(
-        displacement_m=(clean + case.noise * mean * (real + 1j * imaginary)).reshape(*case.shape, 3),
+        displacement_m=seen if case.thickness == 1 else seen[..., 2:],
         mask=np.ones(case.shape, dtype=bool),
-        affine_mm=np.diag([VOXEL_MM, VOXEL_MM, VOXEL_MM, 1.0]),
+        affine_mm=np.diag([VOXEL_MM, VOXEL_MM, VOXEL_MM * case.thickness, 1.0]),
         frequency_hz=FREQUENCY_HZ,
         noise_std_m=max(case.noise, 0.02) * mean,
         density_kg_m3=DENSITY_KG_M3,
         label="small",
+        directions=None if case.thickness == 1 else np.array([[0.0, 0.0, 1.0]]),
     )
 
 
@@ -119,6 +128,12 @@ def inverted(case: Case, comm: MPI.Comm) -> Inversion:
         comm: the ranks.
     """
     scan = wave_field(case)
+    if case.thickness > 1:
+        lattice = lattice_of_run([scan])
+        domain = InversionDomain(
+            zones_on(lattice, MeshSettings(zone_width_mm=7.0, zone_stride_mm=4.0)), lattice=lattice
+        )
+        return invert_wave_field(scan, domain, settings_of(case), comm)
     zones = cut_zones(scan.mask, width_voxels=(WIDTH,) * 3, stride_voxels=(STRIDE,) * 3)
     regions = None
     if case.regions:

@@ -13,7 +13,7 @@ from palpate.config.mesh import MeshSettings
 from palpate.meshing.lattice import Lattice
 from palpate.meshing.refined_zones import zones_on
 from palpate.meshing.zones import Refinement, Zone
-from palpate.solvers.inversion.zone.equilibrium import equilibrium_of
+from palpate.solvers.inversion.zone.equilibrium import WaveEquilibrium, equilibrium_of
 from palpate.solvers.inversion.zone.likelihood import ZoneData, saddle
 from palpate.solvers.inversion.zone.wave_prior import calibrated
 from tests.laws.taylor import gradient_remainders, rates
@@ -65,11 +65,18 @@ def one_component(zone: Zone, seed: int = 0) -> ZoneData:
     )
 
 
+def both_moduli(zone: Zone) -> NDArray[np.float64]:
+    """Uniform changes of ln G' and of ln G'', shape (2 n, 2)."""
+    return np.asarray(np.kron(np.eye(2), np.ones((len(zone.voxels), 1))))
+
+
 @pytest.fixture(scope="module")
 def data(zone: Zone) -> ZoneData:
     """Such data with the prior of greatest evidence."""
     plain = one_component(zone)
-    return calibrated(plain, equilibrium_of(zone, UNIT_VOXEL, INERTIA), homogeneous(zone), (1,))
+    found = calibrated(plain, equilibrium_of(zone, UNIT_VOXEL, INERTIA), homogeneous(zone), (1,), both_moduli(zone))
+    found.fitted.close()
+    return found.data
 
 
 def test_operator_that_sees_everything_changes_nothing() -> None:
@@ -103,15 +110,8 @@ def test_slope_is_that_of_the_determinant(data: ZoneData) -> None:
     assert data.wave_prior is not None
     plain = replace(data, wave_prior=None)
     equilibrium = equilibrium_of(data.zone, UNIT_VOXEL, INERTIA)
-    slopes = [
-        found.slope.reshape(2, -1).sum(axis=1)
-        for seed in range(8)
-        if (
-            found := calibrated(
-                replace(plain, wave_prior=data.wave_prior), equilibrium, homogeneous(data.zone), (seed,)
-            ).wave_prior
-        )
-    ]
+    known, uniform = replace(plain, wave_prior=data.wave_prior), homogeneous(data.zone)
+    slopes = [_slope(known, equilibrium, uniform, seed).reshape(2, -1).sum(axis=1) for seed in range(8)]
     mean, error = np.mean(slopes, axis=0), np.std(slopes, axis=0, ddof=1) / np.sqrt(len(slopes))
     step = 0.05
     for field in range(2):
@@ -120,6 +120,13 @@ def test_slope_is_that_of_the_determinant(data: ZoneData) -> None:
         ends = [_log_determinant(data, homogeneous(data.zone) + sign * change.ravel()) for sign in (1, -1)]
         exact = (ends[0] - ends[1]) / (2.0 * step)
         assert abs(mean[field] - exact) < 4.0 * error[field] + 0.02 * abs(exact)
+
+
+def _slope(data: ZoneData, equilibrium: WaveEquilibrium, m: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
+    """Gradient of the determinant by one seed's drawn data, shape (2 n,)."""
+    found = calibrated(data, equilibrium, m, (seed,), both_moduli(data.zone))
+    found.fitted.close()
+    return found.prior.slope
 
 
 def _log_determinant(data: ZoneData, m: NDArray[np.float64]) -> float:
@@ -145,6 +152,18 @@ def test_scale_is_that_of_greatest_evidence(data: ZoneData) -> None:
     assert found[1] < min(found[0], found[2])
 
 
+@pytest.mark.parametrize("faintness", [1.0, 60.0])
+def test_information_is_no_larger_than_the_curvature(zone: Zone, faintness: float) -> None:
+    """Data of a clear wave hold nearly what the Gauss-Newton Hessian says; of one as small as the noise, less."""
+    clear = one_component(zone)
+    noise = clear.displacement - one_component(zone, 1).displacement  # of two noises
+    faint = replace(clear, displacement=clear.displacement / faintness + (faintness > 1.0) * noise / np.sqrt(2.0))
+    equilibrium = equilibrium_of(zone, UNIT_VOXEL, INERTIA)
+    found = calibrated(faint, equilibrium, homogeneous(zone), (1,), both_moduli(zone))
+    found.fitted.close()
+    assert (found.information_share > 0.6) == (faintness == 1.0)
+
+
 def test_intervals_of_uniform_tissue_hold_from_one_component(zone: Zone) -> None:
     """Uniform moduli fitted to one component: the error over its standard deviation is of unit size over many noises.
 
@@ -156,8 +175,9 @@ def test_intervals_of_uniform_tissue_hold_from_one_component(zone: Zone) -> None
     uniform[:n, 0] = uniform[n:, 1] = 1.0
     errors = []
     for seed in range(12):
-        known = calibrated(one_component(zone, seed), equilibrium, truth, (seed,))
-        here = linearise(known, truth)
+        found = calibrated(one_component(zone, seed), equilibrium, truth, (seed,), both_moduli(zone))
+        found.fitted.close()
+        here = linearise(found.data, truth)
         hessian, gradient = uniform.T @ here.curvature(uniform), uniform.T @ here.gradient
         step = -np.linalg.solve(hessian, gradient)
         errors.append(step / np.sqrt(np.diag(np.linalg.inv(hessian))))
