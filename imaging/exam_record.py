@@ -40,7 +40,9 @@ def exam_warnings(acquisition: PhaseAcquisition, mask: Mapping[str, object]) -> 
             "No header says along which direction motion was encoded; through the slices is assumed, as these product "
             "sequences encode it."
         )
-        advice = "If that is wrong, state encoding_matrix in the ingest settings, such as [[1,0,0]] for motion along the rows."
+        advice = (
+            "If that is wrong, state encoding_matrix in the ingest settings, such as [[1,0,0]] for motion along rows."
+        )
         found.append(QualityWarning("direction-assumed", sentence, advice))
     if mask.get("source") == "waves":
         found.append(_not_an_organ())
