@@ -162,8 +162,8 @@ def _demand_directions(scans: Sequence[Series], frequencies: Sequence[float], se
         where,
         found=f"{len(scans)} series of waves, whose headers do not say which directions they encode",
         expected="an encoding_matrix with one row for each series of an acquisition",
-        advice="State it in the ingest settings, such as [[1,0,0],[0,1,0],[0,0,1]] for motion along rows, down rows and "
-        "across slices, or [[0,0,1]] where each series is an exam of its own, through the slices.",
+        advice="State it in the ingest settings, such as [[1,0,0],[0,1,0],[0,0,1]] for motion along rows, down rows "
+        "and across slices, or [[0,0,1]] where each series is an exam of its own, through the slices.",
     )
 
 
