@@ -24,7 +24,7 @@ from palpate.solvers.inversion.steps.checkpoint import Checkpoint
 from palpate.solvers.inversion.steps.linearisation import InversionProblem
 from palpate.solvers.inversion.steps.state import REFIT_BELOW
 from palpate.solvers.inversion.time_left import EXPECTED_ROUNDS, StepClock, zone_cost
-from palpate.solvers.inversion.zone.data_weights import Likelihood, gaussian
+from palpate.solvers.inversion.zone.data_weights import Contaminated, Likelihood, contaminated, gaussian
 from palpate.solvers.inversion.zone.equilibrium import Scales
 from palpate.solvers.inversion.zone.likelihood import ZoneData
 from palpate.solvers.inversion.zone.noise import NoiseModel, complex_normal, noise_of
@@ -56,7 +56,8 @@ class InversionDomain:
             nothing.
         compare: whether the evidence is computed, which takes one more factorisation for each zone and frequency.
         correlation: correlation of the prior.
-        likelihood: likelihood of the errors of the data.
+        likelihood: likelihood of the errors of the data; the default is that of Gaussian errors where the evidence is
+            computed, see `law`.
         lattice: lattice of nodes on which zones were cut; None where nodes are the voxels' centres.
     """
 
@@ -65,7 +66,7 @@ class InversionDomain:
     unfinished: Path | None = None
     compare: bool = False
     correlation: Correlation = matern
-    likelihood: Likelihood = gaussian
+    likelihood: Likelihood = contaminated
     lattice: Lattice | None = None
 
     def __post_init__(self) -> None:
@@ -73,11 +74,16 @@ class InversionDomain:
 
         Weights differ between the models that evidence compares, and their own probability is not part of it.
         """
-        default = self.correlation is matern and self.likelihood is gaussian
+        default = self.correlation is matern and self.law in (gaussian, contaminated)
         if self.unfinished is not None and not default:
             raise ValueError("an inversion under another correlation or likelihood keeps nothing for a later run")
-        if self.compare and self.likelihood is not gaussian:
+        if self.compare and self.law is not gaussian:
             raise ValueError("the evidence is that of Gaussian errors")
+
+    @property
+    def law(self) -> Likelihood:
+        """Likelihood that is used: that of Gaussian errors in place of the default where the evidence is computed."""
+        return gaussian if self.compare and self.likelihood is contaminated else self.likelihood
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +94,8 @@ class Measured:
         field: displacement, mask and stated noise.
         direct: the algebraic baseline.
         noise: noise of the inversion.
-        outlying: whether each voxel does not measure the wave and is left out of the data, shape (N,).
+        outlying: whether each voxel begins left out of the data, as it does not measure the wave, shape (N,).
+        unmeasured: whether each voxel has no data at all, shape (N,).
         dispersion: map from the fields that are inverted to the moduli at the wave field's frequency.
     """
 
@@ -96,12 +103,23 @@ class Measured:
     direct: DirectResult
     noise: NoiseModel
     outlying: NDArray[np.bool_]
+    unmeasured: NDArray[np.bool_]
     dispersion: Dispersion
 
     @property
     def log_median(self) -> NDArray[np.float64]:
         """Logarithms of the direct inversion's medians of G' and G'', pascal, shape (2,)."""
         return np.log([np.nanmedian(self.direct.storage_pa), np.nanmedian(self.direct.loss_pa)])
+
+    def soundness(self, judged: NDArray[np.float64] | None) -> NDArray[np.float64]:
+        """Return the weight of each voxel's data: the probability that the voxel measures the wave, shape (N,).
+
+        Args:
+            judged: probabilities by the fit, shape (frequencies, N); None where the search before the fit stands.
+        """
+        if judged is None:
+            return np.where(self.outlying, USELESS, 1.0)
+        return np.where(self.unmeasured, USELESS, judged[self.dispersion.frequency])
 
 
 def measure(fields: Sequence[WaveField], settings: InversionSettings) -> list[Measured]:
@@ -118,6 +136,7 @@ def measure(fields: Sequence[WaveField], settings: InversionSettings) -> list[Me
             direct_inversion(field),
             noise_of(field, factor=settings.noise_factor, discretisation_percent=settings.discretisation_percent),
             outlying_voxels(field) | _unmeasured(field),
+            _unmeasured(field),
             dispersion,
         )
         for field, dispersion in zip(fields, laws, strict=True)
@@ -187,7 +206,7 @@ def problem_of(
             int(np.count_nonzero(first.mask)),
             settings.samples,
             len(REFIT_BELOW) if settings.fit_prior else 0,
-            rounds=0 if domain.likelihood is gaussian else EXPECTED_ROUNDS,
+            rounds=0 if domain.law is gaussian or isinstance(domain.law, Contaminated) else EXPECTED_ROUNDS,
         ),
         components=first.displacement_m.shape[-1],
         complete=complete,
@@ -216,6 +235,7 @@ def _solvers(
     # One probe for all frequencies: the counts behind the evidence must not depend on which are inverted together.
     probe_errors = errors @ complex_normal(np.random.default_rng([settings.seed, 3]), (errors.shape[1],))
     probe = complex_normal(np.random.default_rng([settings.seed, 4]), data.shape) + probe_errors.reshape(data.shape)
+    shared = measured.noise.of_probe(probe, field.mask)
     weights = measured.noise.weights
     slack = DIVERGENCE_PER_STRAIN * mean * m_to_mm(scales.length_m)
     own = {
@@ -234,18 +254,20 @@ def _solvers(
                 inertia=scales.inertia(field.density_kg_m3, field.frequency_hz),
                 divergence_tolerance=slack,
                 weights=None if weights is None else weights[own[number].voxels].ravel(),
+                shared_noise=None if shared is None else shared[own[number].voxels].ravel(),
             ),
             field.voxel_size_mm,
             settings.hessian_rank,
             counter,
             measured.dispersion,
+            share=_usable_weight(zones[number], measured.unmeasured),
         )
         for number in numbers
     ]
 
 
 def _usable_weight(zone: Zone, outlying: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Return a zone's weights of its data, almost 0 at outliers, whose motion follows from equilibrium alone."""
+    """Return a zone's weights of its data, almost 0 at such voxels, whose motion follows from equilibrium alone."""
     return np.where(outlying[zone.voxels], USELESS, 1.0) * zone.weight
 
 

@@ -1,0 +1,134 @@
+"""Voxels that do not measure the wave: their probability by the fit, and the zones' shares that follow from it.
+
+Under the contaminated normal distribution (data_weights.py) the data of a voxel count by the probability w that the
+voxel is sound. That is the step of expectation of Dempster, Laird and Rubin (1977); the Gauss-Newton steps that follow
+are those of maximisation. A likelihood to the power w has the share chi w of a zone in place of chi, so that misfit,
+curvature, the misfit of noise alone and draws are those of what is left. The expected square of a voxel's error,
+
+    q = |d - U - Z c|^2 / (theta sigma^2) + V,
+
+holds the variance V that the fit leaves to the wave (reweighting.py). The zone's factor theta on the noise variance is
+the ratio of high quantiles of residual and probe here: the mean square would grow with the spot, which would then hide
+itself, while a quantile leaves a model that misfits everywhere to the factor.
+
+Voxels that do not belong to their neighbours' wave (outliers.py) begin with almost no share, and come back where the
+wave explains them. The probability is computed near the maximum alone: far from it sound data misfit as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Final
+
+import numpy as np
+from mpi4py import MPI
+from numpy.typing import NDArray
+
+from palpate.solvers.inversion.steps.linearisation import InversionProblem, Linearisation
+from palpate.solvers.inversion.steps.state import GaussNewtonState
+from palpate.solvers.inversion.zone.data_weights import Contaminated, Likelihood
+from palpate.solvers.inversion.zone.zone_solver import ZoneSolver, ZoneState
+
+MOST_JUDGEMENTS: Final = 4
+"""Largest number of times that the probabilities change: a spot is found at once, its border in the second round."""
+
+SPREAD_QUANTILE: Final = 0.9
+"""Quantile of a zone's residuals that its noise is estimated by: a spot may be as large as a tenth of the zone."""
+
+MEASURED: Final = 1e-3
+"""Sum of zones' shares below which a voxel has no data, which are neither sound nor wrong."""
+
+LEAST: Final = 1e-6
+"""Least probability, as a zone's corner could be left without equation."""
+
+type Judge = Callable[[InversionProblem, Linearisation, GaussNewtonState], GaussNewtonState]
+"""Function that returns the state with the voxels' probabilities at a point of linearisation. Collective."""
+
+
+def judge_of(likelihood: Likelihood, *, frequencies: int, fit_prior: bool) -> Judge | None:
+    """Return the function that judges voxels under a likelihood; None where all of them count as sound.
+
+    Args:
+        likelihood: likelihood of the errors.
+        frequencies: number of wave fields of the run.
+        fit_prior: whether the prior is refitted once voxels have lost or regained their share.
+    """
+    if not isinstance(likelihood, Contaminated):
+        return None
+    return partial(_judged, likelihood=likelihood, frequencies=frequencies, fit_prior=fit_prior)
+
+
+def restore(problem: InversionProblem, state: GaussNewtonState) -> None:
+    """Give the zones the shares of a state.
+
+    Args:
+        problem: zones and ranks.
+        state: state of the iterations.
+    """
+    if state.soundness is not None:
+        _believe(problem, state.soundness)
+
+
+def soundness_of(
+    problem: InversionProblem, states: tuple[ZoneState, ...], law: Contaminated, frequencies: int
+) -> NDArray[np.float64]:
+    """Return the probability that each voxel measures the wave, shape (frequencies, N). Collective.
+
+    Args:
+        problem: zones and ranks.
+        states: states of this rank's zones.
+        law: likelihood of the errors.
+        frequencies: number of wave fields of the run.
+    """
+    total = np.zeros((frequencies, problem.voxels, problem.components))
+    covered = np.zeros((frequencies, problem.voxels))
+    for solver, state in zip(problem.solvers, states, strict=True):
+        at = (solver.dispersion.frequency, solver.voxels)
+        total[at] += solver.share[:, None] * _expected_squares(solver, state)
+        covered[at] += solver.share
+    problem.comm.Allreduce(MPI.IN_PLACE, total)
+    problem.comm.Allreduce(MPI.IN_PLACE, covered)
+    has_data = covered > MEASURED
+    found = law.soundness(total / np.where(has_data, covered, 1.0)[..., None])
+    return np.where(has_data, np.maximum(found, LEAST), 1.0)
+
+
+def _judged(
+    problem: InversionProblem,
+    point: Linearisation,
+    state: GaussNewtonState,
+    *,
+    likelihood: Contaminated,
+    frequencies: int,
+    fit_prior: bool,
+) -> GaussNewtonState:
+    """Return the state with new probabilities where they change the data of any zone; else the state itself."""
+    if state.refits or not state.near or state.judgements == MOST_JUDGEMENTS:
+        return state
+    soundness = soundness_of(problem, point.states, likelihood, frequencies)
+    doubts = any(solver.doubts(soundness[solver.dispersion.frequency, solver.voxels]) for solver in problem.solvers)
+    if not problem.comm.allreduce(doubts, MPI.LOR):
+        return state
+    _believe(problem, soundness)
+    return state.with_soundness(soundness, refits=int(fit_prior and state.judgements == 0))
+
+
+def _believe(problem: InversionProblem, soundness: NDArray[np.float64]) -> None:
+    for solver in problem.solvers:
+        solver.believe(soundness[solver.dispersion.frequency, solver.voxels])
+
+
+def _expected_squares(solver: ZoneSolver, state: ZoneState) -> NDArray[np.float64]:
+    """Return the expected squares q of a zone's data, in units of their noise, shape (n, C)."""
+    components, weights = solver.data.components, solver.noise_weights
+    residual, probe = (
+        (np.abs(values) ** 2 * (1.0 if weights is None else weights)).reshape(-1, components)
+        for values in (state.residual, state.probe_residual)
+    )
+    measured = solver.share > MEASURED * solver.share.max()
+    spread, expected = (
+        float(np.quantile(values[measured].sum(axis=1), SPREAD_QUANTILE)) for values in (residual, probe)
+    )
+    left = solver.variance_of_wave(state) * (1.0 if weights is None else weights.reshape(-1, components))
+    return np.asarray(residual / max(1.0, spread / expected) + left)
