@@ -11,7 +11,8 @@ along an axis, as their noise is that of the acquired voxels, interpolated by si
 
 Where whole slices, many wavelengths wide, move together far more than waves make them (the table shakes, a
 breath-hold sways), the plane of best fit is taken from each component of each slice. What it took of the waves comes
-back as linear phase errors, whose size is stated with the field and over which the likelihood integrates.
+back as linear phase errors, whose size is stated with the field and over which the likelihood integrates. In narrower
+fields planes are hardly told from waves, but a rigid turn of all of the field is: it is taken from it likewise.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from scipy import ndimage
 from palpate.imaging.wavefield import WaveField
 from palpate.imaging.waves.block_average import Factors, block_average, nearest_blocks
 from palpate.imaging.waves.noise_band import band_of
+from palpate.imaging.waves.rigid_motion import bulk_motion
 from palpate.imaging.waves.slice_planes import slice_planes
 from palpate.progress import say
 from palpate.units import m_to_mm
@@ -140,10 +142,28 @@ def _correlation_left(field: WaveField, factors: Factors) -> tuple[float, float]
 
 
 def _without_bulk_motion(field: WaveField) -> WaveField:
-    """The field without the plane of each slice and component where whole slices move together; else itself."""
+    """The field without the motion of whole slices, or of the whole narrow field, that no wave makes; else itself."""
     extent_mm = np.ptp(np.argwhere(field.mask)[:, :2], axis=0) * field.voxel_size_mm[:2]
-    if float(extent_mm.min()) < WIDE_WAVELENGTHS * m_to_mm(SOFT_SPEED_M_PER_S / field.frequency_hz):
+    wide = float(extent_mm.min()) >= WIDE_WAVELENGTHS * m_to_mm(SOFT_SPEED_M_PER_S / field.frequency_hz)
+    return _without_planes(field) if wide else _without_turn(field)
+
+
+def _without_turn(field: WaveField) -> WaveField:
+    """The field without a rigid motion of all of it, which comes back as a turn of unknown size; else itself."""
+    if field.directions is not None:
         return field
+    places_mm = np.argwhere(field.mask) @ field.affine_mm[:3, :3].T
+    motion = bulk_motion(field.displacement_m[field.mask], places_mm)
+    if motion is None:
+        return field
+    say(f"{field.label}: the body turns as a whole, farther than waves turn it; its rigid motion is left out")
+    displacement = field.displacement_m.copy()
+    displacement[field.mask] -= motion.displacement_m
+    return replace(field, displacement_m=displacement, turn_std_m=motion.turn_std_m)
+
+
+def _without_planes(field: WaveField) -> WaveField:
+    """The field without the plane of each slice and component where whole slices move together; else itself."""
     values = field.displacement_m[field.mask]
     planes = np.zeros_like(values)
     for inside, terms in slice_planes(field.mask):

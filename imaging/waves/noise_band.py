@@ -33,7 +33,9 @@ def within_band(values: NDArray[np.complex128], band: tuple[float, float]) -> ND
     for axis, fraction in enumerate(band):
         count = values.shape[axis]
         wavenumber = np.abs(np.fft.fftfreq(count)) * count
-        gain = np.sqrt(np.clip(0.5 * fraction * count + 0.5 - wavenumber, 0.0, 1.0))
+        inside = 0.5 * fraction * count + 0.5 - wavenumber
+        inside[wavenumber == 0.5 * count] *= 2.0  # the one coefficient stands for both of its signs
+        gain = np.sqrt(np.clip(inside, 0.0, 1.0))
         along = gain.reshape([-1 if one == axis else 1 for one in range(values.ndim)])
         values = np.fft.ifft(along * np.fft.fft(values, axis=axis), axis=axis)
     return values

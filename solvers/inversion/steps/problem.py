@@ -15,6 +15,7 @@ from palpate.config.inversion import InversionSettings
 from palpate.imaging.anatomy.labels import Regions, no_regions
 from palpate.imaging.wavefield import WaveField
 from palpate.imaging.waves.outliers import outlying_voxels
+from palpate.imaging.waves.robust import bounded_mean
 from palpate.meshing.lattice import Lattice
 from palpate.meshing.zones import Zone
 from palpate.progress import say
@@ -28,7 +29,7 @@ from palpate.solvers.inversion.zone.data_weights import Contaminated, Likelihood
 from palpate.solvers.inversion.zone.equilibrium import Scales
 from palpate.solvers.inversion.zone.likelihood import ZoneData
 from palpate.solvers.inversion.zone.noise import NoiseModel, complex_normal, noise_of
-from palpate.solvers.inversion.zone.slice_phase import linear_phase_errors
+from palpate.solvers.inversion.zone.slice_phase import linear_phase_errors, rigid_turns
 from palpate.solvers.inversion.zone.zone_solver import WorkCounter, ZoneSolver
 from palpate.solvers.rheology import Dispersion, dispersions
 from palpate.units import m_to_mm, m_to_um, mm_to_m
@@ -230,8 +231,11 @@ def _solvers(
     # All components are turned into voxel axes; fewer stay as they were measured.
     data, axes = (given @ grid, np.eye(3)) if field.directions is None else (given, field.directions @ grid)
     # The components that were not measured are taken as large as those that were.
-    mean = float(np.linalg.norm(data, axis=-1).mean() * np.sqrt(3.0 / len(axes)))
+    mean = bounded_mean(np.linalg.norm(data, axis=-1)) * float(np.sqrt(3.0 / len(axes)))
     errors = linear_phase_errors(field.mask, field.linear_phase_error_std_m / std_m, len(axes))
+    if field.turn_std_m > 0.0:
+        turn = rigid_turns(field.mask, field.voxel_size_mm, field.turn_std_m / std_m)
+        errors = sparse.hstack([errors, turn], format="csr")
     # One probe for all frequencies: the counts behind the evidence must not depend on which are inverted together.
     probe_errors = errors @ complex_normal(np.random.default_rng([settings.seed, 3]), (errors.shape[1],))
     probe = complex_normal(np.random.default_rng([settings.seed, 4]), data.shape) + probe_errors.reshape(data.shape)

@@ -17,6 +17,7 @@ wave explains them. The probability is computed near the maximum alone: far from
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from functools import partial
 from typing import Final
@@ -30,8 +31,11 @@ from palpate.solvers.inversion.steps.state import GaussNewtonState
 from palpate.solvers.inversion.zone.data_weights import Contaminated, Likelihood
 from palpate.solvers.inversion.zone.zone_solver import ZoneSolver, ZoneState
 
-MOST_JUDGEMENTS: Final = 4
-"""Largest number of times that the probabilities change: a spot is found at once, its border in the second round."""
+MOST_JUDGEMENTS: Final = 6
+"""Largest number of times that the probabilities change: a spot that neighbours share is found from the outside in."""
+
+DOUBTFUL: Final = 0.3
+"""Change of a zone's data, in voxels, above which it is solved anew."""
 
 SPREAD_QUANTILE: Final = 0.9
 """Quantile of a zone's residuals that its noise is estimated by: a spot may be as large as a tenth of the zone."""
@@ -70,28 +74,23 @@ def restore(problem: InversionProblem, state: GaussNewtonState) -> None:
         _believe(problem, state.soundness)
 
 
-def soundness_of(
-    problem: InversionProblem, states: tuple[ZoneState, ...], law: Contaminated, frequencies: int
-) -> NDArray[np.float64]:
-    """Return the probability that each voxel measures the wave, shape (frequencies, N). Collective.
+def squares_of(problem: InversionProblem, states: tuple[ZoneState, ...], frequencies: int) -> NDArray[np.float64]:
+    """Return the expected squares q of all data's errors, shape (frequencies, N, C); 0 without data. Collective.
 
     Args:
         problem: zones and ranks.
         states: states of this rank's zones.
-        law: likelihood of the errors.
         frequencies: number of wave fields of the run.
     """
     total = np.zeros((frequencies, problem.voxels, problem.components))
-    covered = np.zeros((frequencies, problem.voxels))
+    covered = np.zeros((frequencies, problem.voxels, 1))
     for solver, state in zip(problem.solvers, states, strict=True):
         at = (solver.dispersion.frequency, solver.voxels)
         total[at] += solver.share[:, None] * _expected_squares(solver, state)
-        covered[at] += solver.share
+        covered[at] += solver.share[:, None]
     problem.comm.Allreduce(MPI.IN_PLACE, total)
     problem.comm.Allreduce(MPI.IN_PLACE, covered)
-    has_data = covered > MEASURED
-    found = law.soundness(total / np.where(has_data, covered, 1.0)[..., None])
-    return np.where(has_data, np.maximum(found, LEAST), 1.0)
+    return np.where(covered > MEASURED, total / np.where(covered > MEASURED, covered, 1.0), 0.0)
 
 
 def _judged(
@@ -106,12 +105,22 @@ def _judged(
     """Return the state with new probabilities where they change the data of any zone; else the state itself."""
     if state.refits or not state.near or state.judgements == MOST_JUDGEMENTS:
         return state
-    soundness = soundness_of(problem, point.states, likelihood, frequencies)
-    doubts = any(solver.doubts(soundness[solver.dispersion.frequency, solver.voxels]) for solver in problem.solvers)
-    if not problem.comm.allreduce(doubts, MPI.LOR):
+    squares = squares_of(problem, point.states, frequencies)
+    soundness = np.maximum(likelihood.soundness(squares), LEAST)
+    importance = np.maximum(1.0, squares.sum(axis=-1) / likelihood.limit(squares.shape[-1]))
+    changed = [_changed(solver, soundness, importance) for solver in problem.solvers]
+    if not problem.comm.allreduce(any(changed), MPI.LOR):
         return state
     _believe(problem, soundness)
+    for solver in itertools.compress(problem.solvers, changed):
+        solver.forget()
     return state.with_soundness(soundness, refits=int(fit_prior and state.judgements == 0))
+
+
+def _changed(solver: ZoneSolver, soundness: NDArray[np.float64], importance: NDArray[np.float64]) -> bool:
+    """Whether a zone has to be solved anew."""
+    at = (solver.dispersion.frequency, solver.voxels)
+    return solver.doubts(soundness[at], importance[at]) > DOUBTFUL
 
 
 def _believe(problem: InversionProblem, soundness: NDArray[np.float64]) -> None:

@@ -28,7 +28,8 @@ class Likelihood(Protocol):
     """Weight of each datum by its error: the seam for another likelihood.
 
     A function of this signature, given to `palpate.invert(field, likelihood=...)`, takes the place of `contaminated`.
-    For the negative log-likelihood sum_i rho(q_i), q_i the square of an error in units of the noise, it returns w_i = 2 drho/dq_i. Its weights must
+    For the negative log-likelihood sum_i rho(q_i), q_i the square of an error in units of the noise, it returns
+    w_i = 2 drho/dq_i. Its weights must
 
     - lie in (0, 1], so that no datum counts for more than the noise of the wave field allows;
     - not increase with a datum's own square, since only then each round lowers the negative log-likelihood.
@@ -63,8 +64,9 @@ class Contaminated:
 
         w = 1 / (1 + exp((sum_c q_c - kappa) / 2)),    kappa = 2 ln((1 - f) / f) + 4 C ln s,
 
-    the weight of its data. A voxel of three data has w = 1 to 1e-4 up to six times the square that noise has on
-    average, and 1/2 at kappa = 37. The influence of a voxel vanishes as its error grows.
+    the weight of its data. A voxel of three data has w = 1 to 1e-4 up to three times the square that noise has on
+    average, and 1/2 at six times, kappa = 37; noise alone loses 1e-5 of its weight. The influence of a voxel vanishes
+    as its error grows.
 
     Attributes:
         fraction: fraction f of voxels that are expected not to measure the wave.
@@ -102,8 +104,15 @@ class Contaminated:
         Args:
             squares: expected squares q of the errors, components along the last axis, which the result lacks.
         """
-        limit = 2.0 * np.log((1.0 - self.fraction) / self.fraction) + 4.0 * squares.shape[-1] * np.log(self.size)
-        return np.asarray(expit(0.5 * (limit - squares.sum(axis=-1))))
+        return np.asarray(expit(0.5 * (self.limit(squares.shape[-1]) - squares.sum(axis=-1))))
+
+    def limit(self, components: int) -> float:
+        """Return the sum kappa of a voxel's squares at which it is as likely wrong as sound.
+
+        Args:
+            components: number C of a voxel's data.
+        """
+        return float(2.0 * np.log((1.0 - self.fraction) / self.fraction) + 4.0 * components * np.log(self.size))
 
 
 contaminated: Final = Contaminated()

@@ -16,6 +16,7 @@ from scipy import ndimage
 from palpate.imaging.wavefield import WaveField
 from palpate.imaging.waves.neighbour_noise import measured_noise
 from palpate.imaging.waves.noise_band import band_of, within_band
+from palpate.imaging.waves.robust import bounded_mean
 
 __all__ = ["NoiseModel", "complex_normal", "measured_noise", "noise_of"]
 
@@ -82,7 +83,7 @@ def noise_of(field: WaveField, *, factor: float, discretisation_percent: float) 
     # At the wavelengths of waves, noise that fills a part of the band has the density of larger independent noise.
     factor /= float(np.sqrt(np.prod(band)))
     base = factor * stated if stated else measured_noise(field.displacement_m, field.mask)
-    mean = float(np.linalg.norm(field.displacement_m[field.mask], axis=-1).mean())
+    mean = bounded_mean(np.linalg.norm(field.displacement_m[field.mask], axis=-1))
     total = float(np.hypot(base, discretisation_percent / 100.0 * mean))
     error_m = discretisation_percent / 100.0 * mean
     weights = _weights(field, factor, total, error_m) if stated else None

@@ -36,10 +36,6 @@ RELINEARISED = 0.03
 gradient are still exact. The Hessian's error is then a few percent, which changes an interval's width by half of that
 at most."""
 
-BELIEVED = 0.1
-"""Sum of the squared changes of voxels' shares, over the largest share, above which a zone is solved anew: one voxel's
-data by a third."""
-
 
 @dataclass(frozen=True, slots=True)
 class ZoneState:
@@ -193,24 +189,23 @@ class ZoneSolver:
         """Take over results that an earlier run found from the present data."""
         self.cache, self._stale = cache, False
 
-    def doubts(self, soundness: NDArray[np.float64]) -> bool:
-        """Return whether the zone would have to be solved anew if its voxels were sound with these probabilities.
-
-        Args:
-            soundness: probability that each voxel of the zone measures the wave, shape (n,).
-        """
-        change = self.share * soundness - self.data.zone.weight
-        return bool(np.sum(change**2) > BELIEVED * float(self.share.max()) ** 2)
-
     def believe(self, soundness: NDArray[np.float64]) -> None:
         """Multiply the zone's share of each voxel's data by the probability that the voxel measures the wave.
 
         Args:
             soundness: probability of each voxel of the zone, shape (n,).
         """
-        if self.doubts(soundness):
-            self._forget()
         self.data = replace(self.data, zone=replace(self.data.zone, weight=self.share * soundness))
+
+    def doubts(self, soundness: NDArray[np.float64], importance: NDArray[np.float64]) -> float:
+        """Return how much the zone's data would change: about the number of its voxels that turn sound or wrong.
+
+        Args:
+            soundness: probability that each voxel of the zone measures the wave, shape (n,).
+            importance: importance of each voxel's error for the fit, 1 where sound and wrong are equally likely.
+        """
+        change = (self.share * soundness - self.data.zone.weight) * importance / self.share.max()
+        return float(np.linalg.norm(change))
 
     def variance_of_wave(self, state: ZoneState) -> float:
         """Return the variance that the fit leaves to the wave, both parts, in units of the noise, averaged over data.
@@ -231,7 +226,7 @@ class ZoneSolver:
         """
         own = self.noise_weights
         self.data = replace(self.data, weights=weights if own is None else own * weights)
-        self._forget()
+        self.forget()
 
     def calibrate(self, parameters: NDArray[np.float64]) -> None:
         """Fit the prior of the displacement around m, shape (2 n,), where the data do not determine it alone."""
@@ -246,7 +241,7 @@ class ZoneSolver:
         prior = known.wave_prior
         if prior is not None:
             self.data = replace(known, wave_prior=replace(prior, slope=self._whitening.bounded(prior.slope, informed)))
-        self._forget()
+        self.forget()
         self._counter.timed(ZONES, began)
 
     def by_uniform_moduli(self, parameters: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -264,7 +259,7 @@ class ZoneSolver:
         likelihood.close()
         return gradient / inflation, curvature / inflation
 
-    def _forget(self) -> None:
+    def forget(self) -> None:
         """Solve the zone anew at its next evaluation, in the directions of the last."""
         self._stale = True
 
