@@ -44,7 +44,14 @@ MEASURED: Final = 1e-3
 """Sum of zones' shares below which a voxel has no data, which are neither sound nor wrong."""
 
 LEAST: Final = 1e-6
-"""Least probability, as a zone's corner could be left without equation."""
+"""Least probability, as a zone's corner could be left without equation; less for errors so large that they would
+matter all the same."""
+
+HARMLESS: Final = 0.01
+"""Square of an error, times its probability, that does not matter beside a sound datum's 2."""
+
+SOLVABLE: Final = 1e-10
+"""Probability below which rounding would take over."""
 
 type Judge = Callable[[InversionProblem, Linearisation, GaussNewtonState], GaussNewtonState]
 """Function that returns the state with the voxels' probabilities at a point of linearisation. Collective."""
@@ -93,6 +100,17 @@ def squares_of(problem: InversionProblem, states: tuple[ZoneState, ...], frequen
     return np.where(covered > MEASURED, total / np.where(covered > MEASURED, covered, 1.0), 0.0)
 
 
+def counted(law: Contaminated, squares: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the probability with which each voxel's data count, above 0, shape (frequencies, N).
+
+    Args:
+        law: likelihood of the errors.
+        squares: expected squares q of the errors, shape (frequencies, N, C).
+    """
+    size = np.maximum(squares.sum(axis=-1), 1.0)
+    return np.maximum(law.soundness(squares), np.clip(HARMLESS / size, SOLVABLE, LEAST))
+
+
 def _judged(
     problem: InversionProblem,
     point: Linearisation,
@@ -106,7 +124,7 @@ def _judged(
     if state.refits or not state.near or state.judgements == MOST_JUDGEMENTS:
         return state
     squares = squares_of(problem, point.states, frequencies)
-    soundness = np.maximum(likelihood.soundness(squares), LEAST)
+    soundness = counted(likelihood, squares)
     importance = np.maximum(1.0, squares.sum(axis=-1) / likelihood.limit(squares.shape[-1]))
     changed = [_changed(solver, soundness, importance) for solver in problem.solvers]
     if not problem.comm.allreduce(any(changed), MPI.LOR):
