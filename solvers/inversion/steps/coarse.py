@@ -184,7 +184,7 @@ def _with_soft_tissue(measured: Sequence[Measured], x: NDArray[np.float64], bloc
         block_mm: longest edge of a block.
     """
     inside = measured[0].field.mask
-    maps = [np.stack([one.direct.storage_pa[inside], one.direct.loss_pa[inside]]) for one in measured]
+    maps = [np.stack([one.guide.storage_pa[inside], one.guide.loss_pa[inside]]) for one in measured]
     direct = np.mean([one.dispersion.back(np.log(pa)) for one, pa in zip(measured, maps, strict=True)], axis=0)
     centre = centre_of(measured)[:, None]
     shortest_mm = [

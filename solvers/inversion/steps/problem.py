@@ -10,6 +10,7 @@ import numpy as np
 import scipy.sparse as sparse
 from mpi4py import MPI
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from palpate.config.inversion import InversionSettings
 from palpate.imaging.anatomy.labels import Regions, no_regions
@@ -94,6 +95,7 @@ class Measured:
     Attributes:
         field: displacement, mask and stated noise.
         direct: the algebraic baseline.
+        guide: algebraic inversion with outlying voxels replaced by the nearest others, for the prior's centre.
         noise: noise of the inversion.
         outlying: whether each voxel begins left out of the data, as it does not measure the wave, shape (N,).
         unmeasured: whether each voxel has no data at all, shape (N,).
@@ -102,6 +104,7 @@ class Measured:
 
     field: WaveField
     direct: DirectResult
+    guide: DirectResult
     noise: NoiseModel
     outlying: NDArray[np.bool_]
     unmeasured: NDArray[np.bool_]
@@ -110,7 +113,7 @@ class Measured:
     @property
     def log_median(self) -> NDArray[np.float64]:
         """Logarithms of the direct inversion's medians of G' and G'', pascal, shape (2,)."""
-        return np.log([np.nanmedian(self.direct.storage_pa), np.nanmedian(self.direct.loss_pa)])
+        return np.log([np.nanmedian(self.guide.storage_pa), np.nanmedian(self.guide.loss_pa)])
 
     def soundness(self, judged: NDArray[np.float64] | None) -> NDArray[np.float64]:
         """Return the weight of each voxel's data: the probability that the voxel measures the wave, shape (N,).
@@ -131,17 +134,35 @@ def measure(fields: Sequence[WaveField], settings: InversionSettings) -> list[Me
         settings: settings of the inversion.
     """
     laws = dispersions(settings, [field.frequency_hz for field in fields])
-    return [
-        Measured(
-            field,
-            direct_inversion(field),
-            noise_of(field, factor=settings.noise_factor, discretisation_percent=settings.discretisation_percent),
-            outlying_voxels(field) | _unmeasured(field),
-            _unmeasured(field),
-            dispersion,
-        )
-        for field, dispersion in zip(fields, laws, strict=True)
-    ]
+    return [_measured(field, settings, dispersion) for field, dispersion in zip(fields, laws, strict=True)]
+
+
+def _measured(field: WaveField, settings: InversionSettings, dispersion: Dispersion) -> Measured:
+    unmeasured = _unmeasured(field)
+    outlying = outlying_voxels(field) | unmeasured
+    direct = direct_inversion(field)
+    return Measured(
+        field,
+        direct,
+        direct_inversion(_with_neighbours(field, outlying)) if outlying.any() else direct,
+        noise_of(field, factor=settings.noise_factor, discretisation_percent=settings.discretisation_percent),
+        outlying,
+        unmeasured,
+        dispersion,
+    )
+
+
+def _with_neighbours(field: WaveField, outlying: NDArray[np.bool_]) -> WaveField:
+    """The field with the displacement of the nearest other voxel in each outlying one."""
+    trusted = field.mask.copy()
+    trusted[field.mask] = ~outlying
+    if not trusted.any():
+        return field
+    nearest = ndimage.distance_transform_edt(~trusted, return_distances=False, return_indices=True)
+    at = np.argwhere(field.mask)[outlying].T
+    displacement = field.displacement_m.copy()
+    displacement[tuple(at)] = field.displacement_m[tuple(nearest[(slice(None), *at)])]
+    return replace(field, displacement_m=displacement)
 
 
 def _unmeasured(field: WaveField) -> NDArray[np.bool_]:

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from palpate.solvers.inversion.steps.linearisation import InversionProblem, Linearisation
 from palpate.solvers.inversion.steps.state import GaussNewtonState
-from palpate.solvers.inversion.zone.data_weights import Contaminated, Likelihood
+from palpate.solvers.inversion.zone.data_weights import PARTS, Contaminated, Likelihood
 from palpate.solvers.inversion.zone.zone_solver import ZoneSolver, ZoneState
 
 MOST_JUDGEMENTS: Final = 6
@@ -49,6 +49,9 @@ matter all the same."""
 
 HARMLESS: Final = 0.01
 """Square of an error, times its probability, that does not matter beside a sound datum's 2."""
+
+WRONG: Final = 1e-3
+"""Probability below which a voxel is certainly wrong."""
 
 SOLVABLE: Final = 1e-10
 """Probability below which rounding would take over."""
@@ -125,7 +128,8 @@ def _judged(
         return state
     squares = squares_of(problem, point.states, frequencies)
     soundness = counted(likelihood, squares)
-    importance = np.maximum(1.0, squares.sum(axis=-1) / likelihood.limit(squares.shape[-1]))
+    # What is left of a wrong voxel matters by the misfit that it makes, in sound data.
+    importance = np.where(soundness < WRONG, np.maximum(1.0, squares.sum(axis=-1) / PARTS), 1.0)
     changed = [_changed(solver, soundness, importance) for solver in problem.solvers]
     if not problem.comm.allreduce(any(changed), MPI.LOR):
         return state

@@ -202,7 +202,7 @@ class ZoneSolver:
 
         Args:
             soundness: probability that each voxel of the zone measures the wave, shape (n,).
-            importance: importance of each voxel's error for the fit, 1 where sound and wrong are equally likely.
+            importance: factor on the change of each voxel's probability, shape (n,).
         """
         change = (self.share * soundness - self.data.zone.weight) * importance / self.share.max()
         return float(np.linalg.norm(change))

@@ -131,8 +131,8 @@ def test_sound_data_change_no_digit(clean: WaveField, sound: door.StiffnessPoste
 
 
 def test_the_effect_of_a_spot_does_not_grow_with_it(clean: WaveField, sound: door.StiffnessPosterior) -> None:
-    """A hundred times as wrong is as harmless; noise and moduli are those of the sound voxels, whatever the units."""
-    large, huge = (_with_patch(clean, size) for size in (30.0, 3000.0))
+    """Ten times as wrong is as harmless; noise and moduli are those of the sound voxels, whatever the units."""
+    large, huge = (_with_patch(clean, size) for size in (300.0, 3000.0))
     usual, found = _inverted(large), _inverted(_in_other_units(huge, 1e3))
     assert usual.record["outlying_voxels"] == found.record["outlying_voxels"] == 8
     assert found.record["noise_inflation"] < 1.1
