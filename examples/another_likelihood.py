@@ -9,7 +9,7 @@ import numpy as np
 from small_scan import AFFINE_MM, FREQUENCY_HZ, LOSS_KPA, NOISE_UM, SHAPE, STORAGE_KPA, displacement_um
 
 import palpate
-from palpate.solvers.inversion.zone.data_weights import StudentT
+from palpate.solvers.inversion.zone.data_weights import StudentT, gaussian
 
 # %% In a patch of twelve voxels one component is off by eight times the noise. Neighbours agree, so that the search for
 # outlying voxels does not see it.
@@ -18,7 +18,7 @@ displacement[4:7, 2:4, 2:4, 0] += 8.0 * NOISE_UM
 field = palpate.WaveField(displacement, AFFINE_MM, FREQUENCY_HZ, mask=np.ones(SHAPE), noise=NOISE_UM)
 
 # %% The same data under both likelihoods
-likelihoods = {"Gaussian": {}, "Student's t": {"likelihood": StudentT(freedom=4.0)}}
+likelihoods = {"Gaussian": {"likelihood": gaussian}, "Student's t": {"likelihood": StudentT(freedom=4.0)}}
 for name, likelihood in likelihoods.items():
     posterior = palpate.invert(field, {"samples": 100}, **likelihood)
     storage, loss = posterior.storage_kpa, posterior.loss_kpa

@@ -51,6 +51,8 @@ class WaveField:
             independent.
         measured: whether each voxel of the mask has data, bool, shape (i, j, k); None where all have. What
             `displacement_m` holds in the others is not used.
+        turn_std_m: root mean square of an error that turns the whole field as a rigid body, of the real and of the
+            imaginary part of each component, metres: bulk motion that was left out.
     """
 
     displacement_m: NDArray[np.complex128]
@@ -69,6 +71,7 @@ class WaveField:
     noise_map_m: NDArray[np.float64] | None = None
     noise_correlation: tuple[float, float] | None = None
     measured: NDArray[np.bool_] | None = None
+    turn_std_m: float = 0.0
 
     @overload
     def __init__(
@@ -107,6 +110,7 @@ class WaveField:
         noise_map_m: NDArray[np.float64] | None = ...,
         noise_correlation: tuple[float, float] | None = ...,
         measured: NDArray[np.bool_] | None = ...,
+        turn_std_m: float = ...,
     ) -> None: ...
 
     def __init__(

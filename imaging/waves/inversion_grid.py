@@ -6,11 +6,13 @@ averaged to it. For zero filling by a whole factor f the mean of f stored voxels
 
     sigma^2 / f^2 sum_ab sinc((a - b) / f)
 
-along an axis, as their noise is that of the acquired voxels, interpolated by sinc.
+along an axis, as their noise is that of the acquired voxels, interpolated by sinc. What is left, such as 256 stored of
+224 acquired voxels, is noise that fills a part f of the band: it has the correlation sinc(f) between neighbours.
 
 Where whole slices, many wavelengths wide, move together far more than waves make them (the table shakes, a
 breath-hold sways), the plane of best fit is taken from each component of each slice. What it took of the waves comes
-back as linear phase errors, whose size is stated with the field and over which the likelihood integrates.
+back as linear phase errors, whose size is stated with the field and over which the likelihood integrates. In narrower
+fields planes are hardly told from waves, but a rigid turn of all of the field is: it is taken from it likewise.
 """
 
 from __future__ import annotations
@@ -24,6 +26,8 @@ from scipy import ndimage
 
 from palpate.imaging.wavefield import WaveField
 from palpate.imaging.waves.block_average import Factors, block_average, nearest_blocks
+from palpate.imaging.waves.noise_band import band_of
+from palpate.imaging.waves.rigid_motion import bulk_motion
 from palpate.imaging.waves.slice_planes import slice_planes
 from palpate.progress import say
 from palpate.units import m_to_mm
@@ -46,6 +50,9 @@ SOFT_SPEED_M_PER_S: Final = 1.2
 
 PLANES_OF_WAVES: Final = 0.25
 """Root of the part of waves' mean square that planes hold in wide slices."""
+
+NOTABLE: Final = 0.02
+"""Correlation of neighbours below which noise counts as independent: it fills 98 % of the band."""
 
 WHOLE: Final = 0.1
 """Tolerance of the ratio of the stored to the acquired matrix below a whole number."""
@@ -92,6 +99,9 @@ def inversion_grid(field: WaveField) -> InversionGrid:
     if whole.mask is not field.mask:
         number = (np.cumsum(whole.mask.ravel()) - 1)[field.mask.ravel()]
     factors = interpolation_factors(field)
+    correlation = _correlation_left(field, factors)
+    if correlation != field.noise_correlation:
+        whole = replace(whole, noise_correlation=correlation)
     if factors == (1, 1, 1):
         return InversionGrid(whole, field, number)
     averaged = _averaged(whole, factors)
@@ -111,11 +121,49 @@ def interpolation_factors(field: WaveField) -> Factors:
     return (i, j, 1)
 
 
+def _correlation_left(field: WaveField, factors: Factors) -> tuple[float, float] | None:
+    """Return the correlation of the noise of neighbours along i and j on the inversion's grid; None for independent.
+
+    Args:
+        field: wave field as it was given, with its acquired matrix or the correlation on its own grid.
+        factors: whole numbers of stored voxels to one of the inversion's.
+    """
+    stored = np.array(field.mask.shape[:2]) / factors[:2]
+    if field.noise_correlation is not None:
+        filled = np.array([band_of(one) for one in field.noise_correlation]) * factors[:2]
+    elif field.acquired_matrix is not None:
+        filled = field.acquired_matrix / stored
+    else:
+        return None
+    i, j = (float(np.sinc(min(1.0, one))) for one in filled)
+    if factors == (1, 1, 1) and field.noise_correlation is not None:
+        return field.noise_correlation
+    return (i, j) if max(i, j) > NOTABLE else None
+
+
 def _without_bulk_motion(field: WaveField) -> WaveField:
-    """The field without the plane of each slice and component where whole slices move together; else itself."""
+    """The field without the motion of whole slices, or of the whole narrow field, that no wave makes; else itself."""
     extent_mm = np.ptp(np.argwhere(field.mask)[:, :2], axis=0) * field.voxel_size_mm[:2]
-    if float(extent_mm.min()) < WIDE_WAVELENGTHS * m_to_mm(SOFT_SPEED_M_PER_S / field.frequency_hz):
+    wide = float(extent_mm.min()) >= WIDE_WAVELENGTHS * m_to_mm(SOFT_SPEED_M_PER_S / field.frequency_hz)
+    return _without_planes(field) if wide else _without_turn(field)
+
+
+def _without_turn(field: WaveField) -> WaveField:
+    """The field without a rigid motion of all of it, which comes back as a turn of unknown size; else itself."""
+    if field.directions is not None:
         return field
+    places_mm = np.argwhere(field.mask) @ field.affine_mm[:3, :3].T
+    motion = bulk_motion(field.displacement_m[field.mask], places_mm)
+    if motion is None:
+        return field
+    say(f"{field.label}: the body turns as a whole, farther than waves turn it; its rigid motion is left out")
+    displacement = field.displacement_m.copy()
+    displacement[field.mask] -= motion.displacement_m
+    return replace(field, displacement_m=displacement, turn_std_m=motion.turn_std_m)
+
+
+def _without_planes(field: WaveField) -> WaveField:
+    """The field without the plane of each slice and component where whole slices move together; else itself."""
     values = field.displacement_m[field.mask]
     planes = np.zeros_like(values)
     for inside, terms in slice_planes(field.mask):

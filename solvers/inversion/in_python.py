@@ -46,7 +46,7 @@ from palpate.solvers.inversion.results import (
 from palpate.solvers.inversion.run import Inversion, invert_wave_field
 from palpate.solvers.inversion.session import demand_plausible
 from palpate.solvers.inversion.steps.problem import InversionDomain
-from palpate.solvers.inversion.zone.data_weights import Likelihood, gaussian
+from palpate.solvers.inversion.zone.data_weights import Likelihood, contaminated
 from palpate.solvers.rheology import reference_hz
 from palpate.solvers.summary import log_normal
 from palpate.units import pa_to_kpa
@@ -59,7 +59,7 @@ def invert(
     labels: Path | str | None = None,
     anatomy: Path | str | None = None,
     correlation: Correlation = matern,
-    likelihood: Likelihood = gaussian,
+    likelihood: Likelihood = contaminated,
     comm: MPI.Comm | None = None,
 ) -> StiffnessPosterior:
     """Return the posterior of the complex shear modulus over the voxels of a wave field's mask.
@@ -71,7 +71,7 @@ def invert(
         anatomy: image of the anatomy (NIfTI) in the wave field's world, of which three classes of brightness may differ
             in mean stiffness; not used where labels are given.
         correlation: correlation of stiffness between voxels, for another prior than the default.
-        likelihood: likelihood of the displacement's errors, such as StudentT() where a few data may be wrong.
+        likelihood: likelihood of the displacement's errors; by default a few voxels may be wrong, with `gaussian` none.
         comm: MPI ranks that share the work; all of the job by default. The result is the same on every rank, and only
             one of them may save it.
 

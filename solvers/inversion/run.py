@@ -31,11 +31,12 @@ from palpate.solvers.inversion.prior.region_scales import expected_region_scales
 from palpate.solvers.inversion.steps.coarse import starting_state
 from palpate.solvers.inversion.steps.gauss_newton import Fit, maximise
 from palpate.solvers.inversion.steps.load_balance import LoadBalance, load_balance_of
-from palpate.solvers.inversion.steps.problem import InversionDomain, measure, problem_of
-from palpate.solvers.inversion.steps.reweighting import fit_reweighted
+from palpate.solvers.inversion.steps.problem import InversionDomain, Measured, measure, problem_of
+from palpate.solvers.inversion.steps.reweighting import LITTLE_WEIGHT, Weights, fit_reweighted
+from palpate.solvers.inversion.steps.sound_voxels import judge_of
 from palpate.solvers.inversion.steps.state import GaussNewtonState, Iteration
 from palpate.solvers.inversion.steps.uniform_start import with_uniform_centre
-from palpate.solvers.inversion.zone.data_weights import Likelihood
+from palpate.solvers.inversion.zone.data_weights import Contaminated, Likelihood
 from palpate.solvers.inversion.zone.noise import NoiseModel
 from palpate.solvers.inversion.zone.zone_solver import WorkCounter
 from palpate.solvers.rheology import parameters_of
@@ -57,9 +58,9 @@ class Inversion:
         direct: the algebraic baseline.
         residuals: residuals of the fit.
         noise: the noise that was used.
-        outlying: voxels whose displacement was not used, shape (N,).
+        outlying: voxels whose displacement was not used, or counts less than half, shape (N,).
         likelihood: likelihood of the errors.
-        weights: weights of the data, shape (N, 3), axes of the voxel grid; None where all are 1.
+        weights: weights of the data, shape (N, C), components as the data have them; None where all are 1.
         fit: history and hyper-parameters of the iterations (its zones are this rank's).
         parameters: the rheology's own parameters by name, SI units; empty without a rheology.
         evidence: evidence of the fit; None where it did not converge or was not requested.
@@ -147,11 +148,10 @@ def invert_together(
             limit=min(settings.max_iterations, limit or settings.max_iterations),
             tolerance=settings.tolerance,
             report=_in_words,
+            judge=judge_of(domain.law, frequencies=len(measured), fit_prior=settings.fit_prior),
         )
 
-    fit, weights = fit_reweighted(
-        problem, domain.likelihood, fitted, frequencies=len(measured), fit_prior=settings.fit_prior
-    )
+    fit, weights = fit_reweighted(problem, domain.law, fitted, frequencies=len(measured), fit_prior=settings.fit_prior)
     unit = np.log(scales.modulus_pa)
     uniform = [one.log_median - unit for one in measured]
     evidence = evidence_of(problem, fit, uniform) if domain.compare else None
@@ -167,6 +167,7 @@ def invert_together(
     found = []
     for one in measured:
         own_draws = one.dispersion.at(draws)
+        sound = one.soundness(fit.state.soundness)
         inversion = Inversion(
             log_mean=one.dispersion.at(mean),
             log_std=own_draws.std(axis=-1, ddof=1),
@@ -176,9 +177,9 @@ def invert_together(
             direct=one.direct,
             residuals=join_residuals(problem, fit, one.dispersion.frequency),
             noise=one.noise,
-            outlying=one.outlying,
-            likelihood=domain.likelihood,
-            weights=None if weights is None else weights[one.dispersion.frequency],
+            outlying=sound < LITTLE_WEIGHT,
+            likelihood=domain.law,
+            weights=_of_data(domain.law, sound, weights, one),
             fit=fit,
             parameters=parameters,
             evidence=evidence,
@@ -188,6 +189,15 @@ def invert_together(
         )
         found.append(inversion)
     return tuple(found)
+
+
+def _of_data(
+    law: Likelihood, sound: NDArray[np.float64], weights: Weights | None, measured: Measured
+) -> NDArray[np.float64] | None:
+    """Return the weights of one wave field's data, shape (N, C); None where all are 1 by the likelihood."""
+    if isinstance(law, Contaminated):
+        return np.repeat(sound[:, None], measured.field.displacement_m.shape[-1], axis=1)
+    return None if weights is None else weights[measured.dispersion.frequency]
 
 
 def _first_guess(settings: InversionSettings, regions: Regions, correlation: Correlation) -> HyperparameterMixture:

@@ -85,7 +85,7 @@ def join_residuals(problem: InversionProblem, fit: Fit, frequency: int) -> Resid
         expected_correlation=_neighbour_correlation(probe, problem.mask),
         ratio=float(np.mean(np.abs(measured[inside]) ** 2) / power),
         misfit_ratio=_total(problem, [s.misfit for _, s in zones])
-        / _total(problem, [s.expected_misfit for _, s in zones]),
+        / _total(problem, [s.noise_misfit for _, s in zones]),
         inflations=tuple(sorted(itertools.chain.from_iterable(inflations))),
         phase_errors=slice_phase_errors(wave, measured, probe, problem.mask),
     )

@@ -21,7 +21,8 @@ LOCALLY_INFLATED = 1.4
 """Factor on the noise, 95th percentile over zones, above which waves contradict the model in some parts."""
 
 OUTLYING_SHARE = 0.002
-"""Share of voxels left out of the data above which a warning is given: it is more than a vessel or two."""
+"""Share of voxels left out of the data, whose weight is below one half, above which a warning is given: it is more than
+a vessel or two."""
 
 CORRELATED = 0.15
 """Correlation of neighbouring residuals, beyond that of noise, above which they are a pattern."""
@@ -48,10 +49,11 @@ def fit_warnings(
     found += _noise_size(noise, residuals)
     if outlying > OUTLYING_SHARE * voxels:
         sentence = (
-            f"{outlying} voxels ({100 * outlying / voxels:.1f} %) do not belong to their neighbours' wave and were "
-            "left out of the data."
+            f"{outlying} voxels ({100 * outlying / voxels:.1f} %) do not measure the wave, by their neighbours or by "
+            "the fit, and were left out of the data."
         )
-        found.append(QualityWarning("outlying-voxels", sentence, "Check the unwrapping of the phase."))
+        advice = "Check the unwrapping of the phase, and whether there is signal where the weight map is below 0.5."
+        found.append(QualityWarning("outlying-voxels", sentence, advice))
     phase_errors = residuals.phase_errors
     if phase_errors.ratio > LARGE_PHASE_ERRORS:
         sentence = (

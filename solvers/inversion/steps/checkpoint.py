@@ -112,10 +112,11 @@ class Checkpoint:
             began = time.perf_counter()
             found = read_arrays(self._file(solver.name))
             if found is not None and np.array_equal(found["parameters"], parameters):
-                solver.cache = _cache_of(found)
+                cache = _cache_of(found)
+                solver.restore(cache)
                 self._counter.counts["zones taken over"] += 1
                 self._counter.timed("checkpoint", began)
-                return solver.cache.state_at(parameters)
+                return cache.state_at(parameters)
             before = read_arrays(_folder_of(self._folder, self._evaluation - 1) / f"{solver.name}.npz")
             solver.cache = _cache_of(before) if before is not None else solver.cache
         state = solver.evaluate(parameters)

@@ -183,7 +183,7 @@ def _with_soft_tissue(measured: Sequence[Measured], x: NDArray[np.float64], bloc
         block_mm: longest edge of a block.
     """
     inside = measured[0].field.mask
-    maps = [np.stack([one.direct.storage_pa[inside], one.direct.loss_pa[inside]]) for one in measured]
+    maps = [np.stack([one.guide.storage_pa[inside], one.guide.loss_pa[inside]]) for one in measured]
     direct = np.mean([one.dispersion.back(np.log(pa)) for one, pa in zip(measured, maps, strict=True)], axis=0)
     centre = centre_of(measured)[:, None]
     shortest_mm = [
@@ -194,20 +194,26 @@ def _with_soft_tissue(measured: Sequence[Measured], x: NDArray[np.float64], bloc
 
 
 def _averaged(measured: Measured, factors: Factors) -> WaveField:
-    """Return the wave field averaged over blocks, with the noise of the inversion on voxels, averaged."""
-    return block_average(replace(measured.field, noise_std_m=measured.noise.std_m), factors)
+    """Return the wave field averaged over blocks, with the noise of the inversion on voxels, averaged.
+
+    That noise is independent: correlation between neighbours has made it larger.
+    """
+    independent = replace(measured.field, noise_std_m=measured.noise.std_m, noise_correlation=None)
+    return block_average(independent, factors)
 
 
 def _on_blocks(
     measured: Measured, averaged: WaveField, blocks: Blocks, factors: Factors, settings: InversionSettings
 ) -> Measured:
     """Return the wave field on blocks, with their elements' error, and without blocks that hold an outlying voxel."""
+    left_out = np.asarray(blocks.mean @ measured.outlying.astype(np.float64)) > 0.0
     percent = min(MOST_PERCENT, settings.discretisation_percent * float(max(factors)) ** ERROR_ORDER)
     return replace(
         measured,
         field=averaged,
         noise=noise_of(averaged, factor=1.0, discretisation_percent=percent),
-        outlying=np.asarray(blocks.mean @ measured.outlying.astype(np.float64)) > 0.0,
+        outlying=left_out,
+        unmeasured=left_out,
     )
 
 

@@ -23,6 +23,7 @@ from palpate.solvers.inversion.steps.linearisation import (
     posterior_of,
 )
 from palpate.solvers.inversion.steps.refit import refitted, with_local_scale
+from palpate.solvers.inversion.steps.sound_voxels import Judge, restore
 from palpate.solvers.inversion.steps.state import LAST_ROUNDS, PATIENCE, REFIT_BELOW, GaussNewtonState, Iteration
 from palpate.solvers.inversion.zone.zone_solver import ZoneState
 
@@ -70,6 +71,7 @@ def maximise(
     limit: int,
     tolerance: float,
     report: Callable[[Iteration], str],
+    judge: Judge | None = None,
 ) -> Fit:
     """Find the maximum of the posterior.
 
@@ -79,11 +81,13 @@ def maximise(
         limit: largest number of steps.
         tolerance: size of a full step, in posterior standard deviations, below which the iterations have converged.
         report: function that describes a step in words.
+        judge: function that finds voxels which do not measure the wave; None where all count as they do at the start.
     """
     state = problem.checkpoint.resume() or begin()
     prior = MaternField(
         problem.mask, problem.voxel_size_mm, state.hypotheses, problem.regions.fractions, state.local_scale
     )
+    restore(problem, state)
     point = evaluate(problem, state.x, state.w)
     state = replace(state, x=point.x, w=point.w)  # an earlier run's, to the last bit
     problem.checkpoint.save(state)
@@ -96,6 +100,7 @@ def maximise(
             if last:
                 prior = with_local_scale(problem, point, prior)
             state = state.with_prior(prior.hypotheses, np.broadcast_to(prior.local_scale, problem.voxels))
+        state = state if judge is None else judge(problem, point, state)
         alone = time.perf_counter()
         posterior = posterior_of(problem, point, prior)
         joint_s = time.perf_counter() - alone

@@ -114,10 +114,10 @@ def evaluate(problem: InversionProblem, x: NDArray[np.float64], w: NDArray[np.fl
 def objective_of(problem: InversionProblem, point: Linearisation, reference: Linearisation) -> float:
     """Return the negative log posterior, each zone's noise factor at its most probable value, up to a constant.
 
-    The reference's expected misfits stand for the numbers of data, equal for all points that are compared.
+    The reference's misfits of noise stand for the numbers of data, equal for all points that are compared.
     """
     zones = zip(point.states, reference.states, strict=True)
-    data = sum(here.negative_log_likelihood(there.expected_misfit) for here, there in zones)
+    data = sum(here.negative_log_likelihood(there.noise_misfit) for here, there in zones)
     return float(problem.comm.allreduce(data)) + 0.5 * float(point.x @ point.w)
 
 

@@ -10,11 +10,13 @@ import numpy as np
 import scipy.sparse as sparse
 from mpi4py import MPI
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from palpate.config.inversion import InversionSettings
 from palpate.imaging.anatomy.labels import Regions, no_regions
 from palpate.imaging.wavefield import WaveField
 from palpate.imaging.waves.outliers import outlying_voxels
+from palpate.imaging.waves.robust import bounded_mean
 from palpate.meshing.lattice import Lattice
 from palpate.meshing.zones import Zone
 from palpate.progress import say
@@ -25,11 +27,11 @@ from palpate.solvers.inversion.steps.checkpoint import Checkpoint
 from palpate.solvers.inversion.steps.linearisation import InversionProblem
 from palpate.solvers.inversion.steps.state import REFIT_BELOW, refit_rounds
 from palpate.solvers.inversion.time_left import EXPECTED_ROUNDS, StepClock
-from palpate.solvers.inversion.zone.data_weights import Likelihood, gaussian
+from palpate.solvers.inversion.zone.data_weights import Contaminated, Likelihood, contaminated, gaussian
 from palpate.solvers.inversion.zone.equilibrium import Scales
 from palpate.solvers.inversion.zone.likelihood import ZoneData
 from palpate.solvers.inversion.zone.noise import NoiseModel, complex_normal, noise_of
-from palpate.solvers.inversion.zone.slice_phase import linear_phase_errors
+from palpate.solvers.inversion.zone.slice_phase import linear_phase_errors, rigid_turns
 from palpate.solvers.inversion.zone.zone_solver import WorkCounter, ZoneSolver
 from palpate.solvers.rheology import Dispersion, dispersions
 from palpate.units import m_to_mm, m_to_um, mm_to_m
@@ -57,7 +59,8 @@ class InversionDomain:
             nothing.
         compare: whether the evidence is computed, which takes one more factorisation for each zone and frequency.
         correlation: correlation of the prior.
-        likelihood: likelihood of the errors of the data.
+        likelihood: likelihood of the errors of the data; the default is that of Gaussian errors where the evidence is
+            computed, see `law`.
         lattice: lattice of nodes on which zones were cut; None where nodes are the voxels' centres.
         later: work of the session's inversions after this one, over that of this one; 0 for the last.
     """
@@ -67,7 +70,7 @@ class InversionDomain:
     unfinished: Path | None = None
     compare: bool = False
     correlation: Correlation = matern
-    likelihood: Likelihood = gaussian
+    likelihood: Likelihood = contaminated
     lattice: Lattice | None = None
     later: float = 0.0
 
@@ -76,11 +79,16 @@ class InversionDomain:
 
         Weights differ between the models that evidence compares, and their own probability is not part of it.
         """
-        default = self.correlation is matern and self.likelihood is gaussian
+        default = self.correlation is matern and self.law in (gaussian, contaminated)
         if self.unfinished is not None and not default:
             raise ValueError("an inversion under another correlation or likelihood keeps nothing for a later run")
-        if self.compare and self.likelihood is not gaussian:
+        if self.compare and self.law is not gaussian:
             raise ValueError("the evidence is that of Gaussian errors")
+
+    @property
+    def law(self) -> Likelihood:
+        """Likelihood that is used: that of Gaussian errors in place of the default where the evidence is computed."""
+        return gaussian if self.compare and self.likelihood is contaminated else self.likelihood
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,21 +98,35 @@ class Measured:
     Attributes:
         field: displacement, mask and stated noise.
         direct: the algebraic baseline.
+        guide: algebraic inversion with outlying voxels replaced by the nearest others, for the prior's centre.
         noise: noise of the inversion.
-        outlying: whether each voxel does not measure the wave and is left out of the data, shape (N,).
+        outlying: whether each voxel begins left out of the data, as it does not measure the wave, shape (N,).
+        unmeasured: whether each voxel has no data at all, shape (N,).
         dispersion: map from the fields that are inverted to the moduli at the wave field's frequency.
     """
 
     field: WaveField
     direct: DirectResult
+    guide: DirectResult
     noise: NoiseModel
     outlying: NDArray[np.bool_]
+    unmeasured: NDArray[np.bool_]
     dispersion: Dispersion
 
     @property
     def log_median(self) -> NDArray[np.float64]:
         """Logarithms of the direct inversion's medians of G' and G'', pascal, shape (2,)."""
-        return np.log([np.nanmedian(self.direct.storage_pa), np.nanmedian(self.direct.loss_pa)])
+        return np.log([np.nanmedian(self.guide.storage_pa), np.nanmedian(self.guide.loss_pa)])
+
+    def soundness(self, judged: NDArray[np.float64] | None) -> NDArray[np.float64]:
+        """Return the weight of each voxel's data: the probability that the voxel measures the wave, shape (N,).
+
+        Args:
+            judged: probabilities by the fit, shape (frequencies, N); None where the search before the fit stands.
+        """
+        if judged is None:
+            return np.where(self.outlying, USELESS, 1.0)
+        return np.where(self.unmeasured, USELESS, judged[self.dispersion.frequency])
 
 
 def measure(fields: Sequence[WaveField], settings: InversionSettings) -> list[Measured]:
@@ -115,16 +137,35 @@ def measure(fields: Sequence[WaveField], settings: InversionSettings) -> list[Me
         settings: settings of the inversion.
     """
     laws = dispersions(settings, [field.frequency_hz for field in fields])
-    return [
-        Measured(
-            field,
-            direct_inversion(field),
-            noise_of(field, factor=settings.noise_factor, discretisation_percent=settings.discretisation_percent),
-            outlying_voxels(field) | _unmeasured(field),
-            dispersion,
-        )
-        for field, dispersion in zip(fields, laws, strict=True)
-    ]
+    return [_measured(field, settings, dispersion) for field, dispersion in zip(fields, laws, strict=True)]
+
+
+def _measured(field: WaveField, settings: InversionSettings, dispersion: Dispersion) -> Measured:
+    unmeasured = _unmeasured(field)
+    outlying = outlying_voxels(field) | unmeasured
+    direct = direct_inversion(field)
+    return Measured(
+        field,
+        direct,
+        direct_inversion(_with_neighbours(field, outlying)) if outlying.any() else direct,
+        noise_of(field, factor=settings.noise_factor, discretisation_percent=settings.discretisation_percent),
+        outlying,
+        unmeasured,
+        dispersion,
+    )
+
+
+def _with_neighbours(field: WaveField, outlying: NDArray[np.bool_]) -> WaveField:
+    """The field with the displacement of the nearest other voxel in each outlying one."""
+    trusted = field.mask.copy()
+    trusted[field.mask] = ~outlying
+    if not trusted.any():
+        return field
+    nearest = ndimage.distance_transform_edt(~trusted, return_distances=False, return_indices=True)
+    at = np.argwhere(field.mask)[outlying].T
+    displacement = field.displacement_m.copy()
+    displacement[tuple(at)] = field.displacement_m[tuple(nearest[(slice(None), *at)])]
+    return replace(field, displacement_m=displacement)
 
 
 def _unmeasured(field: WaveField) -> NDArray[np.bool_]:
@@ -190,7 +231,7 @@ def problem_of(
             int(np.count_nonzero(first.mask)),
             settings.samples,
             refit_rounds(len(REFIT_BELOW)) if settings.fit_prior else 0,
-            rounds=0 if domain.likelihood is gaussian else EXPECTED_ROUNDS,
+            rounds=0 if domain.law is gaussian or isinstance(domain.law, Contaminated) else EXPECTED_ROUNDS,
             recalibrations=0 if complete else 1,
             compare=domain.compare,
             later=domain.later,
@@ -217,11 +258,15 @@ def _solvers(
     # All components are turned into voxel axes; fewer stay as they were measured.
     data, axes = (given @ grid, np.eye(3)) if field.directions is None else (given, field.directions @ grid)
     # The components that were not measured are taken as large as those that were.
-    mean = float(np.linalg.norm(data, axis=-1).mean() * np.sqrt(3.0 / len(axes)))
+    mean = bounded_mean(np.linalg.norm(data, axis=-1)) * float(np.sqrt(3.0 / len(axes)))
     errors = linear_phase_errors(field.mask, field.linear_phase_error_std_m / std_m, len(axes))
+    if field.turn_std_m > 0.0:
+        turn = rigid_turns(field.mask, field.voxel_size_mm, field.turn_std_m / std_m)
+        errors = sparse.hstack([errors, turn], format="csr")
     # One probe for all frequencies: the counts behind the evidence must not depend on which are inverted together.
     probe_errors = errors @ complex_normal(np.random.default_rng([settings.seed, 3]), (errors.shape[1],))
     probe = complex_normal(np.random.default_rng([settings.seed, 4]), data.shape) + probe_errors.reshape(data.shape)
+    shared = measured.noise.of_probe(probe, field.mask)
     weights = measured.noise.weights
     slack = DIVERGENCE_PER_STRAIN * mean * m_to_mm(scales.length_m)
     own = {
@@ -240,18 +285,20 @@ def _solvers(
                 inertia=scales.inertia(field.density_kg_m3, field.frequency_hz),
                 divergence_tolerance=slack,
                 weights=None if weights is None else weights[own[number].voxels].ravel(),
+                shared_noise=None if shared is None else shared[own[number].voxels].ravel(),
             ),
             field.voxel_size_mm,
             settings.hessian_rank,
             counter,
             measured.dispersion,
+            share=_usable_weight(zones[number], measured.unmeasured),
         )
         for number in numbers
     ]
 
 
 def _usable_weight(zone: Zone, outlying: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Return a zone's weights of its data, almost 0 at outliers, whose motion follows from equilibrium alone."""
+    """Return a zone's weights of its data, almost 0 at such voxels, whose motion follows from equilibrium alone."""
     return np.where(outlying[zone.voxels], USELESS, 1.0) * zone.weight
 
 

@@ -27,8 +27,8 @@ from palpate.solvers.inversion.steps.problem import USELESS
 from palpate.solvers.inversion.steps.state import refit_rounds
 from palpate.solvers.inversion.steps.wave_prior_rounds import Fitter, fit_with_wave_priors
 from palpate.solvers.inversion.time_left import FROM_OTHER_WEIGHTS
-from palpate.solvers.inversion.zone.data_weights import PARTS, Likelihood, checked_weights, gaussian
-from palpate.solvers.inversion.zone.zone_solver import ZoneSolver, ZoneState
+from palpate.solvers.inversion.zone.data_weights import Contaminated, Likelihood, checked_weights, gaussian
+from palpate.solvers.inversion.zone.zone_solver import ZoneState
 
 ROUNDS: Final = 8
 """Largest number of times that weights are computed and moduli fitted to them."""
@@ -61,7 +61,7 @@ def fit_reweighted(
         fit_prior: whether the prior is refitted to the data in each round.
     """
     found = fit_with_wave_priors(problem, fit, fit_prior=fit_prior)
-    if likelihood is gaussian:
+    if likelihood is gaussian or isinstance(likelihood, Contaminated):  # voxels were judged on the way
         return found, None
     weights = np.ones((frequencies, problem.voxels, problem.components))
     for number in range(ROUNDS + 1):
@@ -93,7 +93,7 @@ def expected_squares(problem: InversionProblem, states: tuple[ZoneState, ...], f
     for solver, state in zip(problem.solvers, states, strict=True):
         share, frequency = solver.data.zone.weight[:, None], solver.dispersion.frequency
         residual = (np.abs(state.residual) ** 2).reshape(-1, problem.components) / state.inflation
-        square = residual + _variance_of_wave(solver, state)
+        square = residual + solver.variance_of_wave(state)
         if solver.noise_weights is not None:
             square *= solver.noise_weights.reshape(-1, problem.components)
         total[frequency, solver.voxels] += share * square
@@ -101,13 +101,3 @@ def expected_squares(problem: InversionProblem, states: tuple[ZoneState, ...], f
     problem.comm.Allreduce(MPI.IN_PLACE, total)
     problem.comm.Allreduce(MPI.IN_PLACE, covered)
     return total / np.where(covered > 0.0, covered, 1.0)
-
-
-def _variance_of_wave(solver: ZoneSolver, state: ZoneState) -> float:
-    """Return the variance that a zone's fit leaves to the wave, both parts, in units of the noise, averaged over data.
-
-    What noise alone would leave of its own square is the expected misfit; the rest went into the wave.
-    """
-    data = solver.data
-    absorbed = PARTS * data.components * float(data.zone.weight.sum()) - state.expected_misfit
-    return max(0.0, absorbed) / float(data.precision.sum())

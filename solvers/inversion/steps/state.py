@@ -57,6 +57,9 @@ class GaussNewtonState:
         spread: posterior standard deviation, root mean square over all parameters; None before it is needed.
         comparable: whether w belongs to x under the present prior, so that objectives can be compared.
         local_scale: local scale of the prior, shape (N,).
+        soundness: probability that each voxel measures the wave, shape (frequencies, N); None before it was computed
+            from a fit.
+        judgements: number of times that it was computed and the zones took it over.
     """
 
     x: NDArray[np.float64]
@@ -69,6 +72,8 @@ class GaussNewtonState:
     steps_since_refit: int = 0
     spread: float | None = None
     comparable: bool = True
+    soundness: NDArray[np.float64] | None = None
+    judgements: int = 0
 
     @classmethod
     def at_prior_mean(
@@ -114,6 +119,7 @@ class GaussNewtonState:
             history=(),
             steps_since_refit=0,
             spread=None,
+            judgements=0,
         )
 
     @property
@@ -150,6 +156,24 @@ class GaussNewtonState:
             comparable=False,
         )
 
+    def with_soundness(self, soundness: NDArray[np.float64], *, refits: int) -> GaussNewtonState:
+        """Return the state at this point for data of other shares, for which earlier points and steps are not valid.
+
+        Args:
+            soundness: probability that each voxel measures the wave, shape (frequencies, N).
+            refits: number of refits of the prior that follow.
+        """
+        self.acceleration.forget()
+        return replace(
+            self,
+            soundness=soundness,
+            judgements=self.judgements + 1,
+            refits=refits,
+            steps_since_refit=0,
+            spread=None,
+            comparable=False,
+        )
+
     def moved(self, point: Pair, iteration: Iteration) -> GaussNewtonState:
         """Return the state after a step to the point (x, w)."""
         return replace(
@@ -172,8 +196,10 @@ class GaussNewtonState:
             "steps_since_refit": self.steps_since_refit,
             "spread": self.spread,
             "comparable": self.comparable,
+            "judgements": self.judgements,
         }
-        return {
+        known = {} if self.soundness is None else {"soundness": self.soundness}
+        return known | {
             "local_scale": self.local_scale,
             "x": self.x,
             "w": self.w,
@@ -200,6 +226,8 @@ class GaussNewtonState:
             spread=numbers["spread"],
             comparable=numbers["comparable"],
             local_scale=np.asarray(arrays["local_scale"], dtype=np.float64),
+            soundness=np.asarray(arrays["soundness"], dtype=np.float64) if "soundness" in arrays else None,
+            judgements=numbers["judgements"],
         )
 
 

@@ -73,6 +73,8 @@ class ZoneData:
             volume V has standard deviation tau / sqrt(V), lengths in units of Scales.length_m.
         weights: factors w on the precision of each datum, shape (C n,); None where all are 1.
         wave_prior: prior of the displacement; None where it is flat.
+        shared_noise: noise whose neighbours are correlated as stated, in the probe's units, shape (C n,); None where
+            noise is independent between voxels.
     """
 
     zone: Zone
@@ -85,6 +87,7 @@ class ZoneData:
     divergence_tolerance: float
     weights: NDArray[np.float64] | None = None
     wave_prior: WavePrior | None = None
+    shared_noise: NDArray[np.complex128] | None = None
 
     @property
     def components(self) -> int:
@@ -117,6 +120,13 @@ class ZoneData:
     def noise(self) -> NDArray[np.complex128]:
         """Probe with the noise that the weights give each datum, shape (C n,)."""
         return self.probe if self.weights is None else self.probe / np.sqrt(self.weights)
+
+    @property
+    def stated_noise(self) -> NDArray[np.complex128]:
+        """Noise as it is stated, the correlation of neighbours included, with the weights' size, shape (C n,)."""
+        if self.shared_noise is None:
+            return self.noise
+        return self.shared_noise if self.weights is None else self.shared_noise / np.sqrt(self.weights)
 
     def at_nodes(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the voxels' ln G*, shape (fields, n), at the nodes, shape (fields, M)."""
@@ -151,20 +161,23 @@ class Linearised:
         self._operator = None if data.complete else data.operator
         self.factor = Factorisation(saddle(data, equilibrium, self._momentum))
         """Factorisation of the saddle-point matrix, with its times."""
-        seen = np.column_stack([data.displacement, data.noise])
+        correlated = [] if data.shared_noise is None else [data.stated_noise]
+        seen = np.column_stack([data.displacement, data.noise, *correlated])
         displacement, multiplier, residuals = self._fit(seen)
         self.displacement: NDArray[np.complex128] = displacement[:, 0]
         """Best displacement U / sigma of the nodes for these moduli, shape (3 M,)."""
         self.residual: NDArray[np.complex128] = residuals[:, 0]
         """Residual (d - A U - Z c) / sigma, explained neither by waves nor by phase errors, shape (C n,)."""
-        self.probe_residual: NDArray[np.complex128] = residuals[:, 1]
-        """Residual of the probe, explained neither by waves nor by phase errors, shape (C n,)."""
+        self.probe_residual: NDArray[np.complex128] = residuals[:, -1]
+        """Residual of the stated noise, explained neither by waves nor by phase errors, shape (C n,)."""
         # A quadratic's minimum is half its linear part at the minimum, which counts slack, phase errors and prior too.
         misfits = np.sum((data.precision[:, None] * seen).conj() * residuals, axis=0).real
         self.misfit: float = float(misfits[0])
         """Twice the negative log-likelihood, up to a constant."""
         self.expected_misfit: float = float(misfits[1])
-        """Misfit of the probe: the misfit that noise alone would leave at the true moduli."""
+        """Misfit of the probe, independent noise: the number of data that equilibrium leaves unexplained."""
+        self.noise_misfit: float = float(misfits[-1])
+        """Misfit that the stated noise alone would leave at the true moduli: less where neighbours share it."""
         self._sensitivity = equilibrium.sensitivity(self.displacement)
         self.gradient: NDArray[np.float64] = self._to_parameters(
             (self._sensitivity.conj().T @ multiplier[:, 0])[:, None]

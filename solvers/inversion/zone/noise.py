@@ -15,6 +15,8 @@ from scipy import ndimage
 
 from palpate.imaging.wavefield import WaveField
 from palpate.imaging.waves.neighbour_noise import measured_noise
+from palpate.imaging.waves.noise_band import band_of, within_band
+from palpate.imaging.waves.robust import bounded_mean
 
 __all__ = ["NoiseModel", "complex_normal", "measured_noise", "noise_of"]
 
@@ -29,19 +31,39 @@ class NoiseModel:
         source: origin of the noise, "stated" or "measured".
         weights: precision of each datum over that of std_m, shape (N, C), components as the data have them; None where
             the noise is the same everywhere.
+        band: fractions of the band along i and j that the noise fills; 1 where it is independent between voxels.
+        own_share: share of the square of std_m that does not come from the images' noise, such as elements' error.
     """
 
     std_m: float
     stated_std_m: float | None
     source: str
     weights: NDArray[np.float64] | None = None
+    band: tuple[float, float] = (1.0, 1.0)
+    own_share: float = 0.0
 
+    def of_probe(self, probe: NDArray[np.complex128], mask: NDArray[np.bool_]) -> NDArray[np.complex128] | None:
+        """Return noise that fills the band and no more, of the probe's density in it; None where it fills all of it.
+
+        Args:
+            probe: unit noise, independent between the mask's voxels, shape (N, C).
+            mask: mask of N voxels, shape (i, j, k), slices along k.
+        """
+        if self.band == (1.0, 1.0):
+            return None
+        generator = np.random.default_rng(BAND_SEED)
+        volume = complex_normal(generator, (*mask.shape, probe.shape[1]))
+        volume[mask] = probe
+        shared = within_band(volume, self.band)[mask]
+        white = complex_normal(generator, probe.shape)
+        return np.asarray(np.sqrt(1.0 - self.own_share) * shared + np.sqrt(self.own_share) * white)
+
+
+BAND_SEED: Final = 100
+"""Seed of noise outside the mask, and of the part of noise that voxels do not share."""
 
 MAP_SMOOTHING_VOXELS: Final = 2.0
 """Standard deviation of the Gaussian over which the variance of a noise map is averaged, voxels."""
-
-LEAST_BAND: Final = 0.1
-"""Least fraction of the band that noise is taken to fill."""
 
 UNIFORM: Final = 1.25
 """Ratio of the noise of the noisiest twentieth of the data to that of the quietest, below which it is one number."""
@@ -56,14 +78,17 @@ def noise_of(field: WaveField, *, factor: float, discretisation_percent: float) 
         discretisation_percent: discretisation error, percent of the mean displacement |U|.
     """
     stated = field.noise_std_m
-    factor *= _white_equivalent(field.noise_correlation)
+    correlation = field.noise_correlation if stated and field.noise_correlation else (0.0, 0.0)
+    band = (band_of(correlation[0]), band_of(correlation[1]))
+    # At the wavelengths of waves, noise that fills a part of the band has the density of larger independent noise.
+    factor /= float(np.sqrt(np.prod(band)))
     base = factor * stated if stated else measured_noise(field.displacement_m, field.mask)
-    mean = float(np.linalg.norm(field.displacement_m[field.mask], axis=-1).mean())
+    mean = bounded_mean(np.linalg.norm(field.displacement_m[field.mask], axis=-1))
     total = float(np.hypot(base, discretisation_percent / 100.0 * mean))
     error_m = discretisation_percent / 100.0 * mean
-    return NoiseModel(
-        total, stated, "stated" if stated else "measured", _weights(field, factor, total, error_m) if stated else None
-    )
+    weights = _weights(field, factor, total, error_m) if stated else None
+    source = "stated" if stated else "measured"
+    return NoiseModel(total, stated, source, weights, band, (error_m / total) ** 2)
 
 
 def complex_normal(generator: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.complex128]:
@@ -75,19 +100,6 @@ def complex_normal(generator: np.random.Generator, shape: tuple[int, ...]) -> ND
     """
     parts = generator.standard_normal((2, *shape))
     return np.asarray(parts[0] + 1j * parts[1])
-
-
-def _white_equivalent(correlation: tuple[float, float] | None) -> float:
-    """Return the factor on the noise that makes independent voxels of correlated ones, at the wavelengths of waves.
-
-    Noise that fills the fraction f of the band along an axis has the correlation sinc(f) between neighbours and, there,
-    1 / f times the density of white noise of the same size.
-    """
-    if correlation is None:
-        return 1.0
-    filled = np.linspace(1.0, LEAST_BAND, 1000)
-    fractions = [float(np.interp(max(one, 0.0), np.sinc(filled), filled)) for one in correlation]
-    return float(1.0 / np.sqrt(np.prod(fractions)))
 
 
 def _weights(field: WaveField, factor: float, std_m: float, error_m: float) -> NDArray[np.float64] | None:

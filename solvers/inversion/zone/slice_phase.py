@@ -11,6 +11,7 @@ import numpy as np
 import scipy.sparse as sparse
 from numpy.typing import NDArray
 
+from palpate.imaging.waves.rigid_motion import turns
 from palpate.imaging.waves.slice_planes import slice_planes
 
 
@@ -38,3 +39,20 @@ def linear_phase_errors(mask: NDArray[np.bool_], size: float, components: int = 
             places = (rows, np.repeat(np.arange(modes_here), len(inside)))
             blocks.append(sparse.csr_matrix((modes.T.ravel(), places), shape=(components * count, modes_here)))
     return sparse.hstack(blocks, format="csr")
+
+
+def rigid_turns(mask: NDArray[np.bool_], voxel_size_mm: NDArray[np.float64], size: float) -> sparse.csr_matrix:
+    """Return columns like those of Z for a turn of the whole field, of unknown axis and complex size.
+
+    Args:
+        mask: mask of N voxels, shape (i, j, k).
+        voxel_size_mm: edges of a voxel, mm, shape (3,); components are along the same axes.
+        size: root mean square of the error, in the unit of the displacement.
+
+    Returns:
+        Matrix of shape (3 N, 3), components of a voxel together; without columns where size is 0.
+    """
+    ijk = np.argwhere(mask)
+    if size <= 0.0:
+        return sparse.csr_matrix((3 * len(ijk), 0))
+    return sparse.csr_matrix(size * np.sqrt(len(ijk)) * turns(ijk * voxel_size_mm))

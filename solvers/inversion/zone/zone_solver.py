@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from palpate.solvers.inversion.prior.hyperparameters import FIELDS
 from palpate.solvers.inversion.zone.curvature import Informed, Whitening, informed_directions
+from palpate.solvers.inversion.zone.data_weights import PARTS
 from palpate.solvers.inversion.zone.equilibrium import WaveEquilibrium, equilibrium_of
 from palpate.solvers.inversion.zone.likelihood import Linearised, ZoneData
 from palpate.solvers.inversion.zone.wave_prior import calibrated
@@ -45,11 +46,13 @@ class ZoneState:
 
     Attributes:
         misfit: twice the negative log-likelihood.
-        expected_misfit: misfit that noise alone would leave.
+        expected_misfit: misfit that noise alone would leave, were it independent between voxels.
         gradient: gradient of half the misfit by m at the reference, in the informed directions, shape (2 n,).
         hessian_factor: factor Y with Gauss-Newton Hessian ~ Y Y^T, shape (2 n, k).
         residual: residual (d - A U - Z c) / sigma, shape (C n,).
-        probe_residual: residual of the probe of unit noise, shape (C n,).
+        probe_residual: residual of the stated noise, shape (C n,).
+        shared_misfit: misfit that the stated noise alone would leave, with its correlation between neighbours; 0 where
+            it has none.
     """
 
     misfit: float
@@ -58,17 +61,23 @@ class ZoneState:
     hessian_factor: NDArray[np.float64]
     residual: NDArray[np.complex128]
     probe_residual: NDArray[np.complex128]
+    shared_misfit: float = 0.0
+
+    @property
+    def noise_misfit(self) -> float:
+        """Misfit that the stated noise alone would leave."""
+        return self.shared_misfit or self.expected_misfit
 
     @property
     def inflation(self) -> float:
         """Most probable factor on the noise variance, above 1 where the model cannot explain the waves; at least 1."""
-        return max(1.0, self.misfit / self.expected_misfit)
+        return max(1.0, self.misfit / self.noise_misfit)
 
     def negative_log_likelihood(self, count: float) -> float:
         """Return the negative log-likelihood at the most probable noise factor, up to a constant.
 
         Args:
-            count: effective number of data that equilibrium leaves unexplained: the expected misfit.
+            count: effective number of data that equilibrium leaves unexplained: the misfit of noise alone.
         """
         inflation = max(1.0, self.misfit / count)
         return 0.5 * (self.misfit / inflation + count * float(np.log(inflation)))
@@ -142,6 +151,7 @@ class ZoneSolver:
         rank_of_hessian: largest number k of directions that are followed.
         counter: counter of the work.
         dispersion: map from the fields that are inverted to the moduli at the data's frequency.
+        share: share of each voxel's data as long as the voxel is sound, shape (n,); None for the zone's own weight.
     """
 
     def __init__(
@@ -152,11 +162,14 @@ class ZoneSolver:
         rank_of_hessian: int,
         counter: WorkCounter,
         dispersion: Dispersion = AS_MEASURED,
+        share: NDArray[np.float64] | None = None,
     ) -> None:
         self.number = number
         self.data = data
         self.noise_weights = data.weights
         """Precision of the data by their own noise, shape (C n,); None where the noise is the same everywhere."""
+        self.share = data.zone.weight if share is None else share
+        """Zone's share of each voxel's data as long as the voxel is sound, shape (n,)."""
         self.dispersion = dispersion
         self.voxels = data.zone.voxels
         self._whitening = Whitening(data.zone.ijk, voxel_size_mm)
@@ -165,15 +178,50 @@ class ZoneSolver:
         """Name of the solver, unique in the problem."""
         self.cache: ZoneCache | None = None
         """Results from which the next evaluation starts."""
+        self._stale = False  # whether data or prior have changed since the cache was computed
         self._counter = counter
         self.information_share = 1.0
         """Part of the Gauss-Newton Hessian that is information of the data, at the moduli of the last calibration."""
 
     def evaluate(self, parameters: NDArray[np.float64]) -> ZoneState:
         """Return misfit, gradient and compressed Hessian at m, shape (2 n,) (this zone's voxels, at the reference)."""
-        if self.cache is None or _distance(parameters, self.cache.solved_at) >= SETTLED:
+        if self.cache is None or self._stale or _distance(parameters, self.cache.solved_at) >= SETTLED:
             self.cache = self._solve(parameters)
+            self._stale = False
         return self.cache.state_at(parameters)
+
+    def restore(self, cache: ZoneCache) -> None:
+        """Take over results that an earlier run found from the present data."""
+        self.cache, self._stale = cache, False
+
+    def believe(self, soundness: NDArray[np.float64]) -> None:
+        """Multiply the zone's share of each voxel's data by the probability that the voxel measures the wave.
+
+        Args:
+            soundness: probability of each voxel of the zone, shape (n,).
+        """
+        self.data = replace(self.data, zone=replace(self.data.zone, weight=self.share * soundness))
+
+    def doubts(self, soundness: NDArray[np.float64], importance: NDArray[np.float64]) -> float:
+        """Return how much the zone's data would change: about the number of its voxels that turn sound or wrong.
+
+        Args:
+            soundness: probability that each voxel of the zone measures the wave, shape (n,).
+            importance: factor on the change of each voxel's probability, shape (n,).
+        """
+        change = (self.share * soundness - self.data.zone.weight) * importance / self.share.max()
+        return float(np.linalg.norm(change))
+
+    def variance_of_wave(self, state: ZoneState) -> float:
+        """Return the variance that the fit leaves to the wave, both parts, in units of the noise, averaged over data.
+
+        What noise alone would leave of its own square is the expected misfit; the rest went into the wave.
+
+        Args:
+            state: state of the zone.
+        """
+        absorbed = PARTS * self.data.components * float(self.data.zone.weight.sum()) - state.expected_misfit
+        return max(0.0, absorbed) / float(self.data.precision.sum())
 
     def reweigh(self, weights: NDArray[np.float64]) -> None:
         """Give each datum a weight on its precision; what was solved before only provides directions for the next time.
@@ -183,7 +231,7 @@ class ZoneSolver:
         """
         own = self.noise_weights
         self.data = replace(self.data, weights=weights if own is None else own * weights)
-        self._forget()
+        self.forget()
 
     def calibrate(self, parameters: NDArray[np.float64]) -> None:
         """Fit the prior of the displacement around m, shape (2 n,), where the data do not determine it alone."""
@@ -200,7 +248,7 @@ class ZoneSolver:
         likelihood = self._calibrated(np.repeat(fields, len(self.voxels)))
         uniform = np.asarray(np.kron(np.eye(FIELDS), np.ones((len(self.voxels), 1))), dtype=np.float64)
         gradient, curvature = uniform.T @ likelihood.gradient, uniform.T @ likelihood.curvature(uniform)
-        inflation = max(1.0, likelihood.misfit / likelihood.expected_misfit)
+        inflation = max(1.0, likelihood.misfit / likelihood.noise_misfit)
         likelihood.close()
         return gradient / inflation, curvature / inflation
 
@@ -216,15 +264,13 @@ class ZoneSolver:
         prior = replace(found.prior, slope=self._whitening.bounded(found.prior.slope, informed))
         self.data = replace(found.data, wave_prior=prior)
         found.fitted.add_determinant(prior)
-        self.cache = self._kept(found.fitted, informed, parameters, parameters)
+        self.cache, self._stale = self._kept(found.fitted, informed, parameters, parameters), False
         self._count(found.fitted, began)
         return found.fitted
 
-    def _forget(self) -> None:
+    def forget(self) -> None:
         """Solve the zone anew at its next evaluation, in the directions of the last."""
-        if self.cache is not None:
-            far = np.full_like(self.cache.solved_at, np.inf)
-            self.cache = replace(self.cache, solved_at=far, compressed_at=far)
+        self._stale = True
 
     def _solve(self, parameters: NDArray[np.float64]) -> ZoneCache:
         began = time.perf_counter()
@@ -251,6 +297,7 @@ class ZoneSolver:
             hessian_factor=self.dispersion.pull_back(fields, informed.hessian_factor),
             residual=likelihood.residual,
             probe_residual=likelihood.probe_residual,
+            shared_misfit=0.0 if self.data.shared_noise is None else likelihood.noise_misfit,
         )
         basis = informed.basis.astype(np.float32)
         return ZoneCache(informed.hessian_factor, basis, informed.root_weights, compressed_at, parameters, state)
@@ -286,8 +333,8 @@ class ZoneSolver:
         self, likelihood: Linearised, parameters: NDArray[np.float64]
     ) -> tuple[Informed, NDArray[np.float64]]:
         """Return the compressed Hessian and where it was compressed: here, or where it was last if that is near."""
-        if self.cache is not None and _distance(parameters, self.cache.compressed_at) <= RELINEARISED:
-            last = self.cache
+        last = None if self._stale else self.cache
+        if last is not None and _distance(parameters, last.compressed_at) <= RELINEARISED:
             kept = Informed(last.hessian_factor, last.basis.astype(np.float64), last.root_weights)
             return kept, last.compressed_at
         start = self._random_basis() if self.cache is None else self.cache.basis.astype(np.float64)
