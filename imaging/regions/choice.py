@@ -24,7 +24,7 @@ _LISTED: Final = 30
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class RegionEntry:
     """Region in a file.
 
     Attributes:
@@ -43,7 +43,7 @@ class Entry:
         return self.name.strip() if known and "".join(words) == self.name else ""
 
 
-def chosen(entries: Sequence[Entry], choice: str, where: Path | str, what: str) -> Entry:
+def chosen(entries: Sequence[RegionEntry], choice: str, where: Path | str, what: str) -> RegionEntry:
     """Return the region that a user chose, or the only one.
 
     Args:
@@ -73,7 +73,7 @@ def chosen(entries: Sequence[Entry], choice: str, where: Path | str, what: str) 
     return alike[0]
 
 
-def _listed(entries: Sequence[Entry]) -> str:
+def _listed(entries: Sequence[RegionEntry]) -> str:
     """Return numbers, and names where they may be repeated."""
     shown = [f"{one.number}" + (f" ({one.plain_name})" if one.plain_name else "") for one in entries[:_LISTED]]
     return ", ".join(shown) + (", ..." if len(entries) > _LISTED else "")

@@ -11,7 +11,7 @@ from pydicom.dataset import Dataset
 
 from palpate.errors import InputError
 from palpate.imaging.dicom.geometry import LPS_TO_RAS
-from palpate.imaging.regions.choice import Entry, chosen
+from palpate.imaging.regions.choice import RegionEntry, chosen
 from palpate.imaging.regions.planes import AGAIN, Space, shape_of
 from palpate.imaging.regions.region import DrawnRegion
 
@@ -36,7 +36,9 @@ def read_contours(structures: Dataset, choice: str, where: str, slices: NDArray[
     listed = {int(one.ROINumber): one for one in structures.get("StructureSetROISequence") or []}
     filled = {number for number, one in drawn.items() if one.get("ContourSequence")}
     entries = [
-        Entry(number, str(one.get("ROIName") or "")) for number, one in listed.items() if choice or number in filled
+        RegionEntry(number, str(one.get("ROIName") or ""))
+        for number, one in listed.items()
+        if choice or number in filled
     ]
     one = chosen(entries, choice, where, "ROI")
     items = list(drawn[one.number].ContourSequence) if one.number in filled else []

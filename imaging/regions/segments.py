@@ -13,7 +13,7 @@ from palpate.imaging.dicom.geometry import LPS_TO_RAS
 from palpate.imaging.dicom.parsing import silence
 from palpate.imaging.dicom.pixels import demand_decodable
 from palpate.imaging.files.nifti import StoredVolume
-from palpate.imaging.regions.choice import Entry, chosen
+from palpate.imaging.regions.choice import RegionEntry, chosen
 from palpate.imaging.regions.region import DrawnRegion, VoxelShape
 
 _AGAIN: Final = "Export the segmentation again on the grid of one image series."
@@ -33,7 +33,8 @@ def read_segment(image: pydicom.FileDataset, stored: int, choice: str, where: st
         Exception: one of UNREADABLE, where the file is damaged.
     """
     entries = [
-        Entry(int(one.SegmentNumber), str(one.get("SegmentLabel") or "")) for one in image.get("SegmentSequence") or []
+        RegionEntry(int(one.SegmentNumber), str(one.get("SegmentLabel") or ""))
+        for one in image.get("SegmentSequence") or []
     ]
     entries = [one for one in entries if one.number > 0]  # 0 is the background of label maps
     one = chosen(entries, choice, where, "segment")
