@@ -113,6 +113,8 @@ def unlike_surroundings(
         tissue: voxels to look at, and to compare them with, shape (i, j, k).
         voxel_mm: edges of a voxel along i, j, k, mm, shape (3,).
     """
+    if not tissue.any():
+        return np.zeros(tissue.shape, dtype=bool)
     half = np.maximum(np.rint(_WINDOW_MM / 2.0 / voxel_mm[:2]).astype(int), 1)
     padded = np.pad(
         np.where(tissue, magnitude, np.nan), [(half[0],) * 2, (half[1],) * 2, (0, 0)], constant_values=np.nan

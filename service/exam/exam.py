@@ -33,7 +33,7 @@ class Exam:
         run: results of the run.
         source: origin of the region: "user", "waves", "magnitude", "atlas", or "other".
         label: origin of the region in words.
-        organ: whether the region is meant as an organ; None where the user drew it and only the user knows.
+        organ: whether the region is meant as an organ; None where only who drew it knows.
         least_confidence: confidence of the scanner above which a pixel counts.
         reported: region, and the part that counts.
         figures: figures of that part; None where there are no joint draws, or nothing counts.
@@ -73,21 +73,27 @@ def exam_of(run: RunView, settings: ReportSettings) -> Exam | None:
     default_mm = EDGE_MM if partial and source != "user" else 0.0
     edge_mm = default_mm if settings.edge_mm is None else settings.edge_mm
     reported = count.part(edge_mm, vessels=settings.vessels != "leave_out")
-    inner = count.part(EDGE_MM, vessels=settings.vessels == "keep")
-    figures, of_inner = count.figures(reported), None
-    if partial and source == "user" and settings.edge_mm is None and not inner.thin:
-        of_inner = count.figures(inner)
+    figures, inner = count.figures(reported), None
+    if partial and source == "user" and settings.edge_mm is None:
+        inner = _within_edge(count, vessels=settings.vessels == "keep")
     return Exam(
         run=run,
         source=source,
         label=_label(source, mask, gated=gated),
-        organ=False if gated or source == "magnitude" else None if source == "user" else source == "atlas",
+        organ=False if gated else {"magnitude": False, "atlas": True}.get(source),
         least_confidence=settings.least_confidence,
         reported=reported,
         figures=figures,
-        inner=None if of_inner is None else (inner, of_inner),
+        inner=inner,
         warnings=_warnings(reported, figures, edge_mm, settings.least_confidence, has_draws=count.enough),
     )
+
+
+def _within_edge(count: Counting, *, vessels: bool) -> tuple[ReportedRegion, ExamFigures] | None:
+    """Return what is away from the edge, and its figures; None where hardly anything is left."""
+    part = count.part(EDGE_MM, vessels=vessels)
+    figures = None if part.thin else count.figures(part)
+    return None if figures is None else (part, figures)
 
 
 def _label(source: str, mask: Mapping[str, Any], *, gated: bool) -> str:
