@@ -178,8 +178,8 @@ def test_without_figures_the_exam_says_why(tmp_path: Path) -> None:
     """Too few draws give no interval, and a region apart from the maps has no voxel that counts: flags, no numbers."""
     apart = np.zeros(SHAPE, dtype=bool)
     apart[:3, :3] = True
-    for view in (_view(tmp_path, _box(), _box(), draws=19), _view(tmp_path, apart, _box())):
-        exam = exam_of(view, ReportSettings())
+    for region, draws in ((_box(), 19), (apart, DRAWS)):
+        exam = exam_of(_view(tmp_path, region, _box(), draws=draws), ReportSettings())
         assert exam is not None
         assert exam.figures is None
         assert "exam-without-figures" in {one.code for one in exam.warnings}
