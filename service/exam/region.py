@@ -1,4 +1,4 @@
-"""What of a region counts in the report: with a value, away from edges and vessels, and of sufficient confidence.
+"""Choice of the part of a region that counts in the report: with a value, away from edges and vessels, confident.
 
 Near the edge of an organ waves are reflected and refracted, and a slice mixes tissues. Readers of elastograms draw
 about 1 cm or half a wavelength away from it, beside vessels, and where the scanner's confidence exceeds 0.95. A drawn

@@ -11,6 +11,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
+from palpate.config.study import read_study
 from palpate.errors import InputError
 from palpate.imaging.anatomy.user_mask import read_user_mask
 from palpate.imaging.deidentify.key import Key
@@ -266,3 +267,17 @@ def test_a_file_whose_name_holds_the_mark_is_a_file(tmp_path: Path) -> None:
     """`scan#2.dcm` is a name, and `scan#2.dcm#1` a region in it."""
     path = write_rtstruct(tmp_path / "scan#2.dcm", {"Liver": [_square(9.0, 0.0), _square(9.0, 5.0)]})
     assert read_region(path).number == read_region(Path(f"{path}#Liver")).number == 1
+
+
+def test_a_table_of_sessions_names_the_region(tmp_path: Path) -> None:
+    """The column mask has a file and the region in it; the file alone must exist."""
+    for name in ("mre", "rs.dcm", "liver.nii.gz"):
+        (tmp_path / name).touch()
+    table = tmp_path / "sessions.tsv"
+    rows = [f"0{number}\t01\tmre\t{mask}" for number, mask in enumerate(["rs.dcm#Liver, left", "liver.nii.gz", "n/a"])]
+    table.write_text("\n".join(["subject\tsession\tmre\tmask", *rows]))
+    found = [(one.mask, one.mask_region) for one in read_study(table)]
+    assert found == [(tmp_path / "rs.dcm", "Liver, left"), (tmp_path / "liver.nii.gz", ""), (None, "")]
+    table.write_text("subject\tsession\tmre\tmask\n01\t01\tmre\tnone.dcm#Liver")
+    with pytest.raises(InputError, match="column mask"):
+        read_study(table)
