@@ -101,7 +101,8 @@ class VoxelShape:
     def volume_mm3(self) -> float:
         """Volume, cubic millimetres; each voxel counts by its share."""
         voxel_mm3 = abs(float(np.linalg.det(self.volume.affine_mm[:3, :3])))
-        return float(np.sum(self.volume.values, dtype=np.float64)) / self.full * voxel_mm3
+        total = sum(float(np.asarray(one, dtype=np.float64).sum()) for one in self.volume.slabs())
+        return total / self.full * voxel_mm3
 
     def shares(self, points_mm: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the share of the voxel in which each point lies, shape (...); 0 outside the grid.
@@ -113,5 +114,5 @@ class VoxelShape:
         index = np.rint(voxel_indices(self.volume.affine_mm, points_mm)).astype(np.int64)
         within = np.all((index >= 0) & (index < values.shape), axis=-1)
         found = np.zeros(within.shape)
-        found[within] = values[tuple(index[within].T)] / self.full
+        found[within] = np.asarray(values[tuple(index[within].T)], dtype=np.float64) / self.full
         return found
