@@ -50,7 +50,8 @@ def read_region(given: Path, slices: NDArray[np.float64] | None = None) -> Drawn
         advice = "Leave out # and what follows; a NIfTI mask holds one region."
         raise InputError(path, found="a region chosen by name", expected=_KINDS, advice=advice)
     drawn = read_binary(path)
-    return DrawnRegion(path, "NIfTI", VoxelShape(drawn, float(np.max(drawn.values))))
+    full = max(float(np.asarray(one, dtype=np.float64).max()) for one in drawn.slabs())
+    return DrawnRegion(path, "NIfTI", VoxelShape(drawn, full))
 
 
 def _read_dicom(path: Path, choice: str, slices: NDArray[np.float64] | None) -> DrawnRegion:

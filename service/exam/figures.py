@@ -200,7 +200,9 @@ def _chosen(pixels: ScannerPixels, reported: ReportedRegion, least_confidence: f
     """Return the scanner's pixels that count: those of the reported region, confident, and above zero."""
     inside = reported.shares[tuple(pixels.voxels.T)] > 0.0
     counted = inside & pixels.confident(least_confidence)
-    return counted if pixels.stiffness_kpa is None else counted & (np.nan_to_num(pixels.stiffness_kpa) > 0.0)
+    if pixels.stiffness_kpa is None:
+        return counted
+    return np.asarray(counted & (np.nan_to_num(pixels.stiffness_kpa) > 0.0))
 
 
 def _scanner_spread(pixels: ScannerPixels | None, chosen: NDArray[np.bool_] | None) -> Spread | None:
