@@ -199,7 +199,7 @@ def _direct_kpa(run: StiffnessMaps, shares: NDArray[np.float64]) -> float | None
 def _chosen(pixels: ScannerPixels, reported: ReportedRegion, least_confidence: float) -> NDArray[np.bool_]:
     """Return the scanner's pixels that count: those of the reported region, confident, and above zero."""
     inside = reported.shares[tuple(pixels.voxels.T)] > 0.0
-    counted = inside & pixels.confident(least_confidence)
+    counted = np.asarray(inside & pixels.confident(least_confidence))
     if pixels.stiffness_kpa is None:
         return counted
     return np.asarray(counted & (np.nan_to_num(pixels.stiffness_kpa) > 0.0))
