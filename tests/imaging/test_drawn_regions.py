@@ -11,11 +11,13 @@ import pytest
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
+from palpate.config.ingest import IngestSettings
 from palpate.config.study import read_study
 from palpate.errors import InputError
 from palpate.imaging.anatomy.user_mask import read_user_mask
 from palpate.imaging.deidentify.key import Key
 from palpate.imaging.files.nifti import Volume
+from palpate.imaging.ingest import ingest
 from palpate.imaging.regions.read import read_region
 from tests.imaging.drawn_files import FRAME, PERSON, write_rtstruct, write_seg
 
@@ -281,3 +283,11 @@ def test_a_table_of_sessions_names_the_region(tmp_path: Path) -> None:
     table.write_text("subject\tsession\tmre\tmask\n01\t01\tmre\tnone.dcm#Liver")
     with pytest.raises(InputError, match="column mask"):
         read_study(table)
+
+
+def test_a_region_for_arrays_is_refused(tmp_path: Path) -> None:
+    """Arrays of displacement bring their own mask; one that is named beside them must not be passed over."""
+    (tmp_path / "waves.mat").write_bytes(b"x")
+    drawn = write_rtstruct(tmp_path / "rs.dcm", {"Liver": [_square(9.0, 0.0), _square(9.0, 5.0)]})
+    with pytest.raises(InputError, match="a mask for displacement arrays"):
+        ingest(tmp_path / "waves.mat", "sub-01", tmp_path / "out", anatomy=None, settings=IngestSettings(), mask=drawn)
