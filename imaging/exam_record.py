@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from palpate.imaging.acquisition import PhaseAcquisition
 from palpate.imaging.anatomy.wave_region import NOT_AN_ORGAN
 from palpate.imaging.files.json_object import read_json
+from palpate.imaging.files.maps import write_mask
 from palpate.imaging.wavefield import WaveField
 from palpate.imaging.waves.reconstruct import Reconstruction
 from palpate.imaging.waves.slice_agreement import as_record, slice_agreement
@@ -154,6 +155,29 @@ def write_region_sidecar(folder: Path, label: str, origin: Mapping[str, object])
         "LeftOut": origin["left_out"],
     }
     (folder / f"{label}_mask.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+
+
+def drawn_region_path(folder: Path, label: str) -> Path:
+    """Return the path of a drawn region on the voxels of a run, before noisy voxels were left out.
+
+    Args:
+        folder: wave-field folder.
+        label: label of the run.
+    """
+    return folder / f"{label}_desc-drawn_mask.nii.gz"
+
+
+def write_drawn_region(folder: Path, label: str, region: NDArray[np.bool_], affine_mm: NDArray[np.float64]) -> None:
+    """Write a drawn region on the voxels of a run, so that reports can tell what of it has values.
+
+    Args:
+        folder: wave-field folder; the caller ensures that an interrupted run leaves no partial result.
+        label: label of the run.
+        region: the region, shape (i, j, k).
+        affine_mm: voxel indices to world RAS millimetres, shape (4, 4).
+    """
+    description = "region that the user drew, before voxels with too noisy phase were left out"
+    write_mask(drawn_region_path(folder, label), region, affine_mm, description=description)
 
 
 def _say_slices(name: str, slices: dict[str, object]) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palpate.config.ingest import IngestSettings
+from palpate.config.region_choice import split_choice
 from palpate.errors import InputError
 from palpate.imaging.acquisition import PhaseAcquisition
 from palpate.imaging.anatomy.anatomy import AnatomyImage, place_anatomy, read_anatomy_image, write_anatomy
@@ -34,6 +35,7 @@ from palpate.imaging.exam_record import (
     exam_warnings,
     is_no_organ,
     matrix_facts,
+    write_drawn_region,
     write_region_sidecar,
 )
 from palpate.imaging.files.displacement_arrays import is_displacement_array, read_displacement_arrays
@@ -74,7 +76,8 @@ def ingest(
         out: folder to write.
         anatomy: T1-weighted DICOM folder or zip, or NIfTI; None where there is none.
         settings: ingest settings of the study.
-        mask: binary NIfTI in the MRE's world coordinates, instead of the mask from the magnitude; only with DICOM.
+        mask: region in the MRE's world coordinates, instead of the mask from the magnitude: binary NIfTI, DICOM
+            Segmentation or RT Structure Set, with the region chosen in it as `file#name`; only with DICOM.
 
     Returns:
         The wave fields that were written.
@@ -89,23 +92,20 @@ def ingest(
             expected="letters and digits joined by - and _",
             advice="Give a label such as sub-01_ses-01.",
         )
-    given = {"mre": mre, "anatomy": anatomy, "mask": mask}
+    given = {"mre": mre, "anatomy": anatomy, "mask": None if mask is None else split_choice(mask)[0]}
     target = claim_folder(out, "ingest", given | {"key": settings.key})
     inputs = {role: path for role, path in given.items() if path is not None}
     _demand_plausible(settings)
     with target.writing() as folder:
         if is_wave_field_folder(mre):
             if mask is not None:
-                raise InputError(
-                    "--mask",
-                    found="a mask for a finished wave-field folder",
-                    expected="a mask for DICOM",
-                    advice="Put the mask into the folder as its *_mask.nii.gz.",
-                )
+                _refuse_mask("a finished wave-field folder", "Put the mask into the folder as its *_mask.nii.gz.")
             fields, records = _from_wave_fields(mre, label, folder, settings)
             images: Sequence[Instance] = ()
             rows: tuple[SeriesRow, ...] = ()
         elif is_displacement_array(mre):
+            if mask is not None:
+                _refuse_mask("displacement arrays", "Put the mask beside the arrays, as arrays.mask says.")
             fields, records = _from_arrays(mre, label, folder, settings)
             images, rows = (), ()
         else:
@@ -132,6 +132,10 @@ def ingest(
             text = record_text("ingest", {"label": name, **record, **common}, allow_nan=False)
             (folder / f"{name}_ingest.json").write_text(text, encoding="utf-8")
     return fields
+
+
+def _refuse_mask(source: str, advice: str) -> None:
+    raise InputError("--mask", found=f"a mask for {source}", expected="a mask for DICOM", advice=advice)
 
 
 def _demand_plausible(settings: IngestSettings) -> None:
@@ -169,7 +173,7 @@ def _from_dicom(
     for number, run in enumerate(runs, start=1):
         name = label if len(runs) == 1 else f"{label}_run-{number}"
         of_run = [one for one in acquisitions if one.run == run]
-        written, record = _reconstruct_run(of_run, name, folder, settings, mask)
+        written, record = _reconstruct_run(of_run, name, folder, settings, mask, key)
         computed = [(one, scanner_maps(export.series, one)) for one in of_run]
         record["scanner_maps"] = write_scanner_maps(folder, name, computed)
         fields += written
@@ -181,7 +185,12 @@ def _from_dicom(
 
 
 def _reconstruct_run(
-    acquisitions: Sequence[PhaseAcquisition], label: str, folder: Path, settings: IngestSettings, drawn: Path | None
+    acquisitions: Sequence[PhaseAcquisition],
+    label: str,
+    folder: Path,
+    settings: IngestSettings,
+    drawn: Path | None,
+    key: Key | None,
 ) -> tuple[list[WaveField], dict[str, object]]:
     """Reconstruct and write the frequencies of one run, which share a mask."""
     for measured in acquisitions:
@@ -193,7 +202,7 @@ def _reconstruct_run(
     magnitude = np.mean([one.magnitude.mean(axis=(0, 1)) for one in acquisitions], axis=0)
     affine_mm = acquisitions[0].affine_mm
     voxel_mm = np.linalg.norm(affine_mm[:3, :3], axis=0)
-    chosen = run_mask(acquisitions, magnitude, label, settings, drawn)
+    chosen = run_mask(acquisitions, magnitude, label, settings, drawn, key)
     bright, origin = chosen.mask, chosen.origin
     _demand_tissue(bright, label, chosen.setting)
     made = [reconstruct(one, bright, settings) for one in acquisitions]
@@ -206,7 +215,7 @@ def _reconstruct_run(
     for one, motion in zip(made, motions, strict=True):
         times, warnings = check_offsets(one, mask)
         field, facts = _settled_field(one.wave_field(mask, label, settings.density_kg_m3), settings)
-        warnings = (*exam_warnings(one.acquisition, origin), *warnings)
+        warnings = (*exam_warnings(one.acquisition, origin), *chosen.warnings, *warnings)
         own = {
             **quality(one, field),
             **facts,
@@ -225,6 +234,8 @@ def _reconstruct_run(
     write_nifti(folder / f"{label}_magnitude.nii.gz", magnitude.astype(np.float32), affine_mm)
     if origin["source"] == "waves":
         write_region_sidecar(folder, label, origin)
+    if drawn is not None:
+        write_drawn_region(folder, label, bright, affine_mm)
     voxel_ml = float(np.prod(voxel_mm)) / 1e3
     record: dict[str, object] = {
         "mask": {

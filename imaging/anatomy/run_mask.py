@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,8 +15,10 @@ from palpate.imaging.anatomy.brain_mask import brain_mask
 from palpate.imaging.anatomy.tissue_mask import tissue_mask
 from palpate.imaging.anatomy.user_mask import read_user_mask
 from palpate.imaging.anatomy.wave_region import NOT_AN_ORGAN, wave_region
+from palpate.imaging.deidentify.key import Key
 from palpate.imaging.files.nifti import Volume
 from palpate.imaging.waves.reconstruct import reconstruct
+from palpate.quality_warning import QualityWarning, recorded_warnings
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +29,13 @@ class RunMask:
         mask: tissue, shape (i, j, k).
         origin: entry of the record: source of the mask, and what it left out.
         setting: setting that widens the mask, for errors; None where somebody drew it.
+        warnings: doubts about a drawn mask.
     """
 
     mask: NDArray[np.bool_]
     origin: dict[str, object]
     setting: str | None
+    warnings: tuple[QualityWarning, ...] = ()
 
 
 def run_mask(
@@ -40,6 +44,7 @@ def run_mask(
     label: str,
     settings: IngestSettings,
     drawn: Path | None,
+    key: Key | None = None,
 ) -> RunMask:
     """Return the mask of a run whose frequencies share their voxels.
 
@@ -48,7 +53,8 @@ def run_mask(
         magnitude: mean signal, shape (i, j, k).
         label: label of the run, for errors.
         settings: ingest settings of the study.
-        drawn: mask that a user drew; None where there is none.
+        drawn: mask that a user drew, with the region chosen in it; None where there is none.
+        key: key by which identifiers of the mask or of the scan may have been pseudonymised; None where there is none.
 
     Raises:
         InputError: the drawn mask cannot be used, or the atlas does not fit.
@@ -56,7 +62,12 @@ def run_mask(
     affine_mm = acquisitions[0].affine_mm
     voxel_mm = np.linalg.norm(affine_mm[:3, :3], axis=0)
     if drawn is not None:
-        return RunMask(*read_user_mask(drawn, Volume(magnitude, affine_mm)), None)
+        references = acquisitions[0].facts.get("dicom")
+        frame_uid = str(references.get("FrameOfReferenceUID", "")) if isinstance(references, Mapping) else ""
+        mask, origin = read_user_mask(drawn, Volume(magnitude, affine_mm), frame_uid, key)
+        warnings = recorded_warnings(origin)
+        del origin["warnings"]
+        return RunMask(mask, origin, None, warnings)
     if settings.mask_by == "atlas":
         found = brain_mask(Volume(magnitude, affine_mm), threshold=settings.mask_threshold, where=label)
         starts = {"agreeing_starts": found.agreeing_starts, "bright_share": found.bright_share}

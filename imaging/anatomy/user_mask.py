@@ -1,4 +1,4 @@
-"""Mask that a user drew: taken as it is on the elastogram's grid, resampled from another grid, or refused."""
+"""Mask that a user drew: taken as it is on the elastogram's grid, carried from another grid, or refused."""
 
 from __future__ import annotations
 
@@ -9,49 +9,51 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palpate.errors import InputError
-from palpate.imaging.files.nifti import (
-    StoredVolume,
-    Volume,
-    demand_scanner_world,
-    read_stored,
-    same_grid,
-    voxel_indices,
-)
+from palpate.imaging.deidentify.identifiers import same_identifier
+from palpate.imaging.deidentify.key import Key
+from palpate.imaging.files.nifti import Volume, demand_scanner_world
+from palpate.imaging.regions.read import read_region
+from palpate.imaging.regions.region import DrawnRegion, VoxelShape
+from palpate.progress import say
+from palpate.quality_warning import QualityWarning
 
 _SIGNAL: Final = 0.1
 """Share of the magnitude's 90th percentile above which there is signal."""
 _FEWEST_WITH_SIGNAL: Final = 0.5
-_PREAMBLE: Final = 128
-_PREFIX: Final = b"DICM"
-_BINARY: Final = "a binary mask, shape (i, j, k): 0 outside, one other value inside"
 
 
-def read_user_mask(path: Path, magnitude: Volume) -> tuple[NDArray[np.bool_], dict[str, object]]:
+def read_user_mask(
+    path: Path, magnitude: Volume, frame_uid: str = "", key: Key | None = None
+) -> tuple[NDArray[np.bool_], dict[str, object]]:
     """Read a mask in the elastogram's world coordinates.
 
-    On another grid each voxel of the elastogram takes the value of the mask's voxel in which its centre lies.
+    A voxel of the elastogram lies in the mask where its centre does.
 
     Args:
-        path: mask, NIfTI of zeros and one other value.
+        path: mask: NIfTI of zeros and one other value, DICOM Segmentation, or RT Structure Set. Where the file holds
+            several regions, the chosen one follows as `file#name` or `file#number`.
         magnitude: magnitude of the elastogram, shape (i, j, k).
+        frame_uid: frame of reference of the elastogram; empty where its images state none.
+        key: key by which a frame of reference may have been pseudonymised; None where nobody has it.
 
     Returns:
         The mask on the elastogram's grid, and its entry in the record of ingest: `kept_share`, the volume on that
-        grid over the volume that was drawn, and `share_with_signal`.
+        grid over the volume that was drawn, `share_with_signal`, and where it came from.
 
     Raises:
-        InputError: the mask is unreadable, not one volume, not binary, empty, beside the elastogram, or mostly in
+        InputError: the mask is unreadable, in another frame of reference, empty, beside the elastogram, or mostly in
             voxels without signal.
     """
-    drawn = read_binary(path)
     shape = magnitude.values.shape
-    on_grid = drawn.values.shape == shape and same_grid(drawn.affine_mm, magnitude.affine_mm, shape)
-    if not on_grid:
-        demand_scanner_world(path, drawn, "mask")
-    mask = np.asarray(drawn.values != 0) if on_grid else _carried(drawn, magnitude)
+    region = read_region(path, magnitude.affine_mm)
+    doubts = _demand_same_frame(region, frame_uid, key)
+    on_grid = region.on_grid(magnitude.affine_mm, shape)
+    if not on_grid and isinstance(region.shape, VoxelShape):
+        demand_scanner_world(path, region.shape.volume, "mask")
+    mask = region.inside(magnitude.affine_mm, shape)
     if not mask.any():
         raise InputError(
-            path,
+            region.where,
             found="a mask that touches no voxel of the elastogram",
             expected="a mask in the elastogram's world coordinates (RAS, mm)",
             advice="Draw it on the elastogram's magnitude, or check which scan it belongs to.",
@@ -60,87 +62,63 @@ def read_user_mask(path: Path, magnitude: Volume) -> tuple[NDArray[np.bool_], di
     with_signal = float(signal[mask].mean())
     if with_signal < _FEWEST_WITH_SIGNAL:
         raise InputError(
-            path,
+            region.where,
             found=f"a mask of which {100 * with_signal:.0f} % show any signal",
             expected="a mask of tissue that the elastogram shows",
             advice="Look at the mask on the magnitude; it may be inverted, shifted or flipped.",
         )
-    drawn_mm3 = float(np.count_nonzero(drawn.values) * abs(np.linalg.det(drawn.affine_mm[:3, :3])))
-    kept = float(mask.sum() * abs(np.linalg.det(magnitude.affine_mm[:3, :3]))) / drawn_mm3
-    return mask, {"source": "user", "on_grid": on_grid, "kept_share": kept, "share_with_signal": with_signal}
+    kept = float(mask.sum() * abs(np.linalg.det(magnitude.affine_mm[:3, :3]))) / region.shape.volume_mm3
+    _say(region, kept)
+    entry: dict[str, object] = {
+        "source": "user",
+        "on_grid": on_grid,
+        "kept_share": kept,
+        "share_with_signal": with_signal,
+        "kind": region.kind,
+        "region_number": region.number,
+        "region_name": region.name or None,
+        **region.facts,
+        "warnings": [one.as_record() for one in (*region.warnings, *doubts)],
+    }
+    return mask, entry
 
 
-def read_binary(path: Path) -> StoredVolume:
-    """Read a mask of zeros and one other value, in the type in which it is stored.
-
-    Args:
-        path: mask, NIfTI.
-
-    Raises:
-        InputError: the file is unreadable, not one volume, not binary, or empty.
-    """
-    volume = _read_drawn(path)
-    found = _fault_of_mask(volume)
-    if found:
-        raise InputError(
-            path,
-            found=found,
-            expected=_BINARY,
-            advice="Threshold probabilities, and give one label only.",
-        )
-    return volume
-
-
-def _read_drawn(path: Path) -> StoredVolume:
-    """Return a drawn region as a volume. Readers of other kinds of region than NIfTI belong here.
+def _demand_same_frame(region: DrawnRegion, frame_uid: str, key: Key | None) -> tuple[QualityWarning, ...]:
+    """Refuse a region whose coordinates are not the elastogram's; return the doubt where that cannot be told.
 
     Raises:
-        InputError: it is a DICOM object, which no reader turns into a volume yet, or no readable NIfTI.
+        InputError: the frames of reference differ, or the region's DICOM file states none.
     """
-    if _is_dicom(path):
+    if region.kind == "NIfTI" or same_identifier(region.frame_uid, frame_uid, key):
+        return ()
+    if not region.frame_uid or frame_uid:
         raise InputError(
-            path,
-            found="a DICOM object as mask",
-            expected="a NIfTI file",
-            advice="Export the segmentation or contour as NIfTI in the scanner's world coordinates.",
+            region.where,
+            found="another frame of reference than the elastogram's" if region.frame_uid else "no frame of reference",
+            expected="a region in the elastogram's frame of reference",
+            advice="Draw it on images of the same examination, or carry it to them and export it from there; where one "
+            "of the two was pseudonymised, do the same with the other.",
         )
-    return read_stored(path)
+    sentence = (
+        "The elastogram states no frame of reference: nothing shows that the drawn region lies in its coordinates."
+    )
+    return (QualityWarning("region-frame-unknown", sentence, "Look at the region on the magnitude."),)
 
 
-def _is_dicom(path: Path) -> bool:
-    """Return whether a file begins as DICOM files do, without raising."""
-    try:
-        with path.open("rb") as file:
-            return file.read(_PREAMBLE + len(_PREFIX)).endswith(_PREFIX)
-    except OSError:
-        return False
-
-
-def _fault_of_mask(volume: StoredVolume) -> str:
-    """Return why a volume is no binary mask; empty where it is one. Slab by slab, as masks may fill the memory."""
-    if volume.values.ndim != 3:
-        return f"an array of shape {volume.values.shape}"
-    infinite, least, largest = 0, np.inf, -np.inf
-    for slab in volume.slabs():
-        numbers = np.asarray(slab, dtype=np.float64)
-        infinite += int(np.count_nonzero(~np.isfinite(numbers)))
-        least, largest = min(least, float(numbers.min())), max(largest, float(numbers.max()))
-    if infinite:
-        return f"{infinite} values that are not finite"
-    if largest <= 0.0:
-        return "no voxel above 0"
-    if least not in (0.0, largest) or any(np.any((one != 0) & (one != largest)) for one in volume.slabs()):
-        different = set().union(*(np.unique(np.asarray(one, dtype=np.float64)).tolist() for one in volume.slabs()))
-        return f"{len(different)} different values from {least:g} to {largest:g}"
-    return ""
-
-
-def _carried(drawn: StoredVolume, magnitude: Volume) -> NDArray[np.bool_]:
-    """Return the mask's value at the centre of each voxel of the elastogram."""
-    indices = np.moveaxis(np.indices(magnitude.values.shape, dtype=np.float64), 0, -1)
-    points_mm = indices @ magnitude.affine_mm[:3, :3].T + magnitude.affine_mm[:3, 3]
-    index = np.rint(voxel_indices(drawn.affine_mm, points_mm)).astype(np.int64)
-    within = np.all((index >= 0) & (index < drawn.values.shape), axis=-1)
-    mask = np.zeros(within.shape, dtype=bool)
-    mask[within] = drawn.values[tuple(index[within].T)] != 0
-    return mask
+def _say(region: DrawnRegion, kept: float) -> None:
+    """Say which region was taken, and how it was carried to the elastogram."""
+    number = "" if region.number is None else f" {region.number}"
+    name = f" ({region.name})" if region.name else ""
+    say(
+        f"region: {region.kind}{number}{name}, {region.shape.volume_mm3 / 1000.0:.4g} ml as drawn, "
+        f"{100 * kept:.0f} % of that on the elastogram's voxels"
+    )
+    if "contour_planes" in region.facts:
+        apart = region.facts["contour_spacing_mm"]
+        told = f" {apart:.3g} mm apart" if isinstance(apart, float) else ""
+        say(
+            f"region: contours on {region.facts['contour_planes']} planes{told}; each counts halfway to the next, "
+            "and a voxel lies in the region where its centre does"
+        )
+    for warning in region.warnings:
+        say(f"warning: {warning}")

@@ -72,7 +72,7 @@ def wave_region(
         edges: whether tissue still has the edge of the body.
     """
     inner = ndimage.binary_erosion(tissue, _IN_PLANE) if edges else tissue
-    usual = inner & ~_unlike_surroundings(magnitude, tissue, voxel_mm)
+    usual = inner & ~unlike_surroundings(magnitude, tissue, voxel_mm)
     strong = usual if noise is None else usual & (wave_snr(waves, noise, tissue, voxel_mm) > least_snr)
     kept = largest_piece(ndimage.binary_opening(largest_piece(strong), _IN_PLANE))
     steps = {"edge": inner, "void or bright": usual, "weak waves": strong, "bridge or other piece": kept}
@@ -103,10 +103,18 @@ def wave_snr(
     return np.where(tissue, ratio, 0.0)
 
 
-def _unlike_surroundings(
+def unlike_surroundings(
     magnitude: NDArray[np.float64], tissue: NDArray[np.bool_], voxel_mm: NDArray[np.float64]
 ) -> NDArray[np.bool_]:
-    """Return voxels whose signal is far from the median of the tissue around them in the slice."""
+    """Return voxels whose signal is far from the median of the tissue around them in the slice: vessels and voids.
+
+    Args:
+        magnitude: mean signal, shape (i, j, k).
+        tissue: voxels to look at, and to compare them with, shape (i, j, k).
+        voxel_mm: edges of a voxel along i, j, k, mm, shape (3,).
+    """
+    if not tissue.any():
+        return np.zeros(tissue.shape, dtype=bool)
     half = np.maximum(np.rint(_WINDOW_MM / 2.0 / voxel_mm[:2]).astype(int), 1)
     padded = np.pad(
         np.where(tissue, magnitude, np.nan), [(half[0],) * 2, (half[1],) * 2, (0, 0)], constant_values=np.nan

@@ -82,6 +82,22 @@ def decoded(image: pydicom.FileDataset, stored: int, place: str) -> NDArray[np.g
             that this installation cannot decode.
         Exception: one of UNREADABLE, where the pixels are damaged.
     """
+    demand_decodable(image, stored, place)
+    with silence():
+        return np.asarray(image.pixel_array)
+
+
+def demand_decodable(image: pydicom.FileDataset, stored: int, place: str) -> None:
+    """Refuse pixels that would fill the memory or that nothing installed can decode, before they are decoded.
+
+    Args:
+        image: a DICOM file with its pixels.
+        stored: length of the file, bytes.
+        place: name of the file in errors.
+
+    Raises:
+        InputError: as `decoded` does.
+    """
     syntax = transfer_syntax(image)
     if "PixelData" not in image and not ("FloatPixelData" in image or "DoubleFloatPixelData" in image):
         raise InputError(
@@ -92,10 +108,9 @@ def decoded(image: pydicom.FileDataset, stored: int, place: str) -> NDArray[np.g
         )
     _demand_room(image, syntax, stored, place)
     _demand_decoder(syntax, place)
-    with silence():
-        if syntax.is_encapsulated:
+    if syntax.is_encapsulated:
+        with silence():
             _demand_own_size(image, syntax, place)
-        return np.asarray(image.pixel_array)
 
 
 def stored_values(content: bytes, place: str, padding: int = 0) -> NDArray[np.generic]:

@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palpate.errors import InputError
-from palpate.imaging.anatomy.user_mask import read_binary
 from palpate.imaging.deidentify.identifiers import same_identifier
 from palpate.imaging.deidentify.key import Key
 from palpate.imaging.deidentify.key_file import known_key
 from palpate.imaging.files.named_within import named_by
+from palpate.imaging.regions.binary import read_binary
 from palpate.imaging.registration.rigid import Rigid
 from palpate.imaging.tumour.courses import Given, demand_course_lines
 from palpate.imaging.tumour.dates import day_of

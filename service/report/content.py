@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from palpate.imaging.files.stiffness_folder import MODULI, Modulus
-from palpate.quality_warning import recorded_warnings
+from palpate.quality_warning import QualityWarning, recorded_warnings
 from palpate.service.regions import RegionFigure
 from palpate.service.report.session import RunView
 from palpate.service.report.wave_notes import wave_notes
@@ -177,7 +177,7 @@ def score_table(scores: Mapping[Modulus, Score]) -> Table:
 
 def quality_table(run: RunView) -> Table | None:
     """Return the recorded quality of this run's wave field; None where nothing is recorded."""
-    measured, unit_of_u = frequency_record(run), displacement_unit(run)
+    measured, unit_of_u = run.frequency_record, displacement_unit(run)
     rows = [
         Row(name, (plain(_value(measured[key], unit)),))
         for key, name, unit in (
@@ -244,9 +244,14 @@ def provenance_tables(run: RunView, title: str) -> list[Table]:
     return [table for table in tables if table.rows]
 
 
-def all_notes(runs: tuple[RunView, ...]) -> list[str]:
-    """Return the notes that a reader needs to judge the numbers of all runs; notes on every run occur once."""
-    found = [notes(run) for run in runs]
+def all_notes(runs: tuple[RunView, ...], doubts: Sequence[Sequence[QualityWarning]]) -> list[str]:
+    """Return the notes that a reader needs to judge the numbers of all runs; notes on every run occur once.
+
+    Args:
+        runs: runs of the session.
+        doubts: further warnings about each run.
+    """
+    found = [[*notes(run), *map(str, of_run)] for run, of_run in zip(runs, doubts, strict=True)]
     if len(runs) == 1:  # its headline says so
         found = [[note for note in found[0] if note != NOTHING_INFORMED]]
     shared = [note for note in found[0] if all(note in others for others in found)]
@@ -258,7 +263,7 @@ def all_notes(runs: tuple[RunView, ...]) -> list[str]:
 
 def notes(run: RunView) -> list[str]:
     """Return the notes that a reader needs to judge the numbers of one run."""
-    records = (run.stiffness.inversion, run.ingest, frequency_record(run))
+    records = (run.stiffness.inversion, run.ingest, run.frequency_record)
     recorded = [one for record in records for one in recorded_warnings(record)]
     codes = {one.code for one in recorded}
     found = list(map(str, recorded))
@@ -274,11 +279,11 @@ def notes(run: RunView) -> list[str]:
     slices = run.stiffness.informed.shape[2]
     if slices < _FEW_SLICES:
         found.append(f"The slab has only {slices} slices. What they do not determine has wide intervals.")
-    if frequency_record(run).get("motion_encoding_known") is False:
+    if run.frequency_record.get("motion_encoding_known") is False:
         found.append(
             "The motion encoding is unknown: displacements are in arbitrary units; the moduli do not depend on it."
         )
-    found += wave_notes(frequency_record(run), codes)
+    found += wave_notes(run.frequency_record, codes)
     anatomy = run.ingest.get("anatomy")
     registration = anatomy.get("registration") if isinstance(anatomy, Mapping) else None
     if isinstance(registration, Mapping):
@@ -294,18 +299,7 @@ def notes(run: RunView) -> list[str]:
 
 def displacement_unit(run: RunView) -> str:
     """Return the unit of displacements; arbitrary where nobody stated the motion encoding."""
-    return "a.u." if frequency_record(run).get("motion_encoding_known") is False else "µm"
-
-
-def frequency_record(run: RunView) -> Mapping[str, Any]:
-    """Return the record of ingest on this run's frequency; empty where there is none."""
-    for record in run.ingest.get("frequencies") or []:
-        if (
-            isinstance(record, Mapping)
-            and abs(float(record.get("frequency_hz", 0.0)) - run.stiffness.frequency_hz) < 1e-3
-        ):
-            return record
-    return {}
+    return "a.u." if run.frequency_record.get("motion_encoding_known") is False else "µm"
 
 
 def verdict(run: RunView) -> dict[str, Number | None] | None:

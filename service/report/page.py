@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
@@ -18,7 +18,10 @@ from palpate.config.report import ReportSettings
 from palpate.imaging.files.stiffness_folder import MODULI
 from palpate.output_kinds import FileKind, page_kind
 from palpate.outputs import claim_file
+from palpate.service.exam.exam import Exam, exam_of
+from palpate.service.exam.record import EXAM_RECORD, exam_record, record_beside
 from palpate.service.report import content
+from palpate.service.report.exam_panel import exam_panel
 from palpate.service.report.panels import Panels
 from palpate.service.report.session import RunView, SessionView, read_session
 from palpate.service.report.viewer import viewer_data
@@ -28,7 +31,7 @@ PAGE: Final = FileKind("report", "page of a session", (".html",), page_kind("rep
 
 
 def write_report(folder: Path, out: Path, *, truth: Path | None, settings: ReportSettings) -> None:
-    """Write the page of a session; an interrupted run leaves no partial page.
+    """Write the page of a session, and its exams as JSON beside it; an interrupted run leaves no partial file.
 
     Args:
         folder: path of the session folder.
@@ -39,14 +42,26 @@ def write_report(folder: Path, out: Path, *, truth: Path | None, settings: Repor
     Raises:
         InputError: if the session's files cannot be used, or `out` is one of them or another file.
     """
-    target = claim_file(out, PAGE, {"session": folder, "truth": truth})
-    page = render(read_session(folder, truth), settings)
+    inputs = {"session": folder, "truth": truth}
+    target, record = claim_file(out, PAGE, inputs), claim_file(record_beside(out), EXAM_RECORD, inputs)
+    view = read_session(folder, truth)
+    exams = [exam_of(run, settings) for run in view.runs]
+    page = render(view, settings, exams)
+    with record.writing() as partial:
+        partial.write_text(exam_record([exam for exam in exams if exam is not None]), encoding="utf-8")
     with target.writing() as partial:
         partial.write_text(page, encoding="utf-8")
 
 
-def render(view: SessionView, settings: ReportSettings) -> str:
-    """Return the page of a session as HTML text; equal sessions give equal text."""
+def render(view: SessionView, settings: ReportSettings, exams: Sequence[Exam | None] | None = None) -> str:
+    """Return the page of a session as HTML text; equal sessions give equal text.
+
+    Args:
+        view: results of the session.
+        settings: settings of the page.
+        exams: exams of the runs in their order, None for a run without; computed where they are not given.
+    """
+    exams = [exam_of(run, settings) for run in view.runs] if exams is None else exams
     scripts = _viewer(view, settings) if settings.viewer else None
     hashed = [scripts["library"], scripts["script"]] if scripts else []
     return render_page(
@@ -54,9 +69,12 @@ def render(view: SessionView, settings: ReportSettings) -> str:
         scripts=hashed,
         title=" ".join(["Stiffness of", f"sub-{view.subject}", *([f"ses-{view.session}"] if view.session else [])]),
         viewer=None if scripts is None else {name: Markup(text) for name, text in scripts.items()},
-        runs=[_run_context(run, number, settings) for number, run in enumerate(view.runs, start=1)],
+        runs=[
+            _run_context(run, exam, number, settings)
+            for number, (run, exam) in enumerate(zip(view.runs, exams, strict=True), start=1)
+        ],
         summary=content.summary_table(view.runs) if len(view.runs) > 1 else None,
-        notes=content.all_notes(view.runs),
+        notes=content.all_notes(view.runs, [() if exam is None else exam.warnings for exam in exams]),
         nothing_informed=content.NOTHING_INFORMED,
         from_dicom=view.from_dicom,
         provenance=[table for run in view.runs for table in content.provenance_tables(run, run.title)],
@@ -109,7 +127,7 @@ def _viewer(view: SessionView, settings: ReportSettings) -> dict[str, str]:
     return {"data": data, "library": _asset("niivue.umd.js"), "script": _asset("viewer.js")}
 
 
-def _run_context(run: RunView, number: int, settings: ReportSettings) -> dict[str, Any]:
+def _run_context(run: RunView, exam: Exam | None, number: int, settings: ReportSettings) -> dict[str, Any]:
     """Return what the template needs of one run."""
     panels = Panels.of(run, settings)
     beside = panels.beside()
@@ -127,6 +145,7 @@ def _run_context(run: RunView, number: int, settings: ReportSettings) -> dict[st
         "informed": content.percent("informed_share", run.informed_share, 0),
         **ends,
         "verdict": content.verdict(run),
+        "exam": None if exam is None else exam_panel(exam),
         "maps": panels.maps(),
         "region": content.region_table(run.figures) if run.figures else None,
         "beside": None if beside is None else {"title": beside[0], "picture": beside[1]},

@@ -234,7 +234,7 @@ class Panels:
         )
 
     def _harmonics(self) -> Picture | None:
-        directions = content.frequency_record(self.run).get("directions") or []
+        directions = self.run.frequency_record.get("directions") or []
         rows = [one["harmonic_amplitudes_rad"] for one in directions if one.get("harmonic_amplitudes_rad")]
         if not rows or len({len(row) for row in rows}) != 1:
             return None

@@ -9,14 +9,19 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from palpate.errors import InputError
+from palpate.imaging.exam_record import drawn_region_path
 from palpate.imaging.files.json_object import read_json
-from palpate.imaging.files.maps import Map, read_map
+from palpate.imaging.files.maps import Map, read_map, read_mask
 from palpate.imaging.files.stiffness_folder import Modulus, StiffnessMaps, read_stiffness
 from palpate.imaging.files.wavefield_folder import read_wave_fields
 from palpate.imaging.registration.placement import Placement, read_placement
 from palpate.imaging.wavefield import WaveField
 from palpate.imaging.waves.wave_directions import WaveDirections, wave_directions
+from palpate.service.exam.scanner import ScannerPixels, read_scanner
 from palpate.service.regions import RegionFigure, region_figures
 from palpate.service.score import Score, read_truth, score_run
 from palpate.system_files import matching
@@ -37,6 +42,8 @@ class RunView:
         ingest: record of ingest; empty where the wave field was made elsewhere.
         truth: true moduli, kPa; None where the truth is not known.
         scores: scores of the maps against the truth; None where the truth is not known or no voxel counts.
+        drawn: region that a user drew, before noisy voxels were left out, shape (i, j, k); None where nobody drew one.
+        pixels: stiffness and confidence that the scanner computed; None where it computed neither.
     """
 
     stiffness: StiffnessMaps
@@ -46,6 +53,8 @@ class RunView:
     ingest: Mapping[str, Any]
     truth: Mapping[Modulus, Map] | None
     scores: Mapping[Modulus, Score] | None
+    drawn: NDArray[np.bool_] | None = None
+    pixels: ScannerPixels | None = None
 
     @property
     def title(self) -> str:
@@ -58,6 +67,17 @@ class RunView:
     def directions(self) -> WaveDirections | None:
         """Directions in which the waves travel; None where the wave field is not at hand or too thin."""
         return wave_directions(self.field) if self.field is not None else None
+
+    @property
+    def frequency_record(self) -> Mapping[str, Any]:
+        """Record of ingest on this run's frequency; empty where there is none."""
+        for record in self.ingest.get("frequencies") or []:
+            if (
+                isinstance(record, Mapping)
+                and abs(float(record.get("frequency_hz", 0.0)) - self.stiffness.frequency_hz) < 1e-3
+            ):
+                return record
+        return {}
 
     @property
     def informed_share(self) -> float:
@@ -139,7 +159,25 @@ def _read_run(run: StiffnessMaps, wavefield: Path, fields: tuple[WaveField, ...]
         ingest=read_json(ingest_path, record="ingest") if ingest_path.exists() else {},
         truth=true_maps,
         scores=score_run(run, true_maps) if true_maps is not None and informed_somewhere else None,
+        drawn=_drawn(wavefield, run),
+        pixels=read_scanner(wavefield, run.label, run.frequency_hz, run.moduli["storagemodulus"].mean),
     )
+
+
+def _drawn(wavefield: Path, run: StiffnessMaps) -> NDArray[np.bool_] | None:
+    """Return the region that a user drew on the voxels of a run; None where there is none."""
+    path = drawn_region_path(wavefield, run.label)
+    if not path.exists():
+        return None
+    region = read_mask(path)
+    if region.shape != run.informed.shape:
+        raise InputError(
+            path,
+            found=f"a region of {region.shape} voxels",
+            expected=f"the grid of the maps, {run.informed.shape}",
+            advice="Keep the wave field and the maps of one session together.",
+        )
+    return region
 
 
 def _same_frequency(field: WaveField, run: StiffnessMaps) -> bool:

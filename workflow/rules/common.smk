@@ -95,6 +95,17 @@ def scan_and_anatomy(wildcards):
     return {"mre": session.mre, "anatomy": session.anatomy, "mask": session.mask}
 
 
+def chosen_region(wildcards):
+    """Return which region of a session's mask was chosen, where the file holds several."""
+    region = session_of(wildcards).mask_region
+    return [region] if region else []
+
+
+def mask_option(wildcards, input):
+    """Return the option that names a session's region, where it has one."""
+    return ["--mask", "#".join([str(input.mask), *chosen_region(wildcards)])] if input.get("mask") else []
+
+
 def wave_field(wildcards):
     """Return the wave field of a session."""
     return {"wavefield": WAVEFIELD.format(**wildcards)}

@@ -15,7 +15,7 @@ rule ingest:
     params:
         settings=settings.ingest.model_dump_json(),
         anatomy=option("--anatomy", "anatomy"),
-        mask=option("--mask", "mask"),
+        mask=mask_option,
         receipt=receipt_of("ingest"),
     shell:
         "PALPATE_RECEIPT={params.receipt:q}"

@@ -29,7 +29,7 @@ Step = namedtuple(
     "Step", "command output sources settings words benchmark", defaults=[None, lambda wildcards: [], None]
 )
 STEPS = {
-    "ingest": Step("ingest", WAVEFIELD, scan_and_anatomy, settings.ingest),
+    "ingest": Step("ingest", WAVEFIELD, scan_and_anatomy, settings.ingest, chosen_region),
     "mesh": Step("mesh", MESH, wave_field, settings.mesh),
     "invert": Step("invert", MRE, inversion_sources, settings.inversion, benchmark=f"{LOGS}_invert.tsv"),
     "maps": Step("maps", DICOM, maps_sources, settings.maps),

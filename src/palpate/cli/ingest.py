@@ -16,7 +16,11 @@ def ingest(
     out: Annotated[Path, typer.Option(help="Output folder; an interrupted run leaves no partial result.")],
     anatomy: Annotated[Path | None, typer.Option(help="T1-weighted anatomy: DICOM folder or zip, or NIfTI.")] = None,
     mask: Annotated[
-        Path | None, typer.Option(help="Binary NIfTI in the MRE's world coordinates, instead of a mask by magnitude.")
+        Path | None,
+        typer.Option(
+            help="Region in the MRE's world coordinates, instead of a mask by magnitude: binary NIfTI, DICOM SEG or "
+            "RTSTRUCT, with #name or #number of the region where the file holds several."
+        ),
     ] = None,
     settings: Annotated[str | None, typer.Option(help="The ingest settings: JSON, or a YAML or JSON file.")] = None,
 ) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from palpate.config.region_choice import split_region
 from palpate.config.table import Rows, TableColumns, read_table
 from palpate.errors import InputError
 from palpate.system_files import matching
@@ -41,7 +42,9 @@ class Session:
         date: day of the scan.
         growth: folder with tumour maps of this date.
         treatment: table of treatments.
-        mask: region to be inverted, NIfTI file in the elastogram's world coordinates; DICOM elastography only.
+        mask: file of the region to be inverted, NIfTI, DICOM SEG or RTSTRUCT, in the elastogram's world coordinates;
+            DICOM elastography only.
+        mask_region: name or number of the region in that file, as in `file#name`; empty where none is chosen.
         truth: folder with the true maps, for an in-silico patient.
     """
 
@@ -55,6 +58,7 @@ class Session:
     treatment: Path | None = None
     mask: Path | None = None
     truth: Path | None = None
+    mask_region: str = ""
 
     @property
     def label(self) -> str:
@@ -160,8 +164,11 @@ def _session(table: Path, line: int, row: Mapping[str, str]) -> Session:
         if not _LABEL.fullmatch(row[name]):
             advice = f"Write the label without '{name[:3]}-', dashes or spaces."
             raise _cell_error(table, line, name, repr(row[name]), "ASCII letters and digits", advice)
-    paths = {name: _path(table, line, name, row.get(name, "")) for name in _PATHS}
-    return Session(row["subject"], row["session"], date=_date(table, line, row.get("date", "")), **paths)
+    cells = {name: row.get(name, "") for name in _PATHS}
+    cells["mask"], region = split_region(cells["mask"], table.parent)
+    paths = {name: _path(table, line, name, cell) for name, cell in cells.items()}
+    date = _date(table, line, row.get("date", ""))
+    return Session(row["subject"], row["session"], date=date, mask_region=region, **paths)
 
 
 def _path(table: Path, line: int, column: str, cell: str) -> Path | None:

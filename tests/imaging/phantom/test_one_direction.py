@@ -27,6 +27,7 @@ from palpate.imaging.phantom.identity import Identity
 from palpate.imaging.phantom.scan import Scan
 from palpate.imaging.wavefield import WaveField
 from palpate.imaging.waves.acquired_grid import acquired_grid, on_acquired_grid
+from tests.imaging.drawn_files import write_seg
 from tests.imaging.scanner import edit
 
 PERSON = Identity("01", "01", "liver")
@@ -315,15 +316,23 @@ def test_what_nobody_states_is_refused(what: str, liver: Liver, tmp_path: Path) 
 
 
 def test_a_drawn_region_is_taken(liver: Liver, out: Path, tmp_path: Path) -> None:
-    """A user's region goes before any gate; a DICOM object is refused with the way out."""
+    """A user's segment goes before any gate, in the scan's frame of reference; an image is no region."""
     folder = some(liver, tmp_path / "in", 9)
     chosen = IngestSettings()
-    drawn = out / f"{NAME}_mask.nii.gz"
-    ingest(folder, NAME, tmp_path / "out", anatomy=None, settings=chosen, mask=drawn)
-    record = json.loads((tmp_path / "out" / f"{NAME}_ingest.json").read_text())
-    assert record["mask"]["source"] == "user"
-    assert "not-an-organ" not in {one["code"] for one in record["frequencies"][0]["warnings"]}
     image = next(iter((folder / "series009_mre").iterdir()))
+    with image.open("rb") as file:
+        frame = str(pydicom.dcmread(file, stop_before_pixels=True).FrameOfReferenceUID)
+    gated = read_nifti(out / f"{NAME}_mask.nii.gz")
+    segment = gated.values > 0
+    path = write_seg(tmp_path / "seg.dcm", {"Liver": segment, "rest": ~segment}, gated.affine_mm, frame=frame)
+    ingest(folder, NAME, tmp_path / "out", anatomy=None, settings=chosen, mask=Path(f"{path}#liver"))
+    record = json.loads((tmp_path / "out" / f"{NAME}_ingest.json").read_text())
+    assert (record["mask"]["source"], record["mask"]["kind"], record["mask"]["region_name"]) == ("user", "SEG", "Liver")
+    assert "not-an-organ" not in {one["code"] for one in record["frequencies"][0]["warnings"]}
+    drawn = read_nifti(tmp_path / "out" / f"{NAME}_desc-drawn_mask.nii.gz")
+    np.testing.assert_array_equal(drawn.values > 0, segment)
+    (field,) = read_wave_fields(tmp_path / "out")
+    assert not field.mask[~segment].any()
     with pytest.raises(InputError, match="a DICOM object as mask"):
         ingest(folder, NAME, tmp_path / "no", anatomy=None, settings=chosen, mask=image)
 
