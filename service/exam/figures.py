@@ -54,7 +54,7 @@ class RegionMean:
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """Spread of |G*| from voxel to voxel of the reported region: of posterior means, or of the scanner's pixels.
+    """Spread over the reported region of the posterior means of |G*| in voxels, or of the scanner's pixels.
 
     Attributes:
         std_kpa: standard deviation, kPa.
