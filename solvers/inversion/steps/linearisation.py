@@ -117,7 +117,7 @@ def objective_of(problem: InversionProblem, point: Linearisation, reference: Lin
     The reference's misfits of noise stand for the numbers of data, equal for all points that are compared.
     """
     zones = zip(point.states, reference.states, strict=True)
-    data = sum(here.negative_log_likelihood(there.noise_misfit) for here, there in zones)
+    data = sum(here.negative_log_likelihood(there.tolerated_misfit) for here, there in zones)
     return float(problem.comm.allreduce(data)) + 0.5 * float(point.x @ point.w)
 
 

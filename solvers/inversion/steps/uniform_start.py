@@ -7,7 +7,6 @@ ln G' and ln G'' with the zones' Gauss-Newton curvature, the priors of their wav
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from functools import partial
 from typing import Final
@@ -20,17 +19,13 @@ from palpate.solvers.inversion.prior.hyperparameters import FIELDS
 from palpate.solvers.inversion.steps.linearisation import InversionProblem
 from palpate.solvers.inversion.zone.zone_solver import ZoneSolver
 
-ZONES: Final = 12
-"""Largest number of zones that are asked, spread evenly over the half with the most data that stand out of the noise:
-those with the very most lie beside the driver or over an artefact, and are not the organ."""
+ZONES: Final = 6
+"""Largest number of zones that are asked, those with the most data by their shares."""
 
-ENOUGH: Final = 1500.0
-"""Number of such data, by their shares, with which no further zone is asked."""
+ENOUGH: Final = 6000.0
+"""Number of data, by their shares, with which no further zone is asked."""
 
-STANDS_OUT: Final = 3.0
-"""Displacement over the noise of its real or imaginary part above which a datum counts in the choice of zones."""
-
-STEPS: Final = 6
+STEPS: Final = 8
 """Largest number of steps. Three suffice where waves are clear; where they are faint the evidence is flat for tissue
 that is too stiff, and the first steps are short."""
 
@@ -69,20 +64,16 @@ def with_uniform_centre(problem: InversionProblem) -> InversionProblem:
 
 
 def _asked(problem: InversionProblem) -> list[ZoneSolver]:
-    """Return this rank's solvers among those that are asked on all ranks."""
-    own = [(-_waves(solver), solver.name) for solver in problem.solvers]
-    ranked = sorted(one for part in problem.comm.allgather(own) for one in part)
-    half = ranked[: (len(ranked) + 1) // 2]
-    mean = max(-float(np.mean([size for size, _ in half])), 1.0)
-    count = min(ZONES, math.ceil(ENOUGH / mean), len(half))
-    chosen = {half[place][1] for place in np.linspace(0, len(half) - 1, count).round().astype(int)}
+    """Return this rank's solvers among those with the most data on all ranks."""
+    own = [(-float(solver.data.zone.weight.sum()), solver.name) for solver in problem.solvers]
+    chosen: set[str] = set()
+    held = 0.0
+    for size, name in sorted(one for part in problem.comm.allgather(own) for one in part)[:ZONES]:
+        if held >= ENOUGH:
+            break
+        chosen.add(name)
+        held -= size
     return [solver for solver in problem.solvers if solver.name in chosen]
-
-
-def _waves(solver: ZoneSolver) -> float:
-    """Sum of the precision of a zone's data that stand out of the noise."""
-    data = solver.data
-    return float(data.precision[np.abs(data.displacement) > STANDS_OUT].sum())
 
 
 def _summed(

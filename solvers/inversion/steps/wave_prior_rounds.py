@@ -6,6 +6,7 @@ They are found at the prior's centre, and once more at the first fit, from which
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final, Protocol
 
 import numpy as np
@@ -13,7 +14,7 @@ import numpy as np
 from palpate.progress import say
 from palpate.solvers.inversion.stages import FIRST_CALIBRATION, zone_cost
 from palpate.solvers.inversion.steps.gauss_newton import Fit
-from palpate.solvers.inversion.steps.linearisation import InversionProblem
+from palpate.solvers.inversion.steps.linearisation import InversionProblem, Linearisation, posterior_of
 from palpate.solvers.inversion.steps.state import GaussNewtonState, refit_rounds
 from palpate.solvers.inversion.time_left import FROM_OTHER_PRIORS
 from palpate.solvers.inversion.zone.zone_solver import ZoneSolver
@@ -49,7 +50,20 @@ def fit_with_wave_priors(problem: InversionProblem, fit: Fitter, *, fit_prior: b
     say(f"prior of the waves, after {len(found.state.history)} steps")
     problem.clock.starts_again(FROM_OTHER_PRIORS, refits=refit_rounds(int(fit_prior)))
     _calibrate(problem, found.state.x)
-    return fit(found.state.again(fit_hyperparameters=fit_prior))
+    return _by_information(problem, fit(found.state.again(fit_hyperparameters=fit_prior)))
+
+
+def _by_information(problem: InversionProblem, found: Fit) -> Fit:
+    """The fit with the posterior by the information of data in place of the Gauss-Newton Hessian.
+
+    Steps keep the Hessian, which holds them back where the information is small and the evidence nearly flat.
+    """
+    zones = tuple(
+        replace(state, hessian_factor=np.sqrt(solver.information_share) * state.hessian_factor)
+        for solver, state in zip(problem.solvers, found.zones, strict=True)
+    )
+    point = Linearisation(found.state.x, found.state.w, zones, 0.0)
+    return replace(found, zones=zones, posterior=posterior_of(problem, point, found.prior))
 
 
 def _calibrate(problem: InversionProblem, x: np.ndarray) -> None:

@@ -13,7 +13,7 @@ are the prior's. Dropped directions make intervals wider, never narrower.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
@@ -142,10 +142,6 @@ class Informed:
     hessian_factor: NDArray[np.float64]
     basis: NDArray[np.float64]
     root_weights: NDArray[np.float64]
-
-    def shared(self, share: float) -> Informed:
-        """Return the directions with a share of the Hessian."""
-        return replace(self, hessian_factor=np.sqrt(share) * self.hessian_factor)
 
     @property
     def range(self) -> NDArray[np.float64]:

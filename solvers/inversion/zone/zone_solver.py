@@ -69,9 +69,17 @@ class ZoneState:
         return self.shared_misfit or self.expected_misfit
 
     @property
+    def tolerated_misfit(self) -> float:
+        """Misfit above which noise is enlarged: of correlated noise, that of white noise of its density at waves.
+
+        What correlated noise leaves by itself is a small remainder, of which tails of its band make a multiple.
+        """
+        return max(self.expected_misfit, self.noise_misfit)
+
+    @property
     def inflation(self) -> float:
         """Most probable factor on the noise variance, above 1 where the model cannot explain the waves; at least 1."""
-        return max(1.0, self.misfit / self.noise_misfit)
+        return max(1.0, self.misfit / self.tolerated_misfit)
 
     def negative_log_likelihood(self, count: float) -> float:
         """Return the negative log-likelihood at the most probable noise factor, up to a constant.
@@ -180,7 +188,8 @@ class ZoneSolver:
         """Results from which the next evaluation starts."""
         self._stale = False  # whether data or prior have changed since the cache was computed
         self._counter = counter
-        self._share = 1.0  # of the Gauss-Newton Hessian that is information, at the last calibration
+        self.information_share = 1.0
+        """Part of the Gauss-Newton Hessian that is information of the data, at the moduli of the last calibration."""
 
     def evaluate(self, parameters: NDArray[np.float64]) -> ZoneState:
         """Return misfit, gradient and compressed Hessian at m, shape (2 n,) (this zone's voxels, at the reference)."""
@@ -246,9 +255,8 @@ class ZoneSolver:
         """
         likelihood = self._calibrated(np.repeat(fields, len(self.voxels)))
         uniform = np.asarray(np.kron(np.eye(FIELDS), np.ones((len(self.voxels), 1))), dtype=np.float64)
-        gradient = uniform.T @ likelihood.gradient
-        curvature = self._share * (uniform.T @ likelihood.curvature(uniform))
-        inflation = max(1.0, likelihood.misfit / likelihood.noise_misfit)
+        gradient, curvature = uniform.T @ likelihood.gradient, uniform.T @ likelihood.curvature(uniform)
+        inflation = max(1.0, likelihood.misfit / max(likelihood.expected_misfit, likelihood.noise_misfit))
         likelihood.close()
         return gradient / inflation, curvature / inflation
 
@@ -259,8 +267,8 @@ class ZoneSolver:
         seed = (PRIOR_SEED, self.number, self.dispersion.frequency)
         found = calibrated(self.data, self._equilibrium(), at, seed, self._probes())
         start = self._random_basis() if self.cache is None else self.cache.basis.astype(np.float64)
-        self._share = found.information_share
-        informed = informed_directions(found.fitted, self._whitening, start).shared(self._share)
+        informed = informed_directions(found.fitted, self._whitening, start)
+        self.information_share = found.information_share
         prior = replace(found.prior, slope=self._whitening.bounded(found.prior.slope, informed))
         self.data = replace(found.data, wave_prior=prior)
         found.fitted.add_determinant(prior)
@@ -339,7 +347,7 @@ class ZoneSolver:
             return kept, last.compressed_at
         start = self._random_basis() if self.cache is None else self.cache.basis.astype(np.float64)
         self._counter.counts["right_hand_sides"] += start.shape[1]
-        return informed_directions(likelihood, self._whitening, start).shared(self._share), parameters
+        return informed_directions(likelihood, self._whitening, start), parameters
 
     def _probes(self) -> NDArray[np.float64]:
         """Draws from the reference prior, along which the information of data is compared, shape (2 n, PROBES)."""
