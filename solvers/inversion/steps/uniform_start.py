@@ -25,7 +25,7 @@ ZONES: Final = 6
 ENOUGH: Final = 6000.0
 """Number of data, by their shares, with which no further zone is asked."""
 
-STEPS: Final = 8
+STEPS: Final = 5
 """Largest number of steps. Three suffice where waves are clear; where they are faint the evidence is flat for tissue
 that is too stiff, and the first steps are short."""
 
