@@ -15,13 +15,10 @@ Here --ranks is the number of livers that are inverted at a time, each by one pr
 from __future__ import annotations
 
 import dataclasses
-import json
 import time
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Final
 
@@ -30,11 +27,11 @@ from foreign.exams import scan
 from foreign.scenes import Scene, clinical_liver
 from foreign.score import scored, wave_field
 from harness.command_line import invert, options
+from harness.pool import in_processes, write_scores
 from harness.record import Row, write_record
 
 import palpate
 from palpate.imaging.files.wavefield_folder import write_wave_field
-from palpate.provenance import atomic_file
 from palpate.solvers.comparators.direct import direct_inversion
 
 COUNT: Final = 100
@@ -180,11 +177,8 @@ def main() -> None:
     began = time.perf_counter()
     chosen = options(__doc__)
     numbers = range(2 if chosen.short else COUNT)
-    # Each process starts anew: MPI does not survive a fork.
-    with ProcessPoolExecutor(chosen.ranks, mp_context=get_context("spawn")) as pool:
-        livers = list(pool.map(partial(run, out=chosen.out), numbers))
-    with atomic_file(chosen.out / "livers.json") as partial_file:
-        partial_file.write_text(json.dumps([asdict(one) for one in livers], indent=2) + "\n", encoding="utf-8")
+    livers = in_processes(partial(run, out=chosen.out), numbers, chosen.ranks)
+    write_scores(chosen.out / "livers.json", livers)
     write_record(
         "foreign_livers",
         rows_of(livers),

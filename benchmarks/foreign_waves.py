@@ -16,22 +16,17 @@ Here --ranks is the number of fields that are inverted at a time, each by one pr
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict
 from functools import partial
-from multiprocessing import get_context
 from typing import Final
 
 import numpy as np
 from foreign.scenes import SCENES
 from foreign.score import Score, run
 from harness.command_line import options
+from harness.pool import in_processes, write_scores
 from harness.record import Row, write_record
-
-from palpate.provenance import atomic_file
 
 BASELINE: Final = "algebraic"
 SHORT: Final = ("uniform-3-60hz", "liver-4-slices")
@@ -82,11 +77,8 @@ def main() -> None:
     began = time.perf_counter()
     chosen = options(__doc__)
     names = [one.name for one in SCENES if not chosen.short or one.name in SHORT]
-    # Each process starts anew: MPI does not survive a fork.
-    with ProcessPoolExecutor(chosen.ranks, mp_context=get_context("spawn")) as pool:
-        scores = list(pool.map(partial(run, out=chosen.out), names))
-    with atomic_file(chosen.out / "scores.json") as partial_file:
-        partial_file.write_text(json.dumps([asdict(one) for one in scores], indent=2) + "\n", encoding="utf-8")
+    scores = in_processes(partial(run, out=chosen.out), names, chosen.ranks)
+    write_scores(chosen.out / "scores.json", scores)
     write_record(
         "foreign_waves",
         rows_of(scores),
