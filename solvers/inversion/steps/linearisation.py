@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -151,3 +151,26 @@ def information_of(problem: InversionProblem, point: Linearisation) -> NDArray[n
         total[:, solver.voxels] += zone_information(solver, state, point.x).reshape(FIELDS, -1)
     problem.comm.Allreduce(MPI.IN_PLACE, total)
     return total.ravel()
+
+
+def sums_by_shares(
+    problem: InversionProblem, parts: Iterable[tuple[ZoneSolver, NDArray[np.float64], NDArray[np.float64]]], count: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return sums over all zones of values times shares, (frequencies, N, C), and of shares, (frequencies, N, 1).
+
+    Collective.
+
+    Args:
+        problem: zones and ranks.
+        parts: each solver of this rank with its shares of the voxels, shape (n,), and their values, shape (n, C).
+        count: number of frequencies.
+    """
+    total = np.zeros((count, problem.voxels, problem.components))
+    covered = np.zeros((count, problem.voxels, 1))
+    for solver, share, values in parts:
+        at = (solver.dispersion.frequency, solver.voxels)
+        total[at] += share[:, None] * values
+        covered[at] += share[:, None]
+    problem.comm.Allreduce(MPI.IN_PLACE, total)
+    problem.comm.Allreduce(MPI.IN_PLACE, covered)
+    return total, covered

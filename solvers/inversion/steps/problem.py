@@ -87,7 +87,7 @@ class InversionDomain:
 
     @property
     def law(self) -> Likelihood:
-        """Likelihood that is used: that of Gaussian errors in place of the default where the evidence is computed."""
+        """Likelihood of the fit, Gaussian in place of the default where the evidence is computed."""
         return gaussian if self.compare and self.likelihood is contaminated else self.likelihood
 
 

@@ -17,18 +17,17 @@ from dataclasses import replace
 from typing import Final
 
 import numpy as np
-from mpi4py import MPI
 from numpy.typing import NDArray
 
 from palpate.progress import say
 from palpate.solvers.inversion.steps.gauss_newton import Fit
-from palpate.solvers.inversion.steps.linearisation import InversionProblem
+from palpate.solvers.inversion.steps.linearisation import InversionProblem, sums_by_shares
 from palpate.solvers.inversion.steps.problem import USELESS
 from palpate.solvers.inversion.steps.state import refit_rounds
 from palpate.solvers.inversion.steps.wave_prior_rounds import Fitter, fit_with_wave_priors
 from palpate.solvers.inversion.time_left import FROM_OTHER_WEIGHTS
 from palpate.solvers.inversion.zone.data_weights import Contaminated, Likelihood, checked_weights, gaussian
-from palpate.solvers.inversion.zone.zone_solver import ZoneState
+from palpate.solvers.inversion.zone.zone_solver import ZoneSolver, ZoneState
 
 ROUNDS: Final = 8
 """Largest number of times that weights are computed and moduli fitted to them."""
@@ -88,16 +87,15 @@ def expected_squares(problem: InversionProblem, states: tuple[ZoneState, ...], f
         states: states of this rank's zones.
         frequencies: number of wave fields of the run.
     """
-    total = np.zeros((frequencies, problem.voxels, problem.components))
-    covered = np.zeros((frequencies, problem.voxels, 1))
-    for solver, state in zip(problem.solvers, states, strict=True):
-        share, frequency = solver.data.zone.weight[:, None], solver.dispersion.frequency
-        residual = (np.abs(state.residual) ** 2).reshape(-1, problem.components) / state.inflation
-        square = residual + solver.variance_of_wave(state)
-        if solver.noise_weights is not None:
-            square *= solver.noise_weights.reshape(-1, problem.components)
-        total[frequency, solver.voxels] += share * square
-        covered[frequency, solver.voxels] += share
-    problem.comm.Allreduce(MPI.IN_PLACE, total)
-    problem.comm.Allreduce(MPI.IN_PLACE, covered)
+    zones = zip(problem.solvers, states, strict=True)
+    parts = ((solver, solver.data.zone.weight, _squares_in(solver, state)) for solver, state in zones)
+    total, covered = sums_by_shares(problem, parts, frequencies)
     return total / np.where(covered > 0.0, covered, 1.0)
+
+
+def _squares_in(solver: ZoneSolver, state: ZoneState) -> NDArray[np.float64]:
+    """Return the expected squares q of one zone's errors, shape (n, C)."""
+    components = solver.data.components
+    square = (np.abs(state.residual) ** 2).reshape(-1, components) / state.inflation + solver.variance_of_wave(state)
+    weights = solver.noise_weights
+    return np.asarray(square if weights is None else square * weights.reshape(-1, components))

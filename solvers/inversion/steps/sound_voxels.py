@@ -26,7 +26,7 @@ import numpy as np
 from mpi4py import MPI
 from numpy.typing import NDArray
 
-from palpate.solvers.inversion.steps.linearisation import InversionProblem, Linearisation
+from palpate.solvers.inversion.steps.linearisation import InversionProblem, Linearisation, sums_by_shares
 from palpate.solvers.inversion.steps.state import GaussNewtonState
 from palpate.solvers.inversion.zone.data_weights import PARTS, Contaminated, Likelihood
 from palpate.solvers.inversion.zone.zone_solver import ZoneSolver, ZoneState
@@ -92,14 +92,9 @@ def squares_of(problem: InversionProblem, states: tuple[ZoneState, ...], frequen
         states: states of this rank's zones.
         frequencies: number of wave fields of the run.
     """
-    total = np.zeros((frequencies, problem.voxels, problem.components))
-    covered = np.zeros((frequencies, problem.voxels, 1))
-    for solver, state in zip(problem.solvers, states, strict=True):
-        at = (solver.dispersion.frequency, solver.voxels)
-        total[at] += solver.share[:, None] * _expected_squares(solver, state)
-        covered[at] += solver.share[:, None]
-    problem.comm.Allreduce(MPI.IN_PLACE, total)
-    problem.comm.Allreduce(MPI.IN_PLACE, covered)
+    zones = zip(problem.solvers, states, strict=True)
+    parts = ((solver, solver.share, _expected_squares(solver, state)) for solver, state in zones)
+    total, covered = sums_by_shares(problem, parts, frequencies)
     return np.where(covered > MEASURED, total / np.where(covered > MEASURED, covered, 1.0), 0.0)
 
 

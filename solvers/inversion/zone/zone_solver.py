@@ -70,7 +70,7 @@ class ZoneState:
 
     @property
     def tolerated_misfit(self) -> float:
-        """Misfit above which noise is enlarged: of correlated noise, that of white noise of its density at waves.
+        """Misfit above which noise is enlarged, the larger one of independent and of correlated noise.
 
         What correlated noise leaves by itself is a small remainder, of which tails of its band make a multiple.
         """
@@ -256,8 +256,8 @@ class ZoneSolver:
         likelihood = self._calibrated(np.repeat(fields, len(self.voxels)))
         uniform = np.asarray(np.kron(np.eye(FIELDS), np.ones((len(self.voxels), 1))), dtype=np.float64)
         gradient, curvature = uniform.T @ likelihood.gradient, uniform.T @ likelihood.curvature(uniform)
-        inflation = max(1.0, likelihood.misfit / max(likelihood.expected_misfit, likelihood.noise_misfit))
         likelihood.close()
+        inflation = self.evaluate(np.repeat(fields, len(self.voxels))).inflation  # kept by the calibration
         return gradient / inflation, curvature / inflation
 
     def _calibrated(self, parameters: NDArray[np.float64]) -> Linearised:
@@ -296,7 +296,7 @@ class ZoneSolver:
         parameters: NDArray[np.float64],
         compressed_at: NDArray[np.float64],
     ) -> ZoneCache:
-        """What is kept of a likelihood around m, shape (2 n,), with the Hessian compressed at compressed_at."""
+        """Results of a likelihood around m, shape (2 n,), with the Hessian compressed at compressed_at."""
         fields = parameters.reshape(FIELDS, -1)
         state = ZoneState(
             misfit=likelihood.misfit,
