@@ -14,7 +14,8 @@ def small_patient(folder: Path) -> Path:
     """Make the patient and return the folder of the session: dicom/mre, dicom/t1 and truth/.
 
     Args:
-        folder: folder of the study, to create.
+        folder: folder of the study, to create; where another example has made it, it stays.
     """
-    create(folder, SETTINGS, None)
+    if not folder.exists():
+        create(folder, SETTINGS, None)
     return folder / "sub-01" / "ses-01"

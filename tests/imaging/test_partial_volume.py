@@ -75,6 +75,7 @@ def test_shares_are_those_of_the_average_brain(tmp_path: Path, atlas: Atlas) -> 
     assert error.sum() < 0.75 * before.sum()
 
 
+@pytest.mark.long
 def test_shares_in_small_blocks(tmp_path: Path, atlas: Atlas) -> None:
     """On average over blocks as small as the calibration cohort's, many of which hold no pure fluid."""
     brain = _halved(atlas.brain.astype(float)) == 1.0

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -16,17 +15,18 @@ from palpate.errors import InputError
 from palpate.imaging.files.stiffness_folder import MODULI
 from palpate.service.calibration import CalibrationScores, Ranks, calibrate_cohort
 from palpate.service.calibration_page import calibration_table, render
+from tests.conftest import Outcome
 from tests.service.conftest import write_session
 
-type Command = Callable[..., Any]
+type Inside = Callable[..., Outcome]
 
 PATIENTS = 12
 
 
-def _cohort(folder: Path, spread_factor: float) -> tuple[Session, ...]:
+def _cohort(folder: Path, spread_factor: float, patients: int = PATIENTS) -> tuple[Session, ...]:
     """Sessions whose truths are one more draw of the posterior, whose stated spread is off by a factor."""
     sessions = []
-    for number in range(PATIENTS):
+    for number in range(patients):
         session = Session(f"{number:02d}", "01", truth=folder / f"truth-{number}")
         assert session.truth is not None
         write_session(
@@ -107,20 +107,20 @@ def test_page_and_table_say_the_same(honest: CalibrationScores) -> None:
     assert "http" not in page.replace("http-equiv", "")
 
 
-def test_the_command_writes_page_and_figures_or_says_what_is_missing(tmp_path: Path, palpate: Command) -> None:
+def test_the_command_writes_page_and_figures_or_says_what_is_missing(tmp_path: Path, palpate_inside: Inside) -> None:
     """A study without truth is the likely mistake; one sentence, exit 2, no page."""
-    sessions = _cohort(tmp_path, 1.0)[:2]
+    sessions = _cohort(tmp_path, 1.0, patients=2)
     table = tmp_path / "sessions.tsv"
     rows = [f"{s.subject}\t{s.session}\t\t{s.truth}" for s in sessions]
     table.write_text("\n".join(["subject\tsession\tmre\ttruth", *rows]) + "\n")
-    done = palpate("verify", "calibration", tmp_path / "results", "--sessions", table)
-    assert done.returncode == 0, done.stderr
+    done = palpate_inside("verify", "calibration", tmp_path / "results", "--sessions", table)
+    assert done.code == 0, done.printed
     assert json.loads((tmp_path / "results" / "calibration.json").read_text())["patients"] == 2
     page = tmp_path / "other.html"
     table.write_text("subject\tsession\tmre\n01\t01\t\n")
-    done = palpate("verify", "calibration", tmp_path / "results", "--sessions", table, "--out", page)
-    assert done.returncode == 2
-    assert "no session with a truth" in done.stderr
+    done = palpate_inside("verify", "calibration", tmp_path / "results", "--sessions", table, "--out", page)
+    assert done.code == 2
+    assert "no session with a truth" in done.printed
     assert not page.exists()
 
 

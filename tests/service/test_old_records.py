@@ -60,6 +60,7 @@ def _rewritten(files: SessionFiles, form: str) -> SessionFiles:
     return files
 
 
+@pytest.mark.long
 def test_a_page_is_the_same_from_old_and_from_new_keys(make_session: SessionMaker) -> None:
     """Nothing is missing, and nothing stands there twice."""
     files = make_session()

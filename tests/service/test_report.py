@@ -28,9 +28,10 @@ from palpate.service.report.session import read_session
 from palpate.service.report.slices import SliceView, chosen_slices
 from palpate.service.report.viewer import average_down, crop_around
 from palpate.service.verify import verify_folder
+from tests.conftest import Outcome
 
 type SessionMaker = Callable[..., Any]
-type Command = Callable[..., Any]
+type Inside = Callable[..., Outcome]
 type Files = Any
 
 
@@ -228,10 +229,10 @@ def test_a_bare_wave_field_folder_still_gets_a_page(make_session: SessionMaker) 
         "desc-residual_map.nii.gz",
     ):
         (files.mre / f"sub-01_ses-01_{name}").unlink()
-    text = _page(files, truth=False)
+    text = _page(files, truth=False, viewer=False)
     assert "without intervals" in text
     assert "Beside the direct" not in text
-    assert len(_page(files, truth=False, viewer=False)) < 1e6
+    assert len(text) < 1e6
 
 
 def test_warnings_reach_the_reader(make_session: SessionMaker) -> None:
@@ -240,7 +241,7 @@ def test_warnings_reach_the_reader(make_session: SessionMaker) -> None:
     record = files.mre / "sub-01_ses-01_inversion.json"
     kept = json.loads(record.read_text())
     record.write_text(json.dumps(kept | {"converged": False}))
-    text = _page(files)
+    text = _page(files, viewer=False)
     assert text.index("Not converged") < text.index('headline"')
     stated = {"code": "not-converged", "sentence": "It did not converge in 3 steps.", "advice": ""}
     record.write_text(json.dumps(kept | {"converged": False, "warnings": [stated]}))
@@ -248,7 +249,7 @@ def test_warnings_reach_the_reader(make_session: SessionMaker) -> None:
     mask = files.mre / "sub-01_ses-01_desc-informed_mask.nii.gz"
     old = read_map(mask)
     write_map(mask, np.zeros_like(old.values), old.affine_mm, units="1", description="informed")
-    text = _page(files)
+    text = _page(files, viewer=False)
     assert text.count("No voxel has a value that comes mostly from this scan") == 1
     assert "Only 0 %" not in text
 
@@ -271,7 +272,7 @@ def test_every_records_warnings_are_listed_once(make_session: SessionMaker) -> N
     content["frequencies"][0] |= {"warnings": [_warning(4)]}
     content["anatomy"] |= {"registration": {"doubts": ["The anatomy was moved."]}}
     ingest.write_text(json.dumps(content))
-    text = _page(files)
+    text = _page(files, viewer=False)
     listed = text[text.index('class="notes"') : text.index("</section>")]
     for number in (1, 2, 3, 4):
         assert listed.count(f"Sentence {number}. Advice {number}.") == 1
@@ -292,7 +293,7 @@ def test_numbers_that_are_none_are_dashes(make_session: SessionMaker) -> None:
     with h5py.File(files.mre / "sub-01_ses-01_samples.h5", "r+") as file:
         for modulus in MODULI:
             file[f"{modulus}_kpa"][...] = np.nan
-    page = Page(_page(files, truth=False))
+    page = Page(_page(files, truth=False, viewer=False))
     assert not [key for key, value, _ in page.numbers if not np.isfinite(value)]
     assert not any("nan" in text for text in page.texts["data"])
 
@@ -343,17 +344,17 @@ def test_anatomy_keeps_its_place_when_cropped_and_averaged() -> None:
     assert crop_around(Map(blob, affine_mm, "1", ""), grid_mm, (6, 8, 7)) is None
 
 
-def test_bad_sessions_are_the_users_input(make_session: SessionMaker, palpate: Command, tmp_path: Path) -> None:
+def test_bad_sessions_are_the_users_input(make_session: SessionMaker, palpate_inside: Inside, tmp_path: Path) -> None:
     """Each ends in exit code 2, one sentence, and no page."""
     files = make_session()
     out = tmp_path / "report.html"
 
     def refused(*arguments: object) -> str:
-        done = palpate("report", "--out", out, *arguments)
-        assert done.returncode == 2, done.stderr
-        assert done.stderr.count("\n") == 1
+        done = palpate_inside("report", "--out", out, *arguments)
+        assert done.code == 2, done.printed
+        assert done.printed.count("\n") == 1
         assert not out.exists()
-        return str(done.stderr)
+        return done.printed
 
     assert "stat-mean" in refused("--session", tmp_path / "nothing")
     assert "no such file" in refused("--session", files.folder, "--truth", tmp_path)

@@ -66,6 +66,7 @@ def test_misplaced_dates_are_put_back(made: tuple[Path, TumourScene, Truth], rea
     assert any("moved" in note for note in reading.notes)
 
 
+@pytest.mark.long
 def test_treatments_are_those_of_the_truth(reading: TumourReading) -> None:
     """Days, numbers and amounts survive the table; what is planned after the last scan is kept for the forecast."""
     history = reading.history
@@ -75,6 +76,7 @@ def test_treatments_are_those_of_the_truth(reading: TumourReading) -> None:
     assert history.irradiations[0].dose_gy.max() == pytest.approx(SMALL.fraction_gy, rel=0.02)
 
 
+@pytest.mark.long
 def test_truth_is_kept_and_no_reader_needs_it(made: tuple[Path, TumourScene, Truth]) -> None:
     """Volumes beside the maps are those of the maps."""
     root, _, truth = made
@@ -86,6 +88,7 @@ def test_truth_is_kept_and_no_reader_needs_it(made: tuple[Path, TumourScene, Tru
         assert 0.0 <= truth.densities[day].min() <= truth.densities[day].max() <= 1.0
 
 
+@pytest.mark.long
 def test_treatment_holds_the_tumour_back(made: tuple[Path, TumourScene, Truth]) -> None:
     """Without its treatment the truth would be larger: events reach the model, in days and Gy."""
     _, scene, truth = made
@@ -160,6 +163,7 @@ def test_finite_strain_is_chosen_by_its_setting(made: tuple[Path, TumourScene, T
     assert finite.densities[10].sum() > small.densities[10].sum()
 
 
+@pytest.mark.long
 def test_displacement_goes_with_lambda_over_stiffness_at_rest(made: tuple[Path, TumourScene, Truth]) -> None:
     """The cohort's patients differ in it; nothing else of a patient may know, or old seeds would be other patients."""
     changes = {"days_before_first_scan": 0.0, "days": (0,), "beyond_days": (10,), "elastic_box_mm": 10.0}
@@ -175,6 +179,7 @@ def test_displacement_goes_with_lambda_over_stiffness_at_rest(made: tuple[Path, 
         assert other.largest_mm == pytest.approx(2.0 * one.largest_mm)
 
 
+@pytest.mark.long
 def test_truth_keeps_displacement_around_every_scan(made: tuple[Path, TumourScene, Truth]) -> None:
     """A forecast from any of the scans is compared around the tumour that this one showed; without stress as well."""
     record = json.loads((made[0] / "sub-02" / "truth" / "truth.json").read_text())

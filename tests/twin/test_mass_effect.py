@@ -81,6 +81,7 @@ def test_swellings_are_the_prior(twin: Calibration) -> None:
     np.testing.assert_array_equal(swellings_pa(settings, 400), swellings_pa(settings, 400))
 
 
+@pytest.mark.long
 def test_a_known_swelling_leaves_density_and_stiffness(twin: Calibration) -> None:
     """The interval has all three: without the prior's spread it is narrower and still there."""
     known, unknown = (mass_effect(with_swelling(twin, log_std=std)) for std in (1e-6, 0.5))
@@ -90,6 +91,7 @@ def test_a_known_swelling_leaves_density_and_stiffness(twin: Calibration) -> Non
     assert NUMERICAL_LOG_STD * 0.7 < spreads[0] < 0.7 * spreads[1]
 
 
+@pytest.mark.long
 def test_vectors_point_along_the_worlds_axes(twin: Calibration) -> None:
     """Voxels may run either way; away from the tumour is away from it in the world's millimetres."""
     plain = mass_effect(twin)
@@ -104,6 +106,7 @@ def test_vectors_point_along_the_worlds_axes(twin: Calibration) -> None:
     assert np.mean(outwards > 0.0) > 0.9
 
 
+@pytest.mark.long
 def test_no_tumour_on_the_last_scan_leaves_the_one_before(twin: Calibration) -> None:
     """A complete response has brain around where the tumour was: figures keep their place."""
     last = twin.history.scans[-1]
@@ -114,6 +117,7 @@ def test_no_tumour_on_the_last_scan_leaves_the_one_before(twin: Calibration) -> 
     assert around.any()
 
 
+@pytest.mark.long
 def test_figures_reach_files_and_page(twin: Calibration, folder: Path) -> None:
     """Table, record, maps and page are of one displacement; what it rests on stands beside it."""
     forecast_into(twin, [DAY - 70.0], folder / "forecast")

@@ -78,6 +78,7 @@ def test_mesh_holds_the_cells_of_the_voxels(twin: Calibration, tmp_path: Path, p
     assert np.array_equal(again.nodes["density_mean"], data["density_mean"])
 
 
+@pytest.mark.long
 def test_what_lies_outside_the_mesh_is_what_is_missing(twin: Calibration) -> None:
     """A mesh that ends within the tumour holds its own part of every voxel and no more."""
     tissue = twin.history.tissue
@@ -92,6 +93,7 @@ def test_what_lies_outside_the_mesh_is_what_is_missing(twin: Calibration) -> Non
     assert held_mm3 < 0.9 * 0.25 * tissue.sum() * EDGE_MM**3
 
 
+@pytest.mark.long
 def test_bounds_are_those_of_each_draw_on_the_mesh(twin: Calibration) -> None:
     """Quantiles of carried draws, not carried quantiles: of a node's mean, errors of voxels partly cancel."""
     found = predict(twin, 90.0)

@@ -60,7 +60,7 @@ def test_each_step_gets_its_own_section_only(snakemake: Command) -> None:
 @pytest.mark.parametrize(
     ("config", "scans"),
     [
-        ((), 2),
+        pytest.param((), 2, marks=pytest.mark.long),
         (("ingest={'identifiers': 'retained', 'key': 'keys/study'}",), 2),
         (("maps={'identity': 'pseudonym'}",), 0),
     ],

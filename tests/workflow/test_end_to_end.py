@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pydicom
@@ -33,6 +35,8 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             "palpate", "phantom", "--settings", json.dumps(PHANTOM), "--vendor", vendor, "--out", vendor, cwd=home
         )
         assert made.returncode == 0, made.stderr
+        if vendor != "siemens":  # an anatomy is read from one of them
+            shutil.rmtree(home / vendor / "sub-01" / "ses-01" / "dicom" / "t1")
         _plant(home / vendor / "sub-01" / "ses-01" / "dicom")
     given, other = (home / vendor / "sub-01" / "ses-01" for vendor in ("siemens", "philips-enhanced"))
     lines = [
@@ -53,21 +57,20 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 def _plant(dicom: Path) -> None:
     """Identifying text into every place of every header, and a person's name into the names of files and folders."""
-    for folder in (dicom / "mre", dicom / "t1"):
+    for folder in dicom.iterdir():
         files = sorted(path for path in folder.rglob("*") if path.is_file())
         for file in files:
-            edit(file, _person)
-            everywhere = file in (files[0], files[-1])
-            edit(file, lambda image, everywhere=everywhere: plant(image, everywhere=everywhere))
+            edit(file, partial(_person, everywhere=file in (files[0], files[-1])))
             file.rename(file.with_name(f"{MARK}_Erika_{file.name}"))
         for inner in [path for path in folder.iterdir() if path.is_dir()]:
             inner.rename(inner.with_name(f"{inner.name} {MARK} Erika"))
 
 
-def _person(image: pydicom.Dataset) -> None:
+def _person(image: pydicom.Dataset, *, everywhere: bool) -> None:
     image.PatientName, image.PatientID, image.PatientBirthDate = PATIENT, "MUSTER77", "19600102"
     # What the phantom says of itself would take the place of text.
     del image.PatientComments, image.StudyDescription
+    plant(image, everywhere=everywhere)
 
 
 def _workflow(home: Path, *arguments: str) -> tuple[int, str]:

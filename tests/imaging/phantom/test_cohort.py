@@ -31,6 +31,7 @@ def test_a_patient_is_the_same_in_a_larger_cohort(atlas: Atlas, members: list[Ph
     assert list(cohort(SETTINGS, atlas, COUNT // 2)) == members[: COUNT // 2]
 
 
+@pytest.mark.long
 def test_patients_differ_in_all_that_intervals_must_not_depend_on(members: list[PhantomSettings]) -> None:
     """Coverage measured on one anatomy, noise or frequency says nothing of the others."""
     for name in (
@@ -73,6 +74,7 @@ def test_softer_lesions_are_as_many_as_stiffer_ones(atlas: Atlas) -> None:
     assert abs(softer - 0.5) < 4 * 0.5 / np.sqrt(len(contrasts))
 
 
+@pytest.mark.long
 def test_fibres_that_the_settings_state_are_all_patients(atlas: Atlas) -> None:
     """A benchmark of one strength of fibres would otherwise measure the population's mixture."""
     stated = SETTINGS.model_copy(update={"anisotropy": 0.3})

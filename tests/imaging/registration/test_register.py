@@ -23,7 +23,7 @@ def _case(head: Head, seed: int, most: float = 10.0, snr: float = 15.0) -> Moved
     return moved_head(head, block_grid(), random_motion(generator, most, most), snr=snr, generator=generator)
 
 
-@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.long) for seed in (1, 2))])
 def test_known_motions_are_found(head: Head, seed: int) -> None:
     """The error stays below half a voxel, and is of the size that the registration states: within four times.
 

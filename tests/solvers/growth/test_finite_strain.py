@@ -121,6 +121,7 @@ def test_ranks() -> None:
     demand_same_on_all_ranks(pushed, SOLVED)
 
 
+@pytest.mark.long
 @pytest.mark.mpi
 def test_all_ranks_refuse_together() -> None:
     """Without equilibrium on rank 0 the others must not wait for one."""

@@ -75,7 +75,7 @@ def _backwards(self: Acceleration, point: Pair, target: Pair) -> Pair:
     return 3 * point[0] - 2 * target[0], 3 * point[1] - 2 * target[1]
 
 
-@pytest.fixture(params=[pytest.param("accepted", marks=pytest.mark.long), "rejected"])
+@pytest.fixture(params=[pytest.param(name, marks=pytest.mark.long) for name in ("accepted", "rejected")])
 def search(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Line searches as they come, and such that every first trial is rejected."""
     if request.param == "rejected":

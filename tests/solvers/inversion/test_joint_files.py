@@ -69,7 +69,7 @@ def _invert(session: Path, palpate_inside: Inside, **settings: object) -> dict[s
     return json.loads((session / "mre" / f"{LABEL}_inversion.json").read_text())
 
 
-@pytest.mark.parametrize("rheology", PARAMETERS)
+@pytest.mark.parametrize("rheology", ["springpot", pytest.param("kelvin-voigt", marks=pytest.mark.long)])
 def test_every_reader_reads_a_joint_folder(rheology: str, session: Path, palpate_inside: Inside) -> None:
     """Two measured frequencies under the contract's names, the law's own parameters beside them, DICOM and page."""
     record = _invert(session, palpate_inside, rheology=rheology)

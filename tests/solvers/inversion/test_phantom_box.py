@@ -26,6 +26,7 @@ EDGE = 3
 """Voxels from the window's edge that are not scored, as the data set's README says of the whole."""
 
 
+@pytest.mark.long
 def test_stiffness_of_the_box_at_two_percent_noise() -> None:
     """Median error of G' at most 7 %, the issue's demand, on a window of the data with 2 % noise.
 

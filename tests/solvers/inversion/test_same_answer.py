@@ -78,7 +78,7 @@ def test_ranks_do_not_change_the_answer(name: str, ranks: int, home: Path) -> No
 
 
 @pytest.mark.parametrize("name", CASES)
-@pytest.mark.parametrize("kernels", ["Nehalem", pytest.param("Sandybridge", marks=pytest.mark.long)])
+@pytest.mark.parametrize("kernels", [pytest.param(name, marks=pytest.mark.long) for name in KERNELS])
 def test_processors_do_not_change_the_answer(name: str, kernels: str, home: Path) -> None:
     """A study that moves to another machine, or whose ranks are of two kinds, keeps its maps and its draws."""
     if KERNELS[kernels] not in Path("/proc/cpuinfo").read_text(encoding="utf-8").split():
