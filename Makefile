@@ -24,6 +24,10 @@ export UCX_TLS := self,sm,tcp
 # longer reads.)
 DEALT := -n $$(($(CORES) + 1)) --dist loadfile --no-loadscope-reorder
 
+# Only files that carry the mark: each rank would otherwise import every test there is, for half a minute.
+ON_RANKS := timeout -k 10 900 $(BIN)/mpiexec -n 2 $(BIN)/python -m pytest -p no:xdist -p no:cacheprovider \
+    $$(grep -rlF 'mark.mpi' tests --include='test_*.py')
+
 LINTERS := ruff mypy contracts snakefmt snakemake-lint
 
 .PHONY: demo test verify setup lint $(LINTERS) pytest mpi lock clean FORCE
@@ -60,6 +64,7 @@ VERIFIED := damaged_bytes vendors unwrapping false_alarms fifty_signals phantom_
 
 verify: $(READY)
 	$(BIN)/python -m pytest $(DEALT) -m long
+	$(ON_RANKS) -m "mpi and long"
 	for name in $(VERIFIED); do $(BIN)/python benchmarks/$$name.py --out verified/$$name; done
 
 setup: $(READY)
@@ -96,10 +101,8 @@ snakemake-lint:
 pytest: $(READY)
 	$(BIN)/python -m pytest $(DEALT) -m "not long"
 
-# Only files that carry the mark: each rank would otherwise import every test there is, for half a minute.
 mpi: $(READY)
-	timeout -k 10 900 $(BIN)/mpiexec -n 2 $(BIN)/python -m pytest -m mpi -p no:xdist -p no:cacheprovider \
-	    $$(grep -rlF 'mark.mpi' tests --include='test_*.py')
+	$(ON_RANKS) -m "mpi and not long"
 
 lock:
 	$(BIN)/python -m pip install --quiet uv

@@ -19,12 +19,15 @@ BIN = Path(sys.executable).parent
 
 LONG_FILES = (
     "workflow/test_end_to_end.py",
-    "imaging/phantom/test_vendors.py",
     "test_examples.py",
-    "workflow/test_frozen.py",
-    "imaging/test_masks.py",
+    "workflow/test_twin.py",
+    "imaging/phantom/test_vendors.py",
     "service/test_report.py",
     "workflow/test_dry_run.py",
+    "workflow/test_frozen.py",
+    "imaging/test_masks.py",
+    "benchmarks/test_short.py",
+    "twin/test_sampling.py",
 )
 """Files of a minute and more, dealt to the processes first, so that none works alone at the end."""
 
