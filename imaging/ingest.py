@@ -234,8 +234,8 @@ def _reconstruct_run(
     write_nifti(folder / f"{label}_magnitude.nii.gz", magnitude.astype(np.float32), affine_mm)
     if origin["source"] == "waves":
         write_region_sidecar(folder, label, origin)
-    if drawn is not None:
-        write_drawn_region(folder, label, bright, affine_mm)
+    if chosen.drawn is not None:
+        write_drawn_region(folder, label, chosen.drawn, affine_mm)
     voxel_ml = float(np.prod(voxel_mm)) / 1e3
     record: dict[str, object] = {
         "mask": {

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from palpate.config.ingest import IngestSettings
 from palpate.imaging.acquisition import PhaseAcquisition
 from palpate.imaging.anatomy.brain_mask import brain_mask
+from palpate.imaging.anatomy.margin import margin_mm, with_margin
 from palpate.imaging.anatomy.tissue_mask import tissue_mask
 from palpate.imaging.anatomy.user_mask import read_user_mask
 from palpate.imaging.anatomy.wave_region import NOT_AN_ORGAN, wave_region
@@ -26,16 +27,18 @@ class RunMask:
     """Mask of a run, before noisy voxels are left out.
 
     Attributes:
-        mask: tissue, shape (i, j, k).
+        mask: tissue to invert, shape (i, j, k).
         origin: entry of the record: source of the mask, and what it left out.
         setting: setting that widens the mask, for errors; None where somebody drew it.
         warnings: doubts about a drawn mask.
+        drawn: the region that somebody drew, shape (i, j, k); None where nobody did.
     """
 
     mask: NDArray[np.bool_]
     origin: dict[str, object]
     setting: str | None
     warnings: tuple[QualityWarning, ...] = ()
+    drawn: NDArray[np.bool_] | None = None
 
 
 def run_mask(
@@ -62,31 +65,62 @@ def run_mask(
     affine_mm = acquisitions[0].affine_mm
     voxel_mm = np.linalg.norm(affine_mm[:3, :3], axis=0)
     if drawn is not None:
-        references = acquisitions[0].facts.get("dicom")
-        frame_uid = str(references.get("FrameOfReferenceUID", "")) if isinstance(references, Mapping) else ""
-        mask, origin = read_user_mask(drawn, Volume(magnitude, affine_mm), frame_uid, key)
-        warnings = recorded_warnings(origin)
-        del origin["warnings"]
-        return RunMask(mask, origin, None, warnings)
+        return _drawn(acquisitions, magnitude, settings, drawn, key)
     if settings.mask_by == "atlas":
         found = brain_mask(Volume(magnitude, affine_mm), threshold=settings.mask_threshold, where=label)
         starts = {"agreeing_starts": found.agreeing_starts, "bright_share": found.bright_share}
         return RunMask(found.mask, {"source": "atlas", **starts}, "mask_threshold")
-    tissue = tissue_mask(magnitude, voxel_mm, threshold=settings.mask_threshold, opening_mm=settings.mask_opening_mm)
-    partial = any(len(one.encoding_axes) < 3 for one in acquisitions)
-    if settings.mask_by == "magnitude" or not (settings.mask_by == "waves" or partial):
-        return RunMask(tissue, {"source": "magnitude"}, "mask_threshold")
-    return _by_waves(acquisitions, magnitude, tissue, voxel_mm, settings)
+    if settings.mask_by == "magnitude" or not (settings.mask_by == "waves" or _partial(acquisitions)):
+        return RunMask(_tissue(magnitude, voxel_mm, settings), {"source": "magnitude"}, "mask_threshold")
+    return _by_waves(acquisitions, magnitude, voxel_mm, settings)
+
+
+def _partial(acquisitions: Sequence[PhaseAcquisition]) -> bool:
+    """Return whether fewer than three directions were encoded."""
+    return any(len(one.encoding_axes) < 3 for one in acquisitions)
+
+
+def _tissue(
+    magnitude: NDArray[np.float64], voxel_mm: NDArray[np.float64], settings: IngestSettings
+) -> NDArray[np.bool_]:
+    return tissue_mask(magnitude, voxel_mm, threshold=settings.mask_threshold, opening_mm=settings.mask_opening_mm)
+
+
+def _drawn(
+    acquisitions: Sequence[PhaseAcquisition],
+    magnitude: NDArray[np.float64],
+    settings: IngestSettings,
+    path: Path,
+    key: Key | None,
+) -> RunMask:
+    """Return the region that somebody drew, with a margin where directions are missing.
+
+    Raises:
+        InputError: the drawn mask cannot be used.
+    """
+    affine_mm = acquisitions[0].affine_mm
+    references = acquisitions[0].facts.get("dicom")
+    frame_uid = str(references.get("FrameOfReferenceUID", "")) if isinstance(references, Mapping) else ""
+    drawn, origin = read_user_mask(path, Volume(magnitude, affine_mm), frame_uid, key)
+    warnings = recorded_warnings(origin)
+    del origin["warnings"]
+    if not _partial(acquisitions):
+        return RunMask(drawn, origin, None, warnings, drawn)
+    voxel_mm = np.linalg.norm(affine_mm[:3, :3], axis=0)
+    width_mm = margin_mm(min(one.frequency_hz for one in acquisitions))
+    mask = with_margin(drawn, _by_waves(acquisitions, magnitude, voxel_mm, settings).mask, voxel_mm, width_mm)
+    voxels = {"voxels_drawn": int(drawn.sum()), "voxels_of_margin": int((mask & ~drawn).sum())}
+    return RunMask(mask, origin | {"margin_mm": width_mm} | voxels, None, warnings, drawn)
 
 
 def _by_waves(
     acquisitions: Sequence[PhaseAcquisition],
     magnitude: NDArray[np.float64],
-    tissue: NDArray[np.bool_],
     voxel_mm: NDArray[np.float64],
     settings: IngestSettings,
 ) -> RunMask:
     """Return the region in which waves of every frequency are well above the noise."""
+    tissue = _tissue(magnitude, voxel_mm, settings)
     region, measured = tissue.copy(), True
     left_out: dict[str, int] = {}
     if tissue.any():

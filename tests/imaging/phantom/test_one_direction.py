@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
+from scipy import ndimage
 
 from palpate.config.ingest import IngestSettings
 from palpate.config.phantom import PhantomSettings
@@ -315,15 +316,19 @@ def test_what_nobody_states_is_refused(what: str, liver: Liver, tmp_path: Path) 
         read(folder)
 
 
-def test_a_drawn_region_is_taken(liver: Liver, out: Path, tmp_path: Path) -> None:
-    """A user's segment goes before any gate, in the scan's frame of reference; an image is no region."""
+def test_a_drawn_region_is_taken_with_a_margin(liver: Liver, out: Path, tmp_path: Path) -> None:
+    """A user's segment goes before any gate, in the scan's frame of reference; an image is no region.
+
+    A wavelength of what the gate would have taken is inverted around it: alone, few wavelengths tell nothing.
+    """
     folder = some(liver, tmp_path / "in", 9)
     chosen = IngestSettings()
     image = next(iter((folder / "series009_mre").iterdir()))
     with image.open("rb") as file:
         frame = str(pydicom.dcmread(file, stop_before_pixels=True).FrameOfReferenceUID)
     gated = read_nifti(out / f"{NAME}_mask.nii.gz")
-    segment = gated.values > 0
+    usable = gated.values > 0
+    segment = usable & (np.arange(usable.shape[0])[:, None, None] < np.argwhere(usable)[:, 0].min() + 4)
     path = write_seg(tmp_path / "seg.dcm", {"Liver": segment, "rest": ~segment}, gated.affine_mm, frame=frame)
     ingest(folder, NAME, tmp_path / "out", anatomy=None, settings=chosen, mask=Path(f"{path}#liver"))
     record = json.loads((tmp_path / "out" / f"{NAME}_ingest.json").read_text())
@@ -332,7 +337,12 @@ def test_a_drawn_region_is_taken(liver: Liver, out: Path, tmp_path: Path) -> Non
     drawn = read_nifti(tmp_path / "out" / f"{NAME}_desc-drawn_mask.nii.gz")
     np.testing.assert_array_equal(drawn.values > 0, segment)
     (field,) = read_wave_fields(tmp_path / "out")
-    assert not field.mask[~segment].any()
+    assert field.mask[segment].all()
+    assert not field.mask[~(segment | usable)].any()
+    voxel_mm = np.linalg.norm(gated.affine_mm[:3, :3], axis=0)
+    away_mm = ndimage.distance_transform_edt(~segment, sampling=voxel_mm)
+    assert voxel_mm.max() < away_mm[field.mask].max() <= record["mask"]["margin_mm"] < away_mm[usable].max()
+    assert record["mask"]["voxels_of_margin"] == np.count_nonzero(field.mask & ~segment)
     with pytest.raises(InputError, match="a DICOM object as mask"):
         ingest(folder, NAME, tmp_path / "no", anatomy=None, settings=chosen, mask=image)
 
