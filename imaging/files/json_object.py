@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from palpate.bounded_read import OversizeError, read_bounded
 from palpate.errors import InputError
 from palpate.machine_failures import machine_fault
 from palpate.renamed import with_current_keys
@@ -22,17 +23,19 @@ def read_json(
 
     Args:
         path: JSON file.
-        what: description of the file, for the error if it is missing.
-        advice: advice for the error if the file is missing or holds no JSON object.
+        what: description of the file, for the error if it is missing or too large.
+        advice: advice for the error if the file is missing, too large or holds no JSON object.
         record: kind of record, whose keys are returned under their new names (palpate.renamed); None for none.
 
     Raises:
-        InputError: the file is missing or holds something else.
+        InputError: the file is missing, too large or holds something else.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(read_bounded(path).decode("utf-8"))
     except FileNotFoundError as error:
         raise InputError(path, found="no such file", expected=what, advice=advice) from error
+    except OversizeError as error:
+        raise InputError(path, found=str(error), expected=what, advice=advice) from error
     except (OSError, ValueError, RecursionError) as error:
         refusal = InputError(path, found="text that is not JSON", expected="a JSON object", advice=advice)
         raise (machine_fault(error, path) or refusal) from error

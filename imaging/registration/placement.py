@@ -16,6 +16,7 @@ from typing import Final, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from palpate.bounded_read import read_bounded
 from palpate.errors import InputError
 from palpate.imaging.registration.rigid import Rigid, at_rest
 from palpate.machine_failures import machine_fault
@@ -133,7 +134,7 @@ def read_placement(folder: Path, label: str) -> Placement:
     if not path.exists():
         return not_moved("assumed")
     try:
-        content = with_current_keys("placement", json.loads(path.read_text(encoding="utf-8")))
+        content = with_current_keys("placement", json.loads(read_bounded(path)))
         motion = content["mre_to_t1w"]
         covariance = np.array(motion["covariance"], dtype=np.float64)
         _demand_record(content, covariance)

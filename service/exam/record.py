@@ -14,6 +14,8 @@ from palpate.quality_warning import QualityWarning, recorded_warnings
 from palpate.service.exam.exam import Exam
 from palpate.service.exam.figures import CHANGE_PERCENT, ExamFigures, RegionMean, Spread
 from palpate.service.exam.region import ReportedRegion
+from palpate.service.report.assumptions import Isotropy
+from palpate.service.report.session import RunView
 
 EXAM_RECORD: Final = FileKind("report", "record of a session's exams", (".json",), json_kind("exams", "versions"))
 """Kind of the JSON file beside a page."""
@@ -24,13 +26,18 @@ def record_beside(page: Path) -> Path:
     return page.with_name(page.name.removesuffix(".html") + ".json")
 
 
-def exam_record(exams: Sequence[Exam]) -> str:
-    """Return the JSON text of a session's exams; without any the list is empty.
+def exam_record(exams: Sequence[Exam], runs: Sequence[RunView] = ()) -> str:
+    """Return the JSON text of a session's exams and of what its runs assume; without exams their list is empty.
 
     Args:
         exams: exams of the session's runs.
+        runs: all runs of the session.
     """
-    found = {"exams": [_exam(one) for one in exams], "versions": {"palpate": palpate.__version__}}
+    found = {
+        "exams": [_exam(one) for one in exams],
+        "assumptions": [Isotropy.of(run).as_record() for run in runs],
+        "versions": {"palpate": palpate.__version__},
+    }
     return json.dumps(found, indent=2, allow_nan=False) + "\n"
 
 

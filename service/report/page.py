@@ -17,10 +17,11 @@ import palpate
 from palpate.config.report import ReportSettings
 from palpate.imaging.files.stiffness_folder import MODULI
 from palpate.output_kinds import FileKind, page_kind
-from palpate.outputs import claim_file
+from palpate.outputs import claim_file, writing_together
 from palpate.service.exam.exam import Exam, exam_of
 from palpate.service.exam.record import EXAM_RECORD, exam_record, record_beside
 from palpate.service.report import content
+from palpate.service.report.assumptions import assumptions
 from palpate.service.report.exam_panel import exam_panel
 from palpate.service.report.panels import Panels
 from palpate.service.report.session import RunView, SessionView, read_session
@@ -31,7 +32,7 @@ PAGE: Final = FileKind("report", "page of a session", (".html",), page_kind("rep
 
 
 def write_report(folder: Path, out: Path, *, truth: Path | None, settings: ReportSettings) -> None:
-    """Write the page of a session, and its exams as JSON beside it; an interrupted run leaves no partial file.
+    """Write the page of a session and, beside it, its exams and assumptions as JSON: both, or none of them.
 
     Args:
         folder: path of the session folder.
@@ -47,10 +48,10 @@ def write_report(folder: Path, out: Path, *, truth: Path | None, settings: Repor
     view = read_session(folder, truth)
     exams = [exam_of(run, settings) for run in view.runs]
     page = render(view, settings, exams)
-    with record.writing() as partial:
-        partial.write_text(exam_record([exam for exam in exams if exam is not None]), encoding="utf-8")
-    with target.writing() as partial:
+    told = exam_record([exam for exam in exams if exam is not None], view.runs)
+    with writing_together(target, record) as (partial, partial_record):
         partial.write_text(page, encoding="utf-8")
+        partial_record.write_text(told, encoding="utf-8")
 
 
 def render(view: SessionView, settings: ReportSettings, exams: Sequence[Exam | None] | None = None) -> str:
@@ -75,6 +76,7 @@ def render(view: SessionView, settings: ReportSettings, exams: Sequence[Exam | N
         ],
         summary=content.summary_table(view.runs) if len(view.runs) > 1 else None,
         notes=content.all_notes(view.runs, [() if exam is None else exam.warnings for exam in exams]),
+        assumptions=[words.replace("G'", "G′") for words in assumptions(view.runs)],
         nothing_informed=content.NOTHING_INFORMED,
         from_dicom=view.from_dicom,
         provenance=[table for run in view.runs for table in content.provenance_tables(run, run.title)],

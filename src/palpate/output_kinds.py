@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from palpate.bounded_read import read_bounded
+
 _HEAD: Final = 200_000
 """Length of a page's beginning that is read to recognise it, bytes: style and policy precede its first words."""
 
@@ -56,7 +58,7 @@ def json_kind(*keys: str, inside: bool = False) -> Callable[[Path], bool]:
     """
 
     def recognises(path: Path) -> bool:
-        told = json.loads(path.read_text(encoding="utf-8"))
+        told = json.loads(read_bounded(path))
         objects = (list(told.values()) if isinstance(told, dict) else told) if inside else [told]
         return bool(objects) and all(isinstance(one, dict) and set(keys) <= set(one) for one in objects)
 

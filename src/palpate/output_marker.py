@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from palpate import __version__
+from palpate.bounded_read import read_bounded
 from palpate.content_digest import digest
 from palpate.receipt import NAME as RECEIPT
 from palpate.system_files import is_system_file
@@ -156,9 +157,8 @@ def is_marked(folder: Path) -> bool:
 
 def read_mark(path: Path) -> Marked:
     """Return the contents of a folder's marker."""
-    text = (path / MARKER).read_text(encoding="utf-8", errors="replace")
     try:
-        told = json.loads(text)
+        told = json.loads(read_bounded(path / MARKER))
         listed = told["files"]
         files = listed if isinstance(listed, dict) else dict.fromkeys(listed)
         states = {str(name): None if state is None else Written(*state) for name, state in files.items()}

@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from palpate.bounded_read import read_bounded
 from palpate.content_digest import Content, content_of, digest, state_of
 from palpate.errors import InputError
 from palpate.program import Program
@@ -43,6 +44,7 @@ class Order:
         made_by: digests under the keys "program" (the command's source_digest), "libraries", "settings" and "rule".
         frozen: files that must not change after the workflow was started, and their digests at that time.
         makers: orders that make inputs, by the role of the input, for the inputs that the workflow itself makes.
+        beside: further files that the step writes together with a file, each with a receipt of its own.
     """
 
     command: str
@@ -51,6 +53,7 @@ class Order:
     made_by: Mapping[str, str]
     frozen: Mapping[Path, str] = field(default_factory=dict)
     makers: Mapping[str, Order] = field(default_factory=dict)
+    beside: tuple[Path, ...] = ()
 
     def to_json(self) -> str:
         """Return the text of the variable PALPATE_RECEIPT, which leaves out the makers."""
@@ -60,6 +63,7 @@ class Order:
             "inputs": {role: [str(path) for path in paths] for role, paths in self.inputs.items()},
             "made_by": dict(self.made_by),
             "frozen": {str(path): content for path, content in self.frozen.items()},
+            "beside": [str(path) for path in self.beside],
         }
         return json.dumps(said)
 
@@ -74,7 +78,9 @@ class Order:
             said = json.loads(text)
             inputs = {role: tuple(Path(path) for path in paths) for role, paths in said["inputs"].items()}
             frozen = {Path(path): content for path, content in said["frozen"].items()}
-            return cls(str(said["command"]), Path(said["output"]), inputs, dict(said["made_by"]), frozen)
+            beside = tuple(Path(path) for path in said["beside"])
+            made_by = dict(said["made_by"])
+            return cls(str(said["command"]), Path(said["output"]), inputs, made_by, frozen, beside=beside)
         except (ValueError, LookupError, TypeError, AttributeError) as error:
             advice = "Unset the variable; only the workflow uses it."
             raise InputError(ORDER, found="another text", expected="an order", advice=advice) from error
@@ -94,15 +100,16 @@ class UpToDate:
 
         Returns:
             A key of `made_by`, "input-<role>", "inputs" where there are other ones, "earlier-step" where a step before
-            this one is out of date, "output" where the file was changed later, or "receipt" where there is none.
-            None where the output is up to date, or missing.
+            this one is out of date, "output" where the file or one beside it was changed later, or "receipt" where
+            one of them has none. None where the output is up to date, or missing.
         """
         if not order.output.exists():
             return None
         if order.output not in self._known:
             path = _path(order.output)
             receipt = _read(path)
-            self._known[order.output] = "receipt" if receipt is None else self._compare(order, receipt, path)
+            of_output = "receipt" if receipt is None else self._compare(order, receipt, path)
+            self._known[order.output] = of_output or _change_beside(order)
         return self._known[order.output]
 
     def _compare(self, order: Order, receipt: Receipt, path: Path | None) -> str | None:
@@ -183,7 +190,7 @@ def begin(text: str) -> None:
 
 
 def sign(partial: Path, output: Path) -> None:
-    """Write the receipt of a finished output, if the workflow ordered that output.
+    """Write the receipt of a finished output, or of a file beside it, if the workflow ordered it.
 
     Where an input or the program changed meanwhile there is no receipt, so that the step runs again next time.
 
@@ -191,9 +198,11 @@ def sign(partial: Path, output: Path) -> None:
         partial: the folder under its temporary name, or the finished file.
         output: its final name.
     """
-    if not _begun or _begun[0].order.output.resolve() != Path(output).resolve():
+    if not _begun:
         return
     order, contents = _begun[0].order, dict(_begun[0].contents)
+    if Path(output).resolve() not in [one.resolve() for one in (order.output, *order.beside)]:
+        return
     if partial.is_file():
         contents[_OUTPUT] = content_of([partial])
     told = "so that this step runs again next time"
@@ -223,6 +232,17 @@ def drop_foreign_receipt(output: Path) -> None:
         _path(output).unlink(missing_ok=True)
 
 
+def _change_beside(order: Order) -> str | None:
+    """Return the reason why a file beside an output is not what the step wrote; None where there is none.
+
+    A missing one is none: nothing is made from it, and Snakemake makes it again where it is asked for.
+    """
+    for path in order.beside:
+        if path.exists() and (kept := is_as_received(path)) is not True:
+            return "receipt" if kept is None else _OUTPUT
+    return None
+
+
 def _untouched(before: Content, paths: Sequence[Path]) -> bool:
     try:
         return before.state == state_of(paths)
@@ -249,7 +269,7 @@ def _read(path: Path) -> Receipt | None:
 def _read_raw(path: Path) -> Receipt | None:
     """Return a receipt as it is stored; None where there is none that can be understood."""
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
+        raw = json.loads(read_bounded(path))
         _parsed(raw)
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return None

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 
+from palpate.bounded_read import read_bounded
 from palpate.errors import InputError
 from palpate.machine_failures import make_parent, on_this_machine
 
@@ -132,7 +133,7 @@ def _release(path: Path, me: Holder) -> None:
 
 def _holder(path: Path) -> Holder | None:
     try:
-        return Holder(**json.loads(path.read_text()))
+        return Holder(**json.loads(read_bounded(path)))
     except (OSError, ValueError, TypeError):
         return None
 

@@ -78,7 +78,8 @@ def test_nothing_planted_passes_the_chain(
     assert leaks(tmp_path / "maps without their place", (*SECRETS, *own)) == []
     for folder in ("wavefield", "mre"):
         assert leaks(session / folder, own) == []
-    assert not [one for one in own if one in (session / "report.html").read_text()]
+    for page in ("report.html", "report.json"):
+        assert not [one for one in own if one in (session / page).read_text()]
     printed = (done.printed + mapped.printed).lower()
     assert not [secret for secret in (*SECRETS, *own) if secret.lower() in printed]
     made = pydicom.dcmread(next((session / "dicom").glob("*.dcm")))

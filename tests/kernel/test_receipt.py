@@ -15,7 +15,7 @@ from palpate.content_digest import content_of, digest
 from palpate.errors import InputError
 from palpate.outputs import claim_file, claim_folder, demand_replaceable
 from palpate.program import Program
-from palpate.provenance import atomic_file
+from palpate.provenance import atomic_file, atomic_files
 from palpate.receipt import NAME, Order, UpToDate, begin
 from palpate.service.report.page import PAGE
 from tests.conftest import Outcome
@@ -98,6 +98,25 @@ def test_file_has_its_receipt_beside_it(order: Order) -> None:
     assert _change(page) is None
     page.output.write_text("pagE")
     assert _change(page) == "output"
+
+
+def test_file_beside_an_output_has_a_receipt_of_its_own(order: Order) -> None:
+    """A record beside a page is judged as the page is; nothing is made from it, so that it may be missing."""
+    page, record = (order.output.with_name(f"page.{ending}") for ending in ("html", "json"))
+    asked = replace(order, output=page, beside=(record,))
+    assert Order.from_json(asked.to_json()).beside == (record,)
+    begin(asked.to_json())
+    with atomic_files(page, record) as (partial, partial_record):
+        partial.write_text("page")
+        partial_record.write_text("record")
+    assert _change(asked) is None
+    record.write_text("rec0rd")
+    assert _change(asked) == "output"
+    record.unlink()
+    assert _change(asked) is None
+    record.with_name(f".{record.name}{NAME}").unlink()
+    record.write_text("record")
+    assert _change(asked) == "receipt"
 
 
 def test_file_that_was_edited_is_kept(order: Order, tmp_path: Path) -> None:

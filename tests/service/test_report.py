@@ -287,6 +287,12 @@ def test_the_clinicians_sentence_stands_once(finished_page: str) -> None:
     assert finished_page.count(said) == 1
 
 
+def test_isotropy_is_named_beside_the_figure(finished_page: str) -> None:
+    """Fibres leave no trace in the waves, so that no warning can find them: the assumption stands before any map."""
+    (place,) = [found.start() for found in re.finditer("isotropic tissue assumed; fibres of ratio 2", finished_page)]
+    assert finished_page.index('class="headline"') < place < finished_page.index('id="viewer"')
+
+
 def test_numbers_that_are_none_are_dashes(make_session: SessionMaker) -> None:
     """Draws that hold no informed voxel have no median; "nan kPa" or an older number in its place would be read."""
     files = make_session()

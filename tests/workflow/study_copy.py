@@ -131,7 +131,9 @@ def _make(order: receipt.Order) -> None:
     receipt.begin(order.to_json())
     folder = not order.output.suffix
     (order.output if folder else order.output.parent).mkdir(parents=True, exist_ok=True)
-    (order.output / "content" if folder else order.output).write_text(f"made by {order.command}")
+    for path in (order.output / "content" if folder else order.output, *order.beside):
+        path.write_text(f"made by {order.command}")
     if folder:
         mark(order.output, order.command)
-    receipt.sign(order.output, order.output)
+    for path in (order.output, *order.beside):
+        receipt.sign(path, path)

@@ -79,7 +79,8 @@ def test_maps_read_the_scan_again_where_its_identity_is_wanted(
 
 def test_a_page_does_not_wait_for_dicom_maps(snakemake: Command) -> None:
     """DICOM maps are refused where the scan has gone or names two patients; that must cost the maps alone."""
-    done = snakemake("-n", "--config", f"sessions={TABLE}", "results=out", "--", "out/sub-A1/ses-01/report.html")
+    asked = [f"out/sub-A1/ses-01/report.{ending}" for ending in ("html", "json")]
+    done = snakemake("-n", "--config", f"sessions={TABLE}", "results=out", "--", *asked)
     assert done.returncode == 0, done.stdout + done.stderr
     planned = _planned(done.stdout + done.stderr)
     assert planned["report"] == 1

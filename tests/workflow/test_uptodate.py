@@ -110,6 +110,15 @@ def test_outputs_by_other_hands(checkout: Path, study: Path) -> None:
     assert plan == made_anew | later
 
 
+def test_record_beside_a_page_is_an_output_too(checkout: Path, study: Path) -> None:
+    """Programs read the record instead of the page: one that is gone or was edited must not pass for the page's."""
+    results = study / "results"
+    (results / "sub-A" / "ses-01" / "report.json").unlink()
+    (results / "sub-box" / "ses-01" / "report.json").write_text("another record")
+    plan = Workflow(checkout, study).planned()
+    assert plan == {("report", "A"): set(), ("report", "box"): {"output"}}
+
+
 def test_what_somebody_put_into_an_output_stops_the_workflow(checkout: Path, study: Path) -> None:
     """Snakemake removes the output of a step before the step can look at it, and with it whatever lies there.
 

@@ -41,7 +41,7 @@ RESULTS = str(settings.results)
 SESSION = f"{RESULTS}/sub-{{subject}}/ses-{{session}}"
 WAVEFIELD, MESH, MRE = f"{SESSION}/wavefield", f"{SESSION}/mesh", f"{SESSION}/mre"
 DICOM, ANAT, REPORT = f"{SESSION}/dicom", f"{SESSION}/anat", f"{SESSION}/report.html"
-DERIVED = f"{SESSION}/derived"
+REPORT_RECORD, DERIVED = f"{SESSION}/report.json", f"{SESSION}/derived"
 LOGS = f"{RESULTS}/logs/sub-{{subject}}_ses-{{session}}"
 KEY = ["--key", str(settings.ingest.key)] if settings.ingest.key else []
 TWIN = f"{RESULTS}/sub-{{subject}}/twin"
@@ -79,9 +79,12 @@ def session_of(wildcards):
 def session_results():
     """Return every output of the study.
 
-    Each session has a page and derived maps, DICOM maps where DICOM came in, and maps on the anatomy if it has one.
+    Each session has a page with its record and derived maps, DICOM maps where DICOM came in, and maps on the anatomy if
+    it has one.
     """
-    pages = [f"{RESULTS}/{session.folder}/report.html" for session in sessions.values()]
+    pages = [
+        f"{RESULTS}/{session.folder}/report.{ending}" for session in sessions.values() for ending in ("html", "json")
+    ]
     maps = [f"{RESULTS}/{session.folder}/dicom" for session in sessions.values() if session.brings_dicom]
     on_anatomy = [f"{RESULTS}/{session.folder}/anat" for session in sessions.values() if session.anatomy]
     wanted = sessions.values() if settings.derived.quantities else ()

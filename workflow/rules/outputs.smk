@@ -76,7 +76,8 @@ rule report:
     input:
         unpack(inputs_of("report")),
     output:
-        REPORT,
+        page=REPORT,
+        record=REPORT_RECORD,
     log:
         f"{LOGS}_report.log",
     # Before the DICOM maps, whose refusal must not cost these.
@@ -89,10 +90,10 @@ rule report:
         runtime=30,
     params:
         settings=settings.report.model_dump_json(),
-        session=lambda wildcards, output: str(Path(output[0]).parent),
+        session=lambda wildcards, output: str(Path(output.page).parent),
         truth=option("--truth", "truth"),
         receipt=receipt_of("report"),
     shell:
         "PALPATE_RECEIPT={params.receipt:q}"
         " palpate report --session {params.session:q} {params.truth:q}"
-        " --settings {params.settings:q} --out {output:q} 2> >(tee {log:q} >&2)"
+        " --settings {params.settings:q} --out {output.page:q} 2> >(tee {log:q} >&2)"

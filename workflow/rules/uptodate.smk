@@ -26,7 +26,9 @@ from palpate.run_lock import lock_results
 MARKS = Path(".snakemake", "out-of-date")
 STARTED_WITH = "PALPATE_STARTED_WITH"
 Step = namedtuple(
-    "Step", "command output sources settings words benchmark", defaults=[None, lambda wildcards: [], None]
+    "Step",
+    "command output sources settings words benchmark beside",
+    defaults=[None, lambda wildcards: [], None, ()],
 )
 STEPS = {
     "ingest": Step("ingest", WAVEFIELD, scan_and_anatomy, settings.ingest, chosen_region),
@@ -35,8 +37,8 @@ STEPS = {
     "maps": Step("maps", DICOM, maps_sources, settings.maps),
     "derived": Step("maps", DERIVED, posterior, settings.derived),
     "overlay": Step("overlay", ANAT, stiffness),
-    "report": Step("report", REPORT, report_sources, settings.report),
-    "tumour": Step("tumour", HISTORY, tumour_sources, settings.tumour, tumour_words),
+    "report": Step("report", REPORT, report_sources, settings.report, beside=(REPORT_RECORD,)),
+    "tumour": Step("tumour", HISTORY, tumour_sources, settings.tumour, tumour_words, beside=(HISTORY_RECORD,)),
     "calibrate": Step("calibrate", CALIBRATION, history, settings.twin, benchmark=f"{TWIN_LOGS}_calibrate.tsv"),
     "tetrahedra": Step("mesh", TISSUE, first_labels, settings.mesh),
     "forecast": Step("forecast", FORECAST, forecast_sources, settings.forecast),
@@ -44,6 +46,7 @@ STEPS = {
 }
 KINDS = {
     Path(REPORT).name: ("service.report.page", "PAGE"),
+    Path(REPORT_RECORD).name: ("service.exam.record", "EXAM_RECORD"),
     Path(OUTLOOK).name: ("service.forecast_report.page", "PAGE"),
     Path(HISTORY).name: ("imaging.tumour.history_file", "HISTORY"),
     Path(HISTORY_RECORD).name: ("imaging.tumour.record", "HISTORY_RECORD"),
@@ -138,7 +141,8 @@ def order_of(name, wildcards):
         "rule": digest_of(workflow.get_rule(name).shellcmd),
     }
     table = {settings.sessions: frozen["table"]} if name == "tumour" else {}
-    return Order(step.command, Path(step.output.format(**wildcards)), inputs, made_by, table, makers)
+    output, *beside = [Path(path.format(**wildcards)) for path in (step.output, *step.beside)]
+    return Order(step.command, output, inputs, made_by, table, makers, tuple(beside))
 
 
 def clock_of(path):
@@ -158,7 +162,11 @@ def mark(reason, output):
 
 
 def keep_order(name, wildcards):
-    """Give an output that is up to date a time after those of its makers' outputs; return whether that worked."""
+    """Give an output that is up to date, and files beside it, a time after those of its makers' outputs.
+
+    Returns:
+        Whether that worked.
+    """
     order = order_of(name, wildcards)
     for maker in order.makers.values():
         keep_order(*jobs_by_output[maker.output])
@@ -167,7 +175,7 @@ def keep_order(name, wildcards):
     )
     benchmark = [Path(STEPS[name].benchmark.format(**wildcards))] if STEPS[name].benchmark else []
     try:
-        for path in [one for one in (order.output, *benchmark) if one.exists()]:
+        for path in [one for one in (order.output, *order.beside, *benchmark) if one.exists()]:
             if clock_of(path).stat().st_mtime < newest:
                 clock = path / ".snakemake_timestamp" if path.is_dir() else path
                 clock.touch()

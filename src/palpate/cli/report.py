@@ -21,7 +21,8 @@ def report(
     Anatomy with stiffness (kPa) and its uncertainty, the region's figures with intervals, residuals, convergence, the
     direct inversion beside the posterior and, where the truth is known, errors and coverage. Where a region was drawn
     or gated, or the scanner computed maps: the region's mean |G*| (kPa) with its interval, by slice beside the
-    scanner's own. The JSON file of the same name beside the page, such as report.json, holds these figures.
+    scanner's own. The JSON file of the same name beside the page, such as report.json, holds these figures
+    and what the model assumes.
     """
     from palpate.config.report import ReportSettings
     from palpate.config.section import parse_settings

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import codecs
 from pathlib import Path
-from typing import Final
 
+from palpate.bounded_read import OversizeError, read_bounded
 from palpate.errors import InputError
 
-_MOST_BYTES: Final = 64 << 20
-"""Largest size of a text file, bytes; devices have no end."""
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
@@ -22,22 +20,21 @@ def read_text_file(path: Path, *, expected: str, advice: str) -> str:
         advice: remedy, one sentence.
 
     Raises:
-        InputError: the file is missing, a folder, unreadable, empty or not text.
+        InputError: the file is missing, a folder, unreadable, too large, empty or not text.
     """
 
     def refused(found: str) -> InputError:
         return InputError(path, found=found, expected=expected, advice=advice)
 
     try:
-        with path.open("rb") as stream:
-            content = stream.read(_MOST_BYTES + 1)
+        content = read_bounded(path)
+    except OversizeError as error:
+        raise refused(str(error)) from error
     except FileNotFoundError as error:
         raise refused("no such file") from error
     except OSError as error:
         found = "a folder" if path.is_dir() else "a file"
         raise refused(f"{found} that cannot be read as text ({error.strerror})") from error
-    if len(content) > _MOST_BYTES:
-        raise refused(f"more than {_MOST_BYTES >> 20} MB")
     try:
         text = content.decode("utf-16" if content.startswith(_UTF16) else "utf-8-sig")
     except UnicodeDecodeError as error:
