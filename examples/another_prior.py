@@ -1,7 +1,7 @@
 """Another prior covariance: an exponential correlation of points instead of the default mixture of Matern fields.
 
 `palpate.invert` takes any function of the signature of `palpate.solvers.inversion.prior.correlation.Correlation`, whose
-docstring says what such a function must keep. It enters the prior, the evidence of its hyper-parameters and its draws.
+docstring says what such a function must keep. It enters the prior, the evidence of its hyperparameters and its draws.
 """
 
 # %%

@@ -75,7 +75,7 @@ class Zone:
         """Estimated cost of solving on the zone, for balancing ranks: number of interior nodes to the power 1.5.
 
         Measured on zones of 300 to 2200 nodes of a whole brain: within 17 % of the seconds that they take, where the
-        fill of the factors, n^(4/3), was wrong by a factor of five between small and large ones (docs/scaling.md).
+        fill of the factors, n^(4/3), was wrong by a factor of five between small and large ones (decision 0105).
         """
         return float(np.count_nonzero(self.interior) ** 1.5)
 

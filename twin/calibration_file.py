@@ -29,8 +29,8 @@ from palpate.twin.stress import Stress
 FORMAT: Final = "palpate calibration 5"
 """Name and version of the format of the file."""
 _ADVICE: Final = "Make it again with palpate calibrate."
-_DATA_SETS: Final = {"front_error": "straying"}
-"""Names of data sets that are not those of their fields: the format is older than the fields' names."""
+_DATA_SETS: Final = {"front_error": "straying", "front_error_mm": "front_drift_mm"}
+"""Names of data sets and attributes that are not those of their fields: the format is older than the fields' names."""
 _FIELDS: Final = {stored: field for field, stored in _DATA_SETS.items()}
 
 
@@ -49,7 +49,7 @@ def save_calibration(calibration: Calibration, path: Path) -> None:
         file.attrs["single"] = json.dumps([dataclasses.asdict(one) for one in calibration.unknowns.single])
         file.attrs["drifts"], file.attrs["shapes"] = calibration.unknowns.drifts, calibration.unknowns.shapes
         file.attrs["fields"] = calibration.unknowns.fields
-        file.attrs["front_drift_mm"] = calibration.front_drift_mm
+        file.attrs["front_drift_mm"] = calibration.front_error_mm
         file["mode"], file["covariance"] = calibration.mode, calibration.covariance
         file.attrs["modes"] = calibration.unknowns.modes
         if calibration.stress is not None:
@@ -115,7 +115,8 @@ def _write(group: h5py.Group, values: Any) -> None:  # noqa: ANN401 (any datacla
 
 def _read(group: h5py.Group, tuples: tuple[str, ...] = ()) -> dict[str, Any]:
     found: dict[str, Any] = {_FIELDS.get(name, name): dataset[()] for name, dataset in group.items()}
-    for name, value in group.attrs.items():
+    for stored, value in group.attrs.items():
+        name = _FIELDS.get(stored, stored)
         found[name] = tuple(int(one) for one in value) if name in tuples else value
         if np.ndim(found[name]) == 0:
             found[name] = value.item() if isinstance(value, np.generic) else value

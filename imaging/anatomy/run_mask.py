@@ -30,7 +30,7 @@ class RunMask:
         mask: tissue to invert, shape (i, j, k).
         origin: entry of the record: source of the mask, and what it left out.
         setting: setting that widens the mask, for errors; None where somebody drew it.
-        warnings: doubts about a drawn mask.
+        warnings: warnings about a drawn mask.
         drawn: the region that somebody drew, shape (i, j, k); None where nobody did.
     """
 

@@ -46,7 +46,7 @@ def read_user_mask(
     """
     shape = magnitude.values.shape
     region = read_region(path, magnitude.affine_mm)
-    doubts = _demand_same_frame(region, frame_uid, key)
+    of_frame = _demand_same_frame(region, frame_uid, key)
     on_grid = region.on_grid(magnitude.affine_mm, shape)
     if not on_grid and isinstance(region.shape, VoxelShape):
         demand_scanner_world(path, region.shape.volume, "mask")
@@ -78,13 +78,13 @@ def read_user_mask(
         "region_number": region.number,
         "region_name": region.name or None,
         **region.facts,
-        "warnings": [one.as_record() for one in (*region.warnings, *doubts)],
+        "warnings": [one.as_record() for one in (*region.warnings, *of_frame)],
     }
     return mask, entry
 
 
 def _demand_same_frame(region: DrawnRegion, frame_uid: str, key: Key | None) -> tuple[QualityWarning, ...]:
-    """Refuse a region whose coordinates are not the elastogram's; return the doubt where that cannot be told.
+    """Refuse a region whose coordinates are not the elastogram's; return a warning where that is unknown.
 
     Raises:
         InputError: the frames of reference differ, or the region's DICOM file states none.

@@ -44,7 +44,7 @@ class Space:
 def shape_of(
     contours: Sequence[Points], slab_mm: float | None, space: Space
 ) -> tuple[ContourShape, tuple[QualityWarning, ...], dict[str, object]]:
-    """Return the shape that contours enclose, doubts about it, and facts for the record.
+    """Return the shape that contours enclose, warnings about it, and facts for the record.
 
     Args:
         contours: corners of each contour in order, world RAS, mm, each of shape (m, 3).

@@ -45,7 +45,7 @@ class DrawnRegion:
         number: number of the segment or ROI; None where the file is NIfTI.
         name: name of the segment or ROI, of the words that may be repeated; empty where there are none.
         frame_uid: frame of reference of its coordinates; empty where the file is NIfTI.
-        warnings: doubts about how it was drawn.
+        warnings: warnings about how it was drawn.
         facts: further entries of the record.
     """
 

@@ -117,17 +117,17 @@ def read_tumour(
         session.session: ImageSpace(move.motion, t1.frame_uid if t1 is not None else "")
         for session, move, t1 in zip(scans, moves, anatomies, strict=True)
     }
-    placer = Registrar(grid, tissue.tissue, dates[0], placed, spaces, key_file, doses)
-    given = placer.fractions([row for row in rows if row.kind == "radiotherapy"])
+    registrar = Registrar(grid, tissue.tissue, dates[0], placed, spaces, key_file, doses)
+    given = registrar.fractions([row for row in rows if row.kind == "radiotherapy"])
     applied = courses(given, tissue.tissue)
     for course in applied:
         say(f"sub-{subject}: radiotherapy: {course.sentence(dates[0])}")
-    history = _history(subject, grid, tissue, placed, placer, rows, given)
-    demand_one_person([*known, *placer.patients])
+    history = _history(subject, grid, tissue, placed, registrar, rows, given)
+    demand_one_person([*known, *registrar.patients])
     if stiffness is not None:
         history = _with_stiffness(history, stiffness, scans, moves, grid, settings, notes)
-    warnings = (*placer.warnings, *course_warnings(given, tissue.tissue))
-    said = tuple(dict.fromkeys([*notes, *placer.notes]))
+    warnings = (*registrar.warnings, *course_warnings(given, tissue.tissue))
+    said = tuple(dict.fromkeys([*notes, *registrar.notes]))
     for one in (*said, *(f"WARNING: {warning}" for warning in warnings)):
         say(f"sub-{subject}: {one}")
     return TumourReading(history, said, warnings, applied)
@@ -138,7 +138,7 @@ def _history(
     grid: TumourGrid,
     tissue: TumourTissue,
     scans: tuple[TumourScan, ...],
-    placer: Registrar,
+    registrar: Registrar,
     rows: Sequence[TreatmentRow],
     given: Sequence[Given],
 ) -> TumourHistory:
@@ -150,8 +150,8 @@ def _history(
         tissue.white,
         scans,
         tuple(one.irradiation for one in given),
-        tuple(placer.drug_dose(row) for row in of["chemotherapy"]),
-        tuple(placer.surgery(row) for row in of["surgery"]),
+        tuple(registrar.drug_dose(row) for row in of["chemotherapy"]),
+        tuple(registrar.surgery(row) for row in of["surgery"]),
     )
 
 

@@ -39,7 +39,7 @@ class Exam:
         figures: figures of that part; None where there are no joint draws, or nothing counts.
         inner: figures of a drawn region without its edge and vessels, and how many voxels these are; None where the
             exam measured three directions, the settings state an edge, or hardly anything is left.
-        warnings: doubts about the region; those about data and fit are in the run's records.
+        warnings: warnings about the region; those about data and fit are in the run's records.
     """
 
     run: RunView
@@ -109,7 +109,7 @@ def _label(source: str, mask: Mapping[str, Any], *, gated: bool) -> str:
 def _warnings(
     reported: ReportedRegion, figures: ExamFigures | None, edge_mm: float, least_confidence: float, *, has_draws: bool
 ) -> tuple[QualityWarning, ...]:
-    """Return doubts about the region and its figures."""
+    """Return warnings about the region and its figures."""
     found = []
     if reported.thin:
         sentence = (

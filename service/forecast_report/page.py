@@ -67,6 +67,7 @@ def render(results: TwinResults) -> str:
         headline=_headline(results),
         warnings=[*_warnings(results), *results.forecast["left_out"]],
         curves=_curves(results),
+        assumed=_assumed(results),
         slices=slices(results),
         tables=[*_forecast_tables(results), _parameter_table(told["parameters"]), _past_table(told)],
         radiotherapy=_radiotherapy(told),
@@ -117,7 +118,7 @@ def _curves(results: TwinResults) -> list[tuple[str, str]]:
     moved = results.forecast.get("mass_effect")
     if moved is None:
         return found
-    words, said = _displacements(moved), f"The tissue is that {_around(moved)}. {_assumed(moved)}"
+    words, said = _displacements(moved), f"The tissue is that {_around(moved)}."
     return found + [(curve(results, name), f"{_sentence(words[name])}, mm, over days. {said}") for name in CURVES]
 
 
@@ -131,20 +132,26 @@ def _around(moved: Mapping[str, Any]) -> str:
     return f"within {moved['around_mm']:g} mm of what is visible on day {moved['around_day']:g}"
 
 
-def _assumed(moved: Mapping[str, Any]) -> str:
-    """Say what every displacement is proportional to."""
+def _assumed(results: TwinResults) -> str:
+    """Return what every displacement is proportional to, in sentences; nothing where there are no displacements."""
+    moved = results.forecast.get("mass_effect")
+    if moved is None:
+        return ""
     prior = moved["swelling_kpa"]
-    factor = math.exp(prior["log_std"])
-    return f"λ/s was not measured. It is assumed to be {prior['median']:g} kPa within a factor of {factor:.3g} (68 %)."
+    return (
+        "Displacements are proportional to λ/s: λ is the pressure of a dense tumour, s the stiffness of tissue at rest "
+        f"over that in elastography. λ/s was not measured. It is assumed to be {prior['median']:g} kPa within a factor "
+        f"of {math.exp(prior['log_std']):.3g} (68 %)."
+    )
 
 
 def _forecast_tables(results: TwinResults) -> list[_Table]:
     """Return volumes, and displacements where there are any."""
-    truth = "with intervals that contain the truth with the stated probability"
-    tables = [_intervals(results, NAMES, "mL", f"Forecast, {truth}")]
+    truth = "median and credible intervals, if the model's assumptions hold"
+    tables = [_intervals(results, NAMES, "mL", f"Forecast of volumes: {truth}.")]
     moved = results.forecast.get("mass_effect")
     if moved is not None:
-        caption = f"Displacement of tissue {_around(moved)}, {truth} if λ/s is as assumed. {_assumed(moved)}"
+        caption = f"Displacement of tissue {_around(moved)}: {truth} and λ/s is as assumed."
         tables.append(_intervals(results, _displacements(moved), "mm", caption))
     return tables
 

@@ -24,7 +24,7 @@ _FIT_WORDS: Final[Mapping[str, str]] = {
     "residual_whiteness": "residual",
     "chi2_per_dof": "mean square over that of noise",
     "lag1_correlation": "correlation of neighbours along i, j, k",
-    "lag1_correlation_of_noise": "the same of noise alone",
+    "lag1_correlation_of_noise": "correlation of neighbours in noise alone",
     "rms_deg": "root mean square, degrees",
     "power_over_noise": "power over that of noise",
     "noise_source": "source of the noise",
@@ -244,14 +244,14 @@ def provenance_tables(run: RunView, title: str) -> list[Table]:
     return [table for table in tables if table.rows]
 
 
-def all_notes(runs: tuple[RunView, ...], doubts: Sequence[Sequence[QualityWarning]]) -> list[str]:
+def all_notes(runs: tuple[RunView, ...], further: Sequence[Sequence[QualityWarning]]) -> list[str]:
     """Return the notes that a reader needs to judge the numbers of all runs; notes on every run occur once.
 
     Args:
         runs: runs of the session.
-        doubts: further warnings about each run.
+        further: warnings about each run beside those in its records.
     """
-    found = [[*notes(run), *map(str, of_run)] for run, of_run in zip(runs, doubts, strict=True)]
+    found = [[*notes(run), *map(str, of_run)] for run, of_run in zip(runs, further, strict=True)]
     if len(runs) == 1:  # its headline says so
         found = [[note for note in found[0] if note != NOTHING_INFORMED]]
     shared = [note for note in found[0] if all(note in others for others in found)]

@@ -54,7 +54,7 @@ def exam_panel(exam: Exam) -> ExamPanel:
         mean=None if drawn is None else kpa("exam_magnitude_mean_kpa", drawn.mean),
         lower=None if drawn is None else kpa("exam_magnitude_lower_kpa", drawn.lower),
         upper=None if drawn is None else kpa("exam_magnitude_upper_kpa", drawn.upper),
-        figures=Table(_rows(exam), caption="Figures of the region. Means and intervals come from every joint draw."),
+        figures=Table(_rows(exam), caption="Figures of what counts in the region, from every joint draw."),
         slices=None if figures is None else _slice_table(figures),
         picture=_picture(exam),
     )
@@ -94,21 +94,21 @@ def _stiffness_rows(figures: ExamFigures, exam: Exam) -> list[Row]:
         rows.append(Row("Heterogeneity, scanner's pixels", (plain(_spread(figures.scanner_spread)),)))
     rows.append(
         Row(
-            f"A real change, QIBA for the liver ({CHANGE_PERCENT:g} %)",
+            f"Change that is real by QIBA's liver profile ({CHANGE_PERCENT:g} %)",
             (plain(f"below {kpa('', mean * (1 - change)).text} or above {kpa('', mean * (1 + change)).text}"),),
         )
     )
     own = f"{_signed(100 * (lower / mean - 1))} to {_signed(100 * (upper / mean - 1))} %"
-    rows.append(Row("Own 95 % interval beside it", (plain(own),)))
+    rows.append(Row("95 % interval of this exam over its mean", (plain(own),)))
     return rows
 
 
 def _cover_rows(figures: ExamFigures, exam: Exam) -> list[Row]:
     rows = [
         Row("Volume of the region", (plain(f"{figures.region_ml:.0f} mL, {figures.region_voxels} voxels"),)),
-        Row("Of it counted", (plain(_volume(figures.whole)),)),
-        Row("Share counted", (percent("exam_reported_share", figures.reported_share, 0),)),
-        Row("Share with a value", (percent("exam_covered_share", figures.covered_share, 0),)),
+        Row("Volume that counts", (plain(_volume(figures.whole)),)),
+        Row("Share of the region that counts", (percent("exam_reported_share", figures.reported_share, 0),)),
+        Row("Share of the region with a value", (percent("exam_covered_share", figures.covered_share, 0),)),
         Row("Informed share of what counts", (percent("exam_informed_share", figures.informed_share, 0),)),
     ]
     if figures.confident_share is not None:

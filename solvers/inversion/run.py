@@ -61,7 +61,7 @@ class Inversion:
         outlying: voxels whose displacement was not used, or counts less than half, shape (N,).
         likelihood: likelihood of the errors.
         weights: weights of the data, shape (N, C), components as the data have them; None where all are 1.
-        fit: history and hyper-parameters of the iterations (its zones are this rank's).
+        fit: history and hyperparameters of the iterations (its zones are this rank's).
         parameters: the rheology's own parameters by name, SI units; empty without a rheology.
         evidence: evidence of the fit; None where it did not converge or was not requested.
         counter: counts and seconds summed over ranks.

@@ -339,7 +339,7 @@ def test_history_of_another_version_says_so(tmp_path: Path) -> None:
         read_history(path)
 
 
-def _placer(frame_uid: str, key_file: Path | None = None) -> Registrar:
+def _registrar(frame_uid: str, key_file: Path | None = None) -> Registrar:
     scan = TumourScan(0.0, np.zeros(SHAPE), np.ones(SHAPE), np.ones(SHAPE, np.uint8))
     grid = TumourGrid(SHAPE, AFFINE)
     first = datetime.date(2025, 1, 6)
@@ -350,9 +350,9 @@ def test_dose_of_another_frame_of_reference_is_refused(study: Path) -> None:
     """Equal numbers in two frames are different places; a dose on the planning CT must not be laid on the MRI."""
     (row, *_) = read_treatments(study / "treatments.tsv")
     own = str(pydicom.dcmread(study / "dose.dcm").FrameOfReferenceUID)
-    assert _placer(own).irradiation(row).dose_gy.max() > 1.9
+    assert _registrar(own).irradiation(row).dose_gy.max() > 1.9
     with pytest.raises(InputError, match="frame of reference that no T1"):
-        _placer("1.2.3").irradiation(row)
+        _registrar("1.2.3").irradiation(row)
 
 
 def test_dose_lies_on_a_deidentified_t1(study: Path, tmp_path: Path) -> None:
@@ -360,20 +360,20 @@ def test_dose_lies_on_a_deidentified_t1(study: Path, tmp_path: Path) -> None:
     (row, *_) = read_treatments(study / "treatments.tsv")
     own = str(pydicom.dcmread(study / "dose.dcm").FrameOfReferenceUID)
     key = open_key(tmp_path / "key", away_from=tmp_path / "results")
-    placer = _placer(key.identifier(own), tmp_path / "key")
-    assert placer.irradiation(row).dose_gy.max() > 1.9
+    registrar = _registrar(key.identifier(own), tmp_path / "key")
+    assert registrar.irradiation(row).dose_gy.max() > 1.9
     # The T1's PatientID is a pseudonym, which the dose's own would seem to contradict.
-    assert placer.patients == []
+    assert registrar.patients == []
     assert len(_placed_patients(own, tmp_path / "key", row)) == 1
     for frame_uid, key_file in ((key.identifier("1.2.3"), tmp_path / "key"), (key.identifier(own), None)):
         with pytest.raises(InputError, match="frame of reference that no T1"):
-            _placer(frame_uid, key_file).irradiation(row)
+            _registrar(frame_uid, key_file).irradiation(row)
 
 
 def _placed_patients(frame_uid: str, key_file: Path, row: TreatmentRow) -> list[tuple[str, str]]:
-    placer = _placer(frame_uid, key_file)
-    placer.irradiation(row)
-    return placer.patients
+    registrar = _registrar(frame_uid, key_file)
+    registrar.irradiation(row)
+    return registrar.patients
 
 
 def test_images_of_two_people_are_refused() -> None:

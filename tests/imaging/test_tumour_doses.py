@@ -44,7 +44,7 @@ def table(folder: Path, *lines: dict[str, str], header: tuple[str, ...] = HEADER
     return folder / "treatments.tsv"
 
 
-def placer() -> Registrar:
+def registrar() -> Registrar:
     """A tissue block whose T1 came without DICOM, so that a dose counts as aligned."""
     scan = TumourScan(0.0, np.zeros(SHAPE), np.ones(SHAPE), np.ones(SHAPE, np.uint8))
     return Registrar(TumourGrid(SHAPE, AFFINE), TISSUE, FIRST, (scan,), {"01": ImageSpace(None)})
@@ -52,7 +52,7 @@ def placer() -> Registrar:
 
 def applied(path: Path) -> tuple[tuple[Given, ...], tuple[RadiotherapyCourse, ...], Registrar]:
     """Fractions and courses of a table."""
-    place = placer()
+    place = registrar()
     given = place.fractions([row for row in read_treatments(path) if row.kind == "radiotherapy"])
     return given, courses(given, TISSUE), place
 

@@ -168,7 +168,7 @@ def test_forecast_is_slowed_as_the_coupled_model_is(solved: tuple[Calibration, C
         calibrated,
         mode=xi,
         settings=calibrated.settings.model_copy(update=still),
-        front_drift_mm=0.0,
+        front_error_mm=0.0,
         draws=replace(drawn, xi=xi[None], density=drawn.density[:1], front_error=0.0 * drawn.front_error[:1]),
     )
     burden = predict(one, 150.0).burdens_ml()

@@ -115,8 +115,8 @@ def test_posteriors_are_calibrated(small: CalibrationProblem) -> None:
     for number in range(TUMOURS):
         rng = np.random.default_rng([5, number])
         truth = rng.standard_normal(small.dynamics.unknowns.size)
-        q = float(rng.choice(front_errors.front_drift_mm, p=probable))
-        seen = replace(simulated(replace(small, front_drift_mm=q), truth, rng), front_drift_mm=small.front_drift_mm)
+        q = float(rng.choice(front_errors.front_error_mm, p=probable))
+        seen = replace(simulated(replace(small, front_error_mm=q), truth, rng), front_error_mm=small.front_error_mm)
         drawn = draw(seen, laplace(seen, renewals=0), SETTINGS)
         below = (drawn.xi < truth).sum(axis=0)
         away = np.abs((below + rng.random(len(truth))) / (len(drawn.xi) + 1.0) - 0.5)
@@ -169,11 +169,11 @@ def test_ranks_decide_alike(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("palpate.twin.calibration.draws.logsumexp", off(logsumexp))
     settings = SETTINGS.model_copy(update={"max_iterations": 6, "draws": 8})
     own = problem(settings, comm)
-    shared = Still(own.dynamics, own.observations, own.front_drift_mm)
+    shared = Still(own.dynamics, own.observations, own.front_error_mm)
     found = laplace(shared)
     alone = problem(settings)
-    drawn = draw(Still(alone.dynamics, alone.observations, alone.front_drift_mm), found, settings, comm)
-    agreed = (found.mode, found.covariance, np.array(found.front_drift_mm), drawn.xi, drawn.front_drift_mm)
+    drawn = draw(Still(alone.dynamics, alone.observations, alone.front_error_mm), found, settings, comm)
+    agreed = (found.mode, found.covariance, np.array(found.front_error_mm), drawn.xi, drawn.front_error_mm)
     for one in (*agreed, drawn.front_error):
         assert np.array_equal(one, comm.bcast(one))
 
@@ -184,7 +184,7 @@ def test_ranks_share_draws_and_change_none(small: CalibrationProblem) -> None:
     settings = SETTINGS.model_copy(update={"draws": 7})
     found = laplace(small, renewals=0)
     alone, shared = draw(small, found, settings), draw(small, found, settings, MPI.COMM_WORLD)
-    for name in ("xi", "density", "front_drift_mm", "front_error"):
+    for name in ("xi", "density", "front_error_mm", "front_error"):
         assert np.array_equal(getattr(alone, name), getattr(shared, name))
 
 

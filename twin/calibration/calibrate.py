@@ -44,7 +44,7 @@ class Calibration:
         unknowns: layout of the vector xi of unknowns.
         mode: most probable xi, shape (p,).
         covariance: covariance of xi around the mode, shape (p, p).
-        front_drift_mm: size q of the front model error at the mode, mm after 100 days; draws have their own.
+        front_error_mm: size q of the front model error at the mode, mm after 100 days; draws have their own.
         stress: stress that slowed invasion so far; None if the twin has no mechanics.
         field: random field of the errors that neighbours share.
         draws: draws of the posterior.
@@ -57,7 +57,7 @@ class Calibration:
     unknowns: Unknowns
     mode: Values
     covariance: Values
-    front_drift_mm: float
+    front_error_mm: float
     stress: Stress | None
     field: Field
     draws: Draws
@@ -184,7 +184,7 @@ def _calibration(
         problem.dynamics.unknowns,
         found.mode,
         found.covariance,
-        found.front_drift_mm,
+        found.front_error_mm,
         found.stress,
         problem.observations.field,
         drawn,

@@ -50,7 +50,7 @@ class Draws:
         xi: unknowns, shape (draws, p).
         density: density u at the last scan, on the lattice's tissue voxels in C order, shape (draws, n).
         past: density at every scan, without front model error, of the draws `looked_at`, shape (some, scans, n).
-        front_drift_mm: size q of the front model error, mm after 100 days, shape (draws,).
+        front_error_mm: size q of the front model error, mm after 100 days, shape (draws,).
         front_error: front model error until the last scan, in the field's coefficients, mm, shape (draws, r).
         effective_share: effective number of Laplace's draws over their number; near one, the posterior is Gaussian.
         powers: number of powers from Laplace's draws to the posterior's.
@@ -60,7 +60,7 @@ class Draws:
     xi: Values
     density: NDArray[np.float32]
     past: NDArray[np.float32]
-    front_drift_mm: Values
+    front_error_mm: Values
     front_error: Values
     effective_share: float
     powers: int
@@ -169,7 +169,7 @@ def _front_error(
     """Draw q and the front model error at the last scan for one draw, coefficients in mm, shape (r,)."""
     log_densities = front_errors.log_densities(residual)
     which = int(systematic(log_densities, rng, 1)[0])
-    q = float(front_errors.front_drift_mm[which])
+    q = float(front_errors.front_error_mm[which])
     zeta = front_errors.errors[which].draw_shared(residual, rng)
     steps = np.sqrt(np.diff(problem.observations.days) / CENTURY_DAYS)
     r = len(problem.observations.field.centres_mm)

@@ -46,14 +46,14 @@ class CalibrationProblem:
     Attributes:
         dynamics: model of the tumour, a function of xi.
         observations: observations of all scans.
-        front_drift_mm: size q of the front model error, mm after 100 days.
+        front_error_mm: size q of the front model error, mm after 100 days.
         stress: stress that slows invasion; None if the twin has no mechanics.
         elastic_system: elastic system with which the stress is renewed; None keeps the stress as it is.
     """
 
     dynamics: Dynamics
     observations: Observations
-    front_drift_mm: float
+    front_error_mm: float
     stress: Stress | None = None
     elastic_system: Mechanics | None = None
 
@@ -93,7 +93,7 @@ class CalibrationProblem:
 
     def errors(self) -> SharedErrors:
         """Return the covariance R of the errors."""
-        return self.observations.errors(self.front_drift_mm)
+        return self.observations.errors(self.front_error_mm)
 
     def front_errors(self) -> FrontErrors:
         """Return R for every q of the grid; for the configured q alone if there is one scan or no front model error."""
@@ -142,7 +142,7 @@ class Laplace:
     Attributes:
         mode: most probable xi, shape (p,).
         covariance: H^-1, shape (p, p).
-        front_drift_mm: size q of the front model error, mm after 100 days.
+        front_error_mm: size q of the front model error, mm after 100 days.
         stress: stress under which the mode was found; None if the twin has no mechanics.
         errors: R at the mode.
         front_errors: R for each q of the grid.
@@ -151,7 +151,7 @@ class Laplace:
 
     mode: Values
     covariance: Values
-    front_drift_mm: float
+    front_error_mm: float
     stress: Stress | None
     errors: SharedErrors
     front_errors: FrontErrors
@@ -198,7 +198,7 @@ def laplace(problem: CalibrationProblem, renewals: int = RENEWALS) -> Laplace:
         problem = replace(problem, observations=around)
         front_errors = problem.front_errors()
         best = _best(problem, front_errors, at)
-        problem = replace(problem, front_drift_mm=float(front_errors.front_drift_mm[best]))
+        problem = replace(problem, front_error_mm=float(front_errors.front_error_mm[best]))
         at = replace(at, errors=front_errors.errors[best])
     at, done = _minimised(problem, at, work, settings.tolerance)
     xi, jacobian, errors = at.xi, at.jacobian, at.errors
@@ -211,7 +211,7 @@ def laplace(problem: CalibrationProblem, renewals: int = RENEWALS) -> Laplace:
     return Laplace(
         xi,
         0.5 * (covariance + covariance.T),
-        problem.front_drift_mm,
+        problem.front_error_mm,
         problem.stress,
         errors,
         front_errors,

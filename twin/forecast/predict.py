@@ -208,7 +208,7 @@ class _Future:
                 parameters = replace(parameters, log_diffusivity=log_d)
             (density,) = self._model((float(days[piece]), float(days[piece + 1]))).forecast(parameters, density).states
         step = np.sqrt((days[-1] - days[0]) / CENTURY_DAYS)
-        fresh = drawn.front_drift_mm[number] * step * rng.standard_normal(drawn.front_error.shape[1])
+        fresh = drawn.front_error_mm[number] * step * rng.standard_normal(drawn.front_error.shape[1])
         whole = state.gathered(density)
         away_mm = self._phi @ (drawn.front_error[number] + fresh)
         return with_front_error(whole, away_mm, self._history, self._nearest).astype(np.float32)

@@ -98,12 +98,12 @@ class FrontErrors:
     """Covariance R for each of some q, and the prior probability of each q.
 
     Attributes:
-        front_drift_mm: sizes q of the front model error, mm after 100 days, shape (k,).
+        front_error_mm: sizes q of the front model error, mm after 100 days, shape (k,).
         log_prior: logarithm of the prior density of each q up to a constant, shape (k,).
         errors: covariance R of the errors for each q.
     """
 
-    front_drift_mm: Values
+    front_error_mm: Values
     log_prior: Values
     errors: tuple[SharedErrors, ...]
 
@@ -130,7 +130,7 @@ def error_columns(
     field: Field,
     misplaced_mm: tuple[float, ...],
     settings: TwinSettings,
-    front_drift_mm: float,
+    front_error_mm: float,
 ) -> tuple[Values, Values]:
     """Return d and U of all scans, shapes (m,) and (m, (3 scans - 1) r); front model errors come first in U.
 
@@ -141,7 +141,7 @@ def error_columns(
         field: random field of the shared errors, which gives phi.
         misplaced_mm: standard deviation of each scan's registration error, millimetres.
         settings: settings of the twin, with the other standard deviations.
-        front_drift_mm: size q of the front model error, mm after 100 days.
+        front_error_mm: size q of the front model error, mm after 100 days.
     """
     r, count = len(field.centres_mm), len(scans)
     rows, diagonals = [], []
@@ -151,7 +151,7 @@ def error_columns(
         # What the centres do not resolve of the field stays as a voxel's own error.
         rest = np.maximum(1.0 - (phi**2).sum(axis=1), 0.0)
         edge = _by_rows(its, [_edge_mm(one, misplaced_mm[scan], settings) for one in its])
-        errors_mm = front_drift_mm * np.sqrt(np.diff(days[: scan + 1]) / CENTURY_DAYS)
+        errors_mm = front_error_mm * np.sqrt(np.diff(days[: scan + 1]) / CENTURY_DAYS)
         noise = _by_rows(its, [_shared(one, settings) for one in its])
         block = np.zeros((len(points), (3 * count - 1) * r))
         moved = slope[:, None] * phi

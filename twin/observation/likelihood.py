@@ -130,17 +130,17 @@ class Observations:
     def _nearest(self) -> tuple[NDArray[np.int64], ...]:
         return nearest_in(self.tissue, self.edges_mm)
 
-    def errors(self, front_drift_mm: float) -> SharedErrors:
+    def errors(self, front_error_mm: float) -> SharedErrors:
         """Return the covariance R of the errors.
 
         The slopes of fronts in it are those of the images or of the densities given to `around`, so that R does not
         depend on xi.
 
         Args:
-            front_drift_mm: size q of the front model error, mm after 100 days.
+            front_error_mm: size q of the front model error, mm after 100 days.
         """
         parts = error_columns(
-            self.scans, self.slopes, self.days, self.field, self.misplaced_mm, self.settings, front_drift_mm
+            self.scans, self.slopes, self.days, self.field, self.misplaced_mm, self.settings, front_error_mm
         )
         return shared_errors(*parts)
 

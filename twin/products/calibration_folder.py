@@ -89,7 +89,7 @@ def calibration_record(found: Calibration, history: TumourHistory, remarks: Rema
             "modes": found.stress.modes,
             "explained": found.stress.explained,
         },
-        "front_error_mm_per_100_days": found.front_drift_mm,
+        "front_error_mm_per_100_days": found.front_error_mm,
         "observed": observed(history.scans, float(np.prod(history.edges_mm)) / 1e3),
         "fitted": past,
         "treatment_days": {

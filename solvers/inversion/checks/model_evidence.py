@@ -1,6 +1,6 @@
 """Log marginal likelihood of the data under a model, from its fit, to compare models of the same data.
 
-By Laplace's method around the maximum, with hyper-parameters and noise factors theta_z at their fit,
+By Laplace's method around the maximum, with hyperparameters and noise factors theta_z at their fit,
 
     ln Z = -sum_z (misfit_z / theta_z + n_z ln theta_z) / 2 - x^T C^-1 x / 2 - ln det(I + Y^T C Y) / 2,
 

@@ -173,7 +173,7 @@ class JointPosterior:
         return LogDeterminant(deflation.log_determinant + found.value, found.standard_error)
 
     def _own_block(self, zone: ZoneCurvature) -> NDArray[np.float64]:
-        """Return I + Y_z^T C Y_z for one zone, approximated on blocks of voxels with typical hyper-parameters."""
+        """Return I + Y_z^T C Y_z for one zone, approximated on blocks of voxels with typical hyperparameters."""
         scale = self._prior.scale
         blocks, block = np.unique(zone.ijk // COARSE_VOXELS, axis=0, return_inverse=True)
         gather = sparse.csr_matrix((np.ones(len(block)), (block, np.arange(len(block)))))

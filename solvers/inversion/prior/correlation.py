@@ -28,7 +28,7 @@ class Correlation(Protocol):
     """Correlation of ln G' (and of ln G'') between two voxels: the seam for another prior covariance.
 
     A function of this signature, given to `palpate.invert(field, correlation=...)`, takes the place of `matern` in
-    the prior, in the evidence of its hyper-parameters and in its draws. It must
+    the prior, in the evidence of its hyperparameters and in its draws. It must
 
     - depend on the distance alone, be 1 at distance 0, and be positive definite in three dimensions;
     - be linear in roughness, f(r, l, a) = (1 - a) f(r, l, 0) + a f(r, l, 1), since the evidence mixes the two ends;

@@ -1,4 +1,4 @@
-"""Hyper-parameters of the prior from the data: the marginal likelihood of a few zones.
+"""Hyperparameters of the prior from the data: the marginal likelihood of a few zones.
 
 For a zone with Gaussian likelihood exp(-x^T H x / 2 + b^T x), H = Y Y^T, and prior N(0, C) the log evidence is
 
@@ -91,7 +91,7 @@ class ZoneEvidence:
 
         With Y^T C0 Y = V diag(values) V^T and b = Y beta they are Y V' R, R V'^T beta, R roots of weights that fall to
         zero around DECISIVE (taper.py). The rest, some two fifths of the columns, contribute at most half a unit of log
-        evidence between hyper-parameters.
+        evidence between hyperparameters.
 
         Args:
             voxel_size_mm: edges of a voxel, mm, shape (3,).
@@ -201,7 +201,7 @@ def join_frequencies(parts: Sequence[ZoneEvidence], comm: MPI.Comm) -> list[Zone
 def fit_prior(
     zones: Sequence[ZoneEvidence], voxel_size_mm: NDArray[np.float64], start: HyperparameterMixture, comm: MPI.Comm
 ) -> HyperparameterMixture:
-    """Return the hyper-parameters that are probable by the chosen zones' data; equal on every rank.
+    """Return the hyperparameters that are probable by the chosen zones' data; equal on every rank.
 
     For each length and roughness the most probable standard deviations and cross-correlation are found; their
     probabilities follow from the evidence there.
@@ -209,7 +209,7 @@ def fit_prior(
     Args:
         zones: this rank's share of the chosen zones (may be empty).
         voxel_size_mm: edges of a voxel, mm, shape (3,).
-        start: hyper-parameters at the start; region_scales, mean_std and unresolved_std are not fitted, region_std only
+        start: hyperparameters at the start; region_scales, mean_std and unresolved_std are not fitted, region_std only
             where it is not zero.
         comm: communicator of the ranks.
     """

@@ -1,4 +1,4 @@
-"""Hyper-parameters of the prior (spreads, length, cross-correlation) and the probability of each set of them."""
+"""Hyperparameters of the prior (spreads, length, cross-correlation) and the probability of each set of them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ UNRESOLVED_LENGTH_MM = 4.0
 
 @dataclass(frozen=True, slots=True)
 class Hyperparameters:
-    """One set of hyper-parameters.
+    """One set of hyperparameters.
 
     Attributes:
         storage_std: standard deviation s of ln G'.
@@ -81,10 +81,10 @@ exactly."""
 
 @dataclass(frozen=True, slots=True)
 class HyperparameterMixture:
-    """Mixture of hyper-parameters that are probable given the data.
+    """Mixture of hyperparameters that are probable given the data.
 
     Attributes:
-        scales: sets of hyper-parameters; their mean_std, unresolved_std and region_std may differ only by the fit.
+        scales: sets of hyperparameters; their mean_std, unresolved_std and region_std may differ only by the fit.
         probabilities: probability of each set given the data; they sum to one.
         region_scales: scale tau of each region, a factor on its variation of ln G' and ln G'', shape (2, R); empty
             where all regions vary alike.
@@ -103,7 +103,7 @@ class HyperparameterMixture:
 
     @classmethod
     def certain(cls, scale: Hyperparameters) -> HyperparameterMixture:
-        """Return a mixture of one set of hyper-parameters."""
+        """Return a mixture of one set of hyperparameters."""
         return cls((scale,), (1.0,))
 
     def amplitude(self, regions: sparse.csr_matrix) -> NDArray[np.float64]:

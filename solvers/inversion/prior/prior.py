@@ -11,7 +11,7 @@ where e, 0.72 of a voxel's edge, rounds the rough part's cusp, because the value
 (correlation.py).
 
 Data seldom distinguish between a long smooth and a short rough correlation, and the one that fits slightly better need
-not be true. So C is the average over hypotheses j of the hyper-parameters, weighted by their probability given the
+not be true. So C is the average over hypotheses j of the hyperparameters, weighted by their probability given the
 data:
 
     Cov(x_f(a), x_g(b)) = sum_j p_j s_fj s_gj rho_fgj R_j(|a - b|).
@@ -81,7 +81,7 @@ class MaternField:
     Attributes:
         mask: mask of N voxels, shape (i, j, k); in C order they carry the parameters, shape (2 N,), field after field.
         voxel_size_mm: edges of a voxel, mm, shape (3,).
-        hypotheses: mixture of hyper-parameters.
+        hypotheses: mixture of hyperparameters.
         regions: fraction W of each voxel in each labelled region, shape (N, R); R may be 0.
         local_scale: local scale, a factor on the variation of each voxel beside its region's factor, shape (N,), or one
             number for all.
@@ -97,7 +97,7 @@ class MaternField:
 
     @cached_property
     def scale(self) -> Hyperparameters:
-        """Mean of the hypotheses; hyper-parameters that they share are exact in it."""
+        """Mean of the hypotheses; hyperparameters that they share are exact in it."""
         return self.hypotheses.mean
 
     @cached_property

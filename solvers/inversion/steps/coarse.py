@@ -114,7 +114,7 @@ def starting_state(
         domain: zones and regions of the mask.
         settings: settings of the inversion.
         problem: problem of the fine inversion.
-        hypotheses: hyper-parameters of the prior before any data.
+        hypotheses: hyperparameters of the prior before any data.
         report: function that describes a step in words.
     """
     coarse = _coarse(measured, domain, settings) if problem.complete else None

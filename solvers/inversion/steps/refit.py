@@ -1,4 +1,4 @@
-"""Refit of the prior at a point: hyper-parameters by evidence, and local scale where tissue deviates from the prior."""
+"""Refit of the prior at a point: hyperparameters by evidence, and local scale where tissue deviates from the prior."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from palpate.solvers.inversion.steps.linearisation import (
 )
 
 EVIDENCE_ZONES = 6
-"""Number of zones, spread over the organ, from which the prior's hyper-parameters are fitted."""
+"""Number of zones, spread over the organ, from which the prior's hyperparameters are fitted."""
 
 LOCAL_SCALE_ROUNDS = 2
 """Largest number of times that the last prior's local scale is computed."""
@@ -39,14 +39,14 @@ def _evidence_zones(problem: InversionProblem) -> set[int]:
 def refitted(
     problem: InversionProblem, point: Linearisation, prior: MaternField, *, rounds: int
 ) -> HyperparameterMixture:
-    """Return the hyper-parameters fitted to the data of zones spread over the organ. Collective.
+    """Return the hyperparameters fitted to the data of zones spread over the organ. Collective.
 
     Standard deviations (with length, roughness and cross-correlation) and regions' scales are fitted in turn.
 
     Args:
         problem: zones and ranks.
         point: point at which the zones are linearised.
-        prior: prior whose hyper-parameters are the start of the fit.
+        prior: prior whose hyperparameters are the start of the fit.
         rounds: number of times that standard deviations and regions' scales are fitted in turn.
     """
     chosen = _evidence_zones(problem)
@@ -80,7 +80,7 @@ def with_local_scale(problem: InversionProblem, point: Linearisation, prior: Mat
     Args:
         problem: zones and ranks.
         point: point at which the zones are linearised.
-        prior: prior with the hyper-parameters of the result.
+        prior: prior with the hyperparameters of the result.
     """
     information = information_of(problem, point)
     prior = replace(prior, local_scale=np.ones(problem.voxels))

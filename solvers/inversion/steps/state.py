@@ -14,7 +14,7 @@ from palpate.solvers.inversion.steps.acceleration import Acceleration, Pair
 REFIT_BELOW = (0.5, 0.25)
 """Root mean square changes of m in the last step below which the prior is refitted, in turn: once the first step is
 not cut short, and near the maximum, whose distance after a Gauss-Newton step is a small part of the step's length. A
-third refit changes hyper-parameters by less than their uncertainty."""
+third refit changes hyperparameters by less than their uncertainty."""
 
 PATIENCE = 4
 """Number of steps after which the prior is refitted although they are still long: a prior that is too wide keeps them
@@ -49,7 +49,7 @@ class GaussNewtonState:
     Attributes:
         x: deviation of m from the prior's centre, shape (2 N,).
         w: weights with x = C w, shape (2 N,).
-        hypotheses: hyper-parameters of the prior.
+        hypotheses: hyperparameters of the prior.
         refits: number of refits of the prior that are left.
         acceleration: earlier points and steps under the present prior.
         history: steps so far.
@@ -83,7 +83,7 @@ class GaussNewtonState:
 
         Args:
             voxels: number N of voxels.
-            hypotheses: hyper-parameters before any data.
+            hypotheses: hyperparameters before any data.
             fit_hyperparameters: whether they are refitted.
         """
         nowhere = np.zeros(FIELDS * voxels)
@@ -98,7 +98,7 @@ class GaussNewtonState:
 
         Args:
             x: deviation of m from the prior's centre at the start, shape (2 N,); its w is unknown.
-            hypotheses: hyper-parameters before any data.
+            hypotheses: hyperparameters before any data.
             fit_hyperparameters: whether they are refitted.
         """
         refits = int(fit_hyperparameters)

@@ -14,10 +14,10 @@ def fetch(
         typer.Argument(help="DICOMweb service (http://host:port/path) or classic archive (dicom://TITLE@host:port)."),
     ],
     out: Annotated[Path, typer.Option(help="Output folder; an interrupted run leaves no partial result.")],
-    study: Annotated[str, typer.Option(help="StudyInstanceUID.")] = "",
-    accession: Annotated[str, typer.Option(help="AccessionNumber, where the UID is not known.")] = "",
+    study: Annotated[str, typer.Option(help="StudyInstanceUID of the study to retrieve.")] = "",
+    accession: Annotated[str, typer.Option(help="AccessionNumber of the study, where its UID is not known.")] = "",
     series: Annotated[
-        list[int] | None, typer.Option(help="SeriesNumber; repeat for each; default: all MR series.")
+        list[int] | None, typer.Option(help="SeriesNumber to retrieve; repeat for each; default: all MR series.")
     ] = None,
     calling: Annotated[str, typer.Option(help="Our application entity title (classic archives).")] = "PALPATE",
     listen_port: Annotated[

@@ -26,9 +26,10 @@ def ingest(
 ) -> None:
     """Turn phase images into displacement (um, axes R A S) with its measured noise, mask and anatomy.
 
-    Reads Siemens mosaics and enhanced images, GE liver waves of three directions, GE brain images, Philips classic and
-    enhanced images, folders with *_50Hz_disp_{re,im}.nii.gz and MATLAB files of complex displacement. Facts that a
-    source does not contain are stated in the settings; an error names the setting that is missing. Several runs of one
+    Reads Siemens mosaics and enhanced images, GE liver waves and brain images, Philips classic and enhanced images
+    (each of one to three directions), folders with *_50Hz_disp_{re,im}.nii.gz and MATLAB files of complex
+    displacement. Facts that a source does not contain are stated in the settings; an error names the setting that is
+    missing. Several runs of one
     session get _run-1, _run-2, ... in the order of their series; the JSON beside each records the choices made, the
     quality, and the series it came from. The anatomy is registered to each run.
     """

@@ -18,10 +18,10 @@ def report(
 ) -> None:
     """Show one session on one HTML page that opens without a network.
 
-    Anatomy with stiffness (kPa) and its uncertainty, the region's figures with intervals, residuals, convergence, the
-    direct inversion beside the posterior and, where the truth is known, errors and coverage. Where a region was drawn
-    or gated, or the scanner computed maps: the region's mean |G*| (kPa) with its interval, by slice beside the
-    scanner's own. The JSON file of the same name beside the page, such as report.json, holds these figures
+    The page shows anatomy with stiffness (kPa) and its uncertainty, the region's figures with intervals, residuals,
+    convergence, the direct inversion beside the posterior and, where the truth is known, errors and coverage. Where a
+    region was drawn or gated, or the scanner computed maps, it states the region's mean |G*| (kPa) with its interval,
+    and by slice beside the scanner's own. The JSON file of the same name, such as report.json, holds these figures
     and what the model assumes.
     """
     from palpate.config.report import ReportSettings

@@ -19,7 +19,7 @@ def tumour(
     stiffness: Annotated[
         Path | None, typer.Option(help="Folder of palpate invert (kPa), whose draws are carried to the tumour's grid.")
     ] = None,
-    stiffness_session: Annotated[str, typer.Option(help="Session of that elastography.")] = "",
+    stiffness_session: Annotated[str, typer.Option(help="Session whose elastogram gave --stiffness.")] = "",
     key: Annotated[
         Path | None,
         typer.Option(help="Key file with which palpate deidentify wrote the T1, for an RTDOSE; default: your own key."),

@@ -2,7 +2,7 @@
 
 Stiffness is drawn from the prior, the wave is made by other elements than the inversion's, noise is added, and the
 truth's rank among the posterior's draws is noted. If everything fits together - likelihood, prior, curvature, draws,
-noise, units - the ranks are uniform, whatever the data. One zone, so that no data are shared; fixed hyper-parameters.
+noise, units - the ranks are uniform, whatever the data. One zone, so that no data are shared; fixed hyperparameters.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Hyper-parameters from the data: the dense marginal likelihood agrees, and truth is found."""
+"""Hyperparameters from the data: the dense marginal likelihood agrees, and truth is found."""
 
 from __future__ import annotations
 

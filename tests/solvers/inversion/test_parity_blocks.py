@@ -1,4 +1,4 @@
-"""Laws of the reflections of a box, on which the evidence of the prior's hyper-parameters rests."""
+"""Laws of the reflections of a box, on which the evidence of the prior's hyperparameters rests."""
 
 from __future__ import annotations
 
