@@ -126,9 +126,11 @@ def _warnings(
         sentence = f"{100 * (1 - figures.covered_share):.0f} % of the drawn region have no value: their phase is noise."
         found.append(QualityWarning("region-uncovered", sentence, "The figures are those of the rest of the region."))
     if figures.informed_share < _LITTLE:
+        percent = f"{100 * figures.informed_share:.0f}"
+        share = "No voxel" if percent == "0" else f"A share of {percent} %"
         sentence = (
-            f"Only {100 * figures.informed_share:.0f} % of what counts in the region have values that come mostly from "
-            "this scan: the region's mean leans on the centre of the prior, which was fitted to the same scan."
+            f"{share} of what counts in the region has a value that comes mostly from this scan: "
+            "the region's mean leans on the centre of the prior, which was fitted to the same scan."
         )
         advice = "Intervals of exams as weak as this one have not been validated; read them with care."
         found.append(QualityWarning("region-uninformed", sentence, advice))
