@@ -318,7 +318,7 @@ def test_what_nobody_states_is_refused(what: str, liver: Liver, tmp_path: Path) 
 def test_a_drawn_region_is_taken(liver: Liver, out: Path, tmp_path: Path) -> None:
     """A user's segment goes before any gate, in the scan's frame of reference; an image is no region."""
     folder = some(liver, tmp_path / "in", 9)
-    chosen = IngestSettings()
+    chosen = IngestSettings(max_noise_rad=0.03)  # below the noise of a good part of the body
     image = next(iter((folder / "series009_mre").iterdir()))
     with image.open("rb") as file:
         frame = str(pydicom.dcmread(file, stop_before_pixels=True).FrameOfReferenceUID)
@@ -332,7 +332,7 @@ def test_a_drawn_region_is_taken(liver: Liver, out: Path, tmp_path: Path) -> Non
     drawn = read_nifti(tmp_path / "out" / f"{NAME}_desc-drawn_mask.nii.gz")
     np.testing.assert_array_equal(drawn.values > 0, segment)
     (field,) = read_wave_fields(tmp_path / "out")
-    assert not field.mask[~segment].any()
+    np.testing.assert_array_equal(field.mask, segment)  # the same voxels are too noisy, whoever chose the region
     with pytest.raises(InputError, match="a DICOM object as mask"):
         ingest(folder, NAME, tmp_path / "no", anatomy=None, settings=chosen, mask=image)
 
