@@ -173,8 +173,8 @@ LIMITS: Final = {
         9.0,
         6.7,
         24.0,
-        "square of what a voxel's neighbours miss over its median; sound: white noise, and plane waves at 5 % noise, 6.7; "
-        "faulty: a void of half the waves' amplitude at 5 % noise 24 and more in 95 of 100 voxels",
+        "square of what a voxel's neighbours miss over its median; sound: white noise 6.3, waves at 5 % noise 6.7, "
+        "the largest of 6000; faulty: a void of half the waves' amplitude at 5 % noise 24 and more in 95 of 100 voxels",
     ),
     "void_slope": Limit(
         0.5,
