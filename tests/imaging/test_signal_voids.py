@@ -109,7 +109,7 @@ def test_a_divergence_of_the_whole_field_is_named(change: Callable[[WaveField], 
 
 @pytest.mark.parametrize("affine_mm", [STRAIGHT, np.diag([5.0, 2.0, 4.0, 1.0])])
 def test_sound_waves_keep_their_voxels(affine_mm: NDArray[np.float64]) -> None:
-    """Loud and quiet regions, nodes, and noise itself are no voids; waves of six voxels lose less than a void's 3 %."""
+    """Loud and quiet regions, nodes, and noise itself are no voids; waves of six voxels lose less than 3 %."""
     loud = np.exp(-np.arange(SHAPE[0]) / 6.0)[:, None, None, None]
     waves = shear_waves(affine_mm, shape=SHAPE).displacement_m
     size = float(np.linalg.norm(np.abs(waves), axis=-1).mean())

@@ -87,12 +87,12 @@ class _Command(TyperCommand):
     def __init__(self, name: str | None, **given: Any) -> None:  # noqa: ANN401 - whatever a command takes
         super().__init__(name, **given)
         for one in self.params:
-            word = VALUES.get(_single(one.type_descriptor.annotation)) if isinstance(one, TyperArgument) else None
-            if word is not None:
-                one.display_type = partial(_word, word)  # type: ignore[method-assign]
+            if isinstance(one, TyperArgument) and (word := VALUES.get(_single(one.type_descriptor.annotation))):
+                one.display_type = partial(_word_of, word)  # type: ignore[method-assign]
 
 
-def _word(word: str, ctx: object) -> str:  # noqa: ARG001 - in the place of a method
+def _word_of(word: str, _: object) -> str:
+    """Return the word, in the place of a method that is given the context."""
     return word
 
 
