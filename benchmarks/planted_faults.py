@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from palpate.config.ingest import IngestSettings
 from palpate.errors import InputError
 from palpate.imaging.acquisition import PhaseAcquisition
-from palpate.imaging.anatomy.tissue_mask import largest_piece, tissue_mask
+from palpate.imaging.anatomy.noisy_voxels import without_noisy_voxels
+from palpate.imaging.anatomy.tissue_mask import tissue_mask
 from palpate.imaging.checks.phase_checks import check_images, check_offsets
 from palpate.imaging.checks.wave_checks import wave_warnings
 from palpate.imaging.files.wavefield_folder import read_wave_fields, write_wave_field
@@ -99,7 +100,7 @@ def measured(acquisition: PhaseAcquisition, settings: IngestSettings) -> tuple[R
     limits = {"threshold": settings.mask_threshold, "opening_mm": settings.mask_opening_mm}
     bright = tissue_mask(acquisition.magnitude.mean(axis=(0, 1)), voxel_mm, **limits)
     made = reconstruct(acquisition, bright, settings)
-    return made, largest_piece(bright & (made.worst_noise_rad() <= settings.max_noise_rad))
+    return made, without_noisy_voxels([made], bright, settings)
 
 
 def image_noise_rad(made: Reconstruction) -> float:

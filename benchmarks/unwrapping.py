@@ -29,7 +29,8 @@ from worlds.shaken_brain import Shake, Shaken, shaken_brain
 
 from palpate.config.ingest import IngestSettings
 from palpate.imaging.acquisition import PhaseAcquisition
-from palpate.imaging.anatomy.tissue_mask import largest_piece, tissue_mask
+from palpate.imaging.anatomy.noisy_voxels import without_noisy_voxels
+from palpate.imaging.anatomy.tissue_mask import tissue_mask
 from palpate.imaging.dicom.registry import read_acquisitions
 from palpate.imaging.waves.harmonics import harmonics
 from palpate.imaging.waves.reconstruct import Reconstruction, reconstruct
@@ -77,7 +78,7 @@ class Masked:
         limits = {"threshold": SETTINGS.mask_threshold, "opening_mm": SETTINGS.mask_opening_mm}
         tissue = tissue_mask(acquisition.magnitude.mean(axis=(0, 1)), voxel_mm, **limits)
         made = reconstruct(acquisition, tissue, SETTINGS)
-        kept = largest_piece(tissue & (made.worst_noise_rad() <= SETTINGS.max_noise_rad))
+        kept = without_noisy_voxels([made], tissue, SETTINGS)
         return cls(acquisition, made, tissue, kept)
 
     def unwrapped(self) -> dict[str, list[Phase]]:

@@ -15,8 +15,8 @@ from palpate.config.region_choice import split_choice
 from palpate.errors import InputError
 from palpate.imaging.acquisition import PhaseAcquisition
 from palpate.imaging.anatomy.anatomy import AnatomyImage, place_anatomy, read_anatomy_image, write_anatomy
+from palpate.imaging.anatomy.noisy_voxels import without_noisy_voxels
 from palpate.imaging.anatomy.run_mask import run_mask
-from palpate.imaging.anatomy.tissue_mask import largest_piece
 from palpate.imaging.checks.distortion import off_resonance
 from palpate.imaging.checks.offset_step import OffsetTimes
 from palpate.imaging.checks.phase_checks import check_images, check_offsets
@@ -206,10 +206,7 @@ def _reconstruct_run(
     bright, origin = chosen.mask, chosen.origin
     _demand_tissue(bright, label, chosen.setting)
     made = [reconstruct(one, bright, settings) for one in acquisitions]
-    # A region by waves has been compared with the noise; an absolute limit would take away where waves are largest.
-    limit_rad = np.inf if origin.get("waves_compared_with_noise") else settings.max_noise_rad
-    noisy = np.max([one.worst_noise_rad() for one in made], axis=0) > limit_rad
-    mask = largest_piece(bright & ~noisy)
+    mask = without_noisy_voxels(made, bright, settings)
     _demand_tissue(mask, label, "max_noise_rad")
     fields, qualities = [], []
     for one, motion in zip(made, motions, strict=True):

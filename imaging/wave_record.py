@@ -15,6 +15,7 @@ from palpate.imaging.files.wavefield_folder import relative_noise
 from palpate.imaging.wave_quality import gate, strain_facts
 from palpate.imaging.wavefield import WaveField
 from palpate.imaging.waves.neighbour_noise import measured_noise
+from palpate.imaging.waves.signal_voids import with_signal
 from palpate.imaging.waves.wave_directions import wave_directions
 from palpate.progress import say
 from palpate.quality_warning import QualityWarning
@@ -31,7 +32,7 @@ def field_record(
     """Check a wave field, log its figures and warnings, and return the figures as JSON values.
 
     Args:
-        field: wave field to check; medians are over its mask.
+        field: wave field to check; medians are over its mask, the strain's over its voxels with signal.
         settings: ingest settings of the study, with the least strain signal-to-noise and the reaction to less.
         encoding_axes: axes along which the scanner encoded, in R A S, shape (3, 3), where they are known.
         warnings: warnings of earlier steps.
@@ -40,8 +41,9 @@ def field_record(
         InputError: the waves are too weak, and the settings refuse such waves.
     """
     travel, modulus = wave_directions(field), apparent_modulus_pa(field)
-    noise_m = field.noise_std_m or measured_noise(field.displacement_m, field.mask)
-    snr = oss_snr(field.displacement_m, field.mask, field.affine_mm, noise_m, **strain_facts(field))
+    sound = with_signal(field)
+    noise_m = sound.noise_std_m or measured_noise(sound.displacement_m, sound.mask)
+    snr = oss_snr(sound.displacement_m, sound.mask, sound.affine_mm, noise_m, **strain_facts(sound))
     strong = gate(field.label, snr, settings.least_oss_snr, settings.weak_waves)
     found = [*warnings, *wave_warnings(field, encoding_axes=encoding_axes)]
     if not strong:

@@ -20,6 +20,7 @@ from palpate.imaging.checks.component_frames import component_frames
 from palpate.imaging.checks.gradient_moments import GradientMoments, divergence_over_curl, gradient_moments
 from palpate.imaging.limits.check_limits import AMPLITUDE_GAIN, AXES_LEAST, PARTS_GAIN
 from palpate.imaging.wavefield import WaveField
+from palpate.imaging.waves.signal_voids import with_signal
 from palpate.quality_warning import QualityWarning
 
 _PARTS: Final = ("real", "imaginary")
@@ -124,12 +125,13 @@ def _has_less_divergence(
     amplitude, phase = (stored.imag, stored.real) if swapped else (stored.real, stored.imag)
     to_world = np.linalg.inv(directions).T
     turned = amplitude * np.exp(2j * np.pi / period * phase)
-    read, given = (
-        gradient_moments(
-            replace(field, displacement_m=np.asarray(one @ to_world, dtype=np.complex128), noise_std_m=None)
-        )
+    fields = [
+        replace(field, displacement_m=np.asarray(one @ to_world, dtype=np.complex128), noise_std_m=None)
         for one in (turned, stored)
-    )
+    ]
+    # Both are compared on the same voxels: those that have signal if the parts are amplitude and phase.
+    signal = with_signal(fields[0]).mask
+    read, given = (gradient_moments(replace(one, mask=signal)) for one in fields)
     if read is None or given is None:
         return False
     ratios = [divergence_over_curl(one.proper.real) for one in (read, given)]

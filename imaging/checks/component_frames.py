@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +35,9 @@ class ComponentFrame:
 def component_frames(field: WaveField, encoding_axes: NDArray[np.float64] | None = None) -> tuple[ComponentFrame, ...]:
     """Return the world's frame, and those of the image and of the encoding where they differ from those before.
 
+    Encoding axes that nearly are those of a frame take their place in it, under its names: a direction that was not
+    encoded holds noise alone along its own axis, while a degree beside it the waves of the others are larger.
+
     Args:
         field: wave field, for its axes.
         encoding_axes: axes along which the scanner encoded, in R A S, shape (3, 3), where they are known.
@@ -43,9 +46,22 @@ def component_frames(field: WaveField, encoding_axes: NDArray[np.float64] | None
     image = (field.affine_mm[:3, :3] / field.voxel_size_mm).T
     if not _along(image, np.eye(3)):
         frames.append(ComponentFrame(image, ("i", "j", "k"), "the component along image axis"))
-    if encoding_axes is not None and not _along(encoding_axes, np.eye(3)) and not _along(encoding_axes, image):
-        frames.append(ComponentFrame(encoding_axes, ("1", "2", "3"), "encoding direction"))
-    return tuple(frames)
+    if encoding_axes is None:
+        return tuple(frames)
+    if not any(_along(encoding_axes, one.axes) for one in frames):
+        return (*frames, ComponentFrame(encoding_axes, ("1", "2", "3"), "encoding direction"))
+    return tuple(
+        replace(one, axes=_in_order_of(one.axes, encoding_axes)) if _along(encoding_axes, one.axes) else one
+        for one in frames
+    )
+
+
+def _in_order_of(axes: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return others as unit vectors in the order and with the signs of the axes that they nearly are."""
+    unit = others / np.linalg.norm(others, axis=1, keepdims=True)
+    cosines = axes @ unit.T
+    order = np.abs(cosines).argmax(axis=1)
+    return np.asarray(np.sign(cosines[range(3), order])[:, None] * unit[order])
 
 
 def _along(axes: NDArray[np.float64], others: NDArray[np.float64]) -> bool:

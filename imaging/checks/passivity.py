@@ -2,7 +2,7 @@
 
 Tissue is passive: G'' > 0. A wave field with the wrong sign of time is the complex conjugate of the right one and
 shows G'' < 0. The estimate here is good for that sign and for nothing else: it smooths, uses only slices one by one and
-takes the tissue for uniform.
+takes the tissue for uniform. Voxels without signal are left out of the smoothing.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from scipy import ndimage
 from palpate.imaging.displacement import without_slice_means
 from palpate.imaging.limits.check_limits import LAPLACIAN_SIGNAL
 from palpate.imaging.wavefield import WaveField
+from palpate.imaging.waves.signal_voids import with_signal
 from palpate.units import hz_to_rad_s, mm_to_m
 
 _SMOOTHING_MM = 3.0
@@ -21,6 +22,8 @@ _MARGIN_MM = 10.0
 _SMOOTHING_VOXELS = 1.5
 _MARGIN_VOXELS = 5.0
 _MOST_SLICES = 16
+_SEEN = 0.5
+"""Least share of the smoothing's weights that must fall on voxels with signal."""
 
 
 def apparent_modulus_pa(field: WaveField) -> complex | None:
@@ -39,6 +42,8 @@ def apparent_modulus_pa(field: WaveField) -> complex | None:
     slices = np.flatnonzero(field.mask.any(axis=(0, 1)))
     slices = slices[:: -(-len(slices) // _MOST_SLICES)]
     mask, displacement = field.mask[i, j][..., slices], field.displacement_m[i, j][:, :, slices]
+    sound = with_signal(field)
+    signal = sound.mask[i, j][..., slices]
     edges_mm = field.voxel_size_mm[:2]
     width, inside = _SMOOTHING_MM / edges_mm, _interior(mask, _MARGIN_MM / edges_mm)
     if not inside.any():
@@ -46,10 +51,10 @@ def apparent_modulus_pa(field: WaveField) -> complex | None:
         width, inside = np.full(2, _SMOOTHING_VOXELS), _interior(mask, np.full(2, _MARGIN_VOXELS))
     if not inside.any():
         return None
-    products, squares = _sums(displacement, mask, inside, edges_mm, width)
-    if field.noise_std_m is not None:
-        parts = np.random.default_rng(0).normal(scale=field.noise_std_m, size=(2, *displacement.shape))
-        of_noise = _sums(parts[0] + 1j * parts[1], mask, inside, edges_mm, width)
+    products, squares = _sums(displacement, mask, signal, inside, edges_mm, width)
+    if sound.noise_std_m is not None:
+        parts = np.random.default_rng(0).normal(scale=sound.noise_std_m, size=(2, *displacement.shape))
+        of_noise = _sums(parts[0] + 1j * parts[1], mask, signal, inside, edges_mm, width)
         # Noise alone has no phase: the draw's own imaginary part is chance. What is left of pure noise is nothing.
         products, squares = products - of_noise[0].real, squares - of_noise[1]
         if squares < LAPLACIAN_SIGNAL * (squares + of_noise[1]):
@@ -71,15 +76,20 @@ def _interior(mask: NDArray[np.bool_], margin: NDArray[np.float64]) -> NDArray[n
 def _sums(
     displacement: NDArray[np.complex128],
     mask: NDArray[np.bool_],
+    signal: NDArray[np.bool_],
     inside: NDArray[np.bool_],
     edges_mm: NDArray[np.float64],
     width: NDArray[np.float64],
 ) -> tuple[complex, float]:
     """Return sums of u conj(lap u) and |lap u|^2 over voxels and components, u smoothed and less its slices' means."""
     products, squares = 0j, 0.0
+    void, weight = mask & ~signal, np.ones(mask.shape)
+    if void.any():
+        weight = ndimage.gaussian_filter(1.0 - void, (*width, 0.0))
+        inside = inside & (weight > _SEEN)
     for component in range(displacement.shape[-1]):
-        u = without_slice_means(displacement[..., component], mask) * mask
-        u = ndimage.gaussian_filter(u, (*width, 0.0))
+        u = without_slice_means(displacement[..., component], signal) * signal
+        u = ndimage.gaussian_filter(u, (*width, 0.0)) / np.maximum(weight, _SEEN)
         laplacian = sum(
             (np.roll(u, 1, axis) - 2.0 * u + np.roll(u, -1, axis)) / mm_to_m(float(edges_mm[axis])) ** 2
             for axis in range(2)

@@ -24,6 +24,7 @@ from palpate.imaging.limits.check_limits import (
 )
 from palpate.imaging.wavefield import WaveField
 from palpate.imaging.waves.neighbour_noise import noise_along, third_difference_share
+from palpate.imaging.waves.signal_voids import with_signal
 from palpate.quality_warning import QualityWarning
 from palpate.units import m_to_mm, m_to_um, pa_to_kpa
 
@@ -42,19 +43,19 @@ def wave_warnings(field: WaveField, *, encoding_axes: NDArray[np.float64] | None
         encoding_axes: axes along which the scanner encoded, in R A S, shape (3, 3), where they are known.
 
     Returns:
-        Warnings for the user; empty for a sound wave field.
+        Warnings for the user; empty for a sound wave field. A few voxels of noise alone do not count.
     """
-    modulus = apparent_modulus_pa(field)
+    modulus, sound = apparent_modulus_pa(field), with_signal(field)
     return (
         *_fewer_directions(field),
         *check_components(field, encoding_axes),
         *_sign_of_time(modulus),
         *_modulus(modulus, field),
-        *_small(field),
+        *_small(sound),
         *_unmeasured(field),
         *_far_slices(modulus, field),
         *_interpolated(field),
-        *_neighbour_noise(field),
+        *_neighbour_noise(sound),
     )
 
 

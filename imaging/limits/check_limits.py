@@ -169,6 +169,26 @@ LIMITS: Final = {
         "the same with one part's components reordered; sound: real scans 1.31 and more; faulty: two components "
         "of the imaginary part exchanged, or an axis mirrored, real scans 0.76 and less",
     ),
+    "void_residual": Limit(
+        9.0,
+        6.7,
+        24.0,
+        "square of what a voxel's neighbours miss over its median; sound: white noise 6.3, waves at 5 % noise 6.7, "
+        "the largest of 6000; faulty: a void of half the waves' amplitude at 5 % noise 24 and more in 95 of 100 voxels",
+    ),
+    "void_slope": Limit(
+        0.5,
+        0.26,
+        0.53,
+        "the same over the square of the neighbours' slope; sound: plane waves of seven voxels 0.26 and less in 99 of "
+        "100; faulty: noise alone 0.53 and more in 95 of 100",
+    ),
+    "void_share": Limit(
+        0.2,
+        0.058,
+        0.25,
+        "share of the mask that looks void; sound: real scans 0.058; faulty: every fourth row from elsewhere 0.25",
+    ),
     "amplitude_gain": Limit(
         0.8,
         0.96,
@@ -350,6 +370,12 @@ PARTS_GAIN: Final = LIMITS["parts_gain"].value
 """Divergence over curl with one part's components reordered over that as given, below which it is named."""
 AMPLITUDE_GAIN: Final = LIMITS["amplitude_gain"].value
 """Divergence over curl of amplitude times exp(i phase) over that of the stored parts, below which it is refused."""
+VOID_RESIDUAL: Final = LIMITS["void_residual"].value
+"""Square of what a voxel's neighbours miss over its median, above which it may be a void."""
+VOID_SLOPE: Final = LIMITS["void_slope"].value
+"""Square of what a voxel's neighbours miss over that of their slope, above which it may be a void."""
+VOID_SHARE: Final = LIMITS["void_share"].value
+"""Largest share of the mask that may be void: where more look so, the field is at fault."""
 LOSS_TANGENT: Final = LIMITS["loss_tangent"].value
 """Apparent loss tangent below which the sign of time is doubtful."""
 MISFIT_LOW: Final = LIMITS["misfit_low"].value

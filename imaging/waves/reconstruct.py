@@ -21,6 +21,7 @@ from palpate.imaging.waves.harmonics import (
     harmonics,
     measure_noise,
     noise_correlation,
+    signal_free_harmonics,
 )
 from palpate.imaging.waves.slice_timing import SliceTiming, slice_timing
 from palpate.imaging.waves.unwrap import Unwrapped, unwrap_vibration, unwrapped_steps
@@ -61,6 +62,12 @@ class Reconstruction:
     timing: SliceTiming
     menc_um_per_rad: float
     menc_known: bool
+
+    @property
+    def noise_holds_motion(self) -> bool:
+        """Whether noise was measured by the second harmonic of a scan with motion, which is never free of motion."""
+        acquisition = self.acquisition
+        return acquisition.still_phase_rad is None and 2 in signal_free_harmonics(acquisition.phase_rad.shape[1])
 
     def worst_noise_rad(self) -> NDArray[np.float64]:
         """Return the noisiest direction's noise by voxel, radians, shape (i, j, k); zeros where none was measured."""

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from palpate.imaging.wavefield import WaveField
+from palpate.imaging.waves.signal_voids import signal_mask
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,7 @@ class WaveDirections:
     """Directions of travel and divergence of the waves of a wave field.
 
     Attributes:
-        flux: flux p in voxels whose neighbours are all tissue, along R, A, S, arbitrary unit, shape (n, 3).
+        flux: flux p in voxels whose neighbours all have signal, along R, A, S, arbitrary unit, shape (n, 3).
         directionality: |sum p| / sum |p|: 1 where all waves travel in one direction, 0 where they come from all
             sides or stand.
         divergence_share: root mean square of div U over that of curl U; with white noise alone 0.71. None where fewer
@@ -54,12 +55,12 @@ class WaveDirections:
 
 
 def wave_directions(field: WaveField) -> WaveDirections | None:
-    """Return the directions of a wave field; None where no voxel has six neighbours of tissue.
+    """Return the directions of a wave field over its voxels with signal; None where none has six such neighbours.
 
     Args:
         field: wave field to evaluate.
     """
-    inside = _surrounded(field.mask)
+    inside = _surrounded(signal_mask(field))
     if not inside.any():
         return None
     displacement = field.displacement_m

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
 
 from palpate.imaging.checks.component_checks import check_components
 from palpate.imaging.checks.component_forms import ComponentForms
@@ -172,3 +173,22 @@ def test_a_common_phase_and_reversal_change_nothing() -> None:
         )
     ]
     assert [one.best for one in shifts] == pytest.approx([shifts[0].best] * 3, rel=1e-6)
+
+
+@pytest.mark.parametrize("fault", ["without encoding", "twice"])
+def test_faults_along_axes_a_degree_beside_the_worlds(fault: str) -> None:
+    """A head that sways along one direction hides noise, or a copy, in the world's component beside it.
+
+    The waves along R are nine times as large; the scanner's axes are off by 1.6 degrees, as on the real brain scan.
+    """
+    turned = Rotation.from_rotvec([0.008, 0.028, 0.004]).as_matrix()
+    axes = turned[[2, 1, 0]] * np.array([1.0, -1.0, 1.0])[:, None]
+    field = shear_waves(noise=0.02)
+    waves = field.displacement_m + 9.0 * np.abs(field.displacement_m).mean() * np.array([1.0, 0.0, 0.0])
+    encoded = waves @ axes.T
+    real, imaginary = np.random.default_rng(1).standard_normal((2, *field.mask.shape))
+    noise = 0.02 * np.abs(field.displacement_m).mean() * (real + 1j * imaginary)
+    encoded[..., 0] = noise if fault == "without encoding" else encoded[..., 2] + noise
+    (warning,) = check_components(replace(field, displacement_m=encoded @ axes), axes)
+    assert warning.code == {"without encoding": "component-without-wave", "twice": "component-twice"}[fault]
+    assert "component S" in warning.sentence or "omponent R and S" in warning.sentence

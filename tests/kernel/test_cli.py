@@ -152,7 +152,7 @@ def test_help_has_one_style() -> None:
         assert (command.short_help or "").endswith("."), words
         for option in ("-h, --help", "-q, --quiet", "-v, --verbose"):
             assert option in text, words
-        assert not re.search(r"--\S+ +<(str|int|float|list|.* range)\b", text), words
+        assert not re.search(r"<(str|int|float|bool|list|tuple|.* range)\b", text), words
     for name in (None, "verify", "config"):
         command = (
             top if name is None else top.get_command(top.make_context("palpate", [], resilient_parsing=True), name)

@@ -34,6 +34,13 @@ TELL = """
 """
 POINT = "Array.from(niivue.frac2mm(niivue.scene.crosshairPos, 0, true)).slice(0, 3)"
 STATUS = "document.getElementById('viewer-status').textContent"
+LINES_OF_LABELS = """
+[...document.querySelectorAll('h1 .label')].map((one) => {
+  const range = document.createRange();
+  range.selectNodeContents(one);
+  return new Set([...range.getClientRects()].map((box) => Math.round(box.top))).size;
+})
+"""
 
 
 @dataclass(frozen=True)
@@ -170,6 +177,12 @@ def test_page_fits_a_telephone(opened: Opened) -> None:
         assert opened.browser.evaluate(beyond) == []
         boxes = "[...document.querySelectorAll('.sheet, .scroll')].map((one) => one.getBoundingClientRect().right)"
         assert max(opened.browser.evaluate(boxes)) <= 390
+        assert opened.browser.evaluate("document.documentElement.scrollWidth") == 390
+        for width in (320, 360, 390):  # a line of the title must not end in the middle of ses-01
+            opened.browser.size(width, 844)
+            assert opened.browser.evaluate(LINES_OF_LABELS) == [1, 1]
+        longer = "document.querySelector('h1 .label').textContent = `sub-${'x'.repeat(64)}`"
+        opened.browser.evaluate(longer)
         assert opened.browser.evaluate("document.documentElement.scrollWidth") == 390
     finally:
         opened.browser.size(1440, 900)

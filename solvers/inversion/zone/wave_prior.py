@@ -85,16 +85,20 @@ class Calibrated:
     """Zone with the prior of its displacement of greatest evidence.
 
     Attributes:
-        prior: prior of the displacement, with the determinant's gradient.
         fitted: likelihood around the anchor under that prior, without the determinant; to be closed by its user.
-        data: data of the zone under that prior.
+        data: data of the zone under that prior, which has the determinant's gradient.
         information_share: information of data that the model draws over their Gauss-Newton Hessian.
     """
 
-    prior: WavePrior
     fitted: Linearised
     data: ZoneData
     information_share: float
+
+    @property
+    def prior(self) -> WavePrior:
+        """Prior of the displacement."""
+        assert self.data.wave_prior is not None  # that is what calibrated finds
+        return self.data.wave_prior
 
 
 def calibrated(
@@ -124,7 +128,7 @@ def calibrated(
     scores = found.fitted.gradients_of(drawn)
     share = _information_share(found.fitted, drawn, scores, directions)
     prior = replace(plain, slope=-scores.mean(axis=1), offset=float(np.vdot(wave, plain.precision @ wave).real))
-    return Calibrated(prior, found.fitted, replace(found.data, wave_prior=prior), share)
+    return Calibrated(found.fitted, replace(found.data, wave_prior=prior), share)
 
 
 def _information_share(

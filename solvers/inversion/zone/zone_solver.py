@@ -51,8 +51,7 @@ class ZoneState:
         hessian_factor: factor Y with Gauss-Newton Hessian ~ Y Y^T, shape (2 n, k).
         residual: residual (d - A U - Z c) / sigma, shape (C n,).
         probe_residual: residual of the stated noise, shape (C n,).
-        shared_misfit: misfit that the stated noise alone would leave, with its correlation between neighbours; 0 where
-            it has none.
+        noise_misfit: misfit that the stated noise alone would leave, with its correlation between neighbours.
     """
 
     misfit: float
@@ -61,12 +60,7 @@ class ZoneState:
     hessian_factor: NDArray[np.float64]
     residual: NDArray[np.complex128]
     probe_residual: NDArray[np.complex128]
-    shared_misfit: float = 0.0
-
-    @property
-    def noise_misfit(self) -> float:
-        """Misfit that the stated noise alone would leave."""
-        return self.shared_misfit or self.expected_misfit
+    noise_misfit: float
 
     @property
     def tolerated_misfit(self) -> float:
@@ -305,7 +299,7 @@ class ZoneSolver:
             hessian_factor=self.dispersion.pull_back(fields, informed.hessian_factor),
             residual=likelihood.residual,
             probe_residual=likelihood.probe_residual,
-            shared_misfit=0.0 if self.data.shared_noise is None else likelihood.noise_misfit,
+            noise_misfit=likelihood.noise_misfit,
         )
         basis = informed.basis.astype(np.float32)
         return ZoneCache(informed.hessian_factor, basis, informed.root_weights, compressed_at, parameters, state)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from copy import copy
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 from typing import Annotated, Any, Final, get_args, get_type_hints
 
 import typer
+from typer.core import TyperArgument, TyperCommand
 from typer.models import OptionInfo
 
 from palpate.progress import Loudness, set_loudness
@@ -40,7 +41,7 @@ EXAMPLES: Final = {
 """Example line for each command; the names of files are those of docs/files.md."""
 
 VALUES: Final[dict[object, str]] = {str: "<text>", int: "<integer>", float: "<number>", Path: "<path>"}
-"""Words for the values of options."""
+"""Words for the values of options and arguments."""
 
 _QUIET = Annotated[bool, typer.Option("--quiet", "-q", help="Show errors only.")]
 _VERBOSE = Annotated[bool, typer.Option("--verbose", "-v", help="Show also the numbers of every step.")]
@@ -80,12 +81,28 @@ def _group() -> None:
     """Hold commands."""
 
 
+class _Command(TyperCommand):
+    """Command whose arguments name their values in a user's words, as options do by their metavar."""
+
+    def __init__(self, name: str | None, **given: Any) -> None:  # noqa: ANN401 - whatever a command takes
+        super().__init__(name, **given)
+        for one in self.params:
+            if isinstance(one, TyperArgument) and (word := VALUES.get(_single(one.type_descriptor.annotation))):
+                one.display_type = partial(_word_of, word)  # type: ignore[method-assign]
+
+
+def _word_of(word: str, _: object) -> str:
+    """Return the word, in the place of a method that is given the context."""
+    return word
+
+
 def _add(app: typer.Typer, name: str, words: str, function: Callable[..., None]) -> None:
     """Register a function as a command under a name; `words` is the command as a user types it."""
     first = inspect.cleandoc(function.__doc__ or "").partition("\n\n")[0].replace("\n", " ")
     example = EXAMPLES.get(words)
     epilog = None if example is None else with_example(example)
-    app.command(name, context_settings=CONTEXT, short_help=first, epilog=epilog)(_spoken(function))
+    register = app.command(name, cls=_Command, context_settings=CONTEXT, short_help=first, epilog=epilog)
+    register(_spoken(function))
 
 
 def with_example(line: str) -> str:

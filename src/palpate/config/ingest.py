@@ -93,7 +93,8 @@ class IngestSettings(Section):
     no segmentation of an organ. auto: waves where fewer than three directions were measured, else magnitude."""
 
     least_wave_snr: Positive = 3.0
-    """Least amplitude of the waves over their noise, in the neighbourhood of a voxel, for mask_by waves."""
+    """Least amplitude of the waves over their noise, in the neighbourhood of a voxel: for mask_by waves, and for voxels
+    above max_noise_rad to be kept where their noise holds motion."""
 
     interpolated: Literal["auto", "keep", "undo"] = "auto"
     """Treatment of images that the scanner interpolated. keep: they stay, and neighbours share their noise. undo: the
@@ -109,8 +110,9 @@ class IngestSettings(Section):
 
     max_noise_rad: Positive = 0.5
     """Largest noise of the first harmonic at a voxel of the mask (standard deviation of its real and imaginary part,
-    worst encoding direction), radian; noisier voxels are left out. It does not concern mask_by waves, which compares
-    the noise with the waves."""
+    worst encoding direction), radian; noisier voxels are left out, whoever chose the region. With four or five offsets
+    that noise holds motion too, most where waves are largest: there a noisier voxel is kept if its waves exceed
+    least_wave_snr times the noise."""
 
     registration: Literal["auto", "never"] = "auto"
     """Whether the anatomy is registered to the elastogram (rigid motion, mutual information). auto: it is, and is moved

@@ -322,7 +322,7 @@ def test_a_drawn_region_is_taken_with_a_margin(liver: Liver, out: Path, tmp_path
     A wavelength of what the gate would have taken is inverted around it: alone, few wavelengths tell nothing.
     """
     folder = some(liver, tmp_path / "in", 9)
-    chosen = IngestSettings()
+    chosen = IngestSettings(max_noise_rad=0.03)  # below the noise of a good part of the body
     image = next(iter((folder / "series009_mre").iterdir()))
     with image.open("rb") as file:
         frame = str(pydicom.dcmread(file, stop_before_pixels=True).FrameOfReferenceUID)
@@ -337,7 +337,7 @@ def test_a_drawn_region_is_taken_with_a_margin(liver: Liver, out: Path, tmp_path
     drawn = read_nifti(tmp_path / "out" / f"{NAME}_desc-drawn_mask.nii.gz")
     np.testing.assert_array_equal(drawn.values > 0, segment)
     (field,) = read_wave_fields(tmp_path / "out")
-    assert field.mask[segment].all()
+    assert field.mask[segment].all()  # the same voxels are too noisy, whoever chose the region
     assert not field.mask[~(segment | usable)].any()
     voxel_mm = np.linalg.norm(gated.affine_mm[:3, :3], axis=0)
     away_mm = ndimage.distance_transform_edt(~segment, sampling=voxel_mm)

@@ -39,7 +39,8 @@ class _Linear:
         x, w = posterior.improve(self.half @ self.seen / inflation)
         misfit = float(np.sum((self.seen - self.half.T @ x) ** 2))
         nothing = np.zeros(0, dtype=np.complex128)
-        state = ZoneState(misfit, misfit / inflation, np.zeros(count), self.half, nothing, nothing)
+        of_noise = misfit / inflation
+        state = ZoneState(misfit, of_noise, np.zeros(count), self.half, nothing, nothing, of_noise)
         # Of the solver only the count of its data is asked, which here is known.
         solver = SimpleNamespace(dispersion=SimpleNamespace(frequency=0), expected_misfit=lambda _uniform: DATA)
         self.problem = SimpleNamespace(solvers=[solver], comm=MPI.COMM_SELF, counter=WorkCounter())
