@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from palpate.errors import InputError
 from palpate.imaging.acquisition import PhaseAcquisition
 from palpate.imaging.anatomy.anatomy import AnatomyImage, place_anatomy, read_anatomy_image, write_anatomy
 from palpate.imaging.anatomy.run_mask import run_mask
-from palpate.imaging.anatomy.tissue_mask import largest_piece
+from palpate.imaging.anatomy.tissue_mask import largest_piece, pieces
 from palpate.imaging.checks.distortion import off_resonance
 from palpate.imaging.checks.offset_step import OffsetTimes
 from palpate.imaging.checks.phase_checks import check_images, check_offsets
@@ -35,12 +35,13 @@ from palpate.imaging.exam_record import (
     exam_warnings,
     is_no_organ,
     matrix_facts,
+    slices_of,
     write_drawn_region,
     write_region_sidecar,
 )
 from palpate.imaging.files.displacement_arrays import is_displacement_array, read_displacement_arrays
 from palpate.imaging.files.named_within import named_within
-from palpate.imaging.files.nifti import read_nifti, write_nifti
+from palpate.imaging.files.nifti import Volume, read_nifti, write_nifti
 from palpate.imaging.files.wavefield_folder import (
     is_wave_field_folder,
     read_wave_fields,
@@ -209,17 +210,19 @@ def _reconstruct_run(
     # A region by waves has been compared with the noise; an absolute limit would take away where waves are largest.
     limit_rad = np.inf if origin.get("waves_compared_with_noise") else settings.max_noise_rad
     noisy = np.max([one.worst_noise_rad() for one in made], axis=0) > limit_rad
-    mask = largest_piece(bright & ~noisy)
+    # Whoever draws several pieces, or leaves a slice out, means all of them.
+    mask = largest_piece(bright & ~noisy) if drawn is None else pieces(bright & ~noisy, FEWEST_VOXELS)
     _demand_tissue(mask, label, "max_noise_rad")
     fields, qualities = [], []
     for one, motion in zip(made, motions, strict=True):
         times, warnings = check_offsets(one, mask)
         field, facts = _settled_field(one.wave_field(mask, label, settings.density_kg_m3), settings)
-        warnings = (*exam_warnings(one.acquisition, origin), *chosen.warnings, *warnings)
+        slices, moved = slices_of(one.acquisition.name, field, magnitude)
+        warnings = (*exam_warnings(one.acquisition, origin), *chosen.warnings, *warnings, *moved)
         own = {
             **quality(one, field),
             **facts,
-            **exam_facts(one, field, magnitude),
+            **exam_facts(one, field, slices),
             **_motion_facts(motion, settings),
             **_offset_facts(times),
         }
@@ -304,7 +307,7 @@ def _demand_tissue(mask: NDArray[np.bool_], label: str, setting: str | None) -> 
     if mask.sum() < FEWEST_VOXELS and setting is None:
         raise InputError(
             "--mask",
-            found=f"a mask of {int(mask.sum())} voxels on the elastogram's grid",
+            found=f"a mask of {int(mask.sum())} {'voxel' if mask.sum() == 1 else 'voxels'} on the elastogram's grid",
             expected=f"at least {FEWEST_VOXELS}",
             advice="Draw a larger region.",
         )
@@ -334,18 +337,26 @@ def _from_wave_fields(
     }
     settled = settled_by_settings(fields, settings, "wave-field folder")
     renamed = tuple(replace(field, label=names[field.label]) for field in settled)
-    records = _write_finished(renamed, noise_maps, folder, "wave-field folder", settings)
+    magnitudes = {new: _magnitude(source, old) for old, new in names.items()}
+    records = _write_finished(renamed, noise_maps, folder, "wave-field folder", settings, magnitudes)
     for old, new in names.items():
         if is_no_organ(source, old):
             carry_no_organ(folder, new, records[new])
-        magnitude = source / f"{old}_magnitude.nii.gz"
-        if magnitude.exists():
+        volume = magnitudes[new]
+        if volume is not None:
             # Read and written, not copied: the header of another laboratory's file may hold a description.
-            with named_within(source):
-                volume = read_nifti(magnitude)
             write_nifti(folder / f"{new}_magnitude.nii.gz", volume.values.astype(np.float32), volume.affine_mm)
     say(f"checked {len(fields)} wave fields")
     return renamed, records
+
+
+def _magnitude(source: Path, label: str) -> Volume | None:
+    """Return the magnitude beside a finished wave field; None where there is none."""
+    path = source / f"{label}_magnitude.nii.gz"
+    if not path.exists():
+        return None
+    with named_within(source):
+        return read_nifti(path)
 
 
 def _from_arrays(
@@ -363,6 +374,7 @@ def _write_finished(
     folder: Path,
     source: str,
     settings: IngestSettings,
+    magnitudes: Mapping[str, Volume | None] | None = None,
 ) -> dict[str, dict[str, object]]:
     """Write wave fields that nobody had to reconstruct; the record of each label."""
     records: dict[str, dict[str, object]] = {}
@@ -374,7 +386,10 @@ def _write_finished(
         )
         frequencies = record.setdefault("frequencies", [])
         assert isinstance(frequencies, list)
-        frequencies.append(field_record(field, settings))
+        grey = (magnitudes or {}).get(field.label)
+        slices, moved = slices_of(field.label, field, None if grey is None else grey.values)
+        of_slices = {} if slices is None else {"slices": slices}
+        frequencies.append(field_record(field, settings, warnings=moved) | of_slices)
     return records
 
 
