@@ -29,8 +29,11 @@ _SAMPLES: Final = 0.5
 _FEWEST_VOXELS: Final = 12
 """Voxels that two slices must share to be compared."""
 _REAL: Final = 0.8
-"""Cosine of the phase between two slices from which on they move in phase, and below whose negative in antiphase."""
+"""Cosine of the phase between two slices above which they move in phase, and below whose negative in antiphase."""
 _ROUNDING: Final = 1e-9
+_UNLIKE: Final = 0.2
+"""Least unlikeness of the neighbours that another order parts: waves that hardly change across slices, in slices of
+unequal noise, differ by 0.09."""
 _FEWEST_SLICES: Final = 4
 """Slices of which an order can be told: of three, any order has neighbours at most two slices apart."""
 
@@ -164,7 +167,7 @@ def _explained(parted: NDArray[np.complex128], met: NDArray[np.complex128]) -> b
         met: coherence of neighbours in the other order alone, shape (n,).
     """
     alike, unlike = float(np.abs(met).mean()), 1.0 - float(np.abs(parted).mean())
-    return alike >= LEAST_LIKENESS and 1.0 - alike <= REORDERED_GAIN * unlike
+    return alike >= LEAST_LIKENESS and unlike >= _UNLIKE and 1.0 - alike <= REORDERED_GAIN * unlike
 
 
 def _standing(coherence: NDArray[np.complex128]) -> bool:
@@ -177,7 +180,7 @@ def _standing(coherence: NDArray[np.complex128]) -> bool:
     """
     pairs = coherence[np.triu_indices(len(coherence), 1)]
     cosines = np.cos(np.angle(pairs[np.abs(pairs) >= LEAST_LIKENESS]))
-    return bool(np.any(cosines < -_REAL) and np.abs(cosines).mean() > _REAL)
+    return bool(np.any(cosines < 0.0) and np.all(np.abs(cosines) > _REAL))
 
 
 def _far_apart(field: WaveField, modulus_pa: complex | None) -> tuple[QualityWarning, ...]:

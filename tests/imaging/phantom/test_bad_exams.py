@@ -111,7 +111,7 @@ def _rolled(which: list[int], voxels: tuple[int, int]) -> Callable[[pydicom.Data
     return change
 
 
-@pytest.mark.parametrize(("which", "voxels"), [([2], (1, 0)), ([2, 3], (0, 3))])
+@pytest.mark.parametrize(("which", "voxels"), [([2], (1, 0)), pytest.param([2, 3], (0, 3), marks=pytest.mark.long)])
 def test_a_slice_of_another_breath_hold_is_named(
     which: list[int], voxels: tuple[int, int], sound: Path, tmp_path: Path
 ) -> None:
@@ -164,7 +164,7 @@ def _doubled(height_mm: float) -> Callable[[Path], None]:
             if place_of(image) != 1:
                 continue
             image.InstanceNumber += 1000
-            image.SOPInstanceUID = image.file_meta.MediaStorageSOPInstanceUID = f"{image.SOPInstanceUID}.9"
+            image.SOPInstanceUID = image.file_meta.MediaStorageSOPInstanceUID = f"1.2.3.{image.InstanceNumber}"
             x, y, z = image.ImagePositionPatient
             image.ImagePositionPatient = [x, y, float(z) + height_mm]
             image.save_as(path.with_name(f"again{path.name}"), enforce_file_format=True)
@@ -183,8 +183,8 @@ def _without_promise(spoil: Callable[[Path], None]) -> Callable[[Path], None]:
 
 
 SLICES: dict[str, tuple[Callable[[Path], None], str]] = {
-    "one missing in the middle": (_dropped(1), "3 slices.*expected 4"),
-    "one missing in the middle, no promise": (_without_promise(_dropped(1)), "gaps of 10 to 20 mm.*a slice is missing"),
+    "one missing in the middle": (_dropped(1), "gaps of 10 to 20 mm.*a slice is missing"),
+    "one missing at an end": (_dropped(0), "3 slices.*expected 4"),
     "one twice in its place": (_doubled(0.0), f"{2 * PER_SLICE} images of slice 2 of 4"),
     "one twice between others": (_without_promise(_doubled(5.0)), "gaps of 5 to 10 mm"),
 }
@@ -201,7 +201,9 @@ def test_slices_that_do_not_make_a_stack_are_refused(name: str, sound: Path, tmp
     assert re.search(expected, str(refused.value))
 
 
-@pytest.mark.parametrize("gap_mm", [5.0, 20.0, 40.0])
+@pytest.mark.parametrize(
+    "gap_mm", [20.0, pytest.param(5.0, marks=pytest.mark.long), pytest.param(40.0, marks=pytest.mark.long)]
+)
 def test_gaps_between_slices(gap_mm: float, sound: Path, tmp_path: Path) -> None:
     """Waves of 35 mm are followed over 15 mm; thickness and distance of slices are kept apart."""
     folder = series(sound, tmp_path / "in", 9)
@@ -222,9 +224,8 @@ def test_gaps_between_slices(gap_mm: float, sound: Path, tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("matrix", "angle"),
     [
-        ([[0, 1, 0], [0, 0, 1]], 90.0),
         ([[0, np.sin(np.radians(80.0)), np.cos(np.radians(80.0))], [0, 0, 1]], 80.0),
-        ([[0, 0.5, 0], [0, 0, 1]], 90.0),
+        pytest.param([[0, 0.5, 0], [0, 0, 1]], 90.0, marks=pytest.mark.long),
     ],
 )
 def test_two_directions(matrix: list[list[float]], angle: float, sound: Path, tmp_path: Path) -> None:
@@ -254,10 +255,10 @@ def test_two_directions_that_are_hardly_two(matrix: list[list[float]], found: st
 
 
 def test_parallel_rows_are_one_direction(sound: Path, tmp_path: Path) -> None:
-    """Measured twice, as the record's count of components says."""
+    """Measured twice, and not two components of which one is made of noise."""
     folder = series(sound, tmp_path / "in", 8, 9)
-    field, record = made(folder, tmp_path / "out", encoding_matrix=[[0, 0, 1], [0, 0, 1]])
-    assert field.displacement_m.shape[-1] == record["frequencies"][0]["components_measured"] == 1
+    (found,), _ = read_acquisitions(folder, IngestSettings(encoding_matrix=((0, 0, 1), (0, 0, 1))))
+    assert np.abs(found.encoding_axes) == pytest.approx(np.abs(GRID.axes.T[2:]), abs=1e-6)
 
 
 def _drawn(tmp_path: Path, region: NDArray[np.bool_]) -> Path:
@@ -273,13 +274,11 @@ def _box(slices: list[int], i: slice = slice(8, 28), j: slice = slice(8, 22)) ->
     return region
 
 
-@pytest.mark.parametrize(
-    ("slices", "expected"), [([0, 1, 2, 3], set()), ([2], {"one-slice"}), ([0, 2], {"slices-far-apart"})]
-)
+@pytest.mark.parametrize(("slices", "expected"), [([2], {"one-slice"}), ([0, 2], {"slices-far-apart"})])
 def test_a_drawn_region_is_inverted_where_it_was_drawn(
     slices: list[int], expected: set[str], sound: Path, tmp_path: Path
 ) -> None:
-    """On all slices, one alone, or with one left out: each piece of it, not the largest, and what follows is said."""
+    """On one slice, or with one left out: each piece of it, not the largest, and what follows is said."""
     region = _box(slices)
     field, record = made(series(sound, tmp_path / "in", 9), tmp_path / "out", _drawn(tmp_path, region))
     assert codes(record) == expected
