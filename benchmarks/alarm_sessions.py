@@ -6,9 +6,7 @@ import functools
 import json
 import shutil
 from collections.abc import Callable
-from contextlib import redirect_stderr
 from dataclasses import dataclass
-from io import StringIO
 from pathlib import Path
 from typing import Final
 
@@ -16,9 +14,9 @@ import numpy as np
 from alarm_tally import Tally, imported, look_at_dicom, look_at_field
 from harness.shared_data import shared_data
 from mpi4py import MPI
-from real_liver import LIVER_FAULTS, liver_phase, said_of_phase
 from vendors import VENDORS, Patient
 from worlds.noise import write_noisy
+from worlds.one_direction import write_exam
 
 from palpate.config.ingest import IngestSettings
 from palpate.config.phantom import PhantomSettings, Vendor
@@ -32,6 +30,7 @@ from palpate.solvers.virtual_patient import vibrate
 
 LEVELS_PERCENT: Final = (1.0, 5.0)
 BOX_LEVELS_PERCENT: Final = (1.0, 2.0, 5.0)
+EXAM_LEVELS_PERCENT: Final = (3.0, 1.0, 2.0, 3.0, 4.0, 5.0)
 PATIENTS: Final = 24
 SETTINGS: Final = PhantomSettings(shape=(20, 16, 8), element_mm=5.0)
 SHORT_SETTINGS: Final = SETTINGS.model_copy(update={"shape": (14, 12, 7), "lesion": None})
@@ -104,33 +103,48 @@ class BrainSession:
 
 @dataclass(frozen=True, slots=True)
 class LiverSession:
-    """Real liver exam, whose one direction makes no wave field."""
+    """Real liver exam of one direction."""
 
     source: Path
 
-    def look(self, _: Path) -> Tally:
-        """Check the exam's phase images, then plant those faults that phase images can have."""
+    def look(self, out: Path) -> Tally:
+        """Check the exam without and with planted faults."""
         tally = Tally()
-        with redirect_stderr(StringIO()):
-            phase_rad, magnitude, voxel_mm = liver_phase(self.source)
-        tally.sound("real liver", "liver", "real liver", said_of_phase(phase_rad, magnitude, voxel_mm))
-        for fault, told, plant in LIVER_FAULTS:
-            said = said_of_phase(plant(phase_rad), magnitude, voxel_mm)
-            tally.faulty("real liver", fault, "real liver", said, told)
+        look_at_dicom(tally, "real liver", "liver", "real liver", self.source, IngestSettings(), out / "liver")
         return tally
 
 
-type Session = VendorSession | CohortSession | BoxSession | BrainSession | LiverSession
+@dataclass(frozen=True, slots=True)
+class OneDirectionSession:
+    """Simulated exam of one direction in four thick slices, as GE stores it."""
+
+    seed: int
+    level_percent: float
+
+    def look(self, out: Path) -> Tally:
+        """Write the DICOM, and check it without and with planted faults."""
+        name, home = f"abdomen {self.seed}, {self.level_percent:g} % noise", out / f"one-direction-{self.seed}"
+        shutil.rmtree(home, ignore_errors=True)
+        write_exam(home / "mre", self.seed, self.level_percent)
+        tally = Tally()
+        look_at_dicom(
+            tally, "one direction", f"abdomen {self.seed}", name, home / "mre", IngestSettings(), home / "work"
+        )
+        return tally
+
+
+type Session = VendorSession | CohortSession | BoxSession | BrainSession | LiverSession | OneDirectionSession
 
 
 def sessions(*, short: bool) -> tuple[list[Session], list[str]]:
     """Return the sessions to check, and notes on the public data that are not there."""
     if short:
-        return [VendorSession(VENDORS[0], LEVELS_PERCENT[0], SHORT_SETTINGS)], []
+        return [VendorSession(VENDORS[0], LEVELS_PERCENT[0], SHORT_SETTINGS), OneDirectionSession(1, 3.0)], []
     data = shared_data()
     box, brain, liver = data / "phantom-box", data / "charite-mre/sub-01_dicom.zip", data / "ge-liver/exam.zip"
     chosen: list[Session] = [VendorSession(one, level, SETTINGS) for one in VENDORS for level in LEVELS_PERCENT]
     chosen += [CohortSession(number) for number in range(1, PATIENTS + 1)]
+    chosen += [OneDirectionSession(seed, level) for seed, level in enumerate(EXAM_LEVELS_PERCENT, start=1)]
     chosen += [BoxSession(box, level) for level in BOX_LEVELS_PERCENT if box.exists()]
     chosen += [BrainSession(brain)] if brain.exists() else []
     chosen += [LiverSession(liver)] if liver.exists() else []

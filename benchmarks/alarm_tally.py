@@ -48,6 +48,9 @@ CODES: Final = frozenset(
         "small-displacement",
         "mask-without-data",
         "correlated-noise",
+        "slice-twice",
+        "slices-out-of-order",
+        "slices-moved",
     }
 )
 """Codes of the checks that are judged; others, such as weak-waves, are no statement about an export."""
@@ -155,8 +158,10 @@ def look_at_images(
 
 
 def look_at_field(tally: Tally, group: str, name: str, waves: WaveField, axes: NDArray[np.float64], home: Path) -> None:
-    """Plant the faults of wave fields, along the axes that the scanner encoded, in rows."""
+    """Plant the faults of wave fields that their directions show, along the axes that the scanner encoded, in rows."""
     for fault in FIELD_FAULTS:
+        if waves.displacement_m.shape[-1] < fault.directions:
+            continue
         said = said_of_field(fault.plant, waves, axes, home / "stated")
         if said is not None:
             tally.faulty(group, fault.name, name, said, fault.told)

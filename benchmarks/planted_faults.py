@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from contextlib import redirect_stderr
 from dataclasses import dataclass, replace
 from functools import partial
+from io import StringIO
 from itertools import combinations
 from pathlib import Path
 from typing import Final
@@ -19,8 +21,10 @@ from palpate.errors import InputError
 from palpate.imaging.acquisition import PhaseAcquisition
 from palpate.imaging.anatomy.noisy_voxels import without_noisy_voxels
 from palpate.imaging.anatomy.tissue_mask import tissue_mask
+from palpate.imaging.checks.passivity import apparent_modulus_pa
 from palpate.imaging.checks.phase_checks import check_images, check_offsets
 from palpate.imaging.checks.wave_checks import wave_warnings
+from palpate.imaging.exam_record import slices_of
 from palpate.imaging.files.wavefield_folder import read_wave_fields, write_wave_field
 from palpate.imaging.wavefield import WaveField
 from palpate.imaging.waves.reconstruct import Reconstruction, reconstruct
@@ -30,6 +34,12 @@ OFFSETS_REFUSED: Final = "time offsets that do not fill one period"
 TIMES: Final = ("component-times",)
 PARTS: Final = ("parts-apart",)
 type FieldPlant = Callable[[WaveField, NDArray[np.float64], Path], WaveField | None]
+_SPACE: Final = 3
+_FEWEST_SLICES: Final = 4
+"""Slices of which an order can be told."""
+_MOVED_VOXELS: Final = 2
+_CLOSE: Final = 0.25
+"""Largest distance of slices over the wavelength at which their order shows."""
 _LEAST_OFFSETS: Final = 5
 """Fewest offsets of which one can be missing with a word: three determine mean, cosine and sine for any times."""
 
@@ -71,11 +81,13 @@ class FieldFault:
         told: codes of warnings, and words of refusals, that name it.
         plant: function of the field, the axes along which the scanner encoded (rows) and an empty folder to work in,
             that returns the field with the fault; None where the field cannot have it.
+        directions: least number of measured directions that show it.
     """
 
     name: str
     told: tuple[str, ...]
     plant: FieldPlant
+    directions: int = 3
 
 
 def named(said: list[str], told: tuple[str, ...]) -> bool:
@@ -91,7 +103,10 @@ def said_of_images(acquisition: PhaseAcquisition, settings: IngestSettings) -> l
         _, warnings = check_offsets(made, mask)
     except InputError as error:
         return [error.found]
-    return [one.code for one in warnings]
+    magnitude = acquisition.magnitude.mean(axis=(0, 1))
+    with redirect_stderr(StringIO()):
+        _, moved = slices_of(acquisition.name, made.wave_field(mask, "planted", None), magnitude)
+    return [one.code for one in (*warnings, *moved)]
 
 
 def measured(acquisition: PhaseAcquisition, settings: IngestSettings) -> tuple[Reconstruction, NDArray[np.bool_]]:
@@ -167,12 +182,29 @@ def _half_scale(images: Images) -> PhaseAcquisition | None:
     return replace(one, phase_rad=0.5 * one.phase_rad, wrap_period_rad=period_rad)
 
 
+def _half_the_slices_moved(images: Images) -> PhaseAcquisition | None:
+    """Return images of which a breath-hold of another depth moved the upper slices by two voxels along the longer edge.
+
+    Only exams of fewer than three directions measure slices in breath-holds of their own.
+    """
+    one = images.acquisition
+    slices = one.phase_rad.shape[-1]
+    if len(one.encoding_axes) == _SPACE or slices < _FEWEST_SLICES:
+        return None
+    axis = int(np.linalg.norm(one.affine_mm[:3, :2], axis=0).argmax()) - 3
+    phase, magnitude = one.phase_rad.copy(), one.magnitude.copy()
+    for values in (phase, magnitude):
+        values[..., slices // 2 :] = np.roll(values[..., slices // 2 :], _MOVED_VOXELS, axis=axis)
+    return replace(one, phase_rad=phase, magnitude=magnitude)
+
+
 IMAGE_FAULTS: Final = (
     ImageFault("last offset missing", (OFFSETS, OFFSETS_REFUSED), _last_missing),
     ImageFault("one offset twice, measured again", (OFFSETS, OFFSETS_REFUSED), _one_again),
     ImageFault("one offset twice, a copy", ("the same phase image",), _one_copied),
     ImageFault("two periods", (OFFSETS, OFFSETS_REFUSED), _two_periods),
     ImageFault("phase at half scale", (SCALE,), _half_scale),
+    ImageFault("half of the slices moved by two voxels", ("slices-moved",), _half_the_slices_moved),
 )
 
 
@@ -263,6 +295,38 @@ def _amplitude_and_phase(field: WaveField, _: NDArray[np.float64], folder: Path)
     return read
 
 
+def _slices_chosen(order: Callable[[int], list[int]]) -> FieldPlant:
+    """Fault that takes slices in another order; with three directions the divergence is the check of that.
+
+    Slices more than a quarter of a wavelength apart are no more like their neighbours than like others.
+    """
+
+    def plant(field: WaveField, _: NDArray[np.float64], __: Path) -> WaveField | None:
+        slices, modulus_pa = np.flatnonzero(field.mask.any(axis=(0, 1))), apparent_modulus_pa(field)
+        if field.directions is not None and len(slices) >= _FEWEST_SLICES and modulus_pa is not None:
+            length_mm = 1e3 * np.sqrt(abs(modulus_pa) / field.density_kg_m3) / field.frequency_hz
+            if field.voxel_size_mm[2] <= _CLOSE * length_mm:
+                return _with_slices(field, slices, slices[order(len(slices))])
+        return None
+
+    return plant
+
+
+def _with_slices(field: WaveField, places: NDArray[np.int64], shown: NDArray[np.int64]) -> WaveField:
+    """Return a field that shows other slices in some places."""
+    chosen = np.arange(field.mask.shape[2])
+    chosen[places] = shown
+    return replace(field, displacement_m=field.displacement_m[:, :, chosen], mask=field.mask[..., chosen])
+
+
+def _interleaved(count: int) -> list[int]:
+    return [*range(0, count, 2), *range(1, count, 2)]
+
+
+def _second_twice(count: int) -> list[int]:
+    return [0, 1, 1, *range(3, count)]
+
+
 def _exchanged(one: int, other: int) -> NDArray[np.float64]:
     order = [0, 1, 2]
     order[one], order[other] = other, one
@@ -271,7 +335,10 @@ def _exchanged(one: int, other: int) -> NDArray[np.float64]:
 
 FIELD_FAULTS: Final = (
     FieldFault(
-        "conjugate field", ("sign-of-time",), lambda f, _, __: replace(f, displacement_m=f.displacement_m.conj())
+        "conjugate field",
+        ("sign-of-time",),
+        lambda f, _, __: replace(f, displacement_m=f.displacement_m.conj()),
+        directions=1,
     ),
     *(
         FieldFault(
@@ -309,13 +376,20 @@ FIELD_FAULTS: Final = (
         for a, b in combinations(range(3), 2)
     ),
     FieldFault("components R and A of the imaginary part exchanged", PARTS, _imaginary(_first_two_exchanged)),
-    FieldFault("amplitude and phase for the parts", ("amplitude and phase",), _amplitude_and_phase),
+    FieldFault("amplitude and phase for the parts", ("amplitude and phase",), _amplitude_and_phase, directions=1),
     FieldFault(
         "frequency in rad/s",
         ("implausible-modulus",),
         lambda f, _, __: replace(f, frequency_hz=2.0 * np.pi * f.frequency_hz),
+        directions=1,
     ),
-    FieldFault("density in g/cm3", ("kg/m3",), lambda f, _, __: replace(f, density_kg_m3=1e-3 * f.density_kg_m3)),
-    FieldFault("displacement in um stated as mm", ("largest displacement",), _stated("mm")),
-    FieldFault("displacement in mm stated as um", ("small-displacement", "largest displacement"), _stated("nm")),
+    FieldFault(
+        "density in g/cm3", ("kg/m3",), lambda f, _, __: replace(f, density_kg_m3=1e-3 * f.density_kg_m3), directions=1
+    ),
+    FieldFault("displacement in um stated as mm", ("largest displacement",), _stated("mm"), directions=1),
+    FieldFault(
+        "displacement in mm stated as um", ("small-displacement", "largest displacement"), _stated("nm"), directions=1
+    ),
+    FieldFault("slices interleaved", ("slices-out-of-order",), _slices_chosen(_interleaved), directions=1),
+    FieldFault("one slice twice", ("slice-twice",), _slices_chosen(_second_twice), directions=1),
 )

@@ -14,9 +14,10 @@ from palpate.imaging.acquisition import PhaseAcquisition
 from palpate.imaging.anatomy.wave_region import NOT_AN_ORGAN
 from palpate.imaging.files.json_object import read_json
 from palpate.imaging.files.maps import write_mask
+from palpate.imaging.limits.check_limits import SLICE_JUMP_MM
 from palpate.imaging.wavefield import WaveField
 from palpate.imaging.waves.reconstruct import Reconstruction
-from palpate.imaging.waves.slice_agreement import as_record, slice_agreement
+from palpate.imaging.waves.slice_agreement import SlicePair, as_record, jumps_mm, slice_agreement
 from palpate.progress import say
 from palpate.quality_warning import QualityWarning
 
@@ -99,13 +100,53 @@ def matrix_facts(acquisition: PhaseAcquisition) -> dict[str, object]:
     return {} if acquisition.stored_matrix is None else {"StoredMatrix": list(acquisition.stored_matrix)}
 
 
-def exam_facts(made: Reconstruction, field: WaveField, magnitude: NDArray[np.float64]) -> dict[str, object]:
+def slices_of(
+    name: str, field: WaveField, magnitude: NDArray[np.float64] | None
+) -> tuple[dict[str, object] | None, tuple[QualityWarning, ...]]:
+    """Return the agreement of slices of their own breath-holds, for the record, and the warning of one that moved.
+
+    Args:
+        name: name of the acquisition or of the wave field, for the log.
+        field: wave field.
+        magnitude: mean signal, shape (i, j, k); None where there is none.
+
+    Returns:
+        None and no warning where all three directions were measured, as in exams without breath-holds, or where there
+        is no magnitude on the wave field's voxels.
+    """
+    if field.directions is None or magnitude is None or magnitude.shape != field.mask.shape:
+        return None, ()
+    pairs = slice_agreement(np.moveaxis(field.displacement_m, -1, 0), field.mask, magnitude, field.voxel_size_mm)
+    record = as_record(pairs)
+    _say_slices(name, record)
+    return record, _moved_slices(pairs)
+
+
+def _moved_slices(pairs: tuple[SlicePair, ...]) -> tuple[QualityWarning, ...]:
+    """Warn where a slice lies elsewhere than its neighbours do."""
+    jumps = jumps_mm(pairs)
+    moved = [pair for pair, jump in zip(pairs, jumps, strict=True) if jump > SLICE_JUMP_MM]
+    if not moved:
+        return ()
+    told = ", ".join(f"{one.slices[0] + 1} and {one.slices[1] + 1}" for one in moved)
+    sentence = (
+        f"Slices {told} do not lie above each other: their images fit best {jumps.max():.2g} mm apart within the "
+        "slices, beyond the drift of the others, as after breath-holds of different depth."
+    )
+    advice = (
+        "Nothing is moved back, for shifts across slices stay unknown; stiffness across these slices is wrong. Scan "
+        "again, at the end of breathing out, or take the figures of single slices with care."
+    )
+    return (QualityWarning("slices-moved", sentence, advice),)
+
+
+def exam_facts(made: Reconstruction, field: WaveField, slices: dict[str, object] | None) -> dict[str, object]:
     """Return what the record says of matrices, directions, and the agreement of slices of their own breath-holds.
 
     Args:
         made: reconstruction of one frequency.
         field: wave field that was made of it.
-        magnitude: mean signal, shape (i, j, k).
+        slices: entry about its slices; None where there is none.
     """
     acquisition = made.acquisition
     used = [int(count) for count in field.mask.shape[:2]]
@@ -121,10 +162,6 @@ def exam_facts(made: Reconstruction, field: WaveField, magnitude: NDArray[np.flo
     }
     if field.directions is None:
         return facts
-    waves = np.moveaxis(field.displacement_m, -1, 0)
-    pairs = slice_agreement(waves, field.mask, magnitude, field.voxel_size_mm)
-    slices = as_record(pairs)
-    _say_slices(acquisition.name, slices)
     facts |= {
         "directions_ras": field.directions.tolist(),
         "direction_from": "usual of the sequence" if acquisition.direction_assumed else "headers or settings",

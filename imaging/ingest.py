@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -35,12 +35,13 @@ from palpate.imaging.exam_record import (
     exam_warnings,
     is_no_organ,
     matrix_facts,
+    slices_of,
     write_drawn_region,
     write_region_sidecar,
 )
 from palpate.imaging.files.displacement_arrays import is_displacement_array, read_displacement_arrays
 from palpate.imaging.files.named_within import named_within
-from palpate.imaging.files.nifti import read_nifti, write_nifti
+from palpate.imaging.files.nifti import Volume, read_nifti, write_nifti
 from palpate.imaging.files.wavefield_folder import (
     is_wave_field_folder,
     read_wave_fields,
@@ -204,19 +205,21 @@ def _reconstruct_run(
     voxel_mm = np.linalg.norm(affine_mm[:3, :3], axis=0)
     chosen = run_mask(acquisitions, magnitude, label, settings, drawn, key)
     bright, origin = chosen.mask, chosen.origin
-    _demand_tissue(bright, label, chosen.setting)
+    _demand_tissue(bright if chosen.drawn is None else chosen.drawn, label, chosen.setting)
     made = [reconstruct(one, bright, settings) for one in acquisitions]
-    mask = without_noisy_voxels(made, bright, settings)
+    # Whoever draws several pieces, or leaves a slice out, means all of them.
+    mask = without_noisy_voxels(made, bright, settings, fewest=None if chosen.drawn is None else FEWEST_VOXELS)
     _demand_tissue(mask, label, "max_noise_rad")
     fields, qualities = [], []
     for one, motion in zip(made, motions, strict=True):
         times, warnings = check_offsets(one, mask)
         field, facts = _settled_field(one.wave_field(mask, label, settings.density_kg_m3), settings)
-        warnings = (*exam_warnings(one.acquisition, origin), *chosen.warnings, *warnings)
+        slices, moved = slices_of(one.acquisition.name, field, magnitude)
+        warnings = (*exam_warnings(one.acquisition, origin), *chosen.warnings, *warnings, *moved)
         own = {
             **quality(one, field),
             **facts,
-            **exam_facts(one, field, magnitude),
+            **exam_facts(one, field, slices),
             **_motion_facts(motion, settings),
             **_offset_facts(times),
         }
@@ -301,7 +304,7 @@ def _demand_tissue(mask: NDArray[np.bool_], label: str, setting: str | None) -> 
     if mask.sum() < FEWEST_VOXELS and setting is None:
         raise InputError(
             "--mask",
-            found=f"a mask of {int(mask.sum())} voxels on the elastogram's grid",
+            found=f"a mask of {int(mask.sum())} {'voxel' if mask.sum() == 1 else 'voxels'} on the elastogram's grid",
             expected=f"at least {FEWEST_VOXELS}",
             advice="Draw a larger region.",
         )
@@ -331,18 +334,26 @@ def _from_wave_fields(
     }
     settled = settled_by_settings(fields, settings, "wave-field folder")
     renamed = tuple(replace(field, label=names[field.label]) for field in settled)
-    records = _write_finished(renamed, noise_maps, folder, "wave-field folder", settings)
+    magnitudes = {new: _magnitude(source, old) for old, new in names.items()}
+    records = _write_finished(renamed, noise_maps, folder, "wave-field folder", settings, magnitudes)
     for old, new in names.items():
         if is_no_organ(source, old):
             carry_no_organ(folder, new, records[new])
-        magnitude = source / f"{old}_magnitude.nii.gz"
-        if magnitude.exists():
+        volume = magnitudes[new]
+        if volume is not None:
             # Read and written, not copied: the header of another laboratory's file may hold a description.
-            with named_within(source):
-                volume = read_nifti(magnitude)
             write_nifti(folder / f"{new}_magnitude.nii.gz", volume.values.astype(np.float32), volume.affine_mm)
     say(f"checked {len(fields)} wave fields")
     return renamed, records
+
+
+def _magnitude(source: Path, label: str) -> Volume | None:
+    """Return the magnitude beside a finished wave field; None where there is none."""
+    path = source / f"{label}_magnitude.nii.gz"
+    if not path.exists():
+        return None
+    with named_within(source):
+        return read_nifti(path)
 
 
 def _from_arrays(
@@ -360,6 +371,7 @@ def _write_finished(
     folder: Path,
     source: str,
     settings: IngestSettings,
+    magnitudes: Mapping[str, Volume | None] | None = None,
 ) -> dict[str, dict[str, object]]:
     """Write wave fields that nobody had to reconstruct; the record of each label."""
     records: dict[str, dict[str, object]] = {}
@@ -371,7 +383,10 @@ def _write_finished(
         )
         frequencies = record.setdefault("frequencies", [])
         assert isinstance(frequencies, list)
-        frequencies.append(field_record(field, settings))
+        grey = (magnitudes or {}).get(field.label)
+        slices, moved = slices_of(field.label, field, None if grey is None else grey.values)
+        of_slices = {} if slices is None else {"slices": slices}
+        frequencies.append(field_record(field, settings, warnings=moved) | of_slices)
     return records
 
 

@@ -14,13 +14,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palpate.config.ingest import IngestSettings
-from palpate.imaging.anatomy.tissue_mask import largest_piece
+from palpate.imaging.anatomy.tissue_mask import largest_piece, pieces
 from palpate.imaging.anatomy.wave_region import wave_snr
 from palpate.imaging.waves.reconstruct import Reconstruction
 
 
 def without_noisy_voxels(
-    made: Sequence[Reconstruction], region: NDArray[np.bool_], settings: IngestSettings
+    made: Sequence[Reconstruction],
+    region: NDArray[np.bool_],
+    settings: IngestSettings,
+    *,
+    fewest: int | None = None,
 ) -> NDArray[np.bool_]:
     """Return the largest piece of a region without the voxels that are too noisy at any frequency, shape (i, j, k).
 
@@ -28,9 +32,11 @@ def without_noisy_voxels(
         made: reconstructions of a run's frequencies in the region.
         region: the region, however it was found, shape (i, j, k).
         settings: ingest settings of the study.
+        fewest: number of voxels from which on every piece is kept; None keeps the largest piece alone.
     """
     noisy = np.any([_noisy(one, region, settings) for one in made], axis=0)
-    return largest_piece(region & ~noisy)
+    kept = region & ~noisy
+    return largest_piece(kept) if fewest is None else pieces(kept, fewest)
 
 
 def _noisy(made: Reconstruction, region: NDArray[np.bool_], settings: IngestSettings) -> NDArray[np.bool_]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
+from scipy import ndimage
 
 _BRIGHT_PERCENTILE = 90.0
 _SMALL_PATCH = 0.05
@@ -53,6 +54,20 @@ def largest_piece(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     image = sitk.GetImageFromArray(mask.T.astype(np.uint8))
     pieces = sitk.RelabelComponent(sitk.ConnectedComponent(image))
     return np.asarray(np.asarray(sitk.GetArrayFromImage(pieces)).T == 1)
+
+
+def pieces(mask: NDArray[np.bool_], fewest: int) -> NDArray[np.bool_]:
+    """Return the face-connected pieces of a mask that are large enough; the largest one where none is.
+
+    Args:
+        mask: the mask, shape (i, j, k).
+        fewest: least number of voxels of a piece.
+    """
+    labels, _ = ndimage.label(mask)
+    sizes = np.bincount(labels.ravel())
+    large = sizes >= fewest
+    large[0] = False
+    return np.asarray(large[labels]) if large.any() else largest_piece(mask)
 
 
 def _tidy(piece: NDArray[np.bool_]) -> NDArray[np.bool_]:

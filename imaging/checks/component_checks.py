@@ -12,7 +12,12 @@ from numpy.typing import NDArray
 
 from palpate.imaging.checks.complex_parts import check_odd_part, odd_part
 from palpate.imaging.checks.component_axes import best_signs_and_order, check_component_axes
-from palpate.imaging.checks.component_contents import check_component_scale, check_contents, component_scale
+from palpate.imaging.checks.component_contents import (
+    check_component_scale,
+    check_contents,
+    check_pair,
+    component_scale,
+)
 from palpate.imaging.checks.component_forms import ComponentForms
 from palpate.imaging.checks.component_frames import component_frames
 from palpate.imaging.checks.component_times import check_component_times, component_times
@@ -32,11 +37,11 @@ def check_components(field: WaveField, encoding_axes: NDArray[np.float64] | None
 
     Returns:
         The warning of the interpretation that explains the field best; empty where it is sound, where too few voxels
-        have six neighbours of tissue, where noise hides the waves, or where fewer than three components were
-        measured, whose divergence nobody knows.
+        have six neighbours of tissue, or where noise hides the waves. Of fewer than three components, whose divergence
+        nobody knows, only those of two are compared with each other.
     """
     if field.directions is not None:
-        return ()
+        return check_pair(field)
     # Noise of a few voids would make a divergence as large as that of all waves.
     field = with_signal(field)
     moments = gradient_moments(field)

@@ -40,6 +40,11 @@ _CREDIBLE: Final = 5.0
 _NEARLY: Final = 0.02
 """Difference of divergence over curl below which two scales explain a field equally well."""
 
+_PAIR: Final = 2
+
+_FAR_APART: Final = 0.5
+"""Cosine of the angle of two directions below which they see different motion, of 60 degrees."""
+
 
 @dataclass(frozen=True, slots=True)
 class ComponentScale:
@@ -111,37 +116,57 @@ def check_contents(field: WaveField, given: float, frames: Sequence[ComponentFra
         return ()
     for frame in frames:
         components = field.displacement_m @ frame.axes.T
-        warnings = _noise_alone(components, field.mask, frame) or _copied(components[field.mask], frame)
+        names = [frame.component(number) for number in range(3)]
+        warnings = _noise_alone(components, field.mask, names) or _copied(components[field.mask], names)
         if warnings:
             return warnings
     return ()
 
 
+def check_pair(field: WaveField) -> tuple[QualityWarning, ...]:
+    """Warn where one of two components holds noise alone, or where both hold one wave.
+
+    Divergence, which tells a copy from a wave that moves tissue alike along two axes, is not known here. Directions
+    that are close to each other see nearly one motion: only of those far apart is a copy told.
+
+    Args:
+        field: wave field of two components.
+    """
+    if field.directions is None or len(field.directions) != _PAIR:
+        return ()
+    names = ("measured direction 1", "measured direction 2")
+    noise = _noise_alone(field.displacement_m, field.mask, names)
+    apart = abs(float(field.directions[0] @ field.directions[1])) < _FAR_APART
+    return noise or (_copied(field.displacement_m[field.mask], names) if apart else ())
+
+
 def _noise_alone(
-    components: NDArray[np.complex128], mask: NDArray[np.bool_], frame: ComponentFrame
+    components: NDArray[np.complex128], mask: NDArray[np.bool_], names: Sequence[str]
 ) -> tuple[QualityWarning, ...]:
-    """Warn of a component whose neighbouring voxels have nothing in common, unlike those of the other two."""
+    """Warn of a component whose neighbouring voxels have nothing in common, unlike those of the others."""
     smooth = _neighbour_correlation(components, mask)
     odd = int(smooth.argmin())
     others = float(np.delete(smooth, odd).min())
     if smooth[odd] > SMOOTH_COMPONENT or others < SMOOTH_OTHERS:
         return ()
+    rest = "the other two" if len(names) > _PAIR else "the other one"
     sentence = (
-        f"No wave is seen in {frame.component(odd)}: its neighbouring voxels correlate by {smooth[odd]:.2f}, those of "
-        f"the other two by {others:.2f} and more. Its motion encoding or its vibration was off."
+        f"No wave is seen in {names[odd]}: its neighbouring voxels correlate by {smooth[odd]:.2f}, those of "
+        f"{rest} by {others:.2f}{' and more' if len(names) > _PAIR else ''}. Its motion encoding or its vibration was "
+        "off."
     )
     advice = (
-        "Look at this direction's phase images. Leave the component out, with Directions for the other two, rather "
+        f"Look at this direction's phase images. Leave the component out, with Directions for {rest}, rather "
         "than invert noise."
     )
     return (QualityWarning("component-without-wave", sentence, advice),)
 
 
-def _copied(values: NDArray[np.complex128], frame: ComponentFrame) -> tuple[QualityWarning, ...]:
+def _copied(values: NDArray[np.complex128], names: Sequence[str]) -> tuple[QualityWarning, ...]:
     """Warn of two components that are equal but for their sign."""
     products = values.conj().T @ values
     power = np.diag(products).real
-    for one, other in combinations(range(3), 2):
+    for one, other in combinations(range(len(names)), 2):
         both = products[one, other]
         coherence = abs(both) / max(float(np.sqrt(power[one] * power[other])), 1e-300)
         ratio = both / max(float(power[one]), 1e-300)
@@ -150,9 +175,9 @@ def _copied(values: NDArray[np.complex128], frame: ComponentFrame) -> tuple[Qual
     else:
         return ()
     sign = "" if ratio.real > 0 else " with the opposite sign"
-    first = frame.component(one)
+    first, second = names[one], names[other].rpartition(" ")[2]
     sentence = (
-        f"{first[:1].upper()}{first[1:]} and {frame.names[other]} hold the same wave{sign} (coherence "
+        f"{first[:1].upper()}{first[1:]} and {second} hold the same wave{sign} (coherence "
         f"{coherence:.3f}): one direction was measured or exported twice."
     )
     advice = "Check which direction each series encodes, and export the one that is missing."
@@ -160,8 +185,8 @@ def _copied(values: NDArray[np.complex128], frame: ComponentFrame) -> tuple[Qual
 
 
 def _neighbour_correlation(components: NDArray[np.complex128], mask: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Return the correlation of neighbours within slices, of each component, shape (3,)."""
-    together, alone = np.zeros(3), np.full(3, 1e-300)
+    """Return the correlation of neighbours within slices, of each component, shape (n,)."""
+    together, alone = np.zeros(components.shape[-1]), np.full(components.shape[-1], 1e-300)
     for axis in range(2):
         first, second = (np.delete(np.arange(mask.shape[axis]), cut) for cut in (-1, 0))
         both = mask.take(first, axis) & mask.take(second, axis)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from palpate.imaging.checks.component_checks import check_components
 from palpate.imaging.checks.passivity import apparent_modulus_pa
+from palpate.imaging.checks.slice_checks import check_slices
 from palpate.imaging.limits.check_limits import (
     ACQUIRED_SHARE,
     DISPLACEMENT_SMALL_UM,
@@ -26,11 +27,9 @@ from palpate.imaging.wavefield import WaveField
 from palpate.imaging.waves.neighbour_noise import noise_along, third_difference_share
 from palpate.imaging.waves.signal_voids import with_signal
 from palpate.quality_warning import QualityWarning
-from palpate.units import m_to_mm, m_to_um, pa_to_kpa
+from palpate.units import m_to_um, pa_to_kpa
 
 _MOST_SLICES = 16
-_SAMPLES = 0.5
-"""Largest distance of slices over the wavelength at which a wave across them is still sampled."""
 _USUAL_STEP_HZ = 5.0
 _SAME_FREQUENCY = 1e-3
 
@@ -53,7 +52,7 @@ def wave_warnings(field: WaveField, *, encoding_axes: NDArray[np.float64] | None
         *_modulus(modulus, field),
         *_small(sound),
         *_unmeasured(field),
-        *_far_slices(modulus, field),
+        *check_slices(field, modulus),
         *_interpolated(field),
         *_neighbour_noise(sound),
     )
@@ -134,26 +133,6 @@ def _small(field: WaveField) -> tuple[QualityWarning, ...]:
     )
     advice = "Check the unit of the displacement: Units of the sidecar, arrays.units, or menc_um_per_rad."
     return (QualityWarning("small-displacement", sentence, advice),)
-
-
-def _far_slices(modulus_pa: complex | None, field: WaveField) -> tuple[QualityWarning, ...]:
-    """Warn of slices so far apart that nobody can follow a wave from one to the next."""
-    spacing_mm = float(field.voxel_size_mm[2])
-    if modulus_pa is None or np.count_nonzero(field.mask.any(axis=(0, 1))) < 2:
-        return ()
-    speed_m_s = np.sqrt(abs(modulus_pa) / field.density_kg_m3)
-    length_mm = float(m_to_mm(speed_m_s / field.frequency_hz))
-    if spacing_mm <= _SAMPLES * length_mm:
-        return ()
-    sentence = (
-        f"Slices are {spacing_mm:.3g} mm apart and the waves about {length_mm:.2g} mm long: a wave that travels across "
-        "slices cannot be followed from one to the next."
-    )
-    advice = (
-        "Stiffness rests on how waves look within each slice; if they travel across slices, it comes out too high. "
-        "Scan slices closer than half a wavelength."
-    )
-    return (QualityWarning("slices-far-apart", sentence, advice),)
 
 
 def _unmeasured(field: WaveField) -> tuple[QualityWarning, ...]:

@@ -23,6 +23,8 @@ from palpate.imaging.waves.encoding_matrix import Demodulated, column_axes, demo
 
 _DIRECTIONS: Final = ("VelocityEncodingDirection", "DiffusionGradientOrientation")
 _DECIMALS: Final = 4
+_ROUNDED: Final = 0.01
+"""Largest difference from 1 of the length of a unit vector that is written with few digits."""
 _FEWEST: Final = 3
 """Directions that determine a vector, and offsets that determine a harmonic."""
 THROUGH_SLICES: Final = ((0.0, 0.0, 1.0),)
@@ -174,9 +176,22 @@ def direction_assumed(first: Sequence[Instance], settings: IngestSettings) -> bo
 
 
 def _exact_direction_lps(instance: Instance) -> NDArray[np.float64]:
-    """Return the direction with all its decimals, shape (3,); only where direction_lps is not None."""
+    """Return the unit vector of a direction, shape (3,), 0 for no encoding; only where direction_lps is not None.
+
+    Raises:
+        InputError: its length is neither 1 nor 0, so that it is no direction.
+    """
     name = next(name for name in _DIRECTIONS if instance.header.get(name) is not None)
-    return numbers(instance, name, 3)
+    direction = numbers(instance, name, 3)
+    length = float(np.linalg.norm(direction))
+    if abs(length - 1.0) > _ROUNDED and length > 0.0:
+        raise InputError(
+            instance.place,
+            found=f"a direction of motion encoding of length {length:.4g}",
+            expected="a unit vector, or zeros where motion was not encoded",
+            advice="Export the series again with its full headers, or remove the direction and state encoding_matrix.",
+        )
+    return direction / length if length > 0.0 else direction
 
 
 def _spoken(shape: tuple[int, ...], frequency_hz: float | None) -> str:

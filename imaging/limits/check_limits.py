@@ -162,6 +162,28 @@ LIMITS: Final = {
         "agreement as measured or by the stated times, the better, over that with reversed times; sound: phantoms "
         "2.4; faulty: as above 0.13 and less",
     ),
+    "reordered_gain": Limit(
+        0.4,
+        0.53,
+        0.28,
+        "unlikeness of slices that would be neighbours in another order over that of those that it parts; sound: plane "
+        "waves in slices a quarter of a wavelength apart 0.53; faulty: interleaved slices a fifth apart 0.28 and less "
+        "in the median",
+    ),
+    "least_likeness": Limit(
+        0.85,
+        0.80,
+        0.92,
+        "likeness of slices that would be neighbours in another order; sound: plane waves in 4 slices a third of a "
+        "wavelength apart 0.80; faulty: right neighbours a fifth apart 0.92 in the median",
+    ),
+    "slice_jump": Limit(
+        3.0,
+        2.5,
+        4.5,
+        "shift of a pair of slices less the median of all pairs, mm; sound: real liver exam 2.5; faulty: one slice "
+        "moved by a voxel of 5 mm 4.5 and more as estimated",
+    ),
     "parts_gain": Limit(
         0.88,
         1.31,
@@ -366,6 +388,12 @@ SLICES_AGREE: Final = LIMITS["slices_agree"].value
 """Agreement of neighbouring slices with reversed times, from which on offsets may run backwards."""
 SLICES_DISAGREE: Final = LIMITS["slices_disagree"].value
 """Agreement of neighbouring slices otherwise over that with reversed times, up to which they then do."""
+REORDERED_GAIN: Final = LIMITS["reordered_gain"].value
+"""Unlikeness of neighbouring slices in another order over that in the given one, up to which it is named."""
+SLICE_JUMP_MM: Final = LIMITS["slice_jump"].value
+"""Shift of a pair of slices within them beyond the median of all pairs, mm, from which on a slice has moved."""
+LEAST_LIKENESS: Final = LIMITS["least_likeness"].value
+"""Least likeness of neighbouring slices in another order, for it to be named."""
 PARTS_GAIN: Final = LIMITS["parts_gain"].value
 """Divergence over curl with one part's components reordered over that as given, below which it is named."""
 AMPLITUDE_GAIN: Final = LIMITS["amplitude_gain"].value

@@ -5,6 +5,10 @@ patient may have breathed in to another depth. Both are measured between neighbo
 for neither can be told apart from what tissue does: a wave that travels across slices also turns their phase, and
 anatomy changes from slice to slice. So both are upper limits of the errors. A shift across slices shows in nothing that
 one stack of slices holds.
+
+The outline of a body drifts steadily from slice to slice, while a breath-hold of another depth moves a slice against
+both neighbours, or all slices from one on. So a pair's shift is compared with the median of all pairs: by how much it
+differs is its jump.
 """
 
 from __future__ import annotations
@@ -21,6 +25,8 @@ _FEWEST_VOXELS = 12
 """Voxels that two slices must share for their phase to be compared."""
 _FINE = 20
 """Steps per voxel of the registration."""
+_FEWEST_PAIRS = 3
+"""Pairs whose median shift stands for the drift of the body's outline."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +64,13 @@ def slice_agreement(
     return tuple(_compare(waves, mask, magnitude, voxel_mm, pair) for pair in pairwise(range(mask.shape[2])))
 
 
+def jumps_mm(pairs: tuple[SlicePair, ...]) -> NDArray[np.float64]:
+    """Return by how much the shift of each pair differs from the median of all, mm; of two pairs or one, the shift."""
+    shifts_mm = np.array([one.shift_mm for one in pairs]).reshape(-1, 2)
+    usual_mm = np.median(shifts_mm, axis=0) if len(pairs) >= _FEWEST_PAIRS else np.zeros(2)
+    return np.asarray(np.linalg.norm(shifts_mm - usual_mm, axis=1))
+
+
 def as_record(pairs: tuple[SlicePair, ...]) -> dict[str, object]:
     """Return the comparison as JSON values, with what it means."""
     shifts_mm = [float(np.hypot(*one.shift_mm)) for one in pairs]
@@ -74,6 +87,7 @@ def as_record(pairs: tuple[SlicePair, ...]) -> dict[str, object]:
         ],
         "largest_phase_rad": max(turns, default=None),
         "largest_shift_mm": max(shifts_mm, default=None),
+        "largest_jump_mm": max(jumps_mm(pairs).tolist(), default=None),
         "shift_across_slices_mm": None,
         "meaning": "upper limits: waves that travel across slices and anatomy that changes between them are included; "
         "shifts across slices cannot be told from one stack",

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+import numpy as np
+
 from palpate.config.report import ReportSettings
 from palpate.imaging.anatomy.wave_region import NOT_AN_ORGAN
 from palpate.imaging.draw_summary import FEWEST_DRAWS
@@ -118,12 +120,17 @@ def _warnings(
         )
         found.append(QualityWarning("region-thin", sentence, "Draw a larger region, or read its figures with care."))
     if figures is None:
-        cause = "nothing of the region counts" if has_draws else f"there are fewer than {FEWEST_DRAWS} joint draws"
+        cause = (
+            _nothing(reported, least_confidence) if has_draws else f"there are fewer than {FEWEST_DRAWS} joint draws"
+        )
         sentence = f"The exam has no figures, because {cause}."
         advice = "Look at what was left out." if has_draws else "Invert with more samples."
         return (*found, QualityWarning("exam-without-figures", sentence, advice))
     if figures.covered_share < 1.0 - _MOST_UNCOVERED:
-        sentence = f"{100 * (1 - figures.covered_share):.0f} % of the drawn region have no value: their phase is noise."
+        sentence = (
+            f"{100 * (1 - figures.covered_share):.0f} % of the drawn region have no value: their phase is noise, or "
+            "they lie in a piece of a few voxels."
+        )
         found.append(QualityWarning("region-uncovered", sentence, "The figures are those of the rest of the region."))
     if figures.informed_share < _LITTLE:
         percent = f"{100 * figures.informed_share:.0f}"
@@ -142,3 +149,12 @@ def _warnings(
         advice = "The figures are those of this part; look whether it stands for the organ."
         found.append(QualityWarning("few-confident-pixels", sentence, advice))
     return tuple(found)
+
+
+def _nothing(reported: ReportedRegion, least_confidence: float) -> str:
+    """Return why nothing of a region counts."""
+    if reported.left_out.get("low confidence"):
+        return f"the scanner's confidence nowhere exceeds {least_confidence:g} in what is left of the region"
+    if reported.left_out.get("no value") == np.count_nonzero(reported.region):
+        return "no voxel of the region has a value"
+    return "nothing of the region counts"

@@ -111,9 +111,11 @@ def _cover_rows(figures: ExamFigures, exam: Exam) -> list[Row]:
         Row("Share of the region with a value", (percent("exam_covered_share", figures.covered_share, 0),)),
         Row("Informed share of what counts", (percent("exam_informed_share", figures.informed_share, 0),)),
     ]
+    name = f"Share with scanner's confidence above {exam.least_confidence:g}"
     if figures.confident_share is not None:
-        name = f"Share with scanner's confidence above {exam.least_confidence:g}"
         rows.append(Row(name, (percent("exam_confident_share", figures.confident_share, 0),)))
+    elif exam.run.pixels is not None:
+        rows.append(Row(name, (plain("no confidence map: every pixel counts"),)))
     return rows
 
 

@@ -14,6 +14,7 @@ import pytest
 
 from palpate.config.ingest import IngestSettings
 from palpate.errors import InputError
+from palpate.imaging.checks.complex_parts import demand_real_and_imaginary
 from palpate.imaging.checks.stated_twice import believed_headers, settled_by_settings
 from palpate.imaging.files.displacement_arrays import read_displacement_arrays
 from palpate.imaging.files.wavefield_folder import read_wave_fields, write_wave_field
@@ -133,6 +134,34 @@ def test_amplitude_and_phase_are_no_real_and_imaginary_part(order: str, unit: st
     with pytest.raises(InputError) as refused:
         _read(home, door)
     assert "amplitude and phase in" in refused.value.found
+
+
+@pytest.mark.parametrize("components", [1, 2])
+@pytest.mark.parametrize("unit", ["radians", "degrees", "from 0"])
+@pytest.mark.parametrize("order", ["amplitude first", "phase first"])
+def test_amplitude_and_phase_of_fewer_directions_are_refused(
+    order: str, unit: str, components: int, tmp_path: Path
+) -> None:
+    """Nobody knows their divergence; a phase that goes round fills its turn, which no displacement does."""
+    waves = shear_waves(noise=0.02)
+    amplitude, phase = _polar(1e6 * waves.displacement_m[..., -components:], unit)
+    stored = phase + 1j * amplitude if order == "phase first" else amplitude + 1j * phase
+    polar = replace(waves, displacement_m=1e-6 * stored, directions=np.eye(3)[-components:], noise_std_m=None)
+    with pytest.raises(InputError, match=r"amplitude and phase in (radians|degrees)"):
+        read_wave_fields(_write(tmp_path / "in", "folder", polar))
+    with pytest.raises(InputError, match="amplitude and phase"):
+        demand_real_and_imaginary("Python", polar, 1e6 * polar.displacement_m)
+
+
+@pytest.mark.parametrize("size", [0.03, 0.3, 1.0])
+def test_waves_of_one_direction_that_happen_to_be_positive_are_read(size: float, tmp_path: Path) -> None:
+    """As of three directions."""
+    waves = 1e6 * size * shear_waves(noise=0.02).displacement_m[..., 2:]
+    stored = replace(
+        shear_waves(), displacement_m=1e-6 * (waves + 2.0 * np.abs(waves.real).max()), directions=np.eye(3)[2:]
+    )
+    (found,) = read_wave_fields(_write(tmp_path / "in", "folder", stored))
+    assert found.displacement_m.real.min() > 0.0
 
 
 @pytest.mark.parametrize("size", [0.03, 0.3])

@@ -234,6 +234,57 @@ def test_what_a_scanner_did_is_checked(facts: dict[str, object], told: str, tmp_
     assert told in str(refused.value)
 
 
+def _spoil_real(change: Callable[[np.ndarray], object]) -> Callable[[Path], object]:
+    def spoil(folder: Path) -> None:
+        (path,) = folder.glob("*_part-real_wavefield.nii.gz")
+        image = nib.load(path)
+        values = image.get_fdata(dtype=np.float32)
+        change(values)
+        nib.save(nib.Nifti1Image(values, image.affine, image.header), path)
+
+    return spoil
+
+
+NO_PAIRS: dict[str, tuple[Callable[[Path], object], str]] = {
+    "parallel": (lambda path: _with_sidecar(path, Directions=[[0, 1, 0], [0, 1, 0]]), "closest two 0.0 degrees"),
+    "antiparallel": (lambda path: _with_sidecar(path, Directions=[[0, 1, 0], [0, -1, 0]]), "closest two 0.0 degrees"),
+    "nearly parallel": (
+        lambda path: _with_sidecar(path, Directions=[[0, 1, 0], [0, 0.98, 0.199]]),
+        "closest two 11.5 degrees",
+    ),
+    "not of unit length": (lambda path: _with_sidecar(path, Directions=[[0, 1, 0], [0, 0, 0.5]]), "unit vectors"),
+    "no direction": (lambda path: _with_sidecar(path, Directions=[[0, 1, 0], [0, 0, 0]]), "unit vectors"),
+    "not a number": (lambda path: _with_sidecar(path, Directions=[[0, 1, 0], [0, 0, np.nan]]), "unit vectors"),
+    "one too many": (lambda path: _with_sidecar(path, Directions=np.eye(3).tolist()), "2 independent unit vectors"),
+    "a value that is none": (_spoil_real(lambda values: values.__setitem__((4, 4, 4, 1), np.nan)), "not finite"),
+    "a silent component": (_spoil_real(lambda values: values[..., 1].fill(0.0)), "component 2: the real part is zero"),
+}
+
+
+@pytest.mark.parametrize("what", NO_PAIRS)
+def test_two_components_that_are_no_pair_are_refused(what: str, tmp_path: Path) -> None:
+    """Each would put noise, or one direction's motion, into the other."""
+    _encoded(tmp_path / "in", shear_waves(), np.eye(3)[1:])
+    spoil, told = NO_PAIRS[what]
+    spoil(tmp_path / "in")
+    with pytest.raises(InputError) as refused:
+        read_wave_fields(tmp_path / "in")
+    assert told in str(refused.value)
+
+
+@pytest.mark.parametrize("degrees", [20.0, 80.0, 100.0])
+def test_two_components_at_any_angle_stay_what_they_are(degrees: float, tmp_path: Path) -> None:
+    """They are neither turned to right angles nor scaled; lengths that were rounded are made exact."""
+    angle = np.radians(degrees)
+    axes = np.array([[0.0, 0.0, 1.0], [0.0, np.sin(angle), np.cos(angle)]])
+    field = shear_waves()
+    _encoded(tmp_path / "in", field, axes)
+    _with_sidecar(tmp_path / "in", Directions=(1.004 * axes).round(4).tolist())
+    (found,) = read_wave_fields(tmp_path / "in")
+    assert found.directions == pytest.approx(axes, abs=1e-3)
+    assert found.displacement_m == pytest.approx(field.displacement_m @ axes.T, rel=1e-5, abs=1e-12)
+
+
 def test_directions_are_asked_for_where_components_are_missing(tmp_path: Path) -> None:
     """Nobody can know which of three components two are."""
     _encoded(tmp_path / "in", shear_waves(), np.eye(3)[:2])

@@ -22,6 +22,7 @@ from palpate.service.report.exam_panel import exam_panel
 from palpate.service.report.session import RunView
 
 type Mask = NDArray[np.bool_]
+type Array = NDArray[np.float64]
 
 SHAPE = (24, 16, 4)
 VOXEL_MM = np.array([3.0, 6.0, 10.0])
@@ -68,6 +69,13 @@ def _write_scanner(folder: Path) -> None:
     stem = "sub-01_acq-60Hz_desc-scanner"
     write_map(folder / f"{stem}_stiffness.nii.gz", 3.0 + slices, fine_mm, units="kPa", description="")
     write_map(folder / f"{stem}_confidence.nii.gz", confidence, fine_mm, units="1", description="")
+
+
+def _elsewhere() -> Array:
+    """The grid, a metre away."""
+    found = AFFINE_MM.copy()
+    found[:3, 3] = 1000.0
+    return found
 
 
 def _box() -> Mask:
@@ -126,6 +134,46 @@ def test_the_scanner_stands_beside_it_over_the_same_pixels(tmp_path: Path) -> No
     assert panel.slices is not None
     assert [row.cells[3].text for row in panel.slices.rows] == ["3.00 kPa", "4.00 kPa", "5.00 kPa"]
     assert exam_of(_view(tmp_path, _box(), _box(), "magnitude"), ReportSettings()) is None
+
+
+CONFIDENCE: dict[str, tuple[float | None, Array, tuple[int, ...], float | None, float]] = {
+    # Value, affine, shape; the share of the region's pixels that is confident, and the voxels that count.
+    "none": (None, AFFINE_MM, SHAPE, None, 480.0),
+    "zero everywhere": (0.0, AFFINE_MM, SHAPE, 0.0, 0.0),
+    "on larger pixels": (1.0, np.diag([6.0, 12.0, 10.0, 1.0]), (12, 8, 4), 1.0, 480.0),
+    "on two of the slices": (1.0, np.diag([3.0, 6.0, 10.0, 1.0]), (24, 16, 2), 2.0 / 3.0, 320.0),
+    "of another place": (1.0, _elsewhere(), SHAPE, 0.0, 0.0),
+}
+
+
+@pytest.mark.parametrize("what", CONFIDENCE)
+def test_confidence_that_is_absent_or_elsewhere(what: str, tmp_path: Path) -> None:
+    """Without one every pixel counts; where it is 0 or does not reach none does, and the exam says why."""
+    value, affine_mm, shape, share, voxels = CONFIDENCE[what]
+    stem = "sub-01_acq-60Hz_desc-scanner"
+    write_map(tmp_path / f"{stem}_stiffness.nii.gz", np.full(SHAPE, 3.0), AFFINE_MM, units="kPa", description="")
+    if value is not None:
+        path = tmp_path / f"{stem}_confidence.nii.gz"
+        write_map(path, np.full(shape, value), affine_mm, units="1", description="")
+    view = _view(tmp_path, _box(), _box())
+    object.__setattr__(view, "pixels", read_scanner(tmp_path, "sub-01", 60.0, view.stiffness.moduli[MODULI[0]].mean))
+    exam = exam_of(view, ReportSettings())
+    assert exam is not None
+    assert exam.reported.left_out["low confidence"] == 480 - voxels
+    if voxels == 0.0:
+        assert exam.figures is None
+        (warning,) = exam.warnings
+        assert warning.code == "exam-without-figures"
+        assert "the scanner's confidence nowhere exceeds 0.95" in warning.sentence
+        return
+    assert exam.figures is not None
+    assert exam.figures.confident_share == (None if share is None else pytest.approx(share))
+    assert exam.figures.whole.voxels == pytest.approx(voxels)
+    assert exam.figures.whole.scanner_kpa == pytest.approx(3.0)
+    assert exam.warnings == ()
+    told = {row.name: row.cells[0].text for row in exam_panel(exam).figures.rows}
+    unknown = told["Share with scanner's confidence above 0.95"] == "no confidence map: every pixel counts"
+    assert unknown == (value is None)
 
 
 def test_a_region_that_nobody_drew_is_no_organ_and_loses_its_edge(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from palpate.imaging.files.wavefield_folder import write_wave_field
 from palpate.solvers.inversion.posterior.joint import TOLERANCE
 from tests.conftest import BIN, Outcome, run
+from tests.solvers.inversion.small_fields import CASES, wave_field
 from tests.solvers.inversion.tetrahedra import BACKGROUND_PA, scanned, wave_through
 
 LABEL = "sub-box"
@@ -153,6 +155,23 @@ def test_another_number_of_ranks_goes_on(given: Path, palpate_inside: Inside, mo
     whole, ranks = (_log_storage(given / name) for name in ("whole", "ranks"))
     allowed = 2 * TOLERANCE * (int(str(BRIEF["max_iterations"])) + 1)
     assert np.abs(ranks - whole).max() <= allowed * whole.std(axis=0).max()
+
+
+@pytest.mark.long
+def test_an_exam_of_one_component_gives_the_same_bits(tmp_path: Path) -> None:
+    """It keeps no zones, for it takes minutes: killed and run again it starts afresh, and nothing is in its way."""
+    (tmp_path / "wavefield").mkdir()
+    write_wave_field(tmp_path / "wavefield", wave_field(CASES["one component"]))
+    command, *rest = ["invert", "wavefield", "--settings", json.dumps(BRIEF), "--out"]
+    assert run("palpate", command, *rest, "whole", cwd=tmp_path).returncode == 0
+    program = (BIN / "python", Path(__file__).parent / "killed_invert.py", "solves=3")
+    killed = run(*program, command, *rest, "again", cwd=tmp_path)
+    assert killed.returncode == -signal.SIGKILL
+    assert not (tmp_path / "again").exists()
+    resumed = run("palpate", command, *rest, "again", cwd=tmp_path)
+    assert resumed.returncode == 0, resumed.stderr
+    assert _results(tmp_path / "again") == _results(tmp_path / "whole")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["again", "wavefield", "whole"]
 
 
 def _log_storage(out: Path) -> NDArray[np.float64]:

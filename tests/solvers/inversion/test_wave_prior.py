@@ -45,19 +45,26 @@ def zone() -> Zone:
     return found
 
 
-def one_component(zone: Zone, seed: int = 0) -> ZoneData:
-    """Shear waves of the homogeneous medium, averaged over slices, their third component with noise of one sigma."""
+OBLIQUE = np.array([[0.0, np.sin(np.radians(80.0)), np.cos(np.radians(80.0))], [0.0, 0.0, 1.0]])
+"""Two components, 80 degrees apart."""
+
+
+def one_component(zone: Zone, seed: int = 0, axes: NDArray[np.float64] = THROUGH) -> ZoneData:
+    """Shear waves of the homogeneous medium, averaged over slices, their third component with noise of one sigma.
+
+    Or the components along other axes.
+    """
     assert zone.refinement is not None
     places = np.argwhere(SLICES.nodes) * SLICES.spacing_mm
     waves = shear_waves(places, wavenumber(INERTIA, 1.0 + 1j * LOSS))
     waves *= SIGNAL_TO_NOISE / np.linalg.norm(waves, axis=1).mean()
-    seen = zone.refinement.scanner @ waves @ THROUGH[0]
-    noise, probe = (unit_noise(zone, one)[: len(zone.voxels)] for one in (seed, seed + 1000))
+    seen = (zone.refinement.scanner @ waves @ axes.T).ravel()
+    noise, probe = (unit_noise(zone, one)[: len(seen)] for one in (seed, seed + 1000))
     return ZoneData(
         zone=zone,
         displacement=seen + noise,
-        axes=THROUGH,
-        phase_errors=sparse.csr_matrix((len(zone.voxels), 0)),
+        axes=axes,
+        phase_errors=sparse.csr_matrix((len(seen), 0)),
         probe=probe,
         node_spacing=UNIT_VOXEL,
         inertia=INERTIA,
@@ -99,6 +106,39 @@ def test_gradient_is_exact_with_one_component(data: ZoneData) -> None:
     direction = np.random.default_rng(3).standard_normal(len(m))
     remainders = gradient_remainders(lambda x: 0.5 * linearise(data, x).misfit, gradient, m, direction, steps)
     assert np.all(rates(remainders, steps) > 1.9), remainders
+
+
+@pytest.fixture(scope="module")
+def pair(zone: Zone) -> ZoneData:
+    """Data of two components with the prior of greatest evidence."""
+    plain, uniform = one_component(zone, axes=OBLIQUE), homogeneous(zone)
+    found = calibrated(plain, equilibrium_of(zone, UNIT_VOXEL, INERTIA), uniform, (1,), both_moduli(zone))
+    found.fitted.close()
+    return found.data
+
+
+def test_gradient_is_exact_with_two_oblique_components(pair: ZoneData) -> None:
+    """Components need no right angle: each datum is the displacement along its own direction."""
+    m, steps = varied(pair.zone, 2), [0.04, 0.02, 0.01, 0.005]
+    gradient = linearise(pair, m).gradient
+    direction = np.random.default_rng(3).standard_normal(len(m))
+    remainders = gradient_remainders(lambda x: 0.5 * linearise(pair, x).misfit, gradient, m, direction, steps)
+    assert np.all(rates(remainders, steps) > 1.9), remainders
+
+
+def test_two_components_turned_in_their_plane_say_the_same(pair: ZoneData) -> None:
+    """White noise has no axes: two components at right angles, and both turned in their plane, are one measurement."""
+    m, turn = varied(pair.zone, 2), np.array([[0.8, 0.6], [-0.6, 0.8]])
+    square = replace(pair, axes=np.eye(3)[1:])
+    turned = replace(
+        square,
+        axes=turn @ square.axes,
+        displacement=(square.displacement.reshape(-1, 2) @ turn.T).ravel(),
+        probe=(square.probe.reshape(-1, 2) @ turn.T).ravel(),
+    )
+    one, other = linearise(square, m), linearise(turned, m)
+    assert other.misfit == pytest.approx(one.misfit, rel=1e-7)
+    np.testing.assert_allclose(other.gradient, one.gradient, atol=1e-6 * np.abs(one.gradient).max())
 
 
 @pytest.mark.long
