@@ -41,8 +41,9 @@ class Isotropy:
     def of(cls, run: RunView) -> Isotropy:
         """Return the assumption of a run; a record that states no allowance for fibres has none."""
         stated = run.stiffness.inversion.get("anisotropy_percent")
-        usable = isinstance(stated, int | float) and math.isfinite(stated) and stated > 0.0
-        return cls(run, float(stated) if usable else 0.0)
+        if isinstance(stated, int | float) and math.isfinite(stated) and stated > 0.0:
+            return cls(run, float(stated))
+        return cls(run, 0.0)
 
     @property
     def words(self) -> str:
