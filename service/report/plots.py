@@ -146,6 +146,7 @@ def harmonics(amplitudes: NDArray[np.floating], names: Sequence[str], unit: str)
         at = np.arange(1, n_harmonics + 1) + (number - (n_directions - 1) / 2.0) * width
         axes.bar(at, row, width=0.92 * width, color=shades[number % len(shades)], label=name)
     axes.set_yscale("log")
+    axes.set_ylim(bottom=0.3 * float(amplitudes[amplitudes > 0.0].min(initial=1.0)))
     axes.set_xticks(range(1, n_harmonics + 1))
     axes.set_xlabel("harmonic of the vibration")
     axes.set_ylabel(f"amplitude, {unit}" if unit else "amplitude")
