@@ -32,7 +32,7 @@ from typing import Final, NoReturn
 import numpy as np
 from harness.command_line import options
 from harness.record import Row, write_record
-from worlds.damaged_sources import KINDS, Kind, Reading
+from worlds.damaged_sources import KINDS, Kind, SourceReading
 
 from palpate.errors import InputError
 
@@ -45,7 +45,7 @@ _PIXELS: Final = b"\xe0\x7f\x10\x00OW\x00\x00"
 
 
 @dataclass(slots=True)
-class Outcome:
+class KindOutcome:
     """Outcome of all variants of one kind.
 
     Attributes:
@@ -105,7 +105,7 @@ class _Laws:
     repeated: bool
     tolerance: float
 
-    def broken(self, sound: Reading | None, read: Reading | None, damage: _Damage) -> str:
+    def broken(self, sound: SourceReading | None, read: SourceReading | None, damage: _Damage) -> str:
         """Return the fault of a reading; nothing where it may be right."""
         if sound is None or read is None:
             return ""
@@ -157,7 +157,7 @@ def _damaged(content: bytes, rng: np.random.Generator, reach: int) -> _Damage:
     return _Damage(bytes(some), start, length)
 
 
-def fuzz(kind: Kind, count: int, home: Path) -> Outcome:
+def fuzz(kind: Kind, count: int, home: Path) -> KindOutcome:
     """Read a number of damaged variants of an input.
 
     Args:
@@ -170,7 +170,7 @@ def fuzz(kind: Kind, count: int, home: Path) -> Outcome:
     kind.write(given)
     sound = kind.read(given, out)
     files = sorted(given.rglob(kind.pattern))
-    found = Outcome()
+    found = KindOutcome()
     for number in range(count):
         shutil.rmtree(out, ignore_errors=True)
         rng = np.random.default_rng([number, *kind.name.encode()])
@@ -191,7 +191,7 @@ def fuzz(kind: Kind, count: int, home: Path) -> Outcome:
     return found
 
 
-def _try(found: Outcome, name: str, read: Callable[[], str], out: Path) -> None:
+def _try(found: KindOutcome, name: str, read: Callable[[], str], out: Path) -> None:
     """Read one variant and count how it ended."""
     began, refused, failure = time.process_time(), False, ""
     try:
@@ -218,7 +218,7 @@ def main() -> None:
     chosen = options(__doc__)
     began = time.perf_counter()
     total = SHORT_VARIANTS if chosen.short else VARIANTS
-    results: dict[str, Outcome] = {}
+    results: dict[str, KindOutcome] = {}
     for kind in KINDS:
         home = chosen.out / kind.name.replace(" ", "-").replace(",", "")
         shutil.rmtree(home, ignore_errors=True)

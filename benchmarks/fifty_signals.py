@@ -57,7 +57,7 @@ class Trial:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class TrialOutcome:
     """End of a command after its signal.
 
     Attributes:
@@ -116,7 +116,7 @@ def command(wavefield: Path, mesh: Path, out: Path, ranks: int = 1) -> list[str]
     return [*launcher, str(BIN / "palpate"), "invert", str(wavefield), *options]
 
 
-def signalled(words: Sequence[str], trial: Trial, out: Path) -> Outcome:
+def signalled(words: Sequence[str], trial: Trial, out: Path) -> TrialOutcome:
     """Start a command, send it a signal and return how it ended.
 
     Args:
@@ -136,7 +136,7 @@ def signalled(words: Sequence[str], trial: Trial, out: Path) -> Outcome:
     try:
         try:
             _, told = process.communicate(timeout=trial.after_s)
-            return Outcome(process.returncode, 0.0, "", (), kept=False, alive=0, finished=True)
+            return TrialOutcome(process.returncode, 0.0, "", (), kept=False, alive=0, finished=True)
         except subprocess.TimeoutExpired:
             began = time.monotonic()
         (os.killpg if trial.to_group else os.kill)(process.pid, trial.stop)
@@ -151,7 +151,7 @@ def signalled(words: Sequence[str], trial: Trial, out: Path) -> Outcome:
     sentences = [line for line in told.splitlines() if line.startswith("palpate: ")]
     hidden = [path.name for pattern in (".partial-*", ".replaced-*") for path in out.parent.rglob(pattern)]
     kept = (out.parent / f".unfinished-{out.name}").exists()
-    return Outcome(code, seconds, "".join(sentences[-1:]), tuple(hidden), kept, _alive(out))
+    return TrialOutcome(code, seconds, "".join(sentences[-1:]), tuple(hidden), kept, _alive(out))
 
 
 def _alive(out: Path) -> int:

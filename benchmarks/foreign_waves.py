@@ -23,7 +23,7 @@ from typing import Final
 
 import numpy as np
 from foreign.scenes import SCENES
-from foreign.score import Score, run
+from foreign.score import ForeignScore, run
 from harness.command_line import options
 from harness.pool import in_processes, write_scores
 from harness.record import Row, write_record
@@ -32,7 +32,7 @@ BASELINE: Final = "algebraic"
 SHORT: Final = ("uniform-3-60hz", "liver-4-slices")
 
 
-def rows_of(scores: Sequence[Score]) -> list[Row]:
+def rows_of(scores: Sequence[ForeignScore]) -> list[Row]:
     """Return the figures of each class: medians of bias and error, and coverage over its fields.
 
     Args:
@@ -59,7 +59,7 @@ def rows_of(scores: Sequence[Score]) -> list[Row]:
     return rows
 
 
-def note_of(score: Score) -> str:
+def note_of(score: ForeignScore) -> str:
     """Return one field's figures in a line."""
     if score.refused:
         return f"{score.name}: refused, {score.refused}"

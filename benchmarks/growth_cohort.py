@@ -87,7 +87,7 @@ PICTURE: Final = Path(__file__).parents[1] / "docs" / "pictures" / "growth_cohor
 
 
 @dataclass(frozen=True, slots=True)
-class Study:
+class CohortStudy:
     """Images and truth of one in-silico patient.
 
     Attributes:
@@ -138,7 +138,7 @@ def patient(number: int, atlas: Atlas) -> LongitudinalSettings:
     )
 
 
-def images(settings: LongitudinalSettings, folder: Path, atlas: Atlas) -> Study:
+def images(settings: LongitudinalSettings, folder: Path, atlas: Atlas) -> CohortStudy:
     """Make the images and the truth of a patient anew, and read the images as palpate does."""
     import palpate.solvers  # noqa: F401  (loads MPI before dolfinx)
     from palpate.config.study import read_study
@@ -158,10 +158,10 @@ def images(settings: LongitudinalSettings, folder: Path, atlas: Atlas) -> Study:
     write_sessions(folder, list(write_tumour_patient(folder, settings, scene, truth)))
     found = read_tumour(read_study(table), settings.subject, TumourSettings(), table=table, drugs=None, stiffness=None)
     history = replace(found.history, stiffness=measured_stiffness(settings, scene, truth, found.history))
-    return Study(table, settings, history, true_stiffness(scene, truth, history))
+    return CohortStudy(table, settings, history, true_stiffness(scene, truth, history))
 
 
-def study(number: int, folder: Path) -> Study:
+def study(number: int, folder: Path) -> CohortStudy:
     """Make and read the images of a patient; draw the patient again until every scan shows a tumour."""
     atlas = load_atlas()
     for attempt in range(50):
@@ -175,13 +175,13 @@ def study(number: int, folder: Path) -> Study:
     raise RuntimeError(f"no place for the tumour of patient {number}")
 
 
-def truth_of(found: Study) -> dict[str, Any]:
+def truth_of(found: CohortStudy) -> dict[str, Any]:
     """Return the content of a patient's truth.json."""
     folder = found.table.parent / f"sub-{found.settings.subject}" / "truth"
     return dict(json.loads((folder / "truth.json").read_text(encoding="utf-8")))
 
 
-def _shown(found: Study) -> bool:
+def _shown(found: CohortStudy) -> bool:
     """Return whether the true tumour would be visible on the days that the twin knows: noise may show a false one."""
     return {str(day) for day in found.settings.days[:-1]} <= truth_of(found)["displacement_mm"].keys()
 

@@ -33,7 +33,7 @@ import numpy as np
 from harness.command_line import invert
 from harness.record import Row, write_record
 from pictures.cortex_picture import Curve, draw
-from scores.cortex_score import LEAST_MM3, Score, comparators, score_folder
+from scores.cortex_score import LEAST_MM3, CortexScore, comparators, score_folder
 from worlds.cortex_block import simulate
 
 PUBLISHED = {2.0: (9.4, 28.7), 1.25: (7.0, 22.9)}
@@ -55,11 +55,11 @@ CAPTION = (
 
 def run(
     out: Path, voxel_mm: float, variants: Sequence[str], *, short: bool, ranks: int
-) -> tuple[dict[str, Score], list[str]]:
+) -> tuple[dict[str, CortexScore], list[str]]:
     """Simulate one voxel size and invert each variant that is not there yet; return scores by variant, and notes."""
     case = simulate(out, voxel_mm, SHORT_EDGES_MM if short else EDGES_MM)
     labels = {"plain": None, "labels": case.labels, "labels-2mm-off": case.displaced}
-    scores: dict[str, Score] = {}
+    scores: dict[str, CortexScore] = {}
     notes: list[str] = []
     for name in variants:
         mre, given = out / name, labels[name]
@@ -118,7 +118,7 @@ def _variants(asked: Sequence[str], voxel_mm: float) -> list[str]:
     return [name for name in asked if name != "labels-2mm-off" or voxel_mm >= 2.0]
 
 
-def _rows(scores: dict[str, Score], voxel_mm: float) -> Iterator[Row]:
+def _rows(scores: dict[str, CortexScore], voxel_mm: float) -> Iterator[Row]:
     for which, symbol in enumerate(SYMBOLS):
         baselines = {
             name: float(other.regions.voxels[:, which].mean()) for name, other in scores.items() if name not in WORDS

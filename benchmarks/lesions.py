@@ -42,7 +42,7 @@ from harness.command_line import invert, options
 from harness.record import Row, write_record
 from pictures.lesion_picture import draw
 from scipy import stats
-from scores.lesion_score import Case, Seen, score
+from scores.lesion_score import LesionCase, Seen, score
 from worlds.lesion_block import Lesion, waves_through
 from worlds.noise import write_noisy
 
@@ -67,7 +67,7 @@ PICTURE: Final = Path(__file__).parents[1] / "docs" / "pictures" / "lesions.svg"
 CAPTION: Final = "CNR, recovered contrast with 95 % intervals, edge width and apparent size against true diameter"
 
 
-def run(lesion: Lesion, levels_percent: Sequence[float], out: Path) -> list[Case]:
+def run(lesion: Lesion, levels_percent: Sequence[float], out: Path) -> list[LesionCase]:
     """Make the waves of one block, and invert and score them at each noise level."""
     field = waves_through(lesion)
     cases = []
@@ -86,7 +86,7 @@ def levels_of(lesion: Lesion) -> tuple[float, ...]:
     return (NOISE_PERCENT, MORE_NOISE_PERCENT) if more else (NOISE_PERCENT,)
 
 
-def rows_of(cases: Sequence[Case]) -> list[Row]:
+def rows_of(cases: Sequence[LesionCase]) -> list[Row]:
     """Return rows of edges from the largest sphere on, of intervals, of other medians by diameter, and of each CNR."""
     quiet = [case for case in cases if case.noise_percent == NOISE_PERCENT]
     diameters = sorted({case.diameter_mm for case in quiet})
@@ -107,20 +107,22 @@ def rows_of(cases: Sequence[Case]) -> list[Row]:
     return rows + [_cnr_row(case) for case in cases]
 
 
-def _of(cases: Iterable[Case], diameter_mm: float) -> list[Case]:
+def _of(cases: Iterable[LesionCase], diameter_mm: float) -> list[LesionCase]:
     return [case for case in cases if case.diameter_mm == diameter_mm]
 
 
-def _size_error(case: Case, seen: Seen) -> float | None:
+def _size_error(case: LesionCase, seen: Seen) -> float | None:
     return None if seen.size_mm is None else abs(seen.size_mm - case.diameter_mm)
 
 
-def _recovered(case: Case, seen: Seen) -> float:
+def _recovered(case: LesionCase, seen: Seen) -> float:
     """100 % where the contrast is the true one, 0 where nothing is seen."""
     return 100.0 * (seen.contrast - 1.0) / (case.contrast - 1.0)
 
 
-def _median_row(quantity: str, unit: str, cases: Sequence[Case], measure: Callable[[Case, Seen], float | None]) -> Row:
+def _median_row(
+    quantity: str, unit: str, cases: Sequence[LesionCase], measure: Callable[[LesionCase, Seen], float | None]
+) -> Row:
     """Return the median over contrasts at the lower noise."""
     ours = _median([measure(case, case.posterior) for case in cases])
     direct = _median([measure(case, case.direct) for case in cases])
@@ -140,7 +142,7 @@ def _held_row(quantity: str, held: Sequence[bool]) -> Row:
     return Row(quantity, "%", 100.0 * sum(held) / len(held), "none reported", goal=goal)
 
 
-def _cnr_row(case: Case) -> Row:
+def _cnr_row(case: LesionCase) -> Row:
     quantity = f"CNR, {case.diameter_mm:g} mm, contrast {case.contrast:g}, {case.noise_percent:g} % noise"
     return Row(quantity, "", case.posterior.cnr, None, {BASELINE: case.direct.cnr}, CNR_GOAL)
 

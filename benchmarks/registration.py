@@ -62,7 +62,7 @@ CONDITIONS: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class MotionOutcome:
     """Outcome of the registration after one motion.
 
     Attributes:
@@ -78,7 +78,7 @@ class Outcome:
     failed: bool
 
 
-def measure(head: Head, condition: Condition, count: int) -> list[Outcome]:
+def measure(head: Head, condition: Condition, count: int) -> list[MotionOutcome]:
     """Register a head after each of a number of random motions."""
     found = []
     grid = condition.grid()
@@ -97,12 +97,12 @@ def measure(head: Head, condition: Condition, count: int) -> list[Outcome]:
         before_mm, error_mm = (
             float(np.sqrt(np.mean(case.errors_mm(matrix) ** 2))) for matrix in (np.eye(4), placement.motion.matrix_mm)
         )
-        found.append(Outcome(before_mm, error_mm, placement.uncertainty_mm or 0.0, not placement.usable))
+        found.append(MotionOutcome(before_mm, error_mm, placement.uncertainty_mm or 0.0, not placement.usable))
         print(f"{condition.name}: {found[-1]} {placement.warnings}", flush=True)
     return found
 
 
-def rows_of(condition: Condition, found: Sequence[Outcome]) -> list[Row]:
+def rows_of(condition: Condition, found: Sequence[MotionOutcome]) -> list[Row]:
     """Return rows of the errors and stated uncertainties of the registrations that were not called failed."""
     used = [one for one in found if not one.failed]
     errors, stated = (np.array([getattr(one, name) for one in used]) for name in ("error_mm", "stated_mm"))

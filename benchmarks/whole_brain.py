@@ -57,7 +57,7 @@ PICTURE: Final = Path(__file__).parents[1] / "docs" / "pictures" / "whole_brain.
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class BrainRun:
     """Cost and accuracy of the inversion of one size.
 
     Attributes:
@@ -123,11 +123,11 @@ def crop(field: WaveField, voxels: int) -> WaveField:
     return replace(field, mask=mask)
 
 
-def measure(field: WaveField, head: Head, folder: Path, ranks: int) -> Run:
+def measure(field: WaveField, head: Head, folder: Path, ranks: int) -> BrainRun:
     """Invert one size; return its cost and its accuracy."""
     kept = folder / "run.json"
     if kept.exists():
-        return Run(**json.loads(kept.read_text(encoding="utf-8")))
+        return BrainRun(**json.loads(kept.read_text(encoding="utf-8")))
     write_noisy(field, folder / "wavefield", NOISE_PERCENT, [SETTINGS.seed, 3])
     write_nifti(folder / "wavefield" / "sub-brain_T1w.nii.gz", head.t1.astype(np.float32), head.affine_mm)
     began = time.perf_counter()
@@ -138,7 +138,7 @@ def measure(field: WaveField, head: Head, folder: Path, ranks: int) -> Run:
     return found
 
 
-def _judge(field: WaveField, head: Head, results: Path, seconds: float) -> Run:
+def _judge(field: WaveField, head: Head, results: Path, seconds: float) -> BrainRun:
     (path,) = results.glob("*_inversion.json")
     record = json.loads(path.read_text(encoding="utf-8"))
     affine_mm = read_nifti(next(results.glob("*_stat-mean_storagemodulus.nii.gz"))).affine_mm
@@ -151,7 +151,7 @@ def _judge(field: WaveField, head: Head, results: Path, seconds: float) -> Run:
         for name in ("mean", "lower", "upper")
     )
     busy = record["load_balance"]["busy_s_per_rank"]
-    return Run(
+    return BrainRun(
         voxels=len(truth),
         tissue=int(solid.sum()),
         zones=len(zones_of(field.mask, field.voxel_size_mm, MeshSettings())),
@@ -165,12 +165,12 @@ def _judge(field: WaveField, head: Head, results: Path, seconds: float) -> Run:
     )
 
 
-def exponent(runs: Sequence[Run]) -> float:
+def exponent(runs: Sequence[BrainRun]) -> float:
     """Return the exponent of wall time against voxels."""
     return float(np.polyfit(np.log([run.voxels for run in runs]), np.log([run.seconds for run in runs]), 1)[0])
 
 
-def rows_of(runs: Sequence[Run], *, whole: bool) -> list[Row]:
+def rows_of(runs: Sequence[BrainRun], *, whole: bool) -> list[Row]:
     """Return the record's rows; goals are for the whole brain."""
     rows = []
     for run in reversed(runs):  # the largest is what is asked for

@@ -19,7 +19,7 @@ from typing import Final
 
 from harness.command_line import options
 from harness.record import Row, write_record
-from whole_brain import NOISE_PERCENT, SAMPLES, SETTINGS, SHORT, Run, crop, measure, patient, waves
+from whole_brain import NOISE_PERCENT, SAMPLES, SETTINGS, SHORT, BrainRun, crop, measure, patient, waves
 
 from palpate.config.mesh import MeshSettings
 from palpate.meshing.zone_mesh import zones_of
@@ -40,7 +40,7 @@ class Piece:
         work: work of the piece's zones, sum of interior nodes to the power 1.5.
     """
 
-    run: Run
+    run: BrainRun
     work: float
 
     @property

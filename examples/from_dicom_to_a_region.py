@@ -1,4 +1,4 @@
-"""From a scanner's DICOM to the interval of a region's mean stiffness.
+"""Interval of a region's mean stiffness, from a scanner's DICOM.
 
     python examples/from_dicom_to_a_region.py [FOLDER_OR_ZIP_OF_MRE_DICOM]
 

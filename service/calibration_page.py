@@ -83,7 +83,7 @@ def render(found: CalibrationScores) -> str:
 
 
 def _headline(found: CalibrationScores) -> str:
-    shares = [f"{found.ranks[m]['voxels'].coverage(0.95)[0]:.1%} of the voxels for {NAMES[m]}" for m in MODULI]
+    shares = [f"{100 * found.ranks[m]['voxels'].coverage(0.95)[0]:.1f} % of the voxels for {NAMES[m]}" for m in MODULI]
     return f"Over {found.patients} patients, 95 % intervals hold the truth in {' and '.join(shares)}."
 
 
@@ -94,12 +94,12 @@ def _figures(found: CalibrationScores) -> list[tuple[str, str, list[tuple[str, s
             coverage_by_kind(
                 {kind: {m: found.ranks[m][kind].coverage(level) for m in MODULI} for kind in kinds}, level
             ),
-            f"Coverage of {level:.0%} intervals by kind; the table holds the numbers.",
+            f"Coverage of {100 * level:.0f} % intervals by kind; the table holds the numbers.",
         )
         for level in (0.5, 0.95)
     ]
     ranks = [
-        (rank_histograms({m: found.ranks[m][kind].histogram() for m in MODULI}), f"Rank histogram of {kind}.")
+        (rank_histograms({m: found.ranks[m][kind].histogram() for m in MODULI}, kind), f"Rank histogram of {kind}.")
         for kind in _SHOWN
         if kind in kinds
     ]
@@ -107,7 +107,7 @@ def _figures(found: CalibrationScores) -> list[tuple[str, str, list[tuple[str, s
         ("Coverage", "Dotted line: nominal coverage. Bars: two standard errors between patients.", coverage),
         (
             "Ranks",
-            f"Flat: intervals are calibrated. Bowl: they are too narrow. Hill: too wide. In turn: {', '.join(_SHOWN)}.",
+            "A flat histogram means calibrated intervals, a bowl too narrow ones, a hill too wide ones.",
             ranks,
         ),
     ]

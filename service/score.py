@@ -87,7 +87,7 @@ def read_truth(folder: Path, run: StiffnessMaps) -> dict[Modulus, Map]:
         run: run to compare with the truth.
 
     Raises:
-        InputError: if a file is missing or lies on another grid.
+        InputError: a file is missing or lies on another grid.
     """
     truth: dict[Modulus, Map] = {}
     for modulus in MODULI:
@@ -108,7 +108,7 @@ def counted_voxels(run: StiffnessMaps, truth: Mapping[Modulus, Map], margin_voxe
     """Return a mask of the voxels that count: informed, with known truth, and `margin_voxels` from the grid's edge.
 
     Raises:
-        InputError: if none is left.
+        InputError: no voxel is left.
     """
     counted = run.informed.copy()
     for modulus in MODULI:
@@ -136,7 +136,7 @@ def score_run(run: StiffnessMaps, truth: Mapping[Modulus, Map], *, margin_voxels
         margin_voxels: distance from the edge of the grid, in voxels; nearer voxels are left out.
 
     Raises:
-        InputError: if no voxel counts, or the draws cannot be read.
+        InputError: no voxel counts, or the draws cannot be read.
     """
     counted = counted_voxels(run, truth, margin_voxels)
     samples = run.samples()
@@ -166,7 +166,7 @@ def score_modulus(
         modulus: name of the modulus, for the error.
 
     Raises:
-        InputError: if a map has no value in a voxel that counts.
+        InputError: a map has no value in a voxel that counts.
     """
     true_kpa = truth.values[counted].astype(float)
     mean_kpa, std_kpa, lower_kpa, upper_kpa = (

@@ -53,7 +53,7 @@ def verify_folder(results: Path, truth: Path, *, margin_voxels: int = 0) -> tupl
         margin_voxels: distance from the edge of the grid, in voxels; nearer voxels are left out.
 
     Raises:
-        InputError: if maps or truth cannot be used together.
+        InputError: maps or truth cannot be used together.
     """
     return tuple(
         RunScores(

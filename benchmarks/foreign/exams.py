@@ -6,7 +6,7 @@ import zlib
 from typing import Final
 
 import numpy as np
-from foreign.scanner import Images, image
+from foreign.scanner import ForeignImages, image
 from foreign.scenes import Scene
 from foreign.spectral_waves import SpectralTissue
 from numpy.typing import NDArray
@@ -22,7 +22,7 @@ REACH: Final = 5
 """Distance from the field of view within which no force lies, cells: no force reaches into it (4 x 1.2 cells)."""
 
 
-def scan(scene: Scene) -> Images:
+def scan(scene: Scene) -> ForeignImages:
     """Return the images of a scene, the same at every call."""
     generator = np.random.default_rng([SEED, zlib.crc32(scene.name.encode())])
     places = scene.places()

@@ -10,7 +10,7 @@ from scipy import fft
 
 
 @dataclass(frozen=True, slots=True)
-class Scan:
+class ForeignScan:
     """Protocol of one exam.
 
     Attributes:
@@ -37,7 +37,7 @@ class Scan:
 
 
 @dataclass(frozen=True, slots=True)
-class Images:
+class ForeignImages:
     """Measured waves with the truth that belongs to their voxels.
 
     Attributes:
@@ -64,9 +64,9 @@ def image(
     waves_m: NDArray[np.complex128],
     modulus_pa: NDArray[np.complex128],
     spacing_m: NDArray[np.float64],
-    scan: Scan,
+    scan: ForeignScan,
     generator: np.random.Generator,
-) -> Images:
+) -> ForeignImages:
     """Scan waves.
 
     Args:
@@ -93,10 +93,12 @@ def image(
     measured = generator.random(noisy.shape[:3]) >= scan.hole_fraction
     edges = np.array(scan.cells) / ((2.0, 2.0, 1.0) if scan.zero_filled else 1.0)
     pitch = edges + np.array((0.0, 0.0, scan.gap_cells))
-    return Images(noisy, modulus, measured, void, noise, pitch * spacing_m, float(edges[2] * spacing_m[2]), matrix)
+    return ForeignImages(
+        noisy, modulus, measured, void, noise, pitch * spacing_m, float(edges[2] * spacing_m[2]), matrix
+    )
 
 
-def _voxels(values: NDArray[np.complex128], scan: Scan) -> NDArray[np.complex128]:
+def _voxels(values: NDArray[np.complex128], scan: ForeignScan) -> NDArray[np.complex128]:
     """Return means over voxels, what lies in gaps left out, shape (i, j, k, ...)."""
     x, y, z = scan.cells
     pitch = z + scan.gap_cells
@@ -117,13 +119,13 @@ def _bulk(shape: tuple[int, ...], generator: np.random.Generator) -> NDArray[np.
     return np.asarray(motion[..., : shape[3]] / size)
 
 
-def _noise_level(shape: tuple[int, ...], scan: Scan, mean: float) -> NDArray[np.float64]:
+def _noise_level(shape: tuple[int, ...], scan: ForeignScan, mean: float) -> NDArray[np.float64]:
     """Return the noise by voxel, which grows along the first axis by the protocol's ratio about its mean."""
     ramp = np.geomspace(1.0, scan.noise_ratio, shape[0])
     return np.asarray(scan.noise_percent / 100.0 * mean * (ramp / ramp.mean())[:, None, None] * np.ones(shape))
 
 
-def _void(shape: tuple[int, ...], scan: Scan) -> NDArray[np.bool_]:
+def _void(shape: tuple[int, ...], scan: ForeignScan) -> NDArray[np.bool_]:
     """Return where the signal is void: a cube in the middle."""
     void = np.zeros(shape, dtype=bool)
     if scan.void_voxels:

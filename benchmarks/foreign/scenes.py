@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from foreign.scanner import Scan
+from foreign.scanner import ForeignScan
 from foreign.spectral_waves import Fibres
 from numpy.typing import NDArray
 from scipy import ndimage
@@ -22,7 +22,7 @@ SMOOTHING: Final = 0.8
 MARGIN_M: Final = 0.016
 """Least width of tissue with forces around the field of view, metre; the box is periodic beyond it."""
 
-PLAIN: Final = Scan()
+PLAIN: Final = ForeignScan()
 """Cubic voxels of two cells, three components, 3 % noise."""
 
 Grid = NDArray[np.float64]
@@ -48,7 +48,7 @@ class Scene:
     group: str
     draw: Draw
     frequency_hz: float = 50.0
-    scan: Scan = PLAIN
+    scan: ForeignScan = PLAIN
     view_m: tuple[float, float, float] = (0.036, 0.036, 0.036)
     spacing_m: tuple[float, float, float] = (0.001, 0.001, 0.001)
     fibres: tuple[float, float] | None = None
@@ -212,11 +212,11 @@ def _steps(places: Grid) -> NDArray[np.float64]:
     return np.array([np.diff(places[axis], axis=axis).flat[0] for axis in range(3)])
 
 
-_THICK: Final = Scan(cells=(2, 2, 4))
+_THICK: Final = ForeignScan(cells=(2, 2, 4))
 _WIDE: Final = (0.06, 0.06, 0.05)
 _LIVER_VIEW: Final = (0.1, 0.08, 0.04)
 _COARSE: Final = (0.00125, 0.00125, 0.0025)
-_ONE_DIRECTION: Final = Scan(cells=(2, 2, 4), components=(2,))
+_ONE_DIRECTION: Final = ForeignScan(cells=(2, 2, 4), components=(2,))
 
 
 def clinical_liver(name: str, storage_kpa: float) -> Scene:
@@ -252,16 +252,18 @@ SCENES: Final = (
     Scene("brain-70hz", "sharp", folded(1.15), 70.0),
     Scene("thick-uniform", "thick slices", uniform(3.0), 60.0, _THICK, _WIDE, _COARSE),
     Scene("thick-smooth", "thick slices", smooth(3.0, 0.15, 0.012), 60.0, _THICK, _WIDE, _COARSE),
-    Scene("thick-gap", "thick slices", smooth(4.0, 0.15, 0.012), 60.0, Scan((2, 2, 2), gap_cells=1), _WIDE, _COARSE),
-    Scene("boxes-2-2-4", "anisotropic voxels", smooth(3.0, 0.2, 0.006), 50.0, Scan((2, 2, 4))),
-    Scene("boxes-2-3-2", "anisotropic voxels", voronoi(2.0, 5.0, 20), 50.0, Scan((2, 3, 2))),
+    Scene(
+        "thick-gap", "thick slices", smooth(4.0, 0.15, 0.012), 60.0, ForeignScan((2, 2, 2), gap_cells=1), _WIDE, _COARSE
+    ),
+    Scene("boxes-2-2-4", "anisotropic voxels", smooth(3.0, 0.2, 0.006), 50.0, ForeignScan((2, 2, 4))),
+    Scene("boxes-2-3-2", "anisotropic voxels", voronoi(2.0, 5.0, 20), 50.0, ForeignScan((2, 3, 2))),
     clinical_liver("liver-4-slices", 2.2),
     Scene("liver-5-slices", "liver", liver(4.0), 60.0, _ONE_DIRECTION, (0.1, 0.08, 0.05), _COARSE),
-    Scene("noise-fourfold", "noise and damage", smooth(3.0, 0.2, 0.006), 50.0, Scan(noise_ratio=4.0)),
-    Scene("zero-filled", "noise and damage", smooth(3.0, 0.2, 0.006), 50.0, Scan((4, 4, 2), zero_filled=True)),
-    Scene("void", "noise and damage", smooth(3.0, 0.2, 0.006), 50.0, Scan(void_voxels=3)),
-    Scene("holes", "noise and damage", smooth(3.0, 0.2, 0.006), 50.0, Scan(hole_fraction=0.03)),
-    Scene("bulk-motion", "noise and damage", smooth(3.0, 0.2, 0.006), 50.0, Scan(bulk=10.0)),
+    Scene("noise-fourfold", "noise and damage", smooth(3.0, 0.2, 0.006), 50.0, ForeignScan(noise_ratio=4.0)),
+    Scene("zero-filled", "noise and damage", smooth(3.0, 0.2, 0.006), 50.0, ForeignScan((4, 4, 2), zero_filled=True)),
+    Scene("void", "noise and damage", smooth(3.0, 0.2, 0.006), 50.0, ForeignScan(void_voxels=3)),
+    Scene("holes", "noise and damage", smooth(3.0, 0.2, 0.006), 50.0, ForeignScan(hole_fraction=0.03)),
+    Scene("bulk-motion", "noise and damage", smooth(3.0, 0.2, 0.006), 50.0, ForeignScan(bulk=10.0)),
     Scene("fibres-1.3", "other physics", uniform(3.0), 50.0, fibres=(0.3, 0.0)),
     Scene("fibres-2", "other physics", uniform(3.0), 50.0, fibres=(1.0, 0.0)),
     Scene("fibres-2-tensile", "other physics", uniform(3.0), 50.0, fibres=(1.0, 1.0)),

@@ -9,7 +9,7 @@ from typing import Final
 
 import numpy as np
 from foreign.exams import scan
-from foreign.scanner import Images
+from foreign.scanner import ForeignImages
 from foreign.scenes import SCENES, Scene
 from harness.command_line import invert
 from numpy.typing import NDArray
@@ -25,7 +25,7 @@ LEVELS: Final = (0.5, 0.95)
 
 
 @dataclass(frozen=True, slots=True)
-class Score:
+class ForeignScore:
     """Figures of G' in one field, over voxels two voxels away from its edge.
 
     Attributes:
@@ -53,7 +53,7 @@ class Score:
     refused: str = ""
 
 
-def wave_field(scene: Scene, images: Images) -> WaveField:
+def wave_field(scene: Scene, images: ForeignImages) -> WaveField:
     """Return the images as a wave field; voxels without data are left out of the mask."""
     whole = len(scene.scan.components) == 3
     return WaveField(
@@ -71,7 +71,7 @@ def wave_field(scene: Scene, images: Images) -> WaveField:
     )
 
 
-def run(name: str, out: Path) -> Score:
+def run(name: str, out: Path) -> ForeignScore:
     """Make the waves of one scene, invert them as a user would, and score G'.
 
     Args:
@@ -92,7 +92,7 @@ def run(name: str, out: Path) -> Score:
     direct[field.mask] = 1e-3 * direct_inversion(dataclasses.replace(field, noise_map_m=None)).storage_pa[field.mask]
     deviation = found.storage_kpa.mean[where] / truth[where] - 1.0
     ends = [found.storage_kpa.interval(level) for level in LEVELS]
-    return Score(
+    return ForeignScore(
         name=scene.name,
         group=scene.group,
         bias_percent=100.0 * float(deviation.mean()),

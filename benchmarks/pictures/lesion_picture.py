@@ -10,7 +10,7 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from scores.lesion_score import SEEN_CNR, Case, Seen
+from scores.lesion_score import SEEN_CNR, LesionCase, Seen
 
 from palpate.provenance import atomic_file
 
@@ -18,7 +18,7 @@ _OURS, _DIRECT, _TRUTH = "#0b5a8a", "#b5651d", "#555555"
 _QUANTITIES: Final = ("CNR", "contrast", "edge (mm)", "size (mm)")
 
 
-def draw(cases: Sequence[Case], path: Path) -> None:
+def draw(cases: Sequence[LesionCase], path: Path) -> None:
     """Draw all cases into an SVG file."""
     contrasts = sorted({case.contrast for case in cases})
     style = mpl.rc_context(
@@ -50,7 +50,7 @@ def draw(cases: Sequence[Case], path: Path) -> None:
             figure.savefig(partial, metadata={"Date": None})
 
 
-def _panel(panel: Axes, quantity: str, cases: Sequence[Case]) -> None:
+def _panel(panel: Axes, quantity: str, cases: Sequence[LesionCase]) -> None:
     """Draw one quantity against diameter: lines by method and noise, and what truth demands."""
     diameters = sorted({case.diameter_mm for case in cases})
     panel.set_xticks(diameters)

@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 from scores.other_methods import other_methods
-from worlds.cortex_block import FLUID, Case, engineering
+from worlds.cortex_block import FLUID, CortexCase, engineering
 
 from palpate.imaging.files.nifti import read_nifti
 from palpate.imaging.files.wavefield_folder import read_wave_fields
@@ -24,7 +24,7 @@ LEAST_MM3: Final = 64.0
 
 
 @dataclass(frozen=True, slots=True)
-class Score:
+class CortexScore:
     """Figures of the parcels of tissue, percent, shape (parcels, 2) for mu and xi.
 
     Attributes:
@@ -40,20 +40,22 @@ class Score:
     held: NDArray[np.float64]
 
     @property
-    def regions(self) -> Score:
+    def regions(self) -> CortexScore:
         """Scores without slivers that the edge of the block leaves of a parcel: less than LEAST_MM3."""
         kept = self.volume_mm3 >= LEAST_MM3
-        return Score(self.volume_mm3[kept], self.voxels[kept], self.means[kept], self.held[kept])
+        return CortexScore(self.volume_mm3[kept], self.voxels[kept], self.means[kept], self.held[kept])
 
 
-def _parcels_of(case: Case) -> Iterator[NDArray[np.bool_]]:
+def _parcels_of(case: CortexCase) -> Iterator[NDArray[np.bool_]]:
     """Return which voxels belong to each parcel of tissue, shape (N,)."""
     for parcel, share in zip(case.regions.numbers, case.regions.fractions.toarray().T, strict=True):
         if parcel != FLUID and np.count_nonzero(share > 0.5) >= LEAST_VOXELS:
             yield share > 0.5
 
 
-def score(case: Case, modulus_kpa: NDArray[np.complex128], draws_kpa: NDArray[np.complex128] | None = None) -> Score:
+def score(
+    case: CortexCase, modulus_kpa: NDArray[np.complex128], draws_kpa: NDArray[np.complex128] | None = None
+) -> CortexScore:
     """Score an estimate of G*, kilopascal, shape (N,), and its joint draws, shape (draws, N)."""
     found = engineering(modulus_kpa)
     drawn = None if draws_kpa is None else engineering(draws_kpa)
@@ -73,10 +75,10 @@ def score(case: Case, modulus_kpa: NDArray[np.complex128], draws_kpa: NDArray[np
             row.append((voxels, mean, held))
         rows.append(row)
     voxels_percent, means_percent, held_percent = 100.0 * np.moveaxis(np.array(rows), 2, 0)
-    return Score(np.array(volumes_mm3), voxels_percent, means_percent, held_percent)
+    return CortexScore(np.array(volumes_mm3), voxels_percent, means_percent, held_percent)
 
 
-def score_folder(case: Case, mre: Path) -> Score:
+def score_folder(case: CortexCase, mre: Path) -> CortexScore:
     """Score the maps and the draws of an inversion."""
     with h5py.File(next(mre.glob("*_samples.h5"))) as file:
         draws = file["storagemodulus_kpa"][:] + 1j * file["lossmodulus_kpa"][:]
@@ -85,7 +87,7 @@ def score_folder(case: Case, mre: Path) -> Score:
     return score(case, np.asarray((parts[0] + 1j * parts[1])[place]), draws)
 
 
-def comparators(case: Case) -> dict[str, Score]:
+def comparators(case: CortexCase) -> dict[str, CortexScore]:
     """Score the other methods on the same waves, by name; they use no regions."""
     (field,) = read_wave_fields(case.wavefield)
     return {

@@ -45,7 +45,7 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class LesionCase:
     """One sphere at one noise level: G' of the posterior mean and of the direct inversion.
 
     Attributes:
@@ -96,7 +96,7 @@ def scored(lesion: Lesion) -> NDArray[np.bool_]:
     return kept
 
 
-def score(lesion: Lesion, noise_percent: float, run: StiffnessMaps) -> Case:
+def score(lesion: Lesion, noise_percent: float, run: StiffnessMaps) -> LesionCase:
     """Score G' of a run whose maps lie on the lesion's grid.
 
     Raises:
@@ -109,7 +109,7 @@ def score(lesion: Lesion, noise_percent: float, run: StiffnessMaps) -> Case:
     draws = {
         part: samples.at(mask)["storagemodulus"].mean(axis=1) for part, mask in (("in", inside), ("out", background))
     }
-    return Case(
+    return LesionCase(
         diameter_mm=lesion.diameter_mm,
         contrast=lesion.contrast,
         noise_percent=noise_percent,

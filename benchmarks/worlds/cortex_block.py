@@ -33,7 +33,7 @@ SEED = 2022
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class CortexCase:
     """Simulated scan on disk and its truth.
 
     Attributes:
@@ -107,7 +107,7 @@ def engineering(modulus: NDArray[np.complex128]) -> tuple[NDArray[np.float64], N
     return 2.0 * size**2 / (modulus.real + size), modulus.imag / (2.0 * modulus.real)
 
 
-def simulate(folder: Path, voxel_mm: float, edges_mm: tuple[float, float, float]) -> Case:
+def simulate(folder: Path, voxel_mm: float, edges_mm: tuple[float, float, float]) -> CortexCase:
     """Make the scan and write it as a wave-field folder, with labels beside."""
     atlas = load_atlas()
     shape = (round(edges_mm[0] / voxel_mm), round(edges_mm[1] / voxel_mm), round(edges_mm[2] / voxel_mm))
@@ -135,6 +135,6 @@ def simulate(folder: Path, voxel_mm: float, edges_mm: tuple[float, float, float]
     write_nifti(folder / "displaced.nii.gz", number, moved)
     mu_kpa, xi = engineering(head.modulus_kpa_in(grid)[mask])
     regions = read_regions(folder / "labels.nii.gz", mask, grid.affine_mm)
-    return Case(
+    return CortexCase(
         folder / "wavefield", folder / "labels.nii.gz", folder / "displaced.nii.gz", regions, mu_kpa, xi, voxel_mm
     )

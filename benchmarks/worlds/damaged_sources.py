@@ -47,7 +47,7 @@ _ARRAYS: Final = IngestSettings.model_validate(
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class SourceReading:
     """Content of an input as a reader returned it, so that two readings can be compared.
 
     Attributes:
@@ -79,7 +79,7 @@ class Kind:
     write: Callable[[Path], object]
     pattern: str
     reach: int
-    read: Callable[[Path, Path], Reading | None]
+    read: Callable[[Path, Path], SourceReading | None]
     share: float
     sealed: bool = False
     repeated: bool = False
@@ -150,14 +150,14 @@ def _siemens_frames(home: Path) -> None:
         image.save_as(home / f"{series}.dcm", enforce_file_format=True)
 
 
-def _acquired(given: Path, told: IngestSettings) -> Reading:
+def _acquired(given: Path, told: IngestSettings) -> SourceReading:
     (one,), _ = read_acquisitions(given, told)
     times = np.zeros(0) if one.slice_time_s is None else one.slice_time_s
     menc = np.nan if one.menc_um_per_rad is None else one.menc_um_per_rad
     facts = [[one.frequency_hz, menc, one.encoding_gain], one.affine_mm.ravel(), one.encoding_axes.ravel(), times]
     # Phase as a turn: a value just below pi and one just above -pi are neighbours.
     turns = np.exp(1j * one.phase_rad)
-    return Reading(np.stack([one.magnitude * turns.real, one.magnitude * turns.imag]), np.concatenate(facts))
+    return SourceReading(np.stack([one.magnitude * turns.real, one.magnitude * turns.imag]), np.concatenate(facts))
 
 
 def _zipped(home: Path) -> None:
@@ -180,9 +180,9 @@ def _t1(home: Path) -> None:
         save(image, home / f"{k:03d}.dcm")
 
 
-def _anatomy(given: Path, _: Path) -> Reading:
+def _anatomy(given: Path, _: Path) -> SourceReading:
     volume = read_anatomy(given).volume
-    return Reading(volume.values, volume.affine_mm.ravel())
+    return SourceReading(volume.values, volume.affine_mm.ravel())
 
 
 def _without_identity(given: Path, out: Path) -> None:
@@ -201,10 +201,10 @@ def _field(home: Path) -> None:
     (home / f"{STEM}_acq-50Hz_wavefield.json").write_text(json.dumps(sidecar), encoding="utf-8")
 
 
-def _fields(fields: tuple[WaveField, ...]) -> Reading:
+def _fields(fields: tuple[WaveField, ...]) -> SourceReading:
     values = np.stack([np.where(one.mask[..., None], one.displacement_m, 0.0) for one in fields])
     facts = [[one.frequency_hz, one.density_kg_m3, one.noise_std_m or 0.0, *one.affine_mm.ravel()] for one in fields]
-    return Reading(values, np.concatenate(facts))
+    return SourceReading(values, np.concatenate(facts))
 
 
 def _bbir(home: Path) -> None:
@@ -219,7 +219,7 @@ def _bioqic(home: Path) -> None:
     scipy.io.savemat(home / "box.mat", {"u_ft": real + 1j * imaginary, "note": "simulated"})
 
 
-def _arrays(source: Path) -> Reading:
+def _arrays(source: Path) -> SourceReading:
     return _fields(read_displacement_arrays(source, STEM, _ARRAYS))
 
 
@@ -239,13 +239,13 @@ def _labels(home: Path) -> None:
     _save(home / "mask.nii.gz", np.ones(SHAPE, np.uint8))
 
 
-def _regions(given: Path, _: Path) -> Reading:
+def _regions(given: Path, _: Path) -> SourceReading:
     mask = np.ones(SHAPE, bool)
     classes = read_classes(given / "t1.nii.gz", mask, AFFINE_MM)
     regions = read_regions(given / "labels.nii.gz", mask, AFFINE_MM)
     drawn, _ = read_user_mask(given / "mask.nii.gz", Volume(np.ones(SHAPE), AFFINE_MM))
     parts = [np.asarray(one.fractions.todense()).ravel() for one in (classes, regions)]
-    return Reading(np.concatenate([*parts, drawn.ravel()]), np.ones(1))
+    return SourceReading(np.concatenate([*parts, drawn.ravel()]), np.ones(1))
 
 
 def _save(path: Path, values: NDArray[np.generic]) -> None:
@@ -254,7 +254,7 @@ def _save(path: Path, values: NDArray[np.generic]) -> None:
     nib.save(image, path)
 
 
-def _ingested(given: Path, out: Path) -> Reading:
+def _ingested(given: Path, out: Path) -> SourceReading:
     return _fields(ingest(given, STEM, out, anatomy=None, settings=IngestSettings()))
 
 

@@ -96,7 +96,7 @@ def demand_decodable(image: pydicom.FileDataset, stored: int, place: str) -> Non
         place: name of the file in errors.
 
     Raises:
-        InputError: as `decoded` does.
+        InputError: the pixels cannot be decoded.
     """
     syntax = transfer_syntax(image)
     if "PixelData" not in image and not ("FloatPixelData" in image or "DoubleFloatPixelData" in image):

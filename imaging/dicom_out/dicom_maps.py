@@ -54,7 +54,7 @@ def write_dicom_maps(
         The files written; none where the source was not DICOM.
 
     Raises:
-        InputError: if the maps or the record of ingest cannot be used, scan or key are not those of the record, or the
+        InputError: the maps or the record of ingest cannot be used, scan or key are not those of the record, or the
             scan's images disagree on whose they are.
     """
     target = claim_folder(out, "maps", {"mre": mre, "wavefield": wavefield, "scan": scan, "key": key})

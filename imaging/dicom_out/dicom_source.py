@@ -54,7 +54,7 @@ def dicom_source(ingest: Mapping[str, Any], where: Path) -> DicomSource | None:
         where: path of that file, for the error.
 
     Raises:
-        InputError: if a scan is named but an identifier is missing or not valid.
+        InputError: a scan is named but an identifier is missing or not valid.
     """
     named = ingest.get("dicom")
     if not named:

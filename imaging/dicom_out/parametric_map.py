@@ -88,7 +88,7 @@ def write_parametric_map(
         made: time at which the map was computed.
 
     Raises:
-        InputError: if the voxel axes of the map are not at right angles, which DICOM planes cannot express.
+        InputError: the voxel axes of the map are not at right angles, which DICOM planes cannot express.
     """
     values, affine_lps_mm = to_dicom_planes(the_map)
     try:

@@ -1,4 +1,4 @@
-"""From the corners of closed contours to a shape: parallel planes, their thickness, and checks of what they enclose."""
+"""Shape of closed contours by their corners: parallel planes, their thickness, and checks of what they enclose."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ def _overlap_mm2(polygons: Sequence[Points], where: Path | str) -> float:
     """Return the area that contours of one plane share where none lies within the other, mm2.
 
     Raises:
-        InputError: a contour is there twice: by the even-odd rule both would vanish.
+        InputError: a contour is there twice, and both would vanish by the even-odd rule.
     """
     total = 0.0
     for one, other in combinations(polygons, 2):

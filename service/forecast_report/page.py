@@ -160,8 +160,8 @@ def _intervals(results: TwinResults, names: Mapping[str, str], unit: str, captio
     rows = []
     for row in results.forecast["forecast"]:
         for name, words in names.items():
-            ends = tuple(f"{row[name][level][0]:.3g} to {row[name][level][1]:.3g}" for level in _LEVELS)
-            rows.append((f"{row['day']:g}", words, f"{row[name]['median']:.3g}", *ends))
+            ends = tuple(" to ".join(map(_digits, row[name][level])) for level in _LEVELS)
+            rows.append((f"{row['day']:g}", words, _digits(row[name]["median"]), *ends))
     head = ("day", f"quantity, {unit}", "median", *(f"{level} %" for level in _LEVELS))
     return _Table(caption, head, tuple(rows))
 
@@ -170,8 +170,10 @@ def _parameter_table(parameters: Sequence[Mapping[str, Any]]) -> _Table:
     rows = []
     for one in parameters:
         name = str(one["name"])
-        words = _WORDS.get(name, name.replace("kill:", "kill by ")) + (f", {one['unit']}" if one["unit"] else "")
-        before, after = (f"{v[0]:.3g} ({v[1]:.3g} to {v[2]:.3g})" for v in (one["prior"], one["posterior"]))
+        words = _WORDS.get(name, name.replace("kill:", "kill by ")) + (
+            f", {one['unit'].replace('mm2', 'mm²')}" if one["unit"] else ""
+        )
+        before, after = (_with_bounds(*one[key]) for key in ("prior", "posterior"))
         rows.append((words, before, after, "" if one["identified"] else "unidentified"))
     head = ("parameter", "prior", "posterior", "")
     caption = "Parameters: median (95 % bounds). A parameter is unidentified if the images add little to its prior."
@@ -182,11 +184,22 @@ def _past_table(told: Mapping[str, Any]) -> _Table:
     rows = []
     for seen, model in zip(told["observed"], told["fitted"], strict=True):
         for name, words in NAMES.items():
-            value = "not measured" if seen[name] is None else f"{seen[name]:.3g}"
-            lower, upper = model[name]["95"]
-            rows.append((f"{seen['day']:g}", words, value, f"{model[name]['median']:.3g} ({lower:.3g} to {upper:.3g})"))
+            value = "not measured" if seen[name] is None else _digits(seen[name])
+            rows.append((f"{seen['day']:g}", words, value, _with_bounds(model[name]["median"], *model[name]["95"])))
     head = ("day", "quantity, mL", "scan", "model (95 %), without front model error")
     return _Table("Past: values of the scans and of the calibrated model", head, tuple(rows))
+
+
+def _digits(value: float) -> str:
+    """Return three significant digits with their zeros, and whole numbers from 1000 on; a minus, not a hyphen."""
+    text = f"{value:#.3g}".rstrip(".") if abs(value) < 999.5 else f"{value:.0f}"
+    return "0" if value == 0.0 else text.replace("-", "\N{MINUS SIGN}")
+
+
+def _with_bounds(median: float, lower: float, upper: float) -> str:
+    """Return a median with its bounds in brackets."""
+    middle, low, high = map(_digits, (median, lower, upper))
+    return f"{middle} ({low} to {high})"
 
 
 def _went(told: Mapping[str, Any]) -> str:

@@ -20,7 +20,7 @@ _FIT_WORDS: Final[Mapping[str, str]] = {
     "density_kg_m3": "density, kg/m³",
     "density_assumed": "density is assumed",
     "anisotropy_percent": "allowance for fibres, %",
-    "misfit": "misfit over that of noise, by frequency in Hz",
+    "misfit": "misfit over that of noise",
     "residual_whiteness": "residual",
     "chi2_per_dof": "mean square over that of noise",
     "lag1_correlation": "correlation of neighbours along i, j, k",
@@ -57,7 +57,7 @@ class Number:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class TableRow:
     """Row of a table: its heading and its cells."""
 
     name: str
@@ -68,7 +68,7 @@ class Row:
 class Table:
     """Table of the page; `title` is that of the box that it is folded into, if any."""
 
-    rows: tuple[Row, ...]
+    rows: tuple[TableRow, ...]
     head: tuple[str, ...] = ()
     caption: str = ""
     title: str = ""
@@ -110,7 +110,7 @@ def region_table(figures: tuple[RegionFigure, ...]) -> Table:
     rows = []
     for figure in figures:
         ends = [figure_number(figure, end) for end in ("value", "lower", "upper")]
-        rows.append(Row(figure.name, tuple(end if end is not None else plain("–") for end in ends)))
+        rows.append(TableRow(figure.name, tuple(end if end is not None else plain("–") for end in ends)))
     return Table(
         rows=tuple(rows),
         head=("Informed voxels, median of", "estimate", "95 % from", "to"),
@@ -128,7 +128,7 @@ def summary_table(runs: tuple[RunView, ...]) -> Table:
             cells.append(_with_interval(run.figures[place]) if run.figures else plain("–"))
             if scored:
                 cells.append(_or_dash(f"{modulus}_error", run.scores[modulus].median_error if run.scores else None))
-        rows.append(Row(run.title, tuple(cells)))
+        rows.append(TableRow(run.title, tuple(cells)))
     errors = [", median |error|"] if scored else []
     head = ["", "informed", "G′, median there", *("G′" + e for e in errors), "G″, median there"]
     caption = (
@@ -151,7 +151,7 @@ def score_table(scores: Mapping[Modulus, Score]) -> Table:
     """Return errors, coverage and width of the intervals against truth."""
     any_score = next(iter(scores.values()))
     rows = [
-        Row(name, tuple(_or_dash(f"{modulus}_{key}", getattr(score, field)) for modulus, score in scores.items()))
+        TableRow(name, tuple(_or_dash(f"{modulus}_{key}", getattr(score, field)) for modulus, score in scores.items()))
         for name, key, field in (
             ("Median |error| of the posterior mean", "error", "median_error"),
             ("Median |error| of the direct inversion", "direct", "direct_median_error"),
@@ -159,14 +159,14 @@ def score_table(scores: Mapping[Modulus, Score]) -> Table:
         )
     ]
     rows.extend(
-        Row(
+        TableRow(
             f"Truth inside the {100 * item.level:.0f} % interval",
             tuple(_covered(m, s, item.level) for m, s in scores.items()),
         )
         for item in reversed(any_score.coverage)
     )
     width = tuple(percent(f"{m}_width", s.interval_width, 0) for m, s in scores.items())
-    rows.append(Row("Width of the 95 % interval over the mean", width))
+    rows.append(TableRow("Width of the 95 % interval over the mean", width))
     return Table(
         rows=tuple(rows),
         head=("", "G′", "G″"),
@@ -179,7 +179,7 @@ def quality_table(run: RunView) -> Table | None:
     """Return the recorded quality of this run's wave field; None where nothing is recorded."""
     measured, unit_of_u = run.frequency_record, displacement_unit(run)
     rows = [
-        Row(name, (plain(_value(measured[key], unit)),))
+        TableRow(name, (plain(_value(measured[key], unit)),))
         for key, name, unit in (
             ("mean_displacement_um", "Mean |u|", unit_of_u),
             ("noise_std_um", "Measured noise, of real and imaginary part", unit_of_u),
@@ -192,15 +192,17 @@ def quality_table(run: RunView) -> Table | None:
     directions = measured.get("directions") or []
     shares = [one["wrapped_share"] for one in directions if one.get("wrapped_share") is not None]
     if shares:
-        rows.append(Row("Phase wraps, share of samples", (plain(", ".join(f"{100 * s:.1f} %" for s in shares)),)))
+        rows.append(TableRow("Phase wraps, share of samples", (plain(", ".join(f"{100 * s:.1f} %" for s in shares)),)))
     moved = measured.get("image_motion")
     if isinstance(moved, Mapping):
-        rows.append(Row("Largest shift of the head between images", (plain(f"{moved['largest_mm']:.2f} mm"),)))
+        rows.append(TableRow("Largest shift of the head between images", (plain(f"{moved['largest_mm']:.2f} mm"),)))
     if run.directions is not None:
         divergence, one_way = run.directions.divergence_share, run.directions.directionality
         if divergence is not None:
-            rows.append(Row("Divergence over curl; 0 for shear waves, 0.71 for noise", (plain(f"{divergence:.2f}"),)))
-        rows.append(Row("Direction of travel; 0 isotropic, 1 one direction", (plain(f"{one_way:.2f}"),)))
+            rows.append(
+                TableRow("Divergence over curl; 0 for shear waves, 0.71 for noise", (plain(f"{divergence:.2f}"),))
+            )
+        rows.append(TableRow("Direction of travel; 0 isotropic, 1 one direction", (plain(f"{one_way:.2f}"),)))
     return Table(tuple(rows), caption="Quality of the wave field.") if rows else None
 
 
@@ -220,11 +222,16 @@ def fit_table(run: RunView) -> Table | None:
         "noise_stated_std_um",
         "noise_inflation",
     )
-    rows = tuple(row for key in keys if key in record for row in _flat_rows(key, record[key]))
+    rows = [row for key in keys if key in record for row in _flat_rows(key, _with_hertz(key, record[key]))]
+    capital = tuple(TableRow(row.name[:1].upper() + row.name[1:], row.cells) for row in rows)
+    caption = "How well the model explains the waves; white residuals are uncorrelated."
+    return Table(capital, caption=caption) if rows else None
+
+
+def _with_hertz(key: str, value: object) -> object:
+    """Return the value of a key of the record; misfits, which the record keeps by frequency, with the unit of that."""
     return (
-        Table(rows, caption="How well the model explains the waves; white residuals are uncorrelated.")
-        if rows
-        else None
+        {f"{hertz} Hz": one for hertz, one in value.items()} if key == "misfit" and isinstance(value, dict) else value
     )
 
 
@@ -331,13 +338,13 @@ def _folded(title: str, record: Mapping[str, Any]) -> Table:
     return Table(rows, title=title)
 
 
-def _flat_rows(name: str, value: object) -> list[Row]:
+def _flat_rows(name: str, value: object) -> list[TableRow]:
     """Return a JSON value as rows: nested keys are joined, long lists are counted."""
     if isinstance(value, Mapping):
         return [row for key, inner in value.items() for row in _flat_rows(f"{name}: {key}", inner)]
     if isinstance(value, list) and (len(value) > 8 or any(isinstance(item, list | Mapping) for item in value)):
-        return [Row(_words(name), (plain(f"{len(value)} entries"),))]
-    return [Row(_words(name), (plain(_value(value, "")),))]
+        return [TableRow(_words(name), (plain(f"{len(value)} entries"),))]
+    return [TableRow(_words(name), (plain(_value(value, "")),))]
 
 
 def _words(name: str) -> str:

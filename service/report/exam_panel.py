@@ -11,7 +11,7 @@ from palpate.imaging.regions.region import INSIDE
 from palpate.service.exam.exam import Exam
 from palpate.service.exam.figures import CHANGE_PERCENT, ExamFigures, RegionMean, Spread
 from palpate.service.exam.record import flags
-from palpate.service.report.content import Number, Row, Table, kpa, percent, plain
+from palpate.service.report.content import Number, Table, TableRow, kpa, percent, plain
 from palpate.service.report.panels import Picture
 from palpate.service.report.pictures import Layer, sheet
 from palpate.service.report.slices import SliceView
@@ -60,62 +60,62 @@ def exam_panel(exam: Exam) -> ExamPanel:
     )
 
 
-def _rows(exam: Exam) -> tuple[Row, ...]:
+def _rows(exam: Exam) -> tuple[TableRow, ...]:
     """Return the rows of the table of figures."""
     figures, reported = exam.figures, exam.reported
     left_out = ", ".join(f"{words} {count}" for words, count in reported.left_out.items() if count) or "none"
     rows = [] if figures is None else [*_stiffness_rows(figures, exam), *_cover_rows(figures, exam)]
     edge = f"{reported.edge_mm:g} mm" if reported.edge_mm else "none"
-    rows.append(Row("Edge left out", (plain(edge),)))
-    rows.append(Row("Voxels left out", (plain(left_out),)))
-    return (*rows, Row("Quality flags", (plain(", ".join(flags(exam)) or "none"),)))
+    rows.append(TableRow("Edge left out", (plain(edge),)))
+    rows.append(TableRow("Voxels left out", (plain(left_out),)))
+    return (*rows, TableRow("Quality flags", (plain(", ".join(flags(exam)) or "none"),)))
 
 
-def _stiffness_rows(figures: ExamFigures, exam: Exam) -> list[Row]:
+def _stiffness_rows(figures: ExamFigures, exam: Exam) -> list[TableRow]:
     whole = figures.whole
     mean, lower, upper = whole.magnitude.mean, whole.magnitude.lower, whole.magnitude.upper
     change = CHANGE_PERCENT / 100.0
-    rows = [Row("Mean |G*|", (plain(f"{kpa('', mean).text} ({_range(whole.magnitude)})"),))]
+    rows = [TableRow("Mean |G*|", (plain(f"{kpa('', mean).text} ({_range(whole.magnitude)})"),))]
     if exam.inner is not None:
         reported, inner = exam.inner
         name = f"More than {reported.edge_mm:g} mm from its edge, without vessels"
         told = f"{kpa('', inner.whole.magnitude.mean).text} ({_range(inner.whole.magnitude)}), {_volume(inner.whole)}"
-        rows.append(Row(name, (plain(told),)))
+        rows.append(TableRow(name, (plain(told),)))
     if whole.scanner_kpa is not None:
-        rows.append(Row("Scanner's own mean, same pixels", (kpa("exam_scanner_kpa", whole.scanner_kpa),)))
+        rows.append(TableRow("Scanner's own mean, same pixels", (kpa("exam_scanner_kpa", whole.scanner_kpa),)))
     if whole.over_scanner is not None:
         over = whole.over_scanner
         told = f"{_signed(over.mean)} % ({_signed(over.lower)} to {_signed(over.upper)} %)"
-        rows.append(Row("Difference from the scanner, 95 % interval", (plain(told),)))
+        rows.append(TableRow("Difference from the scanner, 95 % interval", (plain(told),)))
     if whole.direct_kpa is not None:
-        rows.append(Row("Algebraic inversion", (kpa("exam_algebraic_kpa", whole.direct_kpa),)))
-    rows.append(Row("Heterogeneity, from voxel to voxel", (plain(_spread(figures.spread)),)))
+        rows.append(TableRow("Algebraic inversion", (kpa("exam_algebraic_kpa", whole.direct_kpa),)))
+    rows.append(TableRow("Heterogeneity, from voxel to voxel", (plain(_spread(figures.spread)),)))
     if figures.scanner_spread is not None:
-        rows.append(Row("Heterogeneity, scanner's pixels", (plain(_spread(figures.scanner_spread)),)))
+        rows.append(TableRow("Heterogeneity, scanner's pixels", (plain(_spread(figures.scanner_spread)),)))
     rows.append(
-        Row(
+        TableRow(
             f"Change that is real by QIBA's liver profile ({CHANGE_PERCENT:g} %)",
             (plain(f"below {kpa('', mean * (1 - change)).text} or above {kpa('', mean * (1 + change)).text}"),),
         )
     )
     own = f"{_signed(100 * (lower / mean - 1))} to {_signed(100 * (upper / mean - 1))} %"
-    rows.append(Row("95 % interval of this exam over its mean", (plain(own),)))
+    rows.append(TableRow("95 % interval of this exam over its mean", (plain(own),)))
     return rows
 
 
-def _cover_rows(figures: ExamFigures, exam: Exam) -> list[Row]:
+def _cover_rows(figures: ExamFigures, exam: Exam) -> list[TableRow]:
     rows = [
-        Row("Volume of the region", (plain(f"{figures.region_ml:.0f} mL, {figures.region_voxels} voxels"),)),
-        Row("Volume that counts", (plain(_volume(figures.whole)),)),
-        Row("Share of the region that counts", (percent("exam_reported_share", figures.reported_share, 0),)),
-        Row("Share of the region with a value", (percent("exam_covered_share", figures.covered_share, 0),)),
-        Row("Informed share of what counts", (percent("exam_informed_share", figures.informed_share, 0),)),
+        TableRow("Volume of the region", (plain(f"{figures.region_ml:.0f} mL, {figures.region_voxels} voxels"),)),
+        TableRow("Volume that counts", (plain(_volume(figures.whole)),)),
+        TableRow("Share of the region that counts", (percent("exam_reported_share", figures.reported_share, 0),)),
+        TableRow("Share of the region with a value", (percent("exam_covered_share", figures.covered_share, 0),)),
+        TableRow("Informed share of what counts", (percent("exam_informed_share", figures.informed_share, 0),)),
     ]
     name = f"Share with scanner's confidence above {exam.least_confidence:g}"
     if figures.confident_share is not None:
-        rows.append(Row(name, (percent("exam_confident_share", figures.confident_share, 0),)))
+        rows.append(TableRow(name, (percent("exam_confident_share", figures.confident_share, 0),)))
     elif exam.run.pixels is not None:
-        rows.append(Row(name, (plain("no confidence map: every pixel counts"),)))
+        rows.append(TableRow(name, (plain("no confidence map: every pixel counts"),)))
     return rows
 
 
@@ -130,9 +130,10 @@ def _slice_table(figures: ExamFigures) -> Table:
             _kpa_or_dash(f"exam_slice_{k + 1}_scanner_kpa", part.scanner_kpa),
             _kpa_or_dash(f"exam_slice_{k + 1}_algebraic_kpa", part.direct_kpa),
         ]
-        rows.append(Row(f"Slice {k + 1}", tuple(cells)))
+        rows.append(TableRow(f"Slice {k + 1}", tuple(cells)))
     head = ("", "area", "mean |G*|", "95 % interval", "scanner", "algebraic inversion")
-    return Table(tuple(rows), head=head, caption="By slice, over what counts there.")
+    caption = "By slice, over what counts there. Slices in which nothing counts are left out."
+    return Table(tuple(rows), head=head, caption=caption)
 
 
 def _signed(value: float) -> str:

@@ -41,7 +41,7 @@ def write_report(folder: Path, out: Path, *, truth: Path | None, settings: Repor
         settings: settings of the page.
 
     Raises:
-        InputError: if the session's files cannot be used, or `out` is one of them or another file.
+        InputError: the session's files cannot be used, or `out` is one of them or another file.
     """
     inputs = {"session": folder, "truth": truth}
     target, record = claim_file(out, PAGE, inputs), claim_file(record_beside(out), EXAM_RECORD, inputs)

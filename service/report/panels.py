@@ -21,8 +21,6 @@ _WAVE_COLOURS = "PuOr"
 _ALONG_AN_AXIS = 0.99
 """Cosine above which a direction is called by the axis that it nearly has."""
 
-_ORIENTATION = "The patient's right is on the left; the line encloses the informed voxels."
-
 
 @dataclass(frozen=True, slots=True)
 class Picture:
@@ -86,7 +84,8 @@ class Panels:
         return Picture(
             source=sheet(layers, self.view, self.slices),
             alt=f"Slices of posterior mean and standard deviation of both moduli. {self._range_words()}",
-            caption=f"Three slices through the slab, from low to high. {_ORIENTATION}",
+            caption="Three slices through the slab, from low to high. The patient's right is on the left; "
+            + informed_words(informed, moduli["storagemodulus"].mean.covered),
         )
 
     def beside(self) -> tuple[str, Picture] | None:
@@ -148,7 +147,7 @@ class Panels:
             return None
         signed = is_signed(residual.values)
         colours, bottom = (_ERROR_COLOURS, -4.0) if signed else (SPREAD_COLOURS, 0.0)
-        layer = Layer("residual over its standard deviation", residual.values, colours, bottom, 4.0, "")
+        layer = Layer("Residual over its standard deviation", residual.values, colours, bottom, 4.0, "")
         return Picture(
             source=sheet([layer], self.view, self.slices, columns=1),
             alt="Slices of the normalised residual.",
@@ -224,12 +223,20 @@ class Panels:
         if residual is None or not residual.covered.any():
             return None
         values = residual.values[residual.covered]
-        size = float(np.sqrt(np.mean(values.astype(float) ** 2)))
+        size, signed = float(np.sqrt(np.mean(values.astype(float) ** 2))), is_signed(residual.values)
+        words = (
+            "If it is much wider than white noise, the model misses something. If it is much narrower, the noise is"
+            " overstated."
+        )
+        if not signed:
+            words = (
+                "Size in each voxel. If most voxels lie far above the expected size, the model misses something. If"
+                " most lie far below, the noise is overstated. The fit is closer at the edge of the tissue."
+            )
         return Picture(
-            source=plots.residual_histogram(values, signed=is_signed(residual.values)),
+            source=plots.residual_histogram(values, signed=signed),
             alt=f"Histogram of the normalised residual; its root mean square is {size:.2f}.",
-            caption="If it is much wider than white noise, the model misses something. If it is much narrower, the"
-            " noise is overstated.",
+            caption=words,
             title="Residual",
         )
 
@@ -275,6 +282,18 @@ def std_over_mean(run: RunView, modulus: Modulus) -> NDArray[np.floating]:
     marginals = run.stiffness.moduli[modulus]
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.asarray(marginals.std.values / marginals.mean.values)
+
+
+def informed_words(informed: NDArray[np.bool_], covered: NDArray[np.bool_]) -> str:
+    """Return the end of a caption that says which voxels are informed.
+
+    Args:
+        informed: informed voxels, shape (i, j, k).
+        covered: voxels with a value, shape (i, j, k).
+    """
+    if not informed.any():
+        return "no voxel is informed."
+    return "all voxels are informed." if informed[covered].all() else "the line encloses the informed voxels."
 
 
 def is_signed(values: NDArray[np.floating]) -> bool:

@@ -67,11 +67,12 @@ def calibration(scores: Mapping[Modulus, Score]) -> str:
     return _svg(figure)
 
 
-def rank_histograms(densities: Mapping[Modulus, NDArray[np.floating]]) -> str:
+def rank_histograms(densities: Mapping[Modulus, NDArray[np.floating]], kind: str) -> str:
     """Draw ranks of the truth among posterior draws: flat if calibrated, a bowl if too narrow, a hill if too wide.
 
     Args:
         densities: density of the ranks in equal bins of [0, 1], for each modulus.
+        kind: things that are ranked, such as voxels.
     """
     figure, axes = _figure()
     axes.axhline(1.0, color=QUIET, lw=1, ls=":")
@@ -79,7 +80,7 @@ def rank_histograms(densities: Mapping[Modulus, NDArray[np.floating]]) -> str:
         axes.stairs(
             density, np.linspace(0.0, 1.0, len(density) + 1), color=COLOURS[modulus], lw=1.5, label=NAMES[modulus]
         )
-    axes.set_xlabel("rank of the truth among the draws")
+    axes.set_xlabel(f"{kind}: rank of the truth among the draws")
     axes.set_ylabel("density")
     axes.set_ylim(bottom=0.0)
     axes.legend(frameon=False, fontsize=8)
@@ -104,7 +105,7 @@ def coverage_by_kind(shares: Mapping[str, Mapping[Modulus, tuple[float, float]]]
     axes.set_yticks(range(len(shares)), list(shares), fontsize=7.5)
     axes.invert_yaxis()
     axes.set_xlim(-0.02, 1.02)
-    axes.set_xlabel(f"share of {level:.0%} intervals that hold the truth")
+    axes.set_xlabel(f"share of {100 * level:.0f} % intervals that hold the truth")
     axes.legend(frameon=False, fontsize=8, loc="best")
     return _svg(figure)
 
@@ -146,6 +147,7 @@ def harmonics(amplitudes: NDArray[np.floating], names: Sequence[str], unit: str)
         at = np.arange(1, n_harmonics + 1) + (number - (n_directions - 1) / 2.0) * width
         axes.bar(at, row, width=0.92 * width, color=shades[number % len(shades)], label=name)
     axes.set_yscale("log")
+    axes.set_ylim(bottom=0.3 * float(amplitudes[amplitudes > 0.0].min(initial=1.0)))
     axes.set_xticks(range(1, n_harmonics + 1))
     axes.set_xlabel("harmonic of the vibration")
     axes.set_ylabel(f"amplitude, {unit}" if unit else "amplitude")

@@ -113,7 +113,7 @@ def read_session(folder: Path, truth: Path | None = None) -> SessionView:
         truth: folder of the true maps, kPa; None where the truth is not known.
 
     Raises:
-        InputError: if there are no maps, or files do not fit each other.
+        InputError: there are no maps, or files do not fit each other.
     """
     runs = read_stiffness(folder / "mre")
     subject = _SUBJECT.search(runs[0].label)

@@ -1,1 +1,1 @@
-"""From a wave field to the posterior of the complex shear modulus."""
+"""Inversion of a wave field to the posterior of the complex shear modulus."""

@@ -32,7 +32,7 @@ NO_IMPERATIVE: Final = re.compile(
 AFTER_COLON: Final = re.compile(r"[^.]*:\s+(of|by|as|over)\s", re.IGNORECASE)
 """First sentences that end in a colon and a fragment. Prepositions that open whole sentences as well are not here."""
 
-_SECTION: Final = re.compile(r"^(?:Args|Attributes):\n((?: +.*\n?|\n)+)", re.MULTILINE)
+_SECTION: Final = re.compile(r"^(?:Args|Attributes|Raises):\n((?: +.*\n?|\n)+)", re.MULTILINE)
 _ITEM: Final = re.compile(r"^ {4}(\**\w+)(?: \([^)]*\))?:\s*(\S.*)$", re.MULTILINE)
 
 
@@ -160,6 +160,7 @@ def test_fragments_after_colons_are_found(text: str, *, ends: bool) -> None:
         ('def norm(x):\n    """Compress a vector.\n\n    Args:\n        x: vector, shape (n,).\n    """', 0),
         ('def _norm(x):\n    """The norm."""', 0),
         ('class Wave:\n    """Wave.\n\n    Attributes:\n        size: as read.\n    """', 1),
+        ('def read(x):\n    """Read x.\n\n    Raises:\n        OSError: if it is not there.\n    """', 1),
         ('class Wave:\n    """Wave."""\n\n    size: int\n    """As read."""', 1),
         ('class Wave:\n    """Wave."""\n\n    @property\n    def size(self):\n        """The size in metres."""', 0),
         ('class Wave:\n    """Wave."""\n\n    @property\n    def size(self):\n        """Where it ends."""', 1),
@@ -172,4 +173,5 @@ def test_fragments_are_found(source: str, fragments: int) -> None:
 
 def test_class_names_are_used_once() -> None:
     """Two classes of one name are mixed up by readers, in messages and in imports."""
-    assert not [name for name, count in _classes(PACKAGE).items() if count > 1]
+    found = sum((_classes(folder) for folder in FOLDERS), Counter[str]())
+    assert not [name for name, count in found.items() if count > 1]

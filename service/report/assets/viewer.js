@@ -24,8 +24,8 @@
     crosshairColor: [0.77, 0.38, 0.18, 0.9],
     crosshairWidth: 0.4,
     crosshairWidthUnit: "mm",
-    fontColor: [0.36, 0.42, 0.46, 1],
-    fontSizeScaling: 0.3,
+    fontColor: [0.77, 0.38, 0.18, 1],
+    fontSizeScaling: 0.4,
     isColorbar: false,
     isNearestInterpolation: true,
     isRadiologicalConvention: true,
@@ -106,7 +106,7 @@
     const run = data.runs[state.run];
     const point = state.volumes.length ? Array.from(viewer.frac2mm(viewer.scene.crosshairPos, 0, true)).slice(0, 3) : run.centre_mm;
     state.numbers = null;
-    status.textContent = "";
+    status.textContent = "Loading the maps.";
     const wanted = element("background").value;
     const anatomy = wanted === "anatomy" ? data.anatomy : run.magnitude;
     const below = anatomy || run.magnitude || data.anatomy;
