@@ -209,7 +209,8 @@ def _reconstruct_run(
     made = [reconstruct(one, bright, settings) for one in acquisitions]
     # Whoever draws several pieces, or leaves a slice out, means all of them.
     mask = without_noisy_voxels(made, bright, settings, fewest=None if chosen.drawn is None else FEWEST_VOXELS)
-    _demand_tissue(mask, label, "max_noise_rad")
+    asked = mask if chosen.drawn is None else mask & chosen.drawn
+    _demand_tissue(asked, label, "max_noise_rad", drawn=chosen.drawn is not None)
     fields, qualities = [], []
     for one, motion in zip(made, motions, strict=True):
         times, warnings = check_offsets(one, mask)
@@ -299,22 +300,27 @@ def _offset_facts(times: OffsetTimes | None) -> dict[str, object]:
     return {"offset_times": facts}
 
 
-def _demand_tissue(mask: NDArray[np.bool_], label: str, setting: str | None) -> None:
-    """Raise InputError where a mask is too small; the setting is None where somebody drew it."""
-    if mask.sum() < FEWEST_VOXELS and setting is None:
+def _demand_tissue(mask: NDArray[np.bool_], label: str, setting: str | None, *, drawn: bool = False) -> None:
+    """Raise InputError where a mask is too small; the setting that widens it is None before any voxel was left out."""
+    count = int(mask.sum())
+    if count >= FEWEST_VOXELS:
+        return
+    told = f"{count} {'voxel' if count == 1 else 'voxels'}"
+    if setting is None:
         raise InputError(
             "--mask",
-            found=f"a mask of {int(mask.sum())} {'voxel' if mask.sum() == 1 else 'voxels'} on the elastogram's grid",
+            found=f"a mask of {told} on the elastogram's grid",
             expected=f"at least {FEWEST_VOXELS}",
             advice="Draw a larger region.",
         )
-    if mask.sum() < FEWEST_VOXELS:
-        raise InputError(
-            label,
-            found=f"{int(mask.sum())} voxels of tissue with a usable phase",
-            expected=f"at least {FEWEST_VOXELS}",
-            advice=f"Check the images, or change {setting} in the ingest settings.",
-        )
+    of_region = "of the drawn region" if drawn else "of tissue"
+    look = "Look at the region on the magnitude, for it may lie in air" if drawn else "Check the images"
+    raise InputError(
+        label,
+        found=f"{told} {of_region} with a usable phase",
+        expected=f"at least {FEWEST_VOXELS}",
+        advice=f"{look}, or change {setting} in the ingest settings.",
+    )
 
 
 def _from_wave_fields(

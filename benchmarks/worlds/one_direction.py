@@ -38,7 +38,8 @@ def write_exam(folder: Path, seed: int, noise_percent: float) -> None:
         noise_percent: standard deviation of each real and imaginary part over mean |U|, percent.
     """
     generator = np.random.default_rng([20271, seed])
-    turn = rotation(tuple(generator.uniform(-8.0, 8.0, 3))) @ np.diag([-1.0, -1.0, 1.0])
+    about_r, about_a, about_s = generator.uniform(-8.0, 8.0, 3).tolist()
+    turn = rotation((about_r, about_a, about_s)) @ np.diag([-1.0, -1.0, 1.0])
     count, apart_mm = STACKS[seed % 2]
     grid = block(np.zeros(3), turn, (*WIDE, count), PIXEL_MM)
     affine = grid.affine_mm.copy()

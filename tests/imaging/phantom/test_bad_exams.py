@@ -290,7 +290,7 @@ OUTSIDE = {
     "one voxel": (_box([1], slice(12, 13), slice(12, 13)), "a mask of 1 voxel on"),
     "few voxels": (_box([1], slice(12, 17), slice(12, 17)), "a mask of 25 voxels on"),
     "nothing": (np.zeros(SHAPE, dtype=bool), "no voxel above 0"),
-    "air": (_box([0, 1, 2, 3], slice(0, 4), slice(0, 4)), "show any signal"),
+    "air": (_box([0, 1, 2, 3], slice(0, 4), slice(0, 4)), "of the drawn region with a usable phase.*in air"),
 }
 
 
