@@ -32,8 +32,8 @@ _NOTHING: Final = 1e-6
 """Share of the largest value below which a negative one is rounding."""
 _PERIODS: Final = {"radians": 2.0 * np.pi, "degrees": 360.0}
 _FILLED: Final = 0.97
-"""Share of a turn between the least and the largest value of a phase that goes round: of two hundred voxels, less than
-that lies between them in one of sixty fields."""
+"""Share of a turn between the least and the largest value of a phase that goes round. Two hundred voxels lie within
+less than that in one of sixty fields."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,8 @@ _UNLIKE: Final = 0.2
 """Least unlikeness of the neighbours that another order parts: waves that hardly change across slices, in slices of
 unequal noise, differ by 0.09."""
 _FEWEST_SLICES: Final = 4
-"""Slices of which an order can be told: of three, any order has neighbours at most two slices apart."""
+"""Least number of slices of which an order can be told, since in any order of three neighbours are at most two slices
+apart."""
 
 
 def check_slices(field: WaveField, modulus_pa: complex | None) -> tuple[QualityWarning, ...]:
