@@ -27,6 +27,7 @@ LONG_FILES = (
     "workflow/test_frozen.py",
     "imaging/test_masks.py",
     "benchmarks/test_short.py",
+    "benchmarks/test_short_growth.py",
     "twin/test_sampling.py",
 )
 """Files of a minute and more, dealt to the processes first, so that none works alone at the end."""

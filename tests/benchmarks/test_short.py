@@ -4,29 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
-from harness.record import Row
 from worlds.lesion_block import Lesion, waves_through
 from worlds.noise import write_noisy
 
-from tests.conftest import CHECKOUT, run
+from tests.benchmarks.short_run import record_of
+from tests.conftest import CHECKOUT
 from tests.imaging.scanner import Scan, write_mre
 
 BOX = CHECKOUT.parent / "shared" / "data" / "phantom-box"
-RESULTS = CHECKOUT / "benchmarks" / "results"
-
-
-def record_of(name: str, out: Path, *source: Path) -> tuple[dict[str, Row], dict[str, Any]]:
-    """Run a benchmark's short version on one process; its rows by quantity, and the rest of its record."""
-    before = sorted((path.name, path.stat().st_mtime_ns) for path in RESULTS.glob("*"))
-    script = CHECKOUT / "benchmarks" / f"{name}.py"
-    done = run("python", script, *source, "--out", out, "--ranks", 1, "--short", timeout_s=2400.0)
-    assert done.returncode == 0, done.stderr
-    assert sorted((path.name, path.stat().st_mtime_ns) for path in RESULTS.glob("*")) == before
-    content = json.loads((out / "record.json").read_text(encoding="utf-8"))
-    return {row["quantity"]: Row(**row) for row in content.pop("rows")}, content
 
 
 @pytest.mark.long
@@ -207,53 +194,6 @@ def test_vendors(tmp_path: Path) -> None:
         assert 0.0 < row.ours <= 0.1
         assert (tmp_path / f"vendor-{vendor}.png").read_bytes().startswith(b"\x89PNG")
     assert any("samples wrapped" in note for note in facts["notes"])
-
-
-@pytest.mark.long
-def test_growth(tmp_path: Path) -> None:
-    """Ours and explicit finite differences agree on the burden, which is what makes their seconds comparable.
-
-    A calibration with shapes of ln k runs through and has its figures.
-    """
-    rows, facts = record_of("growth", tmp_path)
-    forecast = rows["forecast, 1 rank"]
-    assert forecast.ours is not None
-    assert forecast.ours > 0.0
-    assert len(forecast.baselines) == 2
-    assert rows["error of the burden, time"].verdict == "met"
-    (baselines,) = (note for note in facts["notes"] if "exact mean" in note)
-    assert "-0." in baselines or "+0." in baselines
-    minutes = rows["calibration with 5 modes of ln k"]
-    assert minutes.verdict == "met"
-    assert minutes.published == "360 (dt4co, extrapolated)"
-    unknowns = rows["calibration with 5 modes of ln k: unknowns"]
-    assert unknowns.ours == 26.0
-
-
-@pytest.mark.long
-def test_growth_cohort(tmp_path: Path) -> None:
-    """A tumour forecast: contours lie better than the last scan's; coverage beside the published one.
-
-    How far the tumour pushes is asked with three stiffnesses; the elastogram's score has population stiffness as goal.
-    """
-    rows, facts = record_of("growth_cohort", tmp_path)
-    held = rows["burden: 90% intervals that hold it"]
-    assert held.ours is not None
-    assert held.published == 0.0
-    assert {"without discrepancy", "true stiffness"} <= set(held.baselines)
-    placed = rows["Dice of the visible contour, mean"]
-    assert placed.ours is not None
-    assert placed.ours > placed.baselines["last scan"]
-    for what in ("forecast", "last day seen"):
-        name = f"mean displacement of the brain around, {what}"
-        score = rows[f"{name}: CRPS, mean"]
-        assert score.ours is not None
-        assert score.ours > 0.0
-        assert set(score.baselines) == {"population stiffness", "true stiffness"}
-        assert score.goal == f"< {score.baselines['population stiffness']:.4g}"
-        assert rows[f"{name}: 90% intervals that hold it"].goal == "85..95"
-    assert "<svg" in (tmp_path / "growth_cohort.svg").read_text(encoding="utf-8")
-    assert any("converged" in note for note in facts["notes"])
 
 
 @pytest.mark.long
