@@ -274,16 +274,14 @@ def _box(slices: list[int], i: slice = slice(8, 28), j: slice = slice(8, 22)) ->
     return region
 
 
-@pytest.mark.parametrize(("slices", "expected"), [([2], {"one-slice"}), ([0, 2], {"slices-far-apart"})])
-def test_a_drawn_region_is_inverted_where_it_was_drawn(
-    slices: list[int], expected: set[str], sound: Path, tmp_path: Path
-) -> None:
-    """On one slice, or with one left out: each piece of it, not the largest, and what follows is said."""
+@pytest.mark.parametrize("slices", [[2], [0, 2]])
+def test_a_drawn_region_is_inverted_where_it_was_drawn(slices: list[int], sound: Path, tmp_path: Path) -> None:
+    """On one slice, or with one left out: each piece of it, not the largest, and the slices beside it as margin."""
     region = _box(slices)
     field, record = made(series(sound, tmp_path / "in", 9), tmp_path / "out", _drawn(tmp_path, region))
-    assert codes(record) == expected
-    assert field.mask.sum() > 0.9 * region.sum()
-    assert field.mask.any(axis=(0, 1)).nonzero()[0].tolist() == slices
+    assert codes(record) == set()
+    assert (field.mask & region).sum() > 0.9 * region.sum()
+    assert set(slices) < set(field.mask.any(axis=(0, 1)).nonzero()[0].tolist())
 
 
 OUTSIDE = {
