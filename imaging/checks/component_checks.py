@@ -42,8 +42,16 @@ def check_components(field: WaveField, encoding_axes: NDArray[np.float64] | None
     """
     if field.directions is not None:
         return check_pair(field)
-    # Noise of a few voids would make a divergence as large as that of all waves.
-    field = with_signal(field)
+    found = _judged(field, encoding_axes)
+    signal = with_signal(field)
+    if not found or signal is field:
+        return found
+    # Noise of a few voids makes a divergence as large as that of all waves: what is wrong is so without them as well.
+    return _judged(signal, encoding_axes)
+
+
+def _judged(field: WaveField, encoding_axes: NDArray[np.float64] | None) -> tuple[QualityWarning, ...]:
+    """Return the warning of the interpretation that explains all voxels of a field best."""
     moments = gradient_moments(field)
     if moments is None:
         return ()
