@@ -22,8 +22,8 @@ for a doubled and 2 for a reversed direction. Below a tenth of the curl nothing 
 it was not measured in those patients. Noise is not the cause: patients of 1.0 % are among them, and heads of 5 % are
 not. A lower limit would have to be measured on sound data first. In the real brain the scanner's directions lie 1.6
 degrees beside the world's axes, and the largest one, eight times as large, filled the component in which another one
-held noise or a copy. Since the run below, components are judged along the exact directions, and both of that brain's
-runs name every fault of wave fields.
+held noise or a copy; since components are judged along the exact directions, both of that brain's runs name every fault
+of wave fields.
 
     python benchmarks/false_alarms.py --out folder [--ranks 2] [--short]
 """
