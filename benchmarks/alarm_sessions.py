@@ -89,28 +89,16 @@ class BoxSession:
 
 
 @dataclass(frozen=True, slots=True)
-class BrainSession:
-    """Both runs of the real brain scan."""
+class RealSession:
+    """Real scan, all its runs: body is "brain" or "liver"."""
 
+    body: str
     source: Path
 
     def look(self, out: Path) -> Tally:
-        """Check both runs without and with planted faults."""
-        tally = Tally()
-        look_at_dicom(tally, "real brain", "brain", "real brain", self.source, IngestSettings(), out / "brain")
-        return tally
-
-
-@dataclass(frozen=True, slots=True)
-class LiverSession:
-    """Real liver exam of one direction."""
-
-    source: Path
-
-    def look(self, out: Path) -> Tally:
-        """Check the exam without and with planted faults."""
-        tally = Tally()
-        look_at_dicom(tally, "real liver", "liver", "real liver", self.source, IngestSettings(), out / "liver")
+        """Check all runs without and with planted faults."""
+        name, tally = f"real {self.body}", Tally()
+        look_at_dicom(tally, name, self.body, name, self.source, IngestSettings(), out / self.body)
         return tally
 
 
@@ -133,7 +121,7 @@ class OneDirectionSession:
         return tally
 
 
-type Session = VendorSession | CohortSession | BoxSession | BrainSession | LiverSession | OneDirectionSession
+type Session = VendorSession | CohortSession | BoxSession | RealSession | OneDirectionSession
 
 
 def sessions(*, short: bool) -> tuple[list[Session], list[str]]:
@@ -146,8 +134,8 @@ def sessions(*, short: bool) -> tuple[list[Session], list[str]]:
     chosen += [CohortSession(number) for number in range(1, PATIENTS + 1)]
     chosen += [OneDirectionSession(seed, level) for seed, level in enumerate(EXAM_LEVELS_PERCENT, start=1)]
     chosen += [BoxSession(box, level) for level in BOX_LEVELS_PERCENT if box.exists()]
-    chosen += [BrainSession(brain)] if brain.exists() else []
-    chosen += [LiverSession(liver)] if liver.exists() else []
+    chosen += [RealSession("brain", brain)] if brain.exists() else []
+    chosen += [RealSession("liver", liver)] if liver.exists() else []
     return chosen, [f"{path.name}: not there" for path in (box, brain, liver) if not path.exists()]
 
 

@@ -43,11 +43,11 @@ def check_components(field: WaveField, encoding_axes: NDArray[np.float64] | None
     if field.directions is not None:
         return check_pair(field)
     found = _judged(field, encoding_axes)
-    signal = with_signal(field)
-    if not found or signal is field:
+    if not found:
         return found
     # Noise of a few voids makes a divergence as large as that of all waves: what is wrong is so without them as well.
-    return _judged(signal, encoding_axes)
+    signal = with_signal(field)
+    return found if signal is field else _judged(signal, encoding_axes)
 
 
 def _judged(field: WaveField, encoding_axes: NDArray[np.float64] | None) -> tuple[QualityWarning, ...]:
