@@ -96,6 +96,10 @@ def _in_one_plane(path: Path) -> None:
         _every(_set(VelocityEncodingDirection=direction), f"series{number:04d}_mre/*.dcm")(path)
 
 
+def _twice_as_long(image: pydicom.Dataset) -> None:
+    image.VelocityEncodingDirection = [2.0 * float(value) for value in image.VelocityEncodingDirection]
+
+
 def _shift(image: pydicom.Dataset) -> None:
     row = np.asarray(image.ImageOrientationPatient[:3], dtype=float)
     image.ImagePositionPatient = [f"{x:.8f}" for x in np.asarray(image.ImagePositionPatient, dtype=float) + 3 * row]
@@ -127,6 +131,7 @@ CLASSIC: dict[str, tuple[Callable[[Path], object], str]] = {
     "two motion encodings": (_one(_set(ImageComments="MRE: VP[20000]ME[5]")), "another motion encoding"),
     "no direction anywhere": (_every(lambda image: delattr(image, "VelocityEncodingDirection")), "encoding_matrix"),
     "no direction in one image": (_one(lambda image: delattr(image, "VelocityEncodingDirection")), "direction"),
+    "direction that is no unit vector": (_every(_twice_as_long, "series0401_mre/*.dcm"), "encoding of length 2"),
     "encodings in one plane": (_in_one_plane, "separated"),
     "images of two sizes": (_one(_smaller), "as in series"),
     "fewer pixels than announced": (_cut(_file(PHASE_BLOCK + 6), 0.95), "pixels that cannot be read"),
