@@ -26,6 +26,7 @@ from palpate.solvers.inversion.stages import zone_cost
 from palpate.solvers.inversion.steps.checkpoint import Checkpoint
 from palpate.solvers.inversion.steps.linearisation import InversionProblem
 from palpate.solvers.inversion.steps.state import REFIT_BELOW, refit_rounds
+from palpate.solvers.inversion.steps.uniform_start import most_data
 from palpate.solvers.inversion.time_left import EXPECTED_ROUNDS, StepClock
 from palpate.solvers.inversion.zone.data_weights import Contaminated, Likelihood, contaminated, gaussian
 from palpate.solvers.inversion.zone.equilibrium import Scales
@@ -209,14 +210,14 @@ def problem_of(
             f"{first.label}: {one.field.frequency_hz:g} Hz, {len(zones)} zones, "
             f"noise {m_to_um(one.noise.std_m):.3g} um ({one.noise.source}), {comm.size} ranks"
         )
-    mine = share_out([zone.work for zone in zones] * len(measured), comm.size)[comm.rank]
+    complete = first.directions is None and all(zone.refinement is None for zone in zones)
+    asked = [] if complete else most_data([float(zone.weight.sum()) for zone in zones])
+    mine = share_out([zone.work for zone in zones] * len(measured), comm.size, asked)[comm.rank]
     solvers = []
     for one in measured:
         before = one.dispersion.frequency * len(zones)
         numbers = [item - before for item in mine if 0 <= item - before < len(zones)]
         solvers += _solvers(one, zones, numbers, mm_to_m(spacing_mm), scales, settings, counter)
-    # Priors of waves are not kept; such exams take minutes.
-    complete = first.directions is None and all(zone.refinement is None for zone in zones)
     problem = InversionProblem(
         solvers=solvers,
         mask=first.mask,
@@ -225,6 +226,7 @@ def problem_of(
         centre=centre - np.log(scales.modulus_pa),
         comm=comm,
         counter=counter,
+        # Priors of waves are not kept; such exams take minutes.
         checkpoint=Checkpoint(domain.unfinished if complete else None, comm, counter),
         clock=StepClock(
             [zone_cost(solver.data.zone.work) for solver in solvers],
@@ -320,16 +322,17 @@ def _of_zone(errors: sparse.csr_matrix, zone: Zone, components: int) -> sparse.c
     return (own[:, reached] @ sparse.diags(1.0 / np.sqrt(np.maximum(part, SMALLEST_PART)))).tocsr()
 
 
-def share_out(work: Sequence[float], ranks: int) -> list[list[int]]:
+def share_out(work: Sequence[float], ranks: int, asked: Sequence[int] = ()) -> list[list[int]]:
     """Return the zones of each rank: the largest first, always to the rank with the least work so far.
 
     Args:
         work: estimated cost of each zone.
         ranks: number of ranks.
+        asked: zones that are dealt before the others, since they are also worked on alone.
     """
     loads = np.zeros(ranks)
     mine: list[list[int]] = [[] for _ in range(ranks)]
-    for number in sorted(range(len(work)), key=lambda i: (-work[i], i)):
+    for number in sorted(range(len(work)), key=lambda i: (i not in asked, -work[i], i)):
         rank = int(np.argmin(loads))
         loads[rank] += work[number]
         mine[rank].append(number)

@@ -7,6 +7,7 @@ ln G' and ln G'' with the zones' Gauss-Newton curvature, the priors of their wav
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Final
@@ -63,16 +64,25 @@ def with_uniform_centre(problem: InversionProblem) -> InversionProblem:
     return replace(problem, centre=centre)
 
 
+def most_data(sizes: Sequence[float]) -> list[int]:
+    """Return the numbers of the zones that are asked, those with the most data first.
+
+    Args:
+        sizes: number of data of each zone, by their shares.
+    """
+    chosen: list[int] = []
+    for number in sorted(range(len(sizes)), key=lambda i: (-sizes[i], i))[:ZONES]:
+        if sum(sizes[one] for one in chosen) >= ENOUGH:
+            break
+        chosen.append(number)
+    return chosen
+
+
 def _asked(problem: InversionProblem) -> list[ZoneSolver]:
     """Return this rank's solvers among those with the most data on all ranks."""
-    own = [(-float(solver.data.zone.weight.sum()), solver.name) for solver in problem.solvers]
-    chosen: set[str] = set()
-    held = 0.0
-    for size, name in sorted(one for part in problem.comm.allgather(own) for one in part)[:ZONES]:
-        if held >= ENOUGH:
-            break
-        chosen.add(name)
-        held -= size
+    own = {solver.name: float(solver.data.zone.weight.sum()) for solver in problem.solvers}
+    sizes = dict(sorted(one for part in problem.comm.allgather(own) for one in part.items()))
+    chosen = {list(sizes)[number] for number in most_data(list(sizes.values()))}
     return [solver for solver in problem.solvers if solver.name in chosen]
 
 

@@ -242,6 +242,13 @@ def test_work_is_shared_out_whole_and_evenly() -> None:
         assert busiest <= 4 / 3 * max(sum(work) / ranks, *work) + 1e-9
 
 
+def test_zones_that_are_asked_alone_are_shared_out_evenly_too() -> None:
+    """The uniform start works on a few zones; a rank with all of them would let the others wait."""
+    asked = [3, 4, 5, 6]
+    for share in share_out([9.0, 8.0, 7.0, 5.0, 5.0, 5.0, 5.0, 4.0], 2, asked):
+        assert len(set(share) & set(asked)) == 2
+
+
 def test_spread_of_draws_is_the_spread_of_the_map(plain: Inversion) -> None:
     """Maps and samples.h5 are two views of one posterior."""
     around = plain.log_draws - plain.log_mean[..., None]
