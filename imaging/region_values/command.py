@@ -36,6 +36,7 @@ class RegionsCommand:
         labels: file of labels, segments or contours; its name may hold {subject} and {session}.
         names: table of names by number.
         spheres: spheres X,Y,Z,RADIUS.
+        atlas: whether the regions of the average brain are asked for.
         sessions: table of sessions.
         space: world of the regions.
         wavefield: folder of palpate ingest of a single session.
@@ -48,6 +49,7 @@ class RegionsCommand:
     labels: Path | None = None
     names: Path | None = None
     spheres: tuple[str, ...] = ()
+    atlas: bool = False
     sessions: Path | None = None
     space: Space = "auto"
     wavefield: Path | None = None
@@ -58,12 +60,12 @@ class RegionsCommand:
     @property
     def asked(self) -> AskedRegions:
         """Regions of each session."""
-        return AskedRegions(self.labels, self.names, self.spheres, self.space, self.key, self.settings)
+        return AskedRegions(self.labels, self.names, self.spheres, self.atlas, self.space, self.key, self.settings)
 
     @property
     def names_regions(self) -> bool:
         """Whether the user names regions, instead of tables to gather."""
-        return bool(self.labels or self.spheres or self.sessions)
+        return bool(self.labels or self.spheres or self.sessions or self.atlas)
 
 
 def demand_space(given: str) -> Space:
