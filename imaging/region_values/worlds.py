@@ -81,7 +81,7 @@ class Worlds:
         """Affine of the images whose slices contours on a single plane may have been drawn on, shape (4, 4)."""
         return self.run.affine_mm if self.anatomy is None else self.anatomy[0]
 
-    def way_to(self, drawn: LabelMap | DrawnRegion, space: Space = "auto", key: Path | None = None) -> WayToRegions:
+    def way_to(self, drawn: LabelMap | DrawnRegion, space: Space = "auto", key: Path | None = None) -> Way:
         """Return the way from the elastogram to the world in which labels or a region were drawn.
 
         Args:
@@ -94,7 +94,7 @@ class Worlds:
         """
         world, warnings = self._world_of(drawn, space, key)
         if world == "elastogram":
-            return WayToRegions("elastogram", None, warnings)
+            return Way("elastogram", None, warnings)
         if self.anatomy is None or not self.placement.usable:
             raise InputError(
                 drawn.where,
@@ -109,7 +109,7 @@ class Worlds:
             )
         known = () if self.placement.uncertainty_mm is not None else (_unmeasured(),)
         told = (*warnings, *placement_warnings(self.placement), *known)
-        return WayToRegions("t1", motion_to_anatomy(self.placement), told)
+        return Way("t1", motion_to_anatomy(self.placement), told)
 
     def _world_of(
         self, drawn: LabelMap | DrawnRegion, space: Space, key: Path | None
@@ -162,7 +162,7 @@ class Worlds:
 
 
 @dataclass(frozen=True, slots=True)
-class WayToRegions:
+class Way:
     """Way from the elastogram to the world of regions.
 
     Attributes:
