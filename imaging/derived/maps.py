@@ -29,7 +29,7 @@ from palpate.imaging.derived.statistics import (
     medium_of,
     summary,
 )
-from palpate.imaging.files.draws import DrawsFile, open_draws
+from palpate.imaging.files.draws import DrawsFile
 from palpate.imaging.files.maps import write_map
 from palpate.imaging.files.stiffness_folder import STATISTIC_WORDS, StiffnessMaps, read_stiffness
 from palpate.outputs import claim_folder
@@ -85,19 +85,12 @@ def _refuse_dicom(out: Path) -> None:
 
 def _write_run(folder: Path, run: StiffnessMaps, quantities: Sequence[DerivedQuantity]) -> list[Path]:
     """Write the maps of one run at one frequency."""
-    if run.samples_path is None:
-        raise InputError(
-            run.stem,
-            found="no joint draws",
-            expected="*_samples.h5 beside the maps",
-            advice="Run palpate invert again: derived quantities are computed draw by draw.",
-        )
-    draws = open_draws(run.samples_path, run.informed.shape)
-    demand_draws(run.samples_path, draws.count)
+    draws = run.draws()
+    demand_draws(draws.path, draws.count)
     medium = medium_of(run.stem, run.inversion, run.frequency_hz, draws.density_kg_m3, quantities)
     found = by_voxel(draws.blocks(), len(draws.voxels), quantities, medium, summary)
     mask = run.moduli["storagemodulus"].mean.covered
-    details, origin = _details(run, draws, medium), digest(run.samples_path)
+    details, origin = _details(run, draws, medium), digest(draws.path)
     written = []
     for one in quantities:
         volumes = [on_grid_of(mask, draws.voxels, values) for values in found[one.key]]
