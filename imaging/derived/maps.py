@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
@@ -30,14 +30,11 @@ from palpate.imaging.derived.statistics import (
     summary,
 )
 from palpate.imaging.files.draws import DrawsFile
+from palpate.imaging.files.kinds_of_maps import refuse_other_maps
 from palpate.imaging.files.maps import write_map
 from palpate.imaging.files.stiffness_folder import STATISTIC_WORDS, StiffnessMaps, read_stiffness
 from palpate.outputs import claim_folder
 from palpate.progress import say
-from palpate.system_files import matching
-
-_OTHERS: Final = ("*.dcm", "no_dicom_source.txt")
-"""Files of the other kind of folder that palpate maps writes."""
 
 
 def write_derived_maps(mre: Path, out: Path, settings: DerivedSettings) -> tuple[Path, ...]:
@@ -63,24 +60,13 @@ def write_derived_maps(mre: Path, out: Path, settings: DerivedSettings) -> tuple
             advice="Name a quantity, or leave the setting out.",
         )
     target = claim_folder(out, "maps", {"mre": mre})
-    _refuse_dicom(out)
+    refuse_other_maps(out, "derived")
     runs = read_stiffness(mre)
     written: list[Path] = []
     with target.writing() as partial:
         for run in runs:
             written += _write_run(partial, run, quantities)
     return tuple(out / path.name for path in written)
-
-
-def _refuse_dicom(out: Path) -> None:
-    """Refuse a folder of DICOM maps, which the same command writes and would replace."""
-    if any(matching(out, pattern) for pattern in _OTHERS if out.is_dir()):
-        raise InputError(
-            out,
-            found="DICOM maps of palpate maps",
-            expected="a new folder, or an earlier one of derived maps",
-            advice="Name another folder: palpate replaces the folder of --out as a whole.",
-        )
 
 
 def _write_run(folder: Path, run: StiffnessMaps, quantities: Sequence[DerivedQuantity]) -> list[Path]:

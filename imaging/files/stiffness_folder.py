@@ -25,7 +25,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palpate.errors import InputError
-from palpate.imaging.files.draws import DrawBlock, DrawsFile, block_places, open_draws
+from palpate.imaging.files.draws import DrawBlock as DrawBlock
+from palpate.imaging.files.draws import DrawsFile, block_places, open_draws
 from palpate.imaging.files.json_object import read_json
 from palpate.imaging.files.maps import Map, read_map, read_mask
 from palpate.imaging.files.moduli import MODULI as MODULI

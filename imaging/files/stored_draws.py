@@ -35,19 +35,20 @@ _TILE: Final = 4096
 
 
 class StoredDraws(Protocol):
-    """Draws of one modulus, kPa, read a part at a time.
+    """Draws of one modulus, kPa, read a part at a time."""
 
-    Attributes:
-        chunk: number of neighbouring voxels that cost as much as one.
-    """
-
-    chunk: int
+    @property
+    def chunk(self) -> int:
+        """Number of neighbouring voxels that cost as much as one."""
+        ...
 
     def of_voxels(self, which: Which) -> NDArray[np.float32]:
         """Return all draws of some voxels, shape (count, n)."""
+        ...
 
     def of_draws(self, which: slice) -> NDArray[np.float32]:
         """Return some draws of all voxels, shape (n, N)."""
+        ...
 
 
 class MappedDraws:
