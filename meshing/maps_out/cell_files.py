@@ -53,7 +53,7 @@ def write_cell_files(folder: Path, stem: str, carried: MeshedMap, mesh: Tetrahed
         stem: stem of their names.
         carried: transfer of the run to the mesh.
         mesh: the mesh.
-        facts: what the files state beside the fields.
+        facts: facts that the files state beside the fields.
     """
     path = folder / f"{stem}_mesh.h5"
     write_tetrahedra(path, mesh, packed=False)

@@ -27,6 +27,8 @@ _BLUR: Final = 0.7
 _MARGIN: Final = 4
 _HALVINGS: Final = 40
 _VOLUME_ERROR: Final = 1e-4
+_HEADER: Final = b"palpate: closed surface, world R A S, millimetres".ljust(80)
+"""First 80 bytes of a binary STL, which are free text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,8 @@ def write_surfaces(
         surface = surface_of(mask, affine_mm)
         path = folder / f"{stem}_surface-{word}.stl"
         meshio.Mesh(surface.points_mm.astype(np.float32), [("triangle", surface.triangles)]).write(path, binary=True)
+        with path.open("r+b") as file:
+            file.write(_HEADER)
         entries.append(
             {
                 "file": path.name,

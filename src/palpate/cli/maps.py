@@ -46,9 +46,9 @@ def maps(
     angle (rad), attenuation (Np/m), damping ratio (ratio) and the mu of nonlinear inversion (shear_stiffness, kPa) are
     written on request, with --settings '{"quantities": ["magnitude", "attenuation"]}'.
 
-    palpate maps stiffness --mesh tetrahedra --out on-mesh writes G' and G'' (kPa) on the tetrahedra of palpate mesh, for
-    programs that simulate tissue: mean, standard deviation and joint draws as XDMF with HDF5 and as VTU. Points are in
-    millimetres (R A S); outside the map values are NaN. --settings '{"draws": 20}' writes 20 draws, and
+    palpate maps stiffness --mesh tetrahedra --out on-mesh writes G' and G'' (kPa) on the tetrahedra of palpate mesh,
+    for programs that simulate tissue: mean, standard deviation and joint draws as XDMF with HDF5 and as VTU. Points are
+    in millimetres (R A S); outside the map values are NaN. --settings '{"draws": 20}' writes 20 draws, and
     '{"space": "elastogram"}' says that the mesh lies in the elastogram's world and not in the T1's.
     """
     from palpate.config.maps import MapsSettings

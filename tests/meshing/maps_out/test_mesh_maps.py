@@ -195,7 +195,9 @@ def test_surfaces_are_closed_and_keep_the_volume(name: str, tmp_path: Path) -> N
     """A simulator needs an inside: each edge has two sides, normals point outwards, and the volume is the voxels'."""
     mask = _regions()[name]
     (entry,) = write_surfaces(tmp_path, "sub-01", [(name, mask)], AFFINE_MM)
-    read = meshio.read(tmp_path / str(entry["file"]))
+    path = tmp_path / str(entry["file"])
+    assert b"world R A S, millimetres" in path.read_bytes()[:80]
+    read = meshio.read(path)
     places, own = np.unique(read.points, axis=0, return_inverse=True)
     triangles = own.ravel()[read.cells_dict["triangle"]]
     forth = np.concatenate([triangles[:, [a, (a + 1) % 3]] for a in range(3)])
