@@ -12,15 +12,16 @@ field = palpate.WaveField(
 )
 folder = palpate.invert(field, {"samples": 200}).save("stiffness")
 
-# %% The file: one row a draw, one column a voxel; one draw is one possible tissue
+# %% The file: one row a voxel, one column a draw; one draw is one possible tissue
 with h5py.File(folder / "sub-01_samples.h5") as file:
+    assert file.attrs["axes"] == "voxel, draw"  # files of older versions have no such attribute: draw, voxel
     draws_kpa = np.asarray(file["storagemodulus_kpa"], dtype=np.float64)
     voxels = np.asarray(file["voxels"])
-print(f"{draws_kpa.shape[0]} draws of {draws_kpa.shape[1]} voxels")
+print(f"{draws_kpa.shape[1]} draws of {draws_kpa.shape[0]} voxels")
 
 # %% A region: average each draw over it; the spread of the averages is the region's
 inside = voxels[:, 0] < 5
-averages = draws_kpa[:, inside].mean(axis=1)
+averages = draws_kpa[inside].mean(axis=0)
 lower, upper = np.quantile(averages, [0.025, 0.975], method="weibull")
 print(f"mean of the region {averages.mean():.3f} kPa, 95 % interval {lower:.3f} to {upper:.3f}")
 
@@ -37,5 +38,5 @@ print(f"the same over the root of n    {of_voxels.mean() / np.sqrt(region.sum())
 print(f"spread of the region's average {averages.std(ddof=1):.4f} kPa")
 
 # %% Any other quantity goes the same way: the difference of two regions, draw by draw
-difference = averages - draws_kpa[:, ~inside].mean(axis=1)
+difference = averages - draws_kpa[~inside].mean(axis=0)
 print(f"one half is stiffer than the other with a probability of {100 * np.mean(difference > 0.0):.0f} %")

@@ -6,10 +6,11 @@ Beside the mesh's own arrays (palpate.meshing.conforming.mesh_file) the HDF5 hol
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from xml.sax.saxutils import quoteattr
+from typing import Literal
+from xml.sax.saxutils import escape, quoteattr
 
 import h5py
 import numpy as np
@@ -91,23 +92,61 @@ def read_fields(path: Path) -> MeshFields:
 
 
 def _xdmf(name: str, fields: MeshFields) -> str:
-    """XDMF 3 that points into the HDF5 file."""
-    nodes, cells = len(fields.mesh.points_mm), len(fields.mesh.cells)
+    return xdmf_page(
+        name,
+        fields.mesh,
+        [
+            *(MeshArray(one, "Node", f"node_fields/{one}") for one in sorted(fields.nodes)),
+            *(MeshArray(one, "Cell", f"cell_fields/{one}") for one in sorted(fields.cells)),
+        ],
+    )
 
-    def item(where: str, shape: str, kind: str) -> str:
-        return (
-            f'<DataItem Dimensions="{shape}" NumberType="{kind}" Precision="8" Format="HDF">{name}:/{where}</DataItem>'
-        )
+
+@dataclass(frozen=True, slots=True)
+class MeshArray:
+    """Array of an HDF5 file that an XDMF page shows as a field.
+
+    Attributes:
+        name: name of the field.
+        centre: whether it has a value for each node or for each cell.
+        path: path of the array in the file.
+        bytes_each: size of a number, bytes.
+    """
+
+    name: str
+    centre: Literal["Node", "Cell"]
+    path: str
+    bytes_each: int = 8
+
+
+def xdmf_page(name: str, mesh: TetrahedralMesh, arrays: Sequence[MeshArray], remark: str | None = None) -> str:
+    """Return XDMF 3 that points into an HDF5 file with a mesh.
+
+    Args:
+        name: name of the HDF5 file, which lies beside the page.
+        mesh: mesh in the file.
+        arrays: fields to show, besides the label of each cell.
+        remark: words for people who read the page, without two hyphens in a row.
+    """
+    nodes, cells = len(mesh.points_mm), len(mesh.cells)
+
+    def item(where: str, shape: str, kind: str, size: int = 8) -> str:
+        form = f'Dimensions="{shape}" NumberType="{kind}" Precision="{size}" Format="HDF"'
+        return f"<DataItem {form}>{name}:/{where}</DataItem>"
+
+    def attribute(one: MeshArray) -> str:
+        values = item(one.path, str(nodes if one.centre == "Node" else cells), "Float", one.bytes_each)
+        return _attribute(one.name, one.centre, values)
 
     lines = [
         '<?xml version="1.0"?>',
+        *([] if remark is None else [f"<!-- {escape(remark)} -->"]),
         '<Xdmf Version="3.0"><Domain><Grid Name="Grid" GridType="Uniform">',
         f'<Topology TopologyType="Tetrahedron" NumberOfElements="{cells}">',
         f"{item('cells', f'{cells} 4', 'Int')}</Topology>",
         f'<Geometry GeometryType="XYZ">{item("points_mm", f"{nodes} 3", "Float")}</Geometry>',
         _attribute("label", "Cell", item("labels", str(cells), "Int")),
-        *(_attribute(one, "Node", item(f"node_fields/{one}", str(nodes), "Float")) for one in sorted(fields.nodes)),
-        *(_attribute(one, "Cell", item(f"cell_fields/{one}", str(cells), "Float")) for one in sorted(fields.cells)),
+        *(attribute(one) for one in arrays),
         "</Grid></Domain></Xdmf>",
     ]
     return "\n".join(lines) + "\n"

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 from scores.other_methods import other_methods
 from worlds.cortex_block import FLUID, CortexCase, engineering
 
+from palpate.imaging.files.draws import open_draws
+from palpate.imaging.files.moduli import MODULI
 from palpate.imaging.files.nifti import read_nifti
 from palpate.imaging.files.wavefield_folder import read_wave_fields
 from palpate.units import pa_to_kpa
@@ -80,10 +81,9 @@ def score(
 
 def score_folder(case: CortexCase, mre: Path) -> CortexScore:
     """Score the maps and the draws of an inversion."""
-    with h5py.File(next(mre.glob("*_samples.h5"))) as file:
-        draws = file["storagemodulus_kpa"][:] + 1j * file["lossmodulus_kpa"][:]
-        place = tuple(file["voxels"][:].T)
-    parts = [read_nifti(next(mre.glob(f"*_stat-mean_{m}.nii.gz"))).values for m in ("storagemodulus", "lossmodulus")]
+    parts = [read_nifti(next(mre.glob(f"*_stat-mean_{m}.nii.gz"))).values for m in MODULI]
+    file = open_draws(next(mre.glob("*_samples.h5")), parts[0].shape)
+    draws, place = file.every("storagemodulus") + 1j * file.every("lossmodulus"), tuple(file.voxels.T)
     return score(case, np.asarray((parts[0] + 1j * parts[1])[place]), draws)
 
 

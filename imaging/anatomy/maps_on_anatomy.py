@@ -16,9 +16,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from palpate.errors import InputError
 from palpate.imaging.anatomy.resample import Grid, grid_of, log_moments
-from palpate.imaging.files.draws import DrawsFile, open_draws
+from palpate.imaging.files.draws import DrawsFile
 from palpate.imaging.files.maps import Map, read_map, write_map, write_mask
 from palpate.imaging.files.stiffness_folder import (
     MODULI,
@@ -94,14 +93,7 @@ def write_maps_on_anatomy(mre: Path, wavefield: Path, out: Path) -> tuple[Path, 
 
 
 def _write_run(folder: Path, run: StiffnessMaps, anatomy: Map, placement: Placement) -> list[Path]:
-    if run.samples_path is None:
-        raise InputError(
-            run.stem,
-            found="no joint draws",
-            expected="*_samples.h5 beside the maps",
-            advice="Run palpate invert again: values between voxels need joint draws.",
-        )
-    draws = open_draws(run.samples_path, run.informed.shape)
+    draws = run.draws()
     grid = grid_of(draws.voxels, run.informed.shape, run.affine_mm)
     target = _target(grid, anatomy, placement)
     misplaced = "" if placement.uncertainty_mm is None else f", misplaced by {placement.uncertainty_mm:.2g} mm"

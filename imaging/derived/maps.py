@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
@@ -29,15 +29,12 @@ from palpate.imaging.derived.statistics import (
     medium_of,
     summary,
 )
-from palpate.imaging.files.draws import DrawsFile, open_draws
+from palpate.imaging.files.draws import DrawsFile
+from palpate.imaging.files.kinds_of_maps import refuse_other_maps
 from palpate.imaging.files.maps import write_map
 from palpate.imaging.files.stiffness_folder import STATISTIC_WORDS, StiffnessMaps, read_stiffness
 from palpate.outputs import claim_folder
 from palpate.progress import say
-from palpate.system_files import matching
-
-_OTHERS: Final = ("*.dcm", "no_dicom_source.txt")
-"""Files of the other kind of folder that palpate maps writes."""
 
 
 def write_derived_maps(mre: Path, out: Path, settings: DerivedSettings) -> tuple[Path, ...]:
@@ -63,7 +60,7 @@ def write_derived_maps(mre: Path, out: Path, settings: DerivedSettings) -> tuple
             advice="Name a quantity, or leave the setting out.",
         )
     target = claim_folder(out, "maps", {"mre": mre})
-    _refuse_dicom(out)
+    refuse_other_maps(out, "derived")
     runs = read_stiffness(mre)
     written: list[Path] = []
     with target.writing() as partial:
@@ -72,32 +69,14 @@ def write_derived_maps(mre: Path, out: Path, settings: DerivedSettings) -> tuple
     return tuple(out / path.name for path in written)
 
 
-def _refuse_dicom(out: Path) -> None:
-    """Refuse a folder of DICOM maps, which the same command writes and would replace."""
-    if any(matching(out, pattern) for pattern in _OTHERS if out.is_dir()):
-        raise InputError(
-            out,
-            found="DICOM maps of palpate maps",
-            expected="a new folder, or an earlier one of derived maps",
-            advice="Name another folder: palpate replaces the folder of --out as a whole.",
-        )
-
-
 def _write_run(folder: Path, run: StiffnessMaps, quantities: Sequence[DerivedQuantity]) -> list[Path]:
     """Write the maps of one run at one frequency."""
-    if run.samples_path is None:
-        raise InputError(
-            run.stem,
-            found="no joint draws",
-            expected="*_samples.h5 beside the maps",
-            advice="Run palpate invert again: derived quantities are computed draw by draw.",
-        )
-    draws = open_draws(run.samples_path, run.informed.shape)
-    demand_draws(run.samples_path, draws.count)
+    draws = run.draws()
+    demand_draws(draws.path, draws.count)
     medium = medium_of(run.stem, run.inversion, run.frequency_hz, draws.density_kg_m3, quantities)
     found = by_voxel(draws.blocks(), len(draws.voxels), quantities, medium, summary)
     mask = run.moduli["storagemodulus"].mean.covered
-    details, origin = _details(run, draws, medium), digest(run.samples_path)
+    details, origin = _details(run, draws, medium), digest(draws.path)
     written = []
     for one in quantities:
         volumes = [on_grid_of(mask, draws.voxels, values) for values in found[one.key]]

@@ -17,10 +17,10 @@ from palpate.imaging.dicom_out.dicom_origin import REMEDIES, scan_identity
 from palpate.imaging.dicom_out.dicom_source import DicomSource, dicom_source
 from palpate.imaging.dicom_out.parametric_map import QUANTITIES, write_parametric_map
 from palpate.imaging.files.json_object import read_json
+from palpate.imaging.files.kinds_of_maps import refuse_other_maps
 from palpate.imaging.files.stiffness_folder import StiffnessMaps, read_stiffness
 from palpate.imaging.files.wavefield_folder import frequency_text
 from palpate.outputs import claim_folder
-from palpate.system_files import matching
 
 NOTE_NAME: Final = "no_dicom_source.txt"
 """Name of the note that is written where no DICOM maps can be."""
@@ -58,13 +58,7 @@ def write_dicom_maps(
             scan's images disagree on whose they are.
     """
     target = claim_folder(out, "maps", {"mre": mre, "wavefield": wavefield, "scan": scan, "key": key})
-    if out.is_dir() and matching(out, "*_stat-*.nii.gz"):
-        raise InputError(
-            out,
-            found="maps of derived quantities by palpate maps --derived",
-            expected="a new folder, or an earlier one of DICOM maps",
-            advice="Name another folder: palpate replaces the folder of --out as a whole.",
-        )
+    refuse_other_maps(out, "dicom")
     runs = read_stiffness(mre)
     identities = _Identities(settings, scan, key, out)
     whose = {label: _identity(wavefield, label, identities) for label in sorted({run.label for run in runs})}

@@ -19,28 +19,21 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
 from palpate.errors import InputError
+from palpate.imaging.files.draws import DrawBlock as DrawBlock
+from palpate.imaging.files.draws import DrawsFile, block_places, open_draws
 from palpate.imaging.files.json_object import read_json
 from palpate.imaging.files.maps import Map, read_map, read_mask
+from palpate.imaging.files.moduli import MODULI as MODULI
+from palpate.imaging.files.moduli import Modulus as Modulus
 from palpate.imaging.files.nifti import same_grid
-from palpate.machine_failures import machine_fault
 from palpate.system_files import matching
 
-type Modulus = Literal["storagemodulus", "lossmodulus"]
-
-type DrawBlock = tuple[slice, NDArray[np.float64], NDArray[np.float64]]
-"""Joint draws of some voxels: their places among all voxels, and G' and G'' in kPa, each of shape (n_samples, n)."""
-
-MODULI: Final[tuple[Modulus, ...]] = ("storagemodulus", "lossmodulus")
-"""Names of the moduli in file names: G' and G''."""
-BLOCK_VALUES: Final = 2_000_000
-"""Values of one modulus in a block of draws: 16 MB."""
 MODULUS_WORDS: Final[Mapping[Modulus, str]] = {
     "storagemodulus": "storage modulus G'",
     "lossmodulus": "loss modulus G''",
@@ -96,13 +89,11 @@ class Samples:
     def blocks(self) -> Iterator[DrawBlock]:
         """Yield the draws of all voxels, a few voxels at a time."""
         storage_kpa, loss_kpa = (self.moduli_kpa[modulus] for modulus in MODULI)
-        width = max(1, BLOCK_VALUES // max(1, self.count))
-        for first in range(0, len(self.voxels), width):
-            here = slice(first, min(first + width, len(self.voxels)))
+        for here in block_places(len(self.voxels), self.count):
             yield here, storage_kpa[:, here].astype(np.float64), loss_kpa[:, here].astype(np.float64)
 
     def at(self, mask: NDArray[np.bool_]) -> dict[Modulus, NDArray[np.float32]]:
-        """Return the draws in the voxels of a mask, kPa, each of shape (n_samples, n_inside)."""
+        """Return the draws in the voxels of a mask of the grid, kPa, each of shape (n_samples, n_inside)."""
         inside = mask[tuple(self.voxels.T)]
         return {modulus: values[:, inside] for modulus, values in self.moduli_kpa.items()}
 
@@ -138,6 +129,21 @@ class StiffnessMaps:
         """Voxel indices to world RAS millimetres, shape (4, 4)."""
         return self.moduli["storagemodulus"].mean.affine_mm
 
+    def draws(self) -> DrawsFile:
+        """Open the joint draws.
+
+        Raises:
+            InputError: there are none, or the file cannot be read or does not fit the maps.
+        """
+        if self.samples_path is None:
+            raise InputError(
+                self.stem,
+                found="no joint draws",
+                expected="*_samples.h5 beside the maps",
+                advice="Run palpate invert again: intervals and values between voxels need joint draws.",
+            )
+        return open_draws(self.samples_path, self.informed.shape)
+
     def samples(self) -> Samples | None:
         """Read the joint draws; None where there are none.
 
@@ -169,62 +175,17 @@ def read_stiffness(folder: Path) -> tuple[StiffnessMaps, ...]:
 
 
 def read_samples(path: Path, shape: tuple[int, ...]) -> Samples:
-    """Read joint draws of the posterior.
+    """Read joint draws of the posterior; those of a mapped file only as they are used.
 
     Args:
-        path: HDF5 file with `storagemodulus_kpa`, `lossmodulus_kpa` (n_samples, n_voxels), `voxels` (n_voxels, 3) and
-            perhaps `density_kg_m3` (n_samples).
+        path: file of palpate.imaging.files.draws.
         shape: shape (i, j, k) of the grid in which the voxels must lie.
 
     Raises:
         InputError: the file cannot be read or does not fit the grid.
     """
-    try:
-        with h5py.File(path) as file:
-            moduli_kpa = {modulus: np.asarray(file[f"{modulus}_kpa"], dtype=np.float32) for modulus in MODULI}
-            voxels = np.asarray(file["voxels"], dtype=np.int32)
-            density_kg_m3 = read_density(file)
-    except (OSError, KeyError) as error:
-        refusal = InputError(
-            path, found="no readable samples", expected="a complete *_samples.h5", advice="Run palpate invert again."
-        )
-        raise (machine_fault(error, path) or refusal) from error
-    sizes = {values.shape for values in moduli_kpa.values()}
-    fits = len(sizes) == 1 and voxels.ndim == 2 and voxels.shape[1] == 3 and {(len(voxels),)} == {s[1:] for s in sizes}
-    if not fits or np.any(voxels < 0) or np.any(voxels >= np.array(shape)):
-        raise InputError(
-            path,
-            found=f"draws of shapes {sorted(sizes)} for {len(voxels)} voxels",
-            expected=f"(n_samples, n_voxels) in a grid of {shape}",
-            advice="Run palpate invert again.",
-        )
-    found = Samples(moduli_kpa=moduli_kpa, voxels=voxels, density_kg_m3=density_kg_m3)
-    demand_density_draws(path, density_kg_m3, found.count)
-    return found
-
-
-def read_density(file: h5py.File) -> NDArray[np.float64] | None:
-    """Return the densities of the draws in an open file, kg/m3; None where it holds none, as in older versions."""
-    return np.asarray(file["density_kg_m3"], dtype=np.float64) if "density_kg_m3" in file else None
-
-
-def demand_density_draws(path: Path, density_kg_m3: NDArray[np.float64] | None, count: int) -> None:
-    """Refuse densities that are not one positive number for each draw.
-
-    Args:
-        path: file of the draws.
-        density_kg_m3: densities that it holds, if any.
-        count: number of draws.
-    """
-    if density_kg_m3 is None:
-        return
-    if density_kg_m3.shape != (count,) or not np.all(np.isfinite(density_kg_m3) & (density_kg_m3 > 0.0)):
-        raise InputError(
-            path,
-            found=f"density_kg_m3 of shape {density_kg_m3.shape} for {count} draws, or values that are no density",
-            expected=f"a positive density for each draw, shape ({count},)",
-            advice="Run palpate invert again.",
-        )
+    found = open_draws(path, shape)
+    return Samples({modulus: found.every(modulus) for modulus in MODULI}, found.voxels, found.density_kg_m3)
 
 
 def _read_one(folder: Path, label: str, stem: str, frequency: str | None) -> StiffnessMaps:

@@ -9,7 +9,6 @@ import numpy as np
 
 from palpate.errors import InputError
 from palpate.imaging.anatomy.resample import grid_of
-from palpate.imaging.files.draws import open_draws
 from palpate.imaging.files.stiffness_folder import read_stiffness
 from palpate.imaging.registration.placement import read_placement
 from palpate.imaging.registration.rigid import Rigid
@@ -35,10 +34,7 @@ def stiffness_on(folder: Path, grid: TumourGrid, motion: Rigid | None, most: int
         InputError: no maps, no draws, or they do not lie where the tumour's maps are.
     """
     found = min(read_stiffness(folder), key=lambda one: (one.label, one.frequency_hz))
-    if found.samples_path is None:
-        raise InputError(
-            folder, found="maps without draws", expected="*_samples.h5 beside them", advice="Run palpate invert again."
-        )
+    draws = found.draws()
     home = folder / "mre" if (folder / "mre").is_dir() else folder
     placement = read_placement(home.parent / "wavefield", found.label)
     if not placement.usable:
@@ -52,7 +48,6 @@ def stiffness_on(folder: Path, grid: TumourGrid, motion: Rigid | None, most: int
     # The placement goes from the elastogram to the T1; here the way back is wanted.
     back = np.linalg.inv(placement.motion.matrix_mm)
     points_mm = points_mm @ back[:3, :3].T + back[:3, 3]
-    draws = open_draws(found.samples_path, found.informed.shape)
     own = grid_of(draws.voxels, found.informed.shape, found.affine_mm)
     covered = own.covers(points_mm)
     if not covered.any():

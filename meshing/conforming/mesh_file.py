@@ -27,19 +27,21 @@ FORMAT, FORMAT_VERSION = "palpate tetrahedra", 1
 _EXPECTED = "a complete mesh of tetrahedra written by palpate mesh"
 
 
-def write_tetrahedra(path: Path, mesh: TetrahedralMesh) -> None:
+def write_tetrahedra(path: Path, mesh: TetrahedralMesh, *, packed: bool = True) -> None:
     """Write a mesh; equal meshes give equal bytes. The caller makes sure that no partial file is left.
 
     Args:
         path: path of the file to write, ending `.h5`.
         mesh: any mesh of tetrahedra.
+        packed: whether arrays are compressed.
     """
+    packing = {"compression": "gzip", "shuffle": True} if packed else {}
     with writing_hdf5(path) as file:
         file.attrs["format"] = FORMAT
         file.attrs["version"] = FORMAT_VERSION
         file.attrs["names"] = json.dumps({str(label): mesh.names[label] for label in sorted(mesh.names)})
         for name in ("points_mm", "cells", "labels"):
-            file.create_dataset(name, data=getattr(mesh, name), compression="gzip", shuffle=True)
+            file.create_dataset(name, data=getattr(mesh, name), **packing)
 
 
 def read_tetrahedra(path: Path) -> TetrahedralMesh:
@@ -80,6 +82,14 @@ def read_label_mesh(path: Path) -> TetrahedralMesh:
     Raises:
         InputError: it is not there, or no valid mesh.
     """
+    if path.is_dir() and not (path / MESH_FILE).exists():
+        zones = any(path.glob("*_zones.h5"))
+        raise InputError(
+            path,
+            found="zones of the inversion, which are hexahedra" if zones else f"no {MESH_FILE}",
+            expected="tetrahedra of labels",
+            advice="Make them: palpate mesh labels.nii.gz --names labels.tsv --out tetrahedra.",
+        )
     return read_tetrahedra(path / MESH_FILE if path.is_dir() else path)
 
 

@@ -168,7 +168,7 @@ def _modulus(mask: NDArray[np.bool_], log_mean: NDArray[np.float64], log_std: ND
 def _samples(field: WaveField, inversion: Inversion) -> Samples:
     """Return joint draws, with the precision of the files."""
     moduli_kpa = {
-        modulus: pa_to_kpa(np.exp(draws.T)).astype(np.float32)
+        modulus: pa_to_kpa(np.exp(draws)).astype(np.float32).T
         for modulus, draws in zip(MODULI, inversion.log_draws, strict=True)
     }
     return Samples(moduli_kpa, np.argwhere(field.mask).astype(np.int32), inversion.density_kg_m3)

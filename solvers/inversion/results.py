@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palpate.config.inversion import InversionSettings
-from palpate.imaging.files.hdf5_file import writing_hdf5
+from palpate.imaging.files.draws import block_places, write_draws
 from palpate.imaging.files.maps import write_map, write_mask
 from palpate.imaging.files.stiffness_folder import MODULI, MODULUS_WORDS, STATISTIC_WORDS
 from palpate.imaging.files.wavefield_folder import frequency_text
@@ -150,14 +150,18 @@ def write_direct(target: Target, direct: DirectResult) -> None:
 
 
 def _write_draws(target: Target, inversion: Inversion) -> None:
-    with writing_hdf5(target.folder / f"{target.stem}_samples.h5", track_order=True) as file:
-        for modulus, draws in zip(MODULI, inversion.log_draws, strict=True):
-            values = pa_to_kpa(np.exp(draws.T)).astype(np.float32)
-            file.create_dataset(f"{modulus}_kpa", data=values, compression="gzip", shuffle=True, track_times=False)
-        voxels = np.argwhere(target.field.mask).astype(np.int32)
-        file.create_dataset("voxels", data=voxels, compression="gzip", track_times=False)
-        file.create_dataset("density_kg_m3", data=inversion.density_kg_m3, track_times=False)
-        file.attrs["affine_mm"] = target.field.affine_mm
+    """Write the joint draws a few voxels at a time, so that no second copy of them fills the memory."""
+    log_storage, log_loss = inversion.log_draws
+    write_draws(
+        target.folder / f"{target.stem}_samples.h5",
+        (
+            (here, pa_to_kpa(np.exp(log_storage[here])).T, pa_to_kpa(np.exp(log_loss[here])).T)
+            for here in block_places(*log_storage.shape)
+        ),
+        np.argwhere(target.field.mask),
+        inversion.density_kg_m3,
+        target.field.affine_mm,
+    )
 
 
 def frequency_record(target: Target, inversion: Inversion, settings: InversionSettings) -> dict[str, Any]:

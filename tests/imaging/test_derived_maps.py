@@ -20,7 +20,7 @@ from palpate.imaging.derived import statistics
 from palpate.imaging.derived.maps import write_derived_maps
 from palpate.imaging.derived.quantities import DERIVED, Medium
 from palpate.imaging.derived.statistics import by_voxel, draws_in_tail, ends, summary
-from palpate.imaging.files import stiffness_folder
+from palpate.imaging.files import draws as draws_module
 from palpate.imaging.files.draws import open_draws
 from palpate.imaging.files.maps import read_map, sidecar_path, write_map, write_mask
 from palpate.imaging.region_values.averages import averages
@@ -233,7 +233,7 @@ def test_blocks_change_nothing(mre: Path, monkeypatch: pytest.MonkeyPatch) -> No
     medium, asked = Medium(60.0, 1000.0), [DERIVED["attenuation"]]
     found = []
     for values in (2_000_000, 3 * COUNT):
-        monkeypatch.setattr(stiffness_folder, "BLOCK_VALUES", values)
+        monkeypatch.setattr(draws_module, "BLOCK_VALUES", values)
         for source in (read_stiffness(mre).samples, file):
             table = by_voxel(source.blocks(), len(file.voxels), asked, medium, summary)["attenuation"]
             found.append((table, averages(source, weights, asked, medium)["attenuation"]))

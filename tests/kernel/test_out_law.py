@@ -48,6 +48,7 @@ ROWS: dict[tuple[str, ...], tuple[Row, ...]] = {
     ("maps",): (
         Row("folder", {"mre": "folder", "wavefield": "folder", "scan": "folder", "key": "file"}),
         Row("folder", {"mre": "folder"}, ("--derived",)),
+        Row("folder", {"mre": "folder", "mesh": "folder"}),
     ),
     ("overlay",): (Row("folder", {"mre": "folder", "wavefield": "folder"}),),
     ("regions",): (

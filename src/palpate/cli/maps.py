@@ -11,7 +11,7 @@ import typer
 
 def maps(
     mre: Annotated[Path, typer.Argument(help="Folder of stiffness maps in kPa, as palpate invert writes it.")],
-    out: Annotated[Path, typer.Option(help="Folder for the DICOM files, or with --derived for the NIfTI files.")],
+    out: Annotated[Path, typer.Option(help="Folder for the DICOM files, or with --derived or --mesh for theirs.")],
     wavefield: Annotated[
         Path | None,
         typer.Option(help="Folder of palpate ingest, which names the source study; needed for DICOM maps."),
@@ -19,6 +19,10 @@ def maps(
     derived: Annotated[
         bool, typer.Option("--derived", help="Write maps of derived quantities (NIfTI) instead of DICOM maps.")
     ] = False,
+    mesh: Annotated[
+        Path | None,
+        typer.Option(help="Folder of palpate mesh with tetrahedra: write stiffness on them instead of DICOM maps."),
+    ] = None,
     scan: Annotated[
         Path | None,
         typer.Option(help="DICOM folder or zip that palpate ingest read; its patient and study are read again."),
@@ -26,7 +30,7 @@ def maps(
     key: Annotated[Path | None, typer.Option(help="Key file that palpate ingest used; default: your own key.")] = None,
     settings: Annotated[
         str | None,
-        typer.Option(help="The maps settings, or with --derived the derived settings: JSON, or a YAML or JSON file."),
+        typer.Option(help="The maps settings, or those of --derived or --mesh: JSON, or a YAML or JSON file."),
     ] = None,
 ) -> None:
     """Write stiffness as DICOM Parametric Maps (kPa), or with --derived wave speed and other quantities as NIfTI.
@@ -41,12 +45,21 @@ def maps(
     follow from G' and G'', computed in every joint draw: |G*| (kPa), loss tangent (ratio) and wave speed (m/s). Phase
     angle (rad), attenuation (Np/m), damping ratio (ratio) and the mu of nonlinear inversion (shear_stiffness, kPa) are
     written on request, with --settings '{"quantities": ["magnitude", "attenuation"]}'.
+
+    palpate maps stiffness --mesh tetrahedra --out on-mesh writes G' and G'' (kPa) on the tetrahedra of palpate mesh,
+    for programs that simulate tissue: mean, standard deviation and joint draws as XDMF with HDF5 and as VTU. Points are
+    in millimetres (R A S); outside the map values are NaN. --settings '{"draws": 20}' writes 20 draws, and
+    '{"space": "elastogram"}' says that the mesh lies in the elastogram's world and not in the T1's.
     """
     from palpate.config.maps import MapsSettings
     from palpate.config.section import parse_settings
 
+    of_dicom = {"--wavefield": wavefield, "--scan": scan, "--key": key}
+    if mesh is not None:
+        _on_mesh(mre, mesh, out, settings, {"--derived": derived or None, **of_dicom})
+        return
     if derived:
-        _derived(mre, out, settings, {"--wavefield": wavefield, "--scan": scan, "--key": key})
+        _derived(mre, out, settings, of_dicom)
         return
     chosen = parse_settings(MapsSettings, settings)
     from palpate.errors import InputError
@@ -65,22 +78,41 @@ def maps(
     say(f"{len(written)} DICOM Parametric Maps in {out}" if written else f"no DICOM source: a note in {out} says so")
 
 
-def _derived(mre: Path, out: Path, settings: str | None, of_dicom: Mapping[str, Path | None]) -> None:
+def _on_mesh(mre: Path, mesh: Path, out: Path, settings: str | None, others: Mapping[str, object]) -> None:
+    """Write stiffness on tetrahedra; options of other maps are refused, since they would have no effect."""
+    from palpate.config.mesh_maps import MeshMapsSettings
+    from palpate.config.section import parse_settings
+
+    chosen = parse_settings(MeshMapsSettings, settings)
+    _refuse_beside("--mesh", others)
+    from palpate.meshing.maps_out.mesh_maps import write_mesh_maps
+    from palpate.progress import say
+
+    say(f"{len(write_mesh_maps(mre, mesh, out, chosen))} files of stiffness on tetrahedra in {out}")
+
+
+def _derived(mre: Path, out: Path, settings: str | None, of_dicom: Mapping[str, object]) -> None:
     """Write maps of derived quantities; options of DICOM maps are refused, since they would have no effect."""
     from palpate.config.derived import DerivedSettings
     from palpate.config.section import parse_settings
-    from palpate.errors import InputError
 
     chosen = parse_settings(DerivedSettings, settings)
-    given = [name for name, path in of_dicom.items() if path is not None]
-    if given:
-        raise InputError(
-            "--derived",
-            found=f"{' and '.join(given)} beside it",
-            expected="the folder of stiffness maps alone",
-            advice=f"Leave out {' and '.join(given)}: only DICOM maps need a scan's identity.",
-        )
+    _refuse_beside("--derived", of_dicom)
     from palpate.imaging.derived.maps import write_derived_maps
     from palpate.progress import say
 
     say(f"{len(write_derived_maps(mre, out, chosen))} maps of derived quantities in {out}")
+
+
+def _refuse_beside(option: str, others: Mapping[str, object]) -> None:
+    """Refuse options that have no effect beside another."""
+    from palpate.errors import InputError
+
+    given = [name for name, value in others.items() if value is not None]
+    if given:
+        raise InputError(
+            option,
+            found=f"{' and '.join(given)} beside it",
+            expected=f"the folder of stiffness maps and {option} alone",
+            advice=f"Leave out {' and '.join(given)}: it has no effect on these maps.",
+        )

@@ -1,0 +1,1 @@
+"""Stiffness on tetrahedra and surfaces of regions, for programs that simulate tissue."""
