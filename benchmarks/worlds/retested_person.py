@@ -29,13 +29,14 @@ from palpate.imaging.wavefield import WaveField
 SEED: Final = 20272
 SPACING_M: Final = 1e-3
 """Spacing of the grid of the waves, metre."""
-VIEW_CELLS: Final = (40, 40, 16)
-"""Cells of the field of view: 20 x 20 x 8 voxels of 2 mm."""
+VIEW_CELLS: Final = (39, 39, 18)
+"""Cells of the field of view: 13 x 13 x 6 voxels of 3 mm."""
+VOXEL_CELLS: Final = (3, 3, 3)
 FREQUENCY_HZ: Final = 60.0
 NOISE_PERCENT: Final = 3.0
-LESION_MM: Final = 6.0
+LESION_MM: Final = 7.0
 """Radius of the lesion, mm."""
-AROUND_MM: Final = (9.0, 15.0)
+AROUND_MM: Final = (10.0, 15.0)
 """Inner and outer radius of the ring around the lesion, mm."""
 SLAB_MM: Final = 6.0
 """Half of the ring's height, mm."""
@@ -146,7 +147,7 @@ def write_session(folder: Path, tissue: Person, number: int, session: int) -> No
     view = tuple(slice(margin, margin + count) for margin, count in zip(margins, VIEW_CELLS, strict=True))
     seen = waves[:, *view]
     seen = seen * (1e-5 / np.linalg.norm(seen, axis=0).mean())  # ten micrometres, as an actuator gives
-    scan = ForeignScan(noise_percent=NOISE_PERCENT)
+    scan = ForeignScan(cells=VOXEL_CELLS, noise_percent=NOISE_PERCENT)
     images = image(seen, modulus_pa[view], spacing_m, scan, generator)
     affine_mm = np.diag([*(1e3 * images.spacing_m), 1.0])
     affine_mm[:3, 3] = -0.5 * (np.array(images.measured.shape) - 1.0) * np.diag(affine_mm)[:3]

@@ -22,14 +22,14 @@ from numpy.typing import NDArray
 
 from palpate.imaging.anatomy.resample import Grid, grid_of, log_moments
 from palpate.imaging.changes.between_scans import NORMAL_95
-from palpate.imaging.changes.places import Places
+from palpate.imaging.changes.places import Places, motion_of
 from palpate.imaging.changes.session import ComparedSession
 from palpate.imaging.files.draws import DrawsFile
 from palpate.imaging.files.maps import write_map
 from palpate.imaging.files.stiffness_folder import MODULI, MODULUS_WORDS, Modulus
+from palpate.imaging.registration.placement import MOTION_SEED
+from palpate.imaging.registration.rigid import Rigid
 
-MOTION_SEED: Final = 1110
-"""Seed of the motions between sessions."""
 _POINTS: Final = 256
 _BLOCK: Final = 20_000
 _WORDS: Final[Mapping[str, tuple[str, str]]] = {
@@ -64,7 +64,7 @@ def write_change_maps(
     places: Places,
     *,
     between_std: float,
-    common_fibres: float,
+    common_fibres: NDArray[np.float64],
 ) -> int:
     """Write the maps of one frequency on the voxels of session A that session B covers; return their number.
 
@@ -74,19 +74,21 @@ def write_change_maps(
         second: session B.
         places: worlds of both, with a way from A's elastogram to B's.
         between_std: standard deviation of the variation between scans in ln (B / A).
-        common_fibres: variance of ln G' because of fibres that both sessions share, in one voxel.
+        common_fibres: variances of ln G' and ln G'' because of fibres that both sessions share, in one voxel, shape
+            (2,).
     """
-    way = places.between("elastogram A", "elastogram B")
+    way = places.way("elastogram A", "elastogram B")
     assert way is not None  # places_of refuses sessions without one
     voxels = first.draws.voxels
     points_mm = voxels @ first.run.affine_mm[:3, :3].T + first.run.affine_mm[:3, 3]
     grid = grid_of(second.draws.voxels, second.run.informed.shape, second.run.affine_mm)
-    seen = grid.covers(way.moved(points_mm))
+    motion, covariance = motion_of(way, points_mm.mean(axis=0))
+    seen = grid.covers(motion.moved(points_mm))
     density = float(np.mean(_density(first.draws)))
-    for modulus in MODULI:
-        own = _own_moments(first, modulus, common_fibres)
+    for modulus, common in zip(MODULI, common_fibres, strict=True):
+        own = _own_moments(first, modulus, float(common))
         moments = LogMoments(own.mean[seen], own.std[seen])
-        other = _carried_moments(second, modulus, grid, points_mm[seen], places, common_fibres)
+        other = _carried_moments(second, modulus, grid, points_mm[seen], (motion, covariance), float(common))
         change = change_of_moments(moments, other, between_std=between_std, density_kg_m3=density)
         for name, values in change.items():
             volume = np.full(first.run.informed.shape, np.nan, dtype=np.float32)
@@ -173,7 +175,7 @@ def _carried_moments(
     modulus: Modulus,
     grid: Grid,
     points_mm: NDArray[np.float64],
-    places: Places,
+    way: tuple[Rigid, NDArray[np.float64]],
     common: float,
 ) -> LogMoments:
     """Return the moments of session B at points of session A, whose place in B is uncertain."""
@@ -185,7 +187,7 @@ def _carried_moments(
             yield one - np.log(rho)
 
     def motions() -> Iterator[NDArray[np.float64]]:
-        for (one,) in places.drawn([("elastogram A", "elastogram B")], session.draws.count, MOTION_SEED):
+        for one in way[0].draws(way[1], session.draws.count, MOTION_SEED):
             yield one.moved(points_mm)
 
     return LogMoments(*log_moments(grid, draws, (own.mean, own.std), motions))

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from palpate.errors import InputError
 from palpate.imaging.changes.between_scans import Organ
@@ -59,6 +60,12 @@ class ComparedSession:
         """Label of the session; that of the run where it names none."""
         found = _LABEL.match(self.run.label)
         return (found["session"] or "") if found else self.run.label
+
+    @property
+    def centre_mm(self) -> NDArray[np.float64]:
+        """Centre of the voxels with draws, world RAS, mm, shape (3,)."""
+        affine_mm = self.run.affine_mm
+        return np.asarray(affine_mm[:3, :3] @ self.draws.voxels.mean(axis=0) + affine_mm[:3, 3])
 
     @property
     def body_part(self) -> str:

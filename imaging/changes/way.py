@@ -93,7 +93,7 @@ def _on_magnitude(first: ComparedSession, second: ComparedSession, reasons: list
     if fixed is None:
         return None
     shift = np.eye(4)
-    shift[:3, 3] = _centre_mm(second) - _centre_mm(first)
+    shift[:3, 3] = second.centre_mm - first.centre_mm
     moved = Volume(fixed.values, shift @ fixed.affine_mm)
     found = _registered(second, moved, reasons, "B's magnitude on A's")
     return _edge(
@@ -123,12 +123,6 @@ def _edge(
     if found is None:
         return None
     return Edge(start, end, found.motion, found.covariance, words, np.eye(4) if after_mm is None else after_mm)
-
-
-def _centre_mm(session: ComparedSession) -> NDArray[np.float64]:
-    """Return the centre of a session's tissue, world RAS, mm, shape (3,)."""
-    affine_mm = session.run.affine_mm
-    return np.asarray(affine_mm[:3, :3] @ session.draws.voxels.mean(axis=0) + affine_mm[:3, 3])
 
 
 def _placed_unknown(*sessions: ComparedSession) -> tuple[QualityWarning, ...]:

@@ -17,6 +17,7 @@ COMMANDS = (
     "maps",
     "overlay",
     "report",
+    "change",
     "tumour",
     "calibrate",
     "forecast",
