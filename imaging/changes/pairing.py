@@ -4,11 +4,12 @@ Draws of two sessions are independent given the tissue, so that each draw alpha_
 beta_j of the second:
 
     ratio_ij      = (beta_j / alpha_i) exp(e_ij)
-    difference_ij = rho_i (beta_j exp(e_ij / 2) - alpha_i exp(-e_ij / 2))
+    difference_ij = rho_ij (beta_j exp(e_ij / 2) - alpha_i exp(-e_ij / 2))
 
 Values are per density where they are moduli: waves determine G* / rho, one tissue has one density rho, and it therefore
-cancels in the ratio and multiplies the difference. Sessions that were inverted with one seed share random numbers;
-taking every pair instead of equal numbers keeps them from looking more alike than they are.
+cancels in the ratio and multiplies the difference. rho_ij runs through the densities that the first session assumes.
+Sessions that were inverted with one seed share random numbers; taking every pair instead of equal numbers keeps them
+from looking more alike than they are.
 
 e holds what draws do not: place, edges, variation between scans. It is normal with one of several equally probable
 standard deviations, which are given to the pairs by numbers that are spread evenly and depend on the ranks of the draws
@@ -30,6 +31,8 @@ from palpate.imaging.draw_summary import DrawSummary
 
 _MOST_DRAWS: Final = 400
 """Largest number of draws of a session that are paired: more are represented by as many quantiles."""
+_FEWEST_DRAWS: Final = 200
+"""Least number: fewer are repeated, so that there are enough pairs for the errors between the sessions."""
 _STEPS: Final = (0.6180339887498949, 0.4142135623730951, 0.7320508075688772)
 
 
@@ -72,8 +75,8 @@ class ChangePosterior:
 
     @property
     def probability_increased(self) -> float:
-        """Probability that the number has increased."""
-        return float(np.mean(self.ratios.values > 1.0))
+        """Probability that the number has increased; draws without any change count half."""
+        return float(np.mean(self.ratios.values > 1.0) + 0.5 * np.mean(self.ratios.values == 1.0))
 
     @property
     def changed(self) -> bool:
@@ -93,13 +96,14 @@ def change_posterior(
             shape (k,).
         unit: unit of the number.
     """
-    (alpha, rho), (beta, _) = _in_order(first), _in_order(second)
+    alpha, beta = _in_order(first.values), _in_order(second.values)
     error = _errors(len(alpha), len(beta), log_stds)
+    rho = _densities(len(alpha), len(beta), _in_order(first.density_kg_m3))
     ratios, differences = [], []
     for sign in (1.0, -1.0) if np.any(error) else (1.0,):
         ratios.append((beta / alpha[:, None]) * np.exp(sign * error))
         half = np.exp(0.5 * sign * error)
-        differences.append(rho[:, None] * (beta * half - alpha[:, None] / half))
+        differences.append(rho * (beta * half - alpha[:, None] / half))
     return ChangePosterior(
         ratio=float(np.exp(second.log_mean - first.log_mean)),
         ratios=DrawSummary(np.concatenate(ratios).ravel(), "1"),
@@ -116,24 +120,32 @@ def combined_stds(*terms: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(np.sqrt(sum(np.square(one) for one in np.broadcast_arrays(*terms))))
 
 
-def _in_order(session: SessionDraws) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return draws in ascending order with the density of each; few enough to be paired."""
-    order = np.lexsort((session.density_kg_m3, session.values))
-    if len(order) > _MOST_DRAWS:
-        order = order[np.linspace(0, len(order) - 1, _MOST_DRAWS).round().astype(int)]
-    return session.values[order], session.density_kg_m3[order]
+def _in_order(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return draws in ascending order, enough and few enough to be paired."""
+    ordered = np.repeat(np.sort(values), -(-_FEWEST_DRAWS // len(values)))
+    if len(ordered) <= _MOST_DRAWS:
+        return ordered
+    return ordered[np.linspace(0, len(ordered) - 1, _MOST_DRAWS).round().astype(int)]
+
+
+def _densities(rows: int, columns: int, ordered: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return a density for each pair, shape (rows, columns), each one equally often but for rounding."""
+    return np.asarray(ordered[(_spread_evenly(rows, columns)[2] * len(ordered)).astype(int)])
 
 
 def _errors(rows: int, columns: int, log_stds: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return sizes of the errors of all pairs, shape (rows, columns), symmetric where both counts are the same."""
-    sizes, parts = _spread_evenly(rows, columns)
+    sizes, parts, _ = _spread_evenly(rows, columns)
     return np.asarray(sizes * log_stds[(parts * len(log_stds)).astype(int)])
 
 
 @lru_cache(maxsize=4)
-def _spread_evenly(rows: int, columns: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return absolute values of a standard normal number, and numbers of [0, 1), one of either for each pair."""
+def _spread_evenly(rows: int, columns: int) -> tuple[NDArray[np.float64], ...]:
+    """Return absolute values of a standard normal number, and twice numbers of [0, 1), one of each for each pair."""
     i, j = np.ogrid[1 : rows + 1, 1 : columns + 1]
-    even = np.modf(_STEPS[0] * (i + j) + _STEPS[1] * (i * j % 4093))[0]
-    parts = np.modf(_STEPS[2] * (i + j) + _STEPS[0] * (i * j % 2039))[0]
-    return scipy.stats.norm.ppf(0.5 + 0.5 * np.clip(even, 1e-6, 1.0 - 1e-6)), parts
+    together, product = i + j, i * j
+    even, parts, places = (
+        np.modf(step * together + other * (product % turn))[0]
+        for step, other, turn in zip(_STEPS, (*_STEPS[1:], _STEPS[0]), (4093, 2039, 3067), strict=True)
+    )
+    return scipy.stats.norm.ppf(0.5 + 0.5 * np.clip(even, 1e-6, 1.0 - 1e-6)), parts, places

@@ -10,23 +10,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palpate.errors import InputError
-from palpate.imaging.anatomy.resample import grid_of
 from palpate.imaging.changes.between_scans import TERMS, BetweenScans, Organ, kind_of
 from palpate.imaging.changes.common_errors import common_fibre_percent, compared_draws
 from palpate.imaging.changes.edges import contrast, edge_share, edge_std
-from palpate.imaging.changes.labelled import CommonShape, Labels
+from palpate.imaging.changes.labelled import PlacedLabels, common_part
 from palpate.imaging.changes.pairing import ChangePosterior, change_posterior, combined_stds
 from palpate.imaging.changes.places import Places, Way, World, motion_of, shared_links
 from palpate.imaging.changes.session import ComparedSession
 from palpate.imaging.derived.quantities import Medium
 from palpate.imaging.derived.statistics import medium_of
 from palpate.imaging.files.stiffness_folder import MODULI
-from palpate.imaging.region_values.motion import UncertainMotion, uncertain
+from palpate.imaging.region_values.label_weights import weighted_labels
+from palpate.imaging.region_values.motion import uncertain
 from palpate.imaging.region_values.quantities import REGION_QUANTITIES, USUAL, RegionQuantity
 from palpate.imaging.region_values.values import RegionValue, region_values
-from palpate.imaging.region_values.weights import WeightedRegion, weighted
-from palpate.imaging.regions.region import DrawnRegion
-from palpate.imaging.registration.rigid import Rigid
+from palpate.imaging.region_values.weights import WeightedRegion
 from palpate.quality_warning import QualityWarning
 
 QUANTITIES: Final[tuple[RegionQuantity, ...]] = tuple(REGION_QUANTITIES[key] for key in USUAL)
@@ -78,7 +76,12 @@ class _Side:
 
 
 def region_changes(
-    sessions: tuple[ComparedSession, ComparedSession], places: Places, labels: Labels, organ: Organ, *, physiology: bool
+    sessions: tuple[ComparedSession, ComparedSession],
+    places: Places,
+    placed: PlacedLabels,
+    organ: Organ,
+    *,
+    physiology: bool,
 ) -> tuple[list[RegionChange], tuple[QualityWarning, ...]]:
     """Return the changes of all quantities and regions, and warnings about regions that are left out.
 
@@ -87,7 +90,7 @@ def region_changes(
     Args:
         sessions: session A and session B.
         places: worlds of both, with a way between them.
-        labels: labelled regions.
+        placed: labels and their world.
         organ: organ of both sessions.
         physiology: whether the variation between scans is in the intervals.
 
@@ -95,13 +98,13 @@ def region_changes(
         InputError: both sessions cover no part of any region.
     """
     worlds: tuple[World, World] = ("elastogram A", "elastogram B")
-    ways = [_way(places, one, labels.world) for one in worlds]
-    back = [_way(places, labels.world, one) for one in worlds]
+    ways = [_way(places, one, placed.world) for one in worlds]
+    back = [_way(places, placed.world, one) for one in worlds]
     shared = shared_links(*ways)
     carried = [uncertain(*motion_of(way, one.centre_mm, shared)) for one, way in zip(sessions, ways, strict=True)]
-    returned = [motion_of(way, np.zeros(3))[0] for way in back]
-    weights = [_weights(labels, sessions[k], sessions[1 - k], carried[k], returned[1 - k]) for k in (0, 1)]
-    common = [k for k in range(len(labels.regions)) if all(one[k].shares.any() for one in weights)]
+    part = common_part(placed.labels, sessions, [motion_of(way, np.zeros(3))[0] for way in back])
+    weights = [weighted_labels(part, one.run, one.draws, to) for one, to in zip(sessions, carried, strict=True)]
+    common = [k for k in range(len(weights[0])) if all(one[k].shares.any() for one in weights)]
     if not common:
         raise InputError(
             "the labels",
@@ -112,25 +115,13 @@ def region_changes(
     sides = [_side(one, [own[k] for k in common]) for one, own in zip(sessions, weights, strict=True)]
     values = [region_values(one.session.run, one.session.draws, one.regions, QUANTITIES, one.medium) for one in sides]
     found = _changes(sides, values, common_fibre_percent(*sessions), organ, physiology=physiology)
-    return found, _left_out([one.name for k, one in enumerate(labels.regions) if k not in common])
+    return found, _left_out([one.name for k, one in enumerate(weights[0]) if k not in common])
 
 
 def _way(places: Places, start: World, end: World) -> Way:
     way = places.way(start, end)
     assert way is not None  # places_of links both elastograms, and read_labels names a world that is linked
     return way
-
-
-def _weights(
-    labels: Labels, own: ComparedSession, other: ComparedSession, carry: UncertainMotion, to_other: Rigid
-) -> list[WeightedRegion]:
-    """Return the shares of a session's voxels in the part of each region that the other session covers."""
-    grid = grid_of(other.draws.voxels, other.run.informed.shape, other.run.affine_mm)
-    found = []
-    for one in labels.regions:
-        part = DrawnRegion(one.where, one.kind, CommonShape(one.shape, grid, to_other), one.number, one.name)
-        found.append(weighted(part, own.run, own.draws, carry))
-    return found
 
 
 def _side(session: ComparedSession, regions: Sequence[WeightedRegion]) -> _Side:
