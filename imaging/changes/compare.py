@@ -29,7 +29,7 @@ from palpate.imaging.changes.places import Places, motion_of
 from palpate.imaging.changes.regional import region_changes
 from palpate.imaging.changes.session import ComparedSession, read_session
 from palpate.imaging.changes.table import RECORD, TABLE, ComparedPair, record_json, table_text
-from palpate.imaging.changes.way import places_of
+from palpate.imaging.changes.way import assumed_places, places_of
 from palpate.outputs import claim_file, claim_folder, writing_together
 from palpate.progress import say
 from palpate.provenance import versions
@@ -102,7 +102,7 @@ def _compared(
     places, of_way = places_of(first, second)
     changes, left_out = region_changes(pair, places, drawn, chosen, physiology=physiology)
     about = pair_warnings(first, second, organ_named=organ is not None, physiology=physiology)
-    warnings = (*about, *of_way, *drawn.warnings, *left_out)
+    warnings = (*about, *of_way, *assumed_places(places, drawn.world), *drawn.warnings, *left_out)
     for one in warnings:
         say(f"warning: {one}")
     facts = _facts(pair, places, chosen, warnings) | {"labels_in": drawn.world}

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palpate.errors import InputError
-from palpate.imaging.changes.places import Edge, Places, World
+from palpate.imaging.changes.places import Edge, Places, World, shared_links
 from palpate.imaging.changes.session import ComparedSession, same_image
 from palpate.imaging.files.nifti import Volume
 from palpate.imaging.registration.placement import Placement
@@ -16,6 +16,9 @@ from palpate.imaging.registration.register import register
 from palpate.imaging.registration.rigid import at_rest
 from palpate.quality_warning import QualityWarning
 
+_RECORDED: Final = "recorded placement ({})"
+_ASSUMED: Final = _RECORDED.format("assumed")
+_ELASTOGRAMS: Final[tuple[World, World]] = ("elastogram A", "elastogram B")
 _EXACT: Final = np.zeros((6, 6))
 _FEWEST_ALONG_AXIS: Final = 4
 """Least number of voxels along each axis of an image that can be registered: thinner ones cannot be blurred."""
@@ -40,16 +43,16 @@ def places_of(first: ComparedSession, second: ComparedSession) -> tuple[Places, 
     anatomies = first.anatomy(), second.anatomy()
     if anatomies[0] is not None and anatomies[1] is not None and same_image(*anatomies):
         shared = Edge("T1 of B", "T1 of A", at_rest(np.zeros(3)), _EXACT, "both sessions have one T1")
-        return places.with_edge(shared), _placed_unknown(first, second)
+        return places.with_edge(shared), ()
     reasons: list[str] = []
     for attempt in (_on_anatomy_of_second, _on_anatomy_of_first, _on_magnitude):
         edge = attempt(first, second, reasons)
         if edge is not None:
-            return places.with_edge(edge), _placed_unknown(first, second)
-    if first.frame_uid and first.frame_uid == second.frame_uid:
-        edge = Edge("elastogram B", "elastogram A", at_rest(np.zeros(3)), _EXACT, "one frame of reference, no images")
+            return places.with_edge(edge), ()
+    if not reasons and first.frame_uid and first.frame_uid == second.frame_uid:
+        edge = Edge("elastogram B", "elastogram A", at_rest(np.zeros(3)), _EXACT, "one frame of reference")
         return places.with_edge(edge), (_not_registered(),)
-    found = "; ".join(reasons) if reasons else "neither a T1 nor magnitude images in both"
+    found = "; ".join(reasons) if reasons else "neither a T1 nor magnitude images of four slices or more in both"
     raise InputError(
         "the sessions",
         found=f"no way from session B to session A: {found}",
@@ -63,7 +66,7 @@ def _placement_edges(session: ComparedSession, start: World, end: World) -> list
     if session.anatomy_path is None:
         return []
     placement = session.placement
-    return [Edge(start, end, placement.motion, placement.covariance, f"recorded placement ({placement.status})")]
+    return [Edge(start, end, placement.motion, placement.covariance, _RECORDED.format(placement.status))]
 
 
 def _one_scan(first: ComparedSession, second: ComparedSession) -> bool:
@@ -107,7 +110,6 @@ def _registered(moving: ComparedSession, fixed: Volume | None, reasons: list[str
     if magnitude is None or fixed is None:
         return None
     if min(*magnitude.values.shape, *fixed.values.shape) < _FEWEST_ALONG_AXIS or np.ptp(fixed.values) == 0.0:
-        reasons.append(f"{what}: an image too thin or without contrast")
         return None
     tissue = moving.run.moduli["storagemodulus"].mean.covered
     found = register(magnitude, tissue, fixed)
@@ -125,14 +127,25 @@ def _edge(
     return Edge(start, end, found.motion, found.covariance, words, np.eye(4) if after_mm is None else after_mm)
 
 
-def _placed_unknown(*sessions: ComparedSession) -> tuple[QualityWarning, ...]:
-    """Warn where a placement on a T1 is only assumed."""
-    names = [one.session or one.run.label for one in sessions if one.anatomy_path and one.placement.status == "assumed"]
+def assumed_places(places: Places, world: World) -> tuple[QualityWarning, ...]:
+    """Warn where labels reach one session by a placement that was only assumed.
+
+    Args:
+        places: worlds of both sessions.
+        world: world of the labels.
+    """
+    ways = [places.way(one, world) or () for one in _ELASTOGRAMS]
+    shared = shared_links(*ways)
+    names = [
+        start
+        for start, way in zip(_ELASTOGRAMS, ways, strict=True)
+        if any(edge.words == _ASSUMED and edge.link not in shared for edge, _ in way)
+    ]
     if not names:
         return ()
     sentence = (
-        f"The T1 was never registered to the elastogram of session {' and '.join(names)}; it is taken to lie where its "
-        "file states, and the intervals hold no error of that."
+        f"The T1 was never registered to {' and '.join(names)}; it is taken to lie where its file states, and the "
+        "intervals hold no error of that."
     )
     return (QualityWarning("change-not-registered", sentence, "Ingest with registration: auto."),)
 
