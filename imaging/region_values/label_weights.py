@@ -36,11 +36,11 @@ def weighted_labels(
     around = carry.displaced if isinstance(carry, UncertainMotion) else ()
     places = [_index_of(labels, run, one) for one in (carry, *around)]
     shares = _shares(labels, draws.voxels, places[:1], LATTICE)
-    displaced = _shares(labels, draws.voxels, places[1:], SCATTERED) if around else None
+    displaced = _shares(labels, draws.voxels, places, SCATTERED) if around else None
     found = []
     for row, (number, name) in enumerate(labels.names.items()):
         own = shares[row : row + 1].toarray()[0]
-        moved = None if displaced is None else displaced[row * len(around) : (row + 1) * len(around)]
+        moved = None if displaced is None else displaced[row * len(places) : (row + 1) * len(places)]
         volume_ml = labels.counts[number] * labels.voxel_ml
         found.append(WeightedRegion(name, number, own, volume_ml, float(own.sum()) * voxel_ml, voxel_ml, moved))
     return found
@@ -57,33 +57,37 @@ def _shares(
 ) -> sparse.csr_array:
     """Return shares of voxels, a row for each label and place, places of one label together, shape (R P, N)."""
     numbers = np.array(list(labels.names))
+    row_of = np.zeros(numbers.max() + 1, dtype=np.int32)
+    row_of[numbers] = np.arange(len(numbers)) * len(places)
     rows, columns, counts = [], [], []
     for at, place in enumerate(places):
         for first in range(0, len(voxels), _CHUNK):
             of_label, of_voxel, count = _counted(labels, voxels[first : first + _CHUNK], place, offsets)
-            rows.append(np.searchsorted(numbers, of_label) * len(places) + at)
-            columns.append(of_voxel + first)
-            counts.append(count / len(offsets))
-    data = (np.concatenate(counts), (np.concatenate(rows), np.concatenate(columns)))
+            rows.append(row_of[of_label] + np.int32(at))
+            columns.append(of_voxel + np.int32(first))
+            counts.append(count)
+    data = (np.concatenate(counts) / len(offsets), (np.concatenate(rows), np.concatenate(columns)))
     return sparse.csr_array(data, shape=(len(numbers) * len(places), len(voxels)))
 
 
 def _counted(
     labels: LabelMap, voxels: NDArray[np.int32], place: NDArray[np.float64], offsets: NDArray[np.float64]
-) -> tuple[NDArray[np.integer], NDArray[np.intp], NDArray[np.intp]]:
-    """Return label, number of the voxel and number of points for each pair of them that meet."""
+) -> tuple[NDArray[np.integer], NDArray[np.int32], NDArray[np.int32]]:
+    """Return label, number of the voxel and number of points of each pair of them that meet, by ascending voxel."""
     seen = _seen(labels, voxels @ place[:3, :3].T + place[:3, 3], offsets @ place[:3, :3].T)
     alike = seen.min(axis=0) == seen.max(axis=0)
-    whole_at, mixed = np.flatnonzero(alike), np.flatnonzero(~alike)
+    whole, mixed = np.flatnonzero(alike), np.flatnonzero(~alike)
     rows = np.sort(seen[:, mixed].T, axis=1)
     begins = np.ones(rows.shape, dtype=bool)
     begins[:, 1:] = rows[:, 1:] != rows[:, :-1]
     at = np.flatnonzero(begins)
-    label = np.concatenate([seen[0, whole_at], rows.ravel()[at]])
-    voxel = np.concatenate([whole_at, mixed[at // len(offsets)]])
-    count = np.concatenate([np.full(len(whole_at), len(offsets)), np.diff(np.append(at, rows.size))])
-    kept = label > 0
-    return label[kept], voxel[kept], count[kept]
+    label = np.concatenate([seen[0, whole], rows.ravel()[at]])
+    voxel = np.concatenate([whole, mixed[at // len(offsets)]]).astype(np.uint16)
+    count = np.concatenate([np.full(len(whole), len(offsets)), np.diff(np.append(at, rows.size))])
+    # Sixteen bits sort in linear time, and sorted columns need no other sorting.
+    order = np.argsort(voxel, kind="stable")
+    order = order[label[order] > 0]
+    return label[order], voxel[order].astype(np.int32), count[order].astype(np.int32)
 
 
 def _seen(labels: LabelMap, centres: NDArray[np.float64], offsets: NDArray[np.float64]) -> NDArray[np.integer]:

@@ -18,7 +18,6 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
 from palpate.imaging.derived.quantities import Medium
 from palpate.imaging.files.stiffness_folder import MODULI, StiffnessMaps
@@ -33,7 +32,6 @@ def placement_effects(
     run: StiffnessMaps,
     draws: JointDraws,
     regions: Sequence[WeightedRegion],
-    weights: sparse.csr_array,
     quantities: Sequence[RegionQuantity],
     medium: Medium,
 ) -> dict[str, NDArray[np.float64]]:
@@ -43,7 +41,6 @@ def placement_effects(
         run: posterior of one run.
         draws: its joint draws.
         regions: regions on the voxels of the draws.
-        weights: weight of each voxel in each region, rows of sum 1, shape (R, N).
         quantities: quantities to average.
         medium: frequency, and density of the draws.
     """
@@ -51,7 +48,6 @@ def placement_effects(
     if all(one.displaced is None for one in regions):
         return found
     maps = _mean_maps(run, draws, quantities, medium)
-    at_rest = weights @ maps
     # The numbers with which the maps on the anatomy move: draw d is one tissue in one place.
     normal = np.random.default_rng(MOTION_SEED).standard_normal((draws.count, 6))
     for row, region in enumerate(regions):
@@ -60,9 +56,12 @@ def placement_effects(
         sums = region.displaced @ maps
         covered = sums[:, :1] > 0.0
         # Where a displaced region leaves the map there is nothing to compare with.
-        means = np.where(covered, sums / np.where(covered, sums[:, :1], 1.0), at_rest[row])
+        if not covered[0]:
+            continue
+        means = sums / np.where(covered, sums[:, :1], 1.0)
+        changes = np.where(covered[1:], means[1:] - means[0], 0.0)
         for column, one in enumerate(quantities, start=1):
-            found[one.key][row] = _effect(means[:, column] - at_rest[row, column], normal)
+            found[one.key][row] = _effect(changes[:, column], normal)
     return found
 
 

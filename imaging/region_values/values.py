@@ -143,7 +143,7 @@ def region_values(
     weights = sparse.csr_array(sparse.vstack(rows, format="csr"))
     means = averages(draws, weights, quantities, medium)
     _demand_values(means, regions, quantities)
-    effects = placement_effects(run, draws, regions, weights, quantities, medium)
+    effects = placement_effects(run, draws, regions, quantities, medium)
     informed = weights @ run.informed[tuple(draws.voxels.T)].astype(np.float64)
     return [
         RegionValue(region, one, means[one.key][row] + effects[one.key][row], min(1.0, float(informed[row])))

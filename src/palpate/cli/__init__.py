@@ -17,6 +17,7 @@ COMMANDS = (
     "maps",
     "overlay",
     "report",
+    "regions",
     "change",
     "tumour",
     "calibrate",
