@@ -9,10 +9,12 @@ from typing import Final
 import numpy as np
 import scipy.stats
 from harness.record import Row
+from numpy.typing import NDArray
 
 BASELINE: Final = "19 % rule"
 KPA_BASELINE: Final = "0.14 kPa rule"
 NORMAL_95: Final = 1.959963984540054
+_DRIVES: Final = ("first", "other_drive", "same_drive")
 DENSITY_STD: Final = 0.04
 """Standard deviation of ln rho of a stated density, as `palpate invert` assumes it."""
 
@@ -71,6 +73,45 @@ class PairScore:
     factor: float
     regions: tuple[RegionScore, ...]
     cpu_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class FibreScore:
+    """One person with fibres: errors of ln G' over the field in three sessions.
+
+    Attributes:
+        number: number of the person.
+        excess: excess of the shear modulus in planes along the fibres.
+        first: error of the first session.
+        other_drive: error of a session with another drive.
+        same_drive: error of a session with the first drive, in another position.
+    """
+
+    number: int
+    excess: float
+    first: float
+    other_drive: float
+    same_drive: float
+
+
+def fibre_rows(people: Sequence[FibreScore]) -> list[Row]:
+    """Return what two sessions have in common of the error that fibres cause; nothing without people."""
+    if not people:
+        return []
+    first, other, same = (np.array([getattr(one, name) for one in people]) for name in _DRIVES)
+    return [
+        Row(f"error of ln G' by fibres, root mean square ({len(people)})", "%", 100.0 * _size(first), None),
+        Row("its part in common with another drive", "%", 100.0 * _in_common(first, other), None),
+        Row("its part in common with the same drive", "%", 100.0 * _in_common(first, same), None),
+    ]
+
+
+def _in_common(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
+    return float(first @ second / np.sqrt((first @ first) * (second @ second)))
+
+
+def _size(errors: NDArray[np.float64]) -> float:
+    return float(np.sqrt(np.mean(errors**2)))
 
 
 def rows_of(pairs: Sequence[PairScore]) -> list[Row]:

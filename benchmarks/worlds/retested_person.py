@@ -16,7 +16,7 @@ import numpy as np
 from foreign.exams import forces
 from foreign.scanner import ForeignScan, image
 from foreign.scenes import MARGIN_M
-from foreign.spectral_waves import DENSITY_KG_M3, SpectralTissue
+from foreign.spectral_waves import DENSITY_KG_M3, Fibres, SpectralTissue
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
@@ -64,6 +64,8 @@ class Person:
         phases: their phases, rad, shape (2, n).
         middle_mm: centre of the lesion, mm, shape (3,).
         factor: modulus of all tissue on this day over its own mean.
+        fibres: direction of fibres in the T1's world, times the excess of the shear modulus in planes along them, shape
+            (3,); zero without fibres.
     """
 
     storage_kpa: float
@@ -73,6 +75,7 @@ class Person:
     phases: NDArray[np.float64]
     middle_mm: NDArray[np.float64]
     factor: float = 1.0
+    fibres: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
     def modulus_kpa(self, points_mm: NDArray[np.float64]) -> NDArray[np.complex128]:
         """Return G* at points of the T1's world, kilopascal, shape (...).
@@ -126,7 +129,7 @@ def labels(tissue: Person) -> tuple[NDArray[np.int16], NDArray[np.float64]]:
     return found, affine_mm
 
 
-def write_session(folder: Path, tissue: Person, number: int, session: int) -> None:
+def write_session(folder: Path, tissue: Person, number: int, session: int, drive: int | None = None) -> None:
     """Scan a person and write the wave-field folder, with the T1 and the recorded placement on it.
 
     Args:
@@ -134,8 +137,10 @@ def write_session(folder: Path, tissue: Person, number: int, session: int) -> No
         tissue: person on the day of the scan.
         number: number of the pair; with the session it gives position, forces, noise and error of the placement.
         session: number of the session.
+        drive: session whose forces act in this one, too; None for forces of its own.
     """
     generator = np.random.default_rng([SEED, number, session])
+    driver = np.random.default_rng([SEED, number, session if drive is None else drive, 1])
     true = _motion(generator)
     margins = (round(MARGIN_M / SPACING_M),) * 3
     shape = tuple(view + 2 * margin for view, margin in zip(VIEW_CELLS, margins, strict=True))
@@ -143,7 +148,8 @@ def write_session(folder: Path, tissue: Person, number: int, session: int) -> No
     grid_mm[:3, 3] = -0.5 * (np.array(shape) - 1.0) * 1e3 * SPACING_M
     modulus_pa = 1e3 * tissue.modulus_kpa(true.moved(_points_mm(shape, grid_mm)))
     spacing_m = np.full(3, SPACING_M)
-    waves = SpectralTissue(modulus_pa, spacing_m, FREQUENCY_HZ).waves(forces(shape, margins, generator))
+    fibres = _fibres_of(tissue, true, shape)
+    waves = SpectralTissue(modulus_pa, spacing_m, FREQUENCY_HZ, fibres).waves(forces(shape, margins, driver))
     view = tuple(slice(margin, margin + count) for margin, count in zip(margins, VIEW_CELLS, strict=True))
     seen = waves[:, *view]
     seen = seen * (1e-5 / np.linalg.norm(seen, axis=0).mean())  # ten micrometres, as an actuator gives
@@ -165,6 +171,15 @@ def write_session(folder: Path, tissue: Person, number: int, session: int) -> No
     _write_placement(folder, label, true, generator)
     of_labels, t1_mm = labels(tissue)
     write_nifti(folder / f"{label}_T1w.nii.gz", np.full(of_labels.shape, 100.0, dtype=np.float32), t1_mm)
+
+
+def _fibres_of(tissue: Person, motion: Rigid, shape: tuple[int, ...]) -> Fibres | None:
+    """Return the fibres on the grid of a session; None without fibres."""
+    excess = float(np.linalg.norm(tissue.fibres))
+    if excess == 0.0:
+        return None
+    direction = motion.matrix_mm[:3, :3].T @ (np.array(tissue.fibres) / excess)
+    return Fibres(direction, np.full(shape, excess), np.zeros(shape))
 
 
 def _motion(generator: np.random.Generator) -> Rigid:
