@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from palpate.errors import InputError
 from palpate.imaging.anatomy.resample import grid_of
-from palpate.imaging.changes.places import World
+from palpate.imaging.changes.places import SessionWorld
 from palpate.imaging.changes.session import ComparedSession
 from palpate.imaging.files.nifti import voxel_indices
 from palpate.imaging.region_values.label_map import LabelMap, read_label_map
@@ -30,7 +30,7 @@ class PlacedLabels:
     """
 
     labels: LabelMap
-    world: World
+    world: SessionWorld
     warnings: tuple[QualityWarning, ...] = ()
 
 
@@ -50,7 +50,7 @@ def read_labels(path: Path, names: Path | None, first: ComparedSession, second: 
         InputError: the files are no labels and names, or the labels touch neither session.
     """
     labels = read_label_map(path, names)
-    sides: Sequence[tuple[ComparedSession, World, World]] = (
+    sides: Sequence[tuple[ComparedSession, SessionWorld, SessionWorld]] = (
         (first, "T1 of A", "elastogram A"),
         (second, "T1 of B", "elastogram B"),
     )
@@ -101,7 +101,7 @@ def _touches(labels: LabelMap, session: ComparedSession, motion: Rigid | None) -
     return bool(np.any(labels.labels[tuple(index[within].T)] > 0))
 
 
-def _assumed(world: World) -> QualityWarning:
+def _assumed(world: SessionWorld) -> QualityWarning:
     sentence = f"The labels lie on the voxels of no image of either session; their coordinates are taken as {world}'s."
     advice = "Compare the labels with that image in a viewer, or give them on its voxels."
     return QualityWarning("labels-world-assumed", sentence, advice)

@@ -20,8 +20,8 @@ from scipy.spatial.transform import Rotation
 
 from palpate.imaging.registration.rigid import Rigid
 
-type World = Literal["elastogram A", "elastogram B", "T1 of A", "T1 of B"]
-type Link = tuple[World, World]
+type SessionWorld = Literal["elastogram A", "elastogram B", "T1 of A", "T1 of B"]
+type Link = tuple[SessionWorld, SessionWorld]
 
 _STEPS: Final = (1e-4,) * 3 + (1e-3,) * 3
 """Steps of finite differences, rad and mm."""
@@ -40,8 +40,8 @@ class Edge:
         after_mm: exact rigid map that follows the motion, shape (4, 4).
     """
 
-    start: World
-    end: World
+    start: SessionWorld
+    end: SessionWorld
     motion: Rigid
     covariance: NDArray[np.float64]
     words: str
@@ -62,7 +62,7 @@ class Edge:
         return np.asarray(self.after_mm @ Rigid(parameters, self.motion.centre_mm).matrix_mm)
 
 
-type Way = tuple[tuple[Edge, bool], ...]
+type Passage = tuple[tuple[Edge, bool], ...]
 """Edges in the order in which they are passed, and whether each is passed backwards."""
 
 
@@ -76,10 +76,10 @@ class Places:
 
     edges: tuple[Edge, ...]
 
-    def way(self, start: World, end: World) -> Way | None:
+    def way(self, start: SessionWorld, end: SessionWorld) -> Passage | None:
         """Return the shortest way between two worlds; None where none leads there."""
-        ways: dict[World, Way] = {start: ()}
-        waiting: deque[World] = deque([start])
+        ways: dict[SessionWorld, Passage] = {start: ()}
+        waiting: deque[SessionWorld] = deque([start])
         while waiting and end not in ways:
             here = waiting.popleft()
             for edge in self.edges:
@@ -96,7 +96,7 @@ class Places:
 
 
 def motion_of(
-    way: Way, centre_mm: NDArray[np.float64], exact: Collection[Link] = ()
+    way: Passage, centre_mm: NDArray[np.float64], exact: Collection[Link] = ()
 ) -> tuple[Rigid, NDArray[np.float64]]:
     """Return a way as one rigid motion, and the covariance of its parameters, shape (6, 6).
 
@@ -119,12 +119,12 @@ def motion_of(
     return whole, covariance
 
 
-def shared_links(first: Way, second: Way) -> frozenset[Link]:
+def shared_links(first: Passage, second: Passage) -> frozenset[Link]:
     """Return the links that two ways pass both: their errors move both ends alike."""
     return frozenset(edge.link for edge, _ in first) & frozenset(edge.link for edge, _ in second)
 
 
-def _product(way: Way, stepped: int = -1, step: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
+def _product(way: Passage, stepped: int = -1, step: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
     """Return the matrix of a way, one of whose edges may be changed by a step of its parameters."""
     product = np.eye(4)
     for number, (edge, back) in enumerate(way):

@@ -15,7 +15,7 @@ from palpate.imaging.changes.common_errors import common_fibre_percent, compared
 from palpate.imaging.changes.edges import contrast, edge_share, edge_std
 from palpate.imaging.changes.labelled import PlacedLabels, common_part
 from palpate.imaging.changes.pairing import ChangePosterior, change_posterior, combined_stds
-from palpate.imaging.changes.places import Places, Way, World, motion_of, shared_links
+from palpate.imaging.changes.places import Passage, Places, SessionWorld, motion_of, shared_links
 from palpate.imaging.changes.session import ComparedSession
 from palpate.imaging.derived.quantities import Medium
 from palpate.imaging.derived.statistics import medium_of
@@ -97,7 +97,7 @@ def region_changes(
     Raises:
         InputError: both sessions cover no part of any region.
     """
-    worlds: tuple[World, World] = ("elastogram A", "elastogram B")
+    worlds: tuple[SessionWorld, SessionWorld] = ("elastogram A", "elastogram B")
     ways = [_way(places, one, placed.world) for one in worlds]
     back = [_way(places, placed.world, one) for one in worlds]
     shared = shared_links(*ways)
@@ -118,7 +118,7 @@ def region_changes(
     return found, _left_out([one.name for k, one in enumerate(weights[0]) if k not in common])
 
 
-def _way(places: Places, start: World, end: World) -> Way:
+def _way(places: Places, start: SessionWorld, end: SessionWorld) -> Passage:
     way = places.way(start, end)
     assert way is not None  # places_of links both elastograms, and read_labels names a world that is linked
     return way

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palpate.errors import InputError
-from palpate.imaging.changes.places import Edge, Places, World, shared_links
+from palpate.imaging.changes.places import Edge, Places, SessionWorld, shared_links
 from palpate.imaging.changes.session import ComparedSession, same_image
 from palpate.imaging.files.nifti import Volume
 from palpate.imaging.registration.placement import Placement
@@ -18,7 +18,7 @@ from palpate.quality_warning import QualityWarning
 
 _RECORDED: Final = "recorded placement ({})"
 _ASSUMED: Final = _RECORDED.format("assumed")
-_ELASTOGRAMS: Final[tuple[World, World]] = ("elastogram A", "elastogram B")
+_ELASTOGRAMS: Final[tuple[SessionWorld, SessionWorld]] = ("elastogram A", "elastogram B")
 _EXACT: Final = np.zeros((6, 6))
 _FEWEST_ALONG_AXIS: Final = 4
 """Least number of voxels along each axis of an image that can be registered: thinner ones cannot be blurred."""
@@ -61,7 +61,7 @@ def places_of(first: ComparedSession, second: ComparedSession) -> tuple[Places, 
     )
 
 
-def _placement_edges(session: ComparedSession, start: World, end: World) -> list[Edge]:
+def _placement_edges(session: ComparedSession, start: SessionWorld, end: SessionWorld) -> list[Edge]:
     """Return the recorded placement of a session's T1; nothing where there is no T1 whose place is known."""
     if session.anatomy_path is None:
         return []
@@ -120,14 +120,18 @@ def _registered(moving: ComparedSession, fixed: Volume | None, reasons: list[str
 
 
 def _edge(
-    start: World, end: World, found: Placement | None, words: str, after_mm: NDArray[np.float64] | None = None
+    start: SessionWorld,
+    end: SessionWorld,
+    found: Placement | None,
+    words: str,
+    after_mm: NDArray[np.float64] | None = None,
 ) -> Edge | None:
     if found is None:
         return None
     return Edge(start, end, found.motion, found.covariance, words, np.eye(4) if after_mm is None else after_mm)
 
 
-def assumed_places(places: Places, world: World) -> tuple[QualityWarning, ...]:
+def assumed_places(places: Places, world: SessionWorld) -> tuple[QualityWarning, ...]:
     """Warn where labels reach one session by a placement that was only assumed.
 
     Args:
