@@ -15,7 +15,8 @@ probability that it excludes 1 if it is right: Phi(|ln r| / s - 1.96) for a true
 
 Beside them, people with fibres (shear 10 to 40 % stiffer along them, in one direction) and no lesion are scanned three
 times: the second time by another drive, the third time by the first drive. e is the error of ln G' of the whole field
-against the tissue's isotropic part. What two sessions have in common of it is sum e_1 e_2 / sqrt(sum e_1^2 sum e_2^2).
+against the tissue's isotropic part. Two sessions have sum e_1 e_2 / sqrt(sum e_1^2 sum e_2^2) of it in common, of e
+itself, and of e over the excess less its mean.
 
     python benchmarks/test_retest.py --out folder [--pairs 200] [--fibres 20] [--ranks 2] [--short]
 

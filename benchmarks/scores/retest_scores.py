@@ -99,10 +99,19 @@ def fibre_rows(people: Sequence[FibreScore]) -> list[Row]:
     if not people:
         return []
     first, other, same = (np.array([getattr(one, name) for one in people]) for name in _DRIVES)
+    excess = np.array([one.excess for one in people])
+    around = [errors / excess - np.mean(errors / excess) for errors in (first, other, same)]
     return [
         Row(f"error of ln G' by fibres, root mean square ({len(people)})", "%", 100.0 * _size(first), None),
         Row("its part in common with another drive", "%", 100.0 * _in_common(first, other), None),
         Row("its part in common with the same drive", "%", 100.0 * _in_common(first, same), None),
+        Row(
+            "the same of what is left by its mean in proportion to the excess, another drive",
+            "%",
+            100.0 * _in_common(around[0], around[1]),
+            None,
+        ),
+        Row("and with the same drive", "%", 100.0 * _in_common(around[0], around[2]), None),
     ]
 
 

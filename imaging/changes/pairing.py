@@ -123,9 +123,9 @@ def combined_stds(*terms: NDArray[np.float64]) -> NDArray[np.float64]:
 def _in_order(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return draws in ascending order, enough and few enough to be paired."""
     ordered = np.repeat(np.sort(values), -(-_FEWEST_DRAWS // len(values)))
-    if len(ordered) <= _MOST_DRAWS:
-        return ordered
-    return ordered[np.linspace(0, len(ordered) - 1, _MOST_DRAWS).round().astype(int)]
+    if len(ordered) > _MOST_DRAWS:
+        ordered = ordered[np.linspace(0, len(ordered) - 1, _MOST_DRAWS).round().astype(int)]
+    return np.asarray(ordered, dtype=np.float64)
 
 
 def _densities(rows: int, columns: int, ordered: NDArray[np.float64]) -> NDArray[np.float64]:

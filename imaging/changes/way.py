@@ -40,8 +40,8 @@ def places_of(first: ComparedSession, second: ComparedSession) -> tuple[Places, 
         rest = at_rest(np.zeros(3))
         both = Edge("elastogram B", "elastogram A", rest, _EXACT, "both sessions are one scan")
         return places.with_edge(both), ()
-    anatomies = first.anatomy(), second.anatomy()
-    if anatomies[0] is not None and anatomies[1] is not None and same_image(*anatomies):
+    one, other = first.anatomy(), second.anatomy()
+    if one is not None and other is not None and same_image(one, other):
         shared = Edge("T1 of B", "T1 of A", at_rest(np.zeros(3)), _EXACT, "both sessions have one T1")
         return places.with_edge(shared), ()
     reasons: list[str] = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final, Literal
 
 import typer
 
@@ -23,6 +23,14 @@ class NamedOrgan(StrEnum):
     BRAIN = "brain"
     LIVER = "liver"
     OTHER = "other"
+
+
+_ORGANS: Final[dict[NamedOrgan, Literal["brain", "liver", "other"] | None]] = {
+    NamedOrgan.AUTO: None,
+    NamedOrgan.BRAIN: "brain",
+    NamedOrgan.LIVER: "liver",
+    NamedOrgan.OTHER: "other",
+}
 
 
 def change(
@@ -65,7 +73,7 @@ def change(
         out,
         names=names,
         maps=map_folder,
-        organ=None if organ is NamedOrgan.AUTO else organ.value,
+        organ=_ORGANS[organ],
         physiology=physiology is Physiology.ON,
     )
     rows = [one for pair in found for one in pair.changes]
