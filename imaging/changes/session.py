@@ -109,7 +109,7 @@ def read_session(folder: Path) -> tuple[ComparedSession, ...]:
     """Read the posteriors of a session, one for each frequency.
 
     Args:
-        folder: session folder with `mre/` and, where there is one, `wavefield/`.
+        folder: session folder with `mre/` and, where there is one, `wavefield/`; or its `mre` folder.
 
     Raises:
         InputError: there are no maps, no draws or too few, or several runs of one frequency.
@@ -137,7 +137,7 @@ def _compared(folder: Path, run: StiffnessMaps) -> ComparedSession:
         )
     draws = open_draws(run.samples_path, run.informed.shape)
     demand_draws(run.samples_path, draws.count)
-    beside = folder / "wavefield"
+    beside = (folder if (folder / "mre").is_dir() else folder.parent) / "wavefield"
     wavefield = beside if beside.is_dir() else None
     record_path = beside / f"{run.label}_ingest.json"
     record = read_json(record_path, record="ingest") if record_path.exists() else {}

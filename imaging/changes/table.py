@@ -21,6 +21,7 @@ COLUMNS: Final = (
     *("volume_ml", "covered_share", "informed_share_a", "informed_share_b", "draws_a", "draws_b", "physiology"),
 )
 """Columns of the table."""
+_ROUNDING: Final = 1e-12
 NOT_KNOWN: Final = "n/a"
 """Cell without a value."""
 
@@ -114,7 +115,9 @@ def _cell(value: object) -> str:
         return NOT_KNOWN
     if isinstance(value, bool):
         return "true" if value else "false"
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return f"{0.0 if abs(value) < _ROUNDING else value:.6g}"
+    return str(value)
 
 
 def record_json(content: Mapping[str, Any]) -> str:

@@ -36,10 +36,11 @@ _ORGANS: Final[dict[NamedOrgan, Literal["brain", "liver", "other"] | None]] = {
 def change(
     session_a: Annotated[Path, typer.Argument(help="Folder of the earlier session, with mre/ and wavefield/.")],
     session_b: Annotated[Path, typer.Argument(help="Folder of the later session of the same person.")],
-    labels: Annotated[Path, typer.Option(help="Labelled regions (NIfTI) in the world of an elastogram or T1.")],
+    labels: Annotated[Path, typer.Option(help="Labels (NIfTI or .mgz) in the world of an elastogram or T1.")],
     out: Annotated[Path, typer.Option(help="Table to write (TSV; kPa and ratios); a JSON record goes beside it.")],
     names: Annotated[
-        Path | None, typer.Option(help="Table with the columns index and name; default: labels.tsv beside the labels.")
+        Path | None,
+        typer.Option(help="Names of the labels, as for palpate regions; default: the table beside the labels."),
     ] = None,
     map_folder: Annotated[
         Path | None,
