@@ -22,23 +22,37 @@ def edge_share(region: WeightedRegion) -> float:
     return float(np.sum(region.shares * (1.0 - region.shares))) / total if total > 0.0 else 0.0
 
 
-def contrast(region: WeightedRegion, session: ComparedSession, values: NDArray[np.float64]) -> float:
-    """Return (g_out - g_in) / g_in of a region: the voxels beside it against those inside; 0 where none lie beside it.
+def beside(region: WeightedRegion, session: ComparedSession) -> NDArray[np.bool_]:
+    """Return the voxels with draws that touch a region by a face and hold nothing of it, shape (N,).
 
     Args:
         region: region on the voxels of the session.
         session: the session.
-        values: posterior mean of the quantity in its voxels, shape (N,).
     """
-    places = tuple(session.draws.voxels.T)
-    touched = np.zeros(session.run.informed.shape, dtype=bool)
-    touched[places] = region.shares > 0.0
-    beside = (ndimage.binary_dilation(touched) & ~touched)[places]
-    if not beside.any():
+    voxels = session.draws.voxels
+    inside = voxels[region.shares > 0.0]
+    low, high = inside.min(axis=0) - 1, inside.max(axis=0) + 2
+    near = np.all((voxels >= low) & (voxels < high), axis=1)
+    touched = np.zeros(high - low, dtype=bool)
+    touched[tuple((inside - low).T)] = True
+    around = ndimage.binary_dilation(touched) & ~touched
+    found = np.zeros(len(voxels), dtype=bool)
+    found[near] = around[tuple((voxels[near] - low).T)]
+    return found
+
+
+def contrast(region: WeightedRegion, around: NDArray[np.bool_], values: NDArray[np.float64]) -> float:
+    """Return (g_out - g_in) / g_in of a region: the voxels beside it against those inside; 0 where none lie beside it.
+
+    Args:
+        region: region on the voxels of the session.
+        around: voxels beside it, shape (N,).
+        values: posterior mean of the quantity in all voxels, shape (N,).
+    """
+    if not around.any():
         return 0.0
     inner = region.shares**2
-    inside = float(inner @ values / inner.sum())
-    return float(values[beside].mean()) / inside - 1.0
+    return float(values[around].mean()) / float(inner @ values / inner.sum()) - 1.0
 
 
 def edge_std(shares: tuple[float, float], contrasts: tuple[float, float]) -> float:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from palpate.errors import InputError
 from palpate.imaging.changes.between_scans import TERMS, BetweenScans, Organ, kind_of
 from palpate.imaging.changes.common_errors import common_fibre_percent, compared_draws
-from palpate.imaging.changes.edges import contrast, edge_share, edge_std
+from palpate.imaging.changes.edges import beside, contrast, edge_share, edge_std
 from palpate.imaging.changes.labelled import PlacedLabels, common_part
 from palpate.imaging.changes.pairing import ChangePosterior, change_posterior, combined_stds
 from palpate.imaging.changes.places import Passage, Places, SessionWorld, motion_of, shared_links
@@ -139,22 +139,25 @@ def _changes(
 ) -> list[RegionChange]:
     """Return the changes of all regions and quantities, in the order of the values."""
     found = []
-    for number, pair in enumerate(zip(*values, strict=True)):
-        row = number - number % len(QUANTITIES)
-        moduli = [tuple(one[row + k].mean for k in (0, 1)) for one in values]
-        draws = [
-            compared_draws(value, side.session, side.medium, (own[0], own[1]), percent)
-            for value, side, own in zip(pair, sides, moduli, strict=True)
-        ]
-        key = pair[0].quantity.key
-        shares = [edge_share(one.region) for one in pair]
-        contrasts = [contrast(one.region, side.session, side.means[key]) for one, side in zip(pair, sides, strict=True)]
-        of_edges = edge_std((shares[0], shares[1]), (contrasts[0], contrasts[1]))
-        term = TERMS[kind_of(organ, pair[0].region.volume_ml)]
+    for first in range(0, len(values[0]), len(QUANTITIES)):
+        rows = [one[first : first + len(QUANTITIES)] for one in values]
+        around = [beside(row[0].region, side.session) for row, side in zip(rows, sides, strict=True)]
+        shares = [edge_share(row[0].region) for row in rows]
+        term = TERMS[kind_of(organ, rows[0][0].region.volume_ml)]
         between = term.log_stds if physiology else np.zeros(1)
-        stds = combined_stds(between, np.array([of_edges]))
-        change = change_posterior(draws[0], draws[1], stds, pair[0].quantity.unit)
-        found.append(RegionChange((pair[0], pair[1]), change, term, of_edges))
+        for pair in zip(*rows, strict=True):
+            contrasts = [
+                contrast(value.region, outside, side.means[value.quantity.key])
+                for value, outside, side in zip(pair, around, sides, strict=True)
+            ]
+            of_edges = edge_std((shares[0], shares[1]), (contrasts[0], contrasts[1]))
+            draws = [
+                compared_draws(value, side.session, side.medium, (row[0].mean, row[1].mean), percent)
+                for value, row, side in zip(pair, rows, sides, strict=True)
+            ]
+            stds = combined_stds(between, np.array([of_edges]))
+            change = change_posterior(draws[0], draws[1], stds, pair[0].quantity.unit)
+            found.append(RegionChange((pair[0], pair[1]), change, term, of_edges))
     return found
 
 

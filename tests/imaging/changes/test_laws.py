@@ -17,7 +17,9 @@ from palpate.imaging.changes.edges import edge_std
 from palpate.imaging.changes.pairing import SessionDraws, change_posterior, combined_stds
 from palpate.imaging.fibre_error import fibre_covariances, fibre_variance_of_mean
 from palpate.imaging.files.maps import read_map
-from tests.imaging.changes.conftest import LABEL, draws_by, scaled, second_session
+from palpate.imaging.registration.placement import Placement, write_placement
+from palpate.imaging.registration.rigid import at_rest
+from tests.imaging.changes.conftest import LABEL, Change, draws_by, record, scaled, second_session
 
 NOTHING = np.zeros(1)
 
@@ -115,6 +117,29 @@ def test_order_and_density_of_draws_do_not_matter(
     again = _rows(first_session, other, dseg, tmp_path / "other.tsv")
     for one, same in zip(_read(there / "change.tsv"), again, strict=True):
         assert _numbers(one, *names) == pytest.approx(_numbers(same, *names), rel=1e-5, abs=1e-8)
+
+
+def _unsure(folder: Path) -> None:
+    """State a T1 whose place is known to a millimetre along each axis."""
+    covariance = np.diag([0.0] * 3 + [1.0] * 3)
+    write_placement(folder / "wavefield", LABEL, Placement("registered", at_rest(np.zeros(3)), covariance, 1.7))
+
+
+def _with_fibres(folder: Path) -> None:
+    record(folder, "inversion", anisotropy_percent=2.8)
+
+
+@pytest.mark.parametrize(("what", "sign"), [(_unsure, 1), (_with_fibres, -1)], ids=["place", "fibres"])
+def test_an_error_of_one_session_widens_and_a_common_one_narrows(
+    what: Change, sign: int, there: Path, first_session: Path, stiffer: Path, dseg: Path, tmp_path: Path
+) -> None:
+    """Two registrations err each on their own; fibres err partly alike, and draws hold them in both sessions."""
+    first = second_session(first_session, tmp_path / "ses-01", what, digest="2")
+    second = second_session(stiffer, tmp_path / "ses-02", what, digest="3")
+    for one, other in zip(_read(there / "change.tsv"), _rows(first, second, dseg, tmp_path / "c.tsv"), strict=True):
+        widths = [np.log(float(row["ratio_upper"]) / float(row["ratio_lower"])) for row in (one, other)]
+        assert np.sign(widths[1] - widths[0]) == sign
+        assert float(other["ratio"]) == pytest.approx(float(one["ratio"]), rel=0.02)
 
 
 def _draws(seed: int, middle: float, std: float, count: int = 200) -> SessionDraws:
