@@ -28,7 +28,8 @@ from palpate.imaging.region_values.quantities import RegionQuantity
 from palpate.imaging.region_values.values import RegionValue
 
 FIBRES_IN_COMMON: Final = 0.5
-"""Share c of the variance of the fibres' error that two sessions of one person have in common."""
+"""Share c of the variance of the fibres' error that two sessions of one person have in common: 0.5 by two drives, 0.6
+by one drive, on six simulated people (docs/decisions/0130)."""
 _LEAST: Final = 0.01
 """Least value of a draw over the mean of all: the effect of a misplacement is added to draws and knows no sign."""
 _STEP: Final = 1e-3
