@@ -198,11 +198,13 @@ def notes_of(pairs: Sequence[PairScore]) -> list[str]:
     """Return what the figures rest on."""
     kinds = [sum(pair.number % 4 == kind for pair in pairs) for kind in range(4)]
     return [
-        f"{len(pairs)} of {PAIRS} pairs: {', '.join(map(str, kinds))} of the four kinds",
+        f"{len(pairs)} of {PAIRS} pairs: {', '.join(map(str, kinds))} of the four kinds"
+        + ("; too few to judge rates" if len(pairs) < PAIRS // 2 else ""),
         "13 x 13 x 6 voxels of 3 mm, 60 Hz, three components, 3 % noise; 200 draws; no anatomy in the prior",
         "shift up to 3 mm and turn up to 5 degrees between scans; placements off by 0.25 mm and 0.4 degrees an axis",
         "unchanged: the ring of all pairs, and the lesion of pairs of kinds 0 and 2",
         "the published rules are applied to palpate's own means",
+        "the time stated is that of this run; pairs of earlier runs were read",
     ]
 
 
