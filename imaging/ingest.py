@@ -22,7 +22,7 @@ from palpate.imaging.checks.offset_step import OffsetTimes
 from palpate.imaging.checks.phase_checks import check_images, check_offsets
 from palpate.imaging.checks.stated_twice import settled_by_settings
 from palpate.imaging.deidentify.facts import clean_facts
-from palpate.imaging.deidentify.identifiers import RECORDED, identifiers_of
+from palpate.imaging.deidentify.identifiers import PATIENT, RECORDED, identifiers_of, patient_pseudonym
 from palpate.imaging.deidentify.key import Key
 from palpate.imaging.deidentify.key_file import demand_key_apart, open_key
 from palpate.imaging.dicom.files import Instance
@@ -179,7 +179,8 @@ def _from_dicom(
         record["scanner_maps"] = write_scanner_maps(folder, name, computed)
         fields += written
         facts = clean_facts(of_run[0].facts, used_key)
-        records[name] = {"source": "DICOM", RECORDED: identifiers.as_record(), **facts, **record}
+        person = {PATIENT: pseudonym} if (pseudonym := patient_pseudonym(images[0].header, used_key)) else {}
+        records[name] = {"source": "DICOM", RECORDED: identifiers.as_record(), **person, **facts, **record}
         _warn(records[name], export.warnings)
     roles = {number: role for one in acquisitions for number, role in scanner_roles(export.series, one).items()}
     return tuple(fields), records, images, export.rows(acquisitions, roles)

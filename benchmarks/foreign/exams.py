@@ -29,15 +29,21 @@ def scan(scene: Scene) -> ForeignImages:
     modulus = scene.draw(places, generator)
     spacing_m = np.asarray(scene.spacing_m)
     tissue = SpectralTissue(modulus, spacing_m, scene.frequency_hz, scene.aligned(modulus.shape))
-    waves = tissue.waves(_forces(modulus.shape, scene.margins(), generator))
+    waves = tissue.waves(forces(modulus.shape, scene.margins(), generator))
     view = tuple(slice(margin, margin + count) for margin, count in zip(scene.margins(), scene.cells(), strict=True))
     seen = waves[:, *view]
     seen = seen * (1e-5 / np.linalg.norm(seen, axis=0).mean())  # ten micrometres, as an actuator gives
     return image(seen, modulus[view], spacing_m, scene.scan, generator)
 
 
-def _forces(shape: tuple[int, ...], margins: tuple[int, ...], generator: np.random.Generator) -> NDArray[np.complex128]:
-    """Return forces of random place, direction and phase in the margin, smooth on the grid, shape (3, x, y, z)."""
+def forces(shape: tuple[int, ...], margins: tuple[int, ...], generator: np.random.Generator) -> NDArray[np.complex128]:
+    """Return forces of random place, direction and phase in the margin, smooth on the grid, shape (3, x, y, z).
+
+    Args:
+        shape: number of cells along each axis, the margins included.
+        margins: number of cells of the margin on either side along each axis.
+        generator: source of the random numbers.
+    """
     force = np.zeros((3, *shape), dtype=complex)
     inner = np.array([[m, n - m] for m, n in zip(margins, shape, strict=True)])
     placed = 0

@@ -8,13 +8,15 @@ from typing import Any, Final, Literal, get_args
 
 from pydicom.dataset import Dataset
 
-from palpate.imaging.deidentify.header import METHOD
+from palpate.imaging.deidentify.header import METHOD, patient_of
 from palpate.imaging.deidentify.key import Key
 
 type Status = Literal["pseudonymised", "pseudonymised before", "retained"]
 
 RECORDED: Final = "identifiers"
 """JSON key under which the record of ingest states where its identifiers come from."""
+PATIENT: Final = "patient_pseudonym"
+"""JSON key of the pseudonym that tells patients apart where one key, or palpate deidentify, made the identifiers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,21 @@ def identifiers_of(header: Dataset, key: Key | None) -> Identifiers:
     if is_pseudonymised(header):
         return Identifiers("pseudonymised before")
     return Identifiers("retained") if key is None else Identifiers("pseudonymised", key.fingerprint)
+
+
+def patient_pseudonym(header: Dataset, key: Key | None) -> str:
+    """Return the pseudonym of the patient in a header, by which records of one person are recognised.
+
+    It is empty where identifiers are retained: a patient's number stands in no record.
+
+    Args:
+        header: header of one image of the scan.
+        key: key of the pseudonyms; None where the scan's identifiers are kept.
+    """
+    if is_pseudonymised(header):
+        return str(header.get("PatientID", ""))
+    patient = patient_of(header)
+    return key.pseudonym(patient) if key is not None and patient else ""
 
 
 def is_pseudonymised(header: Dataset) -> bool:

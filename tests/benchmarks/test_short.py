@@ -207,3 +207,18 @@ def test_foreign_waves(tmp_path: Path) -> None:
     assert bias is not None
     assert abs(bias) < 8.0
     assert any(note.startswith("liver-4-slices: bias") for note in facts["notes"])
+
+
+@pytest.mark.long
+def test_retest(tmp_path: Path) -> None:
+    """Two pairs go through all of it; a second run reads what the first has kept, and finds the same."""
+    rows, facts = record_of("test_retest", tmp_path)
+    assert rows["term off: unchanged regions called changed (3)"].ours is not None
+    assert rows["term off: changes found (1)"].ours in (0.0, 100.0)
+    assert rows["term on, physiology simulated: changes found (0)"].verdict == "missed: no figure"
+    held = rows["95 % intervals of the ratio that hold the true one"].ours
+    assert held is not None
+    assert held >= 75.0
+    again, _ = record_of("test_retest", tmp_path)
+    assert {name: row.ours for name, row in again.items()} == {name: row.ours for name, row in rows.items()}
+    assert facts["notes"][0].startswith("2 of 200 pairs: 1, 1, 0, 0")

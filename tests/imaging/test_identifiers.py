@@ -9,6 +9,7 @@ from palpate.imaging.deidentify.header import without_identity
 from palpate.imaging.deidentify.identifiers import (
     Identifiers,
     identifiers_of,
+    patient_pseudonym,
     recorded_identifiers,
     same_identifier,
 )
@@ -61,6 +62,16 @@ def test_only_what_palpate_wrote_counts_as_keyed() -> None:
         assert identifiers_of(clean, key) == Identifiers("pseudonymised before")
     clean.StudyInstanceUID = ONE
     assert identifiers_of(clean, KEY).status == "pseudonymised"
+
+
+def test_one_key_tells_people_apart_without_naming_them() -> None:
+    """Sessions of two people are told by their pseudonyms; a number that is kept stands in no record."""
+    header, other = _header(), _header()
+    other.PatientID = "A2"
+    assert patient_pseudonym(header, KEY) == patient_pseudonym(_header(), KEY) != patient_pseudonym(other, KEY)
+    assert "A1" not in patient_pseudonym(header, KEY)
+    assert patient_pseudonym(header, None) == ""
+    assert patient_pseudonym(without_identity(header, OTHER, "sub-01"), None) == "sub-01"
 
 
 def test_records_say_what_they_hold() -> None:

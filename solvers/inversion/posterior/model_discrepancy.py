@@ -17,20 +17,17 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from palpate.config.inversion import InversionSettings
+from palpate.imaging.fibre_error import (
+    CROSS_CORRELATION,
+    LENGTHS_MM,
+    LOSS_OVER_STORAGE,
+    LOSS_SHARES,
+    STORAGE_SHARES,
+)
 from palpate.imaging.wavefield import WaveField
 from palpate.solvers.inversion.prior.hyperparameters import FIELDS, HyperparameterMixture, Hyperparameters
 from palpate.solvers.inversion.prior.prior import MaternField
 
-LENGTHS_MM: Final = (6.0, 24.0)
-"""Correlation lengths of the error by fibres, mm: half a wave, and a tract."""
-STORAGE_SHARES: Final = (1.0, 0.0)
-"""Shares of the variance of ln G' at these lengths."""
-LOSS_SHARES: Final = (0.2, 0.8)
-"""Shares of the variance of ln G'' at these lengths."""
-LOSS_OVER_STORAGE: Final = 1.5
-"""Standard deviation in ln G'' over that in ln G'."""
-CROSS_CORRELATION: Final = 0.55
-"""Correlation of the two where they share a length."""
 BRAIN_PERCENT: Final = 2.8
 """Default of anisotropy_percent for brains: allows for white matter that is 10 to 40 % stiffer along its fibres."""
 

@@ -18,6 +18,7 @@ COMMANDS = (
     "overlay",
     "report",
     "regions",
+    "change",
     "tumour",
     "calibrate",
     "forecast",
