@@ -162,7 +162,13 @@ def _logarithms(draws: JointDraws, *, magnitude: bool) -> NDArray[np.float32]:
 def _medians(values: NDArray[np.float32], voxels: NDArray[np.bool_]) -> NDArray[np.float32]:
     """Return the median over voxels of each draw, shape (count,)."""
     at = np.flatnonzero(voxels)
-    return np.array([np.nanmedian(draw[at]) for draw in values], dtype=np.float32)
+    return np.array([_median(draw[at]) for draw in values], dtype=np.float32)
+
+
+def _median(values: NDArray[np.float32]) -> float:
+    """Return the median of the values that are numbers; np.nanmedian takes several times as long."""
+    finite = np.isfinite(values)
+    return float(np.median(values if finite.all() else values[finite]))
 
 
 def _shift(values: NDArray[np.float32], voxels: NDArray[np.bool_], reference: NDArray[np.float32]) -> None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from palpate.config.findings import FindingsSettings
-from palpate.imaging.findings.excursion import Sign, joint_set
+from palpate.imaging.findings.excursion import Excursions, Sign
 from palpate.imaging.findings.finding import Kind
 from palpate.imaging.findings.neighbourhood import Neighbourhood
 from palpate.imaging.findings.reference import RelativeStiffness
@@ -55,9 +55,8 @@ def regions_of(relative: RelativeStiffness, settings: FindingsSettings) -> Itera
         settings: settings of the search.
     """
     threshold = float(np.log(settings.factor))
-    sets = {
-        kind: relative.mask(joint_set(relative.values, sign, threshold, settings.level)) for kind, sign in SIGNS.items()
-    }
+    excursions = Excursions.of(relative.values)
+    sets = {kind: relative.mask(excursions.joint_set(sign, threshold, settings.level)) for kind, sign in SIGNS.items()}
     elsewhere = relative.mask(relative.informed) & ~np.logical_or.reduce(list(sets.values()))
     for kind, joint in sets.items():
         for mask in _pieces(joint, relative, settings):
