@@ -1,9 +1,9 @@
 """Excursion sets: the largest set of voxels that lie beyond a threshold all at once with a stated probability.
 
 Method of Bolin and Lindgren (J R Stat Soc B 77 (2015) 85): the candidates are a family of nested sets with one
-parameter t, here {v: q_v > t} with a low marginal quantile q_v of each voxel, and the largest one whose joint probability
-reaches the level is taken. Threshold and level do not change q, so that the set of a higher threshold or level lies
-within that of a lower one.
+parameter t, here {v: q_v > t} with a low marginal quantile q_v of each voxel, and the largest one whose joint
+probability reaches the level is taken. Threshold and level do not change q, so that the set of a higher threshold or
+level lies within that of a lower one.
 """
 
 from __future__ import annotations
@@ -114,9 +114,7 @@ class Excursions:
             return np.asarray(mean - apart / (count - 1) - _QUANTILE * np.sqrt(left / (count - 2)))
 
 
-def joint_probability(
-    values: NDArray[np.float32], voxels: NDArray[np.integer], sign: Sign, threshold: float
-) -> float:
+def joint_probability(values: NDArray[np.float32], voxels: NDArray[np.integer], sign: Sign, threshold: float) -> float:
     """Return the share of draws in which all given voxels lie beyond a threshold.
 
     Args:

@@ -60,7 +60,7 @@ def findings(
     relative = RelativeStiffness.of(run, draws, labels, settings)
     regions = list(regions_of(relative, settings))
     masks = [mask for region in regions for mask in region.masks]
-    values = iter(_values(run, draws, masks, settings))
+    values = _values(run, draws, masks, settings)
     return tuple(
         _finding(number, region, relative, settings, [next(values) for _ in region.masks], labels)
         for number, region in enumerate(regions, 1)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Self
+from typing import Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
 from palpate.imaging.findings.excursion import Sign
+
+_FACES: Final = ndimage.generate_binary_structure(3, 1)
+"""Neighbours of a voxel by faces."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +39,7 @@ class Neighbourhood:
         size_mm = np.linalg.norm(affine_mm[:3, :3], axis=0)
         margin = np.floor(reach_mm / size_mm).astype(int)
         (tight,) = ndimage.find_objects(region.astype(np.int8))
-        box = tuple(
-            slice(max(0, one.start - more), one.stop + more) for one, more in zip(tight, margin, strict=True)
-        )
+        box = tuple(slice(max(0, one.start - more), one.stop + more) for one, more in zip(tight, margin, strict=True))
         return cls(box, ndimage.distance_transform_edt(~region[box], sampling=size_mm))
 
     @property
@@ -83,7 +84,7 @@ class Neighbourhood:
         found = np.zeros(len(values), dtype=np.int64)
         for number, draw in enumerate(values):
             beyond[counted] = sign * draw[at] > threshold
-            pieces, _ = ndimage.label(beyond)
+            pieces, _ = ndimage.label(beyond, structure=_FACES)
             touched = np.unique(pieces[core & beyond])
             found[number] = np.bincount(pieces.ravel())[touched].sum()
         return found

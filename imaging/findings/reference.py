@@ -47,14 +47,14 @@ class RelativeStiffness:
         voxels: indices of the N voxels, shape (N, 3).
         informed: whether each voxel is informed, shape (N,).
         affine_mm: voxel indices to world R A S millimetres, shape (4, 4).
-        shape: shape (i, j, k) of the grid.
+        places: place of each voxel of the grid among the N, -1 for none, shape (i, j, k).
     """
 
     values: NDArray[np.float32]
     voxels: NDArray[np.int32]
     informed: NDArray[np.bool_]
     affine_mm: NDArray[np.float64]
-    shape: tuple[int, ...]
+    places: NDArray[np.int32]
 
     @classmethod
     def of(cls, run: StiffnessMaps, draws: JointDraws, labels: TissueLabels | None, settings: FindingsSettings) -> Self:
@@ -72,7 +72,7 @@ class RelativeStiffness:
         at = tuple(draws.voxels.T)
         informed = run.informed[at]
         values = _logarithms(draws, magnitude=settings.quantity == "magnitude")
-        found = cls(values, draws.voxels, informed, run.affine_mm, run.informed.shape)
+        found = cls(values, draws.voxels, informed, run.affine_mm, _places(draws.voxels, run.informed.shape))
         found._refer(_numbers(labels, run.informed.shape)[at], settings)
         return found
 
@@ -80,13 +80,6 @@ class RelativeStiffness:
     def voxel_ml(self) -> float:
         """Volume of a voxel, millilitres."""
         return abs(float(np.linalg.det(self.affine_mm[:3, :3]))) / 1e3
-
-    @property
-    def places(self) -> NDArray[np.int32]:
-        """Place of each voxel of the grid among the N, -1 for none, shape (i, j, k)."""
-        found = np.full(self.shape, -1, dtype=np.int32)
-        found[tuple(self.voxels.T)] = np.arange(len(self.voxels), dtype=np.int32)
-        return found
 
     def centre_mm(self, voxels: NDArray[np.integer]) -> NDArray[np.float64]:
         """Return the mean of the centres of some voxels, world R A S millimetres, shape (3,).
@@ -102,7 +95,7 @@ class RelativeStiffness:
         Args:
             voxels: places of its voxels, or whether each of the N belongs to it.
         """
-        found = np.zeros(self.shape, dtype=np.bool_)
+        found = np.zeros(self.places.shape, dtype=np.bool_)
         found[tuple(self.voxels[voxels].T)] = True
         return found
 
@@ -133,7 +126,14 @@ def true_relative(
     informed = run.informed[at]
     values = np.log(stiffness_kpa[at])[None].astype(np.float32)
     _shift(values, np.ones(len(voxels), dtype=np.bool_), _medians(values, informed))
-    return RelativeStiffness(values, voxels, informed, run.affine_mm, run.informed.shape)
+    return RelativeStiffness(values, voxels, informed, run.affine_mm, _places(voxels, run.informed.shape))
+
+
+def _places(voxels: NDArray[np.int32], shape: tuple[int, ...]) -> NDArray[np.int32]:
+    """Return the place of each voxel of the grid among the N, -1 for none, shape (i, j, k)."""
+    found = np.full(shape, -1, dtype=np.int32)
+    found[tuple(voxels.T)] = np.arange(len(voxels), dtype=np.int32)
+    return found
 
 
 def _numbers(labels: TissueLabels | None, shape: tuple[int, ...]) -> NDArray[np.integer]:

@@ -45,7 +45,7 @@ def posterior(
     affine_mm: NDArray[np.float64] = AFFINE_MM,
     informed: NDArray[np.bool_] | None = None,
 ) -> Posterior:
-    """Posterior of mean ln G' whose errors are smooth fields: truth and draws have one law, so that it is calibrated."""
+    """Posterior of mean ln G' with errors that are smooth fields: truth and draws have one law; it is calibrated."""
     errors = spread * smooth(log_kpa.shape, count + 1, width, np.random.default_rng(seed))
     truth, *drawn = np.exp(log_kpa + errors)
     return of_draws(np.stack(drawn), truth, affine_mm, np.ones(log_kpa.shape, bool) if informed is None else informed)

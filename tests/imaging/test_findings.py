@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -31,7 +32,7 @@ def ball(centre: tuple[float, float, float], radius: float, shape: tuple[int, ..
 
 
 def planted(radius: float = 3.0, contrast: float = 2.0) -> NDArray[np.float64]:
-    """ln G' of tissue of 2.5 kPa with a ball, off the middle."""
+    """Field of ln G' of tissue of 2.5 kPa with a ball, off the middle."""
     return np.log(2.5) + np.log(contrast) * ball((4.0, 5.0, 5.0), radius)
 
 
@@ -79,7 +80,7 @@ def test_sets_are_nested() -> None:
         by_level = [excursions.joint_set(sign, 0.1, level) for level in (0.5, 0.7, 0.9, 0.97)]
         by_threshold = [excursions.joint_set(sign, limit, 0.9) for limit in (0.0, 0.1, 0.3, 0.5)]
         for sets in (by_level, by_threshold):
-            assert all(not np.any(inner & ~outer) for outer, inner in zip(sets, sets[1:], strict=False))
+            assert all(not np.any(inner & ~outer) for outer, inner in pairwise(sets))
             assert sets[0].sum() > sets[-1].sum()
 
 
