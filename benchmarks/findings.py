@@ -28,12 +28,14 @@ from typing import Final
 import numpy as np
 from harness.command_line import options
 from harness.record import Row, write_record
+from numpy.typing import NDArray
 from scores.finding_score import FindingScore, PatientScore, Truth, score
 from scores.lesion_score import regions
 from worlds.lesion_block import Lesion
 
 from palpate.config.findings import FindingsSettings
 from palpate.config.study import read_study
+from palpate.imaging.files.draws import open_draws
 from palpate.imaging.files.json_object import read_json
 from palpate.imaging.files.nifti import read_nifti
 from palpate.imaging.files.stiffness_folder import StiffnessMaps, read_stiffness
@@ -69,7 +71,7 @@ def _of_cohort(name: str, results: Path, truth: Path) -> PatientScore:
     names = read_json(truth / "truth.json").get("tissues", {})
     numbers = [int(number) for number, tissue in names.items() if tissue == "lesion"]
     lesion = np.isin(read_nifti(truth / "truth_tissue.nii.gz").values, numbers)
-    return score(name, run, Truth(_compared(storage_kpa + 1j * loss_kpa), lesion), SETTINGS)
+    return _scored(name, run, storage_kpa + 1j * loss_kpa, lesion)
 
 
 def _of_lesions(mre: Path) -> PatientScore:
@@ -78,18 +80,24 @@ def _of_lesions(mre: Path) -> PatientScore:
     diameter, contrast, _ = mre.parent.name.split("-")
     lesion = Lesion(float(diameter.removesuffix("mm")), float(contrast.removeprefix("x")), run.informed.shape[0])
     inside, _ = regions(lesion)
-    return score(mre.parent.name, run, Truth(_compared(_voxel_means(lesion, run)), inside), SETTINGS)
+    return _scored(mre.parent.name, run, _voxel_means(lesion, run), inside)
 
 
-def _voxel_means(lesion: Lesion, run: StiffnessMaps) -> np.ndarray:
+def _voxel_means(lesion: Lesion, run: StiffnessMaps) -> NDArray[np.complex128]:
     """Return the mean of G* over the volume of each voxel, kPa, shape (i, j, k)."""
     points_mm, along = lesion.grid.points_mm, (np.arange(5) - 2.0) / 5.0
     parts = np.stack(np.meshgrid(along, along, along), axis=-1).reshape(-1, 3) @ run.affine_mm[:3, :3].T
-    return np.mean([lesion.modulus_kpa(points_mm + part) for part in parts], axis=0)
+    return np.asarray(np.mean([lesion.modulus_kpa(points_mm + part) for part in parts], axis=0))
 
 
-def _compared(modulus_kpa: np.ndarray) -> np.ndarray:
-    return np.abs(modulus_kpa) if SETTINGS.quantity == "magnitude" else modulus_kpa.real
+def _scored(
+    name: str, run: StiffnessMaps, modulus_kpa: NDArray[np.complex128], lesion: NDArray[np.bool_]
+) -> PatientScore:
+    """Score a patient with true G*, kPa, and voxels of a lesion, both of shape (i, j, k)."""
+    assert run.samples_path is not None, "joint draws are needed: invert with the nonlinear method"
+    stiffness_kpa = np.abs(modulus_kpa) if SETTINGS.quantity == "magnitude" else modulus_kpa.real
+    draws = open_draws(run.samples_path, run.informed.shape)
+    return score(name, run, draws, Truth(stiffness_kpa, lesion), SETTINGS)
 
 
 def rows_of(scores: Sequence[PatientScore]) -> list[Row]:

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from palpate.config.findings import FindingsSettings
 from palpate.imaging.draw_summary import DrawSummary
-from palpate.imaging.files.draws import open_draws
 from palpate.imaging.files.stiffness_folder import StiffnessMaps
 from palpate.imaging.findings.find import findings
 from palpate.imaging.findings.finding import Finding, Kind
 from palpate.imaging.findings.neighbourhood import Neighbourhood
 from palpate.imaging.findings.reference import true_relative
 from palpate.imaging.findings.regions import SIGNS
+from palpate.imaging.region_values.values import JointDraws
 
 SHARE: Final = 0.5
 """Share of a finding within a lesion, or of the lesion within the finding, from which the lesion is found."""
@@ -130,17 +130,16 @@ class Truth:
     lesion: NDArray[np.bool_]
 
 
-def score(name: str, run: StiffnessMaps, truth: Truth, settings: FindingsSettings) -> PatientScore:
+def score(name: str, run: StiffnessMaps, draws: JointDraws, truth: Truth, settings: FindingsSettings) -> PatientScore:
     """Search a map for findings and compare them with the truth.
 
     Args:
         name: patient.
-        run: posterior of the patient, with joint draws.
+        run: posterior of the patient.
+        draws: its joint draws.
         truth: truth on its voxels.
         settings: settings of the search.
     """
-    assert run.samples_path is not None, "joint draws are needed: invert with the nonlinear method"
-    draws = open_draws(run.samples_path, run.informed.shape)
     found = findings(run, draws, settings)
     true = _TrueField(run, truth, draws.voxels, settings)
     return PatientScore(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,10 @@ from palpate.errors import InputError
 from palpate.imaging.derived.formulas import magnitude_pa
 from palpate.imaging.files.stiffness_folder import StiffnessMaps
 from palpate.imaging.region_values.values import JointDraws
+from palpate.imaging.region_values.weights import WeightedRegion
+
+_MOST: Final = 0.5
+"""Share of a voxel from which it has a label."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +31,20 @@ class TissueLabels:
 
     numbers: NDArray[np.integer]
     names: Mapping[int, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, regions: Sequence[WeightedRegion], voxels: NDArray[np.int32], shape: tuple[int, ...]) -> Self:
+        """Return the label that holds at least half of each voxel.
+
+        Args:
+            regions: labels on the voxels of a posterior, each with its number.
+            voxels: indices of the N voxels, shape (N, 3).
+            shape: shape (i, j, k) of the grid.
+        """
+        numbers = np.zeros(shape, dtype=np.int32)
+        for one in regions:
+            numbers[tuple(voxels[one.shares >= _MOST].T)] = one.number or 0
+        return cls(numbers, {one.number: one.name for one in regions if one.number})
 
     def name_of(self, mask: NDArray[np.bool_]) -> str:
         """Return the name of the label that most voxels of a mask have; empty where most have none.

@@ -18,6 +18,7 @@ from palpate.imaging.findings.finding import Finding
 from palpate.imaging.findings.neighbourhood import Neighbourhood
 from palpate.imaging.findings.reference import TissueLabels, true_relative
 from palpate.imaging.findings.rows import label_volume, place_rows, region_rows
+from palpate.imaging.region_values.weights import WeightedRegion
 from tests.imaging.posterior_draws import AFFINE_MM, of_draws, posterior, smooth
 from tests.laws.chance import FALSE_ALARM, assert_coverage, stats
 
@@ -218,6 +219,12 @@ def test_labels_make_their_own_reference() -> None:
     assert one.volume_ml < 0.7
     lesion = TissueLabels(np.where(ball((4.0, 5.0, 5.0), 2.5) > 0.0, 3, halves), {3: "lesion"})
     assert _one(findings(*_pair(log_kpa, 0.05), settings, lesion)).region == "lesion"
+    voxels = np.argwhere(halves > 0).astype(np.int32)
+    weighted = [
+        WeightedRegion(name, number, (halves[halves > 0] == number) * 0.6, 1.0, 1.0, 0.008)
+        for number, name in labels.names.items()
+    ]
+    assert np.array_equal(TissueLabels.of(weighted, voxels, SHAPE).numbers, halves)
     with pytest.raises(InputError, match="grid of the maps"):
         findings(*_pair(log_kpa, 0.05), settings, TissueLabels(halves[1:]))
 
