@@ -17,7 +17,7 @@ from palpate.imaging.findings.finding import Finding, Kind
 from palpate.imaging.findings.neighbourhood import Neighbourhood
 from palpate.imaging.findings.reference import true_relative
 from palpate.imaging.findings.regions import SIGNS
-from palpate.imaging.region_values.values import JointDraws
+from palpate.imaging.region_values.averages import JointDraws
 
 SHARE: Final = 0.5
 """Share of a finding within a lesion, or of the lesion within the finding, from which the lesion is found."""

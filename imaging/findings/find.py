@@ -18,8 +18,9 @@ from palpate.imaging.findings.excursion import joint_probability
 from palpate.imaging.findings.finding import Finding, Side
 from palpate.imaging.findings.reference import RelativeStiffness, TissueLabels
 from palpate.imaging.findings.regions import SIGNS, Region, regions_of
+from palpate.imaging.region_values.averages import JointDraws
 from palpate.imaging.region_values.quantities import REGION_QUANTITIES
-from palpate.imaging.region_values.values import JointDraws, RegionValue, region_values
+from palpate.imaging.region_values.values import RegionValue, region_values
 from palpate.imaging.region_values.weights import WeightedRegion
 
 MIDLINE_MM: Final = 5.0
@@ -120,7 +121,7 @@ def _finding(
         side=side_of(centre_mm, relative.centre_mm(np.arange(len(relative.voxels)))),
         region="" if labels is None else labels.name_of(region.mask),
         volume_ml=mean.region.volume_ml,
-        extent_ml=DrawSummary(extents * relative.voxel_ml, "mL"),
+        extent_ml=DrawSummary(extents.astype(np.float64) * relative.voxel_ml, "mL"),
         mean_kpa=mean.summary,
         ratio=DrawSummary(mean.draws / around[0].draws, "1") if around else None,
         probability=joint_probability(relative.values, inside, sign, threshold),

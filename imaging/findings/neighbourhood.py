@@ -45,7 +45,7 @@ class Neighbourhood:
     @property
     def core(self) -> NDArray[np.bool_]:
         """Voxels of the region, shape of the box."""
-        return self.distance_mm == 0.0
+        return np.asarray(self.distance_mm == 0.0)
 
     def shell(self, allowed: NDArray[np.bool_], gap_mm: float, width_mm: float) -> NDArray[np.bool_]:
         """Return the surroundings: allowed voxels between two distances from the region, shape (i, j, k).

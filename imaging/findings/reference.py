@@ -13,7 +13,7 @@ from palpate.config.findings import FindingsSettings
 from palpate.errors import InputError
 from palpate.imaging.derived.formulas import magnitude_pa
 from palpate.imaging.files.stiffness_folder import StiffnessMaps
-from palpate.imaging.region_values.values import JointDraws
+from palpate.imaging.region_values.averages import JointDraws
 from palpate.imaging.region_values.weights import WeightedRegion
 
 _MOST: Final = 0.5
