@@ -29,7 +29,7 @@ import numpy as np
 from harness.command_line import options
 from harness.record import Row, write_record
 from numpy.typing import NDArray
-from scores.finding_score import FindingScore, PatientScore, Truth, score
+from scores.finding_score import FindingScore, PatientScore, TrueStiffness, score
 from scores.lesion_score import regions
 from worlds.lesion_block import Lesion
 
@@ -97,7 +97,7 @@ def _scored(
     assert run.samples_path is not None, "joint draws are needed: invert with the nonlinear method"
     stiffness_kpa = np.abs(modulus_kpa) if SETTINGS.quantity == "magnitude" else modulus_kpa.real
     draws = open_draws(run.samples_path, run.informed.shape)
-    return score(name, run, draws, Truth(stiffness_kpa, lesion), SETTINGS)
+    return score(name, run, draws, TrueStiffness(stiffness_kpa, lesion), SETTINGS)
 
 
 def rows_of(scores: Sequence[PatientScore]) -> list[Row]:

@@ -118,7 +118,7 @@ class PatientScore:
 
 
 @dataclass(frozen=True, slots=True)
-class Truth:
+class TrueStiffness:
     """Truth of a patient on the voxels of the maps.
 
     Attributes:
@@ -130,7 +130,9 @@ class Truth:
     lesion: NDArray[np.bool_]
 
 
-def score(name: str, run: StiffnessMaps, draws: JointDraws, truth: Truth, settings: FindingsSettings) -> PatientScore:
+def score(
+    name: str, run: StiffnessMaps, draws: JointDraws, truth: TrueStiffness, settings: FindingsSettings
+) -> PatientScore:
     """Search a map for findings and compare them with the truth.
 
     Args:
@@ -154,7 +156,9 @@ def score(name: str, run: StiffnessMaps, draws: JointDraws, truth: Truth, settin
 class _TrueField:
     """Truth in the terms of findings."""
 
-    def __init__(self, run: StiffnessMaps, truth: Truth, voxels: NDArray[np.int32], settings: FindingsSettings) -> None:
+    def __init__(
+        self, run: StiffnessMaps, truth: TrueStiffness, voxels: NDArray[np.int32], settings: FindingsSettings
+    ) -> None:
         self._truth, self._settings = truth, settings
         self._relative = true_relative(run, truth.stiffness_kpa, voxels)
         self.voxel_ml = self._relative.voxel_ml

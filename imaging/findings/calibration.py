@@ -1,4 +1,4 @@
-"""How far figures of findings can be trusted: measured on simulated patients by benchmarks/findings.py."""
+"""Accuracy of the figures of findings, as benchmarks/findings.py measures it on simulated patients."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FEWEST: Final = 30
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class FindingAccuracy:
     """Figures of findings in patients whose truth is known.
 
     Attributes:
@@ -76,19 +76,19 @@ class Measured:
 
 
 @cache
-def measured() -> Measured:
+def measured() -> FindingAccuracy:
     """Return the measured figures that ship with palpate."""
     return from_record(json.loads(files(__package__).joinpath(RECORD).read_text(encoding="utf-8")))
 
 
-def from_record(record: Mapping[str, Any]) -> Measured:
+def from_record(record: Mapping[str, Any]) -> FindingAccuracy:
     """Return the figures of a record.
 
     Args:
-        record: keys of Measured, and further ones that tell where they come from.
+        record: keys of FindingAccuracy, and further ones that tell where they come from.
     """
-    own = {key: record[key] for key in Measured.__slots__ if key != "settings"}
-    return Measured(**own, settings=FindingsSettings.model_validate(record["settings"]))
+    own = {key: record[key] for key in FindingAccuracy.__slots__ if key != "settings"}
+    return FindingAccuracy(**own, settings=FindingsSettings.model_validate(record["settings"]))
 
 
 def _word(*, calibrated: bool) -> str:

@@ -17,7 +17,7 @@ from palpate.imaging.findings.calibration import measured
 from palpate.imaging.findings.excursion import joint_probability
 from palpate.imaging.findings.finding import Finding, Side
 from palpate.imaging.findings.reference import RelativeStiffness, TissueLabels
-from palpate.imaging.findings.regions import SIGNS, Region, regions_of
+from palpate.imaging.findings.regions import SIGNS, FoundRegion, regions_of
 from palpate.imaging.region_values.averages import JointDraws
 from palpate.imaging.region_values.quantities import REGION_QUANTITIES
 from palpate.imaging.region_values.values import RegionValue, region_values
@@ -99,7 +99,7 @@ def _values(
 
 def _finding(
     number: int,
-    region: Region,
+    region: FoundRegion,
     relative: RelativeStiffness,
     settings: FindingsSettings,
     values: Sequence[RegionValue],

@@ -35,7 +35,7 @@ class Finding:
         draws: number of draws behind all figures.
         quantity: stiffness that was compared: "storage_modulus" or "magnitude".
         calibrated: whether measured intervals of the ratio hold the truth often enough.
-        sentence: how far the figures can be trusted, as measured on simulated patients.
+        sentence: accuracy of the figures, as measured on simulated patients, in words.
     """
 
     number: int

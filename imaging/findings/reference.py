@@ -50,7 +50,7 @@ class TissueLabels:
         """Return the name of the label that most voxels of a mask have; empty where most have none.
 
         Args:
-            mask: at least one voxel, shape (i, j, k).
+            mask: mask with at least one voxel, shape (i, j, k).
         """
         numbers, counts = np.unique(self.numbers[mask], return_counts=True)
         return self.names.get(int(numbers[counts.argmax()]), "")

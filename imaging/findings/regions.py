@@ -21,11 +21,11 @@ SIGNS: Final[dict[Kind, Sign]] = {"stiff": 1, "soft": -1}
 FEWEST_AROUND: Final = 20
 """Least number of voxels of surroundings with which a region is compared."""
 _TOUCHING: Final = np.ones((3, 3, 3), dtype=np.bool_)
-"""Neighbours of a voxel in a region: by faces, edges and corners."""
+"""Neighbours of a voxel by faces, edges and corners."""
 
 
 @dataclass(frozen=True, slots=True)
-class Region:
+class FoundRegion:
     """Connected part of an excursion set, and its neighbourhood.
 
     Attributes:
@@ -47,7 +47,7 @@ class Region:
         return (self.mask, self.surroundings) if enough else (self.mask,)
 
 
-def regions_of(relative: RelativeStiffness, settings: FindingsSettings) -> Iterator[Region]:
+def regions_of(relative: RelativeStiffness, settings: FindingsSettings) -> Iterator[FoundRegion]:
     """Yield the regions of a map that are large and informed enough, stiff ones first, the largest first.
 
     Args:
@@ -61,7 +61,7 @@ def regions_of(relative: RelativeStiffness, settings: FindingsSettings) -> Itera
     for kind, joint in sets.items():
         for mask in _pieces(joint, relative, settings):
             around = Neighbourhood.around(mask, relative.affine_mm, settings.gap_mm + settings.shell_mm)
-            yield Region(kind, mask, around, around.shell(elsewhere, settings.gap_mm, settings.shell_mm))
+            yield FoundRegion(kind, mask, around, around.shell(elsewhere, settings.gap_mm, settings.shell_mm))
 
 
 def _pieces(

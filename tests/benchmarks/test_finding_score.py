@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scores.finding_score import PatientScore, Truth, score
+from scores.finding_score import PatientScore, TrueStiffness, score
 
 from palpate.config.findings import FindingsSettings
 from tests.imaging.posterior_draws import posterior
@@ -16,7 +16,7 @@ LESION = ball((4.0, 5.0, 5.0), 3.0) >= 0.5
 
 
 def scored(truth_kpa: np.ndarray, lesion: np.ndarray = LESION) -> PatientScore:
-    return score("one", KNOWN.run, KNOWN.draws, Truth(truth_kpa, lesion), SETTINGS)
+    return score("one", KNOWN.run, KNOWN.draws, TrueStiffness(truth_kpa, lesion), SETTINGS)
 
 
 def test_the_truth_scores_as_true() -> None:

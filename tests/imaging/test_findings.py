@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from palpate.config.findings import FindingsSettings
 from palpate.errors import InputError
-from palpate.imaging.findings.calibration import FEWEST, Measured, measured
+from palpate.imaging.findings.calibration import FEWEST, FindingAccuracy, measured
 from palpate.imaging.findings.excursion import Excursions
 from palpate.imaging.findings.find import findings
 from palpate.imaging.findings.finding import Finding
@@ -266,7 +266,7 @@ def test_no_surroundings_no_ratio() -> None:
 
 def test_calibration_is_claimed_only_where_it_was_measured() -> None:
     """Enough findings, enough intervals that hold, and the same settings: else the sentence begins with "Not"."""
-    good = Measured("patients", 20, FEWEST, FEWEST - 2, FEWEST - 3, 1, 2.5, FindingsSettings())
+    good = FindingAccuracy("patients", 20, FEWEST, FEWEST - 2, FEWEST - 3, 1, 2.5, FindingsSettings())
     others = FindingsSettings(factor=1.5)
     assert good.holds_for(good.settings)
     assert good.sentence(good.settings).startswith("Calibrated: ")
