@@ -71,9 +71,8 @@ def _pieces(
     pieces, count = ndimage.label(joint, structure=_TOUCHING)
     sizes = np.bincount(pieces.ravel(), minlength=count + 1)[1:]
     informed = np.bincount(pieces[relative.mask(relative.informed)], minlength=count + 1)[1:]
-    shown = (sizes * relative.voxel_ml >= settings.least_volume_ml) & (
-        informed >= settings.least_informed_share * sizes
-    )
+    large = (sizes >= settings.least_voxels) & (sizes * relative.voxel_ml >= settings.least_volume_ml)
+    shown = large & (informed >= settings.least_informed_share * sizes)
     for number in np.argsort(-sizes, kind="stable"):
         if shown[number]:
             yield pieces == number + 1

@@ -229,6 +229,17 @@ def test_labels_make_their_own_reference() -> None:
         findings(*_pair(log_kpa, 0.05), settings, TissueLabels(halves[1:]))
 
 
+def test_small_regions_are_left_out() -> None:
+    """Volume and number of voxels bound the smallest region, each on its own: a voxel may be large."""
+    known = _pair(planted(1.5), 0.02)
+    one = _one(findings(*known))
+    count = np.count_nonzero(one.mask)
+    for settings in (FindingsSettings(least_voxels=count), FindingsSettings(least_volume_ml=0.00799 * count)):
+        assert len(findings(*known, settings)) == 1
+    for settings in (FindingsSettings(least_voxels=count + 1), FindingsSettings(least_volume_ml=0.00801 * count)):
+        assert findings(*known, settings) == ()
+
+
 def test_magnitude_is_compared_where_asked() -> None:
     """Organs are reported by |G*|: here sqrt(1.25) of G' everywhere, and the same regions."""
     storage, magnitude = (

@@ -33,6 +33,9 @@ class FindingsSettings(Section):
     least_volume_ml: Annotated[float, Field(ge=0.0)] = 0.05
     """Volume of the smallest region that is shown, mL."""
 
+    least_voxels: Annotated[int, Field(ge=1)] = 4
+    """Number of voxels of the smallest region that is shown: where voxels are large, one of them is no region."""
+
     least_informed_share: Annotated[float, Field(ge=0.0, le=1.0)] = 0.5
     """Share of informed voxels below which a region is not shown: its stiffness would be mostly a prior assumption."""
 
