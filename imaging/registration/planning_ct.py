@@ -53,6 +53,8 @@ def register_ct(fixed: Volume, ct: Volume) -> Placement:
     Returns:
         Placement whose motion takes points of the MR image to those of the CT; registered, or failed with reasons.
     """
+    # Beyond the circle of reconstruction files hold numbers far below those of air.
+    ct = Volume(np.maximum(ct.values, WINDOWS[0][0]), ct.affine_mm)
     coarse = _averaged(fixed, _COARSE_MM)
     head = _largest(coarse, coarse.values > _BODY_SHARE * np.percentile(coarse.values, 95.0))
     body = _averaged(ct, _COARSE_MM)

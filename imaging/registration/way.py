@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Final, Literal, Protocol
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,19 +26,6 @@ type WaySource = Literal[
 
 _STEPS: Final = np.diag([1e-5] * 3 + [1e-3] * 3)
 """Steps of the parameters for derivatives, radian and mm."""
-
-
-class Motion(Protocol):
-    """Map of world points, as Rigid, Affine and Way are."""
-
-    @property
-    def matrix_mm(self) -> NDArray[np.float64]:
-        """Matrix of the map, world RAS millimetres, shape (4, 4)."""
-        ...
-
-    def moved(self, points_mm: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return where world points lie, mm, shape (..., 3)."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,8 +121,16 @@ def same_frame(centre_mm: NDArray[np.float64] | None = None) -> Way:
     return Way("same frame of reference", np.eye(4), centre, np.zeros((6, 6)))
 
 
-def placement_way(placement: Placement, source: WaySource = "placement of the T1") -> Way:
-    """Return the way from the fixed image of a registration (the elastogram) to the moved one (the T1, a CT)."""
+def placement_way(
+    placement: Placement, warnings: tuple[QualityWarning, ...] = (), source: WaySource = "placement of the T1"
+) -> Way:
+    """Return the way from the fixed image of a registration (the elastogram) to the moved one (the T1, a CT).
+
+    Args:
+        placement: outcome of the registration, which must be usable.
+        warnings: warnings about it.
+        source: origin of the way.
+    """
     rigid = placement.motion
     matrix, centre = rigid.matrix_mm, rigid.centre_mm
     columns = []
@@ -143,7 +138,7 @@ def placement_way(placement: Placement, source: WaySource = "placement of the T1
         forth, back = (Rigid(rigid.parameters + sign * step, centre).matrix_mm for sign in (1.0, -1.0))
         columns.append(_parameters(np.linalg.solve(matrix, (forth - back) / (2.0 * step.sum())), centre))
     jacobian = np.stack(columns, axis=1)
-    return Way(source, matrix, centre, jacobian @ placement.covariance @ jacobian.T)
+    return Way(source, matrix, centre, jacobian @ placement.covariance @ jacobian.T, warnings)
 
 
 def given_way(
