@@ -67,7 +67,7 @@ def scanned_head(
     *,
     mr_grid: ScanGrid,
     snr: float = 20.0,
-    ct_voxel_mm: tuple[float, float, float] = (1.0, 1.0, 2.0),
+    ct_voxel_mm: tuple[float, float, float] = (1.2, 1.2, 2.4),
     ct_noise_hu: float = 8.0,
     pressed_mm: float = 0.0,
     bent_mm: float = 0.0,
@@ -114,9 +114,9 @@ def t1_grid(edge_mm: float = 1.5) -> ScanGrid:
 
 
 def _ct_grid(motion_mm: NDArray[np.float64], edges_mm: tuple[float, float, float]) -> ScanGrid:
-    """Return the CT's voxels: 250 x 280 x 240 mm, with the head above its middle, axes of the scanner."""
+    """Return the CT's voxels: 220 x 260 x 230 mm, with the head above its middle, axes of the scanner."""
     middle = motion_mm[:3, :3] @ (np.array(MIDDLE_MM) - [0.0, 0.0, 25.0]) + motion_mm[:3, 3]
-    counts = np.ceil(np.array([250.0, 280.0, 240.0]) / np.array(edges_mm)).astype(int)
+    counts = np.ceil(np.array([220.0, 260.0, 230.0]) / np.array(edges_mm)).astype(int)
     affine_mm = np.eye(4)
     affine_mm[:3, :3] = np.diag([-1.0, -1.0, 1.0]) * np.array(edges_mm)
     affine_mm[:3, 3] = middle - affine_mm[:3, :3] @ ((counts - 1) / 2.0)
@@ -126,7 +126,7 @@ def _ct_grid(motion_mm: NDArray[np.float64], edges_mm: tuple[float, float, float
 
 @lru_cache(maxsize=1)
 def _wide() -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32], NDArray[np.float64]]:
-    """Return distance from the brain (mm, negative inside), grey and white shares with room around, and their affine."""
+    """Return distance from the brain (mm, negative inside), shares of grey and white matter, and their affine."""
     atlas = load_atlas()
     affine_mm = atlas.affine_mm.copy()
     affine_mm[:3, 3] -= affine_mm[:3, :3] @ np.full(3, _ROOM)

@@ -104,7 +104,7 @@ def demand_one_person(where: str, person: tuple[str, ...], foreign: ForeignFrame
     Raises:
         InputError: the persons differ. It repeats neither.
     """
-    if not foreign.person or not person or same_person(person, foreign.person):
+    if not any(foreign.person) or not any(person) or same_person(person, foreign.person):
         return
     numbers = (person[0], foreign.person[0])
     if key is not None and (key.pseudonym(numbers[0]) == numbers[1] or key.pseudonym(numbers[1]) == numbers[0]):

@@ -66,9 +66,6 @@ def way_between(
         way = _by_ct(foreign, given, given.contour_image, fixed)
     else:
         raise _no_way(foreign, "and no way to it")
-    say(f"region or dose carried from another frame of reference by {words(way)}")
-    for warning in way.warnings:
-        say(f"warning: {warning}")
     return way
 
 

@@ -30,8 +30,8 @@ _OPENING_MM: Final = 6.0
 """Width below which bridges between the head and a rest are cut, mm."""
 _HEAD_MM: Final = 170.0
 """Height of a head, mm: what lies lower is neck and shoulders."""
-_COARSE_MM: Final = 2.5
-_FINE_MM: Final = 1.3
+_COARSE_MM: Final = 3.0
+_FINE_MM: Final = 2.0
 """Largest edge to which voxels of the MR image, and of the CT, are averaged, mm."""
 _HEIGHTS_MM: Final = (0.0, -20.0, 20.0, -40.0, 40.0, -60.0, 60.0)
 _LEAST_OVERLAP: Final = 0.5
