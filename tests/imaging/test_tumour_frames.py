@@ -25,7 +25,7 @@ from tests.imaging.tumour_study import AFFINE, SHAPE, distance_mm, make_study, w
 
 T1 = "1.2.3.1"
 INTERPOLATED_GY = 0.15
-"""Bound of the error of linear interpolation: h^2 / 8 times the Laplacian of the plateau's edge, with voxels of h = 4 mm
+"""Bound of the error of linear interpolation: h^2 / 8 times the Laplacian of the edge, with voxels of h = 4 mm
 0.096 Gy by its curvature along the radius (2 Gy, 2 mm wide) and 0.05 Gy by that of the sphere of 20 mm."""
 TO_CT = rigid((0.2, -0.1, 0.3), (40.0, -230.0, 600.0))
 """From the T1 of the first scan to the planning CT."""
