@@ -10,8 +10,8 @@ from palpate.errors import InputError
 from palpate.imaging.deidentify.identifiers import same_identifier
 from palpate.imaging.deidentify.key import Key
 from palpate.imaging.dicom.persons import same_person
-from palpate.imaging.files.nifti import Volume
-from palpate.imaging.registration.way import Way
+from palpate.imaging.regions.region import DrawnRegion
+from palpate.imaging.registration.way import FrameWay
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class KnownFrame:
 
     name: str
     frame_uid: str
-    way: Way
+    way: FrameWay
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,11 @@ class ForeignFrame:
     where: Path | str
     frame_uid: str
     person: tuple[str, ...] = field(default=(), repr=False)
+
+
+def of_region(region: DrawnRegion) -> ForeignFrame:
+    """Return the frame of reference in which a region was drawn."""
+    return ForeignFrame(region.where, region.frame_uid, region.person)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +79,11 @@ class GivenRegistration:
                 advice="Leave out the CT to use the registration file, or the file to have the CT registered.",
             )
 
+    @property
+    def named(self) -> bool:
+        """Whether the user names anything."""
+        return self.file is not None or self.contour_image is not None
+
     def same(self, one: str, other: str) -> bool:
         """Return whether two identifiers stand for one frame of reference."""
         return same_identifier(one, other, self.key)
@@ -84,11 +94,11 @@ class FixedImage:
     """MR image to which a CT may be registered.
 
     Attributes:
-        volume: intensities, shape (i, j, k).
+        path: its file, NIfTI.
         frame: its frame of reference.
     """
 
-    volume: Volume
+    path: Path
     frame: KnownFrame
 
 

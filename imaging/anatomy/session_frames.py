@@ -9,10 +9,8 @@ from typing import Any
 
 from palpate.imaging.anatomy.foreign_frame import FixedImage, ForeignFrame, GivenRegistration, KnownFrame
 from palpate.imaging.anatomy.way_between import way_between
-from palpate.imaging.files.nifti import read_nifti
-from palpate.imaging.regions.region import DrawnRegion
 from palpate.imaging.registration.placement import placement_warnings, read_placement
-from palpate.imaging.registration.way import Way, placement_way, same_frame
+from palpate.imaging.registration.way import FrameWay, placement_way, same_frame
 from palpate.system_files import matching
 
 
@@ -29,20 +27,18 @@ class SessionFrames:
     known: tuple[KnownFrame, ...]
     image: Path | None
 
-    def way_to(self, region: DrawnRegion, given: GivenRegistration) -> Way:
+    def way_to(self, foreign: ForeignFrame, given: GivenRegistration) -> FrameWay:
         """Return the way from the elastogram to the frame of reference in which a region was drawn.
 
         Args:
-            region: region of any file. One of NIfTI names no frame of reference, and needs a way that the user names.
+            foreign: its frame of reference. NIfTI names none, and needs a way that the user names.
             given: what the user names to carry it.
 
         Raises:
             InputError: there is no way, the file that the user names holds none, or it is of another patient.
         """
-        fixed = None
-        if given.contour_image is not None and self.image is not None:
-            fixed = FixedImage(read_nifti(self.image), self.known[0])
-        return way_between(self.known, ForeignFrame(region.where, region.frame_uid, region.person), given, fixed)
+        fixed = None if self.image is None else FixedImage(self.image, self.known[0])
+        return way_between(self.known, foreign, given, fixed)
 
 
 def session_frames(wavefield: Path, label: str, record: Mapping[str, Any]) -> SessionFrames:

@@ -8,7 +8,8 @@ coordinates would place it somewhere in the patient, and nobody knows where.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -23,11 +24,13 @@ from palpate.imaging.anatomy.foreign_frame import (
     demand_one_person,
 )
 from palpate.imaging.dicom.ct import read_ct
+from palpate.imaging.files.nifti import read_nifti
 from palpate.imaging.files.plain_names import shown
 from palpate.imaging.regions.binary import is_dicom_file
 from palpate.imaging.registration.itk_transform import is_transform_file, read_itk_transform
+from palpate.imaging.registration.placement import Placement
 from palpate.imaging.registration.spatial_registration import SpatialRegistration, read_spatial_registration
-from palpate.imaging.registration.way import Way, given_way, placement_way
+from palpate.imaging.registration.way import FrameWay, given_way, placement_way
 from palpate.progress import say
 from palpate.quality_warning import QualityWarning
 
@@ -43,7 +46,7 @@ def way_between(
     foreign: ForeignFrame,
     given: GivenRegistration,
     fixed: FixedImage | None = None,
-) -> Way:
+) -> FrameWay:
     """Return the way from a session's images to the frame of reference of a region or dose.
 
     Args:
@@ -58,8 +61,7 @@ def way_between(
     """
     way = next((one.way for one in reversed(known) if given.same(one.frame_uid, foreign.frame_uid)), None)
     if way is not None:
-        unused = given.file is not None or given.contour_image is not None
-        return replace(way, warnings=(*way.warnings, _not_needed())) if unused else way
+        return replace(way, warnings=(*way.warnings, _not_needed())) if given.named else way
     if given.file is not None:
         way = _by_file(known, foreign, given, given.file)
     elif given.contour_image is not None:
@@ -69,7 +71,7 @@ def way_between(
     return way
 
 
-def words(way: Way) -> str:
+def words(way: FrameWay) -> str:
     """Return what a way is, and how sure, in words for logs and records."""
     known_mm = float(np.sqrt(np.trace(way.covariance[3:, 3:])))
     source = {
@@ -81,7 +83,7 @@ def words(way: Way) -> str:
     return f"{source}, uncertain by {known_mm:.2g} mm"
 
 
-def _by_file(known: Sequence[KnownFrame], foreign: ForeignFrame, given: GivenRegistration, path: Path) -> Way:
+def _by_file(known: Sequence[KnownFrame], foreign: ForeignFrame, given: GivenRegistration, path: Path) -> FrameWay:
     if not path.is_file():
         found = "a folder" if path.is_dir() else "no such file"
         raise InputError(shown(path), found=found, expected=_FILES, advice="Name the file itself.")
@@ -98,7 +100,7 @@ def _by_file(known: Sequence[KnownFrame], foreign: ForeignFrame, given: GivenReg
 
 def _by_spatial_registration(
     known: Sequence[KnownFrame], foreign: ForeignFrame, given: GivenRegistration, file: SpatialRegistration
-) -> Way:
+) -> FrameWay:
     ours = [one for one in known if any(given.same(one.frame_uid, frame.frame_uid) for frame in file.frames)]
     theirs = foreign.frame_uid or _only_other(known, given, file)
     for one in ours:
@@ -136,10 +138,12 @@ def _only_other(known: Sequence[KnownFrame], given: GivenRegistration, file: Spa
     return others.pop()
 
 
-def _by_ct(foreign: ForeignFrame, given: GivenRegistration, path: Path, fixed: FixedImage | None) -> Way:
+def _by_ct(foreign: ForeignFrame, given: GivenRegistration, path: Path, fixed: FixedImage | None) -> FrameWay:
     if fixed is None:
         raise _no_way(foreign, "and no T1 or magnitude of the session to which the CT could be registered")
-    ct = read_ct(path)
+    if not path.exists():
+        raise InputError(shown(path), found="no such file or folder", expected="a CT", advice="Check the path.")
+    ct = _registered(fixed.path, fixed.path.stat().st_mtime_ns, path, path.stat().st_mtime_ns)
     if ct.frame_uid and foreign.frame_uid and not given.same(ct.frame_uid, foreign.frame_uid):
         raise InputError(
             ct.where,
@@ -148,18 +152,41 @@ def _by_ct(foreign: ForeignFrame, given: GivenRegistration, path: Path, fixed: F
             advice="Give that CT.",
         )
     demand_one_person(str(ct.where), ct.person, foreign, given.key)
-    from palpate.imaging.registration.planning_ct import register_ct
-
-    say("registering the CT to the MR image")
-    placement = register_ct(fixed.volume, ct.volume)
-    if not placement.usable:
+    if not ct.placement.usable:
         raise InputError(
             ct.where,
-            found=f"a CT that could not be registered to {fixed.frame.name}: {' '.join(placement.warnings)}",
+            found=f"a CT that could not be registered to {fixed.frame.name}: {' '.join(ct.placement.warnings)}",
             expected="an image of the same head that shows most of it",
             advice="Name a registration file of the two images instead.",
         )
-    return fixed.frame.way.then(placement_way(placement, (_look(),), "own registration"))
+    return fixed.frame.way.then(placement_way(ct.placement, (_look(),), "own registration"))
+
+
+@dataclass(frozen=True, slots=True)
+class _RegisteredCt:
+    """CT and its place on an MR image.
+
+    Attributes:
+        where: name of its file or folder in errors.
+        frame_uid: frame of reference; empty where it came as NIfTI.
+        person: number, name and birth date of its patient, only ever compared.
+        placement: outcome of the registration.
+    """
+
+    where: Path | str
+    frame_uid: str
+    person: tuple[str, ...] = field(repr=False)
+    placement: Placement
+
+
+@lru_cache(maxsize=4)
+def _registered(image: Path, _changed: int, ct_path: Path, _ct_changed: int) -> _RegisteredCt:
+    """Register a CT once for all regions that were drawn on it, as long as neither file changes."""
+    from palpate.imaging.registration.planning_ct import register_ct
+
+    ct = read_ct(ct_path)
+    say("registering the CT to the MR image")
+    return _RegisteredCt(ct.where, ct.frame_uid, ct.person, register_ct(read_nifti(image), ct.volume))
 
 
 def _no_way(foreign: ForeignFrame, words: str) -> InputError:

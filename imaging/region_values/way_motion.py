@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from palpate.imaging.region_values.motion import NODE, UncertainMotion
-from palpate.imaging.registration.way import Way
+from palpate.imaging.registration.way import FrameWay
 
 
-def motion_by(way: Way) -> UncertainMotion:
+def motion_by(way: FrameWay) -> UncertainMotion:
     """Return the motion from the elastogram to the frame in which a region was drawn, with the way's uncertainty.
 
     Args:

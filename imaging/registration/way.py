@@ -44,7 +44,7 @@ class Affine:
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class FrameWay:
     """Way from a session's image (elastogram, T1 or first scan of a tumour) to the frame of a region or dose.
 
     Attributes:
@@ -96,7 +96,7 @@ class Way:
         """
         return at_rest(self.centre_mm).spread_mm(self.covariance, points_mm)
 
-    def then(self, other: Way) -> Way:
+    def then(self, other: FrameWay) -> FrameWay:
         """Return this way followed by another one, which begins where this one ends."""
         there, back = self.matrix_mm, np.linalg.inv(self.matrix_mm)
         pulled = []
@@ -115,15 +115,15 @@ class Way:
         )
 
 
-def same_frame(centre_mm: NDArray[np.float64] | None = None) -> Way:
+def same_frame(centre_mm: NDArray[np.float64] | None = None) -> FrameWay:
     """Return the way between images of one frame of reference, which is none and has no error."""
     centre = np.zeros(3) if centre_mm is None else centre_mm
-    return Way("same frame of reference", np.eye(4), centre, np.zeros((6, 6)))
+    return FrameWay("same frame of reference", np.eye(4), centre, np.zeros((6, 6)))
 
 
 def placement_way(
     placement: Placement, warnings: tuple[QualityWarning, ...] = (), source: WaySource = "placement of the T1"
-) -> Way:
+) -> FrameWay:
     """Return the way from the fixed image of a registration (the elastogram) to the moved one (the T1, a CT).
 
     Args:
@@ -138,7 +138,7 @@ def placement_way(
         forth, back = (Rigid(rigid.parameters + sign * step, centre).matrix_mm for sign in (1.0, -1.0))
         columns.append(_parameters(np.linalg.solve(matrix, (forth - back) / (2.0 * step.sum())), centre))
     jacobian = np.stack(columns, axis=1)
-    return Way(source, matrix, centre, jacobian @ placement.covariance @ jacobian.T, warnings)
+    return FrameWay(source, matrix, centre, jacobian @ placement.covariance @ jacobian.T, warnings)
 
 
 def given_way(
@@ -146,7 +146,7 @@ def given_way(
     matrix_mm: NDArray[np.float64],
     uncertainty_mm: float,
     warnings: tuple[QualityWarning, ...] = (),
-) -> Way:
+) -> FrameWay:
     """Return a way by a matrix whose error nobody has measured.
 
     The error is taken as a shift, the same in all directions, of the root mean square length that is stated.
@@ -158,7 +158,7 @@ def given_way(
         warnings: warnings about the matrix.
     """
     covariance = np.diag([0.0] * 3 + [uncertainty_mm**2 / 3.0] * 3)
-    return Way(source, matrix_mm, np.zeros(3), covariance, warnings)
+    return FrameWay(source, matrix_mm, np.zeros(3), covariance, warnings)
 
 
 def _parameters(speed: NDArray[np.float64], centre_mm: NDArray[np.float64]) -> NDArray[np.float64]:

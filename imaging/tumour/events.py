@@ -18,7 +18,7 @@ from palpate.imaging.files.named_within import named_by
 from palpate.imaging.regions.read import read_region
 from palpate.imaging.regions.region import INSIDE
 from palpate.imaging.registration.rigid import Rigid
-from palpate.imaging.registration.way import Way
+from palpate.imaging.registration.way import FrameWay
 from palpate.imaging.tumour.courses import Given, demand_course_lines
 from palpate.imaging.tumour.dates import day_of
 from palpate.imaging.tumour.dose import DoseFile, read_dose
@@ -227,7 +227,7 @@ class Registrar:
             )
         return mask
 
-    def _motion(self, row: TreatmentRow, column: str, path: Path, foreign: ForeignFrame) -> Rigid | Way | None:
+    def _motion(self, row: TreatmentRow, column: str, path: Path, foreign: ForeignFrame) -> Rigid | FrameWay | None:
         """Return the map from the first scan's world to a file's; what is to be said of it is kept."""
         found = self.spaces.world_of(row, column, foreign)
         self.notes += [found.note] if found.note else []

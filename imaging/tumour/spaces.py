@@ -18,7 +18,7 @@ from palpate.imaging.deidentify.key import Key
 from palpate.imaging.deidentify.key_file import known_key
 from palpate.imaging.files.named_within import named_by
 from palpate.imaging.registration.rigid import Rigid
-from palpate.imaging.registration.way import Way, same_frame
+from palpate.imaging.registration.way import FrameWay, same_frame
 from palpate.imaging.tumour.treatments import TreatmentRow
 from palpate.quality_warning import QualityWarning
 
@@ -46,12 +46,12 @@ class ImageSpace:
     patient: str = field(default="", repr=False)
 
     @property
-    def way(self) -> Way:
+    def way(self) -> FrameWay:
         """Way from the first scan's world to this one, with the uncertainty of the motion as that of a shift."""
         if self.motion is None:
             return same_frame()
         covariance = np.diag([0.0] * 3 + [(self.uncertainty_mm or 0.0) ** 2 / 3.0] * 3)
-        return Way("placement of the T1", self.motion.matrix_mm, self.motion.centre_mm, covariance)
+        return FrameWay("placement of the T1", self.motion.matrix_mm, self.motion.centre_mm, covariance)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class FileWorld:
         warnings: warnings about the map.
     """
 
-    motion: Rigid | Way | None
+    motion: Rigid | FrameWay | None
     note: str = ""
     warnings: tuple[QualityWarning, ...] = ()
 

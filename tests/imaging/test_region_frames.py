@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from palpate.config.registration import RegistrationSettings
 from palpate.errors import InputError
-from palpate.imaging.anatomy.foreign_frame import GivenRegistration
+from palpate.imaging.anatomy.foreign_frame import GivenRegistration, of_region
 from palpate.imaging.anatomy.session_frames import SessionFrames, session_frames
 from palpate.imaging.deidentify.key import Key
 from palpate.imaging.derived.statistics import medium_of
@@ -115,7 +115,7 @@ def _region(folder: Path, middle_mm: NDArray[np.float64], frame: str) -> DrawnRe
 def _values(
     run: StiffnessMaps, draws: DrawsFile, frames: SessionFrames, region: DrawnRegion, given: GivenRegistration
 ) -> list[RegionValue]:
-    carried = weighted(region, run, draws, motion_by(frames.way_to(region, given)))
+    carried = weighted(region, run, draws, motion_by(frames.way_to(of_region(region), given)))
     medium = medium_of(run.stem, run.inversion, run.frequency_hz, draws.density_kg_m3, ALL)
     return region_values(run, draws, [carried], ALL, medium)
 
@@ -148,7 +148,7 @@ def test_every_file_holds_the_same_way(
     run: StiffnessMaps, frames: SessionFrames, there: DrawnRegion, tmp_path: Path, way: str
 ) -> None:
     """Whoever exports a registration chooses its direction and its format; the patient has one place."""
-    found = frames.way_to(there, _files(tmp_path, way))
+    found = frames.way_to(of_region(there), _files(tmp_path, way))
     np.testing.assert_allclose(found.matrix_mm, TO_CT @ PLACED.matrix_mm, atol=1e-6)
     np.testing.assert_allclose(found.moved(_middle_mm(run)), _on_ct(run), atol=1e-5)
 
@@ -166,7 +166,7 @@ def test_a_contour_on_the_ct_has_the_values_of_the_mr(
 
     Where the registration may be 4 mm off, the contour crosses the lesion's edge in some draws and the interval widens.
     """
-    assert frames.way_to(here, GivenRegistration()).source == "same frame of reference"
+    assert frames.way_to(of_region(here), GivenRegistration()).source == "same frame of reference"
     given = _files(tmp_path, "spatial registration")
     found = _values(run, draws, frames, there, given)
     for one, other in zip(wanted, found, strict=True):
@@ -196,7 +196,7 @@ def test_masks_of_nifti_follow_the_file_that_is_named(
 
 def _refused(frames: SessionFrames, region: DrawnRegion, given: GivenRegistration) -> str:
     with pytest.raises(InputError) as refused:
-        frames.way_to(region, given)
+        frames.way_to(of_region(region), given)
     assert "4711" not in str(refused.value)
     assert "Mustermann" not in str(refused.value)
     return str(refused.value)
@@ -229,12 +229,12 @@ def test_what_a_user_must_know_of_a_way(
     frames: SessionFrames, here: DrawnRegion, there: DrawnRegion, tmp_path: Path
 ) -> None:
     """An unused file, and one that nothing ties to the patient, are said."""
-    unused = frames.way_to(here, _files(tmp_path, "spatial registration"))
+    unused = frames.way_to(of_region(here), _files(tmp_path, "spatial registration"))
     assert [one.code for one in unused.warnings] == ["registration-not-needed"]
     np.testing.assert_array_equal(unused.matrix_mm, np.eye(4))
-    codes = [one.code for one in frames.way_to(there, _files(tmp_path, "ITK transform")).warnings]
+    codes = [one.code for one in frames.way_to(of_region(there), _files(tmp_path, "ITK transform")).warnings]
     assert codes == ["registration-unproved"]
-    on_t1 = frames.way_to(replace(here, frame_uid=T1), GivenRegistration())
+    on_t1 = frames.way_to(of_region(replace(here, frame_uid=T1)), GivenRegistration())
     np.testing.assert_allclose(on_t1.matrix_mm, PLACED.matrix_mm)
 
 

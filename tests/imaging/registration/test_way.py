@@ -16,7 +16,7 @@ from palpate.imaging.registration.itk_transform import read_itk_transform
 from palpate.imaging.registration.placement import Placement
 from palpate.imaging.registration.rigid import Rigid
 from palpate.imaging.registration.spatial_registration import SpatialRegistration, read_spatial_registration
-from palpate.imaging.registration.way import Way, given_way, placement_way
+from palpate.imaging.registration.way import FrameWay, given_way, placement_way
 from tests.imaging.registration_files import Item, rigid, write_itk, write_sro
 
 MR, CT, PET = "1.2.3.1", "1.2.3.2", "1.2.3.3"
@@ -199,7 +199,7 @@ def test_errors_of_ways_add_up_as_motions_drawn_one_after_the_other() -> None:
 
 def test_a_stated_error_is_a_shift_of_that_length() -> None:
     """Two millimetres are two millimetres everywhere, behind whatever matrix, and zero is none."""
-    way: Way = given_way("spatial registration", TO_CT, 2.0)
+    way: FrameWay = given_way("spatial registration", TO_CT, 2.0)
     assert way.uncertainty_mm(POINTS) == pytest.approx(2.0)
     assert len(way.displaced(1.0)) == 12
     assert given_way("spatial registration", TO_CT, 0.0).displaced(1.0) == ()
