@@ -17,7 +17,7 @@ def regions(
     labels: Annotated[
         Path | None,
         typer.Option(
-            help="Labels: NIfTI or .mgz of whole numbers, DICOM Segmentation (every segment) or RT Structure Set (every "
+            help="Labels: NIfTI or .mgz of whole numbers, DICOM Segmentation (every segment), RT Structure Set (every "
             "ROI); file.dcm#name takes one. For several sessions write {subject} and {session} in the name."
         ),
     ] = None,
