@@ -12,4 +12,4 @@ def motion_by(way: FrameWay) -> UncertainMotion:
     Args:
         way: way from the elastogram to that frame.
     """
-    return UncertainMotion(way, way.displaced(NODE))
+    return UncertainMotion(way, way.displaced(NODE), centred=way.assumed)

@@ -62,6 +62,11 @@ class FrameWay:
     warnings: tuple[QualityWarning, ...] = ()
 
     @property
+    def assumed(self) -> bool:
+        """Whether the error of the last part is assumed, since its file states none, and not measured."""
+        return self.source in ("spatial registration", "ITK transform")
+
+    @property
     def scale(self) -> float:
         """Volume in the frame of the region over that in the session's image: 1 for rigid ways."""
         return float(np.linalg.det(self.matrix_mm[:3, :3]))
@@ -84,7 +89,8 @@ class FrameWay:
         values, vectors = np.linalg.eigh(self.covariance)
         if not values.max() > 0.0:
             return ()
-        steps = (vectors * np.sqrt(np.clip(values, 0.0, None))).T * deviations
+        wide = values > 1e-12 * values.max()
+        steps = (vectors[:, wide] * np.sqrt(values[wide])).T * deviations
         turned = [Rigid(sign * one, self.centre_mm) for one in steps for sign in (1.0, -1.0)]
         return tuple(Affine(self.matrix_mm @ one.matrix_mm) for one in turned)
 

@@ -62,9 +62,9 @@ def regions(
     The value of a region is its volume-weighted mean in each joint draw; the interval is that of these means. A voxel
     counts by the share of it that lies inside. Regions on the T1 are carried by the recorded registration, whose error
     is part of the interval. One row for each region and quantity: volume (mL), share that the map covers, informed
-    share, draws and Monte-Carlo errors. Regions may overlap. Contours on
-    a planning CT come with --registration or --contour-image, whose error (mm) is part of the interval too. A record of
-    the same name, such as regions.json, tells the columns and warnings. Other quantities: --settings '{"quantities": ["magnitude", "wave_speed"]}'.
+    share, draws and Monte-Carlo errors. Regions may overlap. Contours on a planning CT come with --registration or
+    --contour-image, whose error (mm) is part of the interval too. A record of the same name, such as regions.json,
+    tells the columns and warnings. Other quantities: --settings '{"quantities": ["magnitude", "wave_speed"]}'.
 
     For a folder of results one table holds every session. Without labels it gathers the regions.tsv of the sessions.
     """

@@ -201,5 +201,7 @@ def test_a_stated_error_is_a_shift_of_that_length() -> None:
     """Two millimetres are two millimetres everywhere, behind whatever matrix, and zero is none."""
     way: FrameWay = given_way("spatial registration", TO_CT, 2.0)
     assert way.uncertainty_mm(POINTS) == pytest.approx(2.0)
-    assert len(way.displaced(1.0)) == 12
+    away = [one.moved(POINTS) - way.moved(POINTS) for one in way.displaced(1.0)]
+    assert len(away) == 6
+    assert np.linalg.norm(away, axis=-1) == pytest.approx(2.0 / np.sqrt(3.0))
     assert given_way("spatial registration", TO_CT, 0.0).displaced(1.0) == ()
