@@ -113,6 +113,15 @@ def t1_grid(edge_mm: float = 1.5) -> ScanGrid:
     return block(np.array(MIDDLE_MM), np.diag([-1.0, -1.0, 1.0]), (int(i), int(j), int(k)), edge_mm)
 
 
+def head_slab() -> ScanGrid:
+    """Return the grid of five slices of 4 mm through the middle of the head, as elastograms have them."""
+    affine_mm = np.diag([-2.5, -2.5, 4.0, 1.0])
+    counts = np.array([76, 92, 5])
+    middle = np.array(MIDDLE_MM) + np.array([0.0, 0.0, 15.0])
+    affine_mm[:3, 3] = middle - affine_mm[:3, :3] @ ((counts - 1) / 2.0)
+    return ScanGrid(affine_mm, (76, 92, 5))
+
+
 def _ct_grid(motion_mm: NDArray[np.float64], edges_mm: tuple[float, float, float]) -> ScanGrid:
     """Return the CT's voxels: 220 x 260 x 230 mm, with the head above its middle, axes of the scanner."""
     middle = motion_mm[:3, :3] @ (np.array(MIDDLE_MM) - [0.0, 0.0, 25.0]) + motion_mm[:3, 3]
