@@ -108,7 +108,6 @@ def write_regions(command: RegionsCommand, out: Path | None) -> tuple[Path, int]
     """
     found = study_sessions(command.results)
     path = out or command.results / ("group_regions.tsv" if found else "regions.tsv")
-    demand_names_of_table(path)
     given = None if command.labels is None else split_choice(command.labels)[0]
     inputs = {
         "results": command.results,
@@ -121,6 +120,7 @@ def write_regions(command: RegionsCommand, out: Path | None) -> tuple[Path, int]
         "contour_image": command.contour_image,
     }
     table, record = claim_file(path, TABLE, inputs), claim_file(record_beside(path), RECORD, inputs)
+    _demand_table_name(path)
     _demand_useful(command, found)
     lines: list[str] = []
     entries: dict[str, Any] = {}
@@ -131,15 +131,8 @@ def write_regions(command: RegionsCommand, out: Path | None) -> tuple[Path, int]
     return table.path, len(lines)
 
 
-def demand_names_of_table(path: Path) -> None:
-    """Refuse a table whose name leaves no name for the record beside it.
-
-    Args:
-        path: table to write.
-
-    Raises:
-        InputError: its name does not end in .tsv.
-    """
+def _demand_table_name(path: Path) -> None:
+    """Refuse a table whose name leaves no name for the record beside it."""
     if not path.name.endswith(".tsv") or path.name == ".tsv":
         raise InputError(
             "--out",

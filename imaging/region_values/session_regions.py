@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -16,7 +16,6 @@ from palpate.errors import InputError
 from palpate.imaging.anatomy.foreign_frame import GivenRegistration
 from palpate.imaging.derived.statistics import medium_of
 from palpate.imaging.files.draws import DrawsFile, open_draws
-from palpate.imaging.files.plain_names import shown
 from palpate.imaging.files.stiffness_folder import StiffnessMaps, read_stiffness
 from palpate.imaging.region_values.label_map import LabelMap, read_label_map
 from palpate.imaging.region_values.label_names import demand_names, read_label_names
@@ -126,8 +125,6 @@ def _read(asked: AskedRegions, worlds: Worlds) -> Drawn | None:
     names = read_label_names(asked.names)
     numbers = [one.number for one in found if one.number is not None]
     demand_names(found[0].where, numbers, names, asked.names)
-    from dataclasses import replace
-
     return tuple(replace(one, name=names[one.number]) if one.number in names else one for one in found)
 
 
@@ -181,12 +178,11 @@ def _weighted(
         way = worlds.way_to(one, asked.space, asked.key, asked.given)
         regions.append(weighted(one, run, draws, way.motion))
         warnings += [*one.warnings, *way.warnings]
-        facts |= _facts_of(way)
+        facts = _facts_of(way) | facts
     if isinstance(labels, tuple) and float(np.sum([one.shares for one in regions], axis=0).max()) > _ALL:
         warnings.append(_overlap())
     if asked.labels is not None:
-        path = split_choice(asked.labels)[0]
-        facts |= {"labels": shown(path), "labels_digest": digest(path)}
+        facts["labels_digest"] = digest(split_choice(asked.labels)[0])
     return regions, facts, tuple(dict.fromkeys(warnings))
 
 
@@ -201,12 +197,3 @@ def _spheres(asked: AskedRegions) -> Iterator[DrawnRegion]:
 def _overlap() -> QualityWarning:
     sentence = "Regions overlap: a voxel that lies in several counts in each of them."
     return QualityWarning("regions-overlap", sentence, "Their values are not independent; do not add their volumes.")
-
-
-def region_names(found: Sequence[RunRegions]) -> list[str]:
-    """Return the names of the regions with values, each once, in order.
-
-    Args:
-        found: regions of the runs.
-    """
-    return list(dict.fromkeys(value.region.name for one in found for value in one.values))
