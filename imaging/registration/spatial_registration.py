@@ -116,9 +116,11 @@ def read_spatial_registration(path: Path) -> SpatialRegistration:
     """
     where = shown(path)
     try:
+        budget = Budget(where)
+        budget.demand_file_size(path.stat().st_size)
         content = path.read_bytes()
         with silence():
-            image = parse(io.BytesIO(content), len(content), Budget(where))
+            image = parse(io.BytesIO(content), len(content), budget)
             return _registration(image, where)
     except UNREADABLE as error:
         found = "a file that cannot be read to its end as a registration"

@@ -134,7 +134,8 @@ class Spaces:
         if not foreign.frame_uid:
             return FileWorld(self.of(row).motion)
         if not any(one.frame_uid for one in self.by_label.values()):
-            note = f"{foreign.where} taken as aligned: no T1 came as DICOM to compare frames of reference"
+            what = "RTDOSE" if column == "dose_file" else "contours"
+            note = f"{what} taken as aligned: no T1 came as DICOM to compare frames of reference"
             return FileWorld(self.of(row).motion, note)
         raise InputError(
             f"{row.where}, column {column}",
