@@ -74,10 +74,11 @@ def _read(path: Path, where: str) -> sitk.Transform:
             raise InputError(where, found=found, expected=_EXPECTED, advice=_AGAIN)
         with path.open("rb"):  # ITK reports a file that may not be read as one of another format
             pass
-        return sitk.ReadTransform(str(path))
+        transform: sitk.Transform = sitk.ReadTransform(str(path))
     except (OSError, RuntimeError) as error:
         refusal = InputError(where, found="a file that is no transform of ITK", expected=_EXPECTED, advice=_AGAIN)
         raise (machine_fault(error, path) if isinstance(error, OSError) else None) or refusal from error
+    return transform
 
 
 def _matrix(transform: sitk.Transform) -> NDArray[np.float64]:

@@ -154,7 +154,8 @@ def _frame(item: Dataset, where: str) -> RegisteredFrame:
     steps = [one for registration in registrations for one in registration.get("MatrixSequence") or []]
     if not steps:
         raise InputError(where, found="a frame of reference without a matrix", expected=_EXPECTED, advice=_AGAIN)
-    matrices, warnings = [], []
+    matrices: list[NDArray[np.float64]] = []
+    warnings: list[QualityWarning] = []
     for one in steps:
         kind = str(one.get("FrameOfReferenceTransformationMatrixType") or "").strip().upper()
         numbers = np.array(one.get("FrameOfReferenceTransformationMatrix") or [], dtype=np.float64)
