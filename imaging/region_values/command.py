@@ -29,13 +29,14 @@ type _Tables = Iterator[tuple[list[str], dict[str, Any]]]
 
 @dataclass(frozen=True, slots=True)
 class RegionsCommand:
-    """What a user asks palpate regions for.
+    """Request to palpate regions: sessions, regions and quantities.
 
     Attributes:
         results: session folder, folder of stiffness maps, or folder of results.
         labels: file of labels, segments or contours; its name may hold {subject} and {session}.
         names: table of names by number.
         spheres: spheres X,Y,Z,RADIUS.
+        atlas: whether the regions of the average brain are asked for.
         sessions: table of sessions.
         space: world of the regions.
         wavefield: folder of palpate ingest of a single session.
@@ -50,6 +51,7 @@ class RegionsCommand:
     labels: Path | None = None
     names: Path | None = None
     spheres: tuple[str, ...] = ()
+    atlas: bool = False
     sessions: Path | None = None
     space: Space = "auto"
     wavefield: Path | None = None
@@ -66,6 +68,7 @@ class RegionsCommand:
             self.labels,
             self.names,
             self.spheres,
+            self.atlas,
             self.space,
             self.key,
             self.settings,
@@ -76,7 +79,7 @@ class RegionsCommand:
     @property
     def names_regions(self) -> bool:
         """Whether the user names regions, instead of tables to gather."""
-        return bool(self.labels or self.spheres or self.sessions)
+        return bool(self.labels or self.spheres or self.sessions or self.atlas)
 
 
 def demand_space(given: str) -> Space:
@@ -97,7 +100,7 @@ def write_regions(command: RegionsCommand, out: Path | None) -> tuple[Path, int]
     """Write the table of a session or of a study, and the record beside it.
 
     Args:
-        command: what the user asks for.
+        command: request of the user.
         out: table to write; None for regions.tsv in the session, or group_regions.tsv in the results.
 
     Returns:

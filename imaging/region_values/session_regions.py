@@ -17,6 +17,7 @@ from palpate.imaging.anatomy.foreign_frame import GivenRegistration
 from palpate.imaging.derived.statistics import medium_of
 from palpate.imaging.files.draws import DrawsFile, open_draws
 from palpate.imaging.files.stiffness_folder import StiffnessMaps, read_stiffness
+from palpate.imaging.region_values.atlas_regions import AVERAGE, LaidAtlas
 from palpate.imaging.region_values.label_map import LabelMap, read_label_map
 from palpate.imaging.region_values.label_names import demand_names, read_label_names
 from palpate.imaging.region_values.label_weights import weighted_labels
@@ -46,6 +47,7 @@ class AskedRegions:
             `file#name`; None for none.
         names: table of names by number; None takes one that lies beside the labels.
         spheres: spheres X,Y,Z,RADIUS in millimetres of the elastogram's world (R A S).
+        atlas: whether the regions of the average brain are asked for.
         space: world of the regions, where a user names it.
         key: file of the key of pseudonyms; None for the user's own.
         settings: quantities, and uncertainty of registrations.
@@ -56,6 +58,7 @@ class AskedRegions:
     labels: Path | None = None
     names: Path | None = None
     spheres: tuple[str, ...] = ()
+    atlas: bool = False
     space: Space = "auto"
     key: Path | None = None
     settings: RegionsSettings = field(default_factory=RegionsSettings)
@@ -108,7 +111,14 @@ def session_regions(session: Path, asked: AskedRegions, wavefield: Path | None =
     runs = read_stiffness(mre)
     of_session = mre.parent / "wavefield" if wavefield is None else wavefield
     labels = _read(asked, worlds_of(runs[0], of_session))
-    return tuple(_of_run(run, worlds_of(run, of_session), labels, asked) for run in runs)
+    laid: dict[str, LaidAtlas] = {}
+    found = []
+    for run in runs:
+        worlds = worlds_of(run, of_session)
+        if asked.atlas and run.label not in laid:
+            laid[run.label] = worlds.lay_atlas()
+        found.append(_of_run(run, worlds, labels, asked, laid.get(run.label)))
+    return tuple(found)
 
 
 def _read(asked: AskedRegions, worlds: Worlds) -> Drawn | None:
@@ -128,11 +138,15 @@ def _read(asked: AskedRegions, worlds: Worlds) -> Drawn | None:
     return tuple(replace(one, name=names[one.number]) if one.number in names else one for one in found)
 
 
-def _of_run(run: StiffnessMaps, worlds: Worlds, labels: Drawn | None, asked: AskedRegions) -> RunRegions:
+def _of_run(
+    run: StiffnessMaps, worlds: Worlds, labels: Drawn | None, asked: AskedRegions, laid: LaidAtlas | None
+) -> RunRegions:
     draws = _draws_of(run)
     quantities = [REGION_QUANTITIES[key] for key in asked.settings.quantities]
     medium = medium_of(run.stem, run.inversion, run.frequency_hz, draws.density_kg_m3, quantities)
     regions, facts, warnings = _weighted(worlds, draws, labels, asked)
+    if laid is not None:
+        regions, warnings = [*regions, *laid.weighted(run, draws)], (*warnings, AVERAGE)
     inside = [one for one in regions if one.shares.any()]
     if not inside:
         raise InputError(
