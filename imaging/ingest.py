@@ -97,6 +97,7 @@ def ingest(
     target = claim_folder(out, "ingest", given | {"key": settings.key})
     inputs = {role: path for role, path in given.items() if path is not None}
     _demand_plausible(settings)
+    key: Key | None = None
     with target.writing() as folder:
         if is_wave_field_folder(mre):
             if mask is not None:
@@ -110,7 +111,6 @@ def ingest(
             fields, records = _from_arrays(mre, label, folder, settings)
             images, rows = (), ()
         else:
-            key = None
             if settings.identifiers == "pseudonymised":
                 demand_key_apart(settings.key, out, *inputs.values())
                 key = open_key(settings.key, away_from=out)
@@ -126,7 +126,7 @@ def ingest(
             "input_digests": input_digests(inputs),
             "versions": versions(),
         }
-        placed = {} if image is None else _place(image, label, folder, list(records), settings)
+        placed = {} if image is None else _place(image, label, folder, list(records), settings, key)
         for name, record in records.items():
             _warn(record, image.warnings if image else ())
             record["anatomy"] = placed.get(name)
@@ -149,11 +149,16 @@ def _demand_plausible(settings: IngestSettings) -> None:
 
 
 def _place(
-    image: AnatomyImage, label: str, folder: Path, runs: Sequence[str], settings: IngestSettings
+    image: AnatomyImage, label: str, folder: Path, runs: Sequence[str], settings: IngestSettings, key: Key | None
 ) -> dict[str, dict[str, object]]:
     """Write the anatomy and where it lies on each run; what the records say of that."""
     write_anatomy(image, label, folder)
-    return {run: place_anatomy(image, run, folder, registration=settings.registration) for run in runs}
+    # Regions and registrations name frames of reference; the T1's may be another than the elastogram's.
+    facts: dict[str, object] = {"dicom": {"FrameOfReferenceUID": image.frame_uid}} if image.frame_uid else {}
+    facts = clean_facts(facts, None if image.pseudonymised else key)
+    if settings.identifiers == "pseudonymised" and key is None and not image.pseudonymised:
+        facts = {}
+    return {run: place_anatomy(image, run, folder, registration=settings.registration) | facts for run in runs}
 
 
 def _from_dicom(

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, Literal
 
 import numpy as np
 
 from palpate.errors import InputError
-from palpate.imaging.deidentify.identifiers import same_identifier
+from palpate.imaging.deidentify.identifiers import is_pseudonymised, same_identifier
 from palpate.imaging.dicom.anatomy import read_anatomy
 from palpate.imaging.dicom.files import Instance
 from palpate.imaging.dicom.series import demand_one_patient
@@ -49,6 +49,8 @@ class AnatomyImage:
         same_frame: whether it shares the elastogram's frame of reference; None where the files do not state it.
         rows: lines of the image in the table of series; none where it is no DICOM.
         warnings: warnings about its DICOM series.
+        frame_uid: frame of reference as the files state it; empty where they state none.
+        pseudonymised: whether palpate deidentify wrote the files.
     """
 
     where: Path
@@ -57,6 +59,8 @@ class AnatomyImage:
     same_frame: bool | None
     rows: tuple[SeriesRow, ...] = ()
     warnings: tuple[QualityWarning, ...] = ()
+    frame_uid: str = field(default="", repr=False)
+    pseudonymised: bool = False
 
 
 def read_anatomy_image(anatomy: Path, mre: Sequence[Instance]) -> AnatomyImage:
@@ -88,7 +92,9 @@ def read_anatomy_image(anatomy: Path, mre: Sequence[Instance]) -> AnatomyImage:
             say("the anatomy has another frame of reference than the MRE: the patient may have moved between them")
     say(f"anatomy: {' x '.join(str(n) for n in read.volume.values.shape)} voxels")
     facts = {"source": "DICOM", "series_number": read.series.number, "same_frame_of_reference": same}
-    return AnatomyImage(anatomy, read.volume, facts, same, (*read.passed, anatomy_row(read.series)), read.warnings)
+    rows, header = (*read.passed, anatomy_row(read.series)), read.series.header
+    frame = str(header.get("FrameOfReferenceUID") or "")
+    return AnatomyImage(anatomy, read.volume, facts, same, rows, read.warnings, frame, is_pseudonymised(header))
 
 
 def write_anatomy(image: AnatomyImage, label: str, folder: Path) -> None:

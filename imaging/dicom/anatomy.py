@@ -76,7 +76,7 @@ def read_anatomy(container: Path) -> Anatomy:
     damaged = found.demand_whole(series[0].instances)
     counts = found.passed.counts + Counter(f"{one.error.found}, of another series" for one in damaged)
     warnings = (*missing_images(series, one_volume=True), *maybe_lossy(series))
-    return Anatomy(_volume(series[0]), series[0], instances, passed_rows(counts), warnings)
+    return Anatomy(series_volume(series[0]), series[0], instances, passed_rows(counts), warnings)
 
 
 def _demand_no_strays(series: Series, others: Sequence[Instance]) -> None:
@@ -96,7 +96,7 @@ def _demand_no_strays(series: Series, others: Sequence[Instance]) -> None:
             )
 
 
-def _volume(series: Series) -> Volume:
+def series_volume(series: Series) -> Volume:
     """Return the slices of one series, sorted along their normal.
 
     Raises:

@@ -42,7 +42,9 @@ class RegionsCommand:
         wavefield: folder of palpate ingest of a single session.
         key: file of the key of pseudonyms.
         workers: number of processes; None for the cores.
-        settings: quantities.
+        settings: quantities, and uncertainty of registrations.
+        registration: file that leads to the frame of reference of the regions.
+        contour_image: CT on which the regions were drawn.
     """
 
     results: Path
@@ -56,11 +58,23 @@ class RegionsCommand:
     key: Path | None = None
     workers: int | None = None
     settings: RegionsSettings = field(default_factory=RegionsSettings)
+    registration: Path | None = None
+    contour_image: Path | None = None
 
     @property
     def asked(self) -> AskedRegions:
         """Regions of each session."""
-        return AskedRegions(self.labels, self.names, self.spheres, self.atlas, self.space, self.key, self.settings)
+        return AskedRegions(
+            self.labels,
+            self.names,
+            self.spheres,
+            self.atlas,
+            self.space,
+            self.key,
+            self.settings,
+            self.registration,
+            self.contour_image,
+        )
 
     @property
     def names_regions(self) -> bool:
@@ -105,6 +119,8 @@ def write_regions(command: RegionsCommand, out: Path | None) -> tuple[Path, int]
         "sessions": command.sessions,
         "wavefield": command.wavefield,
         "key": command.key,
+        "registration": command.registration,
+        "contour_image": command.contour_image,
     }
     table, record = claim_file(path, TABLE, inputs), claim_file(record_beside(path), RECORD, inputs)
     _demand_table_name(path)
@@ -131,6 +147,13 @@ def _demand_table_name(path: Path) -> None:
 
 def _demand_useful(command: RegionsCommand, found: tuple[SessionFolder, ...]) -> None:
     """Refuse options that would have no effect, and a session without any region."""
+    if command.asked.given.named and (found or command.labels is None):
+        raise InputError(
+            "--registration" if command.registration is not None else "--contour-image",
+            found="a registration of several sessions" if found else "a registration without regions that it carries",
+            expected="the regions of one session, with --labels",
+            advice="Name one session and its contours.",
+        )
     if found and command.wavefield is not None:
         raise InputError(
             "--wavefield",

@@ -34,6 +34,7 @@ def weighted_labels(
     """
     voxel_ml = voxel_volume_ml(run)
     around = carry.displaced if isinstance(carry, UncertainMotion) else ()
+    centred = isinstance(carry, UncertainMotion) and carry.centred
     places = [_index_of(labels, run, one) for one in (carry, *around)]
     shares = _shares(labels, draws.voxels, places[:1], LATTICE)
     displaced = _shares(labels, draws.voxels, places, SCATTERED) if around else None
@@ -42,7 +43,8 @@ def weighted_labels(
         own = shares[row : row + 1].toarray()[0]
         moved = None if displaced is None else displaced[row * len(places) : (row + 1) * len(places)]
         volume_ml = labels.counts[number] * labels.voxel_ml
-        found.append(WeightedRegion(name, number, own, volume_ml, float(own.sum()) * voxel_ml, voxel_ml, moved))
+        covered_ml = float(own.sum()) * voxel_ml
+        found.append(WeightedRegion(name, number, own, volume_ml, covered_ml, voxel_ml, moved, centred))
     return found
 
 

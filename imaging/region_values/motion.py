@@ -43,10 +43,13 @@ class UncertainMotion:
         motion: most probable motion.
         displaced: motions that are NODE standard deviations away, forth and back along each principal direction of
             the error, in this order; empty where the error is not known.
+        centred: whether the region's mean stays that of the most probable motion, and the error widens the interval
+            alone: an error that is assumed, and not measured, gives no reason to shift a mean.
     """
 
     motion: Motion
     displaced: tuple[Motion, ...] = ()
+    centred: bool = False
 
     def moved(self, points_mm: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return where points lie under the most probable motion, mm, shape (..., 3).

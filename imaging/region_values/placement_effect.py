@@ -8,7 +8,8 @@ the posterior mean map, m0 at the most probable motion and m+, m- at the nodes s
 This stands for a motion of its own in each draw, which would ask for the region's voxels anew in each. It holds where
 the mean is quadratic in the motion, and where the draws' fluctuations about the posterior mean add little to the
 contrast that the region's edge crosses. Beyond the nodes, where the mean is not known, the quadratic part is kept
-constant.
+constant. Where the error is assumed and not measured, the mean over draws is taken off: the interval widens, and the
+mean stays that of the most probable motion.
 """
 
 from __future__ import annotations
@@ -61,7 +62,8 @@ def placement_effects(
         means = sums / np.where(covered, sums[:, :1], 1.0)
         changes = np.where(covered[1:], means[1:] - means[0], 0.0)
         for column, one in enumerate(quantities, start=1):
-            found[one.key][row] = _effect(changes[:, column], normal)
+            effect = _effect(changes[:, column], normal)
+            found[one.key][row] = effect - effect.mean() if region.centred else effect
     return found
 
 

@@ -13,6 +13,7 @@ from palpate.config.region_choice import split_choice
 from palpate.config.regions import RegionsSettings
 from palpate.content_digest import digest
 from palpate.errors import InputError
+from palpate.imaging.anatomy.foreign_frame import GivenRegistration
 from palpate.imaging.derived.statistics import medium_of
 from palpate.imaging.files.draws import DrawsFile, open_draws
 from palpate.imaging.files.stiffness_folder import StiffnessMaps, read_stiffness
@@ -23,7 +24,7 @@ from palpate.imaging.region_values.label_weights import weighted_labels
 from palpate.imaging.region_values.quantities import REGION_QUANTITIES
 from palpate.imaging.region_values.values import RegionValue, region_values
 from palpate.imaging.region_values.weights import WeightedRegion, weighted
-from palpate.imaging.region_values.worlds import Space, Worlds, worlds_of
+from palpate.imaging.region_values.worlds import Space, Way, Worlds, worlds_of
 from palpate.imaging.regions.binary import is_dicom_file
 from palpate.imaging.regions.every import named_apart, read_every_region
 from palpate.imaging.regions.read import read_region
@@ -49,7 +50,9 @@ class AskedRegions:
         atlas: whether the regions of the average brain are asked for.
         space: world of the regions, where a user names it.
         key: file of the key of pseudonyms; None for the user's own.
-        settings: quantities.
+        settings: quantities, and uncertainty of registrations.
+        registration: file that leads to the frame of reference of the regions; None for none.
+        contour_image: CT on which they were drawn, to be registered; None for none.
     """
 
     labels: Path | None = None
@@ -59,6 +62,17 @@ class AskedRegions:
     space: Space = "auto"
     key: Path | None = None
     settings: RegionsSettings = field(default_factory=RegionsSettings)
+    registration: Path | None = None
+    contour_image: Path | None = None
+
+    @property
+    def given(self) -> GivenRegistration:
+        """What leads to the frame of reference of the regions.
+
+        Raises:
+            InputError: a registration and a CT are named.
+        """
+        return GivenRegistration(self.registration, self.contour_image, self.settings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,20 +184,24 @@ def _weighted(
     warnings: list[QualityWarning] = []
     facts: dict[str, object] = {}
     if isinstance(labels, LabelMap):
-        way = worlds.way_to(labels, asked.space, asked.key)
+        way = worlds.way_to(labels, asked.space, asked.key, asked.given)
         regions += weighted_labels(labels, run, draws, way.motion)
         warnings += way.warnings
-        facts["world"] = way.world
+        facts |= _facts_of(way)
     for one in (*(labels if isinstance(labels, tuple) else ()), *_spheres(asked)):
-        way = worlds.way_to(one, asked.space, asked.key)
+        way = worlds.way_to(one, asked.space, asked.key, asked.given)
         regions.append(weighted(one, run, draws, way.motion))
         warnings += [*one.warnings, *way.warnings]
-        facts.setdefault("world", way.world)
+        facts = _facts_of(way) | facts
     if isinstance(labels, tuple) and float(np.sum([one.shares for one in regions], axis=0).max()) > _ALL:
         warnings.append(_overlap())
     if asked.labels is not None:
         facts["labels_digest"] = digest(split_choice(asked.labels)[0])
     return regions, facts, tuple(dict.fromkeys(warnings))
+
+
+def _facts_of(way: Way) -> dict[str, object]:
+    return {"world": way.world} | ({"registration": way.words} if way.words else {})
 
 
 def _spheres(asked: AskedRegions) -> Iterator[DrawnRegion]:

@@ -54,6 +54,7 @@ class WeightedRegion:
         displaced: shares under the motion of an UncertainMotion and under its displaced motions, from fewer points,
             shape (1 + 2 p, N), p directions of the error; None where the place of the region is exact, or its error is
             not known.
+        centred: whether the error of the place widens the interval alone and leaves the mean.
     """
 
     name: str
@@ -63,6 +64,7 @@ class WeightedRegion:
     covered_ml: float
     voxel_ml: float
     displaced: sparse.csr_array | None = None
+    centred: bool = False
 
     @property
     def covered_share(self) -> float:
@@ -95,6 +97,7 @@ def weighted(
         covered_ml=float(shares.sum()) * voxel_ml,
         voxel_ml=voxel_ml,
         displaced=_stacked(moved) if moved else None,
+        centred=isinstance(carry, UncertainMotion) and carry.centred,
     )
 
 

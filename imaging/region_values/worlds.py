@@ -1,15 +1,15 @@
-"""World in which regions were drawn, the elastogram's or the T1's, and the way from the elastogram to it.
+"""World in which regions were drawn, the elastogram's, the T1's or another, and the way from the elastogram to it.
 
 Regions lie where their own world coordinates say. A file on the voxels of the elastogram lies in its world; one on the
 voxels of the T1 in that of the T1, from which the recorded registration leads to the elastogram. Other NIfTI files are
 taken to be drawn on the T1 where the session has one, as segmentations of brains are. DICOM files state a frame of
-reference.
+reference. Into any other world, such as a planning CT's, leads a registration or a CT that the user names.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -17,7 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palpate.errors import InputError
+from palpate.imaging.anatomy.foreign_frame import ForeignFrame, GivenRegistration, of_region
+from palpate.imaging.anatomy.session_frames import SessionFrames, session_frames
+from palpate.imaging.anatomy.way_between import words
 from palpate.imaging.deidentify.identifiers import recorded_identifiers, same_identifier
+from palpate.imaging.deidentify.key import Key
 from palpate.imaging.deidentify.key_file import known_key
 from palpate.imaging.files.json_object import read_json
 from palpate.imaging.files.nifti import read_grid, read_volume
@@ -25,6 +29,7 @@ from palpate.imaging.files.stiffness_folder import StiffnessMaps
 from palpate.imaging.region_values.atlas_regions import LaidAtlas, lay_atlas
 from palpate.imaging.region_values.label_map import LabelMap
 from palpate.imaging.region_values.motion import UncertainMotion, motion_to_anatomy
+from palpate.imaging.region_values.way_motion import motion_by
 from palpate.imaging.regions.region import DrawnRegion
 from palpate.imaging.registration.placement import Placement, not_moved, placement_warnings, read_placement
 from palpate.quality_warning import QualityWarning
@@ -32,6 +37,7 @@ from palpate.system_files import matching
 
 type World = Literal["elastogram", "t1"]
 type Space = Literal["auto"] | World
+type NamedWorld = World | Literal["other"]
 
 _CARRY: Final = (
     "Draw the regions on images of the same examination, or carry them there and export them again; where one of the "
@@ -49,6 +55,7 @@ class Worlds:
             session has none.
         placement: placement of the T1 on the elastogram.
         ingest: record of ingest; empty where there is none.
+        frames: frames of reference of the session, from which a registration that a user names leads to others.
         image: T1 whose place is known, or else the magnitude; None where there is neither.
     """
 
@@ -56,6 +63,7 @@ class Worlds:
     anatomy: tuple[NDArray[np.float64], tuple[int, ...]] | None
     placement: Placement
     ingest: Mapping[str, Any]
+    frames: SessionFrames
     image: Path | None = None
 
     def lay_atlas(self) -> LaidAtlas:
@@ -81,17 +89,30 @@ class Worlds:
         """Affine of the images whose slices contours on a single plane may have been drawn on, shape (4, 4)."""
         return self.run.affine_mm if self.anatomy is None else self.anatomy[0]
 
-    def way_to(self, drawn: LabelMap | DrawnRegion, space: Space = "auto", key: Path | None = None) -> Way:
+    def way_to(
+        self,
+        drawn: LabelMap | DrawnRegion,
+        space: Space = "auto",
+        key: Path | None = None,
+        given: GivenRegistration | None = None,
+    ) -> Way:
         """Return the way from the elastogram to the world in which labels or a region were drawn.
 
         Args:
             drawn: labels or region.
             space: the world, where a user names it.
             key: file of the key that may have made identifiers of the record; None for the user's own.
+            given: registration or CT that the user names to carry regions of another world; None for none.
 
         Raises:
-            InputError: the frame of reference is another one, the session has no T1, or its place is not known.
+            InputError: the frame of reference is another one to which no way leads, the session has no T1, or its place
+                is not known.
         """
+        sphere = isinstance(drawn, DrawnRegion) and drawn.kind == "sphere"
+        if given is not None and given.named and not sphere:
+            foreign = of_region(drawn) if isinstance(drawn, DrawnRegion) else ForeignFrame(drawn.where, "")
+            way = self.frames.way_to(foreign, replace(given, key=self._key_for(drawn, key)))
+            return Way("other", motion_by(way), way.warnings, words(way))
         world, warnings = self._world_of(drawn, space, key)
         if world == "elastogram":
             return Way("elastogram", None, warnings)
@@ -127,8 +148,7 @@ class Worlds:
     ) -> tuple[World, tuple[QualityWarning, ...]]:
         """Return the world of a region whose file states a frame of reference."""
         frames = {"elastogram": self.frame_uid, "t1": self.anatomy_frame_uid}
-        known = recorded_identifiers(self.ingest).status == "pseudonymised" and region.frame_uid not in frames.values()
-        used = known_key(key) if known else None
+        used = self._key_for(region, key)
         fits = [world for world, frame in frames.items() if same_identifier(region.frame_uid, frame, used)]
         if not fits and (not region.frame_uid or any(frames.values())):
             raise InputError(
@@ -144,6 +164,12 @@ class Worlds:
         if space == "auto":
             space = "t1" if fits == ["t1"] or on_anatomy else "elastogram"
         return space, told
+
+    def _key_for(self, drawn: LabelMap | DrawnRegion, key: Path | None) -> Key | None:
+        """Return the key, where identifiers are pseudonyms and none is a region's as it stands."""
+        uid = drawn.frame_uid if isinstance(drawn, DrawnRegion) else ""
+        pseudonyms = recorded_identifiers(self.ingest).status == "pseudonymised"
+        return known_key(key) if pseudonyms and uid not in (self.frame_uid, self.anatomy_frame_uid) else None
 
     @property
     def frame_uid(self) -> str:
@@ -166,14 +192,16 @@ class Way:
     """Way from the elastogram to the world of regions.
 
     Attributes:
-        world: the world in which they were drawn.
+        world: the world in which they were drawn, "other" where a user names a way to it.
         motion: motion of points of the elastogram to it; None where it is the elastogram's own.
         warnings: warnings about the way.
+        words: what leads to another world, and how sure; empty for the worlds of the session.
     """
 
-    world: World
+    world: NamedWorld
     motion: UncertainMotion | None
     warnings: tuple[QualityWarning, ...]
+    words: str = ""
 
 
 def worlds_of(run: StiffnessMaps, wavefield: Path) -> Worlds:
@@ -188,6 +216,7 @@ def worlds_of(run: StiffnessMaps, wavefield: Path) -> Worlds:
     """
     images = matching(wavefield, "*_T1w.nii.gz") if wavefield.is_dir() else []
     record = wavefield / f"{run.label}_ingest.json"
+    ingest = read_json(record, record="ingest") if record.exists() else {}
     placement = read_placement(wavefield, run.label)
     magnitude = wavefield / f"{run.label}_magnitude.nii.gz"
     usable = [*(images[:1] if placement.usable else []), *([magnitude] if magnitude.exists() else [])]
@@ -195,7 +224,8 @@ def worlds_of(run: StiffnessMaps, wavefield: Path) -> Worlds:
         run=run,
         anatomy=read_grid(images[0]) if images else None,
         placement=placement,
-        ingest=read_json(record, record="ingest") if record.exists() else {},
+        ingest=ingest,
+        frames=session_frames(wavefield, run.label, ingest),
         image=usable[0] if usable else None,
     )
 

@@ -11,6 +11,7 @@ from pydicom.dataset import Dataset
 
 from palpate.errors import InputError
 from palpate.imaging.dicom.geometry import LPS_TO_RAS
+from palpate.imaging.dicom.persons import person_of
 from palpate.imaging.regions.choice import RegionEntry, chosen
 from palpate.imaging.regions.planes import AGAIN, Space, shape_of
 from palpate.imaging.regions.region import DrawnRegion
@@ -46,7 +47,8 @@ def read_contours(structures: Dataset, choice: str, where: str, slices: NDArray[
         raise InputError(where, found="a ROI without contours", expected="closed contours", advice=AGAIN)
     shape, warnings, facts = shape_of([_corners(item, where) for item in items], _slab_mm(items), Space(where, slices))
     frame = str(listed[one.number].get("ReferencedFrameOfReferenceUID") or "") or _only_frame(structures)
-    return DrawnRegion(where, "RTSTRUCT", shape, one.number, one.plain_name, frame, warnings, facts)
+    person = person_of(structures)
+    return DrawnRegion(where, "RTSTRUCT", shape, one.number, one.plain_name, frame, warnings, facts, person)
 
 
 def _only_frame(structures: Dataset) -> str:

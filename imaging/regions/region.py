@@ -53,6 +53,7 @@ class DrawnRegion:
         frame_uid: frame of reference of its coordinates; empty where the file is NIfTI.
         warnings: warnings about how it was drawn.
         facts: further entries of the record.
+        person: number, name and birth date of the file's patient; only ever compared. Empty where the file is NIfTI.
     """
 
     where: Path | str
@@ -63,6 +64,7 @@ class DrawnRegion:
     frame_uid: str = ""
     warnings: tuple[QualityWarning, ...] = ()
     facts: Mapping[str, object] = field(default_factory=dict)
+    person: tuple[str, ...] = field(default=(), repr=False)
 
     def on_grid(self, affine_mm: NDArray[np.float64], shape: tuple[int, ...]) -> bool:
         """Return whether the region is drawn on the voxels of a grid.

@@ -11,6 +11,7 @@ import pydicom
 from palpate.errors import InputError
 from palpate.imaging.dicom.geometry import LPS_TO_RAS
 from palpate.imaging.dicom.parsing import silence
+from palpate.imaging.dicom.persons import person_of
 from palpate.imaging.dicom.pixels import demand_decodable
 from palpate.imaging.files.nifti import StoredVolume
 from palpate.imaging.regions.choice import RegionEntry, chosen
@@ -62,4 +63,4 @@ def read_segment(image: pydicom.FileDataset, stored: int, choice: str, where: st
         )
     facts = {"segmentation_type": kind if kind in ("BINARY", "FRACTIONAL", "LABELMAP") else "not stated"}
     shape = VoxelShape(StoredVolume(values, affine_mm), 1.0)
-    return DrawnRegion(where, "SEG", shape, one.number, one.plain_name, frame, facts=facts)
+    return DrawnRegion(where, "SEG", shape, one.number, one.plain_name, frame, facts=facts, person=person_of(image))

@@ -11,13 +11,14 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from palpate.config.region_choice import split_choice
 from palpate.errors import InputError
-from palpate.imaging.deidentify.identifiers import same_identifier
-from palpate.imaging.deidentify.key import Key
-from palpate.imaging.deidentify.key_file import known_key
+from palpate.imaging.anatomy.foreign_frame import ForeignFrame
 from palpate.imaging.files.named_within import named_by
-from palpate.imaging.regions.binary import read_binary
+from palpate.imaging.regions.read import read_region
+from palpate.imaging.regions.region import INSIDE
 from palpate.imaging.registration.rigid import Rigid
+from palpate.imaging.registration.way import FrameWay
 from palpate.imaging.tumour.courses import Given, demand_course_lines
 from palpate.imaging.tumour.dates import day_of
 from palpate.imaging.tumour.dose import DoseFile, read_dose
@@ -25,6 +26,7 @@ from palpate.imaging.tumour.fractionation import Fractionation, demand_stated_if
 from palpate.imaging.tumour.history import DrugDose, Irradiation, Surgery, TumourScan
 from palpate.imaging.tumour.onto_grid import TumourGrid
 from palpate.imaging.tumour.schedule import course_dates
+from palpate.imaging.tumour.spaces import Spaces
 from palpate.imaging.tumour.treatments import TreatmentRow
 from palpate.quality_warning import QualityWarning
 
@@ -34,19 +36,6 @@ _MOST_DAYS: Final = 7305
 """Longest time between the first scan and a treatment, days: 20 years. Beyond it digits of a year were exchanged."""
 _MOST_OUTSIDE: Final = 0.02
 """Largest fraction of the tumour beyond a dose's grid that passes without a word: its outermost voxels."""
-
-
-@dataclass(frozen=True, slots=True)
-class ImageSpace:
-    """World coordinates of one date.
-
-    Attributes:
-        motion: motion from the first scan's world to this one; None where they are the same.
-        frame_uid: unique identifier of its frame of reference; empty where the files state none.
-    """
-
-    motion: Rigid | None
-    frame_uid: str = ""
 
 
 def read_doses(rows: Sequence[TreatmentRow], first: datetime.date) -> dict[Path, DoseFile]:
@@ -111,8 +100,7 @@ class Registrar:
         tissue: brain on the grid, shape (i, j, k).
         first: day of the first scan.
         scans: scans of the tumour in order of their days.
-        spaces: world coordinates of each date by session label; the first entry is the first scan's.
-        key_file: file of the key with which palpate deidentify may have pseudonymised the T1; None for the user's own.
+        spaces: world coordinates of the dates.
         read: dose files by path that were read before.
         notes: assumptions made so far, in sentences.
         patients: name in errors and PatientID of each RTDOSE, to be compared.
@@ -122,15 +110,14 @@ class Registrar:
     tissue: NDArray[np.bool_]
     first: datetime.date
     scans: Sequence[TumourScan]
-    spaces: Mapping[str, ImageSpace]
-    key_file: Path | None = None
+    spaces: Spaces
     read: Mapping[Path, DoseFile] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     patients: list[tuple[str, str]] = field(default_factory=list)
     _warned: dict[tuple[Path, str], QualityWarning] = field(default_factory=dict)
     _files: dict[Path, DoseFile] = field(default_factory=dict)
     _largest: dict[int, float] = field(default_factory=dict)
-    _doses: dict[tuple[Path, str, int], Values] = field(default_factory=dict)
+    _doses: dict[tuple[Path, str, Path | None, int], Values] = field(default_factory=dict)
     _uniform: dict[tuple[object, ...], Values] = field(default_factory=dict)
 
     @property
@@ -179,7 +166,8 @@ class Registrar:
     def _even(self, row: TreatmentRow, day: float) -> Values:
         """Dose of a line without a file: dose_gy in its region, else in all tissue."""
         assert row.dose_gy is not None  # the table's reader demands one of the two
-        key = (row.mask_file, row.roi, row.space, row.dose_gy, self._scan_before(day) if row.roi else None)
+        before = self._scan_before(day) if row.roi else None
+        key = (row.mask_file, row.roi, row.space, row.registration, row.dose_gy, before)
         if key not in self._uniform:
             where = self._region(row, day) if row.mask_file or row.roi else self.tissue
             self._uniform[key] = np.where(where, row.dose_gy, 0.0)
@@ -222,10 +210,14 @@ class Registrar:
                 )
             return np.asarray(found)
         assert row.mask_file is not None
-        place = f"{row.where}, column mask_file ({row.mask_file.name})"
-        with named_by(place, row.mask_file):
-            drawn = read_binary(row.mask_file)
-        mask = self.grid.nearest(drawn, self._space(row).motion) > 0.0
+        path, _ = split_choice(row.mask_file)
+        place = f"{row.where}, column mask_file ({path.name})"
+        with named_by(place, path):
+            drawn = read_region(row.mask_file)
+        if drawn.person and drawn.person[0] and not self.spaces.proved_by_key(drawn.frame_uid, drawn.person[0]):
+            self.patients.append((place, drawn.person[0]))
+        motion = self._motion(row, "mask_file", path, ForeignFrame(place, drawn.frame_uid, drawn.person))
+        mask = np.asarray(drawn.shape.shares(self.grid.points_mm(motion)) >= INSIDE)
         if not (mask & self.tissue).any():
             raise InputError(
                 place,
@@ -235,33 +227,30 @@ class Registrar:
             )
         return mask
 
-    def _space(self, row: TreatmentRow) -> ImageSpace:
-        name = row.space.removeprefix("ses-") or next(iter(self.spaces))
-        if name not in self.spaces:
-            expected = f"one of {', '.join(self.spaces)}"
-            raise InputError(
-                row.where,
-                found=f"space {row.space[:30]!r}",
-                expected=expected,
-                advice="Name a session with tumour maps.",
-            )
-        return self.spaces[name]
+    def _motion(self, row: TreatmentRow, column: str, path: Path, foreign: ForeignFrame) -> Rigid | FrameWay | None:
+        """Return the map from the first scan's world to a file's; what is to be said of it is kept."""
+        found = self.spaces.world_of(row, column, foreign)
+        self.notes += [found.note] if found.note else []
+        for one in found.warnings:
+            self._warned.setdefault((path, one.code), one)
+        return found.motion
 
     def _dose(self, row: TreatmentRow, path: Path) -> DoseFile:
         """Return the dose of a file, which is read once."""
         if path not in self._files:
             self._files[path] = self.read.get(path) or _read_dose(row, path)
             dose = self._files[path]
-            if dose.patient and not self._proved_by_key(dose):
+            if dose.patient and not self.spaces.proved_by_key(dose.frame_uid, dose.patient):
                 self.patients.append((f"{row.where}, column dose_file", dose.patient))
         return self._files[path]
 
     def _placed(self, row: TreatmentRow, path: Path, over: int) -> Values:
         """Return the dose of one of the fractions that a file sums over, on the grid."""
-        key = (path, row.space, over)
+        key = (path, row.space, row.registration, over)
         if key not in self._doses:
             dose = self._dose(row, path)
-            motion = self._motion_of(row, dose)
+            foreign = ForeignFrame("RTDOSE", dose.frame_uid, (dose.patient, "", "") if dose.patient else ())
+            motion = self._motion(row, "dose_file", path, foreign)
             placed = self.grid.interpolated(dose.volume, motion, outside=0.0) / over
             covered = self.grid.covered(dose.volume, motion)
             if not covered[self.tissue].any():
@@ -269,7 +258,7 @@ class Registrar:
                     f"{row.where}, column dose_file",
                     found="a dose grid that touches no brain of the first scan",
                     expected="a dose of the same place (RAS, mm)",
-                    advice="Register the planning image to the first scan and export the dose from there.",
+                    advice="Check the columns space and registration, or export the dose again on the first scan's T1.",
                 )
             self._warn_of_cut(row, path, covered)
             self._doses[key] = np.clip(placed, 0.0, None)
@@ -287,35 +276,3 @@ class Registrar:
         )
         advice = "Export the dose on a grid that covers the whole brain, or check that it is of this patient and place."
         self._warned.setdefault((path, "dose-grid-cut"), QualityWarning("dose-grid-cut", sentence, advice))
-
-    def _proved_by_key(self, dose: DoseFile) -> bool:
-        """Return whether the key shows that a dose belongs to a de-identified T1, whose PatientID is a pseudonym."""
-        key = self._key_for(dose)
-        frames = [one.frame_uid for one in self.spaces.values()]
-        return key is not None and any(same_identifier(one, dose.frame_uid, key) for one in frames)
-
-    def _key_for(self, dose: DoseFile) -> Key | None:
-        """Return the key, where no T1 has a dose's frame of reference as it stands; else nobody needs to have one."""
-        alike = any(one.frame_uid == dose.frame_uid for one in self.spaces.values())
-        return None if alike or not dose.frame_uid else known_key(self.key_file)
-
-    def _motion_of(self, row: TreatmentRow, dose: DoseFile) -> Rigid | None:
-        """Return the motion from the first scan's world to the dose's, by column space or frame of reference."""
-        if not dose.frame_uid:
-            return self._space(row).motion
-        frames = {one.frame_uid for one in self.spaces.values()} - {""}
-        if not frames:
-            self.notes.append("RTDOSE taken as aligned: no T1 came as DICOM to compare frames of reference")
-            return self._space(row).motion
-        key = self._key_for(dose)
-        chosen = [self._space(row)] if row.space else list(self.spaces.values())
-        for one in chosen:
-            if same_identifier(one.frame_uid, dose.frame_uid, key):
-                return one.motion
-        raise InputError(
-            f"{row.where}, column dose_file",
-            found="a frame of reference that no T1 of the subject has",
-            expected="a dose planned on one of these images, or carried to it",
-            advice="Resample the dose to a T1 of the subject in the planning system (or give it as NIfTI there); if "
-            "palpate deidentify wrote the T1, give its key (ingest.key).",
-        )

@@ -10,6 +10,7 @@ from scipy import ndimage
 
 from palpate.imaging.files.nifti import StoredVolume, Volume, voxel_indices
 from palpate.imaging.registration.rigid import Rigid
+from palpate.imaging.registration.way import FrameWay
 
 type Values = NDArray[np.float64]
 
@@ -26,7 +27,7 @@ class TumourGrid:
     shape: tuple[int, int, int]
     affine_mm: Values
 
-    def points_mm(self, motion: Rigid | None = None) -> Values:
+    def points_mm(self, motion: Rigid | FrameWay | None = None) -> Values:
         """Return the world coordinates of the voxels' centres, mm, shape (i, j, k, 3).
 
         Args:
@@ -36,18 +37,18 @@ class TumourGrid:
         points = np.asarray(indices @ self.affine_mm[:3, :3].T + self.affine_mm[:3, 3])
         return points if motion is None else motion.moved(points)
 
-    def _indices(self, volume: Volume | StoredVolume, motion: Rigid | None) -> Values:
+    def _indices(self, volume: Volume | StoredVolume, motion: Rigid | FrameWay | None) -> Values:
         index = voxel_indices(volume.affine_mm, self.points_mm(motion))
         # Equal grids must give equal values: without this, rounding would lose the outermost voxels.
         nearest = np.rint(index)
         return np.where(np.abs(index - nearest) < 1e-4, nearest, index)
 
-    def covered(self, volume: Volume | StoredVolume, motion: Rigid | None = None) -> NDArray[np.bool_]:
+    def covered(self, volume: Volume | StoredVolume, motion: Rigid | FrameWay | None = None) -> NDArray[np.bool_]:
         """Return the voxels whose centres lie in the volume's field of view, shape (i, j, k)."""
         index = self._indices(volume, motion)
         return np.asarray(np.all((index >= -0.5) & (index <= np.array(volume.values.shape) - 0.5), axis=-1))
 
-    def interpolated(self, volume: Volume, motion: Rigid | None = None, outside: float = np.nan) -> Values:
+    def interpolated(self, volume: Volume, motion: Rigid | FrameWay | None = None, outside: float = np.nan) -> Values:
         """Return the volume's values at the grid's voxels by trilinear interpolation, shape (i, j, k).
 
         A voxel that is not finite does not count; where less than half of the weight is left, the value is unknown.
@@ -65,7 +66,9 @@ class TumourGrid:
         there = self.covered(volume, motion) & (weight >= 0.5)
         return np.where(there, total / np.where(there, weight, 1.0), outside)
 
-    def nearest(self, volume: Volume | StoredVolume, motion: Rigid | None = None, outside: float = 0.0) -> Values:
+    def nearest(
+        self, volume: Volume | StoredVolume, motion: Rigid | FrameWay | None = None, outside: float = 0.0
+    ) -> Values:
         """Return the values of the volume's voxels nearest to the grid's voxels, shape (i, j, k).
 
         Args:
@@ -77,7 +80,7 @@ class TumourGrid:
         found = volume.values[tuple(np.moveaxis(held, -1, 0))].astype(np.float64)
         return np.where(self.covered(volume, motion), found, outside)
 
-    def offset(self, volume: Volume, motion: Rigid | None = None) -> Values:
+    def offset(self, volume: Volume, motion: Rigid | FrameWay | None = None) -> Values:
         """Return the offsets of the voxels that `nearest` takes, in voxels along this grid's axes, shape (i, j, k, 3).
 
         Args:

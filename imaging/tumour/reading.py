@@ -16,12 +16,13 @@ from palpate.errors import InputError
 from palpate.imaging.files.nifti import Volume, write_nifti
 from palpate.imaging.tumour.courses import Given, RadiotherapyCourse, course_warnings, courses
 from palpate.imaging.tumour.dates import DatedAnatomy, anatomy_of, dated_scans, day_of, demand_one_person, one_table
-from palpate.imaging.tumour.events import ImageSpace, Registrar, read_doses
+from palpate.imaging.tumour.events import Registrar, read_doses
 from palpate.imaging.tumour.growth_folder import GrowthMaps, read_growth
 from palpate.imaging.tumour.history import VISIBLE, StiffnessDraws, TumourHistory, TumourScan
 from palpate.imaging.tumour.movement import Movement, movement
 from palpate.imaging.tumour.onto_grid import TumourGrid
 from palpate.imaging.tumour.record import Remarks
+from palpate.imaging.tumour.spaces import ImageSpace, Spaces
 from palpate.imaging.tumour.stiffness import stiffness_on
 from palpate.imaging.tumour.tissue import TumourTissue, tissue_from_labels, tissue_from_t1
 from palpate.imaging.tumour.treatments import TreatmentRow, read_treatments
@@ -114,10 +115,15 @@ def read_tumour(
         if np.isin(maps.roi, VISIBLE).any() and not scan.tumour.any()
     ]
     spaces = {
-        session.session: ImageSpace(move.motion, t1.frame_uid if t1 is not None else "")
+        session.session: ImageSpace(
+            move.motion,
+            t1.frame_uid if t1 is not None else "",
+            move.uncertainty_mm,
+            t1.patient if t1 is not None else "",
+        )
         for session, move, t1 in zip(scans, moves, anatomies, strict=True)
     }
-    registrar = Registrar(grid, tissue.tissue, dates[0], placed, spaces, key_file, doses)
+    registrar = Registrar(grid, tissue.tissue, dates[0], placed, Spaces(spaces, key_file, settings), doses)
     given = registrar.fractions([row for row in rows if row.kind == "radiotherapy"])
     applied = courses(given, tissue.tissue)
     for course in applied:

@@ -10,10 +10,10 @@
 | days_a_week | the line is a course: 5 (Monday to Friday), 6 (to Saturday), 7, or 1 (the weekday of date) |
 | amount_mg | chemotherapy: mg (the name amount is read for one version) |
 | drug | chemotherapy: a name from the configuration |
-| mask_file | NIfTI: what was removed, or what alone received dose_gy |
+| mask_file | what was removed, or what alone received dose_gy: NIfTI, SEG or RTSTRUCT (`file#name`) |
 | roi | in place of mask_file: numbers of roi.nii.gz at the last scan before, such as 1+3 |
 | space | session in whose world coordinates a file lies; the first scan of the tumour if empty |
-| registration | must be empty: not read by this version |
+| registration | file that carries dose_file or mask_file from another frame of reference (a planning CT's) to a T1 |
 | recommended_by | not used by this version |
 
 Paths are relative to the table.
@@ -27,6 +27,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, get_args
 
+from palpate.config.region_choice import split_choice
 from palpate.config.table import Rows, TableColumns, read_table
 from palpate.errors import InputError
 from palpate.imaging.tumour.history import CAVITY, ENHANCING
@@ -53,9 +54,9 @@ _MEANINGS: Final[Mapping[str, str]] = {
     "amount_mg": "it is in milligram (mg)",
 }
 _USES: Final[Mapping[str, tuple[str, ...]]] = {
-    "radiotherapy": ("dose_gy", "dose_file", "fractions", "days_a_week", "mask_file", "roi", "space"),
+    "radiotherapy": ("dose_gy", "dose_file", "fractions", "days_a_week", "mask_file", "roi", "space", "registration"),
     "chemotherapy": ("amount_mg", "drug"),
-    "surgery": ("mask_file", "roi", "space"),
+    "surgery": ("mask_file", "roi", "space", "registration"),
 }
 
 
@@ -77,6 +78,7 @@ class TreatmentRow:
         space: label of the session in whose world the files lie; empty for the first scan's.
         days_a_week: days of a week with a fraction, where the line is a course; None where it is one fraction.
         line: number of the line in the table, for warnings.
+        registration: file of the map from the session's world to that of the dose or mask; None where they lie in it.
     """
 
     where: str
@@ -92,6 +94,7 @@ class TreatmentRow:
     space: str = ""
     days_a_week: int | None = None
     line: int = 0
+    registration: Path | None = None
 
 
 def read_treatments(table: Path, drugs: Collection[str] | None = None) -> tuple[TreatmentRow, ...]:
@@ -145,13 +148,6 @@ def _lines(table: Path) -> Rows:
 
 
 def _demand_no_strays(where: str, kind: str, cells: Mapping[str, str]) -> None:
-    if cells.get("registration", ""):
-        raise InputError(
-            where,
-            found="a cell in the column registration, which this version cannot apply",
-            expected="files in the world of the session that the column space names",
-            advice="Resample the file to a T1 of the subject and empty the cell.",
-        )
     for name, cell in cells.items():
         if cell and name not in (*REQUIRED, "recommended_by") and name not in _USES[kind]:
             raise InputError(
@@ -196,6 +192,7 @@ def _radiotherapy(where: str, date: datetime.date, cells: Mapping[str, str], tab
         space=cells.get("space", ""),
         days_a_week=days_a_week,
         line=line,
+        registration=_registration(where, cells, table),
     )
 
 
@@ -239,20 +236,33 @@ def _surgery(where: str, date: datetime.date, cells: Mapping[str, str], table: P
             expected="mask_file, or roi with numbers of roi.nii.gz such as 1+3",
             advice="Say what was removed.",
         )
-    space = cells.get("space", "")
-    return TreatmentRow(where, date, "surgery", mask_file=mask_file, roi=roi, space=space, line=line)
+    return TreatmentRow(
+        where,
+        date,
+        "surgery",
+        mask_file=mask_file,
+        roi=roi,
+        space=cells.get("space", ""),
+        line=line,
+        registration=_registration(where, cells, table),
+    )
+
+
+def _registration(where: str, cells: Mapping[str, str], table: Path) -> Path | None:
+    """File of a line's registration, which carries another file of the line."""
+    if cells.get("registration", "") and not (cells.get("dose_file", "") or cells.get("mask_file", "")):
+        raise InputError(
+            where,
+            found="a registration without dose_file or mask_file",
+            expected="the file that it carries to a T1 of the subject",
+            advice="Name the file beside it, or empty the cell.",
+        )
+    return _file(where, "registration", cells, table)
 
 
 def _region(where: str, cells: Mapping[str, str], table: Path) -> tuple[Path | None, Path | None, tuple[int, ...]]:
     """Dose file, mask file and regions of a line."""
-    files: list[Path | None] = []
-    for name in ("dose_file", "mask_file"):
-        cell = cells.get(name, "")
-        path = (table.parent / cell).absolute() if cell else None
-        if path is not None and not path.exists():
-            advice = "Paths are relative to the table's own folder."
-            raise InputError(f"{where}, column {name}", found=repr(cell), expected="a path that exists", advice=advice)
-        files.append(path)
+    files = [_file(where, name, cells, table) for name in ("dose_file", "mask_file")]
     cell = cells.get("roi", "")
     parts = cell.split("+") if cell else []
     known = {str(number) for number in range(ENHANCING, CAVITY + 1)}
@@ -262,3 +272,13 @@ def _region(where: str, cells: Mapping[str, str], table: Path) -> tuple[Path | N
     if files[1] is not None and parts:
         raise InputError(where, found="mask_file and roi", expected="one of them", advice="Empty one of the two cells.")
     return files[0], files[1], tuple(int(part) for part in parts)
+
+
+def _file(where: str, name: str, cells: Mapping[str, str], table: Path) -> Path | None:
+    """File that a cell names, with the region chosen in a mask; None where the cell is empty."""
+    cell = cells.get(name, "")
+    path = (table.parent / cell).absolute() if cell else None
+    if path is not None and not (split_choice(path)[0] if name == "mask_file" else path).exists():
+        advice = "Paths are relative to the table's own folder."
+        raise InputError(f"{where}, column {name}", found=repr(cell), expected="a path that exists", advice=advice)
+    return path

@@ -18,11 +18,12 @@ from palpate.errors import InputError
 from palpate.imaging.deidentify.key_file import open_key
 from palpate.imaging.files.nifti import read_nifti, write_nifti
 from palpate.imaging.tumour.dates import demand_one_person
-from palpate.imaging.tumour.events import ImageSpace, Registrar
+from palpate.imaging.tumour.events import Registrar
 from palpate.imaging.tumour.history import TumourScan
 from palpate.imaging.tumour.history_file import read_history
 from palpate.imaging.tumour.onto_grid import TumourGrid
 from palpate.imaging.tumour.reading import read_tumour
+from palpate.imaging.tumour.spaces import ImageSpace, Spaces
 from palpate.imaging.tumour.treatments import TreatmentRow, read_treatments
 from tests.imaging.tumour_study import (
     AFFINE,
@@ -343,7 +344,9 @@ def _registrar(frame_uid: str, key_file: Path | None = None) -> Registrar:
     scan = TumourScan(0.0, np.zeros(SHAPE), np.ones(SHAPE), np.ones(SHAPE, np.uint8))
     grid = TumourGrid(SHAPE, AFFINE)
     first = datetime.date(2025, 1, 6)
-    return Registrar(grid, np.ones(SHAPE, np.bool_), first, (scan,), {"01": ImageSpace(None, frame_uid)}, key_file)
+    return Registrar(
+        grid, np.ones(SHAPE, np.bool_), first, (scan,), Spaces({"01": ImageSpace(None, frame_uid)}, key_file)
+    )
 
 
 def test_dose_of_another_frame_of_reference_is_refused(study: Path) -> None:

@@ -18,10 +18,11 @@ from palpate.errors import InputError
 from palpate.imaging.files.nifti import write_nifti
 from palpate.imaging.phantom.identity import Identity, save
 from palpate.imaging.tumour.courses import Given, RadiotherapyCourse, course_warnings, courses
-from palpate.imaging.tumour.events import ImageSpace, Registrar, read_doses
+from palpate.imaging.tumour.events import Registrar, read_doses
 from palpate.imaging.tumour.history import TumourScan
 from palpate.imaging.tumour.history_file import history_remarks, read_history
 from palpate.imaging.tumour.onto_grid import TumourGrid
+from palpate.imaging.tumour.spaces import ImageSpace, Spaces
 from palpate.imaging.tumour.treatments import read_treatments
 from tests.imaging.tumour_study import AFFINE, SHAPE, make_study, write_dose
 
@@ -47,7 +48,7 @@ def table(folder: Path, *lines: dict[str, str], header: tuple[str, ...] = HEADER
 def registrar() -> Registrar:
     """A tissue block whose T1 came without DICOM, so that a dose counts as aligned."""
     scan = TumourScan(0.0, np.zeros(SHAPE), np.ones(SHAPE), np.ones(SHAPE, np.uint8))
-    return Registrar(TumourGrid(SHAPE, AFFINE), TISSUE, FIRST, (scan,), {"01": ImageSpace(None)})
+    return Registrar(TumourGrid(SHAPE, AFFINE), TISSUE, FIRST, (scan,), Spaces({"01": ImageSpace(None)}))
 
 
 def applied(path: Path) -> tuple[tuple[Given, ...], tuple[RadiotherapyCourse, ...], Registrar]:
@@ -420,14 +421,12 @@ def test_an_unknown_column_is_named_with_the_one_meant(folder: Path, name: str, 
 
 
 def test_columns_of_later_versions(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A registration that is not applied would lay the dose elsewhere; who recommended it changes nothing today."""
+    """Who recommended a treatment changes nothing today."""
     header = (*HEADER, "registration", "recommended_by")
     read_treatments(table(folder, line(dose_gy=2), header=header))
     assert not capsys.readouterr().err
     read_treatments(table(folder, line(dose_gy=2, recommended_by="board"), header=header))
     assert "recommended_by is not used" in capsys.readouterr().err
-    with pytest.raises(InputError, match="registration, which this version cannot apply"):
-        read_treatments(table(folder, line(dose_gy=2, registration="a.mat"), header=header))
 
 
 def test_the_command_says_what_will_be_applied(tmp_path: Path, palpate_inside: Callable[..., object]) -> None:

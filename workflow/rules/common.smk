@@ -195,10 +195,11 @@ def inverted_session(subject):
 
 
 def files_of_treatments(tables):
-    """Yield existing files that tables of treatments name, such as doses; palpate tumour refuses missing ones."""
+    """Yield existing files that tables of treatments name, such as doses and registrations; palpate tumour refuses missing ones."""
     for table in tables:
         lines = table.read_text(encoding="utf-8-sig", errors="replace").splitlines() or [""]
-        columns = [at for at, name in enumerate(lines[0].split("\t")) if name.strip().endswith("_file")]
+        heads = [name.strip() for name in lines[0].split("\t")]
+        columns = [at for at, name in enumerate(heads) if name.endswith("_file") or name == "registration"]
         for cells in (line.split("\t") for line in lines[1:]):
             named = [table.parent / cells[at].strip().partition("#")[0] for at in columns if at < len(cells)]
             yield from (path for path in named if path != table.parent and path.exists())

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from palpate.cli.frame_options import ContourImage, Registration
+
 
 def regions(
     results: Annotated[
@@ -45,6 +47,8 @@ def regions(
         Path | None,
         typer.Option(help="Table to write. Default: regions.tsv in the session, group_regions.tsv in the results."),
     ] = None,
+    registration: Registration = None,
+    contour_image: ContourImage = None,
     wavefield: Annotated[
         Path | None,
         typer.Option(help="Folder of palpate ingest, with the T1 and its place; default: wavefield in the session."),
@@ -62,8 +66,9 @@ def regions(
     The value of a region is its volume-weighted mean in each joint draw; the interval is that of these means. A voxel
     counts by the share of it that lies inside. Regions on the T1 are carried by the recorded registration, whose error
     is part of the interval. One row for each region and quantity: volume (mL), share that the map covers, informed
-    share, draws and Monte-Carlo errors. Regions may overlap. A record of the same name, such as regions.json, tells the
-    columns and warnings. Other quantities: --settings '{"quantities": ["magnitude", "wave_speed"]}'.
+    share, draws and Monte-Carlo errors. Regions may overlap. Contours on a planning CT come with --registration or
+    --contour-image, whose error (mm) is part of the interval too. A record of the same name, such as regions.json,
+    tells the columns and warnings. Other quantities: --settings '{"quantities": ["magnitude", "wave_speed"]}'.
 
     For a folder of results one table holds every session. Without labels it gathers the regions.tsv of the sessions.
     """
@@ -86,6 +91,8 @@ def regions(
         key=key,
         workers=workers,
         settings=chosen,
+        registration=registration,
+        contour_image=contour_image,
     )
     written, rows = write_regions(command, out)
     say(f"{rows} rows in {written}")

@@ -7,12 +7,12 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from palpate.config.derived import Quantity
-from palpate.config.section import Section
+from palpate.config.registration import RegistrationSettings
 
 type RegionQuantityKey = Literal["storage_modulus", "loss_modulus"] | Quantity
 
 
-class RegionsSettings(Section):
+class RegionsSettings(RegistrationSettings):
     """Settings of the tables of regions."""
 
     quantities: Annotated[tuple[RegionQuantityKey, ...], Field(min_length=1)] = (

@@ -6,12 +6,12 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from palpate.config.section import Section
+from palpate.config.registration import RegistrationSettings
 
 type Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
-class TumourSettings(Section):
+class TumourSettings(RegistrationSettings):
     """Settings of the history on one grid, which is read from a tumour's images and treatments."""
 
     adc_water_mm2_s: Positive = 3.0e-3
