@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.stats
 from numpy.typing import NDArray
+from scipy.special import betainc
 
 from palpate.errors import InputError
 
@@ -100,8 +100,8 @@ class DrawSummary:
             probability: probability of the quantile, between 0 and 1.
         """
         count = self.draws
-        beta = scipy.stats.beta((count + 1) * probability, (count + 1) * (1.0 - probability))
-        weights = np.diff(beta.cdf(np.arange(count + 1) / count))
+        before, after = (count + 1) * probability, (count + 1) * (1.0 - probability)
+        weights = np.diff(betainc(before, after, np.arange(count + 1) / count))
         ordered = np.sort(self.values)
         centre = float(weights @ ordered)
         return float(np.sqrt(weights @ (ordered - centre) ** 2))
