@@ -9,9 +9,10 @@ Patient, study and frame of reference are a MapIdentity's: wholly the scan's own
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta, timezone
 from hashlib import sha256
 from pathlib import Path
 from typing import Final, Literal
@@ -28,7 +29,6 @@ from palpate.errors import InputError
 from palpate.imaging.dicom.files import silence
 from palpate.imaging.dicom_out.dicom_identity import MapIdentity
 from palpate.imaging.dicom_out.dicom_source import source_image
-from palpate.imaging.dicom_out.moments import in_timezone_of
 from palpate.imaging.files.maps import Map
 from palpate.imaging.files.stiffness_folder import Modulus
 
@@ -188,7 +188,7 @@ def _complete(dataset: Dataset, identity: MapIdentity, description: str, made: d
     dataset.FloatPixelPaddingValue = _OUTSIDE_KPA
     dataset.FloatPixelPaddingRangeLimit = _OUTSIDE_KPA
     identity.give_to(dataset)
-    made = in_timezone_of(made, identity)
+    made = _in_timezone(made, identity)
     date, time = made.strftime("%Y%m%d"), made.strftime("%H%M%S")
     dataset.InstanceCreationDate = dataset.ContentDate = date
     dataset.InstanceCreationTime = dataset.ContentTime = time
@@ -200,6 +200,20 @@ def _complete(dataset: Dataset, identity: MapIdentity, description: str, made: d
     dataset.DimensionOrganizationSequence[0].DimensionOrganizationUID = organization
     for index in dataset.DimensionIndexSequence:
         index.DimensionOrganizationUID = organization
+
+
+def _in_timezone(made: datetime, identity: MapIdentity) -> datetime:
+    """Return the moment in the time zone that the map's header states: one offset holds for all its times.
+
+    Where the scan states none, its times are local ones, and so are the map's.
+    """
+    if identity.is_pseudonym:
+        return made.astimezone(UTC)
+    stated = re.fullmatch(r"([+-])(\d\d)(\d\d)", str(identity.elements.get("TimezoneOffsetFromUTC") or ""))
+    if stated is None:
+        return made.astimezone()
+    minutes = 60 * int(stated[2]) + int(stated[3])
+    return made.astimezone(timezone(timedelta(minutes=-minutes if stated[1] == "-" else minutes)))
 
 
 def _digest(
