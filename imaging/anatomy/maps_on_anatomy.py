@@ -29,7 +29,7 @@ from palpate.imaging.files.stiffness_folder import (
     StiffnessMaps,
     read_stiffness,
 )
-from palpate.imaging.registration.placement import Placement, read_placement
+from palpate.imaging.registration.placement import MOTION_SEED, Placement, read_placement
 from palpate.imaging.registration.rigid import Rigid
 from palpate.outputs import claim_folder
 from palpate.progress import say
@@ -37,7 +37,6 @@ from palpate.system_files import matching
 
 NOTE_NAME: Final = "no_maps_on_anatomy.txt"
 """Name of the note that is written where there are no maps on the anatomy."""
-_SEED: Final = 20260
 _INTERVAL_95: Final = 1.959963984540054
 
 
@@ -144,7 +143,7 @@ def _statistics(
 
     def places() -> Iterator[NDArray[np.float64]]:
         # The same motions for both moduli: draw d is one tissue in one place.
-        for motion in placement.motion.draws(placement.covariance, draws.count, _SEED):
+        for motion in placement.motion.draws(placement.covariance, draws.count, MOTION_SEED):
             yield _seen_mm(points_mm, motion)
 
     centre, spread = log_moments(
