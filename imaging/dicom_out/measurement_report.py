@@ -42,7 +42,7 @@ from palpate.imaging.dicom_out.report_codes import (
 )
 from palpate.imaging.dicom_out.report_place import Place
 
-SERIES_NUMBER: Final = 9050
+SERIES_NUMBER: Final = 9033
 """Number of the report's series in the study."""
 _MRI: Final = Code("113091000", "SCT", "Magnetic resonance imaging")
 _MODEL: Final = "palpate (research software, not a medical device)"

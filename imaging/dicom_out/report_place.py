@@ -114,10 +114,11 @@ class SegmentPlace:
         return cited
 
 
-def outline_place(shares: NDArray[np.float64], affine_mm: NDArray[np.float64]) -> OutlinePlace | None:
-    """Return the outlines of a region on the slices of a grid; None where no voxel lies half inside.
+def outline_place(shares: NDArray[np.float64], affine_mm: NDArray[np.float64]) -> OutlinePlace:
+    """Return the outlines of a region on the slices of a grid.
 
-    A region on one slice is outlined on both faces of the slice, since a surface needs two planes.
+    A region on one slice is outlined on both faces of the slice, since a surface needs two planes. A region that fills
+    half of no voxel is outlined by half of its largest share.
 
     Args:
         shares: share of each voxel inside the region, 0 to 1, shape (i, j, k).
@@ -125,14 +126,13 @@ def outline_place(shares: NDArray[np.float64], affine_mm: NDArray[np.float64]) -
     """
     from skimage.measure import find_contours
 
-    slices = [int(k) for k in np.flatnonzero((shares >= _INSIDE).any(axis=(0, 1)))]
+    level = min(_INSIDE, 0.5 * float(shares.max()))
+    slices = [int(k) for k in np.flatnonzero((shares > level).any(axis=(0, 1)))]
     outlines: list[NDArray[np.float64]] = []
     for k in slices:
-        for flat in find_contours(np.pad(shares[..., k], 1), _INSIDE):
-            levels = (k - 0.5, k + 0.5) if len(slices) == 1 else (float(k),)
-            outlines += [np.column_stack([flat - 1.0, np.full(len(flat), level)]) for level in levels]
-    if len(outlines) < 2:
-        return None
+        for flat in find_contours(np.pad(shares[..., k], 1), level):
+            heights = (k - 0.5, k + 0.5) if len(slices) == 1 else (float(k),)
+            outlines += [np.column_stack([flat - 1.0, np.full(len(flat), one)]) for one in heights]
     placed = (np.round(one @ affine_mm[:3, :3].T + affine_mm[:3, 3], _DECIMALS) for one in outlines)
     return OutlinePlace(tuple(tuple((float(x), float(y), float(z)) for x, y, z in one) for one in placed))
 

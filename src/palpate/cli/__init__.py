@@ -17,6 +17,7 @@ COMMANDS = (
     "maps",
     "overlay",
     "report",
+    "query",
     "tumour",
     "calibrate",
     "forecast",
