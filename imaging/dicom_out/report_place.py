@@ -18,7 +18,6 @@ type Outline = tuple[Point, ...]
 
 _INSIDE: Final = 0.5
 _LPS: Final = np.array([-1.0, -1.0, 1.0])
-_DECIMALS: Final = 3
 
 
 class Place(Protocol):
@@ -133,7 +132,7 @@ def outline_place(shares: NDArray[np.float64], affine_mm: NDArray[np.float64]) -
         for flat in find_contours(np.pad(shares[..., k], 1), level):
             heights = (k - 0.5, k + 0.5) if len(slices) == 1 else (float(k),)
             outlines += [np.column_stack([flat - 1.0, np.full(len(flat), one)]) for one in heights]
-    placed = (np.round(one @ affine_mm[:3, :3].T + affine_mm[:3, 3], _DECIMALS) for one in outlines)
+    placed = (one @ affine_mm[:3, :3].T + affine_mm[:3, 3] for one in outlines)
     return OutlinePlace(tuple(tuple((float(x), float(y), float(z)) for x, y, z in one) for one in placed))
 
 

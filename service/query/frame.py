@@ -49,11 +49,13 @@ def way_to(region: DrawnRegion, run: OpenRun, key: Path | None) -> Way:
         return None, RegistrationState("none needed"), ()
     if _on_anatomy(region, run):
         return _by_anatomy(region, read_placement(run.wavefield, stiffness.label))
+    # Nothing shows whether it was drawn on the T1: where that was moved, its warnings say by how much.
+    moved = placement_warnings(read_placement(run.wavefield, stiffness.label))
     if region.kind == "NIfTI":
         if isinstance(region.shape, VoxelShape):
             demand_scanner_world(Path(region.where), region.shape.volume, "mask")
-        return None, RegistrationState("none needed"), ()
-    return None, RegistrationState("none needed"), _same_frame(region, run, key)
+        return None, RegistrationState("none needed"), moved
+    return None, RegistrationState("none needed"), (*_same_frame(region, run, key), *moved)
 
 
 def _on_anatomy(region: DrawnRegion, run: OpenRun) -> bool:

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palpate.errors import InputError
-from palpate.imaging.regions.read import read_chosen
 from palpate.imaging.regions.region import DrawnRegion
 from palpate.imaging.regions.sphere import read_sphere
 
@@ -73,6 +72,8 @@ class FileSpec:
         Raises:
             InputError: the file is unreadable or of another kind, or the name fits no region or several.
         """
+        from palpate.imaging.regions.read import read_chosen  # here, since a sphere needs no DICOM library
+
         if not self.path.exists():
             raise InputError(f"--{self.kind}", found="no such file", expected=_WORDS[_KINDS[self.kind]], advice=_ADVICE)
         region = read_chosen(self.path, self.name.strip(), slices)

@@ -47,7 +47,7 @@ def report_identity(
         return scan_identity(sources[0], scan, known_key(key))
     retained = recorded_identifiers(asked[0].ingest).status != "pseudonymised"
     subject = asked[0].stiffness.label.partition("_")[0]
-    return pseudonym_of(sources[0], open_key(key, away_from=out.parent) if retained else None, subject)
+    return pseudonym_of(sources[0], open_key(key, away_from=out) if retained else None, subject)
 
 
 def write_report(path: Path, answer: Answer, identity: MapIdentity) -> None:

@@ -49,15 +49,16 @@ KINDS: Final[Mapping[str, FileKind]] = {
 """Kind of file of each format."""
 
 
-def demand_format(given: str, out: Path | None) -> Format:
+def demand_format(given: str, out: Path | None, scan: Path | None) -> Format:
     """Return the format that a user names.
 
     Args:
         given: name of the format.
         out: file to write; None for the terminal.
+        scan: scan whose identity a report takes; None for none.
 
     Raises:
-        InputError: there is no such format, or it needs a file.
+        InputError: there is no such format, it needs a file, or the scan would have no effect.
     """
     found = next((one for one in FORMATS if one == given.strip().casefold()), None)
     if found is None:
@@ -66,4 +67,7 @@ def demand_format(given: str, out: Path | None) -> Format:
     if found == "sr" and out is None:
         advice = "Add for example --out report.dcm."
         raise InputError("--out", found="none", expected="a file for the DICOM report", advice=advice)
+    if found != "sr" and scan is not None:
+        advice = "Leave --scan out, or ask for --format sr."
+        raise InputError("--scan", found=f"a scan beside --format {found}", expected="none", advice=advice)
     return found

@@ -56,7 +56,7 @@ def query(
     from palpate.service.query.writing import KINDS, TEXTS, demand_format
 
     spec = region_of(sphere=sphere, files={"mask": mask, "seg": seg, "roi": roi}, name=name)
-    chosen = demand_format(format, out)
+    chosen = demand_format(format, out, scan)
     inputs = {"session": session, "mask": mask, "seg": seg, "roi": roi, "scan": scan, "key": key}
     target = None if out is None else claim_file(out, KINDS[chosen], inputs)
     from palpate.service.query.ask import Query, ask
