@@ -67,18 +67,19 @@ def query(
     asked = Query(spec, QueryOptions(**options, above_kpa=above, run=run or "", frequency_hz=frequency_hz), key)
     opened = open_session(session)
     answer = ask(opened, asked)
+    identity = None
+    if target is not None and chosen == "sr":
+        from palpate.service.query.report import report_identity, write_report
+
+        identity = report_identity(opened, answer, scan, key, target.path)
     for warning in answer.warnings:
         say(f"warning: {warning}")
     if target is None:
         print(TEXTS[chosen](answer), end="")
         return
-    if chosen != "sr":
-        with target.writing() as partial:
+    with target.writing() as partial:
+        if identity is None:
             partial.write_text(TEXTS[chosen](answer), encoding="utf-8")
-    else:
-        from palpate.service.query.report import report_identity, write_report
-
-        identity = report_identity(opened, answer, scan, key, target.path)
-        with target.writing() as partial:
+        else:
             write_report(partial, answer, identity)
     say(f"answer in {out}")
