@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from palpate.config.region_choice import names_beside
 from palpate.errors import InputError
 from palpate.imaging.anatomy.labels import demand_labels
 from palpate.imaging.files.nifti import StoredVolume, demand_scanner_world, read_stored, same_grid
-from palpate.imaging.region_values.label_names import demand_names, names_beside, read_label_names
+from palpate.imaging.region_values.label_names import demand_names, read_label_names
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,18 +17,6 @@ from palpate.imaging.anatomy.segmentation import read_names
 
 _KINDS: Final = "a table with the columns index and name (labels.tsv, dseg.tsv), or a lookup table of FreeSurfer"
 _LUT_LINE: Final = re.compile(r"\s*(\d{1,9})\s+(\S{1,100})\s+\d{1,3}\s+\d{1,3}\s+\d{1,3}(?:\s+\d{1,3})?\s*")
-_BESIDE: Final = ("dseg.tsv", "labels.tsv", "FreeSurferColorLUT.txt")
-
-
-def names_beside(labels: Path) -> Path | None:
-    """Return the table of names that lies beside a file of labels: of its own stem, or of a usual name; else None.
-
-    Args:
-        labels: file of labels, such as sub-01_dseg.nii.gz.
-    """
-    stem = re.sub(r"\.(nii|nii\.gz|mgz|mgh|hdr|img|img\.gz)$", "", labels.name, flags=re.IGNORECASE)
-    candidates = (labels.with_name(name) for name in (f"{stem}.tsv", *_BESIDE))
-    return next((one for one in candidates if one.is_file()), None)
 
 
 def read_label_names(table: Path) -> dict[int, str]:
