@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -20,15 +20,24 @@ from palpate.imaging.derived.statistics import medium_of
 from palpate.imaging.files.draws import DrawsFile
 from palpate.imaging.region_values.values import RegionValue, region_values
 from palpate.imaging.region_values.weights import WeightedRegion, weighted
+from palpate.imaging.region_values.worlds import Space, Way, Worlds
 from palpate.imaging.regions.region import DrawnRegion
 from palpate.imaging.regions.sphere import SphereShape
 from palpate.provenance import versions
 from palpate.quality_warning import QualityWarning
-from palpate.service.query.answer import Answer, Exceedance, Figure, Footprint, QuantityName, RegionFacts, RunAnswer
-from palpate.service.query.frame import way_to
+from palpate.service.query.answer import (
+    Answer,
+    Exceedance,
+    Figure,
+    Footprint,
+    QuantityName,
+    RegionFacts,
+    RegistrationState,
+    RunAnswer,
+)
 from palpate.service.query.options import QueryOptions
 from palpate.service.query.region_spec import RegionSpec
-from palpate.service.query.session import NearDraws, OpenRun, OpenSession
+from palpate.service.query.session import NearDraws, OpenRun, OpenSession, Voxels
 
 COVERED: Final = 0.98
 """Share of a region from which it counts as wholly covered; sub-sampling knows the share of a small one to 1 %."""
@@ -43,11 +52,13 @@ class Query:
     Attributes:
         spec: region.
         options: quantities, threshold and runs.
+        space: world in which a mask lies; "auto" for that of the voxels on which it is drawn.
         key: file of the key of the record's pseudonyms; None takes the user's own.
     """
 
     spec: RegionSpec
     options: QueryOptions
+    space: Space = "auto"
     key: Path | None = None
 
 
@@ -62,7 +73,7 @@ def ask(session: OpenSession, query: Query) -> Answer:
         InputError: the region cannot be read, lies elsewhere, or the session holds no such run.
     """
     runs = chosen_runs(session, query.options)
-    region = query.spec.read(runs[0].stiffness.affine_mm)
+    region = query.spec.read(runs[0].worlds.slices_mm)
     path = query.spec.path
     return Answer(
         subject=session.subject,
@@ -104,18 +115,13 @@ def chosen_runs(session: OpenSession, options: QueryOptions) -> Sequence[OpenRun
 
 def _of_run(run: OpenRun, region: DrawnRegion, query: Query) -> RunAnswer:
     """Return the figures of a region in one run."""
-    carry, registration, of_way = way_to(region, run, query.key)
-    # A region of the elastogram's own world needs the draws of the voxels around it alone.
-    draws: NearDraws | DrawsFile = run.near(region.shape.box_mm) if carry is None else run.draws
-    if not len(draws.voxels):
-        raise _outside(region)
-    weights = weighted(region, run.stiffness, draws, carry)
-    if not weights.shares.any():
-        raise _outside(region)
+    way = run.worlds.way_to(region, query.space, query.key)
+    draws, weights = _weighted(run, region, way)
     stiffness, quantities = run.stiffness, query.options.chosen
     medium = medium_of(stiffness.stem, stiffness.inversion, stiffness.frequency_hz, run.draws.density_kg_m3, quantities)
     values = region_values(stiffness, draws, [weights], quantities, medium)
     informed_share = values[0].informed_share
+    touched = weights.shares > 0.0
     return RunAnswer(
         run=stiffness.label,
         frequency_hz=stiffness.frequency_hz,
@@ -124,12 +130,44 @@ def _of_run(run: OpenRun, region: DrawnRegion, query: Query) -> RunAnswer:
         covered_ml=weights.covered_ml,
         covered_share=weights.covered_share,
         informed_share=informed_share,
-        registration=registration,
-        warnings=(*run.warnings, *region.warnings, *of_way, *_warnings(weights, informed_share)),
+        registration=_registration(run.worlds, way),
+        warnings=tuple(
+            dict.fromkeys((*run.warnings, *region.warnings, *way.warnings, *_warnings(weights, informed_share)))
+        ),
         made=datetime.fromtimestamp(stiffness.made_s, tz=UTC),
         digests=run.digests,
-        footprint=_footprint(run, draws, weights),
+        footprint=Footprint(draws.voxels[touched], weights.shares[touched], stiffness.affine_mm),
     )
+
+
+def _weighted(run: OpenRun, region: DrawnRegion, way: Way) -> tuple[NearDraws | DrawsFile, WeightedRegion]:
+    """Return the draws that a region needs, and its share of each of their voxels.
+
+    Raises:
+        InputError: the region touches no voxel with draws.
+    """
+    if way.motion is not None:
+        weights = weighted(region, run.stiffness, run.draws, way.motion)
+        if weights.shares.any():
+            return run.draws, weights
+        raise _outside(region)
+    # A region of the elastogram's own world needs the draws of its own voxels alone.
+    near = run.near(region.shape.box_mm)
+    if not len(near):
+        raise _outside(region)
+    weights = weighted(region, run.stiffness, Voxels(run.draws.voxels[near]), None)
+    touched = weights.shares > 0.0
+    if not touched.any():
+        raise _outside(region)
+    return run.draws_of(near[touched]), replace(weights, shares=weights.shares[touched])
+
+
+def _registration(worlds: Worlds, way: Way) -> RegistrationState:
+    """Return how a region came to the elastogram."""
+    if way.motion is None:
+        return RegistrationState("none needed")
+    measured = worlds.placement.status in ("registered", "aligned")
+    return RegistrationState("recorded" if measured else "not registered", worlds.placement.uncertainty_mm)
 
 
 def _figure(value: RegionValue, above_kpa: float | None) -> Figure:
@@ -139,22 +177,18 @@ def _figure(value: RegionValue, above_kpa: float | None) -> Figure:
     if above_kpa is not None and quantity.unit == "kPa":
         found = value.above(above_kpa)
         above = Exceedance(above_kpa, found.value, found.error)
+    lower, upper = value.summary.interval()
     return Figure(
         quantity=QuantityName(quantity.key, quantity.words, quantity.unit),
         mean=value.mean,
         std=value.std,
-        lower=value.lower,
-        upper=value.upper,
+        lower=lower,
+        upper=upper,
         mean_error=errors.mean,
         lower_error=errors.lower,
         upper_error=errors.upper,
         above=above,
     )
-
-
-def _footprint(run: OpenRun, draws: NearDraws | DrawsFile, weights: WeightedRegion) -> Footprint:
-    touched = weights.shares > 0.0
-    return Footprint(draws.voxels[touched], weights.shares[touched], run.stiffness.affine_mm)
 
 
 def _facts(region: DrawnRegion) -> RegionFacts:

@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
+from palpate.imaging.region_values.table import COLUMNS as REGION_COLUMNS
 from palpate.service.query.answer import RESEARCH_USE, Answer, Figure, RunAnswer
 
 SUFFIX: Final[Mapping[str, str]] = {
@@ -19,8 +20,7 @@ SUFFIX: Final[Mapping[str, str]] = {
 }
 """Suffix of a key in JSON, by the unit of its value."""
 COLUMNS: Final = (
-    *("subject", "session", "frequency_hz", "region", "quantity", "unit", "mean", "std", "lower", "upper"),
-    *("volume_ml", "informed_share", "draws", "run", "covered_share", "mean_error", "lower_error", "upper_error"),
+    *REGION_COLUMNS,
     *("threshold_kpa", "probability_above", "probability_above_error", "registration", "registration_mm"),
 )
 """Header of the CSV: the columns of regions.tsv, then those of a query."""
@@ -100,12 +100,11 @@ def _figure(figure: Figure) -> dict[str, Any]:
 
 
 def _row(answer: Answer, run: RunAnswer, figure: Figure) -> tuple[object, ...]:
-    above = figure.above
+    above, quantity, region = figure.above, figure.quantity, answer.region
     return (
-        *(answer.subject, answer.session, run.frequency_hz, answer.region.title, figure.quantity.key),
-        *(figure.quantity.unit, figure.mean, figure.std, figure.lower, figure.upper),
-        *(answer.region.volume_ml, run.informed_share, run.draws, run.run, run.covered_share),
-        *(figure.mean_error, figure.lower_error, figure.upper_error),
+        *(answer.subject, answer.session, run.frequency_hz, region.title, quantity.key, quantity.unit),
+        *(figure.mean, figure.std, figure.lower, figure.upper, region.volume_ml, run.informed_share, run.draws),
+        *(run.covered_share, figure.mean_error, figure.lower_error, figure.upper_error, region.number, run.run),
         *((above.threshold_kpa, above.probability, above.error) if above else (None, None, None)),
         *(run.registration.state, run.registration.uncertainty_mm),
     )

@@ -40,7 +40,7 @@ class SphereSpec:
         """Return the sphere.
 
         Args:
-            slices: affine of the elastogram; not needed.
+            slices: affine of an image of the session; not needed.
 
         Raises:
             InputError: the text is no place with a radius.
@@ -66,8 +66,8 @@ class FileSpec:
         """Read the region.
 
         Args:
-            slices: affine of the elastogram, on whose slices contours of a single plane may have been drawn, voxel
-                indices to world RAS millimetres, shape (4, 4).
+            slices: affine of the image on whose slices contours of a single plane may have been drawn, voxel indices to
+                world RAS millimetres, shape (4, 4).
 
         Raises:
             InputError: the file is unreadable or of another kind, or the name fits no region or several.

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from palpate.content_digest import digest
 from palpate.errors import InputError
 from palpate.imaging.files.draws import DrawsFile, open_draws
-from palpate.imaging.files.json_object import read_json
 from palpate.imaging.files.stiffness_folder import DrawBlock, StiffnessMaps, read_stiffness
+from palpate.imaging.region_values.worlds import Worlds, worlds_of
 from palpate.output_marker import is_marked, read_mark
 from palpate.quality_warning import QualityWarning, recorded_warnings
 
@@ -23,8 +23,19 @@ _LABEL: Final = re.compile(r"sub-(?P<subject>[0-9A-Za-z]+)(?:_ses-(?P<session>[0
 
 
 @dataclass(frozen=True, slots=True)
+class Voxels:
+    """Voxels of a posterior, without their draws.
+
+    Attributes:
+        voxels: indices of the n voxels, in the order of the file, shape (n, 3).
+    """
+
+    voxels: NDArray[np.int32]
+
+
+@dataclass(frozen=True, slots=True)
 class NearDraws:
-    """Joint draws of the voxels around a region, in memory.
+    """Joint draws of the voxels of a region, in memory.
 
     Attributes:
         voxels: indices of the n voxels, in the order of the file, shape (n, 3).
@@ -53,7 +64,7 @@ class OpenRun:
     Attributes:
         stiffness: posterior of the run.
         draws: its joint draws.
-        ingest: record of ingest; empty where the wave field was made elsewhere.
+        worlds: worlds of the elastogram and of the T1, and the way between them.
         wavefield: folder of palpate ingest, which need not exist.
         warnings: warnings of the steps that made the run.
         digests: SHA-256 of what is read for this run, by its role.
@@ -61,14 +72,27 @@ class OpenRun:
 
     stiffness: StiffnessMaps
     draws: DrawsFile
-    ingest: Mapping[str, Any]
+    worlds: Worlds
     wavefield: Path
     warnings: tuple[QualityWarning, ...]
     digests: Mapping[str, str]
     _numbers: NDArray[np.int32] = field(repr=False)
 
-    def near(self, box_mm: NDArray[np.float64]) -> NearDraws:
-        """Return the draws of the voxels that touch a box.
+    @property
+    def ingest(self) -> Mapping[str, Any]:
+        """Record of ingest; empty where the wave field was made elsewhere."""
+        return self.worlds.ingest
+
+    def draws_of(self, near: NDArray[np.int32]) -> NearDraws:
+        """Return the draws of some voxels.
+
+        Args:
+            near: numbers of the voxels, ascending, shape (n,).
+        """
+        return NearDraws(self.draws.voxels[near], *self.draws.at(near))
+
+    def near(self, box_mm: NDArray[np.float64]) -> NDArray[np.int32]:
+        """Return the numbers of the voxels that touch a box, ascending, shape (n,).
 
         Args:
             box_mm: lowest and highest corner of the box, world RAS of the elastogram, mm, shape (2, 3).
@@ -81,8 +105,7 @@ class OpenRun:
         low = np.clip(np.floor(index.min(axis=0)), 0, shape).astype(int)
         high = np.clip(np.ceil(index.max(axis=0)) + 1, 0, shape).astype(int)
         inside = self._numbers[tuple(slice(*ends) for ends in zip(low, high, strict=True))]
-        which = np.sort(inside[inside >= 0])
-        return NearDraws(self.draws.voxels[which], *self.draws.at(which))
+        return np.sort(inside[inside >= 0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,15 +150,14 @@ def _open(mre: Path, run: StiffnessMaps) -> OpenRun:
     numbers = np.full(run.informed.shape, -1, dtype=np.int32)
     numbers[tuple(draws.voxels.T)] = np.arange(len(draws.voxels), dtype=np.int32)
     wavefield = mre.parent / "wavefield"
-    path = wavefield / f"{run.label}_ingest.json"
-    ingest = read_json(path, record="ingest") if path.exists() else {}
+    worlds = worlds_of(run, wavefield)
     read = {"samples": run.samples_path, "inversion": mre / f"{run.label}_inversion.json"}
     return OpenRun(
         stiffness=run,
         draws=draws,
-        ingest=ingest,
+        worlds=worlds,
         wavefield=wavefield,
-        warnings=_warnings(ingest, run),
+        warnings=_warnings(worlds.ingest, run),
         digests={role: _digest(mre, one) for role, one in read.items()},
         _numbers=numbers,
     )

@@ -364,7 +364,7 @@ def test_a_region_on_the_t1_comes_by_the_recorded_registration(tmp_path: Path) -
     for error_mm in (0.0, 2.0):
         covariance = np.diag([0.0] * 3 + [error_mm**2] * 3)
         write_placement(made.wavefield, "sub-01_ses-01", Placement("registered", moved, covariance, error_mm * 3**0.5))
-        answers.append(_ask(here, spec, options).runs[0])
+        answers.append(_ask(open_session(made.folder), spec, options).runs[0])
     exact, rough = answers
     assert (exact.registration.state, rough.registration.uncertainty_mm) == ("recorded", pytest.approx(2.0 * 3**0.5))
     # The T1 shows the ball 3 mm further up than the elastogram does.

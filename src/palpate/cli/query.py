@@ -15,10 +15,17 @@ def query(
         typer.Option(help="Sphere X,Y,Z,RADIUS: centre R A S in the elastogram's world and radius, all in mm."),
     ] = None,
     mask: Annotated[
-        Path | None, typer.Option(help="Binary NIfTI mask, on the elastogram's or the T1's voxels or in its world.")
+        Path | None, typer.Option(help="Binary NIfTI mask in the world of the T1 or the elastogram.")
     ] = None,
-    seg: Annotated[Path | None, typer.Option(help="DICOM Segmentation in the elastogram's frame of reference.")] = None,
-    roi: Annotated[Path | None, typer.Option(help="RT Structure Set in the elastogram's frame of reference.")] = None,
+    seg: Annotated[
+        Path | None, typer.Option(help="DICOM Segmentation in the elastogram's or the T1's frame of reference.")
+    ] = None,
+    roi: Annotated[
+        Path | None, typer.Option(help="RT Structure Set in the elastogram's or the T1's frame of reference.")
+    ] = None,
+    space: Annotated[
+        str, typer.Option(help="World of a mask: auto, elastogram or t1. auto: by its voxels, else that of the T1.")
+    ] = "auto",
     name: Annotated[str | None, typer.Option(help="Name or number of the segment (--seg) or ROI (--roi).")] = None,
     above: Annotated[
         float | None, typer.Option(help="Threshold in kPa: answer the probability that the region's mean exceeds it.")
@@ -59,12 +66,14 @@ def query(
     chosen = demand_format(format, out, scan)
     inputs = {"session": session, "mask": mask, "seg": seg, "roi": roi, "scan": scan, "key": key}
     target = None if out is None else claim_file(out, KINDS[chosen], inputs)
+    from palpate.imaging.region_values.command import demand_space
     from palpate.service.query.ask import Query, ask
     from palpate.service.query.options import QueryOptions
     from palpate.service.query.session import open_session
 
     options = {} if quantity is None else {"quantities": tuple(quantity)}
-    asked = Query(spec, QueryOptions(**options, above_kpa=above, run=run or "", frequency_hz=frequency_hz), key)
+    chosen_options = QueryOptions(**options, above_kpa=above, run=run or "", frequency_hz=frequency_hz)
+    asked = Query(spec, chosen_options, demand_space(space), key)
     opened = open_session(session)
     answer = ask(opened, asked)
     identity = None
