@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 import highdicom as hd
 import pydicom
@@ -40,84 +40,12 @@ from palpate.imaging.dicom_out.report_codes import (
     concept_of,
     unit_of,
 )
-from palpate.imaging.dicom_out.report_place import Place
+from palpate.imaging.dicom_out.report_regions import ReportedRegion
 
 SERIES_NUMBER: Final = 9033
 """Number of the report's series in the study."""
 _MRI: Final = Code("113091000", "SCT", "Magnetic resonance imaging")
 _MODEL: Final = "palpate (research software, not a medical device)"
-
-
-class Named(Protocol):
-    """Quantity by its names."""
-
-    @property
-    def key(self) -> str:
-        """Name for programs, such as "storage_modulus"."""
-        ...
-
-    @property
-    def unit(self) -> str:
-        """Unit of its values; "1" for a ratio."""
-        ...
-
-
-class ReportedValue(Protocol):
-    """Posterior of the mean of a quantity over a region, such as RegionValue."""
-
-    @property
-    def quantity(self) -> Named:
-        """Quantity."""
-        ...
-
-    @property
-    def mean(self) -> float:
-        """Posterior mean."""
-        ...
-
-    @property
-    def std(self) -> float:
-        """Posterior standard deviation."""
-        ...
-
-    @property
-    def lower(self) -> float:
-        """Lower end of the 95 % credible interval."""
-        ...
-
-    @property
-    def upper(self) -> float:
-        """Upper end of the 95 % credible interval."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class ReportedRegion:
-    """Region in a report.
-
-    Attributes:
-        name: name of the region, of words that may be repeated.
-        place: where it lies.
-        values: posterior of each quantity's mean over it.
-        frequency_hz: frequency of the vibration, hertz.
-        volume_ml: volume of the region as it was drawn, millilitres.
-        covered_ml: volume of the part that the map covers, millilitres.
-        informed_share: share of the covered part whose value comes mostly from the scan.
-        draws: number of joint draws.
-        above_kpa: threshold, kPa; None where nobody asked for one.
-        above: probability of each quantity's mean to exceed the threshold, by the quantity's key.
-    """
-
-    name: str
-    place: Place
-    values: Sequence[ReportedValue]
-    frequency_hz: float
-    volume_ml: float
-    covered_ml: float
-    informed_share: float
-    draws: int
-    above_kpa: float | None = None
-    above: tuple[tuple[str, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +160,7 @@ def _measurements(region: ReportedRegion) -> Iterator[hd.sr.Measurement]:
             yield _exceedance(concept, above[value.quantity.key], region.above_kpa)
     yield hd.sr.Measurement(codes.SCT.Volume, region.volume_ml, unit_of("mL"))
     yield hd.sr.Measurement(COVERED, region.covered_ml, unit_of("mL"))
-    share = region.covered_ml / region.volume_ml if region.volume_ml > 0.0 else 0.0
+    share = min(1.0, region.covered_ml / region.volume_ml) if region.volume_ml > 0.0 else 0.0
     yield hd.sr.Measurement(COVERED_SHARE, share, unit_of("1"))
     yield hd.sr.Measurement(INFORMED_SHARE, region.informed_share, unit_of("1"))
     yield hd.sr.Measurement(DRAWS, float(region.draws), unit_of("1"))

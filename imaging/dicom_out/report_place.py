@@ -113,6 +113,21 @@ class SegmentPlace:
         return cited
 
 
+def outline_of_voxels(
+    voxels: NDArray[np.int32], shares: NDArray[np.float64], affine_mm: NDArray[np.float64]
+) -> OutlinePlace:
+    """Return the outlines of a region on the slices of a grid, from its share of each voxel.
+
+    Args:
+        voxels: indices of N voxels, shape (N, 3).
+        shares: share of each voxel inside the region, such as those of a WeightedRegion, 0 to 1, shape (N,).
+        affine_mm: voxel indices to world RAS millimetres, shape (4, 4).
+    """
+    volume = np.zeros(voxels.max(axis=0) + 1)
+    volume[tuple(voxels.T)] = shares
+    return outline_place(volume, affine_mm)
+
+
 def outline_place(shares: NDArray[np.float64], affine_mm: NDArray[np.float64]) -> OutlinePlace:
     """Return the outlines of a region on the slices of a grid.
 

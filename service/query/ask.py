@@ -193,13 +193,13 @@ def _figure(value: RegionValue, above_kpa: float | None) -> Figure:
 
 def _facts(region: DrawnRegion) -> RegionFacts:
     sphere = region.shape if isinstance(region.shape, SphereShape) else None
-    centre = None if sphere is None else tuple(float(one) for one in sphere.centre_mm)
+    x, y, z = (0.0, 0.0, 0.0) if sphere is None else map(float, sphere.centre_mm)
     return RegionFacts(
         kind=region.kind,
         name=region.name,
         number=region.number,
         volume_ml=region.shape.volume_mm3 / 1e3,
-        centre_mm=centre,
+        centre_mm=None if sphere is None else (x, y, z),
         radius_mm=None if sphere is None else sphere.radius_mm,
     )
 

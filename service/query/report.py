@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-
 from palpate.errors import InputError
 from palpate.imaging.deidentify.identifiers import recorded_identifiers
 from palpate.imaging.deidentify.key_file import known_key, open_key
 from palpate.imaging.dicom_out.dicom_identity import MapIdentity, pseudonym_of
 from palpate.imaging.dicom_out.dicom_origin import scan_identity
 from palpate.imaging.dicom_out.dicom_source import DicomSource, dicom_source
-from palpate.imaging.dicom_out.measurement_report import ReportedRegion, ReportFacts, write_measurement_report
-from palpate.imaging.dicom_out.report_place import Place, SpherePlace, outline_place
+from palpate.imaging.dicom_out.measurement_report import ReportFacts, write_measurement_report
+from palpate.imaging.dicom_out.report_place import Place, SpherePlace, outline_of_voxels
+from palpate.imaging.dicom_out.report_regions import ReportedRegion
 from palpate.service.query.answer import RESEARCH_USE, Answer, Footprint, RunAnswer
 from palpate.service.query.session import OpenRun, OpenSession
 
@@ -102,6 +101,4 @@ def _place(answer: Answer, footprint: Footprint) -> Place:
     region = answer.region
     if region.centre_mm is not None and region.radius_mm is not None:
         return SpherePlace(region.centre_mm, region.radius_mm)
-    shares = np.zeros(footprint.voxels.max(axis=0) + 1)
-    shares[tuple(footprint.voxels.T)] = footprint.shares
-    return outline_place(shares, footprint.affine_mm)
+    return outline_of_voxels(footprint.voxels, footprint.shares, footprint.affine_mm)

@@ -97,13 +97,13 @@ class OpenRun:
         Args:
             box_mm: lowest and highest corner of the box, world RAS of the elastogram, mm, shape (2, 3).
         """
-        corners_mm = np.stack(np.meshgrid(*box_mm.T, indexing="ij"), axis=-1).reshape(-1, 3)
         back = np.linalg.inv(self.stiffness.affine_mm)
-        index = corners_mm @ back[:3, :3].T + back[:3, 3]
+        middle = back[:3, :3] @ box_mm.mean(axis=0) + back[:3, 3]
+        half = np.abs(back[:3, :3]) @ (0.5 * (box_mm[1] - box_mm[0]))
         shape = np.array(self._numbers.shape)
         # A voxel reaches half a step to each side of its centre; a whole step forgives rounding.
-        low = np.clip(np.floor(index.min(axis=0)), 0, shape).astype(int)
-        high = np.clip(np.ceil(index.max(axis=0)) + 1, 0, shape).astype(int)
+        low = np.clip(np.floor(middle - half), 0, shape).astype(int)
+        high = np.clip(np.ceil(middle + half) + 1, 0, shape).astype(int)
         inside = self._numbers[tuple(slice(*ends) for ends in zip(low, high, strict=True))]
         return np.sort(inside[inside >= 0])
 

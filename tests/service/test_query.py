@@ -20,7 +20,10 @@ from numpy.typing import NDArray
 from palpate.errors import InputError
 from palpate.imaging.derived.statistics import medium_of
 from palpate.imaging.dicom_out import report_codes
-from palpate.imaging.dicom_out.report_place import outline_place
+from palpate.imaging.dicom_out.dicom_identity import identity_of
+from palpate.imaging.dicom_out.dicom_source import dicom_source
+from palpate.imaging.dicom_out.report_place import SpherePlace, outline_of_voxels
+from palpate.imaging.dicom_out.report_regions import reported_regions
 from palpate.imaging.files.maps import read_map, write_mask
 from palpate.imaging.region_values.values import region_values
 from palpate.imaging.region_values.weights import weighted
@@ -324,12 +327,64 @@ def test_report_breaks_no_rule_of_dicom(
     assert again.read_bytes() == out.read_bytes()
 
 
+@pytest.mark.skipif(not Path("/usr/bin/dciodvfy").exists(), reason="needs dciodvfy (Debian: dicom3tools)")
+def test_a_report_carries_a_scans_whole_identity_or_none_of_it(
+    session: OpenSession, answer: Answer, tmp_path: Path
+) -> None:
+    """Patient and study are the scan's, also where their text needs another character set; a pseudonym has neither."""
+    header = pydicom.Dataset()
+    header.SpecificCharacterSet = "ISO_IR 100"
+    header.PatientName, header.PatientID, header.PatientBirthDate, header.PatientSex = PERSON, "4711", "19700101", "F"
+    header.StudyDate, header.StudyTime, header.StudyID, header.AccessionNumber = "20260304", "090000", "9", "Ä-17"
+    header.ReferringPhysicianName, header.PositionReferenceIndicator = "Ångström^Åsa", ""
+    source = dicom_source(session.runs[0].ingest, tmp_path)
+    assert source is not None
+    path = tmp_path / "scan.dcm"
+    write_report(path, answer, identity_of(header, source))
+    judged = subprocess.run(["dciodvfy", str(path)], capture_output=True, text=True, check=False)
+    assert not [line for line in (judged.stdout + judged.stderr).splitlines() if line.startswith("Error")]
+    made = pydicom.dcmread(path)
+    told = (
+        "PatientName",
+        "PatientID",
+        "PatientSex",
+        "StudyDate",
+        "StudyID",
+        "AccessionNumber",
+        "ReferringPhysicianName",
+    )
+    assert [str(made[one].value) for one in told] == [str(header[one].value) for one in told]
+    assert made.StudyInstanceUID == source.study_instance_uid
+    hidden = tmp_path / "nobody.dcm"
+    write_report(hidden, answer, report_identity(session, answer, None, tmp_path / "mine" / "key", hidden))
+    text = hidden.read_bytes()
+    assert not any(one.encode() in text for one in (source.study_instance_uid, source.frame_of_reference_uid, PERSON))
+
+
+def test_a_report_takes_any_values_of_regions(session: OpenSession, answer: Answer) -> None:
+    """A table's values make the same groups as a query's answer, so that one builder serves the DICOM folder too."""
+    run, spec = session.runs[0], _sphere(session)
+    region = spec.read(_affine_mm(session))
+    other = SphereSpec("0,-12,27,5").read(_affine_mm(session))
+    medium = medium_of("run", run.stiffness.inversion, run.stiffness.frequency_hz, None, EVERY.chosen)
+    weights = [weighted(one, run.stiffness, run.draws, None) for one in (region, other)]
+    values = region_values(run.stiffness, run.draws, weights, EVERY.chosen, medium)
+    places = {one.name: SpherePlace((0.0, 0.0, 0.0), 5.0) for one in weights}
+    groups = reported_regions(values, places, run.stiffness.frequency_hz, ABOVE_KPA)
+    assert [one.name for one in groups] == [region.name, other.name]
+    mine = answer.runs[0]
+    assert [one.mean for one in groups[0].values] == [one.mean for one in mine.figures]
+    assert dict(groups[0].above) == {
+        one.quantity.key: one.above.probability for one in mine.figures if one.above is not None
+    }
+    assert (groups[0].covered_ml, groups[0].draws) == (mine.covered_ml, mine.draws)
+
+
 def test_an_outline_lies_where_the_region_lies(session: OpenSession, files: Path) -> None:
     """Corners of the outlines, back in voxels, are the edge of the box."""
     footprint = _ask(session, FileSpec("mask", files / "mask.nii.gz")).runs[0].footprint
-    shares = np.zeros(session.runs[0].stiffness.informed.shape)
-    shares[tuple(footprint.voxels.T)] = footprint.shares
-    corners = np.concatenate([np.array(one) for one in outline_place(shares, footprint.affine_mm).outlines_mm])
+    place = outline_of_voxels(footprint.voxels, footprint.shares, footprint.affine_mm)
+    corners = np.concatenate([np.array(one) for one in place.outlines_mm])
     back = np.linalg.inv(footprint.affine_mm)
     index = corners @ back[:3, :3].T + back[:3, 3]
     assert index.min(axis=0) == pytest.approx([6.5, 7.5, 4.0], abs=1e-3)
