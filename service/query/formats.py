@@ -8,7 +8,6 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-from palpate.imaging.region_values.table import COLUMNS as REGION_COLUMNS
 from palpate.service.query.answer import RESEARCH_USE, Answer, Figure, RunAnswer
 
 SUFFIX: Final[Mapping[str, str]] = {
@@ -20,7 +19,9 @@ SUFFIX: Final[Mapping[str, str]] = {
 }
 """Suffix of a key in JSON, by the unit of its value."""
 COLUMNS: Final = (
-    *REGION_COLUMNS,
+    *("subject", "session", "frequency_hz", "region", "quantity", "unit", "mean", "std", "lower", "upper"),
+    *("volume_ml", "informed_share", "draws", "covered_share", "mean_error", "lower_error", "upper_error"),
+    *("number", "run"),
     *("threshold_kpa", "probability_above", "probability_above_error", "registration", "registration_mm"),
 )
 """Header of the CSV: the columns of regions.tsv, then those of a query."""

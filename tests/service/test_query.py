@@ -25,6 +25,7 @@ from palpate.imaging.dicom_out.dicom_source import dicom_source
 from palpate.imaging.dicom_out.report_place import SpherePlace, outline_of_voxels
 from palpate.imaging.dicom_out.report_regions import reported_regions
 from palpate.imaging.files.maps import read_map, write_mask
+from palpate.imaging.region_values.table import COLUMNS as REGION_COLUMNS
 from palpate.imaging.region_values.values import region_values
 from palpate.imaging.region_values.weights import weighted
 from palpate.imaging.registration.placement import Placement, write_placement
@@ -166,6 +167,7 @@ def test_every_format_tells_the_same_numbers(answer: Answer, session: OpenSessio
     in_json = json.loads(as_json(answer))["results"][0]
     rows = list(csv.DictReader(io.StringIO(as_csv(answer))))
     assert as_csv(answer).splitlines()[0] == ",".join(COLUMNS)
+    assert COLUMNS[: len(REGION_COLUMNS)] == tuple(REGION_COLUMNS)
     resource = json.loads(as_fhir(answer))
     components = {one["code"]["coding"][0]["code"]: one for one in resource["component"]}
     report = _report(session, answer, tmp_path)

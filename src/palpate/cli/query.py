@@ -66,7 +66,7 @@ def query(
     chosen = demand_format(format, out, scan)
     inputs = {"session": session, "mask": mask, "seg": seg, "roi": roi, "scan": scan, "key": key}
     target = None if out is None else claim_file(out, KINDS[chosen], inputs)
-    from palpate.imaging.region_values.command import demand_space
+    from palpate.imaging.region_values.worlds import demand_space
     from palpate.service.query.ask import Query, ask
     from palpate.service.query.options import QueryOptions
     from palpate.service.query.session import open_session
