@@ -20,7 +20,7 @@ from palpate.imaging.anatomy.atlas_placement import place_atlas
 from palpate.imaging.files.nifti import Volume, voxel_indices
 from palpate.imaging.files.stiffness_folder import StiffnessMaps
 from palpate.imaging.region_values.motion import Motion, UncertainMotion, uncertain
-from palpate.imaging.region_values.weights import LATTICE, SCATTERED, Voxels, WeightedRegion, voxel_volume_ml
+from palpate.imaging.region_values.weights import LATTICE, SCATTERED, PosteriorVoxels, WeightedRegion, voxel_volume_ml
 from palpate.imaging.registration.placement import Placement
 from palpate.quality_warning import QualityWarning
 
@@ -66,7 +66,7 @@ class LaidAtlas:
     affine_mm: NDArray[np.float64]
     carry: UncertainMotion
 
-    def weighted(self, run: StiffnessMaps, draws: Voxels) -> list[WeightedRegion]:
+    def weighted(self, run: StiffnessMaps, draws: PosteriorVoxels) -> list[WeightedRegion]:
         """Return the share of each voxel of a posterior in each region.
 
         Args:

@@ -29,7 +29,7 @@ type _Tables = Iterator[tuple[list[str], dict[str, Any]]]
 
 @dataclass(frozen=True, slots=True)
 class RegionsCommand:
-    """What a user asks palpate regions for.
+    """Request to palpate regions: sessions, regions and quantities.
 
     Attributes:
         results: session folder, folder of stiffness maps, or folder of results.
@@ -72,7 +72,7 @@ def write_regions(command: RegionsCommand, out: Path | None) -> tuple[Path, int]
     """Write the table of a session or of a study, and the record beside it.
 
     Args:
-        command: what the user asks for.
+        command: request of the user.
         out: table to write; None for regions.tsv in the session, or group_regions.tsv in the results.
 
     Returns:
