@@ -40,7 +40,7 @@ from palpate.imaging.dicom_out.report_codes import (
     concept_of,
     unit_of,
 )
-from palpate.imaging.dicom_out.report_regions import ReportedRegion
+from palpate.imaging.dicom_out.report_regions import MeasuredRegion
 
 SERIES_NUMBER: Final = 9033
 """Number of the report's series in the study."""
@@ -64,7 +64,7 @@ class ReportFacts:
 
 
 def write_measurement_report(
-    path: Path, regions: Sequence[ReportedRegion], identity: MapIdentity, facts: ReportFacts
+    path: Path, regions: Sequence[MeasuredRegion], identity: MapIdentity, facts: ReportFacts
 ) -> None:
     """Write figures of regions as a Comprehensive 3D SR.
 
@@ -84,7 +84,7 @@ def write_measurement_report(
 
 
 def measurement_report(
-    regions: Sequence[ReportedRegion], identity: MapIdentity, facts: ReportFacts
+    regions: Sequence[MeasuredRegion], identity: MapIdentity, facts: ReportFacts
 ) -> hd.sr.Comprehensive3DSR:
     """Return figures of regions as a Comprehensive 3D SR.
 
@@ -135,7 +135,7 @@ def _observer() -> hd.sr.ObserverContext:
 
 
 def _group(
-    region: ReportedRegion, number: int, identity: MapIdentity, base: str
+    region: MeasuredRegion, number: int, identity: MapIdentity, base: str
 ) -> hd.sr.VolumetricROIMeasurementsAndQualitativeEvaluations:
     """Return the measurements of one region."""
     tracking = hd.sr.TrackingIdentifier(
@@ -149,7 +149,7 @@ def _group(
     )
 
 
-def _measurements(region: ReportedRegion) -> Iterator[hd.sr.Measurement]:
+def _measurements(region: MeasuredRegion) -> Iterator[hd.sr.Measurement]:
     """Yield the statistics of each quantity, then facts of the region."""
     above = dict(region.above)
     for value in region.values:
@@ -195,7 +195,7 @@ def _complete(report: pydicom.Dataset, identity: MapIdentity, facts: ReportFacts
         equipment.ContributionDateTime = date + time
 
 
-def _digest(regions: Sequence[ReportedRegion], identity: MapIdentity, facts: ReportFacts) -> str:
+def _digest(regions: Sequence[MeasuredRegion], identity: MapIdentity, facts: ReportFacts) -> str:
     """Return the digest of what makes a report itself and no other; when it was written is no part of that."""
     told = [
         (

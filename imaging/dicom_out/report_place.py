@@ -20,7 +20,7 @@ _INSIDE: Final = 0.5
 _LPS: Final = np.array([-1.0, -1.0, 1.0])
 
 
-class Place(Protocol):
+class RegionPlace(Protocol):
     """Place of a region."""
 
     def reference(self, identity: MapIdentity) -> dict[str, Any]:

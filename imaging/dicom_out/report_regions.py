@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Protocol
 
-from palpate.imaging.dicom_out.report_place import Place
+from palpate.imaging.dicom_out.report_place import RegionPlace
 from palpate.imaging.region_values.values import RegionValue
 
 
-class Named(Protocol):
+class ReportedQuantity(Protocol):
     """Quantity by its names."""
 
     @property
@@ -29,7 +29,7 @@ class ReportedValue(Protocol):
     """Posterior of the mean of a quantity over a region, such as RegionValue."""
 
     @property
-    def quantity(self) -> Named:
+    def quantity(self) -> ReportedQuantity:
         """Quantity."""
         ...
 
@@ -55,7 +55,7 @@ class ReportedValue(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class ReportedRegion:
+class MeasuredRegion:
     """Region in a report.
 
     Attributes:
@@ -72,7 +72,7 @@ class ReportedRegion:
     """
 
     name: str
-    place: Place
+    place: RegionPlace
     values: Sequence[ReportedValue]
     frequency_hz: float
     volume_ml: float
@@ -85,10 +85,10 @@ class ReportedRegion:
 
 def reported_regions(
     values: Sequence[RegionValue],
-    places: Mapping[str, Place],
+    places: Mapping[str, RegionPlace],
     frequency_hz: float,
     above_kpa: float | None = None,
-) -> list[ReportedRegion]:
+) -> list[MeasuredRegion]:
     """Return values of regions as the groups of a report, a group for each region.
 
     Args:
@@ -102,7 +102,7 @@ def reported_regions(
         own = list(of_region)
         region = own[0].region
         found.append(
-            ReportedRegion(
+            MeasuredRegion(
                 name=region.name or ("region" if region.number is None else f"region {region.number}"),
                 place=places[region.name],
                 values=own,

@@ -34,7 +34,7 @@ class QuantityName:
 
 
 @dataclass(frozen=True, slots=True)
-class Exceedance:
+class ThresholdProbability:
     """Probability that the mean over the region exceeds a threshold.
 
     Attributes:
@@ -49,7 +49,7 @@ class Exceedance:
 
 
 @dataclass(frozen=True, slots=True)
-class Figure:
+class QueryFigure:
     """Posterior of the mean of a quantity over the region, in the quantity's unit.
 
     Attributes:
@@ -72,7 +72,7 @@ class Figure:
     mean_error: float
     lower_error: float
     upper_error: float
-    above: Exceedance | None = None
+    above: ThresholdProbability | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +127,7 @@ class RunAnswer:
 
     run: str
     frequency_hz: float
-    figures: tuple[Figure, ...]
+    figures: tuple[QueryFigure, ...]
     draws: int
     covered_ml: float
     covered_share: float

@@ -27,17 +27,17 @@ from palpate.provenance import versions
 from palpate.quality_warning import QualityWarning
 from palpate.service.query.answer import (
     Answer,
-    Exceedance,
-    Figure,
     Footprint,
     QuantityName,
+    QueryFigure,
     RegionFacts,
     RegistrationState,
     RunAnswer,
+    ThresholdProbability,
 )
 from palpate.service.query.options import QueryOptions
 from palpate.service.query.region_spec import RegionSpec
-from palpate.service.query.session import NearDraws, OpenRun, OpenSession, Voxels
+from palpate.service.query.session import NearDraws, NearVoxels, OpenRun, OpenSession
 
 COVERED: Final = 0.98
 """Share of a region from which it counts as wholly covered; sub-sampling knows the share of a small one to 1 %."""
@@ -155,7 +155,7 @@ def _weighted(run: OpenRun, region: DrawnRegion, way: Way) -> tuple[NearDraws | 
     near = run.near(region.shape.box_mm)
     if not len(near):
         raise _outside(region)
-    weights = weighted(region, run.stiffness, Voxels(run.draws.voxels[near]), None)
+    weights = weighted(region, run.stiffness, NearVoxels(run.draws.voxels[near]), None)
     touched = weights.shares > 0.0
     if not touched.any():
         raise _outside(region)
@@ -170,15 +170,15 @@ def _registration(worlds: Worlds, way: Way) -> RegistrationState:
     return RegistrationState("recorded" if measured else "not registered", worlds.placement.uncertainty_mm)
 
 
-def _figure(value: RegionValue, above_kpa: float | None) -> Figure:
+def _figure(value: RegionValue, above_kpa: float | None) -> QueryFigure:
     """Return a value as plain numbers."""
     errors, quantity = value.monte_carlo, value.quantity
     above = None
     if above_kpa is not None and quantity.unit == "kPa":
         found = value.above(above_kpa)
-        above = Exceedance(above_kpa, found.value, found.error)
+        above = ThresholdProbability(above_kpa, found.value, found.error)
     lower, upper = value.summary.interval()
-    return Figure(
+    return QueryFigure(
         quantity=QuantityName(quantity.key, quantity.words, quantity.unit),
         mean=value.mean,
         std=value.std,

@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from palpate.service.query.answer import RESEARCH_USE, Answer, Figure, RunAnswer
+from palpate.service.query.answer import RESEARCH_USE, Answer, QueryFigure, RunAnswer
 
 SYSTEM: Final = "urn:oid:2.25.241939156063310002689796042978980087921"
 """Code system of quantities and their statistics; docs/query.md lists the codes."""
@@ -76,7 +76,7 @@ def _components(answer: Answer, run: RunAnswer) -> Iterator[dict[str, Any]]:
         yield {"code": code, "valueQuantity": _quantity(registered.uncertainty_mm, "mm")}
 
 
-def _of_figure(figure: Figure, *, with_mean: bool) -> Iterator[dict[str, Any]]:
+def _of_figure(figure: QueryFigure, *, with_mean: bool) -> Iterator[dict[str, Any]]:
     key, unit = figure.quantity.key, figure.quantity.unit
     if with_mean:
         code = _concept(f"{key}-mean", f"{figure.quantity.words}, mean over the region")

@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-from palpate.service.query.answer import RESEARCH_USE, Answer, Figure, RunAnswer
+from palpate.service.query.answer import RESEARCH_USE, Answer, QueryFigure, RunAnswer
 
 SUFFIX: Final[Mapping[str, str]] = {
     "kPa": "_kpa",
@@ -85,7 +85,7 @@ def _run(run: RunAnswer) -> dict[str, Any]:
     }
 
 
-def _figure(figure: Figure) -> dict[str, Any]:
+def _figure(figure: QueryFigure) -> dict[str, Any]:
     end = SUFFIX.get(figure.quantity.unit, "")
     numbers = {
         f"{name}{end}": getattr(figure, name)
@@ -100,7 +100,7 @@ def _figure(figure: Figure) -> dict[str, Any]:
     return {"words": figure.quantity.words, "unit": figure.quantity.unit, **numbers, "above": told}
 
 
-def _row(answer: Answer, run: RunAnswer, figure: Figure) -> tuple[object, ...]:
+def _row(answer: Answer, run: RunAnswer, figure: QueryFigure) -> tuple[object, ...]:
     above, quantity, region = figure.above, figure.quantity, answer.region
     return (
         *(answer.subject, answer.session, run.frequency_hz, region.title, quantity.key, quantity.unit),

@@ -11,8 +11,8 @@ from palpate.imaging.dicom_out.dicom_identity import MapIdentity, pseudonym_of
 from palpate.imaging.dicom_out.dicom_origin import scan_identity
 from palpate.imaging.dicom_out.dicom_source import DicomSource, dicom_source
 from palpate.imaging.dicom_out.measurement_report import ReportFacts, write_measurement_report
-from palpate.imaging.dicom_out.report_place import Place, SpherePlace, outline_of_voxels
-from palpate.imaging.dicom_out.report_regions import ReportedRegion
+from palpate.imaging.dicom_out.report_place import RegionPlace, SpherePlace, outline_of_voxels
+from palpate.imaging.dicom_out.report_regions import MeasuredRegion
 from palpate.service.query.answer import RESEARCH_USE, Answer, Footprint, RunAnswer
 from palpate.service.query.session import OpenRun, OpenSession
 
@@ -79,10 +79,10 @@ def _source(run: OpenRun) -> DicomSource:
     return source
 
 
-def _region(answer: Answer, run: RunAnswer) -> ReportedRegion:
+def _region(answer: Answer, run: RunAnswer) -> MeasuredRegion:
     above = tuple((one.quantity.key, one.above.probability) for one in run.figures if one.above is not None)
     thresholds = [one.above.threshold_kpa for one in run.figures if one.above is not None]
-    return ReportedRegion(
+    return MeasuredRegion(
         name=answer.region.title,
         place=_place(answer, run.footprint),
         values=run.figures,
@@ -96,7 +96,7 @@ def _region(answer: Answer, run: RunAnswer) -> ReportedRegion:
     )
 
 
-def _place(answer: Answer, footprint: Footprint) -> Place:
+def _place(answer: Answer, footprint: Footprint) -> RegionPlace:
     """Return the place of the region: the sphere itself, or its outlines on the elastogram's slices."""
     region = answer.region
     if region.centre_mm is not None and region.radius_mm is not None:

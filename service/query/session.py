@@ -23,8 +23,8 @@ _LABEL: Final = re.compile(r"sub-(?P<subject>[0-9A-Za-z]+)(?:_ses-(?P<session>[0
 
 
 @dataclass(frozen=True, slots=True)
-class Voxels:
-    """Voxels of a posterior, without their draws.
+class NearVoxels:
+    """Voxels around a region, without their draws.
 
     Attributes:
         voxels: indices of the n voxels, in the order of the file, shape (n, 3).
