@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from palpate.config.region_choice import split_choice
 from palpate.config.regions import RegionsSettings
@@ -21,7 +21,7 @@ from palpate.imaging.region_values.study import (
     written_tables,
 )
 from palpate.imaging.region_values.table import RECORD, TABLE, record_beside, record_of, rows_of
-from palpate.imaging.region_values.worlds import Space, World
+from palpate.imaging.region_values.worlds import Space
 from palpate.outputs import claim_file
 
 type _Tables = Iterator[tuple[list[str], dict[str, Any]]]
@@ -80,20 +80,6 @@ class RegionsCommand:
     def names_regions(self) -> bool:
         """Whether the user names regions, instead of tables to gather."""
         return bool(self.labels or self.spheres or self.sessions or self.atlas)
-
-
-def demand_space(given: str) -> Space:
-    """Return the world that a user names.
-
-    Raises:
-        InputError: there is no such world.
-    """
-    known: tuple[Space, ...] = ("auto", *get_args(World.__value__))
-    found = next((one for one in known if one == given.strip().casefold()), None)
-    if found is None:
-        expected, advice = f"one of {', '.join(known)}", "Leave --space out for auto."
-        raise InputError("--space", found=repr(given[:40]), expected=expected, advice=advice)
-    return found
 
 
 def write_regions(command: RegionsCommand, out: Path | None) -> tuple[Path, int]:

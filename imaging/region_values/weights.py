@@ -20,6 +20,7 @@ from scipy import sparse
 from palpate.imaging.files.stiffness_folder import StiffnessMaps
 from palpate.imaging.region_values.motion import Motion, UncertainMotion
 from palpate.imaging.regions.region import DrawnRegion, Shape
+from palpate.imaging.regions.sphere import SphereShape
 
 LATTICE: Final = np.array(list(product((-3.0, -1.0, 1.0, 3.0), repeat=3))) / 8.0
 """Points at which a voxel is asked whether it lies inside, in voxels from its centre, shape (64, 3)."""
@@ -123,7 +124,13 @@ def _shares(
 ) -> NDArray[np.float64]:
     """Return the share of each voxel in a shape under a motion, shape (N,)."""
     found = np.zeros(len(voxels))
-    for chosen in _near(shape, affine_mm, voxels, motion):
+    for near in _near(shape, affine_mm, voxels, motion):
+        chosen = near
+        if isinstance(shape, SphereShape) and motion is None:
+            centres_mm = _moved_mm(voxels[near].astype(np.float64), affine_mm, motion)
+            settled = shape.settled(centres_mm, float(np.linalg.norm(affine_mm[:3, :3] @ _CORNERS.T, axis=0).max()))
+            found[near] = np.where(settled > 0.0, 1.0, 0.0)
+            chosen = near[np.isnan(settled)]
         points_mm = _moved_mm(voxels[chosen][:, None, :] + offsets, affine_mm, motion)
         found[chosen] = shape.shares(points_mm).mean(axis=1)
     return found

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,16 +24,17 @@ from palpate.imaging.deidentify.identifiers import recorded_identifiers, same_id
 from palpate.imaging.deidentify.key import Key
 from palpate.imaging.deidentify.key_file import known_key
 from palpate.imaging.files.json_object import read_json
-from palpate.imaging.files.nifti import read_grid, read_volume
+from palpate.imaging.files.nifti import read_grid
 from palpate.imaging.files.stiffness_folder import StiffnessMaps
-from palpate.imaging.region_values.atlas_regions import LaidAtlas, lay_atlas
-from palpate.imaging.region_values.label_map import LabelMap
 from palpate.imaging.region_values.motion import UncertainMotion, motion_to_anatomy
 from palpate.imaging.region_values.way_motion import motion_by
 from palpate.imaging.regions.region import DrawnRegion
-from palpate.imaging.registration.placement import Placement, not_moved, placement_warnings, read_placement
+from palpate.imaging.registration.placement import Placement, placement_warnings, read_placement
 from palpate.quality_warning import QualityWarning
 from palpate.system_files import matching
+
+if TYPE_CHECKING:
+    from palpate.imaging.region_values.label_map import LabelMap
 
 type World = Literal["elastogram", "t1"]
 type Space = Literal["auto"] | World
@@ -65,24 +66,6 @@ class Worlds:
     ingest: Mapping[str, Any]
     frames: SessionFrames
     image: Path | None = None
-
-    def lay_atlas(self) -> LaidAtlas:
-        """Return the atlas of the brain laid on the T1, or on the magnitude where there is no T1.
-
-        Raises:
-            InputError: the session has neither, or the atlas cannot be laid on it.
-        """
-        if self.image is None:
-            raise InputError(
-                self.run.label,
-                found="neither a T1 whose place is known nor a magnitude",
-                expected="an image of the head, on which the atlas can be laid",
-                advice="Run palpate ingest with the T1 of the visit, or name labels with --labels.",
-            )
-        on_anatomy = self.image.name.endswith("_T1w.nii.gz")
-        return lay_atlas(
-            read_volume(self.image), self.run.label, self.placement if on_anatomy else not_moved("aligned")
-        )
 
     @property
     def slices_mm(self) -> NDArray[np.float64]:
@@ -202,6 +185,20 @@ class Way:
     motion: UncertainMotion | None
     warnings: tuple[QualityWarning, ...]
     words: str = ""
+
+
+def demand_space(given: str) -> Space:
+    """Return the world that a user names.
+
+    Raises:
+        InputError: there is no such world.
+    """
+    known: tuple[Space, ...] = ("auto", *get_args(World.__value__))
+    found = next((one for one in known if one == given.strip().casefold()), None)
+    if found is None:
+        expected, advice = f"one of {', '.join(known)}", "Leave --space out for auto."
+        raise InputError("--space", found=repr(given[:40]), expected=expected, advice=advice)
+    return found
 
 
 def worlds_of(run: StiffnessMaps, wavefield: Path) -> Worlds:

@@ -45,6 +45,17 @@ class SphereShape:
         away = points_mm - self.centre_mm
         return np.asarray(np.einsum("...i,...i->...", away, away) <= self.radius_mm**2, dtype=np.float64)
 
+    def settled(self, centres_mm: NDArray[np.float64], reach_mm: float) -> NDArray[np.float64]:
+        """Return 1 for voxels wholly inside, 0 for those wholly outside, NaN for those that the edge may cross.
+
+        Args:
+            centres_mm: centres of the voxels, world RAS millimetres, shape (n, 3).
+            reach_mm: distance of a voxel's corners from its centre, millimetres.
+        """
+        away_mm = np.linalg.norm(centres_mm - self.centre_mm, axis=-1)
+        within = np.where(away_mm + reach_mm < self.radius_mm, 1.0, np.nan)
+        return np.where(away_mm - reach_mm > self.radius_mm, 0.0, within)
+
 
 def read_sphere(given: str) -> DrawnRegion:
     """Return the sphere that a text names.

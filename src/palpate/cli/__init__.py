@@ -19,6 +19,7 @@ COMMANDS = (
     "report",
     "regions",
     "change",
+    "query",
     "tumour",
     "calibrate",
     "forecast",

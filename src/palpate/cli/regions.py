@@ -76,7 +76,8 @@ def regions(
     from palpate.config.section import parse_settings
 
     chosen = parse_settings(RegionsSettings, settings)
-    from palpate.imaging.region_values.command import RegionsCommand, demand_space, write_regions
+    from palpate.imaging.region_values.command import RegionsCommand, write_regions
+    from palpate.imaging.region_values.worlds import demand_space
     from palpate.progress import say
 
     command = RegionsCommand(
