@@ -229,6 +229,16 @@ def test_labels_make_their_own_reference() -> None:
         findings(*_pair(log_kpa, 0.05), settings, TissueLabels(halves[1:]))
 
 
+def test_cores_of_one_lesion_are_one_finding() -> None:
+    """Two sure cores with likely stiff tissue between them belong together; with sound tissue between, they do not."""
+    cores = ball((3.0, 5.0, 5.0), 1.5) + ball((8.0, 5.0, 5.0), 1.5)
+    bridge = np.maximum(0.55 * ball((5.5, 5.0, 5.0), 2.0), cores)
+    for field, count in ((cores, 2), (bridge, 1)):
+        found = findings(*_pair(np.log(2.5) + np.log(2.0) * field, 0.12))
+        assert [one.kind for one in found] == ["stiff"] * count
+        assert sum(one.volume_ml for one in found) > 0.1
+
+
 def test_small_regions_are_left_out() -> None:
     """Volume and number of voxels bound the smallest region, each on its own: a voxel may be large."""
     known = _pair(planted(1.5), 0.02)
