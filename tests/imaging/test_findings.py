@@ -287,7 +287,7 @@ def test_no_surroundings_no_ratio() -> None:
 
 def test_calibration_is_claimed_only_where_it_was_measured() -> None:
     """Enough findings, enough intervals that hold, and the same settings: else the sentence begins with "Not"."""
-    good = FindingAccuracy("patients", 20, FEWEST, FEWEST - 2, FEWEST - 3, 1, 2.5, FindingsSettings())
+    good = FindingAccuracy("patients", 20, FEWEST, FEWEST - 2, FEWEST - 3, FEWEST - 4, 1, 2.5, FindingsSettings())
     others = FindingsSettings(factor=1.5)
     assert good.holds_for(good.settings)
     assert good.sentence(good.settings).startswith("Calibrated: ")
