@@ -61,12 +61,12 @@ class FindingAccuracy:
             return f"{_word(calibrated=False)}: the figures of findings have not been measured yet."
         held = (self.ratio_held, self.mean_held, self.extent_held)
         ratio, mean, extent = (f"{100.0 * one / self.findings:.0f} %" for one in held)
-        strong = "strong" if self.overstated_percent >= 0.0 else "weak"
+        where = "far from" if self.overstated_percent >= 0.0 else "near"
         measured = (
             f"{_word(calibrated=self.holds_for(settings))}: of {self.findings} findings in {self.patients} "
             f"{self.population}, {ratio} of the 95 % intervals of the ratio held the truth, {mean} of those of the "
-            f"mean and {extent} of those of the extent. In the median, means were "
-            f"{abs(self.overstated_percent):.1f} % too {strong}; "
+            f"mean and {extent} of those of the extent. In the median, means lay "
+            f"{abs(self.overstated_percent):.0f} % too {where} the reference; "
             f"{self.false / self.patients:.2g} findings a patient were false."
         )
         return measured if self._measured_with(settings) else f"{measured} The settings were others."
