@@ -16,8 +16,9 @@ from palpate.imaging.findings.excursion import Excursions
 from palpate.imaging.findings.find import findings
 from palpate.imaging.findings.finding import Finding
 from palpate.imaging.findings.neighbourhood import Neighbourhood
-from palpate.imaging.findings.reference import TissueLabels, true_relative
+from palpate.imaging.findings.reference import true_relative
 from palpate.imaging.findings.rows import label_volume, place_rows, region_rows
+from palpate.imaging.findings.tissue_labels import TissueLabels
 from palpate.imaging.region_values.weights import WeightedRegion
 from tests.imaging.posterior_draws import AFFINE_MM, of_draws, posterior, smooth
 from tests.laws.chance import FALSE_ALARM, assert_coverage, stats
