@@ -162,6 +162,7 @@ def write_measured(scores: Sequence[PatientScore], population: str) -> None:
         "findings": len(compared),
         "ratio_held": sum(one.ratio is not None and one.ratio.held for one in compared),
         "mean_held": sum(one.mean_kpa.held for one in compared),
+        "extent_held": sum(one.extent_ml.held for one in compared),
         "false": _false(found),
         "overstated_percent": round(_overstated_percent(found), 2),
         "settings": SETTINGS.model_dump(mode="json"),

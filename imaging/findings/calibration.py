@@ -29,6 +29,7 @@ class FindingAccuracy:
         findings: number of findings with surroundings.
         ratio_held: number of these whose 95 % interval of the ratio holds the truth.
         mean_held: number of these whose 95 % interval of the mean holds the truth.
+        extent_held: number of these whose 95 % interval of the extent holds the truth.
         false: number of findings whose voxels are in truth, on average, not beyond the threshold.
         overstated_percent: median over findings of the error of the mean away from the reference, percent: stiff
             regions too stiff, soft ones too soft. That regions were chosen for their values makes it larger.
@@ -40,6 +41,7 @@ class FindingAccuracy:
     findings: int
     ratio_held: int
     mean_held: int
+    extent_held: int
     false: int
     overstated_percent: float
     settings: FindingsSettings
@@ -57,12 +59,14 @@ class FindingAccuracy:
         """
         if self.findings == 0:
             return f"{_word(calibrated=False)}: the figures of findings have not been measured yet."
-        share, mean = (round(100.0 * held / self.findings) for held in (self.ratio_held, self.mean_held))
-        strong = "strong" if self.overstated_percent >= 0.0 else "weak"
+        held = (self.ratio_held, self.mean_held, self.extent_held)
+        ratio, mean, extent = (f"{100.0 * one / self.findings:.0f} %" for one in held)
+        where = "far from" if self.overstated_percent >= 0.0 else "near"
         measured = (
             f"{_word(calibrated=self.holds_for(settings))}: of {self.findings} findings in {self.patients} "
-            f"{self.population}, {share} % of the 95 % intervals of the ratio and {mean} % of those of the mean held "
-            f"the truth. In the median, means were {abs(self.overstated_percent):.1f} % too {strong}; "
+            f"{self.population}, {ratio} of the 95 % intervals of the ratio held the truth, {mean} of those of the "
+            f"mean and {extent} of those of the extent. In the median, means lay "
+            f"{abs(self.overstated_percent):.0f} % too {where} the reference; "
             f"{self.false / self.patients:.2g} findings a patient were false."
         )
         return measured if self._measured_with(settings) else f"{measured} The settings were others."

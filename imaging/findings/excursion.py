@@ -83,6 +83,16 @@ class Excursions:
         limit = np.sort(self._leaves(sign, threshold))[-allowed]
         return np.asarray(quantile > limit)
 
+    def likely(self, sign: Sign, threshold: float) -> NDArray[np.bool_]:
+        """Return whether each voxel lies rather beyond the threshold than not, by its mean, shape (N,).
+
+        Args:
+            sign: side that is looked for.
+            threshold: threshold, in the unit of the values.
+        """
+        with np.errstate(invalid="ignore"):
+            return np.asarray(sign * self.mean > threshold)
+
     def _leaves(self, sign: Sign, threshold: float) -> Values:
         """Return the parameter t_d at which each draw leaves the family, shape (count,)."""
         count = len(self.values)

@@ -16,8 +16,9 @@ from palpate.imaging.files.stiffness_folder import StiffnessMaps
 from palpate.imaging.findings.calibration import measured
 from palpate.imaging.findings.excursion import joint_probability
 from palpate.imaging.findings.finding import Finding, Side
-from palpate.imaging.findings.reference import RelativeStiffness, TissueLabels
+from palpate.imaging.findings.reference import RelativeStiffness
 from palpate.imaging.findings.regions import SIGNS, FoundRegion, regions_of
+from palpate.imaging.findings.tissue_labels import TissueLabels
 from palpate.imaging.region_values.averages import JointDraws
 from palpate.imaging.region_values.quantities import REGION_QUANTITIES
 from palpate.imaging.region_values.values import RegionValue, region_values

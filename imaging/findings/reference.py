@@ -2,58 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Final, Self
+from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from palpate.config.findings import FindingsSettings
-from palpate.errors import InputError
 from palpate.imaging.derived.formulas import magnitude_pa
 from palpate.imaging.files.stiffness_folder import StiffnessMaps
+from palpate.imaging.findings.tissue_labels import TissueLabels
 from palpate.imaging.region_values.averages import JointDraws
-from palpate.imaging.region_values.weights import WeightedRegion
-
-_MOST: Final = 0.5
-"""Share of a voxel from which it has a label."""
-
-
-@dataclass(frozen=True, slots=True)
-class TissueLabels:
-    """Labels of tissue on the voxels of the maps.
-
-    Attributes:
-        numbers: number of each voxel's label, 0 for none, shape (i, j, k).
-        names: name of each label by its number.
-    """
-
-    numbers: NDArray[np.integer]
-    names: Mapping[int, str] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, regions: Sequence[WeightedRegion], voxels: NDArray[np.int32], shape: tuple[int, ...]) -> Self:
-        """Return the label that holds at least half of each voxel.
-
-        Args:
-            regions: labels on the voxels of a posterior, each with its number.
-            voxels: indices of the N voxels, shape (N, 3).
-            shape: shape (i, j, k) of the grid.
-        """
-        numbers = np.zeros(shape, dtype=np.int32)
-        for one in regions:
-            numbers[tuple(voxels[one.shares >= _MOST].T)] = one.number or 0
-        return cls(numbers, {one.number: one.name for one in regions if one.number})
-
-    def name_of(self, mask: NDArray[np.bool_]) -> str:
-        """Return the name of the label that most voxels of a mask have; empty where most have none.
-
-        Args:
-            mask: mask with at least one voxel, shape (i, j, k).
-        """
-        numbers, counts = np.unique(self.numbers[mask], return_counts=True)
-        return self.names.get(int(numbers[counts.argmax()]), "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +50,8 @@ class RelativeStiffness:
         informed = run.informed[at]
         values = _logarithms(draws, magnitude=settings.quantity == "magnitude")
         found = cls(values, draws.voxels, informed, run.affine_mm, _places(draws.voxels, run.informed.shape))
-        found._refer(_numbers(labels, run.informed.shape)[at], settings)
+        numbers = np.zeros(len(informed), dtype=np.int8) if labels is None else labels.on_grid(run.informed.shape)[at]
+        found._refer(numbers, settings)
         return found
 
     @property
@@ -152,20 +112,6 @@ def _places(voxels: NDArray[np.int32], shape: tuple[int, ...]) -> NDArray[np.int
     found = np.full(shape, -1, dtype=np.int32)
     found[tuple(voxels.T)] = np.arange(len(voxels), dtype=np.int32)
     return found
-
-
-def _numbers(labels: TissueLabels | None, shape: tuple[int, ...]) -> NDArray[np.integer]:
-    """Return the number of each voxel's label; 0 everywhere without labels."""
-    if labels is None:
-        return np.zeros(shape, dtype=np.int8)
-    if labels.numbers.shape != shape:
-        raise InputError(
-            "labels",
-            found=f"shape {labels.numbers.shape}",
-            expected=f"the grid of the maps, {shape}",
-            advice="Carry the labels onto the grid of the maps first.",
-        )
-    return labels.numbers
 
 
 def _logarithms(draws: JointDraws, *, magnitude: bool) -> NDArray[np.float32]:

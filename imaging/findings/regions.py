@@ -1,4 +1,4 @@
-"""Regions of findings: connected parts of the excursion sets, with their neighbourhoods."""
+"""Regions of findings: parts of the excursion sets that belong together, with their neighbourhoods."""
 
 from __future__ import annotations
 
@@ -20,13 +20,11 @@ SIGNS: Final[dict[Kind, Sign]] = {"stiff": 1, "soft": -1}
 """Side of the reference on which each kind of finding lies."""
 FEWEST_AROUND: Final = 20
 """Least number of voxels of surroundings with which a region is compared."""
-_TOUCHING: Final = np.ones((3, 3, 3), dtype=np.bool_)
-"""Neighbours of a voxel by faces, edges and corners."""
 
 
 @dataclass(frozen=True, slots=True)
 class FoundRegion:
-    """Connected part of an excursion set, and its neighbourhood.
+    """Part of an excursion set, and its neighbourhood.
 
     Attributes:
         kind: kind of the finding.
@@ -59,16 +57,22 @@ def regions_of(relative: RelativeStiffness, settings: FindingsSettings) -> Itera
     sets = {kind: relative.mask(excursions.joint_set(sign, threshold, settings.level)) for kind, sign in SIGNS.items()}
     elsewhere = relative.mask(relative.informed) & ~np.logical_or.reduce(list(sets.values()))
     for kind, joint in sets.items():
-        for mask in _pieces(joint, relative, settings):
+        likely = relative.mask(excursions.likely(SIGNS[kind], threshold))
+        for mask in _pieces(joint, likely, relative, settings):
             around = Neighbourhood.around(mask, relative.affine_mm, settings.gap_mm + settings.shell_mm)
             yield FoundRegion(kind, mask, around, around.shell(elsewhere, settings.gap_mm, settings.shell_mm))
 
 
 def _pieces(
-    joint: NDArray[np.bool_], relative: RelativeStiffness, settings: FindingsSettings
+    joint: NDArray[np.bool_], likely: NDArray[np.bool_], relative: RelativeStiffness, settings: FindingsSettings
 ) -> Iterator[NDArray[np.bool_]]:
-    """Yield the connected pieces of a set that are large and informed enough, the largest first."""
-    pieces, count = ndimage.label(joint, structure=_TOUCHING)
+    """Yield the parts of a set that are large and informed enough, the largest first.
+
+    Voxels belong together where voxels connect them that are likely beyond the threshold: one lesion may have several
+    sure cores.
+    """
+    pieces, count = ndimage.label(joint | likely)
+    pieces = np.where(joint, pieces, 0)
     sizes = np.bincount(pieces.ravel(), minlength=count + 1)[1:]
     informed = np.bincount(pieces[relative.mask(relative.informed)], minlength=count + 1)[1:]
     large = (sizes >= settings.least_voxels) & (sizes * relative.voxel_ml >= settings.least_volume_ml)

@@ -16,8 +16,9 @@ from palpate.imaging.findings.excursion import Excursions
 from palpate.imaging.findings.find import findings
 from palpate.imaging.findings.finding import Finding
 from palpate.imaging.findings.neighbourhood import Neighbourhood
-from palpate.imaging.findings.reference import TissueLabels, true_relative
+from palpate.imaging.findings.reference import true_relative
 from palpate.imaging.findings.rows import label_volume, place_rows, region_rows
+from palpate.imaging.findings.tissue_labels import TissueLabels
 from palpate.imaging.region_values.weights import WeightedRegion
 from tests.imaging.posterior_draws import AFFINE_MM, of_draws, posterior, smooth
 from tests.laws.chance import FALSE_ALARM, assert_coverage, stats
@@ -229,6 +230,16 @@ def test_labels_make_their_own_reference() -> None:
         findings(*_pair(log_kpa, 0.05), settings, TissueLabels(halves[1:]))
 
 
+def test_cores_of_one_lesion_are_one_finding() -> None:
+    """Two sure cores with likely stiff tissue between them belong together; with sound tissue between, they do not."""
+    cores = ball((3.0, 5.0, 5.0), 1.5) + ball((8.0, 5.0, 5.0), 1.5)
+    bridge = np.maximum(0.55 * ball((5.5, 5.0, 5.0), 2.0), cores)
+    for field, count in ((cores, 2), (bridge, 1)):
+        found = findings(*_pair(np.log(2.5) + np.log(2.0) * field, 0.12))
+        assert [one.kind for one in found] == ["stiff"] * count
+        assert sum(one.volume_ml for one in found) > 0.1
+
+
 def test_small_regions_are_left_out() -> None:
     """Volume and number of voxels bound the smallest region, each on its own: a voxel may be large."""
     known = _pair(planted(1.5), 0.02)
@@ -277,7 +288,7 @@ def test_no_surroundings_no_ratio() -> None:
 
 def test_calibration_is_claimed_only_where_it_was_measured() -> None:
     """Enough findings, enough intervals that hold, and the same settings: else the sentence begins with "Not"."""
-    good = FindingAccuracy("patients", 20, FEWEST, FEWEST - 2, FEWEST - 3, 1, 2.5, FindingsSettings())
+    good = FindingAccuracy("patients", 20, FEWEST, FEWEST - 2, FEWEST - 3, FEWEST - 4, 1, 2.5, FindingsSettings())
     others = FindingsSettings(factor=1.5)
     assert good.holds_for(good.settings)
     assert good.sentence(good.settings).startswith("Calibrated: ")
