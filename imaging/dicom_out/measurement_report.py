@@ -10,6 +10,7 @@ Patient, study and frame of reference are a MapIdentity's: wholly the scan's own
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -102,7 +103,7 @@ def measurement_report(
     )
     for sentence in facts.comments:
         content[0].ContentSequence.append(
-            hd.sr.TextContentItem(codes.DCM.Comment, sentence[:1024], hd.sr.RelationshipTypeValues.CONTAINS)
+            hd.sr.TextContentItem(codes.DCM.Comment, _ascii(sentence), hd.sr.RelationshipTypeValues.CONTAINS)
         )
     evidence = [source_image(identity.source)] + [
         proof for one in regions if (proof := one.place.evidence(identity)) is not None
@@ -139,7 +140,7 @@ def _group(
 ) -> hd.sr.VolumetricROIMeasurementsAndQualitativeEvaluations:
     """Return the measurements of one region."""
     tracking = hd.sr.TrackingIdentifier(
-        uid=generate_uid(entropy_srcs=[base, "region", str(number)]), identifier=region.name[:64]
+        uid=generate_uid(entropy_srcs=[base, "region", str(number)]), identifier=_ascii(region.name)[:64]
     )
     return hd.sr.VolumetricROIMeasurementsAndQualitativeEvaluations(
         tracking_identifier=tracking,
@@ -178,9 +179,14 @@ def _exceedance(concept: Code, probability: float, threshold_kpa: float) -> hd.s
     return made
 
 
+def _ascii(text: str) -> str:
+    """Return a text in ASCII, since the identity's character set, whichever it is, must hold it."""
+    return unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().strip() or "region"
+
+
 def _complete(report: pydicom.Dataset, identity: MapIdentity, facts: ReportFacts) -> None:
     """Add what highdicom leaves open: description, equipment, identity, and times that do not change on a re-run."""
-    report.SeriesDescription = facts.description[:64]
+    report.SeriesDescription = _ascii(facts.description)[:64]
     report.ManufacturerModelName = _MODEL
     report.SoftwareVersions = report.DeviceSerialNumber = palpate.__version__
     identity.give_to(report)

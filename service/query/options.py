@@ -42,6 +42,13 @@ class QueryOptions:
                 advice="Name one of them; give the option again for another one.",
             )
         _demand_positive("--above", self.above_kpa, "a stiffness in kPa", _LARGEST_KPA)
+        if self.above_kpa is not None and not any(one.unit == "kPa" for one in self.chosen):
+            raise InputError(
+                "--above",
+                found=f"a threshold in kPa beside {' and '.join(self.quantities)}",
+                expected="a quantity in kPa, of which a probability can be told",
+                advice="Leave --above out, or ask for storage_modulus or magnitude as well.",
+            )
         _demand_positive("--frequency-hz", self.frequency_hz, "a frequency in hertz", math.inf)
 
     @property

@@ -73,6 +73,7 @@ CASES = {
     "threshold 0": ((*SPHERE, "--above", "0"), "above 0"),
     "threshold below 0": ((*SPHERE, "--above", "-2"), "above 0"),
     "threshold nan": ((*SPHERE, "--above", "nan"), "above 0"),
+    "threshold of a ratio": ((*SPHERE, "--above", "2", "--quantity", "loss_tangent"), "beside loss_tangent"),
     "unknown quantity": ((*SPHERE, "--quantity", "hardness"), "'hardness'"),
     "frequency absent": ((*SPHERE, "--frequency-hz", "33"), "sub-01_ses-01 at 50 Hz"),
     "frequency nan": ((*SPHERE, "--frequency-hz", "nan"), "in hertz above 0"),

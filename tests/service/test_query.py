@@ -8,6 +8,7 @@ import json
 import re
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import highdicom as hd
@@ -357,6 +358,10 @@ def test_a_report_carries_a_scans_whole_identity_or_none_of_it(
     )
     assert [str(made[one].value) for one in told] == [str(header[one].value) for one in told]
     assert made.StudyInstanceUID == source.study_instance_uid
+    foreign = replace(answer, region=replace(answer.region, name="Läsion λ"))
+    write_report(path, foreign, identity_of(header, source))
+    group = hd.sr.srread(path).content.get_volumetric_roi_measurement_groups()[0]
+    assert group.tracking_identifier == "Lasion"
     hidden = tmp_path / "nobody.dcm"
     write_report(hidden, answer, report_identity(session, answer, None, tmp_path / "mine" / "key", hidden))
     text = hidden.read_bytes()
@@ -431,20 +436,25 @@ def test_a_region_on_the_t1_comes_by_the_recorded_registration(tmp_path: Path) -
     assert rough.figures[0].std > exact.figures[0].std
 
 
-def test_runs_and_frequencies_are_all_answered_or_chosen(tmp_path: Path) -> None:
+def test_runs_and_frequencies_are_all_answered_or_chosen(session: OpenSession, tmp_path: Path) -> None:
     """Nobody learns of one frequency and takes it for another."""
-    made = write_session(tmp_path / "s", tmp_path / "t", runs=("_run-1", "_run-2"), frequencies_hz=(40.0, 60.0))
-    here = open_session(made.folder)
-    spec = _sphere(here)
+    one = session.runs[0]
+    named = [(run, frequency_hz) for run in ("1", "2") for frequency_hz in (40.0, 60.0)]
+    runs = tuple(
+        replace(one, stiffness=replace(one.stiffness, label=f"sub-01_ses-01_run-{run}", frequency_hz=frequency_hz))
+        for run, frequency_hz in named
+    )
+    here, spec = replace(session, runs=runs), _sphere(session)
     every = _ask(here, spec, QueryOptions())
-    assert [(one.run[-1], one.frequency_hz) for one in every.runs] == [("1", 40), ("1", 60), ("2", 40), ("2", 60)]
+    assert [(one.run[-1], one.frequency_hz) for one in every.runs] == named
     resource = json.loads(as_fhir(every))
     assert (resource["resourceType"], resource["type"], len(resource["entry"])) == ("Bundle", "collection", 4)
-    for one in resource["entry"]:
-        jsonschema.validate(one["resource"], OBSERVATION)
-    one = _ask(here, spec, QueryOptions(run="2", frequency_hz=60.0))
-    assert one.runs[0].figures == every.runs[3].figures
-    assert len(one.runs) == 1
+    for entry in resource["entry"]:
+        jsonschema.validate(entry["resource"], OBSERVATION)
+    assert [row["frequency_hz"] for row in csv.DictReader(io.StringIO(as_csv(every)))][::4] == ["40.0", "60.0"] * 2
+    chosen = _ask(here, spec, QueryOptions(run="2", frequency_hz=60.0))
+    assert [(one.run, one.frequency_hz) for one in chosen.runs] == [("sub-01_ses-01_run-2", 60.0)]
+    assert chosen.runs[0].figures == every.runs[3].figures
     assert len(_report(here, every, tmp_path)["storage_modulus"]) == 4
     for wrong in (QueryOptions(run="3"), QueryOptions(frequency_hz=50.0)):
         with pytest.raises(InputError, match="sub-01_ses-01_run-2 at 60 Hz"):
