@@ -51,7 +51,7 @@ def of_region(region: DrawnRegion) -> ForeignFrame:
 
 @dataclass(frozen=True, slots=True)
 class GivenRegistration:
-    """What a user names to carry a region or dose from another frame of reference.
+    """Registration or CT that a user names to carry a region or dose from another frame of reference.
 
     Attributes:
         file: DICOM Spatial Registration or ITK transform; None for none.
