@@ -19,7 +19,7 @@ class KnownFrame:
     """Frame of reference to which the way is known: that of the elastogram, of a T1.
 
     Attributes:
-        name: what lies in it, for messages, such as "the T1".
+        name: name of its image in messages, such as "the T1".
         frame_uid: its identifier; empty where its files state none.
         way: way to it from where the search for a way begins.
     """
@@ -51,7 +51,7 @@ def of_region(region: DrawnRegion) -> ForeignFrame:
 
 @dataclass(frozen=True, slots=True)
 class GivenRegistration:
-    """What a user names to carry a region or dose from another frame of reference.
+    """Registration or CT that a user names to carry a region or dose from another frame of reference.
 
     Attributes:
         file: DICOM Spatial Registration or ITK transform; None for none.

@@ -32,7 +32,7 @@ class SessionFrames:
 
         Args:
             foreign: its frame of reference. NIfTI names none, and needs a way that the user names.
-            given: what the user names to carry it.
+            given: registration or CT that the user names to carry it.
 
         Raises:
             InputError: there is no way, the file that the user names holds none, or it is of another patient.

@@ -53,7 +53,7 @@ def way_between(
         known: frames of reference of the session: first the one that registrations refer to (the T1's), last the one
             that counts where several have one identifier (the elastogram's).
         foreign: frame of reference of the region or dose.
-        given: what the user names to carry it.
+        given: registration or CT that the user names to carry it.
         fixed: MR image to which the CT is registered; None where there is none.
 
     Raises:

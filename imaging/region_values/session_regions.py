@@ -69,7 +69,7 @@ class AskedRegions:
 
     @property
     def given(self) -> GivenRegistration:
-        """What leads to the frame of reference of the regions.
+        """Registration or CT that leads to the frame of reference of the regions.
 
         Raises:
             InputError: a registration and a CT are named.

@@ -178,7 +178,7 @@ class Way:
         world: the world in which they were drawn, "other" where a user names a way to it.
         motion: motion of points of the elastogram to it; None where it is the elastogram's own.
         warnings: warnings about the way.
-        words: what leads to another world, and how sure; empty for the worlds of the session.
+        words: words for the way to another world and its error; empty for the worlds of the session.
     """
 
     world: NamedWorld

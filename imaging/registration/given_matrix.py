@@ -1,4 +1,4 @@
-"""Checks of a matrix that a user's registration file holds: what one patient's images can be related by."""
+"""Checks of a matrix in a user's registration file: only motions of one patient pass."""
 
 from __future__ import annotations
 

@@ -81,7 +81,7 @@ def register(
         tissue: mask of the elastogram, same shape, not empty.
         anatomy: anatomical image that overlaps the elastogram, finite intensities that are not all the same,
             shape (i, j, k).
-        search: how the maximum is sought, and what of it is believed.
+        search: search for the maximum, with the limits of what is believed.
         begin: motion from which the search starts, about the centre of the tissue; None for the identity.
 
     Returns:

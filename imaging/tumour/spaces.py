@@ -60,7 +60,7 @@ class FileWorld:
 
     Attributes:
         motion: map from the first scan's world to the file's; None where they are the same.
-        note: how the map was found, in a sentence; empty where the file lies in the world of a session.
+        note: origin of the map, in a sentence; empty where the file lies in the world of a session.
         warnings: warnings about the map.
     """
 
