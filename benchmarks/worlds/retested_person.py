@@ -60,7 +60,7 @@ class Person:
         storage_kpa: median storage modulus of the background, kilopascal.
         tangent: loss tangent of the background.
         contrast: modulus of the lesion over the background's.
-        waves_mm: wave vectors of the background's variation, rad/mm, shape (2, n, 3): of ln G' and of the tangent.
+        waves_mm: wave vectors of the variation of ln G' and of the tangent, rad/mm, shape (2, n, 3).
         phases: their phases, rad, shape (2, n).
         middle_mm: centre of the lesion, mm, shape (3,).
         factor: modulus of all tissue on this day over its own mean.

@@ -107,7 +107,7 @@ def change_of_moments(
 
     Args:
         first: logarithm of the modulus per density in session A.
-        second: the same in session B.
+        second: moments in session B.
         between_std: standard deviation of the variation between scans in ln (B / A).
         density_kg_m3: density of the tissue, by which differences are multiplied, kg/m3.
     """

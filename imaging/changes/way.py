@@ -1,4 +1,4 @@
-"""Way from the second session to the first: by one T1, by a registration on a T1, or of one magnitude on the other."""
+"""Way from the second session to the first, by a T1 that both share or by registration of one image on the other."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ class MeasuredRegion:
 
     Attributes:
         name: name of the region, of words that may be repeated.
-        place: where it lies.
+        place: place of the region in the patient.
         values: posterior of each quantity's mean over it.
         frequency_hz: frequency of the vibration, hertz.
         volume_ml: volume of the region as it was drawn, millilitres.

@@ -63,6 +63,8 @@ ROWS: dict[tuple[str, ...], tuple[Row, ...]] = {
                 "labels": "labels",
                 "names": "file",
                 "key": "file",
+                "registration": "file",
+                "contour_image": "folder",
             },
         ),
     ),
@@ -140,7 +142,9 @@ def _make(root: Path, name: str, kind: Kind) -> Path:
 def _arguments(words: tuple[str, ...], inputs: dict[str, Path], row: Row, out: Path) -> list[str]:
     is_option = _paths(dict(_commands())[words])
     positional = [str(path) for name, path in inputs.items() if not is_option[name]]
-    options = [text for name, path in inputs.items() if is_option[name] for text in (f"--{name}", str(path))]
+    options = [
+        text for name, path in inputs.items() if is_option[name] for text in (f"--{name.replace('_', '-')}", str(path))
+    ]
     return [*words, *positional, *row.further, *options, "--out", str(out)]
 
 
