@@ -129,8 +129,9 @@ def lay_atlas(image: Volume, where: str, placement: Placement) -> LaidAtlas:
 def _shares_of(atlas: Atlas) -> dict[str, NDArray[np.float32]]:
     """Return the share of each voxel of the atlas in each region, by its name, shape (i, j, k)."""
     right = np.clip(0.5 + atlas.points_mm[..., 0] / np.linalg.norm(atlas.affine_mm[:3, 0]), 0.0, 1.0)
-    fluid = np.clip(atlas.brain - atlas.grey - atlas.white, 0.0, 1.0)
-    tissues = {"brain": atlas.brain, "grey matter": atlas.grey, "white matter": atlas.white, "fluid": fluid}
+    fluid = np.clip(atlas.brain.astype(np.float64) - atlas.grey - atlas.white, 0.0, 1.0)
+    brain = atlas.brain.astype(np.float64)
+    tissues = {"brain": brain, "grey matter": atlas.grey, "white matter": atlas.white, "fluid": fluid}
     return {
         f"atlas {side} {name}": (inside * tissue).astype(np.float32)
         for side, inside in (("left", 1.0 - right), ("right", right))

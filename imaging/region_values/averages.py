@@ -100,8 +100,7 @@ def _drawn(draws: JointDraws, touched: NDArray[np.intp]) -> Iterator[_Drawn]:
     for chosen, storage_kpa, loss_kpa in _one_by_one(draws, touched) if few else _all_of(draws, touched):
         for first in range(0, len(chosen), _TOGETHER):
             part = slice(first, first + _TOGETHER)
-            both = (np.ascontiguousarray(one.T[part], dtype=np.float64) for one in (storage_kpa, loss_kpa))
-            yield chosen[part], *both
+            yield chosen[part], np.ascontiguousarray(storage_kpa.T[part]), np.ascontiguousarray(loss_kpa.T[part])
 
 
 def _one_by_one(draws: JointDraws, touched: NDArray[np.intp]) -> Iterator[_Drawn]:

@@ -126,6 +126,13 @@ def _read(asked: AskedRegions, worlds: Worlds) -> Drawn | None:
     if asked.labels is None:
         return None
     path, choice = split_choice(asked.labels)
+    if path.is_dir():
+        raise InputError(
+            "--labels",
+            found="a folder",
+            expected="one file of labels, segments or contours",
+            advice="Name the file in it.",
+        )
     if not is_dicom_file(path) and not choice:
         return read_label_map(path, asked.names)
     found = (read_region(asked.labels, worlds.slices_mm),) if choice else read_every_region(path, worlds.slices_mm)

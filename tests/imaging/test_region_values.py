@@ -233,11 +233,11 @@ def test_an_atlas_is_laid_by_two_motions_and_both_errors(run: StiffnessMaps, dra
     point = _middle_mm(run) + np.array([5.0, -3.0, 8.0])
     np.testing.assert_allclose(both.moved(point), second.motion.moved(first.motion.moved(point)))
     generator = np.random.default_rng(4)
-    drawn = zip(*(one.motion.draws(one.covariance, 4000, seed) for one, seed in ((first, 1), (second, 2))), strict=True)
+    drawn = zip(*(one.motion.draws(one.covariance, 800, seed) for one, seed in ((first, 1), (second, 2))), strict=True)
     told = np.cov(np.array([after.moved(before.moved(point)) for before, after in drawn]).T)
     nodes = np.array([one.moved(point) for one in both.displaced])
     steps = (nodes[::2] - nodes[1::2]) / (2.0 * 3.0**0.5)
-    np.testing.assert_allclose(steps.T @ steps, told, atol=0.15 * np.trace(told))
+    np.testing.assert_allclose(steps.T @ steps, told, atol=0.2 * np.trace(told))
     shares = generator.random((9, 8, 7)).astype(np.float32)
     affine = np.diag([6.0, 6.0, 6.0, 1.0])
     affine[:3, 3] = both.moved(_middle_mm(run)) - 24.0
