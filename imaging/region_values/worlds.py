@@ -41,8 +41,9 @@ type Space = Literal["auto"] | World
 type NamedWorld = World | Literal["other"]
 
 _CARRY: Final = (
-    "Draw the regions on images of the same examination, or carry them there and export them again; where one of the "
-    "two was pseudonymised, do the same with the other, or name its key with --key."
+    "Name a registration (--registration) or the CT on which they were drawn (--contour-image), or draw them on images "
+    "of the same examination; where one of the two was pseudonymised, do the same with the other, or name its key with "
+    "--key."
 )
 
 

@@ -63,7 +63,8 @@ PLANNING_CT = Search(
     # From where the heads' middles or tops meet; heads lie on other rests.
     most_mm=60.0,
     most_deg=45.0,
-    shared_mm=0.15,
+    # Distortion and unlike contrast, which no group shows alone (decision 0114).
+    shared_mm=0.3,
     margin_mm=40.0,
     what="CT",
 )
