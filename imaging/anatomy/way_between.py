@@ -27,7 +27,6 @@ from palpate.imaging.dicom.ct import read_ct
 from palpate.imaging.files.nifti import read_nifti
 from palpate.imaging.files.plain_names import shown
 from palpate.imaging.regions.binary import is_dicom_file
-from palpate.imaging.registration.itk_transform import is_transform_file, read_itk_transform
 from palpate.imaging.registration.placement import Placement
 from palpate.imaging.registration.spatial_registration import SpatialRegistration, read_spatial_registration
 from palpate.imaging.registration.way import FrameWay, given_way, placement_way
@@ -87,6 +86,8 @@ def _by_file(known: Sequence[KnownFrame], foreign: ForeignFrame, given: GivenReg
     if not path.is_file():
         found = "a folder" if path.is_dir() else "no such file"
         raise InputError(shown(path), found=found, expected=_FILES, advice="Name the file itself.")
+    from palpate.imaging.registration.itk_transform import is_transform_file, read_itk_transform
+
     if is_dicom_file(path):
         return _by_spatial_registration(known, foreign, given, read_spatial_registration(path))
     if not is_transform_file(path):

@@ -30,6 +30,7 @@ from palpate.imaging.region_values.motion import UncertainMotion, motion_to_anat
 from palpate.imaging.region_values.way_motion import motion_by
 from palpate.imaging.regions.region import DrawnRegion
 from palpate.imaging.registration.placement import Placement, placement_warnings, read_placement
+from palpate.imaging.registration.way import FrameWay
 from palpate.quality_warning import QualityWarning
 from palpate.system_files import matching
 
@@ -96,7 +97,7 @@ class Worlds:
         if given is not None and given.named and not sphere:
             foreign = of_region(drawn) if isinstance(drawn, DrawnRegion) else ForeignFrame(drawn.where, "")
             way = self.frames.way_to(foreign, replace(given, key=self._key_for(drawn, key)))
-            return Way("other", motion_by(way), way.warnings, words(way))
+            return Way("other", motion_by(way), way.warnings, words(way), way)
         world, warnings = self._world_of(drawn, space, key)
         if world == "elastogram":
             return Way("elastogram", None, warnings)
@@ -180,12 +181,14 @@ class Way:
         motion: motion of points of the elastogram to it; None where it is the elastogram's own.
         warnings: warnings about the way.
         words: words for the way to another world and its error; empty for the worlds of the session.
+        by: way that a user names to another world; None for the worlds of the session.
     """
 
     world: NamedWorld
     motion: UncertainMotion | None
     warnings: tuple[QualityWarning, ...]
     words: str = ""
+    by: FrameWay | None = None
 
 
 def demand_space(given: str) -> Space:

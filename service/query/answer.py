@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from palpate.quality_warning import QualityWarning
 
-type Registration = Literal["none needed", "recorded", "not registered"]
+type Registration = Literal["none needed", "recorded", "not registered", "given", "own"]
 
 RESEARCH_USE: Final = "Research use only: palpate is not a medical device, and these figures are no diagnosis."
 """Sentence that stands in every answer."""
@@ -82,9 +82,10 @@ class RegistrationState:
     Attributes:
         state: "none needed", the region is drawn in the elastogram's world; "recorded", it is drawn on the T1 and was
             carried by the registration that palpate ingest recorded; "not registered", it is drawn on the T1, which is
-            taken to lie where its file says.
-        uncertainty_mm: root mean square error of the way over the tissue, mm, which widens the intervals; None where
-            nobody measured it.
+            taken to lie where its file says; "given", it was carried by a registration that the user named; "own", by
+            palpate's own registration of the CT on which it was drawn.
+        uncertainty_mm: root mean square error of the way, mm (of the recorded one over the tissue), which widens the
+            intervals; None where nobody measured it.
     """
 
     state: Registration

@@ -7,15 +7,18 @@ answer.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Final
 
+import numpy as np
+
 from palpate.content_digest import digest
 from palpate.errors import InputError
+from palpate.imaging.anatomy.foreign_frame import GivenRegistration
 from palpate.imaging.derived.statistics import medium_of
 from palpate.imaging.files.draws import DrawsFile
 from palpate.imaging.region_values.values import RegionValue, region_values
@@ -31,6 +34,7 @@ from palpate.service.query.answer import (
     QuantityName,
     QueryFigure,
     RegionFacts,
+    Registration,
     RegistrationState,
     RunAnswer,
     ThresholdProbability,
@@ -43,6 +47,12 @@ COVERED: Final = 0.98
 """Share of a region from which it counts as wholly covered; sub-sampling knows the share of a small one to 1 %."""
 _INFORMED: Final = 0.5
 _SAME_HZ: Final = 1e-3
+_STATES: Final[Mapping[str, Registration]] = {
+    "spatial registration": "given",
+    "ITK transform": "given",
+    "own registration": "own",
+}
+"""State of a way that a user names, by its origin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +64,14 @@ class Query:
         options: quantities, threshold and runs.
         space: world in which a mask lies; "auto" for that of the voxels on which it is drawn.
         key: file of the key of the record's pseudonyms; None takes the user's own.
+        given: registration or CT that leads to the region's frame of reference; None for none.
     """
 
     spec: RegionSpec
     options: QueryOptions
     space: Space = "auto"
     key: Path | None = None
+    given: GivenRegistration | None = None
 
 
 def ask(session: OpenSession, query: Query) -> Answer:
@@ -115,7 +127,7 @@ def chosen_runs(session: OpenSession, options: QueryOptions) -> Sequence[OpenRun
 
 def _of_run(run: OpenRun, region: DrawnRegion, query: Query) -> RunAnswer:
     """Return the figures of a region in one run."""
-    way = run.worlds.way_to(region, query.space, query.key)
+    way = run.worlds.way_to(region, query.space, query.key, query.given)
     draws, weights = _weighted(run, region, way)
     stiffness, quantities = run.stiffness, query.options.chosen
     medium = medium_of(stiffness.stem, stiffness.inversion, stiffness.frequency_hz, run.draws.density_kg_m3, quantities)
@@ -164,7 +176,10 @@ def _weighted(run: OpenRun, region: DrawnRegion, way: Way) -> tuple[NearDraws | 
 
 def _registration(worlds: Worlds, way: Way) -> RegistrationState:
     """Return how a region came to the elastogram."""
-    if way.motion is None:
+    if way.by is not None and way.by.source in _STATES:
+        error_mm = float(np.sqrt(np.trace(way.by.covariance[3:, 3:])))
+        return RegistrationState(_STATES[way.by.source], error_mm)
+    if way.motion is None or (way.by is not None and way.by.source == "same frame of reference"):
         return RegistrationState("none needed")
     measured = worlds.placement.status in ("registered", "aligned")
     return RegistrationState("recorded" if measured else "not registered", worlds.placement.uncertainty_mm)

@@ -79,7 +79,8 @@ ROWS: dict[tuple[str, ...], tuple[Row, ...]] = {
     ("query",): (
         Row("file", {"session": "folder", "mask": "file"}),
         Row("file", {"session": "folder", "seg": "file"}),
-        Row("file", {"session": "folder", "roi": "file"}),
+        Row("file", {"session": "folder", "roi": "file", "registration": "file"}),
+        Row("file", {"session": "folder", "roi": "file", "contour_image": "folder"}),
         Row("file", {"session": "folder", "key": "file"}, ("--sphere", "0,0,0,5")),
         Row("file", {"session": "folder", "scan": "folder"}, ("--sphere", "0,0,0,5", "--format", "sr")),
     ),

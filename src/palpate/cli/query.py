@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from palpate.cli.frame_options import ContourImage, Registration
+
 
 def query(
     session: Annotated[Path, typer.Argument(help="Session folder of finished results, with mre/ and wavefield/.")],
@@ -48,7 +50,12 @@ def query(
         Path | None,
         typer.Option(help="With sr: DICOM that palpate ingest read, whose identity the report takes; default: none."),
     ] = None,
+    registration: Registration = None,
+    contour_image: ContourImage = None,
     key: Annotated[Path | None, typer.Option(help="Key file that palpate ingest used; default: your own key.")] = None,
+    settings: Annotated[
+        str | None, typer.Option(help="The registration settings: JSON, or a YAML or JSON file (uncertainty in mm).")
+    ] = None,
 ) -> None:
     """Answer how stiff one region is: mean and 95 % interval (kPa) from joint draws, and the probability above a value.
 
@@ -57,15 +64,20 @@ def query(
     informed share, how the region came to the elastogram, warnings, versions and digests. JSON and CSV are described in
     docs/query.md. Figures are those of palpate regions. Research use only.
     """
+    from palpate.config.registration import RegistrationSettings
+    from palpate.config.section import parse_settings
     from palpate.outputs import claim_file
     from palpate.progress import say
     from palpate.service.query.choice import region_of
     from palpate.service.query.writing import KINDS, TEXTS, demand_format
 
+    registered = parse_settings(RegistrationSettings, settings)
     spec = region_of(sphere=sphere, files={"mask": mask, "seg": seg, "roi": roi}, name=name)
     chosen = demand_format(format, out, scan)
     inputs = {"session": session, "mask": mask, "seg": seg, "roi": roi, "scan": scan, "key": key}
+    inputs |= {"registration": registration, "contour_image": contour_image}
     target = None if out is None else claim_file(out, KINDS[chosen], inputs)
+    from palpate.imaging.anatomy.foreign_frame import GivenRegistration
     from palpate.imaging.region_values.worlds import demand_space
     from palpate.service.query.ask import Query, ask
     from palpate.service.query.options import QueryOptions
@@ -73,7 +85,8 @@ def query(
 
     options = {} if quantity is None else {"quantities": tuple(quantity)}
     chosen_options = QueryOptions(**options, above_kpa=above, run=run or "", frequency_hz=frequency_hz)
-    asked = Query(spec, chosen_options, demand_space(space), key)
+    given = GivenRegistration(registration, contour_image, registered)
+    asked = Query(spec, chosen_options, demand_space(space), key, given)
     opened = open_session(session)
     answer = ask(opened, asked)
     identity = None
