@@ -97,7 +97,11 @@ def rows_of(scores: Sequence[PatientScore]) -> list[Row]:
     found = [one for patient in scores for one in patient.findings]
     ratios = [one.ratio.held for one in found if one.ratio is not None]
     rows = [
-        _share(f"95 % intervals of the ratio to the surroundings that hold the truth ({len(ratios)} findings)", ratios, HELD),
+        _share(
+            f"95 % intervals of the ratio to the surroundings that hold the truth ({len(ratios)} findings)",
+            ratios,
+            HELD,
+        ),
         Row("false findings a patient", "", _false(found) / len(scores), None),
         _share("95 % intervals of the mean that hold the truth", [one.mean_kpa.held for one in found]),
         _share("95 % intervals of the extent that hold the truth", [one.extent_ml.held for one in found]),

@@ -155,9 +155,7 @@ def score(name: str, run: StiffnessMaps, truth: Truth, settings: FindingsSetting
 class _TrueField:
     """Truth in the terms of findings."""
 
-    def __init__(
-        self, run: StiffnessMaps, truth: Truth, voxels: NDArray[np.int32], settings: FindingsSettings
-    ) -> None:
+    def __init__(self, run: StiffnessMaps, truth: Truth, voxels: NDArray[np.int32], settings: FindingsSettings) -> None:
         self._truth, self._settings = truth, settings
         self._relative = true_relative(run, truth.stiffness_kpa, voxels)
         self.voxel_ml = self._relative.voxel_ml

@@ -54,9 +54,7 @@ def joint_set(values: NDArray[np.float32], sign: Sign, threshold: float, level: 
     return np.asarray(quantile > limit)
 
 
-def joint_probability(
-    values: NDArray[np.float32], voxels: NDArray[np.integer], sign: Sign, threshold: float
-) -> float:
+def joint_probability(values: NDArray[np.float32], voxels: NDArray[np.integer], sign: Sign, threshold: float) -> float:
     """Return the share of draws in which all given voxels lie beyond a threshold.
 
     Args:

@@ -36,9 +36,7 @@ class Neighbourhood:
         size_mm = np.linalg.norm(affine_mm[:3, :3], axis=0)
         margin = np.floor(reach_mm / size_mm).astype(int)
         (tight,) = ndimage.find_objects(region.astype(np.int8))
-        box = tuple(
-            slice(max(0, one.start - more), one.stop + more) for one, more in zip(tight, margin, strict=True)
-        )
+        box = tuple(slice(max(0, one.start - more), one.stop + more) for one, more in zip(tight, margin, strict=True))
         return cls(box, ndimage.distance_transform_edt(~region[box], sampling=size_mm))
 
     @property

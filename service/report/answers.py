@@ -81,10 +81,9 @@ def first_sentence(findings: Sequence[Finding]) -> str:
     one = findings[0]
     where = f" in {one.region}" if one.region else ""
     ratio = "" if one.ratio is None else f", {_ranged(one.ratio, '')} times the tissue around it"
-    others = f" {len(findings) - 1} more below." if len(findings) > 1 else ""
     return (
         f"{one.kind.capitalize()} region{where}, {one.side}, {_volume(one.volume_ml)} at {place_words(one.centre_mm)}: "
-        f"{_symbol(one)} {_ranged(one.mean_kpa, ' kPa')}{ratio}.{others}"
+        f"{_symbol(one)} {_ranged(one.mean_kpa, ' kPa', '95 % interval ')}{ratio}."
     )
 
 
@@ -155,7 +154,7 @@ def _volume(volume_ml: float) -> str:
     return f"{volume_ml:.1f} mL" if volume_ml < 10.0 else f"{volume_ml:.0f} mL"
 
 
-def _ranged(drawn: DrawSummary, unit: str) -> str:
+def _ranged(drawn: DrawSummary, unit: str, words: str = "") -> str:
     """Return a mean with its 95 % interval in brackets."""
     middle, low, high = (kpa("", one).text.removesuffix(" kPa") for one in (drawn.mean, drawn.lower, drawn.upper))
-    return f"{middle}{unit} ({low} to {high})"
+    return f"{middle}{unit} ({words}{low} to {high})"

@@ -100,7 +100,7 @@ class Frame:
 
 
 LARGEST: Final = 6_000_000
-"""Number of voxels above which an image is averaged down, so that a browser without a graphics card shows it in time."""
+"""Number of voxels above which an image is averaged down, so that a browser without a graphics card is quick enough."""
 
 
 def scene(frames: Sequence[Frame], image: tuple[str, str, bytes] | None) -> dict[str, Any]:

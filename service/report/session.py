@@ -19,7 +19,7 @@ from palpate.imaging.files.json_object import read_json
 from palpate.imaging.files.maps import Map, read_map, read_mask
 from palpate.imaging.files.stiffness_folder import Modulus, Samples, StiffnessMaps, read_stiffness
 from palpate.imaging.files.wavefield_folder import read_wave_fields
-from palpate.imaging.findings.find import findings
+from palpate.imaging.findings.find import findings, side_of
 from palpate.imaging.findings.finding import Finding
 from palpate.imaging.region_values.quantities import REGION_QUANTITIES
 from palpate.imaging.region_values.values import RegionValue, region_values
@@ -136,14 +136,28 @@ def read_session(folder: Path, truth: Path | None = None, above_kpa: float | Non
     fields = read_wave_fields(wavefield) if wavefield.is_dir() else ()
     placement = read_placement(wavefield, runs[0].label)
     anatomies = matching(wavefield, "*_T1w.nii.gz") if placement.usable else []
-    views = tuple(_read_run(run, wavefield, fields, truth, above_kpa) for run in runs)
+    anatomy = _placed(read_map(anatomies[0]), placement) if anatomies else None
+    views = tuple(_sided(_read_run(run, wavefield, fields, truth, above_kpa), anatomy) for run in runs)
     return SessionView(
         subject=subject["subject"] if subject else runs[0].label,
         session=session["session"] if session else "",
         runs=views,
-        anatomy=_placed(read_map(anatomies[0]), placement) if anatomies else None,
+        anatomy=anatomy,
         from_dicom=any(bool(view.ingest.get("dicom")) for view in views),
     )
+
+
+def _sided(view: RunView, anatomy: Map | None) -> RunView:
+    """Return a run whose findings lie left or right of the middle of the head, where an anatomy shows it.
+
+    A slab through one half of the head has its own middle elsewhere.
+    """
+    if anatomy is None or not view.findings:
+        return view
+    head = without_air(anatomy)
+    middle_mm = head.affine_mm[:3, :3] @ ((np.array(head.values.shape) - 1) / 2.0) + head.affine_mm[:3, 3]
+    told = tuple(replace(one, side=side_of(one.centre_mm, middle_mm)) for one in view.findings)
+    return replace(view, findings=told)
 
 
 def _placed(anatomy: Map, placement: Placement) -> Map:

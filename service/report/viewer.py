@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from palpate.config.report import ReportSettings
 from palpate.imaging.files.stiffness_folder import MODULI, Modulus
-from palpate.service.report.anatomy import planning_image
 from palpate.service.report.outlines import Outline
+from palpate.service.report.planning_image import planning_image
 from palpate.service.report.scales import MODULUS_COLOURS, SHARE_COLOURS, SPREAD_COLOURS, Scale, covering_top
 from palpate.service.report.scene import Figure, Frame, FrameImage, MapLayer, scene
 from palpate.service.report.session import RunView, SessionView

@@ -48,8 +48,10 @@
   for (const [name, nodes] of Object.entries(data.colours)) viewer.addColormap("page-" + name, nodes);
   viewer.addColormap("page-veil", { R: [0, 0, 0], G: [0, 0, 0], B: [0, 0, 0], A: [0, 255, 255], I: [0, 1, 255] });
 
-  const state = { frame: 0, layer: 0, image: null, volumes: [], numbers: null, loading: 0, shown: [] };
+  const state = { frame: 0, layer: data.frames[0].layers[0].key, image: null, volumes: [], numbers: null, loading: 0, shown: [] };
   const frame = () => data.frames[state.frame];
+  // Days of a scan lack some maps of a forecast: there the first map is shown.
+  const chosen = () => frame().layers.find((one) => one.key === state.layer) || frame().layers[0];
   // The library replaces a given colour range by one it takes from the values, so the range is set after loading.
   async function load(name, base64, colormap, bottom, top, opacity) {
     const volume = await library.NVImage.loadFromBase64({ name: name + ".nii.gz", base64, colormap, opacity });
@@ -88,7 +90,7 @@
   }
 
   async function map() {
-    const layer = frame().layers[state.layer];
+    const layer = chosen();
     const volume = await load(layer.key, layer.data, "page-" + layer.colours, layer.top / 1000, layer.top, opacity());
     volume.colormapType = 2; // colours from zero, transparent below the smallest value
     return volume;
@@ -148,7 +150,7 @@
   }
 
   function legend() {
-    const layer = frame().layers[state.layer];
+    const layer = chosen();
     const nodes = data.colours[layer.colours];
     const stops = nodes.R.map((_, n) => `rgb(${nodes.R[n]},${nodes.G[n]},${nodes.B[n]}) ${(100 * nodes.I[n]) / 255}%`);
     element("bar").style.background = `linear-gradient(to right, ${stops.join(",")})`;
@@ -207,7 +209,8 @@
   }
   const run = element("run");
   if (run.tagName === "SELECT") choose("run", data.frames.map((one) => one.title));
-  choose("layer", data.frames[0].layers.map((layer) => layer.name));
+  const maps = new Map(data.frames.flatMap((one) => one.layers).map((layer) => [layer.key, layer.name]));
+  for (const [key, name] of maps) element("layer").add(new Option(name, key));
   const images = [...(data.image ? [data.image] : []), ...data.frames[0].images];
   for (const one of images) element("background").add(new Option(one.name, one.key));
   element("background").closest("label").hidden = images.length < 2;
@@ -216,7 +219,7 @@
 
   state.frame = Number(run.value) || 0;
   run.addEventListener(run.tagName === "SELECT" ? "change" : "input", (event) => { state.frame = Number(event.target.value); show(true); });
-  element("layer").addEventListener("change", (event) => { state.layer = Number(event.target.value); show(false); });
+  element("layer").addEventListener("change", (event) => { state.layer = event.target.value; show(false); });
   element("background").addEventListener("change", () => show(true));
   element("opacity").addEventListener("input", repaint);
   element("veil").addEventListener("change", repaint);
