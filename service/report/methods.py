@@ -71,7 +71,8 @@ def _prior(record: Mapping[str, Any]) -> Iterator[str]:
         fitted = ", fitted to the data by their evidence" if prior.get("fitted") else ""
         yield (
             "The prior of the logarithms of G′ and G″ is Gaussian with standard deviations of "
-            f"{prior['storage_std']:.2g} and {prior['loss_std']:.2g} and a correlation length of {prior['length_mm']:.3g} mm{fitted}."
+            f"{prior['storage_std']:.2g} and {prior['loss_std']:.2g} and a correlation length of "
+            f"{prior['length_mm']:.3g} mm{fitted}."
         )
 
 
@@ -81,7 +82,7 @@ def _posterior(run: RunView, record: Mapping[str, Any]) -> Iterator[str]:
     yield f"Intervals are central 95 % credible intervals from {drawn} the posterior; a region's is that of its mean."
     steps = [one for one in record.get("iterations") or [] if one.get("objective") is not None]
     if steps and "converged" in record:
-        ended = "converged" if record["converged"] else "did not converge"
+        ended = "converged" if record["converged"] else "was stopped, before convergence,"
         yield f"The inversion {ended} after {len(steps) - 1} Gauss-Newton iterations."
     for value in run.informed_values:
         symbol = "G′" if value.quantity.key == "storage_modulus" else "G″"

@@ -30,6 +30,7 @@ from palpate.imaging.waves.wave_directions import WaveDirections, wave_direction
 from palpate.service.exam.scanner import ScannerPixels, read_scanner
 from palpate.service.regions import RegionFigure, region_figures
 from palpate.service.report.exceedance import Exceedance, exceedance
+from palpate.service.report.planning_image import without_air
 from palpate.service.score import Score, read_truth, score_run
 from palpate.system_files import matching
 
