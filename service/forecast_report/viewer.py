@@ -116,8 +116,7 @@ def _outlines(results: TwinResults, maps: DayMaps) -> Iterator[Outline]:
     for level, rgb, shown in _VISIBLE:
         # The surface of 0.5 of a field that is moved to have it at the level.
         yield Outline(f"visible, P = {level:g}", maps.visible - level + 0.5, rgb, shown)
-    words = "regions of the last scan" if maps.ahead else "regions of the scan"
-    yield Outline(words, maps.roi > 0, _REGIONS)
+    yield Outline("regions of the latest scan", maps.roi > 0, _REGIONS)
     if results.dose_gy is not None and results.dose_gy.max() > 0.0:
         highest = float(results.dose_gy.max())
         for share, rgb in _ISODOSES:

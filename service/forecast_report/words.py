@@ -17,6 +17,8 @@ DISPLACEMENTS: Final[Mapping[str, str]] = {
     "additional_displacement_mm": "additional mean displacement since the last scan",
 }
 """Names and words of the displacements that a forecast with mechanics states too."""
+_NOTHING: Final = 1e-4
+"""Size below which a number is written as 0."""
 CURVES: Final = ("displacement_mm", "largest_displacement_mm")
 """Names of the displacements that are known of the past too."""
 
@@ -28,7 +30,7 @@ def digits(value: float) -> str:
         value: number to write.
     """
     text = f"{value:#.3g}".rstrip(".") if abs(value) < 999.5 else f"{value:.0f}"
-    return "0" if value == 0.0 else text.replace("-", "\N{MINUS SIGN}")
+    return "0" if abs(value) < _NOTHING else text.replace("-", "\N{MINUS SIGN}")
 
 
 def with_bounds(median: float, lower: float, upper: float) -> str:

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
 from palpate.config.report import ReportSettings
@@ -86,7 +87,7 @@ def _plane(
     points[..., across], points[..., up] = columns[None, :], rows[:, None]
     if below is not None:
         grey = resampled(below, points)
-        top = float(np.nanpercentile(below.values, 99.5))
+        top = 1.15 * float(np.nanpercentile(below.values, 99.5))
         axes.imshow(np.nan_to_num(grey), cmap="gray", vmin=0.0, vmax=max(top, 1e-12), interpolation="bilinear")
     values = np.ma.masked_invalid(resampled(mean, points))
     axes.imshow(values, cmap=scale.colours, vmin=0.0, vmax=scale.top, interpolation="nearest", alpha=0.85)
@@ -101,7 +102,8 @@ def _plane(
 
 def _letters(axes: Axes, sides: Sequence[str]) -> None:
     for x, y, letter in ((0.02, 0.5, sides[0]), (0.5, 0.97, sides[1])):
-        axes.text(x, y, letter, transform=axes.transAxes, color="#ffb880", fontsize=9, ha="left", va="center")
+        shown = axes.text(x, y, letter, transform=axes.transAxes, color="#ffb880", fontsize=9, ha="left", va="center")
+        shown.set_path_effects([withStroke(linewidth=2.0, foreground="black")])  # readable on any grey
 
 
 def _bar(figure: Figure, scale: Scale) -> None:

@@ -14,6 +14,8 @@ from palpate.imaging.files.compact_nifti import compact_image
 
 _FINE_MM: Final = 1.3
 """Edge of the outline's voxels that is aimed at, mm; finer ones would be lost on an image of 1.2 mm."""
+STEP: Final = 10
+"""Distance of the numbers of outlines: a colour table blends neighbouring entries."""
 _LARGEST: Final = 12_000_000
 """Number of voxels above which outlines are not made finer than the maps."""
 
@@ -36,7 +38,7 @@ class Outline:
 
 
 def outline_volume(outlines: Sequence[Outline], affine_mm: NDArray[np.float64]) -> bytes:
-    """Return a compact NIfTI with the number of the outline, from 1 on, in the voxels of its shell.
+    """Return a compact NIfTI with STEP times the number of the outline, from 1 on, in the voxels of its shell.
 
     Where shells meet the first outline counts.
 
@@ -48,7 +50,7 @@ def outline_volume(outlines: Sequence[Outline], affine_mm: NDArray[np.float64]) 
     factors = _factors(shape, affine_mm)
     numbers = np.zeros([(n + 2) * f for n, f in zip(shape, factors, strict=True)], dtype=np.uint8)
     for number, one in reversed(list(enumerate(outlines, start=1))):
-        numbers[_shell(one.level, factors)] = number
+        numbers[_shell(one.level, factors)] = STEP * number
     return compact_image(numbers, _finer(affine_mm, factors))
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palpate.imaging.files.compact_nifti import NO_NUMBER, compact_hundredths, compact_image, compact_map
-from palpate.service.report.outlines import Outline, outline_volume
+from palpate.service.report.outlines import STEP, Outline, outline_volume
 from palpate.service.report.scales import Scale, colour_nodes
 
 
@@ -135,6 +135,7 @@ def _frame(frame: Frame) -> dict[str, Any]:
         "numbers": _numbers(frame, affine_mm, shape),
         "veil": None if frame.veil is None else text(compact_image(frame.veil[0], affine_mm)),
         "outlines": [{"name": one.name, "rgb": list(one.rgb), "shown": one.shown} for one in frame.outlines],
+        "outline_step": STEP,
         "outline_data": text(outline_volume(frame.outlines, affine_mm)) if frame.outlines else None,
     }
 

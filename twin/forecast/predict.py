@@ -34,6 +34,8 @@ type Look = Callable[[int, float, Values], None]
 
 DRIFT_DAYS: Final = 50.0
 """Longest time for which the drift of ln k is taken as constant, days."""
+STEP_S: Final = days_to_s(1.0)
+"""Longest time step, s: scans and treatments are on whole days, so that a look at days on the way changes no step."""
 _TINY: Final = 1e-12
 
 
@@ -230,7 +232,8 @@ class _Future:
                 parameters = replace(parameters, log_diffusivity=log_d)
             first, last = float(days[piece]), float(days[piece + 1])
             stops = [*(day for day in on_the_way if first < day < last), last]
-            model = replace(self._model((first, last)), observations_s=tuple(days_to_s(day - first) for day in stops))
+            seconds = tuple(days_to_s(day - first) for day in stops)
+            model = replace(self._model((first, last)), observations_s=seconds, step_s=STEP_S)
             states = model.forecast(parameters, density).states
             density = states[-1]
             wanted = {*on_the_way, float(days[-1])}

@@ -101,12 +101,18 @@
 
   // Outlines are one volume of numbers; a colour map gives each number its colour, or none.
   function colourOutlines() {
-    const places = [0];
-    const of = (channel) => [0, ...frame().outlines.map((one) => one.rgb[channel])];
-    frame().outlines.forEach((_, number) => places.push(number + 1));
-    const shown = frame().outlines.map((one) => (state.shown.includes(one.name) ? 255 : 0));
-    const nodes = { R: of(0), G: of(1), B: of(2), A: [0, ...shown], I: places };
-    for (const [key, last] of [["R", 0], ["G", 0], ["B", 0], ["A", 0], ["I", 255]]) nodes[key].push(last);
+    const nodes = { R: [0], G: [0], B: [0], A: [0], I: [0] };
+    const step = frame().outline_step;
+    const add = (rgb, alpha, place) => {
+      [nodes.R, nodes.G, nodes.B].forEach((channel, n) => channel.push(rgb[n]));
+      nodes.A.push(alpha);
+      nodes.I.push(place);
+    };
+    frame().outlines.forEach((one, number) => {
+      const alpha = state.shown.includes(one.name) ? 255 : 0;
+      for (const aside of [-3, 3]) add(one.rgb, alpha, step * (number + 1) + aside);
+    });
+    add([0, 0, 0], 0, 255);
     viewer.addColormap("page-outlines", nodes);
   }
 
@@ -134,6 +140,7 @@
     viewer.scene.crosshairPos = viewer.mm2frac(point, 0, true);
     legend();
     viewer.drawScene();
+    performance.mark("first-picture");
     if (!numbersToo) return;
     const numbers = await crossHair.load(frame(), read);
     if (turn !== state.loading) return;
