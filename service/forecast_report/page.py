@@ -22,6 +22,7 @@ from palpate.service.forecast_report.viewer import centre_mm, frame_title, viewe
 from palpate.service.forecast_report.words import CURVES, DISPLACEMENTS, NAMES, digits, sentence, with_bounds
 from palpate.service.report.answers import place_words
 from palpate.service.report.page import render_page
+from palpate.service.report.panels import Picture
 
 _LEVELS: Final = ("50", "80", "90", "95")
 _WORDS: Final[Mapping[str, str]] = {
@@ -87,6 +88,7 @@ def render(results: TwinResults, settings: ReportSettings | None = None) -> str:
     chosen, told = settings or ReportSettings(), results.calibration
     frames = (*results.past, *results.days)
     first = len(results.past)
+    still = Picture(slices(results), _slices_words(results), "")
     return render_page(
         "forecast_report.html",
         viewer_data=viewer_data(results, chosen) if chosen.viewer else None,
@@ -106,8 +108,9 @@ def render(results: TwinResults, settings: ReportSettings | None = None) -> str:
         sparse=not results.curve("past"),
         outside=explained_points(results),
         assumed=_assumed(results),
-        slices=slices(results),
-        slices_words=_slices_words(results),
+        slices=still.source,
+        slices_words=still.alt,
+        poster=still,
         tables=[*_forecast_tables(results), _past_table(told)],
         parameters=_parameter_table(told["parameters"]),
         radiotherapy=_radiotherapy(told),

@@ -82,7 +82,8 @@ class TwinResults:
         Args:
             part: "past" or "forecast".
         """
-        return self.forecast.get("curve", {}).get(part, ())
+        rows: Sequence[Mapping[str, Any]] = self.forecast.get("curve", {}).get(part, ())
+        return rows
 
     def day_words(self, day: float) -> str:
         """Return a day in words, with its date where the first scan's is known.
@@ -182,12 +183,9 @@ def _scan(stem: Path, day: float) -> DayMaps:
     return DayMaps(day, False, *_five(stem), read_nifti(stem.with_name(f"{stem.name}_roi.nii.gz")).values, None)
 
 
-def _five(stem: Path) -> Sequence[Values]:
-    names = (
-        "stat-mean_density",
-        "stat-lower_density",
-        "stat-upper_density",
-        "desc-visible_probability",
-        "desc-enhancing_probability",
-    )
-    return [read_nifti(stem.with_name(f"{stem.name}_{name}.nii.gz")).values for name in names]
+def _five(stem: Path) -> tuple[Values, Values, Values, Values, Values]:
+    def read(name: str) -> Values:
+        return read_nifti(stem.with_name(f"{stem.name}_{name}.nii.gz")).values
+
+    mean, lower, upper = (read(f"stat-{end}_density") for end in ("mean", "lower", "upper"))
+    return mean, lower, upper, read("desc-visible_probability"), read("desc-enhancing_probability")

@@ -65,13 +65,15 @@ def render(view: SessionView, settings: ReportSettings, exams: Sequence[Exam | N
         exams: exams of the runs in their order, None for a run without; computed where they are not given.
     """
     exams = [exam_of(run, settings) for run in view.runs] if exams is None else exams
+    still = key_picture(view.runs[0], view.anatomy, settings)
     return render_page(
         "page.html",
         viewer_data=viewer_data(view, settings) if settings.viewer else None,
         viewer_label="Three perpendicular slices through the anatomy with the chosen map.",
         slider=None,
         title=" ".join(["Stiffness of", f"sub-{view.subject}", *([f"ses-{view.session}"] if view.session else [])]),
-        key_picture=key_picture(view.runs[0], view.anatomy, settings),
+        key_picture=still,
+        poster=still,
         runs=[
             _run_context(run, exam, number, settings)
             for number, (run, exam) in enumerate(zip(view.runs, exams, strict=True), start=1)

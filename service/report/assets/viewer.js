@@ -135,17 +135,17 @@
     viewer.volumes = volumes;
     viewer.back = volumes[0];
     viewer.overlays = volumes.slice(1);
-    viewer.updateGLVolume();
-    state.volumes = volumes;
     viewer.scene.crosshairPos = viewer.mm2frac(point, 0, true);
+    state.volumes = volumes;
     legend();
-    viewer.drawScene();
+    viewer.updateGLVolume(); // draws, too
+    document.querySelector(".stage .poster")?.remove();
     performance.mark("first-picture");
     if (!numbersToo) return;
     const numbers = await crossHair.load(frame(), read);
     if (turn !== state.loading) return;
     state.numbers = numbers;
-    viewer.drawScene();
+    tell();
   }
 
   function repaint() {
