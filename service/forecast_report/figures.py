@@ -14,30 +14,23 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from palpate.service.forecast_report.twin_results import TwinResults
+from palpate.service.forecast_report.words import CURVES, DISPLACEMENTS, NAMES, digits, of_row, sentence
 from palpate.service.report.pictures import INK, QUIET, png
 
-NAMES: Final[Mapping[str, str]] = {
-    "enhancing_ml": "enhancing volume",
-    "visible_ml": "all visible volume",
-    "burden_ml": "burden (integral of density)",
-}
-"""Words of the volumes, by their keys in the records."""
-DISPLACEMENTS: Final[Mapping[str, str]] = {
-    "displacement_mm": "mean displacement of the brain around the tumour",
-    "largest_displacement_mm": "largest displacement of the brain around the tumour",
-    "additional_displacement_mm": "additional mean displacement since the last scan",
-}
-"""Names and words of the displacements that a forecast with mechanics states too."""
-CURVES: Final = ("displacement_mm", "largest_displacement_mm")
-"""Names of the displacements that are known of the past too."""
 _COLOUR: Final = "#0b6e6e"
 _SEEN: Final = "#c4622d"
 _BANDS: Final = (("95", 0.16), ("80", 0.26), ("50", 0.40))
 _SLICES: Final = 4
+_AHEAD: Final = "#4b4fa8"
+_SPARSE: Final = 8
+"""Number of days up to which each is drawn alone."""
 
 
 def curve(results: TwinResults, quantity: str) -> str:
     """Draw a quantity over days: past and forecast with bands of 50, 80 and 95 %, observed points, days of treatment.
+
+    Lines and bands follow the daily values of the model. Where only some days are known, such as for displacements,
+    each stands alone: a line between them would hide what happened in between.
 
     Args:
         results: results of the twin.
@@ -46,12 +39,11 @@ def curve(results: TwinResults, quantity: str) -> str:
     Returns:
         An SVG picture as a data URI.
     """
-    figure = Figure(figsize=(6.2, 3.4), facecolor="white", layout="constrained")
+    figure = Figure(figsize=(6.2, 3.6), facecolor="white", layout="constrained")
     axes = figure.subplots()
-    displaced, future = quantity in CURVES, results.forecast["forecast"]
-    past = results.forecast["mass_effect"]["at_scans"] if displaced else results.calibration["fitted"]
-    _bands(axes, past, quantity, _COLOUR, "model, past")
-    _bands(axes, [past[-1], *future], quantity, "#4b4fa8", "forecast")
+    for rows, colour, label in ((past_rows(results, quantity), _COLOUR, "model, past"),
+                                (ahead_rows(results, quantity), _AHEAD, "forecast")):  # fmt: skip
+        (_bands if len(rows) > _SPARSE else _bars)(axes, rows, quantity, colour, label)
     observed = results.calibration["observed"]
     seen = [(row["day"], row[quantity]) for row in observed if row.get(quantity) is not None]
     if seen:
@@ -60,8 +52,10 @@ def curve(results: TwinResults, quantity: str) -> str:
     axes.axvline(float(results.forecast["last_scan_day"]), color=QUIET, lw=0.8, ls=":")
     _treatments(axes, results.calibration["treatment_days"])
     axes.set_ylim(bottom=0.0)
-    axes.set_xlabel("days since the first scan")
-    axes.set_ylabel("mm" if displaced else "mL")
+    axes.set_title(sentence({**NAMES, **DISPLACEMENTS}[quantity]), fontsize=10, color=INK, loc="left")
+    first = results.date_of(0.0)
+    axes.set_xlabel("days since the first scan" + (f" ({first})" if first else ""))
+    axes.set_ylabel("mm" if quantity in CURVES else "mL")
     axes.legend(framealpha=0.8, edgecolor="none", fontsize=8, loc="upper left")
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
@@ -72,12 +66,65 @@ def curve(results: TwinResults, quantity: str) -> str:
     return "data:image/svg+xml;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
 
 
+def past_rows(results: TwinResults, quantity: str) -> Sequence[Mapping[str, Any]]:
+    """Return the rows of the past that are known of a quantity: every day of volumes, else the scans' days.
+
+    Args:
+        results: results of the twin.
+        quantity: name of the quantity.
+    """
+    if quantity in CURVES:
+        return list(results.forecast["mass_effect"]["at_scans"])
+    return results.curve("past") or list(results.calibration["fitted"])
+
+
+def ahead_rows(results: TwinResults, quantity: str) -> Sequence[Mapping[str, Any]]:
+    """Return the rows of the forecast that are known of a quantity: every day of volumes, else the days asked for.
+
+    Args:
+        results: results of the twin.
+        quantity: name of the quantity.
+    """
+    daily = () if quantity in CURVES else results.curve("forecast")
+    return daily or list(results.forecast["forecast"])
+
+
+def described(results: TwinResults, quantity: str) -> str:
+    """Return the numbers of a curve in words, for those who cannot see it.
+
+    Args:
+        results: results of the twin.
+        quantity: name of the quantity, one of NAMES or CURVES.
+    """
+    unit = "mm" if quantity in CURVES else "mL"
+    past, ahead = past_rows(results, quantity), results.forecast["forecast"]
+    parts = [f"{sentence({**NAMES, **DISPLACEMENTS}[quantity])}, {unit}, median and 95 % interval."]
+    least = min(past, key=lambda row: float(row[quantity]["median"]))
+    most = max(past, key=lambda row: float(row[quantity]["median"]))
+    told = {"first scan": past[0], "least of the past": least, "most of the past": most, "last scan": past[-1]}
+    parts += [f"{words}, day {row['day']:g}: {of_row(row, quantity)}" for words, row in told.items()]
+    parts += [f"forecast, day {row['day']:g}: {of_row(row, quantity)}" for row in ahead]
+    seen = [f"{digits(row[quantity])} on day {row['day']:g}" for row in results.calibration["observed"]
+            if row.get(quantity) is not None]  # fmt: skip
+    return "; ".join(parts) + (f"; scans: {', '.join(seen)}." if seen else ".")
+
+
 def _bands(axes: Axes, rows: Sequence[Mapping[str, Any]], quantity: str, colour: str, label: str) -> None:
     days = [row["day"] for row in rows]
     for level, strength in _BANDS:
         lower, upper = zip(*(row[quantity][level] for row in rows), strict=True)
         axes.fill_between(days, lower, upper, color=colour, alpha=strength, lw=0)
     axes.plot(days, [row[quantity]["median"] for row in rows], "-", color=colour, lw=1.6, label=label)
+
+
+def _bars(axes: Axes, rows: Sequence[Mapping[str, Any]], quantity: str, colour: str, label: str) -> None:
+    """Draw each day alone, its median with intervals of three strengths."""
+    for level, strength in _BANDS:
+        for row in rows:
+            axes.plot([row["day"]] * 2, row[quantity][level], "-", color=colour, alpha=2.0 * strength, lw=5.0,
+                      solid_capstyle="butt")  # fmt: skip
+    days, medians = [row["day"] for row in rows], [row[quantity]["median"] for row in rows]
+    axes.plot(days, medians, "_", color=colour, ms=12, mew=2.0, label=label)
 
 
 def _treatments(axes: Axes, days: Mapping[str, Sequence[float]]) -> None:

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import datetime
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
+
+from palpate.config.report import ReportSettings
 from palpate.output_kinds import FileKind, page_kind
 from palpate.outputs import claim_file
 from palpate.quality_warning import recorded_warnings
-from palpate.service.forecast_report.figures import CURVES, DISPLACEMENTS, NAMES, curve, slices
+from palpate.service.forecast_report.figures import curve, described, slices
+from palpate.service.forecast_report.past_points import explained_points
 from palpate.service.forecast_report.twin_results import TwinResults, read_twin_results
+from palpate.service.forecast_report.viewer import centre_mm, frame_title, viewer_data
+from palpate.service.forecast_report.words import CURVES, DISPLACEMENTS, NAMES, digits, sentence, with_bounds
+from palpate.service.report.answers import place_words
 from palpate.service.report.page import render_page
+from palpate.service.report.panels import Picture
 
 _LEVELS: Final = ("50", "80", "90", "95")
 _WORDS: Final[Mapping[str, str]] = {
@@ -41,35 +50,69 @@ class _Table:
     rows: tuple[tuple[str, ...], ...]
 
 
-def write_forecast_report(calibration: Path, forecast: Path, out: Path) -> None:
+def write_forecast_report(
+    calibration: Path,
+    forecast: Path,
+    out: Path,
+    *,
+    anatomy: Path | None = None,
+    first_date: datetime.date | None = None,
+    settings: ReportSettings | None = None,
+) -> None:
     """Write the forecast report of a twin; an interrupted run leaves no partial page.
 
     Args:
         calibration: output folder of palpate calibrate.
         forecast: output folder of palpate forecast.
         out: path of the HTML file to write.
+        anatomy: planning image in the world of the first scan, DICOM or NIfTI; None for none.
+        first_date: date of the first scan; None for a page that counts days only.
+        settings: settings of the page; None for the defaults.
 
     Raises:
         InputError: a file is missing, unreadable or of another subject, or `out` is one of them or another file.
     """
-    target = claim_file(out, PAGE, {"calibration": calibration, "forecast": forecast})
-    page = render(read_twin_results(calibration, forecast))
+    target = claim_file(out, PAGE, {"calibration": calibration, "forecast": forecast, "anatomy": anatomy})
+    page = render(read_twin_results(calibration, forecast, anatomy, first_date), settings)
     with target.writing() as partial:
         partial.write_text(page, encoding="utf-8")
 
 
-def render(results: TwinResults) -> str:
-    """Return the page as HTML text; equal results give equal text."""
-    told = results.calibration
+def render(results: TwinResults, settings: ReportSettings | None = None) -> str:
+    """Return the page as HTML text; equal results give equal text.
+
+    Args:
+        results: results of the twin.
+        settings: settings of the page; None for the defaults.
+    """
+    chosen, told = settings or ReportSettings(), results.calibration
+    frames = (*results.past, *results.days)
+    first = len(results.past)
+    still = Picture(slices(results), _slices_words(results), "")
     return render_page(
         "forecast_report.html",
+        viewer_data=viewer_data(results, chosen) if chosen.viewer else None,
+        viewer_label="Three perpendicular slices with the tumour of the chosen day.",
+        slider={
+            "label": "Day",
+            "last": len(frames) - 1,
+            "first": first,
+            "title": frame_title(results, frames[first]),
+        },
         subject=told["subject"],
         headline=_headline(results),
+        place=f"The middle of the tumour lies at {place_words(np.array(centre_mm(results)))}.",
+        answers=_answers(results),
         warnings=[*_warnings(results), *results.forecast["left_out"]],
         curves=_curves(results),
+        sparse=not results.curve("past"),
+        outside=explained_points(results),
         assumed=_assumed(results),
-        slices=slices(results),
-        tables=[*_forecast_tables(results), _parameter_table(told["parameters"]), _past_table(told)],
+        slices=still.source,
+        slices_words=still.alt,
+        poster=still,
+        tables=[*_forecast_tables(results), _past_table(told)],
+        parameters=_parameter_table(told["parameters"]),
         radiotherapy=_radiotherapy(told),
         notes=told["notes"],
         went=_went(told),
@@ -97,8 +140,34 @@ def _headline(results: TwinResults) -> str:
     volume = last["visible_ml"]
     lower, upper = volume["95"]
     return (
-        f"On day {last['day']:g} the visible tumour is forecast to be {_ml(volume['median'])} mL, "
+        f"On {results.day_words(last['day'])} the visible tumour is forecast to be {_ml(volume['median'])} mL, "
         f"with 95 % probability between {_ml(lower)} and {_ml(upper)} mL."
+    )
+
+
+def _answers(results: TwinResults) -> list[str]:
+    """Return what the last scan showed, and the other volumes of each forecast day."""
+    seen = results.calibration["observed"][-1]
+    found = []
+    if seen["visible_ml"] is not None:
+        shown = f"{_ml(seen['visible_ml'])} mL visible, {_ml(seen['enhancing_ml'])} mL of it enhancing"
+        found.append(f"Last scan, {results.day_words(seen['day'])}: {shown}.")
+    for row in results.forecast["forecast"]:
+        parts = []
+        for name, words in (("visible_ml", "visible"), ("enhancing_ml", "enhancing")):
+            of = row[name]
+            parts.append(f"{words} {_ml(of['median'])} mL ({_ml(of['95'][0])} to {_ml(of['95'][1])})")
+        found.append(f"{sentence(results.day_words(row['day']))}: {', '.join(parts)}.")
+    return found
+
+
+def _slices_words(results: TwinResults) -> str:
+    """Return the content of the still slices in words."""
+    days = ", ".join(f"{one.day:g}" for one in results.days)
+    last = results.forecast["forecast"][-1]
+    return (
+        f"Slices of the forecast for days {days} with contours; on day {last['day']:g} the visible volume is "
+        f"{with_bounds(last['visible_ml']['median'], *last['visible_ml']['95'])} mL."
     )
 
 
@@ -107,19 +176,21 @@ def _ml(volume: float) -> str:
     return f"{volume:.0f}" if volume >= 1.0 or volume < 0.05 else f"{volume:.1f}"
 
 
-def _sentence(words: str) -> str:
-    """Return words with a capital at their beginning."""
-    return words[:1].upper() + words[1:]
-
-
-def _curves(results: TwinResults) -> list[tuple[str, str]]:
-    """Return pictures and their captions."""
-    found = [(curve(results, name), f"{_sentence(words)}, mL, over days.") for name, words in NAMES.items()]
+def _curves(results: TwinResults) -> list[tuple[str, str, str]]:
+    """Return pictures, their numbers in words, and their captions."""
+    found = [
+        (curve(results, name), described(results, name), f"{sentence(words)}, mL.") for name, words in NAMES.items()
+    ]
     moved = results.forecast.get("mass_effect")
     if moved is None:
         return found
-    words, said = _displacements(moved), f"The tissue is that {_around(moved)}."
-    return found + [(curve(results, name), f"{_sentence(words[name])}, mm, over days. {said}") for name in CURVES]
+    words, said = (
+        _displacements(moved),
+        f"The tissue is that {_around(moved)}. Known on the days of scans and forecast.",
+    )
+    return found + [
+        (curve(results, name), described(results, name), f"{sentence(words[name])}, mm. {said}") for name in CURVES
+    ]
 
 
 def _displacements(moved: Mapping[str, Any]) -> dict[str, str]:
@@ -160,8 +231,8 @@ def _intervals(results: TwinResults, names: Mapping[str, str], unit: str, captio
     rows = []
     for row in results.forecast["forecast"]:
         for name, words in names.items():
-            ends = tuple(" to ".join(map(_digits, row[name][level])) for level in _LEVELS)
-            rows.append((f"{row['day']:g}", words, _digits(row[name]["median"]), *ends))
+            ends = tuple(" to ".join(map(digits, row[name][level])) for level in _LEVELS)
+            rows.append((f"{row['day']:g}", words, digits(row[name]["median"]), *ends))
     head = ("day", f"quantity, {unit}", "median", *(f"{level} %" for level in _LEVELS))
     return _Table(caption, head, tuple(rows))
 
@@ -173,7 +244,7 @@ def _parameter_table(parameters: Sequence[Mapping[str, Any]]) -> _Table:
         words = _WORDS.get(name, name.replace("kill:", "kill by ")) + (
             f", {one['unit'].replace('mm2', 'mm²')}" if one["unit"] else ""
         )
-        before, after = (_with_bounds(*one[key]) for key in ("prior", "posterior"))
+        before, after = (with_bounds(*one[key]) for key in ("prior", "posterior"))
         rows.append((words, before, after, "" if one["identified"] else "unidentified"))
     head = ("parameter", "prior", "posterior", "")
     caption = "Parameters: median (95 % bounds). A parameter is unidentified if the images add little to its prior."
@@ -184,22 +255,10 @@ def _past_table(told: Mapping[str, Any]) -> _Table:
     rows = []
     for seen, model in zip(told["observed"], told["fitted"], strict=True):
         for name, words in NAMES.items():
-            value = "not measured" if seen[name] is None else _digits(seen[name])
-            rows.append((f"{seen['day']:g}", words, value, _with_bounds(model[name]["median"], *model[name]["95"])))
+            value = "not measured" if seen[name] is None else digits(seen[name])
+            rows.append((f"{seen['day']:g}", words, value, with_bounds(model[name]["median"], *model[name]["95"])))
     head = ("day", "quantity, mL", "scan", "model (95 %), without front model error")
     return _Table("Past: values of the scans and of the calibrated model", head, tuple(rows))
-
-
-def _digits(value: float) -> str:
-    """Return three significant digits with their zeros, and whole numbers from 1000 on; a minus, not a hyphen."""
-    text = f"{value:#.3g}".rstrip(".") if abs(value) < 999.5 else f"{value:.0f}"
-    return "0" if value == 0.0 else text.replace("-", "\N{MINUS SIGN}")
-
-
-def _with_bounds(median: float, lower: float, upper: float) -> str:
-    """Return a median with its bounds in brackets."""
-    middle, low, high = map(_digits, (median, lower, upper))
-    return f"{middle} ({low} to {high})"
 
 
 def _went(told: Mapping[str, Any]) -> str:

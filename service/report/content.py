@@ -8,33 +8,16 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from palpate.imaging.files.stiffness_folder import MODULI, Modulus
+from palpate.imaging.region_values.values import RegionValue
 from palpate.quality_warning import QualityWarning, recorded_warnings
 from palpate.service.regions import RegionFigure
+from palpate.service.report.labels import words
 from palpate.service.report.session import RunView
 from palpate.service.report.wave_notes import wave_notes
 from palpate.service.score import Score
 
 _FEW_SLICES = 8
 _LOW_INFORMED = 0.5
-_FIT_WORDS: Final[Mapping[str, str]] = {
-    "density_kg_m3": "density, kg/m³",
-    "density_assumed": "density is assumed",
-    "anisotropy_percent": "allowance for fibres, %",
-    "misfit": "misfit over that of noise",
-    "residual_whiteness": "residual",
-    "chi2_per_dof": "mean square over that of noise",
-    "lag1_correlation": "correlation of neighbours along i, j, k",
-    "lag1_correlation_of_noise": "correlation of neighbours in noise alone",
-    "rms_deg": "root mean square, degrees",
-    "power_over_noise": "power over that of noise",
-    "noise_source": "source of the noise",
-    "noise_std_um": "noise used, µm",
-    "noise_stated_std_um": "noise stated, µm",
-    "noise_inflation": "inflation of the noise",
-    "peak_memory_mb": "peak memory, MB",
-}
-"""Words of keys of records; of other keys underscores become blanks."""
-
 NOTHING_INFORMED: Final = (
     "No voxel has a value that comes mostly from this scan: the maps show prior assumptions, not the patient."
 )
@@ -119,32 +102,26 @@ def region_table(figures: tuple[RegionFigure, ...]) -> Table:
 
 
 def summary_table(runs: tuple[RunView, ...]) -> Table:
-    """Return the runs of a session side by side: their informed shares, medians, and errors if the truth is known."""
+    """Return the runs of a session side by side: their informed shares, means, and errors if the truth is known."""
     scored = any(run.scores is not None for run in runs)
     rows = []
     for run in runs:
         cells = [percent("informed_share", run.informed_share, 0)]
         for place, modulus in enumerate(MODULI):
-            cells.append(_with_interval(run.figures[place]) if run.figures else plain("–"))
+            cells.append(_with_interval(run.informed_values[place], modulus) if run.informed_values else plain("–"))
             if scored:
                 cells.append(_or_dash(f"{modulus}_error", run.scores[modulus].median_error if run.scores else None))
         rows.append(TableRow(run.title, tuple(cells)))
     errors = [", median |error|"] if scored else []
-    head = ["", "informed", "G′, median there", *("G′" + e for e in errors), "G″, median there"]
-    caption = (
-        "Medians of the informed voxels, whose values come mostly from this scan, with each median's 95 % interval."
-    )
+    head = ["", "informed", "G′, mean there", *("G′" + e for e in errors), "G″, mean there"]
+    caption = "Means of the informed voxels, whose values come mostly from this scan, with each mean's 95 % interval."
     return Table(tuple(rows), head=(*head, *("G″" + e for e in errors)), caption=caption)
 
 
-def _with_interval(figure: RegionFigure) -> Number:
-    """Return a region's figure with its interval in one cell."""
-    if not math.isfinite(figure.value):
-        return plain("–")
-    text = kpa("", figure.value).text
-    if figure.lower is not None and figure.upper is not None:
-        text += f" ({_significant(figure.lower)} to {_significant(figure.upper)})"
-    return Number(f"{figure.key}_value", figure.value, text)
+def _with_interval(value: RegionValue, modulus: Modulus) -> Number:
+    """Return the mean over a region with its interval in one cell."""
+    text = f"{kpa('', value.mean).text} ({_significant(value.lower)} to {_significant(value.upper)})"
+    return Number(f"{modulus}_mean_kpa_value", value.mean, text)
 
 
 def score_table(scores: Mapping[Modulus, Score]) -> Table:
@@ -343,13 +320,8 @@ def _flat_rows(name: str, value: object) -> list[TableRow]:
     if isinstance(value, Mapping):
         return [row for key, inner in value.items() for row in _flat_rows(f"{name}: {key}", inner)]
     if isinstance(value, list) and (len(value) > 8 or any(isinstance(item, list | Mapping) for item in value)):
-        return [TableRow(_words(name), (plain(f"{len(value)} entries"),))]
-    return [TableRow(_words(name), (plain(_value(value, "")),))]
-
-
-def _words(name: str) -> str:
-    """Return the words of a key of a record; keys within one another are joined by a colon."""
-    return ": ".join(_FIT_WORDS.get(one, one.replace("_", " ")) for one in name.split(": "))
+        return [TableRow(words(name), (plain(f"{len(value)} entries"),))]
+    return [TableRow(words(name), (plain(_value(value, "")),))]
 
 
 def _value(value: object, unit: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
@@ -15,14 +15,16 @@ from markupsafe import Markup
 
 import palpate
 from palpate.config.report import ReportSettings
-from palpate.imaging.files.stiffness_folder import MODULI
 from palpate.output_kinds import FileKind, page_kind
 from palpate.outputs import claim_file, writing_together
 from palpate.service.exam.exam import Exam, exam_of
 from palpate.service.exam.record import EXAM_RECORD, exam_record, record_beside
-from palpate.service.report import content
+from palpate.service.report import answers, content
 from palpate.service.report.assumptions import assumptions
 from palpate.service.report.exam_panel import exam_panel
+from palpate.service.report.key_picture import key_picture
+from palpate.service.report.methods import methods
+from palpate.service.report.normal import normal_words
 from palpate.service.report.panels import Panels
 from palpate.service.report.session import RunView, SessionView, read_session
 from palpate.service.report.viewer import viewer_data
@@ -45,7 +47,7 @@ def write_report(folder: Path, out: Path, *, truth: Path | None, settings: Repor
     """
     inputs = {"session": folder, "truth": truth}
     target, record = claim_file(out, PAGE, inputs), claim_file(record_beside(out), EXAM_RECORD, inputs)
-    view = read_session(folder, truth)
+    view = read_session(folder, truth, settings.above_kpa)
     exams = [exam_of(run, settings) for run in view.runs]
     page = render(view, settings, exams)
     told = exam_record([exam for exam in exams if exam is not None], view.runs)
@@ -63,13 +65,15 @@ def render(view: SessionView, settings: ReportSettings, exams: Sequence[Exam | N
         exams: exams of the runs in their order, None for a run without; computed where they are not given.
     """
     exams = [exam_of(run, settings) for run in view.runs] if exams is None else exams
-    scripts = _viewer(view, settings) if settings.viewer else None
-    hashed = [scripts["library"], scripts["script"]] if scripts else []
+    still = key_picture(view.runs[0], view.anatomy, settings)
     return render_page(
         "page.html",
-        scripts=hashed,
+        viewer_data=viewer_data(view, settings) if settings.viewer else None,
+        viewer_label="Three perpendicular slices through the anatomy with the chosen map.",
+        slider=None,
         title=" ".join(["Stiffness of", f"sub-{view.subject}", *([f"ses-{view.session}"] if view.session else [])]),
-        viewer=None if scripts is None else {name: Markup(text) for name, text in scripts.items()},
+        key_picture=still,
+        poster=still,
         runs=[
             _run_context(run, exam, number, settings)
             for number, (run, exam) in enumerate(zip(view.runs, exams, strict=True), start=1)
@@ -83,19 +87,21 @@ def render(view: SessionView, settings: ReportSettings, exams: Sequence[Exam | N
     )
 
 
-def render_page(name: str, *, scripts: Iterable[str] = (), **content: object) -> str:
+def render_page(name: str, *, viewer_data: Mapping[str, Any] | None = None, **content: object) -> str:
     """Return a page as HTML text: filled-in text is escaped, and a name that is not given is an error.
 
     Args:
         name: name of the page's template among the assets.
-        scripts: texts of all scripts that may run.
+        viewer_data: scene of the interactive viewer; None for a page without it.
         **content: content of the template, beside policy, style and version, which all pages share.
     """
     templates = Environment(autoescape=True, undefined=StrictUndefined, loader=FunctionLoader(_asset))
+    scripts = {} if viewer_data is None else _viewer(viewer_data)
     return templates.get_template(name).render(
-        policy=Markup(_content_policy(scripts)),
+        policy=Markup(_content_policy([text for kind, text in scripts.items() if kind != "data"])),
         style=Markup(_asset("page.css")),
         version=palpate.__version__,
+        viewer={kind: Markup(text) for kind, text in scripts.items()},
         **content,
     )
 
@@ -122,30 +128,32 @@ def _content_policy(scripts: Iterable[str]) -> str:
     )
 
 
-def _viewer(view: SessionView, settings: ReportSettings) -> dict[str, str]:
+def _viewer(data: Mapping[str, Any]) -> dict[str, str]:
     """Return the viewer's data and scripts, safe to stand between script tags."""
     # "<" as an escape: no text in the data can end the script element.
-    data = json.dumps(viewer_data(view, settings), separators=(",", ":")).replace("<", "\\u003c")
-    return {"data": data, "library": _asset("niivue.umd.js"), "script": _asset("viewer.js")}
+    packed = json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")
+    script = _asset("cross_hair.js") + _asset("viewer.js")
+    return {"data": packed, "library": _asset("niivue.umd.js"), "script": script}
 
 
 def _run_context(run: RunView, exam: Exam | None, number: int, settings: ReportSettings) -> dict[str, Any]:
     """Return what the template needs of one run."""
     panels = Panels.of(run, settings)
     beside = panels.beside()
-    by_key = {figure.key: figure for figure in run.figures}
-    ends = {
-        short: {end: content.figure_number(by_key[f"{modulus}_median_kpa"], end) for end in ("value", "lower", "upper")}
-        if run.figures
-        else None
-        for modulus, short in zip(MODULI, ("storage", "loss"), strict=True)
-    }
+    means = answers.informed_values(run)
+    rows = answers.finding_rows(run.findings)
     return {
         "id": f"run-{number}",
         "title": run.title,
         "frequency": f"{run.stiffness.frequency_hz:g} Hz",
         "informed": content.percent("informed_share", run.informed_share, 0),
-        **ends,
+        "storage": means.get("storagemodulus"),
+        "first_finding": answers.first_sentence(run.findings) if run.findings else None,
+        "findings": answers.shown_first(rows),
+        "findings_sentence": run.findings[0].sentence if run.findings else "",
+        "findings_table": answers.findings_table(run.findings) if run.findings else None,
+        "normal": normal_words(run),
+        "methods": methods(run),
         "verdict": content.verdict(run),
         "exam": None if exam is None else exam_panel(exam),
         "maps": panels.maps(),

@@ -11,9 +11,10 @@ from palpate.config.report import ReportSettings
 from palpate.imaging.files.stiffness_folder import MODULI, Modulus
 from palpate.service.report import content, plots
 from palpate.service.report.pictures import Layer, sheet
+from palpate.service.report.scales import MODULUS_COLOURS, SPREAD_COLOURS
 from palpate.service.report.session import RunView
 from palpate.service.report.slices import SliceView, chosen_slices
-from palpate.service.report.viewer import MODULUS_COLOURS, SPREAD_COLOURS, colour_tops_kpa
+from palpate.service.report.viewer import colour_tops_kpa
 from palpate.units import m_to_um
 
 _ERROR_COLOURS = "RdBu_r"

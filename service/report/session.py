@@ -13,16 +13,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palpate.errors import InputError
+from palpate.imaging.derived.quantities import Medium
 from palpate.imaging.exam_record import drawn_region_path
 from palpate.imaging.files.json_object import read_json
 from palpate.imaging.files.maps import Map, read_map, read_mask
-from palpate.imaging.files.stiffness_folder import Modulus, StiffnessMaps, read_stiffness
+from palpate.imaging.files.stiffness_folder import Modulus, Samples, StiffnessMaps, read_stiffness
 from palpate.imaging.files.wavefield_folder import read_wave_fields
+from palpate.imaging.findings.find import findings, side_of
+from palpate.imaging.findings.finding import Finding
+from palpate.imaging.region_values.quantities import REGION_QUANTITIES
+from palpate.imaging.region_values.values import RegionValue, region_values
+from palpate.imaging.region_values.weights import WeightedRegion, voxel_volume_ml
 from palpate.imaging.registration.placement import Placement, read_placement
 from palpate.imaging.wavefield import WaveField
 from palpate.imaging.waves.wave_directions import WaveDirections, wave_directions
 from palpate.service.exam.scanner import ScannerPixels, read_scanner
 from palpate.service.regions import RegionFigure, region_figures
+from palpate.service.report.exceedance import Exceedance, exceedance
+from palpate.service.report.planning_image import without_air
 from palpate.service.score import Score, read_truth, score_run
 from palpate.system_files import matching
 
@@ -44,6 +52,9 @@ class RunView:
         scores: scores of the maps against the truth; None where the truth is not known or no voxel counts.
         drawn: region that a user drew, before noisy voxels were left out, shape (i, j, k); None where nobody drew one.
         pixels: stiffness and confidence that the scanner computed; None where it computed neither.
+        informed_values: means of G' and G'' over the informed voxels; empty where no mean follows from the draws.
+        findings: stiff and soft regions, the largest of each kind first; none without draws.
+        exceedance: probability that G' exceeds a threshold; None without draws.
     """
 
     stiffness: StiffnessMaps
@@ -55,6 +66,9 @@ class RunView:
     scores: Mapping[Modulus, Score] | None
     drawn: NDArray[np.bool_] | None = None
     pixels: ScannerPixels | None = None
+    informed_values: tuple[RegionValue, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    exceedance: Exceedance | None = None
 
     @property
     def title(self) -> str:
@@ -105,12 +119,13 @@ class SessionView:
     from_dicom: bool
 
 
-def read_session(folder: Path, truth: Path | None = None) -> SessionView:
+def read_session(folder: Path, truth: Path | None = None, above_kpa: float | None = None) -> SessionView:
     """Gather the results of a session.
 
     Args:
         folder: path of the session folder, with `mre/` and, where it exists, `wavefield/`.
         truth: folder of the true maps, kPa; None where the truth is not known.
+        above_kpa: threshold of the probability that G' exceeds it, kPa; None for one that follows from the maps.
 
     Raises:
         InputError: there are no maps, or files do not fit each other.
@@ -122,14 +137,28 @@ def read_session(folder: Path, truth: Path | None = None) -> SessionView:
     fields = read_wave_fields(wavefield) if wavefield.is_dir() else ()
     placement = read_placement(wavefield, runs[0].label)
     anatomies = matching(wavefield, "*_T1w.nii.gz") if placement.usable else []
-    views = tuple(_read_run(run, wavefield, fields, truth) for run in runs)
+    anatomy = _placed(read_map(anatomies[0]), placement) if anatomies else None
+    views = tuple(_sided(_read_run(run, wavefield, fields, truth, above_kpa), anatomy) for run in runs)
     return SessionView(
         subject=subject["subject"] if subject else runs[0].label,
         session=session["session"] if session else "",
         runs=views,
-        anatomy=_placed(read_map(anatomies[0]), placement) if anatomies else None,
+        anatomy=anatomy,
         from_dicom=any(bool(view.ingest.get("dicom")) for view in views),
     )
+
+
+def _sided(view: RunView, anatomy: Map | None) -> RunView:
+    """Return a run whose findings lie left or right of the middle of the head, where an anatomy shows it.
+
+    A slab through one half of the head has its own middle elsewhere.
+    """
+    if anatomy is None or not view.findings:
+        return view
+    head = without_air(anatomy)
+    middle_mm = head.affine_mm[:3, :3] @ ((np.array(head.values.shape) - 1) / 2.0) + head.affine_mm[:3, 3]
+    told = tuple(replace(one, side=side_of(one.centre_mm, middle_mm)) for one in view.findings)
+    return replace(view, findings=told)
 
 
 def _placed(anatomy: Map, placement: Placement) -> Map:
@@ -137,7 +166,9 @@ def _placed(anatomy: Map, placement: Placement) -> Map:
     return replace(anatomy, affine_mm=placement.affine_on_elastogram_mm(anatomy.affine_mm))
 
 
-def _read_run(run: StiffnessMaps, wavefield: Path, fields: tuple[WaveField, ...], truth: Path | None) -> RunView:
+def _read_run(
+    run: StiffnessMaps, wavefield: Path, fields: tuple[WaveField, ...], truth: Path | None, above_kpa: float | None
+) -> RunView:
     """Gather what is known of one run at one frequency."""
     field = next((f for f in fields if f.label == run.label and _same_frequency(f, run)), None)
     if field is not None and field.mask.shape != run.informed.shape:
@@ -151,9 +182,10 @@ def _read_run(run: StiffnessMaps, wavefield: Path, fields: tuple[WaveField, ...]
     ingest_path = wavefield / f"{run.label}_ingest.json"
     true_maps = read_truth(truth, run) if truth is not None else None
     informed_somewhere = bool(run.informed.any())
+    draws = run.samples()
     return RunView(
         stiffness=run,
-        figures=region_figures(run, run.informed, run.samples()) if informed_somewhere else (),
+        figures=region_figures(run, run.informed, draws) if informed_somewhere else (),
         field=field,
         magnitude=read_map(magnitude_path) if magnitude_path.exists() else None,
         ingest=read_json(ingest_path, record="ingest") if ingest_path.exists() else {},
@@ -161,7 +193,31 @@ def _read_run(run: StiffnessMaps, wavefield: Path, fields: tuple[WaveField, ...]
         scores=score_run(run, true_maps) if true_maps is not None and informed_somewhere else None,
         drawn=_drawn(wavefield, run),
         pixels=read_scanner(wavefield, run.label, run.frequency_hz, run.moduli["storagemodulus"].mean),
+        informed_values=_informed_values(run, draws) if draws is not None and informed_somewhere else (),
+        findings=_findings(run, draws) if draws is not None and informed_somewhere else (),
+        exceedance=None if draws is None else exceedance(run, draws, above_kpa),
     )
+
+
+def _informed_values(run: StiffnessMaps, draws: Samples) -> tuple[RegionValue, ...]:
+    """Return the means of G' and G'' over the informed voxels; none where draws are too few or hold no number."""
+    shares = run.informed[tuple(draws.voxels.T)].astype(np.float64)
+    voxel_ml = voxel_volume_ml(run)
+    volumes_ml = float(run.informed.sum()) * voxel_ml, float(shares.sum()) * voxel_ml
+    region = WeightedRegion("informed voxels", None, shares, *volumes_ml, voxel_ml)
+    quantities = [REGION_QUANTITIES[key] for key in ("storage_modulus", "loss_modulus")]
+    try:
+        return tuple(region_values(run, draws, [region], quantities, Medium(run.frequency_hz, np.nan)))
+    except InputError:
+        return ()
+
+
+def _findings(run: StiffnessMaps, draws: Samples) -> tuple[Finding, ...]:
+    """Return stiff and soft regions; none where draws are too few or hold no number."""
+    try:
+        return findings(run, draws)
+    except InputError:
+        return ()
 
 
 def _drawn(wavefield: Path, run: StiffnessMaps) -> NDArray[np.bool_] | None:

@@ -47,6 +47,10 @@ class Browser:
         metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
         self._ask("Emulation.setDeviceMetricsOverride", **metrics)
 
+    def scheme(self, name: str) -> None:
+        """Prefer the "light" or the "dark" colour scheme."""
+        self._ask("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": name}])
+
     def open(self, page: Path) -> None:
         """Open a file and wait until its viewer tells something at the cross-hair."""
         self._ask("Page.navigate", url=page.as_uri())

@@ -114,12 +114,13 @@ def _positions(maps: dict[str, nib.Nifti1Image], count: int, seed: int) -> NDArr
     return places @ mean.affine[:3, :3].T + mean.affine[:3, 3]
 
 
-def test_three_hundred_positions(opened: Opened) -> None:
+@pytest.mark.parametrize("count", [40, pytest.param(300, marks=pytest.mark.long)])
+def test_positions_tell_the_files_numbers(opened: Opened, count: int) -> None:
     """On the T1: inside the NIfTI's own voxel to the last digit, outside "outside the map", 300 of 300."""
     maps = opened.maps(50.0)
-    points_mm = _positions(maps, 300, seed=20)
+    points_mm = _positions(maps, count, seed=20)
     expected = [_expected(maps, point) for point in points_mm]
-    assert expected.count(OUTSIDE) == 150
+    assert expected.count(OUTSIDE) == count // 2
     assert len({line.rpartition(", ")[2] for line in expected}) == 3
     assert opened.told(points_mm) == expected
 
@@ -136,6 +137,26 @@ def test_every_frequency_and_background_tells_its_own_numbers(opened: Opened) ->
             maps = opened.maps(frequency_hz)
             points_mm = _positions(maps, 40, seed=run)
             assert opened.told(points_mm) == [_expected(maps, point) for point in points_mm]
+
+
+def test_arrow_keys_move_by_a_voxel(opened: Opened) -> None:
+    """Who has no mouse reads the map, too: one voxel towards the patient's left, front and head, and back."""
+    maps = opened.maps(50.0)
+    start = _positions(maps, 40, seed=20)[:1]
+    told = {opened.told(start)[0]}
+    before = np.array(opened.browser.evaluate(POINT))
+    for key, axis, sign in (("ArrowRight", 0, -1.0), ("ArrowUp", 1, 1.0), ("PageUp", 2, 1.0)):
+        opened.browser.evaluate(
+            f"document.getElementById('viewer-canvas').dispatchEvent(new KeyboardEvent('keydown', {{key: '{key}'}}))"
+        )
+        after = np.array(opened.browser.evaluate(POINT))
+        np.testing.assert_allclose(after - before, sign * 2.0 * np.eye(3)[axis], atol=1e-3)
+        assert opened.browser.evaluate(STATUS) == _expected(maps, after)
+        told.add(opened.browser.evaluate(STATUS))
+        before = after
+    assert len(told) > 1
+    place = opened.browser.evaluate("document.getElementById('viewer-place').textContent")
+    assert " ".join(f"{one:.1f}" for one in before) in place
 
 
 def test_clicks_on_the_picture(opened: Opened) -> None:

@@ -73,6 +73,16 @@ def test_response_is_calibrated_forecast_and_shown(tmp_path: Path) -> None:
     (row,) = forecast_into(twin, [30.0], tmp_path / "forecast")
     volume = row["visible_ml"]
     assert isinstance(volume, dict)
+    # Day by day the model is the one of the scans' days, and of the day asked for; 30 fractions shrink it in between.
+    said = json.loads((tmp_path / "forecast" / "forecast.json").read_text())["curve"]
+    past, ahead = ({one["day"]: one["burden_ml"] for one in said[part]} for part in ("past", "forecast"))
+    assert list(past) == [float(day) for day in range(71)]
+    assert list(ahead) == [float(day) for day in range(70, 101)]
+    for one in told["fitted"]:
+        assert past[one["day"]]["median"] == pytest.approx(one["burden_ml"]["median"], rel=1e-3)
+    assert ahead[100.0]["median"] == pytest.approx(row["burden_ml"]["median"], rel=1e-6)
+    assert past[60.0]["median"] < 0.5 * past[30.0]["median"]
+    assert len(list((tmp_path / "forecast" / "past").glob("*_stat-mean_density.nii.gz"))) == 3
     assert volume["95"][0] == pytest.approx(0.0, abs=0.01)
     write_forecast_report(tmp_path / "calibration", tmp_path / "forecast", tmp_path / "page.html")
     page = (tmp_path / "page.html").read_text()

@@ -6,7 +6,7 @@ front model error grows further too and is applied at the end: logit u + eta |gr
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Final
@@ -26,12 +26,16 @@ from palpate.twin.growth_field import growth_shapes
 from palpate.twin.lattice import nearest_in
 from palpate.twin.priors import SLOWING, drugs
 from palpate.twin.stress import elastic, followed, pattern
-from palpate.units import mm_to_m
+from palpate.units import days_to_s, mm_to_m
 
 type Values = NDArray[np.float64]
+type Look = Callable[[int, float, Values], None]
+"""Function that gets the number of a draw, a day and the draw's density on it, shape (n,)."""
 
 DRIFT_DAYS: Final = 50.0
 """Longest time for which the drift of ln k is taken as constant, days."""
+STEP_S: Final = days_to_s(1.0)
+"""Longest time step, s: scans and treatments are on whole days, so that a look at days on the way changes no step."""
 _TINY: Final = 1e-12
 
 
@@ -119,13 +123,25 @@ def present(calibration: Calibration) -> Forecast:
     return Forecast(history.scans[-1].day, np.stack(found).astype(np.float32), calibration)
 
 
-def predict(calibration: Calibration, day: float, comm: MPI.Comm = MPI.COMM_SELF) -> Forecast:
+def predict(
+    calibration: Calibration,
+    day: float,
+    comm: MPI.Comm = MPI.COMM_SELF,
+    *,
+    on_the_way: Sequence[float] = (),
+    look: Look | None = None,
+) -> Forecast:
     """Forecast a later day. Collective.
+
+    Each draw has random numbers of its own, in an order in which those of an earlier day come first, so that a draw
+    meets the same chances on the way to any day.
 
     Args:
         calibration: calibration of the tumour; treatment of its history after the last scan is taken as planned.
         day: day of the forecast, counted from the first scan; it must be after the last.
         comm: ranks to share the voxels.
+        on_the_way: days between the last scan and this one on which `look` is called too, ascending.
+        look: what is to be done with each draw's density on those days and on the last.
 
     Raises:
         InputError: the day is not after the last scan.
@@ -140,11 +156,16 @@ def predict(calibration: Calibration, day: float, comm: MPI.Comm = MPI.COMM_SELF
             advice="Ask for a later day.",
         )
     future = _Future(calibration, comm)
-    rng = np.random.default_rng([settings.seed, 1])
     pieces = max(1, int(np.ceil((day - last) / DRIFT_DAYS)))
     days = np.linspace(last, day, pieces + 1)
     future.stress(days)
-    found = [future.advanced(number, days, rng) for number in range(len(calibration.draws.xi))]
+    found = []
+    for number in range(len(calibration.draws.xi)):
+        rng = np.random.default_rng([settings.seed, 1, number])
+        for one, density in future.advanced(number, days, on_the_way, rng):
+            if look is not None:
+                look(number, one, density)
+        found.append(density.astype(np.float32))
     return Forecast(day, np.stack(found), calibration)
 
 
@@ -193,10 +214,13 @@ class _Future:
     def _model(self, span: tuple[float, float]) -> GrowthModel:
         return interval_model(self._place, self._events, self._names, span, self._settings)
 
-    def advanced(self, number: int, days: Values, rng: np.random.Generator) -> NDArray[np.float32]:
-        """Return one draw's density on the last of the days."""
+    def advanced(
+        self, number: int, days: Values, on_the_way: Sequence[float], rng: np.random.Generator
+    ) -> Iterator[tuple[float, Values]]:
+        """Yield one draw's density on days on the way and on the last of the days, with each day."""
         drawn = self._calibration.draws
         xi, layout = drawn.xi[number], self._calibration.unknowns
+        fresh = drawn.front_error_mm[number] * rng.standard_normal(drawn.front_error.shape[1])
         drifts = self._drifts(xi, days, rng)
         state = self._place.space.halo
         own = slice(state.start, state.start + state.own)
@@ -206,12 +230,18 @@ class _Future:
             if self._stress:
                 log_d = parameters.log_diffusivity - slowed(layout, xi, self._stress[piece])
                 parameters = replace(parameters, log_diffusivity=log_d)
-            (density,) = self._model((float(days[piece]), float(days[piece + 1]))).forecast(parameters, density).states
-        step = np.sqrt((days[-1] - days[0]) / CENTURY_DAYS)
-        fresh = drawn.front_error_mm[number] * step * rng.standard_normal(drawn.front_error.shape[1])
-        whole = state.gathered(density)
-        away_mm = self._phi @ (drawn.front_error[number] + fresh)
-        return with_front_error(whole, away_mm, self._history, self._nearest).astype(np.float32)
+            first, last = float(days[piece]), float(days[piece + 1])
+            stops = [*(day for day in on_the_way if first < day < last), last]
+            seconds = tuple(days_to_s(day - first) for day in stops)
+            model = replace(self._model((first, last)), observations_s=seconds, step_s=STEP_S)
+            states = model.forecast(parameters, density).states
+            density = states[-1]
+            wanted = {*on_the_way, float(days[-1])}
+            for day, one in zip(stops, states, strict=True):
+                if day in wanted:
+                    step = np.sqrt((day - days[0]) / CENTURY_DAYS)
+                    away_mm = self._phi @ (drawn.front_error[number] + step * fresh)
+                    yield day, with_front_error(state.gathered(one), away_mm, self._history, self._nearest)
 
     def _unstressed(self, xi: Values, drift: float) -> Parameters:
         """Return the parameters of a draw where no stress slows growth."""
@@ -261,10 +291,25 @@ def share_above(
         tissue: mask of tissue, shape (i, j, k).
         nearest: nearest tissue voxel of each voxel (nearest_in): at the tissue's surface there is no front.
     """
+    (found,) = shares_above(density, [above], tissue, nearest)
+    return found
+
+
+def shares_above(
+    density: Values, above: Sequence[float], tissue: NDArray[np.bool_], nearest: tuple[NDArray[np.int64], ...]
+) -> list[Values]:
+    """Return the shares of share_above for several thresholds.
+
+    Args:
+        density: density u at tissue voxels, shape (n,).
+        above: thresholds of the density.
+        tissue: mask of tissue, shape (i, j, k).
+        nearest: nearest tissue voxel of each voxel (nearest_in).
+    """
     z = log_odds(density)
     volume = np.zeros(tissue.shape)
     volume[tissue] = z
     reach = sum(np.abs(part) for part in np.gradient(volume[nearest]))[tissue]
-    away = z - float(np.log(above / (1.0 - above)))
     # A plane with normal m cuts a unit cube; its share rises over about sum |m| / 1.5 of the value.
-    return np.asarray(np.clip(0.5 + away / np.maximum(reach / 1.5, 1e-9), 0.0, 1.0))
+    width = np.maximum(reach / 1.5, 1e-9)
+    return [np.asarray(np.clip(0.5 + (z - float(np.log(one / (1.0 - one)))) / width, 0.0, 1.0)) for one in above]

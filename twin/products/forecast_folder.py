@@ -5,7 +5,9 @@
 <label>_day-<d>_stat-{median,lower,upper}_displacement.nii.gz  length of the tissue's displacement, mm, 95 % bounds
 <label>_day-<d>_stat-mean_displacementvector.nii.gz           mean over draws along R, A, S, mm, shape (i, j, k, 3)
 <label>_day-<d>_mesh.{h5,xdmf}                                density, probabilities on tetrahedra, if asked (on_mesh)
+<label>_dose.nii.gz, past/                                    dose, and maps of the scans' days (past_maps)
 forecast.tsv, forecast.json                                   volumes, burden and displacements with intervals
+curve.tsv, and `curve` in forecast.json                       volumes and burden day by day, past and forecast
 
 Without mechanics there are no displacements, and forecast.json states that.
 """
@@ -27,10 +29,12 @@ from palpate.renamed import old_keys, record_text
 from palpate.solvers.growth.mechanics.displacement import AROUND_MM, LARGEST
 from palpate.twin.calibration.calibrate import Calibration
 from palpate.twin.forecast.mass_effect import NUMERICAL_LOG_STD, Displaced, MassEffectOverTime, mass_effect
-from palpate.twin.forecast.predict import Forecast, predict
+from palpate.twin.forecast.predict import Forecast
 from palpate.twin.front import front_warnings
 from palpate.twin.products.figures import DISPLACEMENTS, LEVELS, QUANTITIES, THRESHOLDS, intervals
 from palpate.twin.products.on_mesh import meshed_lattice, write_on_mesh
+from palpate.twin.products.past_maps import write_dose, write_past
+from palpate.twin.products.volume_curve import forecast_with_curve, past_curve
 
 type Values = NDArray[np.float64]
 
@@ -59,7 +63,9 @@ def forecast_into(
     meshes: list[dict[str, object]] = []
     last = history.scans[-1].day
     rows: list[dict[str, object]] = []
-    ahead = [predict(calibration, last + after) for after in sorted(set(after_days))]
+    ahead, curve_ahead = forecast_with_curve(calibration, [last + after for after in sorted(set(after_days))])
+    curve = {"past": past_curve(calibration), "forecast": curve_ahead}
+    say(f"sub-{history.subject}: {len(curve['past']) + len(curve_ahead)} days of volumes")
     moved = mass_effect(calibration, ahead)
     with target.writing() as partial:
         for number, found in enumerate(ahead):
@@ -77,6 +83,7 @@ def forecast_into(
             "units": {"volumes": "mL", "displacements": "mm", "days": "since the first scan"},
             "last_scan_day": last,
             "forecast": rows,
+            "curve": curve,
             "mass_effect": None if moved is None else _mass_effect(calibration, moved),
             "meshes": meshes,
             "left_out": _beyond(calibration, last + max(after_days)),
@@ -85,6 +92,9 @@ def forecast_into(
         }
         (partial / "forecast.json").write_text(record_text("forecast", record), encoding="utf-8")
         (partial / "forecast.tsv").write_text(_table(rows), encoding="utf-8")
+        (partial / "curve.tsv").write_text(_table([*curve["past"], *curve_ahead[1:]]), encoding="utf-8")
+        write_past(calibration, partial)
+        write_dose(calibration, last + max(after_days), partial)
     return rows
 
 

@@ -257,8 +257,21 @@ def forecast_sources(wildcards):
 
 
 def outlook_sources(wildcards):
-    """Return the inputs of a tumour's page."""
-    return {"calibration": CALIBRATION.format(**wildcards), "forecast": FORECAST.format(**wildcards)}
+    """Return the inputs of a tumour's page, with the T1 of the first scan, in whose world the forecast lies."""
+    folders = {"calibration": CALIBRATION.format(**wildcards), "forecast": FORECAST.format(**wildcards)}
+    return folders | {"anatomy": dated[wildcards.subject][0].anatomy}
+
+
+def first_date(wildcards):
+    """Return the date of a tumour's first scan, if the page may state dates."""
+    date = dated[wildcards.subject][0].date
+    return str(date) if date and settings.report.dates else ""
+
+
+def date_option(wildcards):
+    """Return the option that names the date of a tumour's first scan, if the page may state it."""
+    date = first_date(wildcards)
+    return ["--first-scan", date] if date else []
 
 
 def option(name, role):

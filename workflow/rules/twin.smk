@@ -114,7 +114,11 @@ rule outlook:
         mem_mb=4000,
         runtime=30,
     params:
+        settings=settings.report.model_dump_json(),
+        anatomy=option("--anatomy", "anatomy"),
+        date=date_option,
         receipt=receipt_of("outlook"),
     shell:
         "PALPATE_RECEIPT={params.receipt:q}"
-        " palpate outlook {input.calibration:q} --forecast {input.forecast:q} --out {output:q} 2> >(tee {log:q} >&2)"
+        " palpate outlook {input.calibration:q} --forecast {input.forecast:q} {params.anatomy:q} {params.date:q}"
+        " --settings {params.settings:q} --out {output:q} 2> >(tee {log:q} >&2)"

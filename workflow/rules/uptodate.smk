@@ -44,7 +44,7 @@ STEPS = {
     "calibrate": Step("calibrate", CALIBRATION, history, settings.twin, benchmark=f"{TWIN_LOGS}_calibrate.tsv"),
     "tetrahedra": Step("mesh", TISSUE, first_labels, settings.mesh),
     "forecast": Step("forecast", FORECAST, forecast_sources, settings.forecast),
-    "outlook": Step("outlook", OUTLOOK, outlook_sources),
+    "outlook": Step("outlook", OUTLOOK, outlook_sources, settings.report, first_date),
 }
 KINDS = {
     Path(REPORT).name: ("service.report.page", "PAGE"),

@@ -1,6 +1,5 @@
-"use strict";
-// Interactive viewer: anatomy below, one map above it, a veil over voxels that are mostly a prior assumption, and a line
-// that states the maps' own numbers at the cross-hair.
+// Interactive viewer: an image below, one map above it, a veil over voxels that are faded, outlines, and a line that
+// states the maps' own numbers at the cross-hair. Only the chosen frame and map are unpacked.
 (() => {
   const data = JSON.parse(document.getElementById("viewer-data").textContent);
   const element = (name) => document.getElementById("viewer-" + name);
@@ -9,22 +8,24 @@
   const status = element("status");
   const fail = () => {
     element("box").classList.add("without");
-    status.textContent = "This browser cannot show the interactive viewer (it needs WebGL 2). The still pictures below show the same maps.";
+    document.documentElement.classList.remove("with-viewer");
+    status.textContent = "This browser cannot show the interactive viewer (it needs WebGL 2). The still pictures show the same maps.";
   };
   if (!document.createElement("canvas").getContext("webgl2")) {
     fail();
     return;
   }
+  document.documentElement.classList.add("with-viewer");
 
   // On a telephone three slices beside each other would be as wide as a thumb: there they lie one below the other.
   const narrow = window.matchMedia("(max-width: 40rem)");
   const layout = () => (narrow.matches ? library.MULTIPLANAR_TYPE.COLUMN : library.MULTIPLANAR_TYPE.ROW);
   const viewer = new library.Niivue({
-    backColor: [1, 1, 1, 1],
-    crosshairColor: [0.77, 0.38, 0.18, 0.9],
+    backColor: [0, 0, 0, 1],
+    crosshairColor: [1, 0.62, 0.35, 0.9],
     crosshairWidth: 0.4,
     crosshairWidthUnit: "mm",
-    fontColor: [0.77, 0.38, 0.18, 1],
+    fontColor: [1, 0.72, 0.5, 1],
     fontSizeScaling: 0.4,
     isColorbar: false,
     isNearestInterpolation: true,
@@ -34,8 +35,8 @@
     multiplanarShowRender: library.SHOW_RENDER.NEVER,
     multiplanarLayout: layout(),
     multiplanarEqualSize: true,
-    tileMargin: 6,
-    multiplanarPadPixels: 6,
+    tileMargin: 4,
+    multiplanarPadPixels: 4,
     dragAndDropEnabled: false,
     scrollRequiresFocus: true,
     loadingText: "",
@@ -45,52 +46,29 @@
   for (const [name, value] of Object.entries(library)) if (!(name in viewer)) viewer[name] = value;
   window.niivue = viewer;
   for (const [name, nodes] of Object.entries(data.colours)) viewer.addColormap("page-" + name, nodes);
-  viewer.addColormap("page-veil", { R: [255, 255, 255], G: [255, 255, 255], B: [255, 255, 255], A: [0, 255, 255], I: [0, 1, 255] });
+  viewer.addColormap("page-veil", { R: [0, 0, 0], G: [0, 0, 0], B: [0, 0, 0], A: [0, 255, 255], I: [0, 1, 255] });
 
-  const state = { run: 0, layer: 0, volumes: [], numbers: null, loading: 0 };
+  const state = { frame: 0, layer: data.frames[0].layers[0].key, image: null, volumes: [], numbers: null, loading: 0, shown: [] };
+  const frame = () => data.frames[state.frame];
+  // Days of a scan lack some maps of a forecast: there the first map is shown.
+  const chosen = () => frame().layers.find((one) => one.key === state.layer) || frame().layers[0];
   // The library replaces a given colour range by one it takes from the values, so the range is set after loading.
-  async function load(name, base64, colormap, bottom, top) {
-    const volume = await library.NVImage.loadFromBase64({ name: name + ".nii.gz", base64, colormap, opacity: 0 });
+  async function load(name, base64, colormap, bottom, top, opacity) {
+    const volume = await library.NVImage.loadFromBase64({ name: name + ".nii.gz", base64, colormap, opacity });
     volume.cal_min = bottom;
     volume.cal_max = top;
     return volume;
   }
-
-  // The maps' numbers are read here, not from what is drawn: the library takes the nearest edge voxel for a point outside
-  // a volume, and the drawn volumes are rounded. The voxel of a point is the one whose centre is nearest, indices rounded
-  // half up, i = floor(x + 1/2) with x = inverse affine * point.
-  async function loadNumbers(run) {
-    const read = async (base64) => (await library.NVImage.loadFromBase64({ name: "numbers.nii.gz", base64 })).img;
-    const kpa = {};
-    for (const [name, base64] of Object.entries(run.numbers.hundredths_kpa)) kpa[name] = await read(base64);
-    return { ...run.numbers, kpa, assumed: await read(run.veil) };
-  }
-
-  // Text for a world point, R A S in millimetres.
-  function sentence(numbers, point) {
-    const outside = "At the cross-hair: outside the map";
-    const index = numbers.inverse.map((row) => Math.floor(row[0] * point[0] + row[1] * point[1] + row[2] * point[2] + row[3] + 0.5));
-    if (!index.every((i, axis) => i >= 0 && i < numbers.shape[axis])) return outside;
-    const at = index[0] + numbers.shape[0] * (index[1] + numbers.shape[1] * index[2]);
-    const value = (key) => (numbers.kpa[key][at] === numbers.none ? null : (numbers.kpa[key][at] / 100).toFixed(2));
-    if (value("mean-storagemodulus") === null) return outside;
-    const figure = (name, modulus) => {
-      const [mean, lower, upper] = ["mean", "lower", "upper"].map((statistic) => value(statistic + "-" + modulus));
-      if (mean === null) return `${name} unknown`;
-      return `${name} ${mean} kPa` + (lower === null || upper === null ? "" : ` (${lower} to ${upper})`);
-    };
-    const source = numbers.assumed[at] ? "mostly a prior assumption" : "mostly from this scan";
-    return `At the cross-hair: ${figure("G'", "storagemodulus")}, ${figure("G''", "lossmodulus")}; mean (95 % interval), ${source}`;
-  }
+  const read = async (base64) => (await library.NVImage.loadFromBase64({ name: "numbers.nii.gz", base64 })).img;
 
   // Runs with every drawing, so that the line follows the cross-hair however it was moved.
   function tell(location) {
     if (!state.numbers) return;
-    const point = location && location.mm ? location.mm : viewer.frac2mm(viewer.scene.crosshairPos, 0, true);
-    const said = sentence(state.numbers, point);
+    const point = Array.from(location && location.mm ? location.mm : viewer.frac2mm(viewer.scene.crosshairPos, 0, true)).slice(0, 3);
+    const said = crossHair.sentence(state.numbers, point);
     if (status.textContent !== said) status.textContent = said;
+    element("place").textContent = crossHair.place(point);
   }
-
   const draw = viewer.drawScene.bind(viewer);
   viewer.drawScene = () => {
     draw();
@@ -99,71 +77,171 @@
   viewer.onLocationChange = tell;
   narrow.addEventListener("change", () => viewer.setMultiplanarLayout(layout()));
 
-  // The cross-hair keeps its place in the world when run or background change; its stored position is a fraction of the
-  // lowest volume.
-  async function showRun() {
-    const turn = ++state.loading;
-    const run = data.runs[state.run];
-    const point = state.volumes.length ? Array.from(viewer.frac2mm(viewer.scene.crosshairPos, 0, true)).slice(0, 3) : run.centre_mm;
-    state.numbers = null;
-    status.textContent = "Loading the maps.";
+  // The image below: the page's one for all frames, or one of the frame's own.
+  async function below() {
     const wanted = element("background").value;
-    const anatomy = wanted === "anatomy" ? data.anatomy : run.magnitude;
-    const below = anatomy || run.magnitude || data.anatomy;
-    const volumes = [await load("below", below || run.veil, "gray", 0, 255)];
-    volumes[0].opacity = below ? 1 : 0;
-    for (const layer of run.layers) {
-      const volume = await load(layer.key, layer.data, "page-" + layer.colours, layer.top / 1000, layer.top);
-      volume.colormapType = 2; // colours from zero, transparent below the smallest value
-      volumes.push(volume);
+    const own = frame().images.find((one) => one.key === wanted);
+    if (data.image && !own) {
+      state.image = state.image || (await load("image", data.image.data, "gray", 0, 255, 1));
+      return state.image;
     }
-    volumes.push(await load("veil", run.veil, "page-veil", 0.5, 1));
-    const numbers = await loadNumbers(run);
-    if (turn !== state.loading) return; // another choice was made meanwhile
-    for (const volume of state.volumes.slice().reverse()) viewer.removeVolume(volume);
-    for (const volume of volumes) viewer.addVolume(volume);
-    state.volumes = volumes;
-    state.numbers = numbers;
-    viewer.scene.crosshairPos = viewer.mm2frac(point, 0, true);
-    paint();
-    viewer.drawScene();
+    const found = own || frame().images[0];
+    return load("below", found ? found.data : frame().layers[0].data, "gray", 0, 255, found ? 1 : 0);
   }
 
-  function paint() {
-    const run = data.runs[state.run];
-    const opacity = Number(element("opacity").value) / 100;
-    run.layers.forEach((_, number) => viewer.setOpacity(1 + number, number === state.layer ? opacity : 0));
-    viewer.setOpacity(run.layers.length + 1, element("veil").checked ? 0.7 * opacity : 0);
-    const layer = run.layers[state.layer];
+  async function map() {
+    const layer = chosen();
+    const volume = await load(layer.key, layer.data, "page-" + layer.colours, layer.top / 1000, layer.top, opacity());
+    volume.colormapType = 2; // colours from zero, transparent below the smallest value
+    return volume;
+  }
+
+  const opacity = () => Number(element("opacity").value) / 100;
+  const faded = () => (element("veil").checked ? 0.65 * opacity() : 0);
+
+  // Outlines are one volume of numbers; a colour map gives each number its colour, or none.
+  function colourOutlines() {
+    const nodes = { R: [0], G: [0], B: [0], A: [0], I: [0] };
+    const step = frame().outline_step;
+    const add = (rgb, alpha, place) => {
+      [nodes.R, nodes.G, nodes.B].forEach((channel, n) => channel.push(rgb[n]));
+      nodes.A.push(alpha);
+      nodes.I.push(place);
+    };
+    frame().outlines.forEach((one, number) => {
+      const alpha = state.shown.includes(one.name) ? 255 : 0;
+      for (const aside of [-3, 3]) add(one.rgb, alpha, step * (number + 1) + aside);
+    });
+    add([0, 0, 0], 0, 255);
+    viewer.addColormap("page-outlines", nodes);
+  }
+
+  // The cross-hair keeps its place in the world when the frame or the image changes; its stored position is a fraction
+  // of the lowest volume.
+  async function show(numbersToo) {
+    const turn = ++state.loading;
+    const point = state.volumes.length ? Array.from(viewer.frac2mm(viewer.scene.crosshairPos, 0, true)).slice(0, 3) : frame().centre_mm;
+    if (numbersToo) {
+      state.numbers = null;
+      status.textContent = "Loading the maps.";
+    }
+    const volumes = [await below(), await map()];
+    if (frame().veil) volumes.push(await load("veil", frame().veil, "page-veil", 0.5, 1, faded()));
+    if (frame().outline_data) {
+      colourOutlines();
+      volumes.push(await load("outlines", frame().outline_data, "page-outlines", 0, 255, 1));
+    }
+    if (turn !== state.loading) return; // another choice was made meanwhile
+    viewer.volumes = volumes;
+    viewer.back = volumes[0];
+    viewer.overlays = volumes.slice(1);
+    viewer.scene.crosshairPos = viewer.mm2frac(point, 0, true);
+    state.volumes = volumes;
+    legend();
+    viewer.updateGLVolume(); // draws, too
+    document.querySelector(".stage .poster")?.remove();
+    performance.mark("first-picture");
+    if (!numbersToo) return;
+    const numbers = await crossHair.load(frame(), read);
+    if (turn !== state.loading) return;
+    state.numbers = numbers;
+    tell();
+  }
+
+  function repaint() {
+    const veil = state.volumes.findIndex((one) => one.name === "veil.nii.gz");
+    state.volumes[1].opacity = opacity();
+    if (veil > 0) state.volumes[veil].opacity = faded();
+    colourOutlines();
+    viewer.updateGLVolume();
+  }
+
+  function legend() {
+    const layer = chosen();
     const nodes = data.colours[layer.colours];
     const stops = nodes.R.map((_, n) => `rgb(${nodes.R[n]},${nodes.G[n]},${nodes.B[n]}) ${(100 * nodes.I[n]) / 255}%`);
     element("bar").style.background = `linear-gradient(to right, ${stops.join(",")})`;
-    element("top").textContent = `${layer.top} ${layer.unit}`;
-    element("middle").textContent = `${layer.top / 2}`;
+    element("bar").classList.toggle("goes-on", layer.end !== "");
+    element("bar").style.setProperty("--last", `rgb(${nodes.R.at(-1)},${nodes.G.at(-1)},${nodes.B.at(-1)})`);
+    element("top").textContent = `${layer.top} ${layer.unit}`.trim();
+    element("middle").textContent = `${Number((layer.top / 2).toPrecision(3))}`;
+    element("end").textContent = layer.end;
     element("name").textContent = layer.name;
+    element("about").textContent = layer.about;
+    element("frame-title").textContent = frame().title;
   }
+
+  // Arrow keys move the cross-hair by a voxel within the slice that was clicked last, Page keys through the slices.
+  const planes = { 0: [0, 1, 2], 1: [0, 2, 1], 2: [1, 2, 0] }; // axial, coronal, sagittal: across, up, through
+  canvas.addEventListener("keydown", (event) => {
+    const tile = viewer.screenSlices[viewer.uiData.clickedTile];
+    const [across, up, through] = planes[tile ? tile.axCorSag : 0] || planes[0];
+    // The patient's right is on the left of a picture; in a sagittal one the front is where the library puts it.
+    const toTheRight = across === 0 || viewer.opts.sagittalNoseLeft ? -1 : 1;
+    const moves = {
+      ArrowLeft: [across, -toTheRight], ArrowRight: [across, toTheRight], ArrowUp: [up, 1], ArrowDown: [up, -1],
+      PageUp: [through, 1], PageDown: [through, -1],
+    };
+    if (!(event.key in moves) || !state.volumes.length) return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    const point = Array.from(viewer.frac2mm(viewer.scene.crosshairPos, 0, true)).slice(0, 3);
+    point[moves[event.key][0]] += moves[event.key][1] * frame().step_mm;
+    viewer.scene.crosshairPos = viewer.mm2frac(point, 0, true).map((one) => Math.min(1, Math.max(0, one)));
+    viewer.drawScene();
+  }, true);
 
   const choose = (name, titles) => {
     const box = element(name);
     titles.forEach((title, number) => box.add(new Option(title, number)));
     box.closest("label").hidden = titles.length < 2;
   };
-  choose("run", data.runs.map((run) => run.title));
-  choose("layer", data.runs[0].layers.map((layer) => layer.name));
-  const backgrounds = [["anatomy", "T1-weighted", data.anatomy], ["magnitude", "MRE magnitude", data.runs[0].magnitude]];
-  for (const [value, title, there] of backgrounds) if (there) element("background").add(new Option(title, value));
-  element("background").closest("label").hidden = element("background").length < 2;
+  function outlineBoxes() {
+    const place = element("outlines");
+    const seen = data.frames.flatMap((one) => one.outlines).filter((one, at, all) => all.findIndex((other) => other.name === one.name) === at);
+    for (const one of seen) {
+      const box = Object.assign(document.createElement("input"), { type: "checkbox", checked: one.shown });
+      const label = document.createElement("label");
+      const mark = Object.assign(document.createElement("span"), { className: "swatch" });
+      mark.style.background = `rgb(${one.rgb.join(",")})`;
+      label.append(box, mark, document.createTextNode(one.name));
+      place.append(label);
+      if (one.shown) state.shown.push(one.name);
+      box.addEventListener("change", () => {
+        state.shown = state.shown.filter((name) => name !== one.name).concat(box.checked ? [one.name] : []);
+        repaint();
+      });
+    }
+    place.hidden = seen.length === 0;
+  }
+  const run = element("run");
+  if (run.tagName === "SELECT") choose("run", data.frames.map((one) => one.title));
+  const maps = new Map(data.frames.flatMap((one) => one.layers).map((layer) => [layer.key, layer.name]));
+  for (const [key, name] of maps) element("layer").add(new Option(name, key));
+  const images = [...(data.image ? [data.image] : []), ...data.frames[0].images];
+  for (const one of images) element("background").add(new Option(one.name, one.key));
+  element("background").closest("label").hidden = images.length < 2;
+  element("veil").closest("label").hidden = data.frames.every((one) => one.veil === null);
+  outlineBoxes();
 
-  element("run").addEventListener("change", (event) => { state.run = Number(event.target.value); showRun(); });
-  element("layer").addEventListener("change", (event) => { state.layer = Number(event.target.value); paint(); });
-  element("background").addEventListener("change", showRun);
-  element("opacity").addEventListener("input", paint);
-  element("veil").addEventListener("change", paint);
+  state.frame = Number(run.value) || 0;
+  run.addEventListener(run.tagName === "SELECT" ? "change" : "input", (event) => { state.frame = Number(event.target.value); show(true); });
+  element("layer").addEventListener("change", (event) => { state.layer = event.target.value; show(false); });
+  element("background").addEventListener("change", () => show(true));
+  element("opacity").addEventListener("input", repaint);
+  element("veil").addEventListener("change", repaint);
+  // A link in a table moves the cross-hair to its place.
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest("[data-mm]");
+    if (!link || !state.volumes.length) return;
+    viewer.scene.crosshairPos = viewer.mm2frac(link.dataset.mm.split(" ").map(Number), 0, true);
+    viewer.drawScene();
+  });
 
   (async () => {
     try {
       await viewer.attachToCanvas(canvas);
-      await showRun();
+      await show(true);
     } catch (error) {
       console.error(error);
       fail();

@@ -18,11 +18,18 @@ class ReportSettings(Section):
     anatomy_mm: Annotated[float, Field(gt=0.0)] = 1.2
     """Voxel size below which the anatomical image is averaged down for the viewer, mm; it bounds the page's size."""
 
+    dates: bool = True
+    """Whether the forecast report states dates, those of the table of sessions; without them it counts days."""
+
     storage_top_kpa: Annotated[float, Field(gt=0.0)] | None = None
     """Upper end of the colour scale of G', kPa; by default it follows from the maps. Set it to compare patients."""
 
     loss_top_kpa: Annotated[float, Field(gt=0.0)] | None = None
     """Upper end of the colour scale of G'', kPa; by default it follows from the maps."""
+
+    above_kpa: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] | None = None
+    """Threshold of G', kPa, of the map of the probability to exceed it. None takes 1.25 times the mean of the informed
+    voxels."""
 
     edge_mm: Annotated[float, Field(ge=0.0, le=100.0)] | None = None
     """Width of the edge of the region that the report of an exam leaves out, mm. None leaves out 10 mm, half a
