@@ -28,7 +28,7 @@ from palpate.imaging.files.stiffness_folder import (
     StiffnessMaps,
     read_stiffness,
 )
-from palpate.imaging.registration.placement import Placement, read_placement
+from palpate.imaging.registration.placement import MOTION_SEED, Placement, read_placement
 from palpate.imaging.registration.rigid import Rigid
 from palpate.outputs import claim_folder
 from palpate.progress import say
@@ -39,7 +39,6 @@ NOTE_NAME: Final = "no_maps_on_anatomy.txt"
 type OnAnatomy = Modulus | Literal["magnitude"]
 """Quantity that can be laid on the anatomy: a modulus, or |G*|."""
 
-_SEED: Final = 20260
 _INTERVAL_95: Final = 1.959963984540054
 
 
@@ -194,7 +193,7 @@ def _statistics(
 
     def places() -> Iterator[NDArray[np.float64]]:
         # The same motions for all quantities: draw d is one tissue in one place.
-        for motion in placement.motion.draws(placement.covariance, draws.count, _SEED):
+        for motion in placement.motion.draws(placement.covariance, draws.count, MOTION_SEED):
             yield _seen_mm(points_mm, motion)
 
     centre, spread = log_moments(grid, logs, known, places)

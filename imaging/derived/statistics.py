@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,21 @@ from palpate.imaging.files.stiffness_folder import STATISTIC_WORDS, DrawBlock
 
 type Rows = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 """Function from draws of some voxels, shape (draws, n), to some numbers for each voxel, shape (rows, n)."""
+
+
+class Named(Protocol):
+    """Quantity of which it is known whether it depends on the density."""
+
+    @property
+    def key(self) -> str:
+        """Name of the quantity."""
+        ...
+
+    @property
+    def needs_density(self) -> bool:
+        """Whether it depends on the density."""
+        ...
+
 
 STATISTICS: Final = tuple(STATISTIC_WORDS)
 """Names of the statistics of a map: mean, std, lower, upper."""
@@ -112,7 +127,7 @@ def medium_of(
     record: Mapping[str, Any],
     frequency_hz: float,
     drawn_kg_m3: NDArray[np.float64] | None,
-    quantities: Iterable[DerivedQuantity],
+    quantities: Iterable[Named],
 ) -> Medium:
     """Return frequency and density for derived quantities.
 

@@ -48,6 +48,16 @@ class DrawsFile:
             for first in range(0, self.count, _BLOCK):
                 yield from np.log(np.asarray(stored[first : first + _BLOCK], dtype=np.float64))
 
+    def at(self, indices: NDArray[np.integer]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the draws of some voxels, G' and G'' in kPa, each of shape (count, n).
+
+        Args:
+            indices: numbers of the voxels, ascending, shape (n,).
+        """
+        with h5py.File(self.path) as file:
+            storage, loss = (file[f"{modulus}_kpa"][:, indices].astype(np.float64) for modulus in MODULI)
+        return storage, loss
+
     def blocks(self) -> Iterator[DrawBlock]:
         """Yield the draws of all voxels, a few voxels at a time; each stored chunk is unpacked once."""
         with h5py.File(self.path) as file:

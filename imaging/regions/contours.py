@@ -44,6 +44,16 @@ class ContourShape:
         areas = np.array([one.area for one in self.polygons])
         return float(areas @ (self.below_mm + self.above_mm))
 
+    @property
+    def box_mm(self) -> NDArray[np.float64]:
+        """Lowest and highest corner of a box that holds the slabs, world RAS millimetres, shape (2, 3)."""
+        ends = zip(self.planes_mm - self.below_mm, self.planes_mm + self.above_mm, self.polygons, strict=True)
+        corners_mm = np.concatenate(
+            [np.insert(one.begin, 2, height, axis=1) for low, high, one in ends for height in (low, high)]
+        )
+        corners_mm = corners_mm @ self.axes
+        return np.stack([corners_mm.min(axis=0), corners_mm.max(axis=0)])
+
     def shares(self, points_mm: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return 1 for points inside and 0 for others, shape (...).
 

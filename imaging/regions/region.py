@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -25,6 +26,11 @@ class Shape(Protocol):
         """Volume, cubic millimetres."""
         ...
 
+    @property
+    def box_mm(self) -> NDArray[np.float64]:
+        """Lowest and highest corner of a box that holds the shape, world RAS millimetres, shape (2, 3)."""
+        ...
+
     def shares(self, points_mm: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return how far points belong to the shape, 0 to 1, shape (...).
 
@@ -40,7 +46,7 @@ class DrawnRegion:
 
     Attributes:
         where: its file, by a name that errors may repeat.
-        kind: "NIfTI", "SEG" or "RTSTRUCT".
+        kind: "NIfTI", "SEG", "RTSTRUCT" or "sphere".
         shape: its shape in the world.
         number: number of the segment or ROI; None where the file is NIfTI.
         name: name of the segment or ROI, of the words that may be repeated; empty where there are none.
@@ -103,6 +109,16 @@ class VoxelShape:
         voxel_mm3 = abs(float(np.linalg.det(self.volume.affine_mm[:3, :3])))
         total = sum(float(np.asarray(one, dtype=np.float64).sum()) for one in self.volume.slabs())
         return total / self.full * voxel_mm3
+
+    @property
+    def box_mm(self) -> NDArray[np.float64]:
+        """Lowest and highest corner of a box that holds the voxels inside, world RAS millimetres, shape (2, 3)."""
+        inside = self.volume.values > 0
+        spans = [np.flatnonzero(inside.any(axis=others)) for others in ((1, 2), (0, 2), (0, 1))]
+        ends = [(one[0] - 0.5, one[-1] + 0.5) for one in spans]
+        corners = np.array(list(product(*ends)))
+        corners_mm = corners @ self.volume.affine_mm[:3, :3].T + self.volume.affine_mm[:3, 3]
+        return np.stack([corners_mm.min(axis=0), corners_mm.max(axis=0)])
 
     def shares(self, points_mm: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the share of the voxel in which each point lies, shape (...); 0 outside the grid.

@@ -28,6 +28,8 @@ type Status = Literal["registered", "aligned", "assumed", "failed"]
 
 _COMPARE: Final = "Compare the T1 with the magnitude image in a viewer before you rely on regions or maps on the T1."
 _ANOTHER: Final = "Give a T1 of the same visit and frame of reference; this one is used nowhere."
+MOTION_SEED: Final = 20260
+"""Seed of the motions that belong to the joint draws: draw d is one tissue in one place, in maps and in regions."""
 ENDING: Final = "_from-T1w_to-MRE_mode-image_xfm.json"
 """Ending of the transform's file name."""
 

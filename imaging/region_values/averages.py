@@ -1,0 +1,100 @@
+"""Average of quantities over regions in each joint draw.
+
+Sums run from voxel to voxel in the order of the file, whichever regions are asked for together and however the draws
+are read: the same region has the same value to the last bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from palpate.imaging.derived.quantities import Medium
+from palpate.imaging.files.draws import DrawsFile
+from palpate.imaging.files.stiffness_folder import DrawBlock
+from palpate.imaging.region_values.quantities import RegionQuantity
+
+type Values = NDArray[np.float64]
+type _Drawn = tuple[NDArray[np.intp], Values, Values]
+
+_TOGETHER: Final = 1024
+"""Number of voxels whose draws are averaged at a time, so that they stay in the processor's cache."""
+_AT_ONCE: Final = 8192
+"""Number of voxels that are read at a time where they are read one by one."""
+_FEW: Final = 0.25
+"""Share of the voxels up to which they are read one by one."""
+
+
+class JointDraws(Protocol):
+    """Joint draws of both moduli: those of a file, or those in memory."""
+
+    @property
+    def count(self) -> int:
+        """Number of draws."""
+        ...
+
+    @property
+    def voxels(self) -> NDArray[np.int32]:
+        """Indices of the N voxels, shape (N, 3)."""
+        ...
+
+    def blocks(self) -> Iterator[DrawBlock]:
+        """Yield the draws of all voxels, a few voxels at a time."""
+        ...
+
+
+def averages(
+    draws: JointDraws, weights: sparse.csr_array, quantities: Sequence[RegionQuantity], medium: Medium
+) -> dict[str, Values]:
+    """Return the weighted sum of each quantity over the voxels in each draw, by its key, shape (R, draws).
+
+    A value is NaN or infinite where a voxel of the region has no value in the draw.
+
+    Args:
+        draws: joint draws of N voxels.
+        weights: weight of each voxel in each of R regions, shape (R, N).
+        quantities: quantities to average.
+        medium: frequency, and density of the draws.
+    """
+    by_voxel = weights.tocsc()
+    totals = {one.key: np.zeros((weights.shape[0], draws.count)) for one in quantities}
+    # The sums so far stand in front of the new terms, so that each row is one sum from voxel to voxel.
+    so_far = sparse.eye_array(weights.shape[0], format="csc")
+    with np.errstate(invalid="ignore", over="ignore"):
+        for chosen, storage_kpa, loss_kpa in _drawn(draws, np.flatnonzero(np.diff(by_voxel.indptr))):
+            terms = sparse.hstack([so_far, by_voxel[:, chosen]], format="csr")
+            for one in quantities:
+                values = np.asarray(one.of(storage_kpa.T, loss_kpa.T, medium), dtype=np.float64)
+                totals[one.key] = terms @ np.concatenate([totals[one.key], values.T])
+    return totals
+
+
+def _drawn(draws: JointDraws, touched: NDArray[np.intp]) -> Iterator[_Drawn]:
+    """Yield voxels that are touched and their draws of G' and G'', kPa, each of shape (n, draws), some at a time."""
+    few = isinstance(draws, DrawsFile) and len(touched) <= _FEW * len(draws.voxels)
+    for chosen, storage_kpa, loss_kpa in _one_by_one(draws, touched) if few else _all_of(draws, touched):
+        for first in range(0, len(chosen), _TOGETHER):
+            part = slice(first, first + _TOGETHER)
+            both = (np.ascontiguousarray(one.T[part], dtype=np.float64) for one in (storage_kpa, loss_kpa))
+            yield chosen[part], *both
+
+
+def _one_by_one(draws: JointDraws, touched: NDArray[np.intp]) -> Iterator[_Drawn]:
+    assert isinstance(draws, DrawsFile)
+    for first in range(0, len(touched), _AT_ONCE):
+        chosen = touched[first : first + _AT_ONCE]
+        yield chosen, *draws.at(chosen)
+
+
+def _all_of(draws: JointDraws, touched: NDArray[np.intp]) -> Iterator[_Drawn]:
+    for here, storage_kpa, loss_kpa in draws.blocks():
+        first, last = np.searchsorted(touched, (here.start, here.stop))
+        inside = touched[first:last] - here.start
+        if len(inside) == here.stop - here.start:
+            yield touched[first:last], storage_kpa, loss_kpa
+        elif len(inside):
+            yield touched[first:last], storage_kpa[:, inside], loss_kpa[:, inside]
