@@ -74,7 +74,7 @@ def write_derived_maps(mre: Path, out: Path, settings: DerivedSettings) -> tuple
 
 def _refuse_dicom(out: Path) -> None:
     """Refuse a folder of DICOM maps, which the same command writes and would replace."""
-    if any(matching(out, pattern) for pattern in _OTHERS if out.is_dir()):
+    if any(matching(out, pattern) for pattern in _OTHERS if out.is_dir()) or any(out.glob("*/*.dcm")):
         raise InputError(
             out,
             found="DICOM maps of palpate maps",

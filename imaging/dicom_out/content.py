@@ -10,7 +10,7 @@ Names of files, `<name>` being run, frequency and grid:
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -19,7 +19,7 @@ import numpy as np
 from palpate.config.maps import Kind
 from palpate.imaging.dicom_out.dicom_source import DicomSource
 from palpate.imaging.dicom_out.image_grid import ImageGrid
-from palpate.imaging.dicom_out.mr_series import LARGEST, write_mr_series
+from palpate.imaging.dicom_out.mr_series import LARGEST, WrittenSeries, write_mr_series
 from palpate.imaging.dicom_out.object_header import ObjectText, content_digest
 from palpate.imaging.dicom_out.parametric_map import write_parametric_map
 from palpate.imaging.dicom_out.quantities import SEGMENTATION_SERIES, STRUCTURES_SERIES, DicomQuantity
@@ -118,14 +118,29 @@ def write_content(folder: Path, content: GridContent, kinds: Collection[Kind], e
         export: record that is added to.
     """
     if "mr" in kinds:
-        export.written += [_write_series(folder, content, one, export) for one in content.series]
+        found = [_write_series(folder, content, one, export) for one in content.series]
+        if found and not content.grid.images:
+            # Viewers draw regions on a series that has their planes.
+            content = replace(content, grid=_on_series(content.grid, found[0]))
     if "pm" in kinds:
         export.written += [_write_map(folder, content, one) for one in content.maps]
     if content.regions:
         export.written += _write_regions(folder, content, kinds)
 
 
-def _write_series(folder: Path, content: GridContent, image: ImageContent, export: Export) -> WrittenObject:
+def _on_series(grid: ImageGrid, found: WrittenSeries) -> ImageGrid:
+    """Return a grid of which no image is known with those of a series that was written on it."""
+    first = found.images[0]
+    source = replace(
+        grid.identity.source,
+        series_instance_uid=found.series_uid,
+        sop_instance_uid=first.sop_instance_uid,
+        sop_class_uid=first.sop_class_uid,
+    )
+    return replace(grid, identity=replace(grid.identity, source=source), images=found.images)
+
+
+def _write_series(folder: Path, content: GridContent, image: ImageContent, export: Export) -> WrittenSeries:
     values, grid = image.the_map.values, content.grid
     path = folder / image.name
     base = _digest(content, image.quantity.code, image.description, np.ascontiguousarray(values).tobytes())
@@ -135,7 +150,8 @@ def _write_series(folder: Path, content: GridContent, image: ImageContent, expor
     )
     if found.clipped:
         export.warnings.append(_clipped(image, found.clipped))
-    return WrittenObject("mr", path, image.quantity.meaning)
+    export.written.append(WrittenObject("mr", path, image.quantity.meaning))
+    return found
 
 
 def _clipped(image: ImageContent, count: int) -> QualityWarning:
