@@ -117,11 +117,11 @@ def _write_run(folder: Path, run: StiffnessMaps, anatomy: Map, placement: Placem
             written.append(folder / f"{run.stem}_space-T1w_stat-{statistic}_{modulus}.nii.gz")
             what = f"{STATISTIC_WORDS[statistic]} of the {MODULUS_WORDS[modulus]}"
             words = f"{what} on the T1 ({placement.status}{misplaced})"
-            write_map(
-                written[-1], found.volume(modulus, statistic), found.affine_mm, units="kPa", description=words
-            )
+            write_map(written[-1], found.volume(modulus, statistic), found.affine_mm, units="kPa", description=words)
     written.append(folder / f"{run.stem}_space-T1w_desc-informed_mask.nii.gz")
-    write_mask(written[-1], found.informed, found.affine_mm, description="voxels whose value comes mostly from this scan")
+    write_mask(
+        written[-1], found.informed, found.affine_mm, description="voxels whose value comes mostly from this scan"
+    )
     say(f"{run.stem}: {int(found.covered.sum())} voxels of the anatomy{misplaced}")
     return written
 

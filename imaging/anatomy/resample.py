@@ -108,7 +108,9 @@ def log_moments(
 
 
 def moments(draws: Iterable[NDArray[np.floating]]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return mean and standard deviation over draws that come one after the other (Welford, Technometrics 4 (1962) 419).
+    """Return mean and standard deviation over draws that come one after the other.
+
+    Method: Welford, Technometrics 4 (1962) 419.
 
     Args:
         draws: draws, two at least, all of one shape.

@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 
@@ -28,6 +29,9 @@ from palpate.imaging.dicom_out.segmentation import write_segmentation
 from palpate.imaging.dicom_out.structure_set import write_structure_set
 from palpate.imaging.files.maps import Map
 from palpate.quality_warning import QualityWarning
+
+REGION_KINDS: Final[tuple[Kind, ...]] = ("rtstruct", "seg")
+"""Kinds of objects that hold regions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,7 @@ class GridContent:
         regions: regions on the planes of the grid, each with a voxel at least.
         source: scan that everything was computed from; None where it was no DICOM.
         remarks: sentences about the values for the comments of images.
+        no_regions: sentence why there is no region, where there ought to be one; empty where not.
     """
 
     grid: ImageGrid
@@ -72,6 +77,7 @@ class GridContent:
     regions: tuple[RegionMask, ...] = ()
     source: DicomSource | None = None
     remarks: tuple[str, ...] = ()
+    no_regions: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +132,9 @@ def write_content(folder: Path, content: GridContent, kinds: Collection[Kind], e
         export.written += [_write_map(folder, content, one) for one in content.maps]
     if content.regions:
         export.written += _write_regions(folder, content, kinds)
+    elif content.no_regions:
+        name = content.grid.named(content.stem)
+        export.leave_out([kind for kind in REGION_KINDS if kind in kinds], name, content.no_regions)
 
 
 def _on_series(grid: ImageGrid, found: WrittenSeries) -> ImageGrid:
@@ -145,9 +154,7 @@ def _write_series(folder: Path, content: GridContent, image: ImageContent, expor
     path = folder / image.name
     base = _digest(content, image.quantity.code, image.description, np.ascontiguousarray(values).tobytes())
     text = ObjectText(grid.identity, image.description, image.quantity.series_number, content.made, base)
-    found = write_mr_series(
-        path, values, grid, image.quantity, text, remarks=content.remarks, source=content.source
-    )
+    found = write_mr_series(path, values, grid, image.quantity, text, remarks=content.remarks, source=content.source)
     if found.clipped:
         export.warnings.append(_clipped(image, found.clipped))
     export.written.append(WrittenObject("mr", path, image.quantity.meaning))

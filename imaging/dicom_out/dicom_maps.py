@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from palpate.config.maps import KINDS, Kind, MapsSettings
-from palpate.errors import InputError
 from palpate.imaging.dicom.anatomy import Anatomy
 from palpate.imaging.dicom_out.content import Export, WrittenObject, write_content
 from palpate.imaging.dicom_out.dicom_identity import MapIdentity
-from palpate.imaging.dicom_out.export_record import DICOM_RECORD, finish_export, record_beside
+from palpate.imaging.dicom_out.export_record import claim_export
 from palpate.imaging.dicom_out.identities import Identities
 from palpate.imaging.dicom_out.image_grid import ImageGrid
 from palpate.imaging.dicom_out.planning_image import NoPlanningImageError, planning_dicom
@@ -24,7 +23,6 @@ from palpate.imaging.files.json_object import read_json
 from palpate.imaging.files.maps import read_map
 from palpate.imaging.files.stiffness_folder import StiffnessMaps, read_stiffness
 from palpate.imaging.registration.placement import read_placement
-from palpate.outputs import claim_file, claim_folder
 from palpate.system_files import matching
 
 NOTE_NAME: Final = "no_dicom_source.txt"
@@ -68,24 +66,16 @@ def write_dicom_maps(
             images disagree on whose they are.
     """
     inputs = {"mre": mre, "wavefield": wavefield, "scan": scan, "key": key, "anatomy": anatomy}
-    target, record = claim_folder(out, "maps", inputs), claim_file(record_beside(out), DICOM_RECORD, inputs)
-    if out.is_dir() and matching(out, "*_stat-*.nii.gz"):
-        raise InputError(
-            out,
-            found="maps of derived quantities by palpate maps --derived",
-            expected="a new folder, or an earlier one of DICOM maps",
-            advice="Name another folder: palpate replaces the folder of --out as a whole.",
-        )
+    claim = claim_export(out, inputs)
     runs = read_stiffness(mre)
     session = _Session.of(wavefield, Identities(settings, scan, key, out), anatomy, runs)
     export = Export()
-    with record.writing() as told, target.writing() as partial:
+    with claim.writing(export) as partial:
         for run in runs:
             session.write_run(partial, run, export)
         session.write_registrations(partial, min(run.made_s for run in runs), export)
         if not export.written:
             (partial / NOTE_NAME).write_text(_note(session, export), encoding="utf-8")
-        finish_export(told, export, partial)
     return tuple(out / one.path.name for one in export.written)
 
 
@@ -133,7 +123,7 @@ class _Session:
         if scan is None:
             export.leave_out(["pm"] if "pm" in kinds else [], run.stem, _NOT_DICOM)
         elif "pm" in kinds:
-            write_content(folder, own_maps(one, scan), kinds, export)
+            write_content(folder, own_maps(one, scan), ("pm",), export)
         reason = self._write_planning(folder, one, export)
         if reason is None:
             return

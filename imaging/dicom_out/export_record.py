@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from palpate.errors import InputError
 from palpate.imaging.dicom_out.content import Export
 from palpate.output_kinds import FileKind, json_kind
+from palpate.outputs import OutputFile, OutputFolder, claim_file, claim_folder
 from palpate.progress import say
 from palpate.provenance import versions
 from palpate.renamed import record_text
+from palpate.system_files import matching
 
 DICOM_RECORD: Final = FileKind(
     "maps", "record of DICOM objects", (".json",), json_kind("written", "not_written", "versions")
@@ -23,24 +29,70 @@ def record_beside(out: Path) -> Path:
     return out.with_name(f"{out.name}.json")
 
 
-def finish_export(path: Path, export: Export, folder: Path) -> None:
-    """Write the record of an export, and say what was not written.
+@dataclass(frozen=True, slots=True)
+class ExportClaim:
+    """Folder of DICOM objects, and the record beside it, that may be written.
+
+    Attributes:
+        folder: the folder.
+        record: the record.
+    """
+
+    folder: OutputFolder
+    record: OutputFile
+
+    @contextmanager
+    def writing(self, export: Export) -> Iterator[Path]:
+        """Give a hidden folder to fill; it and the record take their names if the block succeeds.
+
+        Args:
+            export: what the block writes and leaves out.
+        """
+        with self.record.writing() as told, self.folder.writing() as partial:
+            yield partial
+            _write_record(told, export, partial)
+        _say(export)
+
+
+def claim_export(out: Path, inputs: Mapping[str, Path | None]) -> ExportClaim:
+    """Check that a folder of DICOM objects and its record may be written, before any work.
 
     Args:
-        path: file to write; the caller makes sure that no partial file is left.
-        export: what was written, what not, and warnings.
-        folder: folder of the objects, which names in the record are relative to.
+        out: the folder.
+        inputs: each file and folder that is read, by its role in words.
+
+    Raises:
+        InputError: they may not, or the folder holds maps of derived quantities.
     """
+    folder = claim_folder(out, "maps", inputs)
+    record = claim_file(record_beside(out), DICOM_RECORD, inputs)
+    if out.is_dir() and matching(out, "*_stat-*.nii.gz"):
+        raise InputError(
+            out,
+            found="maps of derived quantities by palpate maps --derived",
+            expected="a new folder, or an earlier one of DICOM maps",
+            advice="Name another folder: palpate replaces the folder of --out as a whole.",
+        )
+    return ExportClaim(folder, record)
+
+
+def _write_record(path: Path, export: Export, folder: Path) -> None:
+    """Write what was written, what not, and warnings; names are relative to the folder."""
+    written = [
+        {"kind": one.kind, "name": one.path.relative_to(folder).as_posix(), "shows": one.words}
+        for one in export.written
+    ]
     content = {
-        "written": [
-            {"kind": one.kind, "name": one.path.relative_to(folder).as_posix(), "shows": one.words}
-            for one in export.written
-        ],
+        "written": written,
         "not_written": export.not_written,
         "warnings": [one.as_record() for one in export.warnings],
         "versions": versions(),
     }
     path.write_text(record_text("dicom", content), encoding="utf-8")
+
+
+def _say(export: Export) -> None:
+    """Say what was not written, and the warnings."""
     for reason, kinds, of in _grouped(export):
         say(f"{of}: no {', '.join(kinds)}: {reason}")
     for warning in export.warnings:

@@ -11,6 +11,7 @@ from pydicom.dataset import Dataset
 from pydicom.valuerep import DSfloat
 
 from palpate.imaging.dicom_out.dicom_identity import MapIdentity
+from palpate.imaging.files.nifti import voxel_indices
 
 RAS_TO_LPS: Final = np.diag([-1.0, -1.0, 1.0, 1.0])
 """Conversion of points from NIfTI's world axes to DICOM's, shape (4, 4)."""
@@ -46,7 +47,7 @@ class ImageGrid:
 
     Attributes:
         identity: patient, study and frame of reference; its source is one image of the stack's series.
-        affine_mm: indices of columns i, rows j and slices k to world RAS millimetres, axes at right angles, shape (4, 4).
+        affine_mm: indices of columns i, rows j, slices k to world RAS millimetres, at right angles, shape (4, 4).
         shape: number of columns, rows and slices.
         images: image of each slice that objects refer to; empty where only the source is known.
         space: BIDS label of the grid in file names, "T1w"; empty for the elastogram's own grid.
@@ -96,6 +97,32 @@ class ImageGrid:
     def corner_mm(self, k: int) -> NDArray[np.float64]:
         """Return the centre of the first pixel of a slice, LPS, mm, shape (3,)."""
         return np.asarray(self.affine_lps_mm[:3] @ [0.0, 0.0, k, 1.0])
+
+
+def nearest_on[T: np.generic](
+    values: NDArray[T], affine_mm: NDArray[np.float64], grid: ImageGrid, back_mm: NDArray[np.float64], outside: T
+) -> NDArray[T]:
+    """Return for each voxel of a grid the value of the voxel of another one in which its centre lies, slice by slice.
+
+    Args:
+        values: values on their own voxels, shape (a, b, c).
+        affine_mm: indices of these voxels to world RAS millimetres, shape (4, 4).
+        grid: planes of the images.
+        back_mm: world points of the images to those of the values, shape (4, 4).
+        outside: value of voxels whose centre lies in none.
+
+    Returns:
+        Values, shape (i, j, k) of the grid.
+    """
+    found = np.full(grid.shape, outside, dtype=values.dtype)
+    to_own_mm = back_mm @ grid.affine_mm
+    plane = np.moveaxis(np.indices((*grid.shape[:2], 1), dtype=np.float64), 0, -1)[:, :, 0]
+    for k in range(grid.shape[2]):
+        points_mm = (plane + np.array([0.0, 0.0, k])) @ to_own_mm[:3, :3].T + to_own_mm[:3, 3]
+        index = np.floor(voxel_indices(affine_mm, points_mm) + 0.5).astype(np.intp)
+        within = np.all((index >= 0) & (index < values.shape), axis=-1)
+        found[within, k] = values[tuple(index[within].T)]
+    return found
 
 
 def decimals(values: NDArray[np.float64]) -> list[DSfloat]:

@@ -1,4 +1,4 @@
-"""Common header of the DICOM objects that palpate writes: identity, equipment, and times that a re-run does not change."""
+"""Common header of the DICOM objects that palpate writes: identity, equipment, times that a re-run does not change."""
 
 from __future__ import annotations
 

@@ -81,7 +81,11 @@ def write_parametric_map(
             advice="Resample the wave field onto a grid without shear, or use the NIfTI maps.",
         ) from error
     text = ObjectText(
-        identity, description, quantity.series_number, made, _digest(identity, quantity, values, affine_lps_mm, description)
+        identity,
+        description,
+        quantity.series_number,
+        made,
+        _digest(identity, quantity, values, affine_lps_mm, description),
     )
     dataset = hd.pm.ParametricMap(
         source_images=[source_image(identity.source)],

@@ -1,4 +1,4 @@
-"""Planning image: the T1 as its own DICOM, on whose grid and in whose study objects for planning systems are written."""
+"""Planning image: the T1 as its own DICOM, on whose grid and in whose study objects for planning are written."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def planning_grid_of_nobody(read: Anatomy, key: Key | None, subject: str) -> Ima
     used = None if is_pseudonymised(read.series.header) else key
     if used is None and not is_pseudonymised(read.series.header):
         raise NoPlanningImageError(
-            "The key of the session's pseudonyms is not at hand (--key), so that the T1's identifiers cannot be replaced."
+            "The key of the session's pseudonyms is not at hand (--key), without which the T1 keeps its identifiers."
         )
     return _grid(read, pseudonym_of(_source(read.series), used, subject), used)
 
@@ -109,7 +109,7 @@ def demand_same_person(scan: MapIdentity, planning: MapIdentity) -> None:
             _WHERE,
             found=f"a T1 that differs from the scan in {', '.join(differing(*persons))}",
             expected="T1 and elastogram of one patient",
-            advice="Give both as the scanner or both as palpate deidentify wrote them, or set maps.identity to pseudonym.",
+            advice="Give both as scanned or both as palpate deidentify wrote them, or set maps.identity to pseudonym.",
         )
 
 

@@ -1,4 +1,4 @@
-"""Regions to be written as RTSTRUCT and SEG: masks, and their way from the elastogram's grid to that of other images."""
+"""Regions to be written as RTSTRUCT and SEG: masks, and their way from the elastogram's grid to other images."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from palpate.imaging.dicom_out.image_grid import ImageGrid, upright
-from palpate.imaging.files.nifti import voxel_indices
+from palpate.imaging.dicom_out.image_grid import ImageGrid, nearest_on, upright
 
 type RegionKind = Literal["stiff", "soft", "informed", "forecast"]
 
@@ -57,7 +56,11 @@ def on_grid(
     Returns:
         Regions with a voxel at least, and the names of those that fall between the centres of all voxels.
     """
-    placed = [replace(one, mask=_carried(one, grid, back_mm), affine_mm=grid.affine_mm) for one in regions]
+    outside = np.False_
+    placed = [
+        replace(one, mask=nearest_on(one.mask, one.affine_mm, grid, back_mm, outside), affine_mm=grid.affine_mm)
+        for one in regions
+    ]
     kept = tuple(one for one in placed if one.mask.any())
     return kept, tuple(one.name for one in placed if not one.mask.any())
 
@@ -66,16 +69,3 @@ def upright_region(region: RegionMask) -> RegionMask:
     """Return a region on its own grid with rows and columns turned the way images are."""
     mask, affine_mm = upright(region.mask, region.affine_mm)
     return replace(region, mask=mask, affine_mm=affine_mm)
-
-
-def _carried(region: RegionMask, grid: ImageGrid, back_mm: NDArray[np.float64]) -> NDArray[np.bool_]:
-    found = np.zeros(grid.shape, dtype=bool)
-    to_own_mm = back_mm @ grid.affine_mm
-    plane = np.moveaxis(np.indices((*grid.shape[:2], 1), dtype=np.float64), 0, -1)[:, :, 0]
-    for k in range(grid.shape[2]):
-        points_mm = (plane + np.array([0.0, 0.0, k])) @ to_own_mm[:3, :3].T + to_own_mm[:3, 3]
-        index = np.floor(voxel_indices(region.affine_mm, points_mm) + 0.5).astype(np.intp)
-        within = np.all((index >= 0) & (index < region.mask.shape), axis=-1)
-        within[within] = region.mask[tuple(index[within].T)]
-        found[..., k] = within
-    return found

@@ -15,7 +15,7 @@ from palpate.imaging.anatomy.maps_on_anatomy import OnAnatomy, maps_on_anatomy, 
 from palpate.imaging.derived.posterior import on_grid_of
 from palpate.imaging.derived.quantities import DERIVED
 from palpate.imaging.derived.statistics import STATISTICS, by_voxel, medium_of, summary
-from palpate.imaging.dicom_out.content import GridContent, ImageContent
+from palpate.imaging.dicom_out.content import REGION_KINDS, GridContent, ImageContent
 from palpate.imaging.dicom_out.dicom_identity import MapIdentity
 from palpate.imaging.dicom_out.dicom_source import DicomSource
 from palpate.imaging.dicom_out.image_grid import ImageGrid, upright
@@ -34,7 +34,7 @@ from palpate.imaging.files.wavefield_folder import frequency_text
 from palpate.imaging.registration.placement import Placement
 
 _STATISTICS: Final[tuple[Statistics, ...]] = ("mean", "std", "lower", "upper")
-_REGION_KINDS: Final = ("rtstruct", "seg")
+_NO_REGIONS: Final = "No voxel is informed."
 _STATUS_WORDS: Final = {
     "registered": "The map was moved onto the T1 by a registration",
     "aligned": "A registration found no movement between elastogram and T1",
@@ -118,7 +118,14 @@ def on_own_grid(one: RunToWrite, identity: MapIdentity) -> GridContent:
     i, j, k = run.informed.shape
     grid = ImageGrid(identity, affine_mm, (i, j, k))
     return GridContent(
-        grid, run.stem, one.title, one.made, series=tuple(series), regions=regions, source=one.source
+        grid,
+        run.stem,
+        one.title,
+        one.made,
+        series=tuple(series),
+        regions=regions,
+        source=one.source,
+        no_regions=_NO_REGIONS,
     )
 
 
@@ -153,11 +160,13 @@ def on_planning_grid(one: RunToWrite, grid: ImageGrid, placement: Placement) -> 
         for (statistic, modulus), quantity in QUANTITIES.items()
         if "pm" in one.kinds
     )
-    asked = any(kind in one.kinds for kind in _REGION_KINDS)
+    asked = any(kind in one.kinds for kind in REGION_KINDS)
     back_mm = np.linalg.inv(placement.motion.matrix_mm)
     regions, lost = on_grid(drawn_regions(one), grid, back_mm) if asked else ((), ())
     remarks = (f"{_STATUS_WORDS[placement.status]}{misplacement_words(placement)}.",)
-    content = GridContent(grid, run.stem, one.title, one.made, series, maps, regions, one.source, remarks)
+    content = GridContent(
+        grid, run.stem, one.title, one.made, series, maps, regions, one.source, remarks, no_regions=_NO_REGIONS
+    )
     return content, lost
 
 

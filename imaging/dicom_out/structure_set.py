@@ -31,6 +31,8 @@ def write_structure_set(path: Path, regions: Sequence[RegionMask], grid: ImageGr
     """
     made = text.new(RTStructureSetStorage, "RTSTRUCT")
     moment = in_timezone(text.made, text.identity)
+    # These belong to images; a structure set has a date of its own.
+    del made.ContentDate, made.ContentTime
     made.StructureSetLabel = "palpate"
     made.StructureSetName = text.description[:64]
     made.StructureSetDate, made.StructureSetTime = moment.strftime("%Y%m%d"), moment.strftime("%H%M%S")
