@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import scipy.stats
@@ -99,10 +100,7 @@ class DrawSummary:
         Args:
             probability: probability of the quantile, between 0 and 1.
         """
-        count = self.draws
-        beta = scipy.stats.beta((count + 1) * probability, (count + 1) * (1.0 - probability))
-        weights = np.diff(beta.cdf(np.arange(count + 1) / count))
-        ordered = np.sort(self.values)
+        weights, ordered = _order_weights(self.draws, probability), np.sort(self.values)
         centre = float(weights @ ordered)
         return float(np.sqrt(weights @ (ordered - centre) ** 2))
 
@@ -110,6 +108,13 @@ class DrawSummary:
         """Return mean, standard deviation and 95 % interval in words."""
         unit = "" if self.unit == "1" else f" {self.unit}"
         return f"{self.mean:.3g}{unit} (std {self.std:.2g}, 95 % interval {self.lower:.3g} to {self.upper:.3g})"
+
+
+@cache
+def _order_weights(count: int, probability: float) -> NDArray[np.float64]:
+    """Return the probability of each of some ordered draws to be the quantile's order statistic, shape (count,)."""
+    beta = scipy.stats.beta((count + 1) * probability, (count + 1) * (1.0 - probability))
+    return np.asarray(np.diff(beta.cdf(np.arange(count + 1) / count)))
 
 
 def demand_level(level: float) -> float:

@@ -141,6 +141,24 @@ def read_stored(path: Path) -> StoredVolume:
     return replace(volume, values=volume.values.reshape(volume.values.shape[:3])) if single else volume
 
 
+def read_grid(path: Path) -> tuple[NDArray[np.float64], tuple[int, ...]]:
+    """Return the affine of a volume and its shape from its header, without reading its values.
+
+    Raises:
+        InputError: the file cannot be read as NIfTI or .mgz, or its position is not stated.
+    """
+    try:
+        image = nib.load(path)
+        if not isinstance(image, nib.Nifti1Pair | nib.MGHImage):
+            raise nib.filebasedimages.ImageFileError("another image format")
+        affine_mm, code = _placed(path, image)
+        shape, unit = tuple(image.shape), _unit(image)
+    except _UNREADABLE as error:
+        raise _unreadable(path, error) from error
+    _demand_position(path, unit, affine_mm, stated=code > 0)
+    return affine_mm, shape[:3]
+
+
 def _read(path: Path, wanted: np.dtype[np.float64] | None) -> StoredVolume:
     """Read a file, converted to a type; None for the type in which it is stored."""
     if not path.exists():
@@ -157,15 +175,9 @@ def _read(path: Path, wanted: np.dtype[np.float64] | None) -> StoredVolume:
         real = dtype.kind in "fiub"
         values = np.asarray(image.dataobj, dtype=wanted) if real else np.empty(0)
         affine_mm, code = _placed(path, image)
-        unit = image.header.get_xyzt_units()[0] if isinstance(image, nib.Nifti1Pair) else "mm"
+        unit = _unit(image)
     except _UNREADABLE as error:
-        refusal = InputError(
-            path,
-            found="a file that cannot be read to its end as NIfTI or .mgz",
-            expected="a complete .nii, .nii.gz, .hdr with .img, or .mgz",
-            advice="Copy or write the file again; it may be truncated.",
-        )
-        raise (machine_fault(error, path) if isinstance(error, OSError) else None) or refusal from error
+        raise _unreadable(path, error) from error
     if not real:
         raise InputError(
             path,
@@ -177,6 +189,22 @@ def _read(path: Path, wanted: np.dtype[np.float64] | None) -> StoredVolume:
     if code in _TEMPLATES:
         _say_once(path, f"coordinates of a template by its header ({_TEMPLATES[code]}), not of the scanner")
     return StoredVolume(values=values, affine_mm=affine_mm, of_template=code in _TEMPLATES)
+
+
+def _unit(image: nib.spatialimages.SpatialImage) -> str:
+    """Return the unit of positions that a file states."""
+    return str(image.header.get_xyzt_units()[0]) if isinstance(image, nib.Nifti1Pair) else "mm"
+
+
+def _unreadable(path: Path, error: Exception) -> Exception:
+    """Return the error of a damaged file, or of the machine where that is at fault."""
+    refusal = InputError(
+        path,
+        found="a file that cannot be read to its end as NIfTI or .mgz",
+        expected="a complete .nii, .nii.gz, .hdr with .img, or .mgz",
+        advice="Copy or write the file again; it may be truncated.",
+    )
+    return (machine_fault(error, path) if isinstance(error, OSError) else None) or refusal
 
 
 def _demand_checksum(path: Path) -> None:

@@ -61,16 +61,37 @@ def averages(
         medium: frequency, and density of the draws.
     """
     by_voxel = weights.tocsc()
-    totals = {one.key: np.zeros((weights.shape[0], draws.count)) for one in quantities}
-    # The sums so far stand in front of the new terms, so that each row is one sum from voxel to voxel.
-    so_far = sparse.eye_array(weights.shape[0], format="csc")
+    rows = weights.shape[0]
+    totals = {one.key: np.zeros((rows, draws.count)) for one in quantities}
+    terms = np.empty((rows + _TOGETHER, draws.count))
     with np.errstate(invalid="ignore", over="ignore"):
         for chosen, storage_kpa, loss_kpa in _drawn(draws, np.flatnonzero(np.diff(by_voxel.indptr))):
-            terms = sparse.hstack([so_far, by_voxel[:, chosen]], format="csr")
+            of_terms = _after_sums(by_voxel, chosen)
             for one in quantities:
-                values = np.asarray(one.of(storage_kpa.T, loss_kpa.T, medium), dtype=np.float64)
-                totals[one.key] = terms @ np.concatenate([totals[one.key], values.T])
+                terms[:rows] = totals[one.key]
+                terms[rows : rows + len(chosen)] = one.of(storage_kpa.T, loss_kpa.T, medium).T
+                totals[one.key] = of_terms @ terms[: rows + len(chosen)]
     return totals
+
+
+def _after_sums(by_voxel: sparse.csc_array, chosen: NDArray[np.intp]) -> sparse.csr_array:
+    """Return the matrix that adds the terms of some voxels to the sums so far, shape (R, R + n).
+
+    The sums stand in front of the terms, so that each row is one sum from voxel to voxel.
+
+    Args:
+        by_voxel: weight of each voxel in each region, shape (R, N).
+        chosen: voxels, ascending, with every voxel in between that has a weight.
+    """
+    rows = by_voxel.shape[0]
+    begin, end = by_voxel.indptr[chosen[0]], by_voxel.indptr[chosen[-1] + 1]
+    lengths = by_voxel.indptr[chosen + 1] - by_voxel.indptr[chosen]
+    row = np.concatenate([np.arange(rows), by_voxel.indices[begin:end]])
+    column = np.concatenate([np.arange(rows), rows + np.repeat(np.arange(len(chosen)), lengths)])
+    order = np.argsort(row, kind="stable")
+    ends = np.concatenate([[0], np.cumsum(np.bincount(row, minlength=rows))])
+    data = np.concatenate([np.ones(rows), by_voxel.data[begin:end]])[order]
+    return sparse.csr_array((data, column[order], ends), shape=(rows, rows + len(chosen)))
 
 
 def _drawn(draws: JointDraws, touched: NDArray[np.intp]) -> Iterator[_Drawn]:

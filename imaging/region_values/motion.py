@@ -24,7 +24,7 @@ NODE: Final = 3.0**0.5
 
 
 class Motion(Protocol):
-    """Motion of points from one world to another."""
+    """Affine motion of points from one world to another."""
 
     def moved(self, points_mm: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return where points lie in the other world, mm, shape (..., 3).
@@ -79,3 +79,15 @@ def motion_to_anatomy(placement: Placement) -> UncertainMotion:
         placement: placement of the anatomy on the elastogram; it must be usable.
     """
     return uncertain(placement.motion, placement.covariance)
+
+
+def affine_of(motion: Motion) -> NDArray[np.float64]:
+    """Return the matrix of a motion, world millimetres to world millimetres, shape (4, 4).
+
+    Args:
+        motion: affine motion.
+    """
+    moved = motion.moved(np.concatenate([np.zeros((1, 3)), np.eye(3)]))
+    matrix = np.eye(4)
+    matrix[:3, :3], matrix[:3, 3] = (moved[1:] - moved[0]).T, moved[0]
+    return matrix

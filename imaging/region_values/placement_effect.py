@@ -45,29 +45,39 @@ def placement_effects(
         medium: frequency, and density of the draws.
     """
     found = {one.key: np.zeros((len(regions), draws.count)) for one in quantities}
-    displaced = [row for row, one in enumerate(regions) if one.displaced is not None]
-    if not displaced:
+    if all(one.displaced is None for one in regions):
         return found
-    at = tuple(draws.voxels.T)
-    moduli_kpa = (run.moduli[name].mean.values[at].astype(np.float64)[None] for name in MODULI)
-    storage_kpa, loss_kpa = moduli_kpa
-    usual = replace(medium, density_kg_m3=float(np.mean(medium.density_kg_m3)))
+    maps = _mean_maps(run, draws, quantities, medium)
     # The numbers with which the maps on the anatomy move: draw d is one tissue in one place.
     normal = np.random.default_rng(MOTION_SEED).standard_normal((draws.count, 6))
-    for one in quantities:
-        values = np.asarray(one.of(storage_kpa, loss_kpa, usual), dtype=np.float64)[0]
-        for row in displaced:
-            found[one.key][row] = _effect(regions[row], values, normal)
+    for row, region in enumerate(regions):
+        if region.displaced is None:
+            continue
+        sums = region.displaced @ maps
+        covered = sums[:, :1] > 0.0
+        # Where a displaced region leaves the map there is nothing to compare with.
+        if not covered[0]:
+            continue
+        means = sums / np.where(covered, sums[:, :1], 1.0)
+        changes = np.where(covered[1:], means[1:] - means[0], 0.0)
+        for column, one in enumerate(quantities, start=1):
+            found[one.key][row] = _effect(changes[:, column], normal)
     return found
 
 
-def _effect(region: WeightedRegion, values: NDArray[np.float64], normal: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the change in each draw, shape (draws,), from posterior means in the voxels, shape (N,)."""
-    assert region.displaced is not None
-    at_rest = float(region.shares @ values / region.shares.sum())
-    weight = region.displaced.sum(axis=1)
-    # Where a displaced region leaves the map there is nothing to compare with.
-    means = np.divide(region.displaced @ values, weight, out=np.full(len(weight), at_rest), where=weight > 0.0)
-    forth, back = means[::2] - at_rest, means[1::2] - at_rest
+def _mean_maps(
+    run: StiffnessMaps, draws: JointDraws, quantities: Sequence[RegionQuantity], medium: Medium
+) -> NDArray[np.float64]:
+    """Return a column of ones and each quantity of the posterior means of the moduli, shape (N, 1 + quantities)."""
+    at = tuple(draws.voxels.T)
+    storage_kpa, loss_kpa = (run.moduli[name].mean.values[at].astype(np.float64)[None] for name in MODULI)
+    usual = replace(medium, density_kg_m3=float(np.mean(medium.density_kg_m3)))
+    maps = [one.of(storage_kpa, loss_kpa, usual)[0] for one in quantities]
+    return np.stack([np.ones(len(draws.voxels)), *maps], axis=1)
+
+
+def _effect(changes: NDArray[np.float64], normal: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the change of a mean in each draw, shape (draws,), from its changes at the nodes, forth and back."""
+    forth, back = changes[::2], changes[1::2]
     z = normal[:, : len(forth)]
     return np.asarray(z @ (forth - back) / (2.0 * NODE) + np.minimum(z**2, NODE**2) @ (forth + back) / (2.0 * NODE**2))

@@ -6,10 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal, Protocol
 
-from palpate.config.derived import Quantity
+from palpate.config.regions import RegionQuantityKey, RegionsSettings
 from palpate.imaging.derived.quantities import DERIVED, Medium, Values
-
-type RegionQuantityKey = Literal["storage_modulus", "loss_modulus"] | Quantity
 
 
 class RegionQuantity(Protocol):
@@ -71,5 +69,5 @@ STORAGE: Final = ModulusQuantity("storage_modulus", "storage modulus G'", lambda
 LOSS: Final = ModulusQuantity("loss_modulus", "loss modulus G''", lambda *given: given[1])
 REGION_QUANTITIES: Final[Mapping[str, RegionQuantity]] = {STORAGE.key: STORAGE, LOSS.key: LOSS, **DERIVED}
 """Quantities by their names in tables."""
-USUAL: Final[tuple[RegionQuantityKey, ...]] = ("storage_modulus", "loss_modulus", "magnitude", "loss_tangent")
+USUAL: Final[tuple[RegionQuantityKey, ...]] = RegionsSettings().quantities
 """Names of the quantities of a table where nobody asks for others."""

@@ -51,8 +51,9 @@ class WeightedRegion:
         volume_ml: volume of the region as it was drawn, millilitres.
         covered_ml: volume of its part on voxels with draws, millilitres.
         voxel_ml: volume of a voxel, millilitres.
-        displaced: shares under the displaced motions of an UncertainMotion, shape (2 p, N), p directions of the error;
-            None where the place of the region is exact, or its error is not known.
+        displaced: shares under the motion of an UncertainMotion and under its displaced motions, from fewer points,
+            shape (1 + 2 p, N), p directions of the error; None where the place of the region is exact, or its error is
+            not known.
     """
 
     name: str
@@ -81,7 +82,8 @@ def weighted(region: DrawnRegion, run: StiffnessMaps, draws: Voxels, carry: Moti
     """
     shares = _shares(region.shape, run.affine_mm, draws.voxels, carry, LATTICE)
     around = carry.displaced if isinstance(carry, UncertainMotion) else ()
-    moved = [sparse.csr_array(_shares(region.shape, run.affine_mm, draws.voxels, one, SCATTERED)) for one in around]
+    places = (carry, *around) if around else ()
+    moved = [sparse.csr_array(_shares(region.shape, run.affine_mm, draws.voxels, one, SCATTERED)) for one in places]
     voxel_ml = voxel_volume_ml(run)
     return WeightedRegion(
         name=region.name,

@@ -16,6 +16,11 @@ csf ctv cyst duct edema external eye fat fluid gallbladder gray grey gross gtv h
 kidney left leg lens lesion liver lobe lt lung mask matter muscle necrosis nerve oar oedema of optic organ pancreas
 parenchyma planning portal prostate ptv region right roi rt segment segmentation spine spleen stomach target thalamus
 thigh tissue tumor tumour uterus vein ventricle vessel vessels volume white whole without
+accumbens amygdala angular anterior aorta callosum capsule cavity cava cingulate choroid core corpus cortical cuneus
+dentate dorsal enhancing entorhinal frontal fusiform globus gyrus hippocampus hypothalamus inferior insula lateral
+lingual lobar lower margin medial medulla midbrain middle necrotic nonenhancing nucleus occipital orbital pallidum
+parahippocampal parietal plexus pons posterior precentral postcentral precuneus putamen resection rim spinal subcortical
+substantia subthalamic sulcus superior temporal upper ventral vermis
 """
 _PARTS: Final = frozenset(_WORDS.split())
 """Words of names of regions that errors and records may repeat; a person's name may stand in any other."""

@@ -204,7 +204,7 @@ def test_boxes_hold_their_shapes() -> None:
     affine = np.eye(4)
     affine[:3, :3], affine[:3, 3] = turn * 2.0, [3.0, -1.0, 2.0]
     shapes = (contours, VoxelShape(StoredVolume(mask, affine), 1.0), SphereShape(np.array([1.0, 2.0, 3.0]), 4.0))
-    points = np.random.default_rng(6).uniform(-20.0, 20.0, (100_000, 3))
+    points = np.random.default_rng(6).uniform(-12.0, 14.0, (100_000, 3))
     for shape in shapes:
         inside = points[shape.shares(points) > 0.0]
         low, high = shape.box_mm

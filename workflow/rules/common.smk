@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryFile
 
+from palpate.config.region_choice import names_beside
 from palpate.config.settings import load_settings
 from palpate.config.study import FEWEST_SCANS, ONE_SCAN, growth_scans, read_study
 from palpate.errors import InputError
@@ -43,6 +44,8 @@ WAVEFIELD, MESH, MRE = f"{SESSION}/wavefield", f"{SESSION}/mesh", f"{SESSION}/mr
 DICOM, ANAT, REPORT = f"{SESSION}/dicom", f"{SESSION}/anat", f"{SESSION}/report.html"
 REPORT_RECORD, DERIVED = f"{SESSION}/report.json", f"{SESSION}/derived"
 DICOM_RECORD = f"{DICOM}.json"
+REGIONS, REGIONS_RECORD = f"{SESSION}/regions.tsv", f"{SESSION}/regions.json"
+GROUP, GROUP_RECORD = f"{RESULTS}/group_regions.tsv", f"{RESULTS}/group_regions.json"
 LOGS = f"{RESULTS}/logs/sub-{{subject}}_ses-{{session}}"
 KEY = ["--key", str(settings.ingest.key)] if settings.ingest.key else []
 TWIN = f"{RESULTS}/sub-{{subject}}/twin"
@@ -53,6 +56,7 @@ TWIN_DICOM, TWIN_DICOM_RECORD = f"{TWIN}/dicom", f"{TWIN}/dicom.json"
 TWIN_LOGS = f"{RESULTS}/logs/sub-{{subject}}"
 study = checked(read_study, settings.sessions)
 sessions = {(session.subject, session.session): session for session in study if session.mre is not None}
+with_regions = [session for session in sessions.values() if session.labels or session.mask]
 dated = {subject: scans for subject in {one.subject for one in study} if (scans := growth_scans(study, subject))}
 twins = sorted(subject for subject, scans in dated.items() if len(scans) >= FEWEST_SCANS)
 for subject in sorted(set(dated) - set(twins)):
@@ -85,8 +89,9 @@ def session_of(wildcards):
 def session_results():
     """Return every output of the study.
 
-    Each session has a page with its record and derived maps, DICOM maps where DICOM came in, and maps on the anatomy if
-    it has one. Each tumour has a page, and its forecast as DICOM where the T1 of its first scan is DICOM.
+    Each session has a page with its record and derived maps, DICOM maps where DICOM came in, maps on the anatomy if it
+    has one, and a table of regions if it has labels or a mask. Each tumour has a page, and its forecast as DICOM where
+    the T1 of its first scan is DICOM.
     """
     pages = [
         f"{RESULTS}/{session.folder}/report.{ending}" for session in sessions.values() for ending in ("html", "json")
@@ -96,9 +101,13 @@ def session_results():
     on_anatomy = [f"{RESULTS}/{session.folder}/anat" for session in sessions.values() if session.anatomy]
     wanted = sessions.values() if settings.derived.quantities else ()
     derived = [f"{RESULTS}/{session.folder}/derived" for session in wanted]
+    regions = [
+        *(f"{RESULTS}/{session.folder}/regions.tsv" for session in with_regions),
+        *([GROUP] if with_regions else []),
+    ]
     of_twins = [OUTLOOK.format(subject=subject) for subject in twins]
     of_twins += [TWIN_DICOM.format(subject=subject) for subject in sorted(on_t1)]
-    return pages + derived + maps + on_anatomy + of_twins
+    return pages + derived + maps + on_anatomy + regions + of_twins
 
 
 def scan_and_anatomy(wildcards):
@@ -157,6 +166,38 @@ def forecast_dicom_sources(wildcards):
 def report_sources(wildcards):
     """Return the inputs of a session's page."""
     return stiffness(wildcards) | {"truth": session_of(wildcards).truth}
+
+
+def regions_sources(wildcards):
+    """Return the inputs of a session's table of regions: its posterior, and its labels with their names, or its mask."""
+    session = session_of(wildcards)
+    if session.labels is None:
+        return stiffness(wildcards) | {"mask": session.mask}
+    return stiffness(wildcards) | {"labels": session.labels, "names": names_beside(session.labels)}
+
+
+def regions_words(wildcards):
+    """Return the world in which a session's regions lie, and which region of its mask was chosen."""
+    session = session_of(wildcards)
+    if session.labels is None:
+        return ["elastogram", *chosen_region(wildcards)]
+    return ["t1" if session.anatomy else "auto"]
+
+
+def regions_options(wildcards, input):
+    """Return the options that name a session's regions."""
+    space, *region = regions_words(wildcards)
+    labels = str(input.labels) if input.get("labels") else "#".join([str(input.mask), *region])
+    names = ["--names", str(input.names)] if input.get("names") else []
+    return ["--labels", labels, *names, "--space", space]
+
+
+def group_sources(wildcards):
+    """Return the tables of regions of all sessions."""
+    return {
+        f"sub_{one.subject}_ses_{one.session}": REGIONS.format(subject=one.subject, session=one.session)
+        for one in with_regions
+    }
 
 
 def inverted_session(subject):

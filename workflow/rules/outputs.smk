@@ -99,3 +99,55 @@ rule report:
         "PALPATE_RECEIPT={params.receipt:q}"
         " palpate report --session {params.session:q} {params.truth:q}"
         " --settings {params.settings:q} --out {output.page:q} 2> >(tee {log:q} >&2)"
+
+
+rule regions:
+    """Write the stiffness of labelled or drawn regions of one session as a table."""
+    input:
+        unpack(inputs_of("regions")),
+    output:
+        table=REGIONS,
+        record=REGIONS_RECORD,
+    log:
+        f"{LOGS}_regions.log",
+    # Before the DICOM maps, whose refusal must not cost these.
+    priority: 1
+    conda:
+        "../../envs/palpate.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        settings=settings.regions.model_dump_json(),
+        session=lambda wildcards, output: str(Path(output.table).parent),
+        regions=regions_options,
+        key=KEY,
+        receipt=receipt_of("regions"),
+    shell:
+        "PALPATE_RECEIPT={params.receipt:q}"
+        " palpate regions {params.session:q} {params.regions:q} {params.key:q}"
+        " --settings {params.settings:q} --out {output.table:q} 2> >(tee {log:q} >&2)"
+
+
+rule group_regions:
+    """Gather the regions of all sessions in one table."""
+    input:
+        unpack(inputs_of("group_regions")),
+    output:
+        table=GROUP,
+        record=GROUP_RECORD,
+    log:
+        f"{RESULTS}/logs/group_regions.log",
+    conda:
+        "../../envs/palpate.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        results=RESULTS,
+        receipt=receipt_of("group_regions"),
+    shell:
+        "PALPATE_RECEIPT={params.receipt:q}"
+        " palpate regions {params.results:q} --out {output.table:q} 2> >(tee {log:q} >&2)"

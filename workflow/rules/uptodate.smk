@@ -38,6 +38,8 @@ STEPS = {
     "derived": Step("maps", DERIVED, posterior, settings.derived),
     "overlay": Step("overlay", ANAT, stiffness),
     "report": Step("report", REPORT, report_sources, settings.report, beside=(REPORT_RECORD,)),
+    "regions": Step("regions", REGIONS, regions_sources, settings.regions, regions_words, beside=(REGIONS_RECORD,)),
+    "group_regions": Step("regions", GROUP, group_sources, beside=(GROUP_RECORD,)),
     "tumour": Step("tumour", HISTORY, tumour_sources, settings.tumour, tumour_words, beside=(HISTORY_RECORD,)),
     "calibrate": Step("calibrate", CALIBRATION, history, settings.twin, benchmark=f"{TWIN_LOGS}_calibrate.tsv"),
     "tetrahedra": Step("mesh", TISSUE, first_labels, settings.mesh),
@@ -49,6 +51,10 @@ KINDS = {
     Path(REPORT).name: ("service.report.page", "PAGE"),
     Path(REPORT_RECORD).name: ("service.exam.record", "EXAM_RECORD"),
     Path(DICOM_RECORD).name: ("imaging.dicom_out.export_record", "DICOM_RECORD"),
+    Path(REGIONS).name: ("imaging.region_values.table", "TABLE"),
+    Path(REGIONS_RECORD).name: ("imaging.region_values.table", "RECORD"),
+    Path(GROUP).name: ("imaging.region_values.table", "TABLE"),
+    Path(GROUP_RECORD).name: ("imaging.region_values.table", "RECORD"),
     Path(OUTLOOK).name: ("service.forecast_report.page", "PAGE"),
     Path(HISTORY).name: ("imaging.tumour.history_file", "HISTORY"),
     Path(HISTORY_RECORD).name: ("imaging.tumour.record", "HISTORY_RECORD"),
@@ -114,11 +120,10 @@ def made_by_steps():
     """Return every output that the study can ask for, with the step that makes it and the step's wildcards."""
     of_session = [{"subject": subject, "session": session} for subject, session in sessions]
     of_twin = [{"subject": subject} for subject in twins]
-    jobs = [
-        (name, Wildcards(fromdict=one))
-        for name in STEPS
-        for one in (of_session if "{session}" in STEPS[name].output else of_twin)
-    ]
+    jobs = []
+    for name, step in STEPS.items():
+        once = [{}] if "{subject}" not in step.output else of_twin
+        jobs += [(name, Wildcards(fromdict=one)) for one in (of_session if "{session}" in step.output else once)]
     return {Path(STEPS[name].output.format(**one)): (name, one) for name, one in jobs}
 
 

@@ -17,6 +17,7 @@ COMMANDS = (
     "maps",
     "overlay",
     "report",
+    "regions",
     "tumour",
     "calibrate",
     "forecast",

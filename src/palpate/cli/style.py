@@ -28,6 +28,7 @@ EXAMPLES: Final = {
     "maps": "palpate maps stiffness --wavefield wavefield --scan sub-01/mre.zip --anatomy sub-01/t1 --out dicom",
     "overlay": "palpate overlay stiffness --wavefield wavefield --out on-anatomy",
     "report": "palpate report --session results/sub-01/ses-01 --out report.html",
+    "regions": "palpate regions results/sub-01/ses-01 --labels dseg.nii.gz --names labels.tsv --out regions.tsv",
     "tumour": "palpate tumour study/sessions.tsv --subject 01 --out history.h5",
     "calibrate": "palpate calibrate history.h5 --out calibration",
     "forecast": "palpate forecast calibration --after-days 30 --after-days 60 --out forecast",

@@ -1,8 +1,12 @@
-"""Name of a file with the region chosen in it: `file#name` or `file#number`."""
+"""Name of a file with the region chosen in it, `file#name` or `file#number`, and the table of names beside labels."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import Final
+
+_BESIDE: Final = ("dseg.tsv", "labels.tsv", "FreeSurferColorLUT.txt")
 
 
 def split_choice(given: Path) -> tuple[Path, str]:
@@ -27,6 +31,17 @@ def split_region(given: str, folder: Path) -> tuple[str, str]:
         return given, ""
     at = next((one for one in marks if _exists(folder / given[:one])), marks[-1])
     return given[:at], given[at + 1 :].strip()
+
+
+def names_beside(labels: Path) -> Path | None:
+    """Return the table of names that lies beside a file of labels: of its own stem, or of a usual name; else None.
+
+    Args:
+        labels: file of labels, such as sub-01_dseg.nii.gz.
+    """
+    stem = re.sub(r"\.(nii|nii\.gz|mgz|mgh|hdr|img|img\.gz)$", "", labels.name, flags=re.IGNORECASE)
+    candidates = (labels.with_name(name) for name in (f"{stem}.tsv", *_BESIDE))
+    return next((one for one in candidates if one.is_file()), None)
 
 
 def _exists(path: Path) -> bool:

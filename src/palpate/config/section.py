@@ -24,7 +24,10 @@ _ADVICE = 'Write JSON such as {"key": 1.5}, or name a YAML or JSON file.'
 
 WHOLE: Final = ("sessions", "results")
 """Keys of a study's configuration that are not sections."""
-SECTIONS: Final = ("phantom", "ingest", "mesh", "inversion", "maps", "derived", "report", "tumour", "twin", "forecast")
+SECTIONS: Final = (
+    *("phantom", "ingest", "mesh", "inversion", "maps", "derived", "report", "regions"),
+    *("tumour", "twin", "forecast"),
+)
 """Keys of its sections. Their classes are not imported here: each is part of the programs of its own steps alone."""
 
 

@@ -14,6 +14,7 @@ from palpate.config.inversion import InversionSettings
 from palpate.config.maps import MapsSettings
 from palpate.config.mesh import MeshSettings
 from palpate.config.phantom import PhantomSettings
+from palpate.config.regions import RegionsSettings
 from palpate.config.report import ReportSettings
 from palpate.config.section import Section, parse_object
 from palpate.config.setting_errors import settings_error
@@ -51,6 +52,9 @@ class Settings(Section):
 
     report: ReportSettings = ReportSettings()
     """The page of a session."""
+
+    regions: RegionsSettings = RegionsSettings()
+    """Tables of regions."""
 
     tumour: TumourSettings = TumourSettings()
     """History of a tumour from its images and treatments."""

@@ -1,0 +1,194 @@
+"""Regions of a finished session: labels, segments, contours and spheres, with their values in each run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from palpate.config.region_choice import split_choice
+from palpate.config.regions import RegionsSettings
+from palpate.content_digest import digest
+from palpate.errors import InputError
+from palpate.imaging.derived.statistics import medium_of
+from palpate.imaging.files.draws import DrawsFile, open_draws
+from palpate.imaging.files.plain_names import shown
+from palpate.imaging.files.stiffness_folder import StiffnessMaps, read_stiffness
+from palpate.imaging.region_values.label_map import LabelMap, read_label_map
+from palpate.imaging.region_values.label_names import demand_names, read_label_names
+from palpate.imaging.region_values.label_weights import weighted_labels
+from palpate.imaging.region_values.quantities import REGION_QUANTITIES
+from palpate.imaging.region_values.values import RegionValue, region_values
+from palpate.imaging.region_values.weights import WeightedRegion, weighted
+from palpate.imaging.region_values.worlds import Space, Worlds, worlds_of
+from palpate.imaging.regions.binary import is_dicom_file
+from palpate.imaging.regions.every import named_apart, read_every_region
+from palpate.imaging.regions.read import read_region
+from palpate.imaging.regions.region import DrawnRegion
+from palpate.imaging.regions.sphere import read_sphere
+from palpate.progress import say
+from palpate.quality_warning import QualityWarning
+
+type Drawn = LabelMap | tuple[DrawnRegion, ...]
+
+_ALL: Final = 1.0 + 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class AskedRegions:
+    """Regions that a user asks for.
+
+    Attributes:
+        labels: file of labels (NIfTI, .mgz), segments (SEG) or contours (RTSTRUCT), where one region is chosen as
+            `file#name`; None for none.
+        names: table of names by number; None takes one that lies beside the labels.
+        spheres: spheres X,Y,Z,RADIUS in millimetres of the elastogram's world (R A S).
+        space: world of the regions, where a user names it.
+        key: file of the key of pseudonyms; None for the user's own.
+        settings: quantities.
+    """
+
+    labels: Path | None = None
+    names: Path | None = None
+    spheres: tuple[str, ...] = ()
+    space: Space = "auto"
+    key: Path | None = None
+    settings: RegionsSettings = field(default_factory=RegionsSettings)
+
+
+@dataclass(frozen=True, slots=True)
+class RunRegions:
+    """Regions of one run at one frequency.
+
+    Attributes:
+        run: posterior of the run.
+        draws: number of joint draws.
+        values: value of each quantity in each region, region by region.
+        outside: names of the regions of which no voxel has draws.
+        facts: origin of the regions, for the record.
+        warnings: warnings about regions and their place.
+    """
+
+    run: StiffnessMaps
+    draws: int
+    values: tuple[RegionValue, ...]
+    outside: tuple[str, ...]
+    facts: Mapping[str, object]
+    warnings: tuple[QualityWarning, ...]
+
+
+def session_regions(session: Path, asked: AskedRegions, wavefield: Path | None = None) -> tuple[RunRegions, ...]:
+    """Return the values of regions in each run and frequency of a session.
+
+    Args:
+        session: session folder with `mre/` and, where there is one, `wavefield/`; or the folder of stiffness maps.
+        asked: regions and quantities.
+        wavefield: folder of palpate ingest; None takes that of the session.
+
+    Raises:
+        InputError: a file cannot be used, the session has no joint draws, or no region lies on a map.
+    """
+    mre = session / "mre" if (session / "mre").is_dir() else session
+    runs = read_stiffness(mre)
+    of_session = mre.parent / "wavefield" if wavefield is None else wavefield
+    labels = _read(asked, worlds_of(runs[0], of_session))
+    return tuple(_of_run(run, worlds_of(run, of_session), labels, asked) for run in runs)
+
+
+def _read(asked: AskedRegions, worlds: Worlds) -> Drawn | None:
+    """Return the labels or regions of a file; None where none is asked for."""
+    if asked.labels is None:
+        return None
+    path, choice = split_choice(asked.labels)
+    if not is_dicom_file(path) and not choice:
+        return read_label_map(path, asked.names)
+    found = (read_region(asked.labels, worlds.slices_mm),) if choice else read_every_region(path, worlds.slices_mm)
+    found = named_apart(found)
+    if asked.names is None:
+        return found
+    names = read_label_names(asked.names)
+    numbers = [one.number for one in found if one.number is not None]
+    demand_names(found[0].where, numbers, names, asked.names)
+    from dataclasses import replace
+
+    return tuple(replace(one, name=names[one.number]) if one.number in names else one for one in found)
+
+
+def _of_run(run: StiffnessMaps, worlds: Worlds, labels: Drawn | None, asked: AskedRegions) -> RunRegions:
+    draws = _draws_of(run)
+    quantities = [REGION_QUANTITIES[key] for key in asked.settings.quantities]
+    medium = medium_of(run.stem, run.inversion, run.frequency_hz, draws.density_kg_m3, quantities)
+    regions, facts, warnings = _weighted(worlds, draws, labels, asked)
+    inside = [one for one in regions if one.shares.any()]
+    if not inside:
+        raise InputError(
+            run.stem,
+            found=f"no voxel of {'the region' if len(regions) == 1 else f'the {len(regions)} regions'} on the map",
+            expected="regions that overlap the voxels with a posterior",
+            advice="Look at the regions on the map: their coordinates may be those of another scan or space.",
+        )
+    outside = tuple(one.name for one in regions if not one.shares.any())
+    if outside:
+        say(f"{run.stem}: {len(outside)} of {len(regions)} regions lie outside the map and have no value")
+    for warning in warnings:
+        say(f"{run.stem}: warning: {warning}")
+    values = region_values(run, draws, inside, quantities, medium)
+    return RunRegions(run, draws.count, tuple(values), outside, facts, warnings)
+
+
+def _draws_of(run: StiffnessMaps) -> DrawsFile:
+    if run.samples_path is None:
+        raise InputError(
+            run.stem,
+            found="no joint draws",
+            expected="*_samples.h5 beside the maps",
+            advice="Run palpate invert again: the interval of a region's mean follows from joint draws alone.",
+        )
+    return open_draws(run.samples_path, run.informed.shape)
+
+
+def _weighted(
+    worlds: Worlds, draws: DrawsFile, labels: Drawn | None, asked: AskedRegions
+) -> tuple[list[WeightedRegion], dict[str, object], tuple[QualityWarning, ...]]:
+    """Return every region on the voxels of a run, facts about them, and warnings."""
+    run = worlds.run
+    regions: list[WeightedRegion] = []
+    warnings: list[QualityWarning] = []
+    facts: dict[str, object] = {}
+    if isinstance(labels, LabelMap):
+        way = worlds.way_to(labels, asked.space, asked.key)
+        regions += weighted_labels(labels, run, draws, way.motion)
+        warnings += way.warnings
+        facts["world"] = way.world
+    for one in (*(labels if isinstance(labels, tuple) else ()), *_spheres(asked)):
+        way = worlds.way_to(one, asked.space, asked.key)
+        regions.append(weighted(one, run, draws, way.motion))
+        warnings += [*one.warnings, *way.warnings]
+        facts["world"] = way.world
+    if isinstance(labels, tuple) and float(np.sum([one.shares for one in regions], axis=0).max()) > _ALL:
+        warnings.append(_overlap())
+    if asked.labels is not None:
+        path = split_choice(asked.labels)[0]
+        facts |= {"labels": shown(path), "labels_digest": digest(path)}
+    return regions, facts, tuple(dict.fromkeys(warnings))
+
+
+def _spheres(asked: AskedRegions) -> Iterator[DrawnRegion]:
+    yield from (read_sphere(one) for one in asked.spheres)
+
+
+def _overlap() -> QualityWarning:
+    sentence = "Regions overlap: a voxel that lies in several counts in each of them."
+    return QualityWarning("regions-overlap", sentence, "Their values are not independent; do not add their volumes.")
+
+
+def region_names(found: Sequence[RunRegions]) -> list[str]:
+    """Return the names of the regions with values, each once, in order.
+
+    Args:
+        found: regions of the runs.
+    """
+    return list(dict.fromkeys(value.region.name for one in found for value in one.values))
