@@ -15,7 +15,7 @@ from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
 from palpate.config.maps import Kind
-from palpate.imaging.dicom_out.content import Export, GridContent, ImageContent, write_content
+from palpate.imaging.dicom_out.content import ExportOutcome, GridContent, ImageContent, write_content
 from palpate.imaging.dicom_out.dicom_identity import MapIdentity, identity_of, pseudonym_of
 from palpate.imaging.dicom_out.dicom_source import DicomSource
 from palpate.imaging.dicom_out.image_grid import ImageGrid, ImageReference
@@ -81,14 +81,14 @@ def _regions(grid: ImageGrid) -> tuple[RegionMask, ...]:
     )
 
 
-def _write(folder: Path, grid: ImageGrid, *kinds: Kind) -> Export:
+def _write(folder: Path, grid: ImageGrid, *kinds: Kind) -> ExportOutcome:
     series = ImageContent("mean", Map(_values(), grid.affine_mm, "kPa", ""), MEAN, "G' mean [Pa]")
     maps = replace(series, name="map")
     content = GridContent(
         grid, "run", "50 Hz", MADE, (series,), (maps,), _regions(grid), _identity().source, ("Registered.",)
     )
     folder.mkdir()
-    export = Export()
+    export = ExportOutcome()
     write_content(folder, content, kinds or ("mr", "pm", "rtstruct", "seg"), export)
     return export
 
