@@ -9,7 +9,7 @@ Names of files, `<name>` being run, frequency and grid:
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -30,8 +30,15 @@ from palpate.imaging.dicom_out.structure_set import write_structure_set
 from palpate.imaging.files.maps import Map
 from palpate.quality_warning import QualityWarning
 
+type RegionWriter = Callable[[Path, Sequence[RegionMask], ImageGrid, ObjectText], None]
+"""Function that writes regions on a grid as one object."""
+
 REGION_KINDS: Final[tuple[Kind, ...]] = ("rtstruct", "seg")
 """Kinds of objects that hold regions."""
+_REGION_WRITERS: Final[tuple[tuple[Kind, int, RegionWriter], ...]] = (
+    ("rtstruct", STRUCTURES_SERIES, write_structure_set),
+    ("seg", SEGMENTATION_SERIES, write_segmentation),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,10 +197,7 @@ def _write_regions(folder: Path, content: GridContent, kinds: Collection[Kind]) 
     name = f"{content.grid.named(content.stem)}_desc-regions"
     words = ", ".join(one.name for one in content.regions)
     masks = [(one.name, one.words, np.packbits(one.mask).tobytes()) for one in content.regions]
-    for kind, number, write in (
-        ("rtstruct", STRUCTURES_SERIES, write_structure_set),
-        ("seg", SEGMENTATION_SERIES, write_segmentation),
-    ):
+    for kind, number, write in _REGION_WRITERS:
         if kind in kinds:
             path = folder / f"{name}_{kind}.dcm"
             base = _digest(content, kind, masks)
