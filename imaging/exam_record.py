@@ -60,6 +60,16 @@ def _not_an_organ() -> QualityWarning:
     return QualityWarning("not-an-organ", sentence, advice)
 
 
+def reports_an_organ(record: Mapping[str, object]) -> bool:
+    """Return whether the page reports an exam: a region was drawn or gated, or the scanner computed stiffness itself.
+
+    Args:
+        record: record of ingest of the run; may be empty.
+    """
+    mask = _mapping(record.get("mask"))
+    return bool(mask.get("source") == "user" or mask.get("organ_segmentation") is False or record.get("scanner_maps"))
+
+
 def is_no_organ(folder: Path, label: str) -> bool:
     """Return whether a finished wave-field folder says that a mask is no organ segmentation.
 

@@ -8,22 +8,21 @@ Files of a folder, `<stem>` being the run and, where it holds several, the frequ
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from palpate.imaging.anatomy.resample import Grid, grid_of, log_moments
+from palpate.imaging.anatomy.resample import Grid, grid_of, log_moments, moments
 from palpate.imaging.files.draws import DrawsFile
 from palpate.imaging.files.maps import Map, read_map, write_map, write_mask
 from palpate.imaging.files.stiffness_folder import (
     MODULI,
     MODULUS_WORDS,
     STATISTIC_WORDS,
-    Marginals,
     Modulus,
     StiffnessMaps,
     read_stiffness,
@@ -36,25 +35,33 @@ from palpate.system_files import matching
 
 NOTE_NAME: Final = "no_maps_on_anatomy.txt"
 """Name of the note that is written where there are no maps on the anatomy."""
+type OnAnatomy = Modulus | Literal["magnitude"]
+"""Quantity that can be laid on the anatomy: a modulus, or |G*|."""
+
 _INTERVAL_95: Final = 1.959963984540054
 
 
 @dataclass(frozen=True, slots=True)
-class _Target:
-    """Voxels of the anatomy that a run covers.
+class MapsOnAnatomy:
+    """Posterior of a run on the voxels of the anatomy.
 
     Attributes:
         affine_mm: voxel indices of the anatomy to world millimetres, shape (4, 4).
         covered: voxels that lie in the run's mask, shape (i, j, k) of the anatomy.
+        statistics: mean, std, lower and upper of each quantity in the M covered voxels, kPa, shape (M,) each.
+        informed: informed voxels, shape (i, j, k).
     """
 
     affine_mm: NDArray[np.float64]
     covered: NDArray[np.bool_]
+    statistics: Mapping[OnAnatomy, Mapping[str, NDArray[np.float64]]]
+    informed: NDArray[np.bool_]
 
-    @property
-    def points_mm(self) -> NDArray[np.float64]:
-        """World points, in the anatomy, of the voxels that are covered, shape (M, 3)."""
-        return np.asarray(np.argwhere(self.covered) @ self.affine_mm[:3, :3].T + self.affine_mm[:3, 3])
+    def volume(self, quantity: OnAnatomy, statistic: str) -> NDArray[np.float32]:
+        """Return a map, kPa, NaN outside the mask, shape (i, j, k)."""
+        volume = np.full(self.covered.shape, np.nan, dtype=np.float32)
+        volume[self.covered] = self.statistics[quantity][statistic]
+        return volume
 
 
 def write_maps_on_anatomy(mre: Path, wavefield: Path, out: Path) -> tuple[Path, ...]:
@@ -94,53 +101,94 @@ def write_maps_on_anatomy(mre: Path, wavefield: Path, out: Path) -> tuple[Path, 
 
 def _write_run(folder: Path, run: StiffnessMaps, anatomy: Map, placement: Placement) -> list[Path]:
     draws = run.draws()
-    grid = grid_of(draws.voxels, run.informed.shape, run.affine_mm)
-    target = _target(grid, anatomy, placement)
-    misplaced = "" if placement.uncertainty_mm is None else f", misplaced by {placement.uncertainty_mm:.2g} mm"
+    found = maps_on_anatomy(run, draws, anatomy.values.shape, anatomy.affine_mm, placement)
+    misplaced = misplacement_words(placement)
     written = []
     for modulus in MODULI:
-        for statistic, values in _statistics(draws, grid, run.moduli[modulus], modulus, target, placement).items():
+        for statistic in found.statistics[modulus]:
             written.append(folder / f"{run.stem}_space-T1w_stat-{statistic}_{modulus}.nii.gz")
-            volume = np.full(target.covered.shape, np.nan, dtype=np.float32)
-            volume[target.covered] = values
             what = f"{STATISTIC_WORDS[statistic]} of the {MODULUS_WORDS[modulus]}"
             words = f"{what} on the T1 ({placement.status}{misplaced})"
-            write_map(written[-1], volume, target.affine_mm, units="kPa", description=words)
-    informed = np.zeros(target.covered.shape, dtype=bool)
-    of_voxels = run.informed[tuple(draws.voxels.T)]
-    informed[target.covered] = grid.nearest_values(of_voxels, _seen_mm(target.points_mm, placement.motion))
+            write_map(written[-1], found.volume(modulus, statistic), found.affine_mm, units="kPa", description=words)
     written.append(folder / f"{run.stem}_space-T1w_desc-informed_mask.nii.gz")
-    write_mask(written[-1], informed, target.affine_mm, description="voxels whose value comes mostly from this scan")
-    say(f"{run.stem}: {int(target.covered.sum())} voxels of the anatomy{misplaced}")
+    write_mask(
+        written[-1], found.informed, found.affine_mm, description="voxels whose value comes mostly from this scan"
+    )
+    say(f"{run.stem}: {int(found.covered.sum())} voxels of the anatomy{misplaced}")
     return written
 
 
-def _target(grid: Grid, anatomy: Map, placement: Placement) -> _Target:
+def misplacement_words(placement: Placement) -> str:
+    """Return how far the anatomy may be misplaced, for a sentence; empty where that was not measured."""
+    return "" if placement.uncertainty_mm is None else f", misplaced by {placement.uncertainty_mm:.2g} mm"
+
+
+def maps_on_anatomy(
+    run: StiffnessMaps,
+    draws: DrawsFile,
+    shape: tuple[int, ...],
+    affine_mm: NDArray[np.float64],
+    placement: Placement,
+    quantities: Sequence[OnAnatomy] = MODULI,
+) -> MapsOnAnatomy:
+    """Return the posterior of a run on the voxels of the anatomy.
+
+    Args:
+        run: posterior of the run.
+        draws: its joint draws.
+        shape: number of voxels of the anatomy along i, j, k.
+        affine_mm: voxel indices of the anatomy to world RAS millimetres, shape (4, 4).
+        placement: placement of the anatomy on the run, which must be usable.
+        quantities: the moduli, or magnitude for |G*|.
+    """
+    grid = grid_of(draws.voxels, run.informed.shape, run.affine_mm)
+    covered = _covered(grid, shape, affine_mm, placement)
+    points_mm = np.asarray(np.argwhere(covered) @ affine_mm[:3, :3].T + affine_mm[:3, 3])
+    statistics = {one: _statistics(one, run, draws, grid, points_mm, placement) for one in quantities}
+    informed = np.zeros(covered.shape, dtype=bool)
+    of_voxels = run.informed[tuple(draws.voxels.T)]
+    informed[covered] = grid.nearest_values(of_voxels, _seen_mm(points_mm, placement.motion))
+    return MapsOnAnatomy(affine_mm, covered, statistics, informed)
+
+
+def _covered(
+    grid: Grid, shape: tuple[int, ...], affine_mm: NDArray[np.float64], placement: Placement
+) -> NDArray[np.bool_]:
     """Return the anatomy's voxels whose centres lie in the posterior's, found slice by slice."""
-    covered = np.zeros(anatomy.values.shape, dtype=bool)
-    plane = np.moveaxis(np.indices((*covered.shape[:2], 1), dtype=np.float64), 0, -1)[:, :, 0]
-    for k in range(covered.shape[2]):
-        points_mm = (plane + np.array([0.0, 0.0, k])) @ anatomy.affine_mm[:3, :3].T + anatomy.affine_mm[:3, 3]
+    covered = np.zeros(shape, dtype=bool)
+    plane = np.moveaxis(np.indices((*shape[:2], 1), dtype=np.float64), 0, -1)[:, :, 0]
+    for k in range(shape[2]):
+        points_mm = (plane + np.array([0.0, 0.0, k])) @ affine_mm[:3, :3].T + affine_mm[:3, 3]
         covered[..., k] = grid.covers(_seen_mm(points_mm, placement.motion))
-    return _Target(anatomy.affine_mm, covered)
+    return covered
 
 
 def _statistics(
-    draws: DrawsFile, grid: Grid, known: Marginals, modulus: Modulus, target: _Target, placement: Placement
+    quantity: OnAnatomy,
+    run: StiffnessMaps,
+    draws: DrawsFile,
+    grid: Grid,
+    points_mm: NDArray[np.float64],
+    placement: Placement,
 ) -> dict[str, NDArray[np.float64]]:
-    """Mean, standard deviation and bounds in the target's voxels, kPa, of a log-normal as palpate invert has it."""
-    mean, std = (one.values[tuple(draws.voxels.T)].astype(np.float64) for one in (known.mean, known.std))
-    log_variance = np.log1p((std / mean) ** 2)
-    points_mm = target.points_mm
+    """Mean, standard deviation and bounds at points of the anatomy, kPa, of a log-normal as palpate invert has it."""
+    if quantity == "magnitude":
+        known = moments(_log_magnitudes(draws))
+    else:
+        marginals = run.moduli[quantity]
+        mean, std = (one.values[tuple(draws.voxels.T)].astype(np.float64) for one in (marginals.mean, marginals.std))
+        log_variance = np.log1p((std / mean) ** 2)
+        known = np.log(mean) - 0.5 * log_variance, np.sqrt(log_variance)
+
+    def logs() -> Iterator[NDArray[np.float64]]:
+        return _log_magnitudes(draws) if quantity == "magnitude" else draws.log_draws(quantity)
 
     def places() -> Iterator[NDArray[np.float64]]:
-        # The same motions for both moduli: draw d is one tissue in one place.
+        # The same motions for all quantities: draw d is one tissue in one place.
         for motion in placement.motion.draws(placement.covariance, draws.count, MOTION_SEED):
             yield _seen_mm(points_mm, motion)
 
-    centre, spread = log_moments(
-        grid, lambda: draws.log_draws(modulus), (np.log(mean) - 0.5 * log_variance, np.sqrt(log_variance)), places
-    )
+    centre, spread = log_moments(grid, logs, known, places)
     middle = np.exp(centre + 0.5 * spread**2)
     return {
         "mean": middle,
@@ -148,6 +196,12 @@ def _statistics(
         "lower": np.exp(centre - _INTERVAL_95 * spread),
         "upper": np.exp(centre + _INTERVAL_95 * spread),
     }
+
+
+def _log_magnitudes(draws: DrawsFile) -> Iterator[NDArray[np.float64]]:
+    """Yield ln |G*| draw by draw, |G*| in kPa, each of shape (N,)."""
+    for storage, loss in zip(*(draws.log_draws(modulus) for modulus in MODULI), strict=True):
+        yield 0.5 * np.logaddexp(2.0 * storage, 2.0 * loss)
 
 
 def _seen_mm(points_mm: NDArray[np.float64], motion: Rigid) -> NDArray[np.float64]:

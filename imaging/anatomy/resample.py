@@ -99,16 +99,22 @@ def log_moments(
     Returns:
         Mean and standard deviation, shape (M,) each.
     """
-    centre, spread = _moments(draws())
+    centre, spread = moments(draws())
     stretch = np.divide(known[1], spread, out=np.zeros_like(spread), where=spread > 0)
-    return _moments(
+    return moments(
         grid.interpolated(known[0] + (draw - centre) * stretch, points_mm)
         for draw, points_mm in zip(draws(), places(), strict=True)
     )
 
 
-def _moments(draws: Iterable[NDArray[np.floating]]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mean and standard deviation over draws that come one after the other (Welford, Technometrics 4 (1962) 419)."""
+def moments(draws: Iterable[NDArray[np.floating]]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return mean and standard deviation over draws that come one after the other.
+
+    Method: Welford, Technometrics 4 (1962) 419.
+
+    Args:
+        draws: draws, two at least, all of one shape.
+    """
     stream: Iterator[NDArray[np.floating]] = iter(draws)
     mean = np.asarray(next(stream), dtype=np.float64).copy()
     squares, count = np.zeros_like(mean), 1

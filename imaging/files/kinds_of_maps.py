@@ -17,7 +17,7 @@ _WORDS: Final[Mapping[KindOfMaps, str]] = {
     "mesh": "maps on a mesh",
 }
 _NAMES: Final[Mapping[KindOfMaps, tuple[str, ...]]] = {
-    "dicom": ("*.dcm", "no_dicom_source.txt"),
+    "dicom": ("*.dcm", "*/*.dcm", "no_dicom_source.txt"),
     "derived": ("*_stat-*.nii.gz",),
     "mesh": ("*_mesh.xdmf",),
 }

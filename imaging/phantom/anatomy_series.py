@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from palpate.imaging.phantom.grid import ScanGrid, block
 from palpate.imaging.phantom.identity import RAS_TO_LPS, Identity, fill, place, save
@@ -31,6 +32,21 @@ def write_anatomy(folder: Path, identity: Identity, head: Head) -> None:
     """Write the series into an existing folder, one file a slice."""
     grid = anatomy_grid(head)
     values = np.rint(head.t1_at(grid.points_mm) / head.t1.max() * _WHITE).astype(np.uint16)
+    write_t1_slices(folder, identity, grid, values, brightest=_WHITE)
+
+
+def write_t1_slices(
+    folder: Path, identity: Identity, grid: ScanGrid, values: NDArray[np.uint16], *, brightest: float
+) -> None:
+    """Write a T1 into an existing folder, one file a slice.
+
+    Args:
+        folder: folder of the series.
+        identity: study of the fictitious patient.
+        grid: voxels of the image, in the order DICOM stores them.
+        values: stored values, of 12 bits, shape (i, j, k).
+        brightest: stored value of the brightest tissue, for the display window.
+    """
     for k in range(grid.shape[2]):
         image = identity.image(ANATOMY_SERIES, k + 1)
         image.ImageType = ["ORIGINAL", "PRIMARY", "M", "ND", "NORM"]
@@ -41,5 +57,5 @@ def write_anatomy(folder: Path, identity: Identity, head: Head) -> None:
         image.FlipAngle, image.NumberOfAverages = 9, 1
         place(image, grid, RAS_TO_LPS @ (grid.affine_mm @ [0, 0, k, 1])[:3])
         fill(image, values[:, :, k].T, bits=12)
-        image.WindowCenter, image.WindowWidth = _WHITE / 2, _WHITE
+        image.WindowCenter, image.WindowWidth = brightest / 2, brightest
         save(image, folder / f"{k + 1:04d}.dcm")

@@ -21,17 +21,19 @@ RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0])
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Study of a fictitious patient; all unique identifiers follow from its three fields.
+    """Study of a fictitious patient; all unique identifiers follow from its first three fields.
 
     Attributes:
         subject: BIDS label of the patient.
         session: BIDS label of the session.
         fingerprint: text that differs whenever the images do, such as the settings as JSON.
+        date: date of the study, as DICOM writes it.
     """
 
     subject: str
     session: str
     fingerprint: str
+    date: str = STUDY_DATE
 
     def uid(self, *names: object) -> UID:
         """Return the unique identifier of a named thing of this study."""
@@ -46,7 +48,7 @@ class Identity:
         image.StudyInstanceUID = self.uid("study")
         image.SeriesInstanceUID = self.uid("series", series)
         image.FrameOfReferenceUID = self.uid("frame of reference")
-        image.StudyDate = image.SeriesDate = image.AcquisitionDate = image.ContentDate = STUDY_DATE
+        image.StudyDate = image.SeriesDate = image.AcquisitionDate = image.ContentDate = self.date
         image.StudyTime = image.SeriesTime = "090000"
         image.AcquisitionTime = image.ContentTime = _moment(instance)
         image.AccessionNumber = image.ReferringPhysicianName = image.StudyID = ""

@@ -1,7 +1,7 @@
 """Images of the in-silico tumour at every date, its treatments, and the truth beside them.
 
 sub-02/treatments.tsv, sub-02/dose.dcm
-sub-02/ses-<n>/T1w.nii.gz                        as the head lay that day
+sub-02/ses-<n>/t1/0001.dcm, ...                  as the head lay that day, as DICOM
 sub-02/ses-<n>/growth/{adc,roi}.nii.gz, adc.json
 sub-02/ses-<n>/truth/truth_density.nii.gz        living cells on the truth's own grid, in the first scan's world
 sub-02/ses-<n>/truth/truth_necrosis.nii.gz       dead ones, where oxygen limits growth
@@ -26,6 +26,7 @@ from scipy import ndimage
 from palpate.config.longitudinal import LongitudinalSettings
 from palpate.config.tumour import TumourSettings
 from palpate.imaging.files.nifti import voxel_indices, write_nifti
+from palpate.imaging.phantom.anatomy_series import write_t1_slices
 from palpate.imaging.phantom.grid import ScanGrid, block, rotation
 from palpate.imaging.phantom.identity import Identity
 from palpate.imaging.phantom.rtdose import write_rtdose
@@ -50,6 +51,8 @@ _HEALTHY_MM2_S: Final = 0.8e-3
 _EDGE_MM: Final = 6.0
 _T1_MM: Final = 1.5
 _T1_NOISE: Final = 0.02
+_T1_BRIGHT: Final = 1000.0
+_T1_MOST: Final = 2**12 - 1
 _TILT_DEG: Final = (3.0, -2.0, 4.0)
 _DOSE_MM: Final = 3.0
 
@@ -124,7 +127,10 @@ def write_tumour_patient(
         (root / session / "truth").mkdir()
         cells = truth.densities[day], truth.necrosis.get(day)
         _write_growth(root / session / "growth", settings, scene, cells, motion, generator)
-        _write_t1(root / session / "T1w.nii.gz", settings, scene, truth.filled(day), motion, generator)
+        (root / session / "t1").mkdir()
+        date = FIRST_DATE + datetime.timedelta(days=day)
+        identity = Identity(settings.subject, label, settings.model_dump_json(), f"{date:%Y%m%d}")
+        _write_t1(root / session / "t1", identity, (settings, scene), truth.filled(day), motion, generator)
         _write_cells(root / session / "truth", "", scene, truth, day)
         if number == 1:
             _write_labels(root / session, scene)
@@ -133,9 +139,9 @@ def write_tumour_patient(
                 "subject": settings.subject,
                 "session": label,
                 "mre": "",
-                "anatomy": f"{session.as_posix()}/T1w.nii.gz",
+                "anatomy": f"{session.as_posix()}/t1",
                 "labels": f"{session.as_posix()}/labels.nii.gz" if number == 1 else "",
-                "date": str(FIRST_DATE + datetime.timedelta(days=day)),
+                "date": str(date),
                 "growth": f"{session.as_posix()}/growth",
                 "treatment": f"sub-{settings.subject}/treatments.tsv",
                 "truth": f"{session.as_posix()}/truth",
@@ -204,17 +210,19 @@ def _write_growth(
 
 
 def _write_t1(
-    path: Path,
-    settings: LongitudinalSettings,
-    scene: TumourScene,
+    folder: Path,
+    identity: Identity,
+    patient: tuple[LongitudinalSettings, TumourScene],
     density: Values,
     motion: Rigid,
     generator: np.random.Generator,
 ) -> None:
+    settings, scene = patient
     grid = _image_grid(settings, _T1_MM, settings.half_edge_mm - 1.0, tilted=False)
     signal = _seen(scene, scene.t1 * (1.0 - 0.3 * density), grid, motion)
     signal = np.maximum(signal + _T1_NOISE * generator.standard_normal(grid.shape), 0.0)
-    write_nifti(path, np.rint(1000.0 * signal).astype(np.int16), grid.affine_mm)
+    stored = np.minimum(np.rint(_T1_BRIGHT * signal), _T1_MOST).astype(np.uint16)
+    write_t1_slices(folder, identity, grid, stored, brightest=_T1_BRIGHT)
 
 
 def _write_labels(folder: Path, scene: TumourScene) -> None:

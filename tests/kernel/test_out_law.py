@@ -48,7 +48,7 @@ ROWS: dict[tuple[str, ...], tuple[Row, ...]] = {
     ("mesh",): (Row("folder", {"source": "folder"}), Row("folder", {"source": "labels", "names": "file"})),
     ("invert",): (Row("folder", {"wavefield": "folder", "mesh": "folder", "labels": "labels"}),),
     ("maps",): (
-        Row("folder", {"mre": "folder", "wavefield": "folder", "scan": "folder", "key": "file"}),
+        Row("folder", {"mre": "folder", "wavefield": "folder", "scan": "folder", "key": "file", "anatomy": "folder"}),
         Row("folder", {"mre": "folder"}, ("--derived",)),
         Row("folder", {"mre": "folder", "mesh": "folder"}),
     ),

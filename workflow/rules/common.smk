@@ -43,6 +43,7 @@ SESSION = f"{RESULTS}/sub-{{subject}}/ses-{{session}}"
 WAVEFIELD, MESH, MRE = f"{SESSION}/wavefield", f"{SESSION}/mesh", f"{SESSION}/mre"
 DICOM, ANAT, REPORT = f"{SESSION}/dicom", f"{SESSION}/anat", f"{SESSION}/report.html"
 REPORT_RECORD, DERIVED = f"{SESSION}/report.json", f"{SESSION}/derived"
+DICOM_RECORD = f"{DICOM}.json"
 REGIONS, REGIONS_RECORD = f"{SESSION}/regions.tsv", f"{SESSION}/regions.json"
 GROUP, GROUP_RECORD = f"{RESULTS}/group_regions.tsv", f"{RESULTS}/group_regions.json"
 LOGS = f"{RESULTS}/logs/sub-{{subject}}_ses-{{session}}"
@@ -51,6 +52,7 @@ TWIN = f"{RESULTS}/sub-{{subject}}/twin"
 HISTORY_RECORD = f"{TWIN}/history.json"
 HISTORY, CALIBRATION, TISSUE = f"{TWIN}/history.h5", f"{TWIN}/calibration", f"{TWIN}/mesh"
 FORECAST, OUTLOOK = f"{TWIN}/forecast", f"{TWIN}/outlook.html"
+TWIN_DICOM, TWIN_DICOM_RECORD = f"{TWIN}/dicom", f"{TWIN}/dicom.json"
 TWIN_LOGS = f"{RESULTS}/logs/sub-{{subject}}"
 study = checked(read_study, settings.sessions)
 sessions = {(session.subject, session.session): session for session in study if session.mre is not None}
@@ -59,6 +61,10 @@ dated = {subject: scans for subject in {one.subject for one in study} if (scans 
 twins = sorted(subject for subject, scans in dated.items() if len(scans) >= FEWEST_SCANS)
 for subject in sorted(set(dated) - set(twins)):
     print(f"palpate: sub-{subject}: {ONE_SCAN}", file=sys.stderr)
+on_t1 = {subject for subject in twins if dated[subject][0].anatomy_is_dicom}
+for subject in sorted(set(twins) - on_t1):
+    told = "the T1 of the first scan is no DICOM, so that the forecast is not written as DICOM: it has no study to join"
+    print(f"palpate: sub-{subject}: {told}", file=sys.stderr)
 meshed = {subject for subject in twins if settings.forecast.on_mesh and dated[subject][0].labels is not None}
 if settings.forecast.on_mesh:
     for subject in sorted(set(twins) - meshed):
@@ -84,12 +90,14 @@ def session_results():
     """Return every output of the study.
 
     Each session has a page with its record and derived maps, DICOM maps where DICOM came in, maps on the anatomy if it
-    has one, and a table of regions if it has labels or a mask.
+    has one, and a table of regions if it has labels or a mask. Each tumour has a page, and its forecast as DICOM where
+    the T1 of its first scan is DICOM.
     """
     pages = [
         f"{RESULTS}/{session.folder}/report.{ending}" for session in sessions.values() for ending in ("html", "json")
     ]
-    maps = [f"{RESULTS}/{session.folder}/dicom" for session in sessions.values() if session.brings_dicom]
+    of_dicom = [one for one in sessions.values() if one.brings_dicom or one.anatomy_is_dicom]
+    maps = [f"{RESULTS}/{session.folder}/dicom" for session in of_dicom]
     on_anatomy = [f"{RESULTS}/{session.folder}/anat" for session in sessions.values() if session.anatomy]
     wanted = sessions.values() if settings.derived.quantities else ()
     derived = [f"{RESULTS}/{session.folder}/derived" for session in wanted]
@@ -97,14 +105,9 @@ def session_results():
         *(f"{RESULTS}/{session.folder}/regions.tsv" for session in with_regions),
         *([GROUP] if with_regions else []),
     ]
-    return (
-        pages
-        + derived
-        + maps
-        + on_anatomy
-        + regions
-        + [f"{RESULTS}/sub-{subject}/twin/outlook.html" for subject in twins]
-    )
+    of_twins = [OUTLOOK.format(subject=subject) for subject in twins]
+    of_twins += [TWIN_DICOM.format(subject=subject) for subject in sorted(on_t1)]
+    return pages + derived + maps + on_anatomy + regions + of_twins
 
 
 def scan_and_anatomy(wildcards):
@@ -146,10 +149,18 @@ def posterior(wildcards):
 
 
 def maps_sources(wildcards):
-    """Return the inputs of DICOM maps, with the session's own DICOM where maps carry the scan's patient and study."""
+    """Return the inputs of DICOM maps, with the session's own DICOM where maps carry the scan's patient and study.
+
+    The T1 is always one: without its file nothing is known of the slices that maps lie on.
+    """
     session = session_of(wildcards)
     needed = session.brings_dicom and settings.maps.identity == "scan"
-    return stiffness(wildcards) | {"scan": session.mre if needed else None}
+    return stiffness(wildcards) | {"scan": session.mre if needed else None, "anatomy": session.anatomy}
+
+
+def forecast_dicom_sources(wildcards):
+    """Return the inputs of a forecast's DICOM: the forecast, and the T1 of the first scan, in whose world it lies."""
+    return {"forecast": FORECAST.format(**wildcards), "anatomy": dated[wildcards.subject][0].anatomy}
 
 
 def report_sources(wildcards):

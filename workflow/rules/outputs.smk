@@ -3,7 +3,8 @@ rule maps:
     input:
         unpack(inputs_of("maps")),
     output:
-        directory(DICOM),
+        folder=directory(DICOM),
+        record=DICOM_RECORD,
     log:
         f"{LOGS}_maps.log",
     conda:
@@ -15,12 +16,13 @@ rule maps:
     params:
         settings=settings.maps.model_dump_json(),
         scan=option("--scan", "scan"),
+        anatomy=option("--anatomy", "anatomy"),
         key=KEY,
         receipt=receipt_of("maps"),
     shell:
         "PALPATE_RECEIPT={params.receipt:q}"
-        " palpate maps {input.mre:q} --wavefield {input.wavefield:q} {params.scan:q} {params.key:q}"
-        " --settings {params.settings:q} --out {output:q} 2> >(tee {log:q} >&2)"
+        " palpate maps {input.mre:q} --wavefield {input.wavefield:q} {params.scan:q} {params.anatomy:q} {params.key:q}"
+        " --settings {params.settings:q} --out {output.folder:q} 2> >(tee {log:q} >&2)"
 
 
 rule derived:

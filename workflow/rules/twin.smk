@@ -122,3 +122,28 @@ rule outlook:
         "PALPATE_RECEIPT={params.receipt:q}"
         " palpate outlook {input.calibration:q} --forecast {input.forecast:q} {params.anatomy:q} {params.date:q}"
         " --settings {params.settings:q} --out {output:q} 2> >(tee {log:q} >&2)"
+
+
+rule forecast_dicom:
+    """Write the forecast of a tumour as DICOM on the T1 of its first scan."""
+    input:
+        unpack(inputs_of("forecast_dicom")),
+    output:
+        folder=directory(TWIN_DICOM),
+        record=TWIN_DICOM_RECORD,
+    log:
+        f"{TWIN_LOGS}_forecast_dicom.log",
+    conda:
+        "../../envs/palpate.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        settings=settings.maps.model_dump_json(),
+        key=KEY,
+        receipt=receipt_of("forecast_dicom"),
+    shell:
+        "PALPATE_RECEIPT={params.receipt:q}"
+        " palpate maps {input.forecast:q} --anatomy {input.anatomy:q} {params.key:q}"
+        " --settings {params.settings:q} --out {output.folder:q} 2> >(tee {log:q} >&2)"

@@ -34,7 +34,7 @@ STEPS = {
     "ingest": Step("ingest", WAVEFIELD, scan_and_anatomy, settings.ingest, chosen_region),
     "mesh": Step("mesh", MESH, wave_field, settings.mesh),
     "invert": Step("invert", MRE, inversion_sources, settings.inversion, benchmark=f"{LOGS}_invert.tsv"),
-    "maps": Step("maps", DICOM, maps_sources, settings.maps),
+    "maps": Step("maps", DICOM, maps_sources, settings.maps, beside=(DICOM_RECORD,)),
     "derived": Step("maps", DERIVED, posterior, settings.derived),
     "overlay": Step("overlay", ANAT, stiffness),
     "report": Step("report", REPORT, report_sources, settings.report, beside=(REPORT_RECORD,)),
@@ -44,11 +44,13 @@ STEPS = {
     "calibrate": Step("calibrate", CALIBRATION, history, settings.twin, benchmark=f"{TWIN_LOGS}_calibrate.tsv"),
     "tetrahedra": Step("mesh", TISSUE, first_labels, settings.mesh),
     "forecast": Step("forecast", FORECAST, forecast_sources, settings.forecast),
+    "forecast_dicom": Step("maps", TWIN_DICOM, forecast_dicom_sources, settings.maps, beside=(TWIN_DICOM_RECORD,)),
     "outlook": Step("outlook", OUTLOOK, outlook_sources, settings.report, first_date),
 }
 KINDS = {
     Path(REPORT).name: ("service.report.page", "PAGE"),
     Path(REPORT_RECORD).name: ("service.exam.record", "EXAM_RECORD"),
+    Path(DICOM_RECORD).name: ("imaging.dicom_out.export_record", "DICOM_RECORD"),
     Path(REGIONS).name: ("imaging.region_values.table", "TABLE"),
     Path(REGIONS_RECORD).name: ("imaging.region_values.table", "RECORD"),
     Path(GROUP).name: ("imaging.region_values.table", "TABLE"),

@@ -25,7 +25,7 @@ EXAMPLES: Final = {
     "ingest": "palpate ingest sub-01/mre.zip --anatomy sub-01/t1 --label sub-01_ses-01 --out wavefield",
     "mesh": "palpate mesh wavefield --out zones",
     "invert": "mpiexec -n 4 palpate invert wavefield --out stiffness --settings '{\"samples\": 400}'",
-    "maps": "palpate maps stiffness --wavefield wavefield --scan sub-01/mre.zip --out dicom",
+    "maps": "palpate maps stiffness --wavefield wavefield --scan sub-01/mre.zip --anatomy sub-01/t1 --out dicom",
     "overlay": "palpate overlay stiffness --wavefield wavefield --out on-anatomy",
     "report": "palpate report --session results/sub-01/ses-01 --out report.html",
     "regions": "palpate regions results/sub-01/ses-01 --labels dseg.nii.gz --names labels.tsv --out regions.tsv",

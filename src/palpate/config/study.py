@@ -19,6 +19,8 @@ OPTIONAL = ("anatomy", "labels", "date", "growth", "treatment", "mask", "truth")
 """Columns that a table of sessions may have."""
 _PATHS = ("mre", "anatomy", "labels", "growth", "treatment", "mask", "truth")
 _EMPTY = ("", "n/a")
+_VOLUME_ENDINGS = (".nii", ".nii.gz", ".mgz", ".hdr", ".img", ".img.gz", ".mgh")
+"""Endings of volumes that are no DICOM."""
 FEWEST_SCANS = 2
 """Least number of scans for a forecast: one scan shows a tumour, two show its growth."""
 ONE_SCAN = (
@@ -82,6 +84,13 @@ class Session:
         if self.mre is None or self.mre.suffix.lower() == ".mat":
             return False
         return not (self.mre.is_dir() and (matching(self.mre, "*_wavefield.*") or matching(self.mre, "*_disp_??.nii*")))
+
+    @property
+    def anatomy_is_dicom(self) -> bool:
+        """Whether the T1 is a scanner's DICOM, so that objects on its grid have a study to join."""
+        return self.anatomy is not None and not (
+            self.anatomy.is_file() and self.anatomy.name.lower().endswith(_VOLUME_ENDINGS)
+        )
 
 
 def read_study(table: Path) -> tuple[Session, ...]:
