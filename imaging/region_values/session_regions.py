@@ -16,7 +16,7 @@ from palpate.errors import InputError
 from palpate.imaging.derived.statistics import medium_of
 from palpate.imaging.files.draws import DrawsFile, open_draws
 from palpate.imaging.files.stiffness_folder import StiffnessMaps, read_stiffness
-from palpate.imaging.region_values.atlas_regions import AVERAGE, LaidAtlas
+from palpate.imaging.region_values.atlas_regions import AVERAGE, LaidAtlas, lay_atlas
 from palpate.imaging.region_values.label_map import LabelMap, read_label_map
 from palpate.imaging.region_values.label_names import demand_names, read_label_names
 from palpate.imaging.region_values.label_weights import weighted_labels
@@ -102,7 +102,7 @@ def session_regions(session: Path, asked: AskedRegions, wavefield: Path | None =
     for run in runs:
         worlds = worlds_of(run, of_session)
         if asked.atlas and run.label not in laid:
-            laid[run.label] = worlds.lay_atlas()
+            laid[run.label] = lay_atlas(worlds)
         found.append(_of_run(run, worlds, labels, asked, laid.get(run.label)))
     return tuple(found)
 
