@@ -15,13 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from palpate.errors import InputError
 from palpate.imaging.anatomy.atlas import Atlas, load_atlas
 from palpate.imaging.anatomy.atlas_placement import place_atlas
-from palpate.imaging.files.nifti import Volume, voxel_indices
+from palpate.imaging.files.nifti import read_volume, voxel_indices
 from palpate.imaging.files.stiffness_folder import StiffnessMaps
 from palpate.imaging.region_values.motion import Motion, UncertainMotion, uncertain
 from palpate.imaging.region_values.weights import LATTICE, SCATTERED, PosteriorVoxels, WeightedRegion, voxel_volume_ml
-from palpate.imaging.registration.placement import Placement
+from palpate.imaging.region_values.worlds import Worlds
+from palpate.imaging.registration.placement import Placement, not_moved
 from palpate.quality_warning import QualityWarning
 
 AVERAGE: Final = QualityWarning(
@@ -110,19 +112,25 @@ class LaidAtlas:
         return found / len(offsets)
 
 
-def lay_atlas(image: Volume, where: str, placement: Placement) -> LaidAtlas:
-    """Lay the atlas on a patient's image.
+def lay_atlas(worlds: Worlds) -> LaidAtlas:
+    """Lay the atlas on the T1 of a session, or on the magnitude where there is no T1 whose place is known.
 
     Args:
-        image: T1 or magnitude of the patient.
-        where: label of the image, for errors.
-        placement: placement of the image on the elastogram.
+        worlds: images of a run.
 
     Raises:
-        InputError: the atlas cannot be laid on the image.
+        InputError: the session has neither image, or the atlas cannot be laid on it.
     """
+    if worlds.image is None:
+        raise InputError(
+            worlds.run.label,
+            found="neither a T1 whose place is known nor a magnitude",
+            expected="an image of the head, on which the atlas can be laid",
+            advice="Run palpate ingest with the T1 of the visit, or name labels with --labels.",
+        )
     atlas = load_atlas()
-    laid = place_atlas(image, atlas, where)
+    laid = place_atlas(read_volume(worlds.image), atlas, worlds.run.label)
+    placement = worlds.placement if worlds.image.name.endswith("_T1w.nii.gz") else not_moved("aligned")
     return LaidAtlas(_shares_of(atlas), laid.affine_mm, one_after_another(placement, laid.placement))
 
 

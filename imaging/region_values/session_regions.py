@@ -16,7 +16,6 @@ from palpate.errors import InputError
 from palpate.imaging.anatomy.foreign_frame import GivenRegistration
 from palpate.imaging.derived.statistics import medium_of
 from palpate.imaging.files.draws import DrawsFile, open_draws
-from palpate.imaging.files.nifti import read_volume
 from palpate.imaging.files.stiffness_folder import StiffnessMaps, read_stiffness
 from palpate.imaging.region_values.atlas_regions import AVERAGE, LaidAtlas, lay_atlas
 from palpate.imaging.region_values.label_map import LabelMap, read_label_map
@@ -31,7 +30,6 @@ from palpate.imaging.regions.every import named_apart, read_every_region
 from palpate.imaging.regions.read import read_region
 from palpate.imaging.regions.region import DrawnRegion
 from palpate.imaging.regions.sphere import read_sphere
-from palpate.imaging.registration.placement import not_moved
 from palpate.progress import say
 from palpate.quality_warning import QualityWarning
 
@@ -118,7 +116,7 @@ def session_regions(session: Path, asked: AskedRegions, wavefield: Path | None =
     for run in runs:
         worlds = worlds_of(run, of_session)
         if asked.atlas and run.label not in laid:
-            laid[run.label] = _laid_atlas(worlds)
+            laid[run.label] = lay_atlas(worlds)
         found.append(_of_run(run, worlds, labels, asked, laid.get(run.label)))
     return tuple(found)
 
@@ -171,24 +169,6 @@ def _of_run(
         say(f"{run.stem}: warning: {warning}")
     values = region_values(run, draws, inside, quantities, medium)
     return RunRegions(run, draws.count, tuple(values), outside, facts, warnings)
-
-
-def _laid_atlas(worlds: Worlds) -> LaidAtlas:
-    """Return the atlas of the brain laid on the T1, or on the magnitude where there is no T1.
-
-    Raises:
-        InputError: the session has neither, or the atlas cannot be laid on it.
-    """
-    if worlds.image is None:
-        raise InputError(
-            worlds.run.label,
-            found="neither a T1 whose place is known nor a magnitude",
-            expected="an image of the head, on which the atlas can be laid",
-            advice="Run palpate ingest with the T1 of the visit, or name labels with --labels.",
-        )
-    on_anatomy = worlds.image.name.endswith("_T1w.nii.gz")
-    placement = worlds.placement if on_anatomy else not_moved("aligned")
-    return lay_atlas(read_volume(worlds.image), worlds.run.label, placement)
 
 
 def _draws_of(run: StiffnessMaps) -> DrawsFile:
