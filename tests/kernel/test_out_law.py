@@ -87,7 +87,7 @@ ROWS: dict[tuple[str, ...], tuple[Row, ...]] = {
     ("tumour",): (Row("file", {"sessions": "table", "stiffness": "folder", "key": "file"}, ("--subject", "01")),),
     ("calibrate",): (Row("folder", {"history": "file"}),),
     ("forecast",): (Row("folder", {"calibration": "folder", "mesh": "folder"}),),
-    ("outlook",): (Row("file", {"calibration": "folder", "forecast": "folder"}),),
+    ("outlook",): (Row("file", {"calibration": "folder", "forecast": "folder", "anatomy": "folder"}),),
     ("verify", "maps"): (Row("file", {"results": "folder", "truth": "folder"}),),
     ("verify", "forecast"): (Row("file", {"results": "folder", "truth": "file"}),),
     ("verify", "calibration"): (Row("file", {"results": "folder", "sessions": "table"}),),
