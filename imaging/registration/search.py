@@ -64,7 +64,7 @@ PLANNING_CT = Search(
     most_mm=60.0,
     most_deg=45.0,
     # Distortion and unlike contrast, which no group shows alone (decision 0114).
-    shared_mm=0.3,
+    shared_mm=0.5,
     margin_mm=40.0,
     what="CT",
 )
