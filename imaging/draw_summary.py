@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
-import scipy.stats
 from numpy.typing import NDArray
+from scipy.special import betainc
 
 from palpate.errors import InputError
 
@@ -113,8 +113,8 @@ class DrawSummary:
 @cache
 def _order_weights(count: int, probability: float) -> NDArray[np.float64]:
     """Return the probability of each of some ordered draws to be the quantile's order statistic, shape (count,)."""
-    beta = scipy.stats.beta((count + 1) * probability, (count + 1) * (1.0 - probability))
-    return np.asarray(np.diff(beta.cdf(np.arange(count + 1) / count)))
+    below, above = (count + 1) * probability, (count + 1) * (1.0 - probability)
+    return np.asarray(np.diff(betainc(below, above, np.arange(count + 1) / count)))
 
 
 def demand_level(level: float) -> float:

@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
-import scipy.stats
 from numpy.typing import NDArray
 from scipy import sparse
 
@@ -112,7 +111,9 @@ class RegionValue:
             threshold: threshold, in the quantity's unit.
         """
         count, above = len(self.draws), int(np.count_nonzero(self.draws > threshold))
-        return Probability(above / count, float(scipy.stats.beta(above + 0.5, count - above + 0.5).std()))
+        # Standard deviation of a beta distribution of parameters above + 1/2 and count - above + 1/2.
+        variance = (above + 0.5) * (count - above + 0.5) / ((count + 1) ** 2 * (count + 2))
+        return Probability(above / count, float(np.sqrt(variance)))
 
 
 def region_values(

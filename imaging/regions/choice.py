@@ -62,7 +62,10 @@ def chosen(entries: Sequence[RegionEntry], choice: str, where: Path | str, what:
     """
     if not entries:
         raise InputError(where, found=f"no {what}", expected="one at least", advice="Export the region again.")
-    advice = f"Name one after the file's name, such as file.dcm#{entries[0].number}, by its name or its number."
+    advice = (
+        f"Name one by its name or its number, after the file's name as in file.dcm#{entries[0].number}, or with --name "
+        "where the command has it."
+    )
     listed = f"one {what} of {_listed(entries)}"
     if not choice:
         if len(entries) > 1:

@@ -40,7 +40,22 @@ def read_region(given: Path, slices: NDArray[np.float64] | None = None) -> Drawn
         InputError: the file is unreadable or of another kind, several regions are there and none is chosen, or the
             chosen one encloses no volume in one clear way.
     """
-    path, choice = split_choice(given)
+    return read_chosen(*split_choice(given), slices)
+
+
+def read_chosen(path: Path, choice: str, slices: NDArray[np.float64] | None = None) -> DrawnRegion:
+    """Read a region that a user drew, from a file and a choice that are stated apart.
+
+    Args:
+        path: file.
+        choice: name or number of the region; empty takes the only one.
+        slices: affine of the images whose slices contours on a single plane may have been drawn on, voxel indices to
+            world RAS millimetres, shape (4, 4); None where there are none.
+
+    Raises:
+        InputError: the file is unreadable or of another kind, several regions are there and none is chosen, or the
+            chosen one encloses no volume in one clear way.
+    """
     if path.is_dir():
         where = path if is_volume_file(path) else shown(path)
         raise InputError(where, found="a folder", expected=f"one file: {_KINDS}", advice="Name the file in it.")

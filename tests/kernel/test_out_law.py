@@ -51,6 +51,13 @@ ROWS: dict[tuple[str, ...], tuple[Row, ...]] = {
     ),
     ("overlay",): (Row("folder", {"mre": "folder", "wavefield": "folder"}),),
     ("report",): (Row("file", {"session": "folder", "truth": "folder"}),),
+    ("query",): (
+        Row("file", {"session": "folder", "mask": "file"}),
+        Row("file", {"session": "folder", "seg": "file"}),
+        Row("file", {"session": "folder", "roi": "file"}),
+        Row("file", {"session": "folder", "key": "file"}, ("--sphere", "0,0,0,5")),
+        Row("file", {"session": "folder", "scan": "folder"}, ("--sphere", "0,0,0,5", "--format", "sr")),
+    ),
     ("tumour",): (Row("file", {"sessions": "table", "stiffness": "folder", "key": "file"}, ("--subject", "01")),),
     ("calibrate",): (Row("folder", {"history": "file"}),),
     ("forecast",): (Row("folder", {"calibration": "folder", "mesh": "folder"}),),

@@ -18,6 +18,7 @@ COMMANDS = (
     "overlay",
     "report",
     "regions",
+    "query",
     "tumour",
     "calibrate",
     "forecast",

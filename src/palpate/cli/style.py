@@ -29,6 +29,7 @@ EXAMPLES: Final = {
     "overlay": "palpate overlay stiffness --wavefield wavefield --out on-anatomy",
     "report": "palpate report --session results/sub-01/ses-01 --out report.html",
     "regions": "palpate regions results/sub-01/ses-01 --labels dseg.nii.gz --names labels.tsv --out regions.tsv",
+    "query": "palpate query results/sub-01/ses-01 --sphere=-30,-14,30,10 --above 3",
     "tumour": "palpate tumour study/sessions.tsv --subject 01 --out history.h5",
     "calibrate": "palpate calibrate history.h5 --out calibration",
     "forecast": "palpate forecast calibration --after-days 30 --after-days 60 --out forecast",

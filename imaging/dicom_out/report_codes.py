@@ -1,0 +1,69 @@
+"""Codes of structured reports: quantities, statistics and facts of a region, and their units.
+
+DICOM has no code for a shear modulus nor for a credible interval, so that these are of the private scheme 99PALPATE.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from pydicom.sr.coding import Code
+
+SCHEME: Final = "99PALPATE"
+"""Designator of palpate's private coding scheme."""
+
+
+def _own(value: str, meaning: str) -> Code:
+    return Code(value, SCHEME, meaning)
+
+
+CONCEPTS: Final[Mapping[str, Code]] = {
+    "storage_modulus": _own("STORAGE", "Shear storage modulus G'"),
+    "loss_modulus": _own("LOSS", "Shear loss modulus G''"),
+    "magnitude": _own("MAGNITUDE", "Magnitude of the complex shear modulus"),
+    "loss_tangent": _own("LOSS-TANGENT", "Loss tangent G''/G'"),
+    "wave_speed": _own("WAVE-SPEED", "Phase speed of shear waves"),
+    "phase_angle": _own("PHASE-ANGLE", "Phase angle of the complex shear modulus"),
+    "attenuation": _own("ATTENUATION", "Attenuation of shear waves"),
+    "damping_ratio": _own("DAMPING-RATIO", "Damping ratio G''/(2 G')"),
+    "shear_stiffness": _own("SHEAR-STIFFNESS", "Shear stiffness as nonlinear inversion reports it"),
+}
+"""Concept of each quantity, by its key."""
+
+STATISTICS: Final[Mapping[str, Code]] = {
+    "mean": Code("373098007", "SCT", "Mean"),
+    "std": Code("386136009", "SCT", "Standard Deviation"),
+    "lower": _own("CI95-LOWER", "Lower end of the 95 % credible interval"),
+    "upper": _own("CI95-UPPER", "Upper end of the 95 % credible interval"),
+}
+"""Derivation of each statistic of a posterior."""
+
+ABOVE: Final = _own("P-ABOVE", "Probability of exceeding the threshold")
+THRESHOLD: Final = _own("THRESHOLD", "Threshold")
+COVERED: Final = _own("COVERED-VOLUME", "Volume of the region that the map covers")
+COVERED_SHARE: Final = _own("COVERED-SHARE", "Share of the region that the map covers")
+INFORMED_SHARE: Final = _own("INFORMED-SHARE", "Share whose value comes mostly from the scan")
+DRAWS: Final = _own("DRAWS", "Number of joint posterior draws")
+FREQUENCY: Final = _own("FREQUENCY", "Frequency of the vibration")
+
+UCUM: Final[Mapping[str, str]] = {"kPa": "kPa", "1": "1", "mL": "mL", "m/s": "m/s", "rad": "rad", "Np/m": "/m"}
+"""UCUM code of each unit. A neper is a ratio of one, and UCUM allows no product with a logarithmic unit."""
+
+
+def concept_of(key: str) -> Code:
+    """Return the concept of a quantity; one without a code of its own gets a code from its key.
+
+    Args:
+        key: key of the quantity, such as "storage_modulus".
+    """
+    return CONCEPTS.get(key) or _own(key.upper().replace("_", "-")[:16], key.replace("_", " "))
+
+
+def unit_of(unit: str) -> Code:
+    """Return the unit of a quantity, of UCUM.
+
+    Args:
+        unit: unit as quantities state it; "1" for a ratio.
+    """
+    return Code(UCUM.get(unit, unit), "UCUM", "no units" if unit == "1" else unit)

@@ -1,0 +1,198 @@
+"""Core of a query: one pure function from session, region and options to an immutable answer.
+
+Whoever asks, on the command line or over a network, gets the same numbers to the last bit; formats are functions of the
+answer.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+from palpate.content_digest import digest
+from palpate.errors import InputError
+from palpate.imaging.derived.statistics import medium_of
+from palpate.imaging.files.draws import DrawsFile
+from palpate.imaging.region_values.values import RegionValue, region_values
+from palpate.imaging.region_values.weights import WeightedRegion, weighted
+from palpate.imaging.regions.region import DrawnRegion
+from palpate.imaging.regions.sphere import SphereShape
+from palpate.provenance import versions
+from palpate.quality_warning import QualityWarning
+from palpate.service.query.answer import Answer, Exceedance, Figure, Footprint, QuantityName, RegionFacts, RunAnswer
+from palpate.service.query.frame import way_to
+from palpate.service.query.options import QueryOptions
+from palpate.service.query.region_spec import RegionSpec
+from palpate.service.query.session import NearDraws, OpenRun, OpenSession
+
+COVERED: Final = 0.98
+"""Share of a region from which it counts as wholly covered; sub-sampling knows the share of a small one to 1 %."""
+_INFORMED: Final = 0.5
+_SAME_HZ: Final = 1e-3
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """Question about one region.
+
+    Attributes:
+        spec: region.
+        options: quantities, threshold and runs.
+        key: file of the key of the record's pseudonyms; None takes the user's own.
+    """
+
+    spec: RegionSpec
+    options: QueryOptions
+    key: Path | None = None
+
+
+def ask(session: OpenSession, query: Query) -> Answer:
+    """Return the figures of a region in each run and at each frequency that is asked for.
+
+    Args:
+        session: finished session, opened.
+        query: question.
+
+    Raises:
+        InputError: the region cannot be read, lies elsewhere, or the session holds no such run.
+    """
+    runs = chosen_runs(session, query.options)
+    region = query.spec.read(runs[0].stiffness.affine_mm)
+    path = query.spec.path
+    return Answer(
+        subject=session.subject,
+        session=session.session,
+        region=_facts(region),
+        runs=tuple(_of_run(one, region, query) for one in runs),
+        versions=_versions(),
+        region_digest=None if path is None else digest(path),
+    )
+
+
+def chosen_runs(session: OpenSession, options: QueryOptions) -> Sequence[OpenRun]:
+    """Return the runs and frequencies that the options choose; all where they choose none.
+
+    Args:
+        session: finished session, opened.
+        options: options of the query.
+
+    Raises:
+        InputError: none fits.
+    """
+    wanted, frequency_hz = options.run, options.frequency_hz
+    found = [
+        one
+        for one in session.runs
+        if (not wanted or one.stiffness.label == wanted or one.stiffness.label.endswith(f"_run-{wanted}"))
+        and (frequency_hz is None or math.isclose(one.stiffness.frequency_hz, frequency_hz, rel_tol=_SAME_HZ))
+    ]
+    if not found:
+        there = ", ".join(f"{one.stiffness.label} at {one.stiffness.frequency_hz:g} Hz" for one in session.runs)
+        raise InputError(
+            "--run" if wanted else "--frequency-hz",
+            found="a choice that fits no run of the session",
+            expected=f"one of {there}",
+            advice="Choose one of them, or leave the option out to have all answered.",
+        )
+    return found
+
+
+def _of_run(run: OpenRun, region: DrawnRegion, query: Query) -> RunAnswer:
+    """Return the figures of a region in one run."""
+    carry, registration, of_way = way_to(region, run, query.key)
+    # A region of the elastogram's own world needs the draws of the voxels around it alone.
+    draws: NearDraws | DrawsFile = run.near(region.shape.box_mm) if carry is None else run.draws
+    if not len(draws.voxels):
+        raise _outside(region)
+    weights = weighted(region, run.stiffness, draws, carry)
+    if not weights.shares.any():
+        raise _outside(region)
+    stiffness, quantities = run.stiffness, query.options.chosen
+    medium = medium_of(stiffness.stem, stiffness.inversion, stiffness.frequency_hz, run.draws.density_kg_m3, quantities)
+    values = region_values(stiffness, draws, [weights], quantities, medium)
+    informed_share = values[0].informed_share
+    return RunAnswer(
+        run=stiffness.label,
+        frequency_hz=stiffness.frequency_hz,
+        figures=tuple(_figure(one, query.options.above_kpa) for one in values),
+        draws=draws.count,
+        covered_ml=weights.covered_ml,
+        covered_share=weights.covered_share,
+        informed_share=informed_share,
+        registration=registration,
+        warnings=(*run.warnings, *region.warnings, *of_way, *_warnings(weights, informed_share)),
+        made=datetime.fromtimestamp(stiffness.made_s, tz=UTC),
+        digests=run.digests,
+        footprint=_footprint(run, draws, weights),
+    )
+
+
+def _figure(value: RegionValue, above_kpa: float | None) -> Figure:
+    """Return a value as plain numbers."""
+    errors, quantity = value.monte_carlo, value.quantity
+    above = None
+    if above_kpa is not None and quantity.unit == "kPa":
+        found = value.above(above_kpa)
+        above = Exceedance(above_kpa, found.value, found.error)
+    return Figure(
+        quantity=QuantityName(quantity.key, quantity.words, quantity.unit),
+        mean=value.mean,
+        std=value.std,
+        lower=value.lower,
+        upper=value.upper,
+        mean_error=errors.mean,
+        lower_error=errors.lower,
+        upper_error=errors.upper,
+        above=above,
+    )
+
+
+def _footprint(run: OpenRun, draws: NearDraws | DrawsFile, weights: WeightedRegion) -> Footprint:
+    touched = weights.shares > 0.0
+    return Footprint(draws.voxels[touched], weights.shares[touched], run.stiffness.affine_mm)
+
+
+def _facts(region: DrawnRegion) -> RegionFacts:
+    sphere = region.shape if isinstance(region.shape, SphereShape) else None
+    centre = None if sphere is None else tuple(float(one) for one in sphere.centre_mm)
+    return RegionFacts(
+        kind=region.kind,
+        name=region.name,
+        number=region.number,
+        volume_ml=region.shape.volume_mm3 / 1e3,
+        centre_mm=centre,
+        radius_mm=None if sphere is None else sphere.radius_mm,
+    )
+
+
+def _warnings(weights: WeightedRegion, informed_share: float) -> list[QualityWarning]:
+    """Return warnings about the region on the map."""
+    found = []
+    if weights.covered_share < COVERED:
+        sentence = f"The map covers {100.0 * weights.covered_share:.0f} % of the region; figures are of that part."
+        found.append(QualityWarning("region-cut", sentence, "Look at the region on the map, or draw it smaller."))
+    if informed_share < _INFORMED:
+        sentence = (
+            f"{100.0 * informed_share:.0f} % of the region is informed by this scan: its mean leans on the prior."
+        )
+        found.append(QualityWarning("region-uninformed", sentence, "Read its interval, not its mean."))
+    return found
+
+
+def _outside(region: DrawnRegion) -> InputError:
+    return InputError(
+        region.where,
+        found="a region that touches no voxel of the map",
+        expected="a region that overlaps the voxels with a posterior, in R A S millimetres",
+        advice="Look at the region on the map; its coordinates may be L P S, or those of another scan.",
+    )
+
+
+@cache
+def _versions() -> dict[str, str]:
+    return versions()

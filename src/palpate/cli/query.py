@@ -1,0 +1,85 @@
+"""`palpate query`: the figures of one region of a finished session."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def query(
+    session: Annotated[Path, typer.Argument(help="Session folder of finished results, with mre/ and wavefield/.")],
+    sphere: Annotated[
+        str | None,
+        typer.Option(help="Sphere X,Y,Z,RADIUS: centre R A S in the elastogram's world and radius, all in mm."),
+    ] = None,
+    mask: Annotated[
+        Path | None, typer.Option(help="Binary NIfTI mask, on the elastogram's or the T1's voxels or in its world.")
+    ] = None,
+    seg: Annotated[Path | None, typer.Option(help="DICOM Segmentation in the elastogram's frame of reference.")] = None,
+    roi: Annotated[Path | None, typer.Option(help="RT Structure Set in the elastogram's frame of reference.")] = None,
+    name: Annotated[str | None, typer.Option(help="Name or number of the segment (--seg) or ROI (--roi).")] = None,
+    above: Annotated[
+        float | None, typer.Option(help="Threshold in kPa: answer the probability that the region's mean exceeds it.")
+    ] = None,
+    quantity: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Quantity, once or more: storage_modulus, loss_modulus, magnitude (kPa), loss_tangent (ratio; these "
+            "four by default), wave_speed (m/s), attenuation (Np/m), damping_ratio (ratio), phase_angle (rad), "
+            "shear_stiffness (kPa)."
+        ),
+    ] = None,
+    run: Annotated[str | None, typer.Option(help="Number or label of one run; default: all runs.")] = None,
+    frequency_hz: Annotated[float | None, typer.Option(help="One frequency, Hz; default: all frequencies.")] = None,
+    format: Annotated[  # noqa: A002 - the option's name
+        str, typer.Option(help="json, csv, fhir (R4 Observation) or sr (DICOM TID 1500, needs --out).")
+    ] = "json",
+    out: Annotated[Path | None, typer.Option(help="File to write; default: print.")] = None,
+    scan: Annotated[
+        Path | None,
+        typer.Option(help="With sr: DICOM that palpate ingest read, whose identity the report takes; default: none."),
+    ] = None,
+    key: Annotated[Path | None, typer.Option(help="Key file that palpate ingest used; default: your own key.")] = None,
+) -> None:
+    """Answer how stiff one region is: mean and 95 % interval (kPa) from joint draws, and the probability above a value.
+
+    Give one region: a sphere, a mask, a segment or the contours of a ROI. The answer holds mean, standard deviation and
+    95 % bounds of the region's mean with their Monte-Carlo errors, the share of the region that the map covers, the
+    informed share, how the region came to the elastogram, warnings, versions and digests. JSON and CSV are described in
+    docs/query.md. Figures are those of palpate regions. Research use only.
+    """
+    from palpate.outputs import claim_file
+    from palpate.progress import say
+    from palpate.service.query.choice import region_of
+    from palpate.service.query.writing import KINDS, TEXTS, demand_format
+
+    spec = region_of(sphere=sphere, files={"mask": mask, "seg": seg, "roi": roi}, name=name)
+    chosen = demand_format(format, out, scan)
+    inputs = {"session": session, "mask": mask, "seg": seg, "roi": roi, "scan": scan, "key": key}
+    target = None if out is None else claim_file(out, KINDS[chosen], inputs)
+    from palpate.service.query.ask import Query, ask
+    from palpate.service.query.options import QueryOptions
+    from palpate.service.query.session import open_session
+
+    options = {} if quantity is None else {"quantities": tuple(quantity)}
+    asked = Query(spec, QueryOptions(**options, above_kpa=above, run=run or "", frequency_hz=frequency_hz), key)
+    opened = open_session(session)
+    answer = ask(opened, asked)
+    identity = None
+    if target is not None and chosen == "sr":
+        from palpate.service.query.report import report_identity, write_report
+
+        identity = report_identity(opened, answer, scan, key, target.path)
+    for warning in answer.warnings:
+        say(f"warning: {warning}")
+    if target is None:
+        print(TEXTS[chosen](answer), end="")
+        return
+    with target.writing() as partial:
+        if identity is None:
+            partial.write_text(TEXTS[chosen](answer), encoding="utf-8")
+        else:
+            write_report(partial, answer, identity)
+    say(f"answer in {out}")
