@@ -182,6 +182,9 @@ def test_calibration_cohort(tmp_path: Path) -> None:
     assert score.ours is not None
     assert score.ours < min(score.baselines.values())
     assert (tmp_path / "calibration.html").exists()
+    found, facts = record_of("findings", tmp_path / "findings", tmp_path)
+    assert found["false findings a patient"].ours is not None
+    assert any(note.startswith("2 simulated patients") for note in facts["notes"])
 
 
 @pytest.mark.long
