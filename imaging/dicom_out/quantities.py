@@ -90,4 +90,4 @@ SYMBOLS: Final[Mapping[str, str]] = {"storagemodulus": "G'", "magnitude": "|G*|"
 """Symbols of the quantities in descriptions of series."""
 ON_PLANNING_GRID: Final = 10
 """Difference of the series numbers of Parametric Maps on the planning image's grid and on the elastogram's."""
-SEGMENTATION_SERIES, STRUCTURES_SERIES, REPORT_SERIES, REGISTRATION_SERIES = 9031, 9032, 9033, 9034
+SEGMENTATION_SERIES, STRUCTURES_SERIES, REGISTRATION_SERIES = 9031, 9032, 9034
