@@ -63,7 +63,7 @@ class GridContent:
     Attributes:
         grid: planes of the images, with identity.
         stem: run, and frequency or day where there are several, for names of files.
-        title: the same in words, for descriptions of series.
+        title: run and frequency, or day, in words, for descriptions of series.
         made: time at which the content was computed.
         series: maps for MR series.
         maps: maps for Parametric Maps.
@@ -96,7 +96,7 @@ class WrittenObject:
     Attributes:
         kind: kind of object.
         path: the file or folder.
-        words: what it shows.
+        words: content in words.
     """
 
     kind: Kind
@@ -105,8 +105,8 @@ class WrittenObject:
 
 
 @dataclass(slots=True)
-class Export:
-    """What an export wrote, what it could not write, and warnings.
+class ExportOutcome:
+    """Outcome of an export: objects, kinds that were left out, and warnings.
 
     Attributes:
         written: objects.
@@ -123,7 +123,7 @@ class Export:
         self.not_written += [{"kind": kind, "of": stem, "reason": reason} for kind in kinds]
 
 
-def write_content(folder: Path, content: GridContent, kinds: Collection[Kind], export: Export) -> None:
+def write_content(folder: Path, content: GridContent, kinds: Collection[Kind], export: ExportOutcome) -> None:
     """Write the objects of some kinds that a grid's content gives.
 
     Args:
@@ -160,7 +160,7 @@ def _on_series(grid: ImageGrid, found: WrittenSeries) -> ImageGrid:
     return replace(grid, identity=replace(grid.identity, source=source), images=found.images)
 
 
-def _write_series(folder: Path, content: GridContent, image: ImageContent, export: Export) -> WrittenSeries:
+def _write_series(folder: Path, content: GridContent, image: ImageContent, export: ExportOutcome) -> WrittenSeries:
     values, grid = image.the_map.values, content.grid
     path = folder / image.name
     base = _digest(content, image.quantity.code, image.description, np.ascontiguousarray(values).tobytes())

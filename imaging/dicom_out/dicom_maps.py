@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from palpate.config.maps import KINDS, Kind, MapsSettings
 from palpate.imaging.dicom.anatomy import Anatomy
-from palpate.imaging.dicom_out.content import Export, WrittenObject, write_content
+from palpate.imaging.dicom_out.content import ExportOutcome, WrittenObject, write_content
 from palpate.imaging.dicom_out.dicom_identity import MapIdentity
 from palpate.imaging.dicom_out.export_record import claim_export
 from palpate.imaging.dicom_out.identities import Identities
@@ -69,7 +69,7 @@ def write_dicom_maps(
     claim = claim_export(out, inputs)
     runs = read_stiffness(mre)
     session = _Session.of(wavefield, Identities(settings, scan, key, out), anatomy, runs)
-    export = Export()
+    export = ExportOutcome()
     with claim.writing(export) as partial:
         for run in runs:
             session.write_run(partial, run, export)
@@ -114,7 +114,7 @@ class _Session:
             return cls(wavefield, identities, records, scans, str(reason))
         return cls(wavefield, identities, records, scans, planning)
 
-    def write_run(self, folder: Path, run: StiffnessMaps, export: Export) -> None:
+    def write_run(self, folder: Path, run: StiffnessMaps, export: ExportOutcome) -> None:
         """Write one run at one frequency on every grid that it can lie on."""
         record, scan = self.records[run.label], self.scans[run.label]
         kinds = self.identities.settings.kinds or KINDS
@@ -131,7 +131,7 @@ class _Session:
         if scan is not None and (one.organ or self.identities.settings.kinds is not None):
             write_content(folder, on_own_grid(one, scan), kinds, export)
 
-    def _write_planning(self, folder: Path, one: RunToWrite, export: Export) -> str | None:
+    def _write_planning(self, folder: Path, one: RunToWrite, export: ExportOutcome) -> str | None:
         """Write what lies on the planning image's grid; return the reason where nothing can be."""
         if isinstance(self.planning, str):
             return self.planning
@@ -148,7 +148,7 @@ class _Session:
         write_content(folder, content, one.kinds, export)
         return None
 
-    def write_registrations(self, folder: Path, made_s: float, export: Export) -> None:
+    def write_registrations(self, folder: Path, made_s: float, export: ExportOutcome) -> None:
         """Write the motion between the frames of reference of each run and the planning image, where they differ."""
         kinds = self.identities.settings.kinds or KINDS
         if "registration" not in kinds or isinstance(self.planning, str):
@@ -162,7 +162,7 @@ class _Session:
                 export.leave_out(["registration"], label, found)
 
 
-def _note(session: _Session, export: Export) -> str:
+def _note(session: _Session, export: ExportOutcome) -> str:
     """Return why a folder holds no object."""
     if not any(session.scans.values()):
         return _NOTE

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from palpate.errors import InputError
-from palpate.imaging.dicom_out.content import Export
+from palpate.imaging.dicom_out.content import ExportOutcome
 from palpate.output_kinds import FileKind, json_kind
 from palpate.outputs import OutputFile, OutputFolder, claim_file, claim_folder
 from palpate.progress import say
@@ -42,11 +42,11 @@ class ExportClaim:
     record: OutputFile
 
     @contextmanager
-    def writing(self, export: Export) -> Iterator[Path]:
+    def writing(self, export: ExportOutcome) -> Iterator[Path]:
         """Give a hidden folder to fill; it and the record take their names if the block succeeds.
 
         Args:
-            export: what the block writes and leaves out.
+            export: outcome, which the block fills.
         """
         with self.record.writing() as told, self.folder.writing() as partial:
             yield partial
@@ -76,7 +76,7 @@ def claim_export(out: Path, inputs: Mapping[str, Path | None]) -> ExportClaim:
     return ExportClaim(folder, record)
 
 
-def _write_record(path: Path, export: Export, folder: Path) -> None:
+def _write_record(path: Path, export: ExportOutcome, folder: Path) -> None:
     """Write what was written, what not, and warnings; names are relative to the folder."""
     written = [
         {"kind": one.kind, "name": one.path.relative_to(folder).as_posix(), "shows": one.words}
@@ -91,7 +91,7 @@ def _write_record(path: Path, export: Export, folder: Path) -> None:
     path.write_text(record_text("dicom", content), encoding="utf-8")
 
 
-def _say(export: Export) -> None:
+def _say(export: ExportOutcome) -> None:
     """Say what was not written, and the warnings."""
     for reason, kinds, of in _grouped(export):
         say(f"{of}: no {', '.join(kinds)}: {reason}")
@@ -99,7 +99,7 @@ def _say(export: Export) -> None:
         say(f"warning: {warning}")
 
 
-def _grouped(export: Export) -> list[tuple[str, list[str], str]]:
+def _grouped(export: ExportOutcome) -> list[tuple[str, list[str], str]]:
     """Return each reason once, with the kinds and the run that it concerns."""
     found: dict[tuple[str, str], list[str]] = {}
     for one in export.not_written:

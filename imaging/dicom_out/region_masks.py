@@ -28,11 +28,11 @@ class RegionMask:
 
     Attributes:
         name: name, at most 16 ASCII characters, which planning systems show and keep.
-        words: what it is, at most 64 characters.
+        words: description, at most 64 characters.
         kind: kind, by which it is coloured.
         mask: voxels inside, shape (i, j, k).
         affine_mm: voxel indices to world RAS millimetres, shape (4, 4).
-        algorithm: how it was found, in words.
+        algorithm: method by which it was found, in words.
     """
 
     name: str

@@ -22,7 +22,6 @@ from palpate.imaging.dicom_out.object_header import (
     ObjectText,
     coded,
     settle_dimensions,
-    state_body_part,
 )
 from palpate.imaging.dicom_out.region_masks import COLOURS, RegionKind, RegionMask
 
@@ -75,7 +74,8 @@ def write_segmentation(path: Path, regions: Sequence[RegionMask], grid: ImageGri
     )
     _colour(made, regions)
     _refer(made, grid)
-    state_body_part(made, grid.identity)
+    if grid.identity.source.body_part:
+        made.BodyPartExamined = grid.identity.source.body_part
     text.complete(made)
     settle_dimensions(made, text)
     with silence():

@@ -47,7 +47,7 @@ _STATUS_WORDS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class RunToWrite:
-    """One run at one frequency, and what of it is asked for.
+    """Run at one frequency, with the kinds that are asked for.
 
     Attributes:
         run: its posterior.

@@ -26,6 +26,14 @@ DAY, NUMBER, AGE = "19470213", "7390126", "077Y"
 IDENTIFIER = "1.2.840.99999.7390126"
 SECRETS = (MARK, DAY, NUMBER, *NAME.split("^"), "MUSTER77", "19600102")
 
+_PLACE = (
+    "StudyInstanceUID",
+    "FrameOfReferenceUID",
+    "ReferencedFrameOfReferenceUID",
+    "ReferencedSOPInstanceUID",
+    "SeriesInstanceUID",
+)
+"""Keywords of the scan's own identifiers in DICOM that palpate writes."""
 _BEGINNING = 12
 """Characters by which secrets are told apart first."""
 
@@ -156,16 +164,15 @@ def identifiers_in(folder: Path) -> tuple[str, ...]:
 def without_place(maps: Path, to: Path) -> None:
     """DICOM maps once more, without the elements that are the scan's own: patient, study, frame, series, image."""
     to.mkdir()
-    for path in maps.glob("*.dcm"):
+    for number, path in enumerate(sorted(maps.rglob("*.dcm"))):
         image = pydicom.dcmread(path)
-        image.StudyInstanceUID = image.FrameOfReferenceUID = "2.25.1"
         for element in image.iterall():
-            if element.keyword in ("ReferencedSOPInstanceUID", "SeriesInstanceUID"):
+            if element.keyword in _PLACE:
                 element.value = "2.25.1"
         for keyword in (*PATIENT, *STUDY, *PLACE_AND_TIME):
             if keyword in image:
                 delattr(image, keyword)
-        image.save_as(to / path.name)
+        image.save_as(to / f"{number}-{path.name}")
 
 
 def leaks(folder: Path, secrets: tuple[str, ...] = SECRETS) -> list[tuple[str, str]]:
@@ -184,7 +191,7 @@ def leaks(folder: Path, secrets: tuple[str, ...] = SECRETS) -> list[tuple[str, s
 
 def not_in_maps(found: list[tuple[str, str]]) -> list[tuple[str, str]]:
     """Those of `leaks` that are not in a DICOM map, the one place where the scan's identity belongs."""
-    return [one for one in found if not re.search(r"(^|/)dicom/[^/]+\.dcm$", one[0])]
+    return [one for one in found if not re.search(r"(^|/)dicom/.+\.dcm$", one[0])]
 
 
 def everything(folder: Path) -> Iterator[tuple[str, bytes]]:

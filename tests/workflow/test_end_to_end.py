@@ -103,7 +103,7 @@ def test_scans_own_identifiers_are_in_the_place_of_dicom_maps_only(study: Path, 
     own = tuple(one for source in sources.values() for one in identifiers_in(source / "sub-01" / "ses-01" / "dicom"))
     for session, source in sources.items():
         image = pydicom.dcmread(next(path for path in source.rglob("mre*/**/*") if path.is_file()))
-        maps = [pydicom.dcmread(path) for path in (results / f"ses-{session}" / "dicom").glob("*.dcm")]
+        maps = [pydicom.dcmread(path) for path in (results / f"ses-{session}" / "dicom").rglob("*.dcm")]
         places = {(one.StudyInstanceUID, one.FrameOfReferenceUID) for one in maps}
         assert places == {(image.StudyInstanceUID, image.FrameOfReferenceUID)}
         without_place(results / f"ses-{session}" / "dicom", tmp_path / session)

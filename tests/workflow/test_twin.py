@@ -8,6 +8,7 @@ from pathlib import Path
 
 import meshio
 import numpy as np
+import pydicom
 import pytest
 import yaml
 
@@ -32,6 +33,7 @@ QUICK = {
     "twin": {"voxel_mm": 8.0, "outline_modes": 3, "draws": 20, "max_iterations": 3, "block_mm": 8.0},
     "forecast": {"days_after_last_scan": [30], "on_mesh": True},
     "mesh": {"tetrahedra": {"edge_mm": 3.0}},
+    "maps": {"kinds": ["seg"]},
 }
 
 
@@ -92,6 +94,16 @@ def test_forecast_is_on_the_tissues_mesh_too(home: Path) -> None:
     middle = np.average(points, axis=0, weights=weights[weights > 0])
     density = seen.point_data["density_mean"]
     assert np.average(seen.points, axis=0, weights=density) == pytest.approx(middle, abs=4.0)
+
+
+def test_the_forecast_is_dicom_in_the_study_of_the_first_t1(home: Path) -> None:
+    """A planner opens it over that T1; who made it is told by the record beside the folder."""
+    twin = home / "results" / "sub-02" / "twin"
+    (path,) = (twin / "dicom").glob("*.dcm")
+    made, t1 = pydicom.dcmread(path), pydicom.dcmread(home / "sub-02" / "ses-01" / "t1" / "0001.dcm")
+    for name in ("PatientID", "StudyInstanceUID", "FrameOfReferenceUID"):
+        assert made[name].value == t1[name].value
+    assert [one["kind"] for one in json.loads((twin / "dicom.json").read_text())["written"]] == ["seg"]
 
 
 @pytest.mark.long

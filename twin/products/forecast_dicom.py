@@ -16,7 +16,7 @@ import numpy as np
 
 from palpate.config.maps import KINDS, MapsSettings
 from palpate.errors import InputError
-from palpate.imaging.dicom_out.content import Export, GridContent, ImageContent, write_content
+from palpate.imaging.dicom_out.content import ExportOutcome, GridContent, ImageContent, write_content
 from palpate.imaging.dicom_out.export_record import claim_export
 from palpate.imaging.dicom_out.identities import Identities
 from palpate.imaging.dicom_out.image_grid import ImageGrid, nearest_on
@@ -134,7 +134,7 @@ def write_forecast_dicom(
         InputError: the forecast or the T1 cannot be used, or the T1 does not show the forecast's part of the head.
     """
     claim = claim_export(out, {"forecast": forecast, "anatomy": anatomy, "key": key})
-    found, export = _Forecast.read(forecast), Export()
+    found, export = _Forecast.read(forecast), ExportOutcome()
     kinds = settings.kinds or KINDS
     with claim.writing(export) as partial:
         try:

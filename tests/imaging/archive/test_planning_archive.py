@@ -17,11 +17,14 @@ from tests.imaging.scanner import STUDY
 
 pytestmark = pytest.mark.long
 _BOUNDARY = "palpate-parts"
+STORESCU = shutil.which("storescu", path="/usr/local/bin:/usr/bin")
+"""The program of dcmtk; pynetdicom brings another one of the same name."""
 
 
 def _store(ports: Ports, folder: Path) -> None:
     """Send a folder as the documentation says."""
-    words = ["storescu", "-R", "-aec", TITLE, "127.0.0.1", str(ports.dimse), "+sd", "+r", "+sp", "*.dcm", str(folder)]
+    assert STORESCU is not None
+    words = [STORESCU, "-R", "-aec", TITLE, "127.0.0.1", str(ports.dimse), "+sd", "+r", "+sp", "*.dcm", str(folder)]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -60,7 +63,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
 @pytest.mark.parametrize("way", ["storescu", "stow"])
 def test_all_kinds_come_back_bit_by_bit(way: str, home: Home, tmp_path: Path) -> None:
     """As many studies and patients as before; ours arrive with the same elements and pixels, the T1 is unchanged."""
-    if way == "storescu" and shutil.which("storescu") is None:
+    if way == "storescu" and STORESCU is None:
         pytest.skip("needs storescu (Debian: dcmtk)")
     with running_orthanc(tmp_path) as ports:
         send(ports, home.mre.parent)
