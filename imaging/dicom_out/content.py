@@ -210,7 +210,7 @@ def _write_regions(folder: Path, content: GridContent, kinds: Collection[Kind]) 
             yield WrittenObject(kind, path, words)
 
 
-def _write_report(folder: Path, content: GridContent, kinds: Collection[Kind], export: Export) -> None:
+def _write_report(folder: Path, content: GridContent, kinds: Collection[Kind], export: ExportOutcome) -> None:
     """Write the report of the regions' figures, which names segments where a segmentation is written, else outlines."""
     named = {one.name: (number, one) for number, one in enumerate(content.regions, start=1)}
     told = [one for one in content.figures if one.name in named]
