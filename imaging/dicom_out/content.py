@@ -10,7 +10,7 @@ Names of files, `<name>` being run, frequency and grid:
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -34,8 +34,15 @@ from palpate.imaging.dicom_out.structure_set import write_structure_set
 from palpate.imaging.files.maps import Map
 from palpate.quality_warning import QualityWarning
 
+type RegionWriter = Callable[[Path, Sequence[RegionMask], ImageGrid, ObjectText], None]
+"""Function that writes regions on a grid as one object."""
+
 REGION_KINDS: Final[tuple[Kind, ...]] = ("rtstruct", "seg", "sr")
 """Kinds of objects about regions."""
+_REGION_WRITERS: Final[tuple[tuple[Kind, int, RegionWriter], ...]] = (
+    ("rtstruct", STRUCTURES_SERIES, write_structure_set),
+    ("seg", SEGMENTATION_SERIES, write_segmentation),
+)
 _RESEARCH: Final = "Research software, not a medical device."
 
 
@@ -200,10 +207,7 @@ def _write_regions(folder: Path, content: GridContent, kinds: Collection[Kind]) 
     """Write structure set and segmentation of the same regions."""
     name = f"{content.grid.named(content.stem)}_desc-regions"
     words = ", ".join(one.name for one in content.regions)
-    for kind, number, write in (
-        ("rtstruct", STRUCTURES_SERIES, write_structure_set),
-        ("seg", SEGMENTATION_SERIES, write_segmentation),
-    ):
+    for kind, number, write in _REGION_WRITERS:
         if kind in kinds:
             path = folder / f"{name}_{kind}.dcm"
             write(path, content.regions, content.grid, _regions_text(content, kind, number))

@@ -33,6 +33,7 @@ _NOTE: Final = (
 )
 _NOT_DICOM: Final = "The wave field did not come from DICOM: there is no study and no frame of reference to join."
 _NO_DRAWS: Final = "There are no joint draws (*_samples.h5), which values between voxels need."
+_MAPS: Final[tuple[Kind, ...]] = ("pm",)
 _ON_PLANNING: Final[tuple[Kind, ...]] = tuple(one for one in KINDS if one != "registration")
 
 
@@ -123,7 +124,7 @@ class _Session:
         if scan is None:
             export.leave_out(["pm"] if "pm" in kinds else [], run.stem, _NOT_DICOM)
         elif "pm" in kinds:
-            write_content(folder, own_maps(one, scan), ("pm",), export)
+            write_content(folder, own_maps(one, scan), _MAPS, export)
         reason = self._write_planning(folder, one, export)
         if reason is None:
             return
