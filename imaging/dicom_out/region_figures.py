@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from palpate.imaging.derived.statistics import medium_of
 from palpate.imaging.dicom_out.measurement_report import ReportedRegion
@@ -84,7 +85,7 @@ def region_figures(run: StiffnessMaps, draws: DrawsFile | None, found: Sequence[
     masks = [("informed", run.informed), *((one.name, one.mask) for one in found)]
     comments = {one.name: (f"{one.name}: {one.sentence}",) for one in found}
     regions = [
-        WeightedRegion(name, number, mask[at].astype(np.float64), *[float(mask.sum()) * voxel_ml] * 2, voxel_ml)
+        _weighted(name, number, mask[at], voxel_ml)
         for number, (name, mask) in enumerate(masks, start=1)
         if mask[at].any()
     ]
@@ -100,6 +101,12 @@ def region_figures(run: StiffnessMaps, draws: DrawsFile | None, found: Sequence[
         )
         for one in regions
     )
+
+
+def _weighted(name: str, number: int, inside: NDArray[np.bool_], voxel_ml: float) -> WeightedRegion:
+    """Return a region of whole voxels, all of which have draws."""
+    volume_ml = float(inside.sum()) * voxel_ml
+    return WeightedRegion(name, number, inside.astype(np.float64), volume_ml, volume_ml, voxel_ml)
 
 
 def stiff_and_soft(run: StiffnessMaps, draws: DrawsFile | None) -> Sequence[Finding]:
