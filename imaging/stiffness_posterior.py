@@ -15,16 +15,20 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy import sparse
 from scipy.special import ndtri
 
 from palpate.config.derived import Quantity
 from palpate.errors import InputError
 from palpate.imaging.derived.posterior import DerivedAttributes, DerivedPosterior
 from palpate.imaging.derived.quantities import DERIVED
-from palpate.imaging.derived.statistics import demand_draws, medium_of, region_draws
+from palpate.imaging.derived.statistics import demand_draws, medium_of
 from palpate.imaging.draw_summary import DrawSummary, demand_level
 from palpate.imaging.files.stiffness_folder import MODULI, Marginals, Modulus, Samples, StiffnessMaps
 from palpate.imaging.files.stiffness_folder import read_stiffness as read_all
+from palpate.imaging.region_values.averages import averages
+from palpate.imaging.region_values.quantities import LOSS, STORAGE, RegionQuantity
+from palpate.imaging.region_values.values import demand_value
 from palpate.outputs import claim_folder
 from palpate.quality_warning import QualityWarning, recorded_warnings
 
@@ -160,26 +164,26 @@ class StiffnessPosterior(DerivedAttributes[DerivedPosterior]):
                 expected="a region that overlaps the posterior's mask",
                 advice="Check that the region is drawn on the grid of the maps (mask.shape, affine_mm).",
             )
-        inside, weights = own > 0.0, own[own > 0.0] / covered
-        summaries = {
-            modulus: DrawSummary(np.asarray(values[:, inside] @ weights, dtype=np.float64), "kPa")
-            for modulus, values in self.samples.moduli_kpa.items()
-        }
+        inside = own > 0.0
+        weights = sparse.csr_array((own[inside] / covered)[None])
+        moduli_kpa = {modulus: values[:, inside] for modulus, values in self.samples.moduli_kpa.items()}
+        samples = Samples(moduli_kpa, self.samples.voxels[inside], self.samples.density_kg_m3)
 
-        def derive(key: Quantity) -> DrawSummary:
-            quantity, samples = DERIVED[key], self.samples
+        def mean_of(quantity: RegionQuantity) -> DrawSummary:
             medium = medium_of(self.label, self.record, self.frequency_hz, samples.density_kg_m3, [quantity])
-            return DrawSummary(region_draws(samples.blocks(), own / covered, quantity, medium), quantity.unit)
+            draws = averages(samples, weights, [quantity], medium)[quantity.key][0]
+            demand_value(draws, quantity, "region", f"{np.count_nonzero(inside)} voxels")
+            return DrawSummary(draws, quantity.unit)
 
         voxel_mm3 = abs(float(np.linalg.det(self.affine_mm[:3, :3])))
         return RegionPosterior(
-            storage_kpa=summaries["storagemodulus"],
-            loss_kpa=summaries["lossmodulus"],
+            storage_kpa=mean_of(STORAGE),
+            loss_kpa=mean_of(LOSS),
             voxels=int(np.count_nonzero(inside)),
             volume_ml=covered * voxel_mm3 / 1e3,
             covered_share=covered / asked,
-            informed_share=float(weights @ self.informed[at][inside]),
-            _derived=derive,
+            informed_share=min(1.0, float((weights @ self.informed[at][inside].astype(np.float64))[0])),
+            _derived=lambda key: mean_of(DERIVED[key]),
         )
 
     def save(self, folder: Path | str) -> Path:

@@ -80,18 +80,11 @@ def brain_mask(image: Volume, *, threshold: float, where: str, atlas: Atlas | No
     atlas = load_atlas() if atlas is None else atlas
     bright = bright_voxels(image.values, threshold)
     edges_mm = np.linalg.norm(image.affine_mm[:3, :3], axis=0)
-    if not bright.any() or min(image.values.shape) < 2:
-        raise _refusal(where, "an image without a head in three dimensions")
     with one_thread():
-        scene = _Scene.of(image, bright, edges_mm, atlas)
-        ranked = sorted(
-            (one for height_mm in _HEIGHTS_MM if (one := scene.laid(height_mm)) is not None), key=lambda one: -one[0]
-        )
-        if not ranked:
-            raise _refusal(where, "an image that no start brings to overlap with a brain")
-        brains = [_brain_at(atlas, transform, image) for _, transform in ranked]
+        scene, ranked = _laid(image, bright, edges_mm, where, atlas)
+        brains = [_brain_at(atlas, transform, image) for transform in ranked]
         agreeing = sum(dice(one, brains[0]) >= _AGREE for one in brains)
-        laid = [brains[0]] if scene.thin else [_brain_at(atlas, scene.stretched(ranked[0][1]), image), brains[0]]
+        laid = [brains[0]] if scene.thin else [_brain_at(atlas, scene.stretched(ranked[0]), image), brains[0]]
     # An affine map can be drawn off by a neck; where it leaves more of the brain in the dark, it was.
     shares = [float(bright[one].mean()) if one.any() else 0.0 for one in laid]
     brain, bright_share = laid[int(np.argmax(shares))], max(shares)
@@ -99,6 +92,50 @@ def brain_mask(image: Volume, *, threshold: float, where: str, atlas: Atlas | No
         told = f"{agreeing} of {len(_HEIGHTS_MM)} starts that agree on a brain, of which {bright_share:.0%} is bright"
         raise _refusal(where, told)
     return BrainMask(_refined(bright, brain, edges_mm), agreeing, bright_share)
+
+
+def similarity_to_atlas(image: Volume, *, threshold: float, where: str, atlas: Atlas) -> NDArray[np.float64]:
+    """Return the similarity that takes points of an image of a head to those of the atlas, mm, shape (4, 4).
+
+    Args:
+        image: T1 or magnitude image, shape (i, j, k).
+        threshold: share of the 90th percentile above which voxels are bright.
+        where: file or label of the image, for the error.
+        atlas: atlas of the brain.
+
+    Raises:
+        InputError: starts from different heights disagree, or none overlaps with a brain.
+    """
+    bright = bright_voxels(image.values, threshold)
+    with one_thread():
+        _, ranked = _laid(image, bright, np.linalg.norm(image.affine_mm[:3, :3], axis=0), where, atlas)
+        brains = [_brain_at(atlas, transform, image) for transform in ranked]
+    if sum(dice(one, brains[0]) >= _AGREE for one in brains) < _FEWEST_AGREEING:
+        raise _refusal(where, f"{len(_HEIGHTS_MM)} starts of which no two agree on a brain")
+    best = ranked[0]
+    origin, *ends = (np.array(best.TransformPoint(point)) for point in np.vstack([np.zeros(3), np.eye(3)]).tolist())
+    matrix = np.eye(4)
+    matrix[:3, :3], matrix[:3, 3] = np.stack([one - origin for one in ends], axis=1), origin
+    return matrix
+
+
+def _laid(
+    image: Volume, bright: NDArray[np.bool_], edges_mm: NDArray[np.float64], where: str, atlas: Atlas
+) -> tuple[_Scene, list[sitk.Similarity3DTransform]]:
+    """Return image and atlas made ready, and the similarities that starts end at, the best first.
+
+    Raises:
+        InputError: the image shows no head, or no start brings it to overlap with a brain.
+    """
+    if not bright.any() or min(image.values.shape) < 2:
+        raise _refusal(where, "an image without a head in three dimensions")
+    scene = _Scene.of(image, bright, edges_mm, atlas)
+    ranked = sorted(
+        (one for height_mm in _HEIGHTS_MM if (one := scene.laid(height_mm)) is not None), key=lambda one: -one[0]
+    )
+    if not ranked:
+        raise _refusal(where, "an image that no start brings to overlap with a brain")
+    return scene, [transform for _, transform in ranked]
 
 
 def dice(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:

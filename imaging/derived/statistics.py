@@ -89,39 +89,6 @@ def ends(level: float) -> Rows:
     return lambda draws: np.quantile(_finite(draws), [tail, 1.0 - tail], axis=0, method="weibull")
 
 
-def region_draws(
-    blocks: Iterable[DrawBlock], weights: NDArray[np.float64], quantity: DerivedQuantity, medium: Medium
-) -> NDArray[np.float64]:
-    """Return the weighted mean of a quantity over a region in each draw, shape (draws,).
-
-    Args:
-        blocks: joint draws of both moduli.
-        weights: weight of each voxel, shape (N,), of sum 1; 0 outside the region.
-        quantity: quantity to average.
-        medium: frequency, and density of the draws.
-
-    Raises:
-        InputError: a draw has no value in a voxel of the region.
-    """
-    total: NDArray[np.float64] | float = 0.0
-    lost = 0
-    for here, storage_kpa, loss_kpa in blocks:
-        inside = weights[here] > 0.0
-        if not inside.any():
-            continue
-        values = _finite(np.asarray(quantity.of(storage_kpa[:, inside], loss_kpa[:, inside], medium), dtype=np.float64))
-        lost += int(np.count_nonzero(np.isnan(values).any(axis=0)))
-        total = total + values @ weights[here][inside]
-    if lost:
-        raise InputError(
-            "region",
-            found=f"{lost} of {np.count_nonzero(weights)} voxels without {quantity.words} ({quantity.undefined})",
-            expected="a value in every voxel and draw",
-            advice="Leave these voxels out of the region; the posterior's map of the quantity is NaN there.",
-        )
-    return np.asarray(total)
-
-
 def medium_of(
     where: str | Path,
     record: Mapping[str, Any],

@@ -100,8 +100,7 @@ def _drawn(draws: JointDraws, touched: NDArray[np.intp]) -> Iterator[_Drawn]:
     for chosen, storage_kpa, loss_kpa in _one_by_one(draws, touched) if few else _all_of(draws, touched):
         for first in range(0, len(chosen), _TOGETHER):
             part = slice(first, first + _TOGETHER)
-            both = (np.ascontiguousarray(one.T[part], dtype=np.float64) for one in (storage_kpa, loss_kpa))
-            yield chosen[part], *both
+            yield chosen[part], np.ascontiguousarray(storage_kpa.T[part]), np.ascontiguousarray(loss_kpa.T[part])
 
 
 def _one_by_one(draws: JointDraws, touched: NDArray[np.intp]) -> Iterator[_Drawn]:
@@ -115,7 +114,7 @@ def _all_of(draws: JointDraws, touched: NDArray[np.intp]) -> Iterator[_Drawn]:
     for here, storage_kpa, loss_kpa in draws.blocks():
         first, last = np.searchsorted(touched, (here.start, here.stop))
         inside = touched[first:last] - here.start
-        if len(inside) == here.stop - here.start:
-            yield touched[first:last], storage_kpa, loss_kpa
+        if 2 * len(inside) > here.stop - here.start:  # voxels of no region cost less than a copy without them
+            yield np.arange(here.start, here.stop), storage_kpa, loss_kpa
         elif len(inside):
             yield touched[first:last], storage_kpa[:, inside], loss_kpa[:, inside]

@@ -29,13 +29,14 @@ type _Tables = Iterator[tuple[list[str], dict[str, Any]]]
 
 @dataclass(frozen=True, slots=True)
 class RegionsCommand:
-    """What a user asks palpate regions for.
+    """Request to palpate regions: sessions, regions and quantities.
 
     Attributes:
         results: session folder, folder of stiffness maps, or folder of results.
         labels: file of labels, segments or contours; its name may hold {subject} and {session}.
         names: table of names by number.
         spheres: spheres X,Y,Z,RADIUS.
+        atlas: whether the regions of the average brain are asked for.
         sessions: table of sessions.
         space: world of the regions.
         wavefield: folder of palpate ingest of a single session.
@@ -48,6 +49,7 @@ class RegionsCommand:
     labels: Path | None = None
     names: Path | None = None
     spheres: tuple[str, ...] = ()
+    atlas: bool = False
     sessions: Path | None = None
     space: Space = "auto"
     wavefield: Path | None = None
@@ -58,12 +60,12 @@ class RegionsCommand:
     @property
     def asked(self) -> AskedRegions:
         """Regions of each session."""
-        return AskedRegions(self.labels, self.names, self.spheres, self.space, self.key, self.settings)
+        return AskedRegions(self.labels, self.names, self.spheres, self.atlas, self.space, self.key, self.settings)
 
     @property
     def names_regions(self) -> bool:
         """Whether the user names regions, instead of tables to gather."""
-        return bool(self.labels or self.spheres or self.sessions)
+        return bool(self.labels or self.spheres or self.sessions or self.atlas)
 
 
 def demand_space(given: str) -> Space:
@@ -84,7 +86,7 @@ def write_regions(command: RegionsCommand, out: Path | None) -> tuple[Path, int]
     """Write the table of a session or of a study, and the record beside it.
 
     Args:
-        command: what the user asks for.
+        command: request of the user.
         out: table to write; None for regions.tsv in the session, or group_regions.tsv in the results.
 
     Returns:
@@ -95,7 +97,6 @@ def write_regions(command: RegionsCommand, out: Path | None) -> tuple[Path, int]
     """
     found = study_sessions(command.results)
     path = out or command.results / ("group_regions.tsv" if found else "regions.tsv")
-    demand_names_of_table(path)
     given = None if command.labels is None else split_choice(command.labels)[0]
     inputs = {
         "results": command.results,
@@ -106,6 +107,7 @@ def write_regions(command: RegionsCommand, out: Path | None) -> tuple[Path, int]
         "key": command.key,
     }
     table, record = claim_file(path, TABLE, inputs), claim_file(record_beside(path), RECORD, inputs)
+    _demand_table_name(path)
     _demand_useful(command, found)
     lines: list[str] = []
     entries: dict[str, Any] = {}
@@ -116,15 +118,8 @@ def write_regions(command: RegionsCommand, out: Path | None) -> tuple[Path, int]
     return table.path, len(lines)
 
 
-def demand_names_of_table(path: Path) -> None:
-    """Refuse a table whose name leaves no name for the record beside it.
-
-    Args:
-        path: table to write.
-
-    Raises:
-        InputError: its name does not end in .tsv.
-    """
+def _demand_table_name(path: Path) -> None:
+    """Refuse a table whose name leaves no name for the record beside it."""
     if not path.name.endswith(".tsv") or path.name == ".tsv":
         raise InputError(
             "--out",

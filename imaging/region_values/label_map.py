@@ -89,5 +89,5 @@ def read_label_map(path: Path, table: Path | None = None) -> LabelMap:
 
 def _whole(volume: StoredVolume) -> NDArray[np.integer]:
     """Return labels in a small integer type, in C order."""
-    largest = max(float(np.max(one)) for one in volume.slabs())
+    largest = max(float(np.asarray(one, dtype=np.float64).max()) for one in volume.slabs())
     return np.ascontiguousarray(volume.values, dtype=np.min_scalar_type(int(largest)))

@@ -16,13 +16,13 @@ from scipy import sparse
 from palpate.imaging.files.stiffness_folder import StiffnessMaps
 from palpate.imaging.region_values.label_map import LabelMap
 from palpate.imaging.region_values.motion import Motion, UncertainMotion, affine_of
-from palpate.imaging.region_values.weights import LATTICE, SCATTERED, Voxels, WeightedRegion, voxel_volume_ml
+from palpate.imaging.region_values.weights import LATTICE, SCATTERED, PosteriorVoxels, WeightedRegion, voxel_volume_ml
 
 _CHUNK: Final = 16_384
 
 
 def weighted_labels(
-    labels: LabelMap, run: StiffnessMaps, draws: Voxels, carry: Motion | None = None
+    labels: LabelMap, run: StiffnessMaps, draws: PosteriorVoxels, carry: Motion | None = None
 ) -> list[WeightedRegion]:
     """Return the share of each voxel of a posterior in each label, in the order of the labels' numbers.
 
@@ -102,7 +102,7 @@ def _seen(labels: LabelMap, centres: NDArray[np.float64], offsets: NDArray[np.fl
     flat = labels.labels.ravel()
     along = np.ascontiguousarray(centres.T)
     seen = np.empty((len(offsets), len(centres)), dtype=labels.labels.dtype)
-    # Voxels of the posterior seldom reach beyond the map of labels: only there each point is checked.
+    # PosteriorVoxels of the posterior seldom reach beyond the map of labels: only there each point is checked.
     reach = np.abs(offsets).max(axis=0) + 0.5
     inside = bool(np.all((centres.min(axis=0) >= reach) & (centres.max(axis=0) <= np.array(shape) - 1.0 - reach)))
     for at, offset in enumerate(offsets + 0.5):

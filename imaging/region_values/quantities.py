@@ -67,7 +67,8 @@ class ModulusQuantity:
 
 STORAGE: Final = ModulusQuantity("storage_modulus", "storage modulus G'", lambda *given: given[0])
 LOSS: Final = ModulusQuantity("loss_modulus", "loss modulus G''", lambda *given: given[1])
-REGION_QUANTITIES: Final[Mapping[str, RegionQuantity]] = {STORAGE.key: STORAGE, LOSS.key: LOSS, **DERIVED}
+_EVERY: Final[tuple[RegionQuantity, ...]] = (STORAGE, LOSS, *DERIVED.values())
+REGION_QUANTITIES: Final[Mapping[str, RegionQuantity]] = {one.key: one for one in _EVERY}
 """Quantities by their names in tables."""
 USUAL: Final[tuple[RegionQuantityKey, ...]] = RegionsSettings().quantities
 """Names of the quantities of a table where nobody asks for others."""

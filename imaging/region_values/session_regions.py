@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -15,8 +15,8 @@ from palpate.content_digest import digest
 from palpate.errors import InputError
 from palpate.imaging.derived.statistics import medium_of
 from palpate.imaging.files.draws import DrawsFile, open_draws
-from palpate.imaging.files.plain_names import shown
 from palpate.imaging.files.stiffness_folder import StiffnessMaps, read_stiffness
+from palpate.imaging.region_values.atlas_regions import AVERAGE, LaidAtlas
 from palpate.imaging.region_values.label_map import LabelMap, read_label_map
 from palpate.imaging.region_values.label_names import demand_names, read_label_names
 from palpate.imaging.region_values.label_weights import weighted_labels
@@ -46,6 +46,7 @@ class AskedRegions:
             `file#name`; None for none.
         names: table of names by number; None takes one that lies beside the labels.
         spheres: spheres X,Y,Z,RADIUS in millimetres of the elastogram's world (R A S).
+        atlas: whether the regions of the average brain are asked for.
         space: world of the regions, where a user names it.
         key: file of the key of pseudonyms; None for the user's own.
         settings: quantities.
@@ -54,6 +55,7 @@ class AskedRegions:
     labels: Path | None = None
     names: Path | None = None
     spheres: tuple[str, ...] = ()
+    atlas: bool = False
     space: Space = "auto"
     key: Path | None = None
     settings: RegionsSettings = field(default_factory=RegionsSettings)
@@ -95,7 +97,14 @@ def session_regions(session: Path, asked: AskedRegions, wavefield: Path | None =
     runs = read_stiffness(mre)
     of_session = mre.parent / "wavefield" if wavefield is None else wavefield
     labels = _read(asked, worlds_of(runs[0], of_session))
-    return tuple(_of_run(run, worlds_of(run, of_session), labels, asked) for run in runs)
+    laid: dict[str, LaidAtlas] = {}
+    found = []
+    for run in runs:
+        worlds = worlds_of(run, of_session)
+        if asked.atlas and run.label not in laid:
+            laid[run.label] = worlds.lay_atlas()
+        found.append(_of_run(run, worlds, labels, asked, laid.get(run.label)))
+    return tuple(found)
 
 
 def _read(asked: AskedRegions, worlds: Worlds) -> Drawn | None:
@@ -103,6 +112,13 @@ def _read(asked: AskedRegions, worlds: Worlds) -> Drawn | None:
     if asked.labels is None:
         return None
     path, choice = split_choice(asked.labels)
+    if path.is_dir():
+        raise InputError(
+            "--labels",
+            found="a folder",
+            expected="one file of labels, segments or contours",
+            advice="Name the file in it.",
+        )
     if not is_dicom_file(path) and not choice:
         return read_label_map(path, asked.names)
     found = (read_region(asked.labels, worlds.slices_mm),) if choice else read_every_region(path, worlds.slices_mm)
@@ -112,16 +128,18 @@ def _read(asked: AskedRegions, worlds: Worlds) -> Drawn | None:
     names = read_label_names(asked.names)
     numbers = [one.number for one in found if one.number is not None]
     demand_names(found[0].where, numbers, names, asked.names)
-    from dataclasses import replace
-
     return tuple(replace(one, name=names[one.number]) if one.number in names else one for one in found)
 
 
-def _of_run(run: StiffnessMaps, worlds: Worlds, labels: Drawn | None, asked: AskedRegions) -> RunRegions:
+def _of_run(
+    run: StiffnessMaps, worlds: Worlds, labels: Drawn | None, asked: AskedRegions, laid: LaidAtlas | None
+) -> RunRegions:
     draws = _draws_of(run)
     quantities = [REGION_QUANTITIES[key] for key in asked.settings.quantities]
     medium = medium_of(run.stem, run.inversion, run.frequency_hz, draws.density_kg_m3, quantities)
     regions, facts, warnings = _weighted(worlds, draws, labels, asked)
+    if laid is not None:
+        regions, warnings = [*regions, *laid.weighted(run, draws)], (*warnings, AVERAGE)
     inside = [one for one in regions if one.shares.any()]
     if not inside:
         raise InputError(
@@ -167,12 +185,11 @@ def _weighted(
         way = worlds.way_to(one, asked.space, asked.key)
         regions.append(weighted(one, run, draws, way.motion))
         warnings += [*one.warnings, *way.warnings]
-        facts["world"] = way.world
+        facts.setdefault("world", way.world)
     if isinstance(labels, tuple) and float(np.sum([one.shares for one in regions], axis=0).max()) > _ALL:
         warnings.append(_overlap())
     if asked.labels is not None:
-        path = split_choice(asked.labels)[0]
-        facts |= {"labels": shown(path), "labels_digest": digest(path)}
+        facts["labels_digest"] = digest(split_choice(asked.labels)[0])
     return regions, facts, tuple(dict.fromkeys(warnings))
 
 
@@ -183,12 +200,3 @@ def _spheres(asked: AskedRegions) -> Iterator[DrawnRegion]:
 def _overlap() -> QualityWarning:
     sentence = "Regions overlap: a voxel that lies in several counts in each of them."
     return QualityWarning("regions-overlap", sentence, "Their values are not independent; do not add their volumes.")
-
-
-def region_names(found: Sequence[RunRegions]) -> list[str]:
-    """Return the names of the regions with values, each once, in order.
-
-    Args:
-        found: regions of the runs.
-    """
-    return list(dict.fromkeys(value.region.name for one in found for value in one.values))

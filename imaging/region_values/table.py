@@ -73,7 +73,7 @@ def rows_of(found: Sequence[RunRegions]) -> Iterator[str]:
 def _cells(value: RegionValue) -> tuple[str, ...]:
     """Return the cells from the region's name to its number."""
     region, errors = value.region, value.monte_carlo
-    numbers = (value.mean, value.std, value.lower, value.upper, region.volume_ml, value.informed_share)
+    numbers = (value.mean, value.std, *value.summary.interval(), region.volume_ml, value.informed_share)
     further = (region.covered_share, errors.mean, errors.lower, errors.upper)
     return (
         region.name.replace("\t", " "),

@@ -191,11 +191,26 @@ def _demand_values(
         InputError: which.
     """
     for one in quantities:
-        without = np.flatnonzero(~np.all(np.isfinite(means[one.key]), axis=1))
-        if len(without):
-            raise InputError(
-                where_of(regions[int(without[0])]),
-                found=f"a voxel without {one.words} ({one.undefined}), as in {len(without)} of {len(regions)} regions",
-                expected="a value in every voxel and draw",
-                advice="Leave these voxels out of the region, or ask for other quantities.",
-            )
+        for region, draws in zip(regions, means[one.key], strict=True):
+            demand_value(draws, one, where_of(region), "the region's voxels")
+
+
+def demand_value(draws: NDArray[np.float64], quantity: RegionQuantity, where: str, what: str) -> None:
+    """Refuse a mean over a region in which the quantity has no value somewhere.
+
+    Args:
+        draws: mean over the region of each joint draw, shape (draws,).
+        quantity: the quantity.
+        where: name of the region in the error.
+        what: its voxels in words.
+
+    Raises:
+        InputError: a mean is not finite.
+    """
+    if not np.all(np.isfinite(draws)):
+        raise InputError(
+            where,
+            found=f"a voxel without {quantity.words} ({quantity.undefined}) among {what}",
+            expected="a value in every voxel and draw",
+            advice="Leave these voxels out of the region; the posterior's map of the quantity is NaN there.",
+        )

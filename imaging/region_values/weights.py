@@ -31,8 +31,8 @@ _CHUNK: Final = 20_000
 _CORNERS: Final = np.array(list(product((-0.5, 0.5), repeat=3)))
 
 
-class Voxels(Protocol):
-    """Voxels with joint draws."""
+class PosteriorVoxels(Protocol):
+    """PosteriorVoxels with joint draws."""
 
     @property
     def voxels(self) -> NDArray[np.int32]:
@@ -70,7 +70,9 @@ class WeightedRegion:
         return min(1.0, self.covered_ml / self.volume_ml) if self.volume_ml > 0.0 else 0.0
 
 
-def weighted(region: DrawnRegion, run: StiffnessMaps, draws: Voxels, carry: Motion | None = None) -> WeightedRegion:
+def weighted(
+    region: DrawnRegion, run: StiffnessMaps, draws: PosteriorVoxels, carry: Motion | None = None
+) -> WeightedRegion:
     """Return the share of each voxel of a posterior in a region.
 
     Args:

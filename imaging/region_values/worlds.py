@@ -20,12 +20,13 @@ from palpate.errors import InputError
 from palpate.imaging.deidentify.identifiers import recorded_identifiers, same_identifier
 from palpate.imaging.deidentify.key_file import known_key
 from palpate.imaging.files.json_object import read_json
-from palpate.imaging.files.nifti import read_grid
+from palpate.imaging.files.nifti import read_grid, read_volume
 from palpate.imaging.files.stiffness_folder import StiffnessMaps
+from palpate.imaging.region_values.atlas_regions import LaidAtlas, lay_atlas
 from palpate.imaging.region_values.label_map import LabelMap
 from palpate.imaging.region_values.motion import UncertainMotion, motion_to_anatomy
 from palpate.imaging.regions.region import DrawnRegion
-from palpate.imaging.registration.placement import Placement, placement_warnings, read_placement
+from palpate.imaging.registration.placement import Placement, not_moved, placement_warnings, read_placement
 from palpate.quality_warning import QualityWarning
 from palpate.system_files import matching
 
@@ -48,12 +49,32 @@ class Worlds:
             session has none.
         placement: placement of the T1 on the elastogram.
         ingest: record of ingest; empty where there is none.
+        image: T1 whose place is known, or else the magnitude; None where there is neither.
     """
 
     run: StiffnessMaps
     anatomy: tuple[NDArray[np.float64], tuple[int, ...]] | None
     placement: Placement
     ingest: Mapping[str, Any]
+    image: Path | None = None
+
+    def lay_atlas(self) -> LaidAtlas:
+        """Return the atlas of the brain laid on the T1, or on the magnitude where there is no T1.
+
+        Raises:
+            InputError: the session has neither, or the atlas cannot be laid on it.
+        """
+        if self.image is None:
+            raise InputError(
+                self.run.label,
+                found="neither a T1 whose place is known nor a magnitude",
+                expected="an image of the head, on which the atlas can be laid",
+                advice="Run palpate ingest with the T1 of the visit, or name labels with --labels.",
+            )
+        on_anatomy = self.image.name.endswith("_T1w.nii.gz")
+        return lay_atlas(
+            read_volume(self.image), self.run.label, self.placement if on_anatomy else not_moved("aligned")
+        )
 
     @property
     def slices_mm(self) -> NDArray[np.float64]:
@@ -167,11 +188,15 @@ def worlds_of(run: StiffnessMaps, wavefield: Path) -> Worlds:
     """
     images = matching(wavefield, "*_T1w.nii.gz") if wavefield.is_dir() else []
     record = wavefield / f"{run.label}_ingest.json"
+    placement = read_placement(wavefield, run.label)
+    magnitude = wavefield / f"{run.label}_magnitude.nii.gz"
+    usable = [*(images[:1] if placement.usable else []), *([magnitude] if magnitude.exists() else [])]
     return Worlds(
         run=run,
         anatomy=read_grid(images[0]) if images else None,
-        placement=read_placement(wavefield, run.label),
+        placement=placement,
         ingest=read_json(record, record="ingest") if record.exists() else {},
+        image=usable[0] if usable else None,
     )
 
 

@@ -113,7 +113,7 @@ class VoxelShape:
     @property
     def box_mm(self) -> NDArray[np.float64]:
         """Lowest and highest corner of a box that holds the voxels inside, world RAS millimetres, shape (2, 3)."""
-        inside = self.volume.values > 0
+        inside = np.asarray(self.volume.values, dtype=bool)
         spans = [np.flatnonzero(inside.any(axis=others)) for others in ((1, 2), (0, 2), (0, 1))]
         ends = [(one[0] - 0.5, one[-1] + 0.5) for one in spans]
         corners = np.array(list(product(*ends)))

@@ -13,11 +13,14 @@ from scipy import sparse
 
 from palpate import read_stiffness as read_posterior
 from palpate.errors import InputError
+from palpate.imaging.anatomy.atlas import load_atlas
+from palpate.imaging.anatomy.atlas_placement import place_atlas
 from palpate.imaging.derived.quantities import DERIVED
 from palpate.imaging.derived.statistics import medium_of
 from palpate.imaging.files.draws import DrawsFile, open_draws
-from palpate.imaging.files.nifti import StoredVolume
+from palpate.imaging.files.nifti import StoredVolume, Volume
 from palpate.imaging.files.stiffness_folder import StiffnessMaps, read_stiffness
+from palpate.imaging.region_values.atlas_regions import LaidAtlas, one_after_another
 from palpate.imaging.region_values.averages import averages
 from palpate.imaging.region_values.motion import uncertain
 from palpate.imaging.region_values.quantities import LOSS, REGION_QUANTITIES, STORAGE, USUAL
@@ -27,7 +30,7 @@ from palpate.imaging.regions.contours import ContourShape
 from palpate.imaging.regions.polygon import Polygons
 from palpate.imaging.regions.region import DrawnRegion, Shape, VoxelShape
 from palpate.imaging.regions.sphere import SphereShape, read_sphere
-from palpate.imaging.registration.placement import MOTION_SEED
+from palpate.imaging.registration.placement import MOTION_SEED, Placement
 from palpate.imaging.registration.rigid import Rigid
 from tests.service.conftest import write_session
 
@@ -218,6 +221,46 @@ def test_a_sphere_is_four_numbers(given: str) -> None:
     """A wrong separator or a missing radius is a typing error, which a sentence answers."""
     with pytest.raises(InputError, match="RADIUS"):
         read_sphere(given)
+
+
+def test_an_atlas_is_laid_by_two_motions_and_both_errors(run: StiffnessMaps, draws: DrawsFile) -> None:
+    """The way over the T1 is the motion to it and the one after it; errors of both add up where the tissue is."""
+    first = Placement("registered", Rigid(np.array([0.1, 0.0, 0.2, 3.0, -2.0, 1.0]), np.zeros(3)), np.eye(6) * 1e-4)
+    second = Placement(
+        "registered", Rigid(np.array([0.0, 0.1, 0.0, -1.0, 4.0, 0.0]), _middle_mm(run)), np.eye(6) * 4e-4
+    )
+    both = one_after_another(first, second)
+    point = _middle_mm(run) + np.array([5.0, -3.0, 8.0])
+    np.testing.assert_allclose(both.moved(point), second.motion.moved(first.motion.moved(point)))
+    generator = np.random.default_rng(4)
+    drawn = zip(*(one.motion.draws(one.covariance, 800, seed) for one, seed in ((first, 1), (second, 2))), strict=True)
+    told = np.cov(np.array([after.moved(before.moved(point)) for before, after in drawn]).T)
+    nodes = np.array([one.moved(point) for one in both.displaced])
+    steps = (nodes[::2] - nodes[1::2]) / (2.0 * 3.0**0.5)
+    np.testing.assert_allclose(steps.T @ steps, told, atol=0.2 * np.trace(told))
+    shares = generator.random((9, 8, 7)).astype(np.float32)
+    affine = np.diag([6.0, 6.0, 6.0, 1.0])
+    affine[:3, 3] = both.moved(_middle_mm(run)) - 24.0
+    laid = LaidAtlas({"a": shares, "b": 1.0 - shares}, affine, both)
+    for one, values in zip(laid.weighted(run, draws), (shares, 1.0 - shares), strict=True):
+        alone = weighted(_drawn(VoxelShape(StoredVolume(values, affine), 1.0)), run, draws, both)
+        np.testing.assert_allclose(one.shares, alone.shares, atol=1e-6)
+        assert one.volume_ml == pytest.approx(alone.volume_ml, rel=1e-5)
+        assert one.displaced is not None
+        assert one.displaced.shape == (13, len(draws.voxels))
+
+
+@pytest.mark.long
+def test_the_atlas_finds_a_head_that_was_moved_and_scaled() -> None:
+    """The average brain itself, moved and 8 % larger: its left half must be found on the left within 2 mm."""
+    atlas = load_atlas()
+    motion = Rigid(np.array([0.1, -0.05, 0.08, 6.0, -9.0, 4.0]), np.zeros(3))
+    scaled = motion.matrix_mm @ np.diag([1.08, 1.08, 1.08, 1.0])
+    found = place_atlas(Volume(atlas.t1, scaled @ atlas.affine_mm), atlas, "head")
+    inside = np.argwhere(atlas.brain)[::5000].astype(float)
+    truth = inside @ (scaled @ atlas.affine_mm)[:3, :3].T + (scaled @ atlas.affine_mm)[:3, 3]
+    laid = inside @ found.affine_mm[:3, :3].T + found.affine_mm[:3, 3]
+    assert np.abs(found.placement.motion.moved(truth) - laid).max() < 2.0
 
 
 def test_quantities_of_the_table_are_those_of_the_maps() -> None:

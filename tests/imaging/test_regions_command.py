@@ -291,6 +291,7 @@ BAD: dict[str, tuple[Callable[[Path], RegionsCommand], str]] = {
     ),
     "a T1 whose place is not known": (_lost_t1, "not known"),
     "a sphere beside the map": (lambda session: RegionsCommand(session, spheres=("0,0,900,5",)), "on the map"),
+    "a folder of labels": (lambda session: RegionsCommand(session, labels=session), "a folder"),
     "no region at all": (RegionsCommand, "no region"),
     "names without labels": (
         lambda session: RegionsCommand(session, spheres=("0,0,30,5",), names=_dseg(session)),

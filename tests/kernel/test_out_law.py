@@ -50,6 +50,19 @@ ROWS: dict[tuple[str, ...], tuple[Row, ...]] = {
         Row("folder", {"mre": "folder"}, ("--derived",)),
     ),
     ("overlay",): (Row("folder", {"mre": "folder", "wavefield": "folder"}),),
+    ("regions",): (
+        Row(
+            "file",
+            {
+                "results": "folder",
+                "wavefield": "folder",
+                "sessions": "table",
+                "labels": "labels",
+                "names": "file",
+                "key": "file",
+            },
+        ),
+    ),
     ("report",): (Row("file", {"session": "folder", "truth": "folder"}),),
     ("query",): (
         Row("file", {"session": "folder", "mask": "file"}),

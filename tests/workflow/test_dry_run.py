@@ -22,13 +22,13 @@ def _planned(printed: str) -> dict[str, int]:
 def test_configuration_plans_each_stage_of_each_session(path: Path, snakemake: Command) -> None:
     """A workflow can be green and plan nothing, so the counts are compared.
 
-    Three sessions bring elastography, two of them as DICOM, one of these with an anatomy; one brings none and
-    takes no part.
+    Three sessions bring elastography, two of them as DICOM, one of these with an anatomy and its labels, whose table
+    of regions makes one of the study; one brings none and takes no part.
     """
     done = snakemake("-n", "--configfile", path, "--config", f"sessions={TABLE}", "results=out")
     assert done.returncode == 0, done.stdout + done.stderr
     of_sessions = {"ingest": 3, "mesh": 3, "invert": 3, "derived": 3, "report": 3}
-    expected = of_sessions | {"maps": 2, "overlay": 1, "all": 1, "total": 19}
+    expected = of_sessions | {"maps": 2, "overlay": 1, "regions": 1, "group_regions": 1, "all": 1, "total": 21}
     assert _planned(done.stdout + done.stderr) == expected
 
 
@@ -37,7 +37,7 @@ def test_catalogue_entry_plans_the_same(tmp_path: Path) -> None:
     entry = CHECKOUT / "workflow" / "Snakefile"
     done = run("snakemake", "-s", entry, "-n", "--config", f"sessions={TABLE}", "results=out", cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert _planned(done.stdout + done.stderr)["total"] == 19
+    assert _planned(done.stdout + done.stderr)["total"] == 21
 
 
 @pytest.mark.parametrize("name", ["local", "slurm"])

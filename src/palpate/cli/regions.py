@@ -30,6 +30,10 @@ def regions(
         list[str] | None,
         typer.Option(help="Sphere X,Y,Z,RADIUS in mm (R A S) of the elastogram's world; may be given several times."),
     ] = None,
+    atlas: Annotated[
+        bool,
+        typer.Option("--atlas", help="Add the halves of an average brain, and grey, white and fluid of each (slow)."),
+    ] = False,
     sessions: Annotated[
         Path | None,
         typer.Option(help="Table of sessions: its column labels, or else mask, names the labels of each session."),
@@ -75,6 +79,7 @@ def regions(
         labels=labels,
         names=names,
         spheres=tuple(sphere or ()),
+        atlas=atlas,
         sessions=sessions,
         space=demand_space(space),
         wavefield=wavefield,

@@ -34,7 +34,7 @@ def split_region(given: str, folder: Path) -> tuple[str, str]:
 
 
 def names_beside(labels: Path) -> Path | None:
-    """Return the table of names that lies beside a file of labels: of its own stem, or of a usual name; else None.
+    """Return the table of names beside a file of labels, of its own stem or of a usual name; None where there is none.
 
     Args:
         labels: file of labels, such as sub-01_dseg.nii.gz.
