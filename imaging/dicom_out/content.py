@@ -5,6 +5,7 @@ Names of files, `<name>` being run, frequency and grid:
     <name>_stat-<statistic>_<quantity>/0001.dcm, ...   MR series, one file a slice, stored value in pascal
     <name>_stat-<statistic>_<quantity>.dcm             float Parametric Map
     <name>_desc-regions_{rtstruct,seg}.dcm             regions
+    <name>_desc-regions_sr.dcm                         report of their figures
 """
 
 from __future__ import annotations
@@ -20,11 +21,14 @@ import numpy as np
 from palpate.config.maps import Kind
 from palpate.imaging.dicom_out.dicom_source import DicomSource
 from palpate.imaging.dicom_out.image_grid import ImageGrid
+from palpate.imaging.dicom_out.measurement_report import ReportFacts, write_measurement_report
 from palpate.imaging.dicom_out.mr_series import LARGEST, WrittenSeries, write_mr_series
 from palpate.imaging.dicom_out.object_header import ObjectText, content_digest
 from palpate.imaging.dicom_out.parametric_map import write_parametric_map
 from palpate.imaging.dicom_out.quantities import SEGMENTATION_SERIES, STRUCTURES_SERIES, DicomQuantity
+from palpate.imaging.dicom_out.region_figures import RegionFigures
 from palpate.imaging.dicom_out.region_masks import RegionMask
+from palpate.imaging.dicom_out.report_place import Place, SegmentPlace, outline_place
 from palpate.imaging.dicom_out.segmentation import write_segmentation
 from palpate.imaging.dicom_out.structure_set import write_structure_set
 from palpate.imaging.files.maps import Map
@@ -33,12 +37,13 @@ from palpate.quality_warning import QualityWarning
 type RegionWriter = Callable[[Path, Sequence[RegionMask], ImageGrid, ObjectText], None]
 """Function that writes regions on a grid as one object."""
 
-REGION_KINDS: Final[tuple[Kind, ...]] = ("rtstruct", "seg")
-"""Kinds of objects that hold regions."""
+REGION_KINDS: Final[tuple[Kind, ...]] = ("rtstruct", "seg", "sr")
+"""Kinds of objects about regions."""
 _REGION_WRITERS: Final[tuple[tuple[Kind, int, RegionWriter], ...]] = (
     ("rtstruct", STRUCTURES_SERIES, write_structure_set),
     ("seg", SEGMENTATION_SERIES, write_segmentation),
 )
+_RESEARCH: Final = "Research software, not a medical device."
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +75,11 @@ class GridContent:
         series: maps for MR series.
         maps: maps for Parametric Maps.
         regions: regions on the planes of the grid, each with a voxel at least.
+        figures: figures of regions by their names, for the report.
         source: scan that everything was computed from; None where it was no DICOM.
         remarks: sentences about the values for the comments of images.
         no_regions: sentence why there is no region, where there ought to be one; empty where not.
+        no_figures: sentence why there are no figures of regions, where there are none.
     """
 
     grid: ImageGrid
@@ -82,9 +89,11 @@ class GridContent:
     series: tuple[ImageContent, ...] = ()
     maps: tuple[ImageContent, ...] = ()
     regions: tuple[RegionMask, ...] = ()
+    figures: tuple[RegionFigures, ...] = ()
     source: DicomSource | None = None
     remarks: tuple[str, ...] = ()
     no_regions: str = ""
+    no_figures: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +148,8 @@ def write_content(folder: Path, content: GridContent, kinds: Collection[Kind], e
         export.written += [_write_map(folder, content, one) for one in content.maps]
     if content.regions:
         export.written += _write_regions(folder, content, kinds)
+        if "sr" in kinds:
+            _write_report(folder, content, kinds, export)
     elif content.no_regions:
         name = content.grid.named(content.stem)
         export.leave_out([kind for kind in REGION_KINDS if kind in kinds], name, content.no_regions)
@@ -196,14 +207,40 @@ def _write_regions(folder: Path, content: GridContent, kinds: Collection[Kind]) 
     """Write structure set and segmentation of the same regions."""
     name = f"{content.grid.named(content.stem)}_desc-regions"
     words = ", ".join(one.name for one in content.regions)
-    masks = [(one.name, one.words, np.packbits(one.mask).tobytes()) for one in content.regions]
     for kind, number, write in _REGION_WRITERS:
         if kind in kinds:
             path = folder / f"{name}_{kind}.dcm"
-            base = _digest(content, kind, masks)
-            text = ObjectText(content.grid.identity, f"Regions {content.title}", number, content.made, base)
-            write(path, content.regions, content.grid, text)
+            write(path, content.regions, content.grid, _regions_text(content, kind, number))
             yield WrittenObject(kind, path, words)
+
+
+def _write_report(folder: Path, content: GridContent, kinds: Collection[Kind], export: ExportOutcome) -> None:
+    """Write the report of the regions' figures, which names segments where a segmentation is written, else outlines."""
+    named = {one.name: (number, one) for number, one in enumerate(content.regions, start=1)}
+    told = [one for one in content.figures if one.name in named]
+    path = folder / f"{content.grid.named(content.stem)}_desc-regions_sr.dcm"
+    if not told:
+        export.leave_out(["sr"], content.grid.named(content.stem), content.no_figures)
+        return
+    text = _regions_text(content, "seg", SEGMENTATION_SERIES)
+    regions = []
+    for one in told:
+        number, region = named[one.name]
+        place: Place = SegmentPlace(str(text.uid("instance", 1)), str(text.uid("series")), number)
+        if "seg" not in kinds:
+            place = outline_place(region.mask.astype(np.float64), region.affine_mm)
+        regions.append(one.reported(place))
+    comments = (_RESEARCH, *content.remarks, *(comment for one in told for comment in one.comments))
+    facts = ReportFacts(f"Figures of regions {content.title}"[:64], content.made, comments)
+    write_measurement_report(path, regions, content.grid.identity, facts)
+    export.written.append(WrittenObject("sr", path, ", ".join(one.name for one in told)))
+
+
+def _regions_text(content: GridContent, kind: Kind, number: int) -> ObjectText:
+    """Return words and identifiers of an object that holds the regions."""
+    masks = [(one.name, one.words, np.packbits(one.mask).tobytes()) for one in content.regions]
+    base = _digest(content, kind, masks)
+    return ObjectText(content.grid.identity, f"Regions {content.title}", number, content.made, base)
 
 
 def _digest(content: GridContent, *parts: object) -> str:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
@@ -16,6 +15,7 @@ from pydicom.uid import UID, ExplicitVRLittleEndian, generate_uid
 import palpate
 from palpate.imaging.dicom.files import silence
 from palpate.imaging.dicom_out.dicom_identity import MapIdentity
+from palpate.imaging.dicom_out.moments import in_timezone_of
 
 SCHEME: Final = "99PALPATE"
 """Private coding scheme of quantities for which DICOM has no code."""
@@ -70,7 +70,7 @@ class ObjectText:
         """Put description, identity and times into a header, in place of whatever stands there."""
         dataset.SeriesDescription = self.description[:64]
         self.identity.give_to(dataset)
-        made = in_timezone(self.made, self.identity)
+        made = in_timezone_of(self.made, self.identity)
         date, time = made.strftime("%Y%m%d"), made.strftime("%H%M%S")
         dataset.InstanceCreationDate = dataset.ContentDate = date
         dataset.InstanceCreationTime = dataset.ContentTime = time
@@ -128,17 +128,3 @@ def save(dataset: Dataset, path: Path) -> None:
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
     with silence():
         FileDataset(path, dataset, file_meta=meta, preamble=bytes(128)).save_as(path, enforce_file_format=True)
-
-
-def in_timezone(made: datetime, identity: MapIdentity) -> datetime:
-    """Return the moment in the time zone that the header states: one offset holds for all its times.
-
-    Where the scan states none, its times are local ones, and so are the object's.
-    """
-    if identity.is_pseudonym:
-        return made.astimezone(UTC)
-    stated = re.fullmatch(r"([+-])(\d\d)(\d\d)", str(identity.elements.get("TimezoneOffsetFromUTC") or ""))
-    if stated is None:
-        return made.astimezone()
-    minutes = 60 * int(stated[2]) + int(stated[3])
-    return made.astimezone(timezone(timedelta(minutes=-minutes if stated[1] == "-" else minutes)))

@@ -26,7 +26,9 @@ from palpate.imaging.dicom_out.quantities import (
     SYMBOLS,
     Statistics,
 )
-from palpate.imaging.dicom_out.region_masks import RegionMask, on_grid, upright_region
+from palpate.imaging.dicom_out.region_figures import drawn_regions, region_figures, stiff_and_soft
+from palpate.imaging.dicom_out.region_masks import on_grid, upright_region
+from palpate.imaging.draw_summary import FEWEST_DRAWS
 from palpate.imaging.files.draws import DrawsFile
 from palpate.imaging.files.maps import Map
 from palpate.imaging.files.stiffness_folder import MODULI, StiffnessMaps
@@ -34,7 +36,8 @@ from palpate.imaging.files.wavefield_folder import frequency_text
 from palpate.imaging.registration.placement import Placement
 
 _STATISTICS: Final[tuple[Statistics, ...]] = ("mean", "std", "lower", "upper")
-_NO_REGIONS: Final = "No voxel is informed."
+_NO_REGIONS: Final = "No voxel is informed, so that nothing stands out as stiff or soft."
+_NO_FIGURES: Final = f"There are fewer than {FEWEST_DRAWS} joint draws, and no interval of a region without them."
 _STATUS_WORDS: Final = {
     "registered": "The map was moved onto the T1 by a registration",
     "aligned": "A registration found no movement between elastogram and T1",
@@ -77,6 +80,11 @@ class RunToWrite:
             return ()
         return ("storagemodulus", "magnitude") if self.organ and self.draws is not None else ("storagemodulus",)
 
+    @property
+    def asks_for_regions(self) -> bool:
+        """Whether a kind is asked for that holds regions."""
+        return any(kind in self.kinds for kind in REGION_KINDS)
+
 
 def own_maps(one: RunToWrite, identity: MapIdentity) -> GridContent:
     """Return the Parametric Maps on the elastogram's grid.
@@ -108,12 +116,13 @@ def on_own_grid(one: RunToWrite, identity: MapIdentity) -> GridContent:
         identity: identity of objects on that grid.
     """
     run = one.run
+    found_regions = stiff_and_soft(run, one.draws) if one.asks_for_regions else ()
     series = []
     for quantity in one.series_quantities:
         for statistic, volume in zip(_STATISTICS, _own_volumes(one, quantity), strict=True):
             values, affine_mm = upright(volume, run.affine_mm)
             series.append(_series(one, quantity, statistic, values, affine_mm, run.stem))
-    regions = tuple(upright_region(found) for found in drawn_regions(one) if found.mask.any())
+    regions = tuple(upright_region(found) for found in drawn_regions(run, found_regions) if found.mask.any())
     _, affine_mm = upright(run.informed, run.affine_mm)
     i, j, k = run.informed.shape
     grid = ImageGrid(identity, affine_mm, (i, j, k))
@@ -125,7 +134,9 @@ def on_own_grid(one: RunToWrite, identity: MapIdentity) -> GridContent:
         series=tuple(series),
         regions=regions,
         source=one.source,
+        figures=region_figures(run, one.draws, found_regions) if "sr" in one.kinds else (),
         no_regions=_NO_REGIONS,
+        no_figures=_NO_FIGURES,
     )
 
 
@@ -160,25 +171,25 @@ def on_planning_grid(one: RunToWrite, grid: ImageGrid, placement: Placement) -> 
         for (statistic, modulus), quantity in QUANTITIES.items()
         if "pm" in one.kinds
     )
-    asked = any(kind in one.kinds for kind in REGION_KINDS)
+    found_regions = stiff_and_soft(run, draws) if one.asks_for_regions else ()
     back_mm = np.linalg.inv(placement.motion.matrix_mm)
-    regions, lost = on_grid(drawn_regions(one), grid, back_mm) if asked else ((), ())
+    regions, lost = on_grid(drawn_regions(run, found_regions), grid, back_mm) if one.asks_for_regions else ((), ())
     remarks = (f"{_STATUS_WORDS[placement.status]}{misplacement_words(placement)}.",)
     content = GridContent(
-        grid, run.stem, one.title, one.made, series, maps, regions, one.source, remarks, no_regions=_NO_REGIONS
+        grid,
+        run.stem,
+        one.title,
+        one.made,
+        series,
+        maps,
+        regions,
+        figures=region_figures(run, draws, found_regions) if "sr" in one.kinds else (),
+        source=one.source,
+        remarks=remarks,
+        no_regions=_NO_REGIONS,
+        no_figures=_NO_FIGURES,
     )
     return content, lost
-
-
-def drawn_regions(one: RunToWrite) -> tuple[RegionMask, ...]:
-    """Return the regions of a run that structure set and segmentation hold, on its own voxels.
-
-    Args:
-        one: the run.
-    """
-    run = one.run
-    words = "Voxels whose stiffness comes mostly from this scan"
-    return (RegionMask("informed", words, "informed", run.informed, run.affine_mm),)
 
 
 def _series(

@@ -12,7 +12,8 @@ from pydicom.dataset import Dataset
 from pydicom.uid import RTStructureSetStorage
 
 from palpate.imaging.dicom_out.image_grid import ImageGrid, decimals
-from palpate.imaging.dicom_out.object_header import ObjectText, in_timezone, save
+from palpate.imaging.dicom_out.moments import in_timezone_of
+from palpate.imaging.dicom_out.object_header import ObjectText, save
 from palpate.imaging.dicom_out.outlines import outlines
 from palpate.imaging.dicom_out.region_masks import COLOURS, RegionMask
 
@@ -30,7 +31,7 @@ def write_structure_set(path: Path, regions: Sequence[RegionMask], grid: ImageGr
         text: words and identifiers of the object.
     """
     made = text.new(RTStructureSetStorage, "RTSTRUCT")
-    moment = in_timezone(text.made, text.identity)
+    moment = in_timezone_of(text.made, text.identity)
     # These belong to images; a structure set has a date of its own.
     del made.ContentDate, made.ContentTime
     made.StructureSetLabel = "palpate"

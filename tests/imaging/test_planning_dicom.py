@@ -14,7 +14,10 @@ import pytest
 from palpate.errors import InputError
 from palpate.imaging.anatomy.maps_on_anatomy import write_maps_on_anatomy
 from palpate.imaging.deidentify.key_file import known_key
+from palpate.imaging.draw_summary import DrawSummary
+from palpate.imaging.files.draws import open_draws
 from palpate.imaging.files.maps import read_map
+from palpate.imaging.files.stiffness_folder import read_stiffness
 from palpate.imaging.registration.placement import Placement, write_placement
 from palpate.imaging.registration.rigid import Rigid
 from tests.imaging.dicom_judge import errors_in, needs_dciodvfy, series_in
@@ -123,8 +126,8 @@ def test_a_t1_as_nifti_has_no_study_to_join(home: Home, palpate_inside: Callable
     shutil.copy(t1, home.mre.parent / "t1.nii.gz")
     done = palpate_inside("maps", home.session / "mre", *given, "--anatomy", home.mre.parent / "t1.nii.gz")
     assert done.code == 0, done.printed
-    assert "no mr, rtstruct, seg, pm: The T1 is NIfTI" in done.printed
-    assert set(home.reasons()) == {"mr", "rtstruct", "seg", "pm"}
+    assert "no mr, rtstruct, seg, sr, pm: The T1 is NIfTI" in done.printed
+    assert set(home.reasons()) == {"mr", "rtstruct", "seg", "sr", "pm"}
     assert len(list(home.out.rglob("*.dcm"))) == 4
     done = palpate_inside("maps", home.session / "mre", *given, "--kinds", "mr,spectra")
     assert done.code == 2
@@ -148,6 +151,34 @@ def test_without_a_t1_an_organ_is_shown_on_the_elastograms_own_grid(home: Home) 
     contour = structures.ROIContourSequence[0].ContourSequence[0]
     storage = series_in(home.out / f"{STEM}_stat-mean_storagemodulus")
     assert contour.ContourImageSequence[0].ReferencedSOPInstanceUID in {one.SOPInstanceUID for one in storage}
+
+
+def test_the_report_states_the_regions_figures(home: Home) -> None:
+    """A radiologist reads the same mean and interval as in the table of regions, of the segment that is drawn."""
+    home.write(kinds=["seg", "sr"])
+    found = {one.Modality: one for one in map(pydicom.dcmread, home.out.glob("*.dcm"))}
+    run = read_stiffness(home.session / "mre")[0]
+    draws = open_draws(run.samples_path, run.informed.shape)
+    storage, _ = draws.at(np.arange(len(draws.voxels)))
+    report = found["SR"]
+    numbers = _numbers(report, "STORAGE")
+    summary = DrawSummary(storage.mean(axis=1), "kPa")
+    np.testing.assert_allclose(numbers, [summary.mean, summary.std, summary.lower, summary.upper], rtol=1e-6)
+    assert _references(report) >= {found["SEG"].SOPInstanceUID}
+
+
+def _numbers(report: pydicom.Dataset, code: str) -> list[float]:
+    """Values of a concept, in the order of the report."""
+    found = []
+    for item in report.get("ContentSequence", []):
+        if item.ValueType == "NUM" and item.ConceptNameCodeSequence[0].CodeValue == code:
+            found.append(float(item.MeasuredValueSequence[0].NumericValue))
+        found += _numbers(item, code)
+    return found
+
+
+def _references(report: pydicom.Dataset) -> set[str]:
+    return {str(one.value) for one in report.iterall() if one.keyword == "ReferencedSOPInstanceUID"}
 
 
 @pytest.mark.long

@@ -184,6 +184,7 @@ def _contents(found: _Forecast, day: float, grid: ImageGrid, first_series: int) 
         regions=regions,
         remarks=("Forecast by a model of tumor growth, on the T1 of the first scan.",),
         no_regions="Nowhere does the probability of tumour reach 5 %.",
+        no_figures="Volumes and their intervals are in forecast.json: they are means over no region.",
     )
 
 

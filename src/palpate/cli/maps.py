@@ -38,7 +38,7 @@ def maps(
     ] = None,
     kinds: Annotated[
         list[str] | None,
-        typer.Option(help="Kinds to write: mr, rtstruct, seg, registration, pm; repeat or join by commas."),
+        typer.Option(help="Kinds to write: mr, rtstruct, seg, sr, registration, pm; repeat or join by commas."),
     ] = None,
     key: Annotated[Path | None, typer.Option(help="Key file that palpate ingest used; default: your own key.")] = None,
     settings: Annotated[
@@ -50,9 +50,9 @@ def maps(
 
     On the grid of the T1, where it came as DICOM (--anatomy): an MR series each for mean, standard deviation and 95 %
     bounds of G' (stored value in pascal, 16 bits), and of |G*| where an organ is reported; structure set and
-    segmentation of regions; float Parametric Maps (kPa); a registration where frames of reference differ. On the
-    elastogram's grid: Parametric Maps, and without a T1 all kinds for exams of an organ or where --kinds names them.
-    A record beside the folder says what could not be written and why.
+    segmentation of regions, and a report of their figures; float Parametric Maps (kPa); a registration where frames of
+    reference differ. On the elastogram's grid: Parametric Maps, and without a T1 all kinds for exams of an organ or
+    where --kinds names them. A record beside the folder says what could not be written and why.
 
     Patient, study and frame of reference are those of --scan and --anatomy, which must be those of the record. So an
     archive files everything in the original study. Only this folder holds them. --settings '{"identity": "pseudonym"}'
