@@ -28,7 +28,7 @@ from palpate.imaging.dicom_out.parametric_map import write_parametric_map
 from palpate.imaging.dicom_out.quantities import SEGMENTATION_SERIES, STRUCTURES_SERIES, DicomQuantity
 from palpate.imaging.dicom_out.region_figures import RegionFigures
 from palpate.imaging.dicom_out.region_masks import RegionMask
-from palpate.imaging.dicom_out.report_place import Place, SegmentPlace, outline_place
+from palpate.imaging.dicom_out.report_place import RegionPlace, SegmentPlace, outline_place
 from palpate.imaging.dicom_out.segmentation import write_segmentation
 from palpate.imaging.dicom_out.structure_set import write_structure_set
 from palpate.imaging.files.maps import Map
@@ -226,7 +226,7 @@ def _write_report(folder: Path, content: GridContent, kinds: Collection[Kind], e
     regions = []
     for one in told:
         number, region = named[one.name]
-        place: Place = SegmentPlace(str(text.uid("instance", 1)), str(text.uid("series")), number)
+        place: RegionPlace = SegmentPlace(str(text.uid("instance", 1)), str(text.uid("series")), number)
         if "seg" not in kinds:
             place = outline_place(region.mask.astype(np.float64), region.affine_mm)
         regions.append(one.reported(place))

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palpate.imaging.derived.statistics import medium_of
-from palpate.imaging.dicom_out.measurement_report import ReportedRegion
 from palpate.imaging.dicom_out.region_masks import RegionMask
-from palpate.imaging.dicom_out.report_place import Place
+from palpate.imaging.dicom_out.report_place import RegionPlace
+from palpate.imaging.dicom_out.report_regions import MeasuredRegion
 from palpate.imaging.draw_summary import FEWEST_DRAWS
 from palpate.imaging.files.draws import DrawsFile
 from palpate.imaging.files.stiffness_folder import StiffnessMaps
@@ -41,14 +41,14 @@ class RegionFigures:
     frequency_hz: float
     comments: tuple[str, ...] = ()
 
-    def reported(self, place: Place) -> ReportedRegion:
+    def reported(self, place: RegionPlace) -> MeasuredRegion:
         """Return the region as the report states it.
 
         Args:
-            place: where it lies on the report's images.
+            place: place of the region on the images of the report.
         """
         first = self.values[0]
-        return ReportedRegion(
+        return MeasuredRegion(
             name=self.name,
             place=place,
             values=self.values,

@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from palpate.config.maps import MapsSettings
+    from palpate.imaging.files.draws import DrawsFile
+    from palpate.imaging.files.stiffness_folder import StiffnessMaps
 
 
 def maps(
@@ -120,10 +125,14 @@ def _on_mesh(mre: Path, mesh: Path, out: Path, settings: str | None, others: Map
 
     chosen = parse_settings(MeshMapsSettings, settings)
     _refuse_beside("--mesh", others)
+    from palpate.imaging.findings.find import findings
     from palpate.meshing.maps_out.mesh_maps import write_mesh_maps
     from palpate.progress import say
 
-    say(f"{len(write_mesh_maps(mre, mesh, out, chosen))} files of stiffness on tetrahedra in {out}")
+    def regions(run: StiffnessMaps, draws: DrawsFile) -> list[tuple[str, NDArray[np.bool_]]]:
+        return [(one.name, one.mask) for one in findings(run, draws)]
+
+    say(f"{len(write_mesh_maps(mre, mesh, out, chosen, regions))} files of stiffness on tetrahedra in {out}")
 
 
 def _chosen(settings: str | None, kinds: Sequence[str]) -> MapsSettings:
