@@ -24,7 +24,7 @@ SHARE: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Figure:
+class FigureAndTruth:
     """One figure of a finding and its truth.
 
     Attributes:
@@ -62,9 +62,9 @@ class FindingScore:
 
     kind: Kind
     volume_ml: float
-    mean_kpa: Figure
-    ratio: Figure | None
-    extent_ml: Figure
+    mean_kpa: FigureAndTruth
+    ratio: FigureAndTruth | None
+    extent_ml: FigureAndTruth
     true_ratio_to_reference: float
     true_share_beyond: float
     lesion_share: float
@@ -203,5 +203,5 @@ def _shows(finding: NDArray[np.bool_], lesion: NDArray[np.bool_]) -> bool:
     return bool(both >= SHARE * min(np.count_nonzero(finding), np.count_nonzero(lesion)))
 
 
-def _figure(found: DrawSummary, truth: float) -> Figure:
-    return Figure(found.mean, found.lower, found.upper, truth)
+def _figure(found: DrawSummary, truth: float) -> FigureAndTruth:
+    return FigureAndTruth(found.mean, found.lower, found.upper, truth)

@@ -65,7 +65,7 @@ def drawn_regions(run: StiffnessMaps, found: Sequence[Finding]) -> tuple[RegionM
 
     Args:
         run: posterior of the run.
-        found: what was found, from stiff_and_soft.
+        found: findings, from stiff_and_soft.
     """
     informed = RegionMask("informed", _INFORMED, "informed", run.informed, run.affine_mm)
     return (informed, *(_mask(one, run) for one in found))
@@ -77,7 +77,7 @@ def region_figures(run: StiffnessMaps, draws: DrawsFile | None, found: Sequence[
     Args:
         run: posterior of the run.
         draws: its joint draws; None where there are none.
-        found: what was found, from stiff_and_soft.
+        found: findings, from stiff_and_soft.
     """
     if draws is None or draws.count < FEWEST_DRAWS:
         return ()

@@ -10,10 +10,10 @@ import numpy as np
 from palpate.config.report import ReportSettings
 from palpate.imaging.files.compact_nifti import compact_image
 from palpate.service.forecast_report.twin_results import DayMaps, TwinResults
-from palpate.service.report.outlines import Outline
+from palpate.service.report.outlines import ViewerOutline
 from palpate.service.report.planning_image import planning_image
 from palpate.service.report.scales import SHARE_COLOURS, Scale, covering_top
-from palpate.service.report.scene import Figure, Frame, MapLayer, grey, scene
+from palpate.service.report.scene import CrossHairFigure, Frame, MapLayer, grey, scene
 
 _DENSITY: Final = "inferno"
 _DOSE: Final = "plasma"
@@ -65,12 +65,12 @@ def centre_mm(results: TwinResults) -> list[float]:
 
 def _frame(results: TwinResults, maps: DayMaps) -> Frame:
     figures = [
-        Figure("density", "", *(one.astype(np.float32) for one in (maps.mean, maps.lower, maps.upper))),
-        Figure("P(visible)", "", maps.visible.astype(np.float32)),
-        Figure("P(enhancing)", "", maps.enhancing.astype(np.float32)),
+        CrossHairFigure("density", "", *(one.astype(np.float32) for one in (maps.mean, maps.lower, maps.upper))),
+        CrossHairFigure("P(visible)", "", maps.visible.astype(np.float32)),
+        CrossHairFigure("P(enhancing)", "", maps.enhancing.astype(np.float32)),
     ]
     if results.dose_gy is not None:
-        figures.append(Figure("dose", "Gy", results.dose_gy.astype(np.float32)))
+        figures.append(CrossHairFigure("dose", "Gy", results.dose_gy.astype(np.float32)))
     return Frame(
         title=frame_title(results, maps),
         affine_mm=results.white.affine_mm,
@@ -112,13 +112,13 @@ def _layers(results: TwinResults, maps: DayMaps) -> Iterator[MapLayer]:
         )
 
 
-def _outlines(results: TwinResults, maps: DayMaps) -> Iterator[Outline]:
+def _outlines(results: TwinResults, maps: DayMaps) -> Iterator[ViewerOutline]:
     for level, rgb, shown in _VISIBLE:
         # The surface of 0.5 of a field that is moved to have it at the level.
-        yield Outline(f"visible, P = {level:g}", maps.visible - level + 0.5, rgb, shown)
-    yield Outline("regions of the latest scan", maps.roi > 0, _REGIONS)
+        yield ViewerOutline(f"visible, P = {level:g}", maps.visible - level + 0.5, rgb, shown)
+    yield ViewerOutline("regions of the latest scan", maps.roi > 0, _REGIONS)
     if results.dose_gy is not None and results.dose_gy.max() > 0.0:
         highest = float(results.dose_gy.max())
         for share, rgb in _ISODOSES:
             name = f"{share * highest:.0f} Gy ({100 * share:.0f} % of the highest)"
-            yield Outline(name, results.dose_gy / highest - share + 0.5, rgb, False)
+            yield ViewerOutline(name, results.dose_gy / highest - share + 0.5, rgb, False)

@@ -21,7 +21,7 @@ _MOST: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Interval:
+class MeanAndEnds:
     """Mean with its 95 % interval, in kPa."""
 
     mean: Number
@@ -34,7 +34,7 @@ class FindingRow:
     """Finding in words.
 
     Attributes:
-        name: what and where, such as "Stiff, right".
+        name: kind and side, such as "Stiff, right".
         place: centre in words.
         place_mm: centre for the viewer, "R A S" in millimetres.
         volume: volume in words.
@@ -52,7 +52,7 @@ class FindingRow:
     surer: str
 
 
-def interval(value: RegionValue) -> Interval:
+def interval(value: RegionValue) -> MeanAndEnds:
     """Return the mean over a region with its interval.
 
     Args:
@@ -60,7 +60,7 @@ def interval(value: RegionValue) -> Interval:
     """
     key = f"{_MODULI[value.quantity.key]}_mean_kpa"
     ends = (("value", value.mean), ("lower", value.lower), ("upper", value.upper))
-    return Interval(*(kpa(f"{key}_{end}", number) for end, number in ends))
+    return MeanAndEnds(*(kpa(f"{key}_{end}", number) for end, number in ends))
 
 
 def finding_rows(findings: Sequence[Finding]) -> list[FindingRow]:
@@ -76,7 +76,7 @@ def first_sentence(findings: Sequence[Finding]) -> str:
     """Return the largest finding in a sentence.
 
     Args:
-        findings: at least one finding.
+        findings: findings, one at least.
     """
     one = findings[0]
     where = f" in {one.region}" if one.region else ""
@@ -124,7 +124,7 @@ def place_words(point_mm: NDArray[np.float64]) -> str:
     return ", ".join(f"{abs(value):.0f} mm {pair[0] if value >= 0.0 else pair[1]}" for value, pair in sides)
 
 
-def informed_values(run: RunView) -> dict[str, Interval]:
+def informed_values(run: RunView) -> dict[str, MeanAndEnds]:
     """Return the means over the informed voxels by the names of the moduli; empty where there are none.
 
     Args:

@@ -18,7 +18,7 @@ class NormalValues:
         organ: the organ.
         frequency_hz: frequency of the vibration, Hz.
         words: the values in a sentence.
-        source: where they come from.
+        source: publication that they come from.
     """
 
     organ: Organ

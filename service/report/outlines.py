@@ -21,7 +21,7 @@ _LARGEST: Final = 12_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Outline:
+class ViewerOutline:
     """Outline that can be switched on and off.
 
     Attributes:
@@ -37,13 +37,13 @@ class Outline:
     shown: bool = True
 
 
-def outline_volume(outlines: Sequence[Outline], affine_mm: NDArray[np.float64]) -> bytes:
+def outline_volume(outlines: Sequence[ViewerOutline], affine_mm: NDArray[np.float64]) -> bytes:
     """Return a compact NIfTI with STEP times the number of the outline, from 1 on, in the voxels of its shell.
 
     Where shells meet the first outline counts.
 
     Args:
-        outlines: at least one outline, all of one grid.
+        outlines: outlines, one at least, all of one grid.
         affine_mm: voxel indices of that grid to world R A S millimetres, shape (4, 4).
     """
     shape = outlines[0].level.shape

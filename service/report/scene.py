@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palpate.imaging.files.compact_nifti import NO_NUMBER, compact_hundredths, compact_image, compact_map
-from palpate.service.report.outlines import STEP, Outline, outline_volume
+from palpate.service.report.outlines import STEP, ViewerOutline, outline_volume
 from palpate.service.report.scales import Scale, colour_nodes
 
 
@@ -39,7 +39,7 @@ class MapLayer:
 
 
 @dataclass(frozen=True, slots=True)
-class Figure:
+class CrossHairFigure:
     """Number that the line at the cross-hair states.
 
     Attributes:
@@ -92,11 +92,11 @@ class Frame:
     affine_mm: NDArray[np.float64]
     centre_mm: Sequence[float]
     layers: Sequence[MapLayer]
-    figures: Sequence[Figure]
+    figures: Sequence[CrossHairFigure]
     tail: str
     images: Sequence[FrameImage]
     veil: tuple[NDArray[np.bool_], str, str] | None
-    outlines: Sequence[Outline]
+    outlines: Sequence[ViewerOutline]
 
 
 LARGEST: Final = 6_000_000

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from palpate.config.report import ReportSettings
 from palpate.imaging.files.stiffness_folder import MODULI, Modulus
-from palpate.service.report.outlines import Outline
+from palpate.service.report.outlines import ViewerOutline
 from palpate.service.report.planning_image import planning_image
 from palpate.service.report.scales import MODULUS_COLOURS, SHARE_COLOURS, SPREAD_COLOURS, Scale, covering_top
-from palpate.service.report.scene import Figure, Frame, FrameImage, MapLayer, scene
+from palpate.service.report.scene import CrossHairFigure, Frame, FrameImage, MapLayer, scene
 from palpate.service.report.session import RunView, SessionView
 
 SYMBOLS: Final[Mapping[Modulus, str]] = {"storagemodulus": "G′", "lossmodulus": "G″"}
@@ -119,7 +119,7 @@ def _layers(run: RunView, settings: ReportSettings) -> Iterator[MapLayer]:
         yield MapLayer(f"std-{modulus}", f"{SYMBOLS[modulus]}, standard deviation", marginals.std.values, spread)
 
 
-def _figures(run: RunView) -> list[Figure]:
+def _figures(run: RunView) -> list[CrossHairFigure]:
     """Return both moduli; a voxel without a positive mean of G' is outside the map."""
     storage = run.stiffness.moduli["storagemodulus"].mean.values
     known = np.isfinite(storage) & (storage > 0.0)
@@ -127,14 +127,14 @@ def _figures(run: RunView) -> list[Figure]:
     for modulus in MODULI:
         of = run.stiffness.moduli[modulus]
         maps = (np.where(known, one.values, np.float32(np.nan)) for one in (of.mean, of.lower, of.upper))
-        found.append(Figure(_PLAIN[modulus], "kPa", *maps))
+        found.append(CrossHairFigure(_PLAIN[modulus], "kPa", *maps))
     return found
 
 
-def _outlines(run: RunView, covered: NDArray[np.bool_]) -> Iterator[Outline]:
+def _outlines(run: RunView, covered: NDArray[np.bool_]) -> Iterator[ViewerOutline]:
     """Yield the outline of the slab and those of findings, of each kind."""
     for kind, rgb in _KINDS.items():
         masks = [one.mask for one in run.findings if one.kind == kind]
         if masks:
-            yield Outline(f"{kind} findings", np.any(masks, axis=0), rgb)
-    yield Outline("slab with a map", covered, _SLAB)
+            yield ViewerOutline(f"{kind} findings", np.any(masks, axis=0), rgb)
+    yield ViewerOutline("slab with a map", covered, _SLAB)

@@ -85,7 +85,15 @@ def _write(folder: Path, grid: ImageGrid, *kinds: Kind) -> ExportOutcome:
     series = ImageContent("mean", Map(_values(), grid.affine_mm, "kPa", ""), MEAN, "G' mean [Pa]")
     maps = replace(series, name="map")
     content = GridContent(
-        grid, "run", "50 Hz", MADE, (series,), (maps,), _regions(grid), _identity().source, ("Registered.",)
+        grid,
+        "run",
+        "50 Hz",
+        MADE,
+        (series,),
+        (maps,),
+        _regions(grid),
+        source=_identity().source,
+        remarks=("Registered.",),
     )
     folder.mkdir()
     export = ExportOutcome()

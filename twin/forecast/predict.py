@@ -141,7 +141,7 @@ def predict(
         day: day of the forecast, counted from the first scan; it must be after the last.
         comm: ranks to share the voxels.
         on_the_way: days between the last scan and this one on which `look` is called too, ascending.
-        look: what is to be done with each draw's density on those days and on the last.
+        look: function that is called with each draw's density on those days and on the last.
 
     Raises:
         InputError: the day is not after the last scan.
