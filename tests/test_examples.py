@@ -29,6 +29,8 @@ SAYS = {
     "own_method": ("your method", "palpate"),
 }
 """Words that each script prints, so that none ends early and unnoticed."""
+SELDOM_COPIED = ("another_prior", "another_likelihood")
+"""Scripts for method developers, which `make verify` runs."""
 
 
 def _run(folder: Path, *arguments: str) -> str:
@@ -59,7 +61,9 @@ def patient(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("examples") / "patient"
 
 
-@pytest.mark.parametrize("name", SAYS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.long if name in SELDOM_COPIED else ()) for name in SAYS]
+)
 def test_example(name: str, patient: Path, tmp_path: Path) -> None:
     """Examples are the first code that a stranger copies."""
     if patient.exists():
