@@ -146,7 +146,7 @@ rule group_regions:
         mem_mb=1000,
         runtime=10,
     params:
-        results=RESULTS,
+        results=lambda wildcards, output: str(Path(output.table).parent),
         receipt=receipt_of("group_regions"),
     shell:
         "PALPATE_RECEIPT={params.receipt:q}"
