@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from palpate.imaging.derived.statistics import medium_of
 from palpate.imaging.dicom_out.region_masks import RegionMask
@@ -15,12 +14,15 @@ from palpate.imaging.dicom_out.report_place import RegionPlace
 from palpate.imaging.dicom_out.report_regions import MeasuredRegion
 from palpate.imaging.draw_summary import FEWEST_DRAWS
 from palpate.imaging.files.draws import DrawsFile
+from palpate.imaging.files.nifti import StoredVolume
 from palpate.imaging.files.stiffness_folder import StiffnessMaps
 from palpate.imaging.findings.find import findings
 from palpate.imaging.findings.finding import Finding
+from palpate.imaging.region_values.motion import Motion
 from palpate.imaging.region_values.quantities import REGION_QUANTITIES, USUAL
 from palpate.imaging.region_values.values import RegionValue, region_values
-from palpate.imaging.region_values.weights import WeightedRegion, voxel_volume_ml
+from palpate.imaging.region_values.weights import weighted
+from palpate.imaging.regions.region import DrawnRegion, VoxelShape
 
 _INFORMED: Final = "Voxels whose stiffness comes mostly from this scan"
 
@@ -71,24 +73,30 @@ def drawn_regions(run: StiffnessMaps, found: Sequence[Finding]) -> tuple[RegionM
     return (informed, *(_mask(one, run) for one in found))
 
 
-def region_figures(run: StiffnessMaps, draws: DrawsFile | None, found: Sequence[Finding]) -> tuple[RegionFigures, ...]:
-    """Return the figures of the same regions; none where there are too few draws for an interval.
+def region_figures(
+    run: StiffnessMaps,
+    draws: DrawsFile | None,
+    masks: Sequence[RegionMask],
+    found: Sequence[Finding],
+    carry: Motion | None = None,
+) -> tuple[RegionFigures, ...]:
+    """Return the figures of regions as they are drawn; none where there are too few draws for an interval.
+
+    Figures are those of `palpate regions` for the same voxels: a region that was drawn anew on another grid has other
+    edges, and its place the error of the registration.
 
     Args:
         run: posterior of the run.
         draws: its joint draws; None where there are none.
+        masks: regions on the grid on which they are shown.
         found: findings, from stiff_and_soft.
+        carry: motion from the elastogram to the world of that grid; None where they are the same.
     """
     if draws is None or draws.count < FEWEST_DRAWS:
         return ()
-    at, voxel_ml = tuple(draws.voxels.T), voxel_volume_ml(run)
-    masks = [("informed", run.informed), *((one.name, one.mask) for one in found)]
     comments = {one.name: (f"{one.name}: {one.sentence}",) for one in found}
-    regions = [
-        _weighted(name, number, mask[at], voxel_ml)
-        for number, (name, mask) in enumerate(masks, start=1)
-        if mask[at].any()
-    ]
+    drawn = (weighted(_drawn(mask, number), run, draws, carry) for number, mask in enumerate(masks, start=1))
+    regions = [one for one in drawn if one.shares.any()]
     quantities = [REGION_QUANTITIES[key] for key in USUAL]
     medium = medium_of(run.stem, run.inversion, run.frequency_hz, draws.density_kg_m3, quantities)
     values = region_values(run, draws, regions, quantities, medium)
@@ -103,10 +111,10 @@ def region_figures(run: StiffnessMaps, draws: DrawsFile | None, found: Sequence[
     )
 
 
-def _weighted(name: str, number: int, inside: NDArray[np.bool_], voxel_ml: float) -> WeightedRegion:
-    """Return a region of whole voxels, all of which have draws."""
-    volume_ml = float(inside.sum()) * voxel_ml
-    return WeightedRegion(name, number, inside.astype(np.float64), volume_ml, volume_ml, voxel_ml)
+def _drawn(mask: RegionMask, number: int) -> DrawnRegion:
+    """Return a mask as a region that a reader of its object would draw."""
+    shape = VoxelShape(StoredVolume(mask.mask.astype(np.uint8), mask.affine_mm), 1.0)
+    return DrawnRegion(mask.name, "SEG", shape, number=number, name=mask.name)
 
 
 def stiff_and_soft(run: StiffnessMaps, draws: DrawsFile | None) -> Sequence[Finding]:

@@ -31,10 +31,11 @@ _TYPES: Final[dict[RegionKind, Code]] = {
     "informed": Code("INFORMED-REGION", SCHEME, "Region whose stiffness comes mostly from the scan"),
     "forecast": Code("FORECAST-REGION", SCHEME, "Region of a forecast tumor"),
 }
-_CATEGORY: Final = Code("49755003", "SCT", "Morphologically Abnormal Structure")
+_ABNORMAL: Final = Code("49755003", "SCT", "Morphologically Abnormal Structure")
+_PLACE: Final = Code("309825002", "SCT", "Spatial and Relational Concept")
+"""Category of informed voxels, which are no finding: a reader's filter for lesions would show them."""
 _SEGMENTING: Final = Code("113076", "DCM", "Segmentation")
 _SOURCE: Final = Code("121322", "DCM", "Source Image for Image Processing Operation")
-_ALGORITHM: Final = Code("123109", "DCM", "Manual Processing")
 _FAMILY: Final = Code("123105", "DCM", "Probabilistic")
 
 
@@ -86,7 +87,7 @@ def _description(number: int, region: RegionMask) -> hd.seg.SegmentDescription:
     return hd.seg.SegmentDescription(
         segment_number=number,
         segment_label=region.name,
-        segmented_property_category=_CATEGORY,
+        segmented_property_category=_PLACE if region.kind == "informed" else _ABNORMAL,
         segmented_property_type=_TYPES[region.kind],
         algorithm_type="AUTOMATIC",
         algorithm_identification=hd.AlgorithmIdentificationSequence(

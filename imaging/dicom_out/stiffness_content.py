@@ -33,6 +33,7 @@ from palpate.imaging.files.draws import DrawsFile
 from palpate.imaging.files.maps import Map
 from palpate.imaging.files.stiffness_folder import MODULI, StiffnessMaps
 from palpate.imaging.files.wavefield_folder import frequency_text
+from palpate.imaging.region_values.motion import motion_to_anatomy
 from palpate.imaging.registration.placement import Placement
 
 _STATISTICS: Final[tuple[Statistics, ...]] = ("mean", "std", "lower", "upper")
@@ -134,7 +135,7 @@ def on_own_grid(one: RunToWrite, identity: MapIdentity) -> GridContent:
         series=tuple(series),
         regions=regions,
         source=one.source,
-        figures=region_figures(run, one.draws, found_regions) if "sr" in one.kinds else (),
+        figures=region_figures(run, one.draws, regions, found_regions) if "sr" in one.kinds else (),
         no_regions=_NO_REGIONS,
         no_figures=_NO_FIGURES,
     )
@@ -174,6 +175,7 @@ def on_planning_grid(one: RunToWrite, grid: ImageGrid, placement: Placement) -> 
     found_regions = stiff_and_soft(run, draws) if one.asks_for_regions else ()
     back_mm = np.linalg.inv(placement.motion.matrix_mm)
     regions, lost = on_grid(drawn_regions(run, found_regions), grid, back_mm) if one.asks_for_regions else ((), ())
+    carry = motion_to_anatomy(placement)
     remarks = (f"{_STATUS_WORDS[placement.status]}{misplacement_words(placement)}.",)
     content = GridContent(
         grid,
@@ -183,7 +185,7 @@ def on_planning_grid(one: RunToWrite, grid: ImageGrid, placement: Placement) -> 
         series,
         maps,
         regions,
-        figures=region_figures(run, draws, found_regions) if "sr" in one.kinds else (),
+        figures=region_figures(run, draws, regions, found_regions, carry) if "sr" in one.kinds else (),
         source=one.source,
         remarks=remarks,
         no_regions=_NO_REGIONS,

@@ -21,6 +21,7 @@ dentate dorsal enhancing entorhinal frontal fusiform globus gyrus hippocampus hy
 lingual lobar lower margin medial medulla midbrain middle necrotic nonenhancing nucleus occipital orbital pallidum
 parahippocampal parietal plexus pons posterior precentral postcentral precuneus putamen resection rim spinal subcortical
 substantia subthalamic sulcus superior temporal upper ventral vermis
+enhancing informed p soft stiff visible
 """
 _PARTS: Final = frozenset(_WORDS.split())
 """Words of names of regions that errors and records may repeat; a person's name may stand in any other."""
