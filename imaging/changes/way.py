@@ -39,7 +39,7 @@ def places_of(first: ComparedSession, second: ComparedSession) -> tuple[Places, 
     if _one_scan(first, second):
         rest = at_rest(np.zeros(3))
         both = Edge("elastogram B", "elastogram A", rest, _EXACT, "both sessions are one scan")
-        return places.with_edge(both), ()
+        return places.with_edge(both), (_one_scan_warning(),)
     one, other = first.anatomy(), second.anatomy()
     if one is not None and other is not None and same_image(one, other):
         shared = Edge("T1 of B", "T1 of A", at_rest(np.zeros(3)), _EXACT, "both sessions have one T1")
@@ -152,6 +152,11 @@ def assumed_places(places: Places, world: SessionWorld) -> tuple[QualityWarning,
         "intervals hold no error of that."
     )
     return (QualityWarning("change-not-registered", sentence, "Ingest with registration: auto."),)
+
+
+def _one_scan_warning() -> QualityWarning:
+    sentence = "Both sessions are results of one scan: the table tells nothing of a change of tissue."
+    return QualityWarning("change-one-scan", sentence, "Name the folders of two scans.")
 
 
 def _not_registered() -> QualityWarning:

@@ -111,7 +111,7 @@ class StiffnessMaps:
         samples_path: file of joint draws; None where there is none.
         residual: residual over its standard deviation; None where there is none.
         inversion: entry of inversion.json for this run and frequency.
-        made_s: time at which inversion.json was written, seconds since 1970.
+        made_s: modification time of inversion.json, seconds since 1970.
     """
 
     label: str

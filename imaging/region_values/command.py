@@ -10,11 +10,13 @@ from typing import Any
 from palpate.config.region_choice import split_choice
 from palpate.config.regions import RegionsSettings
 from palpate.errors import InputError
+from palpate.imaging.region_values.region_warnings import grouped
 from palpate.imaging.region_values.session_regions import AskedRegions, session_regions
 from palpate.imaging.region_values.study import (
     SessionFolder,
     asked_of_sessions,
     cores,
+    demand_own_labels,
     study_sessions,
     tables_of,
     write_table,
@@ -23,6 +25,8 @@ from palpate.imaging.region_values.study import (
 from palpate.imaging.region_values.table import RECORD, TABLE, record_beside, record_of, rows_of
 from palpate.imaging.region_values.worlds import Space
 from palpate.outputs import claim_file
+from palpate.progress import say
+from palpate.quality_warning import recorded_warnings
 
 type _Tables = Iterator[tuple[list[str], dict[str, Any]]]
 
@@ -111,12 +115,15 @@ def write_regions(command: RegionsCommand, out: Path | None) -> tuple[Path, int]
     table, record = claim_file(path, TABLE, inputs), claim_file(record_beside(path), RECORD, inputs)
     _demand_table_name(path)
     _demand_useful(command, found)
+    demand_own_labels(found)
     lines: list[str] = []
     entries: dict[str, Any] = {}
     for of_session, told in _tables(command, found):
         lines += of_session
         entries |= told
     write_table(table, record, lines, entries)
+    for line in grouped({stem: recorded_warnings(told) for stem, told in entries.items()}):
+        say(line)
     return table.path, len(lines)
 
 

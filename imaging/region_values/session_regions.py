@@ -7,8 +7,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
-import numpy as np
-
 from palpate.config.region_choice import split_choice
 from palpate.config.regions import RegionsSettings
 from palpate.content_digest import digest
@@ -21,7 +19,9 @@ from palpate.imaging.region_values.atlas_regions import AVERAGE, LaidAtlas, lay_
 from palpate.imaging.region_values.label_map import LabelMap, read_label_map
 from palpate.imaging.region_values.label_names import demand_names, read_label_names
 from palpate.imaging.region_values.label_weights import weighted_labels
+from palpate.imaging.region_values.patient import patient_warnings
 from palpate.imaging.region_values.quantities import REGION_QUANTITIES
+from palpate.imaging.region_values.region_warnings import InformedRegion, region_warnings, step_warnings
 from palpate.imaging.region_values.values import RegionValue, region_values
 from palpate.imaging.region_values.weights import WeightedRegion, weighted
 from palpate.imaging.region_values.worlds import Space, Way, Worlds, worlds_of
@@ -85,7 +85,7 @@ class RunRegions:
         values: value of each quantity in each region, region by region.
         outside: names of the regions of which no voxel has draws.
         facts: origin of the regions, for the record.
-        warnings: warnings about regions and their place.
+        warnings: warnings of the steps that made the map, and about regions and their place.
     """
 
     run: StiffnessMaps
@@ -154,21 +154,24 @@ def _of_run(
     regions, facts, warnings = _weighted(worlds, draws, labels, asked)
     if laid is not None:
         regions, warnings = [*regions, *laid.weighted(run, draws)], (*warnings, AVERAGE)
+    if _overlapping(regions):
+        warnings = (*warnings, _overlap())
     inside = [one for one in regions if one.shares.any()]
     if not inside:
         raise InputError(
             run.stem,
             found=f"no voxel of {'the region' if len(regions) == 1 else f'the {len(regions)} regions'} on the map",
             expected="regions that overlap the voxels with a posterior",
-            advice="Look at the regions on the map: their coordinates may be those of another scan or space.",
+            advice="Look at the regions on the map: their coordinates may be those of another scan or space. "
+            "A region that is smaller than a quarter of a voxel may touch none of the points of a voxel.",
         )
     outside = tuple(one.name for one in regions if not one.shares.any())
     if outside:
         say(f"{run.stem}: {len(outside)} of {len(regions)} regions lie outside the map and have no value")
-    for warning in warnings:
-        say(f"{run.stem}: warning: {warning}")
     values = region_values(run, draws, inside, quantities, medium)
-    return RunRegions(run, draws.count, tuple(values), outside, facts, warnings)
+    shares = {id(one.region): InformedRegion(one.region, one.informed_share) for one in values}
+    warnings = (*step_warnings(worlds.ingest, run), *warnings, *region_warnings(tuple(shares.values())))
+    return RunRegions(run, draws.count, tuple(values), outside, facts, tuple(dict.fromkeys(warnings)))
 
 
 def _draws_of(run: StiffnessMaps) -> DrawsFile:
@@ -198,10 +201,8 @@ def _weighted(
     for one in (*(labels if isinstance(labels, tuple) else ()), *_spheres(asked)):
         way = worlds.way_to(one, asked.space, asked.key, asked.given)
         regions.append(weighted(one, run, draws, way.motion))
-        warnings += [*one.warnings, *way.warnings]
+        warnings += [*one.warnings, *way.warnings, *patient_warnings(one, worlds.ingest, way.world, asked.key)]
         facts = _facts_of(way) | facts
-    if isinstance(labels, tuple) and float(np.sum([one.shares for one in regions], axis=0).max()) > _ALL:
-        warnings.append(_overlap())
     if asked.labels is not None:
         facts["labels_digest"] = digest(split_choice(asked.labels)[0])
     return regions, facts, tuple(dict.fromkeys(warnings))
@@ -213,6 +214,12 @@ def _facts_of(way: Way) -> dict[str, object]:
 
 def _spheres(asked: AskedRegions) -> Iterator[DrawnRegion]:
     yield from (read_sphere(one) for one in asked.spheres)
+
+
+def _overlapping(regions: list[WeightedRegion]) -> bool:
+    """Return whether the shares of a voxel in all regions together exceed the whole voxel."""
+    total = sum((one.shares for one in regions), start=0.0 * regions[0].shares)
+    return bool(total.max(initial=0.0) > _ALL)
 
 
 def _overlap() -> QualityWarning:

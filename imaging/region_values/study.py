@@ -12,10 +12,12 @@ from typing import Any, Final
 
 from palpate.config.study import read_study
 from palpate.errors import InputError
+from palpate.imaging.files.json_object import read_json
 from palpate.imaging.region_values.session_regions import AskedRegions, session_regions
-from palpate.imaging.region_values.table import HEADER, read_rows, record_of, record_text, rows_of
+from palpate.imaging.region_values.table import HEADER, read_rows, record_beside, record_of, record_text, rows_of
 from palpate.outputs import OutputFile, writing_together
 from palpate.progress import Progress, say
+from palpate.system_files import matching
 
 SUBJECT: Final = "{subject}"
 SESSION: Final = "{session}"
@@ -76,6 +78,29 @@ def asked_of_sessions(
             "with --sessions.",
         )
     return [(one.path, replace(asked, labels=Path(_filled(text, one)))) for one in sessions]
+
+
+def demand_own_labels(sessions: Sequence[SessionFolder]) -> None:
+    """Refuse a session whose maps are those of another subject or session by their names.
+
+    Rows of the table bear the labels of the maps: two folders would give one subject two sets of rows.
+
+    Args:
+        sessions: sessions of a study.
+
+    Raises:
+        InputError: the names of a session's maps do not begin with the labels of its folder.
+    """
+    for one in sessions:
+        own = f"sub-{one.subject}_ses-{one.session}"
+        for path in matching(one.path / "mre", "*_stat-mean_storagemodulus.nii.gz"):
+            if not path.name.startswith(f"{own}_"):
+                raise InputError(
+                    path,
+                    found=f"maps of another label in the folder of {own}",
+                    expected=f"names that begin with {own}_",
+                    advice="Put the maps into the folder of their own subject and session.",
+                )
 
 
 def _filled(text: str, one: SessionFolder) -> str:
@@ -142,7 +167,7 @@ def cores() -> int:
 
 
 def written_tables(results: Path) -> Iterator[tuple[list[str], dict[str, Any]]]:
-    """Yield the lines of every regions.tsv below a folder of results.
+    """Yield the lines of every regions.tsv below a folder of results, and the entries of the record beside it.
 
     Raises:
         InputError: there is none, or one is of another version.
@@ -156,7 +181,32 @@ def written_tables(results: Path) -> Iterator[tuple[list[str], dict[str, Any]]]:
             advice="Name labels with --labels or --sessions, or a sphere with --sphere X,Y,Z,RADIUS.",
         )
     for one in tables:
-        yield read_rows(one), {}
+        yield _of_folder(one), _entries_beside(one)
+
+
+def _of_folder(table: Path) -> list[str]:
+    """Return the lines of a session's table.
+
+    Raises:
+        InputError: it is no table of this version, or bears the labels of another session than its folder.
+    """
+    lines, session = read_rows(table), table.parent
+    own = [session.parent.name.removeprefix("sub-"), session.name.removeprefix("ses-")]
+    if any(line.split("\t")[:2] != own for line in lines):
+        raise InputError(
+            table,
+            found="rows of another subject or session than the folder's",
+            expected=f"rows of sub-{own[0]}, ses-{own[1]}",
+            advice="Run palpate regions on the session again, whose maps must bear its own labels.",
+        )
+    return lines
+
+
+def _entries_beside(table: Path) -> dict[str, Any]:
+    """Return the entries of the record beside a session's table; none where there is no record."""
+    path = record_beside(table)
+    found = read_json(path).get("regions") if path.exists() else None
+    return {stem: told for stem, told in found.items() if isinstance(told, dict)} if isinstance(found, dict) else {}
 
 
 def write_table(table: OutputFile, record: OutputFile, lines: Sequence[str], entries: Mapping[str, Any]) -> None:

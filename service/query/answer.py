@@ -121,7 +121,7 @@ class RunAnswer:
         informed_share: share of that part whose value comes mostly from this scan, 0 to 1.
         registration: way by which the region came to the elastogram.
         warnings: warnings of the session's steps, and about the region in this run.
-        made: time at which the run was inverted.
+        made: modification time of the record of the inversion; no record states when the run was inverted.
         digests: SHA-256 of what was read for this run, by its role.
         footprint: the region on the voxels of the run.
     """

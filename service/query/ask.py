@@ -21,13 +21,15 @@ from palpate.errors import InputError
 from palpate.imaging.anatomy.foreign_frame import GivenRegistration
 from palpate.imaging.derived.statistics import medium_of
 from palpate.imaging.files.draws import DrawsFile
+from palpate.imaging.region_values.motion import affine_of
+from palpate.imaging.region_values.patient import patient_warnings
+from palpate.imaging.region_values.region_warnings import InformedRegion, region_warnings
 from palpate.imaging.region_values.values import RegionValue, region_values
-from palpate.imaging.region_values.weights import WeightedRegion, weighted
+from palpate.imaging.region_values.weights import LATTICE, WeightedRegion, weighted
 from palpate.imaging.region_values.worlds import Space, Way, Worlds
 from palpate.imaging.regions.region import DrawnRegion
 from palpate.imaging.regions.sphere import SphereShape
 from palpate.provenance import versions
-from palpate.quality_warning import QualityWarning
 from palpate.service.query.answer import (
     Answer,
     Footprint,
@@ -43,9 +45,6 @@ from palpate.service.query.options import QueryOptions
 from palpate.service.query.region_spec import RegionSpec
 from palpate.service.query.session import NearDraws, NearVoxels, OpenRun, OpenSession
 
-COVERED: Final = 0.98
-"""Share of a region from which it counts as wholly covered; sub-sampling knows the share of a small one to 1 %."""
-_INFORMED: Final = 0.5
 _SAME_HZ: Final = 1e-3
 _STATES: Final[Mapping[str, Registration]] = {
     "spatial registration": "given",
@@ -128,11 +127,13 @@ def chosen_runs(session: OpenSession, options: QueryOptions) -> Sequence[OpenRun
 def _of_run(run: OpenRun, region: DrawnRegion, query: Query) -> RunAnswer:
     """Return the figures of a region in one run."""
     way = run.worlds.way_to(region, query.space, query.key, query.given)
+    of_patient = patient_warnings(region, run.ingest, way.world, query.key)
     draws, weights = _weighted(run, region, way)
     stiffness, quantities = run.stiffness, query.options.chosen
     medium = medium_of(stiffness.stem, stiffness.inversion, stiffness.frequency_hz, run.draws.density_kg_m3, quantities)
     values = region_values(stiffness, draws, [weights], quantities, medium)
     informed_share = values[0].informed_share
+    on_map = region_warnings([InformedRegion(weights, informed_share)])
     touched = weights.shares > 0.0
     return RunAnswer(
         run=stiffness.label,
@@ -143,9 +144,7 @@ def _of_run(run: OpenRun, region: DrawnRegion, query: Query) -> RunAnswer:
         covered_share=weights.covered_share,
         informed_share=informed_share,
         registration=_registration(run.worlds, way),
-        warnings=tuple(
-            dict.fromkeys((*run.warnings, *region.warnings, *way.warnings, *_warnings(weights, informed_share)))
-        ),
+        warnings=tuple(dict.fromkeys((*run.warnings, *region.warnings, *way.warnings, *of_patient, *on_map))),
         made=datetime.fromtimestamp(stiffness.made_s, tz=UTC),
         digests=run.digests,
         footprint=Footprint(draws.voxels[touched], weights.shares[touched], stiffness.affine_mm),
@@ -162,15 +161,15 @@ def _weighted(run: OpenRun, region: DrawnRegion, way: Way) -> tuple[NearDraws | 
         weights = weighted(region, run.stiffness, run.draws, way.motion)
         if weights.shares.any():
             return run.draws, weights
-        raise _outside(region)
+        raise _outside(region, run, way)
     # A region of the elastogram's own world needs the draws of its own voxels alone.
     near = run.near(region.shape.box_mm)
     if not len(near):
-        raise _outside(region)
+        raise _outside(region, run, way)
     weights = weighted(region, run.stiffness, NearVoxels(run.draws.voxels[near]), None)
     touched = weights.shares > 0.0
     if not touched.any():
-        raise _outside(region)
+        raise _outside(region, run, way)
     return run.draws_of(near[touched]), replace(weights, shares=weights.shares[touched])
 
 
@@ -219,27 +218,34 @@ def _facts(region: DrawnRegion) -> RegionFacts:
     )
 
 
-def _warnings(weights: WeightedRegion, informed_share: float) -> list[QualityWarning]:
-    """Return warnings about the region on the map."""
-    found = []
-    if weights.covered_share < COVERED:
-        sentence = f"The map covers {100.0 * weights.covered_share:.0f} % of the region; figures are of that part."
-        found.append(QualityWarning("region-cut", sentence, "Look at the region on the map, or draw it smaller."))
-    if informed_share < _INFORMED:
-        sentence = (
-            f"{100.0 * informed_share:.0f} % of the region is informed by this scan: its mean leans on the prior."
+def _outside(region: DrawnRegion, run: OpenRun, way: Way) -> InputError:
+    """Return the refusal of a region that touches no voxel, by whether it is too small or lies elsewhere."""
+    if _between_points(region, run, way):
+        apart = np.linalg.norm(run.stiffness.affine_mm[:3, :3], axis=0) / len(np.unique(LATTICE[:, 0]))
+        return InputError(
+            region.where,
+            found="a region that is smaller than the distance of the points at which a voxel is asked",
+            expected=f"a region wider than that distance, {' x '.join(f'{one:.2g}' for one in apart)} mm",
+            advice="Draw it larger, or name a larger radius; it lies inside the map.",
         )
-        found.append(QualityWarning("region-uninformed", sentence, "Read its interval, not its mean."))
-    return found
-
-
-def _outside(region: DrawnRegion) -> InputError:
     return InputError(
         region.where,
         found="a region that touches no voxel of the map",
         expected="a region that overlaps the voxels with a posterior, in R A S millimetres",
         advice="Look at the region on the map; its coordinates may be L P S, or those of another scan.",
     )
+
+
+def _between_points(region: DrawnRegion, run: OpenRun, way: Way) -> bool:
+    """Return whether the middle of a region lies in a voxel of the map, and the region is no wider than a voxel."""
+    box_mm = region.shape.box_mm
+    middle_mm, edges_mm = box_mm.mean(axis=0), np.linalg.norm(run.stiffness.affine_mm[:3, :3], axis=0)
+    if float(np.max(box_mm[1] - box_mm[0])) > float(edges_mm.max()):
+        return False
+    if way.motion is not None:
+        middle_mm = np.linalg.inv(affine_of(way.motion)) @ np.append(middle_mm, 1.0)
+    at = np.linalg.inv(run.stiffness.affine_mm) @ np.append(middle_mm[:3], 1.0)
+    return bool(np.any(np.all(run.draws.voxels == np.rint(at[:3]), axis=1)))
 
 
 @cache

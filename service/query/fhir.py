@@ -77,29 +77,29 @@ def _components(answer: Answer, run: RunAnswer) -> Iterator[dict[str, Any]]:
 
 
 def _of_figure(figure: QueryFigure, *, with_mean: bool) -> Iterator[dict[str, Any]]:
-    key, unit = figure.quantity.key, figure.quantity.unit
+    key, words, unit = figure.quantity.key, figure.quantity.words, figure.quantity.unit
     if with_mean:
-        code = _concept(f"{key}-mean", f"{figure.quantity.words}, mean over the region")
+        code = _concept(f"{key}-mean", f"{words}, mean over the region")
         yield {"code": code, "valueQuantity": _quantity(figure.mean, unit)}
     yield {
-        "code": _concept(f"{key}-std", f"{key}: posterior standard deviation"),
+        "code": _concept(f"{key}-std", f"{words}: posterior standard deviation"),
         "valueQuantity": _quantity(figure.std, unit),
     }
     yield {
-        "code": _concept(f"{key}-interval", f"{key}: 95 % credible interval"),
+        "code": _concept(f"{key}-interval", f"{words}: 95 % credible interval"),
         "valueRange": {"low": _quantity(figure.lower, unit), "high": _quantity(figure.upper, unit)},
     }
-    for name, words in (("mean", "mean"), ("lower", "lower end"), ("upper", "upper end")):
-        code = _concept(f"{key}-{name}-error", f"{key}: Monte-Carlo standard error of the {words}")
+    for name, end in (("mean", "mean"), ("lower", "lower end"), ("upper", "upper end")):
+        code = _concept(f"{key}-{name}-error", f"{words}: Monte-Carlo standard error of the {end}")
         yield {"code": code, "valueQuantity": _quantity(getattr(figure, f"{name}_error"), unit)}
     if figure.above is not None:
         limit = f"{figure.above.threshold_kpa:g} kPa"
-        for end, words, value, of in (
+        for end, told, value, of in (
             ("threshold", "threshold", figure.above.threshold_kpa, "kPa"),
             ("above", f"probability of a mean above {limit}", figure.above.probability, "1"),
             ("above-error", f"Monte-Carlo standard error of the probability above {limit}", figure.above.error, "1"),
         ):
-            yield {"code": _concept(f"{key}-{end}", f"{key}: {words}"), "valueQuantity": _quantity(value, of)}
+            yield {"code": _concept(f"{key}-{end}", f"{words}: {told}"), "valueQuantity": _quantity(value, of)}
 
 
 def _concept(key: str, words: str) -> dict[str, Any]:

@@ -15,9 +15,10 @@ from palpate.content_digest import digest
 from palpate.errors import InputError
 from palpate.imaging.files.draws import DrawsFile, open_draws
 from palpate.imaging.files.stiffness_folder import DrawBlock, StiffnessMaps, read_stiffness
+from palpate.imaging.region_values.region_warnings import step_warnings
 from palpate.imaging.region_values.worlds import Worlds, worlds_of
 from palpate.output_marker import is_marked, read_mark
-from palpate.quality_warning import QualityWarning, recorded_warnings
+from palpate.quality_warning import QualityWarning
 
 _LABEL: Final = re.compile(r"sub-(?P<subject>[0-9A-Za-z]+)(?:_ses-(?P<session>[0-9A-Za-z]+))?")
 
@@ -157,18 +158,10 @@ def _open(mre: Path, run: StiffnessMaps) -> OpenRun:
         draws=draws,
         worlds=worlds,
         wavefield=wavefield,
-        warnings=_warnings(worlds.ingest, run),
+        warnings=step_warnings(worlds.ingest, run),
         digests={role: _digest(mre, one) for role, one in read.items()},
         _numbers=numbers,
     )
-
-
-def _warnings(ingest: Mapping[str, Any], run: StiffnessMaps) -> tuple[QualityWarning, ...]:
-    """Return the warnings of ingest, also those of this frequency alone, and of the inversion, each once."""
-    frequencies = [one for one in ingest.get("frequencies") or [] if isinstance(one, Mapping)]
-    own = [one for one in frequencies if abs(float(one.get("frequency_hz") or 0.0) - run.frequency_hz) < 1e-3]
-    records = [ingest, *own, run.inversion]
-    return tuple(dict.fromkeys(one for record in records for one in recorded_warnings(record)))
 
 
 def _digest(mre: Path, path: Path) -> str:

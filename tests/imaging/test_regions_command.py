@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from palpate import read_stiffness as read_posterior
 from palpate.errors import InputError
+from palpate.imaging.deidentify.key_file import open_key
 from palpate.imaging.files.draws import open_draws
 from palpate.imaging.files.nifti import StoredVolume, write_nifti
 from palpate.imaging.files.stiffness_folder import read_stiffness
@@ -22,17 +23,33 @@ from palpate.imaging.region_values.command import RegionsCommand, write_regions
 from palpate.imaging.region_values.label_map import read_label_map
 from palpate.imaging.region_values.label_weights import weighted_labels
 from palpate.imaging.region_values.motion import uncertain
+from palpate.imaging.region_values.patient import patient_warnings
 from palpate.imaging.region_values.table import COLUMNS
 from palpate.imaging.region_values.weights import weighted
 from palpate.imaging.regions.region import DrawnRegion, VoxelShape
+from palpate.imaging.regions.sphere import SphereShape
 from palpate.imaging.registration.placement import Placement, write_placement
 from palpate.imaging.registration.rigid import Rigid
+from palpate.service.query.ask import Query, ask
+from palpate.service.query.options import QueryOptions
+from palpate.service.query.region_spec import SphereSpec
+from palpate.service.query.session import open_session
 from tests.conftest import Outcome
 from tests.imaging.drawn_files import FRAME, write_rtstruct, write_seg
 from tests.service.conftest import SHAPE, write_session
 
 LABEL = "sub-01_ses-01"
 NAMES = {1: "left", 2: "rechts außen", 7: "Grey matter"}
+PATIENTS = [
+    ("4711", "own", "accepted"),
+    ("4712", "own", "refused"),
+    ("", "own", "unknown"),
+    ("4711", "other key", "unknown"),
+    ("sub-01", "before", "accepted"),
+    ("sub-02", "before", "refused"),
+    ("4711", "retained", "unknown"),
+]
+"""Patient's number in the file of a region, identifiers of the record, and what follows."""
 MOTION = Rigid(np.array([0.03, -0.02, 0.05, 2.0, -1.0, 1.5]), np.array([0.0, -10.0, 20.0]))
 
 
@@ -170,6 +187,42 @@ def test_segments_may_overlap_and_contours_may_be_points(session: Path, capsys: 
     assert {name for name, _ in found} == {"target", "other"}
 
 
+def test_regions_warn_of_what_a_query_warns_of(session: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whichever command a user takes: steps, cut and uninformed regions, each code in one line."""
+    path = session / "mre" / f"{LABEL}_inversion.json"
+    stated = {"code": "weak-waves", "sentence": "Waves are weak.", "advice": "Scan again."}
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"warnings": [stated]}))
+    asked = ask(open_session(session), Query(SphereSpec("-24,-14,30,10"), QueryOptions()))
+    write_regions(RegionsCommand(session, spheres=("-24,-14,30,10",)), None)
+    entry = json.loads((session / "regions.json").read_text(encoding="utf-8"))["regions"][LABEL]
+    assert entry["warnings"] == [one.as_record() for one in asked.warnings]
+    assert {"weak-waves", "region-cut"} <= {one["code"] for one in entry["warnings"]}
+    capsys.readouterr()
+    write_regions(RegionsCommand(session, spheres=("-24,-14,30,10", "-24,-14,30,11", "-5,-10,25,3")), None)
+    said = [line for line in capsys.readouterr().err.splitlines() if "warning" in line]
+    assert len([line for line in said if "The map covers less than 98 % of 2 of 3 regions" in line]) == 1
+    assert len([line for line in said if "Regions overlap" in line]) == 1
+    assert len([line for line in said if "Waves are weak" in line]) == 1
+
+
+@pytest.mark.parametrize(("number", "status", "told"), PATIENTS)
+def test_a_region_of_another_patient_is_refused(number: str, status: str, told: str, tmp_path: Path) -> None:
+    """One frame of reference does not prove one patient; where nothing tells, a warning says so."""
+    path = tmp_path / "mine" / "key"
+    key = open_key(path, away_from=tmp_path / "results")
+    stated = {"own": key.pseudonym("4711"), "other key": "PAAAAAAAAAAAA", "before": "sub-01", "retained": ""}[status]
+    made = {"before": "pseudonymised before", "retained": "retained"}.get(status, "pseudonymised")
+    fingerprint = key.fingerprint if status == "own" else "other"
+    ingest = {"identifiers": {"status": made, "key_fingerprint": fingerprint}, "patient_pseudonym": stated}
+    region = DrawnRegion("roi", "RTSTRUCT", SphereShape(np.zeros(3), 5.0), person=(number, "", ""))
+    if told == "refused":
+        with pytest.raises(InputError, match="another patient"):
+            patient_warnings(region, ingest, "elastogram", path)
+        return
+    codes = [one.code for one in patient_warnings(region, ingest, "elastogram", path)]
+    assert codes == ([] if told == "accepted" else ["region-patient-unknown"])
+
+
 def test_a_lookup_table_of_freesurfer_names_labels(session: Path) -> None:
     """The table that FreeSurfer ships names 1400 labels, of which a file has some."""
     table = session / "FreeSurferColorLUT.txt"
@@ -191,6 +244,8 @@ def test_a_study_has_one_table(session: Path) -> None:
     results = session.parents[1]
     other = results / "sub-02" / "ses-01"
     shutil.copytree(session, other)
+    with pytest.raises(InputError, match="another label in the folder of sub-02_ses-01"):
+        write_regions(RegionsCommand(results, spheres=("-5,-10,25,6",)), None)
     for path in [*other.rglob(f"{LABEL}*")]:
         path.rename(path.with_name(path.name.replace("sub-01", "sub-02")))
     labels = _dseg(session)
@@ -208,6 +263,9 @@ def test_a_study_has_one_table(session: Path) -> None:
     for name, folder in (("01", session), ("02", other)):
         write_regions(RegionsCommand(folder, labels=results / f"of-{name}.nii.gz"), None)
     assert write_regions(RegionsCommand(results), None)[0].read_text(encoding="utf-8") == together
+    gathered = json.loads((results / "group_regions.json").read_text(encoding="utf-8"))["regions"]
+    assert list(gathered) == [LABEL, LABEL.replace("sub-01", "sub-02")]
+    assert all("warnings" in one for one in gathered.values())
     with pytest.raises(InputError, match="one file for 2 sessions"):
         write_regions(RegionsCommand(results, labels=labels), None)
 

@@ -70,6 +70,7 @@ CASES = {
     "centre infinite": (("--sphere", "inf,0,20,4"), "R A S"),
     "words": (("--sphere", "tumour"), "--sphere"),
     "sphere outside": (("--sphere", "900,0,0,5"), "touches no voxel of the map"),
+    "sphere between points": (("--sphere", "0,0,20,0.01"), "smaller than the distance of the points"),
     "threshold 0": ((*SPHERE, "--above", "0"), "above 0"),
     "threshold below 0": ((*SPHERE, "--above", "-2"), "above 0"),
     "threshold nan": ((*SPHERE, "--above", "nan"), "above 0"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +43,8 @@ def test_a_session_has_not_changed_against_itself(first_session: Path, dseg: Pat
     """Whatever the intervals hold, one scan differs from itself by nothing."""
     rows = _rows(first_session, first_session, dseg, tmp_path / "change.tsv")
     assert len(rows) == 8
+    told = json.loads((tmp_path / "change.json").read_text(encoding="utf-8"))["changes"][0]["warnings"]
+    assert "change-one-scan" in [one["code"] for one in told]
     for row in rows:
         assert row["changed"] == "false"
         ratio, low, high, difference, more = _numbers(
