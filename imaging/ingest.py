@@ -153,8 +153,11 @@ def _place(
 ) -> dict[str, dict[str, object]]:
     """Write the anatomy and where it lies on each run; what the records say of that."""
     write_anatomy(image, label, folder)
-    # Regions and registrations name frames of reference; the T1's may be another than the elastogram's.
-    facts: dict[str, object] = {"dicom": {"FrameOfReferenceUID": image.frame_uid}} if image.frame_uid else {}
+    # Regions and registrations name frames of reference; the T1's may be another than the elastogram's. Where both
+    # share one, the series tells on which of them a region was drawn.
+    stated = {"FrameOfReferenceUID": image.frame_uid, "SeriesInstanceUID": image.series_uid}
+    named = {name: uid for name, uid in stated.items() if uid}
+    facts: dict[str, object] = {"dicom": named} if named else {}
     facts = clean_facts(facts, None if image.pseudonymised else key)
     if settings.identifiers == "pseudonymised" and key is None and not image.pseudonymised:
         facts = {}

@@ -50,6 +50,7 @@ class AnatomyImage:
         rows: lines of the image in the table of series; none where it is no DICOM.
         warnings: warnings about its DICOM series.
         frame_uid: frame of reference as the files state it; empty where they state none.
+        series_uid: series as the files state it; empty where they state none.
         pseudonymised: whether palpate deidentify wrote the files.
     """
 
@@ -60,6 +61,7 @@ class AnatomyImage:
     rows: tuple[SeriesRow, ...] = ()
     warnings: tuple[QualityWarning, ...] = ()
     frame_uid: str = field(default="", repr=False)
+    series_uid: str = field(default="", repr=False)
     pseudonymised: bool = False
 
 
@@ -93,8 +95,8 @@ def read_anatomy_image(anatomy: Path, mre: Sequence[Instance]) -> AnatomyImage:
     say(f"anatomy: {' x '.join(str(n) for n in read.volume.values.shape)} voxels")
     facts = {"source": "DICOM", "series_number": read.series.number, "same_frame_of_reference": same}
     rows, header = (*read.passed, anatomy_row(read.series)), read.series.header
-    frame = str(header.get("FrameOfReferenceUID") or "")
-    return AnatomyImage(anatomy, read.volume, facts, same, rows, read.warnings, frame, is_pseudonymised(header))
+    frame, uid = (str(header.get(name) or "") for name in ("FrameOfReferenceUID", "SeriesInstanceUID"))
+    return AnatomyImage(anatomy, read.volume, facts, same, rows, read.warnings, frame, uid, is_pseudonymised(header))
 
 
 def write_anatomy(image: AnatomyImage, label: str, folder: Path) -> None:

@@ -147,6 +147,14 @@ def _demand_useful(command: RegionsCommand, found: tuple[SessionFolder, ...]) ->
             expected="the regions of one session, with --labels",
             advice="Name one session and its contours.",
         )
+    on_spheres = command.spheres and command.space == "elastogram"  # where they lie in any case
+    if command.space != "auto" and command.labels is None and command.sessions is None and not on_spheres:
+        raise InputError(
+            "--space",
+            found=f"{command.space} without labels, and spheres lie in the elastogram's world",
+            expected="labels whose world it names",
+            advice="Name labels with --labels, or leave --space out.",
+        )
     if found and command.wavefield is not None:
         raise InputError(
             "--wavefield",

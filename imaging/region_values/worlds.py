@@ -2,13 +2,15 @@
 
 Regions lie where their own world coordinates say. A file on the voxels of the elastogram lies in its world; one on the
 voxels of the T1 in that of the T1, from which the recorded registration leads to the elastogram. Other NIfTI files are
-taken to be drawn on the T1 where the session has one, as segmentations of brains are. DICOM files state a frame of
-reference. Into any other world, such as a planning CT's, leads a registration or a CT that the user names.
+taken to be drawn on the T1 where the session has one, as segmentations of brains are.
+DICOM files state a frame of reference. Where T1 and elastogram share it, the series that the file names and its voxels
+or planes tell on which of them it was drawn; where nothing tells, it is refused. Spheres lie in the elastogram's world.
+Into any other world, such as a planning CT's, leads a registration or a CT that the user names.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
@@ -26,6 +28,7 @@ from palpate.imaging.deidentify.key_file import known_key
 from palpate.imaging.files.json_object import read_json
 from palpate.imaging.files.nifti import read_grid
 from palpate.imaging.files.stiffness_folder import StiffnessMaps
+from palpate.imaging.region_values.drawn_on import SessionImage, World, drawn_on
 from palpate.imaging.region_values.motion import UncertainMotion, motion_to_anatomy
 from palpate.imaging.region_values.way_motion import motion_by
 from palpate.imaging.regions.region import DrawnRegion
@@ -37,10 +40,11 @@ from palpate.system_files import matching
 if TYPE_CHECKING:
     from palpate.imaging.region_values.label_map import LabelMap
 
-type World = Literal["elastogram", "t1"]
 type Space = Literal["auto"] | World
 type NamedWorld = World | Literal["other"]
 
+_OF_SESSION: Final = ("same frame of reference", "placement of the T1")
+"""Sources of ways that need nothing that a user names."""
 _CARRY: Final = (
     "Name a registration (--registration) or the CT on which they were drawn (--contour-image), or draw them on images "
     "of the same examination; where one of the two was pseudonymised, do the same with the other, or name its key with "
@@ -90,15 +94,21 @@ class Worlds:
             given: registration or CT that the user names to carry regions of another world; None for none.
 
         Raises:
-            InputError: the frame of reference is another one to which no way leads, the session has no T1, or its place
-                is not known.
+            InputError: the frame of reference is another one to which no way leads, nothing tells on which image of the
+                session a region was drawn, the session has no T1, or its place is not known.
         """
-        sphere = isinstance(drawn, DrawnRegion) and drawn.kind == "sphere"
-        if given is not None and given.named and not sphere:
+        if isinstance(drawn, DrawnRegion) and drawn.kind == "sphere":
+            return Way("elastogram", None, ())
+        unused: tuple[QualityWarning, ...] = ()
+        if given is not None and given.named:
             foreign = of_region(drawn) if isinstance(drawn, DrawnRegion) else ForeignFrame(drawn.where, "")
             way = self.frames.way_to(foreign, replace(given, key=self._key_for(drawn, key)))
-            return Way("other", motion_by(way), way.warnings, words(way), way)
+            if way.source not in _OF_SESSION:
+                _demand_no_space(space)
+                return Way("other", motion_by(way), way.warnings, words(way), way)
+            unused = tuple(one for one in way.warnings if one.code == "registration-not-needed")
         world, warnings = self._world_of(drawn, space, key)
+        warnings = (*warnings, *unused)
         if world == "elastogram":
             return Way("elastogram", None, warnings)
         if self.anatomy is None or not self.placement.usable:
@@ -124,17 +134,16 @@ class Worlds:
             return self._world_of_frame(drawn, space, key)
         if space != "auto":
             return space, ()
-        sphere = isinstance(drawn, DrawnRegion) and drawn.kind == "sphere"
         own = drawn.on_grid(self.run.affine_mm, self.run.informed.shape)
-        return "elastogram" if sphere or own or self.anatomy is None else "t1", ()
+        return "elastogram" if own or self.anatomy is None else "t1", ()
 
     def _world_of_frame(
         self, region: DrawnRegion, space: Space, key: Path | None
     ) -> tuple[World, tuple[QualityWarning, ...]]:
         """Return the world of a region whose file states a frame of reference."""
-        frames = {"elastogram": self.frame_uid, "t1": self.anatomy_frame_uid}
+        frames: dict[World, str] = {"elastogram": self.frame_uid, "t1": self.anatomy_frame_uid}
         used = self._key_for(region, key)
-        fits = [world for world, frame in frames.items() if same_identifier(region.frame_uid, frame, used)]
+        fits: list[World] = [world for world, frame in frames.items() if same_identifier(region.frame_uid, frame, used)]
         if not fits and (not region.frame_uid or any(frames.values())):
             raise InputError(
                 region.where,
@@ -145,10 +154,37 @@ class Worlds:
                 advice=_CARRY,
             )
         told = () if fits else (_unstated(),)
-        on_anatomy = self.anatomy is not None and region.on_grid(*self.anatomy)
-        if space == "auto":
-            space = "t1" if fits == ["t1"] or on_anatomy else "elastogram"
-        return space, told
+        possible = self._possible(fits)
+        if space != "auto":
+            if space not in possible and self.anatomy is not None:
+                raise _contradicted(region, possible[0])
+            return space, told
+        found = possible[0] if len(possible) == 1 else drawn_on(region, self._images, used)
+        if found is None and (self.placement.moves or not self.placement.usable):
+            raise _untold(region)
+        return found or "elastogram", told
+
+    def _possible(self, fits: Sequence[World]) -> tuple[World, ...]:
+        """Return the worlds in which a region may lie, from those whose frame of reference is known to be its own."""
+        if self.anatomy is None:
+            return ("elastogram",)
+        anatomy = self.ingest.get("anatomy")
+        apart = isinstance(anatomy, Mapping) and anatomy.get("same_frame_of_reference") is False
+        if len(fits) == 1 and (fits[0] == "t1" or self.anatomy_frame_uid or apart):
+            return (fits[0],)
+        # A T1 that came as NIfTI states no frame of reference: its DICOM files may have had the region's.
+        return ("elastogram", "t1")
+
+    @property
+    def _images(self) -> tuple[SessionImage, ...]:
+        """Images on which a region in the frame of reference of both may have been drawn."""
+        recorded = self.ingest.get("anatomy")
+        of_t1 = recorded.get("dicom") if isinstance(recorded, Mapping) else None
+        series = _identifier(self.ingest.get("dicom"), "SeriesInstanceUID")
+        elastogram = SessionImage("elastogram", self.run.affine_mm, self.run.informed.shape, series)
+        if self.anatomy is None:
+            return (elastogram,)
+        return elastogram, SessionImage("t1", *self.anatomy, _identifier(of_t1, "SeriesInstanceUID"))
 
     def _key_for(self, drawn: LabelMap | DrawnRegion, key: Path | None) -> Key | None:
         """Return the key, where identifiers are pseudonyms and none is a region's as it stands."""
@@ -232,7 +268,42 @@ def worlds_of(run: StiffnessMaps, wavefield: Path) -> Worlds:
 
 
 def _frame_of(identifiers: object) -> str:
-    return str(identifiers.get("FrameOfReferenceUID") or "") if isinstance(identifiers, Mapping) else ""
+    return _identifier(identifiers, "FrameOfReferenceUID")
+
+
+def _identifier(identifiers: object, name: str) -> str:
+    return str(identifiers.get(name) or "") if isinstance(identifiers, Mapping) else ""
+
+
+def _demand_no_space(space: Space) -> None:
+    """Refuse a world of the session beside a way to another one."""
+    if space != "auto":
+        raise InputError(
+            "--space",
+            found=f"{space} beside --registration or --contour-image, which say where the regions lie",
+            expected="one of them",
+            advice="Leave --space out, or the registration if the regions lie in the session's own coordinates.",
+        )
+
+
+def _contradicted(region: DrawnRegion, world: World) -> InputError:
+    own, other = ("the T1", "elastogram") if world == "t1" else ("the elastogram", "t1")
+    return InputError(
+        region.where,
+        found=f"the frame of reference of {own} alone, against --space {other}",
+        expected="the world that the file states",
+        advice="Leave --space out.",
+    )
+
+
+def _untold(region: DrawnRegion) -> InputError:
+    return InputError(
+        region.where,
+        found="regions of which neither series nor voxels or planes tell whether they were drawn on the T1 or on the "
+        "elastogram, which share a frame of reference though the patient may have moved between them",
+        expected="regions on the voxels or slices of one of them",
+        advice="Say on which they were drawn with --space t1 or --space elastogram.",
+    )
 
 
 def _unmeasured() -> QualityWarning:

@@ -47,8 +47,18 @@ def read_contours(structures: Dataset, choice: str, where: str, slices: NDArray[
         raise InputError(where, found="a ROI without contours", expected="closed contours", advice=AGAIN)
     shape, warnings, facts = shape_of([_corners(item, where) for item in items], _slab_mm(items), Space(where, slices))
     frame = str(listed[one.number].get("ReferencedFrameOfReferenceUID") or "") or _only_frame(structures)
-    person = person_of(structures)
-    return DrawnRegion(where, "RTSTRUCT", shape, one.number, one.plain_name, frame, warnings, facts, person)
+    person, series = person_of(structures), _series(structures)
+    return DrawnRegion(where, "RTSTRUCT", shape, one.number, one.plain_name, frame, warnings, facts, person, series)
+
+
+def _series(structures: Dataset) -> tuple[str, ...]:
+    """Return the series of the images that contours were drawn on, as far as the file names them."""
+    return tuple(
+        str(series.get("SeriesInstanceUID") or "")
+        for frame in structures.get("ReferencedFrameOfReferenceSequence") or []
+        for study in frame.get("RTReferencedStudySequence") or []
+        for series in study.get("RTReferencedSeriesSequence") or []
+    )
 
 
 def _only_frame(structures: Dataset) -> str:

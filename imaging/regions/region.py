@@ -54,6 +54,7 @@ class DrawnRegion:
         warnings: warnings about how it was drawn.
         facts: further entries of the record.
         person: number, name and birth date of the file's patient; only ever compared. Empty where the file is NIfTI.
+        series_uids: series of the images that the file refers to; only ever compared.
     """
 
     where: Path | str
@@ -65,6 +66,7 @@ class DrawnRegion:
     warnings: tuple[QualityWarning, ...] = ()
     facts: Mapping[str, object] = field(default_factory=dict)
     person: tuple[str, ...] = field(default=(), repr=False)
+    series_uids: tuple[str, ...] = field(default=(), repr=False)
 
     def on_grid(self, affine_mm: NDArray[np.float64], shape: tuple[int, ...]) -> bool:
         """Return whether the region is drawn on the voxels of a grid.

@@ -63,4 +63,16 @@ def read_segment(image: pydicom.FileDataset, stored: int, choice: str, where: st
         )
     facts = {"segmentation_type": kind if kind in ("BINARY", "FRACTIONAL", "LABELMAP") else "not stated"}
     shape = VoxelShape(StoredVolume(values, affine_mm), 1.0)
-    return DrawnRegion(where, "SEG", shape, one.number, one.plain_name, frame, facts=facts, person=person_of(image))
+    return DrawnRegion(
+        where,
+        "SEG",
+        shape,
+        one.number,
+        one.plain_name,
+        frame,
+        facts=facts,
+        person=person_of(image),
+        series_uids=tuple(
+            str(one.get("SeriesInstanceUID") or "") for one in image.get("ReferencedSeriesSequence") or []
+        ),
+    )

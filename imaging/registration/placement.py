@@ -62,6 +62,11 @@ class Placement:
         """Whether the anatomy may be used on the elastogram."""
         return self.status != "failed"
 
+    @property
+    def moves(self) -> bool:
+        """Whether points of the anatomy and the elastogram differ, or may differ as far as the covariance tells."""
+        return bool(np.any(self.motion.parameters) or np.any(self.covariance))
+
     def affine_on_elastogram_mm(self, affine_mm: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the affine from voxels of the anatomy to the elastogram's world, shape (4, 4).
 

@@ -42,7 +42,7 @@ from palpate.service.query.answer import (
     ThresholdProbability,
 )
 from palpate.service.query.options import QueryOptions
-from palpate.service.query.region_spec import RegionSpec
+from palpate.service.query.region_spec import RegionSpec, SphereSpec
 from palpate.service.query.session import NearDraws, NearVoxels, OpenRun, OpenSession
 
 _SAME_HZ: Final = 1e-3
@@ -71,6 +71,29 @@ class Query:
     space: Space = "auto"
     key: Path | None = None
     given: GivenRegistration | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse options that have no effect on a sphere.
+
+        Raises:
+            InputError: a sphere is to lie on the T1, or to be carried by a registration.
+        """
+        if not isinstance(self.spec, SphereSpec):
+            return
+        if self.space == "t1":
+            raise InputError(
+                "--space",
+                found="t1 beside --sphere, whose coordinates are the elastogram's",
+                expected="--mask, --seg or --roi for a region on the T1",
+                advice="Leave --space out and give the centre in the elastogram's world, or draw the sphere as a mask.",
+            )
+        if self.given is not None and self.given.named:
+            raise InputError(
+                "--registration" if self.given.file is not None else "--contour-image",
+                found="a registration beside --sphere, which it does not carry",
+                expected="--mask, --seg or --roi of another frame of reference",
+                advice="Leave it out: a sphere lies in the elastogram's world.",
+            )
 
 
 def ask(session: OpenSession, query: Query) -> Answer:

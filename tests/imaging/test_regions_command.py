@@ -10,14 +10,16 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+import pydicom
 import pytest
 from numpy.typing import NDArray
+from pydicom.dataset import Dataset
 
 from palpate import read_stiffness as read_posterior
 from palpate.errors import InputError
 from palpate.imaging.deidentify.key_file import open_key
 from palpate.imaging.files.draws import open_draws
-from palpate.imaging.files.nifti import StoredVolume, write_nifti
+from palpate.imaging.files.nifti import StoredVolume, read_grid, write_nifti
 from palpate.imaging.files.stiffness_folder import read_stiffness
 from palpate.imaging.region_values.command import RegionsCommand, write_regions
 from palpate.imaging.region_values.label_map import read_label_map
@@ -36,6 +38,7 @@ from palpate.service.query.region_spec import SphereSpec
 from palpate.service.query.session import open_session
 from tests.conftest import Outcome
 from tests.imaging.drawn_files import FRAME, write_rtstruct, write_seg
+from tests.imaging.registration_files import write_itk
 from tests.service.conftest import SHAPE, write_session
 
 LABEL = "sub-01_ses-01"
@@ -326,6 +329,109 @@ def _lost_t1(session: Path) -> RegionsCommand:
     return RegionsCommand(session, labels=_dseg(session), space="t1")
 
 
+MOVED_MM = np.array([4.0, 0.0, 0.0])
+"""Way of the patient between the elastogram and the T1."""
+
+
+@pytest.fixture
+def moved(session: Path) -> Path:
+    """The session with a T1 in the elastogram's frame of reference, before which the patient moved by 4 mm."""
+    path = session / "wavefield" / f"{LABEL}_ingest.json"
+    anatomy = {"same_frame_of_reference": True, "dicom": {"FrameOfReferenceUID": FRAME, "SeriesInstanceUID": "1.2.3.9"}}
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"anatomy": anatomy}))
+    motion = Rigid(np.append(np.zeros(3), MOVED_MM), np.zeros(3))
+    write_placement(session / "wavefield", LABEL, Placement("registered", motion, np.zeros((6, 6)), 0.0, {}))
+    return session
+
+
+def _box(affine: NDArray[np.float64], centre_mm: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """First and last voxel of a box of about 10 mm around a place."""
+    middle = np.linalg.solve(affine[:3, :3], centre_mm - affine[:3, 3])
+    half = 4.5 / np.linalg.norm(affine[:3, :3], axis=0)
+    return np.rint(middle - half).astype(int), np.rint(middle + half).astype(int)
+
+
+def _rings(affine: NDArray[np.float64], first: NDArray[np.int64], last: NDArray[np.int64]) -> list[NDArray[np.float64]]:
+    """The edge of a box of voxels on each of their slices, RAS, mm."""
+    (i, j, k), (i_end, j_end, k_end) = first - 0.5, last + 0.5
+    square = np.array([[i, j], [i_end, j], [i_end, j_end], [i, j_end]])
+    heights = np.arange(round(k + 0.5), round(k_end + 0.5))
+    rings = [np.insert(square, 2, height, axis=1) for height in heights]
+    return [ring @ affine[:3, :3].T + affine[:3, 3] for ring in rings]
+
+
+def _mean_of(session: Path, labels: Path, **more: object) -> float:
+    path, _ = write_regions(RegionsCommand(session, labels=labels, **more), None)  # type: ignore[arg-type]
+    return next(float(row["mean"]) for (_, quantity), row in _table(path).items() if quantity == "storage_modulus")
+
+
+@pytest.mark.parametrize("world", ["t1", "elastogram"])
+def test_a_box_of_voxels_has_one_value_whichever_file_holds_it(moved: Path, world: str) -> None:
+    """T1 and elastogram share a frame of reference, and the patient moved: NIfTI, SEG and RTSTRUCT are one region."""
+    run = read_stiffness(moved)[0]
+    affine, shape = run.affine_mm, run.informed.shape
+    centre_mm = affine[:3, :3] @ np.array([15.5, 8.0, 6.0]) + affine[:3, 3]
+    if world == "t1":
+        affine, shape = read_grid(moved / "wavefield" / f"{LABEL}_T1w.nii.gz")
+        centre_mm = centre_mm + MOVED_MM
+    first, last = _box(affine, centre_mm)
+    box = np.zeros(shape, dtype=np.uint8)
+    box[tuple(slice(low, high + 1) for low, high in zip(first, last, strict=True))] = 1
+    write_nifti(moved / "box.nii.gz", box, affine)
+    wanted = _mean_of(moved, moved / "box.nii.gz")
+    seg = write_seg(moved / "seg.dcm", {"lesion": box}, affine)
+    roi = write_rtstruct(moved / "roi.dcm", {"lesion": _rings(affine, first, last)})
+    assert _mean_of(moved, seg) == pytest.approx(wanted, rel=1e-3)
+    assert _mean_of(moved, roi) == pytest.approx(wanted, rel=0.005)
+    # The law has force: in the other world the same voxels have another value.
+    other = "elastogram" if world == "t1" else "t1"
+    assert abs(_mean_of(moved, seg, space=other) / wanted - 1.0) > 0.02
+
+
+def test_contours_between_slices_need_their_series_or_a_word(moved: Path) -> None:
+    """Where neither planes nor series tell, a guess would be wrong by the patient's motion."""
+    first, last = _box(np.diag([2.0, 2.0, 2.0, 1.0]), np.array([0.0, -12.0, 27.0]))
+    turned = MOTION.matrix_mm @ np.diag([2.0, 2.0, 2.0, 1.0])
+    roi = write_rtstruct(moved / "roi.dcm", {"lesion": _rings(turned, first, last)})
+    with pytest.raises(InputError, match="share a frame of reference") as refused:
+        _mean_of(moved, roi)
+    assert "--space" in refused.value.advice
+    told = {world: _mean_of(moved, roi, space=world) for world in ("t1", "elastogram")}
+    assert told["t1"] != pytest.approx(told["elastogram"], rel=1e-3)
+    file = pydicom.dcmread(roi)
+    series, study, frame = Dataset(), Dataset(), Dataset()
+    series.SeriesInstanceUID, frame.FrameOfReferenceUID = "1.2.3.9", FRAME
+    study.RTReferencedSeriesSequence, frame.RTReferencedStudySequence = [series], [study]
+    file.ReferencedFrameOfReferenceSequence = [frame]
+    file.save_as(roi)
+    assert _mean_of(moved, roi) == told["t1"]
+
+
+def test_spheres_lie_in_the_world_of_the_elastogram(moved: Path) -> None:
+    """Their coordinates are the elastogram's; --space is about the labels beside them."""
+    sphere = "0,-12,27,7"
+    path, _ = write_regions(RegionsCommand(moved, spheres=(sphere,)), None)
+    alone = next(iter(_table(path).values()))["mean"]
+    labels = _dseg(moved)
+    path, _ = write_regions(RegionsCommand(moved, labels=labels, spheres=(sphere,), space="t1"), None)
+    found = {region: row["mean"] for (region, quantity), row in _table(path).items() if quantity == "storage_modulus"}
+    assert alone in found.values()
+
+
+def _t1_alone(session: Path) -> RegionsCommand:
+    path = session / "wavefield" / f"{LABEL}_ingest.json"
+    anatomy = {"same_frame_of_reference": False, "dicom": {"FrameOfReferenceUID": "1.2.3"}}
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"anatomy": anatomy}))
+    whole = np.ones((5, 6, 4), dtype=np.uint8)
+    labels = write_seg(session / "seg.dcm", {"liver": whole}, np.eye(4), frame="1.2.3")
+    return RegionsCommand(session, labels=labels, space="elastogram")
+
+
+def _space_beside_a_transform(session: Path) -> RegionsCommand:
+    transform = write_itk(session / "to.tfm", np.eye(4))
+    return RegionsCommand(session, labels=_dseg(session), space="t1", registration=transform)
+
+
 BAD: dict[str, tuple[Callable[[Path], RegionsCommand], str]] = {
     "labels that are no integers": (_probabilities, "no labels"),
     "no label at all": (_empty, "no voxel with a label"),
@@ -351,6 +457,12 @@ BAD: dict[str, tuple[Callable[[Path], RegionsCommand], str]] = {
     "a sphere beside the map": (lambda session: RegionsCommand(session, spheres=("0,0,900,5",)), "on the map"),
     "a folder of labels": (lambda session: RegionsCommand(session, labels=session), "a folder"),
     "no region at all": (RegionsCommand, "no region"),
+    "a space of spheres": (
+        lambda session: RegionsCommand(session, spheres=("0,0,30,5",), space="t1"),
+        "without labels",
+    ),
+    "a space against the file": (_t1_alone, "of the T1 alone"),
+    "a space beside a transform": (_space_beside_a_transform, "beside --registration"),
     "names without labels": (
         lambda session: RegionsCommand(session, spheres=("0,0,30,5",), names=_dseg(session)),
         "names without labels",

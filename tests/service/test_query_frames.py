@@ -60,3 +60,21 @@ def test_a_contour_on_ct_gives_the_numbers_of_the_elastogram(
             assert its[key] == pytest.approx(mine[key], rel=5e-3)
     else:
         assert its["std_kpa"] > mine["std_kpa"]
+
+
+BAD = {
+    "a sphere on the T1": (("--space", "t1"), "beside --sphere"),
+    "a sphere by a registration": (("--registration", "to_ct.tfm"), "which it does not carry"),
+    "a sphere on a CT": (("--contour-image", "ct"), "which it does not carry"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_options_without_effect_on_a_sphere_are_refused(
+    case: str, finished_session: SessionFiles, palpate_inside: Inside
+) -> None:
+    """A sphere lies in the elastogram's world; whoever names another one would get numbers of the wrong place."""
+    options, words = BAD[case]
+    done = palpate_inside("query", finished_session.folder, "--sphere", "0,-12,27,8", *options)
+    assert done.code == 2
+    assert words in " ".join(done.printed.split())

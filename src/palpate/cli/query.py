@@ -26,7 +26,10 @@ def query(
         Path | None, typer.Option(help="RT Structure Set in the elastogram's or the T1's frame of reference.")
     ] = None,
     space: Annotated[
-        str, typer.Option(help="World of a mask: auto, elastogram or t1. auto: by its voxels, else that of the T1.")
+        str,
+        typer.Option(
+            help="World of a file: auto, elastogram or t1. auto: by its frame of reference, series and voxels."
+        ),
     ] = "auto",
     name: Annotated[str | None, typer.Option(help="Name or number of the segment (--seg) or ROI (--roi).")] = None,
     above: Annotated[

@@ -41,7 +41,10 @@ def regions(
         typer.Option(help="Table of sessions: its column labels, or else mask, names the labels of each session."),
     ] = None,
     space: Annotated[
-        str, typer.Option(help="World in which the regions lie: auto, elastogram or t1. auto: by their own voxels.")
+        str,
+        typer.Option(
+            help="World of the labels: auto, elastogram or t1. auto: by frame of reference, series and voxels."
+        ),
     ] = "auto",
     out: Annotated[
         Path | None,
