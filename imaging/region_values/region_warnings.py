@@ -45,7 +45,7 @@ def step_warnings(ingest: Mapping[str, Any], run: StiffnessMaps) -> tuple[Qualit
 
 
 def region_warnings(regions: Sequence[InformedRegion]) -> tuple[QualityWarning, ...]:
-    """Return the warnings about regions on a map, each once: of many regions it tells how many and names the first.
+    """Return the warnings about regions on a map, each once, with the number of regions and the names of the first.
 
     Args:
         regions: regions that touch the map.

@@ -32,8 +32,9 @@ _PLACE = (
     "ReferencedFrameOfReferenceUID",
     "ReferencedSOPInstanceUID",
     "SeriesInstanceUID",
+    "UID",
 )
-"""Keywords of the scan's own identifiers in DICOM that palpate writes."""
+"""Keywords of the scan's own identifiers in DICOM that palpate writes; a report names the source series by UID."""
 _BEGINNING = 12
 """Characters by which secrets are told apart first."""
 

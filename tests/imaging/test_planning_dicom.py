@@ -14,11 +14,16 @@ import pytest
 from palpate.errors import InputError
 from palpate.imaging.anatomy.maps_on_anatomy import write_maps_on_anatomy
 from palpate.imaging.deidentify.key_file import known_key
-from palpate.imaging.draw_summary import DrawSummary
+from palpate.imaging.derived.quantities import Medium
 from palpate.imaging.files.draws import open_draws
 from palpate.imaging.files.maps import read_map
 from palpate.imaging.files.stiffness_folder import read_stiffness
-from palpate.imaging.registration.placement import Placement, write_placement
+from palpate.imaging.region_values.motion import motion_to_anatomy
+from palpate.imaging.region_values.quantities import REGION_QUANTITIES
+from palpate.imaging.region_values.values import region_values
+from palpate.imaging.region_values.weights import weighted
+from palpate.imaging.regions.read import read_region
+from palpate.imaging.registration.placement import Placement, read_placement, write_placement
 from palpate.imaging.registration.rigid import Rigid
 from tests.imaging.dicom_judge import errors_in, needs_dciodvfy, series_in
 from tests.imaging.planning_session import SCAN, STEM, Home, make_session
@@ -154,17 +159,19 @@ def test_without_a_t1_an_organ_is_shown_on_the_elastograms_own_grid(home: Home) 
 
 
 def test_the_report_states_the_regions_figures(home: Home) -> None:
-    """A radiologist reads the same mean and interval as in the table of regions, of the segment that is drawn."""
+    """A radiologist reads the figures that palpate regions states for the segment, as it is drawn on the T1."""
     home.write(kinds=["seg", "sr"])
-    found = {one.Modality: one for one in map(pydicom.dcmread, home.out.glob("*.dcm"))}
+    paths = {pydicom.dcmread(one).Modality: one for one in home.out.glob("*.dcm")}
     run = read_stiffness(home.session / "mre")[0]
     draws = open_draws(run.samples_path, run.informed.shape)
-    storage, _ = draws.at(np.arange(len(draws.voxels)))
-    report = found["SR"]
-    numbers = _numbers(report, "STORAGE")
-    summary = DrawSummary(storage.mean(axis=1), "kPa")
-    np.testing.assert_allclose(numbers, [summary.mean, summary.std, summary.lower, summary.upper], rtol=1e-6)
-    assert _references(report) >= {found["SEG"].SOPInstanceUID}
+    report, segments = (pydicom.dcmread(paths[one]) for one in ("SR", "SEG"))
+    region = read_region(Path(f"{paths['SEG']}#1"))
+    carry = motion_to_anatomy(read_placement(home.session / "wavefield", run.label))
+    quantity = REGION_QUANTITIES["storage_modulus"]
+    (value,) = region_values(run, draws, [weighted(region, run, draws, carry)], [quantity], Medium(50.0, np.nan))
+    stated = [value.mean, value.std, value.lower, value.upper]
+    np.testing.assert_allclose(_numbers(report, "STORAGE"), stated, rtol=1e-6)
+    assert _references(report) >= {segments.SOPInstanceUID}
 
 
 def _numbers(report: pydicom.Dataset, code: str) -> list[float]:
@@ -195,7 +202,8 @@ def test_a_pseudonym_is_whole_and_breaks_no_rule(home: Home) -> None:
     assert key is not None
     images = [pydicom.dcmread(path) for path in files]
     assert {str(one.PatientID) for one in images} == {"sub-01"}
-    assert {one.FrameOfReferenceUID for one in images} == {key.identifier(FRAME), key.identifier(T1_FRAME)}
+    framed = [one for one in images if one.Modality != "SR"]  # a report has no frame of reference as a whole
+    assert {one.FrameOfReferenceUID for one in framed} == {key.identifier(FRAME), key.identifier(T1_FRAME)}
     judged = [one for one in files if one.parent == home.out or one.name == "0008.dcm"]
     assert {path.name: errors_in(path) for path in judged} == {path.name: [] for path in judged}
     other = home.key.with_name("other")
