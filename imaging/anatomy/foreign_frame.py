@@ -16,7 +16,7 @@ from palpate.imaging.registration.way import FrameWay
 
 @dataclass(frozen=True, slots=True)
 class KnownFrame:
-    """Frame of reference to which the way is known: that of the elastogram, of a T1.
+    """Frame of reference to which the way is known, such as that of the elastogram or of a T1.
 
     Attributes:
         name: name of its image in messages, such as "the T1".

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from palpate.errors import InputError
 from palpate.imaging.changes.between_scans import Organ
 from palpate.imaging.derived.statistics import demand_draws
-from palpate.imaging.files.draws import DrawsFile, open_draws
+from palpate.imaging.files.draws import DrawsFile
 from palpate.imaging.files.json_object import read_json
 from palpate.imaging.files.nifti import Volume, read_nifti, read_volume
 from palpate.imaging.files.stiffness_folder import StiffnessMaps, read_stiffness
@@ -128,15 +128,8 @@ def read_session(folder: Path) -> tuple[ComparedSession, ...]:
 
 
 def _compared(folder: Path, run: StiffnessMaps) -> ComparedSession:
-    if run.samples_path is None:
-        raise InputError(
-            folder,
-            found=f"no joint draws of {run.stem}",
-            expected="*_samples.h5 beside the maps, from which the interval of a change follows",
-            advice="Run palpate invert again.",
-        )
-    draws = open_draws(run.samples_path, run.informed.shape)
-    demand_draws(run.samples_path, draws.count)
+    draws = run.draws(folder)
+    demand_draws(draws.path, draws.count)
     beside = (folder if (folder / "mre").is_dir() else folder.parent) / "wavefield"
     wavefield = beside if beside.is_dir() else None
     record_path = beside / f"{run.label}_ingest.json"

@@ -101,7 +101,7 @@ def demand_same_person(scan: MapIdentity, planning: MapIdentity) -> None:
     """Refuse a planning image of another person than the elastogram's: objects would name two patients.
 
     Raises:
-        InputError: which elements differ; what they hold is not shown.
+        InputError: elements differ; the error names them and shows no content.
     """
     persons = [person_of(one.elements) for one in (scan, planning)]
     if not same_person(*persons):

@@ -401,6 +401,15 @@ WITHIN_A_VOXEL: Final = np.array(list(product((-1.0, 0.0, 1.0), repeat=3))) / 3.
 """Points within a voxel, for means over it, in voxels from its centre, shape (27, 3)."""
 
 
+def voxel_volume_ml(affine_mm: NDArray[np.float64]) -> float:
+    """Return the volume of a voxel, millilitres.
+
+    Args:
+        affine_mm: voxel indices to world millimetres, shape (4, 4).
+    """
+    return abs(float(np.linalg.det(affine_mm[:3, :3]))) / 1e3
+
+
 def voxel_indices(affine_mm: NDArray[np.float64], points_mm: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return voxel indices, not rounded, of world points, shape (..., 3)."""
     inverse = np.linalg.inv(affine_mm)

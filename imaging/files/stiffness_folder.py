@@ -129,16 +129,19 @@ class StiffnessMaps:
         """Voxel indices to world RAS millimetres, shape (4, 4)."""
         return self.moduli["storagemodulus"].mean.affine_mm
 
-    def draws(self) -> DrawsFile:
+    def draws(self, where: Path | None = None) -> DrawsFile:
         """Open the joint draws.
+
+        Args:
+            where: folder that the user named, for errors; None where the run's name says enough.
 
         Raises:
             InputError: there are none, or the file cannot be read or does not fit the maps.
         """
         if self.samples_path is None:
             raise InputError(
-                self.stem,
-                found="no joint draws",
+                where or self.stem,
+                found=f"no joint draws of {self.stem}" if where else "no joint draws",
                 expected="*_samples.h5 beside the maps",
                 advice="Run palpate invert again: intervals and values between voxels need joint draws.",
             )

@@ -22,7 +22,7 @@ from palpate.imaging.findings.tissue_labels import TissueLabels
 from palpate.imaging.region_values.averages import JointDraws
 from palpate.imaging.region_values.quantities import REGION_QUANTITIES
 from palpate.imaging.region_values.values import RegionValue, region_values
-from palpate.imaging.region_values.weights import WeightedRegion
+from palpate.imaging.region_values.weights import weighted_voxels
 
 MIDLINE_MM: Final = 5.0
 """Distance from the middle of the map within which a centre counts as midline, mm."""
@@ -86,15 +86,9 @@ def _values(
     run: StiffnessMaps, draws: JointDraws, masks: Sequence[NDArray[np.bool_]], settings: FindingsSettings
 ) -> Iterator[RegionValue]:
     """Yield the mean stiffness over each mask, from the draws."""
-    at, voxel_ml = tuple(draws.voxels.T), abs(float(np.linalg.det(run.affine_mm[:3, :3]))) / 1e3
     quantity, medium = REGION_QUANTITIES[settings.quantity], Medium(run.frequency_hz, np.nan)
     for first in range(0, len(masks), _TOGETHER):
-        shares = [mask[at].astype(np.float64) for mask in masks[first : first + _TOGETHER]]
-        volumes_ml = [float(one.sum()) * voxel_ml for one in shares]
-        regions = [
-            WeightedRegion("finding", None, one, volume_ml, volume_ml, voxel_ml)
-            for one, volume_ml in zip(shares, volumes_ml, strict=True)
-        ]
+        regions = [weighted_voxels("finding", mask, run, draws) for mask in masks[first : first + _TOGETHER]]
         yield from region_values(run, draws, regions, [quantity], medium)
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from palpate.config.findings import FindingsSettings
 from palpate.imaging.derived.formulas import magnitude_pa
+from palpate.imaging.files.nifti import voxel_volume_ml
 from palpate.imaging.files.stiffness_folder import StiffnessMaps
 from palpate.imaging.findings.tissue_labels import TissueLabels
 from palpate.imaging.region_values.averages import JointDraws
@@ -57,7 +58,7 @@ class RelativeStiffness:
     @property
     def voxel_ml(self) -> float:
         """Volume of a voxel, millilitres."""
-        return abs(float(np.linalg.det(self.affine_mm[:3, :3]))) / 1e3
+        return voxel_volume_ml(self.affine_mm)
 
     def centre_mm(self, voxels: NDArray[np.integer]) -> NDArray[np.float64]:
         """Return the mean of the centres of some voxels, world R A S millimetres, shape (3,).

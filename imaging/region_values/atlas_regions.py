@@ -18,10 +18,10 @@ from scipy import sparse
 from palpate.errors import InputError
 from palpate.imaging.anatomy.atlas import Atlas, load_atlas
 from palpate.imaging.anatomy.atlas_placement import place_atlas
-from palpate.imaging.files.nifti import read_volume, voxel_indices
+from palpate.imaging.files.nifti import read_volume, voxel_indices, voxel_volume_ml
 from palpate.imaging.files.stiffness_folder import StiffnessMaps
 from palpate.imaging.region_values.motion import Motion, UncertainMotion, uncertain
-from palpate.imaging.region_values.weights import LATTICE, SCATTERED, PosteriorVoxels, WeightedRegion, voxel_volume_ml
+from palpate.imaging.region_values.weights import LATTICE, SCATTERED, PosteriorVoxels, WeightedRegion
 from palpate.imaging.region_values.worlds import Worlds
 from palpate.imaging.registration.placement import Placement, not_moved
 from palpate.quality_warning import QualityWarning
@@ -78,8 +78,8 @@ class LaidAtlas:
         table = np.stack(list(self.shares.values()), axis=-1).reshape(-1, len(self.shares))
         shares = self._shares(table, run, draws.voxels, self.carry, LATTICE)
         around = [self._shares(table, run, draws.voxels, one, SCATTERED) for one in (self.carry, *self.carry.displaced)]
-        of_atlas_ml = abs(float(np.linalg.det(self.affine_mm[:3, :3]))) / 1e3
-        voxel_ml = voxel_volume_ml(run)
+        of_atlas_ml = voxel_volume_ml(self.affine_mm)
+        voxel_ml = voxel_volume_ml(run.affine_mm)
         return [
             WeightedRegion(
                 name=name,

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from palpate.config.region_choice import names_beside
 from palpate.errors import InputError
 from palpate.imaging.anatomy.labels import demand_labels
-from palpate.imaging.files.nifti import StoredVolume, demand_scanner_world, read_stored, same_grid
+from palpate.imaging.files.nifti import StoredVolume, demand_scanner_world, read_stored, same_grid, voxel_volume_ml
 from palpate.imaging.region_values.label_names import demand_names, read_label_names
 
 
@@ -37,7 +37,7 @@ class LabelMap:
     @property
     def voxel_ml(self) -> float:
         """Volume of a voxel, millilitres."""
-        return abs(float(np.linalg.det(self.affine_mm[:3, :3]))) / 1e3
+        return voxel_volume_ml(self.affine_mm)
 
     def on_grid(self, affine_mm: NDArray[np.float64], shape: tuple[int, ...]) -> bool:
         """Return whether the labels lie on the voxels of a grid.

@@ -13,10 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from palpate.imaging.files.nifti import voxel_volume_ml
 from palpate.imaging.files.stiffness_folder import StiffnessMaps
 from palpate.imaging.region_values.label_map import LabelMap
 from palpate.imaging.region_values.motion import Motion, UncertainMotion, affine_of
-from palpate.imaging.region_values.weights import LATTICE, SCATTERED, PosteriorVoxels, WeightedRegion, voxel_volume_ml
+from palpate.imaging.region_values.weights import LATTICE, SCATTERED, PosteriorVoxels, WeightedRegion
 
 _CHUNK: Final = 16_384
 
@@ -32,7 +33,7 @@ def weighted_labels(
         draws: its joint draws.
         carry: motion from the elastogram's world to that of the labels; None where they are the same.
     """
-    voxel_ml = voxel_volume_ml(run)
+    voxel_ml = voxel_volume_ml(run.affine_mm)
     around = carry.displaced if isinstance(carry, UncertainMotion) else ()
     centred = isinstance(carry, UncertainMotion) and carry.centred
     places = [_index_of(labels, run, one) for one in (carry, *around)]

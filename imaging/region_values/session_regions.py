@@ -13,7 +13,7 @@ from palpate.content_digest import digest
 from palpate.errors import InputError
 from palpate.imaging.anatomy.foreign_frame import GivenRegistration
 from palpate.imaging.derived.statistics import medium_of
-from palpate.imaging.files.draws import DrawsFile, open_draws
+from palpate.imaging.files.draws import DrawsFile
 from palpate.imaging.files.stiffness_folder import StiffnessMaps, read_stiffness
 from palpate.imaging.region_values.atlas_regions import AVERAGE, LaidAtlas, lay_atlas
 from palpate.imaging.region_values.label_map import LabelMap, read_label_map
@@ -148,7 +148,7 @@ def _read(asked: AskedRegions, worlds: Worlds) -> Drawn | None:
 def _of_run(
     run: StiffnessMaps, worlds: Worlds, labels: Drawn | None, asked: AskedRegions, laid: LaidAtlas | None
 ) -> RunRegions:
-    draws = _draws_of(run)
+    draws = run.draws()
     quantities = [REGION_QUANTITIES[key] for key in asked.settings.quantities]
     medium = medium_of(run.stem, run.inversion, run.frequency_hz, draws.density_kg_m3, quantities)
     regions, facts, warnings = _weighted(worlds, draws, labels, asked)
@@ -172,17 +172,6 @@ def _of_run(
     shares = {id(one.region): InformedRegion(one.region, one.informed_share) for one in values}
     warnings = (*step_warnings(worlds.ingest, run), *warnings, *region_warnings(tuple(shares.values())))
     return RunRegions(run, draws.count, tuple(values), outside, facts, tuple(dict.fromkeys(warnings)))
-
-
-def _draws_of(run: StiffnessMaps) -> DrawsFile:
-    if run.samples_path is None:
-        raise InputError(
-            run.stem,
-            found="no joint draws",
-            expected="*_samples.h5 beside the maps",
-            advice="Run palpate invert again: the interval of a region's mean follows from joint draws alone.",
-        )
-    return open_draws(run.samples_path, run.informed.shape)
 
 
 def _weighted(

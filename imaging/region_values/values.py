@@ -188,7 +188,7 @@ def _demand_values(
     """Refuse quantities that have no value somewhere in a region.
 
     Raises:
-        InputError: which.
+        InputError: a quantity has no value in a voxel of a region.
     """
     for one in quantities:
         for region, draws in zip(regions, means[one.key], strict=True):

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from palpate.imaging.files.nifti import voxel_volume_ml
 from palpate.imaging.files.stiffness_folder import StiffnessMaps
 from palpate.imaging.region_values.motion import Motion, UncertainMotion
 from palpate.imaging.regions.region import DrawnRegion, Shape
@@ -89,7 +90,7 @@ def weighted(
     around = carry.displaced if isinstance(carry, UncertainMotion) else ()
     places = (carry, *around) if around else ()
     moved = [sparse.csr_array(_shares(region.shape, run.affine_mm, draws.voxels, one, SCATTERED)) for one in places]
-    voxel_ml = voxel_volume_ml(run)
+    voxel_ml = voxel_volume_ml(run.affine_mm)
     return WeightedRegion(
         name=region.name,
         number=region.number,
@@ -102,13 +103,18 @@ def weighted(
     )
 
 
-def voxel_volume_ml(run: StiffnessMaps) -> float:
-    """Return the volume of a voxel of a posterior, millilitres.
+def weighted_voxels(name: str, mask: NDArray[np.bool_], run: StiffnessMaps, draws: PosteriorVoxels) -> WeightedRegion:
+    """Return whole voxels of a posterior's grid as a region.
 
     Args:
+        name: name of the region.
+        mask: voxels of the region, shape (i, j, k).
         run: posterior of one run.
+        draws: its joint draws.
     """
-    return abs(float(np.linalg.det(run.affine_mm[:3, :3]))) / 1e3
+    shares = mask[tuple(draws.voxels.T)].astype(np.float64)
+    voxel_ml = voxel_volume_ml(run.affine_mm)
+    return WeightedRegion(name, None, shares, float(mask.sum()) * voxel_ml, float(shares.sum()) * voxel_ml, voxel_ml)
 
 
 def _stacked(rows: Sequence[sparse.csr_array]) -> sparse.csr_array:

@@ -20,6 +20,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from skimage.measure import marching_cubes
 
+from palpate.imaging.files.nifti import voxel_volume_ml
+
 type Values = NDArray[np.float64]
 
 _BLUR: Final = 0.7
@@ -83,7 +85,7 @@ def write_surfaces(
     Returns:
         Entry of each surface in the record.
     """
-    voxel_ml = abs(float(np.linalg.det(affine_mm[:3, :3]))) / 1e3
+    voxel_ml = voxel_volume_ml(affine_mm)
     entries: list[dict[str, object]] = []
     taken: set[str] = set()
     for name, mask in regions:

@@ -31,7 +31,7 @@ class QueryOptions:
         """Refuse options that ask for nothing.
 
         Raises:
-            InputError: which.
+            InputError: a quantity, threshold or frequency cannot be asked for.
         """
         unknown = [one for one in self.quantities if one not in REGION_QUANTITIES]
         if unknown or not self.quantities:

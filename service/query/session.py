@@ -12,8 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palpate.content_digest import digest
-from palpate.errors import InputError
-from palpate.imaging.files.draws import DrawsFile, open_draws
+from palpate.imaging.files.draws import DrawsFile
 from palpate.imaging.files.stiffness_folder import DrawBlock, StiffnessMaps, read_stiffness
 from palpate.imaging.region_values.region_warnings import step_warnings
 from palpate.imaging.region_values.worlds import Worlds, worlds_of
@@ -140,19 +139,12 @@ def open_session(folder: Path) -> OpenSession:
 
 
 def _open(mre: Path, run: StiffnessMaps) -> OpenRun:
-    if run.samples_path is None:
-        raise InputError(
-            mre,
-            found=f"no joint draws of {run.stem}",
-            expected=f"{run.stem}_samples.h5 beside the maps: the interval of a region follows from draws",
-            advice="Run palpate invert again, and copy the whole folder mre.",
-        )
-    draws = open_draws(run.samples_path, run.informed.shape)
+    draws = run.draws(mre)
     numbers = np.full(run.informed.shape, -1, dtype=np.int32)
     numbers[tuple(draws.voxels.T)] = np.arange(len(draws.voxels), dtype=np.int32)
     wavefield = mre.parent / "wavefield"
     worlds = worlds_of(run, wavefield)
-    read = {"samples": run.samples_path, "inversion": mre / f"{run.label}_inversion.json"}
+    read = {"samples": draws.path, "inversion": mre / f"{run.label}_inversion.json"}
     return OpenRun(
         stiffness=run,
         draws=draws,
@@ -165,7 +157,7 @@ def _open(mre: Path, run: StiffnessMaps) -> OpenRun:
 
 
 def _digest(mre: Path, path: Path) -> str:
-    """Return the digest of a file: that of the folder's marker where the size fits, since draws may be gigabytes."""
+    """Return the digest of a file, from the folder's marker where the size fits, since draws may be gigabytes."""
     listed = (read_mark(mre).files or {}) if is_marked(mre) else {}
     written = listed.get(path.name)
     return written.digest if written is not None and written.size == path.stat().st_size else digest(path)

@@ -23,7 +23,7 @@ from palpate.imaging.findings.find import findings, side_of
 from palpate.imaging.findings.finding import Finding
 from palpate.imaging.region_values.quantities import REGION_QUANTITIES
 from palpate.imaging.region_values.values import RegionValue, region_values
-from palpate.imaging.region_values.weights import WeightedRegion, voxel_volume_ml
+from palpate.imaging.region_values.weights import weighted_voxels
 from palpate.imaging.registration.placement import Placement, read_placement
 from palpate.imaging.wavefield import WaveField
 from palpate.imaging.waves.wave_directions import WaveDirections, wave_directions
@@ -201,10 +201,7 @@ def _read_run(
 
 def _informed_values(run: StiffnessMaps, draws: Samples) -> tuple[RegionValue, ...]:
     """Return the means of G' and G'' over the informed voxels; none where draws are too few or hold no number."""
-    shares = run.informed[tuple(draws.voxels.T)].astype(np.float64)
-    voxel_ml = voxel_volume_ml(run)
-    volumes_ml = float(run.informed.sum()) * voxel_ml, float(shares.sum()) * voxel_ml
-    region = WeightedRegion("informed voxels", None, shares, *volumes_ml, voxel_ml)
+    region = weighted_voxels("informed voxels", run.informed, run, draws)
     quantities = [REGION_QUANTITIES[key] for key in ("storage_modulus", "loss_modulus")]
     try:
         return tuple(region_values(run, draws, [region], quantities, Medium(run.frequency_hz, np.nan)))
