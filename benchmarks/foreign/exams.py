@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import zlib
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
 from foreign.scanner import ForeignImages, image
 from foreign.scenes import Scene
-from foreign.spectral_waves import SpectralTissue
+from foreign.spectral_waves import DENSITY_KG_M3, SpectralTissue
 from numpy.typing import NDArray
 from scipy import ndimage
 
@@ -22,8 +23,17 @@ REACH: Final = 5
 """Distance from the field of view within which no force lies, cells: no force reaches into it (4 x 1.2 cells)."""
 
 
+LIGHTEST_KG_M3: Final = 1000.0
+HEAVIEST_KG_M3: Final = 1060.0
+"""Range of tissue's density, uniform: fluid 1007, brain 1040, muscle 1050, liver 1060 (ICRU report 44)."""
+
+
 def scan(scene: Scene) -> ForeignImages:
-    """Return the images of a scene, the same at every call."""
+    """Return the images of a scene, the same at every call.
+
+    The scene's moduli are those at DENSITY_KG_M3, for which waves are computed; as waves tell G* / rho only, tissue of
+    another density that has these waves has moduli in proportion to its density.
+    """
     generator = np.random.default_rng([SEED, zlib.crc32(scene.name.encode())])
     places = scene.places()
     modulus = scene.draw(places, generator)
@@ -33,7 +43,9 @@ def scan(scene: Scene) -> ForeignImages:
     view = tuple(slice(margin, margin + count) for margin, count in zip(scene.margins(), scene.cells(), strict=True))
     seen = waves[:, *view]
     seen = seen * (1e-5 / np.linalg.norm(seen, axis=0).mean())  # ten micrometres, as an actuator gives
-    return image(seen, modulus[view], spacing_m, scene.scan, generator)
+    images = image(seen, modulus[view], spacing_m, scene.scan, generator)
+    density = float(generator.uniform(LIGHTEST_KG_M3, HEAVIEST_KG_M3))
+    return replace(images, modulus_pa=density / DENSITY_KG_M3 * images.modulus_pa, density_kg_m3=density)
 
 
 def forces(shape: tuple[int, ...], margins: tuple[int, ...], generator: np.random.Generator) -> NDArray[np.complex128]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +48,8 @@ class ForeignImages:
         noise_m: standard deviation of each real and imaginary part, metre, shape (i, j, k, directions).
         spacing_m: distance between voxels along the axes, metre, shape (3,).
         thickness_m: thickness of a slice, metre.
+        acquired_matrix: pixels along i and j before zero filling; None where images are as acquired.
+        density_kg_m3: true density, which no scan states, kg/m3.
     """
 
     displacement_m: NDArray[np.complex128]
@@ -57,7 +59,8 @@ class ForeignImages:
     noise_m: NDArray[np.float64]
     spacing_m: NDArray[np.float64]
     thickness_m: float
-    acquired_matrix: tuple[int, int] | None = field(default=None)
+    acquired_matrix: tuple[int, int] | None = None
+    density_kg_m3: float = 1000.0
 
 
 def image(

@@ -54,7 +54,7 @@ class ForeignScore:
 
 
 def wave_field(scene: Scene, images: ForeignImages) -> WaveField:
-    """Return the images as a wave field; voxels without data are left out of the mask."""
+    """Return the images as a wave field; voxels without data are left out of the mask, and no density is stated."""
     whole = len(scene.scan.components) == 3
     return WaveField(
         displacement_m=np.where(images.measured[..., None], images.displacement_m, 0.0),
@@ -63,6 +63,7 @@ def wave_field(scene: Scene, images: ForeignImages) -> WaveField:
         frequency_hz=scene.frequency_hz,
         noise_std_m=float(np.sqrt(np.mean(images.noise_m[images.measured] ** 2))),
         density_kg_m3=1000.0,
+        density_assumed=True,
         label="sub-foreign",
         slice_thickness_mm=1e3 * images.thickness_m,
         acquired_matrix=images.acquired_matrix,

@@ -31,7 +31,7 @@ from scipy import fft
 from scipy.sparse.linalg import LinearOperator, gmres
 
 DENSITY_KG_M3: Final = 1000.0
-"""Density rho, kg/m3."""
+"""Density rho for which waves are computed, kg/m3."""
 
 TOLERANCE: Final = 1e-5
 """Relative residual at which GMRES stops: far below the noise of any image."""

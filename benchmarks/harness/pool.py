@@ -1,9 +1,9 @@
-"""Items of a benchmark in several processes, and their scores as a file."""
+"""Items of a benchmark in several processes, and their scores as files, from which a stopped run goes on."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
 from multiprocessing import get_context
@@ -29,7 +29,23 @@ def in_processes[Item, Result](run: Callable[[Item], Result], items: Iterable[It
         return list(pool.map(run, items))
 
 
-def write_scores(path: Path, scores: Sequence[DataclassInstance]) -> None:
-    """Write the scores of all items as JSON, whole or not at all."""
+def scored_once[Item, Score: DataclassInstance](
+    item: Item, run: Callable[[Item, Path], Score], kind: type[Score], out: Path
+) -> Score:
+    """Return an item's score: that of an earlier run with this folder, or a new one, which is kept there.
+
+    Args:
+        item: item to score; its text names the file.
+        run: function of the item and the folder of its data.
+        kind: class of the score, whose attributes are numbers, texts and tuples of them.
+        out: folder of data and scores.
+    """
+    path = out / "scores" / f"{item}.json"
+    if path.exists():
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        return kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in kept.items()})
+    score = run(item, out)
+    path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_file(path) as partial_file:
-        partial_file.write_text(json.dumps([asdict(one) for one in scores], indent=2) + "\n", encoding="utf-8")
+        partial_file.write_text(json.dumps(asdict(score), indent=2) + "\n", encoding="utf-8")
+    return score
