@@ -88,7 +88,10 @@ def open_key(path: Path | None, *, away_from: Path) -> Key:
     except OSError as error:
         raise _unusable(where, error) from error
     if made and own:
-        say(f"made {where}: all pseudonyms follow from it, so keep it, and keep it secret")
+        say(
+            f"made {where}: all pseudonyms follow from it, so keep it, and keep it secret; where machines share "
+            "no home, name one file for all of them in ingest.key (--key)"
+        )
     return _read(where, path)
 
 
@@ -135,6 +138,20 @@ def _read(where: str, path: Path) -> Key:
 def _unusable(where: str, error: OSError) -> InputError:
     found = f"a place that cannot be read or written ({error.strerror})"
     return InputError(where, found=found, expected=_SHAPE, advice=_advice(where))
+
+
+def key_advice(path: Path | None) -> str:
+    """Return what to do where a key is not the one that an earlier step had.
+
+    Args:
+        path: the key's file; None for the user's own.
+    """
+    if path is not None:
+        return "Give its file with --key (setting ingest.key)."
+    return (
+        "Where machines share no home each makes its own key: copy the one that ingest had to a file that all of them "
+        "can read, mode 0600, and name it in ingest.key (--key)."
+    )
 
 
 def _advice(where: str) -> str:

@@ -11,7 +11,7 @@ from palpate.config.maps import MapsSettings
 from palpate.errors import InputError
 from palpate.imaging.deidentify.identifiers import Identifiers, recorded_identifiers
 from palpate.imaging.deidentify.key import Key
-from palpate.imaging.deidentify.key_file import key_name, known_key, open_key
+from palpate.imaging.deidentify.key_file import key_advice, key_name, known_key, open_key
 from palpate.imaging.dicom.anatomy import Anatomy
 from palpate.imaging.dicom_out.dicom_identity import MapIdentity, pseudonym_of
 from palpate.imaging.dicom_out.dicom_origin import REMEDIES, scan_identity
@@ -114,7 +114,7 @@ class Identities:
                 key_name(self.key),
                 found="none" if key is None else f"another one, of fingerprint {key.fingerprint}",
                 expected=f"the key that palpate ingest had, of fingerprint {identifiers.key_fingerprint}",
-                advice="Give its file with --key (setting ingest.key), or set maps.identity to pseudonym.",
+                advice=f"{key_advice(self.key)} Or set maps.identity to pseudonym.",
             )
         return key
 

@@ -10,6 +10,12 @@ import MPI and DOLFINx in a certain order. Their types are in `__init__.pyi`.
 from __future__ import annotations
 
 import importlib
+import os
+
+# HDF5 locks every file that it opens, also to read, and cannot open any where parallel file systems are mounted without
+# locks. Nothing is lost: a file gets its name when it is whole and never changes afterwards (docs/decisions/0137). HDF5
+# reads this once, as it is loaded, hence here; a choice of the user's own is kept.
+os.environ.setdefault("HDF5_USE_FILE_LOCKING", "FALSE")
 
 __version__ = "0.1.0"
 

@@ -9,6 +9,7 @@ from palpate.config.region_choice import names_beside
 from palpate.config.settings import load_settings
 from palpate.config.study import FEWEST_SCANS, ONE_SCAN, growth_scans, read_study
 from palpate.errors import InputError
+from palpate.form_folders import VARIABLE as FORMS_VARIABLE
 from palpate.machine_failures import on_this_machine
 
 CHECKOUT = Path(workflow.current_basedir).resolve().parents[1]
@@ -77,8 +78,12 @@ wildcard_constraints:
     session="[0-9A-Za-z]+",
 
 
-# The steps run with the programs beside this Python, whether or not its environment was activated.
-shell.prefix(f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; ")
+# The steps run with the programs beside this Python, whether or not its environment was activated, and find the forms
+# that were compiled ahead where the configuration says.
+prefix = f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; "
+if settings.forms:
+    prefix += f"export {FORMS_VARIABLE}={shlex.quote(str(settings.forms.expanduser().absolute()))}; "
+shell.prefix(prefix)
 
 
 def session_of(wildcards):

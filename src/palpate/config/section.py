@@ -22,7 +22,7 @@ _MOST_VALUES: Final = 10_000
 _ADVICE = 'Write JSON such as {"key": 1.5}, or name a YAML or JSON file.'
 
 
-WHOLE: Final = ("sessions", "results")
+WHOLE: Final = ("sessions", "results", "forms")
 """Keys of a study's configuration that are not sections."""
 SECTIONS: Final = (
     *("phantom", "ingest", "mesh", "inversion", "maps", "derived", "report", "regions"),

@@ -32,6 +32,10 @@ class Settings(Section):
     results: Path
     """The folder for everything that is computed; relative to the working directory."""
 
+    forms: Path | None = None
+    """Folder of weak forms compiled ahead (`palpate check --compile`), for machines without a C compiler; relative to
+    the working directory. None takes PALPATE_FORMS where that is set. The environment's own folder is always read."""
+
     phantom: PhantomSettings = PhantomSettings()
     """The in-silico patient."""
 
