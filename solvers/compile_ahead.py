@@ -5,7 +5,8 @@ is compiled here is what the steps ask for. As a program it answers in one line 
 
     python -m palpate.solvers.compile_ahead [FOLDER]
 
-With a folder, forms that are missing there are compiled; without one, every folder is searched and none is written.
+With a folder, forms that are missing there are compiled. Without one, every folder is searched and none is written, and
+the compiler is tried.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from numpy.typing import NDArray
 from palpate.errors import InputError
 from palpate.machine_failures import on_this_machine
 from palpate.solvers.compiled import NotCompiledError, compiling_into, looking_only
-from palpate.solvers.compiler import demand_room
+from palpate.solvers.compiler import compiler_fault, demand_room
 from palpate.solvers.growth.mechanics.coupling import POISSON
 from palpate.solvers.growth.mechanics.elasticity import Elasticity, elasticity, load_by_log_modulus
 from palpate.solvers.growth.mechanics.hyperelasticity import hyperelasticity
@@ -111,9 +112,9 @@ def main() -> int:
     """Compile into the folder that is named, or look; print the answer, return the exit code."""
     try:
         if len(sys.argv) > 1:
-            answer: dict[str, object] = {"compiled": compile_forms(Path(sys.argv[1])), "missing": []}
+            answer: dict[str, object] = {"compiled": compile_forms(Path(sys.argv[1]))}
         else:
-            answer = {"compiled": 0, "missing": missing_forms()}
+            answer = {"compiled": 0, "missing": missing_forms(), "compiler": compiler_fault()}
     except InputError as error:
         sys.stderr.write(f"palpate: {error}\n")
         return 2

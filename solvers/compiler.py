@@ -65,6 +65,14 @@ def compile_into(what: Any, dtype: type[np.generic], folder: Path) -> None:
         raise fault from error
 
 
+def compiler_fault() -> str:
+    """Return a noun phrase for what is wrong with this machine's C compiler; an empty text where it works."""
+    if shutil.which(_compiler()[0]) is None:
+        return f"no {_compiler()[0]}"
+    fault = _fault_of_compiler() or _fault_of_installation()
+    return "" if fault is None else fault.found
+
+
 def demand_room(folder: Path) -> None:
     """Raise an error where a folder cannot take a file of the size of a compiled form.
 

@@ -25,6 +25,7 @@ COMMANDS = (
     "forecast",
     "outlook",
     "verify",
+    "check",
     "config",
 )
 """Names of the commands, in the order of a study; each is the function or group of its own name in

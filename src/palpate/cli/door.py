@@ -1,7 +1,7 @@
 """Entry of the command line: the commands, and the exit code and sentence for every exception that they raise.
 
 Exit codes: 0 done, 2 the input or the machine is at fault (one sentence says what to do), 1 a bug of ours (with its
-traceback), 128 + n stopped by signal n.
+traceback), 3 `palpate check` found that something is missing, 128 + n stopped by signal n.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from palpate.machine_failures import machine_fault
 from palpate.receipt import ORDER, begin
 from palpate.renamed import current_arguments
 
-WITHOUT_ALGEBRA = ("fetch", "deidentify", "config")
-"""Commands that do not multiply matrices."""
+WITHOUT_ALGEBRA = ("fetch", "deidentify", "check", "config")
+"""Commands that do not multiply matrices, or that report on it themselves."""
 
 
 class _LazyGroup(TyperGroup):
