@@ -56,6 +56,8 @@ def check(
     if compile_forms:
         written, count = compile_ahead()
         say(f"{count} forms compiled into {written}")
+        if forms is not None:
+            say(f"steps read them where {VARIABLE}, or forms of config.yaml, names {written}")
     where = results or (settings.results if settings else Path())
     key = settings.ingest.key if settings else None
     report = check_machine(CheckRequest(profile, where, key, sessions, launcher))

@@ -15,7 +15,10 @@ from palpate.machine_check.programs import ask
 
 _PATIENCE_S: Final = 900.0
 _MODULE: Final = "palpate.solvers.compile_ahead"
-_AHEAD: Final = "Compile ahead on a machine with gcc, into a folder that this machine reads: palpate check --compile"
+_AHEAD: Final = (
+    "Compile ahead on a machine with gcc, into a folder that this machine reads too: palpate check --compile --forms "
+    f"FOLDER. Name that folder in {VARIABLE}, or in forms of config.yaml."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +66,10 @@ def form_line(facts: FormFacts) -> CheckLine:
     if facts.stated is not None and not facts.stated_is_there:
         lacking += f", and no folder {facts.stated} ({VARIABLE})"
     if facts.compiler:
-        return CheckLine("forms", f"{lacking}, and {facts.compiler}", Verdict.MISSING, f"{_AHEAD}.")
+        return CheckLine("forms", f"{lacking}, and {facts.compiler}", Verdict.MISSING, _AHEAD)
     found = f"{lacking}, but a C compiler, which makes them at their first use"
-    return CheckLine("forms", found, Verdict.NOTE, f"{_AHEAD}, where other nodes have no compiler.")
+    advice = "Where other nodes have no compiler, compile ahead here: palpate check --compile."
+    return CheckLine("forms", found, Verdict.NOTE, advice)
 
 
 def compile_ahead() -> tuple[Path, int]:
