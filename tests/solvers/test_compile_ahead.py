@@ -11,7 +11,7 @@ import sys
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pytest
 
@@ -19,7 +19,7 @@ from palpate.form_folders import VARIABLE, environment_folder, user_folder
 from palpate.imaging.files.wavefield_folder import write_wave_field
 from palpate.solvers import compiled
 from palpate.solvers.compile_ahead import USES, compile_forms, missing_forms
-from tests.conftest import BIN, CHECKOUT, run, user_environment
+from tests.conftest import BIN, CHECKOUT, user_environment
 from tests.solvers.inversion.small_fields import BAR, Case, softening, wave_field
 
 COMPILING: Final = ("form", "expression", "_assembled")
@@ -68,7 +68,7 @@ def test_every_form_is_compiled_ahead(forms: Path, monkeypatch: pytest.MonkeyPat
     seen: set[tuple[Path, int]] = set()
     ready = compiled._ready
 
-    def watched(*given: Any) -> dict[str, Any]:
+    def watched(*given: object) -> object:
         seen.update((Path(one.filename).resolve(), one.lineno or 0) for one in traceback.extract_stack())
         return ready(*given)
 
@@ -85,7 +85,7 @@ def test_every_form_is_compiled_ahead(forms: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_a_folder_that_lacks_a_form_is_noticed(forms: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Half a folder, as an interrupted copy leaves it, must not pass for a whole one; nothing is compiled to find out."""
+    """Half a folder, as an interrupted copy leaves it, must not pass for a whole one; nothing is compiled."""
     shutil.copytree(forms, tmp_path / "half")
     monkeypatch.setattr(compiled, "ahead_folders", lambda: (tmp_path / "half",))
     monkeypatch.setattr(compiled, "_of_user", list)
@@ -166,9 +166,9 @@ def test_two_machines_that_share_no_home(ahead: bool, forms: Path, tmp_path: Pat
     _bare(tmp_path, forms if ahead else None)
     second = f'mount -t tmpfs none {tmp_path}/home; export PATH=; exec "{sys.executable}" {tmp_path}/rank.py'
     extra = {"XDG_CACHE_HOME": f"{tmp_path}/home", VARIABLE: str(forms) if ahead else ""}
+    ranks = ["-n", "1", sys.executable, tmp_path / "rank.py", ":", "-n", "1", "unshare", "-m", "sh", "-c", second]
     done = subprocess.run(
-        [BIN / "mpiexec", "-n", "1", sys.executable, tmp_path / "rank.py", ":"]
-        + ["-n", "1", "unshare", "-m", "sh", "-c", second],
+        [BIN / "mpiexec", *ranks],
         cwd=tmp_path,
         env=user_environment(extra),
         capture_output=True,

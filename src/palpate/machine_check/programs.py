@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 _OF_A_LAUNCHER = ("PMI_", "PMIX_", "HYDRA_", "HYDI_", "MPIR_")
 """Beginnings of variables that a launcher leaves for its own ranks."""
@@ -34,15 +36,16 @@ class ProgramAnswer:
 
 
 def ask(command: Sequence[str], *, patience_s: float = 20.0) -> ProgramAnswer:
-    """Run a program outside of the MPI job that this process may belong to.
+    """Run a program outside of the MPI job that this process may belong to; those of the environment come first.
 
     Args:
         command: name of the program and its arguments.
         patience_s: time after which it is ended, seconds.
     """
-    if shutil.which(command[0]) is None:
-        return ProgramAnswer(None, errors=f"no {command[0]}")
     plain = {name: value for name, value in os.environ.items() if not name.startswith(_OF_A_LAUNCHER)}
+    plain["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+    if shutil.which(command[0], path=plain["PATH"]) is None:
+        return ProgramAnswer(None, errors=f"no {command[0]}")
     try:
         done = subprocess.run(
             command,
