@@ -71,7 +71,8 @@ setup: $(READY)
 
 # The lock pins and hashes everything, so pip neither resolves nor trusts an index. Compiled once on all cores, since a
 # command would otherwise spend three seconds of processor time on it, at every start where Python may not write there.
-# Last comes a second of multiplying: a BLAS that crashes on this processor is found now, not hours into a run.
+# Then come a second of multiplying, since a BLAS that crashes on this processor is found now, not hours into a run, and
+# ten of compiling weak forms into the environment, where machines without a compiler find them.
 $(READY): envs/requirements.lock pyproject.toml
 	@python=$$(envs/find-python) && "$$python" envs/check_system.py && \
 	{ [ -x $(BIN)/python ] && $(BIN)/python -c '' 2>/dev/null || "$$python" -m venv --clear .venv; }
@@ -80,6 +81,7 @@ $(READY): envs/requirements.lock pyproject.toml
 	@$(BIN)/python -m pip install -qq --no-deps --no-build-isolation --editable .
 	@$(BIN)/python -m compileall -q -j 0 -x '[/\\]tests?[/\\]' $$($(BIN)/python -c 'import site; print(site.getsitepackages()[0])')
 	@$(BIN)/python -m palpate.blas_check
+	@$(BIN)/python -m palpate.solvers.compile_ahead .venv/share/palpate/forms >/dev/null
 	@touch $@
 
 # Side by side, as all but mypy take seconds; the output of each in one piece.

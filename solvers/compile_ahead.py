@@ -72,12 +72,12 @@ def _inversion() -> None:
 
 def _waves() -> None:
     box = dolfinx.mesh.create_unit_cube(MPI.COMM_SELF, 1, 1, 1)
-    for anisotropy in (None, _ones):
+    for anisotropy in (None, lambda points_m: np.ones(len(points_m))):
         solve_wave(box, WaveProblem(_ones, np.ones_like, frequency_hz=1.0, anisotropy=anisotropy))
 
 
-def _ones(points_m: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.ones(len(points_m))
+def _ones(points_m: NDArray[np.float64]) -> NDArray[np.complex128]:
+    return np.ones(len(points_m), dtype=np.complex128)
 
 
 def _elasticity() -> None:
@@ -112,7 +112,7 @@ def main() -> int:
     """Compile into the folder that is named, or look; print the answer, return the exit code."""
     try:
         if len(sys.argv) > 1:
-            answer: dict[str, object] = {"compiled": compile_forms(Path(sys.argv[1]))}
+            answer: dict[str, object] = {"compiled": compile_forms(Path(sys.argv[1]).absolute())}
         else:
             answer = {"compiled": 0, "missing": missing_forms(), "compiler": compiler_fault()}
     except InputError as error:

@@ -15,7 +15,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import ffcx
 import ffcx.codegeneration.jit as ffcx_jit
 import ffcx.naming
 import ffcx.options
@@ -149,10 +148,10 @@ def library_name(what: Any, dtype: type[np.generic]) -> str:
         what: form, or expression with its points.
         dtype: scalar type.
     """
-    options = ffcx.options.get_options(ffcx.get_options({"scalar_type": dtype}))
-    given = jit.get_options()
-    compilation = ffcx_jit._compilation_signature(given["cffi_extra_compile_args"], given["cffi_debug"])
-    digest = ffcx.naming.compute_signature([what], ffcx_jit._compute_option_signature(options) + compilation)
+    options, given = ffcx.options.get_options({"scalar_type": dtype}), jit.get_options()
+    of_ffcx: Any = ffcx_jit  # whose functions have no types; they are what names the library
+    compilation = of_ffcx._compilation_signature(given["cffi_extra_compile_args"], given["cffi_debug"])
+    digest = ffcx.naming.compute_signature([what], of_ffcx._compute_option_signature(options) + compilation)
     return f"libffcx_{'forms' if isinstance(what, ufl.Form) else 'expressions'}_{digest}"
 
 

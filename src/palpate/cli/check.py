@@ -49,7 +49,7 @@ def check(
     from palpate.progress import say
 
     settings = None if config is None else read_settings(config)
-    folder = forms or (settings and settings.forms)
+    folder = forms or (settings.forms if settings else None)
     if folder is not None:
         os.environ[VARIABLE] = str(folder.expanduser().absolute())
     sessions = None if settings is None else len(read_study(settings.sessions))
