@@ -152,6 +152,7 @@ def test_what_is_missing_is_named(scan: Path, tmp_path: Path, palpate_inside: In
         (("--key", tmp_path / "none", "--scan", scan), "found none"),
         (("--key", tmp_path / "other", "--scan", scan), "another one, of fingerprint"),
         (("--scan", scan), "another one, of fingerprint"),
+        (("--scan", scan), "Where machines share no home each makes its own key"),
     ):
         done = _maps(session, palpate_inside, *arguments)
         assert done.code == 2, arguments

@@ -77,7 +77,9 @@ def test_key_among_the_scans_or_results_is_refused_before_they_are_read(place: s
     assert not key.exists()
 
 
-def test_own_key_is_made_once_and_for_its_user_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_own_key_is_made_once_and_for_its_user_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Privacy that is on by default needs a key without a setting, at a known place, and the same in every run."""
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     path = tmp_path / "config" / "palpate" / "key"
@@ -89,6 +91,7 @@ def test_own_key_is_made_once_and_for_its_user_only(tmp_path: Path, monkeypatch:
     assert open_key(None, away_from=tmp_path / "out") == known_key(None) == open_key(path, away_from=tmp_path / "out")
     assert list(path.parent.iterdir()) == [path]
     assert key.secret == path.read_bytes()
+    assert "name one file for all of them in ingest.key" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("stated", ["", "somewhere/relative"])

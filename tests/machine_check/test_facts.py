@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from palpate.machine_check import folders
-from palpate.machine_check.folders import file_system, folder_facts
+from palpate.machine_check.folders import folder_facts
 from palpate.machine_check.key import key_facts
 from palpate.machine_check.launchers import MPIEXEC, launchers, trial_of
 from palpate.machine_check.memory import GIB, MemoryFacts, group_limits
+from palpate.machine_check.mounts import file_system
 from palpate.machine_check.programs import ProgramAnswer, ask
 from palpate.machine_check.quota import left_of
 from palpate.machine_check.slurm import minutes_of, partitions_of

@@ -8,7 +8,7 @@ from palpate.machine_check.check_line import CheckLine, Verdict
 
 
 def blas_facts() -> InputError | None:
-    """Test matrix products; return what is wrong, None for nothing."""
+    """Test matrix products; return their fault, None without one."""
     try:
         check_blas()
     except InputError as error:
@@ -20,7 +20,7 @@ def blas_line(fault: InputError | None) -> CheckLine:
     """Judge the test of matrix products.
 
     Args:
-        fault: what is wrong; None for nothing.
+        fault: fault of the products; None without one.
     """
     if fault is None:
         return CheckLine("BLAS", "right matrix products on this processor")

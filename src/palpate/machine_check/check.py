@@ -27,7 +27,7 @@ from palpate.machine_failures import temporary_folder
 
 @dataclass(frozen=True, slots=True)
 class CheckRequest:
-    """What a run would use.
+    """Folder, key and launcher that a run would use.
 
     Attributes:
         profile: kind of the machine; None finds out.
@@ -84,7 +84,7 @@ def check_machine(request: CheckRequest) -> MachineReport:
     """Ask all topics on this machine.
 
     Args:
-        request: what a run would use.
+        request: folder, key and launcher that a run would use.
     """
     kind = request.profile or _kind()
     results, forms = folder_facts(request.results), form_facts()

@@ -27,8 +27,8 @@ class FormFacts:
 
     Attributes:
         missing: uses of forms that are in none of the folders.
-        compiler: what is wrong with the C compiler; empty where it works.
-        failure: why nothing is known of the forms; empty where it is.
+        compiler: fault of the C compiler, a noun phrase; empty where it works.
+        failure: reason for which nothing is known of the forms; empty where they are known.
         stated: folder that is stated for forms compiled ahead; None where none is.
         stated_is_there: whether that folder exists.
     """

@@ -12,6 +12,7 @@ from typing import Final
 
 from palpate.leftovers import partial_of
 from palpate.machine_check.check_line import CheckLine, Verdict
+from palpate.machine_check.mounts import SHARED, file_system, mounts_here
 from palpate.machine_check.quota import quota_left
 
 GB: Final = 10**9
@@ -20,9 +21,6 @@ SESSION_GB: Final = 1.0
 SCRATCH_GB: Final = 2.0
 """Room for temporary files: an unpacked archive of images, and the compiler's."""
 _LEAST_GB: Final = 0.1
-_MOUNTS: Final = Path("/proc/self/mountinfo")
-_SHARED: Final = ("nfs", "lustre", "gpfs", "beegfs", "ceph", "fuse", "cifs", "smb", "panfs", "wekafs", "afs", "9p")
-"""Beginnings of names of file systems that several machines may see."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +32,8 @@ class FolderFacts:
         kind: name of its file system; empty where it is unknown.
         free: room that is left, bytes.
         quota: room that the user's quota leaves, bytes; None where it is unknown.
-        writing: why no file can be written and renamed there; empty where it can.
-        locking: why no file can be locked there; empty where it can.
+        writing: reason for which no file can be written and renamed there; empty without one.
+        locking: reason for which no file can be locked there; empty without one.
     """
 
     path: Path
@@ -48,7 +46,7 @@ class FolderFacts:
     @property
     def is_shared(self) -> bool:
         """Whether the file system is of a kind that several machines see."""
-        return self.kind.startswith(_SHARED)
+        return self.kind.startswith(SHARED)
 
     @property
     def room(self) -> int:
@@ -64,10 +62,7 @@ def folder_facts(folder: Path) -> FolderFacts:
     """
     folder = folder.expanduser().absolute()
     here = next((one for one in (folder, *folder.parents) if one.is_dir()), Path("/"))
-    try:
-        kind = file_system(here.resolve(), _MOUNTS.read_text(encoding="utf-8", errors="surrogateescape"))
-    except OSError:
-        kind = ""
+    kind = file_system(here.resolve(), mounts_here())
     try:
         free = shutil.disk_usage(here).free
     except OSError:
@@ -107,25 +102,6 @@ def scratch_line(facts: FolderFacts) -> CheckLine:
 
 
 _ELSEWHERE: Final = "Name results on a file system that this machine can write (results in config.yaml)."
-
-
-def file_system(path: Path, mounts: str) -> str:
-    """Return the kind of file system that a path lies on; empty where it is unknown.
-
-    Args:
-        path: absolute path without links.
-        mounts: content of /proc/self/mountinfo.
-    """
-    best, kind = -1, ""
-    for line in mounts.splitlines():
-        head, _, tail = line.partition(" - ")
-        fields, after = head.split(" "), tail.split(" ")
-        if len(fields) < 5 or not after[0]:
-            continue
-        point = Path(fields[4].encode("utf-8", "surrogateescape").decode("unicode_escape"))
-        if path.is_relative_to(point) and len(point.parts) >= best:
-            best, kind = len(point.parts), after[0]
-    return kind
 
 
 def _found(facts: FolderFacts) -> str:

@@ -31,7 +31,7 @@ class Hdf5Facts:
 
     Attributes:
         locking: value of HDF5_USE_FILE_LOCKING; FALSE unless the user chose otherwise.
-        failure: why a file could not be written and read; empty where it could.
+        failure: reason for which a file could not be written and read; empty without one.
     """
 
     locking: str

@@ -32,7 +32,7 @@ class LaunchTrial:
     Attributes:
         launcher: command before `-n`.
         ranks: size, rank and sum of ranks as each started process states them.
-        complaint: what the launcher said where it failed; empty otherwise.
+        complaint: words of a launcher that failed; empty otherwise.
     """
 
     launcher: str
@@ -60,7 +60,7 @@ def launchers(profile: ProfileName, listed: str = "") -> tuple[str, ...]:
 
     Args:
         profile: kind of the machine.
-        listed: what `srun --mpi=list` prints.
+        listed: output of `srun --mpi=list`.
     """
     if profile == "local":
         return (MPIEXEC,)
@@ -73,7 +73,7 @@ def trial_of(launcher: str, answer: ProgramAnswer) -> LaunchTrial:
 
     Args:
         launcher: command before `-n`.
-        answer: what came of it.
+        answer: answer of the launcher with its ranks.
     """
     ranks = []
     for line in answer.text.splitlines():

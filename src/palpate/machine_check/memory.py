@@ -27,7 +27,7 @@ class MemoryFacts:
 
     Attributes:
         installed: memory of the machine, bytes.
-        limits: what else limits it, in words, and its size in bytes.
+        limits: further limits, a name in words and a size in bytes.
         cores: number of processors that this process may use.
     """
 

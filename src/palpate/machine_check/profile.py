@@ -20,7 +20,7 @@ _MARGIN: Final = 0.9
 
 
 def local_profile(base: Mapping[str, Any], memory: MemoryFacts, launcher: str | None) -> dict[str, Any]:
-    """Return the profile of one machine: as many processors and as much memory as may be used at one time.
+    """Return the profile of one machine, with the processors and the memory that may be used at one time.
 
     Args:
         base: shipped profile.

@@ -20,8 +20,8 @@ class ProgramAnswer:
 
     Attributes:
         code: its exit code; None where it is not there or did not answer in time.
-        text: what it printed to stdout.
-        errors: what it printed to stderr, or why there is no answer.
+        text: its output on stdout.
+        errors: its output on stderr, or the reason for which there is no answer.
     """
 
     code: int | None

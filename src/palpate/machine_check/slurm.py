@@ -41,7 +41,7 @@ class SlurmFacts:
 
     Attributes:
         partitions: partitions that take jobs.
-        complaint: why sinfo did not answer; empty where it did.
+        complaint: words of a sinfo that failed; empty where it answered.
         has_accounting: whether sacct answers.
         has_queue: whether squeue answers.
     """
@@ -117,7 +117,7 @@ def partition_words(one: Partition) -> str:
 
 
 def accounting_line(facts: SlurmFacts) -> CheckLine:
-    """Judge how a job's state can be asked for: by sacct, else by squeue."""
+    """Judge which program tells a job's state."""
     if facts.has_accounting:
         return CheckLine("accounting", "sacct answers")
     if facts.has_queue:
