@@ -76,18 +76,27 @@ def mpiexec() -> str:
     return str(Path(sys.executable).with_name("mpiexec"))
 
 
-def end_slurm_step(after_s: float) -> None:
-    """Have Slurm end the step that this process belongs to, if other ranks of it still run after some seconds.
+def end_other_ranks(code: int, after_s: float) -> None:
+    """Have the launcher end the other ranks of this job although MPI does not run in this process.
 
-    Slurm lets the other ranks of a step wait for one that ended, to the job's time limit, unless srun was told
-    --kill-on-bad-exit. The order is given by a process of its own, since this one ends now; Slurm ends that process too
-    where the step ends before.
+    Both launchers would let them wait: mpiexec for a rank that never joined MPI, and srun, unless it was told
+    --kill-on-bad-exit, for every rank that failed.
 
     Args:
-        after_s: seconds until the step is ended.
+        code: exit code of the job under mpiexec.
+        after_s: seconds after which Slurm ends the ranks that still run.
     """
+    if "HYDI_CONTROL_FD" in os.environ:
+        with suppress(OSError, ValueError):
+            os.write(int(os.environ.get("PMI_FD", "")), f"cmd=abort exitcode={code}\n".encode())
+    else:
+        _end_slurm_step(after_s)
+
+
+def _end_slurm_step(after_s: float) -> None:
+    """Order the end of the step from a process of its own; Slurm ends that too where the step ends before."""
     tasks, job, step = (os.environ.get(f"SLURM_{name}", "") for name in ("STEP_NUM_TASKS", "JOB_ID", "STEP_ID"))
-    if "HYDI_CONTROL_FD" in os.environ or not tasks.isdigit() or int(tasks) < 2 or not (job and step):
+    if not tasks.isdigit() or int(tasks) < 2 or not (job and step):
         return
     with suppress(OSError):
         subprocess.Popen(

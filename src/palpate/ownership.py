@@ -126,7 +126,7 @@ def take(path: Path, place: Path, what: str) -> str | None:
             if not path.exists():
                 continue
             advice = f"Remove {path} if no {what} writes there, and start again."
-            raise _refusal(place, what, "a lock without a name", advice)
+            raise _refusal(place, what, "a lock of another version of palpate, or without a name", advice)
         if _lives(owner, path):
             raise _refusal(place, what, owner.words, "Wait until it has ended, or end it first.")
         if _discard(path, owner):

@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import NoReturn
 
 from palpate.failure_note import leave_note
-from palpate.launcher import end_slurm_step, launcher_rank, launcher_size
+from palpate.launcher import end_other_ranks, launcher_rank, launcher_size
 
 _PATIENCE_S = 3.0
 """Time that another rank waits for rank 0 to print the message first, seconds."""
@@ -44,8 +44,8 @@ def leave(code: int, message: str = "") -> NoReturn:
     _tell(message)
     mpi = sys.modules.get("mpi4py.MPI")
     if mpi is None or not mpi.Is_initialized() or mpi.Is_finalized():
-        end_slurm_step(_PATIENCE_S + 2.0)  # after the others, where they fail alike
-        sys.exit(code)  # other launchers end the other ranks
+        end_other_ranks(code, _PATIENCE_S + 2.0)  # after the others, where they fail alike
+        sys.exit(code)
     sys.stdout.flush()
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())  # MPI's own words would hide our sentence
     mpi.COMM_WORLD.Abort(code)

@@ -17,7 +17,7 @@ from typing import Final, NoReturn
 
 from palpate.failure_note import leave_note
 from palpate.heartbeat import Heartbeat, release
-from palpate.launcher import end_slurm_step, launcher_rank
+from palpate.launcher import end_other_ranks, launcher_rank, launcher_size
 from palpate.leftovers import has_its_name, left_by, owner, sweep_of
 
 _WORDS: Final = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated", signal.SIGHUP: "the terminal was closed"}
@@ -140,7 +140,7 @@ def leave_after(status: int | None, stop: signal.Signals | None, notices: Notice
     if launcher_rank() == 0 or stop not in _WORDS:
         _tell(sentence)
     if stop not in _WORDS:  # this rank alone has failed
-        end_slurm_step(_PATIENCE_S)
+        end_other_ranks(code, _PATIENCE_S)
     if launcher_rank() != 0:
         time.sleep(_PATIENCE_S)
     _exit(code)
@@ -162,13 +162,16 @@ def _sentence(stop: signal.Signals, notices: Notices, complete: Sequence[Path]) 
         go_on = f"what was finished is kept in {kept[0]}: run the same command to go on from there."
     elif left:
         go_on = f"a partial result is left in {left[0]}: the next run that writes there removes it."
+    elif launcher_rank() != 0:  # rank 0 writes, and may be killed before it has cleared up
+        go_on = "run the same command again."
     else:
         go_on = "no partial result is left."
     if stop in _WORDS:
         return f"palpate: {_WORDS[stop]}; {go_on}"
+    step = f"rank {launcher_rank()} of the step" if launcher_size() > 1 else "the step"
     if stop == signal.SIGKILL:
-        return f"palpate: the system killed the step, as it does when memory runs out; {go_on}"
-    return f"palpate: the step crashed ({stop.name}), which is our bug, not your input. Please report it; {go_on}"
+        return f"palpate: the system killed {step}, as it does when memory runs out; {go_on}"
+    return f"palpate: {step} crashed ({stop.name}), which is our bug, not your input. Please report it; {go_on}"
 
 
 def _clear(notices: Notices, complete: Sequence[Path]) -> None:
