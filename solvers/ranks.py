@@ -9,7 +9,8 @@ from __future__ import annotations
 from mpi4py import MPI
 
 from palpate.errors import InputError
-from palpate.launcher import Launch, count_as_copy, mpiexec, stated_launch
+from palpate.launcher import Launch, count_as_copy, idle_tasks, mpiexec, stated_launch
+from palpate.progress import say
 
 
 def all_ranks(expected: int | None = None) -> MPI.Comm:
@@ -24,6 +25,8 @@ def all_ranks(expected: int | None = None) -> MPI.Comm:
     found, launch = MPI.COMM_WORLD.size, stated_launch()
     wanted = launch.size if expected is None else expected
     if found == wanted:
+        if expected is None and (tasks := idle_tasks()):
+            say(f"this job has {tasks} tasks and palpate uses one; srun --mpi=pmi2 -n {tasks} palpate ... uses all")
         return MPI.COMM_WORLD
     if found == 1:
         count_as_copy(launch.number)

@@ -65,6 +65,14 @@ def stated_launch() -> Launch:
     return Launch(max(size, 1), number, "srun")
 
 
+def idle_tasks() -> int:
+    """Return the number of tasks that a Slurm job has reserved for a script that starts this process alone; 0 for none."""
+    if "SLURM_STEP_ID" in os.environ or any(name in os.environ for name in _SIZE_VARIABLES):
+        return 0
+    tasks = _first_integer(("SLURM_NTASKS",), 0)
+    return tasks if tasks > 1 else 0
+
+
 def count_as_copy(number: int) -> None:
     """Take this process for rank `number`, so that of several copies with one fault only the first speaks."""
     global _copy  # noqa: PLW0603 - one launcher a process

@@ -160,7 +160,7 @@ def _lives(owner: Owner, path: Path) -> bool:
 def _beats(owner: Owner, path: Path) -> bool:
     """Watch for a beat of an owner on another machine; it may take as long as an owner may be silent."""
     first, until = beat_of(path), time.monotonic() + DEAD_AFTER_S
-    say(f"looks up to {duration_text(DEAD_AFTER_S)} for a sign of life of {owner.words}")
+    say(f"watching up to {duration_text(DEAD_AFTER_S)} for a sign of life of {owner.words}")
     while time.monotonic() < until:
         now = beat_of(path)
         if now is None:  # it has ended

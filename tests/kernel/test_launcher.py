@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from palpate.failure_note import VARIABLE, leave_note, repeat
-from palpate.launcher import Launch, stated_launch
+from palpate.launcher import Launch, idle_tasks, stated_launch
 from tests.conftest import BIN, CHECKOUT, user_environment
 
 INVERT = ("palpate", "invert", "nosuch", "--out", "mre")
@@ -89,6 +89,7 @@ def test_reserved_tasks_are_no_copies(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("SLURM_NTASKS", "8")
     assert stated_launch().size == 1
+    assert idle_tasks() == 8
     monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "8")
     monkeypatch.setenv("SLURM_PROCID", "3")
     assert stated_launch() == Launch(8, 3, "srun")
