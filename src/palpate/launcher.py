@@ -66,7 +66,7 @@ def stated_launch() -> Launch:
 
 
 def idle_tasks() -> int:
-    """Return the number of tasks that a Slurm job has reserved for a script that starts this process alone; 0 for none."""
+    """Return the number of tasks of a Slurm job whose script starts this process alone; 0 where it reserved no more."""
     if "SLURM_STEP_ID" in os.environ or any(name in os.environ for name in _SIZE_VARIABLES):
         return 0
     tasks = _first_integer(("SLURM_NTASKS",), 0)

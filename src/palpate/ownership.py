@@ -130,6 +130,7 @@ def take(path: Path, place: Path, what: str) -> str | None:
         if _lives(owner, path):
             raise _refusal(place, what, owner.words, "Wait until it has ended, or end it first.")
         if _discard(path, owner):
+            leftovers.sweep_of(place.parent, owner.who)
             told = f"{owner.words} died before it ended; its place is taken over."
     _held.add(path)
     leftovers.notify("owns", path)

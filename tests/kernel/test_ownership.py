@@ -116,10 +116,12 @@ def test_silent_owner_on_another_machine_is_dead(
     """A node that failed never removes its file; nobody should have to know where it lies."""
     monkeypatch.setattr(ownership, "DEAD_AFTER_S", 0.5)
     owner_file(tmp_path / "mre").write_text(json.dumps(ELSEWHERE))
+    (tmp_path / f".partial-{ELSEWHERE['who']}-mre").mkdir()
     with owning(tmp_path / "mre"):
         assert json.loads(owner_file(tmp_path / "mre").read_text())["pid"] == os.getpid()
     told = capsys.readouterr().err
     assert "erika started on node7 at 2026-01-02 03:04 (process 7, Slurm job 17) died before it ended" in told
+    assert not list(tmp_path.iterdir())
 
 
 def test_owner_with_a_heartbeat_on_another_machine_lives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
