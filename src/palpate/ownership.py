@@ -131,7 +131,7 @@ def take(path: Path, place: Path, what: str) -> str | None:
             raise _refusal(place, what, owner.words, "Wait until it has ended, or end it first.")
         if _discard(path, owner):
             leftovers.sweep_of(place.parent, owner.who)
-            told = f"{owner.words} died before it ended; its place is taken over."
+            told = f"{owner.words} died before it ended; its lock is taken over."
     _held.add(path)
     leftovers.notify("owns", path)
     if not leftovers.is_supervised():

@@ -105,7 +105,7 @@ def test_output_of_a_dead_run_is_taken_over(tmp_path: Path, capsys: pytest.Captu
     began = time.monotonic()
     with claim_folder(out, "invert", {}).writing() as partial:
         (partial / "map").write_text("x")
-    assert "died before it ended; its place is taken over" in capsys.readouterr().err
+    assert "died before it ended; its lock is taken over" in capsys.readouterr().err
     assert time.monotonic() - began < 5.0
     assert [path.name for path in tmp_path.iterdir()] == ["mre"]
 
