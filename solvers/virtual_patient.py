@@ -24,6 +24,7 @@ from palpate.imaging.phantom.tumour_scene import tumour_scene
 from palpate.imaging.phantom.tumour_study import write_tumour_patient
 from palpate.outputs import claim_folder
 from palpate.progress import say
+from palpate.solvers.ranks import all_ranks
 from palpate.solvers.virtual_tumour import grow
 from palpate.solvers.wave import Tetrahedra, WaveProblem, WaveStatistics, distribute, solve_wave
 from palpate.units import kpa_to_pa, m_to_mm, mm_to_m, um_to_m
@@ -61,18 +62,19 @@ class ShearWaves:
         return np.asarray(np.exp(-1j * self.wavenumber * path) @ self.amplitudes_m)
 
 
-def create(out: Path, settings: PhantomSettings, patients: int | None = None) -> None:
-    """Make in-silico patients and write their study. Collective over MPI's world; rank 0 writes.
+def create(out: Path, settings: PhantomSettings, patients: int | None = None, *, comm: MPI.Comm | None = None) -> None:
+    """Make in-silico patients and write their study. Collective; rank 0 writes.
 
     Args:
         out: folder to create, or to replace where palpate wrote it.
         settings: settings of the patient; for a cohort, those that its members have in common.
         patients: number of patients, who differ as people and scans do; None for the one that the settings describe.
+        comm: communicator of the ranks that share the work; all ranks of the job by default.
 
     Raises:
         InputError: the folder holds somebody else's files, or the atlas is not installed.
     """
-    comm = MPI.COMM_WORLD
+    comm = comm or all_ranks()
     target = claim_folder(out, "phantom", {})
     atlas = load_atlas()
     members = [settings] if patients is None else list(cohort(settings, atlas, patients))

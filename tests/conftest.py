@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from palpate.cli import door
-from palpate.progress import launcher_rank, launcher_size
+from palpate.launcher import launcher_rank, launcher_size
 
 CHECKOUT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent

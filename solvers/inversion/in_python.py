@@ -47,6 +47,7 @@ from palpate.solvers.inversion.run import Inversion, invert_wave_field
 from palpate.solvers.inversion.session import demand_plausible
 from palpate.solvers.inversion.steps.problem import InversionDomain
 from palpate.solvers.inversion.zone.data_weights import Likelihood, contaminated
+from palpate.solvers.ranks import all_ranks
 from palpate.solvers.rheology import reference_hz
 from palpate.solvers.summary import log_normal
 from palpate.units import pa_to_kpa
@@ -78,7 +79,7 @@ def invert(
     Raises:
         InputError: the wave field, a setting, an image or the likelihood's weights cannot be used.
     """
-    comm = comm or MPI.COMM_WORLD
+    comm = comm or all_ranks()
     chosen = checked_settings(InversionSettings, settings)
     demand_plausible(chosen)
     if chosen.method != "nonlinear":

@@ -26,7 +26,7 @@ from palpate.meshing.lattice import Lattice, lattice_of_run
 from palpate.meshing.refined_zones import refined, zones_on
 from palpate.meshing.zone_file import check_zones, read_zones
 from palpate.meshing.zones import Zone
-from palpate.outputs import claim_folder
+from palpate.outputs import OutputFolder, claim_folder
 from palpate.program import Program
 from palpate.progress import say
 from palpate.provenance import input_digests
@@ -48,6 +48,7 @@ from palpate.solvers.inversion.run import Inversion, invert_together, invert_wav
 from palpate.solvers.inversion.steps.checkpoint import unfinished
 from palpate.solvers.inversion.steps.load_balance import LoadBalance
 from palpate.solvers.inversion.steps.problem import InversionDomain
+from palpate.solvers.ranks import all_ranks
 from palpate.solvers.rheology import reference_hz
 from palpate.system_files import matching
 
@@ -72,12 +73,23 @@ def invert_session(
         comm: communicator of the ranks that share the work; all ranks of the job by default.
 
     Raises:
-        InputError: the wave fields, the mesh or the labels cannot be used, or `out` holds files that are not palpate's.
+        InputError: the wave fields, the mesh or the labels cannot be used, `out` holds files that are not palpate's,
+            another run writes there, or the launcher did not connect the ranks.
     """
-    comm = comm or MPI.COMM_WORLD
+    comm = comm or all_ranks()
     given = {"wavefield": wavefield, "mesh": mesh, "labels": labels}
     claimed = claim_folder(out, "invert", given)
     demand_plausible(settings)
+    with claimed.owned() if comm.rank == 0 else nullcontext():
+        _invert_into(claimed, given, settings, comm)
+
+
+def _invert_into(
+    claimed: OutputFolder, given: Mapping[str, Path | None], settings: InversionSettings, comm: MPI.Comm
+) -> None:
+    """Invert the wave fields and write the folder, which is this job's alone."""
+    wavefield, mesh, labels = given["wavefield"], given["mesh"], given["labels"]
+    assert wavefield is not None  # the command demands it
     fields = read_wave_fields(wavefield)
     named = list(zip(fields, stems(fields), strict=True))
     runs = {one.label: [inversion_grid(field) for field in fields if field.label == one.label] for one in fields}

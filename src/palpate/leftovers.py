@@ -36,7 +36,7 @@ _ABANDONED_S: Final = 7 * 86400.0
 """Time without change after which a file of an unknown process counts as abandoned, seconds."""
 
 type Role = Literal["partial", "replaced"]
-type Notice = Literal["writes", "keeps", "finishes"]
+type Notice = Literal["writes", "keeps", "finishes", "owns", "frees"]
 
 _supervisor: int | None = None
 """Descriptor of the pipe for notices to the supervisor; None where this process has no supervisor."""
@@ -62,6 +62,17 @@ def final_path(path: Path) -> Path:
 def owner(process: int) -> str:
     """Return the identifier of a process: its machine, number, and start (clock ticks after the machine's start)."""
     return f"{_machine()}-{process}-{_start(process) or 0}"
+
+
+def has_ended(who: str) -> bool | None:
+    """Return whether a process has ended; None where it is one of another machine, which nobody can ask here.
+
+    Args:
+        who: identifier of the process, as `owner` returns it.
+    """
+    machine, _, numbers = who.partition("-")
+    process, _, start = numbers.partition("-")
+    return _ended(int(process), int(start)) if machine == _machine() else None
 
 
 def sweep(folder: Path) -> None:
@@ -115,7 +126,8 @@ def notify(notice: Notice, path: Path) -> None:
 
     Args:
         notice: kind of the path: a folder in which this process writes ("writes"), a folder with finished work from
-            which a later run can go on ("keeps"), or an output that is renamed next ("finishes").
+            which a later run can go on ("keeps"), an output that is renamed next ("finishes"), or an owner file that
+            this process has made ("owns") or removes next ("frees").
         path: the file or folder.
     """
     if _supervisor is not None:
@@ -124,6 +136,11 @@ def notify(notice: Notice, path: Path) -> None:
             os.write(_supervisor, told)
         except OSError:  # the supervisor is gone; the next run sweeps
             return
+
+
+def is_supervised() -> bool:
+    """Return whether a supervisor waits beside this process."""
+    return _supervisor is not None
 
 
 def report_to(descriptor: int | None) -> None:

@@ -42,7 +42,7 @@ _TIMED: Final = ("*_inversion.json",)
 """Records of a run's seconds and counts, which differ between two runs to the same maps: listed by name alone."""
 
 _BOOKKEEPING: Final = re.compile(
-    rf"{re.escape(MARKER)}(\.[0-9]+)?|\.snakemake_timestamp|\.partial-[0-9a-f]{{8}}-[0-9]+-[0-9]+-.+"
+    rf"{re.escape(MARKER)}(\.[0-9]+)?|\.snakemake_timestamp|\.partial-[0-9a-f]{{8}}-[0-9]+-[0-9]+-.+|\.owner-.+\.json"
     rf"|(\..+)?{re.escape(RECEIPT)}(\.[0-9]+)?",
     re.DOTALL,
 )

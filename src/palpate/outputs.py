@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
@@ -18,9 +18,10 @@ from typing import Final
 
 from palpate.errors import InputError
 from palpate.leftovers import notify, partial_of, replaced_of, sweep
-from palpate.machine_failures import demand_writable_place, make_parent, on_this_machine
+from palpate.machine_failures import demand_writable_place, on_this_machine
 from palpate.output_kinds import FileKind
 from palpate.output_marker import is_marked, mark, note_addition, read_mark, stranger_in, was_edited_inside
+from palpate.ownership import owning
 from palpate.provenance import atomic_files
 from palpate.receipt import drop_foreign_receipt, is_as_received, sign
 
@@ -47,6 +48,14 @@ class OutputFolder:
     path: Path
     step: str
 
+    def owned(self) -> AbstractContextManager[None]:
+        """Keep other runs off the folder, from before the work until it is written. Under MPI one rank alone.
+
+        Raises:
+            InputError: another run works for this folder.
+        """
+        return owning(self.path)
+
     @contextmanager
     def writing(self) -> Iterator[Path]:
         """Give an empty hidden folder to fill; it takes the claimed name only if the block succeeds.
@@ -54,11 +63,10 @@ class OutputFolder:
         An earlier output of the same step is replaced as a whole. Under MPI only one rank may use this.
 
         Raises:
-            InputError: the place cannot be written, or something else has come to lie there.
+            InputError: the place cannot be written, another run writes there, or something else has come to lie there.
         """
         _refuse_foreign(self.path, self.step)
-        with on_this_machine(self.path):
-            make_parent(self.path)
+        with on_this_machine(self.path), owning(self.path):
             sweep(self.path.parent)
             partial = partial_of(self.path)
             partial.mkdir()

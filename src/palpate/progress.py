@@ -2,30 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import IntEnum
 
+from palpate.launcher import launcher_rank
+
 _START = time.monotonic()
-_RANK_VARIABLES = ("PMI_RANK", "PMIX_RANK", "OMPI_COMM_WORLD_RANK", "MV2_COMM_WORLD_RANK")
-_SIZE_VARIABLES = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE")
-
-
-def launcher_rank() -> int:
-    """Return this process's MPI rank as its launcher states it; 0 without a launcher. Does not initialise MPI."""
-    return _first_integer(_RANK_VARIABLES, 0)
-
-
-def launcher_size() -> int:
-    """Return the number of MPI ranks as the launcher states it; 1 without a launcher. Does not initialise MPI."""
-    return _first_integer(_SIZE_VARIABLES, 1)
-
-
-def _first_integer(names: tuple[str, ...], default: int) -> int:
-    return next((int(os.environ[name]) for name in names if os.environ.get(name, "").isdigit()), default)
 
 
 class Loudness(IntEnum):

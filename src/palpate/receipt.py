@@ -19,8 +19,9 @@ from typing import Any
 from palpate.bounded_read import read_bounded
 from palpate.content_digest import Content, content_of, digest, state_of
 from palpate.errors import InputError
+from palpate.launcher import launcher_rank
 from palpate.program import Program
-from palpate.progress import launcher_rank, say
+from palpate.progress import say
 
 ORDER = "PALPATE_RECEIPT"
 """Environment variable with the order that the workflow gives to one step."""

@@ -9,13 +9,12 @@ import sys
 
 import pytest
 
+from palpate.launcher import launcher_rank, launcher_size
 from palpate.progress import (
     Loudness,
     Progress,
     detail,
     duration_text,
-    launcher_rank,
-    launcher_size,
     say,
     set_loudness,
     track,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import subprocess
 import time
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from palpate.leftovers import owner
 from palpate.run_lock import NAME
 from tests.conftest import CHECKOUT
 from tests.workflow.study_copy import Workflow, write_study
@@ -68,7 +70,8 @@ def test_second_workflow_gets_one_sentence(tmp_path: Path) -> None:
     """It may start in another folder, where Snakemake's own lock is not seen."""
     write_study(tmp_path)
     (tmp_path / "results").mkdir()
-    held = {"owner": "erika", "host": "node7", "since": "2026-01-02 03:04", "pid": 1, "machine": "x", "began": "1"}
+    held = {"what": "workflow", "owner": "erika", "host": "node7", "since": "2026-01-02 03:04", "pid": 1, "job": ""}
+    held["who"] = owner(os.getpid())  # a process that lives
     (tmp_path / "results" / NAME).write_text(json.dumps(held))
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()

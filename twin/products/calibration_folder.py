@@ -18,7 +18,7 @@ from palpate.imaging.files.nifti import write_nifti
 from palpate.imaging.tumour.history import TumourHistory
 from palpate.imaging.tumour.record import Remarks
 from palpate.imaging.tumour.visibility import LEAST_ML
-from palpate.outputs import claim_folder
+from palpate.outputs import OutputFolder, claim_folder
 from palpate.progress import say
 from palpate.provenance import versions
 from palpate.quality_warning import QualityWarning
@@ -49,6 +49,14 @@ def calibrate_into(
         InputError: the history cannot be calibrated, or the folder holds somebody else's files.
     """
     target = claim_folder(out, "calibrate", {})
+    with target.owned():
+        return _calibrate_into(target, history, settings, remarks)
+
+
+def _calibrate_into(
+    target: OutputFolder, history: TumourHistory, settings: TwinSettings, remarks: Remarks | None
+) -> Calibration:
+    """Calibrate a twin and write its folder, which is this run's alone."""
     say(f"sub-{history.subject}: calibrating on {len(history.scans)} scans")
     found = calibrate(history, settings)
     went = found.statistics

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from palpate.imaging.files.nifti import write_nifti
 from palpate.meshing.conforming.mesh_file import read_label_mesh
-from palpate.outputs import claim_folder
+from palpate.outputs import OutputFolder, claim_folder
 from palpate.progress import say
 from palpate.provenance import versions
 from palpate.renamed import old_keys, record_text
@@ -58,6 +58,14 @@ def forecast_into(
             read or is of another place.
     """
     target = claim_folder(out, "forecast", {"mesh": mesh})
+    with target.owned():
+        return _forecast_into(target, calibration, after_days, mesh)
+
+
+def _forecast_into(
+    target: OutputFolder, calibration: Calibration, after_days: Sequence[float], mesh: Path | None
+) -> list[dict[str, object]]:
+    """Forecast some days and write the folder, which is this run's alone."""
     history = calibration.history
     place = None if mesh is None else meshed_lattice(history, read_label_mesh(mesh), mesh)
     meshes: list[dict[str, object]] = []

@@ -23,6 +23,8 @@ rule invert:
         labels=option("--labels", "labels"),
         receipt=receipt_of("invert"),
     shell:
-        "PALPATE_RECEIPT={params.receipt:q}"
+        # The rank that failed leaves its sentence and exit code in a note, since launchers lose both.
+        "rm -f {log:q}.failed; SLURM_KILL_BAD_EXIT=1 PALPATE_FAILURE={log:q}.failed PALPATE_RECEIPT={params.receipt:q}"
         " {resources.mpi} -n {resources.tasks} palpate invert {input.wavefield:q} --mesh {input.mesh:q} {params.labels:q}"
-        " --settings {params.settings:q} --out {output:q} 2> >(tee {log:q} >&2)"
+        " --settings {params.settings:q} --out {output:q} --ranks {resources.tasks} 2> >(tee {log:q} >&2)"
+        " || python -m palpate.failure_note {log:q}.failed {log:q} $?"

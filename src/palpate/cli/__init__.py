@@ -31,6 +31,9 @@ COMMANDS = (
 """Names of the commands, in the order of a study; each is the function or group of its own name in
 palpate.cli.<name>."""
 
+ON_RANKS = ("phantom", "invert")
+"""Commands whose work several MPI ranks share; the others run as one process."""
+
 
 def main() -> NoReturn:
     """Run the command line: the step in a worker, and a supervisor that can stop it at any moment."""

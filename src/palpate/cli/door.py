@@ -20,10 +20,11 @@ from typer.main import get_command
 
 from palpate import __version__
 from palpate.blas_check import check_blas
-from palpate.cli import COMMANDS
+from palpate.cli import COMMANDS, ON_RANKS
 from palpate.cli.failed_exit import leave, one_thread_a_rank
 from palpate.cli.style import CONTEXT, choose_loudness, dressed, with_example
 from palpate.errors import InputError
+from palpate.launcher import clear_pmix, launcher_size
 from palpate.machine_failures import machine_fault
 from palpate.receipt import ORDER, begin
 from palpate.renamed import current_arguments
@@ -75,10 +76,27 @@ def _palpate(
         print(context.get_help())
         return
     choose_loudness(quiet=quiet, verbose=verbose)
+    _demand_one_process(context.invoked_subcommand)
     if context.invoked_subcommand not in WITHOUT_ALGEBRA and not {"-h", "--help"} & set(sys.argv):
         check_blas()
     if order := os.environ.pop(ORDER, None):
         begin(order)
+
+
+def _demand_one_process(command: str) -> None:
+    """Refuse a launcher of several ranks before a command that one process carries out, which would run N times.
+
+    Raises:
+        InputError: a launcher started several processes of this command.
+    """
+    if command in ON_RANKS or launcher_size() == 1:
+        return
+    raise InputError(
+        f"palpate {command}",
+        found=f"{launcher_size()} copies of the command, started by a launcher of MPI ranks",
+        expected="one process",
+        advice=f"Start it without mpiexec or srun; ranks share the work of {' and '.join(ON_RANKS)} alone.",
+    )
 
 
 def _finish_stdout() -> None:
@@ -100,6 +118,7 @@ def run() -> NoReturn:
     # PETSc would answer signals with a page of its own.
     os.environ["PETSC_OPTIONS"] = f"-no_signal_handler {os.environ.get('PETSC_OPTIONS', '')}"
     logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it warns of a home that it cannot write, and goes on
+    clear_pmix()
     one_thread_a_rank()
     try:
         code = app(args=current_arguments(sys.argv[1:]), standalone_mode=False, prog_name="palpate")

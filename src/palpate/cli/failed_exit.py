@@ -8,7 +8,8 @@ import time
 from contextlib import suppress
 from typing import NoReturn
 
-from palpate.progress import launcher_rank, launcher_size
+from palpate.failure_note import leave_note
+from palpate.launcher import end_other_ranks, launcher_rank, launcher_size
 
 _PATIENCE_S = 3.0
 """Time that another rank waits for rank 0 to print the message first, seconds."""
@@ -31,16 +32,20 @@ def leave(code: int, message: str = "") -> NoReturn:
 
     Where all ranks fail alike (they read the same bad input), rank 0 prints the message and ends the job. Where only
     another rank fails, rank 0 may wait in a collective call for ever: then that rank prints it and ends the job.
+    The first that fails leaves code and message in a note, because a launcher may lose both (palpate.failure_note).
     """
+    leave_note(code, message)
     if launcher_size() == 1:
-        _tell(message)
+        if launcher_rank() == 0:  # copies that nobody connected fail alike
+            _tell(message)
         sys.exit(code)
     if launcher_rank() != 0:
         time.sleep(_PATIENCE_S)  # the job is over before this ends, if rank 0 fails too
     _tell(message)
     mpi = sys.modules.get("mpi4py.MPI")
     if mpi is None or not mpi.Is_initialized() or mpi.Is_finalized():
-        sys.exit(code)  # the launcher ends the other ranks
+        end_other_ranks(code, _PATIENCE_S + 2.0)  # after the others, where they fail alike
+        sys.exit(code)
     sys.stdout.flush()
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())  # MPI's own words would hide our sentence
     mpi.COMM_WORLD.Abort(code)

@@ -19,6 +19,9 @@ def invert(
         Literal["nonlinear", "direct"] | None, typer.Option(help="Method of inversion; overrides the settings.")
     ] = None,
     settings: Annotated[str | None, typer.Option(help="The inversion settings: JSON, or a YAML or JSON file.")] = None,
+    ranks: Annotated[
+        int | None, typer.Option(min=1, help="Number of MPI ranks that must be connected; refuse any other number.")
+    ] = None,
 ) -> None:
     """Recover G' and G'' (kPa) with 95 % credible intervals, joint draws and the mask of informed voxels.
 
@@ -32,5 +35,6 @@ def invert(
     if method is not None:
         chosen = chosen.model_copy(update={"method": method})
     from palpate.solvers.inversion.session import invert_session
+    from palpate.solvers.ranks import all_ranks
 
-    invert_session(wavefield, out, chosen, mesh=mesh, labels=labels)
+    invert_session(wavefield, out, chosen, mesh=mesh, labels=labels, comm=all_ranks(ranks))

@@ -28,6 +28,9 @@ def phantom(
         bool,
         typer.Option("--longitudinal", help="Add a patient with a tumour over time, even if the settings have none."),
     ] = False,
+    ranks: Annotated[
+        int | None, typer.Option(min=1, help="Number of MPI ranks that must be connected; refuse any other number.")
+    ] = None,
 ) -> None:
     """Make an in-silico patient: MRE and T1 DICOM as from a scanner, with the true stiffness beside them.
 
@@ -41,6 +44,7 @@ def phantom(
         chosen = parse_settings(PhantomSettings, json.dumps(chosen.model_dump(mode="json") | {"vendor": vendor}))
     if longitudinal and chosen.longitudinal is None:
         chosen = parse_settings(PhantomSettings, json.dumps(chosen.model_dump(mode="json") | {"longitudinal": {}}))
+    from palpate.solvers.ranks import all_ranks
     from palpate.solvers.virtual_patient import create
 
-    create(out, chosen, patients)
+    create(out, chosen, patients, comm=all_ranks(ranks))

@@ -65,7 +65,7 @@ def divide() -> None:
     os.close(tell)
     os.set_blocking(heard, False)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, stops)
-    _supervise(worker, awake, heard, stops)
+    _supervise(worker, (awake, wake), heard, stops)
 
 
 def _work(tell: int) -> None:
@@ -78,11 +78,12 @@ def _work(tell: int) -> None:
     report_to(tell)
 
 
-def _supervise(worker: int, awake: int, heard: int, stops: Sequence[signal.Signals]) -> NoReturn:
+def _supervise(worker: int, waking: tuple[int, int], heard: int, stops: Sequence[signal.Signals]) -> NoReturn:
     """Wait for the worker or for a signal, and leave as one of the two demands."""
     from palpate.cli.supervisor_exit import Notices, leave_after
 
-    notices = Notices.of(worker)
+    awake, wake = waking
+    notices = Notices.of(worker, wake)
     listening = [awake, heard]
     while True:
         ready, _, _ = select.select(listening, [], [])
@@ -90,11 +91,13 @@ def _supervise(worker: int, awake: int, heard: int, stops: Sequence[signal.Signa
             listening.remove(heard)
         received = os.read(awake, 1 << 10) if awake in ready else b""
         stop = next((one for one in stops if one in received), None)
-        if stop is not None:
+        notices.read(heard)
+        ends = stop is not None or notices.taken_over() is not None
+        if ends:
             notices.look(worker)
             os.kill(worker, signal.SIGKILL)
-        status = _ended(worker, _REAPING_S if stop else 0.0)
-        if stop is not None or status is not None:
+        status = _ended(worker, _REAPING_S if ends else 0.0)
+        if ends or status is not None:
             notices.read(heard)
             leave_after(status, stop, notices)
 

@@ -15,11 +15,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, NoReturn
 
+from palpate.failure_note import leave_note
+from palpate.heartbeat import Heartbeat, release
+from palpate.launcher import end_other_ranks, launcher_rank, launcher_size
 from palpate.leftovers import has_its_name, left_by, owner, sweep_of
-from palpate.progress import launcher_rank
 
 _WORDS: Final = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated", signal.SIGHUP: "the terminal was closed"}
 _SHARED: Final = re.compile(r"(/dev/shm/(?:mpich_shm|ucx_shm)_[^\s/]+)$", re.MULTILINE)
+_TAKEN_OVER: Final = (
+    "palpate: {folder}: found that another run has taken over an output of this one, which gave no sign of life for "
+    "too long; expected one run at a time. This run has ended; the other one goes on."
+)
 _CLEARING_S: Final = 4.0
 """Longest time for which clearing may take before it is left to the next run, seconds."""
 _PATIENCE_S: Final = 3.0
@@ -37,19 +43,40 @@ class Notices:
         keeps: folders with the finished part of the work, from which the same command goes on.
         finishes: outputs that were about to be renamed to their final names.
         shared: files of memory shared with other ranks, which MPI removes only where it ends in order.
+        owns: owner files that name it.
+        lost: owner files that came to name another process.
+        heartbeat: heartbeat of the owner files.
     """
 
     who: str
+    heartbeat: Heartbeat
+    lost: list[Path]
     writes: list[Path] = field(default_factory=list)
     keeps: list[Path] = field(default_factory=list)
     finishes: list[Path] = field(default_factory=list)
     shared: list[Path] = field(default_factory=list)
+    owns: list[Path] = field(default_factory=list)
     _unread: bytes = b""
 
     @classmethod
-    def of(cls, worker: int) -> Notices:
-        """Return empty notices for the process with this number."""
-        return cls(owner(worker))
+    def of(cls, worker: int, wake: int) -> Notices:
+        """Return empty notices.
+
+        Args:
+            worker: number of the process.
+            wake: descriptor of a pipe that gets a byte when an owner file is lost.
+        """
+        who, lost = owner(worker), list[Path]()
+
+        def lose(path: Path) -> None:
+            lost.append(path)
+            os.write(wake, b"\0")
+
+        return cls(who, Heartbeat(who, lose), lost)
+
+    def taken_over(self) -> Path | None:
+        """Return an owner file that another process took over; read the pipe first, as the worker may have freed it."""
+        return next((path for path in self.lost if path in self.owns), None)
 
     def complete(self) -> list[Path]:
         """Return the outputs that are complete and have their final names."""
@@ -72,11 +99,19 @@ class Notices:
         whole = len(parts) - len(parts) % 2
         self._unread = b"\0".join([*parts[whole:], rest])
         for notice, path in zip(parts[:whole:2], parts[1:whole:2], strict=True):
-            places = {b"keeps": self.keeps, b"finishes": self.finishes}.get(notice, self.writes)
-            place = Path(os.fsdecode(path))
-            if place not in places:
-                places.append(place)
+            self._note(notice, Path(os.fsdecode(path)))
         return more
+
+    def _note(self, notice: bytes, place: Path) -> None:
+        if notice == b"frees":
+            self.heartbeat.drop(place)
+            self.owns.remove(place)
+            return
+        if notice == b"owns":
+            self.heartbeat.keep(place)
+        places = {b"keeps": self.keeps, b"finishes": self.finishes, b"owns": self.owns}.get(notice, self.writes)
+        if place not in places:
+            places.append(place)
 
 
 def leave_after(status: int | None, stop: signal.Signals | None, notices: Notices) -> NoReturn:
@@ -87,20 +122,33 @@ def leave_after(status: int | None, stop: signal.Signals | None, notices: Notice
         stop: the signal that the supervisor was sent; None where the worker ended by itself.
         notices: files and folders that the worker reported.
     """
-    if stop is None and status is not None and os.WIFEXITED(status):
+    lost = notices.taken_over()
+    if lost is None and stop is None and status is not None and os.WIFEXITED(status):
+        _release(notices)
         _exit(os.WEXITSTATUS(status))  # the worker has spoken, and cleared up behind itself
     if stop is None and status is not None:
         stop = signal.Signals(os.WTERMSIG(status))
-    assert stop is not None
+    stop = stop or signal.SIGKILL
     complete = notices.complete()  # before clearing gives earlier outputs their names back
     clearing = threading.Thread(target=_clear, args=(notices, complete), daemon=True)
     clearing.start()
     clearing.join(_CLEARING_S)
+    sentence, code = _sentence(stop, notices, complete), 128 + stop if stop in _WORDS or stop == signal.SIGKILL else 1
+    if lost is not None:
+        sentence, code = _TAKEN_OVER.format(folder=lost.parent), 2
+    leave_note(code, sentence)
     if launcher_rank() == 0 or stop not in _WORDS:
-        _tell(_sentence(stop, notices, complete))
+        _tell(sentence)
+    if stop not in _WORDS:  # this rank alone has failed
+        end_other_ranks(code, _PATIENCE_S)
     if launcher_rank() != 0:
         time.sleep(_PATIENCE_S)
-    _exit(128 + stop if stop in _WORDS or stop == signal.SIGKILL else 1)
+    _exit(code)
+
+
+def _release(notices: Notices) -> None:
+    for path in notices.owns:
+        release(path, notices.who)
 
 
 def _sentence(stop: signal.Signals, notices: Notices, complete: Sequence[Path]) -> str:
@@ -114,13 +162,16 @@ def _sentence(stop: signal.Signals, notices: Notices, complete: Sequence[Path]) 
         go_on = f"what was finished is kept in {kept[0]}: run the same command to go on from there."
     elif left:
         go_on = f"a partial result is left in {left[0]}: the next run that writes there removes it."
+    elif launcher_rank() != 0:  # rank 0 writes, and may be killed before it has cleared up
+        go_on = "run the same command again."
     else:
         go_on = "no partial result is left."
     if stop in _WORDS:
         return f"palpate: {_WORDS[stop]}; {go_on}"
+    step = f"rank {launcher_rank()} of the step" if launcher_size() > 1 else "the step"
     if stop == signal.SIGKILL:
-        return f"palpate: the system killed the step, as it does when memory runs out; {go_on}"
-    return f"palpate: the step crashed ({stop.name}), which is our bug, not your input. Please report it; {go_on}"
+        return f"palpate: the system killed {step}, as it does when memory runs out; {go_on}"
+    return f"palpate: {step} crashed ({stop.name}), which is our bug, not your input. Please report it; {go_on}"
 
 
 def _clear(notices: Notices, complete: Sequence[Path]) -> None:
@@ -136,6 +187,7 @@ def _clear(notices: Notices, complete: Sequence[Path]) -> None:
         memory.unlink(missing_ok=True)
     for folder in notices.writes:
         sweep_of(folder, notices.who)
+    _release(notices)
     for home in notices.keeps:
         if any(home.name == f".unfinished-{output.name}" for output in complete):  # nothing to go on to
             shutil.rmtree(home, ignore_errors=True)

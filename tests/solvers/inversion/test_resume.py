@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
+import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,7 +18,7 @@ from numpy.typing import NDArray
 
 from palpate.imaging.files.wavefield_folder import write_wave_field
 from palpate.solvers.inversion.posterior.joint import TOLERANCE
-from tests.conftest import BIN, Outcome, run
+from tests.conftest import BIN, Outcome, run, user_environment
 from tests.solvers.inversion.small_fields import CASES, wave_field
 from tests.solvers.inversion.tetrahedra import BACKGROUND_PA, scanned, wave_through
 
@@ -155,6 +158,30 @@ def test_another_number_of_ranks_goes_on(given: Path, palpate_inside: Inside, mo
     whole, ranks = (_log_storage(given / name) for name in ("whole", "ranks"))
     allowed = 2 * TOLERANCE * (int(str(BRIEF["max_iterations"])) + 1)
     assert np.abs(ranks - whole).max() <= allowed * whole.std(axis=0).max()
+
+
+def test_second_run_on_an_output_is_refused_and_a_killed_rank_ends_the_job(given: Path) -> None:
+    """Two runs that shared the kept zones removed each other's; a dead rank left the others waiting."""
+    command, *rest = _arguments("shared")
+    words = [str(word) for word in (BIN / "mpiexec", "-n", 2, BIN / "palpate", command, "wavefield", *rest)]
+    first = subprocess.Popen(words, cwd=given, env=user_environment(), stderr=subprocess.PIPE, text=True)
+    owner = given / ".owner-shared.json"
+    until = time.monotonic() + 60.0
+    while not owner.exists():
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    held = json.loads(owner.read_text())
+    os.kill(held["pid"], signal.SIGSTOP)
+    second = run(*words, cwd=given)
+    assert second.returncode == 2, second.stderr
+    assert f"started on {held['host']} at {held['since']} (process {held['pid']})" in second.stderr
+    assert first.poll() is None
+    os.kill(held["pid"], signal.SIGKILL)
+    _, told = first.communicate(timeout=10.0)
+    assert "the system killed rank 0 of the step" in told
+    third = run("palpate", command, "wavefield", *rest, cwd=given)
+    assert third.returncode == 0, third.stderr
+    assert not list(given.glob(".*-shared*"))
 
 
 @pytest.mark.long
