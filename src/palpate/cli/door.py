@@ -28,7 +28,7 @@ from palpate.machine_failures import machine_fault
 from palpate.receipt import ORDER, begin
 from palpate.renamed import current_arguments
 
-WITHOUT_ALGEBRA = ("fetch", "deidentify", "config")
+WITHOUT_ALGEBRA = ("run", "fetch", "deidentify", "config")
 """Commands that do not multiply matrices."""
 
 
