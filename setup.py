@@ -20,8 +20,9 @@ class LinkedSdist(sdist):
             base_dir: folder that becomes the archive.
             files: paths of all files, relative to the checkout; what lies behind a link is left to the link.
         """
-        ours = (path for path in HERE.rglob("*") if path.is_symlink() and ".venv" not in path.parts)
-        links = [path.relative_to(HERE) for path in ours if not path.readlink().is_absolute()]
+        links = [
+            path.relative_to(HERE) for path in (HERE / "profiles", *(HERE / "src").rglob("*")) if path.is_symlink()
+        ]
         behind = [f"{link.as_posix()}/" for link in links]
         names = {link.as_posix() for link in links}
         own = [file for file in files if Path(file).as_posix() not in names and not file.startswith(tuple(behind))]

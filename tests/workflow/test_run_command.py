@@ -64,7 +64,7 @@ def test_cores_are_those_of_the_profile_where_one_is_named() -> None:
 
 
 def test_profiles_by_name_and_by_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An adapted copy goes before the one that palpate brings, and a user's own ones are found as Snakemake finds them."""
+    """An adapted copy goes before the one that palpate brings; Snakemake's own places count as well."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "home"))
     assert profile_names() == sorted(path.parent.name for path in PROFILES.glob("*/*.yaml") if path.parent != EVERY_RUN)
@@ -81,7 +81,7 @@ def test_configurations_by_name_and_by_path(tmp_path: Path, monkeypatch: pytest.
     """The demo's lies in the package; a user's file of that name goes before it."""
     monkeypatch.chdir(tmp_path)
     assert "twin" in yaml.safe_load(config_file("demo").read_text())
-    with pytest.raises(InputError, match="no file study.yaml"):
+    with pytest.raises(InputError, match=r"no file study\.yaml"):
         config_file("study.yaml")
     (tmp_path / "demo").touch()
     assert config_file("demo") == tmp_path / "demo"

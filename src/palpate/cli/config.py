@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
-config = typer.Typer(help="Show a study's settings with their meanings, their JSON schema, or a profile of the workflow.")
+config = typer.Typer(
+    help="Show a study's settings with their meanings, their JSON schema, or a profile of the workflow."
+)
 
 _Section = Annotated[str | None, typer.Option(help="One section alone, such as ingest or inversion.")]
 
