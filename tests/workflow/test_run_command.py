@@ -34,11 +34,17 @@ def test_plans_what_snakemake_plans(palpate: Command, tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == [".snakemake"]
 
 
-def test_targets_are_not_taken_for_settings(palpate: Command) -> None:
-    """Snakemake's --config takes all words up to the next option; a page that is asked for is no setting."""
+def test_targets_are_not_taken_for_settings(palpate: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Snakemake's --config takes all words up to the next option; a page that is asked for is no setting.
+
+    The home cannot be written, as in a batch job of some sites, for which Snakemake has a traceback.
+    """
+    monkeypatch.setenv("HOME", "/proc/nowhere")
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     done = palpate("run", TABLE, "--results", "out", "--", "-n", "out/sub-A1/ses-01/report.html")
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.search(r"^report +1$", done.stdout + done.stderr, re.M)
+    assert f"caches go to {tmp_path}/.snakemake/cache" in done.stderr
 
 
 @pytest.mark.parametrize("options", [("--config", "inversion={}"), ("--config=inversion={}",), ("-Cinversion={}",)])

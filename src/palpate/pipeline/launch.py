@@ -7,11 +7,13 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Final, NoReturn
 
 from palpate.errors import InputError
 from palpate.machine_failures import on_this_machine
 from palpate.pipeline.places import EVERY_RUN, SNAKEFILE, config_file, profile_folder
+from palpate.progress import say
 
 _CONFIG: Final = ("--config", "-C")
 _OWN: Final = ("--snakefile", "-s", "--configfile", "--configfiles", "--profile", "--cores", "-c")
@@ -79,10 +81,27 @@ class Launch:
             InputError: there is no such configuration or profile, or the program cannot be started.
         """
         words = self.words()
+        environment = os.environ | _cache_that_can_be_written()
         sys.stdout.flush()
         sys.stderr.flush()
         with on_this_machine(Path(words[0])):
-            os.execv(words[0], words)
+            os.execve(words[0], words, environment)
+
+
+def _cache_that_can_be_written() -> dict[str, str]:
+    """Return the variable that moves caches into the working folder where the home cannot be written; else nothing.
+
+    Snakemake stops with a traceback without a cache, and compiled forms would be lost with each step.
+    """
+    try:
+        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser(), "snakemake")
+        cache.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=cache):
+            return {}
+    except (OSError, RuntimeError):  # RuntimeError: an account without a home
+        here = Path(".snakemake", "cache").absolute()
+        say(f"the folder of caches in your home cannot be written; caches go to {here}")
+        return {"XDG_CACHE_HOME": str(here)}
 
 
 def _apart(word: str) -> list[str]:

@@ -39,9 +39,9 @@ def profile_folder(name: str) -> Path:
     Raises:
         InputError: there is no such profile.
     """
-    of_user = Path(os.environ.get("XDG_CONFIG_HOME") or Path("~/.config").expanduser())
-    of_machine = (os.environ.get("XDG_CONFIG_DIRS") or "/etc/xdg").split(os.pathsep)
-    own = [Path(base) / "snakemake" / name for base in (of_user, *of_machine)]
+    of_user = Path(os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config"))  # noqa: PTH111 - there may be no home
+    of_machine = map(Path, (os.environ.get("XDG_CONFIG_DIRS") or "/etc/xdg").split(os.pathsep))
+    own = [base / "snakemake" / name for base in (of_user, *of_machine)]
     offered = [PROFILES / name] if name in profile_names() else []
     for folder in (Path(name), *offered, *own):
         if any(folder.glob(_PATTERN)):
