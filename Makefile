@@ -1,6 +1,7 @@
 # make demo   set everything up, run the main job on the embedded patient, say where to look
 # make test   set everything up, run the linters and the tests
 # make verify set everything up, run what takes longer: long tests, faults, signals, false alarms
+# make dist   set everything up, build wheel and source distribution into dist/
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
@@ -30,7 +31,7 @@ ON_RANKS := timeout -k 10 900 $(BIN)/mpiexec -n 2 $(BIN)/python -m pytest -p no:
 
 LINTERS := ruff mypy contracts snakefmt snakemake-lint
 
-.PHONY: demo test verify setup lint $(LINTERS) pytest mpi lock clean FORCE
+.PHONY: demo test verify setup lint $(LINTERS) pytest mpi lock dist clean FORCE
 
 demo: $(READY) $(PATIENT)/sessions.tsv
 	$(BIN)/snakemake -c$(CORES) --configfile workflow/demo.yaml --config sessions=$(PATIENT)/sessions.tsv results=$(RESULTS)
@@ -112,5 +113,10 @@ lock:
 	    --no-emit-find-links --no-header --no-annotate --overrides envs/overrides.txt \
 	    envs/requirements.in -o envs/requirements.lock
 
+# Files of an earlier build in build/ would become part of the wheel.
+dist: $(READY)
+	rm -rf build dist
+	$(BIN)/python -c 'from setuptools import build_meta as made; made.build_sdist("dist"); made.build_wheel("dist")'
+
 clean:
-	rm -rf demo verified .snakemake
+	rm -rf demo verified build dist .snakemake

@@ -73,7 +73,7 @@ class Program:
     def library_digest(self, command: str) -> str:
         """Return a short digest of Python's version and of the versions of the libraries behind a command.
 
-        A version is the one that is installed and, in a checkout, the one that envs/requirements.lock asks for.
+        A version is the one that is installed, with the one that envs/requirements.lock asks for.
 
         Args:
             command: name below palpate.cli.
@@ -82,7 +82,7 @@ class Program:
             InputError: there is no such command.
         """
         _, packages = self.closure(command)
-        pins = pins_of(self._home.resolve().parents[1] / "envs" / "requirements.lock")
+        pins = pins_of(self._home / "pipeline" / "envs" / "requirements.lock")
         lines = [f"python {sys.version_info.major}.{sys.version_info.minor}"]
         lines += [f"{name} {one.version} {pins.get(name, '-')}" for name, one in sorted(with_needs(packages).items())]
         return sha256("\n".join(lines).encode()).hexdigest()[:12]

@@ -34,6 +34,11 @@ def set_loudness(loudness: Loudness) -> None:
     _loudness = loudness
 
 
+def loudness() -> Loudness:
+    """Return how many messages this process prints."""
+    return _loudness
+
+
 def say(message: str) -> None:
     """Print one line with the seconds since the start to stderr, on rank 0 only. Never name a patient here."""
     if launcher_rank() == 0 and _loudness > Loudness.QUIET:

@@ -10,6 +10,10 @@ import yaml
 
 CHECKOUT = Path(__file__).parents[2]
 PACKAGES = ("imaging", "meshing", "solvers", "twin", "service")
+PIPELINE = tuple(
+    Path("pipeline", name)
+    for name in ("Snakefile", "config.yaml", "workflow", "envs/palpate.yaml", "envs/requirements.lock")
+)
 
 
 @pytest.mark.parametrize("name", PACKAGES)
@@ -23,9 +27,22 @@ def test_folder_is_linked(name: str) -> None:
 
 
 def test_no_other_links() -> None:
-    """Each link in the package is one of the known folders, so no code is reached by two names."""
-    links = {path.name for path in (CHECKOUT / "src").rglob("*") if path.is_symlink()}
-    assert links == set(PACKAGES)
+    """Each link in the package is one of the known ones, so no code is reached by two names."""
+    links = {path.relative_to(CHECKOUT / "src" / "palpate") for path in _links()}
+    assert links == {*map(Path, PACKAGES), *PIPELINE}
+
+
+def test_the_pipeline_in_the_package_is_the_checkouts() -> None:
+    """A wheel takes the very files that a checkout runs; a copy would grow old."""
+    for link in PIPELINE:
+        path = CHECKOUT / "src" / "palpate" / link
+        assert not path.readlink().is_absolute()
+        assert path.resolve() == CHECKOUT / link.relative_to("pipeline")
+        assert path.exists()
+
+
+def _links() -> list[Path]:
+    return [path for path in (CHECKOUT / "src").rglob("*") if path.is_symlink()]
 
 
 def test_lock_has_hashes_and_no_addresses() -> None:

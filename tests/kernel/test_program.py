@@ -111,8 +111,8 @@ def test_data_of_other_packages_count(home: Path, tmp_path: Path, monkeypatch: p
 
 def test_pins_count_where_they_are_imported(home: Path) -> None:
     """A library of another version computes otherwise; so does what that library needs."""
-    lock = home.parents[1] / "envs" / "requirements.lock"
-    lock.parent.mkdir()
+    lock = home / "pipeline" / "envs" / "requirements.lock"
+    lock.parent.mkdir(parents=True)
     seen = []
     for scipy, numpy, jinja in (("1", "1", "1"), ("2", "1", "1"), ("2", "2", "1"), ("2", "2", "2")):
         lock.write_text(f"scipy=={scipy} \\\n    --hash=x\nnumpy=={numpy}\nJinja2=={jinja} ; python_version < '4'\n")

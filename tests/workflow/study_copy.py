@@ -45,7 +45,7 @@ def write_study(home: Path) -> Path:
     field = home / FIELD
     field.mkdir()
     shape, affine = (8, 7, 6), np.diag([3.0, 3.0, 3.0, 1.0])
-    waves = np.stack([np.exp(2j * np.pi / 12 * axis) for axis in np.indices(shape)], axis=-1)
+    waves = np.exp(2j * np.pi / 12 * np.stack(np.indices(shape)[[1, 2, 0]], axis=-1))  # of shear, along each axis
     for part, values in (("real", waves.real), ("imag", waves.imag)):
         name = field / f"sub-box_ses-01_acq-50Hz_part-{part}_wavefield.nii.gz"
         nib.save(nib.Nifti1Image(values.astype(np.float32), affine), name)

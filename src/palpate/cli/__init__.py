@@ -5,9 +5,11 @@ This module stays small: a signal that arrives before the supervisor waits meets
 
 from __future__ import annotations
 
+import sys
 from typing import NoReturn
 
 COMMANDS = (
+    "run",
     "phantom",
     "fetch",
     "deidentify",
@@ -30,6 +32,8 @@ COMMANDS = (
 )
 """Names of the commands, in the order of a study; each is the function or group of its own name in
 palpate.cli.<name>."""
+BECOMES_ANOTHER = "run"
+"""Command whose process becomes another program, which answers signals itself."""
 
 ON_RANKS = ("phantom", "invert")
 """Commands whose work several MPI ranks share; the others run as one process."""
@@ -37,9 +41,10 @@ ON_RANKS = ("phantom", "invert")
 
 def main() -> NoReturn:
     """Run the command line: the step in a worker, and a supervisor that can stop it at any moment."""
-    from palpate.cli.supervisor import divide
+    if next((word for word in sys.argv[1:] if not word.startswith("-")), None) != BECOMES_ANOTHER:
+        from palpate.cli.supervisor import divide
 
-    divide()
+        divide()
     from palpate.cli.door import run
 
     run()

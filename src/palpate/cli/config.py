@@ -1,4 +1,4 @@
-"""`palpate config`: settings of a study, and their JSON schema."""
+"""`palpate config`: settings of a study, their JSON schema, and profiles of the workflow."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
-config = typer.Typer(help="Show a study's settings with their defaults and meanings, or their JSON schema.")
+config = typer.Typer(
+    help="Show a study's settings with their meanings, their JSON schema, or a profile of the workflow."
+)
 
 _Section = Annotated[str | None, typer.Option(help="One section alone, such as ingest or inversion.")]
 
@@ -35,3 +37,14 @@ def schema(section: _Section = None) -> None:
     from palpate.config.listing import schema_text
 
     print(schema_text(section))
+
+
+@config.command()
+def profile(name: Annotated[str, typer.Argument(help="local or slurm.")]) -> None:
+    """Print a profile of the workflow, to be adapted: cores, memory, launcher, partition and account.
+
+    Write it to config.yaml in a folder of its own, and name that folder: `palpate run --profile FOLDER`.
+    """
+    from palpate.pipeline.places import profile_text
+
+    print(profile_text(name), end="")

@@ -29,7 +29,7 @@ from palpate.machine_failures import machine_fault
 from palpate.receipt import ORDER, begin
 from palpate.renamed import current_arguments
 
-WITHOUT_ALGEBRA = ("fetch", "deidentify", "check", "config")
+WITHOUT_ALGEBRA = ("run", "fetch", "deidentify", "check", "config")
 """Commands that do not multiply matrices, or that report on it themselves."""
 
 

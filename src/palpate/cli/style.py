@@ -19,6 +19,7 @@ CONTEXT: Final[dict[str, Any]] = {"help_option_names": ["-h", "--help"], "max_co
 """Settings of all commands for click: `-h`, and lines of help up to 120 characters."""
 
 EXAMPLES: Final = {
+    "run": "palpate run study/sessions.tsv --results study/results --cores 8",
     "phantom": "palpate phantom --out patient",
     "fetch": "palpate fetch https://archive.example/dicom-web --study 1.2.840.1 --out scan",
     "deidentify": "palpate deidentify scan --key ~/study.key --out scan-for-others",
@@ -40,6 +41,7 @@ EXAMPLES: Final = {
     "verify calibration": "palpate verify calibration results --sessions study/sessions.tsv",
     "check": "palpate check --config config.yaml",
     "config show": "palpate config show config.yaml --section inversion",
+    "config profile": "palpate config profile slurm > my-cluster/config.yaml",
     "config schema": "palpate config schema > config.schema.json",
 }
 """Example line for each command; the names of files are those of docs/files.md."""

@@ -61,7 +61,7 @@ def settings_error(where: str, error: ValidationError, model: type[BaseModel]) -
     if first["type"] == "value_error":
         reason = first["msg"].removeprefix("Value error, ")
         return InputError(where, found=found, expected="settings that fit together", advice=_sentence(reason))
-    advice = f"Correct {key}." if key else "Write keys with values (workflow/schemas/config.schema.json has them all)."
+    advice = f"Correct {key}." if key else "Write keys with values (`palpate config show` prints them all)."
     return InputError(where, found=found, expected=_expected(first), advice=advice)
 
 

@@ -95,6 +95,6 @@ def read_settings(path: Path) -> Settings:
     Raises:
         InputError: the file cannot be read, is not YAML, or holds an unknown key or a value that is not allowed.
     """
-    text = read_text_file(path, expected="a configuration", advice="Start from the config.yaml of the checkout.")
+    text = read_text_file(path, expected="a configuration", advice="Start from what `palpate config show` prints.")
     content = parse_object(text, str(path))
     return load_settings(content, str(path))
