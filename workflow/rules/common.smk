@@ -77,8 +77,10 @@ wildcard_constraints:
     session="[0-9A-Za-z]+",
 
 
-# The steps run with the programs beside this Python, whether or not its environment was activated.
-shell.prefix(f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; ")
+# The steps run with the programs beside this Python, whether or not its environment was activated, and each attempt at
+# a step has a log of its own.
+ATTEMPTS = CHECKOUT / "workflow" / "scripts" / "attempts.sh"
+shell.prefix(f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; . {shlex.quote(str(ATTEMPTS))}; ")
 
 
 def session_of(wildcards):

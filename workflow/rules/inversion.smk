@@ -15,14 +15,17 @@ rule invert:
         # UCX_TLS keeps ranks on one machine off network devices that a guest may not open;
         # a cluster's profile replaces the whole launcher.
         mpi="mpiexec -genv UCX_TLS self,sm,tcp",
-        tasks=lambda wildcards, threads: threads,
-        mem_mb_per_cpu=4000,
-        runtime=480,
+        tasks=ranks,
+        mem_mb=memory_of_ranks,
+        # Ranks may lie on several nodes, while mem_mb is what Slurm reserves on each of them.
+        mem_mb_per_cpu=memory_of_rank,
+        runtime=inversion_time,
     params:
         settings=settings.inversion.model_dump_json(),
         labels=option("--labels", "labels"),
         receipt=receipt_of("invert"),
     shell:
         "PALPATE_RECEIPT={params.receipt:q}"
+        " logged {log:q}"
         " {resources.mpi} -n {resources.tasks} palpate invert {input.wavefield:q} --mesh {input.mesh:q} {params.labels:q}"
-        " --settings {params.settings:q} --out {output:q} 2> >(tee {log:q} >&2)"
+        " --settings {params.settings:q} --out {output:q}"

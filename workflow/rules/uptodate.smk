@@ -17,6 +17,7 @@ from importlib import import_module
 
 from snakemake.iocontainers import Wildcards
 
+from palpate.cluster.failures import told_of_failures
 from palpate.content_digest import digest
 from palpate.outputs import demand_replaceable
 from palpate.program import Program
@@ -236,6 +237,17 @@ def kind_of(name):
     return getattr(import_module(f"palpate.{place}"), constant)
 
 
+def tell_of_failures(log):
+    """Say in a sentence each how jobs of a cluster ended; Snakemake says that they failed."""
+    for path in map(Path, log):
+        for told in told_of_failures(path.read_text(encoding="utf-8", errors="replace")):
+            print(f"palpate: {told}", file=sys.stderr)
+
+
 onstart:
     checked(lock)
     checked(keep_strangers)
+
+
+onerror:
+    tell_of_failures(log)

@@ -1,0 +1,144 @@
+"""A study on a real Slurm, disturbed: each fault ends in a sentence, none hangs, and starting again gives the same bits.
+
+What was met here and what happened stands in docs/cluster.md.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.workflow.slurm.one_node import OneNode, missing, one_node, queue, rank_processes, wait_for
+from tests.workflow.slurm.small_study import SESSION, bits, ended, sentences, start, write_study
+
+pytestmark = [pytest.mark.skipif(missing() is not None, reason=str(missing())), pytest.mark.long]
+LOGS = Path("results", "logs")
+ONCE = ("--retries", "0")
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OneNode]:
+    """A cluster of one node."""
+    with one_node(tmp_path_factory.mktemp("slurm")) as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="module")
+def undisturbed(cluster: OneNode, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The study as it is without any fault, with its page: every rule for such a session has run on the cluster."""
+    home = tmp_path_factory.mktemp("study") / "undisturbed"
+    write_study(home)
+    code, printed = ended(start(home, target="all"))
+    assert code == 0, printed
+    assert (home / SESSION / "report.html").exists()
+    return home
+
+
+@pytest.fixture
+def home(undisturbed: Path, tmp_path: Path) -> Path:
+    """The same study before its inversion."""
+    shutil.copytree(undisturbed, tmp_path / "study", symlinks=True)
+    shutil.rmtree(tmp_path / "study" / SESSION / "mre")
+    return tmp_path / "study"
+
+
+def _ranks() -> list[int]:
+    wait_for(lambda: len(rank_processes()) == 2, "two ranks do not start")
+    return rank_processes()
+
+
+def _same_after_another_start(home: Path, undisturbed: Path) -> None:
+    code, printed = ended(start(home))
+    assert code == 0, printed
+    assert bits(home) == bits(undisturbed)
+
+
+def test_killed_rank(home: Path, undisturbed: Path) -> None:
+    """Without --kill-on-bad-exit the other rank waits for the dead one until the time limit, hours later."""
+    process = start(home, *ONCE)
+    os.kill(_ranks()[1], signal.SIGKILL)
+    code, printed = ended(process, 60)
+    assert code == 1
+    (said,) = sentences(printed)
+    assert "invert of sub-box_ses-01" in said
+    assert "was killed" in said
+    _same_after_another_start(home, undisturbed)
+
+
+def test_too_little_memory(home: Path, undisturbed: Path) -> None:
+    """The memory of a request is a limit."""
+    code, printed = ended(start(home, *ONCE, "--set-resources", "invert:mem_mb_per_cpu=60"))
+    assert code == 1
+    (said,) = sentences(printed)
+    assert "more memory than it had asked for" in said
+    assert "invert:mem_mb_per_cpu" in said
+    _same_after_another_start(home, undisturbed)
+
+
+def test_cancelled_job(home: Path, undisturbed: Path) -> None:
+    """An administrator, or the user, may end any job."""
+    process = start(home, *ONCE)
+    _ranks()
+    (job,) = [number for number, state in queue().items() if state == "RUNNING"]
+    subprocess.run(["scancel", job], check=True)
+    code, printed = ended(process, 60)
+    assert code == 1
+    (said,) = sentences(printed)
+    assert f"(Slurm job {job}): it was cancelled" in said
+    _same_after_another_start(home, undisturbed)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_stopped_workflow(number: signal.Signals, home: Path, undisturbed: Path) -> None:
+    """Jobs of a workflow that was stopped must not go on beside the next one."""
+    process = start(home)
+    _ranks()
+    process.send_signal(number)
+    code, printed = ended(process, 90)
+    print(code, printed)
+    wait_for(lambda: "RUNNING" not in queue().values(), "a job outlives its workflow")
+    _same_after_another_start(home, undisturbed)
+
+
+def test_killed_workflow(home: Path, undisturbed: Path) -> None:
+    """Its job goes on; a workflow that starts beside it must not spoil its result."""
+    process = start(home)
+    _ranks()
+    process.kill()
+    process.communicate(timeout=60)
+    _same_after_another_start(home, undisturbed)
+
+
+def test_lost_node(home: Path, undisturbed: Path, cluster: OneNode) -> None:
+    """The job has to be given back by Slurm, and is started again on a node that works, by the workflow itself."""
+    process = start(home)
+    _ranks()
+    cluster.stop_node()
+    wait_for(lambda: "RUNNING" not in queue().values(), "the job of a lost node runs for ever")
+    print(queue())
+    time.sleep(15)
+    cluster.start_node()
+    code, printed = ended(process, 240)
+    print(code, printed)
+    assert code == 0
+    assert bits(home) == bits(undisturbed)
+
+
+def test_time_limit(home: Path, undisturbed: Path) -> None:
+    """A rank that hangs is ended by the time limit, which is what limits any hang."""
+    process = start(home, *ONCE, "--set-resources", "invert:runtime=1")
+    for pid in _ranks():
+        os.kill(pid, signal.SIGSTOP)
+    code, printed = ended(process, 240)
+    assert code == 1
+    (said,) = sentences(printed)
+    assert "reached its time limit" in said
+    _same_after_another_start(home, undisturbed)
