@@ -12,10 +12,9 @@ rule invert:
         "../../envs/palpate.yaml"
     threads: 64
     resources:
-        # UCX_TLS keeps ranks on one machine off network devices that a guest may not open;
-        # a cluster's profile replaces the whole launcher.
-        mpi="mpiexec -genv UCX_TLS self,sm,tcp",
+        mpi=launcher,
         tasks=ranks,
+        cpus_per_task=1,
         mem_mb=memory_of_ranks,
         # Ranks may lie on several nodes, while mem_mb is what Slurm reserves on each of them.
         mem_mb_per_cpu=memory_of_rank,

@@ -1,3 +1,6 @@
+"""Products of a finished inversion. Where they share a job of a cluster, `in_turn` lets one after the other run."""
+
+
 rule maps:
     """Write the stiffness and its uncertainty as DICOM beside the source study."""
     input:
@@ -13,6 +16,7 @@ rule maps:
     resources:
         mem_mb=with_draws(4000),
         runtime=by_attempt(30),
+        in_turn=1,
     params:
         settings=settings.maps.model_dump_json(),
         scan=option("--scan", "scan"),
@@ -42,6 +46,7 @@ rule derived:
     resources:
         mem_mb=with_draws(4000),
         runtime=by_attempt(30),
+        in_turn=1,
     params:
         settings=settings.derived.model_dump_json(),
         receipt=receipt_of("derived"),
@@ -68,6 +73,7 @@ rule overlay:
     resources:
         mem_mb=with_draws(4000),
         runtime=by_attempt(60),
+        in_turn=1,
     params:
         receipt=receipt_of("overlay"),
     shell:
@@ -93,6 +99,7 @@ rule report:
     resources:
         mem_mb=with_draws(4000),
         runtime=by_attempt(30),
+        in_turn=1,
     params:
         settings=settings.report.model_dump_json(),
         session=lambda wildcards, output: str(Path(output.page).parent),
@@ -122,6 +129,7 @@ rule regions:
     resources:
         mem_mb=with_draws(2000),
         runtime=by_attempt(30),
+        in_turn=1,
     params:
         settings=settings.regions.model_dump_json(),
         session=lambda wildcards, output: str(Path(output.table).parent),

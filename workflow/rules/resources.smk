@@ -1,9 +1,27 @@
 """Memory, time and ranks of the steps. They grow with the size of the mesh, once there is one, and with each attempt."""
 
+import os
+
 from palpate.cluster.problem_size import sizes_of_mesh
 from palpate.cluster.requests import inversion_minutes, output_mb, rank_mb, ranks_of
 
 DRAWS = {"draws": settings.inversion.samples}
+LAUNCHED_BY = "PALPATE_LAUNCHER"
+# UCX_TLS keeps ranks on one machine off network devices that a guest may not open. The MPICH of the wheel speaks PMI-2:
+# `--mpi=pmix` aborts, and `--mpi=none` starts unconnected copies. Without --kill-on-bad-exit the other ranks wait for one
+# that died until the time limit.
+ONE_MACHINE = "mpiexec -genv UCX_TLS self,sm,tcp"
+SLURM = "srun --mpi=pmi2 --kill-on-bad-exit=1"
+
+
+def launcher(wildcards):
+    """Return how ranks are started here; jobs of Slurm take what the workflow that submitted them says.
+
+    A profile's `set-resources: invert:mpi=...` replaces it.
+    """
+    if workflow.is_main_process and workflow.executor_plugin is not None:
+        os.environ[LAUNCHED_BY] = SLURM if workflow.executor_plugin.name == "slurm" else ONE_MACHINE
+    return os.environ.get(LAUNCHED_BY, ONE_MACHINE)
 
 
 def sizes(wildcards):

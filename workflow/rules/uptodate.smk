@@ -18,6 +18,7 @@ from importlib import import_module
 from snakemake.iocontainers import Wildcards
 
 from palpate.cluster.failures import told_of_failures
+from palpate.cluster.slurm_site import demand_job_states, site_configuration
 from palpate.content_digest import digest
 from palpate.outputs import demand_replaceable
 from palpate.program import Program
@@ -244,7 +245,14 @@ def tell_of_failures(log):
             print(f"palpate: {told}", file=sys.stderr)
 
 
+def demand_states():
+    """Refuse to start where Slurm would not tell how jobs ended."""
+    if workflow.executor_plugin is not None and workflow.executor_plugin.name == "slurm":
+        demand_job_states(workflow.executor_settings.status_command, site_configuration())
+
+
 onstart:
+    checked(demand_states)
     checked(lock)
     checked(keep_strangers)
 

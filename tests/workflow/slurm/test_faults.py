@@ -61,6 +61,24 @@ def _same_after_another_start(home: Path, undisturbed: Path) -> None:
     assert bits(home) == bits(undisturbed)
 
 
+def test_failed_product_costs_no_other(home: Path, undisturbed: Path) -> None:
+    """Steps that share a job fail as one job; what the others have made must stay, and need not be made again."""
+    shutil.copytree(undisturbed / SESSION / "mre", home / SESSION / "mre")
+    for path in (home / SESSION / "report.html", home / SESSION / "report.json"):
+        path.unlink()
+    shutil.rmtree(home / SESSION / "derived")
+    (home / "truth").mkdir()
+    (home / "truth" / "truth_storagemodulus.nii.gz").write_bytes(b"no image")
+    (home / "sessions.tsv").write_text("subject\tsession\tmre\ttruth\nbox\t01\tfield\ttruth\n")
+    code, printed = ended(start(home, *ONCE, target="all"))
+    assert code == 1
+    assert (home / SESSION / "derived").exists(), printed
+    (said,) = sentences(printed)
+    assert "report of sub-box_ses-01" in said
+    assert "truth_storagemodulus.nii.gz" in said
+    assert not (home / SESSION / "report.html").exists()
+
+
 def test_killed_rank(home: Path, undisturbed: Path) -> None:
     """Without --kill-on-bad-exit the other rank waits for the dead one until the time limit, hours later."""
     process = start(home, *ONCE)
@@ -69,7 +87,7 @@ def test_killed_rank(home: Path, undisturbed: Path) -> None:
     assert code == 1
     (said,) = sentences(printed)
     assert "invert of sub-box_ses-01" in said
-    assert "was killed" in said
+    assert "killed" in said
     _same_after_another_start(home, undisturbed)
 
 
