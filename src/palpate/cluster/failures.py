@@ -12,8 +12,12 @@ from palpate.cluster.endings import CANCELLED, KILLED, UNKNOWN, ending_of
 _TIME: Final = re.compile(r"^\[[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d [\d:]{8} \d{4}\]", re.MULTILINE)
 """What Snakemake prints before each event."""
 
-_MESSAGE: Final = re.compile(r"^ +message: (?P<words>SLURM.*?)(?=\n +(?:jobid|log|jobs|input|output|sbatch call):)", re.M | re.S)
-_NUMBER: Final = re.compile(r"SLURM-job '(?P<number>\d+)'")
+_MESSAGE: Final = re.compile(
+    r"^ +message: (?P<words>(?:SLURM|Error in group).*?)(?=\n +(?:jobid|log|jobs|input|output|sbatch call):)", re.M | re.S
+)
+_NUMBER: Final = re.compile(r"SLURM-job '(\d+)'|/(\d+)\.log\b")
+"""Number of the job; where several steps share one, its log alone names it."""
+
 _REFUSAL: Final = re.compile(r"The error message was '(?P<words>.*?)'\.", re.DOTALL)
 _RULE: Final = re.compile(r"^ *(?:Error in )?rule (?P<name>\w+):", re.MULTILINE)
 _LOGS: Final = re.compile(r"^ +log: (?P<paths>.*?)(?: \(check log file\(s\) for error details\))?$", re.MULTILINE)
@@ -24,12 +28,16 @@ _MOST_READ: Final = 1 << 20
 
 
 class _Step(NamedTuple):
-    """Step that a job ran last, with its log and what that says."""
+    """Step of a job, the subject that it is of, its log and what that says; no log where the step never began."""
 
     rule: str
-    words: str
+    subject: str
     log: str
     text: str
+
+    @property
+    def words(self) -> str:
+        return f"{self.rule} of {self.subject}" if self.subject else self.rule
 
 
 def told_of_failures(printed: str) -> tuple[str, ...]:
@@ -46,10 +54,9 @@ def told_of_failures(printed: str) -> tuple[str, ...]:
         message = _MESSAGE.search(block)
         if message:
             logs = [path for line in _LOGS.findall(block) for path in line.split(", ")]
-            number = _NUMBER.search(message["words"])
-            job = number["number"] if number else ""
-            step = _step(block, logs, job)
-            told |= {step.words: _sentence(step, message["words"], logs, job)}
+            job = next((one or other for one, other in _NUMBER.findall(" ".join([message["words"], *logs]))), "")
+            for step in _steps(block, logs, job):
+                told |= {step.words: _sentence(step, message["words"], logs, job)}
     return tuple(told.values())
 
 
@@ -71,15 +78,21 @@ def _sentence(step: _Step, message: str, logs: Sequence[str], job: str) -> str:
     return f"{step.words}{f' (Slurm job {job})' if job else ''}: {told}{where}"
 
 
-def _step(block: str, logs: Sequence[str], job: str) -> _Step:
-    """Step that the job ran last; steps that share a job have each a log, and one that never began has none of it."""
-    rules = _RULE.findall(block)
+def _steps(block: str, logs: Sequence[str], job: str) -> list[_Step]:
+    """Steps of a job that failed: those that say why, else the one that began last, else the first that did not begin."""
     texts = {log: _end_of(log) for log in logs if _OF.search(log)}
     began = [log for log, text in texts.items() if job and f"Slurm job {job}," in text]
-    log = max(began, key=lambda path: Path(path).stat().st_mtime, default="")
-    named = _OF.search(log or next(iter(texts), ""))
-    rule = named["rule"] if named and log else rules[0] if rules else "a step"
-    return _Step(rule, f"{rule} of {named['subject']}" if named else rule, log, texts.get(log, ""))
+    said = [log for log in began if _OURS.search(texts[log])]
+    newest = sorted(began, key=lambda path: Path(path).stat().st_mtime)[-1:]
+    rules = _RULE.findall(block)
+    named = _OF.search(next(iter(texts), ""))
+    unknown = _Step(rules[0] if rules else "a step", named["subject"] if named else "", "", "")
+    return [_Step(*_rule_and_subject(log), log, texts[log]) for log in said or newest] or [unknown]
+
+
+def _rule_and_subject(log: str) -> tuple[str, str]:
+    named = _OF.search(log)
+    return (named["rule"], named["subject"]) if named else ("a step", "")
 
 
 def _attempt(log: str) -> Path:
