@@ -59,9 +59,3 @@ def with_draws(least_mb):
 def by_attempt(first):
     """Return a request that is `first` at the first attempt and as much more at each further one."""
     return lambda wildcards, attempt: first * attempt
-
-
-# Steps that share a job of a cluster: one that fails must not keep the others from running. The workflow that submits the
-# job hands its own --keep-going to nobody.
-if not workflow.is_main_process:
-    workflow.execution_settings.keep_going = True

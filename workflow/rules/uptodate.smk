@@ -194,10 +194,20 @@ def keep_order(name, wildcards):
     return True
 
 
+def keep_going_in_jobs():
+    """Let steps that share a job run although another one of them failed.
+
+    The workflow that submits jobs hands its --keep-going to nobody, and settings are there once the steps are planned.
+    """
+    if not workflow.is_main_process and workflow.execution_settings is not None:
+        workflow.execution_settings.keep_going = True
+
+
 def inputs_of(name):
     """Return the inputs of a rule by their roles."""
 
     def inputs(wildcards):
+        keep_going_in_jobs()
         order = order_of(name, wildcards)
         given = {role: [str(path) for path in paths] for role, paths in order.inputs.items()}
         reason = up_to_date.change(order) if workflow.is_main_process else None

@@ -55,7 +55,7 @@ def start(home: Path, *arguments: str, target: str = str(SESSION / "mre")) -> su
     )
 
 
-def ended(process: subprocess.Popen[str], seconds: float = 150.0) -> tuple[int, str]:
+def ended(process: subprocess.Popen[str], seconds: float = 300.0) -> tuple[int, str]:
     """Return exit code and printed text of a workflow; it fails where the workflow hangs."""
     try:
         printed, _ = process.communicate(timeout=seconds)

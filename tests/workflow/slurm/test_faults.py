@@ -83,7 +83,7 @@ def test_killed_rank(home: Path, undisturbed: Path) -> None:
     """Without --kill-on-bad-exit the other rank waits for the dead one until the time limit, hours later."""
     process = start(home, *ONCE)
     os.kill(_ranks()[1], signal.SIGKILL)
-    code, printed = ended(process, 60)
+    code, printed = ended(process)
     assert code == 1
     (said,) = sentences(printed)
     assert "invert of sub-box_ses-01" in said
@@ -107,7 +107,7 @@ def test_cancelled_job(home: Path, undisturbed: Path) -> None:
     _ranks()
     (job,) = [number for number, state in queue().items() if state == "RUNNING"]
     subprocess.run(["scancel", job], check=True)
-    code, printed = ended(process, 60)
+    code, printed = ended(process)
     assert code == 1
     (said,) = sentences(printed)
     assert f"(Slurm job {job}): it was cancelled" in said
@@ -120,7 +120,7 @@ def test_stopped_workflow(number: signal.Signals, home: Path, undisturbed: Path)
     process = start(home)
     _ranks()
     process.send_signal(number)
-    code, printed = ended(process, 90)
+    code, printed = ended(process)
     print(code, printed)
     wait_for(lambda: "RUNNING" not in queue().values(), "a job outlives its workflow")
     _same_after_another_start(home, undisturbed)
@@ -144,7 +144,7 @@ def test_lost_node(home: Path, undisturbed: Path, cluster: OneNode) -> None:
     print(queue())
     time.sleep(15)
     cluster.start_node()
-    code, printed = ended(process, 240)
+    code, printed = ended(process)
     print(code, printed)
     assert code == 0
     assert bits(home) == bits(undisturbed)
@@ -155,7 +155,7 @@ def test_time_limit(home: Path, undisturbed: Path) -> None:
     process = start(home, *ONCE, "--set-resources", "invert:runtime=1")
     for pid in _ranks():
         os.kill(pid, signal.SIGSTOP)
-    code, printed = ended(process, 240)
+    code, printed = ended(process)
     assert code == 1
     (said,) = sentences(printed)
     assert "reached its time limit" in said
