@@ -13,7 +13,7 @@ from tests.conftest import CHECKOUT
 BLOCK = """
 [Mon Nov 30 15:28:55 2026]
 Error in rule invert:
-    message: SLURM-job '2' failed, SLURM status is: '{status}'. Detailed failure reason unavailable.For further error details see
+    message: SLURM-job '2' failed, SLURM status is: '{status}'. Detailed failure reason unavailable.For
     jobid: 2
     output: results/sub-A/ses-01/mre
     log: {own}, {slurm} (check log file(s) for error details)
@@ -32,7 +32,7 @@ TOLD = [
     ("FAILED", "srun: error: n: task 1: Killed", "a process of it was killed"),
     ("FAILED", "srun: error: n: task 1: Segmentation fault", "a process of it was killed"),
     ("FAILED", "BAD TERMINATION OF ONE OF YOUR APPLICATION PROCESSES", "a process of it was killed"),
-    ("FAILED", "unsupported PMI version PMIx", "Choose another launcher"),
+    ("FAILED", "unsupported PMI version PMIx", "Choose another one"),
     ("FAILED", "nothing that is known", "it failed"),
 ]
 
@@ -68,7 +68,7 @@ def test_an_attempt_before_is_not_quoted(tmp_path: Path) -> None:
     assert "found no wave" not in _told(tmp_path, "NODE_FAIL", "palpate: found no wave; expected one.", earlier)
 
 
-def test_refused_job(tmp_path: Path) -> None:
+def test_refused_job() -> None:
     """A request that no partition can meet ends before there is a job."""
     printed = """
 [Mon Nov 30 15:28:55 2026]
@@ -81,7 +81,9 @@ account'.
     log: results/logs/sub-A_ses-01_mesh.log (check log file(s) for error details)
 """
     (sentence,) = told_of_failures(printed)
-    assert sentence.startswith("mesh of sub-A_ses-01: Slurm refused it: sbatch: error: Batch job submission failed: Inv")
+    assert sentence.startswith(
+        "mesh of sub-A_ses-01: Slurm refused it: sbatch: error: Batch job submission failed: Inv"
+    )
 
 
 def test_the_last_attempt_is_told(tmp_path: Path) -> None:

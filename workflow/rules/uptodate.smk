@@ -248,11 +248,16 @@ def kind_of(name):
     return getattr(import_module(f"palpate.{place}"), constant)
 
 
+STOPPED = "the workflow was stopped before everything was made. Start it again to go on; what is finished is kept."
+
+
 def tell_of_failures(log):
     """Say in a sentence each how jobs of a cluster ended; Snakemake says that they failed."""
-    for path in map(Path, log):
-        for told in told_of_failures(path.read_text(encoding="utf-8", errors="replace")):
-            print(f"palpate: {told}", file=sys.stderr)
+    if workflow.executor_plugin.name != "slurm":
+        return
+    printed = "".join(path.read_text(encoding="utf-8", errors="replace") for path in map(Path, log))
+    for told in told_of_failures(printed) or (STOPPED,):
+        print(f"palpate: {told}", file=sys.stderr)
 
 
 def demand_states():

@@ -29,13 +29,13 @@ MEMORY: Final = Ending(
     "memory",
     re.compile(r"exceeded (?:job )?memory limit|oom.?kill|OUT_OF_MEMORY|out.of.memory", re.IGNORECASE),
     "it took more memory than it had asked for, and Slurm ended it",
-    "Start again with more, such as --set-resources {rule}:{memory}=MB, or with more ranks.",
+    "Start again with more: in the profile, under set-resources, {rule}:{memory}=MB; or take more ranks.",
 )
 TIME: Final = Ending(
     "time",
     re.compile(r"DUE TO TIME LIMIT|status is: '(?:TIMEOUT|DEADLINE)'"),
     "it reached its time limit, and Slurm ended it",
-    "Start again with more, such as --set-resources {rule}:runtime=MINUTES; an inversion goes on where it was.",
+    "Start again with more: in the profile, under set-resources, {rule}:runtime=MINUTES. An inversion goes on.",
 )
 NODE: Final = Ending(
     "node",
@@ -51,14 +51,15 @@ CANCELLED: Final = Ending(
 )
 LAUNCHER: Final = Ending(
     "launcher",
-    re.compile(r"unsupported PMI version|Invalid MPI type|Couldn't find the specified plugin name for mpi", re.IGNORECASE),
+    re.compile(r"unsupported PMI version|Invalid MPI type|Couldn't find the specified plugin name for mpi", re.I),
     "the launcher does not speak to this MPI",
-    "Choose another launcher by --set-resources {rule}:mpi=...; docs/cluster.md lists them.",
+    "Choose another one: in the profile, under set-resources, {rule}:mpi=...; docs/cluster.md lists them.",
 )
 KILLED: Final = Ending(
     "rank killed",
     re.compile(
-        r"srun: error: .*: tasks? [\d,-]+: (?:Killed|Terminated|Segmentation|Bus error|Aborted|Exited with exit code 1[34]\d)"
+        r"srun: error: .*: tasks? [\d,-]+: "
+        r"(?:Killed|Terminated|Segmentation|Bus error|Aborted|Exited with exit code 1[34]\d)"
         r"|BAD TERMINATION"
     ),
     "a process of it was killed, and the launcher ended the others",

@@ -13,7 +13,8 @@ _TIME: Final = re.compile(r"^\[[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d [\d:]{8} \d{4
 """What Snakemake prints before each event."""
 
 _MESSAGE: Final = re.compile(
-    r"^ +message: (?P<words>(?:SLURM|Error in group).*?)(?=\n +(?:jobid|log|jobs|input|output|sbatch call):)", re.M | re.S
+    r"^ +message: (?P<words>(?:SLURM|Error in group).*?)(?=\n +(?:jobid|log|jobs|input|output|sbatch call):)",
+    re.M | re.S,
 )
 _NUMBER: Final = re.compile(r"SLURM-job '(\d+)'|/(\d+)\.log\b")
 """Number of the job; where several steps share one, its log alone names it."""
@@ -47,7 +48,7 @@ def told_of_failures(printed: str) -> tuple[str, ...]:
         printed: log of Snakemake of this run.
 
     Returns:
-        For each step the sentence of its last attempt, in the order of first failures.
+        For each step the sentence of its last attempt, in the order of first failures; none where the run was stopped.
     """
     told: dict[str, str] = {}
     for block in _TIME.split(printed):
@@ -79,7 +80,7 @@ def _sentence(step: _Step, message: str, logs: Sequence[str], job: str) -> str:
 
 
 def _steps(block: str, logs: Sequence[str], job: str) -> list[_Step]:
-    """Steps of a job that failed: those that say why, else the one that began last, else the first that did not begin."""
+    """Steps of a job that failed: those that say why, else the one that began last, else one that did not begin."""
     texts = {log: _end_of(log) for log in logs if _OF.search(log)}
     began = [log for log, text in texts.items() if job and f"Slurm job {job}," in text]
     said = [log for log in began if _OURS.search(texts[log])]

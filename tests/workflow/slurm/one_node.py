@@ -21,7 +21,7 @@ SITE = Path("/etc/slurm/slurm.conf")
 
 MARK = "palpatetest"
 MUNGE = Path("/run/munge")
-TURN = Path("/tmp/palpate-one-node-slurm.lock")  # noqa: S108 - one cluster for all who test on this machine
+TURN = Path("/tmp/palpate-one-node-slurm.lock")
 PROGRAMS = ("slurmctld", "slurmd", "sbatch", "srun", "scancel", "squeue", "munged")
 
 

@@ -34,7 +34,7 @@ def test_killed_rank_costs_one_attempt(tmp_path: Path) -> None:
             raise
         code, printed = ended(process, 150.0)
         assert code == 0, printed
-        assert list(queue().values()) == ["COMPLETED", "FAILED", "COMPLETED"]
+        assert [state for _, state in sorted(queue().items())] == ["COMPLETED", "FAILED", "COMPLETED"]
         asked = subprocess.run(
             ["squeue", "--states=all", "-h", "--sort=i", "-o", "%m %C"], capture_output=True, text=True, check=True
         )

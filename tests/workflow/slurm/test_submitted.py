@@ -78,7 +78,7 @@ def _of(requests: list[Request], rule: str, session: str = "") -> Request:
 
 
 def test_each_rule_asks_for_memory_time_and_processors(requests: list[Request]) -> None:
-    """A rule without memory gets the site's default, often a few hundred MB; all rules of the workflow are submitted."""
+    """A rule without memory gets the site's default, often a few hundred MB; every rule is submitted here."""
     text = "".join(path.read_text() for path in (CHECKOUT / "workflow" / "rules").glob("*.smk"))
     rules = set(re.findall(r"^rule (\w+):", text, re.M))
     assert {rule for one in requests for rule in one.rules} == rules
@@ -114,7 +114,7 @@ def test_ranks_end_with_the_first_that_fails(printed_and_requests: tuple[str, li
 
 
 def test_short_steps_share_a_job(requests: list[Request]) -> None:
-    """Each job starts Snakemake twice. Steps of two sessions stay apart: one would wait for, and fail with, the other."""
+    """Each job starts Snakemake twice. Steps of two sessions stay apart, else one fails with the other."""
     for session in (SMALL, LARGE):
         assert set(_of(requests, "ingest", f"session={session}").rules) == {"ingest", "mesh"}
         products = _of(requests, "report", f"session={session}")
@@ -123,7 +123,7 @@ def test_short_steps_share_a_job(requests: list[Request]) -> None:
 
 
 def test_steps_that_share_a_job_run_in_turn(requests: list[Request]) -> None:
-    """Five products at once would ask for five times the memory and processors; in turn they take five times as long."""
+    """Five products at once would ask for five times the memory and processors; in turn they take longer."""
     small, large = (_of(requests, "report", f"session={one}") for one in (SMALL, LARGE))
     assert small.options["--cpus-per-task"] == "1"
     assert small.memory_mb == 4100
