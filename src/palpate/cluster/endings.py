@@ -78,7 +78,7 @@ UNKNOWN: Final = Ending(
     "Its logs say more.",
 )
 ENDINGS: Final = (REFUSED, MEMORY, TIME, NODE, LAUNCHER, CANCELLED, KILLED, UNKNOWN)
-"""All endings; the first whose pattern is found is the cause, since one way to end leads to traces of those behind it."""
+"""All endings. The first whose pattern is found is the cause: one way to end leaves traces of those behind it."""
 
 
 def ending_of(texts: Sequence[str]) -> Ending:

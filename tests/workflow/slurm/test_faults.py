@@ -169,3 +169,37 @@ def test_time_limit(home: Path, undisturbed: Path) -> None:
     (said,) = sentences(printed)
     assert "reached its time limit" in said
     _same_after_another_start(home, undisturbed)
+
+
+MPIEXEC = ("--set-resources", "invert:mpi='mpiexec -launcher fork'", "invert:nodes=1")
+
+
+def test_mpiexec_in_the_job(home: Path, undisturbed: Path) -> None:
+    """The way of sites whose srun speaks pmix alone; a rank that dies ends the others here, too."""
+    process = start(home, *ONCE, *MPIEXEC)
+    os.kill(_ranks()[1], signal.SIGKILL)
+    code, printed = ended(process)
+    assert code == 1
+    (said,) = sentences(printed)
+    assert "killed" in said
+    code, printed = ended(start(home, *MPIEXEC))
+    assert code == 0, printed
+    assert bits(home) == bits(undisturbed)
+
+
+def test_a_launcher_of_another_kind(home: Path) -> None:
+    """The wheel's MPI does not speak PMIx; the sentence leads to the page with the launchers."""
+    code, printed = ended(start(home, *ONCE, "--set-resources", "invert:mpi='srun --mpi=pmix'"))
+    assert code == 1
+    (said,) = sentences(printed)
+    assert "the launcher does not speak to this MPI" in said
+    assert "docs/cluster.md" in said
+
+
+def test_accounting_that_is_not_there(home: Path) -> None:
+    """Nobody answers sacct here, and the workflow waited for ever; now it does not start."""
+    code, printed = ended(start(home, "--slurm-status-command", "sacct"))
+    assert code == 2
+    (said,) = sentences(printed)
+    assert "--slurm-status-command squeue --slurm-no-account" in said
+    assert "RUNNING" not in queue().values()
