@@ -155,7 +155,8 @@ def rank_processes(command: str = "palpate invert") -> list[int]:
     for pid in _of_jobs():
         rank = [one for one in _environment(pid) if one.startswith("PMI_RANK=")]
         if rank and command in _words(pid):
-            ranks[int(rank[0].partition("=")[2])] = pid
+            number = int(rank[0].partition("=")[2])
+            ranks[number] = max(pid, ranks.get(number, 0))  # the worker, which its supervisor has started
     return [ranks[rank] for rank in sorted(ranks)]
 
 

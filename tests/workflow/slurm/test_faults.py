@@ -175,8 +175,10 @@ MPIEXEC = ("--set-resources", "invert:mpi='mpiexec -launcher fork'", "invert:nod
 
 
 def test_mpiexec_in_the_job(home: Path, undisturbed: Path) -> None:
-    """The way of sites whose srun speaks pmix alone; a rank that dies ends the others here, too."""
+    """The way of sites whose srun speaks pmix alone; once connected, a rank that dies ends the others here, too."""
     process = start(home, *ONCE, *MPIEXEC)
+    log = home / LOGS / "sub-box_ses-01_invert.attempt-2.log"
+    wait_for(lambda: log.exists() and "2 ranks" in log.read_text(), "the ranks do not connect", 120.0)
     os.kill(_ranks()[1], signal.SIGKILL)
     code, printed = ended(process)
     assert code == 1
