@@ -79,8 +79,9 @@ wildcard_constraints:
 
 
 # The steps run with the programs beside this Python, whether or not its environment was activated, and find the forms
-# that were compiled ahead where the configuration says.
-prefix = f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; "
+# that were compiled ahead where the configuration says. Each attempt at a step has a log of its own.
+ATTEMPTS = CHECKOUT / "workflow" / "scripts" / "attempts.sh"
+prefix = f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; . {shlex.quote(str(ATTEMPTS))}; "
 if settings.forms:
     prefix += f"export {FORMS_VARIABLE}={shlex.quote(str(settings.forms.expanduser().absolute()))}; "
 shell.prefix(prefix)

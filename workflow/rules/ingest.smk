@@ -10,8 +10,8 @@ rule ingest:
         "../../envs/palpate.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=30,
+        mem_mb=by_attempt(4000),
+        runtime=by_attempt(30),
     params:
         settings=settings.ingest.model_dump_json(),
         anatomy=option("--anatomy", "anatomy"),
@@ -19,5 +19,6 @@ rule ingest:
         receipt=receipt_of("ingest"),
     shell:
         "PALPATE_RECEIPT={params.receipt:q}"
+        " logged {log:q}"
         " palpate ingest {input.mre:q} {params.anatomy:q} {params.mask:q} --label sub-{wildcards.subject}_ses-{wildcards.session}"
-        " --settings {params.settings:q} --out {output:q} 2> >(tee {log:q} >&2)"
+        " --settings {params.settings:q} --out {output:q}"

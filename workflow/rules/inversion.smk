@@ -12,12 +12,13 @@ rule invert:
         "../../envs/palpate.yaml"
     threads: 64
     resources:
-        # UCX_TLS keeps ranks on one machine off network devices that a guest may not open;
-        # a cluster's profile replaces the whole launcher.
-        mpi="mpiexec -genv UCX_TLS self,sm,tcp",
-        tasks=lambda wildcards, threads: threads,
-        mem_mb_per_cpu=4000,
-        runtime=480,
+        mpi=launcher,
+        tasks=ranks,
+        cpus_per_task=1,
+        mem_mb=memory_of_ranks,
+        # Ranks may lie on several nodes, while mem_mb is what Slurm reserves on each of them.
+        mem_mb_per_cpu=memory_of_rank,
+        runtime=inversion_time,
     params:
         settings=settings.inversion.model_dump_json(),
         labels=option("--labels", "labels"),
@@ -25,6 +26,7 @@ rule invert:
     shell:
         # The rank that failed leaves its sentence and exit code in a note, since launchers lose both.
         "rm -f {log:q}.failed; SLURM_KILL_BAD_EXIT=1 PALPATE_FAILURE={log:q}.failed PALPATE_RECEIPT={params.receipt:q}"
+        " logged {log:q}"
         " {resources.mpi} -n {resources.tasks} palpate invert {input.wavefield:q} --mesh {input.mesh:q} {params.labels:q}"
-        " --settings {params.settings:q} --out {output:q} --ranks {resources.tasks} 2> >(tee {log:q} >&2)"
+        " --settings {params.settings:q} --out {output:q} --ranks {resources.tasks}"
         " || python -m palpate.failure_note {log:q}.failed {log:q} $?"

@@ -10,11 +10,12 @@ rule mesh:
         "../../envs/palpate.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=30,
+        mem_mb=by_attempt(4000),
+        runtime=by_attempt(30),
     params:
         settings=settings.mesh.model_dump_json(),
         receipt=receipt_of("mesh"),
     shell:
         "PALPATE_RECEIPT={params.receipt:q}"
-        " palpate mesh {input.wavefield:q} --settings {params.settings:q} --out {output:q} 2> >(tee {log:q} >&2)"
+        " logged {log:q}"
+        " palpate mesh {input.wavefield:q} --settings {params.settings:q} --out {output:q}"

@@ -1,3 +1,6 @@
+"""Products of a finished inversion. Where they share a job of a cluster, `in_turn` lets one after the other run."""
+
+
 rule maps:
     """Write the stiffness and its uncertainty as DICOM beside the source study."""
     input:
@@ -11,8 +14,9 @@ rule maps:
         "../../envs/palpate.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=30,
+        mem_mb=with_draws(4000),
+        runtime=by_attempt(30),
+        in_turn=1,
     params:
         settings=settings.maps.model_dump_json(),
         scan=option("--scan", "scan"),
@@ -21,8 +25,9 @@ rule maps:
         receipt=receipt_of("maps"),
     shell:
         "PALPATE_RECEIPT={params.receipt:q}"
+        " logged {log:q}"
         " palpate maps {input.mre:q} --wavefield {input.wavefield:q} {params.scan:q} {params.anatomy:q} {params.key:q}"
-        " --settings {params.settings:q} --out {output.folder:q} 2> >(tee {log:q} >&2)"
+        " --settings {params.settings:q} --out {output.folder:q}"
 
 
 rule derived:
@@ -39,15 +44,17 @@ rule derived:
         "../../envs/palpate.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=30,
+        mem_mb=with_draws(4000),
+        runtime=by_attempt(30),
+        in_turn=1,
     params:
         settings=settings.derived.model_dump_json(),
         receipt=receipt_of("derived"),
     shell:
         "PALPATE_RECEIPT={params.receipt:q}"
+        " logged {log:q}"
         " palpate maps {input.mre:q} --derived"
-        " --settings {params.settings:q} --out {output:q} 2> >(tee {log:q} >&2)"
+        " --settings {params.settings:q} --out {output:q}"
 
 
 rule overlay:
@@ -64,13 +71,15 @@ rule overlay:
         "../../envs/palpate.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=with_draws(4000),
+        runtime=by_attempt(60),
+        in_turn=1,
     params:
         receipt=receipt_of("overlay"),
     shell:
         "PALPATE_RECEIPT={params.receipt:q}"
-        " palpate overlay {input.mre:q} --wavefield {input.wavefield:q} --out {output:q} 2> >(tee {log:q} >&2)"
+        " logged {log:q}"
+        " palpate overlay {input.mre:q} --wavefield {input.wavefield:q} --out {output:q}"
 
 
 rule report:
@@ -88,8 +97,9 @@ rule report:
         "../../envs/palpate.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=30,
+        mem_mb=with_draws(4000),
+        runtime=by_attempt(30),
+        in_turn=1,
     params:
         settings=settings.report.model_dump_json(),
         session=lambda wildcards, output: str(Path(output.page).parent),
@@ -97,8 +107,9 @@ rule report:
         receipt=receipt_of("report"),
     shell:
         "PALPATE_RECEIPT={params.receipt:q}"
+        " logged {log:q}"
         " palpate report --session {params.session:q} {params.truth:q}"
-        " --settings {params.settings:q} --out {output.page:q} 2> >(tee {log:q} >&2)"
+        " --settings {params.settings:q} --out {output.page:q}"
 
 
 rule regions:
@@ -116,8 +127,9 @@ rule regions:
         "../../envs/palpate.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=with_draws(2000),
+        runtime=by_attempt(30),
+        in_turn=1,
     params:
         settings=settings.regions.model_dump_json(),
         session=lambda wildcards, output: str(Path(output.table).parent),
@@ -126,8 +138,9 @@ rule regions:
         receipt=receipt_of("regions"),
     shell:
         "PALPATE_RECEIPT={params.receipt:q}"
+        " logged {log:q}"
         " palpate regions {params.session:q} {params.regions:q} {params.key:q}"
-        " --settings {params.settings:q} --out {output.table:q} 2> >(tee {log:q} >&2)"
+        " --settings {params.settings:q} --out {output.table:q}"
 
 
 rule group_regions:
@@ -143,11 +156,12 @@ rule group_regions:
         "../../envs/palpate.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=by_attempt(1000),
+        runtime=by_attempt(10),
     params:
         results=lambda wildcards, output: str(Path(output.table).parent),
         receipt=receipt_of("group_regions"),
     shell:
         "PALPATE_RECEIPT={params.receipt:q}"
-        " palpate regions {params.results:q} --out {output.table:q} 2> >(tee {log:q} >&2)"
+        " logged {log:q}"
+        " palpate regions {params.results:q} --out {output.table:q}"

@@ -11,8 +11,8 @@ rule tumour:
         "../../envs/palpate.yaml"
     threads: 1
     resources:
-        mem_mb=8000,
-        runtime=60,
+        mem_mb=by_attempt(8000),
+        runtime=by_attempt(60),
     params:
         settings=settings.tumour.model_dump_json(),
         table=str(settings.sessions),
@@ -24,8 +24,9 @@ rule tumour:
         receipt=receipt_of("tumour"),
     shell:
         "PALPATE_RECEIPT={params.receipt:q}"
+        " logged {log:q}"
         " palpate tumour {params.table:q} --subject {wildcards.subject} {params.drugs:q} {params.stiffness:q} {params.key:q}"
-        " --box-mm {params.box_mm} --voxel-mm {params.voxel_mm} --settings {params.settings:q} --out {output.history:q} 2> >(tee {log:q} >&2)"
+        " --box-mm {params.box_mm} --voxel-mm {params.voxel_mm} --settings {params.settings:q} --out {output.history:q}"
 
 
 rule calibrate:
@@ -42,14 +43,15 @@ rule calibrate:
         "../../envs/palpate.yaml"
     threads: 1
     resources:
-        mem_mb=8000,
-        runtime=240,
+        mem_mb=by_attempt(8000),
+        runtime=by_attempt(240),
     params:
         settings=settings.twin.model_dump_json(),
         receipt=receipt_of("calibrate"),
     shell:
         "PALPATE_RECEIPT={params.receipt:q}"
-        " palpate calibrate {input.history:q} --settings {params.settings:q} --out {output:q} 2> >(tee {log:q} >&2)"
+        " logged {log:q}"
+        " palpate calibrate {input.history:q} --settings {params.settings:q} --out {output:q}"
 
 
 rule tetrahedra:
@@ -64,15 +66,15 @@ rule tetrahedra:
         "../../envs/palpate.yaml"
     threads: 1
     resources:
-        mem_mb=10000,
-        runtime=60,
+        mem_mb=by_attempt(10000),
+        runtime=by_attempt(60),
     params:
         settings=settings.mesh.model_dump_json(),
         receipt=receipt_of("tetrahedra"),
     shell:
         "PALPATE_RECEIPT={params.receipt:q}"
+        " logged {log:q}"
         " palpate mesh {input.labels:q} --names {input.names:q} --settings {params.settings:q} --out {output:q}"
-        " 2> >(tee {log:q} >&2)"
 
 
 rule forecast:
@@ -87,16 +89,16 @@ rule forecast:
         "../../envs/palpate.yaml"
     threads: 1
     resources:
-        mem_mb=8000,
-        runtime=120,
+        mem_mb=by_attempt(8000),
+        runtime=by_attempt(120),
     params:
         settings=settings.forecast.model_dump_json(),
         mesh=option("--mesh", "mesh"),
         receipt=receipt_of("forecast"),
     shell:
         "PALPATE_RECEIPT={params.receipt:q}"
+        " logged {log:q}"
         " palpate forecast {input.calibration:q} {params.mesh:q} --settings {params.settings:q} --out {output:q}"
-        " 2> >(tee {log:q} >&2)"
 
 
 rule outlook:
@@ -111,8 +113,8 @@ rule outlook:
         "../../envs/palpate.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=30,
+        mem_mb=by_attempt(4000),
+        runtime=by_attempt(30),
     params:
         settings=settings.report.model_dump_json(),
         anatomy=option("--anatomy", "anatomy"),
@@ -120,8 +122,9 @@ rule outlook:
         receipt=receipt_of("outlook"),
     shell:
         "PALPATE_RECEIPT={params.receipt:q}"
+        " logged {log:q}"
         " palpate outlook {input.calibration:q} --forecast {input.forecast:q} {params.anatomy:q} {params.date:q}"
-        " --settings {params.settings:q} --out {output:q} 2> >(tee {log:q} >&2)"
+        " --settings {params.settings:q} --out {output:q}"
 
 
 rule forecast_dicom:
@@ -137,13 +140,14 @@ rule forecast_dicom:
         "../../envs/palpate.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=30,
+        mem_mb=by_attempt(4000),
+        runtime=by_attempt(30),
     params:
         settings=settings.maps.model_dump_json(),
         key=KEY,
         receipt=receipt_of("forecast_dicom"),
     shell:
         "PALPATE_RECEIPT={params.receipt:q}"
+        " logged {log:q}"
         " palpate maps {input.forecast:q} --anatomy {input.anatomy:q} {params.key:q}"
-        " --settings {params.settings:q} --out {output.folder:q} 2> >(tee {log:q} >&2)"
+        " --settings {params.settings:q} --out {output.folder:q}"

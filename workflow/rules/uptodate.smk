@@ -17,6 +17,8 @@ from importlib import import_module
 
 from snakemake.iocontainers import Wildcards
 
+from palpate.cluster.failures import told_of_failures
+from palpate.cluster.slurm_site import demand_job_states, site_configuration
 from palpate.content_digest import digest
 from palpate.outputs import demand_replaceable
 from palpate.program import Program
@@ -192,10 +194,20 @@ def keep_order(name, wildcards):
     return True
 
 
+def keep_going_in_jobs():
+    """Let steps that share a job run although another one of them failed.
+
+    The workflow that submits jobs hands its --keep-going to nobody, and settings are there once the steps are planned.
+    """
+    if not workflow.is_main_process and workflow.execution_settings is not None:
+        workflow.execution_settings.keep_going = True
+
+
 def inputs_of(name):
     """Return the inputs of a rule by their roles."""
 
     def inputs(wildcards):
+        keep_going_in_jobs()
         order = order_of(name, wildcards)
         given = {role: [str(path) for path in paths] for role, paths in order.inputs.items()}
         reason = up_to_date.change(order) if workflow.is_main_process else None
@@ -236,6 +248,29 @@ def kind_of(name):
     return getattr(import_module(f"palpate.{place}"), constant)
 
 
+STOPPED = "the workflow was stopped before everything was made. Start it again to go on; what is finished is kept."
+
+
+def tell_of_failures(log):
+    """Say in a sentence each how jobs of a cluster ended; Snakemake says that they failed."""
+    if workflow.executor_plugin.name != "slurm":
+        return
+    printed = "".join(path.read_text(encoding="utf-8", errors="replace") for path in map(Path, log))
+    for told in told_of_failures(printed) or (STOPPED,):
+        print(f"palpate: {told}", file=sys.stderr)
+
+
+def demand_states():
+    """Refuse to start where Slurm would not tell how jobs ended."""
+    if workflow.executor_plugin is not None and workflow.executor_plugin.name == "slurm":
+        demand_job_states(workflow.executor_settings.status_command, site_configuration())
+
+
 onstart:
+    checked(demand_states)
     checked(lock)
     checked(keep_strangers)
+
+
+onerror:
+    tell_of_failures(log)

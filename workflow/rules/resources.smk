@@ -1,0 +1,61 @@
+"""Memory, time and ranks of the steps. They grow with the size of the mesh, once there is one, and with each attempt."""
+
+import os
+
+from palpate.cluster.problem_size import sizes_of_mesh
+from palpate.cluster.requests import inversion_minutes, output_mb, rank_mb, ranks_of
+
+DRAWS = {"draws": settings.inversion.samples}
+LAUNCHED_BY = "PALPATE_LAUNCHER"
+# UCX_TLS keeps ranks on one machine off network devices that a guest may not open. The MPICH of the wheel speaks PMI-2:
+# `--mpi=pmix` aborts, and `--mpi=none` starts unconnected copies. Without --kill-on-bad-exit the other ranks wait for one
+# that died until the time limit.
+ONE_MACHINE = "mpiexec -genv UCX_TLS self,sm,tcp"
+SLURM = "srun --mpi=pmi2 --kill-on-bad-exit=1"
+
+
+def launcher(wildcards):
+    """Return how ranks are started here; jobs of Slurm take what the workflow that submitted them says.
+
+    A profile's `set-resources: invert:mpi=...` replaces it.
+    """
+    if workflow.is_main_process and workflow.executor_plugin is not None:
+        os.environ[LAUNCHED_BY] = SLURM if workflow.executor_plugin.name == "slurm" else ONE_MACHINE
+    return os.environ.get(LAUNCHED_BY, ONE_MACHINE)
+
+
+def sizes(wildcards):
+    """Return the sizes of a session's inversions; none before the session has a mesh."""
+    return sizes_of_mesh(Path(MESH.format(**wildcards)))
+
+
+def ranks(wildcards, threads):
+    """Return the number of ranks of a session's inversion: as many as the profile allows, but no more than zones."""
+    return ranks_of(sizes(wildcards), threads)
+
+
+def memory_of_rank(wildcards, threads, attempt):
+    """Return the memory of a rank of a session's inversion, MiB."""
+    directions = settings.inversion.hessian_rank
+    of = sizes(wildcards)
+    return rank_mb(of, ranks_of(of, threads), **DRAWS, directions=directions, attempt=attempt)
+
+
+def memory_of_ranks(wildcards, threads, attempt):
+    """Return the memory of all ranks of a session's inversion, MiB."""
+    return ranks(wildcards, threads) * memory_of_rank(wildcards, threads, attempt)
+
+
+def inversion_time(wildcards, threads, attempt):
+    """Return the time of a session's inversion, min."""
+    return inversion_minutes(sizes(wildcards), ranks(wildcards, threads), attempt=attempt)
+
+
+def with_draws(least_mb):
+    """Return the memory of a step on a session's draws, MiB: `least_mb` beside the draws."""
+    return lambda wildcards, attempt: output_mb(sizes(wildcards), least_mb, **DRAWS, attempt=attempt)
+
+
+def by_attempt(first):
+    """Return a request that is `first` at the first attempt and as much more at each further one."""
+    return lambda wildcards, attempt: first * attempt
