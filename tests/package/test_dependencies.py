@@ -71,7 +71,7 @@ def test_each_dependency_is_locked_and_in_the_conda_environment() -> None:
     other_names = {"fenics-dolfinx": "dolfinx-solver-complex", "matplotlib-base": "matplotlib"}
     names = {other_names.get(name, name) for name in (re.split("[=<>]", entry)[0] for entry in conda)}
     # conda installs these below fenics-dolfinx, jinja2, pydantic and dicomweb-client
-    brought = {"fenics-basix", "fenics-ufl", "mpi4py", "markupsafe", "pydantic-core", "requests"}
+    brought = {"fenics-basix", "fenics-ffcx", "fenics-ufl", "mpi4py", "markupsafe", "pydantic-core", "requests"}
     assert _declared() - brought <= names
 
 
