@@ -1,1 +1,1 @@
-"""What the workflow asks of a cluster, and what it says when the cluster ends a job."""
+"""Requests of the workflow to a cluster, and its sentences where the cluster ends a job."""

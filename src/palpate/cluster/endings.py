@@ -85,6 +85,6 @@ def ending_of(texts: Sequence[str]) -> Ending:
     """Return how a job ended.
 
     Args:
-        texts: what was printed of it: by Snakemake, by Slurm, by the step.
+        texts: output about the job, of Snakemake, Slurm and the step.
     """
     return next(ending for ending in ENDINGS if any(ending.pattern.search(text) for text in texts))

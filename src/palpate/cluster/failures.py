@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from palpate.cluster.endings import CANCELLED, KILLED, UNKNOWN, ending_of
 
 _TIME: Final = re.compile(r"^\[[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d [\d:]{8} \d{4}\]", re.MULTILINE)
-"""What Snakemake prints before each event."""
+"""Time that Snakemake prints before each event."""
 
 _MESSAGE: Final = re.compile(
     r"^ +message: (?P<words>(?:SLURM|Error in group).*?)(?=\n +(?:jobid|log|jobs|input|output|sbatch call):)",

@@ -21,8 +21,8 @@ _OWN: Final = ("--snakefile", "-s", "--configfile", "--configfiles", "--profile"
 
 
 @dataclass(frozen=True, slots=True)
-class Launch:
-    """Start of the pipeline on a study.
+class WorkflowRun:
+    """One start of the pipeline on a study.
 
     Attributes:
         sessions: the table of sessions.
