@@ -15,8 +15,8 @@ class Ending:
     Attributes:
         name: short name, as docs/cluster.md lists it.
         pattern: regular expression of what is printed where a job ends so.
-        sentence: what happened, to go behind the name of the step.
-        advice: what to do.
+        sentence: end of the job in words, to go behind the name of the step.
+        advice: remedy, in words.
     """
 
     name: str
