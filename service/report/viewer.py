@@ -58,9 +58,7 @@ def viewer_data(view: SessionView, settings: ReportSettings) -> dict[str, Any]:
         view: results of the session.
         settings: settings of the page; the anatomy is averaged down to `anatomy_mm`.
     """
-    image = None
-    if view.anatomy is not None:
-        image = ("anatomy", "T1-weighted", planning_image(view.anatomy, settings.anatomy_mm))
+    image = None if view.anatomy is None else planning_image(view.anatomy, settings.anatomy_mm)
     return scene([_frame(run, settings) for run in view.runs], image)
 
 
