@@ -33,7 +33,7 @@ from palpate.service.report.viewer import viewer_data
 
 PAGE: Final = FileKind("report", "page of a session", (".html",), page_kind("report", "Stiffness of "))
 """Kind of the page."""
-_SCRIPTS: Final = ("cross_hair.js", "volumes.js", "viewer.js")
+_SCRIPTS: Final = ("cross_hair.js", "graphics.js", "volumes.js", "viewer.js")
 
 
 def write_report(folder: Path, out: Path, *, truth: Path | None, settings: ReportSettings) -> None:

@@ -51,9 +51,13 @@ class Browser:
         """Prefer the "light" or the "dark" colour scheme."""
         self._ask("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": name}])
 
+    def navigate(self, page: Path) -> None:
+        """Begin to open a file."""
+        self._ask("Page.navigate", url=page.as_uri())
+
     def open(self, page: Path) -> None:
         """Open a file and wait until its viewer tells something at the cross-hair."""
-        self._ask("Page.navigate", url=page.as_uri())
+        self.navigate(page)
         self.wait_for("document.getElementById('viewer-status')?.textContent.startsWith('At the cross-hair')")
 
     def wait_for(self, expression: str, timeout_s: float = 240.0) -> None:

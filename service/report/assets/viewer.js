@@ -11,7 +11,9 @@
     document.documentElement.classList.remove("with-viewer");
     status.textContent = "This browser cannot show the interactive viewer (it needs WebGL 2). The still pictures show the same maps.";
   };
-  if (!document.createElement("canvas").getContext("webgl2")) {
+  const antialias = navigator.hardwareConcurrency > 6;
+  const gl = canvas.getContext("webgl2", { alpha: true, antialias });
+  if (!gl) {
     fail();
     return;
   }
@@ -56,10 +58,12 @@
   const load = (name, piece, ...look) => volumes.load(library, name, piece, ...look);
   const read = async (piece) => (await load("numbers", piece)).img;
 
+  const here = () => Array.from(viewer.frac2mm(viewer.scene.crosshairPos, 0, true)).slice(0, 3);
+
   // Runs with every drawing, so that the line follows the cross-hair however it was moved.
   function tell(location) {
     if (!state.numbers) return;
-    const point = Array.from(location && location.mm ? location.mm : viewer.frac2mm(viewer.scene.crosshairPos, 0, true)).slice(0, 3);
+    const point = Array.from(location && location.mm ? location.mm : here()).slice(0, 3);
     const said = crossHair.sentence(state.numbers, point);
     if (status.textContent !== said) status.textContent = said;
     element("place").textContent = crossHair.place(point);
@@ -113,8 +117,6 @@
     viewer.addColormap("page-outlines", nodes);
   }
 
-  const here = () => Array.from(viewer.frac2mm(viewer.scene.crosshairPos, 0, true)).slice(0, 3);
-
   // The cross-hair keeps its place in the world when the frame or the image changes; its stored position is a fraction
   // of the lowest volume.
   function place(shown, point) {
@@ -143,7 +145,7 @@
     if (old()) return;
     place(shown, state.volumes.length ? here() : frame().centre_mm);
     legend();
-    await volumes.drawn(viewer);
+    await graphics.drawn(gl);
     document.querySelector(".stage .poster")?.remove();
     performance.mark("first-picture");
     if (numbersToo) {
@@ -161,12 +163,13 @@
       state.image = state.image || (await load("image", data.image.data));
       if (old()) return;
       place([state.image, ...state.volumes.slice(1)], here());
-      await volumes.drawn(viewer);
+      await graphics.drawn(gl);
     }
     performance.mark("whole-picture");
   }
 
   function repaint() {
+    if (!state.volumes.length) return;
     const veil = state.volumes.findIndex((one) => one.name === "veil.nii.gz");
     state.volumes[1].opacity = opacity();
     if (veil > 0) state.volumes[veil].opacity = faded();
@@ -203,7 +206,7 @@
     if (!(event.key in moves) || !state.volumes.length) return;
     event.preventDefault();
     event.stopImmediatePropagation();
-    const point = Array.from(viewer.frac2mm(viewer.scene.crosshairPos, 0, true)).slice(0, 3);
+    const point = here();
     point[moves[event.key][0]] += moves[event.key][1] * frame().step_mm;
     viewer.scene.crosshairPos = viewer.mm2frac(point, 0, true).map((one) => Math.min(1, Math.max(0, one)));
     viewer.drawScene();
@@ -258,10 +261,9 @@
 
   (async () => {
     try {
-      performance.mark("scripts");
-      await viewer.attachToCanvas(canvas);
-      performance.mark("context");
-      volumes.withoutGradients(viewer);
+      const never = graphics.compileWhenUsed(gl);
+      await viewer.attachToCanvas(canvas, antialias);
+      graphics.gradients(viewer).forEach((program) => never.add(program));
       await show(true);
     } catch (error) {
       console.error(error);

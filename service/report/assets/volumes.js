@@ -35,36 +35,5 @@ const volumes = (() => {
         return [0, 1, 0, 1];
       };
     },
-
-    // The library blurs and differentiates the lowest volume for renderings in three dimensions, slice by slice. The page
-    // has none, and without a graphics card this took most of the time: while those programs are in use nothing is drawn.
-    withoutGradients(viewer) {
-      const gl = viewer.gl;
-      const unused = new Set([viewer.blurShader, viewer.gradientPrePassShader, viewer.sobelFirstOrderShader, viewer.sobelSecondOrderShader].map((one) => one.program));
-      const [use, draw, layer, check] = ["useProgram", "drawArrays", "framebufferTextureLayer", "checkFramebufferStatus"].map((name) => gl[name].bind(gl));
-      let idle = false;
-      gl.useProgram = (program) => { idle = unused.has(program); use(program); };
-      gl.drawArrays = (...given) => { if (!idle) draw(...given); };
-      gl.framebufferTextureLayer = (...given) => { if (!idle) layer(...given); };
-      gl.checkFramebufferStatus = (target) => (idle ? gl.FRAMEBUFFER_COMPLETE : check(target));
-    },
-
-    // Resolves when everything that was asked of the graphics card so far has been drawn.
-    drawn(viewer) {
-      const gl = viewer.gl;
-      const fence = gl.fenceSync(gl.SYNC_GPU_COMMANDS_COMPLETE, 0);
-      gl.flush();
-      return new Promise((done) => {
-        const look = () => {
-          if (gl.getSyncParameter(fence, gl.SYNC_STATUS) !== gl.SIGNALED && !gl.isContextLost()) {
-            setTimeout(look, 5);
-            return;
-          }
-          gl.deleteSync(fence);
-          done();
-        };
-        look();
-      });
-    },
   };
 })();
