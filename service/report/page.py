@@ -28,6 +28,7 @@ from palpate.service.report.methods import methods
 from palpate.service.report.normal import normal_words
 from palpate.service.report.panels import Panels
 from palpate.service.report.pieces import split
+from palpate.service.report.regions_panel import regions_panel
 from palpate.service.report.session import RunView, SessionView, read_session
 from palpate.service.report.viewer import viewer_data
 
@@ -179,6 +180,7 @@ def _run_context(run: RunView, exam: Exam | None, number: int, settings: ReportS
         "verdict": content.verdict(run),
         "exam": None if exam is None else exam_panel(exam),
         "maps": panels.maps(),
+        "regions": regions_panel(run.regions, content.recorded(run)),
         "region": content.region_table(run.figures) if run.figures else None,
         "beside": None if beside is None else {"title": beside[0], "picture": beside[1]},
         "scores": None if run.scores is None else content.score_table(run.scores),

@@ -251,12 +251,19 @@
   element("background").addEventListener("change", () => show(true));
   element("opacity").addEventListener("input", repaint);
   element("veil").addEventListener("change", repaint);
-  // A link in a table moves the cross-hair to its place.
+  // A link in a list or table moves the cross-hair to its place, on the maps of its own run.
   document.addEventListener("click", (event) => {
     const link = event.target.closest("[data-mm]");
     if (!link || !state.volumes.length) return;
     viewer.scene.crosshairPos = viewer.mm2frac(link.dataset.mm.split(" ").map(Number), 0, true);
-    viewer.drawScene();
+    element("box").scrollIntoView({ block: "nearest" });
+    const own = Number(link.closest("[data-frame]")?.dataset.frame ?? state.frame);
+    if (own === state.frame) {
+      viewer.drawScene();
+      return;
+    }
+    run.value = state.frame = own;
+    show(true);
   });
 
   (async () => {
