@@ -1,9 +1,9 @@
 """Mid-plane of a head or body: where left meets right on a planning image.
 
-Along each line from left to right, the middle between the first and the last voxel of the head is a point of the
-mid-plane. Where the lines do not yet run along the plane's own normal, the middles of a long head lie between its plane
-and the one that is wanted, so lines and plane are found in turns. Lines that the border of the image cuts have no middle.
-An ear, a nose or a coil seen on one side moves few of the points, and a trimmed fit passes over them.
+The mid-plane is the plane across which the image is most like its own mirror image: brightness at points of the head is
+correlated with brightness at their mirror points. It follows a head that is turned or tilted, and an ear, a lesion or a
+coil on one side hardly moves it. Where much of the head is cut by the left or right border of the image, or is not like
+its mirror image, nothing is stated.
 """
 
 from __future__ import annotations
@@ -13,21 +13,25 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
+from scipy import ndimage, optimize
 
 _AIR: Final = 0.1
 """Brightness over that of bright tissue below which a voxel is air."""
-_VOXEL_MM: Final = 3.0
-"""Edge to which finer voxels are thinned out, mm."""
-_LINE_MM: Final = 5.0
-"""Width of a line, mm."""
-_LEAST_LINES: Final = 60
-_LEAST_WIDTH: Final = 0.6
-"""Width of a line over the widest one from which it counts: shorter ones end in the neck or the top of the head."""
-_TURNS: Final = 15
-_ROUNDS: Final = 3
-_LARGEST_SPREAD_MM: Final = 6.0
-"""Median distance of the lines' middles from the plane above which the image has no clear mid-plane, mm."""
+_VOXEL_MM: Final = 4.0
+"""Edge to which finer voxels are blurred and thinned out, mm."""
+_AROUND: Final = 2
+"""Number of coarse voxels around the head whose brightness counts, too."""
+_POINTS: Final = 15_000
+_CUT: Final = 0.2
+"""Largest share of the lines from left to right that end at the border of the image."""
+_ALIKE: Final = 0.75
+"""Least correlation with the mirror image."""
+_COMPARED: Final = 0.6
+"""Least share of the points whose mirror point lies on the image."""
+_STEPS: Final = (8.0, 0.12, 0.12)
+"""First steps of the search: shift, mm, and slopes of the plane."""
+_STEEPEST: Final = 0.6
+"""Largest slope of the plane: a head that is turned by more than 30 degrees lies otherwise than its image states."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,15 @@ class MidPlane:
         """
         return float((point_mm - self.point_mm) @ self.normal)
 
+    def mirrored_mm(self, points_mm: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the mirror points of points, world R A S millimetres, shape (n, 3).
+
+        Args:
+            points_mm: points, shape (n, 3).
+        """
+        distances_mm = (points_mm - self.point_mm) @ self.normal
+        return np.asarray(points_mm - 2.0 * distances_mm[:, None] * self.normal)
+
 
 def midplane_of(values: NDArray[np.floating], affine_mm: NDArray[np.float64]) -> MidPlane | None:
     """Return the mid-plane of the head on an image; None where the image shows none clearly.
@@ -59,78 +72,77 @@ def midplane_of(values: NDArray[np.floating], affine_mm: NDArray[np.float64]) ->
         affine_mm: voxel indices to world R A S millimetres, shape (4, 4).
     """
     steps = np.maximum(1, np.round(_VOXEL_MM / np.linalg.norm(affine_mm[:3, :3], axis=0))).astype(int)
-    coarse = values[:: steps[0], :: steps[1], :: steps[2]]
-    index = np.argwhere(_head(coarse))
-    if not len(index):
+    blurred = ndimage.gaussian_filter(np.nan_to_num(values).astype(np.float32), np.where(steps > 1, 0.4 * steps, 0.0))
+    bright = blurred[:: steps[0], :: steps[1], :: steps[2]]
+    bright = np.minimum(bright / max(float(np.percentile(bright, 99.5)), 1e-12), 1.0)
+    head = _head(bright)
+    if not head.any() or _cut_share(head, int(np.abs(affine_mm[0, :3]).argmax())) > _CUT:
         return None
-    border = np.any((index == 0) | (index == np.array(coarse.shape) - 1), axis=1)
-    places_mm = (index * steps) @ affine_mm[:3, :3].T + affine_mm[:3, 3]
-    plane: MidPlane | None = MidPlane(places_mm.mean(axis=0), np.array([1.0, 0.0, 0.0]))
-    for _ in range(_TURNS):
-        if plane is not None:
-            plane = _next(plane, places_mm, border)
-    return plane
+    mirror = _Mirror.of(bright, head, affine_mm @ np.diag([*steps.astype(float), 1.0]))
+    start = np.array([np.zeros(3), *np.diag(_STEPS)])
+    options = {"initial_simplex": start, "xatol": 0.01, "fatol": 1e-5, "maxiter": 200}
+    found = optimize.minimize(mirror.unlikeness, start[0], method="Nelder-Mead", options=options).x
+    if 1.0 - mirror.unlikeness(found) < _ALIKE or np.abs(found[1:]).max() > _STEEPEST:
+        return None
+    return mirror.plane(found)
 
 
-def _head(values: NDArray[np.floating]) -> NDArray[np.bool_]:
+def _head(bright: NDArray[np.floating]) -> NDArray[np.bool_]:
     """Return the largest piece that is brighter than air."""
-    filled = np.nan_to_num(values)
-    bright = ndimage.binary_opening(filled > _AIR * np.percentile(filled, 99.5))
-    pieces, count = ndimage.label(bright)
+    pieces, count = ndimage.label(bright > _AIR)
     if count == 0:
-        return np.asarray(bright)
+        return np.zeros(bright.shape, dtype=bool)
     return np.asarray(pieces == 1 + int(np.bincount(pieces.ravel())[1:].argmax()))
 
 
-def _next(plane: MidPlane, places_mm: NDArray[np.float64], border: NDArray[np.bool_]) -> MidPlane | None:
-    """Return the plane through the middles of lines along the normal of a plane; None where there is none.
+def _cut_share(head: NDArray[np.bool_], across: int) -> float:
+    """Return the share of the lines of voxels from left to right through the head that a border cuts."""
+    lines = np.moveaxis(head, across, -1)
+    cut = lines[..., 0] | lines[..., -1]
+    return float(cut.sum() / lines.any(axis=-1).sum())
 
-    Args:
-        plane: plane so far.
-        places_mm: places of the head's voxels, shape (n, 3).
-        border: whether each lies on the border of the image, shape (n,).
+
+@dataclass(frozen=True, slots=True)
+class _Mirror:
+    """Image whose likeness to its mirror image is asked for.
+
+    Attributes:
+        bright: brightness, shape (i, j, k).
+        to_voxels: world millimetres to its voxel indices, shape (4, 4).
+        points_mm: points that are compared, shape (n, 3).
+        own: brightness at these points, shape (n,).
+        middle_mm: middle of the head, shape (3,).
     """
-    turned = _axes(plane.normal)
-    own_mm = (places_mm - plane.point_mm) @ turned
-    cells = np.floor(own_mm[:, 1:] / _LINE_MM).astype(int)
-    _, line = np.unique(cells, axis=0, return_inverse=True)
-    order = np.lexsort((own_mm[:, 0], line))
-    first = np.flatnonzero(np.diff(line[order], prepend=-1))
-    last = np.append(first[1:], len(order)) - 1
-    ends = order[first], order[last]
-    width_mm = own_mm[ends[1], 0] - own_mm[ends[0], 0]
-    whole = (width_mm >= _LEAST_WIDTH * width_mm.max()) & ~border[ends[0]] & ~border[ends[1]]
-    if whole.sum() < _LEAST_LINES:
-        return None
-    middles_mm = (own_mm[ends[0]] + own_mm[ends[1]])[whole] / 2.0
-    solution = _fit(middles_mm)
-    if np.median(np.abs(_away(middles_mm, solution))) > _LARGEST_SPREAD_MM:
-        return None
-    normal = np.array([1.0, -solution[1], -solution[2]])
-    middle_mm = middles_mm.mean(axis=0)
-    middle_mm[0] -= _away(middle_mm[None], solution)[0]
-    return MidPlane(plane.point_mm + turned @ middle_mm, turned @ normal / np.linalg.norm(normal))
 
+    bright: NDArray[np.floating]
+    to_voxels: NDArray[np.float64]
+    points_mm: NDArray[np.float64]
+    own: NDArray[np.floating]
+    middle_mm: NDArray[np.float64]
 
-def _axes(normal: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the normal and two directions across it as columns, shape (3, 3)."""
-    up = np.array([0.0, 0.0, 1.0])
-    front = np.cross(up, normal)
-    front /= np.linalg.norm(front)
-    return np.column_stack([normal, front, np.cross(normal, front)])
+    @classmethod
+    def of(cls, bright: NDArray[np.floating], head: NDArray[np.bool_], affine_mm: NDArray[np.float64]) -> _Mirror:
+        """Return an image with points in and around its head."""
+        near = np.argwhere(ndimage.binary_dilation(head, iterations=_AROUND))
+        near = near[:: max(1, len(near) // _POINTS)]
+        points_mm = near @ affine_mm[:3, :3].T + affine_mm[:3, 3]
+        middle_mm = np.argwhere(head).mean(axis=0) @ affine_mm[:3, :3].T + affine_mm[:3, 3]
+        return cls(bright, np.linalg.inv(affine_mm), points_mm, bright[tuple(near.T)], middle_mm)
 
+    def plane(self, shift_and_slopes: NDArray[np.float64]) -> MidPlane:
+        """Return the plane of a shift from the middle of the head, mm, and slopes along A and S."""
+        shift_mm, *slopes = shift_and_slopes
+        normal = np.array([1.0, *slopes])
+        return MidPlane(self.middle_mm + [shift_mm, 0.0, 0.0], normal / np.linalg.norm(normal))
 
-def _fit(points_mm: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return a, b, c of the plane u = a + b v + c w through most of the points, shape (3,)."""
-    design = np.column_stack([np.ones(len(points_mm)), points_mm[:, 1:]])
-    kept = np.ones(len(points_mm), dtype=bool)
-    for _ in range(_ROUNDS):
-        solution, *_ = np.linalg.lstsq(design[kept], points_mm[kept, 0])
-        away_mm = np.abs(_away(points_mm, solution))
-        kept = away_mm <= max(1.0, 3.0 * float(np.median(away_mm)))
-    return np.asarray(solution)
-
-
-def _away(points_mm: NDArray[np.float64], solution: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the distances of points from a plane along u, mm."""
-    return np.asarray(points_mm[:, 0] - solution[0] - points_mm[:, 1:] @ solution[1:])
+    def unlikeness(self, shift_and_slopes: NDArray[np.float64]) -> float:
+        """Return 1 minus the correlation with the mirror image; 2 where too little of it can be compared."""
+        mirrored = self.plane(shift_and_slopes).mirrored_mm(self.points_mm)
+        index = mirrored @ self.to_voxels[:3, :3].T + self.to_voxels[:3, 3]
+        inside = np.all((index >= 0.0) & (index <= np.array(self.bright.shape) - 1.0), axis=1)
+        if inside.mean() < _COMPARED:
+            return 2.0
+        other = ndimage.map_coordinates(self.bright, index[inside].T, order=1)
+        own = self.own[inside]
+        spread = float(own.std() * other.std())
+        return 2.0 if spread == 0.0 else 1.0 - float(np.mean((own - own.mean()) * (other - other.mean()))) / spread

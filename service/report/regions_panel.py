@@ -15,7 +15,7 @@ type Cell = tuple[Number, ...]
 
 _HEAD: Final = (
     "mean (95 % interval)",
-    "Monte-Carlo error of the mean (of the ends)",
+    "Monte-Carlo error (of the ends)",
     "covered",
     "informed",
     "volume",

@@ -14,7 +14,7 @@ from palpate.imaging.findings.find import MIDLINE_MM, side_of
 AXES = [np.diag([2.0, 2.0, 2.0]), np.diag([-2.0, 2.0, 3.0]), np.array([[0, 0, 2.5], [2.0, 0, 0], [0, -2.0, 0]])]
 
 
-def _image(turn: Rotation, axes: NDArray[np.float64], width_mm: float = 280.0) -> tuple[NDArray[np.float64], ...]:
+def _image(turn: Rotation, axes: NDArray[np.float64], width_mm: float = 280.0, height_mm: float = 88.0) -> tuple[NDArray[np.float64], ...]:
     """A head with a coil on its left, turned about a point that is not the middle of the image."""
     shape = tuple(int(np.ceil(width_mm / np.linalg.norm(axes[:, axis]))) for axis in range(3))
     affine_mm = np.eye(4)
@@ -22,17 +22,18 @@ def _image(turn: Rotation, axes: NDArray[np.float64], width_mm: float = 280.0) -
     affine_mm[:3, 3] = np.array([12.0, -9.0, 21.0]) - axes @ (np.array(shape) / 2.0)
     world = np.moveaxis(np.indices(shape), 0, -1) @ axes.T + affine_mm[:3, 3]
     own = turn.inv().apply((world - [7.0, 3.0, 10.0]).reshape(-1, 3)).reshape(world.shape)
-    head = ((own / [72.0, 95.0, 88.0]) ** 2).sum(axis=-1) < 1.0
+    head = ((own / [72.0, 95.0, height_mm]) ** 2).sum(axis=-1) < 1.0
     coil = np.linalg.norm(own - [-78.0, 20.0, 0.0], axis=-1) < 18.0
     noise = np.random.default_rng(3).normal(0.0, 8.0, shape)
     return 500.0 * head + 400.0 * coil + noise, affine_mm
 
 
 @pytest.mark.parametrize("axes", AXES, ids=["RAS", "left-handed", "other order"])
-def test_a_turned_head_keeps_its_sides(axes: NDArray[np.float64]) -> None:
+@pytest.mark.parametrize("height_mm", [88.0, 60.0], ids=["high", "flat"])
+def test_a_turned_head_keeps_its_sides(axes: NDArray[np.float64], height_mm: float) -> None:
     """A head lies in the coil as it does, turned by ten degrees and more: far in front x = 0 is another side."""
     turn = Rotation.from_euler("xyz", [6.0, -8.0, 14.0], degrees=True)
-    plane = midplane_of(*_image(turn, axes))
+    plane = midplane_of(*_image(turn, axes, height_mm=height_mm))
     assert plane is not None
     for own in ([20.0, 60.0, 30.0], [-9.0, 70.0, -20.0], [0.0, 80.0, 0.0], [12.0, -60.0, 50.0]):
         point_mm = turn.apply(own) + [7.0, 3.0, 10.0]
@@ -56,4 +57,6 @@ def test_no_side_is_guessed() -> None:
     assert midplane_of(noise, np.eye(4)) is None
     cut, affine_mm = _image(Rotation.identity(), AXES[0], width_mm=90.0)
     assert midplane_of(cut, affine_mm) is None
+    whole, affine_mm = _image(Rotation.identity(), AXES[0])
+    assert midplane_of(whole[: whole.shape[0] // 2], affine_mm) is None, "half a head has no middle"
     assert side_of(np.array([40.0, 0.0, 0.0]), None) == "unknown"
