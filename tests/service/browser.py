@@ -51,6 +51,10 @@ class Browser:
         """Prefer the "light" or the "dark" colour scheme."""
         self._ask("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": name}])
 
+    def print_media(self) -> None:
+        """Lay the page out as for a printer."""
+        self._ask("Emulation.setEmulatedMedia", media="print")
+
     def navigate(self, page: Path) -> None:
         """Begin to open a file."""
         self._ask("Page.navigate", url=page.as_uri())
