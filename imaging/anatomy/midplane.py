@@ -133,7 +133,7 @@ class _Mirror:
         """Return the plane of a shift from the middle of the head, mm, and slopes along A and S."""
         shift_mm, *slopes = shift_and_slopes
         normal = np.array([1.0, *slopes])
-        return MidPlane(self.middle_mm + [shift_mm, 0.0, 0.0], normal / np.linalg.norm(normal))
+        return MidPlane(self.middle_mm + np.array([shift_mm, 0.0, 0.0]), normal / np.linalg.norm(normal))
 
     def unlikeness(self, shift_and_slopes: NDArray[np.float64]) -> float:
         """Return 1 minus the correlation with the mirror image; 2 where too little of it can be compared."""

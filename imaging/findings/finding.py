@@ -24,8 +24,8 @@ class Finding:
         mask: voxels of the region, shape (i, j, k).
         surroundings: voxels around it with which it is compared, shape (i, j, k).
         centre_mm: mean of the centres of its voxels, world R A S millimetres, shape (3,).
-        side: side of the patient on which the centre lies, seen from the mid-plane of the planning image; "unknown" where
-            there is none.
+        side: side of the patient on which the centre lies, seen from the mid-plane of the planning image; "unknown"
+            where there is none.
         region: name of the label that most of its voxels have; empty where there is none.
         volume_ml: volume of its voxels, millilitres.
         extent_ml: volume, millilitres, of what lies beyond the threshold and is connected with the region.

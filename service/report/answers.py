@@ -82,7 +82,8 @@ def first_sentence(findings: Sequence[Finding]) -> str:
     where = f" in {one.region}" if one.region else ""
     ratio = "" if one.ratio is None else f", {_ranged(one.ratio, '')} times the tissue around it"
     return (
-        f"{one.kind.capitalize()} region{where}, {_side(one)}, {_volume(one.volume_ml)} at {place_words(one.centre_mm)}: "
+        f"{one.kind.capitalize()} region{where}, {_side(one)}, {_volume(one.volume_ml)} at "
+        f"{place_words(one.centre_mm)}: "
         f"{_symbol(one)} {_ranged(one.mean_kpa, ' kPa', '95 % interval ')}{ratio}."
     )
 

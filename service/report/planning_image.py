@@ -29,7 +29,7 @@ def planning_image(anatomy: Map, voxel_mm: float) -> SceneImage:
     while averaged.values.size > LARGEST:
         voxel_mm *= 1.25
         averaged = average_down(cut, voxel_mm)
-    greys = replace(averaged, values=grey(averaged.values))
+    greys = replace(averaged, values=grey(averaged.values).astype(np.float32))
     return SceneImage("anatomy", "T1-weighted", compact_image(greys.values, greys.affine_mm), _preview(greys))
 
 

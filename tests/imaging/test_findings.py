@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from palpate.config.findings import FindingsSettings
 from palpate.errors import InputError
+from palpate.imaging.anatomy.midplane import MidPlane
 from palpate.imaging.findings.calibration import FEWEST, FindingAccuracy, measured
 from palpate.imaging.findings.excursion import Excursions
-from palpate.imaging.anatomy.midplane import MidPlane
 from palpate.imaging.findings.find import findings
 from palpate.imaging.findings.finding import Finding
 from palpate.imaging.findings.neighbourhood import Neighbourhood

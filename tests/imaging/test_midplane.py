@@ -11,17 +11,20 @@ from palpate.imaging.anatomy.atlas import load_atlas
 from palpate.imaging.anatomy.midplane import midplane_of
 from palpate.imaging.findings.find import MIDLINE_MM, side_of
 
+MIDDLE_MM = np.array([7.0, 3.0, 10.0])
 AXES = [np.diag([2.0, 2.0, 2.0]), np.diag([-2.0, 2.0, 3.0]), np.array([[0, 0, 2.5], [2.0, 0, 0], [0, -2.0, 0]])]
 
 
-def _image(turn: Rotation, axes: NDArray[np.float64], width_mm: float = 280.0, height_mm: float = 88.0) -> tuple[NDArray[np.float64], ...]:
+def _image(
+    turn: Rotation, axes: NDArray[np.float64], width_mm: float = 280.0, height_mm: float = 88.0
+) -> tuple[NDArray[np.float64], ...]:
     """A head with a coil on its left, turned about a point that is not the middle of the image."""
     shape = tuple(int(np.ceil(width_mm / np.linalg.norm(axes[:, axis]))) for axis in range(3))
     affine_mm = np.eye(4)
     affine_mm[:3, :3] = axes
     affine_mm[:3, 3] = np.array([12.0, -9.0, 21.0]) - axes @ (np.array(shape) / 2.0)
     world = np.moveaxis(np.indices(shape), 0, -1) @ axes.T + affine_mm[:3, 3]
-    own = turn.inv().apply((world - [7.0, 3.0, 10.0]).reshape(-1, 3)).reshape(world.shape)
+    own = turn.inv().apply((world - MIDDLE_MM).reshape(-1, 3)).reshape(world.shape)
     head = ((own / [72.0, 95.0, height_mm]) ** 2).sum(axis=-1) < 1.0
     coil = np.linalg.norm(own - [-78.0, 20.0, 0.0], axis=-1) < 18.0
     noise = np.random.default_rng(3).normal(0.0, 8.0, shape)
@@ -36,7 +39,7 @@ def test_a_turned_head_keeps_its_sides(axes: NDArray[np.float64], height_mm: flo
     plane = midplane_of(*_image(turn, axes, height_mm=height_mm))
     assert plane is not None
     for own in ([20.0, 60.0, 30.0], [-9.0, 70.0, -20.0], [0.0, 80.0, 0.0], [12.0, -60.0, 50.0]):
-        point_mm = turn.apply(own) + [7.0, 3.0, 10.0]
+        point_mm = turn.apply(own) + MIDDLE_MM
         assert plane.to_the_right_mm(point_mm) == pytest.approx(own[0], abs=2.0)
         expected = "midline" if abs(own[0]) <= MIDLINE_MM else "right" if own[0] > 0.0 else "left"
         assert side_of(point_mm, plane) == expected

@@ -123,5 +123,5 @@ def test_a_whole_brain_is_drawn_within_seconds(tmp_path: Path) -> None:
             browser.navigate(page)
             browser.wait_for(DRAWN)
             seconds.append(browser.evaluate(SECONDS_TO_PICTURE))
-    print(f"first picture after {', '.join(f'{one:.2f}' for one in seconds)} s, load {os.getloadavg()[0]:.1f}")
-    assert statistics.median(seconds) <= SECONDS
+    told = f"after {', '.join(f'{one:.2f}' for one in seconds)} s, load {os.getloadavg()[0]:.1f}"
+    assert statistics.median(seconds) <= SECONDS, told

@@ -23,7 +23,8 @@ pytestmark = needs_browser
 WIDTH_PX, HEIGHT_PX = 182.0 / 25.4 * 96.0, 269.0 / 25.4 * 96.0
 ENDS = (
     "['.headline', '.reading', '.still img', '.first'].map((one) => {"
-    " const box = document.querySelector(one).getBoundingClientRect(); return [one, box.height, box.bottom + scrollY]; })"
+    " const box = document.querySelector(one).getBoundingClientRect();"
+    " return [one, box.height, box.bottom + scrollY]; })"
 )
 
 
