@@ -122,6 +122,7 @@ def _finding(
         mask=region.mask,
         surroundings=region.surroundings,
         centre_mm=centre_mm,
+        place_mm=relative.place_mm(inside),
         side=side_of(centre_mm, midplane),
         region="" if labels is None else labels.name_of(region.mask),
         volume_ml=mean.region.volume_ml,

@@ -24,6 +24,7 @@ class Finding:
         mask: voxels of the region, shape (i, j, k).
         surroundings: voxels around it with which it is compared, shape (i, j, k).
         centre_mm: mean of the centres of its voxels, world R A S millimetres, shape (3,).
+        place_mm: centre of its voxel nearest to that, to which a viewer goes, world R A S millimetres, shape (3,).
         side: side of the patient on which the centre lies, seen from the mid-plane of the planning image; "unknown"
             where there is none.
         region: name of the label that most of its voxels have; empty where there is none.
@@ -44,6 +45,7 @@ class Finding:
     mask: NDArray[np.bool_] = field(repr=False)
     surroundings: NDArray[np.bool_] = field(repr=False)
     centre_mm: NDArray[np.float64]
+    place_mm: NDArray[np.float64]
     side: Side
     region: str
     volume_ml: float

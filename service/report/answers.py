@@ -139,7 +139,7 @@ def _row(one: Finding) -> FindingRow:
     return FindingRow(
         name=f"{one.kind.capitalize()}, {_side(one)}" + (f", {one.region}" if one.region else ""),
         place=place_words(one.centre_mm),
-        place_mm=" ".join(f"{value:.2f}" for value in one.centre_mm),
+        place_mm=" ".join(f"{value:.2f}" for value in one.place_mm),
         volume=_volume(one.volume_ml),
         mean=f"{_symbol(one)} {_ranged(one.mean_kpa, ' kPa')}",
         ratio="no surroundings" if one.ratio is None else f"{_ranged(one.ratio, '')} times",

@@ -131,6 +131,8 @@ def test_figures_of_a_planted_lesion() -> None:
     one = _one(findings(known.run, known.draws))
     true_ml = 0.008 * np.sum(known.truth_kpa > FACTOR * np.median(known.truth_kpa))
     assert one.centre_mm == pytest.approx([8.0, 10.0, 10.0], abs=1.0)
+    at = np.linalg.solve(known.run.affine_mm, np.append(one.place_mm, 1.0))[:3]
+    assert one.mask[tuple(np.rint(at).astype(int))]
     assert one.side == "unknown"  # nothing shows where the middle of the head is
     assert one.extent_ml.lower <= true_ml <= one.extent_ml.upper
     assert 0.5 * true_ml <= one.volume_ml <= true_ml

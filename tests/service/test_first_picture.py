@@ -103,7 +103,7 @@ def test_the_whole_image_takes_the_place_of_the_coarse_one(finished_session: Ses
     assert opened.evaluate("niivue.volumes.map((one) => one.name)")[0] == "image.nii.gz"
     # The cross-hair begins at the largest finding, on either image.
     point = opened.evaluate("Array.from(niivue.frac2mm(niivue.scene.crosshairPos, 0, true)).slice(0, 3)")
-    np.testing.assert_allclose(point, view.runs[0].findings[0].centre_mm, atol=0.01)
+    np.testing.assert_allclose(point, view.runs[0].findings[0].place_mm, atol=0.01)
 
 
 @needs_browser
