@@ -40,7 +40,15 @@ def _add_warnings(path: Path) -> None:
     path.write_text(json.dumps(json.loads(path.read_text()) | {"warnings": told}))
 
 
-@pytest.mark.parametrize("which", ["report", "report with warnings", "outlook", "outlook with warnings"])
+@pytest.mark.parametrize(
+    "which",
+    [
+        "report with warnings",
+        "outlook with warnings",
+        pytest.param("report", marks=pytest.mark.long),
+        pytest.param("outlook", marks=pytest.mark.long),
+    ],
+)
 def test_the_first_sheet_holds_the_answer(finished_session: SessionFiles, tmp_path: Path, which: str) -> None:
     """Paper goes into the file of the patient: the answer must not be cut, nor begin on the second sheet."""
     if which.startswith("outlook"):
