@@ -10,6 +10,7 @@ import json
 import os
 import re
 import statistics
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -106,22 +107,37 @@ def test_the_whole_image_takes_the_place_of_the_coarse_one(finished_session: Ses
     np.testing.assert_allclose(point, view.runs[0].findings[0].place_mm, atol=0.01)
 
 
+def _settled_s(browser: Browser) -> float:
+    """Processor time of a browser that has ended its own start."""
+    before = -1.0
+    while browser.processor_s() - before > 0.03:
+        before = browser.processor_s()
+        time.sleep(1.5)
+    return browser.processor_s()
+
+
 @needs_browser
 @pytest.mark.long
 def test_a_whole_brain_is_drawn_within_seconds(tmp_path: Path) -> None:
-    """190,000 voxels under a T1 of 6 million, without a graphics card: the median of five openings, and the size."""
+    """190,000 voxels under a T1 of 6 million, without a graphics card: medians of five openings, and the size.
+
+    Where other work keeps all cores busy the time says little; the processor time of the browser holds everywhere.
+    """
     files = write_whole_brain(tmp_path)
     view = read_session(files.folder)
     assert int(view.runs[0].stiffness.moduli["storagemodulus"].mean.covered.sum()) == VOXELS
     page = tmp_path / "report.html"
     page.write_text(render(view, ReportSettings()), encoding="utf-8")
     assert page.stat().st_size < LARGEST_MB * 1e6
-    seconds = []
+    quiet = os.getloadavg()[0] < len(os.sched_getaffinity(0))
+    seconds, processor_s = [], []
     for turn in range(5):
         with running_browser(tmp_path / f"profile-{turn}") as browser:
             browser.size(1440, 900)
+            before_s = _settled_s(browser)
             browser.navigate(page)
             browser.wait_for(DRAWN)
+            processor_s.append(browser.processor_s() - before_s)
             seconds.append(browser.evaluate(SECONDS_TO_PICTURE))
-    told = f"after {', '.join(f'{one:.2f}' for one in seconds)} s, load {os.getloadavg()[0]:.1f}"
-    assert statistics.median(seconds) <= SECONDS, told
+    assert statistics.median(processor_s) <= SECONDS, processor_s
+    assert not quiet or statistics.median(seconds) <= SECONDS, seconds
