@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palpate.config.findings import FindingsSettings
+from palpate.imaging.anatomy.midplane import MidPlane
 from palpate.imaging.derived.quantities import Medium
 from palpate.imaging.derived.statistics import demand_draws
 from palpate.imaging.draw_summary import DrawSummary
@@ -25,7 +26,7 @@ from palpate.imaging.region_values.values import RegionValue, region_values
 from palpate.imaging.region_values.weights import weighted_voxels
 
 MIDLINE_MM: Final = 5.0
-"""Distance from the middle of the map within which a centre counts as midline, mm."""
+"""Distance from the mid-plane within which a centre counts as midline, mm."""
 _TOGETHER: Final = 32
 """Masks that are averaged in one pass over the draws."""
 
@@ -35,6 +36,7 @@ def findings(
     draws: JointDraws,
     settings: FindingsSettings | None = None,
     labels: TissueLabels | None = None,
+    midplane: MidPlane | None = None,
 ) -> tuple[Finding, ...]:
     """Return the stiff and then the soft regions of a map, the largest of each kind first.
 
@@ -48,6 +50,8 @@ def findings(
         draws: its joint draws.
         settings: settings of the search; None for the defaults.
         labels: labels of tissue on the voxels of the maps; None where there are none.
+        midplane: plane between left and right, from the planning image in the world of the maps; None leaves the side
+            of every finding unknown.
 
     Returns:
         The findings; none where no voxel is informed.
@@ -64,19 +68,23 @@ def findings(
     masks = [mask for region in regions for mask in region.masks]
     values = _values(run, draws, masks, settings)
     return tuple(
-        _finding(number, region, relative, settings, [next(values) for _ in region.masks], labels)
+        _finding(number, region, relative, settings, [next(values) for _ in region.masks], labels, midplane)
         for number, region in enumerate(regions, 1)
     )
 
 
-def side_of(centre_mm: NDArray[np.float64], middle_mm: NDArray[np.float64]) -> Side:
-    """Return the side of the patient on which a point lies.
+def side_of(centre_mm: NDArray[np.float64], midplane: MidPlane | None) -> Side:
+    """Return the side of the patient on which a point lies; "unknown" where no image shows the mid-plane.
+
+    The middle of the map is no mid-plane: a slab through one half of the head has its own middle elsewhere.
 
     Args:
-        centre_mm: the point, world R A S millimetres.
-        middle_mm: mean of the centres of the map's voxels, which stands for the midline.
+        centre_mm: the point, world R A S millimetres, shape (3,).
+        midplane: plane between left and right; None where it is not known.
     """
-    to_the_right_mm = float(centre_mm[0] - middle_mm[0])
+    if midplane is None:
+        return "unknown"
+    to_the_right_mm = midplane.to_the_right_mm(centre_mm)
     if abs(to_the_right_mm) <= MIDLINE_MM:
         return "midline"
     return "right" if to_the_right_mm > 0.0 else "left"
@@ -99,6 +107,7 @@ def _finding(
     settings: FindingsSettings,
     values: Sequence[RegionValue],
     labels: TissueLabels | None,
+    midplane: MidPlane | None,
 ) -> Finding:
     """Return the finding of a region from the means over its voxels and over its surroundings, where it has any."""
     sign, threshold = SIGNS[region.kind], float(np.log(settings.factor))
@@ -113,7 +122,8 @@ def _finding(
         mask=region.mask,
         surroundings=region.surroundings,
         centre_mm=centre_mm,
-        side=side_of(centre_mm, relative.centre_mm(np.arange(len(relative.voxels)))),
+        place_mm=relative.place_mm(inside),
+        side=side_of(centre_mm, midplane),
         region="" if labels is None else labels.name_of(region.mask),
         volume_ml=mean.region.volume_ml,
         extent_ml=DrawSummary(extents.astype(np.float64) * relative.voxel_ml, "mL"),

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from palpate.imaging.draw_summary import DrawSummary
 
 type Kind = Literal["stiff", "soft"]
-type Side = Literal["left", "right", "midline"]
+type Side = Literal["left", "right", "midline", "unknown"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,9 @@ class Finding:
         mask: voxels of the region, shape (i, j, k).
         surroundings: voxels around it with which it is compared, shape (i, j, k).
         centre_mm: mean of the centres of its voxels, world R A S millimetres, shape (3,).
-        side: side of the patient on which the centre lies, seen from the middle of the map.
+        place_mm: centre of its voxel nearest to that, to which a viewer goes, world R A S millimetres, shape (3,).
+        side: side of the patient on which the centre lies, seen from the mid-plane of the planning image; "unknown"
+            where there is none.
         region: name of the label that most of its voxels have; empty where there is none.
         volume_ml: volume of its voxels, millilitres.
         extent_ml: volume, millilitres, of what lies beyond the threshold and is connected with the region.
@@ -43,6 +45,7 @@ class Finding:
     mask: NDArray[np.bool_] = field(repr=False)
     surroundings: NDArray[np.bool_] = field(repr=False)
     centre_mm: NDArray[np.float64]
+    place_mm: NDArray[np.float64]
     side: Side
     region: str
     volume_ml: float

@@ -68,6 +68,18 @@ class RelativeStiffness:
         """
         return np.asarray(self.affine_mm[:3, :3] @ self.voxels[voxels].mean(axis=0) + self.affine_mm[:3, 3])
 
+    def place_mm(self, voxels: NDArray[np.integer]) -> NDArray[np.float64]:
+        """Return the centre of the one of some voxels that is nearest to their middle, R A S millimetres, shape (3,).
+
+        The middle itself may lie outside the voxels.
+
+        Args:
+            voxels: places of the voxels.
+        """
+        places_mm = self.voxels[voxels] @ self.affine_mm[:3, :3].T + self.affine_mm[:3, 3]
+        nearest = np.linalg.norm(places_mm - places_mm.mean(axis=0), axis=1).argmin()
+        return np.asarray(places_mm[nearest])
+
     def mask(self, voxels: NDArray[np.intp] | NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Return a mask on the grid, shape (i, j, k).
 

@@ -20,6 +20,7 @@ from palpate.imaging.region_values.label_map import LabelMap, read_label_map
 from palpate.imaging.region_values.label_names import demand_names, read_label_names
 from palpate.imaging.region_values.label_weights import weighted_labels
 from palpate.imaging.region_values.patient import patient_warnings
+from palpate.imaging.region_values.place import RegionPlace, place_of
 from palpate.imaging.region_values.quantities import REGION_QUANTITIES
 from palpate.imaging.region_values.region_warnings import InformedRegion, region_warnings, step_warnings
 from palpate.imaging.region_values.values import RegionValue, region_values
@@ -86,6 +87,7 @@ class RunRegions:
         outside: names of the regions of which no voxel has draws.
         facts: origin of the regions, for the record.
         warnings: warnings of the steps that made the map, and about regions and their place.
+        places: places of the regions with values.
     """
 
     run: StiffnessMaps
@@ -94,6 +96,7 @@ class RunRegions:
     outside: tuple[str, ...]
     facts: Mapping[str, object]
     warnings: tuple[QualityWarning, ...]
+    places: tuple[RegionPlace, ...]
 
 
 def session_regions(session: Path, asked: AskedRegions, wavefield: Path | None = None) -> tuple[RunRegions, ...]:
@@ -171,7 +174,8 @@ def _of_run(
     values = region_values(run, draws, inside, quantities, medium)
     shares = {id(one.region): InformedRegion(one.region, one.informed_share) for one in values}
     warnings = (*step_warnings(worlds.ingest, run), *warnings, *region_warnings(tuple(shares.values())))
-    return RunRegions(run, draws.count, tuple(values), outside, facts, tuple(dict.fromkeys(warnings)))
+    places = tuple(place_of(one, draws.voxels, run.affine_mm) for one in inside)
+    return RunRegions(run, draws.count, tuple(values), outside, facts, tuple(dict.fromkeys(warnings)), places)
 
 
 def _weighted(

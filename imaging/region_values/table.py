@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from palpate.content_digest import digest_of_values
 from palpate.errors import InputError
 from palpate.imaging.files.plain_names import shown
 from palpate.imaging.region_values.session_regions import RunRegions
@@ -95,6 +96,8 @@ def record_of(found: Sequence[RunRegions]) -> dict[str, Any]:
     return {
         one.run.stem: {
             **one.facts,
+            "inversion_digest": digest_of_values(one.run.inversion),
+            "places": [place.as_record() for place in one.places],
             "outside_the_map": list(one.outside),
             "warnings": [warning.as_record() for warning in one.warnings],
         }

@@ -56,7 +56,7 @@ def curve(results: TwinResults, quantity: str) -> str:
     first = results.date_of(0.0)
     axes.set_xlabel("days since the first scan" + (f" ({first})" if first else ""))
     axes.set_ylabel("mm" if quantity in CURVES else "mL")
-    axes.legend(framealpha=0.8, edgecolor="none", fontsize=8, loc="upper left")
+    axes.legend(framealpha=0.8, edgecolor="none", fontsize=8, loc="best")
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     axes.tick_params(colors=QUIET, labelsize=8)

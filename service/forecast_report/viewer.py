@@ -13,7 +13,7 @@ from palpate.service.forecast_report.twin_results import DayMaps, TwinResults
 from palpate.service.report.outlines import ViewerOutline
 from palpate.service.report.planning_image import planning_image
 from palpate.service.report.scales import SHARE_COLOURS, Scale, covering_top
-from palpate.service.report.scene import CrossHairFigure, Frame, MapLayer, grey, scene
+from palpate.service.report.scene import CrossHairFigure, Frame, MapLayer, SceneImage, grey, scene
 
 _DENSITY: Final = "inferno"
 _DOSE: Final = "plasma"
@@ -33,10 +33,11 @@ def viewer_data(results: TwinResults, settings: ReportSettings) -> dict[str, Any
     """
     if results.anatomy is None:
         affine_mm = results.white.affine_mm
-        image = ("anatomy", "tissue of the twin", compact_image(grey(results.white.values), affine_mm))
+        image = SceneImage("anatomy", "tissue of the twin", compact_image(grey(results.white.values), affine_mm))
     else:
-        image = ("anatomy", "T1-weighted", planning_image(results.anatomy, settings.anatomy_mm))
-    return scene([_frame(results, one) for one in (*results.past, *results.days)], image)
+        image = planning_image(results.anatomy, settings.anatomy_mm)
+    frames = [_frame(results, one) for one in (*results.past, *results.days)]
+    return scene(frames, image, first=len(results.past))
 
 
 def frame_title(results: TwinResults, maps: DayMaps) -> str:

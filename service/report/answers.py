@@ -82,7 +82,8 @@ def first_sentence(findings: Sequence[Finding]) -> str:
     where = f" in {one.region}" if one.region else ""
     ratio = "" if one.ratio is None else f", {_ranged(one.ratio, '')} times the tissue around it"
     return (
-        f"{one.kind.capitalize()} region{where}, {one.side}, {_volume(one.volume_ml)} at {place_words(one.centre_mm)}: "
+        f"{one.kind.capitalize()} region{where}, {_side(one)}, {_volume(one.volume_ml)} at "
+        f"{place_words(one.centre_mm)}: "
         f"{_symbol(one)} {_ranged(one.mean_kpa, ' kPa', '95 % interval ')}{ratio}."
     )
 
@@ -136,14 +137,18 @@ def informed_values(run: RunView) -> dict[str, MeanAndEnds]:
 def _row(one: Finding) -> FindingRow:
     stiffer = one.probability_stiffer
     return FindingRow(
-        name=f"{one.kind.capitalize()}, {one.side}" + (f", {one.region}" if one.region else ""),
+        name=f"{one.kind.capitalize()}, {_side(one)}" + (f", {one.region}" if one.region else ""),
         place=place_words(one.centre_mm),
-        place_mm=" ".join(f"{value:.2f}" for value in one.centre_mm),
+        place_mm=" ".join(f"{value:.2f}" for value in one.place_mm),
         volume=_volume(one.volume_ml),
         mean=f"{_symbol(one)} {_ranged(one.mean_kpa, ' kPa')}",
         ratio="no surroundings" if one.ratio is None else f"{_ranged(one.ratio, '')} times",
         surer="–" if stiffer is None else f"{stiffer:.2f}",
     )
+
+
+def _side(one: Finding) -> str:
+    return "side unknown" if one.side == "unknown" else one.side
 
 
 def _symbol(one: Finding) -> str:

@@ -61,7 +61,7 @@ def kpa(key: str, value: float) -> Number:
     """Return a modulus with three significant digits, at most three decimals; a dash where it is no number."""
     if not math.isfinite(value):
         return plain("–")
-    return Number(key, value, f"{_significant(value)} kPa")
+    return Number(key, value, f"{significant(value)} kPa")
 
 
 def percent(key: str, value: float, decimals: int = 1) -> Number:
@@ -85,7 +85,7 @@ def figure_number(figure: RegionFigure, end: str = "value") -> Number | None:
     if not math.isfinite(value):
         return plain("–")
     key = f"{figure.key}_{end}"
-    return kpa(key, value) if figure.unit == "kPa" else Number(key, value, _significant(value))
+    return kpa(key, value) if figure.unit == "kPa" else Number(key, value, significant(value))
 
 
 def region_table(figures: tuple[RegionFigure, ...]) -> Table:
@@ -120,7 +120,7 @@ def summary_table(runs: tuple[RunView, ...]) -> Table:
 
 def _with_interval(value: RegionValue, modulus: Modulus) -> Number:
     """Return the mean over a region with its interval in one cell."""
-    text = f"{kpa('', value.mean).text} ({_significant(value.lower)} to {_significant(value.upper)})"
+    text = f"{kpa('', value.mean).text} ({significant(value.lower)} to {significant(value.upper)})"
     return Number(f"{modulus}_mean_kpa_value", value.mean, text)
 
 
@@ -245,12 +245,23 @@ def all_notes(runs: tuple[RunView, ...], further: Sequence[Sequence[QualityWarni
     return shared + own
 
 
+def recorded(run: RunView) -> list[QualityWarning]:
+    """Return the warnings in the records of inversion and ingest.
+
+    Args:
+        run: results of the run.
+    """
+    records = (run.stiffness.inversion, run.ingest, run.frequency_record)
+    return [one for record in records for one in recorded_warnings(record)]
+
+
 def notes(run: RunView) -> list[str]:
     """Return the notes that a reader needs to judge the numbers of one run."""
-    records = (run.stiffness.inversion, run.ingest, run.frequency_record)
-    recorded = [one for record in records for one in recorded_warnings(record)]
-    codes = {one.code for one in recorded}
-    found = list(map(str, recorded))
+    of_steps = recorded(run)
+    codes = {one.code for one in of_steps}
+    found = list(map(str, of_steps))
+    if run.regions is not None and not run.regions.values:
+        found += map(str, run.regions.warnings)
     if run.stiffness.inversion.get("converged") is False and "not-converged" not in codes:
         found.insert(0, "Not converged: the inversion did not converge, so its maps are not a result.")
     if run.informed_share == 0.0:
@@ -336,8 +347,12 @@ def _value(value: object, unit: str) -> str:
     return f"{text} {unit}".rstrip()
 
 
-def _significant(value: float) -> str:
-    """Return three significant digits, without exponents for the sizes that moduli have."""
+def significant(value: float) -> str:
+    """Return three significant digits, without exponents for the sizes that moduli have.
+
+    Args:
+        value: number to write.
+    """
     if value == 0.0 or not 1e-3 <= abs(value) < 1e4:
         return f"{value:.3g}"
     digits = 3 if abs(value) < 1.0 else 2 if abs(value) < 10.0 else 1 if abs(value) < 100.0 else 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
@@ -26,11 +27,14 @@ from palpate.service.report.key_picture import key_picture
 from palpate.service.report.methods import methods
 from palpate.service.report.normal import normal_words
 from palpate.service.report.panels import Panels
+from palpate.service.report.pieces import split
+from palpate.service.report.regions_panel import regions_panel
 from palpate.service.report.session import RunView, SessionView, read_session
 from palpate.service.report.viewer import viewer_data
 
 PAGE: Final = FileKind("report", "page of a session", (".html",), page_kind("report", "Stiffness of "))
 """Kind of the page."""
+_SCRIPTS: Final = ("cross_hair.js", "graphics.js", "volumes.js", "viewer.js")
 
 
 def write_report(folder: Path, out: Path, *, truth: Path | None, settings: ReportSettings) -> None:
@@ -96,12 +100,12 @@ def render_page(name: str, *, viewer_data: Mapping[str, Any] | None = None, **co
         **content: content of the template, beside policy, style and version, which all pages share.
     """
     templates = Environment(autoescape=True, undefined=StrictUndefined, loader=FunctionLoader(_asset))
-    scripts = {} if viewer_data is None else _viewer(viewer_data)
+    viewer = None if viewer_data is None else _viewer(viewer_data)
     return templates.get_template(name).render(
-        policy=Markup(_content_policy([text for kind, text in scripts.items() if kind != "data"])),
+        policy=Markup(_content_policy([] if viewer is None else [viewer.library, viewer.script])),
         style=Markup(_asset("page.css")),
         version=palpate.__version__,
-        viewer={kind: Markup(text) for kind, text in scripts.items()},
+        viewer=viewer,
         **content,
     )
 
@@ -128,12 +132,31 @@ def _content_policy(scripts: Iterable[str]) -> str:
     )
 
 
-def _viewer(data: Mapping[str, Any]) -> dict[str, str]:
-    """Return the viewer's data and scripts, safe to stand between script tags."""
+@dataclass(frozen=True, slots=True)
+class _Viewer:
+    """The viewer's data and scripts, safe to stand between script tags.
+
+    Attributes:
+        data: scene as JSON, which names its pieces.
+        first: pieces of the first picture, by their identifiers.
+        later: all other pieces.
+        library: library that draws.
+        script: the page's own script.
+    """
+
+    data: Markup
+    first: Mapping[str, str]
+    later: Mapping[str, str]
+    library: Markup
+    script: Markup
+
+
+def _viewer(data: Mapping[str, Any]) -> _Viewer:
+    parts = split(data)
     # "<" as an escape: no text in the data can end the script element.
-    packed = json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")
-    script = _asset("cross_hair.js") + _asset("viewer.js")
-    return {"data": packed, "library": _asset("niivue.umd.js"), "script": script}
+    packed = json.dumps(parts.scene, separators=(",", ":")).replace("<", "\\u003c")
+    script = "".join(map(_asset, _SCRIPTS))
+    return _Viewer(Markup(packed), parts.first, parts.later, Markup(_asset("niivue.umd.js")), Markup(script))
 
 
 def _run_context(run: RunView, exam: Exam | None, number: int, settings: ReportSettings) -> dict[str, Any]:
@@ -157,6 +180,7 @@ def _run_context(run: RunView, exam: Exam | None, number: int, settings: ReportS
         "verdict": content.verdict(run),
         "exam": None if exam is None else exam_panel(exam),
         "maps": panels.maps(),
+        "regions": regions_panel(run.regions, content.recorded(run)),
         "region": content.region_table(run.figures) if run.figures else None,
         "beside": None if beside is None else {"title": beside[0], "picture": beside[1]},
         "scores": None if run.scores is None else content.score_table(run.scores),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -9,15 +10,15 @@ from numpy.typing import NDArray
 
 from palpate.imaging.files.compact_nifti import compact_image
 from palpate.imaging.files.maps import Map
-from palpate.service.report.scene import LARGEST, grey
+from palpate.service.report.scene import LARGEST, QUICK, SceneImage, grey
 
 _AIR: Final = 0.06
 """Brightness over that of bright tissue below which voxels at the border of the image are air."""
 _MARGIN_MM: Final = 4.0
 
 
-def planning_image(anatomy: Map, voxel_mm: float) -> bytes:
-    """Return the whole head as a compact NIfTI of 8-bit greys.
+def planning_image(anatomy: Map, voxel_mm: float) -> SceneImage:
+    """Return the whole head as an image of 8-bit greys, with a preview where it is large.
 
     Args:
         anatomy: planning image, in the world of the maps.
@@ -28,7 +29,17 @@ def planning_image(anatomy: Map, voxel_mm: float) -> bytes:
     while averaged.values.size > LARGEST:
         voxel_mm *= 1.25
         averaged = average_down(cut, voxel_mm)
-    return compact_image(grey(averaged.values), averaged.affine_mm)
+    greys = replace(averaged, values=grey(averaged.values).astype(np.float32))
+    return SceneImage("anatomy", "T1-weighted", compact_image(greys.values, greys.affine_mm), _preview(greys))
+
+
+def _preview(greys: Map) -> bytes | None:
+    """Return the image averaged down for the first picture; None where it is small enough itself."""
+    coarse, voxel_mm = greys, float(np.linalg.norm(greys.affine_mm[:3, :3], axis=0).min())
+    while coarse.values.size > QUICK:
+        voxel_mm *= 1.25
+        coarse = average_down(greys, voxel_mm)
+    return None if coarse is greys else compact_image(np.rint(coarse.values), coarse.affine_mm)
 
 
 def without_air(anatomy: Map) -> Map:

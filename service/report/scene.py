@@ -6,7 +6,6 @@ chosen map alone.
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 
 from palpate.imaging.files.compact_nifti import NO_NUMBER, compact_hundredths, compact_image, compact_map
 from palpate.service.report.outlines import STEP, ViewerOutline, outline_volume
+from palpate.service.report.pieces import Piece
 from palpate.service.report.scales import Scale, colour_nodes
 
 
@@ -73,6 +73,23 @@ class FrameImage:
 
 
 @dataclass(frozen=True, slots=True)
+class SceneImage:
+    """Image that lies below all frames.
+
+    Attributes:
+        key: name for programs, such as "anatomy".
+        name: name for people.
+        data: compact NIfTI of the image.
+        preview: compact NIfTI of the image with coarser voxels, for the first picture; None where it is quick itself.
+    """
+
+    key: str
+    name: str
+    data: bytes
+    preview: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Frame:
     """Run of a session or day of a forecast.
 
@@ -101,22 +118,30 @@ class Frame:
 
 LARGEST: Final = 6_000_000
 """Number of voxels above which an image is averaged down, so that a browser without a graphics card is quick enough."""
+QUICK: Final = 900_000
+"""Number of voxels above which the first picture lies on a coarser image, which the whole one replaces."""
 
 
-def scene(frames: Sequence[Frame], image: tuple[str, str, bytes] | None) -> dict[str, Any]:
-    """Return all data that the viewer's script reads, as JSON values.
+def scene(frames: Sequence[Frame], image: SceneImage | None, first: int = 0) -> dict[str, Any]:
+    """Return all data that the viewer's script reads, as JSON values; volumes are pieces.
 
     Args:
         frames: frames in their order, with the same kinds of layers.
-        image: image that lies below all frames: its names for programs and for people, and its compact NIfTI; None for
-            none.
+        image: image that lies below all frames; None for none.
+        first: place of the frame that is shown first.
     """
     colours = {layer.scale.colours for frame in frames for layer in frame.layers}
     return {
         "colours": {name: colour_nodes(name) for name in sorted(colours)},
-        "image": None if image is None else {"key": image[0], "name": image[1], "data": text(image[2])},
+        "image": None if image is None else _image(image),
+        "first": first,
         "frames": [_frame(one) for one in frames],
     }
+
+
+def _image(image: SceneImage) -> dict[str, Any]:
+    preview = None if image.preview is None else Piece.of(image.preview)
+    return {"key": image.key, "name": image.name, "data": Piece.of(image.data), "preview": preview}
 
 
 def _frame(frame: Frame) -> dict[str, Any]:
@@ -128,15 +153,15 @@ def _frame(frame: Frame) -> dict[str, Any]:
         "centre_mm": [round(float(one), 2) for one in frame.centre_mm],
         "step_mm": round(float(edges_mm.min()), 3),
         "images": [
-            {"key": one.key, "name": one.name, "data": text(compact_image(grey(one.values), affine_mm))}
+            {"key": one.key, "name": one.name, "data": Piece.of(compact_image(grey(one.values), affine_mm))}
             for one in frame.images
         ],
         "layers": [_layer(one, affine_mm) for one in frame.layers],
         "numbers": _numbers(frame, affine_mm, shape),
-        "veil": None if frame.veil is None else text(compact_image(frame.veil[0], affine_mm)),
+        "veil": None if frame.veil is None else Piece.of(compact_image(frame.veil[0], affine_mm)),
         "outlines": [{"name": one.name, "rgb": list(one.rgb), "shown": one.shown} for one in frame.outlines],
         "outline_step": STEP,
-        "outline_data": text(outline_volume(frame.outlines, affine_mm)) if frame.outlines else None,
+        "outline_data": Piece.of(outline_volume(frame.outlines, affine_mm)) if frame.outlines else None,
     }
 
 
@@ -149,7 +174,7 @@ def _layer(layer: MapLayer, affine_mm: NDArray[np.float64]) -> dict[str, Any]:
         "top": layer.scale.top,
         "unit": layer.scale.unit,
         "end": layer.scale.end_words,
-        "data": text(compact_map(layer.values, affine_mm)),
+        "data": Piece.of(compact_map(layer.values, affine_mm)),
     }
 
 
@@ -160,11 +185,11 @@ def _numbers(frame: Frame, affine_mm: NDArray[np.float64], shape: tuple[int, ...
     """
     known = np.isfinite(frame.figures[0].mean)
 
-    def packed(values: NDArray[np.floating] | None) -> str | None:
+    def packed(values: NDArray[np.floating] | None) -> Piece | None:
         if values is None:
             return None
         kept = np.where(known, values, np.float32(np.nan))
-        return text(compact_hundredths(kept, affine_mm))
+        return Piece.of(compact_hundredths(kept, affine_mm))
 
     return {
         "shape": list(shape),
@@ -189,12 +214,3 @@ def grey(values: NDArray[np.floating]) -> NDArray[np.uint8]:
     filled = np.nan_to_num(values, nan=0.0)
     bottom, top = np.percentile(filled, [0.5, 99.9])
     return np.asarray(np.clip(225.0 * (filled - bottom) / max(top - bottom, 1e-12), 0, 255), dtype=np.uint8)
-
-
-def text(content: bytes) -> str:
-    """Return bytes in base64.
-
-    Args:
-        content: bytes to write.
-    """
-    return base64.b64encode(content).decode("ascii")

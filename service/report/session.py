@@ -13,24 +13,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from palpate.errors import InputError
+from palpate.imaging.anatomy.midplane import MidPlane, midplane_of
 from palpate.imaging.derived.quantities import Medium
 from palpate.imaging.exam_record import drawn_region_path
 from palpate.imaging.files.json_object import read_json
 from palpate.imaging.files.maps import Map, read_map, read_mask
 from palpate.imaging.files.stiffness_folder import Modulus, Samples, StiffnessMaps, read_stiffness
 from palpate.imaging.files.wavefield_folder import read_wave_fields
-from palpate.imaging.findings.find import findings, side_of
+from palpate.imaging.findings.find import findings
 from palpate.imaging.findings.finding import Finding
 from palpate.imaging.region_values.quantities import REGION_QUANTITIES
 from palpate.imaging.region_values.values import RegionValue, region_values
 from palpate.imaging.region_values.weights import weighted_voxels
+from palpate.imaging.region_values.written import WrittenRegions, written_regions
 from palpate.imaging.registration.placement import Placement, read_placement
 from palpate.imaging.wavefield import WaveField
 from palpate.imaging.waves.wave_directions import WaveDirections, wave_directions
 from palpate.service.exam.scanner import ScannerPixels, read_scanner
 from palpate.service.regions import RegionFigure, region_figures
 from palpate.service.report.exceedance import Exceedance, exceedance
-from palpate.service.report.planning_image import without_air
 from palpate.service.score import Score, read_truth, score_run
 from palpate.system_files import matching
 
@@ -55,6 +56,7 @@ class RunView:
         informed_values: means of G' and G'' over the informed voxels; empty where no mean follows from the draws.
         findings: stiff and soft regions, the largest of each kind first; none without draws.
         exceedance: probability that G' exceeds a threshold; None without draws.
+        regions: labelled regions as the session's table states them; None where there is no table.
     """
 
     stiffness: StiffnessMaps
@@ -69,6 +71,7 @@ class RunView:
     informed_values: tuple[RegionValue, ...] = ()
     findings: tuple[Finding, ...] = ()
     exceedance: Exceedance | None = None
+    regions: WrittenRegions | None = None
 
     @property
     def title(self) -> str:
@@ -138,7 +141,11 @@ def read_session(folder: Path, truth: Path | None = None, above_kpa: float | Non
     placement = read_placement(wavefield, runs[0].label)
     anatomies = matching(wavefield, "*_T1w.nii.gz") if placement.usable else []
     anatomy = _placed(read_map(anatomies[0]), placement) if anatomies else None
-    views = tuple(_sided(_read_run(run, wavefield, fields, truth, above_kpa), anatomy) for run in runs)
+    midplane = None if anatomy is None else midplane_of(anatomy.values, anatomy.affine_mm)
+    views = tuple(
+        replace(_read_run(run, wavefield, fields, truth, above_kpa, midplane), regions=written_regions(folder, run))
+        for run in runs
+    )
     return SessionView(
         subject=subject["subject"] if subject else runs[0].label,
         session=session["session"] if session else "",
@@ -148,26 +155,18 @@ def read_session(folder: Path, truth: Path | None = None, above_kpa: float | Non
     )
 
 
-def _sided(view: RunView, anatomy: Map | None) -> RunView:
-    """Return a run whose findings lie left or right of the middle of the head, where an anatomy shows it.
-
-    A slab through one half of the head has its own middle elsewhere.
-    """
-    if anatomy is None or not view.findings:
-        return view
-    head = without_air(anatomy)
-    middle_mm = head.affine_mm[:3, :3] @ ((np.array(head.values.shape) - 1) / 2.0) + head.affine_mm[:3, 3]
-    told = tuple(replace(one, side=side_of(one.centre_mm, middle_mm)) for one in view.findings)
-    return replace(view, findings=told)
-
-
 def _placed(anatomy: Map, placement: Placement) -> Map:
     """Return the anatomy in the elastogram's world."""
     return replace(anatomy, affine_mm=placement.affine_on_elastogram_mm(anatomy.affine_mm))
 
 
 def _read_run(
-    run: StiffnessMaps, wavefield: Path, fields: tuple[WaveField, ...], truth: Path | None, above_kpa: float | None
+    run: StiffnessMaps,
+    wavefield: Path,
+    fields: tuple[WaveField, ...],
+    truth: Path | None,
+    above_kpa: float | None,
+    midplane: MidPlane | None,
 ) -> RunView:
     """Gather what is known of one run at one frequency."""
     field = next((f for f in fields if f.label == run.label and _same_frequency(f, run)), None)
@@ -194,7 +193,7 @@ def _read_run(
         drawn=_drawn(wavefield, run),
         pixels=read_scanner(wavefield, run.label, run.frequency_hz, run.moduli["storagemodulus"].mean),
         informed_values=_informed_values(run, draws) if draws is not None and informed_somewhere else (),
-        findings=_findings(run, draws) if draws is not None and informed_somewhere else (),
+        findings=_findings(run, draws, midplane) if draws is not None and informed_somewhere else (),
         exceedance=None if draws is None else exceedance(run, draws, above_kpa),
     )
 
@@ -209,10 +208,10 @@ def _informed_values(run: StiffnessMaps, draws: Samples) -> tuple[RegionValue, .
         return ()
 
 
-def _findings(run: StiffnessMaps, draws: Samples) -> tuple[Finding, ...]:
+def _findings(run: StiffnessMaps, draws: Samples, midplane: MidPlane | None) -> tuple[Finding, ...]:
     """Return stiff and soft regions; none where draws are too few or hold no number."""
     try:
-        return findings(run, draws)
+        return findings(run, draws, midplane=midplane)
     except InputError:
         return ()
 

@@ -58,9 +58,7 @@ def viewer_data(view: SessionView, settings: ReportSettings) -> dict[str, Any]:
         view: results of the session.
         settings: settings of the page; the anatomy is averaged down to `anatomy_mm`.
     """
-    image = None
-    if view.anatomy is not None:
-        image = ("anatomy", "T1-weighted", planning_image(view.anatomy, settings.anatomy_mm))
+    image = None if view.anatomy is None else planning_image(view.anatomy, settings.anatomy_mm)
     return scene([_frame(run, settings) for run in view.runs], image)
 
 
@@ -82,7 +80,7 @@ def _frame(run: RunView, settings: ReportSettings) -> Frame:
 
 
 def centre_mm(run: RunView) -> NDArray[np.float64]:
-    """Return the place to look at first: the first finding's centre, else the middle of the informed voxels.
+    """Return the place to look at first: in the first finding, else the middle of the informed voxels.
 
     Args:
         run: results of the run.
@@ -91,7 +89,7 @@ def centre_mm(run: RunView) -> NDArray[np.float64]:
         A point, R A S millimetres, shape (3,).
     """
     if run.findings:
-        return np.asarray(run.findings[0].centre_mm)
+        return np.asarray(run.findings[0].place_mm)
     covered = run.stiffness.moduli["storagemodulus"].mean.covered
     seen = np.argwhere(run.stiffness.informed if run.stiffness.informed.any() else covered)
     affine_mm = run.stiffness.affine_mm

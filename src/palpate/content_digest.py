@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 from palpate.folder_walk import walk_folder
 
@@ -61,6 +63,15 @@ def digest(path: Path) -> str:
     for name, file in _files(path):
         total.update(f"{name} {_file_digest(file)}\n".encode())
     return total.hexdigest()
+
+
+def digest_of_values(values: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of values that JSON can hold, which does not depend on their order.
+
+    Args:
+        values: values by their names.
+    """
+    return sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
 def _state(paths: Sequence[Path]) -> tuple[str, float]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from palpate.config.findings import FindingsSettings
 from palpate.errors import InputError
+from palpate.imaging.anatomy.midplane import MidPlane
 from palpate.imaging.findings.calibration import FEWEST, FindingAccuracy, measured
 from palpate.imaging.findings.excursion import Excursions
 from palpate.imaging.findings.find import findings
@@ -130,7 +131,9 @@ def test_figures_of_a_planted_lesion() -> None:
     one = _one(findings(known.run, known.draws))
     true_ml = 0.008 * np.sum(known.truth_kpa > FACTOR * np.median(known.truth_kpa))
     assert one.centre_mm == pytest.approx([8.0, 10.0, 10.0], abs=1.0)
-    assert one.side == "midline"
+    at = np.linalg.solve(known.run.affine_mm, np.append(one.place_mm, 1.0))[:3]
+    assert one.mask[tuple(np.rint(at).astype(int))]
+    assert one.side == "unknown"  # nothing shows where the middle of the head is
     assert one.extent_ml.lower <= true_ml <= one.extent_ml.upper
     assert 0.5 * true_ml <= one.volume_ml <= true_ml
     assert one.ratio is not None
@@ -265,7 +268,8 @@ def test_magnitude_is_compared_where_asked() -> None:
 def test_rows_and_labels_tell_what_findings_tell() -> None:
     """The table of places, the rows of regions.tsv and the volume of labels come from the same findings."""
     log_kpa = planted() - np.log(2.5) * ball((10.0, 2.0, 2.0), 2.0)
-    found = findings(*_pair(log_kpa, 0.05))
+    plane = MidPlane(np.array([8.0, 0.0, 0.0]), np.array([1.0, 0.0, 0.0]))
+    found = findings(*_pair(log_kpa, 0.05), midplane=plane)
     assert [one.kind for one in found] == ["stiff", "soft"]
     numbers, names = label_volume(found, SHAPE)
     assert names == {1: "stiff-1", 2: "soft-2"}

@@ -9,8 +9,9 @@ import select
 import shutil
 import subprocess
 import time
+from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,8 @@ needs_browser = pytest.mark.skipif(PROGRAM is None, reason="needs chromium")
 class Browser:
     """One tab of a running browser, spoken to in the DevTools protocol: JSON messages that end in a zero byte."""
 
-    def __init__(self, to_browser: int, from_browser: int) -> None:
+    def __init__(self, to_browser: int, from_browser: int, process: int) -> None:
+        self._process = process
         self._to, self._from, self._rest, self._number = to_browser, from_browser, b"", 0
         self._session: str | None = None
         target = self._ask("Target.createTarget", url="about:blank")["targetId"]
@@ -51,9 +53,30 @@ class Browser:
         """Prefer the "light" or the "dark" colour scheme."""
         self._ask("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": name}])
 
+    def processor_s(self) -> float:
+        """Return the processor time of the browser so far, seconds, which a busy machine hardly changes."""
+        spent, children = {}, defaultdict(list)
+        for path in Path("/proc").glob("[0-9]*/stat"):
+            with suppress(OSError):
+                words = path.read_text().rpartition(")")[2].split()
+                children[int(words[1])].append(int(path.parent.name))
+                spent[int(path.parent.name)] = sum(map(int, words[11:15]))
+        found = [self._process]
+        for one in found:
+            found += children[one]
+        return sum(spent.get(one, 0) for one in found) / os.sysconf("SC_CLK_TCK")
+
+    def print_media(self) -> None:
+        """Lay the page out as for a printer."""
+        self._ask("Emulation.setEmulatedMedia", media="print")
+
+    def navigate(self, page: Path) -> None:
+        """Begin to open a file."""
+        self._ask("Page.navigate", url=page.as_uri())
+
     def open(self, page: Path) -> None:
         """Open a file and wait until its viewer tells something at the cross-hair."""
-        self._ask("Page.navigate", url=page.as_uri())
+        self.navigate(page)
         self.wait_for("document.getElementById('viewer-status')?.textContent.startsWith('At the cross-hair')")
 
     def wait_for(self, expression: str, timeout_s: float = 240.0) -> None:
@@ -121,7 +144,7 @@ def running_browser(profile: Path) -> Iterator[Browser]:
     os.close(read_command)
     os.close(write_answer)
     try:
-        yield Browser(write_command, read_answer)
+        yield Browser(write_command, read_answer, running.pid)
     finally:
         os.close(write_command)
         running.terminate()

@@ -77,6 +77,15 @@ def test_maps_read_the_scan_again_where_its_identity_is_wanted(
     assert all("--key keys/study" in line for line in lines)
 
 
+def test_a_page_waits_for_its_table_of_regions(snakemake: Command) -> None:
+    """A page that was made before the table would not show it, or show that of the inversion before."""
+    done = snakemake("-n", "--config", f"sessions={TABLE}", "results=out")
+    inputs = re.findall(r"^rule report:\n +input: (.*)$", done.stdout + done.stderr, re.M)
+    assert len(inputs) == 3
+    (with_labels,) = [one for one in inputs if "regions.tsv" in one]
+    assert "sub-" in with_labels
+
+
 def test_a_page_does_not_wait_for_dicom_maps(snakemake: Command) -> None:
     """DICOM maps are refused where the scan has gone or names two patients; that must cost the maps alone."""
     asked = [f"out/sub-A1/ses-01/report.{ending}" for ending in ("html", "json")]

@@ -170,8 +170,10 @@ def forecast_dicom_sources(wildcards):
 
 
 def report_sources(wildcards):
-    """Return the inputs of a session's page."""
-    return stiffness(wildcards) | {"truth": session_of(wildcards).truth}
+    """Return the inputs of a session's page, with its table of regions where the workflow writes one."""
+    session = session_of(wildcards)
+    regions = REGIONS.format(**wildcards) if session in with_regions else None
+    return stiffness(wildcards) | {"truth": session.truth, "regions": regions}
 
 
 def regions_sources(wildcards):

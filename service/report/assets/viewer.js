@@ -1,5 +1,5 @@
 // Interactive viewer: an image below, one map above it, a veil over voxels that are faded, outlines, and a line that
-// states the maps' own numbers at the cross-hair. Only the chosen frame and map are unpacked.
+// states the maps' own numbers at the cross-hair. Only the chosen frame and map are unpacked (volumes.js).
 (() => {
   const data = JSON.parse(document.getElementById("viewer-data").textContent);
   const element = (name) => document.getElementById("viewer-" + name);
@@ -11,7 +11,9 @@
     document.documentElement.classList.remove("with-viewer");
     status.textContent = "This browser cannot show the interactive viewer (it needs WebGL 2). The still pictures show the same maps.";
   };
-  if (!document.createElement("canvas").getContext("webgl2")) {
+  const antialias = navigator.hardwareConcurrency > 6;
+  const gl = canvas.getContext("webgl2", { alpha: true, antialias });
+  if (!gl) {
     fail();
     return;
   }
@@ -48,23 +50,20 @@
   for (const [name, nodes] of Object.entries(data.colours)) viewer.addColormap("page-" + name, nodes);
   viewer.addColormap("page-veil", { R: [0, 0, 0], G: [0, 0, 0], B: [0, 0, 0], A: [0, 255, 255], I: [0, 1, 255] });
 
-  const state = { frame: 0, layer: data.frames[0].layers[0].key, image: null, volumes: [], numbers: null, loading: 0, shown: [] };
+  const state = { frame: data.first, layer: data.frames[data.first].layers[0].key, image: null, volumes: [], numbers: null, loading: 0, shown: [] };
   const frame = () => data.frames[state.frame];
   // Days of a scan lack some maps of a forecast: there the first map is shown.
   const chosen = () => frame().layers.find((one) => one.key === state.layer) || frame().layers[0];
-  // The library replaces a given colour range by one it takes from the values, so the range is set after loading.
-  async function load(name, base64, colormap, bottom, top, opacity) {
-    const volume = await library.NVImage.loadFromBase64({ name: name + ".nii.gz", base64, colormap, opacity });
-    volume.cal_min = bottom;
-    volume.cal_max = top;
-    return volume;
-  }
-  const read = async (base64) => (await library.NVImage.loadFromBase64({ name: "numbers.nii.gz", base64 })).img;
+  volumes.rangesAreGiven(library);
+  const load = (name, piece, ...look) => volumes.load(library, name, piece, ...look);
+  const read = async (piece) => (await load("numbers", piece)).img;
+
+  const here = () => Array.from(viewer.frac2mm(viewer.scene.crosshairPos, 0, true)).slice(0, 3);
 
   // Runs with every drawing, so that the line follows the cross-hair however it was moved.
   function tell(location) {
     if (!state.numbers) return;
-    const point = Array.from(location && location.mm ? location.mm : viewer.frac2mm(viewer.scene.crosshairPos, 0, true)).slice(0, 3);
+    const point = Array.from(location && location.mm ? location.mm : here()).slice(0, 3);
     const said = crossHair.sentence(state.numbers, point);
     if (status.textContent !== said) status.textContent = said;
     element("place").textContent = crossHair.place(point);
@@ -77,23 +76,25 @@
   viewer.onLocationChange = tell;
   narrow.addEventListener("change", () => viewer.setMultiplanarLayout(layout()));
 
-  // The image below: the page's one for all frames, or one of the frame's own.
+  // The image below: the page's one for all frames, or one of the frame's own. The page's one is coarse at first where it
+  // is large, since every map is drawn on its voxels.
   async function below() {
     const wanted = element("background").value;
     const own = frame().images.find((one) => one.key === wanted);
     if (data.image && !own) {
-      state.image = state.image || (await load("image", data.image.data, "gray", 0, 255, 1));
-      return state.image;
+      if (state.image) return state.image;
+      const coarse = data.image.preview !== null;
+      const image = await load(coarse ? "preview" : "image", coarse ? data.image.preview : data.image.data);
+      if (!coarse) state.image = image;
+      return image;
     }
     const found = own || frame().images[0];
-    return load("below", found ? found.data : frame().layers[0].data, "gray", 0, 255, found ? 1 : 0);
+    return load("below", found ? found.data : frame().layers[0].data, "gray", [0, 255], found ? 1 : 0);
   }
 
-  async function map() {
+  function map() {
     const layer = chosen();
-    const volume = await load(layer.key, layer.data, "page-" + layer.colours, layer.top / 1000, layer.top, opacity());
-    volume.colormapType = 2; // colours from zero, transparent below the smallest value
-    return volume;
+    return load(layer.key, layer.data, "page-" + layer.colours, [layer.top / 1000, layer.top], opacity());
   }
 
   const opacity = () => Number(element("opacity").value) / 100;
@@ -118,37 +119,57 @@
 
   // The cross-hair keeps its place in the world when the frame or the image changes; its stored position is a fraction
   // of the lowest volume.
+  function place(shown, point) {
+    viewer.volumes = shown;
+    viewer.back = shown[0];
+    viewer.overlays = shown.slice(1);
+    viewer.scene.crosshairPos = viewer.mm2frac(point, 0, true);
+    state.volumes = shown;
+    viewer.updateGLVolume(); // draws, too
+  }
+
   async function show(numbersToo) {
     const turn = ++state.loading;
-    const point = state.volumes.length ? Array.from(viewer.frac2mm(viewer.scene.crosshairPos, 0, true)).slice(0, 3) : frame().centre_mm;
+    const old = () => turn !== state.loading; // another choice was made meanwhile
     if (numbersToo) {
       state.numbers = null;
       status.textContent = "Loading the maps.";
     }
-    const volumes = [await below(), await map()];
-    if (frame().veil) volumes.push(await load("veil", frame().veil, "page-veil", 0.5, 1, faded()));
+    const shown = [await below(), await map()];
+    shown[1].colormapType = 2; // colours from zero, transparent below the smallest value
+    if (frame().veil) shown.push(await load("veil", frame().veil, "page-veil", [0.5, 1], faded()));
     if (frame().outline_data) {
       colourOutlines();
-      volumes.push(await load("outlines", frame().outline_data, "page-outlines", 0, 255, 1));
+      shown.push(await load("outlines", frame().outline_data, "page-outlines"));
     }
-    if (turn !== state.loading) return; // another choice was made meanwhile
-    viewer.volumes = volumes;
-    viewer.back = volumes[0];
-    viewer.overlays = volumes.slice(1);
-    viewer.scene.crosshairPos = viewer.mm2frac(point, 0, true);
-    state.volumes = volumes;
+    if (old()) return;
+    place(shown, state.volumes.length ? here() : frame().centre_mm);
     legend();
-    viewer.updateGLVolume(); // draws, too
+    await graphics.drawn(gl);
     document.querySelector(".stage .poster")?.remove();
     performance.mark("first-picture");
-    if (!numbersToo) return;
-    const numbers = await crossHair.load(frame(), read);
-    if (turn !== state.loading) return;
-    state.numbers = numbers;
-    tell();
+    if (numbersToo) {
+      const numbers = await crossHair.load(frame(), read);
+      if (old()) return;
+      state.numbers = numbers;
+      tell();
+    }
+    await refine(old);
+  }
+
+  // Replaces the coarse image below by the whole one.
+  async function refine(old) {
+    if (state.volumes[0].name === "preview.nii.gz") {
+      state.image = state.image || (await load("image", data.image.data));
+      if (old()) return;
+      place([state.image, ...state.volumes.slice(1)], here());
+      await graphics.drawn(gl);
+    }
+    performance.mark("whole-picture");
   }
 
   function repaint() {
+    if (!state.volumes.length) return;
     const veil = state.volumes.findIndex((one) => one.name === "veil.nii.gz");
     state.volumes[1].opacity = opacity();
     if (veil > 0) state.volumes[veil].opacity = faded();
@@ -185,7 +206,7 @@
     if (!(event.key in moves) || !state.volumes.length) return;
     event.preventDefault();
     event.stopImmediatePropagation();
-    const point = Array.from(viewer.frac2mm(viewer.scene.crosshairPos, 0, true)).slice(0, 3);
+    const point = here();
     point[moves[event.key][0]] += moves[event.key][1] * frame().step_mm;
     viewer.scene.crosshairPos = viewer.mm2frac(point, 0, true).map((one) => Math.min(1, Math.max(0, one)));
     viewer.drawScene();
@@ -224,23 +245,32 @@
   element("veil").closest("label").hidden = data.frames.every((one) => one.veil === null);
   outlineBoxes();
 
-  state.frame = Number(run.value) || 0;
+  run.value = data.first;
   run.addEventListener(run.tagName === "SELECT" ? "change" : "input", (event) => { state.frame = Number(event.target.value); show(true); });
   element("layer").addEventListener("change", (event) => { state.layer = event.target.value; show(false); });
   element("background").addEventListener("change", () => show(true));
   element("opacity").addEventListener("input", repaint);
   element("veil").addEventListener("change", repaint);
-  // A link in a table moves the cross-hair to its place.
+  // A link in a list or table moves the cross-hair to its place, on the maps of its own run.
   document.addEventListener("click", (event) => {
     const link = event.target.closest("[data-mm]");
     if (!link || !state.volumes.length) return;
     viewer.scene.crosshairPos = viewer.mm2frac(link.dataset.mm.split(" ").map(Number), 0, true);
-    viewer.drawScene();
+    element("box").scrollIntoView({ block: "nearest" });
+    const own = Number(link.closest("[data-frame]")?.dataset.frame ?? state.frame);
+    if (own === state.frame) {
+      viewer.drawScene();
+      return;
+    }
+    run.value = state.frame = own;
+    show(true);
   });
 
   (async () => {
     try {
-      await viewer.attachToCanvas(canvas);
+      const never = graphics.compileWhenUsed(gl);
+      await viewer.attachToCanvas(canvas, antialias);
+      graphics.gradients(viewer).forEach((program) => never.add(program));
       await show(true);
     } catch (error) {
       console.error(error);
