@@ -14,7 +14,7 @@ _INSIDE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class RegionPlace:
+class RegionSpot:
     """Place of a region on the voxels of a map.
 
     Attributes:
@@ -36,7 +36,7 @@ class RegionPlace:
         }
 
 
-def place_of(region: WeightedRegion, voxels: NDArray[np.int32], affine_mm: NDArray[np.float64]) -> RegionPlace:
+def place_of(region: WeightedRegion, voxels: NDArray[np.int32], affine_mm: NDArray[np.float64]) -> RegionSpot:
     """Return the place of a region: in the region itself, whose middle may lie outside it.
 
     Args:
@@ -51,4 +51,4 @@ def place_of(region: WeightedRegion, voxels: NDArray[np.int32], affine_mm: NDArr
     inside = shares >= _INSIDE * shares.max()
     distances_mm = np.linalg.norm(places_mm - middle_mm, axis=1)
     nearest = int(np.where(inside, distances_mm, np.inf).argmin())
-    return RegionPlace(region.name, region.number, places_mm[nearest])
+    return RegionSpot(region.name, region.number, places_mm[nearest])

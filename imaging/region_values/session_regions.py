@@ -20,7 +20,7 @@ from palpate.imaging.region_values.label_map import LabelMap, read_label_map
 from palpate.imaging.region_values.label_names import demand_names, read_label_names
 from palpate.imaging.region_values.label_weights import weighted_labels
 from palpate.imaging.region_values.patient import patient_warnings
-from palpate.imaging.region_values.place import RegionPlace, place_of
+from palpate.imaging.region_values.place import RegionSpot, place_of
 from palpate.imaging.region_values.quantities import REGION_QUANTITIES
 from palpate.imaging.region_values.region_warnings import InformedRegion, region_warnings, step_warnings
 from palpate.imaging.region_values.values import RegionValue, region_values
@@ -96,7 +96,7 @@ class RunRegions:
     outside: tuple[str, ...]
     facts: Mapping[str, object]
     warnings: tuple[QualityWarning, ...]
-    places: tuple[RegionPlace, ...]
+    places: tuple[RegionSpot, ...]
 
 
 def session_regions(session: Path, asked: AskedRegions, wavefield: Path | None = None) -> tuple[RunRegions, ...]:

@@ -14,13 +14,13 @@ from typing import Any, Final
 _NAME: Final = "viewer-piece-"
 
 
-class Piece(str):
+class PagePiece(str):
     """Bytes in base64 that get an element of their own on the page."""
 
     __slots__ = ()
 
     @classmethod
-    def of(cls, content: bytes) -> Piece:
+    def of(cls, content: bytes) -> PagePiece:
         """Return bytes as a piece.
 
         Args:
@@ -58,7 +58,7 @@ def split(scene: Mapping[str, Any]) -> SplitScene:
     return SplitScene(kept, first, {name: text for name, text in pieces.items() if name not in wanted})
 
 
-def _first_pieces(scene: Mapping[str, Any]) -> list[Piece]:
+def _first_pieces(scene: Mapping[str, Any]) -> list[PagePiece]:
     """Return the pieces of the first picture: one image, one map, the veil and the outlines of one frame."""
     frame, image = scene["frames"][scene["first"]], scene["image"]
     if image is not None:
@@ -73,11 +73,11 @@ def _first_pieces(scene: Mapping[str, Any]) -> list[Piece]:
 class _Names:
     """Names of the pieces, in the order in which they were met."""
 
-    of: dict[Piece, str] = field(default_factory=dict)
+    of: dict[PagePiece, str] = field(default_factory=dict)
 
     def without_pieces(self, value: Any) -> Any:  # noqa: ANN401 - whatever JSON holds
         """Return a JSON value with a name in the place of each piece."""
-        if isinstance(value, Piece):
+        if isinstance(value, PagePiece):
             return self.of.setdefault(value, f"{_NAME}{len(self.of)}")
         if isinstance(value, Mapping):
             return {key: self.without_pieces(inner) for key, inner in value.items()}

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from palpate.imaging.files.compact_nifti import NO_NUMBER, compact_hundredths, compact_image, compact_map
 from palpate.service.report.outlines import STEP, ViewerOutline, outline_volume
-from palpate.service.report.pieces import Piece
+from palpate.service.report.pieces import PagePiece
 from palpate.service.report.scales import Scale, colour_nodes
 
 
@@ -140,8 +140,8 @@ def scene(frames: Sequence[Frame], image: SceneImage | None, first: int = 0) -> 
 
 
 def _image(image: SceneImage) -> dict[str, Any]:
-    preview = None if image.preview is None else Piece.of(image.preview)
-    return {"key": image.key, "name": image.name, "data": Piece.of(image.data), "preview": preview}
+    preview = None if image.preview is None else PagePiece.of(image.preview)
+    return {"key": image.key, "name": image.name, "data": PagePiece.of(image.data), "preview": preview}
 
 
 def _frame(frame: Frame) -> dict[str, Any]:
@@ -153,15 +153,15 @@ def _frame(frame: Frame) -> dict[str, Any]:
         "centre_mm": [round(float(one), 2) for one in frame.centre_mm],
         "step_mm": round(float(edges_mm.min()), 3),
         "images": [
-            {"key": one.key, "name": one.name, "data": Piece.of(compact_image(grey(one.values), affine_mm))}
+            {"key": one.key, "name": one.name, "data": PagePiece.of(compact_image(grey(one.values), affine_mm))}
             for one in frame.images
         ],
         "layers": [_layer(one, affine_mm) for one in frame.layers],
         "numbers": _numbers(frame, affine_mm, shape),
-        "veil": None if frame.veil is None else Piece.of(compact_image(frame.veil[0], affine_mm)),
+        "veil": None if frame.veil is None else PagePiece.of(compact_image(frame.veil[0], affine_mm)),
         "outlines": [{"name": one.name, "rgb": list(one.rgb), "shown": one.shown} for one in frame.outlines],
         "outline_step": STEP,
-        "outline_data": Piece.of(outline_volume(frame.outlines, affine_mm)) if frame.outlines else None,
+        "outline_data": PagePiece.of(outline_volume(frame.outlines, affine_mm)) if frame.outlines else None,
     }
 
 
@@ -174,7 +174,7 @@ def _layer(layer: MapLayer, affine_mm: NDArray[np.float64]) -> dict[str, Any]:
         "top": layer.scale.top,
         "unit": layer.scale.unit,
         "end": layer.scale.end_words,
-        "data": Piece.of(compact_map(layer.values, affine_mm)),
+        "data": PagePiece.of(compact_map(layer.values, affine_mm)),
     }
 
 
@@ -185,11 +185,11 @@ def _numbers(frame: Frame, affine_mm: NDArray[np.float64], shape: tuple[int, ...
     """
     known = np.isfinite(frame.figures[0].mean)
 
-    def packed(values: NDArray[np.floating] | None) -> Piece | None:
+    def packed(values: NDArray[np.floating] | None) -> PagePiece | None:
         if values is None:
             return None
         kept = np.where(known, values, np.float32(np.nan))
-        return Piece.of(compact_hundredths(kept, affine_mm))
+        return PagePiece.of(compact_hundredths(kept, affine_mm))
 
     return {
         "shape": list(shape),
