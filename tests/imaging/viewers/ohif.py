@@ -21,6 +21,7 @@ VERSION = "3.13.2"
 """Version of the npm package @ohif/app, which brings a built viewer."""
 SOURCE = "archive"
 CONFIGURATION = f"""
+localStorage.setItem('shownTours', '["basicViewerTour"]');
 window.config = {{
   routerBasename: null, extensions: [], modes: [], customizationService: {{}}, showStudyList: true,
   investigationalUseDialog: {{ option: 'never' }}, disableConfirmationPrompts: true, measurementTrackingMode: 'none',

@@ -53,10 +53,9 @@ def judged(folder: Path) -> Iterator[tuple[str, list[str]]]:
 
 
 def demand_sound(folder: Path, least: set[str]) -> None:
-    """Check that no file of a folder breaks a rule, and that the kinds asked for are there; print a row of a table."""
+    """Check that no file of a folder breaks a rule, and that the kinds asked for are there."""
     found = list(judged(folder))
     files = Counter(kind for kind, _ in found)
-    print(f"\n{folder.parent.name}: " + ", ".join(f"{kind} {count}" for kind, count in sorted(files.items())))
     assert [error for _, errors in found for error in errors] == []
     assert set(files) >= least
 
