@@ -170,6 +170,8 @@ def write_content(folder: Path, content: GridContent, kinds: Collection[Kind], e
         export.written += [_write_map(folder, content, one) for one in content.maps]
     if content.regions:
         export.written += _write_regions(folder, content, kinds)
+        if "seg" in kinds:
+            export.warnings += [one for one in _misread(content.grid) if one not in export.warnings]
         if "sr" in kinds:
             _write_report(folder, content, kinds, export)
     elif content.no_regions:
@@ -234,6 +236,20 @@ def _write_regions(folder: Path, content: GridContent, kinds: Collection[Kind]) 
             path = folder / f"{name}_{kind}.dcm"
             write(path, content.regions, content.grid, _regions_text(content, kind, number))
             yield WrittenObject(kind, path, words)
+
+
+def _misread(grid: ImageGrid) -> tuple[QualityWarning, ...]:
+    """Return the warning that viewers misplace the segments, where frames of one bit a pixel begin within a byte."""
+    columns, rows, _ = grid.shape
+    if columns * rows % 8 == 0:
+        return ()
+    sentence = (
+        f"The segmentation has {columns} columns and {rows} rows, whose product is no multiple of 8: OHIF up to 3.13 "
+        "and some other viewers draw its segments torn, although it keeps to the standard."
+    )
+    return (
+        QualityWarning("segments-torn", sentence, "Look at the structure set there, which holds the same regions."),
+    )
 
 
 def _write_report(folder: Path, content: GridContent, kinds: Collection[Kind], export: ExportOutcome) -> None:
