@@ -10,6 +10,9 @@ from typing import Final
 
 from pydicom.sr.coding import Code
 
+type Fact = tuple[Code, float, str]
+"""Fact of a region: concept, value and unit."""
+
 SCHEME: Final = "99PALPATE"
 """Designator of palpate's private coding scheme."""
 
@@ -53,6 +56,7 @@ COVERED_SHARE: Final = _own("COVERED-SHARE", "Share of the region that the map c
 INFORMED_SHARE: Final = _own("INFORMED-SHARE", "Share whose value comes mostly from the scan")
 DRAWS: Final = _own("DRAWS", "Number of joint posterior draws")
 FREQUENCY: Final = _own("FREQUENCY", "Frequency of the vibration")
+VOLUME: Final = Code("118565006", "SCT", "Volume")
 DAY: Final = _own("FORECAST-DAY", "Days since the first scan")
 
 UCUM: Final[Mapping[str, str]] = {"Np/m": "/m"}

@@ -7,10 +7,15 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Protocol
 
-from pydicom.sr.codedict import codes
-from pydicom.sr.coding import Code
-
-from palpate.imaging.dicom_out.report_codes import COVERED, COVERED_SHARE, DRAWS, FREQUENCY, INFORMED_SHARE
+from palpate.imaging.dicom_out.report_codes import (
+    COVERED,
+    COVERED_SHARE,
+    DRAWS,
+    FREQUENCY,
+    INFORMED_SHARE,
+    VOLUME,
+    Fact,
+)
 from palpate.imaging.dicom_out.report_place import RegionPlace
 from palpate.imaging.region_values.values import RegionValue
 
@@ -77,7 +82,7 @@ class ReportRegion(Protocol):
         ...
 
     @property
-    def facts(self) -> Sequence[tuple[Code, float, str]]:
+    def facts(self) -> Sequence[Fact]:
         """Facts of the region: concept, value and unit."""
         ...
 
@@ -119,11 +124,11 @@ class MeasuredRegion:
     above: tuple[tuple[str, float], ...] = ()
 
     @property
-    def facts(self) -> Sequence[tuple[Code, float, str]]:
+    def facts(self) -> Sequence[Fact]:
         """Volumes, shares, number of draws and frequency, each with concept and unit."""
         share = min(1.0, self.covered_ml / self.volume_ml) if self.volume_ml > 0.0 else 0.0
         return (
-            (codes.SCT.Volume, self.volume_ml, "mL"),
+            (VOLUME, self.volume_ml, "mL"),
             (COVERED, self.covered_ml, "mL"),
             (COVERED_SHARE, share, "1"),
             (INFORMED_SHARE, self.informed_share, "1"),

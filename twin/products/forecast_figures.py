@@ -6,11 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from pydicom.sr.codedict import codes
-from pydicom.sr.coding import Code
-
 from palpate.imaging.dicom_out.region_masks import RegionMask
-from palpate.imaging.dicom_out.report_codes import DAY
+from palpate.imaging.dicom_out.report_codes import DAY, VOLUME, Fact
 from palpate.imaging.dicom_out.report_place import RegionPlace
 from palpate.twin.products.figures import DISPLACEMENTS
 
@@ -79,9 +76,9 @@ class ForecastRegion:
     volume_ml: float
 
     @property
-    def facts(self) -> Sequence[tuple[Code, float, str]]:
+    def facts(self) -> Sequence[Fact]:
         """Volume of the region as it is drawn, and the day, each with concept and unit."""
-        return (codes.SCT.Volume, self.volume_ml, "mL"), (DAY, self.day, "d")
+        return (VOLUME, self.volume_ml, "mL"), (DAY, self.day, "d")
 
     def exceedance(self, key: str) -> None:  # noqa: ARG002 - nobody asks a forecast for a threshold
         """Return None: a forecast's report states no probability of exceeding a threshold.

@@ -18,7 +18,7 @@ from tests.imaging.dicom_judge import errors_in, needs_dciodvfy
 
 pytestmark = [pytest.mark.long, needs_dciodvfy]
 PHANTOM = {"shape": [10, 10, 6], "element_mm": 4.0}
-QUICK = {"fit_prior": False, "max_iterations": 2, "hessian_rank": 30, "samples": 40}
+QUICK = {"fit_prior": False, "max_iterations": 1, "hessian_rank": 20, "samples": 40}
 STEM = "sub-01_ses-01"
 ON_T1 = {"mr", "rtstruct", "seg", "sr", "pm"}
 SCANS = {"brain (Siemens)": ("charite-mre/sub-01_dicom.zip", None), "liver (GE)": ("ge-liver/exam.zip", "liver_roi")}
