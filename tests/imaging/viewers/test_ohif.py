@@ -39,7 +39,10 @@ LOADED = """count => { const found = cornerstone.cache.getVolumes().filter(one =
     return found.length === count && found.every(one => one.loadStatus.loaded); }"""
 IN_VIEW = """count => {
     const view = services.cornerstoneViewportService.getCornerstoneViewport('default');
-    return view.type === 'orthographic' && view.getAllVolumeIds().length === count; }"""
+    return view.viewportStatus === 'rendered' && view.type === 'orthographic'
+        && view.getAllVolumeIds().length === count; }"""
+FIRST_SHOWN = """() => { const view = services.cornerstoneViewportService.getCornerstoneViewport('default');
+    return !!view && view.viewportStatus === 'rendered' && !!view.getCornerstoneImage?.(); }"""
 WINDOW = """(uid, width, centre) => commandsManager.run('setViewportWindowLevel',
     {viewportId: 'default', displaySetInstanceUID: uid, windowWidth: width, windowCenter: centre})"""
 COLOUR = """(uid, colormap) => {
@@ -78,7 +81,9 @@ class Viewer:
         many = f"services.displaySetService.getActiveDisplaySets().length === {count}"
         browser.wait_for(f"!!window.services && {many}")
         self.sets: dict[str, str] = browser.call(SETS)
-        browser.wait_for("!!services.cornerstoneViewportService.getCornerstoneViewport('default')")
+        # A layer that comes before the first image is shown leaves the view black.
+        self.wait_for(FIRST_SHOWN)
+        time.sleep(3.0)
 
     def of(self, start: str) -> str:
         """Return the identifier of the one set of images or regions whose name starts so."""
